@@ -1,0 +1,114 @@
+// A run can be killed at any moment, and what it leaves behind must be whole: every file is written beside its final
+// name, flushed to the disk, and renamed. Reading turns the system's error codes into sentences.
+
+import { randomBytes } from 'node:crypto'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { FileError, messageOf } from './errors.ts'
+
+const SENTENCES: Record<string, string> = {
+  ENOENT: 'does not exist',
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  EISDIR: 'is a folder, not a file',
+  ENOTDIR: 'a part of this path is a file, not a folder',
+  EEXIST: 'a file of this name is in the way',
+  ENOSPC: 'no space left on the disk',
+  EROFS: 'the file system is read-only',
+  EMFILE: 'too many open files',
+  ENAMETOOLONG: 'the name is too long',
+  ELOOP: 'symbolic links go in a circle',
+}
+
+/** What an error of the file system says about a path, as a FileError. */
+export function fileError(path: string, error: unknown): FileError {
+  if (error instanceof FileError) return error
+  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? ''
+  return new FileError(SENTENCES[code] ?? messageOf(error), { file: path, cause: error })
+}
+
+/**
+ * Writes a file so that a reader sees either all of it or what was there before: under a temporary name in the same
+ * folder, flushed, then renamed. Missing folders are made.
+ * @param data the content, whole or in pieces
+ * @throws FileError naming the path; nothing is left behind
+ */
+export async function writeAtomically(
+  path: string,
+  data: string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  const pieces = typeof data === 'string' ? [Buffer.from(data)] : data instanceof Uint8Array ? [data] : data
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    const handle = await open(temporary, 'wx')
+    try {
+      for await (const piece of pieces) await handle.writeFile(piece)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {})
+    throw fileError(path, error)
+  }
+  await syncFolder(dirname(path))
+}
+
+/** Makes a rename survive a power cut. Not every system can open a folder, and none needs to. */
+async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await open(folder, 'r')
+    await handle.sync().finally(() => handle.close())
+  } catch {
+    // Windows cannot open a folder; the rename itself has happened
+  }
+}
+
+/** @throws FileError if the file cannot be read */
+export async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    throw fileError(path, error)
+  }
+}
+
+/**
+ * A text file, which must be UTF-8; a byte order mark is dropped.
+ * @throws FileError if it cannot be read, with the line if it is not UTF-8
+ */
+export async function readText(path: string): Promise<string> {
+  const bytes = await readBytes(path)
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new FileError('is not UTF-8 text', { file: path, line: lineOfBadText(bytes) })
+  }
+}
+
+/** The first line, from 1, whose bytes are not UTF-8. A line feed never lies inside a UTF-8 sequence. */
+function lineOfBadText(bytes: Uint8Array): number {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  for (let line = 1, start = 0; ; line++) {
+    const end = bytes.indexOf(10, start)
+    try {
+      decoder.decode(bytes.subarray(start, end < 0 ? bytes.length : end + 1))
+    } catch {
+      return line
+    }
+    if (end < 0) return line
+    start = end + 1
+  }
+}
+
+/** @throws FileError if the file cannot be read or is not JSON */
+export async function readJson(path: string): Promise<unknown> {
+  const text = await readText(path)
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new FileError(`is not JSON: ${messageOf(error)}`, { file: path, cause: error })
+  }
+}
