@@ -56,7 +56,7 @@ export interface GeneratorState {
 export class Generator {
   readonly seed: number
   #position: number
-  #block = new Uint32Array(4)
+  #block: Uint32Array = new Uint32Array(4)
   #blockIndex = -1
 
   /** @param seed a non-negative safe integer */

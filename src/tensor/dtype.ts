@@ -1,0 +1,58 @@
+// The four element types and how they meet.
+
+export type DType = 'float32' | 'float64' | 'int32' | 'bool'
+
+/** What holds elements on the host: bool is one byte an element, 0 or 1. */
+export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array
+
+/** An element type that an operation or a device cannot take. */
+export class DTypeError extends Error {
+  override readonly name = 'DTypeError'
+  readonly dtype: DType
+
+  constructor(message: string, dtype: DType) {
+    super(message)
+    this.dtype = dtype
+  }
+}
+
+/** From narrow to wide: two types meet in the wider one. */
+const ladder: readonly DType[] = ['bool', 'int32', 'float32', 'float64']
+
+export const isFloating = (dtype: DType): boolean => dtype === 'float32' || dtype === 'float64'
+
+/** The wider of two types. */
+export const promote = (a: DType, b: DType): DType => (ladder.indexOf(a) >= ladder.indexOf(b) ? a : b)
+
+/** The type of a mathematical function's result: integers become float32. */
+export const floating = (dtype: DType): DType => (isFloating(dtype) ? dtype : 'float32')
+
+/** A JavaScript number takes the type of the tensor it meets, if that can hold it. */
+export function promoteScalar(dtype: DType, value: number): DType {
+  if (isFloating(dtype)) return dtype
+  if (!Number.isInteger(value)) return 'float32'
+  return 'int32'
+}
+
+/** An array of zeros for n elements. */
+export function allocate(dtype: DType, n: number): TypedArray {
+  switch (dtype) {
+    case 'float32':
+      return new Float32Array(n)
+    case 'float64':
+      return new Float64Array(n)
+    case 'int32':
+      return new Int32Array(n)
+    case 'bool':
+      return new Uint8Array(n)
+  }
+}
+
+export function dtypeOf(data: TypedArray): DType {
+  if (data instanceof Float32Array) return 'float32'
+  if (data instanceof Float64Array) return 'float64'
+  if (data instanceof Int32Array) return 'int32'
+  return 'bool'
+}
+
+export const bytesPerElement = (dtype: DType): number => ({ float32: 4, float64: 8, int32: 4, bool: 1 })[dtype]

@@ -1,0 +1,24 @@
+// The tensor room: values, devices, memory and random numbers.
+
+export * from './create.ts'
+export { DeviceError, type DeviceReport, device, type GpuBackend, type OpenOptions } from './device.ts'
+export { allocate, type DType, DTypeError, dtypeOf, isFloating, promote, type TypedArray } from './dtype.ts'
+export {
+  type BinaryName,
+  type ComparisonName,
+  type Device,
+  deviceOf,
+  type FusedKernels,
+  type Kernels,
+  type MemoryUse,
+  type Operand,
+  type Padding,
+  type Primitives,
+  type ReductionName,
+  type UnaryName,
+} from './kernels.ts'
+export { Generator, type GeneratorState, philox4x32 } from './random.ts'
+export { type DeviceName, FreedError, keep, Scope, Storage, scope, storagesIn } from './scope.ts'
+export * from './shape.ts'
+export { type NestedArray, SyncReadError, Tensor } from './tensor.ts'
+export { expandView, permuteView, type Range, reshapeView, sliceView } from './views.ts'

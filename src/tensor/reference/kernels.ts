@@ -1,0 +1,265 @@
+// What every operation means, in plain loops: the device that all others are compared with. Arithmetic is float64
+// throughout and rounded once, when a result is stored.
+
+import type { DType, TypedArray } from '../dtype.ts'
+import type { BinaryName, ComparisonName, Operand, Primitives, ReductionName, UnaryName } from '../kernels.ts'
+import { broadcastShapes, reducedShape, type Shape } from '../shape.ts'
+import type { Tensor } from '../tensor.ts'
+import { erf } from './erf.ts'
+import { broadcast, create, forEachRun, type Nd, onlyAxes, specialize, strided, view } from './loops.ts'
+import { matmul } from './matmul.ts'
+
+type Unary = (x: number) => number
+type Binary = (x: number, y: number) => number
+
+const unaryFunctions: Record<UnaryName, Unary> = {
+  neg: x => -x,
+  abs: x => Math.abs(x),
+  sign: x => Math.sign(x),
+  exp: x => Math.exp(x),
+  expm1: x => Math.expm1(x),
+  log: x => Math.log(x),
+  log1p: x => Math.log1p(x),
+  sqrt: x => Math.sqrt(x),
+  rsqrt: x => 1 / Math.sqrt(x),
+  sin: x => Math.sin(x),
+  cos: x => Math.cos(x),
+  tanh: x => Math.tanh(x),
+  sigmoid: x => 1 / (1 + Math.exp(-x)),
+  erf: x => erf(x),
+}
+
+const binaryFunctions: Record<BinaryName, Binary> = {
+  add: (x, y) => x + y,
+  sub: (x, y) => x - y,
+  mul: (x, y) => x * y,
+  div: (x, y) => x / y,
+  pow: (x, y) => x ** y,
+  maximum: (x, y) => Math.max(x, y),
+  minimum: (x, y) => Math.min(x, y),
+}
+
+const comparisonFunctions: Record<ComparisonName, Binary> = {
+  equal: (x, y) => (x === y ? 1 : 0),
+  notEqual: (x, y) => (x !== y ? 1 : 0),
+  greater: (x, y) => (x > y ? 1 : 0),
+  greaterEqual: (x, y) => (x >= y ? 1 : 0),
+  less: (x, y) => (x < y ? 1 : 0),
+  lessEqual: (x, y) => (x <= y ? 1 : 0),
+}
+
+const reductions: Record<ReductionName, { initial: number; combine: Binary }> = {
+  sum: { initial: 0, combine: (a, x) => a + x },
+  max: { initial: -Infinity, combine: (a, x) => Math.max(a, x) },
+  min: { initial: Infinity, combine: (a, x) => Math.min(a, x) },
+}
+
+/** out[k] = f(x[k]) along one run */
+const unaryLoop = (f: Unary) => (out: TypedArray, o: number, x: TypedArray, i: number, step: number, n: number) => {
+  for (let k = 0; k < n; k++, i += step) out[o + k] = f(x[i])
+}
+
+/** out[k] = f(x[k], y[k]) along one run */
+const binaryLoop =
+  (f: Binary) =>
+  (
+    out: TypedArray,
+    o: number,
+    x: TypedArray,
+    i: number,
+    stepX: number,
+    y: TypedArray,
+    j: number,
+    stepY: number,
+    n: number,
+  ) => {
+    for (let k = 0; k < n; k++, i += stepX, j += stepY) out[o + k] = f(x[i], y[j])
+  }
+
+/** f(… f(f(start, x[0]), x[1]) …, x[n-1]) along one run */
+const foldLoop = (f: Binary) => (start: number, x: TypedArray, i: number, step: number, n: number) => {
+  let result = start
+  for (let k = 0; k < n; k++, i += step) result = f(result, x[i])
+  return result
+}
+
+const compileAll = <K extends string, F, L>(table: Record<K, F>, loop: (f: F) => L): Record<K, L> =>
+  Object.fromEntries(Object.entries<F>(table).map(([name, f]) => [name, specialize(name, loop, f)])) as Record<K, L>
+
+const unaryLoops = compileAll(unaryFunctions, unaryLoop)
+const binaryLoops = compileAll({ ...binaryFunctions, ...comparisonFunctions }, binaryLoop)
+const foldLoops = compileAll(
+  { sum: reductions.sum.combine, max: reductions.max.combine, min: reductions.min.combine },
+  foldLoop,
+)
+
+/** @param tensorOf makes a tensor of a result, which is contiguous */
+export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
+  /** An operand of a given dtype as an ndarray; a number becomes one element. */
+  const operand = (x: Operand, dtype: DType): Nd => {
+    if (typeof x !== 'number') return view(x)
+    const one = create(dtype, [])
+    one.data[0] = x
+    return one
+  }
+
+  const shapeOf = (x: Operand): Shape => (typeof x === 'number' ? [] : x.shape)
+
+  const elementwise = (loop: ReturnType<typeof binaryLoop>, name: string, x: Operand, y: Operand, result: DType) => {
+    const shape = broadcastShapes(name, shapeOf(x), shapeOf(y))
+    const out = create(result, shape)
+    const a = broadcast(operand(x, 'float64'), shape)
+    const b = broadcast(operand(y, 'float64'), shape)
+    forEachRun([out, a, b], ([o, i, j], n, [, stepA, stepB]) =>
+      loop(out.data, o, a.data, i, stepA, b.data, j, stepB, n),
+    )
+    return tensorOf(out)
+  }
+
+  /** Copies one view over another of the same shape. */
+  const assign = (to: Nd, from: Nd) => {
+    forEachRun([to, from], ([o, i], n, [stepO, stepI]) => {
+      const { data: y } = to
+      const { data: x } = from
+      for (let k = 0; k < n; k++, o += stepO, i += stepI) y[o] = x[i]
+    })
+  }
+
+  /** A view that stands still along an axis while the others are walked: gather and scatter move along it themselves. */
+  const stillAlong = (axis: number, x: Nd, shape: Shape): Nd =>
+    strided(
+      x.data,
+      shape,
+      x.stride.map((stride, i) => (i === axis ? 0 : stride)),
+      x.offset,
+    )
+
+  return {
+    unary(name, x) {
+      const out = create(x.dtype, x.shape)
+      const a = view(x)
+      const loop = unaryLoops[name]
+      forEachRun([out, a], ([o, i], n, [, step]) => loop(out.data, o, a.data, i, step, n))
+      return tensorOf(out)
+    },
+
+    binary: (name, x, y, dtype) => elementwise(binaryLoops[name], name, x, y, dtype),
+
+    compare: (name, x, y) => elementwise(binaryLoops[name], name, x, y, 'bool'),
+
+    where(condition, x, y, dtype) {
+      const shape = broadcastShapes('where', condition.shape, shapeOf(x), shapeOf(y))
+      const out = create(dtype, shape)
+      const c = broadcast(view(condition), shape)
+      const a = broadcast(operand(x, 'float64'), shape)
+      const b = broadcast(operand(y, 'float64'), shape)
+      forEachRun([out, c, a, b], ([o, l, i, j], n, [, stepC, stepA, stepB]) => {
+        for (let k = 0; k < n; k++)
+          out.data[o + k] = c.data[l + k * stepC] ? a.data[i + k * stepA] : b.data[j + k * stepB]
+      })
+      return tensorOf(out)
+    },
+
+    reduce(name, x, axes) {
+      const out = create(x.dtype === 'bool' ? 'int32' : x.dtype, reducedShape(x.shape, axes, true))
+      const a = view(x)
+      const fold = foldLoops[name]
+      // every element of the result folds one part of x, which starts where the other axes point
+      const part = onlyAxes(a, axes)
+      const starts = onlyAxes(
+        a,
+        x.shape.map((_, i) => i).filter(i => !axes.includes(i)),
+      )
+      let at = 0
+      forEachRun([starts], ([start], n, [step]) => {
+        for (let k = 0; k < n; k++) {
+          let result = reductions[name].initial
+          part.offset = start + k * step
+          forEachRun([part], ([i], length, [inner]) => {
+            result = fold(result, a.data, i, inner, length)
+          })
+          out.data[at++] = result
+        }
+      })
+      return tensorOf(out)
+    },
+
+    argmax(x, axis) {
+      const out = create('int32', reducedShape(x.shape, [axis], true))
+      const a = view(x)
+      const { data } = a
+      const step = a.stride[axis]
+      forEachRun([out, stillAlong(axis, a, out.shape)], ([o, i], n, [stepO, stepI]) => {
+        for (let k = 0; k < n; k++) {
+          const first = i + k * stepI
+          let best = 0
+          for (let c = 1; c < x.shape[axis]; c++) if (data[first + c * step] > data[first + best * step]) best = c
+          out.data[o + k * stepO] = best
+        }
+      })
+      return tensorOf(out)
+    },
+
+    matmul: (a, b) => tensorOf(matmul(view(a), view(b))),
+
+    copy(x) {
+      const out = create(x.dtype, x.shape)
+      assign(out, view(x))
+      return tensorOf(out)
+    },
+
+    cast(x, dtype) {
+      if (dtype === 'bool') return this.compare('notEqual', x, 0)
+      const out = create(dtype, x.shape)
+      assign(out, view(x))
+      return tensorOf(out)
+    },
+
+    gather(x, axis, indices) {
+      const out = create(x.dtype, indices.shape)
+      const from = view(x)
+      const ids = view(indices)
+      const step = from.stride[axis]
+      forEachRun([out, stillAlong(axis, from, out.shape), ids], ([o, i, l], n, [stepO, stepI, stepL]) => {
+        for (let k = 0; k < n; k++) out.data[o + k * stepO] = from.data[i + k * stepI + ids.data[l + k * stepL] * step]
+      })
+      return tensorOf(out)
+    },
+
+    scatterAdd(shape, axis, indices, updates) {
+      const sum = create('float64', shape)
+      const from = view(updates)
+      const ids = view(indices)
+      const step = sum.stride[axis]
+      forEachRun([stillAlong(axis, sum, from.shape), from, ids], ([o, i, l], n, [stepO, stepI, stepL]) => {
+        for (let k = 0; k < n; k++) sum.data[o + k * stepO + ids.data[l + k * stepL] * step] += from.data[i + k * stepI]
+      })
+      const out = create(updates.dtype, shape)
+      out.data.set(sum.data)
+      return tensorOf(out)
+    },
+
+    pad(x, padding, value) {
+      const out = create(
+        x.dtype,
+        x.shape.map((n, i) => n + padding[i][0] + padding[i][1]),
+      )
+      out.data.fill(value)
+      assign(out.lo(...padding.map(([before]) => before)).hi(...x.shape), view(x))
+      return tensorOf(out)
+    },
+
+    concat(xs, axis) {
+      const shape = [...xs[0].shape]
+      shape[axis] = xs.reduce((sum, x) => sum + x.shape[axis], 0)
+      const out = create(xs[0].dtype, shape)
+      let at = 0
+      for (const x of xs) {
+        const start = shape.map((_, i) => (i === axis ? at : 0))
+        assign(out.lo(...start).hi(...x.shape), view(x))
+        at += x.shape[axis]
+      }
+      return tensorOf(out)
+    },
+  }
+}

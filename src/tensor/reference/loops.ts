@@ -1,0 +1,83 @@
+// The two things every loop here needs: walking several strided views of one shape side by side, and a loop that
+// the engine compiles for one element function alone.
+
+import ndarray, { type NdArray } from 'ndarray'
+import { allocate, type DType, type TypedArray } from '../dtype.ts'
+import type { View } from '../scope.ts'
+import { broadcastStrides, contiguousStrides, type Shape, sizeOf } from '../shape.ts'
+
+export type Nd = NdArray<TypedArray>
+
+/** A shape laid over memory. */
+export function strided(data: TypedArray, shape: Shape, strides: readonly number[], offset = 0): Nd {
+  return ndarray(data, [...shape], [...strides], offset)
+}
+
+/** A tensor as an ndarray over the same memory. */
+export const view = (x: View): Nd => strided(x.storage.handle as TypedArray, x.shape, x.strides, x.offset)
+
+/** New memory as an ndarray. */
+export const create = (dtype: DType, shape: Shape): Nd =>
+  strided(allocate(dtype, sizeOf(shape)), shape, contiguousStrides(shape))
+
+/** The same memory read as if it had the broadcast shape: repeated axes have stride 0. */
+export const broadcast = (x: Nd, shape: Shape): Nd =>
+  strided(x.data, shape, broadcastStrides(x.shape, x.stride, shape), x.offset)
+
+/** Only some of the axes, at the start of the others. */
+export const onlyAxes = (x: Nd, axes: readonly number[]): Nd =>
+  strided(
+    x.data,
+    axes.map(i => x.shape[i]),
+    axes.map(i => x.stride[i]),
+    x.offset,
+  )
+
+/** One innermost run of a common shape: where each view starts, how long it is, and each view's step. */
+type Run = (starts: readonly number[], length: number, steps: readonly number[]) => void
+
+/** Calls `run` for every innermost run of views of one shape, in row-major order. Axes that follow on are joined. */
+export function forEachRun(views: readonly Nd[], run: Run): void {
+  const shape: number[] = []
+  const strides: number[][] = []
+  views[0].shape.forEach((n, axis) => {
+    if (n === 1) return
+    const last = strides.at(-1)
+    if (last && views.every((v, i) => last[i] === v.stride[axis] * n)) {
+      shape[shape.length - 1] *= n
+      strides[strides.length - 1] = views.map(v => v.stride[axis])
+    } else {
+      shape.push(n)
+      strides.push(views.map(v => v.stride[axis]))
+    }
+  })
+  if (shape.includes(0)) return
+  const length = shape.pop() ?? 1
+  const steps = strides.pop() ?? views.map(() => 0)
+  const starts = views.map(v => v.offset)
+  const index = shape.map(() => 0)
+  for (;;) {
+    run(starts, length, steps)
+    let axis = shape.length - 1
+    for (; axis >= 0; axis--) {
+      for (let i = 0; i < starts.length; i++) starts[i] += strides[axis][i]
+      if (++index[axis] < shape[axis]) break
+      for (let i = 0; i < starts.length; i++) starts[i] -= strides[axis][i] * shape[axis]
+      index[axis] = 0
+    }
+    if (axis < 0) return
+  }
+}
+
+/**
+ * A loop of its own for one element function. A loop shared by many functions calls each through a pointer and boxes
+ * every number; compiled anew around one, it is inlined and six to ten times faster. Where a page forbids
+ * compiling text (a Content-Security-Policy without unsafe-eval), the shared loop serves.
+ */
+export function specialize<F, L>(name: string, loop: (f: F) => L, f: F): L {
+  try {
+    return new Function(`/* ${name} */ return ${loop.toString()}`)()(f)
+  } catch {
+    return loop(f)
+  }
+}

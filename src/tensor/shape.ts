@@ -1,0 +1,167 @@
+// Shapes, strides, axes and broadcasting: the arithmetic that every room above relies on, and the error that names
+// every shape involved when it does not work out.
+
+/** Sizes of the axes, outermost first; `[]` is a scalar. */
+export type Shape = readonly number[]
+
+/** Shapes that do not fit together. `shapes` holds all of them, in the order of the message. */
+export class ShapeError extends Error {
+  override readonly name = 'ShapeError'
+  readonly shapes: readonly Shape[]
+
+  constructor(message: string, ...shapes: Shape[]) {
+    super(message)
+    this.shapes = shapes
+  }
+}
+
+/** An axis that the shape does not have. */
+export class AxisError extends Error {
+  override readonly name = 'AxisError'
+  readonly axis: number
+  readonly shape: Shape
+
+  constructor(operation: string, axis: number, shape: Shape) {
+    super(`${operation}: ${show(shape)} has no axis ${axis}`)
+    this.axis = axis
+    this.shape = shape
+  }
+}
+
+/** A shape as people write it: `[2, 3]`. */
+export const show = (shape: Shape): string => `[${shape.join(', ')}]`
+
+/** Number of elements. */
+export function sizeOf(shape: Shape): number {
+  let size = 1
+  for (const n of shape) size *= n
+  return size
+}
+
+export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((n, i) => n === b[i])
+
+/** Refuses anything but non-negative integers. */
+export function checkShape(operation: string, shape: Shape): void {
+  for (const n of shape) {
+    if (!Number.isSafeInteger(n) || n < 0) throw new ShapeError(`${operation}: ${show(shape)} is not a shape`, shape)
+  }
+}
+
+/** Row-major strides, in elements. */
+export function contiguousStrides(shape: Shape): number[] {
+  const strides = new Array<number>(shape.length)
+  let step = 1
+  for (let i = shape.length - 1; i >= 0; i--) {
+    strides[i] = step
+    step *= shape[i]
+  }
+  return strides
+}
+
+/** Whether the elements lie in row-major order without gaps; axes of size one may have any stride. */
+export function isContiguous(shape: Shape, strides: readonly number[]): boolean {
+  let step = 1
+  for (let i = shape.length - 1; i >= 0; i--) {
+    if (shape[i] !== 1 && strides[i] !== step) return sizeOf(shape) === 0
+    step *= shape[i]
+  }
+  return true
+}
+
+/** An axis counted from the front; negative ones count from the back. */
+export function normalizeAxis(operation: string, axis: number, shape: Shape): number {
+  const positive = axis < 0 ? axis + shape.length : axis
+  if (!Number.isInteger(axis) || positive < 0 || positive >= shape.length) throw new AxisError(operation, axis, shape)
+  return positive
+}
+
+/** Distinct axes in ascending order; all of them when none are named. */
+export function normalizeAxes(operation: string, axes: number | readonly number[] | undefined, shape: Shape): number[] {
+  if (axes === undefined) return shape.map((_, i) => i)
+  const list = (typeof axes === 'number' ? [axes] : axes).map(axis => normalizeAxis(operation, axis, shape))
+  const distinct = [...new Set(list)].sort((a, b) => a - b)
+  if (distinct.length !== list.length)
+    throw new ShapeError(`${operation}: axes ${show(list)} name an axis of ${show(shape)} twice`, shape)
+  return distinct
+}
+
+/** The common shape of NumPy's rule: aligned at the last axis, sizes are equal or one of them is 1. */
+export function broadcastShapes(operation: string, ...shapes: Shape[]): number[] {
+  const rank = Math.max(0, ...shapes.map(shape => shape.length))
+  const result = new Array<number>(rank).fill(1)
+  for (const shape of shapes) {
+    for (let i = 0; i < shape.length; i++) {
+      const at = rank - shape.length + i
+      if (shape[i] === 1 || shape[i] === result[at]) continue
+      if (result[at] !== 1)
+        throw new ShapeError(
+          `${operation}: ${shapes.map(show).join(' and ')} do not broadcast: ${result[at]} ≠ ${shape[i]}`,
+          ...shapes,
+        )
+      result[at] = shape[i]
+    }
+  }
+  return result
+}
+
+/** Strides of a tensor read as if it had the broadcast shape: a repeated axis has stride 0. */
+export function broadcastStrides(shape: Shape, strides: readonly number[], target: Shape): number[] {
+  const shift = target.length - shape.length
+  return target.map((n, i) => {
+    if (i < shift) return 0
+    return shape[i - shift] === 1 && n !== 1 ? 0 : strides[i - shift]
+  })
+}
+
+/** The shape that is left when axes go, or become 1. */
+export function reducedShape(shape: Shape, axes: readonly number[], keepDims: boolean): number[] {
+  if (keepDims) return shape.map((n, i) => (axes.includes(i) ? 1 : n))
+  return shape.filter((_, i) => !axes.includes(i))
+}
+
+/** Fills in a single -1 of a new shape. */
+export function resolveReshape(shape: Shape, target: Shape): number[] {
+  const size = sizeOf(shape)
+  const unknown = target.indexOf(-1)
+  const known = sizeOf(target.filter(n => n !== -1))
+  const resolved = target.map((n, i) => (i === unknown ? (known === 0 ? 0 : size / known) : n))
+  if (resolved.some(n => !Number.isSafeInteger(n) || n < 0) || sizeOf(resolved) !== size)
+    throw new ShapeError(
+      `reshape: ${show(shape)} has ${size} elements and does not become ${show(target)}`,
+      shape,
+      target,
+    )
+  return resolved
+}
+
+/** Strides of the same memory under a new shape, or undefined where elements would have to move. */
+export function reshapeStrides(shape: Shape, strides: readonly number[], target: Shape): number[] | undefined {
+  if (isContiguous(shape, strides)) return contiguousStrides(target)
+  const result = new Array<number>(target.length)
+  // walk both shapes from the front in groups of equal size; within a group the old axes must be one run
+  const old = shape.map((n, i) => ({ n, stride: strides[i] })).filter(axis => axis.n !== 1)
+  let i = 0
+  let j = 0
+  while (i < old.length) {
+    let oldSize = old[i].n
+    let newSize = 1
+    const first = i
+    const firstNew = j
+    do {
+      while (newSize < oldSize && j < target.length) newSize *= target[j++]
+      while (oldSize < newSize && i + 1 < old.length) {
+        i++
+        if (old[i - 1].stride !== old[i].stride * old[i].n) return undefined
+        oldSize *= old[i].n
+      }
+    } while (oldSize !== newSize)
+    let step = old[i].stride
+    for (let k = j - 1; k >= firstNew; k--) {
+      result[k] = step
+      step *= target[k]
+    }
+    i = Math.max(i, first) + 1
+  }
+  for (; j < target.length; j++) result[j] = 1
+  return result
+}

@@ -1,0 +1,113 @@
+// The value everything is about: a shape and strides over memory on a device. It is immutable and knows nothing of
+// gradients; the operations become its methods in autograd/fluent.ts.
+
+import type { DType, TypedArray } from './dtype.ts'
+import type { DeviceName, Storage, View } from './scope.ts'
+import { contiguousStrides, isContiguous, type Shape, ShapeError, show, sizeOf } from './shape.ts'
+
+/** Numbers nested as deep as the shape; booleans for bool. */
+export type NestedArray = number | boolean | NestedArray[]
+
+/** A value that cannot be read synchronously where it lies. */
+export class SyncReadError extends Error {
+  override readonly name = 'SyncReadError'
+  readonly device: DeviceName
+
+  constructor(device: DeviceName) {
+    super(`dataSync: values on ${device} can only be read asynchronously; use await tensor.data()`)
+    this.device = device
+  }
+}
+
+export class Tensor implements View {
+  readonly shape: Shape
+  /** Elements to step over for each axis: 0 repeats, negative runs backwards. */
+  readonly strides: readonly number[]
+  /** Where the first element lies. */
+  readonly offset: number
+  #storage: Storage
+
+  constructor(storage: Storage, shape: Shape, strides: readonly number[] = contiguousStrides(shape), offset = 0) {
+    this.#storage = storage
+    this.shape = shape
+    this.strides = strides
+    this.offset = offset
+  }
+
+  get storage(): Storage {
+    return this.#storage
+  }
+
+  /** For Parameter, the one tensor whose value may be replaced. */
+  protected replaceStorage(storage: Storage): void {
+    this.#storage = storage
+  }
+
+  get dtype(): DType {
+    return this.#storage.dtype
+  }
+
+  get device(): DeviceName {
+    return this.#storage.device.name
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return sizeOf(this.shape)
+  }
+
+  /** Number of axes. */
+  get rank(): number {
+    return this.shape.length
+  }
+
+  get isContiguous(): boolean {
+    return isContiguous(this.shape, this.strides)
+  }
+
+  /** Another view of the same memory. */
+  view(shape: Shape, strides: readonly number[], offset = this.offset): Tensor {
+    return new Tensor(this.#storage, shape, strides, offset)
+  }
+
+  /** The elements in row-major order, in an array of their own. */
+  data(): Promise<TypedArray> {
+    return this.#storage.device.read(this)
+  }
+
+  /** The elements at once, on `reference` and `cpu`. Throws SyncReadError on `gpu`. */
+  dataSync(): TypedArray {
+    const device = this.#storage.device
+    if (!device.readSync) throw new SyncReadError(device.name)
+    return device.readSync(this)
+  }
+
+  /** The elements as nested arrays. */
+  async array(): Promise<NestedArray> {
+    return nest(await this.data(), this.shape, this.dtype === 'bool')
+  }
+
+  /** The one element of a tensor that has one. Throws ShapeError for any other. */
+  async item(): Promise<number> {
+    if (this.size !== 1)
+      throw new ShapeError(`item: ${show(this.shape)} has ${this.size} elements, not one`, this.shape)
+    return (await this.data())[0]
+  }
+
+  /** What it is, and on `reference` and `cpu` a few of its values. */
+  toString(): string {
+    const head = `Tensor ${show(this.shape)} ${this.dtype} on ${this.device}`
+    if (this.#storage.isFreed) return `${head} (given back)`
+    if (!this.#storage.device.readSync || this.size > 1000) return head
+    return `${head} ${JSON.stringify(nest(this.dataSync(), this.shape, this.dtype === 'bool'))}`
+  }
+}
+
+function nest(data: TypedArray, shape: Shape, asBoolean: boolean): NestedArray {
+  let at = 0
+  const level = (axis: number): NestedArray => {
+    if (axis === shape.length) return asBoolean ? data[at++] !== 0 : data[at++]
+    return Array.from({ length: shape[axis] }, () => level(axis + 1))
+  }
+  return level(0)
+}
