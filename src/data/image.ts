@@ -1,0 +1,135 @@
+// Images as models want them: upright, square, three channels, values from 0 to 1, channels first.
+
+import { encode } from 'fast-png'
+import { ImageError, messageOf } from './errors.ts'
+import { readBytes } from './files.ts'
+import { javascriptDecoder, type SquareDecoder, sharpDecoder } from './image-decoders.ts'
+import { readImageHeader } from './image-header.ts'
+
+/** `auto` takes sharp where it is installed. */
+export type ImageDecoder = 'auto' | 'sharp' | 'javascript'
+
+export interface DecodeImageOptions {
+  /** side of the square that comes out, in pixels */
+  readonly size: number
+  readonly decoder?: ImageDecoder
+  /** what to call bytes in an error */
+  readonly name?: string
+}
+
+/** A decoded image: `pixels` is [3, height, width] in 0 … 1. */
+export interface SquareImage {
+  readonly width: number
+  readonly height: number
+  readonly pixels: Float32Array
+}
+
+/** What decodes images here. */
+export interface ImageDecoderReport {
+  readonly name: 'sharp' | 'javascript'
+  /** what that costs, where it costs something */
+  readonly note?: string
+}
+
+let sharpHere: Promise<SquareDecoder | Error> | undefined
+
+/** Sharp if it can be loaded, otherwise why not. Asked once. */
+function loadSharp(): Promise<SquareDecoder | Error> {
+  sharpHere ??= import('sharp').then(
+    module => sharpDecoder(module.default),
+    error => new Error(messageOf(error).split('\n')[0], { cause: error }),
+  )
+  return sharpHere
+}
+
+/** Which decoder `auto` means on this machine. */
+export async function imageDecoder(): Promise<ImageDecoderReport> {
+  const sharp = await loadSharp()
+  if (!(sharp instanceof Error)) return { name: 'sharp' }
+  const note = `sharp cannot be loaded (${sharp.message}): images are decoded in JavaScript, on the main thread and, for photographs, ten or more times slower`
+  return { name: 'javascript', note }
+}
+
+async function chooseDecoder(decoder: ImageDecoder): Promise<SquareDecoder> {
+  if (decoder === 'javascript') return javascriptDecoder
+  const sharp = await loadSharp()
+  if (!(sharp instanceof Error)) return sharp
+  if (decoder === 'auto') return javascriptDecoder
+  throw new ImageError(`sharp was asked for and cannot be loaded (${sharp.message}): npm install sharp`, {
+    cause: sharp,
+  })
+}
+
+/**
+ * Decodes a PNG or JPEG into a square of bytes: the shorter side is scaled to `size` (bicubic, anti-aliased), the
+ * middle is kept, transparent parts become white, EXIF orientation is applied, colour profiles are ignored.
+ * @param source a path, or the file's bytes
+ * @returns [3, size, size], 0 … 255
+ * @throws ImageError naming the file if it is empty, cut off, too large or not an image; FileError if it cannot be read
+ */
+export async function decodeImageBytes(source: string | Uint8Array, options: DecodeImageOptions): Promise<Uint8Array> {
+  const { size, decoder = 'auto', name } = options
+  if (!Number.isSafeInteger(size) || size < 1)
+    throw new ImageError(`an image's size is a positive integer, not ${size}`)
+  const file = typeof source === 'string' ? source : name
+  const decode = await chooseDecoder(decoder)
+  const bytes = typeof source === 'string' ? await readBytes(source) : source
+  const header = readImageHeader(bytes, file)
+  let pixels: Uint8Array
+  try {
+    pixels = await decode(bytes, header, size)
+  } catch (error) {
+    throw new ImageError(`${header.format} cannot be decoded: ${messageOf(error)}`, { file, cause: error })
+  }
+  return toChannelsFirst(pixels, size * size)
+}
+
+/** As {@link decodeImageBytes}, as float32 in 0 … 1: a byte divided by 255. */
+export async function decodeImage(source: string | Uint8Array, options: DecodeImageOptions): Promise<SquareImage> {
+  const bytes = await decodeImageBytes(source, options)
+  return { width: options.size, height: options.size, pixels: toUnitRange(bytes) }
+}
+
+/** Bytes 0 … 255 as float32 in 0 … 1. */
+export function toUnitRange(bytes: Uint8Array): Float32Array {
+  return Float32Array.from(bytes, byte => byte / 255)
+}
+
+/** [pixels, 3] to [3, pixels]. */
+function toChannelsFirst(interleaved: Uint8Array, pixels: number): Uint8Array {
+  const planes = new Uint8Array(interleaved.length)
+  for (let i = 0; i < pixels; i++) for (let c = 0; c < 3; c++) planes[c * pixels + i] = interleaved[i * 3 + c]
+  return planes
+}
+
+/**
+ * (pixel - mean[c]) / std[c] for every channel c, as a new array.
+ * @param pixels [channels, height, width]
+ * @param mean one value a channel
+ * @param std one value a channel, above 0
+ * @throws ImageError if the numbers do not agree
+ */
+export function normalize(pixels: Float32Array, mean: readonly number[], std: readonly number[]): Float32Array {
+  const channels = mean.length
+  if (std.length !== channels || channels === 0 || pixels.length % channels !== 0)
+    throw new ImageError(`normalize: ${pixels.length} pixels, ${channels} means, ${std.length} standard deviations`)
+  if (!std.every(value => value > 0))
+    throw new ImageError(`normalize: standard deviations [${std}] are not all above 0`)
+  const plane = pixels.length / channels
+  return pixels.map((pixel, i) => {
+    const c = Math.floor(i / plane)
+    return (pixel - mean[c]) / std[c]
+  })
+}
+
+/**
+ * The bytes of a PNG file.
+ * @param pixels [height, width, channels], 0 … 255: grey, grey and alpha, RGB or RGBA
+ * @throws ImageError if the number of pixels does not fit
+ */
+export function encodePng(pixels: Uint8Array, width: number, height: number): Uint8Array {
+  const channels = pixels.length / (width * height)
+  if (![1, 2, 3, 4].includes(channels))
+    throw new ImageError(`encodePng: ${pixels.length} bytes are not 1 to 4 channels of ${width}×${height} pixels`)
+  return encode({ width, height, channels, data: pixels })
+}

@@ -1,0 +1,368 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { deflateSync } from 'node:zlib'
+import fc from 'fast-check'
+import { encode } from 'fast-png'
+import jpeg from 'jpeg-js'
+import sharp from 'sharp'
+import { ImageError } from '../../src/data/errors.ts'
+import {
+  decodeImage,
+  decodeImageBytes,
+  encodePng,
+  type ImageDecoder,
+  imageDecoder,
+  normalize,
+} from '../../src/data/image.ts'
+import { temporaryFolder } from './folder.ts'
+
+const decoders: ImageDecoder[] = ['sharp', 'javascript']
+
+/** A picture of smooth colours: [height, width, 3]. */
+function gradient(width: number, height: number): Uint8Array {
+  return Uint8Array.from({ length: width * height * 3 }, (_, i) => {
+    const [x, y, c] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width), i % 3]
+    return [(255 * x) / width, (255 * y) / height, 127 + 90 * Math.sin((6 * (x + y)) / (width + height))][c]
+  })
+}
+
+const largestDifference = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+  Array.from(a).reduce((largest, value, i) => Math.max(largest, Math.abs(value - b[i])), 0)
+
+const meanDifference = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+  Array.from(a).reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length
+
+test('a PNG of the asked size comes back as it was, channels first, from 0 to 1, with either decoder', async () => {
+  const pixels = gradient(9, 9)
+  for (const decoder of decoders) {
+    const image = await decodeImage(encodePng(pixels, 9, 9), { size: 9, decoder })
+    assert.deepEqual([image.width, image.height, image.pixels.length], [9, 9, 3 * 81])
+    for (let i = 0; i < 81; i++)
+      for (let c = 0; c < 3; c++) assert.equal(image.pixels[c * 81 + i], Math.fround(pixels[i * 3 + c] / 255))
+  }
+})
+
+test('every kind of PNG, transparent or not, is the same from both decoders', async () => {
+  const kind = fc.record({
+    size: fc.integer({ min: 1, max: 7 }),
+    channels: fc.constantFrom(1, 2, 3, 4),
+    depth: fc.constantFrom(8 as const, 16 as const),
+    interlace: fc.constantFrom('null' as const, 'Adam7' as const),
+    seed: fc.nat(),
+  })
+  await fc.assert(
+    fc.asyncProperty(kind, async ({ size, channels, depth, interlace, seed }) => {
+      const length = size * size * channels
+      const values = Array.from({ length }, (_, i) => Math.imul(seed + i, 2654435761) >>> (32 - depth))
+      const data = depth === 8 ? Uint8Array.from(values) : Uint16Array.from(values)
+      const png = encode({ width: size, height: size, channels, depth, data }, { interlace })
+      const [a, b] = await Promise.all(decoders.map(decoder => decodeImageBytes(png, { size, decoder })))
+      assert.deepEqual(a, b)
+    }),
+    { numRuns: 150 },
+  )
+})
+
+test('a transparent pixel is white, a half transparent one is half way to white', async () => {
+  const png = encodePng(Uint8Array.of(200, 100, 0, 0, 200, 100, 0, 255, 200, 100, 0, 128, 0, 0, 0, 128), 2, 2)
+  for (const decoder of decoders) {
+    const bytes = await decodeImageBytes(png, { size: 2, decoder })
+    assert.deepEqual([...bytes.subarray(0, 4)], [255, 200, 227, 127])
+  }
+})
+
+/** A PNG made by hand, for the kinds that the encoder does not write. */
+function handmadePng(size: number, depth: number, colourType: number, rows: number[][], chunks: [string, number[]][]) {
+  const chunk = (name: string, content: Uint8Array) => {
+    const body = Buffer.concat([Buffer.from(name), content])
+    const out = Buffer.alloc(body.length + 8)
+    out.writeUInt32BE(content.length)
+    body.copy(out, 4)
+    out.writeUInt32BE(crc32(body), body.length + 4)
+    return out
+  }
+  const size4 = [0, 0, 0, size]
+  return Buffer.concat([
+    Buffer.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
+    chunk('IHDR', Buffer.from([...size4, ...size4, depth, colourType, 0, 0, 0])),
+    ...chunks.map(([name, content]) => chunk(name, Buffer.from(content))),
+    chunk('IDAT', deflateSync(Buffer.from(rows.flatMap(row => [0, ...row])))),
+    chunk('IEND', Buffer.alloc(0)),
+  ])
+}
+
+function crc32(bytes: Uint8Array): number {
+  let crc = -1
+  for (const byte of bytes) {
+    crc ^= byte
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0)
+  }
+  return ~crc >>> 0
+}
+
+test('palettes, packed samples and a transparent colour are the same from both decoders', async () => {
+  const palette = [10, 20, 30, 200, 0, 0, 0, 200, 0, 1, 2, 3]
+  const images: Record<string, [Buffer, number[]]> = {
+    'palette of 2 bits': [handmadePng(3, 2, 3, [[0x18], [0x6c], [0xc4]], [['PLTE', palette]]), [10, 200, 0]],
+    'palette with alpha': [
+      handmadePng(
+        2,
+        8,
+        3,
+        [
+          [0, 1],
+          [2, 3],
+        ],
+        [
+          ['PLTE', palette],
+          ['tRNS', [255, 0, 128]],
+        ],
+      ),
+      [10, 255, 127, 1],
+    ],
+    'grey of 1 bit': [handmadePng(3, 1, 0, [[0xa0], [0x40], [0xe0]], []), [255, 0, 255, 0, 255, 0, 255, 255, 255]],
+    'grey of 4 bits': [handmadePng(2, 4, 0, [[0x1f], [0x80]], []), [17, 255, 136, 0]],
+    'grey with a transparent level': [handmadePng(2, 4, 0, [[0x1f], [0x80]], [['tRNS', [0, 1]]]), [255, 255, 136, 0]],
+    'colour with a transparent one': [
+      handmadePng(
+        2,
+        8,
+        2,
+        [
+          [1, 2, 3, 1, 2, 4],
+          [5, 5, 5, 9, 9, 9],
+        ],
+        [['tRNS', [0, 1, 0, 2, 0, 3]]],
+      ),
+      [255, 1, 5, 9],
+    ],
+  }
+  for (const [name, [png, reds]] of Object.entries(images)) {
+    const size = png[19]
+    const [a, b] = await Promise.all(decoders.map(decoder => decodeImageBytes(png, { size, decoder })))
+    assert.deepEqual([...b.subarray(0, reds.length)], reds, name)
+    assert.deepEqual(a, b, name)
+  }
+})
+
+test('a longer side is cropped in the middle, at the same pixel by both decoders', async () => {
+  for (const [width, height] of [
+    [5, 2],
+    [2, 5],
+    [8, 3],
+    [3, 8],
+  ]) {
+    const png = encodePng(gradient(width, height), width, height)
+    const size = Math.min(width, height)
+    const [a, b] = await Promise.all(decoders.map(decoder => decodeImageBytes(png, { size, decoder })))
+    assert.deepEqual(a, b, `${width}×${height}`)
+  }
+})
+
+test('both decoders shrink alike, and enlarge alike within half a pixel', async () => {
+  for (const [width, height, size, allowed] of [
+    [60, 40, 16, 0.6],
+    [33, 57, 24, 0.6],
+    [200, 150, 32, 0.6],
+    [10, 10, 32, 5],
+  ]) {
+    const png = encodePng(gradient(width, height), width, height)
+    const [a, b] = await Promise.all(decoders.map(decoder => decodeImageBytes(png, { size, decoder })))
+    assert.ok(meanDifference(a, b) < allowed, `${width}×${height} to ${size}: ${meanDifference(a, b)} of 255`)
+  }
+})
+
+test('a fine chessboard shrinks to grey, not to a pattern', async () => {
+  const board = Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => {
+    const p = Math.floor(i / 3)
+    return ((p % 64) + Math.floor(p / 64)) % 2 === 0 ? 255 : 0
+  })
+  for (const decoder of decoders) {
+    const bytes = await decodeImageBytes(encodePng(board, 64, 64), { size: 10, decoder })
+    const inside = bytes.filter((_, i) => i % 10 > 0 && i % 10 < 9)
+    assert.ok(largestDifference(inside, new Float32Array(inside.length).fill(127.5)) < 24, decoder)
+  }
+})
+
+test('a flat colour stays itself at every size', async () => {
+  const size = fc.integer({ min: 1, max: 20 })
+  await fc.assert(
+    fc.asyncProperty(size, size, size, fc.nat(255), async (width, height, size, value) => {
+      const png = encodePng(new Uint8Array(width * height * 3).fill(value), width, height)
+      const bytes = await decodeImageBytes(png, { size, decoder: 'javascript' })
+      assert.deepEqual(bytes, new Uint8Array(3 * size * size).fill(value))
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('a JPEG is near the pixels it was made of, colour or grey, baseline or progressive', async () => {
+  const pixels = gradient(48, 48)
+  const raw = sharp(pixels, { raw: { width: 48, height: 48, channels: 3 } })
+  const planes = await decodeImageBytes(encodePng(pixels, 48, 48), { size: 48 })
+  const colour = [
+    await raw.clone().jpeg({ quality: 98 }).toBuffer(),
+    await raw.clone().jpeg({ quality: 98, progressive: true }).toBuffer(),
+    jpeg.encode({ width: 48, height: 48, data: await raw.clone().ensureAlpha().raw().toBuffer() }, 98).data,
+  ]
+  for (const decoder of decoders) {
+    for (const file of colour)
+      assert.ok(meanDifference(await decodeImageBytes(file, { size: 48, decoder }), planes) < 2.5, decoder)
+    const grey = await decodeImageBytes(await raw.clone().greyscale().jpeg().toBuffer(), { size: 48, decoder })
+    assert.deepEqual(grey.subarray(0, 48 * 48), grey.subarray(48 * 48, 2 * 48 * 48))
+  }
+})
+
+test('every EXIF orientation is undone, alike by both decoders', async () => {
+  const upright = gradient(40, 24)
+  const expected = await decodeImageBytes(encodePng(upright, 40, 24), { size: 16 })
+  // where the first stored row and the first stored column belong in the upright picture (Exif 2.3, 4.6.4)
+  const sides = [
+    'top left',
+    'top right',
+    'bottom right',
+    'bottom left',
+    'left top',
+    'right top',
+    'right bottom',
+    'left bottom',
+  ]
+  for (let orientation = 1; orientation <= 8; orientation++) {
+    const side = sides[orientation - 1]
+    const [columns, rows] = /^(top|bottom)/.test(side) ? [40, 24] : [24, 40]
+    const stored = new Uint8Array(upright.length)
+    for (let row = 0; row < rows; row++)
+      for (let column = 0; column < columns; column++) {
+        const [down, across] = columns === 40 ? [row, column] : [column, row]
+        const y = side.includes('bottom') ? 23 - down : down
+        const x = side.includes('right') ? 39 - across : across
+        stored.set(upright.subarray((y * 40 + x) * 3, (y * 40 + x) * 3 + 3), (row * columns + column) * 3)
+      }
+    const raw = sharp(stored, { raw: { width: columns, height: rows, channels: 3 } })
+    const file = await raw.jpeg({ quality: 98, chromaSubsampling: '4:4:4' }).withMetadata({ orientation }).toBuffer()
+    for (const decoder of decoders) {
+      const bytes = await decodeImageBytes(file, { size: 16, decoder })
+      assert.ok(
+        meanDifference(bytes, expected) < 3,
+        `orientation ${orientation} by ${decoder}: ${meanDifference(bytes, expected)}`,
+      )
+    }
+  }
+})
+
+const goodPng = Buffer.from(encodePng(gradient(20, 20), 20, 20))
+const goodJpeg = Buffer.from(jpeg.encode({ width: 20, height: 20, data: new Uint8Array(1600).fill(90) }, 80).data)
+
+function pngOf(width: number, height: number): Buffer {
+  const png = Buffer.from(goodPng)
+  png.writeUInt32BE(width, 16)
+  png.writeUInt32BE(height, 20)
+  return png
+}
+
+function jpegOf(width: number, height: number): Buffer {
+  const file = Buffer.from(goodJpeg)
+  const frame = file.indexOf(Buffer.of(0xff, 0xc0))
+  file.writeUInt16BE(height, frame + 5)
+  file.writeUInt16BE(width, frame + 7)
+  return file
+}
+
+const bad: Record<string, [Uint8Array, RegExp]> = {
+  'an empty file': [new Uint8Array(0), /is empty: not an image/],
+  'a text file': [Buffer.from('not an image at all'), /is neither PNG nor JPEG/],
+  'a GIF': [Buffer.from('GIF89a......'), /is GIF: only PNG and JPEG are read/],
+  'a WebP': [Buffer.from('RIFF....WEBPVP8 '), /is WebP/],
+  'a PNG cut off in its header': [goodPng.subarray(0, 20), /PNG is cut off inside its header/],
+  'a PNG cut off in its data': [goodPng.subarray(0, goodPng.length - 30), /PNG cannot be decoded/],
+  'a PNG with a flipped bit': [Buffer.from(goodPng).fill(0x55, 60, 64), /PNG cannot be decoded/],
+  'a PNG of 100000×100000': [pngOf(100_000, 100_000), /PNG of 100000×100000 pixels: at most 100000000/],
+  'a PNG of no width': [pngOf(0, 20), /PNG of 0×20 pixels is empty/],
+  'a JPEG cut off in its header': [goodJpeg.subarray(0, 100), /JPEG is cut off inside its header/],
+  'a JPEG cut off in its data': [goodJpeg.subarray(0, goodJpeg.length - 8), /JPEG cannot be decoded/],
+  'a JPEG of 65500×65500': [jpegOf(65_500, 65_500), /JPEG of 65500×65500 pixels/],
+}
+for (const [what, [bytes, message]] of Object.entries(bad))
+  test(`${what} is refused with its name by both decoders`, async t => {
+    const path = join(await temporaryFolder(t), 'picture')
+    await writeFile(path, bytes)
+    for (const decoder of decoders)
+      await assert.rejects(
+        decodeImage(path, { size: 8, decoder }),
+        error => error instanceof ImageError && error.file === path && message.test(error.message),
+        decoder,
+      )
+  })
+
+test('corrupted files decode or are refused, never anything else', async () => {
+  const edit = fc.record({ at: fc.nat(), to: fc.nat(255) })
+  const corrupted = fc
+    .tuple(fc.constantFrom(goodPng, goodJpeg), fc.array(edit, { minLength: 1, maxLength: 4 }), fc.nat())
+    .map(([file, edits, cut]) => {
+      const bytes = Buffer.from(file)
+      for (const { at, to } of edits) bytes[at % file.length] = to
+      return cut % 3 === 0 ? bytes.subarray(0, cut % file.length) : bytes
+    })
+  await fc.assert(
+    fc.asyncProperty(corrupted, fc.constantFrom(...decoders), async (bytes, decoder) => {
+      try {
+        const { pixels } = await decodeImage(bytes, { size: 8, decoder })
+        assert.equal(pixels.length, 192)
+      } catch (error) {
+        assert.ok(error instanceof ImageError, String(error))
+      }
+    }),
+    { numRuns: 400 },
+  )
+})
+
+test('a missing image names its path', async () => {
+  await assert.rejects(decodeImage('/nowhere/a.png', { size: 8 }), { name: 'FileError', file: '/nowhere/a.png' })
+})
+
+test('a size that is no size is refused', async () => {
+  for (const size of [0, -1, 2.5, Number.NaN]) await assert.rejects(decodeImage(goodPng, { size }), ImageError)
+})
+
+test('normalize subtracts the mean and divides by the deviation of each channel', () => {
+  const pixels = Float32Array.of(0.5, 1, 0.25, 0.75, 0, 1)
+  assert.deepEqual(normalize(pixels, [0.5, 0.25, 0], [0.5, 0.25, 2]), Float32Array.of(0, 1, 0, 2, 0, 0.5))
+  assert.throws(() => normalize(pixels, [0, 0], [1]), /6 pixels, 2 means, 1 standard deviations/)
+  assert.throws(() => normalize(pixels, [0, 0], [1, 0]), /are not all above 0/)
+})
+
+test('pixels that do not fit their size are not encoded', () => {
+  assert.throws(() => encodePng(new Uint8Array(10), 2, 2), /10 bytes are not 1 to 4 channels of 2×2 pixels/)
+})
+
+test('without sharp, images are decoded in JavaScript and the report says so', async () => {
+  assert.deepEqual(await imageDecoder(), { name: 'sharp' })
+  const hook = `export function resolve(name, context, next) {
+    if (name === 'sharp') throw new Error("Cannot find package 'sharp'")
+    return next(name, context)
+  }`
+  const program = `
+    import { register } from 'node:module'
+    register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hook)}))
+    const { decodeImage, imageDecoder } = await import(${JSON.stringify(new URL('../../src/data/image.ts', import.meta.url).href)})
+    const png = Buffer.from('${goodPng.toString('base64')}', 'base64')
+    const { pixels } = await decodeImage(png, { size: 20 })
+    const refusal = await decodeImage(png, { size: 20, decoder: 'sharp' }).catch(error => error.message)
+    console.log(JSON.stringify({ pixels: pixels.length, refusal, ...(await imageDecoder()) }))`
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    '--import',
+    'tsx',
+    '--input-type=module',
+    '--eval',
+    program,
+  ])
+  const report = JSON.parse(stdout)
+  assert.equal(report.name, 'javascript')
+  assert.equal(report.pixels, 1200)
+  assert.match(report.note, /sharp cannot be loaded \(Cannot find package 'sharp'\)/)
+  assert.match(report.refusal, /sharp was asked for and cannot be loaded .* npm install sharp/)
+})
