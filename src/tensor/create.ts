@@ -40,8 +40,7 @@ export function fromData(data: TypedArray, shape: Shape, on: Device = device.get
 function convert(data: TypedArray, dtype: DType): TypedArray {
   if (dtypeOf(data) === dtype) return data
   const converted = allocate(dtype, data.length)
-  if (dtype === 'bool') data.forEach((x, i) => void (converted[i] = x === 0 ? 0 : 1))
-  else converted.set(data)
+  converted.set(dtype === 'bool' ? Array.from(data, x => (x === 0 ? 0 : 1)) : data)
   return converted
 }
 

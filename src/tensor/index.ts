@@ -2,7 +2,17 @@
 
 export * from './create.ts'
 export { DeviceError, type DeviceReport, device, type GpuBackend, type OpenOptions } from './device.ts'
-export { allocate, type DType, DTypeError, dtypeOf, isFloating, promote, type TypedArray } from './dtype.ts'
+export {
+  allocate,
+  type DType,
+  DTypeError,
+  dtypeOf,
+  floating,
+  isFloating,
+  promote,
+  promoteScalar,
+  type TypedArray,
+} from './dtype.ts'
 export {
   type BinaryName,
   type ComparisonName,
@@ -21,4 +31,4 @@ export { Generator, type GeneratorState, philox4x32 } from './random.ts'
 export { type DeviceName, FreedError, keep, Scope, Storage, scope, storagesIn } from './scope.ts'
 export * from './shape.ts'
 export { type NestedArray, SyncReadError, Tensor } from './tensor.ts'
-export { expandView, permuteView, type Range, reshapeView, sliceView } from './views.ts'
+export { expandView, permuteView, type Range, reshapeView, resolveRange, sliceView } from './views.ts'

@@ -75,6 +75,11 @@ export class Generator {
     return { seed: this.seed, position: this.#position }
   }
 
+  /** Goes to a position of the stream, forwards or backwards. */
+  seek(position: number): void {
+    this.#position = position
+  }
+
   /** A generator of its own for a named purpose, independent of how far this one has come. */
   fork(purpose: string): Generator {
     let hash = 0x811c9dc5
@@ -135,11 +140,11 @@ export class Generator {
 function logarithm(x: number): number {
   let exponent = 0
   let m = x
-  while (m < 0.7071067811865476) {
+  while (m < Math.SQRT1_2) {
     m *= 2
     exponent--
   }
-  while (m > 1.4142135623730951) {
+  while (m > Math.SQRT2) {
     m /= 2
     exponent++
   }
@@ -147,7 +152,7 @@ function logarithm(x: number): number {
   const square = s * s
   let sum = 0
   for (let k = 21; k >= 1; k -= 2) sum = sum * square + 1 / k
-  return 2 * s * sum + exponent * 0.6931471805599453
+  return 2 * s * sum + exponent * Math.LN2
 }
 
 const horner = (coefficients: readonly number[], x: number) => coefficients.reduceRight((sum, c) => sum * x + c, 0)

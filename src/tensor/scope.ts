@@ -129,6 +129,12 @@ export class Scope {
     this.#owned = []
   }
 
+  /** Gives nothing back: all of it goes to the scope outside. */
+  handOver(): void {
+    for (const storage of this.#owned) if (storage.owner === this) hand(storage, this.parent)
+    this.#owned = []
+  }
+
   #holder(): Scope | null {
     for (let scope = this.parent; scope; scope = scope.parent) {
       if (scope.holds !== undefined) return scope.holds ? scope : null

@@ -28,6 +28,20 @@ export class AxisError extends Error {
   }
 }
 
+/** An index that an axis does not have. */
+export class IndexError extends Error {
+  override readonly name = 'IndexError'
+  readonly index: number
+  /** number of positions on the axis */
+  readonly size: number
+
+  constructor(operation: string, index: number, size: number) {
+    super(`${operation}: index ${index} is outside of 0 … ${size - 1}`)
+    this.index = index
+    this.size = size
+  }
+}
+
 /** A shape as people write it: `[2, 3]`. */
 export const show = (shape: Shape): string => `[${shape.join(', ')}]`
 

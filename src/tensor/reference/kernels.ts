@@ -3,7 +3,7 @@
 
 import type { DType, TypedArray } from '../dtype.ts'
 import type { BinaryName, ComparisonName, Operand, Primitives, ReductionName, UnaryName } from '../kernels.ts'
-import { broadcastShapes, reducedShape, type Shape } from '../shape.ts'
+import { broadcastShapes, IndexError, reducedShape, type Shape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { erf } from './erf.ts'
 import { broadcast, create, forEachRun, type Nd, onlyAxes, specialize, strided, view } from './loops.ts'
@@ -92,6 +92,14 @@ const foldLoops = compileAll(
   { sum: reductions.sum.combine, max: reductions.max.combine, min: reductions.min.combine },
   foldLoop,
 )
+
+function checkIndices(name: string, indices: Tensor, size: number): void {
+  const ids = view(indices)
+  forEachRun([ids], ([i], n, [step]) => {
+    for (let k = 0; k < n; k++, i += step)
+      if (!(ids.data[i] >= 0 && ids.data[i] < size)) throw new IndexError(name, ids.data[i], size)
+  })
+}
 
 /** @param tensorOf makes a tensor of a result, which is contiguous */
 export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
@@ -216,6 +224,7 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
     },
 
     gather(x, axis, indices) {
+      checkIndices('gather', indices, x.shape[axis])
       const out = create(x.dtype, indices.shape)
       const from = view(x)
       const ids = view(indices)
@@ -227,6 +236,7 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
     },
 
     scatterAdd(shape, axis, indices, updates) {
+      checkIndices('scatterAdd', indices, shape[axis])
       const sum = create('float64', shape)
       const from = view(updates)
       const ids = view(indices)

@@ -1,0 +1,92 @@
+// How an operation comes to be: a forward computation on kernels and a rule for its gradient, on one line each. The
+// rule sees only tensors and is written in differentiable operations, so it has a gradient itself.
+
+import { type Device, DeviceError, deviceOf, isFloating, type Kernels, Tensor } from '../tensor/index.ts'
+import { noGrad, record, Tape, type Thunks } from './tape.ts'
+
+/** The device that the tensors among the arguments share. */
+function commonDevice(name: string, args: readonly unknown[]): Device {
+  let common: Device | undefined
+  for (const arg of args) {
+    if (!(arg instanceof Tensor)) continue
+    const device = deviceOf(arg)
+    common ??= device
+    if (device !== common)
+      throw new DeviceError(
+        `${name}: one tensor is on ${common.name}, another on ${device.name}; move one of them`,
+        device.name,
+      )
+  }
+  if (!common) throw new TypeError(`${name}: needs a tensor among its arguments`)
+  return common
+}
+
+/**
+ * Defines a differentiable operation.
+ * @param forward computes the result with the device's kernels
+ * @param rule from the gradient of the result, the result and the arguments to one thunk an argument (undefined where
+ *   there is nothing to differentiate). It neither sums over broadcast axes nor accumulates: the tape does. An operation without a
+ *   rule is not differentiable: gradients stop at it.
+ */
+export function defineOp<A extends readonly unknown[]>(
+  name: string,
+  forward: (kernels: Kernels, ...args: A) => Tensor,
+  rule?: (gradient: Tensor, result: Tensor, ...args: A) => Thunks,
+): (...args: A) => Tensor {
+  return (...args) => {
+    const result = forward(commonDevice(name, args).kernels, ...args)
+    if (rule) record({ name, args, result, rule: gradient => rule(gradient, result, ...args) })
+    return result
+  }
+}
+
+/** What makes a fused operation. */
+export interface Fused<A extends readonly unknown[]> {
+  /** What it computes, in differentiable operations: this defines it. */
+  readonly definition: (...args: A) => Tensor
+  /** A device's own kernel for it; undefined where the device has none for these arguments. */
+  readonly kernel?: (kernels: Kernels, ...args: A) => Tensor | undefined
+  /** A shorter way to the gradient than that of the definition, with which it must agree. */
+  readonly rule?: (gradient: Tensor, result: Tensor, ...args: A) => Thunks
+}
+
+/** An operation that is one line on the tape and has a definition. */
+export type FusedOp<A extends readonly unknown[]> = ((...args: A) => Tensor) & Fused<A>
+
+/**
+ * Defines an operation by other operations. It is one line on the tape, whatever computes it: a kernel of the device, or
+ * the definition with nothing of it recorded. Without a rule its gradient is that of the definition, computed anew.
+ */
+export function defineFused<A extends readonly unknown[]>(name: string, fused: Fused<A>): FusedOp<A> {
+  const { definition, kernel, rule = derivedRule(definition) } = fused
+  const op = (...args: A): Tensor => {
+    const kernels = commonDevice(name, args).kernels
+    const result = kernel?.(kernels, ...args) ?? noGrad(() => definition(...args))
+    record({ name, args, result, rule: gradient => rule(gradient, result, ...args) })
+    return result
+  }
+  return Object.assign(op, { ...fused, rule })
+}
+
+/** The rule that runs a function again on a tape of its own and walks back over it. */
+export function derivedRule<A extends readonly unknown[]>(
+  f: (...args: A) => Tensor,
+): (gradient: Tensor, result: Tensor, ...args: A) => Thunks {
+  return (gradient, _, ...args) => {
+    const inputs = [...new Set(args.filter(arg => arg instanceof Tensor && isFloating(arg.dtype)))] as Tensor[]
+    let gradients: Tensor[] | undefined
+    const all = () => {
+      const tape = new Tape()
+      for (const x of inputs) tape.watch(x)
+      const result = tape.run(() => f(...args))
+      gradients = tape.gradient(result, inputs, gradient)
+      tape.end(gradients)
+      return gradients
+    }
+    // a tensor that stands in two places has one gradient: it is handed over at the first
+    return args.map((arg, i) => {
+      const at = inputs.indexOf(arg as Tensor)
+      return at >= 0 && args.indexOf(arg) === i ? () => (gradients ?? all())[at] : undefined
+    })
+  }
+}

@@ -1,0 +1,139 @@
+// Operations that are one line on the tape and may be one kernel on a device. Each is defined by other operations;
+// where a shorter way to its gradient is known, it stands beside the definition and must agree with it.
+
+import type { Tensor } from '../../tensor/index.ts'
+import { defineFused } from '../op.ts'
+
+const last = { axis: -1, keepDims: true }
+
+/** y (g - Σ g y), the gradient of y = softmax(x) */
+const softmaxGradient = defineFused('softmaxGradient', {
+  definition: (g: Tensor, y: Tensor) => {
+    const gy = g.mul(y)
+    return gy.sub(y.mul(gy.sum(last)))
+  },
+  kernel: (k, g, y) => k.softmaxGradient?.(g, y),
+})
+
+const softmaxLast = defineFused('softmax', {
+  definition: (x: Tensor) => {
+    const e = x.sub(x.max(last).stopGradient()).exp()
+    return e.div(e.sum(last))
+  },
+  kernel: (k, x) => k.softmax?.(x),
+  rule: (g, y) => [() => softmaxGradient(g, y)],
+})
+
+/** g - exp(y) Σ g, the gradient of y = logSoftmax(x) */
+const logSoftmaxGradient = defineFused('logSoftmaxGradient', {
+  definition: (g: Tensor, y: Tensor) => g.sub(y.exp().mul(g.sum(last))),
+  kernel: (k, g, y) => k.logSoftmaxGradient?.(g, y),
+})
+
+const logSoftmaxLast = defineFused('logSoftmax', {
+  definition: (x: Tensor) => {
+    const shifted = x.sub(x.max(last).stopGradient())
+    return shifted.sub(shifted.exp().sum(last).log())
+  },
+  kernel: (k, x) => k.logSoftmax?.(x),
+  rule: (g, y) => [() => logSoftmaxGradient(g, y)],
+})
+
+/** Applies a function of the last axis along another one. */
+function along(f: (x: Tensor) => Tensor, x: Tensor, axis: number): Tensor {
+  if (axis === -1 || axis === x.rank - 1) return f(x)
+  return f(x.transpose(axis, -1)).transpose(axis, -1)
+}
+
+/** eˣ / Σ eˣ along an axis (default the last) */
+export const softmax = (x: Tensor, { axis = -1 }: { readonly axis?: number } = {}): Tensor =>
+  along(softmaxLast, x, axis)
+
+/** x - log Σ eˣ along an axis (default the last) */
+export const logSoftmax = (x: Tensor, { axis = -1 }: { readonly axis?: number } = {}): Tensor =>
+  along(logSoftmaxLast, x, axis)
+
+/** r (g - mean g - y mean(g y)) with y = standardize(x) and r = 1/√(variance + ε), the gradient of standardize */
+const standardizeGradient = defineFused('standardizeGradient', {
+  definition: (g: Tensor, x: Tensor, epsilon: number) => {
+    const centred = x.sub(x.mean(last))
+    const r = centred.square().mean(last).add(epsilon).rsqrt()
+    const y = centred.mul(r)
+    return g
+      .sub(g.mean(last))
+      .sub(y.mul(g.mul(y).mean(last)))
+      .mul(r)
+  },
+  kernel: (k, g, x, epsilon) => k.standardizeGradient?.(g, x, epsilon),
+})
+
+/** (x - mean) / √(variance + ε) over the last axis, with the variance of what is there (biased) */
+export const standardize = defineFused('standardize', {
+  definition: (x: Tensor, epsilon: number) => {
+    const centred = x.sub(x.mean(last))
+    return centred.mul(centred.square().mean(last).add(epsilon).rsqrt())
+  },
+  kernel: (k, x, epsilon) => k.standardize?.(x, epsilon),
+  rule: (g, _, x, epsilon) => [() => standardizeGradient(g, x, epsilon)],
+})
+
+/** Options of layerNorm: learned scale and shift of the last axis, [width] each. */
+export interface LayerNormOptions {
+  readonly weight?: Tensor
+  readonly bias?: Tensor
+  /** added to the variance; default 1e-5 */
+  readonly epsilon?: number
+}
+
+/** weight (x - mean) / √(variance + ε) + bias over the last axis (Ba et al. 2016) */
+export function layerNorm(x: Tensor, { weight, bias, epsilon = 1e-5 }: LayerNormOptions = {}): Tensor {
+  const standard = standardize(x, epsilon)
+  const scaled = weight ? standard.mul(weight) : standard
+  return bias ? scaled.add(bias) : scaled
+}
+
+/** Φ(x), the normal distribution function */
+const normalCdf = (x: Tensor): Tensor => x.mul(Math.SQRT1_2).erf().add(1).mul(0.5)
+
+/** g (Φ(x) + x φ(x)), the gradient of gelu */
+const geluGradient = defineFused('geluGradient', {
+  definition: (g: Tensor, x: Tensor) => {
+    const density = x
+      .square()
+      .mul(-0.5)
+      .exp()
+      .mul(1 / Math.sqrt(2 * Math.PI))
+    return g.mul(normalCdf(x).add(x.mul(density)))
+  },
+  kernel: (k, g, x) => k.geluGradient?.(g, x),
+})
+
+const exactGelu = defineFused('gelu', {
+  definition: (x: Tensor) => x.mul(normalCdf(x)),
+  kernel: (k, x) => k.gelu?.(x),
+  rule: (g, _, x) => [() => geluGradient(g, x)],
+})
+
+const tanhGelu = defineFused('geluTanh', {
+  definition: (x: Tensor) => {
+    const inner = x.add(x.square().mul(x).mul(0.044715)).mul(Math.sqrt(2 / Math.PI))
+    return x.mul(inner.tanh().add(1)).mul(0.5)
+  },
+})
+
+/** x Φ(x) with the exact Φ, or with its tanh approximation (Hendrycks and Gimpel 2016) */
+export const gelu = (x: Tensor, { approximate = 'none' }: { readonly approximate?: 'none' | 'tanh' } = {}): Tensor =>
+  approximate === 'tanh' ? tanhGelu(x) : exactGelu(x)
+
+/** The fused operations and the gradients among them, for whoever checks that kernels and definitions agree. */
+export const fusedOps = {
+  softmax: softmaxLast,
+  softmaxGradient,
+  logSoftmax: logSoftmaxLast,
+  logSoftmaxGradient,
+  standardize,
+  standardizeGradient,
+  gelu: exactGelu,
+  geluGradient,
+  geluTanh: tanhGelu,
+}

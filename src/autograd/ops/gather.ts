@@ -1,0 +1,86 @@
+// Picking elements by index, and its adjoint, adding into them.
+
+import {
+  arange,
+  type DType,
+  DTypeError,
+  normalizeAxis,
+  type Shape,
+  ShapeError,
+  show,
+  sizeOf,
+  type Tensor,
+} from '../../tensor/index.ts'
+import { defineOp } from '../op.ts'
+import type { Thunks } from '../tape.ts'
+
+function checkIndices(name: string, indices: Tensor): void {
+  if (indices.dtype !== 'int32') throw new DTypeError(`${name}: indices are int32, not ${indices.dtype}`, indices.dtype)
+}
+
+function checkBesideAxis(name: string, shape: Shape, indices: Tensor, axis: number): void {
+  if (shape.length !== indices.rank || shape.some((n, i) => i !== axis && n !== indices.shape[i]))
+    throw new ShapeError(
+      `${name}: ${show(shape)} and indices ${show(indices.shape)} differ beside axis ${axis}`,
+      shape,
+      indices.shape,
+    )
+}
+
+const pick = defineOp(
+  'gather',
+  (k, x: Tensor, indices: Tensor, axis: number) => k.gather(x, axis, indices),
+  (g, _, x, indices, axis): Thunks => [() => put(x.shape, indices, g, axis)],
+)
+
+const put = defineOp(
+  'scatterAdd',
+  (k, shape: Shape, indices: Tensor, updates: Tensor, axis: number) => k.scatterAdd(shape, axis, indices, updates),
+  (g, _, _shape, indices, _updates, axis): Thunks => [undefined, undefined, () => pick(g, indices, axis)],
+)
+
+/** out[…, i, …] = x[…, indices[…, i, …], …]: one index for every element of the result. Shapes agree beside the axis. */
+export function gather(x: Tensor, indices: Tensor, options: { readonly axis?: number } = {}): Tensor {
+  const axis = normalizeAxis('gather', options.axis ?? 0, x.shape)
+  checkIndices('gather', indices)
+  checkBesideAxis('gather', x.shape, indices, axis)
+  return pick(x, indices, axis)
+}
+
+/** Zeros of `shape` with out[…, indices[…, i, …], …] += updates[…, i, …]: the adjoint of gather. */
+export function scatterAdd(
+  shape: Shape,
+  indices: Tensor,
+  updates: Tensor,
+  options: { readonly axis?: number } = {},
+): Tensor {
+  const axis = normalizeAxis('scatterAdd', options.axis ?? 0, shape)
+  checkIndices('scatterAdd', indices)
+  checkBesideAxis('scatterAdd', shape, indices, axis)
+  return put(shape, indices, updates.expand(indices.shape), axis)
+}
+
+/**
+ * Whole slices by index, as NumPy's take: the axis is replaced by the axes of the indices.
+ * @param x [a…, n, b…]
+ * @param indices any shape, int32 in [0, n)
+ * @returns [a…, indices…, b…]
+ */
+export function take(x: Tensor, indices: Tensor, options: { readonly axis?: number } = {}): Tensor {
+  const axis = normalizeAxis('take', options.axis ?? 0, x.shape)
+  checkIndices('take', indices)
+  const [before, after] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)]
+  const [outer, n, inner] = [sizeOf(before), x.shape[axis], sizeOf(after)]
+  const everywhere = indices.reshape([1, indices.size, 1]).expand([outer, indices.size, inner])
+  return pick(x.reshape([outer, n, inner]), everywhere, 1).reshape([...before, ...indices.shape, ...after])
+}
+
+/** Rows of a table: weight [n, width], ids of any shape → [ids…, width]. */
+export const embedding = (weight: Tensor, ids: Tensor): Tensor => take(weight, ids, { axis: 0 })
+
+/** 1 at the id and 0 elsewhere along a new last axis of size `classes`; ids outside [0, classes) give zeros. */
+export const oneHot = (ids: Tensor, classes: number, dtype: DType = 'float32'): Tensor =>
+  ids
+    .unsqueeze(-1)
+    .equal(arange(0, classes, 1, { device: ids.device }))
+    .cast(dtype)

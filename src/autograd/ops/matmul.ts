@@ -1,0 +1,57 @@
+// The matrix product.
+
+import {
+  broadcastShapes,
+  floating,
+  promote,
+  reshapeView,
+  ShapeError,
+  show,
+  sizeOf,
+  type Tensor,
+} from '../../tensor/index.ts'
+import { defineOp } from '../op.ts'
+
+const product = defineOp(
+  'matmul',
+  (k, x: Tensor, y: Tensor) => {
+    const dtype = floating(promote(x.dtype, y.dtype))
+    const rank = Math.max(x.rank, y.rank)
+    const [a, b] = [x, y].map(t => {
+      const full = reshapeView(t, [...new Array(rank - t.rank).fill(1), ...t.shape])
+      return full.dtype === dtype ? full : k.cast(full, dtype)
+    })
+    return k.matmul(a, b)
+  },
+  (g, _, x, y) => [() => g.matmul(y.transpose()), () => x.transpose().matmul(g)],
+)
+
+/**
+ * Matrix product over the last two axes: [..., m, k] × [..., k, n] → [..., m, n], with leading axes that broadcast. A
+ * one-dimensional factor is a row on the left and a column on the right, and its axis goes.
+ * @throws ShapeError where the inner sizes differ
+ */
+export function matmul(x: Tensor, y: Tensor): Tensor {
+  if (x.rank === 0 || y.rank === 0)
+    throw new ShapeError(
+      `matmul: ${show(x.shape)} and ${show(y.shape)}: a scalar is not a matrix, use mul`,
+      x.shape,
+      y.shape,
+    )
+  if (x.rank === 1) return matmul(x.unsqueeze(0), y).squeeze(y.rank === 1 ? 0 : -2)
+  if (y.rank === 1) return matmul(x, y.unsqueeze(1)).squeeze(-1)
+  const [k, alsoK] = [x.shape[x.rank - 1], y.shape[y.rank - 2]]
+  if (k !== alsoK)
+    throw new ShapeError(
+      `matmul: ${show(x.shape)} and ${show(y.shape)} do not agree: ${k} ≠ ${alsoK}`,
+      x.shape,
+      y.shape,
+    )
+  broadcastShapes('matmul', x.shape.slice(0, -2), y.shape.slice(0, -2))
+  // one matrix for the whole stack is one large product, forwards and for both gradients
+  if (y.rank === 2 && x.rank > 2) {
+    const rows = x.shape.slice(0, -1)
+    return product(x.reshape([sizeOf(rows), k]), y).reshape([...rows, y.shape[1]])
+  }
+  return product(x, y)
+}

@@ -1,0 +1,218 @@
+// Operations that move elements without computing. Each has an adjoint here: slice and pad, sum and expand, concat and
+// slice, flip and flip. Reshape, permute, expand, slice and flip are views.
+
+import {
+  broadcastShapes,
+  expandView,
+  normalizeAxes,
+  normalizeAxis,
+  type Padding,
+  permuteView,
+  promote,
+  type Range,
+  reshapeView,
+  resolveRange,
+  type Shape,
+  ShapeError,
+  show,
+  sliceView,
+  type Tensor,
+} from '../../tensor/index.ts'
+import { defineOp } from '../op.ts'
+
+/** The same elements in row-major order under another shape; one size may be -1. */
+export const reshape = defineOp(
+  'reshape',
+  (_, x: Tensor, shape: Shape) => reshapeView(x, shape),
+  (g, _, x) => [() => g.reshape(x.shape)],
+)
+
+/** Axes in a new order: axis i of the result is axis order[i] of x. */
+export const permute = defineOp(
+  'permute',
+  (_, x: Tensor, order: readonly number[]) => {
+    if (normalizeAxes('permute', order, x.shape).length !== x.rank)
+      throw new ShapeError(`permute: ${show(order)} does not order the axes of ${show(x.shape)}`, x.shape)
+    return permuteView(
+      x,
+      order.map(axis => normalizeAxis('permute', axis, x.shape)),
+    )
+  },
+  (g, _, x, order) => [() => g.permute(inverse(order.map(axis => normalizeAxis('permute', axis, x.shape))))],
+)
+const inverse = (order: readonly number[]) => order.map((_, axis) => order.indexOf(axis))
+
+/** Two axes exchanged, the last two by default. */
+export function transpose(x: Tensor, a = -2, b = -1): Tensor {
+  const [i, j] = [normalizeAxis('transpose', a, x.shape), normalizeAxis('transpose', b, x.shape)]
+  return permute(
+    x,
+    x.shape.map((_, axis) => (axis === i ? j : axis === j ? i : axis)),
+  )
+}
+
+/** Axes of size one repeated, and new ones in front, to a shape that x broadcasts to. */
+export const expand = defineOp(
+  'expand',
+  (_, x: Tensor, shape: Shape) => expandView(x, shape),
+  (g, _, x) => [() => g.sumTo(x.shape)],
+)
+
+/** Without axes of size one: all of them, or those named. */
+export function squeeze(x: Tensor, axis?: number | readonly number[]): Tensor {
+  const axes =
+    axis === undefined
+      ? x.shape.map((_, i) => i).filter(i => x.shape[i] === 1)
+      : normalizeAxes('squeeze', axis, x.shape)
+  for (const i of axes)
+    if (x.shape[i] !== 1) throw new ShapeError(`squeeze: axis ${i} of ${show(x.shape)} is not 1`, x.shape)
+  return reshape(
+    x,
+    x.shape.filter((_, i) => !axes.includes(i)),
+  )
+}
+
+/** With a new axis of size one at a place of the result's shape; -1 is the last. */
+export function unsqueeze(x: Tensor, axis: number): Tensor {
+  const at = normalizeAxis('unsqueeze', axis, [...x.shape, 1])
+  return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)])
+}
+
+/** Constant margins: `padding` holds [before, after] for every axis. */
+export const pad = defineOp(
+  'pad',
+  (k, x: Tensor, padding: Padding, value: number = 0) => {
+    if (padding.length !== x.rank || padding.flat().some(n => !Number.isInteger(n) || n < 0))
+      throw new ShapeError(`pad: ${JSON.stringify(padding)} does not pad ${show(x.shape)}`, x.shape)
+    return k.pad(x, padding, value)
+  },
+  (g, _, x, padding) => [() => g.slice(padding.map(([before], i) => ({ start: before, stop: before + x.shape[i] })))],
+)
+
+/** A part of every axis with step 1, from `first` on. */
+const window = defineOp(
+  'slice',
+  (_, x: Tensor, first: readonly number[], lengths: readonly number[]) =>
+    sliceView(
+      x,
+      first.map((start, i) => ({ start, stop: start + lengths[i] })),
+    ),
+  (g, _, x, first, lengths) => [() => g.pad(first.map((start, i) => [start, x.shape[i] - start - lengths[i]]))],
+)
+
+/**
+ * A part of every axis, as in Python: `slice(x, [{}, { start: -2 }, { step: 2 }])`. Axes beyond the list are whole; a
+ * number takes one position and removes the axis.
+ */
+export function slice(x: Tensor, ranges: readonly (Range | number)[]): Tensor {
+  if (ranges.length > x.rank) throw new ShapeError(`slice: ${ranges.length} ranges for ${show(x.shape)}`, x.shape)
+  const parts = x.shape.map((n, axis) => {
+    const range = ranges[axis] ?? {}
+    if (typeof range !== 'number') return resolveRange(range, n)
+    if (!Number.isInteger(range) || range < -n || range >= n)
+      throw new ShapeError(`slice: axis ${axis} of ${show(x.shape)} has no position ${range}`, x.shape)
+    return { first: range < 0 ? range + n : range, length: 1, step: 1 }
+  })
+  // the stretch from the lowest to the highest position taken, then turned round and thinned out
+  const reach = parts.map(({ length, step }) => (length === 0 ? 0 : (length - 1) * Math.abs(step) + 1))
+  const lowest = parts.map(({ first, step }, i) => (reach[i] === 0 ? 0 : step > 0 ? first : first - reach[i] + 1))
+  let result = window(x, lowest, reach)
+  parts.forEach(({ step }, axis) => {
+    if (step < 0) result = flip(result, axis)
+    if (Math.abs(step) > 1) result = everyNth(result, axis, Math.abs(step))
+  })
+  const removed = ranges.flatMap((range, axis) => (typeof range === 'number' ? [axis] : []))
+  return removed.length > 0 ? squeeze(result, removed) : result
+}
+
+/** Positions 0, n, 2n, … of an axis: padded to whole groups of n, of which each gives its first. */
+function everyNth(x: Tensor, axis: number, n: number): Tensor {
+  const groups = Math.ceil(x.shape[axis] / n)
+  const padded = pad(
+    x,
+    x.shape.map((size, i) => [0, i === axis ? groups * n - size : 0]),
+  )
+  const grouped = padded.reshape([...x.shape.slice(0, axis), groups, n, ...x.shape.slice(axis + 1)])
+  return window(
+    grouped,
+    grouped.shape.map(() => 0),
+    grouped.shape.map((size, i) => (i === axis + 1 ? 1 : size)),
+  ).squeeze(axis + 1)
+}
+
+/** Axes read backwards. */
+export const flip = defineOp(
+  'flip',
+  (_, x: Tensor, axis: number | readonly number[]) => {
+    const axes = normalizeAxes('flip', axis, x.shape)
+    return sliceView(
+      x,
+      x.shape.map((_, i) => (axes.includes(i) ? { step: -1 } : {})),
+    )
+  },
+  (g, _, x, axis) => [() => g.flip(normalizeAxes('flip', axis, x.shape))],
+)
+
+const join = defineOp(
+  'concat',
+  (k, axis: number, ...xs: Tensor[]) => {
+    const dtype = xs.map(x => x.dtype).reduce(promote)
+    return k.concat(
+      xs.map(x => (x.dtype === dtype ? x : k.cast(x, dtype))),
+      axis,
+    )
+  },
+  (g, _, axis, ...xs) => {
+    let end = 0
+    const parts = xs.map(x => {
+      const start = end
+      end += x.shape[axis]
+      return () => g.slice([...x.shape.slice(0, axis).map(() => ({})), { start, stop: start + x.shape[axis] }])
+    })
+    return [undefined, ...parts]
+  },
+)
+
+/** Tensors one after the other along an axis; the other axes agree. */
+export function concat(xs: readonly Tensor[], axis = 0): Tensor {
+  if (xs.length === 0) throw new TypeError('concat: needs at least one tensor')
+  const at = normalizeAxis('concat', axis, xs[0].shape)
+  for (const x of xs)
+    if (x.rank !== xs[0].rank || x.shape.some((n, i) => i !== at && n !== xs[0].shape[i]))
+      throw new ShapeError(
+        `concat: ${xs.map(y => show(y.shape)).join(' and ')} differ beside axis ${at}`,
+        ...xs.map(y => y.shape),
+      )
+  return join(at, ...xs)
+}
+
+/** Tensors of one shape along a new axis. */
+export const stack = (xs: readonly Tensor[], axis = 0): Tensor =>
+  concat(
+    xs.map(x => unsqueeze(x, axis)),
+    axis,
+  )
+
+/** Parts of the given sizes along an axis, or equal parts of one size (the last may be smaller). */
+export function split(x: Tensor, sizes: number | readonly number[], axis = 0): Tensor[] {
+  const at = normalizeAxis('split', axis, x.shape)
+  const n = x.shape[at]
+  const list =
+    typeof sizes === 'number'
+      ? Array.from({ length: Math.ceil(n / sizes) }, (_, i) => Math.min(sizes, n - i * sizes))
+      : sizes
+  if (list.reduce((a, b) => a + b, 0) !== n || list.some(size => size < 0))
+    throw new ShapeError(`split: sizes ${show(list)} do not make up axis ${at} of ${show(x.shape)}`, x.shape)
+  let start = 0
+  return list.map(size => {
+    const part = slice(x, [...x.shape.slice(0, at).map(() => ({})), { start, stop: start + size }])
+    start += size
+    return part
+  })
+}
+
+/** Tensors expanded to their common shape. */
+export function broadcast(...xs: Tensor[]): Tensor[] {
+  const shape = broadcastShapes('broadcast', ...xs.map(x => x.shape))
+  return xs.map(x => expand(x, shape))
+}

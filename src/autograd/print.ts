@@ -1,0 +1,68 @@
+// A tape for people: as a list and as a Mermaid flowchart.
+
+import { show, Tensor } from '../tensor/index.ts'
+import type { Tape } from './tape.ts'
+
+type Printable = Pick<Tape, 'entries' | 'watched'>
+
+/** Numbers for the tensors, in the order of the tape. */
+function number(tape: Printable): Map<unknown, number> {
+  const numbers = new Map<unknown, number>()
+  for (const x of tape.watched.keys()) numbers.set(x, numbers.size)
+  for (const { result } of tape.entries) numbers.set(result, numbers.size)
+  return numbers
+}
+
+function showArgument(arg: unknown, numbers: Map<unknown, number>): string {
+  const n = numbers.get(arg)
+  if (n !== undefined) return `%${n}`
+  if (arg instanceof Tensor) return `constant ${show(arg.shape)}`
+  if (Array.isArray(arg)) return JSON.stringify(arg).replaceAll(',', ', ')
+  if (typeof arg === 'object' && arg !== null) {
+    const options = Object.entries(arg).filter(([, value]) => value !== undefined)
+    return options
+      .map(([key, value]) => `${key}=${value instanceof Tensor ? show(value.shape) : JSON.stringify(value)}`)
+      .join(', ')
+  }
+  return String(arg)
+}
+
+/**
+ * One operation a line:
+ *
+ *     %0  x                    [2, 3]
+ *     %1  w                    [4, 3]
+ *     %2  transpose(%1)        [3, 4]
+ *     %3  matmul(%0, %2)       [2, 4]
+ */
+export function toText(tape: Printable): string {
+  const numbers = number(tape)
+  const rows = [
+    ...[...tape.watched].map(([x, name]) => ({ x, text: name })),
+    ...tape.entries.map(({ name, args, result }) => ({
+      x: result,
+      text: `${name}(${args
+        .filter(arg => arg !== undefined)
+        .map(arg => showArgument(arg, numbers))
+        .filter(text => text !== '')
+        .join(', ')})`,
+    })),
+  ].map(({ x, text }) => [`%${numbers.get(x)}`, text, `${show(x.shape)}${x.dtype === 'float32' ? '' : ` ${x.dtype}`}`])
+  const width = (column: number) => Math.max(0, ...rows.map(row => row[column].length))
+  const [first, second] = [width(0), width(1)]
+  return rows.map(([n, text, shape]) => `${n.padStart(first)}  ${text.padEnd(second)}  ${shape}`).join('\n')
+}
+
+/** A flowchart: rounded boxes are watched tensors, the others operations with the shape of their result. */
+export function toMermaid(tape: Printable): string {
+  const numbers = number(tape)
+  const quote = (text: string) => text.replaceAll('"', '#quot;')
+  const lines = ['flowchart TD']
+  for (const [x, name] of tape.watched) lines.push(`  t${numbers.get(x)}(["${quote(name)} ${show(x.shape)}"])`)
+  for (const { name, args, result } of tape.entries) {
+    const to = `t${numbers.get(result)}`
+    lines.push(`  ${to}["${quote(name)} ${show(result.shape)}"]`)
+    for (const arg of args) if (numbers.has(arg)) lines.push(`  t${numbers.get(arg)} --> ${to}`)
+  }
+  return lines.join('\n')
+}
