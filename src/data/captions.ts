@@ -1,0 +1,155 @@
+// The list of what is in a folder of images. A typing mistake in one of a million lines should cost its author a
+// glance: every complaint names the file, the line and the field.
+
+import { statSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { join, posix, resolve } from 'node:path'
+import { type CsvError, parse as parseCsv } from 'csv-parse/sync'
+import { DataError, messageOf } from './errors.ts'
+import { fileError, readText } from './files.ts'
+
+/** An image and what is said of it. */
+export interface CaptionedImage {
+  /** path below the folder, with forward slashes */
+  readonly file: string
+  /** at least one, none of them empty */
+  readonly captions: readonly string[]
+  /** every other field of its lines; of equal names, the last */
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+/** The names under which a folder may keep its captions. */
+export const CAPTION_FILES = ['captions.jsonl', 'captions.csv', 'captions.tsv'] as const
+
+/** One line of a caption file, before it is checked. */
+interface Line {
+  readonly number: number
+  readonly value: unknown
+}
+
+/**
+ * Finds and reads the captions of a folder: `captions.jsonl`, one `{"file": …, "caption": …}` a line with one caption
+ * or a list of them, or `captions.csv` or `captions.tsv` with a header that names `file` and `caption`. A file may
+ * have several lines, and lines may have more fields. Images come in the order of their first line.
+ * @throws DataError naming file and line: no or several caption files, a broken line, a missing field, an empty
+ * caption, a file outside the folder or not on the disk, no lines at all
+ */
+export async function readCaptions(folder: string): Promise<CaptionedImage[]> {
+  const path = await findCaptions(folder)
+  const text = await readText(path)
+  const lines = path.endsWith('.jsonl') ? jsonLines(text, path) : csvLines(text, path)
+  const images = new Map<string, { captions: string[]; fields: Record<string, unknown> }>()
+  for (const { number, value } of lines) {
+    const refuse = (reason: string) => new DataError(reason, { file: path, line: number })
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw refuse('is not an object like {"file": "a.png", "caption": "a cat"}')
+    const { file, caption, ...fields } = value as Record<string, unknown>
+    const name = checkFileName(file, refuse)
+    const captions = checkCaptions(caption, refuse)
+    const image = images.get(name)
+    if (image === undefined) {
+      checkOnDisk(folder, name, refuse)
+      images.set(name, { captions, fields })
+    } else {
+      image.captions.push(...captions)
+      Object.assign(image.fields, fields)
+    }
+  }
+  if (images.size === 0) throw new DataError('empty dataset: it names no image', { file: path })
+  return Array.from(images, ([file, image]) => ({ file, ...image }))
+}
+
+async function findCaptions(folder: string): Promise<string> {
+  const found: string[] = []
+  try {
+    if (!(await stat(folder)).isDirectory()) throw new DataError('is a file, not a folder of images', { file: folder })
+  } catch (error) {
+    throw error instanceof DataError ? error : fileError(folder, error)
+  }
+  for (const name of CAPTION_FILES) if (statSync(join(folder, name), { throwIfNoEntry: false })) found.push(name)
+  if (found.length === 0) throw new DataError(`has none of ${CAPTION_FILES.join(', ')}`, { file: folder })
+  if (found.length > 1) throw new DataError(`has ${found.join(' and ')}: which one counts?`, { file: folder })
+  return join(folder, found[0])
+}
+
+function* jsonLines(text: string, file: string): Generator<Line> {
+  let number = 0
+  for (const line of text.split('\n')) {
+    number++
+    if (line.trim() === '') continue
+    let value: unknown
+    try {
+      value = JSON.parse(line)
+    } catch (error) {
+      throw new DataError(`is not JSON: ${messageOf(error)}`, { file, line: number, cause: error })
+    }
+    yield { number, value }
+  }
+}
+
+/** Comma-separated with quotes (RFC 4180), or tab-separated without: a quotation mark in a .tsv is a character. */
+function csvLines(text: string, file: string): Line[] {
+  const tabs = file.endsWith('.tsv')
+  let records: { record: Record<string, unknown>; info: { lines: number } }[]
+  try {
+    records = parseCsv(text, {
+      columns: header => checkHeader(header, file),
+      record_delimiter: ['\r\n', '\n', '\r'],
+      delimiter: tabs ? '\t' : ',',
+      quote: tabs ? null : '"',
+      info: true,
+      skip_empty_lines: true,
+    })
+  } catch (error) {
+    if (error instanceof DataError) throw error
+    const line = (error as CsvError).lines
+    throw new DataError(messageOf(error), { file, line: typeof line === 'number' ? line : undefined, cause: error })
+  }
+  return records.map(({ record, info }) => ({ number: info.lines, value: record }))
+}
+
+function checkHeader(header: string[], file: string): string[] {
+  const names = header.map(name => name.trim())
+  for (const [i, name] of names.entries())
+    if (names.indexOf(name) < i) throw new DataError(`the header names '${name}' twice`, { file, line: 1 })
+  for (const name of ['file', 'caption'])
+    if (!names.includes(name))
+      throw new DataError(`the header has no '${name}': it reads ${names.join(', ')}`, { file, line: 1 })
+  return names
+}
+
+type Refuse = (reason: string) => DataError
+
+/** A path that stays in the folder, without detours. */
+function checkFileName(file: unknown, refuse: Refuse): string {
+  if (file === undefined) throw refuse("has no 'file'")
+  if (typeof file !== 'string' || file.trim() === '') throw refuse("'file' is not a file name")
+  if (file.includes('\0')) throw refuse("'file' holds a NUL character")
+  const name = posix.normalize(file)
+  if (posix.isAbsolute(name) || name === '..' || name.startsWith('../') || /^[a-z]:|\\/i.test(name))
+    throw refuse(`'file' is '${file}': it must be a path below the folder, with forward slashes`)
+  return name
+}
+
+function checkOnDisk(folder: string, name: string, refuse: Refuse): void {
+  let isFile: boolean | undefined
+  try {
+    isFile = statSync(resolve(folder, name), { throwIfNoEntry: false })?.isFile()
+  } catch (error) {
+    throw refuse(`'file' is '${name}': ${messageOf(error)}`)
+  }
+  if (isFile === undefined) throw refuse(`'file' is '${name}', which does not exist`)
+  if (!isFile) throw refuse(`'file' is '${name}', which is a folder`)
+}
+
+function checkCaptions(caption: unknown, refuse: Refuse): string[] {
+  if (caption === undefined) throw refuse("has no 'caption'")
+  const captions: unknown[] = Array.isArray(caption) ? caption : [caption]
+  if (captions.length === 0) throw refuse("'caption' is an empty list")
+  return captions.map(text => {
+    if (typeof text !== 'string') throw refuse(`'caption' is ${JSON.stringify(text)}, not text`)
+    const trimmed = text.trim()
+    if (trimmed === '') throw refuse("'caption' is empty")
+    return trimmed
+  })
+}

@@ -1,0 +1,75 @@
+// Which examples go into which batch of an epoch. The whole plan is a pure function of the seed and the epoch's
+// number, so a position in training is two integers, and any batch can be made again.
+
+import { Generator } from '../tensor/random.ts'
+
+/** One example of a batch: which image, and which of its captions. */
+export interface Choice {
+  readonly index: number
+  readonly caption: number
+}
+
+export interface EpochOptions {
+  readonly seed: number
+  readonly batchSize: number
+  /** a new order every epoch, rather than the order of the data */
+  readonly shuffle: boolean
+  /** leave out batches that are not full */
+  readonly dropLast: boolean
+  /** no two equal captions in a batch */
+  readonly distinctCaptions: boolean
+}
+
+/** What a plan needs to know of the captions: their number per example, and a key that equal ones share. */
+export interface CaptionTable {
+  readonly length: number
+  count(index: number): number
+  key(index: number, caption: number): number
+}
+
+/** The batches of one epoch, each example in at most one of them. */
+export function planEpoch(table: CaptionTable, epoch: number, options: EpochOptions): Choice[][] {
+  const { seed, batchSize, shuffle, dropLast, distinctCaptions } = options
+  const generator = new Generator(seed).fork(`epoch ${epoch}`)
+  const order = shuffle ? generator.permutation(table.length) : Int32Array.from({ length: table.length }, (_, i) => i)
+  const choices = Array.from(order, index => ({ index, caption: generator.integer(table.count(index)) }))
+  const batches = distinctCaptions ? packDistinct(choices, batchSize, table) : packInOrder(choices, batchSize)
+  return dropLast ? batches.filter(batch => batch.length === batchSize) : batches
+}
+
+function packInOrder(choices: readonly Choice[], batchSize: number): Choice[][] {
+  return Array.from({ length: Math.ceil(choices.length / batchSize) }, (_, b) =>
+    choices.slice(b * batchSize, (b + 1) * batchSize),
+  )
+}
+
+/**
+ * First fit: in order, every example goes to the first batch that has room and comes after the last one with an equal
+ * caption.
+ */
+function packDistinct(choices: readonly Choice[], batchSize: number, table: CaptionTable): Choice[][] {
+  const batches: Choice[][] = []
+  const next: number[] = [] // a batch from which to look on, where this one is full
+  const earliest = new Map<number, number>()
+  for (const choice of choices) {
+    const key = table.key(choice.index, choice.caption)
+    const b = withRoom(earliest.get(key) ?? 0, next)
+    earliest.set(key, b + 1)
+    batches[b] ??= []
+    batches[b].push(choice)
+    if (batches[b].length === batchSize) next[b] = b + 1
+  }
+  return batches
+}
+
+/** The first batch from `b` on that is not full, shortening the way for whoever asks next. */
+function withRoom(b: number, next: number[]): number {
+  let found = b
+  while (next[found] !== undefined) found = next[found]
+  for (let on = b; on < found; ) {
+    const after = next[on]
+    next[on] = found
+    on = after
+  }
+  return found
+}

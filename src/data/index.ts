@@ -1,0 +1,40 @@
+// Images, captions, tokenizers, batches, the built-in Shapes dataset, and safetensors files.
+
+export * from './batches.ts'
+export { CAPTION_FILES, type CaptionedImage, readCaptions } from './captions.ts'
+export { ImageTextDataset, type ImageTextSource, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
+export {
+  BatchError,
+  DataError,
+  type DataLocation,
+  FileError,
+  ImageError,
+  SafetensorsError,
+  TokenizerError,
+} from './errors.ts'
+export { readBytes, readJson, readText, writeAtomically } from './files.ts'
+export {
+  type DecodeImageOptions,
+  decodeImage,
+  decodeImageBytes,
+  encodePng,
+  type ImageDecoder,
+  type ImageDecoderReport,
+  imageDecoder,
+  normalize,
+  type SquareImage,
+} from './image.ts'
+export {
+  encodeSafetensors,
+  parseSafetensors,
+  type SafetensorsContent,
+  type SafetensorsData,
+  type SafetensorsDtype,
+  type SafetensorsEntry,
+  type SafetensorsTensor,
+  toInt32,
+} from './safetensors.ts'
+export { openSafetensors, readSafetensors, SafetensorsFile, writeSafetensors } from './safetensors-file.ts'
+export * from './shapes.ts'
+export * from './shapes-folder.ts'
+export * from './tokenizer.ts'

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { readCaptions } from '../../src/data/captions.ts'
+import { DataError } from '../../src/data/errors.ts'
+import { temporaryFolder } from './folder.ts'
+
+/** A folder with images a.png, b.png and sub/c.png, which nobody decodes here, and one caption file. */
+async function folderWith(t: TestContext, name: string, content: string | Uint8Array): Promise<string> {
+  const folder = await temporaryFolder(t)
+  await mkdir(join(folder, 'sub'))
+  for (const file of ['a.png', 'b.png', 'sub/c.png']) await writeFile(join(folder, file), '')
+  await writeFile(join(folder, name), content)
+  return folder
+}
+
+test('JSON lines: one caption or several, several lines a file, other fields kept, order of the first line', async t => {
+  const lines = [
+    '\ufeff{"file": "b.png", "caption": "two cats", "source": "x"}\r',
+    '',
+    '{"file": "a.png", "caption": ["one", " another "], "size": [1, 2]}',
+    '{"file": "./sub/../b.png", "caption": "zwei Katzen", "source": "y"}',
+    '{"file": "sub/c.png", "caption": "日本語"}',
+  ]
+  assert.deepEqual(await readCaptions(await folderWith(t, 'captions.jsonl', lines.join('\n'))), [
+    { file: 'b.png', captions: ['two cats', 'zwei Katzen'], fields: { source: 'y' } },
+    { file: 'a.png', captions: ['one', 'another'], fields: { size: [1, 2] } },
+    { file: 'sub/c.png', captions: ['日本語'], fields: {} },
+  ])
+})
+
+test('comma-separated: quotes, commas and line breaks inside them, columns in any order', async t => {
+  const text = 'caption,id,file\n"a cat, ""asleep""",1,a.png\r\n"two\nlines",2,b.png\n'
+  assert.deepEqual(await readCaptions(await folderWith(t, 'captions.csv', text)), [
+    { file: 'a.png', captions: ['a cat, "asleep"'], fields: { id: '1' } },
+    { file: 'b.png', captions: ['two\nlines'], fields: { id: '2' } },
+  ])
+})
+
+test('tab-separated: a quotation mark is a character', async t => {
+  const text = 'file\tcaption\na.png\ta 12" pizza\nb.png\t"quoted", with a comma\n'
+  const captions = (await readCaptions(await folderWith(t, 'captions.tsv', text))).flatMap(image => image.captions)
+  assert.deepEqual(captions, ['a 12" pizza', '"quoted", with a comma'])
+})
+
+const good = '{"file": "a.png", "caption": "a"}'
+const broken: [what: string, name: string, content: string | Uint8Array, line: number | undefined, reason: RegExp][] = [
+  ['a line that is not JSON', 'captions.jsonl', `${good}\n{"file": "b.png"`, 2, /is not JSON/],
+  ['a line that is a list', 'captions.jsonl', `${good}\n\n["b.png", "b"]`, 3, /is not an object/],
+  ['a line without a file', 'captions.jsonl', '{"caption": "a"}', 1, /has no 'file'/],
+  ['a file that is a number', 'captions.jsonl', '{"file": 3, "caption": "a"}', 1, /'file' is not a file name/],
+  ['a line without a caption', 'captions.jsonl', `${good}\n{"file": "b.png"}`, 2, /has no 'caption'/],
+  ['an empty caption', 'captions.jsonl', '{"file": "a.png", "caption": "  "}', 1, /'caption' is empty/],
+  [
+    'an empty caption among others',
+    'captions.jsonl',
+    '{"file": "a.png", "caption": ["a", ""]}',
+    1,
+    /'caption' is empty/,
+  ],
+  ['a list without captions', 'captions.jsonl', '{"file": "a.png", "caption": []}', 1, /'caption' is an empty list/],
+  ['a caption that is a number', 'captions.jsonl', '{"file": "a.png", "caption": 3}', 1, /'caption' is 3, not text/],
+  ['a file above the folder', 'captions.jsonl', '{"file": "x/../../a", "caption": "a"}', 1, /must be a path below/],
+  ['an absolute file', 'captions.jsonl', '{"file": "/etc/passwd", "caption": "a"}', 1, /must be a path below/],
+  ['a file with a drive', 'captions.jsonl', '{"file": "C:a.png", "caption": "a"}', 1, /must be a path below/],
+  ['a file with backslashes', 'captions.jsonl', '{"file": "..\\\\a.png", "caption": "a"}', 1, /must be a path below/],
+  ['a file with a NUL', 'captions.jsonl', '{"file": "a.png\\u0000", "caption": "a"}', 1, /NUL/],
+  [
+    'a file that does not exist',
+    'captions.jsonl',
+    `${good}\n{"file": "d.png", "caption": "d"}`,
+    2,
+    /'d.png', which does not exist/,
+  ],
+  ['a file below a file', 'captions.jsonl', '{"file": "a.png/b", "caption": "d"}', 1, /'a.png\/b'/],
+  ['a file that is a folder', 'captions.jsonl', '{"file": "sub", "caption": "d"}', 1, /'sub', which is a folder/],
+  [
+    'bytes that are not text',
+    'captions.jsonl',
+    Buffer.concat([Buffer.from(`${good}\n`), Buffer.of(0xff)]),
+    2,
+    /not UTF-8/,
+  ],
+  ['no line', 'captions.jsonl', '\n \n', undefined, /empty dataset/],
+  ['an empty .csv', 'captions.csv', '', undefined, /empty dataset/],
+  ['a header alone', 'captions.csv', 'file,caption\n', undefined, /empty dataset/],
+  [
+    'a header without captions',
+    'captions.csv',
+    'file,text\na.png,a\n',
+    1,
+    /the header has no 'caption': it reads file, text/,
+  ],
+  ['a header with a name twice', 'captions.csv', 'file,caption,caption\na.png,a,b\n', 1, /names 'caption' twice/],
+  ['a row that is too short', 'captions.csv', 'file,caption\na.png,a\nb.png\n', 3, /Invalid Record Length/],
+  ['a quote that never ends', 'captions.csv', 'file,caption\na.png,"a\n', 2, /Quote Not Closed/],
+  ['an empty cell', 'captions.csv', 'file,caption\na.png,a\n\nb.png,\n', 4, /'caption' is empty/],
+  ['an unknown file in .tsv', 'captions.tsv', 'file\tcaption\nz.png\ta\n', 2, /'z.png', which does not exist/],
+]
+for (const [what, name, content, line, reason] of broken)
+  test(`${what} is refused with file and line`, async t => {
+    const folder = await folderWith(t, name, content)
+    const file = join(folder, name)
+    await assert.rejects(readCaptions(folder), error => {
+      assert.ok(error instanceof DataError, String(error))
+      assert.deepEqual([error.file, error.line], [file, line], error.message)
+      assert.ok(error.message.startsWith(line === undefined ? `${file}: ` : `${file}:${line}: `), error.message)
+      assert.match(error.reason, reason)
+      return true
+    })
+  })
+
+test('a folder has exactly one caption file', async t => {
+  const folder = await folderWith(t, 'notes.txt', '')
+  await assert.rejects(readCaptions(folder), /has none of captions.jsonl, captions.csv, captions.tsv/)
+  await writeFile(join(folder, 'captions.csv'), '')
+  await writeFile(join(folder, 'captions.tsv'), '')
+  await assert.rejects(readCaptions(folder), /has captions.csv and captions.tsv: which one counts\?/)
+  await assert.rejects(readCaptions(join(folder, 'absent')), /absent: does not exist/)
+  await assert.rejects(readCaptions(join(folder, 'a.png')), /a.png: is a file, not a folder of images/)
+})
