@@ -92,7 +92,9 @@ export async function decodeImage(source: string | Uint8Array, options: DecodeIm
 
 /** Bytes 0 … 255 as float32 in 0 … 1. */
 export function toUnitRange(bytes: Uint8Array): Float32Array {
-  return Float32Array.from(bytes, byte => byte / 255)
+  const values = new Float32Array(bytes.length)
+  for (let i = 0; i < bytes.length; i++) values[i] = bytes[i] / 255
+  return values
 }
 
 /** [pixels, 3] to [3, pixels]. */
@@ -116,10 +118,10 @@ export function normalize(pixels: Float32Array, mean: readonly number[], std: re
   if (!std.every(value => value > 0))
     throw new ImageError(`normalize: standard deviations [${std}] are not all above 0`)
   const plane = pixels.length / channels
-  return pixels.map((pixel, i) => {
-    const c = Math.floor(i / plane)
-    return (pixel - mean[c]) / std[c]
-  })
+  const scaled = new Float32Array(pixels.length)
+  for (let c = 0; c < channels; c++)
+    for (let i = c * plane; i < (c + 1) * plane; i++) scaled[i] = (pixels[i] - mean[c]) / std[c]
+  return scaled
 }
 
 /**

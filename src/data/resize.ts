@@ -42,6 +42,7 @@ export function orient(image: RgbImage, orientation: number): RgbImage {
  */
 export function resizeToSquare(image: RgbImage, size: number): RgbImage {
   const { width, height, data } = image
+  if (width === size && height === size) return image
   const scale = size / Math.min(width, height)
   const columns = filterTaps(width, Math.round(width * scale), size)
   const rows = filterTaps(height, Math.round(height * scale), size)

@@ -206,19 +206,22 @@ function checkCoverage(tensors: ReadonlyMap<string, SafetensorsEntry>, dataLengt
 export function decodeSafetensor(entry: SafetensorsEntry, bytes: Uint8Array): SafetensorsTensor {
   const { dtype, shape } = entry
   const buffer = new Uint8Array(bytes).buffer
-  if (dtype === 'F16') return { dtype, shape, data: Float32Array.from(new Uint16Array(buffer), halfToFloat) }
+  if (dtype === 'F16') return { dtype, shape, data: halfToFloat(new Uint16Array(buffer)) }
   if (dtype === 'BF16') return { dtype, shape, data: brainToFloat(new Uint16Array(buffer)) }
   return { dtype, shape, data: new ARRAYS[dtype](buffer) }
 }
 
 /** IEEE 754 binary16: 1 sign bit, 5 exponent bits of bias 15, 10 fraction bits. */
-function halfToFloat(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1
-  const exponent = (bits >> 10) & 31
-  const fraction = bits & 1023
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
-  if (exponent === 0) return sign * fraction * 2 ** -24
-  return sign * (1024 + fraction) * 2 ** (exponent - 25)
+function halfToFloat(halves: Uint16Array): Float32Array {
+  const values = new Float32Array(halves.length)
+  for (let i = 0; i < halves.length; i++) {
+    const exponent = (halves[i] >> 10) & 31
+    const fraction = halves[i] & 1023
+    const sign = halves[i] & 0x8000 ? -1 : 1
+    if (exponent === 31) values[i] = fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
+    else values[i] = sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25))
+  }
+  return values
 }
 
 /** A bfloat16 is the upper half of a float32. */
