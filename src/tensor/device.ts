@@ -1,39 +1,13 @@
 // Which devices there are, which one new tensors go to, and what really runs on it. Nothing falls back silently: a
 // device that cannot open says what was tried.
 
+import { DeviceError, type DeviceReport, type OpenOptions } from './backend.ts'
+import type { GpuDevice } from './gpu/index.ts'
 import type { Device } from './kernels.ts'
 import { reference } from './reference/index.ts'
 import type { DeviceName } from './scope.ts'
 
-/** A device that is unknown, or that did not open; `reasons` says what was tried. */
-export class DeviceError extends Error {
-  override readonly name = 'DeviceError'
-  readonly device: string
-  readonly reasons: readonly string[]
-
-  constructor(message: string, device: string, reasons: readonly string[] = []) {
-    super([message, ...reasons].join('\n  '))
-    this.device = device
-    this.reasons = reasons
-  }
-}
-
-/** Backends of the gpu device: GPU.js modes. The last two run the same kernels on a CPU, for tests. */
-export type GpuBackend = 'webgpu' | 'webgl2' | 'webasm' | 'cpu'
-
-export interface OpenOptions {
-  /** gpu only: open this backend and no other (default: webgpu, then webgl2) */
-  readonly backend?: GpuBackend
-}
-
-/** One line of `device.list()`. */
-export interface DeviceReport {
-  readonly name: DeviceName
-  readonly backend?: GpuBackend
-  readonly available: boolean
-  /** what it is, or why it is not there */
-  readonly detail: string
-}
+export { DeviceError, type DeviceReport, type GpuBackend, type OpenOptions } from './backend.ts'
 
 const names: readonly DeviceName[] = ['reference', 'gpu']
 
@@ -46,12 +20,20 @@ const opened = new Map<DeviceName, Device>([['reference', reference]])
 let current: Device = reference
 
 async function open(name: DeviceName, options: OpenOptions): Promise<Device> {
-  const already = opened.get(name)
-  if (already && options.backend === undefined) return already
+  return name === 'gpu' ? openGpuOnce(options) : device.get(name)
+}
+
+let gpu: GpuDevice | undefined
+
+/** The gpu device that is open, unless another backend is asked for or it has failed: then it is closed first. */
+async function openGpuOnce(options: OpenOptions): Promise<GpuDevice> {
+  if (gpu && !gpu.hasFailed && (options.backend === undefined || options.backend === gpu.backend)) return gpu
   const { openGpu } = await import('./gpu/index.ts')
-  const device = await openGpu(options)
-  opened.set(name, device)
-  return device
+  const fresh = await openGpu(options)
+  gpu?.close()
+  gpu = fresh
+  opened.set('gpu', fresh)
+  return fresh
 }
 
 export const device = {

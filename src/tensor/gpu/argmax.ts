@@ -1,0 +1,55 @@
+// Where a row is largest. In two stages for long rows: candidates of each part, then the first largest among them.
+
+import { contiguousStrides, reducedShape, sizeOf } from '../shape.ts'
+import { along, thread } from './code.ts'
+import { partsOf } from './fold.ts'
+import type { Handle, Runtime, Strided } from './runtime.ts'
+
+/** Position of the first largest element along an axis, which has at least one. */
+export function argmax(runtime: Runtime, x: Strided, axis: number): Handle {
+  const outer = reducedShape(x.shape, [axis], true)
+  const rows = sizeOf(outer)
+  if (rows === 0) return runtime.empty()
+  const n = x.shape[axis]
+  const step = x.strides[axis]
+  const still = x.strides.map((s, i) => (i === axis ? 0 : s))
+  const chunk = Math.ceil(n / partsOf(n, rows))
+  const parts = Math.ceil(n / chunk)
+  const split = [...outer, parts]
+  const candidates = runtime.run({
+    name: 'argmax',
+    signature: `argmax ${split} ${n} ${x.strides}`,
+    length: rows * parts,
+    inputs: [x],
+    body(code, starts) {
+      const at = code.coordinates(thread(rows * parts), split)
+      const base = code.base(at, [...still, 0], starts[0])
+      code.add(`const first=${at[at.length - 1].text}*${chunk};`)
+      code.add(`let best=first; let m=a0[${along(base, 'first', step)}];`)
+      code.add(`for (let t=1;t<${chunk};t++) {`)
+      if (n % chunk !== 0) code.add(`if (first+t<${n}) {`)
+      code.add(`const x0=a0[${along(base, '(first+t)', step)}]; if (x0>m) { m=x0; best=first+t; }`)
+      code.add(n % chunk !== 0 ? '} }' : '}')
+      code.add('return best;')
+    },
+  })
+  if (parts === 1) return candidates
+  const listed = { handle: candidates, shape: split, strides: contiguousStrides(split), offset: 0 }
+  const result = runtime.run({
+    name: 'argmax',
+    signature: `argmax of ${split} ${x.strides}`,
+    length: rows,
+    inputs: [x, listed],
+    body(code, starts) {
+      const at = code.coordinates(thread(rows), outer)
+      const base = code.base(at, still, starts[0])
+      const list = code.base([thread(rows)], [parts])
+      code.add(`let best=a1[${list}]; let m=a0[${along(base, 'best', step)}];`)
+      code.add(`for (let t=1;t<${parts};t++) { const c=a1[${along(list, 't', 1)}];`)
+      code.add(`const x0=a0[${along(base, 'c', step)}]; if (x0>m) { m=x0; best=c; } }`)
+      code.add('return best;')
+    },
+  })
+  runtime.free(candidates)
+  return result
+}

@@ -1,0 +1,220 @@
+// Kernel source as text, and above all its index arithmetic. On a GPU a division is not correctly rounded and GPU.js
+// keeps named values as float32, so that `i / n` and `const i` go quietly wrong for large i. Everything that
+// computes a position goes through this file: half-step division while the dividend is small, exact integer helpers
+// above that, and no name for a value that float32 cannot hold.
+
+import type { Helper } from './engine.ts'
+
+/** Below this, Math.floor((i + 0.5) / n) is exact on every device that divides to within 2.5 units. */
+const HALF_STEP = 2 ** 20
+/** Below this, float32 holds every integer, so that a position may have a name. */
+const EXACT = 2 ** 24
+
+/** A non-negative whole number in a kernel. */
+export interface Index {
+  readonly text: string
+  /** the largest value it takes */
+  readonly max: number
+}
+
+const integers = (n: number) => ({ argumentTypes: new Array<string>(n).fill('Integer'), returnType: 'Integer' })
+const floats = (n: number) => ({ argumentTypes: new Array<string>(n).fill('Float'), returnType: 'Float' })
+
+/** Exact arithmetic on integers: leaves, because WebGL wants no helper that calls another. */
+const integerHelpers: readonly Helper[] = [
+  { source: 'function mulAdd(a,b,c){ return a*b+c; }', settings: integers(3) },
+  { source: 'function mulSub(a,b,c){ return c-a*b; }', settings: integers(3) },
+  { source: 'function add2(a,b){ return a+b; }', settings: integers(2) },
+  { source: 'function divEst(i,n){ return Math.floor(i/n); }', settings: integers(2) },
+  {
+    source: 'function divFix(i,n,q){ if (q*n > i) { return q-1; } if (q*n+n <= i) { return q+1; } return q; }',
+    settings: integers(3),
+  },
+]
+
+/**
+ * Functions that GPUs lack or compute carelessly: tanh overflows, expm1 and log1p cancel, sin and cos are right to
+ * 2⁻¹¹ only, pow loses the sign of its base.
+ */
+const mathHelpers: readonly Helper[] = [
+  {
+    // Taylor below 0.3, where the quotient would cancel
+    source: `function stableTanh(x){ const z=Math.min(Math.abs(x),20.0); const s=x*x;
+      if (z<0.3) { return x*(1.0-s*(0.33333333-s*(0.13333333-s*(0.053968254-s*0.021869488)))); }
+      const y=1.0-2.0/(Math.exp(2.0*z)+1.0); return x<0.0?0.0-y:y; }`,
+    settings: floats(1),
+  },
+  {
+    source: `function stableExpm1(x){
+      if (Math.abs(x)>0.5) { return Math.exp(x)-1.0; }
+      return x*(1.0+x*0.5*(1.0+x*0.33333333*(1.0+x*0.25*(1.0+x*0.2*(1.0+x*0.16666667*(1.0+x*0.14285714*(1.0+x*0.125))))))); }`,
+    settings: floats(1),
+  },
+  {
+    // 2 atanh(x / (2 + x)) near 0
+    source: `function stableLog1p(x){
+      if (Math.abs(x)>0.4) { return Math.log(1.0+x); }
+      const z=x/(2.0+x); const s=z*z;
+      return 2.0*z*(1.0+s*(0.33333333+s*(0.2+s*(0.14285714+s*(0.11111111+s*0.09090909))))); }`,
+    settings: floats(1),
+  },
+  {
+    // Abramowitz and Stegun 7.1.26; Taylor near 0
+    source: `function errorFunction(x){ const z=Math.abs(x); const s=x*x;
+      if (z<0.5) { return 1.12837917*x*(1.0-s*(0.33333333-s*(0.1-s*(0.023809524-s*(0.0046296296-s*0.00075757576))))); }
+      const t=1.0/(1.0+0.3275911*z);
+      const p=t*(0.254829592+t*(t*(1.421413741+t*(1.061405429*t-1.453152027))-0.284496736));
+      const y=1.0-p*Math.exp(0.0-Math.min(s,80.0)); return x<0.0?0.0-y:y; }`,
+    settings: floats(1),
+  },
+  {
+    // reduction by π/2 in three parts and two polynomials, after Cephes' sinf; shift 0 is sine, 1 cosine
+    source: `function sineOf(x,shift){ const k=Math.floor(x*0.63661977+0.5);
+      const r=((x-k*1.5703125)-k*0.0004837513)-k*0.0000000754979;
+      const q=k+shift; const m=q-4.0*Math.floor(q*0.25); const s=r*r;
+      const sine=r+r*s*(s*(0.0083321609-s*0.00019515296)-0.16666655);
+      const cosine=1.0-0.5*s+s*s*(0.041666646+s*(s*0.000024433157-0.0013887316));
+      if (m<0.5) { return sine; } if (m<1.5) { return cosine; } if (m<2.5) { return 0.0-sine; } return 0.0-cosine; }`,
+    settings: floats(2),
+  },
+  {
+    source: `function powerOf(x,y){
+      if (y===0.0) { return 1.0; } if (y===1.0) { return x; } if (y===2.0) { return x*x; } if (y===3.0) { return x*x*x; }
+      if (x===0.0) { return y>0.0?0.0:1.0/x; }
+      if (x>0.0) { return Math.pow(x,y); }
+      const half=y*0.5; if (Math.floor(y)!==y) { return Math.sqrt(x); }
+      const p=Math.pow(0.0-x,y); return Math.floor(half)===half?p:0.0-p; }`,
+    settings: floats(2),
+  },
+]
+
+const helpers = [...integerHelpers, ...mathHelpers].map(helper => ({
+  helper,
+  call: new RegExp(`\\b${/function (\w+)/.exec(helper.source)![1]}\\(`),
+}))
+
+/** The helpers that a source calls. */
+export const helpersIn = (source: string): Helper[] =>
+  helpers.filter(({ call }) => call.test(source)).map(({ helper }) => helper)
+
+/** The thread's own number, below n. */
+export const thread = (n: number): Index => ({ text: 'this.thread.x', max: n - 1 })
+
+/** The whole part of i / n. */
+function quotient(i: Index, n: number): Index {
+  const max = Math.floor(i.max / n)
+  if (n === 1) return i
+  if (i.max < HALF_STEP) return { text: `Math.floor((${i.text}+0.5)/${n})`, max }
+  const estimate = `divEst(${i.text},${n})`
+  const rest = `divEst(mulSub(${estimate},${n},${i.text}),${n})`
+  return { text: `divFix(${i.text},${n},add2(${estimate},${rest}))`, max }
+}
+
+/** i - q n, which is below n. */
+const remainder = (i: Index, q: Index, n: number): Index =>
+  i.max < EXACT
+    ? { text: `${i.text}-${q.text}*${n}`, max: n - 1 }
+    : { text: `mulSub(${q.text},${n},${i.text})`, max: n - 1 }
+
+/** The statements of a kernel's body, in order. */
+export class Code {
+  readonly lines: string[] = []
+  #names = 0
+
+  /** Adds a statement. */
+  add(line: string): void {
+    this.lines.push(line)
+  }
+
+  /** A name for a value, if float32 can hold it; otherwise its text stands for it. */
+  name(i: Index): Index {
+    if (i.max >= EXACT) return i
+    const name = `i${this.#names++}`
+    this.add(`const ${name}=${i.text};`)
+    return { text: name, max: i.max }
+  }
+
+  /** The coordinates of position i in a row-major shape. */
+  coordinates(i: Index, shape: readonly number[]): Index[] {
+    let rest = this.name(i)
+    return shape.map((size, axis) => {
+      if (size === 1) return { text: '0', max: 0 }
+      const inner = shape.slice(axis + 1).reduce((product, n) => product * n, 1)
+      if (inner === 1) return rest
+      const coordinate = this.name(quotient(rest, inner))
+      rest = this.name(remainder(rest, coordinate, inner))
+      return coordinate
+    })
+  }
+
+  /**
+   * Σ coordinate · stride + start as an integer, for reading an array there.
+   * @param start name of an Integer argument, or nothing
+   */
+  position(coordinates: readonly Index[], strides: readonly number[], start?: string): string {
+    const terms = coordinates
+      .map((coordinate, i) => ({ ...coordinate, stride: strides[i] }))
+      .filter(({ stride, max }) => stride !== 0 && max > 0)
+    const reach = terms.reduce((sum, { max, stride }) => sum + max * Math.abs(stride), 0)
+    if (reach < EXACT) {
+      const ascending = terms.sort((a, b) => b.stride - a.stride)
+      const sum = ascending
+        .map(({ text, stride }, i) => {
+          const sign = stride < 0 ? (i === 0 ? '0-' : '-') : i === 0 ? '' : '+'
+          return Math.abs(stride) === 1 ? `${sign}${text}` : `${sign}${text}*${Math.abs(stride)}`
+        })
+        .join('')
+      if (start === undefined) return sum || '0'
+      return sum === '' ? start : `add2(${sum},${start})`
+    }
+    return terms.reduce(
+      (rest, { text, stride }) =>
+        stride > 0 ? `mulAdd(${text},${stride},${rest})` : `mulSub(${text},${-stride},${rest})`,
+      start ?? '0',
+    )
+  }
+
+  /** The same under a name where that is exact, for use inside a loop. */
+  base(coordinates: readonly Index[], strides: readonly number[], start?: string): string {
+    const reach = coordinates.reduce((sum, { max }, i) => sum + max * Math.abs(strides[i]), 0)
+    if (reach >= EXACT) return this.position(coordinates, strides, start)
+    const { text } = this.name({ text: this.position(coordinates, strides), max: 0 })
+    return start === undefined ? text : `add2(${text},${start})`
+  }
+}
+
+/** base + step · stride, for reading along a loop. */
+export function along(base: string, step: string, stride: number): string {
+  if (stride === 0) return base
+  return stride > 0 ? `mulAdd(${step},${stride},${base})` : `mulSub(${step},${-stride},${base})`
+}
+
+/**
+ * Axes of several strided views of one shape, with axes of size one dropped and axes that follow on joined.
+ * @param separate axes that stay as they are
+ * @returns axes: where each joined axis begins
+ */
+export function joinAxes(
+  shape: readonly number[],
+  views: readonly (readonly number[])[],
+  separate: (axis: number) => boolean = () => false,
+): { shape: number[]; strides: number[][]; axes: number[] } {
+  const joined: number[] = []
+  const axes: number[] = []
+  const strides: number[][] = views.map(() => [])
+  let open = false
+  shape.forEach((n, axis) => {
+    if (n === 1 && !separate(axis)) return
+    const last = joined.length - 1
+    if (open && !separate(axis) && views.every((v, i) => strides[i][last] === v[axis] * n)) {
+      joined[last] *= n
+      views.forEach((v, i) => void (strides[i][last] = v[axis]))
+    } else {
+      joined.push(n)
+      axes.push(axis)
+      views.forEach((v, i) => void strides[i].push(v[axis]))
+    }
+    open = !separate(axis)
+  })
+  return { shape: joined, strides, axes }
+}

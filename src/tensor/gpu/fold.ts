@@ -1,0 +1,153 @@
+// Reductions. A long row is reduced in stages: one thread adding up thousands of float32 numbers loses digits, and a
+// reduction with few results would leave most of a GPU idle.
+
+import { contiguousStrides, reducedShape, type Shape, sizeOf } from '../shape.ts'
+import { along, type Code, thread } from './code.ts'
+import type { Handle, Runtime, Strided } from './runtime.ts'
+
+/** How two partial results are joined, and what a lone element starts as. */
+const joins = { sum: (a: string, x: string) => `${a}+${x}`, max: minmax('max'), min: minmax('min') } as const
+
+export type FoldName = keyof typeof joins
+
+function minmax(name: 'max' | 'min') {
+  return (a: string, x: string) => `Math.${name}(${a},${x})`
+}
+
+/** Elements that one thread may reduce when there are enough threads, and threads that are enough. */
+const LONG = 1024
+const SHORT = 256
+const THREADS = 4096
+
+/** Into how many parts a row of n elements is divided when there are so many rows. */
+export function partsOf(n: number, rows: number): number {
+  if (n <= SHORT || (n <= LONG && rows >= THREADS)) return 1
+  return Math.min(Math.max(Math.ceil(n / SHORT), Math.ceil(THREADS / rows)), Math.ceil(n / 16))
+}
+
+/**
+ * Reduces one axis of an expression of equally shaped views; the axis stays with size one.
+ * @param expression of x0, x1, …: what is reduced, default x0
+ */
+export function fold(
+  runtime: Runtime,
+  name: FoldName,
+  views: readonly Strided[],
+  axis: number,
+  expression = 'x0',
+): Handle {
+  const { shape } = views[0]
+  const n = shape[axis]
+  const outer = reducedShape(shape, [axis], true)
+  const rows = sizeOf(outer)
+  const parts = partsOf(n, rows)
+  // thread (row, p) takes every parts-th element from p on, so that neighbours read neighbours
+  const split = [...outer, parts]
+  const strides = views.map(view => [...view.strides.map((s, i) => (i === axis ? 0 : s)), view.strides[axis]])
+  const length = rows * parts
+  const whole = Math.floor(n / parts)
+  const result = runtime.run({
+    name,
+    signature: `fold ${name} ${expression} ${split} ${n} ${strides.join(';')}`,
+    length,
+    inputs: views,
+    body(code, starts) {
+      const at = code.coordinates(thread(length), split)
+      const bases = views.map((_, i) => code.base(at, strides[i], starts[i]))
+      const load = (step: string) =>
+        views.map((view, i) => `const x${i}=a${i}[${along(bases[i], step, parts * view.strides[axis])}];`).join(' ')
+      const accumulate = (step: string) => `${load(step)} r=${joins[name]('r', `(${expression})`)};`
+      if (name === 'sum') code.add('let r=0.0;')
+      else {
+        // the first element stands alone under other names, and starts the comparison
+        const renamed = (text: string) => text.replace(/\bx(\d)/g, 'y$1')
+        code.add(`${renamed(load('0'))} let r=${renamed(expression)};`)
+      }
+      code.add(`for (let t=${name === 'sum' ? 0 : 1};t<${whole};t++) { ${accumulate('t')} }`)
+      if (n % parts !== 0) code.add(`if (${at[at.length - 1].text}<${n % parts}) { ${accumulate(`${whole}`)} }`)
+      code.add('return r;')
+    },
+  })
+  if (parts === 1) return result
+  const partial = { handle: result, shape: split, strides: contiguousStrides(split), offset: 0 }
+  const final = fold(runtime, name, [partial], split.length - 1)
+  runtime.free(result)
+  return final
+}
+
+/** Reduces several axes of a view, one group after the other, those that follow on in memory as one. */
+export function foldAxes(runtime: Runtime, name: FoldName, x: Strided, axes: readonly number[]): Handle {
+  const { shape, strides } = group(x, axes)
+  let view: Strided = { ...x, shape: shape.map(({ n }) => n), strides }
+  const reduced = shape.flatMap(({ reduce }, i) => (reduce ? [i] : []))
+  // the longest first: it leaves the least for the others
+  reduced.sort((a, b) => view.shape[b] - view.shape[a])
+  let made: Handle | null = null
+  for (const axis of reduced) {
+    const handle = fold(runtime, name, [view], axis)
+    if (made) runtime.free(made)
+    made = handle
+    const rest = reducedShape(view.shape, [axis], true)
+    view = { handle, shape: rest, strides: contiguousStrides(rest), offset: 0 }
+  }
+  return made!
+}
+
+/** Axes of size above one, where neighbours of one kind that follow on in memory are joined. */
+function group(x: Strided, axes: readonly number[]) {
+  const shape: { n: number; reduce: boolean }[] = []
+  const strides: number[] = []
+  x.shape.forEach((n, axis) => {
+    const reduce = axes.includes(axis)
+    const last = shape[shape.length - 1]
+    if (n === 1) return
+    if (last?.reduce === reduce && strides[strides.length - 1] === x.strides[axis] * n) {
+      last.n *= n
+      strides[strides.length - 1] = x.strides[axis]
+    } else {
+      shape.push({ n, reduce })
+      strides.push(x.strides[axis])
+    }
+  })
+  return { shape, strides }
+}
+
+/**
+ * Two statistics of every row of views [..., n] in one kernel, for rows of at most LONG elements: the result is
+ * [2, ...], first all of the one, then all of the other.
+ * @param body statements for one row, given what loads x0, x1, … at column j; they end by returning
+ */
+export function rowStatistics(
+  runtime: Runtime,
+  name: string,
+  views: readonly Strided[],
+  bodies: readonly [RowBody, RowBody],
+): Handle {
+  const { shape } = views[0]
+  const n = shape[shape.length - 1]
+  const outer = [2, ...shape.slice(0, -1)]
+  const length = sizeOf(outer)
+  const strides = views.map(view => [0, ...view.strides.slice(0, -1)])
+  return runtime.run({
+    name,
+    signature: `rows ${name} ${shape} ${strides.join(';')} ${views.map(view => view.strides[shape.length - 1])}`,
+    length,
+    inputs: views,
+    body(code: Code, starts) {
+      const at = code.coordinates(thread(length), outer)
+      const bases = views.map((_, i) => code.base(at, strides[i], starts[i]))
+      const load = (j: string) =>
+        views.map((view, i) => `const x${i}=a${i}[${along(bases[i], j, view.strides[shape.length - 1])}];`).join(' ')
+      const loop = (statement: string) => `for (let j=0;j<${n};j++) { ${load('j')} ${statement} }`
+      code.add(`if (${at[0].text}<0.5) {`)
+      code.add(bodies[0](loop, load('0')))
+      code.add('}')
+      code.add(bodies[1](loop, load('0')))
+    },
+  })
+}
+
+type RowBody = (loop: (statement: string) => string, first: string) => string
+
+/** Whether rows are short enough for one thread each. */
+export const isShortRow = (shape: Shape): boolean => shape[shape.length - 1] <= LONG

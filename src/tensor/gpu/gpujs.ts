@@ -1,0 +1,412 @@
+// Everything that leans on GPU.js, and on what is inside it, stands here: its types are declared by hand because the
+// published ones do not fit, its WebGPU kernel is made to build synchronously, and results are taken from kernels
+// before those can hold on to them. Pinned to 2.24.1; test/tensor/gpu/internals.test.ts asserts that the parts are there.
+
+import { DeviceError, type GpuBackend } from '../backend.ts'
+import { helpersIn } from './code.ts'
+import type { Compiled, Engine, Helper, Memory, Program } from './engine.ts'
+import { ErrorLatch } from './latch.ts'
+import { BufferPool } from './pool.ts'
+
+export const version = '2.24.1'
+
+/** The part of GPU.js that is used. */
+export interface GpuJs {
+  readonly GPU: new (settings: { mode?: string; context?: object; canvas?: object }) => Gpu
+  readonly WebGPUContext: { readonly isSupported: boolean; acquire(): Promise<object> }
+  readonly WebGPUKernel: new (source: string, settings: Settings) => WebGpuKernel
+  readonly WebGPUBufferResult: new (settings: {
+    buffer: Counted<GPUBuffer>
+    output: number[]
+    componentCount: number
+    context: object
+    kernel: object
+  }) => WebGpuHandle
+  readonly WebGL2Kernel: new (source: string, settings: Settings) => Kernel
+  readonly WebAssemblyKernel: new (source: string, settings: Settings) => Kernel
+  readonly CPUKernel: new (source: string, settings: Settings) => Kernel
+}
+
+interface Gpu {
+  Kernel: object
+  createKernel(source: string, settings: Settings): Shortcut
+  destroy(): Promise<void>
+}
+
+type Argument = Memory | number
+
+/** A kernel as createKernel gives it: callable, and able to change the object that really runs. */
+interface Shortcut {
+  (...args: Argument[]): Handle | Promise<Handle>
+  readonly kernel: Kernel
+  destroy(): void
+}
+
+interface Kernel {
+  built: boolean
+  fallbackReason: string | null
+  output: number[]
+  /** webgl2: the newest result, and the vertex buffer that all kernels share */
+  texture: Counted<WebGLTexture>
+  buffer: WebGLBuffer | null
+  build(...args: Argument[]): Promise<void>
+  run(...args: Argument[]): unknown
+}
+
+interface WebGpuKernel extends Kernel {
+  compiledSource: string
+  componentCount: number
+  readonly paramsLayout: { readonly arrayArgs: readonly object[]; readonly byteLength: number }
+  context: object
+  _device: GPUDevice
+  bindGroupLayout: GPUBindGroupLayout
+  computePipeline: GPUComputePipeline
+  paramsBuffer: GPUBuffer
+  paramsMirror: ArrayBuffer
+  paramsU32: Uint32Array
+  paramsI32: Int32Array
+  paramsF32: Float32Array
+  constantBuffers: GPUBuffer[]
+  bindGroupDirty: boolean
+  outputBuffer: Counted<GPUBuffer> | null
+  _buildAsync(): Promise<void>
+  _ensureOutputBuffer(): void
+}
+
+/** GPU.js counts the handles of a buffer or texture in a field of its own. */
+type Counted<T> = T & { _refs: number }
+
+interface Handle {
+  output: number[]
+  delete(): void
+}
+
+interface WebGpuHandle extends Handle {
+  readonly buffer: Counted<GPUBuffer>
+}
+
+interface GlHandle extends Handle {
+  type: string
+  readonly constructor: new (settings: object) => GlHandle
+}
+
+interface Settings {
+  readonly output: readonly number[]
+  readonly argumentTypes: readonly string[]
+  readonly functions: readonly Helper[]
+  readonly [name: string]: unknown
+}
+
+const settings = (program: Pick<Program, 'source' | 'length' | 'arrays' | 'floats' | 'integers' | 'width'>) => ({
+  output: [program.length / program.width],
+  pipeline: true,
+  immutable: true,
+  precision: 'single',
+  tactic: 'precision',
+  strictIntegers: true,
+  loopMaxIterations: 1e9,
+  argumentTypes: [
+    ...new Array<string>(program.arrays).fill('Array'),
+    ...new Array<string>(program.floats).fill('Float'),
+    ...new Array<string>(program.integers).fill('Integer'),
+  ],
+  functions: helpersIn(program.source),
+})
+
+/** Loads GPU.js, and in a browser puts back the global GPU interface that its script replaces by its own class. */
+export async function loadGpuJs(): Promise<GpuJs> {
+  const native = Object.getOwnPropertyDescriptor(globalThis, 'GPU')
+  const loaded = (await import('gpu.js')) as unknown as GpuJs & { default: GpuJs }
+  if (native) Object.defineProperty(globalThis, 'GPU', native)
+  return loaded.WebGPUKernel ? loaded : loaded.default
+}
+
+/** Refuses a kernel that GPU.js runs elsewhere than asked. */
+function assertRuns(shortcut: Shortcut, kernelClass: abstract new (...args: never[]) => object, label: string): void {
+  const { kernel } = shortcut
+  if (kernel instanceof kernelClass && !kernel.fallbackReason) return
+  throw new DeviceError(`gpu: ${label} did not run where it was asked to`, 'gpu', [
+    kernel.fallbackReason || 'GPU.js chose another kind of kernel',
+  ])
+}
+
+const identity = 'function(a0){ return a0[this.thread.x]; }'
+const identityFrom = 'function(a0,o0){ return a0[add2(this.thread.x,o0)]; }'
+
+/** WebGPU on a device of ours: synchronous builds, pooled memory, errors collected until a value is read. */
+export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevice, description: string): Engine {
+  const context = { adapter, device, isLost: false }
+  const latch = new ErrorLatch()
+  gpujs.WebGPUContext.acquire = () => Promise.resolve(context)
+  Object.defineProperty(gpujs.WebGPUContext, 'isSupported', { get: () => true, configurable: true })
+  device.addEventListener('uncapturederror', event => {
+    event.preventDefault()
+    latch.set(event.error.message)
+  })
+  let closed = false
+  device.lost.then(info => {
+    context.isLost = true
+    if (!closed) latch.set(`the GPU device was lost: ${info.message}`)
+  })
+
+  const largest = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize)
+  let label = ''
+  const pool = new BufferPool<Counted<GPUBuffer>>(
+    (size, usage) => {
+      device.pushErrorScope('out-of-memory')
+      const buffer = createBuffer({ size, usage }) as Counted<GPUBuffer>
+      const purpose = label
+      latch.watch(device.popErrorScope(), error => `out of memory: ${size} bytes for ${purpose} (${error.message})`)
+      return buffer
+    },
+    buffer => void (buffer._refs = 0),
+    largest,
+  )
+  const createBuffer = device.createBuffer.bind(device)
+  // GPU.js creates the memory of results, and nothing else, with exactly this usage: storage and copy source
+  device.createBuffer = descriptor =>
+    descriptor.usage === 0x84 ? pool.take(descriptor.size) : createBuffer(descriptor)
+
+  class SynchronousKernel extends gpujs.WebGPUKernel {
+    override _buildAsync(): Promise<void> {
+      const { arrayArgs, byteLength } = this.paramsLayout
+      const entry = (binding: number, type: GPUBufferBindingType) => ({ binding, visibility: 4, buffer: { type } })
+      this.context = context
+      this._device = device
+      device.pushErrorScope('validation')
+      const module = device.createShaderModule({ code: this.compiledSource })
+      this.bindGroupLayout = device.createBindGroupLayout({
+        entries: [
+          entry(0, 'uniform'),
+          ...arrayArgs.map((_, i) => entry(1 + i, 'read-only-storage')),
+          entry(1 + arrayArgs.length, 'storage'),
+        ],
+      })
+      this.computePipeline = device.createComputePipeline({
+        compute: { module, entryPoint: 'main' },
+        layout: device.createPipelineLayout({ bindGroupLayouts: [this.bindGroupLayout] }),
+      })
+      const { compiledSource } = this
+      const refused = label
+      latch.watch(
+        device.popErrorScope(),
+        error => `the shader of ${refused} was refused: ${error.message}\n${compiledSource}`,
+      )
+      this.paramsBuffer = device.createBuffer({ size: byteLength, usage: 0x48 })
+      this.paramsMirror = new ArrayBuffer(byteLength)
+      this.paramsU32 = new Uint32Array(this.paramsMirror)
+      this.paramsI32 = new Int32Array(this.paramsMirror)
+      this.paramsF32 = new Float32Array(this.paramsMirror)
+      this.constantBuffers = []
+      this._ensureOutputBuffer()
+      this.bindGroupDirty = true
+      this.built = true
+      return Promise.resolve()
+    }
+  }
+
+  const gpu = new gpujs.GPU({ mode: 'webgpu' })
+  gpu.Kernel = SynchronousKernel
+
+  const handle = (buffer: Counted<GPUBuffer>, length: number): WebGpuHandle =>
+    new gpujs.WebGPUBufferResult({ buffer, output: [length], componentCount: 1, context, kernel: gpu })
+
+  return {
+    backend: 'webgpu',
+    description,
+    maxArrays: device.limits.maxStorageBuffersPerShaderStage - 1,
+    fourWide: true,
+    layout: () => '',
+    compile(program) {
+      const shortcut = gpu.createKernel(program.source, settings(program))
+      const kernel = shortcut.kernel as WebGpuKernel
+      return {
+        run(args) {
+          label = program.label
+          if (!kernel.built) kernel.build(...args)
+          kernel.run(...args)
+          assertRuns(shortcut, SynchronousKernel, program.label)
+          const buffer = kernel.outputBuffer!
+          // the kernel lets go of its result, and the promise that nobody awaits does not count
+          kernel.outputBuffer = null
+          kernel.bindGroupDirty = true
+          buffer._refs = 0
+          return handle(buffer, program.length)
+        },
+        destroy: () => shortcut.destroy(),
+      }
+    },
+    upload(data) {
+      label = `an upload of ${data.length} elements`
+      if (data.byteLength > largest)
+        throw new DeviceError(`${label} takes ${data.byteLength} bytes; one buffer holds at most ${largest}`, 'gpu')
+      const buffer = pool.take(data.byteLength)
+      device.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>)
+      return handle(buffer, data.length)
+    },
+    async read(memory, start, length) {
+      latch.check()
+      const staging = createBuffer({ size: length * 4, usage: 0x9 })
+      try {
+        const encoder = device.createCommandEncoder()
+        encoder.copyBufferToBuffer((memory as WebGpuHandle).buffer, start * 4, staging, 0, length * 4)
+        device.queue.submit([encoder.finish()])
+        await staging.mapAsync(1).catch(async error => {
+          await latch.settle()
+          throw error
+        })
+        const data = new Float32Array(staging.getMappedRange().slice(0))
+        await latch.settle()
+        return data
+      } finally {
+        staging.destroy()
+      }
+    },
+    free: memory => (memory as WebGpuHandle).delete(),
+    hasFailed: () => latch.isSet,
+    close() {
+      closed = true
+      void gpu.destroy()
+      pool.clear()
+      device.destroy()
+    },
+  }
+}
+
+/** WebGL 2 in a context of ours. Results are textures. */
+export function webgl2Engine(gpujs: GpuJs, gl: WebGL2RenderingContext, description: string): Engine {
+  // GPU.js resizes its canvas to the largest texture; a plain object takes that without taking memory
+  const gpu = new gpujs.GPU({ context: gl, canvas: { width: 1, height: 1 } })
+  const latch = new ErrorLatch()
+
+  function look(): void {
+    if (gl.isContextLost()) latch.set('the WebGL context was lost')
+    else {
+      const error = gl.getError()
+      if (error === gl.OUT_OF_MEMORY) latch.set('WebGL ran out of memory')
+      else if (error !== gl.NO_ERROR) latch.set(`WebGL reports error 0x${error.toString(16)}`)
+    }
+    latch.check()
+  }
+
+  function destroy(shortcut: Shortcut): void {
+    // the vertex buffer is shared: without this every other kernel would stop drawing
+    shortcut.kernel.buffer = null
+    shortcut.destroy()
+  }
+
+  /** Runs a kernel and makes it let go of its result. */
+  function take(shortcut: Shortcut, args: readonly Argument[], label: string): GlHandle {
+    const result = shortcut(...args) as GlHandle
+    assertRuns(shortcut, gpujs.WebGL2Kernel, label)
+    const { kernel } = shortcut
+    kernel.texture._refs--
+    kernel.texture = { _refs: 2 } as Counted<WebGLTexture>
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, null, 0)
+    return result
+  }
+
+  // uploads and reads are kernels too, one for each length
+  const transfers = new Map<string, Shortcut>()
+  function transfer(key: string, make: () => Shortcut): Shortcut {
+    const found = transfers.get(key)
+    const shortcut = found ?? make()
+    if (found) transfers.delete(key)
+    else if (transfers.size >= 256) {
+      const [oldest, unused] = transfers.entries().next().value!
+      transfers.delete(oldest)
+      destroy(unused)
+    }
+    transfers.set(key, shortcut)
+    return shortcut
+  }
+  const one = { floats: 0, arrays: 1, width: 1 } as const
+
+  // four elements a thread fill a texture whose memory is already in order, if it is called by another name
+  const probe = gpu.createKernel(identity, {
+    ...settings({ ...one, source: identity, length: 4, integers: 0 }),
+    optimizeFloatMemory: true,
+  })
+  const first = probe(new Float32Array(4)) as GlHandle
+  assertRuns(probe, gpujs.WebGL2Kernel, 'the first kernel')
+  const Packed = first.constructor
+  first.delete()
+
+  return {
+    backend: 'webgl2',
+    description,
+    maxArrays: Math.min(15, gl.getParameter(gl.MAX_TEXTURE_IMAGE_UNITS) - 1),
+    fourWide: true,
+    layout: (memory, length) => `${(memory as GlHandle).type}${length}`,
+    compile(program) {
+      const shortcut = gpu.createKernel(program.source, settings(program))
+      return {
+        run(args) {
+          if (gl.isContextLost()) look()
+          const result = take(shortcut, args, program.label)
+          if (program.width === 1) return result
+          const flat = new Packed({ ...result, output: [program.length], dimensions: [program.length, 1, 1] })
+          flat.type = 'MemoryOptimizedNumberTexture'
+          result.delete()
+          return flat
+        },
+        destroy: () => destroy(shortcut),
+      }
+    },
+    upload(data) {
+      const make = () =>
+        gpu.createKernel(identity, settings({ ...one, source: identity, length: data.length, integers: 0 }))
+      return take(transfer(`to ${data.length}`, make), [data], `an upload of ${data.length} elements`)
+    },
+    async read(memory, start, length) {
+      look()
+      const layout = this.layout(memory, (memory as GlHandle).output[0])
+      const shortcut = transfer(`from ${layout} ${length}`, () =>
+        gpu.createKernel(identityFrom, {
+          ...settings({ ...one, source: identityFrom, length, integers: 1 }),
+          pipeline: false,
+          immutable: false,
+          asyncMode: true,
+        }),
+      )
+      const data = (await shortcut(memory, start)) as unknown as Float32Array
+      look()
+      return data
+    },
+    free: memory => (memory as GlHandle).delete(),
+    hasFailed: () => latch.isSet || gl.isContextLost(),
+    close() {
+      void gpu.destroy()
+      gl.getExtension('WEBGL_lose_context')?.loseContext()
+    },
+  }
+}
+
+/** The same kernels as WebAssembly or JavaScript. Memory is a Float32Array. */
+export function hostEngine(gpujs: GpuJs, backend: GpuBackend & ('webasm' | 'cpu'), description: string): Engine {
+  const gpu = new gpujs.GPU({ mode: backend })
+  const kernelClass = backend === 'webasm' ? gpujs.WebAssemblyKernel : gpujs.CPUKernel
+  return {
+    backend,
+    description,
+    maxArrays: 7,
+    fourWide: false,
+    layout: (_, length) => `${length}`,
+    compile(program): Compiled {
+      const shortcut = gpu.createKernel(program.source, settings(program))
+      return {
+        run(args) {
+          const result = shortcut(...args) as unknown as Float32Array
+          assertRuns(shortcut, kernelClass, program.label)
+          return result
+        },
+        destroy: () => shortcut.destroy(),
+      }
+    },
+    upload: data => data.slice(),
+    read: async (memory, start, length) => (memory as Float32Array).slice(start, start + length),
+    free: () => undefined,
+    hasFailed: () => false,
+    close: () => void gpu.destroy(),
+  }
+}

@@ -1,0 +1,82 @@
+// The device whose kernels are GPU.js: on WebGPU, on WebGL 2 where there is none, and when asked for by name on a CPU,
+// to test the same kernels on any machine. Elements are float32 throughout; results stay on the device until read.
+
+import { DeviceError, type DeviceReport, type GpuBackend, type OpenOptions } from '../backend.ts'
+import { allocate, DTypeError } from '../dtype.ts'
+import type { Device, Kernels } from '../kernels.ts'
+import { isContiguous, sizeOf } from '../shape.ts'
+import { backendNames, openEngine, probeBackend } from './backends.ts'
+import { Code } from './code.ts'
+import { gpuKernels } from './kernels.ts'
+import { map } from './map.ts'
+import { type Handle, Runtime, type Strided } from './runtime.ts'
+
+export { IndexError } from './indices.ts'
+
+export interface GpuDevice extends Device {
+  readonly backend: GpuBackend
+  /** Whether an error has come after which nothing computed here can be trusted; reading says which. */
+  readonly hasFailed: boolean
+  /** Gives everything back; tensors on this device can no longer be used. */
+  close(): void
+}
+
+/**
+ * Opens webgpu, or webgl2 where there is none, or the backend named and no other.
+ * Throws DeviceError that says what was tried and why it did not open.
+ */
+export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
+  const { backend } = options
+  if (backend !== undefined && !backendNames.includes(backend))
+    throw new DeviceError(`gpu has no backend "${backend}"; it has ${backendNames.join(', ')}`, 'gpu')
+  const engine = await openEngine(backend === undefined ? ['webgpu', 'webgl2'] : [backend])
+  const runtime = new Runtime(engine, () => new Code())
+
+  const device: GpuDevice & { kernels: Kernels } = {
+    name: 'gpu',
+    backend: engine.backend,
+    description: engine.description,
+    dtypes: ['float32', 'int32', 'bool'],
+    kernels: undefined as never,
+
+    upload(data) {
+      if (data instanceof Float32Array) return runtime.upload(data)
+      if (data instanceof Float64Array)
+        throw new DTypeError('device gpu has no float64; it has float32, int32, bool', 'float64')
+      return runtime.upload(Float32Array.from(data), data instanceof Int32Array ? data.slice() : undefined)
+    },
+
+    async read({ storage, shape, strides, offset }) {
+      const view: Strided = { handle: storage.handle as Handle, shape, strides, offset }
+      const size = sizeOf(shape)
+      const whole = size === 0 || isContiguous(shape, strides)
+      const handle = whole ? view.handle : map(runtime, 'read', shape, [view], 'x0')
+      try {
+        const values = await runtime.read(handle, whole ? offset : 0, size)
+        if (storage.dtype === 'float32') return values
+        const converted = allocate(storage.dtype, size)
+        converted.set(values)
+        return converted
+      } finally {
+        if (!whole) runtime.free(handle)
+      }
+    },
+
+    free: handle => runtime.free(handle as Handle),
+    memory: runtime.memory,
+    get hasFailed() {
+      return engine.hasFailed()
+    },
+    close: () => runtime.close(),
+  }
+  device.kernels = gpuKernels(runtime, device)
+  return device
+}
+
+/** One line for every backend: what it would run on here, or why it would not. */
+export const probeGpu = (): Promise<DeviceReport[]> =>
+  Promise.all(
+    backendNames.map(
+      async (backend): Promise<DeviceReport> => ({ name: 'gpu', backend, ...(await probeBackend(backend)) }),
+    ),
+  )

@@ -1,0 +1,77 @@
+// The matrix product over strided operands: transposed, sliced and broadcast ones are read where they lie. A thread
+// computes four neighbouring results where the backend can return four, so that a is read once for all of them.
+
+import { broadcastStrides, contiguousStrides, type Shape, sizeOf } from '../shape.ts'
+import { along, thread } from './code.ts'
+import { fold } from './fold.ts'
+import type { Handle, Runtime, Strided } from './runtime.ts'
+
+/** Results below which a long inner axis is divided among more threads, and results that are worth four a thread. */
+const FEW = 4096
+const MANY = 16384
+
+/** [..., m, k] times [..., k, n], k > 0; leading axes broadcast. */
+export function matmul(runtime: Runtime, a: Strided, b: Strided): Handle {
+  const rank = a.shape.length
+  const batch = a.shape.slice(0, -2).map((size, i) => (size === 1 ? b.shape[i] : size))
+  const [m, k] = a.shape.slice(-2)
+  const n = b.shape[rank - 1]
+  const length = sizeOf(batch) * m * n
+  if (length === 0) return runtime.empty()
+
+  const parts = length < FEW ? partsOf(k, Math.ceil(FEW / length)) : 1
+  if (parts > 1) {
+    const partial = matmul(runtime, splitAxis(a, rank - 1, parts), splitAxis(b, rank - 2, parts))
+    const shape = [parts, length]
+    const stacked = { handle: partial, shape, strides: contiguousStrides(shape), offset: 0 }
+    const result = fold(runtime, 'sum', [stacked], 0)
+    runtime.free(partial)
+    return result
+  }
+
+  const width = runtime.engine.fourWide && n % 4 === 0 && length >= MANY ? 4 : 1
+  const tiles = [...batch, m, n / width]
+  const [rowA, stepA] = a.strides.slice(-2)
+  const [stepB, columnB] = b.strides.slice(-2)
+  const stack = (x: Strided) => broadcastStrides(x.shape.slice(0, -2), x.strides.slice(0, -2), batch)
+  const stridesA = [...stack(a), rowA, 0]
+  const stridesB = [...stack(b), 0, columnB * width]
+  return runtime.run({
+    name: 'matmul',
+    signature: `matmul ${tiles} ${k} ${width} ${stridesA} ${stepA} ${stridesB} ${stepB}`,
+    length,
+    width,
+    inputs: [a, b],
+    body(code, starts) {
+      const at = code.coordinates(thread(length / width), tiles)
+      const baseA = code.base(at, stridesA, starts[0])
+      const baseB = code.base(at, stridesB, starts[1])
+      const columns = Array.from({ length: width }, (_, i) => i)
+      for (const i of columns) code.add(`let r${i}=0.0;`)
+      const terms = columns.map(i => {
+        const column = i === 0 ? baseB : `add2(${baseB},${i * columnB})`
+        return `r${i}=r${i}+x*a1[${along(column, 'j', stepB)}];`
+      })
+      code.add(`for (let j=0;j<${k};j++) { const x=a0[${along(baseA, 'j', stepA)}]; ${terms.join(' ')} }`)
+      code.add(width === 1 ? 'return r0;' : 'return [r0,r1,r2,r3];')
+    },
+  })
+}
+
+/** The largest number of equal parts of k that is wanted and leaves each some work. */
+function partsOf(k: number, wanted: number): number {
+  for (let parts = Math.min(wanted, Math.floor(k / 64)); parts > 1; parts--) if (k % parts === 0) return parts
+  return 1
+}
+
+/** An axis seen as [parts, rest], with the parts as a new first axis. */
+function splitAxis(x: Strided, axis: number, parts: number): Strided {
+  const rest = x.shape[axis] / parts
+  return {
+    ...x,
+    shape: [parts, ...replaced(x.shape, axis, rest)],
+    strides: [x.strides[axis] * rest, ...x.strides],
+  }
+}
+
+const replaced = (shape: Shape, axis: number, n: number): number[] => shape.map((old, i) => (i === axis ? n : old))

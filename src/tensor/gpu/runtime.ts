@@ -1,0 +1,167 @@
+// Between the kernel builders and a backend: each kernel is compiled once for its signature and kept while it is used,
+// memory is counted, empty tensors never reach the backend, and errors say which operation and shapes they come from.
+
+import { DeviceError } from '../backend.ts'
+import type { MemoryUse } from '../kernels.ts'
+import { show } from '../shape.ts'
+import type { Code } from './code.ts'
+import type { Compiled, Engine, Memory } from './engine.ts'
+
+/** What a tensor's storage holds on this device. */
+export interface Handle {
+  /** null when there are no elements, or after it was given back */
+  memory: Memory | null
+  readonly length: number
+  /** the values of an int32 tensor that came from the host: indices, usually */
+  readonly host?: Int32Array
+}
+
+/** A shape laid over a handle. */
+export interface Strided {
+  readonly handle: Handle
+  readonly shape: readonly number[]
+  readonly strides: readonly number[]
+  readonly offset: number
+}
+
+/** One kernel call: what to compute, and with what. */
+export interface Call {
+  /** the operation, for errors */
+  readonly name: string
+  /** everything the text depends on; inputs' layouts are added */
+  readonly signature: string
+  /** elements of the result, more than none */
+  readonly length: number
+  readonly inputs: readonly Strided[]
+  /** default none */
+  readonly scalars?: readonly number[]
+  /** default 1 */
+  readonly width?: 1 | 4
+  /** Writes the body, with a0, a1, … as the inputs' arrays and s0, s1, … as the scalars. */
+  readonly body: (code: Code, starts: readonly (string | undefined)[]) => void
+}
+
+/** Compiled kernels that are kept; a training step uses a few hundred. */
+const CACHE_SIZE = 2000
+
+export class Runtime {
+  readonly engine: Engine
+  readonly #newCode: () => Code
+  #compiled = new Map<string, Compiled>()
+  #bytes = 0
+  #buffers = 0
+  #closed = false
+
+  constructor(engine: Engine, newCode: () => Code) {
+    this.engine = engine
+    this.#newCode = newCode
+  }
+
+  memory = (): MemoryUse => ({ bytes: this.#bytes, buffers: this.#buffers })
+
+  /** How many kernels are compiled at present. */
+  get kernels(): number {
+    return this.#compiled.size
+  }
+
+  upload(data: Float32Array, host?: Int32Array): Handle {
+    this.#assertOpen()
+    return this.#own(data.length === 0 ? null : this.engine.upload(data), data.length, host)
+  }
+
+  empty = (): Handle => this.#own(null, 0)
+
+  async read(handle: Handle, start: number, length: number): Promise<Float32Array> {
+    this.#assertOpen()
+    if (length === 0) return new Float32Array(0)
+    return this.engine.read(memoryOf(handle), start, length)
+  }
+
+  free(handle: Handle): void {
+    if (this.#closed) return
+    this.#bytes -= handle.length * 4
+    this.#buffers -= 1
+    if (handle.memory) this.engine.free(handle.memory)
+    handle.memory = null
+  }
+
+  /** Computes into a new handle. */
+  run(call: Call): Handle {
+    this.#assertOpen()
+    const { inputs, scalars = [], width = 1, length } = call
+    const memories = inputs.map(input => memoryOf(input.handle))
+    let key = `${call.signature}|${length}`
+    const starts: number[] = []
+    inputs.forEach((input, i) => {
+      key += `|${this.engine.layout(memories[i], input.handle.length)}`
+      if (input.offset === 0) return
+      key += '+'
+      starts.push(input.offset)
+    })
+    try {
+      let compiled = this.#compiled.get(key)
+      if (compiled) this.#compiled.delete(key)
+      else compiled = this.#compile(call, width, scalars.length, starts.length)
+      this.#compiled.set(key, compiled)
+      return this.#own(compiled.run([...memories, ...scalars, ...starts]), length)
+    } catch (error) {
+      this.#compiled.delete(key)
+      if (error instanceof DeviceError) throw error
+      throw new DeviceError(`gpu: ${label(call)} failed`, 'gpu', [error instanceof Error ? error.message : `${error}`])
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#compiled.clear()
+    this.engine.close()
+  }
+
+  #own(memory: Memory | null, length: number, host?: Int32Array): Handle {
+    this.#bytes += length * 4
+    this.#buffers += 1
+    return { memory, length, host }
+  }
+
+  #compile(call: Call, width: 1 | 4, floats: number, integers: number): Compiled {
+    if (this.#compiled.size >= CACHE_SIZE) {
+      const [oldest, unused] = this.#compiled.entries().next().value!
+      this.#compiled.delete(oldest)
+      unused.destroy()
+    }
+    let start = 0
+    const starts = call.inputs.map(({ offset }) => (offset === 0 ? undefined : `o${start++}`))
+    const parameters = [
+      ...call.inputs.map((_, i) => `a${i}`),
+      ...Array.from({ length: floats }, (_, i) => `s${i}`),
+      ...starts.filter(name => name !== undefined),
+    ]
+    const code = this.#newCode()
+    call.body(code, starts)
+    return this.engine.compile({
+      label: label(call),
+      source: `function(${parameters.join(',')}){\n${code.lines.join('\n')}\n}`,
+      length: call.length,
+      arrays: call.inputs.length,
+      floats,
+      integers,
+      width,
+    })
+  }
+
+  #assertOpen(): void {
+    if (this.#closed)
+      throw new DeviceError(
+        'gpu: this device was closed when another backend was opened, and its tensors went with it',
+        'gpu',
+      )
+  }
+}
+
+const label = (call: Call): string => `${call.name} of ${call.inputs.map(input => show(input.shape)).join(' and ')}`
+
+function memoryOf(handle: Handle): Memory {
+  if (handle.memory === null) throw new Error('memory that is empty or was given back has no elements to compute with')
+  return handle.memory
+}
