@@ -137,7 +137,6 @@ export class BatchIterator {
     if (!isCount(state.epoch) || !isCount(state.batch) || state.batch >= this.#planOf(state.epoch).length)
       throw new BatchError(`the saved state is at batch ${state.batch} of epoch ${state.epoch}, which does not exist`)
     this.#place = { epoch: state.epoch, batch: state.batch }
-    this.#ahead = undefined
   }
 
   /**

@@ -272,6 +272,31 @@ function jpegOf(width: number, height: number): Buffer {
   return file
 }
 
+/** A PNG without compression, one of whose pixels has changed on the way: only its checksum can tell. */
+function pngWithOneWrongPixel(): Buffer {
+  const png = Buffer.from(
+    encode({ width: 20, height: 20, channels: 3, data: gradient(20, 20) }, { zlib: { level: 0 } }),
+  )
+  png[png.indexOf('IDAT') + 600] ^= 1
+  return png
+}
+
+/** The segments of a JPEG in another order, which the standard leaves free: Huffman tables before the frame. */
+function jpegWithTablesFirst(): Buffer {
+  const frame = goodJpeg.indexOf(Buffer.of(0xff, 0xc0))
+  const tables = frame + 2 + goodJpeg.readUInt16BE(frame + 2)
+  const scan = goodJpeg.indexOf(Buffer.of(0xff, 0xda))
+  const parts = [goodJpeg.subarray(0, frame), goodJpeg.subarray(tables, scan), goodJpeg.subarray(frame, tables)]
+  return Buffer.concat([...parts, goodJpeg.subarray(scan)])
+}
+
+test('the order of the segments of a JPEG does not matter', async () => {
+  for (const decoder of decoders) {
+    const reordered = await decodeImageBytes(jpegWithTablesFirst(), { size: 20, decoder })
+    assert.deepEqual(reordered, await decodeImageBytes(goodJpeg, { size: 20, decoder }))
+  }
+})
+
 const bad: Record<string, [Uint8Array, RegExp]> = {
   'an empty file': [new Uint8Array(0), /is empty: not an image/],
   'a text file': [Buffer.from('not an image at all'), /is neither PNG nor JPEG/],
@@ -280,6 +305,7 @@ const bad: Record<string, [Uint8Array, RegExp]> = {
   'a PNG cut off in its header': [goodPng.subarray(0, 20), /PNG is cut off inside its header/],
   'a PNG cut off in its data': [goodPng.subarray(0, goodPng.length - 30), /PNG cannot be decoded/],
   'a PNG with a flipped bit': [Buffer.from(goodPng).fill(0x55, 60, 64), /PNG cannot be decoded/],
+  'a PNG with a wrong pixel': [pngWithOneWrongPixel(), /PNG cannot be decoded/],
   'a PNG of 100000×100000': [pngOf(100_000, 100_000), /PNG of 100000×100000 pixels: at most 100000000/],
   'a PNG of no width': [pngOf(0, 20), /PNG of 0×20 pixels is empty/],
   'a JPEG cut off in its header': [goodJpeg.subarray(0, 100), /JPEG is cut off inside its header/],

@@ -19,6 +19,11 @@ test('capital letters count only if asked for', () => {
   assert.notDeepEqual(tokenizer.encode('A'), tokenizer.encode('a'))
 })
 
+test('an accent is the same letter however it is composed', () => {
+  const tokenizer = WordTokenizer.fromCaptions(['un caf\u00e9'])
+  assert.deepEqual(tokenizer.encode('cafe\u0301'), tokenizer.encode('caf\u00e9'))
+})
+
 test('a row is start, words, end, and padding', () => {
   const tokenizer = WordTokenizer.fromCaptions(captions)
   assert.deepEqual(
