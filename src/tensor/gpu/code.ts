@@ -208,7 +208,9 @@ export function joinAxes(
     const last = joined.length - 1
     if (open && !separate(axis) && views.every((v, i) => strides[i][last] === v[axis] * n)) {
       joined[last] *= n
-      views.forEach((v, i) => void (strides[i][last] = v[axis]))
+      views.forEach((v, i) => {
+        strides[i][last] = v[axis]
+      })
     } else {
       joined.push(n)
       axes.push(axis)

@@ -3,6 +3,7 @@
 
 import { contiguousStrides, reducedShape, type Shape, sizeOf } from '../shape.ts'
 import { along, type Code, thread } from './code.ts'
+import { map } from './map.ts'
 import type { Handle, Runtime, Strided } from './runtime.ts'
 
 /** How two partial results are joined, and what a lone element starts as. */
@@ -80,6 +81,7 @@ export function foldAxes(runtime: Runtime, name: FoldName, x: Strided, axes: rea
   const { shape, strides } = group(x, axes)
   let view: Strided = { ...x, shape: shape.map(({ n }) => n), strides }
   const reduced = shape.flatMap(({ reduce }, i) => (reduce ? [i] : []))
+  if (reduced.length === 0) return map(runtime, name, x.shape, [x], 'x0')
   // the longest first: it leaves the least for the others
   reduced.sort((a, b) => view.shape[b] - view.shape[a])
   let made: Handle | null = null

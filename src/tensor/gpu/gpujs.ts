@@ -159,7 +159,9 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
       latch.watch(device.popErrorScope(), error => `out of memory: ${size} bytes for ${purpose} (${error.message})`)
       return buffer
     },
-    buffer => void (buffer._refs = 0),
+    buffer => {
+      buffer._refs = 0
+    },
     largest,
   )
   const createBuffer = device.createBuffer.bind(device)

@@ -51,9 +51,11 @@ export function checkIndices(operation: string, indices: Strided, shape: Shape, 
 function walk(view: Strided, visit: (position: number) => void): void {
   const axes = view.strides.flatMap((stride, i) => (stride !== 0 && view.shape[i] !== 1 ? [i] : []))
   const level = (depth: number, position: number): void => {
-    if (depth === axes.length) return visit(position)
-    const axis = axes[depth]
-    for (let i = 0; i < view.shape[axis]; i++) level(depth + 1, position + i * view.strides[axis])
+    if (depth === axes.length) visit(position)
+    else {
+      const axis = axes[depth]
+      for (let i = 0; i < view.shape[axis]; i++) level(depth + 1, position + i * view.strides[axis])
+    }
   }
   level(0, view.offset)
 }

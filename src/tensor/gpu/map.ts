@@ -37,9 +37,10 @@ export function map(
       let array = 0
       let scalar = 0
       operands.forEach((operand, i) => {
-        if (typeof operand === 'number') return code.add(`const x${i}=s${scalar++};`)
-        const k = array++
-        code.add(`const x${i}=a${k}[${code.position(at, joined.strides[k], starts[k])}];`)
+        const k = typeof operand === 'number' ? scalar++ : array++
+        const source =
+          typeof operand === 'number' ? `s${k}` : `a${k}[${code.position(at, joined.strides[k], starts[k])}]`
+        code.add(`const x${i}=${source};`)
       })
       code.add(`return ${expression};`)
     },
