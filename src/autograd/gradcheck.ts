@@ -37,7 +37,7 @@ export interface GradcheckResult {
 }
 
 /** An input as float64 on `reference`; integers and booleans stay what they are. */
-function exact(x: Tensor): Tensor {
+export function exact(x: Tensor): Tensor {
   const data = x.dataSync()
   return fromData(isFloating(x.dtype) ? Float64Array.from(data) : data, x.shape, device.get('reference'))
 }

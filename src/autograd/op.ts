@@ -1,7 +1,7 @@
 // How an operation comes to be: a forward computation on kernels and a rule for its gradient, on one line each. The
 // rule sees only tensors and is written in differentiable operations, so it has a gradient itself.
 
-import { type Device, DeviceError, deviceOf, isFloating, type Kernels, Tensor } from '../tensor/index.ts'
+import { type Device, DeviceError, deviceOf, floating, isFloating, type Kernels, Tensor } from '../tensor/index.ts'
 import { noGrad, record, Tape, type Thunks } from './tape.ts'
 
 /** The device that the tensors among the arguments share. */
@@ -20,6 +20,9 @@ function commonDevice(name: string, args: readonly unknown[]): Device {
   if (!common) throw new TypeError(`${name}: needs a tensor among its arguments`)
   return common
 }
+
+/** A tensor as its own dtype where that is floating, else as float32. */
+export const asFloating = (k: Kernels, x: Tensor): Tensor => (isFloating(x.dtype) ? x : k.cast(x, floating(x.dtype)))
 
 /**
  * Defines a differentiable operation.

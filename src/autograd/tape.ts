@@ -3,6 +3,7 @@
 // computed while an outer tape records is recorded there like anything else: gradients of gradients need nothing more.
 
 import {
+  broadcastsTo,
   deviceOf,
   type Generator,
   isFloating,
@@ -33,8 +34,8 @@ export interface Entry {
 /** Whoever wants to know of operations while they run. */
 export interface Recorder {
   record(entry: Entry): void
-  /** Random numbers are about to be drawn. */
-  draw?(generator: Generator): void
+  /** Random numbers are drawn, beginning at a position. */
+  draw?(generator: Generator, position: number): void
 }
 
 /** A gradient that does not exist, or a rule that is wrong; the message says which. */
@@ -57,9 +58,9 @@ export function record(entry: Entry): void {
   for (const recorder of recorders) recorder.record(entry)
 }
 
-/** Tells every recorder that a generator is about to be drawn from. */
-export function announceDraw(generator: Generator): void {
-  for (const recorder of recorders) recorder.draw?.(generator)
+/** Tells every recorder that a generator is drawn from, beginning at a position. */
+export function announceDraw(generator: Generator, position = generator.state.position): void {
+  for (const recorder of recorders) recorder.draw?.(generator, position)
 }
 
 function withRecorders<T>(list: readonly Recorder[], f: () => T): T {
@@ -83,6 +84,7 @@ export function noGrad<T>(f: () => T): T {
   const inner = new Scope('noGrad', false)
   return withRecorders([], () => {
     const result = inner.run(f)
+    if (result instanceof Promise) throw new TypeError('noGrad runs synchronous code: await outside of it')
     inner.end(storagesIn(result))
     return result
   })
@@ -207,13 +209,13 @@ export class Tape implements Recorder {
 
 /** A rule's answer made the argument's: summed over axes that were broadcast, of its dtype. */
 function conform(entry: Entry, position: number, gradient: Tensor, arg: Tensor): Tensor {
+  if (!broadcastsTo(arg.shape, gradient.shape) || deviceOf(gradient) !== deviceOf(arg))
+    throw new GradientError(
+      `${entry.name}: the gradient of argument ${position} has shape ${show(gradient.shape)} on ${gradient.device}, its argument ${show(arg.shape)} on ${arg.device}`,
+      gradient,
+    )
   let result = gradient
   if (!sameShape(result.shape, arg.shape)) result = result.sumTo(arg.shape)
   if (result.dtype !== arg.dtype) result = result.cast(arg.dtype)
-  if (!sameShape(result.shape, arg.shape) || deviceOf(result) !== deviceOf(arg))
-    throw new GradientError(
-      `${entry.name}: the gradient of argument ${position} has shape ${show(result.shape)} on ${result.device}, its argument ${show(arg.shape)} on ${arg.device}`,
-      result,
-    )
   return result
 }

@@ -15,7 +15,7 @@ import {
 } from '../tensor/index.ts'
 import { derivedRule } from './op.ts'
 import { identity, stack } from './ops/index.ts'
-import { type Entry, noGrad, observing, record, Tape } from './tape.ts'
+import { announceDraw, type Entry, noGrad, observing, record, Tape } from './tape.ts'
 
 /** A function of tensors that gives one tensor. */
 export type TensorFunction = (...inputs: Tensor[]) => Tensor
@@ -50,6 +50,12 @@ function onTape<R>(
   }
 }
 
+function leafAt(leaves: readonly Tensor[], position: number): Tensor {
+  const leaf = leaves[position]
+  if (!leaf) throw new RangeError(`wrt: there is no argument ${position} among ${leaves.length}`)
+  return leaf
+}
+
 /**
  * The value and gradient of a scalar function: `valueAndGrad(f)(x, …)` gives `[f(x, …), ∂f/∂x]`.
  * @param options.wrt position of the argument (default 0), or a list of positions, which gives a list of gradients
@@ -65,7 +71,7 @@ export function valueAndGrad<W extends number | readonly number[] = 0>(
     return onTape(f, inputs, (tape, leaves, result) => {
       const gradients = tape.gradient(
         result,
-        positions.map(i => leaves[i]),
+        positions.map(i => leafAt(leaves, i)),
       )
       return [result, (typeof wrt === 'number' ? gradients[0] : gradients) as Gradients<W>]
     })
@@ -94,6 +100,15 @@ export function vjp(f: TensorFunction, ...inputs: Tensor[]): [value: Tensor, pul
   return [value, v => tape.gradient(value, leaves, v)]
 }
 
+/** One vector for each input, of its shape. */
+function checkVectors(name: string, inputs: readonly Tensor[], vectors: readonly Tensor[]): void {
+  if (vectors.length !== inputs.length || vectors.some((v, i) => !sameShape(v.shape, inputs[i].shape)))
+    throw new ShapeError(
+      `${name}: vectors ${vectors.map(v => show(v.shape)).join(', ')} for inputs ${inputs.map(x => show(x.shape)).join(', ')}`,
+      ...vectors.map(v => v.shape),
+    )
+}
+
 /**
  * The value of f and its Jacobian-vector product: `[f(x, …), Σ ∂f/∂xᵢ vᵢ]`. The pullback is linear in its vector, so its
  * own pullback is the forward derivative.
@@ -104,11 +119,7 @@ export function jvp(
   inputs: readonly Tensor[],
   tangents: readonly Tensor[],
 ): [value: Tensor, tangent: Tensor] {
-  if (tangents.length !== inputs.length || tangents.some((t, i) => !sameShape(t.shape, inputs[i].shape)))
-    throw new ShapeError(
-      `jvp: tangents ${tangents.map(t => show(t.shape)).join(', ')} for inputs ${inputs.map(x => show(x.shape)).join(', ')}`,
-      ...tangents.map(t => t.shape),
-    )
+  checkVectors('jvp', inputs, tangents)
   return scope(() => {
     const [value, pullback] = vjp(f, ...inputs)
     const zero = fromData(allocate(value.dtype, value.size), value.shape, deviceOf(value))
@@ -125,6 +136,7 @@ export function jvp(
  * @param vectors one of each input's shape
  */
 export function hvp(f: TensorFunction, inputs: readonly Tensor[], vectors: readonly Tensor[]): Tensor[] {
+  checkVectors('hvp', inputs, vectors)
   const all = inputs.map((_, i) => i)
   const along = (...xs: Tensor[]) =>
     grad(f, { wrt: all })(...xs)
@@ -138,7 +150,7 @@ export function jacobian(f: TensorFunction, options: WrtOptions = {}): (...input
   const { wrt = 0 } = options
   return (...inputs) =>
     onTape(f, inputs, (tape, leaves, result) => {
-      const x = leaves[wrt]
+      const x = leafAt(leaves, wrt)
       const rows = Array.from({ length: result.size }, (_, i) => {
         const unit = allocate(result.dtype, result.size)
         unit[i] = 1
@@ -168,9 +180,11 @@ export function checkpoint<A extends readonly unknown[]>(f: (...args: A) => Tens
         for (const x of used) if (x instanceof Tensor && !made.has(x) && isFloating(x.dtype)) captured.add(x)
         made.add(result)
       },
-      draw: (generator: Generator) => void (draws.has(generator) || draws.set(generator, generator.state.position)),
+      draw: (generator: Generator, position: number) => void (draws.has(generator) || draws.set(generator, position)),
     }
     const result = noGrad(() => observing(observer, () => f(...args)))
+    // a checkpoint around this one repeats the same draws
+    for (const [generator, position] of draws) announceDraw(generator, position)
     const inputs = [...captured].filter(x => !x.storage.isFreed)
     const rule = derivedRule((..._captured: Tensor[]) => replaying(draws, () => f(...args)))
     record({ name: 'checkpoint', args: inputs, result, rule: gradient => rule(gradient, result, ...inputs) })

@@ -38,7 +38,7 @@ export function fromData(data: TypedArray, shape: Shape, on: Device = device.get
 }
 
 function convert(data: TypedArray, dtype: DType): TypedArray {
-  if (dtypeOf(data) === dtype) return data
+  if (dtypeOf(data) === dtype && dtype !== 'bool') return data
   const converted = allocate(dtype, data.length)
   converted.set(dtype === 'bool' ? Array.from(data, x => (x === 0 ? 0 : 1)) : data)
   return converted
@@ -92,7 +92,7 @@ const isList = (data: TensorData): data is readonly TensorData[] => Array.isArra
 export function full(shape: Shape, value: number, options: CreateOptions = {}): Tensor {
   checkShape('full', shape)
   const data = allocate(options.dtype ?? 'float32', sizeOf(shape))
-  if (value !== 0) data.fill(value)
+  if (value !== 0) data.fill(options.dtype === 'bool' ? 1 : value)
   return fromData(data, shape, device.get(options.device))
 }
 
@@ -173,6 +173,7 @@ export function fromNdarray(array: NdArray<TypedArray>, options: Pick<CreateOpti
   const on = device.get(options.device)
   const host = new Storage(reference, dtype, array.data.length, reference.upload(array.data))
   const values = new Tensor(host, array.shape, array.stride, array.offset).dataSync()
+  host.free('fromNdarray')
   return fromData(values, array.shape, on)
 }
 

@@ -30,8 +30,7 @@ export const floating = (dtype: DType): DType => (isFloating(dtype) ? dtype : 'f
 /** A JavaScript number takes the type of the tensor it meets, if that can hold it. */
 export function promoteScalar(dtype: DType, value: number): DType {
   if (isFloating(dtype)) return dtype
-  if (!Number.isInteger(value)) return 'float32'
-  return 'int32'
+  return value === Math.trunc(value) && Math.abs(value) < 2 ** 31 ? 'int32' : 'float32'
 }
 
 /** An array of zeros for n elements. */

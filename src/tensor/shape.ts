@@ -118,6 +118,12 @@ export function broadcastShapes(operation: string, ...shapes: Shape[]): number[]
   return result
 }
 
+/** Whether a shape repeats to another one: it has no more axes, and each is as long or 1. */
+export function broadcastsTo(shape: Shape, target: Shape): boolean {
+  const shift = target.length - shape.length
+  return shift >= 0 && shape.every((n, i) => n === 1 || n === target[i + shift])
+}
+
 /** Strides of a tensor read as if it had the broadcast shape: a repeated axis has stride 0. */
 export function broadcastStrides(shape: Shape, strides: readonly number[], target: Shape): number[] {
   const shift = target.length - shape.length

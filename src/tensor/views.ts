@@ -2,7 +2,16 @@
 // reshape cannot be expressed in strides and copies first.
 
 import { deviceOf } from './kernels.ts'
-import { broadcastStrides, reshapeStrides, resolveReshape, type Shape, ShapeError, show } from './shape.ts'
+import {
+  broadcastStrides,
+  broadcastsTo,
+  checkShape,
+  reshapeStrides,
+  resolveReshape,
+  type Shape,
+  ShapeError,
+  show,
+} from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
 /** A part of one axis, as in Python: negative positions count from the end, a negative step runs backwards. */
@@ -23,8 +32,8 @@ export function permuteView(x: Tensor, axes: readonly number[]): Tensor {
 
 /** Axes of size one repeated, and new ones in front, to a broadcast shape. */
 export function expandView(x: Tensor, shape: Shape): Tensor {
-  const shift = shape.length - x.rank
-  if (shift < 0 || x.shape.some((n, i) => n !== 1 && n !== shape[i + shift]))
+  checkShape('expand', shape)
+  if (!broadcastsTo(x.shape, shape))
     throw new ShapeError(`expand: ${show(x.shape)} does not broadcast to ${show(shape)}`, x.shape, shape)
   return x.view(shape, broadcastStrides(x.shape, x.strides, shape))
 }
@@ -33,6 +42,8 @@ export function expandView(x: Tensor, shape: Shape): Tensor {
 export function resolveRange(range: Range, n: number): { first: number; length: number; step: number } {
   const step = range.step ?? 1
   if (!Number.isInteger(step) || step === 0) throw new RangeError(`slice: a step is a non-zero integer, not ${step}`)
+  for (const end of [range.start ?? 0, range.stop ?? 0])
+    if (!Number.isInteger(end)) throw new RangeError(`slice: a range goes from integer to integer, not to ${end}`)
   const clip = (position: number, low: number, high: number) =>
     Math.min(Math.max(position < 0 ? position + n : position, low), high)
   const first = step > 0 ? clip(range.start ?? 0, 0, n) : clip(range.start ?? n - 1, -1, n - 1)

@@ -2,6 +2,7 @@
 // taken from left to right; everything is made of differentiable operations, so there is no rule here.
 
 import { eye, ShapeError, show, type Tensor } from '../../tensor/index.ts'
+import { where } from './elementwise.ts'
 import { matmul } from './matmul.ts'
 
 interface Labelled {
@@ -15,16 +16,16 @@ const without = (labels: readonly string[], others: readonly string[]) =>
   labels.filter(label => !others.includes(label))
 const within = (labels: readonly string[], others: readonly string[]) => labels.filter(label => others.includes(label))
 
-/** An axis named twice is a diagonal: times the identity, summed over the second. */
+/** An axis named twice is a diagonal: what is beside it becomes 0, and the second axis is summed over. */
 function diagonal({ x, axes }: Labelled): Labelled {
   const second = axes.findIndex((label, i) => axes.indexOf(label) < i)
   if (second < 0) return { x, axes }
   const first = axes.indexOf(axes[second])
   const n = x.shape[first]
-  const mask = eye(n, n, { dtype: x.dtype, device: x.device }).reshape(
+  const mask = eye(n, n, { dtype: 'bool', device: x.device }).reshape(
     x.shape.map((_, i) => (i === first || i === second ? n : 1)),
   )
-  return diagonal({ x: x.mul(mask).sum({ axis: second }), axes: axes.filter((_, i) => i !== second) })
+  return diagonal({ x: where(mask, x, 0).sum({ axis: second }), axes: axes.filter((_, i) => i !== second) })
 }
 
 function sumOver({ x, axes }: Labelled, gone: readonly string[]): Labelled {
@@ -48,8 +49,9 @@ function contract(a: Labelled, b: Labelled, kept: readonly string[]): Labelled {
   const inner = without(shared, kept)
   const rows = without(left.axes, shared)
   const columns = without(right.axes, shared)
+  // where only one of the two has an axis, or has it longer than 1, its size counts
   const size = (label: string) =>
-    Math.max(...[left, right].map(({ x, axes }) => (axes.includes(label) ? x.shape[axes.indexOf(label)] : 1)))
+    [left, right].map(({ x, axes }) => x.shape[axes.indexOf(label)] ?? 1).find(n => n !== 1) ?? 1
   const total = (labels: readonly string[]) => labels.reduce((product, label) => product * size(label), 1)
   const sizes = batch.map(size)
   // a shared axis may be of size one in one of the two, which then repeats

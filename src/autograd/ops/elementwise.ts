@@ -6,7 +6,6 @@ import {
   type ComparisonName,
   type DType,
   floating,
-  isFloating,
   type Kernels,
   type Operand,
   promote,
@@ -14,7 +13,7 @@ import {
   type Tensor,
   type UnaryName,
 } from '../../tensor/index.ts'
-import { defineOp } from '../op.ts'
+import { asFloating, defineOp } from '../op.ts'
 import type { Thunks } from '../tape.ts'
 
 type UnaryRule = (gradient: Tensor, result: Tensor, x: Tensor) => Tensor
@@ -31,20 +30,18 @@ const keepsIntegers = new Set<string>(['neg', 'abs', 'sign'])
 const unary = (name: UnaryName, rule: UnaryRule) =>
   defineOp(
     name,
-    (k, x: Tensor) =>
-      k.unary(
-        name,
-        isFloating(x.dtype) || (keepsIntegers.has(name) && x.dtype === 'int32') ? x : k.cast(x, floating(x.dtype)),
-      ),
+    (k, x: Tensor) => k.unary(name, keepsIntegers.has(name) && x.dtype === 'int32' ? x : asFloating(k, x)),
     (g, out, x) => [() => rule(g, out, x)],
   )
 
+/** What an operation makes of operands that meet in a dtype: a quotient is no integer, a sum of truths is a count. */
+function resultOf(name: BinaryName, dtype: DType): DType {
+  if (name === 'div') return floating(dtype)
+  return dtype === 'bool' && (name === 'add' || name === 'sub' || name === 'pow') ? 'int32' : dtype
+}
+
 const binary = (name: BinaryName, rule: BinaryRule) =>
-  defineOp(
-    name,
-    (k, x: Operand, y: Operand) => k.binary(name, x, y, name === 'div' ? floating(meet(x, y)) : meet(x, y)),
-    rule,
-  )
+  defineOp(name, (k, x: Operand, y: Operand) => k.binary(name, x, y, resultOf(name, meet(x, y))), rule)
 
 const comparison = (name: ComparisonName) => defineOp(name, (k, x: Operand, y: Operand) => k.compare(name, x, y))
 
@@ -105,13 +102,11 @@ export const relu = defineOp(
 /** log(1 + eˣ), computed as max(x, 0) + log1p(exp(-|x|)) */
 export const softplus = defineOp(
   'softplus',
-  (k, x: Tensor) =>
-    k.binary(
-      'add',
-      k.binary('maximum', x, 0, x.dtype),
-      k.unary('log1p', k.unary('exp', k.unary('neg', k.unary('abs', x)))),
-      x.dtype,
-    ),
+  (k, x: Tensor) => {
+    const y = asFloating(k, x)
+    const tail = k.unary('log1p', k.unary('exp', k.unary('neg', k.unary('abs', y))))
+    return k.binary('add', k.binary('maximum', y, 0, y.dtype), tail, y.dtype)
+  },
   (g, _, x) => [() => g.mul(x.sigmoid())],
 )
 /** x sigmoid(x) */

@@ -1,7 +1,7 @@
 // Operations that are one line on the tape and may be one kernel on a device. Each is defined by other operations;
 // where a shorter way to its gradient is known, it stands beside the definition and must agree with it.
 
-import type { Tensor } from '../../tensor/index.ts'
+import { floating, normalizeAxis, type Tensor } from '../../tensor/index.ts'
 import { defineFused } from '../op.ts'
 
 const last = { axis: -1, keepDims: true }
@@ -39,19 +39,20 @@ const logSoftmaxLast = defineFused('logSoftmax', {
   rule: (g, y) => [() => logSoftmaxGradient(g, y)],
 })
 
-/** Applies a function of the last axis along another one. */
-function along(f: (x: Tensor) => Tensor, x: Tensor, axis: number): Tensor {
-  if (axis === -1 || axis === x.rank - 1) return f(x)
-  return f(x.transpose(axis, -1)).transpose(axis, -1)
+/** Applies a function of the last axis along another one; what has no elements stays as it is. */
+function along(name: string, f: (x: Tensor) => Tensor, x: Tensor, axis: number): Tensor {
+  const at = normalizeAxis(name, axis, x.shape)
+  if (x.size === 0) return x.cast(floating(x.dtype))
+  return at === x.rank - 1 ? f(x) : f(x.transpose(at, -1)).transpose(at, -1)
 }
 
 /** eˣ / Σ eˣ along an axis (default the last) */
 export const softmax = (x: Tensor, { axis = -1 }: { readonly axis?: number } = {}): Tensor =>
-  along(softmaxLast, x, axis)
+  along('softmax', softmaxLast, x, axis)
 
 /** x - log Σ eˣ along an axis (default the last) */
 export const logSoftmax = (x: Tensor, { axis = -1 }: { readonly axis?: number } = {}): Tensor =>
-  along(logSoftmaxLast, x, axis)
+  along('logSoftmax', logSoftmaxLast, x, axis)
 
 /** r (g - mean g - y mean(g y)) with y = standardize(x) and r = 1/√(variance + ε), the gradient of standardize */
 const standardizeGradient = defineFused('standardizeGradient', {

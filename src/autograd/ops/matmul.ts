@@ -38,16 +38,21 @@ export function matmul(x: Tensor, y: Tensor): Tensor {
       x.shape,
       y.shape,
     )
-  if (x.rank === 1) return matmul(x.unsqueeze(0), y).squeeze(y.rank === 1 ? 0 : -2)
-  if (y.rank === 1) return matmul(x, y.unsqueeze(1)).squeeze(-1)
-  const [k, alsoK] = [x.shape[x.rank - 1], y.shape[y.rank - 2]]
+  const [k, alsoK] = [x.shape[x.rank - 1], y.shape[Math.max(0, y.rank - 2)]]
   if (k !== alsoK)
     throw new ShapeError(
       `matmul: ${show(x.shape)} and ${show(y.shape)} do not agree: ${k} ≠ ${alsoK}`,
       x.shape,
       y.shape,
     )
-  broadcastShapes('matmul', x.shape.slice(0, -2), y.shape.slice(0, -2))
+  if (x.rank === 1) return matmul(x.unsqueeze(0), y).squeeze(y.rank === 1 ? 0 : -2)
+  if (y.rank === 1) return matmul(x, y.unsqueeze(1)).squeeze(-1)
+  if (x.rank > 2 && y.rank > 2)
+    broadcastShapes(
+      `matmul: ${show(x.shape)} and ${show(y.shape)}: leading axes`,
+      x.shape.slice(0, -2),
+      y.shape.slice(0, -2),
+    )
   // one matrix for the whole stack is one large product, forwards and for both gradients
   if (y.rank === 2 && x.rank > 2) {
     const rows = x.shape.slice(0, -1)

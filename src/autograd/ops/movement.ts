@@ -197,6 +197,8 @@ export const stack = (xs: readonly Tensor[], axis = 0): Tensor =>
 export function split(x: Tensor, sizes: number | readonly number[], axis = 0): Tensor[] {
   const at = normalizeAxis('split', axis, x.shape)
   const n = x.shape[at]
+  if (typeof sizes === 'number' && !(Number.isInteger(sizes) && sizes > 0))
+    throw new ShapeError(`split: parts of size ${sizes} do not make up axis ${at} of ${show(x.shape)}`, x.shape)
   const list =
     typeof sizes === 'number'
       ? Array.from({ length: Math.ceil(n / sizes) }, (_, i) => Math.min(sizes, n - i * sizes))

@@ -16,7 +16,7 @@ import {
   type Tensor,
 } from '../../tensor/index.ts'
 import { announceDraw } from '../tape.ts'
-import { where } from './elementwise.ts'
+import { logicalAnd, where } from './elementwise.ts'
 
 /** x Wᵀ + b: x [..., in], weight [out, in], bias [out] → [..., out] */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
@@ -62,10 +62,11 @@ export function attentionWeights(q: Tensor, k: Tensor, options: AttentionOptions
   const { mask, causal = false, scale = 1 / Math.sqrt(q.shape[q.rank - 1]) } = options
   if (mask && mask.dtype !== 'bool')
     throw new DTypeError(`attention: a mask is bool (true: may be seen), not ${mask.dtype}`, mask.dtype)
-  let scores = q.mul(scale).matmul(k.transpose())
-  if (causal) scores = where(causalMask(q.shape[q.rank - 2], k.shape[k.rank - 2], q), scores, hidden)
-  if (!mask) return scores.softmax()
-  return where(mask, where(mask, scores, hidden).softmax(), 0)
+  const scores = q.mul(scale).matmul(k.transpose())
+  const past = causal ? causalMask(q.shape[q.rank - 2], k.shape[k.rank - 2], q) : undefined
+  const visible = mask && past ? logicalAnd(mask, past) : (mask ?? past)
+  if (!visible) return scores.softmax()
+  return where(visible, where(visible, scores, hidden).softmax(), 0)
 }
 
 /** attentionWeights(q, k) v: q [..., queries, width], k [..., keys, width], v [..., keys, size] → [..., queries, size] */

@@ -1,6 +1,7 @@
 // Reductions over axes, and what is made of them.
 
 import {
+  broadcastsTo,
   type Kernels,
   normalizeAxes,
   normalizeAxis,
@@ -14,7 +15,7 @@ import {
   sliceView,
   type Tensor,
 } from '../../tensor/index.ts'
-import { defineOp } from '../op.ts'
+import { asFloating, defineOp } from '../op.ts'
 import { where } from './elementwise.ts'
 
 /** Which axes go: all by default; negative ones count from the back. keepDims leaves them with size one. */
@@ -86,7 +87,8 @@ const finite = (x: Tensor): Tensor => where(x.abs().less(Infinity), x, 0)
 /** log Σ eˣ, finite for any finite x, and -∞ (with gradient 0) where all x are -∞ */
 export const logSumExp = defineOp(
   'logSumExp',
-  (k, x: Tensor, options: ReduceOptions = {}) => {
+  (k, input: Tensor, options: ReduceOptions = {}) => {
+    const x = asFloating(k, input)
     const axes = normalizeAxes('logSumExp', options.axis, x.shape)
     const largest = k.reduce('max', x, axes)
     const shift = k.where(k.compare('less', k.unary('abs', largest), Infinity), largest, 0, x.dtype)
@@ -105,8 +107,10 @@ export const logSumExp = defineOp(
 
 const euclidean = defineOp(
   'norm',
-  (k, x: Tensor, options: ReduceOptions) =>
-    k.unary('sqrt', reduceWith(k, 'sum', 'norm', k.binary('mul', x, x, x.dtype), options)),
+  (k, x: Tensor, options: ReduceOptions) => {
+    const y = asFloating(k, x)
+    return k.unary('sqrt', reduceWith(k, 'sum', 'norm', k.binary('mul', y, y, y.dtype), options))
+  },
   (g, out, x, options) => [() => x.mul(restored(g.div(where(out.equal(0), 1, out)), x, options))],
 )
 
@@ -115,7 +119,8 @@ export function norm(x: Tensor, options: ReduceOptions & { readonly order?: 1 | 
   const { order = 2, ...reduce } = options
   if (order === 2) return euclidean(x, reduce)
   if (order === 1) return sum(x.abs(), reduce)
-  return max(x.abs(), reduce)
+  if (order === Infinity) return max(x.abs(), reduce)
+  throw new RangeError(`norm: the order is 1, 2 or Infinity, not ${order}`)
 }
 
 /** Position of the first largest element along an axis, as int32; not differentiable */
@@ -134,14 +139,14 @@ export const cumsum = defineOp(
   (k, x: Tensor, { axis = -1 }: { readonly axis?: number } = {}) => {
     const at = normalizeAxis('cumsum', axis, x.shape)
     const n = x.shape[at]
-    let total = k.copy(x)
+    let total = x.dtype === 'bool' ? k.cast(x, 'int32') : k.copy(x)
     for (let shift = 1; shift < n; shift *= 2) {
       const earlier = sliceView(
         total,
         x.shape.map((_, i) => (i === at ? { stop: n - shift } : {})),
       )
       const padding = x.shape.map((_, i): [number, number] => (i === at ? [shift, 0] : [0, 0]))
-      total = k.binary('add', total, k.pad(earlier, padding, 0), x.dtype)
+      total = k.binary('add', total, k.pad(earlier, padding, 0), total.dtype)
     }
     return total
   },
@@ -150,6 +155,8 @@ export const cumsum = defineOp(
 
 /** Summed over the axes along which `shape` was broadcast to x's shape: the adjoint of `expand`. */
 export function sumTo(x: Tensor, shape: Shape): Tensor {
+  if (!broadcastsTo(shape, x.shape))
+    throw new ShapeError(`sumTo: ${show(shape)} does not broadcast to ${show(x.shape)}`, x.shape, shape)
   const extra = x.rank - shape.length
   const axes = x.shape.map((_, i) => i).filter(i => i < extra || (shape[i - extra] === 1 && x.shape[i] !== 1))
   return sum(x, { axis: axes, keepDims: true }).reshape(shape)

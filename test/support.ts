@@ -1,0 +1,41 @@
+// What the property tests share. A failure prints seed and path; to run it again:
+//
+//     FC_SEED=… FC_PATH=… npx tsx --conditions=source --test --test-name-pattern='…' test/…
+//
+// FC_RUNS takes more samples than usual.
+
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import type { Tensor } from '../src/tensor/index.ts'
+
+const { FC_SEED, FC_PATH, FC_RUNS } = process.env
+fc.configureGlobal({
+  ...(FC_SEED === undefined ? {} : { seed: Number(FC_SEED) }),
+  ...(FC_PATH === undefined ? {} : { path: FC_PATH }),
+})
+
+/** So many samples, or as many times more as FC_RUNS says. */
+export const runs = (numRuns: number): { numRuns: number } => ({ numRuns: numRuns * Number(FC_RUNS ?? 1) })
+
+export const values = (x: Tensor): number[] => [...x.dataSync()]
+
+/** Fails unless a tensor has this shape and, to a tolerance relative to 1 or the number itself, these values. */
+export function assertClose(
+  actual: Tensor,
+  expected: { readonly shape: readonly number[]; readonly data: readonly number[] },
+  tolerance = 1e-12,
+): void {
+  assert.deepEqual([...actual.shape], [...expected.shape])
+  assertCloseNumbers(values(actual), expected.data, tolerance)
+}
+
+export function assertCloseNumbers(actual: readonly number[], expected: readonly number[], tolerance = 1e-12): void {
+  assert.equal(actual.length, expected.length)
+  actual.forEach((x, i) => {
+    const agrees =
+      Object.is(x, expected[i]) || Math.abs(x - expected[i]) <= tolerance * Math.max(1, Math.abs(expected[i]))
+    assert.ok(agrees || x === expected[i], `element ${i} is ${x}, expected ${expected[i]}`)
+  })
+}
+
+export { fc }
