@@ -47,7 +47,7 @@ interface Kernel {
   fallbackReason: string | null
   output: number[]
   /** webgl2: the newest result, and the vertex buffer that all kernels share */
-  texture: Counted<WebGLTexture>
+  texture: { texture: Counted<WebGLTexture> }
   buffer: WebGLBuffer | null
   build(...args: Argument[]): Promise<void>
   run(...args: Argument[]): unknown
@@ -301,9 +301,9 @@ export function webgl2Engine(gpujs: GpuJs, gl: WebGL2RenderingContext, descripti
   function take(shortcut: Shortcut, args: readonly Argument[], label: string): GlHandle {
     const result = shortcut(...args) as GlHandle
     assertRuns(shortcut, gpujs.WebGL2Kernel, label)
-    const { kernel } = shortcut
-    kernel.texture._refs--
-    kernel.texture = { _refs: 2 } as Counted<WebGLTexture>
+    const own = shortcut.kernel.texture
+    own.texture._refs--
+    own.texture = { _refs: 2 } as Counted<WebGLTexture>
     gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, null, 0)
     return result
   }
