@@ -1,0 +1,267 @@
+// CoCa: Contrastive Captioners are Image-Text Foundation Models (Yu et al. 2022, arXiv 2205.01917). One model that is a
+// dual encoder and an encoder-decoder at once: both losses come from one pass over the image and one over the text.
+//
+//        image                                   text [CLS]
+//          │                                         │
+//    vision transformer                  unimodal decoder (causal)
+//          │ patches                        │ tokens        │ [CLS]
+//    generative pooler ──────────┐          │               │
+//          │ image tokens        └──► multimodal decoder    │
+//    contrastive pooler              (causal, attends       │
+//          │                          to the image)         │
+//          ▼                                ▼               ▼
+//   image embedding ◄───── L_Con ───────── │ ─────► text embedding
+//                                     L_Cap of logits
+
+import { noGrad } from '../autograd/index.ts'
+import {
+  type Activation,
+  AttentionalPooler,
+  ConfigError,
+  captioningLoss,
+  contrastiveLoss,
+  init,
+  type KeyValueCache,
+  Linear,
+  Module,
+  type Parameter,
+  parameter,
+} from '../nn/index.ts'
+import type { Tensor } from '../tensor/index.ts'
+import type { CaptionDecoder, DecodingState } from './decoding.ts'
+import { generate, stream } from './generate.ts'
+import type { Caption, GenerateOptions, StreamedToken } from './generate-options.ts'
+import { MultimodalDecoder, type TextConfig, type TextFeatures, UnimodalDecoder } from './text.ts'
+import { VisionTransformer, type VisionTransformerConfig } from './vit.ts'
+
+export interface CoCaConfig {
+  readonly image: VisionTransformerConfig
+  readonly text: TextConfig
+  readonly pooler: {
+    /**
+     * cascade (the paper's): the contrastive pooler works on what the generative one gives; parallel: both work on the
+     * patches; shared: one pooler with one query more, whose first gives the embedding (as released checkpoints have it)
+     */
+    readonly arrangement?: 'cascade' | 'parallel' | 'shared'
+    /** image tokens for the decoder; 256 in the paper */
+    readonly queries: number
+    readonly heads: number
+    /** of image tokens; default the width of the text */
+    readonly width?: number
+  }
+  /** width of the space that images and texts share */
+  readonly embedding: number
+  /** default gelu */
+  readonly activation?: Activation
+  /** default 0 */
+  readonly dropout?: number
+  /** where 1 / scale begins, and how large the learned scale may get; default 0.07 and 100 */
+  readonly temperature?: { readonly initial?: number; readonly maximumScale?: number }
+  /** λ and reduction of both losses; default λ_Con 1 and λ_Cap 2, both as means */
+  readonly loss?: {
+    readonly contrastive?: { readonly weight?: number; readonly reduction?: 'sum' | 'mean' }
+    readonly captioning?: { readonly weight?: number; readonly reduction?: 'sum' | 'mean' }
+  }
+}
+
+/** What the encoder half knows of images. */
+export interface ImageFeatures {
+  /** the vision transformer's tokens, [batch, patches, image width]: what a pooler for a new task starts from */
+  readonly patches: Tensor
+  /** [batch, queries, pooler width], for the decoder */
+  readonly tokens: Tensor
+  /** of unit length, [batch, embedding] */
+  readonly embedding: Tensor
+}
+
+export interface CoCaOutput {
+  /** of unit length, [batch, embedding] */
+  readonly image: Tensor
+  /** of unit length, [batch, embedding] */
+  readonly text: Tensor
+  /** [batch, tokens, vocabulary]: position t predicts token t + 1 */
+  readonly logits: Tensor
+  /** 1 / temperature, a scalar */
+  readonly scale: Tensor
+}
+
+export interface CoCaLoss {
+  /** λ_Con L_Con + λ_Cap L_Cap */
+  readonly total: Tensor
+  readonly contrastive: Tensor
+  readonly captioning: Tensor
+}
+
+export class CoCa extends Module implements CaptionDecoder {
+  readonly config: CoCaConfig
+  readonly encoder: VisionTransformer
+  readonly generativePooler: AttentionalPooler
+  readonly contrastivePooler?: AttentionalPooler
+  readonly imageProjection: Linear
+  readonly unimodal: UnimodalDecoder
+  readonly textProjection: Linear
+  readonly multimodal: MultimodalDecoder
+  readonly logScale: Parameter
+
+  /** @throws ConfigError naming the setting where the parts cannot fit together */
+  constructor(config: CoCaConfig) {
+    super()
+    checkConfig(config)
+    const { image, text, pooler, embedding, activation, dropout, temperature } = config
+    const { arrangement = 'cascade', queries, heads, width = text.width } = pooler
+    this.config = config
+    this.encoder = new VisionTransformer(image, { activation, dropout })
+    this.generativePooler = new AttentionalPooler({
+      queries: arrangement === 'shared' ? queries + 1 : queries,
+      width,
+      heads,
+      memoryWidth: image.width,
+    })
+    if (arrangement !== 'shared') {
+      const memoryWidth = arrangement === 'cascade' ? width : image.width
+      this.contrastivePooler = new AttentionalPooler({ queries: 1, width, heads, memoryWidth })
+    }
+    this.imageProjection = new Linear(width, embedding, { bias: false })
+    this.unimodal = new UnimodalDecoder(text, { activation, dropout })
+    this.textProjection = new Linear(text.width, embedding, { bias: false })
+    this.multimodal = new MultimodalDecoder(text, width, { activation, dropout })
+    this.logScale = parameter([], init.constant(-Math.log(temperature?.initial ?? 0.07)))
+  }
+
+  /** images [batch, 3, size, size] → patches, tokens for the decoder, embedding */
+  imageFeatures(
+    images: Tensor,
+    onWeights: { generative?: (w: Tensor) => void; contrastive?: (w: Tensor) => void } = {},
+  ): ImageFeatures {
+    const patches = this.encoder.forward(images)
+    const pooled = this.generativePooler.forward(patches, { onWeights: onWeights.generative })
+    const { arrangement = 'cascade' } = this.config.pooler
+    // shared: the first query is the embedding's, the others are the decoder's
+    const tokens = arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled
+    const source = arrangement === 'cascade' ? tokens : patches
+    const summary = this.contrastivePooler?.forward(source, { onWeights: onWeights.contrastive }) ?? pooled
+    const embedding = this.imageProjection.forward(summary.slice([{}, 0])).normalize()
+    return { patches, tokens, embedding }
+  }
+
+  /** ids int32 [batch, tokens] → tokens for the decoder, and the embedding of the whole text */
+  textFeatures(ids: Tensor): TextFeatures & { readonly embedding: Tensor } {
+    const features = this.unimodal.forward(ids)
+    return { ...features, embedding: this.textProjection.forward(features.summary).normalize() }
+  }
+
+  /** images [batch, 3, size, size] → embeddings of unit length, [batch, embedding] */
+  encodeImage(images: Tensor): Tensor {
+    return this.imageFeatures(images).embedding
+  }
+
+  /** ids int32 [batch, tokens] → embeddings of unit length, [batch, embedding] */
+  encodeText(ids: Tensor): Tensor {
+    return this.textFeatures(ids).embedding
+  }
+
+  /** images [batch, 3, size, size] and their texts, int32 [batch, tokens] */
+  forward(images: Tensor, ids: Tensor): CoCaOutput {
+    const image = this.imageFeatures(images)
+    const text = this.textFeatures(ids)
+    const logits = this.multimodal.forward(text.tokens, image.tokens, { mask: text.mask })
+    return { image: image.embedding, text: text.embedding, logits, scale: this.logScale.exp() }
+  }
+
+  /**
+   * L = λ_Con L_Con + λ_Cap L_Cap (equation 4).
+   * @param options.groups int32 [batch]: pairs with the same number are positives of each other
+   */
+  loss(images: Tensor, ids: Tensor, options: { readonly groups?: Tensor } = {}): CoCaLoss {
+    const { image, text, logits, scale } = this.forward(images, ids)
+    const { contrastive: con = {}, captioning: cap = {} } = this.config.loss ?? {}
+    const contrastive = contrastiveLoss(image, text, scale, {
+      reduction: con.reduction ?? 'mean',
+      groups: options.groups,
+    })
+    const captioning = captioningLoss(logits, ids, { reduction: cap.reduction ?? 'mean', ignore: this.config.text.pad })
+    const total = contrastive.mul(con.weight ?? 1).add(captioning.mul(cap.weight ?? 2))
+    return { total, contrastive, captioning }
+  }
+
+  /** Log-likelihood of each text given its image, log p(y_2 … y_T | y_1, x): [batch] */
+  score(images: Tensor, ids: Tensor): Tensor {
+    const { logits } = this.forward(images, ids)
+    const length = ids.shape[1]
+    const loss = logits
+      .slice([{}, { stop: length - 1 }])
+      .crossEntropy(ids.slice([{}, { start: 1 }]), { ignore: this.config.text.pad, reduction: 'none' })
+    return loss.sum({ axis: 1 }).neg()
+  }
+
+  /** Captions for images [batch, 3, size, size], token by token. */
+  generate(images: Tensor, options: GenerateOptions): Promise<Caption[]> {
+    return generate(this, images, options)
+  }
+
+  /** The tokens of one image's caption as they are chosen, with where the decoder looked. */
+  stream(image: Tensor, options: GenerateOptions): AsyncGenerator<StreamedToken> {
+    return stream(this, image, options)
+  }
+
+  /** Keeps the learned scale within [1, maximum]; the trainer calls it after every update. */
+  constrain(): void {
+    const largest = Math.log(this.config.temperature?.maximumScale ?? 100)
+    this.logScale.assign(noGrad(() => this.logScale.clamp({ min: 0, max: largest })))
+  }
+
+  get context(): number {
+    return this.config.text.context
+  }
+
+  startDecoding(images: Tensor): DecodingState {
+    const maps: Tensor[] = []
+    const { tokens } = this.imageFeatures(images, { generative: weights => maps.push(weights.mean({ axis: 1 })) })
+    // where each image token was taken from: [batch, queries, patches]
+    const origin = this.config.pooler.arrangement === 'shared' ? maps[0].slice([{}, { start: 1 }]) : maps[0]
+    const empty = (n: number) => Array.from({ length: n }, (): KeyValueCache => ({}))
+    const [uni, multi] = [this.unimodal.blocks.length, this.multimodal.blocks.length]
+    return { tokens, origin, unimodal: empty(uni), multimodal: empty(multi), image: empty(multi), seen: 0 }
+  }
+
+  /** Takes new ids [batch, n] in and gives the logits after the last one, [batch, vocabulary]. */
+  decode(ids: Tensor, state: DecodingState, onMemoryWeights?: (weights: Tensor) => void): Tensor {
+    const tokens = this.unimodal.extend(ids, state.unimodal, state.seen)
+    const logits = this.multimodal.forward(tokens, state.tokens, {
+      caches: state.multimodal,
+      memoryCaches: state.image,
+      onMemoryWeights,
+    })
+    state.seen += ids.shape[1]
+    return logits.slice([{}, -1])
+  }
+}
+
+function checkConfig({ image, text, pooler, embedding, temperature }: CoCaConfig): void {
+  const positive = (field: string, value: number) => {
+    if (!Number.isInteger(value) || value < 1) throw new ConfigError(field, value, 'must be a positive integer')
+  }
+  const divides = (field: string, heads: number, width: number) => {
+    positive(field, heads)
+    if (width % heads !== 0) throw new ConfigError(field, heads, `does not divide the width ${width}`)
+  }
+  const sizes = { 'image.size': image.size, 'image.patch': image.patch, 'image.width': image.width, embedding }
+  const textSizes = { 'text.vocabulary': text.vocabulary, 'text.width': text.width, 'pooler.queries': pooler.queries }
+  for (const [field, value] of Object.entries({ ...sizes, ...textSizes })) positive(field, value)
+  if (image.size % image.patch !== 0)
+    throw new ConfigError('image.patch', image.patch, `does not divide the image size ${image.size}`)
+  divides('image.heads', image.heads, image.width)
+  divides('text.heads', text.heads, text.width)
+  divides('pooler.heads', pooler.heads, pooler.width ?? text.width)
+  if (!Number.isInteger(text.context) || text.context < 2)
+    throw new ConfigError('text.context', text.context, 'must hold at least a start and an end')
+  for (const layers of ['unimodalLayers', 'multimodalLayers'] as const)
+    if (!Number.isInteger(text[layers]) || text[layers] < 0)
+      throw new ConfigError(`text.${layers}`, text[layers], 'must be 0 or more')
+  if (text.pad !== undefined && !(text.pad >= 0 && text.pad < text.vocabulary))
+    throw new ConfigError('text.pad', text.pad, `is not among the ${text.vocabulary} ids`)
+  const initial = temperature?.initial ?? 0.07
+  const maximum = temperature?.maximumScale ?? 100
+  if (!(initial > 0 && 1 / initial <= maximum && initial <= 1))
+    throw new ConfigError('temperature.initial', initial, `must be in [1 / ${maximum}, 1]`)
+}

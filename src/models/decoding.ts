@@ -1,0 +1,125 @@
+// A decoder at work: what it has seen so far, for several captions at once. Rows can be reordered, repeated and dropped,
+// and what a step no longer needs is given back before the next.
+
+import { noGrad } from '../autograd/index.ts'
+import type { KeyValueCache } from '../nn/index.ts'
+import { device, fromData, storagesIn, type Tensor } from '../tensor/index.ts'
+import { logSoftmax } from './choose.ts'
+
+/** What a decoder knows of the text so far; every tensor in it has one row a caption. */
+export interface DecodingState {
+  /** image tokens, [rows, queries, width] */
+  tokens: Tensor
+  /** where each image token was taken from, [rows, queries, patches] */
+  origin: Tensor
+  unimodal: KeyValueCache[]
+  multimodal: KeyValueCache[]
+  /** keys and values of the image tokens, computed once */
+  image: KeyValueCache[]
+  /** number of tokens taken in */
+  seen: number
+}
+
+/** A model that can write captions. */
+export interface CaptionDecoder {
+  /** most tokens of a text */
+  readonly context: number
+  startDecoding(images: Tensor): DecodingState
+  decode(ids: Tensor, state: DecodingState, onMemoryWeights?: (weights: Tensor) => void): Tensor
+}
+
+/** The model at work on some captions at once: rows can be reordered, repeated and dropped. */
+export class Decoding {
+  readonly #model: CaptionDecoder
+  readonly #cached: boolean
+  readonly #first: DecodingState
+  #state: DecodingState
+  /** which image each row is about */
+  #images: number[]
+
+  constructor(model: CaptionDecoder, images: Tensor, cached: boolean) {
+    this.#model = model
+    this.#cached = cached
+    this.#first = noGrad(() => model.startDecoding(images))
+    this.#state = this.#first
+    this.#images = Array.from({ length: images.shape[0] }, (_, i) => i)
+  }
+
+  /** Goes on with these rows of the last step, in this order. */
+  select(rows: readonly number[]): void {
+    if (rows.length === this.#images.length && rows.every((row, i) => row === i)) return
+    this.#images = rows.map(row => this.#images[row])
+    this.#advance(() => ({ state: selectRows(this.#state, rows) }))
+  }
+
+  /**
+   * Log-probabilities of the next token for every row, given all its ids so far.
+   * @param look also says where the decoder looked: [rows, 1, patches], over its layers and heads, through the pooler
+   */
+  async next(ids: readonly (readonly number[])[], look = false): Promise<{ logs: Float64Array[]; attention?: Tensor }> {
+    if (!this.#cached)
+      this.#advance(() => ({ state: { ...selectRows(this.#first, this.#images), ...untouched(this.#first) } }))
+    const { logits, attention } = this.#advance(() => {
+      const state = copyOf(this.#state)
+      const fresh = ids.map(row => row.slice(state.seen))
+      const input = fromData(
+        Int32Array.from(fresh.flat()),
+        [fresh.length, fresh[0].length],
+        device.get(state.tokens.device),
+      )
+      const looks: Tensor[] = []
+      const onWeights = (weights: Tensor) => looks.push(weights.mean({ axis: 1 }).slice([{}, { start: -1 }]))
+      const logits = this.#model.decode(input, state, look ? onWeights : undefined)
+      if (looks.length === 0) return { state, logits }
+      const overTokens = looks.reduce((a, b) => a.add(b)).div(looks.length) // [rows, 1, queries]
+      return { state, logits, attention: overTokens.matmul(state.origin) }
+    })
+    const data = await logits.data()
+    logits.storage.free('its step')
+    const width = data.length / ids.length
+    return { logs: ids.map((_, row) => logSoftmax(data.subarray(row * width, (row + 1) * width))), attention }
+  }
+
+  /** Gives everything back. */
+  end(): void {
+    for (const storage of storagesIn([this.#state, this.#first])) storage.free('its generation')
+  }
+
+  /** Takes over the state that a step returns, gives back what only the old one held, and hands on the rest. */
+  #advance<T extends { readonly state: DecodingState }>(step: () => T): T {
+    const old = this.#state
+    const result = noGrad(step)
+    this.#state = result.state
+    const kept = storagesIn([this.#state, this.#first])
+    for (const storage of storagesIn(old)) if (!kept.has(storage)) storage.free('the next step of its generation')
+    return result
+  }
+}
+
+const untouched = (state: DecodingState) => ({
+  unimodal: state.unimodal.map((): KeyValueCache => ({})),
+  multimodal: state.multimodal.map((): KeyValueCache => ({})),
+  image: state.image.map((): KeyValueCache => ({})),
+  seen: 0,
+})
+
+const copyOf = (state: DecodingState): DecodingState => ({
+  ...state,
+  unimodal: state.unimodal.map(cache => ({ ...cache })),
+  multimodal: state.multimodal.map(cache => ({ ...cache })),
+  image: state.image.map(cache => ({ ...cache })),
+})
+
+function selectRows(state: DecodingState, rows: readonly number[]): DecodingState {
+  const order = fromData(Int32Array.from(rows), [rows.length], device.get(state.tokens.device))
+  const pick = (cache: KeyValueCache): KeyValueCache =>
+    cache.keys && cache.values ? { keys: cache.keys.take(order), values: cache.values.take(order) } : {}
+  return {
+    tokens: state.tokens.take(order),
+    origin: state.origin.take(order),
+    unimodal: state.unimodal.map(pick),
+    multimodal: state.multimodal.map(pick),
+    image: state.image.map(pick),
+    seen: state.seen,
+  }
+}

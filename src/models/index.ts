@@ -1,0 +1,10 @@
+// The models room: CoCa, its parts, its relatives, and how captions are written.
+
+export { CoCa, type CoCaConfig, type CoCaLoss, type CoCaOutput, type ImageFeatures } from './coca.ts'
+export type { CaptionDecoder, DecodingState } from './decoding.ts'
+export { generate, stream } from './generate.ts'
+export { type Caption, GenerateOptionError, type GenerateOptions, type StreamedToken } from './generate-options.ts'
+export { type PresetName, presets } from './presets.ts'
+export { Captioner, ClassificationHead, DualEncoder, ImageClassifier } from './relatives.ts'
+export { MultimodalDecoder, type TextConfig, type TextFeatures, UnimodalDecoder } from './text.ts'
+export { VisionTransformer, type VisionTransformerConfig } from './vit.ts'

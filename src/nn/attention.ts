@@ -1,0 +1,105 @@
+// Multi-head attention (Vaswani et al. 2017, section 3.2.2), for self and cross attention, with a cache for decoding.
+
+import { attentionWeights, concat } from '../autograd/index.ts'
+import type { Tensor } from '../tensor/index.ts'
+import { Dropout, Linear } from './layers.ts'
+import { Module } from './module.ts'
+
+/** Widths or numbers of heads that cannot work together, found when a module or model is made. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  /** path of the setting */
+  readonly field: string
+  readonly value: unknown
+
+  constructor(field: string, value: unknown, reason: string) {
+    super(`${field} = ${JSON.stringify(value)}: ${reason}`)
+    this.field = field
+    this.value = value
+  }
+}
+
+/** Keys and values of what was seen so far, [batch, heads, tokens, size] each; attention fills it in. */
+export interface KeyValueCache {
+  keys?: Tensor
+  values?: Tensor
+}
+
+export interface MultiHeadAttentionOptions {
+  readonly width: number
+  readonly heads: number
+  /** width of what is attended to; default the same */
+  readonly memoryWidth?: number
+  readonly dropout?: number
+}
+
+export interface AttendOptions {
+  /** what is attended to, [batch, keys, memoryWidth]; default the queries themselves */
+  readonly memory?: Tensor
+  /** bool, broadcasting to [batch, heads, queries, keys]: true where a query may see a key */
+  readonly mask?: Tensor
+  /** a query sees nothing after its own place */
+  readonly causal?: boolean
+  /** self-attention adds its keys and values here and sees all of them; cross-attention computes them once */
+  readonly cache?: KeyValueCache
+  /** gets the weights, [batch, heads, queries, keys] */
+  readonly onWeights?: (weights: Tensor) => void
+}
+
+export class MultiHeadAttention extends Module {
+  readonly query: Linear
+  readonly key: Linear
+  readonly value: Linear
+  readonly output: Linear
+  readonly dropout?: Dropout
+  readonly heads: number
+
+  constructor({ width, heads, memoryWidth = width, dropout = 0 }: MultiHeadAttentionOptions) {
+    super()
+    if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0)
+      throw new ConfigError('heads', heads, `does not divide the width ${width}`)
+    this.heads = heads
+    this.query = new Linear(width, width)
+    this.key = new Linear(memoryWidth, width)
+    this.value = new Linear(memoryWidth, width)
+    this.output = new Linear(width, width)
+    if (dropout > 0) this.dropout = new Dropout(dropout)
+  }
+
+  /** @param x queries, [batch, queries, width] @returns [batch, queries, width] */
+  forward(x: Tensor, { memory, mask, causal, cache, onWeights }: AttendOptions = {}): Tensor {
+    const q = this.#split(this.query.forward(x))
+    const { keys, values } = this.#keysAndValues(x, memory, cache)
+    const weights = attentionWeights(q, keys, { mask, causal })
+    onWeights?.(weights)
+    const seen = this.dropout ? this.dropout.forward(weights) : weights
+    return this.output.forward(this.#join(seen.matmul(values)))
+  }
+
+  #keysAndValues(x: Tensor, memory: Tensor | undefined, cache: KeyValueCache | undefined): Required<KeyValueCache> {
+    if (memory && cache?.keys && cache.values) return { keys: cache.keys, values: cache.values }
+    let keys = this.#split(this.key.forward(memory ?? x))
+    let values = this.#split(this.value.forward(memory ?? x))
+    if (cache) {
+      if (!memory && cache.keys && cache.values) {
+        keys = concat([cache.keys, keys], 2)
+        values = concat([cache.values, values], 2)
+      }
+      cache.keys = keys
+      cache.values = values
+    }
+    return { keys, values }
+  }
+
+  /** [batch, tokens, width] → [batch, heads, tokens, width / heads] */
+  #split(x: Tensor): Tensor {
+    const [batch, tokens, width] = x.shape
+    return x.reshape([batch, tokens, this.heads, width / this.heads]).permute([0, 2, 1, 3])
+  }
+
+  /** [batch, heads, tokens, size] → [batch, tokens, heads · size] */
+  #join(x: Tensor): Tensor {
+    const [batch, heads, tokens, size] = x.shape
+    return x.permute([0, 2, 1, 3]).reshape([batch, tokens, heads * size])
+  }
+}

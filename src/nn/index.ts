@@ -1,0 +1,11 @@
+// The nn room: modules, initialisers, and losses.
+
+export * from './attention.ts'
+export * as init from './init.ts'
+export * from './layers.ts'
+export * from './losses.ts'
+export { lossAndGradients, Module, type StateDict, StateDictError } from './module.ts'
+export { Parameter, parameter, withoutAllocation } from './parameter.ts'
+export * from './pooler.ts'
+export * from './positions.ts'
+export * from './transformer.ts'

@@ -1,0 +1,82 @@
+// The three losses of natural-language supervision (CoCa, section 3.1). How a loss is reduced is part of the call:
+// a weight between losses means nothing without it.
+
+import { crossEntropy, type Reduction } from '../autograd/index.ts'
+import { arange, ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'
+
+export interface ClassificationOptions {
+  /** over the batch; default mean */
+  readonly reduction?: Reduction
+  /** share of the target spread evenly over all classes; default 0 */
+  readonly smoothing?: number
+}
+
+/**
+ * L_Cls = -p(y) log q(x) (equation 1), q = softmax(logits).
+ * @param logits [batch, classes]
+ * @param targets class ids int32 [batch], or p(y) [batch, classes]: one-hot, or multi-hot, which is divided by its sum
+ */
+export function classificationLoss(logits: Tensor, targets: Tensor, options: ClassificationOptions = {}): Tensor {
+  if (targets.rank !== logits.rank) return crossEntropy(logits, targets, options)
+  const p = targets.cast(logits.dtype)
+  return crossEntropy(logits, p.div(p.sum({ axis: -1, keepDims: true })), options)
+}
+
+export interface ContrastiveOptions {
+  /** of the two directions: their sum, as in the paper (equation 2), or their mean, as in CLIP */
+  readonly reduction: 'sum' | 'mean'
+  /** int32 [batch]: pairs with the same number are positives of each other (a caption that occurs twice in a batch, say) */
+  readonly groups?: Tensor
+}
+
+/**
+ * L_Con: cross-entropy of every image against all texts, and of every text against all images, each a mean over the batch.
+ * @param image embeddings of unit length, [batch, width]
+ * @param text embeddings of unit length, [batch, width]; row i belongs to image i
+ * @param scale 1 / temperature, a scalar
+ */
+export function contrastiveLoss(
+  image: Tensor,
+  text: Tensor,
+  scale: Tensor | number,
+  options: ContrastiveOptions,
+): Tensor {
+  if (!sameShape(image.shape, text.shape) || image.rank !== 2)
+    throw new ShapeError(
+      `contrastiveLoss: images ${show(image.shape)} and texts ${show(text.shape)} are not pairs`,
+      image.shape,
+      text.shape,
+    )
+  const [batch] = image.shape
+  const logits = image.matmul(text.transpose()).mul(scale) // [image, text]
+  const { groups, reduction } = options
+  const target = groups ? groups.unsqueeze(1).equal(groups.unsqueeze(0)) : arange(0, batch, 1, { device: image.device })
+  const total = classificationLoss(logits, target).add(classificationLoss(logits.transpose(), target))
+  return reduction === 'sum' ? total : total.mul(0.5)
+}
+
+export interface CaptioningOptions {
+  /** sum over a caption's tokens, mean over captions, as in the paper (equation 3); or mean over all tokens of the batch */
+  readonly reduction: 'sum' | 'mean'
+  /** id of padding, which is no target */
+  readonly ignore?: number
+}
+
+/**
+ * L_Cap = -Σ_t log p(y_t | y_<t, x): what stands at position t predicts token t + 1.
+ * @param logits [batch, tokens, vocabulary]
+ * @param tokens int32 [batch, tokens], the very ids that went in: the shift is made here
+ */
+export function captioningLoss(logits: Tensor, tokens: Tensor, { reduction, ignore }: CaptioningOptions): Tensor {
+  if (logits.rank !== 3 || !sameShape(logits.shape.slice(0, 2), tokens.shape))
+    throw new ShapeError(
+      `captioningLoss: logits ${show(logits.shape)} for tokens ${show(tokens.shape)}`,
+      logits.shape,
+      tokens.shape,
+    )
+  const [batch, length] = tokens.shape
+  const predictions = logits.slice([{}, { stop: length - 1 }])
+  const targets = tokens.slice([{}, { start: 1 }])
+  const loss = crossEntropy(predictions, targets, { ignore, reduction })
+  return reduction === 'sum' ? loss.div(batch) : loss
+}

@@ -1,0 +1,78 @@
+// A parameter is the one tensor whose value changes: the optimizer assigns it a new one, the name stays.
+
+import {
+  type Device,
+  defaultGenerator,
+  deviceOf,
+  keep,
+  type Shape,
+  ShapeError,
+  Storage,
+  sameShape,
+  show,
+  sizeOf,
+  Tensor,
+} from '../tensor/index.ts'
+import type { Initializer } from './init.ts'
+
+export class Parameter extends Tensor {
+  /** frozen parameters are false: they get no gradient and no update */
+  trainable = true
+
+  /** @param value taken over: the parameter owns its memory from now on, whatever scope it was made in */
+  constructor(value: Tensor) {
+    const owned = value.isContiguous && value.offset === 0 ? value : deviceOf(value).kernels.copy(value)
+    super(keep(owned).storage, owned.shape)
+  }
+
+  /**
+   * Gives it a new value; the memory of the old one is given back. A tape that recorded the old value refuses to walk back.
+   * @throws ShapeError where the shape differs
+   */
+  assign(value: Tensor): void {
+    if (!sameShape(value.shape, this.shape))
+      throw new ShapeError(
+        `assign: a value of ${show(value.shape)} for a parameter of ${show(this.shape)}`,
+        value.shape,
+        this.shape,
+      )
+    if (value.storage === this.storage) return
+    const old = this.storage
+    const whole = value.isContiguous && value.offset === 0 && value.storage.length === value.size
+    this.replaceStorage(keep(whole ? value : deviceOf(value).kernels.copy(value)).storage)
+    old.free('a new value was assigned to its parameter')
+  }
+}
+
+let shapesOnly = false
+
+/** A device without memory: its parameters have shapes and nothing else. */
+const nowhere: Device = {
+  name: 'reference',
+  description: 'shapes without values',
+  dtypes: ['float32'],
+  get kernels(): never {
+    throw new Error('this model was made by withoutAllocation: it has shapes, and no values to compute with')
+  },
+  upload: () => null,
+  read: () => Promise.reject(new Error('this model was made by withoutAllocation: it has no values to read')),
+  free: () => {},
+  memory: () => ({ bytes: 0, buffers: 0 }),
+}
+
+/** Makes modules whose parameters have shapes but no memory: to count the parameters of a model too large to hold. */
+export function withoutAllocation<T>(f: () => T): T {
+  const outer = shapesOnly
+  shapesOnly = true
+  try {
+    return f()
+  } finally {
+    shapesOnly = outer
+  }
+}
+
+/** A new parameter of a shape, filled by an initializer. */
+export function parameter(shape: Shape, initialize: Initializer, generator = defaultGenerator()): Parameter {
+  if (shapesOnly) return new Parameter(new Tensor(new Storage(nowhere, 'float32', sizeOf(shape), null), shape))
+  return new Parameter(initialize(shape, generator))
+}

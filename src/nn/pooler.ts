@@ -1,0 +1,41 @@
+// The attentional pooler (CoCa, section 3.2; Lee et al. 2019, Set Transformer): learned queries ask a set of tokens what
+// a task needs of them. One module serves all: many queries for the decoder, one for an embedding, one more a task.
+
+import type { Tensor } from '../tensor/index.ts'
+import { type AttendOptions, MultiHeadAttention } from './attention.ts'
+import { normal } from './init.ts'
+import { LayerNorm } from './layers.ts'
+import { Module } from './module.ts'
+import { type Parameter, parameter } from './parameter.ts'
+
+export interface AttentionalPoolerOptions {
+  /** number of learned queries, and of tokens that come out */
+  readonly queries: number
+  /** of queries and results */
+  readonly width: number
+  readonly heads: number
+  /** of the tokens that are pooled; default the same */
+  readonly memoryWidth?: number
+}
+
+/** LN(attention(queries, LN tokens)): [batch, tokens, memoryWidth] → [batch, queries, width]; the order of tokens does not matter */
+export class AttentionalPooler extends Module {
+  readonly queries: Parameter // [queries, width]
+  readonly memoryNorm: LayerNorm
+  readonly attention: MultiHeadAttention
+  readonly norm: LayerNorm
+
+  constructor({ queries, width, heads, memoryWidth = width }: AttentionalPoolerOptions) {
+    super()
+    this.queries = parameter([queries, width], normal(1))
+    this.memoryNorm = new LayerNorm(memoryWidth)
+    this.attention = new MultiHeadAttention({ width, heads, memoryWidth })
+    this.norm = new LayerNorm(width)
+  }
+
+  forward(tokens: Tensor, options: Pick<AttendOptions, 'mask' | 'onWeights'> = {}): Tensor {
+    const memory = this.memoryNorm.forward(tokens)
+    const queries = this.queries.expand([tokens.shape[0], ...this.queries.shape])
+    return this.norm.forward(this.attention.forward(queries, { memory, ...options }))
+  }
+}

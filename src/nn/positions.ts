@@ -1,0 +1,70 @@
+// Where things are: patches of images and positions in a sequence.
+
+import { fromData, ShapeError, show, type Tensor } from '../tensor/index.ts'
+import { ConfigError } from './attention.ts'
+import { Linear } from './layers.ts'
+import { Module } from './module.ts'
+
+export interface PatchEmbeddingOptions {
+  /** side of the square image, pixels */
+  readonly imageSize: number
+  /** side of a square patch, pixels */
+  readonly patchSize: number
+  readonly width: number
+  /** default 3 */
+  readonly channels?: number
+}
+
+/** An image cut into patches, row by row, each through one linear layer: [batch, channels, size, size] → [batch, patches, width] */
+export class PatchEmbedding extends Module {
+  readonly projection: Linear // of [channels · patch · patch], channel by channel
+  readonly imageSize: number
+  readonly patchSize: number
+  readonly channels: number
+
+  constructor({ imageSize, patchSize, width, channels = 3 }: PatchEmbeddingOptions) {
+    super()
+    if (imageSize % patchSize !== 0)
+      throw new ConfigError('patchSize', patchSize, `does not divide the image size ${imageSize}`)
+    this.imageSize = imageSize
+    this.patchSize = patchSize
+    this.channels = channels
+    this.projection = new Linear(channels * patchSize * patchSize, width)
+  }
+
+  /** Number of patches of an image. */
+  get patches(): number {
+    return (this.imageSize / this.patchSize) ** 2
+  }
+
+  forward(images: Tensor): Tensor {
+    const { imageSize: size, patchSize: side, channels } = this
+    const [batch] = images.shape
+    if (images.rank !== 4 || images.shape[1] !== channels || images.shape[2] !== size || images.shape[3] !== size)
+      throw new ShapeError(
+        `PatchEmbedding: images are [batch, ${channels}, ${size}, ${size}], not ${show(images.shape)}`,
+        images.shape,
+      )
+    const across = size / side
+    const patches = images
+      .reshape([batch, channels, across, side, across, side])
+      .permute([0, 2, 4, 1, 3, 5]) // [batch, row, column, channel, y, x]
+      .reshape([batch, across * across, channels * side * side])
+    return this.projection.forward(patches)
+  }
+}
+
+/**
+ * Sines and cosines of growing wavelength (Vaswani et al. 2017, section 3.5): [length, width], with
+ * sin(p / 10000^(2i/width)) at 2i and the cosine at 2i + 1.
+ */
+export function sinusoidalPositions(length: number, width: number): Tensor {
+  const data = new Float32Array(length * width)
+  for (let p = 0; p < length; p++) {
+    for (let i = 0; i < width; i++) {
+      const angle = p / 10000 ** ((i - (i % 2)) / width)
+      data[p * width + i] = i % 2 === 0 ? Math.sin(angle) : Math.cos(angle)
+    }
+  }
+  return fromData(data, [length, width])
+}

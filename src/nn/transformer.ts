@@ -1,0 +1,70 @@
+// The transformer block, before-norm: every sub-layer sees a normalised input and adds to what passes by.
+
+import type { Tensor } from '../tensor/index.ts'
+import { type AttendOptions, type KeyValueCache, MultiHeadAttention } from './attention.ts'
+import { type Activation, Dropout, LayerNorm, MLP } from './layers.ts'
+import { Module } from './module.ts'
+
+export interface TransformerBlockOptions {
+  readonly width: number
+  readonly heads: number
+  /** width inside the feed-forward layer; default 4 × width */
+  readonly hidden?: number
+  /** width of a memory to attend to; without it the block has no cross-attention */
+  readonly memoryWidth?: number
+  readonly activation?: Activation
+  readonly dropout?: number
+}
+
+export interface BlockForwardOptions extends Pick<AttendOptions, 'mask' | 'causal' | 'cache'> {
+  /** [batch, keys, memoryWidth], for a block with cross-attention */
+  readonly memory?: Tensor
+  readonly memoryCache?: KeyValueCache
+  /** gets the weights over the memory, [batch, heads, tokens, keys] */
+  readonly onMemoryWeights?: (weights: Tensor) => void
+}
+
+/** x += attention(LN x); x += attention(LN x, memory), if it has one; x += MLP(LN x) */
+export class TransformerBlock extends Module {
+  readonly attentionNorm: LayerNorm
+  readonly attention: MultiHeadAttention
+  readonly crossNorm?: LayerNorm
+  readonly crossAttention?: MultiHeadAttention
+  readonly mlpNorm: LayerNorm
+  readonly mlp: MLP
+  readonly dropout?: Dropout
+
+  constructor(options: TransformerBlockOptions) {
+    super()
+    const { width, heads, hidden = 4 * width, memoryWidth, activation, dropout = 0 } = options
+    this.attentionNorm = new LayerNorm(width)
+    this.attention = new MultiHeadAttention({ width, heads, dropout })
+    if (memoryWidth !== undefined) {
+      this.crossNorm = new LayerNorm(width)
+      this.crossAttention = new MultiHeadAttention({ width, heads, memoryWidth, dropout })
+    }
+    this.mlpNorm = new LayerNorm(width)
+    this.mlp = new MLP(width, hidden, activation)
+    if (dropout > 0) this.dropout = new Dropout(dropout)
+  }
+
+  /** [batch, tokens, width] → [batch, tokens, width] */
+  forward(x: Tensor, options: BlockForwardOptions = {}): Tensor {
+    const { mask, causal, cache, memory, memoryCache, onMemoryWeights } = options
+    let y = x.add(this.#drop(this.attention.forward(this.attentionNorm.forward(x), { mask, causal, cache })))
+    if (this.crossAttention && this.crossNorm) {
+      if (!memory) throw new TypeError('this block attends to a memory, and none was given')
+      const attended = this.crossAttention.forward(this.crossNorm.forward(y), {
+        memory,
+        cache: memoryCache,
+        onWeights: onMemoryWeights,
+      })
+      y = y.add(this.#drop(attended))
+    }
+    return y.add(this.#drop(this.mlp.forward(this.mlpNorm.forward(y))))
+  }
+
+  #drop(x: Tensor): Tensor {
+    return this.dropout ? this.dropout.forward(x) : x
+  }
+}
