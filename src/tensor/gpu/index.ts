@@ -6,7 +6,6 @@ import { allocate, DTypeError } from '../dtype.ts'
 import type { Device, Kernels } from '../kernels.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
 import { backendNames, openEngine, probeBackend } from './backends.ts'
-import { Code } from './code.ts'
 import { gpuKernels } from './kernels.ts'
 import { map } from './map.ts'
 import { type Handle, Runtime, type Strided } from './runtime.ts'
@@ -30,7 +29,7 @@ export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
   if (backend !== undefined && !backendNames.includes(backend))
     throw new DeviceError(`gpu has no backend "${backend}"; it has ${backendNames.join(', ')}`, 'gpu')
   const engine = await openEngine(backend === undefined ? ['webgpu', 'webgl2'] : [backend])
-  const runtime = new Runtime(engine, () => new Code())
+  const runtime = new Runtime(engine)
 
   const device: GpuDevice & { kernels: Kernels } = {
     name: 'gpu',

@@ -4,7 +4,7 @@
 import { DeviceError } from '../backend.ts'
 import type { MemoryUse } from '../kernels.ts'
 import { show } from '../shape.ts'
-import type { Code } from './code.ts'
+import { Code } from './code.ts'
 import type { Compiled, Engine, Memory } from './engine.ts'
 
 /** What a tensor's storage holds on this device. */
@@ -41,20 +41,18 @@ export interface Call {
   readonly body: (code: Code, starts: readonly (string | undefined)[]) => void
 }
 
-/** Compiled kernels that are kept; a training step uses a few hundred. */
-const CACHE_SIZE = 2000
-
 export class Runtime {
   readonly engine: Engine
-  readonly #newCode: () => Code
+  readonly #cacheSize: number
   #compiled = new Map<string, Compiled>()
   #bytes = 0
   #buffers = 0
   #closed = false
 
-  constructor(engine: Engine, newCode: () => Code) {
+  /** @param cacheSize how many compiled kernels are kept; a training step uses a few hundred */
+  constructor(engine: Engine, cacheSize = 2000) {
     this.engine = engine
-    this.#newCode = newCode
+    this.#cacheSize = cacheSize
   }
 
   memory = (): MemoryUse => ({ bytes: this.#bytes, buffers: this.#buffers })
@@ -125,7 +123,7 @@ export class Runtime {
   }
 
   #compile(call: Call, width: 1 | 4, floats: number, integers: number): Compiled {
-    if (this.#compiled.size >= CACHE_SIZE) {
+    if (this.#compiled.size >= this.#cacheSize) {
       const [oldest, unused] = this.#compiled.entries().next().value!
       this.#compiled.delete(oldest)
       unused.destroy()
@@ -137,7 +135,7 @@ export class Runtime {
       ...Array.from({ length: floats }, (_, i) => `s${i}`),
       ...starts.filter(name => name !== undefined),
     ]
-    const code = this.#newCode()
+    const code = new Code()
     call.body(code, starts)
     return this.engine.compile({
       label: label(call),
