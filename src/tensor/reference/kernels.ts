@@ -6,7 +6,7 @@ import type { BinaryName, ComparisonName, Operand, Primitives, ReductionName, Un
 import { broadcastShapes, IndexError, reducedShape, type Shape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { erf } from './erf.ts'
-import { broadcast, create, forEachRun, type Nd, onlyAxes, specialize, strided, view } from './loops.ts'
+import { broadcast, create, forEachRun, type Nd, specialize, strided, view } from './loops.ts'
 import { matmul } from './matmul.ts'
 
 type Unary = (x: number) => number
@@ -76,12 +76,11 @@ const binaryLoop =
     for (let k = 0; k < n; k++, i += stepX, j += stepY) out[o + k] = f(x[i], y[j])
   }
 
-/** f(… f(f(start, x[0]), x[1]) …, x[n-1]) along one run */
-const foldLoop = (f: Binary) => (start: number, x: TypedArray, i: number, step: number, n: number) => {
-  let result = start
-  for (let k = 0; k < n; k++, i += step) result = f(result, x[i])
-  return result
-}
+/** out[k] = f(out[k], x[k]) along one run; out stands still where the run is folded into one element */
+const foldLoop =
+  (f: Binary) => (out: TypedArray, o: number, stepOut: number, x: TypedArray, i: number, stepX: number, n: number) => {
+    for (let k = 0; k < n; k++, o += stepOut, i += stepX) out[o] = f(out[o], x[i])
+  }
 
 const compileAll = <K extends string, F, L>(table: Record<K, F>, loop: (f: F) => L): Record<K, L> =>
   Object.fromEntries(Object.entries<F>(table).map(([name, f]) => [name, specialize(name, loop, f)])) as Record<K, L>
@@ -95,9 +94,10 @@ const foldLoops = compileAll(
 
 function checkIndices(name: string, indices: Tensor, size: number): void {
   const ids = view(indices)
-  forEachRun([ids], ([i], n, [step]) => {
-    for (let k = 0; k < n; k++, i += step)
-      if (!(ids.data[i] >= 0 && ids.data[i] < size)) throw new IndexError(name, ids.data[i], size)
+  const { data } = ids
+  forEachRun([ids], (at, n, step) => {
+    for (let k = 0, i = at[0]; k < n; k++, i += step[0])
+      if (!(data[i] >= 0 && data[i] < size)) throw new IndexError(name, data[i], size)
   })
 }
 
@@ -118,18 +118,15 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
     const out = create(result, shape)
     const a = broadcast(operand(x, 'float64'), shape)
     const b = broadcast(operand(y, 'float64'), shape)
-    forEachRun([out, a, b], ([o, i, j], n, [, stepA, stepB]) =>
-      loop(out.data, o, a.data, i, stepA, b.data, j, stepB, n),
-    )
+    forEachRun([out, a, b], (at, n, step) => loop(out.data, at[0], a.data, at[1], step[1], b.data, at[2], step[2], n))
     return tensorOf(out)
   }
 
   /** Copies one view over another of the same shape. */
   const assign = (to: Nd, from: Nd) => {
-    forEachRun([to, from], ([o, i], n, [stepO, stepI]) => {
-      const { data: y } = to
-      const { data: x } = from
-      for (let k = 0; k < n; k++, o += stepO, i += stepI) y[o] = x[i]
+    const [y, x] = [to.data, from.data]
+    forEachRun([to, from], (at, n, step) => {
+      for (let k = 0, o = at[0], i = at[1]; k < n; k++, o += step[0], i += step[1]) y[o] = x[i]
     })
   }
 
@@ -147,7 +144,7 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
       const out = create(x.dtype, x.shape)
       const a = view(x)
       const loop = unaryLoops[name]
-      forEachRun([out, a], ([o, i], n, [, step]) => loop(out.data, o, a.data, i, step, n))
+      forEachRun([out, a], (at, n, step) => loop(out.data, at[0], a.data, at[1], step[1], n))
       return tensorOf(out)
     },
 
@@ -159,36 +156,28 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
       const shape = broadcastShapes('where', condition.shape, shapeOf(x), shapeOf(y))
       const out = create(dtype, shape)
       const c = broadcast(view(condition), shape)
-      const a = broadcast(operand(x, 'float64'), shape)
-      const b = broadcast(operand(y, 'float64'), shape)
-      forEachRun([out, c, a, b], ([o, l, i, j], n, [, stepC, stepA, stepB]) => {
-        for (let k = 0; k < n; k++)
-          out.data[o + k] = c.data[l + k * stepC] ? a.data[i + k * stepA] : b.data[j + k * stepB]
+      const a = broadcast(operand(x, dtype), shape)
+      const b = broadcast(operand(y, dtype), shape)
+      const [result, isTrue, whenTrue, whenFalse] = [out.data, c.data, a.data, b.data]
+      forEachRun([out, c, a, b], (at, n, step) => {
+        let [o, l, i, j] = at
+        for (let k = 0; k < n; k++, o++, l += step[1], i += step[2], j += step[3])
+          result[o] = isTrue[l] ? whenTrue[i] : whenFalse[j]
       })
       return tensorOf(out)
     },
 
     reduce(name, x, axes) {
-      const out = create(x.dtype === 'bool' ? 'int32' : x.dtype, reducedShape(x.shape, axes, true))
-      const a = view(x)
+      const total = create('float64', reducedShape(x.shape, axes, true))
+      total.data.fill(reductions[name].initial)
       const fold = foldLoops[name]
-      // every element of the result folds one part of x, which starts where the other axes point
-      const part = onlyAxes(a, axes)
-      const starts = onlyAxes(
-        a,
-        x.shape.map((_, i) => i).filter(i => !axes.includes(i)),
+      const a = view(x)
+      // the result read as if it had x's shape: it stands still along the axes that go
+      forEachRun([broadcast(total, x.shape), a], (at, n, step) =>
+        fold(total.data, at[0], step[0], a.data, at[1], step[1], n),
       )
-      let at = 0
-      forEachRun([starts], ([start], n, [step]) => {
-        for (let k = 0; k < n; k++) {
-          let result = reductions[name].initial
-          part.offset = start + k * step
-          forEachRun([part], ([i], length, [inner]) => {
-            result = fold(result, a.data, i, inner, length)
-          })
-          out.data[at++] = result
-        }
-      })
+      const out = create(x.dtype === 'bool' ? 'int32' : x.dtype, total.shape)
+      out.data.set(total.data)
       return tensorOf(out)
     },
 
@@ -197,12 +186,12 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
       const a = view(x)
       const { data } = a
       const step = a.stride[axis]
-      forEachRun([out, stillAlong(axis, a, out.shape)], ([o, i], n, [stepO, stepI]) => {
+      forEachRun([out, stillAlong(axis, a, out.shape)], (at, n, stride) => {
         for (let k = 0; k < n; k++) {
-          const first = i + k * stepI
+          const first = at[1] + k * stride[1]
           let best = 0
           for (let c = 1; c < x.shape[axis]; c++) if (data[first + c * step] > data[first + best * step]) best = c
-          out.data[o + k * stepO] = best
+          out.data[at[0] + k * stride[0]] = best
         }
       })
       return tensorOf(out)
@@ -229,8 +218,10 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
       const from = view(x)
       const ids = view(indices)
       const step = from.stride[axis]
-      forEachRun([out, stillAlong(axis, from, out.shape), ids], ([o, i, l], n, [stepO, stepI, stepL]) => {
-        for (let k = 0; k < n; k++) out.data[o + k * stepO] = from.data[i + k * stepI + ids.data[l + k * stepL] * step]
+      const [y, row, id] = [out.data, from.data, ids.data]
+      forEachRun([out, stillAlong(axis, from, out.shape), ids], (at, n, stride) => {
+        let [o, i, l] = at
+        for (let k = 0; k < n; k++, o += stride[0], i += stride[1], l += stride[2]) y[o] = row[i + id[l] * step]
       })
       return tensorOf(out)
     },
@@ -241,8 +232,10 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
       const from = view(updates)
       const ids = view(indices)
       const step = sum.stride[axis]
-      forEachRun([stillAlong(axis, sum, from.shape), from, ids], ([o, i, l], n, [stepO, stepI, stepL]) => {
-        for (let k = 0; k < n; k++) sum.data[o + k * stepO + ids.data[l + k * stepL] * step] += from.data[i + k * stepI]
+      const [y, row, id] = [sum.data, from.data, ids.data]
+      forEachRun([stillAlong(axis, sum, from.shape), from, ids], (at, n, stride) => {
+        let [o, i, l] = at
+        for (let k = 0; k < n; k++, o += stride[0], i += stride[1], l += stride[2]) y[o + id[l] * step] += row[i]
       })
       const out = create(updates.dtype, shape)
       out.data.set(sum.data)

@@ -34,7 +34,7 @@ export const onlyAxes = (x: Nd, axes: readonly number[]): Nd =>
   )
 
 /** One innermost run of a common shape: where each view starts, how long it is, and each view's step. */
-type Run = (starts: readonly number[], length: number, steps: readonly number[]) => void
+type Run = (at: readonly number[], length: number, step: readonly number[]) => void
 
 /** Calls `run` for every innermost run of views of one shape, in row-major order. Axes that follow on are joined. */
 export function forEachRun(views: readonly Nd[], run: Run): void {

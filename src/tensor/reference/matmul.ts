@@ -1,5 +1,5 @@
 // The matrix product as its definition says, row times column in float64, over operands packed so that the
-// innermost loop reads both in order. Four columns at a time, because one running sum waits for its own last addition.
+// innermost loop reads both in order. Eight sums run side by side, because one alone waits for its own last addition.
 
 import { dtypeOf } from '../dtype.ts'
 import { broadcast, create, forEachRun, type Nd, onlyAxes } from './loops.ts'
@@ -19,7 +19,63 @@ function pack(
   }
 }
 
-/** c[m, n] = Σ_k a[m, k] b[n, k], rows of c `width` apart. */
+/** Σ_k a[row + k] b[column + k] */
+function dot(a: Float64Array, row: number, b: Float64Array, column: number, depth: number): number {
+  let sum = 0
+  for (let k = 0; k < depth; k++) sum += a[row + k] * b[column + k]
+  return sum
+}
+
+/** Two rows of a with four rows of b: eight sums that do not wait for each other. */
+function block(
+  c: Nd['data'],
+  at: number,
+  n: number,
+  a: Float64Array,
+  row: number,
+  b: Float64Array,
+  column: number,
+  depth: number,
+) {
+  const a1 = row + depth
+  const b1 = column + depth
+  const b2 = b1 + depth
+  const b3 = b2 + depth
+  let c00 = 0
+  let c01 = 0
+  let c02 = 0
+  let c03 = 0
+  let c10 = 0
+  let c11 = 0
+  let c12 = 0
+  let c13 = 0
+  for (let k = 0; k < depth; k++) {
+    const x = a[row + k]
+    const y = a[a1 + k]
+    const p = b[column + k]
+    const q = b[b1 + k]
+    const r = b[b2 + k]
+    const s = b[b3 + k]
+    c00 += x * p
+    c01 += x * q
+    c02 += x * r
+    c03 += x * s
+    c10 += y * p
+    c11 += y * q
+    c12 += y * r
+    c13 += y * s
+  }
+  c[at] = c00
+  c[at + 1] = c01
+  c[at + 2] = c02
+  c[at + 3] = c03
+  c[at + n] = c10
+  c[at + n + 1] = c11
+  c[at + n + 2] = c12
+  c[at + n + 3] = c13
+}
+
+/** c[i, j] = Σ_k a[i, k] b[j, k] for m rows of a and n rows of b, in blocks of 2 × 4 and single sums at the edges */
 function rowsTimesRows(
   c: Nd['data'],
   start: number,
@@ -29,36 +85,13 @@ function rowsTimesRows(
   n: number,
   depth: number,
 ) {
-  const whole = n - (n % 4)
+  const evenRows = m - (m % 2)
+  const wholeColumns = n - (n % 4)
   for (let i = 0; i < m; i++) {
-    const row = i * depth
-    for (let j = 0; j < whole; j += 4) {
-      const b0 = j * depth
-      const b1 = b0 + depth
-      const b2 = b1 + depth
-      const b3 = b2 + depth
-      let s0 = 0
-      let s1 = 0
-      let s2 = 0
-      let s3 = 0
-      for (let k = 0; k < depth; k++) {
-        const x = a[row + k]
-        s0 += x * b[b0 + k]
-        s1 += x * b[b1 + k]
-        s2 += x * b[b2 + k]
-        s3 += x * b[b3 + k]
-      }
-      const at = start + i * n + j
-      c[at] = s0
-      c[at + 1] = s1
-      c[at + 2] = s2
-      c[at + 3] = s3
-    }
-    for (let j = whole; j < n; j++) {
-      let s = 0
-      for (let k = 0; k < depth; k++) s += a[row + k] * b[j * depth + k]
-      c[start + i * n + j] = s
-    }
+    const paired = i < evenRows
+    if (paired && i % 2 === 0)
+      for (let j = 0; j < wholeColumns; j += 4) block(c, start + i * n + j, n, a, i * depth, b, j * depth, depth)
+    for (let j = paired ? wholeColumns : 0; j < n; j++) c[start + i * n + j] = dot(a, i * depth, b, j * depth, depth)
   }
 }
 
