@@ -44,7 +44,7 @@ async function webgpu(): Promise<GPU> {
   return dawn
 }
 
-async function webgpuAdapter(): Promise<GPUAdapter> {
+export async function webgpuAdapter(): Promise<GPUAdapter> {
   const gpu = await webgpu()
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
   if (adapter) return adapter

@@ -247,7 +247,7 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
       return handle(buffer, data.length)
     },
     async read(memory, start, length) {
-      latch.check()
+      if (latch.isSet) await latch.settle()
       const staging = createBuffer({ size: length * 4, usage: 0x9 })
       try {
         const encoder = device.createCommandEncoder()

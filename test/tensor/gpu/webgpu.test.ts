@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { DeviceError } from '../../../src/tensor/backend.ts'
+import { webgpuAdapter } from '../../../src/tensor/gpu/backends.ts'
+import { loadGpuJs, webgpuEngine } from '../../../src/tensor/gpu/gpujs.ts'
 import { type GpuDevice, openGpu } from '../../../src/tensor/gpu/index.ts'
 import { fromData, scope } from '../../../src/tensor/index.ts'
 import { checks } from './suite.ts'
@@ -40,17 +42,85 @@ await onWebgpu(import.meta.url, () => {
     gpu.close()
   })
 
-  test('after an error that the GPU reports late, reading throws and the device says that it failed', async () => {
+  /** The engine on a device that the test can reach. */
+  async function engineOn(change: (device: GPUDevice) => void = () => undefined) {
+    const adapter = await webgpuAdapter()
+    const device = await adapter.requestDevice()
+    change(device)
+    return { device, engine: webgpuEngine(await loadGpuJs(), adapter, device, 'webgpu for a test') }
+  }
+
+  const program = { label: 'test of [4]', length: 4, arrays: 1, floats: 0, integers: 0, width: 1 } as const
+  const isDeviceError = (pattern: RegExp) => (error: unknown) =>
+    error instanceof DeviceError && pattern.test(error.message)
+
+  test('a result that is too large is refused at once, with operation and shape', async () => {
     const gpu = await openGpu({ backend: 'webgpu' })
     const x = numbers(gpu, 8)
-    // 2³⁸ bytes: allocation is refused, and everything computed with it would read as zeros
     assert.throws(
       () => gpu.kernels.copy(x.view([2 ** 20, 2 ** 16], [0, 0])),
-      (error: unknown) => error instanceof DeviceError && /copy of \[1048576, 65536\]/.test(error.message),
+      isDeviceError(/copy of \[1048576, 65536\] failed\n.*per storage buffer/),
     )
     assert.deepEqual(Array.from(await x.data()), [0, 1, 2, 3, 4, 5, 6, 7])
     assert.equal(gpu.hasFailed, false)
     gpu.close()
+  })
+
+  test('a shader that the device refuses is an error when a value is read, not zeros', async () => {
+    const { engine } = await engineOn()
+    // GPU.js names the counter as a float here, and WGSL refuses to add to it
+    const source = 'function(a0){ let s=0.0; for(let i=this.thread.x;i<4;i++){ s=s+a0[i]; } return s; }'
+    const result = engine.compile({ ...program, source }).run([engine.upload(new Float32Array(4))])
+    await assert.rejects(engine.read(result, 0, 4), isDeviceError(/the shader of test of \[4\] was refused/))
+    assert.ok(engine.hasFailed())
+    await assert.rejects(engine.read(result, 0, 4), DeviceError)
+    engine.close()
+  })
+
+  test('memory that the device refuses is an error when a value is read, not zeros', async () => {
+    const { engine } = await engineOn(device => {
+      const create = device.createBuffer.bind(device)
+      device.createBuffer = descriptor =>
+        create(descriptor.usage === 0x8c && descriptor.size > 4096 ? { ...descriptor, size: 2 ** 45 } : descriptor)
+    })
+    const source = 'function(a0){ return a0[this.thread.x]; }'
+    const small = engine.upload(new Float32Array(4))
+    assert.equal((await engine.read(small, 0, 4)).length, 4)
+    const result = engine.compile({ ...program, length: 5000, source }).run([small])
+    await assert.rejects(engine.read(result, 0, 4), DeviceError)
+    engine.close()
+  })
+
+  test('a lost device refuses to compute and to read', async () => {
+    const { device, engine } = await engineOn()
+    const x = engine.upload(new Float32Array(4))
+    const kernel = engine.compile({ ...program, source: 'function(a0){ return a0[this.thread.x]; }' })
+    kernel.run([x])
+    device.destroy()
+    await device.lost
+    assert.throws(() => kernel.run([x]), /lost/)
+    await assert.rejects(engine.read(x, 0, 4), isDeviceError(/lost/))
+  })
+
+  test('a long run of operations that nobody awaits reuses a handful of buffers', async () => {
+    let created = 0
+    const { engine } = await engineOn(device => {
+      const create = device.createBuffer.bind(device)
+      device.createBuffer = descriptor => {
+        if (descriptor.usage === 0x8c) created++
+        return create(descriptor)
+      }
+    })
+    const kernel = engine.compile({ ...program, length: 1024, source: 'function(a0){ return a0[this.thread.x]+1.0; }' })
+    let x = engine.upload(new Float32Array(1024))
+    for (let i = 0; i < 3000; i++) {
+      const next = kernel.run([x])
+      engine.free(x)
+      x = next
+    }
+    assert.equal((await engine.read(x, 1023, 1))[0], 3000)
+    assert.ok(created <= 4, `${created} buffers`)
+    engine.close()
   })
 
   test('a closed device refuses its tensors', async () => {
