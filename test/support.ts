@@ -10,6 +10,7 @@ import type { Tensor } from '../src/tensor/index.ts'
 
 const { FC_SEED, FC_PATH, FC_RUNS } = process.env
 fc.configureGlobal({
+  includeErrorInReport: true,
   ...(FC_SEED === undefined ? {} : { seed: Number(FC_SEED) }),
   ...(FC_PATH === undefined ? {} : { path: FC_PATH }),
 })

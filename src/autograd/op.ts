@@ -24,6 +24,10 @@ function commonDevice(name: string, args: readonly unknown[]): Device {
 /** A tensor as its own dtype where that is floating, else as float32. */
 export const asFloating = (k: Kernels, x: Tensor): Tensor => (isFloating(x.dtype) ? x : k.cast(x, floating(x.dtype)))
 
+/** A result that is a tensor of its own to the tape, even where an argument was handed through. */
+export const fresh = (result: Tensor, args: readonly unknown[]): Tensor =>
+  args.includes(result) ? result.view(result.shape, result.strides) : result
+
 /**
  * Defines a differentiable operation.
  * @param forward computes the result with the device's kernels
@@ -37,7 +41,7 @@ export function defineOp<A extends readonly unknown[]>(
   rule?: (gradient: Tensor, result: Tensor, ...args: A) => Thunks,
 ): (...args: A) => Tensor {
   return (...args) => {
-    const result = forward(commonDevice(name, args).kernels, ...args)
+    const result = fresh(forward(commonDevice(name, args).kernels, ...args), args)
     if (rule) record({ name, args, result, rule: gradient => rule(gradient, result, ...args) })
     return result
   }
@@ -64,7 +68,7 @@ export function defineFused<A extends readonly unknown[]>(name: string, fused: F
   const { definition, kernel, rule = derivedRule(definition) } = fused
   const op = (...args: A): Tensor => {
     const kernels = commonDevice(name, args).kernels
-    const result = kernel?.(kernels, ...args) ?? noGrad(() => definition(...args))
+    const result = fresh(kernel?.(kernels, ...args) ?? noGrad(() => definition(...args)), args)
     record({ name, args, result, rule: gradient => rule(gradient, result, ...args) })
     return result
   }

@@ -13,7 +13,7 @@ import {
   show,
   Tensor,
 } from '../tensor/index.ts'
-import { derivedRule } from './op.ts'
+import { derivedRule, fresh } from './op.ts'
 import { identity, stack } from './ops/index.ts'
 import { announceDraw, type Entry, noGrad, observing, record, Tape } from './tape.ts'
 
@@ -182,7 +182,8 @@ export function checkpoint<A extends readonly unknown[]>(f: (...args: A) => Tens
       },
       draw: (generator: Generator, position: number) => void (draws.has(generator) || draws.set(generator, position)),
     }
-    const result = noGrad(() => observing(observer, () => f(...args)))
+    const inside = noGrad(() => observing(observer, () => f(...args)))
+    const result = fresh(inside, [...captured])
     // a checkpoint around this one repeats the same draws
     for (const [generator, position] of draws) announceDraw(generator, position)
     const inputs = [...captured].filter(x => !x.storage.isFreed)

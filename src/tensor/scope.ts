@@ -136,6 +136,7 @@ export class Scope {
   }
 
   #holder(): Scope | null {
+    if (this.holds === false) return null
     for (let scope = this.parent; scope; scope = scope.parent) {
       if (scope.holds !== undefined) return scope.holds ? scope : null
     }

@@ -191,20 +191,32 @@ export function tensor(options: TensorOptions = {}): fc.Arbitrary<Tensor> {
   return fc.tuple(shapes, pool(options), layout).map(([sizes, values, lies]) => build(sizes, values, lies, options))
 }
 
-/** A tensor for each of several shapes that belong together: `tensors(broadcastShapes(2))`. */
-export function tensors(
-  shapes: fc.Arbitrary<readonly Shape[]>,
-  options: ValueOptions | readonly ValueOptions[] = {},
-): fc.Arbitrary<Tensor[]> {
-  const optionsOf = (i: number): ValueOptions => (isList(options) ? options[i % options.length] : options)
-  const count = isList(options) ? options.length : 4
-  const parts = Array.from({ length: count }, (_, i) => fc.tuple(pool(optionsOf(i)), layout))
-  return fc
-    .tuple(shapes, fc.tuple(...parts))
-    .map(([list, drawn]) =>
-      list.map((sizes, i) => build(sizes, drawn[i % count][0], drawn[i % count][1], optionsOf(i))),
-    )
+/**
+ * A tensor for each of several shapes that belong together, and with them what else was drawn for the operation: an axis, a
+ * padding, a flag.
+ * @param values of all tensors, or of the first, the second, … one
+ */
+export function operands<O>(
+  drawn: fc.Arbitrary<{ readonly shapes: readonly Shape[]; readonly options: O }>,
+  values: ValueOptions | readonly ValueOptions[] = {},
+): fc.Arbitrary<{ inputs: Tensor[]; options: O }> {
+  const list = isList(values) ? values : [values, values, values, values]
+  const parts = list.map(each => fc.tuple(pool(each), layout))
+  return fc.tuple(drawn, fc.tuple(...parts)).map(([{ shapes, options }, memory]) => ({
+    inputs: shapes.map((sizes, i) => build(sizes, ...memory[i % list.length], list[i % list.length])),
+    options,
+  }))
 }
+
+/** A tensor for each of several shapes that belong together: `tensors(broadcastShapes(2))`. */
+export const tensors = (
+  shapes: fc.Arbitrary<readonly Shape[]>,
+  values: ValueOptions | readonly ValueOptions[] = {},
+): fc.Arbitrary<Tensor[]> =>
+  operands(
+    shapes.map(list => ({ shapes: list, options: undefined })),
+    values,
+  ).map(({ inputs }) => inputs)
 
 const isList = (options: ValueOptions | readonly ValueOptions[]): options is readonly ValueOptions[] =>
   Array.isArray(options)

@@ -86,7 +86,9 @@ export const pad = defineOp(
       throw new ShapeError(`pad: ${JSON.stringify(padding)} does not pad ${show(x.shape)}`, x.shape)
     return k.pad(x, padding, value)
   },
-  (g, _, x, padding) => [() => g.slice(padding.map(([before], i) => ({ start: before, stop: before + x.shape[i] })))],
+  (g, _, x, padding, _value?) => [
+    () => g.slice(padding.map(([before], i) => ({ start: before, stop: before + x.shape[i] }))),
+  ],
 )
 
 /** A part of every axis with step 1, from `first` on. */

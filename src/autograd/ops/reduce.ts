@@ -41,8 +41,8 @@ const restored = (reduced: Tensor, x: Tensor, { axis }: ReduceOptions): Tensor =
   reduced.reshape(reducedShape(x.shape, normalizeAxes('reduce', axis, x.shape), true))
 
 /** Number of elements that each result is made of. */
-const countOf = (x: Tensor, { axis }: ReduceOptions): number =>
-  sizeOf(normalizeAxes('reduce', axis, x.shape).map(i => x.shape[i]))
+const countOf = (name: string, x: Tensor, { axis }: ReduceOptions): number =>
+  sizeOf(normalizeAxes(name, axis, x.shape).map(i => x.shape[i]))
 
 /** Σ x; the sum of nothing is 0. */
 export const sum = defineOp(
@@ -55,7 +55,8 @@ const extremum = (name: 'max' | 'min') =>
   defineOp(
     name,
     (k, x: Tensor, options: ReduceOptions = {}) => {
-      if (countOf(x, options) === 0) throw new ShapeError(`${name}: ${show(x.shape)} has nothing to compare`, x.shape)
+      if (countOf(name, x, options) === 0)
+        throw new ShapeError(`${name}: ${show(x.shape)} has nothing to compare`, x.shape)
       return reduceWith(k, name, name, x, options)
     },
     (g, out, x, options = {}) => [
@@ -72,13 +73,13 @@ export const max = extremum('max')
 export const min = extremum('min')
 
 /** Σ x / n */
-export const mean = (x: Tensor, options: ReduceOptions = {}): Tensor => sum(x, options).div(countOf(x, options))
+export const mean = (x: Tensor, options: ReduceOptions = {}): Tensor => sum(x, options).div(countOf('mean', x, options))
 
 /** Σ (x - mean)² / (n - correction); correction 1 (default) estimates from a sample, 0 is the variance of what is there. */
 export function variance(x: Tensor, options: ReduceOptions & { readonly correction?: number } = {}): Tensor {
   const { axis, correction = 1 } = options
   const centred = x.sub(mean(x, { axis, keepDims: true }))
-  return sum(centred.square(), options).div(countOf(x, options) - correction)
+  return sum(centred.square(), options).div(countOf('variance', x, options) - correction)
 }
 
 /** A finite stand-in for ±∞ where a shift must not turn ∞ - ∞ into NaN. */
