@@ -15,14 +15,16 @@ import {
 } from '../tensor/index.ts'
 import type { Initializer } from './init.ts'
 
+/** A tensor that is all of its memory, in order: itself, or a copy of a part. */
+const whole = (x: Tensor): Tensor => (x.isContiguous && x.storage.length === x.size ? x : deviceOf(x).kernels.copy(x))
+
 export class Parameter extends Tensor {
   /** frozen parameters are false: they get no gradient and no update */
   trainable = true
 
   /** @param value taken over: the parameter owns its memory from now on, whatever scope it was made in */
   constructor(value: Tensor) {
-    const owned = value.isContiguous && value.offset === 0 ? value : deviceOf(value).kernels.copy(value)
-    super(keep(owned).storage, owned.shape)
+    super(keep(whole(value)).storage, value.shape)
   }
 
   /**
@@ -36,10 +38,10 @@ export class Parameter extends Tensor {
         value.shape,
         this.shape,
       )
-    if (value.storage === this.storage) return
     const old = this.storage
-    const whole = value.isContiguous && value.offset === 0 && value.storage.length === value.size
-    this.replaceStorage(keep(whole ? value : deviceOf(value).kernels.copy(value)).storage)
+    const owned = whole(value)
+    if (owned.storage === old) return
+    this.replaceStorage(keep(owned).storage)
     old.free('a new value was assigned to its parameter')
   }
 }

@@ -1,1 +1,18 @@
-export {}
+// The optim room: optimizers, clipping and learning rates.
+
+export { Adafactor, type AdafactorOptions } from './adafactor.ts'
+export { AdamW, type AdamWOptions } from './adamw.ts'
+export { type ClippedGradients, clipGradients } from './clip.ts'
+export {
+  Optimizer,
+  type OptimizerOptions,
+  type OptimizerState,
+  OptimizerStateError,
+  type ParameterGroup,
+  type Slots,
+  type UpdateInput,
+  type UpdateResult,
+  withoutDecay,
+} from './optimizer.ts'
+export { constant, type Schedule, type WarmupOptions, warmupCosine, warmupLinear } from './schedules.ts'
+export { SGD, type SGDOptions } from './sgd.ts'

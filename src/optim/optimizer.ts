@@ -1,0 +1,237 @@
+// What all optimizers share: which parameters they move, how far, and what is remembered of each. An algorithm is a
+// pure function from a value, its gradient and what is remembered to a new value and what to remember next.
+
+import { noGrad } from '../autograd/index.ts'
+import { Module, Parameter } from '../nn/index.ts'
+import {
+  type DeviceName,
+  deviceOf,
+  type Shape,
+  ShapeError,
+  sameShape,
+  show,
+  type Tensor,
+  toDevice,
+  zeros,
+} from '../tensor/index.ts'
+
+/** Settings for the parameters that a predicate chooses. */
+export interface ParameterGroup {
+  /** whether a parameter belongs here; the first group that says yes has it */
+  readonly match: (name: string, parameter: Parameter) => boolean
+  /** default: that of the optimizer */
+  readonly weightDecay?: number
+  /** what the learning rate is multiplied by; default 1 */
+  readonly learningRateFactor?: number
+}
+
+/** Biases, scales and other parameters of fewer than two axes, without weight decay. */
+export const withoutDecay: ParameterGroup = { match: (_, parameter) => parameter.rank < 2, weightDecay: 0 }
+
+export interface OptimizerOptions {
+  /** where `step` is given none; default 1e-3 */
+  readonly learningRate?: number
+  /** share of a parameter taken away each step, times the learning rate */
+  readonly weightDecay?: number
+  readonly groups?: readonly ParameterGroup[]
+}
+
+/** What is remembered of one parameter, by what it is: moments, velocities. */
+export type Slots = Readonly<Record<string, Tensor>>
+
+/** All that one parameter's update depends on. */
+export interface UpdateInput {
+  readonly value: Tensor
+  /** of the value's shape */
+  readonly gradient: Tensor
+  /** zeros at the first step */
+  readonly slots: Slots
+  /** how many updates the parameter has had with this one: 1, 2, … */
+  readonly step: number
+  readonly learningRate: number
+  readonly weightDecay: number
+}
+
+export interface UpdateResult {
+  readonly value: Tensor
+  readonly slots: Slots
+}
+
+/** All that an optimizer remembers; the values are plain JSON. */
+export interface OptimizerState {
+  /** by `slot.parameter` */
+  readonly tensors: ReadonlyMap<string, Tensor>
+  readonly values: {
+    readonly algorithm: string
+    /** updates that each parameter has had */
+    readonly steps: Readonly<Record<string, number>>
+  }
+}
+
+/** A state that does not fit an optimizer; `problems` has a line for everything that does not. */
+export class OptimizerStateError extends Error {
+  override readonly name = 'OptimizerStateError'
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    const more = problems.length > 5 ? [`and ${problems.length - 5} more`] : []
+    super(['the optimizer state does not fit:', ...problems.slice(0, 5), ...more].join('\n  '))
+    this.problems = problems
+  }
+}
+
+interface Member {
+  readonly parameter: Parameter
+  readonly weightDecay: number
+  readonly learningRateFactor: number
+}
+
+interface Memory {
+  steps: number
+  readonly slots: Readonly<Record<string, Parameter>>
+}
+
+/** @throws RangeError naming the setting, unless min ≤ value < max */
+export function checkSetting(name: string, value: number, min: number, max = Number.POSITIVE_INFINITY): void {
+  if (!(value >= min && value < max)) throw new RangeError(`${name} = ${value}: must be in [${min}, ${max})`)
+}
+
+export abstract class Optimizer {
+  readonly learningRate: number
+  readonly #members = new Map<string, Member>()
+  readonly #memories = new Map<string, Memory>()
+
+  /** Name of the algorithm in a saved state. */
+  abstract readonly algorithm: string
+
+  /** @param parameters a module, or parameters with their names */
+  constructor(parameters: Module | Iterable<readonly [name: string, parameter: Parameter]>, options: OptimizerOptions) {
+    const { learningRate = 1e-3, weightDecay = 0, groups = [] } = options
+    checkSetting('learningRate', learningRate, 0)
+    this.learningRate = learningRate
+    for (const [name, parameter] of parameters instanceof Module ? parameters.namedParameters() : parameters) {
+      const group = groups.find(({ match }) => match(name, parameter))
+      const member = {
+        parameter,
+        weightDecay: group?.weightDecay ?? weightDecay,
+        learningRateFactor: group?.learningRateFactor ?? 1,
+      }
+      checkSetting(`weightDecay of ${name}`, member.weightDecay, 0)
+      checkSetting(`learningRateFactor of ${name}`, member.learningRateFactor, 0)
+      this.#members.set(name, member)
+    }
+    if (this.#members.size === 0) throw new TypeError('an optimizer needs parameters, and there are none')
+  }
+
+  /** What is remembered of a parameter, with its shapes. */
+  protected abstract slotShapes(parameter: Parameter): Readonly<Record<string, Shape>>
+
+  /** The algorithm. */
+  protected abstract update(input: UpdateInput): UpdateResult
+
+  /**
+   * Moves the parameters; the others, and frozen ones, stay as they are.
+   * @param gradients by name, as `lossAndGradients` gives them
+   * @throws RangeError for a name that is no parameter here, ShapeError for a gradient of another shape; nothing is moved then
+   */
+  step(gradients: ReadonlyMap<string, Tensor>, learningRate = this.learningRate): void {
+    checkSetting('learningRate', learningRate, 0)
+    for (const [name, { shape }] of gradients) {
+      const own = this.#member(name).parameter.shape
+      if (!sameShape(shape, own))
+        throw new ShapeError(`step: a gradient of ${show(shape)} for ${name}, which is ${show(own)}`, shape, own)
+    }
+    for (const [name, gradient] of gradients) {
+      const { parameter, weightDecay, learningRateFactor } = this.#member(name)
+      if (!parameter.trainable) continue
+      // one parameter at a time, so that no more than one parameter's intermediates are alive
+      noGrad(() => {
+        const memory = this.#memory(name, parameter)
+        const { value, slots } = this.update({
+          value: parameter,
+          gradient,
+          slots: memory.slots,
+          step: memory.steps + 1,
+          learningRate: learningRate * learningRateFactor,
+          weightDecay,
+        })
+        parameter.assign(value)
+        for (const slot of Object.keys(memory.slots)) memory.slots[slot].assign(slots[slot])
+        memory.steps++
+      })
+    }
+  }
+
+  /** Everything that the next step depends on besides the parameters. The tensors go on changing with every step. */
+  stateDict(): OptimizerState {
+    const tensors = new Map<string, Tensor>()
+    const steps: Record<string, number> = {}
+    for (const [name, memory] of this.#memories) {
+      steps[name] = memory.steps
+      for (const [slot, value] of Object.entries(memory.slots)) tensors.set(`${slot}.${name}`, value)
+    }
+    return { tensors, values: { algorithm: this.algorithm, steps } }
+  }
+
+  /**
+   * Goes on from a saved state: the steps that follow are the same to the bit. Nothing is changed unless everything fits.
+   * @throws OptimizerStateError with what is missing, left over or of another shape
+   */
+  loadStateDict({ tensors, values }: OptimizerState): this {
+    if (values.algorithm !== this.algorithm)
+      throw new OptimizerStateError([`it is a state of ${values.algorithm}, and this is ${this.algorithm}`])
+    const problems: string[] = []
+    const unused = new Set(tensors.keys())
+    const found: [name: string, steps: number, slots: [slot: string, value: Tensor][]][] = []
+    for (const [name, steps] of Object.entries(values.steps)) {
+      const parameter = this.#members.get(name)?.parameter
+      if (!parameter) problems.push(`${name} is no parameter here`)
+      if (!Number.isInteger(steps) || steps < 1) problems.push(`${name} has had ${steps} updates`)
+      if (!parameter) continue
+      const slots: [string, Tensor][] = []
+      for (const [slot, shape] of Object.entries(this.slotShapes(parameter))) {
+        const key = `${slot}.${name}`
+        const value = tensors.get(key)
+        unused.delete(key)
+        if (!value) problems.push(`${key} is missing`)
+        else if (!sameShape(value.shape, shape))
+          problems.push(`${key} is ${show(shape)} here and ${show(value.shape)} there`)
+        else slots.push([slot, value])
+      }
+      found.push([name, steps, slots])
+    }
+    for (const key of unused) problems.push(`${key} is not remembered here`)
+    if (problems.length > 0) throw new OptimizerStateError(problems)
+    this.#memories.clear()
+    for (const [name, steps, slots] of found) {
+      const copies = slots.map(([slot, value]) => [slot, new Parameter(deviceOf(value).kernels.copy(value))] as const)
+      this.#memories.set(name, { steps, slots: Object.fromEntries(copies) })
+    }
+    return this
+  }
+
+  /** Moves what is remembered to a device that is open, after the parameters have gone there. */
+  async to(name: DeviceName): Promise<this> {
+    for (const { slots } of this.#memories.values())
+      for (const value of Object.values(slots)) value.assign(await toDevice(value, name))
+    return this
+  }
+
+  #member(name: string): Member {
+    const member = this.#members.get(name)
+    if (!member) throw new RangeError(`step: ${name} is no parameter of this optimizer`)
+    return member
+  }
+
+  #memory(name: string, parameter: Parameter): Memory {
+    const known = this.#memories.get(name)
+    if (known) return known
+    const { dtype, device } = parameter
+    const slots = Object.entries(this.slotShapes(parameter)).map(
+      ([slot, shape]) => [slot, new Parameter(zeros(shape, { dtype, device }))] as const,
+    )
+    const memory = { steps: 0, slots: Object.fromEntries(slots) }
+    this.#memories.set(name, memory)
+    return memory
+  }
+}

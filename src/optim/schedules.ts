@@ -1,0 +1,43 @@
+// Learning rates over time, as functions of the number of steps done: 0 at the first.
+
+import { checkSetting } from './optimizer.ts'
+
+/** A learning rate for every step, the first being step 0. */
+export type Schedule = (step: number) => number
+
+export interface WarmupOptions {
+  /** the highest learning rate */
+  readonly peak: number
+  /** steps of warm-up: step s has peak · (s + 1) / warmup, so the first one is not lost; default 0 */
+  readonly warmup?: number
+  /** steps of the whole run: from here on the rate is `end` */
+  readonly total: number
+  /** the last learning rate; default 0 */
+  readonly end?: number
+}
+
+/** The same rate at every step. */
+export const constant =
+  (rate: number): Schedule =>
+  () =>
+    rate
+
+/** Straight up to the peak, then straight down (CoCa, section 4.1: 2 % of warm-up, then linear decay). */
+export const warmupLinear = (options: WarmupOptions): Schedule => warmedUp(options, progress => 1 - progress)
+
+/** Straight up to the peak, then down half a cosine (Loshchilov and Hutter 2017). */
+export const warmupCosine = (options: WarmupOptions): Schedule =>
+  warmedUp(options, progress => 0.5 * (1 + Math.cos(Math.PI * progress)))
+
+/** @param shape from progress after the warm-up, 0 to 1, to a height of 1 to 0 */
+function warmedUp({ peak, warmup = 0, total, end = 0 }: WarmupOptions, shape: (progress: number) => number): Schedule {
+  checkSetting('peak', peak, 0)
+  checkSetting('end', end, 0)
+  checkSetting('total', total, 1)
+  checkSetting('warmup', warmup, 0, total)
+  return step => {
+    if (step < warmup) return peak * ((step + 1) / warmup)
+    const height = shape(Math.min(1, (step - warmup) / (total - warmup)))
+    return height * peak + (1 - height) * end
+  }
+}

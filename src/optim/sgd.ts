@@ -1,0 +1,44 @@
+// Stochastic gradient descent, with momentum where asked for (Sutskever et al. 2013).
+
+import type { Module, Parameter } from '../nn/index.ts'
+import type { Shape } from '../tensor/index.ts'
+import { checkSetting, Optimizer, type OptimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
+
+export interface SGDOptions extends OptimizerOptions {
+  /** μ; default 0: none */
+  readonly momentum?: number
+  /** looks ahead along the velocity; default false */
+  readonly nesterov?: boolean
+}
+
+/**
+ * d = g + λ w, v ← μ v + d, w ← w - η v, or with Nesterov w ← w - η (d + μ v). Weight decay λ (default 0) is added to
+ * the gradient, so momentum carries it too; η is the learning rate.
+ */
+export class SGD extends Optimizer {
+  readonly algorithm = 'SGD'
+  readonly momentum: number
+  readonly nesterov: boolean
+
+  constructor(parameters: Module | Iterable<readonly [name: string, parameter: Parameter]>, options: SGDOptions = {}) {
+    super(parameters, options)
+    const { momentum = 0, nesterov = false } = options
+    checkSetting('momentum', momentum, 0, 1)
+    if (nesterov && momentum === 0) throw new RangeError('nesterov = true: needs a momentum above 0')
+    this.momentum = momentum
+    this.nesterov = nesterov
+  }
+
+  protected slotShapes({ shape }: Parameter): Readonly<Record<string, Shape>> {
+    return this.momentum > 0 ? { velocity: shape } : {}
+  }
+
+  protected update({ value, gradient, slots, learningRate, weightDecay }: UpdateInput): UpdateResult {
+    const { momentum, nesterov } = this
+    const decayed = weightDecay === 0 ? gradient : gradient.add(value.mul(weightDecay))
+    if (momentum === 0) return { value: value.sub(decayed.mul(learningRate)), slots }
+    const velocity = slots.velocity.mul(momentum).add(decayed)
+    const direction = nesterov ? velocity.mul(momentum).add(decayed) : velocity
+    return { value: value.sub(direction.mul(learningRate)), slots: { velocity } }
+  }
+}
