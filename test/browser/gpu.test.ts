@@ -7,7 +7,11 @@ import type { runAll } from '../tensor/gpu/suite.ts'
 import { bundle, launch, missing, pageWith } from './chromium.ts'
 
 const program = `
+  import { openEngine } from './src/tensor/gpu/backends.ts'
   import { openGpu } from './src/tensor/gpu/index.ts'
+  import { fromData } from './src/tensor/index.ts'
+  import { map } from './src/tensor/gpu/map.ts'
+  import { Runtime } from './src/tensor/gpu/runtime.ts'
   import { runAll } from './test/tensor/gpu/suite.ts'
   const native = globalThis.GPU
   globalThis.check = async (backend, runs) => {
@@ -16,6 +20,38 @@ const program = `
     const report = { results, description: gpu.description, memory: gpu.memory(), untouched: globalThis.GPU === native }
     gpu.close()
     return report
+  }
+  // every kernel is thrown out of a cache of three before it is used again
+  globalThis.evict = async backend => {
+    const runtime = new Runtime(await openEngine([backend]), 3)
+    const values = []
+    for (const n of [2, 300, 4, 5, 300, 2, 2, 5]) {
+      const handle = runtime.upload(Float32Array.from({ length: n }, (_, i) => i))
+      const result = map(runtime, 'double', [n], [{ handle, shape: [n], strides: [1], offset: 0 }, 2], 'x0*x1')
+      values.push((await runtime.read(result, n - 1, 1))[0])
+      runtime.free(handle)
+      runtime.free(result)
+    }
+    const report = { values, kernels: runtime.kernels, memory: runtime.memory() }
+    runtime.close()
+    return report
+  }
+  globalThis.lose = async () => {
+    const gl = []
+    const getContext = OffscreenCanvas.prototype.getContext
+    OffscreenCanvas.prototype.getContext = function (...args) {
+      gl.push(getContext.apply(this, args))
+      return gl[gl.length - 1]
+    }
+    const gpu = await openGpu({ backend: 'webgl2' })
+    OffscreenCanvas.prototype.getContext = getContext
+    const x = fromData(Float32Array.of(1, 2), [2], gpu)
+    gpu.kernels.unary('exp', x)
+    gl[0].getExtension('WEBGL_lose_context').loseContext()
+    const errors = []
+    try { gpu.kernels.unary('exp', x) } catch (error) { errors.push(error.message) }
+    await x.data().catch(error => errors.push(error.message))
+    return { errors, hasFailed: gpu.hasFailed }
   }
   globalThis.ready = true
 `
@@ -50,5 +86,20 @@ describe('in a browser', { skip: missing }, () => {
       assert.deepEqual(report.memory, { bytes: 0, buffers: 0 })
       assert.ok(report.untouched, 'loading GPU.js left the global GPU interface replaced')
     })
+
+    test(`a kernel thrown out of the cache is compiled again and leaves the others alone on ${backend}`, async () => {
+      assert.deepEqual(await page.evaluate(`evict('${backend}')`), {
+        values: [2, 598, 6, 8, 598, 2, 2, 8],
+        kernels: 3,
+        memory: { bytes: 0, buffers: 0 },
+      })
+    })
   }
+
+  test('a lost WebGL context refuses to compute and to read, where GPU.js would give zeros', async () => {
+    const { errors, hasFailed } = (await page.evaluate('lose()')) as { errors: string[]; hasFailed: boolean }
+    assert.equal(errors.length, 2)
+    for (const message of errors) assert.match(message, /the WebGL context was lost/)
+    assert.ok(hasFailed)
+  })
 })
