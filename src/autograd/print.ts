@@ -1,9 +1,12 @@
 // A tape for people: as a list and as a Mermaid flowchart.
 
 import { show, Tensor } from '../tensor/index.ts'
-import type { Tape } from './tape.ts'
 
-type Printable = Pick<Tape, 'entries' | 'watched'>
+/** What is printed of a tape. */
+interface Printable {
+  readonly entries: readonly { readonly name: string; readonly args: readonly unknown[]; readonly result: Tensor }[]
+  readonly watched: ReadonlyMap<Tensor, string>
+}
 
 /** Numbers for the tensors, in the order of the tape. */
 function number(tape: Printable): Map<unknown, number> {

@@ -137,13 +137,14 @@ export class Tape implements Recorder {
   gradient(result: Tensor, inputs: readonly Tensor[], seed?: Tensor): Tensor[] {
     if (this.#ended) throw new Error('this tape has ended')
     this.#check(result, inputs, seed)
+    const wanted = new Set(inputs)
     return scope(() => {
       const gradients = new Map<Tensor, Tensor>([[result, seed ?? onesLike(result)]])
       for (let i = this.entries.length - 1; i >= 0; i--) {
         const entry = this.entries[i]
         const gradient = gradients.get(entry.result)
         if (!gradient) continue
-        if (!inputs.includes(entry.result)) gradients.delete(entry.result)
+        if (!wanted.has(entry.result)) gradients.delete(entry.result)
         const thunks = entry.rule(gradient)
         entry.args.forEach((arg, position) => {
           const thunk = thunks[position]
