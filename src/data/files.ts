@@ -57,7 +57,7 @@ export async function writeAtomically(
 }
 
 /** Makes a rename survive a power cut. Not every system can open a folder, and none needs to. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, 'r')
     await handle.sync().finally(() => handle.close())

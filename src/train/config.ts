@@ -1,0 +1,223 @@
+// What a run is, in one JSON file. A setting that is misspelt, missing or impossible is found before anything is read
+// or trained, and named with the file it stands in; all of them at once, not one a try.
+
+import { z } from 'zod'
+import { DataError, readJson } from '../data/index.ts'
+import { CoCa, type CoCaConfig, presets } from '../models/index.ts'
+import { ConfigError, withoutAllocation } from '../nn/index.ts'
+
+/** A setting that cannot be: where it stands, as a path of fields, and why. */
+export interface ConfigProblem {
+  readonly field: string
+  readonly reason: string
+}
+
+/** A configuration with mistakes; the message has one line for each. */
+export class RunConfigError extends DataError {
+  readonly problems: readonly ConfigProblem[]
+
+  constructor(problems: readonly ConfigProblem[], file?: string) {
+    const lines = problems.map(({ field, reason }) => (field ? `${field}: ${reason}` : reason))
+    super(lines.length === 1 ? lines[0] : `${lines.length} mistakes\n  ${lines.join('\n  ')}`, { file })
+    this.problems = problems
+  }
+}
+
+/** A schema with a sentence for whatever does not fit it. */
+const said = (reason: string) => ({ error: reason })
+
+const count = (least: number, what = least === 0 ? 'an integer, 0 or more' : 'a positive integer') =>
+  z.int(said(`must be ${what}`)).min(least, said(`must be ${what}`))
+const above0 = z.number(said('must be a number above 0')).positive(said('must be above 0'))
+const atLeast0 = z.number(said('must be a number')).min(0, said('must be 0 or more'))
+const share = z.number(said('must be a number')).min(0, said('must be 0 or more')).lt(1, said('must be below 1'))
+const settings = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape, said('must be an object of settings'))
+const flag = z.boolean(said('must be true or false'))
+const oneOf = <const T extends readonly string[]>(...names: T) =>
+  z.enum(names, said(`must be one of ${names.join(', ')}`))
+const triple = (item: z.ZodType<number>) => z.tuple([item, item, item], said('must be three numbers'))
+
+const lossTerm = settings({ weight: atLeast0, reduction: oneOf('sum', 'mean') }).partial()
+
+const modelSchema = settings({
+  image: settings({
+    size: count(1),
+    patch: count(1),
+    width: count(1),
+    layers: count(0),
+    heads: count(1),
+    hidden: count(1).optional(),
+  }),
+  text: settings({
+    vocabulary: count(5, 'an integer of at least 5: four special ids and a word'),
+    context: count(2, 'an integer of at least 2: a start and an end'),
+    width: count(1),
+    heads: count(1),
+    hidden: count(1).optional(),
+    unimodalLayers: count(0),
+    multimodalLayers: count(0),
+    pad: count(0).optional(),
+  }),
+  pooler: settings({
+    arrangement: oneOf('cascade', 'parallel', 'shared').optional(),
+    queries: count(1),
+    heads: count(1),
+    width: count(1).optional(),
+  }),
+  embedding: count(1),
+  activation: oneOf('gelu', 'quickGelu', 'relu', 'silu').optional(),
+  dropout: share.optional(),
+  temperature: settings({ initial: above0, maximumScale: above0 }).partial().optional(),
+  loss: settings({ contrastive: lossTerm, captioning: lossTerm }).partial().optional(),
+}) satisfies z.ZodType<CoCaConfig>
+
+const runSchema = settings({
+  /** a complete configuration; in a file also the name of a preset, or { preset, … } with what differs from it */
+  model: modelSchema,
+  /** a folder of images and captions, relative to the working directory */
+  data: z.string(said('must be the path of a folder')).min(1, said('must be the path of a folder')),
+  /** share of the images that is held back from training */
+  validation: share.default(0.1),
+  batchSize: count(1).default(64),
+  /** how long to train: in steps, or in passes over the data */
+  steps: count(1).optional(),
+  epochs: count(1).optional(),
+  optimizer: settings({
+    name: oneOf('adamw', 'adafactor', 'sgd').default('adamw'),
+    /** at its peak */
+    learningRate: above0.default(1e-3),
+    betas: z.tuple([share, share], said('must be two numbers')).optional(),
+    epsilon: above0.optional(),
+    weightDecay: atLeast0.optional(),
+    momentum: share.optional(),
+  }).prefault({}),
+  /** of the learning rate after the warm-up; linear and cosine end at 0 */
+  schedule: oneOf('constant', 'linear', 'cosine').default('cosine'),
+  /** steps in which the learning rate grows from 0; default 2 % of all (CoCa, section 4.1) */
+  warmup: count(0).optional(),
+  /** largest norm of all gradients together; null leaves them as they are */
+  clipNorm: above0.nullable().default(1),
+  seed: count(0).default(0),
+  device: oneOf('reference', 'cpu', 'gpu').default('cpu'),
+  /**
+   * captions that occur twice in a batch would be false negatives: 'distinct' keeps them in different batches,
+   * 'positives' counts them as pairs of each other, 'ignore' does neither
+   */
+  equalCaptions: oneOf('distinct', 'positives', 'ignore').default('positives'),
+  /** steps from one evaluation to the next; 0 evaluates at the end only */
+  evaluateEvery: count(0).default(0),
+  /** most validation images that an evaluation during training looks at */
+  evaluationExamples: count(1).default(256),
+  /** steps from one checkpoint to the next; the last step always has one */
+  checkpointEvery: count(1).default(200),
+  /** how many checkpoints stay, the newest ones */
+  keepLast: count(1).default(3),
+  /** cut captions that are too long, instead of refusing them */
+  truncateCaptions: flag.default(false),
+  /** what is done to training images at random: mirrored, moved by so many pixels, brightness times 1 ± so much */
+  augment: settings({ flip: flag, shift: count(0), brightness: share })
+    .partial()
+    .default({}),
+  /** of the pixels that the model sees, channel by channel: (x - mean) / std */
+  normalize: settings({
+    mean: triple(z.number(said('must be a number'))).default([0.5, 0.5, 0.5]),
+    std: triple(above0).default([0.5, 0.5, 0.5]),
+  }).prefault({}),
+})
+
+/** Everything that decides what a run computes. */
+export type RunConfig = z.infer<typeof runSchema>
+
+/** A configuration as people write it: with a preset for the model, and without what has a default. */
+export type RunConfigInput = Omit<z.input<typeof runSchema>, 'model'> & {
+  readonly model: unknown
+}
+
+/**
+ * Checks a configuration and fills in what it leaves open.
+ * @param file what to call it in an error
+ * @throws RunConfigError naming every field that is unknown, missing or impossible
+ */
+export function checkRunConfig(json: unknown, file?: string): RunConfig {
+  if (!isRecord(json)) throw new RunConfigError([{ field: '', reason: 'is not an object of settings' }], file)
+  const { model, problem } = completeModel(json.model)
+  const parsed = runSchema.safeParse({ ...json, model }, { reportInput: true })
+  const problems = parsed.error?.issues.flatMap(issue => problemsOf(issue)) ?? []
+  const own = problem ? [problem, ...problems.filter(({ field }) => !/^model\b/.test(field))] : problems
+  if (own.length > 0 || !parsed.success) throw new RunConfigError(own, file)
+  const { optimizer, model: whole } = parsed.data
+  const further = [...lengthProblems(parsed.data), ...optimizerProblems(optimizer), ...modelProblems(whole)]
+  if (further.length > 0) throw new RunConfigError(further, file)
+  return parsed.data
+}
+
+/**
+ * A configuration from a file.
+ * @throws FileError if the file cannot be read or is not JSON; RunConfigError
+ */
+export async function readRunConfig(file: string): Promise<RunConfig> {
+  return checkRunConfig(await readJson(file), file)
+}
+
+/** A value in one short line. */
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** A preset's name, or a preset and what differs from it, as the whole. */
+function completeModel(model: unknown): { model?: unknown; problem?: ConfigProblem } {
+  const { preset, ...own } = typeof model === 'string' ? { preset: model } : isRecord(model) ? model : {}
+  if (preset === undefined) return { model }
+  const names = Object.keys(presets)
+  if (typeof preset === 'string' && names.includes(preset))
+    return { model: merge(presets[preset as keyof typeof presets], own) }
+  const field = typeof model === 'string' ? 'model' : 'model.preset'
+  return { problem: { field, reason: `${JSON.stringify(preset)} is no preset; there are ${names.join(', ')}` } }
+}
+
+/** The fields of both, the second's where both have one. */
+function merge(base: unknown, own: unknown): unknown {
+  if (!isRecord(base) || !isRecord(own)) return own
+  const merged: Record<string, unknown> = { ...base }
+  for (const [name, value] of Object.entries(own)) merged[name] = merge(base[name], value)
+  return merged
+}
+
+function problemsOf(issue: z.core.$ZodIssue): ConfigProblem[] {
+  const path = issue.path.map(String)
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map(key => ({ field: [...path, key].join('.'), reason: 'is no setting' }))
+  const { input, message } = issue
+  return [{ field: path.join('.'), reason: input === undefined ? 'is missing' : `${message}, not ${show(input)}` }]
+}
+
+function lengthProblems({ steps, epochs }: RunConfig): ConfigProblem[] {
+  if (steps !== undefined && epochs !== undefined)
+    return [{ field: 'steps', reason: 'is given together with epochs: one of them says how long to train' }]
+  if (steps === undefined && epochs === undefined)
+    return [{ field: 'steps', reason: 'is missing: give steps or epochs' }]
+  return []
+}
+
+/** A setting that an optimizer does not have would be ignored in silence. */
+function optimizerProblems({ name, betas, epsilon, momentum }: RunConfig['optimizer']): ConfigProblem[] {
+  const foreign = name === 'sgd' ? { betas, epsilon } : { momentum }
+  return Object.entries(foreign)
+    .filter(([, value]) => value !== undefined)
+    .map(([field]) => ({ field: `optimizer.${field}`, reason: `is no setting of ${name}` }))
+}
+
+/** What the model itself objects to: widths that heads do not divide, and the like. */
+function modelProblems(model: CoCaConfig): ConfigProblem[] {
+  try {
+    withoutAllocation(() => new CoCa(model))
+    return []
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return [{ field: `model.${error.field}`, reason: error.message.slice(`${error.field} = `.length).replace(':', '') }]
+  }
+}

@@ -1,0 +1,102 @@
+// Where a NaN came from. A loss that is not a number says nothing; the first tensor that went wrong says nearly
+// everything. The step is computed once more on a tape and walked through in order.
+
+import { Tape } from '../autograd/index.ts'
+import type { Module } from '../nn/index.ts'
+import { type Shape, show, type Tensor, type TypedArray } from '../tensor/index.ts'
+
+/** A tensor with a value that is no finite number. */
+export interface Finding {
+  readonly kind: 'loss' | 'gradient' | 'parameter' | 'activation'
+  readonly name: string
+  readonly shape: Shape
+  /** the first such value, NaN or ±∞, and its place in row-major order */
+  readonly value: number
+  readonly index: number
+}
+
+/** Training came upon a value that is no finite number, and stopped before it reached the parameters. */
+export class TrainingError extends Error {
+  override readonly name = 'TrainingError'
+  /** the step that could not be made, from 1 */
+  readonly step: number
+  /** what was found: losses, gradients and parameters by name, and the first activation */
+  readonly findings: readonly Finding[]
+
+  constructor(step: number, findings: readonly Finding[]) {
+    super([`step ${step}: ${headline(findings)}`, ...kinds.flatMap(kind => linesOf(kind, findings))].join('\n  '))
+    this.step = step
+    this.findings = findings
+  }
+}
+
+const kinds = ['loss', 'gradient', 'parameter', 'activation'] as const
+
+/** What comes first: parameters make activations, activations make the loss, the loss makes gradients. */
+function headline(findings: readonly Finding[]): string {
+  const order: readonly Finding['kind'][] = ['parameter', 'activation', 'loss', 'gradient']
+  const first = order.map(kind => findings.find(finding => finding.kind === kind)).find(finding => finding)
+  return first
+    ? `values are not finite, first in the ${first.kind} ${first.name}`
+    : 'the gradients are finite, and their norm is not'
+}
+
+function linesOf(kind: Finding['kind'], findings: readonly Finding[]): string[] {
+  const found = findings.filter(finding => finding.kind === kind)
+  const lines = found
+    .slice(0, 3)
+    .map(({ name, shape, value, index }) => `${kind} ${name} ${show(shape)} has ${value} at ${index}`)
+  return found.length > 3 ? [...lines, `and ${found.length - 3} more of ${kind}`] : lines
+}
+
+/** Looks at values on the host. */
+export function inspect(kind: Finding['kind'], name: string, shape: Shape, data: ArrayLike<number>): Finding[] {
+  for (let index = 0; index < data.length; index++)
+    if (!Number.isFinite(data[index])) return [{ kind, name, shape, value: data[index], index }]
+  return []
+}
+
+const look = async (kind: Finding['kind'], name: string, x: Tensor): Promise<Finding[]> =>
+  inspect(kind, name, x.shape, await (x.data() as Promise<TypedArray>))
+
+/**
+ * Computes a loss and its gradients again and lists what is not finite: parts of the loss, then gradients by the name of
+ * their parameter, then parameters, then the first activation.
+ * @param loss must compute what it computed before, random numbers included
+ */
+export async function diagnose(
+  model: Module,
+  loss: () => Readonly<Record<string, Tensor>> & { readonly total: Tensor },
+): Promise<Finding[]> {
+  const findings: Finding[] = []
+  const parameters = [...model.namedParameters()]
+  const trainable = parameters.filter(([, { trainable }]) => trainable)
+  const tape = new Tape()
+  try {
+    for (const [name, parameter] of trainable) tape.watch(parameter, name)
+    const parts = tape.run(loss)
+    for (const [name, part] of Object.entries(parts)) findings.push(...(await look('loss', name, part)))
+    const gradients = tape.gradient(
+      parts.total,
+      trainable.map(([, parameter]) => parameter),
+    )
+    for (const [i, [name]] of trainable.entries()) findings.push(...(await look('gradient', name, gradients[i])))
+    for (const gradient of gradients) gradient.storage.free('the search for what is not finite')
+    for (const [name, parameter] of parameters) findings.push(...(await look('parameter', name, parameter)))
+    findings.push(...(await firstActivation(tape)))
+    return findings
+  } finally {
+    tape.end()
+  }
+}
+
+/** The first result on a tape that is not finite, named by its operation and the parameter that was last used before it. */
+async function firstActivation(tape: Tape): Promise<Finding[]> {
+  let latest = ''
+  for (const { name, args, result } of tape.entries) {
+    for (const arg of args) latest = tape.watched.get(arg as Tensor) ?? latest
+    const found = await look('activation', latest ? `${name} at ${latest}` : name, result)
+    if (found.length > 0) return found
+  }
+  return []
+}

@@ -1,0 +1,164 @@
+// Images and texts as points of the space they share, batch by batch: what zero-shot classification and retrieval are
+// made of. Embeddings lie on the host, so that a gallery may be larger than a device.
+
+import { noGrad } from '../autograd/index.ts'
+import { normalize } from '../data/index.ts'
+import type { CoCa } from '../models/index.ts'
+import { fromData, scope, type Tensor } from '../tensor/index.ts'
+import { deviceOfModel } from './loss.ts'
+import type { TrainedModel } from './run.ts'
+
+/** Numbered images; an ImageTextSource is one. */
+export interface ImageSource {
+  readonly length: number
+  /** [3, size, size] in 0 … 1, the caller's to change */
+  image(index: number): Promise<Float32Array>
+}
+
+export interface EvaluateOptions {
+  /** default 64 */
+  readonly batchSize?: number
+  /** cut texts that are too long, instead of refusing them; default false */
+  readonly truncate?: boolean
+  readonly onProgress?: (done: number, total: number) => void
+  /** stops between batches by throwing its reason */
+  readonly signal?: AbortSignal
+}
+
+/** Rows of unit length, [count, width]. */
+export interface Embeddings {
+  readonly data: Float32Array
+  readonly count: number
+  readonly width: number
+}
+
+/** Some images as the model wants them. */
+export interface ImageBatch {
+  /** number of the first one */
+  readonly start: number
+  readonly count: number
+  /** normalised, [count, 3, size, size] */
+  readonly pixels: Float32Array
+  readonly shape: [count: number, channels: 3, height: number, width: number]
+}
+
+/** Decodes and normalises images, a batch at a time and in order. */
+export async function* imageBatches(
+  { model, normalize: scale }: TrainedModel,
+  images: ImageSource,
+  { batchSize = 64, onProgress, signal }: EvaluateOptions = {},
+): AsyncGenerator<ImageBatch, void, undefined> {
+  const { mean, std } = scale ?? { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
+  const { size } = model.config.image
+  for (let start = 0; start < images.length; start += batchSize) {
+    signal?.throwIfAborted()
+    const count = Math.min(batchSize, images.length - start)
+    const pixels = new Float32Array(count * 3 * size * size)
+    const decode = async (i: number) =>
+      pixels.set(normalize(await images.image(start + i), mean, std), i * 3 * size * size)
+    await Promise.all(Array.from({ length: count }, (_, i) => decode(i)))
+    yield { start, count, pixels, shape: [count, 3, size, size] }
+    onProgress?.(start + count, images.length)
+  }
+}
+
+/** A batch as a tensor where the model is. */
+export const imagesOf = (model: CoCa, { pixels, shape }: ImageBatch): Tensor =>
+  fromData(pixels, shape, deviceOfModel(model))
+
+/** Runs `f` with the model in evaluation, whatever it was in before. */
+export async function inEvaluation<T>(model: CoCa, f: () => Promise<T>): Promise<T> {
+  const { training } = model
+  model.eval()
+  try {
+    return await f()
+  } finally {
+    model.train(training)
+  }
+}
+
+/** Computes a tensor with nothing recorded, reads it and gives it back. */
+export async function readOut(f: () => Tensor): Promise<ArrayLike<number>> {
+  const result = noGrad(f)
+  const data = await result.data()
+  result.storage.free('its evaluation')
+  return data
+}
+
+export function embedImages(
+  trained: TrainedModel,
+  images: ImageSource,
+  options?: EvaluateOptions,
+): Promise<Embeddings> {
+  const { model } = trained
+  const width = model.config.embedding
+  return inEvaluation(model, async () => {
+    const data = new Float32Array(images.length * width)
+    for await (const batch of imageBatches(trained, images, options))
+      data.set(await readOut(() => model.encodeImage(imagesOf(model, batch))), batch.start * width)
+    return { data, count: images.length, width }
+  })
+}
+
+/** @throws TokenizerError naming a text that is too long */
+export function embedTexts(
+  { model, tokenizer }: TrainedModel,
+  texts: readonly string[],
+  { batchSize = 64, truncate, onProgress, signal }: EvaluateOptions = {},
+): Promise<Embeddings> {
+  const { context } = model.config.text
+  const width = model.config.embedding
+  const ids = tokenizer.tokenize(texts, context, { truncate })
+  return inEvaluation(model, async () => {
+    const data = new Float32Array(texts.length * width)
+    for (let start = 0; start < texts.length; start += batchSize) {
+      signal?.throwIfAborted()
+      const stop = Math.min(start + batchSize, texts.length)
+      const rows = ids.subarray(start * context, stop * context)
+      const embed = () => model.encodeText(fromData(rows, [stop - start, context], deviceOfModel(model)))
+      data.set(await readOut(embed), start * width)
+      onProgress?.(stop, texts.length)
+    }
+    return { data, count: texts.length, width }
+  })
+}
+
+/** Some rows of embeddings. */
+export function rowsOf({ data, count, width }: Embeddings, start: number, stop = count): Embeddings {
+  const end = Math.min(stop, count)
+  return { data: data.subarray(start * width, end * width), count: end - start, width }
+}
+
+/** Cosines of every row with every column, [rows, columns], on the current device. */
+export async function similarityMatrix(rows: Embeddings, columns: Embeddings): Promise<Float32Array> {
+  const product = scope(() => {
+    const [a, b] = [rows, columns].map(({ data, count, width }) => fromData(data, [count, width]))
+    return a.matmul(b.transpose())
+  })
+  const data = await product.data()
+  product.storage.free('its evaluation')
+  return data as Float32Array
+}
+
+/**
+ * Where each of the patches of an image the contrastive embedding looked: [batch, patches], rows that sum to 1. Means
+ * over heads; where the contrastive pooler looks at what the generative one gives, the product of both.
+ * @param images normalised, [batch, 3, size, size]
+ */
+export function poolerAttention(model: CoCa, images: Tensor): Tensor {
+  const { arrangement = 'cascade' } = model.config.pooler
+  return noGrad(() => {
+    const seen: { generative?: Tensor; contrastive?: Tensor } = {}
+    model.imageFeatures(images, {
+      generative: weights => {
+        seen.generative = weights.mean({ axis: 1 }) // [batch, queries, patches]
+      },
+      contrastive: weights => {
+        seen.contrastive = weights.mean({ axis: 1 }) // [batch, 1, queries or patches]
+      },
+    })
+    const { generative, contrastive } = seen as Required<typeof seen>
+    if (arrangement === 'shared') return generative.slice([{}, 0])
+    return (arrangement === 'cascade' ? contrastive.matmul(generative) : contrastive).squeeze(1)
+  })
+}

@@ -1,0 +1,294 @@
+// The protocols that vision-language models are compared by (CoCa, section 4.2), over any images and captions: zero-shot
+// classification, retrieval in both directions, and captioning.
+
+import { stack } from '../autograd/index.ts'
+import type { ImageTextSource } from '../data/index.ts'
+import type { CoCaLoss, GenerateOptions } from '../models/index.ts'
+import { fromData } from '../tensor/index.ts'
+import {
+  type Embeddings,
+  type EvaluateOptions,
+  embedImages,
+  embedTexts,
+  type ImageBatch,
+  type ImageSource,
+  imageBatches,
+  imagesOf,
+  inEvaluation,
+  readOut,
+  rowsOf,
+  similarityMatrix,
+} from './embeddings.ts'
+import { batchLoss, deviceOfModel } from './loss.ts'
+import type { TrainedModel } from './run.ts'
+
+/** How many rows of similarities are held at once. */
+const BLOCK = 256
+
+export interface ZeroShotOptions extends EvaluateOptions {
+  /** names of the classes */
+  readonly classes: readonly string[]
+  /** the class of every image, by number */
+  readonly labels: ArrayLike<number>
+  /** sentences in which {} stands for a class; default 'a {}' */
+  readonly templates?: readonly string[]
+}
+
+export interface ZeroShotResult {
+  /** share of images whose class is right */
+  readonly accuracy: number
+  readonly perClass: readonly { readonly class: string; readonly count: number; readonly accuracy: number }[]
+  /** number of images, [true class][predicted class] */
+  readonly confusion: readonly (readonly number[])[]
+  /** class of every image, by number */
+  readonly predictions: Int32Array
+}
+
+/**
+ * Classification by the nearest class in embedding space. A class is the mean of its prompts' embeddings, made of unit
+ * length again (Radford et al. 2021, section 3.1.4).
+ * @throws RangeError if a label is none of the classes, or labels and images are not as many
+ */
+export async function zeroShot(
+  trained: TrainedModel,
+  images: ImageSource,
+  options: ZeroShotOptions,
+): Promise<ZeroShotResult> {
+  const { classes, labels, templates = ['a {}'] } = options
+  if (labels.length !== images.length)
+    throw new RangeError(`zeroShot: ${labels.length} labels for ${images.length} images`)
+  const prompts = classes.flatMap(name => templates.map(template => template.replaceAll('{}', name)))
+  const { batchSize, truncate, signal } = options
+  const prototypes = meansOf(await embedTexts(trained, prompts, { batchSize, truncate, signal }), templates.length)
+  const predictions = await nearest(await embedImages(trained, images, options), prototypes)
+  const confusion = classes.map(() => classes.map(() => 0))
+  for (let i = 0; i < labels.length; i++) {
+    const row = confusion[labels[i]]
+    if (!row) throw new RangeError(`zeroShot: label ${labels[i]} of image ${i} is none of ${classes.length} classes`)
+    row[predictions[i]]++
+  }
+  const perClass = classes.map((name, i) => {
+    const count = confusion[i].reduce((a, b) => a + b, 0)
+    return { class: name, count, accuracy: count === 0 ? 0 : confusion[i][i] / count }
+  })
+  const right = classes.reduce((sum, _, i) => sum + confusion[i][i], 0)
+  return { accuracy: right / labels.length, perClass, confusion, predictions }
+}
+
+/** Means of every n rows, of unit length. */
+function meansOf({ data, count, width }: Embeddings, n: number): Embeddings {
+  const means = new Float32Array((count / n) * width)
+  for (let row = 0; row < count; row++)
+    for (let i = 0; i < width; i++) means[Math.floor(row / n) * width + i] += data[row * width + i]
+  for (let start = 0; start < means.length; start += width) {
+    const mean = means.subarray(start, start + width)
+    const length = Math.hypot(...mean)
+    for (let i = 0; i < width; i++) mean[i] /= length || 1
+  }
+  return { data: means, count: count / n, width }
+}
+
+/** For each row the column that is most similar, the first of equal ones. */
+async function nearest(rows: Embeddings, columns: Embeddings): Promise<Int32Array> {
+  const chosen = new Int32Array(rows.count)
+  for await (const { row, similarities } of similarityRows(rows, columns))
+    chosen[row] = similarities.reduce((best, x, i) => (x > similarities[best] ? i : best), 0)
+  return chosen
+}
+
+async function* similarityRows(
+  rows: Embeddings,
+  columns: Embeddings,
+): AsyncGenerator<{ row: number; similarities: Float32Array }> {
+  for (let start = 0; start < rows.count; start += BLOCK) {
+    const block = rowsOf(rows, start, start + BLOCK)
+    const similarity = await similarityMatrix(block, columns)
+    for (let i = 0; i < block.count; i++)
+      yield { row: start + i, similarities: similarity.subarray(i * columns.count, (i + 1) * columns.count) }
+  }
+}
+
+/** How well the right ones of a gallery come first. */
+export interface Ranking {
+  /** share of queries with a hit among the first k */
+  readonly recall: { readonly 1: number; readonly 5: number; readonly 10: number }
+  readonly medianRank: number
+  /** place of each query's first hit, from 1 */
+  readonly ranks: Int32Array
+}
+
+export interface RetrievalResult {
+  readonly imageToText: Ranking
+  readonly textToImage: Ranking
+  /** sizes of the galleries */
+  readonly images: number
+  readonly texts: number
+}
+
+/**
+ * Retrieval over a whole gallery by cosine, in both directions. A caption equal to one of an image's own is as right as
+ * that one, whichever image it came with.
+ */
+export async function retrieval(
+  trained: TrainedModel,
+  source: ImageTextSource,
+  options: EvaluateOptions = {},
+): Promise<RetrievalResult> {
+  const own = Array.from({ length: source.length }, (_, i) => source.captions(i).map(plain))
+  const texts = own.flat()
+  const originals = Array.from({ length: source.length }, (_, i) => source.captions(i)).flat()
+  const { batchSize, truncate, signal } = options
+  const textEmbeddings = await embedTexts(trained, originals, { batchSize, truncate, signal })
+  const imageEmbeddings = await embedImages(trained, source, options)
+  const captions = own.map(list => new Set(list))
+  return {
+    imageToText: await rank(imageEmbeddings, textEmbeddings, (image, text) => captions[image].has(texts[text])),
+    textToImage: await rank(textEmbeddings, imageEmbeddings, (text, image) => captions[image].has(texts[text])),
+    images: source.length,
+    texts: texts.length,
+  }
+}
+
+/**
+ * Ranks a gallery for every query by cosine. A wrong item that is as similar as the best right one stands before it: a
+ * model that cannot tell things apart gains nothing.
+ */
+export async function rank(
+  queries: Embeddings,
+  gallery: Embeddings,
+  isHit: (query: number, item: number) => boolean,
+): Promise<Ranking> {
+  const ranks = new Int32Array(queries.count)
+  for await (const { row, similarities } of similarityRows(queries, gallery)) {
+    const hits = similarities.map((_, item) => (isHit(row, item) ? 1 : 0))
+    const best = similarities.reduce((most, x, item) => (hits[item] && x > most ? x : most), Number.NEGATIVE_INFINITY)
+    ranks[row] = 1 + similarities.reduce((ahead, x, item) => (!hits[item] && x >= best ? ahead + 1 : ahead), 0)
+  }
+  const within = (k: number) => ranks.reduce((sum, place) => sum + (place <= k ? 1 : 0), 0) / ranks.length
+  return { recall: { 1: within(1), 5: within(5), 10: within(10) }, medianRank: median(ranks), ranks }
+}
+
+function median(values: Int32Array): number {
+  const sorted = values.slice().sort()
+  const half = Math.floor(sorted.length / 2)
+  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2
+}
+
+export interface CaptioningOptions extends EvaluateOptions {
+  /** how captions are written; default greedily */
+  readonly generate?: Partial<GenerateOptions>
+}
+
+export interface CaptioningResult {
+  /** share of images whose caption equals one of its references */
+  readonly exact: number
+  /** share of tokens, the end included, that are likeliest after the right ones before; over first references */
+  readonly tokenAccuracy: number
+  readonly captions: readonly string[]
+}
+
+/** Writes a caption for every image and holds it against the references. */
+export function captioning(
+  trained: TrainedModel,
+  source: ImageTextSource,
+  options: CaptioningOptions = {},
+): Promise<CaptioningResult> {
+  const { model, tokenizer } = trained
+  const { start, end } = tokenizer
+  return inEvaluation(model, async () => {
+    const captions: string[] = []
+    const tokens = { right: 0, all: 0 }
+    for await (const batch of imageBatches(trained, source, options)) {
+      const images = imagesOf(model, batch)
+      const written = await model.generate(images, { start, end, ...options.generate })
+      images.storage.free('its evaluation')
+      captions.push(...written.map(({ ids }) => tokenizer.decode(ids)))
+      const { right, all } = await countTokens(trained, source, batch, options)
+      tokens.right += right
+      tokens.all += all
+    }
+    const matches = captions.filter((caption, i) => source.captions(i).map(plain).includes(plain(caption)))
+    return { exact: matches.length / source.length, tokenAccuracy: tokens.right / tokens.all, captions }
+  })
+}
+
+async function countTokens(
+  trained: TrainedModel,
+  source: ImageTextSource,
+  batch: ImageBatch,
+  options: EvaluateOptions,
+): Promise<{ right: number; all: number }> {
+  const { model, tokenizer } = trained
+  const { tokens, tokenShape } = firstCaptions(trained, source, batch, options)
+  const ids = () => fromData(tokens, tokenShape, deviceOfModel(model))
+  const chosen = await readOut(() => model.forward(imagesOf(model, batch), ids()).logits.argmax({ axis: -1 }))
+  const counts = { right: 0, all: 0 }
+  for (let i = 0; i < tokens.length; i++) {
+    const isLast = (i + 1) % tokenShape[1] === 0
+    if (isLast || tokens[i + 1] === tokenizer.pad) continue
+    counts.all++
+    if (chosen[i] === tokens[i + 1]) counts.right++
+  }
+  return counts
+}
+
+function firstCaptions(
+  { model, tokenizer }: TrainedModel,
+  source: ImageTextSource,
+  { start, count }: ImageBatch,
+  { truncate }: EvaluateOptions,
+): { tokens: Int32Array; tokenShape: [number, number] } {
+  const texts = Array.from({ length: count }, (_, i) => source.captions(start + i)[0])
+  const { context } = model.config.text
+  return { tokens: tokenizer.tokenize(texts, context, { truncate }), tokenShape: [count, context] }
+}
+
+/** The losses on images and their first captions: means over batches that are full, or over the only one. */
+export function meanLoss(
+  trained: TrainedModel,
+  source: ImageTextSource,
+  options: EvaluateOptions = {},
+): Promise<{ loss: number; contrastive: number; captioning: number }> {
+  const { model } = trained
+  const { batchSize = 64 } = options
+  return inEvaluation(model, async () => {
+    const sum = { loss: 0, contrastive: 0, captioning: 0 }
+    let batches = 0
+    for await (const batch of imageBatches(trained, source, options)) {
+      if (batch.count < batchSize && batches > 0) break
+      const text = firstCaptions(trained, source, batch, options)
+      const images = { images: batch.pixels, imageShape: batch.shape }
+      const parts = (loss: CoCaLoss) => [loss.total, loss.contrastive, loss.captioning]
+      const [loss, contrastive, captioning] = Array.from(
+        await readOut(() => stack(parts(batchLoss(model, { ...images, ...text }, { positives: true })))),
+      )
+      sum.loss += loss
+      sum.contrastive += contrastive
+      sum.captioning += captioning
+      batches++
+    }
+    return { loss: sum.loss / batches, contrastive: sum.contrastive / batches, captioning: sum.captioning / batches }
+  })
+}
+
+/** The first images of a source. */
+export function firstOf(source: ImageTextSource, count: number): ImageTextSource {
+  if (count >= source.length) return source
+  return {
+    length: count,
+    imageSize: source.imageSize,
+    fingerprint: `${count} of ${source.fingerprint}`,
+    captions: index => source.captions(index),
+    name: index => source.name(index),
+    image: index => source.image(index),
+  }
+}
+
+/** A caption without what does not matter: capitals, white space, a full stop at the end. */
+export const plain = (caption: string): string =>
+  caption
+    .normalize('NFC')
+    .toLowerCase()
+    .replace(/\s+/g, ' ')
+    .trim()
+    .replace(/\s*\.$/, '')

@@ -1,0 +1,32 @@
+// From a batch on the host to CoCa's loss on a device. Two equal captions in a batch would be false negatives of the
+// contrastive loss; those that are told apart by nothing get one number.
+
+import type { Batch } from '../data/index.ts'
+import type { CoCa, CoCaLoss } from '../models/index.ts'
+import { type Device, device, fromData } from '../tensor/index.ts'
+
+/** Where a model's parameters are, and its inputs must be. */
+export const deviceOfModel = (model: CoCa): Device => device.get(model.logScale.device)
+
+/** For every row of ids the number of the first row that is equal: int32 [batch]. */
+export function equalRows(tokens: Int32Array, [batch, length]: readonly [number, number]): Int32Array {
+  const first = new Map<string, number>()
+  return Int32Array.from({ length: batch }, (_, row) => {
+    const key = tokens.subarray(row * length, (row + 1) * length).join()
+    const known = first.get(key)
+    if (known === undefined) first.set(key, row)
+    return known ?? row
+  })
+}
+
+/** L of a batch. @param positives captions that are equal belong to each other's images */
+export function batchLoss(
+  model: CoCa,
+  batch: Pick<Batch, 'images' | 'imageShape' | 'tokens' | 'tokenShape'>,
+  { positives }: { readonly positives: boolean },
+): CoCaLoss {
+  const on = deviceOfModel(model)
+  const { images, imageShape, tokens, tokenShape } = batch
+  const groups = positives ? fromData(equalRows(tokens, tokenShape), [tokenShape[0]], on) : undefined
+  return model.loss(fromData(images, imageShape, on), fromData(tokens, tokenShape, on), { groups })
+}

@@ -1,0 +1,112 @@
+// What was measured, one JSON object a line, so that a run can be watched while it goes on and read when it was killed.
+
+import { type FileHandle, open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileError } from '../data/files.ts'
+import { DataError, readText, writeAtomically } from '../data/index.ts'
+import { namesIn } from './folders.ts'
+
+/** One update. */
+export interface StepMetrics {
+  readonly kind: 'step'
+  /** counted from 1 */
+  readonly step: number
+  /** counted from 0 */
+  readonly epoch: number
+  /** λ_Con L_Con + λ_Cap L_Cap, before the update */
+  readonly loss: number
+  readonly contrastive: number
+  readonly captioning: number
+  readonly learningRate: number
+  /** of all gradients together, before clipping */
+  readonly gradientNorm: number
+  /** 1 / temperature, before the update */
+  readonly scale: number
+  readonly imagesPerSecond: number
+  /** that the step took, waiting for its images included */
+  readonly seconds: number
+}
+
+/** One look at the model while it is being trained. */
+export interface EvaluationMetrics {
+  readonly kind: 'evaluation'
+  /** after so many updates */
+  readonly step: number
+  readonly seconds: number
+  readonly values: Readonly<Record<string, number>>
+}
+
+export type MetricsLine = StepMetrics | EvaluationMetrics
+
+const METRICS = 'metrics.jsonl'
+const metricsFile = (folder: string) => join(folder, METRICS)
+
+/**
+ * What a run has measured, in order; none if it has not begun. A last line that was cut off is left out.
+ * @throws DataError naming file and line, where one is not JSON
+ */
+export async function readMetrics(folder: string): Promise<MetricsLine[]> {
+  return (await wholeLines(folder)).map((line, i) => parse(line, i + 1, metricsFile(folder)))
+}
+
+/** Forgets what was measured after a step. */
+export async function cutMetrics(folder: string, step: number): Promise<void> {
+  const file = metricsFile(folder)
+  const lines = await wholeLines(folder)
+  const kept = lines.filter((line, i) => parse(line, i + 1, file).step <= step)
+  await writeAtomically(file, kept.map(line => `${line}\n`).join(''))
+}
+
+async function wholeLines(folder: string): Promise<string[]> {
+  if (!(await namesIn(folder)).includes(METRICS)) return []
+  return (await readText(metricsFile(folder))).split('\n').slice(0, -1)
+}
+
+function parse(line: string, number: number, file: string): MetricsLine {
+  try {
+    return JSON.parse(line)
+  } catch (cause) {
+    throw new DataError('is not JSON', { file, line: number, cause })
+  }
+}
+
+/** The end of a metrics file, to which lines are added. */
+export class MetricsLog {
+  readonly #file: string
+  readonly #handle: FileHandle
+
+  private constructor(file: string, handle: FileHandle) {
+    this.#file = file
+    this.#handle = handle
+  }
+
+  static async open(folder: string): Promise<MetricsLog> {
+    const file = metricsFile(folder)
+    try {
+      return new MetricsLog(file, await open(file, 'a'))
+    } catch (error) {
+      throw fileError(file, error)
+    }
+  }
+
+  async add(line: MetricsLine): Promise<void> {
+    await this.#tell(() => this.#handle.appendFile(`${JSON.stringify(line)}\n`))
+  }
+
+  /** Makes what was added survive a power cut. */
+  async flush(): Promise<void> {
+    await this.#tell(() => this.#handle.sync())
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close()
+  }
+
+  async #tell(action: () => Promise<void>): Promise<void> {
+    try {
+      await action()
+    } catch (error) {
+      throw fileError(this.#file, error)
+    }
+  }
+}

@@ -1,0 +1,140 @@
+// A run is a folder. Whoever has it has everything: what was asked for, the words the model knows, what was measured,
+// and the model at several moments.
+//
+//     config.json      tokenizer.json      metrics.jsonl
+//     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}
+
+import { join } from 'node:path'
+import {
+  DataError,
+  ImageTextDataset,
+  readJson,
+  type Tokenizer,
+  TokenizerError,
+  WordTokenizer,
+  writeAtomically,
+} from '../data/index.ts'
+import { CoCa } from '../models/index.ts'
+import { withoutAllocation } from '../nn/index.ts'
+import { checkpointFolder, loadModel, stepsIn } from './checkpoint.ts'
+import { type RunConfig, readRunConfig } from './config.ts'
+import { makeFolder, namesIn } from './folders.ts'
+
+/** A folder that is no run, or a run that lacks something. */
+export class RunError extends DataError {}
+
+/** A model with what it takes to use it. */
+export interface TrainedModel {
+  readonly model: CoCa
+  readonly tokenizer: Tokenizer
+  /** of the pixels in 0 … 1 that the model was trained on; default 0.5 and 0.5 */
+  readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] }
+}
+
+/** A run at one of its checkpoints. */
+export interface Run extends TrainedModel {
+  readonly folder: string
+  readonly config: RunConfig
+  readonly tokenizer: WordTokenizer
+  readonly step: number
+  /** the folder that the model was read from */
+  readonly checkpoint: string
+}
+
+const CONFIG = 'config.json'
+const TOKENIZER = 'tokenizer.json'
+
+/**
+ * Makes the folder of a new run.
+ * @throws RunError if there is something in it already
+ */
+export async function createRun(folder: string, config: RunConfig, tokenizer: WordTokenizer): Promise<void> {
+  await checkFree(folder)
+  await makeFolder(folder, async unfinished => {
+    await writeAtomically(join(unfinished, TOKENIZER), json(tokenizer))
+    await writeAtomically(join(unfinished, CONFIG), json(config))
+  })
+}
+
+/** @throws RunError if a folder holds anything */
+export async function checkFree(folder: string): Promise<void> {
+  const names = await namesIn(folder)
+  if (names.includes(CONFIG))
+    throw new RunError('holds a run already: resume it, or name another folder', { file: folder })
+  if (names.length > 0)
+    throw new RunError(`is not empty: it holds ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}`, {
+      file: folder,
+    })
+}
+
+/** Replaces a run's configuration. */
+export async function writeConfig(folder: string, config: RunConfig): Promise<void> {
+  await writeAtomically(join(folder, CONFIG), json(config))
+}
+
+const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
+
+/**
+ * What a run was started with.
+ * @throws RunError if the folder is no run, RunConfigError or TokenizerError if a file of it is damaged
+ */
+export async function openSettings(folder: string): Promise<{ config: RunConfig; tokenizer: WordTokenizer }> {
+  const names = await namesIn(folder)
+  for (const name of [CONFIG, TOKENIZER])
+    if (!names.includes(name)) throw new RunError(`is no run: it has no ${name}`, { file: folder })
+  const config = await readRunConfig(join(folder, CONFIG))
+  const tokenizer = await readTokenizer(join(folder, TOKENIZER))
+  const { vocabulary } = config.model.text
+  if (tokenizer.vocabularySize !== vocabulary)
+    throw new RunError(`has ${tokenizer.vocabularySize} ids, and model.text.vocabulary of ${CONFIG} is ${vocabulary}`, {
+      file: join(folder, TOKENIZER),
+    })
+  return { config, tokenizer }
+}
+
+async function readTokenizer(file: string): Promise<WordTokenizer> {
+  const value = await readJson(file)
+  try {
+    return WordTokenizer.fromJSON(value)
+  } catch (error) {
+    throw error instanceof TokenizerError ? new TokenizerError(error.reason, { file, cause: error }) : error
+  }
+}
+
+/** The steps of which a run has checkpoints, ascending. */
+export const listCheckpoints = (folder: string): Promise<number[]> => stepsIn(folder)
+
+/**
+ * A run's model, ready to be used, on the current device.
+ * @param options.step of a checkpoint; default the last one
+ * @throws RunError if the folder is no run, or has no such checkpoint; CheckpointError if the checkpoint does not fit
+ */
+export async function openRun(folder: string, options: { readonly step?: number } = {}): Promise<Run> {
+  const { config, tokenizer } = await openSettings(folder)
+  const step = await chooseStep(folder, options.step)
+  const checkpoint = checkpointFolder(folder, step)
+  const model = withoutAllocation(() => new CoCa(config.model))
+  await loadModel(checkpoint, model)
+  return { folder, config, tokenizer, normalize: config.normalize, step, checkpoint, model: model.eval() }
+}
+
+async function chooseStep(folder: string, wanted: number | undefined): Promise<number> {
+  const steps = await stepsIn(folder)
+  if (steps.length === 0) throw new RunError('has no checkpoint yet', { file: folder })
+  const step = wanted ?? steps[steps.length - 1]
+  if (!steps.includes(step))
+    throw new RunError(`has no checkpoint of step ${step}: there are ${steps.join(', ')}`, { file: folder })
+  return step
+}
+
+/**
+ * The images that a run learns from and those that it is judged by: the same ones whenever it is asked.
+ * @throws FileError if the folder of images is not there any more, DataError if it cannot be read
+ */
+export async function openRunData(run: {
+  readonly config: Pick<RunConfig, 'data' | 'validation' | 'seed' | 'model'>
+}): Promise<{ train: ImageTextDataset; validation?: ImageTextDataset }> {
+  const { data, validation, seed, model } = run.config
+  const whole = await ImageTextDataset.open(data, { imageSize: model.image.size })
+  return validation === 0 ? { train: whole } : whole.split({ validation, seed })
+}

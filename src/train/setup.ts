@@ -1,0 +1,43 @@
+// The optimizer and the learning rate that a configuration asks for.
+
+import type { Module } from '../nn/index.ts'
+import {
+  Adafactor,
+  AdamW,
+  constant,
+  type Optimizer,
+  type Schedule,
+  SGD,
+  warmupCosine,
+  warmupLinear,
+  withoutDecay,
+} from '../optim/index.ts'
+import { type RunConfig, RunConfigError } from './config.ts'
+
+/** Biases, scales and the temperature are not decayed. What is not set is the optimizer's own default. */
+export function optimizerFor(model: Module, { optimizer }: Pick<RunConfig, 'optimizer'>): Optimizer {
+  const { name, betas, ...others } = optimizer
+  const options = { ...withoutUndefined(others), groups: [withoutDecay] }
+  if (name === 'sgd') return new SGD(model, options)
+  if (name === 'adamw') return new AdamW(model, betas ? { ...options, betas } : options)
+  return new Adafactor(model, betas ? { ...options, beta1: betas[0], beta2: betas[1] } : options)
+}
+
+const withoutUndefined = <T extends object>(options: T): T =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
+
+/**
+ * The learning rate of every step, the first being step 0.
+ * @throws RunConfigError if the warm-up takes all steps
+ */
+export function scheduleFor(config: RunConfig, total: number): Schedule {
+  const { optimizer, schedule } = config
+  const warmup = config.warmup ?? Math.min(Math.ceil(0.02 * total), total - 1)
+  if (warmup >= total && warmup > 0)
+    throw new RunConfigError([{ field: 'warmup', reason: `of ${warmup} steps leaves nothing of ${total}` }])
+  const options = { peak: optimizer.learningRate, warmup, total }
+  if (schedule === 'cosine') return warmupCosine(options)
+  if (schedule === 'linear') return warmupLinear(options)
+  const steady = constant(optimizer.learningRate)
+  return step => (step < warmup ? warmupLinear(options)(step) : steady(step))
+}

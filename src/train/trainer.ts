@@ -1,0 +1,300 @@
+// Training: batch, loss, gradients, update, again. Everything that a step depends on is in a checkpoint, so that a run
+// may be stopped or killed at any moment and goes on as if nothing had happened.
+
+import { stack } from '../autograd/index.ts'
+import { BatchError, BatchIterator, type ImageTextDataset, type Tokenizer, WordTokenizer } from '../data/index.ts'
+import { CoCa } from '../models/index.ts'
+import { lossAndGradients, withoutAllocation } from '../nn/index.ts'
+import { clipGradients, type Optimizer, type Schedule } from '../optim/index.ts'
+import { defaultGenerator, device, scope, seed, storagesIn } from '../tensor/index.ts'
+import { augmentation } from './augment.ts'
+import {
+  checkpointFolder,
+  loadModel,
+  loadOptimizer,
+  readState,
+  removeLater,
+  removeUnfinishedCheckpoints,
+  stepsIn,
+  toHost,
+  writeCheckpoint,
+} from './checkpoint.ts'
+import type { RunConfig } from './config.ts'
+import { diagnose, inspect, TrainingError } from './diagnose.ts'
+import { captioning, firstOf, meanLoss, retrieval } from './evaluate.ts'
+import { batchLoss } from './loss.ts'
+import { cutMetrics, type EvaluationMetrics, MetricsLog, type StepMetrics } from './metrics.ts'
+import { checkFree, createRun, openRunData, openSettings, type Run, RunError, writeConfig } from './run.ts'
+import { optimizerFor, scheduleFor } from './setup.ts'
+
+/** What is known before the first step. */
+export interface TrainingStart {
+  readonly folder: string
+  readonly config: RunConfig
+  readonly model: CoCa
+  readonly tokenizer: WordTokenizer
+  /** updates made so far: 0, or where the run goes on */
+  readonly step: number
+  /** updates in all */
+  readonly steps: number
+  readonly stepsPerEpoch: number
+  readonly images: { readonly train: number; readonly validation: number }
+  /** what really computes */
+  readonly device: string
+}
+
+/** A model in the middle of its training, to be looked at. */
+export interface TrainingMoment {
+  readonly model: CoCa
+  readonly tokenizer: Tokenizer
+  readonly config: RunConfig
+  readonly step: number
+  /** the images held back, if any */
+  readonly validation?: ImageTextDataset
+}
+
+export interface TrainOptions {
+  /** ends the training after the step in hand, with a checkpoint */
+  readonly signal?: AbortSignal
+  readonly onStart?: (start: TrainingStart) => void
+  readonly onStep?: (metrics: StepMetrics) => void
+  readonly onEvaluation?: (metrics: EvaluationMetrics) => void
+  readonly onCheckpoint?: (checkpoint: { readonly step: number; readonly folder: string }) => void
+  /** measures something else than {@link evaluateMoment} does; the random numbers of training are not touched by it */
+  readonly evaluate?: (moment: TrainingMoment) => Promise<Readonly<Record<string, number>>>
+}
+
+export interface ResumeOptions extends TrainOptions {
+  /** go on from this checkpoint and forget what came later; default the last one */
+  readonly step?: number
+  /** train until this step, instead of what the run was started with */
+  readonly steps?: number
+}
+
+export interface TrainResult extends Run {
+  /** false if the training was ended by its signal */
+  readonly finished: boolean
+}
+
+/**
+ * Starts a run in a folder of its own and trains to its end. Sets the program's device and its random seed.
+ * @throws RunError if there is something in the folder; DataError for mistakes in the data; TrainingError where a value is
+ *   no finite number, with what was measured and the last checkpoint in place
+ */
+export async function train(folder: string, config: RunConfig, options: TrainOptions = {}): Promise<TrainResult> {
+  await checkFree(folder)
+  await device.use(config.device)
+  const data = await openRunData({ config })
+  const words = Array.from({ length: data.train.length }, (_, i) => data.train.captions(i)).flat()
+  const tokenizer = WordTokenizer.fromCaptions(words, { maxVocabulary: config.model.text.vocabulary })
+  const text = { ...config.model.text, vocabulary: tokenizer.vocabularySize, pad: tokenizer.pad }
+  const training = prepare(folder, { ...config, model: { ...config.model, text } }, tokenizer, data)
+  await createRun(folder, training.config, tokenizer)
+  return advance({ ...training, ...fresh(training) }, 0, options)
+}
+
+/**
+ * Goes on with a run that was ended or killed, and trains to its end: what it computes is to the bit what it would have
+ * computed without the interruption.
+ * @throws RunError if the folder is no run; CheckpointError if the checkpoint is damaged; BatchError if the data has
+ *   changed; and as {@link train}
+ */
+export async function resumeTraining(folder: string, options: ResumeOptions = {}): Promise<TrainResult> {
+  const { config: saved, tokenizer } = await openSettings(folder)
+  const config = options.steps === undefined ? saved : { ...saved, steps: options.steps, epochs: undefined }
+  const steps = await stepsIn(folder)
+  const step = options.step ?? steps.at(-1) ?? 0
+  if (step !== 0 && !steps.includes(step))
+    throw new RunError(`has no checkpoint of step ${step}: there are ${steps.join(', ') || 'none'}`, { file: folder })
+  await device.use(config.device)
+  const training = prepare(folder, config, tokenizer, await openRunData({ config }))
+  const restored = steps.includes(step) ? await restore(training, step) : fresh(training)
+  await removeUnfinishedCheckpoints(folder)
+  await removeLater(folder, step)
+  await cutMetrics(folder, step)
+  if (config !== saved) await writeConfig(folder, config)
+  return advance({ ...training, ...restored }, step, options)
+}
+
+/** What a run is made of, apart from the model. */
+interface Preparation {
+  readonly folder: string
+  readonly config: RunConfig
+  readonly tokenizer: WordTokenizer
+  readonly data: { readonly train: ImageTextDataset; readonly validation?: ImageTextDataset }
+  readonly batches: BatchIterator
+  readonly stepsPerEpoch: number
+  readonly steps: number
+  readonly schedule: Schedule
+}
+
+interface Learner {
+  readonly model: CoCa
+  readonly optimizer: Optimizer
+}
+
+type Training = Preparation & Learner
+
+function prepare(folder: string, config: RunConfig, tokenizer: WordTokenizer, data: Preparation['data']): Preparation {
+  const batches = new BatchIterator(data.train, tokenizer, {
+    batchSize: config.batchSize,
+    contextLength: config.model.text.context,
+    seed: config.seed,
+    distinctCaptions: config.equalCaptions === 'distinct',
+    truncate: config.truncateCaptions,
+    augment: augmentation(config.augment),
+    normalize: config.normalize,
+  })
+  const stepsPerEpoch = batches.batchesPerEpoch
+  const steps = config.steps ?? config.epochs! * stepsPerEpoch
+  return { folder, config, tokenizer, data, batches, stepsPerEpoch, steps, schedule: scheduleFor(config, steps) }
+}
+
+function fresh({ config }: Preparation): Learner {
+  seed(config.seed)
+  const model = new CoCa(config.model)
+  return { model, optimizer: optimizerFor(model, config) }
+}
+
+async function restore({ folder, config, batches }: Preparation, step: number): Promise<Learner> {
+  const checkpoint = checkpointFolder(folder, step)
+  const state = await readState(checkpoint)
+  try {
+    batches.restore(state.batches)
+  } catch (error) {
+    throw error instanceof BatchError ? new BatchError(error.reason, { file: config.data, cause: error }) : error
+  }
+  const model = withoutAllocation(() => new CoCa(config.model))
+  await loadModel(checkpoint, model)
+  const optimizer = optimizerFor(model, config)
+  await loadOptimizer(checkpoint, optimizer, state.optimizer)
+  seed(state.generator.seed)
+  defaultGenerator().seek(state.generator.position)
+  return { model, optimizer }
+}
+
+/** Trains from a step to the end. */
+async function advance(training: Training, from: number, options: TrainOptions): Promise<TrainResult> {
+  const { folder, config, tokenizer, data, model, steps, stepsPerEpoch } = training
+  const { signal, onStart, onStep, onEvaluation, onCheckpoint } = options
+  const images = { train: data.train.length, validation: data.validation?.length ?? 0 }
+  const log = await MetricsLog.open(folder)
+  let step = from
+  let saved = (await stepsIn(folder)).at(-1)
+  const save = async () => {
+    await log.flush()
+    saved = step
+    onCheckpoint?.({ step, folder: await writeTraining(training, step) })
+  }
+  try {
+    onStart?.({ folder, config, model, tokenizer, step, steps, stepsPerEpoch, images, device: device.description })
+    while (step < steps && !signal?.aborted) {
+      const metrics = await update(training, step + 1)
+      step++
+      await log.add(metrics)
+      onStep?.(metrics)
+      const isDue = (every: number) => step === steps || (every > 0 && step % every === 0)
+      if (isDue(config.evaluateEvery)) {
+        const evaluation = await evaluateAt(training, step, options)
+        if (evaluation) {
+          await log.add(evaluation)
+          onEvaluation?.(evaluation)
+        }
+      }
+      if (isDue(config.checkpointEvery)) await save()
+    }
+    if (saved !== step) await save()
+  } finally {
+    await log.flush()
+    await log.close()
+  }
+  const checkpoint = checkpointFolder(folder, step)
+  const { normalize } = config
+  return { folder, config, tokenizer, normalize, step, checkpoint, model: model.eval(), finished: step >= steps }
+}
+
+/** Stands for no clipping: no norm in float32 can be larger, and a shader can still hold it. */
+const NEVER_CLIPPED = 1e30
+
+/** One step: the numbers are read, and found to be numbers, before the parameters move. */
+async function update(training: Training, step: number): Promise<StepMetrics> {
+  const { config, batches, model, optimizer, schedule } = training
+  const began = performance.now()
+  model.train()
+  const batch = await batches.next()
+  const { position } = defaultGenerator().state
+  const positives = config.equalCaptions === 'positives'
+  const computed = scope(() => {
+    const { loss, gradients } = lossAndGradients(model, () => batchLoss(model, batch, { positives }))
+    const clipped = clipGradients(gradients, config.clipNorm ?? NEVER_CLIPPED)
+    const { total, contrastive, captioning } = loss
+    const report = stack([total, contrastive, captioning, clipped.norm, model.logScale.exp()])
+    return { report, gradients: clipped.gradients }
+  }, `step ${step}`)
+  try {
+    const [loss, contrastive, captioning, gradientNorm, scale] = await computed.report.data()
+    if (![loss, contrastive, captioning, gradientNorm, scale].every(Number.isFinite)) {
+      defaultGenerator().seek(position)
+      throw new TrainingError(step, await diagnose(model, () => ({ ...batchLoss(model, batch, { positives }) })))
+    }
+    const learningRate = schedule(step - 1)
+    optimizer.step(computed.gradients, learningRate)
+    model.constrain()
+    const seconds = (performance.now() - began) / 1000
+    const parts = { loss, contrastive, captioning, learningRate, gradientNorm, scale }
+    return {
+      kind: 'step',
+      step,
+      epoch: batch.epoch,
+      ...parts,
+      imagesPerSecond: batch.indices.length / seconds,
+      seconds,
+    }
+  } finally {
+    for (const storage of storagesIn(computed)) storage.free(`step ${step}`)
+  }
+}
+
+async function evaluateAt(
+  { model, tokenizer, config, data: { validation } }: Training,
+  step: number,
+  { evaluate }: TrainOptions,
+): Promise<EvaluationMetrics | undefined> {
+  if (!evaluate && !validation) return undefined
+  const began = performance.now()
+  const { position } = defaultGenerator().state
+  model.eval()
+  const values = await (evaluate ?? evaluateMoment)({ model, tokenizer, config, step, validation })
+  defaultGenerator().seek(position)
+  return { kind: 'evaluation', step, seconds: (performance.now() - began) / 1000, values }
+}
+
+/**
+ * What is measured during training, on the first `evaluationExamples` of the images held back: losses, the share of first
+ * ranks in both directions, and captions.
+ */
+export async function evaluateMoment(moment: TrainingMoment): Promise<Record<string, number>> {
+  const { model, tokenizer, config, validation } = moment
+  if (!validation) return {}
+  const trained = { model, tokenizer, normalize: config.normalize }
+  const some = firstOf(validation, config.evaluationExamples)
+  const options = { batchSize: config.batchSize, truncate: config.truncateCaptions }
+  const losses = await meanLoss(trained, some, options)
+  const { imageToText, textToImage } = await retrieval(trained, some, options)
+  const { exact, tokenAccuracy } = await captioning(trained, some, options)
+  const recalls = { imageToTextR1: imageToText.recall[1], textToImageR1: textToImage.recall[1] }
+  return { ...losses, ...recalls, exactCaptions: exact, tokenAccuracy }
+}
+
+/** Writes a checkpoint, unless a parameter is no finite number: what cannot be trained on is not worth keeping. */
+async function writeTraining({ folder, config, model, optimizer, batches }: Training, step: number): Promise<string> {
+  const parameters = await toHost(model.stateDict())
+  const findings = [...parameters].flatMap(([name, { shape, data }]) =>
+    inspect('parameter', name, shape, data as ArrayLike<number>),
+  )
+  if (findings.length > 0) throw new TrainingError(step, findings)
+  const { tensors, values } = optimizer.stateDict()
+  const generator = defaultGenerator().state
+  const state = { version: 1, step, batches: batches.state, generator, optimizer: values } as const
+  return writeCheckpoint(folder, { state, model: parameters, optimizer: await toHost(tensors) }, config.keepLast)
+}
