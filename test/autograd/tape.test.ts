@@ -1,0 +1,401 @@
+// What a tape records, what it refuses, and what it gives back.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { defineOp, fusedOps, GradientError, grad, isRecording, mul, noGrad, Tape } from '../../src/autograd/index.ts'
+import { device, FreedError, ShapeError, type Storage, scope, Tensor, tensor, zeros } from '../../src/tensor/index.ts'
+import { values } from '../support.ts'
+
+const number = (x: number) => tensor(x, { dtype: 'float64' })
+const vector = (...xs: number[]) => tensor(xs, { dtype: 'float64' })
+
+/** The gradient of f at inputs that are watched by one tape. */
+function gradients(f: (...xs: Tensor[]) => Tensor, ...inputs: Tensor[]): number[][] {
+  using tape = new Tape()
+  for (const x of inputs) tape.watch(x)
+  const result = tape.run(() => f(...inputs))
+  return tape.gradient(result, inputs).map(values)
+}
+
+describe('a gradient', () => {
+  it('adds up over every use of a tensor', () => {
+    assert.deepEqual(
+      gradients(x => x.add(x).add(x.mul(2)).sum(), vector(1, 2)),
+      [[4, 4]],
+    )
+    assert.deepEqual(
+      gradients(x => x.mul(x), number(3)),
+      [[6]],
+    )
+    assert.deepEqual(
+      gradients(x => x.mul(x).mul(x), number(2)),
+      [[12]],
+    )
+  })
+
+  it('adds up over the axes that were broadcast', () => {
+    const [gx, gy] = gradients((x, y) => x.mul(y).sum(), vector(1, 2, 3), number(5))
+    assert.deepEqual(gx, [5, 5, 5])
+    assert.deepEqual(gy, [6])
+  })
+
+  it('has the dtype of its input', () => {
+    const [x, y] = [tensor([1, 2]), vector(3, 4)]
+    const [gx, gy] = grad((a: Tensor, b: Tensor) => a.mul(b).sum(), { wrt: [0, 1] })(x, y)
+    assert.deepEqual([gx.dtype, gy.dtype], ['float32', 'float64'])
+  })
+
+  it('is zero where the result does not depend on the input', () => {
+    assert.deepEqual(
+      gradients((x, _y) => x.sum(), vector(1, 2), vector(3, 4)),
+      [
+        [1, 1],
+        [0, 0],
+      ],
+    )
+    assert.deepEqual(
+      gradients(() => number(5), vector(1, 2)),
+      [[0, 0]],
+    )
+  })
+
+  it('of the watched tensor itself is 1', () =>
+    assert.deepEqual(
+      gradients(x => x, number(3)),
+      [[1]],
+    ))
+
+  it('can be asked for what was computed on the way', () => {
+    using tape = new Tape()
+    const x = tape.watch(number(3))
+    const [square, result] = tape.run(() => {
+      const y = x.mul(x)
+      return [y, y.mul(y)]
+    })
+    assert.deepEqual(tape.gradient(result, [square, x]).map(values), [[18], [108]])
+  })
+
+  it('can be asked for more than once', () => {
+    using tape = new Tape()
+    const x = tape.watch(number(3))
+    const y = tape.run(() => x.mul(x))
+    assert.deepEqual([...tape.gradient(y, [x]), ...tape.gradient(y, [x])].map(values), [[6], [6]])
+  })
+
+  it('does not flow through stopGradient, comparisons or argmax', () => {
+    assert.deepEqual(
+      gradients(x => x.stopGradient().mul(x).sum(), vector(2, 3)),
+      [[2, 3]],
+    )
+    assert.deepEqual(
+      gradients(x => x.mul(x.greater(2)).sum(), vector(2, 3)),
+      [[0, 1]],
+    )
+    assert.deepEqual(
+      gradients(x => x.take(x.argmax()), vector(2, 3)),
+      [[0, 1]],
+    )
+  })
+
+  it('is shared by equal numbers where a function has a kink', () => {
+    assert.deepEqual(
+      gradients(x => x.max(), vector(3, 3, 1)),
+      [[0.5, 0.5, 0]],
+    )
+    assert.deepEqual(
+      gradients((x, y) => x.maximum(y).sum(), vector(1, 2), vector(1, 1)),
+      [
+        [0.5, 1],
+        [0.5, 0],
+      ],
+    )
+    assert.deepEqual(
+      gradients(x => x.abs().sum(), vector(0, -1)),
+      [[0, -1]],
+    )
+    assert.deepEqual(
+      gradients(x => x.relu().sum(), vector(0, 1)),
+      [[0, 1]],
+    )
+    assert.deepEqual(
+      gradients(x => x.clamp({ min: 0, max: 1 }).sum(), vector(0, 1, 2)),
+      [[1, 1, 0]],
+    )
+  })
+})
+
+describe('gradients of gradients', () => {
+  it('keep inner and outer variables apart', () => {
+    const f = (x: Tensor) => x.mul(grad((y: Tensor) => x.add(y))(number(1)))
+    assert.deepEqual(values(grad(f)(number(1))), [1])
+    const h = (x: Tensor) => x.mul(grad((y: Tensor) => x.mul(y))(number(2)))
+    assert.deepEqual(values(grad(h)(number(3))), [6])
+  })
+
+  it('go as deep as they are asked', () => {
+    let f = (x: Tensor) => x.pow(5)
+    for (const expected of [80, 160, 240, 240, 120]) {
+      f = grad(f)
+      assert.deepEqual(values(f(number(2))), [expected])
+    }
+    assert.deepEqual(values(grad(f)(number(2))), [0])
+  })
+
+  it('may pass the same tensor twice', () => {
+    const x = number(3)
+    const [a, b] = grad((p: Tensor, q: Tensor) => p.mul(p).mul(q), { wrt: [0, 1] })(x, x)
+    assert.deepEqual([values(a), values(b)], [[18], [9]])
+  })
+
+  it('of fused operations reach the inputs of the rule', () => {
+    const f = (x: Tensor) => fusedOps.softmax(x).square().sum()
+    const second = grad((x: Tensor) => grad(f)(x).square().sum())(vector(0.5, -1))
+    const h = 1e-5
+    const at = (d: number) => values(grad(f)(vector(0.5 + d, -1))).reduce((sum, g) => sum + g * g, 0)
+    assert.ok(Math.abs(values(second)[0] - (at(h) - at(-h)) / (2 * h)) < 1e-8)
+  })
+})
+
+describe('a tape refuses', () => {
+  it('a gradient of something that is no scalar, and names its shape', () => {
+    using tape = new Tape()
+    const x = tape.watch(zeros([2, 3]))
+    const y = tape.run(() => x.mul(2))
+    assert.throws(() => tape.gradient(y, [x]), {
+      name: 'GradientError',
+      message: /the result has shape \[2, 3\], and a gradient needs a scalar/,
+    })
+    assert.throws(() => grad((a: Tensor) => a.mul(2))(x), GradientError)
+    assert.throws(() => tape.gradient(y, [x], zeros([3, 2])), /a seed of shape \[3, 2\] for a result of shape \[2, 3\]/)
+  })
+
+  it('a tensor that it did not watch', () => {
+    using tape = new Tape()
+    const [x, stranger] = [tape.watch(number(1)), zeros([4])]
+    const y = tape.run(() => x.mul(stranger.sum()))
+    assert.throws(() => tape.gradient(y, [stranger]), /a tensor of shape \[4\] is not on this tape/)
+  })
+
+  it('what has no gradients', () => {
+    using tape = new Tape()
+    assert.throws(() => tape.watch(zeros([2], { dtype: 'int32' })), /watch: int32 has no gradients/)
+    const x = tape.watch(zeros([1]))
+    const y = tape.run(() => x.greater(0))
+    assert.throws(() => tape.gradient(y, [x]), /a bool result has no gradient/)
+  })
+
+  it('asynchronous functions, and so does noGrad', () => {
+    using tape = new Tape()
+    const x = tape.watch(number(1))
+    assert.throws(() => tape.run(async () => x.mul(2)), { name: 'TypeError', message: /await outside/ })
+    assert.throws(() => noGrad(async () => x.mul(2)), { name: 'TypeError', message: /await outside/ })
+  })
+
+  it('to go on after its end', () => {
+    const tape = new Tape()
+    const x = tape.watch(number(1))
+    const y = tape.run(() => x.mul(2))
+    tape.end()
+    tape.end()
+    assert.throws(() => tape.run(() => x), /this tape has ended/)
+    assert.throws(() => tape.gradient(y, [x]), /this tape has ended/)
+  })
+
+  it('a parameter that got a new value in between', () => {
+    class Replaceable extends Tensor {
+      replace(storage: Storage): void {
+        this.replaceStorage(storage)
+      }
+    }
+    using tape = new Tape()
+    const weight = tape.watch(new Replaceable(vector(1, 2).storage, [2]), 'weight')
+    const y = tape.run(() => weight.square().sum())
+    weight.replace(vector(3, 4).storage)
+    assert.throws(() => tape.gradient(y, [weight]), /weight was given a new value between recording and walking back/)
+  })
+
+  it('a rule whose gradient does not fit its argument, and names the operation', () => {
+    const crooked = defineOp(
+      'crooked',
+      (k, x: Tensor) => k.unary('exp', x),
+      g => [() => g.transpose()],
+    )
+    assert.throws(
+      () => grad((x: Tensor) => crooked(x).sum())(zeros([2, 3])),
+      /crooked: the gradient of argument 0 has shape \[3, 2\] on reference, its argument \[2, 3\]/,
+    )
+    const flat = defineOp(
+      'flat',
+      (k, x: Tensor) => k.unary('exp', x),
+      g => [() => g.reshape([-1])],
+    )
+    assert.throws(
+      () => grad((x: Tensor) => flat(x).sum())(zeros([2, 3])),
+      /flat: the gradient of argument 0 has shape \[6\]/,
+    )
+  })
+})
+
+describe('recording', () => {
+  it('happens in run, and not in noGrad', () => {
+    const tape = new Tape()
+    const x = tape.watch(number(2))
+    tape.run(() => {
+      assert.ok(isRecording())
+      x.mul(2)
+      noGrad(() => {
+        assert.ok(!isRecording())
+        x.mul(3)
+      })
+    })
+    x.mul(4)
+    assert.ok(!isRecording())
+    assert.equal(tape.entries.length, 1)
+    tape.end()
+  })
+
+  it('ends when an operation throws', () => {
+    using tape = new Tape()
+    const x = tape.watch(zeros([2]))
+    assert.throws(() => tape.run(() => x.add(zeros([3]))), ShapeError)
+    assert.ok(!isRecording())
+  })
+
+  it('leaves out what no watched tensor went into', () => {
+    using tape = new Tape()
+    const x = tape.watch(number(2))
+    tape.run(() => x.mul(number(3).exp()))
+    assert.deepEqual(
+      tape.entries.map(entry => entry.name),
+      ['mul'],
+    )
+  })
+
+  it('keeps apart an argument and a result that is the same tensor', () => {
+    const through = defineOp(
+      'through',
+      (_, x: Tensor) => x,
+      g => [() => g.mul(3)],
+    )
+    assert.deepEqual(
+      gradients(x => through(through(x)), number(1)),
+      [[9]],
+    )
+  })
+
+  it('of two tapes at once serves both', () => {
+    const [outer, inner] = [new Tape(), new Tape()]
+    const [x, y] = [outer.watch(number(2)), inner.watch(number(3))]
+    const [z] = outer.run(() => [inner.run(() => mul(x, y))])
+    assert.deepEqual([values(outer.gradient(z, [x])[0]), values(inner.gradient(z, [y])[0])], [[3], [2]])
+    inner.end()
+    outer.end()
+  })
+})
+
+describe('memory of a tape', () => {
+  it('is given back at its end, except what is kept', () => {
+    const before = device.get().memory().buffers
+    const x = number(2)
+    const tape = new Tape()
+    tape.watch(x)
+    const [y, z] = tape.run(() => [x.exp(), x.log()])
+    const [g] = tape.gradient(y, [x])
+    tape.end([z])
+    assert.throws(() => y.dataSync(), FreedError)
+    assert.throws(() => y.dataSync(), /given back when its tape ended/)
+    assert.ok(!z.storage.isFreed && !g.storage.isFreed && !x.storage.isFreed)
+    assert.equal(device.get().memory().buffers - before, 3)
+  })
+
+  it('holds what the backward pass will need, even if it was made in a scope', () => {
+    using tape = new Tape()
+    const x = tape.watch(number(2))
+    const y = tape.run(() => scope(() => x.exp().mul(x)))
+    assert.ok(Math.abs(values(tape.gradient(y, [x])[0])[0] - 3 * Math.exp(2)) < 1e-12)
+  })
+
+  it('does not grow with what noGrad makes', () => {
+    using tape = new Tape()
+    const x = tape.watch(number(2))
+    tape.run(() => {
+      const before = device.get().memory().buffers
+      const y = noGrad(() => x.exp().exp().exp())
+      assert.equal(device.get().memory().buffers - before, 1)
+      assert.ok(!y.storage.isFreed)
+    })
+  })
+
+  it('stays flat over thousands of steps', () => {
+    let w = tensor([[0.5, -0.5]])
+    const x = tensor([[1, 2]])
+    const step = () => {
+      const tape = new Tape()
+      tape.watch(w)
+      const loss = tape.run(() => x.linear(w).square().softmax().sum())
+      const [g] = tape.gradient(loss, [w])
+      const next = scope(() => w.sub(g.mul(0.01)))
+      tape.end()
+      g.storage.free('the step')
+      w.storage.free('the step')
+      w = next
+    }
+    for (let i = 0; i < 10; i++) step()
+    const before = device.get().memory()
+    for (let i = 0; i < 3000; i++) step()
+    assert.deepEqual(device.get().memory(), before)
+  })
+
+  it('stays flat over steps in a scope', () => {
+    const w = tensor([0.5, -0.5])
+    const step = () =>
+      scope(() => {
+        grad((v: Tensor) =>
+          grad((u: Tensor) => u.exp().sum())(v)
+            .square()
+            .sum(),
+        )(w)
+      })
+    step()
+    const before = device.get().memory()
+    for (let i = 0; i < 1000; i++) step()
+    assert.deepEqual(device.get().memory(), before)
+  })
+})
+
+describe('a tape in print', () => {
+  const tape = new Tape()
+  const x = tape.watch(zeros([2, 3]), 'x')
+  const w = tape.watch(zeros([4, 3], { dtype: 'float64' }), 'a "w"')
+  tape.run(() =>
+    x
+      .linear(w)
+      .sum({ axis: -1 })
+      .add(zeros([2]))
+      .mul(2),
+  )
+
+  it('is one operation a line', () => {
+    assert.equal(
+      String(tape),
+      [
+        '%0  x                      [2, 3]',
+        '%1  a "w"                  [4, 3] float64',
+        '%2  permute(%1, [1, 0])    [3, 4] float64',
+        '%3  matmul(%0, %2)         [2, 4] float64',
+        '%4  sum(%3, axis=-1)       [2] float64',
+        '%5  add(%4, constant [2])  [2] float64',
+        '%6  mul(%5, 2)             [2] float64',
+      ].join('\n'),
+    )
+  })
+
+  it('is a flowchart', () => {
+    const lines = tape.toMermaid().split('\n')
+    assert.equal(lines[0], 'flowchart TD')
+    assert.ok(lines.includes('  t0(["x [2, 3]"])'))
+    assert.ok(lines.includes('  t1(["a #quot;w#quot; [4, 3]"])'))
+    assert.ok(lines.includes('  t3["matmul [2, 4]"]'))
+    assert.ok(lines.includes('  t0 --> t3') && lines.includes('  t2 --> t3'))
+  })
+})
