@@ -155,8 +155,10 @@ export function rand(
   shape: Shape,
   options: RandomOptions & { readonly low?: number; readonly high?: number } = {},
 ): Tensor {
-  const { low = 0, high = 1 } = options
-  return random(shape, options, generator => low + (high - low) * generator.uniform())
+  const { low = 0, high = 1, dtype = 'float32' } = options
+  // as many bits as float32 holds, because more of them would round up to high now and then
+  const unit = (u: number) => (dtype === 'float32' ? Math.floor(u * 2 ** 24) / 2 ** 24 : u)
+  return random(shape, options, generator => low + (high - low) * unit(generator.uniform()))
 }
 
 /** Standard normal. */

@@ -1,0 +1,173 @@
+// Who owns memory, and when it is given back.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import '../../src/autograd/index.ts'
+import { device, FreedError, keep, scope, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
+import { values } from '../support.ts'
+
+const buffers = () => device.get().memory().buffers
+
+/** How many buffers are left of what f made. */
+const left = (f: () => void): number => {
+  const before = buffers()
+  f()
+  return buffers() - before
+}
+
+describe('a scope', () => {
+  it('gives back everything but what it returns', () => {
+    let lost: Tensor | undefined
+    const [y] = scope(() => {
+      lost = zeros([2])
+      return [lost.add(1)]
+    }, 'the forward pass')
+    assert.deepEqual(values(y), [1, 1])
+    assert.throws(() => lost?.dataSync(), {
+      name: 'FreedError',
+      by: 'the forward pass',
+      message:
+        /this tensor's memory was given back when the forward pass ended; return the tensor from it, or call keep/,
+    })
+    assert.equal(String(lost), 'Tensor [2] float32 on reference (given back)')
+  })
+
+  it('keeps what is returned in objects, maps, sets and as views', () => {
+    let kept: Tensor[] = []
+    scope(() => {
+      const [a, b, c, d] = [zeros([1]), zeros([1]), zeros([1]), zeros([2, 3])]
+      kept = [a, b, c, d.transpose()]
+      return { a, more: new Map([['b', new Set([b])]]), c: [[c]], d: d.transpose() }
+    })
+    for (const x of kept) assert.ok(!x.storage.isFreed)
+  })
+
+  it('leaves what was made outside alone', () => {
+    const x = zeros([2])
+    scope(() => {
+      x.add(1)
+    })
+    assert.deepEqual(values(x), [0, 0])
+  })
+
+  it('hands what it returns to the scope around it', () => {
+    assert.equal(
+      left(() =>
+        scope(() => {
+          const inner = scope(() => zeros([3]).add(1))
+          assert.ok(!inner.storage.isFreed)
+          const before = buffers()
+          scope(() => scope(() => void zeros([1])))
+          assert.equal(buffers(), before)
+        }),
+      ),
+      0,
+    )
+  })
+
+  it('gives back what it made before it failed', () => {
+    assert.equal(
+      left(() =>
+        assert.throws(() =>
+          scope(() => {
+            zeros([2])
+            throw new Error('on the way')
+          }),
+        ),
+      ),
+      0,
+    )
+    // and the scope around is the innermost again
+    const x = zeros([1])
+    assert.equal(x.storage.owner, null)
+  })
+
+  it('stays open over await', async () => {
+    const before = buffers()
+    let lost: Tensor | undefined
+    const y = await scope(async () => {
+      lost = zeros([2])
+      await lost.data()
+      const more = lost.add(1)
+      return scope(async () => more.add(await more.sum().item()), 'an inner scope')
+    }, 'an async scope')
+    assert.deepEqual(values(y), [3, 3])
+    assert.equal(buffers() - before, 1)
+    assert.throws(() => lost?.dataSync(), /when an async scope ended/)
+    await assert.rejects(lost?.data() ?? Promise.resolve(), FreedError)
+  })
+
+  it('gives back after a rejection too', async () => {
+    const before = buffers()
+    await assert.rejects(
+      scope(async () => {
+        zeros([2])
+        await Promise.resolve()
+        zeros([3])
+        throw new Error('later')
+      }),
+      /later/,
+    )
+    assert.equal(buffers(), before)
+    assert.equal(zeros([1]).storage.owner, null)
+  })
+})
+
+describe('keep', () => {
+  it('takes a tensor out of every scope', () => {
+    let kept: Tensor | undefined
+    scope(() =>
+      scope(() => {
+        kept = keep(tensor([1, 2]).mul(2))
+      }),
+    )
+    assert.ok(kept)
+    assert.deepEqual(values(kept), [2, 4])
+    kept.storage.free('the test')
+    assert.throws(() => kept?.dataSync(), /when the test ended/)
+  })
+})
+
+describe('memory', () => {
+  it('is counted in bytes and buffers, once for all views', () => {
+    const before = device.get().memory()
+    const x = zeros([4], { dtype: 'float64' })
+    const y = x.reshape([2, 2]).transpose()
+    assert.deepEqual(device.get().memory(), { bytes: before.bytes + 32, buffers: before.buffers + 1 })
+    x.storage.free('the test')
+    x.storage.free('the test')
+    assert.throws(() => y.dataSync(), FreedError)
+    assert.deepEqual(device.get().memory(), before)
+  })
+
+  it('is flat over thousands of scopes', () => {
+    const w = tensor([[1, 2]])
+    const once = () =>
+      scope(() => {
+        w.linear(w).exp().softmax().sum()
+      })
+    once()
+    assert.equal(
+      left(() => {
+        for (let i = 0; i < 3000; i++) once()
+      }),
+      0,
+    )
+  })
+
+  it('of what nobody refers to comes back by the garbage collector', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect: () => void = runInNewContext('gc')
+    collect()
+    await new Promise(resolve => setTimeout(resolve, 5))
+    const before = buffers()
+    for (let i = 0; i < 50; i++) zeros([1000])
+    for (let i = 0; i < 100 && buffers() > before; i++) {
+      collect()
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
+    assert.ok(buffers() <= before, `${buffers()} buffers, and ${before} before`)
+  })
+})
