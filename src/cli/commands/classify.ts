@@ -1,0 +1,51 @@
+// `cocagrad classify`: zero-shot classification, with labels that need not have been classes of anything.
+
+import type { Command } from 'commander'
+import { embedImages, similarityMatrix } from '../../train/index.ts'
+import { examples, names } from '../options.ts'
+import { answer, percent } from '../output.ts'
+import { embedLabels, imageFiles, openTrained, type RunFlags, runOptions, templateOption } from '../trained.ts'
+
+interface ClassifyFlags extends RunFlags {
+  readonly labels: readonly string[]
+  readonly template?: readonly string[]
+}
+
+/** How many labels are printed for a picture. */
+const SHOWN = 3
+
+export function addClassify(program: Command): void {
+  const command = program
+    .command('classify')
+    .description('Say which of some labels fits each picture best: those whose prompts lie nearest to it.')
+    .argument('<image...>', 'PNG or JPEG files')
+    .requiredOption('--labels <a,b,c>', 'the labels to choose among', names('--labels'))
+    .action(classifyImages)
+  examples(
+    runOptions(templateOption(command)),
+    'classify picture.png --labels "red circle,blue star" --run runs/first',
+    'classify *.png --labels circle,star --template "a small red {}" --template "a large red {}" --run runs/first',
+  )
+}
+
+async function classifyImages(paths: readonly string[], flags: ClassifyFlags): Promise<void> {
+  const { labels, template, json } = flags
+  const run = await openTrained(flags)
+  const prompts = await embedLabels(run, labels, template)
+  const similarity = await similarityMatrix(await embedImages(run, imageFiles(paths, run)), prompts)
+  const scale = Math.exp(await run.model.logScale.item())
+  const results = paths.map((image, i) => {
+    const cosines = Array.from(similarity.subarray(i * labels.length, (i + 1) * labels.length))
+    const most = Math.max(...cosines)
+    const weights = cosines.map(cosine => Math.exp(scale * (cosine - most)))
+    const total = weights.reduce((a, b) => a + b, 0)
+    const scores = labels.map((label, j) => ({ label, probability: weights[j] / total, cosine: cosines[j] }))
+    scores.sort((a, b) => b.cosine - a.cosine)
+    return { image, label: scores[0].label, scores }
+  })
+  const text = results.map(({ image, scores }) => {
+    const best = scores.slice(0, SHOWN).map(({ label, probability }) => `${label} ${percent(probability)}`)
+    return `${image}: ${best.join(', ')}`
+  })
+  answer(json, results, text.join('\n'))
+}

@@ -1,0 +1,109 @@
+// `cocagrad demo`: everything at once, from drawing the pictures to a page that shows what was learned from them. Killed
+// at any moment, it goes on from there when it is started again.
+
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { ImageTextDataset, writeAtomically, writeShapes } from '../../data/index.ts'
+import { checkRunConfig, listCheckpoints, openRun, type Run, resumeTraining, train } from '../../train/index.ts'
+import { demoData, demoRun, demoSteps } from '../demo-config.ts'
+import { type DemoData, evaluateDemo } from '../demo-evaluate.ts'
+import { InterruptedError } from '../errors.ts'
+import { interruptible } from '../interrupt.ts'
+import { type CommonOptions, commonOptions, examples, openDevice, positiveInteger } from '../options.ts'
+import { answer, percent, say, table } from '../output.ts'
+import { progressBar } from '../progress.ts'
+import { type Target, writeReport } from '../report.ts'
+import { TrainingProgress } from '../train-progress.ts'
+
+interface DemoFlags extends CommonOptions {
+  readonly out: string
+  readonly steps: number
+  readonly fresh?: boolean
+}
+
+export function addDemo(program: Command): void {
+  const command = program
+    .command('demo')
+    .description('Draw shapes, train a tiny CoCa on them, measure it on new ones, and write a page about it.')
+    .option('--out <folder>', 'where pictures, run and report go', 'runs/demo')
+    .option('--steps <n>', 'training steps', positiveInteger, demoSteps)
+    .option('--fresh', 'forget what an earlier demo left in --out')
+    .action(demo)
+  examples(commonOptions(command), 'demo', 'demo --out runs/short --steps 300', 'demo --fresh --seed 1')
+}
+
+async function demo(flags: DemoFlags): Promise<void> {
+  const { out, json } = flags
+  const report = join(out, 'report.html')
+  const description = await openDevice(flags)
+  if (flags.fresh) for (const part of ['data', 'run', 'report.html', 'summary.json']) await removePart(join(out, part))
+  const data = await makeData(join(out, 'data'))
+  const { run, result } = await interruptible('keeping what is done', async signal => {
+    const run = await trainOrResume(flags, signal)
+    say(`measuring step ${run.step} on pictures it has not seen`)
+    return { run, result: await evaluateDemo(run, await openData(data, run), { signal }) }
+  })
+  await writeReport(report, result.report)
+  const summary = { run: run.folder, step: run.step, device: description, targets: result.targets, report }
+  await writeAtomically(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`)
+  answer(json, summary, `${summaryTable(result.targets)}\n\nreport: ${report}`)
+}
+
+const removePart = (path: string) => rm(path, { recursive: true, force: true })
+
+type Folders = Readonly<Record<keyof typeof demoData, string>>
+
+/** Draws the pictures that are not there yet. A folder of them is there whole or not at all. */
+async function makeData(folder: string): Promise<Folders> {
+  const names = Object.keys(demoData) as (keyof typeof demoData)[]
+  for (const name of names) {
+    const out = join(folder, name)
+    if (existsSync(out)) continue
+    const { count } = demoData[name]
+    say(`drawing ${count} pictures into ${out}`)
+    const bar = progressBar('drawing', count)
+    await writeShapes({ ...demoData[name], out, onProgress: done => bar.update(done) }).finally(() => bar.stop())
+  }
+  return Object.fromEntries(names.map(name => [name, join(folder, name)])) as Folders
+}
+
+/** The run at its last step: begun, gone on with, or just opened. */
+async function trainOrResume({ out, steps, seed, device }: DemoFlags, signal: AbortSignal): Promise<Run> {
+  const folder = join(out, 'run')
+  const isBegun = existsSync(join(folder, 'config.json'))
+  const done = isBegun ? ((await listCheckpoints(folder)).at(-1) ?? 0) : 0
+  if (done >= steps) return openRun(folder)
+  const progress = new TrainingProgress()
+  const { onStart, onStep, onEvaluation } = progress
+  const options = { signal, onStart, onStep, onEvaluation }
+  const config = { ...demoRun, steps, seed, data: join(out, 'data', 'train'), device: device ?? 'reference' }
+  const training = isBegun
+    ? resumeTraining(folder, { ...options, steps })
+    : train(folder, checkRunConfig(config), options)
+  const result = await training.finally(() => progress.stop())
+  if (!result.finished)
+    throw new InterruptedError(`stopped after step ${result.step}; the same command goes on from there`)
+  return result
+}
+
+async function openData(folders: Folders, { model }: Run): Promise<DemoData> {
+  const options = { imageSize: model.config.image.size }
+  return {
+    train: await ImageTextDataset.open(folders.train, options),
+    unseen: await ImageTextDataset.open(folders.unseen, options),
+    heldOut: await ImageTextDataset.open(folders['held-out'], options),
+  }
+}
+
+const summaryTable = (targets: readonly Target[]): string =>
+  table(
+    ['on pictures it has not seen', 'reached', 'aimed at', ''],
+    targets.map(({ name, value, target }) => [
+      name,
+      percent(value),
+      `≥ ${percent(target, 0)}`,
+      value >= target ? '✓' : '✗ missed',
+    ]),
+  )

@@ -1,0 +1,127 @@
+// `cocagrad evaluate`: how good a run is on a folder of pictures with captions, by the protocols of the paper.
+
+import { existsSync } from 'node:fs'
+import type { Command } from 'commander'
+import { DataError, ImageTextDataset, readText } from '../../data/index.ts'
+import { captioning, meanLoss, retrieval, zeroShot } from '../../train/index.ts'
+import { interruptible } from '../interrupt.ts'
+import { examples, names } from '../options.ts'
+import { answer, percent, say, table } from '../output.ts'
+import { openTrained, type RunFlags, runOptions, templateOption } from '../trained.ts'
+
+interface EvaluateFlags extends RunFlags {
+  readonly data: string
+  readonly labels?: string
+  readonly template?: readonly string[]
+}
+
+export function addEvaluate(program: Command): void {
+  const command = program
+    .command('evaluate')
+    .description('Measure a run on images with captions: losses, retrieval, captions, and with labels zero-shot.')
+    .requiredOption('--data <folder>', 'images with captions.jsonl, captions.csv or captions.tsv')
+    .option(
+      '--labels <file or a,b,c>',
+      'classify the images too; an image belongs to its field "label", or to the one label that its caption contains',
+    )
+    .action(evaluate)
+  examples(
+    runOptions(templateOption(command)),
+    'evaluate --run runs/first --data shapes/unseen',
+    'evaluate --run runs/first --data shapes/unseen --labels labels.txt --template "a small {}" --json',
+  )
+}
+
+async function evaluate(flags: EvaluateFlags): Promise<void> {
+  const { data, template, json } = flags
+  const labels = flags.labels === undefined ? undefined : await readLabels(flags.labels)
+  const run = await openTrained(flags)
+  const source = await ImageTextDataset.open(data, { imageSize: run.model.config.image.size })
+  const labelled = labels && labelledImages(source, labels)
+  const result = await interruptible('stopping', async signal => {
+    const options = { signal }
+    const losses = await meanLoss(run, source, options)
+    const { imageToText, textToImage, images, texts } = await retrieval(run, source, options)
+    const { exact, tokenAccuracy } = await captioning(run, source, options)
+    const directions = { imageToText, textToImage }
+    const ranked = Object.entries(directions).map(([direction, { recall, medianRank }]) => [
+      direction,
+      { recall, medianRank },
+    ])
+    return {
+      run: flags.run,
+      step: run.step,
+      images,
+      texts,
+      losses,
+      retrieval: Object.fromEntries(ranked) as Record<keyof typeof directions, Omit<typeof imageToText, 'ranks'>>,
+      captioning: { exact, tokenAccuracy },
+      ...(labels && labelled ? { zeroShot: await classify(labels, labelled) } : {}),
+    }
+
+    async function classify(classes: readonly string[], chosen: Labelled) {
+      const { accuracy, perClass } = await zeroShot(run, chosen, {
+        ...options,
+        classes,
+        templates: template,
+        labels: chosen.labels,
+      })
+      return { accuracy, images: chosen.length, perClass }
+    }
+  })
+  const { imageToText, textToImage } = result.retrieval
+  const rows = [
+    ['loss', result.losses.loss.toFixed(4)],
+    ['  contrastive', result.losses.contrastive.toFixed(4)],
+    ['  captioning', result.losses.captioning.toFixed(4)],
+    ...([1, 5, 10] as const).map(k => [`image → text R@${k}`, percent(imageToText.recall[k])]),
+    ...([1, 5, 10] as const).map(k => [`text → image R@${k}`, percent(textToImage.recall[k])]),
+    ['captions exactly right', percent(result.captioning.exact)],
+    ['tokens right', percent(result.captioning.tokenAccuracy)],
+    ...(result.zeroShot ? [[`zero-shot over ${labels!.length} labels`, percent(result.zeroShot.accuracy)]] : []),
+  ]
+  answer(json, result, table([`${result.images} images`, `step ${result.step}`], rows))
+}
+
+/** Names between commas, or the lines of a file. */
+async function readLabels(given: string): Promise<string[]> {
+  if (!existsSync(given)) return names('--labels')(given)
+  const lines = (await readText(given)).split('\n').map(line => line.trim())
+  const labels = lines.filter(line => line !== '')
+  if (labels.length === 0) throw new DataError('names no label', { file: given })
+  for (const [i, label] of lines.entries())
+    if (label !== '' && lines.indexOf(label) < i)
+      throw new DataError(`'${label}' is there twice`, { file: given, line: i + 1 })
+  return labels
+}
+
+interface Labelled {
+  readonly length: number
+  readonly labels: readonly number[]
+  image(index: number): Promise<Float32Array>
+}
+
+/** The images of which it is known what they show. */
+function labelledImages(source: ImageTextDataset, labels: readonly string[]): Labelled {
+  const known = source.examples.flatMap(({ captions, fields }, index) => {
+    const label = labels.indexOf(String(fields.label))
+    if (label >= 0) return [{ index, label }]
+    const inside = labels.flatMap((name, i) => (contains(captions[0], name) ? [i] : []))
+    return inside.length === 1 ? [{ index, label: inside[0] }] : []
+  })
+  if (known.length === 0)
+    throw new DataError(`no image has a field "label" or a caption with one of ${labels.slice(0, 5).join(', ')}`, {
+      file: source.folder,
+    })
+  if (known.length < source.length)
+    say(`note: ${source.length - known.length} of ${source.length} images belong to no label or to several`)
+  return {
+    length: known.length,
+    labels: known.map(({ label }) => label),
+    image: i => source.image(known[i].index),
+  }
+}
+
+/** Whether a text contains some words, whole and in order. */
+const contains = (text: string, words: string): boolean =>
+  ` ${text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ')} `.includes(` ${words.toLowerCase()} `)

@@ -1,0 +1,147 @@
+// `cocagrad train`: a new run from a folder of pictures with captions, or an old one further on.
+
+import type { Command } from 'commander'
+import { readJson } from '../../data/index.ts'
+import { checkRunConfig, type RunConfig, resumeTraining, type TrainResult, train } from '../../train/index.ts'
+import { InterruptedError, UsageError } from '../errors.ts'
+import { interruptible } from '../interrupt.ts'
+import {
+  DEFAULT_DEVICE,
+  deviceOption,
+  examples,
+  jsonOption,
+  nonNegativeNumber,
+  openDevice,
+  positiveInteger,
+  positiveNumber,
+  wholeNumber,
+} from '../options.ts'
+import { answer, say } from '../output.ts'
+import { TrainingProgress } from '../train-progress.ts'
+
+interface TrainFlags {
+  readonly out: string
+  readonly resume?: boolean
+  readonly json?: boolean
+  readonly config?: string
+  readonly data?: string
+  readonly preset?: string
+  readonly steps?: number
+  readonly epochs?: number
+  readonly batch?: number
+  readonly lr?: number
+  readonly warmup?: number
+  readonly validation?: number
+  readonly checkpointEvery?: number
+  readonly evaluateEvery?: number
+  readonly seed?: number
+  readonly device?: string
+  readonly backend?: string
+}
+
+const DEFAULT_EPOCHS = 10
+
+export function addTrain(program: Command): void {
+  const command = program
+    .command('train')
+    .description('Train CoCa on a folder of images with captions. Flags go before what a --config file says.')
+    .requiredOption('--out <run>', 'the folder of the run: settings, checkpoints, metrics.jsonl')
+    .option('--data <folder>', 'images with captions.jsonl, captions.csv or captions.tsv')
+    .option('--preset <name>', 'model: tiny, small, base, large or full (default: tiny)')
+    .option('--config <file>', 'settings as JSON')
+    .option('--resume', 'go on from the last checkpoint of --out, with the settings it was started with')
+    .option('--steps <n>', 'how many steps; with --resume, until which', positiveInteger)
+    .option('--epochs <n>', `how many passes over the data (default: ${DEFAULT_EPOCHS})`, positiveInteger)
+    .option('--batch <n>', 'images in a step', positiveInteger)
+    .option('--lr <x>', 'learning rate at its peak', positiveNumber)
+    .option('--warmup <n>', 'steps until the peak', wholeNumber)
+    .option('--validation <share>', 'share of the images that is held back', nonNegativeNumber)
+    .option('--checkpoint-every <n>', 'steps between checkpoints', positiveInteger)
+    .option('--evaluate-every <n>', 'steps between evaluations', positiveInteger)
+    .option('--seed <n>', 'seed of everything that is random', wholeNumber)
+    .action(run)
+  examples(
+    jsonOption(deviceOption(command)),
+    'train --data shapes --preset tiny --out runs/first --steps 1000 --batch 32',
+    'train --out runs/first --resume',
+    'train --config settings.json --out runs/second --lr 3e-4',
+  )
+}
+
+async function run(flags: TrainFlags): Promise<void> {
+  const { out, json } = flags
+  const progress = new TrainingProgress()
+  const { onStart, onStep, onEvaluation } = progress
+  const result = await interruptible('finishing this step and writing a checkpoint', async signal => {
+    const options = { signal, onStart, onStep, onEvaluation }
+    try {
+      return await (flags.resume ? resume(flags, options) : start(flags, options))
+    } finally {
+      progress.stop()
+    }
+  })
+  const { step, finished, checkpoint } = result
+  const value = { run: out, step, finished, checkpoint }
+  if (!finished) {
+    if (json) answer(json, value, '')
+    throw new InterruptedError(`stopped after step ${step}; go on with: cocagrad train --out ${out} --resume`)
+  }
+  answer(json, value, `trained for ${step} steps: ${checkpoint}`)
+}
+
+type Hooks = NonNullable<Parameters<typeof train>[2]>
+
+async function start(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
+  const config = await configOf(flags)
+  await openDevice({ device: config.device, backend: flags.backend })
+  return train(flags.out, config, hooks)
+}
+
+async function resume(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
+  const { out, resume: _, json: __, steps, backend, ...others } = flags
+  const ignored = Object.keys(others).map(name => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`)
+  if (ignored.length > 0) say(`note: a resumed run keeps its own settings; ${ignored.join(', ')} changes nothing`)
+  if (backend !== undefined) await openDevice({ device: 'gpu', backend })
+  return resumeTraining(out, { ...hooks, steps })
+}
+
+/** Settings of a file, if there is one, under those of the flags. */
+async function configOf(flags: TrainFlags): Promise<RunConfig> {
+  const { config: file, data, preset, lr, batch, steps, epochs } = flags
+  const { validation, warmup, checkpointEvery, evaluateEvery, seed, device } = flags
+  if (steps !== undefined && epochs !== undefined) throw new UsageError('--steps and --epochs: give one of them')
+  const written = file === undefined ? {} : await readJson(file)
+  if (typeof written !== 'object' || written === null || Array.isArray(written)) return checkRunConfig(written, file)
+  const { optimizer, steps: fileSteps, epochs: fileEpochs, ...rest } = written as Record<string, unknown>
+  const given = {
+    data,
+    model: preset,
+    batchSize: batch,
+    validation,
+    warmup,
+    checkpointEvery,
+    evaluateEvery,
+    seed,
+    device,
+  }
+  const length =
+    steps !== undefined || epochs !== undefined
+      ? { steps, epochs }
+      : fileSteps === undefined && fileEpochs === undefined
+        ? { epochs: DEFAULT_EPOCHS }
+        : { steps: fileSteps, epochs: fileEpochs }
+  const settings: Record<string, unknown> = {
+    model: 'tiny',
+    device: DEFAULT_DEVICE,
+    ...rest,
+    ...defined(given),
+    ...defined(length),
+  }
+  if (settings.data === undefined) throw new UsageError("--data <folder> is missing, and no --config file says 'data'")
+  if (lr !== undefined) settings.optimizer = { ...(optimizer as object), learningRate: lr }
+  else if (optimizer !== undefined) settings.optimizer = optimizer
+  return checkRunConfig(settings, file)
+}
+
+const defined = (fields: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))

@@ -1,0 +1,33 @@
+// What `cocagrad demo` trains on, with which settings, and what it must reach. All of it in one place.
+
+import type { ShapesOptions } from '../data/index.ts'
+import type { RunConfigInput } from '../train/index.ts'
+
+/** The three folders of pictures. Seeds differ, so no picture is in two of them. */
+export const demoData = {
+  /** to learn from: eight of the 48 colour-shape pairs never occur */
+  train: { count: 4000, seed: 1, pairs: 'seen' },
+  /** new pictures of the same pairs */
+  unseen: { count: 500, seed: 2, pairs: 'seen' },
+  /** pictures of one object, each of a pair that was never seen */
+  'held-out': { count: 160, seed: 3, pairs: 'held-out', objects: 1 },
+} as const satisfies Record<string, ShapesOptions & { readonly count: number }>
+
+export const demoSteps = 1500
+
+/** Settings of the run, apart from its data, device and seed. */
+export const demoRun = {
+  model: 'tiny',
+  validation: 0,
+  batchSize: 32,
+  optimizer: { name: 'adamw', learningRate: 1e-3 },
+  schedule: 'cosine',
+  checkpointEvery: 100,
+  keepLast: 2,
+} as const satisfies Partial<RunConfigInput>
+
+/** Prompts of zero-shot classification: the grammar of the captions. */
+export const demoTemplates = ['a small {}', 'a large {}']
+
+/** What each figure should at least be. */
+export const demoTargets = { zeroShotSeen: 0.95, zeroShotHeldOut: 0.8, retrieval: 0.7, captions: 0.85 } as const

@@ -1,0 +1,216 @@
+// Everything that the demo measures of its model, and everything that its report shows.
+
+import { arch, cpus, platform } from 'node:os'
+import { type CaptionedImage, COLOURS, type ImageTextDataset, isHeldOut, pairNames, SHAPES } from '../data/index.ts'
+import { device, fromData } from '../tensor/index.ts'
+import {
+  captioning,
+  embedImages,
+  embedTexts,
+  type ImageSource,
+  imageBatches,
+  poolerAttention,
+  type Run,
+  readMetrics,
+  retrieval,
+  type StepMetrics,
+  similarityMatrix,
+  type ZeroShotResult,
+  zeroShot,
+} from '../train/index.ts'
+import { demoTargets, demoTemplates } from './demo-config.ts'
+import { duration } from './output.ts'
+import { pictureOf, type ReportData, type Target } from './report.ts'
+
+export interface DemoData {
+  readonly train: ImageTextDataset
+  /** unseen pictures of seen pairs */
+  readonly unseen: ImageTextDataset
+  readonly heldOut: ImageTextDataset
+}
+
+export interface DemoResult {
+  readonly targets: readonly Target[]
+  readonly report: ReportData
+}
+
+interface Options {
+  readonly signal: AbortSignal
+}
+
+/** How much of everything the report shows. */
+const SHOWN = { captions: 12, similarities: 10, confusions: 8, poolers: 6, strips: 2 }
+
+export async function evaluateDemo(run: Run, data: DemoData, options: Options): Promise<DemoResult> {
+  const { unseen, heldOut } = data
+  const seen = await classify(run, unseen, options)
+  const novel = await classify(run, heldOut, options)
+  const found = await retrieval(run, unseen, options)
+  const written = await captioning(run, unseen, options)
+  const recall = Math.min(found.imageToText.recall[1], found.textToImage.recall[1])
+  const targets = [
+    { name: 'zero-shot names, pairs seen in training', value: seen.accuracy, target: demoTargets.zeroShotSeen },
+    { name: 'zero-shot names, held-out pairs', value: novel.accuracy, target: demoTargets.zeroShotHeldOut },
+    { name: `retrieval R@1 among ${found.images}, the worse direction`, value: recall, target: demoTargets.retrieval },
+    { name: 'captions exactly right, pairs seen in training', value: written.exact, target: demoTargets.captions },
+  ]
+  const steps = (await readMetrics(run.folder)).filter((line): line is StepMetrics => line.kind === 'step')
+  const seconds = steps.reduce((sum, step) => sum + step.seconds, 0)
+  const parameters = run.model.parameterCount().toLocaleString('en')
+  const pictures = data.train.length.toLocaleString('en')
+  const ranking = (direction: string, { recall, medianRank }: typeof found.imageToText) => ({
+    direction,
+    recall,
+    medianRank,
+  })
+  const report: ReportData = {
+    title: `What CoCa learned from ${pictures} pictures`,
+    lead: `A model of ${parameters} parameters looked at ${pictures} pictures of coloured shapes and their captions for ${run.step.toLocaleString('en')} steps, ${duration(seconds)} in all. Everything below was measured on pictures it has not seen.`,
+    targets,
+    curve: steps,
+    captions: await sampleCaptions(unseen, written.captions),
+    similarity: await sampleSimilarity(run, unseen),
+    zeroShot: { pairs: pairScores(seen, novel), confusions: confusionsOf(seen, novel) },
+    retrieval: {
+      pictures: found.images,
+      rows: [ranking('picture → caption', found.imageToText), ranking('caption → picture', found.textToImage)],
+    },
+    pooler: await samplePooler(run, unseen),
+    tokens: await sampleTokens(run, unseen),
+    settings: settingsOf(run, data, seconds),
+    footer: `Written by cocagrad on ${new Date().toLocaleDateString('en-GB', { dateStyle: 'long' })}.`,
+  }
+  return { targets, report }
+}
+
+/** The name of a picture of one object. */
+function pairOf({ fields }: CaptionedImage): number | undefined {
+  const objects = fields.objects as readonly { readonly colour: string; readonly shape: string }[]
+  return objects.length === 1 ? pairNames.indexOf(`${objects[0].colour} ${objects[0].shape}`) : undefined
+}
+
+function classify(run: Run, source: ImageTextDataset, options: Options): Promise<ZeroShotResult> {
+  const known = source.examples.flatMap((example, index) => {
+    const pair = pairOf(example)
+    return pair === undefined ? [] : [{ index, pair }]
+  })
+  const images: ImageSource = { length: known.length, image: i => source.image(known[i].index) }
+  const labels = known.map(({ pair }) => pair)
+  return zeroShot(run, images, { ...options, classes: pairNames, labels, templates: demoTemplates })
+}
+
+const pairScores = (seen: ZeroShotResult, novel: ZeroShotResult): ReportData['zeroShot']['pairs'] =>
+  COLOURS.flatMap(colour =>
+    SHAPES.map(shape => {
+      const heldOut = isHeldOut(colour, shape)
+      const { count, accuracy } = (heldOut ? novel : seen).perClass[pairNames.indexOf(`${colour} ${shape}`)]
+      return { colour, shape, heldOut, count, accuracy }
+    }),
+  )
+
+/** The mistakes, most frequent first. */
+const confusionsOf = (...results: readonly ZeroShotResult[]): ReportData['zeroShot']['confusions'] =>
+  results
+    .flatMap(({ confusion }) =>
+      confusion.flatMap((row, truth) =>
+        row.flatMap((count, answer) =>
+          truth === answer || count === 0 ? [] : [{ truth: pairNames[truth], answer: pairNames[answer], count }],
+        ),
+      ),
+    )
+    .sort((a, b) => b.count - a.count)
+    .slice(0, SHOWN.confusions)
+
+/** The picture and the caption of an example. */
+async function exampleOf(source: ImageTextDataset, index: number) {
+  const caption = source.captions(index)[0]
+  return { picture: pictureOf(await source.image(index), caption), caption }
+}
+
+/** The first pictures, and among them one in four that the model got wrong, where there are such. */
+async function sampleCaptions(source: ImageTextDataset, written: readonly string[]): Promise<ReportData['captions']> {
+  const wrong = written.flatMap((caption, i) => (caption === source.captions(i)[0] ? [] : [i]))
+  const right = written.flatMap((caption, i) => (caption === source.captions(i)[0] ? [i] : []))
+  const mistakes = wrong.slice(0, Math.max(SHOWN.captions / 4, SHOWN.captions - right.length))
+  const chosen = [...right.slice(0, SHOWN.captions - mistakes.length), ...mistakes].sort((a, b) => a - b)
+  return Promise.all(
+    chosen.map(async index => {
+      const { picture, caption } = await exampleOf(source, index)
+      return { picture, reference: caption, generated: written[index] }
+    }),
+  )
+}
+
+/** The first pictures whose captions differ. */
+function distinct(source: ImageTextDataset, count: number, keep: (caption: string) => boolean = () => true) {
+  const captions = source.examples.map((_, i) => source.captions(i)[0])
+  const first = captions.flatMap((caption, i) => (captions.indexOf(caption) === i && keep(caption) ? [i] : []))
+  return Promise.all(first.slice(0, count).map(index => exampleOf(source, index).then(shown => ({ index, ...shown }))))
+}
+
+async function sampleSimilarity(run: Run, source: ImageTextDataset): Promise<ReportData['similarity']> {
+  const sample = await distinct(source, SHOWN.similarities)
+  const captions = sample.map(({ caption }) => caption)
+  const images: ImageSource = { length: sample.length, image: i => source.image(sample[i].index) }
+  const cosines = await similarityMatrix(await embedTexts(run, captions), await embedImages(run, images))
+  const rows = captions.map((_, i) => Array.from(cosines.subarray(i * sample.length, (i + 1) * sample.length)))
+  return { pictures: sample.map(({ picture }) => picture), captions, values: rows }
+}
+
+async function samplePooler(run: Run, source: ImageTextDataset): Promise<ReportData['pooler']> {
+  const sample = await distinct(source, SHOWN.poolers)
+  const images: ImageSource = { length: sample.length, image: i => source.image(sample[i].index) }
+  for await (const { pixels, shape } of imageBatches(run, images)) {
+    const weights = await poolerAttention(run.model, fromData(pixels, shape)).data()
+    const patches = weights.length / sample.length
+    return sample.map(({ picture, caption }, i) => ({
+      picture,
+      caption,
+      attention: weights.slice(i * patches, (i + 1) * patches),
+    }))
+  }
+  return []
+}
+
+/** Captions of two objects as they are written. */
+async function sampleTokens(run: Run, source: ImageTextDataset): Promise<ReportData['tokens']> {
+  const { model, tokenizer } = run
+  const sample = await distinct(source, SHOWN.strips, caption => caption.split(' ').length > 4)
+  const images: ImageSource = { length: sample.length, image: i => source.image(sample[i].index) }
+  const strips: ReportData['tokens'][number][] = []
+  for await (const { start, pixels, shape } of imageBatches(run, images, { batchSize: 1 })) {
+    const { picture } = sample[start]
+    const tokens: ReportData['tokens'][number]['tokens'][number][] = []
+    const options = { start: tokenizer.start, end: tokenizer.end }
+    for await (const { id, logProbability, attention } of model.stream(fromData(pixels, shape), options)) {
+      const text = id === tokenizer.end ? '⟨end⟩' : tokenizer.decode([id])
+      tokens.push({ text, probability: Math.exp(logProbability), attention })
+    }
+    const words = tokens.map(({ text }) => text).filter(text => text !== '⟨end⟩')
+    strips.push({ picture, caption: words.join(' '), tokens })
+  }
+  return strips
+}
+
+function settingsOf({ config, model, step }: Run, data: DemoData, seconds: number): ReportData['settings'] {
+  const { image, text, pooler, embedding } = config.model
+  const { name, learningRate } = config.optimizer
+  const layers = (n: number) => `${n} ${n === 1 ? 'layer' : 'layers'}`
+  return {
+    parameters: model.parameterCount().toLocaleString('en'),
+    pictures: `${image.size} × ${image.size}, in patches of ${image.patch} × ${image.patch}`,
+    'vision transformer': `${layers(image.layers)}, width ${image.width}, ${image.heads} heads`,
+    poolers: `${pooler.queries} queries, then 1; ${pooler.heads} heads`,
+    'text, unimodal': `${layers(text.unimodalLayers)}, width ${text.width}, ${text.heads} heads`,
+    'text, multimodal': `${layers(text.multimodalLayers)}, looking at the image`,
+    vocabulary: `${text.vocabulary} words, at most ${text.context} in a text`,
+    embedding: `${embedding} numbers`,
+    'training pictures': data.train.length.toLocaleString('en'),
+    steps: `${step.toLocaleString('en')} of ${config.batchSize} pictures`,
+    optimizer: `${name}, learning rate ${learningRate}, ${config.schedule}`,
+    seed: String(config.seed),
+    'training time': duration(seconds),
+    device: `${device.current}: ${device.description}`,
+    computer: `${cpus()[0]?.model.trim() ?? arch()}, ${cpus().length} cores, ${platform()}, Node ${process.versions.node}`,
+  }
+}

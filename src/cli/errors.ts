@@ -1,0 +1,60 @@
+// How a command ends. Whoever typed something wrong reads one sentence that names it; a bug of ours says it is one. The
+// exit code tells the two apart for scripts.
+
+import { CommanderError } from 'commander'
+import { DataError, FolderNotEmptyError } from '../data/index.ts'
+import { ConfigError, DeviceError, GenerateOptionError, StateDictError } from '../index.ts'
+import { TrainingError } from '../train/index.ts'
+
+/** 0 ok, 1 failure, 2 a mistake in what was asked, 130 interrupted */
+export const EXIT = { ok: 0, failure: 1, mistake: 2, interrupted: 130 } as const
+
+/** Something on the command line that cannot be. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** What was asked for is done and the answer is no: a gradient that is wrong, say. Its own words are already out. */
+export class FailedError extends Error {
+  override readonly name = 'FailedError'
+}
+
+/** Ctrl-C, after everything worth keeping was kept. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError'
+}
+
+/** Errors that people can mend by asking for something else. */
+const MISTAKES = [
+  UsageError,
+  DataError,
+  DeviceError,
+  ConfigError,
+  FolderNotEmptyError,
+  GenerateOptionError,
+  StateDictError,
+]
+
+/** Codes of the file system about a path that somebody named. */
+const PATH_CODES = new Set(['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'EEXIST', 'EROFS', 'ENAMETOOLONG'])
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.mistake
+  if (error instanceof InterruptedError) return EXIT.interrupted
+  if (MISTAKES.some(mistake => error instanceof mistake)) return EXIT.mistake
+  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  return typeof code === 'string' && PATH_CODES.has(code) ? EXIT.mistake : EXIT.failure
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** What stderr says of an error: one message, and the stack too where COCAGRAD_DEBUG=1. */
+export function describeError(error: unknown): string {
+  if (process.env.COCAGRAD_DEBUG === '1' && error instanceof Error && error.stack) return error.stack
+  if (error instanceof InterruptedError) return messageOf(error)
+  const advice =
+    exitCodeOf(error) === EXIT.failure && !(error instanceof TrainingError)
+      ? '\nThis should not happen. COCAGRAD_DEBUG=1 shows where it did.'
+      : ''
+  return `error: ${messageOf(error)}${advice}`
+}

@@ -1,0 +1,22 @@
+// Ctrl-C, once to stop in order, twice to stop at once.
+
+import { EXIT } from './errors.ts'
+import { say } from './output.ts'
+
+/** Runs a task with a signal that the first Ctrl-C raises. */
+export async function interruptible<T>(what: string, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController()
+  const onInterrupt = () => {
+    if (controller.signal.aborted) process.exit(EXIT.interrupted)
+    say(`\n${what}; Ctrl-C again stops at once`)
+    controller.abort()
+  }
+  process.on('SIGINT', onInterrupt)
+  process.on('SIGTERM', onInterrupt)
+  try {
+    return await task(controller.signal)
+  } finally {
+    process.off('SIGINT', onInterrupt)
+    process.off('SIGTERM', onInterrupt)
+  }
+}

@@ -1,0 +1,86 @@
+// Options that several commands share, and how their values are read. A value that cannot be is refused by the name of
+// its flag before any work begins.
+
+import { type Command, InvalidArgumentError } from 'commander'
+import { device, type GpuBackend, type OpenOptions } from '../index.ts'
+import { UsageError } from './errors.ts'
+
+export function positiveInteger(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('A positive integer is needed.')
+  return value
+}
+
+export function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError('An integer from 0 on is needed.')
+  return value
+}
+
+export function positiveNumber(text: string): number {
+  const value = Number(text)
+  if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new InvalidArgumentError('A number above 0 is needed.')
+  return value
+}
+
+export function nonNegativeNumber(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !(value >= 0 && value < Number.POSITIVE_INFINITY))
+    throw new InvalidArgumentError('A number from 0 on is needed.')
+  return value
+}
+
+/** `a, b, c`: names between commas, none empty, none twice. */
+export const names =
+  (flag: string) =>
+  (text: string): string[] => {
+    const list = text.split(',').map(name => name.trim())
+    if (list.some(name => name === ''))
+      throw new UsageError(`${flag} '${text}': names between commas are needed, none empty`)
+    const twice = list.find((name, i) => list.indexOf(name) < i)
+    if (twice !== undefined) throw new UsageError(`${flag}: '${twice}' is there twice`)
+    return list
+  }
+
+/** For options that may be given again and again. */
+export const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
+
+/** Where tensors live when nobody says. */
+export const DEFAULT_DEVICE = 'reference'
+
+export interface DeviceOptions {
+  readonly device?: string
+  readonly backend?: string
+}
+
+export interface CommonOptions extends DeviceOptions {
+  readonly seed: number
+  readonly json?: boolean
+}
+
+/** Example lines under a command's help. */
+export const examples = (command: Command, ...lines: readonly string[]): Command =>
+  command.addHelpText('after', `\nExamples:\n${lines.map(line => `  cocagrad ${line}`).join('\n')}`)
+
+export const jsonOption = (command: Command): Command =>
+  command.option('--json', 'print the result as JSON on stdout, everything else on stderr')
+
+export const seedOption = (command: Command): Command =>
+  command.option('--seed <n>', 'seed of everything that is random', wholeNumber, 0)
+
+export const deviceOption = (command: Command): Command =>
+  command
+    .option('--device <name>', `where tensors live: reference or gpu (default: ${DEFAULT_DEVICE})`)
+    .option('--backend <name>', 'with --device gpu: webgpu, webgl2, webasm or cpu')
+
+/** --device, --backend, --seed and --json. */
+export const commonOptions = (command: Command): Command => jsonOption(seedOption(deviceOption(command)))
+
+/** Opens the device that was asked for; what it is, in words. Throws DeviceError, and UsageError for a useless --backend. */
+export async function openDevice({ device: name = DEFAULT_DEVICE, backend }: DeviceOptions): Promise<string> {
+  if (backend !== undefined && name !== 'gpu') throw new UsageError(`--backend ${backend} needs --device gpu`)
+  const options: OpenOptions = backend === undefined ? {} : { backend: backend as GpuBackend }
+  await device.use(name as typeof device.current, options)
+  return device.description
+}

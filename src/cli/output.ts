@@ -1,0 +1,40 @@
+// Who reads what: results go to stdout, as text or with --json for a program; all other words go to stderr, so that a
+// pipe never sees them.
+
+export const say = (text: string): void => void process.stderr.write(`${text}\n`)
+
+/** A command's result: `value` as JSON, or the text that says the same. */
+export function answer(json: boolean | undefined, value: unknown, text: string): void {
+  process.stdout.write(`${json ? JSON.stringify(value, null, 2) : text}\n`)
+}
+
+/** 0.8125 → 81.3 % */
+export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`
+
+/** 3725 → 1 h 2 min */
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '?'
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  const whole = Math.round(seconds)
+  if (whole < 60) return `${whole} s`
+  const minutes = Math.floor(whole / 60)
+  if (minutes < 60) return whole % 60 === 0 ? `${minutes} min` : `${minutes} min ${whole % 60} s`
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
+
+const width = (text: string) => [...text].length
+
+/** Columns with two spaces between them; those whose cells are all numbers stand to the right. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const isNumber = header.map((_, i) => rows.every(row => /^[≥<>~-]*\s*[\d.,]|^$|^—$/.test(row[i])))
+  const widths = header.map((title, i) => Math.max(width(title), ...rows.map(row => width(row[i]))))
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, i) => {
+        const space = ' '.repeat(widths[i] - width(cell))
+        return isNumber[i] ? space + cell : cell + space
+      })
+      .join('  ')
+      .trimEnd()
+  return [line(header), widths.map(n => '─'.repeat(Math.min(n, 60))).join('  '), ...rows.map(line)].join('\n')
+}

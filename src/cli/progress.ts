@@ -1,0 +1,34 @@
+// A bar on a terminal, and nothing at all where stderr goes to a file: there only what was said line by line is of use.
+
+import cliProgress from 'cli-progress'
+import { say } from './output.ts'
+
+export interface Progress {
+  /** @param text what stands behind the bar */
+  update(done: number, text?: string): void
+  /** A line of its own, above the bar. */
+  line(text: string): void
+  stop(): void
+}
+
+/** A bar on stderr that goes away when it stops. */
+export function progressBar(title: string, total: number, start = 0): Progress {
+  if (!process.stderr.isTTY) return { update() {}, line: say, stop() {} }
+  const bar = new cliProgress.SingleBar({
+    format: `${title} {bar} {percentage} % {text}`,
+    barCompleteChar: '━',
+    barIncompleteChar: '┄',
+    barsize: 24,
+    hideCursor: true,
+    clearOnComplete: true,
+    stopOnComplete: false,
+    gracefulExit: false,
+    etaBuffer: 50,
+  })
+  bar.start(total, start, { text: '' })
+  return {
+    update: (done, text = '') => bar.update(done, { text }),
+    line: text => void process.stderr.write(`\r\x1b[K${text}\n`),
+    stop: () => bar.stop(),
+  }
+}

@@ -1,0 +1,41 @@
+// Pictures in a page: as PNG data, so that the page needs no other file, and under a veil that shows where a model looked.
+
+import { encodePng } from '../../data/index.ts'
+import { type Html, html } from './html.ts'
+
+export interface Picture {
+  /** [side, side, 3], 0 … 255 */
+  readonly pixels: Uint8Array
+  readonly side: number
+  /** what can be seen, for those who cannot */
+  readonly alt: string
+}
+
+/** [3, side, side] in 0 … 1, as a decoder of images gives it, as a picture. */
+export function pictureOf(planes: Float32Array, alt: string): Picture {
+  const area = planes.length / 3
+  const pixels = new Uint8Array(planes.length)
+  for (let i = 0; i < area; i++) for (let c = 0; c < 3; c++) pixels[i * 3 + c] = Math.round(255 * planes[c * area + i])
+  return { pixels, side: Math.sqrt(area), alt }
+}
+
+const dataUri = ({ pixels, side }: Picture): string =>
+  `data:image/png;base64,${Buffer.from(encodePng(pixels, side, side)).toString('base64')}`
+
+export const image = (picture: Picture, className = 'picture'): Html =>
+  html`<img class="${className}" src="${dataUri(picture)}" width="${picture.side}" height="${picture.side}" alt="${picture.alt}">`
+
+/**
+ * A picture that is dark where no attention went.
+ * @param attention one share a patch, row by row, summing to 1
+ */
+export function attended(picture: Picture, attention: ArrayLike<number>, alt: string): Html {
+  const grid = Math.sqrt(attention.length)
+  const most = Array.from(attention).reduce((a, b) => Math.max(a, b), 0) || 1
+  const patches = Array.from(attention, (share, i) => {
+    const veil = (0.82 * (1 - share / most)).toFixed(3)
+    const title = `${(100 * share).toFixed(0)} % of the attention`
+    return html`<rect x="${i % grid}" y="${Math.floor(i / grid)}" width="1" height="1" fill-opacity="${veil}"><title>${title}</title></rect>`
+  })
+  return html`<svg class="attended" viewBox="0 0 ${grid} ${grid}" role="img" aria-label="${alt}"><image href="${dataUri(picture)}" width="${grid}" height="${grid}" style="image-rendering:pixelated"/>${patches}</svg>`
+}

@@ -1,0 +1,59 @@
+// What a person sees of training: a bar with the losses on a terminal, a line every few seconds elsewhere.
+
+import type { EvaluationMetrics, StepMetrics, TrainingStart, TrainOptions } from '../train/index.ts'
+import { duration, say } from './output.ts'
+import { type Progress, progressBar } from './progress.ts'
+
+const SECONDS_BETWEEN_LINES = 5
+
+const digits = (value: number) => value.toPrecision(3)
+
+export class TrainingProgress implements Pick<TrainOptions, 'onStart' | 'onStep' | 'onEvaluation'> {
+  #bar: Progress | undefined
+  #steps = 0
+  #shown = 0
+  /** of a step, as a mean that forgets */
+  #seconds: number | undefined
+
+  readonly onStart = ({ config, model, images, device, step, steps, stepsPerEpoch, folder }: TrainingStart): void => {
+    this.#steps = steps
+    const from = step === 0 ? '' : `, going on after step ${step}`
+    say(
+      [
+        `${folder}: ${model.parameterCount().toLocaleString('en')} parameters on ${device}`,
+        `${images.train.toLocaleString('en')} images to learn from, ${images.validation.toLocaleString('en')} held back`,
+        `${steps} steps of ${config.batchSize} images, ${stepsPerEpoch} an epoch${from}`,
+      ].join('\n'),
+    )
+    if (process.stderr.isTTY) this.#bar = progressBar('training', steps, step)
+  }
+
+  readonly onStep = (metrics: StepMetrics): void => {
+    const { step, seconds } = metrics
+    this.#seconds = this.#seconds === undefined ? seconds : 0.95 * this.#seconds + 0.05 * seconds
+    const left = duration((this.#steps - step) * this.#seconds)
+    const text = [
+      `loss ${digits(metrics.loss)} (contrastive ${digits(metrics.contrastive)}, captioning ${digits(metrics.captioning)})`,
+      `lr ${metrics.learningRate.toExponential(1)}`,
+      `${metrics.imagesPerSecond.toFixed(0)} images/s`,
+      `${left} left`,
+    ].join('  ')
+    this.#bar?.update(step, text)
+    if (this.#bar) return
+    const now = performance.now() / 1000
+    if (now - this.#shown < SECONDS_BETWEEN_LINES && step < this.#steps) return
+    this.#shown = now
+    say(`step ${step}/${this.#steps}  ${text}`)
+  }
+
+  readonly onEvaluation = ({ step, values }: EvaluationMetrics): void => {
+    const words = Object.entries(values).map(([name, value]) => `${name} ${digits(value)}`)
+    const line = `after step ${step}: ${words.join(', ')}`
+    if (this.#bar) this.#bar.line(line)
+    else say(line)
+  }
+
+  stop(): void {
+    this.#bar?.stop()
+  }
+}
