@@ -2,14 +2,20 @@
 // hypothesis that has ended waits; the search of an image is over when nothing running can overtake the worst that is kept.
 
 import type { Tensor } from '../tensor/index.ts'
-import { best, shape } from './choose.ts'
+import { adjusted, largest } from './choose.ts'
 import { type CaptionDecoder, Decoding } from './decoding.ts'
-import { type Caption, type GenerateOptions, promptsFor, rank, type Settings, settle } from './generate-options.ts'
+import { type Caption, rank, type Settings } from './generate-options.ts'
+
+interface Hypothesis {
+  readonly ids: readonly number[]
+  /** log p under the model itself */
+  readonly logProbability: number
+  /** log p with repetitions penalised */
+  readonly sum: number
+}
 
 /** A hypothesis that goes on, and the row of the last step that it goes on from. */
-interface Beam {
-  readonly ids: readonly number[]
-  readonly logProbability: number
+interface Beam extends Hypothesis {
   readonly row: number
 }
 
@@ -21,52 +27,44 @@ interface Group {
 }
 
 /** The likeliest captions of a batch of images: the best one each, with the other hypotheses as alternatives. */
-export async function beamSearch(model: CaptionDecoder, images: Tensor, options: GenerateOptions): Promise<Caption[]> {
-  const settings = settle(model, options)
-  const prompts = promptsFor(images, options)
-  const promptLength = prompts[0].length
-  if (prompts.some(prompt => prompt.length !== promptLength)) return oneByOne(model, images, options, prompts)
+export async function beamSearch(model: CaptionDecoder, images: Tensor, settings: Settings): Promise<Caption[]> {
+  const { prompts, beams, groups: groupCount, maximumLength } = settings
+  const start = prompts[0].length
+  if (prompts.some(prompt => prompt.length !== start)) return oneByOne(model, images, settings)
+  const searches = prompts.map((ids, row) =>
+    Array.from({ length: groupCount }, (): Group => ({ running: [{ ids, logProbability: 0, sum: 0, row }], done: [] })),
+  )
   const decoding = new Decoding(model, images, settings.cache)
   try {
-    const searches = prompts.map((ids, row) =>
-      Array.from({ length: settings.groups }, (): Group => ({ running: [{ ids, logProbability: 0, row }], done: [] })),
-    )
-    for (let length = promptLength; length < settings.maximumLength; length++) {
+    for (let length = start; length < maximumLength; length++) {
       const running = searches.flat().flatMap(group => group.running)
       if (running.length === 0) break
       decoding.select(running.map(({ row }) => row))
-      const { logs } = await decoding.next(running.map(({ ids }) => ids))
-      const rows = new Map(running.map((beam, row) => [beam, row]))
-      for (const groups of searches)
-        extend(groups, beam => ({ row: rows.get(beam)!, logs: logs[rows.get(beam)!] }), promptLength, settings)
+      const predictions = await decoding.next(running.map(({ ids }) => ids))
+      const logs = new Map(running.map((beam, row) => [beam, { row, logs: predictions[row].logs }]))
+      for (const groups of searches) extend(groups, beam => logs.get(beam)!, start, settings)
     }
-    return searches.map(groups => {
-      const unfinished = groups
-        .flatMap(({ running }) => running)
-        .map(({ ids, logProbability }) => ({ ids, logProbability, finished: false }))
-      const all = [
-        ...groups.flatMap(({ done }) => done),
-        ...unfinished.map(hypothesis => rank(hypothesis, promptLength, settings.lengthPenalty)),
-      ]
-      const [first, ...alternatives] = all.sort((a, b) => b.score - a.score).slice(0, settings.beams)
-      return { ...first, alternatives }
-    })
   } finally {
     decoding.end()
   }
+  return searches.map(groups => {
+    const found = groups.flatMap(({ running, done }) => [
+      ...done,
+      ...running.map(beam => captionOf(beam, false, start, settings)),
+    ])
+    // two groups may come to the same caption
+    const distinct = new Map(found.map(caption => [caption.ids.join(), caption])).values()
+    const [first, ...alternatives] = [...distinct].sort((a, b) => b.score - a.score).slice(0, beams)
+    return { ...first, alternatives }
+  })
 }
 
 /** Beams of one batch move in step, so prompts of different lengths are searched one after the other. */
-async function oneByOne(
-  model: CaptionDecoder,
-  images: Tensor,
-  options: GenerateOptions,
-  prompts: readonly number[][],
-): Promise<Caption[]> {
+async function oneByOne(model: CaptionDecoder, images: Tensor, settings: Settings): Promise<Caption[]> {
   const captions: Caption[] = []
-  for (const [i, prompt] of prompts.entries()) {
+  for (const [i, prompt] of settings.prompts.entries()) {
     const image = images.slice([{ start: i, stop: i + 1 }])
-    captions.push(...(await beamSearch(model, image, { ...options, prompts: [prompt] })))
+    captions.push(...(await beamSearch(model, image, { ...settings, prompts: [prompt] })))
   }
   return captions
 }
@@ -74,50 +72,54 @@ async function oneByOne(
 /** Moves every group of one image on by a token; a group loses by repeating what earlier ones chose at this place. */
 function extend(
   groups: readonly Group[],
-  look: (beam: Beam) => { row: number; logs: Float64Array },
-  promptLength: number,
+  look: (beam: Beam) => { readonly row: number; readonly logs: Float64Array },
+  start: number,
   settings: Settings,
 ): void {
-  const { beams, diversity, lengthPenalty, end } = settings
-  const width = beams / groups.length
+  const { diversity, end } = settings
+  const width = settings.beams / groups.length
   const taken = new Map<number, number>()
   for (const group of groups) {
     const candidates = group.running
       .flatMap(beam => {
         const { row, logs } = look(beam)
-        const wish = shape(logs, beam.ids, settings).map((x, id) => x - diversity * (taken.get(id) ?? 0))
+        const values = adjusted(logs, beam.ids, settings)
+        const wishes = values.map((x, id) => x - diversity * (taken.get(id) ?? 0))
         // of one beam at most `width` tokens can go on, and one can end
-        return best(wish, width + 1).map(id => ({
-          beam,
+        return largest(wishes, width + 1).map(id => ({
           row,
           id,
+          ids: [...beam.ids, id],
           logProbability: beam.logProbability + logs[id],
-          rank: beam.logProbability + wish[id],
+          sum: beam.sum + values[id],
+          wish: beam.sum + wishes[id],
         }))
       })
-      .sort((a, b) => b.rank - a.rank)
+      .filter(({ wish }) => wish > -Infinity)
+      .sort((a, b) => b.wish - a.wish)
     group.running = []
-    for (const { beam, row, id, logProbability, rank: wished } of candidates) {
-      if (group.running.length === width || wished === -Infinity) break
-      const ids = [...beam.ids, id]
-      if (id === end) group.done.push(rank({ ids, logProbability, finished: true }, promptLength, lengthPenalty))
-      else group.running.push({ ids, logProbability, row })
+    const chosen: number[] = []
+    for (const { id, ...beam } of candidates) {
+      if (group.running.length === width) break
+      chosen.push(id)
+      if (id === end) group.done.push(captionOf(beam, true, start, settings))
+      else group.running.push(beam)
     }
-    for (const { ids } of group.running) taken.set(ids[ids.length - 1], (taken.get(ids[ids.length - 1]) ?? 0) + 1)
+    for (const id of chosen) taken.set(id, (taken.get(id) ?? 0) + 1)
     group.done = group.done.sort((a, b) => b.score - a.score).slice(0, width)
-    if (!canImprove(group, width, promptLength, settings)) group.running = []
+    if (!canImprove(group, width, start, settings)) group.running = []
   }
 }
 
+function captionOf({ ids, logProbability, sum }: Hypothesis, finished: boolean, start: number, settings: Settings) {
+  return { ids, logProbability, finished, score: rank(sum, ids.length - start, settings), alternatives: [] }
+}
+
 /** Whether a hypothesis still running could end up better than the worst that is kept. */
-function canImprove(
-  { running, done }: Group,
-  width: number,
-  promptLength: number,
-  { lengthPenalty, maximumLength }: Settings,
-): boolean {
+function canImprove({ running, done }: Group, width: number, start: number, settings: Settings): boolean {
   if (running.length === 0 || done.length < width) return true
-  // log p only falls; dividing by the longest length is the kindest that can happen to it
-  const likeliest = Math.max(...running.map(({ logProbability }) => logProbability))
-  return likeliest / (maximumLength - promptLength) ** Math.max(0, lengthPenalty) > done[done.length - 1].score
+  // the sum only falls; the length that is kindest to it is the longest, or the next where length is punished
+  const likeliest = Math.max(...running.map(({ sum }) => sum))
+  const lengths = [running[0].ids.length + 1 - start, settings.maximumLength - start]
+  return Math.max(...lengths.map(length => rank(likeliest, length, settings))) > done[done.length - 1].score
 }

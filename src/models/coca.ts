@@ -210,10 +210,6 @@ export class CoCa extends Module implements CaptionDecoder {
     this.logScale.assign(noGrad(() => this.logScale.clamp({ min: 0, max: largest })))
   }
 
-  get context(): number {
-    return this.config.text.context
-  }
-
   startDecoding(images: Tensor): DecodingState {
     const maps: Tensor[] = []
     const { tokens } = this.imageFeatures(images, { generative: weights => maps.push(weights.mean({ axis: 1 })) })
@@ -224,7 +220,6 @@ export class CoCa extends Module implements CaptionDecoder {
     return { tokens, origin, unimodal: empty(uni), multimodal: empty(multi), image: empty(multi), seen: 0 }
   }
 
-  /** Takes new ids [batch, n] in and gives the logits after the last one, [batch, vocabulary]. */
   decode(ids: Tensor, state: DecodingState, onMemoryWeights?: (weights: Tensor) => void): Tensor {
     const tokens = this.unimodal.extend(ids, state.unimodal, state.seen)
     const logits = this.multimodal.forward(tokens, state.tokens, {
@@ -237,31 +232,39 @@ export class CoCa extends Module implements CaptionDecoder {
   }
 }
 
-function checkConfig({ image, text, pooler, embedding, temperature }: CoCaConfig): void {
-  const positive = (field: string, value: number) => {
-    if (!Number.isInteger(value) || value < 1) throw new ConfigError(field, value, 'must be a positive integer')
+function checkConfig({ image, text, pooler, embedding, dropout = 0, temperature = {} }: CoCaConfig): void {
+  const { initial = 0.07, maximumScale = 100 } = temperature
+  const poolerWidth = pooler.width ?? text.width
+  const demand = (fits: boolean, field: string, value: unknown, reason: string) => {
+    if (!fits) throw new ConfigError(field, value, reason)
   }
-  const divides = (field: string, heads: number, width: number) => {
-    positive(field, heads)
-    if (width % heads !== 0) throw new ConfigError(field, heads, `does not divide the width ${width}`)
+  const atLeast = (least: number, sizes: Record<string, number | undefined>) => {
+    for (const [field, value = least] of Object.entries(sizes))
+      demand(Number.isInteger(value) && value >= least, field, value, `must be a whole number, ${least} or more`)
   }
-  const sizes = { 'image.size': image.size, 'image.patch': image.patch, 'image.width': image.width, embedding }
-  const textSizes = { 'text.vocabulary': text.vocabulary, 'text.width': text.width, 'pooler.queries': pooler.queries }
-  for (const [field, value] of Object.entries({ ...sizes, ...textSizes })) positive(field, value)
-  if (image.size % image.patch !== 0)
-    throw new ConfigError('image.patch', image.patch, `does not divide the image size ${image.size}`)
+  const divides = (field: string, heads: number, width: number) =>
+    demand(width % heads === 0, field, heads, `does not divide the width ${width}`)
+
+  atLeast(1, { 'image.size': image.size, 'image.patch': image.patch, 'image.width': image.width })
+  atLeast(1, { 'image.heads': image.heads, 'image.hidden': image.hidden })
+  atLeast(0, { 'image.layers': image.layers })
+  atLeast(1, { 'text.vocabulary': text.vocabulary, 'text.width': text.width, 'text.heads': text.heads })
+  atLeast(1, { 'text.hidden': text.hidden })
+  // without the one [CLS] sees no text, without the other no caption sees its image
+  atLeast(1, { 'text.unimodalLayers': text.unimodalLayers, 'text.multimodalLayers': text.multimodalLayers })
+  atLeast(1, { 'pooler.queries': pooler.queries, 'pooler.heads': pooler.heads, 'pooler.width': poolerWidth, embedding })
+  // a start and an end
+  atLeast(2, { 'text.context': text.context })
+  demand(image.size % image.patch === 0, 'image.patch', image.patch, `does not divide the image size ${image.size}`)
   divides('image.heads', image.heads, image.width)
   divides('text.heads', text.heads, text.width)
-  divides('pooler.heads', pooler.heads, pooler.width ?? text.width)
-  if (!Number.isInteger(text.context) || text.context < 2)
-    throw new ConfigError('text.context', text.context, 'must hold at least a start and an end')
-  for (const layers of ['unimodalLayers', 'multimodalLayers'] as const)
-    if (!Number.isInteger(text[layers]) || text[layers] < 0)
-      throw new ConfigError(`text.${layers}`, text[layers], 'must be 0 or more')
-  if (text.pad !== undefined && !(text.pad >= 0 && text.pad < text.vocabulary))
-    throw new ConfigError('text.pad', text.pad, `is not among the ${text.vocabulary} ids`)
-  const initial = temperature?.initial ?? 0.07
-  const maximum = temperature?.maximumScale ?? 100
-  if (!(initial > 0 && 1 / initial <= maximum && initial <= 1))
-    throw new ConfigError('temperature.initial', initial, `must be in [1 / ${maximum}, 1]`)
+  divides('pooler.heads', pooler.heads, poolerWidth)
+  if (text.pad !== undefined) {
+    atLeast(0, { 'text.pad': text.pad })
+    demand(text.pad < text.vocabulary, 'text.pad', text.pad, `is not among the ${text.vocabulary} ids`)
+  }
+  demand(dropout >= 0 && dropout < 1, 'dropout', dropout, 'must be in [0, 1)')
+  demand(maximumScale >= 1, 'temperature.maximumScale', maximumScale, 'must be 1 or more')
+  const fits = initial <= 1 && initial * maximumScale >= 1
+  demand(fits, 'temperature.initial', initial, `must be in [1 / ${maximumScale}, 1]`)
 }

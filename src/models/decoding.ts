@@ -3,8 +3,9 @@
 
 import { noGrad } from '../autograd/index.ts'
 import type { KeyValueCache } from '../nn/index.ts'
-import { device, fromData, storagesIn, type Tensor } from '../tensor/index.ts'
+import { device, fromData, storagesIn, type Tensor, type TypedArray } from '../tensor/index.ts'
 import { logSoftmax } from './choose.ts'
+import type { TextConfig } from './text.ts'
 
 /** What a decoder knows of the text so far; every tensor in it has one row a caption. */
 export interface DecodingState {
@@ -22,13 +23,22 @@ export interface DecodingState {
 
 /** A model that can write captions. */
 export interface CaptionDecoder {
-  /** most tokens of a text */
-  readonly context: number
+  readonly config: { readonly text: Pick<TextConfig, 'vocabulary' | 'context' | 'pad'> }
+  /** Images [batch, 3, size, size] taken in, and no text yet. */
   startDecoding(images: Tensor): DecodingState
+  /** Takes new ids [rows, n] into the state and gives the logits after the last one, [rows, vocabulary]. */
   decode(ids: Tensor, state: DecodingState, onMemoryWeights?: (weights: Tensor) => void): Tensor
 }
 
-/** The model at work on some captions at once: rows can be reordered, repeated and dropped. */
+/** What a step says of one row. */
+export interface Prediction {
+  /** log-probabilities of the next token */
+  readonly logs: Float64Array
+  /** how much the decoder looked at each patch, over its layers and heads, through the pooler */
+  readonly attention?: Float32Array
+}
+
+/** The model at work on some captions at once. */
 export class Decoding {
   readonly #model: CaptionDecoder
   readonly #cached: boolean
@@ -40,7 +50,7 @@ export class Decoding {
   constructor(model: CaptionDecoder, images: Tensor, cached: boolean) {
     this.#model = model
     this.#cached = cached
-    this.#first = noGrad(() => model.startDecoding(images))
+    this.#first = unowned(() => model.startDecoding(images))
     this.#state = this.#first
     this.#images = Array.from({ length: images.shape[0] }, (_, i) => i)
   }
@@ -52,11 +62,8 @@ export class Decoding {
     this.#advance(() => ({ state: selectRows(this.#state, rows) }))
   }
 
-  /**
-   * Log-probabilities of the next token for every row, given all its ids so far.
-   * @param look also says where the decoder looked: [rows, 1, patches], over its layers and heads, through the pooler
-   */
-  async next(ids: readonly (readonly number[])[], look = false): Promise<{ logs: Float64Array[]; attention?: Tensor }> {
+  /** What comes next in every row, given all its ids so far; with `look` also where the decoder looked. */
+  async next(ids: readonly (readonly number[])[], look = false): Promise<Prediction[]> {
     if (!this.#cached)
       this.#advance(() => ({ state: { ...selectRows(this.#first, this.#images), ...untouched(this.#first) } }))
     const { logits, attention } = this.#advance(() => {
@@ -72,12 +79,10 @@ export class Decoding {
       const logits = this.#model.decode(input, state, look ? onWeights : undefined)
       if (looks.length === 0) return { state, logits }
       const overTokens = looks.reduce((a, b) => a.add(b)).div(looks.length) // [rows, 1, queries]
-      return { state, logits, attention: overTokens.matmul(state.origin) }
+      return { state, logits, attention: overTokens.matmul(state.origin) } // [rows, 1, patches]
     })
-    const data = await logits.data()
-    logits.storage.free('its step')
-    const width = data.length / ids.length
-    return { logs: ids.map((_, row) => logSoftmax(data.subarray(row * width, (row + 1) * width))), attention }
+    const [logs, looks] = await Promise.all([readRows(logits), attention && readRows(attention)])
+    return logs.map((row, i) => ({ logs: logSoftmax(row), attention: looks && Float32Array.from(looks[i]) }))
   }
 
   /** Gives everything back. */
@@ -88,11 +93,32 @@ export class Decoding {
   /** Takes over the state that a step returns, gives back what only the old one held, and hands on the rest. */
   #advance<T extends { readonly state: DecodingState }>(step: () => T): T {
     const old = this.#state
-    const result = noGrad(step)
+    const result = unowned(step)
     this.#state = result.state
     const kept = storagesIn([this.#state, this.#first])
     for (const storage of storagesIn(old)) if (!kept.has(storage)) storage.free('the next step of its generation')
     return result
+  }
+}
+
+/**
+ * Runs a step with nothing recorded. What it returns belongs to no scope: other work goes on between two steps, and its
+ * scopes open and end.
+ */
+function unowned<T>(step: () => T): T {
+  const result = noGrad(step)
+  for (const storage of storagesIn(result)) storage.owner = null
+  return result
+}
+
+/** The rows of a step's result, which is given back. */
+async function readRows(x: Tensor): Promise<TypedArray[]> {
+  try {
+    const data = await x.data()
+    const width = data.length / x.shape[0]
+    return Array.from({ length: x.shape[0] }, (_, row) => data.subarray(row * width, (row + 1) * width))
+  } finally {
+    x.storage.free('its step')
   }
 }
 

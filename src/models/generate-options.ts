@@ -12,7 +12,7 @@ export interface GenerateOptions {
   readonly prompts?: readonly (readonly number[])[]
   /** most tokens, prompt and end included; default the model's context */
   readonly maximumLength?: number
-  /** fewest tokens before an end is allowed, prompt included; default 0 */
+  /** fewest tokens, prompt and end included: before that no end is allowed; default 0 */
   readonly minimumLength?: number
   /** sample instead of taking the likeliest token */
   readonly sample?: boolean
@@ -22,16 +22,17 @@ export interface GenerateOptions {
   readonly topK?: number
   /** sample among the likeliest that together reach this probability (Holtzman et al. 2019) */
   readonly topP?: number
-  /** above 1: makes tokens that occurred less likely (Keskar et al. 2019); default 1 */
+  /** multiplies log p of tokens that occurred: above 1 they are less likely (after Keskar et al. 2019); default 1 */
   readonly repetitionPenalty?: number
   /** hypotheses kept side by side; default 1, which is greedy */
   readonly beams?: number
-  /** hypotheses are ranked by log p / length^penalty; default 0 */
+  /** captions are ranked by log p / length^penalty, of what follows the prompt; default 0 */
   readonly lengthPenalty?: number
   /** groups of beams that avoid each other's tokens (Vijayakumar et al. 2016); divides beams; default 1 */
   readonly groups?: number
   /** what a token loses for every earlier group that took it at the same place; default 0.5 */
   readonly diversity?: number
+  /** that samples are drawn with; default the one that `seed` sets */
   readonly generator?: Generator
   /** false recomputes everything for every token; default true */
   readonly cache?: boolean
@@ -42,7 +43,7 @@ export interface Caption {
   readonly ids: readonly number[]
   /** log p of everything after the prompt, under the model itself */
   readonly logProbability: number
-  /** what it was ranked by */
+  /** what it was ranked by: log p, repetitions penalised, over length^penalty */
   readonly score: number
   /** whether it came to its end */
   readonly finished: boolean
@@ -61,83 +62,78 @@ export interface StreamedToken {
 export class GenerateOptionError extends RangeError {
   override readonly name = 'GenerateOptionError'
   readonly option: string
+  readonly value: unknown
 
   constructor(option: string, value: unknown, reason: string) {
-    super(`generate: ${option} = ${value}: ${reason}`)
+    super(`generate: ${option} = ${JSON.stringify(value)}: ${reason}`)
     this.option = option
+    this.value = value
   }
 }
 
-/** Options with their defaults filled in. */
-export type Settings = Required<Omit<GenerateOptions, 'end' | 'prompts' | 'topK' | 'topP'>> &
-  Pick<GenerateOptions, 'end' | 'topK' | 'topP'>
+/** Options with their defaults filled in, a prompt for every image, and the model's padding, which is never written. */
+export type Settings = Required<Omit<GenerateOptions, 'start' | 'end' | 'topK' | 'topP'>> &
+  Pick<GenerateOptions, 'end' | 'topK' | 'topP'> & { readonly pad?: number }
 
 /** @throws GenerateOptionError */
-export function settle(model: CaptionDecoder, options: GenerateOptions): Settings {
-  const settings: Settings = {
-    maximumLength: model.context,
-    minimumLength: 0,
-    sample: false,
-    temperature: 1,
-    repetitionPenalty: 1,
-    beams: 1,
-    lengthPenalty: 0,
-    groups: 1,
-    diversity: 0.5,
-    generator: defaultGenerator(),
-    cache: true,
-    ...options,
+export function settle(model: CaptionDecoder, images: Tensor, options: GenerateOptions): Settings {
+  const { vocabulary, context, pad } = model.config.text
+  const { start, end, topK, topP, prompts = Array.from({ length: images.shape[0] }, () => [start]) } = options
+  const { maximumLength = context, minimumLength = 0, lengthPenalty = 0, repetitionPenalty = 1 } = options
+  const { beams = 1, groups = 1, diversity = 0.5, cache = true } = options
+  const { sample = false, temperature = 1, generator = defaultGenerator() } = options
+
+  const demand = (fits: boolean, option: keyof GenerateOptions, value: unknown, reason: string) => {
+    if (!fits) throw new GenerateOptionError(option, value, reason)
   }
-  const refuse = (bad: boolean, option: keyof Settings, reason: string) => {
-    if (bad) throw new GenerateOptionError(option, settings[option], reason)
+  const isCount = (n: number) => Number.isInteger(n) && n >= 1
+  const isId = (id: number) => Number.isInteger(id) && id >= 0 && id < vocabulary
+  const ids = `is not among the ${vocabulary} ids`
+  demand(end === undefined || isId(end), 'end', end, ids)
+  demand(
+    isCount(maximumLength) && maximumLength <= context,
+    'maximumLength',
+    maximumLength,
+    `must be 1 to ${context}, the model's context`,
+  )
+  demand(minimumLength <= maximumLength, 'minimumLength', minimumLength, `is more than the maximum ${maximumLength}`)
+  demand(temperature > 0, 'temperature', temperature, 'must be above 0')
+  demand(topK === undefined || isCount(topK), 'topK', topK, 'must be a positive integer')
+  demand(topP === undefined || (topP > 0 && topP <= 1), 'topP', topP, 'must be in (0, 1]')
+  demand(repetitionPenalty > 0, 'repetitionPenalty', repetitionPenalty, 'must be above 0')
+  demand(Number.isFinite(lengthPenalty), 'lengthPenalty', lengthPenalty, 'must be finite')
+  demand(diversity >= 0, 'diversity', diversity, 'must be 0 or more')
+  demand(isCount(beams), 'beams', beams, 'must be a positive integer')
+  demand(isCount(groups) && beams % groups === 0, 'groups', groups, `must divide the ${beams} beams`)
+  demand(!sample || beams === 1, 'sample', sample, 'beams are searched, not sampled')
+  demand(prompts.length === images.shape[0], 'prompts', prompts, `are ${prompts.length} for ${images.shape[0]} images`)
+  for (const prompt of prompts) {
+    const option = options.prompts ? 'prompts' : 'start'
+    demand(isCount(prompt.length), option, prompt, 'needs at least one id')
+    demand(prompt.length <= maximumLength, option, prompt, `is longer than the maximum of ${maximumLength}`)
+    demand(prompt.every(isId), option, prompt, ids)
+    demand(pad === undefined || !prompt.includes(pad), option, prompt, `holds padding (${pad}), which is not read`)
   }
-  refuse(settings.maximumLength > model.context, 'maximumLength', `the model's context is ${model.context}`)
-  refuse(
-    settings.minimumLength > settings.maximumLength,
-    'minimumLength',
-    `is more than the maximum ${settings.maximumLength}`,
-  )
-  refuse(!(settings.temperature > 0), 'temperature', 'must be above 0')
-  refuse(settings.topK !== undefined && !(settings.topK >= 1), 'topK', 'must be at least 1')
-  refuse(settings.topP !== undefined && !(settings.topP > 0 && settings.topP <= 1), 'topP', 'must be in (0, 1]')
-  refuse(!(settings.repetitionPenalty > 0), 'repetitionPenalty', 'must be above 0')
-  refuse(!Number.isInteger(settings.beams) || settings.beams < 1, 'beams', 'must be a positive integer')
-  refuse(
-    !Number.isInteger(settings.groups) || settings.groups < 1 || settings.beams % settings.groups !== 0,
-    'groups',
-    `must divide the ${settings.beams} beams`,
-  )
-  refuse(settings.sample && settings.beams > 1, 'sample', 'beams are searched, not sampled')
-  return settings
+  return {
+    prompts,
+    end,
+    pad,
+    maximumLength,
+    minimumLength,
+    sample,
+    temperature,
+    topK,
+    topP,
+    repetitionPenalty,
+    beams,
+    lengthPenalty,
+    groups,
+    diversity,
+    generator,
+    cache,
+  }
 }
 
-/** What each image's caption begins with. */
-export function promptsFor(images: Tensor, options: GenerateOptions): number[][] {
-  const [batch] = images.shape
-  const prompts = options.prompts ?? Array.from({ length: batch }, () => [options.start])
-  if (prompts.length !== batch || prompts.some(prompt => prompt.length === 0))
-    throw new GenerateOptionError(
-      'prompts',
-      JSON.stringify(prompts),
-      `${batch} images need ${batch} prompts of at least one id`,
-    )
-  return prompts.map(prompt => [...prompt])
-}
-
-/** A caption that may still grow. */
-export interface Hypothesis {
-  readonly ids: readonly number[]
-  readonly logProbability: number
-  readonly finished: boolean
-}
-
-/** A caption ranked by log p / length^penalty, of what follows its prompt. */
-export function rank(
-  hypothesis: Hypothesis,
-  promptLength: number,
-  lengthPenalty: number,
-  alternatives: readonly Caption[] = [],
-): Caption {
-  const length = Math.max(1, hypothesis.ids.length - promptLength)
-  return { ...hypothesis, score: hypothesis.logProbability / length ** lengthPenalty, alternatives }
-}
+/** log p / length^penalty, of what follows a prompt: what captions are ranked by. */
+export const rank = (sum: number, length: number, { lengthPenalty }: Pick<Settings, 'lengthPenalty'>): number =>
+  sum / Math.max(1, length) ** lengthPenalty

@@ -1,53 +1,66 @@
 // Captions, token by token: greedy or sampled, in batches, or as a stream that shows where the decoder looked.
 
-import type { Tensor } from '../tensor/index.ts'
+import { ShapeError, show, type Tensor } from '../tensor/index.ts'
 import { beamSearch } from './beam.ts'
-import { drawFrom, largestOf, shape } from './choose.ts'
+import { adjusted, drawFrom, largestOf } from './choose.ts'
 import { type CaptionDecoder, Decoding } from './decoding.ts'
-import { type Caption, type GenerateOptions, promptsFor, type StreamedToken, settle } from './generate-options.ts'
+import {
+  type Caption,
+  GenerateOptionError,
+  type GenerateOptions,
+  rank,
+  type Settings,
+  type StreamedToken,
+  settle,
+} from './generate-options.ts'
 
-/** One step of greedy or sampled decoding for every row. */
-interface Step {
-  readonly rows: readonly {
-    readonly image: number
-    readonly id: number
-    readonly logProbability: number
-    readonly forced: boolean
-  }[]
-  readonly attention?: Tensor
+/** A token of one image's caption. */
+interface Choice {
+  readonly image: number
+  readonly id: number
+  /** log p under the model itself */
+  readonly logProbability: number
+  /** the same with repetitions penalised */
+  readonly penalised: number
+  readonly attention?: Float32Array
 }
 
-/** Greedy and sampled decoding; captions that end leave the batch, longer prompts are followed to their end. */
+/**
+ * Greedy and sampled decoding: for every step the tokens that were chosen. Captions that end leave the batch; where
+ * prompts are of different lengths, the longer ones are followed to their end.
+ */
 async function* steps(
   model: CaptionDecoder,
   images: Tensor,
-  options: GenerateOptions,
+  settings: Settings,
   look: boolean,
-): AsyncGenerator<Step> {
-  const settings = settle(model, options)
-  const prompts = promptsFor(images, options)
+): AsyncGenerator<readonly Choice[]> {
+  const { prompts, maximumLength, sample, end } = settings
   const decoding = new Decoding(model, images, settings.cache)
   try {
     const shortest = Math.min(...prompts.map(prompt => prompt.length))
     let active = prompts.map((prompt, image) => ({ image, ids: prompt.slice(0, shortest) }))
-    while (active.length > 0 && active[0].ids.length < settings.maximumLength) {
-      const { logs, attention } = await decoding.next(
+    for (let length = shortest; length < maximumLength && active.length > 0; length++) {
+      const predictions = await decoding.next(
         active.map(({ ids }) => ids),
         look,
       )
-      const rows = active.map(({ image, ids }, row) => {
-        const forced = ids.length < prompts[image].length
-        const shaped = shape(logs[row], ids, settings)
-        const id = forced
-          ? prompts[image][ids.length]
-          : settings.sample
-            ? drawFrom(shaped, settings)
-            : largestOf(shaped)
+      const choices: Choice[] = []
+      const going: number[] = []
+      for (const [row, { image, ids }] of active.entries()) {
+        const { logs, attention } = predictions[row]
+        if (length < prompts[image].length) {
+          ids.push(prompts[image][length])
+          going.push(row)
+          continue
+        }
+        const values = adjusted(logs, ids, settings)
+        const id = sample ? drawFrom(values, settings) : largestOf(values)
         ids.push(id)
-        return { image, id, logProbability: logs[row][id], forced }
-      })
-      yield { rows, attention }
-      const going = active.map((_, row) => row).filter(row => rows[row].forced || rows[row].id !== settings.end)
+        choices.push({ image, id, logProbability: logs[id], penalised: values[id], attention })
+        if (id !== end) going.push(row)
+      }
+      yield choices
       active = going.map(row => active[row])
       if (active.length > 0) decoding.select(going)
     }
@@ -56,29 +69,44 @@ async function* steps(
   }
 }
 
-/** Captions for a batch of images. See GenerateOptions; the best one of a beam search, with the others beside it. */
+/**
+ * Captions for images [batch, 3, size, size]. The best one of a beam search, with the others beside it. May be called
+ * again while another call is at work.
+ * @throws GenerateOptionError
+ */
 export async function generate(model: CaptionDecoder, images: Tensor, options: GenerateOptions): Promise<Caption[]> {
-  if ((options.beams ?? 1) > 1) return beamSearch(model, images, options)
-  const captions = promptsFor(images, options).map(ids => ({ ids, logProbability: 0, finished: false }))
-  for await (const { rows } of steps(model, images, options, false)) {
-    for (const { image, id, logProbability, forced } of rows) {
-      if (forced) continue
-      captions[image].ids.push(id)
-      captions[image].logProbability += logProbability
-      captions[image].finished = id === options.end
+  const settings = settle(model, images, options)
+  if (settings.beams > 1) return beamSearch(model, images, settings)
+  const captions = settings.prompts.map(prompt => ({ ids: [...prompt], logProbability: 0, sum: 0, finished: false }))
+  for await (const choices of steps(model, images, settings, false)) {
+    for (const { image, id, logProbability, penalised } of choices) {
+      const caption = captions[image]
+      caption.ids.push(id)
+      caption.logProbability += logProbability
+      caption.sum += penalised
+      caption.finished = id === settings.end
     }
   }
-  return captions.map(caption => ({ ...caption, score: caption.logProbability, alternatives: [] }))
+  return captions.map(({ sum, ...caption }, image) => {
+    const length = caption.ids.length - settings.prompts[image].length
+    return { ...caption, score: rank(sum, length, settings), alternatives: [] }
+  })
 }
 
-/** The tokens of one caption as they are chosen, [1, 3, size, size]. */
+/**
+ * The tokens of one image's caption as they are chosen, greedy or sampled: image [1, 3, size, size].
+ * @throws GenerateOptionError, or ShapeError for more than one image
+ */
 export async function* stream(
   model: CaptionDecoder,
   image: Tensor,
   options: GenerateOptions,
 ): AsyncGenerator<StreamedToken> {
-  for await (const { rows, attention } of steps(model, image, options, true)) {
-    const [{ id, logProbability, forced }] = rows
-    if (!forced) yield { id, logProbability, attention: Float32Array.from(await attention!.data()) }
+  if (image.shape[0] !== 1) throw new ShapeError(`stream: one image [1, …], not ${show(image.shape)}`, image.shape)
+  const settings = settle(model, image, options)
+  if (settings.beams > 1) throw new GenerateOptionError('beams', settings.beams, 'a stream follows one caption')
+  for await (const choices of steps(model, image, settings, true)) {
+    for (const { id, logProbability, attention = new Float32Array() } of choices)
+      yield { id, logProbability, attention }
   }
 }

@@ -147,6 +147,12 @@ export class MultimodalDecoder extends Module {
   /** tokens [batch, tokens, width], image [batch, image tokens, memoryWidth] → logits [batch, tokens, vocabulary] */
   forward(tokens: Tensor, image: Tensor, options: MultimodalForwardOptions = {}): Tensor {
     const { mask, caches, memoryCaches, onMemoryWeights } = options
+    if (tokens.shape[0] !== image.shape[0])
+      throw new ShapeError(
+        `a text for every image: text tokens ${show(tokens.shape)}, image tokens ${show(image.shape)}`,
+        tokens.shape,
+        image.shape,
+      )
     let x = tokens
     for (const [i, block] of this.blocks.entries()) {
       const sight = mask ? { mask } : { causal: true }

@@ -1,6 +1,6 @@
 // Where things are: patches of images and positions in a sequence.
 
-import { fromData, ShapeError, show, type Tensor } from '../tensor/index.ts'
+import { DTypeError, fromData, isFloating, ShapeError, show, type Tensor } from '../tensor/index.ts'
 import { ConfigError } from './attention.ts'
 import { Linear } from './layers.ts'
 import { Module } from './module.ts'
@@ -44,6 +44,11 @@ export class PatchEmbedding extends Module {
       throw new ShapeError(
         `PatchEmbedding: images are [batch, ${channels}, ${size}, ${size}], not ${show(images.shape)}`,
         images.shape,
+      )
+    if (!isFloating(images.dtype))
+      throw new DTypeError(
+        `PatchEmbedding: images ${show(images.shape)} are floating, not ${images.dtype}; cast and scale them`,
+        images.dtype,
       )
     const across = size / side
     const patches = images

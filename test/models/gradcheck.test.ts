@@ -1,0 +1,60 @@
+// The whole of CoCa against finite differences, in float64: every parameter, and the Hessian along random directions.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { gradcheck, hvp, valueAndGrad } from '../../src/autograd/index.ts'
+import { CoCa, type CoCaConfig } from '../../src/models/index.ts'
+import { Generator, randn, type Tensor } from '../../src/tensor/index.ts'
+import { assertCloseNumbers } from '../support.ts'
+import { arrangements, ids, pictures, stirred, withParameters } from './small.ts'
+
+const minuscule: CoCaConfig = {
+  image: { size: 4, patch: 2, width: 3, layers: 1, heads: 1, hidden: 2 },
+  text: { vocabulary: 4, context: 3, width: 4, heads: 2, hidden: 2, unimodalLayers: 1, multimodalLayers: 1, pad: 0 },
+  pooler: { queries: 2, heads: 2 },
+  embedding: 3,
+}
+const images = pictures(2, 3, 4)
+const texts = ids([
+  [1, 3, 2],
+  [1, 2, 0],
+])
+const arrange = (arrangement: (typeof arrangements)[number]) => ({
+  ...minuscule,
+  pooler: { ...minuscule.pooler, arrangement },
+})
+
+describe('the whole loss', () => {
+  it('has the gradient that finite differences have, for every element of every parameter', () => {
+    const model = stirred(() => new CoCa(arrange('cascade')))
+    const { ok, checked, message } = gradcheck(
+      (...parameters) => withParameters(model, parameters, () => model.loss(images, texts).total),
+      model.parameters(),
+      { rtol: 1e-6, atol: 1e-8 },
+    )
+    assert.ok(ok, message)
+    assert.equal(checked, model.parameterCount())
+  })
+
+  for (const arrangement of arrangements) {
+    it(`has the Hessian that differences of its gradient have, along random directions (${arrangement})`, () => {
+      const model = stirred(() => new CoCa(arrange(arrangement)))
+      const parameters = model.parameters().map(parameter => parameter.add(0))
+      const all = parameters.map((_, i) => i)
+      const loss = (...xs: Tensor[]) => withParameters(model, xs, () => model.loss(images, texts).total)
+      const generator = new Generator(5)
+      for (let sample = 0; sample < 3; sample++) {
+        const direction = parameters.map(x => randn(x.shape, { dtype: 'float64', generator }))
+        const gradientAt = (step: number) =>
+          valueAndGrad(loss, { wrt: all })(...parameters.map((x, i) => x.add(direction[i].mul(step))))[1].flatMap(g => [
+            ...g.dataSync(),
+          ])
+        const h = 2e-5
+        const [a, b, c, d] = [gradientAt(h), gradientAt(-h), gradientAt(2 * h), gradientAt(-2 * h)]
+        const expected = a.map((_, i) => (8 * (a[i] - b[i]) - (c[i] - d[i])) / (12 * h))
+        const actual = hvp(loss, parameters, direction).flatMap(x => [...x.dataSync()])
+        assertCloseNumbers(actual, expected, 1e-6)
+      }
+    })
+  }
+})
