@@ -107,7 +107,7 @@ await onWebgpu(import.meta.url, () => {
     const { engine } = await engineOn(device => {
       const create = device.createBuffer.bind(device)
       device.createBuffer = descriptor => {
-        if (descriptor.usage === 0x8c) created++
+        if (descriptor.usage & 0x80) created++
         return create(descriptor)
       }
     })
