@@ -1,7 +1,7 @@
 // The three losses of natural-language supervision (CoCa, section 3.1). How a loss is reduced is part of the call:
 // a weight between losses means nothing without it.
 
-import { crossEntropy, type Reduction } from '../autograd/index.ts'
+import { crossEntropy, type Reduction, where } from '../autograd/index.ts'
 import { arange, ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'
 
 export interface ClassificationOptions {
@@ -14,12 +14,14 @@ export interface ClassificationOptions {
 /**
  * L_Cls = -p(y) log q(x) (equation 1), q = softmax(logits).
  * @param logits [batch, classes]
- * @param targets class ids int32 [batch], or p(y) [batch, classes]: one-hot, or multi-hot, which is divided by its sum
+ * @param targets class ids int32 [batch], or p(y) [batch, classes]: one-hot, or multi-hot, which is divided by its sum;
+ *   a row of zeros has no target, and its loss is 0
  */
 export function classificationLoss(logits: Tensor, targets: Tensor, options: ClassificationOptions = {}): Tensor {
   if (targets.rank !== logits.rank) return crossEntropy(logits, targets, options)
   const p = targets.cast(logits.dtype)
-  return crossEntropy(logits, p.div(p.sum({ axis: -1, keepDims: true })), options)
+  const total = p.sum({ axis: -1, keepDims: true })
+  return crossEntropy(logits, p.div(where(total.equal(0), 1, total)), options)
 }
 
 export interface ContrastiveOptions {

@@ -1,8 +1,15 @@
 // Models small enough to be followed by hand, and the numbers of a tensor.
 
 import { Linear, Module, type Parameter, parameter } from '../../src/nn/index.ts'
-import type { Optimizer } from '../../src/optim/index.ts'
+import { Adafactor, AdamW, type Optimizer, type OptimizerOptions, SGD } from '../../src/optim/index.ts'
 import { fromData, Generator, type Shape, sizeOf, type Tensor } from '../../src/tensor/index.ts'
+
+/** One of each, with all that it remembers. */
+export const algorithms: Record<string, (module: Module, options?: OptimizerOptions) => Optimizer> = {
+  SGD: (module, options) => new SGD(module, { momentum: 0.9, nesterov: true, weightDecay: 0.1, ...options }),
+  AdamW: (module, options) => new AdamW(module, { weightDecay: 0.1, ...options }),
+  Adafactor: (module, options) => new Adafactor(module, { weightDecay: 0.1, ...options }),
+}
 
 /** Random numbers in float64, so that a plain implementation can be followed to the last digits. */
 export function random(shape: Shape, seed: number): Tensor {

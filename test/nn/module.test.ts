@@ -1,0 +1,292 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { GradientError, Tape } from '../../src/autograd/index.ts'
+import {
+  Dropout,
+  Embedding,
+  init,
+  type LayerNorm,
+  Linear,
+  lossAndGradients,
+  Module,
+  Parameter,
+  parameter,
+  type StateDict,
+  StateDictError,
+  withoutAllocation,
+} from '../../src/nn/index.ts'
+import { device, FreedError, randn, ShapeError, scope, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
+import { assertCloseNumbers, fc, runs, values } from '../support.ts'
+import { random } from './support.ts'
+
+/** Everything that a field may be: a setting, a parameter, a module, arrays of both, and nothing at all. */
+class Tower extends Module {
+  readonly config = { width: 2 }
+  readonly scale = parameter([], init.ones)
+  readonly layers: Linear[]
+  readonly tokens: Parameter[]
+  readonly norm?: LayerNorm
+  readonly head: Linear
+
+  constructor(depth = 2) {
+    super()
+    this.layers = Array.from({ length: depth }, () => new Linear(2, 2))
+    this.tokens = [parameter([2], init.zeros), parameter([3], init.zeros)]
+    this.head = new Linear(2, 1, { bias: false })
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.head.forward(this.layers.reduce((y, layer) => layer.forward(y).gelu(), x)).mul(this.scale)
+  }
+}
+
+const names = [
+  'scale',
+  'layers.0.weight',
+  'layers.0.bias',
+  'layers.1.weight',
+  'layers.1.bias',
+  'tokens.0',
+  'tokens.1',
+  'head.weight',
+]
+
+const numbersOf = (module: Module) => [...module.namedParameters()].map(([name, p]) => [name, values(p)])
+
+test('parameters are named by their path, in the order of the fields', () => {
+  assert.deepEqual(
+    [...new Tower().namedParameters()].map(([name]) => name),
+    names,
+  )
+  assert.deepEqual([...new Tower().stateDict().keys()], names)
+  assert.deepEqual(
+    [...new Tower().children()].map(([name]) => name),
+    ['layers.0', 'layers.1', 'head'],
+  )
+})
+
+test('a parameter that stands in two places comes once', () => {
+  class Tied extends Module {
+    readonly embedding = new Embedding(5, 3)
+    readonly output = new Linear(3, 5, { bias: false })
+    constructor() {
+      super()
+      Object.assign(this.output, { weight: this.embedding.weight })
+    }
+  }
+  const tied = new Tied()
+  assert.deepEqual([...tied.stateDict().keys()], ['embedding.weight'])
+  assert.equal(tied.parameterCount(), 15)
+  const { gradients } = lossAndGradients(tied, () =>
+    tied.output.forward(tied.embedding.forward(tensor([1], { dtype: 'int32' }))).sum(),
+  )
+  assert.deepEqual([...gradients.keys()], ['embedding.weight'])
+})
+
+test('the count of parameters is the sum of their sizes', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 5 }), depth => {
+      assert.equal(new Tower(depth).parameterCount(), 1 + 6 * depth + 5 + 2)
+    }),
+    runs(6),
+  )
+})
+
+test('a state dict goes around', () => {
+  const [from, to] = [new Tower(), new Tower()]
+  assert.notDeepEqual(numbersOf(from), numbersOf(to))
+  assert.equal(to.loadStateDict(from.stateDict()), to)
+  assert.deepEqual(numbersOf(from), numbersOf(to))
+  from.head.weight.assign(zeros([1, 2]))
+  assert.notDeepEqual(numbersOf(from), numbersOf(to))
+})
+
+test('loading takes a copy: what is given keeps its memory', () => {
+  const to = new Tower()
+  const state = new Tower().stateDict()
+  to.loadStateDict(state)
+  to.loadStateDict(new Tower().stateDict())
+  for (const value of state.values()) assert.ok(!value.storage.isFreed)
+})
+
+test('a state dict that does not fit names what is wrong with both shapes, and changes nothing', () => {
+  const module = new Tower()
+  const before = numbersOf(module)
+  const state: StateDict = new Map([...new Tower().stateDict()])
+  state.set('layers.0.weight', zeros([2, 3])).set('layers.9.weight', zeros([1]))
+  state.delete('scale')
+  assert.throws(
+    () => module.loadStateDict(state),
+    (error: unknown) => {
+      assert.ok(error instanceof StateDictError)
+      assert.match(error.message, /layers\.0\.weight is \[2, 2\] here and \[2, 3\] there/)
+      assert.match(error.message, /missing: scale/)
+      assert.match(error.message, /not in the module: layers\.9\.weight/)
+      assert.deepEqual([error.missing, error.unexpected], [['scale'], ['layers.9.weight']])
+      assert.deepEqual(
+        error.mismatched.map(({ name, expected, found }) => [name, [...expected], [...found]]),
+        [['layers.0.weight', [2, 2], [2, 3]]],
+      )
+      return true
+    },
+  )
+  assert.deepEqual(numbersOf(module), before)
+})
+
+test('a long list of missing parameters is cut short', () => {
+  assert.throws(() => new Tower(9).loadStateDict(new Map()), /missing: (\S+, ){4}\S+ and 17 more$/)
+})
+
+test('frozen parameters get no gradient, the rest do', () => {
+  const module = new Tower()
+  module.layers[0].freeze()
+  const step = () => [...lossAndGradients(module, () => module.forward(randn([3, 2])).sum()).gradients.keys()]
+  assert.deepEqual(
+    step(),
+    names.filter(name => !name.startsWith('layers.0')),
+  )
+  module.freeze(false)
+  assert.deepEqual(step(), names)
+})
+
+test('train and eval reach every module inside', () => {
+  class Outer extends Module {
+    readonly towers = [new Tower(), new Tower()]
+    readonly dropout = new Dropout(0.5)
+  }
+  const outer = new Outer()
+  const modes = () => {
+    const found: boolean[] = []
+    outer.apply(module => found.push(module.training))
+    return found
+  }
+  assert.deepEqual(modes(), new Array(10).fill(true))
+  assert.deepEqual([outer.eval(), modes()], [outer, new Array(10).fill(false)])
+  outer.train()
+  assert.deepEqual(modes(), new Array(10).fill(true))
+})
+
+test('a module prints as a tree with shapes and counts', () => {
+  const tower = new Tower(1)
+  tower.head.freeze()
+  assert.equal(
+    String(tower),
+    `Tower (14)
+  scale: []
+  layers.0: Linear (6)
+    weight: [2, 2]
+    bias: [2]
+  tokens.0: [2]
+  tokens.1: [3]
+  head: Linear (2)
+    weight: [1, 2] frozen`,
+  )
+})
+
+test('a module moves to another device and back, and computes the same there', async () => {
+  const module = new Tower()
+  const x = randn([3, 2])
+  const expected = values(module.forward(x))
+  const [before, held] = [numbersOf(module), device.get('reference').memory().buffers]
+  await device.use('gpu', { backend: 'cpu' })
+  try {
+    assert.equal(await module.to('gpu'), module)
+    for (const p of module.parameters()) assert.equal(p.device, 'gpu')
+    assert.equal(device.get('reference').memory().buffers, held - names.length)
+    const there = module.forward(tensor(x.dataSync(), { shape: [3, 2] }))
+    assertCloseNumbers([...(await there.data())], expected, 1e-5)
+    await module.to('reference')
+    assert.deepEqual(numbersOf(module), before)
+  } finally {
+    await device.use('reference')
+  }
+})
+
+test('a model too large to hold can be counted and printed, and says why it cannot be used', async () => {
+  const huge = withoutAllocation(() => new Linear(1_000_000, 1_000_000))
+  assert.equal(huge.parameterCount(), 1_000_001_000_000)
+  assert.match(String(huge), /weight: \[1000000, 1000000\]/)
+  assert.throws(() => huge.weight.mul(2), /has shapes, and no values/)
+  await assert.rejects(huge.weight.data(), /withoutAllocation/)
+  assert.deepEqual(values(new Linear(1, 1).bias!), [0])
+})
+
+test('the loss comes with one gradient a parameter, of its shape, and zeros where it does not depend on it', () => {
+  const module = new Tower()
+  const { loss, gradients } = lossAndGradients(module, () =>
+    module
+      .forward(randn([3, 2]))
+      .square()
+      .mean(),
+  )
+  assert.ok(Number.isFinite(values(loss)[0]))
+  for (const [name, p] of module.namedParameters()) assert.deepEqual([...gradients.get(name)!.shape], [...p.shape])
+  assert.deepEqual(values(gradients.get('tokens.1')!), [0, 0, 0])
+  assert.ok(values(gradients.get('head.weight')!).every(g => g !== 0))
+})
+
+test('a record of losses is differentiated by its total and handed back whole', () => {
+  const module = new Linear(1, 1)
+  const x = tensor([[2]])
+  const { loss, gradients } = lossAndGradients(module, () => {
+    const y = module.forward(x).sum()
+    return { y, twice: y.mul(2), total: y.mul(3) }
+  })
+  assertCloseNumbers(values(loss.twice), [2 * values(loss.y)[0]])
+  assert.deepEqual(values(gradients.get('weight')!), [6])
+  assert.throws(() => lossAndGradients(module, () => module.forward(zeros([2, 1]))), GradientError)
+})
+
+test('a training step leaves no memory behind but loss and gradients', () => {
+  const module = new Tower()
+  const x = randn([3, 2])
+  const before = device.get('reference').memory().buffers
+  scope(() => {
+    lossAndGradients(module, () => module.forward(x).sum())
+    assert.equal(device.get('reference').memory().buffers, before + 1 + names.length)
+  })
+  assert.equal(device.get('reference').memory().buffers, before)
+})
+
+test('a parameter takes a new value over and gives the old memory back', () => {
+  const weight = parameter([2, 2], init.ones)
+  const before = device.get('reference').memory().buffers
+  const old = weight.view([4], [1])
+  scope(() => weight.assign(tensor([[1, 2], [3, 4]]))) // biome-ignore format: a matrix
+  assert.deepEqual(values(weight), [1, 2, 3, 4])
+  assert.equal(device.get('reference').memory().buffers, before)
+  assert.throws(() => old.dataSync(), FreedError)
+})
+
+test('a parameter can be given a view of itself', () => {
+  const weight = new Parameter(tensor([[1, 2], [3, 4]])) // biome-ignore format: a matrix
+  weight.assign(weight.transpose())
+  assert.deepEqual(values(weight), [1, 3, 2, 4])
+  weight.assign(weight)
+  assert.deepEqual(values(weight), [1, 3, 2, 4])
+})
+
+test('a parameter made of a part has memory of its own', () => {
+  const whole = random([4])
+  const part = new Parameter(whole.slice([{ stop: 2 }]))
+  const head = values(whole).slice(0, 2)
+  part.assign(zeros([2]))
+  assert.deepEqual(values(whole).slice(0, 2), head)
+})
+
+test('a parameter of another shape is refused with both', () => {
+  assert.throws(
+    () => parameter([2, 3], init.zeros).assign(zeros([3, 2])),
+    (error: unknown) => error instanceof ShapeError && /\[3, 2\] for a parameter of \[2, 3\]/.test(error.message),
+  )
+})
+
+test('a tape refuses to walk back over a parameter that was given a new value', () => {
+  const weight = parameter([2], init.ones)
+  const tape = new Tape()
+  tape.watch(weight, 'weight')
+  const y = tape.run(() => weight.square().sum())
+  weight.assign(zeros([2]))
+  assert.throws(() => tape.gradient(y, [weight]), /weight was given a new value/)
+  tape.end()
+})
