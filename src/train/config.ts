@@ -54,8 +54,8 @@ const modelSchema = settings({
     width: count(1),
     heads: count(1),
     hidden: count(1).optional(),
-    unimodalLayers: count(0),
-    multimodalLayers: count(0),
+    unimodalLayers: count(1),
+    multimodalLayers: count(1),
     pad: count(0).optional(),
   }),
   pooler: settings({

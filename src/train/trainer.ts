@@ -183,8 +183,9 @@ async function advance(training: Training, from: number, options: TrainOptions):
   let saved = (await stepsIn(folder)).at(-1)
   const save = async () => {
     await log.flush()
+    const written = await writeTraining(training, step)
     saved = step
-    onCheckpoint?.({ step, folder: await writeTraining(training, step) })
+    onCheckpoint?.({ step, folder: written })
   }
   try {
     onStart?.({ folder, config, model, tokenizer, step, steps, stepsPerEpoch, images, device: device.description })

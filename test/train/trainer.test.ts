@@ -1,0 +1,321 @@
+import assert from 'node:assert/strict'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { device, fromData, Generator, rand } from '../../src/tensor/index.ts'
+import { augmentation } from '../../src/train/augment.ts'
+import {
+  listCheckpoints,
+  openRun,
+  RunError,
+  readMetrics,
+  resumeTraining,
+  TrainingError,
+  train,
+} from '../../src/train/index.ts'
+import { equalRows } from '../../src/train/loss.ts'
+import { optimizerFor, scheduleFor } from '../../src/train/setup.ts'
+import { temporaryFolder } from '../data/folder.ts'
+import { outcome, pictures, tinyConfig, tinyModel } from './tiny.ts'
+
+const everything = {
+  evaluateEvery: 4,
+  evaluationExamples: 3,
+  model: { ...tinyModel, dropout: 0.2 },
+  augment: { flip: true, shift: 1, brightness: 0.2 },
+}
+
+test('a run that was stopped and resumed is to the bit the run that was not', async t => {
+  const folder = await temporaryFolder(t)
+  const config = tinyConfig(await pictures(folder), everything)
+  const whole = await train(join(folder, 'whole'), config)
+  assert.equal(whole.finished, true)
+  const parts = join(folder, 'parts')
+  const stop = new AbortController()
+  const stopped = await train(parts, config, {
+    signal: stop.signal,
+    onStep: ({ step }) => step === 7 && stop.abort(),
+  })
+  assert.deepEqual([stopped.finished, stopped.step], [false, 7])
+  rand([5]) // whoever draws in between changes nothing
+  const resumed = await resumeTraining(parts)
+  assert.deepEqual([resumed.finished, resumed.step], [true, 12])
+  assert.deepEqual(await outcome(parts, 12), await outcome(whole.folder, 12))
+})
+
+test('a run that goes back to an earlier checkpoint forgets what came later and computes it again', async t => {
+  const folder = await temporaryFolder(t)
+  const config = tinyConfig(await pictures(folder), { optimizer: { name: 'adafactor' } })
+  const run = join(folder, 'run')
+  await train(run, config)
+  const once = await outcome(run, 12)
+  const seen: number[] = []
+  await resumeTraining(run, { step: 6, onStart: ({ step }) => seen.push(step), onStep: ({ step }) => seen.push(step) })
+  assert.deepEqual(seen, [6, 7, 8, 9, 10, 11, 12])
+  assert.deepEqual(await outcome(run, 12), once)
+})
+
+test('a run can be made longer, and a finished one stays as it is', async t => {
+  const folder = await temporaryFolder(t)
+  const run = join(folder, 'run')
+  await train(run, tinyConfig(await pictures(folder), { steps: 2, schedule: 'constant' }))
+  const same = await resumeTraining(run, { onStep: () => assert.fail('there is nothing to do') })
+  assert.deepEqual([same.step, same.finished], [2, true])
+  const longer = await resumeTraining(run, { steps: 4 })
+  assert.deepEqual([longer.step, longer.config.steps, (await openRun(run)).config.steps], [4, 4, 4])
+  assert.deepEqual(
+    (await readMetrics(run)).filter(({ kind }) => kind === 'step').map(({ step }) => step),
+    [1, 2, 3, 4],
+  )
+})
+
+test('only the last checkpoints stay, and nothing else is left', async t => {
+  const folder = await temporaryFolder(t)
+  const run = join(folder, 'run')
+  await train(run, tinyConfig(await pictures(folder), { keepLast: 2, checkpointEvery: 2, steps: 7 }))
+  assert.deepEqual(await listCheckpoints(run), [6, 7])
+  assert.deepEqual(await readdir(join(run, 'checkpoints')), ['step-000006', 'step-000007'])
+  assert.deepEqual((await readdir(run)).sort(), ['checkpoints', 'config.json', 'metrics.jsonl', 'tokenizer.json'])
+})
+
+test('resuming cuts the metrics back to the checkpoint, and a half-written line with them', async t => {
+  const folder = await temporaryFolder(t)
+  const run = join(folder, 'run')
+  await train(run, tinyConfig(await pictures(folder), { validation: 0 }))
+  const file = join(run, 'metrics.jsonl')
+  await writeFile(file, `${await readFile(file, 'utf8')}{"kind":"step","step":13,"lo`)
+  assert.equal((await readMetrics(run)).length, 12)
+  let before = 0
+  const stop = new AbortController()
+  stop.abort()
+  await resumeTraining(run, {
+    step: 9,
+    signal: stop.signal,
+    onStart: () => {
+      before++
+    },
+  })
+  assert.equal(before, 1)
+  const lines = (await readFile(file, 'utf8')).split('\n')
+  assert.equal(lines.length, 10)
+  assert.deepEqual(await listCheckpoints(run), [6, 9])
+})
+
+test('metrics say what each step was like', async t => {
+  const folder = await temporaryFolder(t)
+  const config = tinyConfig(await pictures(folder), { steps: 6, warmup: 2, validation: 0, clipNorm: null })
+  const { folder: run } = await train(join(folder, 'run'), config)
+  const metrics = await readMetrics(run)
+  const schedule = scheduleFor(config, 6)
+  metrics.forEach((line, i) => {
+    assert.equal(line.kind, 'step')
+    if (line.kind !== 'step') return
+    assert.deepEqual([line.step, line.epoch, line.learningRate], [i + 1, i < 6 ? 0 : 1, schedule(i)])
+    assert.ok(Math.abs(line.loss - (line.contrastive + 2 * line.captioning)) < 1e-5)
+    assert.ok(line.gradientNorm > 0 && line.scale > 1 && line.seconds > 0)
+    assert.ok(Math.abs(line.imagesPerSecond * line.seconds - 3) < 1e-9)
+  })
+  assert.ok(Math.abs((metrics[0] as { scale: number }).scale - 1 / 0.07) < 1e-4)
+})
+
+test('a number of epochs is as many steps as its batches', async t => {
+  const folder = await temporaryFolder(t)
+  const config = tinyConfig(await pictures(folder), { steps: undefined, epochs: 2, batchSize: 7, validation: 0.3 })
+  const epochs: number[] = []
+  const { step } = await train(join(folder, 'run'), config, { onStep: ({ epoch }) => epochs.push(epoch) })
+  assert.equal(step, 4)
+  assert.deepEqual(epochs, [0, 0, 1, 1])
+})
+
+test('training learns a few pictures by heart', async t => {
+  const folder = await temporaryFolder(t)
+  const config = tinyConfig(await pictures(folder, 4), {
+    steps: 120,
+    batchSize: 4,
+    validation: 0,
+    optimizer: { learningRate: 1e-2 },
+    checkpointEvery: 1000,
+  })
+  const { folder: run } = await train(join(folder, 'run'), config)
+  const metrics = await readMetrics(run)
+  const [first, last] = [0, -1].map(i => metrics.at(i) as { loss: number })
+  assert.ok(last.loss < first.loss / 10, `from ${first.loss} to ${last.loss}`)
+})
+
+test('an evaluation of one’s own is written down, and changes nothing of the training', async t => {
+  const folder = await temporaryFolder(t)
+  const data = await pictures(folder)
+  const plain = tinyConfig(data, { validation: 0, steps: 6, model: { ...tinyModel, dropout: 0.2 } })
+  await train(join(folder, 'plain'), plain)
+  const evaluations: unknown[] = []
+  await train(
+    join(folder, 'watched'),
+    { ...plain, evaluateEvery: 2 },
+    {
+      evaluate: async ({ step, model }) => {
+        assert.equal(model.training, false)
+        rand([100])
+        return { twice: 2 * step }
+      },
+      onEvaluation: ({ step, values }) => evaluations.push([step, values.twice]),
+    },
+  )
+  assert.deepEqual(evaluations, [
+    [2, 4],
+    [4, 8],
+    [6, 12],
+  ])
+  const [a, b] = [await outcome(join(folder, 'plain'), 6), await outcome(join(folder, 'watched'), 6)]
+  assert.deepEqual(a.checkpoint, b.checkpoint)
+})
+
+test('a value that is no number stops training before it spreads, and is named', async t => {
+  const folder = await temporaryFolder(t)
+  const run = join(folder, 'run')
+  let model: Awaited<ReturnType<typeof train>>['model'] | undefined
+  const poisoned = train(run, tinyConfig(await pictures(folder), { validation: 0 }), {
+    onStart: start => {
+      model = start.model
+    },
+    onStep: ({ step }) => {
+      if (step !== 4) return
+      const { weight } = model!.encoder.blocks[0].mlp.up
+      const values = weight.dataSync()
+      values[5] = Number.NaN
+      weight.assign(fromData(values, weight.shape))
+    },
+  })
+  await assert.rejects(poisoned, (error: unknown) => {
+    assert.ok(error instanceof TrainingError)
+    assert.equal(error.step, 5)
+    const of = (kind: string) => error.findings.filter(finding => finding.kind === kind)
+    assert.deepEqual(
+      of('parameter').map(({ name, index }) => [name, index]),
+      [['encoder.blocks.0.mlp.up.weight', 5]],
+    )
+    assert.deepEqual(
+      of('loss')
+        .map(({ name }) => name)
+        .sort(),
+      ['captioning', 'contrastive', 'total'],
+    )
+    assert.match(of('activation')[0].name, /at encoder\.blocks\.0\.mlp\.up\.weight$/)
+    assert.ok(of('gradient').length > 10)
+    assert.match(error.message, /^step 5: values are not finite, first in the parameter encoder\.blocks\.0\.mlp\.up/)
+    return true
+  })
+  assert.deepEqual(await listCheckpoints(run), [3])
+  assert.equal((await readMetrics(run)).length, 4)
+  const resumed = await resumeTraining(run)
+  assert.equal(resumed.finished, true)
+})
+
+test('parameters that are no numbers never become a checkpoint', async t => {
+  const folder = await temporaryFolder(t)
+  const config = tinyConfig(await pictures(folder), { validation: 0, steps: 1 })
+  let poison = () => {}
+  const poisoned = train(join(folder, 'run'), config, {
+    onStart: ({ model }) => {
+      poison = () => model.logScale.assign(fromData(Float32Array.of(Number.POSITIVE_INFINITY), []))
+    },
+    onStep: () => poison(),
+  })
+  await assert.rejects(poisoned, /parameter logScale \[\] has Infinity at 0/)
+  assert.deepEqual(await listCheckpoints(join(folder, 'run')), [])
+})
+
+test('memory stays flat over hundreds of steps', async t => {
+  const folder = await temporaryFolder(t)
+  const image = { ...tinyModel.image, patch: 8, layers: 0 }
+  const config = tinyConfig(await pictures(folder), {
+    steps: 300,
+    batchSize: 2,
+    model: { ...tinyModel, image, pooler: { queries: 1, heads: 1 } },
+    checkpointEvery: 100,
+    evaluateEvery: 100,
+    evaluationExamples: 4,
+  })
+  const buffers: number[] = []
+  const bytes: number[] = []
+  await train(join(folder, 'run'), config, {
+    onStep: () => {
+      const memory = device.get('reference').memory()
+      buffers.push(memory.buffers)
+      bytes.push(memory.bytes)
+    },
+  })
+  assert.deepEqual([buffers[299], bytes[299]], [buffers[1], bytes[1]])
+  assert.deepEqual([Math.max(...buffers.slice(1)), Math.max(...bytes.slice(1))], [buffers[1], bytes[1]])
+})
+
+test('a folder that holds something is no place for a new run', async t => {
+  const folder = await temporaryFolder(t)
+  const config = tinyConfig(await pictures(folder))
+  await assert.rejects(train(folder, config), (error: unknown) => {
+    assert.ok(error instanceof RunError)
+    assert.match(error.message, /is not empty: it holds pictures/)
+    return true
+  })
+  await train(join(folder, 'run'), { ...config, steps: 1 })
+  await assert.rejects(train(join(folder, 'run'), config), /holds a run already/)
+})
+
+test('a run does not go on with other data', async t => {
+  const folder = await temporaryFolder(t)
+  const data = await pictures(folder)
+  const run = join(folder, 'run')
+  await train(run, tinyConfig(data, { steps: 2, validation: 0 }))
+  const captions = join(data, 'captions.jsonl')
+  await writeFile(captions, (await readFile(captions, 'utf8')).replace(/small/, 'large'))
+  await assert.rejects(resumeTraining(run, { steps: 4 }), /pictures: the saved state belongs to other data/)
+})
+
+test('equal rows of ids get the number of the first', () => {
+  assert.deepEqual([...equalRows(Int32Array.of(1, 2, 3, 4, 1, 2, 1, 3), [4, 2])], [0, 1, 0, 3])
+})
+
+test('an augmentation moves, mirrors and brightens within bounds, and does nothing if nothing is asked for', () => {
+  assert.equal(augmentation({}), undefined)
+  const image = Float32Array.from({ length: 27 }, (_, i) => (i % 9) / 9)
+  const seen = new Set<string>()
+  for (let s = 0; s < 40; s++) {
+    const drawn = augmentation({ flip: true, shift: 1 })!(image.slice(), new Generator(s), 3)
+    const centre = drawn[4]
+    assert.ok(image.includes(centre))
+    assert.deepEqual(drawn.subarray(0, 9), drawn.subarray(9, 18))
+    seen.add(drawn.subarray(0, 9).join())
+  }
+  assert.ok(seen.size > 10)
+  const mirrored = new Set(
+    Array.from({ length: 20 }, (_, s) => augmentation({ flip: true })!(image, new Generator(s), 3).slice(0, 3).join()),
+  )
+  assert.deepEqual(mirrored, new Set([image.slice(0, 3).join(), image.slice(0, 3).reverse().join()]))
+  const brighter = augmentation({ brightness: 0.5 })!(image, new Generator(2), 3)
+  const factor = brighter[1] / image[1]
+  assert.ok(factor > 0.5 && factor < 1.5 && factor !== 1)
+  assert.ok(brighter.every((x, i) => x <= 1 && Math.abs(x - Math.min(1, image[i] * factor)) < 1e-6))
+})
+
+test('learning rates warm up and come down as the schedule says', () => {
+  const config = tinyConfig('x', { warmup: 4, optimizer: { learningRate: 1 } })
+  const rates = (schedule: 'constant' | 'linear' | 'cosine') =>
+    [0, 3, 4, 8, 11].map(step => scheduleFor({ ...config, schedule }, 12)(step))
+  assert.deepEqual(rates('constant'), [0.25, 1, 1, 1, 1])
+  assert.deepEqual(rates('linear'), [0.25, 1, 1, 0.5, 0.125])
+  assert.ok(Math.abs(rates('cosine')[3] - 0.5) < 1e-12)
+  assert.throws(() => scheduleFor({ ...config, warmup: 12 }, 12), /warmup: of 12 steps leaves nothing of 12/)
+})
+
+test('the optimizer gets what the configuration says, and its own defaults for the rest', async t => {
+  const { model } = await train(
+    join(await temporaryFolder(t), 'run'),
+    tinyConfig(await pictures(await temporaryFolder(t)), { steps: 1 }),
+  )
+  const made = (optimizer: Record<string, unknown>) => optimizerFor(model, tinyConfig('x', { optimizer }))
+  assert.deepEqual(
+    [made({}).algorithm, made({ name: 'adafactor' }).algorithm, made({ name: 'sgd', momentum: 0.5 }).algorithm],
+    ['AdamW', 'Adafactor', 'SGD'],
+  )
+  const adamw = made({ betas: [0.8, 0.9], epsilon: 1e-4 }) as unknown as { betas: number[]; epsilon: number }
+  assert.deepEqual([adamw.betas, adamw.epsilon], [[0.8, 0.9], 1e-4])
+})
