@@ -24,10 +24,11 @@ test('a bundle for browsers holds nothing of Node and not the webgpu package', a
   )
 })
 
-test('a page computes with it', { skip: missing }, async () => {
+test('a page computes with it, minified', { skip: missing }, async () => {
   const browser = await launch()
   try {
-    const { code } = await bundle(`
+    const { code } = await bundle(
+      `
       import { device, deviceOf, scope, tensor } from '${entry}'
       globalThis.compute = async () => {
         const results = []
@@ -41,7 +42,9 @@ test('a page computes with it', { skip: missing }, async () => {
         return { results, description: device.description }
       }
       globalThis.ready = true
-    `)
+    `,
+      { minify: true },
+    )
     const page = await pageWith(browser, code)
     const { results, description } = (await page.evaluate('compute()')) as {
       results: number[][][]

@@ -16,7 +16,10 @@ export const missing: string | false = existsSync(path)
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** A program of ES modules, given as text that imports from the repository's root, as one file for browsers. */
-export async function bundle(program: string): Promise<{ code: string; metafile: Metafile }> {
+export async function bundle(
+  program: string,
+  options: { minify?: boolean } = {},
+): Promise<{ code: string; metafile: Metafile }> {
   const result = await build({
     stdin: { contents: program, resolveDir: root, loader: 'ts' },
     bundle: true,
@@ -26,6 +29,7 @@ export async function bundle(program: string): Promise<{ code: string; metafile:
     format: 'esm',
     conditions: ['source'],
     logLevel: 'silent',
+    ...options,
   })
   return { code: result.outputFiles[0].text, metafile: result.metafile }
 }

@@ -196,6 +196,18 @@ export function fusedKernels(
 
     geluGradient: (g, x) =>
       wrap(map(runtime, 'geluGradient', x.shape, [own(x), own(g)], geluGradientExpression), x.shape),
+
+    adamw(x, g, moments, { beta1, beta2, epsilon, kept, rate, deviation }) {
+      const { shape } = x
+      const gradient = own(g)
+      const follow = (name: string, moment: Tensor, beta: number, next: string) =>
+        wrap(map(runtime, name, shape, [own(moment), gradient, beta, 1 - beta], `x0*x2+${next}*x3`), shape)
+      const firstMoment = follow('firstMoment', moments.firstMoment, beta1, 'x1')
+      const secondMoment = follow('secondMoment', moments.secondMoment, beta2, 'x1*x1')
+      const operands = [own(x), own(firstMoment), own(secondMoment), kept, rate, deviation, epsilon]
+      const value = wrap(map(runtime, 'adamw', shape, operands, 'x0*x3-x4*x1/(Math.sqrt(x2)/x5+x6)'), shape)
+      return { value, firstMoment, secondMoment }
+    },
   }
   return kernels
 }

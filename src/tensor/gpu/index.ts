@@ -10,8 +10,6 @@ import { gpuKernels } from './kernels.ts'
 import { map } from './map.ts'
 import { type Handle, Runtime, type Strided } from './runtime.ts'
 
-export { IndexError } from './indices.ts'
-
 export interface GpuDevice extends Device {
   readonly backend: GpuBackend
   /** Whether an error has come after which nothing computed here can be trusted; reading says which. */

@@ -1,20 +1,7 @@
 // Indices that came from the host are known there too: they can be checked, and sorted, before a kernel runs.
 
-import { type Shape, show } from '../shape.ts'
+import { IndexError, type Shape } from '../shape.ts'
 import type { Strided } from './runtime.ts'
-
-/** An index that an axis does not have. */
-export class IndexError extends RangeError {
-  override readonly name = 'IndexError'
-  readonly index: number
-  readonly size: number
-
-  constructor(operation: string, index: number, shape: Shape, axis: number) {
-    super(`${operation}: index ${index} is not on axis ${axis} of ${show(shape)}, whose size is ${shape[axis]}`)
-    this.index = index
-    this.size = shape[axis]
-  }
-}
 
 const ranges = new WeakMap<Int32Array, readonly [low: number, high: number]>()
 
@@ -43,7 +30,7 @@ export function checkIndices(operation: string, indices: Strided, shape: Shape, 
   // what is out of range may lie outside this view
   walk(indices, position => {
     const index = host[position]
-    if (index < 0 || index >= size) throw new IndexError(operation, index, shape, axis)
+    if (index < 0 || index >= size) throw new IndexError(operation, index, size)
   })
 }
 

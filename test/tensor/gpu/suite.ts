@@ -9,6 +9,7 @@ import {
   type DType,
   fromData,
   Generator,
+  IndexError,
   type ReductionName,
   type Shape,
   scope,
@@ -672,13 +673,14 @@ const machinery: Check[] = [
         () => gpu.kernels.gather(x, 0, indices.view([2, 2], [1, 0])),
         () => gpu.kernels.scatterAdd([4, 2], 0, indices.view([2, 2], [1, 0]), x.view([2, 2], [2, 1])),
       ]) {
-        let message = ''
+        let thrown: unknown
         try {
           attempt()
         } catch (error) {
-          message = (error as Error).message
+          thrown = error
         }
-        if (!/index 4 .* size is 4/.test(message)) throw new Error(`no IndexError, but "${message}"`)
+        if (!(thrown instanceof IndexError && thrown.index === 4 && thrown.size === 4))
+          throw new Error(`no IndexError, but ${thrown}`)
       }
       // the same memory seen without its last element is in order
       await agreeWith('gather', gpu.kernels.gather(x.view([4], [2]), 0, indices.view([1], [1])), [(await x.data())[0]])
