@@ -75,12 +75,17 @@ const PAINT: Record<Colour, RGB> = {
   pink: [255, 130, 200],
 }
 
-/** Least and greatest radius of each size, as fractions of the side: 4 to 4.5 and 6.4 to 7.2 of 32 pixels. */
-const RADIUS: Record<Size, readonly [number, number]> = { small: [0.125, 0.14], large: [0.2, 0.225] }
+/** Least and greatest radius of each size, as fractions of the side: 3.5 to 3.8 and 6.1 to 6.7 of 32 pixels. */
+const RADIUS: Record<Size, readonly [number, number]> = { small: [0.11, 0.12], large: [0.19, 0.21] }
 
-/** Least distance from an object to the edge, and between the squares that two objects lie in. */
-const MARGIN = 0.02
-const GAP = 0.03
+/**
+ * The picture is a loose board of 4 × 4 squares. A small object stands in one square, a large one where four meet, and
+ * each wanders this far from there in both directions: one pixel of 32.
+ */
+const WANDER = 1 / 32
+
+/** Least distance from an object to the edge of the picture. */
+const MARGIN = 0.003
 
 /** The caption's name for a colour and a shape: 'red circle'. */
 export const pairName = (colour: Colour, shape: Shape) => `${colour} ${shape}`
@@ -136,7 +141,7 @@ export function shapesScene(index: number, options: ShapesOptions = {}): Scene {
   const count = objects === 'both' ? 1 + generator.integer(2) : objects
   const background = drawBackground(generator)
   const first = drawKind(generator, pairs)
-  if (count === 1) return { background, objects: [place(generator, first)] }
+  if (count === 1) return { background, objects: [placeOne(generator, first)] }
   // one held-out pair makes a held-out picture; the other object is then free
   const other = pairs === 'held-out' ? 'all' : pairs
   let second = drawKind(generator, other)
@@ -166,33 +171,34 @@ function drawBackground(generator: Generator): Scene['background'] {
   return [corner(), corner(), corner(), corner()]
 }
 
-function place(generator: Generator, kind: Kind): ShapesObject {
-  const edge = MARGIN + kind.radius
-  return { ...kind, x: between(generator, edge, 1 - edge), y: between(generator, edge, 1 - edge) }
+/** Near this coordinate, but inside the picture. */
+function near(generator: Generator, centre: number, radius: number): number {
+  const edge = MARGIN + radius
+  return between(generator, Math.max(edge, centre - WANDER), Math.min(1 - edge, centre + WANDER))
+}
+
+/** Where one object of this size stands when it has the picture to itself. */
+const ROWS: Record<Size, readonly number[]> = { small: [1 / 8, 3 / 8, 5 / 8, 7 / 8], large: [1 / 4, 1 / 2, 3 / 4] }
+
+function placeOne(generator: Generator, kind: Kind): ShapesObject {
+  const along = () => near(generator, pick(generator, ROWS[kind.size]), kind.radius)
+  return { ...kind, x: along(), y: along() }
 }
 
 /**
- * Two objects apart from each other along one axis, and at most half as far apart along the other, so that one relation
- * alone holds. Each of the four relations is equally likely.
+ * Two objects on opposite sides of the picture, each near the middle of its side, so that one relation alone holds.
+ * Each of the four relations is equally likely.
  */
 function placeTwo(generator: Generator, first: Kind, second: Kind): ShapesObject[] {
   const vertical = generator.integer(2) === 1
-  const [near, far] = generator.integer(2) === 1 ? [first, second] : [second, first]
-  const free = 1 - 2 * (MARGIN + near.radius + far.radius) - GAP
-  const one = free * generator.uniform()
-  const two = free * generator.uniform()
-  const along = MARGIN + near.radius + Math.min(one, two)
-  const distance = near.radius + GAP + far.radius + Math.abs(one - two)
-
-  const edge = MARGIN + near.radius
-  const across = between(generator, edge, 1 - edge)
-  const farEdge = MARGIN + far.radius
-  const least = Math.max(farEdge, across - distance / 2)
-  const greatest = Math.min(1 - farEdge, across + distance / 2)
-  const farAcross = between(generator, least, greatest)
-
-  const at = (kind: Kind, u: number, v: number) => ({ ...kind, x: vertical ? v : u, y: vertical ? u : v })
-  return [at(near, along, across), at(far, along + distance, farAcross)]
+  const [low, high] = generator.integer(2) === 1 ? [first, second] : [second, first]
+  const onSide = (kind: Kind, side: 0 | -1): ShapesObject => {
+    const rows = ROWS[kind.size]
+    const along = near(generator, rows.at(side)!, kind.radius)
+    const across = near(generator, pick(generator, rows.slice(1, -1)), kind.radius)
+    return { ...kind, x: vertical ? across : along, y: vertical ? along : across }
+  }
+  return [onSide(low, 0), onSide(high, -1)]
 }
 
 // ---- Captions ----
@@ -237,8 +243,8 @@ const STAR_POINTS = [
 
 /** Whether a point is inside a shape that fills the square [-1, 1] × [-1, 1], y downwards. */
 const INSIDE: Record<Shape, (x: number, y: number) => boolean> = {
-  circle: (x, y) => x * x + y * y <= 1,
-  square: (x, y) => Math.abs(x) <= 0.88 && Math.abs(y) <= 0.88,
+  circle: (x, y) => x * x + y * y <= 0.85,
+  square: (x, y) => Math.abs(x) <= 0.95 && Math.abs(y) <= 0.95,
   triangle: (x, y) => y <= 0.85 && Math.abs(x) <= (y + 1) / 1.85,
   // a pentagram: on the inner side of at least four of the five lines that join its points
   star: (x, y) => STAR_POINTS.filter(([u, v]) => u * x + v * (y - 0.1) >= -0.3245).length >= 4,
