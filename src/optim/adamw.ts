@@ -1,7 +1,7 @@
 // Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and Hutter 2019).
 
 import type { Module, Parameter } from '../nn/index.ts'
-import type { Shape } from '../tensor/index.ts'
+import { type AdamWNumbers, deviceOf, type Moments, type Shape, type Tensor } from '../tensor/index.ts'
 import { checkSetting, Optimizer, type OptimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
 
 export interface AdamWOptions extends OptimizerOptions {
@@ -39,14 +39,27 @@ export class AdamW extends Optimizer {
 
   protected update({ value, gradient, slots, step, learningRate, weightDecay }: UpdateInput): UpdateResult {
     const [beta1, beta2] = this.betas
-    const firstMoment = slots.firstMoment.mul(beta1).add(gradient.mul(1 - beta1))
-    const secondMoment = slots.secondMoment.mul(beta2).add(gradient.square().mul(1 - beta2))
-    const deviation = secondMoment.sqrt().div(Math.sqrt(1 - beta2 ** step))
-    const direction = firstMoment.div(deviation.add(this.epsilon))
-    const kept = weightDecay === 0 ? value : value.mul(1 - learningRate * weightDecay)
-    return {
-      value: kept.sub(direction.mul(learningRate / (1 - beta1 ** step))),
-      slots: { firstMoment, secondMoment },
+    const numbers = {
+      beta1,
+      beta2,
+      epsilon: this.epsilon,
+      kept: 1 - learningRate * weightDecay,
+      rate: learningRate / (1 - beta1 ** step),
+      deviation: Math.sqrt(1 - beta2 ** step),
     }
+    const moments = { firstMoment: slots.firstMoment, secondMoment: slots.secondMoment }
+    const moved =
+      deviceOf(value).kernels.adamw?.(value, gradient, moments, numbers) ?? adamw(value, gradient, moments, numbers)
+    const { firstMoment, secondMoment } = moved
+    return { value: moved.value, slots: { firstMoment, secondMoment } }
   }
+}
+
+/** One step, from the numbers of its formula: what a device's own kernel must agree with. */
+function adamw(x: Tensor, g: Tensor, moments: Moments, numbers: AdamWNumbers): Moments & { value: Tensor } {
+  const { beta1, beta2, epsilon, kept, rate, deviation } = numbers
+  const firstMoment = moments.firstMoment.mul(beta1).add(g.mul(1 - beta1))
+  const secondMoment = moments.secondMoment.mul(beta2).add(g.square().mul(1 - beta2))
+  const direction = firstMoment.div(secondMoment.sqrt().div(deviation).add(epsilon))
+  return { value: x.mul(kept).sub(direction.mul(rate)), firstMoment, secondMoment }
 }

@@ -14,6 +14,7 @@ export {
   type TypedArray,
 } from './dtype.ts'
 export {
+  type AdamWNumbers,
   type BinaryName,
   type ComparisonName,
   type Device,
@@ -21,6 +22,7 @@ export {
   type FusedKernels,
   type Kernels,
   type MemoryUse,
+  type Moments,
   type Operand,
   type Padding,
   type Primitives,

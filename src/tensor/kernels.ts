@@ -86,6 +86,27 @@ export interface FusedKernels {
   gelu(x: Tensor): Tensor | undefined
   /** g (Φ(x) + x φ(x)). */
   geluGradient(g: Tensor, x: Tensor): Tensor | undefined
+  /** One step of AdamW, which optim/adamw.ts defines: a new value and new moments, all of one shape and dtype. */
+  adamw(x: Tensor, g: Tensor, moments: Moments, numbers: AdamWNumbers): (Moments & { value: Tensor }) | undefined
+}
+
+/** What Adam remembers of a parameter. */
+export interface Moments {
+  readonly firstMoment: Tensor
+  readonly secondMoment: Tensor
+}
+
+/** The numbers of one step: x ← kept x - rate m / (√v / deviation + epsilon) with the new moments m and v. */
+export interface AdamWNumbers {
+  readonly beta1: number
+  readonly beta2: number
+  readonly epsilon: number
+  /** what weight decay leaves */
+  readonly kept: number
+  /** the learning rate over 1 - β₁ᵗ */
+  readonly rate: number
+  /** √(1 - β₂ᵗ) */
+  readonly deviation: number
 }
 
 export type Kernels = Primitives & Partial<FusedKernels>
