@@ -263,7 +263,8 @@ describe('checkpoint', () => {
     assert.deepEqual(saving.gradients, plainly.gradients)
     assert.equal(plainly.entries, 8)
     assert.equal(saving.entries, 3)
-    assert.ok(saving.buffers < plainly.buffers, `${saving.buffers} buffers instead of ${plainly.buffers}`)
+    // without it every step but the transposed view; with it the function's result, its square and the sum
+    assert.deepEqual([plainly.buffers, saving.buffers], [7, 3])
   })
 
   const random =
