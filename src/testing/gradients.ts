@@ -109,7 +109,7 @@ export function checkSymmetric(f: TensorFunction, inputs: readonly Tensor[]): vo
   })
 }
 
-/** The same twice gives the same bits, forwards and back, whatever the device and dtype. */
+/** The same twice gives the same bits, forwards and back. */
 export function checkRepeatable(f: TensorFunction, inputs: readonly Tensor[]): void {
   differentiable(f, inputs, (g, xs) => {
     const once = () => {

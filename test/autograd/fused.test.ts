@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { type FusedOp, fusedOps, grad, type TensorFunction, vjp } from '../../src/autograd/index.ts'
 import { derivedRule } from '../../src/autograd/op.ts'
-import { Tensor } from '../../src/tensor/index.ts'
+import type { Tensor } from '../../src/tensor/index.ts'
 import { checkGradients, checkLaws, shape, tensors } from '../../src/testing/index.ts'
 import { assertClose, fc, runs } from '../support.ts'
 import { plain } from './plain.ts'
@@ -103,7 +103,7 @@ for (const name of Object.keys(takes) as (keyof typeof fusedOps)[]) {
 it('every fused operation is tested here', () =>
   assert.deepEqual(Object.keys(takes).sort(), Object.keys(fusedOps).sort()))
 
-it('a fused operation is one line on the tape, and the rule derived from a definition is its gradient', () => {
+it('the rule that is derived from a definition is the one beside it', () => {
   fc.assert(
     fc.property(tensors(rows.map(sizes => [sizes, sizes])), ([g, x]) => {
       const derived = derivedRule(fusedOps.softmax.definition)(g, x, x)[0]
@@ -115,5 +115,4 @@ it('a fused operation is one line on the tape, and the rule derived from a defin
     }),
     runs(15),
   )
-  assert.ok(fusedOps.softmax instanceof Function && Tensor.prototype.softmax !== undefined)
 })

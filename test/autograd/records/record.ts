@@ -2,8 +2,8 @@
 // refuse. The tests in ops.test.ts walk over all records.
 
 import type { DType, Shape, Tensor } from '../../../src/tensor/index.ts'
-import { operands, type ValueOptions } from '../../../src/testing/index.ts'
-import type { fc } from '../../support.ts'
+import { operands, shape, type ValueOptions } from '../../../src/testing/index.ts'
+import { fc } from '../../support.ts'
 import type { Plain } from '../plain.ts'
 
 export interface Sample {
@@ -72,3 +72,9 @@ export const record = (name: string, cases: readonly Case[], refuses: readonly R
   cases,
   refuses,
 })
+
+/** Numbers that become positions of an axis by taking the rest. */
+export const numbers = fc.array(fc.integer({ min: 0, max: 11 }), { minLength: 13, maxLength: 13 })
+
+/** A shape with some axes, and a number for each that may name a position. */
+export const withNumbers = fc.tuple(shape({ minRank: 1 }), numbers)
