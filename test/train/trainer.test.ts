@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { device, fromData, Generator, rand } from '../../src/tensor/index.ts'
+import { fromData, Generator, rand } from '../../src/tensor/index.ts'
 import { augmentation } from '../../src/train/augment.ts'
 import {
   listCheckpoints,
@@ -224,30 +224,6 @@ test('parameters that are no numbers never become a checkpoint', async t => {
   assert.deepEqual(await listCheckpoints(join(folder, 'run')), [])
 })
 
-test('memory stays flat over hundreds of steps', async t => {
-  const folder = await temporaryFolder(t)
-  const image = { ...tinyModel.image, patch: 8, layers: 0 }
-  const config = tinyConfig(await pictures(folder), {
-    steps: 300,
-    batchSize: 2,
-    model: { ...tinyModel, image, pooler: { queries: 1, heads: 1 } },
-    checkpointEvery: 100,
-    evaluateEvery: 100,
-    evaluationExamples: 4,
-  })
-  const buffers: number[] = []
-  const bytes: number[] = []
-  await train(join(folder, 'run'), config, {
-    onStep: () => {
-      const memory = device.get('reference').memory()
-      buffers.push(memory.buffers)
-      bytes.push(memory.bytes)
-    },
-  })
-  assert.deepEqual([buffers[299], bytes[299]], [buffers[1], bytes[1]])
-  assert.deepEqual([Math.max(...buffers.slice(1)), Math.max(...bytes.slice(1))], [buffers[1], bytes[1]])
-})
-
 test('a folder that holds something is no place for a new run', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder))
@@ -268,6 +244,32 @@ test('a run does not go on with other data', async t => {
   const captions = join(data, 'captions.jsonl')
   await writeFile(captions, (await readFile(captions, 'utf8')).replace(/small/, 'large'))
   await assert.rejects(resumeTraining(run, { steps: 4 }), /pictures: the saved state belongs to other data/)
+})
+
+test('equal captions of a batch are kept apart, or positives of each other, or neither', async t => {
+  const folder = await temporaryFolder(t)
+  const data = await pictures(folder, 8)
+  const file = join(data, 'captions.jsonl')
+  const lines = (await readFile(file, 'utf8')).trim().split('\n')
+  const recaptioned = lines.map((line, i) =>
+    JSON.stringify({ file: JSON.parse(line).file, caption: `a ${'bcd'[i % 3]}` }),
+  )
+  await writeFile(file, recaptioned.join('\n'))
+  const contrastive: number[] = []
+  const trainAs = (equalCaptions: string, batchSize: number) =>
+    train(
+      join(folder, `${equalCaptions} ${batchSize}`),
+      tinyConfig(data, { equalCaptions, batchSize, steps: 1, validation: 0 }),
+      {
+        onStep: metrics => contrastive.push(metrics.contrastive),
+      },
+    )
+  await trainAs('positives', 6)
+  await trainAs('ignore', 6)
+  assert.notEqual(contrastive[0], contrastive[1])
+  await trainAs('distinct', 3)
+  await assert.rejects(trainAs('distinct', 4), /8 examples fill no batch of 4 with distinct captions/)
+  assert.deepEqual((await readdir(folder)).sort(), ['distinct 3', 'ignore 6', 'pictures', 'positives 6'])
 })
 
 test('equal rows of ids get the number of the first', () => {

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { DataError, FileError } from '../../src/data/index.ts'
+import { presets } from '../../src/models/index.ts'
+import { checkRunConfig, RunConfigError, readRunConfig } from '../../src/train/index.ts'
+import { temporaryFolder } from '../data/folder.ts'
+import { tinyJson, tinyModel } from './tiny.ts'
+
+const least = { model: 'tiny', data: 'pictures', steps: 10 }
+
+/** What is wrong with a configuration, as lines. */
+function problems(others: Record<string, unknown>): string[] {
+  try {
+    checkRunConfig({ ...least, ...others })
+  } catch (error) {
+    assert.ok(error instanceof RunConfigError && error instanceof DataError)
+    return error.problems.map(({ field, reason }) => `${field}: ${reason}`)
+  }
+  return []
+}
+
+test('what is left open gets its default', () => {
+  assert.deepEqual(checkRunConfig(least), {
+    ...least,
+    model: presets.tiny,
+    validation: 0.1,
+    batchSize: 64,
+    optimizer: { name: 'adamw', learningRate: 1e-3 },
+    schedule: 'cosine',
+    clipNorm: 1,
+    seed: 0,
+    device: 'cpu',
+    equalCaptions: 'positives',
+    evaluateEvery: 0,
+    evaluationExamples: 256,
+    checkpointEvery: 200,
+    keepLast: 3,
+    truncateCaptions: false,
+    augment: {},
+    normalize: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+  })
+})
+
+test('a checked configuration is one that can be checked', () => {
+  const config = checkRunConfig(tinyJson('x', { optimizer: { name: 'sgd', momentum: 0.9 }, clipNorm: null }))
+  assert.deepEqual(checkRunConfig(JSON.parse(JSON.stringify(config))), config)
+})
+
+test('a model is a preset, a preset with differences, or complete', () => {
+  const model = (value: unknown) => checkRunConfig({ ...least, model: value }).model
+  assert.deepEqual(model('small'), presets.small)
+  const differing = model({ preset: 'tiny', image: { layers: 5 }, loss: { captioning: { weight: 0 } } })
+  assert.deepEqual(differing, {
+    ...presets.tiny,
+    image: { ...presets.tiny.image, layers: 5 },
+    loss: { captioning: { weight: 0 } },
+  })
+  assert.deepEqual(model(tinyModel), tinyModel)
+})
+
+test('every mistake is named by its field', () => {
+  const expected: [settings: Record<string, unknown>, ...problems: (string | RegExp)[]][] = [
+    [{ batchsize: 4 }, 'batchsize: is no setting'],
+    [{ batchSize: 0 }, 'batchSize: must be a positive integer, not 0'],
+    [{ batchSize: 2.5 }, 'batchSize: must be a positive integer, not 2.5'],
+    [{ data: undefined }, 'data: is missing'],
+    [{ data: '' }, 'data: must be the path of a folder, not ""'],
+    [{ steps: undefined }, 'steps: is missing: give steps or epochs'],
+    [{ epochs: 2 }, 'steps: is given together with epochs: one of them says how long to train'],
+    [{ validation: 1 }, 'validation: must be below 1, not 1'],
+    [{ seed: -1 }, 'seed: must be an integer, 0 or more, not -1'],
+    [{ device: 'cuda' }, 'device: must be one of reference, cpu, gpu, not "cuda"'],
+    [{ schedule: 'step' }, 'schedule: must be one of constant, linear, cosine, not "step"'],
+    [{ clipNorm: 0 }, 'clipNorm: must be above 0, not 0'],
+    [{ augment: { flip: 1 } }, 'augment.flip: must be true or false, not 1'],
+    [{ augment: { rotate: 1 } }, 'augment.rotate: is no setting'],
+    [{ normalize: { std: [1, 0, 1] } }, 'normalize.std.1: must be above 0, not 0'],
+    [{ normalize: { mean: [1, 1] } }, 'normalize.mean: must be three numbers, not [1,1]'],
+    [{ equalCaptions: true }, 'equalCaptions: must be one of distinct, positives, ignore, not true'],
+    [{ optimizer: 'adam' }, 'optimizer: must be an object of settings, not "adam"'],
+    [{ optimizer: { name: 'adam' } }, 'optimizer.name: must be one of adamw, adafactor, sgd, not "adam"'],
+    [{ optimizer: { learningRate: -1 } }, 'optimizer.learningRate: must be above 0, not -1'],
+    [{ optimizer: { betas: [0.9, 1] } }, 'optimizer.betas.1: must be below 1, not 1'],
+    [{ optimizer: { momentum: 0.9 } }, 'optimizer.momentum: is no setting of adamw'],
+    [{ optimizer: { name: 'sgd', betas: [0.9, 0.99] } }, 'optimizer.betas: is no setting of sgd'],
+    [{ model: 'huge' }, 'model: "huge" is no preset; there are tiny, small, base, large, full'],
+    [{ model: { preset: 3 } }, 'model.preset: 3 is no preset; there are tiny, small, base, large, full'],
+    [{ model: undefined }, 'model: is missing'],
+    [{ model: 3 }, 'model: must be an object of settings, not 3'],
+    [{ model: { preset: 'tiny', image: { widht: 3 } } }, 'model.image.widht: is no setting'],
+    [{ model: { preset: 'tiny', text: { heads: 3 } } }, 'model.text.heads: 3 does not divide the width 64'],
+    [{ model: { preset: 'tiny', image: { patch: 5 } } }, 'model.image.patch: 5 does not divide the image size 32'],
+    [{ model: { ...tinyModel, pooler: undefined } }, 'model.pooler: is missing'],
+    [{ model: { preset: 'tiny', temperature: { initial: 3 } } }, /^model\.temperature\.initial: 3 must be in/],
+    [{ stepz: 1, keepLast: 0 }, 'keepLast: must be a positive integer, not 0', 'stepz: is no setting'],
+  ]
+  for (const [settings, ...lines] of expected) {
+    const found = problems(settings)
+    assert.equal(found.length, lines.length, `${JSON.stringify(settings)}: ${found.join('; ')}`)
+    for (const [i, line] of lines.entries()) {
+      if (typeof line === 'string') assert.equal(found[i], line)
+      else assert.match(found[i], line)
+    }
+  }
+})
+
+test('the message names the file, and every mistake on a line of its own', async t => {
+  const file = join(await temporaryFolder(t), 'run.json')
+  await writeFile(file, JSON.stringify({ ...least, batchSize: 0, colour: 'red' }))
+  await assert.rejects(readRunConfig(file), (error: unknown) => {
+    assert.ok(error instanceof RunConfigError)
+    const lines = ['2 mistakes', '  batchSize: must be a positive integer, not 0', '  colour: is no setting']
+    assert.equal(error.message, `${file}: ${lines.join('\n')}`)
+    return true
+  })
+  await writeFile(file, '[1]')
+  await assert.rejects(readRunConfig(file), { message: `${file}: is not an object of settings` })
+  await writeFile(file, '{')
+  await assert.rejects(readRunConfig(file), FileError)
+})

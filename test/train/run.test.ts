@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict'
+import { cp, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { before, test } from 'node:test'
+import { DataError, SafetensorsError } from '../../src/data/index.ts'
+import { Generator, randn } from '../../src/tensor/index.ts'
+import {
+  CheckpointError,
+  listCheckpoints,
+  openRun,
+  openRunData,
+  RunError,
+  readMetrics,
+  resumeTraining,
+  type TrainResult,
+  train,
+} from '../../src/train/index.ts'
+import { temporaryFolder } from '../data/folder.ts'
+import { values } from '../support.ts'
+import { pictures, tinyConfig } from './tiny.ts'
+
+let trained: TrainResult
+
+before(async t => {
+  const folder = await temporaryFolder(t as never)
+  trained = await train(join(folder, 'run'), tinyConfig(await pictures(folder), { steps: 4, checkpointEvery: 2 }))
+})
+
+/** A copy of the run, to be damaged. */
+async function copyOfRun(t: Parameters<typeof temporaryFolder>[0]): Promise<string> {
+  const run = join(await temporaryFolder(t), 'run')
+  await cp(trained.folder, run, { recursive: true })
+  return run
+}
+
+/** Fails unless the promise is rejected with an error of the data, whose message has these parts. */
+const refused = (promise: Promise<unknown>, type: typeof DataError, ...parts: (string | RegExp)[]) =>
+  assert.rejects(promise, (error: unknown) => {
+    assert.ok(error instanceof type, String(error))
+    for (const part of parts)
+      assert.ok(typeof part === 'string' ? error.message.includes(part) : part.test(error.message), error.message)
+    return true
+  })
+
+test('a run that is opened computes what the trained model computes', async () => {
+  const run = await openRun(trained.folder)
+  assert.deepEqual([run.step, run.checkpoint, run.config], [4, trained.checkpoint, trained.config])
+  assert.equal(run.model.training, false)
+  assert.deepEqual(run.tokenizer.toJSON(), trained.tokenizer.toJSON())
+  const images = randn([2, 3, 8, 8], { generator: new Generator(1) })
+  assert.deepEqual(values(run.model.encodeImage(images)), values(trained.model.encodeImage(images)))
+})
+
+test('opening a run draws no random numbers', async () => {
+  const { defaultGenerator } = await import('../../src/tensor/index.ts')
+  const { position } = defaultGenerator().state
+  await openRun(trained.folder)
+  assert.equal(defaultGenerator().state.position, position)
+})
+
+test('an earlier checkpoint can be opened, and one that is not there is an error that names those that are', async () => {
+  assert.deepEqual(await listCheckpoints(trained.folder), [2, 4])
+  const earlier = await openRun(trained.folder, { step: 2 })
+  assert.equal(earlier.step, 2)
+  assert.notDeepEqual(values(earlier.model.unimodal.classToken), values(trained.model.unimodal.classToken))
+  await refused(openRun(trained.folder, { step: 3 }), RunError, 'has no checkpoint of step 3: there are 2, 4')
+  await refused(resumeTraining(trained.folder, { step: 3 }), RunError, 'has no checkpoint of step 3: there are 2, 4')
+})
+
+test('the images of a run are divided as they were in training', async () => {
+  const [one, two] = [await openRunData(trained), await openRunData(await openRun(trained.folder))]
+  assert.equal(one.train.fingerprint, two.train.fingerprint)
+  assert.equal(one.validation?.fingerprint, two.validation?.fingerprint)
+  assert.deepEqual([one.train.length, one.validation?.length], [15, 5])
+})
+
+test('a folder that is not there or holds something else is no run', async t => {
+  const folder = await temporaryFolder(t)
+  await refused(openRun(join(folder, 'nothing')), RunError, 'nothing: is no run: it has no config.json')
+  await writeFile(join(folder, 'config.json'), '{}')
+  await refused(openRun(folder), RunError, 'is no run: it has no tokenizer.json')
+  await refused(resumeTraining(folder), RunError, 'is no run')
+})
+
+test('a run without a checkpoint says so, and starts anew when it is resumed', async t => {
+  const run = await copyOfRun(t)
+  await rm(join(run, 'checkpoints'), { recursive: true })
+  await refused(openRun(run), RunError, 'has no checkpoint yet')
+  const again = await resumeTraining(run)
+  assert.deepEqual(
+    await readFile(join(again.checkpoint, 'model.safetensors')),
+    await readFile(join(trained.checkpoint, 'model.safetensors')),
+  )
+  assert.equal((await readMetrics(run)).length, 5)
+})
+
+test('a checkpoint that was not finished is none, and is cleared away by whoever goes on', async t => {
+  const run = await copyOfRun(t)
+  const unfinished = join(run, 'checkpoints', 'step-000006.00ff.tmp')
+  await mkdir(unfinished)
+  assert.deepEqual(await listCheckpoints(run), [2, 4])
+  await resumeTraining(run)
+  await assert.rejects(readFile(unfinished), { code: 'ENOENT' })
+})
+
+test('damaged files are named, with what is wrong', async t => {
+  const run = await copyOfRun(t)
+  const checkpoint = join(run, 'checkpoints', 'step-000004')
+  await truncate(join(checkpoint, 'model.safetensors'), 3000)
+  await refused(openRun(run), SafetensorsError, join(checkpoint, 'model.safetensors'))
+  await rm(join(checkpoint, 'model.safetensors'))
+  await refused(openRun(run), DataError, 'model.safetensors: does not exist')
+  await writeFile(join(checkpoint, 'state.json'), '{"version":2,"step":4}')
+  await refused(resumeTraining(run), CheckpointError, 'state.json: version')
+  await writeFile(join(run, 'tokenizer.json'), '{"type":"words"}')
+  await refused(openRun(run), DataError, 'tokenizer.json: lowerCase')
+})
+
+test('a checkpoint of another shape names the parameter and both shapes', async t => {
+  const run = await copyOfRun(t)
+  const file = join(run, 'config.json')
+  const config = JSON.parse(await readFile(file, 'utf8'))
+  config.model.embedding = 6
+  await writeFile(file, JSON.stringify(config))
+  await refused(
+    openRun(run),
+    CheckpointError,
+    'model.safetensors',
+    'imageProjection.weight is [6, 8] here and [8, 8] there',
+  )
+  config.model.embedding = 8
+  config.optimizer.name = 'adafactor'
+  await writeFile(file, JSON.stringify(config))
+  await refused(resumeTraining(run), CheckpointError, 'optimizer.safetensors', 'state of AdamW, and this is Adafactor')
+  config.model.text.vocabulary = 9
+  await writeFile(file, JSON.stringify(config))
+  await refused(openRun(run), RunError, 'tokenizer.json', /ids, and model\.text\.vocabulary of config\.json is 9/)
+})
+
+test('metrics that are damaged name the line', async t => {
+  const run = await copyOfRun(t)
+  await writeFile(join(run, 'metrics.jsonl'), '{"kind":"step","step":1}\nwhat\n')
+  await refused(readMetrics(run), DataError, 'metrics.jsonl:2: is not JSON')
+})
