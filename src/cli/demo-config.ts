@@ -13,18 +13,27 @@ export const demoData = {
   'held-out': { count: 160, seed: 3, pairs: 'held-out', objects: 1 },
 } as const satisfies Record<string, ShapesOptions & { readonly count: number }>
 
-export const demoSteps = 1500
+/** Many small steps teach shapes sooner than few large ones. */
+export const demoSteps = 3600
 
 /** Settings of the run, apart from its data, device and seed. */
 export const demoRun = {
-  model: 'tiny',
+  model: {
+    preset: 'tiny',
+    image: { width: 48 },
+    text: { width: 48, context: 12 },
+    embedding: 48,
+  },
   validation: 0,
-  batchSize: 32,
-  optimizer: { name: 'adamw', learningRate: 1e-3 },
+  batchSize: 16,
+  optimizer: { name: 'adamw', learningRate: 2e-3, betas: [0.9, 0.99], weightDecay: 0.1 },
   schedule: 'cosine',
-  checkpointEvery: 100,
+  warmup: 100,
+  // about the mean and the deviation of the pictures' pixels
+  normalize: { mean: [0.4, 0.4, 0.4], std: [0.2, 0.2, 0.2] },
+  checkpointEvery: 200,
   keepLast: 2,
-} as const satisfies Partial<RunConfigInput>
+} satisfies Partial<RunConfigInput>
 
 /** Prompts of zero-shot classification: the grammar of the captions. */
 export const demoTemplates = ['a small {}', 'a large {}']

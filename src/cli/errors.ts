@@ -2,6 +2,7 @@
 // exit code tells the two apart for scripts.
 
 import { CommanderError } from 'commander'
+import { fileError } from '../data/files.ts'
 import { DataError, FolderNotEmptyError } from '../data/index.ts'
 import { ConfigError, DeviceError, GenerateOptionError, StateDictError } from '../index.ts'
 import { TrainingError } from '../train/index.ts'
@@ -35,18 +36,24 @@ const MISTAKES = [
   StateDictError,
 ]
 
-/** Codes of the file system about a path that somebody named. */
-const PATH_CODES = new Set(['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'EEXIST', 'EROFS', 'ENAMETOOLONG'])
-
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.mistake
   if (error instanceof InterruptedError) return EXIT.interrupted
   if (MISTAKES.some(mistake => error instanceof mistake)) return EXIT.mistake
-  const code = (error as NodeJS.ErrnoException | undefined)?.code
-  return typeof code === 'string' && PATH_CODES.has(code) ? EXIT.mistake : EXIT.failure
+  return pathOf(error) === undefined ? EXIT.failure : EXIT.mistake
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+/** The path that an error of the file system is about. */
+function pathOf(error: unknown): string | undefined {
+  const path = (error as NodeJS.ErrnoException | undefined)?.path
+  return typeof path === 'string' ? path : undefined
+}
+
+function messageOf(error: unknown): string {
+  const path = pathOf(error)
+  if (path !== undefined) return fileError(path, error).message
+  return error instanceof Error ? error.message : String(error)
+}
 
 /** What stderr says of an error: one message, and the stack too where COCAGRAD_DEBUG=1. */
 export function describeError(error: unknown): string {

@@ -1,6 +1,6 @@
 // Ctrl-C, once to stop in order, twice to stop at once.
 
-import { EXIT } from './errors.ts'
+import { EXIT, InterruptedError } from './errors.ts'
 import { say } from './output.ts'
 
 /** Runs a task with a signal that the first Ctrl-C raises. */
@@ -15,6 +15,8 @@ export async function interruptible<T>(what: string, task: (signal: AbortSignal)
   process.on('SIGTERM', onInterrupt)
   try {
     return await task(controller.signal)
+  } catch (error) {
+    throw error === controller.signal.reason ? new InterruptedError('interrupted') : error
   } finally {
     process.off('SIGINT', onInterrupt)
     process.off('SIGTERM', onInterrupt)

@@ -1,47 +1,8 @@
 #!/usr/bin/env node
-// The command line: `cocagrad <command>`. Everything it says of itself, and how it ends; each command has its own file.
+// The command line: `cocagrad <command>`.
 
-import { Command, CommanderError } from 'commander'
-import { addCaption } from './commands/caption.ts'
-import { addClassify } from './commands/classify.ts'
-import { addData } from './commands/data.ts'
-import { addDemo } from './commands/demo.ts'
-import { addDevices } from './commands/devices.ts'
-import { addEvaluate } from './commands/evaluate.ts'
-import { addGradcheck } from './commands/gradcheck.ts'
-import { addRetrieve } from './commands/retrieve.ts'
-import { addTrain } from './commands/train.ts'
-import { describeError, EXIT, exitCodeOf, FailedError } from './errors.ts'
-import { examples } from './options.ts'
-import { say } from './output.ts'
-
-function makeProgram(): Command {
-  const program = new Command('cocagrad')
-    .description('A small tape-based autograd framework, with CoCa (Contrastive Captioners) as its reference model.')
-    .exitOverride()
-    .showSuggestionAfterError()
-    .configureHelp({ showGlobalOptions: true })
-  const add = [addDemo, addData, addTrain, addEvaluate, addCaption, addClassify, addRetrieve, addGradcheck, addDevices]
-  for (const addCommand of add) addCommand(program)
-  return examples(
-    program,
-    'demo',
-    'data shapes --out shapes --count 2000 --pairs seen',
-    'train --data shapes --preset tiny --out runs/first',
-    'caption picture.png --run runs/first',
-  )
-}
-
-async function main(argv: readonly string[]): Promise<number> {
-  try {
-    await makeProgram().parseAsync(argv, { from: 'user' })
-    return EXIT.ok
-  } catch (error) {
-    // commander has said its own errors already, and a failed command its result
-    if (!(error instanceof CommanderError || error instanceof FailedError)) say(describeError(error))
-    return exitCodeOf(error)
-  }
-}
+import { EXIT } from './errors.ts'
+import { runCommandLine } from './program.ts'
 
 // whoever reads only the first lines has had enough
 process.stdout.on('error', error => {
@@ -49,6 +10,6 @@ process.stdout.on('error', error => {
   throw error
 })
 
-const code = await main(process.argv.slice(2))
+const code = await runCommandLine(process.argv.slice(2))
 // a GPU may keep the process alive; what was written must be out first
 process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))

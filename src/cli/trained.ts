@@ -4,7 +4,6 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { DataError, decodeImage } from '../data/index.ts'
-import { device } from '../tensor/index.ts'
 import { type Embeddings, embedTexts, type ImageSource, openRun, type Run, type TrainedModel } from '../train/index.ts'
 import { UsageError } from './errors.ts'
 import { collect, commonOptions, type DeviceOptions, openDevice, positiveInteger } from './options.ts'
@@ -36,9 +35,7 @@ function template(value: string, before?: readonly string[]): string[] {
 /** The run that flags name, on the device that they name. */
 export async function openTrained(flags: RunFlags): Promise<Run> {
   await openDevice(flags)
-  const run = await openRun(flags.run, { step: flags.step })
-  say(`${run.checkpoint} on ${device.description}`)
-  return run
+  return openRun(flags.run, { step: flags.step })
 }
 
 /** Image files as the model wants them. */

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { DataError, ImageTextDataset, readText } from '../../data/index.ts'
+import { device } from '../../tensor/index.ts'
 import { captioning, meanLoss, retrieval, zeroShot } from '../../train/index.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, names } from '../options.ts'
@@ -37,6 +38,7 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
   const labels = flags.labels === undefined ? undefined : await readLabels(flags.labels)
   const run = await openTrained(flags)
   const source = await ImageTextDataset.open(data, { imageSize: run.model.config.image.size })
+  say(`${run.checkpoint} on ${device.description}`)
   const labelled = labels && labelledImages(source, labels)
   const result = await interruptible('stopping', async signal => {
     const options = { signal }

@@ -29,13 +29,16 @@ const POINTS = 120
 export function lineChart(chart: LineChart): Html {
   const { x, lines } = thinned(chart)
   const all = lines.flatMap(({ values }) => values).filter(value => value > 0 && Number.isFinite(value))
-  const [low, high] = [Math.min(...all), Math.max(...all)]
+  // a flat line lies in the middle of its decade, and a loss of 0 at the bottom
+  const least = Math.min(...all, 1e6)
+  const most = Math.max(...all, 1e-6)
+  const [low, high] = most > least ? [least, most] : all.length > 0 ? [least / 3, most * 3] : [0.1, 1]
   const ticks = logTicks(low, high)
-  const [bottom, top] = [Math.min(low, ticks[0]), Math.max(high, ticks[ticks.length - 1])]
+  const [bottom, top] = [Math.min(low, ...ticks), Math.max(high, ...ticks)]
   const [first, last] = [x[0], x[x.length - 1]]
   const xOf = (value: number) => LEFT + ((value - first) / (last - first || 1)) * (WIDTH - LEFT - RIGHT)
   const yOf = (value: number) =>
-    TOP + (Math.log(top / Math.max(value, bottom)) / Math.log(top / bottom || 1)) * (HEIGHT - TOP - BOTTOM)
+    TOP + (Math.log(top / Math.max(value, bottom)) / Math.log(top / bottom)) * (HEIGHT - TOP - BOTTOM)
   const base = HEIGHT - BOTTOM
   const ends = spread(lines.map(({ values }) => yOf(values[values.length - 1])))
   return html`<svg class="chart" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${chart.title}">

@@ -42,8 +42,7 @@ td > .verdict { padding-left: 1.2rem; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1.5rem 1.25rem; margin: 1.25rem 0 0; padding: 0; list-style: none; }
 .gallery li { font-size: .9rem; line-height: 1.4; }
 .gallery p { margin: .5rem 0 0; }
-.gallery td > .verdict { padding-left: 1.2rem; }
-.verdict { font-size: .8rem; }
+.gallery .verdict { font-size: .8rem; }
 del, ins { text-decoration-thickness: 2px; text-underline-offset: 3px; color: inherit; }
 ins { text-decoration: underline wavy var(--wrong); }
 .chart { display: block; width: 100%; max-width: 46rem; height: auto; }

@@ -1,0 +1,44 @@
+// All commands under one name, and how each of them ends.
+
+import { Command, CommanderError } from 'commander'
+import { addCaption } from './commands/caption.ts'
+import { addClassify } from './commands/classify.ts'
+import { addData } from './commands/data.ts'
+import { addDemo } from './commands/demo.ts'
+import { addDevices } from './commands/devices.ts'
+import { addEvaluate } from './commands/evaluate.ts'
+import { addGradcheck } from './commands/gradcheck.ts'
+import { addRetrieve } from './commands/retrieve.ts'
+import { addTrain } from './commands/train.ts'
+import { describeError, EXIT, exitCodeOf, FailedError } from './errors.ts'
+import { examples } from './options.ts'
+import { say } from './output.ts'
+
+export function makeProgram(): Command {
+  const program = new Command('cocagrad')
+    .description('A small tape-based autograd framework, with CoCa (Contrastive Captioners) as its reference model.')
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true })
+  const add = [addDemo, addData, addTrain, addEvaluate, addCaption, addClassify, addRetrieve, addGradcheck, addDevices]
+  for (const addCommand of add) addCommand(program)
+  return examples(
+    program,
+    'demo',
+    'data shapes --out shapes --count 2000 --pairs seen',
+    'train --data shapes --preset tiny --out runs/first',
+    'caption picture.png --run runs/first',
+  )
+}
+
+/** Runs a command line and says what went wrong with it. Returns the exit code. */
+export async function runCommandLine(argv: readonly string[]): Promise<number> {
+  try {
+    await makeProgram().parseAsync(argv, { from: 'user' })
+    return EXIT.ok
+  } catch (error) {
+    // commander has said its own errors already, and a failed command its result
+    if (!(error instanceof CommanderError || error instanceof FailedError)) say(describeError(error))
+    return exitCodeOf(error)
+  }
+}

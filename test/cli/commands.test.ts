@@ -1,0 +1,198 @@
+// One run from pictures to answers, through the command line alone.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { encodePng, encodeSafetensors } from '../../src/data/index.ts'
+import { cocagrad, type Outcome } from './cli.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'cocagrad-cli-'))
+const inFolder = (...parts: string[]) => join(folder, ...parts)
+const [shapes, run, config] = [inFolder('shapes'), inFolder('run'), inFolder('config.json')]
+const picture = join(shapes, 'images', '000000.png')
+
+const model = {
+  preset: 'tiny',
+  image: { size: 16, width: 16, layers: 1, heads: 2 },
+  text: { width: 16, heads: 2 },
+  pooler: { queries: 2, heads: 2 },
+  embedding: 8,
+}
+
+/** What a command answers with --json. */
+async function answerOf(...args: string[]) {
+  const { code, stdout, stderr } = await cocagrad([...args, '--json'])
+  assert.equal(code, 0, stderr)
+  return JSON.parse(stdout)
+}
+
+function assertMistake({ code, stdout, stderr }: Outcome, ...words: readonly string[]): void {
+  assert.equal(code, 2, stderr)
+  assert.equal(stdout, '')
+  assert.match(stderr, /^error: /m)
+  assert.doesNotMatch(stderr, /\n {4}at /, 'a stack is nothing for people')
+  for (const word of words) assert.ok(stderr.includes(word), `"${word}" is not in: ${stderr}`)
+}
+
+before(async () => {
+  writeFileSync(config, JSON.stringify({ model, batchSize: 4, validation: 0.25, device: 'reference' }))
+  const made = await answerOf('data', 'shapes', '--out', shapes, '--count', '16', '--objects', '1', '--seed', '3')
+  assert.equal(made.pictures, 16)
+  const trained = await answerOf('train', '--config', config, '--data', shapes, '--out', run, '--steps', '2')
+  assert.deepEqual({ step: trained.step, finished: trained.finished }, { step: 2, finished: true })
+})
+
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('a run from pictures to answers', () => {
+  it('goes on where it ended, and keeps its settings', async () => {
+    const { code, stdout, stderr } = await cocagrad(['train', '--out', run, '--resume', '--steps', '3', '--lr', '9'])
+    assert.equal(code, 0, stderr)
+    assert.match(stderr, /going on after step 2/)
+    assert.match(stderr, /--lr changes nothing/)
+    assert.match(stdout, /trained for 3 steps/)
+    const metrics = readFileSync(join(run, 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line))
+    assert.deepEqual(
+      metrics.flatMap(line => (line.kind === 'step' ? [line.step] : [])),
+      [1, 2, 3],
+    )
+  })
+
+  it('is measured', async () => {
+    const result = await answerOf('evaluate', '--run', run, '--data', shapes, '--labels', 'circle,square,star,ring')
+    assert.equal(result.images, 16)
+    for (const share of [result.retrieval.imageToText.recall[1], result.captioning.exact, result.zeroShot.accuracy])
+      assert.ok(share >= 0 && share <= 1)
+    assert.equal(result.zeroShot.perClass.length, 4)
+  })
+
+  it('captions pictures, and samples equally from equal seeds', async () => {
+    const [one] = await answerOf('caption', picture, '--run', run, '--beams', '2')
+    assert.equal(one.image, picture)
+    assert.equal(one.alternatives.length, 1)
+    const sampled = ['caption', picture, '--run', run, '--sample', '--top-k', '5', '--seed', '7']
+    assert.deepEqual(await answerOf(...sampled), await answerOf(...sampled))
+  })
+
+  it('classifies pictures by labels it was never told', async () => {
+    const [{ label, scores }] = await answerOf('classify', picture, '--labels', 'star,ring', '--run', run)
+    assert.equal(label, scores[0].label)
+    assert.ok(Math.abs(scores[0].probability + scores[1].probability - 1) < 1e-9)
+  })
+
+  it('finds a picture by itself', async () => {
+    const { found } = await answerOf('retrieve', '--images', shapes, '--image', picture, '--top', '2', '--run', run)
+    assert.equal(found.length, 2)
+    assert.ok(found[0].cosine > 0.9999)
+  })
+
+  it('stops in order at Ctrl-C, and says how to go on', async () => {
+    const out = inFolder('interrupted')
+    const args = ['train', '--config', config, '--data', shapes, '--out', out, '--steps', '100000']
+    let isStopped = false
+    const { code, stderr } = await cocagrad(args, (stderr, child) => {
+      if (!isStopped && /step \d+\/100000/.test(stderr)) isStopped = child.kill('SIGINT')
+    })
+    assert.equal(code, 130, stderr)
+    assert.match(stderr, new RegExp(`cocagrad train --out ${out} --resume`))
+    assert.equal(readdirSync(join(out, 'checkpoints')).length, 1)
+  })
+})
+
+describe('a mistake ends with 2 and one message that names it', () => {
+  const caption = (...args: string[]) => cocagrad(['caption', '--run', run, ...args])
+  const trainOn = (data: string, ...args: string[]) =>
+    cocagrad(['train', '--data', data, '--out', inFolder('never'), ...args])
+  const dataset = async (name: string, lines: string) => {
+    await cocagrad(['data', 'shapes', '--out', inFolder(name), '--count', '1'])
+    writeFileSync(inFolder(name, 'captions.jsonl'), lines)
+    return inFolder(name)
+  }
+
+  it('a folder that is not there', async () => assertMistake(await trainOn('/no/such/folder'), '/no/such/folder'))
+
+  it('a caption file with a bad line', async () => {
+    const bad = await dataset('bad', '{"file":"images/000000.png","caption":"a star"}\n{"file":"images/000000.png"}\n')
+    assertMistake(await trainOn(bad), 'captions.jsonl:2', 'caption')
+  })
+
+  it('an empty dataset', async () => assertMistake(await trainOn(await dataset('empty', '')), 'empty dataset'))
+
+  it('an unknown preset', async () => assertMistake(await trainOn(shapes, '--preset', 'huge'), 'huge', 'tiny'))
+
+  it('a setting that cannot be', async () => {
+    const file = inFolder('wrong.json')
+    writeFileSync(file, JSON.stringify({ data: shapes, optimizer: { learningRate: -1 }, wheels: 4 }))
+    const outcome = await cocagrad(['train', '--config', file, '--out', inFolder('never')])
+    assertMistake(outcome, 'wrong.json', 'optimizer.learningRate', 'wheels')
+  })
+
+  it('a run that is there already', async () => {
+    assertMistake(await cocagrad(['train', '--data', shapes, '--out', run]), run, 'resume')
+  })
+
+  it('a folder that is no run', async () => {
+    assertMistake(await cocagrad(['caption', picture, '--run', shapes]), shapes, 'config.json')
+  })
+
+  it('a truncated picture', async () => {
+    const file = inFolder('cut.png')
+    writeFileSync(
+      file,
+      encodePng(
+        new Uint8Array(3 * 16 * 16).map((_, i) => i),
+        16,
+        16,
+      ).subarray(0, 80),
+    )
+    assertMistake(await caption(file), file)
+  })
+
+  it('an unknown device', async () => assertMistake(await caption(picture, '--device', 'abacus'), 'abacus', 'gpu'))
+
+  it('an option that has no effect', async () => assertMistake(await caption(picture, '--top-p', '0.9'), '--top-p'))
+
+  it('a number that is none', async () => assertMistake(await caption(picture, '--beams', 'two'), '--beams', 'two'))
+
+  it('a misspelt command or flag, with the nearest one', async () => {
+    assertMistake(await cocagrad(['trian']), 'trian', 'Did you mean train?')
+    assertMistake(await cocagrad(['devices', '--jsn']), '--jsn', 'Did you mean --json?')
+  })
+
+  it('a checkpoint of another model', async () => {
+    const foreign = { dtype: 'F32', shape: [1], data: Float32Array.of(1) } as const
+    const file = join(run, 'checkpoints', 'step-000003', 'model.safetensors')
+    const own = readFileSync(file)
+    writeFileSync(file, Buffer.concat(encodeSafetensors(new Map([['stranger', foreign]]))))
+    try {
+      assertMistake(await caption(picture), 'model.safetensors', 'stranger')
+    } finally {
+      writeFileSync(file, own)
+    }
+  })
+
+  it('and leaves nothing behind', () => assert.ok(!readdirSync(folder).includes('never')))
+})
+
+describe('commands that need no run', () => {
+  it('gradcheck gives a verdict on every operation that is named', async () => {
+    const { ok, verdicts } = await answerOf('gradcheck', '--op', 'softmax', '--op', 'exp')
+    assert.ok(ok)
+    assert.deepEqual(
+      verdicts.map((each: { operation: string }) => each.operation),
+      ['exp', 'exp', 'softmax', 'softmax'],
+    )
+  })
+
+  it('devices says what is there, and why the rest is not', async () => {
+    const { devices, images } = await answerOf('devices')
+    assert.ok(devices.some((each: { name: string; available: boolean }) => each.name === 'reference' && each.available))
+    assert.ok(devices.every((each: { detail: string }) => each.detail !== ''))
+    assert.ok(['sharp', 'javascript'].includes(images.name))
+  })
+})

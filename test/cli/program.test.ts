@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { type Command, CommanderError } from 'commander'
+import { describeError, exitCodeOf, InterruptedError, UsageError } from '../../src/cli/errors.ts'
+import { duration, percent, table } from '../../src/cli/output.ts'
+import { makeProgram } from '../../src/cli/program.ts'
+import { DataError } from '../../src/data/index.ts'
+import { DeviceError } from '../../src/index.ts'
+
+/** What `cocagrad … --help` prints. */
+function helpOf(...path: string[]): string {
+  const program = makeProgram()
+  let text = ''
+  const commands: Command[] = [program]
+  for (const name of path) commands.push(commands[commands.length - 1].commands.find(each => each.name() === name)!)
+  for (const command of commands)
+    command.configureOutput({
+      writeOut: words => {
+        text += words
+      },
+    })
+  assert.throws(() => program.parse([...path, '--help'], { from: 'user' }), CommanderError)
+  return text
+}
+
+describe('the command line', () => {
+  const paths = makeProgram().commands.flatMap(command =>
+    command.commands.length > 0 ? command.commands.map(sub => [command.name(), sub.name()]) : [[command.name()]],
+  )
+
+  for (const path of paths)
+    it(`${path.join(' ')} --help shows options and examples`, () => {
+      const help = helpOf(...path)
+      assert.match(help, /--json/)
+      assert.match(help, new RegExp(`Examples:\n {2}cocagrad ${path.join(' ')}`))
+    })
+
+  it('commands that compute take a device and a seed', () => {
+    for (const name of ['demo', 'train', 'evaluate', 'caption', 'classify', 'retrieve'])
+      for (const flag of ['--device', '--backend', '--seed']) assert.ok(helpOf(name).includes(flag), `${name} ${flag}`)
+  })
+})
+
+describe('exit codes', () => {
+  it('tell mistakes, interruptions and failures apart', () => {
+    assert.equal(exitCodeOf(new UsageError('')), 2)
+    assert.equal(exitCodeOf(new DataError('')), 2)
+    assert.equal(exitCodeOf(new DeviceError('', 'gpu')), 2)
+    assert.equal(exitCodeOf(Object.assign(new Error('ENOENT'), { code: 'ENOENT', path: '/nowhere' })), 2)
+    assert.equal(exitCodeOf(new InterruptedError('')), 130)
+    assert.equal(exitCodeOf(new TypeError('')), 1)
+  })
+
+  it('an error of the file system is a sentence with its path', () => {
+    const error = Object.assign(new Error('ENOENT: scandir'), { code: 'ENOENT', path: '/nowhere' })
+    assert.equal(describeError(error), 'error: /nowhere: does not exist')
+  })
+
+  it('only what nobody expected asks for a look at its stack', () => {
+    assert.match(describeError(new TypeError('x is undefined')), /COCAGRAD_DEBUG=1/)
+    assert.doesNotMatch(describeError(new DataError('no picture')), /COCAGRAD_DEBUG/)
+  })
+})
+
+describe('words for people', () => {
+  it('columns of numbers stand to the right', () => {
+    assert.equal(
+      table(
+        ['name', 'n'],
+        [
+          ['a', '1'],
+          ['bc', '22'],
+        ],
+      ),
+      'name   n\n────  ──\na      1\nbc    22',
+    )
+  })
+
+  it('durations and shares are short', () => {
+    assert.deepEqual([1.234, 59.7, 61, 3725].map(duration), ['1.2 s', '1 min', '1 min 1 s', '1 h 2 min'])
+    assert.equal(percent(0.8125), '81.3 %')
+  })
+})

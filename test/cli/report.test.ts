@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { lineChart } from '../../src/cli/report/chart.ts'
+import { html } from '../../src/cli/report/html.ts'
+import { type ReportData, reportPage } from '../../src/cli/report.ts'
+import { shapesExample } from '../../src/data/index.ts'
+
+const { pixels, caption } = shapesExample(0)
+const picture = { pixels, side: 32, alt: caption }
+const attention = Array.from({ length: 16 }, () => 1 / 16)
+
+const data: ReportData = {
+  title: 'A <page> & more',
+  lead: 'All of it.',
+  targets: [
+    { name: 'one', value: 0.9, target: 0.8 },
+    { name: 'other', value: 0.7, target: 0.8 },
+  ],
+  curve: Array.from({ length: 500 }, (_, i) => ({
+    step: i + 1,
+    loss: 3 / (i + 1),
+    contrastive: 2 / (i + 1),
+    captioning: 0,
+  })),
+  captions: [
+    { picture, reference: 'a red star', generated: 'a red ring' },
+    { picture, reference: 'a red star', generated: 'a red star' },
+  ],
+  similarity: {
+    pictures: [picture, picture],
+    captions: ['a', '"b"'],
+    values: [
+      [0.9, -0.1],
+      [0.2, 0.8],
+    ],
+  },
+  zeroShot: {
+    pairs: [{ colour: 'red', shape: 'star', heldOut: true, count: 4, accuracy: 0.75 }],
+    confusions: [{ truth: 'red star', answer: 'red ring', count: 1 }],
+  },
+  retrieval: { pictures: 500, rows: [{ direction: 'a → b', recall: { 1: 0.5, 5: 0.7, 10: 0.9 }, medianRank: 2 }] },
+  pooler: [{ picture, caption, attention }],
+  tokens: [{ picture, caption, tokens: [{ text: 'red', probability: 0.9, attention }] }],
+  settings: { device: '<script>' },
+  footer: 'The end.',
+}
+
+describe('a report', () => {
+  const page = reportPage(data)
+
+  it('needs nothing but itself', () => {
+    const addresses = [...page.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, address]) => address)
+    assert.ok(addresses.length > 0)
+    assert.ok(addresses.every(address => address.startsWith('data:image/png;base64,')))
+    assert.doesNotMatch(page, /<script|<link|@import|url\(/)
+  })
+
+  it('escapes whatever it is given', () => {
+    assert.ok(page.includes('A &lt;page&gt; &amp; more'))
+    assert.ok(page.includes('&lt;script&gt;'))
+    assert.equal(html`<p>${'<b>'}${[html`<i>${'"'}</i>`]}</p>`.markup, '<p>&lt;b&gt;<i>&quot;</i></p>')
+  })
+
+  it('says right and wrong in words, and which words are wrong', () => {
+    assert.match(page, /✓ reached/)
+    assert.match(page, /✗ missed/)
+    assert.match(page, /<ins>ring<\/ins>/)
+    assert.match(page, /truly: a red star/)
+  })
+
+  it('gives every picture words', () => {
+    for (const [tag] of page.matchAll(/<img[^>]*>/g)) assert.match(tag, /alt="[^"]+"/)
+    for (const [tag] of page.matchAll(/<svg[^>]*>/g)) assert.match(tag, /role="img" aria-label="[^"]+"/)
+  })
+
+  it('closes what it opens', () => {
+    for (const tag of ['section', 'table', 'tr', 'td', 'th', 'svg', 'figure', 'li', 'p', 'div', 'ins', 'span']) {
+      const count = (pattern: RegExp) => [...page.matchAll(pattern)].length
+      assert.equal(count(new RegExp(`<${tag}[\\s>]`, 'g')), count(new RegExp(`</${tag}>`, 'g')), tag)
+    }
+  })
+})
+
+describe('a chart', () => {
+  const x = Array.from({ length: 1000 }, (_, i) => i + 1)
+  const chart = (values: readonly number[]) =>
+    lineChart({ title: 't', xLabel: 'step', yLabel: 'loss', x, lines: [{ name: 'total', values }] }).markup
+
+  it('thins long runs out', () => {
+    const [, points] = /<polyline[^>]*points="([^"]*)"/.exec(chart(x.map(step => 1 / step)))!
+    assert.ok(points.split(' ').length <= 120)
+  })
+
+  it('has no number that is none, whatever it draws', () => {
+    for (const values of [x.map(() => 1), x.map(() => 0.5), x.map(step => 1 / step), x.map(() => 0)])
+      assert.ok(!/="[^"]*(NaN|Infinity)/.test(chart(values)))
+  })
+})
