@@ -100,8 +100,9 @@ const runSchema = settings({
   seed: count(0).default(0),
   device: oneOf('reference', 'cpu', 'gpu').default('cpu'),
   /**
-   * captions that occur twice in a batch would be false negatives: 'distinct' keeps them in different batches,
-   * 'positives' counts them as pairs of each other, 'ignore' does neither
+   * what becomes of captions that occur twice in a batch: 'distinct' keeps them in different batches, 'positives' counts
+   * each as right for the images of all, 'ignore' for its own image alone. Without dropout the last two are the same
+   * number: equal texts have equal logits, so their targets may be shared or not.
    */
   equalCaptions: oneOf('distinct', 'positives', 'ignore').default('positives'),
   /** steps from one evaluation to the next; 0 evaluates at the end only */

@@ -255,21 +255,23 @@ test('equal captions of a batch are kept apart, or positives of each other, or n
     JSON.stringify({ file: JSON.parse(line).file, caption: `a ${'bcd'[i % 3]}` }),
   )
   await writeFile(file, recaptioned.join('\n'))
-  const contrastive: number[] = []
-  const trainAs = (equalCaptions: string, batchSize: number) =>
-    train(
-      join(folder, `${equalCaptions} ${batchSize}`),
-      tinyConfig(data, { equalCaptions, batchSize, steps: 1, validation: 0 }),
-      {
-        onStep: metrics => contrastive.push(metrics.contrastive),
-      },
-    )
-  await trainAs('positives', 6)
-  await trainAs('ignore', 6)
-  assert.notEqual(contrastive[0], contrastive[1])
+  const trainAs = async (equalCaptions: string, batchSize: number, dropout = 0) => {
+    const config = tinyConfig(data, {
+      equalCaptions,
+      batchSize,
+      steps: 1,
+      validation: 0,
+      model: { ...tinyModel, dropout },
+    })
+    const { folder: run } = await train(join(folder, `${equalCaptions} ${batchSize} ${dropout}`), config)
+    return ((await readMetrics(run))[0] as { contrastive: number }).contrastive
+  }
+  // equal texts have equal logits, so whom the targets are shared among makes no difference, unless dropout makes one
+  assert.ok(Math.abs((await trainAs('positives', 6)) - (await trainAs('ignore', 6))) < 1e-5)
+  assert.ok(Math.abs((await trainAs('positives', 6, 0.2)) - (await trainAs('ignore', 6, 0.2))) > 1e-3)
   await trainAs('distinct', 3)
   await assert.rejects(trainAs('distinct', 4), /8 examples fill no batch of 4 with distinct captions/)
-  assert.deepEqual((await readdir(folder)).sort(), ['distinct 3', 'ignore 6', 'pictures', 'positives 6'])
+  assert.ok(!(await readdir(folder)).some(name => name.startsWith('distinct 4')))
 })
 
 test('equal rows of ids get the number of the first', () => {
