@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander'
 import { CAPTION_FILES, type ObjectCount, type PairChoice, writeShapes } from '../../data/index.ts'
+import { interruptible } from '../interrupt.ts'
 import { examples, jsonOption, positiveInteger, seedOption } from '../options.ts'
 import { answer } from '../output.ts'
 import { progressBar } from '../progress.ts'
@@ -43,11 +44,13 @@ export function addData(program: Command): void {
 async function makeShapes({ out, count, seed, pairs, objects, force, json }: ShapesFlags): Promise<void> {
   const bar = progressBar(`writing ${count} pictures`, count)
   const objectCount = (objects === 'both' ? 'both' : Number(objects)) as ObjectCount
-  try {
-    await writeShapes({ out, count, seed, pairs, objects: objectCount, force, onProgress: done => bar.update(done) })
-  } finally {
-    bar.stop()
-  }
+  await interruptible('stopping', signal => {
+    const onProgress = (done: number) => {
+      signal.throwIfAborted()
+      bar.update(done)
+    }
+    return writeShapes({ out, count, seed, pairs, objects: objectCount, force, onProgress })
+  }).finally(() => bar.stop())
   const value = { folder: out, pictures: count, captions: CAPTION_FILES[0], seed, pairs, objects: objectCount }
   answer(json, value, `${count} pictures and ${CAPTION_FILES[0]} are in ${out}`)
 }

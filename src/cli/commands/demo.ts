@@ -6,12 +6,21 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { ImageTextDataset, writeAtomically, writeShapes } from '../../data/index.ts'
-import { checkRunConfig, listCheckpoints, openRun, type Run, resumeTraining, train } from '../../train/index.ts'
+import {
+  checkRunConfig,
+  listCheckpoints,
+  openRun,
+  type Run,
+  type RunConfig,
+  readRunConfig,
+  resumeTraining,
+  train,
+} from '../../train/index.ts'
 import { demoData, demoRun, demoSteps } from '../demo-config.ts'
 import { type DemoData, evaluateDemo } from '../demo-evaluate.ts'
-import { InterruptedError } from '../errors.ts'
+import { InterruptedError, UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
-import { type CommonOptions, commonOptions, examples, openDevice, positiveInteger } from '../options.ts'
+import { type CommonOptions, commonOptions, DEFAULT_DEVICE, examples, openDevice, positiveInteger } from '../options.ts'
 import { answer, percent, say, table } from '../output.ts'
 import { progressBar } from '../progress.ts'
 import { type Target, writeReport } from '../report.ts'
@@ -39,8 +48,8 @@ async function demo(flags: DemoFlags): Promise<void> {
   const report = join(out, 'report.html')
   const description = await openDevice(flags)
   if (flags.fresh) for (const part of ['data', 'run', 'report.html', 'summary.json']) await removePart(join(out, part))
-  const data = await makeData(join(out, 'data'))
   const { run, result } = await interruptible('keeping what is done', async signal => {
+    const data = await makeData(join(out, 'data'), signal)
     const run = await trainOrResume(flags, signal)
     say(`measuring step ${run.step} on pictures it has not seen`)
     return { run, result: await evaluateDemo(run, await openData(data, run), { signal }) }
@@ -56,7 +65,7 @@ const removePart = (path: string) => rm(path, { recursive: true, force: true })
 type Folders = Readonly<Record<keyof typeof demoData, string>>
 
 /** Draws the pictures that are not there yet. A folder of them is there whole or not at all. */
-async function makeData(folder: string): Promise<Folders> {
+async function makeData(folder: string, signal: AbortSignal): Promise<Folders> {
   const names = Object.keys(demoData) as (keyof typeof demoData)[]
   for (const name of names) {
     const out = join(folder, name)
@@ -64,21 +73,28 @@ async function makeData(folder: string): Promise<Folders> {
     const { count } = demoData[name]
     say(`drawing ${count} pictures into ${out}`)
     const bar = progressBar('drawing', count)
-    await writeShapes({ ...demoData[name], out, onProgress: done => bar.update(done) }).finally(() => bar.stop())
+    const onProgress = (done: number) => {
+      signal.throwIfAborted()
+      bar.update(done)
+    }
+    await writeShapes({ ...demoData[name], out, onProgress }).finally(() => bar.stop())
   }
   return Object.fromEntries(names.map(name => [name, join(folder, name)])) as Folders
 }
 
 /** The run at its last step: begun, gone on with, or just opened. */
-async function trainOrResume({ out, steps, seed, device }: DemoFlags, signal: AbortSignal): Promise<Run> {
+async function trainOrResume(flags: DemoFlags, signal: AbortSignal): Promise<Run> {
+  const { out, steps, seed, device = DEFAULT_DEVICE } = flags
   const folder = join(out, 'run')
   const isBegun = existsSync(join(folder, 'config.json'))
+  if (isBegun) checkSame(await readRunConfig(join(folder, 'config.json')), flags)
   const done = isBegun ? ((await listCheckpoints(folder)).at(-1) ?? 0) : 0
   if (done >= steps) return openRun(folder)
   const progress = new TrainingProgress()
   const { onStart, onStep, onEvaluation } = progress
   const options = { signal, onStart, onStep, onEvaluation }
-  const config = { ...demoRun, steps, seed, data: join(out, 'data', 'train'), device: device ?? 'reference' }
+  const warmup = Math.min(demoRun.warmup, Math.floor(steps / 10))
+  const config = { ...demoRun, steps, warmup, seed, device, data: join(out, 'data', 'train') }
   const training = isBegun
     ? resumeTraining(folder, { ...options, steps })
     : train(folder, checkRunConfig(config), options)
@@ -86,6 +102,16 @@ async function trainOrResume({ out, steps, seed, device }: DemoFlags, signal: Ab
   if (!result.finished)
     throw new InterruptedError(`stopped after step ${result.step}; the same command goes on from there`)
   return result
+}
+
+/** An earlier demo's run is gone on with, or shown, only if it is the one that is asked for. */
+function checkSame(config: RunConfig, { out, seed, device }: DemoFlags): void {
+  const asked = { seed, device: device ?? config.device }
+  for (const name of ['seed', 'device'] as const)
+    if (config[name] !== asked[name])
+      throw new UsageError(
+        `--${name} ${asked[name]}: ${out} holds a run with ${name} ${config[name]}; name another --out, or --fresh to forget it`,
+      )
 }
 
 async function openData(folders: Folders, { model }: Run): Promise<DemoData> {

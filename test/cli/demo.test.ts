@@ -1,0 +1,65 @@
+// The demo's parts on data that takes a second; the whole of it is `npm start`.
+
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { it } from 'node:test'
+import { demoData, demoRun, demoTargets } from '../../src/cli/demo-config.ts'
+import { evaluateDemo } from '../../src/cli/demo-evaluate.ts'
+import { reportPage } from '../../src/cli/report.ts'
+import { ImageTextDataset, writeShapes } from '../../src/data/index.ts'
+import { checkRunConfig, train } from '../../src/train/index.ts'
+import { temporaryFolder } from '../data/folder.ts'
+
+it('the settings of the demo are ones that a run can have', () => {
+  const config = checkRunConfig({ ...demoRun, steps: 1000, data: 'anywhere', device: 'reference' })
+  assert.equal(config.model.text.width, 48)
+  assert.equal(new Set(Object.values(demoData).map(({ seed }) => seed)).size, 3)
+})
+
+it('a demo is measured by every target, and its page shows every part', async t => {
+  const folder = await temporaryFolder(t)
+  const dataset = async (name: keyof typeof demoData, count: number) => {
+    const out = join(folder, name)
+    await writeShapes({ ...demoData[name], out, count })
+    return ImageTextDataset.open(out, { imageSize: 16 })
+  }
+  const data = {
+    train: await dataset('train', 8),
+    unseen: await dataset('unseen', 14),
+    heldOut: await dataset('held-out', 8),
+  }
+  const small = { width: 8, heads: 2 }
+  const model = {
+    preset: 'tiny',
+    image: { ...small, size: 16, layers: 1 },
+    text: { ...small, context: 12 },
+    pooler: { queries: 2, heads: 2 },
+    embedding: 8,
+  }
+  const settings = { ...demoRun, model, batchSize: 4, warmup: 0, steps: 2, data: join(folder, 'train') }
+  const run = await train(join(folder, 'run'), checkRunConfig({ ...settings, device: 'reference' }))
+  const { targets, report } = await evaluateDemo(run, data, { signal: new AbortController().signal })
+
+  assert.deepEqual(
+    targets.map(({ target }) => target),
+    Object.values(demoTargets),
+  )
+  for (const { value } of targets) assert.ok(value >= 0 && value <= 1)
+  assert.deepEqual(
+    report.curve.map(({ step }) => step),
+    [1, 2],
+  )
+  assert.equal(report.captions.length, 12)
+  assert.equal(report.zeroShot.pairs.length, 48)
+  assert.equal(report.zeroShot.pairs.filter(({ heldOut }) => heldOut).length, 8)
+  assert.equal(
+    report.zeroShot.pairs.reduce((sum, { heldOut, count }) => sum + (heldOut ? count : 0), 0),
+    8,
+  )
+  for (const { attention } of [...report.pooler, ...report.tokens.flatMap(({ tokens }) => tokens)]) {
+    assert.equal(attention.length, 4)
+    assert.ok(Math.abs(Array.from(attention).reduce((a, b) => a + b, 0) - 1) < 1e-5)
+  }
+  const headings = [...reportPage(report).matchAll(/<h2>/g)]
+  assert.equal(headings.length, 9)
+})
