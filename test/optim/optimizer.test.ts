@@ -22,6 +22,12 @@ function saved({ tensors, values }: OptimizerState): OptimizerState {
   return { tensors: new Map(copies), values: JSON.parse(JSON.stringify(values)) }
 }
 
+/** A state in plain numbers. */
+const contents = ({ tensors, values }: OptimizerState) => [
+  values,
+  [...tensors].map(([name, x]) => [name, [...x.shape], numbers(x)]),
+]
+
 for (const [name, make] of Object.entries(algorithms))
   describe(name, () => {
     const train = (module: TwoLayers, optimizer: Optimizer, x: Tensor, y: Tensor, from: number, to: number) => {
@@ -56,7 +62,7 @@ for (const [name, make] of Object.entries(algorithms))
       const resumed = make(twin).loadStateDict(state)
       assert.deepEqual(train(twin, resumed, x, y, 7, 20), train(module, optimizer, x, y, 7, 20))
       assert.deepEqual(snapshot(twin), snapshot(module))
-      assert.deepEqual(saved(resumed.stateDict()), saved(optimizer.stateDict()))
+      assert.deepEqual(contents(resumed.stateDict()), contents(optimizer.stateDict()))
     })
 
     test('a resumed run depends on the state', () => {
@@ -164,7 +170,7 @@ for (const [name, make] of Object.entries(algorithms))
       rejects(wrong([], { vector: 1.5 }), /vector has had 1\.5 updates/)
       rejects({ ...state, tensors: new Map([...state.tensors].slice(1)) }, /is missing/)
       rejects({ ...state, values: { ...state.values, algorithm: 'Lion' } }, /a state of Lion, and this is/)
-      assert.deepEqual(saved(optimizer.stateDict()), state)
+      assert.deepEqual(contents(optimizer.stateDict()), contents(state))
     })
 
     test('what was loaded belongs to the optimizer alone', () => {
