@@ -106,7 +106,7 @@ test('loading takes a copy: what is given keeps its memory', () => {
   const state = new Tower().stateDict()
   to.loadStateDict(state)
   to.loadStateDict(new Tower().stateDict())
-  for (const value of state.values()) assert.ok(!value.storage.isFreed)
+  for (const value of state.values()) assert.equal(value.storage.isFreed, false)
 })
 
 test('a state dict that does not fit names what is wrong with both shapes, and changes nothing', () => {
