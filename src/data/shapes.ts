@@ -94,11 +94,10 @@ export const pairName = (colour: Colour, shape: Shape) => `${colour} ${shape}`
 export const pairNames: readonly string[] = COLOURS.flatMap(colour => SHAPES.map(shape => pairName(colour, shape)))
 
 /**
- * Whether a pair is kept out of training. Every colour loses one shape, the next one in turn, so each colour keeps five
- * shapes and each shape at least six colours: a model that knows the parts can know the whole.
+ * Whether a pair is kept out of training. Each colour loses one shape of square, triangle, star and cross, in turn, so that
+ * it keeps five shapes, and a shape keeps at least six colours: a model that knows the parts can know the whole.
  */
-export const isHeldOut = (colour: Colour, shape: Shape) =>
-  SHAPES.indexOf(shape) === (COLOURS.indexOf(colour) + 1) % SHAPES.length
+export const isHeldOut = (colour: Colour, shape: Shape) => SHAPES.indexOf(shape) === 1 + (COLOURS.indexOf(colour) % 4)
 
 const pairsWhere = (keep: (colour: Colour, shape: Shape) => boolean) =>
   COLOURS.flatMap(colour => SHAPES.filter(shape => keep(colour, shape)).map(shape => ({ colour, shape })))
