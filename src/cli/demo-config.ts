@@ -31,11 +31,11 @@ export const demoRun = {
   warmup: 100,
   // about the mean and the deviation of the pictures' pixels
   normalize: { mean: [0.4, 0.4, 0.4], std: [0.2, 0.2, 0.2] },
-  checkpointEvery: 200,
+  checkpointEvery: 100,
   keepLast: 2,
 } satisfies Partial<RunConfigInput>
 
-/** Prompts of zero-shot classification: the grammar of the captions. */
+/** Prompts of zero-shot classification, in the grammar of the captions. The nearest of all prompts gives its name. */
 export const demoTemplates = ['a small {}', 'a large {}']
 
 /** What each figure should at least be. */

@@ -1,7 +1,17 @@
 // Everything that the demo measures of its model, and everything that its report shows.
 
 import { arch, cpus, platform } from 'node:os'
-import { type CaptionedImage, COLOURS, type ImageTextDataset, isHeldOut, pairNames, SHAPES } from '../data/index.ts'
+import {
+  type CaptionedImage,
+  COLOURS,
+  type Colour,
+  type ImageTextDataset,
+  isHeldOut,
+  pairName,
+  pairNames,
+  SHAPES,
+  type Shape,
+} from '../data/index.ts'
 import { device, fromData } from '../tensor/index.ts'
 import {
   captioning,
@@ -15,7 +25,6 @@ import {
   retrieval,
   type StepMetrics,
   similarityMatrix,
-  type ZeroShotResult,
   zeroShot,
 } from '../train/index.ts'
 import { demoTargets, demoTemplates } from './demo-config.ts'
@@ -49,8 +58,8 @@ export async function evaluateDemo(run: Run, data: DemoData, options: Options): 
   const written = await captioning(run, unseen, options)
   const recall = Math.min(found.imageToText.recall[1], found.textToImage.recall[1])
   const targets = [
-    { name: 'zero-shot names, pairs seen in training', value: seen.accuracy, target: demoTargets.zeroShotSeen },
-    { name: 'zero-shot names, held-out pairs', value: novel.accuracy, target: demoTargets.zeroShotHeldOut },
+    { name: 'zero-shot names, pairs seen in training', value: accuracyOf(seen), target: demoTargets.zeroShotSeen },
+    { name: 'zero-shot names, held-out pairs', value: accuracyOf(novel), target: demoTargets.zeroShotHeldOut },
     { name: `retrieval R@1 among ${found.images}, the worse direction`, value: recall, target: demoTargets.retrieval },
     { name: 'captions exactly right, pairs seen in training', value: written.exact, target: demoTargets.captions },
   ]
@@ -85,33 +94,52 @@ export async function evaluateDemo(run: Run, data: DemoData, options: Options): 
 
 /** The name of a picture of one object. */
 function pairOf({ fields }: CaptionedImage): number | undefined {
-  const objects = fields.objects as readonly { readonly colour: string; readonly shape: string }[]
-  return objects.length === 1 ? pairNames.indexOf(`${objects[0].colour} ${objects[0].shape}`) : undefined
+  const objects = fields.objects as readonly { readonly colour: Colour; readonly shape: Shape }[]
+  return objects.length === 1 ? pairNames.indexOf(pairName(objects[0].colour, objects[0].shape)) : undefined
 }
 
-function classify(run: Run, source: ImageTextDataset, options: Options): Promise<ZeroShotResult> {
+/** What pictures of known names were called: [true name][name given], as numbers of pictures. */
+type Confusion = readonly (readonly number[])[]
+
+/**
+ * Each picture of one object gets the name in the nearest prompt. Small and large things are different things to say and
+ * not two ways to say one, so prompts compete instead of being averaged.
+ */
+async function classify(run: Run, source: ImageTextDataset, options: Options): Promise<Confusion> {
   const known = source.examples.flatMap((example, index) => {
     const pair = pairOf(example)
     return pair === undefined ? [] : [{ index, pair }]
   })
   const images: ImageSource = { length: known.length, image: i => source.image(known[i].index) }
+  const prompts = demoTemplates.flatMap(template => pairNames.map(name => template.replace('{}', name)))
   const labels = known.map(({ pair }) => pair)
-  return zeroShot(run, images, { ...options, classes: pairNames, labels, templates: demoTemplates })
+  const { predictions } = await zeroShot(run, images, { ...options, classes: prompts, labels, templates: ['{}'] })
+  const confusion = pairNames.map(() => pairNames.map(() => 0))
+  for (const [i, prompt] of predictions.entries()) confusion[labels[i]][prompt % pairNames.length]++
+  return confusion
 }
 
-const pairScores = (seen: ZeroShotResult, novel: ZeroShotResult): ReportData['zeroShot']['pairs'] =>
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
+
+/** Share of pictures that got their name. */
+const accuracyOf = (confusion: Confusion): number =>
+  sum(confusion.map((row, name) => row[name])) / sum(confusion.map(sum))
+
+const pairScores = (seen: Confusion, novel: Confusion): ReportData['zeroShot']['pairs'] =>
   COLOURS.flatMap(colour =>
     SHAPES.map(shape => {
       const heldOut = isHeldOut(colour, shape)
-      const { count, accuracy } = (heldOut ? novel : seen).perClass[pairNames.indexOf(`${colour} ${shape}`)]
-      return { colour, shape, heldOut, count, accuracy }
+      const name = pairNames.indexOf(pairName(colour, shape))
+      const row = (heldOut ? novel : seen)[name]
+      const count = sum(row)
+      return { colour, shape, heldOut, count, accuracy: row[name] / Math.max(1, count) }
     }),
   )
 
 /** The mistakes, most frequent first. */
-const confusionsOf = (...results: readonly ZeroShotResult[]): ReportData['zeroShot']['confusions'] =>
+const confusionsOf = (...results: readonly Confusion[]): ReportData['zeroShot']['confusions'] =>
   results
-    .flatMap(({ confusion }) =>
+    .flatMap(confusion =>
       confusion.flatMap((row, truth) =>
         row.flatMap((count, answer) =>
           truth === answer || count === 0 ? [] : [{ truth: pairNames[truth], answer: pairNames[answer], count }],

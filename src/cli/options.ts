@@ -47,7 +47,7 @@ export const names =
 export const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
 
 /** Where tensors live when nobody says. */
-export const DEFAULT_DEVICE = 'reference'
+export const DEFAULT_DEVICE = 'cpu'
 
 export interface DeviceOptions {
   readonly device?: string
@@ -71,7 +71,7 @@ export const seedOption = (command: Command): Command =>
 
 export const deviceOption = (command: Command): Command =>
   command
-    .option('--device <name>', `where tensors live: reference or gpu (default: ${DEFAULT_DEVICE})`)
+    .option('--device <name>', `where tensors live: reference, cpu or gpu (default: ${DEFAULT_DEVICE})`)
     .option('--backend <name>', 'with --device gpu: webgpu, webgl2, webasm or cpu')
 
 /** --device, --backend, --seed and --json. */

@@ -2,10 +2,10 @@
 // at any moment, it goes on from there when it is started again.
 
 import { existsSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { ImageTextDataset, writeAtomically, writeShapes } from '../../data/index.ts'
+import { FolderNotEmptyError, ImageTextDataset, writeAtomically, writeShapes } from '../../data/index.ts'
 import {
   checkRunConfig,
   listCheckpoints,
@@ -47,9 +47,9 @@ async function demo(flags: DemoFlags): Promise<void> {
   const { out, json } = flags
   const report = join(out, 'report.html')
   const description = await openDevice(flags)
-  if (flags.fresh) for (const part of ['data', 'run', 'report.html', 'summary.json']) await removePart(join(out, part))
+  if (flags.fresh) await forget(join(out, 'run'))
   const { run, result } = await interruptible('keeping what is done', async signal => {
-    const data = await makeData(join(out, 'data'), signal)
+    const data = await makeData(flags, signal)
     const run = await trainOrResume(flags, signal)
     say(`measuring step ${run.step} on pictures it has not seen`)
     return { run, result: await evaluateDemo(run, await openData(data, run), { signal }) }
@@ -60,16 +60,25 @@ async function demo(flags: DemoFlags): Promise<void> {
   answer(json, summary, `${summaryTable(result.targets)}\n\nreport: ${report}`)
 }
 
-const removePart = (path: string) => rm(path, { recursive: true, force: true })
+const RUN_PARTS = ['config.json', 'tokenizer.json', 'metrics.jsonl', 'checkpoints']
+
+/** Removes a run, and nothing that is none. */
+async function forget(run: string): Promise<void> {
+  if (!existsSync(run)) return
+  const foreign = (await readdir(run)).filter(name => !RUN_PARTS.includes(name))
+  if (foreign.length > 0)
+    throw new FolderNotEmptyError(run, foreign, 'That is no part of a run, so even --fresh leaves it alone.')
+  await rm(run, { recursive: true })
+}
 
 type Folders = Readonly<Record<keyof typeof demoData, string>>
 
 /** Draws the pictures that are not there yet. A folder of them is there whole or not at all. */
-async function makeData(folder: string, signal: AbortSignal): Promise<Folders> {
+async function makeData({ out: parent, fresh }: DemoFlags, signal: AbortSignal): Promise<Folders> {
   const names = Object.keys(demoData) as (keyof typeof demoData)[]
   for (const name of names) {
-    const out = join(folder, name)
-    if (existsSync(out)) continue
+    const out = join(parent, 'data', name)
+    if (existsSync(out) && !fresh) continue
     const { count } = demoData[name]
     say(`drawing ${count} pictures into ${out}`)
     const bar = progressBar('drawing', count)
@@ -77,9 +86,9 @@ async function makeData(folder: string, signal: AbortSignal): Promise<Folders> {
       signal.throwIfAborted()
       bar.update(done)
     }
-    await writeShapes({ ...demoData[name], out, onProgress }).finally(() => bar.stop())
+    await writeShapes({ ...demoData[name], out, force: fresh, onProgress }).finally(() => bar.stop())
   }
-  return Object.fromEntries(names.map(name => [name, join(folder, name)])) as Folders
+  return Object.fromEntries(names.map(name => [name, join(parent, 'data', name)])) as Folders
 }
 
 /** The run at its last step: begun, gone on with, or just opened. */
