@@ -9,7 +9,7 @@ import type { DeviceName } from './scope.ts'
 
 export { DeviceError, type DeviceReport, type GpuBackend, type OpenOptions } from './backend.ts'
 
-const names: readonly DeviceName[] = ['reference', 'gpu']
+const names: readonly DeviceName[] = ['reference', 'cpu', 'gpu']
 
 function checkName(name: string): asserts name is DeviceName {
   if (!(names as readonly string[]).includes(name))
@@ -20,7 +20,17 @@ const opened = new Map<DeviceName, Device>([['reference', reference]])
 let current: Device = reference
 
 async function open(name: DeviceName, options: OpenOptions): Promise<Device> {
-  return name === 'gpu' ? openGpuOnce(options) : device.get(name)
+  if (name === 'gpu') return openGpuOnce(options)
+  if (name === 'cpu') await openCpuOnce()
+  return device.get(name)
+}
+
+let cpu: Promise<Device> | undefined
+
+/** The cpu device, whose memory all who ask for it share. */
+async function openCpuOnce(): Promise<void> {
+  cpu ??= import('./cpu/index.ts').then(({ openCpu }) => openCpu())
+  opened.set('cpu', await cpu)
 }
 
 let gpu: GpuDevice | undefined
@@ -74,7 +84,8 @@ export const device = {
 
   /** Everything that could be used here, and why the rest cannot. Opens nothing for good. */
   async list(): Promise<DeviceReport[]> {
+    const { probeCpu } = await import('./cpu/index.ts')
     const { probeGpu } = await import('./gpu/index.ts')
-    return [{ name: 'reference', available: true, detail: reference.description }, ...(await probeGpu())]
+    return [{ name: 'reference', available: true, detail: reference.description }, probeCpu(), ...(await probeGpu())]
   },
 }

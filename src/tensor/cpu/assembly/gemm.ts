@@ -1,0 +1,329 @@
+// The matrix product. Large ones are cut into blocks that fit the caches and copied into panels that the innermost loop
+// reads in order (Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication"); there, a tile of
+// 6 × 8 results stays in registers. Small ones are computed where they lie, in tiles of 4 × 8. Steps are in bytes.
+
+import { loadSome, madd, storeSome, total } from './vector'
+import { transpose_32 } from './movement'
+
+/** Rows and columns of a tile. */
+@inline
+const MR = 6
+@inline
+const NR = 8
+
+/** Depth, rows and columns of a block: 96 KiB of a beside panels of b of 8 KiB each. */
+@inline
+const KC = 256
+@inline
+const MC = 96
+@inline
+const NC = 1024
+
+/** Bytes that `matmul` needs to copy blocks into: a, b, and one tile. */
+export function scratchBytes(): i32 {
+  return (MC * KC + KC * NC + MR * NR) * 4
+}
+
+/** Panels of MR rows, each column after column; missing rows are 0. */
+function packRows(to: usize, a: usize, row: i32, column: i32, m: i32, k: i32): void {
+  for (let i = 0; i < m; i += MR, a += MR * row) {
+    if (m - i >= MR) {
+      packSix(to, a, row, column, k)
+      to += k * MR * 4
+    } else {
+      for (let p = 0, from = a; p < k; p++, from += column) {
+        for (let r = 0; r < MR; r++, to += 4) store<f32>(to, i + r < m ? load<f32>(from + r * row) : 0)
+      }
+    }
+  }
+}
+
+function packSix(to: usize, a: usize, row: i32, column: i32, k: i32): void {
+  if (row == 4) {
+    for (let p = 0; p < k; p++, a += column, to += MR * 4) {
+      v128.store(to, v128.load(a))
+      store<u64>(to + 16, load<u64>(a + 16))
+    }
+    return
+  }
+  let p = 0
+  if (column == 4) {
+    for (; p + 4 <= k; p += 4, a += 16, to += 4 * MR * 4) {
+      // four columns of six rows: the first four rows are transposed, the last two interleaved
+      const a0 = v128.load(a)
+      const a1 = v128.load(a + row)
+      const a2 = v128.load(a + 2 * row)
+      const a3 = v128.load(a + 3 * row)
+      const a4 = v128.load(a + 4 * row)
+      const a5 = v128.load(a + 5 * row)
+      const low01 = v128.shuffle<i32>(a0, a1, 0, 4, 1, 5)
+      const low23 = v128.shuffle<i32>(a2, a3, 0, 4, 1, 5)
+      const low45 = v128.shuffle<i32>(a4, a5, 0, 4, 1, 5)
+      const high01 = v128.shuffle<i32>(a0, a1, 2, 6, 3, 7)
+      const high23 = v128.shuffle<i32>(a2, a3, 2, 6, 3, 7)
+      const high45 = v128.shuffle<i32>(a4, a5, 2, 6, 3, 7)
+      v128.store(to, v128.shuffle<i64>(low01, low23, 0, 2))
+      v128.store(to, v128.shuffle<i64>(low45, low01, 0, 3), 16)
+      v128.store(to, v128.shuffle<i64>(low23, low45, 1, 3), 32)
+      v128.store(to, v128.shuffle<i64>(high01, high23, 0, 2), 48)
+      v128.store(to, v128.shuffle<i64>(high45, high01, 0, 3), 64)
+      v128.store(to, v128.shuffle<i64>(high23, high45, 1, 3), 80)
+    }
+  }
+  for (; p < k; p++, a += column, to += MR * 4) {
+    for (let r = 0; r < MR; r++) store<f32>(to + (r << 2), load<f32>(a + r * row))
+  }
+}
+
+/** Panels of NR columns, each row after row; missing columns are 0. */
+function packColumns(to: usize, b: usize, row: i32, column: i32, k: i32, n: i32): void {
+  for (let j = 0; j < n; j += NR, b += NR * column, to += k * NR * 4) {
+    if (n - j < NR) {
+      for (let p = 0, at = to, from = b; p < k; p++, from += row) {
+        for (let r = 0; r < NR; r++, at += 4) store<f32>(at, j + r < n ? load<f32>(from + r * column) : 0)
+      }
+    } else if (column == 4) {
+      for (let p = 0, at = to, from = b; p < k; p++, from += row, at += NR * 4) {
+        v128.store(at, v128.load(from))
+        v128.store(at, v128.load(from, 16), 16)
+      }
+    } else if (row == 4) {
+      transpose_32(to, b, k, NR, NR * 4, column)
+    } else {
+      for (let p = 0, at = to, from = b; p < k; p++, from += row) {
+        for (let r = 0; r < NR; r++, at += 4) store<f32>(at, load<f32>(from + r * column))
+      }
+    }
+  }
+}
+
+/** One tile of c, set or added to, from a panel of rows and a panel of columns. */
+function tile(k: i32, a: usize, b: usize, c: usize, step: i32, adds: bool): void {
+  let c00 = f32x4.splat(0)
+  let c01 = f32x4.splat(0)
+  let c10 = f32x4.splat(0)
+  let c11 = f32x4.splat(0)
+  let c20 = f32x4.splat(0)
+  let c21 = f32x4.splat(0)
+  let c30 = f32x4.splat(0)
+  let c31 = f32x4.splat(0)
+  let c40 = f32x4.splat(0)
+  let c41 = f32x4.splat(0)
+  let c50 = f32x4.splat(0)
+  let c51 = f32x4.splat(0)
+  for (const end = a + k * MR * 4; a < end; a += MR * 4, b += NR * 4) {
+    const b0 = v128.load(b)
+    const b1 = v128.load(b, 16)
+    const a0 = v128.load32_splat(a, 0)
+    c00 = madd(a0, b0, c00)
+    c01 = madd(a0, b1, c01)
+    const a1 = v128.load32_splat(a, 4)
+    c10 = madd(a1, b0, c10)
+    c11 = madd(a1, b1, c11)
+    const a2 = v128.load32_splat(a, 8)
+    c20 = madd(a2, b0, c20)
+    c21 = madd(a2, b1, c21)
+    const a3 = v128.load32_splat(a, 12)
+    c30 = madd(a3, b0, c30)
+    c31 = madd(a3, b1, c31)
+    const a4 = v128.load32_splat(a, 16)
+    c40 = madd(a4, b0, c40)
+    c41 = madd(a4, b1, c41)
+    const a5 = v128.load32_splat(a, 20)
+    c50 = madd(a5, b0, c50)
+    c51 = madd(a5, b1, c51)
+  }
+  put(c, c00, c01, adds)
+  c += step
+  put(c, c10, c11, adds)
+  c += step
+  put(c, c20, c21, adds)
+  c += step
+  put(c, c30, c31, adds)
+  c += step
+  put(c, c40, c41, adds)
+  c += step
+  put(c, c50, c51, adds)
+}
+
+@inline
+function put(c: usize, left: v128, right: v128, adds: bool): void {
+  if (adds) {
+    left = f32x4.add(left, v128.load(c))
+    right = f32x4.add(right, v128.load(c, 16))
+  }
+  v128.store(c, left)
+  v128.store(c, right, 16)
+}
+
+/** A tile of which only some rows and columns exist, by way of a whole one in memory. */
+function edge(k: i32, a: usize, b: usize, c: usize, step: i32, adds: bool, rows: i32, columns: i32, whole: usize): void {
+  tile(k, a, b, whole, NR * 4, false)
+  for (let i = 0; i < rows; i++, c += step, whole += NR * 4) {
+    for (let j = 0; j < columns; j++) {
+      const value = load<f32>(whole + (j << 2))
+      store<f32>(c + (j << 2), adds ? value + load<f32>(c + (j << 2)) : value)
+    }
+  }
+}
+
+function blocked(
+  c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, columnB: i32,
+  scratch: usize,
+): void {
+  const packedB = scratch + MC * KC * 4
+  const whole = packedB + KC * NC * 4
+  const stepC = n << 2
+  for (let j = 0; j < n; j += NC) {
+    const columns = min(NC, n - j)
+    for (let p = 0; p < k; p += KC) {
+      const depth = min(KC, k - p)
+      packColumns(packedB, b + p * rowB + j * columnB, rowB, columnB, depth, columns)
+      for (let i = 0; i < m; i += MC) {
+        const rows = min(MC, m - i)
+        packRows(scratch, a + i * rowA + p * columnA, rowA, columnA, rows, depth)
+        for (let jj = 0; jj < columns; jj += NR) {
+          const panel = packedB + jj * depth * 4
+          for (let ii = 0; ii < rows; ii += MR) {
+            const from = scratch + ii * depth * 4
+            const to = c + (i + ii) * stepC + ((j + jj) << 2)
+            if (rows - ii >= MR && columns - jj >= NR) tile(depth, from, panel, to, stepC, p > 0)
+            else edge(depth, from, panel, to, stepC, p > 0, min(MR, rows - ii), min(NR, columns - jj), whole)
+          }
+        }
+      }
+    }
+  }
+}
+
+/** Four rows of results, each eight wide, from rows of a where they lie. Rows may coincide where fewer exist. */
+function direct(
+  k: i32, a0: usize, a1: usize, a2: usize, a3: usize, columnA: i32, b: usize, rowB: i32,
+  r0: usize, r1: usize, r2: usize, r3: usize, columns: i32,
+): void {
+  let c00 = f32x4.splat(0)
+  let c01 = f32x4.splat(0)
+  let c10 = f32x4.splat(0)
+  let c11 = f32x4.splat(0)
+  let c20 = f32x4.splat(0)
+  let c21 = f32x4.splat(0)
+  let c30 = f32x4.splat(0)
+  let c31 = f32x4.splat(0)
+  for (; k > 0; k--, b += rowB) {
+    const b0 = v128.load(b)
+    const b1 = v128.load(b, 16)
+    const x0 = v128.load32_splat(a0)
+    c00 = madd(x0, b0, c00)
+    c01 = madd(x0, b1, c01)
+    a0 += columnA
+    const x1 = v128.load32_splat(a1)
+    c10 = madd(x1, b0, c10)
+    c11 = madd(x1, b1, c11)
+    a1 += columnA
+    const x2 = v128.load32_splat(a2)
+    c20 = madd(x2, b0, c20)
+    c21 = madd(x2, b1, c21)
+    a2 += columnA
+    const x3 = v128.load32_splat(a3)
+    c30 = madd(x3, b0, c30)
+    c31 = madd(x3, b1, c31)
+    a3 += columnA
+  }
+  if (columns == NR) {
+    put(r0, c00, c01, false)
+    put(r1, c10, c11, false)
+    put(r2, c20, c21, false)
+    put(r3, c30, c31, false)
+  } else {
+    putSome(r0, c00, c01, columns)
+    putSome(r1, c10, c11, columns)
+    putSome(r2, c20, c21, columns)
+    putSome(r3, c30, c31, columns)
+  }
+}
+
+@inline
+function putSome(c: usize, left: v128, right: v128, columns: i32): void {
+  if (columns >= 4) {
+    v128.store(c, left)
+    if (columns > 4) storeSome(c + 16, right, columns - 4)
+  } else storeSome(c, left, columns)
+}
+
+/** Without blocks: b is read where it lies if its rows are contiguous and at least eight wide, else in panels. */
+function small(
+  c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, columnB: i32,
+  scratch: usize,
+): void {
+  const inPlace = columnB == 4 && n >= NR
+  if (!inPlace) packColumns(scratch, b, rowB, columnB, k, n)
+  const stepC = n << 2
+  const stepB = inPlace ? rowB : NR * 4
+  const last = m - 1
+  for (let j = 0; j < n; j += NR) {
+    // in place, the last columns overlap those before; in panels, they stand apart
+    const first = inPlace ? min(j, n - NR) : j
+    const columns = min(NR, n - first)
+    const panel = inPlace ? b + (first << 2) : scratch + first * k * 4
+    for (let i = 0; i < m; i += 4) {
+      const start = max(0, min(i, m - 4))
+      const i1 = min(start + 1, last)
+      const i2 = min(start + 2, last)
+      const i3 = min(start + 3, last)
+      const to = c + (first << 2)
+      direct(
+        k, a + start * rowA, a + i1 * rowA, a + i2 * rowA, a + i3 * rowA, columnA, panel, stepB,
+        to + start * stepC, to + i1 * stepC, to + i2 * stepC, to + i3 * stepC, columns,
+      )
+    }
+  }
+}
+
+/** Σ x y of contiguous numbers. */
+@inline
+function dot(x: usize, y: usize, n: i32): f32 {
+  let p = f32x4.splat(0)
+  let q = f32x4.splat(0)
+  for (; n >= 8; n -= 8, x += 32, y += 32) {
+    p = madd(v128.load(x), v128.load(y), p)
+    q = madd(v128.load(x, 16), v128.load(y, 16), q)
+  }
+  let v = f32x4.add(p, q)
+  for (; n > 0; n -= 4, x += 16, y += 16) {
+    if (n >= 4) v = madd(v128.load(x), v128.load(y), v)
+    else v = madd(loadSome(x, 4, n), loadSome(y, 4, n), v)
+  }
+  return f32(total(v))
+}
+
+/** One row times columns, all of which are contiguous: every number is read once. */
+function vector(c: usize, a: usize, b: usize, n: i32, k: i32, columnB: i32): void {
+  for (let j = 0; j < n; j++, b += columnB, c += 4) store<f32>(c, dot(a, b, k))
+}
+
+/** Up to so many multiplications, copying into panels costs more than it gains. */
+@inline
+const SMALL = 32 * 32 * 32
+
+/** c [m, n] = a [m, k] b [k, n], c contiguous; k > 0. */
+function product(
+  c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, columnB: i32,
+  scratch: usize,
+): void {
+  if (m == 1 && columnA == 4 && rowB == 4) vector(c, a, b, n, k, columnB)
+  else if (n == 1 && rowB == 4 && columnA == 4) vector(c, b, a, m, k, rowA)
+  else if (i64(m) * n * k <= SMALL || (m <= 8 && columnB == 4 && n >= NR))
+    small(c, a, b, m, n, k, rowA, columnA, rowB, columnB, scratch)
+  else blocked(c, a, b, m, n, k, rowA, columnA, rowB, columnB, scratch)
+}
+
+/** Products of a stack of matrices; the two innermost axes of the stack step through a and b, and c follows on. */
+export function matmul(
+  c: usize, a: usize, b: usize, stack1: i32, stack0: i32, a1: i32, a0: i32, b1: i32, b0: i32,
+  m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, columnB: i32, scratch: usize,
+): void {
+  for (let i = 0; i < stack1; i++, a += a1, b += b1) {
+    for (let j = 0, x = a, y = b; j < stack0; j++, x += a0, y += b0, c += (m * n) << 2)
+      product(c, x, y, m, n, k, rowA, columnA, rowB, columnB, scratch)
+  }
+}

@@ -1,0 +1,31 @@
+// One pass over a parameter and its moments. The numbers are those of AdamWNumbers in ../../kernels.ts.
+
+import { f, loadSome, madd, storeSome } from './vector'
+
+export function adamw(
+  outX: usize, outM: usize, outV: usize, x: usize, g: usize, m: usize, v: usize, n: i32,
+  beta1: f32, fresh1: f32, beta2: f32, fresh2: f32, epsilon: f32, kept: f32, rate: f32, deviation: f32,
+): void {
+  for (let i = 0; i < n; i += 4) {
+    const at = i << 2
+    const rest = n - i
+    const whole = rest >= 4
+    const gradient = whole ? v128.load(g + at) : loadSome(g + at, 4, rest)
+    const oldM = whole ? v128.load(m + at) : loadSome(m + at, 4, rest)
+    const oldV = whole ? v128.load(v + at) : loadSome(v + at, 4, rest)
+    const oldX = whole ? v128.load(x + at) : loadSome(x + at, 4, rest)
+    const newM = madd(oldM, f(beta1), f32x4.mul(gradient, f(fresh1)))
+    const newV = madd(oldV, f(beta2), f32x4.mul(f32x4.mul(gradient, gradient), f(fresh2)))
+    const root = f32x4.add(f32x4.div(f32x4.sqrt(newV), f(deviation)), f(epsilon))
+    const newX = f32x4.sub(f32x4.mul(oldX, f(kept)), f32x4.mul(f(rate), f32x4.div(newM, root)))
+    if (whole) {
+      v128.store(outM + at, newM)
+      v128.store(outV + at, newV)
+      v128.store(outX + at, newX)
+    } else {
+      storeSome(outM + at, newM, rest)
+      storeSome(outV + at, newV, rest)
+      storeSome(outX + at, newX, rest)
+    }
+  }
+}

@@ -1,0 +1,111 @@
+// Several views of one shape walked side by side: axes of size one go, axes that follow on in every view are joined, and
+// what is left is handed to a kernel three axes at a time. Nothing is allocated.
+
+import type { Shape } from '../shape.ts'
+
+/** A shape with strides, in elements. */
+export interface Laid {
+  readonly shape: Shape
+  readonly strides: readonly number[]
+}
+
+/** One element for all places. */
+export const scalar: Laid = { shape: [], strides: [] }
+
+/** Elements to step over along an axis of a shape of some rank to which a view broadcasts. */
+function stepOf(view: Laid, axis: number, rank: number): number {
+  const own = axis - rank + view.shape.length
+  return own < 0 || view.shape[own] === 1 ? 0 : view.strides[own]
+}
+
+/** A kernel's work on the inner axes: where each view starts in bytes, and how many elements were walked before. */
+type Part = (x: number, y: number, z: number, before: number) => void
+
+/** The joined axes of up to three views; n0, x0, y0 and z0 belong to the innermost one, and steps are in bytes. */
+export class Axes {
+  n2 = 1
+  n1 = 1
+  n0 = 1
+  x2 = 0
+  x1 = 0
+  x0 = 0
+  y2 = 0
+  y1 = 0
+  y0 = 0
+  z2 = 0
+  z1 = 0
+  z0 = 0
+  #count = 0
+  readonly #sizes: number[] = []
+  readonly #x: number[] = []
+  readonly #y: number[] = []
+  readonly #z: number[] = []
+
+  /** Takes the views of a common shape, each with the bytes of its elements. They broadcast. */
+  join(shape: Shape, x: Laid, bytesX: number, y: Laid = scalar, bytesY = 4, z: Laid = scalar, bytesZ = 4): void {
+    const rank = shape.length
+    let last = -1
+    for (let axis = 0; axis < rank; axis++) {
+      const n = shape[axis]
+      if (n === 1) continue
+      const stepX = stepOf(x, axis, rank) * bytesX
+      const stepY = stepOf(y, axis, rank) * bytesY
+      const stepZ = stepOf(z, axis, rank) * bytesZ
+      if (last >= 0 && this.#x[last] === stepX * n && this.#y[last] === stepY * n && this.#z[last] === stepZ * n) {
+        this.#sizes[last] *= n
+      } else this.#sizes[++last] = n
+      this.#x[last] = stepX
+      this.#y[last] = stepY
+      this.#z[last] = stepZ
+    }
+    this.#count = last + 1
+    this.n0 = last >= 0 ? this.#sizes[last] : 1
+    this.x0 = last >= 0 ? this.#x[last] : 0
+    this.y0 = last >= 0 ? this.#y[last] : 0
+    this.z0 = last >= 0 ? this.#z[last] : 0
+    this.n1 = last >= 1 ? this.#sizes[last - 1] : 1
+    this.x1 = last >= 1 ? this.#x[last - 1] : 0
+    this.y1 = last >= 1 ? this.#y[last - 1] : 0
+    this.z1 = last >= 1 ? this.#z[last - 1] : 0
+    this.n2 = last >= 2 ? this.#sizes[last - 2] : 1
+    this.x2 = last >= 2 ? this.#x[last - 2] : 0
+    this.y2 = last >= 2 ? this.#y[last - 2] : 0
+    this.z2 = last >= 2 ? this.#z[last - 2] : 0
+  }
+
+  /** Calls `part` for the inner axes, at every place on those outside of them. */
+  each(inner: 2 | 3, part: Part): void {
+    const outer = this.#count - inner
+    if (outer <= 0) part(0, 0, 0, 0)
+    else this.#walk(0, outer, 0, 0, 0, 0, inner === 3 ? this.n2 * this.n1 * this.n0 : this.n1 * this.n0, part)
+  }
+
+  #walk(
+    axis: number,
+    outer: number,
+    x: number,
+    y: number,
+    z: number,
+    before: number,
+    size: number,
+    part: Part,
+  ): number {
+    if (axis === outer) {
+      part(x, y, z, before)
+      return before + size
+    }
+    let done = before
+    for (let i = 0; i < this.#sizes[axis]; i++)
+      done = this.#walk(
+        axis + 1,
+        outer,
+        x + i * this.#x[axis],
+        y + i * this.#y[axis],
+        z + i * this.#z[axis],
+        done,
+        size,
+        part,
+      )
+    return done
+  }
+}

@@ -1,0 +1,224 @@
+// One linear memory for all tensors, shared out in blocks. Free blocks of about one size hang together in a list (two
+// levels of sizes, as in Masmano et al. 2004, "TLSF"), so taking and giving back cost the same whatever happened before;
+// neighbours that are free become one block, so that thousands of steps leave no crumbs.
+
+/** A piece of linear memory that a tensor owns. */
+export interface Block {
+  /** address in bytes, a multiple of 64 */
+  readonly pointer: number
+  /** bytes that were asked for */
+  readonly bytes: number
+}
+
+/** More memory than one WebAssembly memory can have, or than the machine gives. Sizes are in bytes. */
+export class OutOfMemoryError extends Error {
+  override readonly name = 'OutOfMemoryError'
+  /** bytes that were asked for */
+  readonly bytes: number
+  /** bytes that live tensors hold */
+  readonly used: number
+  readonly limit: number
+
+  constructor(bytes: number, used: number, limit: number) {
+    const mebibytes = (n: number) => `${(n / 2 ** 20).toFixed(1)} MiB`
+    super(
+      `cpu: no room for ${mebibytes(bytes)}: ${mebibytes(used)} are in use, and one WebAssembly memory holds ${mebibytes(limit)} ` +
+        'at most. Inside scope() or a tape, memory is given back as soon as it is not needed',
+    )
+    this.bytes = bytes
+    this.used = used
+    this.limit = limit
+  }
+}
+
+const PAGE = 65536
+/** Blocks are counted in units of a cache line; each begins with a header in the last 16 bytes before its pointer. */
+const UNIT = 64
+const HEADER = 16
+/** What one growth adds at most beyond what is needed, in pages: 256 MiB. */
+const GREATEST_STEP = 4096
+const BINS = 384
+
+/** Below 16 units a bin holds one size; above, sixteen bins share each power of two. */
+function binOf(units: number): number {
+  if (units < 16) return units
+  const power = 31 - Math.clz32(units)
+  return (power - 3) * 16 + ((units >>> (power - 4)) & 15)
+}
+
+/**
+ * A header is four words before a block's pointer: its units times two, plus one if it is free; the units of the block
+ * before it; and, if free, the next and the previous block of its list, as pointers in units.
+ */
+export class Heap {
+  readonly memory: WebAssembly.Memory
+  /** The whole memory as elements; anew after every growth. */
+  f32!: Float32Array
+  i32!: Int32Array
+  u8!: Uint8Array
+  bytes = 0
+  buffers = 0
+  readonly #limit: number
+  #end: number
+  readonly #first = new Uint32Array(BINS)
+  readonly #filled = new Uint32Array(BINS / 32)
+
+  /**
+   * @param memory whose first page belongs to the module
+   * @param limit pages that it may have; at most 65536, which is 4 GiB
+   */
+  constructor(memory: WebAssembly.Memory, limit = 65536) {
+    this.memory = memory
+    this.#limit = limit
+    this.#refresh()
+    this.#end = PAGE
+    this.#setHeader(PAGE, 0, false)
+    this.#put(PAGE, 1, 0)
+    this.#extend(memory.buffer.byteLength)
+  }
+
+  /** Memory for so many bytes; what stood there before is still there. Throws OutOfMemoryError. */
+  take(bytes: number): Block {
+    const units = Math.ceil((bytes + HEADER) / UNIT)
+    let pointer = this.#find(units)
+    if (pointer === 0) {
+      this.#grow(units, bytes)
+      pointer = this.#find(units)
+    }
+    this.#unlink(pointer)
+    const rest = this.#units(pointer) - units
+    this.#setHeader(pointer, units, false)
+    const next = pointer + units * UNIT
+    if (rest > 0) {
+      this.#put(next, 1, units)
+      this.#link(next, rest)
+      this.#put(next + rest * UNIT, 1, rest)
+    }
+    this.bytes += bytes
+    this.buffers += 1
+    return { pointer, bytes }
+  }
+
+  give({ pointer, bytes }: Block): void {
+    if (this.#isFree(pointer)) throw new RangeError(`cpu: the memory at ${pointer} was given back twice`)
+    this.bytes -= bytes
+    this.buffers -= 1
+    this.#release(pointer, this.#units(pointer))
+  }
+
+  /** Makes a block free, joined with its neighbours that are. */
+  #release(pointer: number, units: number): void {
+    let start = pointer
+    let size = units
+    const before = this.#word(pointer, 1)
+    if (before > 0 && this.#isFree(pointer - before * UNIT)) {
+      start = pointer - before * UNIT
+      this.#unlink(start)
+      size += before
+    }
+    const after = pointer + units * UNIT
+    if (after < this.#end && this.#isFree(after)) {
+      this.#unlink(after)
+      size += this.#units(after)
+    }
+    this.#link(start, size)
+    this.#put(start + size * UNIT, 1, size)
+  }
+
+  /** A free block of so many units or more, or 0. */
+  #find(units: number): number {
+    const bin = binOf(units)
+    // blocks of one bin differ: the first few are tried, the next bins fit for certain
+    let tries = 8
+    for (let at = this.#first[bin]; at !== 0 && tries > 0; at = this.#word(at * UNIT, 2), tries--)
+      if (this.#units(at * UNIT) >= units) return at * UNIT
+    const next = bin + 1
+    for (let word = next >>> 5; word < this.#filled.length; word++) {
+      const bits = word === next >>> 5 ? this.#filled[word] & (-1 << (next & 31)) : this.#filled[word]
+      if (bits !== 0) return this.#first[word * 32 + 31 - Math.clz32(bits & -bits)] * UNIT
+    }
+    return 0
+  }
+
+  #link(pointer: number, units: number): void {
+    const bin = binOf(units)
+    const at = pointer / UNIT
+    const head = this.#first[bin]
+    this.#setHeader(pointer, units, true)
+    this.#put(pointer, 2, head)
+    this.#put(pointer, 3, 0)
+    if (head !== 0) this.#put(head * UNIT, 3, at)
+    this.#first[bin] = at
+    this.#filled[bin >>> 5] |= 1 << (bin & 31)
+  }
+
+  #unlink(pointer: number): void {
+    const bin = binOf(this.#units(pointer))
+    const next = this.#word(pointer, 2)
+    const previous = this.#word(pointer, 3)
+    if (next !== 0) this.#put(next * UNIT, 3, previous)
+    if (previous !== 0) this.#put(previous * UNIT, 2, next)
+    else {
+      this.#first[bin] = next
+      if (next === 0) this.#filled[bin >>> 5] &= ~(1 << (bin & 31))
+    }
+  }
+
+  /** Enlarges the memory so that a block of so many units fits at its end: to twice its size, within reason. */
+  #grow(units: number, bytes: number): void {
+    const { memory } = this
+    const pages = memory.buffer.byteLength / PAGE
+    const needed = Math.ceil((units * UNIT) / PAGE)
+    const generous = Math.min(Math.max(needed, Math.min(pages, GREATEST_STEP)), this.#limit - pages)
+    for (const step of [generous, needed]) {
+      if (step < needed || pages + step > this.#limit) continue
+      try {
+        memory.grow(step)
+      } catch {
+        continue
+      }
+      this.#refresh()
+      this.#extend((pages + step) * PAGE)
+      return
+    }
+    throw new OutOfMemoryError(bytes, this.bytes, this.#limit * PAGE)
+  }
+
+  /** What lies beyond the last block becomes free; a header that is never free closes it. */
+  #extend(end: number): void {
+    const last = this.#end
+    const units = (end - last) / UNIT
+    if (units === 0) return
+    this.#end = end
+    this.#setHeader(end, 0, false)
+    this.#put(end, 1, units)
+    this.#release(last, units)
+  }
+
+  #refresh(): void {
+    const { buffer } = this.memory
+    this.f32 = new Float32Array(buffer)
+    this.i32 = new Int32Array(buffer)
+    this.u8 = new Uint8Array(buffer)
+  }
+
+  #word(pointer: number, n: number): number {
+    return this.i32[(pointer - HEADER) / 4 + n]
+  }
+
+  #put(pointer: number, n: number, value: number): void {
+    this.i32[(pointer - HEADER) / 4 + n] = value
+  }
+
+  #setHeader(pointer: number, units: number, isFree: boolean): void {
+    this.#put(pointer, 0, units * 2 + (isFree ? 1 : 0))
+  }
+
+  #units(pointer: number): number {
+    return this.#word(pointer, 0) >>> 1
+  }
+
+  #isFree(pointer: number): boolean {
+    return (this.#word(pointer, 0) & 1) === 1
+  }
+}

@@ -1,0 +1,216 @@
+// The primitives of the cpu device: each finds its operands, joins their axes and calls one compiled kernel.
+
+import { bytesPerElement, type DType, promote, promoteScalar } from '../dtype.ts'
+import type { Kernels, Operand } from '../kernels.ts'
+import { broadcastShapes, contiguousStrides, IndexError, type Shape, sameShape } from '../shape.ts'
+import type { Tensor } from '../tensor.ts'
+import { type Laid, scalar } from './axes.ts'
+import { binaries, comparisons, type Entry, unaries } from './exports.ts'
+import { fusedKernels } from './fused.ts'
+import { argmax, reduce } from './reduce.ts'
+import type { Placed, Room } from './room.ts'
+
+const shapeOf = (x: Operand): Shape => (typeof x === 'number' ? scalar.shape : x.shape)
+
+function commonShape(name: string, x: Operand, y: Operand): Shape {
+  const [a, b] = [shapeOf(x), shapeOf(y)]
+  if (b.length === 0 || sameShape(a, b)) return a
+  return a.length === 0 ? b : broadcastShapes(name, a, b)
+}
+
+/** The type in which operands are compared: the wider one, a number taking that of its tensor; int32 for bool. */
+function comparisonType(x: Operand, y: Operand): DType {
+  const meets =
+    typeof x === 'number'
+      ? promoteScalar((y as Tensor).dtype, x)
+      : typeof y === 'number'
+        ? promoteScalar(x.dtype, y)
+        : promote(x.dtype, y.dtype)
+  return meets === 'bool' ? 'int32' : meets
+}
+
+/** A view that stands still along an axis, for kernels that move along it themselves. */
+const stillAlong = (axis: number, shape: Shape, strides: readonly number[]): Laid => ({
+  shape,
+  strides: strides.map((stride, i) => (i === axis ? 0 : stride)),
+})
+
+export function cpuKernels(room: Room): Kernels {
+  const { code, axes } = room
+
+  /** out = kernel(id, x, y) over a broadcast shape */
+  const combine = (
+    kernel: Entry,
+    id: number,
+    out: number,
+    step: number,
+    shape: Shape,
+    x: Placed,
+    y: Placed,
+    bytes: number,
+  ) => {
+    axes.join(shape, x, bytes, y, bytes)
+    const { n2, n1, n0, x2, x1, x0, y2, y1, y0 } = axes
+    axes.each(3, (a, b, _, before) =>
+      kernel(id, out + before * step, x.pointer + a, y.pointer + b, n2, n1, n0, x2, x1, x0, y2, y1, y0),
+    )
+  }
+
+  /** Throws IndexError for an index that an axis does not have. */
+  const checkIndices = (name: string, indices: Tensor, size: number) => {
+    if (indices.size === 0) return
+    const at = room.address(indices)
+    axes.join(indices.shape, indices, 4)
+    const { n2, n1, n0, x2, x1, x0 } = axes
+    axes.each(3, x => {
+      const wrong = code.outside(at + x, n2, n1, n0, x2, x1, x0, size) >>> 0
+      if (wrong !== 0) throw new IndexError(name, room.heap.i32[wrong / 4], size)
+    })
+  }
+
+  return {
+    unary: (name, x) =>
+      room.tensor(x.dtype, x.shape, (out, size) => {
+        // what does not lie in order is copied to where the result will be, and computed there
+        const inOrder = x.isContiguous
+        if (!inOrder) room.copyDense(out, x)
+        const kernel = x.dtype === 'float32' ? code.unary_f32 : code.unary_i32
+        kernel(unaries[name], out, inOrder ? room.address(x) : out, size)
+      }),
+
+    binary(name, x, y, dtype) {
+      const shape = commonShape(name, x, y)
+      const square = name === 'pow' && y === 2
+      return room.tensor(dtype, shape, out => {
+        const kernel = dtype === 'float32' ? code.binary_f32 : dtype === 'int32' ? code.binary_i32 : code.binary_bool
+        const bytes = bytesPerElement(dtype)
+        const a = room.place(x, dtype, 1)
+        const b = square ? a : room.place(y, dtype, 2)
+        combine(kernel, binaries[square ? 'mul' : name], out, bytes, shape, a, b, bytes)
+      })
+    },
+
+    compare(name, x, y) {
+      const shape = commonShape(name, x, y)
+      const dtype = comparisonType(x, y)
+      return room.tensor('bool', shape, out => {
+        const kernel = dtype === 'float32' ? code.compare_f32 : code.compare_i32
+        const a = room.place(x, dtype, 1)
+        const b = room.place(y, dtype, 2)
+        // x < y is y > x
+        if (name === 'less') combine(kernel, comparisons.greater, out, 1, shape, b, a, 4)
+        else if (name === 'lessEqual') combine(kernel, comparisons.greaterEqual, out, 1, shape, b, a, 4)
+        else combine(kernel, comparisons[name], out, 1, shape, a, b, 4)
+      })
+    },
+
+    where(condition, x, y, dtype) {
+      const shape = broadcastShapes('where', condition.shape, shapeOf(x), shapeOf(y))
+      return room.tensor(dtype, shape, out => {
+        const bytes = bytesPerElement(dtype)
+        const kernel = bytes === 4 ? code.where_32 : code.where_8
+        const c = room.place(condition, 'bool', 0)
+        const a = room.place(x, dtype, 1)
+        const b = room.place(y, dtype, 2)
+        axes.join(shape, c, 1, a, bytes, b, bytes)
+        const { n2, n1, n0, x2, x1, x0, y2, y1, y0, z2, z1, z0 } = axes
+        axes.each(3, (s, p, q, before) => {
+          const to = out + before * bytes
+          kernel(to, c.pointer + s, a.pointer + p, b.pointer + q, n2, n1, n0, x2, x1, x0, y2, y1, y0, z2, z1, z0)
+        })
+      })
+    },
+
+    reduce: (name, x, over) => reduce(room, name, x, over),
+
+    argmax: (x, axis) => argmax(room, x, axis),
+
+    matmul(a, b) {
+      const inner = a.rank - 2
+      const batch = a.shape.slice(0, -2).map((size, i) => (size === 1 ? b.shape[i] : size))
+      const [m, k, n] = [a.shape[inner], a.shape[inner + 1], b.shape[inner + 1]]
+      return room.tensor('float32', [...batch, m, n], (out, size) => {
+        if (k === 0) return room.fill(out, 0, size, 'float32')
+        const [left, right] = [room.address(a), room.address(b)]
+        const [rowA, columnA, rowB, columnB] = [...a.strides.slice(inner), ...b.strides.slice(inner)].map(s => 4 * s)
+        const stackA = { shape: a.shape.slice(0, -2), strides: a.strides.slice(0, -2) }
+        const stackB = { shape: b.shape.slice(0, -2), strides: b.strides.slice(0, -2) }
+        axes.join(batch, stackA, 4, stackB, 4)
+        const { n1, n0, x1, x0, y1, y0 } = axes
+        axes.each(2, (x, y, _, before) => {
+          const to = out + before * m * n * 4
+          const steps = [rowA, columnA, rowB, columnB] as const
+          code.matmul(to, left + x, right + y, n1, n0, x1, x0, y1, y0, m, n, k, ...steps, room.scratch)
+        })
+      })
+    },
+
+    copy: x => room.tensor(x.dtype, x.shape, out => room.copyDense(out, x)),
+
+    cast: (x, dtype) =>
+      room.tensor(dtype, x.shape, (out, size) => room.convert(out, room.dense(x), size, x.dtype, dtype)),
+
+    gather(x, axis, indices) {
+      checkIndices('gather', indices, x.shape[axis])
+      return room.tensor(x.dtype, indices.shape, out => {
+        const bytes = bytesPerElement(x.dtype)
+        const kernel = bytes === 4 ? code.gather_32 : code.gather_8
+        const [from, ids] = [room.address(x), room.address(indices)]
+        const step = x.strides[axis] * bytes
+        axes.join(indices.shape, stillAlong(axis, indices.shape, x.strides), bytes, indices, 4)
+        const { n2, n1, n0, x2, x1, x0, y2, y1, y0 } = axes
+        axes.each(3, (a, b, _, before) =>
+          kernel(out + before * bytes, from + a, ids + b, n2, n1, n0, x2, x1, x0, y2, y1, y0, step),
+        )
+      })
+    },
+
+    scatterAdd(shape, axis, indices, updates) {
+      checkIndices('scatterAdd', indices, shape[axis])
+      const dtype = updates.dtype === 'bool' ? 'int32' : updates.dtype
+      return room.tensor(dtype, shape, (out, size) => {
+        room.fill(out, 0, size, dtype)
+        if (updates.size === 0) return
+        const kernel = dtype === 'float32' ? code.scatter_f32 : code.scatter_i32
+        const strides = contiguousStrides(shape)
+        const step = strides[axis] * 4
+        const from = room.place(updates, dtype, 1)
+        const ids = room.address(indices)
+        axes.join(updates.shape, stillAlong(axis, updates.shape, strides), 4, from, 4, indices, 4)
+        const { n2, n1, n0, x2, x1, x0, y2, y1, y0, z2, z1, z0 } = axes
+        axes.each(3, (a, b, c) => {
+          const [to, source, id] = [out + a, from.pointer + b, ids + c]
+          kernel(to, source, id, n2, n1, n0, x2, x1, x0, y2, y1, y0, z2, z1, z0, step)
+        })
+      })
+    },
+
+    pad(x, padding, value) {
+      const shape = x.shape.map((n, i) => n + padding[i][0] + padding[i][1])
+      return room.tensor(x.dtype, shape, (out, size) => {
+        const bytes = bytesPerElement(x.dtype)
+        const strides = contiguousStrides(shape)
+        const first = padding.reduce((sum, [before], i) => sum + before * strides[i], 0)
+        room.fill(out, value, size, x.dtype)
+        room.copy(x.shape, out + first * bytes, strides, room.address(x), x.strides, bytes)
+      })
+    },
+
+    concat(xs, axis) {
+      const dtype = xs[0].dtype
+      const shape = [...xs[0].shape]
+      shape[axis] = xs.reduce((sum, x) => sum + x.shape[axis], 0)
+      return room.tensor(dtype, shape, out => {
+        const bytes = bytesPerElement(dtype)
+        const strides = contiguousStrides(shape)
+        let to = out
+        for (const x of xs) {
+          room.copy(x.shape, to, strides, room.address(x), x.strides, bytes)
+          to += x.shape[axis] * strides[axis] * bytes
+        }
+      })
+    },
+
+    ...fusedKernels(room),
+  }
+}

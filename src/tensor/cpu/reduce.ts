@@ -1,0 +1,112 @@
+// Reductions over any axes, as a few passes over contiguous memory: the axes, joined, are kept and reduced in turn, and
+// each group that is reduced is either innermost (rows) or has others inside of it (columns).
+
+import type { DType } from '../dtype.ts'
+import type { ReductionName } from '../kernels.ts'
+import { contiguousStrides, isContiguous, reducedShape, type Shape, sizeOf } from '../shape.ts'
+import type { Tensor } from '../tensor.ts'
+import { reductions } from './exports.ts'
+import type { Placed, Room } from './room.ts'
+
+/** Axes from the largest stride to the smallest: the order in memory. */
+const memoryOrder = (x: Tensor): number[] =>
+  x.shape.map((_, axis) => axis).sort((a, b) => Math.abs(x.strides[b]) - Math.abs(x.strides[a]) || a - b)
+
+/**
+ * Reduces contiguous memory, leaving the result at `out`.
+ * @param isReduced whether each axis goes
+ */
+function reduceDense(
+  room: Room,
+  name: ReductionName,
+  dtype: DType,
+  out: number,
+  x: number,
+  shape: Shape,
+  isReduced: readonly boolean[],
+): void {
+  const { code } = room
+  // sizes of groups of axes, by turns kept and reduced, the first one kept
+  const groups = [1]
+  shape.forEach((n, axis) => {
+    if (n === 1) return
+    if (isReduced[axis] === (groups.length % 2 === 0)) groups[groups.length - 1] *= n
+    else groups.push(n)
+  })
+  const [rows, columns] = dtype === 'float32' ? [code.rows_f32, code.columns_f32] : [code.rows_i32, code.columns_i32]
+  const id = reductions[name]
+  let from = x
+  if (groups.length === 1) room.copy([groups[0]], out, [1], from, [1], 4)
+  while (groups.length > 1) {
+    const inner = groups.length % 2 === 1 ? groups.pop()! : 1
+    const n = groups.pop()!
+    const outer = sizeOf(groups)
+    const to = groups.length === 1 ? out : room.passing(outer * inner * 4)
+    if (inner === 1) rows(id, to, from, outer, n)
+    else columns(id, to, from, outer, n, inner, room.scratch)
+    groups[groups.length - 1] *= inner
+    from = to
+  }
+}
+
+/** Over the axes, which stay as axes of size one. */
+export function reduce(room: Room, name: ReductionName, x: Tensor, axes: readonly number[]): Tensor {
+  const dtype = x.dtype === 'bool' ? 'int32' : x.dtype
+  const shape = reducedShape(x.shape, axes, true)
+  return room.tensor(dtype, shape, (out, size) => {
+    if (x.size === 0) return room.fill(out, { sum: 0, max: -Infinity, min: Infinity }[name], size, dtype)
+    const order = memoryOrder(x)
+    const ordered = order.map(axis => x.shape[axis])
+    const isPermuted =
+      x.dtype === dtype &&
+      !x.isContiguous &&
+      isContiguous(
+        ordered,
+        order.map(axis => x.strides[axis]),
+      )
+    if (!isPermuted) {
+      const { pointer } = dense(room, x, dtype)
+      return reduceDense(
+        room,
+        name,
+        dtype,
+        out,
+        pointer,
+        x.shape,
+        x.shape.map((_, axis) => axes.includes(axis)),
+      )
+    }
+    // axes in another order but without gaps: reduced in the order of memory, then put in theirs
+    const passing = room.passing(size * 4)
+    const left = order.map(axis => shape[axis])
+    reduceDense(
+      room,
+      name,
+      dtype,
+      passing,
+      room.address(x),
+      ordered,
+      order.map(axis => axes.includes(axis)),
+    )
+    const steps = contiguousStrides(left)
+    const strides = shape.map((_, axis) => steps[order.indexOf(axis)])
+    room.copy(shape, out, contiguousStrides(shape), passing, strides, 4)
+  })
+}
+
+/** Contiguous elements of four bytes. */
+function dense(room: Room, x: Tensor, dtype: DType): { pointer: number } {
+  return x.dtype === dtype ? { pointer: room.dense(x) } : (room.place(x, dtype, 1) satisfies Placed)
+}
+
+/** Position of the first largest element along an axis, which stays with size one. */
+export function argmax(room: Room, x: Tensor, axis: number): Tensor {
+  return room.tensor('int32', reducedShape(x.shape, [axis], true), (out, size) => {
+    const n = x.shape[axis]
+    if (n === 0) return room.fill(out, 0, size, 'int32')
+    const dtype = x.dtype === 'bool' ? 'int32' : x.dtype
+    const { pointer } = dense(room, x, dtype)
+    const kernel = dtype === 'float32' ? room.code.argmax_f32 : room.code.argmax_i32
+    kernel(out, pointer, sizeOf(x.shape.slice(0, axis)), n, sizeOf(x.shape.slice(axis + 1)))
+  })
+}

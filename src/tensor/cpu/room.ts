@@ -1,0 +1,149 @@
+// Where kernels find their operands and leave their results: addresses of tensors, memory for a result, and memory that
+// is only needed until the kernel is done.
+
+import { DeviceError } from '../backend.ts'
+import { bytesPerElement, type DType } from '../dtype.ts'
+import type { Device, Operand } from '../kernels.ts'
+import { Storage, type View } from '../scope.ts'
+import { contiguousStrides, isContiguous, type Shape, sizeOf } from '../shape.ts'
+import { Tensor } from '../tensor.ts'
+import { Axes, type Laid, scalar } from './axes.ts'
+import { type CpuModule, comparisons } from './exports.ts'
+import type { Block, Heap } from './heap.ts'
+
+/** An operand in linear memory. */
+export interface Placed extends Laid {
+  readonly pointer: number
+}
+
+export class Room {
+  readonly heap: Heap
+  readonly code: CpuModule
+  readonly axes = new Axes()
+  /** Memory of its own for the matrix product's panels, and for sums in float64. */
+  readonly scratch: number
+  readonly #device: Device
+  /** where numbers among the operands are written */
+  readonly #numbers: number
+  #passing: Block[] = []
+
+  constructor(device: Device, heap: Heap, code: CpuModule) {
+    this.#device = device
+    this.heap = heap
+    this.code = code
+    this.scratch = heap.take(code.scratchBytes()).pointer
+    this.#numbers = heap.take(64).pointer
+    // what the device itself needs is nobody's tensor
+    heap.bytes = 0
+    heap.buffers = 0
+  }
+
+  /** Where a view begins. Throws DeviceError for a tensor of another device. */
+  address(x: View): number {
+    const { storage, offset } = x
+    if (storage.device !== this.#device)
+      throw new DeviceError(`cpu: this tensor lies on ${storage.device.name}; move it with toDevice(x, 'cpu')`, 'cpu')
+    const { pointer } = storage.handle as Block
+    return pointer + offset * (storage.dtype === 'bool' ? 1 : 4)
+  }
+
+  /** An operand as `dtype`: a number in a place of its own (there are four), a tensor of another dtype converted. */
+  place(x: Operand, dtype: DType, slot: number): Placed {
+    if (typeof x === 'number') {
+      const pointer = this.#numbers + 16 * slot
+      this.#write(pointer, x, dtype)
+      return { pointer, ...scalar }
+    }
+    if (x.dtype === dtype) return { pointer: this.address(x), shape: x.shape, strides: x.strides }
+    const dense = this.dense(x)
+    const size = sizeOf(x.shape)
+    const pointer = this.passing(size * bytesPerElement(dtype))
+    this.convert(pointer, dense, size, x.dtype, dtype)
+    return { pointer, shape: x.shape, strides: contiguousStrides(x.shape) }
+  }
+
+  #write(pointer: number, value: number, dtype: DType): void {
+    if (dtype === 'float32') this.heap.f32[pointer / 4] = value
+    else if (dtype === 'int32') this.heap.i32[pointer / 4] = value
+    else this.heap.u8[pointer] = value
+  }
+
+  /** n elements equal to a number. */
+  fill(pointer: number, value: number, n: number, dtype: DType): void {
+    this.#write(this.#numbers, value, dtype)
+    if (dtype === 'bool') this.code.fill_8(pointer, this.#numbers, n)
+    else this.code.fill_32(pointer, this.#numbers, n)
+  }
+
+  /** Contiguous elements as another dtype. */
+  convert(to: number, from: number, n: number, source: DType, target: DType): void {
+    const { code } = this
+    if (source === target) this.copy([n], to, [1], from, [1], bytesPerElement(target))
+    else if (target === 'float32') (source === 'bool' ? code.bool_to_f32 : code.i32_to_f32)(to, from, n)
+    else if (target === 'int32') (source === 'bool' ? code.bool_to_i32 : code.f32_to_i32)(to, from, n)
+    else {
+      this.#write(this.#numbers, 0, source)
+      const compare = source === 'float32' ? code.compare_f32 : code.compare_i32
+      compare(comparisons.notEqual, to, from, this.#numbers, 1, 1, n, 0, 0, 4, 0, 0, 0)
+    }
+  }
+
+  /** Where the elements stand in row-major order: where they are, or in a copy that passes. */
+  dense(x: View): number {
+    const pointer = this.address(x)
+    if (isContiguous(x.shape, x.strides)) return pointer
+    const copied = this.passing(sizeOf(x.shape) * bytesPerElement(x.storage.dtype))
+    this.copyDense(copied, x)
+    return copied
+  }
+
+  /** The elements of a view, in row-major order. */
+  copyDense(to: number, x: View): void {
+    this.copy(x.shape, to, contiguousStrides(x.shape), this.address(x), x.strides, bytesPerElement(x.storage.dtype))
+  }
+
+  /** One view over another of the same shape. */
+  copy(
+    shape: Shape,
+    to: number,
+    toStrides: readonly number[],
+    from: number,
+    fromStrides: readonly number[],
+    bytes: number,
+  ) {
+    if (sizeOf(shape) === 0) return
+    const { axes } = this
+    const code = bytes === 4 ? this.code.copy_32 : this.code.copy_8
+    axes.join(shape, { shape, strides: toStrides }, bytes, { shape, strides: fromStrides }, bytes)
+    const { n2, n1, n0, x2, x1, x0, y2, y1, y0 } = axes
+    axes.each(3, (x, y) => code(to + x, from + y, n2, n1, n0, x2, x1, x0, y2, y1, y0))
+  }
+
+  /** Memory until `done`. */
+  passing(bytes: number): number {
+    const block = this.heap.take(bytes)
+    this.#passing.push(block)
+    return block.pointer
+  }
+
+  /** Gives back what was passing. */
+  done(): void {
+    for (const block of this.#passing) this.heap.give(block)
+    this.#passing = []
+  }
+
+  /** A tensor of new memory; `compute` fills it, unless there is nothing to fill. */
+  tensor(dtype: DType, shape: Shape, compute: (pointer: number, size: number) => void): Tensor {
+    const size = sizeOf(shape)
+    const block = this.heap.take(size * bytesPerElement(dtype))
+    try {
+      if (size > 0) compute(block.pointer, size)
+    } catch (error) {
+      this.heap.give(block)
+      throw error
+    } finally {
+      if (this.#passing.length > 0) this.done()
+    }
+    return new Tensor(new Storage(this.#device, dtype, size, block), shape)
+  }
+}
