@@ -63,6 +63,22 @@ describe('a beam as wide as everything', () => {
     })
   }
 
+  it('ends early only where nothing better can come, whatever length is worth', async () => {
+    // one word and an end: one hypothesis goes on at a time, so two beams lose nothing but what ends badly
+    const oneWord = { ...fourWords, text: { ...fourWords.text, vocabulary: 2, context: 6 } }
+    const asked = { end: 1, maximumLength: 6 }
+    for (let number = 1; number <= 6; number++) {
+      const model = coca(oneWord, number)
+      for (const lengthPenalty of [-1, 0, 0.5, 1, 2, 4]) {
+        const expected = exhaustive(model, one(0), { prompt: [start], lengthPenalty, ...asked })
+        for (const beams of [2, 3]) {
+          const [caption] = await model.generate(one(0), { start, lengthPenalty, beams, ...asked })
+          assertFound(all(caption), expected.slice(0, beams))
+        }
+      }
+    }
+  })
+
   it('finds the best of all where a greedy search does not', async () => {
     let better = 0
     for (let number = 1; number <= 12; number++) {

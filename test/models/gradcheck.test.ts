@@ -9,14 +9,14 @@ import { assertCloseNumbers } from '../support.ts'
 import { arrangements, ids, pictures, stirred, withParameters } from './small.ts'
 
 const minuscule: CoCaConfig = {
-  image: { size: 4, patch: 2, width: 3, layers: 1, heads: 1, hidden: 2 },
-  text: { vocabulary: 4, context: 3, width: 4, heads: 2, hidden: 2, unimodalLayers: 1, multimodalLayers: 1, pad: 0 },
+  image: { size: 4, patch: 2, width: 3, layers: 1, heads: 1, hidden: 1 },
+  text: { vocabulary: 3, context: 3, width: 4, heads: 2, hidden: 1, unimodalLayers: 1, multimodalLayers: 1, pad: 0 },
   pooler: { queries: 2, heads: 2 },
-  embedding: 3,
+  embedding: 2,
 }
 const images = pictures(2, 3, 4)
 const texts = ids([
-  [1, 3, 2],
+  [1, 1, 2],
   [1, 2, 0],
 ])
 const arrange = (arrangement: (typeof arrangements)[number]) => ({
