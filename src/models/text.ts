@@ -60,8 +60,8 @@ export class UnimodalDecoder extends Module {
     super()
     const { vocabulary, context, width, heads, hidden, unimodalLayers } = config
     this.config = config
-    this.embedding = new Embedding(vocabulary, width)
-    this.classToken = parameter([width], init.normal(0.02))
+    this.embedding = new Embedding(vocabulary, width, init.normal(0.3))
+    this.classToken = parameter([width], init.normal(0.3))
     this.positions = parameter([context + 1, width], init.normal(0.02))
     this.blocks = Array.from(
       { length: unimodalLayers },

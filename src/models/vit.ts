@@ -3,7 +3,7 @@
 
 import {
   type Activation,
-  init,
+  gridPositions,
   Module,
   type Parameter,
   PatchEmbedding,
@@ -36,7 +36,8 @@ export class VisionTransformer extends Module {
     super()
     const { size, patch, width, layers, heads, hidden } = config
     this.patches = new PatchEmbedding({ imageSize: size, patchSize: patch, width })
-    this.positions = parameter([this.patches.patches, width], init.normal(0.02))
+    // learned, from sines that outweigh a patch at first: where a thing is takes longest to learn
+    this.positions = parameter([this.patches.patches, width], () => gridPositions(size / patch, width, 2))
     this.blocks = Array.from({ length: layers }, () => new TransformerBlock({ width, heads, hidden, ...options }))
   }
 

@@ -58,3 +58,6 @@ export const kaimingNormal =
   (gain = Math.SQRT2): Initializer =>
   (shape, generator) =>
     normal(gain / Math.sqrt(fans(shape).fanIn))(shape, generator)
+
+/** Normal with deviation 1 / √in: the output varies as much as the input (LeCun et al. 1998, section 4.6) */
+export const lecunNormal: Initializer = kaimingNormal(1)

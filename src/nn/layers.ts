@@ -2,14 +2,14 @@
 
 import { dropout, embedding, layerNorm, linear } from '../autograd/index.ts'
 import type { Tensor } from '../tensor/index.ts'
-import { type Initializer, normal, ones, xavierUniform, zeros } from './init.ts'
+import { type Initializer, lecunNormal, normal, ones, zeros } from './init.ts'
 import { Module } from './module.ts'
 import { type Parameter, parameter } from './parameter.ts'
 
 export interface LinearOptions {
   /** default true */
   readonly bias?: boolean
-  /** of the weight; default Xavier uniform. The bias begins at 0. */
+  /** of the weight; default LeCun normal. The bias begins at 0. */
   readonly init?: Initializer
 }
 
@@ -18,7 +18,7 @@ export class Linear extends Module {
   readonly weight: Parameter // [out, in]
   readonly bias?: Parameter // [out]
 
-  constructor(inputs: number, outputs: number, { bias = true, init = xavierUniform() }: LinearOptions = {}) {
+  constructor(inputs: number, outputs: number, { bias = true, init = lecunNormal }: LinearOptions = {}) {
     super()
     this.weight = parameter([outputs, inputs], init)
     if (bias) this.bias = parameter([outputs], zeros)

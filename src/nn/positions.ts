@@ -73,3 +73,26 @@ export function sinusoidalPositions(length: number, width: number): Tensor {
   }
   return fromData(data, [length, width])
 }
+
+/**
+ * Positions on a square grid, row by row: [side², width]. A quarter of the columns each are sines and cosines of the row and
+ * of the column, at frequencies from a quarter of a turn across the grid to a turn every four places; what does not divide
+ * by four is 0.
+ * @param amplitude root mean square of a position
+ */
+export function gridPositions(side: number, width: number, amplitude = 1): Tensor {
+  const count = Math.floor(width / 4)
+  const data = new Float32Array(side * side * width)
+  const turns = (i: number) => 0.25 + (count > 1 ? (i / (count - 1)) * (side / 4 - 0.25) : 0)
+  for (let row = 0; row < side; row++) {
+    for (let column = 0; column < side; column++) {
+      const at = (row * side + column) * width
+      for (let i = 0; i < count; i++) {
+        const angle = (2 * Math.PI * turns(i)) / side
+        const waves = [row + 0.5, column + 0.5].flatMap(p => [Math.sin(p * angle), Math.cos(p * angle)])
+        for (const [part, wave] of waves.entries()) data[at + part * count + i] = amplitude * Math.SQRT2 * wave
+      }
+    }
+  }
+  return fromData(data, [side * side, width])
+}
