@@ -48,7 +48,7 @@ export async function openCpu(): Promise<Device> {
   const chosen = choose()
   if (!chosen) throw new DeviceError(`cpu: ${missing}`, 'cpu')
   const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536 })
-  const { instance } = await WebAssembly.instantiate(chosen.bytes, { env: { memory } })
+  const { instance } = await WebAssembly.instantiate(chosen.bytes, { env: { memory }, math: Math as unknown as WebAssembly.ModuleImports })
   const heap = new Heap(memory)
 
   const device: Device & { kernels: Kernels } = {

@@ -1,6 +1,7 @@
 // Elementwise functions of two and three arguments. Results are contiguous; every argument has a step in bytes for each
 // of three axes, the innermost of which is usually 4 (in order) or 0 (one number for all).
 
+import { pow } from './scalar'
 import { loadSome, loadStrided, storeSome } from './vector'
 
 const enum Binary {
@@ -52,12 +53,6 @@ function walk<T>(
   }
 }
 
-/** JavaScript's power, which unlike C's is not 1 but NaN for 1^±∞, (-1)^±∞ and 1^NaN. */
-function floatPower(x: f32, y: f32): f32 {
-  if (!(abs(y) < Infinity) && abs(x) == 1) return NaN
-  return Mathf.pow(x, y)
-}
-
 /** xʸ modulo 2³², by repeated squaring; what is below 1 is 0. */
 function integerPower(x: i32, y: i32): i32 {
   if (y < 0) return x == 1 ? 1 : x == -1 ? (y & 1 ? -1 : 1) : 0
@@ -74,7 +69,7 @@ function power<T>(
   for (let i = 0; i < n2; i++, x += x2, y += y2) {
     for (let j = 0, a = x, b = y; j < n1; j++, a += x1, b += y1) {
       for (let k = 0; k < n0; k++, out += 4) {
-        if (isFloat<T>()) store<f32>(out, floatPower(load<f32>(a + k * x0), load<f32>(b + k * y0)))
+        if (isFloat<T>()) store<f32>(out, f32(pow(load<f32>(a + k * x0), load<f32>(b + k * y0))))
         else store<i32>(out, integerPower(load<i32>(a + k * x0), load<i32>(b + k * y0)))
       }
     }

@@ -7,25 +7,60 @@ import { f, madd } from './vector'
 @inline
 const ROUNDING: f32 = 12582912
 
+/** eʳ - 1 - r over r², for |r| ≤ ½ ln 2. */
+@inline
+function expTail(r: v128): v128 {
+  let p = madd(f(0.0013814602280035615), r, f(0.008368715643882751))
+  p = madd(p, r, f(0.04166838899254799))
+  p = madd(p, r, f(0.1666652113199234))
+  return madd(p, r, f(0.4999999403953552))
+}
+
+/** x / ln 2 rounded to an integer, in the low bits beside those of ROUNDING. */
+@inline
+function powerOf(x: v128): v128 {
+  return f32x4.add(f32x4.mul(x, f(1.44269504)), f(ROUNDING))
+}
+
+/** x - n ln 2; ln 2 is in two parts, the first of which is exact times any n. */
+@inline
+function reduced(x: v128, n: v128): v128 {
+  return madd(n, f(0.00021219444), madd(n, f(-0.693359375), x))
+}
+
+/** 2ⁿ for -127 < n < 128 */
+@inline
+function powerOfTwo(n: v128): v128 {
+  return i32x4.shl(i32x4.add(n, i32x4.splat(127)), 23)
+}
+
+/** The magnitude of y with the sign of x. */
+@inline
+function signed(y: v128, x: v128): v128 {
+  return v128.bitselect(x, y, f(-0.0))
+}
+
 /** eˣ = 2ⁿ eʳ with |r| ≤ ½ ln 2; NaN stays, results below the smallest normal number are rounded and not lost. */
 @inline
 export function exp4(x: v128): v128 {
   const within = f32x4.pmax(f32x4.pmin(x, f(89)), f(-104.5))
-  const shifted = f32x4.add(f32x4.mul(within, f(1.44269504)), f(ROUNDING))
-  const n = f32x4.sub(shifted, f(ROUNDING))
-  // ln 2 in two parts, the first of which is exact times any n
-  let r = madd(n, f(-0.693359375), within)
-  r = madd(n, f(0.00021219444), r)
-  let p = madd(f(0.0013814602280035615), r, f(0.008368715643882751))
-  p = madd(p, r, f(0.04166838899254799))
-  p = madd(p, r, f(0.1666652113199234))
-  p = madd(p, r, f(0.4999999403953552))
-  p = f32x4.add(madd(p, f32x4.mul(r, r), r), f(1))
-  const power = i32x4.sub(shifted, i32x4.splat(0x4b400000))
-  const half = i32x4.shr_s(power, 1)
-  const first = i32x4.shl(i32x4.add(half, i32x4.splat(127)), 23)
-  const second = i32x4.shl(i32x4.add(i32x4.sub(power, half), i32x4.splat(127)), 23)
-  return f32x4.mul(f32x4.mul(p, first), second)
+  const power = powerOf(within)
+  const r = reduced(within, f32x4.sub(power, f(ROUNDING)))
+  const p = f32x4.add(madd(expTail(r), f32x4.mul(r, r), r), f(1))
+  const n = i32x4.sub(power, f(ROUNDING))
+  const half = i32x4.shr_s(n, 1)
+  return f32x4.mul(f32x4.mul(p, powerOfTwo(half)), powerOfTwo(i32x4.sub(n, half)))
+}
+
+/** eˣ - 1 = 2ⁿ (eʳ - 1) + (2ⁿ - 1), where it is not eˣ alone. */
+@inline
+export function expm14(x: v128): v128 {
+  const within = f32x4.pmax(f32x4.pmin(x, f(60)), f(-18))
+  const power = powerOf(within)
+  const r = reduced(within, f32x4.sub(power, f(ROUNDING)))
+  const scale = powerOfTwo(i32x4.sub(power, f(ROUNDING)))
+  const y = madd(madd(expTail(r), f32x4.mul(r, r), r), scale, f32x4.sub(scale, f(1)))
+  return signed(v128.bitselect(exp4(x), y, f32x4.gt(x, f(50))), x)
 }
 
 /** log x = n ln 2 + log(1 + r) with 1 + r between √½ and √2. */
@@ -53,6 +88,16 @@ export function log4(x: v128): v128 {
   return v128.bitselect(f(-Infinity), y, f32x4.eq(x, f(0)))
 }
 
+/** log u + (x - (u - 1)) / u with u = 1 + x as it was rounded. */
+@inline
+export function log1p4(x: v128): v128 {
+  const u = f32x4.add(x, f(1))
+  const y = log4(u)
+  const lost = f32x4.div(f32x4.sub(x, f32x4.sub(u, f(1))), u)
+  const isFinite = v128.and(f32x4.gt(u, f(0)), f32x4.lt(u, f(Infinity)))
+  return signed(v128.bitselect(f32x4.add(y, lost), y, isFinite), x)
+}
+
 /** x + x³ P(x²) near zero, 1 - 2 / (e²ˣ + 1) beyond. */
 @inline
 export function tanh4(x: v128): v128 {
@@ -65,8 +110,7 @@ export function tanh4(x: v128): v128 {
   const near = madd(f32x4.mul(p, square), x, x)
   const e = exp4(f32x4.add(a, a))
   const far = f32x4.sub(f(1), f32x4.div(f(2), f32x4.add(e, f(1))))
-  const signed = v128.bitselect(x, far, f(-0.0))
-  return v128.bitselect(near, signed, f32x4.lt(a, f(0.625)))
+  return signed(v128.bitselect(near, far, f32x4.lt(a, f(0.625))), x)
 }
 
 /** 1 / (1 + e⁻ˣ), from e^-|x| on both sides, so that small results keep their digits. */
@@ -92,7 +136,7 @@ export function scaledErfc4(a: v128): v128 {
   return f32x4.mul(p, u)
 }
 
-/** x P(x²) up to 1, 1 - erfc beyond. */
+/** x + x P(x²) up to 1, 1 - erfc beyond. */
 @inline
 export function erf4(x: v128): v128 {
   const a = f32x4.abs(x)
@@ -102,10 +146,9 @@ export function erf4(x: v128): v128 {
   p = madd(p, square, f(-0.026853810995817184))
   p = madd(p, square, f(0.1128358542919159))
   p = madd(p, square, f(-0.3761262595653534))
-  const near = f32x4.mul(x, madd(p, square, f(1.1283791065216064)))
+  const near = madd(x, madd(p, square, f(0.12837916709551256)), x)
   const far = f32x4.sub(f(1), f32x4.mul(scaledErfc4(a), exp4(f32x4.neg(square))))
-  const signed = v128.bitselect(x, far, f(-0.0))
-  return v128.bitselect(near, signed, f32x4.lt(a, f(1)))
+  return signed(v128.bitselect(near, far, f32x4.lt(a, f(1))), x)
 }
 
 /** ½ erfc(|x| / √2) of the normal distribution, from e^(-x²/2). */

@@ -3,6 +3,7 @@
 
 import { exp4, normalTail4 } from './functions'
 import { sumRow } from './reduce'
+import { log } from './scalar'
 import { f, largest, loadSome, madd, storeSome, total } from './vector'
 
 /** Largest of a row; NaN if one is. */
@@ -50,7 +51,7 @@ export function logSoftmax(out: usize, x: usize, rows: i32, n: i32): void {
   for (; rows > 0; rows--) {
     const shift = maxRow(x, n)
     // the exponentials are written where the result will stand
-    const logarithm = Mathf.log(f32(expRow(out, x, n, shift)))
+    const logarithm = f32(log(expRow(out, x, n, shift)))
     const end = x + (n << 2)
     for (; x + 16 <= end; x += 16, out += 16)
       v128.store(out, f32x4.sub(f32x4.sub(v128.load(x), f(shift)), f(logarithm)))

@@ -1,6 +1,7 @@
 // Elementwise functions of one argument, contiguous in and out; both may be the same memory.
 
-import { erf4, exp4, log4, sigmoid4, tanh4 } from './functions'
+import { erf4, exp4, expm14, log1p4, log4, sigmoid4, tanh4 } from './functions'
+import { cos, sin } from './scalar'
 import { loadSome, storeSome } from './vector'
 
 const enum Unary {
@@ -35,6 +36,8 @@ function apply(name: Unary, x: v128): v128 {
   if (name == Unary.log) return log4(x)
   if (name == Unary.tanh) return tanh4(x)
   if (name == Unary.sigmoid) return sigmoid4(x)
+  if (name == Unary.expm1) return expm14(x)
+  if (name == Unary.log1p) return log1p4(x)
   return erf4(x)
 }
 
@@ -57,16 +60,11 @@ export function unary_f32(name: Unary, out: usize, x: usize, n: i32): void {
     case Unary.tanh: map(Unary.tanh, out, x, n); break
     case Unary.sigmoid: map(Unary.sigmoid, out, x, n); break
     case Unary.erf: map(Unary.erf, out, x, n); break
-    default: for (let i = 0; i < n; i++) store<f32>(out + (i << 2), alone(name, load<f32>(x + (i << 2))))
+    case Unary.expm1: map(Unary.expm1, out, x, n); break
+    case Unary.log1p: map(Unary.log1p, out, x, n); break
+    case Unary.sin: for (let i = 0; i < n; i++) store<f32>(out + (i << 2), f32(sin(load<f32>(x + (i << 2))))); break
+    default: for (let i = 0; i < n; i++) store<f32>(out + (i << 2), f32(cos(load<f32>(x + (i << 2)))))
   }
-}
-
-/** What is too rare to be worth four at a time. */
-function alone(name: Unary, x: f32): f32 {
-  if (name == Unary.expm1) return Mathf.expm1(x)
-  if (name == Unary.log1p) return Mathf.log1p(x)
-  if (name == Unary.sin) return Mathf.sin(x)
-  return Mathf.cos(x)
 }
 
 export function unary_i32(name: Unary, out: usize, x: usize, n: i32): void {

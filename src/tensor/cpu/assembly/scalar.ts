@@ -1,0 +1,13 @@
+// Functions too rare to be worth four at a time: JavaScript's own, which engines call without a detour.
+
+@external('math', 'sin')
+export declare function sin(x: f64): f64
+
+@external('math', 'cos')
+export declare function cos(x: f64): f64
+
+@external('math', 'log')
+export declare function log(x: f64): f64
+
+@external('math', 'pow')
+export declare function pow(x: f64, y: f64): f64

@@ -1,0 +1,106 @@
+// The cpu device as a user meets it: chosen by name, read at once, refusing what it cannot hold.
+
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import '../../../src/autograd/index.ts'
+import { add, matmul } from '../../../src/autograd/ops/index.ts'
+import { openCpu } from '../../../src/tensor/cpu/index.ts'
+import {
+  DeviceError,
+  DTypeError,
+  device,
+  deviceOf,
+  fromData,
+  IndexError,
+  randn,
+  scope,
+  tensor,
+  toDevice,
+} from '../../../src/tensor/index.ts'
+
+await device.use('cpu')
+
+describe('the cpu device', () => {
+  test('is chosen by name and says what it is', async () => {
+    assert.equal(device.current, 'cpu')
+    assert.match(device.description, /^WebAssembly with (relaxed )?SIMD, 1 thread, matrix products of its own$/)
+    const line = (await device.list()).find(({ name }) => name === 'cpu')
+    assert.deepEqual(line, { name: 'cpu', available: true, detail: device.description })
+  })
+
+  test('is one device, however often it is opened', async () => {
+    const before = device.get('cpu')
+    await Promise.all([device.use('cpu'), device.use('cpu')])
+    assert.equal(device.get('cpu'), before)
+  })
+
+  test('computes and reads at once', () => {
+    scope(() => {
+      const x = tensor([
+        [1, 2],
+        [3, 4],
+      ])
+      assert.equal(x.device, 'cpu')
+      assert.deepEqual([...matmul(x, add(x, 1)).dataSync()], [10, 13, 22, 29])
+      assert.deepEqual([...x.view([2, 2], [1, 2]).dataSync()], [1, 3, 2, 4])
+      assert.equal(`${tensor([true, false])}`, 'Tensor [2] bool on cpu [true,false]')
+    })
+  })
+
+  test('has no float64', () => {
+    assert.throws(
+      () => tensor([1, 2], { dtype: 'float64' }),
+      (error: unknown) => error instanceof DTypeError && /cpu has no float64/.test(error.message),
+    )
+  })
+
+  test('refuses a tensor of another device', async () => {
+    const other = await openCpu()
+    const x = tensor([1, 2])
+    assert.throws(() => other.kernels.unary('exp', x), DeviceError)
+    assert.throws(
+      () =>
+        other.kernels.unary(
+          'exp',
+          device.with('reference', () => tensor([1])),
+        ),
+      /lies on reference/,
+    )
+    assert.deepEqual(other.memory(), { bytes: 0, buffers: 0 })
+  })
+
+  test('an index out of range names itself and leaves no memory behind', () => {
+    scope(() => {
+      const x = tensor([1, 2, 3])
+      const before = deviceOf(x).memory()
+      for (const index of [3, -1]) {
+        const ids = fromData(Int32Array.of(0, index), [2])
+        const fails = (f: () => unknown) =>
+          assert.throws(f, (error: unknown) => error instanceof IndexError && error.index === index && error.size === 3)
+        fails(() => deviceOf(x).kernels.gather(x, 0, ids))
+        fails(() => deviceOf(x).kernels.scatterAdd([3], 0, ids, ids))
+        ids.storage.free('the test')
+      }
+      assert.deepEqual(deviceOf(x).memory(), before)
+    })
+  })
+
+  test('moves to and from the reference', async () => {
+    const x = tensor([1.5, -2])
+    const there = await toDevice(x, 'reference')
+    assert.deepEqual([...(await toDevice(there, 'cpu')).dataSync()], [1.5, -2])
+  })
+
+  test('memory grows under living tensors, which keep their values', () => {
+    scope(() => {
+      const x = tensor([1, 2, 3])
+      const large = Array.from({ length: 12 }, () =>
+        randn([1 << 10])
+          .expand([1 << 10, 1 << 10])
+          .add(0),
+      )
+      assert.equal(large.length, 12)
+      assert.deepEqual([...x.add(1).dataSync()], [2, 3, 4])
+    })
+  })
+})

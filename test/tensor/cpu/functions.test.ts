@@ -1,0 +1,170 @@
+// How exact the elementwise functions are: measured in units in the last place against float64, over every kind of
+// float32 there is, and compared with the reference where there is nothing to round.
+
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { openCpu } from '../../../src/tensor/cpu/index.ts'
+import { type BinaryName, type Device, fromData, scope, type UnaryName } from '../../../src/tensor/index.ts'
+import { reference } from '../../../src/tensor/reference/index.ts'
+
+const cpu = await openCpu()
+
+/** Every 4099th float32: all exponents, both signs, numbers too small to be normal, infinities and NaN. */
+function allKinds(): Float32Array {
+  const step = 4099
+  const bits = Uint32Array.from({ length: Math.floor(2 ** 32 / step) }, (_, i) => i * step)
+  return new Float32Array(bits.buffer)
+}
+
+/** Numbers that formulas get wrong. */
+const extremes = Float32Array.of(
+  ...[0, -0, 1, -1, 0.5, -0.5, 2, -2, 3, 0.625, 1 - 2 ** -24, 1 + 2 ** -23, 1e-20, -1e-20, 2 ** -126, -(2 ** -126)],
+  ...[2 ** -149, -(2 ** -149), 1e-40, 3.4e38, -3.4e38, 88.72, 88.73, -87.4, -103.9, -104.1, 1e9, -1e9, 16777216],
+  ...[Infinity, -Infinity, Number.NaN],
+)
+
+/** Distance from an exact value in units of the last place of a float32 of its size. */
+function ulps(value: number, exact: number): number {
+  const rounded = Math.fround(exact)
+  if (Object.is(value, rounded) || value === rounded) return 0
+  if (!Number.isFinite(value) || !Number.isFinite(rounded)) return Infinity
+  const exponent = Math.max(-126, Math.floor(Math.log2(Math.abs(exact))))
+  return Math.abs(value - exact) / 2 ** (exponent - 23)
+}
+
+const on = (device: Device, name: UnaryName, values: Float32Array | Float64Array) =>
+  scope(() => device.kernels.unary(name, fromData(values, [values.length], device)).dataSync())
+
+const inputs = allKinds()
+const exactInputs = Float64Array.from(inputs)
+
+/** Greatest errors allowed. */
+const limits: Record<UnaryName, number> = {
+  neg: 0,
+  abs: 0,
+  sign: 0,
+  exp: 1.1,
+  expm1: 1.5,
+  log: 1.1,
+  log1p: 1.5,
+  sqrt: 0.5,
+  rsqrt: 1.5,
+  sin: 0.6,
+  cos: 0.6,
+  tanh: 2,
+  sigmoid: 2.5,
+  erf: 1.5,
+}
+
+describe('a million float32 of every size', () => {
+  for (const [name, limit] of Object.entries(limits) as [UnaryName, number][]) {
+    test(`${name} is within ${limit} units in the last place`, t => {
+      const values = on(cpu, name, inputs)
+      const exact = on(reference, name, exactInputs)
+      let worst = 0
+      let at = 0
+      values.forEach((value, i) => {
+        const error = ulps(value, exact[i])
+        if (error > worst) [worst, at] = [error, i]
+      })
+      t.diagnostic(`${name}: ${worst.toFixed(2)} at ${inputs[at]}`)
+      assert.ok(worst <= limit, `${name}(${inputs[at]}) is ${values[at]} instead of ${exact[at]}: ${worst} units`)
+    })
+  }
+})
+
+/** Equal, or as near as rounding twice leaves it. */
+function agree(what: string, actual: ArrayLike<number>, expected: ArrayLike<number>, relative: number): void {
+  assert.equal(actual.length, expected.length)
+  for (let i = 0; i < actual.length; i++) {
+    const [a, b] = [actual[i], expected[i]]
+    const near = Math.abs(a - b) <= Math.max(relative * Math.abs(b), 3e-45)
+    assert.ok(Object.is(a, b) || near, `${what}[${i}] is ${a} instead of ${b}`)
+    if (a === 0 && b === 0) assert.ok(Object.is(a, b), `${what}[${i}] is ${a} instead of ${b}`)
+  }
+}
+
+describe('zeros of both signs, infinities, NaN and the ends of the range', () => {
+  test('unary functions give what the reference gives', () => {
+    for (const name of Object.keys(limits) as UnaryName[])
+      agree(name, on(cpu, name, extremes), on(reference, name, extremes), 4e-7)
+  })
+
+  test('binary functions give what the reference gives, for every pair', () => {
+    const n = extremes.length
+    const names: BinaryName[] = ['add', 'sub', 'mul', 'div', 'pow', 'maximum', 'minimum']
+    for (const name of names) {
+      const pairs = (device: Device) =>
+        scope(() => {
+          const x = fromData(extremes, [n, 1], device)
+          return device.kernels.binary(name, x, x.view([1, n], [n, 1]), 'float32').dataSync()
+        })
+      agree(name, pairs(cpu), pairs(reference), 4e-7)
+    }
+  })
+
+  test('comparisons, reductions and conversions give what the reference gives', () => {
+    const n = extremes.length
+    const each = (device: Device) =>
+      scope(() => {
+        const k = device.kernels
+        const x = fromData(extremes, [n], device)
+        const grid = k.copy(x.view([n, n], [1, 0]))
+        const other = x.view([n, 1], [1, 1])
+        return [
+          ...(['equal', 'notEqual', 'greater', 'greaterEqual', 'less', 'lessEqual'] as const).map(name =>
+            k.compare(name, x, other),
+          ),
+          ...(['max', 'min'] as const).flatMap(name => [
+            k.reduce(name, grid, [0]),
+            k.reduce(name, grid, [1]),
+            k.reduce(name, x.view([n - 1], [1]), [0]),
+          ]),
+          k.argmax(grid, 0),
+          k.argmax(x, 0),
+          k.argmax(x.view([n], [-1], n - 1), 0),
+          k.cast(x, 'int32'),
+          k.cast(x, 'bool'),
+          k.where(k.compare('greater', x, 0), x, other, 'float32'),
+        ].map(t => t.dataSync())
+      })
+    const expected = each(reference)
+    each(cpu).forEach((values, i) => {
+      agree(`result ${i}`, values, expected[i], 0)
+    })
+  })
+})
+
+test('softmax and its kin keep to their definitions at the ends of the range', () => {
+  const rows = Float32Array.of(...[1e30, 0, -1e30, 5, 5], ...[-Infinity, 0, 1, 2, 3], ...[1e-30, 0, 0, 0, 0])
+  scope(() => {
+    const x = fromData(rows, [3, 5], cpu)
+    const y = cpu.kernels.softmax!(x)!.dataSync()
+    agree('softmax', y.subarray(0, 5), [1, 0, 0, 0, 0], 0)
+    assert.equal(y[5], 0)
+    const third = 1 / (1 + Math.E + Math.E ** 2 + Math.E ** 3)
+    agree('softmax', y.subarray(6, 10), [third, third * Math.E, third * Math.E ** 2, third * Math.E ** 3], 4e-7)
+    agree('softmax', y.subarray(10), [0.2, 0.2, 0.2, 0.2, 0.2], 1e-7)
+    assert.deepEqual([...cpu.kernels.logSoftmax!(x)!.dataSync().subarray(0, 2)], [0, Math.fround(-1e30)])
+    const large = fromData(Float32Array.of(100, -100, Number.NaN, 0, 20), [5], cpu)
+    assert.deepEqual([...cpu.kernels.gelu!(large)!.dataSync()], [100, -0, Number.NaN, 0, 20])
+  })
+})
+
+test('gelu keeps its digits in the lower tail, where 1 + erf has none', () => {
+  const x = Float32Array.from({ length: 90 }, (_, i) => -i / 10)
+  // erfc by its continued fraction, which is exact from 2 on
+  const erfc = (z: number) => {
+    let tail = 0
+    for (let k = 200; k > 0; k--) tail = k / 2 / (z + tail)
+    return Math.exp(-z * z) / Math.sqrt(Math.PI) / (z + tail)
+  }
+  scope(() => {
+    const values = cpu.kernels.gelu!(fromData(x, [x.length], cpu))!.dataSync()
+    x.forEach((v, i) => {
+      if (v > -2.9) return
+      const exact = (v * erfc(-v / Math.SQRT2)) / 2
+      assert.ok(Math.abs(values[i] - exact) <= 1e-5 * Math.abs(exact), `gelu(${v}) is ${values[i]}, not ${exact}`)
+    })
+  })
+})
