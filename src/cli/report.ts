@@ -146,11 +146,29 @@ ${isRight ? undefined : html`<p class="note">truly: ${reference}</p>`}${verdict(
 </section>
 `
 
-/** A caption with the words underlined that are not the other's at the same place. */
+/** A caption with those words underlined that it does not share with another, in order. */
 function marked(text: string, reference: string): Html {
-  const right = reference.split(' ')
-  const words = text.split(' ').map((word, i) => (word === right[i] ? html`${word} ` : html`<ins>${word}</ins> `))
-  return html`${words}`
+  const words = text.split(' ')
+  const shared = commonWords(words, reference.split(' '))
+  return html`${words.map((word, i) => (shared.has(i) ? html`${word} ` : html`<ins>${word}</ins> `))}`
+}
+
+/** Places in `a` of a longest common subsequence of two lists. */
+function commonWords(a: readonly string[], b: readonly string[]): Set<number> {
+  // length[i][j]: of what a from i on and b from j on have in common
+  const length = Array.from({ length: a.length + 1 }, () => new Array<number>(b.length + 1).fill(0))
+  for (let i = a.length - 1; i >= 0; i--)
+    for (let j = b.length - 1; j >= 0; j--)
+      length[i][j] = a[i] === b[j] ? 1 + length[i + 1][j + 1] : Math.max(length[i + 1][j], length[i][j + 1])
+  const shared = new Set<number>()
+  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+    if (a[i] === b[j]) {
+      shared.add(i++)
+      j++
+    } else if (length[i + 1][j] >= length[i][j + 1]) i++
+    else j++
+  }
+  return shared
 }
 
 /** A cell whose colour is its value from 0 to 1. */

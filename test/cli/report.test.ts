@@ -25,6 +25,7 @@ const data: ReportData = {
   captions: [
     { picture, reference: 'a red star', generated: 'a red ring' },
     { picture, reference: 'a red star', generated: 'a red star' },
+    { picture, reference: 'a star above a ring', generated: 'a star right of a ring' },
   ],
   similarity: {
     pictures: [picture, picture],
@@ -66,6 +67,7 @@ describe('a report', () => {
     assert.match(page, /✗ missed/)
     assert.match(page, /<ins>ring<\/ins>/)
     assert.match(page, /truly: a red star/)
+    assert.match(page, /a star <ins>right<\/ins> <ins>of<\/ins> a ring/)
   })
 
   it('gives every picture words', () => {
