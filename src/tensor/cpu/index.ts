@@ -2,7 +2,7 @@
 // (module.ts). Tensors live in one linear memory, where kernels work in place; reading a value is a copy out of it.
 
 import { DeviceError, type DeviceReport } from '../backend.ts'
-import { DTypeError, type TypedArray } from '../dtype.ts'
+import type { TypedArray } from '../dtype.ts'
 import type { Device, Kernels } from '../kernels.ts'
 import type { View } from '../scope.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
@@ -10,7 +10,7 @@ import type { CpuModule } from './exports.ts'
 import { type Block, Heap } from './heap.ts'
 import { cpuKernels } from './kernels.ts'
 import { relaxedModule, simdModule } from './module.ts'
-import { Room } from './room.ts'
+import { noFloat64, Room } from './room.ts'
 
 export { OutOfMemoryError } from './heap.ts'
 
@@ -48,7 +48,10 @@ export async function openCpu(): Promise<Device> {
   const chosen = choose()
   if (!chosen) throw new DeviceError(`cpu: ${missing}`, 'cpu')
   const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536 })
-  const { instance } = await WebAssembly.instantiate(chosen.bytes, { env: { memory }, math: Math as unknown as WebAssembly.ModuleImports })
+  const { instance } = await WebAssembly.instantiate(chosen.bytes, {
+    env: { memory },
+    math: Math as unknown as WebAssembly.ModuleImports,
+  })
   const heap = new Heap(memory)
 
   const device: Device & { kernels: Kernels } = {
@@ -58,8 +61,7 @@ export async function openCpu(): Promise<Device> {
     kernels: undefined as never,
 
     upload(data) {
-      if (data instanceof Float64Array)
-        throw new DTypeError('device cpu has no float64; it has float32, int32, bool', 'float64')
+      if (data instanceof Float64Array) throw noFloat64()
       const block = heap.take(data.byteLength)
       heap.u8.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), block.pointer)
       return block

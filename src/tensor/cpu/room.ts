@@ -2,7 +2,7 @@
 // is only needed until the kernel is done.
 
 import { DeviceError } from '../backend.ts'
-import { bytesPerElement, type DType } from '../dtype.ts'
+import { bytesPerElement, type DType, DTypeError } from '../dtype.ts'
 import type { Device, Operand } from '../kernels.ts'
 import { Storage, type View } from '../scope.ts'
 import { contiguousStrides, isContiguous, type Shape, sizeOf } from '../shape.ts'
@@ -15,6 +15,9 @@ import type { Block, Heap } from './heap.ts'
 export interface Placed extends Laid {
   readonly pointer: number
 }
+
+export const noFloat64 = (): DTypeError =>
+  new DTypeError('device cpu has no float64; it has float32, int32, bool', 'float64')
 
 export class Room {
   readonly heap: Heap
@@ -132,8 +135,9 @@ export class Room {
     this.#passing = []
   }
 
-  /** A tensor of new memory; `compute` fills it, unless there is nothing to fill. */
+  /** A tensor of new memory; `compute` fills it, unless there is nothing to fill. Throws DTypeError for float64. */
   tensor(dtype: DType, shape: Shape, compute: (pointer: number, size: number) => void): Tensor {
+    if (dtype === 'float64') throw noFloat64()
     const size = sizeOf(shape)
     const block = this.heap.take(size * bytesPerElement(dtype))
     try {
