@@ -1,13 +1,70 @@
-// Every kernel of the cpu device against the reference, over the same random shapes, strides and broadcasts as the gpu.
+// Every kernel of the cpu device against the reference, over the same random shapes, strides and broadcasts as the gpu, and
+// matrix products of every size at which the way of computing them changes.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { openCpu } from '../../../src/tensor/cpu/index.ts'
-import { scope } from '../../../src/tensor/index.ts'
+import { type Device, fromData, Generator, scope, type Tensor } from '../../../src/tensor/index.ts'
+import { reference } from '../../../src/tensor/reference/index.ts'
+import { fc, runs } from '../../support.ts'
 import { checks } from '../gpu/suite.ts'
+
+/** [rows, columns] with one of both axes contiguous, or neither, or backwards. */
+function matrix(on: Device, rows: number, columns: number, layout: number, seed: number): Tensor {
+  const generator = new Generator(seed)
+  const data = Float32Array.from({ length: 2 * rows * columns }, () => generator.uniform() - 0.5)
+  const all = fromData(data, [data.length], on)
+  if (layout === 0) return all.view([rows, columns], [columns, 1])
+  if (layout === 1) return all.view([rows, columns], [1, rows])
+  if (layout === 2) return all.view([rows, columns], [2 * columns, 2])
+  return all.view([rows, columns], [-columns, -1], rows * columns - 1)
+}
+
+/** Compares one product with the reference; errors are measured in the rounding of a sum of so many products. */
+function compareProduct(cpu: Device, [m, k, n]: readonly number[], left: number, right: number): void {
+  scope(() => {
+    const on = (device: Device) =>
+      device.kernels.matmul(matrix(device, m, k, left, 1), matrix(device, k, n, right, 2)).dataSync()
+    const [actual, expected] = [on(cpu), on(reference)]
+    const tolerance = 3e-7 * Math.sqrt(k) + 1e-7
+    actual.forEach((x, i) => {
+      assert.ok(Math.abs(x - expected[i]) <= tolerance, `${[m, k, n]} ${left}${right}: [${i}] ${x}, not ${expected[i]}`)
+    })
+  })
+}
 
 describe('on cpu', async () => {
   const cpu = await openCpu()
   for (const check of checks) test(check.name, () => scope(() => check.run(cpu, 30)))
+
+  test('products at the edges of tiles and blocks agree, however their factors lie', () => {
+    const sizes = [
+      [1, 70, 9],
+      [3, 33, 40],
+      [2, 600, 1],
+      [40, 50, 1],
+      [4, 300, 8],
+      [8, 513, 24],
+      [17, 1, 130],
+      [130, 40, 33],
+      [129, 257, 12],
+      [64, 520, 70],
+      [5, 260, 1030],
+    ]
+    for (const size of sizes)
+      for (const left of [0, 1, 2, 3]) for (const right of [0, 1, 2, 3]) compareProduct(cpu, size, left, right)
+  })
+
+  test('products of any size agree', () => {
+    const size = fc.integer({ min: 1, max: 90 })
+    const layout = fc.integer({ min: 0, max: 3 })
+    fc.assert(
+      fc.property(size, size, size, layout, layout, (m, k, n, left, right) =>
+        compareProduct(cpu, [m, k, n], left, right),
+      ),
+      runs(60),
+    )
+  })
+
   test('everything was given back', () => assert.deepEqual(cpu.memory(), { bytes: 0, buffers: 0 }))
 })

@@ -1,21 +1,22 @@
 // The matrix product. Large ones are cut into blocks that fit the caches and copied into panels that the innermost loop
 // reads in order (Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication"); there, a tile of
-// 6 × 8 results stays in registers. Small ones are computed where they lie, in tiles of 4 × 8. Steps are in bytes.
+// 4 × 8 results stays in registers: 6 × 8 and 4 × 12 were measured to be slower, as engines then spill. Small ones are
+// computed without copies of a. Steps are in bytes.
 
 import { loadSome, madd, storeSome, total } from './vector'
 import { transpose_32 } from './movement'
 
 /** Rows and columns of a tile. */
 @inline
-const MR = 6
+const MR = 4
 @inline
 const NR = 8
 
-/** Depth, rows and columns of a block: 96 KiB of a beside panels of b of 8 KiB each. */
+/** Depth, rows and columns of a block: 128 KiB of a beside panels of b of 8 KiB each. */
 @inline
 const KC = 256
 @inline
-const MC = 96
+const MC = 128
 @inline
 const NC = 1024
 
@@ -24,77 +25,36 @@ export function scratchBytes(): i32 {
   return (MC * KC + KC * NC + MR * NR) * 4
 }
 
-/** Panels of MR rows, each column after column; missing rows are 0. */
-function packRows(to: usize, a: usize, row: i32, column: i32, m: i32, k: i32): void {
-  for (let i = 0; i < m; i += MR, a += MR * row) {
-    if (m - i >= MR) {
-      packSix(to, a, row, column, k)
-      to += k * MR * 4
-    } else {
-      for (let p = 0, from = a; p < k; p++, from += column) {
-        for (let r = 0; r < MR; r++, to += 4) store<f32>(to, i + r < m ? load<f32>(from + r * row) : 0)
-      }
-    }
-  }
-}
-
-function packSix(to: usize, a: usize, row: i32, column: i32, k: i32): void {
-  if (row == 4) {
-    for (let p = 0; p < k; p++, a += column, to += MR * 4) {
-      v128.store(to, v128.load(a))
-      store<u64>(to + 16, load<u64>(a + 16))
-    }
-    return
-  }
-  let p = 0
-  if (column == 4) {
-    for (; p + 4 <= k; p += 4, a += 16, to += 4 * MR * 4) {
-      // four columns of six rows: the first four rows are transposed, the last two interleaved
-      const a0 = v128.load(a)
-      const a1 = v128.load(a + row)
-      const a2 = v128.load(a + 2 * row)
-      const a3 = v128.load(a + 3 * row)
-      const a4 = v128.load(a + 4 * row)
-      const a5 = v128.load(a + 5 * row)
-      const low01 = v128.shuffle<i32>(a0, a1, 0, 4, 1, 5)
-      const low23 = v128.shuffle<i32>(a2, a3, 0, 4, 1, 5)
-      const low45 = v128.shuffle<i32>(a4, a5, 0, 4, 1, 5)
-      const high01 = v128.shuffle<i32>(a0, a1, 2, 6, 3, 7)
-      const high23 = v128.shuffle<i32>(a2, a3, 2, 6, 3, 7)
-      const high45 = v128.shuffle<i32>(a4, a5, 2, 6, 3, 7)
-      v128.store(to, v128.shuffle<i64>(low01, low23, 0, 2))
-      v128.store(to, v128.shuffle<i64>(low45, low01, 0, 3), 16)
-      v128.store(to, v128.shuffle<i64>(low23, low45, 1, 3), 32)
-      v128.store(to, v128.shuffle<i64>(high01, high23, 0, 2), 48)
-      v128.store(to, v128.shuffle<i64>(high45, high01, 0, 3), 64)
-      v128.store(to, v128.shuffle<i64>(high23, high45, 1, 3), 80)
-    }
-  }
-  for (; p < k; p++, a += column, to += MR * 4) {
-    for (let r = 0; r < MR; r++) store<f32>(to + (r << 2), load<f32>(a + r * row))
-  }
-}
-
-/** Panels of NR columns, each row after row; missing columns are 0. */
-function packColumns(to: usize, b: usize, row: i32, column: i32, k: i32, n: i32): void {
-  for (let j = 0; j < n; j += NR, b += NR * column, to += k * NR * 4) {
-    if (n - j < NR) {
-      for (let p = 0, at = to, from = b; p < k; p++, from += row) {
-        for (let r = 0; r < NR; r++, at += 4) store<f32>(at, j + r < n ? load<f32>(from + r * column) : 0)
-      }
-    } else if (column == 4) {
-      for (let p = 0, at = to, from = b; p < k; p++, from += row, at += NR * 4) {
+/**
+ * Panels of `width` rows of a, or columns of b: n of them, `across` bytes apart, each with k numbers that are `along`
+ * bytes apart. In a panel, the numbers of one place along k follow on; what is missing from the last panel is 0.
+ */
+@inline
+function pack(width: i32, to: usize, x: usize, across: i32, along: i32, n: i32, k: i32): void {
+  const bytes = width << 2
+  for (let j = 0; j < n; j += width, x += width * across, to += k * bytes) {
+    const count = min(width, n - j)
+    if (count < width) memory.fill(to, 0, k * bytes)
+    if (along == 4) transpose_32(to, x, k, count, bytes, across)
+    else if (across == 4 && count == width) {
+      for (let p = 0, at = to, from = x; p < k; p++, at += bytes, from += along) {
         v128.store(at, v128.load(from))
-        v128.store(at, v128.load(from, 16), 16)
+        if (width == 8) v128.store(at, v128.load(from, 16), 16)
       }
-    } else if (row == 4) {
-      transpose_32(to, b, k, NR, NR * 4, column)
     } else {
-      for (let p = 0, at = to, from = b; p < k; p++, from += row) {
-        for (let r = 0; r < NR; r++, at += 4) store<f32>(at, load<f32>(from + r * column))
+      for (let p = 0, at = to, from = x; p < k; p++, at += bytes, from += along) {
+        for (let r = 0; r < count; r++) store<f32>(at + (r << 2), load<f32>(from + r * across))
       }
     }
   }
+}
+
+function packRows(to: usize, a: usize, row: i32, column: i32, m: i32, k: i32): void {
+  pack(MR, to, a, row, column, m, k)
+}
+
+function packColumns(to: usize, b: usize, row: i32, column: i32, k: i32, n: i32): void {
+  pack(NR, to, b, column, row, n, k)
 }
 
 /** One tile of c, set or added to, from a panel of rows and a panel of columns. */
@@ -107,10 +67,6 @@ function tile(k: i32, a: usize, b: usize, c: usize, step: i32, adds: bool): void
   let c21 = f32x4.splat(0)
   let c30 = f32x4.splat(0)
   let c31 = f32x4.splat(0)
-  let c40 = f32x4.splat(0)
-  let c41 = f32x4.splat(0)
-  let c50 = f32x4.splat(0)
-  let c51 = f32x4.splat(0)
   for (const end = a + k * MR * 4; a < end; a += MR * 4, b += NR * 4) {
     const b0 = v128.load(b)
     const b1 = v128.load(b, 16)
@@ -126,12 +82,6 @@ function tile(k: i32, a: usize, b: usize, c: usize, step: i32, adds: bool): void
     const a3 = v128.load32_splat(a, 12)
     c30 = madd(a3, b0, c30)
     c31 = madd(a3, b1, c31)
-    const a4 = v128.load32_splat(a, 16)
-    c40 = madd(a4, b0, c40)
-    c41 = madd(a4, b1, c41)
-    const a5 = v128.load32_splat(a, 20)
-    c50 = madd(a5, b0, c50)
-    c51 = madd(a5, b1, c51)
   }
   put(c, c00, c01, adds)
   c += step
@@ -140,10 +90,6 @@ function tile(k: i32, a: usize, b: usize, c: usize, step: i32, adds: bool): void
   put(c, c20, c21, adds)
   c += step
   put(c, c30, c31, adds)
-  c += step
-  put(c, c40, c41, adds)
-  c += step
-  put(c, c50, c51, adds)
 }
 
 @inline
@@ -250,12 +196,12 @@ function putSome(c: usize, left: v128, right: v128, columns: i32): void {
   } else storeSome(c, left, columns)
 }
 
-/** Without blocks: b is read where it lies if its rows are contiguous and at least eight wide, else in panels. */
+/** Without blocks: b is read where it lies if that is in order and near, else from panels; a is not copied. */
 function small(
   c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, columnB: i32,
   scratch: usize,
 ): void {
-  const inPlace = columnB == 4 && n >= NR
+  const inPlace = columnB == 4 && n >= NR && (m <= 16 || k * n <= 16384)
   if (!inPlace) packColumns(scratch, b, rowB, columnB, k, n)
   const stepC = n << 2
   const stepB = inPlace ? rowB : NR * 4
@@ -301,7 +247,7 @@ function vector(c: usize, a: usize, b: usize, n: i32, k: i32, columnB: i32): voi
   for (let j = 0; j < n; j++, b += columnB, c += 4) store<f32>(c, dot(a, b, k))
 }
 
-/** Up to so many multiplications, copying into panels costs more than it gains. */
+/** Up to so many multiplications, copying blocks of a costs more than it gains. */
 @inline
 const SMALL = 32 * 32 * 32
 
@@ -310,9 +256,13 @@ function product(
   c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, columnB: i32,
   scratch: usize,
 ): void {
-  if (m == 1 && columnA == 4 && rowB == 4) vector(c, a, b, n, k, columnB)
+  if (m <= 3 && columnA == 4 && rowB == 4) for (let i = 0; i < m; i++) vector(c + i * (n << 2), a + i * rowA, b, n, k, columnB)
   else if (n == 1 && rowB == 4 && columnA == 4) vector(c, b, a, m, k, rowA)
-  else if (i64(m) * n * k <= SMALL || (m <= 8 && columnB == 4 && n >= NR))
+  else if (
+    i64(m) * n * k <= SMALL ||
+    (columnA == 4 && k <= 512 && i64(n) * k <= 65536) ||
+    (m <= 8 && columnB == 4 && n >= NR)
+  )
     small(c, a, b, m, n, k, rowA, columnA, rowB, columnB, scratch)
   else blocked(c, a, b, m, n, k, rowA, columnA, rowB, columnB, scratch)
 }
