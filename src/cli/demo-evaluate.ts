@@ -101,21 +101,20 @@ function pairOf({ fields }: CaptionedImage): number | undefined {
 /** What pictures of known names were called: [true name][name given], as numbers of pictures. */
 type Confusion = readonly (readonly number[])[]
 
-/**
- * Each picture of one object gets the name in the nearest prompt. Small and large things are different things to say and
- * not two ways to say one, so prompts compete instead of being averaged.
- */
+/** Each picture of one object gets the name whose prompts, averaged, are nearest. */
 async function classify(run: Run, source: ImageTextDataset, options: Options): Promise<Confusion> {
   const known = source.examples.flatMap((example, index) => {
     const pair = pairOf(example)
     return pair === undefined ? [] : [{ index, pair }]
   })
   const images: ImageSource = { length: known.length, image: i => source.image(known[i].index) }
-  const prompts = demoTemplates.flatMap(template => pairNames.map(name => template.replace('{}', name)))
   const labels = known.map(({ pair }) => pair)
-  const { predictions } = await zeroShot(run, images, { ...options, classes: prompts, labels, templates: ['{}'] })
-  const confusion = pairNames.map(() => pairNames.map(() => 0))
-  for (const [i, prompt] of predictions.entries()) confusion[labels[i]][prompt % pairNames.length]++
+  const { confusion } = await zeroShot(run, images, {
+    ...options,
+    classes: pairNames,
+    labels,
+    templates: demoTemplates,
+  })
   return confusion
 }
 

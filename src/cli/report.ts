@@ -203,8 +203,8 @@ function zeroShot({ zeroShot: { pairs, confusions } }: ReportData): Html {
   }
   return html`<section>
 <h2>Naming without having been taught to name</h2>
-<p>Zero-shot classification: each picture of one object gets the name in the sentence whose embedding is nearest, of “a
-small …” and “a large …” for all ${pairs.length} colour–shape names. The dashed pairs never occurred in training: the model knows their colour and their
+<p>Zero-shot classification: each picture of one object gets the name whose embedding is nearest, of all ${pairs.length}
+colour–shape names; a name’s embedding is the mean of “a small …” and “a large …”. The dashed pairs never occurred in training: the model knows their colour and their
 shape only from other pairs.</p>
 <figure><div class="scroll"><table class="heat pairs">
 <thead><tr><td></td>${shapes.map(shape => html`<th scope="col">${shape}</th>`)}</tr></thead>
