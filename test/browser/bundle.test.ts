@@ -32,7 +32,7 @@ test('a page computes with it, minified', { skip: missing }, async () => {
       import { device, deviceOf, scope, tensor } from '${entry}'
       globalThis.compute = async () => {
         const results = []
-        for (const name of ['reference', 'gpu']) {
+        for (const name of ['reference', 'cpu', 'gpu']) {
           await device.use(name)
           results.push(await scope(async () => {
             const x = tensor([[1, 2], [3, 4]])
