@@ -21,7 +21,7 @@ async function compile(features: readonly string[]): Promise<string> {
     const binary = `${folder}/kernels.wasm`
     const options = [
       ...['src/tensor/cpu/assembly/index.ts', '--config', 'none', '--outFile', binary],
-      ...['-O3', '--noAssert', '--uncheckedBehavior', 'always', '--runtime', 'stub'],
+      ...['-O2', '--noAssert', '--uncheckedBehavior', 'always', '--runtime', 'stub'],
       ...['--importMemory', '--noExportMemory', '--zeroFilledMemory'],
       ...features.flatMap(feature => ['--enable', feature]),
     ]
