@@ -21,7 +21,10 @@ interface Program {
 }
 
 async function programs(): Promise<Program[]> {
-  const guides = ['README.md', ...(await readdir(join(root, 'docs'))).filter(f => f.endsWith('.md')).map(f => `docs/${f}`)]
+  const guides = [
+    'README.md',
+    ...(await readdir(join(root, 'docs'))).filter(f => f.endsWith('.md')).map(f => `docs/${f}`),
+  ]
   const found: Program[] = []
   for (const guide of guides) {
     const text = await readFile(join(root, guide), 'utf8')
