@@ -7,7 +7,7 @@ import { settle } from '../../src/models/generate-options.ts'
 import type { Caption, CoCaConfig, GenerateOptions } from '../../src/models/index.ts'
 import { assertCloseNumbers } from '../support.ts'
 import { type Exhaustive, exhaustive, type Found } from './search.ts'
-import { coca, ids, pictures, small, withoutPad } from './small.ts'
+import { assertAbove, assertBelow, coca, ids, pictures, small, withoutPad } from './small.ts'
 
 // four tokens and captions of up to four: a start and every way to go on
 const fourWords: CoCaConfig = {
@@ -85,10 +85,10 @@ describe('a beam as wide as everything', () => {
       const model = coca(fourWords, number, 0.5)
       const [greedy] = await model.generate(one(0), { start, maximumLength: 4 })
       const [beam] = await model.generate(one(0), { start, maximumLength: 4, beams: 16 })
-      assert.ok(beam.score >= greedy.score - 1e-12)
+      assertAbove(beam.score, greedy.score - 1e-12)
       if (beam.score > greedy.score + 1e-9) better++
     }
-    assert.ok(better > 0)
+    assertAbove(better, 0)
   })
 })
 
@@ -128,9 +128,11 @@ describe('the captions of a beam search', () => {
     it(`are sorted by their scores and distinct: ${name}`, async () => {
       for (const caption of await model.generate(images, options)) {
         const found = all(caption)
-        assert.ok(found.length <= options.beams!)
+        assertBelow(found.length, options.beams! + 1)
         for (const [i, { score, alternatives }] of found.entries()) {
-          if (i > 0) assert.ok(score <= found[i - 1].score && alternatives.length === 0)
+          if (i === 0) continue
+          assert.ok(score <= found[i - 1].score, `${score} comes after ${found[i - 1].score}`)
+          assert.deepEqual(alternatives, [])
         }
         assert.equal(new Set(found.map(({ ids }) => ids.join())).size, found.length)
         for (const { ids, finished } of found) assert.equal(finished, ids.at(-1) === options.end)
@@ -176,7 +178,7 @@ describe('diverse groups', () => {
     const diverse = await model.generate(images, { start: 1, beams: 6, groups: 3, diversity: 2 })
     for (const [i, caption] of plain.entries()) {
       const texts = all(diverse[i]).map(({ ids }) => ids.join())
-      for (const { ids } of all(caption)) assert.ok(texts.includes(ids.join()))
+      for (const { ids } of all(caption)) assert.ok(texts.includes(ids.join()), `${ids} is missing`)
     }
   })
 
@@ -190,7 +192,7 @@ describe('diverse groups', () => {
       for (const caption of await model.generate(images, ask)) plain += seconds(caption)
       for (const caption of await model.generate(images, { ...ask, groups: 4, diversity: 3 })) {
         diverse += seconds(caption)
-        assert.ok(tokens(caption) > 1)
+        assertAbove(tokens(caption), 1)
       }
     }
     assert.ok(diverse > plain, `${diverse} and ${plain} first tokens`)

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import { CoCa, type CoCaConfig, DualEncoder, presets } from '../../src/models/index.ts'
 import { ConfigError, withoutAllocation } from '../../src/nn/index.ts'
 import { DTypeError, device, IndexError, ShapeError, tensor } from '../../src/tensor/index.ts'
-import { coca, ids, pictures, small, texts } from './small.ts'
+import { assertAbove, coca, ids, pictures, small, texts } from './small.ts'
 
 const sized = (config: CoCaConfig) => withoutAllocation(() => new CoCa(config))
 
@@ -89,7 +89,7 @@ describe('counting', () => {
   })
 
   it('every preset can be made, but for its memory', () => {
-    for (const config of Object.values(presets)) assert.ok(sized(config).parameterCount() > 0)
+    for (const config of Object.values(presets)) assertAbove(sized(config).parameterCount(), 0)
   })
 })
 
@@ -125,7 +125,7 @@ describe('a configuration that cannot be', () => {
       assert.throws(
         () => sized(config),
         (error: unknown) => {
-          assert.ok(error instanceof ConfigError)
+          assert.ok(error instanceof ConfigError, String(error))
           const [group, name] = field.split('.')
           const given = Reflect.get(config, group)
           assert.equal(error.field, field)

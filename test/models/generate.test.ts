@@ -7,7 +7,19 @@ import { type Caption, GenerateOptionError, type GenerateOptions } from '../../s
 import { device, Generator, ShapeError, scope, type Tensor } from '../../src/tensor/index.ts'
 import { assertCloseNumbers } from '../support.ts'
 import { logProbabilities } from './search.ts'
-import { arranged, arrangements, coca, end, ids, pad, pictures, small, start, withoutPad } from './small.ts'
+import {
+  arranged,
+  arrangements,
+  assertAbove,
+  coca,
+  end,
+  ids,
+  pad,
+  pictures,
+  small,
+  start,
+  withoutPad,
+} from './small.ts'
 
 // temporaries of making it are given back, so that the memory tests see generation alone
 const { model, images } = scope(() => ({ model: coca(), images: pictures(3) }))
@@ -47,7 +59,7 @@ describe('memory', () => {
         await model.generate(images, { ...options, cache: false })
       }
       await model.generate(images, sampled(i))
-      for await (const _ of model.stream(one(0), { start })) assert.ok(_.id >= 0)
+      for await (const _ of model.stream(one(0), { start })) assertAbove(_.id, -1)
     }
     assert.deepEqual(memory(), before)
   })
@@ -301,7 +313,7 @@ describe('a stream', () => {
       for await (const { attention } of other.stream(one(0), { start })) {
         count++
         assert.equal(attention.length, 4)
-        assert.ok(attention.every(x => x > 0))
+        assertAbove(Math.min(...attention), 0)
         assertCloseNumbers([attention.reduce((a, b) => a + b)], [1], 1e-6)
       }
       assert.equal(count, 5)
@@ -341,7 +353,7 @@ describe('options', () => {
   for (const [option, options] of bad) {
     it(`that cannot be are refused by name: ${JSON.stringify(options)}`, async () => {
       await assert.rejects(model.generate(images, { start, ...options }), (error: unknown) => {
-        assert.ok(error instanceof GenerateOptionError)
+        assert.ok(error instanceof GenerateOptionError, String(error))
         assert.equal(error.option, option)
         assert.match(error.message, new RegExp(`${option} = `))
         return true

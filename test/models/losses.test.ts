@@ -11,6 +11,8 @@ import {
   among,
   arranged,
   arrangements,
+  assertAbove,
+  assertBelow,
   coca,
   gradientsOf,
   ids,
@@ -97,7 +99,7 @@ describe('the losses equal plain loops over the outputs', () => {
     const loss = model.loss(images, texts, { groups })
     assertCloseNumbers([value(loss.contrastive)], [(a + b) / 2], 1e-12)
     const apart = model.loss(images, texts)
-    assert.ok(Math.abs(value(apart.contrastive) - value(loss.contrastive)) > 1e-3)
+    assertAbove(Math.abs(value(apart.contrastive) - value(loss.contrastive)), 1e-3)
     assert.equal(value(apart.captioning), value(loss.captioning))
   })
 
@@ -274,7 +276,7 @@ describe('the temperature', () => {
     const model = coca(small, 1, 0)
     assertCloseNumbers([value(model.forward(pictures(2), texts.slice([{ stop: 2 }])).scale)], [1 / 0.07], 1e-6)
     const gradient = gradientsOf(model, () => model.loss(pictures(3), texts).contrastive).get('logScale')!
-    assert.ok(Math.abs(gradient[0]) > 1e-6)
+    assertAbove(Math.abs(gradient[0]), 1e-6)
   })
 
   it('is kept within [1 / maximum, 1] by constrain, and left alone inside', () => {
@@ -338,7 +340,7 @@ describe('a model that copies its input', () => {
       { dtype: 'float64' },
     ).unsqueeze(0)
     const predicting = copying.take(tensor([1, 2, 3, 4, 5, 0], { dtype: 'int32' }), { axis: 1 })
-    assert.ok(value(captioningLoss(copying, tokens, { reduction: 'mean' })) > 8)
-    assert.ok(value(captioningLoss(predicting, tokens, { reduction: 'mean' })) < 0.01)
+    assertAbove(value(captioningLoss(copying, tokens, { reduction: 'mean' })), 8)
+    assertBelow(value(captioningLoss(predicting, tokens, { reduction: 'mean' })), 0.01)
   })
 })

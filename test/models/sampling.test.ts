@@ -7,7 +7,7 @@ import type { GenerateOptions } from '../../src/models/index.ts'
 import { Generator } from '../../src/tensor/index.ts'
 import { assertCloseNumbers, fc, runs } from '../support.ts'
 import { logProbabilities } from './search.ts'
-import { coca, end, pictures, small, start, withoutPad } from './small.ts'
+import { assertAbove, assertBelow, coca, end, pictures, small, start, withoutPad } from './small.ts'
 
 /** What is left of probabilities by temperature, then the k likeliest, then the likeliest that reach p. */
 function expectedShares(logs: readonly number[], { temperature = 1, topK, topP = 1 }: Partial<GenerateOptions>) {
@@ -60,13 +60,13 @@ describe('sampling', () => {
       const generator = new Generator(11)
       const counts = new Array<number>(logs.length).fill(0)
       for (let i = 0; i < 20_000; i++) counts[drawFrom(logs, { temperature: 1, generator, ...options })]++
-      assert.ok(misfit(counts, expectedShares([...logs], options)) < 1)
+      assertBelow(misfit(counts, expectedShares([...logs], options)), 1)
     })
   }
 
   it('would be caught by this test if it drew from another distribution', () => {
     const counts = expectedShares([...logs], { temperature: 1.1 }).map(share => 20_000 * share)
-    assert.ok(misfit(counts, expectedShares([...logs], {})) > 1)
+    assertAbove(misfit(counts, expectedShares([...logs], {})), 1)
   })
 
   it('of a model draws its tokens as the model says, those after the first too', async () => {
@@ -78,10 +78,10 @@ describe('sampling', () => {
     const batch = image.expand([500, 3, 8, 8])
     for (let i = 0; i < 2; i++) for (const { ids } of await model.generate(batch, options)) counts[ids[1]][ids[2]]++
     const totals = counts.map(row => row.reduce((a, b) => a + b))
-    assert.ok(misfit(totals, first) < 1)
+    assertBelow(misfit(totals, first), 1)
     const likeliest = totals.indexOf(Math.max(...totals))
     const second = expectedShares(logProbabilities(model, image, [start, likeliest]), options)
-    assert.ok(misfit(counts[likeliest], second) < 1)
+    assertBelow(misfit(counts[likeliest], second), 1)
   })
 
   it('of the one likeliest token is greedy', async () => {

@@ -1,5 +1,6 @@
 // Models small enough to be asked anything: in float64, with weights large enough that every part matters.
 
+import assert from 'node:assert/strict'
 import { CoCa, type CoCaConfig } from '../../src/models/index.ts'
 import { lossAndGradients, type Module, type Parameter } from '../../src/nn/index.ts'
 import { Generator, randn, seed, type Tensor, tensor } from '../../src/tensor/index.ts'
@@ -101,3 +102,11 @@ export function transplant(from: Module, to: Module, rename: (name: string) => s
     if (other !== undefined) there.get(other)!.assign(parameter.add(0))
   }
 }
+
+/** Fails unless actual > bound, and says both. */
+export const assertAbove = (actual: number, bound: number): void =>
+  assert.ok(actual > bound, `${actual} is not above ${bound}`)
+
+/** Fails unless actual < bound, and says both. */
+export const assertBelow = (actual: number, bound: number): void =>
+  assert.ok(actual < bound, `${actual} is not below ${bound}`)
