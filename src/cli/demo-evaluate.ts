@@ -154,12 +154,12 @@ async function exampleOf(source: ImageTextDataset, index: number) {
   return { picture: pictureOf(await source.image(index), caption), caption }
 }
 
-/** The first pictures, and among them one in four that the model got wrong, where there are such. */
+/** The first pictures that the model got right, and for one in four such that it got wrong, where there are any. */
 async function sampleCaptions(source: ImageTextDataset, written: readonly string[]): Promise<ReportData['captions']> {
   const wrong = written.flatMap((caption, i) => (caption === source.captions(i)[0] ? [] : [i]))
   const right = written.flatMap((caption, i) => (caption === source.captions(i)[0] ? [i] : []))
   const mistakes = wrong.slice(0, Math.max(SHOWN.captions / 4, SHOWN.captions - right.length))
-  const chosen = [...right.slice(0, SHOWN.captions - mistakes.length), ...mistakes].sort((a, b) => a - b)
+  const chosen = [...right.slice(0, SHOWN.captions - mistakes.length), ...mistakes]
   return Promise.all(
     chosen.map(async index => {
       const { picture, caption } = await exampleOf(source, index)

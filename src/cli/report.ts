@@ -137,6 +137,7 @@ loss wants every next word predicted. The scale is logarithmic.</p>
 
 const captions = ({ captions }: ReportData): Html => html`<section>
 <h2>What it says of new pictures</h2>
+<p>The first few, and at the end some that it got wrong, however rare they are.</p>
 <ul class="gallery">${captions.map(({ picture, reference, generated }) => {
   const isRight = reference === generated
   return html`<li>${image(picture)}<p>${isRight ? generated : marked(generated, reference)}</p>
