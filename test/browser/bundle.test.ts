@@ -1,12 +1,11 @@
 // The library as a page gets it: one file without anything of Node, that computes.
 
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { test } from 'node:test'
-import { bundle, launch, missing, pageWith, root } from './chromium.ts'
+import { bundle, launch, missing, pageWith } from './chromium.ts'
 
-const entry = existsSync(`${root}/src/index.ts`) ? './src/index.ts' : './src/tensor/index.ts'
+const entry = './src/index.ts'
 
 test('a bundle for browsers holds nothing of Node and not the webgpu package', async () => {
   const { metafile } = await bundle(`export * from '${entry}'`)
@@ -56,6 +55,50 @@ test('a page computes with it, minified', { skip: missing }, async () => {
         [7, 10],
         [15, 22],
       ])
+  } finally {
+    await browser.close()
+  }
+})
+
+test('a page trains a CoCa and lets it write, on cpu', { skip: missing }, async () => {
+  const browser = await launch()
+  try {
+    const { code } = await bundle(`
+      import { AdamW, CoCa, device, lossAndGradients, randn, scope, seed, tensor } from '${entry}'
+      globalThis.compute = async () => {
+        await device.use('cpu')
+        seed(0)
+        const model = new CoCa({
+          image: { size: 8, patch: 4, width: 16, layers: 1, heads: 2 },
+          text: { vocabulary: 8, context: 5, width: 16, heads: 2, unimodalLayers: 1, multimodalLayers: 1, pad: 0 },
+          pooler: { queries: 2, heads: 2 },
+          embedding: 16,
+        })
+        const optimizer = new AdamW(model, { learningRate: 1e-2 })
+        const images = randn([3, 3, 8, 8])
+        const ids = tensor([[1, 3, 4, 2, 0], [1, 5, 2, 0, 0], [1, 6, 7, 3, 2]], { dtype: 'int32' })
+        const losses = []
+        for (let step = 0; step < 60; step++) {
+          losses.push(await scope(async () => {
+            const { loss, gradients } = lossAndGradients(model, () => model.loss(images, ids))
+            optimizer.step(gradients)
+            model.constrain()
+            return loss.total.item()
+          }))
+        }
+        const written = await model.generate(images, { start: 1, end: 2 })
+        return { losses, captions: written.map(caption => caption.ids) }
+      }
+      globalThis.ready = true
+    `)
+    const page = await pageWith(browser, code)
+    const { losses, captions } = (await page.evaluate('compute()')) as { losses: number[]; captions: number[][] }
+    assert.ok(losses[losses.length - 1] < losses[0] / 10, `the loss went from ${losses[0]} to ${losses.at(-1)}`)
+    assert.deepEqual(captions, [
+      [1, 3, 4, 2],
+      [1, 5, 2],
+      [1, 6, 7, 3, 2],
+    ])
   } finally {
     await browser.close()
   }
