@@ -83,10 +83,15 @@ export const observing = <T>(recorder: Recorder, f: () => T): T => withRecorders
 export function noGrad<T>(f: () => T): T {
   const inner = new Scope('noGrad', false)
   return withRecorders([], () => {
-    const result = inner.run(f)
-    if (result instanceof Promise) throw new TypeError('noGrad runs synchronous code: await outside of it')
-    inner.end(storagesIn(result))
-    return result
+    let kept: unknown
+    try {
+      const result = inner.run(f)
+      if (result instanceof Promise) throw new TypeError('noGrad runs synchronous code: await outside of it')
+      kept = result
+      return result
+    } finally {
+      inner.end(storagesIn(kept))
+    }
   })
 }
 

@@ -315,6 +315,17 @@ describe('memory of a tape', () => {
     assert.ok(Math.abs(values(tape.gradient(y, [x])[0])[0] - 3 * Math.exp(2)) < 1e-12)
   })
 
+  it('is given back where noGrad throws', () => {
+    let made: Tensor | undefined
+    const fail = () => {
+      made = tensor([1, 2]).exp()
+      throw new RangeError('on purpose')
+    }
+    assert.throws(() => noGrad(fail), RangeError)
+    assert.throws(() => made?.dataSync(), { name: 'FreedError', message: /noGrad/ })
+    assert.equal(isRecording(), false)
+  })
+
   it('does not grow with what noGrad makes', () => {
     using tape = new Tape()
     const x = tape.watch(number(2))
