@@ -1,5 +1,6 @@
 // All commands under one name, and how each of them ends.
 
+import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { addCaption } from './commands/caption.ts'
 import { addClassify } from './commands/classify.ts'
@@ -14,9 +15,13 @@ import { describeError, EXIT, exitCodeOf, FailedError } from './errors.ts'
 import { examples } from './options.ts'
 import { say } from './output.ts'
 
+// as far away from src/cli as from dist/cli
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+
 export function makeProgram(): Command {
   const program = new Command('cocagrad')
     .description('A small tape-based autograd framework, with CoCa (Contrastive Captioners) as its reference model.')
+    .version(version, '-V, --version')
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true })

@@ -107,8 +107,8 @@ export class BatchIterator {
     this.#table = table
     this.#texts = createHash('sha256').update(new Uint8Array(rows.buffer)).digest('hex')
     if (this.batchesPerEpoch === 0) {
-      const distinct = this.#options.distinctCaptions ? ' with distinct captions' : ''
-      throw new BatchError(`${source.length} examples fill no batch of ${options.batchSize}${distinct}`)
+      const remedy = distinctCaptions ? ' with distinct captions' : `: batchSize is at most ${source.length} here`
+      throw new BatchError(`${source.length} examples fill no batch of ${batchSize}${remedy}`)
     }
   }
 

@@ -25,8 +25,14 @@ export function sharpDecoder(sharp: Sharp): SquareDecoder {
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
       .toBuffer()
+      .catch(inPlainWords)
     return new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.length)
   }
+}
+
+/** Where many files are decoded at once, sharp may lose what libjpeg said, and speaks of its own settings instead. */
+function inPlainWords(error: Error): never {
+  throw error.message.includes('failOn') ? new Error('its data is cut off or damaged', { cause: error }) : error
 }
 
 /** Decoding in JavaScript alone. */

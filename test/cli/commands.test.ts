@@ -132,6 +132,9 @@ describe('a mistake ends with 2 and one message that names it', () => {
     assertMistake(outcome, 'wrong.json', 'optimizer.learningRate', 'wheels')
   })
 
+  it('a query without words', async () =>
+    assertMistake(await cocagrad(['retrieve', '--images', shapes, '--query', ' ', '--run', run]), '--query is empty'))
+
   it('a run that is there already', async () => {
     assertMistake(await cocagrad(['train', '--data', shapes, '--out', run]), run, 'resume')
   })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { type Command, CommanderError } from 'commander'
 import { describeError, exitCodeOf, InterruptedError, UsageError } from '../../src/cli/errors.ts'
@@ -8,7 +9,10 @@ import { DataError } from '../../src/data/index.ts'
 import { DeviceError } from '../../src/index.ts'
 
 /** What `cocagrad … --help` prints. */
-function helpOf(...path: string[]): string {
+const helpOf = (...path: string[]): string => printedBy([...path, '--help'], path)
+
+/** What a command line prints that does nothing else. */
+function printedBy(argv: readonly string[], path: readonly string[] = []): string {
   const program = makeProgram()
   let text = ''
   const commands: Command[] = [program]
@@ -19,7 +23,7 @@ function helpOf(...path: string[]): string {
         text += words
       },
     })
-  assert.throws(() => program.parse([...path, '--help'], { from: 'user' }), CommanderError)
+  assert.throws(() => program.parse(argv, { from: 'user' }), CommanderError)
   return text
 }
 
@@ -39,6 +43,11 @@ describe('the command line', () => {
     for (const name of ['demo', 'train', 'evaluate', 'caption', 'classify', 'retrieve'])
       for (const flag of ['--device', '--backend', '--seed']) assert.ok(helpOf(name).includes(flag), `${name} ${flag}`)
   })
+})
+
+it('--version is the version of the package', () => {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  assert.equal(printedBy(['--version']).trim(), version)
 })
 
 describe('exit codes', () => {

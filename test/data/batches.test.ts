@@ -275,7 +275,10 @@ test('a caption that is too long is found before training, with the name of its 
 
 test('options that make no batch are refused', () => {
   assert.throws(() => iterator(numbered(3), { batchSize: 0 }), /batchSize is a positive integer, not 0/)
-  assert.throws(() => iterator(numbered(3), { batchSize: 4 }), /3 examples fill no batch of 4$/)
+  assert.throws(
+    () => iterator(numbered(3), { batchSize: 4 }),
+    /3 examples fill no batch of 4: batchSize is at most 3 here$/,
+  )
   assert.throws(() => iterator(numbered(3), { batchSize: 1, seed: -1 }), /seed is a non-negative integer, not -1/)
   const same = source([['a'], ['a'], ['a']])
   assert.throws(() => iterator(same, { batchSize: 2, distinctCaptions: true }), /no batch of 2 with distinct captions/)

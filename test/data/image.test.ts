@@ -324,6 +324,15 @@ for (const [what, [bytes, message]] of Object.entries(bad))
       )
   })
 
+test('JPEGs cut off in their data are refused in words about the file, many at once too', async () => {
+  const cut = goodJpeg.subarray(0, goodJpeg.length - 8)
+  const decoded = Array.from({ length: 64 }, () => decodeImage(cut, { size: 8, decoder: 'sharp' }))
+  for (const outcome of await Promise.allSettled(decoded)) {
+    assert.equal(outcome.status, 'rejected')
+    assert.match(outcome.reason.message, /JPEG cannot be decoded: .*(cut off|premature end)/)
+  }
+})
+
 test('corrupted files decode or are refused, never anything else', async () => {
   const edit = fc.record({ at: fc.nat(), to: fc.nat(255) })
   const corrupted = fc

@@ -35,6 +35,7 @@ export function addRetrieve(program: Command): void {
 async function retrieveImages(flags: RetrieveFlags): Promise<void> {
   const { images: folder, query, image, top, json } = flags
   if ((query === undefined) === (image === undefined)) throw new UsageError('give either --query or --image')
+  if (query?.trim() === '') throw new UsageError('--query is empty')
   const paths = await listImages(folder)
   const run = await openTrained(flags)
   if (query !== undefined) warnOfUnknownWords(run, [query])
