@@ -3,11 +3,11 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import fc from 'fast-check'
 import { type Batch, BatchIterator, type BatchOptions } from '../../src/data/batches.ts'
 import { ImageTextDataset, type ImageTextSource } from '../../src/data/dataset.ts'
 import { encodePng } from '../../src/data/image.ts'
 import { WordTokenizer } from '../../src/data/tokenizer.ts'
+import { fc } from '../support.ts'
 import { temporaryFolder } from './folder.ts'
 
 const SIDE = 2

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { deflateSync } from 'node:zlib'
-import fc from 'fast-check'
 import { encode } from 'fast-png'
 import jpeg from 'jpeg-js'
 import sharp from 'sharp'
@@ -18,6 +17,7 @@ import {
   imageDecoder,
   normalize,
 } from '../../src/data/image.ts'
+import { fc } from '../support.ts'
 import { temporaryFolder } from './folder.ts'
 
 const decoders: ImageDecoder[] = ['sharp', 'javascript']

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { SafetensorsError } from '../../src/data/errors.ts'
 import {
   encodeSafetensors,
@@ -12,6 +11,7 @@ import {
   toInt32,
 } from '../../src/data/safetensors.ts'
 import { openSafetensors, readSafetensors, writeSafetensors } from '../../src/data/safetensors-file.ts'
+import { fc } from '../support.ts'
 import { temporaryFolder } from './folder.ts'
 
 const golden = new URL('../golden/coca-m/batches.safetensors', import.meta.url).pathname

@@ -3,7 +3,6 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe as suite, test } from 'node:test'
-import fc from 'fast-check'
 import { decode } from 'fast-png'
 import {
   COLOURS,
@@ -26,6 +25,7 @@ import {
   shapesScene,
 } from '../../src/data/shapes.ts'
 import { FolderNotEmptyError, writeShapes } from '../../src/data/shapes-folder.ts'
+import { fc } from '../support.ts'
 
 const scenes = (count: number, options: ShapesOptions = {}) =>
   Array.from({ length: count }, (_, index) => shapesScene(index, options))

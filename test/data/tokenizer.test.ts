@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { WordTokenizer } from '../../src/data/tokenizer.ts'
+import { fc } from '../support.ts'
 
 const captions = ['A red circle.', 'a red square', 'a blue circle', "the cat's t-shirt, red"]
 
