@@ -1,0 +1,74 @@
+// The training step that speed is measured on: a CoCa with one shared pooler, its batch and its optimizer, in three
+// sizes. Other frameworks run the same model; a parameter count that differs means that the model differs.
+
+import {
+  AdamW,
+  CoCa,
+  type CoCaConfig,
+  Generator,
+  lossAndGradients,
+  randint,
+  randn,
+  scope,
+  seed,
+  type Tensor,
+} from '../src/index.ts'
+
+interface Size {
+  readonly config: CoCaConfig
+  readonly batch: number
+  readonly parameters: number
+}
+
+const size = (
+  [imageSize, patch]: readonly [number, number],
+  [width, heads]: readonly [number, number],
+  [layers, unimodalLayers, multimodalLayers]: readonly [number, number, number],
+  [queries, context, vocabulary]: readonly [number, number, number],
+  batch: number,
+  parameters: number,
+): Size => ({
+  config: {
+    image: { size: imageSize, patch, width, layers, heads },
+    text: { vocabulary, context, width, heads, unimodalLayers, multimodalLayers },
+    pooler: { arrangement: 'shared', queries, heads },
+    embedding: width,
+  },
+  batch,
+  parameters,
+})
+
+export const sizes = {
+  tiny: size([32, 8], [64, 4], [2, 1, 1], [8, 12, 64], 32, 265_153),
+  small: size([64, 8], [192, 3], [6, 3, 3], [32, 24, 1024], 16, 6_462_593),
+  medium: size([128, 16], [384, 6], [12, 6, 6], [64, 32, 8192], 8, 53_686_785),
+} as const
+
+export type SizeName = keyof typeof sizes
+
+export interface TrainingStep {
+  readonly model: CoCa
+  readonly images: Tensor
+  readonly ids: Tensor
+  /** Forward, loss, backward and update; the loss before the update. */
+  readonly step: () => Promise<number>
+}
+
+/** The model, its inputs and its step on the current device, the same numbers on each. */
+export function trainingStep(name: SizeName, scale: { readonly batch?: number } = {}): TrainingStep {
+  const { config, batch } = sizes[name]
+  seed(0)
+  const model = new CoCa(config)
+  const optimizer = new AdamW(model, { learningRate: 1e-4, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.01 })
+  const generator = new Generator(1)
+  const pairs = scale.batch ?? batch
+  const images = randn([pairs, 3, config.image.size, config.image.size], { generator })
+  const ids = randint(0, config.text.vocabulary, [pairs, config.text.context], { generator })
+  const step = () =>
+    scope(() => {
+      const { loss, gradients } = lossAndGradients(model, () => model.loss(images, ids))
+      optimizer.step(gradients)
+      return loss.total.item()
+    }, 'a training step')
+  return { model, images, ids, step }
+}
