@@ -1,11 +1,12 @@
-// Compiles the kernels of the cpu device, src/tensor/cpu/assembly/, with and without relaxed SIMD, and writes both as
-// text into one module that a browser and Node import alike: src/tensor/cpu/module.ts.
+// Compiles the kernels of the cpu device, src/tensor/cpu/assembly/, with and without relaxed SIMD, bundles the program of
+// its threads, and writes all as text into one module that a browser and Node import alike: src/tensor/cpu/module.ts.
 
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { build } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -23,6 +24,8 @@ async function compile(features: readonly string[]): Promise<string> {
       ...['src/tensor/cpu/assembly/index.ts', '--config', 'none', '--outFile', binary],
       ...['-O2', '--noAssert', '--uncheckedBehavior', 'always', '--runtime', 'stub'],
       ...['--importMemory', '--noExportMemory', '--zeroFilledMemory'],
+      // threads work on one memory
+      ...['--enable', 'threads', '--sharedMemory', '--initialMemory', '64', '--maximumMemory', '65536'],
       ...features.flatMap(feature => ['--enable', feature]),
     ]
     await promisify(execFile)(process.execPath, [compiler, ...options], { cwd: root })
@@ -32,10 +35,28 @@ async function compile(features: readonly string[]): Promise<string> {
   }
 }
 
+/** The program of a thread with all that it imports, as text. */
+async function threadProgram(): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [`${root}src/tensor/cpu/worker.ts`],
+    bundle: true,
+    write: false,
+    minify: true,
+    format: 'iife',
+    target: 'es2022',
+  })
+  return outputFiles[0].text.trim()
+}
+
 /** The generated module, as text. */
 export async function generate(): Promise<string> {
-  const [simd, relaxed] = await Promise.all([compile(['simd']), compile(['simd', 'relaxed-simd'])])
-  return `// The compiled kernels of the cpu device, as base64. Made of assembly/ by \`npm run -s build:kernels\`, not by hand.
+  const [simd, relaxed, program] = await Promise.all([
+    compile(['simd']),
+    compile(['simd', 'relaxed-simd']),
+    threadProgram(),
+  ])
+  return `// The compiled kernels of the cpu device, as base64, and the program of its threads. Made of assembly/ and worker.ts by
+// \`npm run -s build:kernels\`, not by hand.
 
 /** WebAssembly with SIMD. */
 export const simdModule =
@@ -44,6 +65,10 @@ export const simdModule =
 /** The same with relaxed SIMD: a product plus a sum is one instruction. */
 export const relaxedModule =
   '${relaxed}'
+
+/** worker.ts as a program of its own. */
+export const threadProgram =
+  ${JSON.stringify(program)}
 `
 }
 

@@ -11,7 +11,6 @@ import {
   Scope,
   type Storage,
   sameShape,
-  scope,
   show,
   storagesIn,
   Tensor,
@@ -142,25 +141,74 @@ export class Tape implements Recorder {
   gradient(result: Tensor, inputs: readonly Tensor[], seed?: Tensor): Tensor[] {
     if (this.#ended) throw new Error('this tape has ended')
     this.#check(result, inputs, seed)
+    return this.#walk(result, inputs, seed)
+  }
+
+  /**
+   * The same for the last time, and ends the tape: what was recorded is given back on the way, as soon as nothing needs it.
+   * @param kept whose memory is not given back
+   */
+  finish(result: Tensor, inputs: readonly Tensor[], kept?: unknown): Tensor[] {
+    if (this.#ended) throw new Error('this tape has ended')
+    this.#check(result, inputs)
+    // what another tape records is not ours to give back
+    const creators = isRecording() ? undefined : this.#creators(storagesIn([result, kept]))
+    const gradients = this.#walk(result, inputs, undefined, creators)
+    this.end([kept, gradients])
+    return gradients
+  }
+
+  /** @param creators for each entry the memory that nothing before it uses */
+  #walk(
+    result: Tensor,
+    inputs: readonly Tensor[],
+    seed: Tensor | undefined,
+    creators?: readonly (Storage | undefined)[],
+  ): Tensor[] {
+    const pass = new Scope('its backward pass')
     const wanted = new Set(inputs)
-    return scope(() => {
-      const gradients = new Map<Tensor, Tensor>([[result, seed ?? onesLike(result)]])
+    return pass.close(() => {
+      const gradients = new Gradients(pass)
+      gradients.add(result, seed ?? onesLike(result))
       for (let i = this.entries.length - 1; i >= 0; i--) {
         const entry = this.entries[i]
         const gradient = gradients.get(entry.result)
-        if (!gradient) continue
-        if (!wanted.has(entry.result)) gradients.delete(entry.result)
-        const thunks = entry.rule(gradient)
-        entry.args.forEach((arg, position) => {
-          const thunk = thunks[position]
-          if (!thunk || !(arg instanceof Tensor) || !this.tracks(arg)) return
-          const part = conform(entry, position, thunk(), arg)
-          const sum = gradients.get(arg)
-          gradients.set(arg, sum ? sum.add(part) : part)
-        })
+        if (gradient) {
+          const { mark } = pass
+          const parts = this.#parts(entry, gradient)
+          for (const [arg, part] of parts) gradients.add(arg, part)
+          if (!wanted.has(entry.result)) gradients.delete(entry.result)
+          gradients.sweep(mark)
+        }
+        creators?.[i]?.free('its backward pass')
       }
       return inputs.map(x => gradients.get(x) ?? zerosLike(x))
-    }, 'its backward pass')
+    })
+  }
+
+  /** What one operation adds to the gradients of its arguments. */
+  #parts(entry: Entry, gradient: Tensor): [arg: Tensor, part: Tensor][] {
+    const thunks = entry.rule(gradient)
+    const parts: [Tensor, Tensor][] = []
+    for (let position = 0; position < entry.args.length; position++) {
+      const arg = entry.args[position]
+      const thunk = thunks[position]
+      if (thunk && arg instanceof Tensor && this.#tracked.has(arg))
+        parts.push([arg, conform(entry, position, thunk(), arg)])
+    }
+    return parts
+  }
+
+  /** For each entry the memory that it was the first to use, if it belongs to this tape and is not kept. */
+  #creators(kept: ReadonlySet<Storage>): (Storage | undefined)[] {
+    const known = new Set(kept)
+    return this.entries.map(({ args, result }) => {
+      for (const arg of args) if (arg instanceof Tensor) known.add(arg.storage)
+      const { storage } = result
+      if (known.has(storage)) return undefined
+      known.add(storage)
+      return this.#scope.owns(storage) ? storage : undefined
+    })
   }
 
   /** Gives back everything recorded, except the memory of what is kept. */
@@ -210,6 +258,63 @@ export class Tape implements Recorder {
     for (const [x, storage] of this.#values)
       if (x.storage !== storage)
         throw new GradientError(`${this.watched.get(x)} was given a new value between recording and walking back`, x)
+  }
+}
+
+/** The gradients that are known so far on the way back, with their memory: a sum is formed in place where nobody else looks. */
+class Gradients {
+  readonly #pass: Scope
+  readonly #byTensor = new Map<Tensor, Tensor>()
+  /** how many of the gradients lie in a memory */
+  readonly #uses = new Map<Storage, number>()
+  /** whether what is computed here is recorded elsewhere, and must stay as it is */
+  readonly #isRecorded = isRecording()
+
+  constructor(pass: Scope) {
+    this.#pass = pass
+  }
+
+  get(x: Tensor): Tensor | undefined {
+    return this.#byTensor.get(x)
+  }
+
+  add(x: Tensor, part: Tensor): void {
+    const sum = this.#byTensor.get(x)
+    if (!sum) {
+      this.#set(x, part)
+      return
+    }
+    if (!this.#isRecorded && this.#isAlone(sum) && deviceOf(sum).kernels.accumulate?.(sum, part)) return
+    const total = sum.add(part)
+    this.delete(x)
+    this.#set(x, total)
+  }
+
+  delete(x: Tensor): void {
+    const gradient = this.#byTensor.get(x)
+    if (!gradient) return
+    this.#byTensor.delete(x)
+    const { storage } = gradient
+    const left = this.#uses.get(storage)! - 1
+    if (left > 0) this.#uses.set(storage, left)
+    else {
+      this.#uses.delete(storage)
+      if (!this.#isRecorded && this.#pass.owns(storage)) storage.free('its backward pass')
+    }
+  }
+
+  /** Gives back what a rule made on its way. */
+  sweep(mark: number): void {
+    if (!this.#isRecorded) this.#pass.sweep(mark, storage => this.#uses.has(storage))
+  }
+
+  #set(x: Tensor, gradient: Tensor): void {
+    this.#byTensor.set(x, gradient)
+    this.#uses.set(gradient.storage, (this.#uses.get(gradient.storage) ?? 0) + 1)
+  }
+
+  #isAlone(gradient: Tensor): boolean {
+    return this.#uses.get(gradient.storage) === 1 && this.#pass.owns(gradient.storage)
   }
 }
 

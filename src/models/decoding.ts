@@ -107,7 +107,7 @@ export class Decoding {
  */
 function unowned<T>(step: () => T): T {
   const result = noGrad(step)
-  for (const storage of storagesIn(result)) storage.owner = null
+  for (const storage of storagesIn(result)) storage.release()
   return result
 }
 

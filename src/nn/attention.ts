@@ -1,6 +1,6 @@
 // Multi-head attention (Vaswani et al. 2017, section 3.2.2), for self and cross attention, with a cache for decoding.
 
-import { attentionWeights, concat } from '../autograd/index.ts'
+import { attention, attentionWeights, concat } from '../autograd/index.ts'
 import type { Tensor } from '../tensor/index.ts'
 import { Dropout, Linear } from './layers.ts'
 import { Module } from './module.ts'
@@ -70,6 +70,8 @@ export class MultiHeadAttention extends Module {
   forward(x: Tensor, { memory, mask, causal, cache, onWeights }: AttendOptions = {}): Tensor {
     const q = this.#split(this.query.forward(x))
     const { keys, values } = this.#keysAndValues(x, memory, cache)
+    if (!onWeights && !this.dropout)
+      return this.output.forward(this.#join(attention(q, keys, values, { mask, causal })))
     const weights = attentionWeights(q, keys, { mask, causal })
     onWeights?.(weights)
     const seen = this.dropout ? this.dropout.forward(weights) : weights

@@ -1,8 +1,8 @@
 // The three losses of natural-language supervision (CoCa, section 3.1). How a loss is reduced is part of the call:
 // a weight between losses means nothing without it.
 
-import { crossEntropy, type Reduction, where } from '../autograd/index.ts'
-import { arange, ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'
+import { concat, crossEntropy, type Reduction, where } from '../autograd/index.ts'
+import { arange, full, ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'
 
 export interface ClassificationOptions {
   /** over the batch; default mean */
@@ -69,16 +69,17 @@ export interface CaptioningOptions {
  * @param logits [batch, tokens, vocabulary]
  * @param tokens int32 [batch, tokens], the very ids that went in: the shift is made here
  */
-export function captioningLoss(logits: Tensor, tokens: Tensor, { reduction, ignore }: CaptioningOptions): Tensor {
+export function captioningLoss(logits: Tensor, tokens: Tensor, { reduction, ignore = -1 }: CaptioningOptions): Tensor {
   if (logits.rank !== 3 || !sameShape(logits.shape.slice(0, 2), tokens.shape))
     throw new ShapeError(
       `captioningLoss: logits ${show(logits.shape)} for tokens ${show(tokens.shape)}`,
       logits.shape,
       tokens.shape,
     )
-  const [batch, length] = tokens.shape
-  const predictions = logits.slice([{}, { stop: length - 1 }])
-  const targets = tokens.slice([{}, { start: 1 }])
-  const loss = crossEntropy(predictions, targets, { ignore, reduction })
+  const [batch] = tokens.shape
+  // the last position predicts nothing: an ignored target costs less than taking the others out of the logits
+  const nothing = full([batch, 1], ignore, { dtype: 'int32', device: tokens.device })
+  const targets = concat([tokens.slice([{}, { start: 1 }]), nothing], 1)
+  const loss = crossEntropy(logits, targets, { ignore, reduction })
   return reduction === 'sum' ? loss.div(batch) : loss
 }

@@ -158,12 +158,9 @@ export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
     for (const [name, parameter] of trainable) tape.watch(parameter, name)
     const loss = tape.run(f)
     const scalar = 'total' in loss ? loss.total : loss
-    const values = tape.gradient(
-      scalar as Tensor,
-      trainable.map(([, parameter]) => parameter),
-    )
+    const parameters = trainable.map(([, parameter]) => parameter)
+    const values = tape.finish(scalar as Tensor, parameters, loss)
     const gradients = new Map(trainable.map(([name], i) => [name, values[i]]))
-    tape.end([loss, gradients])
     return { loss, gradients }
   } finally {
     tape.end()

@@ -6,7 +6,18 @@ import type { DeviceName } from './scope.ts'
 /** Backends of the gpu device: GPU.js modes. The last two run the same kernels on a CPU, for tests. */
 export type GpuBackend = 'webgpu' | 'webgl2' | 'webasm' | 'cpu'
 
-export interface OpenOptions {
+/** How the cpu device is opened. */
+export interface CpuOptions {
+  /** threads to compute on; default: the environment's COCAGRAD_THREADS, or as many as the machine runs at once, up to 16 */
+  readonly threads?: number
+  /**
+   * the BLAS for matrix products: a library's name or path, or `off` for the device's own products; default: the environment's
+   * COCAGRAD_BLAS, or the first that is found of OpenBLAS, Accelerate, MKL and BLIS
+   */
+  readonly blas?: string
+}
+
+export interface OpenOptions extends CpuOptions {
   /** gpu only: open this backend and no other (default: webgpu, then webgl2) */
   readonly backend?: GpuBackend
 }

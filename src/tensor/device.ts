@@ -2,6 +2,7 @@
 // device that cannot open says what was tried.
 
 import { DeviceError, type DeviceReport, type OpenOptions } from './backend.ts'
+import type { CpuDevice } from './cpu/index.ts'
 import type { GpuDevice } from './gpu/index.ts'
 import type { Device } from './kernels.ts'
 import { reference } from './reference/index.ts'
@@ -21,16 +22,18 @@ let current: Device = reference
 
 async function open(name: DeviceName, options: OpenOptions): Promise<Device> {
   if (name === 'gpu') return openGpuOnce(options)
-  if (name === 'cpu') await openCpuOnce()
+  if (name === 'cpu') await openCpuOnce(options)
   return device.get(name)
 }
 
-let cpu: Promise<Device> | undefined
+let cpu: CpuDevice | undefined
 
-/** The cpu device, whose memory all who ask for it share. */
-async function openCpuOnce(): Promise<void> {
-  cpu ??= import('./cpu/index.ts').then(({ openCpu }) => openCpu())
-  opened.set('cpu', await cpu)
+/** The cpu device, whose memory all who ask for it share; options count for the one who is first. */
+async function openCpuOnce(options: OpenOptions): Promise<void> {
+  const { openCpu } = await import('./cpu/index.ts')
+  cpu ??= openCpu(options)
+  opened.set('cpu', cpu)
+  await cpu.ready
 }
 
 let gpu: GpuDevice | undefined

@@ -15,6 +15,7 @@ export {
 } from './dtype.ts'
 export {
   type AdamWNumbers,
+  type AttentionInput,
   type BinaryName,
   type ComparisonName,
   type Device,

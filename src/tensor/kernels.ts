@@ -86,8 +86,45 @@ export interface FusedKernels {
   gelu(x: Tensor): Tensor | undefined
   /** g (Φ(x) + x φ(x)). */
   geluGradient(g: Tensor, x: Tensor): Tensor | undefined
-  /** One step of AdamW, which optim/adamw.ts defines: a new value and new moments, all of one shape and dtype. */
+  /** x weightᵀ + bias: [..., in], [out, in], [out] → [..., out] */
+  linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor | undefined
+  /** weight (x - mean) / sqrt(variance + epsilon) + bias over the last axis; weight and bias [n]. */
+  layerNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor | undefined
+  /** Gradient of standardize for g weight. */
+  layerNormGradient(g: Tensor, x: Tensor, weight: Tensor, epsilon: number): Tensor | undefined
+  /** softmax(q kᵀ scale) v over the keys that a query may see. */
+  attention(input: AttentionInput): Tensor | undefined
+  /**
+   * Gradients of q, k and v, one after the other in a tensor of one axis, each laid out as [batch, tokens, heads, width] for
+   * the whole broadcast stack [batch, heads].
+   */
+  attentionGradient(g: Tensor, input: AttentionInput): Tensor | undefined
+  /** log Σ eˣ - x[id] over the last axis: [..., n], ids int32 [...] → [...]. Throws IndexError. */
+  negativeLogLikelihood(x: Tensor, ids: Tensor): Tensor | undefined
+  /** g (softmax(x) - oneHot(id)): g [...] → [..., n] */
+  negativeLogLikelihoodGradient(g: Tensor, x: Tensor, ids: Tensor): Tensor | undefined
+  /** target += x, in the target's own memory, for float32 of one shape; undefined where it cannot. */
+  accumulate(target: Tensor, x: Tensor): true | undefined
+  /**
+   * One step of AdamW, which optim/adamw.ts defines: a new value and new moments, all of one shape and dtype. They may take over
+   * the memory of the old ones, which then count as given back.
+   */
   adamw(x: Tensor, g: Tensor, moments: Moments, numbers: AdamWNumbers): (Moments & { value: Tensor }) | undefined
+}
+
+/** What attention is computed of; scores are multiplied by `scale`. */
+export interface AttentionInput {
+  /** [..., queries, width] */
+  readonly q: Tensor
+  /** [..., keys, width] */
+  readonly k: Tensor
+  /** [..., keys, size] */
+  readonly v: Tensor
+  /** bool, broadcasting to [..., queries, keys]: true where a query may see a key */
+  readonly mask?: Tensor
+  /** a query sees keys up to its own place, the last query being at the last key */
+  readonly causal: boolean
+  readonly scale: number
 }
 
 /** What Adam remembers of a parameter. */

@@ -41,27 +41,34 @@ export class FreedError extends Error {
   }
 }
 
+/** Memory that no scope owns any more, or never did: given back when nothing refers to it. */
 const abandoned = new FinalizationRegistry<{ device: Memory; handle: unknown }>(({ device, handle }) =>
   device.free(handle),
 )
+
+/** What a scope owned that went without ending: each piece is for the garbage collector then. */
+const orphaned = new FinalizationRegistry<Storage[]>(owned => {
+  for (const storage of owned) if (storage.owner === owned) storage.release()
+})
 
 /** Memory on a device, shared by all views of it. */
 export class Storage {
   readonly device: Memory
   readonly dtype: DType
   readonly length: number
-  /** the scope that will give this memory back; null when only the garbage collector will */
-  owner: Scope | null = null
+  /** the list of the scope that will give this memory back; null when only the garbage collector will */
+  owner: readonly Storage[] | null = null
   #handle: unknown
   #freedBy: string | null = null
+  #isRegistered = false
 
   constructor(device: Memory, dtype: DType, length: number, handle: unknown) {
     this.device = device
     this.dtype = dtype
     this.length = length
     this.#handle = handle
-    abandoned.register(this, { device, handle }, this)
-    current?.adopt(this)
+    if (current) current.adopt(this)
+    else this.release()
   }
 
   /** What the device knows this memory by. Throws FreedError once it was given back. */
@@ -76,10 +83,30 @@ export class Storage {
 
   free(by: string): void {
     if (this.#freedBy !== null) return
+    this.device.free(this.#end(by))
+  }
+
+  /** From now on the garbage collector gives this memory back, and no scope. */
+  release(): void {
+    this.owner = null
+    if (this.#isRegistered || this.#freedBy !== null) return
+    abandoned.register(this, { device: this.device, handle: this.#handle }, this)
+    this.#isRegistered = true
+  }
+
+  /** Hands the memory to a storage of its own, with other values in it; this one counts as given back. */
+  move(by: string): Storage {
+    const { handle } = this
+    this.#end(by)
+    return new Storage(this.device, this.dtype, this.length, handle)
+  }
+
+  #end(by: string): unknown {
+    const handle = this.#handle
     this.#freedBy = by
-    abandoned.unregister(this)
-    this.device.free(this.#handle)
     this.#handle = null
+    if (this.#isRegistered) abandoned.unregister(this)
+    return handle
   }
 }
 
@@ -93,17 +120,44 @@ export class Scope {
    * it; false: nothing is being recorded here, whatever goes on outside; undefined: as outside.
    */
   readonly holds: boolean | undefined
-  #owned: Storage[] = []
+  readonly #owned: Storage[] = []
 
   constructor(name: string, holds?: boolean) {
     this.name = name
     this.holds = holds
     this.parent = current
+    if (holds) this.outlives()
+  }
+
+  /** For a scope that may never end: what it owns is found by the garbage collector then. */
+  outlives(): void {
+    orphaned.register(this, this.#owned)
   }
 
   adopt(storage: Storage): void {
-    storage.owner = this
+    storage.owner = this.#owned
     this.#owned.push(storage)
+  }
+
+  owns(storage: Storage): boolean {
+    return storage.owner === this.#owned
+  }
+
+  /** How much this owns, to be given to `sweep`. */
+  get mark(): number {
+    return this.#owned.length
+  }
+
+  /** Gives back what was made since a mark, except what is needed. */
+  sweep(mark: number, isNeeded: (storage: Storage) => boolean): void {
+    let end = mark
+    for (let i = mark; i < this.#owned.length; i++) {
+      const storage = this.#owned[i]
+      if (!this.owns(storage)) continue
+      if (isNeeded(storage)) this.#owned[end++] = storage
+      else storage.free(this.name)
+    }
+    this.#owned.length = end
   }
 
   /** Makes this the innermost scope while `f` runs, synchronously. */
@@ -119,20 +173,20 @@ export class Scope {
 
   /** Gives everything back, except the memory of `kept`, which goes to the scope outside. */
   end(kept: Iterable<Storage> = []): void {
-    for (const storage of kept) if (storage.owner === this) hand(storage, this.parent)
+    for (const storage of kept) if (this.owns(storage)) hand(storage, this.parent)
     const holder = this.#holder()
     for (const storage of this.#owned) {
-      if (storage.owner !== this) continue
+      if (!this.owns(storage)) continue
       if (holder) hand(storage, holder)
       else storage.free(this.name)
     }
-    this.#owned = []
+    this.#owned.length = 0
   }
 
   /** Gives nothing back: all of it goes to the scope outside. */
   handOver(): void {
-    for (const storage of this.#owned) if (storage.owner === this) hand(storage, this.parent)
-    this.#owned = []
+    for (const storage of this.#owned) if (this.owns(storage)) hand(storage, this.parent)
+    this.#owned.length = 0
   }
 
   #holder(): Scope | null {
@@ -141,6 +195,18 @@ export class Scope {
       if (scope.holds !== undefined) return scope.holds ? scope : null
     }
     return null
+  }
+
+  /** Runs `f`, ends, and keeps only what `f` returns. */
+  close<T>(f: () => T): T {
+    let kept: unknown
+    try {
+      const result = this.run(f)
+      kept = result
+      return result
+    } finally {
+      this.end(storagesIn(kept))
+    }
   }
 
   /** Opens the scope for asynchronous code: it is the innermost one until `leave`. */
@@ -155,7 +221,7 @@ export class Scope {
 
 function hand(storage: Storage, to: Scope | null): void {
   if (to) to.adopt(storage)
-  else storage.owner = null
+  else storage.release()
 }
 
 /** The storages of every tensor found in a value: in arrays, maps, sets and plain objects, at any depth. */
@@ -188,6 +254,7 @@ export function scope<T>(f: () => T, name = 'a scope'): T {
     throw error
   }
   if (result instanceof Promise) {
+    inner.outlives()
     return result.then(
       value => {
         inner.leave()
@@ -208,6 +275,6 @@ export function scope<T>(f: () => T, name = 'a scope'): T {
 
 /** Takes a tensor out of every scope and tape: its memory lasts as long as something refers to it. */
 export function keep<T extends View>(tensor: T): T {
-  tensor.storage.owner = null
+  tensor.storage.release()
   return tensor
 }

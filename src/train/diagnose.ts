@@ -90,11 +90,12 @@ export async function diagnose(
   }
 }
 
-/** The first result on a tape that is not finite, named by its operation and the parameter that was last used before it. */
+/** The first result on a tape that is not finite, named by its operation and the first parameter of the last operation that had any. */
 async function firstActivation(tape: Tape): Promise<Finding[]> {
   let latest = ''
   for (const { name, args, result } of tape.entries) {
-    for (const arg of args) latest = tape.watched.get(arg as Tensor) ?? latest
+    const used = args.find(arg => tape.watched.has(arg as Tensor))
+    latest = tape.watched.get(used as Tensor) ?? latest
     const found = await look('activation', latest ? `${name} at ${latest}` : name, result)
     if (found.length > 0) return found
   }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { type FusedOp, fusedOps, grad, type TensorFunction, vjp } from '../../src/autograd/index.ts'
 import { derivedRule } from '../../src/autograd/op.ts'
-import type { Tensor } from '../../src/tensor/index.ts'
+import { fromData, type Tensor, tensor } from '../../src/tensor/index.ts'
 import { checkGradients, checkLaws, shape, tensors } from '../../src/testing/index.ts'
 import { assertClose, fc, runs } from '../support.ts'
 import { plain } from './plain.ts'
@@ -14,17 +14,67 @@ type AnyFused = FusedOp<readonly unknown[]>
 const rows = shape({ minRank: 1, maxRank: 2, minSize: 1 })
 const epsilon = 0.25
 
-/** How many tensors an operation takes, what else, and whether it works element by element. */
-const takes: Record<keyof typeof fusedOps, { tensors: 1 | 2; rest: readonly unknown[]; elementwise: boolean }> = {
-  softmax: { tensors: 1, rest: [], elementwise: false },
-  softmaxGradient: { tensors: 2, rest: [], elementwise: false },
-  logSoftmax: { tensors: 1, rest: [], elementwise: false },
-  logSoftmaxGradient: { tensors: 2, rest: [], elementwise: false },
-  standardize: { tensors: 1, rest: [epsilon], elementwise: false },
-  standardizeGradient: { tensors: 2, rest: [epsilon], elementwise: false },
-  gelu: { tensors: 1, rest: [], elementwise: true },
-  geluGradient: { tensors: 2, rest: [], elementwise: true },
-  geluTanh: { tensors: 1, rest: [], elementwise: true },
+interface Takes {
+  /** shapes of the floating tensors it takes */
+  readonly shapes: fc.Arbitrary<readonly number[][]>
+  /** what else it takes, after these */
+  readonly rest?: (...inputs: Tensor[]) => readonly unknown[]
+  /** whether it works element by element */
+  readonly elementwise?: boolean
+}
+
+const alike = (count: number) => rows.map(sizes => new Array<number[]>(count).fill([...sizes]))
+const withRow = (count: number, extra: number) =>
+  rows.map(sizes => [
+    ...new Array<number[]>(count).fill([...sizes]),
+    ...new Array<number[]>(extra).fill(sizes.slice(-1)),
+  ])
+const size = fc.integer({ min: 1, max: 3 })
+
+/** Queries, keys and values of two heads, with a gradient in front if asked for. */
+const heads = (withGradient: boolean) =>
+  fc
+    .tuple(size, size, size, size)
+    .map(([queries, keys, width, values]) => [
+      ...(withGradient ? [[2, queries, values]] : []),
+      [2, queries, width],
+      [2, keys, width],
+      [2, keys, values],
+    ])
+/** The last query sees the last key, and no query the first one unless it is the only one. */
+const sight = (q: Tensor, k: Tensor): readonly unknown[] => {
+  const [queries, keys] = [q.shape[q.rank - 2], k.shape[k.rank - 2]]
+  const mask = tensor(
+    Array.from({ length: queries }, () => Array.from({ length: keys }, (_, j) => keys === 1 || j > 0)),
+  )
+  return [mask, { causal: true, scale: 0.7 }]
+}
+const classes = (x: Tensor): readonly unknown[] => {
+  const [n, shapeOfIds] = [x.shape[x.rank - 1], x.shape.slice(0, -1)]
+  const ids = Int32Array.from({ length: x.size / n }, (_, i) => (i * 2) % n)
+  return [fromData(ids, shapeOfIds)]
+}
+
+const takes: Record<keyof typeof fusedOps, Takes> = {
+  softmax: { shapes: alike(1) },
+  softmaxGradient: { shapes: alike(2) },
+  logSoftmax: { shapes: alike(1) },
+  logSoftmaxGradient: { shapes: alike(2) },
+  standardize: { shapes: alike(1), rest: () => [epsilon] },
+  standardizeGradient: { shapes: alike(2), rest: () => [epsilon] },
+  layerNorm: { shapes: withRow(1, 2), rest: () => [epsilon] },
+  layerNormGradient: { shapes: withRow(2, 1), rest: () => [epsilon] },
+  negativeLogLikelihood: { shapes: alike(1), rest: classes },
+  negativeLogLikelihoodGradient: {
+    shapes: rows.map(sizes => [sizes.slice(0, -1), [...sizes]]),
+    rest: (_, x) => classes(x),
+  },
+  gelu: { shapes: alike(1), elementwise: true },
+  geluGradient: { shapes: alike(2), elementwise: true },
+  geluTanh: { shapes: alike(1), elementwise: true },
+  linear: { shapes: fc.tuple(size, size, size).map(([n, i, o]) => [[n, i], [o, i], [o]]) },
+  attention: { shapes: heads(false), rest: (q, k) => sight(q, k) },
+  attentionGradient: { shapes: heads(true), rest: (_, q, k) => sight(q, k) },
 }
 
 /** Gradients of Σ f³ to one order more than the function given: products of everything with everything. */
@@ -44,10 +94,10 @@ const towards = (f: TensorFunction): TensorFunction => {
 for (const name of Object.keys(takes) as (keyof typeof fusedOps)[]) {
   describe(name, () => {
     const op = fusedOps[name] as unknown as AnyFused
-    const { tensors: count, rest, elementwise } = takes[name]
-    const inputs = tensors(rows.map(sizes => new Array<number[]>(count).fill(sizes)))
-    const fused: TensorFunction = (...xs) => op(...xs, ...rest)
-    const definition: TensorFunction = (...xs) => op.definition(...xs, ...rest)
+    const { shapes, rest = () => [], elementwise } = takes[name]
+    const inputs = tensors(shapes)
+    const fused: TensorFunction = (...xs) => op(...xs, ...rest(...xs))
+    const definition: TensorFunction = (...xs) => op.definition(...xs, ...rest(...xs))
 
     const same = (f: TensorFunction, g: TensorFunction, tolerance = 1e-10) =>
       fc.assert(

@@ -392,11 +392,10 @@ describe('a tape in print', () => {
       [
         '%0  x                      [2, 3]',
         '%1  a "w"                  [4, 3] float64',
-        '%2  permute(%1, [1, 0])    [3, 4] float64',
-        '%3  matmul(%0, %2)         [2, 4] float64',
-        '%4  sum(%3, axis=-1)       [2] float64',
-        '%5  add(%4, constant [2])  [2] float64',
-        '%6  mul(%5, 2)             [2] float64',
+        '%2  linear(%0, %1)         [2, 4] float64',
+        '%3  sum(%2, axis=-1)       [2] float64',
+        '%4  add(%3, constant [2])  [2] float64',
+        '%5  mul(%4, 2)             [2] float64',
       ].join('\n'),
     )
   })
@@ -406,7 +405,7 @@ describe('a tape in print', () => {
     assert.equal(lines[0], 'flowchart TD')
     assert.ok(lines.includes('  t0(["x [2, 3]"])'))
     assert.ok(lines.includes('  t1(["a #quot;w#quot; [4, 3]"])'))
-    assert.ok(lines.includes('  t3["matmul [2, 4]"]'))
-    assert.ok(lines.includes('  t0 --> t3') && lines.includes('  t2 --> t3'))
+    assert.ok(lines.includes('  t2["linear [2, 4]"]'), 'a node an operation')
+    assert.ok(lines.includes('  t0 --> t2') && lines.includes('  t1 --> t2'), 'an arrow an argument')
   })
 })

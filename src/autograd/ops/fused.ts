@@ -1,13 +1,14 @@
 // Operations that are one line on the tape and may be one kernel on a device. Each is defined by other operations;
 // where a shorter way to its gradient is known, it stands beside the definition and must agree with it.
 
-import { floating, normalizeAxis, type Tensor } from '../../tensor/index.ts'
+import { floating, normalizeAxis, ShapeError, show, type Tensor } from '../../tensor/index.ts'
 import { defineFused } from '../op.ts'
+import { oneHot } from './gather.ts'
 
 const last = { axis: -1, keepDims: true }
 
 /** y (g - Σ g y), the gradient of y = softmax(x) */
-const softmaxGradient = defineFused('softmaxGradient', {
+export const softmaxGradient = defineFused('softmaxGradient', {
   definition: (g: Tensor, y: Tensor) => {
     const gy = g.mul(y)
     return gy.sub(y.mul(gy.sum(last)))
@@ -86,8 +87,37 @@ export interface LayerNormOptions {
   readonly epsilon?: number
 }
 
-/** weight (x - mean) / √(variance + ε) + bias over the last axis (Ba et al. 2016) */
+/** The gradient by x of layerNorm */
+const layerNormGradient = defineFused('layerNormGradient', {
+  definition: (g: Tensor, x: Tensor, weight: Tensor, epsilon: number) => standardizeGradient(g.mul(weight), x, epsilon),
+  kernel: (k, g, x, weight, epsilon) => k.layerNormGradient?.(g, x, weight, epsilon),
+})
+
+const scaledAndShifted = defineFused('layerNorm', {
+  definition: (x: Tensor, weight: Tensor, bias: Tensor, epsilon: number) =>
+    standardize(x, epsilon).mul(weight).add(bias),
+  kernel: (k, x, weight, bias, epsilon) => k.layerNorm?.(x, weight, bias, epsilon),
+  rule: (g, _, x, weight, _bias, epsilon) => [
+    () => layerNormGradient(g, x, weight, epsilon),
+    () => g.mul(standardize(x, epsilon)),
+    () => g,
+  ],
+})
+
+/**
+ * weight (x - mean) / √(variance + ε) + bias over the last axis (Ba et al. 2016)
+ * @throws ShapeError unless weight and bias are as long as the last axis
+ */
 export function layerNorm(x: Tensor, { weight, bias, epsilon = 1e-5 }: LayerNormOptions = {}): Tensor {
+  const width = x.shape[normalizeAxis('layerNorm', -1, x.shape)]
+  for (const [name, row] of Object.entries({ weight, bias }))
+    if (row && (row.rank !== 1 || row.shape[0] !== width))
+      throw new ShapeError(
+        `layerNorm: a ${name} of ${show(row.shape)} for a last axis of ${width} in ${show(x.shape)}`,
+        x.shape,
+        row.shape,
+      )
+  if (weight && bias) return scaledAndShifted(x, weight, bias, epsilon)
   const standard = standardize(x, epsilon)
   const scaled = weight ? standard.mul(weight) : standard
   return bias ? scaled.add(bias) : scaled
@@ -126,14 +156,35 @@ const tanhGelu = defineFused('geluTanh', {
 export const gelu = (x: Tensor, { approximate = 'none' }: { readonly approximate?: 'none' | 'tanh' } = {}): Tensor =>
   approximate === 'tanh' ? tanhGelu(x) : exactGelu(x)
 
-/** The fused operations and the gradients among them, for whoever checks that kernels and definitions agree. */
-export const fusedOps = {
+/** g (softmax(x) - oneHot(ids)), the gradient of negativeLogLikelihood */
+const negativeLogLikelihoodGradient = defineFused('negativeLogLikelihoodGradient', {
+  definition: (g: Tensor, x: Tensor, ids: Tensor) =>
+    x
+      .softmax()
+      .sub(oneHot(ids, x.shape[x.rank - 1], x.dtype))
+      .mul(g.unsqueeze(-1)),
+  kernel: (k, g, x, ids) => k.negativeLogLikelihoodGradient?.(g, x, ids),
+})
+
+/** -log softmax(x)[id] over the last axis: [..., classes], ids int32 [...] → [...] */
+export const negativeLogLikelihood = defineFused('negativeLogLikelihood', {
+  definition: (x: Tensor, ids: Tensor) => x.logSoftmax().gather(ids.unsqueeze(-1), { axis: -1 }).squeeze(-1).neg(),
+  kernel: (k, x, ids) => k.negativeLogLikelihood?.(x, ids),
+  rule: (g, _, x, ids) => [() => negativeLogLikelihoodGradient(g, x, ids)],
+})
+
+/** The fused operations of this file and the gradients among them. */
+export const fusedRows = {
   softmax: softmaxLast,
   softmaxGradient,
   logSoftmax: logSoftmaxLast,
   logSoftmaxGradient,
   standardize,
   standardizeGradient,
+  layerNorm: scaledAndShifted,
+  layerNormGradient,
+  negativeLogLikelihood,
+  negativeLogLikelihoodGradient,
   gelu: exactGelu,
   geluGradient,
   geluTanh: tanhGelu,

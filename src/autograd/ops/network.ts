@@ -1,9 +1,7 @@
-// What neural networks are made of: linear maps, attention, cross-entropy, normalisation and dropout, as functions.
+// What neural networks are made of: linear maps, cross-entropy, normalisation and dropout, as functions.
 
 import {
   allocate,
-  arange,
-  DTypeError,
   defaultGenerator,
   deviceOf,
   fromData,
@@ -15,63 +13,43 @@ import {
   sizeOf,
   type Tensor,
 } from '../../tensor/index.ts'
+import { defineFused } from '../op.ts'
 import { announceDraw } from '../tape.ts'
-import { logicalAnd, where } from './elementwise.ts'
+import { where } from './elementwise.ts'
+import { negativeLogLikelihood } from './fused.ts'
 
-/** x Wᵀ + b: x [..., in], weight [out, in], bias [out] → [..., out] */
+/** Without checks of shapes. */
+export const affine = defineFused('linear', {
+  definition: (x: Tensor, weight: Tensor, bias?: Tensor) => {
+    const product = x.matmul(weight.transpose())
+    return bias ? product.add(bias) : product
+  },
+  kernel: (k, x, weight, bias) => k.linear?.(x, weight, bias),
+  rule: (g, _, x, weight) => {
+    const rows = (t: Tensor) => t.reshape([sizeOf(t.shape.slice(0, -1)), t.shape[t.rank - 1]])
+    return [() => g.matmul(weight), () => rows(g).transpose().matmul(rows(x)), () => g]
+  },
+})
+
+/**
+ * x Wᵀ + b: x [..., in], weight [out, in], bias [out] → [..., out]
+ * @throws ShapeError where they do not meet
+ */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
-  if (weight.rank !== 2 || x.shape[x.rank - 1] !== weight.shape[1])
+  if (weight.rank !== 2 || x.rank === 0 || x.shape[x.rank - 1] !== weight.shape[1])
     throw new ShapeError(
       `linear: ${show(x.shape)} does not meet a weight [out, in] of ${show(weight.shape)}`,
       x.shape,
       weight.shape,
     )
-  const product = x.matmul(weight.transpose())
-  return bias ? product.add(bias) : product
+  if (bias && (bias.rank !== 1 || bias.shape[0] !== weight.shape[0]))
+    throw new ShapeError(
+      `linear: a bias of ${show(bias.shape)} does not meet a weight [out, in] of ${show(weight.shape)}`,
+      bias.shape,
+      weight.shape,
+    )
+  return affine(x, weight, bias)
 }
-
-/** Who may look at whom. */
-export interface AttentionOptions {
-  /** bool, broadcasting to [..., queries, keys]: true where a query may see a key. A query that sees nothing gets zeros. */
-  readonly mask?: Tensor
-  /** a query sees keys up to its own place, the last query being at the last key */
-  readonly causal?: boolean
-  /** what scores are multiplied by; default 1/√width */
-  readonly scale?: number
-}
-
-/** Large and finite: exp of it is 0, and no ∞ - ∞ arises where everything is masked. */
-const hidden = -1e30
-
-/** bool [queries, keys]: true where key ≤ query, counted from the end of both. */
-export function causalMask(queries: number, keys: number, like: Tensor): Tensor {
-  const options = { device: like.device }
-  const last = arange(0, queries, 1, options)
-    .add(keys - queries)
-    .unsqueeze(1)
-  return arange(0, keys, 1, options).lessEqual(last)
-}
-
-/**
- * softmax(Q Kᵀ scale) over the keys that a query may see (Vaswani et al. 2017, section 3.2.1).
- * @param q [..., queries, width]
- * @param k [..., keys, width]
- * @returns [..., queries, keys]; rows sum to one, or are zero where a query sees nothing
- */
-export function attentionWeights(q: Tensor, k: Tensor, options: AttentionOptions = {}): Tensor {
-  const { mask, causal = false, scale = 1 / Math.sqrt(q.shape[q.rank - 1]) } = options
-  if (mask && mask.dtype !== 'bool')
-    throw new DTypeError(`attention: a mask is bool (true: may be seen), not ${mask.dtype}`, mask.dtype)
-  const scores = q.mul(scale).matmul(k.transpose())
-  const past = causal ? causalMask(q.shape[q.rank - 2], k.shape[k.rank - 2], q) : undefined
-  const visible = mask && past ? logicalAnd(mask, past) : (mask ?? past)
-  if (!visible) return scores.softmax()
-  return where(visible, where(visible, scores, hidden).softmax(), 0)
-}
-
-/** attentionWeights(q, k) v: q [..., queries, width], k [..., keys, width], v [..., keys, size] → [..., queries, size] */
-export const attention = (q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor =>
-  attentionWeights(q, k, options).matmul(v)
 
 export type Reduction = 'mean' | 'sum' | 'none'
 
@@ -93,8 +71,7 @@ export interface CrossEntropyOptions {
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const { ignore, smoothing = 0, reduction = 'mean' } = options
   const rows = logits.shape.slice(0, -1)
-  const logProbabilities = logits.logSoftmax()
-  const spread = smoothing === 0 ? undefined : logProbabilities.mean({ axis: -1 }).neg().mul(smoothing)
+  const spread = smoothing === 0 ? undefined : logits.logSoftmax().mean({ axis: -1 }).neg().mul(smoothing)
   if (isFloating(target.dtype)) {
     if (ignore !== undefined)
       throw new TypeError('crossEntropy: ignore names a class id, and the target holds probabilities')
@@ -104,7 +81,7 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
         target.shape,
         logits.shape,
       )
-    const loss = logProbabilities.mul(target).sum({ axis: -1 }).neg()
+    const loss = logits.logSoftmax().mul(target).sum({ axis: -1 }).neg()
     return reduceLoss(spread ? loss.mul(1 - smoothing).add(spread.mul(target.sum({ axis: -1 }))) : loss, reduction)
   }
   if (!sameShape(target.shape, rows))
@@ -115,7 +92,7 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
     )
   const counts = ignore === undefined ? undefined : target.notEqual(ignore)
   const ids = counts ? where(counts, target, 0) : target
-  const picked = logProbabilities.gather(ids.unsqueeze(-1), { axis: -1 }).squeeze(-1).neg()
+  const picked = negativeLogLikelihood(logits, ids)
   const loss = spread ? picked.mul(1 - smoothing).add(spread) : picked
   return reduceLoss(loss, reduction, counts)
 }

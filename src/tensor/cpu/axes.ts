@@ -2,6 +2,7 @@
 // what is left is handed to a kernel three axes at a time. Nothing is allocated.
 
 import type { Shape } from '../shape.ts'
+import type { Lane, Threads } from './threads.ts'
 
 /** A shape with strides, in elements. */
 export interface Laid {
@@ -20,6 +21,18 @@ function stepOf(view: Laid, axis: number, rank: number): number {
 
 /** A kernel's work on the inner axes: where each view starts in bytes, and how many elements were walked before. */
 type Part = (x: number, y: number, z: number, before: number) => void
+
+/** The same for a part of the three inner axes, n2 × n1 × n0, as one thread does it. */
+type SharedPart = (
+  lane: Lane,
+  x: number,
+  y: number,
+  z: number,
+  before: number,
+  n2: number,
+  n1: number,
+  n0: number,
+) => void
 
 /** The joined axes of up to three views; n0, x0, y0 and z0 belong to the innermost one, and steps are in bytes. */
 export class Axes {
@@ -78,6 +91,28 @@ export class Axes {
     const outer = this.#count - inner
     if (outer <= 0) part(0, 0, 0, 0)
     else this.#walk(0, outer, 0, 0, 0, 0, inner === 3 ? this.n2 * this.n1 * this.n0 : this.n1 * this.n0, part)
+  }
+
+  /** Calls `part` for the three inner axes cut into parts of `grain` elements or more, at every place outside of them. */
+  share(threads: Threads, grain: number, part: SharedPart): void {
+    const { n2, n1, n0, x2, y2, z2, x1, y1, z1, x0, y0, z0 } = this
+    this.each(3, (x, y, z, before) => {
+      if (n2 > 1)
+        threads.share(n2, Math.ceil(grain / (n1 * n0)), (lane, from, to) =>
+          part(lane, x + from * x2, y + from * y2, z + from * z2, before + from * n1 * n0, to - from, n1, n0),
+        )
+      else if (n1 > 1)
+        threads.share(n1, Math.ceil(grain / n0), (lane, from, to) =>
+          part(lane, x + from * x1, y + from * y1, z + from * z1, before + from * n0, 1, to - from, n0),
+        )
+      else
+        threads.share(
+          n0,
+          grain,
+          (lane, from, to) => part(lane, x + from * x0, y + from * y0, z + from * z0, before + from, 1, 1, to - from),
+          64,
+        )
+    })
   }
 
   #walk(

@@ -1,56 +1,219 @@
-// Operations over rows that would be five or more kernels in primitives, each as one, GELU, and a step of AdamW.
+// Operations that would be several kernels in primitives, each as one. Kernels are for float32 and whole rows; for
+// anything else they return undefined, and the definition runs.
 
 import type { FusedKernels } from '../kernels.ts'
-import { sameShape } from '../shape.ts'
-import type { Tensor } from '../tensor.ts'
-import type { Entry } from './exports.ts'
-import type { Room } from './room.ts'
+import { contiguousStrides, isContiguous, sameShape } from '../shape.ts'
+import { Tensor } from '../tensor.ts'
+import { attention, attentionGradient } from './attention.ts'
+import { binaries, type CpuModule } from './exports.ts'
+import { multiply, transposed } from './matmul.ts'
+import { grains, type Room } from './room.ts'
 
-/** Kernels are for float32; for anything else, the definitions run. */
 const isPlain = (x: Tensor, like = x): boolean => x.dtype === 'float32' && sameShape(x.shape, like.shape)
 
+/** Whether a tensor is float32 [n]. */
+const isRow = (x: Tensor | undefined, n: number): boolean =>
+  x === undefined || (x.dtype === 'float32' && x.rank === 1 && x.shape[0] === n)
+
+/** A tensor's rows: its last axis in order, and the same step from each row to the next. */
+interface Rows {
+  readonly pointer: number
+  readonly rows: number
+  readonly n: number
+  /** bytes */
+  readonly step: number
+}
+
 export function fusedKernels(room: Room): FusedKernels {
-  const { code } = room
+  const { threads } = room
 
   /** kernel(out, x, rows, n, ...numbers) over the last axis */
-  const overRows = (kernel: Entry, x: Tensor, ...numbers: number[]) => {
+  const overRows = (kernel: keyof CpuModule, x: Tensor, ...numbers: number[]) => {
     if (!isPlain(x) || x.rank === 0) return undefined
     const n = x.shape[x.rank - 1]
-    return room.tensor('float32', x.shape, (out, size) => kernel(out, room.dense(x), size / n, n, ...numbers))
+    return room.tensor('float32', x.shape, (out, size) => {
+      const from = room.dense(x)
+      threads.share(size / n, grains.compute / n, ({ code }, first, last) =>
+        code[kernel](out + 4 * n * first, from + 4 * n * first, last - first, n, ...numbers),
+      )
+    })
   }
 
-  /** kernel(out, g, x, rows, n, ...numbers) over the last axis */
-  const gradientOverRows = (kernel: Entry, g: Tensor, x: Tensor, ...numbers: number[]) => {
+  /** kernel(out, g, x, rows, n) over the last axis */
+  const gradientOverRows = (kernel: keyof CpuModule, g: Tensor, x: Tensor) => {
     if (!isPlain(x) || !isPlain(g, x) || x.rank === 0) return undefined
     const n = x.shape[x.rank - 1]
-    return room.tensor('float32', x.shape, (out, size) =>
-      kernel(out, room.dense(g), room.dense(x), size / n, n, ...numbers),
-    )
+    return room.tensor('float32', x.shape, (out, size) => {
+      const [slope, from] = [room.dense(g), room.dense(x)]
+      threads.share(size / n, grains.compute / n, ({ code }, first, last) => {
+        const at = 4 * n * first
+        code[kernel](out + at, slope + at, from + at, last - first, n)
+      })
+    })
   }
 
+  const standardizeGradient = (g: Tensor, x: Tensor, weight: Tensor | undefined, epsilon: number) => {
+    const n = x.shape[x.rank - 1]
+    if (!isPlain(x) || !isPlain(g, x) || x.rank === 0 || !isRow(weight, n)) return undefined
+    return room.tensor('float32', x.shape, (out, size) => {
+      const [slope, from, w] = [room.dense(g), room.dense(x), weight ? room.dense(weight) : 0]
+      threads.share(size / n, grains.compute / n, ({ code, scratch }, first, last) => {
+        const at = 4 * n * first
+        code.standardizeGradient(out + at, slope + at, from + at, w, last - first, n, epsilon, scratch)
+      })
+    })
+  }
+
+  /** The rows of a tensor, copied only where a step between them varies. */
+  const rowsOf = (x: Tensor): Rows => {
+    const n = x.shape[x.rank - 1]
+    const rows = x.size / n
+    const outer = x.shape.slice(0, -1)
+    const step = x.rank > 1 ? x.strides[x.rank - 2] : n
+    const regular = contiguousStrides(outer).every((stride, i) => outer[i] === 1 || x.strides[i] === stride * step)
+    if (regular && (n === 1 || x.strides[x.rank - 1] === 1))
+      return { pointer: room.address(x), rows, n, step: 4 * step }
+    return { pointer: room.dense(x), rows, n, step: 4 * n }
+  }
+
+  const takesClasses = (x: Tensor, ids: Tensor) =>
+    x.dtype === 'float32' &&
+    x.rank > 0 &&
+    x.size > 0 &&
+    ids.dtype === 'int32' &&
+    sameShape(ids.shape, x.shape.slice(0, -1))
+
   return {
-    softmax: x => overRows(code.softmax, x),
-    softmaxGradient: (g, y) => gradientOverRows(code.softmaxGradient, g, y),
-    logSoftmax: x => overRows(code.logSoftmax, x),
-    logSoftmaxGradient: (g, y) => gradientOverRows(code.logSoftmaxGradient, g, y),
-    standardize: (x, epsilon) => overRows(code.standardize, x, epsilon),
-    standardizeGradient: (g, x, epsilon) => gradientOverRows(code.standardizeGradient, g, x, epsilon),
+    softmax: x => overRows('softmax', x),
+    softmaxGradient: (g, y) => gradientOverRows('softmaxGradient', g, y),
+    logSoftmax: x => overRows('logSoftmax', x),
+    logSoftmaxGradient: (g, y) => gradientOverRows('logSoftmaxGradient', g, y),
+    standardize: (x, epsilon) => overRows('standardize', x, epsilon),
+    standardizeGradient: (g, x, epsilon) => standardizeGradient(g, x, undefined, epsilon),
+
+    layerNorm(x, weight, bias, epsilon) {
+      const n = x.shape[x.rank - 1]
+      if (!isPlain(x) || x.rank === 0 || !isRow(weight, n) || !isRow(bias, n)) return undefined
+      return room.tensor('float32', x.shape, (out, size) => {
+        const [from, w, b] = [room.dense(x), room.dense(weight), room.dense(bias)]
+        threads.share(size / n, grains.compute / n, ({ code }, first, last) =>
+          code.layerNorm(out + 4 * n * first, from + 4 * n * first, w, b, last - first, n, epsilon),
+        )
+      })
+    },
+
+    layerNormGradient: (g, x, weight, epsilon) => standardizeGradient(g, x, weight, epsilon),
+
     gelu: x =>
-      isPlain(x) ? room.tensor('float32', x.shape, (out, size) => code.gelu(out, room.dense(x), size)) : undefined,
-    geluGradient: (g, x) =>
-      isPlain(x) && isPlain(g, x)
-        ? room.tensor('float32', x.shape, (out, size) => code.geluGradient(out, room.dense(g), room.dense(x), size))
+      isPlain(x)
+        ? room.tensor('float32', x.shape, (out, size) => {
+            const from = room.dense(x)
+            const work = (first: number) => [out + 4 * first, from + 4 * first] as const
+            threads.share(size, grains.compute, ({ code }, i, end) => code.gelu(...work(i), end - i), 16)
+          })
         : undefined,
 
-    adamw(x, g, { firstMoment, secondMoment }, { beta1, beta2, epsilon, kept, rate, deviation }) {
-      if (![x, g, firstMoment, secondMoment].every(t => isPlain(t, x))) return undefined
-      const [m, v] = [0, 1].map(() => room.tensor('float32', x.shape, () => {}))
-      const numbers = [beta1, 1 - beta1, beta2, 1 - beta2, epsilon, kept, rate, deviation]
-      const value = room.tensor('float32', x.shape, (out, size) => {
-        const inputs = [x, g, firstMoment, secondMoment].map(t => room.dense(t))
-        code.adamw(out, room.address(m), room.address(v), ...inputs, size, ...numbers)
+    geluGradient: (g, x) =>
+      isPlain(x) && isPlain(g, x)
+        ? room.tensor('float32', x.shape, (out, size) => {
+            const [slope, from] = [room.dense(g), room.dense(x)]
+            const work = (first: number) => [out + 4 * first, slope + 4 * first, from + 4 * first] as const
+            threads.share(size, grains.compute, ({ code }, i, end) => code.geluGradient(...work(i), end - i), 16)
+          })
+        : undefined,
+
+    linear(x, weight, bias) {
+      const [outputs, inputs] = weight.shape
+      if (!isPlain(x) || weight.dtype !== 'float32' || inputs === 0 || !isRow(bias, outputs)) return undefined
+      return room.tensor('float32', [...x.shape.slice(0, -1), outputs], (out, size) => {
+        const { pointer, step } = rowsOf(x)
+        const [row, column] = weight.strides.map(stride => 4 * stride)
+        const w = transposed({ pointer: room.address(weight), row, column })
+        const b = bias && room.dense(bias)
+        multiply(room, out, { pointer, row: step, column: 4 }, w, size / outputs, outputs, inputs, b)
       })
-      return { value, firstMoment: m, secondMoment: v }
+    },
+
+    attention: input => attention(room, input),
+    attentionGradient: (g, input) => attentionGradient(room, g, input),
+
+    negativeLogLikelihood(x, ids) {
+      if (!takesClasses(x, ids)) return undefined
+      room.checkIndices('gather', ids, x.shape[x.rank - 1])
+      return room.tensor('float32', ids.shape, out => {
+        const { pointer, rows, n, step } = rowsOf(x)
+        const targets = room.dense(ids)
+        threads.share(rows, grains.compute / n, ({ code }, first, last) =>
+          code.negativeLogLikelihood(
+            out + 4 * first,
+            pointer + first * step,
+            targets + 4 * first,
+            last - first,
+            n,
+            step,
+          ),
+        )
+      })
+    },
+
+    negativeLogLikelihoodGradient(g, x, ids) {
+      if (!takesClasses(x, ids) || g.dtype !== 'float32' || !sameShape(g.shape, ids.shape)) return undefined
+      room.checkIndices('gather', ids, x.shape[x.rank - 1])
+      return room.tensor('float32', x.shape, out => {
+        const { pointer, rows, n, step } = rowsOf(x)
+        const [slopes, targets] = [room.dense(g), room.dense(ids)]
+        threads.share(rows, grains.compute / n, ({ code }, first, last) => {
+          const [slope, target] = [slopes + 4 * first, targets + 4 * first]
+          code.negativeLogLikelihoodGradient(
+            out + 4 * n * first,
+            slope,
+            pointer + first * step,
+            target,
+            last - first,
+            n,
+            step,
+          )
+        })
+      })
+    },
+
+    accumulate(target, x) {
+      if (!isPlain(target) || !isPlain(x, target) || !target.isContiguous) return undefined
+      if (target.size === 0) return true
+      const [to, from] = [room.address(target), room.address(x)]
+      const { axes } = room
+      axes.join(target.shape, target, 4, x, 4)
+      const { x2, x1, x0, y2, y1, y0 } = axes
+      axes.share(threads, grains.move, ({ code }, a, b, _z, _before, n2, n1, n0) =>
+        code.binary_f32(binaries.add, to + a, to + a, from + b, n2, n1, n0, x2, x1, x0, y2, y1, y0),
+      )
+      return true
+    },
+
+    adamw(x, g, { firstMoment, secondMoment }, { beta1, beta2, epsilon, kept, rate, deviation }) {
+      const own = [x, firstMoment, secondMoment]
+      if (!isPlain(g, x) || !own.every(t => isPlain(t, x) && isWhole(t))) return undefined
+      const numbers = [beta1, 1 - beta1, beta2, 1 - beta2, epsilon, kept, rate, deviation] as const
+      const [value, m, v] = own.map(t => room.address(t))
+      const slope = room.dense(g)
+      threads.share(
+        x.size,
+        grains.compute,
+        ({ code }, first, last) => {
+          const at = 4 * first
+          const [to, toM, toV] = [value + at, m + at, v + at]
+          code.adamw(to, toM, toV, to, slope + at, toM, toV, last - first, ...numbers)
+        },
+        16,
+      )
+      room.done()
+      const [moved, newM, newV] = own.map(
+        t => new Tensor(t.storage.move('an optimizer computed in its memory'), t.shape),
+      )
+      return { value: moved, firstMoment: newM, secondMoment: newV }
     },
   }
 }
+
+/** Whether a tensor is all of its memory, in order. */
+const isWhole = (x: Tensor): boolean => x.storage.length === x.size && isContiguous(x.shape, x.strides)

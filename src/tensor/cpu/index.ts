@@ -1,18 +1,33 @@
 // The device whose kernels are SIMD WebAssembly, written in AssemblyScript (assembly/) and compiled ahead of time
-// (module.ts). Tensors live in one linear memory, where kernels work in place; reading a value is a copy out of it.
+// (module.ts). Tensors live in one linear memory, where kernels and the system's BLAS work in place, on several threads;
+// reading a value is a copy out of it.
 
-import { DeviceError, type DeviceReport } from '../backend.ts'
+import { type CpuOptions, DeviceError, type DeviceReport } from '../backend.ts'
 import type { TypedArray } from '../dtype.ts'
 import type { Device, Kernels } from '../kernels.ts'
 import type { View } from '../scope.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
+import { openBlas } from './blas.ts'
 import type { CpuModule } from './exports.ts'
 import { type Block, Heap } from './heap.ts'
 import { cpuKernels } from './kernels.ts'
 import { relaxedModule, simdModule } from './module.ts'
 import { noFloat64, Room } from './room.ts'
+import { availableThreads, Threads, withoutThreads } from './threads.ts'
 
 export { OutOfMemoryError } from './heap.ts'
+
+/** The cpu device: what it runs on, apart and in words. */
+export interface CpuDevice extends Device {
+  readonly instructions: 'SIMD' | 'relaxed SIMD'
+  readonly threads: number
+  /** the BLAS that makes its matrix products, or null for its own */
+  readonly blas: string | null
+  /** kept when all threads are there; in Node they are at once */
+  readonly ready: Promise<void>
+  /** Ends its threads. */
+  close(): void
+}
 
 /** (func (param v128 v128 v128) (result v128) ...) with f32x4.relaxed_madd: valid where relaxed SIMD is. */
 // biome-ignore format: one section a line
@@ -25,40 +40,91 @@ const relaxedProbe = Uint8Array.of(
 
 const bytesOf = (base64: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(base64), c => c.charCodeAt(0))
 
+/** Whether products and sums can be one instruction. Node 20 has it behind a flag, which can still be set now. */
+function hasRelaxedSimd(): boolean {
+  if (WebAssembly.validate(relaxedProbe)) return true
+  if (typeof process === 'undefined' || !process.getBuiltinModule) return false
+  process.getBuiltinModule('node:v8').setFlagsFromString('--experimental-wasm-relaxed-simd')
+  return WebAssembly.validate(relaxedProbe)
+}
+
 /** The module that this engine takes, or undefined. */
-function choose(): { readonly bytes: Uint8Array<ArrayBuffer>; readonly instructions: string } | undefined {
+function choose():
+  | { readonly bytes: Uint8Array<ArrayBuffer>; readonly instructions: CpuDevice['instructions'] }
+  | undefined {
   if (typeof WebAssembly === 'undefined') return undefined
-  if (WebAssembly.validate(relaxedProbe)) return { bytes: bytesOf(relaxedModule), instructions: 'relaxed SIMD' }
+  if (hasRelaxedSimd()) return { bytes: bytesOf(relaxedModule), instructions: 'relaxed SIMD' }
   const bytes = bytesOf(simdModule)
   return WebAssembly.validate(bytes) ? { bytes, instructions: 'SIMD' } : undefined
 }
 
-const describe = (instructions: string): string =>
-  `WebAssembly with ${instructions}, 1 thread, matrix products of its own`
 const missing = 'this engine has no WebAssembly SIMD (Node has it since 16.4, browsers since 2021, Safari since 16.4)'
 
-/** What the device would run on here, or why it would not. */
+const environment = (name: string): string | undefined =>
+  typeof process === 'undefined' ? undefined : process.env?.[name] || undefined
+
+/** How many threads were asked for, or would be best. Throws DeviceError for what is no number of threads. */
+function threadsWanted(asked: number | undefined): number {
+  const value = asked ?? environment('COCAGRAD_THREADS')
+  if (value === undefined) return Math.min(16, availableThreads())
+  const count = Number(value)
+  if (!Number.isInteger(count) || count < 1 || count > 256)
+    throw new DeviceError(`cpu: ${value} threads: COCAGRAD_THREADS is a number from 1 to 256`, 'cpu')
+  return count
+}
+
+/** What the device runs on here, or why it would not. */
 export function probeCpu(): DeviceReport {
-  const chosen = choose()
-  return { name: 'cpu', available: chosen !== undefined, detail: chosen ? describe(chosen.instructions) : missing }
+  try {
+    const device = openCpu()
+    const { description } = device
+    device.close()
+    return { name: 'cpu', available: true, detail: description }
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error
+    return { name: 'cpu', available: false, detail: error.message }
+  }
 }
 
 /** Opens the device, with a memory of its own. Throws DeviceError where there is no WebAssembly SIMD. */
-export async function openCpu(): Promise<Device> {
+export function openCpu(options: CpuOptions = {}): CpuDevice {
   const chosen = choose()
   if (!chosen) throw new DeviceError(`cpu: ${missing}`, 'cpu')
-  const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536 })
-  const { instance } = await WebAssembly.instantiate(chosen.bytes, {
+  const count = threadsWanted(options.threads)
+  const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: true })
+  const blas = openBlas(options.blas ?? environment('COCAGRAD_BLAS'), memory)
+  const found = typeof blas === 'string' ? undefined : blas
+  const module = new WebAssembly.Module(chosen.bytes)
+  const instance = new WebAssembly.Instance(module, {
     env: { memory },
     math: Math as unknown as WebAssembly.ModuleImports,
+    blas: { sgemm: found ? found.sgemm : () => {} },
   })
+  const code = instance.exports as unknown as CpuModule
+  code.useBlas(found ? 1 : 0)
   const heap = new Heap(memory)
+  const threads = new Threads({ index: 0, code, scratch: heap.take(code.scratchBytes()).pointer })
+  const alone = count > 1 ? withoutThreads() : undefined
+  const ready = alone ? Promise.resolve() : threads.start(count, { heap, module, code, blas: found?.found })
 
-  const device: Device & { kernels: Kernels } = {
+  const device: CpuDevice & { kernels: Kernels } = {
     name: 'cpu',
-    description: describe(chosen.instructions),
     dtypes: ['float32', 'int32', 'bool'],
     kernels: undefined as never,
+    instructions: chosen.instructions,
+    blas: found ? found.name : null,
+    ready,
+
+    get threads() {
+      return threads.count
+    },
+
+    get description() {
+      const lanes = `${threads.count} thread${threads.count === 1 ? '' : 's'}${alone ? ` (${alone})` : ''}`
+      const products =
+        typeof blas === 'string' ? `matrix products of its own (${blas})` : `matrix products by ${blas.name}`
+      return `WebAssembly with ${chosen.instructions}, ${lanes}, ${products}`
+    },
 
     upload(data) {
       if (data instanceof Float64Array) throw noFloat64()
@@ -71,8 +137,12 @@ export async function openCpu(): Promise<Device> {
     readSync: view => readSync(view),
     free: handle => heap.give(handle as Block),
     memory: () => ({ bytes: heap.bytes, buffers: heap.buffers }),
+    close: () => threads.close(),
   }
-  const room = new Room(device, heap, instance.exports as unknown as CpuModule)
+  const room = new Room(device, heap, threads)
+  // what the device itself needs is nobody's tensor
+  heap.bytes = 0
+  heap.buffers = 0
 
   function readSync(x: View): TypedArray {
     const size = sizeOf(x.shape)

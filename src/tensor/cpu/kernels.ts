@@ -2,13 +2,14 @@
 
 import { bytesPerElement, type DType, promote, promoteScalar } from '../dtype.ts'
 import type { Kernels, Operand } from '../kernels.ts'
-import { broadcastShapes, contiguousStrides, IndexError, type Shape, sameShape } from '../shape.ts'
+import { broadcastShapes, contiguousStrides, type Shape, sameShape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { type Laid, scalar } from './axes.ts'
-import { binaries, comparisons, type Entry, unaries } from './exports.ts'
+import { binaries, type CpuModule, comparisons, unaries } from './exports.ts'
 import { fusedKernels } from './fused.ts'
+import { matmul } from './matmul.ts'
 import { argmax, reduce } from './reduce.ts'
-import type { Placed, Room } from './room.ts'
+import { grains, type Placed, type Room } from './room.ts'
 
 const shapeOf = (x: Operand): Shape => (typeof x === 'number' ? scalar.shape : x.shape)
 
@@ -36,11 +37,11 @@ const stillAlong = (axis: number, shape: Shape, strides: readonly number[]): Lai
 })
 
 export function cpuKernels(room: Room): Kernels {
-  const { code, axes } = room
+  const { code, axes, threads } = room
 
   /** out = kernel(id, x, y) over a broadcast shape */
   const combine = (
-    kernel: Entry,
+    kernel: keyof CpuModule,
     id: number,
     out: number,
     step: number,
@@ -50,22 +51,10 @@ export function cpuKernels(room: Room): Kernels {
     bytes: number,
   ) => {
     axes.join(shape, x, bytes, y, bytes)
-    const { n2, n1, n0, x2, x1, x0, y2, y1, y0 } = axes
-    axes.each(3, (a, b, _, before) =>
-      kernel(id, out + before * step, x.pointer + a, y.pointer + b, n2, n1, n0, x2, x1, x0, y2, y1, y0),
+    const { x2, x1, x0, y2, y1, y0 } = axes
+    axes.share(threads, grains.move, (lane, a, b, _, before, n2, n1, n0) =>
+      lane.code[kernel](id, out + before * step, x.pointer + a, y.pointer + b, n2, n1, n0, x2, x1, x0, y2, y1, y0),
     )
-  }
-
-  /** Throws IndexError for an index that an axis does not have. */
-  const checkIndices = (name: string, indices: Tensor, size: number) => {
-    if (indices.size === 0) return
-    const at = room.address(indices)
-    axes.join(indices.shape, indices, 4)
-    const { n2, n1, n0, x2, x1, x0 } = axes
-    axes.each(3, x => {
-      const wrong = code.outside(at + x, n2, n1, n0, x2, x1, x0, size) >>> 0
-      if (wrong !== 0) throw new IndexError(name, room.heap.i32[wrong / 4], size)
-    })
   }
 
   return {
@@ -74,15 +63,21 @@ export function cpuKernels(room: Room): Kernels {
         // what does not lie in order is copied to where the result will be, and computed there
         const inOrder = x.isContiguous
         if (!inOrder) room.copyDense(out, x)
-        const kernel = x.dtype === 'float32' ? code.unary_f32 : code.unary_i32
-        kernel(unaries[name], out, inOrder ? room.address(x) : out, size)
+        const kernel = x.dtype === 'float32' ? 'unary_f32' : 'unary_i32'
+        const from = inOrder ? room.address(x) : out
+        threads.share(
+          size,
+          grains.compute,
+          (lane, first, last) => lane.code[kernel](unaries[name], out + 4 * first, from + 4 * first, last - first),
+          16,
+        )
       }),
 
     binary(name, x, y, dtype) {
       const shape = commonShape(name, x, y)
       const square = name === 'pow' && y === 2
       return room.tensor(dtype, shape, out => {
-        const kernel = dtype === 'float32' ? code.binary_f32 : dtype === 'int32' ? code.binary_i32 : code.binary_bool
+        const kernel = dtype === 'float32' ? 'binary_f32' : dtype === 'int32' ? 'binary_i32' : 'binary_bool'
         const bytes = bytesPerElement(dtype)
         const a = room.place(x, dtype, 1)
         const b = square ? a : room.place(y, dtype, 2)
@@ -94,7 +89,7 @@ export function cpuKernels(room: Room): Kernels {
       const shape = commonShape(name, x, y)
       const dtype = comparisonType(x, y)
       return room.tensor('bool', shape, out => {
-        const kernel = dtype === 'float32' ? code.compare_f32 : code.compare_i32
+        const kernel = dtype === 'float32' ? 'compare_f32' : 'compare_i32'
         const a = room.place(x, dtype, 1)
         const b = room.place(y, dtype, 2)
         // x < y is y > x
@@ -108,15 +103,32 @@ export function cpuKernels(room: Room): Kernels {
       const shape = broadcastShapes('where', condition.shape, shapeOf(x), shapeOf(y))
       return room.tensor(dtype, shape, out => {
         const bytes = bytesPerElement(dtype)
-        const kernel = bytes === 4 ? code.where_32 : code.where_8
+        const kernel = bytes === 4 ? 'where_32' : 'where_8'
         const c = room.place(condition, 'bool', 0)
         const a = room.place(x, dtype, 1)
         const b = room.place(y, dtype, 2)
         axes.join(shape, c, 1, a, bytes, b, bytes)
-        const { n2, n1, n0, x2, x1, x0, y2, y1, y0, z2, z1, z0 } = axes
-        axes.each(3, (s, p, q, before) => {
+        const { x2, x1, x0, y2, y1, y0, z2, z1, z0 } = axes
+        axes.share(threads, grains.move, (lane, s, p, q, before, n2, n1, n0) => {
           const to = out + before * bytes
-          kernel(to, c.pointer + s, a.pointer + p, b.pointer + q, n2, n1, n0, x2, x1, x0, y2, y1, y0, z2, z1, z0)
+          lane.code[kernel](
+            to,
+            c.pointer + s,
+            a.pointer + p,
+            b.pointer + q,
+            n2,
+            n1,
+            n0,
+            x2,
+            x1,
+            x0,
+            y2,
+            y1,
+            y0,
+            z2,
+            z1,
+            z0,
+          )
         })
       })
     },
@@ -125,25 +137,7 @@ export function cpuKernels(room: Room): Kernels {
 
     argmax: (x, axis) => argmax(room, x, axis),
 
-    matmul(a, b) {
-      const inner = a.rank - 2
-      const batch = a.shape.slice(0, -2).map((size, i) => (size === 1 ? b.shape[i] : size))
-      const [m, k, n] = [a.shape[inner], a.shape[inner + 1], b.shape[inner + 1]]
-      return room.tensor('float32', [...batch, m, n], (out, size) => {
-        if (k === 0) return room.fill(out, 0, size, 'float32')
-        const [left, right] = [room.address(a), room.address(b)]
-        const [rowA, columnA, rowB, columnB] = [...a.strides.slice(inner), ...b.strides.slice(inner)].map(s => 4 * s)
-        const stackA = { shape: a.shape.slice(0, -2), strides: a.strides.slice(0, -2) }
-        const stackB = { shape: b.shape.slice(0, -2), strides: b.strides.slice(0, -2) }
-        axes.join(batch, stackA, 4, stackB, 4)
-        const { n1, n0, x1, x0, y1, y0 } = axes
-        axes.each(2, (x, y, _, before) => {
-          const to = out + before * m * n * 4
-          const steps = [rowA, columnA, rowB, columnB] as const
-          code.matmul(to, left + x, right + y, n1, n0, x1, x0, y1, y0, m, n, k, ...steps, room.scratch)
-        })
-      })
-    },
+    matmul: (a, b) => matmul(room, a, b),
 
     copy: x => room.tensor(x.dtype, x.shape, out => room.copyDense(out, x)),
 
@@ -151,22 +145,22 @@ export function cpuKernels(room: Room): Kernels {
       room.tensor(dtype, x.shape, (out, size) => room.convert(out, room.dense(x), size, x.dtype, dtype)),
 
     gather(x, axis, indices) {
-      checkIndices('gather', indices, x.shape[axis])
+      room.checkIndices('gather', indices, x.shape[axis])
       return room.tensor(x.dtype, indices.shape, out => {
         const bytes = bytesPerElement(x.dtype)
-        const kernel = bytes === 4 ? code.gather_32 : code.gather_8
+        const kernel = bytes === 4 ? 'gather_32' : 'gather_8'
         const [from, ids] = [room.address(x), room.address(indices)]
         const step = x.strides[axis] * bytes
         axes.join(indices.shape, stillAlong(axis, indices.shape, x.strides), bytes, indices, 4)
-        const { n2, n1, n0, x2, x1, x0, y2, y1, y0 } = axes
-        axes.each(3, (a, b, _, before) =>
-          kernel(out + before * bytes, from + a, ids + b, n2, n1, n0, x2, x1, x0, y2, y1, y0, step),
+        const { x2, x1, x0, y2, y1, y0 } = axes
+        axes.share(threads, grains.move, (lane, a, b, _, before, n2, n1, n0) =>
+          lane.code[kernel](out + before * bytes, from + a, ids + b, n2, n1, n0, x2, x1, x0, y2, y1, y0, step),
         )
       })
     },
 
     scatterAdd(shape, axis, indices, updates) {
-      checkIndices('scatterAdd', indices, shape[axis])
+      room.checkIndices('scatterAdd', indices, shape[axis])
       const dtype = updates.dtype === 'bool' ? 'int32' : updates.dtype
       return room.tensor(dtype, shape, (out, size) => {
         room.fill(out, 0, size, dtype)

@@ -6,7 +6,7 @@ import type { ReductionName } from '../kernels.ts'
 import { contiguousStrides, isContiguous, reducedShape, type Shape, sizeOf } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { reductions } from './exports.ts'
-import type { Placed, Room } from './room.ts'
+import { grains, type Placed, type Room } from './room.ts'
 
 /** Axes from the largest stride to the smallest: the order in memory. */
 const memoryOrder = (x: Tensor): number[] =>
@@ -25,7 +25,7 @@ function reduceDense(
   shape: Shape,
   isReduced: readonly boolean[],
 ): void {
-  const { code } = room
+  const { threads } = room
   // sizes of groups of axes, by turns kept and reduced, the first one kept
   const groups = [1]
   shape.forEach((n, axis) => {
@@ -33,7 +33,8 @@ function reduceDense(
     if (isReduced[axis] === (groups.length % 2 === 0)) groups[groups.length - 1] *= n
     else groups.push(n)
   })
-  const [rows, columns] = dtype === 'float32' ? [code.rows_f32, code.columns_f32] : [code.rows_i32, code.columns_i32]
+  const [rows, columns] =
+    dtype === 'float32' ? (['rows_f32', 'columns_f32'] as const) : (['rows_i32', 'columns_i32'] as const)
   const id = reductions[name]
   let from = x
   if (groups.length === 1) room.copy([groups[0]], out, [1], from, [1], 4)
@@ -42,8 +43,33 @@ function reduceDense(
     const n = groups.pop()!
     const outer = sizeOf(groups)
     const to = groups.length === 1 ? out : room.passing(outer * inner * 4)
-    if (inner === 1) rows(id, to, from, outer, n)
-    else columns(id, to, from, outer, n, inner, room.scratch)
+    const grain = (others: number) => Math.ceil(grains.move / (n * others))
+    const source = from
+    if (inner === 1)
+      threads.share(outer, grain(1), ({ code }, first, last) =>
+        code[rows](id, to + 4 * first, source + 4 * first * n, last - first, n),
+      )
+    else if (outer > 1)
+      threads.share(outer, grain(inner), ({ code, scratch }, first, last) =>
+        code[columns](
+          id,
+          to + 4 * first * inner,
+          source + 4 * first * n * inner,
+          last - first,
+          n,
+          inner,
+          4 * inner,
+          scratch,
+        ),
+      )
+    else
+      threads.share(
+        inner,
+        grain(1),
+        ({ code, scratch }, first, last) =>
+          code[columns](id, to + 4 * first, source + 4 * first, 1, n, last - first, 4 * inner, scratch),
+        16,
+      )
     groups[groups.length - 1] *= inner
     from = to
   }

@@ -5,11 +5,18 @@ import { DeviceError } from '../backend.ts'
 import { bytesPerElement, type DType, DTypeError } from '../dtype.ts'
 import type { Device, Operand } from '../kernels.ts'
 import { Storage, type View } from '../scope.ts'
-import { contiguousStrides, isContiguous, type Shape, sizeOf } from '../shape.ts'
+import { contiguousStrides, IndexError, isContiguous, type Shape, sizeOf } from '../shape.ts'
 import { Tensor } from '../tensor.ts'
 import { Axes, type Laid, scalar } from './axes.ts'
 import { type CpuModule, comparisons } from './exports.ts'
 import type { Block, Heap } from './heap.ts'
+import type { Threads } from './threads.ts'
+
+/**
+ * Elements that make a part worth a thread of its own: handing work over costs one to two microseconds, in which so many
+ * are moved, or combined, or put through a polynomial.
+ */
+export const grains = { move: 16384, compute: 4096 } as const
 
 /** An operand in linear memory. */
 export interface Placed extends Laid {
@@ -23,22 +30,18 @@ export class Room {
   readonly heap: Heap
   readonly code: CpuModule
   readonly axes = new Axes()
-  /** Memory of its own for the matrix product's panels, and for sums in float64. */
-  readonly scratch: number
+  readonly threads: Threads
   readonly #device: Device
   /** where numbers among the operands are written */
   readonly #numbers: number
   #passing: Block[] = []
 
-  constructor(device: Device, heap: Heap, code: CpuModule) {
+  constructor(device: Device, heap: Heap, threads: Threads) {
     this.#device = device
     this.heap = heap
-    this.code = code
-    this.scratch = heap.take(code.scratchBytes()).pointer
+    this.threads = threads
+    this.code = threads.lanes[0].code
     this.#numbers = heap.take(64).pointer
-    // what the device itself needs is nobody's tensor
-    heap.bytes = 0
-    heap.buffers = 0
   }
 
   /** Where a view begins. Throws DeviceError for a tensor of another device. */
@@ -116,10 +119,25 @@ export class Room {
   ) {
     if (sizeOf(shape) === 0) return
     const { axes } = this
-    const code = bytes === 4 ? this.code.copy_32 : this.code.copy_8
+    const kernel = bytes === 4 ? 'copy_32' : 'copy_8'
     axes.join(shape, { shape, strides: toStrides }, bytes, { shape, strides: fromStrides }, bytes)
-    const { n2, n1, n0, x2, x1, x0, y2, y1, y0 } = axes
-    axes.each(3, (x, y) => code(to + x, from + y, n2, n1, n0, x2, x1, x0, y2, y1, y0))
+    const { x2, x1, x0, y2, y1, y0 } = axes
+    axes.share(this.threads, grains.move, ({ code }, x, y, _z, _before, n2, n1, n0) =>
+      code[kernel](to + x, from + y, n2, n1, n0, x2, x1, x0, y2, y1, y0),
+    )
+  }
+
+  /** Throws IndexError for an index that is not in 0 … size - 1. */
+  checkIndices(name: string, indices: Tensor, size: number): void {
+    if (indices.size === 0) return
+    const at = this.address(indices)
+    const { axes } = this
+    axes.join(indices.shape, indices, 4)
+    const { n2, n1, n0, x2, x1, x0 } = axes
+    axes.each(3, x => {
+      const wrong = this.code.outside(at + x, n2, n1, n0, x2, x1, x0, size) >>> 0
+      if (wrong !== 0) throw new IndexError(name, this.heap.i32[wrong / 4], size)
+    })
   }
 
   /** Memory until `done`. */

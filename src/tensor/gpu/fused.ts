@@ -113,7 +113,7 @@ export function fusedKernels(
     return wrap(result, shape)
   }
 
-  const kernels: FusedKernels = {
+  const kernels: Partial<FusedKernels> = {
     softmax(x) {
       if (isEmpty(x)) return undefined
       const view = own(x)

@@ -1,10 +1,28 @@
 // The matrix product. Large ones are cut into blocks that fit the caches and copied into panels that the innermost loop
 // reads in order (Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication"); there, a tile of
 // 4 × 8 results stays in registers: 6 × 8 and 4 × 12 were measured to be slower, as engines then spill. Small ones are
-// computed without copies of a. Steps are in bytes.
+// computed without copies of a. Where the thread has a BLAS, products that are worth the call go there. Steps are in bytes.
 
 import { loadSome, madd, storeSome, total } from './vector'
 import { transpose_32 } from './movement'
+
+/** cblas_sgemm on rows: c = op(a) op(b); steps between rows are counted in numbers there. */
+@external('blas', 'sgemm')
+declare function sgemm(
+  transposesA: i32, transposesB: i32, m: i32, n: i32, k: i32, a: usize, stepA: i32, b: usize, stepB: i32,
+  c: usize, stepC: i32,
+): void
+
+let hasBlas = false
+
+/** Tells the instance of this thread whether `sgemm` may be called. */
+export function useBlas(has: bool): void {
+  hasBlas = has
+}
+
+/** Multiplications from which a call of BLAS costs less than it gains. */
+@inline
+const WORTH_A_CALL: i64 = 20000
 
 /** Rows and columns of a tile. */
 @inline
@@ -115,11 +133,10 @@ function edge(k: i32, a: usize, b: usize, c: usize, step: i32, adds: bool, rows:
 
 function blocked(
   c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, columnB: i32,
-  scratch: usize,
+  stepC: i32, scratch: usize,
 ): void {
   const packedB = scratch + MC * KC * 4
   const whole = packedB + KC * NC * 4
-  const stepC = n << 2
   for (let j = 0; j < n; j += NC) {
     const columns = min(NC, n - j)
     for (let p = 0; p < k; p += KC) {
@@ -199,11 +216,10 @@ function putSome(c: usize, left: v128, right: v128, columns: i32): void {
 /** Without blocks: b is read where it lies if that is in order and near, else from panels; a is not copied. */
 function small(
   c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, columnB: i32,
-  scratch: usize,
+  stepC: i32, scratch: usize,
 ): void {
   const inPlace = columnB == 4 && n >= NR && (m <= 16 || k * n <= 16384)
   if (!inPlace) packColumns(scratch, b, rowB, columnB, k, n)
-  const stepC = n << 2
   const stepB = inPlace ? rowB : NR * 4
   const last = m - 1
   for (let j = 0; j < n; j += NR) {
@@ -251,20 +267,34 @@ function vector(c: usize, a: usize, b: usize, n: i32, k: i32, columnB: i32): voi
 @inline
 const SMALL = 32 * 32 * 32
 
-/** c [m, n] = a [m, k] b [k, n], c contiguous; k > 0. */
-function product(
+/** Whether BLAS takes a factor of so many rows and columns: one axis in order, the other with a step beyond it. */
+@inline
+function isPlain(rows: i32, columns: i32, row: i32, column: i32): bool {
+  return (column == 4 && row >= columns << 2) || (row == 4 && column >= rows << 2)
+}
+
+/** c [m, n] = a [m, k] b [k, n] with rows of c in order, stepC bytes apart; k > 0. */
+export function product(
   c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, columnB: i32,
-  scratch: usize,
+  stepC: i32, scratch: usize,
 ): void {
-  if (m <= 3 && columnA == 4 && rowB == 4) for (let i = 0; i < m; i++) vector(c + i * (n << 2), a + i * rowA, b, n, k, columnB)
-  else if (n == 1 && rowB == 4 && columnA == 4) vector(c, b, a, m, k, rowA)
+  const count = i64(m) * n * k
+  if (hasBlas && count >= WORTH_A_CALL && m > 1 && n > 1 && isPlain(m, k, rowA, columnA) && isPlain(k, n, rowB, columnB)) {
+    const transposesA = columnA != 4
+    const transposesB = columnB != 4
+    const stepA = (transposesA ? columnA : rowA) >> 2
+    const stepB = (transposesB ? columnB : rowB) >> 2
+    sgemm(i32(transposesA), i32(transposesB), m, n, k, a, stepA, b, stepB, c, stepC >> 2)
+  } else if (m <= 3 && columnA == 4 && rowB == 4)
+    for (let i = 0; i < m; i++) vector(c + i * stepC, a + i * rowA, b, n, k, columnB)
+  else if (n == 1 && stepC == 4 && rowB == 4 && columnA == 4) vector(c, b, a, m, k, rowA)
   else if (
-    i64(m) * n * k <= SMALL ||
+    count <= SMALL ||
     (columnA == 4 && k <= 512 && i64(n) * k <= 65536) ||
     (m <= 8 && columnB == 4 && n >= NR)
   )
-    small(c, a, b, m, n, k, rowA, columnA, rowB, columnB, scratch)
-  else blocked(c, a, b, m, n, k, rowA, columnA, rowB, columnB, scratch)
+    small(c, a, b, m, n, k, rowA, columnA, rowB, columnB, stepC, scratch)
+  else blocked(c, a, b, m, n, k, rowA, columnA, rowB, columnB, stepC, scratch)
 }
 
 /** Products of a stack of matrices; the two innermost axes of the stack step through a and b, and c follows on. */
@@ -274,6 +304,15 @@ export function matmul(
 ): void {
   for (let i = 0; i < stack1; i++, a += a1, b += b1) {
     for (let j = 0, x = a, y = b; j < stack0; j++, x += a0, y += b0, c += (m * n) << 2)
-      product(c, x, y, m, n, k, rowA, columnA, rowB, columnB, scratch)
+      product(c, x, y, m, n, k, rowA, columnA, rowB, columnB, n << 2, scratch)
+  }
+}
+
+/** rows of c += bias: [rows, n] + [n], rows of c being `step` bytes apart. */
+export function addRow(c: usize, bias: usize, rows: i32, n: i32, step: i32): void {
+  for (; rows > 0; rows--, c += step) {
+    let j = 0
+    for (; j + 4 <= n; j += 4) v128.store(c + (j << 2), f32x4.add(v128.load(c + (j << 2)), v128.load(bias + (j << 2))))
+    for (; j < n; j++) store<f32>(c + (j << 2), load<f32>(c + (j << 2)) + load<f32>(bias + (j << 2)))
   }
 }

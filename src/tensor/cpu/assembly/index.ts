@@ -1,9 +1,10 @@
 // Everything the module exports: arguments are addresses, counts and steps in bytes, so that a caller may give a part of
 // the work to each of several threads.
 
+export { attention, attentionGradient } from './attention'
 export { binary_bool, binary_f32, binary_i32 } from './binary'
 export { compare_f32, compare_i32, where_32, where_8 } from './compare'
-export { matmul, scratchBytes } from './gemm'
+export { addRow, matmul, product, scratchBytes, useBlas } from './gemm'
 export {
   bool_to_f32,
   bool_to_i32,
@@ -24,8 +25,11 @@ export { argmax_f32, argmax_i32, columns_f32, columns_i32, rows_f32, rows_i32 } 
 export {
   gelu,
   geluGradient,
+  layerNorm,
   logSoftmax,
   logSoftmaxGradient,
+  negativeLogLikelihood,
+  negativeLogLikelihoodGradient,
   softmax,
   softmaxGradient,
   standardize,

@@ -126,9 +126,8 @@ function sumSixteenColumns(out: usize, x: usize, n: i32, step: i32, sums: usize)
 }
 
 /** out[o, j] = Σ_i x[o, i, j]; `sums` has room for sixteen float64. */
-function sumColumns(out: usize, x: usize, outer: i32, n: i32, inner: i32, sums: usize): void {
-  const step = inner << 2
-  for (let o = 0; o < outer; o++, out += step, x += n * step) {
+function sumColumns(out: usize, x: usize, outer: i32, n: i32, inner: i32, step: i32, sums: usize): void {
+  for (let o = 0; o < outer; o++, out += inner << 2, x += n * step) {
     let j = 0
     for (; j + 16 <= inner; j += 16) sumSixteenColumns(out + (j << 2), x + (j << 2), n, step, sums)
     for (; j + 4 <= inner; j += 4) {
@@ -152,9 +151,8 @@ function sumColumns(out: usize, x: usize, outer: i32, n: i32, inner: i32, sums: 
 }
 
 @inline
-function eachColumn<T>(name: Reduction, out: usize, x: usize, outer: i32, n: i32, inner: i32): void {
-  const step = inner << 2
-  for (let o = 0; o < outer; o++, out += step, x += n * step) {
+function eachColumn<T>(name: Reduction, out: usize, x: usize, outer: i32, n: i32, inner: i32, step: i32): void {
+  for (let o = 0; o < outer; o++, out += inner << 2, x += n * step) {
     let j = 0
     for (; j + 4 <= inner; j += 4) {
       let from = x + (j << 2)
@@ -170,21 +168,21 @@ function eachColumn<T>(name: Reduction, out: usize, x: usize, outer: i32, n: i32
   }
 }
 
-/** out[o, j] = Σ_i x[o, i, j], or the largest, or the smallest; n > 0. */
+/** out[o, j] = Σ_i x[o, i, j], or the largest, or the smallest; n > 0. Rows of x are `step` bytes apart. */
 export function columns_f32(
-  name: Reduction, out: usize, x: usize, outer: i32, n: i32, inner: i32, sums: usize,
+  name: Reduction, out: usize, x: usize, outer: i32, n: i32, inner: i32, step: i32, sums: usize,
 ): void {
-  if (name == Reduction.sum) sumColumns(out, x, outer, n, inner, sums)
-  else if (name == Reduction.max) eachColumn<f32>(Reduction.max, out, x, outer, n, inner)
-  else eachColumn<f32>(Reduction.min, out, x, outer, n, inner)
+  if (name == Reduction.sum) sumColumns(out, x, outer, n, inner, step, sums)
+  else if (name == Reduction.max) eachColumn<f32>(Reduction.max, out, x, outer, n, inner, step)
+  else eachColumn<f32>(Reduction.min, out, x, outer, n, inner, step)
 }
 
 export function columns_i32(
-  name: Reduction, out: usize, x: usize, outer: i32, n: i32, inner: i32, _sums: usize,
+  name: Reduction, out: usize, x: usize, outer: i32, n: i32, inner: i32, step: i32, _sums: usize,
 ): void {
-  if (name == Reduction.sum) eachColumn<i32>(Reduction.sum, out, x, outer, n, inner)
-  else if (name == Reduction.max) eachColumn<i32>(Reduction.max, out, x, outer, n, inner)
-  else eachColumn<i32>(Reduction.min, out, x, outer, n, inner)
+  if (name == Reduction.sum) eachColumn<i32>(Reduction.sum, out, x, outer, n, inner, step)
+  else if (name == Reduction.max) eachColumn<i32>(Reduction.max, out, x, outer, n, inner, step)
+  else eachColumn<i32>(Reduction.min, out, x, outer, n, inner, step)
 }
 
 @inline

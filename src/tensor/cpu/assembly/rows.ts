@@ -7,7 +7,7 @@ import { log } from './scalar'
 import { f, largest, loadSome, madd, storeSome, total } from './vector'
 
 /** Largest of a row; NaN if one is. */
-function maxRow(x: usize, n: i32): f32 {
+export function maxRow(x: usize, n: i32): f32 {
   let v = f(-Infinity)
   const end = x + ((n & ~3) << 2)
   for (; x < end; x += 16) v = f32x4.max(v, v128.load(x))
@@ -16,34 +16,44 @@ function maxRow(x: usize, n: i32): f32 {
   return result
 }
 
-/** out = e^(x - shift), and its sum. */
-function expRow(out: usize, x: usize, n: i32, shift: f32): f64 {
+/** x ← x scale */
+export function scaleRow(x: usize, n: i32, scale: f32): void {
+  const end = x + (n << 2)
+  for (; x + 16 <= end; x += 16) v128.store(x, f32x4.mul(v128.load(x), f(scale)))
+  for (; x < end; x += 4) store<f32>(x, load<f32>(x) * scale)
+}
+
+/** Σ e^(x - shift) over a row; the exponentials are left at `out`, if it is not 0. */
+export function expRow(out: usize, x: usize, n: i32, shift: f32): f64 {
   const by = f(shift)
   let sum: f64 = 0
   while (n >= 4) {
     const count = min(n, 256) & ~3
     let v = f(0)
-    for (const end = x + (count << 2); x < end; x += 16, out += 16) {
+    for (const end = x + (count << 2); x < end; x += 16) {
       const e = exp4(f32x4.sub(v128.load(x), by))
-      v128.store(out, e)
       v = f32x4.add(v, e)
+      if (!out) continue
+      v128.store(out, e)
+      out += 16
     }
     sum += total(v)
     n -= count
   }
   if (n) {
-    storeSome(out, exp4(f32x4.sub(loadSome(x, 4, n), by)), n)
-    for (let i = 0; i < n; i++) sum += load<f32>(out + (i << 2))
+    const e = exp4(f32x4.sub(loadSome(x, 4, n), by))
+    if (out) storeSome(out, e, n)
+    sum += f32x4.extract_lane(e, 0)
+    if (n > 1) sum += f32x4.extract_lane(e, 1)
+    if (n > 2) sum += f32x4.extract_lane(e, 2)
   }
   return sum
 }
 
 export function softmax(out: usize, x: usize, rows: i32, n: i32): void {
   for (; rows > 0; rows--, x += n << 2) {
-    const scale = f32(1 / expRow(out, x, n, maxRow(x, n)))
-    const end = out + (n << 2)
-    for (; out + 16 <= end; out += 16) v128.store(out, f32x4.mul(v128.load(out), f(scale)))
-    for (; out < end; out += 4) store<f32>(out, load<f32>(out) * scale)
+    scaleRow(out, n, f32(1 / expRow(out, x, n, maxRow(x, n))))
+    out += n << 2
   }
 }
 
@@ -60,7 +70,7 @@ export function logSoftmax(out: usize, x: usize, rows: i32, n: i32): void {
 }
 
 /** Σ a b over a row. */
-function dotRow(a: usize, b: usize, n: i32): f64 {
+export function dotRow(a: usize, b: usize, n: i32): f64 {
   let sum: f64 = 0
   while (n >= 4) {
     const count = min(n, 256) & ~3
@@ -129,37 +139,111 @@ export function standardize(out: usize, x: usize, rows: i32, n: i32, epsilon: f6
   }
 }
 
-/** Σ g (x - mean) over a row. */
-function projectRow(g: usize, x: usize, n: i32, mean: f32): f64 {
+/** weight (x - mean) / √(variance + ε) + bias, both [n] */
+export function layerNorm(
+  out: usize, x: usize, weight: usize, bias: usize, rows: i32, n: i32, epsilon: f64,
+): void {
+  for (; rows > 0; rows--) {
+    const mean = f32(sumRow(x, n) / f64(n))
+    const r = f32(1 / sqrt(squaresRow(x, n, mean) / f64(n) + epsilon))
+    const end = x + (n << 2)
+    let w = weight
+    let b = bias
+    for (; x + 16 <= end; x += 16, out += 16, w += 16, b += 16) {
+      const y = f32x4.mul(f32x4.sub(v128.load(x), f(mean)), f(r))
+      v128.store(out, madd(y, v128.load(w), v128.load(b)))
+    }
+    for (; x < end; x += 4, out += 4, w += 4, b += 4)
+      store<f32>(out, (load<f32>(x) - mean) * r * load<f32>(w) + load<f32>(b))
+  }
+}
+
+/** Σ g (x - mean) over a row, the gradient being g or, with a weight, g weight; its sum is left at `sums`. */
+function projectRow(g: usize, x: usize, weight: usize, n: i32, mean: f32, sums: usize): f64 {
   const m = f(mean)
   let sum: f64 = 0
+  let sumG: f64 = 0
   while (n >= 4) {
     const count = min(n, 256) & ~3
     let v = f(0)
-    for (const end = x + (count << 2); x < end; x += 16, g += 16)
-      v = madd(v128.load(g), f32x4.sub(v128.load(x), m), v)
+    let u = f(0)
+    for (const end = x + (count << 2); x < end; x += 16, g += 16) {
+      let slope = v128.load(g)
+      if (weight) {
+        slope = f32x4.mul(slope, v128.load(weight))
+        weight += 16
+      }
+      u = f32x4.add(u, slope)
+      v = madd(slope, f32x4.sub(v128.load(x), m), v)
+    }
     sum += total(v)
+    sumG += total(u)
     n -= count
   }
-  for (; n > 0; n--, x += 4, g += 4) sum += f64(load<f32>(g)) * f64(load<f32>(x) - mean)
+  for (; n > 0; n--, x += 4, g += 4) {
+    let slope = load<f32>(g)
+    if (weight) {
+      slope *= load<f32>(weight)
+      weight += 4
+    }
+    sum += f64(slope) * f64(load<f32>(x) - mean)
+    sumG += slope
+  }
+  store<f64>(sums, sumG)
   return sum
 }
 
-export function standardizeGradient(out: usize, g: usize, x: usize, rows: i32, n: i32, epsilon: f64): void {
+/** The gradient by x of (x - mean) / √(variance + ε), times a weight [n] if one is given. `sums` has room for a float64. */
+export function standardizeGradient(
+  out: usize, g: usize, x: usize, weight: usize, rows: i32, n: i32, epsilon: f64, sums: usize,
+): void {
   for (; rows > 0; rows--) {
     const mean = f32(sumRow(x, n) / f64(n))
     const r = 1 / sqrt(squaresRow(x, n, mean) / f64(n) + epsilon)
-    const meanG = f32(sumRow(g, n) / f64(n))
     // r (g - mean(g) - (x - mean) r² mean(g (x - mean)))
-    const slope = f32((-projectRow(g, x, n, mean) * r * r) / f64(n))
+    const slope = f32((-projectRow(g, x, weight, n, mean, sums) * r * r) / f64(n))
+    const meanG = f32(load<f64>(sums) / f64(n))
     const scale = f32(r)
     const end = x + (n << 2)
+    let w = weight
     for (; x + 16 <= end; x += 16, g += 16, out += 16) {
       const centred = f32x4.sub(v128.load(x), f(mean))
-      v128.store(out, f32x4.mul(madd(centred, f(slope), f32x4.sub(v128.load(g), f(meanG))), f(scale)))
+      let gradient = v128.load(g)
+      if (weight) {
+        gradient = f32x4.mul(gradient, v128.load(w))
+        w += 16
+      }
+      v128.store(out, f32x4.mul(madd(centred, f(slope), f32x4.sub(gradient, f(meanG))), f(scale)))
     }
-    for (; x < end; x += 4, g += 4, out += 4)
-      store<f32>(out, ((load<f32>(x) - mean) * slope + (load<f32>(g) - meanG)) * scale)
+    for (; x < end; x += 4, g += 4, out += 4) {
+      let gradient = load<f32>(g)
+      if (weight) {
+        gradient *= load<f32>(w)
+        w += 4
+      }
+      store<f32>(out, ((load<f32>(x) - mean) * slope + (gradient - meanG)) * scale)
+    }
+  }
+}
+
+/** log Σ eˣ - x[id] for every row: what crossEntropy is made of. Rows are `step` bytes apart. */
+export function negativeLogLikelihood(out: usize, x: usize, ids: usize, rows: i32, n: i32, step: i32): void {
+  for (; rows > 0; rows--, x += step, ids += 4, out += 4) {
+    const shift = maxRow(x, n)
+    const logarithm = f32(log(expRow(0, x, n, shift)))
+    store<f32>(out, shift - load<f32>(x + (load<i32>(ids) << 2)) + logarithm)
+  }
+}
+
+/** g (softmax(x) - oneHot(id)) for every row, from one number g a row. */
+export function negativeLogLikelihoodGradient(
+  out: usize, g: usize, x: usize, ids: usize, rows: i32, n: i32, step: i32,
+): void {
+  for (; rows > 0; rows--, x += step, ids += 4, g += 4, out += n << 2) {
+    const slope = load<f32>(g)
+    scaleRow(out, n, f32(slope / expRow(out, x, n, maxRow(x, n))))
+    const at = out + (load<i32>(ids) << 2)
+    store<f32>(at, load<f32>(at) - slope)
   }
 }
 

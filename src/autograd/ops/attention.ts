@@ -1,0 +1,113 @@
+// Attention (Vaswani et al. 2017, section 3.2.1): the weights, and the weights times the values as one operation, which a
+// device may compute without ever holding all weights.
+
+import { arange, DTypeError, type Shape, sizeOf, type Tensor } from '../../tensor/index.ts'
+import { defineFused } from '../op.ts'
+import { logicalAnd, where } from './elementwise.ts'
+import { softmaxGradient } from './fused.ts'
+import { concat } from './movement.ts'
+
+/** Who may look at whom. */
+export interface AttentionOptions {
+  /** bool, broadcasting to [..., queries, keys]: true where a query may see a key. A query that sees nothing gets zeros. */
+  readonly mask?: Tensor
+  /** a query sees keys up to its own place, the last query being at the last key */
+  readonly causal?: boolean
+  /** what scores are multiplied by; default 1/√width */
+  readonly scale?: number
+}
+
+/** Large and finite: exp of it is 0, and no ∞ - ∞ arises where everything is masked. */
+const hidden = -1e30
+
+/** bool [queries, keys]: true where key ≤ query, counted from the end of both. */
+export function causalMask(queries: number, keys: number, like: Tensor): Tensor {
+  const options = { device: like.device }
+  const last = arange(0, queries, 1, options)
+    .add(keys - queries)
+    .unsqueeze(1)
+  return arange(0, keys, 1, options).lessEqual(last)
+}
+
+/**
+ * softmax(Q Kᵀ scale) over the keys that a query may see (Vaswani et al. 2017, section 3.2.1).
+ * @param q [..., queries, width]
+ * @param k [..., keys, width]
+ * @returns [..., queries, keys]; rows sum to one, or are zero where a query sees nothing
+ */
+export function attentionWeights(q: Tensor, k: Tensor, options: AttentionOptions = {}): Tensor {
+  const { mask, causal = false, scale = 1 / Math.sqrt(q.shape[q.rank - 1]) } = options
+  checkMask(mask)
+  const scores = q.mul(scale).matmul(k.transpose())
+  const past = causal ? causalMask(q.shape[q.rank - 2], k.shape[k.rank - 2], q) : undefined
+  const visible = mask && past ? logicalAnd(mask, past) : (mask ?? past)
+  if (!visible) return scores.softmax()
+  return where(visible, where(visible, scores, hidden).softmax(), 0)
+}
+
+function checkMask(mask: Tensor | undefined): void {
+  if (mask && mask.dtype !== 'bool')
+    throw new DTypeError(`attention: a mask is bool (true: may be seen), not ${mask.dtype}`, mask.dtype)
+}
+
+interface Sight {
+  readonly causal: boolean
+  readonly scale: number
+}
+
+/** Stacks of heads [..., tokens, width] one after the other in memory, a stack as [..., tokens, heads, width]. */
+const pack = (parts: readonly Tensor[], stack: Shape): Tensor =>
+  concat(
+    parts.map(part => {
+      const full = part.expand([...stack, ...part.shape.slice(-2)])
+      return (stack.length === 0 ? full : full.transpose(-3, -2)).reshape([-1])
+    }),
+  )
+
+/** One of the parts that were packed, which begins at `first`. */
+function unpack(packed: Tensor, first: number, stack: Shape, tokens: number, width: number): Tensor {
+  const part = packed.slice([{ start: first, stop: first + sizeOf(stack) * tokens * width }])
+  if (stack.length === 0) return part.reshape([tokens, width])
+  const outer = stack.slice(0, -1)
+  return part.reshape([...outer, tokens, stack[stack.length - 1], width]).transpose(-3, -2)
+}
+
+/** Gradients of q, k and v, packed: what all three need is computed once. */
+const attentionGradient = defineFused('attentionGradient', {
+  definition: (g: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, sight: Sight) => {
+    const weights = attentionWeights(q, k, { mask, ...sight })
+    const slopes = softmaxGradient(g.matmul(v.transpose()), weights).mul(sight.scale)
+    const ofK = slopes.transpose().matmul(q)
+    const ofV = weights.transpose().matmul(g)
+    return pack([slopes.matmul(k), ofK, ofV], g.shape.slice(0, -2))
+  },
+  kernel: (kernels, g, q, k, v, mask, sight) => kernels.attentionGradient?.(g, { q, k, v, mask, ...sight }),
+})
+
+const attend = defineFused('attention', {
+  definition: (q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, sight: Sight) =>
+    attentionWeights(q, k, { mask, ...sight }).matmul(v),
+  kernel: (kernels, q, k, v, mask, sight) => kernels.attention?.({ q, k, v, mask, ...sight }),
+  rule: (g, out, q, k, v, mask, sight) => {
+    let packed: Tensor | undefined
+    const all = () => (packed ??= attentionGradient(g, q, k, v, mask, sight))
+    const stack = out.shape.slice(0, -2)
+    const [[queries, width], [keys, size]] = [q.shape.slice(-2), v.shape.slice(-2)]
+    const [ofK, ofV] = [sizeOf(stack) * queries * width, sizeOf(stack) * (queries + keys) * width]
+    return [
+      () => unpack(all(), 0, stack, queries, width),
+      () => unpack(all(), ofK, stack, keys, width),
+      () => unpack(all(), ofV, stack, keys, size),
+    ]
+  },
+})
+
+/** attentionWeights(q, k) v: q [..., queries, width], k [..., keys, width], v [..., keys, size] → [..., queries, size] */
+export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
+  const { mask, causal = false, scale = 1 / Math.sqrt(q.shape[q.rank - 1]) } = options
+  checkMask(mask)
+  return attend(q, k, v, mask, { causal, scale })
+}
+
+/** The fused operation of this file and its gradient. */
+export const fusedAttention = { attention: attend, attentionGradient }

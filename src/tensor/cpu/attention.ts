@@ -1,0 +1,120 @@
+// Attention of many heads in one call: where the parts of each lie, and which threads take which heads. Results lie as
+// [batch, tokens, heads, width], whatever their order of axes, because that is how a layer goes on with them.
+
+import type { AttentionInput } from '../kernels.ts'
+import { broadcastShapes, broadcastStrides, type Shape, sizeOf } from '../shape.ts'
+import type { Tensor } from '../tensor.ts'
+import type { Room } from './room.ts'
+
+/** Multiplications that make a part worth a thread of its own. */
+const GRAIN = 60_000
+/** Scores of one head that are still kept in memory at once; beyond, the definition runs. */
+const GREATEST = 2 ** 22
+
+/** A tensor as [batch, heads, tokens, size] with steps in bytes; the last axis is in order. */
+interface Parts {
+  readonly pointer: number
+  readonly steps: readonly [batch: number, head: number, token: number]
+}
+
+/** One call's sizes, the parts of its arguments, and the stack of axes they share. */
+interface Layout {
+  readonly stack: Shape
+  readonly batch: number
+  readonly heads: number
+  readonly queries: number
+  readonly keys: number
+  readonly width: number
+  readonly size: number
+}
+
+function layoutOf({ q, k, v, mask }: AttentionInput): Layout | undefined {
+  const [queries, width] = q.shape.slice(-2)
+  const [keys, size] = v.shape.slice(-2)
+  if ([q, k, v].some(x => x.dtype !== 'float32' || x.rank < 2 || x.rank > 4)) return undefined
+  if (width * size * queries * keys === 0 || queries * keys > GREATEST) return undefined
+  const scores = broadcastShapes(
+    'attention',
+    q.shape.slice(0, -2),
+    k.shape.slice(0, -2),
+    mask?.shape.slice(0, -2) ?? [],
+  )
+  const stack = broadcastShapes('attention', scores, v.shape.slice(0, -2))
+  if (stack.length > 2 || sizeOf(stack) === 0) return undefined
+  const [batch, heads] = [...new Array(2 - stack.length).fill(1), ...stack]
+  return { stack, batch, heads, queries, keys, width, size }
+}
+
+/** Where a tensor's heads are; copied first if its last axis is not in order. */
+function partsOf(room: Room, x: Tensor, { batch, heads }: Layout): Parts {
+  const [tokens, width] = x.shape.slice(-2)
+  const inOrder = width === 1 || x.strides[x.rank - 1] === 1
+  const pointer = inOrder ? room.address(x) : room.dense(x)
+  const strides = inOrder ? x.strides : x.shape.map((_, i) => sizeOf(x.shape.slice(i + 1)))
+  const full = broadcastStrides(x.shape, strides, [batch, heads, tokens, width])
+  return { pointer, steps: [4 * full[0], 4 * full[1], 4 * full[2]] }
+}
+
+/** Writes what ../assembly/attention.ts reads: its class Heads, field by field. */
+function describe(room: Room, at: number, input: AttentionInput, layout: Layout, parts: readonly Parts[]): void {
+  const { heads, queries, keys, width, size, batch } = layout
+  const { mask, causal, scale } = input
+  const { i32, f32 } = room.heap
+  const first = at / 4
+  const seen = mask
+    ? [room.address(mask), ...broadcastStrides(mask.shape, mask.strides, [batch, heads, queries, keys])]
+    : [0, 0, 0, 0, 0]
+  i32.set([heads, queries, keys, width, size, causal ? 1 : 0], first)
+  f32[first + 6] = scale
+  i32.set([...parts.flatMap(({ pointer, steps }) => [pointer, ...steps]), ...seen], first + 7)
+}
+
+const BYTES = 96
+
+/** softmax(q kᵀ scale) v over what may be seen. */
+export function attention(room: Room, input: AttentionInput): Tensor | undefined {
+  const layout = layoutOf(input)
+  if (!layout) return undefined
+  const { stack, batch, heads, queries, keys, width, size } = layout
+  const result = room.tensor('float32', [batch, queries, heads, size], out => {
+    const at = room.passing(BYTES)
+    const parts = [input.q, input.k, input.v].map(x => partsOf(room, x, layout))
+    describe(room, at, input, layout, parts)
+    const bytes = 4 * queries * keys
+    const scores = room.passing(bytes * room.threads.count)
+    const grain = Math.ceil(GRAIN / (queries * keys * (width + size)))
+    room.threads.share(batch * heads, grain, ({ code, index, scratch }, first, last) =>
+      code.attention(out, at, first, last, scores + index * bytes, scratch),
+    )
+  })
+  return result.view([...stack, queries, size], headStrides(stack, queries, size))
+}
+
+/** Strides of [...stack, tokens, size] whose memory is [batch, tokens, heads, size]. */
+function headStrides(stack: Shape, tokens: number, size: number): number[] {
+  const heads = stack.length === 0 ? 1 : stack[stack.length - 1]
+  return [tokens * heads * size, size].slice(2 - stack.length).concat([heads * size, 1])
+}
+
+/** Gradients of q, k and v for all of the stack, in one tensor. */
+export function attentionGradient(room: Room, g: Tensor, input: AttentionInput): Tensor | undefined {
+  const layout = layoutOf(input)
+  if (!layout || g.dtype !== 'float32') return undefined
+  const { batch, heads, queries, keys, width, size } = layout
+  const count = batch * heads
+  return room.tensor('float32', [count * (queries * width + keys * width + keys * size)], out => {
+    const at = room.passing(BYTES)
+    const parts = [input.q, input.k, input.v].map(x => partsOf(room, x, layout))
+    describe(room, at, input, layout, parts)
+    const gradient = partsOf(room, g, layout)
+    const bytes = 8 * queries * keys
+    const scores = room.passing(bytes * room.threads.count)
+    const grain = Math.ceil(GRAIN / (queries * keys * 2 * (width + size)))
+    const outK = out + 4 * count * queries * width
+    const outV = outK + 4 * count * keys * width
+    room.threads.share(count, grain, ({ code, index, scratch }, first, last) => {
+      const mine = scores + index * bytes
+      code.attentionGradient(out, outK, outV, at, gradient.pointer, ...gradient.steps, first, last, mine, scratch)
+    })
+  })
+}

@@ -1,0 +1,20 @@
+// Where the main thread leaves calls for another one, in the shared memory: a few words, each in a cache line of its own,
+// and a queue of numbers. A call is the number of its kernel, how many arguments there are, and the arguments.
+
+export const mailbox = {
+  /** word that changes when there is work */
+  bell: 0,
+  /** word that is the bell's when the work is done */
+  done: 16,
+  /** word that is 1 while the thread must be woken */
+  sleeps: 32,
+  /** word that is 1 once a kernel has failed */
+  failed: 48,
+  /** word with the number of numbers in the queue */
+  length: 64,
+  /** byte at which the queue begins */
+  queue: 320,
+  /** numbers that the queue can hold */
+  capacity: 4056,
+  bytes: 320 + 8 * 4056,
+} as const

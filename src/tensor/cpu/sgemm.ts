@@ -1,0 +1,54 @@
+// The one function of BLAS that is called, cblas_sgemm, bound to a thread's view of the linear memory. Part of the
+// program of every thread, so it imports nothing.
+
+/** A BLAS that was found. It can be sent to a thread, which loads it for itself. */
+export interface BlasLibrary {
+  /** file of koffi, the foreign function interface */
+  readonly koffi: string
+  /** what the dynamic loader knows the library by */
+  readonly library: string
+}
+
+/** c = op(a) op(b), all by rows: addresses in bytes from the start of the memory, steps between rows in numbers. */
+export type Sgemm = (
+  transposesA: number,
+  transposesB: number,
+  m: number,
+  n: number,
+  k: number,
+  a: number,
+  stepA: number,
+  b: number,
+  stepB: number,
+  c: number,
+  stepC: number,
+) => void
+
+/** The part of koffi that is used. */
+export interface Koffi {
+  load(library: string): { func(definition: string): (...args: (number | bigint)[]) => unknown }
+  address(memory: Uint8Array): bigint
+}
+
+const ROW_MAJOR = 101
+const [PLAIN, TRANSPOSED] = [111, 112]
+
+export const loadKoffi = (file: string): Koffi =>
+  process.getBuiltinModule('node:module').createRequire(file)(file) as Koffi
+
+/** Throws where the library does not load or has no cblas_sgemm. */
+export function bindSgemm({ koffi: file, library }: BlasLibrary, memory: WebAssembly.Memory): Sgemm {
+  const koffi = loadKoffi(file)
+  const cblas = koffi
+    .load(library)
+    .func(
+      'void cblas_sgemm(int order, int transA, int transB, int m, int n, int k, float alpha, uintptr_t a, int lda, uintptr_t b, int ldb, float beta, uintptr_t c, int ldc)',
+    )
+  // a memory that is shared stays where it is when it grows
+  const base = Number(koffi.address(new Uint8Array(memory.buffer)))
+  return (transposesA, transposesB, m, n, k, a, stepA, b, stepB, c, stepC) => {
+    const [opA, opB] = [transposesA ? TRANSPOSED : PLAIN, transposesB ? TRANSPOSED : PLAIN]
+    const [fromA, fromB, to] = [base + (a >>> 0), base + (b >>> 0), base + (c >>> 0)]
+    cblas(ROW_MAJOR, opA, opB, m, n, k, 1, fromA, stepA, fromB, stepB, 0, to, stepC)
+  }
+}

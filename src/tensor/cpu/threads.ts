@@ -1,0 +1,194 @@
+// Work shared out among threads over one memory. The main thread does the first part itself and leaves the calls of the
+// others in their mailboxes; it goes on when all are done, so outside of `share` nothing happens at once. How work is cut depends
+// on its size and the number of threads alone: the same program gives the same bits.
+
+import { DeviceError } from '../backend.ts'
+import type { CpuModule, Entry } from './exports.ts'
+import type { Heap } from './heap.ts'
+import { mailbox } from './mailbox.ts'
+import { threadProgram } from './module.ts'
+import type { BlasLibrary } from './sgemm.ts'
+import type { ThreadSettings } from './worker.ts'
+
+/** One thread: kernels, as it calls them, and memory of its own for what they need on the way. */
+export interface Lane {
+  readonly index: number
+  readonly code: CpuModule
+  /** `scratchBytes` of memory */
+  readonly scratch: number
+}
+
+/** A thread that a mailbox leads to. */
+interface Helper extends Lane {
+  ring(): void
+  join(): void
+}
+
+interface Worker {
+  terminate(): unknown
+}
+
+/** What is needed to start one more thread. */
+interface Setting {
+  readonly heap: Heap
+  readonly module: WebAssembly.Module
+  readonly code: CpuModule
+  readonly blas?: BlasLibrary
+}
+
+/** How long to look for a result before giving the processor away, in looks. */
+const PATIENCE = 20_000
+
+const isNode = typeof process !== 'undefined' && process.getBuiltinModule !== undefined
+
+/** Threads that the machine can run at once. */
+export const availableThreads = (): number =>
+  isNode
+    ? process.getBuiltinModule('node:os').availableParallelism()
+    : ((globalThis as { navigator?: { hardwareConcurrency?: number } }).navigator?.hardwareConcurrency ?? 1)
+
+/** Why there can be no threads, or undefined. */
+export function withoutThreads(): string | undefined {
+  if (isNode) return undefined
+  if (typeof Worker === 'undefined') return 'threads need Node 20.16 or later'
+  return globalThis.crossOriginIsolated ? undefined : 'threads need a page that is cross-origin isolated'
+}
+
+export class Threads {
+  readonly lanes: Lane[]
+  readonly #helpers: Helper[] = []
+  readonly #workers: Worker[] = []
+
+  constructor(main: Lane) {
+    this.lanes = [main]
+  }
+
+  get count(): number {
+    return this.lanes.length
+  }
+
+  /** Starts threads until there are `count`. In Node they are there on return, elsewhere when the promise is kept. */
+  start(count: number, setting: Setting): Promise<void> {
+    const { heap, module, code, blas } = setting
+    const started: Promise<void>[] = []
+    for (let index = this.count; index < count; index++) {
+      const address = heap.take(mailbox.bytes).pointer
+      const scratch = heap.take(code.scratchBytes()).pointer
+      const words = new Int32Array(heap.memory.buffer, address, mailbox.queue / 4)
+      words.fill(0)
+      words[mailbox.bell] = 1
+      const settings: ThreadSettings = { module, memory: heap.memory, address, blas }
+      const helper = helperAt(index, scratch, words, heap.memory, code)
+      const join = () => {
+        this.#helpers.push(helper)
+        this.lanes.push(helper)
+      }
+      if (isNode) {
+        this.#workers.push(startInNode(settings, words))
+        join()
+      } else started.push(startInPage(settings, worker => this.#workers.push(worker)).then(join))
+    }
+    return Promise.all(started).then(() => {})
+  }
+
+  /** Ends all threads but the main one. */
+  close(): void {
+    for (const worker of this.#workers) worker.terminate()
+    this.lanes.length = 1
+  }
+
+  /**
+   * Cuts 0 … n into parts, at most one a thread and none smaller than `grain`, and does them side by side.
+   * @param unit every part but the last is a multiple of it
+   */
+  share(n: number, grain: number, work: (lane: Lane, from: number, to: number) => void, unit = 1): void {
+    const parts = Math.min(this.count, Math.floor(n / grain))
+    if (parts <= 1) {
+      work(this.lanes[0], 0, n)
+      return
+    }
+    const size = Math.ceil(n / parts / unit) * unit
+    let used = 0
+    try {
+      for (let from = size; from < n; from += size) {
+        const helper = this.#helpers[used++]
+        work(helper, from, Math.min(n, from + size))
+        helper.ring()
+      }
+      work(this.lanes[0], 0, Math.min(n, size))
+    } finally {
+      for (let i = 0; i < used; i++) this.#helpers[i].join()
+    }
+  }
+}
+
+function helperAt(
+  index: number,
+  scratch: number,
+  words: Int32Array,
+  memory: WebAssembly.Memory,
+  code: CpuModule,
+): Helper {
+  const queue = new Float64Array(memory.buffer, words.byteOffset + mailbox.queue, mailbox.capacity)
+  let length = 0
+  let rung = 1
+
+  const ring = () => {
+    Atomics.store(words, mailbox.length, length)
+    Atomics.store(words, mailbox.bell, ++rung)
+    if (Atomics.load(words, mailbox.sleeps) === 1) Atomics.notify(words, mailbox.bell)
+    length = 0
+  }
+  const join = () => {
+    for (let looks = 0; Atomics.load(words, mailbox.done) !== rung; looks++)
+      if (looks > PATIENCE && isNode) Atomics.wait(words, mailbox.failed, 0, 0.05)
+    if (Atomics.load(words, mailbox.failed) !== 0) {
+      Atomics.store(words, mailbox.failed, 0)
+      throw new DeviceError(`cpu: a kernel failed on thread ${index}`, 'cpu')
+    }
+  }
+  const entries = Object.keys(code).map((name, id): [string, Entry] => [
+    name,
+    (...numbers) => {
+      if (length + 2 + numbers.length > mailbox.capacity) {
+        ring()
+        join()
+      }
+      queue[length] = id
+      queue[length + 1] = numbers.length
+      for (let i = 0; i < numbers.length; i++) queue[length + 2 + i] = numbers[i]
+      length += 2 + numbers.length
+      return 0
+    },
+  ])
+  return { index, scratch, code: Object.fromEntries(entries) as CpuModule, ring, join }
+}
+
+/** Waits until the thread is there: it needs nothing of this one, which may stand still meanwhile. */
+function startInNode(settings: ThreadSettings, words: Int32Array): Worker {
+  const { Worker } = process.getBuiltinModule('node:worker_threads')
+  const worker = new Worker(threadProgram, { eval: true, workerData: settings, name: 'cocagrad' })
+  worker.unref()
+  let failure: unknown
+  worker.on('error', error => {
+    failure = error
+  })
+  Atomics.wait(words, mailbox.done, 0, 20_000)
+  if (Atomics.load(words, mailbox.done) === 0)
+    throw new DeviceError(`cpu: a thread did not start; COCAGRAD_THREADS=1 does without. ${failure ?? ''}`, 'cpu')
+  return worker
+}
+
+function startInPage(settings: ThreadSettings, keep: (worker: Worker) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const url = URL.createObjectURL(new Blob([threadProgram], { type: 'text/javascript' }))
+    const worker = new globalThis.Worker(url)
+    keep(worker)
+    worker.onmessage = () => {
+      URL.revokeObjectURL(url)
+      resolve()
+    }
+    worker.onerror = ({ message }) => reject(new DeviceError(`cpu: a thread did not start: ${message}`, 'cpu'))
+    worker.postMessage(settings)
+  })
+}

@@ -1,0 +1,63 @@
+// The program of a thread beside the main one: it waits at its mailbox for calls of kernels, makes them, and says when it
+// is done. scripts/build-kernels.ts puts it into module.ts as text, so that nobody needs to find its file.
+
+import { mailbox } from './mailbox.ts'
+import { type BlasLibrary, bindSgemm } from './sgemm.ts'
+
+export interface ThreadSettings {
+  readonly module: WebAssembly.Module
+  readonly memory: WebAssembly.Memory
+  /** address of its mailbox */
+  readonly address: number
+  readonly blas?: BlasLibrary
+}
+
+/** Looks at the bell so often, some hundred microseconds, before it sleeps: a step rings it every few of them. */
+const PATIENCE = 100_000
+
+function serve({ module, memory, address, blas }: ThreadSettings): void {
+  const words = new Int32Array(memory.buffer, address, mailbox.queue / 4)
+  const queue = new Float64Array(memory.buffer, address + mailbox.queue, mailbox.capacity)
+  const sgemm = blas ? bindSgemm(blas, memory) : () => {}
+  const { exports } = new WebAssembly.Instance(module, {
+    env: { memory },
+    math: Math as unknown as WebAssembly.ModuleImports,
+    blas: { sgemm },
+  })
+  const kernels = Object.values(exports) as ((...numbers: number[]) => number)[]
+  ;(exports.useBlas as (has: number) => void)(blas ? 1 : 0)
+
+  const call = (count: number) => {
+    for (let i = 0; i < count; ) {
+      const n = queue[i + 1]
+      kernels[queue[i]](...queue.subarray(i + 2, i + 2 + n))
+      i += 2 + n
+    }
+  }
+  let seen = Atomics.load(words, mailbox.bell)
+  Atomics.store(words, mailbox.done, seen)
+  Atomics.notify(words, mailbox.done)
+  for (;;) {
+    for (let i = 0; i < PATIENCE && Atomics.load(words, mailbox.bell) === seen; i++);
+    while (Atomics.load(words, mailbox.bell) === seen) {
+      Atomics.store(words, mailbox.sleeps, 1)
+      Atomics.wait(words, mailbox.bell, seen)
+      Atomics.store(words, mailbox.sleeps, 0)
+    }
+    seen = Atomics.load(words, mailbox.bell)
+    try {
+      call(Atomics.load(words, mailbox.length))
+    } catch {
+      Atomics.store(words, mailbox.failed, 1)
+    }
+    Atomics.store(words, mailbox.done, seen)
+  }
+}
+
+const node = typeof process === 'undefined' ? undefined : process.getBuiltinModule('node:worker_threads')
+if (node) serve(node.workerData as ThreadSettings)
+else
+  globalThis.onmessage = (message: MessageEvent<ThreadSettings>) => {
+    globalThis.postMessage('ready')
+    serve(message.data)
+  }
