@@ -1,38 +1,68 @@
-// One training step of CoCa, timed: the median over steps that come after three of warm-up.
+// One training step of CoCa, timed: the median over steps that come after some of warm-up. The last line is the result as
+// JSON; without --json a table or a profile may come before it.
 //
-//     npm run -s bench:step -- --size small --device cpu --blas off --threads 1 --json
+//     npm run -s bench:step -- --size small --device cpu --blas off --threads 1 --profile
 
 import { parseArgs } from 'node:util'
-import { type DeviceName, device } from '../src/index.ts'
+import { type CpuDevice, type DeviceName, device } from '../src/index.ts'
 import { type SizeName, sizes, trainingStep } from './model.ts'
+import { Profile } from './profile.ts'
 
 const { values: flags } = parseArgs({
   options: {
     size: { type: 'string', default: 'tiny' },
     device: { type: 'string', default: 'cpu' },
-    steps: { type: 'string', default: '10' },
+    blas: { type: 'string' },
+    threads: { type: 'string' },
+    batch: { type: 'string' },
+    steps: { type: 'string' },
     warmup: { type: 'string', default: '3' },
+    profile: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 })
-if (!(flags.size in sizes)) throw new RangeError(`--size ${flags.size}: one of ${Object.keys(sizes).join(', ')}`)
 
-await device.use(flags.device as DeviceName)
-const { model, step } = trainingStep(flags.size as SizeName)
-for (let i = 0; i < Number(flags.warmup); i++) await step()
+function positive(flag: 'threads' | 'batch' | 'steps' | 'warmup'): number | undefined {
+  const text = flags[flag]
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new RangeError(`--${flag} ${text}: a positive integer is needed`)
+  return value
+}
+
+if (!(flags.size in sizes)) throw new RangeError(`--size ${flags.size}: one of ${Object.keys(sizes).join(', ')}`)
+const size = flags.size as SizeName
+const steps = positive('steps') ?? { tiny: 200, small: 20, medium: 10 }[size]
+const warmup = positive('warmup')!
+
+await device.use(flags.device as DeviceName, { threads: positive('threads'), blas: flags.blas })
+const { model, step } = trainingStep(size, { batch: positive('batch') })
+const profile = flags.profile ? new Profile() : undefined
+for (let i = 0; i < warmup; i++) await step()
+profile?.reset()
 const times: number[] = []
 let loss = 0
-for (let i = 0; i < Number(flags.steps); i++) {
+for (let i = 0; i < steps; i++) {
   const began = performance.now()
   loss = await step()
   times.push(performance.now() - began)
+  profile?.stepTook(times[i])
 }
 times.sort((a, b) => a - b)
+const median = (times[(steps - 1) >> 1] + times[steps >> 1]) / 2
+
+const { name, description } = device.get()
+const cpu = name === 'cpu' ? (device.get() as CpuDevice) : undefined
+if (!flags.json) console.log(`${size} on ${name}: ${description}`)
+if (profile) console.log(`${profile}`)
 console.log(
   JSON.stringify({
-    size: flags.size,
-    device: device.current,
-    ms: times[times.length >> 1],
+    size,
+    device: name,
+    backend: cpu ? `wasm, ${cpu.instructions}` : description,
+    blas: cpu?.blas ?? null,
+    threads: cpu?.threads ?? 1,
+    ms: median,
     min_ms: times[0],
     loss,
     params: model.parameterCount(),

@@ -2,7 +2,7 @@
 // rule sees only tensors and is written in differentiable operations, so it has a gradient itself.
 
 import { type Device, DeviceError, deviceOf, floating, isFloating, type Kernels, Tensor } from '../tensor/index.ts'
-import { noGrad, record, Tape, type Thunks } from './tape.ts'
+import { type Entry, isRecording, noGrad, record, Tape, type Thunks } from './tape.ts'
 
 /** The device that the tensors among the arguments share. */
 function commonDevice(name: string, args: readonly unknown[]): Device {
@@ -28,6 +28,27 @@ export const asFloating = (k: Kernels, x: Tensor): Tensor => (isFloating(x.dtype
 export const fresh = (result: Tensor, args: readonly unknown[]): Tensor =>
   args.includes(result) ? result.view(result.shape, result.strides) : result
 
+type Rule<A extends readonly unknown[]> = (gradient: Tensor, result: Tensor, ...args: A) => Thunks
+
+/** One call of an operation, as a line of a tape. */
+class Call<A extends readonly unknown[]> implements Entry {
+  readonly name: string
+  readonly args: A
+  readonly result: Tensor
+  readonly #rule: Rule<A>
+
+  constructor(name: string, args: A, result: Tensor, rule: Rule<A>) {
+    this.name = name
+    this.args = args
+    this.result = result
+    this.#rule = rule
+  }
+
+  rule(gradient: Tensor): Thunks {
+    return this.#rule(gradient, this.result, ...this.args)
+  }
+}
+
 /**
  * Defines a differentiable operation.
  * @param forward computes the result with the device's kernels
@@ -38,11 +59,11 @@ export const fresh = (result: Tensor, args: readonly unknown[]): Tensor =>
 export function defineOp<A extends readonly unknown[]>(
   name: string,
   forward: (kernels: Kernels, ...args: A) => Tensor,
-  rule?: (gradient: Tensor, result: Tensor, ...args: A) => Thunks,
+  rule?: Rule<A>,
 ): (...args: A) => Tensor {
   return (...args) => {
     const result = fresh(forward(commonDevice(name, args).kernels, ...args), args)
-    if (rule) record({ name, args, result, rule: gradient => rule(gradient, result, ...args) })
+    if (rule && isRecording()) record(new Call(name, args, result, rule))
     return result
   }
 }
@@ -54,7 +75,7 @@ export interface Fused<A extends readonly unknown[]> {
   /** A device's own kernel for it; undefined where the device has none for these arguments. */
   readonly kernel?: (kernels: Kernels, ...args: A) => Tensor | undefined
   /** A shorter way to the gradient than that of the definition, with which it must agree. */
-  readonly rule?: (gradient: Tensor, result: Tensor, ...args: A) => Thunks
+  readonly rule?: Rule<A>
 }
 
 /** An operation that is one line on the tape and has a definition. */
@@ -69,16 +90,14 @@ export function defineFused<A extends readonly unknown[]>(name: string, fused: F
   const op = (...args: A): Tensor => {
     const kernels = commonDevice(name, args).kernels
     const result = fresh(kernel?.(kernels, ...args) ?? noGrad(() => definition(...args)), args)
-    record({ name, args, result, rule: gradient => rule(gradient, result, ...args) })
+    if (isRecording()) record(new Call(name, args, result, rule))
     return result
   }
   return Object.assign(op, { ...fused, rule })
 }
 
 /** The rule that runs a function again on a tape of its own and walks back over it. */
-export function derivedRule<A extends readonly unknown[]>(
-  f: (...args: A) => Tensor,
-): (gradient: Tensor, result: Tensor, ...args: A) => Thunks {
+export function derivedRule<A extends readonly unknown[]>(f: (...args: A) => Tensor): Rule<A> {
   return (gradient, _, ...args) => {
     const inputs = [...new Set(args.filter(arg => arg instanceof Tensor && isFloating(arg.dtype)))] as Tensor[]
     let gradients: Tensor[] | undefined

@@ -27,7 +27,7 @@ export interface Entry {
   readonly args: readonly unknown[]
   readonly result: Tensor
   /** Gradients of the arguments, from the gradient of the result; written in differentiable operations. */
-  readonly rule: (gradient: Tensor) => Thunks
+  rule(gradient: Tensor): Thunks
 }
 
 /** Whoever wants to know of operations while they run. */

@@ -8,7 +8,8 @@ import type { Device } from './kernels.ts'
 import { reference } from './reference/index.ts'
 import type { DeviceName } from './scope.ts'
 
-export { DeviceError, type DeviceReport, type GpuBackend, type OpenOptions } from './backend.ts'
+export { type CpuOptions, DeviceError, type DeviceReport, type GpuBackend, type OpenOptions } from './backend.ts'
+export type { CpuDevice } from './cpu/index.ts'
 
 const names: readonly DeviceName[] = ['reference', 'cpu', 'gpu']
 

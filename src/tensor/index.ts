@@ -1,7 +1,15 @@
 // The tensor room: values, devices, memory and random numbers.
 
 export * from './create.ts'
-export { DeviceError, type DeviceReport, device, type GpuBackend, type OpenOptions } from './device.ts'
+export {
+  type CpuDevice,
+  type CpuOptions,
+  DeviceError,
+  type DeviceReport,
+  device,
+  type GpuBackend,
+  type OpenOptions,
+} from './device.ts'
 export {
   allocate,
   type DType,

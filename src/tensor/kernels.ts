@@ -92,6 +92,8 @@ export interface FusedKernels {
   layerNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor | undefined
   /** Gradient of standardize for g weight. */
   layerNormGradient(g: Tensor, x: Tensor, weight: Tensor, epsilon: number): Tensor | undefined
+  /** Σ g standardize(x) over all axes but the last: [n]. */
+  layerNormScaleGradient(g: Tensor, x: Tensor, epsilon: number): Tensor | undefined
   /** softmax(q kᵀ scale) v over the keys that a query may see. */
   attention(input: AttentionInput): Tensor | undefined
   /**

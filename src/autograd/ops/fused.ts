@@ -93,13 +93,19 @@ const layerNormGradient = defineFused('layerNormGradient', {
   kernel: (k, g, x, weight, epsilon) => k.layerNormGradient?.(g, x, weight, epsilon),
 })
 
+/** The gradient by the weight of layerNorm */
+const layerNormScaleGradient = defineFused('layerNormScaleGradient', {
+  definition: (g: Tensor, x: Tensor, epsilon: number) => g.mul(standardize(x, epsilon)).sumTo(x.shape.slice(-1)),
+  kernel: (k, g, x, epsilon) => k.layerNormScaleGradient?.(g, x, epsilon),
+})
+
 const scaledAndShifted = defineFused('layerNorm', {
   definition: (x: Tensor, weight: Tensor, bias: Tensor, epsilon: number) =>
     standardize(x, epsilon).mul(weight).add(bias),
   kernel: (k, x, weight, bias, epsilon) => k.layerNorm?.(x, weight, bias, epsilon),
   rule: (g, _, x, weight, _bias, epsilon) => [
     () => layerNormGradient(g, x, weight, epsilon),
-    () => g.mul(standardize(x, epsilon)),
+    () => layerNormScaleGradient(g, x, epsilon),
     () => g,
   ],
 })
@@ -183,6 +189,7 @@ export const fusedRows = {
   standardizeGradient,
   layerNorm: scaledAndShifted,
   layerNormGradient,
+  layerNormScaleGradient,
   negativeLogLikelihood,
   negativeLogLikelihoodGradient,
   gelu: exactGelu,

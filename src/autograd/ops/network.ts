@@ -18,6 +18,9 @@ import { announceDraw } from '../tape.ts'
 import { where } from './elementwise.ts'
 import { negativeLogLikelihood } from './fused.ts'
 
+/** [..., n] → [rows, n] */
+const asRows = (x: Tensor): Tensor => x.reshape([sizeOf(x.shape.slice(0, -1)), x.shape[x.rank - 1]])
+
 /** Without checks of shapes. */
 export const affine = defineFused('linear', {
   definition: (x: Tensor, weight: Tensor, bias?: Tensor) => {
@@ -25,10 +28,7 @@ export const affine = defineFused('linear', {
     return bias ? product.add(bias) : product
   },
   kernel: (k, x, weight, bias) => k.linear?.(x, weight, bias),
-  rule: (g, _, x, weight) => {
-    const rows = (t: Tensor) => t.reshape([sizeOf(t.shape.slice(0, -1)), t.shape[t.rank - 1]])
-    return [() => g.matmul(weight), () => rows(g).transpose().matmul(rows(x)), () => g]
-  },
+  rule: (g, _, x, weight) => [() => g.matmul(weight), () => asRows(g).transpose().matmul(asRows(x)), () => g],
 })
 
 /**

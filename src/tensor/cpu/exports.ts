@@ -1,22 +1,8 @@
 // What the compiled kernels are to TypeScript: functions of addresses, counts and steps, written in assembly/.
 
+import type { UnaryName } from '../kernels.ts'
+
 /** Numbers by which the kernels know what to compute: the order of the enumerations in assembly/. */
-export const unaries = {
-  neg: 0,
-  abs: 1,
-  sign: 2,
-  sqrt: 3,
-  rsqrt: 4,
-  exp: 5,
-  log: 6,
-  tanh: 7,
-  sigmoid: 8,
-  erf: 9,
-  expm1: 10,
-  log1p: 11,
-  sin: 12,
-  cos: 13,
-} as const
 export const binaries = { add: 0, sub: 1, mul: 2, maximum: 3, minimum: 4, pow: 5, div: 6 } as const
 export const comparisons = { equal: 0, notEqual: 1, greater: 2, greaterEqual: 3 } as const
 export const reductions = { sum: 0, max: 1, min: 2 } as const
@@ -26,8 +12,8 @@ export type Entry = (...numbers: number[]) => number
 
 export type CpuModule = Readonly<
   Record<
-    | 'unary_f32'
-    | 'unary_i32'
+    | `${UnaryName}_f32`
+    | `${'neg' | 'abs' | 'sign'}_i32`
     | 'binary_f32'
     | 'binary_i32'
     | 'binary_bool'
@@ -61,6 +47,9 @@ export type CpuModule = Readonly<
     | 'attention'
     | 'attentionGradient'
     | 'layerNorm'
+    | 'layerNormGradient'
+    | 'layerNormScaleGradient'
+    | 'addSums'
     | 'negativeLogLikelihood'
     | 'negativeLogLikelihoodGradient'
     | 'scratchBytes'

@@ -39,27 +39,15 @@ export function fusedKernels(room: Room): FusedKernels {
     })
   }
 
-  /** kernel(out, g, x, rows, n) over the last axis */
-  const gradientOverRows = (kernel: keyof CpuModule, g: Tensor, x: Tensor) => {
+  /** kernel(out, g, x, rows, n, ...numbers) over the last axis */
+  const gradientOverRows = (kernel: keyof CpuModule, g: Tensor, x: Tensor, ...numbers: number[]) => {
     if (!isPlain(x) || !isPlain(g, x) || x.rank === 0) return undefined
     const n = x.shape[x.rank - 1]
     return room.tensor('float32', x.shape, (out, size) => {
       const [slope, from] = [room.dense(g), room.dense(x)]
       threads.share(size / n, grains.compute / n, ({ code }, first, last) => {
         const at = 4 * n * first
-        code[kernel](out + at, slope + at, from + at, last - first, n)
-      })
-    })
-  }
-
-  const standardizeGradient = (g: Tensor, x: Tensor, weight: Tensor | undefined, epsilon: number) => {
-    const n = x.shape[x.rank - 1]
-    if (!isPlain(x) || !isPlain(g, x) || x.rank === 0 || !isRow(weight, n)) return undefined
-    return room.tensor('float32', x.shape, (out, size) => {
-      const [slope, from, w] = [room.dense(g), room.dense(x), weight ? room.dense(weight) : 0]
-      threads.share(size / n, grains.compute / n, ({ code, scratch }, first, last) => {
-        const at = 4 * n * first
-        code.standardizeGradient(out + at, slope + at, from + at, w, last - first, n, epsilon, scratch)
+        code[kernel](out + at, slope + at, from + at, last - first, n, ...numbers)
       })
     })
   }
@@ -89,7 +77,7 @@ export function fusedKernels(room: Room): FusedKernels {
     logSoftmax: x => overRows('logSoftmax', x),
     logSoftmaxGradient: (g, y) => gradientOverRows('logSoftmaxGradient', g, y),
     standardize: (x, epsilon) => overRows('standardize', x, epsilon),
-    standardizeGradient: (g, x, epsilon) => standardizeGradient(g, x, undefined, epsilon),
+    standardizeGradient: (g, x, epsilon) => gradientOverRows('standardizeGradient', g, x, epsilon),
 
     layerNorm(x, weight, bias, epsilon) {
       const n = x.shape[x.rank - 1]
@@ -102,14 +90,44 @@ export function fusedKernels(room: Room): FusedKernels {
       })
     },
 
-    layerNormGradient: (g, x, weight, epsilon) => standardizeGradient(g, x, weight, epsilon),
+    layerNormGradient(g, x, weight, epsilon) {
+      const n = x.shape[x.rank - 1]
+      if (!isPlain(x) || !isPlain(g, x) || x.rank === 0 || !isRow(weight, n)) return undefined
+      return room.tensor('float32', x.shape, (out, size) => {
+        const [slope, from, w] = [room.dense(g), room.dense(x), room.dense(weight)]
+        threads.share(size / n, grains.compute / n, ({ code }, first, last) => {
+          const at = 4 * n * first
+          code.layerNormGradient(out + at, slope + at, from + at, w, last - first, n, epsilon)
+        })
+      })
+    },
+
+    layerNormScaleGradient(g, x, epsilon) {
+      const n = x.shape[x.rank - 1]
+      if (!isPlain(x) || !isPlain(g, x) || x.rank === 0 || x.size === 0) return undefined
+      return room.tensor('float32', [n], out => {
+        const [slope, from, run] = [room.dense(g), room.dense(x), room.passing(4 * n * threads.count)]
+        const sums = room.passing(8 * n * threads.count)
+        room.fill(sums, 0, 2 * n * threads.count, 'int32')
+        threads.share(x.size / n, grains.compute / n, ({ code, index }, first, last) => {
+          const at = 4 * n * first
+          const own = sums + 8 * n * index
+          code.layerNormScaleGradient(own, slope + at, from + at, last - first, n, epsilon, run + 4 * n * index)
+        })
+        room.code.addSums(out, sums, threads.count, n)
+      })
+    },
 
     gelu: x =>
       isPlain(x)
         ? room.tensor('float32', x.shape, (out, size) => {
             const from = room.dense(x)
-            const work = (first: number) => [out + 4 * first, from + 4 * first] as const
-            threads.share(size, grains.compute, ({ code }, i, end) => code.gelu(...work(i), end - i), 16)
+            threads.share(
+              size,
+              grains.compute,
+              ({ code }, first, last) => code.gelu(out + 4 * first, from + 4 * first, last - first),
+              16,
+            )
           })
         : undefined,
 
@@ -117,8 +135,15 @@ export function fusedKernels(room: Room): FusedKernels {
       isPlain(x) && isPlain(g, x)
         ? room.tensor('float32', x.shape, (out, size) => {
             const [slope, from] = [room.dense(g), room.dense(x)]
-            const work = (first: number) => [out + 4 * first, slope + 4 * first, from + 4 * first] as const
-            threads.share(size, grains.compute, ({ code }, i, end) => code.geluGradient(...work(i), end - i), 16)
+            threads.share(
+              size,
+              grains.compute,
+              ({ code }, first, last) => {
+                const at = 4 * first
+                code.geluGradient(out + at, slope + at, from + at, last - first)
+              },
+              16,
+            )
           })
         : undefined,
 

@@ -5,7 +5,7 @@ import type { Kernels, Operand } from '../kernels.ts'
 import { broadcastShapes, contiguousStrides, type Shape, sameShape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { type Laid, scalar } from './axes.ts'
-import { binaries, type CpuModule, comparisons, unaries } from './exports.ts'
+import { binaries, type CpuModule, comparisons } from './exports.ts'
 import { fusedKernels } from './fused.ts'
 import { matmul } from './matmul.ts'
 import { argmax, reduce } from './reduce.ts'
@@ -63,12 +63,12 @@ export function cpuKernels(room: Room): Kernels {
         // what does not lie in order is copied to where the result will be, and computed there
         const inOrder = x.isContiguous
         if (!inOrder) room.copyDense(out, x)
-        const kernel = x.dtype === 'float32' ? 'unary_f32' : 'unary_i32'
+        const kernel = `${name}_${x.dtype === 'float32' ? 'f32' : 'i32'}` as keyof CpuModule
         const from = inOrder ? room.address(x) : out
         threads.share(
           size,
           grains.compute,
-          (lane, first, last) => lane.code[kernel](unaries[name], out + 4 * first, from + 4 * first, last - first),
+          (lane, first, last) => lane.code[kernel](out + 4 * first, from + 4 * first, last - first),
           16,
         )
       }),

@@ -43,14 +43,14 @@ function reduceDense(
     const n = groups.pop()!
     const outer = sizeOf(groups)
     const to = groups.length === 1 ? out : room.passing(outer * inner * 4)
-    const grain = (others: number) => Math.ceil(grains.move / (n * others))
+    const grain = grains.move / n
     const source = from
     if (inner === 1)
-      threads.share(outer, grain(1), ({ code }, first, last) =>
+      threads.share(outer, grain, ({ code }, first, last) =>
         code[rows](id, to + 4 * first, source + 4 * first * n, last - first, n),
       )
     else if (outer > 1)
-      threads.share(outer, grain(inner), ({ code, scratch }, first, last) =>
+      threads.share(outer, grain / inner, ({ code, scratch }, first, last) =>
         code[columns](
           id,
           to + 4 * first * inner,
@@ -65,7 +65,7 @@ function reduceDense(
     else
       threads.share(
         inner,
-        grain(1),
+        grain,
         ({ code, scratch }, first, last) =>
           code[columns](id, to + 4 * first, source + 4 * first, 1, n, last - first, 4 * inner, scratch),
         16,

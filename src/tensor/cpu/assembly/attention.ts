@@ -47,8 +47,9 @@ function weigh(to: usize, q: usize, k: usize, mask: usize, at: Heads, scratch: u
     if (seen < keys) memory.fill(to + (seen << 2), 0, (keys - seen) << 2)
     if (seen == 0) continue
     const largest = maxRow(to, seen)
-    if (largest == -Infinity) memory.fill(to, 0, seen << 2)
-    else scaleRow(to, seen, f32(1 / expRow(to, to, seen, largest)))
+    const sum = expRow(to, to, seen, largest == -Infinity ? 0 : largest)
+    // where nothing is seen all are 0 already
+    if (sum != 0) scaleRow(to, seen, f32(1 / sum))
   }
 }
 

@@ -52,6 +52,17 @@ export function exp4(x: v128): v128 {
   return f32x4.mul(f32x4.mul(p, powerOfTwo(half)), powerOfTwo(i32x4.sub(n, half)))
 }
 
+/** eˣ for x ≤ 0, as a share of a whole: what is smaller than any normal number is 0, NaN stays. */
+@inline
+export function share4(x: v128): v128 {
+  // from here on n is -127, and 2ⁿ has no bits
+  const within = f32x4.pmax(x, f(-88))
+  const power = powerOf(within)
+  const r = reduced(within, f32x4.sub(power, f(ROUNDING)))
+  const p = f32x4.add(madd(expTail(r), f32x4.mul(r, r), r), f(1))
+  return f32x4.mul(p, powerOfTwo(i32x4.sub(power, f(ROUNDING))))
+}
+
 /** eˣ - 1 = 2ⁿ (eʳ - 1) + (2ⁿ - 1), where it is not eˣ alone. */
 @inline
 export function expm14(x: v128): v128 {

@@ -4,6 +4,7 @@
 export { attention, attentionGradient } from './attention'
 export { binary_bool, binary_f32, binary_i32 } from './binary'
 export { compare_f32, compare_i32, where_32, where_8 } from './compare'
+export { gelu, geluGradient } from './gelu'
 export { addRow, matmul, product, scratchBytes, useBlas } from './gemm'
 export {
   bool_to_f32,
@@ -23,9 +24,10 @@ export {
 export { adamw } from './optimize'
 export { argmax_f32, argmax_i32, columns_f32, columns_i32, rows_f32, rows_i32 } from './reduce'
 export {
-  gelu,
-  geluGradient,
+  addSums,
   layerNorm,
+  layerNormGradient,
+  layerNormScaleGradient,
   logSoftmax,
   logSoftmaxGradient,
   negativeLogLikelihood,
@@ -35,4 +37,22 @@ export {
   standardize,
   standardizeGradient,
 } from './rows'
-export { unary_f32, unary_i32 } from './unary'
+export {
+  abs_f32,
+  abs_i32,
+  cos_f32,
+  erf_f32,
+  exp_f32,
+  expm1_f32,
+  log1p_f32,
+  log_f32,
+  neg_f32,
+  neg_i32,
+  rsqrt_f32,
+  sigmoid_f32,
+  sign_f32,
+  sign_i32,
+  sin_f32,
+  sqrt_f32,
+  tanh_f32,
+} from './unary'

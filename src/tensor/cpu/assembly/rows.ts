@@ -1,18 +1,29 @@
-// Fused operations: each goes over a contiguous row, which is in the nearest cache after the first pass, or over single
-// elements. Names and meanings are those of FusedKernels in ../../kernels.ts.
+// Fused operations: each goes over a contiguous row, which is in the nearest cache after the first pass. Names and meanings are those of FusedKernels in ../../kernels.ts.
 
-import { exp4, normalTail4 } from './functions'
+import { exp4, share4 } from './functions'
 import { sumRow } from './reduce'
 import { log } from './scalar'
 import { f, largest, loadSome, madd, storeSome, total } from './vector'
 
-/** Largest of a row; NaN if one is. */
+/** Largest number of a row, whatever else is in it that is no number; -Infinity if there is none. */
 export function maxRow(x: usize, n: i32): f32 {
-  let v = f(-Infinity)
-  const end = x + ((n & ~3) << 2)
-  for (; x < end; x += 16) v = f32x4.max(v, v128.load(x))
-  let result = largest(v)
-  for (let i = n & 3; i > 0; i--, x += 4) result = max(result, load<f32>(x))
+  let a = f(-Infinity)
+  let b = a
+  let c = a
+  let d = a
+  const end = x + (n << 2)
+  for (; x + 64 <= end; x += 64) {
+    a = f32x4.pmax(a, v128.load(x))
+    b = f32x4.pmax(b, v128.load(x, 16))
+    c = f32x4.pmax(c, v128.load(x, 32))
+    d = f32x4.pmax(d, v128.load(x, 48))
+  }
+  for (; x + 16 <= end; x += 16) a = f32x4.pmax(a, v128.load(x))
+  let result = largest(f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d)))
+  for (; x < end; x += 4) {
+    const value = load<f32>(x)
+    if (value > result) result = value
+  }
   return result
 }
 
@@ -23,31 +34,53 @@ export function scaleRow(x: usize, n: i32, scale: f32): void {
   for (; x < end; x += 4) store<f32>(x, load<f32>(x) * scale)
 }
 
-/** Σ e^(x - shift) over a row; the exponentials are left at `out`, if it is not 0. */
-export function expRow(out: usize, x: usize, n: i32, shift: f32): f64 {
+/** Σ e^(x - shift) over a row; the exponentials are left at `out`, if they are kept. */
+@inline
+function exponentials(keeps: bool, out: usize, x: usize, n: i32, shift: f32): f64 {
   const by = f(shift)
   let sum: f64 = 0
-  while (n >= 4) {
-    const count = min(n, 256) & ~3
+  while (n >= 8) {
+    const count = min(n, 512) & ~7
     let v = f(0)
-    for (const end = x + (count << 2); x < end; x += 16) {
-      const e = exp4(f32x4.sub(v128.load(x), by))
-      v = f32x4.add(v, e)
-      if (!out) continue
-      v128.store(out, e)
-      out += 16
+    let w = f(0)
+    for (const end = x + (count << 2); x < end; x += 32) {
+      const a = share4(f32x4.sub(v128.load(x), by))
+      const b = share4(f32x4.sub(v128.load(x, 16), by))
+      v = f32x4.add(v, a)
+      w = f32x4.add(w, b)
+      if (keeps) {
+        v128.store(out, a)
+        v128.store(out, b, 16)
+        out += 32
+      }
     }
-    sum += total(v)
+    sum += total(f32x4.add(v, w))
     n -= count
   }
-  if (n) {
-    const e = exp4(f32x4.sub(loadSome(x, 4, n), by))
-    if (out) storeSome(out, e, n)
+  for (; n > 0; n -= 4, x += 16) {
+    const count = min(n, 4)
+    const e = share4(f32x4.sub(count == 4 ? v128.load(x) : loadSome(x, 4, count), by))
     sum += f32x4.extract_lane(e, 0)
-    if (n > 1) sum += f32x4.extract_lane(e, 1)
-    if (n > 2) sum += f32x4.extract_lane(e, 2)
+    if (count > 1) sum += f32x4.extract_lane(e, 1)
+    if (count > 2) sum += f32x4.extract_lane(e, 2)
+    if (count > 3) sum += f32x4.extract_lane(e, 3)
+    if (keeps) {
+      if (count == 4) v128.store(out, e)
+      else storeSome(out, e, count)
+      out += 16
+    }
   }
   return sum
+}
+
+/** out = e^(x - shift) over a row, and its sum */
+export function expRow(out: usize, x: usize, n: i32, shift: f32): f64 {
+  return exponentials(true, out, x, n, shift)
+}
+
+/** Σ e^(x - shift) over a row */
+function expSumRow(x: usize, n: i32, shift: f32): f64 {
+  return exponentials(false, 0, x, n, shift)
 }
 
 export function softmax(out: usize, x: usize, rows: i32, n: i32): void {
@@ -60,8 +93,7 @@ export function softmax(out: usize, x: usize, rows: i32, n: i32): void {
 export function logSoftmax(out: usize, x: usize, rows: i32, n: i32): void {
   for (; rows > 0; rows--) {
     const shift = maxRow(x, n)
-    // the exponentials are written where the result will stand
-    const logarithm = f32(log(expRow(out, x, n, shift)))
+    const logarithm = f32(log(expSumRow(x, n, shift)))
     const end = x + (n << 2)
     for (; x + 16 <= end; x += 16, out += 16)
       v128.store(out, f32x4.sub(f32x4.sub(v128.load(x), f(shift)), f(logarithm)))
@@ -72,11 +104,19 @@ export function logSoftmax(out: usize, x: usize, rows: i32, n: i32): void {
 /** Σ a b over a row. */
 export function dotRow(a: usize, b: usize, n: i32): f64 {
   let sum: f64 = 0
-  while (n >= 4) {
-    const count = min(n, 256) & ~3
-    let v = f(0)
-    for (const end = a + (count << 2); a < end; a += 16, b += 16) v = madd(v128.load(a), v128.load(b), v)
-    sum += total(v)
+  while (n >= 16) {
+    const count = min(n, 256) & ~15
+    let p = f(0)
+    let q = f(0)
+    let r = f(0)
+    let s = f(0)
+    for (const end = a + (count << 2); a < end; a += 64, b += 64) {
+      p = madd(v128.load(a), v128.load(b), p)
+      q = madd(v128.load(a, 16), v128.load(b, 16), q)
+      r = madd(v128.load(a, 32), v128.load(b, 32), r)
+      s = madd(v128.load(a, 48), v128.load(b, 48), s)
+    }
+    sum += total(f32x4.add(f32x4.add(p, q), f32x4.add(r, s)))
     n -= count
   }
   for (; n > 0; n--, a += 4, b += 4) sum += f64(load<f32>(a)) * f64(load<f32>(b))
@@ -112,14 +152,23 @@ export function logSoftmaxGradient(out: usize, g: usize, y: usize, rows: i32, n:
 function squaresRow(x: usize, n: i32, mean: f32): f64 {
   const m = f(mean)
   let sum: f64 = 0
-  while (n >= 4) {
-    const count = min(n, 256) & ~3
-    let v = f(0)
-    for (const end = x + (count << 2); x < end; x += 16) {
-      const d = f32x4.sub(v128.load(x), m)
-      v = madd(d, d, v)
+  while (n >= 16) {
+    const count = min(n, 256) & ~15
+    let a = f(0)
+    let b = f(0)
+    let c = f(0)
+    let d = f(0)
+    for (const end = x + (count << 2); x < end; x += 64) {
+      const p = f32x4.sub(v128.load(x), m)
+      const q = f32x4.sub(v128.load(x, 16), m)
+      const r = f32x4.sub(v128.load(x, 32), m)
+      const s = f32x4.sub(v128.load(x, 48), m)
+      a = madd(p, p, a)
+      b = madd(q, q, b)
+      c = madd(r, r, c)
+      d = madd(s, s, d)
     }
-    sum += total(v)
+    sum += total(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)))
     n -= count
   }
   for (; n > 0; n--, x += 4) {
@@ -158,71 +207,108 @@ export function layerNorm(
   }
 }
 
-/** Σ g (x - mean) over a row, the gradient being g or, with a weight, g weight; its sum is left at `sums`. */
-function projectRow(g: usize, x: usize, weight: usize, n: i32, mean: f32, sums: usize): f64 {
-  const m = f(mean)
-  let sum: f64 = 0
-  let sumG: f64 = 0
-  while (n >= 4) {
-    const count = min(n, 256) & ~3
-    let v = f(0)
-    let u = f(0)
-    for (const end = x + (count << 2); x < end; x += 16, g += 16) {
-      let slope = v128.load(g)
-      if (weight) {
-        slope = f32x4.mul(slope, v128.load(weight))
-        weight += 16
-      }
-      u = f32x4.add(u, slope)
-      v = madd(slope, f32x4.sub(v128.load(x), m), v)
-    }
-    sum += total(v)
-    sumG += total(u)
-    n -= count
-  }
-  for (; n > 0; n--, x += 4, g += 4) {
-    let slope = load<f32>(g)
-    if (weight) {
-      slope *= load<f32>(weight)
-      weight += 4
-    }
-    sum += f64(slope) * f64(load<f32>(x) - mean)
-    sumG += slope
-  }
-  store<f64>(sums, sumG)
-  return sum
+/** Four of g, or of g weight. */
+@inline
+function slope4(isWeighted: bool, g: usize, weight: usize, offset: usize): v128 {
+  const slope = v128.load(g + offset)
+  return isWeighted ? f32x4.mul(slope, v128.load(weight + offset)) : slope
 }
 
-/** The gradient by x of (x - mean) / √(variance + ε), times a weight [n] if one is given. `sums` has room for a float64. */
-export function standardizeGradient(
-  out: usize, g: usize, x: usize, weight: usize, rows: i32, n: i32, epsilon: f64, sums: usize,
+/** One of g, or of g weight. */
+@inline
+function slopeAt(isWeighted: bool, g: usize, weight: usize): f32 {
+  return isWeighted ? load<f32>(g) * load<f32>(weight) : load<f32>(g)
+}
+
+/** r (g - mean(g) - (x - mean) r² mean(g (x - mean))) for every row, g being g weight if there is one */
+@inline
+function gradientRows(
+  isWeighted: bool, out: usize, g: usize, x: usize, weight: usize, rows: i32, n: i32, epsilon: f64,
 ): void {
-  for (; rows > 0; rows--) {
+  const bytes = n << 2
+  for (; rows > 0; rows--, x += bytes, g += bytes, out += bytes) {
     const mean = f32(sumRow(x, n) / f64(n))
     const r = 1 / sqrt(squaresRow(x, n, mean) / f64(n) + epsilon)
-    // r (g - mean(g) - (x - mean) r² mean(g (x - mean)))
-    const slope = f32((-projectRow(g, x, weight, n, mean, sums) * r * r) / f64(n))
-    const meanG = f32(load<f64>(sums) / f64(n))
+    let sum: f64 = 0
+    let product: f64 = 0
+    let at = 0
+    while (at + 32 <= bytes) {
+      let a = f(0)
+      let b = f(0)
+      let c = f(0)
+      let d = f(0)
+      const end = min(at + 1024, bytes & ~31)
+      for (; at < end; at += 32) {
+        const p = slope4(isWeighted, g + at, weight + at, 0)
+        const q = slope4(isWeighted, g + at, weight + at, 16)
+        a = f32x4.add(a, p)
+        b = f32x4.add(b, q)
+        c = madd(p, f32x4.sub(v128.load(x + at), f(mean)), c)
+        d = madd(q, f32x4.sub(v128.load(x + at, 16), f(mean)), d)
+      }
+      sum += total(f32x4.add(a, b))
+      product += total(f32x4.add(c, d))
+    }
+    for (; at < bytes; at += 4) {
+      const slope = slopeAt(isWeighted, g + at, weight + at)
+      sum += slope
+      product += f64(slope) * f64(load<f32>(x + at) - mean)
+    }
+    const meanG = f32(sum / f64(n))
+    const tilt = f32((-product * r * r) / f64(n))
     const scale = f32(r)
-    const end = x + (n << 2)
-    let w = weight
-    for (; x + 16 <= end; x += 16, g += 16, out += 16) {
-      const centred = f32x4.sub(v128.load(x), f(mean))
-      let gradient = v128.load(g)
-      if (weight) {
-        gradient = f32x4.mul(gradient, v128.load(w))
-        w += 16
-      }
-      v128.store(out, f32x4.mul(madd(centred, f(slope), f32x4.sub(gradient, f(meanG))), f(scale)))
+    for (at = 0; at + 16 <= bytes; at += 16) {
+      const centred = f32x4.sub(v128.load(x + at), f(mean))
+      const slope = f32x4.sub(slope4(isWeighted, g + at, weight + at, 0), f(meanG))
+      v128.store(out + at, f32x4.mul(madd(centred, f(tilt), slope), f(scale)))
     }
-    for (; x < end; x += 4, g += 4, out += 4) {
-      let gradient = load<f32>(g)
-      if (weight) {
-        gradient *= load<f32>(w)
-        w += 4
-      }
-      store<f32>(out, ((load<f32>(x) - mean) * slope + (gradient - meanG)) * scale)
+    for (; at < bytes; at += 4) {
+      const slope = slopeAt(isWeighted, g + at, weight + at) - meanG
+      store<f32>(out + at, ((load<f32>(x + at) - mean) * tilt + slope) * scale)
     }
+  }
+}
+
+/** The gradient by x of (x - mean) / √(variance + ε). */
+export function standardizeGradient(out: usize, g: usize, x: usize, rows: i32, n: i32, epsilon: f64): void {
+  gradientRows(false, out, g, x, 0, rows, n, epsilon)
+}
+
+/** The same where the result is multiplied by a weight [n]. */
+export function layerNormGradient(
+  out: usize, g: usize, x: usize, weight: usize, rows: i32, n: i32, epsilon: f64,
+): void {
+  gradientRows(true, out, g, x, weight, rows, n, epsilon)
+}
+
+/** sums[n] += Σ g (x - mean) / √(variance + ε) over rows, in float64; `run` has room for n float32. */
+export function layerNormScaleGradient(
+  sums: usize, g: usize, x: usize, rows: i32, n: i32, epsilon: f64, run: usize,
+): void {
+  const bytes = n << 2
+  for (let first = 0; first < rows; first += 64) {
+    memory.fill(run, 0, bytes)
+    for (let i = min(64, rows - first); i > 0; i--, x += bytes, g += bytes) {
+      const mean = f32(sumRow(x, n) / f64(n))
+      const r = f32(1 / sqrt(squaresRow(x, n, mean) / f64(n) + epsilon))
+      let at = 0
+      for (; at + 16 <= bytes; at += 16) {
+        const y = f32x4.mul(f32x4.sub(v128.load(x + at), f(mean)), f(r))
+        v128.store(run + at, madd(y, v128.load(g + at), v128.load(run + at)))
+      }
+      for (; at < bytes; at += 4)
+        store<f32>(run + at, load<f32>(run + at) + (load<f32>(x + at) - mean) * r * load<f32>(g + at))
+    }
+    for (let j = 0; j < n; j++) store<f64>(sums + (j << 3), load<f64>(sums + (j << 3)) + load<f32>(run + (j << 2)))
+  }
+}
+
+/** out[n] = Σ of several sums[n], which follow on. */
+export function addSums(out: usize, sums: usize, count: i32, n: i32): void {
+  for (let j = 0; j < n; j++) {
+    let sum: f64 = 0
+    for (let i = 0; i < count; i++) sum += load<f64>(sums + ((i * n + j) << 3))
+    store<f32>(out + (j << 2), f32(sum))
   }
 }
 
@@ -230,7 +316,7 @@ export function standardizeGradient(
 export function negativeLogLikelihood(out: usize, x: usize, ids: usize, rows: i32, n: i32, step: i32): void {
   for (; rows > 0; rows--, x += step, ids += 4, out += 4) {
     const shift = maxRow(x, n)
-    const logarithm = f32(log(expRow(0, x, n, shift)))
+    const logarithm = f32(log(expSumRow(x, n, shift)))
     store<f32>(out, shift - load<f32>(x + (load<i32>(ids) << 2)) + logarithm)
   }
 }
@@ -245,41 +331,4 @@ export function negativeLogLikelihoodGradient(
     const at = out + (load<i32>(ids) << 2)
     store<f32>(at, load<f32>(at) - slope)
   }
-}
-
-/** Φ(x): the tail below for x < 0, one minus the tail above for x ≥ 0. */
-@inline
-function cdf(x: v128, bell: v128): v128 {
-  const tail = normalTail4(x, bell)
-  return v128.bitselect(tail, f32x4.sub(f(1), tail), f32x4.lt(x, f(0)))
-}
-
-/** e^(-x²/2) */
-@inline
-function bell4(x: v128): v128 {
-  return exp4(f32x4.mul(f32x4.mul(x, x), f(-0.5)))
-}
-
-@inline
-function gelu4(x: v128): v128 {
-  return f32x4.mul(x, cdf(x, bell4(x)))
-}
-
-export function gelu(out: usize, x: usize, n: i32): void {
-  const end = out + ((n & ~3) << 2)
-  for (; out < end; out += 16, x += 16) v128.store(out, gelu4(v128.load(x)))
-  if (n & 3) storeSome(out, gelu4(loadSome(x, 4, n & 3)), n & 3)
-}
-
-@inline
-function geluGradient4(g: v128, x: v128): v128 {
-  const bell = bell4(x)
-  return f32x4.mul(g, madd(x, f32x4.mul(bell, f(0.3989422804)), cdf(x, bell)))
-}
-
-export function geluGradient(out: usize, g: usize, x: usize, n: i32): void {
-  const end = out + ((n & ~3) << 2)
-  for (; out < end; out += 16, x += 16, g += 16) v128.store(out, geluGradient4(v128.load(g), v128.load(x)))
-  const rest = n & 3
-  if (rest) storeSome(out, geluGradient4(loadSome(g, 4, rest), loadSome(x, 4, rest)), rest)
 }
