@@ -1,6 +1,7 @@
 // Training: batch, loss, gradients, update, again. Everything that a step depends on is in a checkpoint, so that a run
 // may be stopped or killed at any moment and goes on as if nothing had happened.
 
+import { setImmediate as turn } from 'node:timers/promises'
 import { stack } from '../autograd/index.ts'
 import { BatchError, BatchIterator, type ImageTextDataset, type Tokenizer, WordTokenizer } from '../data/index.ts'
 import { CoCa } from '../models/index.ts'
@@ -192,6 +193,8 @@ async function advance(training: Training, from: number, options: TrainOptions):
     while (step < steps && !signal?.aborted) {
       const metrics = await update(training, step + 1)
       step++
+      // on cpu nothing above waits for the outside: without a turn of its own, Ctrl-C would not be heard
+      await turn()
       await log.add(metrics)
       onStep?.(metrics)
       const isDue = (every: number) => step === steps || (every > 0 && step % every === 0)

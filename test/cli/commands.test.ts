@@ -93,7 +93,19 @@ describe('a run from pictures to answers', () => {
 
   it('stops in order at Ctrl-C, and says how to go on', async () => {
     const out = inFolder('interrupted')
-    const args = ['train', '--config', config, '--data', shapes, '--out', out, '--steps', '100000']
+    const args = [
+      'train',
+      '--config',
+      config,
+      '--data',
+      shapes,
+      '--out',
+      out,
+      '--steps',
+      '100000',
+      '--checkpoint-every',
+      '100000',
+    ]
     let isStopped = false
     const { code, stderr } = await cocagrad(args, (stderr, child) => {
       if (!isStopped && /step \d+\/100000/.test(stderr)) isStopped = child.kill('SIGINT')
