@@ -12,9 +12,13 @@ export const mailbox = {
   failed: 48,
   /** word with the number of numbers in the queue */
   length: 64,
+  /** word that says who does the work: whoever changes it from `open` */
+  claim: 80,
+  open: 0,
+  claimed: 1,
   /** byte at which the queue begins */
-  queue: 320,
+  queue: 384,
   /** numbers that the queue can hold */
-  capacity: 4056,
-  bytes: 320 + 8 * 4056,
+  capacity: 4048,
+  bytes: 384 + 8 * 4048,
 } as const

@@ -1,6 +1,7 @@
 // Work shared out among threads over one memory. The main thread does the first part itself and leaves the calls of the
-// others in their mailboxes; it goes on when all are done, so outside of `share` nothing happens at once. How work is cut depends
-// on its size and the number of threads alone: the same program gives the same bits.
+// others in their mailboxes; what nobody has begun by the time it is through it does too, so that a thread that sleeps or
+// was put aside costs nothing. It goes on when all is done: outside of `share` nothing happens at once. How work is cut
+// depends on its size and the number of threads alone: the same program gives the same bits, whoever does a part.
 
 import { DeviceError } from '../backend.ts'
 import type { CpuModule, Entry } from './exports.ts'
@@ -20,7 +21,11 @@ export interface Lane {
 
 /** A thread that a mailbox leads to. */
 interface Helper extends Lane {
+  /** Says that its part is there. */
   ring(): void
+  /** Takes the part back, unless it was begun. */
+  takeBack(): boolean
+  /** Waits until the part is done. Throws DeviceError if it failed. */
   join(): void
 }
 
@@ -108,6 +113,7 @@ export class Threads {
       return
     }
     const size = Math.ceil(n / parts / unit) * unit
+    const [main] = this.lanes
     let used = 0
     try {
       for (let from = size; from < n; from += size) {
@@ -115,7 +121,12 @@ export class Threads {
         work(helper, from, Math.min(n, from + size))
         helper.ring()
       }
-      work(this.lanes[0], 0, Math.min(n, size))
+      work(main, 0, Math.min(n, size))
+      for (let i = 0; i < used; i++) {
+        const { index } = this.#helpers[i]
+        const from = (i + 1) * size
+        if (this.#helpers[i].takeBack()) work({ ...main, index }, from, Math.min(n, from + size))
+      }
     } finally {
       for (let i = 0; i < used; i++) this.#helpers[i].join()
     }
@@ -132,14 +143,25 @@ function helperAt(
   const queue = new Float64Array(memory.buffer, words.byteOffset + mailbox.queue, mailbox.capacity)
   let length = 0
   let rung = 1
+  /** whether a first piece of the part is done already, for want of room */
+  let isBegun = false
+  let isTaken = false
 
   const ring = () => {
     Atomics.store(words, mailbox.length, length)
+    Atomics.store(words, mailbox.claim, mailbox.open)
     Atomics.store(words, mailbox.bell, ++rung)
     if (Atomics.load(words, mailbox.sleeps) === 1) Atomics.notify(words, mailbox.bell)
     length = 0
+    isTaken = false
+  }
+  const takeBack = () => {
+    isTaken = !isBegun && Atomics.compareExchange(words, mailbox.claim, mailbox.open, mailbox.claimed) === mailbox.open
+    return isTaken
   }
   const join = () => {
+    isBegun = false
+    if (isTaken) return
     for (let looks = 0; Atomics.load(words, mailbox.done) !== rung; looks++)
       if (looks > PATIENCE && isNode) Atomics.wait(words, mailbox.failed, 0, 0.05)
     if (Atomics.load(words, mailbox.failed) !== 0) {
@@ -153,6 +175,7 @@ function helperAt(
       if (length + 2 + numbers.length > mailbox.capacity) {
         ring()
         join()
+        isBegun = true
       }
       queue[length] = id
       queue[length + 1] = numbers.length
@@ -161,7 +184,7 @@ function helperAt(
       return 0
     },
   ])
-  return { index, scratch, code: Object.fromEntries(entries) as CpuModule, ring, join }
+  return { index, scratch, code: Object.fromEntries(entries) as CpuModule, ring, takeBack, join }
 }
 
 /** Waits until the thread is there: it needs nothing of this one, which may stand still meanwhile. */

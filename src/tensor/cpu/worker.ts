@@ -45,10 +45,13 @@ function serve({ module, memory, address, blas }: ThreadSettings): void {
       Atomics.store(words, mailbox.sleeps, 0)
     }
     seen = Atomics.load(words, mailbox.bell)
-    try {
-      call(Atomics.load(words, mailbox.length))
-    } catch {
-      Atomics.store(words, mailbox.failed, 1)
+    // the main thread may have done it by now; or this is newer work already, which the next bell finds done
+    if (Atomics.compareExchange(words, mailbox.claim, mailbox.open, mailbox.claimed) === mailbox.open) {
+      try {
+        call(Atomics.load(words, mailbox.length))
+      } catch {
+        Atomics.store(words, mailbox.failed, 1)
+      }
     }
     Atomics.store(words, mailbox.done, seen)
   }
