@@ -38,10 +38,10 @@ const ours = (name: string, ...flags: string[]): Contender => ({
 /** jax-js and TensorFlow.js lose more by a second thread's messages than they gain where the model is tiny. */
 const threadsFor = (size: SizeName): string[] => ['--threads', size === 'tiny' ? '1' : '2']
 
-const javascript = (name: string, file: string, flags: readonly string[] = []): Contender => ({
+const javascript = (name: string, file: string): Contender => ({
   name,
   command: process.execPath,
-  args: size => [...program(file), ...threadsFor(size), ...flags],
+  args: size => [...program(file), ...threadsFor(size)],
   readsWeights: true,
   slowAt: ['medium'],
 })
@@ -79,27 +79,32 @@ export function isInstalled(name: string): boolean {
   }
 }
 
+/** The others in JavaScript, and what of theirs has to be installed. */
+export const libraries = [
+  {
+    name: 'TensorFlow.js, wasm',
+    step: './tfjs-step.ts',
+    timings: './tfjs-timings.ts',
+    library: '@tensorflow/tfjs-backend-wasm',
+  },
+  { name: 'jax-js, wasm', step: './jax-step.ts', timings: './jax-timings.ts', library: '@jax-js/jax' },
+] as const
+
+export const TORCH_REMEDY = 'apt-get install python3-torch, or name a Python that has it: COCAGRAD_PYTHON=…'
+export const LIBRARY_REMEDY = 'npm install --include=dev'
+
 export function contenders(): { readonly present: readonly Contender[]; readonly missing: readonly Missing[] } {
   const present: Contender[] = [
     ours('cocagrad'),
     ours('cocagrad, BLAS off, 2 threads', '--blas', 'off', '--threads', '2'),
   ]
   const missing: Missing[] = []
-
   const python = findPython()
   if (python) for (const own of [1, 2]) for (const blas of [1, 2]) present.push(torch(python, own, blas))
-  else {
-    const remedy = 'apt-get install python3-torch, or name a Python that has it: COCAGRAD_PYTHON=…'
-    missing.push({ name: 'PyTorch', remedy })
-  }
-
-  const libraries = [
-    ['TensorFlow.js, wasm', './tfjs-step.ts', '@tensorflow/tfjs-backend-wasm'],
-    ['jax-js, wasm', './jax-step.ts', '@jax-js/jax'],
-  ] as const
-  for (const [name, file, library] of libraries) {
-    if (isInstalled(library)) present.push(javascript(name, file))
-    else missing.push({ name, remedy: 'npm install --include=dev' })
+  else missing.push({ name: 'PyTorch', remedy: TORCH_REMEDY })
+  for (const { name, step, library } of libraries) {
+    if (isInstalled(library)) present.push(javascript(name, step))
+    else missing.push({ name, remedy: LIBRARY_REMEDY })
   }
   return { present, missing }
 }

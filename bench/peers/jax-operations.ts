@@ -7,7 +7,12 @@ import type { Framework } from './coca.ts'
 
 export type Values = Jax.numpy.Array
 
-export function jaxOperations({ nn, numpy: np }: typeof Jax): Framework<Values> {
+export interface JaxOperations extends Framework<Values> {
+  /** [batch, heads, tokens, size] each, taken over */
+  readonly attentionOfHeads: (q: Values, k: Values, v: Values, causal: boolean) => Values
+}
+
+export function jaxOperations({ nn, numpy: np }: typeof Jax): JaxOperations {
   const linear = (x: Values, weight: Values, bias?: Values) => {
     const product = np.matmul(x.ref, weight.ref.transpose())
     return bias ? product.add(bias.ref) : product
@@ -25,14 +30,17 @@ export function jaxOperations({ nn, numpy: np }: typeof Jax): Framework<Values> 
     return x.ref.reshape([batch, rows / batch, heads, width / heads]).transpose([0, 2, 1, 3])
   }
 
+  const attentionOfHeads: JaxOperations['attentionOfHeads'] = (q, k, v, causal) => {
+    const [, , queries, size] = q.shape
+    const tokens = k.shape[2]
+    let scores = np.matmul(q, k.transpose([0, 1, 3, 2])).mul(1 / Math.sqrt(size))
+    if (causal) scores = np.where(np.tri(queries, tokens, 0, { dtype: np.bool }), scores, -Infinity)
+    return np.matmul(nn.softmax(scores, -1), v)
+  }
+
   const attention: Framework<Values>['attention'] = (q, k, v, { batch, heads, causal }) => {
-    const [rows, width] = q.shape
-    const scale = 1 / Math.sqrt(width / heads)
-    const keys = split(k, batch, heads).transpose([0, 1, 3, 2])
-    let scores = np.matmul(split(q, batch, heads), keys).mul(scale)
-    if (causal) scores = np.where(np.tri(rows / batch, k.shape[0] / batch, 0, { dtype: np.bool }), scores, -Infinity)
-    const seen = np.matmul(nn.softmax(scores, -1), split(v, batch, heads))
-    return seen.transpose([0, 2, 1, 3]).reshape([rows, width])
+    const seen = attentionOfHeads(split(q, batch, heads), split(k, batch, heads), split(v, batch, heads), causal)
+    return seen.transpose([0, 2, 1, 3]).reshape(q.shape)
   }
 
   const addToEach = (x: Values, tokens: Values, batch: number) =>
@@ -70,6 +78,7 @@ export function jaxOperations({ nn, numpy: np }: typeof Jax): Framework<Values> 
     layerNorm,
     gelu: x => nn.gelu(x.ref, { approximate: false }),
     attention,
+    attentionOfHeads,
     add: (x, y) => x.ref.add(y.ref),
     addToEach,
     repeat,

@@ -87,7 +87,7 @@ const causalMask = (queries: number, keys: number): Matrix =>
   )
 
 /** [batch · heads, tokens, size] each. Batched products are slow here whichever way; taking the slices out is slower. */
-function attentionOfHeads(causal: boolean) {
+export function attentionOfHeads(causal: boolean) {
   return operation(
     (q, k, v) => {
       const scale = number(1 / Math.sqrt(q.shape[2]!))

@@ -58,6 +58,19 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
+/** Milliseconds of one call: the median of at least 5 and, within half a second, of 50. */
+export async function medianTime(f: () => unknown): Promise<number> {
+  for (let i = 0; i < 2; i++) await f()
+  const times: number[] = []
+  const end = performance.now() + 500
+  while (times.length < 5 || (times.length < 50 && performance.now() < end)) {
+    const began = performance.now()
+    await f()
+    times.push(performance.now() - began)
+  }
+  return median(times)
+}
+
 /** Runs the steps and prints the result as one line of JSON. */
 export async function timeSteps(
   flags: StepFlags,

@@ -221,6 +221,7 @@ def load(model, weights):
 
 def adamw(parameters):
     """The quickest AdamW that this version of PyTorch has."""
+    parameters = list(parameters)
     options = {"lr": 1e-4, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01}
     try:
         return torch.optim.AdamW(parameters, fused=True, **options)
