@@ -1,0 +1,79 @@
+// Single operations in the other frameworks, each in a process of its own: what a benchmark of ours puts beside its own
+// times of the same names.
+
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import {
+  findPython,
+  isInstalled,
+  LIBRARY_REMEDY,
+  libraries,
+  type Missing,
+  program,
+  TORCH_REMEDY,
+} from './contenders.ts'
+import { type OperationName, operationNames, type Timings } from './names.ts'
+
+export interface PeerTimings {
+  readonly name: string
+  readonly version: string
+  readonly threads: number
+  readonly ms: Timings
+}
+
+interface Printed {
+  readonly version: string
+  readonly ms: Partial<Timings>
+}
+
+const run = promisify(execFile)
+
+/** @throws Error if it fails, or an operation is missing from what it prints */
+async function timingsOf(command: string, args: readonly string[], env: Record<string, string> = {}): Promise<Printed> {
+  const { stdout } = await run(command, args, { env: { ...process.env, ...env } })
+  const printed = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Printed
+  const absent = operationNames.filter(name => printed.ms[name] === undefined)
+  if (absent.length > 0) throw new Error(`${args.join(' ')} does not time ${absent.join(', ')}`)
+  return printed
+}
+
+const quickest = (all: readonly Printed[], name: OperationName): number =>
+  Math.min(...all.map(({ ms }) => ms[name] ?? Number.POSITIVE_INFINITY))
+
+/** PyTorch's two pools of threads fight where both have several: the best that one of them alone does is taken. */
+async function torchTimings(python: string, threads: number): Promise<PeerTimings> {
+  const all: Printed[] = []
+  for (const [own, blas] of threads === 1
+    ? [[1, 1]]
+    : [
+        [1, threads],
+        [threads, 1],
+      ]) {
+    const env = { OMP_NUM_THREADS: `${own}`, OPENBLAS_NUM_THREADS: `${blas}`, PYTHONDONTWRITEBYTECODE: '1' }
+    all.push(await timingsOf(python, [fileURLToPath(new URL('./torch_operations.py', import.meta.url))], env))
+  }
+  const ms = Object.fromEntries(operationNames.map(name => [name, quickest(all, name)])) as Timings
+  return { name: 'PyTorch', version: all[0].version, threads, ms }
+}
+
+async function javascriptTimings(name: string, file: string, threads: number): Promise<PeerTimings> {
+  const printed = await timingsOf(process.execPath, [...program(file), '--threads', `${threads}`])
+  return { name, version: printed.version, threads, ms: printed.ms as Timings }
+}
+
+/** Every peer that is here, one after the other; those that are not, with what to do about it. */
+export async function peerTimings(
+  threads: number,
+): Promise<{ readonly timings: readonly PeerTimings[]; readonly missing: readonly Missing[] }> {
+  const timings: PeerTimings[] = []
+  const missing: Missing[] = []
+  const python = findPython()
+  if (python) timings.push(await torchTimings(python, threads))
+  else missing.push({ name: 'PyTorch', remedy: TORCH_REMEDY })
+  for (const { name, timings: file, library } of libraries) {
+    if (isInstalled(library)) timings.push(await javascriptTimings(name, file, threads))
+    else missing.push({ name, remedy: LIBRARY_REMEDY })
+  }
+  return { timings, missing }
+}
