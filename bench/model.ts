@@ -46,6 +46,9 @@ export const sizes = {
 
 export type SizeName = keyof typeof sizes
 
+/** Steps before the clock starts: JavaScript engines compile while they run, for about a second. */
+export const warmups: Readonly<Record<SizeName, number>> = { tiny: 60, small: 6, medium: 3 }
+
 export interface TrainingStep {
   readonly model: CoCa
   readonly images: Tensor

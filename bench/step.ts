@@ -5,7 +5,7 @@
 
 import { parseArgs } from 'node:util'
 import { type CpuDevice, type DeviceName, device } from '../src/index.ts'
-import { type SizeName, sizes, trainingStep } from './model.ts'
+import { type SizeName, sizes, trainingStep, warmups } from './model.ts'
 import { Profile } from './profile.ts'
 
 const { values: flags } = parseArgs({
@@ -16,7 +16,7 @@ const { values: flags } = parseArgs({
     threads: { type: 'string' },
     batch: { type: 'string' },
     steps: { type: 'string' },
-    warmup: { type: 'string', default: '3' },
+    warmup: { type: 'string' },
     profile: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -33,12 +33,13 @@ function positive(flag: 'threads' | 'batch' | 'steps' | 'warmup'): number | unde
 if (!(flags.size in sizes)) throw new RangeError(`--size ${flags.size}: one of ${Object.keys(sizes).join(', ')}`)
 const size = flags.size as SizeName
 const steps = positive('steps') ?? { tiny: 200, small: 20, medium: 10 }[size]
-const warmup = positive('warmup')!
+const warmup = positive('warmup') ?? warmups[size]
 
 await device.use(flags.device as DeviceName, { threads: positive('threads'), blas: flags.blas })
 const { model, step } = trainingStep(size, { batch: positive('batch') })
 const profile = flags.profile ? new Profile() : undefined
-for (let i = 0; i < warmup; i++) await step()
+const firstLoss = await step()
+for (let i = 1; i < warmup; i++) await step()
 profile?.reset()
 const times: number[] = []
 let loss = 0
@@ -65,6 +66,7 @@ console.log(
     ms: median,
     min_ms: times[0],
     loss,
+    first_loss: firstLoss,
     params: model.parameterCount(),
     rss_mb: Math.round(process.resourceUsage().maxRSS / 1024),
   }),

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
-import type { SizeName } from '../model.ts'
+import { type SizeName, warmups } from '../model.ts'
 import { type Contender, contenders, program } from './contenders.ts'
 import { median, type StepResult } from './timing.ts'
 import { sizeName, sizeNames } from './weights.ts'
@@ -27,8 +27,8 @@ const MINUTES = 60_000
 /** Where first losses differ by more than this part of them, the models differ. */
 const TOLERANCE = 2e-4
 
-/** Our own step does not say its first loss. */
-type Result = Omit<StepResult, 'first_loss' | 'peer' | 'version'> & Partial<StepResult>
+/** Our own step does not name itself. */
+type Result = Omit<StepResult, 'peer' | 'version'> & Partial<StepResult>
 
 interface Row {
   readonly name: string
@@ -37,7 +37,7 @@ interface Row {
   readonly min_ms: number
   readonly rss_mb: number
   readonly loss: number
-  readonly first_loss?: number
+  readonly first_loss: number
   /** steps before the one that the loss is of */
   readonly steps: number
   readonly params: number
@@ -48,9 +48,10 @@ interface Row {
 const run = promisify(execFile)
 const say = (line: string) => console.error(line)
 
-/** Fewer steps where one takes seconds. */
+/** Fewer steps where one takes seconds; the same warm-up for all, long enough for engines that compile while they run. */
 function howMany(contender: Contender, size: SizeName): { warmup: number; steps: number } {
-  return contender.slowAt?.includes(size) ? { warmup: 1, steps: 3 } : { warmup: 3, steps: 10 }
+  if (contender.slowAt?.includes(size)) return { warmup: 1, steps: 3 }
+  return { warmup: warmups[size], steps: { tiny: 100, small: 15, medium: 10 }[size] }
 }
 
 async function runOnce(contender: Contender, size: SizeName, weights: string): Promise<Result | undefined> {
@@ -111,9 +112,8 @@ async function compare(size: SizeName, present: readonly Contender[], weights: s
 
 /** Lines on parameter counts and losses that should be equal and are not. */
 function disagreements(rows: readonly Row[]): string[] {
-  const differ = (a: number | undefined, b: number | undefined) =>
-    a !== undefined && b !== undefined && !(Math.abs(a - b) <= TOLERANCE * Math.abs(b))
-  const reference = rows.find(({ first_loss }) => first_loss !== undefined) ?? rows[0]
+  const differ = (a: number, b: number) => !(Math.abs(a - b) <= TOLERANCE * Math.abs(b))
+  const [reference] = rows
   return rows.flatMap(row => {
     const peer = rows.find(({ steps }) => steps === row.steps) ?? row
     return [
@@ -136,7 +136,7 @@ function table(rows: readonly Row[]): string {
     row.ms.toFixed(1),
     row.min_ms.toFixed(1),
     `${row.rss_mb}`,
-    row.first_loss?.toFixed(5) ?? '',
+    row.first_loss.toFixed(5),
     row.loss.toFixed(5),
     row.params.toLocaleString('en'),
     ...ours.map(name => row.ratios[name].toFixed(2)),

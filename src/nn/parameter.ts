@@ -18,6 +18,8 @@ import type { Initializer } from './init.ts'
 /** A tensor that is all of its memory, in order: itself, or a copy of a part. */
 const whole = (x: Tensor): Tensor => (x.isContiguous && x.storage.length === x.size ? x : deviceOf(x).kernels.copy(x))
 
+const NEW_VALUE = 'a new value was assigned to its parameter'
+
 export class Parameter extends Tensor {
   /** frozen parameters are false: they get no gradient and no update */
   trainable = true
@@ -42,7 +44,14 @@ export class Parameter extends Tensor {
     const owned = whole(value)
     if (owned.storage === old) return
     this.replaceStorage(keep(owned).storage)
-    old.free('a new value was assigned to its parameter')
+    old.free(NEW_VALUE)
+  }
+
+  /** Its memory holds a new value: what still refers to the old one finds it given back. */
+  renew(): void {
+    const renewed = this.storage.move(NEW_VALUE)
+    renewed.release()
+    this.replaceStorage(renewed)
   }
 }
 

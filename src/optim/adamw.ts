@@ -38,8 +38,28 @@ export class AdamW extends Optimizer {
   }
 
   protected update({ value, gradient, slots, step, learningRate, weightDecay }: UpdateInput): UpdateResult {
+    const numbers = this.#numbers({ step, learningRate, weightDecay })
+    const moments = { firstMoment: slots.firstMoment, secondMoment: slots.secondMoment }
+    const moved =
+      deviceOf(value).kernels.adamw?.(value, gradient, moments, numbers) ?? adamw(value, gradient, moments, numbers)
+    const { firstMoment, secondMoment } = moved
+    return { value: moved.value, slots: { firstMoment, secondMoment } }
+  }
+
+  protected override updateInPlace(inputs: readonly UpdateInput[]): boolean {
+    const kernel = deviceOf(inputs[0].value).kernels.adamwInPlace
+    if (!kernel || inputs.some(({ value }) => value.device !== inputs[0].value.device)) return false
+    const updates = inputs.map(input => {
+      const { firstMoment, secondMoment } = input.slots
+      const { value, gradient } = input
+      return { value, gradient, firstMoment, secondMoment, numbers: this.#numbers(input) }
+    })
+    return kernel(updates) === true
+  }
+
+  #numbers({ step, learningRate, weightDecay }: Omit<UpdateInput, 'value' | 'gradient' | 'slots'>): AdamWNumbers {
     const [beta1, beta2] = this.betas
-    const numbers = {
+    return {
       beta1,
       beta2,
       epsilon: this.epsilon,
@@ -47,11 +67,6 @@ export class AdamW extends Optimizer {
       rate: learningRate / (1 - beta1 ** step),
       deviation: Math.sqrt(1 - beta2 ** step),
     }
-    const moments = { firstMoment: slots.firstMoment, secondMoment: slots.secondMoment }
-    const moved =
-      deviceOf(value).kernels.adamw?.(value, gradient, moments, numbers) ?? adamw(value, gradient, moments, numbers)
-    const { firstMoment, secondMoment } = moved
-    return { value: moved.value, slots: { firstMoment, secondMoment } }
   }
 }
 

@@ -129,6 +129,11 @@ export abstract class Optimizer {
   /** The algorithm. */
   protected abstract update(input: UpdateInput): UpdateResult
 
+  /** The algorithm for all parameters at once, in the memory of values and slots; false where the device cannot. */
+  protected updateInPlace(_inputs: readonly UpdateInput[]): boolean {
+    return false
+  }
+
   /**
    * Moves the parameters; the others, and frozen ones, stay as they are.
    * @param gradients by name, as `lossAndGradients` gives them
@@ -141,24 +146,28 @@ export abstract class Optimizer {
       if (!sameShape(shape, own))
         throw new ShapeError(`step: a gradient of ${show(shape)} for ${name}, which is ${show(own)}`, shape, own)
     }
+    const moves: { parameter: Parameter; memory: Memory; input: UpdateInput }[] = []
     for (const [name, gradient] of gradients) {
       const { parameter, weightDecay, learningRateFactor } = this.#member(name)
       if (!parameter.trainable) continue
+      const memory = this.#memory(name, parameter)
+      const [step, { slots }] = [memory.steps + 1, memory]
+      const rate = learningRate * learningRateFactor
+      const input = { value: parameter, gradient, slots, step, learningRate: rate, weightDecay }
+      moves.push({ parameter, memory, input })
+    }
+    if (moves.length === 0) return
+    const isDone = noGrad(() => this.updateInPlace(moves.map(({ input }) => input)))
+    for (const { parameter, memory, input } of moves) {
+      memory.steps++
+      if (isDone) parameter.renew()
       // one parameter at a time, so that no more than one parameter's intermediates are alive
-      noGrad(() => {
-        const memory = this.#memory(name, parameter)
-        const { value, slots } = this.update({
-          value: parameter,
-          gradient,
-          slots: memory.slots,
-          step: memory.steps + 1,
-          learningRate: learningRate * learningRateFactor,
-          weightDecay,
+      else
+        noGrad(() => {
+          const { value, slots } = this.update(input)
+          parameter.assign(value)
+          for (const slot of Object.keys(memory.slots)) memory.slots[slot].assign(slots[slot])
         })
-        parameter.assign(value)
-        for (const slot of Object.keys(memory.slots)) memory.slots[slot].assign(slots[slot])
-        memory.steps++
-      })
     }
   }
 

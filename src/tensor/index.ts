@@ -23,6 +23,7 @@ export {
 } from './dtype.ts'
 export {
   type AdamWNumbers,
+  type AdamWUpdate,
   type AttentionInput,
   type BinaryName,
   type ComparisonName,

@@ -107,11 +107,10 @@ export interface FusedKernels {
   negativeLogLikelihoodGradient(g: Tensor, x: Tensor, ids: Tensor): Tensor | undefined
   /** target += x, in the target's own memory, for float32 of one shape; undefined where it cannot. */
   accumulate(target: Tensor, x: Tensor): true | undefined
-  /**
-   * One step of AdamW, which optim/adamw.ts defines: a new value and new moments, all of one shape and dtype. They may take over
-   * the memory of the old ones, which then count as given back.
-   */
+  /** One step of AdamW, which optim/adamw.ts defines: a new value and new moments, all of one shape and dtype. */
   adamw(x: Tensor, g: Tensor, moments: Moments, numbers: AdamWNumbers): (Moments & { value: Tensor }) | undefined
+  /** The same for many parameters at once, in the memory of their values and moments; undefined where it cannot. */
+  adamwInPlace(updates: readonly AdamWUpdate[]): true | undefined
 }
 
 /** What attention is computed of; scores are multiplied by `scale`. */
@@ -127,6 +126,13 @@ export interface AttentionInput {
   /** a query sees keys up to its own place, the last query being at the last key */
   readonly causal: boolean
   readonly scale: number
+}
+
+/** One parameter's part in a step of AdamW. */
+export interface AdamWUpdate extends Moments {
+  readonly value: Tensor
+  readonly gradient: Tensor
+  readonly numbers: AdamWNumbers
 }
 
 /** What Adam remembers of a parameter. */

@@ -3,7 +3,7 @@
 
 import type { FusedKernels } from '../kernels.ts'
 import { contiguousStrides, isContiguous, sameShape } from '../shape.ts'
-import { Tensor } from '../tensor.ts'
+import type { Tensor } from '../tensor.ts'
 import { attention, attentionGradient } from './attention.ts'
 import { binaries, type CpuModule } from './exports.ts'
 import { multiply, transposed } from './matmul.ts'
@@ -24,7 +24,7 @@ interface Rows {
   readonly step: number
 }
 
-export function fusedKernels(room: Room): FusedKernels {
+export function fusedKernels(room: Room): Partial<FusedKernels> {
   const { threads } = room
 
   /** kernel(out, x, rows, n, ...numbers) over the last axis */
@@ -215,27 +215,37 @@ export function fusedKernels(room: Room): FusedKernels {
       return true
     },
 
-    adamw(x, g, { firstMoment, secondMoment }, { beta1, beta2, epsilon, kept, rate, deviation }) {
-      const own = [x, firstMoment, secondMoment]
-      if (!isPlain(g, x) || !own.every(t => isPlain(t, x) && isWhole(t))) return undefined
-      const numbers = [beta1, 1 - beta1, beta2, 1 - beta2, epsilon, kept, rate, deviation] as const
-      const [value, m, v] = own.map(t => room.address(t))
-      const slope = room.dense(g)
+    adamwInPlace(updates) {
+      for (const { value, gradient, firstMoment, secondMoment } of updates) {
+        const own = [value, firstMoment, secondMoment]
+        if (!isPlain(gradient, value) || !own.every(t => isPlain(t, value) && isWhole(t))) return undefined
+      }
+      let total = 0
+      const parts = updates.map(({ value, gradient, firstMoment, secondMoment, numbers }) => {
+        const first = total
+        total += value.size
+        const addresses = [value, firstMoment, secondMoment].map(t => room.address(t))
+        return { first, last: total, addresses, slope: room.dense(gradient), numbers }
+      })
+      // all parameters as one row of numbers, so that threads meet once
       threads.share(
-        x.size,
+        total,
         grains.compute,
-        ({ code }, first, last) => {
-          const at = 4 * first
-          const [to, toM, toV] = [value + at, m + at, v + at]
-          code.adamw(to, toM, toV, to, slope + at, toM, toV, last - first, ...numbers)
+        ({ code }, from, to) => {
+          for (const { first, last, addresses, slope, numbers } of parts) {
+            const [begin, end] = [Math.max(from, first), Math.min(to, last)]
+            if (begin >= end) continue
+            const at = 4 * (begin - first)
+            const { beta1, beta2, epsilon, kept, rate, deviation } = numbers
+            const [x, m, v] = [addresses[0] + at, addresses[1] + at, addresses[2] + at]
+            const settings = [beta1, 1 - beta1, beta2, 1 - beta2, epsilon, kept, rate, deviation] as const
+            code.adamw(x, slope + at, m, v, end - begin, ...settings)
+          }
         },
         16,
       )
       room.done()
-      const [moved, newM, newV] = own.map(
-        t => new Tensor(t.storage.move('an optimizer computed in its memory'), t.shape),
-      )
-      return { value: moved, firstMoment: newM, secondMoment: newV }
+      return true
     },
   }
 }

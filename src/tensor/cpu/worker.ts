@@ -29,9 +29,12 @@ function serve({ module, memory, address, blas }: ThreadSettings): void {
 
   const call = (count: number) => {
     for (let i = 0; i < count; ) {
-      const n = queue[i + 1]
-      kernels[queue[i]](...queue.subarray(i + 2, i + 2 + n))
-      i += 2 + n
+      const kernel = kernels[queue[i]]
+      // an array is spread at once, a view of the queue number by number
+      const numbers = new Array<number>(queue[i + 1])
+      for (let j = 0; j < numbers.length; j++) numbers[j] = queue[i + 2 + j]
+      kernel(...numbers)
+      i += 2 + numbers.length
     }
   }
   let seen = Atomics.load(words, mailbox.bell)

@@ -1,9 +1,10 @@
-// One pass over a parameter and its moments. The numbers are those of AdamWNumbers in ../../kernels.ts.
+// One pass over a parameter and its moments, which are overwritten. The numbers are those of AdamWNumbers in
+// ../../kernels.ts.
 
 import { f, loadSome, madd, storeSome } from './vector'
 
 export function adamw(
-  outX: usize, outM: usize, outV: usize, x: usize, g: usize, m: usize, v: usize, n: i32,
+  x: usize, g: usize, m: usize, v: usize, n: i32,
   beta1: f32, fresh1: f32, beta2: f32, fresh2: f32, epsilon: f32, kept: f32, rate: f32, deviation: f32,
 ): void {
   for (let i = 0; i < n; i += 4) {
@@ -19,13 +20,13 @@ export function adamw(
     const root = f32x4.add(f32x4.div(f32x4.sqrt(newV), f(deviation)), f(epsilon))
     const newX = f32x4.sub(f32x4.mul(oldX, f(kept)), f32x4.mul(f(rate), f32x4.div(newM, root)))
     if (whole) {
-      v128.store(outM + at, newM)
-      v128.store(outV + at, newV)
-      v128.store(outX + at, newX)
+      v128.store(m + at, newM)
+      v128.store(v + at, newV)
+      v128.store(x + at, newX)
     } else {
-      storeSome(outM + at, newM, rest)
-      storeSome(outV + at, newV, rest)
-      storeSome(outX + at, newX, rest)
+      storeSome(m + at, newM, rest)
+      storeSome(v + at, newV, rest)
+      storeSome(x + at, newX, rest)
     }
   }
 }
