@@ -14,7 +14,7 @@ import {
   type Tensor,
 } from '../src/index.ts'
 
-interface Size {
+export interface Size {
   readonly config: CoCaConfig
   readonly batch: number
   readonly parameters: number
@@ -58,13 +58,11 @@ export interface TrainingStep {
 }
 
 /** The model, its inputs and its step on the current device, the same numbers on each. */
-export function trainingStep(name: SizeName, scale: { readonly batch?: number } = {}): TrainingStep {
-  const { config, batch } = sizes[name]
+export function trainingStep({ config, batch: pairs }: Pick<Size, 'config' | 'batch'>): TrainingStep {
   seed(0)
   const model = new CoCa(config)
   const optimizer = new AdamW(model, { learningRate: 1e-4, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.01 })
   const generator = new Generator(1)
-  const pairs = scale.batch ?? batch
   const images = randn([pairs, 3, config.image.size, config.image.size], { generator })
   const ids = randint(0, config.text.vocabulary, [pairs, config.text.context], { generator })
   const step = () =>

@@ -36,7 +36,7 @@ const steps = positive('steps') ?? { tiny: 200, small: 20, medium: 10 }[size]
 const warmup = positive('warmup') ?? warmups[size]
 
 await device.use(flags.device as DeviceName, { threads: positive('threads'), blas: flags.blas })
-const { model, step } = trainingStep(size, { batch: positive('batch') })
+const { model, step } = trainingStep({ ...sizes[size], batch: positive('batch') ?? sizes[size].batch })
 const profile = flags.profile ? new Profile() : undefined
 const firstLoss = await step()
 for (let i = 1; i < warmup; i++) await step()

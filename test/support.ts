@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import './reference.ts'
 import type { Tensor } from '../src/tensor/index.ts'
 
 const { FC_SEED, FC_PATH, FC_RUNS } = process.env

@@ -14,7 +14,7 @@ const { values: flags } = parseArgs({
 const size = sizeName(flags.size)
 const path = flags.weights ?? weightsFile(size)
 
-const { model, images, ids } = trainingStep(size)
+const { model, images, ids } = trainingStep(sizes[size])
 const tensors = new Map<string, SafetensorsTensor>()
 for (const [name, tensor] of [...model.stateDict(), ['batch.images', images] as const]) {
   const data = await tensor.data()

@@ -1,8 +1,8 @@
-// Which devices there are, which one new tensors go to, and what really runs on it. Nothing falls back silently: a
-// device that cannot open says what was tried.
+// Which devices there are, which one new tensors go to (cpu, until another is chosen), and what really runs on it. Nothing
+// falls back silently: a device that cannot open says what was tried.
 
 import { DeviceError, type DeviceReport, type OpenOptions } from './backend.ts'
-import type { CpuDevice } from './cpu/index.ts'
+import { type CpuDevice, openCpu, probeCpu } from './cpu/index.ts'
 import type { GpuDevice } from './gpu/index.ts'
 import type { Device } from './kernels.ts'
 import { reference } from './reference/index.ts'
@@ -19,58 +19,56 @@ function checkName(name: string): asserts name is DeviceName {
 }
 
 const opened = new Map<DeviceName, Device>([['reference', reference]])
-let current: Device = reference
+let current: DeviceName = 'cpu'
 
-async function open(name: DeviceName, options: OpenOptions): Promise<Device> {
-  if (name === 'gpu') return openGpuOnce(options)
-  if (name === 'cpu') await openCpuOnce(options)
-  return device.get(name)
+async function open(name: DeviceName, options: OpenOptions): Promise<void> {
+  if (name === 'gpu') await openGpuOnce(options)
+  if (name === 'cpu') await openCpuOnce(options).ready
 }
 
 let cpu: CpuDevice | undefined
 
 /** The cpu device, whose memory all who ask for it share; options count for the one who is first. */
-async function openCpuOnce(options: OpenOptions): Promise<void> {
-  const { openCpu } = await import('./cpu/index.ts')
+function openCpuOnce(options: OpenOptions = {}): CpuDevice {
   cpu ??= openCpu(options)
   opened.set('cpu', cpu)
-  await cpu.ready
+  return cpu
 }
 
 let gpu: GpuDevice | undefined
 
 /** The gpu device that is open, unless another backend is asked for or it has failed: then it is closed first. */
-async function openGpuOnce(options: OpenOptions): Promise<GpuDevice> {
-  if (gpu && !gpu.hasFailed && (options.backend === undefined || options.backend === gpu.backend)) return gpu
+async function openGpuOnce(options: OpenOptions): Promise<void> {
+  if (gpu && !gpu.hasFailed && (options.backend === undefined || options.backend === gpu.backend)) return
   const { openGpu } = await import('./gpu/index.ts')
   const fresh = await openGpu(options)
   gpu?.close()
   gpu = fresh
   opened.set('gpu', fresh)
-  return fresh
 }
 
 export const device = {
   /** The device that new tensors go to. */
   get current(): DeviceName {
-    return current.name
+    return current
   },
 
   /** What really runs on a device: backend, adapter, version. */
   get description(): string {
-    return current.description
+    return device.get().description
   },
 
   /** Opens a device and makes it the one that new tensors go to. Throws DeviceError. */
   async use(name: DeviceName, options: OpenOptions = {}): Promise<void> {
     checkName(name)
-    current = await open(name, options)
+    await open(name, options)
+    current = name
   },
 
   /** Runs `f` with new tensors going to a device that is open already. */
   with<T>(name: DeviceName, f: () => T): T {
     const outer = current
-    current = device.get(name)
+    current = device.get(name).name
     try {
       return f()
     } finally {
@@ -78,17 +76,16 @@ export const device = {
     }
   },
 
-  /** An open device, the current one by default. Throws DeviceError. */
-  get(name: DeviceName = current.name): Device {
+  /** An open device, the current one by default; cpu opens by itself. Throws DeviceError. */
+  get(name: DeviceName = current): Device {
     checkName(name)
-    const found = opened.get(name)
+    const found = opened.get(name) ?? (name === 'cpu' ? openCpuOnce() : undefined)
     if (!found) throw new DeviceError(`device ${name} is not open; call await device.use('${name}') first`, name)
     return found
   },
 
   /** Everything that could be used here, and why the rest cannot. Opens nothing for good. */
   async list(): Promise<DeviceReport[]> {
-    const { probeCpu } = await import('./cpu/index.ts')
     const { probeGpu } = await import('./gpu/index.ts')
     return [{ name: 'reference', available: true, detail: reference.description }, probeCpu(), ...(await probeGpu())]
   },

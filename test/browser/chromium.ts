@@ -50,13 +50,24 @@ export function launch(): Promise<Browser> {
   })
 }
 
+/** What a server says to have a page cross-origin isolated, which threads need. */
+const isolation = {
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
+}
+
 /** Opens an empty page, in a context where WebGPU is allowed, that has loaded the bundled program. */
-export async function pageWith(browser: Browser, code: string): Promise<Page> {
+export async function pageWith(
+  browser: Browser,
+  code: string,
+  { isolated = false }: { isolated?: boolean } = {},
+): Promise<Page> {
   const page = await browser.newPage()
+  const headers = isolated ? isolation : {}
   await page.route('http://localhost/**', route =>
     route.request().url().endsWith('/program.js')
-      ? route.fulfill({ contentType: 'text/javascript', body: code })
-      : route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>test</title>' }),
+      ? route.fulfill({ headers, contentType: 'text/javascript', body: code })
+      : route.fulfill({ headers, contentType: 'text/html', body: '<!doctype html><title>test</title>' }),
   )
   await page.goto('http://localhost/')
   await page.addScriptTag({ type: 'module', url: '/program.js' })

@@ -1,6 +1,7 @@
 // Models small enough to be asked anything: in float64, with weights large enough that every part matters.
 
 import assert from 'node:assert/strict'
+import '../reference.ts'
 import { CoCa, type CoCaConfig } from '../../src/models/index.ts'
 import { lossAndGradients, type Module, type Parameter } from '../../src/nn/index.ts'
 import { Generator, randn, seed, type Tensor, tensor } from '../../src/tensor/index.ts'

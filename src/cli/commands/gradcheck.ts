@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { gradcheck } from '../../autograd/index.ts'
-import { Generator } from '../../tensor/index.ts'
+import { device, Generator } from '../../tensor/index.ts'
 import { FailedError, UsageError } from '../errors.ts'
 import { type GradcheckCase, gradcheckTable } from '../gradcheck-table.ts'
 import { collect, examples, jsonOption, seedOption } from '../options.ts'
@@ -54,7 +54,9 @@ async function run({ op, seed, json }: { op?: readonly string[]; seed: number; j
 /** All cases of an operation. Order 2 checks both orders, and what the first says is known by then. */
 function check(operation: string, order: 1 | 2, generator: Generator): Verdict {
   const cases: readonly GradcheckCase[] = gradcheckTable.filter(each => each.operation === operation)
-  const results = cases.map(({ f, inputs }) => gradcheck(f, inputs(generator), { order }))
+  const results = device.with('reference', () =>
+    cases.map(({ f, inputs }) => gradcheck(f, inputs(generator), { order })),
+  )
   for (const { ok, message } of results) if (!ok) say(`${operation}: ${message}`)
   return {
     operation,

@@ -60,7 +60,7 @@ function serve({ module, memory, address, blas }: ThreadSettings): void {
   }
 }
 
-const node = typeof process === 'undefined' ? undefined : process.getBuiltinModule('node:worker_threads')
+const node = typeof process === 'undefined' ? undefined : process.getBuiltinModule?.('node:worker_threads')
 if (node) serve(node.workerData as ThreadSettings)
 else
   globalThis.onmessage = (message: MessageEvent<ThreadSettings>) => {

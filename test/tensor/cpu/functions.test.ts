@@ -7,7 +7,7 @@ import { openCpu } from '../../../src/tensor/cpu/index.ts'
 import { type BinaryName, type Device, fromData, scope, type UnaryName } from '../../../src/tensor/index.ts'
 import { reference } from '../../../src/tensor/reference/index.ts'
 
-const cpu = await openCpu()
+const cpu = openCpu()
 
 /** Every 4099th float32: all exponents, both signs, numbers too small to be normal, infinities and NaN. */
 function allKinds(): Float32Array {

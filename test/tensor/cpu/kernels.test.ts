@@ -1,10 +1,11 @@
 // Every kernel of the cpu device against the reference, over the same random shapes, strides and broadcasts as the gpu, and
-// matrix products of every size at which the way of computing them changes.
+// matrix products of every size at which the way of computing them changes; alone, on several threads, and with the
+// system's BLAS where there is one.
 
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { openCpu } from '../../../src/tensor/cpu/index.ts'
-import { type Device, fromData, Generator, scope, type Tensor } from '../../../src/tensor/index.ts'
+import { type CpuOptions, type Device, fromData, Generator, scope, type Tensor } from '../../../src/tensor/index.ts'
 import { reference } from '../../../src/tensor/reference/index.ts'
 import { fc, runs } from '../../support.ts'
 import { checks } from '../gpu/suite.ts'
@@ -33,38 +34,50 @@ function compareProduct(cpu: Device, [m, k, n]: readonly number[], left: number,
   })
 }
 
-describe('on cpu', async () => {
-  const cpu = await openCpu()
-  for (const check of checks) test(check.name, () => scope(() => check.run(cpu, 30)))
+const settings: readonly [string, CpuOptions][] = [
+  ['on one thread without BLAS', { threads: 1, blas: 'off' }],
+  ['on three threads without BLAS', { threads: 3, blas: 'off' }],
+  ['as it comes', {}],
+]
 
-  test('products at the edges of tiles and blocks agree, however their factors lie', () => {
-    const sizes = [
-      [1, 70, 9],
-      [3, 33, 40],
-      [2, 600, 1],
-      [40, 50, 1],
-      [4, 300, 8],
-      [8, 513, 24],
-      [17, 1, 130],
-      [130, 40, 33],
-      [129, 257, 12],
-      [64, 520, 70],
-      [5, 260, 1030],
-    ]
-    for (const size of sizes)
-      for (const left of [0, 1, 2, 3]) for (const right of [0, 1, 2, 3]) compareProduct(cpu, size, left, right)
+for (const [name, options] of settings)
+  describe(name, () => {
+    const cpu = openCpu(options)
+    after(() => cpu.close())
+    for (const check of checks) test(check.name, () => scope(() => check.run(cpu, 30)))
+
+    test('products at the edges of tiles and blocks agree, however their factors lie', () => {
+      const sizes = [
+        [1, 70, 9],
+        [3, 33, 40],
+        [2, 600, 1],
+        [40, 50, 1],
+        [4, 300, 8],
+        [8, 513, 24],
+        [17, 1, 130],
+        [130, 40, 33],
+        [129, 257, 12],
+        [64, 520, 70],
+        [5, 260, 1030],
+        // enough for two threads, by rows and by columns, and more than fits a block
+        [200, 64, 64],
+        [33, 90, 150],
+        [300, 300, 50],
+      ]
+      for (const size of sizes)
+        for (const left of [0, 1, 2, 3]) for (const right of [0, 1, 2, 3]) compareProduct(cpu, size, left, right)
+    })
+
+    test('products of any size agree', () => {
+      const size = fc.integer({ min: 1, max: 90 })
+      const layout = fc.integer({ min: 0, max: 3 })
+      fc.assert(
+        fc.property(size, size, size, layout, layout, (m, k, n, left, right) =>
+          compareProduct(cpu, [m, k, n], left, right),
+        ),
+        runs(60),
+      )
+    })
+
+    test('everything was given back', () => assert.deepEqual(cpu.memory(), { bytes: 0, buffers: 0 }))
   })
-
-  test('products of any size agree', () => {
-    const size = fc.integer({ min: 1, max: 90 })
-    const layout = fc.integer({ min: 0, max: 3 })
-    fc.assert(
-      fc.property(size, size, size, layout, layout, (m, k, n, left, right) =>
-        compareProduct(cpu, [m, k, n], left, right),
-      ),
-      runs(60),
-    )
-  })
-
-  test('everything was given back', () => assert.deepEqual(cpu.memory(), { bytes: 0, buffers: 0 }))
-})

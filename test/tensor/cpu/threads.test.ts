@@ -1,0 +1,154 @@
+// Threads and BLAS change how fast a result comes, not what it is: equal to rounding for any number of threads, equal to
+// the bit for the same number.
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { after, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import '../../../src/autograd/index.ts'
+import { type CpuDevice, openCpu } from '../../../src/tensor/cpu/index.ts'
+import { type CpuOptions, DeviceError, fromData, Generator, scope, type Tensor } from '../../../src/tensor/index.ts'
+
+const devices: CpuDevice[] = []
+const open = (options: CpuOptions): CpuDevice => {
+  const device = openCpu(options)
+  devices.push(device)
+  return device
+}
+after(() => {
+  for (const device of devices) device.close()
+})
+
+/** Results of kernels of every kind, large enough for several threads. */
+function results(device: CpuDevice): Float32Array[] {
+  const generator = new Generator(7)
+  const random = (...shape: number[]): Tensor => {
+    const n = shape.reduce((a, b) => a * b, 1)
+    return fromData(
+      Float32Array.from({ length: n }, () => generator.normal()),
+      shape,
+      device,
+    )
+  }
+  return scope(() => {
+    const k = device.kernels
+    const [x, g, row] = [random(301, 257), random(301, 257), random(257)]
+    const heads = random(6, 2, 40, 16)
+    const weight = random(129, 257)
+    const input = { q: heads, k: heads, v: heads, causal: true, scale: 0.25 }
+    const ids = fromData(
+      Int32Array.from({ length: 301 }, (_, i) => (i * 31) % 257),
+      [301],
+      device,
+    )
+    const [m, v] = [random(301, 257), k.unary('abs', g)]
+    const value = k.copy(x)
+    const numbers = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, kept: 0.99, rate: 0.01, deviation: 0.1 }
+    const isMoved = k.adamwInPlace!([{ value, gradient: g, firstMoment: m, secondMoment: v, numbers }])
+    assert.equal(isMoved, true)
+    return [
+      k.unary('exp', x),
+      k.binary('add', x, row, 'float32'),
+      k.where(k.compare('greater', x, 0), x, g, 'float32'),
+      k.copy(x.view([257, 301], [1, 257])),
+      k.reduce('sum', x, [0]),
+      k.reduce('sum', x, [1]),
+      k.matmul(x, weight.view([257, 129], [1, 257])),
+      k.softmax!(x)!,
+      k.softmaxGradient!(g, x)!,
+      k.layerNorm!(x, row, row, 1e-5)!,
+      k.layerNormGradient!(g, x, row, 1e-5)!,
+      k.layerNormScaleGradient!(g, x, 1e-5)!,
+      k.gelu!(x)!,
+      k.geluGradient!(g, x)!,
+      k.linear!(x, weight, k.copy(row.view([129], [1])))!,
+      k.attention!(input)!,
+      k.attentionGradient!(heads, input)!,
+      k.negativeLogLikelihood!(x, ids)!,
+      value,
+      m,
+    ].map(t => t.dataSync() as Float32Array)
+  })
+}
+
+const alone = results(open({ threads: 1, blas: 'off' }))
+
+describe('the same program', () => {
+  for (const options of [{ threads: 2, blas: 'off' }, { threads: 5, blas: 'off' }, {}] as const) {
+    const device = open(options)
+    test(`gives the same to rounding: ${device.description}`, () => {
+      results(device).forEach((values, i) => {
+        const scale = alone[i].reduce((a, b) => Math.max(a, Math.abs(b)), 1e-30)
+        values.forEach((x, j) => {
+          assert.ok(Math.abs(x - alone[i][j]) <= 4e-6 * scale, `result ${i}: [${j}] is ${x}, alone ${alone[i][j]}`)
+        })
+      })
+    })
+
+    test(`gives the same bits again: ${device.threads} threads`, () => {
+      const once = results(device)
+      for (let round = 0; round < 5; round++)
+        results(device).forEach((values, i) => {
+          assert.ok(
+            Buffer.compare(Buffer.from(values.buffer), Buffer.from(once[i].buffer)) === 0,
+            `result ${i} differs`,
+          )
+        })
+    })
+  }
+})
+
+describe('what cannot be is refused by name', () => {
+  test('a number of threads that is none', () => {
+    for (const threads of [0, 1.5, 1000]) assert.throws(() => openCpu({ threads }), new RegExp(`${threads} threads`))
+  })
+
+  test('a BLAS that is not there', () => {
+    const fails = () => openCpu({ threads: 1, blas: 'libnosuchthing.so' })
+    assert.throws(fails, (error: unknown) => error instanceof DeviceError && /libnosuchthing\.so/.test(error.message))
+  })
+})
+
+test('the environment says how many threads, and which BLAS', () => {
+  const program = `
+    import { device } from './src/index.ts'
+    device.use('cpu').then(() => console.log(device.get('cpu').threads, device.get('cpu').blas))`
+  const run = (env: Record<string, string>) => {
+    const args = ['--conditions=source', '--import', 'tsx', '--input-type=module', '-e', program]
+    return spawnSync(process.execPath, args, {
+      cwd: fileURLToPath(new URL('../../..', import.meta.url)),
+      env: { ...process.env, ...env },
+      encoding: 'utf8',
+    })
+  }
+  assert.equal(run({ COCAGRAD_THREADS: '3', COCAGRAD_BLAS: 'off' }).stdout, '3 null\n')
+  assert.match(run({ COCAGRAD_THREADS: 'many' }).stderr, /many threads: COCAGRAD_THREADS is a number/)
+  assert.match(run({ COCAGRAD_BLAS: 'libnosuchthing.so' }).stderr, /libnosuchthing\.so cannot be used as BLAS/)
+})
+
+test('more calls than a mailbox holds are made in pieces, each once', () => {
+  const numbers = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, kept: 0.99, rate: 0.01, deviation: 0.1 }
+  const moved = (device: CpuDevice) =>
+    scope(() => {
+      const of = (value: number) => fromData(new Float32Array(40).fill(value), [40], device)
+      const updates = Array.from({ length: 900 }, (_, i) => ({
+        value: of(i),
+        gradient: of(1 - i),
+        firstMoment: of(0.5),
+        secondMoment: of(2),
+        numbers,
+      }))
+      assert.equal(device.kernels.adamwInPlace!(updates), true)
+      return updates.flatMap(({ value, firstMoment }) => [...value.dataSync(), ...firstMoment.dataSync()])
+    })
+  assert.deepEqual(moved(open({ threads: 2 })), moved(open({ threads: 1 })))
+})
+
+test('a device that was closed goes on alone', () => {
+  const device = open({ threads: 2 })
+  device.close()
+  assert.equal(device.threads, 1)
+  results(device).forEach((values, i) => {
+    assert.equal(values.length, alone[i].length)
+  })
+})
