@@ -168,3 +168,64 @@ test('gelu keeps its digits in the lower tail, where 1 + erf has none', () => {
     })
   })
 })
+
+test('layerNorm keeps its digits far from zero, and where the first number is far from the others', () => {
+  const n = 300
+  const rows = Float32Array.from({ length: 3 * n }, (_, i) => {
+    const [row, column] = [Math.floor(i / n), i % n]
+    const wave = Math.sin(1.7 * i)
+    return [1000 + wave, column === 0 ? 500 : wave, column === 0 ? -3000 : 20 + wave][row]
+  })
+  const ones = new Float32Array(n).fill(1)
+  const computed = (on: Device) =>
+    scope(() => {
+      const x = fromData(rows, [3, n], on)
+      const mean = on.kernels.binary('div', on.kernels.reduce('sum', x, [1]), n, 'float32')
+      const centred = on.kernels.binary('sub', x, mean, 'float32')
+      const squares = on.kernels.binary('mul', centred, centred, 'float32')
+      const variance = on.kernels.binary('div', on.kernels.reduce('sum', squares, [1]), n, 'float32')
+      const row = fromData(ones, [n], on)
+      const zero = fromData(new Float32Array(n), [n], on)
+      const fused = on.kernels.layerNorm?.(x, row, zero, 1e-5)
+      const root = on.kernels.unary('rsqrt', on.kernels.binary('add', variance, 1e-5, 'float32'))
+      return (fused ?? on.kernels.binary('mul', centred, root, 'float32')).dataSync()
+    })
+  const expected = computed(reference)
+  computed(cpu).forEach((value, i) => {
+    assert.ok(
+      Math.abs(value - expected[i]) <= 1e-4 + 1e-5 * Math.abs(expected[i]),
+      `[${i}] ${value}, not ${expected[i]}`,
+    )
+  })
+})
+
+test('attention agrees with its formula for a scale of either sign, and gives zeros where nothing is seen', () => {
+  const [tokens, width] = [9, 5]
+  const values = (seed: number) => Float32Array.from({ length: tokens * width }, (_, i) => Math.sin(seed + 2.3 * i))
+  const [q, k, v] = [values(1), values(2), values(3)]
+  const seen = Uint8Array.from({ length: tokens * tokens }, (_, i) =>
+    Math.floor(i / tokens) === 4 || i % 3 === 1 ? 0 : 1,
+  )
+  for (const scale of [0.7, -0.7, 0])
+    scope(() => {
+      const on = (data: Float32Array) => fromData(data, [tokens, width], cpu)
+      const mask = fromData(seen, [tokens, tokens], cpu)
+      const input = { q: on(q), k: on(k), v: on(v), mask, causal: true, scale }
+      const actual = cpu.kernels.attention!(input)!.dataSync()
+      for (let i = 0; i < tokens; i++) {
+        const weights = Array.from({ length: tokens }, (_, j) => {
+          if (j > i || seen[i * tokens + j] === 0) return 0
+          let product = 0
+          for (let c = 0; c < width; c++) product += q[i * width + c] * k[j * width + c]
+          return Math.exp(product * scale)
+        })
+        const total = weights.reduce((a, b) => a + b, 0)
+        for (let c = 0; c < width; c++) {
+          const sum = weights.reduce((s, w, j) => s + w * v[j * width + c], 0)
+          const expected = total === 0 ? 0 : sum / total
+          const found = actual[i * width + c]
+          assert.ok(Math.abs(found - expected) <= 2e-6, `scale ${scale}: [${i}, ${c}] is ${found}, not ${expected}`)
+        }
+      }
+    })
+})

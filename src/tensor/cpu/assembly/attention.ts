@@ -2,7 +2,7 @@
 // gradient computes them anew, which costs less than fetching them would (Dao et al. 2022, "FlashAttention").
 
 import { product } from './gemm'
-import { dotRow, expRow, maxRow, scaleRow } from './rows'
+import { dotRow, maxRow, scaledExpRow, scaleRow } from './rows'
 import { f } from './vector'
 
 /** Where the parts of all heads lie and how they step, in bytes; four bytes a field, written by ../attention.ts in this order. */
@@ -40,14 +40,14 @@ function weigh(to: usize, q: usize, k: usize, mask: usize, at: Heads, scratch: u
   product(to, q, k, at.queries, keys, at.width, at.qToken, 4, 4, at.kToken, keys << 2, scratch)
   for (let i = 0; i < at.queries; i++, to += keys << 2, mask += at.maskQuery) {
     const seen = at.causal ? max(0, min(keys, i + keys - at.queries + 1)) : keys
-    scaleRow(to, seen, at.scale)
+    if (at.scale <= 0) scaleRow(to, seen, at.scale)
     if (at.mask) {
       for (let j = 0, m = mask; j < seen; j++, m += at.maskKey) if (!load<u8>(m)) store<f32>(to + (j << 2), -Infinity)
     }
     if (seen < keys) memory.fill(to + (seen << 2), 0, (keys - seen) << 2)
     if (seen == 0) continue
     const largest = maxRow(to, seen)
-    const sum = expRow(to, to, seen, largest == -Infinity ? 0 : largest)
+    const sum = scaledExpRow(to, seen, largest == -Infinity ? 0 : largest, at.scale <= 0 ? 1 : at.scale)
     // where nothing is seen all are 0 already
     if (sum != 0) scaleRow(to, seen, f32(1 / sum))
   }

@@ -34,18 +34,26 @@ export function scaleRow(x: usize, n: i32, scale: f32): void {
   for (; x < end; x += 4) store<f32>(x, load<f32>(x) * scale)
 }
 
-/** Σ e^(x - shift) over a row; the exponentials are left at `out`, if they are kept. */
+/** x - shift, times a scale if it is to be */
 @inline
-function exponentials(keeps: bool, out: usize, x: usize, n: i32, shift: f32): f64 {
+function shifted(isScaled: bool, x: v128, shift: v128, scale: v128): v128 {
+  const difference = f32x4.sub(x, shift)
+  return isScaled ? f32x4.mul(difference, scale) : difference
+}
+
+/** Σ e^((x - shift) scale) over a row; the exponentials are left at `out`, if they are kept. */
+@inline
+function exponentials(keeps: bool, isScaled: bool, out: usize, x: usize, n: i32, shift: f32, scale: f32): f64 {
   const by = f(shift)
+  const times = f(scale)
   let sum: f64 = 0
   while (n >= 8) {
     const count = min(n, 512) & ~7
     let v = f(0)
     let w = f(0)
     for (const end = x + (count << 2); x < end; x += 32) {
-      const a = share4(f32x4.sub(v128.load(x), by))
-      const b = share4(f32x4.sub(v128.load(x, 16), by))
+      const a = share4(shifted(isScaled, v128.load(x), by, times))
+      const b = share4(shifted(isScaled, v128.load(x, 16), by, times))
       v = f32x4.add(v, a)
       w = f32x4.add(w, b)
       if (keeps) {
@@ -59,7 +67,7 @@ function exponentials(keeps: bool, out: usize, x: usize, n: i32, shift: f32): f6
   }
   for (; n > 0; n -= 4, x += 16) {
     const count = min(n, 4)
-    const e = share4(f32x4.sub(count == 4 ? v128.load(x) : loadSome(x, 4, count), by))
+    const e = share4(shifted(isScaled, count == 4 ? v128.load(x) : loadSome(x, 4, count), by, times))
     sum += f32x4.extract_lane(e, 0)
     if (count > 1) sum += f32x4.extract_lane(e, 1)
     if (count > 2) sum += f32x4.extract_lane(e, 2)
@@ -75,12 +83,17 @@ function exponentials(keeps: bool, out: usize, x: usize, n: i32, shift: f32): f6
 
 /** out = e^(x - shift) over a row, and its sum */
 export function expRow(out: usize, x: usize, n: i32, shift: f32): f64 {
-  return exponentials(true, out, x, n, shift)
+  return exponentials(true, false, out, x, n, shift, 1)
+}
+
+/** x ← e^((x - shift) scale) over a row, and its sum, for a scale above 0 */
+export function scaledExpRow(x: usize, n: i32, shift: f32, scale: f32): f64 {
+  return exponentials(true, true, x, x, n, shift, scale)
 }
 
 /** Σ e^(x - shift) over a row */
 function expSumRow(x: usize, n: i32, shift: f32): f64 {
-  return exponentials(false, 0, x, n, shift)
+  return exponentials(false, false, 0, x, n, shift, 1)
 }
 
 export function softmax(out: usize, x: usize, rows: i32, n: i32): void {
@@ -148,43 +161,65 @@ export function logSoftmaxGradient(out: usize, g: usize, y: usize, rows: i32, n:
   }
 }
 
-/** Σ (x - mean)² over a row. */
-function squaresRow(x: usize, n: i32, mean: f32): f64 {
-  const m = f(mean)
+/** The mean of the row that `squaresRow` saw last. */
+let mean: f32 = 0
+
+/**
+ * Σ (x - mean)² over a row, and its mean, in one pass: with d = x - x₀ it is Σ d² - (Σ d)² / n. The first number lies within
+ * √n deviations of the mean, whatever the row, so little is lost in the difference.
+ */
+function squaresRow(x: usize, n: i32): f64 {
+  const first = load<f32>(x)
+  const shift = f(first)
   let sum: f64 = 0
-  while (n >= 16) {
-    const count = min(n, 256) & ~15
+  let squares: f64 = 0
+  let left = n
+  while (left >= 16) {
+    const count = min(left, 256) & ~15
     let a = f(0)
-    let b = f(0)
-    let c = f(0)
-    let d = f(0)
+    let b = a
+    let c = a
+    let d = a
+    let aa = a
+    let bb = a
+    let cc = a
+    let dd = a
     for (const end = x + (count << 2); x < end; x += 64) {
-      const p = f32x4.sub(v128.load(x), m)
-      const q = f32x4.sub(v128.load(x, 16), m)
-      const r = f32x4.sub(v128.load(x, 32), m)
-      const s = f32x4.sub(v128.load(x, 48), m)
-      a = madd(p, p, a)
-      b = madd(q, q, b)
-      c = madd(r, r, c)
-      d = madd(s, s, d)
+      const p = f32x4.sub(v128.load(x), shift)
+      const q = f32x4.sub(v128.load(x, 16), shift)
+      const r = f32x4.sub(v128.load(x, 32), shift)
+      const s = f32x4.sub(v128.load(x, 48), shift)
+      a = f32x4.add(a, p)
+      b = f32x4.add(b, q)
+      c = f32x4.add(c, r)
+      d = f32x4.add(d, s)
+      aa = madd(p, p, aa)
+      bb = madd(q, q, bb)
+      cc = madd(r, r, cc)
+      dd = madd(s, s, dd)
     }
     sum += total(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)))
-    n -= count
+    squares += total(f32x4.add(f32x4.add(aa, bb), f32x4.add(cc, dd)))
+    left -= count
   }
-  for (; n > 0; n--, x += 4) {
-    const d = f64(load<f32>(x) - mean)
-    sum += d * d
+  for (; left > 0; left--, x += 4) {
+    const d = f64(load<f32>(x) - first)
+    sum += d
+    squares += d * d
   }
-  return sum
+  const offset = sum / f64(n)
+  mean = f32(f64(first) + offset)
+  const rest = squares - sum * offset
+  return rest < 0 ? 0 : rest
 }
 
 export function standardize(out: usize, x: usize, rows: i32, n: i32, epsilon: f64): void {
   for (; rows > 0; rows--) {
-    const mean = f32(sumRow(x, n) / f64(n))
-    const r = f32(1 / sqrt(squaresRow(x, n, mean) / f64(n) + epsilon))
+    const r = f32(1 / sqrt(squaresRow(x, n) / f64(n) + epsilon))
+    const centre = mean
     const end = x + (n << 2)
-    for (; x + 16 <= end; x += 16, out += 16) v128.store(out, f32x4.mul(f32x4.sub(v128.load(x), f(mean)), f(r)))
-    for (; x < end; x += 4, out += 4) store<f32>(out, (load<f32>(x) - mean) * r)
+    for (; x + 16 <= end; x += 16, out += 16) v128.store(out, f32x4.mul(f32x4.sub(v128.load(x), f(centre)), f(r)))
+    for (; x < end; x += 4, out += 4) store<f32>(out, (load<f32>(x) - centre) * r)
   }
 }
 
@@ -193,17 +228,17 @@ export function layerNorm(
   out: usize, x: usize, weight: usize, bias: usize, rows: i32, n: i32, epsilon: f64,
 ): void {
   for (; rows > 0; rows--) {
-    const mean = f32(sumRow(x, n) / f64(n))
-    const r = f32(1 / sqrt(squaresRow(x, n, mean) / f64(n) + epsilon))
+    const r = f32(1 / sqrt(squaresRow(x, n) / f64(n) + epsilon))
+    const centre = mean
     const end = x + (n << 2)
     let w = weight
     let b = bias
     for (; x + 16 <= end; x += 16, out += 16, w += 16, b += 16) {
-      const y = f32x4.mul(f32x4.sub(v128.load(x), f(mean)), f(r))
+      const y = f32x4.mul(f32x4.sub(v128.load(x), f(centre)), f(r))
       v128.store(out, madd(y, v128.load(w), v128.load(b)))
     }
     for (; x < end; x += 4, out += 4, w += 4, b += 4)
-      store<f32>(out, (load<f32>(x) - mean) * r * load<f32>(w) + load<f32>(b))
+      store<f32>(out, (load<f32>(x) - centre) * r * load<f32>(w) + load<f32>(b))
   }
 }
 
@@ -227,8 +262,8 @@ function gradientRows(
 ): void {
   const bytes = n << 2
   for (; rows > 0; rows--, x += bytes, g += bytes, out += bytes) {
-    const mean = f32(sumRow(x, n) / f64(n))
-    const r = 1 / sqrt(squaresRow(x, n, mean) / f64(n) + epsilon)
+    const r = 1 / sqrt(squaresRow(x, n) / f64(n) + epsilon)
+    const centre = mean
     let sum: f64 = 0
     let product: f64 = 0
     let at = 0
@@ -243,8 +278,8 @@ function gradientRows(
         const q = slope4(isWeighted, g + at, weight + at, 16)
         a = f32x4.add(a, p)
         b = f32x4.add(b, q)
-        c = madd(p, f32x4.sub(v128.load(x + at), f(mean)), c)
-        d = madd(q, f32x4.sub(v128.load(x + at, 16), f(mean)), d)
+        c = madd(p, f32x4.sub(v128.load(x + at), f(centre)), c)
+        d = madd(q, f32x4.sub(v128.load(x + at, 16), f(centre)), d)
       }
       sum += total(f32x4.add(a, b))
       product += total(f32x4.add(c, d))
@@ -252,19 +287,19 @@ function gradientRows(
     for (; at < bytes; at += 4) {
       const slope = slopeAt(isWeighted, g + at, weight + at)
       sum += slope
-      product += f64(slope) * f64(load<f32>(x + at) - mean)
+      product += f64(slope) * f64(load<f32>(x + at) - centre)
     }
     const meanG = f32(sum / f64(n))
     const tilt = f32((-product * r * r) / f64(n))
     const scale = f32(r)
     for (at = 0; at + 16 <= bytes; at += 16) {
-      const centred = f32x4.sub(v128.load(x + at), f(mean))
+      const centred = f32x4.sub(v128.load(x + at), f(centre))
       const slope = f32x4.sub(slope4(isWeighted, g + at, weight + at, 0), f(meanG))
       v128.store(out + at, f32x4.mul(madd(centred, f(tilt), slope), f(scale)))
     }
     for (; at < bytes; at += 4) {
       const slope = slopeAt(isWeighted, g + at, weight + at) - meanG
-      store<f32>(out + at, ((load<f32>(x + at) - mean) * tilt + slope) * scale)
+      store<f32>(out + at, ((load<f32>(x + at) - centre) * tilt + slope) * scale)
     }
   }
 }
@@ -289,15 +324,15 @@ export function layerNormScaleGradient(
   for (let first = 0; first < rows; first += 64) {
     memory.fill(run, 0, bytes)
     for (let i = min(64, rows - first); i > 0; i--, x += bytes, g += bytes) {
-      const mean = f32(sumRow(x, n) / f64(n))
-      const r = f32(1 / sqrt(squaresRow(x, n, mean) / f64(n) + epsilon))
+      const r = f32(1 / sqrt(squaresRow(x, n) / f64(n) + epsilon))
+      const centre = mean
       let at = 0
       for (; at + 16 <= bytes; at += 16) {
-        const y = f32x4.mul(f32x4.sub(v128.load(x + at), f(mean)), f(r))
+        const y = f32x4.mul(f32x4.sub(v128.load(x + at), f(centre)), f(r))
         v128.store(run + at, madd(y, v128.load(g + at), v128.load(run + at)))
       }
       for (; at < bytes; at += 4)
-        store<f32>(run + at, load<f32>(run + at) + (load<f32>(x + at) - mean) * r * load<f32>(g + at))
+        store<f32>(run + at, load<f32>(run + at) + (load<f32>(x + at) - centre) * r * load<f32>(g + at))
     }
     for (let j = 0; j < n; j++) store<f64>(sums + (j << 3), load<f64>(sums + (j << 3)) + load<f32>(run + (j << 2)))
   }
