@@ -1,7 +1,7 @@
 // Gradients kept from being too long together (Pascanu et al. 2013).
 
 import { div, noGrad, where } from '../autograd/index.ts'
-import type { Tensor } from '../tensor/index.ts'
+import { deviceOf, type Tensor } from '../tensor/index.ts'
 import { checkSetting } from './optimizer.ts'
 
 export interface ClippedGradients {
@@ -22,10 +22,9 @@ export function clipGradients(gradients: ReadonlyMap<string, Tensor>, maximumNor
   checkSetting('maximumNorm', maximumNorm, 0)
   if (gradients.size === 0) throw new TypeError('clipGradients: there are no gradients')
   return noGrad(() => {
-    const norm = [...gradients.values()]
-      .map(gradient => gradient.square().sum())
-      .reduce((a, b) => a.add(b))
-      .sqrt()
+    const all = [...gradients.values()]
+    const squares = deviceOf(all[0]).kernels.sumOfSquares?.(all) ?? sumOfSquares(all)
+    const norm = squares.sqrt()
     const measurable = norm.less(Infinity)
     const factor = div(maximumNorm, norm.add(1e-6)).minimum(1)
     const clipped = [...gradients].map(
@@ -34,3 +33,6 @@ export function clipGradients(gradients: ReadonlyMap<string, Tensor>, maximumNor
     return { gradients: new Map(clipped), norm }
   })
 }
+
+/** Σ x² over all elements of all tensors: what a device's own kernel must agree with. */
+const sumOfSquares = (xs: readonly Tensor[]): Tensor => xs.map(x => x.square().sum()).reduce((a, b) => a.add(b))

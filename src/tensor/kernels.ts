@@ -105,6 +105,8 @@ export interface FusedKernels {
   negativeLogLikelihood(x: Tensor, ids: Tensor): Tensor | undefined
   /** g (softmax(x) - oneHot(id)): g [...] → [..., n] */
   negativeLogLikelihoodGradient(g: Tensor, x: Tensor, ids: Tensor): Tensor | undefined
+  /** Σ x² over all elements of all tensors, a scalar. */
+  sumOfSquares(xs: readonly Tensor[]): Tensor | undefined
   /** target += x, in the target's own memory, for float32 of one shape; undefined where it cannot. */
   accumulate(target: Tensor, x: Tensor): true | undefined
   /** One step of AdamW, which optim/adamw.ts defines: a new value and new moments, all of one shape and dtype. */

@@ -49,6 +49,7 @@ export type CpuModule = Readonly<
     | 'layerNorm'
     | 'layerNormGradient'
     | 'layerNormScaleGradient'
+    | 'addSquares'
     | 'addSums'
     | 'negativeLogLikelihood'
     | 'negativeLogLikelihoodGradient'

@@ -215,37 +215,67 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
       return true
     },
 
+    sumOfSquares(xs) {
+      if (!xs.every(x => isPlain(x))) return undefined
+      return room.tensor('float32', [], out => {
+        const row = rowOf(xs.map(x => x.size))
+        const from = xs.map(x => room.dense(x))
+        const sums = room.passing(8 * threads.count)
+        room.fill(sums, 0, 2 * threads.count, 'int32')
+        threads.share(
+          row.total,
+          grains.move,
+          ({ code, index }, first, last) =>
+            row.each(first, last, (i, at, count) => code.addSquares(sums + 8 * index, from[i] + 4 * at, count)),
+          16,
+        )
+        room.code.addSums(out, sums, threads.count, 1)
+      })
+    },
+
     adamwInPlace(updates) {
       for (const { value, gradient, firstMoment, secondMoment } of updates) {
         const own = [value, firstMoment, secondMoment]
         if (!isPlain(gradient, value) || !own.every(t => isPlain(t, value) && isWhole(t))) return undefined
       }
-      let total = 0
+      const row = rowOf(updates.map(({ value }) => value.size))
       const parts = updates.map(({ value, gradient, firstMoment, secondMoment, numbers }) => {
-        const first = total
-        total += value.size
-        const addresses = [value, firstMoment, secondMoment].map(t => room.address(t))
-        return { first, last: total, addresses, slope: room.dense(gradient), numbers }
+        const { beta1, beta2, epsilon, kept, rate, deviation } = numbers
+        const settings = [beta1, 1 - beta1, beta2, 1 - beta2, epsilon, kept, rate, deviation] as const
+        const [x, m, v] = [value, firstMoment, secondMoment].map(t => room.address(t))
+        return { x, m, v, slope: room.dense(gradient), settings }
       })
-      // all parameters as one row of numbers, so that threads meet once
       threads.share(
-        total,
+        row.total,
         grains.compute,
-        ({ code }, from, to) => {
-          for (const { first, last, addresses, slope, numbers } of parts) {
-            const [begin, end] = [Math.max(from, first), Math.min(to, last)]
-            if (begin >= end) continue
-            const at = 4 * (begin - first)
-            const { beta1, beta2, epsilon, kept, rate, deviation } = numbers
-            const [x, m, v] = [addresses[0] + at, addresses[1] + at, addresses[2] + at]
-            const settings = [beta1, 1 - beta1, beta2, 1 - beta2, epsilon, kept, rate, deviation] as const
-            code.adamw(x, slope + at, m, v, end - begin, ...settings)
-          }
-        },
+        ({ code }, first, last) =>
+          row.each(first, last, (i, at, count) => {
+            const { x, m, v, slope, settings } = parts[i]
+            code.adamw(x + 4 * at, slope + 4 * at, m + 4 * at, v + 4 * at, count, ...settings)
+          }),
         16,
       )
       room.done()
       return true
+    },
+  }
+}
+
+/** Several runs of numbers seen as one row, so that threads meet once for all of them. */
+function rowOf(sizes: readonly number[]) {
+  let total = 0
+  const starts = sizes.map(size => {
+    total += size
+    return total - size
+  })
+  return {
+    total,
+    /** Calls `part` for what first … last - 1 are of each run: its index, where in it they begin, how many they are. */
+    each(first: number, last: number, part: (run: number, at: number, count: number) => void): void {
+      starts.forEach((start, i) => {
+        const [begin, end] = [Math.max(first, start), Math.min(last, start + sizes[i])]
+        if (begin < end) part(i, begin - start, end - begin)
+      })
     },
   }
 }

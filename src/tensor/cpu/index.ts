@@ -86,12 +86,23 @@ export function probeCpu(): DeviceReport {
   }
 }
 
+/** A memory that may grow to 4 GiB, or to as much as the system sets aside: phones are content with less. */
+function largestMemory(): WebAssembly.Memory & { readonly limit: number } {
+  for (let maximum = 65536; ; maximum /= 2) {
+    try {
+      return Object.assign(new WebAssembly.Memory({ initial: 64, maximum, shared: true }), { limit: maximum })
+    } catch (error) {
+      if (maximum <= 4096) throw new DeviceError(`cpu: no memory to share among threads: ${error}`, 'cpu')
+    }
+  }
+}
+
 /** Opens the device, with a memory of its own. Throws DeviceError where there is no WebAssembly SIMD. */
 export function openCpu(options: CpuOptions = {}): CpuDevice {
   const chosen = choose()
   if (!chosen) throw new DeviceError(`cpu: ${missing}`, 'cpu')
   const count = threadsWanted(options.threads)
-  const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: true })
+  const memory = largestMemory()
   const blas = openBlas(options.blas ?? environment('COCAGRAD_BLAS'), memory)
   const found = typeof blas === 'string' ? undefined : blas
   const module = new WebAssembly.Module(chosen.bytes)
@@ -102,7 +113,7 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
   })
   const code = instance.exports as unknown as CpuModule
   code.useBlas(found ? 1 : 0)
-  const heap = new Heap(memory)
+  const heap = new Heap(memory, memory.limit)
   const threads = new Threads({ index: 0, code, scratch: heap.take(code.scratchBytes()).pointer })
   const alone = count > 1 ? withoutThreads() : undefined
   const ready = alone ? Promise.resolve() : threads.start(count, { heap, module, code, blas: found?.found })

@@ -76,9 +76,15 @@ export class Room {
 
   /** n elements equal to a number. */
   fill(pointer: number, value: number, n: number, dtype: DType): void {
-    this.#write(this.#numbers, value, dtype)
-    if (dtype === 'bool') this.code.fill_8(pointer, this.#numbers, n)
-    else this.code.fill_32(pointer, this.#numbers, n)
+    const from = this.#numbers
+    this.#write(from, value, dtype)
+    const [kernel, bytes] = dtype === 'bool' ? (['fill_8', 1] as const) : (['fill_32', 4] as const)
+    this.threads.share(
+      n,
+      grains.move,
+      ({ code }, first, last) => code[kernel](pointer + bytes * first, from, last - first),
+      64,
+    )
   }
 
   /** Contiguous elements as another dtype. */

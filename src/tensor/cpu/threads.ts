@@ -192,13 +192,13 @@ function startInNode(settings: ThreadSettings, words: Int32Array): Worker {
   const { Worker } = process.getBuiltinModule('node:worker_threads')
   const worker = new Worker(threadProgram, { eval: true, workerData: settings, name: 'cocagrad' })
   worker.unref()
-  let failure: unknown
-  worker.on('error', error => {
-    failure = error
-  })
+  // what became of it is said below, when it is needed
+  worker.on('error', () => {})
   Atomics.wait(words, mailbox.done, 0, 20_000)
-  if (Atomics.load(words, mailbox.done) === 0)
-    throw new DeviceError(`cpu: a thread did not start; COCAGRAD_THREADS=1 does without. ${failure ?? ''}`, 'cpu')
+  if (Atomics.load(words, mailbox.done) !== words[mailbox.bell]) {
+    worker.terminate()
+    throw new DeviceError('cpu: a thread did not start; COCAGRAD_THREADS=1 does without', 'cpu')
+  }
   return worker
 }
 

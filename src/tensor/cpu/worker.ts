@@ -60,10 +60,23 @@ function serve({ module, memory, address, blas }: ThreadSettings): void {
   }
 }
 
+/** Serves; if it cannot even begin, whoever waits for it is told. */
+function start(settings: ThreadSettings): void {
+  try {
+    serve(settings)
+  } catch (error) {
+    const words = new Int32Array(settings.memory.buffer, settings.address, mailbox.queue / 4)
+    Atomics.store(words, mailbox.failed, 1)
+    Atomics.store(words, mailbox.done, -1)
+    Atomics.notify(words, mailbox.done)
+    throw error
+  }
+}
+
 const node = typeof process === 'undefined' ? undefined : process.getBuiltinModule?.('node:worker_threads')
-if (node) serve(node.workerData as ThreadSettings)
+if (node) start(node.workerData as ThreadSettings)
 else
   globalThis.onmessage = (message: MessageEvent<ThreadSettings>) => {
     globalThis.postMessage('ready')
-    serve(message.data)
+    start(message.data)
   }

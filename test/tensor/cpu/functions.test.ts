@@ -229,3 +229,14 @@ test('attention agrees with its formula for a scale of either sign, and gives ze
       }
     })
 })
+
+test('the sum of squares of several tensors is the sum over all of their numbers', () => {
+  scope(() => {
+    const sizes = [0, 1, 7, 1000, 33]
+    const runs = sizes.map(n => Float32Array.from({ length: n }, (_, i) => Math.sin(i + n)))
+    const tensors = runs.map(run => fromData(run, [run.length], cpu))
+    const expected = runs.reduce((sum, run) => run.reduce((s, x) => s + x * x, sum), 0)
+    const found = cpu.kernels.sumOfSquares!(tensors)!.dataSync()[0]
+    assert.ok(Math.abs(found - expected) <= 2e-7 * expected, `${found}, not ${expected}`)
+  })
+})

@@ -65,6 +65,8 @@ function results(device: CpuDevice): Float32Array[] {
       k.attention!(input)!,
       k.attentionGradient!(heads, input)!,
       k.negativeLogLikelihood!(x, ids)!,
+      k.negativeLogLikelihoodGradient!(k.copy(x.view([301], [257])), x, ids)!,
+      k.sumOfSquares!([x, row, heads])!,
       value,
       m,
     ].map(t => t.dataSync() as Float32Array)

@@ -24,6 +24,7 @@ export {
 export { adamw } from './optimize'
 export { argmax_f32, argmax_i32, columns_f32, columns_i32, rows_f32, rows_i32 } from './reduce'
 export {
+  addSquares,
   addSums,
   layerNorm,
   layerNormGradient,

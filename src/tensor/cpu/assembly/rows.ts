@@ -136,6 +136,11 @@ export function dotRow(a: usize, b: usize, n: i32): f64 {
   return sum
 }
 
+/** sum += Σ x², in float64 */
+export function addSquares(sum: usize, x: usize, n: i32): void {
+  store<f64>(sum, load<f64>(sum) + dotRow(x, x, n))
+}
+
 export function softmaxGradient(out: usize, g: usize, y: usize, rows: i32, n: i32): void {
   for (; rows > 0; rows--) {
     const dot = f32(dotRow(g, y, n))
