@@ -92,7 +92,7 @@ export interface FusedKernels {
   layerNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor | undefined
   /** Gradient of standardize for g weight. */
   layerNormGradient(g: Tensor, x: Tensor, weight: Tensor, epsilon: number): Tensor | undefined
-  /** Σ g standardize(x) over all axes but the last: [n]. */
+  /** Σ g standardize(x) and Σ g over all axes but the last, as the two rows of [2, n]. */
   layerNormScaleGradient(g: Tensor, x: Tensor, epsilon: number): Tensor | undefined
   /** softmax(q kᵀ scale) v over the keys that a query may see. */
   attention(input: AttentionInput): Tensor | undefined

@@ -4,6 +4,7 @@
 import { floating, normalizeAxis, ShapeError, show, type Tensor } from '../../tensor/index.ts'
 import { defineFused } from '../op.ts'
 import { oneHot } from './gather.ts'
+import { stack } from './movement.ts'
 
 const last = { axis: -1, keepDims: true }
 
@@ -93,9 +94,12 @@ const layerNormGradient = defineFused('layerNormGradient', {
   kernel: (k, g, x, weight, epsilon) => k.layerNormGradient?.(g, x, weight, epsilon),
 })
 
-/** The gradient by the weight of layerNorm */
+/** The gradients by weight and bias of layerNorm, the two rows of [2, n] */
 const layerNormScaleGradient = defineFused('layerNormScaleGradient', {
-  definition: (g: Tensor, x: Tensor, epsilon: number) => g.mul(standardize(x, epsilon)).sumTo(x.shape.slice(-1)),
+  definition: (g: Tensor, x: Tensor, epsilon: number) => {
+    const width = x.shape.slice(-1)
+    return stack([g.mul(standardize(x, epsilon)).sumTo(width), g.sumTo(width)])
+  },
   kernel: (k, g, x, epsilon) => k.layerNormScaleGradient?.(g, x, epsilon),
 })
 
@@ -103,11 +107,14 @@ const scaledAndShifted = defineFused('layerNorm', {
   definition: (x: Tensor, weight: Tensor, bias: Tensor, epsilon: number) =>
     standardize(x, epsilon).mul(weight).add(bias),
   kernel: (k, x, weight, bias, epsilon) => k.layerNorm?.(x, weight, bias, epsilon),
-  rule: (g, _, x, weight, _bias, epsilon) => [
-    () => layerNormGradient(g, x, weight, epsilon),
-    () => layerNormScaleGradient(g, x, epsilon),
-    () => g,
-  ],
+  rule: (g, _, x, weight, _bias, epsilon) => {
+    let both: Tensor | undefined
+    const row = (i: 0 | 1) => {
+      both ??= layerNormScaleGradient(g, x, epsilon)
+      return both.slice([i])
+    }
+    return [() => layerNormGradient(g, x, weight, epsilon), () => row(0), () => row(1)]
+  },
 })
 
 /**

@@ -105,16 +105,16 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
     layerNormScaleGradient(g, x, epsilon) {
       const n = x.shape[x.rank - 1]
       if (!isPlain(x) || !isPlain(g, x) || x.rank === 0 || x.size === 0) return undefined
-      return room.tensor('float32', [n], out => {
-        const [slope, from, run] = [room.dense(g), room.dense(x), room.passing(4 * n * threads.count)]
-        const sums = room.passing(8 * n * threads.count)
-        room.fill(sums, 0, 2 * n * threads.count, 'int32')
+      return room.tensor('float32', [2, n], out => {
+        const [slope, from, run] = [room.dense(g), room.dense(x), room.passing(8 * n * threads.count)]
+        const sums = room.passing(16 * n * threads.count)
+        room.fill(sums, 0, 4 * n * threads.count, 'int32')
         threads.share(x.size / n, grains.compute / n, ({ code, index }, first, last) => {
           const at = 4 * n * first
-          const own = sums + 8 * n * index
-          code.layerNormScaleGradient(own, slope + at, from + at, last - first, n, epsilon, run + 4 * n * index)
+          const own = sums + 16 * n * index
+          code.layerNormScaleGradient(own, slope + at, from + at, last - first, n, epsilon, run + 8 * n * index)
         })
-        room.code.addSums(out, sums, threads.count, n)
+        room.code.addSums(out, sums, threads.count, 2 * n)
       })
     },
 

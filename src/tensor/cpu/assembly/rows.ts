@@ -321,25 +321,33 @@ export function layerNormGradient(
   gradientRows(true, out, g, x, weight, rows, n, epsilon)
 }
 
-/** sums[n] += Σ g (x - mean) / √(variance + ε) over rows, in float64; `run` has room for n float32. */
+/**
+ * Over rows, in float64: sums[0 … n - 1] += Σ g (x - mean) / √(variance + ε) and sums[n … 2 n - 1] += Σ g. `run` has room for
+ * 2 n float32.
+ */
 export function layerNormScaleGradient(
   sums: usize, g: usize, x: usize, rows: i32, n: i32, epsilon: f64, run: usize,
 ): void {
   const bytes = n << 2
   for (let first = 0; first < rows; first += 64) {
-    memory.fill(run, 0, bytes)
+    memory.fill(run, 0, 2 * bytes)
     for (let i = min(64, rows - first); i > 0; i--, x += bytes, g += bytes) {
       const r = f32(1 / sqrt(squaresRow(x, n) / f64(n) + epsilon))
       const centre = mean
       let at = 0
       for (; at + 16 <= bytes; at += 16) {
         const y = f32x4.mul(f32x4.sub(v128.load(x + at), f(centre)), f(r))
-        v128.store(run + at, madd(y, v128.load(g + at), v128.load(run + at)))
+        const slope = v128.load(g + at)
+        v128.store(run + at, madd(y, slope, v128.load(run + at)))
+        v128.store(run + bytes + at, f32x4.add(slope, v128.load(run + bytes + at)))
       }
-      for (; at < bytes; at += 4)
-        store<f32>(run + at, load<f32>(run + at) + (load<f32>(x + at) - centre) * r * load<f32>(g + at))
+      for (; at < bytes; at += 4) {
+        const slope = load<f32>(g + at)
+        store<f32>(run + at, load<f32>(run + at) + (load<f32>(x + at) - centre) * r * slope)
+        store<f32>(run + bytes + at, load<f32>(run + bytes + at) + slope)
+      }
     }
-    for (let j = 0; j < n; j++) store<f64>(sums + (j << 3), load<f64>(sums + (j << 3)) + load<f32>(run + (j << 2)))
+    for (let j = 0; j < 2 * n; j++) store<f64>(sums + (j << 3), load<f64>(sums + (j << 3)) + load<f32>(run + (j << 2)))
   }
 }
 
