@@ -47,7 +47,7 @@ export const sizes = {
 export type SizeName = keyof typeof sizes
 
 /** Steps before the clock starts: JavaScript engines compile while they run, for about a second. */
-export const warmups: Readonly<Record<SizeName, number>> = { tiny: 60, small: 6, medium: 3 }
+export const warmups: Readonly<Record<SizeName, number>> = { tiny: 60, small: 20, medium: 3 }
 
 export interface TrainingStep {
   readonly model: CoCa
