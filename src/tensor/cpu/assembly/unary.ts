@@ -45,6 +45,13 @@ function apply(name: Unary, x: v128): v128 {
 @inline
 function map(name: Unary, out: usize, x: usize, n: i32): void {
   const end = out + ((n & ~3) << 2)
+  // two at a time: each coefficient is fetched once for both
+  for (; out + 32 <= end; out += 32, x += 32) {
+    const y = apply(name, v128.load(x))
+    const z = apply(name, v128.load(x, 16))
+    v128.store(out, y)
+    v128.store(out, z, 16)
+  }
   for (; out < end; out += 16, x += 16) v128.store(out, apply(name, v128.load(x)))
   if (n & 3) storeSome(out, apply(name, loadSome(x, 4, n & 3)), n & 3)
 }
