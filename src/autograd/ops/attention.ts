@@ -50,7 +50,8 @@ function checkMask(mask: Tensor | undefined): void {
     throw new DTypeError(`attention: a mask is bool (true: may be seen), not ${mask.dtype}`, mask.dtype)
 }
 
-interface Sight {
+/** Who may look at whom, and how scores are scaled. */
+export interface Sight {
   readonly causal: boolean
   readonly scale: number
 }
