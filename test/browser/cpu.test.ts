@@ -46,7 +46,7 @@ describe('the cpu device in a browser', { skip: missing }, () => {
   let code: string
   const open = async (isolated: boolean): Promise<[Page, Opened]> => {
     const page = await pageWith(browser, code, { isolated })
-    return [page, (await page.evaluate('open(2)')) as Opened]
+    return [page, (await page.evaluate('open(3)')) as Opened]
   }
 
   before(async () => {
@@ -60,8 +60,8 @@ describe('the cpu device in a browser', { skip: missing }, () => {
       const [page, opened] = await open(isolated)
       t.diagnostic(opened.description)
       assert.equal(opened.isolated, isolated)
-      assert.equal(opened.count, isolated ? 2 : 1)
-      const says = isolated ? '2 threads' : '1 thread \\(threads need a page that is cross-origin isolated\\)'
+      assert.equal(opened.count, isolated ? 3 : 1)
+      const says = isolated ? '3 threads' : '1 thread \\(threads need a page that is cross-origin isolated\\)'
       assert.match(
         opened.description,
         new RegExp(`^WebAssembly with (relaxed )?SIMD, ${says}, matrix products of its own`),

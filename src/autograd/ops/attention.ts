@@ -1,7 +1,17 @@
 // Attention (Vaswani et al. 2017, section 3.2.1): the weights, and the weights times the values as one operation, which a
 // device may compute without ever holding all weights.
 
-import { arange, DTypeError, type Shape, sizeOf, type Tensor } from '../../tensor/index.ts'
+import {
+  arange,
+  broadcastShapes,
+  broadcastsTo,
+  DTypeError,
+  type Shape,
+  ShapeError,
+  show,
+  sizeOf,
+  type Tensor,
+} from '../../tensor/index.ts'
 import { defineFused } from '../op.ts'
 import { logicalAnd, where } from './elementwise.ts'
 import { softmaxGradient } from './fused.ts'
@@ -103,10 +113,33 @@ const attend = defineFused('attention', {
   },
 })
 
-/** attentionWeights(q, k) v: q [..., queries, width], k [..., keys, width], v [..., keys, size] → [..., queries, size] */
+/** Refuses what the definition would, before a kernel that trusts its arguments sees it. */
+function checkShapes(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined): void {
+  const shapes = [q.shape, k.shape, v.shape]
+  const listed = `queries ${show(q.shape)}, keys ${show(k.shape)} and values ${show(v.shape)}`
+  const [[queries, width], [keys, alsoWidth], [alsoKeys]] = shapes.map(shape => shape.slice(-2))
+  if (shapes.some(shape => shape.length < 2) || width !== alsoWidth || keys !== alsoKeys)
+    throw new ShapeError(
+      `attention: ${listed} are not [..., queries, width], [..., keys, width] and [..., keys, size]`,
+      ...shapes,
+    )
+  broadcastShapes(`attention: ${listed}: leading axes`, ...shapes.map(shape => shape.slice(0, -2)))
+  if (mask && !broadcastsTo(mask.shape.slice(-2), [queries, keys]))
+    throw new ShapeError(
+      `attention: a mask of ${show(mask.shape)} does not broadcast to ${queries} queries and ${keys} keys`,
+      mask.shape,
+      ...shapes,
+    )
+}
+
+/**
+ * attentionWeights(q, k) v: q [..., queries, width], k [..., keys, width], v [..., keys, size] → [..., queries, size]
+ * @throws ShapeError where they do not meet, DTypeError for a mask that is not bool
+ */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
   const { mask, causal = false, scale = 1 / Math.sqrt(q.shape[q.rank - 1]) } = options
   checkMask(mask)
+  checkShapes(q, k, v, mask)
   return attend(q, k, v, mask, { causal, scale })
 }
 

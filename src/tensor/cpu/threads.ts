@@ -76,15 +76,16 @@ export class Threads {
   start(count: number, setting: Setting): Promise<void> {
     const { heap, module, code, blas } = setting
     const started: Promise<void>[] = []
-    for (let index = this.count; index < count; index++) {
+    for (let missing = count - this.count; missing > 0; missing--) {
       const address = heap.take(mailbox.bytes).pointer
       const scratch = heap.take(code.scratchBytes()).pointer
       const words = new Int32Array(heap.memory.buffer, address, mailbox.queue / 4)
       words.fill(0)
       words[mailbox.bell] = 1
       const settings: ThreadSettings = { module, memory: heap.memory, address, blas }
-      const helper = helperAt(index, scratch, words, heap.memory, code)
+      // in a page the threads come in any order: each takes the next place when it is there
       const join = () => {
+        const helper = helperAt(this.count, scratch, words, heap.memory, code)
         this.#helpers.push(helper)
         this.lanes.push(helper)
       }

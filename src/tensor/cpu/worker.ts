@@ -15,7 +15,7 @@ export interface ThreadSettings {
 /** Looks at the bell so often, some hundred microseconds, before it sleeps: a step rings it every few of them. */
 const PATIENCE = 100_000
 
-function serve({ module, memory, address, blas }: ThreadSettings): void {
+function serve({ module, memory, address, blas }: ThreadSettings, whenReady: () => void): void {
   const words = new Int32Array(memory.buffer, address, mailbox.queue / 4)
   const queue = new Float64Array(memory.buffer, address + mailbox.queue, mailbox.capacity)
   const sgemm = blas ? bindSgemm(blas, memory) : () => {}
@@ -40,6 +40,7 @@ function serve({ module, memory, address, blas }: ThreadSettings): void {
   let seen = Atomics.load(words, mailbox.bell)
   Atomics.store(words, mailbox.done, seen)
   Atomics.notify(words, mailbox.done)
+  whenReady()
   for (;;) {
     for (let i = 0; i < PATIENCE && Atomics.load(words, mailbox.bell) === seen; i++);
     while (Atomics.load(words, mailbox.bell) === seen) {
@@ -61,9 +62,9 @@ function serve({ module, memory, address, blas }: ThreadSettings): void {
 }
 
 /** Serves; if it cannot even begin, whoever waits for it is told. */
-function start(settings: ThreadSettings): void {
+function start(settings: ThreadSettings, whenReady: () => void): void {
   try {
-    serve(settings)
+    serve(settings, whenReady)
   } catch (error) {
     const words = new Int32Array(settings.memory.buffer, settings.address, mailbox.queue / 4)
     Atomics.store(words, mailbox.failed, 1)
@@ -74,9 +75,8 @@ function start(settings: ThreadSettings): void {
 }
 
 const node = typeof process === 'undefined' ? undefined : process.getBuiltinModule?.('node:worker_threads')
-if (node) start(node.workerData as ThreadSettings)
+if (node) start(node.workerData as ThreadSettings, () => {})
 else
   globalThis.onmessage = (message: MessageEvent<ThreadSettings>) => {
-    globalThis.postMessage('ready')
-    start(message.data)
+    start(message.data, () => globalThis.postMessage('ready'))
   }

@@ -244,7 +244,20 @@ export const network: readonly OperationRecord[] = [
         (options, q, k, v, mask) => times(weightsOf(options, q, k, mask), v),
       ),
     ],
-    [[() => ops.attention(zeros([2, 3]), zeros([4, 3]), zeros([5, 2])), ShapeError, '[2, 4] and [5, 2] do not agree']],
+    [
+      [
+        () => ops.attention(zeros([2, 3]), zeros([4, 3]), zeros([5, 2])),
+        ShapeError,
+        'queries [2, 3], keys [4, 3] and values [5, 2] are not',
+      ],
+      [() => ops.attention(zeros([2, 3]), zeros([4, 2]), zeros([4, 2])), ShapeError, 'keys [4, 2]'],
+      [() => ops.attention(zeros([2, 2, 3]), zeros([3, 4, 3]), zeros([4, 2])), ShapeError, 'leading axes'],
+      [
+        () => ops.attention(zeros([2, 3]), zeros([4, 3]), zeros([4, 2]), { mask: zeros([5], { dtype: 'bool' }) }),
+        ShapeError,
+        'a mask of [5] does not broadcast to 2 queries and 4 keys',
+      ],
+    ],
   ),
   record('causalMask', [
     sampled(

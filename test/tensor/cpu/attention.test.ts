@@ -77,3 +77,13 @@ test('values and gradients are those of the reference', () => {
     runs(150),
   )
 })
+
+test('what does not meet is refused, and never read', () => {
+  const of = (...shape: number[]) => fromData(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape)
+  const mask = fromData(new Uint8Array(5), [5])
+  scope(() => {
+    assert.throws(() => attention(of(2, 3), of(4, 3), of(5, 2)), /keys \[4, 3\] and values \[5, 2\]/)
+    assert.throws(() => attention(of(2, 3), of(4, 2), of(4, 2)), /queries \[2, 3\], keys \[4, 2\]/)
+    assert.throws(() => attention(of(2, 3), of(4, 3), of(4, 2), { mask }), /a mask of \[5\]/)
+  })
+})
