@@ -90,10 +90,8 @@ export interface FusedKernels {
   linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor | undefined
   /** weight (x - mean) / sqrt(variance + epsilon) + bias over the last axis; weight and bias [n]. */
   layerNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor | undefined
-  /** Gradient of standardize for g weight. */
+  /** Gradients of x, weight and bias, one after the other in a tensor of one axis. */
   layerNormGradient(g: Tensor, x: Tensor, weight: Tensor, epsilon: number): Tensor | undefined
-  /** Σ g standardize(x) and Σ g over all axes but the last, as the two rows of [2, n]. */
-  layerNormScaleGradient(g: Tensor, x: Tensor, epsilon: number): Tensor | undefined
   /** softmax(q kᵀ scale) v over the keys that a query may see. */
   attention(input: AttentionInput): Tensor | undefined
   /**

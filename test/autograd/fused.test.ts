@@ -64,7 +64,6 @@ const takes: Record<keyof typeof fusedOps, Takes> = {
   standardizeGradient: { shapes: alike(2), rest: () => [epsilon] },
   layerNorm: { shapes: withRow(1, 2), rest: () => [epsilon] },
   layerNormGradient: { shapes: withRow(2, 1), rest: () => [epsilon] },
-  layerNormScaleGradient: { shapes: alike(2), rest: () => [epsilon] },
   negativeLogLikelihood: { shapes: alike(1), rest: classes },
   negativeLogLikelihoodGradient: {
     shapes: rows.map(sizes => [sizes.slice(0, -1), [...sizes]]),

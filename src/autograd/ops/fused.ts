@@ -4,7 +4,7 @@
 import { floating, normalizeAxis, ShapeError, show, type Tensor } from '../../tensor/index.ts'
 import { defineFused } from '../op.ts'
 import { oneHot } from './gather.ts'
-import { stack } from './movement.ts'
+import { concat } from './movement.ts'
 
 const last = { axis: -1, keepDims: true }
 
@@ -88,19 +88,14 @@ export interface LayerNormOptions {
   readonly epsilon?: number
 }
 
-/** The gradient by x of layerNorm */
+/** The gradients of layerNorm by x, weight and bias, packed: what all three need is computed once. */
 const layerNormGradient = defineFused('layerNormGradient', {
-  definition: (g: Tensor, x: Tensor, weight: Tensor, epsilon: number) => standardizeGradient(g.mul(weight), x, epsilon),
-  kernel: (k, g, x, weight, epsilon) => k.layerNormGradient?.(g, x, weight, epsilon),
-})
-
-/** The gradients by weight and bias of layerNorm, the two rows of [2, n] */
-const layerNormScaleGradient = defineFused('layerNormScaleGradient', {
-  definition: (g: Tensor, x: Tensor, epsilon: number) => {
-    const width = x.shape.slice(-1)
-    return stack([g.mul(standardize(x, epsilon)).sumTo(width), g.sumTo(width)])
+  definition: (g: Tensor, x: Tensor, weight: Tensor, epsilon: number) => {
+    const width = weight.shape
+    const ofX = standardizeGradient(g.mul(weight), x, epsilon)
+    return concat([ofX.reshape([-1]), g.mul(standardize(x, epsilon)).sumTo(width), g.sumTo(width)])
   },
-  kernel: (k, g, x, epsilon) => k.layerNormScaleGradient?.(g, x, epsilon),
+  kernel: (k, g, x, weight, epsilon) => k.layerNormGradient?.(g, x, weight, epsilon),
 })
 
 const scaledAndShifted = defineFused('layerNorm', {
@@ -108,12 +103,17 @@ const scaledAndShifted = defineFused('layerNorm', {
     standardize(x, epsilon).mul(weight).add(bias),
   kernel: (k, x, weight, bias, epsilon) => k.layerNorm?.(x, weight, bias, epsilon),
   rule: (g, _, x, weight, _bias, epsilon) => {
-    let both: Tensor | undefined
-    const row = (i: 0 | 1) => {
-      both ??= layerNormScaleGradient(g, x, epsilon)
-      return both.slice([i])
+    let packed: Tensor | undefined
+    const part = (start: number, stop: number) => {
+      packed ??= layerNormGradient(g, x, weight, epsilon)
+      return packed.slice([{ start, stop }])
     }
-    return [() => layerNormGradient(g, x, weight, epsilon), () => row(0), () => row(1)]
+    const [ofWeight, ofBias] = [x.size, x.size + weight.size]
+    return [
+      () => part(0, ofWeight).reshape(x.shape),
+      () => part(ofWeight, ofBias),
+      () => part(ofBias, ofBias + weight.size),
+    ]
   },
 })
 
@@ -196,7 +196,6 @@ export const fusedRows = {
   standardizeGradient,
   layerNorm: scaledAndShifted,
   layerNormGradient,
-  layerNormScaleGradient,
   negativeLogLikelihood,
   negativeLogLikelihoodGradient,
   gelu: exactGelu,

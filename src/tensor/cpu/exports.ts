@@ -48,7 +48,6 @@ export type CpuModule = Readonly<
     | 'attentionGradient'
     | 'layerNorm'
     | 'layerNormGradient'
-    | 'layerNormScaleGradient'
     | 'addSquares'
     | 'addSums'
     | 'negativeLogLikelihood'

@@ -92,29 +92,17 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
 
     layerNormGradient(g, x, weight, epsilon) {
       const n = x.shape[x.rank - 1]
-      if (!isPlain(x) || !isPlain(g, x) || x.rank === 0 || !isRow(weight, n)) return undefined
-      return room.tensor('float32', x.shape, (out, size) => {
+      if (!isPlain(x) || !isPlain(g, x) || x.size === 0 || !isRow(weight, n)) return undefined
+      return room.tensor('float32', [x.size + 2 * n], out => {
         const [slope, from, w] = [room.dense(g), room.dense(x), room.dense(weight)]
-        threads.share(size / n, grains.compute / n, ({ code }, first, last) => {
-          const at = 4 * n * first
-          code.layerNormGradient(out + at, slope + at, from + at, w, last - first, n, epsilon)
-        })
-      })
-    },
-
-    layerNormScaleGradient(g, x, epsilon) {
-      const n = x.shape[x.rank - 1]
-      if (!isPlain(x) || !isPlain(g, x) || x.rank === 0 || x.size === 0) return undefined
-      return room.tensor('float32', [2, n], out => {
-        const [slope, from, run] = [room.dense(g), room.dense(x), room.passing(8 * n * threads.count)]
-        const sums = room.passing(16 * n * threads.count)
+        const [run, sums] = [room.passing(8 * n * threads.count), room.passing(16 * n * threads.count)]
         room.fill(sums, 0, 4 * n * threads.count, 'int32')
         threads.share(x.size / n, grains.compute / n, ({ code, index }, first, last) => {
           const at = 4 * n * first
-          const own = sums + 16 * n * index
-          code.layerNormScaleGradient(own, slope + at, from + at, last - first, n, epsilon, run + 8 * n * index)
+          const [own, mine] = [sums + 16 * n * index, run + 8 * n * index]
+          code.layerNormGradient(out + at, own, slope + at, from + at, w, last - first, n, epsilon, mine)
         })
-        room.code.addSums(out, sums, threads.count, 2 * n)
+        room.code.addSums(out + 4 * x.size, sums, threads.count, 2 * n)
       })
     },
 

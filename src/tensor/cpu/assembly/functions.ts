@@ -7,6 +7,10 @@ import { f, madd } from './vector'
 @inline
 const ROUNDING: f32 = 12582912
 
+/** The same, and the bias of float32's exponent. */
+@inline
+const BIASED: f32 = 12583039
+
 /** eʳ - 1 - r over r², for |r| ≤ ½ ln 2. */
 @inline
 function expTail(r: v128): v128 {
@@ -16,10 +20,16 @@ function expTail(r: v128): v128 {
   return madd(p, r, f(0.4999999403953552))
 }
 
+/** eʳ for |r| ≤ ½ ln 2 */
+@inline
+function expNear(r: v128): v128 {
+  return madd(madd(expTail(r), r, f(1)), r, f(1))
+}
+
 /** x / ln 2 rounded to an integer, in the low bits beside those of ROUNDING. */
 @inline
 function powerOf(x: v128): v128 {
-  return f32x4.add(f32x4.mul(x, f(1.44269504)), f(ROUNDING))
+  return madd(x, f(1.44269504), f(ROUNDING))
 }
 
 /** x - n ln 2; ln 2 is in two parts, the first of which is exact times any n. */
@@ -40,16 +50,33 @@ function signed(y: v128, x: v128): v128 {
   return v128.bitselect(x, y, f(-0.0))
 }
 
-/** eˣ = 2ⁿ eʳ with |r| ≤ ½ ln 2; NaN stays, results below the smallest normal number are rounded and not lost. */
+/** eˣ = 2ⁿ eʳ with |r| ≤ ½ ln 2, where the result is a normal number: n is added to the exponent of eʳ. */
 @inline
-export function exp4(x: v128): v128 {
+function exp4Normal(x: v128): v128 {
+  const power = powerOf(x)
+  return i32x4.add(expNear(reduced(x, f32x4.sub(power, f(ROUNDING)))), i32x4.shl(power, 23))
+}
+
+/** eˣ for any x: NaN stays, results below the smallest normal number are rounded and not lost. */
+function exp4Any(x: v128): v128 {
   const within = f32x4.pmax(f32x4.pmin(x, f(89)), f(-104.5))
   const power = powerOf(within)
-  const r = reduced(within, f32x4.sub(power, f(ROUNDING)))
-  const p = f32x4.add(madd(expTail(r), f32x4.mul(r, r), r), f(1))
+  const p = expNear(reduced(within, f32x4.sub(power, f(ROUNDING))))
   const n = i32x4.sub(power, f(ROUNDING))
   const half = i32x4.shr_s(n, 1)
   return f32x4.mul(f32x4.mul(p, powerOfTwo(half)), powerOfTwo(i32x4.sub(n, half)))
+}
+
+/** Whether |x| > 87 for one of four, or one is NaN: magnitudes are ordered as their bits are. */
+@inline
+function isExtreme(x: v128): bool {
+  return v128.any_true(i32x4.gt_s(f32x4.abs(x), f(87)))
+}
+
+/** eˣ */
+@inline
+export function exp4(x: v128): v128 {
+  return isExtreme(x) ? exp4Any(x) : exp4Normal(x)
 }
 
 /** eˣ for x ≤ 0, as a share of a whole: what is smaller than any normal number is 0, NaN stays. */
@@ -57,10 +84,10 @@ export function exp4(x: v128): v128 {
 export function share4(x: v128): v128 {
   // from here on n is -127, and 2ⁿ has no bits
   const within = f32x4.pmax(x, f(-88))
-  const power = powerOf(within)
-  const r = reduced(within, f32x4.sub(power, f(ROUNDING)))
-  const p = f32x4.add(madd(expTail(r), f32x4.mul(r, r), r), f(1))
-  return f32x4.mul(p, powerOfTwo(i32x4.sub(power, f(ROUNDING))))
+  // n + 127 stands in the low bits, which are the exponent of 2ⁿ
+  const power = madd(within, f(1.44269504), f(BIASED))
+  const p = expNear(reduced(within, f32x4.sub(power, f(BIASED))))
+  return f32x4.mul(p, i32x4.shl(power, 23))
 }
 
 /** eˣ - 1 = 2ⁿ (eʳ - 1) + (2ⁿ - 1), where it is not eˣ alone. */

@@ -67,10 +67,10 @@ function farSlope4(x: v128): v128 {
   return madd(x, f32x4.mul(bell, f(0.3989422804)), cdf4(x, bell))
 }
 
-/** Whether one of four is out of reach, or not a number. */
+/** Which of four are out of reach, or not a number: magnitudes are ordered as their bits are. */
 @inline
 function isFar(x: v128): v128 {
-  return v128.not(f32x4.le(f32x4.abs(x), f(REACH)))
+  return i32x4.gt_s(f32x4.abs(x), f(REACH))
 }
 
 @inline

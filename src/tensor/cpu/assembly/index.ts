@@ -28,7 +28,6 @@ export {
   addSums,
   layerNorm,
   layerNormGradient,
-  layerNormScaleGradient,
   logSoftmax,
   logSoftmaxGradient,
   negativeLogLikelihood,

@@ -260,10 +260,13 @@ function slopeAt(isWeighted: bool, g: usize, weight: usize): f32 {
   return isWeighted ? load<f32>(g) * load<f32>(weight) : load<f32>(g)
 }
 
-/** r (g - mean(g) - (x - mean) r² mean(g (x - mean))) for every row, g being g weight if there is one */
+/**
+ * r (g - mean(g) - (x - mean) r² mean(g (x - mean))) for every row, with r = 1 / √(variance + ε) and g being g weight if there
+ * is one. Then also, if there is one, run[0 … n - 1] += g r (x - mean) and run[n … 2 n - 1] += g, of g alone.
+ */
 @inline
 function gradientRows(
-  isWeighted: bool, out: usize, g: usize, x: usize, weight: usize, rows: i32, n: i32, epsilon: f64,
+  isWeighted: bool, out: usize, g: usize, x: usize, weight: usize, rows: i32, n: i32, epsilon: f64, run: usize,
 ): void {
   const bytes = n << 2
   for (; rows > 0; rows--, x += bytes, g += bytes, out += bytes) {
@@ -295,58 +298,45 @@ function gradientRows(
       product += f64(slope) * f64(load<f32>(x + at) - centre)
     }
     const meanG = f32(sum / f64(n))
-    const tilt = f32((-product * r * r) / f64(n))
+    const tilt = f32((-product * r) / f64(n))
     const scale = f32(r)
     for (at = 0; at + 16 <= bytes; at += 16) {
-      const centred = f32x4.sub(v128.load(x + at), f(centre))
+      const y = f32x4.mul(f32x4.sub(v128.load(x + at), f(centre)), f(scale))
       const slope = f32x4.sub(slope4(isWeighted, g + at, weight + at, 0), f(meanG))
-      v128.store(out + at, f32x4.mul(madd(centred, f(tilt), slope), f(scale)))
+      v128.store(out + at, f32x4.mul(madd(y, f(tilt), slope), f(scale)))
+      if (!isWeighted) continue
+      const whole = v128.load(g + at)
+      v128.store(run + at, madd(y, whole, v128.load(run + at)))
+      v128.store(run + bytes + at, f32x4.add(whole, v128.load(run + bytes + at)))
     }
     for (; at < bytes; at += 4) {
+      const y = (load<f32>(x + at) - centre) * scale
       const slope = slopeAt(isWeighted, g + at, weight + at) - meanG
-      store<f32>(out + at, ((load<f32>(x + at) - centre) * tilt + slope) * scale)
+      store<f32>(out + at, (y * tilt + slope) * scale)
+      if (!isWeighted) continue
+      const whole = load<f32>(g + at)
+      store<f32>(run + at, load<f32>(run + at) + y * whole)
+      store<f32>(run + bytes + at, load<f32>(run + bytes + at) + whole)
     }
   }
 }
 
 /** The gradient by x of (x - mean) / √(variance + ε). */
 export function standardizeGradient(out: usize, g: usize, x: usize, rows: i32, n: i32, epsilon: f64): void {
-  gradientRows(false, out, g, x, 0, rows, n, epsilon)
-}
-
-/** The same where the result is multiplied by a weight [n]. */
-export function layerNormGradient(
-  out: usize, g: usize, x: usize, weight: usize, rows: i32, n: i32, epsilon: f64,
-): void {
-  gradientRows(true, out, g, x, weight, rows, n, epsilon)
+  gradientRows(false, out, g, x, 0, rows, n, epsilon, 0)
 }
 
 /**
- * Over rows, in float64: sums[0 … n - 1] += Σ g (x - mean) / √(variance + ε) and sums[n … 2 n - 1] += Σ g. `run` has room for
- * 2 n float32.
+ * The gradients of layerNorm: by x at `out`; over rows, in float64, those by weight and bias are added to sums[0 … n - 1] and
+ * sums[n … 2 n - 1]. `run` has room for 2 n float32.
  */
-export function layerNormScaleGradient(
-  sums: usize, g: usize, x: usize, rows: i32, n: i32, epsilon: f64, run: usize,
+export function layerNormGradient(
+  out: usize, sums: usize, g: usize, x: usize, weight: usize, rows: i32, n: i32, epsilon: f64, run: usize,
 ): void {
-  const bytes = n << 2
-  for (let first = 0; first < rows; first += 64) {
-    memory.fill(run, 0, 2 * bytes)
-    for (let i = min(64, rows - first); i > 0; i--, x += bytes, g += bytes) {
-      const r = f32(1 / sqrt(squaresRow(x, n) / f64(n) + epsilon))
-      const centre = mean
-      let at = 0
-      for (; at + 16 <= bytes; at += 16) {
-        const y = f32x4.mul(f32x4.sub(v128.load(x + at), f(centre)), f(r))
-        const slope = v128.load(g + at)
-        v128.store(run + at, madd(y, slope, v128.load(run + at)))
-        v128.store(run + bytes + at, f32x4.add(slope, v128.load(run + bytes + at)))
-      }
-      for (; at < bytes; at += 4) {
-        const slope = load<f32>(g + at)
-        store<f32>(run + at, load<f32>(run + at) + (load<f32>(x + at) - centre) * r * slope)
-        store<f32>(run + bytes + at, load<f32>(run + bytes + at) + slope)
-      }
-    }
+  const step = n << 8
+  for (; rows > 0; rows -= 64, out += step, g += step, x += step) {
+    memory.fill(run, 0, n << 3)
+    gradientRows(true, out, g, x, weight, min(64, rows), n, epsilon, run)
     for (let j = 0; j < 2 * n; j++) store<f64>(sums + (j << 3), load<f64>(sums + (j << 3)) + load<f32>(run + (j << 2)))
   }
 }
