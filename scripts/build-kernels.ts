@@ -16,13 +16,13 @@ export const compiler = `${root}node_modules/assemblyscript/bin/asc.js`
 /** What is generated. */
 export const target = `${root}src/tensor/cpu/module.ts`
 
-async function compile(features: readonly string[]): Promise<string> {
+async function compile(features: readonly string[], optimization = '-O2'): Promise<string> {
   const folder = await mkdtemp(`${tmpdir()}/kernels-`)
   try {
     const binary = `${folder}/kernels.wasm`
     const options = [
       ...['src/tensor/cpu/assembly/index.ts', '--config', 'none', '--outFile', binary],
-      ...['-O2', '--noAssert', '--uncheckedBehavior', 'always', '--runtime', 'stub'],
+      ...[optimization, '--noAssert', '--uncheckedBehavior', 'always', '--runtime', 'stub'],
       ...['--importMemory', '--noExportMemory', '--zeroFilledMemory'],
       // threads work on one memory
       ...['--enable', 'threads', '--sharedMemory', '--initialMemory', '64', '--maximumMemory', '65536'],
@@ -48,11 +48,15 @@ async function threadProgram(): Promise<string> {
   return outputFiles[0].text.trim()
 }
 
-/** The generated module, as text. */
-export async function generate(): Promise<string> {
+/**
+ * The generated module, as text.
+ * @param options.quick for tests of a moment: not optimised, and with relaxed SIMD in both places
+ */
+export async function generate({ quick = false }: { readonly quick?: boolean } = {}): Promise<string> {
+  const withRelaxed = compile(['simd', 'relaxed-simd'], quick ? '-O0' : undefined)
   const [simd, relaxed, program] = await Promise.all([
-    compile(['simd']),
-    compile(['simd', 'relaxed-simd']),
+    quick ? withRelaxed : compile(['simd']),
+    withRelaxed,
     threadProgram(),
   ])
   return `// The compiled kernels of the cpu device, as base64, and the program of its threads. Made of assembly/ and worker.ts by
@@ -73,7 +77,7 @@ export const threadProgram =
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const text = await generate()
+  const text = await generate({ quick: process.argv.includes('--quick') })
   await writeFile(`${target}.tmp`, text)
   await rename(`${target}.tmp`, target)
   console.log(`${target}: ${text.length} bytes`)

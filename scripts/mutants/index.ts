@@ -1,0 +1,87 @@
+// Do the tests notice? Small faults are put into the rules of gradients, the tape, the kernels and the masks of CoCa, one at a
+// time, and the tests that ought to notice are run. What they do not notice is listed, and is a test that is missing.
+//
+//     npm run mutants -- [--only rules|tape|kernels|masks] [--match TEXT] [--sample N] [--jobs N] [--list]
+
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { equivalents } from './equivalents.ts'
+import { mutantsOfKernels } from './kernels.ts'
+import { type Mutant, nameOf } from './mutant.ts'
+import { Place } from './place.ts'
+import { mutantsByReplacement } from './replacements.ts'
+import { mutantsOfRules } from './rules.ts'
+
+const { values: flags } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    /** only those whose name holds this */
+    match: { type: 'string', default: '' },
+    /** so many of each group, evenly spread */
+    sample: { type: 'string' },
+    jobs: { type: 'string', default: `${availableParallelism()}` },
+    list: { type: 'boolean', default: false },
+  },
+})
+const project = fileURLToPath(new URL('../..', import.meta.url))
+const groups = ['rules', 'tape', 'kernels', 'masks'] as const
+
+const all = [...mutantsOfRules(project), ...mutantsByReplacement(project), ...mutantsOfKernels(project)]
+const isEquivalent = (mutant: Mutant) =>
+  equivalents.some(
+    ({ file, operation, fault }) =>
+      mutant.file.endsWith(file) && mutant.operation === operation && mutant.fault.includes(fault),
+  )
+const chosen = groups.flatMap(group => {
+  const candidates = all.filter(
+    mutant =>
+      mutant.group === group &&
+      (flags.only ?? group) === group &&
+      nameOf(mutant).includes(flags.match) &&
+      !isEquivalent(mutant),
+  )
+  const step = flags.sample === undefined ? 1 : Math.max(1, candidates.length / Number(flags.sample))
+  return candidates.filter((_, i) => Math.floor(i / step) !== Math.floor((i - 1) / step))
+})
+
+if (flags.list) for (const mutant of chosen) console.log(nameOf(mutant))
+else await judgeAll()
+
+/** Nothing can be learned from tests that fail as it is. */
+async function checkTests(): Promise<void> {
+  const files = [...new Set(chosen.flatMap(({ stages }) => stages.flatMap(stage => stage.files)))]
+  const place = await Place.make(project)
+  const failed = await place.firstFailure({ files }).finally(() => place.remove())
+  if (failed !== undefined) throw new Error(`a test fails with no fault put in: ${failed}`)
+}
+
+async function judgeAll(): Promise<void> {
+  const waiting = [...chosen]
+  await checkTests()
+  const survivors: Mutant[] = []
+  let done = 0
+  const work = async () => {
+    const place = await Place.make(project)
+    try {
+      for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
+        const fate = await place.judge(mutant)
+        if (!fate.killed) survivors.push(mutant)
+        console.log(
+          `${++done}/${chosen.length} ${nameOf(mutant)} — ${fate.killed ? `noticed by ${fate.by}` : 'NOT NOTICED'}`,
+        )
+      }
+    } finally {
+      await place.remove()
+    }
+  }
+  await Promise.all(Array.from({ length: Number(flags.jobs) }, work))
+  console.log('')
+  for (const group of groups) {
+    const count = chosen.filter(mutant => mutant.group === group).length
+    const lives = survivors.filter(mutant => mutant.group === group)
+    if (count > 0) console.log(`${group}: ${count - lives.length} of ${count} noticed`)
+    for (const mutant of lives) console.log(`  not noticed: ${nameOf(mutant)}`)
+  }
+  if (survivors.length > 0) process.exitCode = 1
+}

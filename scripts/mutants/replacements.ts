@@ -1,0 +1,121 @@
+// Faults that are given by what they replace: in the tape, which does for every rule what no rule does, and in the masks of
+// CoCa. Each text must stand in its file exactly once.
+
+import { readFileSync } from 'node:fs'
+import type { Mutant, Stage } from './mutant.ts'
+
+type Replacement = readonly [fault: string, text: string, by: string]
+
+const tape: Record<string, readonly Replacement[]> = {
+  'src/autograd/tape.ts': [
+    [
+      'broadcast axes are not summed over',
+      'if (!sameShape(result.shape, arg.shape)) result = result.sumTo(arg.shape)',
+      'if (!sameShape(result.shape, arg.shape)) result = result.slice(result.shape.map((_, i) => i < result.rank - arg.rank ? 0 : arg.shape[i - result.rank + arg.rank] === 1 ? { stop: 1 } : {}))',
+    ],
+    ['a gradient keeps the dtype of the result', 'if (result.dtype !== arg.dtype) result = result.cast(arg.dtype)', ''],
+    ['the last use of a tensor wins', 'const total = sum.add(part)', 'const total = part'],
+    ['the first use of a tensor wins', 'const total = sum.add(part)', 'const total = sum'],
+    ['a sum is formed in place though it is recorded', '!this.#isRecorded && this.#isAlone(sum)', 'this.#isAlone(sum)'],
+    ['a sum is formed in place though others look', 'this.#isAlone(sum) &&', 'true &&'],
+    ['walking back stops before the first operation', 'i >= 0; i--', 'i > 0; i--'],
+    [
+      'a seed is not used',
+      'gradients.add(result, seed ?? onesLike(result))',
+      'gradients.add(result, onesLike(result))',
+    ],
+    ['a stale value is not noticed', 'if (x.storage !== storage)', 'if (false)'],
+    ['a gradient of what is no scalar', 'if (!seed && result.size !== 1)', 'if (!seed && result.size === 0)'],
+  ],
+  'src/autograd/op.ts': [
+    ['a tensor in two places gets its gradient twice', 'at >= 0 && args.indexOf(arg) === i ?', 'at >= 0 ?'],
+  ],
+}
+
+const masks: Record<string, readonly Replacement[]> = {
+  'src/models/text.ts': [
+    ['padding is seen', 'ids.notEqual(pad)', 'ids.notEqual(-1)'],
+    [
+      'the mask of padding is shifted by one place',
+      'concat([ids.notEqual(pad), classToken], 1)',
+      'concat([classToken, ids.notEqual(pad)], 1)',
+    ],
+    ['[CLS] does not see itself', 'full([batch, 1], 1, {', 'full([batch, 1], 0, {'],
+    [
+      'the future is seen',
+      'causalMask(length + 1, length + 1, ids).logicalAnd(isText)',
+      'isText.expand([batch, 1, length + 1, length + 1])',
+    ],
+    [
+      'the next token is seen',
+      'causalMask(length + 1, length + 1, ids)',
+      'causalMask(length + 2, length + 2, ids).slice([{ start: 1 }, { stop: length + 1 }])',
+    ],
+    ['[CLS] stands one place early', 'x.slice([{}, length])', 'x.slice([{}, length - 1])'],
+    [
+      'the decoder sees padding',
+      '{}, { stop: length }, { stop: length }])',
+      '{}, { stop: length }, { stop: length }]).logicalNot().logicalNot().add(1).greater(0)',
+    ],
+    [
+      'the decoder sees the future',
+      'const sight = mask ? { mask } : { causal: true }',
+      'const sight = mask ? { mask } : {}',
+    ],
+  ],
+  'src/nn/losses.ts': [
+    [
+      'labels are not shifted',
+      'tokens.slice([{}, { start: 1 }]), nothing',
+      'tokens.slice([{}, { stop: tokens.shape[1] - 1 }]), nothing',
+    ],
+    ['padding is a target', '{ ignore, reduction })', '{ reduction })'],
+    ['one direction of the contrastive loss is missing', '.add(classificationLoss(logits.transpose(), target))', ''],
+    ['the contrastive loss has its directions twice', 'total : total.mul(0.5)', 'total : total'],
+  ],
+  'src/autograd/ops/attention.ts': [
+    ['the causal mask is off by one', '.add(keys - queries)', '.add(keys - queries + 1)'],
+    [
+      'a query that sees nothing sees all',
+      'where(visible, where(visible, scores, hidden).softmax(), 0)',
+      'where(visible, scores, hidden).softmax()',
+    ],
+    ['a mask hides what may be seen', 'where(visible, scores, hidden)', 'where(visible, hidden, scores)'],
+    ['the last query is at the first key', '.add(keys - queries)', ''],
+  ],
+}
+
+const stages: Record<'tape' | 'masks', readonly Stage[]> = {
+  tape: [{ files: ['test/autograd/tape.test.ts', 'test/autograd/ops.test.ts', 'test/autograd/transforms.test.ts'] }],
+  masks: [
+    { files: ['test/models/sight.test.ts', 'test/models/losses.test.ts', 'test/models/generate.test.ts'] },
+    { files: ['test/nn/losses.test.ts', 'test/nn/attention.test.ts', 'test/nn/transformer.test.ts'] },
+  ],
+}
+
+const groups = { tape, masks }
+
+export function mutantsByReplacement(root: string): Mutant[] {
+  return (['tape', 'masks'] as const).flatMap(group =>
+    Object.entries(groups[group]).flatMap(([file, list]) => {
+      const source = readFileSync(`${root}/${file}`, 'utf8')
+      return list.map(([fault, text, by]): Mutant => {
+        const start = source.indexOf(text)
+        if (start < 0 || source.indexOf(text, start + 1) >= 0)
+          throw new Error(`${file} does not hold exactly once: ${text}`)
+        const line = source.slice(0, start).split('\n').length
+        return {
+          group,
+          file,
+          line,
+          operation: '',
+          fault,
+          start,
+          end: start + text.length,
+          text: by,
+          stages: stages[group],
+        }
+      })
+    }),
+  )
+}
