@@ -174,13 +174,33 @@ export class CoCa extends Module implements CaptionDecoder {
    */
   loss(images: Tensor, ids: Tensor, options: { readonly groups?: Tensor } = {}): CoCaLoss {
     const { image, text, logits, scale } = this.forward(images, ids)
-    const { contrastive: con = {}, captioning: cap = {} } = this.config.loss ?? {}
-    const contrastive = contrastiveLoss(image, text, scale, {
-      reduction: con.reduction ?? 'mean',
-      groups: options.groups,
+    return this.weigh(this.contrastive(image, text, scale, options), this.captioning(logits, ids))
+  }
+
+  /** L_Con of embeddings, reduced as the configuration says */
+  contrastive(image: Tensor, text: Tensor, scale: Tensor, { groups }: { readonly groups?: Tensor } = {}): Tensor {
+    return contrastiveLoss(image, text, scale, {
+      reduction: this.config.loss?.contrastive?.reduction ?? 'mean',
+      groups,
     })
-    const captioning = captioningLoss(logits, ids, { reduction: cap.reduction ?? 'mean', ignore: this.config.text.pad })
-    const total = contrastive.mul(con.weight ?? 1).add(captioning.mul(cap.weight ?? 2))
+  }
+
+  /** L_Cap of logits, reduced as the configuration says */
+  captioning(logits: Tensor, ids: Tensor): Tensor {
+    const { loss, text } = this.config
+    return captioningLoss(logits, ids, { reduction: loss?.captioning?.reduction ?? 'mean', ignore: text.pad })
+  }
+
+  /** λ_Con and λ_Cap */
+  get lossWeights(): { readonly contrastive: number; readonly captioning: number } {
+    const { contrastive, captioning } = this.config.loss ?? {}
+    return { contrastive: contrastive?.weight ?? 1, captioning: captioning?.weight ?? 2 }
+  }
+
+  /** Both losses, and their sum with these weights */
+  weigh(contrastive: Tensor, captioning: Tensor): CoCaLoss {
+    const weights = this.lossWeights
+    const total = contrastive.mul(weights.contrastive).add(captioning.mul(weights.captioning))
     return { total, contrastive, captioning }
   }
 

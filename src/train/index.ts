@@ -1,5 +1,6 @@
 // The train room: runs, from a configuration to a model that has been measured.
 
+export { type AccumulationOptions, accumulateGradients } from './accumulate.ts'
 export { CheckpointError } from './checkpoint.ts'
 export {
   type ConfigProblem,

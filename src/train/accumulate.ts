@@ -1,0 +1,108 @@
+// The gradient of a batch that is larger than memory, in two passes. The contrastive loss compares every image with every text,
+// so the gradients of parts cannot simply be added: first the embeddings of all parts are computed, and from them the loss and
+// its gradient by each of them; then each part is computed once more and walked back over from there (Gao et al. 2021, arXiv
+// 2101.06983, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup").
+
+import { concat, noGrad, valueAndGrad } from '../autograd/index.ts'
+import type { CoCa, CoCaLoss } from '../models/index.ts'
+import { lossAndGradients } from '../nn/index.ts'
+import { defaultGenerator, deviceOf, type Tensor } from '../tensor/index.ts'
+
+export interface AccumulationOptions {
+  /** how many parts the batch is cut into, as even as can be; memory is needed for one of them */
+  readonly parts: number
+  /** int32 [batch]: pairs with the same number are positives of each other */
+  readonly groups?: Tensor
+}
+
+/** Some rows of a batch. */
+interface Part {
+  readonly images: Tensor
+  readonly ids: Tensor
+  readonly rows: readonly [{ readonly start: number; readonly stop: number }]
+}
+
+/**
+ * What `lossAndGradients(model, () => model.loss(images, ids))` gives, with the activations of one part of the batch at a time.
+ * The gradient is the same up to rounding; without dropout, so are the random numbers left as they were. It costs the encoders
+ * one pass forwards more.
+ * @param images [batch, 3, size, size]
+ * @param ids int32 [batch, tokens]
+ * @throws RangeError unless there are 1 … batch parts
+ */
+export function accumulateGradients(
+  model: CoCa,
+  images: Tensor,
+  ids: Tensor,
+  { parts: count, groups }: AccumulationOptions,
+): { loss: CoCaLoss; gradients: Map<string, Tensor> } {
+  const [batch] = ids.shape
+  if (!Number.isInteger(count) || count < 1 || count > batch)
+    throw new RangeError(`accumulateGradients: ${count} parts of a batch of ${batch}`)
+  const edge = (i: number) => Math.round((i * batch) / count)
+  const parts = Array.from({ length: count }, (_, i): Part => {
+    const rows = [{ start: edge(i), stop: edge(i + 1) }] as const
+    return { images: images.slice(rows), ids: ids.slice(rows), rows }
+  })
+
+  // what is dropped must be the same in both passes
+  const generator = defaultGenerator()
+  const positions: number[] = []
+  const embeddings = parts.map(part => {
+    positions.push(generator.state.position)
+    return noGrad(() => embed(model, part))
+  })
+  const [contrastive, [byImage, byText, byLogScale]] = valueAndGrad(
+    (image: Tensor, text: Tensor, logScale: Tensor) => model.contrastive(image, text, logScale.exp(), { groups }),
+    { wrt: [0, 1, 2] },
+  )(concat(embeddings.map(({ image }) => image)), concat(embeddings.map(({ text }) => text)), model.logScale)
+
+  const sums = new Map<string, Tensor>()
+  let captioning: Tensor | undefined
+  parts.forEach((part, i) => {
+    generator.seek(positions[i])
+    const share = shareOf(model, part.ids, ids)
+    const { loss, gradients } = lossAndGradients(model, () => {
+      const { image, text, logits } = model.forward(part.images, part.ids)
+      const owed = image
+        .mul(byImage.slice(part.rows))
+        .sum()
+        .add(text.mul(byText.slice(part.rows)).sum())
+      return model.weigh(owed, model.captioning(logits, part.ids).mul(share))
+    })
+    for (const [name, gradient] of gradients) addTo(sums, name, gradient)
+    captioning = captioning ? captioning.add(loss.captioning) : loss.captioning
+  })
+  if (model.logScale.trainable) addTo(sums, 'logScale', byLogScale.mul(model.lossWeights.contrastive))
+  return { loss: model.weigh(contrastive, captioning as Tensor), gradients: sums }
+}
+
+/** Embeddings of a part. With dropout the decoder draws too, and the next part begins after it. */
+function embed(model: CoCa, { images, ids }: Part): { image: Tensor; text: Tensor } {
+  if (model.training && model.config.dropout) {
+    const { image, text } = model.forward(images, ids)
+    return { image, text }
+  }
+  return { image: model.encodeImage(images), text: model.encodeText(ids) }
+}
+
+/** What a part's captioning loss is of the whole: as many tokens as it predicts of all, or as many captions. */
+function shareOf({ config: { loss, text }, logScale }: CoCa, part: Tensor, all: Tensor): Tensor | number {
+  if (loss?.captioning?.reduction === 'sum' || text.pad === undefined) return part.shape[0] / all.shape[0]
+  const [ofPart, ofAll] = [part, all].map(ids => {
+    const isTarget = ids.slice([{}, { start: 1 }]).notEqual(text.pad as number)
+    return isTarget.cast(logScale.dtype).sum()
+  })
+  return ofPart.div(ofAll.maximum(1))
+}
+
+/** Adds to a gradient, in its own memory where the device can. */
+function addTo(sums: Map<string, Tensor>, name: string, gradient: Tensor): void {
+  const sum = sums.get(name)
+  if (!sum) sums.set(name, gradient)
+  else if (!deviceOf(sum).kernels.accumulate?.(sum, gradient))
+    sums.set(
+      name,
+      noGrad(() => sum.add(gradient)),
+    )
+}

@@ -1,0 +1,84 @@
+// A batch in parts against the batch as a whole: the same loss and the same gradients.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { CoCa, CoCaConfig } from '../../src/models/index.ts'
+import { lossAndGradients } from '../../src/nn/index.ts'
+import { defaultGenerator, type Tensor, tensor } from '../../src/tensor/index.ts'
+import { accumulateGradients } from '../../src/train/index.ts'
+import { arranged, arrangements, coca, ids, pictures, small, withoutPad } from '../models/small.ts'
+import { assertCloseNumbers } from '../support.ts'
+
+const images = pictures(5)
+const captions = ids([
+  [1, 3, 4, 5, 6, 2],
+  [1, 5, 3, 2, 0, 0],
+  [1, 6, 2, 0, 0, 0],
+  [1, 5, 3, 2, 0, 0],
+  [1, 2, 0, 0, 0, 0],
+])
+const groups = tensor([0, 1, 2, 1, 4], { dtype: 'int32' })
+
+function assertSame(model: CoCa, parts: number, options: { readonly groups?: Tensor } = {}): void {
+  const whole = lossAndGradients(model, () => model.loss(images, captions, options))
+  const { loss, gradients } = accumulateGradients(model, images, captions, { parts, ...options })
+  for (const name of ['total', 'contrastive', 'captioning'] as const)
+    assertCloseNumbers([...loss[name].dataSync()], [...whole.loss[name].dataSync()], 1e-12)
+  assert.deepEqual([...gradients.keys()].sort(), [...whole.gradients.keys()].sort())
+  for (const [name, gradient] of whole.gradients)
+    assertCloseNumbers([...(gradients.get(name) as Tensor).dataSync()], [...gradient.dataSync()], 1e-11)
+}
+
+describe('a batch in parts has the loss and the gradients of the whole', () => {
+  for (const parts of [1, 2, 3, 5]) it(`in ${parts} parts, uneven where they must be`, () => assertSame(coca(), parts))
+
+  for (const arrangement of arrangements)
+    it(`with poolers that are ${arrangement}`, () => assertSame(coca(arranged(arrangement)), 2))
+
+  it('with captions that are equal as positives of each other, across parts', () => assertSame(coca(), 3, { groups }))
+
+  it('with losses that are sums, and weights of their own', () => {
+    const loss: CoCaConfig['loss'] = {
+      contrastive: { weight: 0.7, reduction: 'sum' },
+      captioning: { weight: 1.3, reduction: 'sum' },
+    }
+    assertSame(coca({ ...small, loss }), 2)
+  })
+
+  it('without padding, where every token counts', () => assertSame(coca(withoutPad), 3))
+
+  it('with some parameters frozen', () => {
+    const model = coca()
+    model.encoder.freeze()
+    model.logScale.trainable = false
+    assertSame(model, 2)
+  })
+})
+
+it('drops the same in both passes: the gradient is that of the loss it reports', () => {
+  const model = coca({ ...small, dropout: 0.3 }).train()
+  const { position } = defaultGenerator().state
+  const first = accumulateGradients(model, images, captions, { parts: 2 })
+  const after = defaultGenerator().state.position
+  // along its own gradient the loss grows by its square, if nothing else changes
+  const size = 1e-6
+  const moved = (sign: number) => {
+    for (const [name, parameter] of model.namedParameters())
+      parameter.assign(parameter.add((first.gradients.get(name) as Tensor).mul(sign * size)))
+    defaultGenerator().seek(position)
+    return accumulateGradients(model, images, captions, { parts: 2 }).loss.total.dataSync()[0]
+  }
+  const up = moved(1)
+  const down = moved(-2)
+  const squares = [...first.gradients.values()].reduce((sum, g) => sum + g.square().sum().dataSync()[0], 0)
+  assertCloseNumbers([(up - down) / (2 * size * squares)], [1], 1e-6)
+  assert.equal(defaultGenerator().state.position, after)
+})
+
+it('refuses more parts than rows', () => {
+  for (const parts of [0, 6, 1.5])
+    assert.throws(
+      () => accumulateGradients(coca(), images, captions, { parts }),
+      new RegExp(`${parts} parts of a batch of 5`),
+    )
+})
