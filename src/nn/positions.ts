@@ -1,6 +1,6 @@
 // Where things are: patches of images and positions in a sequence.
 
-import { DTypeError, fromData, isFloating, ShapeError, show, type Tensor } from '../tensor/index.ts'
+import { DTypeError, deviceOf, fromData, isFloating, ShapeError, show, type Tensor } from '../tensor/index.ts'
 import { ConfigError } from './attention.ts'
 import { Linear } from './layers.ts'
 import { Module } from './module.ts'
@@ -95,4 +95,50 @@ export function gridPositions(side: number, width: number, amplitude = 1): Tenso
     }
   }
   return fromData(data, [side * side, width])
+}
+
+/** Keys' cubic convolution with a = -½: what a sample at distance x counts for. */
+function cubic(x: number): number {
+  const d = Math.abs(x)
+  if (d < 1) return (1.5 * d - 2.5) * d * d + 1
+  return d < 2 ? ((-0.5 * d + 2.5) * d - 4) * d + 2 : 0
+}
+
+/** What each of `from` samples counts for in each of `to`: [to, from], rows summing to 1. Widened where samples are lost. */
+function cubicWeights(from: number, to: number): Float64Array {
+  const weights = new Float64Array(to * from)
+  const scale = from / to
+  const reach = Math.max(scale, 1)
+  for (let i = 0; i < to; i++) {
+    const centre = scale * (i + 0.5)
+    const row = weights.subarray(i * from, (i + 1) * from)
+    row.forEach((_, j) => {
+      row[j] = cubic((j + 0.5 - centre) / reach)
+    })
+    const total = row.reduce((sum, weight) => sum + weight, 0)
+    row.forEach((weight, j) => {
+      row[j] = weight / total
+    })
+  }
+  return weights
+}
+
+/**
+ * Values on a square grid of `from`² places on one of `to`² places, by bicubic interpolation: what learned positions of an image
+ * of one size are for another (Dosovitskiy et al. 2020, section 3.2). Smoothed first where the grid becomes coarser.
+ * @param positions [from², width], row by row
+ * @returns [to², width]
+ */
+export function resizeGrid(positions: Tensor, from: number, to: number): Tensor {
+  const [count, width] = positions.shape
+  if (positions.rank !== 2 || count !== from * from)
+    throw new ShapeError(`resizeGrid: ${show(positions.shape)} is no grid of ${from} × ${from}`, positions.shape)
+  if (from === to) return positions
+  const numbers = cubicWeights(from, to)
+  const weights = positions.dtype === 'float64' ? numbers : Float32Array.from(numbers)
+  const rows = fromData(weights, [to, from], deviceOf(positions))
+  const along = (x: Tensor, rest: number[]) => rows.matmul(x.reshape([from, -1])).reshape([to, ...rest])
+  const byRows = along(positions, [from, width]) // [row, from, width]
+  const byColumns = along(byRows.permute([1, 0, 2]), [to, width]) // [column, row, width]
+  return byColumns.permute([1, 0, 2]).reshape([to * to, width])
 }
