@@ -210,7 +210,6 @@ export function toOpenClipConfig(config: CoCaConfig): OpenClipConfig {
   const said = {
     embed_dim: embedding,
     quick_gelu: activation === 'quickGelu',
-    correct_cls_mask: text.padMask === 'unimodal',
     vision_cfg: {
       image_size: image.size,
       layers: image.layers,
@@ -230,6 +229,8 @@ export function toOpenClipConfig(config: CoCaConfig): OpenClipConfig {
       mlp_ratio: ratio(hidden, width),
       embed_cls: true,
       output_tokens: true,
+      // releases before 3.0 do not know the setting, and their mask is the other one
+      ...(text.padMask === 'unimodal' ? { correct_cls_mask: true } : {}),
     },
     multimodal_cfg: { ...tower, heads: multimodal?.heads ?? heads, layers: text.multimodalLayers },
     custom_text: true,

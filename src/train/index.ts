@@ -1,5 +1,6 @@
 // The train room: runs, from a configuration to a model that has been measured.
 
+export { type AgreementCheck, agreement } from './agreement.ts'
 export { CheckpointError } from './checkpoint.ts'
 export {
   type ConfigProblem,
@@ -22,6 +23,7 @@ export {
   similarityMatrix,
 } from './embeddings.ts'
 export * from './evaluate.ts'
+export { GoldenError } from './golden.ts'
 export { type EvaluationMetrics, type MetricsLine, readMetrics, type StepMetrics } from './metrics.ts'
 export { loadOpenClip, type OpenClip, OpenClipError, openClip, type Preprocessing, saveOpenClip } from './openclip.ts'
 export { listCheckpoints, openRun, openRunData, type Run, RunError, type TrainedModel } from './run.ts'
