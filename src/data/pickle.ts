@@ -16,7 +16,7 @@ export class Tuple {
   }
 }
 
-/** Something of a Python module, by its name; nobody has looked at what it is. */
+/** Something of a Python module that the host knows, by its name. */
 export class Global {
   readonly path: string
 
@@ -27,6 +27,8 @@ export class Global {
 
 /** What a program may ask for beyond containers. Each throws PickleError for what it does not know. */
 export interface PickleHost {
+  /** whether a program may name something of a Python module */
+  knows(path: string): boolean
   /** the value of a call */
   call(what: Global, args: readonly unknown[]): unknown
   /** what lies outside of the program */
@@ -34,6 +36,58 @@ export interface PickleHost {
 }
 
 const MARK = Symbol('mark')
+
+/** The instructions that containers and tensors are written with. */
+const OP = {
+  PROTO: 0x80,
+  FRAME: 0x95,
+  MARK: 0x28,
+  POP: 0x30,
+  POP_MARK: 0x31,
+  DUP: 0x32,
+  NONE: 0x4e,
+  NEWTRUE: 0x88,
+  NEWFALSE: 0x89,
+  BININT: 0x4a,
+  BININT1: 0x4b,
+  BININT2: 0x4d,
+  LONG1: 0x8a,
+  LONG4: 0x8b,
+  BINFLOAT: 0x47,
+  SHORT_BINUNICODE: 0x8c,
+  BINUNICODE: 0x58,
+  BINUNICODE8: 0x8d,
+  SHORT_BINBYTES: 0x43,
+  BINBYTES: 0x42,
+  EMPTY_LIST: 0x5d,
+  APPEND: 0x61,
+  APPENDS: 0x65,
+  LIST: 0x6c,
+  EMPTY_DICT: 0x7d,
+  DICT: 0x64,
+  SETITEM: 0x73,
+  SETITEMS: 0x75,
+  EMPTY_SET: 0x8f,
+  ADDITEMS: 0x90,
+  FROZENSET: 0x91,
+  EMPTY_TUPLE: 0x29,
+  TUPLE1: 0x85,
+  TUPLE2: 0x86,
+  TUPLE3: 0x87,
+  TUPLE: 0x74,
+  BINPUT: 0x71,
+  LONG_BINPUT: 0x72,
+  MEMOIZE: 0x94,
+  BINGET: 0x68,
+  LONG_BINGET: 0x6a,
+  GLOBAL: 0x63,
+  STACK_GLOBAL: 0x93,
+  BINPERSID: 0x51,
+  REDUCE: 0x52,
+  NEWOBJ: 0x81,
+  BUILD: 0x62,
+  STOP: 0x2e,
+} as const
 
 /** Longest integer, in bytes: more than any number in a checkpoint takes. */
 const LONGEST_INTEGER = 16
@@ -115,6 +169,11 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
     for (const item of items) target.push(item)
   }
   const tuple = (n: number): Tuple => new Tuple(Array.from({ length: n }, pop).reverse())
+  const named = (path: string): Global => {
+    if (!host.knows(path))
+      throw new PickleError(`names ${path}: only tensors and plain containers are read, and nothing is executed`)
+    return new Global(path)
+  }
   const call = (what: unknown, args: unknown): unknown => {
     if (!(what instanceof Global)) throw new PickleError('calls what is no function')
     if (!(args instanceof Tuple)) throw new PickleError(`calls ${what.path} without a tuple of arguments`)
@@ -128,96 +187,95 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
   }
 
   const instructions: Readonly<Record<number, () => void>> = {
-    128: () => {
+    [OP.PROTO]: () => {
       const protocol = bytes[skip(1)]
       if (protocol < 2 || protocol > 5) throw new PickleError(`is of protocol ${protocol}; 2 to 5 are read`)
-    }, // PROTO
-    149: () => skip(8), // FRAME
-    40: () => stack.push(MARK), // (
-    48: () => pop(), // 0 POP
-    49: () => sinceMark(), // 1 POP_MARK
-    50: () => stack.push(top()), // 2 DUP
-    78: () => stack.push(null), // N
-    136: () => stack.push(true), // NEWTRUE
-    137: () => stack.push(false), // NEWFALSE
-    74: () => stack.push(view.getInt32(skip(4), true)), // J BININT
-    75: () => stack.push(bytes[skip(1)]), // K BININT1
-    77: () => stack.push(view.getUint16(skip(2), true)), // M BININT2
-    138: () => stack.push(integer(bytes[skip(1)])), // LONG1
-    139: () => stack.push(integer(view.getUint32(skip(4), true))), // LONG4
-    71: () => stack.push(view.getFloat64(skip(8), false)), // G BINFLOAT
-    140: () => stack.push(text(bytes[skip(1)])), // SHORT_BINUNICODE
-    88: () => stack.push(text(view.getUint32(skip(4), true))), // X BINUNICODE
-    141: () => stack.push(text(isExact(view.getBigUint64(skip(8), true)))), // BINUNICODE8
-    67: () => stack.push(raw(bytes[skip(1)])), // C SHORT_BINBYTES
-    66: () => stack.push(raw(view.getUint32(skip(4), true))), // B BINBYTES
-    93: () => stack.push([]), // ] EMPTY_LIST
-    97: () => {
+    },
+    [OP.FRAME]: () => skip(8),
+    [OP.MARK]: () => stack.push(MARK),
+    [OP.POP]: () => pop(),
+    [OP.POP_MARK]: () => sinceMark(),
+    [OP.DUP]: () => stack.push(top()),
+    [OP.NONE]: () => stack.push(null),
+    [OP.NEWTRUE]: () => stack.push(true),
+    [OP.NEWFALSE]: () => stack.push(false),
+    [OP.BININT]: () => stack.push(view.getInt32(skip(4), true)),
+    [OP.BININT1]: () => stack.push(bytes[skip(1)]),
+    [OP.BININT2]: () => stack.push(view.getUint16(skip(2), true)),
+    [OP.LONG1]: () => stack.push(integer(bytes[skip(1)])),
+    [OP.LONG4]: () => stack.push(integer(view.getUint32(skip(4), true))),
+    [OP.BINFLOAT]: () => stack.push(view.getFloat64(skip(8), false)),
+    [OP.SHORT_BINUNICODE]: () => stack.push(text(bytes[skip(1)])),
+    [OP.BINUNICODE]: () => stack.push(text(view.getUint32(skip(4), true))),
+    [OP.BINUNICODE8]: () => stack.push(text(isExact(view.getBigUint64(skip(8), true)))),
+    [OP.SHORT_BINBYTES]: () => stack.push(raw(bytes[skip(1)])),
+    [OP.BINBYTES]: () => stack.push(raw(view.getUint32(skip(4), true))),
+    [OP.EMPTY_LIST]: () => stack.push([]),
+    [OP.APPEND]: () => {
       const item = pop()
       append(top(), [item])
-    }, // a APPEND
-    101: () => {
+    },
+    [OP.APPENDS]: () => {
       const items = sinceMark()
       append(top(), items)
-    }, // e APPENDS
-    108: () => stack.push(sinceMark()), // l LIST
-    125: () => stack.push(new Map()), // } EMPTY_DICT
-    100: () => {
+    },
+    [OP.LIST]: () => stack.push(sinceMark()),
+    [OP.EMPTY_DICT]: () => stack.push(new Map()),
+    [OP.DICT]: () => {
       const pairs = sinceMark()
       const made = new Map()
       put(made, pairs)
       stack.push(made)
-    }, // d DICT
-    115: () => {
+    },
+    [OP.SETITEM]: () => {
       const value = pop()
       const key = pop()
       put(top(), [key, value])
-    }, // s SETITEM
-    117: () => {
+    },
+    [OP.SETITEMS]: () => {
       const pairs = sinceMark()
       put(top(), pairs)
-    }, // u SETITEMS
-    143: () => stack.push(new Set()), // EMPTY_SET
-    144: () => {
+    },
+    [OP.EMPTY_SET]: () => stack.push(new Set()),
+    [OP.ADDITEMS]: () => {
       const items = sinceMark()
       const target = top()
       if (!(target instanceof Set)) throw new PickleError('adds to what is no set')
       for (const item of items) target.add(item)
-    }, // ADDITEMS
-    145: () => stack.push(new Set(sinceMark())), // FROZENSET
-    41: () => stack.push(tuple(0)), // ) EMPTY_TUPLE
-    133: () => stack.push(tuple(1)), // TUPLE1
-    134: () => stack.push(tuple(2)), // TUPLE2
-    135: () => stack.push(tuple(3)), // TUPLE3
-    116: () => stack.push(new Tuple(sinceMark())), // t TUPLE
-    113: () => memo.set(bytes[skip(1)], top()), // q BINPUT
-    114: () => memo.set(view.getUint32(skip(4), true), top()), // r LONG_BINPUT
-    148: () => memo.set(memo.size, top()), // MEMOIZE
-    104: () => stack.push(recall(bytes[skip(1)])), // h BINGET
-    106: () => stack.push(recall(view.getUint32(skip(4), true))), // j LONG_BINGET
-    99: () => stack.push(new Global(`${line()}.${line()}`)), // c GLOBAL
-    147: () => {
+    },
+    [OP.FROZENSET]: () => stack.push(new Set(sinceMark())),
+    [OP.EMPTY_TUPLE]: () => stack.push(tuple(0)),
+    [OP.TUPLE1]: () => stack.push(tuple(1)),
+    [OP.TUPLE2]: () => stack.push(tuple(2)),
+    [OP.TUPLE3]: () => stack.push(tuple(3)),
+    [OP.TUPLE]: () => stack.push(new Tuple(sinceMark())),
+    [OP.BINPUT]: () => memo.set(bytes[skip(1)], top()),
+    [OP.LONG_BINPUT]: () => memo.set(view.getUint32(skip(4), true), top()),
+    [OP.MEMOIZE]: () => memo.set(memo.size, top()),
+    [OP.BINGET]: () => stack.push(recall(bytes[skip(1)])),
+    [OP.LONG_BINGET]: () => stack.push(recall(view.getUint32(skip(4), true))),
+    [OP.GLOBAL]: () => stack.push(named(`${line()}.${line()}`)),
+    [OP.STACK_GLOBAL]: () => {
       const [name, module] = [pop(), pop()]
       if (typeof name !== 'string' || typeof module !== 'string') throw new PickleError('names a global by no text')
-      stack.push(new Global(`${module}.${name}`))
-    }, // STACK_GLOBAL
-    81: () => stack.push(host.persistent(pop())), // Q BINPERSID
-    82: () => {
+      stack.push(named(`${module}.${name}`))
+    },
+    [OP.BINPERSID]: () => stack.push(host.persistent(pop())),
+    [OP.REDUCE]: () => {
       const args = pop()
       stack.push(call(pop(), args))
-    }, // R REDUCE
-    129: () => {
+    },
+    [OP.NEWOBJ]: () => {
       const args = pop()
       stack.push(call(pop(), args))
-    }, // NEWOBJ
-    98: build, // b BUILD
+    },
+    [OP.BUILD]: build,
   }
 
   for (;;) {
     const at = position
     const code = bytes[skip(1)]
-    // . STOP
-    if (code === 0x2e) break
+    if (code === OP.STOP) break
     const instruction = Object.hasOwn(instructions, code) ? instructions[code] : undefined
     if (!instruction)
       throw new PickleError(`has an instruction 0x${code.toString(16)} at byte ${at} that no checkpoint needs`)

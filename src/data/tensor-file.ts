@@ -25,7 +25,7 @@ export async function openTensors(path: string): Promise<TensorFile> {
   const beginning = await withFile(path, ({ read, length }) => read(0, Math.min(9, length)))
   const begins = (...bytes: number[]) => bytes.every((byte, i) => beginning[i] === byte)
   if (begins(0x80, 0x02, 0x8a, 0x0a))
-    throw new TorchFileError('was written by a PyTorch before 1.6: load it there and save it again', { file: path })
+    throw new TorchFileError('is in the format of PyTorch before 1.6: load it there and save it again', { file: path })
   // PK 3 4 begins a zip archive; it could be a header's length too, which a brace follows
   return begins(0x50, 0x4b, 3, 4) && beginning[8] !== 0x7b ? openTorch(path) : openSafetensors(path)
 }

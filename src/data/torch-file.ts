@@ -104,15 +104,30 @@ async function openArchive(path: string, { read, length, version }: OpenedFile):
   return new TorchFile(path, version, tensorsIn(value), key => members.get(`${root}data/${key}`)!)
 }
 
-/** What a checkpoint's pickle may name. */
+/** What a checkpoint's pickle may call, and what comes of it. */
+const CALLS: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
+  'collections.OrderedDict': orderedDict,
+  'torch._utils._rebuild_tensor_v2': rebuild,
+  'torch._utils._rebuild_parameter': ([tensor]) => {
+    if (!(tensor instanceof TorchTensor)) throw new PickleError('makes a parameter of what is no tensor')
+    return tensor
+  },
+  'torch.Size': ([sizes]) => sizes,
+}
+
 function host(folder: string, members: ReadonlyMap<string, ZipMember>): PickleHost {
   return {
+    knows: path => Object.hasOwn(CALLS, path) || Object.hasOwn(DTYPES, path),
+    call({ path }, args) {
+      if (!Object.hasOwn(CALLS, path)) throw new PickleError(`calls ${path}, which is no function`)
+      return CALLS[path](args)
+    },
     persistent(id) {
       const [kind, type, key, , length] = id instanceof Tuple ? id.items : []
       if (kind !== 'storage' || !(type instanceof Global) || typeof key !== 'string' || !isSize(length))
         throw new PickleError('refers to something outside that is no storage')
-      const dtype = Object.hasOwn(DTYPES, type.path) ? DTYPES[type.path] : undefined
-      if (!dtype) throw new PickleError(`has a storage of ${type.path}, which is not read`)
+      if (!Object.hasOwn(DTYPES, type.path)) throw new PickleError(`has a storage of ${type.path}, which is none`)
+      const dtype = DTYPES[type.path]
       const member = members.get(folder + key)
       if (!member) throw new PickleError(`has no member ${folder}${key} for a storage`)
       const bytes = length * safetensorElementBytes(dtype)
@@ -121,23 +136,6 @@ function host(folder: string, members: ReadonlyMap<string, ZipMember>): PickleHo
           `storage ${key} of ${length} ${dtype} takes ${bytes} bytes, and has ${member.end - member.begin}`,
         )
       return new TorchStorage(dtype, key, length)
-    },
-    call(what, args) {
-      switch (what.path) {
-        case 'collections.OrderedDict':
-          return orderedDict(args)
-        case 'torch._utils._rebuild_tensor_v2':
-          return rebuild(args)
-        case 'torch._utils._rebuild_parameter':
-          if (!(args[0] instanceof TorchTensor)) throw new PickleError('makes a parameter of what is no tensor')
-          return args[0]
-        case 'torch.Size':
-          return args[0]
-        default:
-          throw new PickleError(
-            `calls ${what.path}: only tensors and plain containers are read, and nothing is executed`,
-          )
-      }
     },
   }
 }

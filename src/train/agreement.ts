@@ -103,18 +103,33 @@ async function* gradients(model: CoCa, batch: GoldenBatch, golden: GoldenTensors
   yield* tensors('gradient', computed, golden, TOLERANCE.gradient)
 }
 
-/** Every tensor by its name; the file may hold no others. */
+/**
+ * Every tensor by its name; the file may hold no others.
+ * @param part what of a tensor's entries to compare; default all
+ */
 async function* tensors(
   what: string,
   computed: ReadonlyMap<string, Tensor>,
   golden: GoldenTensors,
   tolerance: number,
+  part: (name: string, data: Float32Array) => Float32Array = (_, data) => data,
 ): AsyncGenerator<AgreementCheck> {
   const stranger = golden.names.find(name => !computed.has(name))
   if (stranger !== undefined)
     throw new GoldenError(`has a tensor '${stranger}', which the model does not have`, { file: golden.file })
-  for (const [name, value] of computed)
-    yield check(`${what} ${name}`, difference(await value.data(), golden.floats(name, value.shape).data), tolerance)
+  for (const [name, value] of computed) {
+    const [own, theirs] = [(await value.data()) as Float32Array, golden.floats(name, value.shape).data]
+    yield check(`${what} ${name}`, difference(part(name, own), part(name, theirs)), tolerance)
+  }
+}
+
+/**
+ * A softmax does not notice a bias of its keys, so the true gradient of one is 0; AdamW makes steps of the rounding that
+ * stands there instead, and no two implementations make the same.
+ */
+function withoutKeyBias(name: string, data: Float32Array): Float32Array {
+  const third = data.length / 3
+  return name.endsWith('in_proj_bias') ? data.filter((_, i) => i < third || i >= 2 * third) : data
 }
 
 async function* generation(
@@ -198,5 +213,5 @@ async function* trajectory(
     for (const { storage } of [report, ...clipped.values()]) storage.free('its step')
   }
   for (const [name, error] of Object.entries(worst)) yield check(`trajectory ${name}`, error, TOLERANCE.loss)
-  if (final) yield* tensors('trajectory final', toOpenClipState(model), final, TOLERANCE.weights)
+  if (final) yield* tensors('trajectory final', toOpenClipState(model), final, TOLERANCE.weights, withoutKeyBias)
 }
