@@ -11,6 +11,7 @@ import { addEvaluate } from './commands/evaluate.ts'
 import { addGradcheck } from './commands/gradcheck.ts'
 import { addRetrieve } from './commands/retrieve.ts'
 import { addTrain } from './commands/train.ts'
+import { addVerify } from './commands/verify.ts'
 import { describeError, EXIT, exitCodeOf, FailedError } from './errors.ts'
 import { examples } from './options.ts'
 import { say } from './output.ts'
@@ -25,7 +26,18 @@ export function makeProgram(): Command {
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true })
-  const add = [addDemo, addData, addTrain, addEvaluate, addCaption, addClassify, addRetrieve, addGradcheck, addDevices]
+  const add = [
+    addDemo,
+    addData,
+    addTrain,
+    addEvaluate,
+    addCaption,
+    addClassify,
+    addRetrieve,
+    addGradcheck,
+    addVerify,
+    addDevices,
+  ]
   for (const addCommand of add) addCommand(program)
   return examples(
     program,

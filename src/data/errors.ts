@@ -41,5 +41,8 @@ export class BatchError extends DataError {}
 /** A file that does not follow the safetensors format. */
 export class SafetensorsError extends DataError {}
 
+/** A file of PyTorch that is damaged, or holds more than tensors and plain containers. */
+export class TorchFileError extends DataError {}
+
 /** The message of whatever was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -11,8 +11,9 @@ export {
   ImageError,
   SafetensorsError,
   TokenizerError,
+  TorchFileError,
 } from './errors.ts'
-export { readBytes, readJson, readText, writeAtomically } from './files.ts'
+export { fileError, readBytes, readJson, readText, writeAtomically } from './files.ts'
 export {
   type DecodeImageOptions,
   decodeImage,
@@ -31,10 +32,18 @@ export {
   type SafetensorsData,
   type SafetensorsDtype,
   type SafetensorsEntry,
+  type SafetensorsLayout,
   type SafetensorsTensor,
   toInt32,
 } from './safetensors.ts'
-export { openSafetensors, readSafetensors, SafetensorsFile, writeSafetensors } from './safetensors-file.ts'
+export {
+  openSafetensors,
+  readSafetensors,
+  SafetensorsFile,
+  streamSafetensors,
+  writeSafetensors,
+} from './safetensors-file.ts'
 export * from './shapes.ts'
 export * from './shapes-folder.ts'
+export { openTensors, type TensorFile } from './tensor-file.ts'
 export * from './tokenizer.ts'

@@ -1,17 +1,21 @@
 // Safetensors on disk: written whole or not at all, and read one tensor at a time, so that looking at one weight of
 // a large checkpoint does not read the rest.
 
-import { type FileHandle, open } from 'node:fs/promises'
-import { messageOf, SafetensorsError } from './errors.ts'
-import { fileError, writeAtomically } from './files.ts'
+import { SafetensorsError } from './errors.ts'
+import { writeAtomically } from './files.ts'
+import { withFile } from './ranges.ts'
 import {
   decodeSafetensor,
   encodeSafetensors,
   parseSafetensorsHeader,
   type SafetensorsContent,
+  type SafetensorsData,
   type SafetensorsEntry,
   type SafetensorsHeader,
+  type SafetensorsLayout,
   type SafetensorsTensor,
+  safetensorBytes,
+  safetensorsHead,
   safetensorsHeaderLength,
 } from './safetensors.ts'
 
@@ -27,12 +31,31 @@ export async function writeSafetensors(
   await writeAtomically(path, encodeSafetensors(tensors, metadata))
 }
 
+/**
+ * Writes a file atomically, asking for one tensor at a time, so that what is written need not be in memory at once.
+ * @param read gives the data of a tensor
+ * @throws SafetensorsError if a tensor's shape, dtype and data do not agree; FileError if it cannot be written
+ */
+export async function streamSafetensors(
+  path: string,
+  layouts: ReadonlyMap<string, SafetensorsLayout>,
+  read: (name: string) => Promise<SafetensorsData>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const { head, names } = safetensorsHead(layouts, metadata)
+  async function* pieces() {
+    yield head
+    for (const name of names) yield safetensorBytes(name, layouts.get(name)!, await read(name))
+  }
+  await writeAtomically(path, pieces())
+}
+
 /** Reads and checks the header; the tensors stay on disk until asked for. No file stays open in between. */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  return withFile(path, async (handle, version, length) => {
-    const prefix = await readRange(handle, 0, Math.min(8, length), path)
+  return withFile(path, async ({ read, version, length }) => {
+    const prefix = await read(0, Math.min(8, length))
     const headerLength = safetensorsHeaderLength(prefix, length, path)
-    const head = await readRange(handle, 0, 8 + headerLength, path)
+    const head = await read(0, 8 + headerLength)
     return new SafetensorsFile(path, parseSafetensorsHeader(head, length, path), version)
   })
 }
@@ -86,52 +109,15 @@ export class SafetensorsFile {
 
   async #read(names: readonly string[]): Promise<Map<string, SafetensorsTensor>> {
     const entries = names.map(name => [name, this.entry(name)] as const)
-    return withFile(this.path, async (handle, version) => {
+    return withFile(this.path, async ({ read, version }) => {
       if (version !== this.#version)
         throw new SafetensorsError('the file has changed since it was opened', { file: this.path })
       const tensors = new Map<string, SafetensorsTensor>()
       for (const [name, entry] of entries) {
-        const bytes = await readRange(handle, this.#header.dataStart + entry.begin, entry.end - entry.begin, this.path)
+        const bytes = await read(this.#header.dataStart + entry.begin, entry.end - entry.begin)
         tensors.set(name, decodeSafetensor(entry, bytes))
       }
       return tensors
     })
   }
-}
-
-/** Opens a file for the length of one task. `version` changes when the file is replaced or written to. */
-async function withFile<T>(
-  path: string,
-  task: (handle: FileHandle, version: string, length: number) => Promise<T>,
-): Promise<T> {
-  let handle: FileHandle
-  try {
-    handle = await open(path, 'r')
-  } catch (error) {
-    throw fileError(path, error)
-  }
-  try {
-    const { ino, size, mtimeNs } = await handle.stat({ bigint: true })
-    return await task(handle, `${ino} ${size} ${mtimeNs}`, Number(size))
-  } catch (error) {
-    throw error instanceof SafetensorsError ? error : fileError(path, error)
-  } finally {
-    await handle.close()
-  }
-}
-
-async function readRange(handle: FileHandle, start: number, length: number, path: string): Promise<Uint8Array> {
-  let bytes: Uint8Array
-  try {
-    bytes = new Uint8Array(length)
-  } catch (error) {
-    throw new SafetensorsError(`${length} bytes do not fit in one array: ${messageOf(error)}`, { file: path })
-  }
-  let filled = 0
-  while (filled < length) {
-    const { bytesRead } = await handle.read(bytes, filled, length - filled, start + filled)
-    if (bytesRead === 0) throw new SafetensorsError(`ends ${length - filled} bytes early`, { file: path })
-    filled += bytesRead
-  }
-  return bytes
 }

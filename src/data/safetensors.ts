@@ -40,6 +40,9 @@ const ARRAYS = {
 } as const
 
 export type SafetensorsDtype = keyof typeof BYTES
+
+export const safetensorElementBytes = (dtype: SafetensorsDtype): number => BYTES[dtype]
+
 export type SafetensorsData =
   | Float64Array
   | Float32Array
@@ -66,6 +69,9 @@ export interface SafetensorsEntry {
   readonly begin: number
   readonly end: number
 }
+
+/** What a tensor is, wherever it lies. */
+export type SafetensorsLayout = Pick<SafetensorsEntry, 'dtype' | 'shape'>
 
 /** A header that has been checked against the length of its file. */
 export interface SafetensorsHeader {
@@ -203,7 +209,7 @@ function checkCoverage(tensors: ReadonlyMap<string, SafetensorsEntry>, dataLengt
  * Turns the bytes of one tensor into numbers. The numbers are a copy: `bytes` may lie anywhere.
  * @param bytes exactly the entry's range
  */
-export function decodeSafetensor(entry: SafetensorsEntry, bytes: Uint8Array): SafetensorsTensor {
+export function decodeSafetensor(entry: SafetensorsLayout, bytes: Uint8Array): SafetensorsTensor {
   const { dtype, shape } = entry
   const buffer = new Uint8Array(bytes).buffer
   if (dtype === 'F16') return { dtype, shape, data: halfToFloat(new Uint16Array(buffer)) }
@@ -262,8 +268,50 @@ export function toInt32(tensor: SafetensorsTensor, name = 'tensor'): Int32Array 
 }
 
 /**
- * The pieces of a file, to be written one after the other. The header is padded to a multiple of 8 and wider elements
- * come first, so every tensor is aligned to its element in the file.
+ * The beginning of a file, and the order in which its tensors follow. The header is padded to a multiple of 8 and wider
+ * elements come first, so every tensor is aligned to its element in the file.
+ * @throws SafetensorsError for a name or a dtype that cannot be written, or a shape that is none
+ */
+export function safetensorsHead(
+  layouts: ReadonlyMap<string, SafetensorsLayout>,
+  metadata: Readonly<Record<string, string>> = {},
+): { readonly head: Uint8Array; readonly names: readonly string[] } {
+  const header: Record<string, unknown> = Object.create(null)
+  if (Object.keys(metadata).length > 0) header.__metadata__ = metadata
+  let offset = 0
+  const widestFirst = [...layouts].sort(([, a], [, b]) => BYTES[b.dtype] - BYTES[a.dtype])
+  for (const [name, { dtype, shape }] of widestFirst) {
+    const refuse = (reason: string) => new SafetensorsError(`tensor '${name}': ${reason}`)
+    if (name === '__metadata__') throw refuse('this name belongs to the format')
+    if (dtype === 'F16' || dtype === 'BF16' || !Object.hasOwn(BYTES, dtype)) throw refuse(`${dtype} cannot be written`)
+    if (!shape.every(isSize)) throw refuse(`[${shape}] is not a shape`)
+    const end = offset + BYTES[dtype] * shape.reduce((product, extent) => product * extent, 1)
+    header[name] = { dtype, shape, data_offsets: [offset, end] }
+    offset = end
+  }
+  const json = new TextEncoder().encode(JSON.stringify(header))
+  const headerLength = Math.ceil(json.length / 8) * 8
+  const head = new Uint8Array(8 + headerLength).fill(0x20)
+  new DataView(head.buffer).setBigUint64(0, BigInt(headerLength), true)
+  head.set(json, 8)
+  return { head, names: widestFirst.map(([name]) => name) }
+}
+
+/**
+ * The bytes of one tensor, as they stand in a file.
+ * @throws SafetensorsError if the data does not agree with shape and dtype
+ */
+export function safetensorBytes(name: string, { dtype, shape }: SafetensorsLayout, data: SafetensorsData): Uint8Array {
+  const refuse = (reason: string) => new SafetensorsError(`tensor '${name}': ${reason}`)
+  if (!(data instanceof ARRAYS[dtype]))
+    throw refuse(`${dtype} is written from ${ARRAYS[dtype].name}, not from ${(data as object).constructor.name}`)
+  const size = shape.reduce((product, extent) => product * extent, 1)
+  if (data.length !== size) throw refuse(`[${shape}] has ${size} elements, the data has ${data.length}`)
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+}
+
+/**
+ * The pieces of a file, to be written one after the other.
  * @param tensors F16 and BF16 are read, not written
  * @throws SafetensorsError if a tensor's shape, dtype and data do not agree
  */
@@ -271,33 +319,6 @@ export function encodeSafetensors(
   tensors: ReadonlyMap<string, SafetensorsTensor>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array[] {
-  const header: Record<string, unknown> = Object.create(null)
-  if (Object.keys(metadata).length > 0) header.__metadata__ = metadata
-  const pieces: Uint8Array[] = []
-  let offset = 0
-  const widestFirst = [...tensors].sort(([, a], [, b]) => BYTES[b.dtype] - BYTES[a.dtype])
-  for (const [name, tensor] of widestFirst) {
-    checkWritable(name, tensor)
-    const { dtype, shape, data } = tensor
-    header[name] = { dtype, shape, data_offsets: [offset, offset + data.byteLength] }
-    pieces.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
-    offset += data.byteLength
-  }
-  const json = new TextEncoder().encode(JSON.stringify(header))
-  const headerLength = Math.ceil(json.length / 8) * 8
-  const head = new Uint8Array(8 + headerLength).fill(0x20)
-  new DataView(head.buffer).setBigUint64(0, BigInt(headerLength), true)
-  head.set(json, 8)
-  return [head, ...pieces]
-}
-
-function checkWritable(name: string, { dtype, shape, data }: SafetensorsTensor): void {
-  const refuse = (reason: string) => new SafetensorsError(`tensor '${name}': ${reason}`)
-  if (name === '__metadata__') throw refuse('this name belongs to the format')
-  if (dtype === 'F16' || dtype === 'BF16' || !Object.hasOwn(BYTES, dtype)) throw refuse(`${dtype} cannot be written`)
-  if (!(data instanceof ARRAYS[dtype]))
-    throw refuse(`${dtype} is written from ${ARRAYS[dtype].name}, not from ${(data as object).constructor.name}`)
-  if (!shape.every(isSize)) throw refuse(`[${shape}] is not a shape`)
-  const size = shape.reduce((product, extent) => product * extent, 1)
-  if (data.length !== size) throw refuse(`[${shape}] has ${size} elements, the data has ${data.length}`)
+  const { head, names } = safetensorsHead(tensors, metadata)
+  return [head, ...names.map(name => safetensorBytes(name, tensors.get(name)!, tensors.get(name)!.data))]
 }

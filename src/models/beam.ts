@@ -95,7 +95,7 @@ function extend(
           wish: beam.sum + wishes[id],
         }))
       })
-      .filter(({ wish }) => wish > -Infinity)
+      .filter(({ wish }) => wish !== -Infinity)
       .sort((a, b) => b.wish - a.wish)
     group.running = []
     const chosen: number[] = []

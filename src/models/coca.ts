@@ -13,7 +13,7 @@
 //   image embedding ◄───── L_Con ───────── │ ─────► text embedding
 //                                     L_Cap of logits
 
-import { noGrad } from '../autograd/index.ts'
+import { concat, noGrad } from '../autograd/index.ts'
 import {
   type Activation,
   AttentionalPooler,
@@ -48,6 +48,8 @@ export interface CoCaConfig {
     readonly heads: number
     /** of image tokens; default the width of the text */
     readonly width?: number
+    /** normalise the queries; default false */
+    readonly queryNorm?: boolean
   }
   /** width of the space that images and texts share */
   readonly embedding: number
@@ -66,10 +68,12 @@ export interface CoCaConfig {
 
 /** What the encoder half knows of images. */
 export interface ImageFeatures {
-  /** the vision transformer's tokens, [batch, patches, image width]: what a pooler for a new task starts from */
+  /** the vision transformer's tokens, [batch, tokens, image width]: what a pooler for a new task starts from */
   readonly patches: Tensor
   /** [batch, queries, pooler width], for the decoder */
   readonly tokens: Tensor
+  /** what the embedding is projected from, [batch, pooler width] */
+  readonly summary: Tensor
   /** of unit length, [batch, embedding] */
   readonly embedding: Tensor
 }
@@ -108,7 +112,7 @@ export class CoCa extends Module implements CaptionDecoder {
     super()
     checkConfig(config)
     const { image, text, pooler, embedding, activation, dropout, temperature } = config
-    const { arrangement = 'cascade', queries, heads, width = text.width } = pooler
+    const { arrangement = 'cascade', queries, heads, width = text.width, queryNorm } = pooler
     this.config = config
     this.encoder = new VisionTransformer(image, { activation, dropout })
     this.generativePooler = new AttentionalPooler({
@@ -116,10 +120,11 @@ export class CoCa extends Module implements CaptionDecoder {
       width,
       heads,
       memoryWidth: image.width,
+      queryNorm,
     })
     if (arrangement !== 'shared') {
       const memoryWidth = arrangement === 'cascade' ? width : image.width
-      this.contrastivePooler = new AttentionalPooler({ queries: 1, width, heads, memoryWidth })
+      this.contrastivePooler = new AttentionalPooler({ queries: 1, width, heads, memoryWidth, queryNorm })
     }
     this.imageProjection = new Linear(width, embedding, { bias: false })
     this.unimodal = new UnimodalDecoder(text, { activation, dropout })
@@ -128,20 +133,34 @@ export class CoCa extends Module implements CaptionDecoder {
     this.logScale = parameter([], init.constant(-Math.log(temperature?.initial ?? 0.07)))
   }
 
-  /** images [batch, 3, size, size] → patches, tokens for the decoder, embedding */
+  /**
+   * images [batch, 3, size, size] → patches, tokens for the decoder, embedding
+   * @param onWeights gets the poolers' weights, [batch, heads, queries, patches or, of a cascade, image tokens]
+   */
   imageFeatures(
     images: Tensor,
     onWeights: { generative?: (w: Tensor) => void; contrastive?: (w: Tensor) => void } = {},
   ): ImageFeatures {
     const patches = this.encoder.forward(images)
-    const pooled = this.generativePooler.forward(patches, { onWeights: onWeights.generative })
+    const pooled = this.generativePooler.forward(patches, { onWeights: this.#overPatches(onWeights.generative) })
     const { arrangement = 'cascade' } = this.config.pooler
     // shared: the first query is the embedding's, the others are the decoder's
     const tokens = arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled
     const source = arrangement === 'cascade' ? tokens : patches
-    const summary = this.contrastivePooler?.forward(source, { onWeights: onWeights.contrastive }) ?? pooled
-    const embedding = this.imageProjection.forward(summary.slice([{}, 0])).normalize()
-    return { patches, tokens, embedding }
+    const { contrastive } = onWeights
+    const onContrastive = arrangement === 'cascade' ? contrastive : this.#overPatches(contrastive)
+    const asked = this.contrastivePooler?.forward(source, { onWeights: onContrastive }) ?? pooled
+    const summary = asked.slice([{}, 0])
+    return { patches, tokens, summary, embedding: this.imageProjection.forward(summary).normalize() }
+  }
+
+  /** Weights over the encoder's tokens as weights over its patches: without the class token, and summing to 1 again. */
+  #overPatches(onWeights?: (w: Tensor) => void): ((w: Tensor) => void) | undefined {
+    if (!onWeights || !this.encoder.classToken) return onWeights
+    return weights => {
+      const ofPatches = weights.slice([{}, {}, {}, { start: 1 }])
+      onWeights(ofPatches.div(ofPatches.sum({ axis: -1, keepDims: true }).maximum(1e-30)))
+    }
   }
 
   /** ids int32 [batch, tokens] → tokens for the decoder, and the embedding of the whole text */
@@ -237,17 +256,18 @@ export class CoCa extends Module implements CaptionDecoder {
     const origin = this.config.pooler.arrangement === 'shared' ? maps[0].slice([{}, { start: 1 }]) : maps[0]
     const empty = (n: number) => Array.from({ length: n }, (): KeyValueCache => ({}))
     const [uni, multi] = [this.unimodal.blocks.length, this.multimodal.blocks.length]
-    return { tokens, origin, unimodal: empty(uni), multimodal: empty(multi), image: empty(multi), seen: 0 }
+    return { tokens, origin, unimodal: empty(uni), multimodal: empty(multi), image: empty(multi) }
   }
 
   decode(ids: Tensor, state: DecodingState, onMemoryWeights?: (weights: Tensor) => void): Tensor {
-    const tokens = this.unimodal.extend(ids, state.unimodal, state.seen)
+    const all = state.ids ? concat([state.ids, ids], 1) : ids
+    const tokens = this.unimodal.extend(all, state.unimodal, all.shape[1] - ids.shape[1])
     const logits = this.multimodal.forward(tokens, state.tokens, {
       caches: state.multimodal,
       memoryCaches: state.image,
       onMemoryWeights,
     })
-    state.seen += ids.shape[1]
+    state.ids = all
     return logits.slice([{}, -1])
   }
 }
@@ -270,6 +290,7 @@ function checkConfig({ image, text, pooler, embedding, dropout = 0, temperature 
   atLeast(0, { 'image.layers': image.layers })
   atLeast(1, { 'text.vocabulary': text.vocabulary, 'text.width': text.width, 'text.heads': text.heads })
   atLeast(1, { 'text.hidden': text.hidden })
+  atLeast(1, { 'text.multimodal.heads': text.multimodal?.heads, 'text.multimodal.hidden': text.multimodal?.hidden })
   // without the one [CLS] sees no text, without the other no caption sees its image
   atLeast(1, { 'text.unimodalLayers': text.unimodalLayers, 'text.multimodalLayers': text.multimodalLayers })
   atLeast(1, { 'pooler.queries': pooler.queries, 'pooler.heads': pooler.heads, 'pooler.width': poolerWidth, embedding })
@@ -278,6 +299,7 @@ function checkConfig({ image, text, pooler, embedding, dropout = 0, temperature 
   demand(image.size % image.patch === 0, 'image.patch', image.patch, `does not divide the image size ${image.size}`)
   divides('image.heads', image.heads, image.width)
   divides('text.heads', text.heads, text.width)
+  divides('text.multimodal.heads', text.multimodal?.heads ?? text.heads, text.width)
   divides('pooler.heads', pooler.heads, poolerWidth)
   if (text.pad !== undefined) {
     atLeast(0, { 'text.pad': text.pad })

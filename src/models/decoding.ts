@@ -17,13 +17,13 @@ export interface DecodingState {
   multimodal: KeyValueCache[]
   /** keys and values of the image tokens, computed once */
   image: KeyValueCache[]
-  /** number of tokens taken in */
-  seen: number
+  /** taken in so far, int32 [rows, tokens]; none before the first step */
+  ids?: Tensor
 }
 
 /** A model that can write captions. */
 export interface CaptionDecoder {
-  readonly config: { readonly text: Pick<TextConfig, 'vocabulary' | 'context' | 'pad'> }
+  readonly config: { readonly text: Pick<TextConfig, 'vocabulary' | 'context' | 'pad' | 'padIsWord'> }
   /** Images [batch, 3, size, size] taken in, and no text yet. */
   startDecoding(images: Tensor): DecodingState
   /** Takes new ids [rows, n] into the state and gives the logits after the last one, [rows, vocabulary]. */
@@ -68,7 +68,7 @@ export class Decoding {
       this.#advance(() => ({ state: { ...selectRows(this.#first, this.#images), ...untouched(this.#first) } }))
     const { logits, attention } = this.#advance(() => {
       const state = copyOf(this.#state)
-      const fresh = ids.map(row => row.slice(state.seen))
+      const fresh = ids.map(row => row.slice(state.ids?.shape[1] ?? 0))
       const input = fromData(
         Int32Array.from(fresh.flat()),
         [fresh.length, fresh[0].length],
@@ -126,7 +126,7 @@ const untouched = (state: DecodingState) => ({
   unimodal: state.unimodal.map((): KeyValueCache => ({})),
   multimodal: state.multimodal.map((): KeyValueCache => ({})),
   image: state.image.map((): KeyValueCache => ({})),
-  seen: 0,
+  ids: undefined,
 })
 
 const copyOf = (state: DecodingState): DecodingState => ({
@@ -146,6 +146,6 @@ function selectRows(state: DecodingState, rows: readonly number[]): DecodingStat
     unimodal: state.unimodal.map(pick),
     multimodal: state.multimodal.map(pick),
     image: state.image.map(pick),
-    seen: state.seen,
+    ids: state.ids?.take(order),
   }
 }

@@ -71,13 +71,14 @@ export class GenerateOptionError extends RangeError {
   }
 }
 
-/** Options with their defaults filled in, a prompt for every image, and the model's padding, which is never written. */
+/** Options with their defaults filled in, a prompt for every image, and the padding that is never written. */
 export type Settings = Required<Omit<GenerateOptions, 'start' | 'end' | 'topK' | 'topP'>> &
   Pick<GenerateOptions, 'end' | 'topK' | 'topP'> & { readonly pad?: number }
 
 /** @throws GenerateOptionError */
 export function settle(model: CaptionDecoder, images: Tensor, options: GenerateOptions): Settings {
-  const { vocabulary, context, pad } = model.config.text
+  const { vocabulary, context, padIsWord } = model.config.text
+  const pad = padIsWord ? undefined : model.config.text.pad
   const { start, end, topK, topP, prompts = Array.from({ length: images.shape[0] }, () => [start]) } = options
   const { maximumLength = context, minimumLength = 0, lengthPenalty = 0, repetitionPenalty = 1 } = options
   const { beams = 1, groups = 1, diversity = 0.5, cache = true } = options

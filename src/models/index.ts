@@ -4,6 +4,14 @@ export { CoCa, type CoCaConfig, type CoCaLoss, type CoCaOutput, type ImageFeatur
 export type { CaptionDecoder, DecodingState } from './decoding.ts'
 export { generate, stream } from './generate.ts'
 export { type Caption, GenerateOptionError, type GenerateOptions, type StreamedToken } from './generate-options.ts'
+export {
+  fromOpenClipTensor,
+  type OpenClipTensor,
+  openClipTensors,
+  toOpenClipState,
+  toOpenClipTensor,
+} from './openclip.ts'
+export { fromOpenClipConfig, type OpenClipConfig, toOpenClipConfig } from './openclip-config.ts'
 export { type PresetName, presets } from './presets.ts'
 export { Captioner, ClassificationHead, DualEncoder, ImageClassifier } from './relatives.ts'
 export { MultimodalDecoder, type TextConfig, type TextFeatures, UnimodalDecoder } from './text.ts'

@@ -31,6 +31,28 @@ export interface TextConfig {
   readonly multimodalLayers: number
   /** id that fills short texts up at their end; without one every id is text */
   readonly pad?: number
+  /**
+   * where nobody sees padding: in both halves (default); in the lower one; or in the lower one by a mask that lies one place
+   * late, so that the first padding is seen and [CLS] sees itself only in a text without padding
+   */
+  readonly padMask?: 'both' | 'unimodal' | 'unimodalLate'
+  /** the padding id is a word too, which captions and prompts may hold; default false */
+  readonly padIsWord?: boolean
+  /** which position [CLS] has: the last of all, however short the text (default), or the one after the ids given */
+  readonly classPosition?: 'last' | 'next'
+  /** what is different in the upper half */
+  readonly multimodal?: {
+    /** default as below */
+    readonly heads?: number
+    /** default as below */
+    readonly hidden?: number
+    /** every layer normalises the image tokens for itself; default false */
+    readonly memoryNorm?: boolean
+    /** every layer has a feed-forward layer after its self-attention too; default false */
+    readonly selfMlp?: boolean
+    /** of the layer that gives the logits; default true */
+    readonly outputBias?: boolean
+  }
 }
 
 interface BlockSettings {
@@ -44,7 +66,7 @@ export interface TextFeatures {
   readonly tokens: Tensor
   /** what [CLS] has seen, normalised: [batch, width] */
   readonly summary: Tensor
-  /** bool [batch, 1, tokens, tokens]: who sees whom; a token sees nothing after it, and no padding */
+  /** bool [batch, 1, tokens, tokens]: who sees whom in the upper half, where it is more than what comes before */
   readonly mask?: Tensor
 }
 
@@ -72,22 +94,25 @@ export class UnimodalDecoder extends Module {
 
   /** ids int32 [batch, tokens] */
   forward(ids: Tensor): TextFeatures {
-    const [batch, length] = this.#check(ids, 0)
-    const { context, width } = this.config
-    const classToken = this.classToken.add(this.positions.slice([context]))
+    const [batch, length] = this.#check(ids)
+    const { context, width, classPosition, padMask = 'both' } = this.config
+    const classToken = this.classToken.add(this.positions.slice([classPosition === 'next' ? length : context]))
     let x = concat([this.#embed(ids, 0), classToken.expand([batch, 1, width])], 1) // [batch, tokens + 1, width]
-    const mask = this.#mask(ids)
+    const mask = this.#mask(ids, length + 1, length + 1)
     for (const block of this.blocks) x = block.forward(x, mask ? { mask } : { causal: true })
     const tokens = x.slice([{}, { stop: length }])
     const summary = this.norm.forward(x.slice([{}, length]))
+    if (padMask !== 'both') return { tokens, summary }
     return { tokens, summary, mask: mask?.slice([{}, {}, { stop: length }, { stop: length }]) }
   }
 
-  /** Only the tokens after the `seen` ones, whose keys and values stand in the caches: [batch, new tokens, width] */
+  /** Of all ids so far only the tokens after the `seen` ones, whose keys and values stand in the caches: [batch, new tokens, width] */
   extend(ids: Tensor, caches: readonly KeyValueCache[], seen: number): Tensor {
-    this.#check(ids, seen)
-    let x = this.#embed(ids, seen)
-    for (const [i, block] of this.blocks.entries()) x = block.forward(x, { causal: true, cache: caches[i] })
+    const [, length] = this.#check(ids)
+    const mask = this.config.padIsWord ? this.#mask(ids, length - seen, length) : undefined
+    let x = this.#embed(ids.slice([{}, { start: seen }]), seen)
+    for (const [i, block] of this.blocks.entries())
+      x = block.forward(x, { ...(mask ? { mask } : { causal: true }), cache: caches[i] })
     return x
   }
 
@@ -95,22 +120,24 @@ export class UnimodalDecoder extends Module {
     return this.embedding.forward(ids).add(this.positions.slice([{ start: seen, stop: seen + ids.shape[1] }]))
   }
 
-  /** Over [text, CLS]: everyone sees itself and what comes before, nobody sees padding, and [CLS] comes last. */
-  #mask(ids: Tensor): Tensor | undefined {
-    const { pad } = this.config
+  /** Of [text, CLS] the last of the first: everyone sees itself and what comes before, nobody sees padding, [CLS] comes last. */
+  #mask(ids: Tensor, queries: number, keys: number): Tensor | undefined {
+    const { pad, padMask } = this.config
     if (pad === undefined) return undefined
-    const [batch, length] = ids.shape
+    const [batch] = ids.shape
+    const isText = ids.notEqual(pad)
     const classToken = full([batch, 1], 1, { dtype: 'bool', device: ids.device })
-    const isText = concat([ids.notEqual(pad), classToken], 1).reshape([batch, 1, 1, length + 1])
-    return causalMask(length + 1, length + 1, ids).logicalAnd(isText)
+    const row = concat(padMask === 'unimodalLate' ? [classToken, isText] : [isText, classToken], 1)
+    const isSeen = row.slice([{}, { stop: keys }]).reshape([batch, 1, 1, keys])
+    return causalMask(queries, keys, ids).logicalAnd(isSeen)
   }
 
-  #check(ids: Tensor, seen: number): readonly number[] {
+  #check(ids: Tensor): readonly number[] {
     if (ids.rank !== 2 || ids.dtype !== 'int32')
       throw new ShapeError(`text: token ids are int32 [batch, tokens], not ${ids.dtype} ${show(ids.shape)}`, ids.shape)
-    if (seen + ids.shape[1] > this.config.context)
+    if (ids.shape[1] > this.config.context)
       throw new ShapeError(
-        `text: ${seen + ids.shape[1]} tokens are more than the context of ${this.config.context}`,
+        `text: ${ids.shape[1]} tokens are more than the context of ${this.config.context}`,
         ids.shape,
       )
     return ids.shape
@@ -135,13 +162,12 @@ export class MultimodalDecoder extends Module {
   /** @param memoryWidth width of the image tokens */
   constructor(config: TextConfig, memoryWidth: number, settings: BlockSettings = {}) {
     super()
-    const { vocabulary, width, heads, hidden, multimodalLayers } = config
-    this.blocks = Array.from(
-      { length: multimodalLayers },
-      () => new TransformerBlock({ width, heads, hidden, memoryWidth, ...settings }),
-    )
+    const { vocabulary, width, multimodalLayers, multimodal = {} } = config
+    const { heads = config.heads, hidden = config.hidden, memoryNorm, selfMlp, outputBias } = multimodal
+    const options = { width, heads, hidden, memoryWidth, memoryNorm, selfMlp, ...settings }
+    this.blocks = Array.from({ length: multimodalLayers }, () => new TransformerBlock(options))
     this.norm = new LayerNorm(width)
-    this.output = new Linear(width, vocabulary)
+    this.output = new Linear(width, vocabulary, { bias: outputBias })
   }
 
   /** tokens [batch, tokens, width], image [batch, image tokens, memoryWidth] → logits [batch, tokens, vocabulary] */

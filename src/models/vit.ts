@@ -1,9 +1,12 @@
 // The image encoder: a vision transformer (Dosovitskiy et al. 2020) that hands out all its tokens; what to make of them
 // is a pooler's business.
 
+import { concat } from '../autograd/index.ts'
 import {
   type Activation,
   gridPositions,
+  init,
+  LayerNorm,
   Module,
   type Parameter,
   PatchEmbedding,
@@ -22,11 +25,19 @@ export interface VisionTransformerConfig {
   readonly heads: number
   /** width inside the feed-forward layers; default 4 × width */
   readonly hidden?: number
+  /** a learned token before the patches; default false */
+  readonly classToken?: boolean
+  /** normalise the tokens before the first block; default false */
+  readonly inputNorm?: boolean
+  /** of the layer that patches go through; default true */
+  readonly patchBias?: boolean
 }
 
 export class VisionTransformer extends Module {
   readonly patches: PatchEmbedding
-  readonly positions: Parameter // [patches, width]
+  readonly classToken?: Parameter // [width]
+  readonly positions: Parameter // [tokens, width]
+  readonly inputNorm?: LayerNorm
   readonly blocks: TransformerBlock[]
 
   constructor(
@@ -34,16 +45,35 @@ export class VisionTransformer extends Module {
     options: { readonly activation?: Activation; readonly dropout?: number } = {},
   ) {
     super()
-    const { size, patch, width, layers, heads, hidden } = config
-    this.patches = new PatchEmbedding({ imageSize: size, patchSize: patch, width })
+    const { size, patch, width, layers, heads, hidden, classToken, inputNorm, patchBias } = config
+    this.patches = new PatchEmbedding({ imageSize: size, patchSize: patch, width, bias: patchBias })
+    if (classToken) this.classToken = parameter([width], init.normal(0.02))
     // learned, from sines that outweigh a patch at first: where a thing is takes longest to learn
-    this.positions = parameter([this.patches.patches, width], () => gridPositions(size / patch, width, 2))
+    const grid = () => gridPositions(size / patch, width, 2)
+    this.positions = parameter([this.tokens, width], () =>
+      classToken
+        ? grid().pad([
+            [1, 0],
+            [0, 0],
+          ])
+        : grid(),
+    )
+    if (inputNorm) this.inputNorm = new LayerNorm(width)
     this.blocks = Array.from({ length: layers }, () => new TransformerBlock({ width, heads, hidden, ...options }))
   }
 
-  /** images [batch, 3, size, size] → tokens [batch, patches, width] */
+  /** Number of tokens of an image: its patches, after the class token where there is one. */
+  get tokens(): number {
+    return this.patches.patches + (this.classToken ? 1 : 0)
+  }
+
+  /** images [batch, 3, size, size] → tokens [batch, tokens, width] */
   forward(images: Tensor): Tensor {
-    let x = this.patches.forward(images).add(this.positions)
+    let x = this.patches.forward(images)
+    const [batch, , width] = x.shape
+    if (this.classToken) x = concat([this.classToken.expand([batch, 1, width]), x], 1)
+    x = x.add(this.positions)
+    if (this.inputNorm) x = this.inputNorm.forward(x)
     for (const block of this.blocks) x = block.forward(x)
     return x
   }

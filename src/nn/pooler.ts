@@ -16,18 +16,22 @@ export interface AttentionalPoolerOptions {
   readonly heads: number
   /** of the tokens that are pooled; default the same */
   readonly memoryWidth?: number
+  /** normalise the queries; default false */
+  readonly queryNorm?: boolean
 }
 
 /** LN(attention(queries, LN tokens)): [batch, tokens, memoryWidth] → [batch, queries, width]; the order of tokens does not matter */
 export class AttentionalPooler extends Module {
   readonly queries: Parameter // [queries, width]
+  readonly queryNorm?: LayerNorm
   readonly memoryNorm: LayerNorm
   readonly attention: MultiHeadAttention
   readonly norm: LayerNorm
 
-  constructor({ queries, width, heads, memoryWidth = width }: AttentionalPoolerOptions) {
+  constructor({ queries, width, heads, memoryWidth = width, queryNorm }: AttentionalPoolerOptions) {
     super()
     this.queries = parameter([queries, width], normal(1))
+    if (queryNorm) this.queryNorm = new LayerNorm(width)
     this.memoryNorm = new LayerNorm(memoryWidth)
     this.attention = new MultiHeadAttention({ width, heads, memoryWidth })
     this.norm = new LayerNorm(width)
@@ -35,7 +39,8 @@ export class AttentionalPooler extends Module {
 
   forward(tokens: Tensor, options: Pick<AttendOptions, 'mask' | 'onWeights'> = {}): Tensor {
     const memory = this.memoryNorm.forward(tokens)
-    const queries = this.queries.expand([tokens.shape[0], ...this.queries.shape])
-    return this.norm.forward(this.attention.forward(queries, { memory, ...options }))
+    const queries = this.queryNorm?.forward(this.queries) ?? this.queries
+    const asked = queries.expand([tokens.shape[0], ...queries.shape])
+    return this.norm.forward(this.attention.forward(asked, { memory, ...options }))
   }
 }

@@ -13,6 +13,8 @@ export interface PatchEmbeddingOptions {
   readonly width: number
   /** default 3 */
   readonly channels?: number
+  /** default true */
+  readonly bias?: boolean
 }
 
 /** An image cut into patches, row by row, each through one linear layer: [batch, channels, size, size] → [batch, patches, width] */
@@ -22,14 +24,14 @@ export class PatchEmbedding extends Module {
   readonly patchSize: number
   readonly channels: number
 
-  constructor({ imageSize, patchSize, width, channels = 3 }: PatchEmbeddingOptions) {
+  constructor({ imageSize, patchSize, width, channels = 3, bias }: PatchEmbeddingOptions) {
     super()
     if (imageSize % patchSize !== 0)
       throw new ConfigError('patchSize', patchSize, `does not divide the image size ${imageSize}`)
     this.imageSize = imageSize
     this.patchSize = patchSize
     this.channels = channels
-    this.projection = new Linear(channels * patchSize * patchSize, width)
+    this.projection = new Linear(channels * patchSize * patchSize, width, { bias })
   }
 
   /** Number of patches of an image. */

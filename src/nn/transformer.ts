@@ -12,6 +12,10 @@ export interface TransformerBlockOptions {
   readonly hidden?: number
   /** width of a memory to attend to; without it the block has no cross-attention */
   readonly memoryWidth?: number
+  /** normalise the memory too; default false */
+  readonly memoryNorm?: boolean
+  /** a second feed-forward layer, between self-attention and cross-attention; default false */
+  readonly selfMlp?: boolean
   readonly activation?: Activation
   readonly dropout?: number
 }
@@ -24,11 +28,14 @@ export interface BlockForwardOptions extends Pick<AttendOptions, 'mask' | 'causa
   readonly onMemoryWeights?: (weights: Tensor) => void
 }
 
-/** x += attention(LN x); x += attention(LN x, memory), if it has one; x += MLP(LN x) */
+/** x += attention(LN x); x += MLP(LN x), if asked for; x += attention(LN x, memory), if it has one; x += MLP(LN x) */
 export class TransformerBlock extends Module {
   readonly attentionNorm: LayerNorm
   readonly attention: MultiHeadAttention
+  readonly selfMlpNorm?: LayerNorm
+  readonly selfMlp?: MLP
   readonly crossNorm?: LayerNorm
+  readonly memoryNorm?: LayerNorm
   readonly crossAttention?: MultiHeadAttention
   readonly mlpNorm: LayerNorm
   readonly mlp: MLP
@@ -36,11 +43,16 @@ export class TransformerBlock extends Module {
 
   constructor(options: TransformerBlockOptions) {
     super()
-    const { width, heads, hidden = 4 * width, memoryWidth, activation, dropout = 0 } = options
+    const { width, heads, hidden = 4 * width, memoryWidth, memoryNorm, selfMlp, activation, dropout = 0 } = options
     this.attentionNorm = new LayerNorm(width)
     this.attention = new MultiHeadAttention({ width, heads, dropout })
+    if (selfMlp) {
+      this.selfMlpNorm = new LayerNorm(width)
+      this.selfMlp = new MLP(width, hidden, activation)
+    }
     if (memoryWidth !== undefined) {
       this.crossNorm = new LayerNorm(width)
+      if (memoryNorm) this.memoryNorm = new LayerNorm(memoryWidth)
       this.crossAttention = new MultiHeadAttention({ width, heads, memoryWidth, dropout })
     }
     this.mlpNorm = new LayerNorm(width)
@@ -52,10 +64,13 @@ export class TransformerBlock extends Module {
   forward(x: Tensor, options: BlockForwardOptions = {}): Tensor {
     const { mask, causal, cache, memory, memoryCache, onMemoryWeights } = options
     let y = x.add(this.#drop(this.attention.forward(this.attentionNorm.forward(x), { mask, causal, cache })))
+    if (this.selfMlp && this.selfMlpNorm) y = y.add(this.#drop(this.selfMlp.forward(this.selfMlpNorm.forward(y))))
     if (this.crossAttention && this.crossNorm) {
       if (!memory) throw new TypeError('this block attends to a memory, and none was given')
+      // keys and values that stand in a cache were made of it before
+      const normed = this.memoryNorm && !memoryCache?.keys ? this.memoryNorm.forward(memory) : memory
       const attended = this.crossAttention.forward(this.crossNorm.forward(y), {
-        memory,
+        memory: normed,
         cache: memoryCache,
         onWeights: onMemoryWeights,
       })

@@ -47,6 +47,9 @@ const modelSchema = settings({
     layers: count(0),
     heads: count(1),
     hidden: count(1).optional(),
+    classToken: flag.optional(),
+    inputNorm: flag.optional(),
+    patchBias: flag.optional(),
   }),
   text: settings({
     vocabulary: count(5, 'an integer of at least 5: four special ids and a word'),
@@ -57,12 +60,19 @@ const modelSchema = settings({
     unimodalLayers: count(1),
     multimodalLayers: count(1),
     pad: count(0).optional(),
+    padMask: oneOf('both', 'unimodal', 'unimodalLate').optional(),
+    padIsWord: flag.optional(),
+    classPosition: oneOf('last', 'next').optional(),
+    multimodal: settings({ heads: count(1), hidden: count(1), memoryNorm: flag, selfMlp: flag, outputBias: flag })
+      .partial()
+      .optional(),
   }),
   pooler: settings({
     arrangement: oneOf('cascade', 'parallel', 'shared').optional(),
     queries: count(1),
     heads: count(1),
     width: count(1).optional(),
+    queryNorm: flag.optional(),
   }),
   embedding: count(1),
   activation: oneOf('gelu', 'quickGelu', 'relu', 'silu').optional(),

@@ -1,6 +1,7 @@
 // The train room: runs, from a configuration to a model that has been measured.
 
 export { type AccumulationOptions, accumulateGradients } from './accumulate.ts'
+export { type AgreementCheck, agreement } from './agreement.ts'
 export { CheckpointError } from './checkpoint.ts'
 export {
   type ConfigProblem,
@@ -23,7 +24,9 @@ export {
   similarityMatrix,
 } from './embeddings.ts'
 export * from './evaluate.ts'
+export { GoldenError } from './golden.ts'
 export { type EvaluationMetrics, type MetricsLine, readMetrics, type StepMetrics } from './metrics.ts'
+export { loadOpenClip, type OpenClip, OpenClipError, openClip, type Preprocessing, saveOpenClip } from './openclip.ts'
 export { listCheckpoints, openRun, openRunData, type Run, RunError, type TrainedModel } from './run.ts'
 export {
   evaluateMoment,

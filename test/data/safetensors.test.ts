@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { SafetensorsError } from '../../src/data/errors.ts'
@@ -230,6 +230,43 @@ test('headers made of any JSON are read or refused, and what is read is what the
     }),
     { numRuns: 3000 },
   )
+})
+
+test('files with any bytes changed are opened and read, or refused: nothing outside of them is touched', async t => {
+  const path = join(await temporaryFolder(t), 'a.safetensors')
+  const edit = fc.record({ at: fc.nat(sample.length - 1), to: fc.nat(255) })
+  const change = fc.record({ edits: fc.array(edit, { maxLength: 4 }), keep: fc.nat(sample.length + 8) })
+  await fc.assert(
+    fc.asyncProperty(change, async ({ edits, keep }) => {
+      const bytes = Buffer.concat([sample, Buffer.alloc(8)]).subarray(0, keep)
+      for (const { at, to } of edits) if (at < keep) bytes[at] = to
+      await writeFile(path, bytes)
+      try {
+        const file = await openSafetensors(path)
+        let length = 0
+        for (const name of file.names) {
+          const { begin, end } = file.entry(name)
+          await file.tensor(name)
+          length += end - begin
+        }
+        assert.ok(length < keep, 'tensors hold more than the file')
+      } catch (error) {
+        assert.ok(error instanceof SafetensorsError && error.file === path, String(error))
+      }
+    }),
+    { numRuns: 1500 },
+  )
+})
+
+test('one tensor of a large file is read without the rest', async t => {
+  const path = join(await temporaryFolder(t), 'large.safetensors')
+  const [large, small] = [2 ** 33, 12]
+  const head = fileWith({ large: entry('F32', [2 ** 31], 0, large), small: entry('F32', [3], large, large + small) })
+  // a file of 8 GB with a hole where the large tensor is
+  await writeFile(path, head)
+  await truncate(path, head.length + large + small)
+  const file = await openSafetensors(path)
+  assert.deepEqual([...(await file.tensor('small')).data], [0, 0, 0])
 })
 
 test('a name of ten million characters and ten thousand brackets are no trouble', () => {

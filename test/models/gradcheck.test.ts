@@ -24,17 +24,33 @@ const arrange = (arrangement: (typeof arrangements)[number]) => ({
   pooler: { ...minuscule.pooler, arrangement },
 })
 
+/** With everything that OpenCLIP's models have and the paper's do not. */
+const likeOpenClip: CoCaConfig = {
+  ...minuscule,
+  image: { ...minuscule.image, classToken: true, inputNorm: true, patchBias: false },
+  text: {
+    ...minuscule.text,
+    padMask: 'unimodalLate',
+    padIsWord: true,
+    classPosition: 'next',
+    multimodal: { heads: 1, memoryNorm: true, selfMlp: true, outputBias: false },
+  },
+  pooler: { ...minuscule.pooler, arrangement: 'shared', queryNorm: true },
+  activation: 'quickGelu',
+}
+
 describe('the whole loss', () => {
-  it('has the gradient that finite differences have, for every element of every parameter', () => {
-    const model = stirred(() => new CoCa(arrange('cascade')))
-    const { ok, checked, message } = gradcheck(
-      (...parameters) => withParameters(model, parameters, () => model.loss(images, texts).total),
-      model.parameters(),
-      { rtol: 1e-6, atol: 1e-8 },
-    )
-    assert.ok(ok, message)
-    assert.equal(checked, model.parameterCount())
-  })
+  for (const [name, config] of Object.entries({ "the paper's": arrange('cascade'), "OpenCLIP's": likeOpenClip }))
+    it(`has the gradient that finite differences have, for every element of every parameter: ${name}`, () => {
+      const model = stirred(() => new CoCa(config))
+      const { ok, checked, message } = gradcheck(
+        (...parameters) => withParameters(model, parameters, () => model.loss(images, texts).total),
+        model.parameters(),
+        { rtol: 1e-6, atol: 1e-8 },
+      )
+      assert.ok(ok, message)
+      assert.equal(checked, model.parameterCount())
+    })
 
   for (const arrangement of arrangements) {
     it(`has the Hessian that differences of its gradient have, along random directions (${arrangement})`, () => {
