@@ -8,7 +8,9 @@ export function sourceOf(value: unknown): string {
   if (value instanceof Tensor) return sourceOfTensor(value)
   if (Array.isArray(value)) return `[${value.map(sourceOf).join(', ')}]`
   if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
-    const fields = Object.entries(value).map(([name, field]) => `${name}: ${sourceOf(field)}`)
+    const fields = Object.entries(value).map(
+      ([name, field]) => `${/^[\w$]+$/.test(name) ? name : JSON.stringify(name)}: ${sourceOf(field)}`,
+    )
     return fields.length === 0 ? '{}' : `{ ${fields.join(', ')} }`
   }
   return fc.stringify(value)

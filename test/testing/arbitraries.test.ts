@@ -2,15 +2,20 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { defineOp } from '../../src/autograd/index.ts'
-import { type Kernels, type Tensor, zeros } from '../../src/tensor/index.ts'
+import { defineOp, einsum } from '../../src/autograd/index.ts'
+import { Generator, type Kernels, randn, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
 import {
   axes,
   broadcastShapes,
+  einsumSpec,
+  expression,
   gradientProperty,
+  mask,
   matmulShapes,
   permutation,
   shape,
+  slices,
+  sourceOf,
   tensor as tensors,
 } from '../../src/testing/index.ts'
 import { fc, values } from '../support.ts'
@@ -85,5 +90,96 @@ describe('arbitraries', () => {
     fc.assert(fc.property(permutation(), ({ shape: s, order }) => void zeros(s).permute(order)))
     const orders = new Set(fc.sample(permutation({ minRank: 3 }), 400).map(({ order }) => order.join()))
     assert.equal(orders.size, 6)
+  })
+
+  it('slices can be taken, of every kind', () => {
+    fc.assert(fc.property(slices(), ({ shape: s, ranges }) => void zeros(s).slice(ranges)))
+    const kinds = new Set(
+      fc
+        .sample(slices({ minRank: 1 }), 200)
+        .map(({ ranges: [r] }) => (typeof r === 'number' ? 'position' : Object.keys(r).join())),
+    )
+    assert.ok(kinds.has('position') && kinds.has('') && kinds.has('start,stop,step'), [...kinds].join(' '))
+  })
+
+  it('einsum takes the equations, and they say all it can', () => {
+    fc.assert(fc.property(einsumSpec(), ({ equation, shapes }) => void einsum(equation, ...shapes.map(s => zeros(s)))))
+    const equations = fc.sample(einsumSpec(), 500).map(({ equation }) => equation)
+    const some = (pattern: RegExp) =>
+      assert.ok(
+        equations.some(e => pattern.test(e)),
+        `none is like ${pattern}`,
+      )
+    some(/^[^>]*$/)
+    some(/->$/)
+    some(/(\w)\1/)
+    some(/,.*,/)
+    some(/->\w{2}/)
+  })
+
+  it('masks broadcast to their shape, and some hide everything', () => {
+    const of = shape({ minRank: 2, maxRank: 2, minSize: 1 })
+    fc.assert(fc.property(fc.tuple(of), ([s]) => fc.sample(mask(s), 5).every(m => m.expand(s).dtype === 'bool')))
+    assert.ok(
+      fc.sample(mask([2, 2]), 50).some(m => !values(m).includes(1)),
+      'one that hides all',
+    )
+  })
+
+  it('a program is what its source says', () => {
+    fc.assert(
+      fc.property(expression(), drawn => {
+        const inputs = drawn.shapes.map((s, i) => randn(s, { dtype: 'float64', generator: new Generator(i) }))
+        const again = new Function(`return ${drawn.source}`)() as typeof drawn.f
+        assert.deepEqual(values(again(...inputs)), values(drawn.f(...inputs)))
+      }),
+    )
+  })
+
+  it('a bug in one step shrinks to a program of that step', () => {
+    const run = fc.check(
+      fc.property(expression(), ({ source }) => !source.includes('.attention(')),
+      { numRuns: 300 },
+    )
+    const source = run.counterexample?.[0].source ?? ''
+    assert.match(
+      source,
+      /^\(x0\) => \{\n {2}const y0 = \(\(a, ?b\) ?=> ?a\.attention\(b, ?a\)\)\(x0, x0\)\n {2}return y0\n\}$/,
+    )
+  })
+})
+
+describe('a value as TypeScript', () => {
+  const again = (source: string): Tensor => new Function('tensor', `return ${source}`)(tensor) as Tensor
+
+  it('is that value again: shape, dtype, memory and all', () => {
+    const any = fc.constantFrom('float64', 'float32', 'int32', 'bool').chain(dtype => tensors({ dtype }))
+    fc.assert(
+      fc.property(any, x => {
+        const y = again(sourceOf(x))
+        assert.deepEqual([y.shape, values(y)], [x.shape, values(x)])
+        if (!x.isContiguous) assert.deepEqual([y.strides, y.offset], [x.strides, x.offset])
+        if (x.dtype !== 'float64') assert.equal(y.dtype, x.dtype)
+      }),
+    )
+  })
+
+  it('says float64 where the numbers need it', () => {
+    assert.equal(
+      sourceOf(tensor([0.1], { dtype: 'float64' })),
+      "tensor([0.1], { dtype: 'float64', device: 'reference' })",
+    )
+    assert.equal(sourceOf(tensor([0.5, -0, Number.NaN], { dtype: 'float64' })), 'tensor([0.5, -0, NaN])')
+  })
+
+  it('goes as deep as the value', () =>
+    assert.equal(
+      sourceOf({ a: [1, { b: tensor(2) }], 'c-d': "it's", e: undefined }),
+      '{ a: [1, { b: tensor(2) }], "c-d": "it\'s", e: undefined }',
+    ))
+
+  it('is what fast-check prints of a drawn tensor', () => {
+    const run = fc.check(fc.property(tensors({ shape: [2] }), () => false))
+    assert.match(fc.defaultReportMessage(run) ?? '', /Counterexample: \[tensor\(\[0, 0\]\)\]/)
   })
 })

@@ -5,8 +5,9 @@ import type { TensorFunction } from '../../autograd/index.ts'
 import type { Shape, Tensor } from '../../tensor/index.ts'
 import { type ShapeOptions, shape } from './shapes.ts'
 
-/** What a program may do with matrices of one shape: smooth everywhere, and mild enough for differences. */
+/** What a program may do with matrices of one shape: smooth everywhere, and mild enough for differences. The first is nothing. */
 const steps: readonly ((a: Tensor, b: Tensor) => Tensor)[] = [
+  a => a,
   a => a.neg(),
   a => a.tanh(),
   a => a.sigmoid(),
@@ -38,7 +39,7 @@ export interface Expression {
 }
 
 /**
- * Programs of one to five steps over one to three matrices of one shape, a step using any values made before. They shrink to
+ * Programs of up to five steps over one to three matrices of one shape, a step using any values made before. They shrink to
  * fewer and simpler steps over smaller matrices.
  */
 export function expression({ maxSteps = 5, maxSize = 3 }: ExpressionOptions = {}): fc.Arbitrary<Expression> {
@@ -51,23 +52,26 @@ export function expression({ maxSteps = 5, maxSize = 3 }: ExpressionOptions = {}
       list: fc.array(step, { minLength: 1, maxLength: maxSteps, size: 'max' }),
     })
     .map(({ sizes, count, list }) => {
+      const inputs = Array.from({ length: count }, (_, i) => `x${i}`)
       // operands count back from the newest value, so that a short program is a chain
       const calls = list.map(([which, a, b], i) => ({
-        compute: steps[which],
-        operands: [a, b].slice(0, steps[which].length).map(n => count + i - 1 - (n % (count + i))),
+        which,
+        operands: [a, b].map(n => count + i - 1 - (n % (count + i))),
       }))
-      const inputs = Array.from({ length: count }, (_, i) => `x${i}`)
-      const names = [...inputs, ...calls.map((_, i) => `y${i}`)]
-      const lines = calls.map(
-        ({ compute, operands }, i) => `  const y${i} = (${compute})(${operands.map(at => names[at]).join(', ')})\n`,
-      )
       const f = (...xs: Tensor[]): Tensor => {
         const values = [...xs]
-        for (const { compute, operands } of calls) {
-          const [a, b = a] = operands.map(at => values[at])
-          values.push(compute(a, b))
-        }
+        for (const { which, operands } of calls) values.push(steps[which](values[operands[0]], values[operands[1]]))
         return values[values.length - 1]
+      }
+      const names = [...inputs]
+      const lines: string[] = []
+      for (const { which, operands } of calls) {
+        const [a, b] = operands.map(at => names[at])
+        if (which === 0) names.push(a)
+        else {
+          names.push(`y${lines.length}`)
+          lines.push(`  const y${lines.length} = (${steps[which]})(${steps[which].length > 1 ? `${a}, ${b}` : a})\n`)
+        }
       }
       const source = `(${inputs.join(', ')}) => {\n${lines.join('')}  return ${names[names.length - 1]}\n}`
       return { f, shapes: inputs.map(() => sizes), source, [fc.toStringMethod]: () => source }
