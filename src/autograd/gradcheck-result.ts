@@ -30,6 +30,15 @@ export interface GradientMismatch extends Comparison {
   readonly outputElement?: readonly number[]
 }
 
+/** The derivatives of one order by one input, together. */
+export interface GradcheckPart {
+  readonly order: Order
+  readonly input: number
+  readonly checked: number
+  readonly worst: number
+  readonly verdict: Verdict
+}
+
 export interface GradcheckResult {
   /** whether the verdict is 'pass' */
   readonly ok: boolean
@@ -39,6 +48,8 @@ export interface GradcheckResult {
   readonly worst: number
   /** number of derivatives compared */
   readonly checked: number
+  /** the same for every order and input */
+  readonly parts: readonly GradcheckPart[]
   /** those that were not confirmed, each with a verdict of its own */
   readonly mismatches: readonly GradientMismatch[]
   /** what was done to the inputs before they were checked, and what makes the check weaker than it could be */
@@ -57,8 +68,7 @@ export class GradientCheck {
   #outputs: readonly Tensor[] = []
   #warning = ''
   #unstable: Order | undefined
-  #checked = 0
-  #worst = 0
+  readonly #parts: GradcheckPart[] = []
 
   constructor(inputs: readonly Tensor[]) {
     this.#inputs = inputs
@@ -84,10 +94,9 @@ export class GradientCheck {
   }
 
   add(order: Order, { input, element, direction, output, ...compared }: Comparison & Derivative): void {
-    this.#checked++
-    this.#worst = Math.max(this.#worst, compared.ratio)
-    if (compared.verdict === 'pass') return
     const at = this.#floating[input]
+    this.#count(order, at, compared)
+    if (compared.verdict === 'pass') return
     this.#mismatches.push({
       order,
       input: at,
@@ -95,6 +104,24 @@ export class GradientCheck {
       ...(output === undefined ? {} : this.#place(order, output)),
       ...compared,
     })
+  }
+
+  #count(order: Order, input: number, { ratio, verdict }: Comparison): void {
+    const i = this.#parts.findIndex(part => part.order === order && part.input === input)
+    const { checked, worst, verdict: before } = this.#parts[i] ?? { checked: 0, worst: 0, verdict: 'pass' }
+    const part: GradcheckPart = {
+      order,
+      input,
+      checked: checked + 1,
+      worst: Math.max(worst, ratio),
+      verdict: worstOf([before, verdict]),
+    }
+    if (i < 0) this.#parts.push(part)
+    else this.#parts[i] = part
+  }
+
+  get #checked(): number {
+    return this.#parts.reduce((sum, { checked }) => sum + checked, 0)
   }
 
   /** Which result a position in the vector of all of them belongs to. */
@@ -110,14 +137,13 @@ export class GradientCheck {
   }
 
   result(): GradcheckResult {
-    const found = new Set(this.#mismatches.map(({ verdict }) => verdict))
-    if (this.#unstable) found.add('not deterministic')
-    const verdict = severity.find(each => found.has(each)) ?? 'pass'
+    const verdict = this.#unstable ? 'not deterministic' : worstOf(this.#parts.map(part => part.verdict))
     return {
       ok: verdict === 'pass',
       verdict,
-      worst: this.#worst,
+      worst: this.#parts.reduce((largest, { worst }) => Math.max(largest, worst), 0),
       checked: this.#checked,
+      parts: this.#parts,
       mismatches: this.#mismatches,
       notes: this.#notes,
       message: this.#message(verdict),
@@ -161,6 +187,10 @@ export class GradientCheck {
 }
 
 const severity: readonly Verdict[] = ['not deterministic', 'mismatch', 'not finite', 'not differentiable here']
+
+/** The gravest of some verdicts. */
+export const worstOf = (verdicts: readonly Verdict[]): Verdict =>
+  severity.find(each => verdicts.includes(each)) ?? 'pass'
 
 /** Position of a flat index in a shape. */
 function unravel(flat: number, shape: readonly number[]): number[] {

@@ -4,7 +4,7 @@ import './fluent.ts'
 
 export type { Verdict } from './differences.ts'
 export { type CheckedFunction, type GradcheckOptions, gradcheck } from './gradcheck.ts'
-export type { GradcheckResult, GradientMismatch } from './gradcheck-result.ts'
+export type { GradcheckPart, GradcheckResult, GradientMismatch } from './gradcheck-result.ts'
 export { defineFused, defineOp, type Fused, type FusedOp } from './op.ts'
 export * from './ops/index.ts'
 export { type Entry, GradientError, isRecording, noGrad, Tape, type Thunks } from './tape.ts'

@@ -8,7 +8,14 @@ export * from './arbitraries/tensors.ts'
 export { describeOperation, type OperationDescription, type Refusal } from './describe.ts'
 export { GradientAssertionError } from './exactly.ts'
 export * from './laws.ts'
-export { type OperationCase, type OperationCases, operations } from './operations/index.ts'
+export {
+  callsOf,
+  type OperationCase,
+  type OperationCases,
+  type OperationName,
+  operations,
+  type SampledCall,
+} from './operations/index.ts'
 export type { Samples } from './report.ts'
 export type { TestRunner } from './runner.ts'
 export { sourceOf } from './source.ts'

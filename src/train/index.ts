@@ -3,6 +3,7 @@
 export { CheckpointError } from './checkpoint.ts'
 export {
   type ConfigProblem,
+  checkModelConfig,
   checkRunConfig,
   type RunConfig,
   RunConfigError,
