@@ -27,6 +27,8 @@ export interface OperationDescription<A extends readonly unknown[]> extends Valu
   readonly errors?: readonly Refusal[]
   /** highest order of gradients; 0 for an operation that cannot be differentiated; default 2 */
   readonly order?: 0 | 1 | 2 | 3
+  /** for large inputs: so many random directions through each, instead of every element; see GradcheckOptions */
+  readonly directions?: number
   /** devices that must agree with `reference`; they are open already. Default cpu */
   readonly devices?: readonly DeviceName[]
   /** the module that the program imports it from, './swish.ts' say */
@@ -62,7 +64,7 @@ export function describeOperation<A extends readonly unknown[] = [Tensor]>(
 
 function checksOf<A extends readonly unknown[]>(
   { definition }: Operation<A>,
-  { order = 2, devices = ['cpu'] }: OperationDescription<A>,
+  { order = 2, directions, devices = ['cpu'] }: OperationDescription<A>,
 ): [says: string, check: Check | DefinitionCheck][] {
   const onDevices = devices.map((device): [string, Check] => [
     `${device} agrees with reference`,
@@ -76,7 +78,11 @@ function checksOf<A extends readonly unknown[]>(
   const laws: [string, Check | DefinitionCheck][] = [
     [
       'its gradients agree with finite differences',
-      { name: 'checkGradients', options: `{ order: ${order} }`, run: (f, xs) => checkGradients(f, xs, { order }) },
+      {
+        name: 'checkGradients',
+        options: sourceOf({ order, ...(directions === undefined ? {} : { directions }) }),
+        run: (f, xs) => checkGradients(f, xs, { order, directions }),
+      },
     ],
     ['its gradient is linear in the one it is given', { name: 'checkLinear', run: checkLinear }],
     ['its derivatives forwards and backwards agree', { name: 'checkAdjoint', run: checkAdjoint }],
