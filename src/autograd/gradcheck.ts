@@ -1,39 +1,33 @@
-// Is a gradient right? Finite differences in float64 on the reference device against the tape, element by element.
+// Is a gradient right? The tape against differences, in float64 on the reference device, and what was found: where, how
+// far off, and whether the gradient is wrong or the question.
 
-import { device, deviceOf, fromData, isFloating, scope, show, type Tensor } from '../tensor/index.ts'
+import { device, deviceOf, fromData, Generator, isFloating, scope, Tensor } from '../tensor/index.ts'
+import { type Comparison, compareWithDifferences } from './differences.ts'
+import { type Derivative, type GradcheckResult, GradientCheck, type Order } from './gradcheck-result.ts'
+import { concat } from './ops/index.ts'
 import { type TensorFunction, vjp } from './transforms.ts'
 
+/** A function that can be checked: of tensors, to one or several. */
+export type CheckedFunction = (...inputs: Tensor[]) => Tensor | readonly Tensor[]
+
 export interface GradcheckOptions {
-  /** 1 checks the gradient, 2 also the gradient of the gradient; default 1 */
-  readonly order?: 1 | 2
-  /** step of the differences, default 1e-3: five points are taken, so the error falls with its fourth power */
+  /** 1 checks the gradient, 2 also the gradient of the gradient, 3 also that of the second; default 1 */
+  readonly order?: Order
+  /**
+   * projection: the derivatives of Σ w f with random weights w, one walk back for all (default); jacobian: those of every
+   * element of the result, which says which element is wrong
+   */
+  readonly mode?: 'projection' | 'jacobian'
+  /** for large inputs: instead of every element, so many random directions an input; with projection only */
+  readonly directions?: number
+  /** longest step of the differences, relative to an element above 1; default 1e-3 */
   readonly eps?: number
   /** default 1e-7 */
   readonly atol?: number
   /** default 1e-5 */
   readonly rtol?: number
-}
-
-/** One element in which the tape and the differences disagree. */
-export interface GradientMismatch {
-  readonly order: 1 | 2
-  readonly input: number
-  readonly element: readonly number[]
-  readonly analytic: number
-  readonly numeric: number
-  /** |analytic - numeric| over the tolerance: above 1 it is a mismatch */
-  readonly ratio: number
-}
-
-export interface GradcheckResult {
-  readonly ok: boolean
-  /** largest error over tolerance that was met */
-  readonly worst: number
-  /** number of derivatives compared */
-  readonly checked: number
-  readonly mismatches: readonly GradientMismatch[]
-  /** says in words what was found */
-  readonly message: string
+  /** of weights and directions; default 0 */
+  readonly seed?: number
 }
 
 /** An input as float64 on `reference`; integers and booleans stay what they are. */
@@ -42,104 +36,186 @@ export function exact(x: Tensor): Tensor {
   return fromData(isFloating(x.dtype) ? Float64Array.from(data) : data, x.shape, device.get('reference'))
 }
 
-/** Weights that no sum of derivatives cancels under: irrational, of both signs, none near 0. */
-function weightsFor(x: Tensor): Tensor {
-  const data = Float64Array.from(
-    { length: x.size },
-    (_, i) => (i % 2 === 0 ? 1 : -1) * (0.5 + ((i * 0.6180339887498949) % 1)),
-  )
-  return fromData(data, x.shape, deviceOf(x))
-}
+/** Numbers that no sum of derivatives cancels under: of both signs, from 1/2 to 3/2. */
+const weights = (n: number, generator: Generator): Float64Array =>
+  Float64Array.from({ length: n }, () => (generator.integer(2) === 0 ? -1 : 1) * (0.5 + generator.uniform()))
 
-/** Position of a flat index in a shape. */
-function unravel(flat: number, shape: readonly number[]): number[] {
-  const position = new Array<number>(shape.length)
-  let rest = flat
-  for (let i = shape.length - 1; i >= 0; i--) {
-    position[i] = rest % shape[i]
-    rest = Math.floor(rest / shape[i])
-  }
-  return position
-}
+const vector = (data: Float64Array): Tensor => fromData(data, [data.length], device.get('reference'))
+const asVector = (x: Tensor): Tensor => x.reshape([x.size])
+const asList = (result: Tensor | readonly Tensor[]): readonly Tensor[] => (result instanceof Tensor ? [result] : result)
+const numbers = (x: Tensor): Float64Array => Float64Array.from(x.dataSync())
+const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, x, i) => sum + x * b[i], 0)
 
 /**
- * Compares the gradients of `f` with finite differences. The result of `f` is weighted with fixed irrational numbers
- * and summed, so that functions of any shape can be checked; inputs are taken to float64 on `reference`, and new tensors
- * that `f` makes go there too.
- * @param f should be smooth near the inputs: at a kink the two sides differ and no gradient is right
+ * Compares derivatives by the tape with five-point differences. Inputs are taken to float64 on `reference`, and new tensors
+ * that `f` makes go there too. Where a difference disagrees it is taken again in smaller steps, so that a verdict says whether
+ * the gradient is wrong, or whether there is none: at a kink the two sides differ and no gradient is right.
  * @param inputs floating ones are checked, the others passed on
+ * @throws TypeError where no input is floating, RangeError for an option that cannot be
  */
 export function gradcheck(
-  f: TensorFunction,
+  f: CheckedFunction,
   inputs: readonly Tensor[],
   options: GradcheckOptions = {},
 ): GradcheckResult {
-  const { order = 1, eps = 1e-3, atol = 1e-7, rtol = 1e-5 } = options
+  const { order = 1, mode = 'projection', seed = 0 } = checkOptions(options)
+  if (!inputs.some(x => isFloating(x.dtype)))
+    throw new TypeError(`gradcheck: nothing to differentiate among inputs of ${inputs.map(x => x.dtype).join(', ')}`)
   return device.with('reference', () =>
     scope(() => {
-      const xs = inputs.map(exact)
-      const mismatches: GradientMismatch[] = []
-      let worst = 0
-      let checked = 0
-
-      const compare = (g: TensorFunction, level: 1 | 2) => {
-        const floats = xs.map((_, i) => i).filter(i => isFloating(xs[i].dtype))
-        const partial = (...changed: Tensor[]) =>
-          g(...xs.map((x, i) => (floats.includes(i) ? changed[floats.indexOf(i)] : x)))
-        const [value, pullback] = vjp(partial, ...floats.map(i => xs[i]))
-        const weights = weightsFor(value)
-        const analytic = pullback(weights)
-        const weigh = (at: number, flat: number, step: number): number =>
-          scope(() => {
-            const moved = xs[at].dataSync()
-            moved[flat] += step
-            const result = g(...xs.map((x, i) => (i === at ? fromData(moved, x.shape, deviceOf(x)) : x)))
-            return result.mul(weights).sum().dataSync()[0]
-          })
-        floats.forEach((input, n) => {
-          const gradient = analytic[n].dataSync()
-          for (let flat = 0; flat < gradient.length; flat++) {
-            const difference = (h: number) => weigh(input, flat, h) - weigh(input, flat, -h)
-            const numeric = (8 * difference(eps) - difference(2 * eps)) / (12 * eps)
-            const error = Math.abs(gradient[flat] - numeric)
-            const ratio = error / (atol + rtol * Math.abs(numeric))
-            checked++
-            // a NaN on either side is no agreement
-            if (!(ratio <= 1)) {
-              const element = unravel(flat, xs[input].shape)
-              mismatches.push({ order: level, input, element, analytic: gradient[flat], numeric, ratio })
-            }
-            worst = Number.isNaN(ratio) ? Number.POSITIVE_INFINITY : Math.max(worst, ratio)
-          }
-        })
+      const all = inputs.map(exact)
+      const floats = all.filter(x => isFloating(x.dtype))
+      const check = new GradientCheck(inputs)
+      // f as a vector of numbers that depends on floating inputs alone
+      let level: TensorFunction = (...changed) => {
+        const parts = asList(f(...all.map(x => changed[floats.indexOf(x)] ?? x)))
+        return parts.length === 1 ? asVector(parts[0]) : concat(parts.map(asVector))
       }
-
-      compare(f, 1)
-      if (order === 2) {
-        // the gradient itself as a function: weighted by v, by every input, laid end to end
-        compare((...changed) => {
-          const floats = changed.filter(x => isFloating(x.dtype))
-          const inner = (...leaves: Tensor[]) =>
-            f(...changed.map(x => (floats.includes(x) ? leaves[floats.indexOf(x)] : x)))
-          const [value, pullback] = vjp(inner, ...floats)
-          return pullback(weightsFor(value))
-            .map(g => g.mul(weightsFor(g)).sum())
-            .reduce((a, b) => a.add(b))
-        }, 2)
+      check.sees(asList(f(...all)))
+      const generator = new Generator(seed)
+      for (let n = 1; n <= order; n++) {
+        const [value, pullback] = vjp(level, ...floats)
+        const w = weights(value.size, generator)
+        const derivatives: Derivatives = { f: level, value: numbers(value), pullback, weights: w }
+        if (!isRepeatable(derivatives, floats)) {
+          check.isNotDeterministic(n as Order)
+          break
+        }
+        const compared =
+          mode === 'jacobian'
+            ? byElementOfResult(derivatives, floats, options)
+            : byWeights(derivatives, floats, options, generator)
+        for (const each of compared) check.add(n as Order, each)
+        level = gradientOf(level, vector(w))
       }
-      return { ok: mismatches.length === 0, worst, checked, mismatches, message: describe(checked, mismatches, xs) }
+      return check.result()
     }, 'gradcheck'),
   )
 }
 
-function describe(checked: number, mismatches: readonly GradientMismatch[], inputs: readonly Tensor[]): string {
-  if (mismatches.length === 0) return `${checked} derivatives agree with finite differences`
-  const lines = mismatches
-    .slice(0, 5)
-    .map(
-      ({ order, input, element, analytic, numeric, ratio }) =>
-        `order ${order}, input ${input} ${show(inputs[input].shape)} at ${show(element)}: ` +
-        `the tape says ${analytic}, differences say ${numeric} (${ratio.toPrecision(3)} times the tolerance)`,
-    )
-  return [`${mismatches.length} of ${checked} derivatives disagree with finite differences`, ...lines].join('\n  ')
+function checkOptions(options: GradcheckOptions): GradcheckOptions {
+  const { order = 1, mode = 'projection', directions, eps = 1e-3, atol = 0, rtol = 0 } = options
+  const demand = (holds: boolean, sentence: string) => {
+    if (!holds) throw new RangeError(`gradcheck: ${sentence}`)
+  }
+  demand([1, 2, 3].includes(order), `the order is 1, 2 or 3, not ${order}`)
+  demand(mode === 'projection' || mode === 'jacobian', `the mode is projection or jacobian, not ${mode}`)
+  demand(eps > 0 && Number.isFinite(eps), `eps is a number above 0, not ${eps}`)
+  demand(atol >= 0 && rtol >= 0, `atol and rtol are 0 or more, not ${atol} and ${rtol}`)
+  if (directions === undefined) return options
+  demand(Number.isInteger(directions) && directions > 0, `directions is a positive integer, not ${directions}`)
+  demand(mode === 'projection', 'directions are for projection: jacobian checks every element')
+  return options
+}
+
+/** All of ∂(Σ w f) as one vector: what the next order differentiates. */
+const gradientOf =
+  (f: TensorFunction, w: Tensor): TensorFunction =>
+  (...xs) => {
+    const [, pullback] = vjp(f, ...xs)
+    return concat(pullback(w).map(asVector))
+  }
+
+/** A vector-valued function at a point, and the way back from there. */
+interface Derivatives {
+  readonly f: TensorFunction
+  readonly value: Float64Array
+  readonly pullback: (v: Tensor) => Tensor[]
+  readonly weights: Float64Array
+}
+
+/** Whether the same inputs give the same bits again, forwards and back. */
+function isRepeatable({ f, value, pullback, weights: w }: Derivatives, floats: readonly Tensor[]): boolean {
+  return scope(() => {
+    const [again, back] = vjp(f, ...floats)
+    const same = (a: Float64Array, b: Float64Array) => a.every((x, i) => Object.is(x, b[i]))
+    if (!same(value, numbers(again))) return false
+    const [first, second] = [pullback(vector(w)), back(vector(w))]
+    return first.every((g, i) => same(numbers(g), numbers(second[i])))
+  })
+}
+
+type Compared = Comparison & Derivative
+
+/** Every element of every input, for the weighted sum of the result; or directions of an input. */
+function byWeights(
+  { f, value, pullback, weights: w }: Derivatives,
+  floats: readonly Tensor[],
+  options: GradcheckOptions,
+  generator: Generator,
+): Compared[] {
+  const centre = Float64Array.of(dot(value, w))
+  const gradients = scope(() => pullback(vector(w)).map(numbers))
+  return floats.flatMap((x, input) => {
+    const along = (moves: Float64Array, analytic: number, where: Derivative): Compared => {
+      const curve = curveOf(f, floats, input, moves)
+      const weighted = (t: number) => Float64Array.of(dot(curve(t), w))
+      return {
+        ...compare(weighted, centre, Float64Array.of(analytic), stepOf(x, where, options), options)[0],
+        ...where,
+      }
+    }
+    const { directions } = options
+    if (directions === undefined)
+      return Array.from(gradients[input], (g, element) => along(unit(x.size, element), g, { input, element }))
+    if (x.size === 0) return []
+    return Array.from({ length: directions }, (_, direction) => {
+      const moves = weights(x.size, generator)
+      return along(moves, dot(gradients[input], moves), { input, direction })
+    })
+  })
+}
+
+/** Every element of every input, for every element of the result. */
+function byElementOfResult(
+  { f, value, pullback }: Derivatives,
+  floats: readonly Tensor[],
+  options: GradcheckOptions,
+): Compared[] {
+  const rows = Array.from(value, (_, i) => scope(() => pullback(vector(unit(value.length, i))).map(numbers)))
+  return floats.flatMap((x, input) =>
+    Array.from({ length: x.size }, (_, element) => {
+      const where = { input, element }
+      const column = Float64Array.from(rows, row => row[input][element])
+      const curve = curveOf(f, floats, input, unit(x.size, element))
+      return compare(curve, value, column, stepOf(x, where, options), options).map((each, output) => ({
+        ...each,
+        ...where,
+        output,
+      }))
+    }).flat(),
+  )
+}
+
+const compare = (
+  curve: (t: number) => Float64Array,
+  centre: Float64Array,
+  analytic: Float64Array,
+  step: number,
+  { atol = 1e-7, rtol = 1e-5 }: GradcheckOptions,
+): Comparison[] => compareWithDifferences(curve, centre, analytic, step, { atol, rtol })
+
+function unit(n: number, at: number): Float64Array {
+  const vector = new Float64Array(n)
+  vector[at] = 1
+  return vector
+}
+
+/** A step that is not lost in the digits of a large element. */
+const stepOf = (x: Tensor, { element }: Derivative, { eps = 1e-3 }: GradcheckOptions): number =>
+  element === undefined ? eps : eps * Math.max(1, Math.abs(x.dataSync()[element]))
+
+/** f while one input moves along a vector. */
+function curveOf(f: TensorFunction, floats: readonly Tensor[], input: number, moves: Float64Array) {
+  const start = numbers(floats[input])
+  const { shape } = floats[input]
+  return (t: number): Float64Array =>
+    scope(() => {
+      const moved = fromData(
+        start.map((x, i) => x + t * moves[i]),
+        shape,
+        deviceOf(floats[input]),
+      )
+      return numbers(f(...floats.with(input, moved)))
+    })
 }

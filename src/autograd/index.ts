@@ -2,7 +2,9 @@
 
 import './fluent.ts'
 
-export { type GradcheckOptions, type GradcheckResult, type GradientMismatch, gradcheck } from './gradcheck.ts'
+export type { Verdict } from './differences.ts'
+export { type CheckedFunction, type GradcheckOptions, gradcheck } from './gradcheck.ts'
+export type { GradcheckPart, GradcheckResult, GradientMismatch } from './gradcheck-result.ts'
 export { defineFused, defineOp, type Fused, type FusedOp } from './op.ts'
 export * from './ops/index.ts'
 export { type Entry, GradientError, isRecording, noGrad, Tape, type Thunks } from './tape.ts'

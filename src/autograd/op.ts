@@ -61,12 +61,16 @@ export function defineOp<A extends readonly unknown[]>(
   forward: (kernels: Kernels, ...args: A) => Tensor,
   rule?: Rule<A>,
 ): (...args: A) => Tensor {
-  return (...args) => {
+  const op = (...args: A): Tensor => {
     const result = fresh(forward(commonDevice(name, args).kernels, ...args), args)
     if (rule && isRecording()) record(new Call(name, args, result, rule))
     return result
   }
+  return named(name, op)
 }
+
+/** A function that is called by its name in error messages and tests. */
+const named = <F extends object>(name: string, f: F): F => Object.defineProperty(f, 'name', { value: name })
 
 /** What makes a fused operation. */
 export interface Fused<A extends readonly unknown[]> {
@@ -93,7 +97,7 @@ export function defineFused<A extends readonly unknown[]>(name: string, fused: F
     if (isRecording()) record(new Call(name, args, result, rule))
     return result
   }
-  return Object.assign(op, { ...fused, rule })
+  return named(name, Object.assign(op, { ...fused, rule }))
 }
 
 /** The rule that runs a function again on a tape of its own and walks back over it. */

@@ -176,7 +176,7 @@ export class Tape implements Recorder {
         if (gradient) {
           const { mark } = pass
           const parts = this.#parts(entry, gradient)
-          for (const [arg, part] of parts) gradients.add(arg, part)
+          gradients.addAll(parts)
           if (!wanted.has(entry.result)) gradients.delete(entry.result)
           gradients.sweep(mark)
         }
@@ -278,6 +278,13 @@ class Gradients {
     return this.#byTensor.get(x)
   }
 
+  /** Parts may lie in one memory, several for one tensor even: it is in use until all are added. */
+  addAll(parts: readonly [x: Tensor, part: Tensor][]): void {
+    for (const [, part] of parts) this.#use(part)
+    for (const [x, part] of parts) this.add(x, part)
+    for (const [, part] of parts) this.#release(part)
+  }
+
   add(x: Tensor, part: Tensor): void {
     const sum = this.#byTensor.get(x)
     if (!sum) {
@@ -294,7 +301,10 @@ class Gradients {
     const gradient = this.#byTensor.get(x)
     if (!gradient) return
     this.#byTensor.delete(x)
-    const { storage } = gradient
+    this.#release(gradient)
+  }
+
+  #release({ storage }: Tensor): void {
     const left = this.#uses.get(storage)! - 1
     if (left > 0) this.#uses.set(storage, left)
     else {
@@ -310,7 +320,11 @@ class Gradients {
 
   #set(x: Tensor, gradient: Tensor): void {
     this.#byTensor.set(x, gradient)
-    this.#uses.set(gradient.storage, (this.#uses.get(gradient.storage) ?? 0) + 1)
+    this.#use(gradient)
+  }
+
+  #use({ storage }: Tensor): void {
+    this.#uses.set(storage, (this.#uses.get(storage) ?? 0) + 1)
   }
 
   #isAlone(gradient: Tensor): boolean {

@@ -1,5 +1,21 @@
 // The testing room: what the operations here are tested with, for whoever makes operations of their own. It is the one
 // room that needs fast-check.
 
-export * from './arbitraries.ts'
-export * from './gradients.ts'
+export { checkCheckpoint, checkDevice, checkSame } from './agreement.ts'
+export * from './arbitraries/expression.ts'
+export * from './arbitraries/shapes.ts'
+export * from './arbitraries/tensors.ts'
+export { describeOperation, type OperationDescription, type Refusal } from './describe.ts'
+export { GradientAssertionError } from './exactly.ts'
+export * from './laws.ts'
+export {
+  callsOf,
+  type OperationCase,
+  type OperationCases,
+  type OperationName,
+  operations,
+  type SampledCall,
+} from './operations/index.ts'
+export type { Samples } from './report.ts'
+export type { TestRunner } from './runner.ts'
+export { sourceOf } from './source.ts'

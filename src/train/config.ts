@@ -170,6 +170,23 @@ export async function readRunConfig(file: string): Promise<RunConfig> {
   return checkRunConfig(await readJson(file), file)
 }
 
+/**
+ * A model's configuration on its own: complete, a preset's name, a preset with what differs from it, or the `model` of a
+ * run's settings.
+ * @param file what to call it in an error
+ * @throws RunConfigError naming every field that is unknown, missing or impossible
+ */
+export function checkModelConfig(json: unknown, file?: string): CoCaConfig {
+  const given = isRecord(json) && json.model !== undefined ? json.model : json
+  const { model, problem } = completeModel(given)
+  const parsed = modelSchema.safeParse(model, { reportInput: true })
+  const problems = problem ? [problem] : (parsed.error?.issues.flatMap(issue => problemsOf(issue)) ?? [])
+  if (problems.length > 0 || !parsed.success) throw new RunConfigError(problems, file)
+  const further = modelProblems(parsed.data)
+  if (further.length > 0) throw new RunConfigError(further, file)
+  return parsed.data
+}
+
 /** A value in one short line. */
 function show(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value)

@@ -5,6 +5,7 @@ export { type AgreementCheck, agreement } from './agreement.ts'
 export { CheckpointError } from './checkpoint.ts'
 export {
   type ConfigProblem,
+  checkModelConfig,
   checkRunConfig,
   type RunConfig,
   RunConfigError,

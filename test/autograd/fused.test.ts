@@ -1,13 +1,15 @@
-// Fused operations against their definitions: the rule beside a definition is the gradient of that definition.
+// Fused operations against their definitions: the rule beside a definition is the gradient of that definition, and its second
+// and third derivatives are too. describeOperation compares them where there is a definition.
 
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
-import { type FusedOp, fusedOps, grad, type TensorFunction, vjp } from '../../src/autograd/index.ts'
+import { it } from 'node:test'
+import { type FusedOp, fusedOps } from '../../src/autograd/index.ts'
 import { derivedRule } from '../../src/autograd/op.ts'
 import { fromData, type Tensor, tensor } from '../../src/tensor/index.ts'
-import { checkGradients, checkLaws, shape, tensors } from '../../src/testing/index.ts'
+import { describeOperation, shape, tensors } from '../../src/testing/index.ts'
 import { assertClose, fc, runs } from '../support.ts'
 import { plain } from './plain.ts'
+import { isAsked } from './records.ts'
 
 type AnyFused = FusedOp<readonly unknown[]>
 
@@ -77,76 +79,15 @@ const takes: Record<keyof typeof fusedOps, Takes> = {
   attentionGradient: { shapes: heads(true), rest: (_, q, k) => sight(q, k) },
 }
 
-/** Gradients of Σ f³ to one order more than the function given: products of everything with everything. */
-const towards = (f: TensorFunction): TensorFunction => {
-  return (...xs) =>
-    grad(
-      (...ys: Tensor[]) =>
-        f(...ys)
-          .pow(3)
-          .sum(),
-      { wrt: xs.map((_, i) => i) },
-    )(...xs)
-      .map(g => g.square().sum())
-      .reduce((a, b) => a.add(b))
-}
-
-for (const name of Object.keys(takes) as (keyof typeof fusedOps)[]) {
-  describe(name, () => {
-    const op = fusedOps[name] as unknown as AnyFused
-    const { shapes, rest = () => [], elementwise } = takes[name]
-    const inputs = tensors(shapes)
-    const fused: TensorFunction = (...xs) => op(...xs, ...rest(...xs))
-    const definition: TensorFunction = (...xs) => op.definition(...xs, ...rest(...xs))
-
-    const same = (f: TensorFunction, g: TensorFunction, tolerance = 1e-10) =>
-      fc.assert(
-        fc.property(inputs, xs => assertClose(f(...xs), plain(g(...xs)), tolerance)),
-        runs(15),
-      )
-
-    it('computes what its definition says', () => same(fused, definition))
-
-    it('has the gradient of its definition', () => {
-      fc.assert(
-        fc.property(inputs, xs => {
-          const [value, pullback] = vjp(fused, ...xs)
-          const [, expected] = vjp(definition, ...xs)
-          const seed = value.mul(0.7).add(0.3)
-          const right = expected(seed)
-          pullback(seed).forEach((g, i) => {
-            assertClose(g, plain(right[i]), 1e-10)
-          })
-        }),
-        runs(15),
-      )
-    })
-
-    it('has the second derivatives of its definition', () => {
-      const second = (f: TensorFunction): TensorFunction => grad(towards(f))
-      same(second(fused), second(definition), 1e-8)
-    })
-
-    if (elementwise)
-      it('has the third derivatives of its definition', () => {
-        const third = (f: TensorFunction): TensorFunction =>
-          grad((...xs: Tensor[]) =>
-            grad(towards(f))(...xs)
-              .square()
-              .sum(),
-          )
-        same(third(fused), third(definition), 1e-8)
-      })
-
-    it('agrees with finite differences and obeys the laws', () => {
-      fc.assert(
-        fc.property(inputs, xs => {
-          checkGradients(fused, xs, { order: 2 })
-          checkLaws(fused, xs)
-        }),
-        runs(4),
-      )
-    })
+for (const name of (Object.keys(takes) as (keyof typeof fusedOps)[]).filter(isAsked)) {
+  const { shapes, rest = () => [], elementwise } = takes[name]
+  describeOperation(fusedOps[name] as unknown as AnyFused, {
+    name,
+    expression: `fusedOps.${name}`,
+    from: 'cocagrad',
+    samples: tensors(shapes).map(xs => [...xs, ...rest(...xs)]),
+    order: elementwise ? 3 : 2,
+    ...runs(8),
   })
 }
 

@@ -1,80 +1,68 @@
-// Every operation against its record: values by an independent formula, gradients of first and second order by finite
-// differences, laws, dtypes and errors.
+// Every operation against its record: values by an independent formula, and everything that describeOperation tests. One
+// operation alone: OPERATION=softmax npx tsx --conditions=source --test test/autograd/ops.test.ts
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { vjp } from '../../src/autograd/index.ts'
 import * as ops from '../../src/autograd/ops/index.ts'
 import { isFloating, type Tensor } from '../../src/tensor/index.ts'
-import { checkGradients, checkLaws } from '../../src/testing/index.ts'
+import { describeOperation, type OperationCase, operations } from '../../src/testing/index.ts'
 import { assertClose, fc, runs } from '../support.ts'
 import { plain } from './plain.ts'
-import { records } from './records.ts'
+import { allRecords, records } from './records.ts'
 
 const asFloat32 = (x: Tensor): Tensor => (isFloating(x.dtype) ? x.cast('float32') : x)
 
-it('every operation has a record, and every record an operation', () => {
-  const operations = Object.entries(ops).flatMap(([name, value]) => (typeof value === 'function' ? [name] : []))
-  assert.deepEqual(records.map(({ name }) => name).sort(), operations.sort())
+it('every operation has a record and is called in some way, and every record is of an operation', () => {
+  const exported = Object.entries(ops).flatMap(([name, value]) => (typeof value === 'function' ? [name] : []))
+  assert.deepEqual(allRecords.map(({ name }) => name).sort(), exported.sort())
+  assert.deepEqual(Object.keys(operations).sort(), exported.sort())
 })
 
 for (const { name, cases, refuses } of records) {
   describe(name, () => {
-    for (const { says, sample, order, result } of cases) {
+    for (const { says, call, formula } of cases) {
       it(`${says}: its values are those of the formula`, () => {
         fc.assert(
-          fc.property(sample, ({ inputs, f, formula }) => {
-            assert.ok(formula, 'a case without a formula')
-            assertClose(f(...inputs), formula(...inputs.map(plain)), 1e-11)
+          fc.property(call.samples, ([options, ...inputs]) => {
+            assertClose(call.f(options, ...inputs), formula(options, ...inputs.map(plain)), 1e-11)
           }),
           runs(30),
         )
       })
 
-      it(`${says}: float32 makes ${result}`, () => {
+      it(`${says}: float32 makes ${call.result}`, () => {
         fc.assert(
-          fc.property(sample, ({ inputs, f, formula }) => {
+          fc.property(call.samples, ([options, ...inputs]) => {
             const xs = inputs.map(asFloat32)
-            const value = f(...xs)
-            assert.equal(value.dtype, result)
-            assert.ok(formula)
-            if (order > 0) assertClose(value, formula(...xs.map(plain)), 1e-5)
-            if (order === 0 || !isFloating(value.dtype)) return
-            const floats = xs.filter(x => isFloating(x.dtype))
-            const [y, pullback] = vjp((...changed) => f(...xs.map(x => changed[floats.indexOf(x)] ?? x)), ...floats)
-            pullback(y).forEach((g, i) => {
-              assert.deepEqual([g.shape, g.dtype], [floats[i].shape, 'float32'])
-            })
+            const value = call.f(options, ...xs)
+            assert.equal(value.dtype, call.result)
+            assertClose(value, formula(options, ...xs.map(plain)), 1e-5)
+            if (call.order > 0) assertSameKind(call, options, xs)
           }),
           runs(5),
         )
       })
 
-      if (order === 0) continue
-
-      it(`${says}: its gradients agree with finite differences`, () => {
-        fc.assert(
-          fc.property(sample, ({ inputs, f }) => checkGradients(f, inputs, { order: order === 2 ? 2 : 1 })),
-          runs(5),
-        )
-      })
-
-      it(`${says}: its gradients obey the laws`, () => {
-        fc.assert(
-          fc.property(sample, ({ inputs, f }) => checkLaws(f, inputs)),
-          runs(5),
-        )
+      describeOperation(call.f, {
+        name: says,
+        expression: `operations.${name}['${says}'].f`,
+        samples: call.samples,
+        order: call.order,
+        devices: call.result === 'float64' ? [] : ['cpu'],
+        errors: says === cases[0].says ? refuses : [],
+        from: 'cocagrad/testing',
+        ...runs(5),
       })
     }
+  })
+}
 
-    for (const [f, error, text] of refuses) {
-      it(`refuses: ${text}`, () => {
-        assert.throws(f, (thrown: unknown) => {
-          assert.ok(thrown instanceof error, `${thrown} is no ${error.name}`)
-          assert.ok(thrown.message.includes(text), `"${thrown.message}" does not say "${text}"`)
-          return true
-        })
-      })
-    }
+/** Gradients are of the shape and dtype of what they are by. */
+function assertSameKind(call: OperationCase, options: unknown, xs: readonly Tensor[]): void {
+  const floats = xs.filter(x => isFloating(x.dtype))
+  const [y, pullback] = vjp((...changed) => call.f(options, ...xs.map(x => changed[floats.indexOf(x)] ?? x)), ...floats)
+  pullback(y).forEach((g, i) => {
+    assert.deepEqual([g.shape, g.dtype], [floats[i].shape, 'float32'])
   })
 }

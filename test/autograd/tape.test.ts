@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { defineOp, fusedOps, GradientError, grad, isRecording, mul, noGrad, Tape } from '../../src/autograd/index.ts'
 import { device, FreedError, ShapeError, type Storage, scope, Tensor, tensor, zeros } from '../../src/tensor/index.ts'
-import { values } from '../support.ts'
+import { assertCloseNumbers, values } from '../support.ts'
 
 const number = (x: number) => tensor(x, { dtype: 'float64' })
 const vector = (...xs: number[]) => tensor(xs, { dtype: 'float64' })
@@ -31,6 +31,21 @@ describe('a gradient', () => {
       gradients(x => x.mul(x).mul(x), number(2)),
       [[12]],
     )
+  })
+
+  it('adds up where parts for one tensor lie in one memory, as those of queries, keys and values do', () => {
+    for (const name of ['reference', 'cpu'] as const) {
+      const sums = device.with(name, () => {
+        const x = tensor([
+          [1, 2],
+          [3, -1],
+        ])
+        const [together] = gradients(a => a.attention(a, a).square().sum(), x)
+        const apart = gradients((q, k, v) => q.attention(k, v).square().sum(), x.mul(1), x.mul(1), x.mul(1))
+        return [together, together.map((_, i) => apart.reduce((sum, part) => sum + part[i], 0))]
+      })
+      assertCloseNumbers(sums[0], sums[1], 1e-5)
+    }
   })
 
   it('adds up over the axes that were broadcast', () => {

@@ -11,12 +11,17 @@ export interface Outcome {
   readonly stderr: string
 }
 
-/** @param watch called with all of stderr whenever there is more of it */
+/**
+ * @param watch called with all of stderr whenever there is more of it
+ * @param first a module that is loaded before
+ */
 export function cocagrad(
   args: readonly string[],
   watch?: (stderr: string, child: ChildProcess) => void,
+  first?: string,
 ): Promise<Outcome> {
-  const child = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', main, ...args], {
+  const modules = ['tsx', ...(first === undefined ? [] : [first])].flatMap(name => ['--import', name])
+  const child = spawn(process.execPath, ['--conditions=source', ...modules, main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let stdout = ''

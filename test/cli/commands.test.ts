@@ -195,15 +195,6 @@ describe('a mistake ends with 2 and one message that names it', () => {
 })
 
 describe('commands that need no run', () => {
-  it('gradcheck gives a verdict on every operation that is named', async () => {
-    const { ok, verdicts } = await answerOf('gradcheck', '--op', 'softmax', '--op', 'exp')
-    assert.ok(ok)
-    assert.deepEqual(
-      verdicts.map((each: { operation: string }) => each.operation),
-      ['exp', 'exp', 'softmax', 'softmax'],
-    )
-  })
-
   it('devices says what is there, and why the rest is not', async () => {
     const { devices, images } = await answerOf('devices')
     assert.ok(devices.some((each: { name: string; available: boolean }) => each.name === 'reference' && each.available))

@@ -4,9 +4,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { gradcheck, hvp, valueAndGrad } from '../../src/autograd/index.ts'
 import { CoCa, type CoCaConfig } from '../../src/models/index.ts'
+import { withParameters } from '../../src/nn/index.ts'
 import { Generator, randn, type Tensor } from '../../src/tensor/index.ts'
 import { assertCloseNumbers } from '../support.ts'
-import { arrangements, ids, pictures, stirred, withParameters } from './small.ts'
+import { arrangements, ids, pictures, stirred } from './small.ts'
 
 const minuscule: CoCaConfig = {
   image: { size: 4, patch: 2, width: 3, layers: 1, heads: 1, hidden: 1 },

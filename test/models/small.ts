@@ -54,22 +54,6 @@ export const texts = ids([
   [1, 6, 2, 0, 0, 0],
 ])
 
-/** f with other tensors in the place of a module's parameters, in their order. */
-export function withParameters<T>(module: Module, replacements: readonly Tensor[], f: () => T): T {
-  const places = [...module.namedParameters()].map(([path, parameter]) => {
-    const keys = path.split('.')
-    const field = keys.pop()!
-    const owner = keys.reduce<object>((at, key) => Reflect.get(at, key), module)
-    return { owner, field, parameter }
-  })
-  try {
-    for (const [i, { owner, field }] of places.entries()) Reflect.set(owner, field, replacements[i])
-    return f()
-  } finally {
-    for (const { owner, field, parameter } of places) Reflect.set(owner, field, parameter)
-  }
-}
-
 /** Gradients of a loss as plain numbers, by the parameter's name. */
 export function gradientsOf(module: Module, f: () => Tensor): Map<string, number[]> {
   const { gradients } = lossAndGradients(module, f)

@@ -1,7 +1,7 @@
 // Gradients of modules against finite differences: a module's parameters become arguments of a function.
 
 import type { TensorFunction } from '../../src/autograd/index.ts'
-import { Module, Parameter } from '../../src/nn/index.ts'
+import { type Module, withParameters } from '../../src/nn/index.ts'
 import { fromData, Generator, type Shape, sizeOf, type Tensor, zeros } from '../../src/tensor/index.ts'
 import { checkGradients } from '../../src/testing/index.ts'
 
@@ -22,26 +22,6 @@ export function randomize<M extends Module>(module: M, deviation = 0.5): M {
   return module
 }
 
-/** Where each parameter stands: an object or array and a key of it. */
-function* places(owner: object): Places {
-  for (const [key, value] of Object.entries(owner)) {
-    if (value instanceof Parameter) yield [owner as Record<string, unknown>, key, value]
-    else if (value instanceof Module || Array.isArray(value)) yield* places(value)
-  }
-}
-type Places = globalThis.Generator<[owner: Record<string, unknown>, key: string, parameter: Parameter]>
-
-/** Runs `f` while other tensors stand where the parameters of a module stood, in the order of its fields. */
-function withParameters<T>(module: Module, values: readonly Tensor[], f: () => T): T {
-  const found = [...places(module)]
-  try {
-    for (const [i, [owner, key]] of found.entries()) owner[key] = values[i]
-    return f()
-  } finally {
-    for (const [owner, key, parameter] of found) owner[key] = parameter
-  }
-}
-
 /**
  * Checks every derivative of a module by its parameters and inputs, and the second derivatives along one direction a
  * tensor, which together see every parameter.
@@ -51,7 +31,7 @@ export function checkModule(module: Module, f: TensorFunction, inputs: readonly 
   randomize(module)
   const count = inputs.length
   const whole: TensorFunction = (...all) => withParameters(module, all.slice(count), () => f(...all.slice(0, count)))
-  const start = [...inputs, ...[...places(module)].map(([, , parameter]) => parameter)]
+  const start = [...inputs, ...module.parameters()]
   checkGradients(whole, start)
   const directions = start.map((x, i) => random(x.shape, 2000 + i))
   const along: TensorFunction = (...steps) => whole(...start.map((x, i) => x.add(directions[i].mul(steps[i]))))

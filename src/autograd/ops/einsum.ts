@@ -87,9 +87,10 @@ function labelsOf(term: string, rank: number, equation: string, shape: readonly 
  * @throws ShapeError where an axis has two sizes or the equation does not fit
  */
 export function einsum(equation: string, ...operands: Tensor[]): Tensor {
-  const [inputs, given] = equation.replaceAll(' ', '').split('->')
+  const [inputs, given, ...rest] = equation.replaceAll(' ', '').split('->')
   const terms = inputs.split(',')
   const shapes = operands.map(x => x.shape)
+  if (rest.length > 0) throw new ShapeError(`einsum "${equation}": "->" stands there twice`, ...shapes)
   if (
     terms.length !== operands.length ||
     !/^[A-Za-z.,]*$/.test(inputs) ||

@@ -131,12 +131,13 @@ export const greater = comparison('greater')
 export const greaterEqual = comparison('greaterEqual')
 export const less = comparison('less')
 export const lessEqual = comparison('lessEqual')
-/** true where both are */
-export const logicalAnd = (x: Tensor, y: Tensor): Tensor => mul(x, y)
-/** true where one is */
-export const logicalOr = (x: Tensor, y: Tensor): Tensor => maximum(x, y)
-/** true where x is not */
+/** true where both are; a number is true unless it is 0, as in NumPy */
+export const logicalAnd = (x: Tensor, y: Tensor): Tensor => mul(truth(x), truth(y))
+/** true where one is; a number is true unless it is 0 */
+export const logicalOr = (x: Tensor, y: Tensor): Tensor => maximum(truth(x), truth(y))
+/** true where x is not; a number is true unless it is 0 */
 export const logicalNot = (x: Tensor): Tensor => equal(x, 0)
+const truth = (x: Tensor): Tensor => (x.dtype === 'bool' ? x : notEqual(x, 0))
 
 /** condition ? x : y, element by element; what is not chosen gets no gradient */
 export const where = defineOp(

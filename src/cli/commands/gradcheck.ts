@@ -1,69 +1,62 @@
-// `cocagrad gradcheck`: whether the gradients can be trusted, operation by operation, against finite differences.
+// `cocagrad gradcheck`: whether the gradients can be trusted, operation by operation or part by part of a model, against
+// finite differences.
 
 import type { Command } from 'commander'
-import { gradcheck } from '../../autograd/index.ts'
-import { device, Generator } from '../../tensor/index.ts'
 import { FailedError, UsageError } from '../errors.ts'
-import { type GradcheckCase, gradcheckTable } from '../gradcheck-table.ts'
+import { checkModel, modelConfig } from '../gradcheck/model.ts'
+import { checkOperations } from '../gradcheck/operations.ts'
+import type { Line } from '../gradcheck/verdict.ts'
 import { collect, examples, jsonOption, seedOption } from '../options.ts'
-import { answer, say, table } from '../output.ts'
+import { answer, table } from '../output.ts'
 
-interface Verdict {
-  readonly operation: string
-  readonly order: 1 | 2
-  readonly cases: number
-  readonly derivatives: number
-  /** largest error over its tolerance: above 1 is wrong */
-  readonly worst: number
-  readonly ok: boolean
+interface GradcheckFlags {
+  readonly op?: readonly string[]
+  readonly model?: string
+  readonly seed: number
+  readonly json?: boolean
 }
-
-const operations = [...new Set(gradcheckTable.map(({ operation }) => operation))]
 
 export function addGradcheck(program: Command): void {
   const command = seedOption(program.command('gradcheck'))
-    .description('Compare gradients of first and second order with finite differences, in float64 on reference.')
+    .description('Compare gradients with finite differences, in float64 on reference.')
     .option('--op <name>', 'only this operation; may be given again', collect)
+    .option('--model <config>', "the loss of a CoCa: a preset, or a JSON file with a model's settings or a run's")
     .action(run)
-  examples(jsonOption(command), 'gradcheck', 'gradcheck --op softmax --op layerNorm')
-}
-
-async function run({ op, seed, json }: { op?: readonly string[]; seed: number; json?: boolean }): Promise<void> {
-  for (const name of op ?? [])
-    if (!operations.includes(name))
-      throw new UsageError(`--op ${name}: there is no such operation; there are ${operations.join(', ')}`)
-  const verdicts = operations
-    .filter(name => op?.includes(name) ?? true)
-    .flatMap(name => ([1, 2] as const).map(order => check(name, order, new Generator(seed).fork(name))))
-  const wrong = verdicts.filter(({ ok }) => !ok)
-  const rows = verdicts.map(({ operation, order, cases, derivatives, worst, ok }) => [
-    operation,
-    String(order),
-    String(cases),
-    String(derivatives),
-    worst.toExponential(1),
-    ok ? 'right' : 'WRONG',
-  ])
-  const header = ['operation', 'order', 'cases', 'derivatives', 'worst error / tolerance', 'verdict']
-  const summary =
-    wrong.length === 0 ? `all ${verdicts.length} are right` : `${wrong.length} of ${verdicts.length} are wrong`
-  answer(json, { ok: wrong.length === 0, verdicts }, `${table(header, rows)}\n\n${summary}`)
-  if (wrong.length > 0) throw new FailedError(summary)
-}
-
-/** All cases of an operation. Order 2 checks both orders, and what the first says is known by then. */
-function check(operation: string, order: 1 | 2, generator: Generator): Verdict {
-  const cases: readonly GradcheckCase[] = gradcheckTable.filter(each => each.operation === operation)
-  const results = device.with('reference', () =>
-    cases.map(({ f, inputs }) => gradcheck(f, inputs(generator), { order })),
+  examples(
+    jsonOption(command),
+    'gradcheck',
+    'gradcheck --op softmax --op layerNorm',
+    'gradcheck --model tiny',
+    'gradcheck --model runs/mine/config.json',
   )
-  for (const { ok, message } of results) if (!ok) say(`${operation}: ${message}`)
-  return {
-    operation,
-    order,
-    cases: cases.length,
-    derivatives: results.reduce((sum, { checked }) => sum + checked, 0),
-    worst: Math.max(...results.map(({ worst }) => worst)),
-    ok: results.every(({ ok }) => ok),
+}
+
+async function run({ op, model, seed, json }: GradcheckFlags): Promise<void> {
+  if (op && model !== undefined) throw new UsageError('--op and --model: give one of them')
+  if (model === undefined) {
+    const lines = await checkOperations(op, seed)
+    report(json, ['operation', 'cases'], lines, ({ operation, cases }) => [operation, String(cases)])
+  } else {
+    const lines = checkModel(await modelConfig(model), seed)
+    report(json, ['part', 'parameters'], lines, ({ group, parameters }) => [group, parameters.toLocaleString('en')])
   }
+}
+
+/** The table, and an error where a line is wrong. */
+function report<L extends Line>(
+  json: boolean | undefined,
+  [name, amount]: readonly string[],
+  lines: readonly L[],
+  cells: (line: L) => readonly string[],
+): void {
+  const wrong = lines.filter(({ ok }) => !ok)
+  const rows = lines.map(line => {
+    const [of, count] = cells(line)
+    const { order, derivatives, worst, verdict } = line
+    return [of, String(order), count, String(derivatives), worst.toExponential(1), verdict]
+  })
+  const header = [name, 'order', amount, 'derivatives', 'worst error / tolerance', 'verdict']
+  const summary = wrong.length === 0 ? `all ${lines.length} pass` : `${wrong.length} of ${lines.length} do not pass`
+  answer(json, { ok: wrong.length === 0, verdicts: lines }, `${table(header, rows)}\n\n${summary}`)
+  if (wrong.length > 0) throw new FailedError(summary)
 }

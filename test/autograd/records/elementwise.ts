@@ -2,292 +2,228 @@
 
 import * as ops from '../../../src/autograd/index.ts'
 import { type Operand, ShapeError, type Tensor, zeros } from '../../../src/tensor/index.ts'
-import { broadcastShapes, shape, type ValueOptions } from '../../../src/testing/index.ts'
-import { fc } from '../../support.ts'
-import { erfSeries, pointwise } from '../plain.ts'
-import { drawn, type OperationRecord, only, record, sampled } from './record.ts'
+import type { Refusal } from '../../../src/testing/index.ts'
+import { erfSeries, type Plain, pointwise } from '../plain.ts'
+import { type Formula, type OperationRecord, record } from './record.ts'
 
-const one = only(shape().map(sizes => [sizes]))
-const two = only(broadcastShapes(2))
-const three = only(broadcastShapes(3, { maxRank: 2 }))
+type Binary = (x: Operand, y: Operand) => Tensor
 
-/** 1/4 and more away from 0, where differences of 1/x are still exact enough */
-const nonZero = { awayFrom: [-1 / 8, 0, 1 / 8] }
-const positive = { min: 1 / 4 }
-/** no value between the eighths is a tie with one of them */
+/** A formula of numbers for tensors that meet. */
+const each =
+  (f: (...numbers: number[]) => number): Formula =>
+  (_, ...xs: Plain[]) =>
+    pointwise(f)(...xs)
+
+const unary = (f: (x: number) => number) => ({ 'of any shape': each(f) })
+
+const pairs = (f: (x: number, y: number) => number, number = 1.5) => ({
+  'two tensors': each(f),
+  'a number on the right': each(x => f(x, number)),
+  'a number on the left': each(y => f(number, y)),
+})
+
+const binary = (f: (x: number, y: number) => number) => ({
+  ...pairs(f),
+  'a tensor with itself': each(x => f(x, x)),
+})
+
+const refusesOf = (name: string, f: Binary): readonly Refusal[] => [
+  [() => f(zeros([2, 3]), zeros([2, 4])), ShapeError, `${name}: [2, 3] and [2, 4] do not broadcast: 3 ≠ 4`],
+  [() => f(zeros([2]), zeros([0])), ShapeError, 'do not broadcast: 2 ≠ 0'],
+  [() => f(1, 2), TypeError, `${name}: needs a tensor`],
+]
+
+/** as in the calls: no eighth is a tie with it */
 const between = 1 / 16
+const extremum = (f: (x: number, y: number) => number) => ({
+  'two tensors': each((x, y) => f(x, y + between)),
+  'a number on the right': each(x => f(x, between)),
+  'a number on the left': each(x => f(between, x)),
+})
 
-const unary = (
-  name: string,
-  f: (x: Tensor) => Tensor,
-  formula: (x: number) => number,
-  values: ValueOptions = {},
-): OperationRecord =>
-  record(name, [
-    drawn(
-      'of any shape',
-      one,
-      values,
-      (_, x) => f(x),
-      (_, x) => pointwise(formula)(x),
-    ),
-  ])
+const comparison = (f: (x: number, y: number) => boolean) => ({
+  'two tensors': each((x, y) => Number(f(x, y))),
+  'a number': each(x => Number(f(x, 0))),
+})
+const incomparable = (name: string, f: Binary): readonly Refusal[] => [
+  [() => f(zeros([2, 3]), zeros([3, 2])), ShapeError, `${name}: [2, 3] and [3, 2] do not broadcast`],
+]
 
-const binary = (
-  name: string,
-  f: (x: Operand, y: Operand) => Tensor,
-  formula: (x: number, y: number) => number,
-  left: ValueOptions = {},
-  right: ValueOptions = {},
-  number = 1.5,
-): OperationRecord =>
-  record(
-    name,
-    [
-      drawn(
-        'two tensors',
-        two,
-        [left, right],
-        (_, x, y) => f(x, y),
-        (_, x, y) => pointwise(formula)(x, y),
-      ),
-      drawn(
-        'a number on the right',
-        one,
-        left,
-        (_, x) => f(x, number),
-        (_, x) => pointwise(a => formula(a, number))(x),
-      ),
-      drawn(
-        'a number on the left',
-        one,
-        right,
-        (_, y) => f(number, y),
-        (_, y) => pointwise(b => formula(number, b))(y),
-      ),
-      drawn(
-        'a tensor with itself',
-        one,
-        { ...left, ...right },
-        (_, x) => f(x, x),
-        (_, x) => pointwise(a => formula(a, a))(x),
-      ),
-    ],
-    [
-      [() => f(zeros([2, 3]), zeros([2, 4])), ShapeError, `${name}: [2, 3] and [2, 4] do not broadcast: 3 ≠ 4`],
-      [() => f(zeros([2]), zeros([0])), ShapeError, 'do not broadcast: 2 ≠ 0'],
-      [() => f(1, 2), TypeError, `${name}: needs a tensor`],
-    ],
-  )
-
-const comparison = (
-  name: string,
-  f: (x: Operand, y: Operand) => Tensor,
-  formula: (x: number, y: number) => boolean,
-): OperationRecord => {
-  const few = { min: -1 / 4, max: 1 / 4 }
-  const flags = { order: 0, result: 'bool' } as const
-  const plain = pointwise((a, b) => Number(formula(a, b)))
-  return record(
-    name,
-    [
-      drawn(
-        'two tensors',
-        two,
-        few,
-        (_, x, y) => f(x, y),
-        (_, x, y) => plain(x, y),
-        flags,
-      ),
-      drawn(
-        'a number',
-        one,
-        few,
-        (_, x) => f(x, 0),
-        (_, x) => pointwise(a => Number(formula(a, 0)))(x),
-        flags,
-      ),
-    ],
-    [[() => f(zeros([2, 3]), zeros([3, 2])), ShapeError, `${name}: [2, 3] and [3, 2] do not broadcast`]],
-  )
+const logical = (f: (...truths: boolean[]) => boolean) => {
+  const formula = each((...numbers) => Number(f(...numbers.map(x => x !== 0))))
+  return { truths: formula, 'numbers and truths': formula }
 }
 
-const truth = { dtype: 'bool', min: 0, max: 1 } as const
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
+const clamped = (low: number, high: number) => each(x => Math.min(Math.max(x, low), high))
 
 export const elementwise: readonly OperationRecord[] = [
-  binary('add', ops.add, (x, y) => x + y),
-  binary('sub', ops.sub, (x, y) => x - y),
-  binary('mul', ops.mul, (x, y) => x * y),
-  binary('div', ops.div, (x, y) => x / y, {}, nonZero),
+  record(
+    'add',
+    binary((x, y) => x + y),
+    refusesOf('add', ops.add),
+  ),
+  record(
+    'sub',
+    binary((x, y) => x - y),
+    refusesOf('sub', ops.sub),
+  ),
+  record(
+    'mul',
+    binary((x, y) => x * y),
+    refusesOf('mul', ops.mul),
+  ),
+  record(
+    'div',
+    binary((x, y) => x / y),
+    refusesOf('div', ops.div),
+  ),
   record(
     'pow',
-    [
-      ...binary('pow', ops.pow, (x, y) => x ** y, positive, {}).cases.slice(0, 3),
-      ...[0, 1, 2, 3, -1].map(n =>
-        drawn(
-          `to the ${n}`,
-          one,
-          nonZero,
-          (_, x) => ops.pow(x, n),
-          (_, x) => pointwise(a => a ** n)(x),
-        ),
-      ),
-    ],
-    [[() => ops.pow(zeros([2]), zeros([3])), ShapeError, 'pow: [2] and [3] do not broadcast: 2 ≠ 3']],
+    {
+      ...pairs((x, y) => x ** y),
+      'to the 0': each(() => 1),
+      'to the 1': each(x => x),
+      'to the 2': each(x => x * x),
+      'to the 3': each(x => x * x * x),
+      'to the -1': each(x => 1 / x),
+    },
+    refusesOf('pow', ops.pow),
   ),
-  ...(
-    [
-      ['maximum', ops.maximum, Math.max],
-      ['minimum', ops.minimum, Math.min],
-    ] as const
-  ).map(([name, f, formula]) => {
-    return record(
-      name,
-      [
-        drawn(
-          'two tensors',
-          two,
-          {},
-          (_, x, y) => f(x, y.add(between)),
-          (_, x, y) => pointwise((a, b) => formula(a, b + between))(x, y),
-        ),
-        drawn(
-          'a number on the right',
-          one,
-          {},
-          (_, x) => f(x, between),
-          (_, x) => pointwise(a => formula(a, between))(x),
-        ),
-        drawn(
-          'a number on the left',
-          one,
-          {},
-          (_, x) => f(between, x),
-          (_, x) => pointwise(a => formula(a, between))(x),
-        ),
-      ],
-      [[() => f(zeros([2, 3]), zeros([2])), ShapeError, `${name}: [2, 3] and [2] do not broadcast: 3 ≠ 2`]],
-    )
+  record('maximum', extremum(Math.max), refusesOf('maximum', ops.maximum)),
+  record('minimum', extremum(Math.min), refusesOf('minimum', ops.minimum)),
+
+  record(
+    'neg',
+    unary(x => -x),
+  ),
+  record(
+    'abs',
+    unary(x => Math.abs(x)),
+  ),
+  record(
+    'sign',
+    unary(x => Math.sign(x)),
+  ),
+  record(
+    'exp',
+    unary(x => Math.exp(x)),
+  ),
+  record(
+    'expm1',
+    unary(x => Math.exp(x) - 1),
+  ),
+  record(
+    'log',
+    unary(x => Math.log(x)),
+  ),
+  record(
+    'log1p',
+    unary(x => Math.log(1 + x)),
+  ),
+  record(
+    'sqrt',
+    unary(x => x ** 0.5),
+  ),
+  record(
+    'rsqrt',
+    unary(x => x ** -0.5),
+  ),
+  record(
+    'sin',
+    unary(x => Math.sin(x)),
+  ),
+  record(
+    'cos',
+    unary(x => Math.cos(x)),
+  ),
+  record(
+    'tanh',
+    unary(x => 1 - 2 / (Math.exp(2 * x) + 1)),
+  ),
+  record('sigmoid', unary(sigmoid)),
+  record('erf', unary(erfSeries)),
+  record(
+    'square',
+    unary(x => x ** 2),
+  ),
+  record(
+    'relu',
+    unary(x => Math.max(x, 0)),
+  ),
+  record(
+    'softplus',
+    unary(x => Math.log(1 + Math.exp(x))),
+  ),
+  record(
+    'silu',
+    unary(x => x * sigmoid(x)),
+  ),
+  record(
+    'quickGelu',
+    unary(x => x * sigmoid(1.702 * x)),
+  ),
+  record('gelu', {
+    exact: each(x => (x * (1 + erfSeries(x / Math.sqrt(2)))) / 2),
+    'approximated by tanh': each(x => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))),
+  }),
+  record('clamp', {
+    'from below': clamped(-0.8, Infinity),
+    'from above': clamped(-Infinity, 0.7),
+    'on both sides': clamped(-0.8, 0.7),
+    'not at all': clamped(-Infinity, Infinity),
   }),
 
-  unary('neg', ops.neg, x => -x),
-  unary('abs', ops.abs, x => Math.abs(x), { awayFrom: [0] }),
-  unary('sign', ops.sign, x => Math.sign(x), { awayFrom: [0] }),
-  unary('exp', ops.exp, x => Math.exp(x)),
-  unary('expm1', ops.expm1, x => Math.exp(x) - 1),
-  unary('log', ops.log, x => Math.log(x), positive),
-  unary('log1p', ops.log1p, x => Math.log(1 + x), { min: -3 / 4 }),
-  unary('sqrt', ops.sqrt, x => x ** 0.5, positive),
-  unary('rsqrt', ops.rsqrt, x => x ** -0.5, positive),
-  unary('sin', ops.sin, x => Math.sin(x)),
-  unary('cos', ops.cos, x => Math.cos(x)),
-  unary('tanh', ops.tanh, x => 1 - 2 / (Math.exp(2 * x) + 1)),
-  unary('sigmoid', ops.sigmoid, sigmoid),
-  unary('erf', ops.erf, erfSeries),
-  unary('square', ops.square, x => x ** 2),
-  unary('relu', ops.relu, x => Math.max(x, 0), { awayFrom: [0] }),
-  unary('softplus', ops.softplus, x => Math.log(1 + Math.exp(x))),
-  unary('silu', ops.silu, x => x * sigmoid(x)),
-  unary('quickGelu', ops.quickGelu, x => x * sigmoid(1.702 * x)),
-  record('gelu', [
-    drawn(
-      'exact',
-      one,
-      {},
-      (_, x) => ops.gelu(x),
-      (_, x) => pointwise(a => (a * (1 + erfSeries(a / Math.sqrt(2)))) / 2)(x),
-    ),
-    drawn(
-      'approximated by tanh',
-      one,
-      {},
-      (_, x) => ops.gelu(x, { approximate: 'tanh' }),
-      (_, x) => pointwise(a => (a / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (a + 0.044715 * a ** 3))))(x),
-    ),
-  ]),
-  record('clamp', [
-    ...[{ min: -0.8 }, { max: 0.7 }, { min: -0.8, max: 0.7 }, {}].map(limits =>
-      drawn(
-        `to ${JSON.stringify(limits)}`,
-        one,
-        {},
-        (_, x) => ops.clamp(x, limits),
-        (_, x) => pointwise(a => Math.min(Math.max(a, limits.min ?? -Infinity), limits.max ?? Infinity))(x),
-      ),
-    ),
-  ]),
+  record(
+    'equal',
+    comparison((x, y) => x === y),
+    incomparable('equal', ops.equal),
+  ),
+  record(
+    'notEqual',
+    comparison((x, y) => x !== y),
+    incomparable('notEqual', ops.notEqual),
+  ),
+  record(
+    'greater',
+    comparison((x, y) => x > y),
+    incomparable('greater', ops.greater),
+  ),
+  record(
+    'greaterEqual',
+    comparison((x, y) => x >= y),
+    incomparable('greaterEqual', ops.greaterEqual),
+  ),
+  record(
+    'less',
+    comparison((x, y) => x < y),
+    incomparable('less', ops.less),
+  ),
+  record(
+    'lessEqual',
+    comparison((x, y) => x <= y),
+    incomparable('lessEqual', ops.lessEqual),
+  ),
+  record(
+    'logicalAnd',
+    logical((x, y) => x && y),
+  ),
+  record(
+    'logicalOr',
+    logical((x, y) => x || y),
+  ),
+  record(
+    'logicalNot',
+    logical(x => !x),
+  ),
 
-  comparison('equal', ops.equal, (x, y) => x === y),
-  comparison('notEqual', ops.notEqual, (x, y) => x !== y),
-  comparison('greater', ops.greater, (x, y) => x > y),
-  comparison('greaterEqual', ops.greaterEqual, (x, y) => x >= y),
-  comparison('less', ops.less, (x, y) => x < y),
-  comparison('lessEqual', ops.lessEqual, (x, y) => x <= y),
-  record('logicalAnd', [
-    drawn(
-      'truths',
-      two,
-      truth,
-      (_, x, y) => ops.logicalAnd(x, y),
-      (_, x, y) => pointwise((a, b) => a && b)(x, y),
-      {
-        order: 0,
-        result: 'bool',
-      },
-    ),
-  ]),
-  record('logicalOr', [
-    drawn(
-      'truths',
-      two,
-      truth,
-      (_, x, y) => ops.logicalOr(x, y),
-      (_, x, y) => pointwise((a, b) => a || b)(x, y),
-      {
-        order: 0,
-        result: 'bool',
-      },
-    ),
-  ]),
-  record('logicalNot', [
-    drawn(
-      'truths',
-      one,
-      truth,
-      (_, x) => ops.logicalNot(x),
-      (_, x) => pointwise(a => 1 - a)(x),
-      {
-        order: 0,
-        result: 'bool',
-      },
-    ),
-  ]),
   record(
     'where',
-    [
-      drawn(
-        'three tensors',
-        three,
-        [truth, {}, {}],
-        (_, c, x, y) => ops.where(c, x, y),
-        (_, c, x, y) => pointwise((t, a, b) => (t ? a : b))(c, x, y),
-      ),
-      drawn(
-        'a number where not',
-        two,
-        [truth, {}],
-        (_, c, x) => ops.where(c, x, -3),
-        (_, c, x) => pointwise((t, a) => (t ? a : -3))(c, x),
-      ),
-      drawn(
-        'a number where so',
-        two,
-        [truth, {}],
-        (_, c, x) => ops.where(c, -3, x),
-        (_, c, x) => pointwise((t, a) => (t ? -3 : a))(c, x),
-      ),
-    ],
+    {
+      'three tensors': each((c, x, y) => (c ? x : y)),
+      'a number where not': each((c, x) => (c ? x : -3)),
+      'a number where so': each((c, x) => (c ? -3 : x)),
+    },
     [
       [
         () => ops.where(zeros([2], { dtype: 'bool' }), zeros([3]), zeros([1])),
@@ -296,54 +232,14 @@ export const elementwise: readonly OperationRecord[] = [
       ],
     ],
   ),
-  record('cast', [
-    drawn(
-      'to float64',
-      one,
-      {},
-      (_, x) => ops.cast(x, 'float64'),
-      (_, x) => x,
-      { result: 'float64' },
-    ),
-    drawn(
-      'to int32, cutting off',
-      one,
-      {},
-      (_, x) => ops.cast(x, 'int32'),
-      (_, x) => pointwise(a => Math.trunc(a) + 0)(x),
-      {
-        order: 0,
-        result: 'int32',
-      },
-    ),
-    drawn(
-      'to bool',
-      one,
-      { min: -1 / 4, max: 1 / 4 },
-      (_, x) => ops.cast(x, 'bool'),
-      (_, x) => pointwise(a => Number(a !== 0))(x),
-      {
-        order: 0,
-        result: 'bool',
-      },
-    ),
-  ]),
-  record('identity', [
-    drawn(
-      'of any shape',
-      one,
-      {},
-      (_, x) => ops.identity(x),
-      (_, x) => x,
-    ),
-  ]),
-  record('stopGradient', [
-    sampled(
-      'keeps the value',
-      fc.constant({ inputs: [zeros([2, 3], { dtype: 'float64' })], options: undefined }),
-      (_, x) => ops.stopGradient(x),
-      (_, x) => x,
-      { order: 0 },
-    ),
-  ]),
+  record('cast', {
+    'to float64': each(x => x),
+    'to int32, cutting off': each(x => Math.trunc(x) + 0),
+    'to bool': each(x => Number(x !== 0)),
+  }),
+  record(
+    'identity',
+    unary(x => x),
+  ),
+  record('stopGradient', { 'keeps the value': each(x => x) }),
 ]

@@ -1,5 +1,5 @@
-// Random shapes and tensors for property tests. Everything is drawn side by side and put together at the end, never one
-// draw inside another: fast-check can then shrink the shape and the values on their own, and a fault that is found in a
+// Random tensors for property tests. Values lie on a coarse grid that every dtype holds exactly, so they can be read in a
+// report, and shrink to small whole numbers; shape, values and memory are drawn side by side, so that a fault found in a
 // [3, 2, 4] of eighths is reported for a [1] of zeros, if that will do.
 
 import fc from 'fast-check'
@@ -14,99 +14,18 @@ import {
   sizeOf,
   Tensor,
   type TypedArray,
-} from '../tensor/index.ts'
-
-export interface ShapeOptions {
-  /** default 0 */
-  readonly minRank?: number
-  /** default 3 */
-  readonly maxRank?: number
-  /** default 0: an axis may be empty, though few are */
-  readonly minSize?: number
-  /** default 3 */
-  readonly maxSize?: number
-}
-
-/** The size of one axis: mostly not empty. */
-function axisSize({ minSize = 0, maxSize = 3 }: ShapeOptions): fc.Arbitrary<number> {
-  const filled = fc.integer({ min: Math.max(1, minSize), max: maxSize })
-  if (minSize > 0) return filled
-  return fc.oneof(
-    { withCrossShrink: true },
-    { weight: 15, arbitrary: filled },
-    { weight: 1, arbitrary: fc.constant(0) },
-  )
-}
-
-/** Shapes of any rank up to 3, with axes of size one and now and then an empty one; they shrink to fewer and smaller axes. */
-export const shape = (options: ShapeOptions = {}): fc.Arbitrary<number[]> =>
-  fc.array(axisSize(options), { minLength: options.minRank ?? 0, maxLength: options.maxRank ?? 3, size: 'max' })
-
-/** `count` shapes that broadcast with each other: axes of one common shape, some left out in front, some of size one. */
-export function broadcastShapes(count: number, options: ShapeOptions = {}): fc.Arbitrary<number[][]> {
-  const { minRank = 0, maxRank = 3 } = options
-  const differences = fc.record({
-    missing: fc.integer({ min: 0, max: maxRank - minRank }),
-    ones: fc.array(fc.boolean(), { minLength: maxRank, maxLength: maxRank }),
-  })
-  return fc
-    .tuple(shape(options), fc.array(differences, { minLength: count, maxLength: count }))
-    .map(([common, operands]) =>
-      operands.map(({ missing, ones }) =>
-        common.map((n, i) => (ones[i] ? 1 : n)).slice(Math.min(missing, common.length - minRank)),
-      ),
-    )
-}
-
-/** Two shapes that matmul takes: [..., m, k] and [..., k, n] with leading axes that broadcast, or vectors [k]. */
-export function matmulShapes(options: ShapeOptions = {}): fc.Arbitrary<[left: number[], right: number[]]> {
-  const { maxRank = 3 } = options
-  const isVector = fc.integer({ min: 0, max: 4 }).map(n => n === 4)
-  return fc
-    .record({
-      stacks: broadcastShapes(2, { ...options, minRank: 0, maxRank: Math.max(0, maxRank - 2) }),
-      sizes: fc.tuple(axisSize(options), axisSize(options), axisSize(options)),
-      vectors: fc.tuple(isVector, isVector),
-    })
-    .map(({ stacks, sizes: [m, k, n], vectors }) => [
-      vectors[0] ? [k] : [...stacks[0], m, k],
-      vectors[1] ? [k] : [...stacks[1], k, n],
-    ])
-}
-
-/** A shape and some of its axes, counted from the front or from the back; they shrink to none. */
-export function axes(options: ShapeOptions = {}): fc.Arbitrary<{ shape: number[]; axes: number[] }> {
-  const { maxRank = 3 } = options
-  const choice = fc.constantFrom('out', 'in', 'fromBack')
-  return fc
-    .tuple(shape(options), fc.array(choice, { minLength: maxRank, maxLength: maxRank }))
-    .map(([sizes, choices]) => ({
-      shape: sizes,
-      axes: sizes.flatMap((_, i) => ({ out: [], in: [i], fromBack: [i - sizes.length] })[choices[i]]),
-    }))
-}
-
-/** A shape and an order of its axes; the order shrinks to 0, 1, 2, … */
-export function permutation(options: ShapeOptions = {}): fc.Arbitrary<{ shape: number[]; order: number[] }> {
-  const { maxRank = 3 } = options
-  // the i-th digit says which of the axes that are left comes next
-  const digits = Array.from({ length: maxRank }, (_, i) => fc.integer({ min: 0, max: maxRank - 1 - i }))
-  return fc.tuple(shape(options), fc.tuple(...digits)).map(([sizes, code]) => {
-    const left = sizes.map((_, i) => i)
-    return { shape: sizes, order: sizes.map((_, i) => left.splice(code[i] % left.length, 1)[0]) }
-  })
-}
+} from '../../tensor/index.ts'
+import { sourceOf } from '../source.ts'
+import { shape } from './shapes.ts'
 
 export interface ValueOptions {
   /** default float64 where the current device has it, else float32 */
   readonly dtype?: DType
-  /** default -2 */
-  readonly min?: number
-  /** default 2 */
-  readonly max?: number
+  /** least and largest value; default [-2, 2], and [0, 1] for bool */
+  readonly domain?: readonly [least: number, largest: number]
   /** kinks and singularities: no value is nearer to one of these than 1/8 */
   readonly awayFrom?: readonly number[]
-  /** no two values of one tensor are equal: for functions with a kink where they are; needs (max - min) ≥ size / 8 */
+  /** no two values of one tensor are equal: for functions with a kink where they are; needs a domain of size / 8 */
   readonly distinct?: boolean
 }
 
@@ -121,7 +40,8 @@ const fineness = 8
 /** How many values are drawn for a tensor; a larger one meets them again. */
 const poolSize = 61
 
-function grid({ dtype, min = -2, max = 2, awayFrom = [] }: ValueOptions): number[] {
+function grid({ dtype, domain = dtype === 'bool' ? [0, 1] : [-2, 2], awayFrom = [] }: ValueOptions): number[] {
+  const [min, max] = domain
   const step = dtype === undefined || isFloating(dtype) ? 1 / fineness : 1
   const points: number[] = []
   for (let i = Math.ceil(min / step); i * step <= max; i++) points.push(i * step)
@@ -161,7 +81,9 @@ function build(shape: Shape, values: readonly number[], lies: Layout, options: V
     const at = shape.reduce((sum, n, axis) => sum + (Math.floor(i / counts[axis]) % n) * strides[axis], offset)
     memory[at] = values[i % values.length]
   }
-  return new Tensor(fromData(memory, [length], on).storage, shape, strides, offset)
+  const tensor = new Tensor(fromData(memory, [length], on).storage, shape, strides, offset)
+  // fast-check prints a counterexample by this
+  return Object.defineProperty(tensor, fc.toStringMethod, { value: () => sourceOf(tensor) })
 }
 
 /** Strides, offset and length of the memory. */
@@ -181,8 +103,8 @@ function arrange(shape: Shape, size: number, lies: Layout): [strides: number[], 
 }
 
 /**
- * Tensors of a shape or of an arbitrary of shapes, on the current device. Values are eighths (whole for int32) from min to
- * max and shrink to small whole ones; memory is laid out plainly, with axes reversed, backwards or with gaps, and shrinks to
+ * Tensors of a shape or of an arbitrary of shapes, on the current device. Values are eighths (whole for int32) of the
+ * domain and shrink to small whole ones; memory is laid out plainly, with axes reversed, backwards or with gaps, and shrinks to
  * plain.
  */
 export function tensor(options: TensorOptions = {}): fc.Arbitrary<Tensor> {
@@ -217,6 +139,16 @@ export const tensors = (
     shapes.map(list => ({ shapes: list, options: undefined })),
     values,
   ).map(({ inputs }) => inputs)
+
+/** A bool tensor that broadcasts to a shape: true where something may be seen, and nothing may be seen now and then. */
+export function mask(of: Shape | fc.Arbitrary<Shape>): fc.Arbitrary<Tensor> {
+  const shapes = of instanceof fc.Arbitrary ? of : fc.constant(of)
+  const ones = fc.array(fc.boolean(), { minLength: 6, maxLength: 6 })
+  return tensor({
+    dtype: 'bool',
+    shape: fc.tuple(shapes, ones).map(([sizes, shared]) => sizes.map((n, i) => (shared[i % 6] ? 1 : n))),
+  })
+}
 
 const isList = (options: ValueOptions | readonly ValueOptions[]): options is readonly ValueOptions[] =>
   Array.isArray(options)

@@ -1,0 +1,204 @@
+// What gradcheck found, as data and in words.
+
+import { isFloating, show, type Tensor } from '../tensor/index.ts'
+import type { Comparison, Verdict } from './differences.ts'
+
+export type Order = 1 | 2 | 3
+
+/** Which derivative of a vector by tensors: positions are flat. */
+export interface Derivative {
+  readonly input: number
+  readonly element?: number
+  readonly direction?: number
+  readonly output?: number
+}
+
+/** A derivative that was not confirmed. */
+export interface GradientMismatch extends Comparison {
+  readonly order: Order
+  /** which of the inputs, counted from 0 */
+  readonly input: number
+  /** of that input; without one it was moved along a random direction */
+  readonly element?: readonly number[]
+  /** number of that direction */
+  readonly direction?: number
+  /**
+   * jacobian: which result, and its element. At order 2 and 3 the results are derivatives of the order before, by each of
+   * the floating inputs.
+   */
+  readonly output?: number
+  readonly outputElement?: readonly number[]
+}
+
+/** The derivatives of one order by one input, together. */
+export interface GradcheckPart {
+  readonly order: Order
+  readonly input: number
+  readonly checked: number
+  readonly worst: number
+  readonly verdict: Verdict
+}
+
+export interface GradcheckResult {
+  /** whether the verdict is 'pass' */
+  readonly ok: boolean
+  /** of all derivatives: the first in the order not deterministic, mismatch, not finite, not differentiable here, pass */
+  readonly verdict: Verdict
+  /** largest error over tolerance that was met */
+  readonly worst: number
+  /** number of derivatives compared */
+  readonly checked: number
+  /** the same for every order and input */
+  readonly parts: readonly GradcheckPart[]
+  /** those that were not confirmed, each with a verdict of its own */
+  readonly mismatches: readonly GradientMismatch[]
+  /** what was done to the inputs before they were checked, and what makes the check weaker than it could be */
+  readonly notes: readonly string[]
+  /** says in words what was found */
+  readonly message: string
+}
+
+/** Collects comparisons. */
+export class GradientCheck {
+  readonly #inputs: readonly Tensor[]
+  /** position among all inputs of the floating ones */
+  readonly #floating: readonly number[]
+  readonly #notes: string[]
+  readonly #mismatches: GradientMismatch[] = []
+  #outputs: readonly Tensor[] = []
+  #warning = ''
+  #unstable: Order | undefined
+  readonly #parts: GradcheckPart[] = []
+
+  constructor(inputs: readonly Tensor[]) {
+    this.#inputs = inputs
+    this.#floating = inputs.flatMap((x, i) => (isFloating(x.dtype) ? [i] : []))
+    this.#notes = this.#floating.flatMap(i => {
+      const { dtype, device: on } = inputs[i]
+      return dtype === 'float64' ? [] : [`input ${i} was ${dtype} on ${on}: it is checked as float64 on reference`]
+    })
+  }
+
+  /** The results of f at the inputs. */
+  sees(outputs: readonly Tensor[]): void {
+    this.#outputs = outputs
+    const lower = outputs.find(({ dtype }) => dtype === 'float32')
+    if (!lower) return
+    this.#warning =
+      'warning: f gives float32, whose seven digits differences use up; what f uses besides its inputs should be float64'
+    this.#notes.push(this.#warning)
+  }
+
+  isNotDeterministic(order: Order): void {
+    this.#unstable = order
+  }
+
+  add(order: Order, { input, element, direction, output, ...compared }: Comparison & Derivative): void {
+    const at = this.#floating[input]
+    this.#count(order, at, compared)
+    if (compared.verdict === 'pass') return
+    this.#mismatches.push({
+      order,
+      input: at,
+      ...(element === undefined ? { direction } : { element: unravel(element, this.#inputs[at].shape) }),
+      ...(output === undefined ? {} : this.#place(order, output)),
+      ...compared,
+    })
+  }
+
+  #count(order: Order, input: number, { ratio, verdict }: Comparison): void {
+    const i = this.#parts.findIndex(part => part.order === order && part.input === input)
+    const { checked, worst, verdict: before } = this.#parts[i] ?? { checked: 0, worst: 0, verdict: 'pass' }
+    const part: GradcheckPart = {
+      order,
+      input,
+      checked: checked + 1,
+      worst: Math.max(worst, ratio),
+      verdict: worstOf([before, verdict]),
+    }
+    if (i < 0) this.#parts.push(part)
+    else this.#parts[i] = part
+  }
+
+  get #checked(): number {
+    return this.#parts.reduce((sum, { checked }) => sum + checked, 0)
+  }
+
+  /** Which result a position in the vector of all of them belongs to. */
+  #place(order: Order, flat: number): Pick<GradientMismatch, 'output' | 'outputElement'> {
+    const results = order === 1 ? this.#outputs : this.#floating.map(i => this.#inputs[i])
+    let output = 0
+    let rest = flat
+    while (rest >= results[output].size) rest -= results[output++].size
+    return {
+      output: order === 1 ? output : this.#floating[output],
+      outputElement: unravel(rest, results[output].shape),
+    }
+  }
+
+  result(): GradcheckResult {
+    const verdict = this.#unstable ? 'not deterministic' : worstOf(this.#parts.map(part => part.verdict))
+    return {
+      ok: verdict === 'pass',
+      verdict,
+      worst: this.#parts.reduce((largest, { worst }) => Math.max(largest, worst), 0),
+      checked: this.#checked,
+      parts: this.#parts,
+      mismatches: this.#mismatches,
+      notes: this.#notes,
+      message: this.#message(verdict),
+    }
+  }
+
+  #message(verdict: Verdict): string {
+    const lines = this.#mismatches.slice(0, 5).map(mismatch => `  ${this.#describe(mismatch)}`)
+    if (this.#warning) lines.push(`  ${this.#warning}`)
+    return [this.#headline(verdict), ...lines].join('\n')
+  }
+
+  #headline(verdict: Verdict): string {
+    const count = this.#mismatches.filter(each => each.verdict === verdict).length
+    const some = `${count} of ${this.#checked} derivatives`
+    switch (verdict) {
+      case 'pass':
+        return `${this.#checked} derivatives agree with finite differences`
+      case 'mismatch':
+        return `${some} disagree with finite differences`
+      case 'not finite':
+        return `${some} are not finite, or f beside them is not`
+      case 'not differentiable here':
+        return `${some} are taken at a kink, where no gradient is right: move the inputs away from it`
+      case 'not deterministic':
+        return `the same inputs gave two different results at order ${this.#unstable}: seed what is random in f`
+    }
+  }
+
+  #describe({ order, input, element, direction, output, outputElement, ...compared }: GradientMismatch): string {
+    const { analytic, numeric, ratio, verdict } = compared
+    const place = element ? `at ${show(element)}` : `along direction ${direction}`
+    const of =
+      output === undefined
+        ? ''
+        : `, ${order === 1 ? 'output' : 'derivative by input'} ${output} at ${show(outputElement!)}`
+    const where = `order ${order}, input ${input} ${show(this.#inputs[input].shape)} ${place}${of}`
+    const error = verdict === 'mismatch' ? `${ratio.toPrecision(3)} times the tolerance` : verdict
+    return `${where}: the tape says ${analytic}, differences say ${numeric} (${error})`
+  }
+}
+
+const severity: readonly Verdict[] = ['not deterministic', 'mismatch', 'not finite', 'not differentiable here']
+
+/** The gravest of some verdicts. */
+export const worstOf = (verdicts: readonly Verdict[]): Verdict =>
+  severity.find(each => verdicts.includes(each)) ?? 'pass'
+
+/** Position of a flat index in a shape. */
+function unravel(flat: number, shape: readonly number[]): number[] {
+  const position = new Array<number>(shape.length)
+  let rest = flat
+  for (let i = shape.length - 1; i >= 0; i--) {
+    position[i] = rest % shape[i]
+    rest = Math.floor(rest / shape[i])
+  }
+  return position
+}

@@ -1,0 +1,91 @@
+// The gradients of a whole model's loss. Every parameter of a part of the model is moved at once along a random direction, so
+// that the derivatives of first and second order of millions of parameters are a few numbers, and one of them is wrong where
+// any of them is.
+
+import { gradcheck } from '../../autograd/index.ts'
+import { readJson } from '../../data/index.ts'
+import { CoCa, type CoCaConfig, presets } from '../../models/index.ts'
+import { withParameters } from '../../nn/index.ts'
+import {
+  allocate,
+  device,
+  fromData,
+  Generator,
+  randn,
+  seed as setSeed,
+  type Tensor,
+  zeros,
+} from '../../tensor/index.ts'
+import { checkModelConfig } from '../../train/index.ts'
+import { say } from '../output.ts'
+import { type Line, lineOf } from './verdict.ts'
+
+export interface GroupLine extends Line {
+  readonly group: string
+  readonly parameters: number
+}
+
+/** A preset's name, or a JSON file with a CoCa's configuration or a run's. @throws FileError, RunConfigError */
+export async function modelConfig(name: string): Promise<CoCaConfig> {
+  if (Object.keys(presets).includes(name)) return presets[name as keyof typeof presets]
+  return checkModelConfig(await readJson(name), name)
+}
+
+/** Two images and texts: the fewest that have something to contrast. */
+const BATCH = 2
+
+/** Far enough from where parameters begin that none is a special case. */
+const DEVIATION = 0.1
+
+/** The part of a model that a parameter belongs to: a numbered block, or what the model calls it. */
+const groupOf = (name: string): string => /^(.*?\.\d+)\./.exec(name)?.[1] ?? name.split('.')[0]
+
+/** Checks the derivatives of the loss along one direction a part, at orders 1 and 2, in float64 on `reference`. */
+export const checkModel = (config: CoCaConfig, seed: number): GroupLine[] =>
+  device.with('reference', () => {
+    setSeed(seed)
+    const model = new CoCa(config).eval()
+    const generator = new Generator(seed).fork('gradcheck')
+    const named = [...model.namedParameters()]
+    const groups = [...new Set(named.map(([name]) => groupOf(name)))]
+    const values = named.map(([, parameter]) =>
+      parameter.add(randn(parameter.shape, { dtype: 'float64', generator }).mul(DEVIATION)),
+    )
+    const directions = values.map(value => randn(value.shape, { dtype: 'float64', generator }))
+    const { size } = config.image
+    const images = randn([BATCH, 3, size, size], { dtype: 'float64', generator })
+    const texts = drawTexts(config, generator)
+    const loss = (...steps: Tensor[]): Tensor => {
+      const moved = values.map((value, i) => value.add(directions[i].mul(steps[groups.indexOf(groupOf(named[i][0]))])))
+      return withParameters(model, moved, () => model.loss(images, texts).total)
+    }
+    const result = gradcheck(
+      loss,
+      groups.map(() => zeros([], { dtype: 'float64' })),
+      { order: 2 },
+    )
+    if (!result.ok) say(result.message)
+    return groups.flatMap((group, input) =>
+      ([1, 2] as const).map(order => ({
+        group,
+        parameters: named.filter(([name]) => groupOf(name) === group).reduce((sum, [, { size }]) => sum + size, 0),
+        ...lineOf(
+          order,
+          result.parts.filter(part => part.input === input && part.order === order),
+          [result],
+        ),
+      })),
+    )
+  })
+
+/** Random ids; the last text is half as long as may be, and then padding. */
+function drawTexts({ text: { context, vocabulary, pad } }: CoCaConfig, generator: Generator): Tensor {
+  const ids = allocate('int32', BATCH * context)
+  for (let i = 0; i < ids.length; i++) {
+    const isPadding = pad !== undefined && i >= ids.length - Math.floor(context / 2)
+    const id = generator.integer(vocabulary - 1)
+    // never the padding where a text is
+    ids[i] = isPadding ? pad : id + Number(pad !== undefined && id >= pad)
+  }
+  return fromData(ids, [BATCH, context])
+}

@@ -1,0 +1,54 @@
+// The gradients of operations, with inputs that the tests draw from too.
+
+import { gradcheck } from '../../autograd/index.ts'
+import { device } from '../../tensor/index.ts'
+import { UsageError } from '../errors.ts'
+import { say } from '../output.ts'
+import { type Line, lineOf } from './verdict.ts'
+
+export interface OperationLine extends Line {
+  readonly operation: string
+  readonly cases: number
+}
+
+/** Calls in each way to call an operation. */
+const SAMPLES = 5
+
+/**
+ * Checks the operations that are named, or all that can be differentiated, to the highest order each is made for.
+ * @throws UsageError for a name that is none
+ */
+export async function checkOperations(names: readonly string[] | undefined, seed: number): Promise<OperationLine[]> {
+  const { callsOf, operations } = await loadTesting()
+  const known = Object.keys(operations) as (keyof typeof operations)[]
+  for (const name of names ?? [])
+    if (!(known as readonly string[]).includes(name))
+      throw new UsageError(`--op ${name}: there is no such operation; there are ${known.join(', ')}`)
+  return device.with('reference', () =>
+    known
+      .filter(name => names?.includes(name) ?? true)
+      .flatMap(operation => linesOf(operation, callsOf(operation, SAMPLES, seed))),
+  )
+}
+
+type Calls = ReturnType<Awaited<ReturnType<typeof loadTesting>>['callsOf']>
+
+function linesOf(operation: string, calls: Calls): OperationLine[] {
+  const results = calls.map(({ f, inputs, order }) => gradcheck(f, inputs, { order }))
+  for (const { ok, message } of results) if (!ok) say(`${operation}: ${message}`)
+  const orders = ([1, 2, 3] as const).filter(order => calls.some(call => call.order >= order))
+  return orders.map(order => {
+    const parts = results.flatMap(result => result.parts.filter(part => part.order === order))
+    return { operation, cases: calls.filter(call => call.order >= order).length, ...lineOf(order, parts, results) }
+  })
+}
+
+/** Samples are drawn by fast-check, which only this needs. */
+async function loadTesting() {
+  try {
+    return await import('../../testing/index.ts')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
+    throw new UsageError('gradcheck draws its samples with fast-check, which is not installed: npm install fast-check')
+  }
+}

@@ -1,0 +1,139 @@
+// Random shapes, alone and in the company that operations need them in. Everything is drawn side by side and put together
+// at the end, never one draw inside another: fast-check can then shrink each part on its own.
+
+import fc from 'fast-check'
+import type { Range } from '../../tensor/index.ts'
+
+export interface ShapeOptions {
+  /** default 0 */
+  readonly minRank?: number
+  /** default 3 */
+  readonly maxRank?: number
+  /** default 0: an axis may be empty, though few are */
+  readonly minSize?: number
+  /** default 3 */
+  readonly maxSize?: number
+}
+
+/** The size of one axis: mostly not empty. */
+function axisSize({ minSize = 0, maxSize = 3 }: ShapeOptions): fc.Arbitrary<number> {
+  const filled = fc.integer({ min: Math.max(1, minSize), max: maxSize })
+  if (minSize > 0) return filled
+  return fc.oneof(
+    { withCrossShrink: true },
+    { weight: 15, arbitrary: filled },
+    { weight: 1, arbitrary: fc.constant(0) },
+  )
+}
+
+/** Shapes of any rank up to 3, with axes of size one and now and then an empty one; they shrink to fewer and smaller axes. */
+export const shape = (options: ShapeOptions = {}): fc.Arbitrary<number[]> =>
+  fc.array(axisSize(options), { minLength: options.minRank ?? 0, maxLength: options.maxRank ?? 3, size: 'max' })
+
+/** `count` shapes that broadcast with each other: axes of one common shape, some left out in front, some of size one. */
+export function broadcastShapes(count: number, options: ShapeOptions = {}): fc.Arbitrary<number[][]> {
+  const { minRank = 0, maxRank = 3 } = options
+  const differences = fc.record({
+    missing: fc.integer({ min: 0, max: maxRank - minRank }),
+    ones: fc.array(fc.boolean(), { minLength: maxRank, maxLength: maxRank }),
+  })
+  return fc
+    .tuple(shape(options), fc.array(differences, { minLength: count, maxLength: count }))
+    .map(([common, operands]) =>
+      operands.map(({ missing, ones }) =>
+        common.map((n, i) => (ones[i] ? 1 : n)).slice(Math.min(missing, common.length - minRank)),
+      ),
+    )
+}
+
+/** Two shapes that matmul takes: [..., m, k] and [..., k, n] with leading axes that broadcast, or vectors [k]. */
+export function matmulShapes(options: ShapeOptions = {}): fc.Arbitrary<[left: number[], right: number[]]> {
+  const { maxRank = 3 } = options
+  const isVector = fc.integer({ min: 0, max: 4 }).map(n => n === 4)
+  return fc
+    .record({
+      stacks: broadcastShapes(2, { ...options, minRank: 0, maxRank: Math.max(0, maxRank - 2) }),
+      sizes: fc.tuple(axisSize(options), axisSize(options), axisSize(options)),
+      vectors: fc.tuple(isVector, isVector),
+    })
+    .map(({ stacks, sizes: [m, k, n], vectors }) => [
+      vectors[0] ? [k] : [...stacks[0], m, k],
+      vectors[1] ? [k] : [...stacks[1], k, n],
+    ])
+}
+
+/** A shape and some of its axes, counted from the front or from the back; they shrink to none. */
+export function axes(options: ShapeOptions = {}): fc.Arbitrary<{ shape: number[]; axes: number[] }> {
+  const { maxRank = 3 } = options
+  const choice = fc.constantFrom('out', 'in', 'fromBack')
+  return fc
+    .tuple(shape(options), fc.array(choice, { minLength: maxRank, maxLength: maxRank }))
+    .map(([sizes, choices]) => ({
+      shape: sizes,
+      axes: sizes.flatMap((_, i) => ({ out: [], in: [i], fromBack: [i - sizes.length] })[choices[i]]),
+    }))
+}
+
+/** A shape and an order of its axes; the order shrinks to 0, 1, 2, … */
+export function permutation(options: ShapeOptions = {}): fc.Arbitrary<{ shape: number[]; order: number[] }> {
+  const { maxRank = 3 } = options
+  // the i-th digit says which of the axes that are left comes next
+  const digits = Array.from({ length: maxRank }, (_, i) => fc.integer({ min: 0, max: maxRank - 1 - i }))
+  return fc.tuple(shape(options), fc.tuple(...digits)).map(([sizes, code]) => {
+    const left = sizes.map((_, i) => i)
+    return { shape: sizes, order: sizes.map((_, i) => left.splice(code[i] % left.length, 1)[0]) }
+  })
+}
+
+/** A range as Python takes it: with or without ends, inside of an axis or not, forwards or backwards. */
+const range: fc.Arbitrary<Range> = fc.record(
+  {
+    start: fc.integer({ min: -5, max: 5 }),
+    stop: fc.integer({ min: -5, max: 5 }),
+    step: fc.constantFrom(1, 2, 3, -1, -2, -3),
+  },
+  { requiredKeys: [], noNullPrototype: true },
+)
+
+/** A shape, and for each of its axes a range or a position in it; they shrink to whole axes. */
+export function slices(options: ShapeOptions = {}): fc.Arbitrary<{ shape: number[]; ranges: (Range | number)[] }> {
+  const { maxRank = 3 } = options
+  const choice = fc.oneof({ withCrossShrink: true }, fc.constant<Range>({}), range, fc.integer({ min: 0, max: 11 }))
+  return fc
+    .tuple(shape(options), fc.array(choice, { minLength: maxRank, maxLength: maxRank }))
+    .map(([sizes, choices]) => ({
+      shape: sizes,
+      ranges: sizes.map((n, i) => {
+        const chosen = choices[i]
+        if (typeof chosen !== 'number') return chosen
+        return n === 0 ? {} : (chosen % (2 * n)) - n
+      }),
+    }))
+}
+
+/**
+ * An equation for `einsum` and shapes that it fits: one to three operands, whose labels may stand twice in one of them
+ * and be kept or summed over in the result, whose order is any.
+ */
+export function einsumSpec(options: ShapeOptions = {}): fc.Arbitrary<{ equation: string; shapes: number[][] }> {
+  const { maxRank = 2 } = options
+  const letters = ['i', 'j', 'k', 'l']
+  const label = fc.constantFrom(...letters)
+  return fc
+    .record({
+      terms: fc.array(fc.array(label, { maxLength: maxRank }), { minLength: 1, maxLength: 3 }),
+      sizes: fc.tuple(...letters.map(() => axisSize(options))),
+      output: fc.subarray(letters),
+      reversed: fc.boolean(),
+      implicit: fc.boolean(),
+    })
+    .map(({ terms, sizes, output, reversed, implicit }) => {
+      const kept = output.filter(letter => terms.some(term => term.includes(letter)))
+      const result = (reversed ? kept.reverse() : kept).join('')
+      const inputs = terms.map(term => term.join('')).join(',')
+      return {
+        equation: implicit ? inputs : `${inputs}->${result}`,
+        shapes: terms.map(term => term.map(letter => sizes[letters.indexOf(letter)])),
+      }
+    })
+}

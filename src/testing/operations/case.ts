@@ -1,0 +1,50 @@
+// What is known of an operation before it is tested: what it takes, in which company, and how often it can be differentiated.
+
+import type fc from 'fast-check'
+import type { DType, Shape, Tensor } from '../../tensor/index.ts'
+import { operands, type ValueOptions } from '../arbitraries/tensors.ts'
+
+/** One way to call an operation: with tensors, and with options that are drawn together with them. */
+export interface OperationCase<O = unknown> {
+  readonly samples: fc.Arbitrary<readonly [options: O, ...inputs: Tensor[]]>
+  /** highest order of gradients that are checked; 0 where there are none */
+  readonly order: 0 | 1 | 2 | 3
+  /** dtype of the result for float32 inputs */
+  readonly result: DType
+  f(options: O, ...inputs: Tensor[]): Tensor
+}
+
+/** Ways to call one operation, by what each is about. */
+export type OperationCases = Readonly<Record<string, OperationCase>>
+
+/** Shapes that belong together, with options. */
+export type Drawn<O> = fc.Arbitrary<{ readonly shapes: readonly Shape[]; readonly options: O }>
+
+type Settings = Partial<Pick<OperationCase, 'order' | 'result'>>
+
+/** A case with inputs that were drawn together with options. */
+export const sampled = <O>(
+  samples: fc.Arbitrary<{ inputs: Tensor[]; options: O }>,
+  f: (options: O, ...inputs: Tensor[]) => Tensor,
+  { order = 2, result = 'float32' }: Settings = {},
+): OperationCase<O> => ({
+  samples: samples.map(({ inputs, options }) => [options, ...inputs] as const),
+  order,
+  result,
+  f,
+})
+
+/** A case with drawn shapes and options, and values of one or of several kinds. */
+export const drawn = <O>(
+  shapes: Drawn<O>,
+  values: ValueOptions | readonly ValueOptions[],
+  f: (options: O, ...inputs: Tensor[]) => Tensor,
+  settings: Settings = {},
+): OperationCase<O> => sampled(operands(shapes, values), f, settings)
+
+/** Shapes without options. */
+export const only = (shapes: fc.Arbitrary<readonly Shape[]>): Drawn<undefined> =>
+  shapes.map(list => ({ shapes: list, options: undefined }))
+
+/** One shape without options. */
+export const alone = (shapes: fc.Arbitrary<Shape>): Drawn<undefined> => only(shapes.map(sizes => [sizes]))

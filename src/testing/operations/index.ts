@@ -1,0 +1,42 @@
+// Every operation and how it is called: what the tests, `cocagrad gradcheck` and printed programs draw from.
+
+import fc from 'fast-check'
+import type { TensorFunction } from '../../autograd/index.ts'
+import type { Tensor } from '../../tensor/index.ts'
+import type { OperationCases } from './case.ts'
+import { elementwise } from './elementwise.ts'
+import { gather } from './gather.ts'
+import { movement } from './movement.ts'
+import { network } from './network.ts'
+import { reduce } from './reduce.ts'
+
+export type { OperationCase, OperationCases } from './case.ts'
+
+/** Ways to call each operation, by its name and by what each is about. */
+export const operations = { ...elementwise, ...reduce, ...movement, ...gather, ...network } satisfies Readonly<
+  Record<string, OperationCases>
+>
+
+export type OperationName = keyof typeof operations
+
+/** One call of an operation that can be differentiated. */
+export interface SampledCall {
+  readonly f: TensorFunction
+  readonly inputs: readonly Tensor[]
+  /** highest order of gradients that it has */
+  readonly order: 1 | 2 | 3
+}
+
+/**
+ * Calls of an operation, the same for the same seed; none where it cannot be differentiated.
+ * @param samples number of calls in each way to call it
+ */
+export function callsOf(name: OperationName, samples: number, seed: number): SampledCall[] {
+  const cases: OperationCases = operations[name]
+  return Object.values(cases).flatMap(({ samples: arbitrary, order, f }) => {
+    if (order === 0) return []
+    return fc
+      .sample(arbitrary, { numRuns: samples, seed })
+      .map(([options, ...inputs]) => ({ f: (...xs: Tensor[]) => f(options, ...xs), inputs, order }))
+  })
+}

@@ -1,0 +1,116 @@
+// How reductions, matrix products and einsum are called.
+
+import fc from 'fast-check'
+import * as ops from '../../autograd/index.ts'
+import { broadcastShapes as commonShape, type Tensor } from '../../tensor/index.ts'
+import { axes, broadcastShapes, einsumSpec, matmulShapes, type ShapeOptions, shape } from '../arbitraries/shapes.ts'
+import type { ValueOptions } from '../arbitraries/tensors.ts'
+import { drawn, only } from './case.ts'
+
+export interface Reduce {
+  readonly axis: readonly number[] | undefined
+  readonly keepDims: boolean
+}
+
+/** A shape, some of its axes (none of them named: all), and keepDims. */
+const reductions = (options: ShapeOptions) =>
+  fc.tuple(axes(options), fc.boolean()).map(([chosen, keepDims]) => ({
+    shapes: [chosen.shape],
+    options: { axis: chosen.axes.length === 0 ? undefined : chosen.axes, keepDims },
+  }))
+
+const filled: ShapeOptions = { minSize: 1 }
+const valueOnly = { order: 0 } as const
+
+const reducing = (
+  f: (x: Tensor, options: Reduce) => Tensor,
+  shapes: ShapeOptions = {},
+  values: ValueOptions = {},
+  settings: { readonly order?: 0 } = {},
+) => drawn(reductions(shapes), values, (options, x) => f(x, options), settings)
+
+const extremum = (f: (x: Tensor, options: Reduce) => Tensor) => ({
+  'of different numbers': reducing(f, filled, { distinct: true }),
+  'of equal numbers': reducing(f, filled, { domain: [0, 1 / 4] }, valueOnly),
+})
+
+/** A shape with at least one axis, and one of them. */
+const oneAxis = (options: ShapeOptions = {}) =>
+  fc.tuple(shape({ minRank: 1, ...options }), fc.integer({ min: -3, max: 2 })).map(([sizes, n]) => ({
+    shapes: [sizes],
+    options: { axis: n < 0 ? Math.max(n, -sizes.length) : n % sizes.length },
+  }))
+
+const asInt32 = { order: 0, result: 'int32' } as const
+
+/** Equations with an ellipsis of one axis, which in the second operand may be of size one. */
+const ellipses = fc
+  .record({
+    equation: fc.constantFrom('...ij,jk->...ik', '...i,...i', '...ij,...jk->...ik', 'i...->...i'),
+    sizes: fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 4, maxLength: 4 }),
+    repeats: fc.boolean(),
+  })
+  .map(({ equation, sizes: [i, j, k, lead], repeats }) => {
+    const sizes: Readonly<Record<string, number>> = { i, j, k }
+    const [inputs] = equation.replaceAll('...', '.').split('->')
+    return {
+      shapes: inputs
+        .split(',')
+        .map((term, n) => [...term].map(label => sizes[label] ?? (n === 1 && repeats ? 1 : lead))),
+      options: equation,
+    }
+  })
+
+export const reduce = {
+  sum: { 'over axes': reducing(ops.sum) },
+  mean: {
+    'over axes': reducing(ops.mean, filled),
+    'of nothing too': reducing(ops.mean, {}, {}, valueOnly),
+  },
+  max: extremum(ops.max),
+  min: extremum(ops.min),
+  variance: {
+    'of what is there': reducing((x, o) => ops.variance(x, { ...o, correction: 0 }), filled),
+    'of a sample': reducing(ops.variance, { minRank: 1, minSize: 2 }),
+  },
+  logSumExp: { 'over axes': reducing(ops.logSumExp) },
+  norm: {
+    Euclidean: reducing(ops.norm, filled, { awayFrom: [0] }),
+    'of nothing too': reducing(ops.norm, {}, {}, valueOnly),
+    'sum of sizes': reducing((x, o) => ops.norm(x, { ...o, order: 1 }), {}, { awayFrom: [0] }),
+    'largest size': reducing((x, o) => ops.norm(x, { ...o, order: Number.POSITIVE_INFINITY }), filled, {
+      domain: [-4, -1 / 8],
+      distinct: true,
+    }),
+  },
+  argmax: {
+    'the first of the largest': drawn(
+      oneAxis(filled),
+      { domain: [-1 / 4, 1 / 4] },
+      ({ axis }, x) => ops.argmax(x, { axis }),
+      asInt32,
+    ),
+    'keeping the axis': drawn(oneAxis(filled), {}, ({ axis }, x) => ops.argmax(x, { axis, keepDims: true }), asInt32),
+  },
+  cumsum: {
+    'along an axis': drawn(oneAxis({ maxSize: 5, maxRank: 2 }), {}, ({ axis }, x) => ops.cumsum(x, { axis })),
+  },
+  sumTo: {
+    'a shape that broadcasts to its own': drawn(
+      broadcastShapes(2).map(([a, b]) => ({ shapes: [commonShape('sumTo', a, b)], options: a })),
+      {},
+      (target, x) => ops.sumTo(x, target),
+    ),
+  },
+  matmul: {
+    'matrices, stacks and vectors': drawn(only(matmulShapes({ maxRank: 4 })), {}, (_, x, y) => ops.matmul(x, y)),
+  },
+  einsum: {
+    'any equation': drawn(
+      einsumSpec().map(({ equation, shapes }) => ({ shapes, options: equation })),
+      {},
+      (equation, ...xs) => ops.einsum(equation, ...xs),
+    ),
+    'an ellipsis': drawn(ellipses, {}, (equation, ...xs) => ops.einsum(equation, ...xs)),
+  },
+}

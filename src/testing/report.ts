@@ -1,0 +1,108 @@
+// A property that fails is reported as a program: the smallest input that was found, as TypeScript that runs and fails again.
+
+import fc from 'fast-check'
+import type { Fused, TensorFunction } from '../autograd/index.ts'
+import { Tensor } from '../tensor/index.ts'
+import { GradientAssertionError } from './exactly.ts'
+import { sourceOf } from './source.ts'
+
+/** How programs call an operation. */
+export interface Call {
+  /** an expression for it */
+  readonly expression: string
+  /** lines that such a program begins with */
+  readonly imports: readonly string[]
+}
+
+/** A check of this package, as such a program calls it: with a function, its inputs, and options. */
+export interface Check {
+  readonly name: string
+  /** as TypeScript */
+  readonly options?: string
+  run(f: TensorFunction, inputs: readonly Tensor[]): void | Promise<void>
+}
+
+/** A check of an operation against its definition: called with both. */
+export interface DefinitionCheck {
+  readonly name: string
+  runBoth(f: TensorFunction, definition: TensorFunction, inputs: readonly Tensor[]): void
+}
+
+export type Operation<A extends readonly unknown[]> = ((...args: A) => Tensor) & Partial<Fused<A>>
+
+/** A call as a function of the tensors among its arguments. */
+function ofTensors<A extends readonly unknown[]>(op: (...args: A) => Tensor, args: Readonly<A>): TensorFunction {
+  const places = args.flatMap((arg, i) => (arg instanceof Tensor ? [i] : []))
+  return (...xs) => op(...(args.map((arg, i) => (places.includes(i) ? xs[places.indexOf(i)] : arg)) as unknown as A))
+}
+
+const letters = ['x', 'y', 'z']
+const nameOf = (n: number, count: number) => (count <= letters.length ? letters[n] : `x${n}`)
+
+/** The program that runs a check on one call. */
+export function programOf(
+  { expression, imports }: Call,
+  check: Check | DefinitionCheck,
+  args: readonly unknown[],
+): string {
+  const tensors = args.filter(arg => arg instanceof Tensor)
+  const names = tensors.map((_, n) => nameOf(n, tensors.length))
+  const list = args.map(arg => (arg instanceof Tensor ? names[tensors.indexOf(arg)] : sourceOf(arg)))
+  const ofNames = (op: string) =>
+    tensors.length === args.length ? op : `(${names.join(', ')}) => ${op}(${list.join(', ')})`
+  const parts = [
+    ofNames(expression),
+    ...('runBoth' in check ? [ofNames(`${expression}.definition`)] : []),
+    `[${tensors.map(sourceOf).join(', ')}]`,
+    ...('options' in check && check.options ? [check.options] : []),
+  ]
+  return [
+    "import { tensor } from 'cocagrad'",
+    `import { ${check.name} } from 'cocagrad/testing'`,
+    ...imports,
+    '',
+    `await ${check.name}(${parts.join(', ')})`,
+  ].join('\n')
+}
+
+/** Which samples are drawn: as fast-check takes them. */
+export interface Samples {
+  readonly numRuns?: number
+  readonly seed?: number
+  readonly path?: string
+}
+
+/**
+ * Runs a check on samples of arguments.
+ * @throws GradientAssertionError with what was found, the program that finds it again, seed and path
+ */
+export async function checkSamples<A extends readonly unknown[]>(
+  op: Operation<A>,
+  call: Call,
+  check: Check | DefinitionCheck,
+  samples: fc.Arbitrary<Readonly<A>>,
+  parameters: Samples,
+): Promise<void> {
+  const property = fc.asyncProperty(samples, async args => {
+    const f = ofTensors(op, args)
+    const inputs = args.filter(arg => arg instanceof Tensor)
+    if ('run' in check) await check.run(f, inputs)
+    else if (op.definition) check.runBoth(f, ofTensors(op.definition, args), inputs)
+  })
+  const outcome = await fc.check(property, parameters)
+  if (!outcome.failed) return
+  const [args] = outcome.counterexample ?? [[]]
+  const { errorInstance: cause, seed, counterexamplePath: path } = outcome
+  throw new GradientAssertionError(
+    [
+      cause instanceof Error ? cause.message : String(cause),
+      '',
+      'The smallest input that was found, as a program that fails again:',
+      '',
+      programOf(call, check, args),
+      '',
+      `after ${outcome.numRuns} samples and ${outcome.numShrinks} steps down: seed ${seed}, path ${JSON.stringify(path)}`,
+    ].join('\n'),
+    { cause },
+  )
+}

@@ -1,0 +1,36 @@
+// What holds for every operation alone holds for programs made of them: random ones, against differences, laws, checkpoint and
+// the cpu.
+
+import { it } from 'node:test'
+import type { TensorFunction } from '../../src/autograd/index.ts'
+import type { Tensor } from '../../src/tensor/index.ts'
+import {
+  checkCheckpoint,
+  checkDevice,
+  checkGradients,
+  checkLaws,
+  expression,
+  operands,
+} from '../../src/testing/index.ts'
+import { fc, runs } from '../support.ts'
+
+/** Programs with something to run them on; each shrinks on its own. */
+const programs = operands(
+  expression().map(options => ({ shapes: options.shapes, options })),
+  { domain: [-1, 1] },
+)
+
+const holds = (check: (f: TensorFunction, xs: readonly Tensor[]) => void | Promise<void>) =>
+  fc.assert(
+    fc.asyncProperty(programs, async ({ options: { f }, inputs }) => check(f, inputs)),
+    runs(25),
+  )
+
+it('a program has the gradients that differences have, twice', () =>
+  holds((f, xs) => checkGradients(f, xs, { order: 2 })))
+
+it('a program obeys the laws', () => holds(checkLaws))
+
+it('checkpoint does not change a program', () => holds(checkCheckpoint))
+
+it('a program is the same on cpu', () => holds((f, xs) => checkDevice(f, xs, 'cpu')))

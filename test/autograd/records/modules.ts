@@ -1,0 +1,212 @@
+// One record for every module, loss and model: how it is made, at a size at which everything can be asked of it, and what it
+// is given. A test fails when one has none.
+
+import { concat, type TensorFunction } from '../../../src/autograd/index.ts'
+import {
+  Captioner,
+  ClassificationHead,
+  CoCa,
+  type CoCaConfig,
+  DualEncoder,
+  ImageClassifier,
+  MultimodalDecoder,
+  UnimodalDecoder,
+  VisionTransformer,
+} from '../../../src/models/index.ts'
+import {
+  AttentionalPooler,
+  captioningLoss,
+  classificationLoss,
+  contrastiveLoss,
+  Dropout,
+  Embedding,
+  LayerNorm,
+  Linear,
+  MLP,
+  type Module,
+  MultiHeadAttention,
+  PatchEmbedding,
+  TransformerBlock,
+} from '../../../src/nn/index.ts'
+import { Generator, randn, type Shape, type Tensor, tensor } from '../../../src/tensor/index.ts'
+
+export interface ModuleRecord {
+  readonly name: string
+  readonly inputs: readonly Tensor[]
+  make(): Module
+  /** what it computes of the inputs */
+  run(module: Module, ...inputs: Tensor[]): Tensor
+}
+
+export interface LossRecord {
+  readonly name: string
+  readonly inputs: readonly Tensor[]
+  readonly f: TensorFunction
+}
+
+const generator = new Generator(20220504)
+const numbers = (...shape: number[]): Tensor =>
+  randn(shape as Shape, { dtype: 'float64', device: 'reference', generator })
+const ids = (rows: readonly number[] | readonly (readonly number[])[]): Tensor =>
+  tensor(rows, { dtype: 'int32', device: 'reference' })
+const flags = (rows: readonly (readonly boolean[])[]): Tensor => tensor(rows, { device: 'reference' })
+
+const of = <M extends Module>(
+  name: string,
+  make: () => M,
+  inputs: readonly Tensor[],
+  run: (module: M, ...inputs: Tensor[]) => Tensor,
+): ModuleRecord => ({ name, inputs, make, run: (module, ...xs) => run(module as M, ...xs) })
+
+const image = { size: 4, patch: 2, width: 4, layers: 1, heads: 2, hidden: 3 }
+const text = {
+  vocabulary: 5,
+  context: 3,
+  width: 4,
+  heads: 2,
+  hidden: 3,
+  unimodalLayers: 1,
+  multimodalLayers: 1,
+  pad: 0,
+} satisfies CoCaConfig['text']
+const coca: CoCaConfig = { image, text, pooler: { queries: 2, heads: 2 }, embedding: 3 }
+
+const pictures = numbers(2, 3, 4, 4)
+const texts = ids([
+  [1, 3, 4],
+  [2, 1, 0],
+])
+const tokens = numbers(2, 3, 4)
+const memory = numbers(2, 2, 3)
+/** the second text ends early */
+const seen = flags([
+  [true, true, true],
+  [true, true, false],
+])
+const block = { width: 4, heads: 2, hidden: 3 }
+
+export const moduleRecords: readonly ModuleRecord[] = [
+  of(
+    'Linear',
+    () => new Linear(3, 2),
+    [numbers(2, 3)],
+    (m, x) => m.forward(x),
+  ),
+  of(
+    'LayerNorm',
+    () => new LayerNorm(3),
+    [numbers(2, 3)],
+    (m, x) => m.forward(x),
+  ),
+  of(
+    'Embedding',
+    () => new Embedding(4, 3),
+    [ids([3, 0, 3])],
+    (m, x) => m.forward(x),
+  ),
+  of(
+    'Dropout',
+    () => new Dropout(0.5).eval(),
+    [numbers(2, 3)],
+    (m, x) => m.forward(x).mul(x),
+  ),
+  of(
+    'MLP',
+    () => new MLP(3, 4),
+    [numbers(2, 3)],
+    (m, x) => m.forward(x),
+  ),
+  of(
+    'MultiHeadAttention',
+    () => new MultiHeadAttention({ width: 4, heads: 2, memoryWidth: 3 }),
+    [tokens, memory],
+    (m, x, memory) => m.forward(x, { memory }),
+  ),
+  of(
+    'TransformerBlock',
+    () => new TransformerBlock({ ...block, memoryWidth: 3 }),
+    [tokens, seen, memory],
+    (m, x, mask, memory) => m.forward(x, { mask: mask.reshape([2, 1, 1, 3]), causal: true, memory }),
+  ),
+  of(
+    'AttentionalPooler',
+    () => new AttentionalPooler({ queries: 2, width: 4, heads: 2, memoryWidth: 3 }),
+    [memory],
+    (m, x) => m.forward(x),
+  ),
+  of(
+    'PatchEmbedding',
+    () => new PatchEmbedding({ imageSize: 4, patchSize: 2, width: 3, channels: 2 }),
+    [numbers(2, 2, 4, 4)],
+    (m, x) => m.forward(x),
+  ),
+]
+
+export const modelRecords: readonly ModuleRecord[] = [
+  of(
+    'VisionTransformer',
+    () => new VisionTransformer(image),
+    [pictures],
+    (m, x) => m.forward(x),
+  ),
+  of(
+    'UnimodalDecoder',
+    () => new UnimodalDecoder(text),
+    [texts],
+    (m, x) => {
+      const { tokens, summary } = m.forward(x)
+      return concat([tokens, summary.unsqueeze(1)], 1)
+    },
+  ),
+  of(
+    'MultimodalDecoder',
+    () => new MultimodalDecoder(text, 3),
+    [tokens, memory],
+    (m, x, memory) => m.forward(x, memory),
+  ),
+  of(
+    'ClassificationHead',
+    () => new ClassificationHead({ width: 4, heads: 2, classes: 3 }),
+    [tokens],
+    (m, x) => m.forward(x),
+  ),
+  of(
+    'ImageClassifier',
+    () => new ImageClassifier({ image, classes: 3 }),
+    [pictures, ids([2, 0])],
+    (m, x, y) => m.loss(x, y),
+  ),
+  of(
+    'DualEncoder',
+    () => new DualEncoder({ image, text, embedding: 3 }),
+    [pictures, texts],
+    (m, x, y) => m.loss(x, y),
+  ),
+  of(
+    'Captioner',
+    () => new Captioner({ image, text }),
+    [pictures, texts],
+    (m, x, y) => m.loss(x, y),
+  ),
+  of(
+    'CoCa',
+    () => new CoCa(coca),
+    [pictures, texts],
+    (m, x, y) => m.loss(x, y).total,
+  ),
+]
+
+export const lossRecords: readonly LossRecord[] = [
+  { name: 'classificationLoss', inputs: [numbers(2, 3), ids([2, 0])], f: (x, y) => classificationLoss(x, y) },
+  {
+    name: 'contrastiveLoss',
+    inputs: [numbers(3, 4), numbers(3, 4), numbers(), ids([1, 2, 1])],
+    f: (x, y, scale, groups) =>
+      contrastiveLoss(x.normalize(), y.normalize(), scale.exp(), { reduction: 'mean', groups }),
+  },
+  {
+    name: 'captioningLoss',
+    inputs: [numbers(2, 3, 5), texts],
+    f: (x, y) => captioningLoss(x, y, { reduction: 'sum', ignore: 0 }),
+  },
+]

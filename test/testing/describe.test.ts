@@ -1,0 +1,282 @@
+// One line declares all tests of an operation, under node:test and under any pair of describe and it; and what a failure
+// prints is a program that fails again.
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { promisify } from 'node:util'
+import '../reference.ts'
+import { defineFused, defineOp } from '../../src/autograd/index.ts'
+import { type Kernels, ShapeError, type Tensor } from '../../src/tensor/index.ts'
+import { describeOperation, type TestRunner, tensor, tensors } from '../../src/testing/index.ts'
+import { runner } from '../../src/testing/runner.ts'
+import { fc } from '../support.ts'
+
+const exp = (k: Kernels, x: Tensor) => k.unary('exp', x)
+const right = defineOp('right', exp, (g, out) => [() => g.mul(out)])
+const wrong = defineOp('wrong', exp, (g, out) => [() => g.mul(out).mul(1.001)])
+
+/** A test runner in a few lines, as jest looks to whoever declares tests: what was declared, and what came of it. */
+function jestLike() {
+  const tests: { name: string; run: () => void | Promise<void> }[] = []
+  const suites: string[] = []
+  const globals: TestRunner = {
+    describe(name, declare) {
+      suites.push(name)
+      declare()
+      suites.pop()
+    },
+    it: (name, run) => void tests.push({ name: [...suites, name].join(' > '), run }),
+  }
+  const failures = async () => {
+    const failed = new Map<string, string>()
+    for (const { name, run } of tests) {
+      try {
+        await run()
+      } catch (error) {
+        failed.set(name, (error as Error).message)
+      }
+    }
+    return failed
+  }
+  return { globals, tests, failures }
+}
+
+const failuresOf = async (declare: (test: TestRunner) => void): Promise<Map<string, string>> => {
+  const { globals, failures } = jestLike()
+  declare(globals)
+  return failures()
+}
+
+describe('under a runner like jest', () => {
+  it('declares gradients, laws, checkpoint and devices under the name of the operation', () => {
+    const { globals, tests } = jestLike()
+    describeOperation(right, { test: globals, devices: ['cpu'] })
+    assert.deepEqual(
+      tests.map(({ name }) => name),
+      [
+        'right > its gradients agree with finite differences',
+        'right > its gradient is linear in the one it is given',
+        'right > its derivatives forwards and backwards agree',
+        'right > its second derivatives are symmetric',
+        'right > gives the same for the same',
+        'right > is not changed by checkpoint',
+        'right > cpu agrees with reference',
+      ],
+    )
+  })
+
+  it('what is right passes all of them', async () =>
+    assert.equal((await failuresOf(test => describeOperation(right, { test, order: 3 }))).size, 0))
+
+  it('globals are found', async () => {
+    const { globals, tests, failures } = jestLike()
+    Object.assign(globalThis, globals)
+    try {
+      describeOperation(right)
+    } finally {
+      for (const name of Object.keys(globals)) Reflect.deleteProperty(globalThis, name)
+    }
+    assert.equal(tests.length, 7)
+    assert.equal((await failures()).size, 0)
+  })
+})
+
+describe('what a bug does', () => {
+  const failedOf = async (declare: (test: TestRunner) => void) =>
+    [...(await failuresOf(declare)).keys()].map(name => name.split(' > ')[1])
+
+  it('a wrong factor fails the differences', async () =>
+    assert.deepEqual(await failedOf(test => describeOperation(wrong, { test })), [
+      'its gradients agree with finite differences',
+    ]))
+
+  it('a gradient that is not linear fails that law', async () => {
+    const crooked = defineOp('crooked', exp, (g, out) => [() => g.abs().mul(out)])
+    const failed = await failedOf(test => describeOperation(crooked, { test }))
+    assert.ok(failed.includes('its gradient is linear in the one it is given'), failed.join())
+  })
+
+  it('a state fails repetition and checkpoint', async () => {
+    let calls = 0
+    const restless = (x: Tensor) => x.mul(++calls)
+    const failed = await failedOf(test => describeOperation(restless, { test, name: 'restless' }))
+    assert.ok(failed.includes('gives the same for the same'), failed.join())
+  })
+
+  it('a rule that is not of its definition fails the comparison with it', async () => {
+    const crossed = defineFused('crossed', {
+      definition: (x: Tensor) => x.exp(),
+      rule: (g, out) => [() => g.mul(out).mul(1.5)],
+    })
+    const failed = await failedOf(test => describeOperation(crossed, { test }))
+    assert.ok(failed.includes('is what its definition says, derivatives too'), failed.join())
+  })
+
+  it('a device that computes something else fails', async () => {
+    const elsewhere = defineFused('elsewhere', {
+      definition: (x: Tensor) => x.exp(),
+      kernel: (k, x) => (x.device === 'cpu' ? k.unary('expm1', x) : k.unary('exp', x)),
+    })
+    assert.deepEqual(await failedOf(test => describeOperation(elsewhere, { test })), ['cpu agrees with reference'])
+  })
+
+  it('an error that is not thrown, is of another class, or says something else fails', async () => {
+    const refuse = (): never => {
+      throw new ShapeError('right: [2] is no [3]')
+    }
+    const failures = await failuresOf(test =>
+      describeOperation(right, {
+        test,
+        order: 0,
+        devices: [],
+        errors: [
+          [refuse, ShapeError, '[2] is no [3]'],
+          [refuse, RangeError, 'a class'],
+          [refuse, ShapeError, 'a text'],
+          [() => 1, ShapeError, 'nothing'],
+        ],
+      }),
+    )
+    assert.deepEqual(
+      [...failures],
+      [
+        ['right > refuses: a class', 'RangeError was expected, and thrown was ShapeError: right: [2] is no [3]'],
+        ['right > refuses: a text', '"a text" was expected, and thrown was ShapeError: right: [2] is no [3]'],
+        ['right > refuses: nothing', 'nothing was thrown, and ShapeError with "nothing" was expected'],
+      ],
+    )
+  })
+})
+
+describe('what a failure prints', () => {
+  const root = join(import.meta.dirname, '../..')
+  // inside the package, so that `import 'cocagrad'` finds it
+  const folder = join(root, '.cache/describe')
+  const definition = `
+import { defineOp, type Tensor } from 'cocagrad'
+
+/** e^x times a number, with a gradient that is wrong where there are two columns */
+export const scaled = defineOp(
+  'scaled',
+  (k, x: Tensor, by: number, _flags: { readonly deep: readonly string[] }) => k.binary('mul', k.unary('exp', x), by, x.dtype),
+  (g, out, x) => [() => g.mul(out).mul(x.shape[x.rank - 1] > 1 ? 1.5 : 1)],
+)
+`
+  const scaled = defineOp(
+    'scaled',
+    (k, x: Tensor, by: number, _flags: { readonly deep: readonly string[] }) =>
+      k.binary('mul', k.unary('exp', x), by, x.dtype),
+    (g, out, x) => [() => g.mul(out).mul((x.shape[x.rank - 1] ?? 0) > 1 ? 1.5 : 1)],
+  )
+  const samples = fc.tuple(
+    tensor(),
+    fc.integer({ min: 1, max: 9 }),
+    fc.record({ deep: fc.array(fc.constantFrom('a', "it's")) }, { noNullPrototype: true }),
+  )
+  const options = { samples, from: './scaled.ts', numRuns: 300, devices: [] }
+  const says = 'scaled > its gradients agree with finite differences'
+
+  before(async () => {
+    await mkdir(folder, { recursive: true })
+    await writeFile(join(folder, 'scaled.ts'), definition)
+  })
+  after(() => rm(folder, { recursive: true, force: true }))
+
+  const runFile = async (name: string, code: string, ...flags: string[]) => {
+    const file = join(folder, name)
+    await writeFile(file, code)
+    const env = { ...process.env }
+    delete env.NODE_TEST_CONTEXT
+    return promisify(execFile)('node', ['--conditions=source', '--import', 'tsx', ...flags, file], {
+      cwd: root,
+      env,
+    }).then(
+      ({ stdout }) => ({ failed: false, output: stdout }),
+      (error: { stdout: string; stderr: string }) => ({ failed: true, output: error.stdout + error.stderr }),
+    )
+  }
+
+  /** The program in a message. */
+  const programIn = (message: string) => message.slice(message.indexOf('import'), message.lastIndexOf('\n\nafter'))
+
+  it('is the smallest input, in a program that runs and fails with the same words', async () => {
+    const message = (await failuresOf(test => describeOperation(scaled, { ...options, test }))).get(says)
+    assert.ok(message, 'it failed')
+    const program = programIn(message)
+    assert.equal(
+      program,
+      [
+        "import { tensor } from 'cocagrad'",
+        "import { checkGradients } from 'cocagrad/testing'",
+        "import { scaled } from './scaled.ts'",
+        '',
+        'await checkGradients((x) => scaled(x, 1, { deep: [] }), [tensor([0, 0])], { order: 2 })',
+      ].join('\n'),
+    )
+    const { failed, output } = await runFile('again.ts', program)
+    assert.ok(failed, 'the program fails')
+    const [said] = message.split('\n\n')
+    assert.ok(output.includes(said), `${output}\n\ndoes not say\n\n${said}`)
+  })
+
+  it('has a seed and a path that lead back to it at once', async () => {
+    const message = (await failuresOf(test => describeOperation(scaled, { ...options, test }))).get(says)
+    const [, seed, path] = /seed (-?\d+), path "([\d:]+)"$/.exec(message ?? '') ?? []
+    const again = (
+      await failuresOf(test => describeOperation(scaled, { ...options, test, seed: Number(seed), path }))
+    ).get(says)
+    assert.match(again ?? '', /after 1 samples and 0 steps down/)
+    assert.equal(programIn(again ?? ''), programIn(message ?? ''))
+  })
+
+  it('an operation of several tensors is called with all of them', async () => {
+    const lost = defineOp(
+      'lost',
+      (k, a: Tensor, b: Tensor) => k.binary('add', a, b, a.dtype),
+      g => [() => g, () => g.mul(2)],
+    )
+    const failures = await failuresOf(test =>
+      describeOperation(lost, { test, samples: tensors(fc.constant([[], []])).map(([a, b]) => [a, b] as const) }),
+    )
+    const message = failures.get('lost > its gradients agree with finite differences')
+    assert.match(message ?? '', /await checkGradients\(lost, \[tensor\(0\), tensor\(0\)\], \{ order: 2 \}\)/)
+  })
+
+  it('runs under node:test itself', async () => {
+    const code = `
+import { describeOperation } from 'cocagrad/testing'
+import { defineOp, type Tensor } from 'cocagrad'
+
+describeOperation(defineOp('cube', (k, x: Tensor) => k.binary('mul', x, k.binary('mul', x, x, x.dtype), x.dtype), (g, _, x) => [() => g.mul(x.square()).mul(3)]))
+describeOperation(defineOp('late', (k, x: Tensor) => k.unary('exp', x), (g, out) => [() => g.mul(out.stopGradient())]))
+`
+    const { failed, output } = await runFile('under.test.ts', code, '--test')
+    assert.ok(failed, 'one of the two is wrong')
+    assert.match(output, /^# pass 1\d$/m)
+    assert.match(output, /not ok \d+ - late/)
+    assert.match(output, /ok \d+ - cube/)
+    assert.match(output, /order 2, input 0 .*the tape says/)
+    assert.match(output, /await checkGradients\(late, \[tensor\(0\)\], \{ order: 2 \}\)/)
+  })
+})
+
+describe('the runner', () => {
+  const pair: TestRunner = { describe: () => undefined, it: () => undefined }
+  const builtin = () => pair
+
+  it('is the one that was given, else the global one, else node:test', () => {
+    assert.equal(runner(pair, {}), pair)
+    assert.deepEqual(runner(undefined, { ...pair }), pair)
+    assert.equal(runner(undefined, { process: { getBuiltinModule: builtin } }), pair)
+  })
+
+  it('is not node:test inside of another one, or where there is none', () => {
+    const message = /there are no global describe and it; pass those of your runner as \{ test: \{ describe, it \} \}/
+    for (const name of ['VITEST', 'JEST_WORKER_ID'])
+      assert.throws(() => runner(undefined, { process: { env: { [name]: '1' }, getBuiltinModule: builtin } }), message)
+    assert.throws(() => runner(undefined, {}), message)
+  })
+})
