@@ -8,7 +8,7 @@ import { lineOf, nodesIn, ownerOf, read, type Source } from './syntax.ts'
 
 const cpu: Stage[] = [
   {
-    files: ['attention', 'functions', 'threads', 'device', 'records', 'coca', 'kernels'].map(
+    files: ['attention', 'functions', 'threads', 'device', 'coca', 'kernels'].map(
       name => `test/tensor/cpu/${name}.test.ts`,
     ),
   },

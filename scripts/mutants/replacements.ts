@@ -35,21 +35,19 @@ const tape: Record<string, readonly Replacement[]> = {
 const masks: Record<string, readonly Replacement[]> = {
   'src/models/text.ts': [
     ['padding is seen', 'ids.notEqual(pad)', 'ids.notEqual(-1)'],
-    [
-      'the mask of padding is shifted by one place',
-      'concat([ids.notEqual(pad), classToken], 1)',
-      'concat([classToken, ids.notEqual(pad)], 1)',
-    ],
+    ['the mask of padding is shifted by one place', ': [isText, classToken], 1)', ': [classToken, isText], 1)'],
+    ['the late mask is on time', '? [classToken, isText]', '? [isText, classToken]'],
+    ['the upper half sees padding though it is not to', "if (padMask !== 'both')", "if (padMask === 'both')"],
     ['[CLS] does not see itself', 'full([batch, 1], 1, {', 'full([batch, 1], 0, {'],
     [
       'the future is seen',
-      'causalMask(length + 1, length + 1, ids).logicalAnd(isText)',
-      'isText.expand([batch, 1, length + 1, length + 1])',
+      'causalMask(queries, keys, ids).logicalAnd(isSeen)',
+      'isSeen.expand([batch, 1, queries, keys])',
     ],
     [
       'the next token is seen',
-      'causalMask(length + 1, length + 1, ids)',
-      'causalMask(length + 2, length + 2, ids).slice([{ start: 1 }, { stop: length + 1 }])',
+      'causalMask(queries, keys, ids)',
+      'causalMask(queries + 1, keys + 1, ids).slice([{ start: 1 }, { stop: keys }])',
     ],
     ['[CLS] stands one place early', 'x.slice([{}, length])', 'x.slice([{}, length - 1])'],
     [
@@ -86,7 +84,17 @@ const masks: Record<string, readonly Replacement[]> = {
 }
 
 const stages: Record<'tape' | 'masks', readonly Stage[]> = {
-  tape: [{ files: ['test/autograd/tape.test.ts', 'test/autograd/ops.test.ts', 'test/autograd/transforms.test.ts'] }],
+  tape: [
+    {
+      files: [
+        'test/autograd/tape.test.ts',
+        'test/autograd/transforms.test.ts',
+        'test/autograd/fused.test.ts',
+        'test/autograd/accumulate.test.ts',
+      ],
+    },
+    { files: ['test/autograd/ops.test.ts', 'test/tensor/cpu/coca.test.ts'] },
+  ],
   masks: [
     { files: ['test/models/sight.test.ts', 'test/models/losses.test.ts', 'test/models/generate.test.ts'] },
     { files: ['test/nn/losses.test.ts', 'test/nn/attention.test.ts', 'test/nn/transformer.test.ts'] },

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { type FusedOp, fusedOps } from '../../src/autograd/index.ts'
+import { defineFused, type FusedOp, fusedOps, grad } from '../../src/autograd/index.ts'
 import { derivedRule } from '../../src/autograd/op.ts'
 import { fromData, type Tensor, tensor } from '../../src/tensor/index.ts'
 import { describeOperation, shape, tensors } from '../../src/testing/index.ts'
@@ -106,4 +106,10 @@ it('the rule that is derived from a definition is the one beside it', () => {
     }),
     runs(15),
   )
+})
+
+it('a tensor that stands in two places gets its gradient once', () => {
+  const product = defineFused('product', { definition: (x: Tensor, y: Tensor) => x.mul(y) })
+  const x = tensor([1, -2, 3], { dtype: 'float64' })
+  assertClose(grad((y: Tensor) => product(y, y).sum())(x), plain(x.mul(2)), 1e-12)
 })

@@ -105,6 +105,12 @@ describe('[CLS]', () => {
     classToken.assign(kept)
   })
 
+  it('sees as much of a full text, itself included, as where there is no padding id', () => {
+    const [padded, plain] = [coca(small), coca(withoutPad)]
+    const full = texts.slice([{ stop: 1 }])
+    assertCloseNumbers([...padded.encodeText(full).dataSync()], [...plain.encodeText(full).dataSync()])
+  })
+
   it('is seen by no token', () => {
     const image = pictures(3)
     const before = model.forward(image, texts)
