@@ -36,9 +36,11 @@ export function exact(x: Tensor): Tensor {
   return fromData(isFloating(x.dtype) ? Float64Array.from(data) : data, x.shape, device.get('reference'))
 }
 
-/** Numbers that no sum of derivatives cancels under: of both signs, from 1/2 to 3/2. */
+/** Numbers that no sum of derivatives cancels under: of both signs, from 1/2 to 3/2. One alone is 1: there is no sum. */
 const weights = (n: number, generator: Generator): Float64Array =>
-  Float64Array.from({ length: n }, () => (generator.integer(2) === 0 ? -1 : 1) * (0.5 + generator.uniform()))
+  n === 1
+    ? Float64Array.of(1)
+    : Float64Array.from({ length: n }, () => (generator.integer(2) === 0 ? -1 : 1) * (0.5 + generator.uniform()))
 
 const vector = (data: Float64Array): Tensor => fromData(data, [data.length], device.get('reference'))
 const asVector = (x: Tensor): Tensor => x.reshape([x.size])
