@@ -14,6 +14,8 @@ const withAxis = fc.tuple(shape({ minRank: 1 }), fc.integer({ min: 0, max: 5 }))
   options: (n % (2 * sizes.length)) - sizes.length,
 }))
 
+const withRow = only(shape({ minRank: 1 }).map(sizes => [sizes, sizes.slice(-1)]))
+
 const rows = alone(shape({ minRank: 1 }))
 /** large enough that differences see a row of equal numbers as smooth */
 const epsilon = 0.25
@@ -86,6 +88,8 @@ export const network = {
       {},
       (_, x, weight, bias) => ops.layerNorm(x, { weight, bias, epsilon }),
     ),
+    'with scale alone': drawn(withRow, {}, (_, x, weight) => ops.layerNorm(x, { weight, epsilon })),
+    'with shift alone': drawn(withRow, {}, (_, x, bias) => ops.layerNorm(x, { bias, epsilon })),
     'with the usual epsilon': drawn(rows, {}, (_, x) => ops.layerNorm(x), { order: 0 }),
   },
   linear: {

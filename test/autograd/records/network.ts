@@ -60,6 +60,8 @@ export const network: readonly OperationRecord[] = [
       plain: (_, x) => lines(x, -1, standard(0.25)),
       'with scale and shift': (_, x, weight, bias) =>
         pointwise((a, w, b) => a * w + b)(lines(x, -1, standard(0.25)), weight, bias),
+      'with scale alone': (_, x, weight) => pointwise((a, w) => a * w)(lines(x, -1, standard(0.25)), weight),
+      'with shift alone': (_, x, bias) => pointwise((a, b) => a + b)(lines(x, -1, standard(0.25)), bias),
       'with the usual epsilon': (_, x) => lines(x, -1, standard(1e-5)),
     },
     [
