@@ -28,6 +28,9 @@ export interface Agreement {
   readonly differences: number
 }
 
+/** Norm of one parameter's gradient below which float32 has little to say: rounding alone is a hundredth of it. */
+const SMALL = 1e-4
+
 /** How far the elements that a direction moves most are moved to either side. */
 const STEP = 1e-5
 
@@ -73,18 +76,18 @@ export class LossProbe {
     )
   }
 
-  /** Whether the gradient has the slope of the loss along a direction. What is not finite agrees with nothing. */
-  agreement(direction: Vectors): Agreement {
+  /** Whether a gradient has the slope of the loss along a direction. What is not finite agrees with nothing. */
+  agreement(direction: Vectors, gradients = this.gradients): Agreement {
     let [tape, variance] = [0, 0]
     for (const [name, vector] of direction) {
-      const gradient = this.gradients.get(name)!
+      const gradient = gradients.get(name)!
       for (let i = 0; i < vector.length; i++) tape += gradient[i] * vector[i]
-      variance += (norm(gradient) * vector[0]) ** 2
+      variance += (Math.max(norm(gradient), SMALL) * vector[0]) ** 2
     }
     const differences = (this.#lossAt(direction, STEP) - this.#lossAt(direction, -STEP)) / (2 * STEP)
     const distance = Math.abs(tape - differences)
     const error = distance / Math.max(Math.sqrt(variance), Math.abs(differences))
-    return { error: distance === 0 ? 0 : Number.isFinite(error) ? error : Number.MAX_VALUE, tape, differences }
+    return { error: Number.isFinite(error) ? error : Number.MAX_VALUE, tape, differences }
   }
 
   /** The tape's gradient once more, in float64 on `reference`: free of rounding, and of everything that only a device does. */

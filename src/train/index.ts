@@ -27,8 +27,15 @@ export {
 export * from './evaluate.ts'
 export { GoldenError } from './golden.ts'
 export { freezeParts, type Initialization, InitializationError, initializeFrom, parameterPaths } from './initialize.ts'
-export { type EvaluationMetrics, type MetricsLine, readMetrics, type StepMetrics } from './metrics.ts'
 export { loadOpenClip, type OpenClip, OpenClipError, openClip, type Preprocessing, saveOpenClip } from './openclip.ts'
+export { describeCheck, WrongGradientError } from './guard.ts'
+export {
+  type EvaluationMetrics,
+  type GuardMetrics,
+  type MetricsLine,
+  readMetrics,
+  type StepMetrics,
+} from './metrics.ts'
 export { listCheckpoints, openRun, openRunData, type Run, RunError, type TrainedModel } from './run.ts'
 export {
   evaluateMoment,

@@ -25,11 +25,7 @@ export interface LossBatch extends Pick<Batch, 'imageShape' | 'tokens' | 'tokenS
 }
 
 /** L of a batch. @param positives captions that are equal belong to each other's images */
-export function batchLoss(
-  model: CoCa,
-  batch: LossBatch,
-  { positives }: { readonly positives: boolean },
-): CoCaLoss {
+export function batchLoss(model: CoCa, batch: LossBatch, { positives }: { readonly positives: boolean }): CoCaLoss {
   const on = deviceOfModel(model)
   const { images, imageShape, tokens, tokenShape } = batch
   const groups = positives ? fromData(equalRows(tokens, tokenShape), [tokenShape[0]], on) : undefined
