@@ -41,7 +41,7 @@ export interface Checkpoint {
 }
 
 const MODEL = 'model.safetensors'
-const OPTIMIZER = 'optimizer.safetensors'
+export const OPTIMIZER = 'optimizer.safetensors'
 const STATE = 'state.json'
 
 const checkpointsFolder = (run: string) => join(run, 'checkpoints')

@@ -28,7 +28,7 @@ export class WrongGradientError extends Error {
  * The largest error of a right rule: in float64 the tape and the differences agree to about 1e-6. An error beyond it is worth
  * a look at the tape in float64, which tells a rule that is wrong a little from a device that rounds.
  */
-const EXACT = 1e-4
+export const EXACT = 1e-4
 
 /** What a check found, in a sentence, and where it was wrong in some more. */
 export function describeCheck(check: GuardMetrics, folder: string): string {
