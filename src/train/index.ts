@@ -14,6 +14,14 @@ export {
 } from './config.ts'
 export { type Finding, TrainingError } from './diagnose.ts'
 export {
+  type DoctorFinding,
+  type Examination,
+  type ExamineOptions,
+  examineKeptBatch,
+  examineRun,
+  type Severity,
+} from './doctor/index.ts'
+export {
   type Embeddings,
   type EvaluateOptions,
   embedImages,
@@ -36,7 +44,7 @@ export {
   readMetrics,
   type StepMetrics,
 } from './metrics.ts'
-export { listCheckpoints, openRun, openRunData, type Run, RunError, type TrainedModel } from './run.ts'
+export { listCheckpoints, openRun, openRunData, openSettings, type Run, RunError, type TrainedModel } from './run.ts'
 export {
   evaluateMoment,
   type ResumeOptions,

@@ -2,7 +2,7 @@
 // part is wrong, with one parameter at a time.
 
 import type { Generator } from '../../tensor/index.ts'
-import { type Agreement, type LossProblem, LossProbe, type Vectors } from '../derivative.ts'
+import { type Agreement, LossProbe, type LossProblem, type Vectors } from '../derivative.ts'
 import { EXACT } from '../guard.ts'
 import { type DoctorFinding, digits, findingsOf, some } from './finding.ts'
 
@@ -64,7 +64,9 @@ function describe(
   const evidence = [
     `moving it along a random direction changes the loss by ${digits(differences)}, and the tape says ${digits(tape)} (error ${digits(error)})`,
     `wrong: ${some(wrong.map(each => each.part))}, of ${count} parts`,
-    ...(bad.length > 0 && inside.length > 1 ? [`in ${part} wrong: ${some(bad, 6)}; right: ${some(good, 6) || 'none'}`] : []),
+    ...(bad.length > 0 && inside.length > 1
+      ? [`in ${part} wrong: ${some(bad, 6)}; right: ${some(good, 6) || 'none'}`]
+      : []),
   ]
   const advice = isRule
     ? `the tape is wrong in float64 on reference too, so an operation has a wrong rule. An error goes from there towards the inputs: look between what is right and what is wrong; 'cocagrad gradcheck' checks the operations that cocagrad has`

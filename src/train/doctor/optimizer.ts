@@ -23,7 +23,12 @@ export async function examineOptimizer(checkpoint: string, model: CoCa, config: 
     if (!(error instanceof DataError)) throw error
     return [
       ...findings,
-      finding('wrong', 'the optimizer’s state cannot be read', error.message, 'go back to an earlier checkpoint: --step N'),
+      finding(
+        'wrong',
+        'the optimizer’s state cannot be read',
+        error.message,
+        'go back to an earlier checkpoint: --step N',
+      ),
     ]
   }
   const { tensors, values } = optimizer.stateDict()
@@ -129,6 +134,13 @@ function steps(
   const isAhead = other.some(name => (found[name] ?? 0) > step)
   const said = `of ${step} updates they have had: ${some(lists)} (${share(other.length, names.length)} of all parameters)`
   return isAhead
-    ? [finding('wrong', 'the optimizer is ahead of its checkpoint', said, `${file} belongs to another step: use --step N`)]
+    ? [
+        finding(
+          'wrong',
+          'the optimizer is ahead of its checkpoint',
+          said,
+          `${file} belongs to another step: use --step N`,
+        ),
+      ]
     : [finding('note', 'some parameters were not updated in every step', said, 'as it should be if they were frozen')]
 }
