@@ -15,8 +15,14 @@ const finding = findingsOf('activity')
 /** A gradient of so small a share of the others' mean norm is none. */
 const NOTHING = 1e-7
 
-/** Runs a model over a batch and back, without random numbers. */
-export async function examineActivity({ model, batch, positives }: LossProblem): Promise<DoctorFinding[]> {
+/**
+ * Runs a model over a batch and back, without random numbers.
+ * @param isTrained whether its embeddings should differ by now: those of new models are all alike
+ */
+export async function examineActivity(
+  { model, batch, positives }: LossProblem,
+  isTrained: boolean,
+): Promise<DoctorFinding[]> {
   const { training } = model
   const { images, imageShape, tokens, tokenShape } = batch
   const [on, width] = [deviceOfModel(model), model.config.embedding]
@@ -33,9 +39,10 @@ export async function examineActivity({ model, batch, positives }: LossProblem):
     const norms = new Map<string, number>()
     for (const [i, [name]] of parameters.entries()) norms.set(name, norm(await gradients[i].data()))
     for (const { storage } of gradients) storage.free('the examination of gradients')
+    const findings = [...unreached(norms, model), ...(await deadUnits(tape))]
+    if (!isTrained) return findings
     return [
-      ...unreached(norms, model),
-      ...(await deadUnits(tape)),
+      ...findings,
       ...alike('images', await readOut(() => model.encodeImage(fromData(images, imageShape, on))), width),
       ...alike('captions', await readOut(() => model.encodeText(fromData(tokens, tokenShape, on))), width),
     ]
@@ -78,9 +85,9 @@ async function deadUnits(tape: Tape): Promise<DoctorFinding[]> {
     const all = shape[shape.length - 1]
     layers.push({ name, all, dead: countDead(await (args[0] as Tensor).data(), all) })
   }
-  const found = layers.filter(({ dead, all }) => dead > 0.1 * all)
+  const found = layers.filter(({ dead, all }) => dead > 0.1 * all).sort((a, b) => b.dead / b.all - a.dead / a.all)
   if (found.length === 0) return []
-  const worst = Math.max(...found.map(({ dead, all }) => dead / all))
+  const worst = found[0].dead / found[0].all
   return [
     finding(
       worst > 0.5 ? 'suspect' : 'note',

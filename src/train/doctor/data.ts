@@ -8,7 +8,7 @@ import { counted, type DoctorFinding, digits, findingsOf, share, some } from './
 
 const finding = findingsOf('data')
 
-/** From this share of the data on a fault is worth more than a note. */
+/** From this share of the data on most faults are worth more than a note. */
 const MANY = 0.01
 
 export interface DataExamination {
@@ -177,6 +177,7 @@ function captionsOf({ tokenizer, config }: DataExamination, source: ImageTextSou
       faults.strange,
       'have words that the model does not know',
       'the model reads all of them as one word: images to learn from must use them, or the vocabulary be larger',
+      0.1,
     ),
   ]
 }

@@ -64,8 +64,10 @@ function describe(
   const evidence = [
     `moving it along a random direction changes the loss by ${digits(differences)}, and the tape says ${digits(tape)} (error ${digits(error)})`,
     `wrong: ${some(wrong.map(each => each.part))}, of ${count} parts`,
-    ...(bad.length > 0 && inside.length > 1
-      ? [`in ${part} wrong: ${some(bad, 6)}; right: ${some(good, 6) || 'none'}`]
+    ...(bad.length > 0 && good.length > 0
+      ? [
+          `in ${part} ${bad.length} parameters are wrong, the last of them ${bad[bad.length - 1]}; right are ${some(good)}`,
+        ]
       : []),
   ]
   const advice = isRule

@@ -13,7 +13,7 @@ import { examineActivity } from './activity.ts'
 import { examineData } from './data.ts'
 import { bySeverity, counted, type DoctorFinding, digits } from './finding.ts'
 import { examineGradients, type GradientExamination } from './gradients.ts'
-import { examineMetrics } from './metrics.ts'
+import { ENOUGH, examineMetrics } from './metrics.ts'
 import { examineOptimizer } from './optimizer.ts'
 
 export type { DoctorFinding, Severity } from './finding.ts'
@@ -52,7 +52,7 @@ export async function examineRun(folder: string, options: ExamineOptions = {}): 
   const run = await openRun(folder, options)
   const { config, model, step, tokenizer, checkpoint } = run
   const optimizer = await examineOptimizer(checkpoint, model, config)
-  const metrics = await readMetrics(folder)
+  const metrics = (await readMetrics(folder)).filter(line => line.step <= step)
   const measured = examineMetrics(metrics, config, folder)
   const data = await openRunData(run)
   const { batches } = await readState(checkpoint)
@@ -69,7 +69,7 @@ export async function examineRun(folder: string, options: ExamineOptions = {}): 
   const batch = await iterator.next()
   seed(config.seed)
   const followed = { model, batch, positives: config.equalCaptions === 'positives', position: 0 }
-  const activity = await examineActivity(followed)
+  const activity = await examineActivity(followed, step >= ENOUGH)
   const gradients = await partByPart({ ...followed, batch: firstExamples(batch, config.guard.examples) }, config, step)
   const steps = metrics.filter(({ kind }) => kind === 'step').length
   const guards = metrics.filter(({ kind }) => kind === 'guard').length

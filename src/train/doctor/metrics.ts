@@ -8,8 +8,8 @@ import { counted, type DoctorFinding, digits, findingsOf, mean, median, share, s
 
 const finding = findingsOf('metrics')
 
-/** With fewer steps there is nothing to say of how the training goes. */
-const ENOUGH = 100
+/** With fewer steps there is nothing to say of how a training goes. */
+export const ENOUGH = 100
 
 export function examineMetrics(lines: readonly MetricsLine[], config: RunConfig, folder: string): DoctorFinding[] {
   const steps = lines.filter((line): line is StepMetrics => line.kind === 'step')
