@@ -79,7 +79,8 @@ export class GradientGuard {
     const direction = probe.direction(directionOf(this.#config.seed, step))
     const agreement = probe.agreement(direction)
     const { error } = agreement
-    const inFloat64 = error > EXACT ? probe.agreement(direction, probe.exactGradients()).error : undefined
+    const isSuspect = error > Math.min(EXACT, bound)
+    const inFloat64 = isSuspect ? probe.agreement(direction, probe.exactGradients()).error : undefined
     const ok = error <= bound && (inFloat64 ?? 0) <= EXACT
     const file = ok ? undefined : join(GUARD, `step-${String(step).padStart(6, '0')}.safetensors`)
     if (file) await keepBatch(join(this.#folder, file), some, step)

@@ -56,8 +56,11 @@ const MARKS = { wrong: '✗', suspect: '!', note: '·' } as const
 function report({ run, step, ok, findings, looked }: Examination): string {
   const serious = findings.filter(({ severity }) => severity !== 'note')
   const notes = findings.filter(({ severity }) => severity === 'note')
-  const things = serious.length === 1 ? 'one thing is' : `${serious.length} things are`
-  const head = ok ? 'nothing is wrong' : `${things} not as they should be, the most serious first`
+  const things =
+    serious.length === 1
+      ? 'one thing is not as it should be'
+      : `${serious.length} things are not as they should be, the most serious first`
+  const head = ok ? 'nothing is wrong' : things
   const names = Object.keys(looked).map(name => name.length)
   return [
     `${run} at step ${step}: ${head}`,

@@ -177,7 +177,7 @@ function captionsOf({ tokenizer, config }: DataExamination, source: ImageTextSou
       faults.strange,
       'have words that the model does not know',
       'the model reads all of them as one word: images to learn from must use them, or the vocabulary be larger',
-      0.1,
+      0.5,
     ),
   ]
 }

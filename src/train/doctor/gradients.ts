@@ -34,7 +34,7 @@ export async function examineGradients(
   const examine = (part: string, isMoved: (name: string) => boolean): PartAgreement => {
     const direction = probe.direction(generator, isMoved)
     const agreement = probe.agreement(direction)
-    if (agreement.error <= EXACT) return { part, ...agreement }
+    if (agreement.error <= Math.min(EXACT, bound)) return { part, ...agreement }
     exact ??= probe.exactGradients()
     return { part, ...agreement, inFloat64: probe.agreement(direction, exact).error }
   }
