@@ -17,6 +17,7 @@ import {
   captioning,
   embedImages,
   embedTexts,
+  type GuardMetrics,
   type ImageSource,
   imageBatches,
   poolerAttention,
@@ -63,7 +64,8 @@ export async function evaluateDemo(run: Run, data: DemoData, options: Options): 
     { name: `retrieval R@1 among ${found.images}, the worse direction`, value: recall, target: demoTargets.retrieval },
     { name: 'captions exactly right, pairs seen in training', value: written.exact, target: demoTargets.captions },
   ]
-  const steps = (await readMetrics(run.folder)).filter((line): line is StepMetrics => line.kind === 'step')
+  const metrics = await readMetrics(run.folder)
+  const steps = metrics.filter((line): line is StepMetrics => line.kind === 'step')
   const seconds = steps.reduce((sum, step) => sum + step.seconds, 0)
   const parameters = run.model.parameterCount().toLocaleString('en')
   const pictures = data.train.length.toLocaleString('en')
@@ -77,6 +79,7 @@ export async function evaluateDemo(run: Run, data: DemoData, options: Options): 
     lead: `A model of ${parameters} parameters looked at ${pictures} pictures of coloured shapes and their captions for ${run.step.toLocaleString('en')} steps, ${duration(seconds)} in all. Everything below was measured on pictures it has not seen.`,
     targets,
     curve: steps,
+    checks: metrics.filter((line): line is GuardMetrics => line.kind === 'guard'),
     captions: await sampleCaptions(unseen, written.captions),
     similarity: await sampleSimilarity(run, unseen),
     zeroShot: { pairs: pairScores(seen, novel), confusions: confusionsOf(seen, novel) },

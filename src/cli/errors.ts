@@ -5,7 +5,7 @@ import { CommanderError } from 'commander'
 import { fileError } from '../data/files.ts'
 import { DataError, FolderNotEmptyError } from '../data/index.ts'
 import { ConfigError, DeviceError, GenerateOptionError, StateDictError } from '../index.ts'
-import { TrainingError } from '../train/index.ts'
+import { TrainingError, WrongGradientError } from '../train/index.ts'
 
 /** 0 ok, 1 failure, 2 a mistake in what was asked, 130 interrupted */
 export const EXIT = { ok: 0, failure: 1, mistake: 2, interrupted: 130 } as const
@@ -60,7 +60,7 @@ export function describeError(error: unknown): string {
   if (process.env.COCAGRAD_DEBUG === '1' && error instanceof Error && error.stack) return error.stack
   if (error instanceof InterruptedError) return messageOf(error)
   const advice =
-    exitCodeOf(error) === EXIT.failure && !(error instanceof TrainingError)
+    exitCodeOf(error) === EXIT.failure && !(error instanceof TrainingError || error instanceof WrongGradientError)
       ? '\nThis should not happen. COCAGRAD_DEBUG=1 shows where it did.'
       : ''
   return `error: ${messageOf(error)}${advice}`

@@ -69,9 +69,9 @@ export const jsonOption = (command: Command): Command =>
 export const seedOption = (command: Command): Command =>
   command.option('--seed <n>', 'seed of everything that is random', wholeNumber, 0)
 
-export const deviceOption = (command: Command): Command =>
+export const deviceOption = (command: Command, otherwise: string = DEFAULT_DEVICE): Command =>
   command
-    .option('--device <name>', `where tensors live: reference, cpu or gpu (default: ${DEFAULT_DEVICE})`)
+    .option('--device <name>', `where tensors live: reference, cpu or gpu (default: ${otherwise})`)
     .option('--backend <name>', 'with --device gpu: webgpu, webgl2, webasm or cpu')
 
 /** --device, --backend, --seed and --json. */

@@ -24,6 +24,19 @@ export function duration(seconds: number): string {
 
 const width = (text: string) => [...text].length
 
+/** A paragraph in lines of at most `columns`: the first begins with `start`, the others with as many spaces. */
+export function wrapped(text: string, start: string, columns = Math.min(process.stdout.columns ?? 100, 100)): string {
+  const indent = ' '.repeat(width(start))
+  const lines = [start]
+  for (const word of text.split(' ')) {
+    const line = lines[lines.length - 1]
+    const isFirst = line === start || line === indent
+    if (!isFirst && width(line) + 1 + width(word) > columns) lines.push(indent + word)
+    else lines[lines.length - 1] = isFirst ? line + word : `${line} ${word}`
+  }
+  return lines.join('\n')
+}
+
 /** Columns with two spaces between them; those whose cells are all numbers stand to the right. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const isNumber = header.map((_, i) => rows.every(row => /^[≥<>~-]*\s*[\d.,]|^$|^—$/.test(row[i])))

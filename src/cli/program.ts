@@ -7,6 +7,7 @@ import { addClassify } from './commands/classify.ts'
 import { addData } from './commands/data.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDevices } from './commands/devices.ts'
+import { addDoctor } from './commands/doctor.ts'
 import { addEvaluate } from './commands/evaluate.ts'
 import { addGradcheck } from './commands/gradcheck.ts'
 import { addRetrieve } from './commands/retrieve.ts'
@@ -34,6 +35,7 @@ export function makeProgram(): Command {
     addCaption,
     addClassify,
     addRetrieve,
+    addDoctor,
     addGradcheck,
     addVerify,
     addDevices,

@@ -2,7 +2,7 @@
 // It only draws what it is given; the commands gather it.
 
 import { writeAtomically } from '../data/index.ts'
-import { percent } from './output.ts'
+import { duration, percent } from './output.ts'
 import { lineChart } from './report/chart.ts'
 import { type Html, html } from './report/html.ts'
 import { attended, image, type Picture } from './report/picture.ts'
@@ -22,6 +22,15 @@ export interface CurvePoint {
   readonly loss: number
   readonly contrastive: number
   readonly captioning: number
+}
+
+/** One check of the gradient during training, against finite differences. */
+export interface GradientCheck {
+  readonly step: number
+  readonly ok: boolean
+  readonly error: number
+  readonly bound: number
+  readonly seconds: number
 }
 
 export interface PairScore {
@@ -45,6 +54,8 @@ export interface ReportData {
   readonly lead: string
   readonly targets: readonly Target[]
   readonly curve: readonly CurvePoint[]
+  /** none where the gradient was not checked */
+  readonly checks: readonly GradientCheck[]
   readonly captions: readonly { readonly picture: Picture; readonly reference: string; readonly generated: string }[]
   /** cosines [caption][picture]; caption i belongs to picture i */
   readonly similarity: {
@@ -93,7 +104,7 @@ ${style}
 <body>
 <main>
 <header><h1>${data.title}</h1><p class="lead">${data.lead}</p></header>
-${[summary, learning, captions, similarity, zeroShot, retrieval, pooler, tokenStrips, settings].map(section => section(data))}
+${[summary, learning, gradients, captions, similarity, zeroShot, retrieval, pooler, tokenStrips, settings].map(section => section(data))}
 <footer>${data.footer}</footer>
 </main>
 </body>
@@ -133,6 +144,34 @@ loss wants every next word predicted. The scale is logarithmic.</p>
   ],
 })}<figcaption>Training losses, each point a mean over neighbouring steps. Point at the chart for the numbers.</figcaption></figure>
 </section>
+`
+
+function gradients({ checks }: ReportData): Html | undefined {
+  if (checks.length === 0) return undefined
+  const wrong = checks.filter(({ ok }) => !ok)
+  const [worst] = [...checks].sort((a, b) => b.error - a.error)
+  const seconds = checks.reduce((sum, check) => sum + check.seconds, 0)
+  return html`<section>
+<h2>Whether its gradients were right</h2>
+<p>${verdict(wrong.length === 0, `right in all of ${checks.length} checks`, `wrong in ${wrong.length} of ${checks.length} checks, first at step ${wrong[0]?.step.toLocaleString('en')}`)}</p>
+<p>While it learned, the slope of its loss along a random direction through all parameters was computed twice: from the
+gradient that it was trained with, and by finite differences in double precision. The largest relative error was
+${worst.error.toExponential(1)}, at step ${worst.step.toLocaleString('en')}; up to ${worst.bound} it may be rounding. All checks together took ${duration(seconds)}.</p>
+${checks.length < 2 ? undefined : errorChart(checks)}
+</section>
+`
+}
+
+const errorChart = (checks: readonly GradientCheck[]): Html => html`<figure>${lineChart({
+  title: `Relative errors of the gradient in ${checks.length} checks`,
+  xLabel: 'step',
+  yLabel: 'relative error',
+  x: checks.map(({ step }) => step),
+  lines: [
+    { name: 'error', values: checks.map(({ error }) => error) },
+    { name: 'bound', values: checks.map(({ bound }) => bound) },
+  ],
+})}<figcaption>What is left between the two, beside the most that is taken for rounding.</figcaption></figure>
 `
 
 const captions = ({ captions }: ReportData): Html => html`<section>

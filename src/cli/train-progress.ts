@@ -1,6 +1,13 @@
 // What a person sees of training: a bar with the losses on a terminal, a line every few seconds elsewhere.
 
-import type { EvaluationMetrics, StepMetrics, TrainingStart, TrainOptions } from '../train/index.ts'
+import {
+  describeCheck,
+  type EvaluationMetrics,
+  type GuardMetrics,
+  type StepMetrics,
+  type TrainingStart,
+  type TrainOptions,
+} from '../train/index.ts'
 import { duration, say } from './output.ts'
 import { type Progress, progressBar } from './progress.ts'
 
@@ -8,15 +15,20 @@ const SECONDS_BETWEEN_LINES = 5
 
 const digits = (value: number) => value.toPrecision(3)
 
-export class TrainingProgress implements Pick<TrainOptions, 'onStart' | 'onStep' | 'onEvaluation'> {
+export class TrainingProgress implements Pick<TrainOptions, 'onStart' | 'onStep' | 'onEvaluation' | 'onGuard'> {
   #bar: Progress | undefined
   #steps = 0
+  #folder = ''
+  #endsWhenWrong = true
+  #isChecked = false
   #shown = 0
   /** of a step, as a mean that forgets */
   #seconds: number | undefined
 
   readonly onStart = ({ config, model, images, device, step, steps, stepsPerEpoch, folder }: TrainingStart): void => {
     this.#steps = steps
+    this.#folder = folder
+    this.#endsWhenWrong = config.guard.onError === 'stop'
     const from = step === 0 ? '' : `, going on after step ${step}`
     say(
       [
@@ -48,9 +60,19 @@ export class TrainingProgress implements Pick<TrainOptions, 'onStart' | 'onStep'
 
   readonly onEvaluation = ({ step, values }: EvaluationMetrics): void => {
     const words = Object.entries(values).map(([name, value]) => `${name} ${digits(value)}`)
-    const line = `after step ${step}: ${words.join(', ')}`
-    if (this.#bar) this.#bar.line(line)
-    else say(line)
+    this.#say(`after step ${step}: ${words.join(', ')}`)
+  }
+
+  /** The first check that finds nothing is told of, and each that finds something, unless that ends the run with the same words. */
+  readonly onGuard = (check: GuardMetrics): void => {
+    if (check.ok ? this.#isChecked : this.#endsWhenWrong) return
+    this.#isChecked = true
+    this.#say(`${check.ok ? '' : 'WARNING: '}${describeCheck(check, this.#folder)}`)
+  }
+
+  #say(text: string): void {
+    if (this.#bar) this.#bar.line(text)
+    else say(text)
   }
 
   stop(): void {

@@ -41,7 +41,7 @@ export interface Checkpoint {
 }
 
 const MODEL = 'model.safetensors'
-const OPTIMIZER = 'optimizer.safetensors'
+export const OPTIMIZER = 'optimizer.safetensors'
 const STATE = 'state.json'
 
 const checkpointsFolder = (run: string) => join(run, 'checkpoints')
@@ -91,7 +91,7 @@ export async function toHost(tensors: ReadonlyMap<string, Tensor>): Promise<Host
 }
 
 /** A file's tensors on the current device. */
-function toDevice(tensors: HostTensors, file: string): Map<string, Tensor> {
+export function toDevice(tensors: HostTensors, file: string): Map<string, Tensor> {
   const known: readonly string[] = Object.values(SAFETENSORS_DTYPE)
   return new Map(
     [...tensors].map(([name, { dtype, shape, data }]) => {

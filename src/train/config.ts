@@ -123,6 +123,19 @@ const runSchema = settings({
   checkpointEvery: count(1).default(200),
   /** how many checkpoints stay, the newest ones */
   keepLast: count(1).default(3),
+  /** of the gradient that trains: it is compared with finite differences of the loss, in float64 on reference */
+  guard: settings({
+    /** steps from one check to the next, from the first step on; 0 checks nothing */
+    every: count(0).default(500),
+    /** most images of a batch that are looked at */
+    examples: count(1).default(8),
+    /** the largest error that is taken for rounding */
+    bound: above0.default(0.01),
+    /** of the time of training that checks may take: a check that would take more is left out */
+    share: above0.default(0.02),
+    /** what a wrong gradient does to the run: 'stop' ends it before the update, 'warn' goes on */
+    onError: oneOf('stop', 'warn').default('stop'),
+  }).prefault({}),
   /** cut captions that are too long, instead of refusing them */
   truncateCaptions: flag.default(false),
   /** what is done to training images at random: mirrored, moved by so many pixels, brightness times 1 ± so much */

@@ -14,6 +14,14 @@ export {
 } from './config.ts'
 export { type Finding, TrainingError } from './diagnose.ts'
 export {
+  type DoctorFinding,
+  type Examination,
+  type ExamineOptions,
+  examineKeptBatch,
+  examineRun,
+  type Severity,
+} from './doctor/index.ts'
+export {
   type Embeddings,
   type EvaluateOptions,
   embedImages,
@@ -27,9 +35,16 @@ export {
 export * from './evaluate.ts'
 export { GoldenError } from './golden.ts'
 export { freezeParts, type Initialization, InitializationError, initializeFrom, parameterPaths } from './initialize.ts'
-export { type EvaluationMetrics, type MetricsLine, readMetrics, type StepMetrics } from './metrics.ts'
 export { loadOpenClip, type OpenClip, OpenClipError, openClip, type Preprocessing, saveOpenClip } from './openclip.ts'
-export { listCheckpoints, openRun, openRunData, type Run, RunError, type TrainedModel } from './run.ts'
+export { describeCheck, WrongGradientError } from './guard.ts'
+export {
+  type EvaluationMetrics,
+  type GuardMetrics,
+  type MetricsLine,
+  readMetrics,
+  type StepMetrics,
+} from './metrics.ts'
+export { listCheckpoints, openRun, openRunData, openSettings, type Run, RunError, type TrainedModel } from './run.ts'
 export {
   evaluateMoment,
   type ResumeOptions,

@@ -19,12 +19,13 @@ export function equalRows(tokens: Int32Array, [batch, length]: readonly [number,
   })
 }
 
+/** What a loss is computed from: images as float32, or as float64 on `reference`. */
+export interface LossBatch extends Pick<Batch, 'imageShape' | 'tokens' | 'tokenShape'> {
+  readonly images: Float32Array | Float64Array
+}
+
 /** L of a batch. @param positives captions that are equal belong to each other's images */
-export function batchLoss(
-  model: CoCa,
-  batch: Pick<Batch, 'images' | 'imageShape' | 'tokens' | 'tokenShape'>,
-  { positives }: { readonly positives: boolean },
-): CoCaLoss {
+export function batchLoss(model: CoCa, batch: LossBatch, { positives }: { readonly positives: boolean }): CoCaLoss {
   const on = deviceOfModel(model)
   const { images, imageShape, tokens, tokenShape } = batch
   const groups = positives ? fromData(equalRows(tokens, tokenShape), [tokenShape[0]], on) : undefined

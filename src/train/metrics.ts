@@ -36,7 +36,31 @@ export interface EvaluationMetrics {
   readonly values: Readonly<Record<string, number>>
 }
 
-export type MetricsLine = StepMetrics | EvaluationMetrics
+/** One check of the gradient that trains, against finite differences of the loss. */
+export interface GuardMetrics {
+  readonly kind: 'guard'
+  /** the step whose gradient this is, before its update */
+  readonly step: number
+  /** whether the error is within the bound, and no rule is wrong */
+  readonly ok: boolean
+  /** |tape - differences| over the size of such derivatives */
+  readonly error: number
+  /** the largest error that is taken for rounding */
+  readonly bound: number
+  /** the derivative along a random direction, by the tape on the device that trains */
+  readonly tape: number
+  /** and by differences, in float64 on reference */
+  readonly differences: number
+  /** images that were looked at */
+  readonly examples: number
+  readonly seconds: number
+  /** the error of the tape in float64 on reference, where the error was worth the look: tells a wrong rule from rounding */
+  readonly inFloat64?: number
+  /** the batch and the weights, below the run's folder, where the check failed */
+  readonly file?: string
+}
+
+export type MetricsLine = StepMetrics | EvaluationMetrics | GuardMetrics
 
 const METRICS = 'metrics.jsonl'
 const metricsFile = (folder: string) => join(folder, METRICS)

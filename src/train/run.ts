@@ -3,6 +3,7 @@
 //
 //     config.json      tokenizer.json      metrics.jsonl
 //     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}
+//     guard/step-000501.safetensors, where the gradient of a step was wrong
 
 import { join } from 'node:path'
 import {

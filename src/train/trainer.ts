@@ -21,10 +21,12 @@ import {
   writeCheckpoint,
 } from './checkpoint.ts'
 import type { RunConfig } from './config.ts'
+import type { LossProblem } from './derivative.ts'
 import { diagnose, inspect, TrainingError } from './diagnose.ts'
 import { captioning, firstOf, meanLoss, retrieval } from './evaluate.ts'
+import { describeCheck, GradientGuard, WrongGradientError } from './guard.ts'
 import { batchLoss } from './loss.ts'
-import { cutMetrics, type EvaluationMetrics, MetricsLog, type StepMetrics } from './metrics.ts'
+import { cutMetrics, type EvaluationMetrics, type GuardMetrics, MetricsLog, type StepMetrics } from './metrics.ts'
 import { checkFree, createRun, openRunData, openSettings, type Run, RunError, writeConfig } from './run.ts'
 import { optimizerFor, scheduleFor } from './setup.ts'
 
@@ -60,6 +62,8 @@ export interface TrainOptions {
   readonly onStart?: (start: TrainingStart) => void
   readonly onStep?: (metrics: StepMetrics) => void
   readonly onEvaluation?: (metrics: EvaluationMetrics) => void
+  /** hears of each check of the gradient; without it a wrong one is a warning of the process */
+  readonly onGuard?: (metrics: GuardMetrics) => void
   readonly onCheckpoint?: (checkpoint: { readonly step: number; readonly folder: string }) => void
   /** measures something else than {@link evaluateMoment} does; the random numbers of training are not touched by it */
   readonly evaluate?: (moment: TrainingMoment) => Promise<Readonly<Record<string, number>>>
@@ -80,7 +84,8 @@ export interface TrainResult extends Run {
 /**
  * Starts a run in a folder of its own and trains to its end. Sets the program's device and its random seed.
  * @throws RunError if there is something in the folder; DataError for mistakes in the data; TrainingError where a value is
- *   no finite number, with what was measured and the last checkpoint in place
+ *   no finite number, WrongGradientError where the gradient is wrong and the guard is to stop then, both with what was
+ *   measured and the last checkpoint in place
  */
 export async function train(folder: string, config: RunConfig, options: TrainOptions = {}): Promise<TrainResult> {
   await checkFree(folder)
@@ -178,8 +183,18 @@ async function restore({ folder, config, batches }: Preparation, step: number): 
 async function advance(training: Training, from: number, options: TrainOptions): Promise<TrainResult> {
   const { folder, config, tokenizer, data, model, steps, stepsPerEpoch } = training
   const { signal, onStart, onStep, onEvaluation, onCheckpoint } = options
+  const onGuard = options.onGuard ?? warner(folder)
   const images = { train: data.train.length, validation: data.validation?.length ?? 0 }
   const log = await MetricsLog.open(folder)
+  const guard = new GradientGuard(folder, config, model)
+  const inspectGradient: Inspection = async (at, problem) => {
+    const check = await guard.check(at, problem)
+    if (!check) return 0
+    await log.add(check)
+    onGuard(check)
+    if (!check.ok && config.guard.onError === 'stop') throw new WrongGradientError(check, folder)
+    return check.seconds
+  }
   let step = from
   let saved = (await stepsIn(folder)).at(-1)
   const save = async () => {
@@ -191,7 +206,7 @@ async function advance(training: Training, from: number, options: TrainOptions):
   try {
     onStart?.({ folder, config, model, tokenizer, step, steps, stepsPerEpoch, images, device: device.description })
     while (step < steps && !signal?.aborted) {
-      const metrics = await update(training, step + 1)
+      const metrics = await update(training, step + 1, inspectGradient)
       step++
       // on cpu nothing above waits for the outside: without a turn of its own, Ctrl-C would not be heard
       await turn()
@@ -217,11 +232,18 @@ async function advance(training: Training, from: number, options: TrainOptions):
   return { folder, config, tokenizer, normalize, step, checkpoint, model: model.eval(), finished: step >= steps }
 }
 
+/** Looks at the loss of a step before the parameters move. Returns how many seconds it took. */
+type Inspection = (step: number, problem: LossProblem) => Promise<number>
+
+const warner = (folder: string) => (check: GuardMetrics) => {
+  if (!check.ok) process.emitWarning(describeCheck(check, folder), 'GradientWarning')
+}
+
 /** Stands for no clipping: no norm in float32 can be larger, and a shader can still hold it. */
 const NEVER_CLIPPED = 1e30
 
 /** One step: the numbers are read, and found to be numbers, before the parameters move. */
-async function update(training: Training, step: number): Promise<StepMetrics> {
+async function update(training: Training, step: number, inspectGradient: Inspection): Promise<StepMetrics> {
   const { config, batches, model, optimizer, schedule } = training
   const began = performance.now()
   model.train()
@@ -241,10 +263,11 @@ async function update(training: Training, step: number): Promise<StepMetrics> {
       defaultGenerator().seek(position)
       throw new TrainingError(step, await diagnose(model, () => ({ ...batchLoss(model, batch, { positives }) })))
     }
+    const inspected = await inspectGradient(step, { model, batch, positives, position })
     const learningRate = schedule(step - 1)
     optimizer.step(computed.gradients, learningRate)
     model.constrain()
-    const seconds = (performance.now() - began) / 1000
+    const seconds = (performance.now() - began) / 1000 - inspected
     const parts = { loss, contrastive, captioning, learningRate, gradientNorm, scale }
     return {
       kind: 'step',

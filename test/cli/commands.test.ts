@@ -91,6 +91,58 @@ describe('a run from pictures to answers', () => {
     assert.ok(found[0].cosine > 0.9999)
   })
 
+  it('is looked over by the doctor, which finds nothing', async () => {
+    const { ok, step, findings, looked } = await answerOf('doctor', run)
+    assert.deepEqual([ok, step], [true, 3])
+    assert.deepEqual(
+      findings.filter((finding: { severity: string }) => finding.severity !== 'note'),
+      [],
+    )
+    assert.match(looked.gradients, /parts of the model against finite differences/)
+    const { code, stdout } = await cocagrad(['doctor', run])
+    assert.equal(code, 0)
+    assert.match(stdout, /at step 3: nothing is wrong/)
+  })
+
+  it('stops with a wrong gradient, keeps its batch, and the doctor names it', async () => {
+    const [settings, out] = [inFolder('strict.json'), inFolder('strict')]
+    // no gradient in float32 is as right as that
+    const guard = { every: 1, bound: 1e-12 }
+    writeFileSync(settings, JSON.stringify({ model, batchSize: 4, validation: 0, device: 'reference', guard }))
+    const args = ['train', '--config', settings, '--data', shapes, '--out', out, '--steps', '2']
+    const stopped = await cocagrad(args)
+    assert.equal(stopped.code, 1, stopped.stderr)
+    assert.match(stopped.stderr, /error: step 1: the gradient is wrong/)
+    const kept = join(out, 'guard', 'step-000001.safetensors')
+    assert.ok(stopped.stderr.includes(`cocagrad doctor ${out} --batch ${kept}`), stopped.stderr)
+    assert.doesNotMatch(stopped.stderr, /should not happen/)
+    const { code, stdout } = await cocagrad(['doctor', out, '--batch', kept])
+    assert.equal(code, 1)
+    assert.match(stdout, /✗ 1\. wrong: the gradient of \S+ is wrong \(gradients\)\n {4}seen: .*\n[\s\S]*\n {4}try: /)
+  })
+
+  it('goes on with a wrong gradient where it shall, and says so each time', async () => {
+    const [settings, out] = [inFolder('lenient.json'), inFolder('lenient')]
+    const guard = { every: 1, bound: 1e-12, share: 100, onError: 'warn' }
+    writeFileSync(settings, JSON.stringify({ model, batchSize: 4, validation: 0, device: 'reference', guard }))
+    const { code, stderr } = await cocagrad([
+      'train',
+      '--config',
+      settings,
+      '--data',
+      shapes,
+      '--out',
+      out,
+      '--steps',
+      '2',
+    ])
+    assert.equal(code, 0, stderr)
+    assert.equal([...stderr.matchAll(/^WARNING: step \d: the gradient is wrong/gm)].length, 2)
+    const doctor = await cocagrad(['doctor', out])
+    assert.equal(doctor.code, 1)
+    assert.match(doctor.stdout, /the guard found a wrong gradient in 2 of 2 checks/)
+  })
+
   it('stops in order at Ctrl-C, and says how to go on', async () => {
     const out = inFolder('interrupted')
     const args = [
@@ -154,6 +206,12 @@ describe('a mistake ends with 2 and one message that names it', () => {
   it('a folder that is no run', async () => {
     assertMistake(await cocagrad(['caption', picture, '--run', shapes]), shapes, 'config.json')
   })
+
+  it('two things for the doctor to look at', async () =>
+    assertMistake(await cocagrad(['doctor', run, '--step', '3', '--batch', picture]), '--step 3', '--batch'))
+
+  it('a batch that no guard has kept', async () =>
+    assertMistake(await cocagrad(['doctor', run, '--batch', picture]), picture))
 
   it('a truncated picture', async () => {
     const file = inFolder('cut.png')

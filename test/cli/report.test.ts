@@ -22,6 +22,10 @@ const data: ReportData = {
     contrastive: 2 / (i + 1),
     captioning: 0,
   })),
+  checks: [
+    { step: 1, ok: true, error: 1e-6, bound: 0.01, seconds: 0.1 },
+    { step: 501, ok: false, error: 0.2, bound: 0.01, seconds: 0.1 },
+  ],
   captions: [
     { picture, reference: 'a red star', generated: 'a red ring' },
     { picture, reference: 'a red star', generated: 'a red star' },
@@ -68,6 +72,14 @@ describe('a report', () => {
     assert.match(page, /<ins>ring<\/ins>/)
     assert.match(page, /truly: a red star/)
     assert.match(page, /a star <ins>right<\/ins> <ins>of<\/ins> a ring/)
+  })
+
+  it('says whether the gradients were right', () => {
+    assert.match(page, /✗ wrong in 1 of 2 checks, first at step 501/)
+    assert.match(page, /largest relative error was\s+2\.0e-1, at step 501/)
+    const { checks } = data
+    assert.match(reportPage({ ...data, checks: checks.slice(0, 1) }), /✓ right in all of 1 checks/)
+    assert.doesNotMatch(reportPage({ ...data, checks: [] }), /gradients were right/)
   })
 
   it('gives every picture words', () => {

@@ -37,6 +37,7 @@ test('what is left open gets its default', () => {
     evaluationExamples: 256,
     checkpointEvery: 200,
     keepLast: 3,
+    guard: { every: 500, examples: 8, bound: 0.01, share: 0.02, onError: 'stop' },
     truncateCaptions: false,
     augment: {},
     normalize: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },

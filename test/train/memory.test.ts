@@ -18,6 +18,7 @@ test('memory stays flat over hundreds of steps', async t => {
     checkpointEvery: 100,
     evaluateEvery: 100,
     evaluationExamples: 4,
+    guard: { every: 50 },
   })
   const buffers: number[] = []
   const bytes: number[] = []

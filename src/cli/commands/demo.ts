@@ -60,7 +60,7 @@ async function demo(flags: DemoFlags): Promise<void> {
   answer(json, summary, `${summaryTable(result.targets)}\n\nreport: ${report}`)
 }
 
-const RUN_PARTS = ['config.json', 'tokenizer.json', 'metrics.jsonl', 'checkpoints']
+const RUN_PARTS = ['config.json', 'tokenizer.json', 'metrics.jsonl', 'checkpoints', 'guard']
 
 /** Removes a run, and nothing that is none. */
 async function forget(run: string): Promise<void> {
@@ -100,8 +100,8 @@ async function trainOrResume(flags: DemoFlags, signal: AbortSignal): Promise<Run
   const done = isBegun ? ((await listCheckpoints(folder)).at(-1) ?? 0) : 0
   if (done >= steps) return openRun(folder)
   const progress = new TrainingProgress()
-  const { onStart, onStep, onEvaluation } = progress
-  const options = { signal, onStart, onStep, onEvaluation }
+  const { onStart, onStep, onEvaluation, onGuard } = progress
+  const options = { signal, onStart, onStep, onEvaluation, onGuard }
   const warmup = Math.min(demoRun.warmup, Math.floor(steps / 10))
   const config = { ...demoRun, steps, warmup, seed, device, data: join(out, 'data', 'train') }
   const training = isBegun

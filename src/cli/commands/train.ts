@@ -71,9 +71,9 @@ export function addTrain(program: Command): void {
 async function run(flags: TrainFlags): Promise<void> {
   const { out, json } = flags
   const progress = new TrainingProgress()
-  const { onStart, onStep, onEvaluation } = progress
+  const { onStart, onStep, onEvaluation, onGuard } = progress
   const result = await interruptible('finishing this step and writing a checkpoint', async signal => {
-    const options = { signal, onStart, onStep, onEvaluation }
+    const options = { signal, onStart, onStep, onEvaluation, onGuard }
     try {
       return await (flags.resume ? resume(flags, options) : start(flags, options))
     } finally {

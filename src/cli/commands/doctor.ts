@@ -1,0 +1,77 @@
+// `cocagrad doctor`: what is wrong with a run, the most serious first, and what to try.
+
+import type { Command } from 'commander'
+import { type DoctorFinding, type Examination, examineKeptBatch, examineRun, openSettings } from '../../train/index.ts'
+import { FailedError, UsageError } from '../errors.ts'
+import { interruptible } from '../interrupt.ts'
+import { type DeviceOptions, deviceOption, examples, jsonOption, openDevice, positiveInteger } from '../options.ts'
+import { answer, wrapped } from '../output.ts'
+import { progressBar } from '../progress.ts'
+
+interface DoctorFlags extends DeviceOptions {
+  readonly step?: number
+  readonly batch?: string
+  readonly json?: boolean
+}
+
+export function addDoctor(program: Command): void {
+  const command = program
+    .command('doctor')
+    .description(
+      'Look a run over: gradients, optimizer, metrics, units and data. Ends with 0 where nothing is wrong, else with 1.',
+    )
+    .argument('<run>', 'the folder of the run')
+    .option('--step <n>', 'of which checkpoint (default: the last)', positiveInteger)
+    .option('--batch <file>', 'only the gradient, of a batch that the guard of the run has kept')
+    .action(examine)
+  examples(
+    jsonOption(deviceOption(command, 'the one that the run trains on')),
+    'doctor runs/first',
+    'doctor runs/first --step 200 --device reference',
+    'doctor runs/first --batch runs/first/guard/step-000501.safetensors',
+  )
+}
+
+async function examine(run: string, flags: DoctorFlags): Promise<void> {
+  const { step, batch, backend, json } = flags
+  if (step !== undefined && batch !== undefined)
+    throw new UsageError(`--step ${step} and --batch ${batch}: a kept batch comes with the weights of its own step`)
+  const { config } = await openSettings(run)
+  await openDevice({ device: flags.device ?? config.device, backend })
+  const examination = await interruptible('stopping', async signal => {
+    if (batch !== undefined) return examineKeptBatch(run, batch)
+    let bar: ReturnType<typeof progressBar> | undefined
+    const onProgress = (done: number, total: number) => {
+      bar ??= progressBar('looking at images', total)
+      bar.update(done)
+    }
+    return examineRun(run, { step, signal, onProgress }).finally(() => bar?.stop())
+  })
+  answer(json, examination, report(examination))
+  if (!examination.ok) throw new FailedError('something is wrong')
+}
+
+const MARKS = { wrong: '✗', suspect: '!', note: '·' } as const
+
+function report({ run, step, ok, findings, looked }: Examination): string {
+  const serious = findings.filter(({ severity }) => severity !== 'note')
+  const notes = findings.filter(({ severity }) => severity === 'note')
+  const things =
+    serious.length === 1
+      ? 'one thing is not as it should be'
+      : `${serious.length} things are not as they should be, the most serious first`
+  const head = ok ? 'nothing is wrong' : things
+  const names = Object.keys(looked).map(name => name.length)
+  return [
+    `${run} at step ${step}: ${head}`,
+    ...serious.map((finding, i) => describe(finding, `${MARKS[finding.severity]} ${i + 1}. ${finding.severity}: `)),
+    ...(notes.length > 0 ? ['worth knowing:', ...notes.map(finding => describe(finding, `${MARKS.note} `))] : []),
+    [
+      'looked at:',
+      ...Object.entries(looked).map(([name, words]) => wrapped(words, `  ${name.padEnd(Math.max(...names))}  `)),
+    ].join('\n'),
+  ].join('\n\n')
+}
+
+const describe = ({ title, evidence, advice, area }: DoctorFinding, mark: string): string =>
+  [wrapped(`${title} (${area})`, mark), wrapped(evidence, '    seen: '), wrapped(advice, '    try:  ')].join('\n')

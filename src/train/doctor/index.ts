@@ -1,0 +1,119 @@
+// Looks a run over and says what is wrong with it: its gradients, its optimizer, what it measured, what its units do, its data.
+
+import { BatchIterator } from '../../data/index.ts'
+import { CoCa } from '../../models/index.ts'
+import { withoutAllocation } from '../../nn/index.ts'
+import { Generator, seed } from '../../tensor/index.ts'
+import { readState, toDevice } from '../checkpoint.ts'
+import type { LossProblem } from '../derivative.ts'
+import { firstExamples, readKeptBatch } from '../guard.ts'
+import { readMetrics } from '../metrics.ts'
+import { openRun, openRunData, openSettings } from '../run.ts'
+import { examineActivity } from './activity.ts'
+import { examineData } from './data.ts'
+import { bySeverity, counted, type DoctorFinding, digits } from './finding.ts'
+import { examineGradients, type GradientExamination } from './gradients.ts'
+import { ENOUGH, examineMetrics } from './metrics.ts'
+import { examineOptimizer } from './optimizer.ts'
+
+export type { DoctorFinding, Severity } from './finding.ts'
+export type { PartAgreement } from './gradients.ts'
+
+/** What was found, and what was looked at. */
+export interface Examination {
+  readonly run: string
+  /** of the checkpoint, or of the batch that a guard has kept */
+  readonly step: number
+  /** false where something is wrong or suspect */
+  readonly ok: boolean
+  /** the most serious first */
+  readonly findings: readonly DoctorFinding[]
+  /** what was looked at, by area, in words */
+  readonly looked: Readonly<Record<string, string>>
+}
+
+export interface ExamineOptions {
+  /** of a checkpoint; default the last one */
+  readonly step?: number
+  /** hears of each image that was looked at */
+  readonly onProgress?: (done: number, total: number) => void
+  readonly signal?: AbortSignal
+}
+
+/** Most images whose way through the model is followed. */
+const FOLLOWED = 64
+
+/**
+ * Examines a run at a checkpoint, on the current device.
+ * @throws RunError if the folder is no run or has no such checkpoint; CheckpointError, SafetensorsError or DataError where a file
+ *   cannot be read at all
+ */
+export async function examineRun(folder: string, options: ExamineOptions = {}): Promise<Examination> {
+  const run = await openRun(folder, options)
+  const { config, model, step, tokenizer, checkpoint } = run
+  const optimizer = await examineOptimizer(checkpoint, model, config)
+  const metrics = (await readMetrics(folder)).filter(line => line.step <= step)
+  const measured = examineMetrics(metrics, config, folder)
+  const data = await openRunData(run)
+  const { batches } = await readState(checkpoint)
+  const about = { ...data, tokenizer, config, fingerprint: batches.fingerprint }
+  const { onProgress, signal } = options
+  const seen = await examineData({ ...about, onProgress, signal })
+  const iterator = new BatchIterator(data.train, tokenizer, {
+    batchSize: Math.min(FOLLOWED, data.train.length),
+    contextLength: config.model.text.context,
+    seed: config.seed,
+    truncate: true,
+    normalize: config.normalize,
+  })
+  const batch = await iterator.next()
+  seed(config.seed)
+  const followed = { model, batch, positives: config.equalCaptions === 'positives', position: 0 }
+  const activity = await examineActivity(followed, step >= ENOUGH)
+  const gradients = await partByPart({ ...followed, batch: firstExamples(batch, config.guard.examples) }, config, step)
+  const steps = metrics.filter(({ kind }) => kind === 'step').length
+  const guards = metrics.filter(({ kind }) => kind === 'guard').length
+  return {
+    ...conclude(folder, step, [...gradients.findings, ...optimizer, ...measured, ...activity, ...seen]),
+    looked: {
+      gradients: wordsOf(gradients),
+      optimizer: `${config.optimizer.name} and ${counted(model.parameters().length, 'parameter')} of checkpoint ${step}`,
+      metrics: `${counted(steps, 'step')} and ${counted(guards, 'check')} by the guard`,
+      activity: `${counted(batch.imageShape[0], 'image')} on their way through the model and back`,
+      data: `${counted(data.train.length, 'image')} to learn from, ${data.validation?.length ?? 'none'} held back`,
+    },
+  }
+}
+
+/**
+ * Examines the gradient of a batch that a guard has kept, with the weights it was kept with, on the current device.
+ * @throws SafetensorsError or DataError if the file is damaged or none of a guard's; StateDictError if the weights are not the run's
+ */
+export async function examineKeptBatch(folder: string, file: string): Promise<Examination> {
+  const { config } = await openSettings(folder)
+  const { parameters, step, ...problem } = await readKeptBatch(file)
+  const model = withoutAllocation(() => new CoCa(config.model))
+  model.loadStateDict(toDevice(parameters, file))
+  seed(config.seed)
+  const gradients = await partByPart({ ...problem, model }, config, step)
+  return { ...conclude(folder, step, gradients.findings), looked: { gradients: wordsOf(gradients) } }
+}
+
+function partByPart(
+  problem: LossProblem,
+  { guard: { bound }, seed }: { readonly guard: { readonly bound: number }; readonly seed: number },
+  step: number,
+): Promise<GradientExamination> {
+  problem.model.train()
+  return examineGradients(problem, { bound, generator: new Generator(seed).fork(`doctor ${step}`) })
+}
+
+const wordsOf = ({ parts }: GradientExamination): string =>
+  `${counted(parts.length, 'part')} of the model against finite differences, the largest error ${digits(Math.max(...parts.map(({ error }) => error)))}`
+
+const conclude = (run: string, step: number, findings: readonly DoctorFinding[]) => ({
+  run,
+  step,
+  ok: findings.every(({ severity }) => severity === 'note'),
+  findings: bySeverity(findings),
+})
