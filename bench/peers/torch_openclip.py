@@ -1,4 +1,4 @@
-"""bench/openclip.ts in PyTorch, from the same checkpoint: python3 torch_openclip.py --folder /tmp/coca-b32 [--cache].
+"""bench/openclip.ts in PyTorch, from the same checkpoint: python3 torch_openclip.py --folder /tmp/coca-b32 [--only encode].
 OMP_NUM_THREADS and OPENBLAS_NUM_THREADS are the caller's to set. Without a key-value cache, as OpenCLIP decodes."""
 
 import argparse
@@ -15,6 +15,7 @@ from openclip_model import CoCa
 flags = argparse.ArgumentParser(description=__doc__)
 flags.add_argument("--folder", default="/tmp/coca-b32")
 flags.add_argument("--rounds", type=int, default=5)
+flags.add_argument("--only")
 flags = flags.parse_args()
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 START, LENGTH = 49406, 20
@@ -77,15 +78,8 @@ with torch.no_grad():
     loaded = round(1000 * (time.perf_counter() - began))
     torch.manual_seed(1)
     image = torch.randn(1, 3, 224, 224)
-    print(
-        json.dumps(
-            {
-                "load": loaded,
-                "encode": timed(lambda: model.visual(image)[0]),
-                "greedyWithoutCache": timed(greedy),
-                "beams6WithoutCache": timed(beams),
-                "threads": [torch.get_num_threads(), os.environ.get("OPENBLAS_NUM_THREADS")],
-                "peakMb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-            }
-        )
-    )
+    tasks = {"encode": lambda: model.visual(image)[0], "greedyWithoutCache": greedy, "beams6WithoutCache": beams}
+    times = {name: timed(task) for name, task in tasks.items() if name == (flags.only or name)}
+    threads = [torch.get_num_threads(), os.environ.get("OPENBLAS_NUM_THREADS")]
+    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(json.dumps({"load": loaded, **times, "threads": threads, "peakMb": peak}))

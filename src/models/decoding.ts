@@ -58,8 +58,11 @@ export class Decoding {
   /** Goes on with these rows of the last step, in this order. */
   select(rows: readonly number[]): void {
     if (rows.length === this.#images.length && rows.every((row, i) => row === i)) return
-    this.#images = rows.map(row => this.#images[row])
-    this.#advance(() => ({ state: selectRows(this.#state, rows) }))
+    const images = rows.map(row => this.#images[row])
+    const isSame = images.length === this.#images.length && images.every((image, i) => image === this.#images[i])
+    this.#images = images
+    // beams of one image change places all the time, and what belongs to the image need not move with them
+    this.#advance(() => ({ state: selectRows(this.#state, rows, isSame) }))
   }
 
   /** What comes next in every row, given all its ids so far; with `look` also where the decoder looked. */
@@ -136,16 +139,20 @@ const copyOf = (state: DecodingState): DecodingState => ({
   image: state.image.map(cache => ({ ...cache })),
 })
 
-function selectRows(state: DecodingState, rows: readonly number[]): DecodingState {
+/** @param ofSameImages every row goes on with the image that it is about */
+function selectRows(state: DecodingState, rows: readonly number[], ofSameImages = false): DecodingState {
   const order = fromData(Int32Array.from(rows), [rows.length], device.get(state.tokens.device))
   const pick = (cache: KeyValueCache): KeyValueCache =>
     cache.keys && cache.values ? { keys: cache.keys.take(order), values: cache.values.take(order) } : {}
-  return {
+  const pickImages = () => ({
     tokens: state.tokens.take(order),
     origin: state.origin.take(order),
+    image: state.image.map(pick),
+  })
+  return {
+    ...(ofSameImages ? state : pickImages()),
     unimodal: state.unimodal.map(pick),
     multimodal: state.multimodal.map(pick),
-    image: state.image.map(pick),
     ids: state.ids?.take(order),
   }
 }
