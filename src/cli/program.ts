@@ -10,6 +10,7 @@ import { addDevices } from './commands/devices.ts'
 import { addEvaluate } from './commands/evaluate.ts'
 import { addGradcheck } from './commands/gradcheck.ts'
 import { addRetrieve } from './commands/retrieve.ts'
+import { addTokenize } from './commands/tokenize.ts'
 import { addTrain } from './commands/train.ts'
 import { describeError, EXIT, exitCodeOf, FailedError } from './errors.ts'
 import { examples } from './options.ts'
@@ -25,7 +26,18 @@ export function makeProgram(): Command {
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true })
-  const add = [addDemo, addData, addTrain, addEvaluate, addCaption, addClassify, addRetrieve, addGradcheck, addDevices]
+  const add = [
+    addDemo,
+    addData,
+    addTrain,
+    addEvaluate,
+    addCaption,
+    addClassify,
+    addRetrieve,
+    addTokenize,
+    addGradcheck,
+    addDevices,
+  ]
   for (const addCommand of add) addCommand(program)
   return examples(
     program,

@@ -76,6 +76,11 @@ const runSchema = settings({
   model: modelSchema,
   /** a folder of images and captions, relative to the working directory */
   data: z.string(said('must be the path of a folder')).min(1, said('must be the path of a folder')),
+  /**
+   * a tokenizer's file: a tokenizer.json or CLIP's list of merges; the words of the captions unless given. The model
+   * gets as many ids as it has
+   */
+  tokenizer: z.string(said('must be the path of a file')).min(1, said('must be the path of a file')).optional(),
   /** share of the images that is held back from training */
   validation: share.default(0.1),
   batchSize: count(1).default(64),

@@ -5,15 +5,7 @@
 //     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}
 
 import { join } from 'node:path'
-import {
-  DataError,
-  ImageTextDataset,
-  readJson,
-  type Tokenizer,
-  TokenizerError,
-  WordTokenizer,
-  writeAtomically,
-} from '../data/index.ts'
+import { DataError, ImageTextDataset, readTokenizer, type Tokenizer, writeAtomically } from '../data/index.ts'
 import { CoCa } from '../models/index.ts'
 import { withoutAllocation } from '../nn/index.ts'
 import { checkpointFolder, loadModel, stepsIn } from './checkpoint.ts'
@@ -35,7 +27,6 @@ export interface TrainedModel {
 export interface Run extends TrainedModel {
   readonly folder: string
   readonly config: RunConfig
-  readonly tokenizer: WordTokenizer
   readonly step: number
   /** the folder that the model was read from */
   readonly checkpoint: string
@@ -48,7 +39,7 @@ const TOKENIZER = 'tokenizer.json'
  * Makes the folder of a new run.
  * @throws RunError if there is something in it already
  */
-export async function createRun(folder: string, config: RunConfig, tokenizer: WordTokenizer): Promise<void> {
+export async function createRun(folder: string, config: RunConfig, tokenizer: Tokenizer): Promise<void> {
   await checkFree(folder)
   await makeFolder(folder, async unfinished => {
     await writeAtomically(join(unfinished, TOKENIZER), json(tokenizer))
@@ -78,7 +69,7 @@ const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
  * What a run was started with.
  * @throws RunError if the folder is no run, RunConfigError or TokenizerError if a file of it is damaged
  */
-export async function openSettings(folder: string): Promise<{ config: RunConfig; tokenizer: WordTokenizer }> {
+export async function openSettings(folder: string): Promise<{ config: RunConfig; tokenizer: Tokenizer }> {
   const names = await namesIn(folder)
   for (const name of [CONFIG, TOKENIZER])
     if (!names.includes(name)) throw new RunError(`is no run: it has no ${name}`, { file: folder })
@@ -90,15 +81,6 @@ export async function openSettings(folder: string): Promise<{ config: RunConfig;
       file: join(folder, TOKENIZER),
     })
   return { config, tokenizer }
-}
-
-async function readTokenizer(file: string): Promise<WordTokenizer> {
-  const value = await readJson(file)
-  try {
-    return WordTokenizer.fromJSON(value)
-  } catch (error) {
-    throw error instanceof TokenizerError ? new TokenizerError(error.reason, { file, cause: error }) : error
-  }
 }
 
 /** The steps of which a run has checkpoints, ascending. */

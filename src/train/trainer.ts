@@ -3,7 +3,7 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import { stack } from '../autograd/index.ts'
-import { BatchError, BatchIterator, type ImageTextDataset, type Tokenizer, WordTokenizer } from '../data/index.ts'
+import { BatchError, BatchIterator, type ImageTextDataset, type Tokenizer } from '../data/index.ts'
 import { CoCa } from '../models/index.ts'
 import { lossAndGradients, withoutAllocation } from '../nn/index.ts'
 import { clipGradients, type Optimizer, type Schedule } from '../optim/index.ts'
@@ -26,14 +26,14 @@ import { captioning, firstOf, meanLoss, retrieval } from './evaluate.ts'
 import { batchLoss } from './loss.ts'
 import { cutMetrics, type EvaluationMetrics, MetricsLog, type StepMetrics } from './metrics.ts'
 import { checkFree, createRun, openRunData, openSettings, type Run, RunError, writeConfig } from './run.ts'
-import { optimizerFor, scheduleFor } from './setup.ts'
+import { optimizerFor, scheduleFor, tokenizerFor } from './setup.ts'
 
 /** What is known before the first step. */
 export interface TrainingStart {
   readonly folder: string
   readonly config: RunConfig
   readonly model: CoCa
-  readonly tokenizer: WordTokenizer
+  readonly tokenizer: Tokenizer
   /** updates made so far: 0, or where the run goes on */
   readonly step: number
   /** updates in all */
@@ -86,8 +86,7 @@ export async function train(folder: string, config: RunConfig, options: TrainOpt
   await checkFree(folder)
   await device.use(config.device)
   const data = await openRunData({ config })
-  const words = Array.from({ length: data.train.length }, (_, i) => data.train.captions(i)).flat()
-  const tokenizer = WordTokenizer.fromCaptions(words, { maxVocabulary: config.model.text.vocabulary })
+  const tokenizer = await tokenizerFor(config, data.train)
   const text = { ...config.model.text, vocabulary: tokenizer.vocabularySize, pad: tokenizer.pad }
   const training = prepare(folder, { ...config, model: { ...config.model, text } }, tokenizer, data)
   await createRun(folder, training.config, tokenizer)
@@ -121,7 +120,7 @@ export async function resumeTraining(folder: string, options: ResumeOptions = {}
 interface Preparation {
   readonly folder: string
   readonly config: RunConfig
-  readonly tokenizer: WordTokenizer
+  readonly tokenizer: Tokenizer
   readonly data: { readonly train: ImageTextDataset; readonly validation?: ImageTextDataset }
   readonly batches: BatchIterator
   readonly stepsPerEpoch: number
@@ -136,7 +135,7 @@ interface Learner {
 
 type Training = Preparation & Learner
 
-function prepare(folder: string, config: RunConfig, tokenizer: WordTokenizer, data: Preparation['data']): Preparation {
+function prepare(folder: string, config: RunConfig, tokenizer: Tokenizer, data: Preparation['data']): Preparation {
   const batches = new BatchIterator(data.train, tokenizer, {
     batchSize: config.batchSize,
     contextLength: config.model.text.context,

@@ -11,14 +11,19 @@ export interface Outcome {
   readonly stderr: string
 }
 
-/** @param watch called with all of stderr whenever there is more of it */
+/**
+ * @param watch called with all of stderr whenever there is more of it
+ * @param input what stdin holds
+ */
 export function cocagrad(
   args: readonly string[],
   watch?: (stderr: string, child: ChildProcess) => void,
+  input?: string,
 ): Promise<Outcome> {
   const child = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', main, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
+  child.stdin.end(input)
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', data => {

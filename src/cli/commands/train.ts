@@ -25,6 +25,7 @@ interface TrainFlags {
   readonly json?: boolean
   readonly config?: string
   readonly data?: string
+  readonly tokenizer?: string
   readonly preset?: string
   readonly steps?: number
   readonly epochs?: number
@@ -47,6 +48,10 @@ export function addTrain(program: Command): void {
     .description('Train CoCa on a folder of images with captions. Flags go before what a --config file says.')
     .requiredOption('--out <run>', 'the folder of the run: settings, checkpoints, metrics.jsonl')
     .option('--data <folder>', 'images with captions.jsonl, captions.csv or captions.tsv')
+    .option(
+      '--tokenizer <file>',
+      "tokenizer.json or CLIP's bpe_simple_vocab_16e6.txt.gz (default: words of the captions)",
+    )
     .option('--preset <name>', 'model: tiny, small, base, large or full (default: tiny)')
     .option('--config <file>', 'settings as JSON')
     .option('--resume', 'go on from the last checkpoint of --out, with the settings it was started with')
@@ -107,7 +112,7 @@ async function resume(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
 
 /** Settings of a file, if there is one, under those of the flags. */
 async function configOf(flags: TrainFlags): Promise<RunConfig> {
-  const { config: file, data, preset, lr, batch, steps, epochs } = flags
+  const { config: file, data, tokenizer, preset, lr, batch, steps, epochs } = flags
   const { validation, warmup, checkpointEvery, evaluateEvery, seed, device } = flags
   if (steps !== undefined && epochs !== undefined) throw new UsageError('--steps and --epochs: give one of them')
   const written = file === undefined ? {} : await readJson(file)
@@ -115,6 +120,7 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
   const { optimizer, steps: fileSteps, epochs: fileEpochs, ...rest } = written as Record<string, unknown>
   const given = {
     data,
+    tokenizer,
     model: preset,
     batchSize: batch,
     validation,
