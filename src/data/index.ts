@@ -14,6 +14,7 @@ export {
 } from './errors.ts'
 export { readBytes, readJson, readText, writeAtomically } from './files.ts'
 export {
+  CLIP_NORMALIZE,
   type DecodeImageOptions,
   decodeImage,
   decodeImageBytes,
@@ -24,6 +25,7 @@ export {
   normalize,
   type SquareImage,
 } from './image.ts'
+export type { RandomCrop } from './random-crop.ts'
 export {
   encodeSafetensors,
   parseSafetensors,
