@@ -11,6 +11,7 @@ import { addEvaluate } from './commands/evaluate.ts'
 import { addGradcheck } from './commands/gradcheck.ts'
 import { addRetrieve } from './commands/retrieve.ts'
 import { addTokenize } from './commands/tokenize.ts'
+import { addTokenizer } from './commands/tokenizer.ts'
 import { addTrain } from './commands/train.ts'
 import { describeError, EXIT, exitCodeOf, FailedError } from './errors.ts'
 import { examples } from './options.ts'
@@ -34,6 +35,7 @@ export function makeProgram(): Command {
     addCaption,
     addClassify,
     addRetrieve,
+    addTokenizer,
     addTokenize,
     addGradcheck,
     addDevices,

@@ -2,7 +2,8 @@
 
 export * from './batches.ts'
 export { CAPTION_FILES, type CaptionedImage, readCaptions } from './captions.ts'
-export { ImageTextDataset, type ImageTextSource, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
+export { ImageTextDataset, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
+export type { Threads } from './decode-pool.ts'
 export {
   BatchError,
   DataError,
@@ -25,6 +26,7 @@ export {
   normalize,
   type SquareImage,
 } from './image.ts'
+export { openData, readAllCaptions } from './open.ts'
 export type { RandomCrop } from './random-crop.ts'
 export {
   encodeSafetensors,
@@ -39,6 +41,8 @@ export {
 export { openSafetensors, readSafetensors, SafetensorsFile, writeSafetensors } from './safetensors-file.ts'
 export * from './shapes.ts'
 export * from './shapes-folder.ts'
+export { type OpenShardsOptions, ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
+export type { BadSample, ImageTextSource, ImageTextStream, OnBadSample, WindowOptions } from './source.ts'
 export { cleanText, repairText } from './text/clean.ts'
 export * from './tokenizer.ts'
 export { ClipTokenizer } from './tokenizers/clip.ts'

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { temporaryFolder } from '../data/folder.ts'
 import { cocagrad } from './cli.ts'
 
 const vocabulary = join(import.meta.dirname, '../golden/clip-tokenizer/bpe_simple_vocab_16e6.txt.gz')
@@ -32,4 +34,20 @@ test('input that is no list of texts is refused in words', async () => {
     assert.equal(code, 2)
     assert.match(stderr, reason)
   }
+})
+
+test('tokenizer train learns from captions and writes a file that tokenize reads', async t => {
+  const folder = await temporaryFolder(t)
+  const [captions, file] = [join(folder, 'captions.csv'), join(folder, 'tokenizer.json')]
+  await writeFile(join(folder, 'a.png'), '')
+  await writeFile(captions, 'file,caption\na.png,a red circle\na.png,a red square\n')
+  const args = ['--data', captions, '--out', file, '--vocabulary', '270', '--json']
+  const { code, stdout, stderr } = await cocagrad(['tokenizer', 'train', ...args])
+  assert.equal(code, 0, stderr)
+  const { vocabulary, captions: count, ids } = JSON.parse(stdout)
+  assert.deepEqual([vocabulary, count], [262, 2])
+  const rows = JSON.parse(
+    (await cocagrad(['tokenize', 'a red circle', 'a red square', '--vocab', file, '--json'])).stdout,
+  )
+  assert.equal(rows[0].encode.length + rows[1].encode.length, ids)
 })
