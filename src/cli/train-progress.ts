@@ -1,17 +1,21 @@
 // What a person sees of training: a bar with the losses on a terminal, a line every few seconds elsewhere.
 
+import type { BadSample } from '../data/index.ts'
 import type { EvaluationMetrics, StepMetrics, TrainingStart, TrainOptions } from '../train/index.ts'
 import { duration, say } from './output.ts'
 import { type Progress, progressBar } from './progress.ts'
 
 const SECONDS_BETWEEN_LINES = 5
 
+const SKIPPED_SHOWN = 10
+
 const digits = (value: number) => value.toPrecision(3)
 
-export class TrainingProgress implements Pick<TrainOptions, 'onStart' | 'onStep' | 'onEvaluation'> {
+export class TrainingProgress implements Pick<TrainOptions, 'onStart' | 'onStep' | 'onEvaluation' | 'onBadSample'> {
   #bar: Progress | undefined
   #steps = 0
   #shown = 0
+  #skipped = 0
   /** of a step, as a mean that forgets */
   #seconds: number | undefined
 
@@ -21,8 +25,8 @@ export class TrainingProgress implements Pick<TrainOptions, 'onStart' | 'onStep'
     say(
       [
         `${folder}: ${model.parameterCount().toLocaleString('en')} parameters on ${device}`,
-        `${images.train.toLocaleString('en')} images to learn from, ${images.validation.toLocaleString('en')} held back`,
-        `${steps} steps of ${config.batchSize} images, ${stepsPerEpoch} an epoch${from}`,
+        `${images.train?.toLocaleString('en') ?? 'shards of'} images to learn from, ${images.validation.toLocaleString('en')} held back`,
+        `${steps} steps of ${config.batchSize} images${stepsPerEpoch === undefined ? '' : `, ${stepsPerEpoch} an epoch`}${from}`,
       ].join('\n'),
     )
     if (process.stderr.isTTY) this.#bar = progressBar('training', steps, step)
@@ -49,6 +53,16 @@ export class TrainingProgress implements Pick<TrainOptions, 'onStart' | 'onStep'
   readonly onEvaluation = ({ step, values }: EvaluationMetrics): void => {
     const words = Object.entries(values).map(([name, value]) => `${name} ${digits(value)}`)
     const line = `after step ${step}: ${words.join(', ')}`
+    if (this.#bar) this.#bar.line(line)
+    else say(line)
+  }
+
+  /** Every skipped sample is in the run's skipped.jsonl; a person sees the first few. */
+  readonly onBadSample = ({ file, key, reason }: BadSample): void => {
+    this.#skipped++
+    if (this.#skipped > SKIPPED_SHOWN) return
+    const more = this.#skipped === SKIPPED_SHOWN ? '; more are in skipped.jsonl' : ''
+    const line = `skipped ${key === undefined ? file : `${file}: ${key}`}: ${reason}${more}`
     if (this.#bar) this.#bar.line(line)
     else say(line)
   }

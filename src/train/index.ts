@@ -23,7 +23,7 @@ export {
 } from './embeddings.ts'
 export * from './evaluate.ts'
 export { type EvaluationMetrics, type MetricsLine, readMetrics, type StepMetrics } from './metrics.ts'
-export { listCheckpoints, openRun, openRunData, type Run, RunError, type TrainedModel } from './run.ts'
+export { listCheckpoints, openRun, openRunData, type Run, type RunData, RunError, type TrainedModel } from './run.ts'
 export {
   evaluateMoment,
   type ResumeOptions,

@@ -5,7 +5,17 @@
 //     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}
 
 import { join } from 'node:path'
-import { DataError, ImageTextDataset, readTokenizer, type Tokenizer, writeAtomically } from '../data/index.ts'
+import {
+  DataError,
+  type ImageTextDataset,
+  type ImageTextSource,
+  type OnBadSample,
+  openData,
+  readTokenizer,
+  ShardDataset,
+  type Tokenizer,
+  writeAtomically,
+} from '../data/index.ts'
 import { CoCa } from '../models/index.ts'
 import { withoutAllocation } from '../nn/index.ts'
 import { checkpointFolder, loadModel, stepsIn } from './checkpoint.ts'
@@ -109,14 +119,25 @@ async function chooseStep(folder: string, wanted: number | undefined): Promise<n
   return step
 }
 
+/** What a run learns from, and what it is judged by. */
+export interface RunData {
+  readonly train: ImageTextDataset | ShardDataset
+  readonly validation?: ImageTextSource
+}
+
 /**
  * The images that a run learns from and those that it is judged by: the same ones whenever it is asked.
- * @throws FileError if the folder of images is not there any more, DataError if it cannot be read
+ * @param onBadSample is told of samples in shards that cannot be used; without it they are errors
+ * @throws FileError if the images are not there any more, DataError if they cannot be read
  */
-export async function openRunData(run: {
-  readonly config: Pick<RunConfig, 'data' | 'validation' | 'seed' | 'model'>
-}): Promise<{ train: ImageTextDataset; validation?: ImageTextDataset }> {
-  const { data, validation, seed, model } = run.config
-  const whole = await ImageTextDataset.open(data, { imageSize: model.image.size })
-  return validation === 0 ? { train: whole } : whole.split({ validation, seed })
+export async function openRunData(
+  run: { readonly config: Pick<RunConfig, 'data' | 'validation' | 'seed' | 'model' | 'window' | 'threads'> },
+  onBadSample?: OnBadSample,
+): Promise<RunData> {
+  const { data, validation, seed, model, window, threads = 'auto' } = run.config
+  const whole = await openData(data, { imageSize: model.image.size, window, threads })
+  if (validation === 0) return { train: whole }
+  if (!(whole instanceof ShardDataset)) return whole.split({ validation, seed })
+  const parts = whole.split({ validation, seed })
+  return { train: parts.train, validation: await parts.validation.all(onBadSample) }
 }

@@ -1,4 +1,4 @@
-// `cocagrad train`: a new run from a folder of pictures with captions, or an old one further on.
+// `cocagrad train`: a new run from pictures with captions, or an old one further on.
 
 import type { Command } from 'commander'
 import { readJson } from '../../data/index.ts'
@@ -35,6 +35,9 @@ interface TrainFlags {
   readonly validation?: number
   readonly checkpointEvery?: number
   readonly evaluateEvery?: number
+  readonly truncate?: boolean
+  readonly strict?: boolean
+  readonly threads?: number
   readonly seed?: number
   readonly device?: string
   readonly backend?: string
@@ -45,9 +48,9 @@ const DEFAULT_EPOCHS = 10
 export function addTrain(program: Command): void {
   const command = program
     .command('train')
-    .description('Train CoCa on a folder of images with captions. Flags go before what a --config file says.')
+    .description('Train CoCa on images with captions. Flags go before what a --config file says.')
     .requiredOption('--out <run>', 'the folder of the run: settings, checkpoints, metrics.jsonl')
-    .option('--data <folder>', 'images with captions.jsonl, captions.csv or captions.tsv')
+    .option('--data <path>', 'a folder with captions.jsonl, .csv or .tsv, such a file, or tars: "data/{000..099}.tar"')
     .option(
       '--tokenizer <file>',
       "tokenizer.json or CLIP's bpe_simple_vocab_16e6.txt.gz (default: words of the captions)",
@@ -63,6 +66,9 @@ export function addTrain(program: Command): void {
     .option('--validation <share>', 'share of the images that is held back', nonNegativeNumber)
     .option('--checkpoint-every <n>', 'steps between checkpoints', positiveInteger)
     .option('--evaluate-every <n>', 'steps between evaluations', positiveInteger)
+    .option('--truncate', 'cut captions that are too long, instead of refusing them')
+    .option('--strict', 'stop at a sample that cannot be read, instead of skipping it')
+    .option('--threads <n>', 'threads that decode images (default: one less than processors)', wholeNumber)
     .option('--seed <n>', 'seed of everything that is random', wholeNumber)
     .action(run)
   examples(
@@ -76,9 +82,9 @@ export function addTrain(program: Command): void {
 async function run(flags: TrainFlags): Promise<void> {
   const { out, json } = flags
   const progress = new TrainingProgress()
-  const { onStart, onStep, onEvaluation } = progress
+  const { onStart, onStep, onEvaluation, onBadSample } = progress
   const result = await interruptible('finishing this step and writing a checkpoint', async signal => {
-    const options = { signal, onStart, onStep, onEvaluation }
+    const options = { signal, onStart, onStep, onEvaluation, onBadSample }
     try {
       return await (flags.resume ? resume(flags, options) : start(flags, options))
     } finally {
@@ -113,7 +119,7 @@ async function resume(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
 /** Settings of a file, if there is one, under those of the flags. */
 async function configOf(flags: TrainFlags): Promise<RunConfig> {
   const { config: file, data, tokenizer, preset, lr, batch, steps, epochs } = flags
-  const { validation, warmup, checkpointEvery, evaluateEvery, seed, device } = flags
+  const { validation, warmup, checkpointEvery, evaluateEvery, truncate, strict, threads, seed, device } = flags
   if (steps !== undefined && epochs !== undefined) throw new UsageError('--steps and --epochs: give one of them')
   const written = file === undefined ? {} : await readJson(file)
   if (typeof written !== 'object' || written === null || Array.isArray(written)) return checkRunConfig(written, file)
@@ -127,6 +133,9 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
     warmup,
     checkpointEvery,
     evaluateEvery,
+    truncateCaptions: truncate,
+    strict,
+    threads,
     seed,
     device,
   }
@@ -143,7 +152,7 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
     ...defined(given),
     ...defined(length),
   }
-  if (settings.data === undefined) throw new UsageError("--data <folder> is missing, and no --config file says 'data'")
+  if (settings.data === undefined) throw new UsageError("--data <path> is missing, and no --config file says 'data'")
   if (lr !== undefined) settings.optimizer = { ...(optimizer as object), learningRate: lr }
   else if (optimizer !== undefined) settings.optimizer = optimizer
   return checkRunConfig(settings, file)
