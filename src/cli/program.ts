@@ -11,6 +11,8 @@ import { addDoctor } from './commands/doctor.ts'
 import { addEvaluate } from './commands/evaluate.ts'
 import { addGradcheck } from './commands/gradcheck.ts'
 import { addRetrieve } from './commands/retrieve.ts'
+import { addTokenize } from './commands/tokenize.ts'
+import { addTokenizer } from './commands/tokenizer.ts'
 import { addTrain } from './commands/train.ts'
 import { addVerify } from './commands/verify.ts'
 import { describeError, EXIT, exitCodeOf, FailedError } from './errors.ts'
@@ -35,6 +37,8 @@ export function makeProgram(): Command {
     addCaption,
     addClassify,
     addRetrieve,
+    addTokenizer,
+    addTokenize,
     addDoctor,
     addGradcheck,
     addVerify,

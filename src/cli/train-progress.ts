@@ -1,5 +1,6 @@
 // What a person sees of training: a bar with the losses on a terminal, a line every few seconds elsewhere.
 
+import type { BadSample } from '../data/index.ts'
 import {
   describeCheck,
   type EvaluationMetrics,
@@ -13,15 +14,20 @@ import { type Progress, progressBar } from './progress.ts'
 
 const SECONDS_BETWEEN_LINES = 5
 
+const SKIPPED_SHOWN = 10
+
 const digits = (value: number) => value.toPrecision(3)
 
-export class TrainingProgress implements Pick<TrainOptions, 'onStart' | 'onStep' | 'onEvaluation' | 'onGuard'> {
+export class TrainingProgress
+  implements Pick<TrainOptions, 'onStart' | 'onStep' | 'onEvaluation' | 'onGuard' | 'onBadSample'>
+{
   #bar: Progress | undefined
   #steps = 0
   #folder = ''
   #endsWhenWrong = true
   #isChecked = false
   #shown = 0
+  #skipped = 0
   /** of a step, as a mean that forgets */
   #seconds: number | undefined
 
@@ -33,8 +39,8 @@ export class TrainingProgress implements Pick<TrainOptions, 'onStart' | 'onStep'
     say(
       [
         `${folder}: ${model.parameterCount().toLocaleString('en')} parameters on ${device}`,
-        `${images.train.toLocaleString('en')} images to learn from, ${images.validation.toLocaleString('en')} held back`,
-        `${steps} steps of ${config.batchSize} images, ${stepsPerEpoch} an epoch${from}`,
+        `${images.train?.toLocaleString('en') ?? 'shards of'} images to learn from, ${images.validation.toLocaleString('en')} held back`,
+        `${steps} steps of ${config.batchSize} images${stepsPerEpoch === undefined ? '' : `, ${stepsPerEpoch} an epoch`}${from}`,
       ].join('\n'),
     )
     if (process.stderr.isTTY) this.#bar = progressBar('training', steps, step)
@@ -73,6 +79,16 @@ export class TrainingProgress implements Pick<TrainOptions, 'onStart' | 'onStep'
   #say(text: string): void {
     if (this.#bar) this.#bar.line(text)
     else say(text)
+  }
+
+  /** Every skipped sample is in the run's skipped.jsonl; a person sees the first few. */
+  readonly onBadSample = ({ file, key, reason }: BadSample): void => {
+    this.#skipped++
+    if (this.#skipped > SKIPPED_SHOWN) return
+    const more = this.#skipped === SKIPPED_SHOWN ? '; more are in skipped.jsonl' : ''
+    const line = `skipped ${key === undefined ? file : `${file}: ${key}`}: ${reason}${more}`
+    if (this.#bar) this.#bar.line(line)
+    else say(line)
   }
 
   stop(): void {

@@ -44,16 +44,16 @@ export const imageFiles = (paths: readonly string[], { model }: TrainedModel): I
   image: async index => (await decodeImage(paths[index], { size: model.config.image.size })).pixels,
 })
 
-const IMAGE = /\.(png|jpe?g)$/i
+const IMAGE = /\.(png|jpe?g|webp)$/i
 
 /**
- * Every PNG and JPEG in a folder and the folders in it, in order.
+ * Every PNG, JPEG and WebP in a folder and the folders in it, in order.
  * @throws DataError if there is none; an error of the file system if there is no such folder
  */
 export async function listImages(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true })
   const files = entries.filter(name => IMAGE.test(name)).sort()
-  if (files.length === 0) throw new DataError('holds no PNG or JPEG file', { file: folder })
+  if (files.length === 0) throw new DataError('holds no PNG, JPEG or WebP file', { file: folder })
   return files.map(name => join(folder, name))
 }
 

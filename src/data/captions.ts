@@ -3,7 +3,7 @@
 
 import { statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { join, posix, resolve } from 'node:path'
+import { dirname, join, posix, resolve } from 'node:path'
 import { type CsvError, parse as parseCsv } from 'csv-parse/sync'
 import { DataError, messageOf } from './errors.ts'
 import { fileError, readText } from './files.ts'
@@ -28,16 +28,24 @@ interface Line {
 }
 
 /**
- * Finds and reads the captions of a folder: `captions.jsonl`, one `{"file": …, "caption": …}` a line with one caption
- * or a list of them, or `captions.csv` or `captions.tsv` with a header that names `file` and `caption`. A file may
- * have several lines, and lines may have more fields. Images come in the order of their first line.
+ * Reads the captions of a folder, or those of one file beside its images: `captions.jsonl`, one `{"file": …, "caption": …}`
+ * a line with one caption or a list of them, or `captions.csv` or `captions.tsv` with a header that names `file` and
+ * `caption`. A file may have several lines, and lines may have more fields. Images come in the order of their first line.
  * @throws DataError naming file and line: no or several caption files, a broken line, a missing field, an empty
  * caption, a file outside the folder or not on the disk, no lines at all
  */
-export async function readCaptions(folder: string): Promise<CaptionedImage[]> {
-  const path = await findCaptions(folder)
+export async function readCaptions(folderOrFile: string): Promise<CaptionedImage[]> {
+  return (await readCaptionsOf(folderOrFile)).images
+}
+
+/** As {@link readCaptions}, with the folder that the images are in. */
+export async function readCaptionsOf(
+  folderOrFile: string,
+): Promise<{ readonly folder: string; readonly images: CaptionedImage[] }> {
+  const path = await findCaptions(folderOrFile)
+  const folder = path === folderOrFile ? dirname(path) : folderOrFile
   const text = await readText(path)
-  const lines = path.endsWith('.jsonl') ? jsonLines(text, path) : csvLines(text, path)
+  const lines = /\.jsonl$/i.test(path) ? jsonLines(text, path) : csvLines(text, path)
   const images = new Map<string, { captions: string[]; fields: Record<string, unknown> }>()
   for (const { number, value } of lines) {
     const refuse = (reason: string) => new DataError(reason, { file: path, line: number })
@@ -56,16 +64,20 @@ export async function readCaptions(folder: string): Promise<CaptionedImage[]> {
     }
   }
   if (images.size === 0) throw new DataError('empty dataset: it names no image', { file: path })
-  return Array.from(images, ([file, image]) => ({ file, ...image }))
+  return { folder, images: Array.from(images, ([file, image]) => ({ file, ...image })) }
 }
 
 async function findCaptions(folder: string): Promise<string> {
   const found: string[] = []
+  let isFolder: boolean
   try {
-    if (!(await stat(folder)).isDirectory()) throw new DataError('is a file, not a folder of images', { file: folder })
+    isFolder = (await stat(folder)).isDirectory()
   } catch (error) {
-    throw error instanceof DataError ? error : fileError(folder, error)
+    throw fileError(folder, error)
   }
+  if (!isFolder && /\.(jsonl|csv|tsv)$/i.test(folder)) return folder
+  if (!isFolder)
+    throw new DataError('is neither a folder of images nor a .jsonl, .csv or .tsv of captions', { file: folder })
   for (const name of CAPTION_FILES) if (statSync(join(folder, name), { throwIfNoEntry: false })) found.push(name)
   if (found.length === 0) throw new DataError(`has none of ${CAPTION_FILES.join(', ')}`, { file: folder })
   if (found.length > 1) throw new DataError(`has ${found.join(' and ')}: which one counts?`, { file: folder })
@@ -89,7 +101,7 @@ function* jsonLines(text: string, file: string): Generator<Line> {
 
 /** Comma-separated with quotes (RFC 4180), or tab-separated without: a quotation mark in a .tsv is a character. */
 function csvLines(text: string, file: string): Line[] {
-  const tabs = file.endsWith('.tsv')
+  const tabs = /\.tsv$/i.test(file)
   let records: { record: Record<string, unknown>; info: { lines: number } }[]
   try {
     records = parseCsv(text, {

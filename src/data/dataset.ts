@@ -2,32 +2,24 @@
 // for and kept as bytes while there is room. Bytes, because four times as many fit as would floats.
 
 import { createHash } from 'node:crypto'
-import { resolve } from 'node:path'
+import { stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { Generator } from '../tensor/random.ts'
-import { type CaptionedImage, readCaptions } from './captions.ts'
+import { type CaptionedImage, readCaptionsOf } from './captions.ts'
+import { DecodePool, type Threads, threadsHere } from './decode-pool.ts'
 import { DataError } from './errors.ts'
-import { decodeImageBytes, type ImageDecoder, toUnitRange } from './image.ts'
-
-/** What batches are made of: a folder, or anything else that has images and captions. */
-export interface ImageTextSource {
-  /** how many examples */
-  readonly length: number
-  /** side of every image in pixels */
-  readonly imageSize: number
-  /** equal for equal examples in equal order; a resumed run goes by it */
-  readonly fingerprint: string
-  /** the captions of example `index`, at least one */
-  captions(index: number): readonly string[]
-  /** what to call example `index` in an error */
-  name(index: number): string
-  /** [3, imageSize, imageSize] in 0 … 1, the caller's to change */
-  image(index: number): Promise<Float32Array>
-}
+import { type ImageDecoder, toUnitRange } from './image.ts'
+import type { RandomCrop } from './random-crop.ts'
+import type { ImageTextSource } from './source.ts'
 
 export interface OpenDatasetOptions {
   /** side of the square that every image becomes, in pixels */
   readonly imageSize: number
   readonly decoder?: ImageDecoder
+  /** turn pictures as their EXIF orientation says; true unless given */
+  readonly upright?: boolean
+  /** threads that decode images; unless given none: `auto` takes some where the first picture is no small one */
+  readonly threads?: Threads
   /** how many bytes of decoded images are kept in memory; 256 MiB unless given */
   readonly cacheBytes?: number
 }
@@ -43,24 +35,41 @@ export interface SplitOptions {
 class ImageCache {
   readonly #options: OpenDatasetOptions
   readonly #kept = new Map<string, Uint8Array>()
+  readonly #pool: DecodePool
   #room: number
 
-  constructor(options: OpenDatasetOptions) {
+  constructor(options: OpenDatasetOptions, threads: number) {
     this.#options = options
+    this.#pool = new DecodePool(threads)
     this.#room = options.cacheBytes ?? 256 * 2 ** 20
   }
 
   async get(path: string): Promise<Uint8Array> {
     const kept = this.#kept.get(path)
     if (kept !== undefined) return kept
-    const { imageSize: size, decoder } = this.#options
-    const bytes = await decodeImageBytes(path, { size, decoder })
+    const bytes = await this.decode(path)
     if (bytes.length <= this.#room && !this.#kept.has(path)) {
       this.#kept.set(path, bytes)
       this.#room -= bytes.length
     }
     return bytes
   }
+
+  decode(file: string, crop?: RandomCrop): Promise<Uint8Array> {
+    const { imageSize: size, decoder, upright } = this.#options
+    return this.#pool.run({ kind: 'image', file, options: { size, decoder, upright, crop } })
+  }
+}
+
+/** A picture that is decoded faster than it is sent to another thread. */
+const SMALL_FILE = 1 << 14
+
+async function threadsWorthWhile(image: string): Promise<number> {
+  const size = await stat(image).then(
+    ({ size }) => size,
+    () => 0,
+  )
+  return size > SMALL_FILE ? threadsHere() : 0
 }
 
 /** Images of a folder with their captions. */
@@ -83,14 +92,16 @@ export class ImageTextDataset implements ImageTextSource {
   }
 
   /**
-   * Reads a folder's captions; images are decoded later, when asked for.
+   * Reads a folder's captions, or a file of captions; images are decoded later, when asked for.
    * @throws DataError naming file and line of the first mistake (see {@link readCaptions})
    */
-  static async open(folder: string, options: OpenDatasetOptions): Promise<ImageTextDataset> {
-    const { imageSize } = options
+  static async open(path: string, options: OpenDatasetOptions): Promise<ImageTextDataset> {
+    const { imageSize, threads = 0 } = options
     if (!Number.isSafeInteger(imageSize) || imageSize < 1)
-      throw new DataError(`imageSize is a positive integer, not ${imageSize}`, { file: folder })
-    return new ImageTextDataset(folder, await readCaptions(folder), imageSize, new ImageCache(options))
+      throw new DataError(`imageSize is a positive integer, not ${imageSize}`, { file: path })
+    const { folder, images } = await readCaptionsOf(path)
+    const decoding = threads === 'auto' ? await threadsWorthWhile(join(folder, images[0].file)) : threads
+    return new ImageTextDataset(folder, images, imageSize, new ImageCache(options, decoding))
   }
 
   get length(): number {
@@ -106,8 +117,9 @@ export class ImageTextDataset implements ImageTextSource {
   }
 
   /** @throws ImageError naming the file if it cannot be decoded */
-  async image(index: number): Promise<Float32Array> {
-    return toUnitRange(await this.#cache.get(this.name(index)))
+  async image(index: number, crop?: RandomCrop): Promise<Float32Array> {
+    const file = this.name(index)
+    return toUnitRange(await (crop ? this.#cache.decode(file, crop) : this.#cache.get(file)))
   }
 
   /**

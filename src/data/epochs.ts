@@ -1,5 +1,5 @@
 // Which examples go into which batch of an epoch. The whole plan is a pure function of the seed and the epoch's
-// number, so a position in training is two integers, and any batch can be made again.
+// label, so a position in training is a few integers, and any batch can be made again.
 
 import { Generator } from '../tensor/random.ts'
 
@@ -27,10 +27,13 @@ export interface CaptionTable {
   key(index: number, caption: number): number
 }
 
-/** The batches of one epoch, each example in at most one of them. */
-export function planEpoch(table: CaptionTable, epoch: number, options: EpochOptions): Choice[][] {
+/**
+ * The batches of one epoch, each example in at most one of them.
+ * @param label names the epoch: equal labels give equal batches
+ */
+export function planEpoch(table: CaptionTable, label: string, options: EpochOptions): Choice[][] {
   const { seed, batchSize, shuffle, dropLast, distinctCaptions } = options
-  const generator = new Generator(seed).fork(`epoch ${epoch}`)
+  const generator = new Generator(seed).fork(`epoch ${label}`)
   const order = shuffle ? generator.permutation(table.length) : Int32Array.from({ length: table.length }, (_, i) => i)
   const choices = Array.from(order, index => ({ index, caption: generator.integer(table.count(index)) }))
   const batches = distinctCaptions ? packDistinct(choices, batchSize, table) : packInOrder(choices, batchSize)

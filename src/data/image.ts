@@ -3,8 +3,10 @@
 import { encode } from 'fast-png'
 import { ImageError, messageOf } from './errors.ts'
 import { readBytes } from './files.ts'
-import { javascriptDecoder, type SquareDecoder, sharpDecoder } from './image-decoders.ts'
+import { javascriptDecoder, type PixelDecoder, sharpDecoder } from './image-decoders.ts'
 import { readImageHeader } from './image-header.ts'
+import { chooseCrop, type RandomCrop } from './random-crop.ts'
+import { orient, type RgbImage, resizePart, resizeToSquare } from './resize.ts'
 
 /** `auto` takes sharp where it is installed. */
 export type ImageDecoder = 'auto' | 'sharp' | 'javascript'
@@ -13,6 +15,10 @@ export interface DecodeImageOptions {
   /** side of the square that comes out, in pixels */
   readonly size: number
   readonly decoder?: ImageDecoder
+  /** take a part of the picture at random, instead of its middle */
+  readonly crop?: RandomCrop
+  /** turn the picture as its EXIF orientation says; true unless given */
+  readonly upright?: boolean
   /** what to call bytes in an error */
   readonly name?: string
 }
@@ -24,6 +30,12 @@ export interface SquareImage {
   readonly pixels: Float32Array
 }
 
+/** Of the pixels that CLIP and its descendants see, channel by channel: (x - mean) / std. */
+export const CLIP_NORMALIZE = {
+  mean: [0.48145466, 0.4578275, 0.40821073],
+  std: [0.26862954, 0.26130258, 0.27577711],
+} as const
+
 /** What decodes images here. */
 export interface ImageDecoderReport {
   readonly name: 'sharp' | 'javascript'
@@ -31,10 +43,10 @@ export interface ImageDecoderReport {
   readonly note?: string
 }
 
-let sharpHere: Promise<SquareDecoder | Error> | undefined
+let sharpHere: Promise<PixelDecoder | Error> | undefined
 
 /** Sharp if it can be loaded, otherwise why not. Asked once. */
-function loadSharp(): Promise<SquareDecoder | Error> {
+function loadSharp(): Promise<PixelDecoder | Error> {
   sharpHere ??= import('sharp').then(
     module => sharpDecoder(module.default),
     error => new Error(messageOf(error).split('\n')[0], { cause: error }),
@@ -46,11 +58,11 @@ function loadSharp(): Promise<SquareDecoder | Error> {
 export async function imageDecoder(): Promise<ImageDecoderReport> {
   const sharp = await loadSharp()
   if (!(sharp instanceof Error)) return { name: 'sharp' }
-  const note = `sharp cannot be loaded (${sharp.message}): images are decoded in JavaScript, on the main thread and, for photographs, ten or more times slower`
+  const note = `sharp cannot be loaded (${sharp.message}): images are decoded in JavaScript, which takes about twice as long`
   return { name: 'javascript', note }
 }
 
-async function chooseDecoder(decoder: ImageDecoder): Promise<SquareDecoder> {
+async function chooseDecoder(decoder: ImageDecoder): Promise<PixelDecoder> {
   if (decoder === 'javascript') return javascriptDecoder
   const sharp = await loadSharp()
   if (!(sharp instanceof Error)) return sharp
@@ -61,27 +73,36 @@ async function chooseDecoder(decoder: ImageDecoder): Promise<SquareDecoder> {
 }
 
 /**
- * Decodes a PNG or JPEG into a square of bytes: the shorter side is scaled to `size` (bicubic, anti-aliased), the
- * middle is kept, transparent parts become white, EXIF orientation is applied, colour profiles are ignored.
+ * Decodes a PNG, JPEG or WebP into a square of bytes: EXIF orientation is applied, transparency and colour profiles are
+ * left out, the shorter side is scaled to `size` (bicubic, anti-aliased) and the middle is kept, or a part at random.
+ * The pixels are those of Pillow's `convert('RGB')`, `resize` and `crop`.
  * @param source a path, or the file's bytes
  * @returns [3, size, size], 0 … 255
  * @throws ImageError naming the file if it is empty, cut off, too large or not an image; FileError if it cannot be read
  */
 export async function decodeImageBytes(source: string | Uint8Array, options: DecodeImageOptions): Promise<Uint8Array> {
-  const { size, decoder = 'auto', name } = options
+  const { size, crop } = options
   if (!Number.isSafeInteger(size) || size < 1)
     throw new ImageError(`an image's size is a positive integer, not ${size}`)
+  const image = await decodePixels(source, options)
+  const square = crop ? resizePart(image, chooseCrop(image, crop), size) : resizeToSquare(image, size)
+  return toChannelsFirst(square.data, size * size)
+}
+
+/** A whole picture, upright. */
+async function decodePixels(
+  source: string | Uint8Array,
+  { decoder = 'auto', name, upright = true }: DecodeImageOptions,
+): Promise<RgbImage> {
   const file = typeof source === 'string' ? source : name
   const decode = await chooseDecoder(decoder)
   const bytes = typeof source === 'string' ? await readBytes(source) : source
   const header = readImageHeader(bytes, file)
-  let pixels: Uint8Array
   try {
-    pixels = await decode(bytes, header, size)
+    return orient(await decode(bytes, header), upright ? header.orientation : 1)
   } catch (error) {
     throw new ImageError(`${header.format} cannot be decoded: ${messageOf(error)}`, { file, cause: error })
   }
-  return toChannelsFirst(pixels, size * size)
 }
 
 /** As {@link decodeImageBytes}, as float32 in 0 … 1: a byte divided by 255. */

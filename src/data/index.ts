@@ -2,7 +2,8 @@
 
 export * from './batches.ts'
 export { CAPTION_FILES, type CaptionedImage, readCaptions } from './captions.ts'
-export { ImageTextDataset, type ImageTextSource, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
+export { ImageTextDataset, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
+export type { Threads } from './decode-pool.ts'
 export {
   BatchError,
   DataError,
@@ -15,6 +16,7 @@ export {
 } from './errors.ts'
 export { fileError, readBytes, readJson, readText, writeAtomically } from './files.ts'
 export {
+  CLIP_NORMALIZE,
   type DecodeImageOptions,
   decodeImage,
   decodeImageBytes,
@@ -25,6 +27,8 @@ export {
   normalize,
   type SquareImage,
 } from './image.ts'
+export { openData, readAllCaptions } from './open.ts'
+export type { RandomCrop } from './random-crop.ts'
 export {
   encodeSafetensors,
   parseSafetensors,
@@ -45,5 +49,12 @@ export {
 } from './safetensors-file.ts'
 export * from './shapes.ts'
 export * from './shapes-folder.ts'
+export { type OpenShardsOptions, ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
+export type { BadSample, ImageTextSource, ImageTextStream, OnBadSample, WindowOptions } from './source.ts'
 export { openTensors, type TensorFile } from './tensor-file.ts'
+export { cleanText, repairText } from './text/clean.ts'
 export * from './tokenizer.ts'
+export { ClipTokenizer } from './tokenizers/clip.ts'
+export { JsonTokenizer } from './tokenizers/json.ts'
+export { readTokenizer, tokenizerFromJSON } from './tokenizers/read.ts'
+export { type TrainBytePairsOptions, trainBytePairs } from './tokenizers/train.ts'

@@ -1,12 +1,20 @@
-// Resizing and turning in plain JavaScript, for machines without sharp. Shrinking without a low-pass filter makes
-// patterns that are not in the picture (aliasing); here the filter widens with the shrinking factor, so every input
-// pixel counts.
+// Resizing and turning, to the bit as the Python package Pillow does it: a model sees the pixels that it was trained on.
+// Shrinking without a low-pass filter makes patterns that are not in the picture (aliasing); here the filter widens with
+// the shrinking factor, so every input pixel counts.
 
 /** Pixels row by row, three bytes each: [height, width, 3]. */
 export interface RgbImage {
   readonly width: number
   readonly height: number
   readonly data: Uint8Array
+}
+
+/** A rectangle of pixels. */
+export interface Box {
+  readonly left: number
+  readonly top: number
+  readonly width: number
+  readonly height: number
 }
 
 /**
@@ -26,7 +34,8 @@ export function orient(image: RgbImage, orientation: number): RgbImage {
   const flipY = [3, 4, 6, 7].includes(orientation)
   for (let y = 0; y < turned.height; y++)
     for (let x = 0; x < turned.width; x++) {
-      const [across, down] = swapped ? [y, x] : [x, y]
+      const across = swapped ? y : x
+      const down = swapped ? x : y
       const sourceX = flipX ? width - 1 - across : across
       const sourceY = flipY ? height - 1 - down : down
       const from = (sourceY * width + sourceX) * 3
@@ -37,65 +46,133 @@ export function orient(image: RgbImage, orientation: number): RgbImage {
 }
 
 /**
- * Scales the shorter side to `size` and keeps the central square: [height, width, 3] to [size, size, 3].
- * An image whose shorter side has that size already is cropped, not filtered.
+ * Scales the shorter side to `size` and keeps the central square: [height, width, 3] to [size, size, 3], as CLIP's
+ * `Resize(size, BICUBIC)` and `CenterCrop(size)`: the longer side is rounded down, the middle to the even pixel.
  */
 export function resizeToSquare(image: RgbImage, size: number): RgbImage {
-  const { width, height, data } = image
-  if (width === size && height === size) return image
-  const scale = size / Math.min(width, height)
-  const columns = filterTaps(width, Math.round(width * scale), size)
-  const rows = filterTaps(height, Math.round(height * scale), size)
-
-  const narrow = new Float32Array(height * size * 3) // [height, size, 3]
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < size; x++) {
-      const { first, weights } = columns[x]
-      for (let c = 0; c < 3; c++) {
-        let sum = 0
-        for (let k = 0; k < weights.length; k++) sum += weights[k] * data[(y * width + first + k) * 3 + c]
-        narrow[(y * size + x) * 3 + c] = sum
-      }
-    }
-
-  const square = new Uint8Array(size * size * 3)
-  for (let y = 0; y < size; y++) {
-    const { first, weights } = rows[y]
-    for (let i = 0; i < size * 3; i++) {
-      let sum = 0
-      for (let k = 0; k < weights.length; k++) sum += weights[k] * narrow[(first + k) * size * 3 + i]
-      square[y * size * 3 + i] = Math.min(255, Math.max(0, Math.round(sum)))
-    }
-  }
-  return { width: size, height: size, data: square }
+  const { width, height } = image
+  const shorter = Math.min(width, height)
+  const [across, down] = [width, height].map(length => {
+    const scaled = length === shorter ? size : Math.floor((size * length) / shorter)
+    return bicubicTaps({ start: 0, length, scaled, first: roundHalfToEven((scaled - size) / 2), count: size })
+  })
+  return resample(image, across, down)
 }
 
+/** Scales a part of an image to a square, whatever its shape: [height, width, 3] to [size, size, 3]. */
+export function resizePart(image: RgbImage, { left, top, width, height }: Box, size: number): RgbImage {
+  const across = bicubicTaps({ start: left, length: width, scaled: size, first: 0, count: size })
+  const down = bicubicTaps({ start: top, length: height, scaled: size, first: 0, count: size })
+  return resample(image, across, down)
+}
+
+/** As Python's `round`. */
+export function roundHalfToEven(x: number): number {
+  const below = Math.floor(x)
+  return x - below === 0.5 ? below + (below % 2) : Math.round(x)
+}
+
+/** Which inputs every output is made of. */
 interface Taps {
-  readonly first: number
-  readonly weights: Float64Array
+  readonly count: number
+  /** weights of an output; unused ones are 0 */
+  readonly width: number
+  /** first input of every output */
+  readonly first: Int32Array
+  /** [count, width], in units of 2^-22 */
+  readonly weights: Int32Array
 }
 
-/** `length` inputs scaled to `scaled` outputs: which inputs the central `size` outputs are made of. */
-function filterTaps(length: number, scaled: number, size: number): Taps[] {
-  const cropped = Math.ceil((scaled - size) / 2)
+/** Weights are integers with so many bits behind the point: the sum of 255 of each fits in 32 bits. */
+const BITS = 22
+
+/**
+ * `length` inputs from `start` on are scaled to `scaled` outputs, of which `count` from `first` on are wanted. Inputs
+ * outside do not count.
+ */
+function bicubicTaps(options: {
+  readonly start: number
+  readonly length: number
+  readonly scaled: number
+  readonly first: number
+  readonly count: number
+}): Taps {
+  const { start, length, scaled, first, count } = options
   const step = length / scaled
   const stretch = Math.max(1, step)
-  return Array.from({ length: size }, (_, i) => {
-    const centre = (cropped + i + 0.5) * step - 0.5
-    const first = Math.max(0, Math.ceil(centre - 2 * stretch))
-    const last = Math.min(length - 1, Math.floor(centre + 2 * stretch))
-    const weights = Float64Array.from({ length: last - first + 1 }, (_, k) =>
-      catmullRom((first + k - centre) / stretch),
-    )
-    const total = weights.reduce((sum, weight) => sum + weight, 0)
-    return { first, weights: weights.map(weight => weight / total) }
-  })
+  const support = 2 * stretch
+  const width = Math.min(length, Math.ceil(support) * 2 + 1)
+  const taps = { count, width, first: new Int32Array(count), weights: new Int32Array(count * width) }
+  const weights = new Float64Array(width)
+  for (let i = 0; i < count; i++) {
+    const centre = (first + i + 0.5) * step
+    const from = Math.max(0, Math.trunc(centre - support + 0.5))
+    const to = Math.min(length, Math.trunc(centre + support + 0.5))
+    let total = 0
+    for (let x = from; x < to; x++) {
+      weights[x - from] = catmullRom((x - centre + 0.5) / stretch)
+      total += weights[x - from]
+    }
+    taps.first[i] = start + from
+    for (let x = from; x < to; x++) {
+      const scaledWeight = (weights[x - from] / total) * 2 ** BITS
+      taps.weights[i * width + x - from] = Math.trunc(scaledWeight + (scaledWeight < 0 ? -0.5 : 0.5))
+    }
+  }
+  return taps
 }
 
 /** The cubic convolution kernel with a = -1/2 (Keys 1981, "Cubic convolution interpolation"). */
 function catmullRom(x: number): number {
   const t = Math.abs(x)
   if (t < 1) return (1.5 * t - 2.5) * t * t + 1
-  if (t < 2) return ((-0.5 * t + 2.5) * t - 4) * t + 2
+  if (t < 2) return ((t - 5) * t + 8) * t * -0.5 + 2
   return 0
 }
+
+/** Across, then down, with bytes in between. */
+function resample({ width, height, data }: RgbImage, across: Taps, down: Taps): RgbImage {
+  const top = down.first[0]
+  const bottom = Math.min(height, down.first[down.count - 1] + down.width)
+  const columns = across.count
+  const narrow = new Uint8Array((bottom - top) * columns * 3)
+  for (let y = top; y < bottom; y++)
+    for (let x = 0; x < columns; x++) {
+      const to = ((y - top) * columns + x) * 3
+      addPixels(data, (y * width + across.first[x]) * 3, 3, across, x, narrow, to, y * width * 3 + width * 3)
+    }
+  const square = new Uint8Array(down.count * columns * 3)
+  for (let y = 0; y < down.count; y++)
+    for (let x = 0; x < columns; x++) {
+      const from = ((down.first[y] - top) * columns + x) * 3
+      addPixels(narrow, from, columns * 3, down, y, square, (y * columns + x) * 3, narrow.length)
+    }
+  return { width: columns, height: down.count, data: square }
+}
+
+/** One output: the weighted sum of pixels that lie `stride` bytes apart, none from `end` on. */
+function addPixels(
+  data: Uint8Array,
+  from: number,
+  stride: number,
+  { width, weights }: Taps,
+  output: number,
+  into: Uint8Array,
+  to: number,
+  end: number,
+): void {
+  let red = 1 << (BITS - 1)
+  let green = red
+  let blue = red
+  for (let k = output * width, at = from; k < (output + 1) * width && at < end; k++, at += stride) {
+    const weight = weights[k]
+    red += weight * data[at]
+    green += weight * data[at + 1]
+    blue += weight * data[at + 2]
+  }
+  into[to] = clip(red >> BITS)
+  into[to + 1] = clip(green >> BITS)
+  into[to + 2] = clip(blue >> BITS)
+}
+
+const clip = (value: number) => (value < 0 ? 0 : value > 255 ? 255 : value)

@@ -30,7 +30,11 @@ const count = (least: number, what = least === 0 ? 'an integer, 0 or more' : 'a 
   z.int(said(`must be ${what}`)).min(least, said(`must be ${what}`))
 const above0 = z.number(said('must be a number above 0')).positive(said('must be above 0'))
 const atLeast0 = z.number(said('must be a number')).min(0, said('must be 0 or more'))
+const part = z.number(said('must be a number')).positive(said('must be above 0')).max(1, said('must be at most 1'))
 const share = z.number(said('must be a number')).min(0, said('must be 0 or more')).lt(1, said('must be below 1'))
+const shares = z
+  .tuple([part, part], said('must be two numbers'))
+  .refine(([low, high]) => low <= high, said('must ascend'))
 const settings = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape, said('must be an object of settings'))
 const flag = z.boolean(said('must be true or false'))
 const oneOf = <const T extends readonly string[]>(...names: T) =>
@@ -84,8 +88,22 @@ const modelSchema = settings({
 const runSchema = settings({
   /** a complete configuration; in a file also the name of a preset, or { preset, … } with what differs from it */
   model: modelSchema,
-  /** a folder of images and captions, relative to the working directory */
-  data: z.string(said('must be the path of a folder')).min(1, said('must be the path of a folder')),
+  /**
+   * images and captions, relative to the working directory: a folder, a .jsonl, .csv or .tsv of captions, or tars such as
+   * data/{000..099}.tar
+   */
+  data: z.string(said('must be a path')).min(1, said('must be a path')),
+  /** of tars, how many are shuffled together */
+  window: count(1).default(16),
+  /** stop at a sample that cannot be read, instead of counting it, writing it down and taking another */
+  strict: flag.default(false),
+  /** threads that decode images; unless given one less than there are processors, and none for small pictures */
+  threads: count(0).optional(),
+  /**
+   * a tokenizer's file: a tokenizer.json or CLIP's list of merges; the words of the captions unless given. The model
+   * gets as many ids as it has
+   */
+  tokenizer: z.string(said('must be the path of a file')).min(1, said('must be the path of a file')).optional(),
   /** share of the images that is held back from training */
   validation: share.default(0.1),
   batchSize: count(1).default(64),
@@ -138,8 +156,16 @@ const runSchema = settings({
   }).prefault({}),
   /** cut captions that are too long, instead of refusing them */
   truncateCaptions: flag.default(false),
-  /** what is done to training images at random: mirrored, moved by so many pixels, brightness times 1 ± so much */
-  augment: settings({ flip: flag, shift: count(0), brightness: share })
+  /**
+   * what is done to training images at random: a part of so much of the area and such a ratio of width to height instead of
+   * the middle, mirrored, moved by so many pixels, brightness times 1 ± so much
+   */
+  augment: settings({
+    crop: settings({ scale: shares, ratio: z.tuple([above0, above0], said('must be two numbers')).optional() }),
+    flip: flag,
+    shift: count(0),
+    brightness: share,
+  })
     .partial()
     .default({}),
   /** of the pixels that the model sees, channel by channel: (x - mean) / std */

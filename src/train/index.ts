@@ -34,9 +34,8 @@ export {
 } from './embeddings.ts'
 export * from './evaluate.ts'
 export { GoldenError } from './golden.ts'
-export { freezeParts, type Initialization, InitializationError, initializeFrom, parameterPaths } from './initialize.ts'
-export { loadOpenClip, type OpenClip, OpenClipError, openClip, type Preprocessing, saveOpenClip } from './openclip.ts'
 export { describeCheck, WrongGradientError } from './guard.ts'
+export { freezeParts, type Initialization, InitializationError, initializeFrom, parameterPaths } from './initialize.ts'
 export {
   type EvaluationMetrics,
   type GuardMetrics,
@@ -44,7 +43,17 @@ export {
   readMetrics,
   type StepMetrics,
 } from './metrics.ts'
-export { listCheckpoints, openRun, openRunData, openSettings, type Run, RunError, type TrainedModel } from './run.ts'
+export { loadOpenClip, type OpenClip, OpenClipError, openClip, type Preprocessing, saveOpenClip } from './openclip.ts'
+export {
+  listCheckpoints,
+  openRun,
+  openRunData,
+  openSettings,
+  type Run,
+  type RunData,
+  RunError,
+  type TrainedModel,
+} from './run.ts'
 export {
   evaluateMoment,
   type ResumeOptions,

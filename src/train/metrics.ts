@@ -25,6 +25,10 @@ export interface StepMetrics {
   readonly imagesPerSecond: number
   /** that the step took, waiting for its images included */
   readonly seconds: number
+  /** of these, until its images were there */
+  readonly waiting: number
+  /** samples of this run that could not be used so far */
+  readonly skipped: number
 }
 
 /** One look at the model while it is being trained. */

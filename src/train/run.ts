@@ -8,11 +8,13 @@
 import { join } from 'node:path'
 import {
   DataError,
-  ImageTextDataset,
-  readJson,
+  type ImageTextDataset,
+  type ImageTextSource,
+  type OnBadSample,
+  openData,
+  readTokenizer,
+  ShardDataset,
   type Tokenizer,
-  TokenizerError,
-  WordTokenizer,
   writeAtomically,
 } from '../data/index.ts'
 import { CoCa } from '../models/index.ts'
@@ -36,7 +38,6 @@ export interface TrainedModel {
 export interface Run extends TrainedModel {
   readonly folder: string
   readonly config: RunConfig
-  readonly tokenizer: WordTokenizer
   readonly step: number
   /** the folder that the model was read from */
   readonly checkpoint: string
@@ -49,7 +50,7 @@ const TOKENIZER = 'tokenizer.json'
  * Makes the folder of a new run.
  * @throws RunError if there is something in it already
  */
-export async function createRun(folder: string, config: RunConfig, tokenizer: WordTokenizer): Promise<void> {
+export async function createRun(folder: string, config: RunConfig, tokenizer: Tokenizer): Promise<void> {
   await checkFree(folder)
   await makeFolder(folder, async unfinished => {
     await writeAtomically(join(unfinished, TOKENIZER), json(tokenizer))
@@ -79,7 +80,7 @@ const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
  * What a run was started with.
  * @throws RunError if the folder is no run, RunConfigError or TokenizerError if a file of it is damaged
  */
-export async function openSettings(folder: string): Promise<{ config: RunConfig; tokenizer: WordTokenizer }> {
+export async function openSettings(folder: string): Promise<{ config: RunConfig; tokenizer: Tokenizer }> {
   const names = await namesIn(folder)
   for (const name of [CONFIG, TOKENIZER])
     if (!names.includes(name)) throw new RunError(`is no run: it has no ${name}`, { file: folder })
@@ -91,15 +92,6 @@ export async function openSettings(folder: string): Promise<{ config: RunConfig;
       file: join(folder, TOKENIZER),
     })
   return { config, tokenizer }
-}
-
-async function readTokenizer(file: string): Promise<WordTokenizer> {
-  const value = await readJson(file)
-  try {
-    return WordTokenizer.fromJSON(value)
-  } catch (error) {
-    throw error instanceof TokenizerError ? new TokenizerError(error.reason, { file, cause: error }) : error
-  }
 }
 
 /** The steps of which a run has checkpoints, ascending. */
@@ -128,14 +120,25 @@ async function chooseStep(folder: string, wanted: number | undefined): Promise<n
   return step
 }
 
+/** What a run learns from, and what it is judged by. */
+export interface RunData {
+  readonly train: ImageTextDataset | ShardDataset
+  readonly validation?: ImageTextSource
+}
+
 /**
  * The images that a run learns from and those that it is judged by: the same ones whenever it is asked.
- * @throws FileError if the folder of images is not there any more, DataError if it cannot be read
+ * @param onBadSample is told of samples in shards that cannot be used; without it they are errors
+ * @throws FileError if the images are not there any more, DataError if they cannot be read
  */
-export async function openRunData(run: {
-  readonly config: Pick<RunConfig, 'data' | 'validation' | 'seed' | 'model'>
-}): Promise<{ train: ImageTextDataset; validation?: ImageTextDataset }> {
-  const { data, validation, seed, model } = run.config
-  const whole = await ImageTextDataset.open(data, { imageSize: model.image.size })
-  return validation === 0 ? { train: whole } : whole.split({ validation, seed })
+export async function openRunData(
+  run: { readonly config: Pick<RunConfig, 'data' | 'validation' | 'seed' | 'model' | 'window' | 'threads'> },
+  onBadSample?: OnBadSample,
+): Promise<RunData> {
+  const { data, validation, seed, model, window, threads = 'auto' } = run.config
+  const whole = await openData(data, { imageSize: model.image.size, window, threads })
+  if (validation === 0) return { train: whole }
+  if (!(whole instanceof ShardDataset)) return whole.split({ validation, seed })
+  const parts = whole.split({ validation, seed })
+  return { train: parts.train, validation: await parts.validation.all(onBadSample) }
 }

@@ -1,5 +1,6 @@
-// The optimizer and the learning rate that a configuration asks for.
+// The tokenizer, the optimizer and the learning rate that a configuration asks for.
 
+import { readAllCaptions, readTokenizer, type Tokenizer, WordTokenizer } from '../data/index.ts'
 import type { Module } from '../nn/index.ts'
 import {
   Adafactor,
@@ -13,6 +14,16 @@ import {
   withoutDecay,
 } from '../optim/index.ts'
 import { type RunConfig, RunConfigError } from './config.ts'
+import type { RunData } from './run.ts'
+
+/**
+ * The tokenizer of a file, or the words of the captions.
+ * @throws FileError, TokenizerError if the file is no tokenizer, or there are more words than the model has ids for
+ */
+export async function tokenizerFor({ tokenizer, model }: RunConfig, data: RunData['train']): Promise<Tokenizer> {
+  if (tokenizer !== undefined) return readTokenizer(tokenizer)
+  return WordTokenizer.fromCaptions(await readAllCaptions(data), { maxVocabulary: model.text.vocabulary })
+}
 
 /** Biases, scales and the temperature are not decayed. What is not set is the optimizer's own default. */
 export function optimizerFor(model: Module, { optimizer }: Pick<RunConfig, 'optimizer'>): Optimizer {

@@ -3,7 +3,14 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import { stack } from '../autograd/index.ts'
-import { BatchError, BatchIterator, type ImageTextDataset, type Tokenizer, WordTokenizer } from '../data/index.ts'
+import {
+  BatchError,
+  BatchIterator,
+  type ImageTextSource,
+  type OnBadSample,
+  ShardDataset,
+  type Tokenizer,
+} from '../data/index.ts'
 import { CoCa } from '../models/index.ts'
 import { lossAndGradients, withoutAllocation } from '../nn/index.ts'
 import { clipGradients, type Optimizer, type Schedule } from '../optim/index.ts'
@@ -27,21 +34,32 @@ import { captioning, firstOf, meanLoss, retrieval } from './evaluate.ts'
 import { describeCheck, GradientGuard, WrongGradientError } from './guard.ts'
 import { batchLoss } from './loss.ts'
 import { cutMetrics, type EvaluationMetrics, type GuardMetrics, MetricsLog, type StepMetrics } from './metrics.ts'
-import { checkFree, createRun, openRunData, openSettings, type Run, RunError, writeConfig } from './run.ts'
-import { optimizerFor, scheduleFor } from './setup.ts'
+import {
+  checkFree,
+  createRun,
+  openRunData,
+  openSettings,
+  type Run,
+  type RunData,
+  RunError,
+  writeConfig,
+} from './run.ts'
+import { optimizerFor, scheduleFor, tokenizerFor } from './setup.ts'
+import { SkippedSamples, withoutBad } from './skipped.ts'
 
 /** What is known before the first step. */
 export interface TrainingStart {
   readonly folder: string
   readonly config: RunConfig
   readonly model: CoCa
-  readonly tokenizer: WordTokenizer
+  readonly tokenizer: Tokenizer
   /** updates made so far: 0, or where the run goes on */
   readonly step: number
   /** updates in all */
   readonly steps: number
-  readonly stepsPerEpoch: number
-  readonly images: { readonly train: number; readonly validation: number }
+  /** unknown of shards that were not counted */
+  readonly stepsPerEpoch: number | undefined
+  readonly images: { readonly train: number | undefined; readonly validation: number }
   /** what really computes */
   readonly device: string
 }
@@ -53,7 +71,7 @@ export interface TrainingMoment {
   readonly config: RunConfig
   readonly step: number
   /** the images held back, if any */
-  readonly validation?: ImageTextDataset
+  readonly validation?: ImageTextSource
 }
 
 export interface TrainOptions {
@@ -64,6 +82,8 @@ export interface TrainOptions {
   readonly onEvaluation?: (metrics: EvaluationMetrics) => void
   /** hears of each check of the gradient; without it a wrong one is a warning of the process */
   readonly onGuard?: (metrics: GuardMetrics) => void
+  /** of every sample that cannot be used, once */
+  readonly onBadSample?: OnBadSample
   readonly onCheckpoint?: (checkpoint: { readonly step: number; readonly folder: string }) => void
   /** measures something else than {@link evaluateMoment} does; the random numbers of training are not touched by it */
   readonly evaluate?: (moment: TrainingMoment) => Promise<Readonly<Record<string, number>>>
@@ -90,11 +110,11 @@ export interface TrainResult extends Run {
 export async function train(folder: string, config: RunConfig, options: TrainOptions = {}): Promise<TrainResult> {
   await checkFree(folder)
   await device.use(config.device)
-  const data = await openRunData({ config })
-  const words = Array.from({ length: data.train.length }, (_, i) => data.train.captions(i)).flat()
-  const tokenizer = WordTokenizer.fromCaptions(words, { maxVocabulary: config.model.text.vocabulary })
+  const skipped = new SkippedSamples(options.onBadSample)
+  const data = await openTrainingData(config, skipped)
+  const tokenizer = await tokenizerFor(config, data.train)
   const text = { ...config.model.text, vocabulary: tokenizer.vocabularySize, pad: tokenizer.pad }
-  const training = prepare(folder, { ...config, model: { ...config.model, text } }, tokenizer, data)
+  const training = prepare(folder, { ...config, model: { ...config.model, text } }, tokenizer, data, skipped)
   await createRun(folder, training.config, tokenizer)
   return advance({ ...training, ...fresh(training) }, 0, options)
 }
@@ -113,7 +133,8 @@ export async function resumeTraining(folder: string, options: ResumeOptions = {}
   if (step !== 0 && !steps.includes(step))
     throw new RunError(`has no checkpoint of step ${step}: there are ${steps.join(', ') || 'none'}`, { file: folder })
   await device.use(config.device)
-  const training = prepare(folder, config, tokenizer, await openRunData({ config }))
+  const skipped = new SkippedSamples(options.onBadSample)
+  const training = prepare(folder, config, tokenizer, await openTrainingData(config, skipped), skipped)
   const restored = steps.includes(step) ? await restore(training, step) : fresh(training)
   await removeUnfinishedCheckpoints(folder)
   await removeLater(folder, step)
@@ -126,10 +147,11 @@ export async function resumeTraining(folder: string, options: ResumeOptions = {}
 interface Preparation {
   readonly folder: string
   readonly config: RunConfig
-  readonly tokenizer: WordTokenizer
-  readonly data: { readonly train: ImageTextDataset; readonly validation?: ImageTextDataset }
+  readonly tokenizer: Tokenizer
+  readonly data: RunData
+  readonly skipped: SkippedSamples
   readonly batches: BatchIterator
-  readonly stepsPerEpoch: number
+  readonly stepsPerEpoch: number | undefined
   readonly steps: number
   readonly schedule: Schedule
 }
@@ -141,19 +163,46 @@ interface Learner {
 
 type Training = Preparation & Learner
 
-function prepare(folder: string, config: RunConfig, tokenizer: WordTokenizer, data: Preparation['data']): Preparation {
+/** Epochs of shards need a count of their samples: every shard is listed once. */
+async function openTrainingData(config: RunConfig, { tell }: SkippedSamples): Promise<RunData> {
+  const { train, validation } = await openRunData({ config }, config.strict ? undefined : tell)
+  if (config.epochs !== undefined && train instanceof ShardDataset) await train.count()
+  if (config.strict || !validation) return { train, validation }
+  return { train, validation: await withoutBad(validation, config.evaluationExamples, tell) }
+}
+
+function prepare(
+  folder: string,
+  config: RunConfig,
+  tokenizer: Tokenizer,
+  data: RunData,
+  skipped: SkippedSamples,
+): Preparation {
   const batches = new BatchIterator(data.train, tokenizer, {
     batchSize: config.batchSize,
     contextLength: config.model.text.context,
     seed: config.seed,
     distinctCaptions: config.equalCaptions === 'distinct',
     truncate: config.truncateCaptions,
+    crop: config.augment.crop,
     augment: augmentation(config.augment),
+    onBadSample: config.strict ? undefined : skipped.tell,
+    ahead: 2,
     normalize: config.normalize,
   })
   const stepsPerEpoch = batches.batchesPerEpoch
-  const steps = config.steps ?? config.epochs! * stepsPerEpoch
-  return { folder, config, tokenizer, data, batches, stepsPerEpoch, steps, schedule: scheduleFor(config, steps) }
+  const steps = config.steps ?? config.epochs! * stepsPerEpoch!
+  return {
+    folder,
+    config,
+    tokenizer,
+    data,
+    skipped,
+    batches,
+    stepsPerEpoch,
+    steps,
+    schedule: scheduleFor(config, steps),
+  }
 }
 
 function fresh({ config }: Preparation): Learner {
@@ -185,6 +234,7 @@ async function advance(training: Training, from: number, options: TrainOptions):
   const { signal, onStart, onStep, onEvaluation, onCheckpoint } = options
   const onGuard = options.onGuard ?? warner(folder)
   const images = { train: data.train.length, validation: data.validation?.length ?? 0 }
+  await training.skipped.writeInto(folder)
   const log = await MetricsLog.open(folder)
   const guard = new GradientGuard(folder, config, model)
   const inspectGradient: Inspection = async (at, problem) => {
@@ -248,6 +298,7 @@ async function update(training: Training, step: number, inspectGradient: Inspect
   const began = performance.now()
   model.train()
   const batch = await batches.next()
+  const waiting = (performance.now() - began) / 1000
   const { position } = defaultGenerator().state
   const positives = config.equalCaptions === 'positives'
   const computed = scope(() => {
@@ -276,6 +327,8 @@ async function update(training: Training, step: number, inspectGradient: Inspect
       ...parts,
       imagesPerSecond: batch.indices.length / seconds,
       seconds,
+      waiting,
+      skipped: training.skipped.count,
     }
   } finally {
     for (const storage of storagesIn(computed)) storage.free(`step ${step}`)

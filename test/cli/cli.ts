@@ -13,17 +13,19 @@ export interface Outcome {
 
 /**
  * @param watch called with all of stderr whenever there is more of it
- * @param first a module that is loaded before
+ * @param options.first a module that is loaded before
+ * @param options.input what stdin holds
  */
 export function cocagrad(
   args: readonly string[],
   watch?: (stderr: string, child: ChildProcess) => void,
-  first?: string,
+  { first, input }: { readonly first?: string; readonly input?: string } = {},
 ): Promise<Outcome> {
   const modules = ['tsx', ...(first === undefined ? [] : [first])].flatMap(name => ['--import', name])
   const child = spawn(process.execPath, ['--conditions=source', ...modules, main, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
+  child.stdin.end(input)
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', data => {

@@ -87,7 +87,9 @@ describe('of operations', () => {
       Tensor.prototype.cos = function () { return cos.call(this).mul(1.001) }
     `,
     )
-    const { code, stdout, stderr } = await cocagrad(['gradcheck', '--op', 'sin', '--op', 'exp'], undefined, spoilt)
+    const { code, stdout, stderr } = await cocagrad(['gradcheck', '--op', 'sin', '--op', 'exp'], undefined, {
+      first: spoilt,
+    })
     assert.equal(code, 1)
     assert.match(stdout, /^sin +1 .* mismatch$/m)
     assert.match(stdout, /^exp +3 .* pass$/m)
@@ -133,7 +135,9 @@ describe('of a model', () => {
       Tensor.prototype.exp = function () { return this.rank === 3 ? exp.call(this).mul(1.01) : exp.call(this) }
     `,
     )
-    const { code, stdout } = await cocagrad(['gradcheck', '--model', write('model.json', small)], undefined, spoilt)
+    const { code, stdout } = await cocagrad(['gradcheck', '--model', write('model.json', small)], undefined, {
+      first: spoilt,
+    })
     assert.equal(code, 1)
     assert.match(stdout, /^encoder\.blocks\.0 +1 .* mismatch$/m)
     assert.match(stdout, /^multimodal +1 .* pass$/m)

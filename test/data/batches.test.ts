@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { type Batch, BatchIterator, type BatchOptions } from '../../src/data/batches.ts'
-import { ImageTextDataset, type ImageTextSource } from '../../src/data/dataset.ts'
+import { ImageTextDataset } from '../../src/data/dataset.ts'
 import { encodePng } from '../../src/data/image.ts'
+import type { ImageTextSource } from '../../src/data/source.ts'
 import { WordTokenizer } from '../../src/data/tokenizer.ts'
 import { fc } from '../support.ts'
 import { temporaryFolder } from './folder.ts'
@@ -143,7 +144,7 @@ test('with distinct captions no batch has two equal texts, and nothing is lost b
 test('a postponed example comes first in the next batch that can take it', async () => {
   const data = source([['a'], ['a'], ['b'], ['c'], ['d'], ['a']])
   const batches = iterator(data, { batchSize: 2, shuffle: false, distinctCaptions: true, dropLast: false })
-  const taken = await take(batches, batches.batchesPerEpoch)
+  const taken = await take(batches, batches.batchesPerEpoch!)
   assert.deepEqual(
     taken.map(batch => [...batch.indices]),
     [

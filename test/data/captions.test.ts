@@ -15,6 +15,15 @@ async function folderWith(t: TestContext, name: string, content: string | Uint8A
   return folder
 }
 
+test('a file of captions may have any name, and its images lie beside it', async t => {
+  const folder = await folderWith(t, 'train-2.csv', 'file,caption\na.png,one\nsub/c.png,three')
+  const images = await readCaptions(join(folder, 'train-2.csv'))
+  assert.deepEqual(
+    images.map(image => image.file),
+    ['a.png', 'sub/c.png'],
+  )
+})
+
 test('JSON lines: one caption or several, several lines a file, other fields kept, order of the first line', async t => {
   const lines = [
     '\ufeff{"file": "b.png", "caption": "two cats", "source": "x"}\r',
@@ -118,5 +127,8 @@ test('a folder has exactly one caption file', async t => {
   await writeFile(join(folder, 'captions.tsv'), '')
   await assert.rejects(readCaptions(folder), /has captions.csv and captions.tsv: which one counts\?/)
   await assert.rejects(readCaptions(join(folder, 'absent')), /absent: does not exist/)
-  await assert.rejects(readCaptions(join(folder, 'a.png')), /a.png: is a file, not a folder of images/)
+  await assert.rejects(
+    readCaptions(join(folder, 'a.png')),
+    /a.png: is neither a folder of images nor a \.jsonl, \.csv or \.tsv/,
+  )
 })

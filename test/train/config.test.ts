@@ -39,6 +39,8 @@ test('what is left open gets its default', () => {
     keepLast: 3,
     guard: { every: 500, examples: 8, bound: 0.01, share: 0.02, onError: 'stop' },
     truncateCaptions: false,
+    window: 16,
+    strict: false,
     augment: {},
     normalize: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
   })
@@ -67,7 +69,7 @@ test('every mistake is named by its field', () => {
     [{ batchSize: 0 }, 'batchSize: must be a positive integer, not 0'],
     [{ batchSize: 2.5 }, 'batchSize: must be a positive integer, not 2.5'],
     [{ data: undefined }, 'data: is missing'],
-    [{ data: '' }, 'data: must be the path of a folder, not ""'],
+    [{ data: '' }, 'data: must be a path, not ""'],
     [{ steps: undefined }, 'steps: is missing: give steps or epochs'],
     [{ epochs: 2 }, 'steps: is given together with epochs: one of them says how long to train'],
     [{ validation: 1 }, 'validation: must be below 1, not 1'],

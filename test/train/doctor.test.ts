@@ -94,7 +94,17 @@ describe('metrics', () => {
   const healthy = (step: number): StepMetrics => {
     const loss = 3 * 0.98 ** step + 0.3 + 0.1 * Math.sin(step)
     const parts = { loss, contrastive: loss / 3, captioning: loss / 3, gradientNorm: loss, scale: 14 }
-    return { kind: 'step', step, epoch: 0, ...parts, learningRate: 1e-3, imagesPerSecond: 1, seconds: 1 }
+    return {
+      kind: 'step',
+      step,
+      epoch: 0,
+      ...parts,
+      learningRate: 1e-3,
+      imagesPerSecond: 1,
+      seconds: 1,
+      waiting: 0,
+      skipped: 0,
+    }
   }
   const found = (change: (step: number) => object = () => ({}), others: MetricsLine[] = []) => {
     const lines = Array.from({ length: 200 }, (_, i) => ({ ...healthy(i + 1), ...change(i + 1) }))
@@ -238,11 +248,11 @@ describe('data', () => {
     examineData({ train: source(different), tokenizer, config: config(), ...data })
 
   it('without a fault is left in peace', async () => {
-    assert.deepEqual(await found({ validation: source(different.slice(0, 3), 50), fingerprint: different.join() }), [])
+    assert.deepEqual(await found({ validation: source(different.slice(0, 3), 50), isChanged: false }), [])
   })
 
   it('that has changed is found changed', async () => {
-    assert.deepEqual(titles(await found({ fingerprint: 'other' })), ['the data is not what the run was trained on'])
+    assert.deepEqual(titles(await found({ isChanged: true })), ['the data is not what the run was trained on'])
   })
 
   it('shows images that are there twice', async () => {

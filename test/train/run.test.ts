@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { cp, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
-import { DataError, SafetensorsError } from '../../src/data/index.ts'
+import { DataError, SafetensorsError, trainBytePairs } from '../../src/data/index.ts'
 import { Generator, randn } from '../../src/tensor/index.ts'
 import {
   CheckpointError,
@@ -49,6 +49,21 @@ test('a run that is opened computes what the trained model computes', async () =
   assert.deepEqual(run.tokenizer.toJSON(), trained.tokenizer.toJSON())
   const images = randn([2, 3, 8, 8], { generator: new Generator(1) })
   assert.deepEqual(values(run.model.encodeImage(images)), values(trained.model.encodeImage(images)))
+})
+
+test('a run learns with the tokenizer of a file, keeps it, and goes on with it', async t => {
+  const folder = await temporaryFolder(t)
+  const file = join(folder, 'pairs.json')
+  const bytePairs = trainBytePairs(['a small red circle', 'a large blue square'], { vocabularySize: 280 })
+  await writeFile(file, JSON.stringify(bytePairs))
+  const run = join(folder, 'run')
+  const config = tinyConfig(await pictures(folder), { tokenizer: file, steps: 2, truncateCaptions: true })
+  const first = await train(run, config)
+  assert.equal(first.model.config.text.vocabulary, bytePairs.vocabularySize)
+  await rm(file)
+  const { tokenizer, step } = await resumeTraining(run, { steps: 3 })
+  assert.deepEqual([tokenizer.encode('a red star'), step], [bytePairs.encode('a red star'), 3])
+  await refused(train(join(folder, 'other'), config), DataError, 'pairs.json', 'does not exist')
 })
 
 test('opening a run draws no random numbers', async () => {

@@ -21,7 +21,7 @@ export function addCaption(program: Command): void {
   const command = program
     .command('caption')
     .description('Write a caption for each picture: the likeliest words, beam search, or sampled.')
-    .argument('<image...>', 'PNG or JPEG files')
+    .argument('<image...>', 'PNG, JPEG or WebP files')
     .option('--beams <n>', 'hypotheses kept side by side; 1 is greedy', positiveInteger, 1)
     .option('--sample', 'draw words at random instead of taking the likeliest')
     .option('--top-k <n>', 'with --sample: among the n likeliest', positiveInteger)

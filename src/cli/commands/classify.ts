@@ -18,7 +18,7 @@ export function addClassify(program: Command): void {
   const command = program
     .command('classify')
     .description('Say which of some labels fits each picture best: those whose prompts lie nearest to it.')
-    .argument('<image...>', 'PNG or JPEG files')
+    .argument('<image...>', 'PNG, JPEG or WebP files')
     .requiredOption('--labels <a,b,c>', 'the labels to choose among', names('--labels'))
     .action(classifyImages)
   examples(

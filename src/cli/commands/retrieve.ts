@@ -20,7 +20,7 @@ export function addRetrieve(program: Command): void {
   const command = program
     .command('retrieve')
     .description('Find the pictures of a folder that are nearest to a sentence or to another picture.')
-    .requiredOption('--images <folder>', 'PNG and JPEG files, in this folder and those in it')
+    .requiredOption('--images <folder>', 'PNG, JPEG and WebP files, in this folder and those in it')
     .option('--query <text>', 'what to look for, in words')
     .option('--image <file>', 'what to look for, as a picture')
     .option('--top <n>', 'how many to show', positiveInteger, 5)

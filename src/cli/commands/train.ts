@@ -1,4 +1,4 @@
-// `cocagrad train`: a new run from a folder of pictures with captions, or an old one further on.
+// `cocagrad train`: a new run from pictures with captions, or an old one further on.
 
 import type { Command } from 'commander'
 import { readJson } from '../../data/index.ts'
@@ -25,6 +25,7 @@ interface TrainFlags {
   readonly json?: boolean
   readonly config?: string
   readonly data?: string
+  readonly tokenizer?: string
   readonly preset?: string
   readonly steps?: number
   readonly epochs?: number
@@ -34,6 +35,9 @@ interface TrainFlags {
   readonly validation?: number
   readonly checkpointEvery?: number
   readonly evaluateEvery?: number
+  readonly truncate?: boolean
+  readonly strict?: boolean
+  readonly threads?: number
   readonly seed?: number
   readonly device?: string
   readonly backend?: string
@@ -44,9 +48,13 @@ const DEFAULT_EPOCHS = 10
 export function addTrain(program: Command): void {
   const command = program
     .command('train')
-    .description('Train CoCa on a folder of images with captions. Flags go before what a --config file says.')
+    .description('Train CoCa on images with captions. Flags go before what a --config file says.')
     .requiredOption('--out <run>', 'the folder of the run: settings, checkpoints, metrics.jsonl')
-    .option('--data <folder>', 'images with captions.jsonl, captions.csv or captions.tsv')
+    .option('--data <path>', 'a folder with captions.jsonl, .csv or .tsv, such a file, or tars: "data/{000..099}.tar"')
+    .option(
+      '--tokenizer <file>',
+      "tokenizer.json or CLIP's bpe_simple_vocab_16e6.txt.gz (default: words of the captions)",
+    )
     .option('--preset <name>', 'model: tiny, small, base, large or full (default: tiny)')
     .option('--config <file>', 'settings as JSON')
     .option('--resume', 'go on from the last checkpoint of --out, with the settings it was started with')
@@ -58,6 +66,9 @@ export function addTrain(program: Command): void {
     .option('--validation <share>', 'share of the images that is held back', nonNegativeNumber)
     .option('--checkpoint-every <n>', 'steps between checkpoints', positiveInteger)
     .option('--evaluate-every <n>', 'steps between evaluations', positiveInteger)
+    .option('--truncate', 'cut captions that are too long, instead of refusing them')
+    .option('--strict', 'stop at a sample that cannot be read, instead of skipping it')
+    .option('--threads <n>', 'threads that decode images (default: one less than processors)', wholeNumber)
     .option('--seed <n>', 'seed of everything that is random', wholeNumber)
     .action(run)
   examples(
@@ -71,9 +82,9 @@ export function addTrain(program: Command): void {
 async function run(flags: TrainFlags): Promise<void> {
   const { out, json } = flags
   const progress = new TrainingProgress()
-  const { onStart, onStep, onEvaluation, onGuard } = progress
+  const { onStart, onStep, onEvaluation, onGuard, onBadSample } = progress
   const result = await interruptible('finishing this step and writing a checkpoint', async signal => {
-    const options = { signal, onStart, onStep, onEvaluation, onGuard }
+    const options = { signal, onStart, onStep, onEvaluation, onGuard, onBadSample }
     try {
       return await (flags.resume ? resume(flags, options) : start(flags, options))
     } finally {
@@ -107,20 +118,24 @@ async function resume(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
 
 /** Settings of a file, if there is one, under those of the flags. */
 async function configOf(flags: TrainFlags): Promise<RunConfig> {
-  const { config: file, data, preset, lr, batch, steps, epochs } = flags
-  const { validation, warmup, checkpointEvery, evaluateEvery, seed, device } = flags
+  const { config: file, data, tokenizer, preset, lr, batch, steps, epochs } = flags
+  const { validation, warmup, checkpointEvery, evaluateEvery, truncate, strict, threads, seed, device } = flags
   if (steps !== undefined && epochs !== undefined) throw new UsageError('--steps and --epochs: give one of them')
   const written = file === undefined ? {} : await readJson(file)
   if (typeof written !== 'object' || written === null || Array.isArray(written)) return checkRunConfig(written, file)
   const { optimizer, steps: fileSteps, epochs: fileEpochs, ...rest } = written as Record<string, unknown>
   const given = {
     data,
+    tokenizer,
     model: preset,
     batchSize: batch,
     validation,
     warmup,
     checkpointEvery,
     evaluateEvery,
+    truncateCaptions: truncate,
+    strict,
+    threads,
     seed,
     device,
   }
@@ -137,7 +152,7 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
     ...defined(given),
     ...defined(length),
   }
-  if (settings.data === undefined) throw new UsageError("--data <folder> is missing, and no --config file says 'data'")
+  if (settings.data === undefined) throw new UsageError("--data <path> is missing, and no --config file says 'data'")
   if (lr !== undefined) settings.optimizer = { ...(optimizer as object), learningRate: lr }
   else if (optimizer !== undefined) settings.optimizer = optimizer
   return checkRunConfig(settings, file)

@@ -16,16 +16,16 @@ export interface DataExamination {
   readonly validation?: ImageTextSource
   readonly tokenizer: Tokenizer
   readonly config: RunConfig
-  /** of the data that the checkpoint was trained on */
-  readonly fingerprint?: string
+  /** the checkpoint was trained on other data */
+  readonly isChanged?: boolean
   readonly onProgress?: (done: number, total: number) => void
   readonly signal?: AbortSignal
 }
 
 export async function examineData(data: DataExamination): Promise<DoctorFinding[]> {
-  const { train, validation, fingerprint } = data
+  const { train, validation, isChanged } = data
   return [
-    ...(fingerprint !== undefined && fingerprint !== train.fingerprint ? [changed()] : []),
+    ...(isChanged ? [changed()] : []),
     ...(await equalImages(data)),
     ...equalCaptions(data),
     ...captionsOf(data, train, 'to learn from'),

@@ -1,6 +1,6 @@
 // Looks a run over and says what is wrong with it: its gradients, its optimizer, what it measured, what its units do, its data.
 
-import { BatchIterator } from '../../data/index.ts'
+import { BatchIterator, type ImageTextSource, ShardDataset } from '../../data/index.ts'
 import { CoCa } from '../../models/index.ts'
 import { withoutAllocation } from '../../nn/index.ts'
 import { Generator, seed } from '../../tensor/index.ts'
@@ -8,7 +8,7 @@ import { readState, toDevice } from '../checkpoint.ts'
 import type { LossProblem } from '../derivative.ts'
 import { firstExamples, readKeptBatch } from '../guard.ts'
 import { readMetrics } from '../metrics.ts'
-import { openRun, openRunData, openSettings } from '../run.ts'
+import { openRun, openRunData, openSettings, type RunData } from '../run.ts'
 import { examineActivity } from './activity.ts'
 import { examineData } from './data.ts'
 import { bySeverity, counted, type DoctorFinding, digits } from './finding.ts'
@@ -56,11 +56,12 @@ export async function examineRun(folder: string, options: ExamineOptions = {}): 
   const measured = examineMetrics(metrics, config, folder)
   const data = await openRunData(run)
   const { batches } = await readState(checkpoint)
-  const about = { ...data, tokenizer, config, fingerprint: batches.fingerprint }
   const { onProgress, signal } = options
-  const seen = await examineData({ ...about, onProgress, signal })
-  const iterator = new BatchIterator(data.train, tokenizer, {
-    batchSize: Math.min(FOLLOWED, data.train.length),
+  const train = await knownPart(data.train, config.seed)
+  const isChanged = batches.fingerprint !== data.train.fingerprint
+  const seen = await examineData({ ...data, train, isChanged, tokenizer, config, onProgress, signal })
+  const iterator = new BatchIterator(train, tokenizer, {
+    batchSize: Math.min(FOLLOWED, train.length),
     contextLength: config.model.text.context,
     seed: config.seed,
     truncate: true,
@@ -80,10 +81,14 @@ export async function examineRun(folder: string, options: ExamineOptions = {}): 
       optimizer: `${config.optimizer.name} and ${counted(model.parameters().length, 'parameter')} of checkpoint ${step}`,
       metrics: `${counted(steps, 'step')} and ${counted(guards, 'check')} by the guard`,
       activity: `${counted(batch.imageShape[0], 'image')} on their way through the model and back`,
-      data: `${counted(data.train.length, 'image')} to learn from, ${data.validation?.length ?? 'none'} held back`,
+      data: `${counted(train.length, 'image')}${train === data.train ? '' : ' of the first shards'} to learn from, ${data.validation?.length ?? 'none'} held back`,
     },
   }
 }
+
+/** Data of any size is looked at in its first window; what cannot be used there is written down when it is trained on. */
+const knownPart = async (data: RunData['train'], seed: number): Promise<ImageTextSource> =>
+  data instanceof ShardDataset ? data.open(0, 0, { seed, shuffle: false, onBadSample: () => {} }) : data
 
 /**
  * Examines the gradient of a batch that a guard has kept, with the weights it was kept with, on the current device.

@@ -1,0 +1,61 @@
+// `cocagrad tokenize`: what a tokenizer makes of texts.
+
+import { text as readAll } from 'node:stream/consumers'
+import type { Command } from 'commander'
+import { messageOf } from '../../data/errors.ts'
+import { readTokenizer, type Tokenizer } from '../../data/index.ts'
+import { UsageError } from '../errors.ts'
+import { examples, jsonOption, positiveInteger } from '../options.ts'
+import { answer } from '../output.ts'
+
+interface TokenizeFlags {
+  readonly vocab: string
+  readonly context: number
+  readonly json?: boolean
+}
+
+export function addTokenize(program: Command): void {
+  const command = program
+    .command('tokenize')
+    .description('Show the ids of texts: the words alone, and as a row with start and end, cut where it is too long.')
+    .argument('[texts...]', 'texts; without any, a JSON list of them is read from standard input')
+    .requiredOption('--vocab <file>', "tokenizer.json, or CLIP's bpe_simple_vocab_16e6.txt.gz")
+    .option('--context <n>', 'longest row', positiveInteger, 77)
+    .action(run)
+  examples(
+    jsonOption(command),
+    'tokenize "a photo of a cat" --vocab bpe_simple_vocab_16e6.txt.gz',
+    'tokenize --vocab tokenizer.json --json < texts.json',
+  )
+}
+
+async function run(given: readonly string[], { vocab, context, json }: TokenizeFlags): Promise<void> {
+  const tokenizer = await readTokenizer(vocab)
+  const texts = given.length > 0 ? given : await textsOfInput()
+  const rows = texts.map(text => ({
+    text,
+    encode: tokenizer.encode(text),
+    [`tokenize_${context}`]: rowOf(tokenizer, text, context),
+  }))
+  const lines = rows.map(({ text, encode }) => `${JSON.stringify(text)}\n  ${encode.join(' ')}`)
+  answer(json, rows, lines.join('\n'))
+}
+
+async function textsOfInput(): Promise<string[]> {
+  let value: unknown
+  try {
+    value = JSON.parse(await readAll(process.stdin))
+  } catch (error) {
+    throw new UsageError(`standard input is not JSON: ${messageOf(error)}`)
+  }
+  if (!Array.isArray(value) || !value.every(text => typeof text === 'string'))
+    throw new UsageError('standard input is not a JSON list of texts')
+  return value
+}
+
+/** Start, text and end, without the padding. */
+function rowOf(tokenizer: Tokenizer, text: string, context: number): number[] {
+  const row = [...tokenizer.tokenize([text], context, { truncate: true })]
+  while (row.at(-1) === tokenizer.pad) row.pop()
+  return row
+}

@@ -1,0 +1,262 @@
+// Batches of one collection of samples: its captions tokenized once, its order planned, its images loaded. A batch is a
+// function of the collection, a label and a number, so that it can be made again.
+
+import { createHash } from 'node:crypto'
+import { Generator } from '../tensor/random.ts'
+import { type CaptionTable, type Choice, type EpochOptions, planEpoch } from './epochs.ts'
+import { BatchError, DataError, TokenizerError } from './errors.ts'
+import { normalize } from './image.ts'
+import type { RandomCrop } from './random-crop.ts'
+import type { BadSample, ImageTextSource, OnBadSample } from './source.ts'
+import type { Tokenizer } from './tokenizer.ts'
+
+/** Where a batch is. */
+export interface Place {
+  readonly epoch: number
+  /** of the epoch, from 0: a part of the data that is shuffled in itself; a folder is one window */
+  readonly window: number
+  /** its place in the window, from 0 */
+  readonly batch: number
+}
+
+/** Images and their texts, ready to become tensors. */
+export interface Batch extends Place {
+  /** [batch, 3, side, side], row by row */
+  readonly images: Float32Array
+  readonly imageShape: [batch: number, channels: 3, height: number, width: number]
+  /** [batch, contextLength], row by row */
+  readonly tokens: Int32Array
+  readonly tokenShape: [batch: number, contextLength: number]
+  /** which examples these are */
+  readonly indices: Int32Array
+  /** the texts that were tokenized */
+  readonly captions: readonly string[]
+}
+
+/**
+ * Changes an image before it enters a batch.
+ * @param image [3, side, side] in 0 … 1, which may be changed in place
+ * @param generator random numbers that depend on the seed, the epoch and the example alone
+ * @returns an image of the same shape
+ */
+export type Augmentation = (image: Float32Array, generator: Generator, side: number) => Float32Array
+
+export interface BatchOptions {
+  readonly batchSize: number
+  /** ids per text, start and end included */
+  readonly contextLength: number
+  /** equal seeds give equal batches; 0 unless given */
+  readonly seed?: number
+  /** a new order every epoch; true unless given */
+  readonly shuffle?: boolean
+  /** leave out batches that are not full; true unless given */
+  readonly dropLast?: boolean
+  /** no two texts of a batch are equal as ids: a later one waits for a later batch; false unless given */
+  readonly distinctCaptions?: boolean
+  /** cut captions that are too long, instead of throwing; false unless given */
+  readonly truncate?: boolean
+  /** what part of a picture is learned from, at random; its middle unless given */
+  readonly crop?: Omit<RandomCrop, 'seed'>
+  readonly augment?: Augmentation
+  /** applied last, channel by channel */
+  readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] }
+  /** is told of samples that cannot be read, which others then stand in for; without it they are errors */
+  readonly onBadSample?: OnBadSample
+  /** batches that are loaded before they are asked for; 1 unless given */
+  readonly ahead?: number
+}
+
+/** How many samples in a row may be tried in place of one that cannot be read. */
+const TRIES = 100
+
+/** The samples of a collection that can be learned from. */
+interface TokenizedSamples {
+  readonly table: CaptionTable
+  /** number in the source of every sample of the table */
+  readonly indices: Int32Array
+  /** distinct texts as rows of ids, end to end */
+  readonly rows: Int32Array
+}
+
+export class BatchMaker {
+  readonly #source: ImageTextSource
+  readonly #options: BatchOptions & EpochOptions
+  readonly #samples: TokenizedSamples
+
+  /**
+   * @param skip is told of samples whose captions are too long, which are then left out
+   * @throws TokenizerError naming such a sample, without `skip`
+   */
+  constructor(
+    source: ImageTextSource,
+    tokenizer: Tokenizer,
+    options: BatchOptions & EpochOptions,
+    skip?: (bad: BadSample) => void,
+  ) {
+    this.#source = source
+    this.#options = options
+    this.#samples = tokenizeCaptions(source, tokenizer, options, skip)
+  }
+
+  /** SHA-256 of all ids. */
+  get texts(): string {
+    return createHash('sha256').update(new Uint8Array(this.#samples.rows.buffer)).digest('hex')
+  }
+
+  plan(label: string): Choice[][] {
+    return planEpoch(this.#samples.table, label, this.#options)
+  }
+
+  /** Loads the images of some choices, with others in place of those that cannot be read, unless that is an error. */
+  async make(place: Place, label: string, planned: readonly Choice[]): Promise<Batch> {
+    const { contextLength, onBadSample } = this.#options
+    const side = this.#source.imageSize
+    const choices = [...planned]
+    const images = new Float32Array(choices.length * 3 * side * side)
+    const failed: { readonly i: number; readonly error: DataError }[] = []
+    await inParallel(choices.length, async i => {
+      try {
+        images.set(await this.#image(choices[i], label), i * 3 * side * side)
+      } catch (error) {
+        if (!(onBadSample && error instanceof DataError)) throw error
+        failed.push({ i, error })
+      }
+    })
+    for (const { i, error } of failed.sort((a, b) => a.i - b.i)) {
+      this.#tell(choices[i], error)
+      const { choice, image } = await this.#another(choices, i, label)
+      choices[i] = choice
+      images.set(image, i * 3 * side * side)
+    }
+    const { table, rows, indices } = this.#samples
+    const tokens = new Int32Array(choices.length * contextLength)
+    for (const [i, { index, caption }] of choices.entries()) {
+      const row = table.key(index, caption)
+      tokens.set(rows.subarray(row * contextLength, (row + 1) * contextLength), i * contextLength)
+    }
+    return {
+      ...place,
+      images,
+      imageShape: [choices.length, 3, side, side],
+      tokens,
+      tokenShape: [choices.length, contextLength],
+      indices: Int32Array.from(choices, choice => indices[choice.index]),
+      captions: choices.map(choice => this.#source.captions(indices[choice.index])[choice.caption]),
+    }
+  }
+
+  /** A sample that the batch does not have, found by its seed; a caption that it does not have, if that counts. */
+  async #another(
+    choices: readonly Choice[],
+    i: number,
+    label: string,
+  ): Promise<{ choice: Choice; image: Float32Array }> {
+    const { seed, distinctCaptions } = this.#options
+    const { table } = this.#samples
+    const generator = new Generator(seed).fork(`instead of ${choices[i].index} in ${label}`)
+    const keys = new Set(choices.map(({ index, caption }) => table.key(index, caption)))
+    for (let attempt = 0; attempt < TRIES; attempt++) {
+      const index = generator.integer(table.length)
+      const choice = { index, caption: generator.integer(table.count(index)) }
+      if (choices.some(other => other.index === index)) continue
+      if (distinctCaptions && keys.has(table.key(index, choice.caption))) continue
+      try {
+        return { choice, image: await this.#image(choice, label) }
+      } catch (error) {
+        if (!(error instanceof DataError)) throw error
+        this.#tell(choice, error)
+      }
+    }
+    throw new BatchError(`cannot be read, and no other sample was found in its place after ${TRIES} tries`, {
+      file: this.#source.name(this.#samples.indices[choices[i].index]),
+    })
+  }
+
+  #tell({ index }: Choice, { reason }: DataError): void {
+    this.#options.onBadSample?.({ ...placeOf(this.#source, this.#samples.indices[index]), reason })
+  }
+
+  async #image({ index: sample }: Choice, label: string): Promise<Float32Array> {
+    const { augment, crop, normalize: scale, seed } = this.#options
+    const index = this.#samples.indices[sample]
+    const side = this.#source.imageSize
+    const random = (purpose: string) => new Generator(seed).fork(`${purpose} ${label} ${index}`)
+    let image = await this.#source.image(index, crop && { ...crop, seed: random('crop').seed })
+    if (image.length !== 3 * side * side)
+      throw new BatchError(`has ${image.length} values, and [3, ${side}, ${side}] has ${3 * side * side}`, {
+        file: this.#source.name(index),
+      })
+    if (augment) image = augment(image, random('augment'), side)
+    return scale ? normalize(image, scale.mean, scale.std) : image
+  }
+}
+
+/** Where a sample is, in the words of its source. */
+export const placeOf = (source: ImageTextSource, index: number): { file: string; key?: string } =>
+  source.place?.(index) ?? { file: source.name(index) }
+
+/** Every distinct row of ids once, and for every caption which row it is. */
+function tokenizeCaptions(
+  source: ImageTextSource,
+  tokenizer: Tokenizer,
+  { contextLength, truncate }: BatchOptions,
+  skip?: (bad: BadSample) => void,
+): TokenizedSamples {
+  const rowOfText = new Map<string, number>()
+  const rowOfIds = new Map<string, number>()
+  const rows: Int32Array[] = []
+  const indices: number[] = []
+  const first = [0]
+  const keys: number[] = []
+  for (let index = 0; index < source.length; index++) {
+    const captions = source.captions(index)
+    if (captions.length === 0) throw new BatchError('has no caption', { file: source.name(index) })
+    try {
+      const own = captions.map(rowOf)
+      keys.push(...own)
+      indices.push(index)
+      first.push(keys.length)
+    } catch (error) {
+      if (!(error instanceof TokenizerError)) throw error
+      const reason = `caption ${error.reason}`
+      if (!skip) throw new TokenizerError(reason, { file: source.name(index), cause: error })
+      skip({ ...placeOf(source, index), reason })
+    }
+  }
+
+  function rowOf(text: string): number {
+    const known = rowOfText.get(text)
+    if (known !== undefined) return known
+    const ids = tokenizer.tokenize([text], contextLength, { truncate })
+    const row = rowOfIds.get(ids.join()) ?? rows.push(ids) - 1
+    rowOfIds.set(ids.join(), row)
+    rowOfText.set(text, row)
+    return row
+  }
+
+  const joined = new Int32Array(rows.length * contextLength)
+  rows.forEach((row, i) => {
+    joined.set(row, i * contextLength)
+  })
+  const table: CaptionTable = {
+    length: indices.length,
+    count: sample => first[sample + 1] - first[sample],
+    key: (sample, caption) => keys[first[sample] + caption],
+  }
+  return {
+    table,
+    indices: Int32Array.from(indices),
+    rows: joined,
+  }
+}
+
+/** Images that are asked for at once. Threads have all the work of a batch before the main one is busy again. */
+const AT_ONCE = 256
+
+async function inParallel(count: number, task: (i: number) => Promise<void>): Promise<void> {
+  let next = 0
+  const work = async () => {
+    while (next < count) await task(next++)
+  }
+  await Promise.all(Array.from({ length: Math.min(count, AT_ONCE) }, work))
+}

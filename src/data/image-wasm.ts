@@ -1,0 +1,91 @@
+// JPEG and WebP without native packages: libjpeg (mozjpeg) and libwebp in WebAssembly, compiled when first needed. They
+// give the pixels that Pillow's own libraries give, to the bit.
+
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import decodeJpegFile, { init as initJpeg } from '@jsquash/jpeg/decode.js'
+import decodeWebpFile, { init as initWebp } from '@jsquash/webp/decode.js'
+import type { RgbImage } from './resize.ts'
+
+/** What the libraries return; browsers have it, Node does not. */
+class PixelData {
+  readonly data: Uint8ClampedArray
+  readonly width: number
+  readonly height: number
+
+  constructor(data: Uint8ClampedArray, width: number, height: number) {
+    this.data = data
+    this.width = width
+    this.height = height
+  }
+}
+
+type Init = (module: WebAssembly.Module, options: { printErr(line: string): void }) => Promise<void>
+
+/** A library that is loaded once, and what it complained of during the last call. */
+class WasmDecoder {
+  readonly #file: string
+  readonly #init: Init
+  readonly #decode: (buffer: ArrayBuffer) => Promise<ImageData>
+  #ready: Promise<void> | undefined
+  #complaints: string[] = []
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(file: string, init: unknown, decode: (buffer: ArrayBuffer) => Promise<ImageData>) {
+    this.#file = file
+    this.#init = init as Init
+    this.#decode = decode
+  }
+
+  /** One file at a time: complaints are of the file in hand. */
+  decode(bytes: Uint8Array): Promise<RgbImage> {
+    const turn = this.#turn.then(() => this.#one(bytes))
+    this.#turn = turn.catch(() => {})
+    return turn
+  }
+
+  async #one(bytes: Uint8Array): Promise<RgbImage> {
+    this.#ready ??= this.#load()
+    await this.#ready
+    this.#complaints = []
+    let image: ImageData | undefined
+    try {
+      image = await this.#decode(new Uint8Array(bytes).buffer)
+    } catch (error) {
+      this.#ready = undefined // a library that gave up in the middle is not used again
+      if (this.#complaints.length === 0) throw error
+    }
+    if (this.#complaints.length > 0 || !image) throw new Error(this.#complaints.join('; ') || 'its data is damaged')
+    const { width, height, data } = image
+    return { width, height, data: withoutAlpha(data) }
+  }
+
+  async #load(): Promise<void> {
+    globalThis.ImageData ??= PixelData as unknown as typeof ImageData
+    const module = await WebAssembly.compile(await readFile(createRequire(import.meta.url).resolve(this.#file)))
+    await this.#init(module, { printErr: line => this.#complaints.push(line) })
+  }
+}
+
+const jpeg = new WasmDecoder('@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm', initJpeg, decodeJpegFile)
+const webp = new WasmDecoder('@jsquash/webp/codec/dec/webp_dec.wasm', initWebp, decodeWebpFile)
+
+/** A JPEG in grey or three colours, as it is stored. Throws what libjpeg says of a damaged one. */
+export const decodeJpeg = (bytes: Uint8Array): Promise<RgbImage> => jpeg.decode(bytes)
+
+/** A WebP without its transparency. */
+export async function decodeWebp(bytes: Uint8Array): Promise<RgbImage> {
+  const isAnimated = bytes[15] === 0x58 && (bytes[20] & 2) !== 0 // VP8X with its flag
+  if (isAnimated) throw new Error('animated WebP: install sharp to read its first picture')
+  return webp.decode(bytes)
+}
+
+function withoutAlpha(pixels: Uint8ClampedArray): Uint8Array {
+  const rgb = new Uint8Array((pixels.length / 4) * 3)
+  for (let from = 0, to = 0; from < pixels.length; from += 4) {
+    rgb[to++] = pixels[from]
+    rgb[to++] = pixels[from + 1]
+    rgb[to++] = pixels[from + 2]
+  }
+  return rgb
+}

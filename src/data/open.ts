@@ -1,0 +1,41 @@
+// One door for data: whatever a path names.
+
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CAPTION_FILES } from './captions.ts'
+import { ImageTextDataset, type OpenDatasetOptions } from './dataset.ts'
+import { type OpenShardsOptions, ShardDataset } from './shards/shard-dataset.ts'
+
+/**
+ * Opens a folder with a caption file, a `.jsonl`, `.csv` or `.tsv` of captions, a folder of tars, or a list of them such
+ * as `data/{000..099}.tar`.
+ * @throws DataError naming what is wrong (see {@link ImageTextDataset.open} and {@link ShardDataset.open})
+ */
+export async function openData(
+  path: string,
+  options: OpenDatasetOptions & OpenShardsOptions,
+): Promise<ImageTextDataset | ShardDataset> {
+  return (await isShards(path)) ? ShardDataset.open(path, options) : ImageTextDataset.open(path, options)
+}
+
+/** A list in braces, a tar, or a folder without a caption file that holds a tar. */
+async function isShards(path: string): Promise<boolean> {
+  if (/\.tar$/.test(path)) return true
+  const exists = (name: string) =>
+    stat(name).then(
+      () => true,
+      () => false,
+    )
+  if (!(await exists(path))) return /\{.*\}/.test(path)
+  const lists = await Promise.all(CAPTION_FILES.map(name => exists(join(path, name))))
+  if (lists.includes(true)) return false
+  return (await readdir(path).catch(() => [])).some(name => name.endsWith('.tar'))
+}
+
+/** Every caption, in order. */
+export async function readAllCaptions(data: ImageTextDataset | ShardDataset): Promise<string[]> {
+  if (!(data instanceof ShardDataset)) return data.examples.flatMap(example => example.captions)
+  const captions: string[] = []
+  for await (const caption of data.captions()) captions.push(caption)
+  return captions
+}

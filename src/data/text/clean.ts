@@ -1,0 +1,51 @@
+// Text as CLIP cleans it before it is cut into pieces (github.com/openai/CLIP, simple_tokenizer.py): broken characters
+// are repaired as the Python package ftfy repairs them, HTML references resolved twice, white space made single spaces,
+// and letters made small.
+
+import { unescapeHtml, unescapeStrictHtml } from './html.ts'
+import { readControls, repairMojibake } from './mojibake.ts'
+
+/** What CLIP's tokenizer sees of a text. */
+export const cleanText = (text: string): string => squeeze(unescapeHtml(unescapeHtml(repairText(text)))).toLowerCase()
+
+/** White space as Unicode defines it: a byte order mark is none, U+0085 is one. */
+const squeeze = (text: string) => text.replace(/\p{White_Space}+/gu, ' ').replace(/^ | $/g, '')
+
+/**
+ * Repairs what copying and wrong encodings do to text, line by line, until nothing changes: HTML references unless the
+ * text holds a `<`, UTF-8 read as windows-1252 or Latin-1, ligatures, full and half width forms, curly quotes, line
+ * ends, lone surrogates, terminal colours and control characters; then NFC. Other wrong encodings stay as they are.
+ */
+export function repairText(text: string): string {
+  let isMarkup = false
+  return text
+    .split(/(?<=\n)/)
+    .map(line => {
+      isMarkup ||= line.includes('<')
+      return repairLine(line, !isMarkup)
+    })
+    .join('')
+}
+
+function repairLine(line: string, resolve: boolean): string {
+  for (let before = line; ; ) {
+    const after = repairOnce(resolve ? unescapeStrictHtml(before) : before)
+    if (after === before) return after
+    before = after
+  }
+}
+
+const repairOnce = (text: string): string =>
+  readControls(repairMojibake(text))
+    .replace(/[ĲĳŉǄ-ǌǱ-ǳﬀ-ﬄﬆ]/g, ligature => ligature.normalize('NFKC'))
+    .replaceAll('ﬅ', 'ſt')
+    .replace(/[\u3000\uff01-\uffef]/g, wide => wide.normalize('NFKC'))
+    .replace(/[\u02bc\u2018-\u201b]/g, "'")
+    .replace(/[\u201c-\u201f]/g, '"')
+    .replace(/\r\n|[\r\u0085\u2028\u2029]/g, '\n')
+    .replace(/\p{Surrogate}/gu, '\ufffd')
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
+    .replace(/\x1b\[[\d;]*[a-zA-Z]/g, '')
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
+    .replace(/[\x00-\x08\x0b\x0e-\x1f\x7f\u206a-\u206f\ufeff\ufff9-\ufffc]/g, '')
+    .normalize('NFC')

@@ -1,0 +1,178 @@
+// CLIP's tokenizer, whose ids the text towers of CLIP, OpenCLIP and their CoCa were trained on: byte pairs over small
+// letters, 49,152 pieces of which the last of a word ends in `</w>` (github.com/openai/CLIP, simple_tokenizer.py).
+
+import { TokenizerError } from '../errors.ts'
+import { cleanText } from '../text/clean.ts'
+import { type TokenizeOptions, type Tokenizer, tokenRows } from '../tokenizer.ts'
+import { BYTES_BY_ID, BytePairs, CHARACTER_OF_BYTE, fromByteCharacters } from './byte-pairs.ts'
+
+const START = '<|startoftext|>'
+const END = '<|endoftext|>'
+const SUFFIX = '</w>'
+
+/** Merges of the vocabulary: 49,408 ids without 2 × 256 bytes and 2 special ones. */
+const MERGES = 48_894
+
+/**
+ * Endings of contractions, letters, one digit, or other signs. To whoever ignores case, as CLIP does, `ſ` is an s, and
+ * U+0345 is both a letter and none, so that it falls between the words.
+ */
+const WORD =
+  /<\|startoftext\|>|<\|endoftext\|>|'[sſ]|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|(?:(?!\u0345)[^\p{White_Space}\p{L}\p{N}])+/gu
+
+const SPLIT = "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+"
+
+type Pair = readonly [string, string]
+
+/** Id 0 fills rows and is also the piece `!` inside a word, as in CLIP. */
+export class ClipTokenizer implements Tokenizer {
+  readonly pad = 0
+  readonly start: number
+  readonly end: number
+  readonly #ids: ReadonlyMap<string, number>
+  readonly #pieces: readonly string[]
+  readonly #merges: readonly Pair[]
+  readonly #pairs: BytePairs
+
+  private constructor(ids: ReadonlyMap<string, number>, merges: readonly Pair[]) {
+    this.#ids = ids
+    this.#merges = merges
+    this.#pieces = [...ids.keys()].sort((a, b) => ids.get(a)! - ids.get(b)!)
+    this.#pairs = new BytePairs(ids, merges, SUFFIX)
+    this.start = ids.get(START)!
+    this.end = ids.get(END)!
+  }
+
+  /**
+   * From the text of `bpe_simple_vocab_16e6.txt`: a line of comment, then a merge a line, of which CLIP uses the first
+   * 48,894.
+   * @throws TokenizerError naming a line that is no merge
+   */
+  static fromMerges(text: string): ClipTokenizer {
+    const lines = text.split('\n', MERGES + 1).slice(1)
+    if (lines.at(-1) === '') lines.pop()
+    const bytes = BYTES_BY_ID.map(byte => CHARACTER_OF_BYTE[byte])
+    const pieces = [...bytes, ...bytes.map(byte => byte + SUFFIX)]
+    const known = new Set(pieces)
+    const merges = lines.map((line, i) => {
+      const pair = line.split(/\s+/)
+      if (pair.length !== 2 || !pair.every(piece => known.has(piece)))
+        throw new TokenizerError(`line ${i + 2} is '${line}', not a pair of pieces that are known by then`)
+      known.add(pair.join(''))
+      return pair as [string, string]
+    })
+    pieces.push(...merges.map(pair => pair.join('')), START, END)
+    return new ClipTokenizer(new Map(pieces.map((piece, id) => [piece, id])), merges)
+  }
+
+  /** Whether a `tokenizer.json` is that of a CLIP: byte pairs with its end of a word and its two special pieces. */
+  static isClip(json: unknown): boolean {
+    const { type, end_of_word_suffix, vocab } = (json as { model?: Record<string, unknown> })?.model ?? {}
+    const hasPieces = typeof vocab === 'object' && vocab !== null && START in vocab && END in vocab
+    return type === 'BPE' && end_of_word_suffix === SUFFIX && hasPieces
+  }
+
+  /**
+   * From a CLIP's `tokenizer.json`. Text is cleaned as the original does it, which that file cannot say.
+   * @throws TokenizerError naming what is missing
+   */
+  static fromJSON(json: unknown): ClipTokenizer {
+    if (!ClipTokenizer.isClip(json)) throw new TokenizerError('is no tokenizer.json of a CLIP')
+    const { vocab, merges } = (json as { model: { vocab: Record<string, number>; merges: (string | Pair)[] } }).model
+    const ids = new Map(Object.entries(vocab))
+    const isId = new Set(ids.values())
+    for (let id = 0; id < ids.size; id++)
+      if (!isId.has(id)) throw new TokenizerError(`model.vocab has ${ids.size} pieces and none with id ${id}`)
+    for (const character of CHARACTER_OF_BYTE)
+      for (const piece of [character, character + SUFFIX])
+        if (!ids.has(piece)) throw new TokenizerError(`model.vocab has no piece '${piece}'`)
+    if (!Array.isArray(merges)) throw new TokenizerError('model.merges is not a list')
+    const pairs = merges.map((merge, i) => {
+      const pair = typeof merge === 'string' ? merge.split(' ') : merge
+      if (pair.length !== 2 || ![...pair, pair.join('')].every(piece => ids.has(piece)))
+        throw new TokenizerError(`model.merges[${i}] is ${JSON.stringify(merge)}, not two pieces of the vocabulary`)
+      return pair as Pair
+    })
+    return new ClipTokenizer(ids, pairs)
+  }
+
+  get vocabularySize(): number {
+    return this.#pieces.length
+  }
+
+  encode(text: string): number[] {
+    const words = cleanText(text).match(WORD) ?? []
+    return words.flatMap(word => {
+      if (word === START) return this.start
+      return word === END ? this.end : this.#pairs.encode(word)
+    })
+  }
+
+  /**
+   * Small letters, with a space after every word. What stands after the end is left out; before it, id 0 is a `!`.
+   * @throws TokenizerError for an id outside the vocabulary
+   */
+  decode(ids: Iterable<number>): string {
+    let pieces = ''
+    for (const id of ids) {
+      if (id === this.start) continue
+      if (id === this.end) break
+      const piece = this.#pieces[id]
+      if (piece === undefined) throw new TokenizerError(`id ${id} is outside the vocabulary of ${this.vocabularySize}`)
+      pieces += piece.endsWith(SUFFIX) ? piece.slice(0, -SUFFIX.length) + CHARACTER_OF_BYTE[0x20] : piece
+    }
+    return fromByteCharacters(pieces).trim()
+  }
+
+  tokenize(texts: readonly string[], contextLength: number, options?: TokenizeOptions): Int32Array {
+    return tokenRows(this, texts, contextLength, options)
+  }
+
+  /** A `tokenizer.json` that Hugging Face's libraries read too; they do everything but repair the text. */
+  toJSON(): unknown {
+    const special = (id: number, content: string) => ({
+      ...{ id, content, single_word: false, lstrip: false, rstrip: false },
+      ...{ normalized: true, special: true },
+    })
+    const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true }
+    return {
+      version: '1.0',
+      truncation: null,
+      padding: null,
+      added_tokens: [special(this.start, START), special(this.end, END)],
+      normalizer: {
+        type: 'Sequence',
+        normalizers: [
+          { type: 'NFC' },
+          { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' },
+          { type: 'Lowercase' },
+        ],
+      },
+      pre_tokenizer: {
+        type: 'Sequence',
+        pretokenizers: [
+          { type: 'Split', pattern: { Regex: SPLIT }, behavior: 'Removed', invert: true },
+          { ...byteLevel, use_regex: false },
+        ],
+      },
+      post_processor: {
+        type: 'RobertaProcessing',
+        sep: [END, this.end],
+        cls: [START, this.start],
+        trim_offsets: false,
+        add_prefix_space: false,
+      },
+      decoder: byteLevel,
+      model: {
+        type: 'BPE',
+        dropout: null,
+        unk_token: END,
+        continuing_subword_prefix: '',
+        end_of_word_suffix: SUFFIX,
+        fuse_unk: false,
+        vocab: Object.fromEntries(this.#ids),
+        merges: this.#merges.map(pair => pair.join(' ')),
+      },
+    }
+  }
+}

@@ -1,0 +1,42 @@
+// One door for every tokenizer that comes as a file.
+
+import { gunzipSync } from 'node:zlib'
+import { messageOf, TokenizerError } from '../errors.ts'
+import { readBytes } from '../files.ts'
+import { type Tokenizer, WordTokenizer } from '../tokenizer.ts'
+import { ClipTokenizer } from './clip.ts'
+import { JsonTokenizer } from './json.ts'
+
+/**
+ * Reads what `toJSON` of any tokenizer makes, a Hugging Face `tokenizer.json` (a CLIP's becomes a ClipTokenizer), or
+ * CLIP's list of merges, `bpe_simple_vocab_16e6.txt`, as it is or compressed by gzip.
+ * @throws FileError if it cannot be read, TokenizerError naming the file if it is none of these
+ */
+export async function readTokenizer(file: string): Promise<Tokenizer> {
+  const bytes = await readBytes(file)
+  try {
+    return parseTokenizer(textOf(bytes))
+  } catch (error) {
+    const reason = error instanceof TokenizerError ? error.reason : messageOf(error)
+    throw new TokenizerError(reason, { file, cause: error })
+  }
+}
+
+function textOf(bytes: Uint8Array): string {
+  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b
+  return new TextDecoder('utf-8', { fatal: true }).decode(isGzip ? gunzipSync(bytes) : bytes)
+}
+
+function parseTokenizer(text: string): Tokenizer {
+  if (!/^\s*[{[]/.test(text)) {
+    if (/^(#|"bpe_)/.test(text)) return ClipTokenizer.fromMerges(text)
+    throw new TokenizerError('is neither a tokenizer.json nor a list of merges that begins with #version')
+  }
+  return tokenizerFromJSON(JSON.parse(text))
+}
+
+/** @throws TokenizerError if the value describes no tokenizer */
+export function tokenizerFromJSON(json: unknown): Tokenizer {
+  if ((json as { type?: unknown } | null)?.type === 'words') return WordTokenizer.fromJSON(json)
+  return ClipTokenizer.isClip(json) ? ClipTokenizer.fromJSON(json) : JsonTokenizer.fromJSON(json)
+}

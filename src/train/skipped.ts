@@ -1,0 +1,84 @@
+// Samples that a run could not use: each told once and written down with its shard and key, so that somebody can look.
+
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileError } from '../data/files.ts'
+import { type BadSample, DataError, type ImageTextSource, type OnBadSample, readText } from '../data/index.ts'
+import { namesIn } from './folders.ts'
+
+const SKIPPED = 'skipped.jsonl'
+
+export class SkippedSamples {
+  readonly #listener: OnBadSample | undefined
+  readonly #known = new Set<string>()
+  /** lines that wait for the run's folder */
+  #waiting: string[] = []
+  #file: string | undefined
+
+  constructor(listener?: OnBadSample) {
+    this.#listener = listener
+  }
+
+  /** How many different ones there were in this run so far. */
+  get count(): number {
+    return this.#known.size
+  }
+
+  readonly tell: OnBadSample = bad => {
+    const line = lineOf(bad)
+    if (this.#known.has(line)) return
+    this.#known.add(line)
+    this.#waiting.push(line)
+    this.#write()
+    this.#listener?.(bad)
+  }
+
+  /** From now on they are written into a run's folder, after those that are there. */
+  async writeInto(folder: string): Promise<void> {
+    const file = join(folder, SKIPPED)
+    const before = (await namesIn(folder)).includes(SKIPPED) ? (await readText(file)).split('\n') : []
+    const known = new Set(before.filter(line => line !== ''))
+    for (const line of known) this.#known.add(line)
+    this.#waiting = this.#waiting.filter(line => !known.has(line))
+    this.#file = file
+    this.#write()
+  }
+
+  #write(): void {
+    if (this.#file === undefined || this.#waiting.length === 0) return
+    try {
+      appendFileSync(this.#file, this.#waiting.map(line => `${line}\n`).join(''))
+    } catch (error) {
+      throw fileError(this.#file, error)
+    }
+    this.#waiting = []
+  }
+}
+
+const lineOf = ({ file, key, reason }: BadSample): string => JSON.stringify({ file, key, reason })
+
+/** A source without those of its first images that cannot be decoded. */
+export async function withoutBad(source: ImageTextSource, first: number, tell: OnBadSample): Promise<ImageTextSource> {
+  const bad = new Map<number, DataError>()
+  const check = async (index: number) => {
+    try {
+      await source.image(index)
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error
+      bad.set(index, error)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(first, source.length) }, (_, index) => check(index)))
+  if (bad.size === 0) return source
+  for (const [index, { reason }] of [...bad].sort(([a], [b]) => a - b))
+    tell({ ...(source.place?.(index) ?? { file: source.name(index) }), reason })
+  const kept = Array.from({ length: source.length }, (_, index) => index).filter(index => !bad.has(index))
+  return {
+    length: kept.length,
+    imageSize: source.imageSize,
+    fingerprint: source.fingerprint,
+    captions: index => source.captions(kept[index]),
+    name: index => source.name(kept[index]),
+    image: (index, crop) => source.image(kept[index], crop),
+  }
+}

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ClipTokenizer } from '../../../src/data/tokenizers/clip.ts'
+import { readTokenizer } from '../../../src/data/tokenizers/read.ts'
+import { fc } from '../../support.ts'
+
+const golden = join(import.meta.dirname, '../../golden/clip-tokenizer')
+const file = join(golden, 'bpe_simple_vocab_16e6.txt.gz')
+const clip = (await readTokenizer(file)) as ClipTokenizer
+const json = (name: string) => JSON.parse(readFileSync(join(golden, name), 'utf8'))
+
+interface Vector {
+  readonly text: string
+  readonly encode: number[]
+  readonly tokenize_77: number[]
+}
+
+test('ids and rows are those of the original', () => {
+  assert.equal(clip.vocabularySize, 49408)
+  for (const { text, encode, tokenize_77: row } of json('vectors.json').vectors as Vector[]) {
+    assert.deepEqual(clip.encode(text), encode, text)
+    const padded = [...row, ...new Array(77 - row.length).fill(0)]
+    assert.deepEqual([...clip.tokenize([text], 77, { truncate: true })], padded, text)
+  }
+})
+
+test('they are so for random characters, references, contractions and broken encodings', () => {
+  const { texts, ids } = json('more.json') as { texts: string[]; ids: number[][] }
+  for (const [i, text] of texts.entries()) assert.deepEqual(clip.encode(text), ids[i], JSON.stringify(text))
+})
+
+test('a tokenizer.json of CLIP gives the same ids, and one that is damaged is refused by field', () => {
+  const file = JSON.parse(JSON.stringify(clip))
+  const copy = ClipTokenizer.fromJSON(file)
+  const { vectors } = json('vectors.json') as { vectors: Vector[] }
+  for (const { text, encode } of vectors) assert.deepEqual(copy.encode(text), encode)
+  const pairs = {
+    ...file,
+    model: { ...file.model, merges: file.model.merges.map((merge: string) => merge.split(' ')) },
+  }
+  assert.deepEqual(ClipTokenizer.fromJSON(pairs).toJSON(), file)
+  const damaged = (model: object) => ClipTokenizer.fromJSON({ ...file, model: { ...file.model, ...model } })
+  assert.throws(() => damaged({ merges: ['i n', 'q'] }), /model\.merges\[1\] is "q", not two pieces/)
+  const { '!': _, ...vocab } = file.model.vocab
+  assert.throws(() => damaged({ vocab }), /has 49407 pieces and none with id 0/)
+  assert.throws(() => damaged({ type: 'Unigram' }), /is no tokenizer.json of a CLIP/)
+})
+
+test('a text too long is refused, or cut before its end', () => {
+  assert.throws(() => clip.tokenize(['a cat '.repeat(40)], 77), { name: 'TokenizerError', message: /takes 82 ids/ })
+  const row = clip.tokenize(['a cat '.repeat(40)], 77, { truncate: true })
+  assert.deepEqual([row[0], row[76], row.includes(0)], [49406, 49407, false])
+})
+
+test('decoding gives the cleaned words back, with ! inside a word and without what pads the row', () => {
+  assert.equal(clip.decode(clip.tokenize(['A photo of a café 🐶!'], 77)), 'a photo of a café 🐶!')
+  assert.equal(clip.decode([0, 1950, 49407, 0, 0]), '!£')
+  assert.throws(() => clip.decode([49408]), /id 49408 is outside the vocabulary of 49408/)
+})
+
+test('every text has ids, and their decoding has the same ids again, letters being words', () => {
+  const word = fc.string({ unit: fc.constantFrom(...'abcdefghijklmnoéßжあ'), minLength: 1, maxLength: 8 })
+  fc.assert(
+    fc.property(fc.array(word), words => {
+      const ids = clip.encode(words.join(' '))
+      assert.deepEqual(clip.encode(clip.decode(ids)), ids)
+    }),
+  )
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), text =>
+      assert.ok(
+        clip.encode(text).every(id => id >= 0 && id < 49408),
+        text,
+      ),
+    ),
+  )
+})
+
+test('a list of merges that is broken names its line', () => {
+  assert.throws(
+    () => ClipTokenizer.fromMerges('#version: 0.2\na b\nab cd\n'),
+    /line 3 is 'ab cd', not a pair of pieces/,
+  )
+  assert.throws(() => ClipTokenizer.fromMerges('#version: 0.2\na b c\n'), /line 2 is 'a b c'/)
+})
