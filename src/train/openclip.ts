@@ -14,6 +14,7 @@ import {
 } from '../data/index.ts'
 import {
   CoCa,
+  type CoCaConfig,
   fromOpenClipConfig,
   fromOpenClipTensor,
   type OpenClipTensor,
@@ -63,14 +64,28 @@ const STD = [0.26862954, 0.26130258, 0.27577711]
  * @throws OpenClipError naming the setting or the tensors that do not fit; DataError if a file is damaged
  */
 export async function openClip(path: string): Promise<OpenClip> {
+  const { model: config, preprocessing, weights, tokenizerFiles, file } = await readOpenClipSettings(path)
+  const model = inFile(file, () => withoutAllocation(() => new CoCa(config)))
+  await loadOpenClip(weights, model)
+  return { model: model.eval(), preprocessing, weights, tokenizerFiles }
+}
+
+/** All of a checkpoint but its weights. */
+export interface OpenClipSettings extends Omit<OpenClip, 'model'> {
+  readonly model: CoCaConfig
+  /** the file of the configuration */
+  readonly file: string
+}
+
+/** The configuration of what {@link openClip} opens, and where its files are. */
+export async function readOpenClipSettings(path: string): Promise<OpenClipSettings> {
   const { folder, names, weights } = await filesAt(path)
   const file = join(folder, first(names, CONFIGS, folder))
   const json = await readJson(file)
-  const model = inFile(file, () => withoutAllocation(() => new CoCa(fromOpenClipConfig(json))))
-  const preprocessing = readPreprocessing(json, model.config.image.size, file)
-  await loadOpenClip(weights, model)
+  const model = inFile(file, () => fromOpenClipConfig(json))
+  const preprocessing = readPreprocessing(json, model.image.size, file)
   const tokenizerFiles = TOKENIZERS.filter(name => names.includes(name)).map(name => join(folder, name))
-  return { model: model.eval(), preprocessing, weights, tokenizerFiles }
+  return { model, preprocessing, weights, tokenizerFiles, file }
 }
 
 async function filesAt(path: string): Promise<{ folder: string; names: string[]; weights: string }> {

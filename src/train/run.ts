@@ -94,6 +94,15 @@ export async function openSettings(folder: string): Promise<{ config: RunConfig;
   return { config, tokenizer }
 }
 
+/** Whether a path is the folder of a run, whatever state it is in. */
+export async function isRun(path: string): Promise<boolean> {
+  const names: readonly string[] = await namesIn(path).catch(() => [])
+  return names.includes(CONFIG) && names.includes(TOKENIZER) && names.includes('checkpoints')
+}
+
+/** The file of a run's tokenizer. */
+export const tokenizerOf = (folder: string): string => join(folder, TOKENIZER)
+
 /** The steps of which a run has checkpoints, ascending. */
 export const listCheckpoints = (folder: string): Promise<number[]> => stepsIn(folder)
 

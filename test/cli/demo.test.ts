@@ -61,5 +61,5 @@ it('a demo is measured by every target, and its page shows every part', async t 
     assert.ok(Math.abs(Array.from(attention).reduce((a, b) => a + b, 0) - 1) < 1e-5)
   }
   const headings = [...reportPage(report).matchAll(/<h2>/g)]
-  assert.equal(headings.length, 9)
+  assert.equal(headings.length, 10)
 })

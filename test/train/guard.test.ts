@@ -31,7 +31,7 @@ const leaky = (isWrong: (x: Tensor) => boolean) =>
   defineOp<[Tensor]>(
     'leaky',
     (k, x) => k.copy(x),
-    (g, _, x) => [() => (isWrong(x) ? g.mul(1.5) : g)],
+    (g, _, x) => [() => (isWrong(x) ? g.mul(3) : g)],
   )
 
 /** Puts an operation behind the activation of the vision transformer's first MLP. */
