@@ -104,9 +104,20 @@ const runSchema = settings({
    * gets as many ids as it has
    */
   tokenizer: z.string(said('must be the path of a file')).min(1, said('must be the path of a file')).optional(),
+  /**
+   * a run, or a checkpoint of OpenCLIP, whose weights the model begins with; in a file the model is then that one's, with what
+   * is given different, and so are the tokenizer and the normalisation
+   */
+  from: z.string(said('must be a path')).min(1, said('must be a path')).optional(),
+  /** parts that begin anew all the same: modules or parameters by name, such as contrastivePooler */
+  fresh: z.array(z.string(said('must be a name')), said('must be a list of names')).default([]),
+  /** parts that stay as they are: names too, and ranges of layers such as encoder.blocks.0-5 */
+  freeze: z.array(z.string(said('must be a name')), said('must be a list of names')).default([]),
   /** share of the images that is held back from training */
   validation: share.default(0.1),
   batchSize: count(1).default(64),
+  /** into how many parts a batch is cut, so that memory is needed for one of them only; the gradient is that of the whole */
+  accumulate: count(1).default(1),
   /** how long to train: in steps, or in passes over the data */
   steps: count(1).optional(),
   epochs: count(1).optional(),
@@ -196,7 +207,12 @@ export function checkRunConfig(json: unknown, file?: string): RunConfig {
   const own = problem ? [problem, ...problems.filter(({ field }) => !/^model\b/.test(field))] : problems
   if (own.length > 0 || !parsed.success) throw new RunConfigError(own, file)
   const { optimizer, model: whole } = parsed.data
-  const further = [...lengthProblems(parsed.data), ...optimizerProblems(optimizer), ...modelProblems(whole)]
+  const further = [
+    ...lengthProblems(parsed.data),
+    ...optimizerProblems(optimizer),
+    ...modelProblems(whole),
+    ...originProblems(parsed.data),
+  ]
   if (further.length > 0) throw new RunConfigError(further, file)
   return parsed.data
 }
@@ -247,7 +263,7 @@ function completeModel(model: unknown): { model?: unknown; problem?: ConfigProbl
 }
 
 /** The fields of both, the second's where both have one. */
-function merge(base: unknown, own: unknown): unknown {
+export function merge(base: unknown, own: unknown): unknown {
   if (!isRecord(base) || !isRecord(own)) return own
   const merged: Record<string, unknown> = { ...base }
   for (const [name, value] of Object.entries(own)) merged[name] = merge(base[name], value)
@@ -268,6 +284,12 @@ function lengthProblems({ steps, epochs }: RunConfig): ConfigProblem[] {
   if (steps === undefined && epochs === undefined)
     return [{ field: 'steps', reason: 'is missing: give steps or epochs' }]
   return []
+}
+
+/** What begins anew does so beside weights that do not. */
+function originProblems({ from, fresh }: RunConfig): ConfigProblem[] {
+  if (from !== undefined || fresh.length === 0) return []
+  return [{ field: 'fresh', reason: 'is given without from: then everything begins anew' }]
 }
 
 /** A setting that an optimizer does not have would be ignored in silence. */

@@ -43,7 +43,7 @@ export {
   readMetrics,
   type StepMetrics,
 } from './metrics.ts'
-export { type OpenModelOptions, type Origin, openModel, readOrigin } from './open.ts'
+export { type OpenModelOptions, type Origin, openModel, readOrigin, withOrigin } from './open.ts'
 export { loadOpenClip, type OpenClip, OpenClipError, openClip, type Preprocessing, saveOpenClip } from './openclip.ts'
 export {
   listCheckpoints,

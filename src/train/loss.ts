@@ -3,7 +3,9 @@
 
 import type { Batch } from '../data/index.ts'
 import type { CoCa, CoCaLoss } from '../models/index.ts'
-import { type Device, device, fromData } from '../tensor/index.ts'
+import { lossAndGradients } from '../nn/index.ts'
+import { type Device, device, fromData, type Tensor } from '../tensor/index.ts'
+import { accumulateGradients } from './accumulate.ts'
 
 /** Where a model's parameters are, and its inputs must be. */
 export const deviceOfModel = (model: CoCa): Device => device.get(model.logScale.device)
@@ -24,10 +26,32 @@ export interface LossBatch extends Pick<Batch, 'imageShape' | 'tokens' | 'tokenS
   readonly images: Float32Array | Float64Array
 }
 
-/** L of a batch. @param positives captions that are equal belong to each other's images */
-export function batchLoss(model: CoCa, batch: LossBatch, { positives }: { readonly positives: boolean }): CoCaLoss {
+export interface LossOptions {
+  /** captions that are equal belong to each other's images */
+  readonly positives: boolean
+}
+
+/** A batch where the model is. */
+function batchTensors(model: CoCa, batch: LossBatch, { positives }: LossOptions) {
   const on = deviceOfModel(model)
   const { images, imageShape, tokens, tokenShape } = batch
   const groups = positives ? fromData(equalRows(tokens, tokenShape), [tokenShape[0]], on) : undefined
-  return model.loss(fromData(images, imageShape, on), fromData(tokens, tokenShape, on), { groups })
+  return { images: fromData(images, imageShape, on), ids: fromData(tokens, tokenShape, on), groups }
+}
+
+/** L of a batch. */
+export function batchLoss(model: CoCa, batch: LossBatch, options: LossOptions): CoCaLoss {
+  const { images, ids, groups } = batchTensors(model, batch, options)
+  return model.loss(images, ids, { groups })
+}
+
+/** L of a batch and its gradient, with the activations of one of several parts of it at a time. */
+export function batchGradients(
+  model: CoCa,
+  batch: LossBatch,
+  { parts, ...options }: LossOptions & { readonly parts: number },
+): { loss: CoCaLoss; gradients: Map<string, Tensor> } {
+  if (parts === 1) return lossAndGradients(model, () => batchLoss(model, batch, options))
+  const { images, ids, groups } = batchTensors(model, batch, options)
+  return accumulateGradients(model, images, ids, { parts: Math.min(parts, ids.shape[0]), groups })
 }

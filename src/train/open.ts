@@ -2,6 +2,7 @@
 
 import { DataError, readTokenizer } from '../data/index.ts'
 import type { CoCaConfig } from '../models/index.ts'
+import { merge } from './config.ts'
 import { openClip, readOpenClipSettings } from './openclip.ts'
 import { isRun, openRun, openSettings, type TrainedModel, tokenizerOf } from './run.ts'
 
@@ -46,6 +47,18 @@ export async function readOrigin(path: string, tokenizer?: string): Promise<Orig
   const { model, preprocessing, tokenizerFiles } = await readOpenClipSettings(path)
   const { mean, std } = preprocessing
   return { model, tokenizer: tokenizerFile(path, tokenizerFiles, tokenizer), normalize: { mean, std } }
+}
+
+/**
+ * Settings of a run with what it leaves open taken from the model that it begins with, if it does so.
+ * @throws as {@link readOrigin}
+ */
+export async function withOrigin(json: unknown): Promise<unknown> {
+  const { from, model = {}, tokenizer, ...others } = json as Record<string, unknown>
+  if (typeof from !== 'string' || from === '') return json
+  const origin = await readOrigin(from, typeof tokenizer === 'string' ? tokenizer : undefined)
+  const { normalize } = origin
+  return { normalize, ...others, from, tokenizer: origin.tokenizer, model: merge(origin.model, model) }
 }
 
 function tokenizerFile(path: string, beside: readonly string[], given: string | undefined): string {

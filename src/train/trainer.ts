@@ -12,7 +12,7 @@ import {
   type Tokenizer,
 } from '../data/index.ts'
 import { CoCa } from '../models/index.ts'
-import { lossAndGradients, withoutAllocation } from '../nn/index.ts'
+import { withoutAllocation } from '../nn/index.ts'
 import { clipGradients, type Optimizer, type Schedule } from '../optim/index.ts'
 import { defaultGenerator, device, scope, seed, storagesIn } from '../tensor/index.ts'
 import { augmentation } from './augment.ts'
@@ -32,8 +32,10 @@ import type { LossProblem } from './derivative.ts'
 import { diagnose, inspect, TrainingError } from './diagnose.ts'
 import { captioning, firstOf, meanLoss, retrieval } from './evaluate.ts'
 import { describeCheck, GradientGuard, WrongGradientError } from './guard.ts'
-import { batchLoss } from './loss.ts'
+import { freezeParts, initializeFrom } from './initialize.ts'
+import { batchGradients, batchLoss } from './loss.ts'
 import { cutMetrics, type EvaluationMetrics, type GuardMetrics, MetricsLog, type StepMetrics } from './metrics.ts'
+import { openModel } from './open.ts'
 import {
   checkFree,
   createRun,
@@ -115,8 +117,9 @@ export async function train(folder: string, config: RunConfig, options: TrainOpt
   const tokenizer = await tokenizerFor(config, data.train)
   const text = { ...config.model.text, vocabulary: tokenizer.vocabularySize, pad: tokenizer.pad }
   const training = prepare(folder, { ...config, model: { ...config.model, text } }, tokenizer, data, skipped)
+  const learner = await fresh(training)
   await createRun(folder, training.config, tokenizer)
-  return advance({ ...training, ...fresh(training) }, 0, options)
+  return advance({ ...training, ...learner }, 0, options)
 }
 
 /**
@@ -135,7 +138,7 @@ export async function resumeTraining(folder: string, options: ResumeOptions = {}
   await device.use(config.device)
   const skipped = new SkippedSamples(options.onBadSample)
   const training = prepare(folder, config, tokenizer, await openTrainingData(config, skipped), skipped)
-  const restored = steps.includes(step) ? await restore(training, step) : fresh(training)
+  const restored = await (steps.includes(step) ? restore(training, step) : fresh(training))
   await removeUnfinishedCheckpoints(folder)
   await removeLater(folder, step)
   await cutMetrics(folder, step)
@@ -205,9 +208,12 @@ function prepare(
   }
 }
 
-function fresh({ config }: Preparation): Learner {
+async function fresh({ config }: Preparation): Promise<Learner> {
+  const { from: file, fresh } = config
   seed(config.seed)
   const model = new CoCa(config.model)
+  if (file !== undefined) initializeFrom(model, (await openModel(file, config)).model, { fresh, file })
+  freezeParts(model, config.freeze)
   return { model, optimizer: optimizerFor(model, config) }
 }
 
@@ -221,6 +227,7 @@ async function restore({ folder, config, batches }: Preparation, step: number): 
   }
   const model = withoutAllocation(() => new CoCa(config.model))
   await loadModel(checkpoint, model)
+  freezeParts(model, config.freeze)
   const optimizer = optimizerFor(model, config)
   await loadOptimizer(checkpoint, optimizer, state.optimizer)
   seed(state.generator.seed)
@@ -302,7 +309,7 @@ async function update(training: Training, step: number, inspectGradient: Inspect
   const { position } = defaultGenerator().state
   const positives = config.equalCaptions === 'positives'
   const computed = scope(() => {
-    const { loss, gradients } = lossAndGradients(model, () => batchLoss(model, batch, { positives }))
+    const { loss, gradients } = batchGradients(model, batch, { positives, parts: config.accumulate })
     const clipped = clipGradients(gradients, config.clipNorm ?? NEVER_CLIPPED)
     const { total, contrastive, captioning } = loss
     const report = stack([total, contrastive, captioning, clipped.norm, model.logScale.exp()])

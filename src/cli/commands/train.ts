@@ -2,10 +2,18 @@
 
 import type { Command } from 'commander'
 import { readJson } from '../../data/index.ts'
-import { checkRunConfig, type RunConfig, resumeTraining, type TrainResult, train } from '../../train/index.ts'
+import {
+  checkRunConfig,
+  type RunConfig,
+  resumeTraining,
+  type TrainResult,
+  train,
+  withOrigin,
+} from '../../train/index.ts'
 import { InterruptedError, UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import {
+  collect,
   DEFAULT_DEVICE,
   deviceOption,
   examples,
@@ -26,6 +34,10 @@ interface TrainFlags {
   readonly config?: string
   readonly data?: string
   readonly tokenizer?: string
+  readonly from?: string
+  readonly freeze?: readonly string[]
+  readonly fresh?: readonly string[]
+  readonly accumulate?: number
   readonly preset?: string
   readonly steps?: number
   readonly epochs?: number
@@ -55,12 +67,16 @@ export function addTrain(program: Command): void {
       '--tokenizer <file>',
       "tokenizer.json or CLIP's bpe_simple_vocab_16e6.txt.gz (default: words of the captions)",
     )
+    .option('--from <model>', "finetune: begin with the weights of a run, or of OpenCLIP's checkpoint")
+    .option('--freeze <part>', 'leave a part as it is, encoder or unimodal.blocks.0-5 say; may be given again', collect)
+    .option('--fresh <part>', 'with --from: a part that begins anew all the same; may be given again', collect)
     .option('--preset <name>', 'model: tiny, small, base, large or full (default: tiny)')
     .option('--config <file>', 'settings as JSON')
     .option('--resume', 'go on from the last checkpoint of --out, with the settings it was started with')
     .option('--steps <n>', 'how many steps; with --resume, until which', positiveInteger)
     .option('--epochs <n>', `how many passes over the data (default: ${DEFAULT_EPOCHS})`, positiveInteger)
     .option('--batch <n>', 'images in a step', positiveInteger)
+    .option('--accumulate <n>', 'cut each step into n parts, to need the memory of one', positiveInteger)
     .option('--lr <x>', 'learning rate at its peak', positiveNumber)
     .option('--warmup <n>', 'steps until the peak', wholeNumber)
     .option('--validation <share>', 'share of the images that is held back', nonNegativeNumber)
@@ -76,6 +92,7 @@ export function addTrain(program: Command): void {
     'train --data shapes --preset tiny --out runs/first --steps 1000 --batch 32',
     'train --out runs/first --resume',
     'train --config settings.json --out runs/second --lr 3e-4',
+    'train --data photos --from runs/first --freeze encoder --lr 1e-5 --out runs/tuned',
   )
 }
 
@@ -118,7 +135,7 @@ async function resume(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
 
 /** Settings of a file, if there is one, under those of the flags. */
 async function configOf(flags: TrainFlags): Promise<RunConfig> {
-  const { config: file, data, tokenizer, preset, lr, batch, steps, epochs } = flags
+  const { config: file, data, tokenizer, from, freeze, fresh, accumulate, preset, lr, batch, steps, epochs } = flags
   const { validation, warmup, checkpointEvery, evaluateEvery, truncate, strict, threads, seed, device } = flags
   if (steps !== undefined && epochs !== undefined) throw new UsageError('--steps and --epochs: give one of them')
   const written = file === undefined ? {} : await readJson(file)
@@ -127,6 +144,10 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
   const given = {
     data,
     tokenizer,
+    from,
+    freeze,
+    fresh,
+    accumulate,
     model: preset,
     batchSize: batch,
     validation,
@@ -146,7 +167,7 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
         ? { epochs: DEFAULT_EPOCHS }
         : { steps: fileSteps, epochs: fileEpochs }
   const settings: Record<string, unknown> = {
-    model: 'tiny',
+    ...((from ?? rest.from) === undefined ? { model: 'tiny' } : {}),
     device: DEFAULT_DEVICE,
     ...rest,
     ...defined(given),
@@ -155,7 +176,7 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
   if (settings.data === undefined) throw new UsageError("--data <path> is missing, and no --config file says 'data'")
   if (lr !== undefined) settings.optimizer = { ...(optimizer as object), learningRate: lr }
   else if (optimizer !== undefined) settings.optimizer = optimizer
-  return checkRunConfig(settings, file)
+  return checkRunConfig(await withOrigin(settings), file)
 }
 
 const defined = (fields: Record<string, unknown>): Record<string, unknown> =>
