@@ -266,3 +266,20 @@ it('functions of integers and of truths are float32, sums of truths are counts',
     assert.deepEqual(values(y), [...expected])
   }
 })
+
+it('the largest and the smallest share the gradient where several are equal', () => {
+  const x = tensor([
+    [3, 1, 3, 1],
+    [2, 2, 2, 2],
+  ])
+  const weights = tensor([1, 10])
+  const slope = (f: (x: Tensor) => Tensor) => values(grad((y: Tensor) => f(y).mul(weights).sum())(x))
+  assert.deepEqual(
+    slope(y => y.max({ axis: 1 })),
+    [0.5, 0, 0.5, 0, 2.5, 2.5, 2.5, 2.5],
+  )
+  assert.deepEqual(
+    slope(y => y.min({ axis: 1 })),
+    [0, 0.5, 0, 0.5, 2.5, 2.5, 2.5, 2.5],
+  )
+})
