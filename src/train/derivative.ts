@@ -70,8 +70,7 @@ export class LossProbe {
     const longest = Math.max(...lengths)
     return new Map(
       moved.map(([name, { length }], i) => {
-        const step = lengths[i] / longest
-        return [name, Float64Array.from({ length }, () => (generator.uint32() % 2 === 0 ? step : -step))]
+        return [name, signs(length, lengths[i] / longest, generator)]
       }),
     )
   }
@@ -146,4 +145,19 @@ async function readAll(tensors: Iterable<readonly [name: string, tensor: Tensor]
   return read
 }
 
-const norm = (vector: Float64Array): number => Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0))
+/** Numbers of one size and random signs. */
+function signs(length: number, size: number, generator: Generator): Float64Array {
+  const vector = new Float64Array(length)
+  let word = 0
+  for (let i = 0; i < length; i++) {
+    word = i % 32 === 0 ? generator.uint32() : word >>> 1
+    vector[i] = word % 2 === 0 ? size : -size
+  }
+  return vector
+}
+
+function norm(vector: Float64Array): number {
+  let sum = 0
+  for (let i = 0; i < vector.length; i++) sum += vector[i] * vector[i]
+  return Math.sqrt(sum)
+}
