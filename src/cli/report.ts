@@ -3,7 +3,7 @@
 
 import { writeAtomically } from '../data/index.ts'
 import { duration, percent } from './output.ts'
-import { lineChart } from './report/chart.ts'
+import { lineChart, number } from './report/chart.ts'
 import { type Html, html } from './report/html.ts'
 import { attended, image, type Picture } from './report/picture.ts'
 import { style } from './report/style.ts'
@@ -153,14 +153,16 @@ function gradients({ checks }: ReportData): Html | undefined {
   const seconds = checks.reduce((sum, check) => sum + check.seconds, 0)
   return html`<section>
 <h2>Whether its gradients were right</h2>
-<p>${verdict(wrong.length === 0, `right in all of ${checks.length} checks`, `wrong in ${wrong.length} of ${checks.length} checks, first at step ${wrong[0]?.step.toLocaleString('en')}`)}</p>
+<p>${verdict(wrong.length === 0, `right in each of ${counted(checks.length)}`, `wrong in ${wrong.length} of ${counted(checks.length)}, first at step ${wrong[0]?.step.toLocaleString('en')}`)}</p>
 <p>While it learned, the slope of its loss along a random direction through all parameters was computed twice: from the
 gradient that it was trained with, and by finite differences in double precision. The largest relative error was
-${worst.error.toExponential(1)}, at step ${worst.step.toLocaleString('en')}; up to ${worst.bound} it may be rounding. All checks together took ${duration(seconds)}.</p>
+${number(worst.error)}, at step ${worst.step.toLocaleString('en')}; up to ${worst.bound} it may be rounding. All checks together took ${duration(seconds)}.</p>
 ${checks.length < 2 ? undefined : errorChart(checks)}
 </section>
 `
 }
+
+const counted = (checks: number): string => `${checks} check${checks === 1 ? '' : 's'}`
 
 const errorChart = (checks: readonly GradientCheck[]): Html => html`<figure>${lineChart({
   title: `Relative errors of the gradient in ${checks.length} checks`,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { lineChart } from '../../src/cli/report/chart.ts'
+import { lineChart, number } from '../../src/cli/report/chart.ts'
 import { html } from '../../src/cli/report/html.ts'
 import { type ReportData, reportPage } from '../../src/cli/report.ts'
 import { shapesExample } from '../../src/data/index.ts'
@@ -76,9 +76,9 @@ describe('a report', () => {
 
   it('says whether the gradients were right', () => {
     assert.match(page, /✗ wrong in 1 of 2 checks, first at step 501/)
-    assert.match(page, /largest relative error was\s+2\.0e-1, at step 501/)
+    assert.match(page, /largest relative error was\s+0\.2, at step 501/)
     const { checks } = data
-    assert.match(reportPage({ ...data, checks: checks.slice(0, 1) }), /✓ right in all of 1 checks/)
+    assert.match(reportPage({ ...data, checks: checks.slice(0, 1) }), /✓ right in each of 1 check</)
     assert.doesNotMatch(reportPage({ ...data, checks: [] }), /gradients were right/)
   })
 
@@ -103,6 +103,18 @@ describe('a chart', () => {
   it('thins long runs out', () => {
     const [, points] = /<polyline[^>]*points="([^"]*)"/.exec(chart(x.map(step => 1 / step)))!
     assert.ok(points.split(' ').length <= 120)
+  })
+
+  it('writes numbers with few zeros', () => {
+    assert.deepEqual([0, 0.012, 5, 1e-3, 1e-4, 0.0000123, 2e-10].map(number), [
+      '0',
+      '0.012',
+      '5',
+      '0.001',
+      '10⁻⁴',
+      '1.2·10⁻⁵',
+      '2·10⁻¹⁰',
+    ])
   })
 
   it('has no number that is none, whatever it draws', () => {

@@ -44,7 +44,7 @@ export function lineChart(chart: LineChart): Html {
   return html`<svg class="chart" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${chart.title}">
 ${ticks.map(
   tick => html`<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at(yOf(tick))}" y2="${at(yOf(tick))}"/>
-<text class="tick" x="${LEFT - 8}" y="${at(yOf(tick) + 4)}" text-anchor="end">${tick}</text>`,
+<text class="tick" x="${LEFT - 8}" y="${at(yOf(tick) + 4)}" text-anchor="end">${number(tick)}</text>`,
 )}
 ${linearTicks(first, last).map(
   tick =>
@@ -67,6 +67,16 @@ ${x.map((step, j) => {
 }
 
 const at = (value: number): string => value.toFixed(1)
+
+/** Two digits that matter, with a power of ten where there would be many zeros: 0.012, 1.2·10⁻⁵. */
+export function number(value: number): string {
+  if (value === 0 || !(Math.abs(value) < 1e-3)) return String(Number(value.toPrecision(2)))
+  const [mantissa, exponent] = value.toExponential(1).split('e')
+  const power = `10${[...exponent].map(digit => SUPERSCRIPTS['-0123456789'.indexOf(digit)]).join('')}`
+  return mantissa === '1.0' ? power : `${Number(mantissa)}·${power}`
+}
+
+const SUPERSCRIPTS = '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'
 
 /** Three digits that matter. */
 const short = (value: number): string => (Number.isFinite(value) ? String(Number(value.toPrecision(3))) : String(value))
