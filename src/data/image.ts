@@ -58,7 +58,7 @@ function loadSharp(): Promise<PixelDecoder | Error> {
 export async function imageDecoder(): Promise<ImageDecoderReport> {
   const sharp = await loadSharp()
   if (!(sharp instanceof Error)) return { name: 'sharp' }
-  const note = `sharp cannot be loaded (${sharp.message}): images are decoded in JavaScript, which takes about twice as long`
+  const note = `sharp cannot be loaded (${sharp.message}): images are decoded in WebAssembly and JavaScript, which takes about twice as long`
   return { name: 'javascript', note }
 }
 
