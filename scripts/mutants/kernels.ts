@@ -45,20 +45,32 @@ function mutant(source: Source, node: ts.Node, fault: string, text: string, stag
 type Fault = readonly [node: ts.Node, fault: string, text: string]
 
 function faultsOf(node: ts.Node): Fault[] {
-  if (ts.isForStatement(node) && node.condition) return [...ofBound(node.condition), ...ofStep(node)]
+  if (ts.isForStatement(node) && node.condition) return [...ofBound(node.condition, node.incrementor), ...ofStep(node)]
   if (ts.isIfStatement(node)) return ofRest(node)
   return []
 }
 
-/** `i < n` as `i <= n` and as `i < n - 1`, where positions or bytes are counted. */
-function ofBound(condition: ts.Expression): Fault[] {
+/** How far a turn moves what is counted. */
+function stepOf(name: string, incrementor: ts.Expression | undefined): string {
+  for (const node of incrementor ? nodesIn(incrementor) : [])
+    if (
+      ts.isBinaryExpression(node) &&
+      node.operatorToken.kind === ts.SyntaxKind.PlusEqualsToken &&
+      node.left.getText() === name
+    )
+      return node.right.getText()
+  return '1'
+}
+
+/** `i < n` as `i <= n`, and as `i + step < n`. */
+function ofBound(condition: ts.Expression, incrementor: ts.Expression | undefined): Fault[] {
   if (!ts.isBinaryExpression(condition)) return []
   const [left, right] = [condition.left.getText(), condition.right.getText()]
   const operator = condition.operatorToken.kind
   if (operator === ts.SyntaxKind.LessThanToken)
     return [
       [condition, `one too far: ${condition.getText()}`, `${left} <= ${right}`],
-      [condition, `the last left out: ${condition.getText()}`, `${left} + 1 < ${right}`],
+      [condition, `the last left out: ${condition.getText()}`, `${left} + ${stepOf(left, incrementor)} < ${right}`],
     ]
   if (operator === ts.SyntaxKind.LessThanEqualsToken)
     return [[condition, `the last block left out: ${condition.getText()}`, `${left} < ${right}`]]
