@@ -278,6 +278,25 @@ const elementwise: Check[] = [
     },
   },
   {
+    name: 'choosing among values of every type agrees',
+    async run(gpu, runs) {
+      const drawn = shapes().chain(shape =>
+        fc.tuple(
+          ...[layoutsOf(shape), broadcastable(shape), broadcastable(shape)],
+          fc.constantFrom<DType>('int32', 'bool'),
+        ),
+      )
+      await forAll(drawn, runs * 2, async ([a, b, c, dtype]) => {
+        const on = (device: Device) => {
+          const condition = make(device, a, integer(0, 2), 'bool')
+          const [x, y] = [make(device, b, integer(0, 2), dtype), make(device, c, integer(0, 2), dtype)]
+          return device.kernels.where(condition, x, y, dtype)
+        }
+        await agree(`where of ${dtype}`, on(gpu), on(reference))
+      })
+    },
+  },
+  {
     name: 'a mask of large negative numbers leaves no weight',
     async run(gpu) {
       const on = (device: Device) => {
