@@ -13,7 +13,7 @@ import { fileError, syncFolder } from '../data/files.ts'
 import { DataError, type OnBadSample, type Pictures, writeAtomically } from '../data/index.ts'
 import { npyHead } from '../data/npy.ts'
 import { safetensorsHead } from '../data/safetensors.ts'
-import { embeddingFiles } from './embedding-file.ts'
+import { type EmbeddingFiles, embeddingFiles } from './embedding-file.ts'
 import { EmbeddingError, EmbeddingJournal } from './embedding-journal.ts'
 import { embedTexts, imagesOf, inEvaluation, readOut } from './embeddings.ts'
 import { type PictureBatch, type PictureOptions, pictureBatches } from './picture-batches.ts'
@@ -50,11 +50,12 @@ export async function embedPictures(
   file: string,
   options: EmbedOptions,
 ): Promise<EmbedResult> {
-  embeddingFiles(file)
+  const files = embeddingFiles(file)
   const { source, onBadSample, onProgress } = options
   const parts = `${file}.parts`
-  if ((await exists(file)) && !(await exists(join(parts, 'journal.jsonl'))))
-    throw new EmbeddingError('is there already', { file })
+  if (!(await exists(join(parts, 'journal.jsonl'))))
+    for (const path of files.format === 'npy' ? [file, files.text, files.samples, files.settings] : [file])
+      if (await exists(path)) throw new EmbeddingError('is there already', { file: path })
   const [model, width] = [await modelFingerprint(trained), trained.model.config.embedding]
   const journal = await EmbeddingJournal.open(parts, { model, source, data: pictures.fingerprint, width })
   try {
@@ -74,7 +75,7 @@ export async function embedPictures(
     })
     const { images, texts } = journal.count
     if (images === 0) throw new EmbeddingError('has no picture that can be read', { file: source })
-    await writeWhole(journal, file)
+    await writeWhole(journal, file, files)
     await journal.remove()
     return { images, texts, width, skipped: journal.skipped }
   } finally {
@@ -120,12 +121,11 @@ async function textRows(
 }
 
 /** Joins what was gathered into files with other names, which get theirs when all of them are written; the images last. */
-async function writeWhole(journal: EmbeddingJournal, file: string): Promise<void> {
+async function writeWhole(journal: EmbeddingJournal, file: string, files: EmbeddingFiles): Promise<void> {
   const { settings, count, skipped } = journal
   const { images, texts, bytes } = count
   const rows = (n: number) => [n, settings.width] as const
   const whole = new Map<string, AsyncGenerator<Uint8Array>>()
-  const files = embeddingFiles(file)
   if (files.format === 'npy') {
     if (texts > 0) whole.set(files.text, after(npyHead(rows(texts)), 'text'))
     whole.set(files.samples, journal.read('samples'))
