@@ -8,6 +8,7 @@ import { addData } from './commands/data.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDevices } from './commands/devices.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addEmbed } from './commands/embed.ts'
 import { addEvaluate } from './commands/evaluate.ts'
 import { addGradcheck } from './commands/gradcheck.ts'
 import { addRetrieve } from './commands/retrieve.ts'
@@ -36,6 +37,7 @@ export function makeProgram(): Command {
     addEvaluate,
     addCaption,
     addClassify,
+    addEmbed,
     addRetrieve,
     addTokenizer,
     addTokenize,

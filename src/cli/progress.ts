@@ -32,3 +32,7 @@ export function progressBar(title: string, total: number, start = 0): Progress {
     stop: () => bar.stop(),
   }
 }
+
+/** A bar whose total takes some time to find out: only where somebody sees it. */
+export const countedBar = async (title: string, count: () => Promise<number>): Promise<Progress> =>
+  progressBar(title, process.stderr.isTTY ? await count() : 0)

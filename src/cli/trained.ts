@@ -1,27 +1,37 @@
-// What every command on a trained model begins with: the run opened on a device, pictures from files, words it knows.
+// What every command on a trained model begins with: the model opened on a device, pictures from files, words it knows.
 
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Command } from 'commander'
-import { DataError, decodeImage } from '../data/index.ts'
-import { type Embeddings, embedTexts, type ImageSource, openRun, type Run, type TrainedModel } from '../train/index.ts'
+import { decodeImage } from '../data/index.ts'
+import {
+  type Embeddings,
+  embedTexts,
+  type ImageSource,
+  openModel,
+  openRun,
+  type Run,
+  type TrainedModel,
+} from '../train/index.ts'
 import { UsageError } from './errors.ts'
 import { collect, commonOptions, type DeviceOptions, openDevice, positiveInteger } from './options.ts'
 import { say } from './output.ts'
 
-export interface RunFlags extends DeviceOptions {
-  readonly run: string
+export interface ModelFlags extends DeviceOptions {
+  readonly run?: string
+  readonly model?: string
+  readonly tokenizer?: string
   readonly step?: number
   readonly seed: number
   readonly json?: boolean
 }
 
-/** --run and --step, with --device, --backend, --seed and --json. */
-export const runOptions = (command: Command): Command =>
+/** --run or --model, --step and --tokenizer, with --device, --backend, --seed and --json. */
+export const modelOptions = (command: Command): Command =>
   commonOptions(
     command
-      .requiredOption('--run <folder>', 'the run whose model to use')
-      .option('--step <n>', 'of which checkpoint (default: the last)', positiveInteger),
+      .option('--run <folder>', 'the run whose model to use')
+      .option('--model <path>', 'or a checkpoint of OpenCLIP: its folder, or the file of its weights; a run too')
+      .option('--tokenizer <file>', 'of a checkpoint of OpenCLIP: its tokenizer (default: the one beside it)')
+      .option('--step <n>', 'of a run: which checkpoint (default: the last)', positiveInteger),
   )
 
 export const templateOption = (command: Command): Command =>
@@ -32,10 +42,31 @@ function template(value: string, before?: readonly string[]): string[] {
   return collect(value, before)
 }
 
-/** The run that flags name, on the device that they name. */
-export async function openTrained(flags: RunFlags): Promise<Run> {
+/** A model and where it comes from. */
+export interface Opened extends TrainedModel {
+  readonly path: string
+  /** of a run: which checkpoint, and its folder */
+  readonly step?: number
+  readonly checkpoint?: string
+}
+
+/** The model that flags name, on the device that they name. */
+export async function openTrained(flags: ModelFlags): Promise<Opened> {
+  const { run, model: path, step, tokenizer } = flags
+  if (run !== undefined && path !== undefined) throw new UsageError('give either --run or --model')
+  if (run !== undefined && tokenizer !== undefined)
+    throw new UsageError(`--tokenizer ${tokenizer}: a run has its own, and --run takes no other`)
+  if (run !== undefined) {
+    await openDevice(flags)
+    return { ...(await openRun(run, { step })), path: run }
+  }
+  if (path === undefined)
+    throw new UsageError('give the model: --run with a run, or --model with a checkpoint of OpenCLIP')
   await openDevice(flags)
-  return openRun(flags.run, { step: flags.step })
+  const opened: TrainedModel & Partial<Run> = await openModel(path, { step, tokenizer })
+  if (opened.folder !== undefined && tokenizer !== undefined)
+    throw new UsageError(`--tokenizer ${tokenizer}: ${path} is a run, which has its own`)
+  return { ...opened, path }
 }
 
 /** Image files as the model wants them. */
@@ -43,19 +74,6 @@ export const imageFiles = (paths: readonly string[], { model }: TrainedModel): I
   length: paths.length,
   image: async index => (await decodeImage(paths[index], { size: model.config.image.size })).pixels,
 })
-
-const IMAGE = /\.(png|jpe?g|webp)$/i
-
-/**
- * Every PNG, JPEG and WebP in a folder and the folders in it, in order.
- * @throws DataError if there is none; an error of the file system if there is no such folder
- */
-export async function listImages(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true })
-  const files = entries.filter(name => IMAGE.test(name)).sort()
-  if (files.length === 0) throw new DataError('holds no PNG, JPEG or WebP file', { file: folder })
-  return files.map(name => join(folder, name))
-}
 
 /** Says which words of some texts the model has never met: it reads all of them as one. */
 export function warnOfUnknownWords({ tokenizer }: TrainedModel, texts: readonly string[]): void {

@@ -28,6 +28,7 @@ export {
   type SquareImage,
 } from './image.ts'
 export { openData, readAllCaptions } from './open.ts'
+export { listImages, type OpenPicturesOptions, openPictures, type Pictures } from './pictures.ts'
 export type { RandomCrop } from './random-crop.ts'
 export {
   encodeSafetensors,

@@ -19,7 +19,7 @@ export async function openData(
 }
 
 /** A list in braces, a tar, or a folder without a caption file that holds a tar. */
-async function isShards(path: string): Promise<boolean> {
+export async function isShards(path: string): Promise<boolean> {
   if (/\.tar$/.test(path)) return true
   const exists = (name: string) =>
     stat(name).then(

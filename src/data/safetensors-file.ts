@@ -86,6 +86,11 @@ export class SafetensorsFile {
     return this.#header.metadata
   }
 
+  /** where the bytes that entries speak of begin in the file */
+  get dataStart(): number {
+    return this.#header.dataStart
+  }
+
   has(name: string): boolean {
     return this.#header.tensors.has(name)
   }

@@ -21,6 +21,9 @@ export {
   examineRun,
   type Severity,
 } from './doctor/index.ts'
+export { type EmbedOptions, type EmbedResult, embedPictures, modelFingerprint } from './embed-pictures.ts'
+export { type EmbeddedSample, EmbeddingFile, type Neighbour } from './embedding-file.ts'
+export { EmbeddingError } from './embedding-journal.ts'
 export {
   type Embeddings,
   type EvaluateOptions,
@@ -45,6 +48,7 @@ export {
 } from './metrics.ts'
 export { type OpenModelOptions, type Origin, openModel, readOrigin, withOrigin } from './open.ts'
 export { loadOpenClip, type OpenClip, OpenClipError, openClip, type Preprocessing, saveOpenClip } from './openclip.ts'
+export { type PictureBatch, type PictureOptions, pictureBatches } from './picture-batches.ts'
 export {
   listCheckpoints,
   openRun,

@@ -1,15 +1,22 @@
 // `cocagrad caption`: what a trained model says of pictures.
 
 import type { Command } from 'commander'
+import { messageOf } from '../../data/errors.ts'
+import { DataError, openPictures, type Pictures } from '../../data/index.ts'
+import { LineFile } from '../../data/line-file.ts'
 import type { Caption, GenerateOptions } from '../../models/index.ts'
 import { fromData, Generator } from '../../tensor/index.ts'
-import { imageBatches } from '../../train/index.ts'
-import { UsageError } from '../errors.ts'
+import { type PictureBatch, pictureBatches, type TrainedModel } from '../../train/index.ts'
+import { InterruptedError, UsageError } from '../errors.ts'
+import { interruptible } from '../interrupt.ts'
 import { examples, positiveInteger, positiveNumber } from '../options.ts'
-import { answer } from '../output.ts'
-import { imageFiles, openTrained, type RunFlags, runOptions } from '../trained.ts'
+import { answer, say } from '../output.ts'
+import { countedBar } from '../progress.ts'
+import { type ModelFlags, modelOptions, openTrained } from '../trained.ts'
 
-interface CaptionFlags extends RunFlags {
+interface CaptionFlags extends ModelFlags {
+  readonly out?: string
+  readonly strict?: boolean
   readonly beams: number
   readonly sample?: boolean
   readonly topK?: number
@@ -21,30 +28,40 @@ export function addCaption(program: Command): void {
   const command = program
     .command('caption')
     .description('Write a caption for each picture: the likeliest words, beam search, or sampled.')
-    .argument('<image...>', 'PNG, JPEG or WebP files')
+    .argument('<image...>', 'PNG, JPEG or WebP files, folders of them, or shards: data/{000..099}.tar')
     .option('--beams <n>', 'hypotheses kept side by side; 1 is greedy', positiveInteger, 1)
     .option('--sample', 'draw words at random instead of taking the likeliest')
     .option('--top-k <n>', 'with --sample: among the n likeliest', positiveInteger)
     .option('--top-p <x>', 'with --sample: among the likeliest that together reach probability x', positiveNumber)
     .option('--temperature <x>', 'with --sample: divides the logits; above 1 is bolder', positiveNumber)
-    .action(captionImages)
+    .option('--out <file>', 'write JSON lines {"file", "caption", "logProbability"} there, after those that it has')
+    .option('--strict', 'with --out: stop at a picture that cannot be read, instead of leaving it out')
+    .action(captionPictures)
   examples(
-    runOptions(command),
+    modelOptions(command),
     'caption picture.png --run runs/first',
     'caption *.png --run runs/first --beams 4 --json',
     'caption picture.png --run runs/first --sample --top-p 0.9 --seed 1',
+    'caption pictures --model coca_ViT-L-14 --out captions.jsonl',
   )
 }
 
-async function captionImages(paths: readonly string[], flags: CaptionFlags): Promise<void> {
+/** How many pictures are captioned at once. */
+const BATCH = 16
+
+async function captionPictures(paths: readonly string[], flags: CaptionFlags): Promise<void> {
+  const { out, strict, json } = flags
+  if (strict && out === undefined)
+    throw new UsageError('--strict has no effect without --out: there the first mistake stops')
   const options = generateOptions(flags)
-  const run = await openTrained(flags)
-  const { model, tokenizer } = run
-  const captions: Caption[] = []
-  for await (const { pixels, shape } of imageBatches(run, imageFiles(paths, run), { batchSize: 16 })) {
-    const { start, end } = tokenizer
-    captions.push(...(await model.generate(fromData(pixels, shape), { start, end, ...options })))
-  }
+  const trained = await openTrained(flags)
+  const pictures = await openAll(paths, trained.model.config.image.size)
+  if (out !== undefined) return captionInto(out, pictures, trained, flags)
+  const captions: { image: string; caption: Caption }[] = []
+  for await (const batch of pictureBatches(trained, pictures, { batchSize: BATCH, strict: true }))
+    for (const [i, caption] of (await captionsOf(trained, batch, options)).entries())
+      captions.push({ image: batch.samples[i].name, caption })
+  const { tokenizer } = trained
   const worded = ({ ids, logProbability, finished, alternatives }: Caption): object => ({
     caption: tokenizer.decode(ids),
     logProbability,
@@ -52,10 +69,82 @@ async function captionImages(paths: readonly string[], flags: CaptionFlags): Pro
     ...(alternatives.length > 0 ? { alternatives: alternatives.map(worded) } : {}),
   })
   answer(
-    flags.json,
-    captions.map((caption, i) => ({ image: paths[i], ...worded(caption) })),
-    captions.map(({ ids }, i) => `${paths[i]}: ${tokenizer.decode(ids)}`).join('\n'),
+    json,
+    captions.map(({ image, caption }) => ({ image, ...worded(caption) })),
+    captions.map(({ image, caption }) => `${image}: ${tokenizer.decode(caption.ids)}`).join('\n'),
   )
+}
+
+/** Captions as lines of a file, each batch written before the next begins. What stands there already is not done again. */
+async function captionInto(out: string, pictures: Pictures, trained: TrainedModel, flags: CaptionFlags): Promise<void> {
+  const file = await LineFile.open(out, { begins: '{"file":' })
+  const without = new Set(file.lines.map((line, i) => fileOf(line, out, i + 1)))
+  const before = without.size
+  const bar = await countedBar('captioning', () => pictures.count())
+  const { tokenizer } = trained
+  const counts = { written: 0, skipped: 0 }
+  await interruptible('stopping after this batch', async signal => {
+    const options = { batchSize: BATCH, strict: flags.strict, without, signal }
+    for await (const batch of pictureBatches(trained, pictures, options)) {
+      for (const { file, key, reason } of batch.skipped)
+        bar.line(`skipped ${key === undefined ? file : `${file}: ${key}`}: ${reason}`)
+      // a batch draws the same words whichever were written before it
+      const generator = new Generator(flags.seed).fork(`pictures from ${batch.start} on`)
+      const captions = await captionsOf(trained, batch, { ...generateOptions(flags), generator })
+      const lines = captions.map(({ ids, logProbability }, i) =>
+        JSON.stringify({ file: batch.samples[i].name, caption: tokenizer.decode(ids), logProbability }),
+      )
+      if (lines.length > 0) await file.append(lines)
+      counts.written += lines.length
+      counts.skipped += batch.skipped.length
+      bar.update(batch.stop)
+    }
+  })
+    .catch(error => {
+      if (error instanceof InterruptedError) say('the same command goes on where this one was')
+      throw error
+    })
+    .finally(() => bar.stop())
+    .finally(() => file.close())
+  const rest = [
+    ...(before > 0 ? [`${before} stood there already`] : []),
+    ...(counts.skipped > 0 ? [`${counts.skipped} could not be read`] : []),
+  ]
+  answer(flags.json, { file: out, before, ...counts }, [`${out}: ${counts.written} captions`, ...rest].join(', '))
+}
+
+function fileOf(line: string, file: string, number: number): string {
+  try {
+    return JSON.parse(line).file
+  } catch (error) {
+    throw new DataError(`is not JSON: ${messageOf(error)}`, { file, line: number, cause: error })
+  }
+}
+
+async function captionsOf(
+  { model, tokenizer }: TrainedModel,
+  { count, pixels, shape }: PictureBatch,
+  options: Partial<GenerateOptions>,
+): Promise<Caption[]> {
+  if (count === 0) return []
+  const { start, end } = tokenizer
+  const images = fromData(pixels, shape)
+  const captions = await model.generate(images, { start, end, ...options })
+  images.storage.free('its captions')
+  return captions
+}
+
+/** Pictures of several places, one after the other. */
+async function openAll(paths: readonly string[], imageSize: number): Promise<Pictures> {
+  const all: Pictures[] = []
+  for (const path of new Set(paths)) all.push(await openPictures(path, { imageSize, withoutCaptions: true }))
+  return {
+    fingerprint: all.map(({ fingerprint }) => fingerprint).join(' '),
+    count: async () => (await Promise.all(all.map(each => each.count()))).reduce((a, b) => a + b, 0),
+    async *samples({ onBadSample } = {}) {
+      for (const each of all) yield* each.samples({ onBadSample })
+    },
+  }
 }
 
 function generateOptions({ beams, sample, topK, topP, temperature, seed }: CaptionFlags): Partial<GenerateOptions> {

@@ -4,9 +4,9 @@ import type { Command } from 'commander'
 import { embedImages, similarityMatrix } from '../../train/index.ts'
 import { examples, names } from '../options.ts'
 import { answer, percent } from '../output.ts'
-import { embedLabels, imageFiles, openTrained, type RunFlags, runOptions, templateOption } from '../trained.ts'
+import { embedLabels, imageFiles, type ModelFlags, modelOptions, openTrained, templateOption } from '../trained.ts'
 
-interface ClassifyFlags extends RunFlags {
+interface ClassifyFlags extends ModelFlags {
   readonly labels: readonly string[]
   readonly template?: readonly string[]
 }
@@ -22,7 +22,7 @@ export function addClassify(program: Command): void {
     .requiredOption('--labels <a,b,c>', 'the labels to choose among', names('--labels'))
     .action(classifyImages)
   examples(
-    runOptions(templateOption(command)),
+    modelOptions(templateOption(command)),
     'classify picture.png --labels "red circle,blue star" --run runs/first',
     'classify *.png --labels circle,star --template "a small red {}" --template "a large red {}" --run runs/first',
   )

@@ -1,4 +1,4 @@
-// `cocagrad evaluate`: how good a run is on a folder of pictures with captions, by the protocols of the paper.
+// `cocagrad evaluate`: how good a model is on a folder of pictures with captions, by the protocols of the paper.
 
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
@@ -8,9 +8,9 @@ import { captioning, meanLoss, retrieval, zeroShot } from '../../train/index.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, names } from '../options.ts'
 import { answer, percent, say, table } from '../output.ts'
-import { openTrained, type RunFlags, runOptions, templateOption } from '../trained.ts'
+import { type ModelFlags, modelOptions, openTrained, templateOption } from '../trained.ts'
 
-interface EvaluateFlags extends RunFlags {
+interface EvaluateFlags extends ModelFlags {
   readonly data: string
   readonly labels?: string
   readonly template?: readonly string[]
@@ -19,7 +19,7 @@ interface EvaluateFlags extends RunFlags {
 export function addEvaluate(program: Command): void {
   const command = program
     .command('evaluate')
-    .description('Measure a run on images with captions: losses, retrieval, captions, and with labels zero-shot.')
+    .description('Measure a model on images with captions: losses, retrieval, captions, and with labels zero-shot.')
     .requiredOption('--data <folder>', 'images with captions.jsonl, captions.csv or captions.tsv')
     .option(
       '--labels <file or a,b,c>',
@@ -27,7 +27,7 @@ export function addEvaluate(program: Command): void {
     )
     .action(evaluate)
   examples(
-    runOptions(templateOption(command)),
+    modelOptions(templateOption(command)),
     'evaluate --run runs/first --data shapes/unseen',
     'evaluate --run runs/first --data shapes/unseen --labels labels.txt --template "a small {}" --json',
   )
@@ -36,23 +36,23 @@ export function addEvaluate(program: Command): void {
 async function evaluate(flags: EvaluateFlags): Promise<void> {
   const { data, template, json } = flags
   const labels = flags.labels === undefined ? undefined : await readLabels(flags.labels)
-  const run = await openTrained(flags)
-  const source = await ImageTextDataset.open(data, { imageSize: run.model.config.image.size })
-  say(`${run.checkpoint} on ${device.description}`)
+  const trained = await openTrained(flags)
+  const source = await ImageTextDataset.open(data, { imageSize: trained.model.config.image.size })
+  say(`${trained.checkpoint ?? trained.path} on ${device.description}`)
   const labelled = labels && labelledImages(source, labels)
   const result = await interruptible('stopping', async signal => {
     const options = { signal }
-    const losses = await meanLoss(run, source, options)
-    const { imageToText, textToImage, images, texts } = await retrieval(run, source, options)
-    const { exact, tokenAccuracy } = await captioning(run, source, options)
+    const losses = await meanLoss(trained, source, options)
+    const { imageToText, textToImage, images, texts } = await retrieval(trained, source, options)
+    const { exact, tokenAccuracy } = await captioning(trained, source, options)
     const directions = { imageToText, textToImage }
     const ranked = Object.entries(directions).map(([direction, { recall, medianRank }]) => [
       direction,
       { recall, medianRank },
     ])
     return {
-      run: flags.run,
-      step: run.step,
+      run: trained.path,
+      step: trained.step,
       images,
       texts,
       losses,
@@ -62,7 +62,7 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
     }
 
     async function classify(classes: readonly string[], chosen: Labelled) {
-      const { accuracy, perClass } = await zeroShot(run, chosen, {
+      const { accuracy, perClass } = await zeroShot(trained, chosen, {
         ...options,
         classes,
         templates: template,
@@ -82,7 +82,7 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
     ['tokens right', percent(result.captioning.tokenAccuracy)],
     ...(result.zeroShot ? [[`zero-shot over ${labels!.length} labels`, percent(result.zeroShot.accuracy)]] : []),
   ]
-  answer(json, result, table([`${result.images} images`, `step ${result.step}`], rows))
+  answer(json, result, table([`${result.images} images`, result.step === undefined ? '' : `step ${result.step}`], rows))
 }
 
 /** Names between commas, or the lines of a file. */

@@ -1,0 +1,65 @@
+// `cocagrad embed`: pictures and captions as rows of numbers in a file, for searching and for other programs.
+
+import type { Command } from 'commander'
+import { openPictures } from '../../data/index.ts'
+import { embedPictures } from '../../train/index.ts'
+import { InterruptedError } from '../errors.ts'
+import { interruptible } from '../interrupt.ts'
+import { examples, positiveInteger } from '../options.ts'
+import { answer, say } from '../output.ts'
+import { countedBar } from '../progress.ts'
+import { type ModelFlags, modelOptions, openTrained } from '../trained.ts'
+
+interface EmbedFlags extends ModelFlags {
+  readonly out: string
+  readonly batchSize: number
+  readonly truncate?: boolean
+  readonly strict?: boolean
+}
+
+const FORMATS = `
+FILE.safetensors holds the tensors image [images, width] and text [texts, width], and samples, the bytes of JSON lines
+{"name", "captions"}: line i says what row i of image is, and all captions in order are the rows of text.
+FILE.npy holds image, FILE.text.npy text, FILE.jsonl the lines, FILE.json the settings: numpy.load opens the first two.
+Stopped at any moment, the same command goes on where it was; until all is done it is in the folder FILE.parts.`
+
+export function addEmbed(program: Command): void {
+  const command = program
+    .command('embed')
+    .description('Write the embeddings of pictures, and of their captions where there are any, into a file.')
+    .argument('<data>', 'a folder of images, a captions file or folder with one, or shards: data/{000..099}.tar')
+    .requiredOption('--out <file>', 'where they go, a name that ends in .safetensors or .npy')
+    .option('--batch-size <n>', 'pictures at a time', positiveInteger, 64)
+    .option('--truncate', 'cut captions that are too long for the model, instead of stopping at one')
+    .option('--strict', 'stop at a picture that cannot be read, instead of leaving it out')
+    .addHelpText('after', FORMATS)
+    .action(embed)
+  examples(
+    modelOptions(command),
+    'embed pictures --run runs/first --out pictures.safetensors',
+    'embed "data/{000..099}.tar" --model coca_ViT-L-14 --out laion.npy --truncate',
+  )
+}
+
+async function embed(source: string, flags: EmbedFlags): Promise<void> {
+  const { out, batchSize, truncate, strict, json } = flags
+  const trained = await openTrained(flags)
+  const pictures = await openPictures(source, { imageSize: trained.model.config.image.size })
+  const bar = await countedBar('embedding', () => pictures.count())
+  const result = await interruptible('stopping after this batch', signal =>
+    embedPictures(trained, pictures, out, {
+      ...{ source, batchSize, truncate, strict, signal },
+      onBadSample: ({ file, key, reason }) =>
+        bar.line(`skipped ${key === undefined ? file : `${file}: ${key}`}: ${reason}`),
+      onProgress: done => bar.update(done),
+    }),
+  )
+    .catch(error => {
+      if (error instanceof InterruptedError) say('the same command goes on where this one was')
+      throw error
+    })
+    .finally(() => bar.stop())
+  const { images, texts, width, skipped } = result
+  const left = skipped === 0 ? '' : `, ${skipped} could not be used`
+  answer(json, { file: out, ...result }, `${out}: ${images} images and ${texts} texts, ${width} numbers each${left}`)
+}

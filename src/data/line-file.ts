@@ -1,0 +1,64 @@
+// A text file that grows by whole lines: whoever wrote it may have been killed in the middle of one, which is cut off when
+// it is opened again.
+
+import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { DataError } from './errors.ts'
+import { fileError, readBytes } from './files.ts'
+
+export class LineFile {
+  readonly path: string
+  /** those that stood in it when it was opened */
+  readonly lines: readonly string[]
+  readonly #handle: FileHandle
+
+  private constructor(path: string, lines: readonly string[], handle: FileHandle) {
+    this.path = path
+    this.lines = lines
+    this.#handle = handle
+  }
+
+  /**
+   * Opens a file, or makes one.
+   * @param options.begins what every line begins with: a file of anything else is left as it is
+   * @throws DataError naming the first line that begins otherwise; FileError if it cannot be read or written
+   */
+  static async open(path: string, { begins }: { readonly begins: string }): Promise<LineFile> {
+    let handle: FileHandle | undefined
+    try {
+      await mkdir(dirname(path), { recursive: true })
+      handle = await open(path, 'a')
+      const bytes = await readBytes(path)
+      const whole = bytes.lastIndexOf(0x0a) + 1 // a half line may end within a character
+      const lines = new TextDecoder().decode(bytes.subarray(0, whole)).split('\n').slice(0, -1)
+      const half = new TextDecoder().decode(bytes.subarray(whole, whole + begins.length))
+      const wrong = lines.findIndex(line => !line.startsWith(begins))
+      if (wrong >= 0 || !begins.startsWith(half)) {
+        const line = (wrong >= 0 ? wrong : lines.length) + 1
+        throw new DataError(`does not begin with ${begins}: this file is not gone on with`, { file: path, line })
+      }
+      if (whole < bytes.length) await handle.truncate(whole)
+      return new LineFile(path, lines, handle)
+    } catch (error) {
+      await handle?.close()
+      throw fileErrorUnlessData(path, error)
+    }
+  }
+
+  /** Writes lines and waits until they are on the disk. */
+  async append(lines: readonly string[]): Promise<void> {
+    try {
+      await this.#handle.appendFile(lines.map(line => `${line}\n`).join(''))
+      await this.#handle.datasync()
+    } catch (error) {
+      throw fileError(this.path, error)
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close()
+  }
+}
+
+const fileErrorUnlessData = (path: string, error: unknown): DataError =>
+  error instanceof DataError ? error : fileError(path, error)

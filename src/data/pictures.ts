@@ -1,0 +1,102 @@
+// Pictures that a program goes through once and in order, wherever they lie: one file, a folder with or without captions,
+// shards. A position in them is all that it takes to go on later.
+
+import { createHash } from 'node:crypto'
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CAPTION_FILES } from './captions.ts'
+import { ImageTextDataset } from './dataset.ts'
+import { DecodePool, threadsHere } from './decode-pool.ts'
+import { DataError } from './errors.ts'
+import { fileError } from './files.ts'
+import { toUnitRange } from './image.ts'
+import { isShards } from './open.ts'
+import { ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
+import type { OnBadSample } from './source.ts'
+
+/** Pictures in an order of their own. */
+export interface Pictures {
+  /** equal for equal names, and captions where there are any; pixels are not part of it */
+  readonly fingerprint: string
+  /** How many there are. Of shards, each has to be listed for it. */
+  count(): Promise<number>
+  /**
+   * @param options.from how many to pass over, to go on where one was stopped
+   * @param options.onBadSample is told of samples in shards that are none; without it they are errors
+   */
+  samples(options?: {
+    readonly from?: number
+    readonly onBadSample?: OnBadSample
+  }): AsyncGenerator<StreamedSample, void, undefined>
+}
+
+export interface OpenPicturesOptions {
+  /** side of the square that every image becomes, in pixels */
+  readonly imageSize: number
+  /** take every image of a folder, and no captions, even where the folder has some */
+  readonly withoutCaptions?: boolean
+}
+
+/**
+ * Opens an image, a folder of images, whatever `openData` opens.
+ * @throws FileError if there is no such path, DataError if there is no picture in it or a line of its captions is wrong
+ */
+export async function openPictures(path: string, options: OpenPicturesOptions): Promise<Pictures> {
+  const { imageSize, withoutCaptions = false } = options
+  const reading = { imageSize, threads: 'auto', cacheBytes: 0 } as const
+  if (await isShards(path)) return ShardDataset.open(path, reading)
+  const isFolder = await stat(path).then(
+    found => found.isDirectory(),
+    error => {
+      throw fileError(path, error)
+    },
+  )
+  if (!isFolder) return /\.(jsonl|csv|tsv)$/i.test(path) ? captioned(path) : imagesAt([path])
+  const names = withoutCaptions ? [] : await readdir(path)
+  return CAPTION_FILES.some(name => names.includes(name)) ? captioned(path) : imagesAt(await listImages(path), path)
+
+  async function captioned(list: string): Promise<Pictures> {
+    const data = await ImageTextDataset.open(list, reading)
+    const name = (index: number) => join(data.folder, data.examples[index].file)
+    return picturesOf(data.fingerprint, data.length, index => ({
+      name: name(index),
+      captions: data.captions(index),
+      image: crop => data.image(index, crop),
+    }))
+  }
+
+  function imagesAt(files: readonly string[], folder = ''): Pictures {
+    const pool = new DecodePool(files.length > 1 ? threadsHere() : 0)
+    const hash = createHash('sha256')
+    for (const file of files) hash.update(`${JSON.stringify(file.slice(folder.length))}\n`)
+    return picturesOf(hash.digest('hex'), files.length, index => ({
+      name: files[index],
+      captions: [],
+      image: async crop =>
+        toUnitRange(await pool.run({ kind: 'image', file: files[index], options: { size: imageSize, crop } })),
+    }))
+  }
+}
+
+const picturesOf = (fingerprint: string, length: number, sample: (index: number) => StreamedSample): Pictures => ({
+  fingerprint,
+  count: async () => length,
+  async *samples({ from = 0 } = {}) {
+    for (let index = from; index < length; index++) yield sample(index)
+  },
+})
+
+const IMAGE = /\.(png|jpe?g|webp)$/i
+
+/**
+ * Every PNG, JPEG and WebP in a folder and the folders in it, in order.
+ * @throws DataError if there is none, FileError if there is no such folder
+ */
+export async function listImages(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true }).catch(error => {
+    throw fileError(folder, error)
+  })
+  const files = entries.filter(name => IMAGE.test(name)).sort()
+  if (files.length === 0) throw new DataError('holds no PNG, JPEG or WebP file', { file: folder })
+  return files.map(name => join(folder, name))
+}
