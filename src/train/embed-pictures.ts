@@ -114,7 +114,8 @@ async function textRows(
     try {
       trained.tokenizer.tokenize(captions, context)
     } catch (error) {
-      throw error instanceof DataError ? new DataError(error.reason, { file: name, cause: error }) : error
+      if (!(error instanceof DataError)) throw error
+      throw new DataError(`${error.reason} (--truncate cuts)`, { file: name, cause: error })
     }
   const texts = samples.flatMap(({ captions }) => captions)
   return (await embedTexts(trained, texts, { truncate, batchSize })).data

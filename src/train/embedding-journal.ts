@@ -4,6 +4,7 @@
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { messageOf } from '../data/errors.ts'
 import { fileError } from '../data/files.ts'
 import { type BadSample, DataError } from '../data/index.ts'
 import { LineFile } from '../data/line-file.ts'
@@ -77,16 +78,25 @@ export class EmbeddingJournal {
    * @throws EmbeddingError naming what is not as it was
    */
   static async open(folder: string, settings: EmbeddingSettings): Promise<EmbeddingJournal> {
-    const lines = await LineFile.open(join(folder, 'journal.jsonl'), { begins: '{"' })
-    const [first, ...entries] = lines.lines.map(line => JSON.parse(line))
-    if (first === undefined) await lines.append([JSON.stringify(settings)])
-    else checkSame(folder, first, settings)
-    const handles = await Promise.all(PARTS.map(part => open(join(folder, part), 'a')))
-    const files = Object.fromEntries(PARTS.map((part, i) => [part, handles[i]])) as Record<Part, FileHandle>
-    const journal = new EmbeddingJournal(folder, settings, lines, files)
-    for (const entry of entries as Entry[]) journal.#note(entry)
-    await journal.#cut()
-    return journal
+    const journal = await LineFile.open(join(folder, 'journal.jsonl'), { begins: '{"' })
+    const opened: { close(): Promise<void> }[] = [journal]
+    try {
+      const [first, ...entries] = journal.lines.map((line, i) => parse(line, journal.path, i + 1))
+      if (first === undefined) await journal.append([JSON.stringify(settings)])
+      else checkSame(folder, first as EmbeddingSettings, settings)
+      const files: Partial<Record<Part, FileHandle>> = {}
+      for (const part of PARTS) {
+        files[part] = await open(join(folder, part), 'a')
+        opened.push(files[part])
+      }
+      const result = new EmbeddingJournal(folder, settings, journal, files as Record<Part, FileHandle>)
+      for (const entry of entries) result.#note(entry as Entry)
+      await result.#cut()
+      return result
+    } catch (error) {
+      await Promise.all(opened.map(file => file.close()))
+      throw error
+    }
   }
 
   get count(): EmbeddingCount {
@@ -167,6 +177,14 @@ export class EmbeddingJournal {
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) => new Uint8Array(buffer, byteOffset, byteLength)
+
+function parse(line: string, file: string, number: number): unknown {
+  try {
+    return JSON.parse(line)
+  } catch (error) {
+    throw new EmbeddingError(`is not JSON: ${messageOf(error)}`, { file, line: number, cause: error })
+  }
+}
 
 const WORDS = { model: 'another model', source: 'other pictures', data: 'other pictures', width: 'another model' }
 
