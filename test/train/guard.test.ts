@@ -61,6 +61,15 @@ for (const device of ['reference', 'cpu'])
     for (const { error } of checks) assert.ok(error > 0 && error < 1e-4, `error ${error}`)
   })
 
+test('the gradient of a batch in parts is checked as it is made, dropout and all', async t => {
+  const folder = await temporaryFolder(t)
+  const config = tinyConfig(await pictures(folder), { guard, model: dropping, accumulate: 2, steps: 4 })
+  const { folder: run } = await train(join(folder, 'run'), config)
+  const checks = await checksOf(run)
+  assert.equal(checks.length, 2)
+  for (const { error } of checks) assert.ok(error > 0 && error < 1e-4, `error ${error}`)
+})
+
 test('a run that is resumed is checked where the whole one is, with the same result', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { guard, model: dropping })
@@ -165,7 +174,7 @@ test('frozen parameters are left out', async t => {
 test('a check that would take more than its share of the time is left out', async () => {
   const config = checkRunConfig({ model: 'base', data: 'x', steps: 10 })
   const model = withoutAllocation(() => new CoCa(config.model))
-  const none = { model, batch: {} as LossBatch, positives: true, position: 0 }
+  const none = { model, batch: {} as LossBatch, positives: true, parts: 1, position: 0 }
   assert.equal(await new GradientGuard('x', config, model).check(1, none), undefined)
   const eager = { ...config, guard: { ...config.guard, share: 1e12 } }
   await assert.rejects(() => new GradientGuard('x', eager, model).check(1, none))
@@ -181,7 +190,7 @@ test('whichever parameter has a wrong gradient, it is found', async () => {
     tokens: Int32Array.of(1, 4, 5, 2, 0, 0, 1, 6, 2, 0, 0, 0),
     tokenShape: [2, 6],
   } as const satisfies LossBatch
-  const probe = await LossProbe.open({ model, batch, positives: true, position: 0 })
+  const probe = await LossProbe.open({ model, batch, positives: true, parts: 1, position: 0 })
   const worst = (isMoved?: (name: string) => boolean) =>
     Math.max(...[1, 2, 3].map(n => probe.agreement(probe.direction(new Generator(n), isMoved)).error))
   assert.ok(worst() < 1e-5, 'the right gradient agrees')
