@@ -47,23 +47,6 @@ export class Parameter extends Tensor {
     old.free(NEW_VALUE)
   }
 
-  /**
-   * Puts another value in its place, of any dtype and on any device, and gives the old one back as it was: to compute with
-   * other values for a while. Both stay whoever's they were.
-   * @throws ShapeError where the shape differs
-   */
-  exchange(value: Tensor): Tensor {
-    if (!sameShape(value.shape, this.shape))
-      throw new ShapeError(
-        `exchange: a value of ${show(value.shape)} for a parameter of ${show(this.shape)}`,
-        value.shape,
-        this.shape,
-      )
-    const old = new Tensor(this.storage, this.shape)
-    this.replaceStorage(whole(value).storage)
-    return old
-  }
-
   /** Its memory holds a new value: what still refers to the old one finds it given back. */
   renew(): void {
     const renewed = this.storage.move(NEW_VALUE)

@@ -3,9 +3,9 @@
 // model that trains is the one that is evaluated, with other values in its parameters for as long as that takes.
 
 import type { CoCa } from '../models/index.ts'
-import { lossAndGradients } from '../nn/index.ts'
+import { Parameter, withParameters } from '../nn/index.ts'
 import { defaultGenerator, device, fromData, type Generator, scope, type Tensor } from '../tensor/index.ts'
-import { batchLoss, type LossBatch } from './loss.ts'
+import { batchGradients, batchLoss, type LossBatch } from './loss.ts'
 
 /** A loss as a function of a model's parameters: one batch, and the random numbers that dropout draws. */
 export interface LossProblem {
@@ -13,6 +13,8 @@ export interface LossProblem {
   readonly batch: LossBatch
   /** captions that are equal belong to each other's images */
   readonly positives: boolean
+  /** into which the batch is cut for its gradient */
+  readonly parts: number
   /** of the program's generator: where the loss begins to draw */
   readonly position: number
 }
@@ -106,26 +108,30 @@ export class LossProbe {
     const { batch, model } = this.problem
     return device.with('reference', () =>
       scope(() => {
-        const own = [...model.namedParameters()].map(([name, parameter]) => {
+        const moved = [...model.namedParameters()].map(([name, { shape, trainable }]) => {
           const value = this.values.get(name)!.slice()
           const vector = direction?.get(name)
           if (vector) for (let i = 0; i < value.length; i++) value[i] += step * vector[i]
-          return [parameter, parameter.exchange(fromData(value, parameter.shape))] as const
+          return Object.assign(new Parameter(fromData(value, shape)), { trainable })
         })
         try {
-          return drawing(this.problem, () => f({ ...batch, images: Float64Array.from(batch.images) }))
+          const exact = { ...batch, images: Float64Array.from(batch.images) }
+          return withParameters(model, moved, () => drawing(this.problem, () => f(exact)))
         } finally {
-          for (const [parameter, value] of own) parameter.exchange(value)
+          for (const { storage } of moved) storage.free('the check of a gradient')
         }
       }),
     )
   }
 }
 
-const lossOf = (problem: LossProblem, batch: LossBatch): Tensor => batchLoss(problem.model, batch, problem).total
+/** A batch in parts draws other random numbers than the whole. */
+const lossOf = (problem: LossProblem, batch: LossBatch): Tensor =>
+  (problem.parts === 1 ? batchLoss(problem.model, batch, problem) : batchGradients(problem.model, batch, problem).loss)
+    .total
 
 const gradientsOf = (problem: LossProblem, batch: LossBatch): Map<string, Tensor> =>
-  lossAndGradients(problem.model, () => lossOf(problem, batch)).gradients
+  batchGradients(problem.model, batch, problem).gradients
 
 /** Runs `f` with the program's random numbers beginning at the problem's, and leaves them where they were. */
 function drawing<T>({ position }: LossProblem, f: () => T): T {

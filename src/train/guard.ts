@@ -118,23 +118,19 @@ const GUARD = 'guard'
 const PARAMETER = 'parameter.'
 
 /** All that a check depended on, besides the run's configuration. */
-export interface KeptBatch {
+export interface KeptBatch extends Omit<LossProblem, 'model'> {
   readonly step: number
-  readonly batch: LossBatch
-  readonly positives: boolean
-  /** where dropout began to draw */
-  readonly position: number
   readonly parameters: HostTensors
 }
 
-async function keepBatch(file: string, { model, batch, positives, position }: LossProblem, step: number) {
+async function keepBatch(file: string, { model, batch, positives, parts, position }: LossProblem, step: number) {
   const { images, imageShape, tokens, tokenShape } = batch
   const tensors = new Map<string, SafetensorsTensor>([
     ['images', { dtype: 'F32', shape: imageShape, data: Float32Array.from(images) }],
     ['tokens', { dtype: 'I32', shape: tokenShape, data: tokens }],
   ])
   for (const [name, value] of await toHost(model.stateDict())) tensors.set(PARAMETER + name, value)
-  const facts = { step, positives, position, device: device.description }
+  const facts = { step, positives, parts, position, device: device.description }
   await writeSafetensors(file, tensors, Object.fromEntries(Object.entries(facts).map(([k, v]) => [k, String(v)])))
 }
 
@@ -145,12 +141,12 @@ async function keepBatch(file: string, { model, batch, positives, position }: Lo
 export async function readKeptBatch(file: string): Promise<KeptBatch> {
   const { tensors, metadata } = await readSafetensors(file)
   const [images, tokens] = ['images', 'tokens'].map(name => tensors.get(name))
-  const [step, position] = ['step', 'position'].map(name => Number(metadata.get(name)))
+  const [step, parts, position] = ['step', 'parts', 'position'].map(name => Number(metadata.get(name)))
   if (
     images?.dtype !== 'F32' ||
     images.shape.length !== 4 ||
     tokens?.dtype !== 'I32' ||
-    !Number.isInteger(step + position)
+    !Number.isInteger(step + parts + position)
   )
     throw new DataError('holds no batch that a guard has kept', { file })
   const batch = {
@@ -162,5 +158,5 @@ export async function readKeptBatch(file: string): Promise<KeptBatch> {
   const parameters: HostTensors = new Map()
   for (const [name, tensor] of tensors)
     if (name.startsWith(PARAMETER)) parameters.set(name.slice(PARAMETER.length), tensor)
-  return { step, batch, positives: metadata.get('positives') === 'true', position, parameters }
+  return { step, batch, positives: metadata.get('positives') === 'true', parts, position, parameters }
 }

@@ -308,8 +308,9 @@ async function update(training: Training, step: number, inspectGradient: Inspect
   const waiting = (performance.now() - began) / 1000
   const { position } = defaultGenerator().state
   const positives = config.equalCaptions === 'positives'
+  const parts = config.accumulate
   const computed = scope(() => {
-    const { loss, gradients } = batchGradients(model, batch, { positives, parts: config.accumulate })
+    const { loss, gradients } = batchGradients(model, batch, { positives, parts })
     const clipped = clipGradients(gradients, config.clipNorm ?? NEVER_CLIPPED)
     const { total, contrastive, captioning } = loss
     const report = stack([total, contrastive, captioning, clipped.norm, model.logScale.exp()])
@@ -321,17 +322,21 @@ async function update(training: Training, step: number, inspectGradient: Inspect
       defaultGenerator().seek(position)
       throw new TrainingError(step, await diagnose(model, () => ({ ...batchLoss(model, batch, { positives }) })))
     }
-    const inspected = await inspectGradient(step, { model, batch, positives, position })
+    const inspected = await inspectGradient(step, { model, batch, positives, parts, position })
     const learningRate = schedule(step - 1)
     optimizer.step(computed.gradients, learningRate)
     model.constrain()
     const seconds = (performance.now() - began) / 1000 - inspected
-    const parts = { loss, contrastive, captioning, learningRate, gradientNorm, scale }
     return {
       kind: 'step',
       step,
       epoch: batch.epoch,
-      ...parts,
+      loss,
+      contrastive,
+      captioning,
+      learningRate,
+      gradientNorm,
+      scale,
       imagesPerSecond: batch.indices.length / seconds,
       seconds,
       waiting,

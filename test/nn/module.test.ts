@@ -83,18 +83,6 @@ test('a parameter that stands in two places comes once', () => {
   assert.deepEqual([...gradients.keys()], ['embedding.weight'])
 })
 
-test('a parameter computes with another value for a while, and has its own back as it was', () => {
-  const weight = parameter([2], init.ones)
-  const { storage } = weight
-  const own = weight.exchange(tensor([0.1, 2], { dtype: 'float64' }))
-  assert.equal(weight.dtype, 'float64')
-  assert.deepEqual([...weight.mul(3).dataSync()], [0.1 * 3, 6])
-  weight.exchange(own)
-  assert.equal(weight.storage, storage)
-  assert.deepEqual([...weight.dataSync()], [1, 1])
-  assert.throws(() => weight.exchange(zeros([3])), ShapeError)
-})
-
 test('the count of parameters is the sum of their sizes', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 5 }), depth => {

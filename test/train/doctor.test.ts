@@ -48,6 +48,7 @@ function problemOf(config: CoCaConfig = tinyModel): LossProblem {
   return {
     model: new CoCa(config),
     positives: true,
+    parts: 1,
     position: 0,
     batch: { ...batch, imageShape: [3, 3, 8, 8], tokenShape: [3, 6] },
   }

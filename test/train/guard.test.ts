@@ -26,12 +26,12 @@ const dropping = { ...tinyModel, dropout: 0.2 }
 /** checks whatever it costs */
 const guard = { every: 2, share: 100 }
 
-/** x, with a gradient that is half as much again where `isWrong`. */
-const leaky = (isWrong: (x: Tensor) => boolean) =>
+/** x, with a gradient that is several times too large where `isWrong`. */
+const leaky = (isWrong: (x: Tensor) => boolean, factor = 3) =>
   defineOp<[Tensor]>(
     'leaky',
     (k, x) => k.copy(x),
-    (g, _, x) => [() => (isWrong(x) ? g.mul(3) : g)],
+    (g, _, x) => [() => (isWrong(x) ? g.mul(factor) : g)],
   )
 
 /** Puts an operation behind the activation of the vision transformer's first MLP. */
@@ -50,16 +50,27 @@ for (const device of ['reference', 'cpu'])
     const folder = await temporaryFolder(t)
     const config = tinyConfig(await pictures(folder), { device, model: dropping })
     const plain = await train(join(folder, 'plain'), config)
-    const watched = await train(join(folder, 'watched'), { ...config, guard: { ...config.guard, ...guard } })
+    // a smaller batch draws fewer random numbers
+    const watching = { ...config.guard, ...guard, examples: 2 }
+    const watched = await train(join(folder, 'watched'), { ...config, guard: watching })
     assert.deepEqual((await outcome(watched.folder, 12)).checkpoint, (await outcome(plain.folder, 12)).checkpoint)
     const checks = await checksOf(watched.folder)
     assert.deepEqual(
       checks.map(({ step, ok, examples }) => [step, ok, examples]),
-      [1, 3, 5, 7, 9, 11].map(step => [step, true, 3]),
+      [1, 3, 5, 7, 9, 11].map(step => [step, true, 2]),
     )
     // float32 has 7 digits, and a training step loses one to three of them
     for (const { error } of checks) assert.ok(error > 0 && error < 1e-4, `error ${error}`)
   })
+
+test('the gradient of a batch in parts is checked as it is made, dropout and all', async t => {
+  const folder = await temporaryFolder(t)
+  const config = tinyConfig(await pictures(folder), { guard, model: dropping, accumulate: 2, steps: 4 })
+  const { folder: run } = await train(join(folder, 'run'), config)
+  const checks = await checksOf(run)
+  assert.equal(checks.length, 2)
+  for (const { error } of checks) assert.ok(error > 0 && error < 1e-4, `error ${error}`)
+})
 
 test('a run that is resumed is checked where the whole one is, with the same result', async t => {
   const folder = await temporaryFolder(t)
@@ -125,6 +136,15 @@ test('a device that computes another gradient than its rules say is told from a 
   assert.ok(check.error > check.bound && check.inFloat64! < 1e-6, JSON.stringify(check))
 })
 
+test('a rule that is wrong by little is told from rounding', async t => {
+  const folder = await temporaryFolder(t)
+  const config = tinyConfig(await pictures(folder), { guard, device: 'cpu' })
+  const options = { ...planting(leaky(() => true, 1.01)), onGuard: () => {} }
+  await assert.rejects(train(join(folder, 'run'), config, options), /look for an operation whose rule is wrong/)
+  const check = (await checksOf(join(folder, 'run'))).at(-1)!
+  assert.ok(check.error < check.bound && check.inFloat64! > 1e-4, JSON.stringify(check))
+})
+
 test('a run that shall only be warned goes on, and says it every time', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { steps: 4, guard: { ...guard, onError: 'warn' } })
@@ -165,7 +185,7 @@ test('frozen parameters are left out', async t => {
 test('a check that would take more than its share of the time is left out', async () => {
   const config = checkRunConfig({ model: 'base', data: 'x', steps: 10 })
   const model = withoutAllocation(() => new CoCa(config.model))
-  const none = { model, batch: {} as LossBatch, positives: true, position: 0 }
+  const none = { model, batch: {} as LossBatch, positives: true, parts: 1, position: 0 }
   assert.equal(await new GradientGuard('x', config, model).check(1, none), undefined)
   const eager = { ...config, guard: { ...config.guard, share: 1e12 } }
   await assert.rejects(() => new GradientGuard('x', eager, model).check(1, none))
@@ -181,7 +201,7 @@ test('whichever parameter has a wrong gradient, it is found', async () => {
     tokens: Int32Array.of(1, 4, 5, 2, 0, 0, 1, 6, 2, 0, 0, 0),
     tokenShape: [2, 6],
   } as const satisfies LossBatch
-  const probe = await LossProbe.open({ model, batch, positives: true, position: 0 })
+  const probe = await LossProbe.open({ model, batch, positives: true, parts: 1, position: 0 })
   const worst = (isMoved?: (name: string) => boolean) =>
     Math.max(...[1, 2, 3].map(n => probe.agreement(probe.direction(new Generator(n), isMoved)).error))
   assert.ok(worst() < 1e-5, 'the right gradient agrees')

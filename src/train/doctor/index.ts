@@ -5,8 +5,10 @@ import { CoCa } from '../../models/index.ts'
 import { withoutAllocation } from '../../nn/index.ts'
 import { Generator, seed } from '../../tensor/index.ts'
 import { readState, toDevice } from '../checkpoint.ts'
+import type { RunConfig } from '../config.ts'
 import type { LossProblem } from '../derivative.ts'
 import { firstExamples, readKeptBatch } from '../guard.ts'
+import { freezeParts } from '../initialize.ts'
 import { readMetrics } from '../metrics.ts'
 import { openRun, openRunData, openSettings, type RunData } from '../run.ts'
 import { examineActivity } from './activity.ts'
@@ -69,7 +71,8 @@ export async function examineRun(folder: string, options: ExamineOptions = {}): 
   })
   const batch = await iterator.next()
   seed(config.seed)
-  const followed = { model, batch, positives: config.equalCaptions === 'positives', position: 0 }
+  const positives = config.equalCaptions === 'positives'
+  const followed = { model, batch, positives, parts: config.accumulate, position: 0 }
   const activity = await examineActivity(followed, step >= ENOUGH)
   const gradients = await partByPart({ ...followed, batch: firstExamples(batch, config.guard.examples) }, config, step)
   const steps = metrics.filter(({ kind }) => kind === 'step').length
@@ -106,11 +109,15 @@ export async function examineKeptBatch(folder: string, file: string): Promise<Ex
 
 function partByPart(
   problem: LossProblem,
-  { guard: { bound }, seed }: { readonly guard: { readonly bound: number }; readonly seed: number },
+  config: Pick<RunConfig, 'guard' | 'freeze' | 'seed'>,
   step: number,
 ): Promise<GradientExamination> {
+  freezeParts(problem.model, config.freeze)
   problem.model.train()
-  return examineGradients(problem, { bound, generator: new Generator(seed).fork(`doctor ${step}`) })
+  return examineGradients(problem, {
+    bound: config.guard.bound,
+    generator: new Generator(config.seed).fork(`doctor ${step}`),
+  })
 }
 
 const wordsOf = ({ parts }: GradientExamination): string =>
