@@ -97,7 +97,14 @@ const stages: Record<'tape' | 'masks', readonly Stage[]> = {
   ],
   masks: [
     { files: ['test/models/sight.test.ts', 'test/models/losses.test.ts', 'test/models/generate.test.ts'] },
-    { files: ['test/nn/losses.test.ts', 'test/nn/attention.test.ts', 'test/nn/transformer.test.ts'] },
+    {
+      files: [
+        'test/nn/losses.test.ts',
+        'test/nn/attention.test.ts',
+        'test/nn/transformer.test.ts',
+        'test/golden/agreement.test.ts',
+      ],
+    },
   ],
 }
 
