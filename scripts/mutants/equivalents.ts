@@ -16,4 +16,10 @@ export const equivalents: readonly Equivalent[] = [
     fault: 'g.mul(0)',
     because: 'a gradient of 0 has no sign, size or gradient',
   },
+  {
+    file: 'gemm.ts',
+    operation: 'blocked',
+    fault: 'one too far: j < n',
+    because: 'a block of no columns is nothing: no loop turns in it',
+  },
 ]

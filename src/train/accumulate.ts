@@ -6,7 +6,7 @@
 import { concat, noGrad, valueAndGrad } from '../autograd/index.ts'
 import type { CoCa, CoCaLoss } from '../models/index.ts'
 import { lossAndGradients } from '../nn/index.ts'
-import { defaultGenerator, deviceOf, type Tensor } from '../tensor/index.ts'
+import { defaultGenerator, scope, storagesIn, type Tensor } from '../tensor/index.ts'
 
 export interface AccumulationOptions {
   /** how many parts the batch is cut into, as even as can be; memory is needed for one of them */
@@ -24,8 +24,7 @@ interface Part {
 
 /**
  * What `lossAndGradients(model, () => model.loss(images, ids))` gives, with the activations of one part of the batch at a time.
- * The gradient is the same up to rounding; without dropout, so are the random numbers left as they were. It costs the encoders
- * one pass forwards more.
+ * The gradient is the same up to rounding. It costs the encoders one pass forwards more.
  * @param images [batch, 3, size, size]
  * @param ids int32 [batch, tokens]
  * @throws RangeError unless there are 1 … batch parts
@@ -57,25 +56,47 @@ export function accumulateGradients(
     { wrt: [0, 1, 2] },
   )(concat(embeddings.map(({ image }) => image)), concat(embeddings.map(({ text }) => text)), model.logScale)
 
-  const sums = new Map<string, Tensor>()
-  let captioning: Tensor | undefined
+  let sums: Sums = { captioning: [], gradients: new Map() }
   parts.forEach((part, i) => {
     generator.seek(positions[i])
-    const share = shareOf(model, part.ids, ids)
-    const { loss, gradients } = lossAndGradients(model, () => {
-      const { image, text, logits } = model.forward(part.images, part.ids)
-      const owed = image
-        .mul(byImage.slice(part.rows))
-        .sum()
-        .add(text.mul(byText.slice(part.rows)).sum())
-      return model.weigh(owed, model.captioning(logits, part.ids).mul(share))
+    const { captioning, gradients } = scope(() => {
+      const share = shareOf(model, part.ids, ids)
+      const found = lossAndGradients(model, () => {
+        const { image, text, logits } = model.forward(part.images, part.ids)
+        const byEmbeddings = image
+          .mul(byImage.slice(part.rows))
+          .sum()
+          .add(text.mul(byText.slice(part.rows)).sum())
+        return model.weigh(byEmbeddings, model.captioning(logits, part.ids).mul(share))
+      })
+      return added(sums, { captioning: [found.loss.captioning], gradients: found.gradients })
     })
-    for (const [name, gradient] of gradients) addTo(sums, name, gradient)
-    captioning = captioning ? captioning.add(loss.captioning) : loss.captioning
+    // nothing of a part outlives it but the sums
+    const kept = storagesIn([captioning, gradients])
+    for (const storage of storagesIn([sums.captioning, sums.gradients]))
+      if (!kept.has(storage)) storage.free('the next part of its batch')
+    sums = { captioning, gradients }
   })
-  if (model.logScale.trainable) addTo(sums, 'logScale', byLogScale.mul(model.lossWeights.contrastive))
-  return { loss: model.weigh(contrastive, captioning as Tensor), gradients: sums }
+  const gradients = new Map(sums.gradients)
+  const ofScale = gradients.get('logScale')
+  if (ofScale) gradients.set('logScale', ofScale.add(byLogScale.mul(model.lossWeights.contrastive)))
+  return { loss: model.weigh(contrastive, sums.captioning[0]), gradients }
 }
+
+/** Of the parts so far: the captioning loss, if there were any, and the gradients by name. */
+interface Sums {
+  readonly captioning: readonly Tensor[]
+  readonly gradients: ReadonlyMap<string, Tensor>
+}
+
+/** Gradients may lie in one memory, so none is added to in its place. */
+const added = (sums: Sums, part: Sums): Sums =>
+  noGrad(() => ({
+    captioning: part.captioning.map((loss, i) => sums.captioning[i]?.add(loss) ?? loss),
+    gradients: new Map(
+      [...part.gradients].map(([name, gradient]) => [name, sums.gradients.get(name)?.add(gradient) ?? gradient]),
+    ),
+  }))
 
 /** Embeddings of a part. With dropout the decoder draws too, and the next part begins after it. */
 function embed(model: CoCa, { images, ids }: Part): { image: Tensor; text: Tensor } {
@@ -94,15 +115,4 @@ function shareOf({ config: { loss, text }, logScale }: CoCa, part: Tensor, all: 
     return isTarget.cast(logScale.dtype).sum()
   })
   return ofPart.div(ofAll.maximum(1))
-}
-
-/** Adds to a gradient, in its own memory where the device can. */
-function addTo(sums: Map<string, Tensor>, name: string, gradient: Tensor): void {
-  const sum = sums.get(name)
-  if (!sum) sums.set(name, gradient)
-  else if (!deviceOf(sum).kernels.accumulate?.(sum, gradient))
-    sums.set(
-      name,
-      noGrad(() => sum.add(gradient)),
-    )
 }

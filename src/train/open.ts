@@ -62,7 +62,7 @@ export async function withOrigin(json: unknown): Promise<unknown> {
 }
 
 function tokenizerFile(path: string, beside: readonly string[], given: string | undefined): string {
-  // vocab.json and merges.txt are two halves of one tokenizer
+  // of vocab.json and merges.txt the last is enough: the merges say what the ids are
   const file = given ?? beside.find(name => /tokenizer\.json$|\.txt\.gz$/.test(name)) ?? beside.at(-1)
   if (file === undefined)
     throw new DataError('has no tokenizer beside its weights: give the file of one, as --tokenizer', { file: path })

@@ -209,10 +209,10 @@ function prepare(
 }
 
 async function fresh({ config }: Preparation): Promise<Learner> {
-  const { from: file, fresh } = config
+  const { from: file, fresh, tokenizer } = config
   seed(config.seed)
   const model = new CoCa(config.model)
-  if (file !== undefined) initializeFrom(model, (await openModel(file, config)).model, { fresh, file })
+  if (file !== undefined) initializeFrom(model, (await openModel(file, { tokenizer })).model, { fresh, file })
   freezeParts(model, config.freeze)
   return { model, optimizer: optimizerFor(model, config) }
 }

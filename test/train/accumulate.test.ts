@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { CoCa, CoCaConfig } from '../../src/models/index.ts'
-import { lossAndGradients } from '../../src/nn/index.ts'
-import { defaultGenerator, type Tensor, tensor } from '../../src/tensor/index.ts'
+import { CoCa, type CoCaConfig } from '../../src/models/index.ts'
+import { lossAndGradients, type Parameter } from '../../src/nn/index.ts'
+import { defaultGenerator, device, fromData, scope, type Tensor, tensor } from '../../src/tensor/index.ts'
 import { accumulateGradients } from '../../src/train/index.ts'
 import { arranged, arrangements, coca, ids, pictures, small, withoutPad } from '../models/small.ts'
 import { assertCloseNumbers } from '../support.ts'
@@ -73,6 +73,44 @@ it('drops the same in both passes: the gradient is that of the loss it reports',
   const squares = [...first.gradients.values()].reduce((sum, g) => sum + g.square().sum().dataSync()[0], 0)
   assertCloseNumbers([(up - down) / (2 * size * squares)], [1], 1e-6)
   assert.equal(defaultGenerator().state.position, after)
+})
+
+describe('on cpu', () => {
+  const cpu = device.get('cpu')
+  const moved = (x: Tensor): Tensor =>
+    fromData(x.dtype === 'int32' ? x.dataSync() : Float32Array.from(x.dataSync()), x.shape, cpu)
+  const model = device.with('cpu', () => new CoCa(small))
+  for (const [name, parameter] of coca().namedParameters())
+    new Map<string, Parameter>(model.namedParameters()).get(name)!.assign(moved(parameter))
+  const [pixels, tokens] = [moved(images), moved(captions)]
+
+  it('gradients that lie in one memory are added up each on its own', () => {
+    const whole = lossAndGradients(model, () => model.loss(pixels, tokens))
+    const { gradients } = accumulateGradients(model, pixels, tokens, { parts: 3 })
+    for (const [name, gradient] of whole.gradients) {
+      const expected = [...gradient.dataSync()]
+      const largest = Math.max(...expected.map(Math.abs), 1e-3)
+      const actual = [...(gradients.get(name) as Tensor).dataSync()]
+      assertCloseNumbers(
+        actual.map(x => x / largest),
+        expected.map(x => x / largest),
+        1e-4,
+      )
+    }
+  })
+
+  it('no part leaves memory behind', () => {
+    const left = (parts: number) => {
+      const before = cpu.memory().bytes
+      let after = 0
+      scope(() => {
+        accumulateGradients(model, pixels, tokens, { parts })
+        after = cpu.memory().bytes
+      })
+      return after - before
+    }
+    assert.ok(left(5) < 1.2 * left(2), `${left(2)} bytes of two parts, ${left(5)} of five`)
+  })
 })
 
 it('refuses more parts than rows', () => {
