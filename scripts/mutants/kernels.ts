@@ -6,13 +6,9 @@ import ts from 'typescript'
 import type { Mutant, Stage } from './mutant.ts'
 import { lineOf, nodesIn, ownerOf, read, type Source } from './syntax.ts'
 
-const cpu: Stage[] = [
-  {
-    files: ['attention', 'functions', 'threads', 'device', 'coca', 'kernels'].map(
-      name => `test/tensor/cpu/${name}.test.ts`,
-    ),
-  },
-]
+const cpu: Stage[] = ['attention', 'functions', 'device', 'coca', 'threads', 'kernels'].map(name => ({
+  files: [`test/tensor/cpu/${name}.test.ts`],
+}))
 
 const reference: Stage[] = [{ files: ['test/autograd/ops.test.ts'] }, { files: ['test/tensor/views.test.ts'] }]
 

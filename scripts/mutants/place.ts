@@ -17,6 +17,8 @@ const PATIENCE = 240_000
 
 export class Place {
   readonly root: string
+  /** The tests that noticed the last fault in a file: they are asked first about the next. */
+  readonly #noticed = new Map<string, Stage>()
 
   private constructor(root: string) {
     this.root = root
@@ -49,9 +51,12 @@ export class Place {
         const fault = await this.#compile()
         if (fault) return { killed: true, by: fault }
       }
-      for (const stage of stages) {
+      const first = stages.filter(stage => stage === this.#noticed.get(file))
+      for (const stage of new Set([...first, ...stages])) {
         const by = await this.firstFailure(stage)
-        if (by !== undefined) return { killed: true, by }
+        if (by === undefined) continue
+        this.#noticed.set(file, stage)
+        return { killed: true, by }
       }
       return { killed: false }
     } finally {

@@ -22,6 +22,7 @@ const opened = new Map<DeviceName, Device>([['reference', reference]])
 let current: DeviceName = 'cpu'
 
 async function open(name: DeviceName, options: OpenOptions): Promise<void> {
+  checkName(name)
   if (name === 'gpu') await openGpuOnce(options)
   if (name === 'cpu') await openCpuOnce(options).ready
 }
@@ -60,10 +61,12 @@ export const device = {
 
   /** Opens a device and makes it the one that new tensors go to. Throws DeviceError. */
   async use(name: DeviceName, options: OpenOptions = {}): Promise<void> {
-    checkName(name)
     await open(name, options)
     current = name
   },
+
+  /** Opens a device beside the current one: for `with`, or to move values to. Throws DeviceError. */
+  open: (name: DeviceName, options: OpenOptions = {}): Promise<void> => open(name, options),
 
   /** Runs `f` with new tensors going to a device that is open already. */
   with<T>(name: DeviceName, f: () => T): T {

@@ -67,7 +67,8 @@ export interface Primitives {
 
 /**
  * Kernels that a device may have. Each is defined by an operation of the same name in autograd/ops/fused.ts and must
- * agree with it; one that cannot take these arguments returns undefined, and the definition runs.
+ * agree with it; one that cannot take these arguments (a gradient of another shape, say) returns undefined, and the
+ * definition runs.
  */
 export interface FusedKernels {
   /** exp(x - max) / sum over the last axis. */

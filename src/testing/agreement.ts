@@ -9,6 +9,7 @@ import {
   deviceOf,
   fromData,
   isFloating,
+  scope,
   show,
   Tensor,
   type TypedArray,
@@ -83,7 +84,8 @@ const singlePrecision = 1e-5
 
 /**
  * Value and gradient on a device are those on `reference`, for inputs in float32 with the layout in memory that they have.
- * @param name of a device that is open
+ * @param name of a device, which is opened if it is not
+ * @throws GradientAssertionError where they differ, DeviceError where the device cannot be opened
  * @param options.gradients whether there are gradients to compare; default true
  */
 export async function checkDevice(
@@ -92,25 +94,30 @@ export async function checkDevice(
   name: DeviceName,
   { gradients = true }: { readonly gradients?: boolean } = {},
 ): Promise<void> {
-  const compute = async (on: DeviceName) => {
-    const moved = await Promise.all(inputs.map(x => toFloat32(x, device.get(on))))
-    const results = device.with(on, () => valueAndGradients(f, moved, gradients))
-    return Promise.all(results.map(async x => ({ x, data: await x.data() })))
-  }
-  const [actual, expected] = [await compute(name), await compute('reference')]
-  actual.forEach(({ x, data }, n) => {
-    const what = n === 0 ? 'value' : `gradient ${n - 1}`
-    const { x: right, data: other } = expected[n]
-    assert(
-      x.dtype === right.dtype && show(x.shape) === show(right.shape),
-      () => `on ${name} the ${what} is ${x.dtype} ${show(x.shape)}, on reference ${right.dtype} ${show(right.shape)}`,
+  await device.open(name)
+  const memories = await Promise.all(inputs.map(inFloat32))
+  // what is read is settled when reading begins: then all of it can be given back
+  const compute = (on: DeviceName) =>
+    scope(() =>
+      device.with(on, () => {
+        const moved = inputs.map((x, i) => sameView(x, memories[i], device.get(on)))
+        const results = valueAndGradients(f, moved, gradients)
+        return results.map(x => ({ kind: `${x.dtype} ${show(x.shape)}`, reading: x.data() }))
+      }),
     )
-    const scale = largest([...other].filter(Number.isFinite))
+  const [actual, expected] = [compute(name), compute('reference')]
+  for (const [n, { kind, reading }] of actual.entries()) {
+    const what = n === 0 ? 'value' : `gradient ${n - 1}`
+    const { kind: right, reading: other } = expected[n]
+    assert(kind === right, () => `on ${name} the ${what} is ${kind}, on reference ${right}`)
+    const [data, exactly] = [await reading, await other]
+    const scale = largest([...exactly].filter(Number.isFinite))
     data.forEach((a, i) => {
-      const agrees = Object.is(a, other[i]) || a === other[i] || Math.abs(a - other[i]) <= singlePrecision * scale
-      assert(agrees, () => `on ${name} element ${i} of the ${what} is ${a}, on reference ${other[i]}`)
+      const b = exactly[i]
+      const agrees = Object.is(a, b) || a === b || Math.abs(a - b) <= singlePrecision * scale
+      assert(agrees, () => `on ${name} element ${i} of the ${what} is ${a}, on reference ${b}`)
     })
-  })
+  }
 }
 
 function valueAndGradients(f: TensorFunction, inputs: readonly Tensor[], gradients: boolean): Tensor[] {
@@ -120,9 +127,12 @@ function valueAndGradients(f: TensorFunction, inputs: readonly Tensor[], gradien
   return [y, ...pullback(y.mul(0.5).add(0.25))]
 }
 
-/** The same view of the same memory on another device, with floating numbers rounded to float32. */
-async function toFloat32(x: Tensor, on: Device): Promise<Tensor> {
-  const memory: TypedArray = await deviceOf(x).read(new Tensor(x.storage, [x.storage.length]))
-  const rounded = isFloating(x.dtype) ? Float32Array.from(memory) : memory
-  return new Tensor(fromData(rounded, [rounded.length], on).storage, x.shape, x.strides, x.offset)
+/** The whole memory of a tensor, with floating numbers rounded to float32. */
+async function inFloat32(x: Tensor): Promise<TypedArray> {
+  const memory = await deviceOf(x).read(new Tensor(x.storage, [x.storage.length]))
+  return isFloating(x.dtype) ? Float32Array.from(memory) : memory
 }
+
+/** A tensor with other memory, on another device. */
+const sameView = ({ shape, strides, offset }: Tensor, memory: TypedArray, on: Device): Tensor =>
+  new Tensor(fromData(memory, [memory.length], on).storage, shape, strides, offset)

@@ -29,7 +29,7 @@ export interface OperationDescription<A extends readonly unknown[]> extends Valu
   readonly order?: 0 | 1 | 2 | 3
   /** for large inputs: so many random directions through each, instead of every element; see GradcheckOptions */
   readonly directions?: number
-  /** devices that must agree with `reference`; they are open already. Default cpu */
+  /** devices that must agree with `reference`; opened if they are not. Default cpu */
   readonly devices?: readonly DeviceName[]
   /** the module that the program imports it from, './swish.ts' say */
   readonly from?: string
@@ -70,6 +70,7 @@ function checksOf<A extends readonly unknown[]>(
     `${device} agrees with reference`,
     {
       name: 'checkDevice',
+      opens: device,
       options: [sourceOf(device), ...(order === 0 ? ['{ gradients: false }'] : [])].join(', '),
       run: (f, inputs) => checkDevice(f, inputs, device, { gradients: order > 0 }),
     },

@@ -4,6 +4,7 @@
 import fc from 'fast-check'
 import { type GradcheckOptions, gradcheck, hvp, jvp, type TensorFunction, vjp } from '../autograd/index.ts'
 import { show, type Tensor, zerosLike } from '../tensor/index.ts'
+import { readable } from './arbitraries/readable.ts'
 import { assert, directions, dot, exactly, largest, numbers } from './exactly.ts'
 
 /** Relative to the largest number compared: float64 arithmetic of a few hundred operations. */
@@ -104,7 +105,7 @@ export function gradientProperty(
   f: TensorFunction,
   ...inputs: readonly fc.Arbitrary<Tensor>[]
 ): fc.IProperty<[Tensor[]]> {
-  return fc.property(fc.tuple(...inputs), xs => {
+  return fc.property(readable(fc.tuple(...inputs)), xs => {
     checkGradients(f, xs, { order: 2 })
     checkLaws(f, xs)
   })

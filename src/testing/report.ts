@@ -2,7 +2,8 @@
 
 import fc from 'fast-check'
 import type { Fused, TensorFunction } from '../autograd/index.ts'
-import { Tensor } from '../tensor/index.ts'
+import { type DeviceName, device, Tensor } from '../tensor/index.ts'
+import { readable } from './arbitraries/readable.ts'
 import { GradientAssertionError } from './exactly.ts'
 import { sourceOf } from './source.ts'
 
@@ -19,6 +20,8 @@ export interface Check {
   readonly name: string
   /** as TypeScript */
   readonly options?: string
+  /** a device that such a program opens first */
+  readonly opens?: DeviceName
   run(f: TensorFunction, inputs: readonly Tensor[]): void | Promise<void>
 }
 
@@ -56,13 +59,21 @@ export function programOf(
     `[${tensors.map(sourceOf).join(', ')}]`,
     ...('options' in check && check.options ? [check.options] : []),
   ]
+  const open = 'opens' in check && check.opens ? opening(check.opens) : []
   return [
-    "import { tensor } from 'cocagrad'",
+    `import { ${open.length > 0 ? 'device, ' : ''}tensor } from 'cocagrad'`,
     `import { ${check.name} } from 'cocagrad/testing'`,
     ...imports,
     '',
+    ...open,
     `await ${check.name}(${parts.join(', ')})`,
   ].join('\n')
+}
+
+/** The line that opens a device as it is open here; none for those that open by themselves. */
+function opening(name: DeviceName): string[] {
+  const on = device.get(name)
+  return 'backend' in on ? [`await device.open(${sourceOf(name)}, ${sourceOf({ backend: on.backend })})`] : []
 }
 
 /** Which samples are drawn: as fast-check takes them. */
@@ -83,7 +94,7 @@ export async function checkSamples<A extends readonly unknown[]>(
   samples: fc.Arbitrary<Readonly<A>>,
   parameters: Samples,
 ): Promise<void> {
-  const property = fc.asyncProperty(samples, async args => {
+  const property = fc.asyncProperty(readable(samples), async args => {
     const f = ofTensors(op, args)
     const inputs = args.filter(arg => arg instanceof Tensor)
     if ('run' in check) await check.run(f, inputs)

@@ -5,11 +5,10 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import * as models from '../../src/models/index.ts'
 import * as nn from '../../src/nn/index.ts'
-import { Module, withParameters } from '../../src/nn/index.ts'
-import { Generator, randn, type Tensor } from '../../src/tensor/index.ts'
+import { Module } from '../../src/nn/index.ts'
 import { describeOperation } from '../../src/testing/index.ts'
 import { fc } from '../support.ts'
-import { lossRecords, type ModuleRecord, modelRecords, moduleRecords } from './records/modules.ts'
+import { lossRecords, modelRecords, moduleRecords, wholeOf } from './records/modules.ts'
 import { isAsked } from './records.ts'
 
 const namesOf = (room: object, belongs: (name: string, value: unknown) => boolean) =>
@@ -24,27 +23,9 @@ it('every module, loss and model has a record', () => {
   assert.deepEqual(sorted(lossRecords), namesOf(nn, name => name.endsWith('Loss')).sort())
 })
 
-/** Values that make no parameter a special case, as zeros and ones of an initialisation are. */
-function stirred(module: Module): Tensor[] {
-  const generator = new Generator(1)
-  return module
-    .parameters()
-    .map(({ shape }) => randn(shape, { dtype: 'float64', device: 'reference', generator }).mul(0.5))
+for (const record of [...moduleRecords, ...modelRecords].filter(({ name }) => isAsked(name))) {
+  const { f, inputs } = wholeOf(record)
+  describeOperation(f, { name: record.name, samples: fc.constant(inputs), directions: 1, numRuns: 1 })
 }
-
-function describeModule({ name, inputs, make, run }: ModuleRecord): void {
-  const module = make()
-  const count = inputs.length
-  const whole = (...all: Tensor[]): Tensor =>
-    withParameters(module, all.slice(count), () => run(module, ...all.slice(0, count)))
-  describeOperation(whole, {
-    name,
-    samples: fc.constant([...inputs, ...stirred(module)]),
-    directions: 1,
-    numRuns: 1,
-  })
-}
-
-for (const record of [...moduleRecords, ...modelRecords].filter(({ name }) => isAsked(name))) describeModule(record)
 for (const { name, inputs, f } of lossRecords.filter(({ name }) => isAsked(name)))
   describeOperation(f, { name, samples: fc.constant(inputs), numRuns: 1 })

@@ -4,21 +4,9 @@
 import { it } from 'node:test'
 import type { TensorFunction } from '../../src/autograd/index.ts'
 import type { Tensor } from '../../src/tensor/index.ts'
-import {
-  checkCheckpoint,
-  checkDevice,
-  checkGradients,
-  checkLaws,
-  expression,
-  operands,
-} from '../../src/testing/index.ts'
+import { checkCheckpoint, checkDevice, checkGradients, checkLaws } from '../../src/testing/index.ts'
 import { fc, runs } from '../support.ts'
-
-/** Programs with something to run them on; each shrinks on its own. */
-const programs = operands(
-  expression().map(options => ({ shapes: options.shapes, options })),
-  { domain: [-1, 1] },
-)
+import { programs } from './records/programs.ts'
 
 const holds = (check: (f: TensorFunction, xs: readonly Tensor[]) => void | Promise<void>) =>
   fc.assert(

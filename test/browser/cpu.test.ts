@@ -1,15 +1,16 @@
-// The cpu device inside a browser: on threads where the page is cross-origin isolated, alone where it is not. Every kernel is
-// compared with the reference, and training gives the same bits on as many threads.
+// The cpu device inside a browser: on threads where the page is cross-origin isolated, alone where it is not. Every kernel and
+// everything that has a record is compared with the reference, and training gives the same bits on as many threads.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
-import type { runAll } from '../tensor/gpu/suite.ts'
+import type { CheckResult } from '../tensor/gpu/suite.ts'
 import { bundle, launch, missing, pageWith } from './chromium.ts'
 
 const program = `
   import { device, lossAndGradients, CoCa, presets, randint, randn, scope, seed } from './src/index.ts'
-  import { runAll } from './test/tensor/gpu/suite.ts'
+  import { agreements } from './test/autograd/agreement.ts'
+  import { checks, runAll } from './test/tensor/gpu/suite.ts'
   globalThis.open = async threads => {
     await device.use('cpu', { threads })
     const { description, threads: count } = device.get()
@@ -17,7 +18,7 @@ const program = `
   }
   globalThis.check = async runs => {
     const cpu = device.get('cpu')
-    const results = await runAll(cpu, runs)
+    const results = await runAll([...checks, ...agreements], cpu, runs)
     return { results, memory: cpu.memory() }
   }
   // the sum of all gradients, as text: every bit of it
@@ -67,7 +68,7 @@ describe('the cpu device in a browser', { skip: missing }, () => {
         new RegExp(`^WebAssembly with (relaxed )?SIMD, ${says}, matrix products of its own`),
       )
       const { results, memory } = (await page.evaluate('check(5)')) as {
-        results: Awaited<ReturnType<typeof runAll>>
+        results: CheckResult[]
         memory: { bytes: number; buffers: number }
       }
       for (const { name, error } of results) assert.equal(error, null, name)

@@ -3,22 +3,23 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
-import type { runAll } from '../tensor/gpu/suite.ts'
+import type { CheckResult } from '../tensor/gpu/suite.ts'
 import { bundle, launch, missing, pageWith } from './chromium.ts'
 
 const program = `
   import { openEngine } from './src/tensor/gpu/backends.ts'
   import { openGpu } from './src/tensor/gpu/index.ts'
-  import { fromData } from './src/tensor/index.ts'
+  import { device, fromData } from './src/tensor/index.ts'
   import { map } from './src/tensor/gpu/map.ts'
   import { Runtime } from './src/tensor/gpu/runtime.ts'
-  import { runAll } from './test/tensor/gpu/suite.ts'
+  import { agreements } from './test/autograd/agreement.ts'
+  import { checks, runAll } from './test/tensor/gpu/suite.ts'
   const native = globalThis.GPU
   globalThis.check = async (backend, runs) => {
-    const gpu = await openGpu({ backend })
-    const results = await runAll(gpu, runs)
+    await device.open('gpu', { backend })
+    const gpu = device.get('gpu')
+    const results = [...(await runAll(checks, gpu, runs)), ...(await runAll(agreements, gpu, 1))]
     const report = { results, description: gpu.description, memory: gpu.memory(), untouched: globalThis.GPU === native }
-    gpu.close()
     return report
   }
   // every kernel is thrown out of a cache of three before it is used again
@@ -70,7 +71,7 @@ const program = `
 `
 
 interface Report {
-  results: Awaited<ReturnType<typeof runAll>>
+  results: CheckResult[]
   description: string
   memory: { bytes: number; buffers: number }
   untouched: boolean
@@ -87,7 +88,7 @@ describe('in a browser', { skip: missing }, () => {
   after(() => browser?.close())
 
   for (const backend of ['webgpu', 'webgl2'] as const) {
-    test(`every operation agrees with the reference on ${backend}`, async t => {
+    test(`every kernel, operation and model agrees with the reference on ${backend}`, async t => {
       const report = (await page.evaluate(`check('${backend}', 3)`)) as Report
       t.diagnostic(report.description)
       assert.match(report.description, new RegExp(`^${backend} on .*gpu\\.js 2\\.24\\.1$`))

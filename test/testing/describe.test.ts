@@ -9,7 +9,7 @@ import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import '../reference.ts'
 import { defineFused, defineOp } from '../../src/autograd/index.ts'
-import { type Kernels, ShapeError, type Tensor } from '../../src/tensor/index.ts'
+import { device, type Kernels, ShapeError, type Tensor } from '../../src/tensor/index.ts'
 import { describeOperation, type TestRunner, tensor, tensors } from '../../src/testing/index.ts'
 import { runner } from '../../src/testing/runner.ts'
 import { fc } from '../support.ts'
@@ -121,6 +121,29 @@ describe('what a bug does', () => {
       kernel: (k, x) => (x.device === 'cpu' ? k.unary('expm1', x) : k.unary('exp', x)),
     })
     assert.deepEqual(await failedOf(test => describeOperation(elsewhere, { test })), ['cpu agrees with reference'])
+  })
+
+  it('on gpu nothing else is asked of who uses it, and what is wrong there alone is found', async () => {
+    const elsewhere = defineFused('elsewhere', {
+      definition: (x: Tensor) => x.exp(),
+      kernel: (k, x) => (x.device === 'gpu' ? k.unary('expm1', x) : undefined),
+    })
+    await device.use('gpu', { backend: 'cpu' })
+    try {
+      const failures = await failuresOf(test => {
+        describeOperation(right, { test, devices: ['cpu', 'gpu'] })
+        describeOperation(elsewhere, { test, devices: ['cpu', 'gpu'] })
+      })
+      assert.deepEqual([...failures.keys()], ['elsewhere > gpu agrees with reference'])
+      const [message] = failures.values()
+      assert.match(message, /^on gpu element 0 of the value is 0, on reference 1$/m)
+      assert.match(
+        message,
+        /^import \{ device, tensor \} from 'cocagrad'$[\s\S]*^await device.open\("gpu", \{ backend: "cpu" \}\)\nawait checkDevice\(elsewhere, \[tensor\(0\)\], "gpu"\)$/m,
+      )
+    } finally {
+      await device.use('reference')
+    }
   })
 
   it('an error that is not thrown, is of another class, or says something else fails', async () => {

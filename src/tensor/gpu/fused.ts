@@ -2,7 +2,7 @@
 // every row, then one elementwise kernel that uses them.
 
 import type { FusedKernels } from '../kernels.ts'
-import { contiguousStrides, type Shape, sizeOf } from '../shape.ts'
+import { contiguousStrides, type Shape, sameShape, sizeOf } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { geluExpression, geluGradientExpression } from './expressions.ts'
 import { fold, isShortRow, rowStatistics } from './fold.ts'
@@ -99,7 +99,8 @@ export function fusedKernels(
   wrap: (handle: Handle, shape: Shape) => Tensor,
   own: (x: Tensor) => Strided,
 ) {
-  const isEmpty = (x: Tensor) => x.rank === 0 || x.size === 0
+  /** Rows of something; and their gradients, if it is those of every one of them. */
+  const takes = (x: Tensor, g = x) => x.rank > 0 && x.size > 0 && sameShape(x.shape, g.shape)
 
   const finish = (
     name: string,
@@ -115,19 +116,19 @@ export function fusedKernels(
 
   const kernels: Partial<FusedKernels> = {
     softmax(x) {
-      if (isEmpty(x)) return undefined
+      if (!takes(x)) return undefined
       const view = own(x)
       return finish('softmax', x.shape, [view], softmaxStatistics(runtime, view), 'Math.exp(x0-x1)/x2')
     },
 
     logSoftmax(x) {
-      if (isEmpty(x)) return undefined
+      if (!takes(x)) return undefined
       const view = own(x)
       return finish('logSoftmax', x.shape, [view], softmaxStatistics(runtime, view), 'x0-x1-Math.log(x2)')
     },
 
     softmaxGradient(g, y) {
-      if (isEmpty(y)) return undefined
+      if (!takes(y, g)) return undefined
       const [dy, out] = [own(g), own(y)]
       const sum = fold(runtime, 'sum', [dy, out], y.rank - 1, 'x0*x1')
       const result = map(runtime, 'softmaxGradient', y.shape, [dy, out, column(sum, y.shape)], 'x1*(x0-x2)')
@@ -136,7 +137,7 @@ export function fusedKernels(
     },
 
     logSoftmaxGradient(g, y) {
-      if (isEmpty(y)) return undefined
+      if (!takes(y, g)) return undefined
       const [dy, out] = [own(g), own(y)]
       const sum = fold(runtime, 'sum', [dy], y.rank - 1)
       const result = map(runtime, 'logSoftmaxGradient', y.shape, [dy, out, column(sum, y.shape)], 'x0-Math.exp(x1)*x2')
@@ -145,7 +146,7 @@ export function fusedKernels(
     },
 
     standardize(x, epsilon) {
-      if (isEmpty(x)) return undefined
+      if (!takes(x)) return undefined
       const view = own(x)
       const scale = 1 / x.shape[x.rank - 1]
       const expression = '(x0-x3*x1)/Math.sqrt(x4*x1+x2)'
@@ -154,7 +155,7 @@ export function fusedKernels(
 
     // with y = (x - mean) r and r = 1 / sqrt(variance + ε): r (g - mean(g) - y mean(g y))
     standardizeGradient(g, x, epsilon) {
-      if (isEmpty(x)) return undefined
+      if (!takes(x, g)) return undefined
       const { shape } = x
       const [dy, view] = [own(g), own(x)]
       const scale = 1 / shape[x.rank - 1]
@@ -195,7 +196,9 @@ export function fusedKernels(
     gelu: x => wrap(map(runtime, 'gelu', x.shape, [own(x)], geluExpression), x.shape),
 
     geluGradient: (g, x) =>
-      wrap(map(runtime, 'geluGradient', x.shape, [own(x), own(g)], geluGradientExpression), x.shape),
+      sameShape(g.shape, x.shape)
+        ? wrap(map(runtime, 'geluGradient', x.shape, [own(x), own(g)], geluGradientExpression), x.shape)
+        : undefined,
 
     adamw(x, g, moments, { beta1, beta2, epsilon, kept, rate, deviation }) {
       const { shape } = x

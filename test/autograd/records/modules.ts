@@ -27,8 +27,9 @@ import {
   MultiHeadAttention,
   PatchEmbedding,
   TransformerBlock,
+  withParameters,
 } from '../../../src/nn/index.ts'
-import { Generator, randn, type Shape, type Tensor, tensor } from '../../../src/tensor/index.ts'
+import { device, Generator, randn, type Shape, type Tensor, tensor } from '../../../src/tensor/index.ts'
 
 export interface ModuleRecord {
   readonly name: string
@@ -84,6 +85,24 @@ const seen = flags([
   [true, true, false],
 ])
 const block = { width: 4, heads: 2, hidden: 3 }
+
+/** Values that make no parameter a special case, as zeros and ones of an initialisation are. */
+function stirred(module: Module): Tensor[] {
+  const generator = new Generator(1)
+  return module
+    .parameters()
+    .map(({ shape }) => randn(shape, { dtype: 'float64', device: 'reference', generator }).mul(0.5))
+}
+
+/** A module as a function of its inputs and all its parameters together. */
+export function wholeOf({ inputs, make, run }: ModuleRecord): { f: TensorFunction; inputs: readonly Tensor[] } {
+  const module = device.with('reference', make)
+  const count = inputs.length
+  return {
+    f: (...all) => withParameters(module, all.slice(count), () => run(module, ...all.slice(0, count))),
+    inputs: [...inputs, ...stirred(module)],
+  }
+}
 
 export const moduleRecords: readonly ModuleRecord[] = [
   of(

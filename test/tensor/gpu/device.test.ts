@@ -68,6 +68,13 @@ test('the description says backend and version, and float64 is refused', async (
   await device.use('reference')
 })
 
+test('a device is opened beside the current one', async () => {
+  await device.open('gpu', { backend: 'cpu' })
+  assert.equal(device.current, 'reference')
+  assert.equal(device.get('gpu').name, 'gpu')
+  await assert.rejects(device.open('cuda' as 'gpu'), DeviceError)
+})
+
 test('types survive the way there and back', async () => {
   await device.use('gpu', { backend: 'cpu' })
   const integers = tensor(Int32Array.of(-3, 0, 2 ** 24))

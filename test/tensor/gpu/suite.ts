@@ -22,7 +22,7 @@ import { reference } from '../../../src/tensor/reference/index.ts'
 export interface Check {
   readonly name: string
   /** @param runs how many random cases of each kind */
-  run(gpu: Device, runs: number): Promise<void>
+  run(on: Device, runs: number): Promise<void>
 }
 
 /** A strided view of fresh memory: the same on every device it is made on. */
@@ -647,6 +647,20 @@ const fused: Check[] = [
     },
   },
   {
+    name: 'gradients that broadcast are left to the definition',
+    async run(gpu) {
+      const k = gpu.kernels
+      const [x, wide] = [make(gpu, plain([3, 4])), make(gpu, plain([2, 3, 4]))]
+      const results = {
+        softmaxGradient: k.softmaxGradient?.(wide, x),
+        logSoftmaxGradient: k.logSoftmaxGradient?.(wide, x),
+        standardizeGradient: k.standardizeGradient?.(wide, x, 1e-5),
+        geluGradient: k.geluGradient?.(wide, x),
+      }
+      for (const [name, result] of Object.entries(results)) if (result) throw new Error(`${name} took them`)
+    },
+  },
+  {
     name: 'softmax over a vocabulary of 50257 sums to one',
     async run(gpu) {
       const x = make(gpu, plain([2, 50257]), uniform(-8, 8))
@@ -732,14 +746,20 @@ const machinery: Check[] = [
 
 export const checks: readonly Check[] = [...elementwise, ...reductionsAndProducts, ...movement, ...fused, ...machinery]
 
+export interface CheckResult {
+  readonly name: string
+  readonly error: string | null
+  readonly ms: number
+}
+
 /** Runs every check; in a browser, where there is no test runner. */
-export async function runAll(gpu: Device, runs: number): Promise<{ name: string; error: string | null; ms: number }[]> {
-  const results: { name: string; error: string | null; ms: number }[] = []
+export async function runAll(checks: readonly Check[], on: Device, runs: number): Promise<CheckResult[]> {
+  const results: CheckResult[] = []
   for (const check of checks) {
     const started = performance.now()
     let error: string | null = null
     try {
-      await scope(() => check.run(gpu, runs))
+      await scope(() => check.run(on, runs))
     } catch (thrown) {
       error = thrown instanceof Error ? thrown.message : String(thrown)
     }

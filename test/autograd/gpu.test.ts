@@ -1,0 +1,19 @@
+// Everything that has a record, on the gpu device as on the reference: its kernels as JavaScript, as WebAssembly and on WebGPU.
+
+import assert from 'node:assert/strict'
+import { before, describe, it } from 'node:test'
+import { device, type GpuBackend, scope } from '../../src/tensor/index.ts'
+import '../support.ts'
+import { onWebgpu } from '../tensor/gpu/swiftshader.ts'
+import { agreements } from './agreement.ts'
+
+const declare = (backend: GpuBackend, runs: number) =>
+  describe(`on ${backend}`, () => {
+    before(() => device.open('gpu', { backend }))
+    for (const { name, run } of agreements) it(name, () => scope(() => run(device.get('gpu'), runs)))
+    it('everything was given back', () => assert.deepEqual(device.get('gpu').memory(), { bytes: 0, buffers: 0 }))
+  })
+
+declare('cpu', 10)
+declare('webasm', 5)
+await onWebgpu(import.meta.url, () => declare('webgpu', 2))

@@ -1,0 +1,90 @@
+// One record for every fused operation: what it takes. A test fails when one has none.
+
+import fc from 'fast-check'
+import { type FusedOp, fusedOps } from '../../../src/autograd/index.ts'
+import { fromData, type Tensor, tensor } from '../../../src/tensor/index.ts'
+import { shape, tensors } from '../../../src/testing/index.ts'
+
+export interface FusedRecord {
+  readonly name: keyof typeof fusedOps
+  readonly op: FusedOp<readonly unknown[]>
+  readonly samples: fc.Arbitrary<readonly unknown[]>
+  /** highest order of gradients that are checked */
+  readonly order: 2 | 3
+}
+
+interface Takes {
+  /** shapes of the floating tensors it takes */
+  readonly shapes: fc.Arbitrary<readonly number[][]>
+  /** what else it takes, after these */
+  readonly rest?: (...inputs: Tensor[]) => readonly unknown[]
+  /** whether it works element by element */
+  readonly elementwise?: boolean
+}
+
+const rows = shape({ minRank: 1, maxRank: 2, minSize: 1 })
+const epsilon = 0.25
+
+const alike = (count: number) => rows.map(sizes => new Array<number[]>(count).fill([...sizes]))
+const withRow = (count: number, extra: number) =>
+  rows.map(sizes => [
+    ...new Array<number[]>(count).fill([...sizes]),
+    ...new Array<number[]>(extra).fill(sizes.slice(-1)),
+  ])
+const size = fc.integer({ min: 1, max: 3 })
+
+/** Queries, keys and values of two heads, with a gradient in front if asked for. */
+const heads = (withGradient: boolean) =>
+  fc
+    .tuple(size, size, size, size)
+    .map(([queries, keys, width, values]) => [
+      ...(withGradient ? [[2, queries, values]] : []),
+      [2, queries, width],
+      [2, keys, width],
+      [2, keys, values],
+    ])
+/** The last query sees the last key, and no query the first one unless it is the only one. */
+const sight = (q: Tensor, k: Tensor): readonly unknown[] => {
+  const [queries, keys] = [q.shape[q.rank - 2], k.shape[k.rank - 2]]
+  const mask = tensor(
+    Array.from({ length: queries }, () => Array.from({ length: keys }, (_, j) => keys === 1 || j > 0)),
+    { device: 'reference' },
+  )
+  return [mask, { causal: true, scale: 0.7 }]
+}
+const classes = (x: Tensor): readonly unknown[] => {
+  const [n, shapeOfIds] = [x.shape[x.rank - 1], x.shape.slice(0, -1)]
+  const ids = Int32Array.from({ length: x.size / n }, (_, i) => (i * 2) % n)
+  return [fromData(ids, shapeOfIds)]
+}
+
+const takes: Record<keyof typeof fusedOps, Takes> = {
+  softmax: { shapes: alike(1) },
+  softmaxGradient: { shapes: alike(2) },
+  logSoftmax: { shapes: alike(1) },
+  logSoftmaxGradient: { shapes: alike(2) },
+  standardize: { shapes: alike(1), rest: () => [epsilon] },
+  standardizeGradient: { shapes: alike(2), rest: () => [epsilon] },
+  layerNorm: { shapes: withRow(1, 2), rest: () => [epsilon] },
+  layerNormGradient: { shapes: withRow(2, 1), rest: () => [epsilon] },
+  negativeLogLikelihood: { shapes: alike(1), rest: classes },
+  negativeLogLikelihoodGradient: {
+    shapes: rows.map(sizes => [sizes.slice(0, -1), [...sizes]]),
+    rest: (_, x) => classes(x),
+  },
+  gelu: { shapes: alike(1), elementwise: true },
+  geluGradient: { shapes: alike(2), elementwise: true },
+  geluTanh: { shapes: alike(1), elementwise: true },
+  linear: { shapes: fc.tuple(size, size, size).map(([n, i, o]) => [[n, i], [o, i], [o]]) },
+  attention: { shapes: heads(false), rest: (q, k) => sight(q, k) },
+  attentionGradient: { shapes: heads(true), rest: (_, q, k) => sight(q, k) },
+}
+
+export const fusedRecords: readonly FusedRecord[] = Object.entries(takes).map(
+  ([name, { shapes, rest = () => [], elementwise }]) => ({
+    name: name as keyof typeof fusedOps,
+    op: fusedOps[name as keyof typeof fusedOps] as unknown as FusedOp<readonly unknown[]>,
+    samples: tensors(shapes).map(xs => [...xs, ...rest(...xs)]),
+    order: elementwise ? 3 : 2,
+  }),
+)
