@@ -1,16 +1,22 @@
 // Faults in kernels: a bound that is one too far or one too near, a last block or a rest that is left out, a step that is too
-// long. For the compiled kernels of the cpu device and for the loops of the reference.
+// long, an offset that is forgotten. For the compiled kernels of the cpu device, for those of the gpu device, which are
+// generated as text, and for the loops of the reference.
 
 import { readdirSync } from 'node:fs'
 import ts from 'typescript'
 import type { Mutant, Stage } from './mutant.ts'
 import { lineOf, nodesIn, ownerOf, read, type Source } from './syntax.ts'
 
-const cpu: Stage[] = ['attention', 'functions', 'device', 'coca', 'threads', 'kernels'].map(name => ({
-  files: [`test/tensor/cpu/${name}.test.ts`],
-}))
+const one = (file: string): Stage => ({ files: [`test/${file}.test.ts`] })
 
-const reference: Stage[] = [{ files: ['test/autograd/ops.test.ts'] }, { files: ['test/tensor/views.test.ts'] }]
+const cpu: Stage[] = [
+  ...['attention', 'functions', 'device', 'coca', 'threads', 'kernels'].map(name => one(`tensor/cpu/${name}`)),
+  one('autograd/ops'),
+]
+
+const gpu: Stage[] = ['tensor/gpu/kernels', 'autograd/gpu', 'tensor/gpu/webgpu'].map(one)
+
+const reference: Stage[] = ['autograd/ops', 'tensor/views'].map(one)
 
 export function mutantsOfKernels(root: string): Mutant[] {
   const within = (folder: string, stages: readonly Stage[]) =>
@@ -21,7 +27,11 @@ export function mutantsOfKernels(root: string): Mutant[] {
         const faults = [...nodesIn(source.tree)].flatMap(faultsOf)
         return faults.map(([at, fault, text]) => mutant(source, at, fault, text, stages))
       })
-  return [...within('src/tensor/cpu/assembly', cpu), ...within('src/tensor/reference', reference)]
+  return [
+    ...within('src/tensor/cpu/assembly', cpu),
+    ...within('src/tensor/gpu', gpu),
+    ...within('src/tensor/reference', reference),
+  ]
 }
 
 function mutant(source: Source, node: ts.Node, fault: string, text: string, stages: readonly Stage[]): Mutant {
@@ -43,7 +53,35 @@ type Fault = readonly [node: ts.Node, fault: string, text: string]
 function faultsOf(node: ts.Node): Fault[] {
   if (ts.isForStatement(node) && node.condition) return [...ofBound(node.condition, node.incrementor), ...ofStep(node)]
   if (ts.isIfStatement(node)) return ofRest(node)
+  if (ts.isTemplateExpression(node) && node.parent.kind !== ts.SyntaxKind.TemplateSpan) return ofGenerated(node)
+  if (ts.isCallExpression(node) && node.expression.getText() === 'along') return ofGeneratedStride(node)
+  if (ts.isElementAccessExpression(node) && node.expression.getText() === 'starts')
+    return [[node, 'an offset forgotten', 'undefined']]
   return []
+}
+
+/** Text that becomes a kernel: `t<${n};` and `own<${n})` as the rest of the file has `t < n`. */
+function ofGenerated(node: ts.TemplateExpression): Fault[] {
+  const text = node.getText()
+  return [
+    ...text.matchAll(/(?<=for \(let \w+=[^;]+;|if \()([\w+]+|\$\{[^}]+\})(<|>=)(\$\{[^}]+\}|\w+)(?=[;)])/g),
+  ].flatMap(({ 0: bound, 1: left, 2: operator, 3: right, index }): Fault[] => {
+    const replaced = (by: string) => text.slice(0, index) + by + text.slice(index + bound.length)
+    return operator === '<'
+      ? [
+          [node, `one too far: ${bound}`, replaced(`${left}<=${right}`)],
+          [node, `the last left out: ${bound}`, replaced(`${left}+1<${right}`)],
+        ]
+      : [[node, `one too far: ${bound}`, replaced(`${left}>${right}`)]]
+  })
+}
+
+/** `along(base, step, stride)` with a stride that is longer by one. */
+function ofGeneratedStride(node: ts.CallExpression): Fault[] {
+  const [base, step, stride] = node.arguments.map(argument => argument.getText())
+  return stride === undefined || stride === '1'
+    ? []
+    : [[node, `a wrong stride: ${node.getText()}`, `along(${base}, ${step}, (${stride}) + 1)`]]
 }
 
 /** How far a turn moves what is counted. */
@@ -89,7 +127,7 @@ function ofStep({ incrementor }: ts.ForStatement): Fault[] {
 /** What is left over after whole blocks, left out. */
 function ofRest({ expression }: ts.IfStatement): Fault[] {
   const text = expression.getText()
-  return /& ?3|rest|count > |columns > /.test(text)
+  return /& ?3|rest|count > |columns > |% \w+ !== 0/.test(text)
     ? [[expression, `the rest left out: if (${text})`, `false && (${text})`]]
     : []
 }
