@@ -15,8 +15,18 @@ import {
 } from '../tensor/index.ts'
 import type { Initializer } from './init.ts'
 
-/** A tensor that is all of its memory, in order: itself, or a copy of a part. */
-const whole = (x: Tensor): Tensor => (x.isContiguous && x.storage.length === x.size ? x : deviceOf(x).kernels.copy(x))
+/** Memory that is some parameter's value. */
+const owned = new WeakSet<Storage>()
+
+const isWhole = (x: Tensor): boolean => x.isContiguous && x.storage.length === x.size
+
+/** The memory of a tensor for a parameter alone: its own, or a copy where it is a part or another parameter's. */
+function take(value: Tensor): Storage {
+  const free = isWhole(value) && !owned.has(value.storage)
+  const { storage } = keep(free ? value : deviceOf(value).kernels.copy(value))
+  owned.add(storage)
+  return storage
+}
 
 const NEW_VALUE = 'a new value was assigned to its parameter'
 
@@ -24,9 +34,12 @@ export class Parameter extends Tensor {
   /** frozen parameters are false: they get no gradient and no update */
   trainable = true
 
-  /** @param value taken over: the parameter owns its memory from now on, whatever scope it was made in */
+  /**
+   * @param value taken over: the parameter owns its memory from now on, whatever scope it was made in. What another parameter
+   *   owns is copied.
+   */
   constructor(value: Tensor) {
-    super(keep(whole(value)).storage, value.shape)
+    super(take(value), value.shape)
   }
 
   /**
@@ -41,9 +54,8 @@ export class Parameter extends Tensor {
         this.shape,
       )
     const old = this.storage
-    const owned = whole(value)
-    if (owned.storage === old) return
-    this.replaceStorage(keep(owned).storage)
+    if (value.storage === old && isWhole(value)) return
+    this.replaceStorage(take(value))
     old.free(NEW_VALUE)
   }
 
@@ -51,6 +63,7 @@ export class Parameter extends Tensor {
   renew(): void {
     const renewed = this.storage.move(NEW_VALUE)
     renewed.release()
+    owned.add(renewed)
     this.replaceStorage(renewed)
   }
 }

@@ -57,7 +57,7 @@ export interface Primitives {
   cast(x: Tensor, dtype: DType): Tensor
   /** out[…, i, …] = x[…, indices[…, i, …], …]: shapes agree except at the axis. indices int32. */
   gather(x: Tensor, axis: number, indices: Tensor): Tensor
-  /** Zeros of `shape` with out[…, indices[…, i, …], …] += updates[…, i, …]. indices int32, shaped like updates. */
+  /** Zeros of `shape` with out[…, indices[…, i, …], …] += updates[…, i, …]. indices int32, shaped like updates, which are no bool. */
   scatterAdd(shape: Shape, axis: number, indices: Tensor, updates: Tensor): Tensor
   /** Surrounded by a constant. */
   pad(x: Tensor, padding: Padding, value: number): Tensor

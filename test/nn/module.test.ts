@@ -278,6 +278,19 @@ test('a parameter made of a part has memory of its own', () => {
   assert.deepEqual(values(whole).slice(0, 2), head)
 })
 
+test('two parameters of one value do not share memory', () => {
+  const value = random([2])
+  const [one, two] = [new Parameter(value), new Parameter(value)]
+  const three = parameter([2], init.zeros)
+  three.assign(two)
+  two.assign(zeros([2]))
+  assert.deepEqual([values(one), values(three)], [values(value), values(value)])
+  one.renew()
+  three.assign(one)
+  one.assign(zeros([2]))
+  assert.notDeepEqual(values(three), [0, 0])
+})
+
 test('a parameter of another shape is refused with both', () => {
   assert.throws(
     () => parameter([2, 3], init.zeros).assign(zeros([3, 2])),

@@ -74,6 +74,11 @@ describe('views', () => {
     assert.deepEqual(taken(x.slice([{ start: 2 }])), [[0, 3], []])
   })
 
+  it('with a step beyond the axis are one element, and no memory of that length', () => {
+    assert.deepEqual(taken(counting(3).slice([{ start: 1, step: 2 ** 40 }])), [[1], [1]])
+    assert.deepEqual(taken(counting(3).slice([{ step: -(2 ** 40) }])), [[1], [2]])
+  })
+
   it('copy only where a reshape has no strides', () => {
     const x = counting(2, 3)
     assert.notEqual(x.transpose().reshape([6]).storage, x.storage)

@@ -47,7 +47,10 @@ export function gather(x: Tensor, indices: Tensor, options: { readonly axis?: nu
   return pick(x, indices, axis)
 }
 
-/** Zeros of `shape` with out[…, indices[…, i, …], …] += updates[…, i, …]: the adjoint of gather. */
+/**
+ * Zeros of `shape` with out[…, indices[…, i, …], …] += updates[…, i, …]: the adjoint of gather. Truths are counted, in int32, as
+ * a sum counts them.
+ */
 export function scatterAdd(
   shape: Shape,
   indices: Tensor,
@@ -57,7 +60,8 @@ export function scatterAdd(
   const axis = normalizeAxis('scatterAdd', options.axis ?? 0, shape)
   checkIndices('scatterAdd', indices)
   checkBesideAxis('scatterAdd', shape, indices, axis)
-  return put(shape, indices, updates.expand(indices.shape), axis)
+  const terms = updates.dtype === 'bool' ? updates.cast('int32') : updates
+  return put(shape, indices, terms.expand(indices.shape), axis)
 }
 
 /**

@@ -119,9 +119,9 @@ export function slice(x: Tensor, ranges: readonly (Range | number)[]): Tensor {
   const reach = parts.map(({ length, step }) => (length === 0 ? 0 : (length - 1) * Math.abs(step) + 1))
   const lowest = parts.map(({ first, step }, i) => (reach[i] === 0 ? 0 : step > 0 ? first : first - reach[i] + 1))
   let result = window(x, lowest, reach)
-  parts.forEach(({ step }, axis) => {
+  parts.forEach(({ step, length }, axis) => {
     if (step < 0) result = flip(result, axis)
-    if (Math.abs(step) > 1) result = everyNth(result, axis, Math.abs(step))
+    if (Math.abs(step) > 1 && length > 1) result = everyNth(result, axis, Math.abs(step))
   })
   const removed = ranges.flatMap((range, axis) => (typeof range === 'number' ? [axis] : []))
   return removed.length > 0 ? squeeze(result, removed) : result

@@ -161,7 +161,7 @@ export function cpuKernels(room: Room): Kernels {
 
     scatterAdd(shape, axis, indices, updates) {
       room.checkIndices('scatterAdd', indices, shape[axis])
-      const dtype = updates.dtype === 'bool' ? 'int32' : updates.dtype
+      const { dtype } = updates
       return room.tensor(dtype, shape, (out, size) => {
         room.fill(out, 0, size, dtype)
         if (updates.size === 0) return

@@ -36,6 +36,11 @@ const tables = operands(
     .map(([table, picked, n]) => ({ shapes: [table, picked], options: n })),
 )
 
+const scattered = pairs.map(({ inputs: [like, updates], options: { axis, n } }) => ({
+  inputs: [positionsLike(updates, n, like.shape[axis]), updates],
+  options: { axis, shape: like.shape },
+}))
+
 export const gather = {
   gather: {
     'an index for every element': sampled(
@@ -47,12 +52,13 @@ export const gather = {
     ),
   },
   scatterAdd: {
-    'adds into zeros': sampled(
-      pairs.map(({ inputs: [like, updates], options: { axis, n } }) => ({
-        inputs: [positionsLike(updates, n, like.shape[axis]), updates],
-        options: { axis, shape: like.shape },
-      })),
-      ({ axis, shape: sizes }, at, updates) => ops.scatterAdd(sizes, at, updates, { axis }),
+    'adds into zeros': sampled(scattered, ({ axis, shape: sizes }, at, updates) =>
+      ops.scatterAdd(sizes, at, updates, { axis }),
+    ),
+    'counts truths': sampled(
+      scattered,
+      ({ axis, shape: sizes }, at, updates) => ops.scatterAdd(sizes, at, updates.greater(0), { axis }),
+      { order: 0, result: 'int32' },
     ),
   },
   take: {

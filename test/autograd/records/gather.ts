@@ -1,13 +1,36 @@
 // Records of the operations that pick elements by index.
 
 import * as ops from '../../../src/autograd/index.ts'
-import { AxisError, DTypeError, IndexError, ShapeError, type Tensor, tensor, zeros } from '../../../src/tensor/index.ts'
-import { make, read } from '../plain.ts'
+import {
+  AxisError,
+  DTypeError,
+  IndexError,
+  type Shape,
+  ShapeError,
+  type Tensor,
+  tensor,
+  zeros,
+} from '../../../src/tensor/index.ts'
+import { make, type Plain, read } from '../plain.ts'
 import { type OperationRecord, record } from './record.ts'
 
 const ids = (numbers: readonly number[], shape: readonly number[]): Tensor =>
   tensor(Int32Array.from(numbers), { shape })
 const zeroIds = (shape: readonly number[]): Tensor => zeros(shape, { dtype: 'int32' })
+
+function scattered(
+  { axis, shape: sizes }: { readonly axis: number; readonly shape: Shape },
+  indices: Plain,
+  updates: Plain,
+): Plain {
+  const data = make(sizes, () => 0).data.slice()
+  make(updates.shape, at => {
+    const to = at.with(axis, read(indices, at))
+    data[to.reduce((sum, i, j) => sum * sizes[j] + i, 0)] += read(updates, at)
+    return 0
+  })
+  return { shape: sizes, data }
+}
 
 export const gather: readonly OperationRecord[] = [
   record(
@@ -30,15 +53,9 @@ export const gather: readonly OperationRecord[] = [
   record(
     'scatterAdd',
     {
-      'adds into zeros': ({ axis, shape: sizes }, indices, updates) => {
-        const data = make(sizes, () => 0).data.slice()
-        make(updates.shape, at => {
-          const to = at.with(axis, read(indices, at))
-          data[to.reduce((sum, i, j) => sum * sizes[j] + i, 0)] += read(updates, at)
-          return 0
-        })
-        return { shape: sizes, data }
-      },
+      'adds into zeros': scattered,
+      'counts truths': (options, indices, updates) =>
+        scattered(options, indices, { ...updates, data: updates.data.map(x => (x > 0 ? 1 : 0)) }),
     },
     [
       [() => ops.scatterAdd([2], ids([2], [1]), zeros([1])), IndexError, 'scatterAdd: index 2 is outside of 0 … 1'],
