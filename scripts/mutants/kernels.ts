@@ -10,7 +10,9 @@ import { lineOf, nodesIn, ownerOf, read, type Source } from './syntax.ts'
 const one = (file: string): Stage => ({ files: [`test/${file}.test.ts`] })
 
 const cpu: Stage[] = [
-  ...['attention', 'functions', 'device', 'coca', 'threads', 'kernels'].map(name => one(`tensor/cpu/${name}`)),
+  ...['attention', 'functions', 'bounds', 'device', 'coca', 'threads', 'kernels'].map(name =>
+    one(`tensor/cpu/${name}`),
+  ),
   one('autograd/ops'),
 ]
 
