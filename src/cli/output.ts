@@ -1,12 +1,18 @@
 // Who reads what: results go to stdout, as text or with --json for a program; all other words go to stderr, so that a
 // pipe never sees them.
 
+import type { BadSample } from '../data/index.ts'
+
 export const say = (text: string): void => void process.stderr.write(`${text}\n`)
 
 /** A command's result: `value` as JSON, or the text that says the same. */
 export function answer(json: boolean | undefined, value: unknown, text: string): void {
   process.stdout.write(`${json ? JSON.stringify(value, null, 2) : text}\n`)
 }
+
+/** What is said of a picture that is left out. */
+export const skippedLine = ({ file, key, reason }: BadSample): string =>
+  `skipped ${key === undefined ? file : `${file}: ${key}`}: ${reason}`
 
 /** 0.8125 → 81.3 % */
 export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`

@@ -9,7 +9,7 @@ import {
   type TrainingStart,
   type TrainOptions,
 } from '../train/index.ts'
-import { duration, say } from './output.ts'
+import { duration, say, skippedLine } from './output.ts'
 import { type Progress, progressBar } from './progress.ts'
 
 const SECONDS_BETWEEN_LINES = 5
@@ -82,11 +82,11 @@ export class TrainingProgress
   }
 
   /** Every skipped sample is in the run's skipped.jsonl; a person sees the first few. */
-  readonly onBadSample = ({ file, key, reason }: BadSample): void => {
+  readonly onBadSample = (bad: BadSample): void => {
     this.#skipped++
     if (this.#skipped > SKIPPED_SHOWN) return
     const more = this.#skipped === SKIPPED_SHOWN ? '; more are in skipped.jsonl' : ''
-    const line = `skipped ${key === undefined ? file : `${file}: ${key}`}: ${reason}${more}`
+    const line = `${skippedLine(bad)}${more}`
     if (this.#bar) this.#bar.line(line)
     else say(line)
   }

@@ -15,7 +15,7 @@ import { npyHead } from '../data/npy.ts'
 import { safetensorsHead } from '../data/safetensors.ts'
 import { type EmbeddingFiles, embeddingFiles } from './embedding-file.ts'
 import { EmbeddingError, EmbeddingJournal } from './embedding-journal.ts'
-import { embedTexts, imagesOf, inEvaluation, readOut } from './embeddings.ts'
+import { embedBatch, embedTexts } from './embeddings.ts'
 import { type PictureBatch, type PictureOptions, pictureBatches } from './picture-batches.ts'
 import type { TrainedModel } from './run.ts'
 
@@ -60,19 +60,17 @@ export async function embedPictures(
   const journal = await EmbeddingJournal.open(parts, { model, source, data: pictures.fingerprint, width })
   try {
     onProgress?.(journal.count.position)
-    await inEvaluation(trained.model, async () => {
-      for await (const batch of pictureBatches(trained, pictures, { ...options, from: journal.count.position })) {
-        const told = await journal.append({
-          position: batch.stop,
-          image: await imageRows(trained, batch),
-          text: await textRows(trained, batch, options),
-          lines: batch.samples.map(({ name, captions }) => JSON.stringify({ name, captions })),
-          skipped: batch.skipped,
-        })
-        for (const bad of told) onBadSample?.(bad)
-        onProgress?.(batch.stop)
-      }
-    })
+    for await (const batch of pictureBatches(trained, pictures, { ...options, from: journal.count.position })) {
+      const told = await journal.append({
+        position: batch.stop,
+        image: (await embedBatch(trained, batch)).data,
+        text: await textRows(trained, batch, options),
+        lines: batch.samples.map(({ name, captions }) => JSON.stringify({ name, captions })),
+        skipped: batch.skipped,
+      })
+      for (const bad of told) onBadSample?.(bad)
+      onProgress?.(batch.stop)
+    }
     const { images, texts } = journal.count
     if (images === 0) throw new EmbeddingError('has no picture that can be read', { file: source })
     await writeWhole(journal, file, files)
@@ -97,11 +95,6 @@ export async function modelFingerprint({ model, tokenizer, normalize }: TrainedM
     hash.update(JSON.stringify([name, tensor.shape])).update(new Uint8Array(buffer, byteOffset, byteLength))
   }
   return hash.digest('hex')
-}
-
-async function imageRows({ model }: TrainedModel, batch: PictureBatch): Promise<Float32Array> {
-  if (batch.count === 0) return new Float32Array(0)
-  return Float32Array.from(await readOut(() => model.encodeImage(imagesOf(model, batch))))
 }
 
 async function textRows(

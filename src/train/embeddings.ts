@@ -85,19 +85,26 @@ export async function readOut(f: () => Tensor): Promise<ArrayLike<number>> {
   return data
 }
 
-export function embedImages(
+export async function embedImages(
   trained: TrainedModel,
   images: ImageSource,
   options?: EvaluateOptions,
 ): Promise<Embeddings> {
-  const { model } = trained
-  const width = model.config.embedding
-  return inEvaluation(model, async () => {
-    const data = new Float32Array(images.length * width)
-    for await (const batch of imageBatches(trained, images, options))
-      data.set(await readOut(() => model.encodeImage(imagesOf(model, batch))), batch.start * width)
-    return { data, count: images.length, width }
-  })
+  const width = trained.model.config.embedding
+  const data = new Float32Array(images.length * width)
+  for await (const batch of imageBatches(trained, images, options))
+    data.set((await embedBatch(trained, batch)).data, batch.start * width)
+  return { data, count: images.length, width }
+}
+
+/** The images of one batch. */
+export function embedBatch({ model }: TrainedModel, batch: ImageBatch): Promise<Embeddings> {
+  const { count } = batch
+  return inEvaluation(model, async () => ({
+    data: Float32Array.from(count === 0 ? [] : await readOut(() => model.encodeImage(imagesOf(model, batch)))),
+    count,
+    width: model.config.embedding,
+  }))
 }
 
 /** @throws TokenizerError naming a text that is too long */

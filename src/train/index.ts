@@ -27,6 +27,7 @@ export { EmbeddingError } from './embedding-journal.ts'
 export {
   type Embeddings,
   type EvaluateOptions,
+  embedBatch,
   embedImages,
   embedTexts,
   type ImageBatch,

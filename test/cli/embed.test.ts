@@ -2,7 +2,7 @@
 // cannot be read, and searched afterwards.
 
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -131,15 +131,17 @@ describe('retrieve', () => {
   const found = async (...args: string[]) =>
     JSON.parse((await run('retrieve', '--top', '3', '--json', ...args)).stdout).found
 
-  it('finds in an index what it finds in the folder', async () => {
-    const good = inFolder('good')
-    mkdirSync(good)
-    for (const name of readdirSync(pictures))
-      if (name !== BROKEN && name.endsWith('.png')) copyFileSync(join(pictures, name), join(good, name))
-    const base = (each: { image: string; cosine: number }) => [each.image.slice(-6), each.cosine.toFixed(5)]
-    const inGood = (await found('--images', good, '--query', 'a red')).map(base)
+  it('finds in an index what it finds in the folder, without a picture that cannot be read', async () => {
+    const { stdout, stderr } = await run('retrieve', '--top', '3', '--json', '--images', pictures, '--query', 'a red')
+    const { found: inFolderItself, pictures: count } = JSON.parse(stdout)
+    assert.equal(count, COUNT - 1)
+    assert.match(stderr, new RegExp(`skipped .*${BROKEN}: is neither PNG`))
+    const rounded = (each: { image: string; cosine: number }) => [each.image, each.cosine.toFixed(5)]
     for (const index of ['whole.npy', 'whole.safetensors'])
-      assert.deepEqual((await found('--index', inFolder(index), '--query', 'a red')).map(base), inGood)
+      assert.deepEqual(
+        (await found('--index', inFolder(index), '--query', 'a red')).map(rounded),
+        inFolderItself.map(rounded),
+      )
   })
 
   it('finds a picture by itself', async () => {
@@ -159,6 +161,26 @@ describe('retrieve', () => {
   })
 })
 
+describe('evaluate', () => {
+  it('measures on shards what it measures on a folder of the same', async () => {
+    const folder = inFolder('greys')
+    mkdirSync(folder)
+    const samples = greys(0, 16)
+    const [images, texts] = ['.png', '.txt'].map(ending => samples.filter(([name]) => name.endsWith(ending)))
+    for (const [name, bytes] of images) writeFileSync(join(folder, name), bytes)
+    const lines = images.map(([name], i) => JSON.stringify({ file: name, caption: texts[i][1] }))
+    writeFileSync(join(folder, 'captions.jsonl'), lines.join('\n'))
+    const evaluate = async (data: string) => {
+      const { stdout, stderr } = await run('evaluate', '--json', '--data', data, '--labels', 'grey 1,grey 2')
+      assert.match(stderr, /14 of 16 images belong to no label or to several/)
+      return JSON.parse(stdout)
+    }
+    const inShards = await evaluate(inFolder('{0..1}.tar'))
+    assert.equal(inShards.zeroShot.images, 2)
+    assert.deepEqual(inShards, await evaluate(folder))
+  })
+})
+
 describe('caption', () => {
   const caption = (out: string) => ['caption', pictures, '--out', inFolder(out)]
 
@@ -168,7 +190,7 @@ describe('caption', () => {
     const whole = readFileSync(inFolder('captions.jsonl'), 'utf8')
     const lines = whole.trimEnd().split('\n')
     assert.equal(lines.length, COUNT - 1)
-    assert.deepEqual(Object.keys(JSON.parse(lines[0])), ['file', 'caption', 'logProbability'])
+    assert.deepEqual(Object.keys(JSON.parse(lines[0])), ['file', 'caption', 'logProbability', 'model'])
     await runAndKill(...caption('killed-captions.jsonl'))
     const killed = readFileSync(inFolder('killed-captions.jsonl'), 'utf8')
     assert.ok(whole.startsWith(killed) && killed.length < whole.length, 'a part of the lines stands there')
@@ -176,6 +198,15 @@ describe('caption', () => {
     writeFileSync(inFolder('killed-captions.jsonl'), `${lines.slice(0, 15).join('\n')}\n${lines[15].slice(0, 40)}`)
     await run(...caption('killed-captions.jsonl'))
     assert.equal(readFileSync(inFolder('killed-captions.jsonl'), 'utf8'), whole)
+  })
+
+  it("goes on with no other model's captions", async () => {
+    const line = { file: 'a.png', caption: 'a', logProbability: -1, model: '0123456789ab' }
+    writeFileSync(inFolder('others.jsonl'), `${JSON.stringify(line)}\n`)
+    const { code, stderr } = await cocagrad([...caption('others.jsonl'), ...released])
+    assert.equal(code, 2)
+    assert.match(stderr, /others\.jsonl:1: was written with another model \(0123456789ab, this one is [0-9a-f]{12}\)/)
+    assert.equal(readFileSync(inFolder('others.jsonl'), 'utf8'), `${JSON.stringify(line)}\n`)
   })
 
   it('writes into no file of another kind', async () => {

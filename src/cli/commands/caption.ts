@@ -6,11 +6,11 @@ import { DataError, openPictures, type Pictures } from '../../data/index.ts'
 import { LineFile } from '../../data/line-file.ts'
 import type { Caption, GenerateOptions } from '../../models/index.ts'
 import { fromData, Generator } from '../../tensor/index.ts'
-import { type PictureBatch, pictureBatches, type TrainedModel } from '../../train/index.ts'
+import { modelFingerprint, type PictureBatch, pictureBatches, type TrainedModel } from '../../train/index.ts'
 import { InterruptedError, UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, positiveInteger, positiveNumber } from '../options.ts'
-import { answer, say } from '../output.ts'
+import { answer, say, skippedLine } from '../output.ts'
 import { countedBar } from '../progress.ts'
 import { type ModelFlags, modelOptions, openTrained } from '../trained.ts'
 
@@ -34,7 +34,10 @@ export function addCaption(program: Command): void {
     .option('--top-k <n>', 'with --sample: among the n likeliest', positiveInteger)
     .option('--top-p <x>', 'with --sample: among the likeliest that together reach probability x', positiveNumber)
     .option('--temperature <x>', 'with --sample: divides the logits; above 1 is bolder', positiveNumber)
-    .option('--out <file>', 'write JSON lines {"file", "caption", "logProbability"} there, after those that it has')
+    .option(
+      '--out <file>',
+      'write JSON lines {"file", "caption", "logProbability", "model"} there, after those that it has',
+    )
     .option('--strict', 'with --out: stop at a picture that cannot be read, instead of leaving it out')
     .action(captionPictures)
   examples(
@@ -78,7 +81,8 @@ async function captionPictures(paths: readonly string[], flags: CaptionFlags): P
 /** Captions as lines of a file, each batch written before the next begins. What stands there already is not done again. */
 async function captionInto(out: string, pictures: Pictures, trained: TrainedModel, flags: CaptionFlags): Promise<void> {
   const file = await LineFile.open(out, { begins: '{"file":' })
-  const without = new Set(file.lines.map((line, i) => fileOf(line, out, i + 1)))
+  const model = (await modelFingerprint(trained)).slice(0, 12)
+  const without = new Set(file.lines.map((line, i) => fileOf(line, model, { file: out, line: i + 1 })))
   const before = without.size
   const bar = await countedBar('captioning', () => pictures.count())
   const { tokenizer } = trained
@@ -86,13 +90,12 @@ async function captionInto(out: string, pictures: Pictures, trained: TrainedMode
   await interruptible('stopping after this batch', async signal => {
     const options = { batchSize: BATCH, strict: flags.strict, without, signal }
     for await (const batch of pictureBatches(trained, pictures, options)) {
-      for (const { file, key, reason } of batch.skipped)
-        bar.line(`skipped ${key === undefined ? file : `${file}: ${key}`}: ${reason}`)
+      for (const bad of batch.skipped) bar.line(skippedLine(bad))
       // a batch draws the same words whichever were written before it
       const generator = new Generator(flags.seed).fork(`pictures from ${batch.start} on`)
       const captions = await captionsOf(trained, batch, { ...generateOptions(flags), generator })
       const lines = captions.map(({ ids, logProbability }, i) =>
-        JSON.stringify({ file: batch.samples[i].name, caption: tokenizer.decode(ids), logProbability }),
+        JSON.stringify({ file: batch.samples[i].name, caption: tokenizer.decode(ids), logProbability, model }),
       )
       if (lines.length > 0) await file.append(lines)
       counts.written += lines.length
@@ -113,11 +116,19 @@ async function captionInto(out: string, pictures: Pictures, trained: TrainedMode
   answer(flags.json, { file: out, before, ...counts }, [`${out}: ${counts.written} captions`, ...rest].join(', '))
 }
 
-function fileOf(line: string, file: string, number: number): string {
+/** @throws DataError if the caption is another model's */
+function fileOf(line: string, model: string, place: { readonly file: string; readonly line: number }): string {
+  const written = parse(line, place)
+  if (written.model !== undefined && written.model !== model)
+    throw new DataError(`was written with another model (${written.model}, this one is ${model})`, place)
+  return written.file
+}
+
+function parse(line: string, place: { readonly file: string; readonly line: number }) {
   try {
-    return JSON.parse(line).file
+    return JSON.parse(line) as { readonly file: string; readonly model?: string }
   } catch (error) {
-    throw new DataError(`is not JSON: ${messageOf(error)}`, { file, line: number, cause: error })
+    throw new DataError(`is not JSON: ${messageOf(error)}`, { ...place, cause: error })
   }
 }
 

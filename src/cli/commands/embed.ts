@@ -6,7 +6,7 @@ import { embedPictures } from '../../train/index.ts'
 import { InterruptedError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, positiveInteger } from '../options.ts'
-import { answer, say } from '../output.ts'
+import { answer, say, skippedLine } from '../output.ts'
 import { countedBar } from '../progress.ts'
 import { type ModelFlags, modelOptions, openTrained } from '../trained.ts'
 
@@ -49,8 +49,7 @@ async function embed(source: string, flags: EmbedFlags): Promise<void> {
   const result = await interruptible('stopping after this batch', signal =>
     embedPictures(trained, pictures, out, {
       ...{ source, batchSize, truncate, strict, signal },
-      onBadSample: ({ file, key, reason }) =>
-        bar.line(`skipped ${key === undefined ? file : `${file}: ${key}`}: ${reason}`),
+      onBadSample: bad => bar.line(skippedLine(bad)),
       onProgress: done => bar.update(done),
     }),
   )

@@ -1,13 +1,13 @@
-// `cocagrad evaluate`: how good a model is on a folder of pictures with captions, by the protocols of the paper.
+// `cocagrad evaluate`: how good a model is on pictures with captions, by the protocols of the paper.
 
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { DataError, ImageTextDataset, readText } from '../../data/index.ts'
+import { DataError, type ImageTextSource, openData, readText, ShardDataset } from '../../data/index.ts'
 import { device } from '../../tensor/index.ts'
 import { captioning, meanLoss, retrieval, zeroShot } from '../../train/index.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, names } from '../options.ts'
-import { answer, percent, say, table } from '../output.ts'
+import { answer, percent, say, skippedLine, table } from '../output.ts'
 import { type ModelFlags, modelOptions, openTrained, templateOption } from '../trained.ts'
 
 interface EvaluateFlags extends ModelFlags {
@@ -20,10 +20,13 @@ export function addEvaluate(program: Command): void {
   const command = program
     .command('evaluate')
     .description('Measure a model on images with captions: losses, retrieval, captions, and with labels zero-shot.')
-    .requiredOption('--data <folder>', 'images with captions.jsonl, captions.csv or captions.tsv')
+    .requiredOption(
+      '--data <path>',
+      'images with captions: a folder with captions.jsonl, captions.csv or captions.tsv, or shards, data/{000..099}.tar',
+    )
     .option(
       '--labels <file or a,b,c>',
-      'classify the images too; an image belongs to its field "label", or to the one label that its caption contains',
+      'classify the images too; an image belongs to its field "label", in a folder, or to the one label that its caption has',
     )
     .action(evaluate)
   examples(
@@ -37,9 +40,11 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
   const { data, template, json } = flags
   const labels = flags.labels === undefined ? undefined : await readLabels(flags.labels)
   const trained = await openTrained(flags)
-  const source = await ImageTextDataset.open(data, { imageSize: trained.model.config.image.size })
+  const opened = await openData(data, { imageSize: trained.model.config.image.size, threads: 'auto' })
   say(`${trained.checkpoint ?? trained.path} on ${device.description}`)
-  const labelled = labels && labelledImages(source, labels)
+  const source = opened instanceof ShardDataset ? await opened.all(bad => say(skippedLine(bad))) : opened
+  const fieldOf = (i: number) => (opened instanceof ShardDataset ? undefined : opened.examples[i].fields.label)
+  const labelled = labels && labelledImages(source, labels, fieldOf, data)
   const result = await interruptible('stopping', async signal => {
     const options = { signal }
     const losses = await meanLoss(trained, source, options)
@@ -104,16 +109,21 @@ interface Labelled {
 }
 
 /** The images of which it is known what they show. */
-function labelledImages(source: ImageTextDataset, labels: readonly string[]): Labelled {
-  const known = source.examples.flatMap(({ captions, fields }, index) => {
-    const label = labels.indexOf(String(fields.label))
+function labelledImages(
+  source: ImageTextSource,
+  labels: readonly string[],
+  fieldOf: (index: number) => unknown,
+  file: string,
+): Labelled {
+  const known = Array.from({ length: source.length }).flatMap((_, index) => {
+    const label = labels.indexOf(String(fieldOf(index)))
     if (label >= 0) return [{ index, label }]
-    const inside = labels.flatMap((name, i) => (contains(captions[0], name) ? [i] : []))
+    const inside = labels.flatMap((name, i) => (contains(source.captions(index)[0], name) ? [i] : []))
     return inside.length === 1 ? [{ index, label: inside[0] }] : []
   })
   if (known.length === 0)
     throw new DataError(`no image has a field "label" or a caption with one of ${labels.slice(0, 5).join(', ')}`, {
-      file: source.folder,
+      file,
     })
   if (known.length < source.length)
     say(`note: ${source.length - known.length} of ${source.length} images belong to no label or to several`)

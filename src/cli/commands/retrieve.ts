@@ -1,22 +1,23 @@
-// `cocagrad retrieve`: the pictures of a folder that are nearest to a sentence, or to another picture.
+// `cocagrad retrieve`: the pictures of a folder or of a file of embeddings that are nearest to a sentence, or to another picture.
 
 import type { Command } from 'commander'
-import { listImages } from '../../data/index.ts'
+import { DataError, openPictures } from '../../data/index.ts'
 import {
   EmbeddingFile,
   type Embeddings,
-  type EvaluateOptions,
+  embedBatch,
   embedImages,
   embedTexts,
   modelFingerprint,
+  pictureBatches,
   similarityMatrix,
   type TrainedModel,
 } from '../../train/index.ts'
 import { UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, positiveInteger } from '../options.ts'
-import { answer, table } from '../output.ts'
-import { progressBar } from '../progress.ts'
+import { answer, skippedLine, table } from '../output.ts'
+import { countedBar, type Progress } from '../progress.ts'
 import { imageFiles, type ModelFlags, modelOptions, openTrained, warnOfUnknownWords } from '../trained.ts'
 
 interface RetrieveFlags extends ModelFlags {
@@ -33,7 +34,7 @@ export function addRetrieve(program: Command): void {
     .description(
       'Find the pictures of a folder, or of embeddings in a file, that are nearest to a sentence or to another picture.',
     )
-    .option('--images <folder>', 'PNG, JPEG and WebP files, in this folder and those in it')
+    .option('--images <path>', 'a folder with PNG, JPEG and WebP files in it and below, or shards: data/{000..099}.tar')
     .option('--index <file>', 'or embeddings that `embed` wrote with the same model: a gallery of any size')
     .option('--query <text>', 'what to look for, in words')
     .option('--image <file>', 'what to look for, as a picture')
@@ -52,60 +53,64 @@ async function retrieveImages(flags: RetrieveFlags): Promise<void> {
   if ((images === undefined) === (index === undefined)) throw new UsageError('give either --images or --index')
   if ((query === undefined) === (image === undefined)) throw new UsageError('give either --query or --image')
   if (query?.trim() === '') throw new UsageError('--query is empty')
-  const search = index === undefined ? await folderSearch(images!) : await indexSearch(index)
   const trained = await openTrained(flags)
   if (query !== undefined) warnOfUnknownWords(trained, [query])
-  await search.check(trained)
+  const search = index === undefined ? await pictureSearch(images!, trained) : await indexSearch(index, trained)
   const wanted =
     query !== undefined ? await embedTexts(trained, [query]) : await embedImages(trained, imageFiles([image!], trained))
-  const bar = progressBar(`looking at ${search.count} pictures`, search.count)
-  const nearest = await interruptible('stopping', signal =>
-    search.nearest(trained, wanted, top, { signal, onProgress: done => bar.update(done) }),
-  ).finally(() => bar.stop())
+  const bar = await countedBar('looking at pictures', search.count)
+  const { pictures, nearest } = await interruptible('stopping', signal => search.run(wanted, top, bar, signal)).finally(
+    () => bar.stop(),
+  )
   const found = nearest.map((each, i) => ({ rank: i + 1, ...each }))
   const rows = found.map(each => [String(each.rank), each.cosine.toFixed(3), each.image])
-  answer(json, { query: query ?? image, pictures: search.count, found }, table(['rank', 'cosine', 'picture'], rows))
+  answer(json, { query: query ?? image, pictures, found }, table(['rank', 'cosine', 'picture'], rows))
+}
+
+interface Found {
+  /** how many were looked at */
+  readonly pictures: number
+  /** the first of them, best first */
+  readonly nearest: readonly { readonly image: string; readonly cosine: number }[]
 }
 
 /** A gallery that can be searched. */
 interface Search {
-  readonly count: number
-  /** Throws UsageError if the gallery is another model's. */
-  check(trained: TrainedModel): Promise<void>
-  nearest(
-    trained: TrainedModel,
-    wanted: Embeddings,
-    top: number,
-    options: Pick<EvaluateOptions, 'signal' | 'onProgress'>,
-  ): Promise<{ readonly image: string; readonly cosine: number }[]>
+  readonly count: () => Promise<number>
+  run(wanted: Embeddings, top: number, bar: Progress, signal: AbortSignal): Promise<Found>
 }
 
-async function folderSearch(folder: string): Promise<Search> {
-  const paths = await listImages(folder)
+async function pictureSearch(path: string, trained: TrainedModel): Promise<Search> {
+  const pictures = await openPictures(path, { imageSize: trained.model.config.image.size, withoutCaptions: true })
   return {
-    count: paths.length,
-    check: async () => {},
-    async nearest(trained, wanted, top, options) {
-      const gallery = await embedImages(trained, imageFiles(paths, trained), options)
-      const cosines = await similarityMatrix(wanted, gallery)
-      const found = Array.from(cosines, (cosine, i) => ({ image: paths[i], cosine }))
-      return found.sort((a, b) => b.cosine - a.cosine).slice(0, top)
+    count: () => pictures.count(),
+    async run(wanted, top, bar, signal) {
+      const all: { image: string; cosine: number }[] = []
+      for await (const batch of pictureBatches(trained, pictures, { signal })) {
+        for (const bad of batch.skipped) bar.line(skippedLine(bad))
+        if (batch.count > 0) {
+          const cosines = await similarityMatrix(wanted, await embedBatch(trained, batch))
+          for (const [i, { name }] of batch.samples.entries()) all.push({ image: name, cosine: cosines[i] })
+        }
+        bar.update(batch.stop)
+      }
+      if (all.length === 0) throw new DataError('has no picture that can be read', { file: path })
+      return { pictures: all.length, nearest: all.sort((a, b) => b.cosine - a.cosine).slice(0, top) }
     },
   }
 }
 
-async function indexSearch(path: string): Promise<Search> {
+/** @throws UsageError if the embeddings are another model's */
+async function indexSearch(path: string, trained: TrainedModel): Promise<Search> {
   const file = await EmbeddingFile.open(path)
+  const model = await modelFingerprint(trained)
+  if (model !== file.model)
+    throw new UsageError(`--index ${path} was made with another model (${file.model}, this one is ${model})`)
   return {
-    count: file.count,
-    async check(trained) {
-      const model = await modelFingerprint(trained)
-      if (model !== file.model)
-        throw new UsageError(`--index ${path} was made with another model (${file.model}, this one is ${model})`)
-    },
-    async nearest(_, wanted, top, { signal, onProgress }) {
-      const found = await file.nearest(wanted, top, { signal, onProgress: done => onProgress?.(done, file.count) })
-      return found.map(({ name, cosine }) => ({ image: name, cosine }))
+    count: async () => file.count,
+    async run(wanted, top, bar, signal) {
+      const found = await file.nearest(wanted, top, { signal, onProgress: done => bar.update(done) })
+      return { pictures: file.count, nearest: found.map(({ name, cosine }) => ({ image: name, cosine })) }
     },
   }
 }
