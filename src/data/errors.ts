@@ -29,6 +29,9 @@ export class DataError extends Error {
 /** A file or folder that cannot be read or written. */
 export class FileError extends DataError {}
 
+/** Something that another process is writing. */
+export class LockedError extends DataError {}
+
 /** An image that cannot be decoded. */
 export class ImageError extends DataError {}
 

@@ -10,6 +10,7 @@ export {
   type DataLocation,
   FileError,
   ImageError,
+  LockedError,
   SafetensorsError,
   TokenizerError,
   TorchFileError,

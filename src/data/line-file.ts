@@ -5,28 +5,34 @@ import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DataError } from './errors.ts'
 import { fileError, readBytes } from './files.ts'
+import { lock } from './lock.ts'
 
 export class LineFile {
   readonly path: string
   /** those that stood in it when it was opened */
   readonly lines: readonly string[]
   readonly #handle: FileHandle
+  readonly #release: () => Promise<void>
 
-  private constructor(path: string, lines: readonly string[], handle: FileHandle) {
+  private constructor(path: string, lines: readonly string[], handle: FileHandle, release: () => Promise<void>) {
     this.path = path
     this.lines = lines
     this.#handle = handle
+    this.#release = release
   }
 
   /**
    * Opens a file, or makes one.
    * @param options.begins what every line begins with: a file of anything else is left as it is
-   * @throws DataError naming the first line that begins otherwise; FileError if it cannot be read or written
+   * @throws DataError naming the first line that begins otherwise; LockedError while another process has it open; FileError if
+   *   it cannot be read or written
    */
   static async open(path: string, { begins }: { readonly begins: string }): Promise<LineFile> {
     let handle: FileHandle | undefined
+    let release: (() => Promise<void>) | undefined
     try {
       await mkdir(dirname(path), { recursive: true })
+      release = await lock(path)
       handle = await open(path, 'a')
       const bytes = await readBytes(path)
       const whole = bytes.lastIndexOf(0x0a) + 1 // a half line may end within a character
@@ -38,9 +44,10 @@ export class LineFile {
         throw new DataError(`does not begin with ${begins}: this file is not gone on with`, { file: path, line })
       }
       if (whole < bytes.length) await handle.truncate(whole)
-      return new LineFile(path, lines, handle)
+      return new LineFile(path, lines, handle, release)
     } catch (error) {
       await handle?.close()
+      await release?.()
       throw fileErrorUnlessData(path, error)
     }
   }
@@ -55,8 +62,9 @@ export class LineFile {
     }
   }
 
-  close(): Promise<void> {
-    return this.#handle.close()
+  async close(): Promise<void> {
+    await this.#handle.close()
+    await this.#release()
   }
 }
 

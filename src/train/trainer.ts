@@ -1,6 +1,7 @@
 // Training: batch, loss, gradients, update, again. Everything that a step depends on is in a checkpoint, so that a run
 // may be stopped or killed at any moment and goes on as if nothing had happened.
 
+import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { stack } from '../autograd/index.ts'
 import {
@@ -11,6 +12,7 @@ import {
   ShardDataset,
   type Tokenizer,
 } from '../data/index.ts'
+import { whileLocked } from '../data/lock.ts'
 import { CoCa } from '../models/index.ts'
 import { withoutAllocation } from '../nn/index.ts'
 import { clipGradients, type Optimizer, type Schedule } from '../optim/index.ts'
@@ -119,17 +121,28 @@ export async function train(folder: string, config: RunConfig, options: TrainOpt
   const training = prepare(folder, { ...config, model: { ...config.model, text } }, tokenizer, data, skipped)
   const learner = await fresh(training)
   await createRun(folder, training.config, tokenizer)
-  return advance({ ...training, ...learner }, 0, options)
+  return alone(folder, () => advance({ ...training, ...learner }, 0, options))
 }
+
+/** Two trainings of one run would take each other's checkpoints for remains. */
+const alone = <T>(folder: string, train: () => Promise<T>): Promise<T> => whileLocked(join(folder, 'training'), train)
 
 /**
  * Goes on with a run that was ended or killed, and trains to its end: what it computes is to the bit what it would have
  * computed without the interruption.
- * @throws RunError if the folder is no run; CheckpointError if the checkpoint is damaged; BatchError if the data has
+ * @throws RunError if the folder is no run; LockedError while another process trains it; CheckpointError if the checkpoint is damaged; BatchError if the data has
  *   changed; and as {@link train}
  */
 export async function resumeTraining(folder: string, options: ResumeOptions = {}): Promise<TrainResult> {
-  const { config: saved, tokenizer } = await openSettings(folder)
+  const settings = await openSettings(folder)
+  return alone(folder, () => goOn(folder, settings, options))
+}
+
+async function goOn(
+  folder: string,
+  { config: saved, tokenizer }: Awaited<ReturnType<typeof openSettings>>,
+  options: ResumeOptions,
+): Promise<TrainResult> {
   const config = options.steps === undefined ? saved : { ...saved, steps: options.steps, epochs: undefined }
   const steps = await stepsIn(folder)
   const step = options.step ?? steps.at(-1) ?? 0

@@ -81,6 +81,21 @@ describe('embed', () => {
     assert.ok(!readdirSync(folder).includes('killed.safetensors.parts'), 'the parts are gone')
   })
 
+  it('ends in order at Ctrl-C, and goes on to the same bytes', async () => {
+    const { code, stderr } = await cocagrad([...embed('stopped.safetensors'), ...released], (stderr, child) => {
+      if (/skipped/.test(stderr) && !/stopping/.test(stderr)) child.kill('SIGINT')
+    })
+    assert.equal(code, 130)
+    assert.match(stderr, /stopping after this batch.*\n.*the same command goes on where this one was/)
+    const parts = readdirSync(inFolder('stopped.safetensors.parts'))
+    assert.deepEqual(
+      parts.filter(name => name.endsWith('.lock')),
+      [],
+    )
+    await run(...embed('stopped.safetensors'))
+    assert.deepEqual(readFileSync(inFolder('stopped.safetensors')), readFileSync(inFolder('whole.safetensors')))
+  })
+
   it('goes on with no other model and no other pictures, and replaces no file', async () => {
     const again = await cocagrad([...embed('whole.safetensors'), ...released])
     assert.equal(again.code, 2)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { LockedError } from '../../src/data/index.ts'
 import { fromData, Generator, rand } from '../../src/tensor/index.ts'
 import { augmentation } from '../../src/train/augment.ts'
 import {
@@ -41,6 +42,25 @@ test('a run that was stopped and resumed is to the bit the run that was not', as
   const resumed = await resumeTraining(parts)
   assert.deepEqual([resumed.finished, resumed.step], [true, 12])
   assert.deepEqual(await outcome(parts, 12), await outcome(whole.folder, 12))
+})
+
+test('a run that is being trained is not trained a second time', async t => {
+  const folder = await temporaryFolder(t)
+  const run = join(folder, 'run')
+  const refused: Promise<unknown>[] = []
+  const onStep = ({ step }: { step: number }) =>
+    step === 2 && refused.push(assert.rejects(resumeTraining(run), LockedError))
+  await train(run, tinyConfig(await pictures(folder), { steps: 4 }), { onStep })
+  assert.equal(refused.length, 1)
+  await refused[0]
+  assert.deepEqual(
+    (await readMetrics(run)).filter(({ kind }) => kind === 'step').map(({ step }) => step),
+    [1, 2, 3, 4],
+  )
+  assert.deepEqual(
+    (await readdir(run)).filter(name => name.endsWith('.lock')),
+    [],
+  )
 })
 
 test('a run that goes back to an earlier checkpoint forgets what came later and computes it again', async t => {

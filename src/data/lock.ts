@@ -1,0 +1,85 @@
+// One writer at a time: a file beside what is written says which process writes it. A process that was killed leaves it
+// behind; whoever comes next sees that it is gone.
+
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { LockedError } from './errors.ts'
+import { fileError } from './files.ts'
+
+interface Holder {
+  readonly process: number
+  readonly host: string
+}
+
+/** Files of locks that this process holds. */
+const held = new Set<string>()
+
+/**
+ * Marks a path as written by this process, until the function that it gives is called.
+ * @throws LockedError while another process, or another call in this one, writes it; FileError
+ */
+export async function lock(path: string): Promise<() => Promise<void>> {
+  const file = resolve(`${path}.lock`)
+  const mark: Holder = { process: process.pid, host: hostname() }
+  while (!(await create(file, `${JSON.stringify(mark)}\n`))) {
+    const holder = await holderOf(file)
+    if (holder && isAtWork(holder, file))
+      throw new LockedError(
+        `is being written by process ${holder.process} on ${holder.host}; if that is no more, remove ${path}.lock`,
+        { file: path },
+      )
+    await rm(file, { force: true })
+  }
+  held.add(file)
+  return async () => {
+    held.delete(file)
+    await rm(file, { force: true })
+  }
+}
+
+/** Runs something while a path is marked as written by this process. */
+export async function whileLocked<T>(path: string, f: () => Promise<T>): Promise<T> {
+  const release = await lock(path)
+  try {
+    return await f()
+  } finally {
+    await release()
+  }
+}
+
+/** Whether the file was not there and is now. */
+async function create(file: string, content: string): Promise<boolean> {
+  try {
+    await writeFile(file, content, { flag: 'wx' })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw fileError(file, error)
+  }
+}
+
+/** Who made a lock; undefined where it is gone, or was left half written. */
+async function holderOf(file: string): Promise<Holder | undefined> {
+  // who makes it this moment may not have written into it yet
+  for (let tries = 0; tries < 5; tries++, await wait(20)) {
+    const text = await readFile(file, 'utf8').catch(() => undefined)
+    if (text === undefined) return undefined
+    if (text.endsWith('\n')) return JSON.parse(text) as Holder
+  }
+  return undefined
+}
+
+/** Of a process on another machine nothing is known, and it is believed. */
+function isAtWork({ process: id, host }: Holder, file: string): boolean {
+  if (host !== hostname()) return true
+  // after a machine or container starts anew, numbers of processes come again
+  if (id === process.pid) return held.has(file)
+  try {
+    process.kill(id, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
