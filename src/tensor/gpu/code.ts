@@ -34,7 +34,7 @@ const integerHelpers: readonly Helper[] = [
 
 /**
  * Functions that GPUs lack or compute carelessly: tanh overflows, expm1 and log1p cancel, sin and cos are right to
- * 2⁻¹¹ only, pow loses the sign of its base.
+ * 2⁻¹¹ only, pow loses the sign of its base, and the last digits of whole numbers.
  */
 const mathHelpers: readonly Helper[] = [
   {
@@ -84,6 +84,17 @@ const mathHelpers: readonly Helper[] = [
       if (x>0.0) { return Math.pow(x,y); }
       const half=y*0.5; if (Math.floor(y)!==y) { return Math.sqrt(x); }
       const p=Math.pow(0.0-x,y); return Math.floor(half)===half?p:0.0-p; }`,
+    settings: floats(2),
+  },
+  {
+    // by repeated squaring: a GPU's 5⁴ is 624.99994, and whole numbers are truncated
+    source: `function wholePower(x,y){
+      if (y<0.0) { if (Math.abs(x)!==1.0) { return 0.0; } }
+      let base=x; let left=Math.abs(y); let r=1.0;
+      for (let i=0;i<31;i++) {
+        const half=Math.floor(left*0.5); if (left-2.0*half>0.5) { r=r*base; }
+        base=base*base; left=half; }
+      return r; }`,
     settings: floats(2),
   },
 ]

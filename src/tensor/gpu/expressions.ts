@@ -30,6 +30,9 @@ export const binaryExpressions: Record<BinaryName, string> = {
   minimum: 'Math.min(x0,x1)',
 }
 
+/** The same where both operands are whole numbers. */
+export const wholePower = 'wholePower(x0,x1)'
+
 export const comparisonExpressions: Record<ComparisonName, string> = {
   equal: 'x0===x1?1.0:0.0',
   notEqual: 'x0!==x1?1.0:0.0',

@@ -13,6 +13,7 @@ import {
   comparisonExpressions,
   unaryExpressions,
   whereExpression,
+  wholePower,
 } from './expressions.ts'
 import { foldAxes } from './fold.ts'
 import { fusedKernels } from './fused.ts'
@@ -47,7 +48,8 @@ export function gpuKernels(runtime: Runtime, device: Device): Kernels {
 
     binary(name, x, y, dtype) {
       const shape = broadcastShapes(name, shapeOf(x), shapeOf(y))
-      return wrap(map(runtime, name, shape, [operand(x), operand(y)], binaryExpressions[name]), shape, dtype)
+      const expression = name === 'pow' && dtype === 'int32' ? wholePower : binaryExpressions[name]
+      return wrap(map(runtime, name, shape, [operand(x), operand(y)], expression), shape, dtype)
     },
 
     compare(name, x, y) {

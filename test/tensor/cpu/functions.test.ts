@@ -4,8 +4,17 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { openCpu } from '../../../src/tensor/cpu/index.ts'
-import { type BinaryName, type Device, fromData, scope, type UnaryName } from '../../../src/tensor/index.ts'
+import {
+  type BinaryName,
+  type Device,
+  fromData,
+  Generator,
+  randn,
+  scope,
+  type UnaryName,
+} from '../../../src/tensor/index.ts'
 import { reference } from '../../../src/tensor/reference/index.ts'
+import { checkDevice } from '../../../src/testing/index.ts'
 
 const cpu = openCpu()
 
@@ -197,6 +206,19 @@ test('layerNorm keeps its digits far from zero, and where the first number is fa
       `[${i}] ${value}, not ${expected[i]}`,
     )
   })
+})
+
+test('the gradients of layerNorm hold every row, also of a block that is not whole', async () => {
+  for (const [rows, n] of [
+    [1, 5],
+    [64, 3],
+    [65, 8],
+    [129, 7],
+  ]) {
+    const generator = new Generator(rows)
+    const [x, weight, bias] = [[rows, n], [n], [n]].map(shape => randn(shape, { device: 'reference', generator }))
+    await checkDevice((x, weight, bias) => x.layerNorm({ weight, bias }), [x, weight, bias], 'cpu')
+  }
 })
 
 test('attention agrees with its formula for a scale of either sign, and gives zeros where nothing is seen', () => {

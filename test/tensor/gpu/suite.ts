@@ -260,6 +260,30 @@ const elementwise: Check[] = [
     },
   },
   {
+    name: 'operations on whole numbers agree exactly',
+    async run(gpu, runs) {
+      const triples = shapes().chain(shape => fc.tuple(layoutsOf(shape), broadcastable(shape), broadcastable(shape)))
+      const on = (device: Device, [a, b, c]: readonly Layout[]) => {
+        const k = device.kernels
+        const whole = (layout: Layout, low: number, high: number) => make(device, layout, integer(low, high), 'int32')
+        const [x, y, exponent] = [whole(b, -9, 10), whole(c, -9, 10), whole(c, -2, 6)]
+        return [
+          ...(['neg', 'abs', 'sign'] as const).map(name => ({ name, value: k.unary(name, whole(a, -9, 10)) })),
+          ...(['add', 'sub', 'mul', 'maximum', 'minimum'] as const).map(name => ({
+            name,
+            value: k.binary(name, x, y, 'int32'),
+          })),
+          { name: 'pow', value: k.binary('pow', x, exponent, 'int32') },
+        ]
+      }
+      await forAll(triples, runs, async layouts => {
+        const expected = on(reference, layouts)
+        for (const [i, { name, value }] of on(gpu, layouts).entries())
+          await agree(name, value, expected[i].value, { relative: 0, absolute: 0 })
+      })
+    },
+  },
+  {
     name: 'comparisons and where agree',
     async run(gpu, runs) {
       const triples = shapes().chain(shape =>
