@@ -42,7 +42,7 @@ export interface GradcheckPart {
 export interface GradcheckResult {
   /** whether the verdict is 'pass' */
   readonly ok: boolean
-  /** of all derivatives: the first in the order not deterministic, mismatch, not finite, not differentiable here, pass */
+  /** of all derivatives: the first in the order not deterministic, mismatch, not finite, not differentiable here, not resolved, pass */
   readonly verdict: Verdict
   /** largest error over tolerance that was met */
   readonly worst: number
@@ -161,32 +161,49 @@ export class GradientCheck {
     const some = `${count} of ${this.#checked} derivatives`
     switch (verdict) {
       case 'pass':
-        return `${this.#checked} derivatives agree with finite differences`
+        return this.#checked === 0
+          ? 'nothing was checked: the inputs have no elements'
+          : `${this.#checked} derivatives agree with finite differences`
       case 'mismatch':
         return `${some} disagree with finite differences`
       case 'not finite':
         return `${some} are not finite, or f beside them is not`
       case 'not differentiable here':
-        return `${some} are taken at a kink, where no gradient is right: move the inputs away from it`
+        return `${some} are taken at a kink or a jump, where no gradient is right: move the inputs away from it`
+      case 'not resolved':
+        return `${some} cannot be told from rounding in f, at any step: make f or its inputs smaller, or check parts of it`
       case 'not deterministic':
         return `the same inputs gave two different results at order ${this.#unstable}: seed what is random in f`
     }
   }
 
   #describe({ order, input, element, direction, output, outputElement, ...compared }: GradientMismatch): string {
-    const { analytic, numeric, ratio, verdict } = compared
+    const { analytic, numeric, doubt, ratio, verdict } = compared
     const place = element ? `at ${show(element)}` : `along direction ${direction}`
     const of =
       output === undefined
         ? ''
         : `, ${order === 1 ? 'output' : 'derivative by input'} ${output} at ${show(outputElement!)}`
     const where = `order ${order}, input ${input} ${show(this.#inputs[input].shape)} ${place}${of}`
-    const error = verdict === 'mismatch' ? `${ratio.toPrecision(3)} times the tolerance` : verdict
+    const error =
+      verdict === 'mismatch'
+        ? `${ratio.toPrecision(3)} times the tolerance`
+        : verdict === 'not resolved'
+          ? `${verdict}: they may be off by ${doubt.toPrecision(2)}`
+          : verdict === 'not finite' && !Number.isFinite(analytic) && Number.isFinite(numeric)
+            ? 'the tape is not finite where f is'
+            : verdict
     return `${where}: the tape says ${analytic}, differences say ${numeric} (${error})`
   }
 }
 
-const severity: readonly Verdict[] = ['not deterministic', 'mismatch', 'not finite', 'not differentiable here']
+const severity: readonly Verdict[] = [
+  'not deterministic',
+  'mismatch',
+  'not finite',
+  'not differentiable here',
+  'not resolved',
+]
 
 /** The gravest of some verdicts. */
 export const worstOf = (verdicts: readonly Verdict[]): Verdict =>

@@ -1,8 +1,8 @@
 // Is a gradient right? The tape against differences, in float64 on the reference device, and what was found: where, how
 // far off, and whether the gradient is wrong or the question.
 
-import { device, deviceOf, fromData, Generator, isFloating, scope, Tensor } from '../tensor/index.ts'
-import { type Comparison, compareWithDifferences } from './differences.ts'
+import { DeviceError, device, deviceOf, fromData, Generator, isFloating, scope, Tensor } from '../tensor/index.ts'
+import { type Claim, type Comparison, compareWithDifferences, type Tolerance } from './differences.ts'
 import { type Derivative, type GradcheckResult, GradientCheck, type Order } from './gradcheck-result.ts'
 import { concat } from './ops/index.ts'
 import { type TensorFunction, vjp } from './transforms.ts'
@@ -20,9 +20,12 @@ export interface GradcheckOptions {
   readonly mode?: 'projection' | 'jacobian'
   /** for large inputs: instead of every element, so many random directions an input; with projection only */
   readonly directions?: number
-  /** longest step of the differences, relative to an element above 1; default 1e-3 */
+  /**
+   * first step of the differences, relative to an element above 1; default 1.137e-3, no round number, at which something
+   * periodic might stand still
+   */
   readonly eps?: number
-  /** default 1e-7 */
+  /** of derivatives of size one and more; where all by one input are smaller, as much less; default 1e-7 */
   readonly atol?: number
   /** default 1e-5 */
   readonly rtol?: number
@@ -30,11 +33,45 @@ export interface GradcheckOptions {
   readonly seed?: number
 }
 
+/**
+ * Computes with new tensors going to `reference`.
+ * @throws DeviceError that says what to do where the function meets a tensor of another device
+ */
+export function onReference<T>(what: string, f: () => T): T {
+  try {
+    return device.with('reference', f)
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error
+    throw new DeviceError(
+      `${what} computes on reference, and what the function uses besides its inputs must be there: make it within ` +
+        `device.with('reference', …), or make it an input. ${error.message}`,
+      error.device,
+    )
+  }
+}
+
+/** What a function gave, as a list. Throws TypeError for anything but tensors. */
+function listOf(result: unknown): readonly Tensor[] {
+  if (result instanceof Tensor) return [result]
+  if (Array.isArray(result) && result.length > 0 && result.every(x => x instanceof Tensor)) return result
+  const kind =
+    result instanceof Promise
+      ? 'a Promise: what is checked may not wait'
+      : Array.isArray(result)
+        ? `a list of ${result.length === 0 ? 'nothing' : 'other things'}`
+        : result === null || result === undefined
+          ? 'nothing'
+          : `a ${typeof result}`
+  throw new TypeError(`gradcheck: the function gives a tensor or a list of them, and gave ${kind}`)
+}
+
 /** An input as float64 on `reference`; integers and booleans stay what they are. */
 export function exact(x: Tensor): Tensor {
   const data = x.dataSync()
   return fromData(isFloating(x.dtype) ? Float64Array.from(data) : data, x.shape, device.get('reference'))
 }
+
+const EPS = 1.137e-3
 
 /** Numbers that no sum of derivatives cancels under: of both signs, from 1/2 to 3/2. One alone is 1: there is no sum. */
 const weights = (n: number, generator: Generator): Float64Array =>
@@ -44,16 +81,17 @@ const weights = (n: number, generator: Generator): Float64Array =>
 
 const vector = (data: Float64Array): Tensor => fromData(data, [data.length], device.get('reference'))
 const asVector = (x: Tensor): Tensor => x.reshape([x.size])
-const asList = (result: Tensor | readonly Tensor[]): readonly Tensor[] => (result instanceof Tensor ? [result] : result)
 const numbers = (x: Tensor): Float64Array => Float64Array.from(x.dataSync())
 const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, x, i) => sum + x * b[i], 0)
 
 /**
  * Compares derivatives by the tape with five-point differences. Inputs are taken to float64 on `reference`, and new tensors
- * that `f` makes go there too. Where a difference disagrees it is taken again in smaller steps, so that a verdict says whether
- * the gradient is wrong, or whether there is none: at a kink the two sides differ and no gradient is right.
- * @param inputs floating ones are checked, the others passed on
- * @throws TypeError where no input is floating, RangeError for an option that cannot be
+ * that `f` makes go there too. Where a difference disagrees it is taken again in shorter and longer steps, so that a verdict
+ * says whether the gradient is wrong, or whether there is none (at a kink the two sides differ, and no gradient is right), or
+ * whether rounding hides it.
+ * @param inputs floating ones are checked, the others passed on; on `reference` or `cpu`, which can be read at once
+ * @throws TypeError where no input is floating or f gives no tensor, RangeError for an option that cannot be, DeviceError where f
+ *   uses a tensor of another device
  */
 export function gradcheck(
   f: CheckedFunction,
@@ -61,24 +99,27 @@ export function gradcheck(
   options: GradcheckOptions = {},
 ): GradcheckResult {
   const { order = 1, mode = 'projection', seed = 0 } = checkOptions(options)
+  if (!Array.isArray(inputs) || !inputs.every(x => x instanceof Tensor))
+    throw new TypeError('gradcheck: inputs are a list of tensors')
   if (!inputs.some(x => isFloating(x.dtype)))
     throw new TypeError(`gradcheck: nothing to differentiate among inputs of ${inputs.map(x => x.dtype).join(', ')}`)
-  return device.with('reference', () =>
+  return onReference('gradcheck', () =>
     scope(() => {
       const all = inputs.map(exact)
       const floats = all.filter(x => isFloating(x.dtype))
       const check = new GradientCheck(inputs)
       // f as a vector of numbers that depends on floating inputs alone
       let level: TensorFunction = (...changed) => {
-        const parts = asList(f(...all.map(x => changed[floats.indexOf(x)] ?? x)))
+        const parts = listOf(f(...all.map(x => changed[floats.indexOf(x)] ?? x)))
         return parts.length === 1 ? asVector(parts[0]) : concat(parts.map(asVector))
       }
-      check.sees(asList(f(...all)))
+      check.sees(listOf(f(...all)))
       const generator = new Generator(seed)
+      let within = 0
       for (let n = 1; n <= order; n++) {
         const [value, pullback] = vjp(level, ...floats)
         const w = weights(value.size, generator)
-        const derivatives: Derivatives = { f: level, value: numbers(value), pullback, weights: w }
+        const derivatives: Derivatives = { f: level, value: numbers(value), pullback, weights: w, within }
         if (!isRepeatable(derivatives, floats)) {
           check.isNotDeterministic(n as Order)
           break
@@ -88,6 +129,7 @@ export function gradcheck(
             ? byElementOfResult(derivatives, floats, options)
             : byWeights(derivatives, floats, options, generator)
         for (const each of compared) check.add(n as Order, each)
+        within = Math.max(within, largest(derivatives.value))
         level = gradientOf(level, vector(w))
       }
       return check.result()
@@ -96,7 +138,7 @@ export function gradcheck(
 }
 
 function checkOptions(options: GradcheckOptions): GradcheckOptions {
-  const { order = 1, mode = 'projection', directions, eps = 1e-3, atol = 0, rtol = 0 } = options
+  const { order = 1, mode = 'projection', directions, eps = EPS, atol = 0, rtol = 0 } = options
   const demand = (holds: boolean, sentence: string) => {
     if (!holds) throw new RangeError(`gradcheck: ${sentence}`)
   }
@@ -124,6 +166,8 @@ interface Derivatives {
   readonly value: Float64Array
   readonly pullback: (v: Tensor) => Tensor[]
   readonly weights: Float64Array
+  /** largest size of the results that it is a derivative of */
+  readonly within: number
 }
 
 /** Whether the same inputs give the same bits again, forwards and back. */
@@ -141,61 +185,82 @@ type Compared = Comparison & Derivative
 
 /** Every element of every input, for the weighted sum of the result; or directions of an input. */
 function byWeights(
-  { f, value, pullback, weights: w }: Derivatives,
+  { f, value, pullback, weights: w, within }: Derivatives,
   floats: readonly Tensor[],
   options: GradcheckOptions,
   generator: Generator,
 ): Compared[] {
-  const centre = Float64Array.of(dot(value, w))
   const gradients = scope(() => pullback(vector(w)).map(numbers))
   return floats.flatMap((x, input) => {
-    const along = (moves: Float64Array, analytic: number, where: Derivative): Compared => {
-      const curve = curveOf(f, floats, input, moves)
-      const weighted = (t: number) => Float64Array.of(dot(curve(t), w))
-      return {
-        ...compare(weighted, centre, Float64Array.of(analytic), stepOf(x, where, options), options)[0],
-        ...where,
-      }
+    const along = (all: readonly Moved[]): Compared[] => {
+      const scale = largest(all.map(({ analytic }) => analytic))
+      return all.map(({ moves, analytic, where }) => {
+        const curve = curveOf(f, floats, input, moves)
+        const claims = [{ of: w, analytic }]
+        return { ...compare(curve, value, claims, stepOf(x, where, options), { scale, within }, options)[0], ...where }
+      })
     }
     const { directions } = options
     if (directions === undefined)
-      return Array.from(gradients[input], (g, element) => along(unit(x.size, element), g, { input, element }))
+      return along(
+        Array.from(gradients[input], (analytic, element) => ({
+          moves: unit(x.size, element),
+          analytic,
+          where: { input, element },
+        })),
+      )
     if (x.size === 0) return []
-    return Array.from({ length: directions }, (_, direction) => {
-      const moves = weights(x.size, generator)
-      return along(moves, dot(gradients[input], moves), { input, direction })
-    })
+    return along(
+      Array.from({ length: directions }, (_, direction) => {
+        const moves = weights(x.size, generator)
+        return { moves, analytic: dot(gradients[input], moves), where: { input, direction } }
+      }),
+    )
   })
 }
 
+/** A way to move an input, and the derivative along it. */
+interface Moved {
+  readonly moves: Float64Array
+  readonly analytic: number
+  readonly where: Derivative
+}
+
+const largest = (list: readonly number[] | Float64Array): number =>
+  Array.from(list).reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0)
+
 /** Every element of every input, for every element of the result. */
 function byElementOfResult(
-  { f, value, pullback }: Derivatives,
+  { f, value, pullback, within }: Derivatives,
   floats: readonly Tensor[],
   options: GradcheckOptions,
 ): Compared[] {
   const rows = Array.from(value, (_, i) => scope(() => pullback(vector(unit(value.length, i))).map(numbers)))
-  return floats.flatMap((x, input) =>
-    Array.from({ length: x.size }, (_, element) => {
+  return floats.flatMap((x, input) => {
+    const scale = largest(rows.map(row => largest(row[input])))
+    return Array.from({ length: x.size }, (_, element) => {
       const where = { input, element }
-      const column = Float64Array.from(rows, row => row[input][element])
+      const claims = rows.map((row, output) => ({ of: output, analytic: row[input][element] }))
       const curve = curveOf(f, floats, input, unit(x.size, element))
-      return compare(curve, value, column, stepOf(x, where, options), options).map((each, output) => ({
-        ...each,
-        ...where,
-        output,
-      }))
-    }).flat(),
-  )
+      return compare(curve, value, claims, stepOf(x, where, options), { scale, within }, options).map(
+        (each, output) => ({
+          ...each,
+          ...where,
+          output,
+        }),
+      )
+    }).flat()
+  })
 }
 
 const compare = (
   curve: (t: number) => Float64Array,
   centre: Float64Array,
-  analytic: Float64Array,
+  claims: readonly Claim[],
   step: number,
+  sizes: Pick<Tolerance, 'scale' | 'within'>,
   { atol = 1e-7, rtol = 1e-5 }: GradcheckOptions,
-): Comparison[] => compareWithDifferences(curve, centre, analytic, step, { atol, rtol })
+): Comparison[] => compareWithDifferences(curve, centre, claims, step, { atol, rtol, ...sizes })
 
 function unit(n: number, at: number): Float64Array {
   const vector = new Float64Array(n)
@@ -204,7 +269,7 @@ function unit(n: number, at: number): Float64Array {
 }
 
 /** A step that is not lost in the digits of a large element. */
-const stepOf = (x: Tensor, { element }: Derivative, { eps = 1e-3 }: GradcheckOptions): number =>
+const stepOf = (x: Tensor, { element }: Derivative, { eps = EPS }: GradcheckOptions): number =>
   element === undefined ? eps : eps * Math.max(1, Math.abs(x.dataSync()[element]))
 
 /** f while one input moves along a vector. */

@@ -183,6 +183,8 @@ export function checkpoint<A extends readonly unknown[]>(f: (...args: A) => Tens
       draw: (generator: Generator, position: number) => void (draws.has(generator) || draws.set(generator, position)),
     }
     const inside = noGrad(() => observing(observer, () => f(...args)))
+    // what is handed through unchanged comes from outside, too
+    if (inside instanceof Tensor && !made.has(inside) && isFloating(inside.dtype)) captured.add(inside)
     const result = fresh(inside, [...captured])
     // a checkpoint around this one repeats the same draws
     for (const [generator, position] of draws) announceDraw(generator, position)

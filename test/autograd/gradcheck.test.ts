@@ -280,6 +280,145 @@ describe('a verdict', () => {
     assert.equal(gradcheck((a, b) => wrong(a).add(b.relu()), [tensor(1), tensor(0)]).verdict, 'mismatch'))
 })
 
+describe('size', () => {
+  const double = defineOp('double', exp, (g, out) => [() => g.mul(out).mul(2)])
+  const half = defineOp(
+    'half',
+    (k, y: Tensor) => k.binary('mul', y, 0.5, y.dtype),
+    g => [() => g],
+  )
+
+  it('of other results, inputs or constants does not matter', () => {
+    const right: [(y: Tensor) => Tensor, number[]][] = [
+      [y => y.exp(), [30, -2]],
+      [y => y.square(), [1e6, 0.5]],
+      [y => y.pow(3), [1e4, 0.125]],
+      [y => y.add(tensor([0, -1e9], { dtype: 'float64' })), [1, 2]],
+      [y => y.mul(1e4).sin(), [0.3]],
+    ]
+    for (const [f, at] of right) {
+      const { verdict, message } = gradcheck(f, [tensor(at, { dtype: 'float64' })], { order: 2 })
+      assert.equal(verdict, 'pass', `${f}: ${message}`)
+    }
+    const far = tensor([1e9], { dtype: 'float64' })
+    assert.equal(
+      verdictOf(y => half(y).add(far), [1]),
+      'mismatch',
+    )
+    const product = gradcheck((a, b) => a.mul(b), [tensor([1e5, 0.5]), tensor([1e5, 0.25])], { order: 2 })
+    assert.equal(product.verdict, 'pass', product.message)
+  })
+
+  it('of the function does not either: small ones are held to as much less', () => {
+    assert.equal(
+      verdictOf(y => double(y), -20),
+      'mismatch',
+    )
+    assert.equal(
+      verdictOf(y => double(y).mul(1e-9), [1, 2]),
+      'mismatch',
+    )
+    assert.equal(
+      verdictOf(y => wrong(y).mean().mul(1e-12), [1, 2, 3]),
+      'mismatch',
+    )
+    assert.equal(
+      verdictOf(y => right(y).mean().mul(1e-12), [1, 2, 3]),
+      'pass',
+    )
+    assert.equal(
+      verdictOf(y => y.softmax().sum(), [1, 2, 3], { order: 2 }),
+      'pass',
+    )
+  })
+
+  it('that hides a derivative is said to hide it', () => {
+    const { verdict, message } = gradcheck(y => y.square().sum(), [tensor([1e6, 1e-3], { dtype: 'float64' })])
+    assert.equal(verdict, 'not resolved')
+    assert.match(
+      message,
+      /^1 of 2 derivatives cannot be told from rounding in f, at any step: make f or its inputs smaller/,
+    )
+    assert.match(message, /at \[1\]: the tape says 0\.002, .*\(not resolved: they may be off by /)
+    assert.equal(gradcheck(y => y.square().sum(), [tensor([1e9, 1])]).verdict, 'not resolved')
+    for (const eps of [1e-12, 10])
+      assert.equal(
+        verdictOf(y => y.exp(), 1, { eps }),
+        'pass',
+        `eps ${eps}`,
+      )
+  })
+})
+
+describe('jumps', () => {
+  it('are no derivatives, whatever the tape says', () => {
+    const root = defineOp(
+      'root',
+      (k, y: Tensor) => k.binary('mul', k.unary('sign', y), k.unary('sqrt', k.unary('abs', y)), y.dtype),
+      g => [() => g.mul(0)],
+    )
+    for (const f of [
+      (y: Tensor) => y.sign(),
+      (y: Tensor) => y.add(y.sign()),
+      (y: Tensor) => y.exp().add(y.sign().mul(0.1)),
+      (y: Tensor) => root(y),
+    ])
+      assert.equal(verdictOf(f, 0), 'not differentiable here', `${f}`)
+    assert.equal(
+      verdictOf(y => y.add(y.sign()), 1e-4),
+      'pass',
+    )
+  })
+
+  it('and edges that are near are stepped over in shorter steps', () => {
+    for (const [f, at] of [
+      [(y: Tensor) => y.log(), 1e-5],
+      [(y: Tensor) => y.sqrt(), 1e-6],
+      [(y: Tensor) => y.abs(), 1e-6],
+      [(y: Tensor) => y.mul(y.log()).neg(), 1e-5],
+    ] as const)
+      assert.equal(verdictOf(f, at), 'pass', `${f} at ${at}`)
+  })
+
+  it('a function that is the same at every round step is seen to move', () => {
+    const still = defineOp(
+      'still',
+      (k, y: Tensor) => k.unary('sin', k.binary('mul', y, 2000 * Math.PI, y.dtype)),
+      g => [() => g.mul(0)],
+    )
+    assert.equal(verdictOf(still, 0), 'mismatch')
+  })
+
+  it('a gradient that is not finite where the function is, is told apart from a function that is not', () => {
+    assert.match(gradcheck(nan, [tensor([1])]).message, /\(the tape is not finite where f is\)/)
+    assert.match(gradcheck(y => y.log(), [tensor([-1])]).message, /\(not finite\)/)
+  })
+})
+
+describe('what cannot be checked', () => {
+  it('is refused in words', () => {
+    const refused = (f: unknown, inputs: unknown, message: RegExp) =>
+      assert.throws(() => gradcheck(f as () => Tensor, inputs as Tensor[]), { name: 'TypeError', message })
+    refused((y: Tensor) => Promise.resolve(y), [x], /gave a Promise: what is checked may not wait/)
+    refused(() => undefined, [x], /gives a tensor or a list of them, and gave nothing/)
+    refused(() => 3, [x], /gave a number/)
+    refused(() => [], [x], /gave a list of nothing/)
+    refused(right, x, /inputs are a list of tensors/)
+    refused(right, [1, 2], /inputs are a list of tensors/)
+  })
+
+  it('because it uses a tensor of another device is told what to do', () => {
+    const w = tensor([1, 2, 3], { device: 'cpu' })
+    assert.throws(() => gradcheck(y => y.mul(w), [x]), {
+      name: 'DeviceError',
+      message: /^gradcheck computes on reference, and what the function uses .* or make it an input\. mul: /,
+    })
+  })
+
+  it('because there is nothing of it, is not said to agree', () =>
+    assert.equal(gradcheck(right, [zeros([0])]).message, 'nothing was checked: the inputs have no elements'))
+})
+
 describe('precision', () => {
   it('what was float32 is checked as float64, and the result says so', () => {
     const { notes, ok } = gradcheck((a, b) => a.mul(b), [x, x.cast('float64')])
@@ -291,5 +430,10 @@ describe('precision', () => {
     const { message, ok } = gradcheck(y => y.cast('float32').exp(), [x])
     assert.equal(ok, false)
     assert.match(message, /warning: f gives float32/)
+  })
+
+  it('an f that rounds to float32 inside has no kink for it', () => {
+    const rounding = (y: Tensor) => y.cast('float32').exp().cast('float64')
+    assert.notEqual(verdictOf(rounding, [0.3, 0.7]), 'not differentiable here')
   })
 })

@@ -301,6 +301,21 @@ describe('checkpoint', () => {
     assertClose(hessian(f)(y), plain(hessian((z: Tensor) => smooth(z).square().sum())(y)), 1e-12)
   })
 
+  it('hands through what it does not touch, though it computes something else beside it', () => {
+    const f = checkpoint((p: Tensor, q: Tensor) => {
+      q.neg()
+      return p
+    })
+    const cube = (p: Tensor, q: Tensor) => f(p, q).pow(3).sum()
+    const [by, beside] = grad(cube, { wrt: [0, 1] })(number(2), number(5))
+    assert.deepEqual([values(by), values(beside)], [[12], [0]])
+    const slopes = (p: Tensor, q: Tensor) => {
+      const [one, other] = grad(cube, { wrt: [0, 1] })(p, q)
+      return one.square().add(other.square())
+    }
+    assert.deepEqual(grad(slopes, { wrt: [0, 1] })(number(2), number(5)).map(values), [[288], [0]])
+  })
+
   it('may hand its argument through, and computes the same without a tape', () => {
     assert.deepEqual(values(grad((z: Tensor) => checkpoint((v: Tensor) => v)(z).sum())(y)), [1, 1, 1])
     assert.deepEqual(values(checkpoint(smooth)(y)), values(smooth(y)))
