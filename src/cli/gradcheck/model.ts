@@ -1,8 +1,8 @@
 // The gradients of a whole model's loss. Every parameter of a part of the model is moved at once along a random direction, so
 // that the derivatives of first and second order of millions of parameters are a few numbers, and one of them is wrong where
-// any of them is.
+// any of them is. Parameters are moved the less the more the loss depends on them: so none hides behind another.
 
-import { gradcheck } from '../../autograd/index.ts'
+import { gradcheck, vjp } from '../../autograd/index.ts'
 import { readJson } from '../../data/index.ts'
 import { CoCa, type CoCaConfig, presets } from '../../models/index.ts'
 import { withParameters } from '../../nn/index.ts'
@@ -11,6 +11,7 @@ import {
   device,
   fromData,
   Generator,
+  onesLike,
   randn,
   seed as setSeed,
   type Tensor,
@@ -37,6 +38,9 @@ const BATCH = 2
 /** Far enough from where parameters begin that none is a special case. */
 const DEVIATION = 0.1
 
+/** A gradient of this size beside the largest is taken for larger: some are rounding alone, such as those of keys' biases. */
+const SMALL = 1e-3
+
 /** The part of a model that a parameter belongs to: a numbered block, or what the model calls it. */
 const groupOf = (name: string): string => /^(.*?\.\d+)\./.exec(name)?.[1] ?? name.split('.')[0]
 
@@ -51,14 +55,19 @@ export const checkModel = (config: CoCaConfig, seed: number): GroupLine[] =>
     const values = named.map(([, parameter]) =>
       parameter.add(randn(parameter.shape, { dtype: 'float64', generator }).mul(DEVIATION)),
     )
-    const directions = values.map(value => randn(value.shape, { dtype: 'float64', generator }))
     const { size } = config.image
     const images = randn([BATCH, 3, size, size], { dtype: 'float64', generator })
     const texts = drawTexts(config, generator)
-    const loss = (...steps: Tensor[]): Tensor => {
-      const moved = values.map((value, i) => value.add(directions[i].mul(steps[groups.indexOf(groupOf(named[i][0]))])))
-      return withParameters(model, moved, () => model.loss(images, texts).total)
-    }
+    const lossAt = (...parameters: Tensor[]): Tensor =>
+      withParameters(model, parameters, () => model.loss(images, texts).total)
+    const [value, pullback] = vjp(lossAt, ...values)
+    const sizes = pullback(onesLike(value)).map(g => Math.sqrt(g.square().sum().dataSync()[0]))
+    const least = Math.max(...sizes) * SMALL
+    const directions = values.map(({ shape }, i) =>
+      randn(shape, { dtype: 'float64', generator }).div(Math.max(sizes[i], least)),
+    )
+    const loss = (...steps: Tensor[]): Tensor =>
+      lossAt(...values.map((value, i) => value.add(directions[i].mul(steps[groups.indexOf(groupOf(named[i][0]))]))))
     const result = gradcheck(
       loss,
       groups.map(() => zeros([], { dtype: 'float64' })),
