@@ -16,10 +16,22 @@ export const equivalents: readonly Equivalent[] = [
     fault: 'g.mul(0)',
     because: 'a gradient of 0 has no sign, size or gradient',
   },
-  {
+  ...['j < n', 'p < k', 'i < m', 'jj < columns', 'ii < rows'].map(bound => ({
     file: 'gemm.ts',
     operation: 'blocked',
-    fault: 'one too far: j < n',
-    because: 'a block of no columns is nothing: no loop turns in it',
+    fault: `one too far: ${bound}`,
+    because: 'a block of no columns, rows or depth is nothing: no loop turns in it',
+  })),
+  {
+    file: 'gemm.ts',
+    operation: 'small',
+    fault: 'one too far: i < m',
+    because: 'the last four rows are computed once more, to the same numbers',
+  },
+  {
+    file: 'movement.ts',
+    operation: 'transpose_32',
+    fault: 'one too far: first < wholeRows',
+    because: 'of no rows, no loop turns',
   },
 ]
