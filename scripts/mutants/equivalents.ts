@@ -29,6 +29,12 @@ export const equivalents: readonly Equivalent[] = [
     because: 'the last four rows are computed once more, to the same numbers',
   },
   {
+    file: 'gpu/indices.ts',
+    operation: 'segmentsOf',
+    fault: 'one too far: s < rows * size',
+    because: 'what is written beyond the end of an Int32Array is nothing',
+  },
+  {
     file: 'movement.ts',
     operation: 'transpose_32',
     fault: 'one too far: first < wholeRows',

@@ -429,6 +429,26 @@ const reductionsAndProducts: Check[] = [
     },
   },
   {
+    name: 'argmax finds one number wherever it is in a long row, and nothing beside the row',
+    async run(gpu) {
+      const n = 1000
+      for (const step of [1, 2, -2])
+        for (const peak of [0, 15, 16, 17, 500, 991, 992, n - 1]) {
+          const extent = n * Math.abs(step)
+          const offset = 3 + (step < 0 ? extent - 2 : 0)
+          // what is not of the row is larger
+          const memory = new Float32Array(3 + 2 * extent).fill(50)
+          for (let row = 0; row < 2; row++)
+            for (let i = 0; i < n; i++)
+              memory[offset + row * extent + i * step] = i === (row === 0 ? peak : n - 1 - peak) ? 1 : -1 - (i % 7)
+          await scope(() => {
+            const x = fromData(memory, [memory.length], gpu).view([2, n], [extent, step], offset)
+            return agreeWith(`argmax in steps of ${step}`, gpu.kernels.argmax(x, 1), [peak, n - 1 - peak])
+          })
+        }
+    },
+  },
+  {
     name: 'matrix products agree, strided and broadcast',
     async run(gpu, runs) {
       const size = fc.integer({ min: 0, max: 6 })
