@@ -29,6 +29,12 @@ export const equivalents: readonly Equivalent[] = [
     because: 'the last four rows are computed once more, to the same numbers',
   },
   {
+    file: 'gpu/argmax.ts',
+    operation: 'argmax',
+    fault: 'one too far: t<${parts}',
+    because: 'the candidate of another row is a position of this one too, where nothing is larger than the largest',
+  },
+  {
     file: 'gpu/indices.ts',
     operation: 'segmentsOf',
     fault: 'one too far: s < rows * size',
