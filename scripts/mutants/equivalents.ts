@@ -31,7 +31,7 @@ export const equivalents: readonly Equivalent[] = [
   {
     file: 'gpu/argmax.ts',
     operation: 'argmax',
-    fault: 'one too far: t<${parts}',
+    fault: `one too far: t<\${parts}`,
     because: 'the candidate of another row is a position of this one too, where nothing is larger than the largest',
   },
   {
