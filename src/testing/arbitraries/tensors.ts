@@ -3,18 +3,8 @@
 // [3, 2, 4] of eighths is reported for a [1] of zeros, if that will do.
 
 import fc from 'fast-check'
-import {
-  allocate,
-  contiguousStrides,
-  type DType,
-  device,
-  fromData,
-  isFloating,
-  type Shape,
-  sizeOf,
-  Tensor,
-  type TypedArray,
-} from '../../tensor/index.ts'
+import { type DType, device, isFloating, type Shape, type Tensor } from '../../tensor/index.ts'
+import { type Layout, layOut, layouts } from '../layouts.ts'
 import { sourceOf } from '../source.ts'
 import { shape } from './shapes.ts'
 
@@ -36,6 +26,9 @@ export interface TensorOptions extends ValueOptions {
 
 /** Steps to 1: floating values are eighths, which every dtype holds exactly and which are readable in a report. */
 const fineness = 8
+
+/** How far values keep from what they are to keep away from. */
+export const AWAY = 1 / 8
 
 /** How many values are drawn for a tensor; a larger one meets them again. */
 const poolSize = 61
@@ -66,40 +59,14 @@ function pool(options: ValueOptions): fc.Arbitrary<number[]> {
   })
 }
 
-/** How the same elements may lie in memory. */
-type Layout = 'plain' | 'axes reversed' | 'backwards' | 'spaced'
-const layout = fc.constantFrom<Layout>('plain', 'axes reversed', 'backwards', 'spaced')
+const layout = fc.constantFrom(...layouts)
 
 function build(shape: Shape, values: readonly number[], lies: Layout, options: ValueOptions): Tensor {
   const on = device.get()
   const dtype = options.dtype ?? (on.dtypes.includes('float64') ? 'float64' : 'float32')
-  const size = sizeOf(shape)
-  const [strides, offset, length] = arrange(shape, size, lies)
-  const memory: TypedArray = allocate(dtype, length)
-  const counts = contiguousStrides(shape)
-  for (let i = 0; i < size; i++) {
-    const at = shape.reduce((sum, n, axis) => sum + (Math.floor(i / counts[axis]) % n) * strides[axis], offset)
-    memory[at] = values[i % values.length]
-  }
-  const tensor = new Tensor(fromData(memory, [length], on).storage, shape, strides, offset)
+  const tensor = layOut(i => values[i % values.length], shape, lies, { dtype, on })
   // fast-check prints a counterexample by this
   return Object.defineProperty(tensor, fc.toStringMethod, { value: () => sourceOf(tensor) })
-}
-
-/** Strides, offset and length of the memory. */
-function arrange(shape: Shape, size: number, lies: Layout): [strides: number[], offset: number, length: number] {
-  const plain = contiguousStrides(shape)
-  if (size === 0) return [plain, 0, 0]
-  switch (lies) {
-    case 'plain':
-      return [plain, 0, size]
-    case 'axes reversed':
-      return [contiguousStrides([...shape].reverse()).reverse(), 0, size]
-    case 'backwards':
-      return [plain.map(stride => -stride), size - 1, size]
-    case 'spaced':
-      return [plain.map(stride => 2 * stride), 1, 2 * size + 1]
-  }
 }
 
 /**
