@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 import { equivalents } from './equivalents.ts'
 import { mutantsOfKernels } from './kernels.ts'
 import { type Mutant, nameOf } from './mutant.ts'
-import { Place } from './place.ts'
+import { type Fate, noticers, Place } from './place.ts'
 import { mutantsByReplacement } from './replacements.ts'
 import { mutantsOfRules } from './rules.ts'
 
@@ -53,22 +53,22 @@ async function checkTests(): Promise<void> {
   const files = [...new Set(chosen.flatMap(({ stages }) => stages.flatMap(stage => stage.files)))]
   const place = await Place.make(project)
   const failed = await place.firstFailure({ files }).finally(() => place.remove())
-  if (failed !== undefined) throw new Error(`a test fails with no fault put in: ${failed}`)
+  if (failed !== undefined) throw new Error(`a test fails with no fault put in: ${failed.says}`)
 }
 
 async function judgeAll(): Promise<void> {
   const waiting = [...chosen]
   await checkTests()
-  const survivors: Mutant[] = []
+  const fates = new Map<Mutant, Fate>()
   let done = 0
   const work = async () => {
     const place = await Place.make(project)
     try {
       for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
         const fate = await place.judge(mutant)
-        if (!fate.killed) survivors.push(mutant)
+        fates.set(mutant, fate)
         console.log(
-          `${++done}/${chosen.length} ${nameOf(mutant)} — ${fate.killed ? `noticed by ${fate.by}` : 'NOT NOTICED'}`,
+          `${++done}/${chosen.length} ${nameOf(mutant)} — ${fate.killed ? `noticed by ${fate.says}` : 'NOT NOTICED'}`,
         )
       }
     } finally {
@@ -78,10 +78,17 @@ async function judgeAll(): Promise<void> {
   await Promise.all(Array.from({ length: Number(flags.jobs) }, work))
   console.log('')
   for (const group of groups) {
-    const count = chosen.filter(mutant => mutant.group === group).length
-    const lives = survivors.filter(mutant => mutant.group === group)
-    if (count > 0) console.log(`${group}: ${count - lives.length} of ${count} noticed`)
-    for (const mutant of lives) console.log(`  not noticed: ${nameOf(mutant)}`)
+    const judged = [...fates].filter(([mutant]) => mutant.group === group)
+    const lives = judged.filter(([, fate]) => !fate.killed)
+    const counts = noticers
+      .map(by => [by, judged.filter(([, fate]) => fate.killed && fate.by === by).length] as const)
+      .filter(([, count]) => count > 0)
+      .map(([by, count]) => `${by} ${count}`)
+    if (judged.length === 0) continue
+    console.log(
+      `${group}: ${judged.length - lives.length} of ${judged.length} noticed (${counts.join(', ') || 'by nothing'})`,
+    )
+    for (const [mutant] of lives) console.log(`  not noticed: ${nameOf(mutant)}`)
   }
-  if (survivors.length > 0) process.exitCode = 1
+  if ([...fates.values()].some(fate => !fate.killed)) process.exitCode = 1
 }

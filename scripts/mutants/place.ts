@@ -9,10 +9,22 @@ import type { Mutant, Stage } from './mutant.ts'
 
 const run = promisify(execFile)
 
-/** What became of a mutant: the test that noticed, or what else went wrong; or it lives. */
-export type Fate = { readonly killed: true; readonly by: string } | { readonly killed: false }
+/**
+ * What notices a fault. Only a test says what is wrong: the clock may mean an endless loop or a busy machine, and a process dies of
+ * more than a fault.
+ */
+export const noticers = ['test', 'clock', 'compiler', 'crash'] as const
 
-/** Tests that take this long do not end, which is noticed too. */
+export interface Noticed {
+  readonly by: (typeof noticers)[number]
+  /** the test's name, or what happened */
+  readonly says: string
+}
+
+/** What became of a mutant: what noticed it; or it lives. */
+export type Fate = (Noticed & { readonly killed: true }) | { readonly killed: false }
+
+/** Tests that take this long are ended. */
 const PATIENCE = 240_000
 
 export class Place {
@@ -48,15 +60,15 @@ export class Place {
     await writeFile(path, whole.slice(0, start) + text + whole.slice(end))
     try {
       if (file.includes('/assembly/')) {
-        const fault = await this.#compile()
-        if (fault) return { killed: true, by: fault }
+        const refused = await this.#refusal()
+        if (refused) return { killed: true, ...refused }
       }
       const first = stages.filter(stage => stage === this.#noticed.get(file))
       for (const stage of new Set([...first, ...stages])) {
-        const by = await this.firstFailure(stage)
-        if (by === undefined) continue
-        this.#noticed.set(file, stage)
-        return { killed: true, by }
+        const noticed = await this.firstFailure(stage)
+        if (noticed === undefined) continue
+        if (noticed.by === 'test') this.#noticed.set(file, stage)
+        return { killed: true, ...noticed }
       }
       return { killed: false }
     } finally {
@@ -64,18 +76,18 @@ export class Place {
     }
   }
 
-  /** The kernels alone, as fast as they can be had, for engines with relaxed SIMD. */
-  async #compile(): Promise<string | undefined> {
+  /** Compiles the kernels alone, as fast as they can be had, for engines with relaxed SIMD. */
+  async #refusal(): Promise<Noticed | undefined> {
     try {
       await run(join(this.root, 'node_modules/.bin/tsx'), ['scripts/build-kernels.ts', '--quick'], { cwd: this.root })
       return undefined
     } catch {
-      return 'the compiler of kernels'
+      return { by: 'compiler', says: 'the compiler of kernels' }
     }
   }
 
-  /** The name of the first test that fails, undefined if none does. */
-  firstFailure({ files, env }: Stage): Promise<string | undefined> {
+  /** The first test that fails, or what else ends the tests; undefined if all pass. */
+  firstFailure({ files, env }: Stage): Promise<Noticed | undefined> {
     const options = ['--conditions=source', '--test', '--test-reporter=tap', ...files]
     const child = spawn(join(this.root, 'node_modules/.bin/tsx'), options, {
       cwd: this.root,
@@ -84,23 +96,29 @@ export class Place {
       detached: true,
     })
     return new Promise(resolve => {
-      const timer = setTimeout(() => end('the clock'), PATIENCE)
+      const timer = setTimeout(() => end({ by: 'clock', says: `the clock, after ${PATIENCE / 1000} s` }), PATIENCE)
       let seen = ''
-      const end = (by: string | undefined) => {
+      const end = (noticed: Noticed | undefined) => {
         clearTimeout(timer)
         stop(child)
-        resolve(by)
+        resolve(noticed)
       }
       child.stdout.on('data', (chunk: Buffer) => {
         seen += chunk.toString()
         const failed = /^\s*not ok \d+ - (.*)$/m.exec(seen)
-        if (failed) end(failed[1])
+        if (failed) end(failureOf(failed[1]))
         seen = seen.slice(seen.lastIndexOf('\n') + 1)
       })
-      child.on('close', code => end(code === 0 ? undefined : 'the end of the process'))
+      child.on('close', (code, signal) =>
+        end(code === 0 ? undefined : { by: 'crash', says: `the end of the process, with ${signal ?? `code ${code}`}` }),
+      )
     })
   }
 }
+
+/** A test that failed; or, where the runner names a file, one whose process ended before its tests did. */
+const failureOf = (name: string): Noticed =>
+  name.endsWith('.test.ts') ? { by: 'crash', says: `the end of ${name}` } : { by: 'test', says: name }
 
 /** Ends a process and those that it started. */
 function stop({ pid }: ChildProcess): void {

@@ -1,55 +1,89 @@
-// Two ways to compute one thing: a fused operation and its definition, a function and its checkpoint, a device and the
-// reference. A check throws when they differ and says where.
+// Two ways to compute one thing: a fused operation and its definition, a function and its checkpoint, one layout in memory and
+// another, a device and the reference. A check throws when they differ and says where.
 
-import { checkpoint, grad, type TensorFunction, vjp } from '../autograd/index.ts'
+import { type CheckedFunction, checkpoint, grad, type TensorFunction, vjp } from '../autograd/index.ts'
 import {
-  type Device,
   type DeviceName,
   device,
   deviceOf,
-  fromData,
   isFloating,
   scope,
   show,
-  Tensor,
+  type Tensor,
   type TypedArray,
 } from '../tensor/index.ts'
-import { assert, directions, exactly, largest, numbers } from './exactly.ts'
+import {
+  advising,
+  allowed,
+  assert,
+  compare,
+  directions,
+  exact,
+  exactly,
+  float32,
+  float64,
+  joined,
+  largest,
+  memoryOf,
+  numbers,
+  ofFloats,
+  onReference,
+  resultsOf,
+  sameView,
+} from './exactly.ts'
+import { layOut, layouts } from './layouts.ts'
 
-/**
- * Value, gradient and second derivatives of two functions are the same, in float64 on `reference`.
- * @param tolerance relative to the largest number compared
- */
+export interface SameOptions {
+  /** 1 compares values and gradients; 2 (default) second derivatives too */
+  readonly order?: number
+  /** relative to the largest number compared; default 1e-9 */
+  readonly tolerance?: number
+}
+
+/** Value, gradient and second derivatives of two functions are the same, in float64 on `reference`. */
 export function checkSame(
-  f: TensorFunction,
-  expected: TensorFunction,
+  f: CheckedFunction,
+  expected: CheckedFunction,
   inputs: readonly Tensor[],
-  tolerance = 1e-9,
+  { order = 2, tolerance: relative = float64.relative }: SameOptions = {},
 ): void {
   exactly(f, inputs, (g, xs) =>
     exactly(expected, inputs, h => {
-      for (const [what, derive] of derivatives(xs)) {
+      const madeOf = largest(numbers(xs))
+      const size = largest(numbers([h(...xs)]))
+      // a value that is more than rounding is measured by itself: of a small one the cube would be nothing
+      const unit = size > allowed(float64, 0, madeOf) ? size : 1
+      for (const { what, derive, magnifies } of derivatives(xs, unit).slice(0, order + 1)) {
         const [actual, right] = [derive(g), derive(h)]
-        const scale = largest(numbers(right))
         actual.forEach((x, n) => {
-          const [own, other] = [numbers([x]), numbers([right[n]])]
           assert(
             show(x.shape) === show(right[n].shape),
             () => `the ${what} has shape ${show(x.shape)}, and the other's ${show(right[n].shape)}`,
           )
-          own.forEach((a, i) => {
-            const agrees = Object.is(a, other[i]) || Math.abs(a - other[i]) <= tolerance * scale
-            assert(agrees, () => `element ${i} of the ${what} is ${a}, and the other's ${other[i]}`)
-          })
+          const other = numbers([right[n]])
+          const { rounding } = float64
+          const distance = allowed({ relative, rounding: rounding * magnifies }, largest(other), madeOf)
+          compare(
+            numbers([x]),
+            other,
+            distance,
+            (i, a, b) => `element ${i} of the ${what} is ${a}, and the other's ${b}`,
+          )
         })
       }
     }),
   )
 }
 
-type Derive = (f: TensorFunction) => Tensor[]
+interface Derived {
+  readonly what: string
+  /** by how much rounding grows in it */
+  readonly magnifies: number
+  derive(f: TensorFunction): Tensor[]
+}
 
-function derivatives(xs: readonly Tensor[]): [what: string, derive: Derive][] {
+/** Of order 0, 1 and 2. @param unit what the values are measured by */
+function derivatives(xs: readonly Tensor[], unit: number): Derived[] {
   const wrt = xs.map((_, i) => i)
   const gradient = (f: TensorFunction, ...ys: Tensor[]) => {
     const [value, pullback] = vjp(f, ...ys)
@@ -60,6 +94,7 @@ function derivatives(xs: readonly Tensor[]): [what: string, derive: Derive][] {
     (f: TensorFunction): TensorFunction =>
     (...ys) =>
       f(...ys)
+        .div(unit)
         .pow(3)
         .sum()
   const slope =
@@ -69,70 +104,151 @@ function derivatives(xs: readonly Tensor[]): [what: string, derive: Derive][] {
         .map(g => g.square().sum())
         .reduce((a, b) => a.add(b))
   return [
-    ['value', f => [f(...xs)]],
-    ['gradient', f => gradient(f, ...xs)],
-    ['second derivative', f => grad(slope(f), { wrt })(...xs)],
+    { what: 'value', magnifies: 1, derive: f => [f(...xs)] },
+    { what: 'gradient', magnifies: 1, derive: f => gradient(f, ...xs) },
+    { what: 'second derivative', magnifies: Math.max(1, 1 / unit), derive: f => grad(slope(f), { wrt })(...xs) },
   ]
 }
 
 /** `checkpoint(f)` is f: nothing of the inside is kept, and nothing changes. */
-export const checkCheckpoint = (f: TensorFunction, inputs: readonly Tensor[]): void =>
-  checkSame(checkpoint(f), f, inputs, 1e-12)
+export const checkCheckpoint = (
+  f: CheckedFunction,
+  inputs: readonly Tensor[],
+  options: Pick<SameOptions, 'order'> = {},
+): void => {
+  const single: TensorFunction = (...xs) => joined(resultsOf(f(...xs)))
+  checkSame(checkpoint(single), single, inputs, { ...options, tolerance: 1e-12 })
+}
 
-/** What a device should come to within, of the largest number: float32 arithmetic. */
-const singlePrecision = 1e-5
+export interface GradientsOption {
+  /** whether there are gradients to compare; default true */
+  readonly gradients?: boolean
+}
+
+/**
+ * The layout in memory changes nothing: value and gradient of contiguous inputs are those of the same numbers in the layout that
+ * was given, with their axes reversed, backwards, and with gaps between them.
+ */
+export function checkLayout(
+  f: CheckedFunction,
+  inputs: readonly Tensor[],
+  { gradients = true }: GradientsOption = {},
+): void {
+  onReference(() => {
+    const given = inputs.map(exact)
+    const on = device.get('reference')
+    const laid = (n: number) =>
+      given.map((x, i) => {
+        const values = x.dataSync()
+        // an element that is read out of a gap is seen
+        const gap = isFloating(x.dtype) ? Number.NaN : 0
+        return layOut(j => values[j], x.shape, layouts[(n === 0 ? 0 : n + i) % layouts.length], {
+          dtype: x.dtype,
+          on,
+          gap,
+        })
+      })
+    const right = outcomesOf(f, laid(0), gradients)
+    const madeOf = largest(numbers([...given.filter(isFloat), ...right.map(({ tensor }) => tensor)]))
+    for (const xs of [given, laid(1), laid(2), laid(3)]) {
+      const lies = () => xs.map(x => `${show(x.shape)} with strides ${show(x.strides)} from ${x.offset}`).join(', ')
+      outcomesOf(f, xs, gradients).forEach(({ what, tensor }, n) => {
+        const expected = right[n].tensor
+        assert(
+          show(tensor.shape) === show(expected.shape),
+          () =>
+            `the layout in memory changes the ${what}: for ${lies()} its shape is ${show(tensor.shape)}, else ${show(expected.shape)}`,
+        )
+        const other = numbers([expected])
+        compare(
+          numbers([tensor]),
+          other,
+          allowed(float64, largest(other), madeOf),
+          (i, a, b) =>
+            `the layout in memory changes the ${what}: for ${lies()} element ${i} is ${a}, for contiguous inputs ${b}`,
+        )
+      })
+    }
+  })
+}
 
 /**
  * Value and gradient on a device are those on `reference`, for inputs in float32 with the layout in memory that they have.
  * @param name of a device, which is opened if it is not
  * @throws GradientAssertionError where they differ, DeviceError where the device cannot be opened
- * @param options.gradients whether there are gradients to compare; default true
  */
 export async function checkDevice(
-  f: TensorFunction,
+  f: CheckedFunction,
   inputs: readonly Tensor[],
   name: DeviceName,
-  { gradients = true }: { readonly gradients?: boolean } = {},
+  { gradients = true }: GradientsOption = {},
 ): Promise<void> {
   await device.open(name)
   const memories = await Promise.all(inputs.map(inFloat32))
+  const advice = `the check runs on ${name} and on reference: pass what the function uses besides its inputs as an input, too`
   // what is read is settled when reading begins: then all of it can be given back
   const compute = (on: DeviceName) =>
     scope(() =>
       device.with(on, () => {
         const moved = inputs.map((x, i) => sameView(x, memories[i], device.get(on)))
-        const results = valueAndGradients(f, moved, gradients)
-        return results.map(x => ({ kind: `${x.dtype} ${show(x.shape)}`, reading: x.data() }))
+        const outcomes = advising(advice, () => outcomesOf(f, moved, gradients))
+        return outcomes.map(({ what, tensor: x }) => ({
+          what,
+          kind: `${x.dtype} ${show(x.shape)}`,
+          isExact: !isFloating(x.dtype),
+          reading: x.data(),
+        }))
       }),
     )
   const [actual, expected] = [compute(name), compute('reference')]
-  for (const [n, { kind, reading }] of actual.entries()) {
-    const what = n === 0 ? 'value' : `gradient ${n - 1}`
-    const { kind: right, reading: other } = expected[n]
-    assert(kind === right, () => `on ${name} the ${what} is ${kind}, on reference ${right}`)
-    const [data, exactly] = [await reading, await other]
-    const scale = largest([...exactly].filter(Number.isFinite))
-    data.forEach((a, i) => {
-      const b = exactly[i]
-      const agrees = Object.is(a, b) || a === b || Math.abs(a - b) <= singlePrecision * scale
-      assert(agrees, () => `on ${name} element ${i} of the ${what} is ${a}, on reference ${b}`)
-    })
+  const right = await Promise.all(expected.map(({ reading }) => reading))
+  const isValue = (n: number) => !expected[n].what.startsWith('gradient')
+  const madeOf = Math.max(
+    ...memories.filter((_, i) => isFloat(inputs[i])).map(largest),
+    ...right.filter((_, n) => isValue(n)).map(largest),
+  )
+  for (const [n, { what, kind, isExact, reading }] of actual.entries()) {
+    assert(kind === expected[n].kind, () => `on ${name} the ${what} is ${kind}, on reference ${expected[n].kind}`)
+    compare(
+      await reading,
+      right[n],
+      isExact ? 0 : allowed(float32, largest(right[n]), madeOf),
+      (i, a, b) => `on ${name} element ${i} of the ${what} is ${a}, on reference ${b}`,
+    )
   }
 }
 
-function valueAndGradients(f: TensorFunction, inputs: readonly Tensor[], gradients: boolean): Tensor[] {
-  if (!gradients) return [f(...inputs)]
-  const floats = inputs.filter(x => isFloating(x.dtype))
-  const [y, pullback] = vjp((...changed) => f(...inputs.map(x => changed[floats.indexOf(x)] ?? x)), ...floats)
-  return [y, ...pullback(y.mul(0.5).add(0.25))]
+const isFloat = (x: Tensor): boolean => isFloating(x.dtype)
+
+interface Outcome {
+  readonly what: string
+  readonly tensor: Tensor
+}
+
+/** All results of f, and with them the gradients of its floating inputs. */
+function outcomesOf(f: CheckedFunction, inputs: readonly Tensor[], withGradients: boolean): Outcome[] {
+  let results: readonly Tensor[] = []
+  let gradients: readonly Tensor[] = []
+  if (withGradients) {
+    const floats = inputs.filter(x => isFloating(x.dtype))
+    const g = ofFloats(f, inputs, floats)
+    const [y, pullback] = vjp(
+      (...changed) => {
+        results = resultsOf(g(...changed))
+        return joined(results)
+      },
+      ...floats,
+    )
+    gradients = pullback(y.mul(0.5).add(0.25))
+  } else results = resultsOf(f(...inputs))
+  return [
+    ...results.map((tensor, n) => ({ what: results.length === 1 ? 'value' : `value ${n}`, tensor })),
+    ...gradients.map((tensor, n) => ({ what: `gradient ${n}`, tensor })),
+  ]
 }
 
 /** The whole memory of a tensor, with floating numbers rounded to float32. */
 async function inFloat32(x: Tensor): Promise<TypedArray> {
-  const memory = await deviceOf(x).read(new Tensor(x.storage, [x.storage.length]))
+  const memory = await deviceOf(x).read(memoryOf(x))
   return isFloating(x.dtype) ? Float32Array.from(memory) : memory
 }
-
-/** A tensor with other memory, on another device. */
-const sameView = ({ shape, strides, offset }: Tensor, memory: TypedArray, on: Device): Tensor =>
-  new Tensor(fromData(memory, [memory.length], on).storage, shape, strides, offset)

@@ -1,12 +1,12 @@
 // All tests of an operation in one line, under whatever runs tests.
 
 import type fc from 'fast-check'
-import type { DeviceName, Tensor } from '../tensor/index.ts'
-import { checkCheckpoint, checkDevice, checkSame } from './agreement.ts'
-import { tensor, type ValueOptions } from './arbitraries/tensors.ts'
+import { type DeviceName, isFloating, type Tensor, tensor as tensorOf } from '../tensor/index.ts'
+import { checkCheckpoint, checkDevice, checkLayout, checkSame } from './agreement.ts'
+import { AWAY, tensor, type ValueOptions } from './arbitraries/tensors.ts'
 import { assert } from './exactly.ts'
 import { checkAdjoint, checkGradients, checkLinear, checkRepeatable, checkSymmetric } from './laws.ts'
-import { type Check, checkSamples, type DefinitionCheck, type Operation, type Samples } from './report.ts'
+import { type Call, type Check, checkSamples, type DefinitionCheck, type Operation, type Samples } from './report.ts'
 import { runner, type TestRunner } from './runner.ts'
 import { sourceOf } from './source.ts'
 
@@ -16,16 +16,20 @@ export type Refusal = readonly [f: () => unknown, error: abstract new (...args: 
 export interface OperationDescription<A extends readonly unknown[]> extends ValueOptions, Samples {
   /** what its tests are called; default the function's own name */
   readonly name?: string
-  /** how a printed program calls it; default its name */
+  /** how a printed program calls it; default its name, or all of it where it is an arrow function without one */
   readonly expression?: string
   /**
-   * arguments to call it with; the tensors among them are differentiated. Default: one tensor of any shape, with values by
-   * `domain`, `awayFrom` and `distinct`
+   * arguments to call it with; the tensors among them, in lists and in plain objects too, are differentiated. Default: one
+   * tensor of any shape, with values by `domain`, `awayFrom` and `distinct`; the first is 0 unless they rule it out, since that is
+   * where many a function has a kink
    */
   readonly samples?: fc.Arbitrary<Readonly<A>>
   /** what it must refuse */
   readonly errors?: readonly Refusal[]
-  /** highest order of gradients; 0 for an operation that cannot be differentiated; default 2 */
+  /**
+   * highest order of gradients; 0 for an operation that cannot be differentiated; default 2. Below 2 no second derivative is
+   * looked at, nor whether they are symmetric
+   */
   readonly order?: 0 | 1 | 2 | 3
   /** for large inputs: so many random directions through each, instead of every element; see GradcheckOptions */
   readonly directions?: number
@@ -38,8 +42,8 @@ export interface OperationDescription<A extends readonly unknown[]> extends Valu
 }
 
 /**
- * Declares the tests of an operation: gradients against finite differences, every law, `checkpoint`, every device against
- * `reference`, a fused operation against its definition, and what it must refuse.
+ * Declares the tests of an operation: gradients against finite differences, every law, the layout in memory, `checkpoint`, every device
+ * against `reference`, a fused operation against its definition, and what it must refuse.
  *
  *     describeOperation(swish)
  *     describeOperation(logit, { domain: [1 / 8, 7 / 8], errors: [[() => logit(), TypeError, 'needs a tensor']] })
@@ -51,31 +55,67 @@ export function describeOperation<A extends readonly unknown[] = [Tensor]>(
   op: Operation<A>,
   options: OperationDescription<A> = {},
 ): void {
-  const { errors = [], name = op.name, expression = name, from, seed, path, numRuns = 10 } = options
+  const { errors = [], name = op.name, seed, path, numRuns = 10, order = 2 } = options
+  checkDescription(name, numRuns, order)
   const { describe, it } = runner(options.test)
   const samples = options.samples ?? (tensor(options).map(x => [x]) as unknown as fc.Arbitrary<Readonly<A>>)
-  const imports = from === undefined ? [] : [`import { ${expression.replace(/[^\w$].*$/, '')} } from '${from}'`]
+  const examples = options.samples ? [] : (zeroOf(options) as unknown as Readonly<A>[])
   describe(name, () => {
     for (const [says, check] of checksOf(op, options))
-      it(says, () => checkSamples(op, { expression, imports }, check, samples, { seed, path, numRuns }))
+      it(says, () => checkSamples(op, callOf(op, name, options), check, samples, { seed, path, numRuns, examples }))
     for (const refusal of errors) it(`refuses: ${refusal[2]}`, () => checkRefusal(refusal))
   })
+}
+
+function checkDescription(name: string, numRuns: number, order: number): void {
+  if (name === '') throw new TypeError("describeOperation: the function has no name; give it one with { name: '…' }")
+  if (!(Number.isInteger(numRuns) && numRuns > 0))
+    throw new RangeError(
+      `${name}: numRuns must be a positive integer, not ${numRuns}: without samples nothing is checked`,
+    )
+  if (![0, 1, 2, 3].includes(order)) throw new RangeError(`${name}: the order is 0, 1, 2 or 3, not ${order}`)
+}
+
+/** Samples meet 0 by chance, and a kink that is there would fail now and then: so it is the first of them. */
+function zeroOf({ dtype = 'float64', domain: [min, max] = [-2, 2], awayFrom = [] }: ValueOptions): [Tensor][] {
+  const isDrawn = min <= 0 && max >= 0 && awayFrom.every(kink => Math.abs(kink) >= AWAY)
+  return isDrawn && isFloating(dtype) ? [[tensorOf(0, { dtype, device: 'reference' })]] : []
+}
+
+/** How a program calls an operation. */
+function callOf<A extends readonly unknown[]>(
+  op: Operation<A>,
+  name: string,
+  { expression = op.name === '' ? `(${op})` : name, from }: OperationDescription<A>,
+): Call {
+  const imported = /^[\w$]+/.exec(expression)?.[0]
+  return { expression, imports: from && imported ? [`import { ${imported} } from '${from}'`] : [] }
 }
 
 function checksOf<A extends readonly unknown[]>(
   { definition }: Operation<A>,
   { order = 2, directions, devices = ['cpu'] }: OperationDescription<A>,
 ): [says: string, check: Check | DefinitionCheck][] {
+  const valuesOnly = order === 0 ? ['{ gradients: false }'] : []
   const onDevices = devices.map((device): [string, Check] => [
     `${device} agrees with reference`,
     {
       name: 'checkDevice',
       opens: device,
-      options: [sourceOf(device), ...(order === 0 ? ['{ gradients: false }'] : [])].join(', '),
+      options: [sourceOf(device), ...valuesOnly].join(', '),
       run: (f, inputs) => checkDevice(f, inputs, device, { gradients: order > 0 }),
     },
   ])
-  if (order === 0) return onDevices
+  const inMemory: [string, Check] = [
+    'the layout in memory changes nothing',
+    {
+      name: 'checkLayout',
+      options: valuesOnly.join(),
+      run: (f, inputs) => checkLayout(f, inputs, { gradients: order > 0 }),
+    },
+  ]
+  if (order === 0) return [inMemory, ...onDevices]
+  const firstOnly = order === 1 ? '{ order: 1 }' : ''
   const laws: [string, Check | DefinitionCheck][] = [
     [
       'its gradients agree with finite differences',
@@ -87,11 +127,20 @@ function checksOf<A extends readonly unknown[]>(
     ],
     ['its gradient is linear in the one it is given', { name: 'checkLinear', run: checkLinear }],
     ['its derivatives forwards and backwards agree', { name: 'checkAdjoint', run: checkAdjoint }],
-    ['its second derivatives are symmetric', { name: 'checkSymmetric', run: checkSymmetric }],
     ['gives the same for the same', { name: 'checkRepeatable', run: checkRepeatable }],
-    ['is not changed by checkpoint', { name: 'checkCheckpoint', run: checkCheckpoint }],
+    inMemory,
+    [
+      'is not changed by checkpoint',
+      { name: 'checkCheckpoint', options: firstOnly, run: (f, xs) => checkCheckpoint(f, xs, { order }) },
+    ],
   ]
-  if (definition) laws.push(['is what its definition says, derivatives too', { name: 'checkSame', runBoth: checkSame }])
+  if (order > 1)
+    laws.splice(3, 0, ['its second derivatives are symmetric', { name: 'checkSymmetric', run: checkSymmetric }])
+  if (definition)
+    laws.push([
+      order === 1 ? 'is what its definition says, the gradient too' : 'is what its definition says, derivatives too',
+      { name: 'checkSame', options: firstOnly, runBoth: (f, g, xs) => checkSame(f, g, xs, { order }) },
+    ])
   return [...laws, ...onDevices]
 }
 

@@ -1,10 +1,17 @@
 // The testing room: what the operations here are tested with, for whoever makes operations of their own. It is the one
 // room that needs fast-check.
 
-export { checkCheckpoint, checkDevice, checkSame } from './agreement.ts'
+export {
+  checkCheckpoint,
+  checkDevice,
+  checkLayout,
+  checkSame,
+  type GradientsOption,
+  type SameOptions,
+} from './agreement.ts'
 export * from './arbitraries/expression.ts'
 export * from './arbitraries/shapes.ts'
-export * from './arbitraries/tensors.ts'
+export { mask, operands, type TensorOptions, tensor, tensors, type ValueOptions } from './arbitraries/tensors.ts'
 export { describeOperation, type OperationDescription, type Refusal } from './describe.ts'
 export { GradientAssertionError } from './exactly.ts'
 export * from './laws.ts'

@@ -1,9 +1,10 @@
 // A property that fails is reported as a program: the smallest input that was found, as TypeScript that runs and fails again.
 
 import fc from 'fast-check'
-import type { Fused, TensorFunction } from '../autograd/index.ts'
-import { type DeviceName, device, Tensor } from '../tensor/index.ts'
+import type { CheckedFunction, Fused } from '../autograd/index.ts'
+import { type DeviceName, device, type Tensor } from '../tensor/index.ts'
 import { readable } from './arbitraries/readable.ts'
+import { ArgumentsError, replaceTensors, tensorsIn } from './arguments.ts'
 import { GradientAssertionError } from './exactly.ts'
 import { sourceOf } from './source.ts'
 
@@ -22,22 +23,23 @@ export interface Check {
   readonly options?: string
   /** a device that such a program opens first */
   readonly opens?: DeviceName
-  run(f: TensorFunction, inputs: readonly Tensor[]): void | Promise<void>
+  run(f: CheckedFunction, inputs: readonly Tensor[]): void | Promise<void>
 }
 
 /** A check of an operation against its definition: called with both. */
-export interface DefinitionCheck {
-  readonly name: string
-  runBoth(f: TensorFunction, definition: TensorFunction, inputs: readonly Tensor[]): void
+export interface DefinitionCheck extends Pick<Check, 'name' | 'options'> {
+  runBoth(f: CheckedFunction, definition: CheckedFunction, inputs: readonly Tensor[]): void
 }
 
-export type Operation<A extends readonly unknown[]> = ((...args: A) => Tensor) & Partial<Fused<A>>
+export type Operation<A extends readonly unknown[]> = ((...args: A) => Tensor | readonly Tensor[]) & Partial<Fused<A>>
 
 /** A call as a function of the tensors among its arguments. */
-function ofTensors<A extends readonly unknown[]>(op: (...args: A) => Tensor, args: Readonly<A>): TensorFunction {
-  const places = args.flatMap((arg, i) => (arg instanceof Tensor ? [i] : []))
-  return (...xs) => op(...(args.map((arg, i) => (places.includes(i) ? xs[places.indexOf(i)] : arg)) as unknown as A))
-}
+const ofTensors =
+  <A extends readonly unknown[]>(op: Operation<A>, args: Readonly<A>): CheckedFunction =>
+  (...xs) => {
+    let next = 0
+    return op(...(replaceTensors(args, () => xs[next++]) as A))
+  }
 
 const letters = ['x', 'y', 'z']
 const nameOf = (n: number, count: number) => (count <= letters.length ? letters[n] : `x${n}`)
@@ -48,16 +50,17 @@ export function programOf(
   check: Check | DefinitionCheck,
   args: readonly unknown[],
 ): string {
-  const tensors = args.filter(arg => arg instanceof Tensor)
+  const tensors = tensorsIn(args)
   const names = tensors.map((_, n) => nameOf(n, tensors.length))
-  const list = args.map(arg => (arg instanceof Tensor ? names[tensors.indexOf(arg)] : sourceOf(arg)))
+  let next = 0
+  const list = args.map(arg => sourceOf(arg, () => names[next++]))
   const ofNames = (op: string) =>
-    tensors.length === args.length ? op : `(${names.join(', ')}) => ${op}(${list.join(', ')})`
+    list.join() === names.join() ? op : `(${names.join(', ')}) => ${op}(${list.join(', ')})`
   const parts = [
     ofNames(expression),
     ...('runBoth' in check ? [ofNames(`${expression}.definition`)] : []),
-    `[${tensors.map(sourceOf).join(', ')}]`,
-    ...('options' in check && check.options ? [check.options] : []),
+    `[${tensors.map(x => sourceOf(x)).join(', ')}]`,
+    ...(check.options ? [check.options] : []),
   ]
   const open = 'opens' in check && check.opens ? opening(check.opens) : []
   return [
@@ -84,7 +87,7 @@ export interface Samples {
 }
 
 /**
- * Runs a check on samples of arguments.
+ * Runs a check on samples of arguments, and on examples before them.
  * @throws GradientAssertionError with what was found, the program that finds it again, seed and path
  */
 export async function checkSamples<A extends readonly unknown[]>(
@@ -92,18 +95,21 @@ export async function checkSamples<A extends readonly unknown[]>(
   call: Call,
   check: Check | DefinitionCheck,
   samples: fc.Arbitrary<Readonly<A>>,
-  parameters: Samples,
+  parameters: Samples & { readonly examples?: readonly Readonly<A>[] },
 ): Promise<void> {
   const property = fc.asyncProperty(readable(samples), async args => {
     const f = ofTensors(op, args)
-    const inputs = args.filter(arg => arg instanceof Tensor)
+    const inputs = tensorsIn(args)
     if ('run' in check) await check.run(f, inputs)
     else if (op.definition) check.runBoth(f, ofTensors(op.definition, args), inputs)
   })
-  const outcome = await fc.check(property, parameters)
+  const examples = parameters.examples?.map((args): [Readonly<A>] => [args])
+  const outcome = await fc.check(property, { ...parameters, examples })
   if (!outcome.failed) return
   const [args] = outcome.counterexample ?? [[]]
   const { errorInstance: cause, seed, counterexamplePath: path } = outcome
+  // no program to print
+  if (cause instanceof ArgumentsError) throw cause
   throw new GradientAssertionError(
     [
       cause instanceof Error ? cause.message : String(cause),

@@ -3,13 +3,16 @@
 import fc from 'fast-check'
 import { isFloating, Tensor } from '../tensor/index.ts'
 
-/** An expression that gives a value again. Tensors are made with `tensor`, all other values as fast-check prints them. */
-export function sourceOf(value: unknown): string {
-  if (value instanceof Tensor) return sourceOfTensor(value)
-  if (Array.isArray(value)) return `[${value.map(sourceOf).join(', ')}]`
-  if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
+/**
+ * An expression that gives a value again. Tensors are made with `tensor`, all other values as fast-check prints them.
+ * @param ofTensor how the tensors in it are written instead
+ */
+export function sourceOf(value: unknown, ofTensor: (x: Tensor) => string = sourceOfTensor): string {
+  if (value instanceof Tensor) return ofTensor(value)
+  if (Array.isArray(value)) return `[${value.map(each => sourceOf(each, ofTensor)).join(', ')}]`
+  if (value !== null && typeof value === 'object' && [Object.prototype, null].includes(Object.getPrototypeOf(value))) {
     const fields = Object.entries(value).map(
-      ([name, field]) => `${/^[\w$]+$/.test(name) ? name : JSON.stringify(name)}: ${sourceOf(field)}`,
+      ([name, field]) => `${/^[\w$]+$/.test(name) ? name : JSON.stringify(name)}: ${sourceOf(field, ofTensor)}`,
     )
     return fields.length === 0 ? '{}' : `{ ${fields.join(', ')} }`
   }

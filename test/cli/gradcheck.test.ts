@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import type { GradcheckPart, GradcheckResult } from '../../src/autograd/index.ts'
+import { lineOf } from '../../src/cli/gradcheck/verdict.ts'
 import { operations } from '../../src/testing/index.ts'
 import { cocagrad } from './cli.ts'
 
@@ -97,10 +99,59 @@ describe('of operations', () => {
     assert.match(stderr, /sin: \d+ of \d+ derivatives disagree with finite differences/)
   })
 
+  it('has nothing to say of operations without a gradient, and does not call that right', async () => {
+    for (const more of [[], ['--op', 'exp'], ['--json']]) {
+      const { code, stdout, stderr } = await cocagrad(['gradcheck', '--op', 'argmax', ...more])
+      assert.equal(code, 2)
+      assert.equal(stdout, '')
+      assert.match(stderr, /--op argmax: it has no gradient, so there is nothing to check/)
+    }
+  })
+
+  it('writes an error without end as a string in JSON', async () => {
+    const spoilt = write(
+      'endless.mjs',
+      `
+      import { Tensor } from '${pathToFileURL(join(import.meta.dirname, '../../src/index.ts'))}'
+      const { cos } = Tensor.prototype
+      Tensor.prototype.cos = function () { return cos.call(this).mul(Infinity) }
+    `,
+    )
+    const { code, stdout } = await cocagrad(['gradcheck', '--op', 'sin', '--json'], undefined, { first: spoilt })
+    assert.equal(code, 1)
+    const { ok, verdicts } = JSON.parse(stdout)
+    assert.equal(ok, false)
+    assert.ok(['Infinity', 'NaN'].includes(verdicts[0].worst), stdout)
+  })
+
   it('knows no other operations, and names those it knows', async () => {
     const { code, stderr } = await cocagrad(['gradcheck', '--op', 'softmin'])
     assert.equal(code, 2)
     assert.match(stderr, /--op softmin: there is no such operation; there are .*softmax/)
+  })
+})
+
+describe('a line', () => {
+  const part = (verdict: GradcheckPart['verdict'], worst: number): GradcheckPart => ({
+    order: 1,
+    input: 0,
+    checked: 1,
+    worst,
+    verdict,
+  })
+
+  it('has the gravest of its verdicts', () => {
+    const { verdict, worst, ok } = lineOf(1, [part('not differentiable here', 1), part('mismatch', 1e5)], [])
+    assert.deepEqual([verdict, worst, ok], ['mismatch', 1e5, false])
+    assert.equal(
+      lineOf(1, [part('pass', 0.1)], [{ verdict: 'not deterministic' } as GradcheckResult]).verdict,
+      'not deterministic',
+    )
+  })
+
+  it('without derivatives does not pass', () => {
+    const { verdict, ok } = lineOf(1, [], [])
+    assert.deepEqual([verdict, ok], ['nothing checked', false])
   })
 })
 

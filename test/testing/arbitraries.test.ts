@@ -63,7 +63,82 @@ describe('arbitraries', () => {
         assert.equal(new Set(list).size, list.length)
       }),
     )
-    assert.throws(() => tensors({ domain: [0, 0], awayFrom: [0] }), /no value from 0 to 0 is away from 0/)
+    assert.throws(
+      () => tensors({ domain: [0, 0], awayFrom: [0] }),
+      /awayFrom: no value from 0 to 0 is 0\.125 or more away from 0; values are multiples of/,
+    )
+  })
+
+  it('a domain may be wide or narrow, and its values are float32 all the same', () => {
+    const drawn = (domain: [number, number], dtype?: 'int32') => {
+      const list = fc.sample(tensors({ domain, shape: [30], ...(dtype ? { dtype } : {}) }), 20).flatMap(values)
+      assert.ok(list.every(v => v >= domain[0] && v <= domain[1] && Math.fround(v) === v))
+      return new Set(list)
+    }
+    for (const domain of [
+      [0, 1e6],
+      [-1e8, 1e8],
+      [5e7, 1e8],
+      [-1e30, -1],
+    ] as const) {
+      const list = [...drawn([...domain])]
+      assert.ok(
+        list.some(v => Math.abs(v) > Math.max(...domain.map(Math.abs)) / 4),
+        `some of ${domain} are large`,
+      )
+      assert.ok(list.length > 50)
+    }
+    assert.ok([...drawn([0, 1e6], 'int32')].some(v => v % 2 === 1))
+    assert.ok(drawn([0.01, 0.1]).size >= 8)
+    assert.ok(drawn([1, 1.001]).size >= 8)
+    assert.deepEqual([...drawn([0, 1 / 8])].sort(), [0, 1 / 8])
+    assert.deepEqual([...drawn([3, 3])], [3])
+    // those nearest to 0, and simple ones, are still what things shrink to
+    const run = fc.check(fc.property(tensors({ domain: [0, 1e6], shape: [1] }), t => values(t)[0] < 2.5))
+    assert.ok(run.counterexample && values(run.counterexample[0])[0] <= 16)
+  })
+
+  it('a domain that cannot be is refused in words', () => {
+    const refuses = (options: Parameters<typeof tensors>[0], message: RegExp) =>
+      assert.throws(() => tensors(options), { name: 'RangeError', message })
+    refuses(
+      { domain: [0, Number.POSITIVE_INFINITY] },
+      /two finite numbers, the least one first, are needed, not \[0, Infinity\]/,
+    )
+    refuses({ domain: [1, -1] }, /are needed, not \[1, -1\]/)
+    refuses({ domain: [Number.NaN, 1] }, /not \[NaN, 1\]/)
+    refuses({ domain: [0.25, 0.75], dtype: 'int32' }, /there is no whole number from 0\.25 to 0\.75/)
+    refuses({ domain: [0, 1e10], dtype: 'int32' }, /int32 does not reach from 0 to 10000000000/)
+    refuses({ domain: [0.1, 0.1 + 1e-12] }, /there is no value from 0.1 to 0.1\d* that every dtype holds/)
+    refuses({ domain: [0, 0.1], awayFrom: [0] }, /no value from 0 to 0\.1 is 0\.125 or more away from 0; values are/)
+  })
+
+  it('distinct values are distinct, or there are too few of them', () => {
+    const many = (domain: [number, number]) => fc.sample(tensors({ distinct: true, shape: [100], domain }), 5)
+    assert.ok(many([-7, 7]).every(t => new Set(values(t)).size === 100))
+    assert.ok(many([0, 1e7]).every(t => new Set(values(t)).size === 100))
+    assert.throws(() => many([-2, 2]), /distinct: \[100\] has 100 elements, and there are 33 different values to draw/)
+  })
+
+  it('the rows of a large tensor are not the same', () => {
+    for (const width of [61, 122, 33]) {
+      const [x] = fc.sample(tensors({ shape: [8, width] }), { numRuns: 1, seed: 1 })
+      const list = values(x)
+      const rows = Array.from({ length: 8 }, (_, i) => list.slice(i * width, (i + 1) * width).join())
+      assert.equal(new Set(rows).size, 8)
+    }
+  })
+
+  it('the largest size and rank are at least the smallest', () => {
+    assert.ok(fc.sample(shape({ minSize: 5 }), 20).every(s => s.every(n => n === 5)))
+    assert.ok(fc.sample(shape({ minRank: 4 }), 20).every(s => s.length === 4))
+    assert.ok(fc.sample(broadcastShapes(2, { minRank: 4 }), 20).every(([s]) => s.length === 4))
+    assert.ok(fc.sample(axes({ minRank: 4 }), 20).every(({ shape: s }) => s.length === 4))
+    const refuses = (options: Parameters<typeof shape>[0], message: RegExp) =>
+      assert.throws(() => shape(options), { name: 'RangeError', message })
+    refuses({ minSize: 5, maxSize: 4 }, /minSize and maxSize are integers from 0 on, the least first, not 5 and 4/)
+    refuses({ minRank: -1 }, /minRank and maxRank .* not -1 and 3/)
+    refuses({ minRank: 2, maxRank: 1 }, /not 2 and 1/)
   })
 
   it('every dtype can be had, in every layout', () => {

@@ -8,9 +8,10 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import '../reference.ts'
-import { defineFused, defineOp } from '../../src/autograd/index.ts'
-import { device, type Kernels, ShapeError, type Tensor } from '../../src/tensor/index.ts'
-import { describeOperation, type TestRunner, tensor, tensors } from '../../src/testing/index.ts'
+import { concat, defineFused, defineOp, split } from '../../src/autograd/index.ts'
+import { Linear } from '../../src/nn/index.ts'
+import { device, type Kernels, ShapeError, Tensor, tensor as tensorOf } from '../../src/tensor/index.ts'
+import { describeOperation, mask, type TestRunner, tensor, tensors } from '../../src/testing/index.ts'
 import { runner } from '../../src/testing/runner.ts'
 import { fc } from '../support.ts'
 
@@ -62,6 +63,7 @@ describe('under a runner like jest', () => {
         'right > its derivatives forwards and backwards agree',
         'right > its second derivatives are symmetric',
         'right > gives the same for the same',
+        'right > the layout in memory changes nothing',
         'right > is not changed by checkpoint',
         'right > cpu agrees with reference',
       ],
@@ -71,6 +73,42 @@ describe('under a runner like jest', () => {
   it('what is right passes all of them', async () =>
     assert.equal((await failuresOf(test => describeOperation(right, { test, order: 3 }))).size, 0))
 
+  it('below the second order nothing is asked of second derivatives', async () => {
+    const { globals, tests, failures } = jestLike()
+    const once = defineFused('once', {
+      definition: (x: Tensor) => x.exp(),
+      rule: (g, out) => [() => g.mul(out.stopGradient())],
+    })
+    describeOperation(once, { test: globals, order: 1 })
+    assert.deepEqual(
+      tests.map(({ name }) => name),
+      [
+        'once > its gradients agree with finite differences',
+        'once > its gradient is linear in the one it is given',
+        'once > its derivatives forwards and backwards agree',
+        'once > gives the same for the same',
+        'once > the layout in memory changes nothing',
+        'once > is not changed by checkpoint',
+        'once > is what its definition says, the gradient too',
+        'once > cpu agrees with reference',
+      ],
+    )
+    assert.equal((await failures()).size, 0)
+    const { globals: others, failures: twice } = jestLike()
+    describeOperation(once, { test: others })
+    assert.ok((await twice()).has('once > is what its definition says, derivatives too'))
+  })
+
+  it('refuses what would check nothing, or has no meaning', () => {
+    const { globals: test } = jestLike()
+    const refuses = (options: object, name: string, message: RegExp) =>
+      assert.throws(() => describeOperation(right, { test, ...options }), { name, message })
+    refuses({ numRuns: 0 }, 'RangeError', /right: numRuns must be a positive integer, not 0: without samples nothing/)
+    refuses({ order: 4 }, 'RangeError', /right: the order is 0, 1, 2 or 3, not 4/)
+    refuses({ name: '' }, 'TypeError', /the function has no name; give it one with \{ name: '…' \}/)
+    assert.throws(() => describeOperation(((x: Tensor) => x.exp()) as never, { test }), /has no name/)
+  })
+
   it('globals are found', async () => {
     const { globals, tests, failures } = jestLike()
     Object.assign(globalThis, globals)
@@ -79,7 +117,7 @@ describe('under a runner like jest', () => {
     } finally {
       for (const name of Object.keys(globals)) Reflect.deleteProperty(globalThis, name)
     }
-    assert.equal(tests.length, 7)
+    assert.equal(tests.length, 8)
     assert.equal((await failures()).size, 0)
   })
 })
@@ -121,6 +159,33 @@ describe('what a bug does', () => {
       kernel: (k, x) => (x.device === 'cpu' ? k.unary('expm1', x) : k.unary('exp', x)),
     })
     assert.deepEqual(await failedOf(test => describeOperation(elsewhere, { test })), ['cpu agrees with reference'])
+  })
+
+  it('a function that does not look at strides fails the layout', async () => {
+    const careless = defineOp(
+      'careless',
+      (k, x: Tensor) => k.unary('exp', new Tensor(x.storage, x.shape)),
+      (g, out) => [() => g.mul(out)],
+    )
+    for (const order of [0, 2] as const) {
+      const failures = await failuresOf(test => describeOperation(careless, { test, order }))
+      const message = failures.get('careless > the layout in memory changes nothing') ?? ''
+      const options = order === 0 ? ', { gradients: false }' : ''
+      assert.ok(message.includes(`await checkLayout(careless, [tensor(0)]${options})`), message)
+    }
+  })
+
+  it('a kink at 0 fails every time, and says what to do', async () => {
+    for (let seed = 0; seed < 5; seed++) {
+      const relu = (x: Tensor) => x.relu()
+      const failures = await failuresOf(test => describeOperation(relu, { test, seed, numRuns: 1 }))
+      const message = failures.get('relu > its gradients agree with finite differences')
+      assert.match(message ?? '', /at a kink[\s\S]*awayFrom: \[0\][\s\S]*checkGradients\(relu, \[tensor\(0\)\]/)
+      assert.equal((await failuresOf(test => describeOperation(relu, { test, seed, awayFrom: [0] }))).size, 0)
+    }
+    // and where 0 is not drawn it is no example
+    const log = (x: Tensor) => x.log()
+    assert.equal((await failuresOf(test => describeOperation(log, { test, domain: [1 / 2, 2] }))).size, 0)
   })
 
   it('on gpu nothing else is asked of who uses it, and what is wrong there alone is found', async () => {
@@ -171,6 +236,67 @@ describe('what a bug does', () => {
         ['right > refuses: nothing', 'nothing was thrown, and ShapeError with "nothing" was expected'],
       ],
     )
+  })
+})
+
+describe('arguments and results', () => {
+  const square = tensor({ shape: [2, 2] })
+
+  it('a list of results is checked', async () => {
+    const halves = (x: Tensor) => split(x, 1)
+    assert.equal((await failuresOf(test => describeOperation(halves, { test, samples: fc.tuple(square) }))).size, 0)
+  })
+
+  it('tensors in lists and in options are inputs: differentiated, and moved to the device', async () => {
+    const samples = fc.tuple(fc.tuple(square, square), fc.record({ mask: mask([2, 2]), axis: fc.constantFrom(0, 1) }))
+    const whole = (list: readonly Tensor[], { mask, axis }: { mask: Tensor; axis: number }) =>
+      concat(
+        list.map(x => x.mul(mask)),
+        axis,
+      )
+    assert.equal((await failuresOf(test => describeOperation(whole, { test, samples }))).size, 0)
+  })
+
+  it('and a program shows them where they stand', async () => {
+    const weigh = defineOp(
+      'weigh',
+      (k, x: Tensor, y: Tensor) => k.binary('mul', x, y, x.dtype),
+      (g, _, x, y) => [() => g.mul(y), () => g.mul(x).mul(2)],
+    )
+    const weighed = ([x]: readonly Tensor[], { by }: { readonly by: Tensor }) => weigh(x, by)
+    const one = fc.constant(tensorOf(1, { device: 'reference' }))
+    const samples = fc.tuple(fc.tuple(one), fc.record({ by: one }))
+    const failures = await failuresOf(test => describeOperation(weighed, { test, samples }))
+    assert.match(
+      failures.get('weighed > its gradients agree with finite differences') ?? '',
+      /await checkGradients\(\(x, y\) => weighed\(\[x\], \{ by: y \}\), \[tensor\(1\), tensor\(1\)\], \{ order: 2 \}\)/,
+    )
+  })
+
+  it('tensors that cannot be exchanged, or none at all, are refused in a sentence', async () => {
+    const refusal = async (samples: fc.Arbitrary<readonly never[]>) => {
+      const failures = await failuresOf(test =>
+        describeOperation((...args: never[]) => args[0], { test, name: 'odd', samples }),
+      )
+      const [message, ...others] = new Set(failures.values())
+      assert.deepEqual(others, [])
+      return message
+    }
+    const layer = device.with('reference', () => new Linear(1, 1))
+    assert.match(
+      await refusal(fc.tuple(square, fc.constant(layer)) as never),
+      /^a tensor in a Linear among the arguments cannot be exchanged for another: .*\(parameters of a module: see withParameters\)$/,
+    )
+    assert.match(await refusal(fc.tuple(fc.integer()) as never), /^there is no tensor among the arguments/)
+  })
+
+  it('a function without a name is printed whole', async () => {
+    const failures = await failuresOf(test =>
+      describeOperation((x => x.mul(Number.NaN)) as (x: Tensor) => Tensor, { test, name: 'no number', from: './a.ts' }),
+    )
+    const message = failures.get('no number > its gradients agree with finite differences') ?? ''
+    assert.ok(!message.includes('./a.ts'), message)
+    assert.match(message, /await checkGradients\(\(\(?x\)? ?=> ?x\.mul\(Number\.NaN\)\), \[tensor\(0\)\]/)
   })
 })
 

@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { FailedError, UsageError } from '../errors.ts'
 import { checkModel, modelConfig } from '../gradcheck/model.ts'
 import { checkOperations } from '../gradcheck/operations.ts'
-import type { Line } from '../gradcheck/verdict.ts'
+import { forJson, type Line } from '../gradcheck/verdict.ts'
 import { collect, examples, jsonOption, seedOption } from '../options.ts'
 import { answer, table } from '../output.ts'
 
@@ -22,6 +22,10 @@ export function addGradcheck(program: Command): void {
     .option('--op <name>', 'only this operation; may be given again', collect)
     .option('--model <config>', "the loss of a CoCa: a preset, or a JSON file with a model's settings or a run's")
     .action(run)
+  command.addHelpText(
+    'after',
+    '\nA verdict is the gravest of those found. JSON has no infinite numbers: such a worst error is the string "Infinity" or "NaN".',
+  )
   examples(
     jsonOption(command),
     'gradcheck',
@@ -56,7 +60,9 @@ function report<L extends Line>(
     return [of, String(order), count, String(derivatives), worst.toExponential(1), verdict]
   })
   const header = [name, 'order', amount, 'derivatives', 'worst error / tolerance', 'verdict']
-  const summary = wrong.length === 0 ? `all ${lines.length} pass` : `${wrong.length} of ${lines.length} do not pass`
-  answer(json, { ok: wrong.length === 0, verdicts: lines }, `${table(header, rows)}\n\n${summary}`)
-  if (wrong.length > 0) throw new FailedError(summary)
+  const isOk = lines.length > 0 && wrong.length === 0
+  const counted = isOk ? `all ${lines.length} pass` : `${wrong.length} of ${lines.length} do not pass`
+  const summary = lines.length === 0 ? 'nothing was checked' : counted
+  answer(json, { ok: isOk, verdicts: lines.map(forJson) }, `${table(header, rows)}\n\n${summary}`)
+  if (!isOk) throw new FailedError(summary)
 }

@@ -2,6 +2,7 @@
 
 import { gradcheck } from '../../autograd/index.ts'
 import { device } from '../../tensor/index.ts'
+import type { OperationCases } from '../../testing/index.ts'
 import { UsageError } from '../errors.ts'
 import { say } from '../output.ts'
 import { type Line, lineOf } from './verdict.ts'
@@ -16,7 +17,7 @@ const SAMPLES = 5
 
 /**
  * Checks the operations that are named, or all that can be differentiated, to the highest order each is made for.
- * @throws UsageError for a name that is none
+ * @throws UsageError for a name that is none, or of an operation without a gradient
  */
 export async function checkOperations(names: readonly string[] | undefined, seed: number): Promise<OperationLine[]> {
   const { callsOf, operations } = await loadTesting()
@@ -24,12 +25,17 @@ export async function checkOperations(names: readonly string[] | undefined, seed
   for (const name of names ?? [])
     if (!(known as readonly string[]).includes(name))
       throw new UsageError(`--op ${name}: there is no such operation; there are ${known.join(', ')}`)
+  for (const name of known)
+    if (names?.includes(name) && !isDifferentiable(operations[name]))
+      throw new UsageError(`--op ${name}: it has no gradient, so there is nothing to check`)
   return device.with('reference', () =>
     known
-      .filter(name => names?.includes(name) ?? true)
+      .filter(name => names?.includes(name) ?? isDifferentiable(operations[name]))
       .flatMap(operation => linesOf(operation, callsOf(operation, SAMPLES, seed))),
   )
 }
+
+const isDifferentiable = (cases: OperationCases): boolean => Object.values(cases).some(({ order }) => order > 0)
 
 type Calls = ReturnType<Awaited<ReturnType<typeof loadTesting>>['callsOf']>
 

@@ -1,5 +1,6 @@
 // A line of what `cocagrad gradcheck` finds, of an operation or of a part of a model.
 
+import { worstOf } from '../../autograd/gradcheck-result.ts'
 import type { GradcheckResult } from '../../autograd/index.ts'
 
 /** Derivatives of one order, together. */
@@ -8,7 +9,8 @@ export interface Line {
   readonly derivatives: number
   /** largest error over its tolerance: above 1 is wrong */
   readonly worst: number
-  readonly verdict: GradcheckResult['verdict']
+  /** the gravest; without derivatives nothing was checked, which is no pass */
+  readonly verdict: GradcheckResult['verdict'] | 'nothing checked'
   readonly ok: boolean
 }
 
@@ -16,16 +18,22 @@ type Part = GradcheckResult['parts'][number]
 
 /** What several checks say of one order. */
 export function lineOf(order: Line['order'], parts: readonly Part[], results: readonly GradcheckResult[]): Line {
-  const verdicts = [...parts.map(({ verdict }) => verdict), ...results.map(({ verdict }) => verdict)]
+  const derivatives = parts.reduce((sum, { checked }) => sum + checked, 0)
   // a function that gives two results for one input has no derivatives to compare
-  const verdict = verdicts.includes('not deterministic')
-    ? 'not deterministic'
-    : (parts.find(part => part.verdict !== 'pass')?.verdict ?? 'pass')
+  const repeats = results.every(({ verdict }) => verdict !== 'not deterministic')
+  const found = repeats ? worstOf(parts.map(part => part.verdict)) : 'not deterministic'
+  const verdict = found === 'pass' && derivatives === 0 ? 'nothing checked' : found
   return {
     order,
-    derivatives: parts.reduce((sum, { checked }) => sum + checked, 0),
+    derivatives,
     worst: parts.reduce((largest, { worst }) => Math.max(largest, worst), 0),
     verdict,
     ok: verdict === 'pass',
   }
 }
+
+/** A line for --json, which has no Infinity and no NaN: those are strings. */
+export const forJson = (line: Line) => ({
+  ...line,
+  worst: Number.isFinite(line.worst) ? line.worst : String(line.worst),
+})

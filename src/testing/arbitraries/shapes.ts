@@ -7,16 +7,32 @@ import type { Range } from '../../tensor/index.ts'
 export interface ShapeOptions {
   /** default 0 */
   readonly minRank?: number
-  /** default 3 */
+  /** default 3, or minRank where that is more */
   readonly maxRank?: number
   /** default 0: an axis may be empty, though few are */
   readonly minSize?: number
-  /** default 3 */
+  /** default 3, or minSize where that is more */
   readonly maxSize?: number
 }
 
+/** All limits. @throws RangeError for those that nothing is within */
+function limits({ minRank = 0, minSize = 0, ...most }: ShapeOptions): Required<ShapeOptions> {
+  const { maxRank = Math.max(3, minRank), maxSize = Math.max(3, minSize) } = most
+  const demand = (least: number, name: string, largest: number) => {
+    if (!(Number.isInteger(least) && least >= 0 && Number.isInteger(largest) && least <= largest))
+      throw new RangeError(
+        `shapes: min${name} and max${name} are integers from 0 on, the least first, not ${least} and ${largest}`,
+      )
+  }
+  demand(minRank, 'Rank', maxRank)
+  demand(minSize, 'Size', maxSize)
+  return { minRank, maxRank, minSize, maxSize }
+}
+
 /** The size of one axis: mostly not empty. */
-function axisSize({ minSize = 0, maxSize = 3 }: ShapeOptions): fc.Arbitrary<number> {
+function axisSize(options: ShapeOptions): fc.Arbitrary<number> {
+  const { minSize, maxSize } = limits(options)
+  if (maxSize === 0) return fc.constant(0)
   const filled = fc.integer({ min: Math.max(1, minSize), max: maxSize })
   if (minSize > 0) return filled
   return fc.oneof(
@@ -27,12 +43,14 @@ function axisSize({ minSize = 0, maxSize = 3 }: ShapeOptions): fc.Arbitrary<numb
 }
 
 /** Shapes of any rank up to 3, with axes of size one and now and then an empty one; they shrink to fewer and smaller axes. */
-export const shape = (options: ShapeOptions = {}): fc.Arbitrary<number[]> =>
-  fc.array(axisSize(options), { minLength: options.minRank ?? 0, maxLength: options.maxRank ?? 3, size: 'max' })
+export function shape(options: ShapeOptions = {}): fc.Arbitrary<number[]> {
+  const { minRank, maxRank } = limits(options)
+  return fc.array(axisSize(options), { minLength: minRank, maxLength: maxRank, size: 'max' })
+}
 
 /** `count` shapes that broadcast with each other: axes of one common shape, some left out in front, some of size one. */
 export function broadcastShapes(count: number, options: ShapeOptions = {}): fc.Arbitrary<number[][]> {
-  const { minRank = 0, maxRank = 3 } = options
+  const { minRank, maxRank } = limits(options)
   const differences = fc.record({
     missing: fc.integer({ min: 0, max: maxRank - minRank }),
     ones: fc.array(fc.boolean(), { minLength: maxRank, maxLength: maxRank }),
@@ -48,7 +66,7 @@ export function broadcastShapes(count: number, options: ShapeOptions = {}): fc.A
 
 /** Two shapes that matmul takes: [..., m, k] and [..., k, n] with leading axes that broadcast, or vectors [k]. */
 export function matmulShapes(options: ShapeOptions = {}): fc.Arbitrary<[left: number[], right: number[]]> {
-  const { maxRank = 3 } = options
+  const { maxRank } = limits(options)
   const isVector = fc.integer({ min: 0, max: 4 }).map(n => n === 4)
   return fc
     .record({
@@ -64,7 +82,7 @@ export function matmulShapes(options: ShapeOptions = {}): fc.Arbitrary<[left: nu
 
 /** A shape and some of its axes, counted from the front or from the back; they shrink to none. */
 export function axes(options: ShapeOptions = {}): fc.Arbitrary<{ shape: number[]; axes: number[] }> {
-  const { maxRank = 3 } = options
+  const { maxRank } = limits(options)
   const choice = fc.constantFrom('out', 'in', 'fromBack')
   return fc
     .tuple(shape(options), fc.array(choice, { minLength: maxRank, maxLength: maxRank }))
@@ -76,7 +94,7 @@ export function axes(options: ShapeOptions = {}): fc.Arbitrary<{ shape: number[]
 
 /** A shape and an order of its axes; the order shrinks to 0, 1, 2, … */
 export function permutation(options: ShapeOptions = {}): fc.Arbitrary<{ shape: number[]; order: number[] }> {
-  const { maxRank = 3 } = options
+  const { maxRank } = limits(options)
   // the i-th digit says which of the axes that are left comes next
   const digits = Array.from({ length: maxRank }, (_, i) => fc.integer({ min: 0, max: maxRank - 1 - i }))
   return fc.tuple(shape(options), fc.tuple(...digits)).map(([sizes, code]) => {
@@ -97,7 +115,7 @@ const range: fc.Arbitrary<Range> = fc.record(
 
 /** A shape, and for each of its axes a range or a position in it; they shrink to whole axes. */
 export function slices(options: ShapeOptions = {}): fc.Arbitrary<{ shape: number[]; ranges: (Range | number)[] }> {
-  const { maxRank = 3 } = options
+  const { maxRank } = limits(options)
   const choice = fc.oneof({ withCrossShrink: true }, fc.constant<Range>({}), range, fc.integer({ min: 0, max: 11 }))
   return fc
     .tuple(shape(options), fc.array(choice, { minLength: maxRank, maxLength: maxRank }))
@@ -116,7 +134,7 @@ export function slices(options: ShapeOptions = {}): fc.Arbitrary<{ shape: number
  * and be kept or summed over in the result, whose order is any.
  */
 export function einsumSpec(options: ShapeOptions = {}): fc.Arbitrary<{ equation: string; shapes: number[][] }> {
-  const { maxRank = 2 } = options
+  const { maxRank } = limits({ maxRank: 2, ...options })
   const letters = ['i', 'j', 'k', 'l']
   const label = fc.constantFrom(...letters)
   return fc

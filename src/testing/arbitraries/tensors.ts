@@ -3,29 +3,25 @@
 // [3, 2, 4] of eighths is reported for a [1] of zeros, if that will do.
 
 import fc from 'fast-check'
-import {
-  allocate,
-  contiguousStrides,
-  type DType,
-  device,
-  fromData,
-  isFloating,
-  type Shape,
-  sizeOf,
-  Tensor,
-  type TypedArray,
-} from '../../tensor/index.ts'
+import { type DType, device, isFloating, type Shape, show, sizeOf, type Tensor } from '../../tensor/index.ts'
+import { type Layout, layOut, layouts } from '../layouts.ts'
 import { sourceOf } from '../source.ts'
 import { shape } from './shapes.ts'
 
 export interface ValueOptions {
   /** default float64 where the current device has it, else float32 */
   readonly dtype?: DType
-  /** least and largest value; default [-2, 2], and [0, 1] for bool */
+  /**
+   * least and largest value, finite; default [-2, 2], and [0, 1] for bool. Of a wide domain some values are drawn, in a narrow one
+   * they are finer than eighths
+   */
   readonly domain?: readonly [least: number, largest: number]
   /** kinks and singularities: no value is nearer to one of these than 1/8 */
   readonly awayFrom?: readonly number[]
-  /** no two values of one tensor are equal: for functions with a kink where they are; needs a domain of size / 8 */
+  /**
+   * no two values of one tensor are equal: for functions with a kink where they are. A tensor of more elements than its domain has
+   * values is refused when it is drawn; [-2, 2] has 33
+   */
   readonly distinct?: boolean
 }
 
@@ -34,21 +30,63 @@ export interface TensorOptions extends ValueOptions {
   readonly shape?: Shape | fc.Arbitrary<Shape>
 }
 
-/** Steps to 1: floating values are eighths, which every dtype holds exactly and which are readable in a report. */
-const fineness = 8
+/** Floating values are eighths where there are some: every dtype holds them exactly, and they are readable in a report. */
+const EIGHTH = 1 / 8
 
-/** How many values are drawn for a tensor; a larger one meets them again. */
+/** How far values keep from what they are to keep away from. */
+export const AWAY = EIGHTH
+
+/** How many values are drawn for a tensor; a larger one meets them again, in no order. */
 const poolSize = 61
 
+/** From how many points values are drawn at most: of a wide domain those nearest to 0, and some of the others. */
+const GRID_SIZE = 1024
+
+/** The values that are drawn, simple ones first. @throws RangeError where there is none */
 function grid({ dtype, domain = dtype === 'bool' ? [0, 1] : [-2, 2], awayFrom = [] }: ValueOptions): number[] {
-  const [min, max] = domain
-  const step = dtype === undefined || isFloating(dtype) ? 1 / fineness : 1
-  const points: number[] = []
-  for (let i = Math.ceil(min / step); i * step <= max; i++) points.push(i * step)
-  const allowed = points.filter(x => awayFrom.every(kink => Math.abs(x - kink) >= 1 / fineness))
-  if (allowed.length === 0) throw new RangeError(`no value from ${min} to ${max} is away from ${awayFrom.join(', ')}`)
-  // simple ones first, because indices shrink to 0: whole numbers, then small ones
+  const [min, max] = checkDomain(domain, dtype)
+  const isWhole = dtype !== undefined && !isFloating(dtype)
+  const step = isWhole ? 1 : stepIn(min, max)
+  const points = min === max && !isWhole ? [min] : multiples(min, max, step)
+  const kind = isWhole ? 'whole number' : 'value'
+  if (points.length === 0)
+    throw new RangeError(`domain: there is no ${kind} from ${min} to ${max} that every dtype holds`)
+  const allowed = points.filter(x => awayFrom.every(kink => Math.abs(x - kink) >= AWAY))
+  if (allowed.length === 0)
+    throw new RangeError(
+      `awayFrom: no ${kind} from ${min} to ${max} is ${AWAY} or more away from ${awayFrom.join(', ')}; values are multiples of ${step}`,
+    )
+  // because indices shrink to 0: whole numbers, then small ones
   return allowed.sort((a, b) => Number(a % 1 !== 0) - Number(b % 1 !== 0) || Math.abs(a) - Math.abs(b) || b - a)
+}
+
+function checkDomain(domain: readonly [number, number], dtype: DType | undefined): readonly [number, number] {
+  const [min, max] = domain
+  if (!(Number.isFinite(min) && Number.isFinite(max) && min <= max))
+    throw new RangeError(`domain: two finite numbers, the least one first, are needed, not [${min}, ${max}]`)
+  if (dtype === 'int32' && (min < -(2 ** 31) || max >= 2 ** 31))
+    throw new RangeError(`domain: int32 does not reach from ${min} to ${max}`)
+  return domain
+}
+
+/** 1/8, or where fewer than two eighths lie in a domain the largest power of two of which eight or more do. */
+function stepIn(min: number, max: number): number {
+  let step = EIGHTH
+  if (min === max || Math.floor(max / step) - Math.ceil(min / step) >= 1) return step
+  while (step * 8 > max - min && step > Number.MIN_VALUE) step /= 2
+  return step
+}
+
+/** Multiples of a step in a domain, those that float32 holds: all, or some where there are more than a grid takes. */
+function multiples(min: number, max: number, step: number): number[] {
+  const [first, last] = [Math.ceil(min / step), Math.floor(max / step)]
+  const half = GRID_SIZE / 2
+  // around 0, or at the end that is nearest to it
+  const start = Math.max(first, Math.min(-half / 2, last - half))
+  const near = Array.from({ length: Math.min(last - start, GRID_SIZE) + 1 }, (_, i) => start + i)
+  const spread = Array.from({ length: half + 1 }, (_, i) => Math.round(first + (last - first) * (i / half)))
+  const chosen = last - first <= GRID_SIZE ? near : [...near.slice(0, half), ...spread]
+  return [...new Set(chosen.map(i => Math.fround(i * step)))].filter(x => x >= min && x <= max)
 }
 
 function pool(options: ValueOptions): fc.Arbitrary<number[]> {
@@ -66,40 +104,26 @@ function pool(options: ValueOptions): fc.Arbitrary<number[]> {
   })
 }
 
-/** How the same elements may lie in memory. */
-type Layout = 'plain' | 'axes reversed' | 'backwards' | 'spaced'
-const layout = fc.constantFrom<Layout>('plain', 'axes reversed', 'backwards', 'spaced')
+/** The value of an element: one of those drawn each, and then any of them again, so that no two rows are the same. */
+function valueAt(values: readonly number[], i: number): number {
+  if (i < values.length) return values[i]
+  // the digits of i, mixed
+  const mixed = Math.imul(i ^ (i >>> 15), 0x2c1b3c6d)
+  return values[((mixed ^ (mixed >>> 12)) >>> 0) % values.length]
+}
+
+const layout = fc.constantFrom(...layouts)
 
 function build(shape: Shape, values: readonly number[], lies: Layout, options: ValueOptions): Tensor {
   const on = device.get()
   const dtype = options.dtype ?? (on.dtypes.includes('float64') ? 'float64' : 'float32')
-  const size = sizeOf(shape)
-  const [strides, offset, length] = arrange(shape, size, lies)
-  const memory: TypedArray = allocate(dtype, length)
-  const counts = contiguousStrides(shape)
-  for (let i = 0; i < size; i++) {
-    const at = shape.reduce((sum, n, axis) => sum + (Math.floor(i / counts[axis]) % n) * strides[axis], offset)
-    memory[at] = values[i % values.length]
-  }
-  const tensor = new Tensor(fromData(memory, [length], on).storage, shape, strides, offset)
+  if (options.distinct && sizeOf(shape) > values.length)
+    throw new RangeError(
+      `distinct: ${show(shape)} has ${sizeOf(shape)} elements, and there are ${values.length} different values to draw: give a wider domain or smaller shapes`,
+    )
+  const tensor = layOut(i => valueAt(values, i), shape, lies, { dtype, on })
   // fast-check prints a counterexample by this
   return Object.defineProperty(tensor, fc.toStringMethod, { value: () => sourceOf(tensor) })
-}
-
-/** Strides, offset and length of the memory. */
-function arrange(shape: Shape, size: number, lies: Layout): [strides: number[], offset: number, length: number] {
-  const plain = contiguousStrides(shape)
-  if (size === 0) return [plain, 0, 0]
-  switch (lies) {
-    case 'plain':
-      return [plain, 0, size]
-    case 'axes reversed':
-      return [contiguousStrides([...shape].reverse()).reverse(), 0, size]
-    case 'backwards':
-      return [plain.map(stride => -stride), size - 1, size]
-    case 'spaced':
-      return [plain.map(stride => 2 * stride), 1, 2 * size + 1]
-  }
 }
 
 /**
