@@ -33,37 +33,38 @@ export interface GradcheckOptions {
   readonly seed?: number
 }
 
-/**
- * Computes with new tensors going to `reference`.
- * @throws DeviceError that says what to do where the function meets a tensor of another device
- */
-export function onReference<T>(what: string, f: () => T): T {
+/** Says what to do where a tensor that is no input stays on another device. */
+export function advising<T>(advice: string, check: () => T): T {
   try {
-    return device.with('reference', f)
+    return check()
   } catch (error) {
-    if (!(error instanceof DeviceError)) throw error
-    throw new DeviceError(
-      `${what} computes on reference, and what the function uses besides its inputs must be there: make it within ` +
-        `device.with('reference', …), or make it an input. ${error.message}`,
-      error.device,
-    )
+    // one with reasons has been told already
+    if (!(error instanceof DeviceError) || error.reasons.length > 0) throw error
+    throw new DeviceError(error.message, error.device, [advice])
   }
 }
 
-/** What a function gave, as a list. Throws TypeError for anything but tensors. */
-function listOf(result: unknown): readonly Tensor[] {
-  if (result instanceof Tensor) return [result]
-  if (Array.isArray(result) && result.length > 0 && result.every(x => x instanceof Tensor)) return result
-  const kind =
-    result instanceof Promise
-      ? 'a Promise: what is checked may not wait'
-      : Array.isArray(result)
-        ? `a list of ${result.length === 0 ? 'nothing' : 'other things'}`
-        : result === null || result === undefined
-          ? 'nothing'
-          : `a ${typeof result}`
-  throw new TypeError(`gradcheck: the function gives a tensor or a list of them, and gave ${kind}`)
+/** Runs a check with new tensors going to `reference`, and gives back what it makes. */
+export const onReference = <T>(check: () => T): T =>
+  advising(
+    "the check runs on reference: make what the function uses besides its inputs there, in device.with('reference', …), or pass it as an input",
+    () => device.with('reference', () => scope(check, 'a check of gradients')),
+  )
+
+/** The results of a function: one, or a list of them. @throws TypeError for anything else */
+export function resultsOf(result: unknown): readonly Tensor[] {
+  const list: readonly unknown[] = Array.isArray(result) ? result : [result]
+  if (list.length > 0 && list.every(each => each instanceof Tensor)) return list
+  const found = list.length === 0 ? 'an empty list' : list.map(nameOfKind).join(', ')
+  throw new TypeError(`what is checked gives a tensor or a list of tensors, not ${found}`)
 }
+
+const nameOfKind = (value: unknown): string =>
+  value instanceof Promise
+    ? 'a Promise: it may not wait'
+    : value === null || typeof value !== 'object'
+      ? String(value)
+      : (value.constructor?.name ?? 'object')
 
 /** An input as float64 on `reference`; integers and booleans stay what they are. */
 export function exact(x: Tensor): Tensor {
@@ -103,38 +104,36 @@ export function gradcheck(
     throw new TypeError('gradcheck: inputs are a list of tensors')
   if (!inputs.some(x => isFloating(x.dtype)))
     throw new TypeError(`gradcheck: nothing to differentiate among inputs of ${inputs.map(x => x.dtype).join(', ')}`)
-  return onReference('gradcheck', () =>
-    scope(() => {
-      const all = inputs.map(exact)
-      const floats = all.filter(x => isFloating(x.dtype))
-      const check = new GradientCheck(inputs)
-      // f as a vector of numbers that depends on floating inputs alone
-      let level: TensorFunction = (...changed) => {
-        const parts = listOf(f(...all.map(x => changed[floats.indexOf(x)] ?? x)))
-        return parts.length === 1 ? asVector(parts[0]) : concat(parts.map(asVector))
+  return onReference(() => {
+    const all = inputs.map(exact)
+    const floats = all.filter(x => isFloating(x.dtype))
+    const check = new GradientCheck(inputs)
+    // f as a vector of numbers that depends on floating inputs alone
+    let level: TensorFunction = (...changed) => {
+      const parts = resultsOf(f(...all.map(x => changed[floats.indexOf(x)] ?? x)))
+      return parts.length === 1 ? asVector(parts[0]) : concat(parts.map(asVector))
+    }
+    check.sees(resultsOf(f(...all)))
+    const generator = new Generator(seed)
+    let within = 0
+    for (let n = 1; n <= order; n++) {
+      const [value, pullback] = vjp(level, ...floats)
+      const w = weights(value.size, generator)
+      const derivatives: Derivatives = { f: level, value: numbers(value), pullback, weights: w, within }
+      if (!isRepeatable(derivatives, floats)) {
+        check.isNotDeterministic(n as Order)
+        break
       }
-      check.sees(listOf(f(...all)))
-      const generator = new Generator(seed)
-      let within = 0
-      for (let n = 1; n <= order; n++) {
-        const [value, pullback] = vjp(level, ...floats)
-        const w = weights(value.size, generator)
-        const derivatives: Derivatives = { f: level, value: numbers(value), pullback, weights: w, within }
-        if (!isRepeatable(derivatives, floats)) {
-          check.isNotDeterministic(n as Order)
-          break
-        }
-        const compared =
-          mode === 'jacobian'
-            ? byElementOfResult(derivatives, floats, options)
-            : byWeights(derivatives, floats, options, generator)
-        for (const each of compared) check.add(n as Order, each)
-        within = Math.max(within, largest(derivatives.value))
-        level = gradientOf(level, vector(w))
-      }
-      return check.result()
-    }, 'gradcheck'),
-  )
+      const compared =
+        mode === 'jacobian'
+          ? byElementOfResult(derivatives, floats, options)
+          : byWeights(derivatives, floats, options, generator)
+      for (const each of compared) check.add(n as Order, each)
+      within = Math.max(within, largest(derivatives.value))
+      level = gradientOf(level, vector(w))
+    }
+    return check.result()
+  })
 }
 
 function checkOptions(options: GradcheckOptions): GradcheckOptions {

@@ -1,6 +1,7 @@
 // Two ways to compute one thing: a fused operation and its definition, a function and its checkpoint, one layout in memory and
 // another, a device and the reference. A check throws when they differ and says where.
 
+import { advising, onReference, resultsOf } from '../autograd/gradcheck.ts'
 import { type CheckedFunction, checkpoint, grad, type TensorFunction, vjp } from '../autograd/index.ts'
 import {
   type DeviceName,
@@ -13,7 +14,6 @@ import {
   type TypedArray,
 } from '../tensor/index.ts'
 import {
-  advising,
   allowed,
   assert,
   compare,
@@ -27,8 +27,6 @@ import {
   memoryOf,
   numbers,
   ofFloats,
-  onReference,
-  resultsOf,
   sameView,
 } from './exactly.ts'
 import { layOut, layouts } from './layouts.ts'

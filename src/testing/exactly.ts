@@ -1,17 +1,9 @@
 // What the checks share: functions of float64 tensors on `reference`, numbers, how far apart two of them may be, vectors to
 // multiply with, and the error.
 
+import { onReference, resultsOf } from '../autograd/gradcheck.ts'
 import { type CheckedFunction, concat, type TensorFunction } from '../autograd/index.ts'
-import {
-  type Device,
-  DeviceError,
-  device,
-  fromData,
-  isFloating,
-  scope,
-  Tensor,
-  type TypedArray,
-} from '../tensor/index.ts'
+import { type Device, device, fromData, isFloating, Tensor, type TypedArray } from '../tensor/index.ts'
 
 /** A gradient that is not what it should be; the message says where and by how much. */
 export class GradientAssertionError extends Error {
@@ -34,17 +26,6 @@ export function exact(x: Tensor): Tensor {
   const memory = memoryOf(x).dataSync()
   return sameView(x, isFloating(x.dtype) ? Float64Array.from(memory) : memory, device.get('reference'))
 }
-
-/** The results of a function: one, or a list of them. @throws TypeError for anything else */
-export function resultsOf(result: unknown): readonly Tensor[] {
-  const list: readonly unknown[] = Array.isArray(result) ? result : [result]
-  if (list.length > 0 && list.every(each => each instanceof Tensor)) return list
-  const found = list.length === 0 ? 'an empty list' : list.map(nameOfKind).join(', ')
-  throw new TypeError(`what is checked gives a tensor or a list of tensors, not ${found}`)
-}
-
-const nameOfKind = (value: unknown): string =>
-  value === null || typeof value !== 'object' ? String(value) : (value.constructor?.name ?? 'object')
 
 /** One result as it is, several as one vector. */
 export const joined = (results: readonly Tensor[]): Tensor =>
@@ -70,23 +51,6 @@ export function exactly(
     const g = ofFloats(f, all, floats)
     check((...changed) => joined(resultsOf(g(...changed))), floats)
   })
-}
-
-export const onReference = (check: () => void): void =>
-  advising(
-    "the check runs on reference: make what the function uses besides its inputs there, in device.with('reference', …), or pass it as an input",
-    () => device.with('reference', () => scope(check, 'a check of gradients')),
-  )
-
-/** Says what to do where a tensor that is no input stays on another device. */
-export function advising<T>(advice: string, check: () => T): T {
-  try {
-    return check()
-  } catch (error) {
-    // one with reasons has been told already
-    if (!(error instanceof DeviceError) || error.reasons.length > 0) throw error
-    throw new DeviceError(error.message, error.device, [advice])
-  }
 }
 
 export const numbers = (xs: readonly Tensor[]): number[] => xs.flatMap(x => [...x.dataSync()])

@@ -2,6 +2,7 @@
 // digits of float64, and see what differences do not. A check throws when its law is broken and says what it found.
 
 import fc from 'fast-check'
+import { onReference } from '../autograd/gradcheck.ts'
 import {
   type CheckedFunction,
   type GradcheckOptions,
@@ -15,18 +16,7 @@ import {
 import { show, type Tensor, zerosLike } from '../tensor/index.ts'
 import { checkLayout } from './agreement.ts'
 import { readable } from './arbitraries/readable.ts'
-import {
-  allowed,
-  assert,
-  compare,
-  directions,
-  dot,
-  exactly,
-  float64,
-  largest,
-  numbers,
-  onReference,
-} from './exactly.ts'
+import { allowed, assert, compare, directions, dot, exactly, float64, largest, numbers } from './exactly.ts'
 
 /**
  * Compares gradients with finite differences in float64 on `reference`.
