@@ -126,9 +126,9 @@ export class LossProbe {
    * Is the gradient right along a direction, and if not, are the rules?
    *
    * A kink between the two points of a difference spoils it, however right the gradient is. So one that does not fit is taken
-   * again in shorter steps, until it fits the tape in float64 and the slopes to both sides are the same. A wrong rule is as wrong
-   * in any step. Where even the shortest one meets a kink that is large enough to explain the error, nothing is said against
-   * the rules.
+   * again in shorter steps, until it fits the tape in float64 and the slopes to both sides are the same; if it never does, what
+   * counts is the step at which the two sides differ least, for a wrong rule is as wrong in any step. Where they differ there by
+   * more than the error, nothing is said against the rules: there is a kink at the weights themselves.
    * @param bound an error beyond this or `EXACT` gets the second look
    */
   judge(direction: Vectors, bound: number): Verdict {
@@ -145,7 +145,7 @@ export class LossProbe {
       looks.push({ differences, inFloat64, bend })
       if (inFloat64 <= EXACT && bend <= EXACT) break
     }
-    const { differences, inFloat64, bend } = looks[looks.length - 1]
+    const { differences, inFloat64, bend } = looks.reduce((a, b) => (b.bend < a.bend ? b : a))
     const kinks = looks[0].inFloat64 > EXACT && inFloat64 <= Math.max(EXACT, bend)
     // where kinks leave no difference to be trusted, the device is held against the exact tape
     const isSpoilt = kinks && inFloat64 > EXACT

@@ -28,7 +28,7 @@ export class WrongGradientError extends Error {
 export function describeCheck(check: GuardMetrics, folder: string): string {
   const { step, ok, error, bound, tape, differences, kinks = false, file } = check
   const digits = (value: number) => value.toPrecision(3)
-  const near = kinks ? '; the loss has kinks nearby, which shorter steps do not cross' : ''
+  const near = kinks ? '; the loss has kinks nearby' : ''
   if (ok) return `step ${step}: the gradient agrees with finite differences (error ${digits(error)}${near})`
   // so many digits that the two can be told apart
   const long = (value: number) => value.toPrecision(Math.min(17, Math.max(3, 3 - Math.floor(Math.log10(error)))))

@@ -97,8 +97,8 @@ function rounding(far: readonly PartAgreement[], count: number): DoctorFinding {
   const last = far[far.length - 1]
   return finding(
     'note',
-    `the gradient of ${last.part} is too small for float32 here`,
+    `the gradient of ${last.part} is lost in the rounding of float32`,
     `${moves(last)}; of ${count} parts it is so in ${some(far.map(({ part }) => part))}. The tape is right in float64 on reference, and about as far off in float32 there`,
-    'the device and the rules are right. A model is saturated there: see what the other findings say of the learning rate and of units that never fire',
+    'the device and the rules are right: the gradient is so small there, or what it is computed from so large, that float32 has no digits left for it. See what other findings say of the learning rate and of units that never fire',
   )
 }
