@@ -85,7 +85,7 @@ function wrongGradients(guards: readonly GuardMetrics[], folder: string): Doctor
     finding(
       'wrong',
       `the guard found a wrong gradient in ${bad.length} of ${counted(guards.length, 'check')}`,
-      describeCheck(bad[0], folder).split('\n')[0],
+      describeCheck(bad[0], folder).split('\n  ', 2).join('; '),
       `see which part of the model it is: cocagrad doctor ${folder} --batch ${folder}/${bad[0].file}`,
     ),
   ]
