@@ -45,7 +45,7 @@ export interface GuardMetrics {
   readonly kind: 'guard'
   /** the step whose gradient this is, before its update */
   readonly step: number
-  /** whether the error is within the bound, and no rule is wrong */
+  /** whether the error is within the bound, and no rule and no tensor is wrong */
   readonly ok: boolean
   /** |tape - differences| over the size of such derivatives */
   readonly error: number
@@ -60,6 +60,10 @@ export interface GuardMetrics {
   readonly seconds: number
   /** the error of the tape in float64 on reference, where the error was worth the look: tells a wrong rule from rounding */
   readonly inFloat64?: number
+  /** where the loss has kinks so near that only shorter steps showed its slope */
+  readonly kinks?: boolean
+  /** whose gradient is wrong on the device that trains while the rules are right, and by what share of it */
+  readonly tensor?: { readonly name: string; readonly error: number }
   /** the batch and the weights, below the run's folder, where the check failed */
   readonly file?: string
 }

@@ -18,10 +18,12 @@ const NOTHING = 1e-7
 /**
  * Runs a model over a batch and back, without random numbers.
  * @param isTrained whether its embeddings should differ by now: those of new models are all alike
+ * @param learningRate what it was trained with, at its peak
  */
 export async function examineActivity(
   { model, batch, positives }: LossProblem,
   isTrained: boolean,
+  learningRate: number,
 ): Promise<DoctorFinding[]> {
   const { training } = model
   const { images, imageShape, tokens, tokenShape } = batch
@@ -39,12 +41,17 @@ export async function examineActivity(
     const norms = new Map<string, number>()
     for (const [i, [name]] of parameters.entries()) norms.set(name, norm(await gradients[i].data()))
     for (const { storage } of gradients) storage.free('the examination of gradients')
-    const findings = [...unreached(norms, model), ...(await deadUnits(tape))]
+    const findings = [...unreached(norms, model), ...(await deadUnits(tape, model, learningRate))]
     if (!isTrained) return findings
     return [
       ...findings,
-      ...alike('images', await readOut(() => model.encodeImage(fromData(images, imageShape, on))), width),
-      ...alike('captions', await readOut(() => model.encodeText(fromData(tokens, tokenShape, on))), width),
+      ...alike('images', await readOut(() => model.encodeImage(fromData(images, imageShape, on))), width, learningRate),
+      ...alike(
+        'captions',
+        await readOut(() => model.encodeText(fromData(tokens, tokenShape, on))),
+        width,
+        learningRate,
+      ),
     ]
   } finally {
     tape.end()
@@ -76,7 +83,7 @@ function unreached(norms: ReadonlyMap<string, number>, { config: { loss } }: CoC
 }
 
 /** What the second layer of each MLP is given: [..., hidden] */
-async function deadUnits(tape: Tape): Promise<DoctorFinding[]> {
+async function deadUnits(tape: Tape, { config }: CoCa, learningRate: number): Promise<DoctorFinding[]> {
   const layers: { name: string; dead: number; all: number }[] = []
   for (const { args } of tape.entries) {
     const name = /^(.*)\.down\.weight$/.exec(tape.watched.get(args[1] as Tensor) ?? '')?.[1]
@@ -88,12 +95,13 @@ async function deadUnits(tape: Tape): Promise<DoctorFinding[]> {
   const found = layers.filter(({ dead, all }) => dead > 0.1 * all).sort((a, b) => b.dead / b.all - a.dead / a.all)
   if (found.length === 0) return []
   const worst = found[0].dead / found[0].all
+  const smoother = config.activation === 'relu' ? 'gelu instead of relu, ' : ''
   return [
     finding(
       worst > 0.5 ? 'suspect' : 'note',
       `units of ${counted(found.length, 'layer')} never fire`,
       some(found.map(({ name, dead, all }) => `${name} ${dead} of ${all} (${share(dead, all)})`)),
-      'the learning rate was too high at some time, or the bias went far below 0: a lower learning rate or a longer warm-up, gelu instead of relu, a new start',
+      `the learning rate was too high at some time, or the bias went far below 0: a lower learning rate than ${digits(learningRate)} or a longer warm-up, ${smoother}a new start`,
     ),
   ]
 }
@@ -107,7 +115,12 @@ function countDead(data: ArrayLike<number>, units: number): number {
 }
 
 /** Mean cosine of pairs, of embeddings of unit length: the sum of all, squared, holds each pair twice. */
-function alike(what: 'images' | 'captions', data: ArrayLike<number>, width: number): DoctorFinding[] {
+function alike(
+  what: 'images' | 'captions',
+  data: ArrayLike<number>,
+  width: number,
+  learningRate: number,
+): DoctorFinding[] {
   const rows = data.length / width
   if (rows < 2) return []
   const sum = new Float64Array(width)
@@ -119,7 +132,7 @@ function alike(what: 'images' | 'captions', data: ArrayLike<number>, width: numb
       'suspect',
       `the embeddings of ${what} are all alike`,
       `the mean cosine of ${rows} ${what} with each other is ${cosine.toFixed(4)}`,
-      `the model does not tell ${what} apart: see that they differ at all; then a lower learning rate or a longer warm-up`,
+      `the model does not tell ${what} apart: see that they differ at all; then a lower learning rate than ${digits(learningRate)} or a longer warm-up`,
     ),
   ]
 }

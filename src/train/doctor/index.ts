@@ -73,7 +73,7 @@ export async function examineRun(folder: string, options: ExamineOptions = {}): 
   seed(config.seed)
   const positives = config.equalCaptions === 'positives'
   const followed = { model, batch, positives, parts: config.accumulate, position: 0 }
-  const activity = await examineActivity(followed, step >= ENOUGH)
+  const activity = await examineActivity(followed, step >= ENOUGH, config.optimizer.learningRate)
   const gradients = await partByPart({ ...followed, batch: firstExamples(batch, config.guard.examples) }, config, step)
   const steps = metrics.filter(({ kind }) => kind === 'step').length
   const guards = metrics.filter(({ kind }) => kind === 'guard').length

@@ -15,15 +15,56 @@ export function examineMetrics(lines: readonly MetricsLine[], config: RunConfig,
   const steps = lines.filter((line): line is StepMetrics => line.kind === 'step')
   const guards = lines.filter((line): line is GuardMetrics => line.kind === 'guard')
   const evaluations = lines.filter((line): line is EvaluationMetrics => line.kind === 'evaluation')
-  const bad = [...notFinite(steps), ...wrongGradients(guards, folder)]
+  const bad = [...notFinite(steps, config), ...wrongGradients(guards, folder)]
   if (bad.length > 0 || steps.length < ENOUGH) return bad
-  return [...loss(steps, config), ...norms(steps), ...temperature(steps, config), ...overfitting(evaluations)]
+  const found = [...loss(steps, config), ...norms(steps, config), ...temperature(steps, config)]
+  return [...learningRate(steps, config, found.length > 0), ...found, ...overfitting(evaluations)]
+}
+
+/** Learning rates of ten times what is usually the most: few models bear them. */
+const HIGH = { adamw: 0.03, adafactor: 0.03, sgd: 3 } as const
+
+const isHigh = ({ optimizer: { name, learningRate } }: RunConfig): boolean => learningRate > HIGH[name]
+
+/** A loss of twice that of an untrained model is no noise of batches. */
+const leap = (steps: readonly StepMetrics[]): StepMetrics | undefined =>
+  steps.find(({ loss }) => loss > 2 * steps[0].loss && loss > steps[0].loss + 1)
+
+/** Whether the updates were too large for the model, which makes of all else a consequence. */
+const isTooFast = (steps: readonly StepMetrics[], config: RunConfig): boolean =>
+  isHigh(config) || leap(steps) !== undefined
+
+/** What to try first where updates were too large. */
+function slower(config: RunConfig): string {
+  const { name, learningRate } = config.optimizer
+  return isHigh(config)
+    ? `a learning rate of ${HIGH[name] / 10} or less`
+    : `a learning rate of a tenth of ${digits(learningRate)} or less`
+}
+
+/** @param isTroubled whether something else is not as it should be: a high learning rate that does no harm is nobody's business */
+function learningRate(steps: readonly StepMetrics[], config: RunConfig, isTroubled: boolean): DoctorFinding[] {
+  const { name, learningRate } = config.optimizer
+  const leapt = leap(steps)
+  if (!leapt && !(isTroubled && isHigh(config))) return []
+  const most = steps.reduce((a, b) => (b.loss > a.loss ? b : a))
+  const course = `the loss was ${digits(steps[0].loss)} at step ${steps[0].step} and ${digits(most.loss)} at step ${most.step}`
+  return [
+    finding(
+      'suspect',
+      isHigh(config)
+        ? `a learning rate of ${digits(learningRate)} is far above what ${name} usually bears`
+        : `the loss leapt far above its beginning, at a learning rate of ${digits(learningRate)}`,
+      `${isHigh(config) ? `usual are at most ${HIGH[name] / 10}; ` : ''}${course}`,
+      `begin anew with ${slower(config)}, or a longer warm-up: what else is found here is likely to follow from it`,
+    ),
+  ]
 }
 
 const FIELDS = ['loss', 'contrastive', 'captioning', 'gradientNorm', 'scale'] as const
 
 /** JSON has no NaN: what was none is null. */
-function notFinite(steps: readonly StepMetrics[]): DoctorFinding[] {
+function notFinite(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[] {
   const first = steps.find(step => FIELDS.some(field => !Number.isFinite(step[field])))
   if (!first) return []
   const names = FIELDS.filter(field => !Number.isFinite(first[field]))
@@ -32,7 +73,7 @@ function notFinite(steps: readonly StepMetrics[]): DoctorFinding[] {
       'wrong',
       'a value that was measured is no finite number',
       `step ${first.step}: ${names.map(name => `${name} is ${first[name] ?? 'NaN'}`).join(', ')}`,
-      'everything after this step is spoilt: resume from a checkpoint before it, with a lower learning rate or a smaller clipNorm',
+      `everything after this step is spoilt: resume from a checkpoint before it, with a smaller clipNorm or a lower learning rate than ${digits(config.optimizer.learningRate)}`,
     ),
   ]
 }
@@ -44,7 +85,7 @@ function wrongGradients(guards: readonly GuardMetrics[], folder: string): Doctor
     finding(
       'wrong',
       `the guard found a wrong gradient in ${bad.length} of ${counted(guards.length, 'check')}`,
-      describeCheck(bad[0], folder).split('\n')[0],
+      describeCheck(bad[0], folder).split('\n  ', 2).join('; '),
       `see which part of the model it is: cocagrad doctor ${folder} --batch ${folder}/${bad[0].file}`,
     ),
   ]
@@ -73,7 +114,9 @@ function loss(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[]
         'suspect',
         last > 1.1 * first || last > 1.1 * steps[0].loss ? 'the loss rises' : 'the loss does not fall',
         `mean over the first tenth of ${steps.length} steps ${digits(first)}, over the last ${digits(last)}; ${rates}`,
-        'first see that the gradients are right and the captions belong to the images; then try a learning rate ten times smaller, and ten times larger',
+        isTooFast(steps, config)
+          ? `first ${slower(config)}; then see that the captions belong to the images`
+          : 'first see that the gradients are right and the captions belong to the images; then try a learning rate ten times smaller, and ten times larger',
       ),
     ]
   const findings: DoctorFinding[] = []
@@ -83,7 +126,7 @@ function loss(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[]
         'suspect',
         'the loss fell, and rose again',
         `mean over a tenth of the steps: ${total.map(digits).join(', ')}; ${rates}`,
-        'a lower learning rate, a longer warm-up or a smaller clipNorm',
+        `a lower learning rate than ${digits(config.optimizer.learningRate)}, a longer warm-up or a smaller clipNorm`,
       ),
     )
   const contrastive = of('contrastive')[9]
@@ -94,7 +137,9 @@ function loss(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[]
         'suspect',
         'the contrastive loss is that of guessing',
         `${digits(contrastive)} over the last tenth of the steps; guessing among ${config.batchSize} gives ${digits(chance)}`,
-        'see that captions tell their images apart, and that images and captions are not mixed up; else a higher learning rate or a larger batch',
+        isTooFast(steps, config)
+          ? `first ${slower(config)}; then see that images and captions are not mixed up`
+          : 'see that captions tell their images apart, and that images and captions are not mixed up; else a higher learning rate or a larger batch',
       ),
     )
   return findings
@@ -103,7 +148,7 @@ function loss(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[]
 /** A norm that is so many times another is no noise of batches: healthy runs of small batches reach 20. */
 const SPIKE = 100
 
-function norms(steps: readonly StepMetrics[]): DoctorFinding[] {
+function norms(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[] {
   const all = steps.map(step => step.gradientNorm)
   const tenths = parts(all, 10).map(median)
   const [last, least] = [tenths[9], Math.min(...tenths)]
@@ -122,7 +167,7 @@ function norms(steps: readonly StepMetrics[]): DoctorFinding[] {
         'suspect',
         'the gradients grow',
         `median norm over a tenth of the steps: ${tenths.map(digits).join(', ')}`,
-        'a lower learning rate, a longer warm-up, a smaller clipNorm, or more weight decay',
+        `a lower learning rate than ${digits(config.optimizer.learningRate)}, a longer warm-up, a smaller clipNorm, or more weight decay`,
       ),
     ]
   const spikes = steps.filter((_, i) => i >= 50 && all[i] > SPIKE * median(all.slice(Math.max(0, i - 100), i)))
@@ -149,7 +194,9 @@ function temperature(steps: readonly StepMetrics[], config: RunConfig): DoctorFi
         'suspect',
         'the temperature has collapsed',
         `1 / temperature is ${digits(scale)}, the least there is: cosines of at most 1 cannot tell ${config.batchSize} captions apart`,
-        'the embeddings of images and captions do not fit each other: see that they are not mixed up, and try a lower learning rate',
+        isTooFast(steps, config)
+          ? `first ${slower(config)}; then see that images and captions are not mixed up`
+          : 'the embeddings of images and captions do not fit each other: see that they are not mixed up, and try a lower learning rate',
       ),
     ]
   if (scale < 0.99 * most) return []
