@@ -36,7 +36,7 @@ export interface Agreement {
 export interface Verdict extends Agreement {
   /** the error of the tape in float64 on `reference` */
   readonly inFloat64?: number
-  /** true where no rule is wrong, and the first differences were spoilt by kinks of the loss, as those of relu */
+  /** true where no rule is wrong, and some of the differences were spoilt by kinks of the loss, as those of relu */
   readonly kinks?: boolean
 }
 
@@ -146,7 +146,7 @@ export class LossProbe {
       if (inFloat64 <= EXACT && bend <= EXACT) break
     }
     const { differences, inFloat64, bend } = looks.reduce((a, b) => (b.bend < a.bend ? b : a))
-    const kinks = looks[0].inFloat64 > EXACT && inFloat64 <= Math.max(EXACT, bend)
+    const kinks = looks.some(look => look.inFloat64 > EXACT) && inFloat64 <= Math.max(EXACT, bend)
     // where kinks leave no difference to be trusted, the device is held against the exact tape
     const isSpoilt = kinks && inFloat64 > EXACT
     const slope = isSpoilt ? along(direction, exact) : differences
