@@ -98,16 +98,14 @@ class Ladder {
     const { slope, gap, wideGap, size } = this.#seen.get(rung) ?? this.#look(rung)
     const rounding = ROUNDING / this.#stepAt(rung)
     const sizes = of instanceof Float64Array ? of.map(Math.abs) : of
-    const moved = weighed(
-      size.map((x, i) => x * this.#moved[i]),
-      sizes,
-    )
+    const moved = weighed(i => size[i] * this.#moved[i], sizes)
+    const still = weighed(i => size[i] * (1 - this.#moved[i]), sizes)
     return {
-      slope: weighed(slope, of),
-      gap: weighed(gap, of),
-      wideGap: weighed(wideGap, of),
+      slope: weighed(i => slope[i], of),
+      gap: weighed(i => gap[i], of),
+      wideGap: weighed(i => wideGap[i], of),
       noise: rounding * (moved + this.#within),
-      hidden: rounding * (weighed(size, sizes) - moved),
+      hidden: rounding * still,
     }
   }
 
@@ -134,8 +132,8 @@ class Ladder {
   }
 }
 
-const weighed = (list: Float64Array, of: Claim['of']): number =>
-  typeof of === 'number' ? list[of] : of.reduce((sum, w, i) => sum + w * list[i], 0)
+const weighed = (number: (i: number) => number, of: Claim['of']): number =>
+  typeof of === 'number' ? number(of) : of.reduce((sum, w, i) => sum + w * number(i), 0)
 
 /**
  * Compares derivatives at 0 with differences of a curve.

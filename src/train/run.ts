@@ -17,6 +17,7 @@ import {
   type Tokenizer,
   writeAtomically,
 } from '../data/index.ts'
+import { whileLocked } from '../data/lock.ts'
 import { CoCa } from '../models/index.ts'
 import { withoutAllocation } from '../nn/index.ts'
 import { checkpointFolder, loadModel, stepsIn } from './checkpoint.ts'
@@ -75,6 +76,10 @@ export async function writeConfig(folder: string, config: RunConfig): Promise<vo
 }
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
+
+/** Trains a run with no other process at it: two would take each other's checkpoints for remains. @throws LockedError */
+export const whileTraining = <T>(folder: string, train: () => Promise<T>): Promise<T> =>
+  whileLocked(join(folder, 'training'), train)
 
 /**
  * What a run was started with.

@@ -1,7 +1,6 @@
 // Training: batch, loss, gradients, update, again. Everything that a step depends on is in a checkpoint, so that a run
 // may be stopped or killed at any moment and goes on as if nothing had happened.
 
-import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { stack } from '../autograd/index.ts'
 import {
@@ -12,7 +11,6 @@ import {
   ShardDataset,
   type Tokenizer,
 } from '../data/index.ts'
-import { whileLocked } from '../data/lock.ts'
 import { CoCa } from '../models/index.ts'
 import { withoutAllocation } from '../nn/index.ts'
 import { clipGradients, type Optimizer, type Schedule } from '../optim/index.ts'
@@ -46,6 +44,7 @@ import {
   type Run,
   type RunData,
   RunError,
+  whileTraining,
   writeConfig,
 } from './run.ts'
 import { optimizerFor, scheduleFor, tokenizerFor } from './setup.ts'
@@ -121,11 +120,8 @@ export async function train(folder: string, config: RunConfig, options: TrainOpt
   const training = prepare(folder, { ...config, model: { ...config.model, text } }, tokenizer, data, skipped)
   const learner = await fresh(training)
   await createRun(folder, training.config, tokenizer)
-  return alone(folder, () => advance({ ...training, ...learner }, 0, options))
+  return whileTraining(folder, () => advance({ ...training, ...learner }, 0, options))
 }
-
-/** Two trainings of one run would take each other's checkpoints for remains. */
-const alone = <T>(folder: string, train: () => Promise<T>): Promise<T> => whileLocked(join(folder, 'training'), train)
 
 /**
  * Goes on with a run that was ended or killed, and trains to its end: what it computes is to the bit what it would have
@@ -135,7 +131,7 @@ const alone = <T>(folder: string, train: () => Promise<T>): Promise<T> => whileL
  */
 export async function resumeTraining(folder: string, options: ResumeOptions = {}): Promise<TrainResult> {
   const settings = await openSettings(folder)
-  return alone(folder, () => goOn(folder, settings, options))
+  return whileTraining(folder, () => goOn(folder, settings, options))
 }
 
 async function goOn(
