@@ -7,6 +7,7 @@ import {
   deviceOf,
   type Generator,
   isFloating,
+  type Owned,
   onesLike,
   Scope,
   type Storage,
@@ -266,7 +267,7 @@ class Gradients {
   readonly #pass: Scope
   readonly #byTensor = new Map<Tensor, Tensor>()
   /** how many of the gradients lie in a memory */
-  readonly #uses = new Map<Storage, number>()
+  readonly #uses = new Map<Owned, number>()
   /** whether what is computed here is recorded elsewhere, and must stay as it is */
   readonly #isRecorded = isRecording()
 

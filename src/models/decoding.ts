@@ -110,7 +110,7 @@ export class Decoding {
  */
 function unowned<T>(step: () => T): T {
   const result = noGrad(step)
-  for (const storage of storagesIn(result)) storage.release()
+  for (const storage of storagesIn(result)) storage.keep()
   return result
 }
 

@@ -12,6 +12,7 @@ import {
   Module,
   type Parameter,
   parameter,
+  sequence,
   TransformerBlock,
 } from '../nn/index.ts'
 import { full, ShapeError, show, type Tensor } from '../tensor/index.ts'
@@ -97,9 +98,10 @@ export class UnimodalDecoder extends Module {
     const [batch, length] = this.#check(ids)
     const { context, width, classPosition, padMask = 'both' } = this.config
     const classToken = this.classToken.add(this.positions.slice([classPosition === 'next' ? length : context]))
-    let x = concat([this.#embed(ids, 0), classToken.expand([batch, 1, width])], 1) // [batch, tokens + 1, width]
+    const embedded = concat([this.#embed(ids, 0), classToken.expand([batch, 1, width])], 1) // [batch, tokens + 1, width]
     const mask = this.#mask(ids, length + 1, length + 1)
-    for (const block of this.blocks) x = block.forward(x, mask ? { mask } : { causal: true })
+    const sight = mask ? { mask } : { causal: true }
+    const x = sequence(embedded, this.blocks, (y, block) => block.forward(y, sight))
     const tokens = x.slice([{}, { stop: length }])
     const summary = this.norm.forward(x.slice([{}, length]))
     if (padMask !== 'both') return { tokens, summary }
@@ -110,10 +112,9 @@ export class UnimodalDecoder extends Module {
   extend(ids: Tensor, caches: readonly KeyValueCache[], seen: number): Tensor {
     const [, length] = this.#check(ids)
     const mask = this.config.padIsWord ? this.#mask(ids, length - seen, length) : undefined
-    let x = this.#embed(ids.slice([{}, { start: seen }]), seen)
-    for (const [i, block] of this.blocks.entries())
-      x = block.forward(x, { ...(mask ? { mask } : { causal: true }), cache: caches[i] })
-    return x
+    const sight = mask ? { mask } : { causal: true }
+    const x = this.#embed(ids.slice([{}, { start: seen }]), seen)
+    return sequence(x, this.blocks, (y, block, i) => block.forward(y, { ...sight, cache: caches[i] }))
   }
 
   #embed(ids: Tensor, seen: number): Tensor {
@@ -179,17 +180,16 @@ export class MultimodalDecoder extends Module {
         tokens.shape,
         image.shape,
       )
-    let x = tokens
-    for (const [i, block] of this.blocks.entries()) {
-      const sight = mask ? { mask } : { causal: true }
-      x = block.forward(x, {
+    const sight = mask ? { mask } : { causal: true }
+    const x = sequence(tokens, this.blocks, (y, block, i) =>
+      block.forward(y, {
         ...sight,
         memory: image,
         cache: caches?.[i],
         memoryCache: memoryCaches?.[i],
         onMemoryWeights,
-      })
-    }
+      }),
+    )
     return this.output.forward(this.norm.forward(x))
   }
 }

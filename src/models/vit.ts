@@ -11,6 +11,7 @@ import {
   type Parameter,
   PatchEmbedding,
   parameter,
+  sequence,
   TransformerBlock,
 } from '../nn/index.ts'
 import type { Tensor } from '../tensor/index.ts'
@@ -74,7 +75,6 @@ export class VisionTransformer extends Module {
     if (this.classToken) x = concat([this.classToken.expand([batch, 1, width]), x], 1)
     x = x.add(this.positions)
     if (this.inputNorm) x = this.inputNorm.forward(x)
-    for (const block of this.blocks) x = block.forward(x)
-    return x
+    return sequence(x, this.blocks, (y, block) => block.forward(y))
   }
 }

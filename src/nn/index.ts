@@ -1,6 +1,7 @@
 // The nn room: modules, initialisers, and losses.
 
 export * from './attention.ts'
+export { sequence } from './forward.ts'
 export { withParameters } from './functional.ts'
 export * as init from './init.ts'
 export * from './layers.ts'

@@ -3,6 +3,7 @@
 
 import { Tape } from '../autograd/index.ts'
 import { type DeviceName, deviceOf, type Shape, sameShape, show, type Tensor, toDevice } from '../tensor/index.ts'
+import { prepareForward } from './forward.ts'
 import { Parameter } from './parameter.ts'
 
 /** Parameters by path, as tensors: what a checkpoint holds. */
@@ -45,6 +46,10 @@ function* fields(module: Module): Generator<[name: string, value: unknown]> {
 export abstract class Module {
   /** whether dropout drops; `train` and `eval` set it */
   training = true
+
+  constructor() {
+    prepareForward(this, Module.prototype)
+  }
 
   parameters(): Parameter[] {
     return [...this.namedParameters()].map(([, parameter]) => parameter)

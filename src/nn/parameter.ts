@@ -62,7 +62,7 @@ export class Parameter extends Tensor {
   /** Its memory holds a new value: what still refers to the old one finds it given back. */
   renew(): void {
     const renewed = this.storage.move(NEW_VALUE)
-    renewed.release()
+    renewed.keep()
     owned.add(renewed)
     this.replaceStorage(renewed)
   }
@@ -73,6 +73,7 @@ let shapesOnly = false
 /** A device without memory: its parameters have shapes and nothing else. */
 const nowhere: Device = {
   name: 'reference',
+  isManaged: true,
   description: 'shapes without values',
   dtypes: ['float32'],
   get kernels(): never {

@@ -1,7 +1,7 @@
 // What can be said about a device before it is open: the names of backends, a line of report, and the error of one
 // that did not open. Apart from device.ts, so that a device's own room can throw it.
 
-import type { DeviceName } from './scope.ts'
+import type { DeviceName } from './storage.ts'
 
 /** Backends of the gpu device: GPU.js modes. The last two run the same kernels on a CPU, for tests. */
 export type GpuBackend = 'webgpu' | 'webgl2' | 'webasm' | 'cpu'

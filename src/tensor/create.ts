@@ -7,8 +7,8 @@ import { allocate, type DType, DTypeError, dtypeOf, type TypedArray } from './dt
 import type { Device } from './kernels.ts'
 import { Generator } from './random.ts'
 import { reference } from './reference/index.ts'
-import { type DeviceName, Storage } from './scope.ts'
 import { checkShape, type Shape, ShapeError, show, sizeOf } from './shape.ts'
+import { type DeviceName, Storage } from './storage.ts'
 import { Tensor } from './tensor.ts'
 
 export interface CreateOptions {

@@ -6,7 +6,7 @@ import { type CpuDevice, openCpu, probeCpu } from './cpu/index.ts'
 import type { GpuDevice } from './gpu/index.ts'
 import type { Device } from './kernels.ts'
 import { reference } from './reference/index.ts'
-import type { DeviceName } from './scope.ts'
+import type { DeviceName } from './storage.ts'
 
 export { type CpuOptions, DeviceError, type DeviceReport, type GpuBackend, type OpenOptions } from './backend.ts'
 export type { CpuDevice } from './cpu/index.ts'

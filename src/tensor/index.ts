@@ -1,5 +1,6 @@
 // The tensor room: values, devices, memory and random numbers.
 
+export { innermost, type Owned, type Owner, runIn, ScopeOverlapError } from './context.ts'
 export * from './create.ts'
 export {
   type CpuDevice,
@@ -39,8 +40,10 @@ export {
   type ReductionName,
   type UnaryName,
 } from './kernels.ts'
+export { type MemoryShortage, OutOfMemoryError } from './out-of-memory.ts'
 export { Generator, type GeneratorState, philox4x32 } from './random.ts'
-export { type DeviceName, FreedError, keep, Scope, Storage, scope, storagesIn } from './scope.ts'
+export { keep, Scope, scope, scoped, storagesIn } from './scope.ts'
 export * from './shape.ts'
+export { type DeviceName, FreedError, Storage } from './storage.ts'
 export { type NestedArray, SyncReadError, Tensor } from './tensor.ts'
 export { expandView, permuteView, type Range, reshapeView, resolveRange, sliceView } from './views.ts'

@@ -2,8 +2,8 @@
 // must agree with what it is made of.
 
 import type { DType } from './dtype.ts'
-import type { Memory } from './scope.ts'
 import type { Shape } from './shape.ts'
+import type { Memory } from './storage.ts'
 import type { Tensor } from './tensor.ts'
 
 export type UnaryName =

@@ -2,8 +2,9 @@
 // gradients; the operations become its methods in autograd/fluent.ts.
 
 import type { DType, TypedArray } from './dtype.ts'
-import type { DeviceName, Storage, View } from './scope.ts'
+import { relief } from './pressure.ts'
 import { contiguousStrides, isContiguous, type Shape, ShapeError, show, sizeOf } from './shape.ts'
+import type { DeviceName, Storage, View } from './storage.ts'
 
 /** Numbers nested as deep as the shape; booleans for bool. */
 export type NestedArray = number | boolean | NestedArray[]
@@ -71,8 +72,10 @@ export class Tensor implements View {
   }
 
   /** The elements in row-major order, in an array of their own. */
-  data(): Promise<TypedArray> {
-    return this.#storage.device.read(this)
+  async data(): Promise<TypedArray> {
+    const values = await this.#storage.device.read(this)
+    await relief()
+    return values
   }
 
   /** The elements at once, on `reference` and `cpu`. Throws SyncReadError on `gpu`. */

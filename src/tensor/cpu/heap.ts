@@ -2,33 +2,15 @@
 // levels of sizes, as in Masmano et al. 2004, "TLSF"), so taking and giving back cost the same whatever happened before;
 // neighbours that are free become one block, so that thousands of steps leave no crumbs.
 
+import { OutOfMemoryError } from '../out-of-memory.ts'
+import { uncollectedBytes } from '../pressure.ts'
+
 /** A piece of linear memory that a tensor owns. */
 export interface Block {
   /** address in bytes, a multiple of 64 */
   readonly pointer: number
   /** bytes that were asked for */
   readonly bytes: number
-}
-
-/** More memory than one WebAssembly memory can have, or than the machine gives. Sizes are in bytes. */
-export class OutOfMemoryError extends Error {
-  override readonly name = 'OutOfMemoryError'
-  /** bytes that were asked for */
-  readonly bytes: number
-  /** bytes that live tensors hold */
-  readonly used: number
-  readonly limit: number
-
-  constructor(bytes: number, used: number, limit: number) {
-    const mebibytes = (n: number) => `${(n / 2 ** 20).toFixed(1)} MiB`
-    super(
-      `cpu: no room for ${mebibytes(bytes)}: ${mebibytes(used)} are in use, and one WebAssembly memory holds ${mebibytes(limit)} ` +
-        'at most. Inside scope() or a tape, memory is given back as soon as it is not needed',
-    )
-    this.bytes = bytes
-    this.used = used
-    this.limit = limit
-  }
 }
 
 const PAGE = 65536
@@ -164,9 +146,15 @@ export class Heap {
     }
   }
 
-  /** Enlarges the memory so that a block of so many units fits at its end: to twice its size, within reason. */
+  /**
+   * Enlarges the memory so that a block of so many units fits at its end: to twice its size, within reason. A loop whose tensors only
+   * the garbage collector could give back, and that never lets it run, ends here and not minutes later at the limit.
+   */
   #grow(units: number, bytes: number): void {
     const { memory } = this
+    const uncollected = uncollectedBytes()
+    const shortage = { device: 'cpu', bytes, used: this.bytes, limit: this.#limit * PAGE, uncollected }
+    if (uncollected > shortage.limit / 4) throw new OutOfMemoryError(shortage)
     const pages = memory.buffer.byteLength / PAGE
     const needed = Math.ceil((units * UNIT) / PAGE)
     const generous = Math.min(Math.max(needed, Math.min(pages, GREATEST_STEP)), this.#limit - pages)
@@ -181,7 +169,7 @@ export class Heap {
       this.#extend((pages + step) * PAGE)
       return
     }
-    throw new OutOfMemoryError(bytes, this.bytes, this.#limit * PAGE)
+    throw new OutOfMemoryError(shortage)
   }
 
   /** What lies beyond the last block becomes free; a header that is never free closes it. */

@@ -5,8 +5,8 @@
 import { type CpuOptions, DeviceError, type DeviceReport } from '../backend.ts'
 import type { TypedArray } from '../dtype.ts'
 import type { Device, Kernels } from '../kernels.ts'
-import type { View } from '../scope.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
+import type { View } from '../storage.ts'
 import { openBlas } from './blas.ts'
 import type { CpuModule } from './exports.ts'
 import { type Block, Heap } from './heap.ts'
@@ -14,8 +14,6 @@ import { cpuKernels } from './kernels.ts'
 import { relaxedModule, simdModule } from './module.ts'
 import { noFloat64, Room } from './room.ts'
 import { availableThreads, Threads, withoutThreads } from './threads.ts'
-
-export { OutOfMemoryError } from './heap.ts'
 
 /** The cpu device: what it runs on, apart and in words. */
 export interface CpuDevice extends Device {

@@ -3,8 +3,8 @@
 import { DeviceError } from '../backend.ts'
 import type { DType } from '../dtype.ts'
 import type { Device, Kernels, Operand } from '../kernels.ts'
-import { Storage } from '../scope.ts'
 import { broadcastShapes, reducedShape, type Shape, sizeOf } from '../shape.ts'
+import { Storage } from '../storage.ts'
 import { Tensor } from '../tensor.ts'
 import { argmax } from './argmax.ts'
 import {

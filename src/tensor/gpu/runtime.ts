@@ -3,6 +3,8 @@
 
 import { DeviceError } from '../backend.ts'
 import type { MemoryUse } from '../kernels.ts'
+import { OutOfMemoryError } from '../out-of-memory.ts'
+import { uncollectedBytes } from '../pressure.ts'
 import { show } from '../shape.ts'
 import { Code } from './code.ts'
 import type { Compiled, Engine, Memory } from './engine.ts'
@@ -41,6 +43,9 @@ export interface Call {
   readonly body: (code: Code, starts: readonly (string | undefined)[]) => void
 }
 
+/** Bytes that a loop may leave to the garbage collector without ever letting it run. */
+const UNCOLLECTED = 2 ** 30
+
 export class Runtime {
   readonly engine: Engine
   readonly #cacheSize: number
@@ -63,7 +68,7 @@ export class Runtime {
   }
 
   upload(data: Float32Array, host?: Int32Array): Handle {
-    this.#assertOpen()
+    this.#assertOpen(data.length)
     return this.#own(data.length === 0 ? null : this.engine.upload(data), data.length, host)
   }
 
@@ -85,8 +90,8 @@ export class Runtime {
 
   /** Computes into a new handle. */
   run(call: Call): Handle {
-    this.#assertOpen()
     const { inputs, scalars = [], width = 1, length } = call
+    this.#assertOpen(length)
     const memories = inputs.map(input => memoryOf(input.handle))
     let key = `${call.signature}|${length}`
     const starts: number[] = []
@@ -148,12 +153,16 @@ export class Runtime {
     })
   }
 
-  #assertOpen(): void {
+  /** @param length elements that will be allocated */
+  #assertOpen(length = 0): void {
     if (this.#closed)
       throw new DeviceError(
         'gpu: this device was closed when another backend was opened, and its tensors went with it',
         'gpu',
       )
+    const uncollected = uncollectedBytes()
+    if (length > 0 && uncollected > UNCOLLECTED)
+      throw new OutOfMemoryError({ device: 'gpu', bytes: 4 * length, used: this.#bytes, uncollected })
   }
 }
 

@@ -3,7 +3,7 @@
 
 import { dtypeOf, type TypedArray } from '../dtype.ts'
 import type { Device } from '../kernels.ts'
-import { Storage, type View } from '../scope.ts'
+import { Storage, type View } from '../storage.ts'
 import { Tensor } from '../tensor.ts'
 import { referenceKernels } from './kernels.ts'
 import { create, forEachRun, type Nd, view } from './loops.ts'
@@ -30,6 +30,7 @@ const tensorOf = (x: Nd): Tensor =>
 
 export const reference: Device = {
   name: 'reference',
+  isManaged: true,
   description: 'plain loops over ndarray views, float32 and float64',
   dtypes: ['float32', 'float64', 'int32', 'bool'],
   kernels: referenceKernels(tensorOf),

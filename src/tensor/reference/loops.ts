@@ -3,8 +3,8 @@
 
 import ndarray, { type NdArray } from 'ndarray'
 import { allocate, type DType, type TypedArray } from '../dtype.ts'
-import type { View } from '../scope.ts'
 import { broadcastStrides, contiguousStrides, type Shape, sizeOf } from '../shape.ts'
+import type { View } from '../storage.ts'
 
 export type Nd = NdArray<TypedArray>
 

@@ -1,0 +1,78 @@
+// Memory of a forward pass outside of a tape, where nothing is needed after its last use. `forward` of every module gives back what it
+// made, except what can still be reached: its result, what it put into its arguments (a cache, say) or into its own fields, and
+// what it gave to a function among its arguments. While a tape records nothing is given back: the tape needs everything.
+
+import { isRecording } from '../autograd/index.ts'
+import { innermost, type Owner, runIn, type Scope, scoped, storagesIn, type Tensor } from '../tensor/index.ts'
+
+type Forward = (this: object, ...args: unknown[]) => unknown
+
+const prepared = new WeakSet<object>()
+
+/**
+ * Makes `forward` of an object's class, and of the classes that it extends, give back what it made. Does something once a class.
+ * @param base prototype of all modules, where the chain of classes ends
+ */
+export function prepareForward(module: object, base: object): void {
+  for (let at = Object.getPrototypeOf(module); at !== base && !prepared.has(at); at = Object.getPrototypeOf(at)) {
+    prepared.add(at)
+    const property = Object.getOwnPropertyDescriptor(at, 'forward')
+    if (typeof property?.value === 'function')
+      Object.defineProperty(at, 'forward', { ...property, value: givingBack(property.value, base) })
+  }
+}
+
+function givingBack(forward: Forward, base: object): Forward {
+  const isModule = (item: object) => Object.prototype.isPrototypeOf.call(base, item)
+  return function (...args) {
+    if (isRecording()) return forward.apply(this, args)
+    const outer = innermost()
+    return scoped(
+      `forward of ${this.constructor.name}`,
+      inner =>
+        forward.apply(
+          this,
+          args.map(arg => ofCaller(arg, inner, outer)),
+        ),
+      () => storagesIn([args, Object.values(this)], isModule),
+    )
+  }
+}
+
+/** An argument in which functions are the caller's: they run in its scope, which owns what they are given and what they make. */
+function ofCaller(arg: unknown, inner: Scope, outer: Owner | null): unknown {
+  if (typeof arg === 'function')
+    return new Proxy(arg, {
+      apply(f, self, given) {
+        inner.handOver(storagesIn(given))
+        return runIn(outer, () => Reflect.apply(f, self, given))
+      },
+    })
+  if (typeof arg !== 'object' || arg === null || Object.getPrototypeOf(arg) !== Object.prototype) return arg
+  const entries = Object.entries(arg)
+  if (!entries.some(([, value]) => typeof value === 'function')) return arg
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key, typeof value === 'function' ? ofCaller(value, inner, outer) : value]),
+  )
+}
+
+/**
+ * x through modules, one after the other. Outside of a tape each result is given back once the next is there, so that two of them
+ * are alive at a time and not all.
+ * @param step what a module makes of the result before it
+ */
+export function sequence<M>(
+  x: Tensor,
+  modules: Iterable<M>,
+  step: (x: Tensor, module: M, index: number) => Tensor,
+): Tensor {
+  let y = x
+  let index = 0
+  for (const module of modules) {
+    const next = step(y, module, index++)
+    const isNeeded = y.storage === x.storage || y.storage === next.storage
+    if (!isNeeded && !isRecording() && innermost()?.owns(y.storage)) y.storage.free('the next module of a sequence')
+    y = next
+  }
+  return y
+}
