@@ -115,6 +115,76 @@ describe('a scope', () => {
   })
 })
 
+describe('asynchronous scopes', () => {
+  /** A scope that is open until all `count` of them are, and what it made before and after it waited. */
+  const meeting = (count: number) => {
+    let arrived = 0
+    let open = () => {}
+    const all = new Promise<void>(resolve => {
+      open = resolve
+    })
+    return (name: string) =>
+      scope(async () => {
+        const before = zeros([1])
+        if (++arrived === count) open()
+        await all
+        await Promise.resolve()
+        const after = before.add(1)
+        const inner = await scope(async () => after.add(await after.item()))
+        return { before, after, inner }
+      }, name)
+  }
+
+  it('may be open side by side: each gives back its own tensors and no others', async () => {
+    const start = buffers()
+    const open = meeting(3)
+    const results = await Promise.all(['one', 'two', 'three'].map(name => open(name)))
+    assert.equal(buffers() - start, 9)
+    for (const { before, after, inner } of results)
+      assert.deepEqual([before, after, inner].map(values), [[0], [1], [2]])
+  })
+
+  it('leave alone what is made outside while they are open', async () => {
+    const open = scope(async () => {
+      await new Promise(resolve => setTimeout(resolve))
+    })
+    const outside = zeros([1])
+    await Promise.resolve()
+    const later = outside.add(1)
+    await open
+    assert.deepEqual(values(later), [1])
+    assert.equal(later.storage.owner, null)
+  })
+
+  it('that end before those inside of them hand over to what is open', async () => {
+    let inner: Promise<Tensor> | undefined
+    const start = buffers()
+    await scope(async () => {
+      inner = scope(async () => {
+        await new Promise(resolve => setTimeout(resolve, 5))
+        return zeros([1]).add(1)
+      })
+    })
+    assert.deepEqual(values(await inner!), [1])
+    assert.equal(buffers() - start, 1)
+  })
+
+  it('belong to the task that opened them, wherever it goes on', async () => {
+    let lost: Tensor | undefined
+    await scope(
+      () =>
+        new Promise<void>(resolve =>
+          setTimeout(() => {
+            lost = zeros([1])
+            resolve()
+          }),
+        ),
+      'the timer',
+    )
+    assert.throws(() => lost?.dataSync(), /when the timer ended/)
+  })
+})
+
 describe('keep', () => {
   it('takes a tensor out of every scope', () => {
     let kept: Tensor | undefined

@@ -1,0 +1,98 @@
+// Asynchronous scopes where the platform does not tell contexts apart, as in a browser. This file hides AsyncLocalStorage before
+// anything is loaded.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+const { getBuiltinModule } = process
+process.getBuiltinModule = ((name: string) =>
+  name === 'node:async_hooks' ? undefined : getBuiltinModule(name)) as typeof getBuiltinModule
+await import('../reference.ts')
+const { scope, ScopeOverlapError, zeros } = await import('../../src/tensor/index.ts')
+
+const pause = () => new Promise(resolve => setTimeout(resolve))
+
+describe('asynchronous scopes in a browser', () => {
+  it('own what is made after an await, and nest', async () => {
+    const made: { readonly storage: { readonly isFreed: boolean } }[] = []
+    const kept = await scope(async () => {
+      made.push(zeros([1]))
+      await pause()
+      made.push(zeros([1]))
+      const inner = await scope(async () => {
+        await pause()
+        made.push(zeros([1]))
+        return zeros([2])
+      })
+      assert.ok(made[2].storage.isFreed, 'the inner one has ended')
+      assert.ok(!made[1].storage.isFreed, 'the outer one has not')
+      await pause()
+      made.push(zeros([1]))
+      return inner
+    })
+    assert.ok(made.every(({ storage }) => storage.isFreed))
+    assert.deepEqual([...kept.shape], [2])
+    assert.equal(kept.storage.owner, null)
+    assert.equal(zeros([1]).storage.owner, null)
+  })
+
+  it('do not own what their caller makes before they go on', async () => {
+    const open = scope(async () => {
+      await Promise.resolve()
+      await pause()
+    })
+    const outside = zeros([1])
+    await open
+    assert.ok(!outside.storage.isFreed)
+  })
+
+  it('that begin side by side are refused where the second begins', async () => {
+    const first = scope(pause, 'the first')
+    assert.throws(
+      () => scope(pause, 'the second'),
+      (error: unknown) => {
+        assert.ok(error instanceof ScopeOverlapError)
+        assert.deepEqual(error.scopes, ['the first', 'the second'])
+        assert.match(error.message, /the first and the second.*await the first before the second begins/)
+        return true
+      },
+    )
+    await first
+    assert.equal(await scope(async () => 7), 7)
+  })
+
+  it('that a continuation begins at once are nested, not side by side', async () => {
+    const result = await scope(async () => {
+      await undefined
+      return scope(async () => {
+        await undefined
+        return scope(async () => 3)
+      })
+    })
+    assert.equal(result, 3)
+  })
+
+  it('that overlap without having begun together are refused where the first ends', async () => {
+    const first = scope(async () => {
+      await pause()
+      await pause()
+    }, 'the first')
+    await Promise.resolve()
+    await Promise.resolve()
+    const second = scope(async () => {
+      await pause()
+      await pause()
+      await pause()
+    }, 'the second')
+    const results = await Promise.allSettled([first, second])
+    assert.ok(
+      results.some(({ status }) => status === 'rejected'),
+      'at least one of them says so',
+    )
+    for (const result of results)
+      if (result.status === 'rejected') assert.ok(result.reason instanceof ScopeOverlapError, `${result.reason}`)
+    // and the next ones work
+    assert.equal(await scope(async () => 5), 5)
+    assert.equal(zeros([1]).storage.owner, null)
+  })
+})

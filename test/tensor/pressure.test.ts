@@ -1,0 +1,93 @@
+// Loops without a scope: what they leave to the garbage collector must come back while they run, or stop them early.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import '../../src/autograd/index.ts'
+import { Heap } from '../../src/tensor/cpu/heap.ts'
+import { device, keep, OutOfMemoryError, ones } from '../../src/tensor/index.ts'
+import { Claim, relief, uncollectedBytes } from '../../src/tensor/pressure.ts'
+import { peakOf } from './cpu/peak.ts'
+
+const MiB = 2 ** 20
+
+describe('a loop without a scope', () => {
+  it('that reads a value in every turn gets back what it leaves', async () => {
+    await device.use('cpu')
+    const x = ones([1024, 1024])
+    const peak = await peakOf(async () => {
+      for (let i = 0; i < 400; i++) assert.equal(await x.mul(2).mean().item(), 2)
+    })
+    assert.ok(peak < 800 * MiB, `${peak / MiB} MiB at once, of 1,600 in all`)
+  })
+
+  it('that never waits is stopped long before the memory is full, and may go on after a pause', async () => {
+    await device.use('cpu')
+    const x = ones([1024, 1024])
+    const leave = () => {
+      for (let i = 0; i < 1000; i++) x.add(1)
+    }
+    assert.throws(leave, (error: unknown) => {
+      assert.ok(error instanceof OutOfMemoryError)
+      assert.ok(error.used < 1.5 * 1024 * MiB, `${error.used / MiB} MiB were in use`)
+      assert.match(error.message, /belong to tensors in no scope.*scope\(\(\) => .*optimizer\.minimize.*await a read/)
+      return true
+    })
+    assert.throws(leave, OutOfMemoryError)
+    await relief()
+    assert.equal(uncollectedBytes(), 0)
+    assert.equal(ones([2 ** 23]).size, 2 ** 23)
+  })
+})
+
+describe('a claim on memory', () => {
+  const piece = { memory: { free: () => assert.fail('nobody collects here') }, handle: null }
+  const holder = {}
+
+  it('counts until someone keeps it or gives the piece back', () => {
+    const before = uncollectedBytes()
+    const [a, b] = [new Claim(holder, piece, 1000), new Claim(holder, piece, 200)]
+    assert.equal(uncollectedBytes() - before, 1200)
+    a.keep()
+    assert.equal(uncollectedBytes() - before, 200)
+    b.cancel()
+    a.cancel()
+    assert.equal(uncollectedBytes(), before)
+  })
+
+  it('on much memory makes reads wait for a task, after which finalizers can have run', async () => {
+    await relief()
+    let hasTaskRun = false
+    setImmediate(() => {
+      hasTaskRun = true
+    })
+    const claim = new Claim(holder, piece, 64 * MiB)
+    assert.ok(relief(), 'a read waits')
+    await relief()
+    assert.ok(hasTaskRun, 'other tasks ran')
+    assert.equal(uncollectedBytes(), 0)
+    assert.equal(relief(), undefined)
+    claim.cancel()
+  })
+
+  it('stops a memory from growing if it is more than a quarter of it, unless the piece is kept', () => {
+    const heap = new Heap(new WebAssembly.Memory({ initial: 2, maximum: 1024 }), 1024)
+    const claim = new Claim(holder, piece, 20 * MiB)
+    assert.throws(() => heap.take(MiB), /cpu: no memory for 1 MiB: 0 MiB are in use of 64 MiB at most, and 20 MiB/)
+    claim.keep()
+    heap.give(heap.take(MiB))
+    claim.cancel()
+  })
+
+  it('is made for tensors outside of the engine only: what the engine counts is left to it', async () => {
+    await device.use('reference')
+    const before = uncollectedBytes()
+    const x = ones([1000])
+    assert.equal(uncollectedBytes(), before)
+    await device.use('cpu')
+    const y = ones([1000])
+    assert.equal(uncollectedBytes() - before, 4000)
+    keep(y)
+    assert.equal(uncollectedBytes(), before)
+    assert.deepEqual([x.size, y.size], [1000, 1000])
+  })
+})
