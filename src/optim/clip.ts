@@ -1,38 +1,65 @@
 // Gradients kept from being too long together (Pascanu et al. 2013).
 
-import { div, noGrad, where } from '../autograd/index.ts'
-import { deviceOf, type Tensor } from '../tensor/index.ts'
+import { div, isRecording, noGrad, where } from '../autograd/index.ts'
+import { deviceOf, type Storage, scope, Tensor } from '../tensor/index.ts'
 import { checkSetting } from './optimizer.ts'
 
 export interface ClippedGradients {
+  /** the map that was given */
   readonly gradients: Map<string, Tensor>
   /** ‖g‖ over all gradients before clipping, a scalar on their device: reading it is the caller's choice */
   readonly norm: Tensor
 }
 
 /**
- * g · min(1, maximumNorm / (‖g‖ + 1e-6)), with one norm for all gradients. Nothing is read, so a GPU never waits.
+ * g ← g · min(1, maximumNorm / (‖g‖ + 1e-6)), with one norm for all gradients. The map then holds the clipped gradients, in the memory of
+ * those that it held before, which count as given back; inside of a tape it holds new ones.
  *
  * Where the norm is infinite or not a number there is no direction to go: all gradients become 0, so that moments and
  * parameters stay finite, and the norm that is returned tells. The sum of squares is taken in the gradients' dtype: in
- * float32, norms from 1.8e19 on count as infinite.
+ * float32, norms from 1.8e19 on count as infinite. Nothing is read where reading would wait.
  * @param gradients by name, all on one device
  */
-export function clipGradients(gradients: ReadonlyMap<string, Tensor>, maximumNorm: number): ClippedGradients {
+export function clipGradients(gradients: Map<string, Tensor>, maximumNorm: number): ClippedGradients {
   checkSetting('maximumNorm', maximumNorm, 0)
   if (gradients.size === 0) throw new TypeError('clipGradients: there are no gradients')
+  const isOurs = isRecording() ? () => false : aloneInMemory([...gradients.values()])
   return noGrad(() => {
     const all = [...gradients.values()]
-    const squares = deviceOf(all[0]).kernels.sumOfSquares?.(all) ?? sumOfSquares(all)
-    const norm = squares.sqrt()
+    const { kernels } = deviceOf(all[0])
+    const norm = (kernels.sumOfSquares?.(all) ?? sumOfSquares(all)).sqrt()
     const measurable = norm.less(Infinity)
-    const factor = div(maximumNorm, norm.add(1e-6)).minimum(1)
-    const clipped = [...gradients].map(
-      ([name, gradient]) => [name, where(measurable, gradient.mul(factor), 0)] as const,
-    )
-    return { gradients: new Map(clipped), norm }
+    const factor = where(measurable, div(maximumNorm, norm.add(1e-6)).minimum(1), 0)
+    if (!(all.every(isOurs) && scaleInPlace(gradients, factor)))
+      for (const [name, gradient] of gradients) {
+        gradients.set(
+          name,
+          scope(() => where(measurable, gradient.mul(factor), 0)),
+        )
+        if (isOurs(gradient)) gradient.storage.free(CLIPPED)
+      }
+    return { gradients, norm }
   })
 }
 
+const CLIPPED = 'its gradients were clipped'
+
+/** Scales all in their own memory, where their device can and reads without waiting. */
+function scaleInPlace(gradients: Map<string, Tensor>, factor: Tensor): boolean {
+  const { kernels, readSync } = deviceOf(factor)
+  if (!readSync || !kernels.scaleInPlace?.([...gradients.values()], factor.dataSync()[0])) return false
+  for (const [name, { storage, shape, strides }] of gradients)
+    gradients.set(name, new Tensor(storage.move(CLIPPED), shape, strides))
+  return true
+}
+
+/** Tells whether a tensor is all of its memory, and the only one of some tensors there. */
+function aloneInMemory(xs: readonly Tensor[]): (x: Tensor) => boolean {
+  const uses = new Map<Storage, number>()
+  for (const { storage } of xs) uses.set(storage, (uses.get(storage) ?? 0) + 1)
+  return x => x.isContiguous && x.size === x.storage.length && uses.get(x.storage) === 1
+}
+
 /** Σ x² over all elements of all tensors: what a device's own kernel must agree with. */
-const sumOfSquares = (xs: readonly Tensor[]): Tensor => xs.map(x => x.square().sum()).reduce((a, b) => a.add(b))
+const sumOfSquares = (xs: readonly Tensor[]): Tensor =>
+  xs.map(x => scope(() => x.square().sum())).reduce((a, b) => a.add(b))

@@ -106,6 +106,8 @@ export interface FusedKernels {
   negativeLogLikelihoodGradient(g: Tensor, x: Tensor, ids: Tensor): Tensor | undefined
   /** Σ x² over all elements of all tensors, a scalar. */
   sumOfSquares(xs: readonly Tensor[]): Tensor | undefined
+  /** x ← factor x in the own memory of float32 tensors that are all of theirs, 0 for a factor of 0; undefined where it cannot. */
+  scaleInPlace(xs: readonly Tensor[], factor: number): true | undefined
   /** target += x, in the target's own memory, for float32 of one shape; undefined where it cannot. */
   accumulate(target: Tensor, x: Tensor): true | undefined
   /** One step of AdamW, which optim/adamw.ts defines: a new value and new moments, all of one shape and dtype. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { grad } from '../../src/autograd/index.ts'
 import { AdamW, clipGradients } from '../../src/optim/index.ts'
-import { device, scope, type Tensor, tensor } from '../../src/tensor/index.ts'
+import { device, scope, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
 import { assertCloseNumbers, fc, runs } from '../support.ts'
 import { gradientsAt, Loose, numbers, snapshot } from './plain.ts'
 
@@ -12,13 +13,14 @@ test('gradients longer than the maximum together get its length and keep their d
   fc.assert(
     fc.property(fc.nat(1000), fc.double({ min: 0.01, max: 1, noNaN: true }), (step, maximum) => {
       const before = gradientsAt(new Loose(), step)
+      const [values, names] = [all(before), [...before.keys()]]
       const { gradients, norm } = clipGradients(before, maximum)
-      const expected = length(all(before))
+      const expected = length(values)
       assertCloseNumbers(numbers(norm), [expected])
-      assert.deepEqual([...gradients.keys()], [...before.keys()])
+      assert.deepEqual([...gradients.keys()], names)
       assertCloseNumbers(
         all(gradients),
-        all(before).map(g => (g * maximum) / (expected + 1e-6)),
+        values.map(g => (g * maximum) / (expected + 1e-6)),
       )
     }),
     runs(20),
@@ -27,8 +29,9 @@ test('gradients longer than the maximum together get its length and keep their d
 
 test('gradients short enough stay what they are', () => {
   const before = gradientsAt(new Loose(), 3)
+  const values = all(before)
   const { gradients } = clipGradients(before, 1000)
-  assert.deepEqual(all(gradients), all(before))
+  assert.deepEqual(all(gradients), values)
 })
 
 test('gradients of zero stay zero', () => {
@@ -58,17 +61,73 @@ test('a step with a gradient that is not finite leaves parameters and moments fi
   assert.ok(all(optimizer.stateDict().tensors).every(Number.isFinite))
 })
 
-test('clipping leaves nothing behind but what it returns', () => {
-  const before = gradientsAt(new Loose(), 0)
-  const use = device.get('reference').memory().buffers
-  const kept = scope(() => clipGradients(before, 1))
-  assert.equal(device.get('reference').memory().buffers, use + before.size + 1)
-  assert.ok(numbers(kept.norm)[0] > 0)
-  scope(() => {
-    clipGradients(before, 1)
+for (const on of ['reference', 'cpu'] as const) {
+  /** Three gradients, the second a view of the first, and what they are. */
+  const made = (bad = 3) =>
+    device.with(on, () => {
+      const v = tensor(
+        [
+          [1, 2],
+          [bad, 4],
+        ],
+        { dtype: 'float32' },
+      )
+      return new Map([
+        ['w', tensor([5, 6, 7])],
+        ['v', v],
+        ['u', v.transpose()],
+        ['empty', zeros([0, 2])],
+      ])
+    })
+  const use = () => device.get(on).memory()
+
+  test(`the map that was given holds the clipped gradients, in the memory of the old ones, on ${on}`, async () => {
+    await device.open(on)
+    for (const [bad, factor] of [
+      [3, 1 / 2],
+      [Number.NaN, 0],
+    ] as const) {
+      const given = made(bad)
+      const [w, v] = [given.get('w')!, given.get('v')!]
+      const maximum = factor * length([5, 6, 7, 1, 2, 3, 4, 1, 3, 2, 4])
+      const before = use()
+      const { gradients, norm } = scope(() => clipGradients(given, maximum || 1))
+      assert.equal(gradients, given)
+      const expected = [5, 6, 7, 1, 2, 3, 4, 1, 3, 2, 4].map(x => x * factor)
+      assertCloseNumbers(all(given), expected, 1e-6)
+      // what shares its memory gets memory of its own, and is left alone
+      assert.deepEqual(numbers(v), [1, 2, bad, 4])
+      assert.throws(() => w.dataSync(), { name: 'FreedError', by: 'its gradients were clipped' })
+      assert.ok(use().bytes - before.bytes <= 2 * 4 * 4 + 4, 'w has no memory beside that of before')
+      assert.equal(norm.size, 1)
+    }
   })
-  assert.equal(device.get('reference').memory().buffers, use + before.size + 1)
-})
+
+  test(`clipping takes no memory beside the norm where every gradient has its own, on ${on}`, async () => {
+    await device.open(on)
+    const given = made()
+    for (const name of ['v', 'u']) given.delete(name)
+    const [before, pointer] = [use(), given.get('w')!.storage.handle]
+    scope(() => {
+      clipGradients(given, 1)
+    })
+    // less where the garbage collector was at work meanwhile
+    assert.ok(use().bytes <= before.bytes, `${use().bytes} bytes, and ${before.bytes} before`)
+    if (on === 'cpu') assert.equal(given.get('w')!.storage.handle, pointer)
+  })
+
+  test(`inside of a tape clipping leaves the gradients alone, on ${on}`, async () => {
+    await device.open(on)
+    const x = device.with(on, () => tensor([3, 4]))
+    // the gradient of ‖clip(x)‖² by x, with ‖x‖ = 5 and a maximum of 1
+    const slope = grad(y => {
+      const clipped = clipGradients(new Map([['y', y.mul(1)]]), 1).gradients.get('y')!
+      return clipped.add(y).sum()
+    })(x)
+    assert.deepEqual(numbers(slope), [1, 1])
+    assert.deepEqual(numbers(x), [3, 4])
+  })
+}
 
 test('nothing to clip and a negative maximum are errors', () => {
   assert.throws(() => clipGradients(new Map(), 1), /no gradients/)

@@ -203,6 +203,26 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
       return true
     },
 
+    scaleInPlace(xs, factor) {
+      if (!xs.every(x => isPlain(x) && isWhole(x))) return undefined
+      if (factor === 1) return true
+      const row = rowOf(xs.map(x => x.size))
+      const to = xs.map(x => room.address(x))
+      const scalar = room.place(factor, 'float32', 0).pointer
+      threads.share(
+        row.total,
+        grains.move,
+        ({ code }, first, last) =>
+          row.each(first, last, (i, at, count) => {
+            const x = to[i] + 4 * at
+            if (factor === 0) code.fill_32(x, scalar, count)
+            else code.binary_f32(binaries.mul, x, x, scalar, 1, 1, count, 0, 0, 4, 0, 0, 4, 0, 0, 0)
+          }),
+        16,
+      )
+      return true
+    },
+
     sumOfSquares(xs) {
       if (!xs.every(x => isPlain(x))) return undefined
       return room.tensor('float32', [], out => {
