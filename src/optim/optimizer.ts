@@ -4,12 +4,14 @@
 import { noGrad } from '../autograd/index.ts'
 import { Module, Parameter } from '../nn/index.ts'
 import {
+  bytesPerElement,
   type DeviceName,
   deviceOf,
   type Shape,
   ShapeError,
   sameShape,
   show,
+  sizeOf,
   type Tensor,
   toDevice,
   zeros,
@@ -169,6 +171,18 @@ export abstract class Optimizer {
           for (const slot of Object.keys(memory.slots)) memory.slots[slot].assign(slots[slot])
         })
     }
+  }
+
+  /** Bytes that a step needs beside the parameters: their gradients, and what is not remembered of them yet. */
+  bytesToCome(): number {
+    let bytes = 0
+    for (const [name, { parameter }] of this.#members) {
+      if (!parameter.trainable) continue
+      const slots = this.#memories.has(name) ? [] : Object.values(this.slotShapes(parameter))
+      const elements = slots.reduce((sum, shape) => sum + sizeOf(shape), parameter.size)
+      bytes += elements * bytesPerElement(parameter.dtype)
+    }
+    return bytes
   }
 
   /** Everything that the next step depends on besides the parameters. The tensors go on changing with every step. */

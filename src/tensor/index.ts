@@ -13,6 +13,7 @@ export {
 } from './device.ts'
 export {
   allocate,
+  bytesPerElement,
   type DType,
   DTypeError,
   dtypeOf,

@@ -172,6 +172,8 @@ export interface Device extends Memory {
   readonly dtypes: readonly DType[]
   readonly kernels: Kernels
   memory(): MemoryUse
+  /** bytes that it could have in use at most, where that is known */
+  readonly memoryLimit?: number
 }
 
 /** The device of a tensor. Storage knows only its memory; every memory is part of a device. */

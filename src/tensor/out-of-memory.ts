@@ -9,11 +9,17 @@ export interface MemoryShortage {
   /** bytes that the device could ever have, where that is known */
   readonly limit?: number
   /** bytes of tensors in no scope, made since the garbage collector could last give any back */
-  readonly uncollected: number
+  readonly uncollected?: number
+  /** what the memory is for */
+  readonly purpose?: string
+  /** what to do instead */
+  readonly advice?: string
 }
 
-const mebibytes = (bytes: number): string =>
-  `${(bytes / 2 ** 20).toLocaleString('en', { maximumFractionDigits: 1 })} MiB`
+function inUnits(bytes: number): string {
+  const [unit, size] = bytes < 2 ** 20 ? ['KiB', 2 ** 10] : ['MiB', 2 ** 20]
+  return `${(bytes / size).toLocaleString('en', { maximumFractionDigits: 1 })} ${unit}`
+}
 
 /** A device has no memory left, or a loop that leaves all its tensors to the garbage collector and never lets it run was stopped. */
 export class OutOfMemoryError extends Error implements MemoryShortage {
@@ -22,21 +28,22 @@ export class OutOfMemoryError extends Error implements MemoryShortage {
   readonly bytes: number
   readonly used: number
   readonly limit?: number
-  readonly uncollected: number
 
-  constructor({ device, bytes, used, limit, uncollected }: MemoryShortage) {
-    const found = `${device}: no memory for ${mebibytes(bytes)}: ${mebibytes(used)} are in use${limit === undefined ? '' : ` of ${mebibytes(limit)} at most`}`
+  constructor({ device, bytes, used, limit, uncollected = 0, purpose, advice = ADVICE }: MemoryShortage) {
+    const wanted = `${inUnits(bytes)}${purpose === undefined ? '' : ` for ${purpose}`}`
+    const found = `${device}: no memory for ${wanted}: ${inUnits(used)} are in use${limit === undefined ? '' : ` of ${inUnits(limit)} at most`}`
     super(
       uncollected > used / 2
-        ? `${found}, and ${mebibytes(uncollected)} of them belong to tensors in no scope, made without a pause in which the garbage ` +
+        ? `${found}, and ${inUnits(uncollected)} of them belong to tensors in no scope, made without a pause in which the garbage ` +
             'collector could give them back. Put the body of the loop into scope(() => { … }), train with optimizer.minimize(() => loss), ' +
             'or await a read (await loss.item()) in every turn; keep(tensor) says that a tensor is meant to stay'
-        : `${found}. Smaller batches need less; inside scope(() => { … }) memory is given back as soon as the function ends`,
+        : `${found}. ${advice}`,
     )
     this.device = device
     this.bytes = bytes
     this.used = used
     this.limit = limit
-    this.uncollected = uncollected
   }
 }
+
+const ADVICE = 'Smaller batches need less; inside scope(() => { … }) memory is given back as soon as the function ends'

@@ -6,6 +6,7 @@ import { normalize } from '../data/index.ts'
 import type { CoCa } from '../models/index.ts'
 import { fromData, scope, type Tensor } from '../tensor/index.ts'
 import { deviceOfModel } from './loss.ts'
+import { inParts } from './memory.ts'
 import type { TrainedModel } from './run.ts'
 
 /** Numbered images; an ImageTextSource is one. */
@@ -62,6 +63,14 @@ export async function* imageBatches(
   }
 }
 
+/** Some images of a batch. */
+export const partOf = ({ start, pixels, shape }: ImageBatch, from: number, to: number): ImageBatch => {
+  const [, ...image] = shape
+  const size = image[0] * image[1] * image[2]
+  const count = to - from
+  return { start: start + from, count, pixels: pixels.subarray(from * size, to * size), shape: [count, ...image] }
+}
+
 /** A batch as a tensor where the model is. */
 export const imagesOf = (model: CoCa, { pixels, shape }: ImageBatch): Tensor =>
   fromData(pixels, shape, deviceOfModel(model))
@@ -97,18 +106,15 @@ export async function embedImages(
   return { data, count: images.length, width }
 }
 
-/** The images of one batch. */
+/** The images of one batch, fewer at a time where memory is short. */
 export function embedBatch({ model }: TrainedModel, batch: ImageBatch): Promise<Embeddings> {
-  const { count } = batch
-  return inEvaluation(model, async () => ({
-    data: Float32Array.from(count === 0 ? [] : await readOut(() => model.encodeImage(imagesOf(model, batch)))),
-    count,
-    width: model.config.embedding,
-  }))
+  return embedRows(model, batch.count, 'images', (start, stop) =>
+    model.encodeImage(imagesOf(model, partOf(batch, start, stop))),
+  )
 }
 
 /** @throws TokenizerError naming a text that is too long */
-export function embedTexts(
+export async function embedTexts(
   { model, tokenizer }: TrainedModel,
   texts: readonly string[],
   { batchSize = 64, truncate, onProgress, signal }: EvaluateOptions = {},
@@ -116,17 +122,34 @@ export function embedTexts(
   const { context } = model.config.text
   const width = model.config.embedding
   const ids = tokenizer.tokenize(texts, context, { truncate })
+  const data = new Float32Array(texts.length * width)
+  for (let first = 0; first < texts.length; first += batchSize) {
+    signal?.throwIfAborted()
+    const count = Math.min(batchSize, texts.length - first)
+    const rows = await embedRows(model, count, 'texts', (start, stop) => {
+      const part = ids.subarray((first + start) * context, (first + stop) * context)
+      return model.encodeText(fromData(part, [stop - start, context], deviceOfModel(model)))
+    })
+    data.set(rows.data, first * width)
+    onProgress?.(first + count, texts.length)
+  }
+  return { data, count: texts.length, width }
+}
+
+/** Rows 0 … count of an embedding, in evaluation; `embed` gives those of start … stop - 1. */
+function embedRows(
+  model: CoCa,
+  count: number,
+  work: 'images' | 'texts',
+  embed: (start: number, stop: number) => Tensor,
+): Promise<Embeddings> {
+  const width = model.config.embedding
   return inEvaluation(model, async () => {
-    const data = new Float32Array(texts.length * width)
-    for (let start = 0; start < texts.length; start += batchSize) {
-      signal?.throwIfAborted()
-      const stop = Math.min(start + batchSize, texts.length)
-      const rows = ids.subarray(start * context, stop * context)
-      const embed = () => model.encodeText(fromData(rows, [stop - start, context], deviceOfModel(model)))
-      data.set(await readOut(embed), start * width)
-      onProgress?.(stop, texts.length)
-    }
-    return { data, count: texts.length, width }
+    const data = new Float32Array(count * width)
+    await inParts(model, count, work, async (start, stop) =>
+      data.set(await readOut(() => embed(start, stop)), start * width),
+    )
+    return { data, count, width }
   })
 }
 

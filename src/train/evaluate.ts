@@ -3,8 +3,8 @@
 
 import { stack } from '../autograd/index.ts'
 import type { ImageTextSource } from '../data/index.ts'
-import type { CoCaLoss, GenerateOptions } from '../models/index.ts'
-import { fromData } from '../tensor/index.ts'
+import type { Caption, CoCaLoss, GenerateOptions } from '../models/index.ts'
+import { defaultGenerator, fromData } from '../tensor/index.ts'
 import {
   type Embeddings,
   type EvaluateOptions,
@@ -15,11 +15,13 @@ import {
   imageBatches,
   imagesOf,
   inEvaluation,
+  partOf,
   readOut,
   rowsOf,
   similarityMatrix,
 } from './embeddings.ts'
 import { batchLoss, deviceOfModel } from './loss.ts'
+import { inParts } from './memory.ts'
 import type { TrainedModel } from './run.ts'
 
 /** How many rows of similarities are held at once. */
@@ -187,6 +189,30 @@ export interface CaptioningResult {
   readonly captions: readonly string[]
 }
 
+/** A caption for every image of a batch, fewer at a time where memory is short. */
+export async function writeCaptions(
+  { model, tokenizer }: TrainedModel,
+  batch: ImageBatch,
+  options: Partial<GenerateOptions> = {},
+): Promise<Caption[]> {
+  const { start: startId, end } = tokenizer
+  const { generator = defaultGenerator() } = options
+  const parts = await inParts(model, batch.count, 'captions', async (start, stop) => {
+    const { position } = generator.state
+    const images = imagesOf(model, partOf(batch, start, stop))
+    try {
+      return await model.generate(images, { start: startId, end, ...options })
+    } catch (error) {
+      // whoever tries again draws the same words
+      generator.seek(position)
+      throw error
+    } finally {
+      images.storage.free('its captions')
+    }
+  })
+  return parts.flat()
+}
+
 /** Writes a caption for every image and holds it against the references. */
 export function captioning(
   trained: TrainedModel,
@@ -194,18 +220,17 @@ export function captioning(
   options: CaptioningOptions = {},
 ): Promise<CaptioningResult> {
   const { model, tokenizer } = trained
-  const { start, end } = tokenizer
   return inEvaluation(model, async () => {
     const captions: string[] = []
     const tokens = { right: 0, all: 0 }
     for await (const batch of imageBatches(trained, source, options)) {
-      const images = imagesOf(model, batch)
-      const written = await model.generate(images, { start, end, ...options.generate })
-      images.storage.free('its evaluation')
+      const written = await writeCaptions(trained, batch, options.generate)
       captions.push(...written.map(({ ids }) => tokenizer.decode(ids)))
-      const { right, all } = await countTokens(trained, source, batch, options)
-      tokens.right += right
-      tokens.all += all
+      await inParts(model, batch.count, 'captions', async (start, stop) => {
+        const { right, all } = await countTokens(trained, source, partOf(batch, start, stop), options)
+        tokens.right += right
+        tokens.all += all
+      })
     }
     const matches = captions.filter((caption, i) => source.captions(i).map(plain).includes(plain(caption)))
     return { exact: matches.length / source.length, tokenAccuracy: tokens.right / tokens.all, captions }

@@ -13,7 +13,7 @@ import {
   writeAtomically,
 } from '../data/index.ts'
 import {
-  CoCa,
+  type CoCa,
   type CoCaConfig,
   fromOpenClipConfig,
   fromOpenClipTensor,
@@ -22,9 +22,10 @@ import {
   toOpenClipConfig,
   toOpenClipTensor,
 } from '../models/index.ts'
-import { ConfigError, type Parameter, StateDictError, withoutAllocation } from '../nn/index.ts'
+import { ConfigError, type Parameter, StateDictError } from '../nn/index.ts'
 import { fromData, sameShape, scope } from '../tensor/index.ts'
 import { namesIn } from './folders.ts'
+import { unloaded } from './memory.ts'
 
 /** A checkpoint of OpenCLIP that lacks something, does not fit together, or is of a model that cannot be built here. */
 export class OpenClipError extends DataError {}
@@ -65,7 +66,7 @@ const STD = [0.26862954, 0.26130258, 0.27577711]
  */
 export async function openClip(path: string): Promise<OpenClip> {
   const { model: config, preprocessing, weights, tokenizerFiles, file } = await readOpenClipSettings(path)
-  const model = inFile(file, () => withoutAllocation(() => new CoCa(config)))
+  const model = inFile(file, () => unloaded(config))
   await loadOpenClip(weights, model)
   return { model: model.eval(), preprocessing, weights, tokenizerFiles }
 }

@@ -18,11 +18,11 @@ import {
   writeAtomically,
 } from '../data/index.ts'
 import { whileLocked } from '../data/lock.ts'
-import { CoCa } from '../models/index.ts'
-import { withoutAllocation } from '../nn/index.ts'
+import type { CoCa } from '../models/index.ts'
 import { checkpointFolder, loadModel, stepsIn } from './checkpoint.ts'
 import { type RunConfig, readRunConfig } from './config.ts'
 import { makeFolder, namesIn } from './folders.ts'
+import { unloaded } from './memory.ts'
 
 /** A folder that is no run, or a run that lacks something. */
 export class RunError extends DataError {}
@@ -120,7 +120,7 @@ export async function openRun(folder: string, options: { readonly step?: number 
   const { config, tokenizer } = await openSettings(folder)
   const step = await chooseStep(folder, options.step)
   const checkpoint = checkpointFolder(folder, step)
-  const model = withoutAllocation(() => new CoCa(config.model))
+  const model = unloaded(config.model)
   await loadModel(checkpoint, model)
   return { folder, config, tokenizer, normalize: config.normalize, step, checkpoint, model: model.eval() }
 }

@@ -12,7 +12,6 @@ import {
   type Tokenizer,
 } from '../data/index.ts'
 import { CoCa } from '../models/index.ts'
-import { withoutAllocation } from '../nn/index.ts'
 import { clipGradients, type Optimizer, type Schedule } from '../optim/index.ts'
 import { defaultGenerator, device, scope, seed, storagesIn } from '../tensor/index.ts'
 import { augmentation } from './augment.ts'
@@ -34,6 +33,7 @@ import { captioning, firstOf, meanLoss, retrieval } from './evaluate.ts'
 import { describeCheck, GradientGuard, WrongGradientError } from './guard.ts'
 import { freezeParts, initializeFrom } from './initialize.ts'
 import { batchGradients, batchLoss } from './loss.ts'
+import { advised, checkTrainingFits, unloaded } from './memory.ts'
 import { cutMetrics, type EvaluationMetrics, type GuardMetrics, MetricsLog, type StepMetrics } from './metrics.ts'
 import { openModel } from './open.ts'
 import {
@@ -219,11 +219,14 @@ function prepare(
 
 async function fresh({ config }: Preparation): Promise<Learner> {
   const { from: file, fresh, tokenizer } = config
+  unloaded(config.model)
   seed(config.seed)
   const model = new CoCa(config.model)
   if (file !== undefined) initializeFrom(model, (await openModel(file, { tokenizer })).model, { fresh, file })
   freezeParts(model, config.freeze)
-  return { model, optimizer: optimizerFor(model, config) }
+  const optimizer = optimizerFor(model, config)
+  checkTrainingFits(optimizer)
+  return { model, optimizer }
 }
 
 async function restore({ folder, config, batches }: Preparation, step: number): Promise<Learner> {
@@ -234,10 +237,11 @@ async function restore({ folder, config, batches }: Preparation, step: number): 
   } catch (error) {
     throw error instanceof BatchError ? new BatchError(error.reason, { file: config.data, cause: error }) : error
   }
-  const model = withoutAllocation(() => new CoCa(config.model))
+  const model = unloaded(config.model)
   await loadModel(checkpoint, model)
   freezeParts(model, config.freeze)
   const optimizer = optimizerFor(model, config)
+  checkTrainingFits(optimizer)
   await loadOptimizer(checkpoint, optimizer, state.optimizer)
   seed(state.generator.seed)
   defaultGenerator().seek(state.generator.position)
@@ -272,7 +276,9 @@ async function advance(training: Training, from: number, options: TrainOptions):
   try {
     onStart?.({ folder, config, model, tokenizer, step, steps, stepsPerEpoch, images, device: device.description })
     while (step < steps && !signal?.aborted) {
-      const metrics = await update(training, step + 1, inspectGradient)
+      const metrics = await update(training, step + 1, inspectGradient).catch(error => {
+        throw advised(error, LESS_MEMORY)
+      })
       step++
       // on cpu nothing above waits for the outside: without a turn of its own, Ctrl-C would not be heard
       await turn()
@@ -304,6 +310,10 @@ type Inspection = (step: number, problem: LossProblem) => Promise<number>
 const warner = (folder: string) => (check: GuardMetrics) => {
   if (!check.ok) process.emitWarning(describeCheck(check, folder), 'GradientWarning')
 }
+
+/** What is said where a step finds no memory. */
+const LESS_MEMORY =
+  'A smaller batchSize needs less, and so do more parts of a batch (accumulate), frozen parts, and Adafactor or SGD instead of AdamW'
 
 /** Stands for no clipping: no norm in float32 can be larger, and a shader can still hold it. */
 const NEVER_CLIPPED = 1e30

@@ -72,7 +72,7 @@ describe('a claim on memory', () => {
   it('stops a memory from growing if it is more than a quarter of it, unless the piece is kept', () => {
     const heap = new Heap(new WebAssembly.Memory({ initial: 2, maximum: 1024 }), 1024)
     const claim = new Claim(holder, piece, 20 * MiB)
-    assert.throws(() => heap.take(MiB), /cpu: no memory for 1 MiB: 0 MiB are in use of 64 MiB at most, and 20 MiB/)
+    assert.throws(() => heap.take(MiB), /cpu: no memory for 1 MiB: 0 KiB are in use of 64 MiB at most, and 20 MiB/)
     claim.keep()
     heap.give(heap.take(MiB))
     claim.cancel()

@@ -5,8 +5,8 @@ import { messageOf } from '../../data/errors.ts'
 import { DataError, openPictures, type Pictures } from '../../data/index.ts'
 import { LineFile } from '../../data/line-file.ts'
 import type { Caption, GenerateOptions } from '../../models/index.ts'
-import { fromData, Generator } from '../../tensor/index.ts'
-import { modelFingerprint, type PictureBatch, pictureBatches, type TrainedModel } from '../../train/index.ts'
+import { Generator } from '../../tensor/index.ts'
+import { modelFingerprint, pictureBatches, type TrainedModel, writeCaptions } from '../../train/index.ts'
 import { InterruptedError, UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, positiveInteger, positiveNumber } from '../options.ts'
@@ -17,6 +17,7 @@ import { type ModelFlags, modelOptions, openTrained } from '../trained.ts'
 interface CaptionFlags extends ModelFlags {
   readonly out?: string
   readonly strict?: boolean
+  readonly batchSize: number
   readonly beams: number
   readonly sample?: boolean
   readonly topK?: number
@@ -38,6 +39,7 @@ export function addCaption(program: Command): void {
       '--out <file>',
       'write JSON lines {"file", "caption", "logProbability", "model"} there, after those that it has',
     )
+    .option('--batch-size <n>', 'pictures at a time, fewer where memory is short', positiveInteger, 16)
     .option('--strict', 'with --out: stop at a picture that cannot be read, instead of leaving it out')
     .action(captionPictures)
   examples(
@@ -49,11 +51,8 @@ export function addCaption(program: Command): void {
   )
 }
 
-/** How many pictures are captioned at once. */
-const BATCH = 16
-
 async function captionPictures(paths: readonly string[], flags: CaptionFlags): Promise<void> {
-  const { out, strict, json } = flags
+  const { out, strict, batchSize, json } = flags
   if (strict && out === undefined)
     throw new UsageError('--strict has no effect without --out: there the first mistake stops')
   const options = generateOptions(flags)
@@ -61,8 +60,8 @@ async function captionPictures(paths: readonly string[], flags: CaptionFlags): P
   const pictures = await openAll(paths, trained.model.config.image.size)
   if (out !== undefined) return captionInto(out, pictures, trained, flags)
   const captions: { image: string; caption: Caption }[] = []
-  for await (const batch of pictureBatches(trained, pictures, { batchSize: BATCH, strict: true }))
-    for (const [i, caption] of (await captionsOf(trained, batch, options)).entries())
+  for await (const batch of pictureBatches(trained, pictures, { batchSize, strict: true }))
+    for (const [i, caption] of (await writeCaptions(trained, batch, options)).entries())
       captions.push({ image: batch.samples[i].name, caption })
   const { tokenizer } = trained
   const worded = ({ ids, logProbability, finished, alternatives }: Caption): object => ({
@@ -88,12 +87,12 @@ async function captionInto(out: string, pictures: Pictures, trained: TrainedMode
   const { tokenizer } = trained
   const counts = { written: 0, skipped: 0 }
   await interruptible('stopping after this batch', async signal => {
-    const options = { batchSize: BATCH, strict: flags.strict, without, signal }
+    const options = { batchSize: flags.batchSize, strict: flags.strict, without, signal }
     for await (const batch of pictureBatches(trained, pictures, options)) {
       for (const bad of batch.skipped) bar.line(skippedLine(bad))
       // a batch draws the same words whichever were written before it
       const generator = new Generator(flags.seed).fork(`pictures from ${batch.start} on`)
-      const captions = await captionsOf(trained, batch, { ...generateOptions(flags), generator })
+      const captions = await writeCaptions(trained, batch, { ...generateOptions(flags), generator })
       const lines = captions.map(({ ids, logProbability }, i) =>
         JSON.stringify({ file: batch.samples[i].name, caption: tokenizer.decode(ids), logProbability, model }),
       )
@@ -130,19 +129,6 @@ function parse(line: string, place: { readonly file: string; readonly line: numb
   } catch (error) {
     throw new DataError(`is not JSON: ${messageOf(error)}`, { ...place, cause: error })
   }
-}
-
-async function captionsOf(
-  { model, tokenizer }: TrainedModel,
-  { count, pixels, shape }: PictureBatch,
-  options: Partial<GenerateOptions>,
-): Promise<Caption[]> {
-  if (count === 0) return []
-  const { start, end } = tokenizer
-  const images = fromData(pixels, shape)
-  const captions = await model.generate(images, { start, end, ...options })
-  images.storage.free('its captions')
-  return captions
 }
 
 /** Pictures of several places, one after the other. */

@@ -40,7 +40,8 @@ export class Heap {
   u8!: Uint8Array
   bytes = 0
   buffers = 0
-  readonly #limit: number
+  /** bytes that the whole memory may have */
+  readonly limit: number
   #end: number
   readonly #first = new Uint32Array(BINS)
   readonly #filled = new Uint32Array(BINS / 32)
@@ -51,7 +52,7 @@ export class Heap {
    */
   constructor(memory: WebAssembly.Memory, limit = 65536) {
     this.memory = memory
-    this.#limit = limit
+    this.limit = limit * PAGE
     this.#refresh()
     this.#end = PAGE
     this.#setHeader(PAGE, 0, false)
@@ -153,13 +154,14 @@ export class Heap {
   #grow(units: number, bytes: number): void {
     const { memory } = this
     const uncollected = uncollectedBytes()
-    const shortage = { device: 'cpu', bytes, used: this.bytes, limit: this.#limit * PAGE, uncollected }
+    const shortage = { device: 'cpu', bytes, used: this.bytes, limit: this.limit, uncollected }
     if (uncollected > shortage.limit / 4) throw new OutOfMemoryError(shortage)
     const pages = memory.buffer.byteLength / PAGE
+    const limit = this.limit / PAGE
     const needed = Math.ceil((units * UNIT) / PAGE)
-    const generous = Math.min(Math.max(needed, Math.min(pages, GREATEST_STEP)), this.#limit - pages)
+    const generous = Math.min(Math.max(needed, Math.min(pages, GREATEST_STEP)), limit - pages)
     for (const step of [generous, needed]) {
-      if (step < needed || pages + step > this.#limit) continue
+      if (step < needed || pages + step > limit) continue
       try {
         memory.grow(step)
       } catch {

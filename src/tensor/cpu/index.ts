@@ -146,6 +146,7 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
     readSync: view => readSync(view),
     free: handle => heap.give(handle as Block),
     memory: () => ({ bytes: heap.bytes, buffers: heap.buffers }),
+    memoryLimit: heap.limit,
     close: () => threads.close(),
   }
   const room = new Room(device, heap, threads)

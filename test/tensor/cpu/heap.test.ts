@@ -129,7 +129,7 @@ describe('the heap', () => {
       (error: unknown) => {
         assert.ok(error instanceof OutOfMemoryError)
         assert.deepEqual([error.bytes, error.used, error.limit], [2 ** 20, 2 ** 19, 2 ** 20])
-        assert.match(error.message, /no memory for 1 MiB: 0\.5 MiB are in use of 1 MiB at most\. Smaller batches/)
+        assert.match(error.message, /no memory for 1 MiB: 512 KiB are in use of 1 MiB at most\. Smaller batches/)
         return true
       },
     )

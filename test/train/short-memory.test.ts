@@ -1,0 +1,162 @@
+// Work on more images than memory has room for at once, and work that cannot fit: told before it starts where that can be known.
+
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { type ImageTextSource, openData, WordTokenizer } from '../../src/data/index.ts'
+import { CoCa, presets } from '../../src/models/index.ts'
+import { withoutAllocation } from '../../src/nn/index.ts'
+import { Adafactor, AdamW, SGD } from '../../src/optim/index.ts'
+import { device, Generator, OutOfMemoryError, seed } from '../../src/tensor/index.ts'
+import { captioning, embedImages, embedTexts, imageBatches, train, writeCaptions } from '../../src/train/index.ts'
+import { checkTrainingFits, inParts, unloaded } from '../../src/train/memory.ts'
+import { temporaryFolder } from '../data/folder.ts'
+import { assertCloseNumbers } from '../support.ts'
+import { peakOf, withLittleMemory } from '../tensor/cpu/peak.ts'
+import { pictures, tinyConfig, tinyModel } from './tiny.ts'
+
+await device.use('cpu')
+
+const trained = () => {
+  seed(3)
+  const tokenizer = WordTokenizer.fromCaptions(['a small large red green blue circle star square'])
+  const text = { ...tinyModel.text, vocabulary: tokenizer.vocabularySize }
+  return { model: new CoCa({ ...tinyModel, text }), tokenizer }
+}
+
+const warnings: string[] = []
+process.on('warning', ({ name, message }) => name === 'MemoryWarning' && warnings.push(message))
+
+const nextTurn = () => new Promise(resolve => setImmediate(resolve))
+
+async function source(folder: string, count = 13): Promise<ImageTextSource> {
+  return (await openData(await pictures(folder, count), { imageSize: 8 })) as ImageTextSource
+}
+
+const texts = Array.from({ length: 13 }, (_, i) => ['red circle', 'green star', 'a small blue square'][i % 3])
+
+test('images and texts that do not fit at once are embedded in parts, to the same numbers', async t => {
+  const images = await source(await temporaryFolder(t))
+  const works = {
+    images: (model: ReturnType<typeof trained>) => embedImages(model, images, { batchSize: 13 }),
+    texts: (model: ReturnType<typeof trained>) => embedTexts(model, texts, { batchSize: 13 }),
+  }
+  for (const [name, work] of Object.entries(works)) {
+    const [plenty, short] = [trained(), trained()]
+    const expected = await work(plenty)
+    const needed = await peakOf(() => work(plenty))
+    warnings.length = 0
+    const found = await withLittleMemory(0.4 * needed, () => work(short))
+    assertCloseNumbers([...found.data], [...expected.data], 1e-6)
+    await nextTurn()
+    assert.deepEqual(warnings, [
+      `memory is short: ${name} are done 7 at a time from now on`,
+      `memory is short: ${name} are done 4 at a time from now on`,
+    ])
+    // what was found out is remembered
+    await withLittleMemory(0.4 * needed, () => work(short))
+    await nextTurn()
+    assert.equal(warnings.length, 2)
+  }
+})
+
+test('captions that do not fit at once are written in parts, and are the same', async t => {
+  const images = await source(await temporaryFolder(t))
+  const [plenty, short] = [trained(), trained()]
+  const expected = await captioning(plenty, images, { batchSize: 13 })
+  const needed = await peakOf(() => captioning(plenty, images, { batchSize: 13 }))
+  const found = await withLittleMemory(0.5 * needed, () => captioning(short, images, { batchSize: 13 }))
+  assert.deepEqual(found, expected)
+})
+
+test('words drawn at random are the same whether memory was found to be short before or on the way', async t => {
+  const images = await source(await temporaryFolder(t))
+  const { value: batch } = await imageBatches(trained(), images, { batchSize: 13 }).next()
+  assert.ok(batch)
+  /** A model that finds no memory for more than 7 captions when they have three words. */
+  const forgetful = () => {
+    const { model, tokenizer } = trained()
+    const { decode } = model
+    model.decode = (ids, state, ...rest) => {
+      if ((state.ids?.shape[1] ?? 0) === 3 && ids.shape[0] > 7)
+        throw new OutOfMemoryError({ device: 'cpu', bytes: 1, used: 1 })
+      return decode.call(model, ids, state, ...rest)
+    }
+    return { model, tokenizer }
+  }
+  const model = forgetful()
+  const write = () => writeCaptions(model, batch, { sample: true, temperature: 5, generator: new Generator(5) })
+  const onTheWay = await write()
+  assert.deepEqual(await write(), onTheWay)
+})
+
+test('where not even one fits, the error says what was needed, what there is and what to do', async t => {
+  const images = await source(await temporaryFolder(t))
+  const model = trained()
+  await assert.rejects(
+    withLittleMemory(1000, () => embedImages(model, images)),
+    {
+      name: 'OutOfMemoryError',
+      message:
+        /^cpu: no memory for [\d.]+ KiB: [\d.]+ KiB are in use of [\d.]+ KiB at most\. That was one at a time: a smaller model/,
+    },
+  )
+})
+
+test('other errors are not tried again', async () => {
+  let calls = 0
+  const fails = async () => {
+    calls++
+    throw new RangeError('no')
+  }
+  await assert.rejects(inParts({}, 8, 'images', fails), /no/)
+  assert.equal(calls, 1)
+})
+
+test('weights that cannot fit are refused before a file is read', () => {
+  assert.throws(
+    () => unloaded(presets.full),
+    (error: unknown) => {
+      assert.ok(error instanceof OutOfMemoryError)
+      assert.match(error.message, /cpu: no memory for 8,[\d.]+ MiB for the 2,\d{3},\d{3},\d{3} weights of this model: /)
+      assert.match(error.message, /of 4,096 MiB at most/)
+      return true
+    },
+  )
+  assert.equal(unloaded(presets.base).config, presets.base)
+})
+
+test('training that cannot fit is refused before its first step, by what its optimizer remembers', () => {
+  const model = withoutAllocation(() => new CoCa(presets.base))
+  const weights = 4 * model.parameterCount()
+  const [adamw, sgd, adafactor] = [new AdamW(model), new SGD(model), new Adafactor(model)]
+  assert.equal(adamw.bytesToCome(), 3 * weights)
+  assert.equal(sgd.bytesToCome(), weights)
+  // a first moment, rows and columns of the second, and the gradients
+  const shares = adafactor.bytesToCome() / weights
+  assert.ok(shares > 2 && shares < 2.01, `${shares}`)
+  assert.throws(
+    () => checkTrainingFits(adamw),
+    /no memory for 4,\d{3}[\d.]* MiB for gradients and the state of AdamW: .* of 4,096 MiB at most\. Adafactor or SGD/,
+  )
+  checkTrainingFits(sgd)
+  model.encoder.freeze()
+  assert.ok(sgd.bytesToCome() < weights, 'frozen parts have no gradients')
+})
+
+test('what an optimizer remembers already is not counted again', async () => {
+  const { model } = trained()
+  const optimizer = new AdamW(model)
+  const before = optimizer.bytesToCome()
+  optimizer.step(new Map([...model.namedParameters()].map(([name, parameter]) => [name, parameter.mul(0)])))
+  assert.equal(optimizer.bytesToCome(), before / 3)
+})
+
+test('a step of training that finds no memory says what needs less of it', async t => {
+  const folder = await temporaryFolder(t)
+  const config = tinyConfig(await pictures(folder), { device: 'cpu', validation: 0 })
+  await assert.rejects(
+    withLittleMemory(70_000, () => train(join(folder, 'run'), config)),
+    { name: 'OutOfMemoryError', message: /A smaller batchSize needs less, .*accumulate.*Adafactor/ },
+  )
+})
