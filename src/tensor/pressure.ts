@@ -27,7 +27,7 @@ export const relief = (): Promise<void> | undefined => nextTask
 /** The right to a piece of memory, held by the object that stands for it: when that object is collected, the piece is given back. */
 export class Claim {
   /** what the engine counts */
-  readonly weight: ArrayBuffer | undefined
+  readonly weight: object | undefined
   readonly #piece: Piece
   /** bytes that count as left over */
   #bytes: number
@@ -62,12 +62,13 @@ export class Claim {
   }
 }
 
-/** An untouched buffer, where the engine has one to give: one that may be resized is mapped and not written. */
-function weightOf(bytes: number): ArrayBuffer | undefined {
+/** A buffer that nothing writes to, where the engine has one to give. */
+function weightOf(bytes: number): object | undefined {
   if (bytes < LEAST) return undefined
-  const Resizable = ArrayBuffer as new (bytes: number, options: { readonly maxByteLength: number }) => ArrayBuffer
+  // Node fills other buffers with zeros, byte by byte
+  const { Buffer } = globalThis as { Buffer?: { allocUnsafeSlow?(bytes: number): object } }
   try {
-    return new Resizable(bytes, { maxByteLength: bytes })
+    return Buffer?.allocUnsafeSlow?.(bytes) ?? new ArrayBuffer(bytes)
   } catch {
     return undefined
   }
