@@ -2,10 +2,11 @@
 
 export * from './attention.ts'
 export { withParameters } from './functional.ts'
+export * from './gradients.ts'
 export * as init from './init.ts'
 export * from './layers.ts'
 export * from './losses.ts'
-export { lossAndGradients, Module, type StateDict, StateDictError } from './module.ts'
+export { FieldError, Module, type StateDict, StateDictError } from './module.ts'
 export { Parameter, parameter, withoutAllocation } from './parameter.ts'
 export * from './pooler.ts'
 export * from './positions.ts'
