@@ -104,12 +104,12 @@ export function defineFused<A extends readonly unknown[]>(name: string, fused: F
 export function derivedRule<A extends readonly unknown[]>(f: (...args: A) => Tensor): Rule<A> {
   return (gradient, _, ...args) => {
     const inputs = [...new Set(args.filter(arg => arg instanceof Tensor && isFloating(arg.dtype)))] as Tensor[]
-    let gradients: Tensor[] | undefined
+    let gradients: (Tensor | undefined)[] | undefined
     const all = () => {
       const tape = new Tape()
       for (const x of inputs) tape.watch(x)
       const result = tape.run(() => f(...args))
-      gradients = tape.gradient(result, inputs, gradient)
+      gradients = tape.partials(result, inputs, { seed: gradient })
       tape.end(gradients)
       return gradients
     }

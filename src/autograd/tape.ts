@@ -19,8 +19,8 @@ import {
 } from '../tensor/index.ts'
 import { toMermaid, toText } from './print.ts'
 
-/** One thunk an argument; undefined where there is nothing to differentiate. */
-export type Thunks = readonly ((() => Tensor) | undefined)[]
+/** One thunk an argument; undefined where there is nothing to differentiate, which a thunk may also find out when it runs. */
+export type Thunks = readonly ((() => Tensor | undefined) | undefined)[]
 
 /** One line of a tape: an operation, what it was called with, what came out, and the way back. */
 export interface Entry {
@@ -95,6 +95,24 @@ export function noGrad<T>(f: () => T): T {
   })
 }
 
+/** For messages about gradients that are missing: what makes a constant of a value. */
+export const HOW_VALUES_LEAVE =
+  'Values that were read by data(), dataSync(), array() or item(), and what stopGradient and noGrad return, are constants'
+
+/** How a tape is walked back over. */
+export interface PartialsOptions {
+  /** the gradient of the result, of its shape; without one the result must be a scalar, and it is 1 */
+  readonly seed?: Tensor
+  /** whether the tape ends, as in `finish`; default false */
+  readonly ends?: boolean
+  /** whose memory is not given back at the end */
+  readonly kept?: unknown
+}
+
+/** Gradients with zeros where there are none. */
+export const orZeros = (gradients: readonly (Tensor | undefined)[], inputs: readonly Tensor[]): Tensor[] =>
+  gradients.map((gradient, i) => gradient ?? zerosLike(inputs[i]))
+
 export class Tape implements Recorder {
   readonly entries: Entry[] = []
   /** the tensors that gradients can be asked for, with their names in print */
@@ -137,12 +155,12 @@ export class Tape implements Recorder {
    * d result / d inputs, walked back over the tape; may be called more than once.
    * @param seed the gradient of the result, of its shape; without one the result must be a scalar, and it is 1
    * @returns one gradient an input, of the input's shape and dtype; zeros where the result does not depend on it
-   * @throws GradientError where the result is not a scalar and no seed is given
+   * @throws GradientError where the result is not a scalar and no seed is given, and where it depends on nothing that is
+   *   watched: see `partials` for results that may be constant
    */
   gradient(result: Tensor, inputs: readonly Tensor[], seed?: Tensor): Tensor[] {
-    if (this.#ended) throw new Error('this tape has ended')
-    this.#check(result, inputs, seed)
-    return this.#walk(result, inputs, seed)
+    this.#checkRecorded(result)
+    return orZeros(this.partials(result, inputs, { seed }), inputs)
   }
 
   /**
@@ -150,11 +168,23 @@ export class Tape implements Recorder {
    * @param kept whose memory is not given back
    */
   finish(result: Tensor, inputs: readonly Tensor[], kept?: unknown): Tensor[] {
-    if (this.#ended) throw new Error('this tape has ended')
-    this.#check(result, inputs)
+    this.#checkRecorded(result)
+    return orZeros(this.partials(result, inputs, { ends: true, kept }), inputs)
+  }
+
+  /**
+   * As `gradient` and `finish`, but tells zeros of the structure from those of the numbers: a gradient is undefined where no
+   * path of operations leads from the input to the result, and so are all of them where the result is a constant.
+   * @param options.ends whether the tape ends with this, except for the memory of what is `kept`
+   * @throws GradientError where the result is not a scalar and no seed is given
+   */
+  partials(result: Tensor, inputs: readonly Tensor[], options: PartialsOptions = {}): (Tensor | undefined)[] {
+    const { seed, ends = false, kept } = options
+    this.#check(result, inputs, seed)
+    if (!ends) return this.#walk(result, inputs, seed)
     // what another tape records is not ours to give back
     const creators = isRecording() ? undefined : this.#creators(storagesIn([result, kept]))
-    const gradients = this.#walk(result, inputs, undefined, creators)
+    const gradients = this.#walk(result, inputs, seed, creators)
     this.end([kept, gradients])
     return gradients
   }
@@ -165,7 +195,7 @@ export class Tape implements Recorder {
     inputs: readonly Tensor[],
     seed: Tensor | undefined,
     creators?: readonly (Storage | undefined)[],
-  ): Tensor[] {
+  ): (Tensor | undefined)[] {
     const pass = new Scope('its backward pass')
     const wanted = new Set(inputs)
     return pass.close(() => {
@@ -183,7 +213,7 @@ export class Tape implements Recorder {
         }
         creators?.[i]?.free('its backward pass')
       }
-      return inputs.map(x => gradients.get(x) ?? zerosLike(x))
+      return inputs.map(x => gradients.get(x))
     })
   }
 
@@ -193,9 +223,9 @@ export class Tape implements Recorder {
     const parts: [Tensor, Tensor][] = []
     for (let position = 0; position < entry.args.length; position++) {
       const arg = entry.args[position]
-      const thunk = thunks[position]
-      if (thunk && arg instanceof Tensor && this.#tracked.has(arg))
-        parts.push([arg, conform(entry, position, thunk(), arg)])
+      if (!(arg instanceof Tensor && this.#tracked.has(arg))) continue
+      const part = thunks[position]?.()
+      if (part) parts.push([arg, conform(entry, position, part, arg)])
     }
     return parts
   }
@@ -240,7 +270,16 @@ export class Tape implements Recorder {
     return toMermaid(this)
   }
 
+  #checkRecorded(result: Tensor): void {
+    if (this.#ended || this.tracks(result) || !isFloating(result.dtype)) return
+    throw new GradientError(
+      `a result of shape ${show(result.shape)} that this tape did not record: compute it inside tape.run, from what is watched. ${HOW_VALUES_LEAVE}`,
+      result,
+    )
+  }
+
   #check(result: Tensor, inputs: readonly Tensor[], seed?: Tensor): void {
+    if (this.#ended) throw new Error('this tape has ended')
     if (!isFloating(result.dtype))
       throw new GradientError(
         `a ${result.dtype} result has no gradient: comparisons and argmax cannot be differentiated`,

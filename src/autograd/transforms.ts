@@ -15,7 +15,7 @@ import {
 } from '../tensor/index.ts'
 import { derivedRule, fresh } from './op.ts'
 import { identity, stack } from './ops/index.ts'
-import { announceDraw, type Entry, noGrad, observing, record, Tape } from './tape.ts'
+import { announceDraw, type Entry, noGrad, observing, orZeros, record, Tape } from './tape.ts'
 
 /** A function of tensors that gives one tensor. */
 export type TensorFunction = (...inputs: Tensor[]) => Tensor
@@ -50,6 +50,10 @@ function onTape<R>(
   }
 }
 
+/** The gradient of a function's value. A function may be constant, as the gradient of a linear one is: its gradient is zeros. */
+const gradientOf = (tape: Tape, value: Tensor, inputs: readonly Tensor[], seed?: Tensor): Tensor[] =>
+  orZeros(tape.partials(value, inputs, { seed }), inputs)
+
 function leafAt(leaves: readonly Tensor[], position: number): Tensor {
   const leaf = leaves[position]
   if (!leaf) throw new RangeError(`wrt: there is no argument ${position} among ${leaves.length}`)
@@ -69,10 +73,8 @@ export function valueAndGrad<W extends number | readonly number[] = 0>(
   return (...inputs) => {
     const positions = typeof wrt === 'number' ? [wrt] : wrt
     return onTape(f, inputs, (tape, leaves, result) => {
-      const gradients = tape.gradient(
-        result,
-        positions.map(i => leafAt(leaves, i)),
-      )
+      const chosen = positions.map(i => leafAt(leaves, i))
+      const gradients = gradientOf(tape, result, chosen)
       return [result, (typeof wrt === 'number' ? gradients[0] : gradients) as Gradients<W>]
     })
   }
@@ -97,7 +99,7 @@ export function vjp(f: TensorFunction, ...inputs: Tensor[]): [value: Tensor, pul
   for (const leaf of leaves) tape.watch(leaf)
   const value = tape.run(() => f(...leaves))
   tape.handOver()
-  return [value, v => tape.gradient(value, leaves, v)]
+  return [value, v => gradientOf(tape, value, leaves, v)]
 }
 
 /** One vector for each input, of its shape. */
@@ -154,7 +156,7 @@ export function jacobian(f: TensorFunction, options: WrtOptions = {}): (...input
       const rows = Array.from({ length: result.size }, (_, i) => {
         const unit = allocate(result.dtype, result.size)
         unit[i] = 1
-        return tape.gradient(result, [x], fromData(unit, result.shape, deviceOf(result)))[0]
+        return gradientOf(tape, result, [x], fromData(unit, result.shape, deviceOf(result)))[0]
       })
       const shape = [...result.shape, ...x.shape]
       return rows.length === 0 ? fromData(allocate(x.dtype, 0), shape, deviceOf(x)) : stack(rows).reshape(shape)

@@ -106,6 +106,8 @@ export class Captioner extends Module {
     super()
     this.encoder = new VisionTransformer(config.image)
     this.text = new UnimodalDecoder(config.text)
+    // of the summary, which no caption depends on
+    this.text.norm.freeze()
     this.decoder = new MultimodalDecoder(config.text, config.image.width)
     this.pad = config.text.pad
   }

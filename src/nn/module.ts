@@ -1,8 +1,10 @@
-// A module is a class whose fields are parameters, modules or arrays of modules. A parameter's name is its path through
-// the fields, and that is the whole protocol: no registration, no base constructor.
+// A module is a class whose fields are parameters and modules, or arrays, plain objects and Maps of them, nested as deep as
+// you like. A parameter's name is its path through the fields, and that is the whole protocol: no registration, no base
+// constructor. What a field does not hold (private fields, closures, objects of other classes) is not part of the module.
 
-import { Tape } from '../autograd/index.ts'
 import { type DeviceName, deviceOf, type Shape, sameShape, show, type Tensor, toDevice } from '../tensor/index.ts'
+import { listed } from '../tensor/listed.ts'
+import { type Place, placesIn } from './fields.ts'
 import { prepareForward } from './forward.ts'
 import { Parameter } from './parameter.ts'
 
@@ -21,12 +23,10 @@ export class StateDictError extends Error {
     unexpected: readonly string[],
     mismatched: readonly { name: string; expected: Shape; found: Shape }[],
   ) {
-    const some = (names: readonly string[]) =>
-      `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`
     const lines = [
       ...mismatched.map(({ name, expected, found }) => `${name} is ${show(expected)} here and ${show(found)} there`),
-      ...(missing.length > 0 ? [`missing: ${some(missing)}`] : []),
-      ...(unexpected.length > 0 ? [`not in the module: ${some(unexpected)}`] : []),
+      ...(missing.length > 0 ? [`missing: ${listed(missing, 5)}`] : []),
+      ...(unexpected.length > 0 ? [`not in the module: ${listed(unexpected, 5)}`] : []),
     ]
     super(`the state dict does not fit:\n  ${lines.join('\n  ')}`)
     this.missing = missing
@@ -35,12 +35,63 @@ export class StateDictError extends Error {
   }
 }
 
-/** Fields in the order in which they were assigned, with arrays opened. */
-function* fields(module: Module): Generator<[name: string, value: unknown]> {
-  for (const [name, value] of Object.entries(module)) {
-    if (Array.isArray(value)) for (const [i, item] of value.entries()) yield [`${name}.${i}`, item]
-    else yield [name, value]
+/** A parameter or module that a field holds, and that cannot have a name there; the message says why and what to do. */
+export class FieldError extends TypeError {
+  override readonly name = 'FieldError'
+  readonly module: Module
+  /** the path to it, as far as there is one */
+  readonly path: string
+
+  constructor(module: Module, { path, value, problem }: Place<Part>) {
+    const part = value instanceof Parameter ? `a Parameter of ${show(value.shape)}` : nameOf(value)
+    super(
+      `${nameOf(module)}: ${part} at ${path} has no name: ${problem}. Use an array, or a plain object or a Map whose keys are strings without dots. What is not to be part of the module belongs in a private field (#…)`,
+    )
+    this.module = module
+    this.path = path
   }
+}
+
+/** For messages about parameters that are missing: where they are looked for. */
+export const WHERE_PARAMETERS_ARE =
+  'parameters are found in public fields and in the arrays, plain objects and Maps there, not in private fields (#…), closures or objects of other classes'
+
+/** Name of a module's class. */
+export const nameOf = (module: Module): string => module.constructor.name || 'a module'
+
+type Part = Module | Parameter
+
+const isPart = (value: object): value is Part => value instanceof Module || value instanceof Parameter
+
+const held = new WeakSet<Parameter>()
+
+/** Whether a field of some module holds a parameter, as far as anything has asked for that module's parameters. */
+export const isHeld = (parameter: Parameter): boolean => held.has(parameter)
+
+/**
+ * Where parameters and modules stand in a module and in all modules inside. A part that stands in several places is there
+ * several times; a module is opened at the first.
+ * @throws FieldError for one that has no name in any place
+ */
+export function placesBelow(module: Module): Place<Part>[] {
+  const places: Place<Part>[] = []
+  const opened = new Set<object>()
+  const open = (owner: Module, prefix: string): void => {
+    for (const place of placesIn(owner, isPart, prefix, opened)) {
+      places.push(place)
+      const { path, value, problem } = place
+      if (problem !== undefined) continue
+      if (value instanceof Parameter) held.add(value)
+      else open(value, `${path}.`)
+    }
+  }
+  open(module, '')
+  const unnamed = places.filter(({ problem }) => problem !== undefined)
+  if (unnamed.length === 0) return places
+  const named = new Set(places.flatMap(({ value, problem }) => (problem === undefined ? [value] : [])))
+  for (const place of unnamed)
+    if (place.value !== module && !named.has(place.value)) throw new FieldError(module, place)
+  return places
 }
 
 export abstract class Module {
@@ -55,19 +106,22 @@ export abstract class Module {
     return [...this.namedParameters()].map(([, parameter]) => parameter)
   }
 
-  /** Modules one level down, by field. */
+  /** Modules one level down, with their paths. */
   *children(): Generator<[name: string, module: Module]> {
-    for (const [name, value] of fields(this)) if (value instanceof Module) yield [name, value]
+    for (const { path, value, problem } of placesIn(this, isPart))
+      if (value instanceof Module && problem === undefined) yield [path, value]
   }
 
-  /** Every parameter with its path; one that is shared comes once. */
-  *namedParameters(prefix = '', seen = new Set<Parameter>()): Generator<[name: string, parameter: Parameter]> {
-    for (const [name, value] of fields(this)) {
-      if (value instanceof Module) yield* value.namedParameters(`${prefix}${name}.`, seen)
-      else if (value instanceof Parameter && !seen.has(value)) {
-        seen.add(value)
-        yield [`${prefix}${name}`, value]
-      }
+  /**
+   * Every parameter with its path; one that is shared comes once.
+   * @throws FieldError where a parameter or module cannot have a name
+   */
+  *namedParameters(prefix = ''): Generator<[name: string, parameter: Parameter]> {
+    const seen = new Set<Parameter>()
+    for (const { path, value, problem } of placesBelow(this)) {
+      if (!(value instanceof Parameter) || problem !== undefined || seen.has(value)) continue
+      seen.add(value)
+      yield [`${prefix}${path}`, value]
     }
   }
 
@@ -76,10 +130,11 @@ export abstract class Module {
     return this.parameters().reduce((sum, parameter) => sum + parameter.size, 0)
   }
 
-  /** Calls `f` on this module and all modules inside. */
+  /** Calls `f` on this module and all modules inside, once each. */
   apply(f: (module: Module) => void): this {
-    f(this)
-    for (const [, child] of this.children()) child.apply(f)
+    const modules = new Set<Module>([this])
+    for (const { value } of placesBelow(this)) if (value instanceof Module) modules.add(value)
+    for (const module of modules) f(module)
     return this
   }
 
@@ -138,36 +193,13 @@ export abstract class Module {
   }
 }
 
-function tree(module: Module, name = '', indent = ''): string[] {
-  const head = `${indent}${name}${name && ': '}${module.constructor.name} (${module.parameterCount().toLocaleString('en')})`
-  const lines = [...fields(module)].flatMap(([field, value]) => {
-    if (value instanceof Module) return tree(value, field, `${indent}  `)
-    if (value instanceof Parameter)
-      return [`${indent}  ${field}: ${show(value.shape)}${value.trainable ? '' : ' frozen'}`]
-    return []
+function tree(module: Module, name = '', indent = '', printed = new Set<Module>()): string[] {
+  const label = `${indent}${name}${name && ': '}${module.constructor.name}`
+  if (printed.has(module)) return [`${label} (as above)`]
+  printed.add(module)
+  const lines = placesIn(module, isPart).flatMap(({ path, value }) => {
+    if (value instanceof Module) return tree(value, path, `${indent}  `, printed)
+    return [`${indent}  ${path}: ${show(value.shape)}${value.trainable ? '' : ' frozen'}`]
   })
-  return [head, ...lines]
-}
-
-/**
- * The value of a loss and its gradient for every trainable parameter of a module, by name.
- * @param f computes a scalar, or a record of tensors of which `total` is the scalar to differentiate
- */
-export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
-  module: Module,
-  f: () => T,
-): { loss: T; gradients: Map<string, Tensor> } {
-  const tape = new Tape()
-  try {
-    const trainable = [...module.namedParameters()].filter(([, parameter]) => parameter.trainable)
-    for (const [name, parameter] of trainable) tape.watch(parameter, name)
-    const loss = tape.run(f)
-    const scalar = 'total' in loss ? loss.total : loss
-    const parameters = trainable.map(([, parameter]) => parameter)
-    const values = tape.finish(scalar as Tensor, parameters, loss)
-    const gradients = new Map(trainable.map(([name], i) => [name, values[i]]))
-    return { loss, gradients }
-  } finally {
-    tape.end()
-  }
+  return [`${label} (${module.parameterCount().toLocaleString('en')})`, ...lines]
 }

@@ -3,6 +3,7 @@
 
 import { noGrad } from '../autograd/index.ts'
 import { Module, Parameter } from '../nn/index.ts'
+import { nameOf, WHERE_PARAMETERS_ARE } from '../nn/module.ts'
 import {
   bytesPerElement,
   type DeviceName,
@@ -106,12 +107,17 @@ export abstract class Optimizer {
   /** Name of the algorithm in a saved state. */
   abstract readonly algorithm: string
 
-  /** @param parameters a module, or parameters with their names */
+  /**
+   * @param parameters a module, or parameters with their names
+   * @throws TypeError where there are none, or two of one name
+   */
   constructor(parameters: Module | Iterable<readonly [name: string, parameter: Parameter]>, options: OptimizerOptions) {
     const { learningRate = 1e-3, weightDecay = 0, groups = [] } = options
     checkSetting('learningRate', learningRate, 0)
     this.learningRate = learningRate
     for (const [name, parameter] of parameters instanceof Module ? parameters.namedParameters() : parameters) {
+      if (this.#members.has(name))
+        throw new TypeError(`an optimizer knows parameters by name, and two are called ${name}: give one another name`)
       const group = groups.find(({ match }) => match(name, parameter))
       const member = {
         parameter,
@@ -122,7 +128,12 @@ export abstract class Optimizer {
       checkSetting(`learningRateFactor of ${name}`, member.learningRateFactor, 0)
       this.#members.set(name, member)
     }
-    if (this.#members.size === 0) throw new TypeError('an optimizer needs parameters, and there are none')
+    if (this.#members.size === 0)
+      throw new TypeError(
+        parameters instanceof Module
+          ? `an optimizer needs parameters, and ${nameOf(parameters)} has none: ${WHERE_PARAMETERS_ARE}`
+          : 'an optimizer needs parameters, and there are none',
+      )
   }
 
   /** What is remembered of a parameter, with its shapes. */
@@ -137,7 +148,7 @@ export abstract class Optimizer {
   }
 
   /**
-   * Moves the parameters; the others, and frozen ones, stay as they are.
+   * Moves the parameters that have a gradient; the others, and frozen ones, stay as they are.
    * @param gradients by name, as `lossAndGradients` gives them
    * @throws RangeError for a name that is no parameter here, ShapeError for a gradient of another shape; nothing is moved then
    */

@@ -63,11 +63,13 @@ export function accumulateGradients(
       const share = shareOf(model, part.ids, ids)
       const found = lossAndGradients(model, () => {
         const { image, text, logits } = model.forward(part.images, part.ids)
-        const byEmbeddings = image
+        // linear, with the gradient of the contrastive loss; each part has an equal share of that by the scale
+        const linear = image
           .mul(byImage.slice(part.rows))
           .sum()
           .add(text.mul(byText.slice(part.rows)).sum())
-        return model.weigh(byEmbeddings, model.captioning(logits, part.ids).mul(share))
+          .add(model.logScale.mul(byLogScale.div(count)))
+        return model.weigh(linear, model.captioning(logits, part.ids).mul(share))
       })
       return added(sums, { captioning: [found.loss.captioning], gradients: found.gradients })
     })
@@ -77,10 +79,7 @@ export function accumulateGradients(
       if (!kept.has(storage)) storage.free('the next part of its batch')
     sums = { captioning, gradients }
   })
-  const gradients = new Map(sums.gradients)
-  const ofScale = gradients.get('logScale')
-  if (ofScale) gradients.set('logScale', ofScale.add(byLogScale.mul(model.lossWeights.contrastive)))
-  return { loss: model.weigh(contrastive, sums.captioning[0]), gradients }
+  return { loss: model.weigh(contrastive, sums.captioning[0]), gradients: new Map(sums.gradients) }
 }
 
 /** Of the parts so far: the captioning loss, if there were any, and the gradients by name. */

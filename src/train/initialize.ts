@@ -7,6 +7,7 @@ import { DataError } from '../data/index.ts'
 import type { CoCa } from '../models/index.ts'
 import { type Parameter, resizeGrid } from '../nn/index.ts'
 import { sameShape, show, type Tensor } from '../tensor/index.ts'
+import { listed } from '../tensor/listed.ts'
 
 /** Parts of a model that do not exist, or weights that do not fit it. */
 export class InitializationError extends DataError {}
@@ -120,11 +121,15 @@ function isPart(name: string, part: string): boolean {
   return /^\d+$/.test(name) && Number(range[1]) <= Number(name) && Number(name) <= Number(range[2])
 }
 
-/** Keeps parts of a model as they are: their parameters are not trained. @throws InitializationError as {@link parameterPaths} */
+/**
+ * Keeps parts of a model as they are: their parameters are not trained.
+ * @throws InitializationError as {@link parameterPaths}, and where nothing is left to train
+ */
 export function freezeParts(model: CoCa, paths: readonly string[], file?: string): void {
   const frozen = parameterPaths(model, paths, { setting: 'freeze', file })
   for (const [name, parameter] of model.namedParameters()) if (frozen.has(name)) parameter.trainable = false
+  if (!model.parameters().some(({ trainable }) => trainable))
+    throw new InitializationError(`freeze: ${paths.join(', ')} are all parameters, and nothing is left to train`, {
+      file,
+    })
 }
-
-const listed = (problems: readonly string[]): string =>
-  problems.length > 4 ? `${problems.slice(0, 4).join(', ')} and ${problems.length - 4} more` : problems.join(', ')

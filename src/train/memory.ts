@@ -5,6 +5,7 @@ import { CoCa, type CoCaConfig } from '../models/index.ts'
 import { withoutAllocation } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { device, OutOfMemoryError } from '../tensor/index.ts'
+import { warn } from '../tensor/warn.ts'
 
 const BYTES = 4
 
@@ -76,7 +77,7 @@ export async function inParts<T>(
         throw advised(error, 'That was one at a time: a smaller model needs less')
       const fewer = Math.ceil((stop - start) / 2)
       known.set(work, fewer)
-      process.emitWarning(`memory is short: ${work} are done ${fewer} at a time from now on`, 'MemoryWarning')
+      warn(`memory is short: ${work} are done ${fewer} at a time from now on`, 'MemoryWarning')
     }
   }
   return results

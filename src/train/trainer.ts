@@ -14,6 +14,7 @@ import {
 import { CoCa } from '../models/index.ts'
 import { clipGradients, type Optimizer, type Schedule } from '../optim/index.ts'
 import { defaultGenerator, device, scope, seed, storagesIn } from '../tensor/index.ts'
+import { warn } from '../tensor/warn.ts'
 import { augmentation } from './augment.ts'
 import {
   checkpointFolder,
@@ -308,7 +309,7 @@ async function advance(training: Training, from: number, options: TrainOptions):
 type Inspection = (step: number, problem: LossProblem) => Promise<number>
 
 const warner = (folder: string) => (check: GuardMetrics) => {
-  if (!check.ok) process.emitWarning(describeCheck(check, folder), 'GradientWarning')
+  if (!check.ok) warn(describeCheck(check, folder), 'GradientWarning')
 }
 
 /** What is said where a step finds no memory. */

@@ -68,10 +68,50 @@ describe('a gradient', () => {
         [0, 0],
       ],
     )
+  })
+
+  it('of a constant is zeros in grad, undefined in partials, and an error otherwise', () => {
+    const w = vector(1, 2)
+    const constants: ((x: Tensor) => Tensor)[] = [
+      () => number(5),
+      x => tensor(x.square().dataSync(), { dtype: 'float64' }).sum(),
+      x => x.stopGradient().sum(),
+    ]
+    for (const f of constants) {
+      assert.deepEqual(values(grad(f)(w)), [0, 0])
+      for (const walk of ['gradient', 'finish'] as const) {
+        using tape = new Tape()
+        tape.watch(w)
+        const constant = tape.run(() => f(w))
+        assert.deepEqual(tape.partials(constant, [w]), [undefined])
+        assert.throws(() => tape[walk](constant, [w]), {
+          name: 'GradientError',
+          message: /shape \[\] that this tape did not record: compute it inside tape\.run.*dataSync\(\)/,
+        })
+      }
+    }
+  })
+
+  it('of a result that was computed before the tape ran is an error', () => {
+    const w = vector(1, 2)
+    const before = w.square().sum()
+    using tape = new Tape()
+    tape.watch(w)
+    assert.throws(() => tape.gradient(before, [w]), /compute it inside tape\.run/)
+  })
+
+  it('is undefined in partials exactly where no operation leads to the result', () => {
+    using tape = new Tape()
+    const [x, y, z] = [vector(1, 2), vector(3, 4), vector(5, 6)].map(v => tape.watch(v))
+    const result = tape.run(() => {
+      z.square()
+      return x.add(y.mul(0)).sum()
+    })
     assert.deepEqual(
-      gradients(() => number(5), vector(1, 2)),
-      [[0, 0]],
+      tape.partials(result, [x, y, z], { ends: true }).map(g => g && values(g)),
+      [[1, 1], [0, 0], undefined],
     )
+    assert.throws(() => tape.partials(result, [x]), /this tape has ended/)
   })
 
   it('of the watched tensor itself is 1', () =>

@@ -228,8 +228,10 @@ describe('λ = 0', () => {
     assertCloseNumbers([value(loss)], [value(model.loss(images, texts).total)], 1e-14)
     const expected = gradientsOf(captioner, () => captioner.loss(images, texts))
     const actual = gradientsOf(model, () => model.loss(images, texts).total)
+    // what only a summary needs is frozen there
+    const none = (gradient: number[]) => gradient.map(() => 0)
     for (const [name, gradient] of actual)
-      if (shared(name)) assertCloseNumbers(gradient, expected.get(rename(name))!, 1e-12)
+      if (shared(name)) assertCloseNumbers(gradient, expected.get(rename(name)) ?? none(gradient), 1e-12)
   })
 })
 

@@ -54,9 +54,9 @@ export const texts = ids([
   [1, 6, 2, 0, 0, 0],
 ])
 
-/** Gradients of a loss as plain numbers, by the parameter's name. */
+/** Gradients of a loss, or of a part of one, as plain numbers, by the parameter's name. */
 export function gradientsOf(module: Module, f: () => Tensor): Map<string, number[]> {
-  const { gradients } = lossAndGradients(module, f)
+  const { gradients } = lossAndGradients(module, f, { allowUnused: true })
   return new Map([...gradients].map(([name, gradient]) => [name, [...gradient.dataSync()]]))
 }
 

@@ -191,6 +191,9 @@ for (const [name, make] of Object.entries(algorithms))
       assert.notDeepEqual(numbers(module.vector), before.vector)
       assert.deepEqual(numbers(module.matrix), before.matrix)
       assert.throws(() => new Algorithm([]), /needs parameters/)
+      const [one, other] = [new Loose(), new Loose()]
+      const both = [...one.namedParameters(), ...other.namedParameters()]
+      assert.throws(() => new Algorithm(both), /two are called matrix: give one another name/)
     })
   })
 

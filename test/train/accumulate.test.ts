@@ -1,7 +1,7 @@
 // A batch in parts against the batch as a whole: the same loss and the same gradients.
 
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe, it, mock } from 'node:test'
 import { CoCa, type CoCaConfig } from '../../src/models/index.ts'
 import { lossAndGradients, type Parameter } from '../../src/nn/index.ts'
 import { defaultGenerator, device, fromData, scope, type Tensor, tensor } from '../../src/tensor/index.ts'
@@ -53,6 +53,26 @@ describe('a batch in parts has the loss and the gradients of the whole', () => {
     model.logScale.trainable = false
     assertSame(model, 2)
   })
+
+  it('with nothing but the temperature to train', () => {
+    const model = coca().freeze()
+    model.logScale.trainable = true
+    assertSame(model, 3)
+  })
+})
+
+it('every parameter is used in every part', () => {
+  const emit = mock.method(process, 'emitWarning', () => {})
+  try {
+    for (const arrangement of arrangements)
+      accumulateGradients(coca(arranged(arrangement)), images, captions, { parts: 3 })
+    assert.deepEqual(
+      emit.mock.calls.map(call => call.arguments[0]),
+      [],
+    )
+  } finally {
+    emit.mock.restore()
+  }
 })
 
 it('drops the same in both passes: the gradient is that of the loss it reports', () => {

@@ -114,6 +114,12 @@ describe('a frozen part', () => {
     )
   })
 
+  it('may not be the whole model: something is left to train', () => {
+    const all = [...new Set([...coca().namedParameters()].map(([name]) => name.split('.')[0]))]
+    freezeParts(coca(), all.slice(1))
+    assert.throws(() => freezeParts(coca(), all), /freeze: encoder, .* nothing is left to train/)
+  })
+
   it('must exist', () => {
     assert.throws(
       () => freezeParts(coca(), ['visual.blocks']),

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
+import { GradientError } from '../../src/autograd/index.ts'
 import { LockedError } from '../../src/data/index.ts'
+import type { CoCa, CoCaLoss } from '../../src/models/index.ts'
 import { fromData, Generator, rand } from '../../src/tensor/index.ts'
 import { augmentation } from '../../src/train/augment.ts'
 import {
@@ -229,6 +231,47 @@ test('a value that is no number stops training before it spreads, and is named',
   const resumed = await resumeTraining(run)
   assert.equal(resumed.finished, true)
 })
+
+/** Trains a model whose loss is changed, and returns what the process is warned of. */
+async function trainedOn(t: TestContext, change: (loss: CoCaLoss, model: CoCa) => CoCaLoss, accumulate: number) {
+  const folder = await temporaryFolder(t)
+  const emit = t.mock.method(process, 'emitWarning', () => {})
+  const onStart = ({ model }: { model: CoCa }) => {
+    const weigh = model.weigh.bind(model)
+    model.weigh = (...losses) => change(weigh(...losses), model)
+  }
+  const steps: number[] = []
+  const config = tinyConfig(await pictures(folder), { steps: 3, accumulate })
+  const run = train(join(folder, 'run'), config, { onStart, onStep: ({ step }) => steps.push(step) })
+  const result = await run.catch((error: unknown) => error)
+  const warnings = emit.mock.calls.map(({ arguments: [message] }) => String(message))
+  return { result, steps, warnings }
+}
+
+for (const accumulate of [1, 2]) {
+  const inParts = accumulate === 1 ? '' : ', in parts too'
+
+  test(`a loss that depends on no parameter ends training before its first update${inParts}`, async t => {
+    const constant = (loss: CoCaLoss) => ({ ...loss, total: loss.total.stopGradient() })
+    const { result, steps } = await trainedOn(t, constant, accumulate)
+    assert.ok(result instanceof GradientError, String(result))
+    assert.match(result.message, /the loss depends on no trainable parameter of CoCa/)
+    assert.deepEqual(steps, [])
+  })
+
+  test(`parameters that training does not use are warned of by name, once${inParts}`, async t => {
+    const captioningOnly = (loss: CoCaLoss) => ({ ...loss, total: loss.captioning })
+    const { steps, warnings } = await trainedOn(t, captioningOnly, accumulate)
+    assert.deepEqual(steps, [1, 2, 3])
+    assert.equal(warnings.length, 1)
+    assert.match(warnings[0], /does not depend on \d+ of \d+ trainable parameters of CoCa: contrastivePooler\.queries,/)
+  })
+
+  test(`nothing is warned of where all is well${inParts}`, async t => {
+    const { steps, warnings } = await trainedOn(t, loss => loss, accumulate)
+    assert.deepEqual([steps, warnings], [[1, 2, 3], []])
+  })
+}
 
 test('parameters that are no numbers never become a checkpoint', async t => {
   const folder = await temporaryFolder(t)

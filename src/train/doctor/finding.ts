@@ -34,11 +34,7 @@ export const findingsOf =
     advice,
   })
 
-/** The first few of a list in words. */
-export function some(items: readonly string[], most = 4): string {
-  const rest = items.length - most
-  return rest > 0 ? `${items.slice(0, most).join(', ')} and ${rest} more` : items.join(', ')
-}
+export { listed as some } from '../../tensor/listed.ts'
 
 /** 0.0123 → 0.0123, 1234567 → 1.23e+6 */
 export const digits = (value: number): string => String(Number(value.toPrecision(3)))

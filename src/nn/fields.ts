@@ -1,0 +1,73 @@
+// Where the parts of an object stand: in its fields, and in the arrays, plain objects and Maps that its fields hold, at any
+// depth. The path of keys that leads to a part is its name. Nothing else is opened: not tensors, typed arrays or objects of
+// other classes.
+
+/** A part and where it stands. */
+export interface Place<T> {
+  /** the keys that lead to it, with dots between them */
+  readonly path: string
+  readonly value: T
+  /** why the path is no name for it; undefined where it is one */
+  readonly problem: string | undefined
+  /** Puts another value here. False where that is not possible, as in a frozen object or a Set. */
+  readonly put: (value: unknown) => boolean
+}
+
+/**
+ * The parts of an object in the order of its fields. Parts are not opened themselves.
+ * @param opened what was opened before and is not opened again: cycles end here. The owner and its containers are added to it.
+ */
+export function placesIn<T extends object>(
+  owner: object,
+  isPart: (value: object) => value is T,
+  prefix = '',
+  opened = new Set<object>(),
+): Place<T>[] {
+  const places: Place<T>[] = []
+  const open = (container: object, prefix: string, opened: Set<object>, outerProblem?: string): void => {
+    if (opened.has(container)) return
+    opened.add(container)
+    each(container, (value, key) => {
+      if (typeof value !== 'object' || value === null) return
+      const isFound = isPart(value)
+      if (!isFound && !isContainer(value)) return
+      const path = `${prefix}${isKey(key) ? key : '?'}`
+      const problem = outerProblem ?? problemOf(key, container)
+      if (isFound) places.push({ path, value, problem, put: other => put(container, key, other) })
+      // what has no name here may have one elsewhere, so it is not counted as opened
+      else open(value, `${path}.`, problem === outerProblem ? opened : new Set(opened), problem)
+    })
+  }
+  open(owner, prefix, opened)
+  return places
+}
+
+const isKey = (key: unknown): key is string | number => typeof key === 'string' || typeof key === 'number'
+
+/** Shows what a container holds, with its keys; of a Set, each element is its own key. */
+function each(container: object, show: (value: unknown, key: unknown) => void): void {
+  if (Array.isArray(container) || container instanceof Map || container instanceof Set) container.forEach(show)
+  else for (const [key, value] of Object.entries(container)) show(value, key)
+}
+
+function isContainer(value: object): boolean {
+  if (Array.isArray(value) || value instanceof Map || value instanceof Set) return true
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+function problemOf(key: unknown, container: object): string | undefined {
+  if (container instanceof Set) return 'elements of a Set have no names'
+  if (!isKey(key)) return 'a key of a Map must be a string or a number'
+  if (String(key).includes('.')) return `the key '${key}' has a dot, and dots separate the parts of a name`
+  if (typeof key === 'number' && container instanceof Map && container.has(String(key)))
+    return `the keys ${key} and '${key}' of a Map are one name`
+  return undefined
+}
+
+function put(container: object, key: unknown, value: unknown): boolean {
+  if (container instanceof Set) return false
+  if (!(container instanceof Map)) return Reflect.set(container, key as PropertyKey, value)
+  container.set(key, value)
+  return true
+}

@@ -1,0 +1,298 @@
+// Every parameter in a module's fields is found once, by a path that leads back to it, however deep arrays, plain objects and
+// Maps are nested; and everything that a module does with its parameters reaches it.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import '../reference.ts'
+import { encodeSafetensors, parseSafetensors } from '../../src/data/safetensors.ts'
+import { FieldError, init, Linear, Module, Parameter, parameter, withParameters } from '../../src/nn/index.ts'
+import { ones, type Tensor, tensor } from '../../src/tensor/index.ts'
+import { toDevice, toHost } from '../../src/train/checkpoint.ts'
+import { fc, runs, values } from '../support.ts'
+
+class Node extends Module {}
+
+/** What a field holds: a part, a container of such, a second reference to something made before, or nothing to do with modules. */
+type Plan =
+  | { readonly kind: 'parameter' }
+  | { readonly kind: 'link'; readonly to: number }
+  | { readonly kind: 'other'; readonly value: unknown }
+  | { readonly kind: 'array'; readonly items: readonly Plan[] }
+  | { readonly kind: 'module' | 'object' | 'map'; readonly entries: readonly (readonly [string | number, Plan])[] }
+
+const keys = fc.oneof(fc.constantFrom('left', 'right', 'weight', 'a b', '', '7', '__proto__'), fc.nat(9))
+
+/** Keys that are different names, and no names that a Module has. */
+const entries = (plan: fc.Arbitrary<Plan>) =>
+  fc.uniqueArray(fc.tuple(keys, plan), { selector: ([key]) => String(key), maxLength: 4 })
+
+const others: readonly unknown[] = [null, undefined, 3, 'text', [1, 2], new Float32Array(3), new Date(0), /x/, () => 1]
+
+const { plan } = fc.letrec<{ plan: Plan }>(tie => {
+  const inner = fc
+    .tuple(fc.constantFrom('module' as const, 'object' as const, 'map' as const), entries(tie('plan')))
+    .map(([kind, entries]): Plan => ({ kind, entries }))
+  const items = fc.array(tie('plan'), { maxLength: 4 }).map((items): Plan => ({ kind: 'array', items }))
+  return {
+    plan: fc.oneof(
+      { depthSize: 'medium', withCrossShrink: true },
+      { weight: 3, arbitrary: fc.constant<Plan>({ kind: 'parameter' }) },
+      { weight: 1, arbitrary: fc.nat(50).map((to): Plan => ({ kind: 'link', to })) },
+      { weight: 1, arbitrary: fc.constantFrom(...others).map((value): Plan => ({ kind: 'other', value })) },
+      { weight: 2, arbitrary: items },
+      { weight: 5, arbitrary: inner },
+    ),
+  }
+})
+
+/** Of a whole module. */
+const plans = fc.uniqueArray(fc.tuple(keys, plan), { selector: ([key]) => String(key), minLength: 2, maxLength: 6 })
+
+interface Built {
+  readonly root: Module
+  readonly parameters: Parameter[]
+  readonly modules: Module[]
+}
+
+function build(entries: readonly (readonly [string | number, Plan])[]): Built {
+  const [parameters, modules, made]: [Parameter[], Module[], object[]] = [[], [], []]
+  const set = (owner: object, key: string | number, value: unknown) =>
+    Object.defineProperty(owner, key, { value, writable: true, enumerable: true, configurable: true })
+  const make = (plan: Plan): unknown => {
+    if (plan.kind === 'other') return plan.value
+    if (plan.kind === 'link') return made[plan.to % made.length]
+    if (plan.kind === 'parameter') {
+      const one = new Parameter(tensor([parameters.length], { dtype: 'float32' }))
+      parameters.push(one)
+      made.push(one)
+      return one
+    }
+    const owner = { module: () => new Node(), object: () => ({}), map: () => new Map(), array: () => [] }[plan.kind]()
+    made.push(owner)
+    if (owner instanceof Module) modules.push(owner)
+    if (plan.kind === 'array') for (const item of plan.items) (owner as unknown[]).push(make(item))
+    else
+      for (const [key, value] of plan.entries)
+        if (owner instanceof Map) owner.set(key, make(value))
+        else set(owner, key, make(value))
+    return owner
+  }
+  return { root: make({ kind: 'module', entries }) as Module, parameters, modules }
+}
+
+const property = (f: (built: Built) => void) =>
+  fc.assert(
+    fc.property(plans, entries => f(build(entries))),
+    runs(150),
+  )
+
+/** Where a path of keys leads. */
+const follow = (root: Module, path: string): unknown =>
+  path
+    .split('.')
+    .reduce(
+      (at: unknown, key) =>
+        at instanceof Map ? (at.has(key) ? at.get(key) : at.get(Number(key))) : Reflect.get(at as object, key),
+      root,
+    )
+
+/** Every parameter that can be come to at all, found without paths. */
+function reachable(value: unknown, seen = new Set<unknown>()): Set<unknown> {
+  if (typeof value !== 'object' || value === null || seen.has(value)) return seen
+  seen.add(value)
+  if (value instanceof Parameter || ArrayBuffer.isView(value)) return seen
+  for (const each of value instanceof Map ? value.values() : Object.values(value)) reachable(each, seen)
+  return seen
+}
+
+describe('of nested arrays, plain objects and Maps', () => {
+  it('every parameter is found once, by a path that leads back to it', () =>
+    property(({ root, parameters }) => {
+      const found = [...root.namedParameters()]
+      assert.deepEqual(new Set(found.map(([, parameter]) => parameter)), new Set(parameters))
+      assert.equal(found.length, parameters.length)
+      assert.equal(new Set(found.map(([name]) => name)).size, found.length)
+      for (const [name, parameter] of found) assert.equal(follow(root, name), parameter, name)
+    }))
+
+  it('withParameters replaces every parameter in every place, and puts it back', () =>
+    property(({ root, parameters }) => {
+      const before = [...root.namedParameters()]
+      const news = before.map(() => ones([1]))
+      withParameters(root, news, () => {
+        for (const [i, [name]] of before.entries()) assert.equal(follow(root, name), news[i], name)
+        const inside = reachable(root)
+        assert.equal(
+          parameters.some(parameter => inside.has(parameter)),
+          false,
+        )
+      })
+      assert.deepEqual([...root.namedParameters()], before)
+    }))
+
+  it('train, eval and freeze reach every module and parameter, once', () =>
+    property(({ root, parameters, modules }) => {
+      const seen: Module[] = []
+      root.apply(module => seen.push(module))
+      assert.equal(seen.length, modules.length)
+      assert.deepEqual(new Set(seen), new Set(modules))
+      root.eval().freeze()
+      assert.ok(
+        modules.every(({ training }) => !training),
+        'eval reaches every module',
+      )
+      assert.ok(
+        parameters.every(({ trainable }) => !trainable),
+        'freeze reaches every parameter',
+      )
+    }))
+
+  it('printing ends, however they refer to each other, and shows every parameter', () =>
+    property(({ root, parameters }) => {
+      assert.ok(String(root).split('\n').length > parameters.length, String(root))
+    }))
+
+  it('a state dict goes through a file of safetensors and back', async () =>
+    fc.assert(
+      fc.asyncProperty(plans, async entries => {
+        const [from, to] = [build(entries), build(entries)]
+        for (const [i, parameter] of from.parameters.entries()) parameter.assign(tensor([i + 0.5]))
+        const file = Buffer.concat(encodeSafetensors(await toHost(from.root.stateDict())))
+        to.root.loadStateDict(toDevice(parseSafetensors(file).tensors, 'a file'))
+        assert.deepEqual(to.parameters.map(values), from.parameters.map(values))
+      }),
+      runs(60),
+    ))
+
+  it('all parameters move to another device', async () => {
+    const { root, parameters } = build([
+      ['heads', { kind: 'object', entries: [['left', { kind: 'array', items: [{ kind: 'parameter' }] }]] }],
+      ['experts', { kind: 'map', entries: [[3, { kind: 'module', entries: [['w', { kind: 'parameter' }]] }]] }],
+    ])
+    await root.to('cpu')
+    assert.deepEqual(
+      parameters.map(({ device }) => device),
+      ['cpu', 'cpu'],
+    )
+  })
+})
+
+it('names are the keys on the way, with dots between them', () => {
+  class Heads extends Module {
+    readonly heads = { left: new Linear(1, 1), right: { deep: [new Linear(1, 1, { bias: false })] } }
+    readonly blocks = [[], [new Linear(1, 1, { bias: false })]]
+    readonly experts = new Map<string | number, Module>([
+      ['de', new Linear(1, 1, { bias: false })],
+      [4, new Linear(1, 1, { bias: false })],
+    ])
+  }
+  const heads = new Heads()
+  const names = ['heads.left.weight', 'heads.left.bias', 'heads.right.deep.0.weight', 'blocks.1.0.weight']
+  assert.deepEqual([...heads.stateDict().keys()], [...names, 'experts.de.weight', 'experts.4.weight'])
+  assert.deepEqual(
+    [...heads.children()].map(([name]) => name),
+    ['heads.left', 'heads.right.deep.0', 'blocks.1.0', 'experts.de', 'experts.4'],
+  )
+  assert.match(String(heads), /^ {2}blocks\.1\.0: Linear \(1\)\n {4}weight: \[1, 1\]$/m)
+})
+
+it('a module that stands twice, or knows what it stands in, prints once', () => {
+  class Child extends Module {
+    readonly weight = parameter([2], init.zeros)
+    parent?: Module
+  }
+  class Parent extends Module {
+    readonly child = new Child()
+    readonly again = [this.child]
+  }
+  const parent = new Parent()
+  parent.child.parent = parent
+  assert.equal(
+    String(parent),
+    `Parent (2)
+  child: Child (2)
+    weight: [2]
+    parent: Parent (as above)
+  again.0: Child (as above)`,
+  )
+})
+
+it('objects of other classes are not opened', () => {
+  class Box {
+    readonly weight = parameter([1], init.zeros)
+  }
+  class Holder extends Module {
+    readonly box = new Box()
+    readonly boxes = [new Box()]
+    readonly tensor: Tensor = ones([2])
+  }
+  assert.deepEqual([...new Holder().namedParameters()], [])
+})
+
+describe('a parameter or module that cannot have a name is an error', () => {
+  const one = () => parameter([2, 3], init.zeros)
+  class Holder extends Module {
+    readonly field: unknown
+    readonly copy?: unknown
+    constructor(field: unknown, copy?: unknown) {
+      super()
+      this.field = field
+      this.copy = copy
+    }
+  }
+  const cases: Record<string, readonly [field: unknown, message: RegExp]> = {
+    'in a Set': [new Set([one()]), /^Holder: a Parameter of \[2, 3\] at field\.\? has no name: elements of a Set/],
+    'somewhere in a Set': [new Set([{ a: [one()] }]), /at field\.\?\.a\.0 has no name: elements of a Set/],
+    'under a key with a dot': [
+      { 'a.b': new Linear(1, 1) },
+      /^Holder: Linear at field\.a\.b .* the key 'a\.b' has a dot/,
+    ],
+    'under a key of a Map that is an object': [new Map([[{}, one()]]), /must be a string or a number/],
+    'under two keys of a Map that are one name': [
+      new Map<unknown, Parameter>([
+        [1, one()],
+        ['1', one()],
+      ]),
+      /the keys 1 and '1' of a Map are one name/,
+    ],
+  }
+  for (const [name, [field, message]] of Object.entries(cases))
+    it(name, () => {
+      const holder = new Holder(field)
+      for (const use of [() => holder.parameters(), () => holder.eval(), () => holder.stateDict()])
+        assert.throws(use, (error: unknown) => {
+          assert.ok(error instanceof FieldError, String(error))
+          assert.match(error.message, message)
+          assert.equal(error.module, holder)
+          return true
+        })
+    })
+
+  it('unless it has one in another place', () => {
+    const shared = new Linear(1, 1)
+    const box = { shared }
+    const containers = [new Set([box, shared.weight]), new Map([[() => 1, shared]]), { 'a.b': shared }]
+    for (const container of containers)
+      for (const [field, copy, name] of [
+        [container, box, 'copy.shared'],
+        [box, container, 'field.shared'],
+      ] as const)
+        assert.deepEqual(
+          [...new Holder(field, copy).namedParameters()].map(([name]) => name),
+          [`${name}.weight`, `${name}.bias`],
+        )
+  })
+
+  it('and so is one that withParameters cannot replace, which puts everything back', () => {
+    const weight = one()
+    for (const field of [Object.freeze([weight]), Object.freeze({ weight })]) {
+      const holder = new Holder(field, { first: one() })
+      const before = [...holder.namedParameters()]
+      assert.throws(
+        () => withParameters(holder, [ones([2, 3]), ones([2, 3])], () => 0),
+        /^TypeError: withParameters: nothing else can be put in the place of field\./,
+      )
+      assert.deepEqual([...holder.namedParameters()], before)
+    }
+  })
+})
