@@ -5,8 +5,17 @@ import { type Entry, GradientError, HOW_VALUES_LEAVE, orZeros, Tape } from '../a
 import { isFloating, show, Tensor } from '../tensor/index.ts'
 import { listed } from '../tensor/listed.ts'
 import { warn } from '../tensor/warn.ts'
-import { isHeld, type Module, nameOf, WHERE_PARAMETERS_ARE } from './module.ts'
+import { isHeld, Module, nameOf, WHERE_PARAMETERS_ARE } from './module.ts'
 import { Parameter } from './parameter.ts'
+
+/** A module, or parameters with their names. */
+export type ParameterSource = Module | Iterable<readonly [name: string, parameter: Parameter]>
+
+/** What to call a source of parameters in a message. */
+const titleOf = (source: ParameterSource): string => (source instanceof Module ? nameOf(source) : 'these parameters')
+
+const namedIn = (source: ParameterSource): Iterable<readonly [name: string, parameter: Parameter]> =>
+  source instanceof Module ? source.namedParameters() : source
 
 /** A parameter that no module holds, and the operation that used it first. */
 export interface UnregisteredParameter {
@@ -21,11 +30,12 @@ export interface UnregisteredParameter {
  */
 export class UnregisteredParameterError extends Error {
   override readonly name = 'UnregisteredParameterError'
-  readonly module: Module
+  /** what gradients were asked for */
+  readonly source: ParameterSource
   readonly parameters: readonly UnregisteredParameter[]
 
-  constructor(module: Module, parameters: readonly UnregisteredParameter[], cause?: Error) {
-    const name = nameOf(module)
+  constructor(source: ParameterSource, parameters: readonly UnregisteredParameter[], cause?: Error) {
+    const name = titleOf(source)
     const one = parameters.length === 1
     const each = parameters.map(({ parameter: { shape }, operation }) => `${show(shape)}, used by ${operation}`)
     const what = one
@@ -38,7 +48,7 @@ export class UnregisteredParameterError extends Error {
       `${what}; ${how} (parameter.trainable = false, or module.freeze()). In general ${WHERE_PARAMETERS_ARE}. If it belongs to a module that is trained apart from ${name}, make its optimizer first`,
       { cause },
     )
-    this.module = module
+    this.source = source
     this.parameters = parameters
   }
 }
@@ -78,23 +88,24 @@ export interface LossAndGradients<T> {
 }
 
 /**
- * The value of a loss and its gradient for every trainable parameter of a module, by name. A warning of the process names
+ * The value of a loss and its gradient for every trainable parameter, by name. A warning of the process names
  * the trainable parameters that the loss does not depend on, each once: freeze them, or say `allowUnused`, if that is meant.
+ * @param source a module, or a list or Map of parameters with their names
  * @param f computes a scalar, or a record of tensors of which `total` is the scalar to differentiate
- * @throws GradientError where the loss is not a scalar, and where it depends on no trainable parameter of the module
+ * @throws GradientError where the loss is not a scalar, and where it depends on no trainable parameter
  * @throws UnregisteredParameterError where it depends on trainable parameters that are in the fields of no module
  */
 export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
-  module: Module,
+  source: ParameterSource,
   f: () => T,
   { allowUnused = false }: LossAndGradientsOptions = {},
 ): LossAndGradients<T> {
   const tape = new LossTape()
   try {
-    let trainable = watchParameters(tape, module)
+    let trainable = watchParameters(tape, source)
     const loss = tape.run(f)
     // a parameter that the module made while it ran is in its fields by now
-    if (tape.strays.size > 0) trainable = watchParameters(tape, module)
+    if (tape.strays.size > 0) trainable = watchParameters(tape, source)
     const strays = [...tape.strays].filter(([parameter]) => !isHeld(parameter))
     const scalar = scalarOf(loss)
     const parameters = trainable.map(([, parameter]) => parameter)
@@ -103,11 +114,11 @@ export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
     const used = strays.filter((_, i) => found[parameters.length + i])
     if (used.length > 0) {
       const unregistered = used.map(([parameter, { operation }]) => ({ parameter, operation }))
-      throw new UnregisteredParameterError(module, unregistered, used[0][1].place)
+      throw new UnregisteredParameterError(source, unregistered, used[0][1].place)
     }
     const unused = trainable.flatMap(([name], i) => (found[i] ? [] : [name]))
-    if (unused.length === trainable.length) throw independent(module, scalar)
-    if (!allowUnused) warnOfUnused(module, unused, trainable.length)
+    if (unused.length === trainable.length) throw independent(source, scalar)
+    if (!allowUnused) warnOfUnused(source, unused, trainable.length)
     const values = orZeros(found.slice(0, parameters.length), parameters)
     return { loss, gradients: new Map(trainable.map(([name], i) => [name, values[i]])), unused }
   } finally {
@@ -115,8 +126,8 @@ export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
   }
 }
 
-function watchParameters(tape: Tape, module: Module): [name: string, parameter: Parameter][] {
-  const trainable = [...module.namedParameters()].filter(([, parameter]) => parameter.trainable)
+function watchParameters(tape: Tape, source: ParameterSource): (readonly [name: string, parameter: Parameter])[] {
+  const trainable = [...namedIn(source)].filter(([, parameter]) => parameter.trainable)
   for (const [name, parameter] of trainable) if (!tape.tracks(parameter)) tape.watch(parameter, name)
   return trainable
 }
@@ -130,12 +141,12 @@ function scalarOf(loss: Tensor | { readonly total: Tensor }): Tensor {
 }
 
 /** The error for a loss that depends on no trainable parameter, with what is most likely the reason. */
-function independent(module: Module, loss: Tensor): GradientError {
-  const all = module.parameters()
-  const name = nameOf(module)
+function independent(source: ParameterSource, loss: Tensor): GradientError {
+  const all = [...namedIn(source)]
+  const name = titleOf(source)
   if (all.length === 0)
     return new GradientError(`lossAndGradients: ${name} has no parameters: ${WHERE_PARAMETERS_ARE}`, loss)
-  if (!all.some(({ trainable }) => trainable))
+  if (!all.some(([, { trainable }]) => trainable))
     return new GradientError(
       `lossAndGradients: all ${all.length} parameters of ${name} are frozen: call freeze(false) on what is to be trained`,
       loss,
@@ -146,15 +157,15 @@ function independent(module: Module, loss: Tensor): GradientError {
   )
 }
 
-/** of each module, what was warned of */
-const warned = new WeakMap<Module, Set<string>>()
+/** of each source, what was warned of */
+const warned = new WeakMap<ParameterSource, Set<string>>()
 
-function warnOfUnused(module: Module, unused: readonly string[], trainable: number): void {
-  const known = warned.get(module) ?? new Set()
+function warnOfUnused(source: ParameterSource, unused: readonly string[], trainable: number): void {
+  const known = warned.get(source) ?? new Set()
   if (unused.every(name => known.has(name))) return
-  warned.set(module, new Set([...known, ...unused]))
+  warned.set(source, new Set([...known, ...unused]))
   warn(
-    `lossAndGradients: the loss does not depend on ${unused.length} of ${trainable} trainable parameters of ${nameOf(module)}: ${listed(unused, 10)}. Their gradients are zeros. If that is meant, freeze them, or pass { allowUnused: true }`,
+    `lossAndGradients: the loss does not depend on ${unused.length} of ${trainable} trainable parameters of ${titleOf(source)}: ${listed(unused, 10)}. Their gradients are zeros. If that is meant, freeze them, or pass { allowUnused: true }`,
     'GradientWarning',
   )
 }

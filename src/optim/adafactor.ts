@@ -2,16 +2,10 @@
 // n + m numbers and not n m. The defaults are those of large vision transformers (Zhai et al. 2021, section 3.5), and of
 // CoCa: a first moment of 0.9, a second that stops at 0.999, and no scaling of the learning rate by the parameter.
 
-import type { Module, Parameter } from '../nn/index.ts'
+import type { Parameter, ParameterSource } from '../nn/index.ts'
 import type { Shape, Tensor } from '../tensor/index.ts'
-import {
-  checkSetting,
-  Optimizer,
-  type OptimizerOptions,
-  type Slots,
-  type UpdateInput,
-  type UpdateResult,
-} from './optimizer.ts'
+import { Optimizer, type OptimizerOptions, type Slots, type UpdateInput, type UpdateResult } from './optimizer.ts'
+import { checkSetting } from './setting.ts'
 
 export interface AdafactorOptions extends OptimizerOptions {
   /** of the first moment, which costs as much memory as the parameters; default 0.9, and 0 is none */
@@ -43,10 +37,7 @@ export class Adafactor extends Optimizer {
   readonly algorithm = 'Adafactor'
   readonly settings: Readonly<Required<Omit<AdafactorOptions, keyof OptimizerOptions>>>
 
-  constructor(
-    parameters: Module | Iterable<readonly [name: string, parameter: Parameter]>,
-    options: AdafactorOptions = {},
-  ) {
+  constructor(parameters: ParameterSource, options: AdafactorOptions = {}) {
     super(parameters, options)
     const { beta1 = 0.9, beta2 = 0.999, decayRate = 0.8, clipThreshold = 1, relativeStep = false } = options
     const { epsilon = 1e-30 } = options

@@ -1,8 +1,9 @@
 // Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and Hutter 2019).
 
-import type { Module, Parameter } from '../nn/index.ts'
+import type { Parameter, ParameterSource } from '../nn/index.ts'
 import { type AdamWNumbers, deviceOf, type Moments, type Shape, type Tensor } from '../tensor/index.ts'
-import { checkSetting, Optimizer, type OptimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
+import { Optimizer, type OptimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
+import { checkSetting } from './setting.ts'
 
 export interface AdamWOptions extends OptimizerOptions {
   /** how much of the two moments is kept each step; default [0.9, 0.999] */
@@ -21,10 +22,7 @@ export class AdamW extends Optimizer {
   readonly betas: readonly [number, number]
   readonly epsilon: number
 
-  constructor(
-    parameters: Module | Iterable<readonly [name: string, parameter: Parameter]>,
-    options: AdamWOptions = {},
-  ) {
+  constructor(parameters: ParameterSource, options: AdamWOptions = {}) {
     super(parameters, { weightDecay: 0.01, ...options })
     const { betas = [0.9, 0.999], epsilon = 1e-8 } = options
     for (const [i, beta] of betas.entries()) checkSetting(`betas[${i}]`, beta, 0, 1)

@@ -2,7 +2,7 @@
 
 import { div, isRecording, noGrad, where } from '../autograd/index.ts'
 import { deviceOf, type Storage, scope, Tensor } from '../tensor/index.ts'
-import { checkSetting } from './optimizer.ts'
+import { checkSetting } from './setting.ts'
 
 export interface ClippedGradients {
   /** the map that was given */

@@ -4,6 +4,7 @@ export { Adafactor, type AdafactorOptions } from './adafactor.ts'
 export { AdamW, type AdamWOptions } from './adamw.ts'
 export { type ClippedGradients, clipGradients } from './clip.ts'
 export {
+  type MinimizeOptions,
   Optimizer,
   type OptimizerOptions,
   type OptimizerState,

@@ -2,7 +2,7 @@
 // pure function from a value, its gradient and what is remembered to a new value and what to remember next.
 
 import { noGrad } from '../autograd/index.ts'
-import { Module, Parameter } from '../nn/index.ts'
+import { lossAndGradients, Module, Parameter, type ParameterSource } from '../nn/index.ts'
 import { nameOf, WHERE_PARAMETERS_ARE } from '../nn/module.ts'
 import {
   bytesPerElement,
@@ -11,12 +11,15 @@ import {
   type Shape,
   ShapeError,
   sameShape,
+  scope,
   show,
   sizeOf,
   type Tensor,
   toDevice,
   zeros,
 } from '../tensor/index.ts'
+import { clipGradients } from './clip.ts'
+import { checkSetting } from './setting.ts'
 
 /** Settings for the parameters that a predicate chooses. */
 export interface ParameterGroup {
@@ -94,13 +97,18 @@ interface Memory {
   readonly slots: Readonly<Record<string, Parameter>>
 }
 
-/** @throws RangeError naming the setting, unless min ≤ value < max */
-export function checkSetting(name: string, value: number, min: number, max = Number.POSITIVE_INFINITY): void {
-  if (!(value >= min && value < max)) throw new RangeError(`${name} = ${value}: must be in [${min}, ${max})`)
+export interface MinimizeOptions {
+  /** default: the optimizer's own */
+  readonly learningRate?: number
+  /** clips the gradients to this length together, see `clipGradients`; default: they are left as they are */
+  readonly maximumNorm?: number
+  /** whether the loss may leave some parameters unused, without a warning; default false */
+  readonly allowUnused?: boolean
 }
 
 export abstract class Optimizer {
   readonly learningRate: number
+  readonly #source: ParameterSource
   readonly #members = new Map<string, Member>()
   readonly #memories = new Map<string, Memory>()
 
@@ -111,11 +119,13 @@ export abstract class Optimizer {
    * @param parameters a module, or parameters with their names
    * @throws TypeError where there are none, or two of one name
    */
-  constructor(parameters: Module | Iterable<readonly [name: string, parameter: Parameter]>, options: OptimizerOptions) {
+  constructor(parameters: ParameterSource, options: OptimizerOptions) {
     const { learningRate = 1e-3, weightDecay = 0, groups = [] } = options
     checkSetting('learningRate', learningRate, 0)
     this.learningRate = learningRate
-    for (const [name, parameter] of parameters instanceof Module ? parameters.namedParameters() : parameters) {
+    const source = parameters instanceof Module ? parameters : [...parameters]
+    this.#source = source
+    for (const [name, parameter] of source instanceof Module ? source.namedParameters() : source) {
       if (this.#members.has(name))
         throw new TypeError(`an optimizer knows parameters by name, and two are called ${name}: give one another name`)
       const group = groups.find(({ match }) => match(name, parameter))
@@ -182,6 +192,26 @@ export abstract class Optimizer {
           for (const slot of Object.keys(memory.slots)) memory.slots[slot].assign(slots[slot])
         })
     }
+  }
+
+  /**
+   * One step of training: computes a loss and its gradients, and moves the parameters. Everything made on the way is given back, so
+   * a loop of these needs no scope.
+   *
+   *     for (const [x, y] of batches) optimizer.minimize(() => crossEntropy(model.forward(x), y))
+   *
+   * @param f computes a scalar, or a record of tensors of which `total` is the scalar to minimise
+   * @returns what f returned, before the step: read it with `await loss.item()`, every now and then
+   * @throws as `lossAndGradients` and `step`; nothing is moved then
+   */
+  minimize<T extends Tensor | { readonly total: Tensor }>(f: () => T, options: MinimizeOptions = {}): T {
+    const { learningRate, maximumNorm, allowUnused } = options
+    return scope(() => {
+      const { loss, gradients } = lossAndGradients(this.#source, f, { allowUnused })
+      if (maximumNorm !== undefined) clipGradients(gradients, maximumNorm)
+      this.step(gradients, learningRate)
+      return loss
+    }, 'minimize')
   }
 
   /** Bytes that a step needs beside the parameters: their gradients, and what is not remembered of them yet. */

@@ -1,6 +1,6 @@
 // Learning rates over time, as functions of the number of steps done: 0 at the first.
 
-import { checkSetting } from './optimizer.ts'
+import { checkSetting } from './setting.ts'
 
 /** A learning rate for every step, the first being step 0. */
 export type Schedule = (step: number) => number

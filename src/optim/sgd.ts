@@ -1,8 +1,9 @@
 // Stochastic gradient descent, with momentum where asked for (Sutskever et al. 2013).
 
-import type { Module, Parameter } from '../nn/index.ts'
+import type { Parameter, ParameterSource } from '../nn/index.ts'
 import type { Shape } from '../tensor/index.ts'
-import { checkSetting, Optimizer, type OptimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
+import { Optimizer, type OptimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
+import { checkSetting } from './setting.ts'
 
 export interface SGDOptions extends OptimizerOptions {
   /** μ; default 0: none */
@@ -20,7 +21,7 @@ export class SGD extends Optimizer {
   readonly momentum: number
   readonly nesterov: boolean
 
-  constructor(parameters: Module | Iterable<readonly [name: string, parameter: Parameter]>, options: SGDOptions = {}) {
+  constructor(parameters: ParameterSource, options: SGDOptions = {}) {
     super(parameters, options)
     const { momentum = 0, nesterov = false } = options
     checkSetting('momentum', momentum, 0, 1)

@@ -237,7 +237,7 @@ describe('a parameter that no field holds, and that a loss depends on', () => {
         () => lossAndGradients(module, () => module.forward(x).sum()),
         (error: unknown) => {
           assert.ok(error instanceof UnregisteredParameterError, String(error))
-          assert.equal(error.module, module)
+          assert.equal(error.source, module)
           assert.deepEqual([...error.parameters[0].parameter.shape], [4, 2])
           assert.match(error.message, /\[4, 2\], used by (linear|concat|checkpoint)\b/)
           assert.match(error.message, /neither trained nor saved.*public field.*freeze/)
