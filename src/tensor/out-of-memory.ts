@@ -17,6 +17,7 @@ export interface MemoryShortage {
 }
 
 function inUnits(bytes: number): string {
+  if (bytes < 2 ** 10) return `${bytes} bytes`
   const [unit, size] = bytes < 2 ** 20 ? ['KiB', 2 ** 10] : ['MiB', 2 ** 20]
   return `${(bytes / size).toLocaleString('en', { maximumFractionDigits: 1 })} ${unit}`
 }

@@ -72,9 +72,29 @@ describe('a claim on memory', () => {
   it('stops a memory from growing if it is more than a quarter of it, unless the piece is kept', () => {
     const heap = new Heap(new WebAssembly.Memory({ initial: 2, maximum: 1024 }), 1024)
     const claim = new Claim(holder, piece, 20 * MiB)
-    assert.throws(() => heap.take(MiB), /cpu: no memory for 1 MiB: 0 KiB are in use of 64 MiB at most, and 20 MiB/)
+    assert.throws(() => heap.take(MiB), /cpu: no memory for 1 MiB: 0 bytes are in use of 64 MiB at most, and 20 MiB/)
     claim.keep()
     heap.give(heap.take(MiB))
+    claim.cancel()
+  })
+
+  it('of more than 1 GiB stops the gpu device from allocating', async () => {
+    await device.open('gpu', { backend: 'cpu' })
+    const claim = new Claim(holder, piece, 1025 * MiB)
+    assert.throws(
+      () => device.with('gpu', () => ones([4])),
+      (error: unknown) => {
+        assert.ok(error instanceof OutOfMemoryError)
+        assert.deepEqual([error.device, error.bytes, error.limit], ['gpu', 16, undefined])
+        assert.match(
+          error.message,
+          /^gpu: no memory for 16 bytes: 0 bytes are in use, and 1,025 MiB of them belong to tensors in no/,
+        )
+        return true
+      },
+    )
+    claim.keep()
+    assert.equal(device.with('gpu', () => ones([4])).size, 4)
     claim.cancel()
   })
 
