@@ -11,6 +11,18 @@ export {
   type OpenOptions,
 } from './device.ts'
 export {
+  type Appearance,
+  briefValues,
+  type InspectOptions,
+  indented,
+  inspectCustom,
+  inspected,
+  jupyterDisplay,
+  type MimeBundle,
+  mimeBundle,
+  titleOf,
+} from './display.ts'
+export {
   allocate,
   type DType,
   DTypeError,
@@ -21,6 +33,7 @@ export {
   promoteScalar,
   type TypedArray,
 } from './dtype.ts'
+export { outlineHtml } from './html.ts'
 export {
   type AdamWNumbers,
   type AdamWUpdate,
@@ -39,6 +52,7 @@ export {
   type ReductionName,
   type UnaryName,
 } from './kernels.ts'
+export type { PrintOptions } from './print.ts'
 export { Generator, type GeneratorState, philox4x32 } from './random.ts'
 export { type DeviceName, FreedError, keep, Scope, Storage, scope, storagesIn } from './scope.ts'
 export * from './shape.ts'
