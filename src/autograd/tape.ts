@@ -6,7 +6,13 @@ import {
   broadcastsTo,
   deviceOf,
   type Generator,
+  type InspectOptions,
+  inspectCustom,
+  inspected,
   isFloating,
+  jupyterDisplay,
+  type MimeBundle,
+  mimeBundle,
   onesLike,
   Scope,
   type Storage,
@@ -16,7 +22,7 @@ import {
   Tensor,
   zerosLike,
 } from '../tensor/index.ts'
-import { toMermaid, toText } from './print.ts'
+import { inFull, inOneLine, type TapeTextOptions, toMermaid, toText } from './print.ts'
 
 /** One thunk an argument; undefined where there is nothing to differentiate. */
 export type Thunks = readonly ((() => Tensor) | undefined)[]
@@ -230,8 +236,18 @@ export class Tape implements Recorder {
   }
 
   /** The tape as a list, one operation a line. */
-  toString(): string {
-    return toText(this)
+  toString(options?: TapeTextOptions): string {
+    return toText(this, options)
+  }
+
+  /** What the consoles of Node, Deno and Bun print. */
+  [inspectCustom](depth?: number | null, options?: InspectOptions): string {
+    return inspected({ name: 'Tape', line: () => inOneLine(this), text: () => inFull(this) }, depth, options)
+  }
+
+  /** What a notebook shows. */
+  [jupyterDisplay](): MimeBundle {
+    return mimeBundle(inFull(this))
   }
 
   /** The tape as a Mermaid flowchart. */

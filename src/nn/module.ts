@@ -2,7 +2,22 @@
 // the fields, and that is the whole protocol: no registration, no base constructor.
 
 import { Tape } from '../autograd/index.ts'
-import { type DeviceName, deviceOf, type Shape, sameShape, show, type Tensor, toDevice } from '../tensor/index.ts'
+import {
+  type DeviceName,
+  deviceOf,
+  type InspectOptions,
+  inspectCustom,
+  inspected,
+  jupyterDisplay,
+  type MimeBundle,
+  mimeBundle,
+  outlineHtml,
+  type Shape,
+  sameShape,
+  show,
+  type Tensor,
+  toDevice,
+} from '../tensor/index.ts'
 import { Parameter } from './parameter.ts'
 
 /** Parameters by path, as tensors: what a checkpoint holds. */
@@ -130,6 +145,17 @@ export abstract class Module {
   /** The module as a tree, with shapes and counts. */
   toString(): string {
     return tree(this).join('\n')
+  }
+
+  /** What the consoles of Node, Deno and Bun print. */
+  [inspectCustom](depth?: number | null, options?: InspectOptions): string {
+    const { name } = this.constructor
+    return inspected({ name, line: () => tree(this)[0], text: () => String(this) }, depth, options)
+  }
+
+  /** What a notebook shows: a tree that folds. */
+  [jupyterDisplay](): MimeBundle {
+    return mimeBundle(String(this), outlineHtml(String(this)))
   }
 }
 
