@@ -10,6 +10,7 @@ export {
   type GpuBackend,
   type OpenOptions,
 } from './device.ts'
+export { installDevtoolsFormatters } from './devtools.ts'
 export {
   type Appearance,
   briefValues,
