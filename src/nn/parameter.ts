@@ -43,8 +43,12 @@ export class Parameter extends Tensor {
     super(take(value), value.shape)
   }
 
+  protected override get kind(): string {
+    return 'Parameter'
+  }
+
   protected override get title(): string {
-    return titleOf('Parameter', this, this.trainable ? 'trainable' : 'frozen')
+    return titleOf(this.kind, this, this.trainable ? 'trainable' : 'frozen')
   }
 
   /**

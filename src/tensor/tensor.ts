@@ -108,9 +108,14 @@ export class Tensor implements View {
     return (await this.data())[0]
   }
 
+  /** What it is called in print. */
+  protected get kind(): string {
+    return 'Tensor'
+  }
+
   /** What it is: the first line of its text. */
   protected get title(): string {
-    return titleOf('Tensor', this)
+    return titleOf(this.kind, this)
   }
 
   /**
@@ -133,10 +138,9 @@ export class Tensor implements View {
 
   /** What the consoles of Node, Deno and Bun print. */
   [inspectCustom](depth?: number | null, options?: InspectOptions): string {
-    const { name } = this.constructor
     const line = (paint: Paint) => lineNow(this.title, this, paint)
     const text = (paint: Paint) => textNow(this.title, this, {}, paint)
-    return inspected({ name, line, text }, depth, options)
+    return inspected({ name: this.kind, line, text }, depth, options)
   }
 
   /** What a notebook shows: a table. */
