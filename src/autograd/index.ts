@@ -7,6 +7,7 @@ export { type CheckedFunction, type GradcheckOptions, gradcheck } from './gradch
 export type { GradcheckPart, GradcheckResult, GradientMismatch } from './gradcheck-result.ts'
 export { defineFused, defineOp, type Fused, type FusedOp } from './op.ts'
 export * from './ops/index.ts'
+export type { TapeTextOptions } from './print.ts'
 export { type Entry, GradientError, isRecording, noGrad, type PartialsOptions, Tape, type Thunks } from './tape.ts'
 export {
   checkpoint,

@@ -1,5 +1,6 @@
 // A tape for people: as a list and as a Mermaid flowchart.
 
+import { briefValues, indented } from '../tensor/display.ts'
 import { show, Tensor } from '../tensor/index.ts'
 
 /** What is printed of a tape. */
@@ -20,14 +21,26 @@ function showArgument(arg: unknown, numbers: Map<unknown, number>): string {
   const n = numbers.get(arg)
   if (n !== undefined) return `%${n}`
   if (arg instanceof Tensor) return `constant ${show(arg.shape)}`
-  if (Array.isArray(arg)) return JSON.stringify(arg).replaceAll(',', ', ')
+  if (Array.isArray(arg)) return `[${arg.map(item => showArgument(item, numbers)).join(', ')}]`
   if (typeof arg === 'object' && arg !== null) {
-    const options = Object.entries(arg).filter(([, value]) => value !== undefined)
-    return options
-      .map(([key, value]) => `${key}=${value instanceof Tensor ? show(value.shape) : JSON.stringify(value)}`)
-      .join(', ')
+    const fields = Object.entries(arg).filter(([, value]) => value !== undefined)
+    return fields.map(([key, value]) => `${key}=${showArgument(value, numbers)}`).join(', ')
   }
   return String(arg)
+}
+
+const isReadable = (x: Tensor): boolean => x.storage.device.readSync !== undefined
+
+/** A few values of a tensor, or why there are none. */
+function showValues(x: Tensor): string {
+  if (x.storage.isFreed) return 'freed'
+  return isReadable(x) ? briefValues(x) : `on ${x.device}`
+}
+
+/** How a tape is printed. */
+export interface TapeTextOptions {
+  /** whether a few values of every tensor follow, where they can be read at once; default false */
+  readonly values?: boolean
 }
 
 /**
@@ -38,7 +51,7 @@ function showArgument(arg: unknown, numbers: Map<unknown, number>): string {
  *     %2  transpose(%1)        [3, 4]
  *     %3  matmul(%0, %2)       [2, 4]
  */
-export function toText(tape: Printable): string {
+export function toText(tape: Printable, { values = false }: TapeTextOptions = {}): string {
   const numbers = number(tape)
   const rows = [
     ...[...tape.watched].map(([x, name]) => ({ x, text: name })),
@@ -50,11 +63,27 @@ export function toText(tape: Printable): string {
         .filter(text => text !== '')
         .join(', ')})`,
     })),
-  ].map(({ x, text }) => [`%${numbers.get(x)}`, text, `${show(x.shape)}${x.dtype === 'float32' ? '' : ` ${x.dtype}`}`])
-  const width = (column: number) => Math.max(0, ...rows.map(row => row[column].length))
-  const [first, second] = [width(0), width(1)]
-  return rows.map(([n, text, shape]) => `${n.padStart(first)}  ${text.padEnd(second)}  ${shape}`).join('\n')
+  ].map(({ x, text }) => [
+    `%${numbers.get(x)}`,
+    text,
+    `${show(x.shape)}${x.dtype === 'float32' ? '' : ` ${x.dtype}`}`,
+    values ? showValues(x) : '',
+  ])
+  const isWaiting = values && tape.entries.some(({ result }) => !isReadable(result))
+  const widths = [0, 1, 2].map(column => Math.max(0, ...rows.map(row => row[column].length)))
+  const lines = rows.map(([n, text, shape, shown]) =>
+    `${n.padStart(widths[0])}  ${text.padEnd(widths[1])}  ${shape.padEnd(widths[2])}  ${shown}`.trimEnd(),
+  )
+  if (isWaiting) lines.push('await tape.entries[0].result.text() prints the values of one of them')
+  return lines.join('\n')
 }
+
+/** What a tape is. */
+export const inOneLine = ({ entries: { length } }: Printable): string =>
+  `Tape of ${length} operation${length === 1 ? '' : 's'}`
+
+/** The same, and its operations below. */
+export const inFull = (tape: Printable): string => `${inOneLine(tape)}\n${indented(toText(tape))}`.trimEnd()
 
 /** A flowchart: rounded boxes are watched tensors, the others operations with the shape of their result. */
 export function toMermaid(tape: Printable): string {

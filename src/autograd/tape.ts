@@ -2,12 +2,17 @@
 // gives gradients. A tape knows tensors by identity and keeps the very tensors that the operations used, so a gradient
 // computed while an outer tape records is recorded there like anything else: gradients of gradients need nothing more.
 
+import type { Owned } from '../tensor/context.ts'
+import { inspected, mimeBundle } from '../tensor/display.ts'
 import {
   broadcastsTo,
   deviceOf,
   type Generator,
+  type InspectOptions,
+  inspectCustom,
   isFloating,
-  type Owned,
+  jupyterDisplay,
+  type MimeBundle,
   onesLike,
   Scope,
   type Storage,
@@ -17,7 +22,7 @@ import {
   Tensor,
   zerosLike,
 } from '../tensor/index.ts'
-import { toMermaid, toText } from './print.ts'
+import { inFull, inOneLine, type TapeTextOptions, toMermaid, toText } from './print.ts'
 
 /** One thunk an argument; undefined where there is nothing to differentiate, which a thunk may also find out when it runs. */
 export type Thunks = readonly ((() => Tensor | undefined) | undefined)[]
@@ -261,8 +266,18 @@ export class Tape implements Recorder {
   }
 
   /** The tape as a list, one operation a line. */
-  toString(): string {
-    return toText(this)
+  toString(options?: TapeTextOptions): string {
+    return toText(this, options)
+  }
+
+  /** What the consoles of Node, Deno and Bun print. */
+  [inspectCustom](depth?: number | null, options?: InspectOptions): string {
+    return inspected({ name: 'Tape', line: () => inOneLine(this), text: () => inFull(this) }, depth, options)
+  }
+
+  /** What a notebook shows. */
+  [jupyterDisplay](): MimeBundle {
+    return mimeBundle(inFull(this))
   }
 
   /** The tape as a Mermaid flowchart. */

@@ -3,7 +3,9 @@
 // what it gave to a function among its arguments. While a tape records nothing is given back: the tape needs everything.
 
 import { isRecording } from '../autograd/index.ts'
-import { innermost, type Owner, runIn, type Scope, scoped, storagesIn, type Tensor } from '../tensor/index.ts'
+import { innermost, type Owner, runIn } from '../tensor/context.ts'
+import { type Scope, storagesIn, type Tensor } from '../tensor/index.ts'
+import { scoped } from '../tensor/scope.ts'
 
 type Forward = (this: object, ...args: unknown[]) => unknown
 

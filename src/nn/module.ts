@@ -2,7 +2,21 @@
 // you like. A parameter's name is its path through the fields, and that is the whole protocol: no registration, no base
 // constructor. What a field does not hold (private fields, closures, objects of other classes) is not part of the module.
 
-import { type DeviceName, deviceOf, type Shape, sameShape, show, type Tensor, toDevice } from '../tensor/index.ts'
+import { inspected, mimeBundle } from '../tensor/display.ts'
+import { outlineHtml } from '../tensor/html.ts'
+import {
+  type DeviceName,
+  deviceOf,
+  type InspectOptions,
+  inspectCustom,
+  jupyterDisplay,
+  type MimeBundle,
+  type Shape,
+  sameShape,
+  show,
+  type Tensor,
+  toDevice,
+} from '../tensor/index.ts'
 import { listed } from '../tensor/listed.ts'
 import { type Place, placesIn } from './fields.ts'
 import { prepareForward } from './forward.ts'
@@ -190,6 +204,17 @@ export abstract class Module {
   /** The module as a tree, with shapes and counts. */
   toString(): string {
     return tree(this).join('\n')
+  }
+
+  /** What the consoles of Node, Deno and Bun print. */
+  [inspectCustom](depth?: number | null, options?: InspectOptions): string {
+    const { name } = this.constructor
+    return inspected({ name, line: () => tree(this)[0], text: () => String(this) }, depth, options)
+  }
+
+  /** What a notebook shows: a tree that folds. */
+  [jupyterDisplay](): MimeBundle {
+    return mimeBundle(String(this), outlineHtml(String(this)))
   }
 }
 

@@ -1,5 +1,6 @@
 // A parameter is the one tensor whose value changes: the optimizer assigns it a new one, the name stays.
 
+import { titleOf } from '../tensor/display.ts'
 import {
   type Device,
   defaultGenerator,
@@ -42,6 +43,14 @@ export class Parameter extends Tensor {
     super(take(value), value.shape)
   }
 
+  protected override get kind(): string {
+    return 'Parameter'
+  }
+
+  protected override get title(): string {
+    return titleOf(this.kind, this, this.trainable ? 'trainable' : 'frozen')
+  }
+
   /**
    * Gives it a new value; the memory of the old one is given back. A tape that recorded the old value refuses to walk back.
    * @throws ShapeError where the shape differs
@@ -70,6 +79,8 @@ export class Parameter extends Tensor {
 
 let shapesOnly = false
 
+const noValues = () => new Error('this model was made by withoutAllocation: it has no values to read')
+
 /** A device without memory: its parameters have shapes and nothing else. */
 const nowhere: Device = {
   name: 'reference',
@@ -80,7 +91,10 @@ const nowhere: Device = {
     throw new Error('this model was made by withoutAllocation: it has shapes, and no values to compute with')
   },
   upload: () => null,
-  read: () => Promise.reject(new Error('this model was made by withoutAllocation: it has no values to read')),
+  read: () => Promise.reject(noValues()),
+  readSync: () => {
+    throw noValues()
+  },
   free: () => {},
   memory: () => ({ bytes: 0, buffers: 0 }),
 }

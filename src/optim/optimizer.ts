@@ -4,8 +4,8 @@
 import { noGrad } from '../autograd/index.ts'
 import { lossAndGradients, Module, Parameter, type ParameterSource } from '../nn/index.ts'
 import { nameOf, WHERE_PARAMETERS_ARE } from '../nn/module.ts'
+import { bytesPerElement } from '../tensor/dtype.ts'
 import {
-  bytesPerElement,
   type DeviceName,
   deviceOf,
   type Shape,

@@ -1,6 +1,6 @@
 // The tensor room: values, devices, memory and random numbers.
 
-export { innermost, type Owned, type Owner, runIn, ScopeOverlapError } from './context.ts'
+export { ScopeOverlapError } from './context.ts'
 export * from './create.ts'
 export {
   type CpuDevice,
@@ -11,9 +11,15 @@ export {
   type GpuBackend,
   type OpenOptions,
 } from './device.ts'
+export { installDevtoolsFormatters } from './devtools.ts'
+export {
+  type InspectOptions,
+  inspectCustom,
+  jupyterDisplay,
+  type MimeBundle,
+} from './display.ts'
 export {
   allocate,
-  bytesPerElement,
   type DType,
   DTypeError,
   dtypeOf,
@@ -42,8 +48,9 @@ export {
   type UnaryName,
 } from './kernels.ts'
 export { type MemoryShortage, OutOfMemoryError } from './out-of-memory.ts'
+export type { PrintOptions } from './print.ts'
 export { Generator, type GeneratorState, philox4x32 } from './random.ts'
-export { keep, Scope, scope, scoped, storagesIn } from './scope.ts'
+export { keep, Scope, scope, storagesIn } from './scope.ts'
 export * from './shape.ts'
 export { type DeviceName, FreedError, Storage } from './storage.ts'
 export { type NestedArray, SyncReadError, Tensor } from './tensor.ts'

@@ -1,8 +1,22 @@
 // The value everything is about: a shape and strides over memory on a device. It is immutable and knows nothing of
 // gradients; the operations become its methods in autograd/fluent.ts.
 
+import {
+  displayed,
+  type InspectOptions,
+  inspectCustom,
+  inspected,
+  jupyterDisplay,
+  lineNow,
+  type MimeBundle,
+  type Paint,
+  textNow,
+  textSoon,
+  titleOf,
+} from './display.ts'
 import type { DType, TypedArray } from './dtype.ts'
 import { relief } from './pressure.ts'
+import type { PrintOptions } from './print.ts'
 import { contiguousStrides, isContiguous, type Shape, ShapeError, show, sizeOf } from './shape.ts'
 import type { DeviceName, Storage, View } from './storage.ts'
 
@@ -97,12 +111,44 @@ export class Tensor implements View {
     return (await this.data())[0]
   }
 
-  /** What it is, and on `reference` and `cpu` a few of its values. */
-  toString(): string {
-    const head = `Tensor ${show(this.shape)} ${this.dtype} on ${this.device}`
-    if (this.#storage.isFreed) return `${head} (given back)`
-    if (!this.#storage.device.readSync || this.size > 1000) return head
-    return `${head} ${JSON.stringify(nest(this.dataSync(), this.shape, this.dtype === 'bool'))}`
+  /** What it is called in print. */
+  protected get kind(): string {
+    return 'Tensor'
+  }
+
+  /** What it is: the first line of its text. */
+  protected get title(): string {
+    return titleOf(this.kind, this)
+  }
+
+  /**
+   * What it is, and its values as NumPy prints them: aligned, and of more than 1,000 only the ends of each axis.
+   *
+   *     Tensor [2, 3] float32 on cpu:
+   *       [[ 0.50,  1.00, -2.00],
+   *        [ 0.25, 10.00,  3.00]]
+   *
+   * Only what is printed is read. On `gpu`, where reading is asynchronous, it says how to: `text` waits for the values.
+   */
+  toString(options?: PrintOptions): string {
+    return textNow(this.title, this, options)
+  }
+
+  /** The text that `toString` gives where values can be read at once, on every device. */
+  text(options?: PrintOptions): Promise<string> {
+    return textSoon(this.title, this, options)
+  }
+
+  /** What the consoles of Node, Deno and Bun print. */
+  [inspectCustom](depth?: number | null, options?: InspectOptions): string {
+    const line = (paint: Paint) => lineNow(this.title, this, paint)
+    const text = (paint: Paint) => textNow(this.title, this, {}, paint)
+    return inspected({ name: this.kind, line, text }, depth, options)
+  }
+
+  /** What a notebook shows: a table. */
+  [jupyterDisplay](): Promise<MimeBundle> {
+    return displayed(this.title, this)
   }
 }
 

@@ -2,8 +2,32 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { defineOp, fusedOps, GradientError, grad, isRecording, mul, noGrad, Tape } from '../../src/autograd/index.ts'
-import { device, FreedError, ShapeError, type Storage, scope, Tensor, tensor, zeros } from '../../src/tensor/index.ts'
+import { inspect } from 'node:util'
+import {
+  concat,
+  defineOp,
+  fusedOps,
+  GradientError,
+  grad,
+  isRecording,
+  mul,
+  noGrad,
+  Tape,
+} from '../../src/autograd/index.ts'
+import {
+  arange,
+  device,
+  FreedError,
+  jupyterDisplay,
+  ones,
+  randn,
+  ShapeError,
+  type Storage,
+  scope,
+  Tensor,
+  tensor,
+  zeros,
+} from '../../src/tensor/index.ts'
 import { assertCloseNumbers, values } from '../support.ts'
 
 const number = (x: number) => tensor(x, { dtype: 'float64' })
@@ -453,6 +477,84 @@ describe('a tape in print', () => {
         '%5  mul(%4, 2)             [2] float64',
       ].join('\n'),
     )
+  })
+
+  it('shows numbers as JavaScript does, and tensors wherever they stand', () => {
+    const tape = new Tape()
+    const x = tape.watch(ones([2]), 'x')
+    tape.run(() => {
+      const y = concat([x, x.mul(Number.NaN)]).clamp({ min: 0, max: Number.POSITIVE_INFINITY })
+      return y.pad([[1, 0]], Number.NEGATIVE_INFINITY)
+    })
+    const lines = String(tape)
+      .split('\n')
+      .map(line => line.split(/ {2,}/)[1])
+    assert.deepEqual(lines, [
+      'x',
+      'mul(%0, NaN)',
+      'concat(0, %0, %1)',
+      'clamp(%2, min=0, max=Infinity)',
+      'pad(%3, [[1, 0]], -Infinity)',
+    ])
+  })
+
+  it('shows a few values of every tensor on request', () => {
+    const tape = new Tape()
+    const x = tape.watch(tensor([1, -2]), 'x')
+    const lost = scope(() => tape.watch(zeros([1]), 'lost'))
+    tape.run(() => x.mul(2).reshape([2, 1]).expand([2, 1000]).add(arange(1000).div(4)).sum())
+    lost.storage.free('this test')
+    assert.equal(
+      tape.toString({ values: true }),
+      [
+        '%0  x                         [2]        [1, -2]',
+        '%1  lost                      [1]        freed',
+        '%2  mul(%0, 2)                [2]        [2, -4]',
+        '%3  reshape(%2, [2, 1])       [2, 1]     [[2], [-4]]',
+        '%4  expand(%3, [2, 1000])     [2, 1000]  [[2, 2, 2, ..., 2, 2, 2], [-4, -4, -4, ..., -4, -4, -4]]',
+        '%5  add(%4, constant [1000])  [2, 1000]  [[2.00, ..., 251.75], [-4.00, ..., 245.75]]',
+        '%6  sum(%5)                   []         247750',
+      ].join('\n'),
+    )
+  })
+
+  it('says how to read values on gpu', async () => {
+    await device.open('gpu', { backend: 'cpu' })
+    const tape = new Tape()
+    const x = tape.watch(device.with('gpu', () => tensor([1, 2])))
+    tape.run(() => x.mul(2))
+    assert.equal(
+      tape.toString({ values: true }),
+      `%0  x0          [2]  on gpu
+%1  mul(%0, 2)  [2]  on gpu
+await tape.entries[0].result.text() prints the values of one of them`,
+    )
+    assert.equal(await tape.entries[0].result.text(), 'Tensor [2] float32 on gpu: [2, 4]')
+    tape.end()
+  })
+
+  it('is a list in a console and a notebook, and one line inside of something else', () => {
+    const text = `Tape of 4 operations\n${String(tape).replaceAll(/^/gm, '  ')}`
+    assert.equal(inspect(tape), text)
+    assert.equal(inspect({ tape }), '{ tape: Tape of 4 operations }')
+    assert.equal(inspect([tape], { depth: 0 }), '[ [Tape] ]')
+    assert.deepEqual(tape[jupyterDisplay](), { 'text/plain': text, 'text/html': `<pre>${text}</pre>` })
+    assert.equal(inspect(new Tape()), 'Tape of 0 operations')
+  })
+
+  it('records nothing of what is printed while it runs, and keeps no memory of it', async () => {
+    const tape = new Tape()
+    const x = tape.watch(randn([60, 3, 60]), 'x')
+    const y = tape.run(() => x.permute([2, 1, 0]).exp())
+    const [entries, memory] = [tape.entries.length, device.get().memory()]
+    const notebook = tape.run(() => {
+      const text = `${y}${inspect(y)}${inspect([x, y])}${tape.toString({ values: true })}${inspect(tape)}`
+      assert.match(text, /Tensor \[60, 3, 60\]/)
+      return { shown: y[jupyterDisplay]() }
+    })
+    await notebook.shown
+    assert.deepEqual([tape.entries.length, device.get().memory()], [entries, memory])
+    tape.end()
   })
 
   it('is a flowchart', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { inspect } from 'node:util'
 import { GradientError, Tape } from '../../src/autograd/index.ts'
 import {
   Dropout,
@@ -15,7 +16,17 @@ import {
   StateDictError,
   withoutAllocation,
 } from '../../src/nn/index.ts'
-import { device, FreedError, randn, ShapeError, scope, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
+import {
+  device,
+  FreedError,
+  jupyterDisplay,
+  randn,
+  ShapeError,
+  scope,
+  type Tensor,
+  tensor,
+  zeros,
+} from '../../src/tensor/index.ts'
 import { assertCloseNumbers, fc, runs, values } from '../support.ts'
 import { random } from './support.ts'
 
@@ -184,6 +195,45 @@ test('a module prints as a tree with shapes and counts', () => {
   )
 })
 
+test('a console shows a module as its tree, and in one line inside of something else', () => {
+  const tower = new Tower(1)
+  assert.equal(inspect(tower), String(tower))
+  assert.equal(inspect({ tower, list: [tower] }), '{ tower: Tower (14), list: [ Tower (14) ] }')
+  assert.equal(inspect([tower], { depth: 0 }), '[ [Tower] ]')
+})
+
+test('a console shows a parameter as a parameter, and a state dict with a line for each', () => {
+  const layer = new Linear(1, 2)
+  layer.weight.assign(tensor([[0.5], [2]]))
+  layer.bias!.trainable = false
+  assert.equal(inspect(layer.weight), 'Parameter [2, 1] float32 on reference, trainable:\n  [[0.5],\n   [2.0]]')
+  assert.equal(
+    inspect(layer.stateDict()),
+    `Map(2) {
+  'weight' => Parameter [2, 1] float32 on reference, trainable: [[0.5], [2.0]],
+  'bias' => Parameter [2] float32 on reference, frozen: [0, 0]
+}`,
+  )
+  const [parameter] = new Parameter(zeros([1])).toString().split(':')
+  assert.equal(parameter, 'Parameter [1] float32 on reference, trainable')
+})
+
+test('a notebook shows a module as a tree that folds, whatever its names are', () => {
+  class Odd extends Module {
+    readonly 'a<b' = new Linear(1, 1)
+    readonly scale = parameter([], init.ones)
+  }
+  const bundle = new Odd()[jupyterDisplay]()
+  assert.equal(bundle['text/plain'], String(new Odd()))
+  const inner = '<div>weight: [1, 1]</div><div>bias: [1]</div>'
+  const folded = (head: string, below: string, open = '') =>
+    `<details${open}><summary>${head}</summary><div style="margin-left: 2ch">${below}</div></details>`
+  assert.equal(
+    bundle['text/html'],
+    `<div style="font-family: monospace; white-space: pre">${folded('Odd (3)', `${folded('a&lt;b: Linear (2)', inner)}<div>scale: []</div>`, ' open')}</div>`,
+  )
+})
+
 test('a module moves to another device and back, and computes the same there', async () => {
   const module = new Tower()
   const x = randn([3, 2])
@@ -211,6 +261,10 @@ test('a model too large to hold can be counted and printed, and says why it cann
   const huge = withoutAllocation(() => new Linear(1_000_000, 1_000_000))
   assert.equal(huge.parameterCount(), 1_000_001_000_000)
   assert.match(String(huge), /weight: \[1000000, 1000000\]/)
+  assert.match(
+    String(huge.weight),
+    /^Parameter \[1000000, 1000000\] float32 on reference, trainable:\n {2}this model was made by withoutAllocation/,
+  )
   assert.throws(() => huge.weight.mul(2), /has shapes, and no values/)
   await assert.rejects(huge.weight.data(), /withoutAllocation/)
   assert.deepEqual(values(new Linear(1, 1).bias!), [0])

@@ -46,7 +46,7 @@ describe('the cpu device', () => {
       assert.equal(x.device, 'cpu')
       assert.deepEqual([...matmul(x, add(x, 1)).dataSync()], [10, 13, 22, 29])
       assert.deepEqual([...x.view([2, 2], [1, 2]).dataSync()], [1, 3, 2, 4])
-      assert.equal(`${tensor([true, false])}`, 'Tensor [2] bool on cpu [true,false]')
+      assert.equal(`${tensor([true, false])}`, 'Tensor [2] bool on cpu: [ true, false]')
     })
   })
 
