@@ -34,9 +34,10 @@ export function assertClose(
 export function assertCloseNumbers(actual: readonly number[], expected: readonly number[], tolerance = 1e-12): void {
   assert.equal(actual.length, expected.length)
   actual.forEach((x, i) => {
-    const agrees =
-      Object.is(x, expected[i]) || Math.abs(x - expected[i]) <= tolerance * Math.max(1, Math.abs(expected[i]))
-    assert.ok(agrees || x === expected[i], `element ${i} is ${x}, expected ${expected[i]}`)
+    // within a share of infinity is everything
+    const distance = Number.isFinite(expected[i]) ? tolerance * Math.max(1, Math.abs(expected[i])) : 0
+    const agrees = Object.is(x, expected[i]) || x === expected[i] || Math.abs(x - expected[i]) <= distance
+    assert.ok(agrees, `element ${i} is ${x}, expected ${expected[i]}`)
   })
 }
 

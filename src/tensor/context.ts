@@ -93,11 +93,15 @@ export function begin<T>(owner: Owner, f: () => T): T {
 
 /** Code begun in a scope goes on after an await. Throws ScopeOverlapError. */
 export function suspend(owner: Owner): void {
-  if (opening && !contexts) throw new ScopeOverlapError(opening.name, owner.name)
+  if (opening && !contexts && !isInside(opening, owner)) throw new ScopeOverlapError(opening.name, owner.name)
   pending++
-  ambient = owner
+  // those that began inside of it are open, too, and go on first
+  if (!opening) ambient = owner
   opening = owner
 }
+
+const isInside = (owner: Owner, outer: Owner): boolean =>
+  owner.parent === outer || (owner.parent !== null && isInside(owner.parent, outer))
 
 /** Code that went on after an await is through. Throws ScopeOverlapError where another such scope was opened in between and is still open. */
 export function complete(owner: Owner): void {

@@ -36,6 +36,29 @@ describe('asynchronous scopes in a browser', () => {
     assert.equal(zeros([1]).storage.owner, null)
   })
 
+  it('nest where the inner one begins before the outer one has waited', async () => {
+    const made: { readonly storage: { readonly isFreed: boolean } }[] = []
+    const inner = async () => {
+      await pause()
+      made.push(zeros([1]))
+      await pause()
+    }
+    const open = scope(async () => {
+      await scope(() => scope(inner))
+      assert.ok(made[0].storage.isFreed, 'the inner ones have ended')
+      made.push(zeros([1]))
+      await pause()
+      made.push(zeros([1]))
+      assert.ok(!made[1].storage.isFreed, 'the outer one has not')
+    })
+    const outside = zeros([1])
+    await open
+    assert.deepEqual(
+      [...made, outside].map(({ storage }) => storage.isFreed),
+      [true, true, true, false],
+    )
+  })
+
   it('do not own what their caller makes before they go on', async () => {
     const open = scope(async () => {
       await Promise.resolve()

@@ -51,8 +51,14 @@ const mathHelpers: readonly Helper[] = [
     settings: floats(1),
   },
   {
+    // a shader's logarithm of 0 is that of the smallest number
+    source: `function logarithm(x){ if (x===0.0) { return 0.0-1.0/Math.abs(x); } return Math.log(x); }`,
+    settings: floats(1),
+  },
+  {
     // 2 atanh(x / (2 + x)) near 0
     source: `function stableLog1p(x){
+      if (x===-1.0) { return 0.0-1.0/(1.0+x); }
       if (Math.abs(x)>0.4) { return Math.log(1.0+x); }
       const z=x/(2.0+x); const s=z*z;
       return 2.0*z*(1.0+s*(0.33333333+s*(0.2+s*(0.14285714+s*(0.11111111+s*0.09090909))))); }`,

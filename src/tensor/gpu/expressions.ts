@@ -9,7 +9,7 @@ export const unaryExpressions: Record<UnaryName, string> = {
   sign: 'x0>0.0?1.0:(x0<0.0?-1.0:x0)',
   exp: 'Math.exp(x0)',
   expm1: 'stableExpm1(x0)',
-  log: 'Math.log(x0)',
+  log: 'logarithm(x0)',
   log1p: 'stableLog1p(x0)',
   sqrt: 'Math.sqrt(x0)',
   rsqrt: '1.0/Math.sqrt(x0)',

@@ -87,7 +87,8 @@ function agree(what: string, actual: ArrayLike<number>, expected: ArrayLike<numb
   assert.equal(actual.length, expected.length)
   for (let i = 0; i < actual.length; i++) {
     const [a, b] = [actual[i], expected[i]]
-    const near = Math.abs(a - b) <= Math.max(relative * Math.abs(b), 3e-45)
+    // within a share of infinity is everything
+    const near = Number.isFinite(b) && Math.abs(a - b) <= Math.max(relative * Math.abs(b), 3e-45)
     assert.ok(Object.is(a, b) || near, `${what}[${i}] is ${a} instead of ${b}`)
     if (a === 0 && b === 0) assert.ok(Object.is(a, b), `${what}[${i}] is ${a} instead of ${b}`)
   }
