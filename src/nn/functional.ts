@@ -1,6 +1,6 @@
 // A module as a function of its parameters, for what differentiates or moves them: hypothetical steps, Hessians, gradcheck.
 
-import { type Shape, ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'
+import { canReplace, DTypeError, type Shape, ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'
 import { Module } from './module.ts'
 import { Parameter } from './parameter.ts'
 
@@ -15,14 +15,17 @@ function placesOf(owner: object, found = new Map<Parameter, [owner: object, key:
 
 /**
  * Runs `f` while other tensors stand in the place of a module's parameters.
- * @param values one for each of `module.parameters()`, of its shape; any dtype, on any device, watched by any tape
- * @throws ShapeError where they do not fit
+ * @param values one for each of `module.parameters()`, of its shape; float32 or float64, on any device, watched by any tape
+ * @throws ShapeError where they do not fit, DTypeError where integers or booleans stand for floating numbers
  */
 export function withParameters<T>(module: Module, values: readonly Tensor[], f: () => T): T {
   const parameters = module.parameters()
   const shapes = (list: readonly { readonly shape: Shape }[]) => list.map(({ shape }) => show(shape)).join(', ')
   if (values.length !== parameters.length || !values.every((x, i) => sameShape(x.shape, parameters[i].shape)))
     throw new ShapeError(`withParameters: values ${shapes(values)} for parameters ${shapes(parameters)}`)
+  for (const [i, { dtype }] of values.entries())
+    if (!canReplace(dtype, parameters[i].dtype))
+      throw new DTypeError(`withParameters: value ${i} is ${dtype}, the parameter ${parameters[i].dtype}`, dtype)
   const places = placesOf(module)
   const put = (list: readonly Tensor[]) =>
     parameters.forEach((parameter, i) => {

@@ -1,7 +1,9 @@
 // A parameter is the one tensor whose value changes: the optimizer assigns it a new one, the name stays.
 
 import {
+  canReplace,
   type Device,
+  DTypeError,
   defaultGenerator,
   deviceOf,
   keep,
@@ -44,7 +46,7 @@ export class Parameter extends Tensor {
 
   /**
    * Gives it a new value; the memory of the old one is given back. A tape that recorded the old value refuses to walk back.
-   * @throws ShapeError where the shape differs
+   * @throws ShapeError where the shape differs, DTypeError where a value of integers or booleans is to stand for floating numbers
    */
   assign(value: Tensor): void {
     if (!sameShape(value.shape, this.shape))
@@ -52,6 +54,11 @@ export class Parameter extends Tensor {
         `assign: a value of ${show(value.shape)} for a parameter of ${show(this.shape)}`,
         value.shape,
         this.shape,
+      )
+    if (!canReplace(value.dtype, this.dtype))
+      throw new DTypeError(
+        `assign: a value of ${value.dtype} for a parameter of ${this.dtype}; value.cast('${this.dtype}') makes it one`,
+        value.dtype,
       )
     const old = this.storage
     if (value.storage === old && isWhole(value)) return

@@ -12,6 +12,7 @@ export {
 } from './device.ts'
 export {
   allocate,
+  canReplace,
   type DType,
   DTypeError,
   dtypeOf,
@@ -21,6 +22,7 @@ export {
   promoteScalar,
   type TypedArray,
 } from './dtype.ts'
+export { descending, firstNonFinite, isAbove, NonFiniteError } from './finite.ts'
 export {
   type AdamWNumbers,
   type AdamWUpdate,
