@@ -16,6 +16,7 @@ export {
   TorchFileError,
 } from './errors.ts'
 export { fileError, readBytes, readJson, readText, writeAtomically } from './files.ts'
+export { checkFinite, describeNonFinite, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn } from './finite.ts'
 export {
   CLIP_NORMALIZE,
   type DecodeImageOptions,

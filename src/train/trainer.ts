@@ -18,6 +18,7 @@ import { defaultGenerator, device, scope, seed, storagesIn } from '../tensor/ind
 import { augmentation } from './augment.ts'
 import {
   checkpointFolder,
+  type HostTensors,
   loadModel,
   loadOptimizer,
   readState,
@@ -29,7 +30,7 @@ import {
 } from './checkpoint.ts'
 import type { RunConfig } from './config.ts'
 import type { LossProblem } from './derivative.ts'
-import { diagnose, inspect, TrainingError } from './diagnose.ts'
+import { diagnose, type Finding, inspect, TrainingError } from './diagnose.ts'
 import { captioning, firstOf, meanLoss, retrieval } from './evaluate.ts'
 import { describeCheck, GradientGuard, WrongGradientError } from './guard.ts'
 import { freezeParts, initializeFrom } from './initialize.ts'
@@ -387,15 +388,15 @@ export async function evaluateMoment(moment: TrainingMoment): Promise<Record<str
   return { ...losses, ...recalls, exactCaptions: exact, tokenAccuracy }
 }
 
-/** Writes a checkpoint, unless a parameter is no finite number: what cannot be trained on is not worth keeping. */
+/** Writes a checkpoint, unless a parameter or a moment is no finite number: what cannot be trained on is not worth keeping. */
 async function writeTraining({ folder, config, model, optimizer, batches }: Training, step: number): Promise<string> {
-  const parameters = await toHost(model.stateDict())
-  const findings = [...parameters].flatMap(([name, { shape, data }]) =>
-    inspect('parameter', name, shape, data as ArrayLike<number>),
-  )
-  if (findings.length > 0) throw new TrainingError(step, findings)
   const { tensors, values } = optimizer.stateDict()
+  const [parameters, moments] = [await toHost(model.stateDict()), await toHost(tensors)]
+  const inspectAll = (kind: Finding['kind'], all: HostTensors) =>
+    [...all].flatMap(([name, { shape, data }]) => inspect(kind, name, shape, data))
+  const findings = [...inspectAll('parameter', parameters), ...inspectAll('moment', moments)]
+  if (findings.length > 0) throw new TrainingError(step, findings)
   const generator = defaultGenerator().state
   const state = { version: 1, step, batches: batches.state, generator, optimizer: values } as const
-  return writeCheckpoint(folder, { state, model: parameters, optimizer: await toHost(tensors) }, config.keepLast)
+  return writeCheckpoint(folder, { state, model: parameters, optimizer: moments }, config.keepLast)
 }
