@@ -95,6 +95,13 @@ export async function evaluateDemo(run: Run, data: DemoData, options: Options): 
   return { targets, report }
 }
 
+/** Some pictures of a source. */
+const chosenOf = (source: ImageTextDataset, chosen: readonly { readonly index: number }[]): ImageSource => ({
+  length: chosen.length,
+  name: i => source.name(chosen[i].index),
+  image: i => source.image(chosen[i].index),
+})
+
 /** The name of a picture of one object. */
 function pairOf({ fields }: CaptionedImage): number | undefined {
   const objects = fields.objects as readonly { readonly colour: Colour; readonly shape: Shape }[]
@@ -110,7 +117,7 @@ async function classify(run: Run, source: ImageTextDataset, options: Options): P
     const pair = pairOf(example)
     return pair === undefined ? [] : [{ index, pair }]
   })
-  const images: ImageSource = { length: known.length, image: i => source.image(known[i].index) }
+  const images = chosenOf(source, known)
   const labels = known.map(({ pair }) => pair)
   const { confusion } = await zeroShot(run, images, {
     ...options,
@@ -181,7 +188,7 @@ function distinct(source: ImageTextDataset, count: number, keep: (caption: strin
 async function sampleSimilarity(run: Run, source: ImageTextDataset): Promise<ReportData['similarity']> {
   const sample = await distinct(source, SHOWN.similarities)
   const captions = sample.map(({ caption }) => caption)
-  const images: ImageSource = { length: sample.length, image: i => source.image(sample[i].index) }
+  const images = chosenOf(source, sample)
   const cosines = await similarityMatrix(await embedTexts(run, captions), await embedImages(run, images))
   const rows = captions.map((_, i) => Array.from(cosines.subarray(i * sample.length, (i + 1) * sample.length)))
   return { pictures: sample.map(({ picture }) => picture), captions, values: rows }
@@ -189,7 +196,7 @@ async function sampleSimilarity(run: Run, source: ImageTextDataset): Promise<Rep
 
 async function samplePooler(run: Run, source: ImageTextDataset): Promise<ReportData['pooler']> {
   const sample = await distinct(source, SHOWN.poolers)
-  const images: ImageSource = { length: sample.length, image: i => source.image(sample[i].index) }
+  const images = chosenOf(source, sample)
   for await (const { pixels, shape } of imageBatches(run, images)) {
     const weights = await poolerAttention(run.model, fromData(pixels, shape)).data()
     const patches = weights.length / sample.length
@@ -206,7 +213,7 @@ async function samplePooler(run: Run, source: ImageTextDataset): Promise<ReportD
 async function sampleTokens(run: Run, source: ImageTextDataset): Promise<ReportData['tokens']> {
   const { model, tokenizer } = run
   const sample = await distinct(source, SHOWN.strips, caption => caption.split(' ').length > 4)
-  const images: ImageSource = { length: sample.length, image: i => source.image(sample[i].index) }
+  const images = chosenOf(source, sample)
   const strips: ReportData['tokens'][number][] = []
   for await (const { start, pixels, shape } of imageBatches(run, images, { batchSize: 1 })) {
     const { picture } = sample[start]

@@ -4,7 +4,7 @@
 import { CommanderError } from 'commander'
 import { fileError } from '../data/files.ts'
 import { DataError, FolderNotEmptyError } from '../data/index.ts'
-import { ConfigError, DeviceError, GenerateOptionError, StateDictError } from '../index.ts'
+import { ConfigError, DeviceError, GenerateOptionError, NonFiniteError, StateDictError } from '../index.ts'
 import { TrainingError, WrongGradientError } from '../train/index.ts'
 
 /** 0 ok, 1 failure, 2 a mistake in what was asked, 130 interrupted */
@@ -36,6 +36,9 @@ const MISTAKES = [
   StateDictError,
 ]
 
+/** Failures that the numbers of a model are to blame for, and not the code. */
+const FAILURES = [TrainingError, WrongGradientError, NonFiniteError]
+
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.mistake
   if (error instanceof InterruptedError) return EXIT.interrupted
@@ -60,7 +63,7 @@ export function describeError(error: unknown): string {
   if (process.env.COCAGRAD_DEBUG === '1' && error instanceof Error && error.stack) return error.stack
   if (error instanceof InterruptedError) return messageOf(error)
   const advice =
-    exitCodeOf(error) === EXIT.failure && !(error instanceof TrainingError || error instanceof WrongGradientError)
+    exitCodeOf(error) === EXIT.failure && !FAILURES.some(failure => error instanceof failure)
       ? '\nThis should not happen. COCAGRAD_DEBUG=1 shows where it did.'
       : ''
   return `error: ${messageOf(error)}${advice}`

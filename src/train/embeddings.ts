@@ -4,13 +4,16 @@
 import { noGrad } from '../autograd/index.ts'
 import { normalize } from '../data/index.ts'
 import type { CoCa } from '../models/index.ts'
-import { fromData, scope, type Tensor } from '../tensor/index.ts'
+import { firstNonFinite, fromData, NonFiniteError, scope, type Tensor } from '../tensor/index.ts'
+import { checkRows } from './finite.ts'
 import { deviceOfModel } from './loss.ts'
 import type { TrainedModel } from './run.ts'
 
 /** Numbered images; an ImageTextSource is one. */
 export interface ImageSource {
   readonly length: number
+  /** what an error calls it; default its number */
+  name?(index: number): string
   /** [3, size, size] in 0 … 1, the caller's to change */
   image(index: number): Promise<Float32Array>
 }
@@ -85,6 +88,7 @@ export async function readOut(f: () => Tensor): Promise<ArrayLike<number>> {
   return data
 }
 
+/** @throws NonFiniteError naming an image whose embedding is not finite */
 export async function embedImages(
   trained: TrainedModel,
   images: ImageSource,
@@ -93,21 +97,33 @@ export async function embedImages(
   const width = trained.model.config.embedding
   const data = new Float32Array(images.length * width)
   for await (const batch of imageBatches(trained, images, options))
-    data.set((await embedBatch(trained, batch)).data, batch.start * width)
+    data.set((await embedBatch(trained, batch, i => nameIn(images, batch.start + i))).data, batch.start * width)
   return { data, count: images.length, width }
 }
 
-/** The images of one batch. */
-export function embedBatch({ model }: TrainedModel, batch: ImageBatch): Promise<Embeddings> {
+/** An image's name for people. */
+const nameIn = (images: ImageSource, index: number): string => images.name?.(index) ?? `image ${index}`
+
+/**
+ * The images of one batch.
+ * @param nameOf says which image of the batch it was; default its number
+ * @throws NonFiniteError naming an image whose embedding is not finite
+ */
+export function embedBatch(
+  { model }: TrainedModel,
+  batch: ImageBatch,
+  nameOf: (image: number) => string = image => `image ${batch.start + image}`,
+): Promise<Embeddings> {
   const { count } = batch
-  return inEvaluation(model, async () => ({
-    data: Float32Array.from(count === 0 ? [] : await readOut(() => model.encodeImage(imagesOf(model, batch)))),
-    count,
-    width: model.config.embedding,
-  }))
+  const width = model.config.embedding
+  return inEvaluation(model, async () => {
+    const data = Float32Array.from(count === 0 ? [] : await readOut(() => model.encodeImage(imagesOf(model, batch))))
+    checkRows(data, width, image => `the embedding of ${nameOf(image)}`)
+    return { data, count, width }
+  })
 }
 
-/** @throws TokenizerError naming a text that is too long */
+/** @throws TokenizerError naming a text that is too long, NonFiniteError naming one whose embedding is not finite */
 export function embedTexts(
   { model, tokenizer }: TrainedModel,
   texts: readonly string[],
@@ -126,6 +142,7 @@ export function embedTexts(
       data.set(await readOut(embed), start * width)
       onProgress?.(stop, texts.length)
     }
+    checkRows(data, width, text => `the embedding of '${texts[text]}'`)
     return { data, count: texts.length, width }
   })
 }
@@ -136,14 +153,27 @@ export function rowsOf({ data, count, width }: Embeddings, start: number, stop =
   return { data: data.subarray(start * width, end * width), count: end - start, width }
 }
 
-/** Cosines of every row with every column, [rows, columns], on the current device. */
-export async function similarityMatrix(rows: Embeddings, columns: Embeddings): Promise<Float32Array> {
+/**
+ * Cosines of every row with every column, [rows, columns], on the current device.
+ * @param from number of the first row
+ * @throws NonFiniteError for a cosine that is not finite
+ */
+export async function similarityMatrix(rows: Embeddings, columns: Embeddings, from = 0): Promise<Float32Array> {
   const product = scope(() => {
     const [a, b] = [rows, columns].map(({ data, count, width }) => fromData(data, [count, width]))
     return a.matmul(b.transpose())
   })
   const data = await product.data()
   product.storage.free('its evaluation')
+  const index = firstNonFinite(data)
+  if (index >= 0) {
+    const [row, column] = [from + Math.floor(index / columns.count), index % columns.count]
+    throw new NonFiniteError(
+      `the similarity of row ${row} and column ${column}`,
+      data[index],
+      'one of the two embeddings is not finite, or both are too large',
+    )
+  }
   return data as Float32Array
 }
 

@@ -4,7 +4,7 @@
 import { stack } from '../autograd/index.ts'
 import type { ImageTextSource } from '../data/index.ts'
 import type { CoCaLoss, GenerateOptions } from '../models/index.ts'
-import { fromData } from '../tensor/index.ts'
+import { fromData, NonFiniteError } from '../tensor/index.ts'
 import {
   type Embeddings,
   type EvaluateOptions,
@@ -19,6 +19,7 @@ import {
   rowsOf,
   similarityMatrix,
 } from './embeddings.ts'
+import { NOT_COMPUTED, namingImages } from './finite.ts'
 import { batchLoss, deviceOfModel } from './loss.ts'
 import type { TrainedModel } from './run.ts'
 
@@ -102,7 +103,7 @@ async function* similarityRows(
 ): AsyncGenerator<{ row: number; similarities: Float32Array }> {
   for (let start = 0; start < rows.count; start += BLOCK) {
     const block = rowsOf(rows, start, start + BLOCK)
-    const similarity = await similarityMatrix(block, columns)
+    const similarity = await similarityMatrix(block, columns, start)
     for (let i = 0; i < block.count; i++)
       yield { row: start + i, similarities: similarity.subarray(i * columns.count, (i + 1) * columns.count) }
   }
@@ -152,6 +153,7 @@ export async function retrieval(
 /**
  * Ranks a gallery for every query by cosine. A wrong item that is as similar as the best right one stands before it: a
  * model that cannot tell things apart gains nothing.
+ * @throws NonFiniteError for a cosine that is not finite
  */
 export async function rank(
   queries: Embeddings,
@@ -187,7 +189,10 @@ export interface CaptioningResult {
   readonly captions: readonly string[]
 }
 
-/** Writes a caption for every image and holds it against the references. */
+/**
+ * Writes a caption for every image and holds it against the references.
+ * @throws NonFiniteError naming an image for which the model's logits are not finite
+ */
 export function captioning(
   trained: TrainedModel,
   source: ImageTextSource,
@@ -200,7 +205,10 @@ export function captioning(
     const tokens = { right: 0, all: 0 }
     for await (const batch of imageBatches(trained, source, options)) {
       const images = imagesOf(model, batch)
-      const written = await model.generate(images, { start, end, ...options.generate })
+      const written = await namingImages(
+        image => source.name(batch.start + image),
+        () => model.generate(images, { start, end, ...options.generate }),
+      )
       images.storage.free('its evaluation')
       captions.push(...written.map(({ ids }) => tokenizer.decode(ids)))
       const { right, all } = await countTokens(trained, source, batch, options)
@@ -221,13 +229,26 @@ async function countTokens(
   const { model, tokenizer } = trained
   const { tokens, tokenShape } = firstCaptions(trained, source, batch, options)
   const ids = () => fromData(tokens, tokenShape, deviceOfModel(model))
-  const chosen = await readOut(() => model.forward(imagesOf(model, batch), ids()).logits.argmax({ axis: -1 }))
+  // of every token the likeliest next one, and a number that is finite where its logits are
+  const read = await readOut(() => {
+    const { logits } = model.forward(imagesOf(model, batch), ids())
+    return stack([logits.argmax({ axis: -1 }).cast(logits.dtype), logits.logSumExp({ axis: -1 })])
+  })
   const counts = { right: 0, all: 0 }
   for (let i = 0; i < tokens.length; i++) {
     const isLast = (i + 1) % tokenShape[1] === 0
     if (isLast || tokens[i + 1] === tokenizer.pad) continue
+    const logSum = read[tokens.length + i]
+    if (!Number.isFinite(logSum)) {
+      const name = source.name(batch.start + Math.floor(i / tokenShape[1]))
+      throw new NonFiniteError(
+        `${name}: log Σ exp of the logits for token ${(i % tokenShape[1]) + 1}`,
+        logSum,
+        NOT_COMPUTED,
+      )
+    }
     counts.all++
-    if (chosen[i] === tokens[i + 1]) counts.right++
+    if (read[i] === tokens[i + 1]) counts.right++
   }
   return counts
 }
@@ -243,7 +264,10 @@ function firstCaptions(
   return { tokens: tokenizer.tokenize(texts, context, { truncate }), tokenShape: [count, context] }
 }
 
-/** The losses on images and their first captions: means over batches that are full, or over the only one. */
+/**
+ * The losses on images and their first captions: means over batches that are full, or over the only one.
+ * @throws NonFiniteError naming the images whose loss is not finite
+ */
 export function meanLoss(
   trained: TrainedModel,
   source: ImageTextSource,
@@ -259,9 +283,9 @@ export function meanLoss(
       const text = firstCaptions(trained, source, batch, options)
       const images = { images: batch.pixels, imageShape: batch.shape }
       const parts = (loss: CoCaLoss) => [loss.total, loss.contrastive, loss.captioning]
-      const [loss, contrastive, captioning] = Array.from(
-        await readOut(() => stack(parts(batchLoss(model, { ...images, ...text }, { positives: true })))),
-      )
+      const values = await readOut(() => stack(parts(batchLoss(model, { ...images, ...text }, { positives: true }))))
+      const [loss, contrastive, captioning] = Array.from(values)
+      checkLosses({ 'contrastive loss': contrastive, 'captioning loss': captioning, loss }, source, batch)
       sum.loss += loss
       sum.contrastive += contrastive
       sum.captioning += captioning
@@ -269,6 +293,12 @@ export function meanLoss(
     }
     return { loss: sum.loss / batches, contrastive: sum.contrastive / batches, captioning: sum.captioning / batches }
   })
+}
+
+function checkLosses(losses: Readonly<Record<string, number>>, source: ImageTextSource, batch: ImageBatch): void {
+  const [first, last] = [source.name(batch.start), source.name(batch.start + batch.count - 1)]
+  for (const [name, value] of Object.entries(losses))
+    if (!Number.isFinite(value)) throw new NonFiniteError(`the ${name} of ${first} to ${last}`, value, NOT_COMPUTED)
 }
 
 /** The first images of a source. */

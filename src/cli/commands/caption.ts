@@ -6,7 +6,13 @@ import { DataError, openPictures, type Pictures } from '../../data/index.ts'
 import { LineFile } from '../../data/line-file.ts'
 import type { Caption, GenerateOptions } from '../../models/index.ts'
 import { fromData, Generator } from '../../tensor/index.ts'
-import { modelFingerprint, type PictureBatch, pictureBatches, type TrainedModel } from '../../train/index.ts'
+import {
+  modelFingerprint,
+  namingImages,
+  type PictureBatch,
+  pictureBatches,
+  type TrainedModel,
+} from '../../train/index.ts'
 import { InterruptedError, UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, positiveInteger, positiveNumber } from '../options.ts'
@@ -134,13 +140,16 @@ function parse(line: string, place: { readonly file: string; readonly line: numb
 
 async function captionsOf(
   { model, tokenizer }: TrainedModel,
-  { count, pixels, shape }: PictureBatch,
+  { count, pixels, shape, samples }: PictureBatch,
   options: Partial<GenerateOptions>,
 ): Promise<Caption[]> {
   if (count === 0) return []
   const { start, end } = tokenizer
   const images = fromData(pixels, shape)
-  const captions = await model.generate(images, { start, end, ...options })
+  const captions = await namingImages(
+    image => samples[image].name,
+    () => model.generate(images, { start, end, ...options }),
+  )
   images.storage.free('its captions')
   return captions
 }
