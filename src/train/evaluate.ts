@@ -2,7 +2,7 @@
 // classification, retrieval in both directions, and captioning.
 
 import { stack } from '../autograd/index.ts'
-import type { ImageTextSource } from '../data/index.ts'
+import { type ImageTextSource, paraphrases } from '../data/index.ts'
 import type { CoCaLoss, GenerateOptions } from '../models/index.ts'
 import { fromData, NonFiniteError } from '../tensor/index.ts'
 import {
@@ -182,8 +182,10 @@ export interface CaptioningOptions extends EvaluateOptions {
 }
 
 export interface CaptioningResult {
-  /** share of images whose caption equals one of its references */
+  /** share of images whose caption says the same as one of its references */
   readonly exact: number
+  /** whether it does, for each image */
+  readonly right: readonly boolean[]
   /** share of tokens, the end included, that are likeliest after the right ones before; over first references */
   readonly tokenAccuracy: number
   readonly captions: readonly string[]
@@ -215,8 +217,9 @@ export function captioning(
       tokens.right += right
       tokens.all += all
     }
-    const matches = captions.filter((caption, i) => source.captions(i).map(plain).includes(plain(caption)))
-    return { exact: matches.length / source.length, tokenAccuracy: tokens.right / tokens.all, captions }
+    const right = captions.map((caption, i) => source.captions(i).map(plain).includes(plain(caption)))
+    const exact = right.filter(each => each).length / source.length
+    return { exact, right, tokenAccuracy: tokens.right / tokens.all, captions }
   })
 }
 
@@ -314,11 +317,11 @@ export function firstOf(source: ImageTextSource, count: number): ImageTextSource
   }
 }
 
-/** A caption without what does not matter: capitals, white space, a full stop at the end. */
-export const plain = (caption: string): string =>
-  caption
-    .normalize('NFC')
-    .toLowerCase()
-    .replace(/\s+/g, ' ')
-    .trim()
-    .replace(/\s*\.$/, '')
+/**
+ * A caption without what does not matter: capitals, white space, a full stop at the end, and, of two Shapes, which one it names
+ * first.
+ */
+export const plain = (caption: string): string => {
+  const words = caption.normalize('NFC').toLowerCase().replace(/\s+/g, ' ').trim()
+  return paraphrases(words.replace(/\s*\.$/, ''))[0]
+}

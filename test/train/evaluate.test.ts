@@ -48,8 +48,12 @@ class Known extends CoCa {
   readonly text: (words: string) => readonly number[]
   written: string[] = []
 
-  constructor(image: (index: number) => readonly number[], text: (words: string) => readonly number[]) {
-    super({ ...config, embedding: 2 })
+  constructor(
+    image: (index: number) => readonly number[],
+    text: (words: string) => readonly number[],
+    vocabulary = tokenizer.vocabularySize,
+  ) {
+    super({ ...config, text: { ...config.text, vocabulary }, embedding: 2 })
     this.image = image
     this.text = text
   }
@@ -324,6 +328,31 @@ for (const arrangement of ['cascade', 'parallel', 'shared'] as const) {
 test('captions that differ in what does not matter are equal', () => {
   assert.equal(plain('  A red\tCircle . '), 'a red circle')
   assert.notEqual(plain('a red circle'), plain('a red, circle'))
+  assert.equal(plain('A large blue ring below a small red star.'), plain('a small red star above a large blue ring'))
+  assert.notEqual(plain('a large blue ring above a small red star'), plain('a small red star above a large blue ring'))
+})
+
+test('a caption is right if it says the same of a picture, whichever object it names first', async () => {
+  const truth = 'a small red star above a large blue ring'
+  const words = WordTokenizer.fromCaptions([`${truth} below left right of`])
+  const model = new Known(
+    () => [1, 0],
+    () => [1, 0],
+    words.vocabularySize,
+  )
+  const written = [truth, 'a large blue ring below a small red star', 'a large blue ring above a small red star', truth]
+  model.generate = async images =>
+    written.splice(0, images.shape[0]).map(text => ({
+      ids: [words.start, ...words.encode(text), words.end],
+      logProbability: 0,
+      score: 0,
+      finished: true,
+      alternatives: [],
+    }))
+  const other = 'a small red star left of a large blue ring'
+  const truths = source([[truth], [truth], [truth], [other]])
+  const { exact, right } = await captioning({ model, tokenizer: words }, truths, { truncate: true })
+  assert.deepEqual([exact, right], [0.5, [true, true, false, false]])
 })
 
 describe('what is not finite is an error that names it, and never a result', () => {
