@@ -14,6 +14,7 @@ import {
 } from '../data/index.ts'
 import { device, fromData } from '../tensor/index.ts'
 import {
+  type CaptioningResult,
   captioning,
   embedImages,
   embedTexts,
@@ -80,7 +81,7 @@ export async function evaluateDemo(run: Run, data: DemoData, options: Options): 
     targets,
     curve: steps,
     checks: metrics.filter((line): line is GuardMetrics => line.kind === 'guard'),
-    captions: await sampleCaptions(unseen, written.captions),
+    captions: await sampleCaptions(unseen, written),
     similarity: await sampleSimilarity(run, unseen),
     zeroShot: { pairs: pairScores(seen, novel), confusions: confusionsOf(seen, novel) },
     retrieval: {
@@ -165,15 +166,18 @@ async function exampleOf(source: ImageTextDataset, index: number) {
 }
 
 /** The first pictures that the model got right, and for one in four such that it got wrong, where there are any. */
-async function sampleCaptions(source: ImageTextDataset, written: readonly string[]): Promise<ReportData['captions']> {
-  const wrong = written.flatMap((caption, i) => (caption === source.captions(i)[0] ? [] : [i]))
-  const right = written.flatMap((caption, i) => (caption === source.captions(i)[0] ? [i] : []))
+async function sampleCaptions(
+  source: ImageTextDataset,
+  { captions, right: isRight }: CaptioningResult,
+): Promise<ReportData['captions']> {
+  const wrong = isRight.flatMap((is, i) => (is ? [] : [i]))
+  const right = isRight.flatMap((is, i) => (is ? [i] : []))
   const mistakes = wrong.slice(0, Math.max(SHOWN.captions / 4, SHOWN.captions - right.length))
   const chosen = [...right.slice(0, SHOWN.captions - mistakes.length), ...mistakes]
   return Promise.all(
     chosen.map(async index => {
       const { picture, caption } = await exampleOf(source, index)
-      return { picture, reference: caption, generated: written[index] }
+      return { picture, reference: caption, generated: captions[index], isRight: isRight[index] }
     }),
   )
 }
