@@ -6,7 +6,7 @@ import { firstNonFinite, NonFiniteError } from '../tensor/index.ts'
 
 /** What is said of an example whose result is not finite. */
 export const NOT_COMPUTED =
-  'the model does not compute finite numbers there. Its weights are checked when they are read, so a value on the way is too large for its dtype: use an earlier checkpoint, or --device reference'
+  'the model does not compute finite numbers there. A value on the way is too large for its dtype, or training has spoilt a weight: use an earlier checkpoint; of a run, cocagrad doctor says where it begins'
 
 /**
  * Makes sure that rows of numbers are finite.

@@ -108,8 +108,8 @@ export interface TrainResult extends Run {
 /**
  * Starts a run in a folder of its own and trains to its end. Sets the program's device and its random seed.
  * @throws RunError if there is something in the folder; DataError for mistakes in the data; TrainingError where a value is
- *   no finite number, WrongGradientError where the gradient is wrong and the guard is to stop then, both with what was
- *   measured and the last checkpoint in place
+ *   no finite number, NonFiniteError where an evaluation comes upon one, WrongGradientError where the gradient is wrong and
+ *   the guard is to stop then, all with what was measured and the last checkpoint in place
  */
 export async function train(folder: string, config: RunConfig, options: TrainOptions = {}): Promise<TrainResult> {
   await checkFree(folder)
