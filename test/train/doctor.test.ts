@@ -380,7 +380,7 @@ describe('a run', () => {
     ]
     const model = { ...tinyModel, image, text, embedding: 32 }
     const learning = { model, steps, batchSize: 8, optimizer: { learningRate: 2e-3 }, device: 'cpu' }
-    await train(run, tinyConfig(data, { ...learning, checkpointEvery: steps, guard: { every: 50 } }))
+    await train(run, tinyConfig(data, { ...learning, checkpointEvery: steps, guard: { every: 50, share: 100 } }))
   })
 
   /** What is found while a file of the checkpoint holds something else. */
