@@ -184,11 +184,15 @@ describe('choosing', () => {
     )
   })
 
-  it('draws the likeliest token at any temperature near 0', () => {
-    const logs = Float64Array.of(-3, -0.5, -1, -Infinity)
+  it('draws one of the likeliest tokens at any temperature near 0, each as often', () => {
+    const logs = Float64Array.of(-3, -0.5, -1, -0.5, -Infinity)
     const generator = new Generator(1)
-    for (const temperature of [1e-3, 1e-300, Number.MIN_VALUE])
-      for (let i = 0; i < 20; i++) assert.equal(drawFrom(logs, { temperature, generator }), 1)
+    for (const temperature of [1e-3, 1e-300, Number.MIN_VALUE]) {
+      const drawn = Array.from({ length: 200 }, () => drawFrom(logs, { temperature, generator }))
+      const counts = [1, 3].map(id => drawn.filter(each => each === id).length)
+      assert.equal(counts[0] + counts[1], 200)
+      assert.ok(Math.abs(counts[0] - 100) < 40, `${counts}`)
+    }
   })
 
   it('lets a diversity without end rule out what earlier groups took, and nothing else', async () => {

@@ -329,6 +329,20 @@ describe('one tensor among many', () => {
       }
     }))
 
+  it('is found if the exact gradient of another is no number', () =>
+    device.with('cpu', async () => {
+      const probe = await LossProbe.open(smallProblem())
+      probe.exactGradients().get('logScale')![0] = Number.NaN
+      const wrong = probe.gradients.get('encoder.positions')!
+      wrong.forEach((x, i) => {
+        wrong[i] = 2 * x
+      })
+      assert.deepEqual(
+        probe.wrongTensors(0.01).map(({ name }) => name),
+        ['encoder.positions'],
+      )
+    }))
+
   it('stops the first check, by name, where the derivative of all is as good as right', async t => {
     const folder = await temporaryFolder(t)
     const config = tinyConfig(await pictures(folder), { guard, device: 'cpu' })
