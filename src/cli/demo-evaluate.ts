@@ -14,6 +14,7 @@ import {
 } from '../data/index.ts'
 import { device, fromData } from '../tensor/index.ts'
 import {
+  type CaptioningResult,
   captioning,
   embedImages,
   embedTexts,
@@ -80,7 +81,7 @@ export async function evaluateDemo(run: Run, data: DemoData, options: Options): 
     targets,
     curve: steps,
     checks: metrics.filter((line): line is GuardMetrics => line.kind === 'guard'),
-    captions: await sampleCaptions(unseen, written.captions),
+    captions: await sampleCaptions(unseen, written),
     similarity: await sampleSimilarity(run, unseen),
     zeroShot: { pairs: pairScores(seen, novel), confusions: confusionsOf(seen, novel) },
     retrieval: {
@@ -94,6 +95,13 @@ export async function evaluateDemo(run: Run, data: DemoData, options: Options): 
   }
   return { targets, report }
 }
+
+/** Some pictures of a source. */
+const chosenOf = (source: ImageTextDataset, chosen: readonly { readonly index: number }[]): ImageSource => ({
+  length: chosen.length,
+  name: i => source.name(chosen[i].index),
+  image: i => source.image(chosen[i].index),
+})
 
 /** The name of a picture of one object. */
 function pairOf({ fields }: CaptionedImage): number | undefined {
@@ -110,7 +118,7 @@ async function classify(run: Run, source: ImageTextDataset, options: Options): P
     const pair = pairOf(example)
     return pair === undefined ? [] : [{ index, pair }]
   })
-  const images: ImageSource = { length: known.length, image: i => source.image(known[i].index) }
+  const images = chosenOf(source, known)
   const labels = known.map(({ pair }) => pair)
   const { confusion } = await zeroShot(run, images, {
     ...options,
@@ -158,15 +166,18 @@ async function exampleOf(source: ImageTextDataset, index: number) {
 }
 
 /** The first pictures that the model got right, and for one in four such that it got wrong, where there are any. */
-async function sampleCaptions(source: ImageTextDataset, written: readonly string[]): Promise<ReportData['captions']> {
-  const wrong = written.flatMap((caption, i) => (caption === source.captions(i)[0] ? [] : [i]))
-  const right = written.flatMap((caption, i) => (caption === source.captions(i)[0] ? [i] : []))
+async function sampleCaptions(
+  source: ImageTextDataset,
+  { captions, right: isRight }: CaptioningResult,
+): Promise<ReportData['captions']> {
+  const wrong = isRight.flatMap((is, i) => (is ? [] : [i]))
+  const right = isRight.flatMap((is, i) => (is ? [i] : []))
   const mistakes = wrong.slice(0, Math.max(SHOWN.captions / 4, SHOWN.captions - right.length))
   const chosen = [...right.slice(0, SHOWN.captions - mistakes.length), ...mistakes]
   return Promise.all(
     chosen.map(async index => {
       const { picture, caption } = await exampleOf(source, index)
-      return { picture, reference: caption, generated: written[index] }
+      return { picture, reference: caption, generated: captions[index], isRight: isRight[index] }
     }),
   )
 }
@@ -181,7 +192,7 @@ function distinct(source: ImageTextDataset, count: number, keep: (caption: strin
 async function sampleSimilarity(run: Run, source: ImageTextDataset): Promise<ReportData['similarity']> {
   const sample = await distinct(source, SHOWN.similarities)
   const captions = sample.map(({ caption }) => caption)
-  const images: ImageSource = { length: sample.length, image: i => source.image(sample[i].index) }
+  const images = chosenOf(source, sample)
   const cosines = await similarityMatrix(await embedTexts(run, captions), await embedImages(run, images))
   const rows = captions.map((_, i) => Array.from(cosines.subarray(i * sample.length, (i + 1) * sample.length)))
   return { pictures: sample.map(({ picture }) => picture), captions, values: rows }
@@ -189,7 +200,7 @@ async function sampleSimilarity(run: Run, source: ImageTextDataset): Promise<Rep
 
 async function samplePooler(run: Run, source: ImageTextDataset): Promise<ReportData['pooler']> {
   const sample = await distinct(source, SHOWN.poolers)
-  const images: ImageSource = { length: sample.length, image: i => source.image(sample[i].index) }
+  const images = chosenOf(source, sample)
   for await (const { pixels, shape } of imageBatches(run, images)) {
     const weights = await poolerAttention(run.model, fromData(pixels, shape)).data()
     const patches = weights.length / sample.length
@@ -206,7 +217,7 @@ async function samplePooler(run: Run, source: ImageTextDataset): Promise<ReportD
 async function sampleTokens(run: Run, source: ImageTextDataset): Promise<ReportData['tokens']> {
   const { model, tokenizer } = run
   const sample = await distinct(source, SHOWN.strips, caption => caption.split(' ').length > 4)
-  const images: ImageSource = { length: sample.length, image: i => source.image(sample[i].index) }
+  const images = chosenOf(source, sample)
   const strips: ReportData['tokens'][number][] = []
   for await (const { start, pixels, shape } of imageBatches(run, images, { batchSize: 1 })) {
     const { picture } = sample[start]

@@ -4,7 +4,14 @@
 import { CommanderError } from 'commander'
 import { fileError } from '../data/files.ts'
 import { DataError, FolderNotEmptyError } from '../data/index.ts'
-import { ConfigError, DeviceError, GenerateOptionError, OutOfMemoryError, StateDictError } from '../index.ts'
+import {
+  ConfigError,
+  DeviceError,
+  GenerateOptionError,
+  NonFiniteError,
+  OutOfMemoryError,
+  StateDictError,
+} from '../index.ts'
 import { TrainingError, WrongGradientError } from '../train/index.ts'
 
 /** 0 ok, 1 failure, 2 a mistake in what was asked, 130 interrupted */
@@ -36,8 +43,8 @@ const MISTAKES = [
   StateDictError,
 ]
 
-/** Errors that happen to who asked for nothing wrong, and that say all there is to say. */
-const FAILURES = [TrainingError, WrongGradientError, OutOfMemoryError]
+/** Failures that the numbers of a model or the machine are to blame for, and not the code. */
+const FAILURES = [TrainingError, WrongGradientError, NonFiniteError, OutOfMemoryError]
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.mistake

@@ -1,10 +1,11 @@
 // A bar on a terminal, and nothing at all where stderr goes to a file: there only what was said line by line is of use.
 
 import cliProgress from 'cli-progress'
-import { say } from './output.ts'
+import { duration, say } from './output.ts'
+import { RemainingTime } from './remaining.ts'
 
 export interface Progress {
-  /** @param text what stands behind the bar */
+  /** @param text what stands behind the bar; default how long it still takes, once that is known */
   update(done: number, text?: string): void
   /** A line of its own, above the bar. */
   line(text: string): void
@@ -23,14 +24,20 @@ export function progressBar(title: string, total: number, start = 0): Progress {
     clearOnComplete: true,
     stopOnComplete: false,
     gracefulExit: false,
-    etaBuffer: 50,
   })
+  const remaining = new RemainingTime(total, start)
   bar.start(total, start, { text: '' })
   return {
-    update: (done, text = '') => bar.update(done, { text }),
+    update: (done, text = timeLeft(remaining, done)) => bar.update(done, { text }),
     line: text => void process.stderr.write(`\r\x1b[K${text}\n`),
     stop: () => bar.stop(),
   }
+}
+
+/** 1 min 20 s left; nothing as long as that is not known. */
+export function timeLeft(remaining: RemainingTime, done: number): string {
+  const seconds = remaining.after(done)
+  return seconds === undefined ? '' : `${duration(seconds)} left`
 }
 
 /** A bar whose total takes some time to find out: only where somebody sees it. */

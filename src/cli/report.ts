@@ -4,6 +4,7 @@
 import { writeAtomically } from '../data/index.ts'
 import { duration, percent } from './output.ts'
 import { lineChart, number } from './report/chart.ts'
+import { type CaptionedPicture, gallery, verdict } from './report/gallery.ts'
 import { type Html, html } from './report/html.ts'
 import { attended, image, type Picture } from './report/picture.ts'
 import { style } from './report/style.ts'
@@ -56,7 +57,7 @@ export interface ReportData {
   readonly curve: readonly CurvePoint[]
   /** none where the gradient was not checked */
   readonly checks: readonly GradientCheck[]
-  readonly captions: readonly { readonly picture: Picture; readonly reference: string; readonly generated: string }[]
+  readonly captions: readonly CaptionedPicture[]
   /** cosines [caption][picture]; caption i belongs to picture i */
   readonly similarity: {
     readonly pictures: readonly Picture[]
@@ -104,14 +105,11 @@ ${style}
 <body>
 <main>
 <header><h1>${data.title}</h1><p class="lead">${data.lead}</p></header>
-${[summary, learning, gradients, captions, similarity, zeroShot, retrieval, pooler, tokenStrips, settings].map(section => section(data))}
+${[summary, captions, pooler, tokenStrips, similarity, zeroShot, retrieval, learning, gradients, settings].map(section => section(data))}
 <footer>${data.footer}</footer>
 </main>
 </body>
 </html>`}\n`
-
-const verdict = (good: boolean, yes: string, no: string): Html =>
-  html`<span class="verdict ${good ? 'right' : 'wrong'}">${good ? '✓' : '✗'} ${good ? yes : no}</span>`
 
 const summary = ({ targets }: ReportData): Html => html`<section>
 <h2>In short</h2>
@@ -179,39 +177,9 @@ const errorChart = (checks: readonly GradientCheck[]): Html => html`<figure>${li
 const captions = ({ captions }: ReportData): Html => html`<section>
 <h2>What it says of new pictures</h2>
 <p>The first few, and at the end some that it got wrong, however rare they are.</p>
-<ul class="gallery">${captions.map(({ picture, reference, generated }) => {
-  const isRight = reference === generated
-  return html`<li>${image(picture)}<p>${isRight ? generated : marked(generated, reference)}</p>
-${isRight ? undefined : html`<p class="note">truly: ${reference}</p>`}${verdict(isRight, 'right', 'wrong')}</li>
-`
-})}</ul>
+${gallery(captions)}
 </section>
 `
-
-/** A caption with those words underlined that it does not share with another, in order. */
-function marked(text: string, reference: string): Html {
-  const words = text.split(' ')
-  const shared = commonWords(words, reference.split(' '))
-  return html`${words.map((word, i) => (shared.has(i) ? html`${word} ` : html`<ins>${word}</ins> `))}`
-}
-
-/** Places in `a` of a longest common subsequence of two lists. */
-function commonWords(a: readonly string[], b: readonly string[]): Set<number> {
-  // length[i][j]: of what a from i on and b from j on have in common
-  const length = Array.from({ length: a.length + 1 }, () => new Array<number>(b.length + 1).fill(0))
-  for (let i = a.length - 1; i >= 0; i--)
-    for (let j = b.length - 1; j >= 0; j--)
-      length[i][j] = a[i] === b[j] ? 1 + length[i + 1][j + 1] : Math.max(length[i + 1][j], length[i][j + 1])
-  const shared = new Set<number>()
-  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
-    if (a[i] === b[j]) {
-      shared.add(i++)
-      j++
-    } else if (length[i + 1][j] >= length[i][j + 1]) i++
-    else j++
-  }
-  return shared
-}
 
 /** A cell whose colour is its value from 0 to 1. */
 const heat = (value: number, text: string, title: string, className = ''): Html =>

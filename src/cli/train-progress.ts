@@ -9,8 +9,9 @@ import {
   type TrainingStart,
   type TrainOptions,
 } from '../train/index.ts'
-import { duration, say, skippedLine } from './output.ts'
-import { type Progress, progressBar } from './progress.ts'
+import { say, skippedLine } from './output.ts'
+import { type Progress, progressBar, timeLeft } from './progress.ts'
+import { RemainingTime } from './remaining.ts'
 
 const SECONDS_BETWEEN_LINES = 5
 
@@ -26,13 +27,19 @@ export class TrainingProgress
   #folder = ''
   #endsWhenWrong = true
   #isChecked = false
-  #shown = 0
+  #shown = Number.NEGATIVE_INFINITY
   #skipped = 0
-  /** of a step, as a mean that forgets */
-  #seconds: number | undefined
+  #remaining = new RemainingTime(0)
+  readonly #now: () => number
+
+  /** @param now the time in seconds */
+  constructor(now: () => number = () => performance.now() / 1000) {
+    this.#now = now
+  }
 
   readonly onStart = ({ config, model, images, device, step, steps, stepsPerEpoch, folder }: TrainingStart): void => {
     this.#steps = steps
+    this.#remaining = new RemainingTime(steps, step, this.#now)
     this.#folder = folder
     this.#endsWhenWrong = config.guard.onError === 'stop'
     const from = step === 0 ? '' : `, going on after step ${step}`
@@ -47,18 +54,17 @@ export class TrainingProgress
   }
 
   readonly onStep = (metrics: StepMetrics): void => {
-    const { step, seconds } = metrics
-    this.#seconds = this.#seconds === undefined ? seconds : 0.95 * this.#seconds + 0.05 * seconds
-    const left = duration((this.#steps - step) * this.#seconds)
+    const { step } = metrics
+    const left = timeLeft(this.#remaining, step)
     const text = [
       `loss ${digits(metrics.loss)} (contrastive ${digits(metrics.contrastive)}, captioning ${digits(metrics.captioning)})`,
       `lr ${metrics.learningRate.toExponential(1)}`,
       `${metrics.imagesPerSecond.toFixed(0)} images/s`,
-      `${left} left`,
+      ...(left ? [left] : []),
     ].join('  ')
     this.#bar?.update(step, text)
     if (this.#bar) return
-    const now = performance.now() / 1000
+    const now = this.#now()
     if (now - this.#shown < SECONDS_BETWEEN_LINES && step < this.#steps) return
     this.#shown = now
     say(`step ${step}/${this.#steps}  ${text}`)

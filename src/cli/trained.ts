@@ -72,6 +72,7 @@ export async function openTrained(flags: ModelFlags): Promise<Opened> {
 /** Image files as the model wants them. */
 export const imageFiles = (paths: readonly string[], { model }: TrainedModel): ImageSource => ({
   length: paths.length,
+  name: index => paths[index],
   image: async index => (await decodeImage(paths[index], { size: model.config.image.size })).pixels,
 })
 

@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { FileError, messageOf } from './errors.ts'
+import { DataError, FileError, messageOf } from './errors.ts'
 
 const SENTENCES: Record<string, string> = {
   ENOENT: 'does not exist',
@@ -31,7 +31,7 @@ export function fileError(path: string, error: unknown): FileError {
  * Writes a file so that a reader sees either all of it or what was there before: under a temporary name in the same
  * folder, flushed, then renamed. Missing folders are made.
  * @param data the content, whole or in pieces
- * @throws FileError naming the path; nothing is left behind
+ * @throws FileError naming the path, or the DataError that making a piece ends with; nothing is left behind
  */
 export async function writeAtomically(
   path: string,
@@ -51,7 +51,7 @@ export async function writeAtomically(
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {})
-    throw fileError(path, error)
+    throw error instanceof DataError ? error : fileError(path, error)
   }
   await syncFolder(dirname(path))
 }

@@ -16,6 +16,7 @@ export {
   TorchFileError,
 } from './errors.ts'
 export { fileError, readBytes, readJson, readText, writeAtomically } from './files.ts'
+export { checkFinite, describeNonFinite, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn } from './finite.ts'
 export {
   CLIP_NORMALIZE,
   type DecodeImageOptions,
@@ -50,6 +51,24 @@ export {
   writeSafetensors,
 } from './safetensors-file.ts'
 export * from './shapes.ts'
+export {
+  COLOURS,
+  type Colour,
+  type Description,
+  describe,
+  type NamedObject,
+  pairName,
+  pairNames,
+  paraphrases,
+  parseCaption,
+  RELATIONS,
+  type Relation,
+  relationOf,
+  SHAPES,
+  type Shape,
+  SIZES,
+  type Size,
+} from './shapes-captions.ts'
 export * from './shapes-folder.ts'
 export { type OpenShardsOptions, ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
 export type { BadSample, ImageTextSource, ImageTextStream, OnBadSample, WindowOptions } from './source.ts'

@@ -3,7 +3,8 @@
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { encode } from 'fast-png'
-import { PICTURE_SIDE, relationOf, type ShapesExample, type ShapesOptions, shapesExample } from './shapes.ts'
+import { PICTURE_SIDE, type ShapesExample, type ShapesOptions, shapesExample } from './shapes.ts'
+import { relationOf } from './shapes-captions.ts'
 
 export interface WriteShapesOptions extends ShapesOptions {
   /** the folder to make */

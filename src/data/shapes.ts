@@ -3,16 +3,17 @@
 // from a seed and its index alone, so there is nothing to download, nothing to store and no end to it.
 
 import { Generator } from '../tensor/random.ts'
-
-export const SIZES = ['small', 'large'] as const
-export const COLOURS = ['red', 'orange', 'yellow', 'green', 'cyan', 'blue', 'purple', 'pink'] as const
-export const SHAPES = ['circle', 'square', 'triangle', 'star', 'cross', 'ring'] as const
-export const RELATIONS = ['above', 'below', 'left of', 'right of'] as const
-
-export type Size = (typeof SIZES)[number]
-export type Colour = (typeof COLOURS)[number]
-export type Shape = (typeof SHAPES)[number]
-export type Relation = (typeof RELATIONS)[number]
+import {
+  COLOURS,
+  type Colour,
+  compareObjects,
+  describe,
+  pairName,
+  SHAPES,
+  type Shape,
+  SIZES,
+  type Size,
+} from './shapes-captions.ts'
 
 /** Red, green and blue, each 0 to 255. */
 export type RGB = readonly [red: number, green: number, blue: number]
@@ -87,12 +88,6 @@ const WANDER = 1 / 32
 /** Least distance from an object to the edge of the picture. */
 const MARGIN = 0.003
 
-/** The caption's name for a colour and a shape: 'red circle'. */
-export const pairName = (colour: Colour, shape: Shape) => `${colour} ${shape}`
-
-/** All 48 pairs, colour by colour. */
-export const pairNames: readonly string[] = COLOURS.flatMap(colour => SHAPES.map(shape => pairName(colour, shape)))
-
 /**
  * Whether a pair is kept out of training. Each colour loses one shape of square, triangle, star and cross, in turn, so that
  * it keeps five shapes, and a shape keeps at least six colours: a model that knows the parts can know the whole.
@@ -144,8 +139,8 @@ export function shapesScene(index: number, options: ShapesOptions = {}): Scene {
   // one held-out pair makes a held-out picture; the other object is then free
   const other = pairs === 'held-out' ? 'all' : pairs
   let second = drawKind(generator, other)
-  while (compareKinds(first, second) === 0) second = drawKind(generator, other)
-  return { background, objects: placeTwo(generator, first, second).sort(compareKinds) }
+  while (compareObjects(first, second) === 0) second = drawKind(generator, other)
+  return { background, objects: placeTwo(generator, first, second).sort(compareObjects) }
 }
 
 type Kind = Pick<ShapesObject, 'size' | 'colour' | 'shape' | 'radius'>
@@ -198,35 +193,6 @@ function placeTwo(generator: Generator, first: Kind, second: Kind): ShapesObject
     return { ...kind, x: vertical ? across : along, y: vertical ? along : across }
   }
   return [onSide(low, 0), onSide(high, -1)]
-}
-
-// ---- Captions ----
-
-/** The order in which a caption names two objects: small before large, then by colour, then by shape. */
-function compareKinds(a: Omit<Kind, 'radius'>, b: Omit<Kind, 'radius'>): number {
-  return (
-    SIZES.indexOf(a.size) - SIZES.indexOf(b.size) ||
-    COLOURS.indexOf(a.colour) - COLOURS.indexOf(b.colour) ||
-    SHAPES.indexOf(a.shape) - SHAPES.indexOf(b.shape)
-  )
-}
-
-/** Where `a` is, seen from `b`, along the axis that sets them further apart. */
-export function relationOf(a: Pick<ShapesObject, 'x' | 'y'>, b: Pick<ShapesObject, 'x' | 'y'>): Relation {
-  const dx = a.x - b.x
-  const dy = a.y - b.y
-  if (Math.abs(dx) > Math.abs(dy)) return dx < 0 ? 'left of' : 'right of'
-  return dy < 0 ? 'above' : 'below'
-}
-
-/**
- * The one right caption of a scene: 'a small red circle', or 'a small red circle above a large blue square'. Two objects
- * are named small before large, then in the order of `COLOURS`, then of `SHAPES`.
- */
-export function describe(scene: Scene): string {
-  const name = ({ size, colour, shape }: ShapesObject) => `a ${size} ${pairName(colour, shape)}`
-  const [first, second] = [...scene.objects].sort(compareKinds)
-  return second ? `${name(first)} ${relationOf(first, second)} ${name(second)}` : name(first)
 }
 
 // ---- Pictures ----

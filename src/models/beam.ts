@@ -1,9 +1,9 @@
 // Beam search (Graves 2012), and diverse groups of beams that avoid each other's tokens (Vijayakumar et al. 2016). A
 // hypothesis that has ended waits; the search of an image is over when nothing running can overtake the worst that is kept.
 
-import type { Tensor } from '../tensor/index.ts'
-import { adjusted, largest } from './choose.ts'
-import { type CaptionDecoder, Decoding } from './decoding.ts'
+import { descending, type Tensor } from '../tensor/index.ts'
+import { adjusted, checkAllowed, largest } from './choose.ts'
+import { type CaptionDecoder, Decoding, type Prediction } from './decoding.ts'
 import { type Caption, rank, type Settings } from './generate-options.ts'
 
 interface Hypothesis {
@@ -26,23 +26,32 @@ interface Group {
   done: Caption[]
 }
 
-/** The likeliest captions of a batch of images: the best one each, with the other hypotheses as alternatives. */
-export async function beamSearch(model: CaptionDecoder, images: Tensor, settings: Settings): Promise<Caption[]> {
+/**
+ * The likeliest captions of a batch of images: the best one each, with the other hypotheses as alternatives.
+ * @param from number of the first image
+ * @throws LogitsError where the model computes NaN or rules out every token
+ */
+export async function beamSearch(
+  model: CaptionDecoder,
+  images: Tensor,
+  settings: Settings,
+  from = 0,
+): Promise<Caption[]> {
   const { prompts, beams, groups: groupCount, maximumLength } = settings
   const start = prompts[0].length
   if (prompts.some(prompt => prompt.length !== start)) return oneByOne(model, images, settings)
   const searches = prompts.map((ids, row) =>
     Array.from({ length: groupCount }, (): Group => ({ running: [{ ids, logProbability: 0, sum: 0, row }], done: [] })),
   )
-  const decoding = new Decoding(model, images, settings.cache)
+  const decoding = new Decoding(model, images, settings.cache, from)
   try {
     for (let length = start; length < maximumLength; length++) {
       const running = searches.flat().flatMap(group => group.running)
       if (running.length === 0) break
       decoding.select(running.map(({ row }) => row))
       const predictions = await decoding.next(running.map(({ ids }) => ids))
-      const logs = new Map(running.map((beam, row) => [beam, { row, logs: predictions[row].logs }]))
-      for (const groups of searches) extend(groups, beam => logs.get(beam)!, start, settings)
+      const rows = new Map(running.map((beam, row) => [beam, { row, ...predictions[row] }]))
+      for (const groups of searches) extend(groups, beam => rows.get(beam)!, start, settings)
     }
   } finally {
     decoding.end()
@@ -54,7 +63,7 @@ export async function beamSearch(model: CaptionDecoder, images: Tensor, settings
     ])
     // two groups may come to the same caption
     const distinct = new Map(found.map(caption => [caption.ids.join(), caption])).values()
-    const [first, ...alternatives] = [...distinct].sort((a, b) => b.score - a.score).slice(0, beams)
+    const [first, ...alternatives] = [...distinct].sort(byScore).slice(0, beams)
     return { ...first, alternatives }
   })
 }
@@ -64,7 +73,7 @@ async function oneByOne(model: CaptionDecoder, images: Tensor, settings: Setting
   const captions: Caption[] = []
   for (const [i, prompt] of settings.prompts.entries()) {
     const image = images.slice([{ start: i, stop: i + 1 }])
-    captions.push(...(await beamSearch(model, image, { ...settings, prompts: [prompt] })))
+    captions.push(...(await beamSearch(model, image, { ...settings, prompts: [prompt] }, i)))
   }
   return captions
 }
@@ -72,7 +81,7 @@ async function oneByOne(model: CaptionDecoder, images: Tensor, settings: Setting
 /** Moves every group of one image on by a token; a group loses by repeating what earlier ones chose at this place. */
 function extend(
   groups: readonly Group[],
-  look: (beam: Beam) => { readonly row: number; readonly logs: Float64Array },
+  look: (beam: Beam) => Prediction & { readonly row: number },
   start: number,
   settings: Settings,
 ): void {
@@ -82,9 +91,10 @@ function extend(
   for (const group of groups) {
     const candidates = group.running
       .flatMap(beam => {
-        const { row, logs } = look(beam)
+        const { row, logs, place } = look(beam)
         const values = adjusted(logs, beam.ids, settings)
-        const wishes = values.map((x, id) => x - diversity * (taken.get(id) ?? 0))
+        checkAllowed(values, place)
+        const wishes = values.map((x, id) => (taken.has(id) ? x - diversity * taken.get(id)! : x))
         // of one beam at most `width` tokens can go on, and one can end
         return largest(wishes, width + 1).map(id => ({
           row,
@@ -95,8 +105,8 @@ function extend(
           wish: beam.sum + wishes[id],
         }))
       })
-      .filter(({ wish }) => wish !== -Infinity)
-      .sort((a, b) => b.wish - a.wish)
+      .filter(({ wish }) => wish > -Infinity)
+      .sort((a, b) => descending(a.wish, b.wish))
     group.running = []
     const chosen: number[] = []
     for (const { id, ...beam } of candidates) {
@@ -106,10 +116,12 @@ function extend(
       else group.running.push(beam)
     }
     for (const id of chosen) taken.set(id, (taken.get(id) ?? 0) + 1)
-    group.done = group.done.sort((a, b) => b.score - a.score).slice(0, width)
+    group.done = group.done.sort(byScore).slice(0, width)
     if (!canImprove(group, width, start, settings)) group.running = []
   }
 }
+
+const byScore = (a: Caption, b: Caption): number => descending(a.score, b.score)
 
 function captionOf({ ids, logProbability, sum }: Hypothesis, finished: boolean, start: number, settings: Settings) {
   return { ids, logProbability, finished, score: rank(sum, ids.length - start, settings), alternatives: [] }

@@ -4,7 +4,7 @@
 import { noGrad } from '../autograd/index.ts'
 import type { KeyValueCache } from '../nn/index.ts'
 import { device, fromData, storagesIn, type Tensor, type TypedArray } from '../tensor/index.ts'
-import { logSoftmax } from './choose.ts'
+import { checkLogits, logSoftmax, type TokenPlace } from './choose.ts'
 import type { TextConfig } from './text.ts'
 
 /** What a decoder knows of the text so far; every tensor in it has one row a caption. */
@@ -34,6 +34,8 @@ export interface CaptionDecoder {
 export interface Prediction {
   /** log-probabilities of the next token */
   readonly logs: Float64Array
+  /** which token that is */
+  readonly place: TokenPlace
   /** how much the decoder looked at each patch, over its layers and heads, through the pooler */
   readonly attention?: Float32Array
 }
@@ -46,13 +48,16 @@ export class Decoding {
   #state: DecodingState
   /** which image each row is about */
   #images: number[]
+  readonly #from: number
 
-  constructor(model: CaptionDecoder, images: Tensor, cached: boolean) {
+  /** @param from number of the first image */
+  constructor(model: CaptionDecoder, images: Tensor, cached: boolean, from = 0) {
     this.#model = model
     this.#cached = cached
     this.#first = unowned(() => model.startDecoding(images))
     this.#state = this.#first
     this.#images = Array.from({ length: images.shape[0] }, (_, i) => i)
+    this.#from = from
   }
 
   /** Goes on with these rows of the last step, in this order. */
@@ -65,7 +70,10 @@ export class Decoding {
     this.#advance(() => ({ state: selectRows(this.#state, rows, isSame) }))
   }
 
-  /** What comes next in every row, given all its ids so far; with `look` also where the decoder looked. */
+  /**
+   * What comes next in every row, given all its ids so far; with `look` also where the decoder looked.
+   * @throws LogitsError for logits that are not finite
+   */
   async next(ids: readonly (readonly number[])[], look = false): Promise<Prediction[]> {
     if (!this.#cached)
       this.#advance(() => ({ state: { ...selectRows(this.#first, this.#images), ...untouched(this.#first) } }))
@@ -85,7 +93,18 @@ export class Decoding {
       return { state, logits, attention: overTokens.matmul(state.origin) } // [rows, 1, patches]
     })
     const [logs, looks] = await Promise.all([readRows(logits), attention && readRows(attention)])
-    return logs.map((row, i) => ({ logs: logSoftmax(row), attention: looks && Float32Array.from(looks[i]) }))
+    return logs.map((row, i) => {
+      const place = { ...this.#placeOf(i), position: ids[i].length }
+      checkLogits(row, place)
+      return { logs: logSoftmax(row), place, attention: looks && Float32Array.from(looks[i]) }
+    })
+  }
+
+  /** The image that a row is about, and which of its hypotheses the row is if there are several. */
+  #placeOf(row: number): Omit<TokenPlace, 'position'> {
+    const image = this.#images[row]
+    const rows = [...this.#images.keys()].filter(each => this.#images[each] === image)
+    return { image: this.#from + image, ...(rows.length > 1 && { beam: rows.indexOf(row) }) }
   }
 
   /** Gives everything back. */

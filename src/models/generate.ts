@@ -2,7 +2,7 @@
 
 import { ShapeError, show, type Tensor } from '../tensor/index.ts'
 import { beamSearch } from './beam.ts'
-import { adjusted, drawFrom, largestOf } from './choose.ts'
+import { adjusted, checkAllowed, drawFrom, largestOf } from './choose.ts'
 import { type CaptionDecoder, Decoding } from './decoding.ts'
 import {
   type Caption,
@@ -48,13 +48,14 @@ async function* steps(
       const choices: Choice[] = []
       const going: number[] = []
       for (const [row, { image, ids }] of active.entries()) {
-        const { logs, attention } = predictions[row]
+        const { logs, place, attention } = predictions[row]
         if (length < prompts[image].length) {
           ids.push(prompts[image][length])
           going.push(row)
           continue
         }
         const values = adjusted(logs, ids, settings)
+        checkAllowed(values, place)
         const id = sample ? drawFrom(values, settings) : largestOf(values)
         ids.push(id)
         choices.push({ image, id, logProbability: logs[id], penalised: values[id], attention })
@@ -72,7 +73,7 @@ async function* steps(
 /**
  * Captions for images [batch, 3, size, size]. The best one of a beam search, with the others beside it. May be called
  * again while another call is at work.
- * @throws GenerateOptionError
+ * @throws GenerateOptionError, and LogitsError where the model computes NaN or rules out every token
  */
 export async function generate(model: CaptionDecoder, images: Tensor, options: GenerateOptions): Promise<Caption[]> {
   const settings = settle(model, images, options)
@@ -95,7 +96,7 @@ export async function generate(model: CaptionDecoder, images: Tensor, options: G
 
 /**
  * The tokens of one image's caption as they are chosen, greedy or sampled: image [1, 3, size, size].
- * @throws GenerateOptionError, or ShapeError for more than one image
+ * @throws as {@link generate}, and ShapeError for more than one image
  */
 export async function* stream(
   model: CaptionDecoder,

@@ -1,5 +1,6 @@
 // The models room: CoCa, its parts, its relatives, and how captions are written.
 
+export { LogitsError, type TokenPlace } from './choose.ts'
 export { CoCa, type CoCaConfig, type CoCaLoss, type CoCaOutput, type ImageFeatures } from './coca.ts'
 export type { CaptionDecoder, DecodingState } from './decoding.ts'
 export { generate, stream } from './generate.ts'

@@ -1,19 +1,23 @@
 // A module as a function of its parameters, for what differentiates or moves them: hypothetical steps, Hessians, gradcheck.
 
-import { type Shape, ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'
+import { canReplace, DTypeError, type Shape, ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'
 import { type Module, placesBelow } from './module.ts'
 import { Parameter } from './parameter.ts'
 
 /**
  * Runs `f` while other tensors stand in the place of a module's parameters.
- * @param values one for each of `module.parameters()`, of its shape; any dtype, on any device, watched by any tape
- * @throws ShapeError where they do not fit, TypeError naming a parameter whose place cannot be given another value
+ * @param values one for each of `module.parameters()`, of its shape; float32 or float64, on any device, watched by any tape
+ * @throws ShapeError where they do not fit, DTypeError where integers or booleans stand for floating numbers, TypeError naming a
+ *   parameter whose place cannot be given another value
  */
 export function withParameters<T>(module: Module, values: readonly Tensor[], f: () => T): T {
   const parameters = module.parameters()
   const shapes = (list: readonly { readonly shape: Shape }[]) => list.map(({ shape }) => show(shape)).join(', ')
   if (values.length !== parameters.length || !values.every((x, i) => sameShape(x.shape, parameters[i].shape)))
     throw new ShapeError(`withParameters: values ${shapes(values)} for parameters ${shapes(parameters)}`)
+  for (const [i, { dtype }] of values.entries())
+    if (!canReplace(dtype, parameters[i].dtype))
+      throw new DTypeError(`withParameters: value ${i} is ${dtype}, the parameter ${parameters[i].dtype}`, dtype)
   const places = placesBelow(module)
   const put = (list: readonly Tensor[]) => {
     const others = new Map<object, Tensor>(parameters.map((parameter, i) => [parameter, list[i]]))

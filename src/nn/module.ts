@@ -5,7 +5,9 @@
 import { inspected, mimeBundle } from '../tensor/display.ts'
 import { outlineHtml } from '../tensor/html.ts'
 import {
+  canReplace,
   type DeviceName,
+  type DType,
   deviceOf,
   type InspectOptions,
   inspectCustom,
@@ -25,20 +27,29 @@ import { Parameter } from './parameter.ts'
 /** Parameters by path, as tensors: what a checkpoint holds. */
 export type StateDict = Map<string, Tensor>
 
-/** A state dict that does not fit a module: what is missing, left over, or of another shape. */
+/** A value that cannot stand for a parameter. */
+export interface StateDictMismatch {
+  readonly name: string
+  readonly expected: Shape
+  readonly found: Shape
+  /** where the shapes are equal and the types do not fit */
+  readonly dtypes?: { readonly expected: DType; readonly found: DType }
+}
+
+/** A state dict that does not fit a module: what is missing, left over, or of another shape or dtype. */
 export class StateDictError extends Error {
   override readonly name = 'StateDictError'
   readonly missing: readonly string[]
   readonly unexpected: readonly string[]
-  readonly mismatched: readonly { readonly name: string; readonly expected: Shape; readonly found: Shape }[]
+  readonly mismatched: readonly StateDictMismatch[]
 
-  constructor(
-    missing: readonly string[],
-    unexpected: readonly string[],
-    mismatched: readonly { name: string; expected: Shape; found: Shape }[],
-  ) {
+  constructor(missing: readonly string[], unexpected: readonly string[], mismatched: readonly StateDictMismatch[]) {
     const lines = [
-      ...mismatched.map(({ name, expected, found }) => `${name} is ${show(expected)} here and ${show(found)} there`),
+      ...mismatched.map(({ name, expected, found, dtypes }) =>
+        dtypes
+          ? `${name} is ${dtypes.expected} here and ${dtypes.found} there`
+          : `${name} is ${show(expected)} here and ${show(found)} there`,
+      ),
       ...(missing.length > 0 ? [`missing: ${listed(missing, 5)}`] : []),
       ...(unexpected.length > 0 ? [`not in the module: ${listed(unexpected, 5)}`] : []),
     ]
@@ -173,16 +184,20 @@ export abstract class Module {
   }
 
   /**
-   * Takes over values by path. Nothing is changed unless everything fits.
-   * @throws StateDictError naming parameters that are missing, unknown or of another shape
+   * Takes over values by path, float32 or float64 as they are. Nothing is changed unless everything fits. Values on a device
+   * cannot be looked at here: `checkFinite` of cocagrad/data finds NaN in those of a file.
+   * @throws StateDictError naming parameters that are missing, unknown, or of another shape or dtype
    */
   loadStateDict(state: ReadonlyMap<string, Tensor>): this {
     const own = new Map(this.namedParameters())
     const missing = [...own.keys()].filter(name => !state.has(name))
     const unexpected = [...state.keys()].filter(name => !own.has(name))
-    const mismatched = [...own].flatMap(([name, { shape }]) => {
-      const found = state.get(name)?.shape
-      return found && !sameShape(found, shape) ? [{ name, expected: shape, found }] : []
+    const mismatched = [...own].flatMap(([name, { shape, dtype }]): StateDictMismatch[] => {
+      const value = state.get(name)
+      if (!value) return []
+      const mismatch = { name, expected: shape, found: value.shape }
+      if (!sameShape(value.shape, shape)) return [mismatch]
+      return canReplace(value.dtype, dtype) ? [] : [{ ...mismatch, dtypes: { expected: dtype, found: value.dtype } }]
     })
     if (missing.length + unexpected.length + mismatched.length > 0)
       throw new StateDictError(missing, unexpected, mismatched)

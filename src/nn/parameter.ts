@@ -2,7 +2,9 @@
 
 import { titleOf } from '../tensor/display.ts'
 import {
+  canReplace,
   type Device,
+  DTypeError,
   defaultGenerator,
   deviceOf,
   keep,
@@ -53,7 +55,7 @@ export class Parameter extends Tensor {
 
   /**
    * Gives it a new value; the memory of the old one is given back. A tape that recorded the old value refuses to walk back.
-   * @throws ShapeError where the shape differs
+   * @throws ShapeError where the shape differs, DTypeError where a value of integers or booleans is to stand for floating numbers
    */
   assign(value: Tensor): void {
     if (!sameShape(value.shape, this.shape))
@@ -61,6 +63,11 @@ export class Parameter extends Tensor {
         `assign: a value of ${show(value.shape)} for a parameter of ${show(this.shape)}`,
         value.shape,
         this.shape,
+      )
+    if (!canReplace(value.dtype, this.dtype))
+      throw new DTypeError(
+        `assign: a value of ${value.dtype} for a parameter of ${this.dtype}; value.cast('${this.dtype}') makes it one`,
+        value.dtype,
       )
     const old = this.storage
     if (value.storage === old && isWhole(value)) return

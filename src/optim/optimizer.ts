@@ -6,7 +6,9 @@ import { lossAndGradients, Module, Parameter, type ParameterSource } from '../nn
 import { nameOf, WHERE_PARAMETERS_ARE } from '../nn/module.ts'
 import { bytesPerElement } from '../tensor/dtype.ts'
 import {
+  canReplace,
   type DeviceName,
+  DTypeError,
   deviceOf,
   type Shape,
   ShapeError,
@@ -160,14 +162,21 @@ export abstract class Optimizer {
   /**
    * Moves the parameters that have a gradient; the others, and frozen ones, stay as they are.
    * @param gradients by name, as `lossAndGradients` gives them
-   * @throws RangeError for a name that is no parameter here, ShapeError for a gradient of another shape; nothing is moved then
+   * @throws RangeError for a name that is no parameter here, ShapeError for a gradient of another shape, DTypeError for one of
+   *   another dtype; nothing is moved then
    */
   step(gradients: ReadonlyMap<string, Tensor>, learningRate = this.learningRate): void {
     checkSetting('learningRate', learningRate, 0)
-    for (const [name, { shape }] of gradients) {
-      const own = this.#member(name).parameter.shape
-      if (!sameShape(shape, own))
-        throw new ShapeError(`step: a gradient of ${show(shape)} for ${name}, which is ${show(own)}`, shape, own)
+    for (const [name, { shape, dtype }] of gradients) {
+      const { parameter: own } = this.#member(name)
+      if (!sameShape(shape, own.shape))
+        throw new ShapeError(
+          `step: a gradient of ${show(shape)} for ${name}, which is ${show(own.shape)}`,
+          shape,
+          own.shape,
+        )
+      if (dtype !== own.dtype)
+        throw new DTypeError(`step: a gradient of ${dtype} for ${name}, which is ${own.dtype}`, dtype)
     }
     const moves: { parameter: Parameter; memory: Memory; input: UpdateInput }[] = []
     for (const [name, gradient] of gradients) {
@@ -239,7 +248,7 @@ export abstract class Optimizer {
 
   /**
    * Goes on from a saved state: the steps that follow are the same to the bit. Nothing is changed unless everything fits.
-   * @throws OptimizerStateError with what is missing, left over or of another shape
+   * @throws OptimizerStateError with what is missing, left over or of another shape or dtype
    */
   loadStateDict({ tensors, values }: OptimizerState): this {
     if (values.algorithm !== this.algorithm)
@@ -260,6 +269,8 @@ export abstract class Optimizer {
         if (!value) problems.push(`${key} is missing`)
         else if (!sameShape(value.shape, shape))
           problems.push(`${key} is ${show(shape)} here and ${show(value.shape)} there`)
+        else if (!canReplace(value.dtype, parameter.dtype))
+          problems.push(`${key} is ${parameter.dtype} here and ${value.dtype} there`)
         else slots.push([slot, value])
       }
       found.push([name, steps, slots])

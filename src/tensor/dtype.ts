@@ -21,6 +21,10 @@ const ladder: readonly DType[] = ['bool', 'int32', 'float32', 'float64']
 
 export const isFloating = (dtype: DType): boolean => dtype === 'float32' || dtype === 'float64'
 
+/** Whether values of one type can stand where another is expected: the types are equal, or both are floating. */
+export const canReplace = (given: DType, expected: DType): boolean =>
+  given === expected || (isFloating(given) && isFloating(expected))
+
 /** The wider of two types. */
 export const promote = (a: DType, b: DType): DType => (ladder.indexOf(a) >= ladder.indexOf(b) ? a : b)
 

@@ -20,6 +20,7 @@ export {
 } from './display.ts'
 export {
   allocate,
+  canReplace,
   type DType,
   DTypeError,
   dtypeOf,
@@ -29,6 +30,7 @@ export {
   promoteScalar,
   type TypedArray,
 } from './dtype.ts'
+export { descending, firstNonFinite, isAbove, NonFiniteError } from './finite.ts'
 export {
   type AdamWNumbers,
   type AdamWUpdate,

@@ -47,7 +47,7 @@ export interface Primitives {
   where(condition: Tensor, x: Operand, y: Operand, dtype: DType): Tensor
   /** Over the axes, which stay as axes of size one; the sum of nothing is 0. */
   reduce(name: ReductionName, x: Tensor, axes: readonly number[]): Tensor
-  /** Position of the first largest element along an axis, which stays with size one; int32. */
+  /** Position of the first largest element along an axis, which stays with size one; int32. NaN is the largest. */
   argmax(x: Tensor, axis: number): Tensor
   /** [..., m, k] times [..., k, n] of one dtype, with leading axes of equal rank that broadcast. */
   matmul(a: Tensor, b: Tensor): Tensor

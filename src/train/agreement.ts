@@ -31,12 +31,12 @@ const check = (name: string, error: number, tolerance: number): AgreementCheck =
   ok: error <= tolerance,
 })
 
-/** The largest |a - b|, relative to the largest |b| unless that is 0. */
-function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+/** The largest |a - b|, relative to the largest |b| unless that is 0; NaN where a number is NaN. */
+export function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   let [largest, worst] = [0, 0]
   for (let i = 0; i < expected.length; i++) {
-    const distance = Math.abs(actual[i] - expected[i])
-    if (!(distance <= worst)) worst = distance
+    // NaN stays the worst
+    worst = Math.max(worst, Math.abs(actual[i] - expected[i]))
     largest = Math.max(largest, Math.abs(expected[i]))
   }
   return largest === 0 ? worst : worst / largest
@@ -200,7 +200,7 @@ async function* trajectory(
     })
     const [contrastive, caption, total, norm] = await report.data()
     const note = (name: keyof typeof worst, error: number) => {
-      if (!(error <= worst[name])) worst[name] = error
+      worst[name] = Math.max(worst[name], error)
     }
     note('contrastive', Math.abs(contrastive - expected.contrastive))
     note('caption', Math.abs(caption - expected.caption))

@@ -1,10 +1,11 @@
 // A checkpoint holds all that the next step depends on: parameters, the optimizer's moments, the place in the data, and
 // the random generator. A run that goes on from one computes, to the bit, what it would have computed anyway.
 
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import {
   type BatchState,
+  checkFinite,
   DataError,
   readJson,
   readSafetensors,
@@ -14,7 +15,15 @@ import {
 } from '../data/index.ts'
 import { type Module, StateDictError } from '../nn/index.ts'
 import { type Optimizer, type OptimizerState, OptimizerStateError } from '../optim/index.ts'
-import { type DType, fromData, type GeneratorState, scope, type Tensor, type TypedArray } from '../tensor/index.ts'
+import {
+  type DType,
+  device,
+  fromData,
+  type GeneratorState,
+  scope,
+  type Tensor,
+  type TypedArray,
+} from '../tensor/index.ts'
 import { makeFolder, namesIn, removeFolder, removeUnfinished } from './folders.ts'
 
 /** A checkpoint that does not fit the model or the optimizer, or is damaged. */
@@ -90,12 +99,22 @@ export async function toHost(tensors: ReadonlyMap<string, Tensor>): Promise<Host
   return host
 }
 
-/** A file's tensors on the current device. */
+/**
+ * A file's tensors on the current device.
+ * @throws CheckpointError for a dtype that the device does not have
+ */
 export function toDevice(tensors: HostTensors, file: string): Map<string, Tensor> {
-  const known: readonly string[] = Object.values(SAFETENSORS_DTYPE)
+  const { dtypes } = device.get()
+  const known = dtypes.map(dtype => SAFETENSORS_DTYPE[dtype])
   return new Map(
     [...tensors].map(([name, { dtype, shape, data }]) => {
-      if (!known.includes(dtype)) throw new CheckpointError(`tensor '${name}' is ${dtype}`, { file })
+      if (!known.includes(dtype as (typeof known)[number]))
+        throw new CheckpointError(
+          `tensor '${name}' is ${dtype}, and device ${device.current} has ${dtypes.join(', ')}`,
+          {
+            file,
+          },
+        )
       return [name, fromData(data as TypedArray, shape)]
     }),
   )
@@ -103,19 +122,28 @@ export function toDevice(tensors: HostTensors, file: string): Map<string, Tensor
 
 /**
  * Reads a checkpoint's parameters into a model, on the current device.
- * @throws CheckpointError naming the parameter and both shapes where they differ; SafetensorsError if the file is damaged
+ * @throws CheckpointError naming the parameter and both shapes or dtypes where they differ; NonFiniteWeightsError naming those
+ *   that are not finite; SafetensorsError if the file is damaged
  */
 export async function loadModel(folder: string, model: Module): Promise<void> {
-  const file = join(folder, MODEL)
-  const { tensors } = await readSafetensors(file)
+  const { file, tensors } = await readFinite(folder, MODEL)
   fitting(file, () => scope(() => void model.loadStateDict(toDevice(tensors, file))))
 }
 
-/** Reads a checkpoint's moments into an optimizer, on the current device. */
+/** Reads a checkpoint's moments into an optimizer, on the current device. @throws as {@link loadModel} */
 export async function loadOptimizer(folder: string, optimizer: Optimizer, values: OptimizerState['values']) {
-  const file = join(folder, OPTIMIZER)
-  const { tensors } = await readSafetensors(file)
+  const { file, tensors } = await readFinite(folder, OPTIMIZER)
   fitting(file, () => scope(() => void optimizer.loadStateDict({ tensors: toDevice(tensors, file), values })))
+}
+
+/** A file of a checkpoint with finite values only. */
+async function readFinite(folder: string, name: string): Promise<{ file: string; tensors: HostTensors }> {
+  const file = join(folder, name)
+  const { tensors } = await readSafetensors(file)
+  const run = dirname(dirname(folder))
+  const advice = `Use an earlier checkpoint: --step N, or remove ${folder} before you resume; 'cocagrad doctor ${run}' looks at the rest of the run`
+  checkFinite(tensors, { file, advice })
+  return { file, tensors }
 }
 
 function fitting(file: string, load: () => void): void {

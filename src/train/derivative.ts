@@ -6,7 +6,7 @@
 
 import type { CoCa } from '../models/index.ts'
 import { Parameter, withParameters } from '../nn/index.ts'
-import { defaultGenerator, device, fromData, type Generator, scope, type Tensor } from '../tensor/index.ts'
+import { defaultGenerator, device, fromData, type Generator, isAbove, scope, type Tensor } from '../tensor/index.ts'
 import { batchGradients, batchLoss, type LossBatch } from './loss.ts'
 
 /** A loss as a function of a model's parameters: one batch, and the random numbers that dropout draws. */
@@ -145,7 +145,7 @@ export class LossProbe {
       looks.push({ differences, inFloat64, bend })
       if (inFloat64 <= EXACT && bend <= EXACT) break
     }
-    const { differences, inFloat64, bend } = looks.reduce((a, b) => (b.bend < a.bend ? b : a))
+    const { differences, inFloat64, bend } = looks.reduce((a, b) => (isAbove(-b.bend, -a.bend) ? b : a))
     const kinks = looks.some(look => look.inFloat64 > EXACT) && inFloat64 <= Math.max(EXACT, bend)
     // where kinks leave no difference to be trusted, the device is held against the exact tape
     const isSpoilt = kinks && inFloat64 > EXACT
@@ -164,7 +164,7 @@ export class LossProbe {
     const floor = LITTLE * Math.max(norms.reduce((a, b) => a + b, 0) / norms.length, SMALL)
     const far = [...exact].flatMap(([name, right]) => {
       const off = distance(this.gradients.get(name)!, right)
-      const error = off / Math.max(norm(right), floor)
+      const error = finite(off / Math.max(norm(right), floor))
       return error > bound ? [{ name, error, off, right }] : []
     })
     if (far.length === 0) return []

@@ -2,17 +2,13 @@
 // everything. The step is computed once more on a tape and walked through in order.
 
 import { Tape } from '../autograd/index.ts'
+import { describeNonFinite, type NonFiniteTensor, nonFiniteIn, type SafetensorsData } from '../data/index.ts'
 import type { Module } from '../nn/index.ts'
-import { type Shape, show, type Tensor, type TypedArray } from '../tensor/index.ts'
+import type { Shape, Tensor } from '../tensor/index.ts'
 
 /** A tensor with a value that is no finite number. */
-export interface Finding {
-  readonly kind: 'loss' | 'gradient' | 'parameter' | 'activation'
-  readonly name: string
-  readonly shape: Shape
-  /** the first such value, NaN or ±∞, and its place in row-major order */
-  readonly value: number
-  readonly index: number
+export interface Finding extends NonFiniteTensor {
+  readonly kind: (typeof kinds)[number]
 }
 
 /** Training came upon a value that is no finite number, and stopped before it reached the parameters. */
@@ -30,11 +26,11 @@ export class TrainingError extends Error {
   }
 }
 
-const kinds = ['loss', 'gradient', 'parameter', 'activation'] as const
+const kinds = ['loss', 'gradient', 'parameter', 'moment', 'activation'] as const
 
 /** What comes first: parameters make activations, activations make the loss, the loss makes gradients. */
 function headline(findings: readonly Finding[]): string {
-  const order: readonly Finding['kind'][] = ['parameter', 'activation', 'loss', 'gradient']
+  const order: readonly Finding['kind'][] = ['parameter', 'activation', 'loss', 'gradient', 'moment']
   const first = order.map(kind => findings.find(finding => finding.kind === kind)).find(finding => finding)
   return first
     ? `values are not finite, first in the ${first.kind} ${first.name}`
@@ -43,21 +39,16 @@ function headline(findings: readonly Finding[]): string {
 
 function linesOf(kind: Finding['kind'], findings: readonly Finding[]): string[] {
   const found = findings.filter(finding => finding.kind === kind)
-  const lines = found
-    .slice(0, 3)
-    .map(({ name, shape, value, index }) => `${kind} ${name} ${show(shape)} has ${value} at ${index}`)
+  const lines = found.slice(0, 3).map(finding => `${kind} ${describeNonFinite(finding)}`)
   return found.length > 3 ? [...lines, `and ${found.length - 3} more of ${kind}`] : lines
 }
 
 /** Looks at values on the host. */
-export function inspect(kind: Finding['kind'], name: string, shape: Shape, data: ArrayLike<number>): Finding[] {
-  for (let index = 0; index < data.length; index++)
-    if (!Number.isFinite(data[index])) return [{ kind, name, shape, value: data[index], index }]
-  return []
-}
+export const inspect = (kind: Finding['kind'], name: string, shape: Shape, data: SafetensorsData): Finding[] =>
+  nonFiniteIn(name, shape, data).map(found => ({ kind, ...found }))
 
 const look = async (kind: Finding['kind'], name: string, x: Tensor): Promise<Finding[]> =>
-  inspect(kind, name, x.shape, await (x.data() as Promise<TypedArray>))
+  inspect(kind, name, x.shape, await x.data())
 
 /**
  * Computes a loss and its gradients again and lists what is not finite: parts of the loss, then gradients by the name of

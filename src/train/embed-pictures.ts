@@ -63,7 +63,7 @@ export async function embedPictures(
     for await (const batch of pictureBatches(trained, pictures, { ...options, from: journal.count.position })) {
       const told = await journal.append({
         position: batch.stop,
-        image: (await embedBatch(trained, batch)).data,
+        image: (await embedBatch(trained, batch, image => batch.samples[image].name)).data,
         text: await textRows(trained, batch, options),
         lines: batch.samples.map(({ name, captions }) => JSON.stringify({ name, captions })),
         skipped: batch.skipped,

@@ -7,6 +7,7 @@ import { fileError } from '../data/files.ts'
 import { openSafetensors, readJson } from '../data/index.ts'
 import { openNpy } from '../data/npy.ts'
 import { withFile } from '../data/ranges.ts'
+import { descending, firstNonFinite } from '../tensor/index.ts'
 import { EmbeddingError } from './embedding-journal.ts'
 import { type Embeddings, similarityMatrix } from './embeddings.ts'
 
@@ -98,14 +99,21 @@ export class EmbeddingFile {
     return new EmbeddingFile(path, model, shape, { rows: place('image'), samples: place('samples') })
   }
 
-  /** Some rows of images. */
+  /** Some rows of images. @throws EmbeddingError naming one that is not finite */
   async rows(start: number, stop: number): Promise<Embeddings> {
     const { file, begin } = this.#rows
     const end = Math.min(stop, this.count)
     const bytes = await withFile(file, ({ read }) =>
       read(begin + 4 * start * this.width, 4 * (end - start) * this.width),
     )
-    return { data: new Float32Array(bytes.buffer), count: end - start, width: this.width }
+    const data = new Float32Array(bytes.buffer)
+    const index = firstNonFinite(data)
+    if (index >= 0)
+      throw new EmbeddingError(
+        `row ${start + Math.floor(index / this.width)} has ${data[index]} among its numbers: remove the file and embed the pictures again`,
+        { file },
+      )
+    return { data, count: end - start, width: this.width }
   }
 
   /** What every row is, in order. */
@@ -139,7 +147,7 @@ export class EmbeddingFile {
       const cosines = await similarityMatrix(query, await this.rows(start, start + BLOCK))
       const bound = best.length < top ? Number.NEGATIVE_INFINITY : best[top - 1].cosine
       for (const [i, cosine] of cosines.entries()) if (cosine > bound) best.push({ row: start + i, cosine })
-      best = best.sort((a, b) => b.cosine - a.cosine || a.row - b.row).slice(0, top)
+      best = best.sort((a, b) => descending(a.cosine, b.cosine) || a.row - b.row).slice(0, top)
       onProgress?.(Math.min(start + BLOCK, this.count))
     }
     const found = new Map<number, EmbeddedSample>()

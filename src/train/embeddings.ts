@@ -4,7 +4,8 @@
 import { noGrad } from '../autograd/index.ts'
 import { normalize } from '../data/index.ts'
 import type { CoCa } from '../models/index.ts'
-import { fromData, scope, type Tensor } from '../tensor/index.ts'
+import { firstNonFinite, fromData, NonFiniteError, scope, type Tensor } from '../tensor/index.ts'
+import { checkRows } from './finite.ts'
 import { deviceOfModel } from './loss.ts'
 import { inParts } from './memory.ts'
 import type { TrainedModel } from './run.ts'
@@ -12,6 +13,8 @@ import type { TrainedModel } from './run.ts'
 /** Numbered images; an ImageTextSource is one. */
 export interface ImageSource {
   readonly length: number
+  /** what an error calls it; default its number */
+  name?(index: number): string
   /** [3, size, size] in 0 … 1, the caller's to change */
   image(index: number): Promise<Float32Array>
 }
@@ -94,6 +97,7 @@ export async function readOut(f: () => Tensor): Promise<ArrayLike<number>> {
   return data
 }
 
+/** @throws NonFiniteError naming an image whose embedding is not finite */
 export async function embedImages(
   trained: TrainedModel,
   images: ImageSource,
@@ -102,18 +106,31 @@ export async function embedImages(
   const width = trained.model.config.embedding
   const data = new Float32Array(images.length * width)
   for await (const batch of imageBatches(trained, images, options))
-    data.set((await embedBatch(trained, batch)).data, batch.start * width)
+    data.set((await embedBatch(trained, batch, i => nameIn(images, batch.start + i))).data, batch.start * width)
   return { data, count: images.length, width }
 }
 
-/** The images of one batch, fewer at a time where memory is short. */
-export function embedBatch({ model }: TrainedModel, batch: ImageBatch): Promise<Embeddings> {
-  return embedRows(model, batch.count, 'images', (start, stop) =>
+/** An image's name for people. */
+const nameIn = (images: ImageSource, index: number): string => images.name?.(index) ?? `image ${index}`
+
+/**
+ * The images of one batch, fewer at a time where memory is short.
+ * @param nameOf says which image of the batch it was; default its number
+ * @throws NonFiniteError naming an image whose embedding is not finite
+ */
+export async function embedBatch(
+  { model }: TrainedModel,
+  batch: ImageBatch,
+  nameOf: (image: number) => string = image => `image ${batch.start + image}`,
+): Promise<Embeddings> {
+  const rows = await embedRows(model, batch.count, 'images', (start, stop) =>
     model.encodeImage(imagesOf(model, partOf(batch, start, stop))),
   )
+  checkRows(rows.data, rows.width, image => `the embedding of ${nameOf(image)}`)
+  return rows
 }
 
-/** @throws TokenizerError naming a text that is too long */
+/** @throws TokenizerError naming a text that is too long, NonFiniteError naming one whose embedding is not finite */
 export async function embedTexts(
   { model, tokenizer }: TrainedModel,
   texts: readonly string[],
@@ -130,6 +147,7 @@ export async function embedTexts(
       const part = ids.subarray((first + start) * context, (first + stop) * context)
       return model.encodeText(fromData(part, [stop - start, context], deviceOfModel(model)))
     })
+    checkRows(rows.data, width, text => `the embedding of '${texts[first + text]}'`)
     data.set(rows.data, first * width)
     onProgress?.(first + count, texts.length)
   }
@@ -159,14 +177,27 @@ export function rowsOf({ data, count, width }: Embeddings, start: number, stop =
   return { data: data.subarray(start * width, end * width), count: end - start, width }
 }
 
-/** Cosines of every row with every column, [rows, columns], on the current device. */
-export async function similarityMatrix(rows: Embeddings, columns: Embeddings): Promise<Float32Array> {
+/**
+ * Cosines of every row with every column, [rows, columns], on the current device.
+ * @param from number of the first row
+ * @throws NonFiniteError for a cosine that is not finite
+ */
+export async function similarityMatrix(rows: Embeddings, columns: Embeddings, from = 0): Promise<Float32Array> {
   const product = scope(() => {
     const [a, b] = [rows, columns].map(({ data, count, width }) => fromData(data, [count, width]))
     return a.matmul(b.transpose())
   })
   const data = await product.data()
   product.storage.free('its evaluation')
+  const index = firstNonFinite(data)
+  if (index >= 0) {
+    const [row, column] = [from + Math.floor(index / columns.count), index % columns.count]
+    throw new NonFiniteError(
+      `the similarity of row ${row} and column ${column}`,
+      data[index],
+      'one of the two embeddings is not finite, or both are too large',
+    )
+  }
   return data as Float32Array
 }
 

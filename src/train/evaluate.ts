@@ -2,9 +2,9 @@
 // classification, retrieval in both directions, and captioning.
 
 import { stack } from '../autograd/index.ts'
-import type { ImageTextSource } from '../data/index.ts'
+import { type ImageTextSource, paraphrases } from '../data/index.ts'
 import type { Caption, CoCaLoss, GenerateOptions } from '../models/index.ts'
-import { defaultGenerator, fromData } from '../tensor/index.ts'
+import { defaultGenerator, fromData, NonFiniteError } from '../tensor/index.ts'
 import {
   type Embeddings,
   type EvaluateOptions,
@@ -20,6 +20,7 @@ import {
   rowsOf,
   similarityMatrix,
 } from './embeddings.ts'
+import { NOT_COMPUTED, namingImages } from './finite.ts'
 import { batchLoss, deviceOfModel } from './loss.ts'
 import { inParts } from './memory.ts'
 import type { TrainedModel } from './run.ts'
@@ -104,7 +105,7 @@ async function* similarityRows(
 ): AsyncGenerator<{ row: number; similarities: Float32Array }> {
   for (let start = 0; start < rows.count; start += BLOCK) {
     const block = rowsOf(rows, start, start + BLOCK)
-    const similarity = await similarityMatrix(block, columns)
+    const similarity = await similarityMatrix(block, columns, start)
     for (let i = 0; i < block.count; i++)
       yield { row: start + i, similarities: similarity.subarray(i * columns.count, (i + 1) * columns.count) }
   }
@@ -154,6 +155,7 @@ export async function retrieval(
 /**
  * Ranks a gallery for every query by cosine. A wrong item that is as similar as the best right one stands before it: a
  * model that cannot tell things apart gains nothing.
+ * @throws NonFiniteError for a cosine that is not finite
  */
 export async function rank(
   queries: Embeddings,
@@ -182,18 +184,25 @@ export interface CaptioningOptions extends EvaluateOptions {
 }
 
 export interface CaptioningResult {
-  /** share of images whose caption equals one of its references */
+  /** share of images whose caption says the same as one of its references */
   readonly exact: number
+  /** whether it does, for each image */
+  readonly right: readonly boolean[]
   /** share of tokens, the end included, that are likeliest after the right ones before; over first references */
   readonly tokenAccuracy: number
   readonly captions: readonly string[]
 }
 
-/** A caption for every image of a batch, fewer at a time where memory is short. */
+/**
+ * A caption for every image of a batch, fewer at a time where memory is short.
+ * @param nameOf says which image of the batch it was; default its number
+ * @throws NonFiniteError naming an image for which the model's logits are not finite
+ */
 export async function writeCaptions(
   { model, tokenizer }: TrainedModel,
   batch: ImageBatch,
   options: Partial<GenerateOptions> = {},
+  nameOf: (image: number) => string = image => `image ${batch.start + image}`,
 ): Promise<Caption[]> {
   const { start: startId, end } = tokenizer
   const { generator = defaultGenerator() } = options
@@ -201,7 +210,10 @@ export async function writeCaptions(
     const { position } = generator.state
     const images = imagesOf(model, partOf(batch, start, stop))
     try {
-      return await model.generate(images, { start: startId, end, ...options })
+      return await namingImages(
+        image => nameOf(start + image),
+        () => model.generate(images, { start: startId, end, ...options }),
+      )
     } catch (error) {
       // whoever tries again draws the same words
       generator.seek(position)
@@ -213,7 +225,10 @@ export async function writeCaptions(
   return parts.flat()
 }
 
-/** Writes a caption for every image and holds it against the references. */
+/**
+ * Writes a caption for every image and holds it against the references.
+ * @throws NonFiniteError naming an image for which the model's logits are not finite
+ */
 export function captioning(
   trained: TrainedModel,
   source: ImageTextSource,
@@ -224,7 +239,7 @@ export function captioning(
     const captions: string[] = []
     const tokens = { right: 0, all: 0 }
     for await (const batch of imageBatches(trained, source, options)) {
-      const written = await writeCaptions(trained, batch, options.generate)
+      const written = await writeCaptions(trained, batch, options.generate, image => source.name(batch.start + image))
       captions.push(...written.map(({ ids }) => tokenizer.decode(ids)))
       await inParts(model, batch.count, 'captions', async (start, stop) => {
         const { right, all } = await countTokens(trained, source, partOf(batch, start, stop), options)
@@ -232,8 +247,9 @@ export function captioning(
         tokens.all += all
       })
     }
-    const matches = captions.filter((caption, i) => source.captions(i).map(plain).includes(plain(caption)))
-    return { exact: matches.length / source.length, tokenAccuracy: tokens.right / tokens.all, captions }
+    const right = captions.map((caption, i) => source.captions(i).map(plain).includes(plain(caption)))
+    const exact = right.filter(each => each).length / source.length
+    return { exact, right, tokenAccuracy: tokens.right / tokens.all, captions }
   })
 }
 
@@ -246,13 +262,26 @@ async function countTokens(
   const { model, tokenizer } = trained
   const { tokens, tokenShape } = firstCaptions(trained, source, batch, options)
   const ids = () => fromData(tokens, tokenShape, deviceOfModel(model))
-  const chosen = await readOut(() => model.forward(imagesOf(model, batch), ids()).logits.argmax({ axis: -1 }))
+  // of every token the likeliest next one, and a number that is finite where its logits are
+  const read = await readOut(() => {
+    const { logits } = model.forward(imagesOf(model, batch), ids())
+    return stack([logits.argmax({ axis: -1 }).cast(logits.dtype), logits.logSumExp({ axis: -1 })])
+  })
   const counts = { right: 0, all: 0 }
   for (let i = 0; i < tokens.length; i++) {
     const isLast = (i + 1) % tokenShape[1] === 0
     if (isLast || tokens[i + 1] === tokenizer.pad) continue
+    const logSum = read[tokens.length + i]
+    if (!Number.isFinite(logSum)) {
+      const name = source.name(batch.start + Math.floor(i / tokenShape[1]))
+      throw new NonFiniteError(
+        `${name}: log Σ exp of the logits for token ${(i % tokenShape[1]) + 1}`,
+        logSum,
+        NOT_COMPUTED,
+      )
+    }
     counts.all++
-    if (chosen[i] === tokens[i + 1]) counts.right++
+    if (read[i] === tokens[i + 1]) counts.right++
   }
   return counts
 }
@@ -268,7 +297,10 @@ function firstCaptions(
   return { tokens: tokenizer.tokenize(texts, context, { truncate }), tokenShape: [count, context] }
 }
 
-/** The losses on images and their first captions: means over batches that are full, or over the only one. */
+/**
+ * The losses on images and their first captions: means over batches that are full, or over the only one.
+ * @throws NonFiniteError naming the images whose loss is not finite
+ */
 export function meanLoss(
   trained: TrainedModel,
   source: ImageTextSource,
@@ -284,9 +316,9 @@ export function meanLoss(
       const text = firstCaptions(trained, source, batch, options)
       const images = { images: batch.pixels, imageShape: batch.shape }
       const parts = (loss: CoCaLoss) => [loss.total, loss.contrastive, loss.captioning]
-      const [loss, contrastive, captioning] = Array.from(
-        await readOut(() => stack(parts(batchLoss(model, { ...images, ...text }, { positives: true })))),
-      )
+      const values = await readOut(() => stack(parts(batchLoss(model, { ...images, ...text }, { positives: true }))))
+      const [loss, contrastive, captioning] = Array.from(values)
+      checkLosses({ 'contrastive loss': contrastive, 'captioning loss': captioning, loss }, source, batch)
       sum.loss += loss
       sum.contrastive += contrastive
       sum.captioning += captioning
@@ -294,6 +326,12 @@ export function meanLoss(
     }
     return { loss: sum.loss / batches, contrastive: sum.contrastive / batches, captioning: sum.captioning / batches }
   })
+}
+
+function checkLosses(losses: Readonly<Record<string, number>>, source: ImageTextSource, batch: ImageBatch): void {
+  const [first, last] = [source.name(batch.start), source.name(batch.start + batch.count - 1)]
+  for (const [name, value] of Object.entries(losses))
+    if (!Number.isFinite(value)) throw new NonFiniteError(`the ${name} of ${first} to ${last}`, value, NOT_COMPUTED)
 }
 
 /** The first images of a source. */
@@ -309,11 +347,11 @@ export function firstOf(source: ImageTextSource, count: number): ImageTextSource
   }
 }
 
-/** A caption without what does not matter: capitals, white space, a full stop at the end. */
-export const plain = (caption: string): string =>
-  caption
-    .normalize('NFC')
-    .toLowerCase()
-    .replace(/\s+/g, ' ')
-    .trim()
-    .replace(/\s*\.$/, '')
+/**
+ * A caption without what does not matter: capitals, white space, a full stop at the end, and, of two Shapes, which one it names
+ * first.
+ */
+export const plain = (caption: string): string => {
+  const words = caption.normalize('NFC').toLowerCase().replace(/\s+/g, ' ').trim()
+  return paraphrases(words.replace(/\s*\.$/, ''))[0]
+}

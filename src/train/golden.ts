@@ -6,7 +6,7 @@
 
 import { join } from 'node:path'
 import { z } from 'zod'
-import { DataError, readJson, readSafetensors, type SafetensorsTensor, toInt32 } from '../data/index.ts'
+import { DataError, nonFiniteIn, readJson, readSafetensors, type SafetensorsTensor, toInt32 } from '../data/index.ts'
 import type { CoCaConfig } from '../models/index.ts'
 import { sameShape, show } from '../tensor/index.ts'
 import { namesIn } from './folders.ts'
@@ -34,10 +34,12 @@ export class GoldenTensors {
     return [...this.#tensors.keys()]
   }
 
-  /** @throws GoldenError unless there is a float32 tensor of this name and shape; undefined is any extent */
+  /** @throws GoldenError unless there is a finite float32 tensor of this name and shape; undefined is any extent */
   floats(name: string, shape: readonly (number | undefined)[]): { data: Float32Array; shape: readonly number[] } {
     const found = this.#get(name, shape)
     if (!(found.data instanceof Float32Array)) throw this.#error(`tensor '${name}' is ${found.dtype}, not F32`)
+    for (const { value, index } of nonFiniteIn(name, found.shape, found.data))
+      throw this.#error(`tensor '${name}' has ${value} at ${index}, and nothing can be compared with that`)
     return { data: found.data, shape: found.shape }
   }
 

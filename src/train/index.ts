@@ -37,6 +37,7 @@ export {
   similarityMatrix,
 } from './embeddings.ts'
 export * from './evaluate.ts'
+export { namingImages } from './finite.ts'
 export { GoldenError } from './golden.ts'
 export { describeCheck, WrongGradientError } from './guard.ts'
 export { freezeParts, type Initialization, InitializationError, initializeFrom, parameterPaths } from './initialize.ts'

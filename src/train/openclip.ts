@@ -3,8 +3,12 @@
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
+  checkFinite,
   DataError,
   fileError,
+  type NonFiniteTensor,
+  NonFiniteWeightsError,
+  nonFiniteIn,
   openTensors,
   readJson,
   type SafetensorsTensor,
@@ -133,7 +137,8 @@ function readPreprocessing(json: unknown, size: number, file: string): Preproces
 
 /**
  * Reads weights into a model, one tensor after the other, on the current device. Nothing is read unless names and shapes fit.
- * @throws OpenClipError naming tensors that are missing, superfluous, of another shape or no floating numbers
+ * @throws OpenClipError naming tensors that are missing, superfluous, of another shape or no floating numbers;
+ *   NonFiniteWeightsError naming those with values that are not finite in float32
  */
 export async function loadOpenClip(path: string, model: CoCa): Promise<void> {
   const file = await openTensors(path)
@@ -141,13 +146,22 @@ export async function loadOpenClip(path: string, model: CoCa): Promise<void> {
   const tensors = openClipTensors(model)
   checkNames(file, prefix, tensors)
   const parameters = new Map<string, Parameter>(model.namedParameters())
+  const bad: NonFiniteTensor[] = []
   for (const tensor of tensors) {
     const { shape, data } = await file.tensor(prefix + tensor.name)
+    const values = asFloat32(data)
+    bad.push(...nonFiniteIn(tensor.name, shape, values))
+    if (bad.length > 0) continue
     scope(() => {
-      const parts = fromOpenClipTensor(tensor, fromData(asFloat32(data), shape))
+      const parts = fromOpenClipTensor(tensor, fromData(values, shape))
       for (const [i, name] of tensor.parameters.entries()) parameters.get(name)!.assign(parts[i])
     })
   }
+  if (bad.length > 0)
+    throw new NonFiniteWeightsError(bad, tensors.length, {
+      file: path,
+      advice: 'Download or convert the checkpoint again, or use another one',
+    })
 }
 
 const asFloat32 = (data: SafetensorsTensor['data']): Float32Array =>
@@ -174,13 +188,14 @@ function checkNames(file: TensorFile, prefix: string, tensors: readonly OpenClip
 
 /**
  * Writes a model as OpenCLIP reads it: open_clip_config.json and open_clip_model.safetensors, each whole or not at all.
- * @throws ConfigError naming a setting that OpenCLIP has no word for
+ * @throws ConfigError naming a setting that OpenCLIP has no word for; NonFiniteWeightsError for weights that are not finite
  */
 export async function saveOpenClip(
   folder: string,
   { model, preprocessing }: Pick<OpenClip, 'model'> & Partial<Pick<OpenClip, 'preprocessing'>>,
 ): Promise<void> {
   const settings = toOpenClipConfig(model.config)
+  const file = join(folder, WEIGHTS)
   const { size, mean, std } = preprocessing ?? { size: model.config.image.size, mean: MEAN, std: STD }
   const preprocess = { size, mode: 'RGB', mean, std, interpolation: 'bicubic', resize_mode: 'shortest' }
   const config = { model_cfg: settings, preprocess_cfg: preprocess }
@@ -194,9 +209,11 @@ export async function saveOpenClip(
         tensor,
         tensor.parameters.map(path => parameters.get(path)!),
       )
-      return (await whole.data()) as Float32Array
+      const data = (await whole.data()) as Float32Array
+      checkFinite(new Map([[name, { shape: whole.shape, data }]]), { file })
+      return data
     })
   }
-  await streamSafetensors(join(folder, WEIGHTS), layouts, read, { format: 'pt' })
+  await streamSafetensors(file, layouts, read, { format: 'pt' })
   await writeAtomically(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`)
 }

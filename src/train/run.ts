@@ -114,15 +114,24 @@ export const listCheckpoints = (folder: string): Promise<number[]> => stepsIn(fo
 /**
  * A run's model, ready to be used, on the current device.
  * @param options.step of a checkpoint; default the last one
- * @throws RunError if the folder is no run, or has no such checkpoint; CheckpointError if the checkpoint does not fit
+ * @throws RunError if the folder is no run, or has no such checkpoint; CheckpointError if the checkpoint does not fit;
+ *   NonFiniteWeightsError if its weights are not finite
  */
 export async function openRun(folder: string, options: { readonly step?: number } = {}): Promise<Run> {
+  const run = await openCheckpoint(folder, options)
+  const model = unloaded(run.config.model)
+  await loadModel(run.checkpoint, model)
+  return { ...run, model: model.eval() }
+}
+
+/** A run at one of its checkpoints, whose weights have not been read. @throws RunError as {@link openRun} */
+export async function openCheckpoint(
+  folder: string,
+  options: { readonly step?: number } = {},
+): Promise<Omit<Run, 'model'>> {
   const { config, tokenizer } = await openSettings(folder)
   const step = await chooseStep(folder, options.step)
-  const checkpoint = checkpointFolder(folder, step)
-  const model = unloaded(config.model)
-  await loadModel(checkpoint, model)
-  return { folder, config, tokenizer, normalize: config.normalize, step, checkpoint, model: model.eval() }
+  return { folder, config, tokenizer, normalize: config.normalize, step, checkpoint: checkpointFolder(folder, step) }
 }
 
 async function chooseStep(folder: string, wanted: number | undefined): Promise<number> {

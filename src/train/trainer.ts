@@ -18,6 +18,7 @@ import { warn } from '../tensor/warn.ts'
 import { augmentation } from './augment.ts'
 import {
   checkpointFolder,
+  type HostTensors,
   loadModel,
   loadOptimizer,
   readState,
@@ -29,7 +30,7 @@ import {
 } from './checkpoint.ts'
 import type { RunConfig } from './config.ts'
 import type { LossProblem } from './derivative.ts'
-import { diagnose, inspect, TrainingError } from './diagnose.ts'
+import { diagnose, type Finding, inspect, TrainingError } from './diagnose.ts'
 import { captioning, firstOf, meanLoss, retrieval } from './evaluate.ts'
 import { describeCheck, GradientGuard, WrongGradientError } from './guard.ts'
 import { freezeParts, initializeFrom } from './initialize.ts'
@@ -108,8 +109,8 @@ export interface TrainResult extends Run {
 /**
  * Starts a run in a folder of its own and trains to its end. Sets the program's device and its random seed.
  * @throws RunError if there is something in the folder; DataError for mistakes in the data; TrainingError where a value is
- *   no finite number, WrongGradientError where the gradient is wrong and the guard is to stop then, both with what was
- *   measured and the last checkpoint in place
+ *   no finite number, NonFiniteError where an evaluation comes upon one, WrongGradientError where the gradient is wrong and
+ *   the guard is to stop then, all with what was measured and the last checkpoint in place
  */
 export async function train(folder: string, config: RunConfig, options: TrainOptions = {}): Promise<TrainResult> {
   await checkFree(folder)
@@ -398,15 +399,15 @@ export async function evaluateMoment(moment: TrainingMoment): Promise<Record<str
   return { ...losses, ...recalls, exactCaptions: exact, tokenAccuracy }
 }
 
-/** Writes a checkpoint, unless a parameter is no finite number: what cannot be trained on is not worth keeping. */
+/** Writes a checkpoint, unless a parameter or a moment is no finite number: what cannot be trained on is not worth keeping. */
 async function writeTraining({ folder, config, model, optimizer, batches }: Training, step: number): Promise<string> {
-  const parameters = await toHost(model.stateDict())
-  const findings = [...parameters].flatMap(([name, { shape, data }]) =>
-    inspect('parameter', name, shape, data as ArrayLike<number>),
-  )
-  if (findings.length > 0) throw new TrainingError(step, findings)
   const { tensors, values } = optimizer.stateDict()
+  const [parameters, moments] = [await toHost(model.stateDict()), await toHost(tensors)]
+  const inspectAll = (kind: Finding['kind'], all: HostTensors) =>
+    [...all].flatMap(([name, { shape, data }]) => inspect(kind, name, shape, data))
+  const findings = [...inspectAll('parameter', parameters), ...inspectAll('moment', moments)]
+  if (findings.length > 0) throw new TrainingError(step, findings)
   const generator = defaultGenerator().state
   const state = { version: 1, step, batches: batches.state, generator, optimizer: values } as const
-  return writeCheckpoint(folder, { state, model: parameters, optimizer: await toHost(tensors) }, config.keepLast)
+  return writeCheckpoint(folder, { state, model: parameters, optimizer: moments }, config.keepLast)
 }

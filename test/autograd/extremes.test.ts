@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { grad, type TensorFunction } from '../../src/autograd/index.ts'
-import { type DType, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
-import { assertCloseNumbers, values } from '../support.ts'
+import { type DType, device, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
+import { assertCloseNumbers, fc, runs, values } from '../support.ts'
 
 const floating = ['float32', 'float64'] as const
 const tensorOf = (data: number[] | number[][], dtype: DType) => tensor(data, { dtype })
@@ -283,3 +283,23 @@ it('the largest and the smallest share the gradient where several are equal', ()
     [0, 0.5, 0, 0.5, 2.5, 2.5, 2.5, 2.5],
   )
 })
+
+for (const name of ['reference', 'cpu'] as const)
+  it(`argmax is the first place of what max gives, NaN and infinities included (${name})`, () => {
+    const numbers = fc.oneof(fc.integer({ min: -3, max: 3 }), fc.constantFrom(NaN, Infinity, -Infinity, -0))
+    const rows = fc
+      .integer({ min: 1, max: 20 })
+      .chain(n => fc.array(fc.array(numbers, { minLength: n, maxLength: n }), { minLength: 1, maxLength: 3 }))
+    fc.assert(
+      fc.property(rows, list => {
+        device.with(name, () => {
+          const x = tensor(list)
+          const most = values(x.max({ axis: 1 }))
+          const place = list.map((row, i) => row.findIndex(value => value === most[i] || Object.is(value, most[i])))
+          assert.deepEqual(values(x.argmax({ axis: 1 })), place)
+          assert.deepEqual(values(x.transpose().argmax({ axis: 0 })), place)
+        })
+      }),
+      runs(200),
+    )
+  })

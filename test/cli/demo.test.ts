@@ -1,12 +1,13 @@
 // The demo's parts on data that takes a second; the whole of it is `npm start`.
 
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it } from 'node:test'
 import { demoData, demoRun, demoTargets } from '../../src/cli/demo-config.ts'
 import { evaluateDemo } from '../../src/cli/demo-evaluate.ts'
 import { reportPage } from '../../src/cli/report.ts'
-import { ImageTextDataset, writeShapes } from '../../src/data/index.ts'
+import { ImageTextDataset, pairNames, paraphrases, WordTokenizer, writeShapes } from '../../src/data/index.ts'
 import { checkRunConfig, train } from '../../src/train/index.ts'
 import { temporaryFolder } from '../data/folder.ts'
 
@@ -36,7 +37,10 @@ it('a demo is measured by every target, and its page shows every part', async t 
     pooler: { queries: 2, heads: 2 },
     embedding: 8,
   }
-  const settings = { ...demoRun, model, batchSize: 4, warmup: 0, steps: 2, data: join(folder, 'train') }
+  const tokenizer = join(folder, 'words.json')
+  const words = WordTokenizer.fromCaptions([...pairNames, 'a small large above below left of right'])
+  await writeFile(tokenizer, JSON.stringify(words))
+  const settings = { ...demoRun, model, batchSize: 4, warmup: 0, steps: 2, tokenizer, data: join(folder, 'train') }
   const run = await train(join(folder, 'run'), checkRunConfig({ ...settings, device: 'reference' }))
   const { targets, report } = await evaluateDemo(run, data, { signal: new AbortController().signal })
 
@@ -62,4 +66,26 @@ it('a demo is measured by every target, and its page shows every part', async t 
   }
   const headings = [...reportPage(report).matchAll(/<h2>/g)]
   assert.equal(headings.length, 10)
+
+  // a model that describes every picture, and names the other object first
+  let next = 0
+  run.model.generate = async images =>
+    Array.from({ length: images.shape[0] }, () => ({
+      ids: words.encode(paraphrases(data.unseen.captions(next++)[0]).at(-1)!),
+      logProbability: 0,
+      score: 0,
+      finished: true,
+      alternatives: [],
+    }))
+  const { targets: reached, report: right } = await evaluateDemo(run, data, { signal: new AbortController().signal })
+  assert.equal(reached.find(({ name }) => name.startsWith('captions'))?.value, 1)
+  assert.ok(
+    right.captions.some(({ reference, generated }) => reference !== generated),
+    'no caption has two objects',
+  )
+  assert.ok(
+    right.captions.every(({ isRight }) => isRight),
+    'a true caption is called wrong',
+  )
+  assert.doesNotMatch(reportPage(right), /✗ wrong|<ins>/)
 })

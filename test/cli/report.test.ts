@@ -27,9 +27,15 @@ const data: ReportData = {
     { step: 501, ok: false, error: 0.2, bound: 0.01, seconds: 0.1 },
   ],
   captions: [
-    { picture, reference: 'a red star', generated: 'a red ring' },
-    { picture, reference: 'a red star', generated: 'a red star' },
-    { picture, reference: 'a star above a ring', generated: 'a star right of a ring' },
+    { picture, reference: 'a red star', generated: 'a red ring', isRight: false },
+    { picture, reference: 'a red star', generated: 'a red star', isRight: true },
+    { picture, reference: 'a star above a ring', generated: 'a star right of a ring', isRight: false },
+    {
+      picture,
+      reference: 'a green star above a cyan circle',
+      generated: 'a blue circle below a green star',
+      isRight: false,
+    },
   ],
   similarity: {
     pictures: [picture, picture],
@@ -72,6 +78,8 @@ describe('a report', () => {
     assert.match(page, /<ins>ring<\/ins>/)
     assert.match(page, /truly: a red star/)
     assert.match(page, /a star <ins>right<\/ins> <ins>of<\/ins> a ring/)
+    assert.match(page, /a <ins>blue<\/ins> circle below a green star/, 'held against the wording that is nearest')
+    assert.match(page, /truly: a cyan circle below a green star/)
   })
 
   it('says whether the gradients were right', () => {
@@ -80,6 +88,13 @@ describe('a report', () => {
     const { checks } = data
     assert.match(reportPage({ ...data, checks: checks.slice(0, 1) }), /✓ right in each of 1 check</)
     assert.doesNotMatch(reportPage({ ...data, checks: [] }), /gradients were right/)
+  })
+
+  it('shows pictures before it plots losses', () => {
+    const at = (part: string) => page.indexOf(part)
+    for (const chart of ['<svg class="chart"', 'How it learned', 'Whether its gradients'])
+      for (const seen of ['What it says of new pictures', 'class="attended"', 'One space for pictures and words'])
+        assert.ok(at(seen) > 0 && at(seen) < at(chart), `${seen} stands behind ${chart}`)
   })
 
   it('gives every picture words', () => {

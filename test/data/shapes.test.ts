@@ -5,25 +5,27 @@ import { join } from 'node:path'
 import { describe as suite, test } from 'node:test'
 import { decode } from 'fast-png'
 import {
-  COLOURS,
-  type Colour,
-  describe,
   drawScene,
   heldOutPairs,
   isHeldOut,
   type ObjectCount,
+  type Scene,
+  type ShapesObject,
+  type ShapesOptions,
+  shapesExample,
+  shapesScene,
+} from '../../src/data/shapes.ts'
+import {
+  COLOURS,
+  type Colour,
+  describe,
   pairName,
   pairNames,
   RELATIONS,
   relationOf,
-  type Scene,
   SHAPES,
-  type ShapesObject,
-  type ShapesOptions,
   SIZES,
-  shapesExample,
-  shapesScene,
-} from '../../src/data/shapes.ts'
+} from '../../src/data/shapes-captions.ts'
 import { FolderNotEmptyError, writeShapes } from '../../src/data/shapes-folder.ts'
 import { fc } from '../support.ts'
 

@@ -6,9 +6,11 @@ import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { readSafetensors, writeSafetensors } from '../../src/data/index.ts'
 import { device } from '../../src/tensor/index.ts'
+import { difference } from '../../src/train/agreement.ts'
 import { type AgreementCheck, agreement } from '../../src/train/index.ts'
 import { cocagrad } from '../cli/cli.ts'
 import { temporaryFolder } from '../data/folder.ts'
+import { fc, runs } from '../support.ts'
 
 const golden = (name: string) => new URL(name, import.meta.url).pathname
 
@@ -66,10 +68,23 @@ describe('what differs is found, and nothing else', () => {
       assert.deepEqual(await failing(folder), [check])
     })
 
-  test('a number that is none', async t => {
+  test('a number that is none, wherever it stands', () => {
+    const numbers = fc.array(fc.double({ min: -5, max: 5, noNaN: true }), { minLength: 1, maxLength: 9 })
+    fc.assert(
+      fc.property(numbers, fc.nat(), (expected, at) => {
+        const actual = expected.with(at % expected.length, Number.NaN)
+        assert.deepEqual([difference(actual, expected), difference(expected, expected)], [Number.NaN, 0])
+      }),
+      runs(100),
+    )
+  })
+
+  test('a model that computes what is no number', async t => {
     const folder = await copied(t)
-    await nudge(join(folder, 'weights.safetensors'), 'text_decoder.ln_final.bias', 0, Number.NaN)
-    assert.ok((await failing(folder)).includes('forward logits'), 'NaN passes')
+    await nudge(join(folder, 'weights.safetensors'), 'logit_scale', 0, 1000)
+    const names = await failing(folder)
+    for (const name of ['forward logit_scale', 'forward contrastive_loss', 'gradient images', 'trajectory total'])
+      assert.ok(names.includes(name), `${name} agrees all the same`)
   })
 
   for (const [file, from, to, check] of [
@@ -116,6 +131,16 @@ describe('a folder that is wrong is refused, by the file', () => {
         await writeFile(file, (await readFile(file, 'utf8')).replace('AdamW', 'Lion'))
       },
       /trajectory\.json: optimizer\.name/,
+    ],
+    [
+      'with a weight that is no number',
+      folder => nudge(join(folder, 'weights.safetensors'), 'text_decoder.ln_final.bias', 1, Number.NaN),
+      /weights\.safetensors: 1 of 89 tensors has values that are not finite: text_decoder\.ln_final\.bias \[24\] has NaN at 1/,
+    ],
+    [
+      'with a gradient that is no number',
+      folder => nudge(join(folder, 'grads.safetensors'), 'logit_scale', 0, Number.NaN),
+      /grads\.safetensors: tensor 'logit_scale' has NaN at 0, and nothing can be compared with that/,
     ],
     [
       'with a strange setting',

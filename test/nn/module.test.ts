@@ -15,8 +15,10 @@ import {
   type StateDict,
   StateDictError,
   withoutAllocation,
+  withParameters,
 } from '../../src/nn/index.ts'
 import {
+  DTypeError,
   device,
   FreedError,
   jupyterDisplay,
@@ -142,6 +144,49 @@ test('a state dict that does not fit names what is wrong with both shapes, and c
     },
   )
   assert.deepEqual(numbersOf(module), before)
+})
+
+for (const dtype of ['int32', 'bool'] as const)
+  test(`${dtype} values are no weights, and nothing is changed by them`, () => {
+    const module = new Tower()
+    const before = numbersOf(module)
+    const state = new Map([...module.stateDict()].map(([name, value]) => [name, value.add(1)]))
+    state.set('scale', tensor(1, { dtype }))
+    assert.throws(
+      () => module.loadStateDict(state),
+      (error: unknown) => {
+        assert.ok(error instanceof StateDictError, String(error))
+        assert.equal(error.message, `the state dict does not fit:\n  scale is float32 here and ${dtype} there`)
+        assert.deepEqual(error.mismatched, [
+          { name: 'scale', expected: [], found: [], dtypes: { expected: 'float32', found: dtype } },
+        ])
+        return true
+      },
+    )
+    assert.deepEqual(numbersOf(module), before)
+    assert.throws(
+      () => module.scale.assign(tensor(1, { dtype })),
+      (error: unknown) =>
+        error instanceof DTypeError &&
+        error.message.startsWith(`assign: a value of ${dtype} for a parameter of float32`),
+    )
+    const values = module.parameters().map((p, i) => (i === 0 ? p.cast(dtype) : p))
+    assert.throws(
+      () => withParameters(module, values, () => assert.fail('ran')),
+      (error: unknown) =>
+        error instanceof DTypeError && error.message === `withParameters: value 0 is ${dtype}, the parameter float32`,
+    )
+    assert.deepEqual(numbersOf(module), before)
+  })
+
+test('a module takes float64 values as they are', () => {
+  const module = new Tower()
+  const state = new Map([...module.stateDict()].map(([name, value]) => [name, value.cast('float64').add(0.1)]))
+  module.loadStateDict(state)
+  for (const [name, parameter] of module.namedParameters()) {
+    assert.equal(parameter.dtype, 'float64')
+    assert.deepEqual(values(parameter), values(state.get(name)!))
+  }
 })
 
 test('a long list of missing parameters is cut short', () => {

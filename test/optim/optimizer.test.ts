@@ -12,7 +12,7 @@ import {
   warmupCosine,
   withoutDecay,
 } from '../../src/optim/index.ts'
-import { randn, ShapeError, scope, seed, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
+import { DTypeError, randn, ShapeError, scope, seed, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
 import { assertCloseNumbers } from '../support.ts'
 import { algorithms, gradientsAt, Loose, numbers, snapshot, TwoLayers } from './plain.ts'
 
@@ -97,7 +97,7 @@ for (const [name, make] of Object.entries(algorithms))
       assert.deepEqual(numbers(late.matrix), numbers(early.matrix))
     })
 
-    test('an unknown name and a gradient of another shape are errors, and nothing moves', () => {
+    test('an unknown name and a gradient of another shape or dtype are errors, and nothing moves', () => {
       const module = new Loose()
       const optimizer = make(module)
       const before = snapshot(module)
@@ -110,6 +110,12 @@ for (const [name, make] of Object.entries(algorithms))
         (error: unknown) =>
           error instanceof ShapeError && /\[2, 3\] for stack, which is \[2, 3, 2\]/.test(error.message),
       )
+      for (const dtype of ['float32', 'int32'] as const)
+        assert.throws(
+          () => optimizer.step(gradientsAt(module, 0).set('stack', zeros([2, 3, 2], { dtype }))),
+          (error: unknown) =>
+            error instanceof DTypeError && error.message === `step: a gradient of ${dtype} for stack, which is float64`,
+        )
       assert.throws(() => optimizer.step(gradientsAt(module, 0), Number.NaN), /learningRate = NaN/)
       assert.deepEqual(snapshot(module), before)
     })
@@ -165,6 +171,8 @@ for (const [name, make] of Object.entries(algorithms))
           (error: unknown) => error instanceof OptimizerStateError && pattern.test(error.message),
         )
       rejects(wrong([[slot, zeros([9, 9])]]), new RegExp(`${slot} is \\[[0-9, ]+\\] here and \\[9, 9\\] there`))
+      const integers = zeros(state.tensors.get(slot)!.shape, { dtype: 'int32' })
+      rejects(wrong([[slot, integers]]), new RegExp(`${slot} is float64 here and int32 there`))
       rejects(wrong([['first.nothing', zeros([1])]]), /first\.nothing is not remembered here/)
       rejects(wrong([], { other: 3 }), /other is no parameter here/)
       rejects(wrong([], { vector: 1.5 }), /vector has had 1\.5 updates/)

@@ -15,7 +15,7 @@ import {
   writeSafetensors,
 } from '../../src/data/index.ts'
 import { CoCa, type CoCaConfig } from '../../src/models/index.ts'
-import { device, Generator, seed, type Tensor, zeros } from '../../src/tensor/index.ts'
+import { device, full, Generator, seed, type Tensor, zeros } from '../../src/tensor/index.ts'
 import type { LossProblem } from '../../src/train/derivative.ts'
 import { examineActivity } from '../../src/train/doctor/activity.ts'
 import { type DataExamination, examineData } from '../../src/train/doctor/data.ts'
@@ -265,6 +265,16 @@ describe('activity', () => {
     assert.ok(!titles(await examineActivity(same, false, 1e-3)).some(title => /alike/.test(title)))
   })
 
+  it('shows values that are not finite, and says nothing else of them', async () => {
+    const problem = problemOf()
+    const { weight } = problem.model.encoder.patches.projection
+    weight.assign(full(weight.shape, 3e38))
+    const [{ severity, title, evidence }, ...others] = await examineActivity(problem, true, 1e-3)
+    assert.deepEqual(others, [])
+    assert.deepEqual([severity, title], ['wrong', 'the model computes values that are no finite numbers'])
+    assert.match(evidence, /^activation \S+ at encoder\.patches\.projection\.weight has (NaN|-?Infinity) at \d+, loss /)
+  })
+
   it('leaves a part alone whose loss has no weight', async () => {
     const loss = { captioning: { weight: 0 } }
     const findings = await examineActivity(problemOf({ ...tinyModel, loss }), false, 1e-3)
@@ -370,7 +380,7 @@ describe('a run', () => {
     ]
     const model = { ...tinyModel, image, text, embedding: 32 }
     const learning = { model, steps, batchSize: 8, optimizer: { learningRate: 2e-3 }, device: 'cpu' }
-    await train(run, tinyConfig(data, { ...learning, checkpointEvery: steps, guard: { every: 50 } }))
+    await train(run, tinyConfig(data, { ...learning, checkpointEvery: steps, guard: { every: 50, share: 100 } }))
   })
 
   /** What is found while a file of the checkpoint holds something else. */
@@ -452,8 +462,9 @@ describe('a run', () => {
     const findings = await foundWith('model.safetensors', tensors => {
       valuesOf(tensors, 'imageProjection.weight')[0] = Number.POSITIVE_INFINITY
     })
-    assert.ok(titles(findings).includes('the weights hold values that are no finite numbers'))
-    assert.equal(findings[0].severity, 'wrong')
+    assert.deepEqual(titles(findings.filter(({ severity }) => severity === 'wrong')), [
+      'the weights hold values that are no finite numbers',
+    ])
   })
 
   it('can be opened as it was after all this', async () => {
@@ -481,4 +492,9 @@ test('the batch that a guard has kept is examined with its own weights', async t
   const { ok, step, looked } = await examineKeptBatch(run, join(run, 'guard', 'step-000001.safetensors'))
   assert.deepEqual([ok, step, Object.keys(looked)], [true, 1, ['gradients']])
   await assert.rejects(examineKeptBatch(run, join(run, 'other.safetensors')), /other\.safetensors: does not exist/)
+  const kept = join(run, 'guard', 'step-000001.safetensors')
+  const { tensors, metadata } = await readSafetensors(kept)
+  tensors.get('parameter.logScale')!.data[0] = Number.NaN
+  await writeSafetensors(kept, tensors, Object.fromEntries(metadata))
+  await assert.rejects(examineKeptBatch(run, kept), /step-000001\.safetensors: .*logScale \[\] has NaN at 0/)
 })

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { openPictures, WordTokenizer } from '../../src/data/index.ts'
 import { npyHead } from '../../src/data/npy.ts'
 import { CoCa } from '../../src/models/index.ts'
-import { device, Generator, seed } from '../../src/tensor/index.ts'
+import { device, fromData, Generator, NonFiniteError, seed } from '../../src/tensor/index.ts'
 import { EmbeddingError, EmbeddingFile, embedPictures, modelFingerprint } from '../../src/train/index.ts'
 import { temporaryFolder } from '../data/folder.ts'
 import { assertCloseNumbers, fc, runs } from '../support.ts'
@@ -88,6 +88,29 @@ test('a caption that is too long is an error that names its picture, unless it m
   assert.deepEqual(await embed(true), { images: 1, texts: 1, width: 8, skipped: 0 })
 })
 
+test('a picture whose embedding is not finite is an error that names it, and the rows before it are kept', async t => {
+  const { folder, source, data, trained, whole } = await embedded(t)
+  const file = join(folder, 'broken.safetensors')
+  const { encodeImage } = trained.model
+  let batches = 0
+  trained.model.encodeImage = images => {
+    const embedding = encodeImage.call(trained.model, images)
+    if (++batches !== 3) return embedding
+    const values = embedding.dataSync()
+    values[8] = Number.NaN
+    return fromData(values, embedding.shape)
+  }
+  await assert.rejects(
+    embedPictures(trained, data, file, options(source)),
+    error =>
+      error instanceof NonFiniteError &&
+      error.message.startsWith(`number 0 of the embedding of ${join(source, 'images', '000007.png')} is NaN`),
+  )
+  await embedPictures(trained, data, file, options(source))
+  assert.deepEqual(await readFile(file), whole)
+  assert.equal(batches, 3 + 2, 'two batches were done again')
+})
+
 test('a fingerprint tells weights, words and means apart', async () => {
   const { model, tokenizer } = small()
   const first = await modelFingerprint({ model, tokenizer })
@@ -126,6 +149,19 @@ test('the nearest rows of several blocks are those of all rows sorted', async t 
   )
   assert.equal((await index.nearest(query, 2 * count)).length, count)
   await assert.rejects(index.nearest({ ...query, width: 3 }, 1), /rows of 4 numbers, the query 3/)
+  for (const value of [Number.NaN, Infinity]) {
+    await writeFile(
+      file,
+      Buffer.concat([npyHead([count, width]), Buffer.from(data.with(8000 * width + 1, value).buffer)]),
+    )
+    await assert.rejects(
+      index.nearest(query, 1),
+      error =>
+        error instanceof EmbeddingError &&
+        error.message ===
+          `${file}: row 8000 has ${value} among its numbers: remove the file and embed the pictures again`,
+    )
+  }
   await writeFile(file, Buffer.concat([npyHead([count, width]), Buffer.alloc(8)]))
   await assert.rejects(EmbeddingFile.open(file), /many\.npy: \[9000,4\] of float32 take 144000 bytes, and 8 are there/)
 })

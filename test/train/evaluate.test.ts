@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { type ImageTextSource, WordTokenizer } from '../../src/data/index.ts'
 import { CoCa, type CoCaConfig } from '../../src/models/index.ts'
-import { fromData, Generator, randn, seed, type Tensor, tensor } from '../../src/tensor/index.ts'
+import { fromData, full, Generator, NonFiniteError, randn, seed, type Tensor, tensor } from '../../src/tensor/index.ts'
 import {
   captioning,
   type Embeddings,
@@ -48,8 +48,12 @@ class Known extends CoCa {
   readonly text: (words: string) => readonly number[]
   written: string[] = []
 
-  constructor(image: (index: number) => readonly number[], text: (words: string) => readonly number[]) {
-    super({ ...config, embedding: 2 })
+  constructor(
+    image: (index: number) => readonly number[],
+    text: (words: string) => readonly number[],
+    vocabulary = tokenizer.vocabularySize,
+  ) {
+    super({ ...config, text: { ...config.text, vocabulary }, embedding: 2 })
     this.image = image
     this.text = text
   }
@@ -324,6 +328,125 @@ for (const arrangement of ['cascade', 'parallel', 'shared'] as const) {
 test('captions that differ in what does not matter are equal', () => {
   assert.equal(plain('  A red\tCircle . '), 'a red circle')
   assert.notEqual(plain('a red circle'), plain('a red, circle'))
+  assert.equal(plain('A large blue ring below a small red star.'), plain('a small red star above a large blue ring'))
+  assert.notEqual(plain('a large blue ring above a small red star'), plain('a small red star above a large blue ring'))
+})
+
+test('a caption is right if it says the same of a picture, whichever object it names first', async () => {
+  const truth = 'a small red star above a large blue ring'
+  const words = WordTokenizer.fromCaptions([`${truth} below left right of`])
+  const model = new Known(
+    () => [1, 0],
+    () => [1, 0],
+    words.vocabularySize,
+  )
+  const written = [truth, 'a large blue ring below a small red star', 'a large blue ring above a small red star', truth]
+  model.generate = async images =>
+    written.splice(0, images.shape[0]).map(text => ({
+      ids: [words.start, ...words.encode(text), words.end],
+      logProbability: 0,
+      score: 0,
+      finished: true,
+      alternatives: [],
+    }))
+  const other = 'a small red star left of a large blue ring'
+  const truths = source([[truth], [truth], [truth], [other]])
+  const { exact, right } = await captioning({ model, tokenizer: words }, truths, { truncate: true })
+  assert.deepEqual([exact, right], [0.5, [true, true, false, false]])
+})
+
+describe('what is not finite is an error that names it, and never a result', () => {
+  const named = (promise: Promise<unknown>, message: string, value = Number.NaN) =>
+    assert.rejects(promise, (error: unknown) => {
+      assert.ok(error instanceof NonFiniteError, String(error))
+      assert.ok(error.message.includes(message), error.message)
+      assert.equal(error.value, value)
+      return true
+    })
+  const images = source(WORDS.slice(0, 5).map(word => [word]))
+  /** A model whose embedding of one image, or of one word, is not finite. */
+  const blindTo = (image: number, word = '') =>
+    new Known(
+      index => (index === image ? [1, Number.NaN] : [1, 0]),
+      words => (words === word ? [Infinity, 0] : [1, 0]),
+    )
+
+  test('a similarity, in whichever row and column', async () => {
+    const gallery = rows(Array.from({ length: 7 }, () => [1, 0]))
+    for (const row of [0, 2, 299]) {
+      const queries = rows(Array.from({ length: 300 }, (_, i) => (i === row ? [Number.NaN, 1] : [1, 0])))
+      await named(
+        rank(queries, gallery, () => true),
+        `the similarity of row ${row} and column 0 is NaN`,
+      )
+      await named(
+        rank(gallery, queries, () => false),
+        `the similarity of row 0 and column ${row} is NaN`,
+      )
+      await named(similarityMatrix(queries, gallery), `row ${row} and column 0`)
+    }
+  })
+
+  test('an embedding of an image, in retrieval, classification and by itself', async () => {
+    for (const image of [0, 3]) {
+      const trained = { model: blindTo(image), tokenizer }
+      const message = `number 1 of the embedding of image ${image} is NaN: the model does not compute finite numbers there`
+      await named(embedImages(trained, images, { batchSize: 2 }), message)
+      await named(retrieval(trained, images), message)
+      await named(zeroShot(trained, images, { classes: ['red'], labels: [0, 0, 0, 0, 0] }), message)
+      const { captions: _, name: __, ...nameless } = images
+      await named(embedImages(trained, nameless), message)
+    }
+  })
+
+  test('an embedding of a text', async () => {
+    const trained = { model: blindTo(-1, 'green'), tokenizer }
+    const message = "number 0 of the embedding of 'green' is Infinity"
+    await named(embedTexts(trained, ['red', 'green'], { batchSize: 1 }), message, Infinity)
+    await named(retrieval(trained, images), message, Infinity)
+    const options = { classes: ['red', 'green'], labels: [0, 0, 0, 0, 0], templates: ['{}'] }
+    await named(zeroShot(trained, images, options), message, Infinity)
+  })
+
+  test('a loss', async () => {
+    seed(2)
+    const model = new CoCa(config)
+    model.logScale.assign(full([], 1000))
+    await named(
+      meanLoss({ model, tokenizer }, images, { batchSize: 2 }),
+      'the contrastive loss of image 0 to image 1 is NaN: the model does not compute finite numbers there',
+    )
+  })
+
+  test('logits, of a caption that is written and of one that is there', async () => {
+    seed(2)
+    const model = new CoCa(config)
+    const { decode } = model
+    let asked = 0
+    model.decode = (...args) => (++asked === 2 ? decode.apply(model, args).mul(Number.NaN) : decode.apply(model, args))
+    await named(
+      captioning({ model, tokenizer }, images, { batchSize: 2 }),
+      'image 0: the logit of id 0 for token 2 of image 0 is NaN: the model does not compute finite numbers there',
+    )
+    const known = new Known(
+      () => [1, 0],
+      () => [1, 0],
+    )
+    known.written = ['red', 'red', 'red', 'red', 'red']
+    const { forward } = known
+    known.forward = (...args) => {
+      const output = forward.apply(known, args)
+      const { shape } = output.logits
+      const wrong = values(output.logits)
+      // of the second image, after its first token
+      wrong[shape[1] * shape[2] + 4] = Number.NaN
+      return { ...output, logits: tensor(Float32Array.from(wrong), { shape }) }
+    }
+    await named(
+      captioning({ model: known, tokenizer }, images, { batchSize: 3 }),
+      'image 1: log Σ exp of the logits for token 1 is NaN',
+    )
+  })
 })
 
 test('the first images of a source are those of the source', async () => {

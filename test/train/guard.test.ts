@@ -269,6 +269,33 @@ describe('a model with kinks', () => {
     assert.ok(wrong.length >= 6, `found in ${wrong.length} of 8 directions`)
   })
 
+  it('is judged by the steps in which its loss is a number', async () => {
+    const problem = smallProblem()
+    const { model } = problem
+    const loss = model.loss.bind(model)
+    // the longest of the steps to one side leaves the domain of the logarithm
+    const edge = model.logScale.dataSync()[0] - 5e-7
+    model.loss = (...args) => {
+      const { total, ...parts } = loss(...args)
+      return { ...parts, total: total.add(model.logScale.sub(edge).log()) }
+    }
+    const probe = await LossProbe.open(problem)
+    const verdict = probe.judge(
+      probe.direction(new Generator(1), name => name === 'logScale'),
+      0.01,
+    )
+    assert.ok(!isRuleWrong(verdict) && verdict.inFloat64! < 1e-4, JSON.stringify(verdict))
+    const wrong = leaky(() => true)
+    const right = model.loss
+    model.loss = (...args) => {
+      const { total, ...parts } = right(...args)
+      return { ...parts, total: wrong(total) }
+    }
+    const other = await LossProbe.open(problem)
+    const isMoved = (name: string) => name === 'logScale'
+    assert.ok(isRuleWrong(other.judge(other.direction(new Generator(1), isMoved), 0.01)), 'a wrong rule is let pass')
+  })
+
   it('is not accused where it stands on one', async () => {
     const problem = smallProblem({ activation: 'relu' })
     const { weight, bias } = problem.model.encoder.blocks[0].mlp.up
@@ -300,6 +327,20 @@ describe('one tensor among many', () => {
         }
         gradient.set(right)
       }
+    }))
+
+  it('is found if the exact gradient of another is no number', () =>
+    device.with('cpu', async () => {
+      const probe = await LossProbe.open(smallProblem())
+      probe.exactGradients().get('logScale')![0] = Number.NaN
+      const wrong = probe.gradients.get('encoder.positions')!
+      wrong.forEach((x, i) => {
+        wrong[i] = 2 * x
+      })
+      assert.deepEqual(
+        probe.wrongTensors(0.01).map(({ name }) => name),
+        ['encoder.positions'],
+      )
     }))
 
   it('stops the first check, by name, where the derivative of all is as good as right', async t => {

@@ -4,8 +4,14 @@ import assert from 'node:assert/strict'
 import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import { parseSafetensors, readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../src/data/index.ts'
-import { device } from '../../src/tensor/index.ts'
+import {
+  NonFiniteWeightsError,
+  parseSafetensors,
+  readSafetensors,
+  type SafetensorsTensor,
+  writeSafetensors,
+} from '../../src/data/index.ts'
+import { device, full } from '../../src/tensor/index.ts'
 import { OpenClipError, openClip, saveOpenClip } from '../../src/train/index.ts'
 import { temporaryFolder } from '../data/folder.ts'
 import { archive } from '../data/zip.ts'
@@ -132,6 +138,23 @@ function pickled(tensors: ReadonlyMap<string, SafetensorsTensor>, prefix: string
   return Buffer.concat([Buffer.of(0x80, 2), whole, Buffer.from('.')])
 }
 
+/** Tensors in a file as PyTorch writes it. */
+async function writeTorch(
+  file: string,
+  tensors: ReadonlyMap<string, SafetensorsTensor>,
+  prefix = '',
+  inner?: string,
+): Promise<void> {
+  const storages = [...tensors.values()].map(({ data }, i) => [
+    `archive/data/${i}`,
+    new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  ])
+  await writeFile(
+    file,
+    archive({ 'archive/data.pkl': pickled(tensors, prefix, inner), ...Object.fromEntries(storages) }),
+  )
+}
+
 for (const [what, prefix, inner] of [
   ['a state dict', '', undefined],
   ['a training checkpoint of several processes', 'module.', 'state_dict'],
@@ -139,21 +162,23 @@ for (const [what, prefix, inner] of [
   test(`a file of PyTorch gives the same model: ${what}`, async t => {
     const folder = await released(t)
     const { tensors } = await readSafetensors(join(folder, 'open_clip_model.safetensors'))
-    const storages = [...tensors.values()].map(({ data }, i) => [
-      `archive/data/${i}`,
-      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-    ])
     const file = join(folder, 'open_clip_pytorch_model.bin')
-    await writeFile(
-      file,
-      archive({ 'archive/data.pkl': pickled(tensors, prefix, inner), ...Object.fromEntries(storages) }),
-    )
+    await writeTorch(file, tensors, prefix, inner)
     const expected = await openClip(folder)
     await rm(join(folder, 'open_clip_model.safetensors'))
     const opened = await openClip(folder)
     assert.equal(opened.weights, file)
     for (const [name, parameter] of opened.model.namedParameters())
       assert.deepEqual(parameter.dataSync(), expected.model.stateDict().get(name)!.dataSync(), name)
+    tensors.get('visual.ln_pre.bias')!.data[2] = -Infinity
+    await writeTorch(file, tensors, prefix, inner)
+    await assert.rejects(
+      openClip(folder),
+      (error: unknown) =>
+        error instanceof NonFiniteWeightsError &&
+        error.message.startsWith(`${file}: 1 of 89 tensors has`) &&
+        error.message.includes('visual.ln_pre.bias [24] has -Infinity at 2'),
+    )
   })
 
 describe('what does not fit is refused by name', () => {
@@ -205,6 +230,41 @@ describe('what does not fit is refused by name', () => {
     await writeFile(file, text.replace('[0.4,', '[0,'))
     await assert.rejects(openClip(folder), /preprocess_cfg\.std = \[0,0\.5,0\.6\]: must be three numbers/)
   })
+})
+
+test('weights that are not finite in float32 are refused, with the file and the tensors', async t => {
+  const folder = await released(t, tensors => {
+    tensors.set('text.cls_emb', { dtype: 'F64', shape: [24], data: new Float64Array(24).fill(1e300, 7) })
+    tensors.get('logit_scale')!.data[0] = Number.NaN
+  })
+  await assert.rejects(openClip(folder), (error: unknown) => {
+    assert.ok(error instanceof NonFiniteWeightsError, String(error))
+    assert.equal(error.file, join(folder, 'open_clip_model.safetensors'))
+    assert.match(
+      error.reason,
+      /^2 of 89 tensors have values that are not finite: .*\. Download or convert the checkpoint/,
+    )
+    assert.deepEqual(
+      error.tensors.map(({ name, value, index }) => [name, value, index]),
+      [
+        ['logit_scale', Number.NaN, 0],
+        ['text.cls_emb', Infinity, 7],
+      ],
+    )
+    return true
+  })
+})
+
+test('a model with weights that are not finite is not written, and nothing is left behind', async t => {
+  const folder = join(await temporaryFolder(t), 'saved')
+  const { model } = await openClip(golden('own'))
+  model.logScale.assign(full([], Infinity))
+  await assert.rejects(
+    saveOpenClip(folder, { model }),
+    (error: unknown) =>
+      error instanceof NonFiniteWeightsError && /open_clip_model\.safetensors: .*logit_scale/.test(error.message),
+  )
+  assert.deepEqual(await readdir(folder), [])
 })
 
 test('a model that OpenCLIP has no words for is not written, and nothing is left behind', async t => {

@@ -2,8 +2,17 @@ import assert from 'node:assert/strict'
 import { cp, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
-import { DataError, SafetensorsError, trainBytePairs } from '../../src/data/index.ts'
-import { Generator, randn } from '../../src/tensor/index.ts'
+import {
+  DataError,
+  NonFiniteWeightsError,
+  readSafetensors,
+  SafetensorsError,
+  type SafetensorsTensor,
+  trainBytePairs,
+  writeSafetensors,
+} from '../../src/data/index.ts'
+import { AdamW } from '../../src/optim/index.ts'
+import { device, Generator, randn, tensor } from '../../src/tensor/index.ts'
 import {
   CheckpointError,
   listCheckpoints,
@@ -12,6 +21,7 @@ import {
   RunError,
   readMetrics,
   resumeTraining,
+  TrainingError,
   type TrainResult,
   train,
 } from '../../src/train/index.ts'
@@ -34,7 +44,7 @@ async function copyOfRun(t: Parameters<typeof temporaryFolder>[0]): Promise<stri
 }
 
 /** Fails unless the promise is rejected with an error of the data, whose message has these parts. */
-const refused = (promise: Promise<unknown>, type: typeof DataError, ...parts: (string | RegExp)[]) =>
+const refused = (promise: Promise<unknown>, type: new (...args: never[]) => DataError, ...parts: (string | RegExp)[]) =>
   assert.rejects(promise, (error: unknown) => {
     assert.ok(error instanceof type, String(error))
     for (const part of parts)
@@ -150,6 +160,86 @@ test('a checkpoint of another shape names the parameter and both shapes', async 
   config.model.text.vocabulary = 9
   await writeFile(file, JSON.stringify(config))
   await refused(openRun(run), RunError, 'tokenizer.json', /ids, and model\.text\.vocabulary of config\.json is 9/)
+})
+
+/** Changes the tensors of the last checkpoint's model or optimizer. */
+async function change(
+  run: string,
+  file: string,
+  f: (tensors: Map<string, SafetensorsTensor>) => void,
+): Promise<string> {
+  const path = join(run, 'checkpoints', 'step-000004', file)
+  const { tensors } = await readSafetensors(path)
+  f(tensors)
+  await writeSafetensors(path, tensors)
+  return path
+}
+
+test('weights and moments that are not finite are refused, with the file, the tensors and what to do', async t => {
+  const run = await copyOfRun(t)
+  const spoil = (name: string, value: number) => (tensors: Map<string, SafetensorsTensor>) => {
+    tensors.get(name)!.data[1] = value
+  }
+  const moments = await change(run, 'optimizer.safetensors', spoil('secondMoment.encoder.positions', Infinity))
+  await openRun(run)
+  await refused(
+    resumeTraining(run, { steps: 6 }),
+    NonFiniteWeightsError,
+    `${moments}: 1 of 198 tensors has values that are not finite: secondMoment.encoder.positions [4, 8] has Infinity at 1`,
+    `Use an earlier checkpoint: --step N, or remove ${join(run, 'checkpoints', 'step-000004')} before you resume`,
+    `cocagrad doctor ${run}`,
+  )
+  const weights = await change(run, 'model.safetensors', spoil('encoder.positions', Number.NaN))
+  for (const opening of [openRun(run), resumeTraining(run, { steps: 6 })])
+    await refused(
+      opening,
+      NonFiniteWeightsError,
+      `${weights}: 1 of 99 tensors`,
+      'encoder.positions [4, 8] has NaN at 1',
+    )
+  assert.equal((await openRun(run, { step: 2 })).step, 2)
+  assert.equal((await resumeTraining(run, { step: 2, steps: 3 })).step, 3)
+})
+
+test('integers and what the device has no dtype for are no weights', async t => {
+  const run = await copyOfRun(t)
+  const as = (tensor: SafetensorsTensor) => (tensors: Map<string, SafetensorsTensor>) =>
+    void tensors.set('unimodal.norm.bias', tensor)
+  await change(run, 'model.safetensors', as({ dtype: 'I32', shape: [8], data: new Int32Array(8) }))
+  await refused(
+    openRun(run),
+    CheckpointError,
+    'model.safetensors',
+    'unimodal.norm.bias is float32 here and int32 there',
+  )
+  await change(run, 'model.safetensors', as({ dtype: 'BOOL', shape: [8], data: new Uint8Array(8) }))
+  await refused(openRun(run), CheckpointError, 'model.safetensors', 'unimodal.norm.bias is float32 here and bool there')
+  await change(run, 'model.safetensors', as({ dtype: 'F64', shape: [8], data: new Float64Array(8) }))
+  await device.use('cpu')
+  t.after(() => device.use('reference'))
+  await refused(
+    openRun(run),
+    CheckpointError,
+    "model.safetensors: tensor 'unimodal.norm.bias' is F64, and device cpu has float32, int32, bool",
+  )
+})
+
+test('moments that are not finite are not saved', async t => {
+  const folder = await temporaryFolder(t)
+  const config = tinyConfig(await pictures(folder), { steps: 2, checkpointEvery: 1 })
+  const { stateDict } = AdamW.prototype
+  t.mock.method(AdamW.prototype, 'stateDict', function (this: AdamW) {
+    const state = stateDict.call(this)
+    return { ...state, tensors: new Map([...state.tensors, ['firstMoment.logScale', tensor(Number.NaN)]]) }
+  })
+  await assert.rejects(
+    train(join(folder, 'run'), config),
+    (error: unknown) =>
+      error instanceof TrainingError &&
+      error.message ===
+        'step 1: values are not finite, first in the moment firstMoment.logScale\n  moment firstMoment.logScale [] has NaN at 0',
+  )
+  assert.deepEqual(await listCheckpoints(join(folder, 'run')), [])
 })
 
 test('metrics that are damaged name the line', async t => {

@@ -98,7 +98,7 @@ test('where not even one fits, the error says what was needed, what there is and
     {
       name: 'OutOfMemoryError',
       message:
-        /^cpu: no memory for [\d.]+ KiB: [\d.]+ KiB are in use of [\d.]+ KiB at most\. That was one at a time: a smaller model/,
+        /^cpu: no memory for [\d.]+ (KiB|bytes): [\d.]+ KiB are in use of [\d.]+ KiB at most\. That was one at a time: a smaller model/,
     },
   )
 })

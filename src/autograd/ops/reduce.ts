@@ -124,7 +124,10 @@ export function norm(x: Tensor, options: ReduceOptions & { readonly order?: 1 | 
   throw new RangeError(`norm: the order is 1, 2 or Infinity, not ${order}`)
 }
 
-/** Position of the first largest element along an axis, as int32; not differentiable */
+/**
+ * Position of the first largest element along an axis, as int32; not differentiable. NaN is the largest, as it is to `max`;
+ * on gpu NaN is not dependable.
+ */
 export const argmax = defineOp(
   'argmax',
   (k, x: Tensor, { axis = -1, keepDims = false }: { readonly axis?: number; readonly keepDims?: boolean } = {}) => {

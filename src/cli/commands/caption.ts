@@ -6,7 +6,13 @@ import { DataError, openPictures, type Pictures } from '../../data/index.ts'
 import { LineFile } from '../../data/line-file.ts'
 import type { Caption, GenerateOptions } from '../../models/index.ts'
 import { Generator } from '../../tensor/index.ts'
-import { modelFingerprint, pictureBatches, type TrainedModel, writeCaptions } from '../../train/index.ts'
+import {
+  modelFingerprint,
+  type PictureBatch,
+  pictureBatches,
+  type TrainedModel,
+  writeCaptions,
+} from '../../train/index.ts'
 import { InterruptedError, UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, positiveInteger, positiveNumber } from '../options.ts'
@@ -61,7 +67,7 @@ async function captionPictures(paths: readonly string[], flags: CaptionFlags): P
   if (out !== undefined) return captionInto(out, pictures, trained, flags)
   const captions: { image: string; caption: Caption }[] = []
   for await (const batch of pictureBatches(trained, pictures, { batchSize, strict: true }))
-    for (const [i, caption] of (await writeCaptions(trained, batch, options)).entries())
+    for (const [i, caption] of (await captionsOf(trained, batch, options)).entries())
       captions.push({ image: batch.samples[i].name, caption })
   const { tokenizer } = trained
   const worded = ({ ids, logProbability, finished, alternatives }: Caption): object => ({
@@ -76,6 +82,12 @@ async function captionPictures(paths: readonly string[], flags: CaptionFlags): P
     captions.map(({ image, caption }) => `${image}: ${tokenizer.decode(caption.ids)}`).join('\n'),
   )
 }
+
+const captionsOf = (
+  trained: TrainedModel,
+  batch: PictureBatch,
+  options: Partial<GenerateOptions>,
+): Promise<Caption[]> => writeCaptions(trained, batch, options, image => batch.samples[image].name)
 
 /** Captions as lines of a file, each batch written before the next begins. What stands there already is not done again. */
 async function captionInto(out: string, pictures: Pictures, trained: TrainedModel, flags: CaptionFlags): Promise<void> {
@@ -92,7 +104,7 @@ async function captionInto(out: string, pictures: Pictures, trained: TrainedMode
       for (const bad of batch.skipped) bar.line(skippedLine(bad))
       // a batch draws the same words whichever were written before it
       const generator = new Generator(flags.seed).fork(`pictures from ${batch.start} on`)
-      const captions = await writeCaptions(trained, batch, { ...generateOptions(flags), generator })
+      const captions = await captionsOf(trained, batch, { ...generateOptions(flags), generator })
       const lines = captions.map(({ ids, logProbability }, i) =>
         JSON.stringify({ file: batch.samples[i].name, caption: tokenizer.decode(ids), logProbability, model }),
       )

@@ -1,6 +1,7 @@
 // `cocagrad classify`: zero-shot classification, with labels that need not have been classes of anything.
 
 import type { Command } from 'commander'
+import { descending, NonFiniteError } from '../../tensor/index.ts'
 import { embedImages, similarityMatrix } from '../../train/index.ts'
 import { examples, names } from '../options.ts'
 import { answer, percent } from '../output.ts'
@@ -39,8 +40,14 @@ async function classifyImages(paths: readonly string[], flags: ClassifyFlags): P
     const most = Math.max(...cosines)
     const weights = cosines.map(cosine => Math.exp(scale * (cosine - most)))
     const total = weights.reduce((a, b) => a + b, 0)
+    if (!Number.isFinite(total))
+      throw new NonFiniteError(
+        `${image}: Σ exp of cosine / temperature`,
+        total,
+        `1 / temperature is ${scale}, too large`,
+      )
     const scores = labels.map((label, j) => ({ label, probability: weights[j] / total, cosine: cosines[j] }))
-    scores.sort((a, b) => b.cosine - a.cosine)
+    scores.sort((a, b) => descending(a.cosine, b.cosine))
     return { image, label: scores[0].label, scores }
   })
   const text = results.map(({ image, scores }) => {

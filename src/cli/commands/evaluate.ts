@@ -105,6 +105,7 @@ async function readLabels(given: string): Promise<string[]> {
 interface Labelled {
   readonly length: number
   readonly labels: readonly number[]
+  name(index: number): string
   image(index: number): Promise<Float32Array>
 }
 
@@ -130,6 +131,7 @@ function labelledImages(
   return {
     length: known.length,
     labels: known.map(({ label }) => label),
+    name: i => source.name(known[i].index),
     image: i => source.image(known[i].index),
   }
 }

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander'
 import { DataError, openPictures } from '../../data/index.ts'
+import { descending } from '../../tensor/index.ts'
 import {
   EmbeddingFile,
   type Embeddings,
@@ -89,13 +90,16 @@ async function pictureSearch(path: string, trained: TrainedModel): Promise<Searc
       for await (const batch of pictureBatches(trained, pictures, { signal })) {
         for (const bad of batch.skipped) bar.line(skippedLine(bad))
         if (batch.count > 0) {
-          const cosines = await similarityMatrix(wanted, await embedBatch(trained, batch))
+          const cosines = await similarityMatrix(
+            wanted,
+            await embedBatch(trained, batch, image => batch.samples[image].name),
+          )
           for (const [i, { name }] of batch.samples.entries()) all.push({ image: name, cosine: cosines[i] })
         }
         bar.update(batch.stop)
       }
       if (all.length === 0) throw new DataError('has no picture that can be read', { file: path })
-      return { pictures: all.length, nearest: all.sort((a, b) => b.cosine - a.cosine).slice(0, top) }
+      return { pictures: all.length, nearest: all.sort((a, b) => descending(a.cosine, b.cosine)).slice(0, top) }
     },
   }
 }

@@ -69,7 +69,7 @@ ins { text-decoration: underline wavy var(--wrong); }
 .looks { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: 1.75rem 1.5rem; margin-top: 1.25rem; }
 .looks figure { margin: 0; }
 .looks .both { display: grid; grid-template-columns: 1fr 1fr; gap: 6px; }
-.strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(4.2rem, 1fr)); gap: .9rem .4rem; list-style: none; margin: .75rem 0 0; padding: 0; }
+.strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(3.8rem, 1fr)); gap: .9rem .4rem; list-style: none; margin: .75rem 0 0; padding: 0; }
 .strip li { text-align: center; font-size: .9rem; line-height: 1.3; }
 .strip span { display: block; margin-top: .3rem; }
 .strip small { color: var(--muted); }

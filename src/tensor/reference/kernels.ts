@@ -54,6 +54,9 @@ const reductions: Record<ReductionName, { initial: number; combine: Binary }> = 
   min: { initial: Infinity, combine: (a, x) => Math.min(a, x) },
 }
 
+/** Whether a number is larger than another, as `max` has it: NaN is the largest. */
+const isLarger = (x: number, y: number): boolean => x > y || (Number.isNaN(x) && !Number.isNaN(y))
+
 /** out[k] = f(x[k]) along one run */
 const unaryLoop = (f: Unary) => (out: TypedArray, o: number, x: TypedArray, i: number, step: number, n: number) => {
   for (let k = 0; k < n; k++, i += step) out[o + k] = f(x[i])
@@ -190,7 +193,8 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
         for (let k = 0; k < n; k++) {
           const first = at[1] + k * stride[1]
           let best = 0
-          for (let c = 1; c < x.shape[axis]; c++) if (data[first + c * step] > data[first + best * step]) best = c
+          for (let c = 1; c < x.shape[axis]; c++)
+            if (isLarger(data[first + c * step], data[first + best * step])) best = c
           out.data[at[0] + k * stride[0]] = best
         }
       })

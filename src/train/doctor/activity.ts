@@ -3,8 +3,9 @@
 
 import { Tape } from '../../autograd/index.ts'
 import type { CoCa } from '../../models/index.ts'
-import { fromData, type Tensor } from '../../tensor/index.ts'
+import { firstNonFinite, fromData, type Tensor } from '../../tensor/index.ts'
 import type { LossProblem } from '../derivative.ts'
+import { diagnose, type Finding } from '../diagnose.ts'
 import { readOut } from '../embeddings.ts'
 import { batchLoss, deviceOfModel } from '../loss.ts'
 import { counted, type DoctorFinding, digits, findingsOf, share, some } from './finding.ts'
@@ -16,7 +17,8 @@ const finding = findingsOf('activity')
 const NOTHING = 1e-7
 
 /**
- * Runs a model over a batch and back, without random numbers.
+ * Runs a model over a batch and back, without random numbers. What it finds is wrong only where values are not finite; then
+ * there is nothing else to be said.
  * @param isTrained whether its embeddings should differ by now: those of new models are all alike
  * @param learningRate what it was trained with, at its peak
  */
@@ -41,6 +43,8 @@ export async function examineActivity(
     const norms = new Map<string, number>()
     for (const [i, [name]] of parameters.entries()) norms.set(name, norm(await gradients[i].data()))
     for (const { storage } of gradients) storage.free('the examination of gradients')
+    if (firstNonFinite([await loss.item(), ...norms.values()]) >= 0)
+      return notFinite(await diagnose(model, () => ({ ...batchLoss(model, batch, { positives }) })), learningRate)
     const findings = [...unreached(norms, model), ...(await deadUnits(tape, model, learningRate))]
     if (!isTrained) return findings
     return [
@@ -57,6 +61,21 @@ export async function examineActivity(
     tape.end()
     model.train(training)
   }
+}
+
+function notFinite(found: readonly Finding[], learningRate: number): DoctorFinding[] {
+  const [first] = found.filter(({ kind }) => kind === 'activation')
+  const seen = [...(first ? [first] : []), ...found.filter(({ kind }) => kind === 'loss' || kind === 'gradient')]
+  return [
+    finding(
+      'wrong',
+      'the model computes values that are no finite numbers',
+      seen.length === 0
+        ? 'the gradients are finite, and a norm of them is not'
+        : some(seen.map(({ kind, name, value, index }) => `${kind} ${name} has ${value} at ${index}`)),
+      `its weights are finite, so numbers grow too large on the way: go back to an earlier checkpoint with --step N, and train on with a lower learning rate than ${digits(learningRate)}, a longer warm-up or clipNorm`,
+    ),
+  ]
 }
 
 const norm = (data: ArrayLike<number>): number => {

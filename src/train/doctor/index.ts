@@ -1,6 +1,6 @@
 // Looks a run over and says what is wrong with it: its gradients, its optimizer, what it measured, what its units do, its data.
 
-import { BatchIterator, type ImageTextSource, ShardDataset } from '../../data/index.ts'
+import { BatchIterator, checkFinite, type ImageTextSource, ShardDataset } from '../../data/index.ts'
 import { CoCa } from '../../models/index.ts'
 import { withoutAllocation } from '../../nn/index.ts'
 import { Generator, seed } from '../../tensor/index.ts'
@@ -10,13 +10,13 @@ import type { LossProblem } from '../derivative.ts'
 import { firstExamples, readKeptBatch } from '../guard.ts'
 import { freezeParts } from '../initialize.ts'
 import { readMetrics } from '../metrics.ts'
-import { openRun, openRunData, openSettings, type RunData } from '../run.ts'
+import { openCheckpoint, openRunData, openSettings, type Run, type RunData } from '../run.ts'
 import { examineActivity } from './activity.ts'
 import { examineData } from './data.ts'
 import { bySeverity, counted, type DoctorFinding, digits } from './finding.ts'
 import { examineGradients, type GradientExamination } from './gradients.ts'
 import { ENOUGH, examineMetrics } from './metrics.ts'
-import { examineOptimizer } from './optimizer.ts'
+import { examineOptimizer, examineWeights } from './optimizer.ts'
 
 export type { DoctorFinding, Severity } from './finding.ts'
 export type { PartAgreement } from './gradients.ts'
@@ -46,13 +46,15 @@ export interface ExamineOptions {
 const FOLLOWED = 64
 
 /**
- * Examines a run at a checkpoint, on the current device.
+ * Examines a run at a checkpoint, on the current device. Where its weights are not finite nothing is computed with them.
  * @throws RunError if the folder is no run or has no such checkpoint; CheckpointError, SafetensorsError or DataError where a file
  *   cannot be read at all
  */
 export async function examineRun(folder: string, options: ExamineOptions = {}): Promise<Examination> {
-  const run = await openRun(folder, options)
-  const { config, model, step, tokenizer, checkpoint } = run
+  const run = await openCheckpoint(folder, options)
+  const { config, step, tokenizer, checkpoint } = run
+  const model = withoutAllocation(() => new CoCa(config.model))
+  const weights = await examineWeights(checkpoint, model)
   const optimizer = await examineOptimizer(checkpoint, model, config)
   const metrics = (await readMetrics(folder)).filter(line => line.step <= step)
   const measured = examineMetrics(metrics, config, folder)
@@ -62,6 +64,33 @@ export async function examineRun(folder: string, options: ExamineOptions = {}): 
   const train = await knownPart(data.train, config.seed)
   const isChanged = batches.fingerprint !== data.train.fingerprint
   const seen = await examineData({ ...data, train, isChanged, tokenizer, config, onProgress, signal })
+  const computed = weights.length > 0 ? undefined : await examineModel(run, model, train)
+  const steps = metrics.filter(({ kind }) => kind === 'step').length
+  const guards = metrics.filter(({ kind }) => kind === 'guard').length
+  return {
+    ...conclude(folder, step, [
+      ...(computed?.gradients?.findings ?? []),
+      ...weights,
+      ...optimizer,
+      ...measured,
+      ...(computed?.activity ?? []),
+      ...seen,
+    ]),
+    looked: {
+      gradients: computed?.gradients ? wordsOf(computed.gradients) : NOTHING,
+      optimizer: `${config.optimizer.name} and ${counted(model.parameters().length, 'parameter')} of checkpoint ${step}`,
+      metrics: `${counted(steps, 'step')} and ${counted(guards, 'check')} by the guard`,
+      activity: computed ? `${counted(computed.images, 'image')} on their way through the model and back` : NOTHING,
+      data: `${counted(train.length, 'image')}${train === data.train ? '' : ' of the first shards'} to learn from, ${data.validation?.length ?? 'none'} held back`,
+    },
+  }
+}
+
+/** What is said where there are no finite numbers to look at. */
+const NOTHING = 'none: values are not finite'
+
+/** What a model computes of some images, and its gradients; none where it computes values that are not finite. */
+async function examineModel({ config, tokenizer, step }: Omit<Run, 'model'>, model: CoCa, train: ImageTextSource) {
   const iterator = new BatchIterator(train, tokenizer, {
     batchSize: Math.min(FOLLOWED, train.length),
     contextLength: config.model.text.context,
@@ -72,20 +101,14 @@ export async function examineRun(folder: string, options: ExamineOptions = {}): 
   const batch = await iterator.next()
   seed(config.seed)
   const positives = config.equalCaptions === 'positives'
-  const followed = { model, batch, positives, parts: config.accumulate, position: 0 }
+  const followed = { model: model.eval(), batch, positives, parts: config.accumulate, position: 0 }
   const activity = await examineActivity(followed, step >= ENOUGH, config.optimizer.learningRate)
-  const gradients = await partByPart({ ...followed, batch: firstExamples(batch, config.guard.examples) }, config, step)
-  const steps = metrics.filter(({ kind }) => kind === 'step').length
-  const guards = metrics.filter(({ kind }) => kind === 'guard').length
+  const isSound = activity.every(({ severity }) => severity !== 'wrong')
+  const few = { ...followed, batch: firstExamples(batch, config.guard.examples) }
   return {
-    ...conclude(folder, step, [...gradients.findings, ...optimizer, ...measured, ...activity, ...seen]),
-    looked: {
-      gradients: wordsOf(gradients),
-      optimizer: `${config.optimizer.name} and ${counted(model.parameters().length, 'parameter')} of checkpoint ${step}`,
-      metrics: `${counted(steps, 'step')} and ${counted(guards, 'check')} by the guard`,
-      activity: `${counted(batch.imageShape[0], 'image')} on their way through the model and back`,
-      data: `${counted(train.length, 'image')}${train === data.train ? '' : ' of the first shards'} to learn from, ${data.validation?.length ?? 'none'} held back`,
-    },
+    activity,
+    gradients: isSound ? await partByPart(few, config, step) : undefined,
+    images: batch.imageShape[0],
   }
 }
 
@@ -95,12 +118,14 @@ const knownPart = async (data: RunData['train'], seed: number): Promise<ImageTex
 
 /**
  * Examines the gradient of a batch that a guard has kept, with the weights it was kept with, on the current device.
- * @throws SafetensorsError or DataError if the file is damaged or none of a guard's; StateDictError if the weights are not the run's
+ * @throws SafetensorsError or DataError if the file is damaged or none of a guard's; StateDictError if the weights are not the
+ *   run's, NonFiniteWeightsError if they are not finite
  */
 export async function examineKeptBatch(folder: string, file: string): Promise<Examination> {
   const { config } = await openSettings(folder)
   const { parameters, step, ...problem } = await readKeptBatch(file)
   const model = withoutAllocation(() => new CoCa(config.model))
+  checkFinite(parameters, { file })
   model.loadStateDict(toDevice(parameters, file))
   seed(config.seed)
   const gradients = await partByPart({ ...problem, model }, config, step)

@@ -1,28 +1,36 @@
-// What an optimizer remembers: finite, and such as some gradients could have left it.
+// What a checkpoint holds: weights that are finite, and an optimizer's moments such as some gradients could have left them.
 
 import { join } from 'node:path'
-import { DataError } from '../../data/index.ts'
+import { DataError, NonFiniteWeightsError } from '../../data/index.ts'
 import type { CoCa } from '../../models/index.ts'
-import { type HostTensors, loadOptimizer, OPTIMIZER, readState, toHost } from '../checkpoint.ts'
+import { type HostTensors, loadModel, loadOptimizer, OPTIMIZER, readState, toHost } from '../checkpoint.ts'
 import type { RunConfig } from '../config.ts'
-import { inspect } from '../diagnose.ts'
 import { optimizerFor } from '../setup.ts'
 import { counted, type DoctorFinding, digits, findingsOf, share, some } from './finding.ts'
 
 const finding = findingsOf('optimizer')
 
-/** Examines a checkpoint's parameters and its optimizer. */
+/** Reads a checkpoint's weights into a model, unless they are not finite. */
+export async function examineWeights(checkpoint: string, model: CoCa): Promise<DoctorFinding[]> {
+  try {
+    await loadModel(checkpoint, model)
+    return []
+  } catch (error) {
+    if (!(error instanceof NonFiniteWeightsError)) throw error
+    return [notFinite('weights', error)]
+  }
+}
+
+/** Examines a checkpoint's optimizer. @param model of the checkpoint, with its weights or without */
 export async function examineOptimizer(checkpoint: string, model: CoCa, config: RunConfig): Promise<DoctorFinding[]> {
-  const parameters = await toHost(model.stateDict())
-  const findings = notFinite('parameter', parameters)
   const state = await readState(checkpoint)
   const optimizer = optimizerFor(model, config)
   try {
     await loadOptimizer(checkpoint, optimizer, state.optimizer)
   } catch (error) {
+    if (error instanceof NonFiniteWeightsError) return [notFinite('optimizer’s moments', error)]
     if (!(error instanceof DataError)) throw error
     return [
-      ...findings,
       finding(
         'wrong',
         'the optimizer’s state cannot be read',
@@ -33,12 +41,13 @@ export async function examineOptimizer(checkpoint: string, model: CoCa, config: 
   }
   const { tensors, values } = optimizer.stateDict()
   const host = await toHost(tensors)
-  findings.push(...notFinite('state', host))
-  findings.push(...negative(host))
-  if (values.algorithm === 'AdamW') findings.push(...unrelated(host, config.optimizer.betas ?? [0.9, 0.999]))
-  findings.push(...silent(host))
-  findings.push(...steps(values.steps, state.step, [...parameters.keys()], join(checkpoint, OPTIMIZER)))
-  return findings
+  const names = [...model.namedParameters()].map(([name]) => name)
+  return [
+    ...negative(host),
+    ...(values.algorithm === 'AdamW' ? unrelated(host, config.optimizer.betas ?? [0.9, 0.999]) : []),
+    ...silent(host),
+    ...steps(values.steps, state.step, names, join(checkpoint, OPTIMIZER)),
+  ]
 }
 
 const numbers = (tensors: HostTensors): [string, ArrayLike<number>][] =>
@@ -50,20 +59,13 @@ const countWhere = (data: ArrayLike<number>, holds: (value: number, i: number) =
   return count
 }
 
-function notFinite(what: 'parameter' | 'state', tensors: HostTensors): DoctorFinding[] {
-  const bad = [...tensors].flatMap(([name, { shape, data }]) =>
-    inspect('parameter', name, shape, data as ArrayLike<number>),
+const notFinite = (what: string, { tensors }: NonFiniteWeightsError): DoctorFinding =>
+  finding(
+    'wrong',
+    `the ${what} hold values that are no finite numbers`,
+    some(tensors.map(({ name, value, index }) => `${name} has ${value} at ${index}`)),
+    'go back to an earlier checkpoint with --step N; a lower learning rate, a longer warm-up or clipNorm keeps values small',
   )
-  if (bad.length === 0) return []
-  return [
-    finding(
-      'wrong',
-      `the ${what === 'parameter' ? 'weights' : 'optimizer’s moments'} hold values that are no finite numbers`,
-      some(bad.map(({ name, value, index }) => `${name} has ${value} at ${index}`)),
-      'go back to an earlier checkpoint with --step N; a lower learning rate, a longer warm-up or clipNorm keeps values small',
-    ),
-  ]
-}
 
 /** Means of squares are not negative. */
 function negative(state: HostTensors): DoctorFinding[] {

@@ -194,7 +194,7 @@ function argmax<T>(out: usize, x: usize, outer: i32, n: i32, inner: i32): void {
       let largest = load<T>(x + (j << 2))
       for (let i = 1, from = x + (j << 2) + step; i < n; i++, from += step) {
         const value = load<T>(from)
-        if (value > largest) {
+        if (value > largest || (value != value && largest == largest)) {
           largest = value
           best = i
         }
@@ -204,7 +204,7 @@ function argmax<T>(out: usize, x: usize, outer: i32, n: i32, inner: i32): void {
   }
 }
 
-/** out[o, j]: the first i with the largest x[o, i, j]. */
+/** out[o, j]: the first i with the largest x[o, i, j], which NaN is. */
 export function argmax_f32(out: usize, x: usize, outer: i32, n: i32, inner: i32): void {
   argmax<f32>(out, x, outer, n, inner)
 }

@@ -1,0 +1,111 @@
+// The words of Shapes, and the grammar that makes a caption of them. Two captions can say the same of a picture: what is
+// above one thing has that thing below it. So captions are read back, and compared by what they say.
+
+export const SIZES = ['small', 'large'] as const
+export const COLOURS = ['red', 'orange', 'yellow', 'green', 'cyan', 'blue', 'purple', 'pink'] as const
+export const SHAPES = ['circle', 'square', 'triangle', 'star', 'cross', 'ring'] as const
+export const RELATIONS = ['above', 'below', 'left of', 'right of'] as const
+
+export type Size = (typeof SIZES)[number]
+export type Colour = (typeof COLOURS)[number]
+export type Shape = (typeof SHAPES)[number]
+export type Relation = (typeof RELATIONS)[number]
+
+/** The caption's name for a colour and a shape: 'red circle'. */
+export const pairName = (colour: Colour, shape: Shape) => `${colour} ${shape}`
+
+/** All 48 pairs, colour by colour. */
+export const pairNames: readonly string[] = COLOURS.flatMap(colour => SHAPES.map(shape => pairName(colour, shape)))
+
+/** What a caption says of an object. The captions of the dataset always give the size. */
+export interface NamedObject {
+  readonly size?: Size
+  readonly colour: Colour
+  readonly shape: Shape
+}
+
+/** What a caption says of a picture. */
+export interface Description {
+  /** one object, or two in the order in which `describe` names them */
+  readonly objects: readonly NamedObject[]
+  /** of two objects: where the first is, seen from the second */
+  readonly relation?: Relation
+}
+
+const CONVERSE: Record<Relation, Relation> = {
+  above: 'below',
+  below: 'above',
+  'left of': 'right of',
+  'right of': 'left of',
+}
+
+/** The order in which a caption names two objects: small before large, then by colour, then by shape. */
+export function compareObjects(a: NamedObject, b: NamedObject): number {
+  const rank = ({ size, colour, shape }: NamedObject) =>
+    ((size ? 1 + SIZES.indexOf(size) : 0) * COLOURS.length + COLOURS.indexOf(colour)) * SHAPES.length +
+    SHAPES.indexOf(shape)
+  return rank(a) - rank(b)
+}
+
+/** Where `a` is, seen from `b`, along the axis that sets them further apart. */
+export function relationOf(
+  a: { readonly x: number; readonly y: number },
+  b: { readonly x: number; readonly y: number },
+): Relation {
+  const dx = a.x - b.x
+  const dy = a.y - b.y
+  if (Math.abs(dx) > Math.abs(dy)) return dx < 0 ? 'left of' : 'right of'
+  return dy < 0 ? 'above' : 'below'
+}
+
+/**
+ * The one right caption of a scene: 'a small red circle', or 'a small red circle above a large blue square'. Two objects
+ * are named small before large, then in the order of `COLOURS`, then of `SHAPES`.
+ */
+export function describe(scene: {
+  readonly objects: readonly (NamedObject & { readonly x: number; readonly y: number })[]
+}): string {
+  const objects = [...scene.objects].sort(compareObjects)
+  return captionOf({ objects, relation: objects.length < 2 ? undefined : relationOf(objects[0], objects[1]) })
+}
+
+function captionOf({ objects, relation }: Description): string {
+  const nameOf = ({ size, colour, shape }: NamedObject) => {
+    const words = size ? `${size} ${pairName(colour, shape)}` : pairName(colour, shape)
+    return words.startsWith('orange') ? `an ${words}` : `a ${words}`
+  }
+  return objects.map(nameOf).join(` ${relation} `)
+}
+
+const oneOf = (words: readonly string[]) => `(${words.join('|')})`
+const OBJECT = `an? (?:${oneOf(SIZES)} )?${oneOf(COLOURS)} ${oneOf(SHAPES)}`
+const CAPTION = new RegExp(`^${OBJECT}(?: ${oneOf(RELATIONS)} ${OBJECT})?$`)
+
+/** What a caption says, whichever of two objects it names first; undefined for a text that the grammar does not make. */
+export function parseCaption(caption: string): Description | undefined {
+  const match = CAPTION.exec(caption)
+  if (!match) return undefined
+  const [size, colour, shape, relation, ...other] = match.slice(1)
+  const first = { size, colour, shape } as NamedObject
+  if (relation === undefined) return { objects: [first] }
+  const second = { size: other[0], colour: other[1], shape: other[2] } as NamedObject
+  const said: Description = { objects: [first, second], relation: relation as Relation }
+  const order = compareObjects(first, second)
+  // of two equal objects neither is the first, and only the direction is left
+  return order > 0 || (order === 0 && /below|right/.test(relation)) ? converse(said) : said
+}
+
+const converse = ({ objects, relation }: Description): Description => ({
+  objects: [...objects].reverse(),
+  relation: relation && CONVERSE[relation],
+})
+
+/**
+ * All captions that say the same of a picture, the one that `describe` makes first: 'a small red circle above a large blue
+ * square' and 'a large blue square below a small red circle'. A text that the grammar does not make stands alone.
+ */
+export function paraphrases(caption: string): readonly string[] {
+  const said = parseCaption(caption)
+  if (!said) return [caption]
+  return [said, ...(said.relation ? [converse(said)] : [])].map(captionOf)
+}

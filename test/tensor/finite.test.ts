@@ -1,0 +1,69 @@
+// Ranking with NaN among the numbers, and finding what is not finite.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { canReplace, descending, firstNonFinite, isAbove, NonFiniteError } from '../../src/tensor/index.ts'
+import { fc, runs } from '../support.ts'
+
+const anyNumbers = fc.array(fc.double(), { maxLength: 20 })
+
+describe('a sort from the largest to the smallest', () => {
+  it('is that of the numbers, with NaN behind all of them', () => {
+    fc.assert(
+      fc.property(anyNumbers, list => {
+        const isNumber = (x: number) => !Number.isNaN(x)
+        const numbers = list.filter(isNumber).sort((a, b) => (a < b ? 1 : a > b ? -1 : 0))
+        const sorted = [...list].sort(descending)
+        assert.deepEqual(
+          sorted.slice(0, numbers.length).map(x => x + 0),
+          numbers.map(x => x + 0),
+        )
+        assert.ok(!sorted.slice(numbers.length).some(isNumber), 'a number stands behind NaN')
+      }),
+      runs(300),
+    )
+  })
+
+  it('has NaN below everything, -∞ included, and no number above itself', () => {
+    fc.assert(
+      fc.property(fc.double({ noNaN: true }), x => {
+        assert.deepEqual([isAbove(x, Number.NaN), isAbove(Number.NaN, x), isAbove(x, x)], [true, false, false])
+      }),
+      runs(100),
+    )
+    assert.deepEqual([isAbove(Number.NaN, Number.NaN), descending(Number.NaN, Number.NaN)], [false, 0])
+  })
+})
+
+it('the first number that is not finite is found wherever it stands', () => {
+  fc.assert(
+    fc.property(anyNumbers, list => {
+      assert.equal(
+        firstNonFinite(Float64Array.from(list)),
+        list.findIndex(x => !Number.isFinite(x)),
+      )
+    }),
+    runs(300),
+  )
+})
+
+it('an error for a result that is not finite says what it is, and carries the value', () => {
+  const error = new NonFiniteError('the loss', Number.NaN, 'a weight is NaN')
+  assert.deepEqual(
+    [error.message, error.name, error.what, error.value],
+    ['the loss is NaN: a weight is NaN', 'NonFiniteError', 'the loss', Number.NaN],
+  )
+})
+
+it('numbers of one precision can stand for those of another, and integers and booleans cannot', () => {
+  const types = ['float32', 'float64', 'int32', 'bool'] as const
+  const fitting = types.flatMap(a => types.filter(b => canReplace(a, b)).map(b => `${a} for ${b}`))
+  assert.deepEqual(fitting, [
+    'float32 for float32',
+    'float32 for float64',
+    'float64 for float32',
+    'float64 for float64',
+    'int32 for int32',
+    'bool for bool',
+  ])
+})
