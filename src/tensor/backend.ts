@@ -1,5 +1,5 @@
-// What can be said about a device before it is open: the names of backends, a line of report, and the error of one
-// that did not open. Apart from device.ts, so that a device's own room can throw it.
+// What can be said about a device before it is open: the names of backends, a line of report, and the errors of devices.
+// Apart from device.ts, so that a device's own room can throw them; and they need no types of a page or of Node.
 
 import type { DeviceName } from './scope.ts'
 
@@ -41,5 +41,26 @@ export class DeviceError extends Error {
     super([message, ...reasons].join('\n  '))
     this.device = device
     this.reasons = reasons
+  }
+}
+
+/** More memory than one WebAssembly memory can have, or than the machine gives. Sizes are in bytes. */
+export class OutOfMemoryError extends Error {
+  override readonly name = 'OutOfMemoryError'
+  /** bytes that were asked for */
+  readonly bytes: number
+  /** bytes that live tensors hold */
+  readonly used: number
+  readonly limit: number
+
+  constructor(bytes: number, used: number, limit: number) {
+    const mebibytes = (n: number) => `${(n / 2 ** 20).toFixed(1)} MiB`
+    super(
+      `cpu: no room for ${mebibytes(bytes)}: ${mebibytes(used)} are in use, and one WebAssembly memory holds ${mebibytes(limit)} ` +
+        'at most. Inside scope() or a tape, memory is given back as soon as it is not needed',
+    )
+    this.bytes = bytes
+    this.used = used
+    this.limit = limit
   }
 }

@@ -2,33 +2,14 @@
 // levels of sizes, as in Masmano et al. 2004, "TLSF"), so taking and giving back cost the same whatever happened before;
 // neighbours that are free become one block, so that thousands of steps leave no crumbs.
 
+import { OutOfMemoryError } from '../backend.ts'
+
 /** A piece of linear memory that a tensor owns. */
 export interface Block {
   /** address in bytes, a multiple of 64 */
   readonly pointer: number
   /** bytes that were asked for */
   readonly bytes: number
-}
-
-/** More memory than one WebAssembly memory can have, or than the machine gives. Sizes are in bytes. */
-export class OutOfMemoryError extends Error {
-  override readonly name = 'OutOfMemoryError'
-  /** bytes that were asked for */
-  readonly bytes: number
-  /** bytes that live tensors hold */
-  readonly used: number
-  readonly limit: number
-
-  constructor(bytes: number, used: number, limit: number) {
-    const mebibytes = (n: number) => `${(n / 2 ** 20).toFixed(1)} MiB`
-    super(
-      `cpu: no room for ${mebibytes(bytes)}: ${mebibytes(used)} are in use, and one WebAssembly memory holds ${mebibytes(limit)} ` +
-        'at most. Inside scope() or a tape, memory is given back as soon as it is not needed',
-    )
-    this.bytes = bytes
-    this.used = used
-    this.limit = limit
-  }
 }
 
 const PAGE = 65536

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type Block, Heap, OutOfMemoryError } from '../../../src/tensor/cpu/heap.ts'
+import { OutOfMemoryError } from '../../../src/tensor/backend.ts'
+import { type Block, Heap } from '../../../src/tensor/cpu/heap.ts'
 import { fc, runs } from '../../support.ts'
 
 const fresh = (limit = 64) => new Heap(new WebAssembly.Memory({ initial: 2, maximum: limit }), limit)
