@@ -1,5 +1,6 @@
 // The operations as methods: x.matmul(w).gelu(). The tensor room knows nothing of gradients, so they are put onto its
-// class here; rules and modules are written with them.
+// class here; rules and modules are written with them. This file acts by being imported, so package.json has no
+// `sideEffects`: a list there has to name every file on the way to this one, and makes a small program 1 % smaller.
 
 import { type DType, type Operand, type Padding, type Range, type Shape, Tensor } from '../tensor/index.ts'
 import type { AttentionOptions, CrossEntropyOptions, LayerNormOptions, ReduceOptions } from './ops/index.ts'

@@ -2,6 +2,9 @@
 // gives gradients. A tape knows tensors by identity and keeps the very tensors that the operations used, so a gradient
 // computed while an outer tape records is recorded there like anything else: gradients of gradients need nothing more.
 
+// a tape can be declared with `using`, whatever library the program is checked with
+/// <reference lib="esnext.disposable" preserve="true" />
+
 import type { Owned } from '../tensor/context.ts'
 import { inspected, mimeBundle } from '../tensor/display.ts'
 import {

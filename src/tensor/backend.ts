@@ -1,5 +1,5 @@
 // What can be said about a device before it is open: the names of backends, a line of report, and the error of one
-// that did not open. Apart from device.ts, so that a device's own room can throw it.
+// that did not open. Apart from device.ts, so that the files of a device can throw it.
 
 import type { DeviceName } from './storage.ts'
 

@@ -2,6 +2,8 @@
 // scope of the function that it is part of, where the platform can tell: Node, Deno and Bun have AsyncLocalStorage. Browsers cannot
 // tell; there one asynchronous scope may be open at a time, with others nested in it, and two that overlap are an error.
 
+import { askNode } from './host.ts'
+
 /** Owner of the memory that is made while it is the innermost one: a scope. */
 export interface Owner {
   readonly name: string
@@ -41,13 +43,10 @@ interface Contexts {
   getStore(): Owner | undefined
 }
 
-function contextsHere(): Contexts | undefined {
-  if (typeof process === 'undefined') return undefined
-  const hooks = process.getBuiltinModule?.('node:async_hooks')
-  return hooks && new hooks.AsyncLocalStorage<Owner>()
-}
-
-const contexts = contextsHere()
+const contexts: Contexts | undefined = askNode(node => {
+  const { AsyncLocalStorage } = node.getBuiltinModule('node:async_hooks')
+  return new AsyncLocalStorage<Owner>()
+})
 
 /** the scope of synchronous code */
 let current: Owner | null = null

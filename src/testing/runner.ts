@@ -1,5 +1,7 @@
 // Whose `describe` and `it` declare the tests: this package depends on no test runner.
 
+import { askNode } from '../tensor/host.ts'
+
 /** What every test runner has. */
 export interface TestRunner {
   describe(name: string, declare: () => void): unknown
@@ -22,8 +24,8 @@ export function runner(given?: TestRunner, here: Surroundings = globalThis as Su
   if (given) return given
   const { describe, it, process } = here
   if (describe && it) return { describe, it }
-  const other = ['VITEST', 'JEST_WORKER_ID'].find(name => process?.env?.[name] !== undefined)
-  const builtin = other === undefined ? process?.getBuiltinModule?.('node:test') : undefined
+  const other = ['VITEST', 'JEST_WORKER_ID'].find(name => askNode(() => process?.env?.[name]) !== undefined)
+  const builtin = other === undefined ? askNode(() => process?.getBuiltinModule?.('node:test')) : undefined
   if (builtin) return builtin as TestRunner
   throw new TypeError(
     'describeOperation: there are no global describe and it; pass those of your runner as { test: { describe, it } }',

@@ -3,6 +3,7 @@
 // side by side, each for a part of the product, so that two pools never fight over the same cores.
 
 import { DeviceError } from '../backend.ts'
+import { askNode } from '../host.ts'
 import { type BlasLibrary, bindSgemm, type Koffi, loadKoffi, type Sgemm } from './sgemm.ts'
 
 export interface Blas {
@@ -40,6 +41,8 @@ function configure(koffi: Koffi, library: string): string {
   }
 }
 
+const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]
+
 /**
  * @param choice `off`, a library's name or path, or undefined for the usual ones
  * @returns the BLAS, or why there is none
@@ -47,18 +50,17 @@ function configure(koffi: Koffi, library: string): string {
  */
 export function openBlas(choice: string | undefined, memory: WebAssembly.Memory): Blas | string {
   if (choice === 'off') return 'BLAS is switched off'
-  if (typeof process === 'undefined' || !process.getBuiltinModule) return 'a BLAS needs Node 20.16 or later'
-  let file: string
+  const modules = askNode(node => node.getBuiltinModule('node:module'))
+  if (!modules) return 'a BLAS needs Node 20.16 or later'
+  let file = ''
   let koffi: Koffi
   try {
-    file = process
-      .getBuiltinModule('node:module')
-      .createRequire(import.meta.url)
-      .resolve('koffi')
+    file = modules.createRequire(import.meta.url).resolve('koffi')
     koffi = loadKoffi(file)
-  } catch {
-    if (choice) throw new DeviceError(`cpu: BLAS ${choice} needs the optional package koffi: npm install koffi`, 'cpu')
-    return 'a BLAS would be faster: npm install koffi'
+  } catch (error) {
+    const missing = file ? `koffi does not load (${firstLine(error)})` : 'npm install koffi'
+    if (choice) throw new DeviceError(`cpu: BLAS ${choice} needs the optional package koffi: ${missing}`, 'cpu')
+    return `a BLAS would be faster: ${missing}`
   }
   const tried: string[] = []
   for (const library of choice ? [choice] : (libraries[process.platform] ?? [])) {
@@ -66,7 +68,7 @@ export function openBlas(choice: string | undefined, memory: WebAssembly.Memory)
       const found = { koffi: file, library }
       return { found, name: configure(koffi, library), sgemm: bindSgemm(found, memory) }
     } catch (error) {
-      tried.push(error instanceof Error ? error.message.split('\n')[0] : String(error))
+      tried.push(firstLine(error))
     }
   }
   if (choice) throw new DeviceError(`cpu: ${choice} cannot be used as BLAS`, 'cpu', tried)

@@ -4,6 +4,7 @@
 
 import { type CpuOptions, DeviceError, type DeviceReport } from '../backend.ts'
 import type { TypedArray } from '../dtype.ts'
+import { askNode, environment } from '../host.ts'
 import type { Device, Kernels } from '../kernels.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
 import type { View } from '../storage.ts'
@@ -41,8 +42,7 @@ const bytesOf = (base64: string): Uint8Array<ArrayBuffer> => Uint8Array.from(ato
 /** Whether products and sums can be one instruction. Node 20 has it behind a flag, which can still be set now. */
 function hasRelaxedSimd(): boolean {
   if (WebAssembly.validate(relaxedProbe)) return true
-  if (typeof process === 'undefined' || !process.getBuiltinModule) return false
-  process.getBuiltinModule('node:v8').setFlagsFromString('--experimental-wasm-relaxed-simd')
+  askNode(node => node.getBuiltinModule('node:v8').setFlagsFromString('--experimental-wasm-relaxed-simd'))
   return WebAssembly.validate(relaxedProbe)
 }
 
@@ -57,9 +57,6 @@ function choose():
 }
 
 const missing = 'this engine has no WebAssembly SIMD (Node has it since 16.4, browsers since 2021, Safari since 16.4)'
-
-const environment = (name: string): string | undefined =>
-  typeof process === 'undefined' ? undefined : process.env?.[name] || undefined
 
 /** How many threads were asked for, or would be best. Throws DeviceError for what is no number of threads. */
 function threadsWanted(asked: number | undefined): number {

@@ -4,6 +4,7 @@
 // depends on its size and the number of threads alone: the same program gives the same bits, whoever does a part.
 
 import { DeviceError } from '../backend.ts'
+import { askNode } from '../host.ts'
 import type { CpuModule, Entry } from './exports.ts'
 import type { Heap } from './heap.ts'
 import { mailbox } from './mailbox.ts'
@@ -44,17 +45,18 @@ interface Setting {
 /** How long to look for a result before giving the processor away, in looks. */
 const PATIENCE = 20_000
 
-const isNode = typeof process !== 'undefined' && process.getBuiltinModule !== undefined
+const inNode = askNode(node => node.getBuiltinModule('node:worker_threads'))
 
 /** Threads that the machine can run at once. */
 export const availableThreads = (): number =>
-  isNode
-    ? process.getBuiltinModule('node:os').availableParallelism()
-    : ((globalThis as { navigator?: { hardwareConcurrency?: number } }).navigator?.hardwareConcurrency ?? 1)
+  askNode(node => node.getBuiltinModule('node:os').availableParallelism()) ??
+  (globalThis as { navigator?: { hardwareConcurrency?: number } }).navigator?.hardwareConcurrency ??
+  1
 
 /** Why there can be no threads, or undefined. */
 export function withoutThreads(): string | undefined {
-  if (isNode) return undefined
+  if (inNode)
+    return askNode(node => node.permission.has('worker')) === false ? 'threads need --allow-worker' : undefined
   if (typeof Worker === 'undefined') return 'threads need Node 20.16 or later'
   return globalThis.crossOriginIsolated ? undefined : 'threads need a page that is cross-origin isolated'
 }
@@ -89,8 +91,8 @@ export class Threads {
         this.#helpers.push(helper)
         this.lanes.push(helper)
       }
-      if (isNode) {
-        this.#workers.push(startInNode(settings, words))
+      if (inNode) {
+        this.#workers.push(startInNode(inNode, settings, words))
         join()
       } else started.push(startInPage(settings, worker => this.#workers.push(worker)).then(join))
     }
@@ -164,7 +166,7 @@ function helperAt(
     isBegun = false
     if (isTaken) return
     for (let looks = 0; Atomics.load(words, mailbox.done) !== rung; looks++)
-      if (looks > PATIENCE && isNode) Atomics.wait(words, mailbox.failed, 0, 0.05)
+      if (looks > PATIENCE && inNode) Atomics.wait(words, mailbox.failed, 0, 0.05)
     if (Atomics.load(words, mailbox.failed) !== 0) {
       Atomics.store(words, mailbox.failed, 0)
       throw new DeviceError(`cpu: a kernel failed on thread ${index}`, 'cpu')
@@ -189,8 +191,7 @@ function helperAt(
 }
 
 /** Waits until the thread is there: it needs nothing of this one, which may stand still meanwhile. */
-function startInNode(settings: ThreadSettings, words: Int32Array): Worker {
-  const { Worker } = process.getBuiltinModule('node:worker_threads')
+function startInNode({ Worker }: NonNullable<typeof inNode>, settings: ThreadSettings, words: Int32Array): Worker {
   const worker = new Worker(threadProgram, { eval: true, workerData: settings, name: 'cocagrad' })
   worker.unref()
   // what became of it is said below, when it is needed

@@ -1,6 +1,7 @@
 // The program of a thread beside the main one: it waits at its mailbox for calls of kernels, makes them, and says when it
 // is done. scripts/build-kernels.ts puts it into module.ts as text, so that nobody needs to find its file.
 
+import { askNode } from '../host.ts'
 import { mailbox } from './mailbox.ts'
 import { type BlasLibrary, bindSgemm } from './sgemm.ts'
 
@@ -74,8 +75,8 @@ function start(settings: ThreadSettings, whenReady: () => void): void {
   }
 }
 
-const node = typeof process === 'undefined' ? undefined : process.getBuiltinModule?.('node:worker_threads')
-if (node) start(node.workerData as ThreadSettings, () => {})
+const inNode = askNode(node => node.getBuiltinModule('node:worker_threads'))
+if (inNode) start(inNode.workerData as ThreadSettings, () => {})
 else
   globalThis.onmessage = (message: MessageEvent<ThreadSettings>) => {
     start(message.data, () => globalThis.postMessage('ready'))

@@ -2,6 +2,7 @@
 // help.
 
 import { DeviceError, type GpuBackend } from '../backend.ts'
+import { askNode } from '../host.ts'
 import type { Engine } from './engine.ts'
 import { hostEngine, loadGpuJs, version, webgl2Engine, webgpuEngine } from './gpujs.ts'
 
@@ -12,8 +13,7 @@ interface Backend {
 }
 
 const withVersion = (what: string) => `${what}, gpu.js ${version}`
-const isNode = (): boolean =>
-  typeof (globalThis as { process?: { versions?: { node?: string } } }).process?.versions?.node === 'string'
+const isNode = (): boolean => askNode(({ versions }) => versions.node) !== undefined
 
 /** Dawn's entry point; it must stay referenced while its devices are in use. */
 let dawn: GPU | undefined

@@ -116,9 +116,9 @@ const settings = (program: Pick<Program, 'source' | 'length' | 'arrays' | 'float
 /** Loads GPU.js, and in a browser puts back the global GPU interface that its script replaces by its own class. */
 export async function loadGpuJs(): Promise<GpuJs> {
   const native = Object.getOwnPropertyDescriptor(globalThis, 'GPU')
-  const loaded = (await import('gpu.js')) as unknown as GpuJs & { default: GpuJs }
+  const { gpujs } = await import('./library.ts')
   if (native) Object.defineProperty(globalThis, 'GPU', native)
-  return loaded.WebGPUKernel ? loaded : loaded.default
+  return gpujs as GpuJs
 }
 
 /** Refuses a kernel that GPU.js runs elsewhere than asked. */

@@ -1,0 +1,84 @@
+// What the tarball holds, and what it asks to have installed beside it.
+
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { describe, test } from 'node:test'
+import { root } from '../browser/chromium.ts'
+import type { Project } from './project.ts'
+
+type Dependencies = Readonly<Record<string, string>>
+
+interface Locked {
+  readonly dependencies?: Dependencies
+  readonly optionalDependencies?: Dependencies
+}
+
+/** The anchors of a Markdown file, as GitHub makes them of its headings. */
+const anchorsOf = (text: string): string[] =>
+  Array.from(text.matchAll(/^#+ (.*)$/gm), ([, heading]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  )
+
+export function contents({ installed, manifest }: Project): void {
+  describe('the tarball', () => {
+    test('holds what its entries and its command name', async () => {
+      const named = JSON.stringify([manifest.exports, manifest.bin]).match(/(\.\/)?(dist|src)\/[^"]*/g)!
+      assert.deepEqual(
+        named.filter(file => !existsSync(join(installed, file))),
+        [],
+      )
+    })
+
+    test('holds whatever its README and its guides link to', async () => {
+      const guides = (await readdir(join(installed, 'docs')))
+        .filter(file => file.endsWith('.md'))
+        .map(file => `docs/${file}`)
+      const dead: string[] = []
+      for (const guide of ['README.md', ...guides]) {
+        const text = await readFile(join(installed, guide), 'utf8')
+        for (const [, link] of text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+          const [path, anchor] = link.split('#')
+          const file = path ? resolve(installed, dirname(guide), path) : join(installed, guide)
+          const alive = file.startsWith(installed) && existsSync(file)
+          if (!alive || (anchor && !anchorsOf(await readFile(file, 'utf8')).includes(anchor)))
+            dead.push(`${guide}: ${link}`)
+        }
+      }
+      assert.deepEqual(dead, [])
+    })
+
+    test('holds the licences of GPU.js and of what stands in its file', async () => {
+      const text = await readFile(join(installed, 'dist/tensor/gpu/library.js'), 'utf8')
+      for (const holder of [/\d+ gpu\.js Team/, /\d{4}-\d{4} by various contributors/, /2017/])
+        assert.match(text.slice(0, text.indexOf('*/')), holder)
+    })
+  })
+
+  test('nothing but the package itself asks for webgpu, and it can do without', async () => {
+    const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, Locked>
+    }
+    // the lock keeps what each package asks for, overrides or not
+    const seen = new Set<string>()
+    const askers: string[] = []
+    const visit = (asker: string, asked: Dependencies = {}) => {
+      for (const name of Object.keys(asked)) {
+        if (name === 'webgpu') askers.push(asker)
+        if (seen.has(name)) continue
+        seen.add(name)
+        for (const [path, locked] of Object.entries(lock.packages))
+          if (path.endsWith(`node_modules/${name}`))
+            visit(name, { ...locked.dependencies, ...locked.optionalDependencies })
+      }
+    }
+    visit('dependencies', manifest.dependencies)
+    visit('optionalDependencies', manifest.optionalDependencies)
+    assert.deepEqual(askers, ['optionalDependencies'])
+    assert.ok(seen.size > 20, `${seen.size} packages were looked at`)
+  })
+}

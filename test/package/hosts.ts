@@ -1,0 +1,52 @@
+// Programs run where a host refuses what they could do without: the environment, threads, native code.
+
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { agree, answersInNode } from './answers.ts'
+import { entries, fileOf, methods, type Program, training } from './programs.ts'
+import { type Project, run } from './project.ts'
+
+const refuse = `() => { throw new Error('refused') }`
+
+/** Programs that take something away: what Deno, say, does not permit unless it is told to. */
+const without: Readonly<Record<string, string>> = {
+  // Node reads variables of its own
+  'the environment': `process.env = new Proxy({}, { get: (_, name) => name.startsWith?.('COCAGRAD') && (${refuse})() })`,
+  'the modules of Node': `process.getBuiltinModule = ${refuse}`,
+  'anything of Node': `Object.defineProperty(globalThis, 'process', { get: ${refuse} })`,
+}
+
+export function hosts(project: Project): void {
+  const written = (program: Program) => project.write(fileOf(program), program.code)
+
+  test('in Node every entry that promises methods has them', async () => {
+    assert.deepEqual(Object.keys(entries).sort(), Object.keys(project.manifest.exports).sort())
+    for (const program of Object.values(entries)) agree([program], await answersInNode([await written(program)]))
+  })
+
+  describe('a program computes where it is refused', () => {
+    for (const [what, code] of Object.entries(without))
+      test(what, async () => {
+        const refusing = await project.write('refusing.js', `${code}\nglobalThis.answer = []`)
+        const programs = [methods, training]
+        const [, ...answers] = await answersInNode([refusing, ...(await Promise.all(programs.map(written)))])
+        agree(programs, answers)
+      })
+
+    test('threads and native code, and says so', async () => {
+      // of Node 24 and of Node 20
+      const flag = ['--permission', '--experimental-permission'].find(flag =>
+        process.allowedNodeEnvironmentFlags.has(flag),
+      )!
+      const program = `
+        import { device, tensor } from 'cocagrad'
+        console.log(await tensor([1, 2]).mul(3).sum().item(), device.description)`
+      const file = await project.write('described.js', program)
+      const { stdout } = await run(process.execPath, [flag, '--allow-fs-read=*', file], { cwd: project.folder })
+      assert.match(
+        stdout,
+        /^9 WebAssembly with .*, 1 thread \(threads need --allow-worker\), matrix products of its own/,
+      )
+    })
+  })
+}

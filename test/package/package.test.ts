@@ -1,0 +1,16 @@
+// The package as a project gets it that installs the tarball.
+
+import { after } from 'node:test'
+import { bundles } from './bundles.ts'
+import { contents } from './contents.ts'
+import { hosts } from './hosts.ts'
+import { installedProject } from './project.ts'
+import { types } from './types.ts'
+
+const project = await installedProject()
+after(() => project.remove())
+
+contents(project)
+hosts(project)
+types(project)
+bundles(project)

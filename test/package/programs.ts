@@ -1,0 +1,121 @@
+// Programs as users write them. Each leaves the promise of its answer in globalThis.answer, in Node and in a page alike.
+
+const x = [1, 2, 3]
+const tanh = x.map(Math.tanh)
+
+/** d/dx and d²/dx² of Σ x tanh x */
+const first = x.map((x, i) => tanh[i] + x * (1 - tanh[i] ** 2))
+const second = x.map((x, i) => 2 * (1 - tanh[i] ** 2) * (1 - x * tanh[i]))
+
+export interface Program {
+  readonly name: string
+  readonly code: string
+  /** the numbers of its answer */
+  readonly expected: readonly number[]
+}
+
+/** The file that a program stands in. */
+export const fileOf = ({ name }: Program): string => `${name.replaceAll(/[^a-z]+/g, '-')}.js`
+
+const program = (name: string, imports: string, answer: string, expected: readonly number[]): Program => ({
+  name,
+  code: `${imports}\nglobalThis.answer = (async () => ${answer})()\n`,
+  expected,
+})
+
+const f = 'x => x.mul(x.tanh()).sum()'
+const tensorAlone = `import { tensor } from 'cocagrad/tensor'`
+
+/** Each entry alone, by its name among the exports of package.json. */
+export const entries: Readonly<Record<string, Program>> = {
+  '.': program('cocagrad', `import { tensor } from 'cocagrad'`, 'tensor([1, 2]).mul(3).array()', [3, 6]),
+  './autograd': program(
+    'cocagrad/autograd',
+    `import { grad } from 'cocagrad/autograd'\n${tensorAlone}`,
+    `grad(${f})(tensor([1, 2, 3])).array()`,
+    first,
+  ),
+  './nn': program(
+    'cocagrad/nn',
+    `import { init, parameter } from 'cocagrad/nn'`,
+    'parameter([2], init.ones).mul(3).array()',
+    [3, 3],
+  ),
+  './optim': program(
+    'cocagrad/optim',
+    `import { constant } from 'cocagrad/optim'\n${tensorAlone}`,
+    'tensor([1, 2]).mul(constant(3)(0)).array()',
+    [3, 6],
+  ),
+  './models': program(
+    'cocagrad/models',
+    `import { presets } from 'cocagrad/models'\n${tensorAlone}`,
+    'tensor([1, 2]).mul(presets.tiny ? 3 : 0).array()',
+    [3, 6],
+  ),
+  './testing': program(
+    'cocagrad/testing',
+    `import { sourceOf } from 'cocagrad/testing'\n${tensorAlone}`,
+    'tensor([1, 2]).mul(sourceOf ? 3 : 0).array()',
+    [3, 6],
+  ),
+  './train': program(
+    'cocagrad/train',
+    `import { describeCheck } from 'cocagrad/train'\n${tensorAlone}`,
+    'tensor([1, 2]).mul(describeCheck ? 3 : 0).array()',
+    [3, 6],
+  ),
+  // values alone: types.ts asserts that these two promise no methods
+  './tensor': program('cocagrad/tensor', tensorAlone, 'tensor([1, 2]).view([2], [-1], 1).array()', [2, 1]),
+  './data': program(
+    'cocagrad/data',
+    `import { shapesExample } from 'cocagrad/data'\n${tensorAlone}`,
+    'tensor([1, shapesExample ? 2 : 0]).array()',
+    [1, 2],
+  ),
+}
+
+/** Entries that need Node: nobody bundles them for a page. */
+export const forNode = ['./data', './train']
+
+/** Entries whose tensors have no methods. */
+export const withoutMethods = ['./tensor', './data']
+
+export const methods = program(
+  'methods, and a gradient of a gradient',
+  `import { grad, tensor } from 'cocagrad'`,
+  `grad(x => grad(${f})(x).sum())(tensor([1, 2, 3])).array()`,
+  second,
+)
+
+export const functions = program(
+  'functions',
+  `import { grad, mul, sum, tanh, tensor } from 'cocagrad'`,
+  'grad(x => sum(mul(x, tanh(x))))(tensor([1, 2, 3])).array()',
+  first,
+)
+
+/** Least squares on orthogonal inputs, where a step halves the error; on cpu, and on gpu as far as there is one. */
+export const training = program(
+  'training on cpu and on gpu',
+  `import { device, Linear, lossAndGradients, SGD, scope, tensor } from 'cocagrad'
+
+async function train() {
+  const model = new Linear(2, 1)
+  const optimizer = new SGD(model, { learningRate: 0.25 })
+  const x = tensor([[1, 1], [1, -1], [-1, 1], [-1, -1]])
+  const y = tensor([[1.5], [3.5], [-2.5], [-0.5]])
+  for (let step = 0; step < 30; step++)
+    scope(() => {
+      const loss = () => model.forward(x).sub(y).square().mean()
+      optimizer.step(lossAndGradients(model, loss).gradients)
+    })
+  return [await model.weight.array(), await model.bias.array()]
+}`,
+  `{
+  const onCpu = await train()
+  await device.use('gpu', typeof document === 'undefined' ? { backend: 'cpu' } : {})
+  return [onCpu, await train()]
+}`,
+  [2, -1, 0.5, 2, -1, 0.5],
+)
