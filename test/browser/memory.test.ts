@@ -6,8 +6,7 @@ import type { Browser, Page } from 'playwright-core'
 import { bundle, launch, missing, pageWith } from './chromium.ts'
 
 const program = `
-  import { device, ones, scope, grad } from './src/index.ts'
-  globalThis.grad = grad
+  import { device, ones, scope } from './src/index.ts'
   globalThis.loop = async turns => {
     await device.use('cpu')
     const x = ones([1024, 1024])
