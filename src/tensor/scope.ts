@@ -243,6 +243,7 @@ export function storagesIn(value: unknown, found = new Set<Storage>()): Set<Stor
  * @param name shown when a tensor is used after its scope has ended
  */
 export function scope<T>(f: () => T, name = 'a scope'): T {
+  if (typeof f !== 'function') throw new TypeError('scope: f must be a function; write scope(() => …)')
   const inner = new Scope(name)
   inner.enter()
   let result: T
@@ -275,6 +276,7 @@ export function scope<T>(f: () => T, name = 'a scope'): T {
 
 /** Takes a tensor out of every scope and tape: its memory lasts as long as something refers to it. */
 export function keep<T extends View>(tensor: T): T {
+  if (!(tensor?.storage instanceof Storage)) throw new TypeError('keep: needs a tensor')
   tensor.storage.release()
   return tensor
 }
