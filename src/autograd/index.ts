@@ -2,6 +2,7 @@
 
 import './fluent.ts'
 
+export { checkpoint } from './checkpoint.ts'
 export type { Verdict } from './differences.ts'
 export { type CheckedFunction, type GradcheckOptions, gradcheck } from './gradcheck.ts'
 export type { GradcheckPart, GradcheckResult, GradientMismatch } from './gradcheck-result.ts'
@@ -9,7 +10,6 @@ export { defineFused, defineOp, type Fused, type FusedOp } from './op.ts'
 export * from './ops/index.ts'
 export { type Entry, GradientError, isRecording, noGrad, Tape, type Thunks } from './tape.ts'
 export {
-  checkpoint,
   grad,
   hessian,
   hvp,

@@ -4,8 +4,11 @@
 
 import {
   broadcastsTo,
+  checkArguments,
   deviceOf,
   type Generator,
+  given,
+  is,
   isFloating,
   onesLike,
   Scope,
@@ -48,6 +51,25 @@ export class GradientError extends Error {
   }
 }
 
+/** The error of a tensor that cannot be differentiated by; it says what to write. */
+export const noGradients = (what: string, x: Tensor): GradientError =>
+  new GradientError(
+    `${what} is ${x.dtype}, and only floating tensors have gradients; write x.cast('float32'), or tensor([…]) of numbers`,
+    x,
+  )
+
+/** Refuses a result that has no gradients. */
+export function checkResult(result: Tensor): void {
+  if (!isFloating(result.dtype))
+    throw new GradientError(
+      `the result is ${result.dtype}, and only floating results have gradients: comparisons and argmax cannot be differentiated`,
+      result,
+    )
+}
+
+const areThunks = (thunks: unknown): thunks is Thunks =>
+  Array.isArray(thunks) && thunks.every(thunk => thunk === undefined || typeof thunk === 'function')
+
 let recorders: readonly Recorder[] = []
 
 export const isRecording = (): boolean => recorders.length > 0
@@ -80,6 +102,7 @@ export const observing = <T>(recorder: Recorder, f: () => T): T => withRecorders
  * when it ends, what it returns is not.
  */
 export function noGrad<T>(f: () => T): T {
+  checkArguments('noGrad(f)', [is.callback], [f])
   const inner = new Scope('noGrad', false)
   return withRecorders([], () => {
     let kept: unknown
@@ -105,7 +128,8 @@ export class Tape implements Recorder {
 
   /** Records what becomes of a tensor from now on. Throws GradientError unless it is floating. */
   watch<T extends Tensor>(x: T, name = `x${this.watched.size}`): T {
-    if (!isFloating(x.dtype)) throw new GradientError(`watch: ${x.dtype} has no gradients`, x)
+    checkArguments('tape.watch(x, name)', [is.tensor, is.text], [x, name])
+    if (!isFloating(x.dtype)) throw noGradients('watch: x', x)
     this.watched.set(x, name)
     this.#values.set(x, x.storage)
     this.#tracked.add(x)
@@ -114,6 +138,7 @@ export class Tape implements Recorder {
 
   /** Runs `f` while recording. What it makes belongs to the tape, until `end`. */
   run<T>(f: () => T): T {
+    checkArguments('tape.run(f)', [is.callback], [f])
     if (this.#ended) throw new Error('this tape has ended')
     const result = observing(this, () => this.#scope.run(f))
     if (result instanceof Promise)
@@ -188,8 +213,13 @@ export class Tape implements Recorder {
 
   /** What one operation adds to the gradients of its arguments. */
   #parts(entry: Entry, gradient: Tensor): [arg: Tensor, part: Tensor][] {
-    const thunks = entry.rule(gradient)
+    const thunks: unknown = entry.rule(gradient)
     const parts: [Tensor, Tensor][] = []
+    if (!areThunks(thunks))
+      throw new GradientError(
+        `${entry.name}: the rule gave ${given(thunks)}; it must give a list with a function for each argument, such as [() => gradient.mul(2)]`,
+        gradient,
+      )
     for (let position = 0; position < entry.args.length; position++) {
       const arg = entry.args[position]
       const thunk = thunks[position]
@@ -240,11 +270,9 @@ export class Tape implements Recorder {
   }
 
   #check(result: Tensor, inputs: readonly Tensor[], seed?: Tensor): void {
-    if (!isFloating(result.dtype))
-      throw new GradientError(
-        `a ${result.dtype} result has no gradient: comparisons and argmax cannot be differentiated`,
-        result,
-      )
+    const kinds = [is.tensor, is.tensorList, is.optional(is.tensor)]
+    checkArguments('tape.gradient(result, inputs, seed)', kinds, [result, inputs, seed])
+    checkResult(result)
     if (!seed && result.size !== 1)
       throw new GradientError(
         `the result has shape ${show(result.shape)}, and a gradient needs a scalar: sum it, or use vjp or jacobian`,
@@ -334,6 +362,11 @@ class Gradients {
 
 /** A rule's answer made the argument's: summed over axes that were broadcast, of its dtype. */
 function conform(entry: Entry, position: number, gradient: Tensor, arg: Tensor): Tensor {
+  if (!(gradient instanceof Tensor))
+    throw new GradientError(
+      `${entry.name}: the gradient of argument ${position} must be a tensor, not ${given(gradient)}`,
+      arg,
+    )
   if (!broadcastsTo(arg.shape, gradient.shape) || deviceOf(gradient) !== deviceOf(arg))
     throw new GradientError(
       `${entry.name}: the gradient of argument ${position} has shape ${show(gradient.shape)} on ${gradient.device}, its argument ${show(arg.shape)} on ${arg.device}`,
