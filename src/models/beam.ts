@@ -4,7 +4,7 @@
 import type { Tensor } from '../tensor/index.ts'
 import { adjusted, largest } from './choose.ts'
 import { type CaptionDecoder, Decoding } from './decoding.ts'
-import { type Caption, rank, type Settings } from './generate-options.ts'
+import { type Caption, type GenerateSettings, rank } from './generate-options.ts'
 
 interface Hypothesis {
   readonly ids: readonly number[]
@@ -27,7 +27,11 @@ interface Group {
 }
 
 /** The likeliest captions of a batch of images: the best one each, with the other hypotheses as alternatives. */
-export async function beamSearch(model: CaptionDecoder, images: Tensor, settings: Settings): Promise<Caption[]> {
+export async function beamSearch(
+  model: CaptionDecoder,
+  images: Tensor,
+  settings: GenerateSettings,
+): Promise<Caption[]> {
   const { prompts, beams, groups: groupCount, maximumLength } = settings
   const start = prompts[0].length
   if (prompts.some(prompt => prompt.length !== start)) return oneByOne(model, images, settings)
@@ -60,7 +64,7 @@ export async function beamSearch(model: CaptionDecoder, images: Tensor, settings
 }
 
 /** Beams of one batch move in step, so prompts of different lengths are searched one after the other. */
-async function oneByOne(model: CaptionDecoder, images: Tensor, settings: Settings): Promise<Caption[]> {
+async function oneByOne(model: CaptionDecoder, images: Tensor, settings: GenerateSettings): Promise<Caption[]> {
   const captions: Caption[] = []
   for (const [i, prompt] of settings.prompts.entries()) {
     const image = images.slice([{ start: i, stop: i + 1 }])
@@ -74,7 +78,7 @@ function extend(
   groups: readonly Group[],
   look: (beam: Beam) => { readonly row: number; readonly logs: Float64Array },
   start: number,
-  settings: Settings,
+  settings: GenerateSettings,
 ): void {
   const { diversity, end } = settings
   const width = settings.beams / groups.length
@@ -111,12 +115,17 @@ function extend(
   }
 }
 
-function captionOf({ ids, logProbability, sum }: Hypothesis, finished: boolean, start: number, settings: Settings) {
+function captionOf(
+  { ids, logProbability, sum }: Hypothesis,
+  finished: boolean,
+  start: number,
+  settings: GenerateSettings,
+) {
   return { ids, logProbability, finished, score: rank(sum, ids.length - start, settings), alternatives: [] }
 }
 
 /** Whether a hypothesis still running could end up better than the worst that is kept. */
-function canImprove({ running, done }: Group, width: number, start: number, settings: Settings): boolean {
+function canImprove({ running, done }: Group, width: number, start: number, settings: GenerateSettings): boolean {
   if (running.length === 0 || done.length < width) return true
   // the sum only falls; the length that is kindest to it is the longest, or the next where length is punished
   const likeliest = Math.max(...running.map(({ sum }) => sum))

@@ -1,6 +1,6 @@
 // A module as a function of its parameters, for what differentiates or moves them: hypothetical steps, Hessians, gradcheck.
 
-import { type Shape, ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'
+import { checkArguments, is, type Shape, ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'
 import { Module } from './module.ts'
 import { Parameter } from './parameter.ts'
 
@@ -19,6 +19,8 @@ function placesOf(owner: object, found = new Map<Parameter, [owner: object, key:
  * @throws ShapeError where they do not fit
  */
 export function withParameters<T>(module: Module, values: readonly Tensor[], f: () => T): T {
+  const kinds = [is.instance('a module', Module), is.tensors, is.callback]
+  checkArguments('withParameters(module, values, f)', kinds, [module, values, f])
   const parameters = module.parameters()
   const shapes = (list: readonly { readonly shape: Shape }[]) => list.map(({ shape }) => show(shape)).join(', ')
   if (values.length !== parameters.length || !values.every((x, i) => sameShape(x.shape, parameters[i].shape)))

@@ -2,7 +2,19 @@
 // the fields, and that is the whole protocol: no registration, no base constructor.
 
 import { Tape } from '../autograd/index.ts'
-import { type DeviceName, deviceOf, type Shape, sameShape, show, type Tensor, toDevice } from '../tensor/index.ts'
+import {
+  ArgumentError,
+  checkArguments,
+  type DeviceName,
+  deviceOf,
+  given,
+  is,
+  type Shape,
+  sameShape,
+  show,
+  Tensor,
+  toDevice,
+} from '../tensor/index.ts'
 import { Parameter } from './parameter.ts'
 
 /** Parameters by path, as tensors: what a checkpoint holds. */
@@ -73,6 +85,7 @@ export abstract class Module {
 
   /** Calls `f` on this module and all modules inside. */
   apply(f: (module: Module) => void): this {
+    checkArguments('module.apply(f)', [is.callback], [f])
     f(this)
     for (const [, child] of this.children()) child.apply(f)
     return this
@@ -103,6 +116,7 @@ export abstract class Module {
    * @throws StateDictError naming parameters that are missing, unknown or of another shape
    */
   loadStateDict(state: ReadonlyMap<string, Tensor>): this {
+    checkArguments('module.loadStateDict(state)', [isState], [state])
     const own = new Map(this.namedParameters())
     const missing = [...own.keys()].filter(name => !state.has(name))
     const unexpected = [...state.keys()].filter(name => !own.has(name))
@@ -144,6 +158,19 @@ function tree(module: Module, name = '', indent = ''): string[] {
   return [head, ...lines]
 }
 
+const isState = new is.Kind<ReadonlyMap<string, Tensor>>(
+  'a Map of tensors by name, as stateDict gives it',
+  x => x instanceof Map,
+)
+
+/** What is differentiated of what a loss function gave. */
+function scalarOf(loss: unknown): Tensor {
+  const scalar = loss instanceof Tensor ? loss : (loss as { total?: unknown } | undefined)?.total
+  if (scalar instanceof Tensor) return scalar
+  const advice = loss === undefined ? 'return the loss' : 'return a scalar tensor, or an object with one as total'
+  throw new ArgumentError(`lossAndGradients: f gave ${given(loss)}: ${advice}`, 'lossAndGradients', 'f', loss)
+}
+
 /**
  * The value of a loss and its gradient for every trainable parameter of a module, by name.
  * @param f computes a scalar, or a record of tensors of which `total` is the scalar to differentiate
@@ -152,14 +179,16 @@ export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
   module: Module,
   f: () => T,
 ): { loss: T; gradients: Map<string, Tensor> } {
+  const call = 'lossAndGradients(module, f)'
+  checkArguments(call, [is.instance('a module', Module), is.callback], [module, f])
   const tape = new Tape()
   try {
     const trainable = [...module.namedParameters()].filter(([, parameter]) => parameter.trainable)
     for (const [name, parameter] of trainable) tape.watch(parameter, name)
     const loss = tape.run(f)
-    const scalar = 'total' in loss ? loss.total : loss
+    const scalar = scalarOf(loss)
     const parameters = trainable.map(([, parameter]) => parameter)
-    const values = tape.finish(scalar as Tensor, parameters, loss)
+    const values = tape.finish(scalar, parameters, loss)
     const gradients = new Map(trainable.map(([name], i) => [name, values[i]]))
     return { loss, gradients }
   } finally {

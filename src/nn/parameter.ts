@@ -1,9 +1,13 @@
 // A parameter is the one tensor whose value changes: the optimizer assigns it a new one, the name stays.
 
 import {
+  ArgumentError,
+  checkArguments,
   type Device,
   defaultGenerator,
   deviceOf,
+  given,
+  is,
   keep,
   type Shape,
   ShapeError,
@@ -39,6 +43,7 @@ export class Parameter extends Tensor {
    *   owns is copied.
    */
   constructor(value: Tensor) {
+    checkArguments('new Parameter(value)', [is.tensor], [value])
     super(take(value), value.shape)
   }
 
@@ -47,6 +52,7 @@ export class Parameter extends Tensor {
    * @throws ShapeError where the shape differs
    */
   assign(value: Tensor): void {
+    checkArguments('parameter.assign(value)', [is.tensor], [value])
     if (!sameShape(value.shape, this.shape))
       throw new ShapeError(
         `assign: a value of ${show(value.shape)} for a parameter of ${show(this.shape)}`,
@@ -86,6 +92,7 @@ const nowhere: Device = {
 
 /** Makes modules whose parameters have shapes but no memory: to count the parameters of a model too large to hold. */
 export function withoutAllocation<T>(f: () => T): T {
+  checkArguments('withoutAllocation(f)', [is.callback], [f])
   const outer = shapesOnly
   shapesOnly = true
   try {
@@ -97,6 +104,15 @@ export function withoutAllocation<T>(f: () => T): T {
 
 /** A new parameter of a shape, filled by an initializer. */
 export function parameter(shape: Shape, initialize: Initializer, generator = defaultGenerator()): Parameter {
+  checkArguments('parameter(shape, initialize)', [is.shape, is.callback], [shape, initialize])
   if (shapesOnly) return new Parameter(new Tensor(new Storage(nowhere, 'float32', sizeOf(shape), null), shape))
-  return new Parameter(initialize(shape, generator))
+  const value: unknown = initialize(shape, generator)
+  if (value instanceof Tensor && sameShape(value.shape, shape)) return new Parameter(value)
+  const advice = typeof value === 'function' ? '; it is called first, as init.normal(0.02) is' : ''
+  throw new ArgumentError(
+    `parameter: an initializer must give a tensor ${show(shape)}, not ${given(value)}${advice}`,
+    'parameter',
+    'initialize',
+    value,
+  )
 }

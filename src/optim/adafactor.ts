@@ -2,12 +2,14 @@
 // n + m numbers and not n m. The defaults are those of large vision transformers (Zhai et al. 2021, section 3.5), and of
 // CoCa: a first moment of 0.9, a second that stops at 0.999, and no scaling of the learning rate by the parameter.
 
-import type { Module, Parameter } from '../nn/index.ts'
-import type { Shape, Tensor } from '../tensor/index.ts'
+import type { Parameter } from '../nn/index.ts'
+import { type Settings, type Shape, settle, type Tensor } from '../tensor/index.ts'
+import type { Optimized } from './optimized.ts'
 import {
   checkSetting,
   Optimizer,
   type OptimizerOptions,
+  optimizerOptions,
   type Slots,
   type UpdateInput,
   type UpdateResult,
@@ -27,6 +29,15 @@ export interface AdafactorOptions extends OptimizerOptions {
   /** ε₁, added to squared gradients; default 1e-30 */
   readonly epsilon?: number
 }
+const adafactorOptions = {
+  ...optimizerOptions,
+  beta1: 0.9,
+  beta2: 0.999,
+  decayRate: 0.8,
+  clipThreshold: 1,
+  relativeStep: false,
+  epsilon: 1e-30,
+} satisfies Settings<AdafactorOptions>
 
 /** Rows and columns are the last two axes; the ones before are as many matrices. */
 const isFactored = (shape: Shape): boolean => shape.length >= 2
@@ -43,13 +54,10 @@ export class Adafactor extends Optimizer {
   readonly algorithm = 'Adafactor'
   readonly settings: Readonly<Required<Omit<AdafactorOptions, keyof OptimizerOptions>>>
 
-  constructor(
-    parameters: Module | Iterable<readonly [name: string, parameter: Parameter]>,
-    options: AdafactorOptions = {},
-  ) {
-    super(parameters, options)
-    const { beta1 = 0.9, beta2 = 0.999, decayRate = 0.8, clipThreshold = 1, relativeStep = false } = options
-    const { epsilon = 1e-30 } = options
+  constructor(parameters: Optimized, options?: AdafactorOptions) {
+    const settled = settle('new Adafactor(parameters, options)', options, adafactorOptions)
+    const { beta1, beta2, decayRate, clipThreshold, relativeStep, epsilon, ...shared } = settled
+    super(parameters, shared)
     checkSetting('beta1', beta1, 0, 1)
     checkSetting('beta2', beta2, 0, 1)
     checkSetting('decayRate', decayRate, 0)

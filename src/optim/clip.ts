@@ -1,7 +1,8 @@
 // Gradients kept from being too long together (Pascanu et al. 2013).
 
 import { div, noGrad, where } from '../autograd/index.ts'
-import { deviceOf, type Tensor } from '../tensor/index.ts'
+import { checkArguments, deviceOf, is, type Tensor } from '../tensor/index.ts'
+import { areGradients } from './optimized.ts'
 import { checkSetting } from './optimizer.ts'
 
 export interface ClippedGradients {
@@ -19,6 +20,8 @@ export interface ClippedGradients {
  * @param gradients by name, all on one device
  */
 export function clipGradients(gradients: ReadonlyMap<string, Tensor>, maximumNorm: number): ClippedGradients {
+  const call = 'clipGradients(gradients, maximumNorm)'
+  checkArguments(call, [areGradients, is.number], [gradients, maximumNorm])
   checkSetting('maximumNorm', maximumNorm, 0)
   if (gradients.size === 0) throw new TypeError('clipGradients: there are no gradients')
   return noGrad(() => {

@@ -3,11 +3,13 @@
 export { Adafactor, type AdafactorOptions } from './adafactor.ts'
 export { AdamW, type AdamWOptions } from './adamw.ts'
 export { type ClippedGradients, clipGradients } from './clip.ts'
+export type { Optimized } from './optimized.ts'
 export {
   Optimizer,
   type OptimizerOptions,
   type OptimizerState,
   OptimizerStateError,
+  optimizerOptions,
   type ParameterGroup,
   type Slots,
   type UpdateInput,

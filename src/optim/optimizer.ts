@@ -2,18 +2,25 @@
 // pure function from a value, its gradient and what is remembered to a new value and what to remember next.
 
 import { noGrad } from '../autograd/index.ts'
-import { Module, Parameter } from '../nn/index.ts'
+import { Parameter } from '../nn/index.ts'
 import {
+  checkArguments,
   type DeviceName,
   deviceOf,
+  groups,
+  is,
+  isPlain,
+  type Settings,
   type Shape,
   ShapeError,
   sameShape,
+  settle,
   show,
   type Tensor,
   toDevice,
   zeros,
 } from '../tensor/index.ts'
+import { areGradients, isOptimized, namedParameters, type Optimized } from './optimized.ts'
 
 /** Settings for the parameters that a predicate chooses. */
 export interface ParameterGroup {
@@ -24,6 +31,11 @@ export interface ParameterGroup {
   /** what the learning rate is multiplied by; default 1 */
   readonly learningRateFactor?: number
 }
+const groupOptions = {
+  match: is.callback as is.Kind<ParameterGroup['match']>,
+  weightDecay: is.optional(is.number),
+  learningRateFactor: 1,
+} satisfies Settings<ParameterGroup>
 
 /** Biases, scales and other parameters of fewer than two axes, without weight decay. */
 export const withoutDecay: ParameterGroup = { match: (_, parameter) => parameter.rank < 2, weightDecay: 0 }
@@ -35,6 +47,12 @@ export interface OptimizerOptions {
   readonly weightDecay?: number
   readonly groups?: readonly ParameterGroup[]
 }
+/** What every algorithm has; it adds settings of its own. */
+export const optimizerOptions = {
+  learningRate: 1e-3,
+  weightDecay: 0,
+  groups: groups<ParameterGroup>(groupOptions),
+} satisfies Settings<OptimizerOptions>
 
 /** What is remembered of one parameter, by what it is: moments, velocities. */
 export type Slots = Readonly<Record<string, Tensor>>
@@ -67,6 +85,11 @@ export interface OptimizerState {
     readonly steps: Readonly<Record<string, number>>
   }
 }
+
+const isState = new is.Kind<OptimizerState>(
+  'what stateDict gives',
+  x => isPlain(x) && x.tensors instanceof Map && isPlain(x.values),
+)
 
 /** A state that does not fit an optimizer; `problems` has a line for everything that does not. */
 export class OptimizerStateError extends Error {
@@ -104,12 +127,23 @@ export abstract class Optimizer {
   /** Name of the algorithm in a saved state. */
   abstract readonly algorithm: string
 
-  /** @param parameters a module, or parameters with their names */
-  constructor(parameters: Module | Iterable<readonly [name: string, parameter: Parameter]>, options: OptimizerOptions) {
-    const { learningRate = 1e-3, weightDecay = 0, groups = [] } = options
+  /**
+   * @param parameters a module, or parameters with their names
+   * @param options those that every algorithm has; an algorithm checks its own before
+   */
+  constructor(parameters: Optimized, options: OptimizerOptions = {}) {
+    const call = `new ${new.target.name}(parameters, options)`
+    checkArguments(call, [isOptimized], [parameters])
+    // what an algorithm has besides is its own matter
+    const own: OptimizerOptions = {
+      learningRate: options.learningRate,
+      weightDecay: options.weightDecay,
+      groups: options.groups,
+    }
+    const { learningRate, weightDecay, groups } = settle(call, own, optimizerOptions)
     checkSetting('learningRate', learningRate, 0)
     this.learningRate = learningRate
-    for (const [name, parameter] of parameters instanceof Module ? parameters.namedParameters() : parameters) {
+    for (const [name, parameter] of namedParameters(new.target.name, parameters)) {
       const group = groups.find(({ match }) => match(name, parameter))
       const member = {
         parameter,
@@ -140,6 +174,11 @@ export abstract class Optimizer {
    * @throws RangeError for a name that is no parameter here, ShapeError for a gradient of another shape; nothing is moved then
    */
   step(gradients: ReadonlyMap<string, Tensor>, learningRate = this.learningRate): void {
+    checkArguments(
+      'optimizer.step(gradients, learningRate)',
+      [areGradients, is.optional(is.number)],
+      [gradients, learningRate],
+    )
     checkSetting('learningRate', learningRate, 0)
     for (const [name, { shape }] of gradients) {
       const own = this.#member(name).parameter.shape
@@ -186,7 +225,9 @@ export abstract class Optimizer {
    * Goes on from a saved state: the steps that follow are the same to the bit. Nothing is changed unless everything fits.
    * @throws OptimizerStateError with what is missing, left over or of another shape
    */
-  loadStateDict({ tensors, values }: OptimizerState): this {
+  loadStateDict(state: OptimizerState): this {
+    checkArguments('optimizer.loadStateDict(state)', [isState], [state])
+    const { tensors, values } = state
     if (values.algorithm !== this.algorithm)
       throw new OptimizerStateError([`it is a state of ${values.algorithm}, and this is ${this.algorithm}`])
     const problems: string[] = []

@@ -1,8 +1,16 @@
 // Stochastic gradient descent, with momentum where asked for (Sutskever et al. 2013).
 
-import type { Module, Parameter } from '../nn/index.ts'
-import type { Shape } from '../tensor/index.ts'
-import { checkSetting, Optimizer, type OptimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
+import type { Parameter } from '../nn/index.ts'
+import { type Settings, type Shape, settle } from '../tensor/index.ts'
+import type { Optimized } from './optimized.ts'
+import {
+  checkSetting,
+  Optimizer,
+  type OptimizerOptions,
+  optimizerOptions,
+  type UpdateInput,
+  type UpdateResult,
+} from './optimizer.ts'
 
 export interface SGDOptions extends OptimizerOptions {
   /** μ; default 0: none */
@@ -10,6 +18,7 @@ export interface SGDOptions extends OptimizerOptions {
   /** looks ahead along the velocity; default false */
   readonly nesterov?: boolean
 }
+const sgdOptions = { ...optimizerOptions, momentum: 0, nesterov: false } satisfies Settings<SGDOptions>
 
 /**
  * d = g + λ w, v ← μ v + d, w ← w - η v, or with Nesterov w ← w - η (d + μ v). Weight decay λ (default 0) is added to
@@ -20,9 +29,9 @@ export class SGD extends Optimizer {
   readonly momentum: number
   readonly nesterov: boolean
 
-  constructor(parameters: Module | Iterable<readonly [name: string, parameter: Parameter]>, options: SGDOptions = {}) {
-    super(parameters, options)
-    const { momentum = 0, nesterov = false } = options
+  constructor(parameters: Optimized, options?: SGDOptions) {
+    const { momentum, nesterov, ...shared } = settle('new SGD(parameters, options)', options, sgdOptions)
+    super(parameters, shared)
     checkSetting('momentum', momentum, 0, 1)
     if (nesterov && momentum === 0) throw new RangeError('nesterov = true: needs a momentum above 0')
     this.momentum = momentum
