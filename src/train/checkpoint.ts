@@ -96,7 +96,7 @@ export function toDevice(tensors: HostTensors, file: string): Map<string, Tensor
   return new Map(
     [...tensors].map(([name, { dtype, shape, data }]) => {
       if (!known.includes(dtype)) throw new CheckpointError(`tensor '${name}' is ${dtype}`, { file })
-      return [name, fromData(data as TypedArray, shape)]
+      return [name, fromData(data as TypedArray, shape, undefined, dtype === 'BOOL' ? 'bool' : undefined)]
     }),
   )
 }

@@ -13,10 +13,11 @@ import { fileError, syncFolder } from '../data/files.ts'
 import { DataError, type OnBadSample, type Pictures, writeAtomically } from '../data/index.ts'
 import { npyHead } from '../data/npy.ts'
 import { safetensorsHead } from '../data/safetensors.ts'
+import { is, type Settings, settle } from '../tensor/index.ts'
 import { type EmbeddingFiles, embeddingFiles } from './embedding-file.ts'
 import { EmbeddingError, EmbeddingJournal } from './embedding-journal.ts'
 import { embedBatch, embedTexts } from './embeddings.ts'
-import { type PictureBatch, type PictureOptions, pictureBatches } from './picture-batches.ts'
+import { type PictureBatch, type PictureOptions, pictureBatches, pictureOptions } from './picture-batches.ts'
 import type { TrainedModel } from './run.ts'
 
 export interface EmbedOptions extends Omit<PictureOptions, 'from' | 'without'> {
@@ -29,6 +30,15 @@ export interface EmbedOptions extends Omit<PictureOptions, 'from' | 'without'> {
   /** how many samples were looked at, those of an earlier start included */
   readonly onProgress?: (done: number) => void
 }
+const embedOptions = {
+  batchSize: pictureOptions.batchSize,
+  strict: false,
+  signal: undefined,
+  source: is.text,
+  truncate: false,
+  onBadSample: undefined,
+  onProgress: undefined,
+} satisfies Settings<EmbedOptions>
 
 export interface EmbedResult {
   readonly images: number
@@ -51,7 +61,8 @@ export async function embedPictures(
   options: EmbedOptions,
 ): Promise<EmbedResult> {
   const files = embeddingFiles(file)
-  const { source, onBadSample, onProgress } = options
+  const settled = settle('embedPictures(trained, pictures, file, options)', options, embedOptions)
+  const { source, onBadSample, onProgress, truncate, ...batching } = settled
   const parts = `${file}.parts`
   if (!(await exists(join(parts, 'journal.jsonl'))))
     for (const path of files.format === 'npy' ? [file, files.text, files.samples, files.settings] : [file])
@@ -60,11 +71,11 @@ export async function embedPictures(
   const journal = await EmbeddingJournal.open(parts, { model, source, data: pictures.fingerprint, width })
   try {
     onProgress?.(journal.count.position)
-    for await (const batch of pictureBatches(trained, pictures, { ...options, from: journal.count.position })) {
+    for await (const batch of pictureBatches(trained, pictures, { ...batching, from: journal.count.position })) {
       const told = await journal.append({
         position: batch.stop,
         image: (await embedBatch(trained, batch)).data,
-        text: await textRows(trained, batch, options),
+        text: await textRows(trained, batch, settled),
         lines: batch.samples.map(({ name, captions }) => JSON.stringify({ name, captions })),
         skipped: batch.skipped,
       })

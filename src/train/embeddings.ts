@@ -4,7 +4,7 @@
 import { noGrad } from '../autograd/index.ts'
 import { normalize } from '../data/index.ts'
 import type { CoCa } from '../models/index.ts'
-import { fromData, scope, type Tensor } from '../tensor/index.ts'
+import { fromData, is, type Settings, scope, settle, type Tensor } from '../tensor/index.ts'
 import { deviceOfModel } from './loss.ts'
 import type { TrainedModel } from './run.ts'
 
@@ -24,6 +24,12 @@ export interface EvaluateOptions {
   /** stops between batches by throwing its reason */
   readonly signal?: AbortSignal
 }
+export const evaluateOptions = {
+  batchSize: is.byDefault(64, is.count),
+  truncate: false,
+  onProgress: undefined,
+  signal: undefined,
+} satisfies Settings<EvaluateOptions>
 
 /** Rows of unit length, [count, width]. */
 export interface Embeddings {
@@ -46,8 +52,10 @@ export interface ImageBatch {
 export async function* imageBatches(
   { model, normalize: scale }: TrainedModel,
   images: ImageSource,
-  { batchSize = 64, onProgress, signal }: EvaluateOptions = {},
+  options?: EvaluateOptions,
 ): AsyncGenerator<ImageBatch, void, undefined> {
+  const call = 'imageBatches(trained, images, options)'
+  const { batchSize, onProgress, signal } = settle(call, options, evaluateOptions)
   const { mean, std } = scale ?? { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
   const { size } = model.config.image
   for (let start = 0; start < images.length; start += batchSize) {
@@ -111,8 +119,10 @@ export function embedBatch({ model }: TrainedModel, batch: ImageBatch): Promise<
 export function embedTexts(
   { model, tokenizer }: TrainedModel,
   texts: readonly string[],
-  { batchSize = 64, truncate, onProgress, signal }: EvaluateOptions = {},
+  options?: EvaluateOptions,
 ): Promise<Embeddings> {
+  const call = 'embedTexts(trained, texts, options)'
+  const { batchSize, truncate, onProgress, signal } = settle(call, options, evaluateOptions)
   const { context } = model.config.text
   const width = model.config.embedding
   const ids = tokenizer.tokenize(texts, context, { truncate })

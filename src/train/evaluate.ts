@@ -4,12 +4,13 @@
 import { stack } from '../autograd/index.ts'
 import type { ImageTextSource } from '../data/index.ts'
 import type { CoCaLoss, GenerateOptions } from '../models/index.ts'
-import { fromData } from '../tensor/index.ts'
+import { fromData, is, type Settings, settle } from '../tensor/index.ts'
 import {
   type Embeddings,
   type EvaluateOptions,
   embedImages,
   embedTexts,
+  evaluateOptions,
   type ImageBatch,
   type ImageSource,
   imageBatches,
@@ -33,6 +34,12 @@ export interface ZeroShotOptions extends EvaluateOptions {
   /** sentences in which {} stands for a class; default 'a {}' */
   readonly templates?: readonly string[]
 }
+const zeroShotOptions = {
+  ...evaluateOptions,
+  classes: is.list as is.Kind<readonly string[]>,
+  labels: new is.Kind<ArrayLike<number>>('a list of class numbers', x => Array.isArray(x) || ArrayBuffer.isView(x)),
+  templates: ['a {}'],
+} satisfies Settings<ZeroShotOptions>
 
 export interface ZeroShotResult {
   /** share of images whose class is right */
@@ -54,13 +61,14 @@ export async function zeroShot(
   images: ImageSource,
   options: ZeroShotOptions,
 ): Promise<ZeroShotResult> {
-  const { classes, labels, templates = ['a {}'] } = options
+  const settled = settle('zeroShot(trained, images, options)', options, zeroShotOptions)
+  const { classes, labels, templates, ...evaluating } = settled
   if (labels.length !== images.length)
     throw new RangeError(`zeroShot: ${labels.length} labels for ${images.length} images`)
   const prompts = classes.flatMap(name => templates.map(template => template.replaceAll('{}', name)))
-  const { batchSize, truncate, signal } = options
+  const { batchSize, truncate, signal } = evaluating
   const prototypes = meansOf(await embedTexts(trained, prompts, { batchSize, truncate, signal }), templates.length)
-  const predictions = await nearest(await embedImages(trained, images, options), prototypes)
+  const predictions = await nearest(await embedImages(trained, images, evaluating), prototypes)
   const confusion = classes.map(() => classes.map(() => 0))
   for (let i = 0; i < labels.length; i++) {
     const row = confusion[labels[i]]
@@ -132,14 +140,15 @@ export interface RetrievalResult {
 export async function retrieval(
   trained: TrainedModel,
   source: ImageTextSource,
-  options: EvaluateOptions = {},
+  options?: EvaluateOptions,
 ): Promise<RetrievalResult> {
+  const settled = settle('retrieval(trained, source, options)', options, evaluateOptions)
   const own = Array.from({ length: source.length }, (_, i) => source.captions(i).map(plain))
   const texts = own.flat()
   const originals = Array.from({ length: source.length }, (_, i) => source.captions(i)).flat()
-  const { batchSize, truncate, signal } = options
+  const { batchSize, truncate, signal } = settled
   const textEmbeddings = await embedTexts(trained, originals, { batchSize, truncate, signal })
-  const imageEmbeddings = await embedImages(trained, source, options)
+  const imageEmbeddings = await embedImages(trained, source, settled)
   const captions = own.map(list => new Set(list))
   return {
     imageToText: await rank(imageEmbeddings, textEmbeddings, (image, text) => captions[image].has(texts[text])),
@@ -178,6 +187,7 @@ export interface CaptioningOptions extends EvaluateOptions {
   /** how captions are written; default greedily */
   readonly generate?: Partial<GenerateOptions>
 }
+const captioningOptions = { ...evaluateOptions, generate: undefined } satisfies Settings<CaptioningOptions>
 
 export interface CaptioningResult {
   /** share of images whose caption equals one of its references */
@@ -191,19 +201,21 @@ export interface CaptioningResult {
 export function captioning(
   trained: TrainedModel,
   source: ImageTextSource,
-  options: CaptioningOptions = {},
+  options?: CaptioningOptions,
 ): Promise<CaptioningResult> {
+  const settled = settle('captioning(trained, source, options)', options, captioningOptions)
+  const { generate, ...evaluating } = settled
   const { model, tokenizer } = trained
   const { start, end } = tokenizer
   return inEvaluation(model, async () => {
     const captions: string[] = []
     const tokens = { right: 0, all: 0 }
-    for await (const batch of imageBatches(trained, source, options)) {
+    for await (const batch of imageBatches(trained, source, evaluating)) {
       const images = imagesOf(model, batch)
-      const written = await model.generate(images, { start, end, ...options.generate })
+      const written = await model.generate(images, { start, end, ...generate })
       images.storage.free('its evaluation')
       captions.push(...written.map(({ ids }) => tokenizer.decode(ids)))
-      const { right, all } = await countTokens(trained, source, batch, options)
+      const { right, all } = await countTokens(trained, source, batch, evaluating)
       tokens.right += right
       tokens.all += all
     }
@@ -247,16 +259,17 @@ function firstCaptions(
 export function meanLoss(
   trained: TrainedModel,
   source: ImageTextSource,
-  options: EvaluateOptions = {},
+  options?: EvaluateOptions,
 ): Promise<{ loss: number; contrastive: number; captioning: number }> {
   const { model } = trained
-  const { batchSize = 64 } = options
+  const settled = settle('meanLoss(trained, source, options)', options, evaluateOptions)
+  const { batchSize } = settled
   return inEvaluation(model, async () => {
     const sum = { loss: 0, contrastive: 0, captioning: 0 }
     let batches = 0
-    for await (const batch of imageBatches(trained, source, options)) {
+    for await (const batch of imageBatches(trained, source, settled)) {
       if (batch.count < batchSize && batches > 0) break
-      const text = firstCaptions(trained, source, batch, options)
+      const text = firstCaptions(trained, source, batch, settled)
       const images = { images: batch.pixels, imageShape: batch.shape }
       const parts = (loss: CoCaLoss) => [loss.total, loss.contrastive, loss.captioning]
       const [loss, contrastive, captioning] = Array.from(

@@ -20,6 +20,7 @@ import {
 import { whileLocked } from '../data/lock.ts'
 import { CoCa } from '../models/index.ts'
 import { withoutAllocation } from '../nn/index.ts'
+import { is, type Settings, settle } from '../tensor/index.ts'
 import { checkpointFolder, loadModel, stepsIn } from './checkpoint.ts'
 import { type RunConfig, readRunConfig } from './config.ts'
 import { makeFolder, namesIn } from './folders.ts'
@@ -111,14 +112,21 @@ export const tokenizerOf = (folder: string): string => join(folder, TOKENIZER)
 /** The steps of which a run has checkpoints, ascending. */
 export const listCheckpoints = (folder: string): Promise<number[]> => stepsIn(folder)
 
+export interface OpenRunOptions {
+  /** of a checkpoint; default the last one */
+  readonly step?: number
+}
+const openRunOptions = { step: is.optional(is.number) } satisfies Settings<OpenRunOptions>
+
 /**
  * A run's model, ready to be used, on the current device.
  * @param options.step of a checkpoint; default the last one
  * @throws RunError if the folder is no run, or has no such checkpoint; CheckpointError if the checkpoint does not fit
  */
-export async function openRun(folder: string, options: { readonly step?: number } = {}): Promise<Run> {
+export async function openRun(folder: string, options?: OpenRunOptions): Promise<Run> {
+  const { step: wanted } = settle('openRun(folder, options)', options, openRunOptions)
   const { config, tokenizer } = await openSettings(folder)
-  const step = await chooseStep(folder, options.step)
+  const step = await chooseStep(folder, wanted)
   const checkpoint = checkpointFolder(folder, step)
   const model = withoutAllocation(() => new CoCa(config.model))
   await loadModel(checkpoint, model)

@@ -3,7 +3,7 @@
 import { BatchIterator, type ImageTextSource, ShardDataset } from '../../data/index.ts'
 import { CoCa } from '../../models/index.ts'
 import { withoutAllocation } from '../../nn/index.ts'
-import { Generator, seed } from '../../tensor/index.ts'
+import { Generator, is, type Settings, seed, settle } from '../../tensor/index.ts'
 import { readState, toDevice } from '../checkpoint.ts'
 import type { RunConfig } from '../config.ts'
 import type { LossProblem } from '../derivative.ts'
@@ -41,6 +41,11 @@ export interface ExamineOptions {
   readonly onProgress?: (done: number, total: number) => void
   readonly signal?: AbortSignal
 }
+const examineOptions = {
+  step: is.optional(is.number),
+  onProgress: undefined,
+  signal: undefined,
+} satisfies Settings<ExamineOptions>
 
 /** Most images whose way through the model is followed. */
 const FOLLOWED = 64
@@ -50,15 +55,16 @@ const FOLLOWED = 64
  * @throws RunError if the folder is no run or has no such checkpoint; CheckpointError, SafetensorsError or DataError where a file
  *   cannot be read at all
  */
-export async function examineRun(folder: string, options: ExamineOptions = {}): Promise<Examination> {
-  const run = await openRun(folder, options)
+export async function examineRun(folder: string, options?: ExamineOptions): Promise<Examination> {
+  const settled = settle('examineRun(folder, options)', options, examineOptions)
+  const run = await openRun(folder, { step: settled.step })
   const { config, model, step, tokenizer, checkpoint } = run
   const optimizer = await examineOptimizer(checkpoint, model, config)
   const metrics = (await readMetrics(folder)).filter(line => line.step <= step)
   const measured = examineMetrics(metrics, config, folder)
   const data = await openRunData(run)
   const { batches } = await readState(checkpoint)
-  const { onProgress, signal } = options
+  const { onProgress, signal } = settled
   const train = await knownPart(data.train, config.seed)
   const isChanged = batches.fingerprint !== data.train.fingerprint
   const seen = await examineData({ ...data, train, isChanged, tokenizer, config, onProgress, signal })
