@@ -39,7 +39,7 @@ const picturesOptions = { imageSize: is.number, withoutCaptions: false } satisfi
  */
 export async function openPictures(path: string, options: OpenPicturesOptions): Promise<Pictures> {
   const { imageSize, withoutCaptions } = settle('openPictures(path, options)', options, picturesOptions)
-  const reading = { imageSize, threads: 'auto', cacheBytes: 0 } as const
+  const reading = { imageSize, threads: 'auto' } as const
   if (await isShards(path)) return ShardDataset.open(path, reading)
   const isFolder = await stat(path).then(
     found => found.isDirectory(),
@@ -52,7 +52,7 @@ export async function openPictures(path: string, options: OpenPicturesOptions): 
   return CAPTION_FILES.some(name => names.includes(name)) ? captioned(path) : imagesAt(await listImages(path), path)
 
   async function captioned(list: string): Promise<Pictures> {
-    const data = await ImageTextDataset.open(list, reading)
+    const data = await ImageTextDataset.open(list, { ...reading, cacheBytes: 0 })
     const name = (index: number) => join(data.folder, data.examples[index].file)
     return picturesOf(data.fingerprint, data.length, index => ({
       name: name(index),

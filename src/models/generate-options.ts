@@ -98,13 +98,16 @@ export class GenerateOptionError extends RangeError {
 export type GenerateSettings = Required<Omit<GenerateOptions, 'start' | 'end' | 'topK' | 'topP'>> &
   Pick<GenerateOptions, 'end' | 'topK' | 'topP'> & { readonly pad?: number }
 
-/** @throws GenerateOptionError */
+/**
+ * @param call that the options are of
+ * @throws OptionsError, GenerateOptionError
+ */
 export function checkGenerateOptions(
   model: CaptionDecoder,
   images: Tensor,
   options: GenerateOptions,
+  call = 'model.generate(images, options)',
 ): GenerateSettings {
-  const call = 'model.generate(images, options)'
   checkArguments(call, [is.tensor], [images])
   const settled = settle(call, options, generateOptions)
   const { vocabulary, context, padIsWord } = model.config.text

@@ -102,9 +102,10 @@ export async function* stream(
   image: Tensor,
   options: GenerateOptions,
 ): AsyncGenerator<StreamedToken> {
-  checkArguments('model.stream(image, options)', [is.tensor], [image])
+  const call = 'model.stream(image, options)'
+  checkArguments(call, [is.tensor], [image])
   if (image.shape[0] !== 1) throw new ShapeError(`stream: one image [1, …], not ${show(image.shape)}`, image.shape)
-  const settings = checkGenerateOptions(model, image, options)
+  const settings = checkGenerateOptions(model, image, options, call)
   if (settings.beams > 1) throw new GenerateOptionError('beams', settings.beams, 'a stream follows one caption')
   for await (const choices of steps(model, image, settings, true)) {
     for (const { id, logProbability, attention = new Float32Array() } of choices)

@@ -251,6 +251,12 @@ describe('a question', () => {
       'prompts must be a list with a list of ids for each image, not [1]',
     ],
     [
+      'model.stream(image, 1)',
+      () => model.stream(images, 1).next(),
+      'OptionsError',
+      'write model.stream(image, { start: 1 })',
+    ],
+    [
       'model.generate([1], …)',
       () => model.generate([1], { start: 1 }),
       'ArgumentError',
