@@ -23,12 +23,12 @@ export function* nodesIn(node: ts.Node): Generator<ts.Node> {
 export const lineOf = ({ tree }: Source, node: ts.Node): number =>
   tree.getLineAndCharacterOfPosition(node.getStart(tree)).line + 1
 
-/** The name of the operation or function that a node stands in: the text that a call names it by, else its own name. */
+/** The name of the operation or function that a node stands in: the text that a call names it by, `sum` or `x.sum(options)`, else its own name. */
 export function ownerOf(node: ts.Node): string {
   let name = ''
   for (let at: ts.Node | undefined = node; at; at = at.parent) {
     if (ts.isCallExpression(at) && ts.isStringLiteral(at.arguments[0] ?? at) && at.arguments.length > 1)
-      return (at.arguments[0] as ts.StringLiteral).text
+      return (at.arguments[0] as ts.StringLiteral).text.replace(/^.*?(\w+)\(.*$/, '$1')
     if ((ts.isFunctionDeclaration(at) || ts.isVariableDeclaration(at) || ts.isMethodDeclaration(at)) && at.name)
       name = at.name.getText()
   }

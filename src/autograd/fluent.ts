@@ -3,7 +3,20 @@
 // `sideEffects`: a list there has to name every file on the way to this one, and makes a small program 1 % smaller.
 
 import { type DType, type Operand, type Padding, type Range, type Shape, Tensor } from '../tensor/index.ts'
-import type { AttentionOptions, CrossEntropyOptions, LayerNormOptions, ReduceOptions } from './ops/index.ts'
+import type {
+  ArgmaxOptions,
+  AttentionOptions,
+  AxisOptions,
+  ClampOptions,
+  CrossEntropyOptions,
+  GatherOptions,
+  GeluOptions,
+  LayerNormOptions,
+  NormalizeOptions,
+  NormOptions,
+  ReduceOptions,
+  VarianceOptions,
+} from './ops/index.ts'
 import * as ops from './ops/index.ts'
 
 declare module '../tensor/tensor.ts' {
@@ -31,11 +44,11 @@ declare module '../tensor/tensor.ts' {
     sigmoid(): Tensor
     erf(): Tensor
     relu(): Tensor
-    gelu(options?: { readonly approximate?: 'none' | 'tanh' }): Tensor
+    gelu(options?: GeluOptions): Tensor
     silu(): Tensor
     softplus(): Tensor
     quickGelu(): Tensor
-    clamp(limits: { readonly min?: number; readonly max?: number }): Tensor
+    clamp(limits: ClampOptions): Tensor
     equal(y: Operand): Tensor
     notEqual(y: Operand): Tensor
     greater(y: Operand): Tensor
@@ -51,11 +64,11 @@ declare module '../tensor/tensor.ts' {
     mean(options?: ReduceOptions): Tensor
     max(options?: ReduceOptions): Tensor
     min(options?: ReduceOptions): Tensor
-    variance(options?: ReduceOptions & { readonly correction?: number }): Tensor
+    variance(options?: VarianceOptions): Tensor
     logSumExp(options?: ReduceOptions): Tensor
-    norm(options?: ReduceOptions & { readonly order?: number }): Tensor
-    argmax(options?: { readonly axis?: number; readonly keepDims?: boolean }): Tensor
-    cumsum(options?: { readonly axis?: number }): Tensor
+    norm(options?: NormOptions): Tensor
+    argmax(options?: ArgmaxOptions): Tensor
+    cumsum(options?: AxisOptions): Tensor
     sumTo(shape: Shape): Tensor
     matmul(y: Tensor): Tensor
     reshape(shape: Shape): Tensor
@@ -68,15 +81,15 @@ declare module '../tensor/tensor.ts' {
     pad(padding: Padding, value?: number): Tensor
     split(sizes: number | readonly number[], axis?: number): Tensor[]
     flip(axis: number | readonly number[]): Tensor
-    gather(indices: Tensor, options?: { readonly axis?: number }): Tensor
-    take(indices: Tensor, options?: { readonly axis?: number }): Tensor
-    softmax(options?: { readonly axis?: number }): Tensor
-    logSoftmax(options?: { readonly axis?: number }): Tensor
+    gather(indices: Tensor, options?: GatherOptions): Tensor
+    take(indices: Tensor, options?: GatherOptions): Tensor
+    softmax(options?: AxisOptions): Tensor
+    logSoftmax(options?: AxisOptions): Tensor
     layerNorm(options?: LayerNormOptions): Tensor
     linear(weight: Tensor, bias?: Tensor): Tensor
     attention(keys: Tensor, values: Tensor, options?: AttentionOptions): Tensor
     crossEntropy(target: Tensor, options?: CrossEntropyOptions): Tensor
-    normalize(options?: { readonly axis?: number; readonly epsilon?: number }): Tensor
+    normalize(options?: NormalizeOptions): Tensor
   }
 }
 

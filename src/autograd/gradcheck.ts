@@ -1,7 +1,11 @@
 // Is a gradient right? The tape against differences, in float64 on the reference device, and what was found: where, how
 // far off, and whether the gradient is wrong or the question.
 
+import { checkArguments } from '../tensor/arguments.ts'
+import { given, isPromise } from '../tensor/given.ts'
 import { DeviceError, device, deviceOf, fromData, Generator, isFloating, scope, Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, type Settled, settle } from '../tensor/options.ts'
 import { type Claim, type Comparison, compareWithDifferences, type Tolerance } from './differences.ts'
 import { type Derivative, type GradcheckResult, GradientCheck, type Order } from './gradcheck-result.ts'
 import { concat } from './ops/index.ts'
@@ -32,6 +36,17 @@ export interface GradcheckOptions {
   /** of weights and directions; default 0 */
   readonly seed?: number
 }
+const gradcheckOptions = {
+  order: 1,
+  mode: is.choice('projection', 'jacobian'),
+  directions: undefined,
+  eps: 1.137e-3,
+  atol: 1e-7,
+  rtol: 1e-5,
+  seed: 0,
+} satisfies Settings<GradcheckOptions>
+
+type Checks = Settled<GradcheckOptions, typeof gradcheckOptions>
 
 /** Says what to do where a tensor that is no input stays on another device. */
 export function advising<T>(advice: string, check: () => T): T {
@@ -55,24 +70,16 @@ export const onReference = <T>(check: () => T): T =>
 export function resultsOf(result: unknown): readonly Tensor[] {
   const list: readonly unknown[] = Array.isArray(result) ? result : [result]
   if (list.length > 0 && list.every(each => each instanceof Tensor)) return list
-  const found = list.length === 0 ? 'an empty list' : list.map(nameOfKind).join(', ')
+  const found = `${given(result)}${list.some(isPromise) ? ': it may not wait' : ''}`
   throw new TypeError(`what is checked gives a tensor or a list of tensors, not ${found}`)
 }
-
-const nameOfKind = (value: unknown): string =>
-  value instanceof Promise
-    ? 'a Promise: it may not wait'
-    : value === null || typeof value !== 'object'
-      ? String(value)
-      : (value.constructor?.name ?? 'object')
 
 /** An input as float64 on `reference`; integers and booleans stay what they are. */
 export function exact(x: Tensor): Tensor {
   const data = x.dataSync()
-  return fromData(isFloating(x.dtype) ? Float64Array.from(data) : data, x.shape, device.get('reference'))
+  const on = device.get('reference')
+  return isFloating(x.dtype) ? fromData(Float64Array.from(data), x.shape, on) : fromData(data, x.shape, on, x.dtype)
 }
-
-const EPS = 1.137e-3
 
 /** Numbers that no sum of derivatives cancels under: of both signs, from 1/2 to 3/2. One alone is 1: there is no sum. */
 const weights = (n: number, generator: Generator): Float64Array =>
@@ -94,14 +101,11 @@ const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, x, i) =
  * @throws TypeError where no input is floating or f gives no tensor, RangeError for an option that cannot be, DeviceError where f
  *   uses a tensor of another device
  */
-export function gradcheck(
-  f: CheckedFunction,
-  inputs: readonly Tensor[],
-  options: GradcheckOptions = {},
-): GradcheckResult {
-  const { order = 1, mode = 'projection', seed = 0 } = checkOptions(options)
-  if (!Array.isArray(inputs) || !inputs.every(x => x instanceof Tensor))
-    throw new TypeError('gradcheck: inputs are a list of tensors')
+export function gradcheck(f: CheckedFunction, inputs: readonly Tensor[], options?: GradcheckOptions): GradcheckResult {
+  const call = 'gradcheck(f, inputs, options)'
+  checkArguments(call, [is.callback, is.tensors, is.options], [f, inputs, options])
+  const checks = checkOptions(settle(call, options, gradcheckOptions))
+  const { order, mode, seed } = checks
   if (!inputs.some(x => isFloating(x.dtype)))
     throw new TypeError(`gradcheck: nothing to differentiate among inputs of ${inputs.map(x => x.dtype).join(', ')}`)
   return onReference(() => {
@@ -126,8 +130,8 @@ export function gradcheck(
       }
       const compared =
         mode === 'jacobian'
-          ? byElementOfResult(derivatives, floats, options)
-          : byWeights(derivatives, floats, options, generator)
+          ? byElementOfResult(derivatives, floats, checks)
+          : byWeights(derivatives, floats, checks, generator)
       for (const each of compared) check.add(n as Order, each)
       within = Math.max(within, largest(derivatives.value))
       level = gradientOf(level, vector(w))
@@ -136,19 +140,18 @@ export function gradcheck(
   })
 }
 
-function checkOptions(options: GradcheckOptions): GradcheckOptions {
-  const { order = 1, mode = 'projection', directions, eps = EPS, atol = 0, rtol = 0 } = options
+function checkOptions(checks: Checks): Checks {
+  const { order, mode, directions, eps, atol, rtol } = checks
   const demand = (holds: boolean, sentence: string) => {
     if (!holds) throw new RangeError(`gradcheck: ${sentence}`)
   }
   demand([1, 2, 3].includes(order), `the order is 1, 2 or 3, not ${order}`)
-  demand(mode === 'projection' || mode === 'jacobian', `the mode is projection or jacobian, not ${mode}`)
   demand(eps > 0 && Number.isFinite(eps), `eps is a number above 0, not ${eps}`)
   demand(atol >= 0 && rtol >= 0, `atol and rtol are 0 or more, not ${atol} and ${rtol}`)
-  if (directions === undefined) return options
+  if (directions === undefined) return checks
   demand(Number.isInteger(directions) && directions > 0, `directions is a positive integer, not ${directions}`)
   demand(mode === 'projection', 'directions are for projection: jacobian checks every element')
-  return options
+  return checks
 }
 
 /** All of ∂(Σ w f) as one vector: what the next order differentiates. */
@@ -186,7 +189,7 @@ type Compared = Comparison & Derivative
 function byWeights(
   { f, value, pullback, weights: w, within }: Derivatives,
   floats: readonly Tensor[],
-  options: GradcheckOptions,
+  checks: Checks,
   generator: Generator,
 ): Compared[] {
   const gradients = scope(() => pullback(vector(w)).map(numbers))
@@ -196,10 +199,10 @@ function byWeights(
       return all.map(({ moves, analytic, where }) => {
         const curve = curveOf(f, floats, input, moves)
         const claims = [{ of: w, analytic }]
-        return { ...compare(curve, value, claims, stepOf(x, where, options), { scale, within }, options)[0], ...where }
+        return { ...compare(curve, value, claims, stepOf(x, where, checks), { scale, within }, checks)[0], ...where }
       })
     }
-    const { directions } = options
+    const { directions } = checks
     if (directions === undefined)
       return along(
         Array.from(gradients[input], (analytic, element) => ({
@@ -232,7 +235,7 @@ const largest = (list: readonly number[] | Float64Array): number =>
 function byElementOfResult(
   { f, value, pullback, within }: Derivatives,
   floats: readonly Tensor[],
-  options: GradcheckOptions,
+  checks: Checks,
 ): Compared[] {
   const rows = Array.from(value, (_, i) => scope(() => pullback(vector(unit(value.length, i))).map(numbers)))
   return floats.flatMap((x, input) => {
@@ -241,13 +244,11 @@ function byElementOfResult(
       const where = { input, element }
       const claims = rows.map((row, output) => ({ of: output, analytic: row[input][element] }))
       const curve = curveOf(f, floats, input, unit(x.size, element))
-      return compare(curve, value, claims, stepOf(x, where, options), { scale, within }, options).map(
-        (each, output) => ({
-          ...each,
-          ...where,
-          output,
-        }),
-      )
+      return compare(curve, value, claims, stepOf(x, where, checks), { scale, within }, checks).map((each, output) => ({
+        ...each,
+        ...where,
+        output,
+      }))
     }).flat()
   })
 }
@@ -258,7 +259,7 @@ const compare = (
   claims: readonly Claim[],
   step: number,
   sizes: Pick<Tolerance, 'scale' | 'within'>,
-  { atol = 1e-7, rtol = 1e-5 }: GradcheckOptions,
+  { atol, rtol }: Checks,
 ): Comparison[] => compareWithDifferences(curve, centre, claims, step, { atol, rtol, ...sizes })
 
 function unit(n: number, at: number): Float64Array {
@@ -268,7 +269,7 @@ function unit(n: number, at: number): Float64Array {
 }
 
 /** A step that is not lost in the digits of a large element. */
-const stepOf = (x: Tensor, { element }: Derivative, { eps = EPS }: GradcheckOptions): number =>
+const stepOf = (x: Tensor, { element }: Derivative, { eps }: Checks): number =>
   element === undefined ? eps : eps * Math.max(1, Math.abs(x.dataSync()[element]))
 
 /** f while one input moves along a vector. */

@@ -2,6 +2,7 @@
 
 import './fluent.ts'
 
+export { checkpoint } from './checkpoint.ts'
 export type { Verdict } from './differences.ts'
 export { type CheckedFunction, type GradcheckOptions, gradcheck } from './gradcheck.ts'
 export type { GradcheckPart, GradcheckResult, GradientMismatch } from './gradcheck-result.ts'
@@ -10,7 +11,6 @@ export * from './ops/index.ts'
 export type { TapeTextOptions } from './print.ts'
 export { type Entry, GradientError, isRecording, noGrad, type PartialsOptions, Tape, type Thunks } from './tape.ts'
 export {
-  checkpoint,
   grad,
   hessian,
   hvp,

@@ -1,14 +1,30 @@
 // How an operation comes to be: a forward computation on kernels and a rule for its gradient, on one line each. The
 // rule sees only tensors and is written in differentiable operations, so it has a gradient itself.
 
-import { type Device, DeviceError, deviceOf, floating, isFloating, type Kernels, Tensor } from '../tensor/index.ts'
+import { checkArguments } from '../tensor/arguments.ts'
+import { given, isPromise } from '../tensor/given.ts'
+import {
+  ArgumentError,
+  type Device,
+  DeviceError,
+  deviceOf,
+  floating,
+  isFloating,
+  type Kernels,
+  Tensor,
+} from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { type Entry, isRecording, noGrad, record, Tape, type Thunks } from './tape.ts'
 
 /** The device that the tensors among the arguments share. */
 function commonDevice(name: string, args: readonly unknown[]): Device {
   let common: Device | undefined
   for (const arg of args) {
-    if (!(arg instanceof Tensor)) continue
+    if (!(arg instanceof Tensor)) {
+      if (isPromise(arg)) throw new ArgumentError(`${name}: an argument is a Promise; await it first`, name, '', arg)
+      continue
+    }
     const device = deviceOf(arg)
     common ??= device
     if (device !== common)
@@ -17,8 +33,18 @@ function commonDevice(name: string, args: readonly unknown[]): Device {
         device.name,
       )
   }
-  if (!common) throw new TypeError(`${name}: needs a tensor among its arguments`)
+  if (!common) {
+    const advice = is.tensor.advise(args)?.text
+    const message = `${name}: needs a tensor among its arguments${args.length > 0 ? `, not ${args.map(given).join(', ')}` : ''}`
+    throw new ArgumentError(advice ? `${message}; write ${advice}` : message, name, '', args[0])
+  }
   return common
+}
+
+/** What an operation computed. */
+function resultOf(name: string, result: unknown): Tensor {
+  if (result instanceof Tensor) return result
+  throw new ArgumentError(`${name}: what it computes must be a tensor, not ${given(result)}`, name, '', result)
 }
 
 /** A tensor as its own dtype where that is floating, else as float32. */
@@ -61,8 +87,13 @@ export function defineOp<A extends readonly unknown[]>(
   forward: (kernels: Kernels, ...args: A) => Tensor,
   rule?: Rule<A>,
 ): (...args: A) => Tensor {
+  checkArguments(
+    'defineOp(name, forward, rule)',
+    [is.text, is.callback, is.optional(is.callback)],
+    [name, forward, rule],
+  )
   const op = (...args: A): Tensor => {
-    const result = fresh(forward(commonDevice(name, args).kernels, ...args), args)
+    const result = fresh(resultOf(name, forward(commonDevice(name, args).kernels, ...args)), args)
     if (rule && isRecording()) record(new Call(name, args, result, rule))
     return result
   }
@@ -82,6 +113,12 @@ export interface Fused<A extends readonly unknown[]> {
   readonly rule?: Rule<A>
 }
 
+const fusedSettings = {
+  definition: is.callback as is.Kind<Fused<never>['definition']>,
+  kernel: is.optional(is.callback as is.Kind<NonNullable<Fused<never>['kernel']>>),
+  rule: is.optional(is.callback as is.Kind<NonNullable<Fused<never>['rule']>>),
+} satisfies Settings<Fused<never>>
+
 /** An operation that is one line on the tape and has a definition. */
 export type FusedOp<A extends readonly unknown[]> = ((...args: A) => Tensor) & Fused<A>
 
@@ -90,10 +127,13 @@ export type FusedOp<A extends readonly unknown[]> = ((...args: A) => Tensor) & F
  * the definition with nothing of it recorded. Without a rule its gradient is that of the definition, computed anew.
  */
 export function defineFused<A extends readonly unknown[]>(name: string, fused: Fused<A>): FusedOp<A> {
+  checkArguments('defineFused(name, fused)', [is.text], [name])
+  settle('defineFused(name, fused)', fused as Fused<never>, fusedSettings)
   const { definition, kernel, rule = derivedRule(definition) } = fused
   const op = (...args: A): Tensor => {
     const kernels = commonDevice(name, args).kernels
-    const result = fresh(kernel?.(kernels, ...args) ?? noGrad(() => definition(...args)), args)
+    const computed = kernel?.(kernels, ...args) ?? noGrad(() => definition(...args))
+    const result = fresh(resultOf(name, computed), args)
     if (isRecording()) record(new Call(name, args, result, rule))
     return result
   }

@@ -2,6 +2,7 @@
 
 import { briefValues, indented } from '../tensor/display.ts'
 import { show, Tensor } from '../tensor/index.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 
 /** What is printed of a tape. */
 interface Printable {
@@ -42,6 +43,7 @@ export interface TapeTextOptions {
   /** whether a few values of every tensor follow, where they can be read at once; default false */
   readonly values?: boolean
 }
+const tapeTextOptions = { values: false } satisfies Settings<TapeTextOptions>
 
 /**
  * One operation a line:
@@ -51,7 +53,8 @@ export interface TapeTextOptions {
  *     %2  transpose(%1)        [3, 4]
  *     %3  matmul(%0, %2)       [2, 4]
  */
-export function toText(tape: Printable, { values = false }: TapeTextOptions = {}): string {
+export function toText(tape: Printable, options?: TapeTextOptions): string {
+  const { values } = settle('tape.toString(options)', options, tapeTextOptions)
   const numbers = number(tape)
   const rows = [
     ...[...tape.watched].map(([x, name]) => ({ x, text: name })),

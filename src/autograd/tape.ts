@@ -5,8 +5,10 @@
 // a tape can be declared with `using`, whatever library the program is checked with
 /// <reference lib="esnext.disposable" preserve="true" />
 
+import { checkArguments } from '../tensor/arguments.ts'
 import type { Owned } from '../tensor/context.ts'
 import { inspected, mimeBundle } from '../tensor/display.ts'
+import { given } from '../tensor/given.ts'
 import {
   broadcastsTo,
   deviceOf,
@@ -25,6 +27,8 @@ import {
   Tensor,
   zerosLike,
 } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { inFull, inOneLine, type TapeTextOptions, toMermaid, toText } from './print.ts'
 
 /** One thunk an argument; undefined where there is nothing to differentiate, which a thunk may also find out when it runs. */
@@ -56,6 +60,25 @@ export class GradientError extends Error {
     this.tensor = tensor
   }
 }
+
+/** The error of a tensor that cannot be differentiated by; it says what to write. */
+export const noGradients = (what: string, x: Tensor): GradientError =>
+  new GradientError(
+    `${what} is ${x.dtype}, and only floating tensors have gradients; write x.cast('float32'), or tensor([…]) of numbers`,
+    x,
+  )
+
+/** Refuses a result that has no gradients. */
+export function checkResult(result: Tensor): void {
+  if (!isFloating(result.dtype))
+    throw new GradientError(
+      `the result is ${result.dtype}, and only floating results have gradients: comparisons and argmax cannot be differentiated`,
+      result,
+    )
+}
+
+const areThunks = (thunks: unknown): thunks is Thunks =>
+  Array.isArray(thunks) && thunks.every(thunk => thunk === undefined || typeof thunk === 'function')
 
 let recorders: readonly Recorder[] = []
 
@@ -89,6 +112,7 @@ export const observing = <T>(recorder: Recorder, f: () => T): T => withRecorders
  * when it ends, what it returns is not.
  */
 export function noGrad<T>(f: () => T): T {
+  checkArguments('noGrad(f)', [is.callback], [f])
   const inner = new Scope('noGrad', false)
   return withRecorders([], () => {
     let kept: unknown
@@ -116,6 +140,11 @@ export interface PartialsOptions {
   /** whose memory is not given back at the end */
   readonly kept?: unknown
 }
+const partialsOptions = {
+  seed: is.optional(is.tensor),
+  ends: false,
+  kept: undefined,
+} satisfies Settings<PartialsOptions>
 
 /** Gradients with zeros where there are none. */
 export const orZeros = (gradients: readonly (Tensor | undefined)[], inputs: readonly Tensor[]): Tensor[] =>
@@ -132,7 +161,8 @@ export class Tape implements Recorder {
 
   /** Records what becomes of a tensor from now on. Throws GradientError unless it is floating. */
   watch<T extends Tensor>(x: T, name = `x${this.watched.size}`): T {
-    if (!isFloating(x.dtype)) throw new GradientError(`watch: ${x.dtype} has no gradients`, x)
+    checkArguments('tape.watch(x, name)', [is.tensor, is.text], [x, name])
+    if (!isFloating(x.dtype)) throw noGradients('watch: x', x)
     this.watched.set(x, name)
     this.#values.set(x, x.storage)
     this.#tracked.add(x)
@@ -141,6 +171,7 @@ export class Tape implements Recorder {
 
   /** Runs `f` while recording. What it makes belongs to the tape, until `end`. */
   run<T>(f: () => T): T {
+    checkArguments('tape.run(f)', [is.callback], [f])
     if (this.#ended) throw new Error('this tape has ended')
     const result = observing(this, () => this.#scope.run(f))
     if (result instanceof Promise)
@@ -167,6 +198,8 @@ export class Tape implements Recorder {
    *   watched: see `partials` for results that may be constant
    */
   gradient(result: Tensor, inputs: readonly Tensor[], seed?: Tensor): Tensor[] {
+    const kinds = [is.tensor, is.tensorList, is.optional(is.tensor)]
+    checkArguments('tape.gradient(result, inputs, seed)', kinds, [result, inputs, seed])
     this.#checkRecorded(result)
     return orZeros(this.partials(result, inputs, { seed }), inputs)
   }
@@ -176,6 +209,8 @@ export class Tape implements Recorder {
    * @param kept whose memory is not given back
    */
   finish(result: Tensor, inputs: readonly Tensor[], kept?: unknown): Tensor[] {
+    const kinds = [is.tensor, is.tensorList, is.anything]
+    checkArguments('tape.finish(result, inputs, kept)', kinds, [result, inputs, kept])
     this.#checkRecorded(result)
     return orZeros(this.partials(result, inputs, { ends: true, kept }), inputs)
   }
@@ -186,8 +221,10 @@ export class Tape implements Recorder {
    * @param options.ends whether the tape ends with this, except for the memory of what is `kept`
    * @throws GradientError where the result is not a scalar and no seed is given
    */
-  partials(result: Tensor, inputs: readonly Tensor[], options: PartialsOptions = {}): (Tensor | undefined)[] {
-    const { seed, ends = false, kept } = options
+  partials(result: Tensor, inputs: readonly Tensor[], options?: PartialsOptions): (Tensor | undefined)[] {
+    const call = 'tape.partials(result, inputs, options)'
+    checkArguments(call, [is.tensor, is.tensorList, is.options], [result, inputs, options])
+    const { seed, ends, kept } = settle(call, options, partialsOptions)
     this.#check(result, inputs, seed)
     if (!ends) return this.#walk(result, inputs, seed)
     // what another tape records is not ours to give back
@@ -227,8 +264,13 @@ export class Tape implements Recorder {
 
   /** What one operation adds to the gradients of its arguments. */
   #parts(entry: Entry, gradient: Tensor): [arg: Tensor, part: Tensor][] {
-    const thunks = entry.rule(gradient)
+    const thunks: unknown = entry.rule(gradient)
     const parts: [Tensor, Tensor][] = []
+    if (!areThunks(thunks))
+      throw new GradientError(
+        `${entry.name}: the rule gave ${given(thunks)}; it must give a list with a function for each argument, such as [() => gradient.mul(2)]`,
+        gradient,
+      )
     for (let position = 0; position < entry.args.length; position++) {
       const arg = entry.args[position]
       if (!(arg instanceof Tensor && this.#tracked.has(arg))) continue
@@ -298,11 +340,7 @@ export class Tape implements Recorder {
 
   #check(result: Tensor, inputs: readonly Tensor[], seed?: Tensor): void {
     if (this.#ended) throw new Error('this tape has ended')
-    if (!isFloating(result.dtype))
-      throw new GradientError(
-        `a ${result.dtype} result has no gradient: comparisons and argmax cannot be differentiated`,
-        result,
-      )
+    checkResult(result)
     if (!seed && result.size !== 1)
       throw new GradientError(
         `the result has shape ${show(result.shape)}, and a gradient needs a scalar: sum it, or use vjp or jacobian`,
@@ -392,6 +430,11 @@ class Gradients {
 
 /** A rule's answer made the argument's: summed over axes that were broadcast, of its dtype. */
 function conform(entry: Entry, position: number, gradient: Tensor, arg: Tensor): Tensor {
+  if (!(gradient instanceof Tensor))
+    throw new GradientError(
+      `${entry.name}: the gradient of argument ${position} must be a tensor, not ${given(gradient)}`,
+      arg,
+    )
   if (!broadcastsTo(arg.shape, gradient.shape) || deviceOf(gradient) !== deviceOf(arg))
     throw new GradientError(
       `${entry.name}: the gradient of argument ${position} has shape ${show(gradient.shape)} on ${gradient.device}, its argument ${show(arg.shape)} on ${arg.device}`,

@@ -1,21 +1,24 @@
-// Functions of functions: gradients, products with Jacobians and Hessians, and recomputation instead of storage. All
-// are made of tapes.
+// Functions of functions: gradients, and products with Jacobians and Hessians. All are made of tapes.
 
+import { checkArguments, checkEach } from '../tensor/arguments.ts'
+import { given, isPromise } from '../tensor/given.ts'
 import {
+  ArgumentError,
   allocate,
   deviceOf,
   fromData,
-  type Generator,
   isFloating,
   ShapeError,
   sameShape,
   scope,
   show,
   Tensor,
+  zerosLike,
 } from '../tensor/index.ts'
-import { derivedRule, fresh } from './op.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { identity, stack } from './ops/index.ts'
-import { announceDraw, type Entry, noGrad, observing, orZeros, record, Tape } from './tape.ts'
+import { checkResult, GradientError, noGradients, orZeros, Tape } from './tape.ts'
 
 /** A function of tensors that gives one tensor. */
 export type TensorFunction = (...inputs: Tensor[]) => Tensor
@@ -24,11 +27,45 @@ export type TensorFunction = (...inputs: Tensor[]) => Tensor
 export interface WrtOptions<W extends number | readonly number[] = number> {
   readonly wrt?: W
 }
+const wrtOptions = {
+  wrt: is.optional(new is.Kind<number | readonly number[]>('a position or a list of positions', is.axes.fits)),
+} satisfies Settings<WrtOptions<number | readonly number[]>>
 
 type Gradients<W> = W extends readonly number[] ? Tensor[] : Tensor
 
+/** The arguments that a transform is for: those of `options.wrt`, the first where nothing is said. */
+function wrtOf(name: string, f: unknown, options: WrtOptions<number | readonly number[]> | undefined) {
+  const call = `${name}(f, options)`
+  checkArguments(call, [is.callback, is.options], [f, options])
+  if ((options as unknown) instanceof Tensor)
+    throw new ArgumentError(
+      `${name}: ${call} gives a function, which takes the tensors; write ${name}(f)(x)`,
+      name,
+      'options',
+      options,
+    )
+  return settle(call, options, wrtOptions).wrt ?? 0
+}
+
+/** What a function gave that is differentiated: one tensor. */
+export function resultOf(name: string, result: unknown): Tensor {
+  if (result instanceof Tensor) return result
+  const advice =
+    result === undefined
+      ? 'return what it computes'
+      : typeof result === 'number'
+        ? 'compute with operations on tensors, without reading their values'
+        : Array.isArray(result)
+          ? 'add the parts up, or join them with concat'
+          : isPromise(result)
+            ? 'f must not be async, await what it needs before'
+            : 'return a tensor'
+  throw new ArgumentError(`${name}: f gave ${given(result)}, and must give one tensor: ${advice}`, name, 'f', result)
+}
+
 /** Runs f on a tape of its own, with inputs that are distinct to it, and hands over what `use` returns. */
 function onTape<R>(
+  name: string,
   f: TensorFunction,
   inputs: readonly Tensor[],
   use: (tape: Tape, leaves: Tensor[], result: Tensor) => R,
@@ -41,7 +78,7 @@ function onTape<R>(
     const used = use(
       tape,
       leaves,
-      tape.run(() => f(...leaves)),
+      tape.run(() => resultOf(name, f(...leaves))),
     )
     tape.end(used)
     return used
@@ -54,156 +91,194 @@ function onTape<R>(
 const gradientOf = (tape: Tape, value: Tensor, inputs: readonly Tensor[], seed?: Tensor): Tensor[] =>
   orZeros(tape.partials(value, inputs, { seed }), inputs)
 
-function leafAt(leaves: readonly Tensor[], position: number): Tensor {
-  const leaf = leaves[position]
-  if (!leaf) throw new RangeError(`wrt: there is no argument ${position} among ${leaves.length}`)
-  return leaf
+/** Refuses a position at which there is nothing to differentiate by. */
+function checkPosition(name: string, inputs: readonly Tensor[], position: number): void {
+  const x = inputs[position]
+  if (!x) throw new RangeError(`${name}: wrt: there is no argument ${position} among ${inputs.length}`)
+  if (!isFloating(x.dtype)) throw noGradients(`${name}: argument ${position}`, x)
+}
+
+type ValueAndGradient = [value: Tensor, gradient: Tensor | Tensor[]]
+
+function gradientAt(
+  name: string,
+  f: TensorFunction,
+  wrt: number | readonly number[],
+  inputs: readonly Tensor[],
+): ValueAndGradient {
+  checkEach(name, 'argument', is.tensor, inputs)
+  const positions = typeof wrt === 'number' ? [wrt] : wrt
+  for (const i of positions) checkPosition(name, inputs, i)
+  return onTape(name, f, inputs, (tape, leaves, result) => {
+    const gradients = gradientOf(
+      tape,
+      result,
+      positions.map(i => leaves[i]),
+    )
+    return [result, typeof wrt === 'number' ? gradients[0] : gradients]
+  })
 }
 
 /**
  * The value and gradient of a scalar function: `valueAndGrad(f)(x, …)` gives `[f(x, …), ∂f/∂x]`.
  * @param options.wrt position of the argument (default 0), or a list of positions, which gives a list of gradients
- * @throws GradientError where f(x, …) is not a scalar
+ * @throws GradientError where f(x, …) is not a scalar, and for an argument of integers
  */
 export function valueAndGrad<W extends number | readonly number[] = 0>(
   f: TensorFunction,
-  options: WrtOptions<W> = {},
+  options?: WrtOptions<W>,
 ): (...inputs: Tensor[]) => [value: Tensor, gradient: Gradients<W>] {
-  const wrt: number | readonly number[] = options.wrt ?? 0
-  return (...inputs) => {
-    const positions = typeof wrt === 'number' ? [wrt] : wrt
-    return onTape(f, inputs, (tape, leaves, result) => {
-      const chosen = positions.map(i => leafAt(leaves, i))
-      const gradients = gradientOf(tape, result, chosen)
-      return [result, (typeof wrt === 'number' ? gradients[0] : gradients) as Gradients<W>]
-    })
-  }
+  const wrt = wrtOf('valueAndGrad', f, options)
+  return (...inputs) => gradientAt('valueAndGrad', f, wrt, inputs) as [Tensor, Gradients<W>]
 }
 
 /** The gradient of a scalar function: `grad(f)(x, …)` is ∂f/∂x; see valueAndGrad. `grad(grad(f))` is what it says. */
 export function grad<W extends number | readonly number[] = 0>(
   f: TensorFunction,
-  options: WrtOptions<W> = {},
+  options?: WrtOptions<W>,
 ): (...inputs: Tensor[]) => Gradients<W> {
-  return (...inputs) => scope(() => valueAndGrad(f, options)(...inputs)[1], 'grad')
+  const wrt = wrtOf('grad', f, options)
+  return (...inputs) => scope(() => gradientAt('grad', f, wrt, inputs)[1] as Gradients<W>, 'grad')
+}
+
+/** Positions of the inputs that can be differentiated by; the others are constants. */
+function floatingOf(name: string, inputs: readonly Tensor[]): number[] {
+  checkEach(name, 'input', is.tensor, inputs)
+  const floating = inputs.flatMap((x, i) => (isFloating(x.dtype) ? [i] : []))
+  if (inputs.length > 0 && floating.length === 0) throw noGradients(`${name}: input 0`, inputs[0])
+  return floating
 }
 
 /**
  * The value of f and its vector-Jacobian product: `const [y, pullback] = vjp(f, x, …)`, then `pullback(v)` is vᵀ ∂f/∂x for
- * every input, as often as wanted.
+ * every input, as often as wanted. An input of integers is a constant, and its product is zeros of its own dtype.
  * @param v of y's shape
+ * @throws GradientError where no input is floating
  */
 export function vjp(f: TensorFunction, ...inputs: Tensor[]): [value: Tensor, pullback: (v: Tensor) => Tensor[]] {
-  const leaves = inputs.map(x => identity(x))
-  const tape = new Tape()
-  for (const leaf of leaves) tape.watch(leaf)
-  const value = tape.run(() => f(...leaves))
-  tape.handOver()
-  return [value, v => gradientOf(tape, value, leaves, v)]
+  checkArguments('vjp(f, ...inputs)', [is.callback, is.rest(is.tensor)], [f, ...inputs])
+  return pulledBack('vjp', f, inputs)
 }
 
-/** One vector for each input, of its shape. */
-function checkVectors(name: string, inputs: readonly Tensor[], vectors: readonly Tensor[]): void {
+function pulledBack(
+  name: string,
+  f: TensorFunction,
+  inputs: readonly Tensor[],
+): [value: Tensor, pullback: (v: Tensor) => Tensor[]] {
+  const floating = floatingOf(name, inputs)
+  const leaves = inputs.map(x => identity(x))
+  const tape = new Tape()
+  for (const i of floating) tape.watch(leaves[i])
+  const value = tape.run(() => resultOf(name, f(...leaves)))
+  tape.handOver()
+  const pullback = (v: Tensor): Tensor[] => {
+    checkArguments('pullback(v)', [is.tensor], [v])
+    const products = gradientOf(
+      tape,
+      value,
+      floating.map(i => leaves[i]),
+      v,
+    )
+    return leaves.map((leaf, i) => products[floating.indexOf(i)] ?? zerosLike(leaf))
+  }
+  return [value, pullback]
+}
+
+/** One vector for each input, of its shape. An input of integers does not move, and its vector must say so. */
+function checkVectors(name: string, f: unknown, inputs: readonly Tensor[], vectors: readonly Tensor[]): void {
+  const call = `${name}(f, inputs, ${name === 'jvp' ? 'tangents' : 'vectors'})`
+  checkArguments(call, [is.callback, is.tensorList, is.tensorList], [f, inputs, vectors])
   if (vectors.length !== inputs.length || vectors.some((v, i) => !sameShape(v.shape, inputs[i].shape)))
     throw new ShapeError(
       `${name}: vectors ${vectors.map(v => show(v.shape)).join(', ')} for inputs ${inputs.map(x => show(x.shape)).join(', ')}`,
       ...vectors.map(v => v.shape),
     )
+  const at = inputs.findIndex((x, i) => isFloating(x.dtype) !== isFloating(vectors[i].dtype))
+  if (at < 0) return
+  const [x, v] = [inputs[at], vectors[at]]
+  throw new GradientError(
+    isFloating(x.dtype)
+      ? `${name}: vector ${at} is ${v.dtype}, and its input ${x.dtype}; write v.cast('${x.dtype}')`
+      : `${name}: input ${at} is ${x.dtype}: it is a constant, and its vector is zerosLike(x); to differentiate by it, write x.cast('float32')`,
+    v,
+  )
 }
+
+/** Σ g · v over those that are floating. */
+const inner = (gradients: readonly Tensor[], vectors: readonly Tensor[]): Tensor =>
+  gradients.flatMap((g, i) => (isFloating(g.dtype) ? [g.mul(vectors[i]).sum()] : [])).reduce((a, b) => a.add(b))
 
 /**
  * The value of f and its Jacobian-vector product: `[f(x, …), Σ ∂f/∂xᵢ vᵢ]`. The pullback is linear in its vector, so its
  * own pullback is the forward derivative.
- * @param tangents one of each input's shape
+ * @param tangents one of each input's shape. An input of integers is a constant: its tangent is of integers too, as
+ *   `zerosLike(x)` is, and counts for nothing
+ * @throws GradientError where no input is floating, and for a floating tangent of an input of integers
  */
 export function jvp(
   f: TensorFunction,
   inputs: readonly Tensor[],
   tangents: readonly Tensor[],
 ): [value: Tensor, tangent: Tensor] {
-  checkVectors('jvp', inputs, tangents)
+  checkVectors('jvp', f, inputs, tangents)
   return scope(() => {
-    const [value, pullback] = vjp(f, ...inputs)
+    const [value, pullback] = pulledBack('jvp', f, inputs)
+    checkResult(value)
     const zero = fromData(allocate(value.dtype, value.size), value.shape, deviceOf(value))
-    const along = (v: Tensor) =>
-      pullback(v)
-        .map((g, i) => g.mul(tangents[i]).sum())
-        .reduce((a, b) => a.add(b))
-    return [value, grad(along)(zero)]
+    return [value, grad((v: Tensor) => inner(pullback(v), tangents))(zero)]
   }, 'jvp')
 }
 
 /**
- * The Hessian of a scalar function times a vector, without the Hessian: ∂(∂f/∂x · v)/∂x, one result an input.
- * @param vectors one of each input's shape
+ * The Hessian of a scalar function times a vector, without the Hessian: ∂(∂f/∂x · v)/∂x, one result an input. An input of
+ * integers is a constant, and its result is zeros of its own dtype.
+ * @param vectors one of each input's shape; of integers, as `zerosLike(x)` is, where the input is
+ * @throws GradientError where no input is floating, and for a floating vector of an input of integers
  */
 export function hvp(f: TensorFunction, inputs: readonly Tensor[], vectors: readonly Tensor[]): Tensor[] {
-  checkVectors('hvp', inputs, vectors)
-  const all = inputs.map((_, i) => i)
-  const along = (...xs: Tensor[]) =>
-    grad(f, { wrt: all })(...xs)
-      .map((g, i) => g.mul(vectors[i]).sum())
-      .reduce((a, b) => a.add(b))
-  return grad(along, { wrt: all })(...inputs)
+  checkVectors('hvp', f, inputs, vectors)
+  const wrt = floatingOf('hvp', inputs)
+  const moved = wrt.map(i => vectors[i])
+  const along = (...xs: Tensor[]) => inner(gradientAt('hvp', f, wrt, xs)[1] as Tensor[], moved)
+  const products = scope(() => gradientAt('hvp', along, wrt, inputs)[1] as Tensor[], 'hvp')
+  return inputs.map((x, i) => products[wrt.indexOf(i)] ?? zerosLike(x))
+}
+
+/** Checks that a transform is for one argument. */
+function oneOf(name: string, wrt: number | readonly number[]): number {
+  if (typeof wrt === 'number') return wrt
+  throw new ArgumentError(
+    `${name}: wrt must be one position, not ${given(wrt)}; write ${name}(f, { wrt: ${wrt[0]} })`,
+    name,
+    'wrt',
+    wrt,
+  )
 }
 
 /** ∂f/∂x of any function, [...shape of f(x), ...shape of x], one walk back for each element of the result. */
-export function jacobian(f: TensorFunction, options: WrtOptions = {}): (...inputs: Tensor[]) => Tensor {
-  const { wrt = 0 } = options
-  return (...inputs) =>
-    onTape(f, inputs, (tape, leaves, result) => {
-      const x = leafAt(leaves, wrt)
-      const rows = Array.from({ length: result.size }, (_, i) => {
-        const unit = allocate(result.dtype, result.size)
-        unit[i] = 1
-        return gradientOf(tape, result, [x], fromData(unit, result.shape, deviceOf(result)))[0]
-      })
-      const shape = [...result.shape, ...x.shape]
-      return rows.length === 0 ? fromData(allocate(x.dtype, 0), shape, deviceOf(x)) : stack(rows).reshape(shape)
+export function jacobian(f: TensorFunction, options?: WrtOptions): (...inputs: Tensor[]) => Tensor {
+  const wrt = oneOf('jacobian', wrtOf('jacobian', f, options))
+  return (...inputs) => jacobianAt('jacobian', f, wrt, inputs)
+}
+
+function jacobianAt(name: string, f: TensorFunction, wrt: number, inputs: readonly Tensor[]): Tensor {
+  checkEach(name, 'argument', is.tensor, inputs)
+  checkPosition(name, inputs, wrt)
+  return onTape(name, f, inputs, (tape, leaves, result) => {
+    const x = leaves[wrt]
+    const rows = Array.from({ length: result.size }, (_, i) => {
+      const unit = allocate(result.dtype, result.size)
+      unit[i] = 1
+      return gradientOf(tape, result, [x], fromData(unit, result.shape, deviceOf(result)))[0]
     })
+    const shape = [...result.shape, ...x.shape]
+    return rows.length === 0 ? fromData(allocate(x.dtype, 0), shape, deviceOf(x)) : stack(rows).reshape(shape)
+  })
 }
 
 /** ∂²f/∂x² of a scalar function, [...shape of x, ...shape of x] */
-export const hessian = (f: TensorFunction, options: WrtOptions = {}): ((...inputs: Tensor[]) => Tensor) =>
-  jacobian(grad(f, options), options)
-
-/**
- * f, with nothing of its inside kept for the backward pass: it is run again there (Chen et al. 2016). What f uses from
- * outside, parameters say, gets its gradients too, and random numbers come out the same the second time.
- */
-export function checkpoint<A extends readonly unknown[]>(f: (...args: A) => Tensor): (...args: A) => Tensor {
-  return (...args) => {
-    const made = new Set<Tensor>()
-    const captured = new Set<Tensor>()
-    const draws = new Map<Generator, number>()
-    // whatever an operation inside takes that was not made inside comes from outside
-    const observer = {
-      record({ args: used, result }: Entry) {
-        for (const x of used) if (x instanceof Tensor && !made.has(x) && isFloating(x.dtype)) captured.add(x)
-        made.add(result)
-      },
-      draw: (generator: Generator, position: number) => void (draws.has(generator) || draws.set(generator, position)),
-    }
-    const inside = noGrad(() => observing(observer, () => f(...args)))
-    // what is handed through unchanged comes from outside, too
-    if (inside instanceof Tensor && !made.has(inside) && isFloating(inside.dtype)) captured.add(inside)
-    const result = fresh(inside, [...captured])
-    // a checkpoint around this one repeats the same draws
-    for (const [generator, position] of draws) announceDraw(generator, position)
-    const inputs = [...captured].filter(x => !x.storage.isFreed)
-    const rule = derivedRule((..._captured: Tensor[]) => replaying(draws, () => f(...args)))
-    record({ name: 'checkpoint', args: inputs, result, rule: gradient => rule(gradient, result, ...inputs) })
-    return result
-  }
-}
-
-/** Runs f with generators set back to where they were, and then on to where they are. */
-function replaying<T>(positions: ReadonlyMap<Generator, number>, f: () => T): T {
-  const now = new Map([...positions.keys()].map(generator => [generator, generator.state.position]))
-  for (const [generator, position] of positions) generator.seek(position)
-  try {
-    return f()
-  } finally {
-    for (const [generator, position] of now) generator.seek(position)
-  }
+export function hessian(f: TensorFunction, options?: WrtOptions): (...inputs: Tensor[]) => Tensor {
+  const wrt = oneOf('hessian', wrtOf('hessian', f, options))
+  const gradient = (...xs: Tensor[]) => scope(() => gradientAt('hessian', f, wrt, xs)[1] as Tensor, 'hessian')
+  return (...inputs) => jacobianAt('hessian', gradient, wrt, inputs)
 }

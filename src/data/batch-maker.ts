@@ -2,12 +2,14 @@
 // function of the collection, a label and a number, so that it can be made again.
 
 import { createHash } from 'node:crypto'
+import * as is from '../tensor/kinds.ts'
+import { optionalGroup, type Settings } from '../tensor/options.ts'
 import { Generator } from '../tensor/random.ts'
 import { type CaptionTable, type Choice, type EpochOptions, planEpoch } from './epochs.ts'
 import { BatchError, DataError, TokenizerError } from './errors.ts'
 import { normalize } from './image.ts'
-import type { RandomCrop } from './random-crop.ts'
-import type { BadSample, ImageTextSource, OnBadSample } from './source.ts'
+import { cropOptions, type RandomCrop } from './random-crop.ts'
+import { type BadSample, type ImageTextSource, type OnBadSample, onBadSample } from './source.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
 /** Where a batch is. */
@@ -65,6 +67,24 @@ export interface BatchOptions {
   /** batches that are loaded before they are asked for; 1 unless given */
   readonly ahead?: number
 }
+const normalizeOptions = {
+  mean: is.list as is.Kind<readonly number[]>,
+  std: is.list as is.Kind<readonly number[]>,
+} satisfies Settings<NonNullable<BatchOptions['normalize']>>
+export const batchOptions = {
+  batchSize: is.number,
+  contextLength: is.number,
+  seed: 0,
+  shuffle: true,
+  dropLast: true,
+  distinctCaptions: false,
+  truncate: false,
+  crop: optionalGroup(cropOptions),
+  augment: is.optional(is.callback as is.Kind<Augmentation>),
+  normalize: optionalGroup(normalizeOptions),
+  onBadSample,
+  ahead: 1,
+} satisfies Settings<BatchOptions>
 
 /** How many samples in a row may be tried in place of one that cannot be read. */
 const TRIES = 100

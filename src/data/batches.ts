@@ -2,7 +2,8 @@
 // stopped and resumed sees exactly the batches it would have seen.
 
 import { createHash } from 'node:crypto'
-import { type Batch, BatchMaker, type BatchOptions, type Place } from './batch-maker.ts'
+import { settle } from '../tensor/options.ts'
+import { type Batch, BatchMaker, type BatchOptions, batchOptions, type Place } from './batch-maker.ts'
 import type { Choice, EpochOptions } from './epochs.ts'
 import { BatchError } from './errors.ts'
 import type { ImageTextSource, ImageTextStream } from './source.ts'
@@ -60,14 +61,14 @@ export class BatchIterator {
    * @throws BatchError if an option makes no sense, or no batch can be filled
    */
   constructor(data: ImageTextSource | ImageTextStream, tokenizer: Tokenizer, options: BatchOptions) {
-    const { batchSize, contextLength, ahead = 1, seed = 0, shuffle = true, dropLast = true } = options
-    const { distinctCaptions = false } = options
+    const settled = settle('new BatchIterator(data, tokenizer, options)', options, batchOptions)
+    const { batchSize, contextLength, ahead, seed, distinctCaptions } = settled
     for (const [name, value] of Object.entries({ batchSize, contextLength, ahead }))
       if (!Number.isSafeInteger(value) || value < 1) throw new BatchError(`${name} is a positive integer, not ${value}`)
     if (!Number.isSafeInteger(seed) || seed < 0) throw new BatchError(`seed is a non-negative integer, not ${seed}`)
     this.#data = data
     this.#tokenizer = tokenizer
-    this.#options = { ...options, ahead, seed, shuffle, dropLast, distinctCaptions }
+    this.#options = settled
     this.#whole = isStream(data) ? undefined : new BatchMaker(data, tokenizer, this.#options)
     this.#texts = this.#whole?.texts ?? createHash('sha256').update(JSON.stringify(tokenizer)).digest('hex')
     if (!isStream(data) && this.batchesPerEpoch === 0) {

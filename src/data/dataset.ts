@@ -4,9 +4,11 @@
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { Generator } from '../tensor/random.ts'
 import { type CaptionedImage, readCaptionsOf } from './captions.ts'
-import { DecodePool, type Threads, threadsHere } from './decode-pool.ts'
+import { DecodePool, isThreads, type Threads, threadsHere } from './decode-pool.ts'
 import { DataError } from './errors.ts'
 import { type ImageDecoder, toUnitRange } from './image.ts'
 import type { RandomCrop } from './random-crop.ts'
@@ -23,6 +25,13 @@ export interface OpenDatasetOptions {
   /** how many bytes of decoded images are kept in memory; 256 MiB unless given */
   readonly cacheBytes?: number
 }
+export const datasetOptions = {
+  imageSize: is.number,
+  decoder: is.choice('auto', 'sharp', 'javascript'),
+  upright: true,
+  threads: is.byDefault(0, isThreads),
+  cacheBytes: 256 * 2 ** 20,
+} satisfies Settings<OpenDatasetOptions>
 
 export interface SplitOptions {
   /** the share of images, above 0 and below 1, that goes to validation */
@@ -30,6 +39,7 @@ export interface SplitOptions {
   /** equal seeds give equal parts */
   readonly seed?: number
 }
+export const splitOptions = { validation: is.number, seed: 0 } satisfies Settings<SplitOptions>
 
 /** Decoded images, kept until the room is used up. Every epoch asks for every image once, so none is worth evicting. */
 class ImageCache {
@@ -38,10 +48,10 @@ class ImageCache {
   readonly #pool: DecodePool
   #room: number
 
-  constructor(options: OpenDatasetOptions, threads: number) {
+  constructor(options: Required<OpenDatasetOptions>, threads: number) {
     this.#options = options
     this.#pool = new DecodePool(threads)
-    this.#room = options.cacheBytes ?? 256 * 2 ** 20
+    this.#room = options.cacheBytes
   }
 
   async get(path: string): Promise<Uint8Array> {
@@ -96,12 +106,13 @@ export class ImageTextDataset implements ImageTextSource {
    * @throws DataError naming file and line of the first mistake (see {@link readCaptions})
    */
   static async open(path: string, options: OpenDatasetOptions): Promise<ImageTextDataset> {
-    const { imageSize, threads = 0 } = options
+    const settled = settle('ImageTextDataset.open(path, options)', options, datasetOptions)
+    const { imageSize, threads } = settled
     if (!Number.isSafeInteger(imageSize) || imageSize < 1)
       throw new DataError(`imageSize is a positive integer, not ${imageSize}`, { file: path })
     const { folder, images } = await readCaptionsOf(path)
     const decoding = threads === 'auto' ? await threadsWorthWhile(join(folder, images[0].file)) : threads
-    return new ImageTextDataset(folder, images, imageSize, new ImageCache(options, decoding))
+    return new ImageTextDataset(folder, images, imageSize, new ImageCache(settled, decoding))
   }
 
   get length(): number {
@@ -127,7 +138,8 @@ export class ImageTextDataset implements ImageTextSource {
    * order of the whole.
    * @throws DataError if a part would be empty
    */
-  split({ validation, seed = 0 }: SplitOptions): { train: ImageTextDataset; validation: ImageTextDataset } {
+  split(options: SplitOptions): { train: ImageTextDataset; validation: ImageTextDataset } {
+    const { validation, seed } = settle('dataset.split(options)', options, splitOptions)
     const count = Math.round(this.length * validation)
     if (!(count >= 1 && count < this.length))
       throw new DataError(`${validation} of ${this.length} images for validation leaves one part empty`, {

@@ -3,12 +3,17 @@
 
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import * as is from '../tensor/kinds.ts'
 import { type Job, perform, type ResultOf } from './decode-jobs.ts'
 import type { Failure, Request, Response } from './decode-worker.ts'
 import { DataError, FileError, ImageError } from './errors.ts'
 
 /** How many threads: a number, or as many as are worth while. */
 export type Threads = number | 'auto'
+export const isThreads = new is.Kind<Threads>(
+  "a number of threads or 'auto'",
+  x => typeof x === 'number' || x === 'auto',
+)
 
 const MOST_THREADS = 4
 

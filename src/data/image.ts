@@ -1,11 +1,13 @@
 // Images as models want them: upright, square, three channels, values from 0 to 1, channels first.
 
 import { encode } from 'fast-png'
+import * as is from '../tensor/kinds.ts'
+import { optionalGroup, type Settings, type Settled, settle } from '../tensor/options.ts'
 import { ImageError, messageOf } from './errors.ts'
 import { readBytes } from './files.ts'
 import { javascriptDecoder, type PixelDecoder, sharpDecoder } from './image-decoders.ts'
 import { readImageHeader } from './image-header.ts'
-import { chooseCrop, type RandomCrop } from './random-crop.ts'
+import { chooseCrop, cropOptions, type RandomCrop } from './random-crop.ts'
 import { orient, type RgbImage, resizePart, resizeToSquare } from './resize.ts'
 
 /** `auto` takes sharp where it is installed. */
@@ -22,6 +24,13 @@ export interface DecodeImageOptions {
   /** what to call bytes in an error */
   readonly name?: string
 }
+const decodeOptions = {
+  size: is.number,
+  decoder: is.choice('auto', 'sharp', 'javascript'),
+  crop: optionalGroup({ ...cropOptions, seed: is.number }),
+  upright: true,
+  name: is.optional(is.text),
+} satisfies Settings<DecodeImageOptions>
 
 /** A decoded image: `pixels` is [3, height, width] in 0 … 1. */
 export interface SquareImage {
@@ -81,10 +90,11 @@ async function chooseDecoder(decoder: ImageDecoder): Promise<PixelDecoder> {
  * @throws ImageError naming the file if it is empty, cut off, too large or not an image; FileError if it cannot be read
  */
 export async function decodeImageBytes(source: string | Uint8Array, options: DecodeImageOptions): Promise<Uint8Array> {
-  const { size, crop } = options
+  const settled = settle('decodeImage(source, options)', options, decodeOptions)
+  const { size, crop } = settled
   if (!Number.isSafeInteger(size) || size < 1)
     throw new ImageError(`an image's size is a positive integer, not ${size}`)
-  const image = await decodePixels(source, options)
+  const image = await decodePixels(source, settled)
   const square = crop ? resizePart(image, chooseCrop(image, crop), size) : resizeToSquare(image, size)
   return toChannelsFirst(square.data, size * size)
 }
@@ -92,7 +102,7 @@ export async function decodeImageBytes(source: string | Uint8Array, options: Dec
 /** A whole picture, upright. */
 async function decodePixels(
   source: string | Uint8Array,
-  { decoder = 'auto', name, upright = true }: DecodeImageOptions,
+  { decoder, name, upright }: Settled<DecodeImageOptions, typeof decodeOptions>,
 ): Promise<RgbImage> {
   const file = typeof source === 'string' ? source : name
   const decode = await chooseDecoder(decoder)

@@ -2,9 +2,12 @@
 
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type Settings, settle } from '../tensor/options.ts'
 import { CAPTION_FILES } from './captions.ts'
-import { ImageTextDataset, type OpenDatasetOptions } from './dataset.ts'
-import { type OpenShardsOptions, ShardDataset } from './shards/shard-dataset.ts'
+import { datasetOptions, ImageTextDataset, type OpenDatasetOptions } from './dataset.ts'
+import { type OpenShardsOptions, ShardDataset, shardsOptions } from './shards/shard-dataset.ts'
+
+const openOptions = { ...datasetOptions, ...shardsOptions } satisfies Settings<OpenDatasetOptions & OpenShardsOptions>
 
 /**
  * Opens a folder with a caption file, a `.jsonl`, `.csv` or `.tsv` of captions, a folder of tars, or a list of them such
@@ -15,7 +18,9 @@ export async function openData(
   path: string,
   options: OpenDatasetOptions & OpenShardsOptions,
 ): Promise<ImageTextDataset | ShardDataset> {
-  return (await isShards(path)) ? ShardDataset.open(path, options) : ImageTextDataset.open(path, options)
+  const { cacheBytes, window, ...common } = settle('openData(path, options)', options, openOptions)
+  if (await isShards(path)) return ShardDataset.open(path, { ...common, window })
+  return ImageTextDataset.open(path, { ...common, cacheBytes })
 }
 
 /** A list in braces, a tar, or a folder without a caption file that holds a tar. */

@@ -4,6 +4,8 @@
 import { createHash } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { CAPTION_FILES } from './captions.ts'
 import { ImageTextDataset } from './dataset.ts'
 import { DecodePool, threadsHere } from './decode-pool.ts'
@@ -12,7 +14,7 @@ import { fileError } from './files.ts'
 import { toUnitRange } from './image.ts'
 import { isShards } from './open.ts'
 import { ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
-import type { OnBadSample } from './source.ts'
+import { type SamplesOptions, samplesOptions } from './source.ts'
 
 /** Pictures in an order of their own. */
 export interface Pictures {
@@ -20,14 +22,7 @@ export interface Pictures {
   readonly fingerprint: string
   /** How many there are. Of shards, each has to be listed for it. */
   count(): Promise<number>
-  /**
-   * @param options.from how many to pass over, to go on where one was stopped
-   * @param options.onBadSample is told of samples in shards that are none; without it they are errors
-   */
-  samples(options?: {
-    readonly from?: number
-    readonly onBadSample?: OnBadSample
-  }): AsyncGenerator<StreamedSample, void, undefined>
+  samples(options?: SamplesOptions): AsyncGenerator<StreamedSample, void, undefined>
 }
 
 export interface OpenPicturesOptions {
@@ -36,14 +31,15 @@ export interface OpenPicturesOptions {
   /** take every image of a folder, and no captions, even where the folder has some */
   readonly withoutCaptions?: boolean
 }
+const picturesOptions = { imageSize: is.number, withoutCaptions: false } satisfies Settings<OpenPicturesOptions>
 
 /**
  * Opens an image, a folder of images, whatever `openData` opens.
  * @throws FileError if there is no such path, DataError if there is no picture in it or a line of its captions is wrong
  */
 export async function openPictures(path: string, options: OpenPicturesOptions): Promise<Pictures> {
-  const { imageSize, withoutCaptions = false } = options
-  const reading = { imageSize, threads: 'auto', cacheBytes: 0 } as const
+  const { imageSize, withoutCaptions } = settle('openPictures(path, options)', options, picturesOptions)
+  const reading = { imageSize, threads: 'auto' } as const
   if (await isShards(path)) return ShardDataset.open(path, reading)
   const isFolder = await stat(path).then(
     found => found.isDirectory(),
@@ -56,7 +52,7 @@ export async function openPictures(path: string, options: OpenPicturesOptions): 
   return CAPTION_FILES.some(name => names.includes(name)) ? captioned(path) : imagesAt(await listImages(path), path)
 
   async function captioned(list: string): Promise<Pictures> {
-    const data = await ImageTextDataset.open(list, reading)
+    const data = await ImageTextDataset.open(list, { ...reading, cacheBytes: 0 })
     const name = (index: number) => join(data.folder, data.examples[index].file)
     return picturesOf(data.fingerprint, data.length, index => ({
       name: name(index),
@@ -81,7 +77,8 @@ export async function openPictures(path: string, options: OpenPicturesOptions): 
 const picturesOf = (fingerprint: string, length: number, sample: (index: number) => StreamedSample): Pictures => ({
   fingerprint,
   count: async () => length,
-  async *samples({ from = 0 } = {}) {
+  async *samples(options) {
+    const { from } = settle('pictures.samples(options)', options, samplesOptions)
     for (let index = from; index < length; index++) yield sample(index)
   },
 })

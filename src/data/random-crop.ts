@@ -1,6 +1,8 @@
 // A part of a picture at random, large or small, wide or tall: what CLIP and its descendants do to their training images
 // (Szegedy et al. 2015, section 6, as torchvision's RandomResizedCrop).
 
+import * as is from '../tensor/kinds.ts'
+import type { Settings } from '../tensor/options.ts'
 import { Generator } from '../tensor/random.ts'
 import { type Box, roundHalfToEven } from './resize.ts'
 
@@ -13,11 +15,21 @@ export interface RandomCrop {
   readonly seed: number
 }
 
+const isRange = new is.Kind<readonly [number, number]>(
+  'two numbers such as [0.9, 1]',
+  x => Array.isArray(x) && x.length === 2 && x.every(n => typeof n === 'number'),
+)
+/** The seed is another one for each picture. */
+export const cropOptions = {
+  scale: isRange,
+  ratio: is.byDefault([3 / 4, 4 / 3], isRange),
+} satisfies Settings<Omit<RandomCrop, 'seed'>>
+
 const TRIES = 10
 
 /** Area uniform, ratio uniform in its logarithm, place uniform; the middle, where no such part fits. */
 export function chooseCrop(picture: { readonly width: number; readonly height: number }, crop: RandomCrop): Box {
-  const { scale, ratio = [3 / 4, 4 / 3], seed } = crop
+  const { scale, ratio = cropOptions.ratio.value, seed } = crop
   const generator = new Generator(seed)
   const between = (low: number, high: number) => low + (high - low) * generator.uniform()
   for (let attempt = 0; attempt < TRIES; attempt++) {

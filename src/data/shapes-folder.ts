@@ -3,7 +3,9 @@
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { encode } from 'fast-png'
-import { PICTURE_SIDE, type ShapesExample, type ShapesOptions, shapesExample } from './shapes.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { PICTURE_SIDE, type ShapesExample, type ShapesOptions, shapesExample, shapesOptions } from './shapes.ts'
 import { relationOf } from './shapes-captions.ts'
 
 export interface WriteShapesOptions extends ShapesOptions {
@@ -16,6 +18,13 @@ export interface WriteShapesOptions extends ShapesOptions {
   /** called after each picture */
   readonly onProgress?: (done: number, count: number) => void
 }
+const writeOptions = {
+  ...shapesOptions,
+  out: is.text,
+  count: is.number,
+  force: false,
+  onProgress: undefined,
+} satisfies Settings<WriteShapesOptions>
 
 /** The folder to write to is taken. */
 export class FolderNotEmptyError extends Error {
@@ -47,10 +56,10 @@ const CAPTIONS = 'captions.jsonl'
  * @throws RangeError if `count` is not a positive integer
  */
 export async function writeShapes(options: WriteShapesOptions): Promise<void> {
-  const { count, force = false, onProgress, ...rest } = options
+  const { out: folder, count, force, onProgress, ...rest } = settle('writeShapes(options)', options, writeOptions)
   if (!Number.isSafeInteger(count) || count < 1)
     throw new RangeError(`writeShapes: count is a positive integer, not ${count}`)
-  const out = resolve(rest.out)
+  const out = resolve(folder)
   await checkFree(out, force)
 
   const unfinished = `${out}.unfinished-${process.pid}`

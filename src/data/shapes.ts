@@ -2,6 +2,8 @@
 // muted backgrounds, captioned by a grammar that leaves one right caption for every picture. Every example is computed
 // from a seed and its index alone, so there is nothing to download, nothing to store and no end to it.
 
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { Generator } from '../tensor/random.ts'
 import {
   COLOURS,
@@ -54,6 +56,11 @@ export interface ShapesOptions {
   /** 'both' unless told */
   readonly objects?: ObjectCount
 }
+export const shapesOptions = {
+  seed: 0,
+  pairs: 'all',
+  objects: is.byDefault('both', is.anything as is.Kind<ObjectCount>),
+} satisfies Settings<ShapesOptions>
 
 export interface ShapesExample {
   readonly scene: Scene
@@ -116,14 +123,14 @@ const WORDS_PER_EXAMPLE = 1024
  * example depends on another. Datasets that differ in any option share no examples.
  * @throws RangeError if `index` is not a non-negative integer
  */
-export function shapesExample(index: number, options: ShapesOptions = {}): ShapesExample {
+export function shapesExample(index: number, options?: ShapesOptions): ShapesExample {
   const scene = shapesScene(index, options)
   return { scene, caption: describe(scene), pixels: drawScene(scene) }
 }
 
 /** The scene of `shapesExample(index, options)`, not yet drawn. */
-export function shapesScene(index: number, options: ShapesOptions = {}): Scene {
-  const { seed = 0, pairs = 'all', objects = 'both' } = options
+export function shapesScene(index: number, options?: ShapesOptions): Scene {
+  const { seed, pairs, objects } = settle('shapesExample(index, options)', options, shapesOptions)
   if (!Number.isSafeInteger(index * WORDS_PER_EXAMPLE) || index < 0)
     throw new RangeError(`shapesExample: an index is a non-negative integer, not ${index}`)
   if (!(pairs in PAIRS)) throw new RangeError(`shapesExample: pairs is 'seen', 'held-out' or 'all', not '${pairs}'`)

@@ -1,6 +1,8 @@
 // What the rest of the program knows of data, wherever it lies: samples that are all known, or shards that are listed as
 // one comes to them.
 
+import * as is from '../tensor/kinds.ts'
+import type { Settings } from '../tensor/options.ts'
 import type { RandomCrop } from './random-crop.ts'
 
 /** What batches are made of: samples that are all known: a folder, or anything else that has images and captions. */
@@ -34,6 +36,16 @@ export interface BadSample {
 }
 
 export type OnBadSample = (bad: BadSample) => void
+export const onBadSample = is.optional(is.callback as is.Kind<OnBadSample>)
+
+/** Samples one after the other. */
+export interface SamplesOptions {
+  /** how many to pass over, to go on where one was stopped; default 0 */
+  readonly from?: number
+  /** is told of samples that cannot be used; without it they are errors */
+  readonly onBadSample?: OnBadSample
+}
+export const samplesOptions = { from: 0, onBadSample } satisfies Settings<SamplesOptions>
 
 export interface WindowOptions {
   readonly seed: number

@@ -1,12 +1,14 @@
 // Text becomes rows of ids. A WordTokenizer learns its words from the captions at hand: the whole vocabulary can be
 // read and explained, which suits small worlds. Larger ones bring another Tokenizer.
 
+import { type Settings, settle } from '../tensor/options.ts'
 import { TokenizerError } from './errors.ts'
 
 export interface TokenizeOptions {
   /** cut what is too long and keep the end id, instead of throwing */
   readonly truncate?: boolean
 }
+const tokenizeOptions = { truncate: false } satisfies Settings<TokenizeOptions>
 
 /** Turns text into ids and back. */
 export interface Tokenizer {
@@ -37,8 +39,9 @@ export function tokenRows(
   tokenizer: Pick<Tokenizer, 'encode' | 'start' | 'end' | 'pad'>,
   texts: readonly string[],
   contextLength: number,
-  { truncate = false }: TokenizeOptions = {},
+  options?: TokenizeOptions,
 ): Int32Array {
+  const { truncate } = settle('tokenizer.tokenize(texts, contextLength, options)', options, tokenizeOptions)
   if (!Number.isSafeInteger(contextLength) || contextLength < 2)
     throw new TokenizerError(`a context length has room for start and end: at least 2, not ${contextLength}`)
   const rows = new Int32Array(texts.length * contextLength).fill(tokenizer.pad)
@@ -62,6 +65,7 @@ export interface WordTokenizerOptions {
   /** a word seen fewer times is unknown; 1 unless given */
   readonly minCount?: number
 }
+const wordOptions = { maxVocabulary: Infinity, lowerCase: true, minCount: 1 } satisfies Settings<WordTokenizerOptions>
 
 const SPECIALS = ['<pad>', '<start>', '<end>', '<unk>'] as const
 
@@ -96,8 +100,9 @@ export class WordTokenizer implements Tokenizer {
    * Learns the words of captions.
    * @throws TokenizerError if there are more words than `maxVocabulary` allows, or none
    */
-  static fromCaptions(captions: Iterable<string>, options: WordTokenizerOptions = {}): WordTokenizer {
-    const { maxVocabulary = Number.POSITIVE_INFINITY, lowerCase = true, minCount = 1 } = options
+  static fromCaptions(captions: Iterable<string>, options?: WordTokenizerOptions): WordTokenizer {
+    const call = 'WordTokenizer.fromCaptions(captions, options)'
+    const { maxVocabulary, lowerCase, minCount } = settle(call, options, wordOptions)
     const counts = new Map<string, number>()
     for (const caption of captions)
       for (const word of splitWords(caption, lowerCase)) counts.set(word, (counts.get(word) ?? 0) + 1)

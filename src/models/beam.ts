@@ -4,7 +4,7 @@
 import { descending, type Tensor } from '../tensor/index.ts'
 import { adjusted, checkAllowed, largest } from './choose.ts'
 import { type CaptionDecoder, Decoding, type Prediction } from './decoding.ts'
-import { type Caption, rank, type Settings } from './generate-options.ts'
+import { type Caption, type GenerateSettings, rank } from './generate-options.ts'
 
 interface Hypothesis {
   readonly ids: readonly number[]
@@ -34,7 +34,7 @@ interface Group {
 export async function beamSearch(
   model: CaptionDecoder,
   images: Tensor,
-  settings: Settings,
+  settings: GenerateSettings,
   from = 0,
 ): Promise<Caption[]> {
   const { prompts, beams, groups: groupCount, maximumLength } = settings
@@ -69,7 +69,7 @@ export async function beamSearch(
 }
 
 /** Beams of one batch move in step, so prompts of different lengths are searched one after the other. */
-async function oneByOne(model: CaptionDecoder, images: Tensor, settings: Settings): Promise<Caption[]> {
+async function oneByOne(model: CaptionDecoder, images: Tensor, settings: GenerateSettings): Promise<Caption[]> {
   const captions: Caption[] = []
   for (const [i, prompt] of settings.prompts.entries()) {
     const image = images.slice([{ start: i, stop: i + 1 }])
@@ -83,7 +83,7 @@ function extend(
   groups: readonly Group[],
   look: (beam: Beam) => Prediction & { readonly row: number },
   start: number,
-  settings: Settings,
+  settings: GenerateSettings,
 ): void {
   const { diversity, end } = settings
   const width = settings.beams / groups.length
@@ -123,12 +123,17 @@ function extend(
 
 const byScore = (a: Caption, b: Caption): number => descending(a.score, b.score)
 
-function captionOf({ ids, logProbability, sum }: Hypothesis, finished: boolean, start: number, settings: Settings) {
+function captionOf(
+  { ids, logProbability, sum }: Hypothesis,
+  finished: boolean,
+  start: number,
+  settings: GenerateSettings,
+) {
   return { ids, logProbability, finished, score: rank(sum, ids.length - start, settings), alternatives: [] }
 }
 
 /** Whether a hypothesis still running could end up better than the worst that is kept. */
-function canImprove({ running, done }: Group, width: number, start: number, settings: Settings): boolean {
+function canImprove({ running, done }: Group, width: number, start: number, settings: GenerateSettings): boolean {
   if (running.length === 0 || done.length < width) return true
   // the sum only falls; the length that is kindest to it is the longest, or the next where length is punished
   const likeliest = Math.max(...running.map(({ sum }) => sum))

@@ -15,9 +15,7 @@
 
 import { concat, noGrad } from '../autograd/index.ts'
 import {
-  type Activation,
   AttentionalPooler,
-  ConfigError,
   captioningLoss,
   contrastiveLoss,
   init,
@@ -27,44 +25,16 @@ import {
   type Parameter,
   parameter,
 } from '../nn/index.ts'
+import { checkArguments } from '../tensor/arguments.ts'
 import type { Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { type CoCaConfig, checkConfig, cocaConfig, type SettledConfig } from './coca-config.ts'
 import type { CaptionDecoder, DecodingState } from './decoding.ts'
 import { generate, stream } from './generate.ts'
 import type { Caption, GenerateOptions, StreamedToken } from './generate-options.ts'
-import { MultimodalDecoder, type TextConfig, type TextFeatures, UnimodalDecoder } from './text.ts'
-import { VisionTransformer, type VisionTransformerConfig } from './vit.ts'
-
-export interface CoCaConfig {
-  readonly image: VisionTransformerConfig
-  readonly text: TextConfig
-  readonly pooler: {
-    /**
-     * cascade (the paper's): the contrastive pooler works on what the generative one gives; parallel: both work on the
-     * patches; shared: one pooler with one query more, whose first gives the embedding (as released checkpoints have it)
-     */
-    readonly arrangement?: 'cascade' | 'parallel' | 'shared'
-    /** image tokens for the decoder; 256 in the paper */
-    readonly queries: number
-    readonly heads: number
-    /** of image tokens; default the width of the text */
-    readonly width?: number
-    /** normalise the queries; default false */
-    readonly queryNorm?: boolean
-  }
-  /** width of the space that images and texts share */
-  readonly embedding: number
-  /** default gelu */
-  readonly activation?: Activation
-  /** default 0 */
-  readonly dropout?: number
-  /** where 1 / scale begins, and how large the learned scale may get; default 0.07 and 100 */
-  readonly temperature?: { readonly initial?: number; readonly maximumScale?: number }
-  /** λ and reduction of both losses; default λ_Con 1 and λ_Cap 2, both as means */
-  readonly loss?: {
-    readonly contrastive?: { readonly weight?: number; readonly reduction?: 'sum' | 'mean' }
-    readonly captioning?: { readonly weight?: number; readonly reduction?: 'sum' | 'mean' }
-  }
-}
+import { MultimodalDecoder, type TextFeatures, UnimodalDecoder } from './text.ts'
+import { VisionTransformer } from './vit.ts'
 
 /** What the encoder half knows of images. */
 export interface ImageFeatures {
@@ -77,6 +47,20 @@ export interface ImageFeatures {
   /** of unit length, [batch, embedding] */
   readonly embedding: Tensor
 }
+
+/** Functions that get the weights of the poolers. */
+export interface PoolerWeights {
+  readonly generative?: (weights: Tensor) => void
+  readonly contrastive?: (weights: Tensor) => void
+}
+const poolerWeights = { generative: undefined, contrastive: undefined } satisfies Settings<PoolerWeights>
+
+/** What else belongs together than each image and its own text. */
+export interface PositivesOptions {
+  /** int32 [batch]: pairs with the same number are positives of each other */
+  readonly groups?: Tensor
+}
+const positivesOptions = { groups: is.optional(is.indices) } satisfies Settings<PositivesOptions>
 
 export interface CoCaOutput {
   /** of unit length, [batch, embedding] */
@@ -106,14 +90,20 @@ export class CoCa extends Module implements CaptionDecoder {
   readonly textProjection: Linear
   readonly multimodal: MultimodalDecoder
   readonly logScale: Parameter
+  readonly #settled: SettledConfig
 
-  /** @throws ConfigError naming the setting where the parts cannot fit together */
+  /**
+   * @throws OptionsError naming a setting that is unknown or missing, ConfigError naming one that does not fit together with the
+   *   others
+   */
   constructor(config: CoCaConfig) {
     super()
-    checkConfig(config)
-    const { image, text, pooler, embedding, activation, dropout, temperature } = config
-    const { arrangement = 'cascade', queries, heads, width = text.width, queryNorm } = pooler
+    const settled = settle('new CoCa(config)', config, cocaConfig)
+    checkConfig(settled)
+    const { image, text, pooler, embedding, activation, dropout, temperature } = settled
+    const { arrangement, queries, heads, width = text.width, queryNorm } = pooler
     this.config = config
+    this.#settled = settled
     this.encoder = new VisionTransformer(image, { activation, dropout })
     this.generativePooler = new AttentionalPooler({
       queries: arrangement === 'shared' ? queries + 1 : queries,
@@ -130,24 +120,21 @@ export class CoCa extends Module implements CaptionDecoder {
     this.unimodal = new UnimodalDecoder(text, { activation, dropout })
     this.textProjection = new Linear(text.width, embedding, { bias: false })
     this.multimodal = new MultimodalDecoder(text, width, { activation, dropout })
-    this.logScale = parameter([], init.constant(-Math.log(temperature?.initial ?? 0.07)))
+    this.logScale = parameter([], init.constant(-Math.log(temperature.initial)))
   }
 
   /**
    * images [batch, 3, size, size] → patches, tokens for the decoder, embedding
    * @param onWeights gets the poolers' weights, [batch, heads, queries, patches or, of a cascade, image tokens]
    */
-  imageFeatures(
-    images: Tensor,
-    onWeights: { generative?: (w: Tensor) => void; contrastive?: (w: Tensor) => void } = {},
-  ): ImageFeatures {
+  imageFeatures(images: Tensor, onWeights?: PoolerWeights): ImageFeatures {
+    const { generative, contrastive } = settle('model.imageFeatures(images, onWeights)', onWeights, poolerWeights)
     const patches = this.encoder.forward(images)
-    const pooled = this.generativePooler.forward(patches, { onWeights: this.#overPatches(onWeights.generative) })
-    const { arrangement = 'cascade' } = this.config.pooler
+    const pooled = this.generativePooler.forward(patches, { onWeights: this.#overPatches(generative) })
+    const { arrangement } = this.#settled.pooler
     // shared: the first query is the embedding's, the others are the decoder's
     const tokens = arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled
     const source = arrangement === 'cascade' ? tokens : patches
-    const { contrastive } = onWeights
     const onContrastive = arrangement === 'cascade' ? contrastive : this.#overPatches(contrastive)
     const asked = this.contrastivePooler?.forward(source, { onWeights: onContrastive }) ?? pooled
     const summary = asked.slice([{}, 0])
@@ -191,33 +178,33 @@ export class CoCa extends Module implements CaptionDecoder {
    * L = λ_Con L_Con + λ_Cap L_Cap (equation 4).
    * @param options.groups int32 [batch]: pairs with the same number are positives of each other
    */
-  loss(images: Tensor, ids: Tensor, options: { readonly groups?: Tensor } = {}): CoCaLoss {
+  loss(images: Tensor, ids: Tensor, options?: PositivesOptions): CoCaLoss {
+    const settled = settle('model.loss(images, ids, options)', options, positivesOptions)
     const { image, text, logits, scale } = this.forward(images, ids)
-    return this.weigh(this.contrastive(image, text, scale, options), this.captioning(logits, ids))
+    return this.weigh(this.contrastive(image, text, scale, settled), this.captioning(logits, ids))
   }
 
   /** L_Con of embeddings, reduced as the configuration says */
-  contrastive(image: Tensor, text: Tensor, scale: Tensor, { groups }: { readonly groups?: Tensor } = {}): Tensor {
-    return contrastiveLoss(image, text, scale, {
-      reduction: this.config.loss?.contrastive?.reduction ?? 'mean',
-      groups,
-    })
+  contrastive(image: Tensor, text: Tensor, scale: Tensor, options?: PositivesOptions): Tensor {
+    const { groups } = settle('model.contrastive(image, text, scale, options)', options, positivesOptions)
+    return contrastiveLoss(image, text, scale, { reduction: this.#settled.loss.contrastive.reduction, groups })
   }
 
   /** L_Cap of logits, reduced as the configuration says */
   captioning(logits: Tensor, ids: Tensor): Tensor {
-    const { loss, text } = this.config
-    return captioningLoss(logits, ids, { reduction: loss?.captioning?.reduction ?? 'mean', ignore: text.pad })
+    const { loss, text } = this.#settled
+    return captioningLoss(logits, ids, { reduction: loss.captioning.reduction, ignore: text.pad })
   }
 
   /** λ_Con and λ_Cap */
   get lossWeights(): { readonly contrastive: number; readonly captioning: number } {
-    const { contrastive, captioning } = this.config.loss ?? {}
-    return { contrastive: contrastive?.weight ?? 1, captioning: captioning?.weight ?? 2 }
+    const { contrastive, captioning } = this.#settled.loss
+    return { contrastive: contrastive.weight, captioning: captioning.weight }
   }
 
   /** Both losses, and their sum with these weights */
   weigh(contrastive: Tensor, captioning: Tensor): CoCaLoss {
+    checkArguments('model.weigh(contrastive, captioning)', [is.tensor, is.tensor], [contrastive, captioning])
     const weights = this.lossWeights
     const total = contrastive.mul(weights.contrastive).add(captioning.mul(weights.captioning))
     return { total, contrastive, captioning }
@@ -245,7 +232,7 @@ export class CoCa extends Module implements CaptionDecoder {
 
   /** Keeps the learned scale within [1, maximum]; the trainer calls it after every update. */
   constrain(): void {
-    const largest = Math.log(this.config.temperature?.maximumScale ?? 100)
+    const largest = Math.log(this.#settled.temperature.maximumScale)
     this.logScale.assign(noGrad(() => this.logScale.clamp({ min: 0, max: largest })))
   }
 
@@ -253,7 +240,7 @@ export class CoCa extends Module implements CaptionDecoder {
     const maps: Tensor[] = []
     const { tokens } = this.imageFeatures(images, { generative: weights => maps.push(weights.mean({ axis: 1 })) })
     // where each image token was taken from: [batch, queries, patches]
-    const origin = this.config.pooler.arrangement === 'shared' ? maps[0].slice([{}, { start: 1 }]) : maps[0]
+    const origin = this.#settled.pooler.arrangement === 'shared' ? maps[0].slice([{}, { start: 1 }]) : maps[0]
     const empty = (n: number) => Array.from({ length: n }, (): KeyValueCache => ({}))
     const [uni, multi] = [this.unimodal.blocks.length, this.multimodal.blocks.length]
     return { tokens, origin, unimodal: empty(uni), multimodal: empty(multi), image: empty(multi) }
@@ -270,43 +257,4 @@ export class CoCa extends Module implements CaptionDecoder {
     state.ids = all
     return logits.slice([{}, -1])
   }
-}
-
-function checkConfig({ image, text, pooler, embedding, dropout = 0, temperature = {} }: CoCaConfig): void {
-  const { initial = 0.07, maximumScale = 100 } = temperature
-  const poolerWidth = pooler.width ?? text.width
-  const demand = (fits: boolean, field: string, value: unknown, reason: string) => {
-    if (!fits) throw new ConfigError(field, value, reason)
-  }
-  const atLeast = (least: number, sizes: Record<string, number | undefined>) => {
-    for (const [field, value = least] of Object.entries(sizes))
-      demand(Number.isInteger(value) && value >= least, field, value, `must be a whole number, ${least} or more`)
-  }
-  const divides = (field: string, heads: number, width: number) =>
-    demand(width % heads === 0, field, heads, `does not divide the width ${width}`)
-
-  atLeast(1, { 'image.size': image.size, 'image.patch': image.patch, 'image.width': image.width })
-  atLeast(1, { 'image.heads': image.heads, 'image.hidden': image.hidden })
-  atLeast(0, { 'image.layers': image.layers })
-  atLeast(1, { 'text.vocabulary': text.vocabulary, 'text.width': text.width, 'text.heads': text.heads })
-  atLeast(1, { 'text.hidden': text.hidden })
-  atLeast(1, { 'text.multimodal.heads': text.multimodal?.heads, 'text.multimodal.hidden': text.multimodal?.hidden })
-  // without the one [CLS] sees no text, without the other no caption sees its image
-  atLeast(1, { 'text.unimodalLayers': text.unimodalLayers, 'text.multimodalLayers': text.multimodalLayers })
-  atLeast(1, { 'pooler.queries': pooler.queries, 'pooler.heads': pooler.heads, 'pooler.width': poolerWidth, embedding })
-  // a start and an end
-  atLeast(2, { 'text.context': text.context })
-  demand(image.size % image.patch === 0, 'image.patch', image.patch, `does not divide the image size ${image.size}`)
-  divides('image.heads', image.heads, image.width)
-  divides('text.heads', text.heads, text.width)
-  divides('text.multimodal.heads', text.multimodal?.heads ?? text.heads, text.width)
-  divides('pooler.heads', pooler.heads, poolerWidth)
-  if (text.pad !== undefined) {
-    atLeast(0, { 'text.pad': text.pad })
-    demand(text.pad < text.vocabulary, 'text.pad', text.pad, `is not among the ${text.vocabulary} ids`)
-  }
-  demand(dropout >= 0 && dropout < 1, 'dropout', dropout, 'must be in [0, 1)')
-  demand(maximumScale >= 1, 'temperature.maximumScale', maximumScale, 'must be 1 or more')
-  const fits = initial <= 1 && initial * maximumScale >= 1
-  demand(fits, 'temperature.initial', initial, `must be in [1 / ${maximumScale}, 1]`)
 }

@@ -1,6 +1,9 @@
 // What can be asked of generation, and what comes of it.
 
-import { defaultGenerator, type Generator, type Tensor } from '../tensor/index.ts'
+import { checkArguments } from '../tensor/arguments.ts'
+import { defaultGenerator, Generator, type Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import type { CaptionDecoder } from './decoding.ts'
 
 export interface GenerateOptions {
@@ -37,6 +40,29 @@ export interface GenerateOptions {
   /** false recomputes everything for every token; default true */
   readonly cache?: boolean
 }
+const generateOptions = {
+  start: is.number,
+  end: is.optional(is.number),
+  prompts: is.optional(
+    new is.Kind<readonly (readonly number[])[]>(
+      'a list with a list of ids for each image',
+      x => Array.isArray(x) && x.every(ids => Array.isArray(ids)),
+    ),
+  ),
+  maximumLength: is.optional(is.number),
+  minimumLength: 0,
+  sample: false,
+  temperature: 1,
+  topK: is.optional(is.number),
+  topP: is.optional(is.number),
+  repetitionPenalty: 1,
+  beams: 1,
+  lengthPenalty: 0,
+  groups: 1,
+  diversity: 0.5,
+  generator: is.optional(is.instance('a Generator', Generator)),
+  cache: true,
+} satisfies Settings<GenerateOptions>
 
 export interface Caption {
   /** prompt and end included */
@@ -72,17 +98,26 @@ export class GenerateOptionError extends RangeError {
 }
 
 /** Options with their defaults filled in, a prompt for every image, and the padding that is never written. */
-export type Settings = Required<Omit<GenerateOptions, 'start' | 'end' | 'topK' | 'topP'>> &
+export type GenerateSettings = Required<Omit<GenerateOptions, 'start' | 'end' | 'topK' | 'topP'>> &
   Pick<GenerateOptions, 'end' | 'topK' | 'topP'> & { readonly pad?: number }
 
-/** @throws GenerateOptionError */
-export function settle(model: CaptionDecoder, images: Tensor, options: GenerateOptions): Settings {
+/**
+ * @param call that the options are of
+ * @throws OptionsError, GenerateOptionError
+ */
+export function checkGenerateOptions(
+  model: CaptionDecoder,
+  images: Tensor,
+  options: GenerateOptions,
+  call = 'model.generate(images, options)',
+): GenerateSettings {
+  checkArguments(call, [is.tensor], [images])
+  const settled = settle(call, options, generateOptions)
   const { vocabulary, context, padIsWord } = model.config.text
   const pad = padIsWord ? undefined : model.config.text.pad
-  const { start, end, topK, topP, prompts = Array.from({ length: images.shape[0] }, () => [start]) } = options
-  const { maximumLength = context, minimumLength = 0, lengthPenalty = 0, repetitionPenalty = 1 } = options
-  const { beams = 1, groups = 1, diversity = 0.5, cache = true } = options
-  const { sample = false, temperature = 1, generator = defaultGenerator() } = options
+  const { start, end, topK, topP, prompts = Array.from({ length: images.shape[0] }, () => [start]) } = settled
+  const { maximumLength = context, minimumLength, lengthPenalty, repetitionPenalty, temperature } = settled
+  const { beams, groups, diversity, sample, generator = defaultGenerator() } = settled
 
   const demand = (fits: boolean, option: keyof GenerateOptions, value: unknown, reason: string) => {
     if (!fits) throw new GenerateOptionError(option, value, reason)
@@ -109,32 +144,15 @@ export function settle(model: CaptionDecoder, images: Tensor, options: GenerateO
   demand(!sample || beams === 1, 'sample', sample, 'beams are searched, not sampled')
   demand(prompts.length === images.shape[0], 'prompts', prompts, `are ${prompts.length} for ${images.shape[0]} images`)
   for (const prompt of prompts) {
-    const option = options.prompts ? 'prompts' : 'start'
+    const option = settled.prompts ? 'prompts' : 'start'
     demand(isCount(prompt.length), option, prompt, 'needs at least one id')
     demand(prompt.length <= maximumLength, option, prompt, `is longer than the maximum of ${maximumLength}`)
     demand(prompt.every(isId), option, prompt, ids)
     demand(pad === undefined || !prompt.includes(pad), option, prompt, `holds padding (${pad}), which is not read`)
   }
-  return {
-    prompts,
-    end,
-    pad,
-    maximumLength,
-    minimumLength,
-    sample,
-    temperature,
-    topK,
-    topP,
-    repetitionPenalty,
-    beams,
-    lengthPenalty,
-    groups,
-    diversity,
-    generator,
-    cache,
-  }
+  return { ...settled, prompts, pad, maximumLength, generator }
 }
 
 /** log p / length^penalty, of what follows a prompt: what captions are ranked by. */
-export const rank = (sum: number, length: number, { lengthPenalty }: Pick<Settings, 'lengthPenalty'>): number =>
+export const rank = (sum: number, length: number, { lengthPenalty }: Pick<GenerateSettings, 'lengthPenalty'>): number =>
   sum / Math.max(1, length) ** lengthPenalty

@@ -1,17 +1,19 @@
 // Captions, token by token: greedy or sampled, in batches, or as a stream that shows where the decoder looked.
 
+import { checkArguments } from '../tensor/arguments.ts'
 import { ShapeError, show, type Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
 import { beamSearch } from './beam.ts'
 import { adjusted, checkAllowed, drawFrom, largestOf } from './choose.ts'
 import { type CaptionDecoder, Decoding } from './decoding.ts'
 import {
   type Caption,
+  checkGenerateOptions,
   GenerateOptionError,
   type GenerateOptions,
+  type GenerateSettings,
   rank,
-  type Settings,
   type StreamedToken,
-  settle,
 } from './generate-options.ts'
 
 /** A token of one image's caption. */
@@ -32,7 +34,7 @@ interface Choice {
 async function* steps(
   model: CaptionDecoder,
   images: Tensor,
-  settings: Settings,
+  settings: GenerateSettings,
   look: boolean,
 ): AsyncGenerator<readonly Choice[]> {
   const { prompts, maximumLength, sample, end } = settings
@@ -76,7 +78,7 @@ async function* steps(
  * @throws GenerateOptionError, and LogitsError where the model computes NaN or rules out every token
  */
 export async function generate(model: CaptionDecoder, images: Tensor, options: GenerateOptions): Promise<Caption[]> {
-  const settings = settle(model, images, options)
+  const settings = checkGenerateOptions(model, images, options)
   if (settings.beams > 1) return beamSearch(model, images, settings)
   const captions = settings.prompts.map(prompt => ({ ids: [...prompt], logProbability: 0, sum: 0, finished: false }))
   for await (const choices of steps(model, images, settings, false)) {
@@ -103,8 +105,10 @@ export async function* stream(
   image: Tensor,
   options: GenerateOptions,
 ): AsyncGenerator<StreamedToken> {
+  const call = 'model.stream(image, options)'
+  checkArguments(call, [is.tensor], [image])
   if (image.shape[0] !== 1) throw new ShapeError(`stream: one image [1, …], not ${show(image.shape)}`, image.shape)
-  const settings = settle(model, image, options)
+  const settings = checkGenerateOptions(model, image, options, call)
   if (settings.beams > 1) throw new GenerateOptionError('beams', settings.beams, 'a stream follows one caption')
   for await (const choices of steps(model, image, settings, true)) {
     for (const { id, logProbability, attention = new Float32Array() } of choices)

@@ -2,7 +2,8 @@
 // its name, and so is what nobody here knows: a setting that is passed over in silence is another model.
 
 import { ConfigError } from '../nn/index.ts'
-import type { CoCaConfig } from './coca.ts'
+import { settle } from '../tensor/options.ts'
+import { type CoCaConfig, cocaConfig } from './coca-config.ts'
 
 /** Plain JSON, as their configuration files hold it. */
 export type OpenClipConfig = Readonly<Record<string, unknown>>
@@ -204,6 +205,7 @@ function square(settings: Settings, name: string, byDefault: number): number {
  * @throws ConfigError naming the first setting that OpenCLIP has no word for
  */
 export function toOpenClipConfig(config: CoCaConfig): OpenClipConfig {
+  settle('toOpenClipConfig(config)', config, cocaConfig)
   const { image, text, pooler, embedding, activation = 'gelu' } = config
   const { vocabulary, context, width, heads, hidden = 4 * width, multimodal } = text
   const tower = { context_length: context, vocab_size: vocabulary, width, heads }

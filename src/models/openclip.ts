@@ -3,11 +3,15 @@
 
 import { concat } from '../autograd/index.ts'
 import { Module, MultiHeadAttention, Parameter, type StateDict } from '../nn/index.ts'
+import { checkArguments } from '../tensor/arguments.ts'
 import type { Shape, Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
 import type { CoCa } from './coca.ts'
 
 /** How one of their tensors is made of ours: equal, transposed, [out, in] with `in` in several axes, or one below the other. */
 type Form = 'same' | 'transposed' | 'kernel' | 'stacked'
+
+const isModel = is.instance('a CoCa', Module)
 
 /** A tensor of an OpenCLIP checkpoint. */
 export interface OpenClipTensor {
@@ -70,6 +74,7 @@ const TABLE: readonly Row[] = [
 
 /** Every tensor that a checkpoint of this model holds, in the table's order. */
 export function openClipTensors(model: CoCa): OpenClipTensor[] {
+  checkArguments('openClipTensors(model)', [isModel], [model])
   const own = new Map(model.namedParameters())
   return TABLE.flatMap(([theirs, ours, form]) => {
     const tensors: OpenClipTensor[] = []
@@ -133,14 +138,16 @@ export function toOpenClipTensor({ form, shape }: OpenClipTensor, values: readon
 }
 
 /** Values by the paths of this model's parameters (the parameters themselves, their gradients) under OpenCLIP's names. */
-export function toOpenClipState(model: CoCa, state: ReadonlyMap<string, Tensor> = model.stateDict()): StateDict {
+export function toOpenClipState(model: CoCa, state?: ReadonlyMap<string, Tensor>): StateDict {
+  checkArguments('toOpenClipState(model, state)', [isModel], [model])
+  const values = state ?? model.stateDict()
   const tensors = openClipTensors(model)
   return new Map(
     tensors.map(row => [
       row.name,
       toOpenClipTensor(
         row,
-        row.parameters.map(path => state.get(path)!),
+        row.parameters.map(path => values.get(path)!),
       ),
     ]),
   )

@@ -14,18 +14,33 @@ import {
   parameter,
 } from '../nn/index.ts'
 import type { Tensor } from '../tensor/index.ts'
-import { MultimodalDecoder, type TextConfig, UnimodalDecoder } from './text.ts'
-import { VisionTransformer, type VisionTransformerConfig } from './vit.ts'
+import * as is from '../tensor/kinds.ts'
+import { group, type Settings, settle } from '../tensor/options.ts'
+import { MultimodalDecoder, type TextConfig, textConfig, UnimodalDecoder } from './text.ts'
+import { VisionTransformer, type VisionTransformerConfig, visionTransformerConfig } from './vit.ts'
+
+export interface ClassificationHeadConfig {
+  /** of the encoder's tokens */
+  readonly width: number
+  readonly heads: number
+  readonly classes: number
+}
+const headConfig = {
+  width: is.count,
+  heads: is.number,
+  classes: is.count,
+} satisfies Settings<ClassificationHeadConfig>
 
 /** One query over the encoder's tokens and a linear layer; also the head of frozen-feature evaluation (section 4.2). */
 export class ClassificationHead extends Module {
   readonly pooler: AttentionalPooler
   readonly output: Linear
 
-  constructor(config: { readonly width: number; readonly heads: number; readonly classes: number }) {
+  constructor(config: ClassificationHeadConfig) {
     super()
-    this.pooler = new AttentionalPooler({ queries: 1, width: config.width, heads: config.heads })
-    this.output = new Linear(config.width, config.classes)
+    const { width, heads, classes } = settle('new ClassificationHead(config)', config, headConfig)
+    this.pooler = new AttentionalPooler({ queries: 1, width, heads })
+    this.output = new Linear(width, classes)
   }
 
   /** tokens [batch, tokens, width] → logits [batch, classes] */
@@ -34,16 +49,26 @@ export class ClassificationHead extends Module {
   }
 }
 
+export interface ImageClassifierConfig {
+  readonly image: VisionTransformerConfig
+  readonly classes: number
+}
+const classifierConfig = {
+  image: group(visionTransformerConfig),
+  classes: is.count,
+} satisfies Settings<ImageClassifierConfig>
+
 /** Images to classes: the single encoder. */
 export class ImageClassifier extends Module {
   readonly encoder: VisionTransformer
   readonly head: ClassificationHead
 
-  constructor(config: { readonly image: VisionTransformerConfig; readonly classes: number }) {
+  constructor(config: ImageClassifierConfig) {
     super()
-    const { width, heads } = config.image
-    this.encoder = new VisionTransformer(config.image)
-    this.head = new ClassificationHead({ width, heads, classes: config.classes })
+    const { image, classes } = settle('new ImageClassifier(config)', config, classifierConfig)
+    const { width, heads } = image
+    this.encoder = new VisionTransformer(image)
+    this.head = new ClassificationHead({ width, heads, classes })
   }
 
   /** images [batch, 3, size, size] → logits [batch, classes] */
@@ -56,6 +81,18 @@ export class ImageClassifier extends Module {
   }
 }
 
+export interface DualEncoderConfig {
+  readonly image: VisionTransformerConfig
+  readonly text: TextConfig
+  /** width of the space that images and texts share */
+  readonly embedding: number
+}
+const dualEncoderConfig = {
+  image: group(visionTransformerConfig),
+  text: group(textConfig),
+  embedding: is.count,
+} satisfies Settings<DualEncoderConfig>
+
 /** Images and texts in one space, as CLIP: the dual encoder. */
 export class DualEncoder extends Module {
   readonly encoder: VisionTransformer
@@ -65,13 +102,9 @@ export class DualEncoder extends Module {
   readonly textProjection: Linear
   readonly logScale: Parameter
 
-  constructor(config: {
-    readonly image: VisionTransformerConfig
-    readonly text: TextConfig
-    readonly embedding: number
-  }) {
+  constructor(config: DualEncoderConfig) {
     super()
-    const { image, text, embedding } = config
+    const { image, text, embedding } = settle('new DualEncoder(config)', config, dualEncoderConfig)
     this.encoder = new VisionTransformer(image)
     this.pooler = new AttentionalPooler({ queries: 1, width: image.width, heads: image.heads })
     this.imageProjection = new Linear(image.width, embedding, { bias: false })
@@ -95,6 +128,15 @@ export class DualEncoder extends Module {
   }
 }
 
+export interface CaptionerConfig {
+  readonly image: VisionTransformerConfig
+  readonly text: TextConfig
+}
+const captionerConfig = {
+  image: group(visionTransformerConfig),
+  text: group(textConfig),
+} satisfies Settings<CaptionerConfig>
+
 /** Images to texts, every patch open to a decoder that looks at them in all its upper layers: the encoder-decoder. */
 export class Captioner extends Module {
   readonly encoder: VisionTransformer
@@ -102,14 +144,15 @@ export class Captioner extends Module {
   readonly decoder: MultimodalDecoder
   readonly pad?: number
 
-  constructor(config: { readonly image: VisionTransformerConfig; readonly text: TextConfig }) {
+  constructor(config: CaptionerConfig) {
     super()
-    this.encoder = new VisionTransformer(config.image)
-    this.text = new UnimodalDecoder(config.text)
+    const { image, text } = settle('new Captioner(config)', config, captionerConfig)
+    this.encoder = new VisionTransformer(image)
+    this.text = new UnimodalDecoder(text)
     // of the summary, which no caption depends on
     this.text.norm.freeze()
-    this.decoder = new MultimodalDecoder(config.text, config.image.width)
-    this.pad = config.text.pad
+    this.decoder = new MultimodalDecoder(text, image.width)
+    this.pad = text.pad
   }
 
   /** logits [batch, tokens, vocabulary] */

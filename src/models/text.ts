@@ -3,7 +3,6 @@
 
 import { causalMask, concat } from '../autograd/index.ts'
 import {
-  type Activation,
   Embedding,
   init,
   type KeyValueCache,
@@ -15,7 +14,11 @@ import {
   sequence,
   TransformerBlock,
 } from '../nn/index.ts'
+import { checkArguments } from '../tensor/arguments.ts'
 import { full, ShapeError, show, type Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { group, type Settings, type Settled, settle } from '../tensor/options.ts'
+import { type BlockOptions, blockOptions } from './vit.ts'
 
 export interface TextConfig {
   /** number of token ids */
@@ -56,10 +59,28 @@ export interface TextConfig {
   }
 }
 
-interface BlockSettings {
-  readonly activation?: Activation
-  readonly dropout?: number
-}
+const multimodalConfig = {
+  heads: is.optional(is.number),
+  hidden: is.optional(is.number),
+  memoryNorm: false,
+  selfMlp: false,
+  outputBias: true,
+} satisfies Settings<NonNullable<TextConfig['multimodal']>>
+
+export const textConfig = {
+  vocabulary: is.number,
+  context: is.number,
+  width: is.number,
+  heads: is.number,
+  hidden: is.optional(is.number),
+  unimodalLayers: is.number,
+  multimodalLayers: is.number,
+  pad: is.optional(is.number),
+  padMask: is.choice('both', 'unimodal', 'unimodalLate'),
+  padIsWord: false,
+  classPosition: is.choice('last', 'next'),
+  multimodal: group(multimodalConfig),
+} satisfies Settings<TextConfig>
 
 /** What the lower half makes of a text. */
 export interface TextFeatures {
@@ -72,31 +93,29 @@ export interface TextFeatures {
 }
 
 export class UnimodalDecoder extends Module {
-  readonly config: TextConfig
+  readonly config: Settled<TextConfig, typeof textConfig>
   readonly embedding: Embedding
   readonly classToken: Parameter // [width]
   readonly positions: Parameter // [context + 1, width], the last one for [CLS]
   readonly blocks: TransformerBlock[]
   readonly norm: LayerNorm
 
-  constructor(config: TextConfig, settings: BlockSettings = {}) {
+  constructor(config: TextConfig, options?: BlockOptions) {
     super()
-    const { vocabulary, context, width, heads, hidden, unimodalLayers } = config
-    this.config = config
+    this.config = settle('new UnimodalDecoder(config)', config, textConfig)
+    const { vocabulary, context, width, heads, hidden, unimodalLayers } = this.config
+    const block = settle('new UnimodalDecoder(config, options)', options, blockOptions)
     this.embedding = new Embedding(vocabulary, width, init.normal(0.3))
     this.classToken = parameter([width], init.normal(0.3))
     this.positions = parameter([context + 1, width], init.normal(0.02))
-    this.blocks = Array.from(
-      { length: unimodalLayers },
-      () => new TransformerBlock({ width, heads, hidden, ...settings }),
-    )
+    this.blocks = Array.from({ length: unimodalLayers }, () => new TransformerBlock({ width, heads, hidden, ...block }))
     this.norm = new LayerNorm(width)
   }
 
   /** ids int32 [batch, tokens] */
   forward(ids: Tensor): TextFeatures {
     const [batch, length] = this.#check(ids)
-    const { context, width, classPosition, padMask = 'both' } = this.config
+    const { context, width, classPosition, padMask } = this.config
     const classToken = this.classToken.add(this.positions.slice([classPosition === 'next' ? length : context]))
     const embedded = concat([this.#embed(ids, 0), classToken.expand([batch, 1, width])], 1) // [batch, tokens + 1, width]
     const mask = this.#mask(ids, length + 1, length + 1)
@@ -134,6 +153,7 @@ export class UnimodalDecoder extends Module {
   }
 
   #check(ids: Tensor): readonly number[] {
+    checkArguments('text.forward(ids)', [is.indices], [ids])
     if (ids.rank !== 2 || ids.dtype !== 'int32')
       throw new ShapeError(`text: token ids are int32 [batch, tokens], not ${ids.dtype} ${show(ids.shape)}`, ids.shape)
     if (ids.shape[1] > this.config.context)
@@ -154,6 +174,12 @@ export interface MultimodalForwardOptions {
   /** gets each layer's weights over the image tokens, [batch, heads, tokens, image tokens] */
   readonly onMemoryWeights?: (weights: Tensor) => void
 }
+const multimodalForwardOptions = {
+  mask: is.optional(is.tensor),
+  caches: undefined,
+  memoryCaches: undefined,
+  onMemoryWeights: undefined,
+} satisfies Settings<MultimodalForwardOptions>
 
 export class MultimodalDecoder extends Module {
   readonly blocks: TransformerBlock[]
@@ -161,19 +187,24 @@ export class MultimodalDecoder extends Module {
   readonly output: Linear // not tied to the embedding
 
   /** @param memoryWidth width of the image tokens */
-  constructor(config: TextConfig, memoryWidth: number, settings: BlockSettings = {}) {
+  constructor(config: TextConfig, memoryWidth: number, options?: BlockOptions) {
     super()
-    const { vocabulary, width, multimodalLayers, multimodal = {} } = config
-    const { heads = config.heads, hidden = config.hidden, memoryNorm, selfMlp, outputBias } = multimodal
-    const options = { width, heads, hidden, memoryWidth, memoryNorm, selfMlp, ...settings }
-    this.blocks = Array.from({ length: multimodalLayers }, () => new TransformerBlock(options))
+    const settled = settle('new MultimodalDecoder(config)', config, textConfig)
+    checkArguments('new MultimodalDecoder(config, memoryWidth)', [is.anything, is.number], [config, memoryWidth])
+    const { vocabulary, width, multimodalLayers, multimodal } = settled
+    const { heads = settled.heads, hidden = settled.hidden, memoryNorm, selfMlp, outputBias } = multimodal
+    const common = settle('new MultimodalDecoder(config, memoryWidth, options)', options, blockOptions)
+    const block = { width, heads, hidden, memoryWidth, memoryNorm, selfMlp, ...common }
+    this.blocks = Array.from({ length: multimodalLayers }, () => new TransformerBlock(block))
     this.norm = new LayerNorm(width)
     this.output = new Linear(width, vocabulary, { bias: outputBias })
   }
 
   /** tokens [batch, tokens, width], image [batch, image tokens, memoryWidth] → logits [batch, tokens, vocabulary] */
-  forward(tokens: Tensor, image: Tensor, options: MultimodalForwardOptions = {}): Tensor {
-    const { mask, caches, memoryCaches, onMemoryWeights } = options
+  forward(tokens: Tensor, image: Tensor, options?: MultimodalForwardOptions): Tensor {
+    const call = 'decoder.forward(tokens, image, options)'
+    checkArguments(call, [is.tensor, is.tensor], [tokens, image])
+    const { mask, caches, memoryCaches, onMemoryWeights } = settle(call, options, multimodalForwardOptions)
     if (tokens.shape[0] !== image.shape[0])
       throw new ShapeError(
         `a text for every image: text tokens ${show(tokens.shape)}, image tokens ${show(image.shape)}`,

@@ -6,6 +6,7 @@ import {
   type Activation,
   gridPositions,
   init,
+  isActivation,
   LayerNorm,
   Module,
   type Parameter,
@@ -15,6 +16,8 @@ import {
   TransformerBlock,
 } from '../nn/index.ts'
 import type { Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 
 export interface VisionTransformerConfig {
   /** side of the square image, pixels */
@@ -33,6 +36,26 @@ export interface VisionTransformerConfig {
   /** of the layer that patches go through; default true */
   readonly patchBias?: boolean
 }
+export const visionTransformerConfig = {
+  size: is.number,
+  patch: is.number,
+  width: is.number,
+  layers: is.number,
+  heads: is.number,
+  hidden: is.optional(is.number),
+  classToken: false,
+  inputNorm: false,
+  patchBias: true,
+} satisfies Settings<VisionTransformerConfig>
+
+/** What all blocks of a transformer have in common. */
+export interface BlockOptions {
+  /** default gelu */
+  readonly activation?: Activation
+  /** default 0 */
+  readonly dropout?: number
+}
+export const blockOptions = { activation: isActivation, dropout: 0 } satisfies Settings<BlockOptions>
 
 export class VisionTransformer extends Module {
   readonly patches: PatchEmbedding
@@ -41,12 +64,11 @@ export class VisionTransformer extends Module {
   readonly inputNorm?: LayerNorm
   readonly blocks: TransformerBlock[]
 
-  constructor(
-    config: VisionTransformerConfig,
-    options: { readonly activation?: Activation; readonly dropout?: number } = {},
-  ) {
+  constructor(config: VisionTransformerConfig, options?: BlockOptions) {
     super()
-    const { size, patch, width, layers, heads, hidden, classToken, inputNorm, patchBias } = config
+    const settled = settle('new VisionTransformer(config)', config, visionTransformerConfig)
+    const { size, patch, width, layers, heads, hidden, classToken, inputNorm, patchBias } = settled
+    const block = settle('new VisionTransformer(config, options)', options, blockOptions)
     this.patches = new PatchEmbedding({ imageSize: size, patchSize: patch, width, bias: patchBias })
     if (classToken) this.classToken = parameter([width], init.normal(0.02))
     // learned, from sines that outweigh a patch at first: where a thing is takes longest to learn
@@ -60,7 +82,7 @@ export class VisionTransformer extends Module {
         : grid(),
     )
     if (inputNorm) this.inputNorm = new LayerNorm(width)
-    this.blocks = Array.from({ length: layers }, () => new TransformerBlock({ width, heads, hidden, ...options }))
+    this.blocks = Array.from({ length: layers }, () => new TransformerBlock({ width, heads, hidden, ...block }))
   }
 
   /** Number of tokens of an image: its patches, after the class token where there is one. */

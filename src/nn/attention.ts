@@ -1,9 +1,14 @@
 // Multi-head attention (Vaswani et al. 2017, section 3.2.2), for self and cross attention, with a cache for decoding.
 
 import { attention, attentionWeights, concat } from '../autograd/index.ts'
+import { checkArguments } from '../tensor/arguments.ts'
+import { isPlain } from '../tensor/given.ts'
 import type { Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { Dropout, Linear } from './layers.ts'
 import { Module } from './module.ts'
+import { checkTokens } from './tokens.ts'
 
 /** Widths or numbers of heads that cannot work together, found when a module or model is made. */
 export class ConfigError extends Error {
@@ -32,6 +37,12 @@ export interface MultiHeadAttentionOptions {
   readonly memoryWidth?: number
   readonly dropout?: number
 }
+const multiHeadAttentionOptions = {
+  width: is.count,
+  heads: is.number,
+  memoryWidth: is.optional(is.count),
+  dropout: 0,
+} satisfies Settings<MultiHeadAttentionOptions>
 
 export interface AttendOptions {
   /** what is attended to, [batch, keys, memoryWidth]; default the queries themselves */
@@ -45,6 +56,16 @@ export interface AttendOptions {
   /** gets the weights, [batch, heads, queries, keys] */
   readonly onWeights?: (weights: Tensor) => void
 }
+export const isCache = new is.Kind<KeyValueCache>('an object for keys and values, empty at first', isPlain)
+/** A function that gets attention weights. */
+export const ofWeights = is.callback as is.Kind<(weights: Tensor) => void>
+const attendOptions = {
+  memory: is.optional(is.tensor),
+  mask: is.optional(is.tensor),
+  causal: false,
+  cache: is.optional(isCache),
+  onWeights: is.optional(ofWeights),
+} satisfies Settings<AttendOptions>
 
 export class MultiHeadAttention extends Module {
   readonly query: Linear
@@ -54,8 +75,10 @@ export class MultiHeadAttention extends Module {
   readonly dropout?: Dropout
   readonly heads: number
 
-  constructor({ width, heads, memoryWidth = width, dropout = 0 }: MultiHeadAttentionOptions) {
+  constructor(options: MultiHeadAttentionOptions) {
     super()
+    const settled = settle('new MultiHeadAttention(options)', options, multiHeadAttentionOptions)
+    const { width, heads, memoryWidth = width, dropout } = settled
     if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0)
       throw new ConfigError('heads', heads, `does not divide the width ${width}`)
     this.heads = heads
@@ -67,7 +90,12 @@ export class MultiHeadAttention extends Module {
   }
 
   /** @param x queries, [batch, queries, width] @returns [batch, queries, width] */
-  forward(x: Tensor, { memory, mask, causal, cache, onWeights }: AttendOptions = {}): Tensor {
+  forward(x: Tensor, options?: AttendOptions): Tensor {
+    const call = 'attention.forward(x, options)'
+    checkArguments(call, [is.tensor], [x])
+    const { memory, mask, causal, cache, onWeights } = settle(call, options, attendOptions)
+    checkTokens('MultiHeadAttention: x', x, this.query.weight.shape[1])
+    if (memory) checkTokens('MultiHeadAttention: memory', memory, this.key.weight.shape[1])
     const q = this.#split(this.query.forward(x))
     const { keys, values } = this.#keysAndValues(x, memory, cache)
     if (!onWeights && !this.dropout)

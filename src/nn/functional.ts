@@ -1,7 +1,9 @@
 // A module as a function of its parameters, for what differentiates or moves them: hypothetical steps, Hessians, gradcheck.
 
+import { checkArguments } from '../tensor/arguments.ts'
 import { canReplace, DTypeError, type Shape, ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'
-import { type Module, placesBelow } from './module.ts'
+import * as is from '../tensor/kinds.ts'
+import { Module, placesBelow } from './module.ts'
 import { Parameter } from './parameter.ts'
 
 /**
@@ -11,6 +13,8 @@ import { Parameter } from './parameter.ts'
  *   parameter whose place cannot be given another value
  */
 export function withParameters<T>(module: Module, values: readonly Tensor[], f: () => T): T {
+  const kinds = [is.instance('a module', Module), is.tensors, is.callback]
+  checkArguments('withParameters(module, values, f)', kinds, [module, values, f])
   const parameters = module.parameters()
   const shapes = (list: readonly { readonly shape: Shape }[]) => list.map(({ shape }) => show(shape)).join(', ')
   if (values.length !== parameters.length || !values.every((x, i) => sameShape(x.shape, parameters[i].shape)))

@@ -2,20 +2,16 @@
 // depends on no parameter, or not on all of them, or on a parameter that belongs to no module.
 
 import { type Entry, GradientError, HOW_VALUES_LEAVE, orZeros, Tape } from '../autograd/tape.ts'
-import { isFloating, show, Tensor } from '../tensor/index.ts'
-import { listed } from '../tensor/listed.ts'
+import { checkArguments } from '../tensor/arguments.ts'
+import { firstFew } from '../tensor/first-few.ts'
+import { given } from '../tensor/given.ts'
+import { ArgumentError, isFloating, show, Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { warn } from '../tensor/warn.ts'
-import { isHeld, Module, nameOf, WHERE_PARAMETERS_ARE } from './module.ts'
+import { isHeld, WHERE_PARAMETERS_ARE } from './module.ts'
 import { Parameter } from './parameter.ts'
-
-/** A module, or parameters with their names. */
-export type ParameterSource = Module | Iterable<readonly [name: string, parameter: Parameter]>
-
-/** What to call a source of parameters in a message. */
-const titleOf = (source: ParameterSource): string => (source instanceof Module ? nameOf(source) : 'these parameters')
-
-const namedIn = (source: ParameterSource): Iterable<readonly [name: string, parameter: Parameter]> =>
-  source instanceof Module ? source.namedParameters() : source
+import { isParameterSource, namedIn, type ParameterSource, titleOf } from './parameter-source.ts'
 
 /** A parameter that no module holds, and the operation that used it first. */
 export interface UnregisteredParameter {
@@ -40,7 +36,7 @@ export class UnregisteredParameterError extends Error {
     const each = parameters.map(({ parameter: { shape }, operation }) => `${show(shape)}, used by ${operation}`)
     const what = one
       ? `a Parameter of ${each[0]}, is held by no field of ${name}: it would be neither trained nor saved`
-      : `${each.length} Parameters are held by no field of ${name} and would be neither trained nor saved: ${listed(each.map(text => `one of ${text}`))}`
+      : `${each.length} Parameters are held by no field of ${name} and would be neither trained nor saved: ${firstFew(each.map(text => `one of ${text}`))}`
     const how = one
       ? 'make it a public field, or freeze it to stay as it is'
       : 'make them public fields, or freeze them to stay as they are'
@@ -78,6 +74,7 @@ export interface LossAndGradientsOptions {
   /** whether the loss may leave some parameters unused, without a warning; default false */
   readonly allowUnused?: boolean
 }
+const lossAndGradientsOptions = { allowUnused: false } satisfies Settings<LossAndGradientsOptions>
 
 export interface LossAndGradients<T> {
   readonly loss: T
@@ -98,8 +95,11 @@ export interface LossAndGradients<T> {
 export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
   source: ParameterSource,
   f: () => T,
-  { allowUnused = false }: LossAndGradientsOptions = {},
+  options?: LossAndGradientsOptions,
 ): LossAndGradients<T> {
+  const call = 'lossAndGradients(module, f, options)'
+  checkArguments(call, [isParameterSource, is.callback, is.options], [source, f, options])
+  const { allowUnused } = settle(call, options, lossAndGradientsOptions)
   const tape = new LossTape()
   try {
     let trainable = watchParameters(tape, source)
@@ -127,22 +127,22 @@ export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
 }
 
 function watchParameters(tape: Tape, source: ParameterSource): (readonly [name: string, parameter: Parameter])[] {
-  const trainable = [...namedIn(source)].filter(([, parameter]) => parameter.trainable)
+  const trainable = [...namedIn('lossAndGradients', source)].filter(([, parameter]) => parameter.trainable)
   for (const [name, parameter] of trainable) if (!tape.tracks(parameter)) tape.watch(parameter, name)
   return trainable
 }
 
-function scalarOf(loss: Tensor | { readonly total: Tensor }): Tensor {
-  const scalar = loss instanceof Tensor ? loss : (loss as Partial<typeof loss> | undefined)?.total
+/** What is differentiated of what a loss function gave. */
+function scalarOf(loss: unknown): Tensor {
+  const scalar = loss instanceof Tensor ? loss : (loss as { total?: unknown } | null | undefined)?.total
   if (scalar instanceof Tensor) return scalar
-  throw new TypeError(
-    `lossAndGradients: the function returned ${loss === undefined ? 'nothing' : `a ${typeof loss}`} instead of a scalar tensor, or a record with one as its total`,
-  )
+  const advice = loss === undefined ? 'return the loss' : 'return a scalar tensor, or an object with one as total'
+  throw new ArgumentError(`lossAndGradients: f gave ${given(loss)}: ${advice}`, 'lossAndGradients', 'f', loss)
 }
 
 /** The error for a loss that depends on no trainable parameter, with what is most likely the reason. */
 function independent(source: ParameterSource, loss: Tensor): GradientError {
-  const all = [...namedIn(source)]
+  const all = [...namedIn('lossAndGradients', source)]
   const name = titleOf(source)
   if (all.length === 0)
     return new GradientError(`lossAndGradients: ${name} has no parameters: ${WHERE_PARAMETERS_ARE}`, loss)
@@ -165,7 +165,7 @@ function warnOfUnused(source: ParameterSource, unused: readonly string[], traina
   if (unused.every(name => known.has(name))) return
   warned.set(source, new Set([...known, ...unused]))
   warn(
-    `lossAndGradients: the loss does not depend on ${unused.length} of ${trainable} trainable parameters of ${titleOf(source)}: ${listed(unused, 10)}. Their gradients are zeros. If that is meant, freeze them, or pass { allowUnused: true }`,
+    `lossAndGradients: the loss does not depend on ${unused.length} of ${trainable} trainable parameters of ${titleOf(source)}: ${firstFew(unused, 10)}. Their gradients are zeros. If that is meant, freeze them, or pass { allowUnused: true }`,
     'GradientWarning',
   )
 }

@@ -1,6 +1,8 @@
 // How parameters begin.
 
-import { allocate, fromData, full, type Generator, type Shape, sizeOf, type Tensor } from '../tensor/index.ts'
+import { checkArguments, takes } from '../tensor/arguments.ts'
+import { allocate, fromData, full, Generator, type Shape, sizeOf, type Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
 
 /** Values of a shape, random ones from the generator. */
 export type Initializer = (shape: Shape, generator: Generator) => Tensor
@@ -11,33 +13,38 @@ function drawn(shape: Shape, draw: () => number): Tensor {
   return fromData(data, shape)
 }
 
-export const constant =
-  (value: number): Initializer =>
-  shape =>
-    full(shape, value)
-export const zeros: Initializer = constant(0)
-export const ones: Initializer = constant(1)
+/** An initializer by itself: a module calls it. */
+function initializer(name: string, f: Initializer, generator: is.Kind<unknown> = is.anything): Initializer {
+  return takes(`init.${name}(shape, generator)`, [is.shape, generator], f)
+}
+
+/** An initializer that is made of one number, `init.normal(deviation)`. */
+function madeOf(name: string, parameter: string, value: number, initializer: Initializer): Initializer {
+  checkArguments(`init.${name}(${parameter})`, [is.number], [value])
+  return initializer
+}
+
+export const constant = (value: number): Initializer => madeOf('constant', 'value', value, shape => full(shape, value))
+export const zeros = initializer('zeros', shape => full(shape, 0))
+export const ones = initializer('ones', shape => full(shape, 1))
 
 /** Normal around 0 */
-export const normal =
-  (deviation: number): Initializer =>
-  (shape, generator) =>
-    drawn(shape, () => deviation * generator.normal())
+export const normal = (deviation: number): Initializer =>
+  madeOf('normal', 'deviation', deviation, (shape, generator) => drawn(shape, () => deviation * generator.normal()))
 
 /** Normal around 0, drawn again beyond two deviations */
-export const truncatedNormal =
-  (deviation: number): Initializer =>
-  (shape, generator) =>
+export const truncatedNormal = (deviation: number): Initializer =>
+  madeOf('truncatedNormal', 'deviation', deviation, (shape, generator) =>
     drawn(shape, () => {
       let x = generator.normal()
       while (Math.abs(x) > 2) x = generator.normal()
       return deviation * x
-    })
+    }),
+  )
 
-export const uniform =
-  (limit: number): Initializer =>
-  (shape, generator) =>
-    drawn(shape, () => limit * (2 * generator.uniform() - 1))
+/** Uniform within ±limit */
+export const uniform = (limit: number): Initializer =>
+  madeOf('uniform', 'limit', limit, (shape, generator) => drawn(shape, () => limit * (2 * generator.uniform() - 1)))
 
 /** Numbers of inputs and outputs of a weight [out, in, ...]. */
 function fans(shape: Shape): { fanIn: number; fanOut: number } {
@@ -46,18 +53,17 @@ function fans(shape: Shape): { fanIn: number; fanOut: number } {
 }
 
 /** Uniform within ±gain √(6 / (in + out)) (Glorot and Bengio 2010) */
-export const xavierUniform =
-  (gain = 1): Initializer =>
-  (shape, generator) => {
+export const xavierUniform = (gain = 1): Initializer =>
+  madeOf('xavierUniform', 'gain', gain, (shape, generator) => {
     const { fanIn, fanOut } = fans(shape)
     return uniform(gain * Math.sqrt(6 / (fanIn + fanOut)))(shape, generator)
-  }
+  })
 
 /** Normal with deviation gain / √in (He et al. 2015, with gain √2 for relu) */
-export const kaimingNormal =
-  (gain = Math.SQRT2): Initializer =>
-  (shape, generator) =>
-    normal(gain / Math.sqrt(fans(shape).fanIn))(shape, generator)
+export const kaimingNormal = (gain = Math.SQRT2): Initializer =>
+  madeOf('kaimingNormal', 'gain', gain, (shape, generator) =>
+    normal(gain / Math.sqrt(fans(shape).fanIn))(shape, generator),
+  )
 
 /** Normal with deviation 1 / √in: the output varies as much as the input (LeCun et al. 1998, section 4.6) */
-export const lecunNormal: Initializer = kaimingNormal(1)
+export const lecunNormal = initializer('lecunNormal', kaimingNormal(1), is.instance('a Generator', Generator))

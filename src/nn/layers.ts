@@ -1,7 +1,10 @@
 // The layers that everything is built of.
 
 import { dropout, embedding, layerNorm, linear } from '../autograd/index.ts'
+import { checkArguments } from '../tensor/arguments.ts'
 import type { Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { type Initializer, lecunNormal, normal, ones, zeros } from './init.ts'
 import { Module } from './module.ts'
 import { type Parameter, parameter } from './parameter.ts'
@@ -12,14 +15,18 @@ export interface LinearOptions {
   /** of the weight; default LeCun normal. The bias begins at 0. */
   readonly init?: Initializer
 }
+const linearOptions = { bias: true, init: lecunNormal } satisfies Settings<LinearOptions>
 
 /** x Wᵀ + b: [..., in] → [..., out] */
 export class Linear extends Module {
   readonly weight: Parameter // [out, in]
   readonly bias?: Parameter // [out]
 
-  constructor(inputs: number, outputs: number, { bias = true, init = lecunNormal }: LinearOptions = {}) {
+  constructor(inputs: number, outputs: number, options?: LinearOptions) {
     super()
+    const call = 'new Linear(inputs, outputs, options)'
+    checkArguments(call, [is.count, is.count], [inputs, outputs])
+    const { bias, init } = settle(call, options, linearOptions)
     this.weight = parameter([outputs, inputs], init)
     if (bias) this.bias = parameter([outputs], zeros)
   }
@@ -37,6 +44,7 @@ export class LayerNorm extends Module {
 
   constructor(width: number, epsilon = 1e-5) {
     super()
+    checkArguments('new LayerNorm(width, epsilon)', [is.count, is.number], [width, epsilon])
     this.weight = parameter([width], ones)
     this.bias = parameter([width], zeros)
     this.epsilon = epsilon
@@ -53,6 +61,7 @@ export class Embedding extends Module {
 
   constructor(count: number, width: number, init: Initializer = normal(0.02)) {
     super()
+    checkArguments('new Embedding(count, width, init)', [is.count, is.count, is.callback], [count, width, init])
     this.weight = parameter([count, width], init)
   }
 
@@ -67,6 +76,7 @@ export class Dropout extends Module {
 
   constructor(p: number) {
     super()
+    checkArguments('new Dropout(p)', [is.number], [p])
     if (!(p >= 0 && p < 1)) throw new RangeError(`Dropout: a probability below 1, not ${p}`)
     this.p = p
   }
@@ -77,6 +87,7 @@ export class Dropout extends Module {
 }
 
 export type Activation = 'gelu' | 'quickGelu' | 'relu' | 'silu'
+export const isActivation = is.choice<Activation>('gelu', 'quickGelu', 'relu', 'silu')
 
 /** Two linear layers with an activation between: [..., width] → [..., width] */
 export class MLP extends Module {
@@ -86,6 +97,11 @@ export class MLP extends Module {
 
   constructor(width: number, hidden: number, activation: Activation = 'gelu') {
     super()
+    checkArguments(
+      'new MLP(width, hidden, activation)',
+      [is.count, is.count, isActivation],
+      [width, hidden, activation],
+    )
     this.up = new Linear(width, hidden)
     this.down = new Linear(hidden, width)
     this.activation = activation

@@ -2,7 +2,10 @@
 // a weight between losses means nothing without it.
 
 import { concat, crossEntropy, type Reduction, where } from '../autograd/index.ts'
+import { checkArguments } from '../tensor/arguments.ts'
 import { arange, full, ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 
 export interface ClassificationOptions {
   /** over the batch; default mean */
@@ -10,6 +13,10 @@ export interface ClassificationOptions {
   /** share of the target spread evenly over all classes; default 0 */
   readonly smoothing?: number
 }
+const classificationOptions = {
+  reduction: is.choice('mean', 'sum', 'none'),
+  smoothing: 0,
+} satisfies Settings<ClassificationOptions>
 
 /**
  * L_Cls = -p(y) log q(x) (equation 1), q = softmax(logits).
@@ -17,11 +24,14 @@ export interface ClassificationOptions {
  * @param targets class ids int32 [batch], or p(y) [batch, classes]: one-hot, or multi-hot, which is divided by its sum;
  *   a row of zeros has no target, and its loss is 0
  */
-export function classificationLoss(logits: Tensor, targets: Tensor, options: ClassificationOptions = {}): Tensor {
-  if (targets.rank !== logits.rank) return crossEntropy(logits, targets, options)
+export function classificationLoss(logits: Tensor, targets: Tensor, options?: ClassificationOptions): Tensor {
+  const call = 'classificationLoss(logits, targets, options)'
+  checkArguments(call, [is.tensor, is.indices], [logits, targets])
+  const settled = settle(call, options, classificationOptions)
+  if (targets.rank !== logits.rank) return crossEntropy(logits, targets, settled)
   const p = targets.cast(logits.dtype)
   const total = p.sum({ axis: -1, keepDims: true })
-  return crossEntropy(logits, p.div(where(total.equal(0), 1, total)), options)
+  return crossEntropy(logits, p.div(where(total.equal(0), 1, total)), settled)
 }
 
 export interface ContrastiveOptions {
@@ -30,6 +40,10 @@ export interface ContrastiveOptions {
   /** int32 [batch]: pairs with the same number are positives of each other (a caption that occurs twice in a batch, say) */
   readonly groups?: Tensor
 }
+const contrastiveOptions = {
+  reduction: is.oneOf('sum', 'mean'),
+  groups: is.optional(is.indices),
+} satisfies Settings<ContrastiveOptions>
 
 /**
  * L_Con: cross-entropy of every image against all texts, and of every text against all images, each a mean over the batch.
@@ -43,6 +57,9 @@ export function contrastiveLoss(
   scale: Tensor | number,
   options: ContrastiveOptions,
 ): Tensor {
+  const call = 'contrastiveLoss(image, text, scale, options)'
+  checkArguments(call, [is.tensor, is.tensor, is.operand], [image, text, scale])
+  const { groups, reduction } = settle(call, options, contrastiveOptions)
   if (!sameShape(image.shape, text.shape) || image.rank !== 2)
     throw new ShapeError(
       `contrastiveLoss: images ${show(image.shape)} and texts ${show(text.shape)} are not pairs`,
@@ -51,7 +68,6 @@ export function contrastiveLoss(
     )
   const [batch] = image.shape
   const logits = image.matmul(text.transpose()).mul(scale) // [image, text]
-  const { groups, reduction } = options
   const target = groups ? groups.unsqueeze(1).equal(groups.unsqueeze(0)) : arange(0, batch, 1, { device: image.device })
   const total = classificationLoss(logits, target).add(classificationLoss(logits.transpose(), target))
   return reduction === 'sum' ? total : total.mul(0.5)
@@ -63,13 +79,21 @@ export interface CaptioningOptions {
   /** id of padding, which is no target */
   readonly ignore?: number
 }
+const captioningOptions = {
+  reduction: is.oneOf('sum', 'mean'),
+  // no id
+  ignore: -1,
+} satisfies Settings<CaptioningOptions>
 
 /**
  * L_Cap = -Σ_t log p(y_t | y_<t, x): what stands at position t predicts token t + 1.
  * @param logits [batch, tokens, vocabulary]
  * @param tokens int32 [batch, tokens], the very ids that went in: the shift is made here
  */
-export function captioningLoss(logits: Tensor, tokens: Tensor, { reduction, ignore = -1 }: CaptioningOptions): Tensor {
+export function captioningLoss(logits: Tensor, tokens: Tensor, options: CaptioningOptions): Tensor {
+  const call = 'captioningLoss(logits, tokens, options)'
+  checkArguments(call, [is.tensor, is.indices], [logits, tokens])
+  const { reduction, ignore } = settle(call, options, captioningOptions)
   if (logits.rank !== 3 || !sameShape(logits.shape.slice(0, 2), tokens.shape))
     throw new ShapeError(
       `captioningLoss: logits ${show(logits.shape)} for tokens ${show(tokens.shape)}`,

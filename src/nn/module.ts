@@ -2,7 +2,9 @@
 // you like. A parameter's name is its path through the fields, and that is the whole protocol: no registration, no base
 // constructor. What a field does not hold (private fields, closures, objects of other classes) is not part of the module.
 
+import { checkArguments } from '../tensor/arguments.ts'
 import { inspected, mimeBundle } from '../tensor/display.ts'
+import { firstFew } from '../tensor/first-few.ts'
 import { outlineHtml } from '../tensor/html.ts'
 import {
   canReplace,
@@ -19,7 +21,7 @@ import {
   type Tensor,
   toDevice,
 } from '../tensor/index.ts'
-import { listed } from '../tensor/listed.ts'
+import * as is from '../tensor/kinds.ts'
 import { type Place, placesIn } from './fields.ts'
 import { prepareForward } from './forward.ts'
 import { Parameter } from './parameter.ts'
@@ -50,8 +52,8 @@ export class StateDictError extends Error {
           ? `${name} is ${dtypes.expected} here and ${dtypes.found} there`
           : `${name} is ${show(expected)} here and ${show(found)} there`,
       ),
-      ...(missing.length > 0 ? [`missing: ${listed(missing, 5)}`] : []),
-      ...(unexpected.length > 0 ? [`not in the module: ${listed(unexpected, 5)}`] : []),
+      ...(missing.length > 0 ? [`missing: ${firstFew(missing, 5)}`] : []),
+      ...(unexpected.length > 0 ? [`not in the module: ${firstFew(unexpected, 5)}`] : []),
     ]
     super(`the state dict does not fit:\n  ${lines.join('\n  ')}`)
     this.missing = missing
@@ -83,6 +85,11 @@ export const WHERE_PARAMETERS_ARE =
 
 /** Name of a module's class. */
 export const nameOf = (module: Module): string => module.constructor.name || 'a module'
+
+const isState = new is.Kind<ReadonlyMap<string, Tensor>>(
+  'a Map of tensors by name, as stateDict gives it',
+  x => x instanceof Map,
+)
 
 type Part = Module | Parameter
 
@@ -157,6 +164,7 @@ export abstract class Module {
 
   /** Calls `f` on this module and all modules inside, once each. */
   apply(f: (module: Module) => void): this {
+    checkArguments('module.apply(f)', [is.callback], [f])
     const modules = new Set<Module>([this])
     for (const { value } of placesBelow(this)) if (value instanceof Module) modules.add(value)
     for (const module of modules) f(module)
@@ -189,6 +197,7 @@ export abstract class Module {
    * @throws StateDictError naming parameters that are missing, unknown, or of another shape or dtype
    */
   loadStateDict(state: ReadonlyMap<string, Tensor>): this {
+    checkArguments('module.loadStateDict(state)', [isState], [state])
     const own = new Map(this.namedParameters())
     const missing = [...own.keys()].filter(name => !state.has(name))
     const unexpected = [...state.keys()].filter(name => !own.has(name))

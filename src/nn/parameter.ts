@@ -1,7 +1,10 @@
 // A parameter is the one tensor whose value changes: the optimizer assigns it a new one, the name stays.
 
+import { checkArguments } from '../tensor/arguments.ts'
 import { titleOf } from '../tensor/display.ts'
+import { given } from '../tensor/given.ts'
 import {
+  ArgumentError,
   canReplace,
   type Device,
   DTypeError,
@@ -16,6 +19,7 @@ import {
   sizeOf,
   Tensor,
 } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
 import type { Initializer } from './init.ts'
 
 /** Memory that is some parameter's value. */
@@ -42,6 +46,7 @@ export class Parameter extends Tensor {
    *   owns is copied.
    */
   constructor(value: Tensor) {
+    checkArguments('new Parameter(value)', [is.tensor], [value])
     super(take(value), value.shape)
   }
 
@@ -58,6 +63,7 @@ export class Parameter extends Tensor {
    * @throws ShapeError where the shape differs, DTypeError where a value of integers or booleans is to stand for floating numbers
    */
   assign(value: Tensor): void {
+    checkArguments('parameter.assign(value)', [is.tensor], [value])
     if (!sameShape(value.shape, this.shape))
       throw new ShapeError(
         `assign: a value of ${show(value.shape)} for a parameter of ${show(this.shape)}`,
@@ -108,6 +114,7 @@ const nowhere: Device = {
 
 /** Makes modules whose parameters have shapes but no memory: to count the parameters of a model too large to hold. */
 export function withoutAllocation<T>(f: () => T): T {
+  checkArguments('withoutAllocation(f)', [is.callback], [f])
   const outer = shapesOnly
   shapesOnly = true
   try {
@@ -119,6 +126,15 @@ export function withoutAllocation<T>(f: () => T): T {
 
 /** A new parameter of a shape, filled by an initializer. */
 export function parameter(shape: Shape, initialize: Initializer, generator = defaultGenerator()): Parameter {
+  checkArguments('parameter(shape, initialize)', [is.shape, is.callback], [shape, initialize])
   if (shapesOnly) return new Parameter(new Tensor(new Storage(nowhere, 'float32', sizeOf(shape), null), shape))
-  return new Parameter(initialize(shape, generator))
+  const value: unknown = initialize(shape, generator)
+  if (value instanceof Tensor && sameShape(value.shape, shape)) return new Parameter(value)
+  const advice = typeof value === 'function' ? '; it is called first, as init.normal(0.02) is' : ''
+  throw new ArgumentError(
+    `parameter: an initializer must give a tensor ${show(shape)}, not ${given(value)}${advice}`,
+    'parameter',
+    'initialize',
+    value,
+  )
 }

@@ -1,12 +1,16 @@
 // The attentional pooler (CoCa, section 3.2; Lee et al. 2019, Set Transformer): learned queries ask a set of tokens what
 // a task needs of them. One module serves all: many queries for the decoder, one for an embedding, one more a task.
 
+import { checkArguments } from '../tensor/arguments.ts'
 import type { Tensor } from '../tensor/index.ts'
-import { type AttendOptions, MultiHeadAttention } from './attention.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { type AttendOptions, MultiHeadAttention, ofWeights } from './attention.ts'
 import { normal } from './init.ts'
 import { LayerNorm } from './layers.ts'
 import { Module } from './module.ts'
 import { type Parameter, parameter } from './parameter.ts'
+import { checkTokens } from './tokens.ts'
 
 export interface AttentionalPoolerOptions {
   /** number of learned queries, and of tokens that come out */
@@ -19,6 +23,19 @@ export interface AttentionalPoolerOptions {
   /** normalise the queries; default false */
   readonly queryNorm?: boolean
 }
+const poolerOptions = {
+  queries: is.count,
+  width: is.count,
+  heads: is.number,
+  memoryWidth: is.optional(is.count),
+  queryNorm: false,
+} satisfies Settings<AttentionalPoolerOptions>
+
+type PoolOptions = Pick<AttendOptions, 'mask' | 'onWeights'>
+const poolOptions = {
+  mask: is.optional(is.tensor),
+  onWeights: is.optional(ofWeights),
+} satisfies Settings<PoolOptions>
 
 /** LN(attention(queries, LN tokens)): [batch, tokens, memoryWidth] → [batch, queries, width]; the order of tokens does not matter */
 export class AttentionalPooler extends Module {
@@ -28,8 +45,10 @@ export class AttentionalPooler extends Module {
   readonly attention: MultiHeadAttention
   readonly norm: LayerNorm
 
-  constructor({ queries, width, heads, memoryWidth = width, queryNorm }: AttentionalPoolerOptions) {
+  constructor(options: AttentionalPoolerOptions) {
     super()
+    const settled = settle('new AttentionalPooler(options)', options, poolerOptions)
+    const { queries, width, heads, memoryWidth = width, queryNorm } = settled
     this.queries = parameter([queries, width], normal(1))
     if (queryNorm) this.queryNorm = new LayerNorm(width)
     this.memoryNorm = new LayerNorm(memoryWidth)
@@ -37,10 +56,14 @@ export class AttentionalPooler extends Module {
     this.norm = new LayerNorm(width)
   }
 
-  forward(tokens: Tensor, options: Pick<AttendOptions, 'mask' | 'onWeights'> = {}): Tensor {
+  forward(tokens: Tensor, options?: PoolOptions): Tensor {
+    const call = 'pooler.forward(tokens, options)'
+    checkArguments(call, [is.tensor], [tokens])
+    const { mask, onWeights } = settle(call, options, poolOptions)
+    checkTokens('AttentionalPooler: tokens', tokens, this.attention.key.weight.shape[1])
     const memory = this.memoryNorm.forward(tokens)
     const queries = this.queryNorm?.forward(this.queries) ?? this.queries
     const asked = queries.expand([tokens.shape[0], ...queries.shape])
-    return this.norm.forward(this.attention.forward(asked, { memory, ...options }))
+    return this.norm.forward(this.attention.forward(asked, { memory, mask, onWeights }))
   }
 }

@@ -1,6 +1,9 @@
 // Where things are: patches of images and positions in a sequence.
 
+import { checkArguments } from '../tensor/arguments.ts'
 import { DTypeError, deviceOf, fromData, isFloating, ShapeError, show, type Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { ConfigError } from './attention.ts'
 import { Linear } from './layers.ts'
 import { Module } from './module.ts'
@@ -16,6 +19,13 @@ export interface PatchEmbeddingOptions {
   /** default true */
   readonly bias?: boolean
 }
+const patchEmbeddingOptions = {
+  imageSize: is.count,
+  patchSize: is.number,
+  width: is.count,
+  channels: is.byDefault(3, is.count),
+  bias: true,
+} satisfies Settings<PatchEmbeddingOptions>
 
 /** An image cut into patches, row by row, each through one linear layer: [batch, channels, size, size] → [batch, patches, width] */
 export class PatchEmbedding extends Module {
@@ -24,8 +34,10 @@ export class PatchEmbedding extends Module {
   readonly patchSize: number
   readonly channels: number
 
-  constructor({ imageSize, patchSize, width, channels = 3, bias }: PatchEmbeddingOptions) {
+  constructor(options: PatchEmbeddingOptions) {
     super()
+    const settled = settle('new PatchEmbedding(options)', options, patchEmbeddingOptions)
+    const { imageSize, patchSize, width, channels, bias } = settled
     if (imageSize % patchSize !== 0)
       throw new ConfigError('patchSize', patchSize, `does not divide the image size ${imageSize}`)
     this.imageSize = imageSize
@@ -40,16 +52,19 @@ export class PatchEmbedding extends Module {
   }
 
   forward(images: Tensor): Tensor {
+    checkArguments('patches.forward(images)', [is.tensor], [images])
     const { imageSize: size, patchSize: side, channels } = this
     const [batch] = images.shape
-    if (images.rank !== 4 || images.shape[1] !== channels || images.shape[2] !== size || images.shape[3] !== size)
+    if (images.rank !== 4 || images.shape[1] !== channels || images.shape[2] !== size || images.shape[3] !== size) {
+      const isOne = images.rank === 3 && images.shape[0] === channels
       throw new ShapeError(
-        `PatchEmbedding: images are [batch, ${channels}, ${size}, ${size}], not ${show(images.shape)}`,
+        `PatchEmbedding: images are [batch, ${channels}, ${size}, ${size}], not ${show(images.shape)}${isOne ? '; write images.unsqueeze(0) for a batch of one' : ''}`,
         images.shape,
       )
+    }
     if (!isFloating(images.dtype))
       throw new DTypeError(
-        `PatchEmbedding: images ${show(images.shape)} are floating, not ${images.dtype}; cast and scale them`,
+        `PatchEmbedding: images ${show(images.shape)} are floating, not ${images.dtype}; write images.cast('float32').div(255)`,
         images.dtype,
       )
     const across = size / side
@@ -66,6 +81,7 @@ export class PatchEmbedding extends Module {
  * sin(p / 10000^(2i/width)) at 2i and the cosine at 2i + 1.
  */
 export function sinusoidalPositions(length: number, width: number): Tensor {
+  checkArguments('sinusoidalPositions(length, width)', [is.size, is.size], [length, width])
   const data = new Float32Array(length * width)
   for (let p = 0; p < length; p++) {
     for (let i = 0; i < width; i++) {
@@ -83,6 +99,8 @@ export function sinusoidalPositions(length: number, width: number): Tensor {
  * @param amplitude root mean square of a position
  */
 export function gridPositions(side: number, width: number, amplitude = 1): Tensor {
+  const kinds = [is.size, is.size, is.number]
+  checkArguments('gridPositions(side, width, amplitude)', kinds, [side, width, amplitude])
   const count = Math.floor(width / 4)
   const data = new Float32Array(side * side * width)
   const turns = (i: number) => 0.25 + (count > 1 ? (i / (count - 1)) * (side / 4 - 0.25) : 0)
@@ -132,6 +150,7 @@ function cubicWeights(from: number, to: number): Float64Array {
  * @returns [to², width]
  */
 export function resizeGrid(positions: Tensor, from: number, to: number): Tensor {
+  checkArguments('resizeGrid(positions, from, to)', [is.tensor, is.count, is.count], [positions, from, to])
   const [count, width] = positions.shape
   if (positions.rank !== 2 || count !== from * from)
     throw new ShapeError(`resizeGrid: ${show(positions.shape)} is no grid of ${from} × ${from}`, positions.shape)

@@ -1,9 +1,13 @@
 // The transformer block, before-norm: every sub-layer sees a normalised input and adds to what passes by.
 
+import { checkArguments } from '../tensor/arguments.ts'
 import type { Tensor } from '../tensor/index.ts'
-import { type AttendOptions, type KeyValueCache, MultiHeadAttention } from './attention.ts'
-import { type Activation, Dropout, LayerNorm, MLP } from './layers.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { type AttendOptions, isCache, type KeyValueCache, MultiHeadAttention, ofWeights } from './attention.ts'
+import { type Activation, Dropout, isActivation, LayerNorm, MLP } from './layers.ts'
 import { Module } from './module.ts'
+import { checkTokens } from './tokens.ts'
 
 export interface TransformerBlockOptions {
   readonly width: number
@@ -19,6 +23,16 @@ export interface TransformerBlockOptions {
   readonly activation?: Activation
   readonly dropout?: number
 }
+const transformerBlockOptions = {
+  width: is.count,
+  heads: is.number,
+  hidden: is.optional(is.count),
+  memoryWidth: is.optional(is.count),
+  memoryNorm: false,
+  selfMlp: false,
+  activation: isActivation,
+  dropout: 0,
+} satisfies Settings<TransformerBlockOptions>
 
 export interface BlockForwardOptions extends Pick<AttendOptions, 'mask' | 'causal' | 'cache'> {
   /** [batch, keys, memoryWidth], for a block with cross-attention */
@@ -27,6 +41,14 @@ export interface BlockForwardOptions extends Pick<AttendOptions, 'mask' | 'causa
   /** gets the weights over the memory, [batch, heads, tokens, keys] */
   readonly onMemoryWeights?: (weights: Tensor) => void
 }
+const blockForwardOptions = {
+  mask: is.optional(is.tensor),
+  causal: false,
+  cache: is.optional(isCache),
+  memory: is.optional(is.tensor),
+  memoryCache: is.optional(isCache),
+  onMemoryWeights: is.optional(ofWeights),
+} satisfies Settings<BlockForwardOptions>
 
 /** x += attention(LN x); x += MLP(LN x), if asked for; x += attention(LN x, memory), if it has one; x += MLP(LN x) */
 export class TransformerBlock extends Module {
@@ -43,7 +65,8 @@ export class TransformerBlock extends Module {
 
   constructor(options: TransformerBlockOptions) {
     super()
-    const { width, heads, hidden = 4 * width, memoryWidth, memoryNorm, selfMlp, activation, dropout = 0 } = options
+    const settled = settle('new TransformerBlock(options)', options, transformerBlockOptions)
+    const { width, heads, hidden = 4 * width, memoryWidth, memoryNorm, selfMlp, activation, dropout } = settled
     this.attentionNorm = new LayerNorm(width)
     this.attention = new MultiHeadAttention({ width, heads, dropout })
     if (selfMlp) {
@@ -61,12 +84,18 @@ export class TransformerBlock extends Module {
   }
 
   /** [batch, tokens, width] → [batch, tokens, width] */
-  forward(x: Tensor, options: BlockForwardOptions = {}): Tensor {
-    const { mask, causal, cache, memory, memoryCache, onMemoryWeights } = options
+  forward(x: Tensor, options?: BlockForwardOptions): Tensor {
+    const call = 'block.forward(x, options)'
+    checkArguments(call, [is.tensor], [x])
+    const { mask, causal, cache, memory, memoryCache, onMemoryWeights } = settle(call, options, blockForwardOptions)
+    checkTokens('TransformerBlock: x', x, this.attention.query.weight.shape[1])
     let y = x.add(this.#drop(this.attention.forward(this.attentionNorm.forward(x), { mask, causal, cache })))
     if (this.selfMlp && this.selfMlpNorm) y = y.add(this.#drop(this.selfMlp.forward(this.selfMlpNorm.forward(y))))
     if (this.crossAttention && this.crossNorm) {
-      if (!memory) throw new TypeError('this block attends to a memory, and none was given')
+      if (!memory)
+        throw new TypeError(
+          'TransformerBlock: this block attends to a memory, and none was given; write block.forward(x, { memory })',
+        )
       // keys and values that stand in a cache were made of it before
       const normed = this.memoryNorm && !memoryCache?.keys ? this.memoryNorm.forward(memory) : memory
       const attended = this.crossAttention.forward(this.crossNorm.forward(y), {

@@ -4,7 +4,15 @@
 
 import type { Parameter, ParameterSource } from '../nn/index.ts'
 import type { Shape, Tensor } from '../tensor/index.ts'
-import { Optimizer, type OptimizerOptions, type Slots, type UpdateInput, type UpdateResult } from './optimizer.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import {
+  Optimizer,
+  type OptimizerOptions,
+  optimizerOptions,
+  type Slots,
+  type UpdateInput,
+  type UpdateResult,
+} from './optimizer.ts'
 import { checkSetting } from './setting.ts'
 
 export interface AdafactorOptions extends OptimizerOptions {
@@ -21,6 +29,15 @@ export interface AdafactorOptions extends OptimizerOptions {
   /** ε₁, added to squared gradients; default 1e-30 */
   readonly epsilon?: number
 }
+const adafactorOptions = {
+  ...optimizerOptions,
+  beta1: 0.9,
+  beta2: 0.999,
+  decayRate: 0.8,
+  clipThreshold: 1,
+  relativeStep: false,
+  epsilon: 1e-30,
+} satisfies Settings<AdafactorOptions>
 
 /** Rows and columns are the last two axes; the ones before are as many matrices. */
 const isFactored = (shape: Shape): boolean => shape.length >= 2
@@ -37,10 +54,10 @@ export class Adafactor extends Optimizer {
   readonly algorithm = 'Adafactor'
   readonly settings: Readonly<Required<Omit<AdafactorOptions, keyof OptimizerOptions>>>
 
-  constructor(parameters: ParameterSource, options: AdafactorOptions = {}) {
-    super(parameters, options)
-    const { beta1 = 0.9, beta2 = 0.999, decayRate = 0.8, clipThreshold = 1, relativeStep = false } = options
-    const { epsilon = 1e-30 } = options
+  constructor(parameters: ParameterSource, options?: AdafactorOptions) {
+    const settled = settle('new Adafactor(parameters, options)', options, adafactorOptions)
+    const { beta1, beta2, decayRate, clipThreshold, relativeStep, epsilon, ...shared } = settled
+    super(parameters, shared)
     checkSetting('beta1', beta1, 0, 1)
     checkSetting('beta2', beta2, 0, 1)
     checkSetting('decayRate', decayRate, 0)

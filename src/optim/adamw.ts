@@ -2,7 +2,9 @@
 
 import type { Parameter, ParameterSource } from '../nn/index.ts'
 import { type AdamWNumbers, deviceOf, type Moments, type Shape, type Tensor } from '../tensor/index.ts'
-import { Optimizer, type OptimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { Optimizer, type OptimizerOptions, optimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
 import { checkSetting } from './setting.ts'
 
 export interface AdamWOptions extends OptimizerOptions {
@@ -11,6 +13,16 @@ export interface AdamWOptions extends OptimizerOptions {
   /** added to the root of the second moment; default 1e-8 */
   readonly epsilon?: number
 }
+const twoNumbers = new is.Kind<readonly [number, number]>(
+  'two numbers such as [0.9, 0.999]',
+  x => Array.isArray(x) && x.length === 2 && x.every(beta => typeof beta === 'number'),
+)
+const adamwOptions = {
+  ...optimizerOptions,
+  weightDecay: 0.01,
+  betas: is.byDefault([0.9, 0.999], twoNumbers),
+  epsilon: 1e-8,
+} satisfies Settings<AdamWOptions>
 
 /**
  * m ← β₁ m + (1 - β₁) g, v ← β₂ v + (1 - β₂) g²,
@@ -22,9 +34,9 @@ export class AdamW extends Optimizer {
   readonly betas: readonly [number, number]
   readonly epsilon: number
 
-  constructor(parameters: ParameterSource, options: AdamWOptions = {}) {
-    super(parameters, { weightDecay: 0.01, ...options })
-    const { betas = [0.9, 0.999], epsilon = 1e-8 } = options
+  constructor(parameters: ParameterSource, options?: AdamWOptions) {
+    const { betas, epsilon, ...shared } = settle('new AdamW(parameters, options)', options, adamwOptions)
+    super(parameters, shared)
     for (const [i, beta] of betas.entries()) checkSetting(`betas[${i}]`, beta, 0, 1)
     checkSetting('epsilon', epsilon, 0)
     this.betas = betas

@@ -1,7 +1,10 @@
 // Gradients kept from being too long together (Pascanu et al. 2013).
 
 import { div, isRecording, noGrad, where } from '../autograd/index.ts'
+import { checkArguments } from '../tensor/arguments.ts'
 import { deviceOf, type Storage, scope, Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { areGradients } from './gradients.ts'
 import { checkSetting } from './setting.ts'
 
 export interface ClippedGradients {
@@ -21,6 +24,8 @@ export interface ClippedGradients {
  * @param gradients by name, all on one device
  */
 export function clipGradients(gradients: Map<string, Tensor>, maximumNorm: number): ClippedGradients {
+  const call = 'clipGradients(gradients, maximumNorm)'
+  checkArguments(call, [areGradients, is.number], [gradients, maximumNorm])
   checkSetting('maximumNorm', maximumNorm, 0)
   if (gradients.size === 0) throw new TypeError('clipGradients: there are no gradients')
   const isOurs = isRecording() ? () => false : aloneInMemory([...gradients.values()])

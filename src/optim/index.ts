@@ -9,6 +9,7 @@ export {
   type OptimizerOptions,
   type OptimizerState,
   OptimizerStateError,
+  optimizerOptions,
   type ParameterGroup,
   type Slots,
   type UpdateInput,

@@ -4,7 +4,10 @@
 import { noGrad } from '../autograd/index.ts'
 import { lossAndGradients, Module, Parameter, type ParameterSource } from '../nn/index.ts'
 import { nameOf, WHERE_PARAMETERS_ARE } from '../nn/module.ts'
+import { isParameterSource, namedIn } from '../nn/parameter-source.ts'
+import { checkArguments } from '../tensor/arguments.ts'
 import { bytesPerElement } from '../tensor/dtype.ts'
+import { isPlain } from '../tensor/given.ts'
 import {
   canReplace,
   type DeviceName,
@@ -20,7 +23,10 @@ import {
   toDevice,
   zeros,
 } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { groups, type Settings, settle } from '../tensor/options.ts'
 import { clipGradients } from './clip.ts'
+import { areGradients } from './gradients.ts'
 import { checkSetting } from './setting.ts'
 
 /** Settings for the parameters that a predicate chooses. */
@@ -32,6 +38,11 @@ export interface ParameterGroup {
   /** what the learning rate is multiplied by; default 1 */
   readonly learningRateFactor?: number
 }
+const groupOptions = {
+  match: is.callback as is.Kind<ParameterGroup['match']>,
+  weightDecay: is.optional(is.number),
+  learningRateFactor: 1,
+} satisfies Settings<ParameterGroup>
 
 /** Biases, scales and other parameters of fewer than two axes, without weight decay. */
 export const withoutDecay: ParameterGroup = { match: (_, parameter) => parameter.rank < 2, weightDecay: 0 }
@@ -43,6 +54,12 @@ export interface OptimizerOptions {
   readonly weightDecay?: number
   readonly groups?: readonly ParameterGroup[]
 }
+/** What every algorithm has; it adds settings of its own. */
+export const optimizerOptions = {
+  learningRate: 1e-3,
+  weightDecay: 0,
+  groups: groups<ParameterGroup>(groupOptions),
+} satisfies Settings<OptimizerOptions>
 
 /** What is remembered of one parameter, by what it is: moments, velocities. */
 export type Slots = Readonly<Record<string, Tensor>>
@@ -76,6 +93,11 @@ export interface OptimizerState {
   }
 }
 
+const isState = new is.Kind<OptimizerState>(
+  'what stateDict gives',
+  x => isPlain(x) && x.tensors instanceof Map && isPlain(x.values),
+)
+
 /** A state that does not fit an optimizer; `problems` has a line for everything that does not. */
 export class OptimizerStateError extends Error {
   override readonly name = 'OptimizerStateError'
@@ -107,6 +129,11 @@ export interface MinimizeOptions {
   /** whether the loss may leave some parameters unused, without a warning; default false */
   readonly allowUnused?: boolean
 }
+const minimizeOptions = {
+  learningRate: is.optional(is.number),
+  maximumNorm: is.optional(is.number),
+  allowUnused: false,
+} satisfies Settings<MinimizeOptions>
 
 export abstract class Optimizer {
   readonly learningRate: number
@@ -119,13 +146,22 @@ export abstract class Optimizer {
 
   /**
    * @param parameters a module, or parameters with their names
-   * @throws TypeError where there are none, or two of one name
+   * @param options those that every algorithm has; an algorithm checks its own before
+   * @throws TypeError where there are no parameters, or two of one name
    */
-  constructor(parameters: ParameterSource, options: OptimizerOptions) {
-    const { learningRate = 1e-3, weightDecay = 0, groups = [] } = options
+  constructor(parameters: ParameterSource, options: OptimizerOptions = {}) {
+    const call = `new ${new.target.name}(parameters, options)`
+    checkArguments(call, [isParameterSource], [parameters])
+    // what an algorithm has besides is its own matter
+    const own: OptimizerOptions = {
+      learningRate: options.learningRate,
+      weightDecay: options.weightDecay,
+      groups: options.groups,
+    }
+    const { learningRate, weightDecay, groups } = settle(call, own, optimizerOptions)
     checkSetting('learningRate', learningRate, 0)
     this.learningRate = learningRate
-    const source = parameters instanceof Module ? parameters : [...parameters]
+    const source = parameters instanceof Module ? parameters : [...namedIn(new.target.name, parameters)]
     this.#source = source
     for (const [name, parameter] of source instanceof Module ? source.namedParameters() : source) {
       if (this.#members.has(name))
@@ -166,6 +202,11 @@ export abstract class Optimizer {
    *   another dtype; nothing is moved then
    */
   step(gradients: ReadonlyMap<string, Tensor>, learningRate = this.learningRate): void {
+    checkArguments(
+      'optimizer.step(gradients, learningRate)',
+      [areGradients, is.optional(is.number)],
+      [gradients, learningRate],
+    )
     checkSetting('learningRate', learningRate, 0)
     for (const [name, { shape, dtype }] of gradients) {
       const { parameter: own } = this.#member(name)
@@ -213,8 +254,10 @@ export abstract class Optimizer {
    * @returns what f returned, before the step: read it with `await loss.item()`, every now and then
    * @throws as `lossAndGradients` and `step`; nothing is moved then
    */
-  minimize<T extends Tensor | { readonly total: Tensor }>(f: () => T, options: MinimizeOptions = {}): T {
-    const { learningRate, maximumNorm, allowUnused } = options
+  minimize<T extends Tensor | { readonly total: Tensor }>(f: () => T, options?: MinimizeOptions): T {
+    const call = 'optimizer.minimize(f, options)'
+    checkArguments(call, [is.callback, is.options], [f, options])
+    const { learningRate, maximumNorm, allowUnused } = settle(call, options, minimizeOptions)
     return scope(() => {
       const { loss, gradients } = lossAndGradients(this.#source, f, { allowUnused })
       if (maximumNorm !== undefined) clipGradients(gradients, maximumNorm)
@@ -250,7 +293,9 @@ export abstract class Optimizer {
    * Goes on from a saved state: the steps that follow are the same to the bit. Nothing is changed unless everything fits.
    * @throws OptimizerStateError with what is missing, left over or of another shape or dtype
    */
-  loadStateDict({ tensors, values }: OptimizerState): this {
+  loadStateDict(state: OptimizerState): this {
+    checkArguments('optimizer.loadStateDict(state)', [isState], [state])
+    const { tensors, values } = state
     if (values.algorithm !== this.algorithm)
       throw new OptimizerStateError([`it is a state of ${values.algorithm}, and this is ${this.algorithm}`])
     const problems: string[] = []

@@ -1,5 +1,8 @@
 // Learning rates over time, as functions of the number of steps done: 0 at the first.
 
+import { checkArguments } from '../tensor/arguments.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { checkSetting } from './setting.ts'
 
 /** A learning rate for every step, the first being step 0. */
@@ -15,22 +18,25 @@ export interface WarmupOptions {
   /** the last learning rate; default 0 */
   readonly end?: number
 }
+const warmupOptions = { peak: is.number, warmup: 0, total: is.number, end: 0 } satisfies Settings<WarmupOptions>
 
 /** The same rate at every step. */
-export const constant =
-  (rate: number): Schedule =>
-  () =>
-    rate
+export function constant(rate: number): Schedule {
+  checkArguments('constant(rate)', [is.number], [rate])
+  return () => rate
+}
 
 /** Straight up to the peak, then straight down (CoCa, section 4.1: 2 % of warm-up, then linear decay). */
-export const warmupLinear = (options: WarmupOptions): Schedule => warmedUp(options, progress => 1 - progress)
+export const warmupLinear = (options: WarmupOptions): Schedule =>
+  warmedUp('warmupLinear(options)', options, progress => 1 - progress)
 
 /** Straight up to the peak, then down half a cosine (Loshchilov and Hutter 2017). */
 export const warmupCosine = (options: WarmupOptions): Schedule =>
-  warmedUp(options, progress => 0.5 * (1 + Math.cos(Math.PI * progress)))
+  warmedUp('warmupCosine(options)', options, progress => 0.5 * (1 + Math.cos(Math.PI * progress)))
 
 /** @param shape from progress after the warm-up, 0 to 1, to a height of 1 to 0 */
-function warmedUp({ peak, warmup = 0, total, end = 0 }: WarmupOptions, shape: (progress: number) => number): Schedule {
+function warmedUp(call: string, options: WarmupOptions, shape: (progress: number) => number): Schedule {
+  const { peak, warmup, total, end } = settle(call, options, warmupOptions)
   checkSetting('peak', peak, 0)
   checkSetting('end', end, 0)
   checkSetting('total', total, 1)

@@ -2,7 +2,8 @@
 
 import type { Parameter, ParameterSource } from '../nn/index.ts'
 import type { Shape } from '../tensor/index.ts'
-import { Optimizer, type OptimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { Optimizer, type OptimizerOptions, optimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
 import { checkSetting } from './setting.ts'
 
 export interface SGDOptions extends OptimizerOptions {
@@ -11,6 +12,7 @@ export interface SGDOptions extends OptimizerOptions {
   /** looks ahead along the velocity; default false */
   readonly nesterov?: boolean
 }
+const sgdOptions = { ...optimizerOptions, momentum: 0, nesterov: false } satisfies Settings<SGDOptions>
 
 /**
  * d = g + λ w, v ← μ v + d, w ← w - η v, or with Nesterov w ← w - η (d + μ v). Weight decay λ (default 0) is added to
@@ -21,9 +23,9 @@ export class SGD extends Optimizer {
   readonly momentum: number
   readonly nesterov: boolean
 
-  constructor(parameters: ParameterSource, options: SGDOptions = {}) {
-    super(parameters, options)
-    const { momentum = 0, nesterov = false } = options
+  constructor(parameters: ParameterSource, options?: SGDOptions) {
+    const { momentum, nesterov, ...shared } = settle('new SGD(parameters, options)', options, sgdOptions)
+    super(parameters, shared)
     checkSetting('momentum', momentum, 0, 1)
     if (nesterov && momentum === 0) throw new RangeError('nesterov = true: needs a momentum above 0')
     this.momentum = momentum

@@ -1,13 +1,16 @@
-// Where tensors come from: host arrays, constants, sequences, random numbers, and ndarrays.
+// Where tensors come from: host arrays, constants, sequences and ndarrays; random ones stand in draw.ts.
 
 import type { NdArray } from 'ndarray'
 import ndarray from 'ndarray'
+import { checkArguments, takes } from './arguments.ts'
 import { device } from './device.ts'
-import { allocate, type DType, DTypeError, dtypeOf, type TypedArray } from './dtype.ts'
+import { allocate, type DType, missingDType, type TypedArray } from './dtype.ts'
+import { given } from './given.ts'
+import { convert, dtypeOfNumbers, flatten, type HostArray, isHostArray, type TensorData } from './host-data.ts'
 import type { Device } from './kernels.ts'
-import { Generator } from './random.ts'
-import { reference } from './reference/index.ts'
-import { checkShape, type Shape, ShapeError, show, sizeOf } from './shape.ts'
+import * as is from './kinds.ts'
+import { type Settings, settle } from './options.ts'
+import { checkShape, contiguousStrides, type Shape, ShapeError, show, sizeOf } from './shape.ts'
 import { type DeviceName, Storage } from './storage.ts'
 import { Tensor } from './tensor.ts'
 
@@ -17,172 +20,212 @@ export interface CreateOptions {
   /** default: the current device */
   readonly device?: DeviceName
 }
+export const createOptions = {
+  dtype: is.optional(is.dtype),
+  device: is.optional(is.text as is.Kind<DeviceName>),
+} satisfies Settings<CreateOptions>
 
-export interface RandomOptions extends CreateOptions {
-  /** default: one generator for the whole program, which `seed` sets */
-  readonly generator?: Generator
-}
+const isDevice = new is.Kind<Device>(
+  "a device such as device.get('cpu')",
+  x => typeof x === 'object' && x !== null && 'upload' in x,
+  ([name]) => (typeof name === 'string' ? { text: `device.get(${given(name)})`, values: 1 } : undefined),
+)
 
-/** Numbers or booleans nested to any depth. */
-export type TensorData = number | boolean | TypedArray | readonly TensorData[]
+const isData = new is.Kind<TensorData>(
+  'numbers or booleans, nested lists of them, or a typed array',
+  x => typeof x === 'number' || typeof x === 'boolean' || Array.isArray(x) || isHostArray(x),
+  ([value]) => {
+    if (value instanceof ArrayBuffer) return { text: 'new Uint8Array(buffer)', values: 1 }
+    return value instanceof Set ? { text: '[...set]', values: 1 } : undefined
+  },
+)
 
-/** Host data in row-major order as a tensor on a device; the data is copied. */
-export function fromData(data: TypedArray, shape: Shape, on: Device = device.get()): Tensor {
-  checkShape('tensor', shape)
+/**
+ * A tensor of elements that are of their dtype.
+ * @param name of the function that was called
+ */
+export function upload(name: string, data: TypedArray, shape: Shape, on: Device, dtype: DType): Tensor {
+  checkShape(name, shape)
   if (data.length !== sizeOf(shape))
-    throw new ShapeError(`tensor: ${data.length} values do not fill ${show(shape)}, which has ${sizeOf(shape)}`, shape)
-  const dtype = dtypeOf(data)
-  if (!on.dtypes.includes(dtype))
-    throw new DTypeError(`device ${on.name} has no ${dtype}; it has ${on.dtypes.join(', ')}`, dtype)
+    throw new ShapeError(`${name}: ${data.length} values do not fill ${show(shape)}, which has ${sizeOf(shape)}`, shape)
+  if (!on.dtypes.includes(dtype)) throw missingDType(on.name, on.dtypes, dtype)
   return new Tensor(new Storage(on, dtype, data.length, on.upload(data)), shape)
 }
 
-function convert(data: TypedArray, dtype: DType): TypedArray {
-  if (dtypeOf(data) === dtype && dtype !== 'bool') return data
-  const converted = allocate(dtype, data.length)
-  converted.set(dtype === 'bool' ? Array.from(data, x => (x === 0 ? 0 : 1)) : data)
-  return converted
+/**
+ * Host data in row-major order as a tensor on a device; the data is copied.
+ * @param dtype default float32 and float64 for arrays of these, int32 for arrays of integers: bytes are numbers, unless `bool`
+ *   says that they are truths
+ * @throws ShapeError where the data does not fill the shape, ValueError for a number that the dtype cannot hold
+ */
+export const fromData = takes(
+  'fromData(data, shape, device, dtype)',
+  [
+    new is.Kind('a typed array', isHostArray, ([list]) => ({ text: `Float32Array.from(${given(list)})`, values: 1 })),
+    is.shape,
+    is.optional(isDevice),
+    is.optional(is.dtype),
+  ],
+  (data: HostArray, shape: Shape, on: Device = device.get(), dtype: DType = dtypeOfNumbers(data)): Tensor =>
+    upload('fromData', convert('fromData', data, dtype, shape), shape, on, dtype),
+)
+
+export interface TensorOptions extends CreateOptions {
+  /** row-major shape for a flat array; default: as nested */
+  readonly shape?: Shape
+}
+const tensorOptions = { ...createOptions, shape: is.optional(is.shape) } satisfies Settings<TensorOptions>
+
+/**
+ * A tensor of nested arrays, a number, a boolean or a typed array. Default dtypes: float32 for numbers, bool for booleans, int32
+ * for arrays of integers of any width (pixels in a Uint8ClampedArray, say), float64 for a Float64Array.
+ * @param data nested to equal depth and length on every axis, or throws ShapeError
+ * @param options.dtype fractions are cut off for int32, and everything but 0 is true as bool
+ * @throws ValueError for what is no number, and for a number that int32 cannot hold
+ */
+export const tensor = takes(
+  'tensor(data, options)',
+  [isData, is.options],
+  (data: TensorData, options?: TensorOptions): Tensor => {
+    const { dtype, shape, device: name } = settle('tensor(data, options)', options, tensorOptions)
+    const nested = isHostArray(data)
+      ? { values: data, shape: [data.length], dtype: dtypeOfNumbers(data) }
+      : flatten('tensor', data)
+    const type = dtype ?? nested.dtype
+    return upload(
+      'tensor',
+      convert('tensor', nested.values, type, nested.shape),
+      shape ?? nested.shape,
+      device.get(name),
+      type,
+    )
+  },
+)
+
+/** A number as an element of a dtype. */
+export const element = (name: string, value: number, dtype: DType): number =>
+  convert(name, Float64Array.of(value), dtype, [])[0]
+
+function filled(name: string, shape: Shape, value: number, { dtype = 'float32', device: on }: CreateOptions): Tensor {
+  checkShape(name, shape)
+  const data = allocate(dtype, sizeOf(shape))
+  if (value !== 0) data.fill(element(name, value, dtype))
+  return upload(name, data, shape, device.get(on), dtype)
+}
+
+/** Every element `value`. */
+export const full = takes(
+  'full(shape, value, options)',
+  [is.shape, is.number, is.options],
+  (shape: Shape, value: number, options?: CreateOptions): Tensor =>
+    filled('full', shape, value, settle('full(shape, value, options)', options, createOptions)),
+)
+
+export const zeros = takes(
+  'zeros(shape, options)',
+  [is.shape, is.options],
+  (shape: Shape, options?: CreateOptions): Tensor =>
+    filled('zeros', shape, 0, settle('zeros(shape, options)', options, createOptions)),
+)
+
+export const ones = takes(
+  'ones(shape, options)',
+  [is.shape, is.options],
+  (shape: Shape, options?: CreateOptions): Tensor =>
+    filled('ones', shape, 1, settle('ones(shape, options)', options, createOptions)),
+)
+
+/** Zeros of another tensor's shape, dtype and device. */
+export const zerosLike = takes('zerosLike(x)', [is.tensor], (x: Tensor): Tensor => filled('zerosLike', x.shape, 0, x))
+/** Ones of another tensor's shape, dtype and device. */
+export const onesLike = takes('onesLike(x)', [is.tensor], (x: Tensor): Tensor => filled('onesLike', x.shape, 1, x))
+
+/** Numbers given one by one. */
+function sequence(name: string, n: number, at: (i: number) => number, dtype: DType, on?: DeviceName): Tensor {
+  const data = convert(
+    name,
+    Float64Array.from({ length: n }, (_, i) => at(i)),
+    dtype,
+  )
+  return upload(name, data, [n], device.get(on), dtype)
+}
+
+/** start, start + step, … below stop (above, for a negative step); int32 by default when all three are integers. */
+export const arange = takes(
+  'arange(start, stop, step, options)',
+  [is.number, is.optional(is.number), is.optional(is.number), is.options],
+  (start: number, stop?: number, step: number = 1, options?: CreateOptions): Tensor => {
+    const { dtype, device: on } = settle('arange(start, stop, step, options)', options, createOptions)
+    const [from, to] = stop === undefined ? [0, start] : [start, stop]
+    if (step === 0 || !Number.isFinite(from) || !Number.isFinite(to) || Number.isNaN(step))
+      throw new RangeError(`arange: no sequence from ${from} to ${to} by ${step}`)
+    const n = Math.max(0, Math.ceil((to - from) / step))
+    const suggested = [from, to, step].every(Number.isInteger) ? 'int32' : 'float32'
+    return sequence('arange', n, i => from + i * step, dtype ?? suggested, on)
+  },
+)
+
+/** n numbers from start to stop, both included, at equal distances. */
+export const linspace = takes(
+  'linspace(start, stop, n, options)',
+  [is.number, is.number, is.size, is.options],
+  (start: number, stop: number, n: number, options?: CreateOptions): Tensor => {
+    const { dtype = 'float32', device: on } = settle('linspace(start, stop, n, options)', options, createOptions)
+    return sequence('linspace', n, i => (n === 1 ? start : start + ((stop - start) * i) / (n - 1)), dtype, on)
+  },
+)
+
+/** The identity matrix [n, n], or ones on the main diagonal of [n, m]. */
+export const eye = takes(
+  'eye(n, m, options)',
+  [is.size, is.optional(is.size), is.options],
+  (n: number, m: number = n, options?: CreateOptions): Tensor => {
+    const { dtype = 'float32', device: on } = settle('eye(n, m, options)', options, createOptions)
+    const data = allocate(dtype, n * m)
+    for (let i = 0; i < Math.min(n, m); i++) data[i * m + i] = 1
+    return upload('eye', data, [n, m], device.get(on), dtype)
+  },
+)
+
+const isNdarray = new is.Kind<NdArray>(
+  'an ndarray',
+  x => typeof x === 'object' && x !== null && ['data', 'shape', 'stride', 'offset'].every(field => field in x),
+)
+
+/** An ndarray's values in row-major order. */
+function valuesOf({ data, shape, stride, offset }: NdArray): Float64Array {
+  const counts = contiguousStrides(shape)
+  const place = (i: number) =>
+    shape.reduce((at, n, axis) => at + (Math.floor(i / counts[axis]) % n) * stride[axis], offset)
+  const at = 'get' in data ? (i: number) => data.get(i) : (i: number) => data[i]
+  const values = Array.from({ length: sizeOf(shape) }, (_, i) => at(place(i)))
+  return isHostArray(data) ? Float64Array.from(values, Number) : flatten('fromNdarray', values).values
 }
 
 /**
- * A tensor of nested arrays, a number, a boolean or a typed array.
- * @param data nested to equal depth and length on every axis, or throws ShapeError
- * @param options.shape row-major shape for a flat array (default: as nested)
- * @param options.dtype default: float32 for numbers, bool for booleans, a typed array's own (Uint8Array is bool)
+ * An ndarray's values as a tensor, in the ndarray's own order of axes. Dtypes are those of `tensor`: pixels become int32, and
+ * the 0 and 1 of truths bool where `options.dtype` says so.
+ * @throws ValueError for a number that the dtype cannot hold
  */
-export function tensor(data: TensorData, options: CreateOptions & { readonly shape?: Shape } = {}): Tensor {
-  const on = device.get(options.device)
-  if (ArrayBuffer.isView(data)) {
-    const typed = data as TypedArray
-    return fromData(convert(typed, options.dtype ?? dtypeOf(typed)), options.shape ?? [typed.length], on)
-  }
-  const shape: number[] = []
-  for (let level: TensorData = data as TensorData; isList(level); level = level[0]) {
-    shape.push(level.length)
-    if (level.length === 0) break
-  }
-  const flat: number[] = []
-  let booleans = true
-  const collect = (item: TensorData, axis: number): void => {
-    if (isList(item)) {
-      if (item.length !== shape[axis])
-        throw new ShapeError(
-          `tensor: a list of ${item.length} stands on axis ${axis} of ${show(shape)} where ${shape[axis] ?? 'a number'} was expected`,
-          shape,
-        )
-      for (const inner of item) collect(inner, axis + 1)
-    } else {
-      if (axis !== shape.length)
-        throw new ShapeError(
-          `tensor: a number stands on axis ${axis} of ${show(shape)} where a list was expected`,
-          shape,
-        )
-      booleans &&= typeof item === 'boolean'
-      flat.push(Number(item))
-    }
-  }
-  collect(data as TensorData, 0)
-  const dtype = options.dtype ?? (booleans && flat.length > 0 ? 'bool' : 'float32')
-  return fromData(convert(Float64Array.from(flat), dtype), options.shape ?? shape, on)
-}
-
-const isList = (data: TensorData): data is readonly TensorData[] => Array.isArray(data) || ArrayBuffer.isView(data)
-
-/** Every element `value`. */
-export function full(shape: Shape, value: number, options: CreateOptions = {}): Tensor {
-  checkShape('full', shape)
-  const data = allocate(options.dtype ?? 'float32', sizeOf(shape))
-  if (value !== 0) data.fill(options.dtype === 'bool' ? 1 : value)
-  return fromData(data, shape, device.get(options.device))
-}
-
-export const zeros = (shape: Shape, options: CreateOptions = {}): Tensor => full(shape, 0, options)
-export const ones = (shape: Shape, options: CreateOptions = {}): Tensor => full(shape, 1, options)
-
-/** Zeros of another tensor's shape, dtype and device. */
-export const zerosLike = (x: Tensor): Tensor => full(x.shape, 0, { dtype: x.dtype, device: x.device })
-/** Ones of another tensor's shape, dtype and device. */
-export const onesLike = (x: Tensor): Tensor => full(x.shape, 1, { dtype: x.dtype, device: x.device })
-
-/** start, start + step, … below stop (above, for a negative step); int32 by default when all three are integers. */
-export function arange(start: number, stop?: number, step = 1, options: CreateOptions = {}): Tensor {
-  const [from, to] = stop === undefined ? [0, start] : [start, stop]
-  if (step === 0 || !Number.isFinite(from) || !Number.isFinite(to) || Number.isNaN(step))
-    throw new RangeError(`arange: no sequence from ${from} to ${to} by ${step}`)
-  const n = Math.max(0, Math.ceil((to - from) / step))
-  const dtype = options.dtype ?? ([from, to, step].every(Number.isInteger) ? 'int32' : 'float32')
-  const data = allocate(dtype, n)
-  for (let i = 0; i < n; i++) data[i] = from + i * step
-  return fromData(data, [n], device.get(options.device))
-}
-
-/** n numbers from start to stop, both included, at equal distances. */
-export function linspace(start: number, stop: number, n: number, options: CreateOptions = {}): Tensor {
-  checkShape('linspace', [n])
-  const data = allocate(options.dtype ?? 'float32', n)
-  for (let i = 0; i < n; i++) data[i] = n === 1 ? start : start + ((stop - start) * i) / (n - 1)
-  return fromData(data, [n], device.get(options.device))
-}
-
-/** The identity matrix [n, n], or ones on the main diagonal of [n, m]. */
-export function eye(n: number, m = n, options: CreateOptions = {}): Tensor {
-  checkShape('eye', [n, m])
-  const data = allocate(options.dtype ?? 'float32', n * m)
-  for (let i = 0; i < Math.min(n, m); i++) data[i * m + i] = 1
-  return fromData(data, [n, m], device.get(options.device))
-}
-
-let shared = new Generator(0)
-
-/** Sets the generator that random tensors come from when none is named. */
-export function seed(value: number): void {
-  shared = new Generator(value)
-}
-
-/** The generator that `seed` sets: its state belongs into a checkpoint. */
-export const defaultGenerator = (): Generator => shared
-
-function random(shape: Shape, options: RandomOptions, draw: (generator: Generator) => number): Tensor {
-  checkShape('random', shape)
-  const generator = options.generator ?? shared
-  const data = allocate(options.dtype ?? 'float32', sizeOf(shape))
-  for (let i = 0; i < data.length; i++) data[i] = draw(generator)
-  return fromData(data, shape, device.get(options.device))
-}
-
-/** Uniform on [low, high), default [0, 1). */
-export function rand(
-  shape: Shape,
-  options: RandomOptions & { readonly low?: number; readonly high?: number } = {},
-): Tensor {
-  const { low = 0, high = 1, dtype = 'float32' } = options
-  // as many bits as float32 holds, because more of them would round up to high now and then
-  const unit = (u: number) => (dtype === 'float32' ? Math.floor(u * 2 ** 24) / 2 ** 24 : u)
-  return random(shape, options, generator => low + (high - low) * unit(generator.uniform()))
-}
-
-/** Standard normal. */
-export const randn = (shape: Shape, options: RandomOptions = {}): Tensor =>
-  random(shape, options, generator => generator.normal())
-
-/** Uniform integers in [low, high), int32. */
-export const randint = (low: number, high: number, shape: Shape, options: RandomOptions = {}): Tensor =>
-  random(shape, { dtype: 'int32', ...options }, generator => low + generator.integer(high - low))
-
-/** An ndarray's values as a tensor, in the ndarray's own order of axes. */
-export function fromNdarray(array: NdArray<TypedArray>, options: Pick<CreateOptions, 'device'> = {}): Tensor {
-  const dtype = dtypeOf(array.data)
-  const on = device.get(options.device)
-  const host = new Storage(reference, dtype, array.data.length, reference.upload(array.data))
-  const values = new Tensor(host, array.shape, array.stride, array.offset).dataSync()
-  host.free('fromNdarray')
-  return fromData(values, array.shape, on)
-}
+export const fromNdarray = takes(
+  'fromNdarray(array, options)',
+  [isNdarray, is.options],
+  (array: NdArray, options?: CreateOptions): Tensor => {
+    const { dtype, device: on } = settle('fromNdarray(array, options)', options, createOptions)
+    const type = dtype ?? (isHostArray(array.data) ? dtypeOfNumbers(array.data) : 'float32')
+    const values = convert('fromNdarray', valuesOf(array), type, array.shape)
+    return upload('fromNdarray', values, array.shape, device.get(on), type)
+  },
+)
 
 /** A tensor's values as an ndarray of their own. */
-export const toNdarray = async (x: Tensor): Promise<NdArray<TypedArray>> => ndarray(await x.data(), [...x.shape])
+export async function toNdarray(x: Tensor): Promise<NdArray<TypedArray>> {
+  checkArguments('toNdarray(x)', [is.tensor], [x])
+  return ndarray(await x.data(), [...x.shape])
+}
 
 /** The same values on another device. */
 export async function toDevice(x: Tensor, name: DeviceName): Promise<Tensor> {
-  return x.device === name ? x : fromData(await x.data(), x.shape, device.get(name))
+  checkArguments('toDevice(x, name)', [is.tensor, is.text], [x, name])
+  return x.device === name ? x : fromData(await x.data(), x.shape, device.get(name), x.dtype)
 }

@@ -1,10 +1,15 @@
 // Which devices there are, which one new tensors go to (cpu, until another is chosen), and what really runs on it. Nothing
 // falls back silently: a device that cannot open says what was tried.
 
+import { checkArguments } from './arguments.ts'
 import { DeviceError, type DeviceReport, type OpenOptions } from './backend.ts'
 import { type CpuDevice, openCpu, probeCpu } from './cpu/index.ts'
+import { given } from './given.ts'
 import type { GpuDevice } from './gpu/index.ts'
 import type { Device } from './kernels.ts'
+import * as is from './kinds.ts'
+import { nearest } from './nearest.ts'
+import { type Settings, settle } from './options.ts'
 import { reference } from './reference/index.ts'
 import type { DeviceName } from './storage.ts'
 
@@ -14,9 +19,16 @@ export type { CpuDevice } from './cpu/index.ts'
 const names: readonly DeviceName[] = ['reference', 'cpu', 'gpu']
 
 function checkName(name: string): asserts name is DeviceName {
-  if (!(names as readonly string[]).includes(name))
-    throw new DeviceError(`there is no device "${name}"; the devices are ${names.join(', ')}`, name)
+  if ((names as readonly string[]).includes(name)) return
+  const near = nearest(String(name), names)
+  throw new DeviceError(
+    `there is no device ${given(name)}; the devices are ${names.join(', ')}${near ? `; write '${near}'` : ''}`,
+    name,
+  )
 }
+
+/** What is wrong with them is said by the device that is opened. */
+const openOptions = { threads: undefined, blas: undefined, backend: undefined } satisfies Settings<OpenOptions>
 
 const opened = new Map<DeviceName, Device>([['reference', reference]])
 let current: DeviceName = 'cpu'
@@ -60,16 +72,19 @@ export const device = {
   },
 
   /** Opens a device and makes it the one that new tensors go to. Throws DeviceError. */
-  async use(name: DeviceName, options: OpenOptions = {}): Promise<void> {
-    await open(name, options)
+  async use(name: DeviceName, options?: OpenOptions): Promise<void> {
+    await open(name, settle('device.use(name, options)', options, openOptions))
     current = name
   },
 
   /** Opens a device beside the current one: for `with`, or to move values to. Throws DeviceError. */
-  open: (name: DeviceName, options: OpenOptions = {}): Promise<void> => open(name, options),
+  async open(name: DeviceName, options?: OpenOptions): Promise<void> {
+    await open(name, settle('device.open(name, options)', options, openOptions))
+  },
 
   /** Runs `f` with new tensors going to a device that is open already. */
   with<T>(name: DeviceName, f: () => T): T {
+    checkArguments('device.with(name, f)', [is.text, is.callback], [name, f])
     const outer = current
     current = device.get(name).name
     try {

@@ -2,6 +2,8 @@
 
 export type DType = 'float32' | 'float64' | 'int32' | 'bool'
 
+export const dtypes: readonly DType[] = ['float32', 'float64', 'int32', 'bool']
+
 /** What holds elements on the host: bool is one byte an element, 0 or 1. */
 export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array
 
@@ -14,6 +16,15 @@ export class DTypeError extends Error {
     super(message)
     this.dtype = dtype
   }
+}
+
+/** The error of a device that has no elements of a type; it says which device has them. */
+export function missingDType(device: string, has: readonly DType[], dtype: DType): DTypeError {
+  const elsewhere =
+    dtype === 'float64'
+      ? `; float64 is on reference: pass { dtype: 'float64', device: 'reference' }, or work in device.with('reference', () => …)`
+      : ''
+  return new DTypeError(`device ${device} has no ${dtype}; it has ${has.join(', ')}${elsewhere}`, dtype)
 }
 
 /** From narrow to wide: two types meet in the wider one. */
@@ -51,6 +62,7 @@ export function allocate(dtype: DType, n: number): TypedArray {
   }
 }
 
+/** The type of elements in memory; `tensor` takes bytes from elsewhere for numbers. */
 export function dtypeOf(data: TypedArray): DType {
   if (data instanceof Float32Array) return 'float32'
   if (data instanceof Float64Array) return 'float64'

@@ -1,7 +1,24 @@
 // The tensor room: values, devices, memory and random numbers.
 
+export { ArgumentError } from './arguments.ts'
 export { ScopeOverlapError } from './context.ts'
-export * from './create.ts'
+export {
+  arange,
+  type CreateOptions,
+  eye,
+  fromData,
+  fromNdarray,
+  full,
+  linspace,
+  ones,
+  onesLike,
+  type TensorOptions,
+  tensor,
+  toDevice,
+  toNdarray,
+  zeros,
+  zerosLike,
+} from './create.ts'
 export {
   type CpuDevice,
   type CpuOptions,
@@ -18,19 +35,23 @@ export {
   jupyterDisplay,
   type MimeBundle,
 } from './display.ts'
+export { defaultGenerator, type RandomOptions, rand, randint, randn, seed, type UniformOptions } from './draw.ts'
 export {
   allocate,
   canReplace,
   type DType,
   DTypeError,
   dtypeOf,
+  dtypes,
   floating,
   isFloating,
+  missingDType,
   promote,
   promoteScalar,
   type TypedArray,
 } from './dtype.ts'
 export { descending, firstNonFinite, isAbove, NonFiniteError } from './finite.ts'
+export { type HostArray, type TensorData, ValueError } from './host-data.ts'
 export {
   type AdamWNumbers,
   type AdamWUpdate,
@@ -49,6 +70,7 @@ export {
   type ReductionName,
   type UnaryName,
 } from './kernels.ts'
+export { OptionsError } from './options.ts'
 export { type MemoryShortage, OutOfMemoryError } from './out-of-memory.ts'
 export type { PrintOptions } from './print.ts'
 export { Generator, type GeneratorState, philox4x32 } from './random.ts'

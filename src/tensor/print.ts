@@ -3,6 +3,7 @@
 // `ends` says which elements will be printed, and the functions below it take their values.
 
 import { type DType, isFloating } from './dtype.ts'
+import { nearest } from './nearest.ts'
 import { type Shape, sizeOf } from './shape.ts'
 import type { View } from './storage.ts'
 
@@ -21,9 +22,26 @@ export interface PrintOptions {
 /** The same with every option given. */
 export type PrintSettings = Required<PrintOptions>
 
-/** Options and the defaults of those that are not given. Throws RangeError for a value that an option cannot have. */
+const defaults: PrintSettings = { precision: 4, threshold: 1000, edgeItems: 3, lineWidth: 80 }
+
+/**
+ * Options and the defaults of those that are not given. The check of all other options needs tensors, which need this one.
+ * @throws TypeError for an option that there is not, RangeError for a value that an option cannot have
+ */
 export function printSettings(options: PrintOptions = {}): PrintSettings {
-  const { precision = 4, threshold = 1000, edgeItems = 3, lineWidth = 80 } = options
+  const names = Object.keys(defaults)
+  for (const name of Object.keys(options))
+    if (!names.includes(name)) {
+      const near = nearest(name, names)
+      const advice = near ? `; write { ${near}: … }` : ''
+      throw new TypeError(`print: there is no option ${name}; the options are ${names.join(', ')}${advice}`)
+    }
+  const {
+    precision = defaults.precision,
+    threshold = defaults.threshold,
+    edgeItems = defaults.edgeItems,
+    lineWidth = defaults.lineWidth,
+  } = options
   const refuse = (name: keyof PrintOptions, value: number, wanted: string) => {
     throw new RangeError(`print: ${name} is ${value}; it must be ${wanted}`)
   }

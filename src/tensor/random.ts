@@ -2,6 +2,9 @@
 // generator (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). Its whole state is a seed and a
 // position, so a run can be stopped, saved and resumed to the bit.
 
+import { checkArguments } from './arguments.ts'
+import { text } from './kinds.ts'
+
 const M0 = 0xd2511f53
 const M1 = 0xcd9e8d57
 const W0 = 0x9e3779b9
@@ -82,6 +85,7 @@ export class Generator {
 
   /** A generator of its own for a named purpose, independent of how far this one has come. */
   fork(purpose: string): Generator {
+    checkArguments('generator.fork(purpose)', [text], [purpose])
     let hash = 0x811c9dc5
     for (const character of purpose) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x01000193) >>> 0
     const [a, b] = philox4x32([hash, 0x666f726b, 0, 0], [this.seed >>> 0, Math.floor(this.seed / 2 ** 32)])

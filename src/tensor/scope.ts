@@ -143,7 +143,10 @@ export function storagesIn(value: unknown, isOpaque?: (item: object) => boolean)
  * @param name shown when a tensor is used after its scope has ended
  * @throws ScopeOverlapError in a browser, where two asynchronous scopes are open side by side
  */
-export const scope = <T>(f: () => T, name = 'a scope'): T => scoped(name, f)
+export function scope<T>(f: () => T, name = 'a scope'): T {
+  if (typeof f !== 'function') throw new TypeError('scope: f must be a function; write scope(() => …)')
+  return scoped(name, f)
+}
 
 /**
  * The same for a function that is given its scope.
@@ -183,6 +186,7 @@ async function settled<T>(inner: Scope, promise: Promise<T>, end: (value: T) => 
 
 /** Takes a tensor out of every scope and tape: its memory lasts as long as something refers to it. */
 export function keep<T extends View>(tensor: T): T {
+  if (!(tensor?.storage instanceof Storage)) throw new TypeError('keep: needs a tensor')
   tensor.storage.keep()
   return tensor
 }

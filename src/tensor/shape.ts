@@ -22,9 +22,16 @@ export class AxisError extends Error {
   readonly shape: Shape
 
   constructor(operation: string, axis: number, shape: Shape) {
-    super(`${operation}: ${show(shape)} has no axis ${axis}`)
+    const n = shape.length
+    const axes = n === 0 ? 'a scalar has none' : `its axes are 0 … ${n - 1}, or -${n} … -1 from the end`
+    super(`${operation}: ${show(shape)} has no axis ${axis}: ${axes}`)
     this.axis = axis
     this.shape = shape
+  }
+
+  /** The same error, of the operation that was called. */
+  of(operation: string): AxisError {
+    return new AxisError(operation, this.axis, this.shape)
   }
 }
 
@@ -39,6 +46,11 @@ export class IndexError extends Error {
     super(`${operation}: index ${index} is outside of 0 … ${size - 1}`)
     this.index = index
     this.size = size
+  }
+
+  /** The same error, of the operation that was called. */
+  of(operation: string): IndexError {
+    return new IndexError(operation, this.index, this.size)
   }
 }
 

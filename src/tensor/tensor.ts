@@ -111,6 +111,17 @@ export class Tensor implements View {
     return (await this.data())[0]
   }
 
+  /**
+   * `String(x)` and templates print; in arithmetic and comparisons (`x + 1`, `x > 5`) a tensor throws.
+   * @throws TypeError for the hints `number` and `default`
+   */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === 'string') return this.toString()
+    throw new TypeError(
+      `a tensor ${show(this.shape)} is no number, and JavaScript's operators do not work on tensors; write x.add(y), x.sub(y), x.mul(y), x.div(y) for + - * /, x.greater(y), x.less(y), x.equal(y) for > < ==, and await x.item() for its value`,
+    )
+  }
+
   /** What it is called in print. */
   protected get kind(): string {
     return 'Tensor'

@@ -2,6 +2,8 @@
 // reshape cannot be expressed in strides and copies first.
 
 import { deviceOf } from './kernels.ts'
+import * as is from './kinds.ts'
+import { type Settings, settle } from './options.ts'
 import {
   broadcastStrides,
   broadcastsTo,
@@ -22,6 +24,12 @@ export interface Range {
   readonly step?: number
 }
 
+const rangeOptions = {
+  start: is.optional(is.number),
+  stop: is.optional(is.number),
+  step: 1,
+} satisfies Settings<Range>
+
 /** Axes in a new order. */
 export function permuteView(x: Tensor, axes: readonly number[]): Tensor {
   return x.view(
@@ -40,14 +48,14 @@ export function expandView(x: Tensor, shape: Shape): Tensor {
 
 /** First position and number of elements of a range on an axis of size n; out-of-range ends are cut off. */
 export function resolveRange(range: Range, n: number): { first: number; length: number; step: number } {
-  const step = range.step ?? 1
+  const { start, stop, step } = settle('x.slice([range])', range, rangeOptions)
   if (!Number.isInteger(step) || step === 0) throw new RangeError(`slice: a step is a non-zero integer, not ${step}`)
-  for (const end of [range.start ?? 0, range.stop ?? 0])
+  for (const end of [start ?? 0, stop ?? 0])
     if (!Number.isInteger(end)) throw new RangeError(`slice: a range goes from integer to integer, not to ${end}`)
   const clip = (position: number, low: number, high: number) =>
     Math.min(Math.max(position < 0 ? position + n : position, low), high)
-  const first = step > 0 ? clip(range.start ?? 0, 0, n) : clip(range.start ?? n - 1, -1, n - 1)
-  const end = step > 0 ? clip(range.stop ?? n, 0, n) : range.stop === undefined ? -1 : clip(range.stop, -1, n - 1)
+  const first = step > 0 ? clip(start ?? 0, 0, n) : clip(start ?? n - 1, -1, n - 1)
+  const end = step > 0 ? clip(stop ?? n, 0, n) : stop === undefined ? -1 : clip(stop, -1, n - 1)
   return { first, length: Math.max(0, Math.ceil((end - first) / step)), step }
 }
 

@@ -3,6 +3,7 @@
 
 import { advising, onReference, resultsOf } from '../autograd/gradcheck.ts'
 import { type CheckedFunction, checkpoint, grad, type TensorFunction, vjp } from '../autograd/index.ts'
+import { checkArguments } from '../tensor/arguments.ts'
 import {
   type DeviceName,
   device,
@@ -13,6 +14,8 @@ import {
   type Tensor,
   type TypedArray,
 } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import {
   allowed,
   assert,
@@ -37,14 +40,18 @@ export interface SameOptions {
   /** relative to the largest number compared; default 1e-9 */
   readonly tolerance?: number
 }
+const sameOptions = { order: 2, tolerance: float64.relative } satisfies Settings<SameOptions>
 
 /** Value, gradient and second derivatives of two functions are the same, in float64 on `reference`. */
 export function checkSame(
   f: CheckedFunction,
   expected: CheckedFunction,
   inputs: readonly Tensor[],
-  { order = 2, tolerance: relative = float64.relative }: SameOptions = {},
+  options?: SameOptions,
 ): void {
+  const call = 'checkSame(f, expected, inputs, options)'
+  checkArguments(call, [is.callback, is.callback, is.tensors], [f, expected, inputs])
+  const { order, tolerance: relative } = settle(call, options, sameOptions)
   exactly(f, inputs, (g, xs) =>
     exactly(expected, inputs, h => {
       const madeOf = largest(numbers(xs))
@@ -108,30 +115,35 @@ function derivatives(xs: readonly Tensor[], unit: number): Derived[] {
   ]
 }
 
+const checkpointOptions = { order: 2 } satisfies Settings<Pick<SameOptions, 'order'>>
+
 /** `checkpoint(f)` is f: nothing of the inside is kept, and nothing changes. */
 export const checkCheckpoint = (
   f: CheckedFunction,
   inputs: readonly Tensor[],
-  options: Pick<SameOptions, 'order'> = {},
+  options?: Pick<SameOptions, 'order'>,
 ): void => {
+  const call = 'checkCheckpoint(f, inputs, options)'
+  checkArguments(call, [is.callback, is.tensors], [f, inputs])
+  const { order } = settle(call, options, checkpointOptions)
   const single: TensorFunction = (...xs) => joined(resultsOf(f(...xs)))
-  checkSame(checkpoint(single), single, inputs, { ...options, tolerance: 1e-12 })
+  checkSame(checkpoint(single), single, inputs, { order, tolerance: 1e-12 })
 }
 
 export interface GradientsOption {
   /** whether there are gradients to compare; default true */
   readonly gradients?: boolean
 }
+const gradientsOption = { gradients: true } satisfies Settings<GradientsOption>
 
 /**
  * The layout in memory changes nothing: value and gradient of contiguous inputs are those of the same numbers in the layout that
  * was given, with their axes reversed, backwards, and with gaps between them.
  */
-export function checkLayout(
-  f: CheckedFunction,
-  inputs: readonly Tensor[],
-  { gradients = true }: GradientsOption = {},
-): void {
+export function checkLayout(f: CheckedFunction, inputs: readonly Tensor[], options?: GradientsOption): void {
+  const call = 'checkLayout(f, inputs, options)'
+  checkArguments(call, [is.callback, is.tensors], [f, inputs])
+  const { gradients } = settle(call, options, gradientsOption)
   onReference(() => {
     const given = inputs.map(exact)
     const on = device.get('reference')
@@ -179,8 +191,11 @@ export async function checkDevice(
   f: CheckedFunction,
   inputs: readonly Tensor[],
   name: DeviceName,
-  { gradients = true }: GradientsOption = {},
+  options?: GradientsOption,
 ): Promise<void> {
+  const call = 'checkDevice(f, inputs, name, options)'
+  checkArguments(call, [is.callback, is.tensors, is.text], [f, inputs, name])
+  const { gradients } = settle(call, options, gradientsOption)
   await device.open(name)
   const memories = await Promise.all(inputs.map(inFloat32))
   const advice = `the check runs on ${name} and on reference: pass what the function uses besides its inputs as an input, too`

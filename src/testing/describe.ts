@@ -1,9 +1,12 @@
 // All tests of an operation in one line, under whatever runs tests.
 
 import type fc from 'fast-check'
+import { checkArguments } from '../tensor/arguments.ts'
 import { type DeviceName, isFloating, type Tensor, tensor as tensorOf } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, type Settled, settle } from '../tensor/options.ts'
 import { checkCheckpoint, checkDevice, checkLayout, checkSame } from './agreement.ts'
-import { AWAY, tensor, type ValueOptions } from './arbitraries/tensors.ts'
+import { AWAY, tensor, type ValueOptions, valueOptions } from './arbitraries/tensors.ts'
 import { assert } from './exactly.ts'
 import { checkAdjoint, checkGradients, checkLinear, checkRepeatable, checkSymmetric } from './laws.ts'
 import { type Call, type Check, checkSamples, type DefinitionCheck, type Operation, type Samples } from './report.ts'
@@ -40,6 +43,23 @@ export interface OperationDescription<A extends readonly unknown[]> extends Valu
   /** `describe` and `it` of a test runner; default the global ones, or node:test's */
   readonly test?: TestRunner
 }
+const describeOptions = {
+  ...valueOptions,
+  name: is.optional(is.text),
+  expression: is.optional(is.text),
+  samples: undefined,
+  errors: [],
+  order: 2,
+  directions: undefined,
+  devices: is.byDefault<readonly DeviceName[]>(['cpu'], is.list as is.Kind<readonly DeviceName[]>),
+  from: is.optional(is.text),
+  test: undefined,
+  numRuns: 10,
+  seed: undefined,
+  path: undefined,
+} satisfies Settings<OperationDescription<readonly unknown[]>>
+
+type Description<A extends readonly unknown[]> = Settled<OperationDescription<A>, typeof describeOptions>
 
 /**
  * Declares the tests of an operation: gradients against finite differences, every law, the layout in memory, `checkpoint`, every device
@@ -53,16 +73,20 @@ export interface OperationDescription<A extends readonly unknown[]> extends Valu
  */
 export function describeOperation<A extends readonly unknown[] = [Tensor]>(
   op: Operation<A>,
-  options: OperationDescription<A> = {},
+  options?: OperationDescription<A>,
 ): void {
-  const { errors = [], name = op.name, seed, path, numRuns = 10, order = 2 } = options
+  const call = 'describeOperation(op, options)'
+  checkArguments(call, [is.callback], [op])
+  const description: Description<A> = settle(call, options, describeOptions)
+  const { errors, name = op.name, seed, path, numRuns, order, dtype, domain, awayFrom, distinct } = description
   checkDescription(name, numRuns, order)
-  const { describe, it } = runner(options.test)
-  const samples = options.samples ?? (tensor(options).map(x => [x]) as unknown as fc.Arbitrary<Readonly<A>>)
-  const examples = options.samples ? [] : (zeroOf(options) as unknown as Readonly<A>[])
+  const { describe, it } = runner(description.test)
+  const values = { dtype, domain, awayFrom, distinct }
+  const samples = description.samples ?? (tensor(values).map(x => [x]) as unknown as fc.Arbitrary<Readonly<A>>)
+  const examples = description.samples ? [] : (zeroOf(values) as unknown as Readonly<A>[])
   describe(name, () => {
-    for (const [says, check] of checksOf(op, options))
-      it(says, () => checkSamples(op, callOf(op, name, options), check, samples, { seed, path, numRuns, examples }))
+    for (const [says, check] of checksOf(op, description))
+      it(says, () => checkSamples(op, callOf(op, name, description), check, samples, { seed, path, numRuns, examples }))
     for (const refusal of errors) it(`refuses: ${refusal[2]}`, () => checkRefusal(refusal))
   })
 }
@@ -86,7 +110,7 @@ function zeroOf({ dtype = 'float64', domain: [min, max] = [-2, 2], awayFrom = []
 function callOf<A extends readonly unknown[]>(
   op: Operation<A>,
   name: string,
-  { expression = op.name === '' ? `(${op})` : name, from }: OperationDescription<A>,
+  { expression = op.name === '' ? `(${op})` : name, from }: Description<A>,
 ): Call {
   const imported = /^[\w$]+/.exec(expression)?.[0]
   return { expression, imports: from && imported ? [`import { ${imported} } from '${from}'`] : [] }
@@ -94,7 +118,7 @@ function callOf<A extends readonly unknown[]>(
 
 function checksOf<A extends readonly unknown[]>(
   { definition }: Operation<A>,
-  { order = 2, directions, devices = ['cpu'] }: OperationDescription<A>,
+  { order, directions, devices }: Description<A>,
 ): [says: string, check: Check | DefinitionCheck][] {
   const valuesOnly = order === 0 ? ['{ gradients: false }'] : []
   const onDevices = devices.map((device): [string, Check] => [

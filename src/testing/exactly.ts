@@ -15,8 +15,10 @@ export function assert(holds: boolean, message: () => string): asserts holds {
 }
 
 /** A tensor with other memory, on another device. */
-export const sameView = ({ shape, strides, offset }: Tensor, memory: TypedArray, on: Device): Tensor =>
-  new Tensor(fromData(memory, [memory.length], on).storage, shape, strides, offset)
+export function sameView({ dtype, shape, strides, offset }: Tensor, memory: TypedArray, on: Device): Tensor {
+  const whole = fromData(memory, [memory.length], on, isFloating(dtype) ? undefined : dtype)
+  return new Tensor(whole.storage, shape, strides, offset)
+}
 
 /** The whole memory that a tensor is a view of. */
 export const memoryOf = (x: Tensor): Tensor => new Tensor(x.storage, [x.storage.length])

@@ -14,6 +14,7 @@ import {
   vjp,
 } from '../autograd/index.ts'
 import { show, type Tensor, zerosLike } from '../tensor/index.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { checkLayout } from './agreement.ts'
 import { readable } from './arbitraries/readable.ts'
 import { allowed, assert, compare, directions, dot, exactly, float64, largest, numbers } from './exactly.ts'
@@ -22,7 +23,7 @@ import { allowed, assert, compare, directions, dot, exactly, float64, largest, n
  * Compares gradients with finite differences in float64 on `reference`.
  * @throws GradientAssertionError with the message of gradcheck
  */
-export function checkGradients(f: CheckedFunction, inputs: readonly Tensor[], options: GradcheckOptions = {}): void {
+export function checkGradients(f: CheckedFunction, inputs: readonly Tensor[], options?: GradcheckOptions): void {
   onReference(() => {
     const result = gradcheck(f, inputs, options)
     assert(result.ok, () => [result.message, ...adviceFor(result, inputs)].join('\n'))
@@ -130,12 +131,15 @@ export function checkRepeatable(f: CheckedFunction, inputs: readonly Tensor[]): 
   })
 }
 
+export interface LawsOptions {
+  /** highest order of gradients; default 2 */
+  readonly order?: number
+}
+const lawsOptions = { order: 2 } satisfies Settings<LawsOptions>
+
 /** All of these, and that the layout in memory changes nothing; below order 2 without that of second derivatives. */
-export function checkLaws(
-  f: CheckedFunction,
-  inputs: readonly Tensor[],
-  { order = 2 }: { readonly order?: number } = {},
-): void {
+export function checkLaws(f: CheckedFunction, inputs: readonly Tensor[], options?: LawsOptions): void {
+  const { order } = settle('checkLaws(f, inputs, options)', options, lawsOptions)
   checkLinear(f, inputs)
   checkAdjoint(f, inputs)
   if (order > 1) checkSymmetric(f, inputs)

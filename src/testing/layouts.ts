@@ -48,5 +48,5 @@ export function layOut(
     const at = shape.reduce((sum, n, axis) => sum + (Math.floor(i / counts[axis]) % n) * strides[axis], offset)
     memory[at] = element(i)
   }
-  return new Tensor(fromData(memory, [length], on).storage, shape, strides, offset)
+  return new Tensor(fromData(memory, [length], on, dtype).storage, shape, strides, offset)
 }

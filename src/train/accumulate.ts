@@ -7,6 +7,8 @@ import { concat, noGrad, valueAndGrad } from '../autograd/index.ts'
 import type { CoCa, CoCaLoss } from '../models/index.ts'
 import { lossAndGradients } from '../nn/index.ts'
 import { defaultGenerator, scope, storagesIn, type Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 
 export interface AccumulationOptions {
   /** how many parts the batch is cut into, as even as can be; memory is needed for one of them */
@@ -14,6 +16,7 @@ export interface AccumulationOptions {
   /** int32 [batch]: pairs with the same number are positives of each other */
   readonly groups?: Tensor
 }
+const accumulationOptions = { parts: is.number, groups: is.optional(is.tensor) } satisfies Settings<AccumulationOptions>
 
 /** Some rows of a batch. */
 interface Part {
@@ -33,8 +36,10 @@ export function accumulateGradients(
   model: CoCa,
   images: Tensor,
   ids: Tensor,
-  { parts: count, groups }: AccumulationOptions,
+  options: AccumulationOptions,
 ): { loss: CoCaLoss; gradients: Map<string, Tensor> } {
+  const call = 'accumulateGradients(model, images, ids, options)'
+  const { parts: count, groups } = settle(call, options, accumulationOptions)
   const [batch] = ids.shape
   if (!Number.isInteger(count) || count < 1 || count > batch)
     throw new RangeError(`accumulateGradients: ${count} parts of a batch of ${batch}`)

@@ -63,7 +63,7 @@ const idsOf = ({ text }: GoldenBatch): Tensor => fromData(text.data, text.shape)
 /** The losses as they are stored: weighted, and the sum of both. */
 function lossOf(model: CoCa, images: Tensor, ids: Tensor) {
   const { total, contrastive, captioning } = model.loss(images, ids)
-  return { total, contrastive, caption: captioning.mul(model.config.loss?.captioning?.weight ?? 2) }
+  return { total, contrastive, caption: captioning.mul(model.lossWeights.captioning) }
 }
 
 async function* forward(model: CoCa, batch: GoldenBatch, io: GoldenTensors): AsyncGenerator<AgreementCheck> {

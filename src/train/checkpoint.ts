@@ -115,7 +115,7 @@ export function toDevice(tensors: HostTensors, file: string): Map<string, Tensor
             file,
           },
         )
-      return [name, fromData(data as TypedArray, shape)]
+      return [name, fromData(data as TypedArray, shape, undefined, dtype === 'BOOL' ? 'bool' : undefined)]
     }),
   )
 }

@@ -13,10 +13,12 @@ import { fileError, syncFolder } from '../data/files.ts'
 import { DataError, type OnBadSample, type Pictures, writeAtomically } from '../data/index.ts'
 import { npyHead } from '../data/npy.ts'
 import { safetensorsHead } from '../data/safetensors.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { type EmbeddingFiles, embeddingFiles } from './embedding-file.ts'
 import { EmbeddingError, EmbeddingJournal } from './embedding-journal.ts'
 import { embedBatch, embedTexts } from './embeddings.ts'
-import { type PictureBatch, type PictureOptions, pictureBatches } from './picture-batches.ts'
+import { type PictureBatch, type PictureOptions, pictureBatches, pictureOptions } from './picture-batches.ts'
 import type { TrainedModel } from './run.ts'
 
 export interface EmbedOptions extends Omit<PictureOptions, 'from' | 'without'> {
@@ -29,6 +31,15 @@ export interface EmbedOptions extends Omit<PictureOptions, 'from' | 'without'> {
   /** how many samples were looked at, those of an earlier start included */
   readonly onProgress?: (done: number) => void
 }
+const embedOptions = {
+  batchSize: pictureOptions.batchSize,
+  strict: false,
+  signal: undefined,
+  source: is.text,
+  truncate: false,
+  onBadSample: undefined,
+  onProgress: undefined,
+} satisfies Settings<EmbedOptions>
 
 export interface EmbedResult {
   readonly images: number
@@ -51,7 +62,8 @@ export async function embedPictures(
   options: EmbedOptions,
 ): Promise<EmbedResult> {
   const files = embeddingFiles(file)
-  const { source, onBadSample, onProgress } = options
+  const settled = settle('embedPictures(trained, pictures, file, options)', options, embedOptions)
+  const { source, onBadSample, onProgress, truncate, ...batching } = settled
   const parts = `${file}.parts`
   if (!(await exists(join(parts, 'journal.jsonl'))))
     for (const path of files.format === 'npy' ? [file, files.text, files.samples, files.settings] : [file])
@@ -60,11 +72,11 @@ export async function embedPictures(
   const journal = await EmbeddingJournal.open(parts, { model, source, data: pictures.fingerprint, width })
   try {
     onProgress?.(journal.count.position)
-    for await (const batch of pictureBatches(trained, pictures, { ...options, from: journal.count.position })) {
+    for await (const batch of pictureBatches(trained, pictures, { ...batching, from: journal.count.position })) {
       const told = await journal.append({
         position: batch.stop,
         image: (await embedBatch(trained, batch, image => batch.samples[image].name)).data,
-        text: await textRows(trained, batch, options),
+        text: await textRows(trained, batch, settled),
         lines: batch.samples.map(({ name, captions }) => JSON.stringify({ name, captions })),
         skipped: batch.skipped,
       })

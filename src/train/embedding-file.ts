@@ -8,6 +8,7 @@ import { openSafetensors, readJson } from '../data/index.ts'
 import { openNpy } from '../data/npy.ts'
 import { withFile } from '../data/ranges.ts'
 import { descending, firstNonFinite } from '../tensor/index.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { EmbeddingError } from './embedding-journal.ts'
 import { type Embeddings, similarityMatrix } from './embeddings.ts'
 
@@ -44,6 +45,13 @@ export interface Neighbour extends EmbeddedSample {
   readonly row: number
   readonly cosine: number
 }
+
+/** How a search is watched and stopped. */
+export interface NearestOptions {
+  readonly signal?: AbortSignal
+  readonly onProgress?: (done: number) => void
+}
+const nearestOptions = { signal: undefined, onProgress: undefined } satisfies Settings<NearestOptions>
 
 /** Embeddings of images on the disk. */
 export class EmbeddingFile {
@@ -134,11 +142,8 @@ export class EmbeddingFile {
    * @param query one row
    * @throws EmbeddingError if its width is another
    */
-  async nearest(
-    query: Embeddings,
-    top: number,
-    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (done: number) => void } = {},
-  ): Promise<Neighbour[]> {
+  async nearest(query: Embeddings, top: number, options?: NearestOptions): Promise<Neighbour[]> {
+    const { signal, onProgress } = settle('file.nearest(query, top, options)', options, nearestOptions)
     if (query.width !== this.width)
       throw new EmbeddingError(`has rows of ${this.width} numbers, the query ${query.width}`, { file: this.path })
     let best: { row: number; cosine: number }[] = []

@@ -5,6 +5,8 @@ import { noGrad } from '../autograd/index.ts'
 import { normalize } from '../data/index.ts'
 import type { CoCa } from '../models/index.ts'
 import { firstNonFinite, fromData, NonFiniteError, scope, type Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { checkRows } from './finite.ts'
 import { deviceOfModel } from './loss.ts'
 import { inParts } from './memory.ts'
@@ -28,6 +30,12 @@ export interface EvaluateOptions {
   /** stops between batches by throwing its reason */
   readonly signal?: AbortSignal
 }
+export const evaluateOptions = {
+  batchSize: is.byDefault(64, is.count),
+  truncate: false,
+  onProgress: undefined,
+  signal: undefined,
+} satisfies Settings<EvaluateOptions>
 
 /** Rows of unit length, [count, width]. */
 export interface Embeddings {
@@ -50,8 +58,10 @@ export interface ImageBatch {
 export async function* imageBatches(
   { model, normalize: scale }: TrainedModel,
   images: ImageSource,
-  { batchSize = 64, onProgress, signal }: EvaluateOptions = {},
+  options?: EvaluateOptions,
 ): AsyncGenerator<ImageBatch, void, undefined> {
+  const call = 'imageBatches(trained, images, options)'
+  const { batchSize, onProgress, signal } = settle(call, options, evaluateOptions)
   const { mean, std } = scale ?? { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
   const { size } = model.config.image
   for (let start = 0; start < images.length; start += batchSize) {
@@ -134,8 +144,10 @@ export async function embedBatch(
 export async function embedTexts(
   { model, tokenizer }: TrainedModel,
   texts: readonly string[],
-  { batchSize = 64, truncate, onProgress, signal }: EvaluateOptions = {},
+  options?: EvaluateOptions,
 ): Promise<Embeddings> {
+  const call = 'embedTexts(trained, texts, options)'
+  const { batchSize, truncate, onProgress, signal } = settle(call, options, evaluateOptions)
   const { context } = model.config.text
   const width = model.config.embedding
   const ids = tokenizer.tokenize(texts, context, { truncate })

@@ -5,11 +5,14 @@ import { stack } from '../autograd/index.ts'
 import { type ImageTextSource, paraphrases } from '../data/index.ts'
 import type { Caption, CoCaLoss, GenerateOptions } from '../models/index.ts'
 import { defaultGenerator, fromData, NonFiniteError } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import {
   type Embeddings,
   type EvaluateOptions,
   embedImages,
   embedTexts,
+  evaluateOptions,
   type ImageBatch,
   type ImageSource,
   imageBatches,
@@ -36,6 +39,12 @@ export interface ZeroShotOptions extends EvaluateOptions {
   /** sentences in which {} stands for a class; default 'a {}' */
   readonly templates?: readonly string[]
 }
+const zeroShotOptions = {
+  ...evaluateOptions,
+  classes: is.list as is.Kind<readonly string[]>,
+  labels: new is.Kind<ArrayLike<number>>('a list of class numbers', x => Array.isArray(x) || ArrayBuffer.isView(x)),
+  templates: ['a {}'],
+} satisfies Settings<ZeroShotOptions>
 
 export interface ZeroShotResult {
   /** share of images whose class is right */
@@ -57,13 +66,14 @@ export async function zeroShot(
   images: ImageSource,
   options: ZeroShotOptions,
 ): Promise<ZeroShotResult> {
-  const { classes, labels, templates = ['a {}'] } = options
+  const settled = settle('zeroShot(trained, images, options)', options, zeroShotOptions)
+  const { classes, labels, templates, ...evaluating } = settled
   if (labels.length !== images.length)
     throw new RangeError(`zeroShot: ${labels.length} labels for ${images.length} images`)
   const prompts = classes.flatMap(name => templates.map(template => template.replaceAll('{}', name)))
-  const { batchSize, truncate, signal } = options
+  const { batchSize, truncate, signal } = evaluating
   const prototypes = meansOf(await embedTexts(trained, prompts, { batchSize, truncate, signal }), templates.length)
-  const predictions = await nearest(await embedImages(trained, images, options), prototypes)
+  const predictions = await nearest(await embedImages(trained, images, evaluating), prototypes)
   const confusion = classes.map(() => classes.map(() => 0))
   for (let i = 0; i < labels.length; i++) {
     const row = confusion[labels[i]]
@@ -135,14 +145,15 @@ export interface RetrievalResult {
 export async function retrieval(
   trained: TrainedModel,
   source: ImageTextSource,
-  options: EvaluateOptions = {},
+  options?: EvaluateOptions,
 ): Promise<RetrievalResult> {
+  const settled = settle('retrieval(trained, source, options)', options, evaluateOptions)
   const own = Array.from({ length: source.length }, (_, i) => source.captions(i).map(plain))
   const texts = own.flat()
   const originals = Array.from({ length: source.length }, (_, i) => source.captions(i)).flat()
-  const { batchSize, truncate, signal } = options
+  const { batchSize, truncate, signal } = settled
   const textEmbeddings = await embedTexts(trained, originals, { batchSize, truncate, signal })
-  const imageEmbeddings = await embedImages(trained, source, options)
+  const imageEmbeddings = await embedImages(trained, source, settled)
   const captions = own.map(list => new Set(list))
   return {
     imageToText: await rank(imageEmbeddings, textEmbeddings, (image, text) => captions[image].has(texts[text])),
@@ -182,6 +193,7 @@ export interface CaptioningOptions extends EvaluateOptions {
   /** how captions are written; default greedily */
   readonly generate?: Partial<GenerateOptions>
 }
+const captioningOptions = { ...evaluateOptions, generate: undefined } satisfies Settings<CaptioningOptions>
 
 export interface CaptioningResult {
   /** share of images whose caption says the same as one of its references */
@@ -232,17 +244,19 @@ export async function writeCaptions(
 export function captioning(
   trained: TrainedModel,
   source: ImageTextSource,
-  options: CaptioningOptions = {},
+  options?: CaptioningOptions,
 ): Promise<CaptioningResult> {
+  const settled = settle('captioning(trained, source, options)', options, captioningOptions)
+  const { generate, ...evaluating } = settled
   const { model, tokenizer } = trained
   return inEvaluation(model, async () => {
     const captions: string[] = []
     const tokens = { right: 0, all: 0 }
-    for await (const batch of imageBatches(trained, source, options)) {
-      const written = await writeCaptions(trained, batch, options.generate, image => source.name(batch.start + image))
+    for await (const batch of imageBatches(trained, source, evaluating)) {
+      const written = await writeCaptions(trained, batch, generate, image => source.name(batch.start + image))
       captions.push(...written.map(({ ids }) => tokenizer.decode(ids)))
       await inParts(model, batch.count, 'captions', async (start, stop) => {
-        const { right, all } = await countTokens(trained, source, partOf(batch, start, stop), options)
+        const { right, all } = await countTokens(trained, source, partOf(batch, start, stop), evaluating)
         tokens.right += right
         tokens.all += all
       })
@@ -304,16 +318,17 @@ function firstCaptions(
 export function meanLoss(
   trained: TrainedModel,
   source: ImageTextSource,
-  options: EvaluateOptions = {},
+  options?: EvaluateOptions,
 ): Promise<{ loss: number; contrastive: number; captioning: number }> {
   const { model } = trained
-  const { batchSize = 64 } = options
+  const settled = settle('meanLoss(trained, source, options)', options, evaluateOptions)
+  const { batchSize } = settled
   return inEvaluation(model, async () => {
     const sum = { loss: 0, contrastive: 0, captioning: 0 }
     let batches = 0
-    for await (const batch of imageBatches(trained, source, options)) {
+    for await (const batch of imageBatches(trained, source, settled)) {
       if (batch.count < batchSize && batches > 0) break
-      const text = firstCaptions(trained, source, batch, options)
+      const text = firstCaptions(trained, source, batch, settled)
       const images = { images: batch.pixels, imageShape: batch.shape }
       const parts = (loss: CoCaLoss) => [loss.total, loss.contrastive, loss.captioning]
       const values = await readOut(() => stack(parts(batchLoss(model, { ...images, ...text }, { positives: true }))))

@@ -6,8 +6,10 @@ import { concat, noGrad } from '../autograd/index.ts'
 import { DataError } from '../data/index.ts'
 import type { CoCa } from '../models/index.ts'
 import { type Parameter, resizeGrid } from '../nn/index.ts'
+import { firstFew } from '../tensor/first-few.ts'
 import { sameShape, show, type Tensor } from '../tensor/index.ts'
-import { listed } from '../tensor/listed.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 
 /** Parts of a model that do not exist, or weights that do not fit it. */
 export class InitializationError extends DataError {}
@@ -22,16 +24,21 @@ export interface Initialization {
   readonly unused: readonly string[]
 }
 
+export interface InitializeOptions {
+  /** parts that keep the values they have, as {@link parameterPaths} reads them; default none */
+  readonly fresh?: readonly string[]
+  /** what to call the source in an error */
+  readonly file?: string
+}
+const initializeOptions = { fresh: [], file: is.optional(is.text) } satisfies Settings<InitializeOptions>
+
 /**
  * Copies another model's weights into a model.
  * @param options.fresh parts that keep the values they have, as {@link parameterPaths} reads them
  * @throws InitializationError naming what has no counterpart, or one of another shape; nothing is copied then
  */
-export function initializeFrom(
-  model: CoCa,
-  source: CoCa,
-  { fresh = [], file }: { readonly fresh?: readonly string[]; readonly file?: string } = {},
-): Initialization {
+export function initializeFrom(model: CoCa, source: CoCa, options?: InitializeOptions): Initialization {
+  const { fresh, file } = settle('initializeFrom(model, source, options)', options, initializeOptions)
   const given = new Map<string, Parameter>(source.namedParameters())
   const own = parameterPaths(model, fresh, { setting: 'fresh', file })
   const assignments: [parameter: Parameter, value: () => Tensor][] = []
@@ -49,9 +56,12 @@ export function initializeFrom(
     assignments.push([parameter, value])
   }
   if (problems.length > 0)
-    throw new InitializationError(`the weights do not fit: ${listed(problems)}; name what is to begin anew as fresh`, {
-      file,
-    })
+    throw new InitializationError(
+      `the weights do not fit: ${firstFew(problems)}; name what is to begin anew as fresh`,
+      {
+        file,
+      },
+    )
   noGrad(() => {
     for (const [parameter, value] of assignments) parameter.assign(value())
   })

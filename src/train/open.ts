@@ -2,6 +2,8 @@
 
 import { DataError, readTokenizer } from '../data/index.ts'
 import type { CoCaConfig } from '../models/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { merge } from './config.ts'
 import { openClip, readOpenClipSettings } from './openclip.ts'
 import { isRun, openRun, openSettings, type TrainedModel, tokenizerOf } from './run.ts'
@@ -12,13 +14,18 @@ export interface OpenModelOptions {
   /** a tokenizer's file; default the one that the folder holds */
   readonly tokenizer?: string
 }
+const openModelOptions = {
+  step: is.optional(is.number),
+  tokenizer: is.optional(is.text),
+} satisfies Settings<OpenModelOptions>
 
 /**
  * Opens a run's folder, or the folder or file of a checkpoint of OpenCLIP, on the current device.
  * @throws RunError, CheckpointError, OpenClipError or DataError where a file is missing, is damaged or does not fit; a checkpoint
  *   without a tokenizer beside it needs one given
  */
-export async function openModel(path: string, { step, tokenizer }: OpenModelOptions = {}): Promise<TrainedModel> {
+export async function openModel(path: string, options?: OpenModelOptions): Promise<TrainedModel> {
+  const { step, tokenizer } = settle('openModel(path, options)', options, openModelOptions)
   if (await isRun(path)) return openRun(path, { step })
   if (step !== undefined) throw new DataError('is no run, and has no checkpoints to choose from', { file: path })
   const { model, preprocessing, tokenizerFiles } = await openClip(path)

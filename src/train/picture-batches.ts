@@ -2,6 +2,8 @@
 // what would have been computed, without the pictures that cannot be read.
 
 import { type BadSample, DataError, normalize, type Pictures, type StreamedSample } from '../data/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import type { ImageBatch } from './embeddings.ts'
 import type { TrainedModel } from './run.ts'
 
@@ -17,6 +19,13 @@ export interface PictureOptions {
   /** stops between batches by throwing its reason */
   readonly signal?: AbortSignal
 }
+export const pictureOptions = {
+  batchSize: is.byDefault(64, is.count),
+  from: 0,
+  strict: false,
+  without: undefined,
+  signal: undefined,
+} satisfies Settings<PictureOptions>
 
 /** The pictures of some samples that could be read; perhaps none. */
 export interface PictureBatch extends ImageBatch {
@@ -30,8 +39,10 @@ export interface PictureBatch extends ImageBatch {
 export async function* pictureBatches(
   { model, normalize: scale }: TrainedModel,
   pictures: Pictures,
-  { batchSize = 64, from = 0, strict = false, without, signal }: PictureOptions = {},
+  options?: PictureOptions,
 ): AsyncGenerator<PictureBatch, void, undefined> {
+  const call = 'pictureBatches(trained, pictures, options)'
+  const { batchSize, from, strict, without, signal } = settle(call, options, pictureOptions)
   const { mean, std } = scale ?? { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
   const { size } = model.config.image
   const bad: BadSample[] = []

@@ -19,6 +19,8 @@ import {
 } from '../data/index.ts'
 import { whileLocked } from '../data/lock.ts'
 import type { CoCa } from '../models/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { checkpointFolder, loadModel, stepsIn } from './checkpoint.ts'
 import { type RunConfig, readRunConfig } from './config.ts'
 import { makeFolder, namesIn } from './folders.ts'
@@ -111,24 +113,27 @@ export const tokenizerOf = (folder: string): string => join(folder, TOKENIZER)
 /** The steps of which a run has checkpoints, ascending. */
 export const listCheckpoints = (folder: string): Promise<number[]> => stepsIn(folder)
 
+export interface OpenRunOptions {
+  /** of a checkpoint; default the last one */
+  readonly step?: number
+}
+const openRunOptions = { step: is.optional(is.number) } satisfies Settings<OpenRunOptions>
+
 /**
  * A run's model, ready to be used, on the current device.
  * @param options.step of a checkpoint; default the last one
  * @throws RunError if the folder is no run, or has no such checkpoint; CheckpointError if the checkpoint does not fit;
  *   NonFiniteWeightsError if its weights are not finite
  */
-export async function openRun(folder: string, options: { readonly step?: number } = {}): Promise<Run> {
-  const run = await openCheckpoint(folder, options)
+export async function openRun(folder: string, options?: OpenRunOptions): Promise<Run> {
+  const run = await openCheckpoint(folder, settle('openRun(folder, options)', options, openRunOptions))
   const model = unloaded(run.config.model)
   await loadModel(run.checkpoint, model)
   return { ...run, model: model.eval() }
 }
 
 /** A run at one of its checkpoints, whose weights have not been read. @throws RunError as {@link openRun} */
-export async function openCheckpoint(
-  folder: string,
-  options: { readonly step?: number } = {},
-): Promise<Omit<Run, 'model'>> {
+export async function openCheckpoint(folder: string, options: OpenRunOptions): Promise<Omit<Run, 'model'>> {
   const { config, tokenizer } = await openSettings(folder)
   const step = await chooseStep(folder, options.step)
   return { folder, config, tokenizer, normalize: config.normalize, step, checkpoint: checkpointFolder(folder, step) }

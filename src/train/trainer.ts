@@ -14,6 +14,8 @@ import {
 import { CoCa } from '../models/index.ts'
 import { clipGradients, type Optimizer, type Schedule } from '../optim/index.ts'
 import { defaultGenerator, device, scope, seed, storagesIn } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
 import { warn } from '../tensor/warn.ts'
 import { augmentation } from './augment.ts'
 import {
@@ -94,12 +96,28 @@ export interface TrainOptions {
   readonly evaluate?: (moment: TrainingMoment) => Promise<Readonly<Record<string, number>>>
 }
 
+const trainOptions = {
+  signal: undefined,
+  onStart: undefined,
+  onStep: undefined,
+  onEvaluation: undefined,
+  onGuard: undefined,
+  onBadSample: undefined,
+  onCheckpoint: undefined,
+  evaluate: undefined,
+} satisfies Settings<TrainOptions>
+
 export interface ResumeOptions extends TrainOptions {
   /** go on from this checkpoint and forget what came later; default the last one */
   readonly step?: number
   /** train until this step, instead of what the run was started with */
   readonly steps?: number
 }
+const resumeOptions = {
+  ...trainOptions,
+  step: is.optional(is.number),
+  steps: is.optional(is.number),
+} satisfies Settings<ResumeOptions>
 
 export interface TrainResult extends Run {
   /** false if the training was ended by its signal */
@@ -112,17 +130,18 @@ export interface TrainResult extends Run {
  *   no finite number, NonFiniteError where an evaluation comes upon one, WrongGradientError where the gradient is wrong and
  *   the guard is to stop then, all with what was measured and the last checkpoint in place
  */
-export async function train(folder: string, config: RunConfig, options: TrainOptions = {}): Promise<TrainResult> {
+export async function train(folder: string, config: RunConfig, options?: TrainOptions): Promise<TrainResult> {
+  const settled = settle('train(folder, config, options)', options, trainOptions)
   await checkFree(folder)
   await device.use(config.device)
-  const skipped = new SkippedSamples(options.onBadSample)
+  const skipped = new SkippedSamples(settled.onBadSample)
   const data = await openTrainingData(config, skipped)
   const tokenizer = await tokenizerFor(config, data.train)
   const text = { ...config.model.text, vocabulary: tokenizer.vocabularySize, pad: tokenizer.pad }
   const training = prepare(folder, { ...config, model: { ...config.model, text } }, tokenizer, data, skipped)
   const learner = await fresh(training)
   await createRun(folder, training.config, tokenizer)
-  return whileTraining(folder, () => advance({ ...training, ...learner }, 0, options))
+  return whileTraining(folder, () => advance({ ...training, ...learner }, 0, settled))
 }
 
 /**
@@ -131,9 +150,10 @@ export async function train(folder: string, config: RunConfig, options: TrainOpt
  * @throws RunError if the folder is no run; LockedError while another process trains it; CheckpointError if the checkpoint is damaged; BatchError if the data has
  *   changed; and as {@link train}
  */
-export async function resumeTraining(folder: string, options: ResumeOptions = {}): Promise<TrainResult> {
+export async function resumeTraining(folder: string, options?: ResumeOptions): Promise<TrainResult> {
+  const settled = settle('resumeTraining(folder, options)', options, resumeOptions)
   const settings = await openSettings(folder)
-  return whileTraining(folder, () => goOn(folder, settings, options))
+  return whileTraining(folder, () => goOn(folder, settings, settled))
 }
 
 async function goOn(

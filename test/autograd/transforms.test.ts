@@ -17,7 +17,16 @@ import {
   valueAndGrad,
   vjp,
 } from '../../src/autograd/index.ts'
-import { device, Generator, ShapeError, scope, type Tensor, tensor } from '../../src/tensor/index.ts'
+import {
+  device,
+  Generator,
+  onesLike,
+  ShapeError,
+  scope,
+  type Tensor,
+  tensor,
+  zerosLike,
+} from '../../src/tensor/index.ts'
 import { tensor as tensors } from '../../src/testing/index.ts'
 import { assertClose, assertCloseNumbers, fc, runs, values } from '../support.ts'
 import { plain } from './plain.ts'
@@ -107,6 +116,97 @@ describe('products with derivatives', () => {
     })
     assert.throws(() => hvp(quadratic, [x], [vector(1)]), /hvp: vectors \[1\] for inputs \[3\]/)
     assert.throws(() => hvp(quadratic, [x], []), ShapeError)
+  })
+})
+
+describe('an input of integers', () => {
+  // rows of a table by index, squared: the indices are constants
+  const table = tensor(
+    [
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ],
+    { dtype: 'float64' },
+  )
+  const rows = tensor([2, 0, 2], { dtype: 'int32' })
+  const f = (w: Tensor, ids: Tensor) => w.take(ids).square()
+  const wholes = zerosLike(rows)
+
+  it('has a vjp of zeros of its own shape and dtype, beside that of the others', () => {
+    const [value, pullback] = vjp(f, table, rows)
+    const [byTable, byRows] = pullback(onesLike(value))
+    assert.deepEqual(values(byTable), [2, 4, 0, 0, 20, 24])
+    assert.deepEqual([byRows.dtype, [...byRows.shape], values(byRows)], ['int32', [3], [0, 0, 0]])
+    // as grad treats it
+    const scalar = (w: Tensor, ids: Tensor) => f(w, ids).sum()
+    assert.deepEqual(values(grad(scalar)(table, rows)), values(byTable))
+  })
+
+  it('does not move in a jvp, whatever stands in its tangent', () => {
+    const direction = onesLike(table)
+    for (const tangent of [wholes, rows])
+      assert.deepEqual(values(jvp(f, [table, rows], [direction, tangent])[1]), [10, 12, 2, 4, 10, 12])
+    // the same as of the others alone
+    assert.deepEqual(values(jvp(w => f(w, rows), [table], [direction])[1]), [10, 12, 2, 4, 10, 12])
+  })
+
+  it('has an hvp of zeros, and counts for nothing in that of the others', () => {
+    const direction = tensor(
+      [
+        [1, 0],
+        [0, 1],
+        [1, 1],
+      ],
+      { dtype: 'float64' },
+    )
+    const [byTable, byRows] = hvp((w, ids) => f(w, ids).sum(), [table, rows], [direction, wholes])
+    assert.deepEqual(values(byTable), [2, 0, 0, 0, 4, 4])
+    assert.deepEqual([byRows.dtype, values(byRows)], ['int32', [0, 0, 0]])
+  })
+
+  it('refuses a floating tangent, which would be lost', () => {
+    const refused = {
+      name: 'GradientError',
+      message: /input 1 is int32: it is a constant, and its vector is zerosLike\(x\)/,
+    }
+    assert.throws(() => jvp(f, [table, rows], [table, vector(1, 1, 1)]), refused)
+    assert.throws(() => hvp(f, [table, rows], [table, vector(1, 1, 1)]), refused)
+    assert.throws(
+      () =>
+        jvp(
+          f,
+          [table, rows],
+          [
+            tensor(
+              [
+                [1, 2],
+                [3, 4],
+                [5, 6],
+              ],
+              { dtype: 'int32' },
+            ),
+            wholes,
+          ],
+        ),
+      {
+        name: 'GradientError',
+        message: "jvp: vector 0 is int32, and its input float64; write v.cast('float64')",
+      },
+    )
+  })
+
+  it('alone leaves nothing to differentiate by', () => {
+    const g = (ids: Tensor) => ids.mul(0.5)
+    for (const ask of [() => vjp(g, rows), () => jvp(g, [rows], [wholes]), () => hvp(g, [rows], [wholes])])
+      assert.throws(ask, { name: 'GradientError', message: /input 0 is int32.*write x\.cast\('float32'\)/ })
+  })
+
+  it('and truths are constants too', () => {
+    const mask = tensor([true, false])
+    const [, pullback] = vjp((y, m) => y.mul(m), vector(3, 4), mask)
+    const [byY, byMask] = pullback(vector(1, 1))
+    assert.deepEqual([values(byY), byMask.dtype, values(byMask)], [[1, 0], 'bool', [0, 0]])
   })
 })
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { beamSearch } from '../../src/models/beam.ts'
-import { settle } from '../../src/models/generate-options.ts'
+import { checkGenerateOptions } from '../../src/models/generate-options.ts'
 import type { Caption, CoCaConfig, GenerateOptions } from '../../src/models/index.ts'
 import { assertCloseNumbers } from '../support.ts'
 import { type Exhaustive, exhaustive, type Found } from './search.ts'
@@ -103,7 +103,7 @@ describe('a beam of one', () => {
     it(`is greedy, ${name}`, async () => {
       for (const number of [1, 2, 3, 4]) {
         const model = coca(fourWords, number)
-        const beam = await beamSearch(model, images, settle(model, images, options))
+        const beam = await beamSearch(model, images, checkGenerateOptions(model, images, options))
         const greedy = await model.generate(images, options)
         for (const [i, { ids, logProbability, score, finished, alternatives }] of beam.entries()) {
           assert.deepEqual([ids, finished, alternatives], [greedy[i].ids, greedy[i].finished, []])

@@ -27,6 +27,7 @@ import {
   tensor,
   toDevice,
   toNdarray,
+  ValueError,
   zeros,
   zerosLike,
 } from '../../src/tensor/index.ts'
@@ -50,9 +51,100 @@ describe('tensor', () => {
   it('converts to the dtype that is asked for', () => {
     assert.deepEqual(says(tensor([1.7, -1.7], { dtype: 'int32' })), ['int32', [2], [1, -1]])
     assert.deepEqual(says(tensor([2, 0, -0.5], { dtype: 'bool' })), ['bool', [3], [1, 0, 1]])
-    assert.deepEqual(says(tensor(Uint8Array.of(0, 255))), ['bool', [2], [0, 1]])
     assert.deepEqual(says(tensor(Uint8Array.of(0, 255), { dtype: 'float32' })), ['float32', [2], [0, 255]])
     assert.deepEqual(says(full([2], 5, { dtype: 'bool' })), ['bool', [2], [1, 1]])
+  })
+
+  it('takes integers of every width as int32, pixels and buffers too, alone and in lists', () => {
+    const arrays = [Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array]
+    for (const numbers of [...arrays.map(type => type.of(0, 1, 100)), Buffer.from([0, 1, 100])]) {
+      assert.deepEqual(says(tensor(numbers)), ['int32', [3], [0, 1, 100]])
+      assert.deepEqual(says(tensor([numbers, numbers])), ['int32', [2, 3], [0, 1, 100, 0, 1, 100]])
+      assert.deepEqual(says(tensor(numbers, { dtype: 'float32', shape: [3, 1] })), ['float32', [3, 1], [0, 1, 100]])
+      assert.deepEqual(says(tensor(numbers, { dtype: 'bool' })), ['bool', [3], [0, 1, 1]])
+      assert.deepEqual(says(fromData(numbers, [3])), ['int32', [3], [0, 1, 100]])
+    }
+    for (const numbers of [BigInt64Array.of(-1n, 7n), BigInt64Array.from([-1n, 7n])]) {
+      assert.deepEqual(says(tensor(numbers)), ['int32', [2], [-1, 7]])
+      assert.deepEqual(says(tensor([numbers])), ['int32', [1, 2], [-1, 7]])
+      assert.deepEqual(says(tensor(numbers, { dtype: 'float64' })), ['float64', [2], [-1, 7]])
+    }
+    assert.deepEqual(says(tensor(BigUint64Array.of(0n, 5n), { dtype: 'bool' })), ['bool', [2], [0, 1]])
+    assert.deepEqual(says(tensor([Uint8Array.of(200), [1.5]])), ['float32', [2, 1], [200, 1.5]])
+    assert.deepEqual(says(tensor([Float32Array.of(1), Uint8Array.of(2)])), ['float32', [2, 1], [1, 2]])
+  })
+
+  it('reads truths back that were read, as bytes and as lists', async () => {
+    const truths = tensor([
+      [true, false],
+      [false, true],
+    ])
+    assert.deepEqual(says(tensor(await truths.data(), { dtype: 'bool', shape: [2, 2] })), says(truths))
+    assert.deepEqual(says(fromData(await truths.data(), [2, 2], undefined, 'bool')), says(truths))
+    assert.deepEqual(says(tensor((await truths.array()) as boolean[][])), says(truths))
+    assert.deepEqual(says(await toDevice(truths, 'cpu')), says(truths))
+    assert.deepEqual(says(fromNdarray(await toNdarray(truths), { dtype: 'bool' })), says(truths))
+  })
+
+  it('refuses a number that int32 cannot hold, with the number and its place', () => {
+    const refused = (f: () => Tensor, value: number | bigint, position: number[]) =>
+      assert.throws(f, (error: unknown) => {
+        assert.ok(error instanceof ValueError, `${error}`)
+        assert.deepEqual([error.value, error.position], [value, position])
+        assert.match(
+          error.message,
+          / is no int32, which goes from -2147483648 to 2147483647; write \{ dtype: 'float32' \}/,
+        )
+        return true
+      })
+    const int32 = { dtype: 'int32' } as const
+    refused(() => tensor(Uint32Array.of(1, 2 ** 31)), 2 ** 31, [1])
+    refused(() => tensor(BigInt64Array.of(1n, 2n, -(2n ** 40n)), { shape: [3, 1] }), -(2n ** 40n), [2])
+    refused(() => tensor([Uint32Array.of(1), Uint32Array.of(2 ** 32 - 1)]), 2 ** 32 - 1, [1, 0])
+    refused(
+      () =>
+        tensor(
+          [
+            [1, 2],
+            [3, Number.NaN],
+          ],
+          int32,
+        ),
+      Number.NaN,
+      [1, 1],
+    )
+    refused(() => tensor(Float32Array.of(0, Number.POSITIVE_INFINITY), int32), Number.POSITIVE_INFINITY, [1])
+    refused(() => tensor(-(2 ** 31) - 1, int32), -(2 ** 31) - 1, [])
+    refused(() => fromData(Float64Array.of(0, 0, 0, 2 ** 31), [2, 2], undefined, 'int32'), 2 ** 31, [1, 1])
+    refused(() => full([2], 2 ** 31, int32), 2 ** 31, [])
+    refused(() => arange(2 ** 31 - 1, 2 ** 31 + 2), 2 ** 31, [1])
+    refused(() => randint(0, 2 ** 32, [2]), 2 ** 32 - 1, [])
+    refused(() => fromNdarray(ndarray(Uint32Array.of(1, 2 ** 31, 3, 4), [2, 2]).transpose(1, 0)), 2 ** 31, [1, 0])
+    const ends = [2 ** 31 - 1, -(2 ** 31), 2 ** 31 - 0.5, -(2 ** 31) - 0.5]
+    assert.deepEqual(values(tensor(ends, int32)), [2 ** 31 - 1, -(2 ** 31), 2 ** 31 - 1, -(2 ** 31)])
+  })
+
+  it('refuses what is no number, with its place', () => {
+    const program = { now: new Date(0), later: Promise.resolve(1), inside: tensor([1, 2]) }
+    const refused = (data: unknown, position: number[], words: string) =>
+      assert.throws(
+        () => tensor(data as number[]),
+        (error: unknown) => {
+          assert.ok(error instanceof ValueError, `${error}`)
+          assert.deepEqual([error.position, error.message], [position, `tensor: ${words}`])
+          return true
+        },
+      )
+    refused([1, undefined], [1], 'undefined at [1] is no number')
+    refused([[1], [null]], [1, 0], 'null at [1, 0] is no number')
+    refused(['a'], [0], "'a' at [0] is no number")
+    refused([1, '2'], [1], "'2' at [1] is no number; write Number('2')")
+    refused([program.now], [0], 'a Date at [0] is no number')
+    refused([program.later], [0], 'a Promise at [0] is no number; await it first')
+    refused([[program.inside]], [0, 0], 'a tensor [2] at [0, 0] is no number; write stack([…]) to join tensors')
+    refused([1n], [0], '1n at [0] is no number; write Number(1n)')
+    refused(new Array(2), [0], 'undefined at [0] is no number')
+    refused([{}], [0], '{} at [0] is no number')
   })
 
   it('copies what it takes', () => {
@@ -65,12 +157,15 @@ describe('tensor', () => {
   })
 
   it('refuses lists of uneven length or depth, and says where', () => {
+    const rule = 'lists on one axis must have one length and one depth'
     assert.throws(() => tensor([[1, 2], [3]]), {
       name: 'ShapeError',
-      message: 'tensor: a list of 1 stands on axis 1 of [2, 2] where 2 was expected',
+      message: `tensor: there is a list of 1 at [1] and a list of 2 at [0]; ${rule}`,
     })
-    assert.throws(() => tensor([1, [2]]), /a list of 1 stands on axis 1 of \[2\] where a number was expected/)
-    assert.throws(() => tensor([[1], 2]), /a number stands on axis 1 of \[2, 1\] where a list was expected/)
+    assert.throws(() => tensor([1, [2]]), {
+      message: `tensor: there is a list of 1 at [1] and a number at [0]; ${rule}`,
+    })
+    assert.throws(() => tensor([[1], 2]), { message: `tensor: there is 2 at [1] and a list of 1 at [0]; ${rule}` })
     assert.throws(() => tensor([1, 2], { shape: [3] }), /2 values do not fill \[3\], which has 3/)
     assert.throws(() => zeros([-1]), ShapeError)
   })
@@ -140,6 +235,9 @@ describe('reading', () => {
     const x = fromNdarray(nd)
     assert.equal(device.get().memory().buffers - before, 1)
     assert.deepEqual(says(x), ['float64', [3, 2], [3, 6, 2, 5, 1, 4]])
+    const pixels = Uint8Array.of(0, 1, 127, 255)
+    assert.deepEqual(says(fromNdarray(ndarray(pixels, [2, 2]))), ['int32', [2, 2], [0, 1, 127, 255]])
+    assert.deepEqual(says(fromNdarray(ndarray([1.5, 2], [2]))), ['float32', [2], [1.5, 2]])
     const back = await toNdarray(x)
     assert.deepEqual([back.shape, back.get(0, 1)], [[3, 2], 6])
     assert.equal(await toDevice(x, 'reference'), x)

@@ -117,7 +117,10 @@ describe('axes', () => {
 
   it('that are not there are refused', () => {
     for (const axis of [2, -3, 0.5, Number.NaN]) assert.throws(() => normalizeAxis('sum', axis, [2, 3]), AxisError)
-    assert.throws(() => normalizeAxis('sum', 0, []), { message: 'sum: [] has no axis 0', axis: 0 })
+    assert.throws(() => normalizeAxis('sum', 0, []), {
+      message: 'sum: [] has no axis 0: a scalar has none',
+      axis: 0,
+    })
     assert.throws(() => normalizeAxes('sum', [0, -2], [2, 3]), /axes \[0, 0\] name an axis of \[2, 3\] twice/)
   })
 

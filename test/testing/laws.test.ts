@@ -179,10 +179,10 @@ describe('functions that give a list', () => {
   it('anything else is refused', () => {
     const refuses = (f: () => unknown, text: RegExp) =>
       assert.throws(() => checkLinear(f as () => Tensor, [y]), { name: 'TypeError', message: text })
-    refuses(() => ({ tokens: y }), /a tensor or a list of tensors, not Object/)
-    refuses(() => [y, 3], /not Tensor, 3/)
+    refuses(() => ({ tokens: y }), /a tensor or a list of tensors, not \{ tokens: a tensor \[4\] \}/)
+    refuses(() => [y, 3], /not \[a tensor \[4\], 3\]/)
     refuses(() => undefined, /not undefined/)
-    refuses(() => [], /not an empty list/)
+    refuses(() => [], /not \[\]/)
   })
 })
 

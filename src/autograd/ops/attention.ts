@@ -1,6 +1,7 @@
 // Attention (Vaswani et al. 2017, section 3.2.1): the weights, and the weights times the values as one operation, which a
 // device may compute without ever holding all weights.
 
+import { takes } from '../../tensor/arguments.ts'
 import {
   arange,
   broadcastShapes,
@@ -12,6 +13,8 @@ import {
   sizeOf,
   type Tensor,
 } from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
+import { type Settings, settle } from '../../tensor/options.ts'
 import { defineFused } from '../op.ts'
 import { logicalAnd, where } from './elementwise.ts'
 import { softmaxGradient } from './fused.ts'
@@ -26,18 +29,27 @@ export interface AttentionOptions {
   /** what scores are multiplied by; default 1/√width */
   readonly scale?: number
 }
+const attentionOptions = {
+  mask: is.optional(is.tensor),
+  causal: false,
+  scale: is.optional(is.number),
+} satisfies Settings<AttentionOptions>
 
 /** Large and finite: exp of it is 0, and no ∞ - ∞ arises where everything is masked. */
 const hidden = -1e30
 
 /** bool [queries, keys]: true where key ≤ query, counted from the end of both. */
-export function causalMask(queries: number, keys: number, like: Tensor): Tensor {
-  const options = { device: like.device }
-  const last = arange(0, queries, 1, options)
-    .add(keys - queries)
-    .unsqueeze(1)
-  return arange(0, keys, 1, options).lessEqual(last)
-}
+export const causalMask = takes(
+  'causalMask(queries, keys, like)',
+  [is.size, is.size, is.tensor],
+  (queries: number, keys: number, like: Tensor): Tensor => {
+    const options = { device: like.device }
+    const last = arange(0, queries, 1, options)
+      .add(keys - queries)
+      .unsqueeze(1)
+    return arange(0, keys, 1, options).lessEqual(last)
+  },
+)
 
 /**
  * softmax(Q Kᵀ scale) over the keys that a query may see (Vaswani et al. 2017, section 3.2.1).
@@ -45,19 +57,27 @@ export function causalMask(queries: number, keys: number, like: Tensor): Tensor 
  * @param k [..., keys, width]
  * @returns [..., queries, keys]; rows sum to one, or are zero where a query sees nothing
  */
-export function attentionWeights(q: Tensor, k: Tensor, options: AttentionOptions = {}): Tensor {
-  const { mask, causal = false, scale = 1 / Math.sqrt(q.shape[q.rank - 1]) } = options
-  checkMask(mask)
-  const scores = q.mul(scale).matmul(k.transpose())
-  const past = causal ? causalMask(q.shape[q.rank - 2], k.shape[k.rank - 2], q) : undefined
-  const visible = mask && past ? logicalAnd(mask, past) : (mask ?? past)
-  if (!visible) return scores.softmax()
-  return where(visible, where(visible, scores, hidden).softmax(), 0)
-}
+export const attentionWeights = takes(
+  'attentionWeights(q, k, options)',
+  [is.tensor, is.tensor, is.options],
+  (q: Tensor, k: Tensor, options?: AttentionOptions): Tensor => {
+    const settled = settle('attentionWeights(q, k, options)', options, attentionOptions)
+    const { mask, causal, scale = 1 / Math.sqrt(q.shape[q.rank - 1]) } = settled
+    checkMask(mask)
+    const scores = q.mul(scale).matmul(k.transpose())
+    const past = causal ? causalMask(q.shape[q.rank - 2], k.shape[k.rank - 2], q) : undefined
+    const visible = mask && past ? logicalAnd(mask, past) : (mask ?? past)
+    if (!visible) return scores.softmax()
+    return where(visible, where(visible, scores, hidden).softmax(), 0)
+  },
+)
 
 function checkMask(mask: Tensor | undefined): void {
   if (mask && mask.dtype !== 'bool')
-    throw new DTypeError(`attention: a mask is bool (true: may be seen), not ${mask.dtype}`, mask.dtype)
+    throw new DTypeError(
+      `attention: a mask is bool (true: may be seen), not ${mask.dtype}; write mask.cast('bool')`,
+      mask.dtype,
+    )
 }
 
 /** Who may look at whom, and how scores are scaled. */
@@ -136,12 +156,17 @@ function checkShapes(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined):
  * attentionWeights(q, k) v: q [..., queries, width], k [..., keys, width], v [..., keys, size] → [..., queries, size]
  * @throws ShapeError where they do not meet, DTypeError for a mask that is not bool
  */
-export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
-  const { mask, causal = false, scale = 1 / Math.sqrt(q.shape[q.rank - 1]) } = options
-  checkMask(mask)
-  checkShapes(q, k, v, mask)
-  return attend(q, k, v, mask, { causal, scale })
-}
+export const attention = takes(
+  'q.attention(k, v, options)',
+  [is.tensor, is.tensor, is.tensor, is.options],
+  (q: Tensor, k: Tensor, v: Tensor, options?: AttentionOptions): Tensor => {
+    const settled = settle('q.attention(k, v, options)', options, attentionOptions)
+    const { mask, causal, scale = 1 / Math.sqrt(q.shape[q.rank - 1]) } = settled
+    checkMask(mask)
+    checkShapes(q, k, v, mask)
+    return attend(q, k, v, mask, { causal, scale })
+  },
+)
 
 /** The fused operation of this file and its gradient. */
 export const fusedAttention = { attention: attend, attentionGradient }

@@ -1,7 +1,9 @@
 // Einstein summation: any sum of products, said by naming axes. Two operands become one batched matrix product, more are
 // taken from left to right; everything is made of differentiable operations, so there is no rule here.
 
+import { takes } from '../../tensor/arguments.ts'
 import { eye, ShapeError, show, type Tensor } from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
 import { where } from './elementwise.ts'
 import { matmul } from './matmul.ts'
 
@@ -86,52 +88,57 @@ function labelsOf(term: string, rank: number, equation: string, shape: readonly 
  * occurs once, in alphabetical order. `...` stands for leading axes that broadcast. A label twice in one operand takes a diagonal.
  * @throws ShapeError where an axis has two sizes or the equation does not fit
  */
-export function einsum(equation: string, ...operands: Tensor[]): Tensor {
-  const [inputs, given, ...rest] = equation.replaceAll(' ', '').split('->')
-  const terms = inputs.split(',')
-  const shapes = operands.map(x => x.shape)
-  if (rest.length > 0) throw new ShapeError(`einsum "${equation}": "->" stands there twice`, ...shapes)
-  if (
-    terms.length !== operands.length ||
-    !/^[A-Za-z.,]*$/.test(inputs) ||
-    (given !== undefined && !/^[A-Za-z.]*$/.test(given))
-  )
-    throw new ShapeError(`einsum "${equation}": ${terms.length} terms for ${operands.length} operands`, ...shapes)
-  const labelled = operands.map((x, i) => ({ x, axes: labelsOf(terms[i], x.rank, equation, x.shape) }))
-
-  const all = unique(labelled.flatMap(({ axes }) => axes))
-  const ellipsis = all.filter(label => label.startsWith('…')).sort((a, b) => Number(b.slice(1)) - Number(a.slice(1)))
-  const once = without(all, ellipsis).filter(
-    label => labelled.flatMap(({ axes }) => axes).filter(l => l === label).length === 1,
-  )
-  const output =
-    given === undefined
-      ? [...ellipsis, ...once.sort()]
-      : given.includes('...')
-        ? given.split('...').flatMap((part, i) => (i === 0 ? [...part, ...ellipsis] : [...part]))
-        : [...given]
-
-  for (const label of all) {
-    const sizes = unique(
-      labelled.flatMap(({ x, axes }) => axes.flatMap((l, i) => (l === label ? [String(x.shape[i])] : []))),
+export const einsum = takes(
+  'einsum(equation, ...operands)',
+  [is.text, is.rest(is.tensor)],
+  (equation: string, ...operands: Tensor[]): Tensor => {
+    const [inputs, given, ...rest] = equation.replaceAll(' ', '').split('->')
+    const terms = inputs.split(',')
+    const shapes = operands.map(x => x.shape)
+    if (rest.length > 0) throw new ShapeError(`einsum "${equation}": "->" stands there twice`, ...shapes)
+    if (
+      terms.length !== operands.length ||
+      !/^[A-Za-z.,]*$/.test(inputs) ||
+      (given !== undefined && !/^[A-Za-z.]*$/.test(given))
     )
-    if (sizes.length > 1 && !(label.startsWith('…') && sizes.length === 2 && sizes.includes('1')))
-      throw new ShapeError(
-        `einsum "${equation}": axis "${label}" has sizes ${sizes.join(' and ')} in ${shapes.map(show).join(' and ')}`,
-        ...shapes,
+      throw new ShapeError(`einsum "${equation}": ${terms.length} terms for ${operands.length} operands`, ...shapes)
+    const labelled = operands.map((x, i) => ({ x, axes: labelsOf(terms[i], x.rank, equation, x.shape) }))
+
+    const all = unique(labelled.flatMap(({ axes }) => axes))
+    const ellipsis = all.filter(label => label.startsWith('…')).sort((a, b) => Number(b.slice(1)) - Number(a.slice(1)))
+    const once = without(all, ellipsis).filter(
+      label => labelled.flatMap(({ axes }) => axes).filter(l => l === label).length === 1,
+    )
+    const output =
+      given === undefined
+        ? [...ellipsis, ...once.sort()]
+        : given.includes('...')
+          ? given.split('...').flatMap((part, i) => (i === 0 ? [...part, ...ellipsis] : [...part]))
+          : [...given]
+
+    for (const label of all) {
+      const sizes = unique(
+        labelled.flatMap(({ x, axes }) => axes.flatMap((l, i) => (l === label ? [String(x.shape[i])] : []))),
       )
-  }
-  const unknown = without(output, all)
-  if (unknown.length > 0 || unique(output).length !== output.length)
-    throw new ShapeError(`einsum "${equation}": the result cannot have the axes "${output.join('')}"`, ...shapes)
+      if (sizes.length > 1 && !(label.startsWith('…') && sizes.length === 2 && sizes.includes('1')))
+        throw new ShapeError(
+          `einsum "${equation}": axis "${label}" has sizes ${sizes.join(' and ')} in ${shapes.map(show).join(' and ')}`,
+          ...shapes,
+        )
+    }
+    const unknown = without(output, all)
+    if (unknown.length > 0 || unique(output).length !== output.length)
+      throw new ShapeError(`einsum "${equation}": the result cannot have the axes "${output.join('')}"`, ...shapes)
 
-  const parts = labelled.map(diagonal)
-  const result = parts
-    .slice(1)
-    .reduce(
-      (left, right, i) => contract(left, right, unique([...output, ...parts.slice(i + 2).flatMap(part => part.axes)])),
-      parts[0],
-    )
-  const summed = sumOver(result, without(result.axes, output))
-  return summed.x.permute(output.map(label => summed.axes.indexOf(label)))
-}
+    const parts = labelled.map(diagonal)
+    const result = parts
+      .slice(1)
+      .reduce(
+        (left, right, i) =>
+          contract(left, right, unique([...output, ...parts.slice(i + 2).flatMap(part => part.axes)])),
+        parts[0],
+      )
+    const summed = sumOver(result, without(result.axes, output))
+    return summed.x.permute(output.map(label => summed.axes.indexOf(label)))
+  },
+)

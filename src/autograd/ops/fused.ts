@@ -1,10 +1,14 @@
 // Operations that are one line on the tape and may be one kernel on a device. Each is defined by other operations;
 // where a shorter way to its gradient is known, it stands beside the definition and must agree with it.
 
+import { takes } from '../../tensor/arguments.ts'
 import { floating, normalizeAxis, ShapeError, show, type Tensor } from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
+import { type Settings, settle } from '../../tensor/options.ts'
 import { defineFused } from '../op.ts'
 import { oneHot } from './gather.ts'
 import { concat } from './movement.ts'
+import { type AxisOptions, lastAxis } from './reduce.ts'
 
 const last = { axis: -1, keepDims: true }
 
@@ -49,12 +53,20 @@ function along(name: string, f: (x: Tensor) => Tensor, x: Tensor, axis: number):
 }
 
 /** eˣ / Σ eˣ along an axis (default the last) */
-export const softmax = (x: Tensor, { axis = -1 }: { readonly axis?: number } = {}): Tensor =>
-  along('softmax', softmaxLast, x, axis)
+export const softmax = takes(
+  'x.softmax(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: AxisOptions): Tensor =>
+    along('softmax', softmaxLast, x, settle('x.softmax(options)', options, lastAxis).axis),
+)
 
 /** x - log Σ eˣ along an axis (default the last) */
-export const logSoftmax = (x: Tensor, { axis = -1 }: { readonly axis?: number } = {}): Tensor =>
-  along('logSoftmax', logSoftmaxLast, x, axis)
+export const logSoftmax = takes(
+  'x.logSoftmax(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: AxisOptions): Tensor =>
+    along('logSoftmax', logSoftmaxLast, x, settle('x.logSoftmax(options)', options, lastAxis).axis),
+)
 
 /** r (g - mean g - y mean(g y)) with y = standardize(x) and r = 1/√(variance + ε), the gradient of standardize */
 const standardizeGradient = defineFused('standardizeGradient', {
@@ -71,14 +83,18 @@ const standardizeGradient = defineFused('standardizeGradient', {
 })
 
 /** (x - mean) / √(variance + ε) over the last axis, with the variance of what is there (biased) */
-export const standardize = defineFused('standardize', {
-  definition: (x: Tensor, epsilon: number) => {
-    const centred = x.sub(x.mean(last))
-    return centred.mul(centred.square().mean(last).add(epsilon).rsqrt())
-  },
-  kernel: (k, x, epsilon) => k.standardize?.(x, epsilon),
-  rule: (g, _, x, epsilon) => [() => standardizeGradient(g, x, epsilon)],
-})
+export const standardize = takes(
+  'standardize(x, epsilon)',
+  [is.tensor, is.number],
+  defineFused('standardize', {
+    definition: (x: Tensor, epsilon: number) => {
+      const centred = x.sub(x.mean(last))
+      return centred.mul(centred.square().mean(last).add(epsilon).rsqrt())
+    },
+    kernel: (k, x, epsilon) => k.standardize?.(x, epsilon),
+    rule: (g, _, x, epsilon) => [() => standardizeGradient(g, x, epsilon)],
+  }),
+)
 
 /** Options of layerNorm: learned scale and shift of the last axis, [width] each. */
 export interface LayerNormOptions {
@@ -87,6 +103,11 @@ export interface LayerNormOptions {
   /** added to the variance; default 1e-5 */
   readonly epsilon?: number
 }
+const layerNormOptions = {
+  weight: is.optional(is.tensor),
+  bias: is.optional(is.tensor),
+  epsilon: 1e-5,
+} satisfies Settings<LayerNormOptions>
 
 /** The gradients of layerNorm by x, weight and bias, packed: what all three need is computed once. */
 const layerNormGradient = defineFused('layerNormGradient', {
@@ -121,20 +142,25 @@ const scaledAndShifted = defineFused('layerNorm', {
  * weight (x - mean) / √(variance + ε) + bias over the last axis (Ba et al. 2016)
  * @throws ShapeError unless weight and bias are as long as the last axis
  */
-export function layerNorm(x: Tensor, { weight, bias, epsilon = 1e-5 }: LayerNormOptions = {}): Tensor {
-  const width = x.shape[normalizeAxis('layerNorm', -1, x.shape)]
-  for (const [name, row] of Object.entries({ weight, bias }))
-    if (row && (row.rank !== 1 || row.shape[0] !== width))
-      throw new ShapeError(
-        `layerNorm: a ${name} of ${show(row.shape)} for a last axis of ${width} in ${show(x.shape)}`,
-        x.shape,
-        row.shape,
-      )
-  if (weight && bias) return scaledAndShifted(x, weight, bias, epsilon)
-  const standard = standardize(x, epsilon)
-  const scaled = weight ? standard.mul(weight) : standard
-  return bias ? scaled.add(bias) : scaled
-}
+export const layerNorm = takes(
+  'x.layerNorm(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: LayerNormOptions): Tensor => {
+    const { weight, bias, epsilon } = settle('x.layerNorm(options)', options, layerNormOptions)
+    const width = x.shape[normalizeAxis('layerNorm', -1, x.shape)]
+    for (const [name, row] of Object.entries({ weight, bias }))
+      if (row && (row.rank !== 1 || row.shape[0] !== width))
+        throw new ShapeError(
+          `layerNorm: a ${name} of ${show(row.shape)} for a last axis of ${width} in ${show(x.shape)}`,
+          x.shape,
+          row.shape,
+        )
+    if (weight && bias) return scaledAndShifted(x, weight, bias, epsilon)
+    const standard = standardize(x, epsilon)
+    const scaled = weight ? standard.mul(weight) : standard
+    return bias ? scaled.add(bias) : scaled
+  },
+)
 
 /** Φ(x), the normal distribution function */
 const normalCdf = (x: Tensor): Tensor => x.mul(Math.SQRT1_2).erf().add(1).mul(0.5)
@@ -165,9 +191,19 @@ const tanhGelu = defineFused('geluTanh', {
   },
 })
 
+export interface GeluOptions {
+  /** of the normal distribution function; default none */
+  readonly approximate?: 'none' | 'tanh'
+}
+const geluOptions = { approximate: is.choice('none', 'tanh') } satisfies Settings<GeluOptions>
+
 /** x Φ(x) with the exact Φ, or with its tanh approximation (Hendrycks and Gimpel 2016) */
-export const gelu = (x: Tensor, { approximate = 'none' }: { readonly approximate?: 'none' | 'tanh' } = {}): Tensor =>
-  approximate === 'tanh' ? tanhGelu(x) : exactGelu(x)
+export const gelu = takes(
+  'x.gelu(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: GeluOptions): Tensor =>
+    settle('x.gelu(options)', options, geluOptions).approximate === 'tanh' ? tanhGelu(x) : exactGelu(x),
+)
 
 /** g (softmax(x) - oneHot(ids)), the gradient of negativeLogLikelihood */
 const negativeLogLikelihoodGradient = defineFused('negativeLogLikelihoodGradient', {

@@ -1,5 +1,6 @@
 // Picking elements by index, and its adjoint, adding into them.
 
+import { takes } from '../../tensor/arguments.ts'
 import {
   arange,
   type DType,
@@ -11,12 +12,25 @@ import {
   sizeOf,
   type Tensor,
 } from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
+import { type Settings, settle } from '../../tensor/options.ts'
 import { defineOp } from '../op.ts'
 import type { Thunks } from '../tape.ts'
 
-function checkIndices(name: string, indices: Tensor): void {
-  if (indices.dtype !== 'int32') throw new DTypeError(`${name}: indices are int32, not ${indices.dtype}`, indices.dtype)
+/** @param what they are called there */
+export function checkIndices(name: string, indices: Tensor, what = 'indices'): void {
+  if (indices.dtype !== 'int32')
+    throw new DTypeError(
+      `${name}: ${what} must be int32, not ${indices.dtype}; write ${what}.cast('int32'), or tensor([…], { dtype: 'int32' })`,
+      indices.dtype,
+    )
 }
+
+export interface GatherOptions {
+  /** default the first */
+  readonly axis?: number
+}
+const gatherOptions = { axis: 0 } satisfies Settings<GatherOptions>
 
 function checkBesideAxis(name: string, shape: Shape, indices: Tensor, axis: number): void {
   if (shape.length !== indices.rank || shape.some((n, i) => i !== axis && n !== indices.shape[i]))
@@ -40,29 +54,34 @@ const put = defineOp(
 )
 
 /** out[…, i, …] = x[…, indices[…, i, …], …]: one index for every element of the result. Shapes agree beside the axis. */
-export function gather(x: Tensor, indices: Tensor, options: { readonly axis?: number } = {}): Tensor {
-  const axis = normalizeAxis('gather', options.axis ?? 0, x.shape)
-  checkIndices('gather', indices)
-  checkBesideAxis('gather', x.shape, indices, axis)
-  return pick(x, indices, axis)
-}
+export const gather = takes(
+  'x.gather(indices, options)',
+  [is.tensor, is.indices, is.options],
+  (x: Tensor, indices: Tensor, options?: GatherOptions): Tensor => {
+    const along = settle('x.gather(indices, options)', options, gatherOptions)
+    const axis = normalizeAxis('gather', along.axis, x.shape)
+    checkIndices('gather', indices)
+    checkBesideAxis('gather', x.shape, indices, axis)
+    return pick(x, indices, axis)
+  },
+)
 
 /**
  * Zeros of `shape` with out[…, indices[…, i, …], …] += updates[…, i, …]: the adjoint of gather. Truths are counted, in int32, as
  * a sum counts them.
  */
-export function scatterAdd(
-  shape: Shape,
-  indices: Tensor,
-  updates: Tensor,
-  options: { readonly axis?: number } = {},
-): Tensor {
-  const axis = normalizeAxis('scatterAdd', options.axis ?? 0, shape)
-  checkIndices('scatterAdd', indices)
-  checkBesideAxis('scatterAdd', shape, indices, axis)
-  const terms = updates.dtype === 'bool' ? updates.cast('int32') : updates
-  return put(shape, indices, terms.expand(indices.shape), axis)
-}
+export const scatterAdd = takes(
+  'scatterAdd(shape, indices, updates, options)',
+  [is.shape, is.indices, is.tensor, is.options],
+  (shape: Shape, indices: Tensor, updates: Tensor, options?: GatherOptions): Tensor => {
+    const along = settle('scatterAdd(shape, indices, updates, options)', options, gatherOptions)
+    const axis = normalizeAxis('scatterAdd', along.axis, shape)
+    checkIndices('scatterAdd', indices)
+    checkBesideAxis('scatterAdd', shape, indices, axis)
+    const terms = updates.dtype === 'bool' ? updates.cast('int32') : updates
+    return put(shape, indices, terms.expand(indices.shape), axis)
+  },
+)
 
 /**
  * Whole slices by index, as NumPy's take: the axis is replaced by the axes of the indices.
@@ -70,9 +89,17 @@ export function scatterAdd(
  * @param indices any shape, int32 in [0, n)
  * @returns [a…, indices…, b…]
  */
-export function take(x: Tensor, indices: Tensor, options: { readonly axis?: number } = {}): Tensor {
-  const axis = normalizeAxis('take', options.axis ?? 0, x.shape)
-  checkIndices('take', indices)
+export const take = takes(
+  'x.take(indices, options)',
+  [is.tensor, is.indices, is.options],
+  (x: Tensor, indices: Tensor, options?: GatherOptions): Tensor => {
+    const { axis } = settle('x.take(indices, options)', options, gatherOptions)
+    checkIndices('take', indices)
+    return slices(x, indices, normalizeAxis('take', axis, x.shape))
+  },
+)
+
+function slices(x: Tensor, indices: Tensor, axis: number): Tensor {
   const [before, after] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)]
   const [outer, n, inner] = [sizeOf(before), x.shape[axis], sizeOf(after)]
   const everywhere = indices.reshape([1, indices.size, 1]).expand([outer, indices.size, inner])
@@ -80,11 +107,22 @@ export function take(x: Tensor, indices: Tensor, options: { readonly axis?: numb
 }
 
 /** Rows of a table: weight [n, width], ids of any shape → [ids…, width]. */
-export const embedding = (weight: Tensor, ids: Tensor): Tensor => take(weight, ids, { axis: 0 })
+export const embedding = takes(
+  'embedding(weight, ids)',
+  [is.tensor, is.indices],
+  (weight: Tensor, ids: Tensor): Tensor => {
+    checkIndices('embedding', ids, 'ids')
+    return slices(weight, ids, normalizeAxis('embedding', 0, weight.shape))
+  },
+)
 
 /** 1 at the id and 0 elsewhere along a new last axis of size `classes`; ids outside [0, classes) give zeros. */
-export const oneHot = (ids: Tensor, classes: number, dtype: DType = 'float32'): Tensor =>
-  ids
-    .unsqueeze(-1)
-    .equal(arange(0, classes, 1, { device: ids.device }))
-    .cast(dtype)
+export const oneHot = takes(
+  'oneHot(ids, classes, dtype)',
+  [is.indices, is.size, is.optional(is.dtype)],
+  (ids: Tensor, classes: number, dtype: DType = 'float32'): Tensor =>
+    ids
+      .unsqueeze(-1)
+      .equal(arange(0, classes, 1, { device: ids.device }))
+      .cast(dtype),
+)

@@ -1,5 +1,6 @@
 // The matrix product.
 
+import { takes } from '../../tensor/arguments.ts'
 import {
   broadcastShapes,
   floating,
@@ -10,6 +11,7 @@ import {
   sizeOf,
   type Tensor,
 } from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
 import { defineOp } from '../op.ts'
 
 const product = defineOp(
@@ -31,32 +33,36 @@ const product = defineOp(
  * one-dimensional factor is a row on the left and a column on the right, and its axis goes.
  * @throws ShapeError where the inner sizes differ
  */
-export function matmul(x: Tensor, y: Tensor): Tensor {
-  if (x.rank === 0 || y.rank === 0)
-    throw new ShapeError(
-      `matmul: ${show(x.shape)} and ${show(y.shape)}: a scalar is not a matrix, use mul`,
-      x.shape,
-      y.shape,
-    )
-  const [k, alsoK] = [x.shape[x.rank - 1], y.shape[Math.max(0, y.rank - 2)]]
-  if (k !== alsoK)
-    throw new ShapeError(
-      `matmul: ${show(x.shape)} and ${show(y.shape)} do not agree: ${k} ≠ ${alsoK}`,
-      x.shape,
-      y.shape,
-    )
-  if (x.rank === 1) return matmul(x.unsqueeze(0), y).squeeze(y.rank === 1 ? 0 : -2)
-  if (y.rank === 1) return matmul(x, y.unsqueeze(1)).squeeze(-1)
-  if (x.rank > 2 && y.rank > 2)
-    broadcastShapes(
-      `matmul: ${show(x.shape)} and ${show(y.shape)}: leading axes`,
-      x.shape.slice(0, -2),
-      y.shape.slice(0, -2),
-    )
-  // one matrix for the whole stack is one large product, forwards and for both gradients
-  if (y.rank === 2 && x.rank > 2) {
-    const rows = x.shape.slice(0, -1)
-    return product(x.reshape([sizeOf(rows), k]), y).reshape([...rows, y.shape[1]])
-  }
-  return product(x, y)
-}
+export const matmul: (x: Tensor, y: Tensor) => Tensor = takes(
+  'x.matmul(y)',
+  [is.tensor, is.tensor],
+  (x: Tensor, y: Tensor): Tensor => {
+    if (x.rank === 0 || y.rank === 0)
+      throw new ShapeError(
+        `matmul: ${show(x.shape)} and ${show(y.shape)}: a scalar is not a matrix, use mul`,
+        x.shape,
+        y.shape,
+      )
+    const [k, alsoK] = [x.shape[x.rank - 1], y.shape[Math.max(0, y.rank - 2)]]
+    if (k !== alsoK)
+      throw new ShapeError(
+        `matmul: ${show(x.shape)} and ${show(y.shape)} do not agree: ${k} ≠ ${alsoK}`,
+        x.shape,
+        y.shape,
+      )
+    if (x.rank === 1) return matmul(x.unsqueeze(0), y).squeeze(y.rank === 1 ? 0 : -2)
+    if (y.rank === 1) return matmul(x, y.unsqueeze(1)).squeeze(-1)
+    if (x.rank > 2 && y.rank > 2)
+      broadcastShapes(
+        `matmul: ${show(x.shape)} and ${show(y.shape)}: leading axes`,
+        x.shape.slice(0, -2),
+        y.shape.slice(0, -2),
+      )
+    // one matrix for the whole stack is one large product, forwards and for both gradients
+    if (y.rank === 2 && x.rank > 2) {
+      const rows = x.shape.slice(0, -1)
+      return product(x.reshape([sizeOf(rows), k]), y).reshape([...rows, y.shape[1]])
+    }
+    return product(x, y)
+  },
+)

@@ -1,6 +1,7 @@
 // Operations that move elements without computing. Each has an adjoint here: slice and pad, sum and expand, concat and
 // slice, flip and flip. Reshape, permute, expand, slice and flip are views.
 
+import { takes } from '../../tensor/arguments.ts'
 import {
   broadcastShapes,
   expandView,
@@ -14,81 +15,111 @@ import {
   resolveRange,
   type Shape,
   ShapeError,
+  sameShape,
   show,
   sliceView,
   type Tensor,
 } from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
 import { defineOp } from '../op.ts'
+import { areRanges, areSizes, isPadding } from './parts.ts'
 
 /** The same elements in row-major order under another shape; one size may be -1. */
-export const reshape = defineOp(
-  'reshape',
-  (_, x: Tensor, shape: Shape) => reshapeView(x, shape),
-  (g, _, x) => [() => g.reshape(x.shape)],
+export const reshape = takes(
+  'x.reshape(shape)',
+  [is.tensor, is.shape],
+  defineOp(
+    'reshape',
+    (_, x: Tensor, shape: Shape) => reshapeView(x, shape),
+    (g, _, x) => [() => g.reshape(x.shape)],
+  ),
 )
 
 /** Axes in a new order: axis i of the result is axis order[i] of x. */
-export const permute = defineOp(
-  'permute',
-  (_, x: Tensor, order: readonly number[]) => {
-    if (normalizeAxes('permute', order, x.shape).length !== x.rank)
-      throw new ShapeError(`permute: ${show(order)} does not order the axes of ${show(x.shape)}`, x.shape)
-    return permuteView(
-      x,
-      order.map(axis => normalizeAxis('permute', axis, x.shape)),
-    )
-  },
-  (g, _, x, order) => [() => g.permute(inverse(order.map(axis => normalizeAxis('permute', axis, x.shape))))],
+export const permute = takes(
+  'x.permute(order)',
+  [is.tensor, is.order],
+  defineOp(
+    'permute',
+    (_, x: Tensor, order: readonly number[]) => {
+      if (normalizeAxes('permute', order, x.shape).length !== x.rank)
+        throw new ShapeError(`permute: ${show(order)} does not order the axes of ${show(x.shape)}`, x.shape)
+      return permuteView(
+        x,
+        order.map(axis => normalizeAxis('permute', axis, x.shape)),
+      )
+    },
+    (g, _, x, order) => [() => g.permute(inverse(order.map(axis => normalizeAxis('permute', axis, x.shape))))],
+  ),
 )
 const inverse = (order: readonly number[]) => order.map((_, axis) => order.indexOf(axis))
 
 /** Two axes exchanged, the last two by default. */
-export function transpose(x: Tensor, a = -2, b = -1): Tensor {
-  const [i, j] = [normalizeAxis('transpose', a, x.shape), normalizeAxis('transpose', b, x.shape)]
-  return permute(
-    x,
-    x.shape.map((_, axis) => (axis === i ? j : axis === j ? i : axis)),
-  )
-}
+export const transpose = takes(
+  'x.transpose(a, b)',
+  [is.tensor, is.optional(is.integer), is.optional(is.integer)],
+  (x: Tensor, a: number = -2, b: number = -1): Tensor => {
+    const [i, j] = [normalizeAxis('transpose', a, x.shape), normalizeAxis('transpose', b, x.shape)]
+    return permute(
+      x,
+      x.shape.map((_, axis) => (axis === i ? j : axis === j ? i : axis)),
+    )
+  },
+)
 
 /** Axes of size one repeated, and new ones in front, to a shape that x broadcasts to. */
-export const expand = defineOp(
-  'expand',
-  (_, x: Tensor, shape: Shape) => expandView(x, shape),
-  (g, _, x) => [() => g.sumTo(x.shape)],
+export const expand = takes(
+  'x.expand(shape)',
+  [is.tensor, is.shape],
+  defineOp(
+    'expand',
+    (_, x: Tensor, shape: Shape) => expandView(x, shape),
+    (g, _, x) => [() => g.sumTo(x.shape)],
+  ),
 )
 
 /** Without axes of size one: all of them, or those named. */
-export function squeeze(x: Tensor, axis?: number | readonly number[]): Tensor {
-  const axes =
-    axis === undefined
-      ? x.shape.map((_, i) => i).filter(i => x.shape[i] === 1)
-      : normalizeAxes('squeeze', axis, x.shape)
-  for (const i of axes)
-    if (x.shape[i] !== 1) throw new ShapeError(`squeeze: axis ${i} of ${show(x.shape)} is not 1`, x.shape)
-  return reshape(
-    x,
-    x.shape.filter((_, i) => !axes.includes(i)),
-  )
-}
+export const squeeze = takes(
+  'x.squeeze(axis)',
+  [is.tensor, is.optional(is.axes)],
+  (x: Tensor, axis?: number | readonly number[]): Tensor => {
+    const axes =
+      axis === undefined
+        ? x.shape.map((_, i) => i).filter(i => x.shape[i] === 1)
+        : normalizeAxes('squeeze', axis, x.shape)
+    for (const i of axes)
+      if (x.shape[i] !== 1) throw new ShapeError(`squeeze: axis ${i} of ${show(x.shape)} is not 1`, x.shape)
+    return reshape(
+      x,
+      x.shape.filter((_, i) => !axes.includes(i)),
+    )
+  },
+)
 
 /** With a new axis of size one at a place of the result's shape; -1 is the last. */
-export function unsqueeze(x: Tensor, axis: number): Tensor {
+export const unsqueeze = takes('x.unsqueeze(axis)', [is.tensor, is.integer], (x: Tensor, axis: number): Tensor => {
   const at = normalizeAxis('unsqueeze', axis, [...x.shape, 1])
   return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)])
-}
+})
 
 /** Constant margins: `padding` holds [before, after] for every axis. */
-export const pad = defineOp(
-  'pad',
-  (k, x: Tensor, padding: Padding, value: number = 0) => {
-    if (padding.length !== x.rank || padding.flat().some(n => !Number.isInteger(n) || n < 0))
-      throw new ShapeError(`pad: ${JSON.stringify(padding)} does not pad ${show(x.shape)}`, x.shape)
-    return k.pad(x, padding, value)
-  },
-  (g, _, x, padding, _value?) => [
-    () => g.slice(padding.map(([before], i) => ({ start: before, stop: before + x.shape[i] }))),
-  ],
+export const pad = takes(
+  'x.pad(padding, value)',
+  [is.tensor, isPadding, is.optional(is.number)],
+  defineOp(
+    'pad',
+    (k, x: Tensor, padding: Padding, value: number = 0) => {
+      if (padding.length !== x.rank || padding.flat().some(n => !Number.isInteger(n) || n < 0))
+        throw new ShapeError(
+          `pad: ${JSON.stringify(padding)} does not pad ${show(x.shape)}: [before, after] for each of ${x.rank} axes, 0 or more, is needed`,
+          x.shape,
+        )
+      return k.pad(x, padding, value)
+    },
+    (g, _, x, padding, _value?) => [
+      () => g.slice(padding.map(([before], i) => ({ start: before, stop: before + x.shape[i] }))),
+    ],
+  ),
 )
 
 /** A part of every axis with step 1, from `first` on. */
@@ -106,26 +137,30 @@ const window = defineOp(
  * A part of every axis, as in Python: `slice(x, [{}, { start: -2 }, { step: 2 }])`. Axes beyond the list are whole; a
  * number takes one position and removes the axis.
  */
-export function slice(x: Tensor, ranges: readonly (Range | number)[]): Tensor {
-  if (ranges.length > x.rank) throw new ShapeError(`slice: ${ranges.length} ranges for ${show(x.shape)}`, x.shape)
-  const parts = x.shape.map((n, axis) => {
-    const range = ranges[axis] ?? {}
-    if (typeof range !== 'number') return resolveRange(range, n)
-    if (!Number.isInteger(range) || range < -n || range >= n)
-      throw new ShapeError(`slice: axis ${axis} of ${show(x.shape)} has no position ${range}`, x.shape)
-    return { first: range < 0 ? range + n : range, length: 1, step: 1 }
-  })
-  // the stretch from the lowest to the highest position taken, then turned round and thinned out
-  const reach = parts.map(({ length, step }) => (length === 0 ? 0 : (length - 1) * Math.abs(step) + 1))
-  const lowest = parts.map(({ first, step }, i) => (reach[i] === 0 ? 0 : step > 0 ? first : first - reach[i] + 1))
-  let result = window(x, lowest, reach)
-  parts.forEach(({ step, length }, axis) => {
-    if (step < 0) result = flip(result, axis)
-    if (Math.abs(step) > 1 && length > 1) result = everyNth(result, axis, Math.abs(step))
-  })
-  const removed = ranges.flatMap((range, axis) => (typeof range === 'number' ? [axis] : []))
-  return removed.length > 0 ? squeeze(result, removed) : result
-}
+export const slice = takes(
+  'x.slice(ranges)',
+  [is.tensor, areRanges],
+  (x: Tensor, ranges: readonly (Range | number)[]): Tensor => {
+    if (ranges.length > x.rank) throw new ShapeError(`slice: ${ranges.length} ranges for ${show(x.shape)}`, x.shape)
+    const parts = x.shape.map((n, axis) => {
+      const range = ranges[axis] ?? {}
+      if (typeof range !== 'number') return resolveRange(range, n)
+      if (!Number.isInteger(range) || range < -n || range >= n)
+        throw new ShapeError(`slice: axis ${axis} of ${show(x.shape)} has no position ${range}`, x.shape)
+      return { first: range < 0 ? range + n : range, length: 1, step: 1 }
+    })
+    // the stretch from the lowest to the highest position taken, then turned round and thinned out
+    const reach = parts.map(({ length, step }) => (length === 0 ? 0 : (length - 1) * Math.abs(step) + 1))
+    const lowest = parts.map(({ first, step }, i) => (reach[i] === 0 ? 0 : step > 0 ? first : first - reach[i] + 1))
+    let result = window(x, lowest, reach)
+    parts.forEach(({ step, length }, axis) => {
+      if (step < 0) result = flip(result, axis)
+      if (Math.abs(step) > 1 && length > 1) result = everyNth(result, axis, Math.abs(step))
+    })
+    const removed = ranges.flatMap((range, axis) => (typeof range === 'number' ? [axis] : []))
+    return removed.length > 0 ? squeeze(result, removed) : result
+  },
+)
 
 /** Positions 0, n, 2n, … of an axis: padded to whole groups of n, of which each gives its first. */
 function everyNth(x: Tensor, axis: number, n: number): Tensor {
@@ -143,16 +178,20 @@ function everyNth(x: Tensor, axis: number, n: number): Tensor {
 }
 
 /** Axes read backwards. */
-export const flip = defineOp(
-  'flip',
-  (_, x: Tensor, axis: number | readonly number[]) => {
-    const axes = normalizeAxes('flip', axis, x.shape)
-    return sliceView(
-      x,
-      x.shape.map((_, i) => (axes.includes(i) ? { step: -1 } : {})),
-    )
-  },
-  (g, _, x, axis) => [() => g.flip(normalizeAxes('flip', axis, x.shape))],
+export const flip = takes(
+  'x.flip(axis)',
+  [is.tensor, is.axes],
+  defineOp(
+    'flip',
+    (_, x: Tensor, axis: number | readonly number[]) => {
+      const axes = normalizeAxes('flip', axis, x.shape)
+      return sliceView(
+        x,
+        x.shape.map((_, i) => (axes.includes(i) ? { step: -1 } : {})),
+      )
+    },
+    (g, _, x, axis) => [() => g.flip(normalizeAxes('flip', axis, x.shape))],
+  ),
 )
 
 const join = defineOp(
@@ -176,47 +215,66 @@ const join = defineOp(
 )
 
 /** Tensors one after the other along an axis; the other axes agree. */
-export function concat(xs: readonly Tensor[], axis = 0): Tensor {
-  if (xs.length === 0) throw new TypeError('concat: needs at least one tensor')
-  const at = normalizeAxis('concat', axis, xs[0].shape)
-  for (const x of xs)
-    if (x.rank !== xs[0].rank || x.shape.some((n, i) => i !== at && n !== xs[0].shape[i]))
-      throw new ShapeError(
-        `concat: ${xs.map(y => show(y.shape)).join(' and ')} differ beside axis ${at}`,
-        ...xs.map(y => y.shape),
-      )
-  return join(at, ...xs)
-}
+export const concat = takes(
+  'concat(xs, axis)',
+  [is.tensors, is.optional(is.integer)],
+  (xs: readonly Tensor[], axis: number = 0): Tensor => {
+    if (xs.length === 0) throw new TypeError('concat: needs at least one tensor')
+    const at = normalizeAxis('concat', axis, xs[0].shape)
+    for (const x of xs)
+      if (x.rank !== xs[0].rank || x.shape.some((n, i) => i !== at && n !== xs[0].shape[i]))
+        throw new ShapeError(
+          `concat: ${xs.map(y => show(y.shape)).join(' and ')} differ beside axis ${at}`,
+          ...xs.map(y => y.shape),
+        )
+    return join(at, ...xs)
+  },
+)
 
 /** Tensors of one shape along a new axis. */
-export const stack = (xs: readonly Tensor[], axis = 0): Tensor =>
-  concat(
-    xs.map(x => unsqueeze(x, axis)),
-    axis,
-  )
+export const stack = takes(
+  'stack(xs, axis)',
+  [is.tensors, is.optional(is.integer)],
+  (xs: readonly Tensor[], axis: number = 0): Tensor => {
+    for (const x of xs)
+      if (!sameShape(x.shape, xs[0].shape))
+        throw new ShapeError(
+          `stack: tensors must have one shape, not ${xs.map(y => show(y.shape)).join(' and ')}; write concat to join along an axis that they have`,
+          ...xs.map(y => y.shape),
+        )
+    return concat(
+      xs.map(x => unsqueeze(x, axis)),
+      axis,
+    )
+  },
+)
 
 /** Parts of the given sizes along an axis, or equal parts of one size (the last may be smaller). */
-export function split(x: Tensor, sizes: number | readonly number[], axis = 0): Tensor[] {
-  const at = normalizeAxis('split', axis, x.shape)
-  const n = x.shape[at]
-  if (typeof sizes === 'number' && !(Number.isInteger(sizes) && sizes > 0))
-    throw new ShapeError(`split: parts of size ${sizes} do not make up axis ${at} of ${show(x.shape)}`, x.shape)
-  const list =
-    typeof sizes === 'number'
-      ? Array.from({ length: Math.ceil(n / sizes) }, (_, i) => Math.min(sizes, n - i * sizes))
-      : sizes
-  if (list.reduce((a, b) => a + b, 0) !== n || list.some(size => size < 0))
-    throw new ShapeError(`split: sizes ${show(list)} do not make up axis ${at} of ${show(x.shape)}`, x.shape)
-  let start = 0
-  return list.map(size => {
-    const part = slice(x, [...x.shape.slice(0, at).map(() => ({})), { start, stop: start + size }])
-    start += size
-    return part
-  })
-}
+export const split = takes(
+  'x.split(sizes, axis)',
+  [is.tensor, areSizes, is.optional(is.integer)],
+  (x: Tensor, sizes: number | readonly number[], axis: number = 0): Tensor[] => {
+    const at = normalizeAxis('split', axis, x.shape)
+    const n = x.shape[at]
+    if (typeof sizes === 'number' && !(Number.isInteger(sizes) && sizes > 0))
+      throw new ShapeError(`split: parts of size ${sizes} do not make up axis ${at} of ${show(x.shape)}`, x.shape)
+    const list =
+      typeof sizes === 'number'
+        ? Array.from({ length: Math.ceil(n / sizes) }, (_, i) => Math.min(sizes, n - i * sizes))
+        : sizes
+    if (list.reduce((a, b) => a + b, 0) !== n || list.some(size => size < 0))
+      throw new ShapeError(`split: sizes ${show(list)} do not make up axis ${at} of ${show(x.shape)}`, x.shape)
+    let start = 0
+    return list.map(size => {
+      const part = slice(x, [...x.shape.slice(0, at).map(() => ({})), { start, stop: start + size }])
+      start += size
+      return part
+    })
+  },
+)
 
 /** Tensors expanded to their common shape. */
-export function broadcast(...xs: Tensor[]): Tensor[] {
+export const broadcast = takes('broadcast(...xs)', [is.rest(is.tensor)], (...xs: Tensor[]): Tensor[] => {
   const shape = broadcastShapes('broadcast', ...xs.map(x => x.shape))
   return xs.map(x => expand(x, shape))
-}
+})

@@ -1,22 +1,29 @@
 // What neural networks are made of: linear maps, cross-entropy, normalisation and dropout, as functions.
 
+import { takes } from '../../tensor/arguments.ts'
 import {
   allocate,
+  DTypeError,
   defaultGenerator,
   deviceOf,
   fromData,
-  type Generator,
+  Generator,
   isFloating,
+  type Shape,
   ShapeError,
   sameShape,
   show,
   sizeOf,
   type Tensor,
 } from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
+import { type Settings, settle } from '../../tensor/options.ts'
 import { defineFused } from '../op.ts'
 import { announceDraw } from '../tape.ts'
 import { where } from './elementwise.ts'
 import { negativeLogLikelihood } from './fused.ts'
+import { checkIndices } from './gather.ts'
+import { type AxisOptions, lastAxis } from './reduce.ts'
 
 /** [..., n] → [rows, n] */
 const asRows = (x: Tensor): Tensor => x.reshape([sizeOf(x.shape.slice(0, -1)), x.shape[x.rank - 1]])
@@ -35,21 +42,25 @@ export const affine = defineFused('linear', {
  * x Wᵀ + b: x [..., in], weight [out, in], bias [out] → [..., out]
  * @throws ShapeError where they do not meet
  */
-export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
-  if (weight.rank !== 2 || x.rank === 0 || x.shape[x.rank - 1] !== weight.shape[1])
-    throw new ShapeError(
-      `linear: ${show(x.shape)} does not meet a weight [out, in] of ${show(weight.shape)}`,
-      x.shape,
-      weight.shape,
-    )
-  if (bias && (bias.rank !== 1 || bias.shape[0] !== weight.shape[0]))
-    throw new ShapeError(
-      `linear: a bias of ${show(bias.shape)} does not meet a weight [out, in] of ${show(weight.shape)}`,
-      bias.shape,
-      weight.shape,
-    )
-  return affine(x, weight, bias)
-}
+export const linear = takes(
+  'x.linear(weight, bias)',
+  [is.tensor, is.tensor, is.optional(is.tensor)],
+  (x: Tensor, weight: Tensor, bias?: Tensor): Tensor => {
+    if (weight.rank !== 2 || x.rank === 0 || x.shape[x.rank - 1] !== weight.shape[1])
+      throw new ShapeError(
+        `linear: ${show(x.shape)} does not meet a weight [out, in] of ${show(weight.shape)}`,
+        x.shape,
+        weight.shape,
+      )
+    if (bias && (bias.rank !== 1 || bias.shape[0] !== weight.shape[0]))
+      throw new ShapeError(
+        `linear: a bias of ${show(bias.shape)} does not meet a weight [out, in] of ${show(weight.shape)}`,
+        bias.shape,
+        weight.shape,
+      )
+    return affine(x, weight, bias)
+  },
+)
 
 export type Reduction = 'mean' | 'sum' | 'none'
 
@@ -61,6 +72,11 @@ export interface CrossEntropyOptions {
   /** default mean, over the rows that count; the mean of no rows is 0 */
   readonly reduction?: Reduction
 }
+const crossEntropyOptions = {
+  ignore: is.optional(is.integer),
+  smoothing: 0,
+  reduction: is.choice('mean', 'sum', 'none'),
+} satisfies Settings<CrossEntropyOptions>
 
 /**
  * -Σ target log softmax(logits) over the last axis.
@@ -68,33 +84,39 @@ export interface CrossEntropyOptions {
  * @param target int32 class ids [...], or probabilities [..., classes]
  * @returns a scalar, or [...] with reduction none
  */
-export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
-  const { ignore, smoothing = 0, reduction = 'mean' } = options
-  const rows = logits.shape.slice(0, -1)
-  const spread = smoothing === 0 ? undefined : logits.logSoftmax().mean({ axis: -1 }).neg().mul(smoothing)
-  if (isFloating(target.dtype)) {
-    if (ignore !== undefined)
-      throw new TypeError('crossEntropy: ignore names a class id, and the target holds probabilities')
-    if (!sameShape(target.shape, logits.shape))
-      throw new ShapeError(
-        `crossEntropy: probabilities ${show(target.shape)} for logits ${show(logits.shape)}`,
-        target.shape,
-        logits.shape,
-      )
-    const loss = logits.logSoftmax().mul(target).sum({ axis: -1 }).neg()
-    return reduceLoss(spread ? loss.mul(1 - smoothing).add(spread.mul(target.sum({ axis: -1 }))) : loss, reduction)
-  }
-  if (!sameShape(target.shape, rows))
+export const crossEntropy = takes(
+  'logits.crossEntropy(target, options)',
+  [is.tensor, is.indices, is.options],
+  (logits: Tensor, target: Tensor, options?: CrossEntropyOptions): Tensor => {
+    const settled = settle('logits.crossEntropy(target, options)', options, crossEntropyOptions)
+    const { ignore, smoothing, reduction } = settled
+    checkTarget(logits.shape, target, ignore)
+    const spread = smoothing === 0 ? undefined : logits.logSoftmax().mean({ axis: -1 }).neg().mul(smoothing)
+    if (isFloating(target.dtype)) {
+      const loss = logits.logSoftmax().mul(target).sum({ axis: -1 }).neg()
+      return reduceLoss(spread ? loss.mul(1 - smoothing).add(spread.mul(target.sum({ axis: -1 }))) : loss, reduction)
+    }
+    const counts = ignore === undefined ? undefined : target.notEqual(ignore)
+    const ids = counts ? where(counts, target, 0) : target
+    const picked = negativeLogLikelihood(logits, ids)
+    const loss = spread ? picked.mul(1 - smoothing).add(spread) : picked
+    return reduceLoss(loss, reduction, counts)
+  },
+)
+
+/** Probabilities are of the logits' shape, class ids of the shape of their rows. */
+function checkTarget(logits: Shape, target: Tensor, ignore: number | undefined): void {
+  const isOfRows = sameShape(target.shape, logits.slice(0, -1))
+  if (isOfRows) checkIndices('crossEntropy', target, 'target')
+  const [what, expected] = isFloating(target.dtype) ? ['probabilities', logits] : ['class ids', logits.slice(0, -1)]
+  if (!sameShape(target.shape, expected))
     throw new ShapeError(
-      `crossEntropy: class ids ${show(target.shape)} for logits ${show(logits.shape)}`,
+      `crossEntropy: ${what} ${show(target.shape)} for logits ${show(logits)}: they must be ${show(expected)}`,
       target.shape,
-      logits.shape,
+      logits,
     )
-  const counts = ignore === undefined ? undefined : target.notEqual(ignore)
-  const ids = counts ? where(counts, target, 0) : target
-  const picked = negativeLogLikelihood(logits, ids)
-  const loss = spread ? picked.mul(1 - smoothing).add(spread) : picked
-  return reduceLoss(loss, reduction, counts)
+  if (ignore !== undefined && isFloating(target.dtype))
+    throw new TypeError('crossEntropy: ignore names a class id, and the target holds probabilities')
 }
 
 /** One number from a loss a row, where `counts` is true. */
@@ -105,22 +127,46 @@ function reduceLoss(loss: Tensor, reduction: Reduction, counts?: Tensor): Tensor
   return counted.sum().div(counts ? counts.sum().cast(loss.dtype).maximum(1) : Math.max(1, sizeOf(loss.shape)))
 }
 
+export interface NormalizeOptions extends AxisOptions {
+  /** the least length that is divided by; default 1e-12 */
+  readonly epsilon?: number
+}
+const normalizeOptions = { ...lastAxis, epsilon: 1e-12 } satisfies Settings<NormalizeOptions>
+
 /** x / max(‖x‖, ε) along an axis (default the last): unit length, and 0 stays 0 */
-export const normalize = (
-  x: Tensor,
-  { axis = -1, epsilon = 1e-12 }: { readonly axis?: number; readonly epsilon?: number } = {},
-): Tensor => x.div(x.norm({ axis, keepDims: true }).clamp({ min: epsilon }))
+export const normalize = takes(
+  'x.normalize(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: NormalizeOptions): Tensor => {
+    const { axis, epsilon } = settle('x.normalize(options)', options, normalizeOptions)
+    return x.div(x.norm({ axis, keepDims: true }).clamp({ min: epsilon }))
+  },
+)
+
+export interface DropoutOptions {
+  /** default: the one that `seed` sets */
+  readonly generator?: Generator
+}
+const dropoutOptions = {
+  generator: is.optional(is.instance('a Generator', Generator)),
+} satisfies Settings<DropoutOptions>
 
 /** x with each element 0 with probability p, the others divided by 1 - p (Srivastava et al. 2014) */
-export function dropout(
-  x: Tensor,
-  p: number,
-  { generator = defaultGenerator() }: { readonly generator?: Generator } = {},
-): Tensor {
-  if (!(p >= 0 && p < 1)) throw new RangeError(`dropout: a probability below 1, not ${p}`)
-  if (p === 0) return x
-  announceDraw(generator)
-  const mask = allocate(x.dtype, x.size)
-  for (let i = 0; i < mask.length; i++) mask[i] = generator.uniform() < p ? 0 : 1 / (1 - p)
-  return x.mul(fromData(mask, x.shape, deviceOf(x)))
-}
+export const dropout = takes(
+  'dropout(x, p, options)',
+  [is.tensor, is.number, is.options],
+  (x: Tensor, p: number, options?: DropoutOptions): Tensor => {
+    const { generator = defaultGenerator() } = settle('dropout(x, p, options)', options, dropoutOptions)
+    if (!(p >= 0 && p < 1)) throw new RangeError(`dropout: a probability below 1, not ${p}`)
+    if (!isFloating(x.dtype))
+      throw new DTypeError(
+        `dropout: x is ${x.dtype}, and what stays is divided by ${1 - p}; write x.cast('float32')`,
+        x.dtype,
+      )
+    if (p === 0) return x
+    announceDraw(generator)
+    const mask = allocate(x.dtype, x.size)
+    for (let i = 0; i < mask.length; i++) mask[i] = generator.uniform() < p ? 0 : 1 / (1 - p)
+    return x.mul(fromData(mask, x.shape, deviceOf(x)))
+  },
+)

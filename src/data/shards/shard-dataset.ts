@@ -6,13 +6,24 @@ import { createHash } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expand } from 'brace-expansion'
+import * as is from '../../tensor/kinds.ts'
+import { type Settings, settle } from '../../tensor/options.ts'
 import { Generator } from '../../tensor/random.ts'
-import { DecodePool, type Threads, threadsHere } from '../decode-pool.ts'
+import { type SplitOptions, splitOptions } from '../dataset.ts'
+import { DecodePool, isThreads, type Threads, threadsHere } from '../decode-pool.ts'
 import { DataError } from '../errors.ts'
 import { fileError } from '../files.ts'
 import { type ImageDecoder, toUnitRange } from '../image.ts'
 import type { RandomCrop } from '../random-crop.ts'
-import type { BadSample, ImageTextSource, ImageTextStream, OnBadSample, WindowOptions } from '../source.ts'
+import {
+  type BadSample,
+  type ImageTextSource,
+  type ImageTextStream,
+  type OnBadSample,
+  type SamplesOptions,
+  samplesOptions,
+  type WindowOptions,
+} from '../source.ts'
 import type { ShardIndex, ShardSample } from './shard-index.ts'
 
 export interface OpenShardsOptions {
@@ -27,7 +38,13 @@ export interface OpenShardsOptions {
   readonly threads?: Threads
 }
 
-const DEFAULT_WINDOW = 16
+export const shardsOptions = {
+  imageSize: is.number,
+  window: 16,
+  decoder: is.choice('auto', 'sharp', 'javascript'),
+  upright: true,
+  threads: is.byDefault(0, isThreads),
+} satisfies Settings<OpenShardsOptions>
 
 interface Shard {
   readonly file: string
@@ -69,15 +86,15 @@ export class ShardDataset implements ImageTextStream {
   readonly fingerprint: string
   readonly windows: number
   readonly #sizes: readonly Shard[]
-  readonly #options: OpenShardsOptions
+  readonly #options: Required<OpenShardsOptions>
   readonly #pool: DecodePool
   readonly #window: number
   /** lists of shards that were asked for lately */
   readonly #lists = new Map<string, Promise<ShardIndex>>()
   #length: number | undefined
 
-  private constructor(shards: readonly Shard[], options: OpenShardsOptions, pool: DecodePool) {
-    const { imageSize, window = DEFAULT_WINDOW } = options
+  private constructor(shards: readonly Shard[], options: Required<OpenShardsOptions>, pool: DecodePool) {
+    const { imageSize, window } = options
     this.#sizes = shards
     this.#options = options
     this.#pool = pool
@@ -97,13 +114,13 @@ export class ShardDataset implements ImageTextStream {
    * @throws FileError naming a shard that does not exist
    */
   static async open(list: string, options: OpenShardsOptions): Promise<ShardDataset> {
-    const { imageSize, window = DEFAULT_WINDOW } = options
+    const settled = settle('ShardDataset.open(list, options)', options, shardsOptions)
+    const { imageSize, window, threads } = settled
     for (const [name, value] of Object.entries({ imageSize, window }))
       if (!Number.isSafeInteger(value) || value < 1)
         throw new DataError(`${name} is a positive integer, not ${value}`, { file: list })
-    const { threads = 0 } = options
     const pool = new DecodePool(threads === 'auto' ? threadsHere() : threads)
-    return new ShardDataset(await findShards(list), options, pool)
+    return new ShardDataset(await findShards(list), settled, pool)
   }
 
   get length(): number | undefined {
@@ -125,15 +142,10 @@ export class ShardDataset implements ImageTextStream {
 
   /**
    * Every sample of every shard, in the order in which they lie, for programs that go through all of them once.
-   * @param from how many to pass over, to go on where one was stopped
+   * @param options.from how many to pass over, to go on where one was stopped
    */
-  async *samples({
-    from = 0,
-    onBadSample,
-  }: {
-    from?: number
-    onBadSample?: OnBadSample
-  } = {}): AsyncGenerator<StreamedSample, void, undefined> {
+  async *samples(options?: SamplesOptions): AsyncGenerator<StreamedSample, void, undefined> {
+    const { from, onBadSample } = settle('dataset.samples(options)', options, samplesOptions)
     let passed = 0
     for (const [i, shard] of this.shards.entries()) {
       if (this.shards[i + 1]) this.#list(this.shards[i + 1]).catch(() => {})
@@ -151,10 +163,8 @@ export class ShardDataset implements ImageTextStream {
   }
 
   /** Divides the shards at random into two datasets. */
-  split({ validation, seed = 0 }: { readonly validation: number; readonly seed?: number }): {
-    train: ShardDataset
-    validation: ShardDataset
-  } {
+  split(options: SplitOptions): { train: ShardDataset; validation: ShardDataset } {
+    const { validation, seed } = settle('dataset.split(options)', options, splitOptions)
     const count = Math.max(1, Math.round(this.shards.length * validation))
     if (!(validation > 0 && count < this.shards.length))
       throw new DataError(`${validation} of ${this.shards.length} shards for validation leaves one part empty`, {

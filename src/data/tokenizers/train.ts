@@ -2,6 +2,8 @@
 // an equal file, whatever their order.
 
 import TinyQueue from 'tinyqueue'
+import * as is from '../../tensor/kinds.ts'
+import { type Settings, settle } from '../../tensor/options.ts'
 import { TokenizerError } from '../errors.ts'
 import { BYTES_BY_ID, CHARACTER_OF_BYTE, toByteCharacters } from './byte-pairs.ts'
 import { JsonTokenizer } from './json.ts'
@@ -14,6 +16,11 @@ export interface TrainBytePairsOptions {
   /** a pair seen fewer times is not joined; 2 unless given */
   readonly minCount?: number
 }
+const bytePairsOptions = {
+  vocabularySize: is.number,
+  lowerCase: true,
+  minCount: 2,
+} satisfies Settings<TrainBytePairsOptions>
 
 const SPECIALS = ['<pad>', '<start>', '<end>'] as const
 const FIRST_MERGE = SPECIALS.length + 256
@@ -27,7 +34,8 @@ const WORD = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?
  * @throws TokenizerError if the vocabulary has no room for the bytes, or there is no caption
  */
 export function trainBytePairs(captions: Iterable<string>, options: TrainBytePairsOptions): JsonTokenizer {
-  const { vocabularySize, lowerCase = true, minCount = 2 } = options
+  const call = 'trainBytePairs(captions, options)'
+  const { vocabularySize, lowerCase, minCount } = settle(call, options, bytePairsOptions)
   if (!Number.isSafeInteger(vocabularySize) || vocabularySize < FIRST_MERGE)
     throw new TokenizerError(
       `a vocabulary of byte pairs has at least ${FIRST_MERGE} ids, of which 256 are bytes, not ${vocabularySize}`,

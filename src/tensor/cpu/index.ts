@@ -13,7 +13,7 @@ import type { CpuModule } from './exports.ts'
 import { type Block, Heap } from './heap.ts'
 import { cpuKernels } from './kernels.ts'
 import { relaxedModule, simdModule } from './module.ts'
-import { noFloat64, Room } from './room.ts'
+import { cpuDTypes, noFloat64, Room } from './room.ts'
 import { availableThreads, Threads, withoutThreads } from './threads.ts'
 
 /** The cpu device: what it runs on, apart and in words. */
@@ -115,7 +115,7 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
 
   const device: CpuDevice & { kernels: Kernels } = {
     name: 'cpu',
-    dtypes: ['float32', 'int32', 'bool'],
+    dtypes: cpuDTypes,
     kernels: undefined as never,
     instructions: chosen.instructions,
     blas: found ? found.name : null,

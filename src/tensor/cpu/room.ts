@@ -2,7 +2,7 @@
 // is only needed until the kernel is done.
 
 import { DeviceError } from '../backend.ts'
-import { bytesPerElement, type DType, DTypeError } from '../dtype.ts'
+import { bytesPerElement, type DType, type DTypeError, missingDType } from '../dtype.ts'
 import type { Device, Operand } from '../kernels.ts'
 import { contiguousStrides, IndexError, isContiguous, type Shape, sizeOf } from '../shape.ts'
 import { Storage, type View } from '../storage.ts'
@@ -23,8 +23,10 @@ export interface Placed extends Laid {
   readonly pointer: number
 }
 
-export const noFloat64 = (): DTypeError =>
-  new DTypeError('device cpu has no float64; it has float32, int32, bool', 'float64')
+/** What the device computes with. */
+export const cpuDTypes = ['float32', 'int32', 'bool'] as const
+
+export const noFloat64 = (): DTypeError => missingDType('cpu', cpuDTypes, 'float64')
 
 export class Room {
   readonly heap: Heap

@@ -2,7 +2,7 @@
 // to test the same kernels on any machine. Elements are float32 throughout; results stay on the device until read.
 
 import { DeviceError, type DeviceReport, type GpuBackend, type OpenOptions } from '../backend.ts'
-import { allocate, DTypeError } from '../dtype.ts'
+import { allocate, missingDType } from '../dtype.ts'
 import type { Device, Kernels } from '../kernels.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
 import { backendNames, openEngine, probeBackend } from './backends.ts'
@@ -38,8 +38,7 @@ export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
 
     upload(data) {
       if (data instanceof Float32Array) return runtime.upload(data)
-      if (data instanceof Float64Array)
-        throw new DTypeError('device gpu has no float64; it has float32, int32, bool', 'float64')
+      if (data instanceof Float64Array) throw missingDType('gpu', device.dtypes, 'float64')
       return runtime.upload(Float32Array.from(data), data instanceof Int32Array ? data.slice() : undefined)
     },
 

@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import type { TensorFunction } from '../../autograd/index.ts'
 import type { Shape, Tensor } from '../../tensor/index.ts'
+import { type Settings, settle } from '../../tensor/options.ts'
 import { type ShapeOptions, shape } from './shapes.ts'
 
 /** What a program may do with matrices of one shape: smooth everywhere, and mild enough for differences. The first is nothing. */
@@ -30,6 +31,7 @@ export interface ExpressionOptions extends Pick<ShapeOptions, 'maxSize'> {
   /** default 5 */
   readonly maxSteps?: number
 }
+const expressionOptions = { maxSteps: 5, maxSize: 3 } satisfies Settings<ExpressionOptions>
 
 /** A program, the shapes of what it takes, and itself as TypeScript. */
 export interface Expression {
@@ -42,7 +44,8 @@ export interface Expression {
  * Programs of up to five steps over one to three matrices of one shape, a step using any values made before. They shrink to
  * fewer and simpler steps over smaller matrices.
  */
-export function expression({ maxSteps = 5, maxSize = 3 }: ExpressionOptions = {}): fc.Arbitrary<Expression> {
+export function expression(options?: ExpressionOptions): fc.Arbitrary<Expression> {
+  const { maxSteps, maxSize } = settle('expression(options)', options, expressionOptions)
   const back = fc.nat(maxSteps + 2)
   const step = fc.tuple(fc.nat(steps.length - 1), back, back)
   return fc

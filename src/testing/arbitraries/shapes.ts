@@ -3,6 +3,8 @@
 
 import fc from 'fast-check'
 import type { Range } from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
+import { type Settings, settle } from '../../tensor/options.ts'
 
 export interface ShapeOptions {
   /** default 0 */
@@ -14,9 +16,16 @@ export interface ShapeOptions {
   /** default 3, or minSize where that is more */
   readonly maxSize?: number
 }
+const shapeOptions = {
+  minRank: 0,
+  maxRank: is.optional(is.number),
+  minSize: 0,
+  maxSize: is.optional(is.number),
+} satisfies Settings<ShapeOptions>
 
 /** All limits. @throws RangeError for those that nothing is within */
-function limits({ minRank = 0, minSize = 0, ...most }: ShapeOptions): Required<ShapeOptions> {
+function limits(call: string, options: ShapeOptions | undefined): Required<ShapeOptions> {
+  const { minRank, minSize, ...most } = settle(call, options, shapeOptions)
   const { maxRank = Math.max(3, minRank), maxSize = Math.max(3, minSize) } = most
   const demand = (least: number, name: string, largest: number) => {
     if (!(Number.isInteger(least) && least >= 0 && Number.isInteger(largest) && least <= largest))
@@ -30,8 +39,7 @@ function limits({ minRank = 0, minSize = 0, ...most }: ShapeOptions): Required<S
 }
 
 /** The size of one axis: mostly not empty. */
-function axisSize(options: ShapeOptions): fc.Arbitrary<number> {
-  const { minSize, maxSize } = limits(options)
+function axisSize({ minSize, maxSize }: Required<ShapeOptions>): fc.Arbitrary<number> {
   if (maxSize === 0) return fc.constant(0)
   const filled = fc.integer({ min: Math.max(1, minSize), max: maxSize })
   if (minSize > 0) return filled
@@ -43,14 +51,15 @@ function axisSize(options: ShapeOptions): fc.Arbitrary<number> {
 }
 
 /** Shapes of any rank up to 3, with axes of size one and now and then an empty one; they shrink to fewer and smaller axes. */
-export function shape(options: ShapeOptions = {}): fc.Arbitrary<number[]> {
-  const { minRank, maxRank } = limits(options)
-  return fc.array(axisSize(options), { minLength: minRank, maxLength: maxRank, size: 'max' })
+export function shape(options?: ShapeOptions): fc.Arbitrary<number[]> {
+  const within = limits('shape(options)', options)
+  const { minRank, maxRank } = within
+  return fc.array(axisSize(within), { minLength: minRank, maxLength: maxRank, size: 'max' })
 }
 
 /** `count` shapes that broadcast with each other: axes of one common shape, some left out in front, some of size one. */
-export function broadcastShapes(count: number, options: ShapeOptions = {}): fc.Arbitrary<number[][]> {
-  const { minRank, maxRank } = limits(options)
+export function broadcastShapes(count: number, options?: ShapeOptions): fc.Arbitrary<number[][]> {
+  const { minRank, maxRank } = limits('broadcastShapes(count, options)', options)
   const differences = fc.record({
     missing: fc.integer({ min: 0, max: maxRank - minRank }),
     ones: fc.array(fc.boolean(), { minLength: maxRank, maxLength: maxRank }),
@@ -65,13 +74,14 @@ export function broadcastShapes(count: number, options: ShapeOptions = {}): fc.A
 }
 
 /** Two shapes that matmul takes: [..., m, k] and [..., k, n] with leading axes that broadcast, or vectors [k]. */
-export function matmulShapes(options: ShapeOptions = {}): fc.Arbitrary<[left: number[], right: number[]]> {
-  const { maxRank } = limits(options)
+export function matmulShapes(options?: ShapeOptions): fc.Arbitrary<[left: number[], right: number[]]> {
+  const within = limits('matmulShapes(options)', options)
+  const { maxRank } = within
   const isVector = fc.integer({ min: 0, max: 4 }).map(n => n === 4)
   return fc
     .record({
       stacks: broadcastShapes(2, { ...options, minRank: 0, maxRank: Math.max(0, maxRank - 2) }),
-      sizes: fc.tuple(axisSize(options), axisSize(options), axisSize(options)),
+      sizes: fc.tuple(axisSize(within), axisSize(within), axisSize(within)),
       vectors: fc.tuple(isVector, isVector),
     })
     .map(({ stacks, sizes: [m, k, n], vectors }) => [
@@ -81,8 +91,8 @@ export function matmulShapes(options: ShapeOptions = {}): fc.Arbitrary<[left: nu
 }
 
 /** A shape and some of its axes, counted from the front or from the back; they shrink to none. */
-export function axes(options: ShapeOptions = {}): fc.Arbitrary<{ shape: number[]; axes: number[] }> {
-  const { maxRank } = limits(options)
+export function axes(options?: ShapeOptions): fc.Arbitrary<{ shape: number[]; axes: number[] }> {
+  const { maxRank } = limits('axes(options)', options)
   const choice = fc.constantFrom('out', 'in', 'fromBack')
   return fc
     .tuple(shape(options), fc.array(choice, { minLength: maxRank, maxLength: maxRank }))
@@ -93,8 +103,8 @@ export function axes(options: ShapeOptions = {}): fc.Arbitrary<{ shape: number[]
 }
 
 /** A shape and an order of its axes; the order shrinks to 0, 1, 2, … */
-export function permutation(options: ShapeOptions = {}): fc.Arbitrary<{ shape: number[]; order: number[] }> {
-  const { maxRank } = limits(options)
+export function permutation(options?: ShapeOptions): fc.Arbitrary<{ shape: number[]; order: number[] }> {
+  const { maxRank } = limits('permutation(options)', options)
   // the i-th digit says which of the axes that are left comes next
   const digits = Array.from({ length: maxRank }, (_, i) => fc.integer({ min: 0, max: maxRank - 1 - i }))
   return fc.tuple(shape(options), fc.tuple(...digits)).map(([sizes, code]) => {
@@ -114,8 +124,8 @@ const range: fc.Arbitrary<Range> = fc.record(
 )
 
 /** A shape, and for each of its axes a range or a position in it; they shrink to whole axes. */
-export function slices(options: ShapeOptions = {}): fc.Arbitrary<{ shape: number[]; ranges: (Range | number)[] }> {
-  const { maxRank } = limits(options)
+export function slices(options?: ShapeOptions): fc.Arbitrary<{ shape: number[]; ranges: (Range | number)[] }> {
+  const { maxRank } = limits('slices(options)', options)
   const choice = fc.oneof({ withCrossShrink: true }, fc.constant<Range>({}), range, fc.integer({ min: 0, max: 11 }))
   return fc
     .tuple(shape(options), fc.array(choice, { minLength: maxRank, maxLength: maxRank }))
@@ -133,14 +143,15 @@ export function slices(options: ShapeOptions = {}): fc.Arbitrary<{ shape: number
  * An equation for `einsum` and shapes that it fits: one to three operands, whose labels may stand twice in one of them
  * and be kept or summed over in the result, whose order is any.
  */
-export function einsumSpec(options: ShapeOptions = {}): fc.Arbitrary<{ equation: string; shapes: number[][] }> {
-  const { maxRank } = limits({ maxRank: 2, ...options })
+export function einsumSpec(options?: ShapeOptions): fc.Arbitrary<{ equation: string; shapes: number[][] }> {
+  const within = limits('einsumSpec(options)', options)
+  const maxRank = options?.maxRank ?? Math.max(2, within.minRank)
   const letters = ['i', 'j', 'k', 'l']
   const label = fc.constantFrom(...letters)
   return fc
     .record({
       terms: fc.array(fc.array(label, { maxLength: maxRank }), { minLength: 1, maxLength: 3 }),
-      sizes: fc.tuple(...letters.map(() => axisSize(options))),
+      sizes: fc.tuple(...letters.map(() => axisSize(within))),
       output: fc.subarray(letters),
       reversed: fc.boolean(),
       implicit: fc.boolean(),

@@ -4,6 +4,8 @@
 
 import fc from 'fast-check'
 import { type DType, device, isFloating, type Shape, show, sizeOf, type Tensor } from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
+import { type Settings, settle } from '../../tensor/options.ts'
 import { type Layout, layOut, layouts } from '../layouts.ts'
 import { sourceOf } from '../source.ts'
 import { shape } from './shapes.ts'
@@ -24,11 +26,18 @@ export interface ValueOptions {
    */
   readonly distinct?: boolean
 }
+export const valueOptions = {
+  dtype: is.optional(is.dtype),
+  domain: undefined,
+  awayFrom: [],
+  distinct: false,
+} satisfies Settings<ValueOptions>
 
 export interface TensorOptions extends ValueOptions {
   /** one shape, or an arbitrary of them; default any */
   readonly shape?: Shape | fc.Arbitrary<Shape>
 }
+const tensorOptions = { ...valueOptions, shape: undefined } satisfies Settings<TensorOptions>
 
 /** Floating values are eighths where there are some: every dtype holds them exactly, and they are readable in a report. */
 const EIGHTH = 1 / 8
@@ -131,10 +140,10 @@ function build(shape: Shape, values: readonly number[], lies: Layout, options: V
  * domain and shrink to small whole ones; memory is laid out plainly, with axes reversed, backwards or with gaps, and shrinks to
  * plain.
  */
-export function tensor(options: TensorOptions = {}): fc.Arbitrary<Tensor> {
-  const { shape: given = shape() } = options
+export function tensor(options?: TensorOptions): fc.Arbitrary<Tensor> {
+  const { shape: given = shape(), ...kind } = settle('tensor(options)', options, tensorOptions)
   const shapes = given instanceof fc.Arbitrary ? given : fc.constant(given)
-  return fc.tuple(shapes, pool(options), layout).map(([sizes, values, lies]) => build(sizes, values, lies, options))
+  return fc.tuple(shapes, pool(kind), layout).map(([sizes, values, lies]) => build(sizes, values, lies, kind))
 }
 
 /**
@@ -146,7 +155,8 @@ export function operands<O>(
   drawn: fc.Arbitrary<{ readonly shapes: readonly Shape[]; readonly options: O }>,
   values: ValueOptions | readonly ValueOptions[] = {},
 ): fc.Arbitrary<{ inputs: Tensor[]; options: O }> {
-  const list = isList(values) ? values : [values, values, values, values]
+  const each = isList(values) ? values : [values, values, values, values]
+  const list = each.map(of => settle('operands(drawn, values)', of, valueOptions))
   const parts = list.map(each => fc.tuple(pool(each), layout))
   return fc.tuple(drawn, fc.tuple(...parts)).map(([{ shapes, options }, memory]) => ({
     inputs: shapes.map((sizes, i) => build(sizes, ...memory[i % list.length], list[i % list.length])),

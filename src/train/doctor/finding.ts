@@ -34,7 +34,7 @@ export const findingsOf =
     advice,
   })
 
-export { listed as some } from '../../tensor/listed.ts'
+export { firstFew as some } from '../../tensor/first-few.ts'
 
 /** 0.0123 → 0.0123, 1234567 → 1.23e+6 */
 export const digits = (value: number): string => String(Number(value.toPrecision(3)))

@@ -4,6 +4,8 @@ import { BatchIterator, checkFinite, type ImageTextSource, ShardDataset } from '
 import { CoCa } from '../../models/index.ts'
 import { withoutAllocation } from '../../nn/index.ts'
 import { Generator, seed } from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
+import { type Settings, settle } from '../../tensor/options.ts'
 import { readState, toDevice } from '../checkpoint.ts'
 import type { RunConfig } from '../config.ts'
 import type { LossProblem } from '../derivative.ts'
@@ -41,6 +43,11 @@ export interface ExamineOptions {
   readonly onProgress?: (done: number, total: number) => void
   readonly signal?: AbortSignal
 }
+const examineOptions = {
+  step: is.optional(is.number),
+  onProgress: undefined,
+  signal: undefined,
+} satisfies Settings<ExamineOptions>
 
 /** Most images whose way through the model is followed. */
 const FOLLOWED = 64
@@ -50,8 +57,9 @@ const FOLLOWED = 64
  * @throws RunError if the folder is no run or has no such checkpoint; CheckpointError, SafetensorsError or DataError where a file
  *   cannot be read at all
  */
-export async function examineRun(folder: string, options: ExamineOptions = {}): Promise<Examination> {
-  const run = await openCheckpoint(folder, options)
+export async function examineRun(folder: string, options?: ExamineOptions): Promise<Examination> {
+  const settled = settle('examineRun(folder, options)', options, examineOptions)
+  const run = await openCheckpoint(folder, { step: settled.step })
   const { config, step, tokenizer, checkpoint } = run
   const model = withoutAllocation(() => new CoCa(config.model))
   const weights = await examineWeights(checkpoint, model)
@@ -60,7 +68,7 @@ export async function examineRun(folder: string, options: ExamineOptions = {}): 
   const measured = examineMetrics(metrics, config, folder)
   const data = await openRunData(run)
   const { batches } = await readState(checkpoint)
-  const { onProgress, signal } = options
+  const { onProgress, signal } = settled
   const train = await knownPart(data.train, config.seed)
   const isChanged = batches.fingerprint !== data.train.fingerprint
   const seen = await examineData({ ...data, train, isChanged, tokenizer, config, onProgress, signal })

@@ -42,7 +42,7 @@ export const gather: readonly OperationRecord[] = [
     [
       [() => ops.gather(zeros([2]), ids([2], [1])), IndexError, 'gather: index 2 is outside of 0 … 1'],
       [() => ops.gather(zeros([2]), ids([-1], [1])), IndexError, 'gather: index -1 is outside of 0 … 1'],
-      [() => ops.gather(zeros([2]), zeros([1])), DTypeError, 'gather: indices are int32, not float32'],
+      [() => ops.gather(zeros([2]), zeros([1])), DTypeError, 'gather: indices must be int32, not float32'],
       [
         () => ops.gather(zeros([2, 3]), zeroIds([2, 4])),
         ShapeError,
@@ -59,7 +59,7 @@ export const gather: readonly OperationRecord[] = [
     },
     [
       [() => ops.scatterAdd([2], ids([2], [1]), zeros([1])), IndexError, 'scatterAdd: index 2 is outside of 0 … 1'],
-      [() => ops.scatterAdd([2], zeros([1]), zeros([1])), DTypeError, 'scatterAdd: indices are int32, not float32'],
+      [() => ops.scatterAdd([2], zeros([1]), zeros([1])), DTypeError, 'scatterAdd: indices must be int32, not float32'],
       [() => ops.scatterAdd([2], zeroIds([3]), zeros([2])), ShapeError, 'expand: [2] does not broadcast to [3]'],
       [
         () => ops.scatterAdd([2, 3], zeroIds([2, 4]), zeros([2, 4])),
@@ -79,8 +79,8 @@ export const gather: readonly OperationRecord[] = [
       },
     },
     [
-      [() => ops.take(zeros([2, 3]), ids([3], [1]), { axis: 1 }), IndexError, 'index 3 is outside of 0 … 2'],
-      [() => ops.take(zeros([2]), zeros([1])), DTypeError, 'take: indices are int32, not float32'],
+      [() => ops.take(zeros([2, 3]), ids([3], [1]), { axis: 1 }), IndexError, 'take: index 3 is outside of 0 … 2'],
+      [() => ops.take(zeros([2]), zeros([1])), DTypeError, 'take: indices must be int32, not float32'],
       [() => ops.take(zeros([2]), ids([0], [1]), { axis: 1 }), AxisError, 'take: [2] has no axis 1'],
     ],
   ),
@@ -92,7 +92,7 @@ export const gather: readonly OperationRecord[] = [
           read(table, [read(indices, at.slice(0, -1)), at[at.length - 1]]),
         ),
     },
-    [[() => ops.embedding(zeros([4, 2]), ids([4], [1])), IndexError, 'index 4 is outside of 0 … 3']],
+    [[() => ops.embedding(zeros([4, 2]), ids([4], [1])), IndexError, 'embedding: index 4 is outside of 0 … 3']],
   ),
   record('oneHot', {
     'zeros for what is no class': (_, indices) =>

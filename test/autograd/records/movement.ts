@@ -167,7 +167,7 @@ export const movement: readonly OperationRecord[] = [
         })
       },
     },
-    [[() => ops.stack([zeros([2]), zeros([3])]), ShapeError, '[1, 2] and [1, 3] differ beside axis 0']],
+    [[() => ops.stack([zeros([2]), zeros([3])]), ShapeError, 'stack: tensors must have one shape, not [2] and [3]']],
   ),
   record(
     'split',

@@ -163,7 +163,7 @@ export const network: readonly OperationRecord[] = [
       [
         () => ops.crossEntropy(zeros([2, 3]), tensor([0, 3], { dtype: 'int32' })),
         IndexError,
-        'index 3 is outside of 0 … 2',
+        'crossEntropy: index 3 is outside of 0 … 2',
       ],
       [
         () => ops.crossEntropy(zeros([2, 3]), tensor([0], { dtype: 'int32' })),
@@ -183,7 +183,7 @@ export const network: readonly OperationRecord[] = [
     {
       'along an axis': (axis, x) => lines(x, axis, line => line.map(a => a / Math.sqrt(total(line.map(b => b * b))))),
     },
-    [[() => ops.normalize(zeros([2]), { axis: 1 }), AxisError, 'norm: [2] has no axis 1']],
+    [[() => ops.normalize(zeros([2]), { axis: 1 }), AxisError, 'normalize: [2] has no axis 1']],
   ),
   record(
     'dropout',

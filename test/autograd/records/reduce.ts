@@ -37,7 +37,7 @@ const placeOfLargest = (numbers: readonly number[]) => numbers.indexOf(largest(n
 
 export const reduce: readonly OperationRecord[] = [
   record('sum', { 'over axes': of(total) }, [...missing('sum', ops.sum), twice('sum', ops.sum)]),
-  record('mean', { 'over axes': of(mean), 'of nothing too': of(mean) }, missing('sum', ops.mean)),
+  record('mean', { 'over axes': of(mean), 'of nothing too': of(mean) }, missing('mean', ops.mean)),
   record('max', { 'of different numbers': of(largest), 'of equal numbers': of(largest) }, [
     ...missing('max', ops.max),
     twice('max', ops.max),

@@ -56,6 +56,8 @@ function run(on: DeviceName, call: Call): number[][] {
         fromData(
           Uint8Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => (generator.uniform() < 0.6 ? 1 : 0)),
           shape,
+          undefined,
+          'bool',
         )
       const [value, pullback] = vjp((q, k, v) => attention(q, k, v, { mask: seen, causal }), ...inputs)
       return [value, ...pullback(slope)].map(x => [...x.dataSync()])
@@ -80,7 +82,7 @@ test('values and gradients are those of the reference', () => {
 
 test('what does not meet is refused, and never read', () => {
   const of = (...shape: number[]) => fromData(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape)
-  const mask = fromData(new Uint8Array(5), [5])
+  const mask = fromData(new Uint8Array(5), [5], undefined, 'bool')
   scope(() => {
     assert.throws(() => attention(of(2, 3), of(4, 3), of(5, 2)), /keys \[4, 3\] and values \[5, 2\]/)
     assert.throws(() => attention(of(2, 3), of(4, 2), of(4, 2)), /queries \[2, 3\], keys \[4, 2\]/)

@@ -232,7 +232,7 @@ test('attention agrees with its formula for a scale of either sign, and gives ze
   for (const scale of [0.7, -0.7, 0])
     scope(() => {
       const on = (data: Float32Array) => fromData(data, [tokens, width], cpu)
-      const mask = fromData(seen, [tokens, tokens], cpu)
+      const mask = fromData(seen, [tokens, tokens], cpu, 'bool')
       const input = { q: on(q), k: on(k), v: on(v), mask, causal: true, scale }
       const actual = cpu.kernels.attention!(input)!.dataSync()
       for (let i = 0; i < tokens; i++) {

@@ -48,7 +48,7 @@ function make(on: Device, layout: Layout, fill: Fill = uniform(-3, 3), dtype: DT
   const generator = new Generator(layout.seed)
   const values = Float32Array.from({ length: layout.length }, () => fill(generator))
   const data = dtype === 'int32' ? Int32Array.from(values) : dtype === 'bool' ? Uint8Array.from(values) : values
-  return fromData(data, [layout.length], on).view(layout.shape, layout.strides, layout.offset)
+  return fromData(data, [layout.length], on, dtype).view(layout.shape, layout.strides, layout.offset)
 }
 
 /** Shapes up to rank 6 of few elements, sometimes empty, with many axes of size one. */

@@ -1,7 +1,7 @@
 // The first few of a list in words, for messages that should stay short.
 
 /** a, b, c and 4 more */
-export function listed(items: readonly string[], most = 4): string {
+export function firstFew(items: readonly string[], most = 4): string {
   const rest = items.length - most
   return rest > 0 ? `${items.slice(0, most).join(', ')} and ${rest} more` : items.join(', ')
 }

@@ -1,0 +1,53 @@
+// Recomputation instead of storage.
+
+import { checkArguments } from '../tensor/arguments.ts'
+import { type Generator, isFloating, Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { derivedRule, fresh } from './op.ts'
+import { announceDraw, type Entry, noGrad, observing, record } from './tape.ts'
+import { resultOf } from './transforms.ts'
+
+/**
+ * f, with nothing of its inside kept for the backward pass: it is run again there (Chen et al. 2016). What f uses from
+ * outside, parameters say, gets its gradients too, and random numbers come out the same the second time.
+ */
+export function checkpoint<A extends readonly unknown[]>(f: (...args: A) => Tensor): (...args: A) => Tensor {
+  checkArguments('checkpoint(f)', [is.callback], [f])
+  return (...args) => {
+    const made = new Set<Tensor>()
+    const captured = new Set<Tensor>()
+    const draws = new Map<Generator, number>()
+    // whatever an operation inside takes that was not made inside comes from outside
+    const observer = {
+      record({ args: used, result }: Entry) {
+        for (const x of used) if (x instanceof Tensor && !made.has(x) && isFloating(x.dtype)) captured.add(x)
+        made.add(result)
+      },
+      draw: (generator: Generator, position: number) => void (draws.has(generator) || draws.set(generator, position)),
+    }
+    const inside = resultOf(
+      'checkpoint',
+      noGrad(() => observing(observer, () => f(...args))),
+    )
+    // what is handed through unchanged comes from outside, too
+    if (!made.has(inside) && isFloating(inside.dtype)) captured.add(inside)
+    const result = fresh(inside, [...captured])
+    // a checkpoint around this one repeats the same draws
+    for (const [generator, position] of draws) announceDraw(generator, position)
+    const inputs = [...captured].filter(x => !x.storage.isFreed)
+    const rule = derivedRule((..._captured: Tensor[]) => replaying(draws, () => f(...args)))
+    record({ name: 'checkpoint', args: inputs, result, rule: gradient => rule(gradient, result, ...inputs) })
+    return result
+  }
+}
+
+/** Runs f with generators set back to where they were, and then on to where they are. */
+function replaying<T>(positions: ReadonlyMap<Generator, number>, f: () => T): T {
+  const now = new Map([...positions.keys()].map(generator => [generator, generator.state.position]))
+  for (const [generator, position] of positions) generator.seek(position)
+  try {
+    return f()
+  } finally {
+    for (const [generator, position] of now) generator.seek(position)
+  }
+}

@@ -1,0 +1,47 @@
+// Where parameters come from, for what differentiates by them or moves them: a module, or a list of them with their names.
+
+import { given, isPlain } from '../tensor/given.ts'
+import { ArgumentError, Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { Module, nameOf } from './module.ts'
+import { Parameter } from './parameter.ts'
+
+/** A module, or parameters with their names. */
+export type ParameterSource = Module | Iterable<readonly [name: string, parameter: Parameter]>
+
+export const isParameterSource = new is.Kind<ParameterSource>(
+  'a module, or parameters with their names',
+  x => x instanceof Module || (typeof x === 'object' && x !== null && Symbol.iterator in x),
+  ([value]) => (value instanceof Tensor || isPlain(value) ? { text: 'module', values: 1 } : undefined),
+)
+
+/** What to call it in a message. */
+export const titleOf = (source: ParameterSource): string =>
+  source instanceof Module ? nameOf(source) : 'these parameters'
+
+/**
+ * @param of the function or class that asks
+ * @throws ArgumentError for a list that holds something else than pairs of a name and a parameter
+ */
+export function* namedIn(
+  of: string,
+  source: ParameterSource,
+): Generator<readonly [name: string, parameter: Parameter]> {
+  for (const item of source instanceof Module ? source.namedParameters() : (source as Iterable<unknown>)) {
+    const [name, parameter] = Array.isArray(item) ? item : []
+    if (typeof name === 'string' && parameter instanceof Parameter) yield [name, parameter]
+    else {
+      const write = /^[A-Z]/.test(of) ? `new ${of}` : of
+      const advice =
+        parameter instanceof Tensor
+          ? 'only a Parameter has a value that changes: write new Parameter(x)'
+          : `parameters must have names: write ${write}(module) or ${write}(module.namedParameters())`
+      throw new ArgumentError(
+        `${of}: parameters must be pairs of a name and a parameter, not ${given(item)}; ${advice}`,
+        of,
+        'parameters',
+        item,
+      )
+    }
+  }
+}

@@ -1,0 +1,95 @@
+// Random tensors. Their numbers come from one stream, random.ts, and are the same on every device.
+
+import { takes } from './arguments.ts'
+import { type CreateOptions, createOptions, element, upload } from './create.ts'
+import { device } from './device.ts'
+import { allocate, type DType, DTypeError, isFloating } from './dtype.ts'
+import * as is from './kinds.ts'
+import { type Settings, settle } from './options.ts'
+import { Generator } from './random.ts'
+import { checkShape, type Shape, sizeOf } from './shape.ts'
+import type { Tensor } from './tensor.ts'
+
+export interface RandomOptions extends CreateOptions {
+  /** default: one generator for the whole program, which `seed` sets */
+  readonly generator?: Generator
+}
+const randomOptions = {
+  ...createOptions,
+  generator: is.optional(is.instance('a Generator', Generator)),
+} satisfies Settings<RandomOptions>
+
+let shared = new Generator(0)
+
+/** Sets the generator that random tensors come from when none is named. */
+export const seed = takes('seed(value)', [is.integer], (value: number): void => {
+  shared = new Generator(value)
+})
+
+/** The generator that `seed` sets: its state belongs into a checkpoint. */
+export const defaultGenerator = (): Generator => shared
+
+function random(
+  name: string,
+  shape: Shape,
+  { generator = shared, dtype = 'float32', device: on }: RandomOptions,
+  draw: (generator: Generator) => number,
+): Tensor {
+  checkShape(name, shape)
+  const data = allocate(dtype, sizeOf(shape))
+  for (let i = 0; i < data.length; i++) data[i] = draw(generator)
+  return upload(name, data, shape, device.get(on), dtype)
+}
+
+/** Fractions would be cut off one by one, without a word. */
+function checkFractions(name: string, dtype: DType): void {
+  if (!isFloating(dtype))
+    throw new DTypeError(
+      `${name}: fractions are float32 or float64, not ${dtype}; write randint(low, high, shape)`,
+      dtype,
+    )
+}
+
+export interface UniformOptions extends RandomOptions {
+  /** default 0 */
+  readonly low?: number
+  /** default 1 */
+  readonly high?: number
+}
+const uniformOptions = { ...randomOptions, low: 0, high: 1 } satisfies Settings<UniformOptions>
+
+/** Uniform on [low, high), default [0, 1). */
+export const rand = takes(
+  'rand(shape, options)',
+  [is.shape, is.options],
+  (shape: Shape, options?: UniformOptions): Tensor => {
+    const { low, high, dtype = 'float32', ...others } = settle('rand(shape, options)', options, uniformOptions)
+    checkFractions('rand', dtype)
+    // as many bits as float32 holds, because more of them would round up to high now and then
+    const unit = (u: number) => (dtype === 'float32' ? Math.floor(u * 2 ** 24) / 2 ** 24 : u)
+    return random('rand', shape, { ...others, dtype }, generator => low + (high - low) * unit(generator.uniform()))
+  },
+)
+
+/** Standard normal. */
+export const randn = takes(
+  'randn(shape, options)',
+  [is.shape, is.options],
+  (shape: Shape, options?: RandomOptions): Tensor => {
+    const settled = settle('randn(shape, options)', options, randomOptions)
+    checkFractions('randn', settled.dtype ?? 'float32')
+    return random('randn', shape, settled, generator => generator.normal())
+  },
+)
+
+/** Uniform integers in [low, high), int32. */
+export const randint = takes(
+  'randint(low, high, shape, options)',
+  [is.integer, is.integer, is.shape, is.options],
+  (low: number, high: number, shape: Shape, options?: RandomOptions): Tensor => {
+    const { dtype = 'int32', ...others } = settle('randint(low, high, shape, options)', options, randomOptions)
+    if (!(low < high)) throw new RangeError(`randint: high must be above low, not ${high} and ${low}`)
+    for (const end of [low, high - 1]) element('randint', end, dtype)
+    return random('randint', shape, { ...others, dtype }, generator => low + generator.integer(high - low))
+  },
+)
