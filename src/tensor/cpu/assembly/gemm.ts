@@ -38,6 +38,10 @@ const MC = 130
 @inline
 const NC = 1024
 
+/** Depth of a sum in float32: of more, parts are added up, so that the error does not grow with the depth. */
+@inline
+const DEEP = 512
+
 /** Bytes that `matmul` needs to copy blocks into: a, b, and one tile. */
 export function scratchBytes(): i32 {
   return (MC * KC + KC * NC + MR * NR) * 4
@@ -171,10 +175,13 @@ function blocked(
   }
 }
 
-/** Four rows of results, each eight wide, from rows of a where they lie. Rows may coincide where fewer exist. */
+/**
+ * Four rows of results, each eight wide, from rows of a where they lie. Rows may coincide where fewer exist. Whole ones, of
+ * `columns` = NR, are set or added to; others are set.
+ */
 function direct(
   k: i32, a0: usize, a1: usize, a2: usize, a3: usize, columnA: i32, b: usize, rowB: i32,
-  r0: usize, r1: usize, r2: usize, r3: usize, columns: i32,
+  r0: usize, r1: usize, r2: usize, r3: usize, columns: i32, adds: bool,
 ): void {
   let c00 = f32x4.splat(0)
   let c01 = f32x4.splat(0)
@@ -205,10 +212,10 @@ function direct(
     a3 += columnA
   }
   if (columns == NR) {
-    put(r0, c00, c01, false)
-    put(r1, c10, c11, false)
-    put(r2, c20, c21, false)
-    put(r3, c30, c31, false)
+    put(r0, c00, c01, adds)
+    put(r1, c10, c11, adds)
+    put(r2, c20, c21, adds)
+    put(r3, c30, c31, adds)
   } else {
     putSome(r0, c00, c01, columns)
     putSome(r1, c10, c11, columns)
@@ -225,6 +232,13 @@ function putSome(c: usize, left: v128, right: v128, columns: i32): void {
   } else storeSome(c, left, columns)
 }
 
+/** The same from memory. */
+@inline
+function putFrom(c: usize, row: usize, columns: i32): void {
+  if (columns == NR) put(c, v128.load(row), v128.load(row, 16), false)
+  else putSome(c, v128.load(row), v128.load(row, 16), columns)
+}
+
 /** Without blocks: b is read where it lies if that is in order and near, else from panels; a is not copied. */
 function small(
   c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, columnB: i32,
@@ -234,6 +248,7 @@ function small(
   if (!inPlace) packColumns(scratch, b, rowB, columnB, k, n)
   const stepB = inPlace ? rowB : NR * 4
   const last = m - 1
+  const whole = scratch + (MC * KC + KC * NC) * 4
   for (let j = 0; j < n; j += NR) {
     // in place, the last columns overlap those before; in panels, they stand apart
     const first = inPlace ? min(j, n - NR) : j
@@ -244,11 +259,29 @@ function small(
       const i1 = min(start + 1, last)
       const i2 = min(start + 2, last)
       const i3 = min(start + 3, last)
+      const a0 = a + start * rowA
+      const a1 = a + i1 * rowA
+      const a2 = a + i2 * rowA
+      const a3 = a + i3 * rowA
       const to = c + (first << 2)
-      direct(
-        k, a + start * rowA, a + i1 * rowA, a + i2 * rowA, a + i3 * rowA, columnA, panel, stepB,
-        to + start * stepC, to + i1 * stepC, to + i2 * stepC, to + i3 * stepC, columns,
-      )
+      const r0 = to + start * stepC
+      const r1 = to + i1 * stepC
+      const r2 = to + i2 * stepC
+      const r3 = to + i3 * stepC
+      if (k <= DEEP) direct(k, a0, a1, a2, a3, columnA, panel, stepB, r0, r1, r2, r3, columns, false)
+      else {
+        for (let p = 0; p < k; p += DEEP) {
+          const by = p * columnA
+          direct(
+            min(DEEP, k - p), a0 + by, a1 + by, a2 + by, a3 + by, columnA, panel + p * stepB, stepB,
+            whole, whole + NR * 4, whole + NR * 8, whole + NR * 12, NR, p > 0,
+          )
+        }
+        putFrom(r0, whole, columns)
+        putFrom(r1, whole + NR * 4, columns)
+        putFrom(r2, whole + NR * 8, columns)
+        putFrom(r3, whole + NR * 12, columns)
+      }
     }
   }
 }
@@ -256,18 +289,24 @@ function small(
 /** Σ x y of contiguous numbers. */
 @inline
 function dot(x: usize, y: usize, n: i32): f32 {
-  let p = f32x4.splat(0)
-  let q = f32x4.splat(0)
-  for (; n >= 8; n -= 8, x += 32, y += 32) {
-    p = madd(v128.load(x), v128.load(y), p)
-    q = madd(v128.load(x, 16), v128.load(y, 16), q)
+  let sum: f64 = 0
+  while (n >= 8) {
+    const count = min(n, 2 * DEEP) & ~7
+    let p = f32x4.splat(0)
+    let q = p
+    for (const end = x + (count << 2); x < end; x += 32, y += 32) {
+      p = madd(v128.load(x), v128.load(y), p)
+      q = madd(v128.load(x, 16), v128.load(y, 16), q)
+    }
+    sum += total(f32x4.add(p, q))
+    n -= count
   }
-  let v = f32x4.add(p, q)
+  let v = f32x4.splat(0)
   for (; n > 0; n -= 4, x += 16, y += 16) {
     if (n >= 4) v = madd(v128.load(x), v128.load(y), v)
     else v = madd(loadSome(x, 4, n), loadSome(y, 4, n), v)
   }
-  return f32(total(v))
+  return f32(sum + total(v))
 }
 
 /** One row times columns, all of which are contiguous: every number is read once. */
@@ -279,10 +318,16 @@ function vector(c: usize, a: usize, b: usize, n: i32, k: i32, columnB: i32): voi
 @inline
 const SMALL = 32 * 32 * 32
 
-/** Whether BLAS takes a factor of so many rows and columns: one axis in order, the other with a step beyond it. */
+/**
+ * BLAS's leading dimension of a factor: the numbers from row to row where each row is in order, minus those from column to
+ * column where each column is, and 0 for what BLAS does not take. It must be the size of a row (or column) at least: rows that
+ * overlap, stand still or run backwards are not for BLAS. The step along an axis of size one means nothing and is not looked at.
+ */
 @inline
-function isPlain(rows: i32, columns: i32, row: i32, column: i32): bool {
-  return (column == 4 && row >= columns << 2) || (row == 4 && column >= rows << 2)
+function leading(rows: i32, columns: i32, row: i32, column: i32): i32 {
+  if ((column == 4 || columns == 1) && row >> 2 >= columns) return row >> 2
+  if ((row == 4 || rows == 1) && column >> 2 >= rows) return -(column >> 2)
+  return 0
 }
 
 /** c [m, n] = a [m, k] b [k, n] with rows of c in order, stepC bytes apart; k > 0. */
@@ -291,12 +336,11 @@ export function product(
   stepC: i32, scratch: usize,
 ): void {
   const count = i64(m) * n * k
-  if (hasBlas && count >= WORTH_A_CALL && m > 1 && n > 1 && isPlain(m, k, rowA, columnA) && isPlain(k, n, rowB, columnB)) {
-    const transposesA = columnA != 4
-    const transposesB = columnB != 4
-    const stepA = (transposesA ? columnA : rowA) >> 2
-    const stepB = (transposesB ? columnB : rowB) >> 2
-    sgemm(i32(transposesA), i32(transposesB), m, n, k, a, stepA, b, stepB, c, stepC >> 2)
+  const takesBlas = hasBlas && count >= WORTH_A_CALL && m > 1 && n > 1
+  const stepA = takesBlas ? leading(m, k, rowA, columnA) : 0
+  const stepB = takesBlas ? leading(k, n, rowB, columnB) : 0
+  if (stepA != 0 && stepB != 0) {
+    sgemm(i32(stepA < 0), i32(stepB < 0), m, n, k, a, abs(stepA), b, abs(stepB), c, stepC >> 2)
   } else if (m <= 3 && columnA == 4 && rowB == 4)
     for (let i = 0; i < m; i++) vector(c + i * stepC, a + i * rowA, b, n, k, columnB)
   else if (n == 1 && stepC == 4 && rowB == 4 && columnA == 4) vector(c, b, a, m, k, rowA)
