@@ -25,6 +25,12 @@ export const equivalents: readonly Equivalent[] = [
   {
     file: 'gemm.ts',
     operation: 'small',
+    fault: 'one too far: p < k',
+    because: 'a sum over no depth adds nothing',
+  },
+  {
+    file: 'gemm.ts',
+    operation: 'small',
     fault: 'one too far: i < m',
     because: 'the last four rows are computed once more, to the same numbers',
   },
