@@ -4,6 +4,7 @@ import { before, describe, test } from 'node:test'
 import { device, type GpuBackend, scope } from '../../../src/tensor/index.ts'
 import '../../support.ts'
 import { elements, products } from '../switches/index.ts'
+import './signatures.ts'
 import { onWebgpu } from './swiftshader.ts'
 
 const declare = (backend: GpuBackend, runs: number) =>
