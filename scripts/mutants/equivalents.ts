@@ -17,13 +17,19 @@ export const equivalents: readonly Equivalent[] = [
     because: 'a gradient of 0 has no sign, size or gradient',
   },
   ...['j < n', 'p < k', 'i < m', 'jj < columns', 'ii < rows'].map(bound => ({
-    file: 'gemm.ts',
+    file: 'blocks.ts',
     operation: 'blocked',
     fault: `one too far: ${bound}`,
     because: 'a block of no columns, rows or depth is nothing: no loop turns in it',
   })),
   {
-    file: 'gemm.ts',
+    file: 'direct.ts',
+    operation: 'small',
+    fault: 'one too far: p < k',
+    because: 'a sum over no depth adds nothing',
+  },
+  {
+    file: 'direct.ts',
     operation: 'small',
     fault: 'one too far: i < m',
     because: 'the last four rows are computed once more, to the same numbers',

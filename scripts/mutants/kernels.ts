@@ -10,13 +10,14 @@ import { lineOf, nodesIn, ownerOf, read, type Source } from './syntax.ts'
 const one = (file: string): Stage => ({ files: [`test/${file}.test.ts`] })
 
 const cpu: Stage[] = [
-  ...['attention', 'functions', 'bounds', 'device', 'coca', 'threads', 'kernels'].map(name =>
+  ...['attention', 'functions', 'bounds', 'device', 'coca', 'threads', 'blas', 'kernels'].map(name =>
     one(`tensor/cpu/${name}`),
   ),
   one('autograd/ops'),
+  one('tensor/cpu/switches'),
 ]
 
-const gpu: Stage[] = ['tensor/gpu/kernels', 'autograd/gpu', 'tensor/gpu/webgpu'].map(one)
+const gpu: Stage[] = ['tensor/gpu/kernels', 'autograd/gpu', 'tensor/gpu/webgpu', 'tensor/gpu/switches'].map(one)
 
 const reference: Stage[] = ['autograd/ops', 'tensor/views'].map(one)
 

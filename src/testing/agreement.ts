@@ -138,7 +138,7 @@ const gradientsOption = { gradients: true } satisfies Settings<GradientsOption>
 
 /**
  * The layout in memory changes nothing: value and gradient of contiguous inputs are those of the same numbers in the layout that
- * was given, with their axes reversed, backwards, and with gaps between them.
+ * was given, with their axes reversed, backwards, with gaps between them, and as a part of a larger tensor.
  */
 export function checkLayout(f: CheckedFunction, inputs: readonly Tensor[], options?: GradientsOption): void {
   const call = 'checkLayout(f, inputs, options)'
@@ -160,7 +160,7 @@ export function checkLayout(f: CheckedFunction, inputs: readonly Tensor[], optio
       })
     const right = outcomesOf(f, laid(0), gradients)
     const madeOf = largest(numbers([...given.filter(isFloat), ...right.map(({ tensor }) => tensor)]))
-    for (const xs of [given, laid(1), laid(2), laid(3)]) {
+    for (const xs of [given, ...layouts.slice(1).map((_, n) => laid(n + 1))]) {
       const lies = () => xs.map(x => `${show(x.shape)} with strides ${show(x.strides)} from ${x.offset}`).join(', ')
       outcomesOf(f, xs, gradients).forEach(({ what, tensor }, n) => {
         const expected = right[n].tensor

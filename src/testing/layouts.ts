@@ -11,7 +11,7 @@ import {
   Tensor,
 } from '../tensor/index.ts'
 
-export const layouts = ['plain', 'axes reversed', 'backwards', 'spaced'] as const
+export const layouts = ['plain', 'axes reversed', 'backwards', 'spaced', 'padded'] as const
 
 export type Layout = (typeof layouts)[number]
 
@@ -28,6 +28,11 @@ function arrange(shape: Shape, lies: Layout): [strides: number[], offset: number
       return [plain.map(stride => -stride), size - 1, size]
     case 'spaced':
       return [plain.map(stride => 2 * stride), 1, 2 * size + 1]
+    case 'padded': {
+      // a part of a larger tensor: every axis is one longer in memory
+      const whole = shape.map(n => n + 1)
+      return [contiguousStrides(whole), 0, sizeOf(whole)]
+    }
   }
 }
 
@@ -43,10 +48,15 @@ export function layOut(
 ): Tensor {
   const [strides, offset, length] = arrange(shape, lies)
   const memory = allocate(dtype, length).fill(gap)
-  const counts = contiguousStrides(shape)
-  for (let i = 0; i < sizeOf(shape); i++) {
-    const at = shape.reduce((sum, n, axis) => sum + (Math.floor(i / counts[axis]) % n) * strides[axis], offset)
+  const position = shape.map(() => 0)
+  for (let [i, at] = [0, offset]; i < sizeOf(shape); i++) {
     memory[at] = element(i)
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      at += strides[axis]
+      if (++position[axis] < shape[axis]) break
+      at -= strides[axis] * shape[axis]
+      position[axis] = 0
+    }
   }
   return new Tensor(fromData(memory, [length], on, dtype).storage, shape, strides, offset)
 }

@@ -44,6 +44,44 @@ function configure(koffi: Koffi, library: string): string {
 const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]
 
 /**
+ * Computes small products of every kind, with gaps between their rows, and compares.
+ * @param memory that sgemm is bound to; it is written to
+ * @throws DeviceError where one is wrong: the library's integers may have 64 bits, or it is no BLAS
+ */
+export function checkProducts(sgemm: Sgemm, memory: WebAssembly.Memory): void {
+  const numbers = new Float32Array(memory.buffer)
+  const [m, k, n, step] = [2, 3, 4, 5]
+  const [a, b, c] = [0, 32, 64]
+  const place = (transposes: number, row: number, column: number) =>
+    transposes ? column * step + row : row * step + column
+  const left = (i: number, p: number) => 1 + i + 2 * p
+  const right = (p: number, j: number) => 3 * j - p * p
+  for (const [transposesA, transposesB] of [
+    [0, 0],
+    [0, 1],
+    [1, 0],
+    [1, 1],
+  ]) {
+    for (let p = 0; p < k; p++) {
+      for (let i = 0; i < m; i++) numbers[a + place(transposesA, i, p)] = left(i, p)
+      for (let j = 0; j < n; j++) numbers[b + place(transposesB, p, j)] = right(p, j)
+    }
+    sgemm(transposesA, transposesB, m, n, k, 4 * a, step, 4 * b, step, 4 * c, step)
+    for (let i = 0; i < m; i++)
+      for (let j = 0; j < n; j++) {
+        let sum = 0
+        for (let p = 0; p < k; p++) sum += left(i, p) * right(p, j)
+        const found = numbers[c + place(0, i, j)]
+        if (found !== sum)
+          throw new DeviceError(
+            `its cblas_sgemm computes ${found} where a product is ${sum}; a BLAS with 32-bit integers (LP64) is needed`,
+            'cpu',
+          )
+      }
+  }
+}
+
+/**
  * @param choice `off`, a library's name or path, or undefined for the usual ones
  * @returns the BLAS, or why there is none
  * @throws DeviceError if a library was named and cannot be used
@@ -63,14 +101,19 @@ export function openBlas(choice: string | undefined, memory: WebAssembly.Memory)
     return `a BLAS would be faster: ${missing}`
   }
   const tried: string[] = []
+  let refused: string | undefined
   for (const library of choice ? [choice] : (libraries[process.platform] ?? [])) {
     try {
       const found = { koffi: file, library }
+      const apart = new WebAssembly.Memory({ initial: 1 })
+      checkProducts(bindSgemm(found, apart), apart)
       return { found, name: configure(koffi, library), sgemm: bindSgemm(found, memory) }
     } catch (error) {
-      tried.push(firstLine(error))
+      const reason = firstLine(error)
+      if (error instanceof DeviceError) refused ??= `${library} cannot be used: ${reason}`
+      tried.push(reason)
     }
   }
   if (choice) throw new DeviceError(`cpu: ${choice} cannot be used as BLAS`, 'cpu', tried)
-  return 'a BLAS would be faster: install OpenBLAS (Debian: libopenblas0-pthread)'
+  return refused ?? 'a BLAS would be faster: install OpenBLAS (Debian: libopenblas0-pthread)'
 }

@@ -2,7 +2,7 @@
 // anything else they return undefined, and the definition runs.
 
 import type { FusedKernels } from '../kernels.ts'
-import { contiguousStrides, isContiguous, sameShape } from '../shape.ts'
+import { isContiguous, sameShape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { attention, attentionGradient } from './attention.ts'
 import { binaries, type CpuModule } from './exports.ts'
@@ -25,7 +25,7 @@ interface Rows {
 }
 
 export function fusedKernels(room: Room): Partial<FusedKernels> {
-  const { threads } = room
+  const { axes, threads } = room
 
   /** kernel(out, x, rows, n, ...numbers) over the last axis */
   const overRows = (kernel: keyof CpuModule, x: Tensor, ...numbers: number[]) => {
@@ -57,10 +57,9 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
     const n = x.shape[x.rank - 1]
     const rows = x.size / n
     const outer = x.shape.slice(0, -1)
-    const step = x.rank > 1 ? x.strides[x.rank - 2] : n
-    const regular = contiguousStrides(outer).every((stride, i) => outer[i] === 1 || x.strides[i] === stride * step)
-    if (regular && (n === 1 || x.strides[x.rank - 1] === 1))
-      return { pointer: room.address(x), rows, n, step: 4 * step }
+    axes.join(outer, { shape: outer, strides: x.strides.slice(0, -1) }, 4)
+    const isRegular = axes.n1 === 1 && (n === 1 || x.strides[x.rank - 1] === 1)
+    if (isRegular) return { pointer: room.address(x), rows, n, step: axes.x0 }
     return { pointer: room.dense(x), rows, n, step: 4 * n }
   }
 
@@ -194,7 +193,6 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
       if (!isPlain(target) || !isPlain(x, target) || !target.isContiguous) return undefined
       if (target.size === 0) return true
       const [to, from] = [room.address(target), room.address(x)]
-      const { axes } = room
       axes.join(target.shape, target, 4, x, 4)
       const { x2, x1, x0, y2, y1, y0 } = axes
       axes.share(threads, grains.move, ({ code }, a, b, _z, _before, n2, n1, n0) =>

@@ -1,5 +1,7 @@
-// The one function of BLAS that is called, cblas_sgemm, bound to a thread's view of the linear memory. Part of the
-// program of every thread, so it imports nothing.
+// The one function of BLAS that is called, cblas_sgemm, bound to a thread's view of the linear memory, and how a call that it
+// refused is noticed. Part of the program of every thread, so it imports only the error.
+
+import { DeviceError } from '../backend.ts'
 
 /** A BLAS that was found. It can be sent to a thread, which loads it for itself. */
 export interface BlasLibrary {
@@ -9,7 +11,10 @@ export interface BlasLibrary {
   readonly library: string
 }
 
-/** c = op(a) op(b), all by rows: addresses in bytes from the start of the memory, steps between rows in numbers. */
+/**
+ * c = op(a) op(b), all by rows: addresses in bytes from the start of the memory, steps between rows in numbers. Throws DeviceError
+ * where BLAS refuses the call.
+ */
 export type Sgemm = (
   transposesA: number,
   transposesB: number,
@@ -33,6 +38,9 @@ export interface Koffi {
 const ROW_MAJOR = 101
 const [PLAIN, TRANSPOSED] = [111, 112]
 
+/** The bits of a signalling NaN. Arithmetic makes every NaN a quiet one, so no product leaves them. */
+const UNWRITTEN = 0x7fa00000
+
 export const loadKoffi = (file: string): Koffi =>
   process.getBuiltinModule('node:module').createRequire(file)(file) as Koffi
 
@@ -46,9 +54,33 @@ export function bindSgemm({ koffi: file, library }: BlasLibrary, memory: WebAsse
     )
   // a memory that is shared stays where it is when it grows
   const base = Number(koffi.address(new Uint8Array(memory.buffer)))
+  return sgemmOf(cblas, base, memory)
+}
+
+/**
+ * A cblas_sgemm that throws where it refuses a call. BLAS itself prints a line, returns and leaves the result as it was, so the
+ * first number of the result is marked, and looked at afterwards: that holds for every library and every reason to refuse.
+ * @param base the address at which the memory begins
+ */
+export function sgemmOf(
+  cblas: (...args: (number | bigint)[]) => unknown,
+  base: number,
+  memory: WebAssembly.Memory,
+): Sgemm {
+  let words = new Int32Array(memory.buffer)
   return (transposesA, transposesB, m, n, k, a, stepA, b, stepB, c, stepC) => {
     const [opA, opB] = [transposesA ? TRANSPOSED : PLAIN, transposesB ? TRANSPOSED : PLAIN]
     const [fromA, fromB, to] = [base + (a >>> 0), base + (b >>> 0), base + (c >>> 0)]
+    const first = (c >>> 0) / 4
+    // the memory has grown
+    if (first >= words.length) words = new Int32Array(memory.buffer)
+    words[first] = UNWRITTEN
     cblas(ROW_MAJOR, opA, opB, m, n, k, 1, fromA, stepA, fromB, stepB, 0, to, stepC)
+    if (words[first] === UNWRITTEN)
+      throw new DeviceError(
+        `cpu: BLAS refused cblas_sgemm(order ${ROW_MAJOR}, transA ${opA}, transB ${opB}, m ${m}, n ${n}, k ${k}, lda ${stepA}, ` +
+          `ldb ${stepB}, ldc ${stepC}); set COCAGRAD_BLAS=off to compute without BLAS`,
+        'cpu',
+      )
   }
 }

@@ -118,7 +118,15 @@ export class Threads {
     const size = Math.ceil(n / parts / unit) * unit
     const [main] = this.lanes
     let used = 0
-    try {
+    const failures: unknown[] = []
+    const attempt = (part: () => void) => {
+      try {
+        part()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    attempt(() => {
       for (let from = size; from < n; from += size) {
         const helper = this.#helpers[used++]
         work(helper, from, Math.min(n, from + size))
@@ -130,9 +138,10 @@ export class Threads {
         const from = (i + 1) * size
         if (this.#helpers[i].takeBack()) work({ ...main, index }, from, Math.min(n, from + size))
       }
-    } finally {
-      for (let i = 0; i < used; i++) this.#helpers[i].join()
-    }
+    })
+    // all of them, whatever failed: the memory that they write to may be given back next
+    for (let i = 0; i < used; i++) attempt(() => this.#helpers[i].join())
+    if (failures.length > 0) throw failures[0]
   }
 }
 
@@ -169,7 +178,8 @@ function helperAt(
       if (looks > PATIENCE && inNode) Atomics.wait(words, mailbox.failed, 0, 0.05)
     if (Atomics.load(words, mailbox.failed) !== 0) {
       Atomics.store(words, mailbox.failed, 0)
-      throw new DeviceError(`cpu: a kernel failed on thread ${index}`, 'cpu')
+      const message = queue.subarray(0, Atomics.load(words, mailbox.length))
+      throw new DeviceError(`cpu: a kernel failed on thread ${index}`, 'cpu', [String.fromCharCode(...message)])
     }
   }
   const entries = Object.keys(code).map((name, id): [string, Entry] => [

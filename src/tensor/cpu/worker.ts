@@ -54,7 +54,10 @@ function serve({ module, memory, address, blas }: ThreadSettings, whenReady: () 
     if (Atomics.compareExchange(words, mailbox.claim, mailbox.open, mailbox.claimed) === mailbox.open) {
       try {
         call(Atomics.load(words, mailbox.length))
-      } catch {
+      } catch (error) {
+        const message = (error instanceof Error ? error.message : String(error)).slice(0, mailbox.capacity)
+        for (let i = 0; i < message.length; i++) queue[i] = message.charCodeAt(i)
+        Atomics.store(words, mailbox.length, message.length)
         Atomics.store(words, mailbox.failed, 1)
       }
     }

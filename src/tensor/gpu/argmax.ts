@@ -18,7 +18,7 @@ export function argmax(runtime: Runtime, x: Strided, axis: number): Handle {
   const split = [...outer, parts]
   const candidates = runtime.run({
     name: 'argmax',
-    signature: `argmax ${split} ${n} ${x.strides}`,
+    signature: `argmax ${split} ${n} ${still} ${step}`,
     length: rows * parts,
     inputs: [x],
     body(code, starts) {
@@ -37,7 +37,7 @@ export function argmax(runtime: Runtime, x: Strided, axis: number): Handle {
   const listed = { handle: candidates, shape: split, strides: contiguousStrides(split), offset: 0 }
   const result = runtime.run({
     name: 'argmax',
-    signature: `argmax of ${split} ${x.strides}`,
+    signature: `argmax of ${split} ${still} ${step}`,
     length: rows,
     inputs: [x, listed],
     body(code, starts) {

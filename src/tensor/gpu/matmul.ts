@@ -10,6 +10,9 @@ import type { Handle, Runtime, Strided } from './runtime.ts'
 const FEW = 4096
 const MANY = 16384
 
+/** Depth of a sum in float32: of more, parts are added up, so that the error does not grow with the depth. */
+const DEEP = 512
+
 /** [..., m, k] times [..., k, n], k > 0; leading axes broadcast. */
 export function matmul(runtime: Runtime, a: Strided, b: Strided): Handle {
   const rank = a.shape.length
@@ -47,12 +50,16 @@ export function matmul(runtime: Runtime, a: Strided, b: Strided): Handle {
       const baseA = code.base(at, stridesA, starts[0])
       const baseB = code.base(at, stridesB, starts[1])
       const columns = Array.from({ length: width }, (_, i) => i)
-      for (const i of columns) code.add(`let r${i}=0.0;`)
-      const terms = columns.map(i => {
-        const column = i === 0 ? baseB : `add2(${baseB},${i * columnB})`
-        return `r${i}=r${i}+x*a1[${along(column, 'j', stepB)}];`
-      })
-      code.add(`for (let j=0;j<${k};j++) { const x=a0[${along(baseA, 'j', stepA)}]; ${terms.join(' ')} }`)
+      const each = (statement: (i: number) => string) => columns.map(statement).join(' ')
+      const terms = (j: string) =>
+        each(i => `s${i}=s${i}+x*a1[${along(i === 0 ? baseB : `add2(${baseB},${i * columnB})`, j, stepB)}];`)
+      const sums = (j: string, count: number) =>
+        `${each(i => `s${i}=0.0;`)} for (let j=0;j<${count};j++) { const x=a0[${along(baseA, j, stepA)}]; ${terms(j)} } ` +
+        each(i => `r${i}=r${i}+s${i};`)
+      const parts = Math.floor(k / DEEP)
+      code.add(each(i => `let r${i}=0.0; let s${i}=0.0;`))
+      if (parts > 0) code.add(`for (let p=0;p<${parts};p++) { ${sums(`(p*${DEEP}+j)`, DEEP)} }`)
+      if (k % DEEP > 0) code.add(sums(parts === 0 ? 'j' : `(${parts * DEEP}+j)`, k % DEEP))
       code.add(width === 1 ? 'return r0;' : 'return [r0,r1,r2,r3];')
     },
   })

@@ -6,7 +6,11 @@ import { spawnSync } from 'node:child_process'
 import { after, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import '../../../src/autograd/index.ts'
+import type { CpuModule } from '../../../src/tensor/cpu/exports.ts'
+import { Heap } from '../../../src/tensor/cpu/heap.ts'
 import { type CpuDevice, openCpu } from '../../../src/tensor/cpu/index.ts'
+import { simdModule } from '../../../src/tensor/cpu/module.ts'
+import { type Lane, Threads } from '../../../src/tensor/cpu/threads.ts'
 import { type CpuOptions, DeviceError, fromData, Generator, scope, type Tensor } from '../../../src/tensor/index.ts'
 
 const devices: CpuDevice[] = []
@@ -143,6 +147,51 @@ test('more calls than a mailbox holds are made in pieces, each once', () => {
       return updates.flatMap(({ value, firstMoment }) => [...value.dataSync(), ...firstMoment.dataSync()])
     })
   assert.deepEqual(moved(open({ threads: 2 })), moved(open({ threads: 1 })))
+})
+
+describe('a kernel that fails on another thread', async () => {
+  const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: true })
+  const heap = new Heap(memory)
+  const module = new WebAssembly.Module(Uint8Array.from(atob(simdModule), c => c.charCodeAt(0)))
+  const { exports } = new WebAssembly.Instance(module, {
+    env: { memory },
+    math: Math as unknown as WebAssembly.ModuleImports,
+    blas: { sgemm: () => {} },
+  })
+  const code = exports as unknown as CpuModule
+  const threads = new Threads({ index: 0, code, scratch: heap.take(code.scratchBytes()).pointer })
+  await threads.start(3, { heap, module, code })
+  after(() => threads.close())
+
+  /** Three parts, of which this thread does none and looks on until the others have begun theirs. */
+  const share = (work: (lane: Lane) => void): void => {
+    const [one, begun] = [heap.take(4).pointer, heap.take(8).pointer]
+    heap.i32[one / 4] = 1
+    heap.i32.fill(0, begun / 4, begun / 4 + 2)
+    threads.share(3, 1, (lane, from) => {
+      if (from > 0) {
+        lane.code.fill_32(begun + 4 * (from - 1), one, 1)
+        work(lane)
+      } else while (Atomics.load(heap.i32, begun / 4) + Atomics.load(heap.i32, begun / 4 + 1) < 2);
+    })
+  }
+  const beyond = (lane: Lane) => lane.code.fill_32(memory.buffer.byteLength - 4, 0, 1000)
+
+  test('is an error that says which thread, and what happened', () => {
+    assert.throws(
+      () => share(beyond),
+      (error: unknown) =>
+        error instanceof DeviceError &&
+        /a kernel failed on thread 1\n.*memory access out of bounds/.test(error.message),
+    )
+  })
+
+  test('is forgotten when it was thrown: the work that comes next is done', () => {
+    assert.throws(() => share(beyond), DeviceError)
+    const to = heap.take(12).pointer
+    share(({ code, index }) => code.fill_32(to + 4 * index, 0, 1))
+    assert.deepEqual([...heap.i32.subarray(to / 4 + 1, to / 4 + 3)], [0, 0])
+  })
 })
 
 test('a device that was closed goes on alone', () => {

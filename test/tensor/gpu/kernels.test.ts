@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { openGpu } from '../../../src/tensor/gpu/index.ts'
 import { scope } from '../../../src/tensor/index.ts'
+import './signatures.ts'
 import { checks } from './suite.ts'
 
 for (const backend of ['cpu', 'webasm'] as const) {

@@ -431,6 +431,13 @@ const reductionsAndProducts: Check[] = [
           return agree('argmax', on(gpu), on(reference))
         })
       }
+      // the same strides, of which another one counts
+      for (const axis of [0, 1, 2])
+        await scope(() => {
+          const shape = [1, 1, 1].with(axis, 2)
+          const x = fromData(Float32Array.of(7, 8), [2], gpu).view(shape, [1, 0, 1])
+          return agreeWith(`argmax along axis ${axis}`, gpu.kernels.argmax(x, axis), [axis === 1 ? 0 : 1])
+        })
     },
   },
   {

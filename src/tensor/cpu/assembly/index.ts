@@ -3,9 +3,10 @@
 
 export { attention, attentionGradient } from './attention'
 export { binary_bool, binary_f32, binary_i32 } from './binary'
+export { scratchBytes } from './blocks'
 export { compare_f32, compare_i32, where_32, where_8 } from './compare'
 export { gelu, geluGradient } from './gelu'
-export { addRow, matmul, product, scratchBytes, useBlas } from './gemm'
+export { addRow, matmul, product, useBlas } from './gemm'
 export {
   bool_to_f32,
   bool_to_i32,

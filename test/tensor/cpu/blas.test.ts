@@ -1,0 +1,98 @@
+// A BLAS computes a product or throws: one that refuses a call, and one that computes something else, is never believed.
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { checkProducts } from '../../../src/tensor/cpu/blas.ts'
+import { type Sgemm, sgemmOf } from '../../../src/tensor/cpu/sgemm.ts'
+import { DeviceError } from '../../../src/tensor/index.ts'
+import { fc } from '../../support.ts'
+
+/** cblas_sgemm as its documentation has it, with faults put in by changing what it is called with. */
+const cblas =
+  (memory: WebAssembly.Memory, change: (call: number[]) => number[] = call => call) =>
+  (...call: (number | bigint)[]) => {
+    const [, opA, opB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc] = change(call.map(Number))
+    const numbers = new Float32Array(memory.buffer)
+    const at = (start: number, op: number, step: number, row: number, column: number) =>
+      start / 4 + (op === 111 ? row * step + column : column * step + row)
+    for (let i = 0; i < m; i++)
+      for (let j = 0; j < n; j++) {
+        let sum = 0
+        for (let p = 0; p < k; p++) sum += numbers[at(a, opA, lda, i, p)] * numbers[at(b, opB, ldb, p, j)]
+        const to = at(c, 111, ldc, i, j)
+        numbers[to] = alpha * sum + (beta === 0 ? 0 : beta * numbers[to])
+      }
+  }
+
+const fresh = () => new WebAssembly.Memory({ initial: 1, maximum: 4 })
+
+describe('a call that BLAS refuses', () => {
+  const refuses = (sgemm: Sgemm) =>
+    assert.throws(
+      () => sgemm(0, 1, 160, 150, 1, 0, 1, 1024, 2, 65_536, 151),
+      (error: unknown) => {
+        assert.ok(error instanceof DeviceError, String(error))
+        assert.match(error.message, /transA 111, transB 112, m 160, n 150, k 1, lda 1, ldb 2, ldc 151/)
+        assert.match(error.message, /COCAGRAD_BLAS=off/)
+        return true
+      },
+    )
+
+  test('throws, with the numbers of the call and what to do', () => {
+    const memory = fresh()
+    const sgemm = sgemmOf(() => {}, 0, memory)
+    // where the result lies in memory that came later, too
+    memory.grow(2)
+    refuses(sgemm)
+    refuses(sgemm)
+  })
+
+  test('is told from every result that there is', () => {
+    fc.assert(
+      fc.property(fc.float(), result => {
+        const memory = fresh()
+        const sgemm = sgemmOf(() => new Float32Array(memory.buffer).fill(result, 4, 5), 0, memory)
+        sgemm(0, 0, 1, 1, 1, 0, 1, 4, 1, 16, 1)
+      }),
+      { examples: [[Number.NaN], [Number.POSITIVE_INFINITY], [0]] },
+    )
+  })
+
+  test('throws with the library that this machine has', () => {
+    // BLAS prints what it thinks of the call, so it has a process of its own
+    const program = `
+      import { openBlas } from './src/tensor/cpu/blas.ts'
+      const blas = openBlas(undefined, new WebAssembly.Memory({ initial: 1 }))
+      if (typeof blas === 'string') console.log(blas)
+      else try { blas.sgemm(0, 0, 2, 3, 2, 0, 2, 64, 1, 128, 3) } catch (error) { console.log(error.name, error.message) }`
+    const args = ['--conditions=source', '--import', 'tsx', '--input-type=module', '-e', program]
+    const cwd = fileURLToPath(new URL('../../..', import.meta.url))
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd, encoding: 'utf8' })
+    // some libraries end the process themselves
+    const isNoticed = status !== 0 || /DeviceError cpu: BLAS refused .* ldb 1, |a BLAS would be faster/.test(stdout)
+    assert.ok(isNoticed, `${stdout}${stderr}`)
+  })
+})
+
+describe('a library', () => {
+  const checked = (change?: (call: number[]) => number[]) => () => {
+    const memory = fresh()
+    checkProducts(sgemmOf(cblas(memory, change), 0, memory), memory)
+  }
+
+  test('that computes products is taken', checked())
+
+  const wrong: Record<string, (call: number[]) => number[]> = {
+    'looks for its integers in other places': call => call.with(3, call[4]).with(4, call[5]).with(5, call[8]),
+    'does not transpose the first factor': call => call.with(1, 111),
+    'does not transpose the second factor': call => call.with(2, 111),
+    'takes columns for rows': call => call.with(1, call[2]).with(2, call[1]),
+    'knows no gaps between rows': call => call.with(8, call[1] === 111 ? call[5] : call[3]),
+    'adds to the result': call => call.with(11, 1),
+    'computes nothing': call => call.with(3, 0),
+  }
+  for (const [name, change] of Object.entries(wrong))
+    test(`that ${name} is refused`, () => assert.throws(checked(change), DeviceError))
+})

@@ -1,0 +1,18 @@
+// Some of the calls that are on either side of the kernels' switches, on every backend of the gpu device that Node has.
+
+import { before, describe, test } from 'node:test'
+import { device, type GpuBackend, scope } from '../../../src/tensor/index.ts'
+import '../../support.ts'
+import { elements, products } from '../switches/index.ts'
+import './signatures.ts'
+import { onWebgpu } from './swiftshader.ts'
+
+const declare = (backend: GpuBackend, runs: number) =>
+  describe(`on ${backend}`, () => {
+    before(() => device.open('gpu', { backend }))
+    for (const { name, run } of [...products, ...elements]) test(name, () => scope(() => run(device.get('gpu'), runs)))
+  })
+
+declare('cpu', 50)
+declare('webasm', 25)
+await onWebgpu(import.meta.url, () => declare('webgpu', 12))

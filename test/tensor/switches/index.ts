@@ -1,0 +1,43 @@
+// Calls of every kernel on both sides of each of its switches. A kernel computes in more than one way: by BLAS or by itself, on
+// one thread or several, in whole blocks and what is left of them, on a short path for memory that lies in order. Which way it
+// goes depends on sizes and layouts, so every size here meets every layout, and axes of 0, 1, 2 and odd sizes stand beside large
+// ones. Values and gradients are compared with the reference. Apart from the test files because every device runs it.
+
+import { type DeviceName, show, type Tensor } from '../../../src/tensor/index.ts'
+import { checkDevice } from '../../../src/testing/index.ts'
+import type { Check } from '../gpu/suite.ts'
+import { arranged, type Call, type Calls, layoutsOf } from './calls.ts'
+import { elements as ofElements } from './elements.ts'
+import { movement as ofMovement } from './movement.ts'
+import { manyScores as ofManyScores, products as ofProducts } from './products.ts'
+import { reductions as ofReductions } from './reductions.ts'
+
+async function make(name: string, { f, gradients }: Call, xs: readonly Tensor[], on: DeviceName): Promise<void> {
+  try {
+    await checkDevice(f, xs, on, { gradients })
+  } catch (error) {
+    const lie = xs.map(x => `${x.dtype} ${show(x.shape)} with strides ${show(x.strides)}`).join(', ')
+    throw new Error(`${name} of ${lie}: ${error instanceof Error ? error.message : error}`, { cause: error })
+  }
+}
+
+/** Calls that are made in every layout; or, where there are to be fewer, some of them in one layout each. */
+const check = (name: string, calls: readonly Call[]): Check => ({
+  name,
+  async run(on, runs) {
+    if (runs >= calls.length)
+      for (const [round, call] of calls.entries())
+        for (let n = 0; n < layoutsOf(call); n++) await make(name, call, arranged(call, n, round), on.name)
+    else
+      for (let n = 0; n < runs; n++) {
+        const round = Math.floor((n * calls.length) / runs)
+        await make(name, calls[round], arranged(calls[round], n, round), on.name)
+      }
+  },
+})
+
+const checksOf = (calls: Calls): Check[] => Object.entries(calls).map(([name, list]) => check(name, list))
+
+export const manyScores: readonly Check[] = checksOf(ofManyScores)
+export const products: readonly Check[] = checksOf(ofProducts)
+export const elements: readonly Check[] = checksOf({ ...ofElements, ...ofReductions, ...ofMovement })

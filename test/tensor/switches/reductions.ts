@@ -1,0 +1,38 @@
+// Reductions of any axes: groups of axes, rows that lie in order, columns that are four or sixteen abreast.
+
+import { all, type Calls, each, edges, floats, integers, truth } from './calls.ts'
+
+/** [outer, n, inner]: what is reduced may be any of them */
+const blocks: readonly number[][] = [
+  ...all([1, 3], [2, 63, 65, 129], [1, 4, 15, 17]),
+  ...all([0, 1, 2], [0, 1, 2], [0, 1, 2]),
+  ...edges(512).map((n, i) => [1 + (i % 2), 3, n]),
+  [1, 3, 16385],
+  [3, 16385, 1],
+  [2, 129, 129],
+  [16385, 1, 3],
+]
+
+const subsets = [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]]
+
+export const reductions: Calls = {
+  'sums, maxima and minima': each(blocks, shape => ({
+    inputs: floats(shape),
+    f: x => subsets.flatMap(axis => [x.sum({ axis }), ...(x.size > 0 ? [x.max({ axis }), x.min({ axis })] : [])]),
+  })),
+
+  'reductions of whole numbers and truths': each(blocks, shape => ({
+    inputs: [integers(shape, 9), truth(...shape)],
+    f: (x, p) => subsets.flatMap(axis => [x.sum({ axis }), p.sum({ axis }), ...(x.size > 0 ? [x.max({ axis })] : [])]),
+    gradients: false,
+  })),
+
+  'positions of the largest': each(
+    blocks.filter(shape => !shape.includes(0)),
+    shape => ({
+      inputs: [...floats(shape), integers(shape, 9), truth(...shape)],
+      f: (...xs) => [0, 1, 2].flatMap(axis => xs.map(x => x.argmax({ axis }))),
+      gradients: false,
+    }),
+  ),
+}
