@@ -1,5 +1,6 @@
 // Compiles the kernels of the cpu device, src/tensor/cpu/assembly/, with and without relaxed SIMD, bundles the program of
-// its threads, and writes all as text into one module that a browser and Node import alike: src/tensor/cpu/module.ts.
+// its threads, and writes all as text into one module that a browser and Node import alike: src/tensor/cpu/module.ts. With them
+// stand their signatures: WebAssembly takes a call with any number of arguments, and the compiler of TypeScript does not.
 
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -16,12 +17,19 @@ export const compiler = `${root}node_modules/assemblyscript/bin/asc.js`
 /** What is generated. */
 export const target = `${root}src/tensor/cpu/module.ts`
 
-async function compile(features: readonly string[], optimization = '-O2'): Promise<string> {
+interface Compiled {
+  /** the binary, as base64 */
+  readonly code: string
+  /** the signatures of its exports, a line each */
+  readonly signatures: string
+}
+
+async function compile(features: readonly string[], optimization = '-O2'): Promise<Compiled> {
   const folder = await mkdtemp(`${tmpdir()}/kernels-`)
   try {
     const binary = `${folder}/kernels.wasm`
     const options = [
-      ...['src/tensor/cpu/assembly/index.ts', '--config', 'none', '--outFile', binary],
+      ...['src/tensor/cpu/assembly/index.ts', '--config', 'none', '--outFile', binary, '--bindings', 'raw'],
       ...[optimization, '--noAssert', '--uncheckedBehavior', 'always', '--runtime', 'stub'],
       ...['--importMemory', '--noExportMemory', '--zeroFilledMemory'],
       // threads work on one memory
@@ -29,7 +37,10 @@ async function compile(features: readonly string[], optimization = '-O2'): Promi
       ...features.flatMap(feature => ['--enable', feature]),
     ]
     await promisify(execFile)(process.execPath, [compiler, ...options], { cwd: root })
-    return await readFile(binary, 'base64')
+    const declarations = await readFile(`${folder}/kernels.d.ts`, 'utf8')
+    const found = [...declarations.matchAll(/export function (\w+)(\(.*\)): (\w+);/g)]
+    const signatures = found.map(([, name, parameters, result]) => `  ${name}${parameters}: ${result}\n`).join('')
+    return { code: await readFile(binary, 'base64'), signatures }
   } finally {
     await rm(folder, { recursive: true })
   }
@@ -59,16 +70,20 @@ export async function generate({ quick = false }: { readonly quick?: boolean } =
     withRelaxed,
     threadProgram(),
   ])
-  return `// The compiled kernels of the cpu device, as base64, and the program of its threads. Made of assembly/ and worker.ts by
-// \`npm run -s build:kernels\`, not by hand.
+  return `// The compiled kernels of the cpu device, as base64, their signatures, and the program of its threads. Made of assembly/ and
+// worker.ts by \`npm run -s build:kernels\`, not by hand.
 
 /** WebAssembly with SIMD. */
 export const simdModule =
-  '${simd}'
+  '${simd.code}'
 
 /** The same with relaxed SIMD: a product plus a sum is one instruction. */
 export const relaxedModule =
-  '${relaxed}'
+  '${relaxed.code}'
+
+/** What both export: addresses are in bytes, counts in elements. */
+export interface CpuModule {
+${relaxed.signatures}}
 
 /** worker.ts as a program of its own. */
 export const threadProgram =

@@ -27,27 +27,31 @@ interface Rows {
 export function fusedKernels(room: Room): Partial<FusedKernels> {
   const { axes, threads } = room
 
-  /** kernel(out, x, rows, n, ...numbers) over the last axis */
-  const overRows = (kernel: keyof CpuModule, x: Tensor, ...numbers: number[]) => {
+  /** kernel(code, out, x, rows, n) over the last axis */
+  const overRows = (x: Tensor, kernel: (code: CpuModule, ...at: Parameters<CpuModule['softmax']>) => void) => {
     if (!isPlain(x) || x.rank === 0) return undefined
     const n = x.shape[x.rank - 1]
     return room.tensor('float32', x.shape, (out, size) => {
       const from = room.dense(x)
       threads.share(size / n, grains.compute / n, ({ code }, first, last) =>
-        code[kernel](out + 4 * n * first, from + 4 * n * first, last - first, n, ...numbers),
+        kernel(code, out + 4 * n * first, from + 4 * n * first, last - first, n),
       )
     })
   }
 
-  /** kernel(out, g, x, rows, n, ...numbers) over the last axis */
-  const gradientOverRows = (kernel: keyof CpuModule, g: Tensor, x: Tensor, ...numbers: number[]) => {
+  /** kernel(code, out, g, x, rows, n) over the last axis */
+  const gradientOverRows = (
+    g: Tensor,
+    x: Tensor,
+    kernel: (code: CpuModule, ...at: Parameters<CpuModule['softmaxGradient']>) => void,
+  ) => {
     if (!isPlain(x) || !isPlain(g, x) || x.rank === 0) return undefined
     const n = x.shape[x.rank - 1]
     return room.tensor('float32', x.shape, (out, size) => {
       const [slope, from] = [room.dense(g), room.dense(x)]
       threads.share(size / n, grains.compute / n, ({ code }, first, last) => {
         const at = 4 * n * first
-        code[kernel](out + at, slope + at, from + at, last - first, n, ...numbers)
+        kernel(code, out + at, slope + at, from + at, last - first, n)
       })
     })
   }
@@ -71,12 +75,13 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
     sameShape(ids.shape, x.shape.slice(0, -1))
 
   return {
-    softmax: x => overRows('softmax', x),
-    softmaxGradient: (g, y) => gradientOverRows('softmaxGradient', g, y),
-    logSoftmax: x => overRows('logSoftmax', x),
-    logSoftmaxGradient: (g, y) => gradientOverRows('logSoftmaxGradient', g, y),
-    standardize: (x, epsilon) => overRows('standardize', x, epsilon),
-    standardizeGradient: (g, x, epsilon) => gradientOverRows('standardizeGradient', g, x, epsilon),
+    softmax: x => overRows(x, (code, ...at) => code.softmax(...at)),
+    softmaxGradient: (g, y) => gradientOverRows(g, y, (code, ...at) => code.softmaxGradient(...at)),
+    logSoftmax: x => overRows(x, (code, ...at) => code.logSoftmax(...at)),
+    logSoftmaxGradient: (g, y) => gradientOverRows(g, y, (code, ...at) => code.logSoftmaxGradient(...at)),
+    standardize: (x, epsilon) => overRows(x, (code, ...at) => code.standardize(...at, epsilon)),
+    standardizeGradient: (g, x, epsilon) =>
+      gradientOverRows(g, x, (code, ...at) => code.standardizeGradient(...at, epsilon)),
 
     layerNorm(x, weight, bias, epsilon) {
       const n = x.shape[x.rank - 1]
@@ -214,7 +219,7 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
           row.each(first, last, (i, at, count) => {
             const x = to[i] + 4 * at
             if (factor === 0) code.fill_32(x, scalar, count)
-            else code.binary_f32(binaries.mul, x, x, scalar, 1, 1, count, 0, 0, 4, 0, 0, 4, 0, 0, 0)
+            else code.binary_f32(binaries.mul, x, x, scalar, 1, 1, count, 0, 0, 4, 0, 0, 0)
           }),
         16,
       )

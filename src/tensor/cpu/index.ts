@@ -107,7 +107,7 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
     blas: { sgemm: found ? found.sgemm : () => {} },
   })
   const code = instance.exports as unknown as CpuModule
-  code.useBlas(found ? 1 : 0)
+  code.useBlas(found !== undefined)
   const heap = new Heap(memory, memory.limit)
   const threads = new Threads({ index: 0, code, scratch: heap.take(code.scratchBytes()).pointer })
   const alone = count > 1 ? withoutThreads() : undefined

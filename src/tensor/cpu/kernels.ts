@@ -5,7 +5,7 @@ import type { Kernels, Operand } from '../kernels.ts'
 import { broadcastShapes, contiguousStrides, type Shape, sameShape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { type Laid, scalar } from './axes.ts'
-import { binaries, type CpuModule, comparisons } from './exports.ts'
+import { binaries, comparisons } from './exports.ts'
 import { fusedKernels } from './fused.ts'
 import { matmul } from './matmul.ts'
 import { argmax, reduce } from './reduce.ts'
@@ -41,7 +41,7 @@ export function cpuKernels(room: Room): Kernels {
 
   /** out = kernel(id, x, y) over a broadcast shape */
   const combine = (
-    kernel: keyof CpuModule,
+    kernel: 'binary_f32' | 'binary_i32' | 'binary_bool' | 'compare_f32' | 'compare_i32',
     id: number,
     out: number,
     step: number,
@@ -63,7 +63,9 @@ export function cpuKernels(room: Room): Kernels {
         // what does not lie in order is copied to where the result will be, and computed there
         const inOrder = x.isContiguous
         if (!inOrder) room.copyDense(out, x)
-        const kernel = `${name}_${x.dtype === 'float32' ? 'f32' : 'i32'}` as keyof CpuModule
+        // of whole numbers only these are asked for
+        const kernel =
+          x.dtype === 'float32' ? (`${name}_f32` as const) : (`${name as 'neg' | 'abs' | 'sign'}_i32` as const)
         const from = inOrder ? room.address(x) : out
         threads.share(
           size,

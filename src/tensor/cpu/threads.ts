@@ -5,7 +5,7 @@
 
 import { DeviceError } from '../backend.ts'
 import { askNode } from '../host.ts'
-import type { CpuModule, Entry } from './exports.ts'
+import type { CpuModule } from './exports.ts'
 import type { Heap } from './heap.ts'
 import { mailbox } from './mailbox.ts'
 import { threadProgram } from './module.ts'
@@ -182,9 +182,9 @@ function helperAt(
       throw new DeviceError(`cpu: a kernel failed on thread ${index}`, 'cpu', [String.fromCharCode(...message)])
     }
   }
-  const entries = Object.keys(code).map((name, id): [string, Entry] => [
+  const entries = Object.keys(code).map((name, id) => [
     name,
-    (...numbers) => {
+    (...numbers: number[]) => {
       if (length + 2 + numbers.length > mailbox.capacity) {
         ring()
         join()
@@ -194,10 +194,9 @@ function helperAt(
       queue[length + 1] = numbers.length
       for (let i = 0; i < numbers.length; i++) queue[length + 2 + i] = numbers[i]
       length += 2 + numbers.length
-      return 0
     },
   ])
-  return { index, scratch, code: Object.fromEntries(entries) as CpuModule, ring, takeBack, join }
+  return { index, scratch, code: Object.fromEntries(entries) as unknown as CpuModule, ring, takeBack, join }
 }
 
 /** Waits until the thread is there: it needs nothing of this one, which may stand still meanwhile. */
