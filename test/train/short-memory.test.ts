@@ -156,7 +156,7 @@ test('a step of training that finds no memory says what needs less of it', async
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { device: 'cpu', validation: 0 })
   await assert.rejects(
-    withLittleMemory(70_000, () => train(join(folder, 'run'), config)),
+    withLittleMemory(60_000, () => train(join(folder, 'run'), config)),
     { name: 'OutOfMemoryError', message: /A smaller batchSize needs less, .*accumulate.*Adafactor/ },
   )
 })
