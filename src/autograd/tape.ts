@@ -82,6 +82,7 @@ const areThunks = (thunks: unknown): thunks is Thunks =>
 
 let recorders: readonly Recorder[] = []
 
+/** Whether operations are being recorded on a tape. */
 export const isRecording = (): boolean => recorders.length > 0
 
 /** Tells every recorder of an operation. */
@@ -150,6 +151,15 @@ const partialsOptions = {
 export const orZeros = (gradients: readonly (Tensor | undefined)[], inputs: readonly Tensor[]): Tensor[] =>
   gradients.map((gradient, i) => gradient ?? zerosLike(inputs[i]))
 
+/**
+ * What was computed while it ran: each operation with its arguments, result and rule, in order. Gradients are found by walking
+ * back over it.
+ *
+ *     const tape = new Tape()
+ *     tape.watch(x)
+ *     const y = tape.run(() => x.square().sum())
+ *     const [gradient] = tape.gradient(y, [x])
+ */
 export class Tape implements Recorder {
   readonly entries: Entry[] = []
   /** the tensors that gradients can be asked for, with their names in print */

@@ -66,7 +66,10 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** @throws FileError if the file cannot be read */
+/**
+ * A file, whole.
+ * @throws FileError if it cannot be read
+ */
 export async function readBytes(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)
@@ -103,7 +106,10 @@ function lineOfBadText(bytes: Uint8Array): number {
   }
 }
 
-/** @throws FileError if the file cannot be read or is not JSON */
+/**
+ * What a JSON file holds.
+ * @throws FileError if it cannot be read or is not JSON
+ */
 export async function readJson(path: string): Promise<unknown> {
   const text = await readText(path)
   try {

@@ -1,9 +1,13 @@
 // The words of Shapes, and the grammar that makes a caption of them. Two captions can say the same of a picture: what is
 // above one thing has that thing below it. So captions are read back, and compared by what they say.
 
+/** Words of captions for the size of a shape. */
 export const SIZES = ['small', 'large'] as const
+/** Words of captions for the colour of a shape. */
 export const COLOURS = ['red', 'orange', 'yellow', 'green', 'cyan', 'blue', 'purple', 'pink'] as const
+/** Words of captions for what a shape is. */
 export const SHAPES = ['circle', 'square', 'triangle', 'star', 'cross', 'ring'] as const
+/** Words of captions for how the first of two shapes stands to the second. */
 export const RELATIONS = ['above', 'below', 'left of', 'right of'] as const
 
 export type Size = (typeof SIZES)[number]

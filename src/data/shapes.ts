@@ -56,6 +56,7 @@ export interface ShapesOptions {
   /** 'both' unless told */
   readonly objects?: ObjectCount
 }
+/** The defaults and checks of ShapesOptions. */
 export const shapesOptions = {
   seed: 0,
   pairs: 'all',

@@ -80,6 +80,10 @@ export interface CoCaLoss {
   readonly captioning: Tensor
 }
 
+/**
+ * CoCa (Yu et al. 2022, arXiv 2205.01917): `forward` gives embeddings and logits, `loss` λ_Con L_Con + λ_Cap L_Cap, and `generate`
+ * captions. Images are [batch, channels, size, size], texts int32 ids [batch, tokens].
+ */
 export class CoCa extends Module implements CaptionDecoder {
   readonly config: CoCaConfig
   readonly encoder: VisionTransformer

@@ -28,6 +28,7 @@ const paper = (
   loss: { contrastive: { weight: 1, reduction: 'sum' }, captioning: { weight: 2, reduction: 'sum' } },
 })
 
+/** Configurations by name: the sizes of the paper, and small ones that learn on one machine. */
 export const presets = {
   /** 32² pictures and short captions: learns in minutes on a laptop */
   tiny: {

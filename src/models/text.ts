@@ -92,6 +92,10 @@ export interface TextFeatures {
   readonly mask?: Tensor
 }
 
+/**
+ * The lower layers of the decoder: causal over the text alone, with a learned [CLS] at its end, whose output is the text embedding
+ * before projection. Ids int32 [batch, tokens] → text features.
+ */
 export class UnimodalDecoder extends Module {
   readonly config: Settled<TextConfig, typeof textConfig>
   readonly embedding: Embedding
@@ -181,6 +185,10 @@ const multimodalForwardOptions = {
   onMemoryWeights: undefined,
 } satisfies Settings<MultimodalForwardOptions>
 
+/**
+ * The upper layers of the decoder: causal over the text, with cross-attention to the image tokens. Text features and image tokens
+ * [batch, image tokens, width] → logits [batch, tokens, vocabulary].
+ */
 export class MultimodalDecoder extends Module {
   readonly blocks: TransformerBlock[]
   readonly norm: LayerNorm

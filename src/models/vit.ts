@@ -57,6 +57,10 @@ export interface BlockOptions {
 }
 export const blockOptions = { activation: isActivation, dropout: 0 } satisfies Settings<BlockOptions>
 
+/**
+ * A vision transformer (Dosovitskiy et al. 2020) without a head: images [batch, channels, size, size] → all tokens
+ * [batch, tokens, width].
+ */
 export class VisionTransformer extends Module {
   readonly patches: PatchEmbedding
   readonly classToken?: Parameter // [width]

@@ -67,6 +67,10 @@ const attendOptions = {
   onWeights: is.optional(ofWeights),
 } satisfies Settings<AttendOptions>
 
+/**
+ * Multi-head attention (Vaswani et al. 2017, section 3.2.2): x [batch, queries, width] → the same shape, attending to itself or to a
+ * memory [batch, keys, memoryWidth].
+ */
 export class MultiHeadAttention extends Module {
   readonly query: Linear
   readonly key: Linear

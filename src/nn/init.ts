@@ -24,8 +24,11 @@ function madeOf(name: string, parameter: string, value: number, initializer: Ini
   return initializer
 }
 
+/** Every element `value`. */
 export const constant = (value: number): Initializer => madeOf('constant', 'value', value, shape => full(shape, value))
+/** Every element 0. */
 export const zeros = initializer('zeros', shape => full(shape, 0))
+/** Every element 1. */
 export const ones = initializer('ones', shape => full(shape, 1))
 
 /** Normal around 0 */

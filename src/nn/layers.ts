@@ -87,6 +87,7 @@ export class Dropout extends Module {
 }
 
 export type Activation = 'gelu' | 'quickGelu' | 'relu' | 'silu'
+/** The check of an option that names an activation. */
 export const isActivation = is.choice<Activation>('gelu', 'quickGelu', 'relu', 'silu')
 
 /** Two linear layers with an activation between: [..., width] → [..., width] */

@@ -126,6 +126,17 @@ export function placesBelow(module: Module): Place<Part>[] {
   return places
 }
 
+/**
+ * What has parameters and computes with them. A subclass holds parameters and modules in public fields, or in arrays, plain objects
+ * and Maps there, and has a method `forward`. Outside a tape, what `forward` makes and does not return is given back.
+ *
+ *     class Perceptron extends Module {
+ *       layers = [new Linear(2, 16), new Linear(16, 1)]
+ *       forward(x: Tensor) {
+ *         return this.layers[1].forward(this.layers[0].forward(x).gelu())
+ *       }
+ *     }
+ */
 export abstract class Module {
   /** whether dropout drops; `train` and `eval` set it */
   training = true

@@ -37,6 +37,10 @@ function take(value: Tensor): Storage {
 
 const NEW_VALUE = 'a new value was assigned to its parameter'
 
+/**
+ * A tensor that is trained: a module finds it in its fields, and an optimizer replaces its value. Everything else about it is as
+ * about any tensor.
+ */
 export class Parameter extends Tensor {
   /** frozen parameters are false: they get no gradient and no update */
   trainable = true

@@ -135,6 +135,7 @@ const minimizeOptions = {
   allowUnused: false,
 } satisfies Settings<MinimizeOptions>
 
+/** What changes parameters by their gradients. `minimize` is a whole step of training; `step` applies gradients that are at hand. */
 export abstract class Optimizer {
   readonly learningRate: number
   readonly #source: ParameterSource

@@ -113,7 +113,10 @@ function filled(name: string, shape: Shape, value: number, { dtype = 'float32', 
   return upload(name, data, shape, device.get(on), dtype)
 }
 
-/** Every element `value`. */
+/**
+ * Every element `value`: `full([2, 3], 7)`.
+ * @throws ShapeError for sizes that are no shape, DTypeError if the device does not have the dtype
+ */
 export const full = takes(
   'full(shape, value, options)',
   [is.shape, is.number, is.options],
@@ -121,6 +124,10 @@ export const full = takes(
     filled('full', shape, value, settle('full(shape, value, options)', options, createOptions)),
 )
 
+/**
+ * Zeros: `zeros([2, 3])`.
+ * @throws ShapeError for sizes that are no shape, DTypeError if the device does not have the dtype
+ */
 export const zeros = takes(
   'zeros(shape, options)',
   [is.shape, is.options],
@@ -128,6 +135,10 @@ export const zeros = takes(
     filled('zeros', shape, 0, settle('zeros(shape, options)', options, createOptions)),
 )
 
+/**
+ * Ones: `ones([2, 3], { dtype: 'int32' })`.
+ * @throws ShapeError for sizes that are no shape, DTypeError if the device does not have the dtype
+ */
 export const ones = takes(
   'ones(shape, options)',
   [is.shape, is.options],

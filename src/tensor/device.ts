@@ -60,6 +60,7 @@ async function openGpuOnce(options: OpenOptions): Promise<void> {
   opened.set('gpu', fresh)
 }
 
+/** Where tensors are held and computed: `reference` and `cpu` everywhere, `gpu` where there is one. */
 export const device = {
   /** The device that new tensors go to. */
   get current(): DeviceName {

@@ -2,6 +2,7 @@
 
 export type DType = 'float32' | 'float64' | 'int32' | 'bool'
 
+/** All dtypes. */
 export const dtypes: readonly DType[] = ['float32', 'float64', 'int32', 'bool']
 
 /** What holds elements on the host: bool is one byte an element, 0 or 1. */
@@ -30,6 +31,7 @@ export function missingDType(device: string, has: readonly DType[], dtype: DType
 /** From narrow to wide: two types meet in the wider one. */
 const ladder: readonly DType[] = ['bool', 'int32', 'float32', 'float64']
 
+/** Whether numbers of a dtype have fractions, and so gradients. */
 export const isFloating = (dtype: DType): boolean => dtype === 'float32' || dtype === 'float64'
 
 /** Whether values of one type can stand where another is expected: the types are equal, or both are floating. */

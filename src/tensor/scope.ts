@@ -10,6 +10,7 @@ const orphaned = new FinalizationRegistry<Owned[]>(owned => {
   for (const storage of owned) if (storage.owner === owned) storage.release()
 })
 
+/** The memory of what is made while it is the innermost scope; `scope` begins and ends one. */
 export class Scope implements Owner {
   readonly name: string
   readonly parent: Owner | null

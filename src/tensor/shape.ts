@@ -64,6 +64,7 @@ export function sizeOf(shape: Shape): number {
   return size
 }
 
+/** Whether two shapes have the same sizes in the same order. */
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((n, i) => n === b[i])
 
 /** Refuses anything but non-negative integers. */

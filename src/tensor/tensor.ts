@@ -34,7 +34,15 @@ export class SyncReadError extends Error {
   }
 }
 
+/**
+ * A tensor: a shape and strides over memory on a device. It is immutable; operations are its methods and give new tensors.
+ *
+ *     const x = tensor([[1, 2], [3, 4]])
+ *     const y = x.matmul(x).add(1)
+ *     console.log(await y.array())
+ */
 export class Tensor implements View {
+  /** The size of each axis; `[]` for a scalar. */
   readonly shape: Shape
   /** Elements to step over for each axis: 0 repeats, negative runs backwards. */
   readonly strides: readonly number[]
@@ -49,6 +57,7 @@ export class Tensor implements View {
     this.offset = offset
   }
 
+  /** The memory it is a view of, which other tensors may share. */
   get storage(): Storage {
     return this.#storage
   }
@@ -58,10 +67,12 @@ export class Tensor implements View {
     this.#storage = storage
   }
 
+  /** What its elements are: float32, float64 (on `reference` and `cpu`), int32 or bool. */
   get dtype(): DType {
     return this.#storage.dtype
   }
 
+  /** Name of the device that holds it. */
   get device(): DeviceName {
     return this.#storage.device.name
   }
@@ -76,6 +87,7 @@ export class Tensor implements View {
     return this.shape.length
   }
 
+  /** Whether its elements stand in row-major order one after the other in memory. */
   get isContiguous(): boolean {
     return isContiguous(this.shape, this.strides)
   }

@@ -107,7 +107,10 @@ export async function readOut(f: () => Tensor): Promise<ArrayLike<number>> {
   return data
 }
 
-/** @throws NonFiniteError naming an image whose embedding is not finite */
+/**
+ * Embeddings of images, each of length 1, in the order of the images.
+ * @throws NonFiniteError naming an image whose embedding is not finite
+ */
 export async function embedImages(
   trained: TrainedModel,
   images: ImageSource,
@@ -140,7 +143,9 @@ export async function embedBatch(
   return rows
 }
 
-/** @throws TokenizerError naming a text that is too long, NonFiniteError naming one whose embedding is not finite */
+/**
+ * Embeddings of texts, each of length 1, in the order of the texts.
+ * @throws TokenizerError naming a text that is too long, NonFiniteError naming one whose embedding is not finite */
 export async function embedTexts(
   { model, tokenizer }: TrainedModel,
   texts: readonly string[],

@@ -4,6 +4,7 @@ import { after } from 'node:test'
 import { bundles } from './bundles.ts'
 import { contents } from './contents.ts'
 import { hosts } from './hosts.ts'
+import { hover } from './hover.ts'
 import { installedProject } from './project.ts'
 import { types } from './types.ts'
 
@@ -13,4 +14,5 @@ after(() => project.remove())
 contents(project)
 hosts(project)
 types(project)
+hover(project)
 bundles(project)

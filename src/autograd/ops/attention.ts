@@ -55,9 +55,10 @@ export const causalMask = takes(
  * softmax(Q Kᵀ scale) over the keys that a query may see (Vaswani et al. 2017, section 3.2.1).
  * @param q [..., queries, width]
  * @param k [..., keys, width]
- * @returns [..., queries, keys]; rows sum to one, or are zero where a query sees nothing
+ * @returns [..., queries, keys]; rows sum to 1, or are 0 where a query may see no key
+ * @throws ShapeError if the sizes do not agree, DTypeError if the mask is not bool
  */
-export const attentionWeights = takes(
+export const attentionWeights: (q: Tensor, k: Tensor, options?: AttentionOptions) => Tensor = takes(
   'attentionWeights(q, k, options)',
   [is.tensor, is.tensor, is.options],
   (q: Tensor, k: Tensor, options?: AttentionOptions): Tensor => {
@@ -153,10 +154,14 @@ function checkShapes(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined):
 }
 
 /**
- * attentionWeights(q, k) v: q [..., queries, width], k [..., keys, width], v [..., keys, size] → [..., queries, size]
- * @throws ShapeError where they do not meet, DTypeError for a mask that is not bool
+ * softmax(Q Kᵀ scale) V (Vaswani et al. 2017, section 3.2.1): q [..., queries, width], k [..., keys, width],
+ * v [..., keys, size] → [..., queries, size]. The method is that of the queries, and a query that may see no key gets zeros.
+ *
+ * queries.attention(keys, values, { causal: true })
+ *
+ * @throws ShapeError if the sizes do not agree, DTypeError if the mask is not bool
  */
-export const attention = takes(
+export const attention: (q: Tensor, k: Tensor, v: Tensor, options?: AttentionOptions) => Tensor = takes(
   'q.attention(k, v, options)',
   [is.tensor, is.tensor, is.tensor, is.options],
   (q: Tensor, k: Tensor, v: Tensor, options?: AttentionOptions): Tensor => {

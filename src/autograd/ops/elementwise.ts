@@ -21,6 +21,10 @@ import { type Settings, settle } from '../../tensor/options.ts'
 import { asFloating, defineOp } from '../op.ts'
 import type { Thunks } from '../tape.ts'
 
+/** A function of each element; its result has the shape of x. */
+type Unary = (x: Tensor) => Tensor
+/** A function of pairs of elements; its result has the shape to which both broadcast. */
+type Binary = (x: Operand, y: Operand) => Tensor
 type UnaryRule = (gradient: Tensor, result: Tensor, x: Tensor) => Tensor
 type BinaryRule = (gradient: Tensor, result: Tensor, x: Operand, y: Operand) => readonly [() => Tensor, () => Tensor]
 
@@ -33,7 +37,7 @@ function meet(x: Operand, y: Operand): DType {
 const keepsIntegers = new Set<string>(['neg', 'abs', 'sign'])
 
 const unary = (name: UnaryName, rule: UnaryRule) =>
-  takes(
+  takes<Unary>(
     `x.${name}()`,
     [is.tensor],
     defineOp(
@@ -63,50 +67,83 @@ const comparison = (name: ComparisonName) =>
     defineOp(name, (k, x: Operand, y: Operand) => k.compare(name, x, y)),
   )
 
-/** x + y */
-export const add = binary('add', g => [() => g, () => g])
-/** x - y */
-export const sub = binary('sub', g => [() => g, () => g.neg()])
-/** x y */
-export const mul = binary('mul', (g, _, x, y) => [() => g.mul(y), () => g.mul(x)])
-/** x / y */
-export const div = binary('div', (g, out, _, y) => [() => g.div(y), () => g.mul(out).div(y).neg()])
-/** xʸ; the derivative by y is 0 where x ≤ 0 */
-export const pow = binary('pow', (g, out, x, y) => [() => g.mul(powerBelow(x, y)), () => g.mul(out).mul(safeLog(x))])
-/** the larger one */
-export const maximum = binary('maximum', (g, _, x, y) => [() => g.mul(wins(x, y)), () => g.mul(wins(y, x))])
-/** the smaller one */
-export const minimum = binary('minimum', (g, _, x, y) => [() => g.mul(wins(y, x)), () => g.mul(wins(x, y))])
+/**
+ * x + y, element by element. The sum of two bools is int32.
+ * @param y a number, or a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const add: Binary = binary('add', g => [() => g, () => g])
+/**
+ * x - y, element by element. The difference of two bools is int32.
+ * @param y a number, or a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const sub: Binary = binary('sub', g => [() => g, () => g.neg()])
+/**
+ * x · y, element by element; for the product of matrices, see `matmul`.
+ * @param y a number, or a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const mul: Binary = binary('mul', (g, _, x, y) => [() => g.mul(y), () => g.mul(x)])
+/**
+ * x / y, element by element. The quotient of integers is float32.
+ * @param y a number, or a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const div: Binary = binary('div', (g, out, _, y) => [() => g.div(y), () => g.mul(out).div(y).neg()])
+/**
+ * xʸ, element by element. The derivative by x is y xʸ⁻¹; that by y is xʸ log x, and 0 where x ≤ 0.
+ * @param y a number, or a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const pow: Binary = binary('pow', (g, out, x, y) => [
+  () => g.mul(powerBelow(x, y)),
+  () => g.mul(out).mul(safeLog(x)),
+])
+/**
+ * The larger of x and y, element by element. Where they are equal, each gets half of the gradient.
+ * @param y a number, or a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const maximum: Binary = binary('maximum', (g, _, x, y) => [() => g.mul(wins(x, y)), () => g.mul(wins(y, x))])
+/**
+ * The smaller of x and y, element by element. Where they are equal, each gets half of the gradient.
+ * @param y a number, or a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const minimum: Binary = binary('minimum', (g, _, x, y) => [() => g.mul(wins(y, x)), () => g.mul(wins(x, y))])
 
-/** -x */
-export const neg = unary('neg', g => g.neg())
-/** |x| */
-export const abs = unary('abs', (g, _, x) => g.mul(x.sign()))
-/** -1, 0 or 1; its gradient is 0 */
-export const sign = unary('sign', g => g.mul(0))
-/** eˣ */
-export const exp = unary('exp', (g, out) => g.mul(out))
-/** eˣ - 1, exact for small x */
-export const expm1 = unary('expm1', (g, out) => g.mul(out.add(1)))
-/** natural logarithm */
-export const log = unary('log', (g, _, x) => g.div(x))
-/** log(1 + x), exact for small x */
-export const log1p = unary('log1p', (g, _, x) => g.div(x.add(1)))
-/** √x */
-export const sqrt = unary('sqrt', (g, out) => g.div(out).mul(0.5))
-/** 1 / √x */
-export const rsqrt = unary('rsqrt', (g, out) => g.mul(out).mul(out).mul(out).mul(-0.5))
-export const sin = unary('sin', (g, _, x) => g.mul(x.cos()))
-export const cos = unary('cos', (g, _, x) => g.mul(x.sin()).neg())
-/** hyperbolic tangent */
-export const tanh = unary('tanh', (g, out) => g.mul(sub(1, out.square())))
-/** 1 / (1 + e⁻ˣ) */
-export const sigmoid = unary('sigmoid', (g, out) => g.mul(out).mul(sub(1, out)))
-/** 2/√π ∫₀ˣ exp(-t²) dt */
-export const erf = unary('erf', (g, _, x) => g.mul(x.square().neg().exp()).mul(2 / Math.sqrt(Math.PI)))
+/** -x, element by element. int32 stays int32. */
+export const neg: Unary = unary('neg', g => g.neg())
+/** |x|, element by element; the derivative at 0 is 0. int32 stays int32. */
+export const abs: Unary = unary('abs', (g, _, x) => g.mul(x.sign()))
+/** -1, 0 or 1, the sign of each element; its gradient is 0. int32 stays int32. */
+export const sign: Unary = unary('sign', g => g.mul(0))
+/** eˣ, element by element. */
+export const exp: Unary = unary('exp', (g, out) => g.mul(out))
+/** eˣ - 1, element by element, exact for small x. */
+export const expm1: Unary = unary('expm1', (g, out) => g.mul(out.add(1)))
+/** The natural logarithm, element by element: -∞ at 0, and NaN below. */
+export const log: Unary = unary('log', (g, _, x) => g.div(x))
+/** log(1 + x), element by element, exact for small x: -∞ at -1, and NaN below. */
+export const log1p: Unary = unary('log1p', (g, _, x) => g.div(x.add(1)))
+/** √x, element by element, and NaN below 0; the derivative at 0 is ∞. */
+export const sqrt: Unary = unary('sqrt', (g, out) => g.div(out).mul(0.5))
+/** 1 / √x, element by element: ∞ at 0, and NaN below. */
+export const rsqrt: Unary = unary('rsqrt', (g, out) => g.mul(out).mul(out).mul(out).mul(-0.5))
+/** The sine of x in radians, element by element. */
+export const sin: Unary = unary('sin', (g, _, x) => g.mul(x.cos()))
+/** The cosine of x in radians, element by element. */
+export const cos: Unary = unary('cos', (g, _, x) => g.mul(x.sin()).neg())
+/** The hyperbolic tangent, element by element. */
+export const tanh: Unary = unary('tanh', (g, out) => g.mul(sub(1, out.square())))
+/** 1 / (1 + e⁻ˣ), element by element. */
+export const sigmoid: Unary = unary('sigmoid', (g, out) => g.mul(out).mul(sub(1, out)))
+/** The error function 2/√π ∫₀ˣ exp(-t²) dt, element by element. */
+export const erf: Unary = unary('erf', (g, _, x) => g.mul(x.square().neg().exp()).mul(2 / Math.sqrt(Math.PI)))
 
-/** x², with one rule for both factors */
-export const square = takes(
+/** x², element by element. */
+export const square: Unary = takes(
   'x.square()',
   [is.tensor],
   defineOp(
@@ -115,8 +152,8 @@ export const square = takes(
     (g, _, x) => [() => g.mul(x).mul(2)],
   ),
 )
-/** max(x, 0) */
-export const relu = takes(
+/** max(x, 0), element by element; the derivative at 0 is 0. */
+export const relu: Unary = takes(
   'x.relu()',
   [is.tensor],
   defineOp(
@@ -125,8 +162,8 @@ export const relu = takes(
     (g, _, x) => [() => g.mul(x.greater(0))],
   ),
 )
-/** log(1 + eˣ), computed as max(x, 0) + log1p(exp(-|x|)) */
-export const softplus = takes(
+/** log(1 + eˣ), element by element, computed as max(x, 0) + log1p(exp(-|x|)), which is finite for every finite x. */
+export const softplus: Unary = takes(
   'x.softplus()',
   [is.tensor],
   defineOp(
@@ -139,10 +176,14 @@ export const softplus = takes(
     (g, _, x) => [() => g.mul(x.sigmoid())],
   ),
 )
-/** x sigmoid(x) */
-export const silu = takes('x.silu()', [is.tensor], (x: Tensor): Tensor => x.mul(x.sigmoid()))
-/** x sigmoid(1.702 x), the approximation of GELU in CLIP's released weights */
-export const quickGelu = takes('x.quickGelu()', [is.tensor], (x: Tensor): Tensor => x.mul(x.mul(1.702).sigmoid()))
+/** x sigmoid(x), element by element (Hendrycks and Gimpel 2016); also called swish. */
+export const silu: Unary = takes('x.silu()', [is.tensor], (x: Tensor): Tensor => x.mul(x.sigmoid()))
+/** x sigmoid(1.702 x), element by element: the approximation of GELU in OpenAI's released CLIP weights. */
+export const quickGelu: Unary = takes(
+  'x.quickGelu()',
+  [is.tensor],
+  (x: Tensor): Tensor => x.mul(x.mul(1.702).sigmoid()),
+)
 
 export interface ClampOptions {
   /** default -Infinity */
@@ -153,8 +194,12 @@ export interface ClampOptions {
 const clampOptions = { min: -Infinity, max: Infinity } satisfies Settings<ClampOptions>
 const limitsOf = (limits: ClampOptions) => settle('x.clamp(limits)', limits, clampOptions)
 
-/** x limited to [min, max]; the gradient passes where nothing was cut, ends included */
-export const clamp = takes(
+/**
+ * x limited to [min, max], element by element. The gradient passes where nothing was cut, and at the ends themselves.
+ *
+ * x.clamp({ min: 0, max: 1 })
+ */
+export const clamp: (x: Tensor, limits: ClampOptions) => Tensor = takes(
   'x.clamp(limits)',
   [is.tensor, is.options],
   defineOp(
@@ -172,30 +217,73 @@ export const clamp = takes(
 const bounded = (k: Kernels, x: Tensor, name: BinaryName, limit: number) =>
   Number.isFinite(limit) ? k.binary(name, x, limit, promoteScalar(x.dtype, limit)) : x
 
-/** x = y, as bool; like all comparisons it cannot be differentiated */
-export const equal = comparison('equal')
-export const notEqual = comparison('notEqual')
-export const greater = comparison('greater')
-export const greaterEqual = comparison('greaterEqual')
-export const less = comparison('less')
-export const lessEqual = comparison('lessEqual')
-/** true where both are; a number is true unless it is 0, as in NumPy */
-export const logicalAnd = takes(
+/**
+ * x = y, element by element, as bool. A comparison has no gradient.
+ * @param y a number, or a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const equal: Binary = comparison('equal')
+/**
+ * x ≠ y, element by element, as bool. A comparison has no gradient.
+ * @param y a number, or a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const notEqual: Binary = comparison('notEqual')
+/**
+ * x > y, element by element, as bool. A comparison has no gradient.
+ * @param y a number, or a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const greater: Binary = comparison('greater')
+/**
+ * x ≥ y, element by element, as bool. A comparison has no gradient.
+ * @param y a number, or a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const greaterEqual: Binary = comparison('greaterEqual')
+/**
+ * x < y, element by element, as bool. A comparison has no gradient.
+ * @param y a number, or a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const less: Binary = comparison('less')
+/**
+ * x ≤ y, element by element, as bool. A comparison has no gradient.
+ * @param y a number, or a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const lessEqual: Binary = comparison('lessEqual')
+/**
+ * True where both x and y are, as bool. A number is true unless it is 0, as in NumPy.
+ * @param y a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const logicalAnd: (x: Tensor, y: Tensor) => Tensor = takes(
   'x.logicalAnd(y)',
   [is.tensor, is.tensor],
   (x: Tensor, y: Tensor): Tensor => mul(truth(x), truth(y)),
 )
-/** true where one is; a number is true unless it is 0 */
-export const logicalOr = takes(
+/**
+ * True where x or y is, as bool. A number is true unless it is 0, as in NumPy.
+ * @param y a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const logicalOr: (x: Tensor, y: Tensor) => Tensor = takes(
   'x.logicalOr(y)',
   [is.tensor, is.tensor],
   (x: Tensor, y: Tensor): Tensor => maximum(truth(x), truth(y)),
 )
-/** true where x is not; a number is true unless it is 0 */
-export const logicalNot = takes('x.logicalNot()', [is.tensor], (x: Tensor): Tensor => equal(x, 0))
+/** True where x is not, as bool. A number is true unless it is 0, as in NumPy. */
+export const logicalNot: Unary = takes('x.logicalNot()', [is.tensor], (x: Tensor): Tensor => equal(x, 0))
 const truth = (x: Tensor): Tensor => (x.dtype === 'bool' ? x : notEqual(x, 0))
 
-/** condition ? x : y, element by element; what is not chosen gets no gradient */
+/**
+ * condition ? x : y, element by element; what is not chosen gets no gradient.
+ * @param condition bool, or numbers that are true unless they are 0
+ * @param x a number, or a tensor; the three shapes broadcast
+ * @param y a number, or a tensor
+ * @throws ShapeError if the shapes do not broadcast
+ */
 export const where: (condition: Tensor, x: Operand, y: Operand) => Tensor = takes(
   'where(condition, x, y)',
   [is.tensor, is.operand, is.operand],
@@ -207,10 +295,11 @@ export const where: (condition: Tensor, x: Operand, y: Operand) => Tensor = take
 )
 
 /**
- * Another dtype; between floating ones the gradient passes.
- * @throws DTypeError where the device does not have it
+ * The same values as another dtype. Between floating dtypes the gradient passes; elsewhere it stops. A number becomes the bool
+ * true unless it is 0, and an int32 without its fraction.
+ * @throws DTypeError if the device does not have the dtype
  */
-export const cast = takes(
+export const cast: (x: Tensor, dtype: DType) => Tensor = takes(
   'x.cast(dtype)',
   [is.tensor, is.dtype],
   defineOp(
@@ -225,8 +314,8 @@ export const cast = takes(
   ),
 )
 
-/** The same values as a tensor of its own to the tape. */
-export const identity = takes(
+/** The same values, as a tensor of its own on the tape. */
+export const identity: Unary = takes(
   'identity(x)',
   [is.tensor],
   defineOp(
@@ -236,8 +325,12 @@ export const identity = takes(
   ),
 )
 
-/** The same values, as a constant: gradients stop here. */
-export const stopGradient = takes('x.stopGradient()', [is.tensor], (x: Tensor): Tensor => x.view(x.shape, x.strides))
+/** The same values as a constant: gradients stop here. */
+export const stopGradient: Unary = takes(
+  'x.stopGradient()',
+  [is.tensor],
+  (x: Tensor): Tensor => x.view(x.shape, x.strides),
+)
 
 /** 1 where a is larger, ½ where both are equal, 0 elsewhere. */
 const wins = (a: Operand, b: Operand): Tensor => where(greater(a, b), 1, where(equal(a, b), 0.5, 0))

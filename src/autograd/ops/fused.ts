@@ -52,16 +52,22 @@ function along(name: string, f: (x: Tensor) => Tensor, x: Tensor, axis: number):
   return at === x.rank - 1 ? f(x) : f(x.transpose(at, -1)).transpose(at, -1)
 }
 
-/** eˣ / Σ eˣ along an axis (default the last) */
-export const softmax = takes(
+/**
+ * eˣ / Σ eˣ along an axis (default the last), computed as exp(x - max x) so that it is finite for every finite x.
+ * @throws AxisError if x does not have the axis
+ */
+export const softmax: (x: Tensor, options?: AxisOptions) => Tensor = takes(
   'x.softmax(options)',
   [is.tensor, is.options],
   (x: Tensor, options?: AxisOptions): Tensor =>
     along('softmax', softmaxLast, x, settle('x.softmax(options)', options, lastAxis).axis),
 )
 
-/** x - log Σ eˣ along an axis (default the last) */
-export const logSoftmax = takes(
+/**
+ * x - log Σ eˣ along an axis (default the last), finite for every finite x.
+ * @throws AxisError if x does not have the axis
+ */
+export const logSoftmax: (x: Tensor, options?: AxisOptions) => Tensor = takes(
   'x.logSoftmax(options)',
   [is.tensor, is.options],
   (x: Tensor, options?: AxisOptions): Tensor =>
@@ -139,10 +145,11 @@ const scaledAndShifted = defineFused('layerNorm', {
 })
 
 /**
- * weight (x - mean) / √(variance + ε) + bias over the last axis (Ba et al. 2016)
+ * weight (x - mean) / √(variance + ε) + bias over the last axis, with the variance of its elements (Ba et al. 2016).
+ * @param options weight and bias [width], both left out by default, and epsilon, default 1e-5
  * @throws ShapeError unless weight and bias are as long as the last axis
  */
-export const layerNorm = takes(
+export const layerNorm: (x: Tensor, options?: LayerNormOptions) => Tensor = takes(
   'x.layerNorm(options)',
   [is.tensor, is.options],
   (x: Tensor, options?: LayerNormOptions): Tensor => {
@@ -197,8 +204,13 @@ export interface GeluOptions {
 }
 const geluOptions = { approximate: is.choice('none', 'tanh') } satisfies Settings<GeluOptions>
 
-/** x Φ(x) with the exact Φ, or with its tanh approximation (Hendrycks and Gimpel 2016) */
-export const gelu = takes(
+/**
+ * x Φ(x), element by element, with the distribution function Φ of the normal distribution, or with its tanh approximation
+ * (Hendrycks and Gimpel 2016).
+ *
+ * x.gelu({ approximate: 'tanh' })
+ */
+export const gelu: (x: Tensor, options?: GeluOptions) => Tensor = takes(
   'x.gelu(options)',
   [is.tensor, is.options],
   (x: Tensor, options?: GeluOptions): Tensor =>

@@ -53,8 +53,16 @@ const put = defineOp(
   (g, _, _shape, indices, _updates, axis): Thunks => [undefined, undefined, () => pick(g, indices, axis)],
 )
 
-/** out[…, i, …] = x[…, indices[…, i, …], …]: one index for every element of the result. Shapes agree beside the axis. */
-export const gather = takes(
+/**
+ * out[…, i, …] = x[…, indices[…, i, …], …]: one index for every element of the result, along an axis (default the first).
+ *
+ * logProbabilities.gather(ids.unsqueeze(-1), { axis: -1 })
+ *
+ * @param indices int32, with the sizes of x on the other axes
+ * @returns of the shape of the indices
+ * @throws ShapeError if the shapes differ on another axis, DTypeError if the indices are not int32, IndexError if one is out of range
+ */
+export const gather: (x: Tensor, indices: Tensor, options?: GatherOptions) => Tensor = takes(
   'x.gather(indices, options)',
   [is.tensor, is.indices, is.options],
   (x: Tensor, indices: Tensor, options?: GatherOptions): Tensor => {
@@ -67,10 +75,12 @@ export const gather = takes(
 )
 
 /**
- * Zeros of `shape` with out[…, indices[…, i, …], …] += updates[…, i, …]: the adjoint of gather. Truths are counted, in int32, as
- * a sum counts them.
+ * Zeros of `shape` with out[…, indices[…, i, …], …] += updates[…, i, …]: the adjoint of `gather`. Bools are counted, in int32.
+ * @param indices int32, with the sizes of `shape` on the other axes
+ * @param updates a tensor that broadcasts to the shape of the indices
+ * @throws ShapeError if the shapes differ on another axis, DTypeError if the indices are not int32, IndexError if one is out of range
  */
-export const scatterAdd = takes(
+export const scatterAdd: (shape: Shape, indices: Tensor, updates: Tensor, options?: GatherOptions) => Tensor = takes(
   'scatterAdd(shape, indices, updates, options)',
   [is.shape, is.indices, is.tensor, is.options],
   (shape: Shape, indices: Tensor, updates: Tensor, options?: GatherOptions): Tensor => {
@@ -84,12 +94,13 @@ export const scatterAdd = takes(
 )
 
 /**
- * Whole slices by index, as NumPy's take: the axis is replaced by the axes of the indices.
+ * Whole slices by index along an axis (default the first), as in NumPy: the axis is replaced by the axes of the indices.
  * @param x [a…, n, b…]
- * @param indices any shape, int32 in [0, n)
+ * @param indices int32 of any shape, in [0, n)
  * @returns [a…, indices…, b…]
+ * @throws DTypeError if the indices are not int32, IndexError if one is out of range
  */
-export const take = takes(
+export const take: (x: Tensor, indices: Tensor, options?: GatherOptions) => Tensor = takes(
   'x.take(indices, options)',
   [is.tensor, is.indices, is.options],
   (x: Tensor, indices: Tensor, options?: GatherOptions): Tensor => {
@@ -106,8 +117,11 @@ function slices(x: Tensor, indices: Tensor, axis: number): Tensor {
   return pick(x.reshape([outer, n, inner]), everywhere, 1).reshape([...before, ...indices.shape, ...after])
 }
 
-/** Rows of a table: weight [n, width], ids of any shape → [ids…, width]. */
-export const embedding = takes(
+/**
+ * Rows of a table: weight [n, width], ids int32 [...] → [..., width].
+ * @throws DTypeError if the ids are not int32, IndexError if one is out of range
+ */
+export const embedding: (weight: Tensor, ids: Tensor) => Tensor = takes(
   'embedding(weight, ids)',
   [is.tensor, is.indices],
   (weight: Tensor, ids: Tensor): Tensor => {
@@ -116,8 +130,11 @@ export const embedding = takes(
   },
 )
 
-/** 1 at the id and 0 elsewhere along a new last axis of size `classes`; ids outside [0, classes) give zeros. */
-export const oneHot = takes(
+/**
+ * 1 at the id and 0 elsewhere along a new last axis: ids [...] → [..., classes]. An id outside [0, classes) gives zeros.
+ * @param dtype default float32
+ */
+export const oneHot: (ids: Tensor, classes: number, dtype?: DType) => Tensor = takes(
   'oneHot(ids, classes, dtype)',
   [is.indices, is.size, is.optional(is.dtype)],
   (ids: Tensor, classes: number, dtype: DType = 'float32'): Tensor =>

@@ -29,9 +29,9 @@ const product = defineOp(
 )
 
 /**
- * Matrix product over the last two axes: [..., m, k] × [..., k, n] → [..., m, n], with leading axes that broadcast. A
- * one-dimensional factor is a row on the left and a column on the right, and its axis goes.
- * @throws ShapeError where the inner sizes differ
+ * The matrix product over the last two axes: x [..., m, k], y [..., k, n] → [..., m, n], with leading axes that broadcast. A
+ * one-dimensional factor is a row on the left and a column on the right, and its axis is removed.
+ * @throws ShapeError if the inner sizes differ or the leading axes do not broadcast
  */
 export const matmul: (x: Tensor, y: Tensor) => Tensor = takes(
   'x.matmul(y)',

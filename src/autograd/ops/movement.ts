@@ -24,8 +24,14 @@ import * as is from '../../tensor/kinds.ts'
 import { defineOp } from '../op.ts'
 import { areRanges, areSizes, isPadding } from './parts.ts'
 
-/** The same elements in row-major order under another shape; one size may be -1. */
-export const reshape = takes(
+/**
+ * The same elements in row-major order in another shape. One size may be -1: it follows from the others.
+ *
+ * x.reshape([2, -1])
+ *
+ * @throws ShapeError if the number of elements would differ
+ */
+export const reshape: (x: Tensor, shape: Shape) => Tensor = takes(
   'x.reshape(shape)',
   [is.tensor, is.shape],
   defineOp(
@@ -35,8 +41,14 @@ export const reshape = takes(
   ),
 )
 
-/** Axes in a new order: axis i of the result is axis order[i] of x. */
-export const permute = takes(
+/**
+ * The axes in a new order: axis i of the result is axis order[i] of x. Negative numbers count from the back.
+ *
+ * x.permute([2, 0, 1])
+ *
+ * @throws ShapeError if `order` does not name every axis once
+ */
+export const permute: (x: Tensor, order: readonly number[]) => Tensor = takes(
   'x.permute(order)',
   [is.tensor, is.order],
   defineOp(
@@ -54,8 +66,11 @@ export const permute = takes(
 )
 const inverse = (order: readonly number[]) => order.map((_, axis) => order.indexOf(axis))
 
-/** Two axes exchanged, the last two by default. */
-export const transpose = takes(
+/**
+ * Axes a and b exchanged; the last two by default.
+ * @throws AxisError if x does not have the axis
+ */
+export const transpose: (x: Tensor, a?: number, b?: number) => Tensor = takes(
   'x.transpose(a, b)',
   [is.tensor, is.optional(is.integer), is.optional(is.integer)],
   (x: Tensor, a: number = -2, b: number = -1): Tensor => {
@@ -67,8 +82,11 @@ export const transpose = takes(
   },
 )
 
-/** Axes of size one repeated, and new ones in front, to a shape that x broadcasts to. */
-export const expand = takes(
+/**
+ * Axes of size 1 repeated, and new ones added in front, to a shape that x broadcasts to. Nothing is copied.
+ * @throws ShapeError if x does not broadcast to the shape
+ */
+export const expand: (x: Tensor, shape: Shape) => Tensor = takes(
   'x.expand(shape)',
   [is.tensor, is.shape],
   defineOp(
@@ -78,8 +96,11 @@ export const expand = takes(
   ),
 )
 
-/** Without axes of size one: all of them, or those named. */
-export const squeeze = takes(
+/**
+ * Without axes of size 1: all of them by default, or those given.
+ * @throws ShapeError if an axis given is not of size 1, AxisError if x does not have it
+ */
+export const squeeze: (x: Tensor, axis?: number | readonly number[]) => Tensor = takes(
   'x.squeeze(axis)',
   [is.tensor, is.optional(is.axes)],
   (x: Tensor, axis?: number | readonly number[]): Tensor => {
@@ -96,14 +117,29 @@ export const squeeze = takes(
   },
 )
 
-/** With a new axis of size one at a place of the result's shape; -1 is the last. */
-export const unsqueeze = takes('x.unsqueeze(axis)', [is.tensor, is.integer], (x: Tensor, axis: number): Tensor => {
-  const at = normalizeAxis('unsqueeze', axis, [...x.shape, 1])
-  return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)])
-})
+/**
+ * With a new axis of size 1, at its place in the shape of the result; -1 puts it last.
+ * @throws AxisError if the result does not have the axis
+ */
+export const unsqueeze: (x: Tensor, axis: number) => Tensor = takes(
+  'x.unsqueeze(axis)',
+  [is.tensor, is.integer],
+  (x: Tensor, axis: number): Tensor => {
+    const at = normalizeAxis('unsqueeze', axis, [...x.shape, 1])
+    return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)])
+  },
+)
 
-/** Constant margins: `padding` holds [before, after] for every axis. */
-export const pad = takes(
+/**
+ * Margins of a constant value around x.
+ *
+ * x.pad([[0, 0], [1, 2]]) // one column before and two after
+ *
+ * @param padding [before, after] for every axis
+ * @param value of the margins; default 0
+ * @throws ShapeError if there is not one pair of sizes, 0 or more, for every axis
+ */
+export const pad: (x: Tensor, padding: Padding, value?: number) => Tensor = takes(
   'x.pad(padding, value)',
   [is.tensor, isPadding, is.optional(is.number)],
   defineOp(
@@ -134,10 +170,14 @@ const window = defineOp(
 )
 
 /**
- * A part of every axis, as in Python: `slice(x, [{}, { start: -2 }, { step: 2 }])`. Axes beyond the list are whole; a
- * number takes one position and removes the axis.
+ * A part of every axis, as in Python: a range `{ start, stop, step }` keeps the axis, and a number takes one position and removes
+ * it. Negative positions count from the end, and axes beyond the list are whole.
+ *
+ * x.slice([0, { start: -2 }, { step: 2 }]) // x[0, -2:, ::2]
+ *
+ * @throws ShapeError if there are more ranges than axes, or an axis does not have the position
  */
-export const slice = takes(
+export const slice: (x: Tensor, ranges: readonly (Range | number)[]) => Tensor = takes(
   'x.slice(ranges)',
   [is.tensor, areRanges],
   (x: Tensor, ranges: readonly (Range | number)[]): Tensor => {
@@ -177,8 +217,11 @@ function everyNth(x: Tensor, axis: number, n: number): Tensor {
   ).squeeze(axis + 1)
 }
 
-/** Axes read backwards. */
-export const flip = takes(
+/**
+ * The elements along the axes given in reverse order.
+ * @throws AxisError if x does not have the axis
+ */
+export const flip: (x: Tensor, axis: number | readonly number[]) => Tensor = takes(
   'x.flip(axis)',
   [is.tensor, is.axes],
   defineOp(
@@ -214,8 +257,11 @@ const join = defineOp(
   },
 )
 
-/** Tensors one after the other along an axis; the other axes agree. */
-export const concat = takes(
+/**
+ * Tensors joined along an axis (default the first) that they have: [a, …] and [b, …] → [a + b, …].
+ * @throws ShapeError if they differ in another axis
+ */
+export const concat: (xs: readonly Tensor[], axis?: number) => Tensor = takes(
   'concat(xs, axis)',
   [is.tensors, is.optional(is.integer)],
   (xs: readonly Tensor[], axis: number = 0): Tensor => {
@@ -231,8 +277,11 @@ export const concat = takes(
   },
 )
 
-/** Tensors of one shape along a new axis. */
-export const stack = takes(
+/**
+ * Tensors of one shape joined along a new axis (default the first): n of [...] → [n, ...].
+ * @throws ShapeError if they differ in shape
+ */
+export const stack: (xs: readonly Tensor[], axis?: number) => Tensor = takes(
   'stack(xs, axis)',
   [is.tensors, is.optional(is.integer)],
   (xs: readonly Tensor[], axis: number = 0): Tensor => {
@@ -249,8 +298,12 @@ export const stack = takes(
   },
 )
 
-/** Parts of the given sizes along an axis, or equal parts of one size (the last may be smaller). */
-export const split = takes(
+/**
+ * Parts along an axis (default the first): of the sizes given, or of one size, of which the last part may be smaller.
+ * @returns the parts, in order
+ * @throws ShapeError if the sizes do not make up the axis
+ */
+export const split: (x: Tensor, sizes: number | readonly number[], axis?: number) => Tensor[] = takes(
   'x.split(sizes, axis)',
   [is.tensor, areSizes, is.optional(is.integer)],
   (x: Tensor, sizes: number | readonly number[], axis: number = 0): Tensor[] => {
@@ -273,8 +326,15 @@ export const split = takes(
   },
 )
 
-/** Tensors expanded to their common shape. */
-export const broadcast = takes('broadcast(...xs)', [is.rest(is.tensor)], (...xs: Tensor[]): Tensor[] => {
-  const shape = broadcastShapes('broadcast', ...xs.map(x => x.shape))
-  return xs.map(x => expand(x, shape))
-})
+/**
+ * The tensors expanded to the shape to which all of them broadcast.
+ * @throws ShapeError if there is none
+ */
+export const broadcast: (...xs: Tensor[]) => Tensor[] = takes(
+  'broadcast(...xs)',
+  [is.rest(is.tensor)],
+  (...xs: Tensor[]): Tensor[] => {
+    const shape = broadcastShapes('broadcast', ...xs.map(x => x.shape))
+    return xs.map(x => expand(x, shape))
+  },
+)

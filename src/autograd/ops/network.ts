@@ -39,10 +39,10 @@ export const affine = defineFused('linear', {
 })
 
 /**
- * x Wᵀ + b: x [..., in], weight [out, in], bias [out] → [..., out]
- * @throws ShapeError where they do not meet
+ * x Wᵀ + b: x [..., in], weight [out, in], bias [out] → [..., out].
+ * @throws ShapeError if the sizes do not agree
  */
-export const linear = takes(
+export const linear: (x: Tensor, weight: Tensor, bias?: Tensor) => Tensor = takes(
   'x.linear(weight, bias)',
   [is.tensor, is.tensor, is.optional(is.tensor)],
   (x: Tensor, weight: Tensor, bias?: Tensor): Tensor => {
@@ -79,12 +79,13 @@ const crossEntropyOptions = {
 } satisfies Settings<CrossEntropyOptions>
 
 /**
- * -Σ target log softmax(logits) over the last axis.
+ * -Σ target · log softmax(logits) over the last axis.
  * @param logits [..., classes]
  * @param target int32 class ids [...], or probabilities [..., classes]
- * @returns a scalar, or [...] with reduction none
+ * @returns a scalar, the mean over the rows; [...] with the reduction none
+ * @throws ShapeError if the target is of another shape, DTypeError for a target of bools, IndexError for an id out of range
  */
-export const crossEntropy = takes(
+export const crossEntropy: (logits: Tensor, target: Tensor, options?: CrossEntropyOptions) => Tensor = takes(
   'logits.crossEntropy(target, options)',
   [is.tensor, is.indices, is.options],
   (logits: Tensor, target: Tensor, options?: CrossEntropyOptions): Tensor => {
@@ -133,8 +134,11 @@ export interface NormalizeOptions extends AxisOptions {
 }
 const normalizeOptions = { ...lastAxis, epsilon: 1e-12 } satisfies Settings<NormalizeOptions>
 
-/** x / max(‖x‖, ε) along an axis (default the last): unit length, and 0 stays 0 */
-export const normalize = takes(
+/**
+ * x / max(‖x‖, ε) along an axis (default the last): vectors of length 1, and 0 stays 0.
+ * @throws AxisError if x does not have the axis
+ */
+export const normalize: (x: Tensor, options?: NormalizeOptions) => Tensor = takes(
   'x.normalize(options)',
   [is.tensor, is.options],
   (x: Tensor, options?: NormalizeOptions): Tensor => {
@@ -151,8 +155,12 @@ const dropoutOptions = {
   generator: is.optional(is.instance('a Generator', Generator)),
 } satisfies Settings<DropoutOptions>
 
-/** x with each element 0 with probability p, the others divided by 1 - p (Srivastava et al. 2014) */
-export const dropout = takes(
+/**
+ * x with each element 0 with probability p, and the others divided by 1 - p (Srivastava et al. 2014).
+ * @param p in [0, 1)
+ * @throws RangeError for another p, DTypeError if x is not floating
+ */
+export const dropout: (x: Tensor, p: number, options?: DropoutOptions) => Tensor = takes(
   'dropout(x, p, options)',
   [is.tensor, is.number, is.options],
   (x: Tensor, p: number, options?: DropoutOptions): Tensor => {

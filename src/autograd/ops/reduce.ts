@@ -49,8 +49,14 @@ const restored = (reduced: Tensor, x: Tensor, options: ReduceOptions | undefined
 const countOf = (x: Tensor, { axis }: ReduceOptions): number =>
   sizeOf(normalizeAxes('reduce', axis, x.shape).map(i => x.shape[i]))
 
-/** Σ x; the sum of nothing is 0. */
-export const sum = takes(
+/**
+ * Σ x over the axes given, all by default. The sum of no elements is 0; bools are counted, in int32.
+ *
+ * x.sum({ axis: -1, keepDims: true })
+ *
+ * @throws AxisError if x does not have the axis
+ */
+export const sum: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
   'x.sum(options)',
   [is.tensor, is.options],
   defineOp(
@@ -80,16 +86,29 @@ const extremum = (name: 'max' | 'min') =>
     ),
   )
 
-/** The largest element; equal ones share the gradient. Throws ShapeError where there is none. */
-export const max = extremum('max')
-/** The smallest element; equal ones share the gradient. Throws ShapeError where there is none. */
-export const min = extremum('min')
+/**
+ * The largest element over the axes given, all by default; NaN where one of them is. Equal ones share the gradient.
+ * @throws ShapeError if there is no element to compare, AxisError if x does not have the axis
+ */
+export const max: (x: Tensor, options?: ReduceOptions) => Tensor = extremum('max')
+/**
+ * The smallest element over the axes given, all by default; NaN where one of them is. Equal ones share the gradient.
+ * @throws ShapeError if there is no element to compare, AxisError if x does not have the axis
+ */
+export const min: (x: Tensor, options?: ReduceOptions) => Tensor = extremum('min')
 
-/** Σ x / n */
-export const mean = takes('x.mean(options)', [is.tensor, is.options], (x: Tensor, options?: ReduceOptions): Tensor => {
-  const n = countOf(x, settle('x.mean(options)', options, reduceOptions))
-  return sum(x, options).div(n)
-})
+/**
+ * Σ x / n over the axes given, all by default; n is the number of elements. The mean of no elements is NaN.
+ * @throws AxisError if x does not have the axis
+ */
+export const mean: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
+  'x.mean(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: ReduceOptions): Tensor => {
+    const n = countOf(x, settle('x.mean(options)', options, reduceOptions))
+    return sum(x, options).div(n)
+  },
+)
 
 export interface VarianceOptions extends ReduceOptions {
   /** what is taken from the number of elements to divide by: 1 (default) estimates from a sample, 0 is the variance of what is there */
@@ -97,8 +116,12 @@ export interface VarianceOptions extends ReduceOptions {
 }
 const varianceOptions = { ...reduceOptions, correction: 1 } satisfies Settings<VarianceOptions>
 
-/** Σ (x - mean)² / (n - correction) */
-export const variance = takes(
+/**
+ * Σ (x - mean)² / (n - correction) over the axes given, all by default; n is the number of elements. The correction is 1 by
+ * default, which estimates from a sample (unbiased); 0 gives the variance of the elements themselves.
+ * @throws AxisError if x does not have the axis
+ */
+export const variance: (x: Tensor, options?: VarianceOptions) => Tensor = takes(
   'x.variance(options)',
   [is.tensor, is.options],
   (x: Tensor, options?: VarianceOptions): Tensor => {
@@ -111,8 +134,11 @@ export const variance = takes(
 /** A finite stand-in for ±∞ where a shift must not turn ∞ - ∞ into NaN. */
 const finite = (x: Tensor): Tensor => where(x.abs().less(Infinity), x, 0)
 
-/** log Σ eˣ, finite for any finite x, and -∞ (with gradient 0) where all x are -∞ */
-export const logSumExp = takes(
+/**
+ * log Σ eˣ over the axes given, all by default. It is finite for every finite x, and -∞ with a gradient of 0 where all x are -∞.
+ * @throws AxisError if x does not have the axis
+ */
+export const logSumExp: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
   'x.logSumExp(options)',
   [is.tensor, is.options],
   defineOp(
@@ -152,14 +178,22 @@ export interface NormOptions extends ReduceOptions {
 }
 const normOptions = { ...reduceOptions, order: 2 } satisfies Settings<NormOptions>
 
-/** (Σ |x|ᵒ)^(1/o) for order 1, 2 (default) or Infinity; the gradient of the 2-norm at 0 is 0 */
-export const norm = takes('x.norm(options)', [is.tensor, is.options], (x: Tensor, options?: NormOptions): Tensor => {
-  const { order, ...reduce } = settle('x.norm(options)', options, normOptions)
-  if (order === 2) return euclidean(x, reduce)
-  if (order === 1) return sum(x.abs(), reduce)
-  if (order === Infinity) return max(x.abs(), reduce)
-  throw new RangeError(`norm: the order is 1, 2 or Infinity, not ${order}`)
-})
+/**
+ * (Σ |x|ᵒ)^(1/o) over the axes given, all by default, for the orders o = 1, 2 (default) and Infinity (max |x|). The gradient of
+ * the 2-norm at 0 is 0.
+ * @throws RangeError for another order, AxisError if x does not have the axis
+ */
+export const norm: (x: Tensor, options?: NormOptions) => Tensor = takes(
+  'x.norm(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: NormOptions): Tensor => {
+    const { order, ...reduce } = settle('x.norm(options)', options, normOptions)
+    if (order === 2) return euclidean(x, reduce)
+    if (order === 1) return sum(x.abs(), reduce)
+    if (order === Infinity) return max(x.abs(), reduce)
+    throw new RangeError(`norm: the order is 1, 2 or Infinity, not ${order}`)
+  },
+)
 
 export interface ArgmaxOptions {
   /** default the last */
@@ -169,10 +203,11 @@ export interface ArgmaxOptions {
 const argmaxOptions = { axis: -1, keepDims: false } satisfies Settings<ArgmaxOptions>
 
 /**
- * Position of the first largest element along an axis, as int32; not differentiable. NaN is the largest, as it is to `max`;
- * on gpu NaN is not dependable.
+ * The position of the largest element along an axis (default the last), as int32: the first where several are equal. NaN counts as
+ * the largest, as it does to `max`; on `gpu` NaN is not dependable. It has no gradient.
+ * @throws ShapeError if there is no element to compare, AxisError if x does not have the axis
  */
-export const argmax = takes(
+export const argmax: (x: Tensor, options?: ArgmaxOptions) => Tensor = takes(
   'x.argmax(options)',
   [is.tensor, is.options],
   defineOp('argmax', (k, x: Tensor, options?: ArgmaxOptions) => {
@@ -190,8 +225,11 @@ export interface AxisOptions {
 /** The last axis. */
 export const lastAxis = { axis: -1 } satisfies Settings<AxisOptions>
 
-/** out[i] = Σ_{j ≤ i} x[j] along an axis, in log₂ n shifted additions */
-export const cumsum = takes(
+/**
+ * out[i] = Σ_{j ≤ i} x[j] along an axis (default the last), in log₂ n shifted additions. Bools are counted, in int32.
+ * @throws AxisError if x does not have the axis
+ */
+export const cumsum: (x: Tensor, options?: AxisOptions) => Tensor = takes(
   'x.cumsum(options)',
   [is.tensor, is.options],
   defineOp(
@@ -215,11 +253,18 @@ export const cumsum = takes(
   ),
 )
 
-/** Summed over the axes along which `shape` was broadcast to x's shape: the adjoint of `expand`. */
-export const sumTo = takes('x.sumTo(shape)', [is.tensor, is.shape], (x: Tensor, shape: Shape): Tensor => {
-  if (!broadcastsTo(shape, x.shape))
-    throw new ShapeError(`sumTo: ${show(shape)} does not broadcast to ${show(x.shape)}`, x.shape, shape)
-  const extra = x.rank - shape.length
-  const axes = x.shape.map((_, i) => i).filter(i => i < extra || (shape[i - extra] === 1 && x.shape[i] !== 1))
-  return sum(x, { axis: axes, keepDims: true }).reshape(shape)
-})
+/**
+ * x summed over the axes along which `shape` broadcasts to the shape of x: the adjoint of `expand`.
+ * @throws ShapeError if `shape` does not broadcast to the shape of x
+ */
+export const sumTo: (x: Tensor, shape: Shape) => Tensor = takes(
+  'x.sumTo(shape)',
+  [is.tensor, is.shape],
+  (x: Tensor, shape: Shape): Tensor => {
+    if (!broadcastsTo(shape, x.shape))
+      throw new ShapeError(`sumTo: ${show(shape)} does not broadcast to ${show(x.shape)}`, x.shape, shape)
+    const extra = x.rank - shape.length
+    const axes = x.shape.map((_, i) => i).filter(i => i < extra || (shape[i - extra] === 1 && x.shape[i] !== 1))
+    return sum(x, { axis: axes, keepDims: true }).reshape(shape)
+  },
+)

@@ -35,7 +35,10 @@ function parseTokenizer(text: string): Tokenizer {
   return tokenizerFromJSON(JSON.parse(text))
 }
 
-/** @throws TokenizerError if the value describes no tokenizer */
+/**
+ * The tokenizer that a parsed JSON file describes: one of this project, or a tokenizer.json of Hugging Face.
+ * @throws TokenizerError if the value describes no tokenizer
+ */
 export function tokenizerFromJSON(json: unknown): Tokenizer {
   if ((json as { type?: unknown } | null)?.type === 'words') return WordTokenizer.fromJSON(json)
   return ClipTokenizer.isClip(json) ? ClipTokenizer.fromJSON(json) : JsonTokenizer.fromJSON(json)
