@@ -3,8 +3,10 @@
 // what it gave to a function among its arguments. While a tape records nothing is given back: the tape needs everything.
 
 import { isRecording } from '../autograd/index.ts'
+import { checkArguments } from '../tensor/arguments.ts'
 import { innermost, type Owner, runIn } from '../tensor/context.ts'
 import { type Scope, storagesIn, type Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
 import { scoped } from '../tensor/scope.ts'
 
 type Forward = (this: object, ...args: unknown[]) => unknown
@@ -58,6 +60,11 @@ function ofCaller(arg: unknown, inner: Scope, outer: Owner | null): unknown {
   )
 }
 
+const areModules = new is.Kind<Iterable<unknown>>(
+  'a list of modules',
+  x => typeof (x as Partial<Iterable<unknown>> | undefined)?.[Symbol.iterator] === 'function',
+)
+
 /**
  * x through modules, one after the other. Outside of a tape each result is given back once the next is there, so that two of them
  * are alive at a time and not all.
@@ -68,6 +75,7 @@ export function sequence<M>(
   modules: Iterable<M>,
   step: (x: Tensor, module: M, index: number) => Tensor,
 ): Tensor {
+  checkArguments('sequence(x, modules, step)', [is.tensor, areModules, is.callback], [x, modules, step])
   let y = x
   let index = 0
   for (const module of modules) {

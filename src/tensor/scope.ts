@@ -2,7 +2,9 @@
 // gives it back when it ends, except what its function returns. Memory that no scope owns is left to the garbage
 // collector.
 
+import { checkArguments } from './arguments.ts'
 import { begin, complete, innermost, type Owned, type Owner, open, runIn, suspend } from './context.ts'
+import * as is from './kinds.ts'
 import { Storage, type View } from './storage.ts'
 
 /** What a scope owned that went without ending: each piece is for the garbage collector then. */
@@ -141,12 +143,12 @@ export function storagesIn(value: unknown, isOpaque?: (item: object) => boolean)
  * Runs `f` and gives back the memory of every tensor made in it, except those it returns (in arrays, maps and objects
  * too). An async function keeps its scope open until its promise settles. Scopes may be open side by side in Node, Deno and
  * Bun; in a browser, asynchronous ones may only nest.
- * @param name shown when a tensor is used after its scope has ended
+ * @param name shown when a tensor is used after its scope has ended; default 'a scope'
  * @throws ScopeOverlapError in a browser, where two asynchronous scopes are open side by side
  */
-export function scope<T>(f: () => T, name = 'a scope'): T {
-  if (typeof f !== 'function') throw new TypeError('scope: f must be a function; write scope(() => …)')
-  return scoped(name, f)
+export function scope<T>(f: () => T, name?: string): T {
+  checkArguments('scope(f, name)', [is.callback, is.optional(is.text)], [f, name])
+  return scoped(name ?? 'a scope', f)
 }
 
 /**

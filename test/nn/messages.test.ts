@@ -9,7 +9,7 @@ const { AttentionalPooler, captioningLoss, classificationLoss, contrastiveLoss, 
 const { gridPositions, init, LayerNorm, Linear, lossAndGradients, MLP, Module, MultiHeadAttention, ones } =
   loose(library)
 const { Parameter, PatchEmbedding, parameter, resizeGrid, tensor, TransformerBlock, withoutAllocation } = loose(library)
-const { withParameters, zeros } = loose(library)
+const { sequence, withParameters, zeros } = loose(library)
 
 const linear = new Linear(3, 4)
 const x = ones([2, 3])
@@ -203,6 +203,24 @@ describe('attention and transformers', () => {
       'OptionsError',
       'no option size',
       'write new PatchEmbedding({ imageSize: 4 })',
+    ],
+    [
+      'sequence(block, x)',
+      () => sequence(block, x, () => x),
+      'ArgumentError',
+      'sequence: x must be a tensor, not a TransformerBlock',
+    ],
+    [
+      'sequence(x, block)',
+      () => sequence(x, block, () => x),
+      'ArgumentError',
+      'sequence: modules must be a list of modules, not a TransformerBlock',
+    ],
+    [
+      'sequence(x, [block])',
+      () => sequence(x, [block]),
+      'ArgumentError',
+      'sequence: step is missing: it must be a function',
     ],
     [
       'a block on one sequence',

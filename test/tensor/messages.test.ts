@@ -128,7 +128,13 @@ describe('making tensors', () => {
     ['keep([1])', () => keep([1]), 'TypeError', 'keep: needs a tensor'],
     ['generator.fork()', () => new Generator(1).fork(), 'ArgumentError', 'fork: purpose is missing'],
     ['seed()', () => seed(), 'ArgumentError', 'seed: value is missing'],
-    ['scope(x)', () => scope(zeros([1])), 'TypeError', 'scope: f must be a function', 'write scope(() => …)'],
+    [
+      'scope(x)',
+      () => scope(zeros([1])),
+      'ArgumentError',
+      'scope: f must be a function, not a tensor [1]',
+      'write scope(() => …)',
+    ],
   ])
 })
 
