@@ -33,7 +33,7 @@ export class Profile {
         return result
       }
     }
-    const { run, finish } = Tape.prototype
+    const { run, partials } = Tape.prototype
     const enter = (phase: Phase) => {
       this.#phase = phase
     }
@@ -41,9 +41,9 @@ export class Profile {
       enter('forward')
       return run.call(this, f) as T
     }
-    Tape.prototype.finish = function (this: Tape, ...args) {
+    Tape.prototype.partials = function (this: Tape, ...args) {
       enter('backward')
-      const gradients = finish.apply(this, args)
+      const gradients = partials.apply(this, args)
       enter('update')
       return gradients
     }
