@@ -7,7 +7,7 @@ import type { Mutant, Stage } from './mutant.ts'
 type Replacement = readonly [fault: string, text: string, by: string]
 
 const tape: Record<string, readonly Replacement[]> = {
-  'src/autograd/tape.ts': [
+  'src/autograd/backward.ts': [
     [
       'broadcast axes are not summed over',
       'if (!sameShape(result.shape, arg.shape)) result = result.sumTo(arg.shape)',
@@ -18,6 +18,8 @@ const tape: Record<string, readonly Replacement[]> = {
     ['the first use of a tensor wins', 'const total = sum.add(part)', 'const total = sum'],
     ['a sum is formed in place though it is recorded', '!this.#isRecorded && this.#isAlone(sum)', 'this.#isAlone(sum)'],
     ['a sum is formed in place though others look', 'this.#isAlone(sum) &&', 'true &&'],
+  ],
+  'src/autograd/tape.ts': [
     ['walking back stops before the first operation', 'i >= 0; i--', 'i > 0; i--'],
     [
       'a seed is not used',

@@ -4,7 +4,7 @@ import { checkArguments } from '../tensor/arguments.ts'
 import { type Generator, isFloating, Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { derivedRule, fresh } from './op.ts'
-import { announceDraw, type Entry, noGrad, observing, record } from './tape.ts'
+import { announceDraw, type Entry, noGrad, observing, record } from './recording.ts'
 import { resultOf } from './transforms.ts'
 
 /**

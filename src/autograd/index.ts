@@ -6,10 +6,12 @@ export { checkpoint } from './checkpoint.ts'
 export type { Verdict } from './differences.ts'
 export { type CheckedFunction, type GradcheckOptions, gradcheck } from './gradcheck.ts'
 export type { GradcheckPart, GradcheckResult, GradientMismatch } from './gradcheck-result.ts'
+export { GradientError } from './gradient-error.ts'
 export { defineFused, defineOp, type Fused, type FusedOp } from './op.ts'
 export * from './ops/index.ts'
 export type { TapeTextOptions } from './print.ts'
-export { type Entry, GradientError, isRecording, noGrad, type PartialsOptions, Tape, type Thunks } from './tape.ts'
+export { type Entry, isRecording, noGrad, type Thunks } from './recording.ts'
+export { type PartialsOptions, Tape } from './tape.ts'
 export {
   grad,
   hessian,

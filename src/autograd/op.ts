@@ -15,7 +15,8 @@ import {
 } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { type Entry, isRecording, noGrad, record, Tape, type Thunks } from './tape.ts'
+import { type Entry, isRecording, noGrad, record, type Thunks } from './recording.ts'
+import { Tape } from './tape.ts'
 
 /** The device that the tensors among the arguments share. */
 function commonDevice(name: string, args: readonly unknown[]): Device {

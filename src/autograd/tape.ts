@@ -6,13 +6,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { checkArguments } from '../tensor/arguments.ts'
-import type { Owned } from '../tensor/context.ts'
 import { inspected, mimeBundle } from '../tensor/display.ts'
 import { given } from '../tensor/given.ts'
 import {
-  broadcastsTo,
-  deviceOf,
-  type Generator,
   type InspectOptions,
   inspectCustom,
   isFloating,
@@ -29,108 +25,13 @@ import {
 } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import { conform, Gradients } from './backward.ts'
+import { checkResult, GradientError, HOW_VALUES_LEAVE, noGradients } from './gradient-error.ts'
 import { inFull, inOneLine, type TapeTextOptions, toMermaid, toText } from './print.ts'
-
-/** One thunk an argument; undefined where there is nothing to differentiate, which a thunk may also find out when it runs. */
-export type Thunks = readonly ((() => Tensor | undefined) | undefined)[]
-
-/** One line of a tape: an operation, what it was called with, what came out, and the way back. */
-export interface Entry {
-  readonly name: string
-  readonly args: readonly unknown[]
-  readonly result: Tensor
-  /** Gradients of the arguments, from the gradient of the result; written in differentiable operations. */
-  rule(gradient: Tensor): Thunks
-}
-
-/** Whoever wants to know of operations while they run. */
-export interface Recorder {
-  record(entry: Entry): void
-  /** Random numbers are drawn, beginning at a position. */
-  draw?(generator: Generator, position: number): void
-}
-
-/** A gradient that does not exist, or a rule that is wrong; the message says which. */
-export class GradientError extends Error {
-  override readonly name = 'GradientError'
-  readonly tensor: Tensor
-
-  constructor(message: string, tensor: Tensor) {
-    super(message)
-    this.tensor = tensor
-  }
-}
-
-/** The error of a tensor that cannot be differentiated by; it says what to write. */
-export const noGradients = (what: string, x: Tensor): GradientError =>
-  new GradientError(
-    `${what} is ${x.dtype}, and only floating tensors have gradients; write x.cast('float32'), or tensor([…]) of numbers`,
-    x,
-  )
-
-/** Refuses a result that has no gradients. */
-export function checkResult(result: Tensor): void {
-  if (!isFloating(result.dtype))
-    throw new GradientError(
-      `the result is ${result.dtype}, and only floating results have gradients: comparisons and argmax cannot be differentiated`,
-      result,
-    )
-}
+import { type Entry, isRecording, observing, type Recorder, type Thunks } from './recording.ts'
 
 const areThunks = (thunks: unknown): thunks is Thunks =>
   Array.isArray(thunks) && thunks.every(thunk => thunk === undefined || typeof thunk === 'function')
-
-let recorders: readonly Recorder[] = []
-
-/** Whether operations are being recorded on a tape. */
-export const isRecording = (): boolean => recorders.length > 0
-
-/** Tells every recorder of an operation. */
-export function record(entry: Entry): void {
-  for (const recorder of recorders) recorder.record(entry)
-}
-
-/** Tells every recorder that a generator is drawn from, beginning at a position. */
-export function announceDraw(generator: Generator, position = generator.state.position): void {
-  for (const recorder of recorders) recorder.draw?.(generator, position)
-}
-
-function withRecorders<T>(list: readonly Recorder[], f: () => T): T {
-  const outer = recorders
-  recorders = list
-  try {
-    return f()
-  } finally {
-    recorders = outer
-  }
-}
-
-/** Runs `f` with one more recorder. */
-export const observing = <T>(recorder: Recorder, f: () => T): T => withRecorders([...recorders, recorder], f)
-
-/**
- * Runs `f` with nothing recorded, for inference and for updates of parameters. What `f` makes on the way is given back
- * when it ends, what it returns is not.
- */
-export function noGrad<T>(f: () => T): T {
-  checkArguments('noGrad(f)', [is.callback], [f])
-  const inner = new Scope('noGrad', false)
-  return withRecorders([], () => {
-    let kept: unknown
-    try {
-      const result = inner.run(f)
-      if (result instanceof Promise) throw new TypeError('noGrad runs synchronous code: await outside of it')
-      kept = result
-      return result
-    } finally {
-      inner.end(storagesIn(kept))
-    }
-  })
-}
-
-/** For messages about gradients that are missing: what makes a constant of a value. */
-export const HOW_VALUES_LEAVE =
-  'Values that were read by data(), dataSync(), array() or item(), and what stopGradient and noGrad return, are constants'
 
 /** How a tape is walked back over. */
 export interface PartialsOptions {
@@ -365,93 +266,4 @@ export class Tape implements Recorder {
       if (x.storage !== storage)
         throw new GradientError(`${this.watched.get(x)} was given a new value between recording and walking back`, x)
   }
-}
-
-/** The gradients that are known so far on the way back, with their memory: a sum is formed in place where nobody else looks. */
-class Gradients {
-  readonly #pass: Scope
-  readonly #byTensor = new Map<Tensor, Tensor>()
-  /** how many of the gradients lie in a memory */
-  readonly #uses = new Map<Owned, number>()
-  /** whether what is computed here is recorded elsewhere, and must stay as it is */
-  readonly #isRecorded = isRecording()
-
-  constructor(pass: Scope) {
-    this.#pass = pass
-  }
-
-  get(x: Tensor): Tensor | undefined {
-    return this.#byTensor.get(x)
-  }
-
-  /** Parts may lie in one memory, several for one tensor even: it is in use until all are added. */
-  addAll(parts: readonly [x: Tensor, part: Tensor][]): void {
-    for (const [, part] of parts) this.#use(part)
-    for (const [x, part] of parts) this.add(x, part)
-    for (const [, part] of parts) this.#release(part)
-  }
-
-  add(x: Tensor, part: Tensor): void {
-    const sum = this.#byTensor.get(x)
-    if (!sum) {
-      this.#set(x, part)
-      return
-    }
-    if (!this.#isRecorded && this.#isAlone(sum) && deviceOf(sum).kernels.accumulate?.(sum, part)) return
-    const total = sum.add(part)
-    this.delete(x)
-    this.#set(x, total)
-  }
-
-  delete(x: Tensor): void {
-    const gradient = this.#byTensor.get(x)
-    if (!gradient) return
-    this.#byTensor.delete(x)
-    this.#release(gradient)
-  }
-
-  #release({ storage }: Tensor): void {
-    const left = this.#uses.get(storage)! - 1
-    if (left > 0) this.#uses.set(storage, left)
-    else {
-      this.#uses.delete(storage)
-      if (!this.#isRecorded && this.#pass.owns(storage)) storage.free('its backward pass')
-    }
-  }
-
-  /** Gives back what a rule made on its way. */
-  sweep(mark: number): void {
-    if (!this.#isRecorded) this.#pass.sweep(mark, storage => this.#uses.has(storage))
-  }
-
-  #set(x: Tensor, gradient: Tensor): void {
-    this.#byTensor.set(x, gradient)
-    this.#use(gradient)
-  }
-
-  #use({ storage }: Tensor): void {
-    this.#uses.set(storage, (this.#uses.get(storage) ?? 0) + 1)
-  }
-
-  #isAlone(gradient: Tensor): boolean {
-    return this.#uses.get(gradient.storage) === 1 && this.#pass.owns(gradient.storage)
-  }
-}
-
-/** A rule's answer made the argument's: summed over axes that were broadcast, of its dtype. */
-function conform(entry: Entry, position: number, gradient: Tensor, arg: Tensor): Tensor {
-  if (!(gradient instanceof Tensor))
-    throw new GradientError(
-      `${entry.name}: the gradient of argument ${position} must be a tensor, not ${given(gradient)}`,
-      arg,
-    )
-  if (!broadcastsTo(arg.shape, gradient.shape) || deviceOf(gradient) !== deviceOf(arg))
-    throw new GradientError(
-      `${entry.name}: the gradient of argument ${position} has shape ${show(gradient.shape)} on ${gradient.device}, its argument ${show(arg.shape)} on ${arg.device}`,
-      gradient,
-    )
-  let result = gradient
-  if (!sameShape(result.shape, arg.shape)) result = result.sumTo(arg.shape)
-  if (result.dtype !== arg.dtype) result = result.cast(arg.dtype)
-  return result
 }

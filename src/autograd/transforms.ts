@@ -17,8 +17,9 @@ import {
 } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import { checkResult, GradientError, noGradients } from './gradient-error.ts'
 import { identity, stack } from './ops/index.ts'
-import { checkResult, GradientError, noGradients, orZeros, Tape } from './tape.ts'
+import { orZeros, Tape } from './tape.ts'
 
 /** A function of tensors that gives one tensor. */
 export type TensorFunction = (...inputs: Tensor[]) => Tensor

@@ -19,7 +19,7 @@ import {
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { asFloating, defineOp } from '../op.ts'
-import type { Thunks } from '../tape.ts'
+import type { Thunks } from '../recording.ts'
 
 /** A function of each element; its result has the shape of x. */
 type Unary = (x: Tensor) => Tensor

@@ -15,7 +15,7 @@ import {
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { defineOp } from '../op.ts'
-import type { Thunks } from '../tape.ts'
+import type { Thunks } from '../recording.ts'
 
 /** @param what they are called there */
 export function checkIndices(name: string, indices: Tensor, what = 'indices'): void {

@@ -19,7 +19,7 @@ import {
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { defineFused } from '../op.ts'
-import { announceDraw } from '../tape.ts'
+import { announceDraw } from '../recording.ts'
 import { where } from './elementwise.ts'
 import { negativeLogLikelihood } from './fused.ts'
 import { checkIndices } from './gather.ts'

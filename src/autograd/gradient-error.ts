@@ -1,0 +1,34 @@
+// What can be wrong with a gradient, for people.
+
+import { isFloating, type Tensor } from '../tensor/index.ts'
+
+/** A gradient that does not exist, or a rule that is wrong; the message says which. */
+export class GradientError extends Error {
+  override readonly name = 'GradientError'
+  readonly tensor: Tensor
+
+  constructor(message: string, tensor: Tensor) {
+    super(message)
+    this.tensor = tensor
+  }
+}
+
+/** The error of a tensor that cannot be differentiated by; it says what to write. */
+export const noGradients = (what: string, x: Tensor): GradientError =>
+  new GradientError(
+    `${what} is ${x.dtype}, and only floating tensors have gradients; write x.cast('float32'), or tensor([…]) of numbers`,
+    x,
+  )
+
+/** Refuses a result that has no gradients. */
+export function checkResult(result: Tensor): void {
+  if (!isFloating(result.dtype))
+    throw new GradientError(
+      `the result is ${result.dtype}, and only floating results have gradients: comparisons and argmax cannot be differentiated`,
+      result,
+    )
+}
+
+/** For messages about gradients that are missing: what makes a constant of a value. */
+export const HOW_VALUES_LEAVE =
+  'Values that were read by data(), dataSync(), array() or item(), and what stopGradient and noGrad return, are constants'
