@@ -92,6 +92,9 @@ export interface TextFeatures {
   readonly mask?: Tensor
 }
 
+/** Who sees whom: what comes before, or less of it by a mask. */
+const sightOf = (mask: Tensor | undefined) => (mask ? { mask } : { causal: true })
+
 /**
  * The lower layers of the decoder: causal over the text alone, with a learned [CLS] at its end, whose output is the text embedding
  * before projection. Ids int32 [batch, tokens] → text features.
@@ -123,7 +126,7 @@ export class UnimodalDecoder extends Module {
     const classToken = this.classToken.add(this.positions.slice([classPosition === 'next' ? length : context]))
     const embedded = concat([this.#embed(ids, 0), classToken.expand([batch, 1, width])], 1) // [batch, tokens + 1, width]
     const mask = this.#mask(ids, length + 1, length + 1)
-    const sight = mask ? { mask } : { causal: true }
+    const sight = sightOf(mask)
     const x = sequence(embedded, this.blocks, (y, block) => block.forward(y, sight))
     const tokens = x.slice([{}, { stop: length }])
     const summary = this.norm.forward(x.slice([{}, length]))
@@ -135,7 +138,7 @@ export class UnimodalDecoder extends Module {
   extend(ids: Tensor, caches: readonly KeyValueCache[], seen: number): Tensor {
     const [, length] = this.#check(ids)
     const mask = this.config.padIsWord ? this.#mask(ids, length - seen, length) : undefined
-    const sight = mask ? { mask } : { causal: true }
+    const sight = sightOf(mask)
     const x = this.#embed(ids.slice([{}, { start: seen }]), seen)
     return sequence(x, this.blocks, (y, block, i) => block.forward(y, { ...sight, cache: caches[i] }))
   }
@@ -219,7 +222,7 @@ export class MultimodalDecoder extends Module {
         tokens.shape,
         image.shape,
       )
-    const sight = mask ? { mask } : { causal: true }
+    const sight = sightOf(mask)
     const x = sequence(tokens, this.blocks, (y, block, i) =>
       block.forward(y, {
         ...sight,
