@@ -9,9 +9,9 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { noGrad } from '../src/autograd/index.ts'
-import { CoCa, fromOpenClipConfig } from '../src/models/index.ts'
+import { CoCa } from '../src/models/index.ts'
+import { fromOpenClipConfig, openClip, saveOpenClip } from '../src/openclip/index.ts'
 import { device, fromData, Generator, type Tensor } from '../src/tensor/index.ts'
-import { openClip, saveOpenClip } from '../src/train/index.ts'
 
 const { values: flags } = parseArgs({
   options: {

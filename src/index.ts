@@ -4,5 +4,6 @@
 export * from './autograd/index.ts'
 export * from './models/index.ts'
 export * from './nn/index.ts'
+export * from './openclip/model.ts'
 export * from './optim/index.ts'
 export * from './tensor/index.ts'

@@ -3,8 +3,8 @@
 //     npm run -s bench:weights -- --size small --weights small.safetensors
 
 import { parseArgs } from 'node:util'
-import type { SafetensorsTensor } from '../../src/data/index.ts'
-import { writeSafetensors } from '../../src/data/index.ts'
+import { type SafetensorsTensor, writeSafetensors } from '../../src/io/index.ts'
+
 import { sizes, trainingStep } from '../model.ts'
 import { sizeName, weightsFile } from './weights.ts'
 

@@ -4,9 +4,9 @@
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { toInt32 } from '../../src/data/safetensors.ts'
-import { openSafetensors } from '../../src/data/safetensors-file.ts'
 import type { CoCaConfig } from '../../src/index.ts'
+import { toInt32 } from '../../src/io/formats/safetensors.ts'
+import { openSafetensors } from '../../src/io/formats/safetensors-file.ts'
 import type { SizeName } from '../model.ts'
 
 export const sizeNames = ['tiny', 'small', 'medium'] as const satisfies readonly SizeName[]

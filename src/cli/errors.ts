@@ -2,8 +2,7 @@
 // exit code tells the two apart for scripts.
 
 import { CommanderError } from 'commander'
-import { fileError } from '../data/files.ts'
-import { DataError, FolderNotEmptyError } from '../data/index.ts'
+import { FolderNotEmptyError } from '../data/index.ts'
 import {
   ConfigError,
   DeviceError,
@@ -12,6 +11,7 @@ import {
   OutOfMemoryError,
   StateDictError,
 } from '../index.ts'
+import { DataError, fileError } from '../io/index.ts'
 import { TrainingError, WrongGradientError } from '../train/index.ts'
 
 /** 0 ok, 1 failure, 2 a mistake in what was asked, 130 interrupted */

@@ -14,20 +14,6 @@ export function answer(json: boolean | undefined, value: unknown, text: string):
 export const skippedLine = ({ file, key, reason }: BadSample): string =>
   `skipped ${key === undefined ? file : `${file}: ${key}`}: ${reason}`
 
-/** 0.8125 → 81.3 % */
-export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`
-
-/** 3725 → 1 h 2 min */
-export function duration(seconds: number): string {
-  if (!Number.isFinite(seconds)) return '?'
-  if (seconds < 10) return `${seconds.toFixed(1)} s`
-  const whole = Math.round(seconds)
-  if (whole < 60) return `${whole} s`
-  const minutes = Math.floor(whole / 60)
-  if (minutes < 60) return whole % 60 === 0 ? `${minutes} min` : `${minutes} min ${whole % 60} s`
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
-}
-
 const width = (text: string) => [...text].length
 
 /** A paragraph in lines of at most `columns`: the first begins with `start`, the others with as many spaces. */

@@ -1,7 +1,8 @@
 // A bar on a terminal, and nothing at all where stderr goes to a file: there only what was said line by line is of use.
 
 import cliProgress from 'cli-progress'
-import { duration, say } from './output.ts'
+import { duration } from '../demo/words.ts'
+import { say } from './output.ts'
 import { RemainingTime } from './remaining.ts'
 
 export interface Progress {

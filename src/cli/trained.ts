@@ -2,15 +2,8 @@
 
 import type { Command } from 'commander'
 import { decodeImage } from '../data/index.ts'
-import {
-  type Embeddings,
-  embedTexts,
-  type ImageSource,
-  openModel,
-  openRun,
-  type Run,
-  type TrainedModel,
-} from '../train/index.ts'
+import { type Embeddings, embedTexts, type ImageSource, type TrainedModel } from '../evaluate/index.ts'
+import { openModel, openRun, type Run } from '../train/index.ts'
 import { UsageError } from './errors.ts'
 import { collect, commonOptions, type DeviceOptions, openDevice, positiveInteger } from './options.ts'
 import { say } from './output.ts'

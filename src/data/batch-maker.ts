@@ -2,15 +2,17 @@
 // function of the collection, a label and a number, so that it can be made again.
 
 import { createHash } from 'node:crypto'
+import { BatchError, DataError, TokenizerError } from '../io/index.ts'
+import { Generator } from '../tensor/index.ts'
+
 import * as is from '../tensor/kinds.ts'
 import { optionalGroup, type Settings } from '../tensor/options.ts'
-import { Generator } from '../tensor/random.ts'
+
 import { type CaptionTable, type Choice, type EpochOptions, planEpoch } from './epochs.ts'
-import { BatchError, DataError, TokenizerError } from './errors.ts'
-import { normalize } from './image.ts'
-import { cropOptions, type RandomCrop } from './random-crop.ts'
-import { type BadSample, type ImageTextSource, type OnBadSample, onBadSample } from './source.ts'
-import type { Tokenizer } from './tokenizer.ts'
+import { type BadSample, type ImageTextSource, type OnBadSample, onBadSample } from './image-text-source.ts'
+import { normalize } from './images/image.ts'
+import { cropOptions, type RandomCrop } from './images/random-crop.ts'
+import type { Tokenizer } from './tokenizers/tokenizer.ts'
 
 /** Where a batch is. */
 export interface Place {

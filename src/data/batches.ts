@@ -2,12 +2,13 @@
 // stopped and resumed sees exactly the batches it would have seen.
 
 import { createHash } from 'node:crypto'
+import { BatchError } from '../io/index.ts'
+
 import { settle } from '../tensor/options.ts'
 import { type Batch, BatchMaker, type BatchOptions, batchOptions, type Place } from './batch-maker.ts'
 import type { Choice, EpochOptions } from './epochs.ts'
-import { BatchError } from './errors.ts'
-import type { ImageTextSource, ImageTextStream } from './source.ts'
-import type { Tokenizer } from './tokenizer.ts'
+import type { ImageTextSource, ImageTextStream } from './image-text-source.ts'
+import type { Tokenizer } from './tokenizers/tokenizer.ts'
 
 export type { Augmentation, Batch, BatchOptions } from './batch-maker.ts'
 

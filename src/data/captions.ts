@@ -5,8 +5,7 @@ import { statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname, join, posix, resolve } from 'node:path'
 import { type CsvError, parse as parseCsv } from 'csv-parse/sync'
-import { DataError, messageOf } from './errors.ts'
-import { fileError, readText } from './files.ts'
+import { DataError, fileError, messageOf, readText } from '../io/index.ts'
 
 /** An image and what is said of it. */
 export interface CaptionedImage {

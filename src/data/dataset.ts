@@ -4,15 +4,17 @@
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { DataError } from '../io/index.ts'
+import { Generator } from '../tensor/index.ts'
+
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { Generator } from '../tensor/random.ts'
+
 import { type CaptionedImage, readCaptionsOf } from './captions.ts'
-import { DecodePool, isThreads, type Threads, threadsHere } from './decode-pool.ts'
-import { DataError } from './errors.ts'
-import { type ImageDecoder, toUnitRange } from './image.ts'
-import type { RandomCrop } from './random-crop.ts'
-import type { ImageTextSource } from './source.ts'
+import { DecodePool, isThreads, type Threads, threadsHere } from './decoding/pool.ts'
+import type { ImageTextSource } from './image-text-source.ts'
+import { type ImageDecoder, toUnitRange } from './images/image.ts'
+import type { RandomCrop } from './images/random-crop.ts'
 
 export interface OpenDatasetOptions {
   /** side of the square that every image becomes, in pixels */

@@ -3,20 +3,8 @@
 export * from './batches.ts'
 export { CAPTION_FILES, type CaptionedImage, readCaptions } from './captions.ts'
 export { ImageTextDataset, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
-export type { Threads } from './decode-pool.ts'
-export {
-  BatchError,
-  DataError,
-  type DataLocation,
-  FileError,
-  ImageError,
-  LockedError,
-  SafetensorsError,
-  TokenizerError,
-  TorchFileError,
-} from './errors.ts'
-export { fileError, readBytes, readJson, readText, writeAtomically } from './files.ts'
-export { checkFinite, describeNonFinite, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn } from './finite.ts'
+export type { Threads } from './decoding/pool.ts'
+export type { BadSample, ImageTextSource, ImageTextStream, OnBadSample, WindowOptions } from './image-text-source.ts'
 export {
   CLIP_NORMALIZE,
   type DecodeImageOptions,
@@ -28,29 +16,10 @@ export {
   imageDecoder,
   normalize,
   type SquareImage,
-} from './image.ts'
-export { openData, readAllCaptions } from './open.ts'
+} from './images/image.ts'
+export type { RandomCrop } from './images/random-crop.ts'
+export { openData, readAllCaptions } from './open-data.ts'
 export { listImages, type OpenPicturesOptions, openPictures, type Pictures } from './pictures.ts'
-export type { RandomCrop } from './random-crop.ts'
-export {
-  encodeSafetensors,
-  parseSafetensors,
-  type SafetensorsContent,
-  type SafetensorsData,
-  type SafetensorsDtype,
-  type SafetensorsEntry,
-  type SafetensorsLayout,
-  type SafetensorsTensor,
-  toInt32,
-} from './safetensors.ts'
-export {
-  openSafetensors,
-  readSafetensors,
-  SafetensorsFile,
-  streamSafetensors,
-  writeSafetensors,
-} from './safetensors-file.ts'
-export * from './shapes.ts'
 export {
   COLOURS,
   type Colour,
@@ -68,14 +37,13 @@ export {
   type Shape,
   SIZES,
   type Size,
-} from './shapes-captions.ts'
-export * from './shapes-folder.ts'
+} from './shapes/captions.ts'
+export * from './shapes/folder.ts'
+export * from './shapes/scenes.ts'
 export { type OpenShardsOptions, ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
-export type { BadSample, ImageTextSource, ImageTextStream, OnBadSample, WindowOptions } from './source.ts'
-export { openTensors, type TensorFile } from './tensor-file.ts'
-export { cleanText, repairText } from './text/clean.ts'
-export * from './tokenizer.ts'
 export { ClipTokenizer } from './tokenizers/clip.ts'
 export { JsonTokenizer } from './tokenizers/json.ts'
+export { type TrainBytePairsOptions, trainBytePairs } from './tokenizers/learn-byte-pairs.ts'
 export { readTokenizer, tokenizerFromJSON } from './tokenizers/read.ts'
-export { type TrainBytePairsOptions, trainBytePairs } from './tokenizers/train.ts'
+export { cleanText, repairText } from './tokenizers/text/clean.ts'
+export * from './tokenizers/tokenizer.ts'

@@ -4,17 +4,17 @@
 import { createHash } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DataError, fileError } from '../io/index.ts'
+
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { CAPTION_FILES } from './captions.ts'
 import { ImageTextDataset } from './dataset.ts'
-import { DecodePool, threadsHere } from './decode-pool.ts'
-import { DataError } from './errors.ts'
-import { fileError } from './files.ts'
-import { toUnitRange } from './image.ts'
-import { isShards } from './open.ts'
+import { DecodePool, threadsHere } from './decoding/pool.ts'
+import { type SamplesOptions, samplesOptions } from './image-text-source.ts'
+import { toUnitRange } from './images/image.ts'
+import { isShards } from './open-data.ts'
 import { ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
-import { type SamplesOptions, samplesOptions } from './source.ts'
 
 /** Pictures in an order of their own. */
 export interface Pictures {

@@ -1,6 +1,5 @@
 // The models room: CoCa, its parts, its relatives, and how captions are written.
 
-export { LogitsError, type TokenPlace } from './choose.ts'
 export {
   CoCa,
   type CoCaLoss,
@@ -10,17 +9,10 @@ export {
   type PositivesOptions,
 } from './coca.ts'
 export type { CoCaConfig } from './coca-config.ts'
-export type { CaptionDecoder, DecodingState } from './decoding.ts'
-export { generate, stream } from './generate.ts'
-export { type Caption, GenerateOptionError, type GenerateOptions, type StreamedToken } from './generate-options.ts'
-export {
-  fromOpenClipTensor,
-  type OpenClipTensor,
-  openClipTensors,
-  toOpenClipState,
-  toOpenClipTensor,
-} from './openclip.ts'
-export { fromOpenClipConfig, type OpenClipConfig, toOpenClipConfig } from './openclip-config.ts'
+export type { CaptionDecoder, DecodingState } from './generation/decoding.ts'
+export { generate, stream } from './generation/generate.ts'
+export { type Caption, GenerateOptionError, type GenerateOptions, type StreamedToken } from './generation/options.ts'
+export { LogitsError, type TokenPlace } from './generation/sampling.ts'
 export { type PresetName, presets } from './presets.ts'
 export {
   Captioner,

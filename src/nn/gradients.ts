@@ -1,9 +1,10 @@
 // The gradients of a loss by the parameters of a module, and what people get wrong there without noticing: a loss that
 // depends on no parameter, or not on all of them, or on a parameter that belongs to no module.
 
-import { GradientError, HOW_VALUES_LEAVE } from '../autograd/gradient-error.ts'
-import type { Entry } from '../autograd/recording.ts'
-import { orZeros, Tape } from '../autograd/tape.ts'
+import { HOW_VALUES_LEAVE } from '../autograd/gradient-error.ts'
+import { type Entry, GradientError, Tape } from '../autograd/index.ts'
+
+import { orZeros } from '../autograd/tape.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import { firstFew } from '../tensor/first-few.ts'
 import { given } from '../tensor/given.ts'

@@ -3,16 +3,20 @@
 
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import type { BatchState } from '../data/index.ts'
 import {
-  type BatchState,
   checkFinite,
   DataError,
+  makeFolder,
+  namesIn,
   readJson,
   readSafetensors,
+  removeFolder,
+  removeUnfinished,
   type SafetensorsTensor,
   writeAtomically,
   writeSafetensors,
-} from '../data/index.ts'
+} from '../io/index.ts'
 import { type Module, StateDictError } from '../nn/index.ts'
 import { type Optimizer, type OptimizerState, OptimizerStateError } from '../optim/index.ts'
 import {
@@ -24,7 +28,6 @@ import {
   type Tensor,
   type TypedArray,
 } from '../tensor/index.ts'
-import { makeFolder, namesIn, removeFolder, removeUnfinished } from './folders.ts'
 
 /** A checkpoint that does not fit the model or the optimizer, or is damaged. */
 export class CheckpointError extends DataError {}

@@ -2,7 +2,8 @@
 // or trained, and named with the file it stands in; all of them at once, not one a try.
 
 import { z } from 'zod'
-import { DataError, readJson } from '../data/index.ts'
+import { DataError, readJson } from '../io/index.ts'
+
 import { CoCa, type CoCaConfig, presets } from '../models/index.ts'
 import { ConfigError, withoutAllocation } from '../nn/index.ts'
 

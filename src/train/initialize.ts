@@ -3,7 +3,8 @@
 // must be named as new.
 
 import { concat, noGrad } from '../autograd/index.ts'
-import { DataError } from '../data/index.ts'
+import { DataError } from '../io/index.ts'
+
 import type { CoCa } from '../models/index.ts'
 import { type Parameter, resizeGrid } from '../nn/index.ts'
 import { firstFew } from '../tensor/first-few.ts'

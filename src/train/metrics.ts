@@ -2,9 +2,7 @@
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileError } from '../data/files.ts'
-import { DataError, readText, writeAtomically } from '../data/index.ts'
-import { namesIn } from './folders.ts'
+import { DataError, fileError, namesIn, readText, writeAtomically } from '../io/index.ts'
 
 /** One update. */
 export interface StepMetrics {

@@ -2,9 +2,8 @@
 
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileError } from '../data/files.ts'
-import { type BadSample, DataError, type ImageTextSource, type OnBadSample, readText } from '../data/index.ts'
-import { namesIn } from './folders.ts'
+import type { BadSample, ImageTextSource, OnBadSample } from '../data/index.ts'
+import { DataError, fileError, namesIn, readText } from '../io/index.ts'
 
 const SKIPPED = 'skipped.jsonl'
 

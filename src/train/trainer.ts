@@ -3,15 +3,14 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import { stack } from '../autograd/index.ts'
-import {
-  BatchError,
-  BatchIterator,
-  type ImageTextSource,
-  type OnBadSample,
-  ShardDataset,
-  type Tokenizer,
-} from '../data/index.ts'
+import { BatchIterator, type ImageTextSource, type OnBadSample, ShardDataset, type Tokenizer } from '../data/index.ts'
+import { captioning, firstOf, meanLoss, retrieval } from '../evaluate/index.ts'
+
+import { batchLoss } from '../evaluate/inputs.ts'
+import { advised } from '../evaluate/memory.ts'
+import { BatchError } from '../io/index.ts'
 import { CoCa } from '../models/index.ts'
+import { unloaded } from '../models/unloaded.ts'
 import { clipGradients, type Optimizer, type Schedule } from '../optim/index.ts'
 import { defaultGenerator, device, scope, seed, storagesIn } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
@@ -31,15 +30,14 @@ import {
   writeCheckpoint,
 } from './checkpoint.ts'
 import type { RunConfig } from './config.ts'
-import type { LossProblem } from './derivative.ts'
-import { diagnose, type Finding, inspect, TrainingError } from './diagnose.ts'
-import { captioning, firstOf, meanLoss, retrieval } from './evaluate.ts'
-import { describeCheck, GradientGuard, WrongGradientError } from './guard.ts'
+import { diagnose, type Finding, inspect, TrainingError } from './guard/diagnose.ts'
+import type { LossProblem } from './guard/directional.ts'
+import { describeCheck, GradientGuard, WrongGradientError } from './guard/guard.ts'
 import { freezeParts, initializeFrom } from './initialize.ts'
-import { batchGradients, batchLoss } from './loss.ts'
-import { advised, checkTrainingFits, unloaded } from './memory.ts'
+import { batchGradients } from './loss.ts'
+import { checkTrainingFits } from './memory.ts'
 import { cutMetrics, type EvaluationMetrics, type GuardMetrics, MetricsLog, type StepMetrics } from './metrics.ts'
-import { openModel } from './open.ts'
+import { openModel } from './open-model.ts'
 import {
   checkFree,
   createRun,
@@ -50,7 +48,7 @@ import {
   RunError,
   whileTraining,
   writeConfig,
-} from './run.ts'
+} from './run-folder.ts'
 import { optimizerFor, scheduleFor, tokenizerFor } from './setup.ts'
 import { SkippedSamples, withoutBad } from './skipped.ts'
 

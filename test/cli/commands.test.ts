@@ -5,7 +5,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { encodePng, encodeSafetensors } from '../../src/data/index.ts'
+import { encodePng } from '../../src/data/index.ts'
+import { encodeSafetensors } from '../../src/io/index.ts'
 import { cocagrad, type Outcome } from './cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cocagrad-cli-'))

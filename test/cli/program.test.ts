@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { type Command, CommanderError } from 'commander'
 import { describeError, exitCodeOf, InterruptedError, UsageError } from '../../src/cli/errors.ts'
-import { duration, percent, table } from '../../src/cli/output.ts'
+import { table } from '../../src/cli/output.ts'
 import { makeProgram } from '../../src/cli/program.ts'
-import { DataError } from '../../src/data/index.ts'
+import { duration, percent } from '../../src/demo/words.ts'
 import { DeviceError } from '../../src/index.ts'
+import { DataError } from '../../src/io/index.ts'
 
 /** What `cocagrad … --help` prints. */
 const helpOf = (...path: string[]): string => printedBy([...path, '--help'], path)

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { readCaptions } from '../../src/data/captions.ts'
-import { DataError } from '../../src/data/errors.ts'
+import { DataError } from '../../src/io/errors.ts'
 import { temporaryFolder } from './folder.ts'
 
 /** A folder with images a.png, b.png and sub/c.png, which nobody decodes here, and one caption file. */

@@ -3,7 +3,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { ImageTextDataset } from '../../src/data/dataset.ts'
-import { encodePng } from '../../src/data/image.ts'
+import { encodePng } from '../../src/data/images/image.ts'
 import { temporaryFolder } from './folder.ts'
 
 /** A folder of `count` flat images 4×4; image i has the grey level i. */

@@ -9,7 +9,6 @@ import { deflateSync } from 'node:zlib'
 import { encode } from 'fast-png'
 import jpeg from 'jpeg-js'
 import sharp from 'sharp'
-import { ImageError } from '../../src/data/errors.ts'
 import {
   decodeImage,
   decodeImageBytes,
@@ -17,8 +16,9 @@ import {
   type ImageDecoder,
   imageDecoder,
   normalize,
-} from '../../src/data/image.ts'
-import { chooseCrop } from '../../src/data/random-crop.ts'
+} from '../../src/data/images/image.ts'
+import { chooseCrop } from '../../src/data/images/random-crop.ts'
+import { ImageError } from '../../src/io/errors.ts'
 import { fc } from '../support.ts'
 import { temporaryFolder } from './folder.ts'
 
@@ -442,7 +442,7 @@ test('without sharp, images are decoded in JavaScript and the report says so', a
   const program = `
     import { register } from 'node:module'
     register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hook)}))
-    const { decodeImage, imageDecoder } = await import(${JSON.stringify(new URL('../../src/data/image.ts', import.meta.url).href)})
+    const { decodeImage, imageDecoder } = await import(${JSON.stringify(new URL('../../src/data/images/image.ts', import.meta.url).href)})
     const png = Buffer.from('${goodPng.toString('base64')}', 'base64')
     const { pixels } = await decodeImage(png, { size: 20 })
     const refusal = await decodeImage(png, { size: 20, decoder: 'sharp' }).catch(error => error.message)

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { beamSearch } from '../../src/models/beam.ts'
-import { checkGenerateOptions } from '../../src/models/generate-options.ts'
+import { beamSearch } from '../../src/models/generation/beam.ts'
+import { checkGenerateOptions } from '../../src/models/generation/options.ts'
 import type { Caption, CoCaConfig, GenerateOptions } from '../../src/models/index.ts'
 import { assertCloseNumbers } from '../support.ts'
 import { type Exhaustive, exhaustive, type Found } from './search.ts'

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Decoding } from '../../src/models/decoding.ts'
+import { Decoding } from '../../src/models/generation/decoding.ts'
 import { type Caption, GenerateOptionError, type GenerateOptions } from '../../src/models/index.ts'
 import { device, Generator, ShapeError, scope, type Tensor } from '../../src/tensor/index.ts'
 import { assertCloseNumbers } from '../support.ts'

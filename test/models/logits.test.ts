@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { adjusted, checkAllowed, drawFrom, largest, largestOf } from '../../src/models/choose.ts'
+import { adjusted, checkAllowed, drawFrom, largest, largestOf } from '../../src/models/generation/sampling.ts'
 import { type CaptionDecoder, type GenerateOptions, generate, LogitsError, stream } from '../../src/models/index.ts'
 import { device, Generator, tensor } from '../../src/tensor/index.ts'
 import { fc, runs } from '../support.ts'

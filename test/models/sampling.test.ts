@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { adjusted, drawFrom, largest, largestOf, logSoftmax } from '../../src/models/choose.ts'
+import { adjusted, drawFrom, largest, largestOf, logSoftmax } from '../../src/models/generation/sampling.ts'
 import type { GenerateOptions } from '../../src/models/index.ts'
 import { Generator } from '../../src/tensor/index.ts'
 import { assertCloseNumbers, fc, runs } from '../support.ts'

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import '../reference.ts'
-import { encodeSafetensors, parseSafetensors } from '../../src/data/safetensors.ts'
+import { encodeSafetensors, parseSafetensors } from '../../src/io/formats/safetensors.ts'
 import { FieldError, init, Linear, Module, Parameter, parameter, withParameters } from '../../src/nn/index.ts'
 import { ones, type Tensor, tensor } from '../../src/tensor/index.ts'
 import { toDevice, toHost } from '../../src/train/checkpoint.ts'

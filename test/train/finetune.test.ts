@@ -6,8 +6,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { readSafetensors } from '../../src/data/index.ts'
+import { readSafetensors } from '../../src/io/index.ts'
 import { resizeGrid } from '../../src/nn/index.ts'
+import { saveOpenClip } from '../../src/openclip/index.ts'
 import { fromData } from '../../src/tensor/index.ts'
 import {
   checkRunConfig,
@@ -15,7 +16,6 @@ import {
   openRun,
   RunConfigError,
   resumeTraining,
-  saveOpenClip,
   train,
   withOrigin,
 } from '../../src/train/index.ts'

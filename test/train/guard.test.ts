@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, it, test } from 'node:test'
 import { defineOp, gelu, relu } from '../../src/autograd/index.ts'
+import type { LossBatch } from '../../src/evaluate/inputs.ts'
 import { CoCa, type CoCaConfig } from '../../src/models/index.ts'
 import { withoutAllocation } from '../../src/nn/index.ts'
 import { device, fromData, Generator, seed, type Tensor, zeros } from '../../src/tensor/index.ts'
-import { isRuleWrong, LossProbe, type LossProblem } from '../../src/train/derivative.ts'
-import { directionOf, GradientGuard, readKeptBatch } from '../../src/train/guard.ts'
+import { isRuleWrong, LossProbe, type LossProblem } from '../../src/train/guard/directional.ts'
+import { directionOf, GradientGuard, readKeptBatch } from '../../src/train/guard/guard.ts'
 import {
   checkRunConfig,
   describeCheck,
@@ -19,7 +20,7 @@ import {
   train,
   WrongGradientError,
 } from '../../src/train/index.ts'
-import type { LossBatch } from '../../src/train/loss.ts'
+
 import { temporaryFolder } from '../data/folder.ts'
 import { outcome, pictures, tinyConfig, tinyModel } from './tiny.ts'
 

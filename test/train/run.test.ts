@@ -2,15 +2,15 @@ import assert from 'node:assert/strict'
 import { cp, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
+import { trainBytePairs } from '../../src/data/index.ts'
 import {
   DataError,
   NonFiniteWeightsError,
   readSafetensors,
   SafetensorsError,
   type SafetensorsTensor,
-  trainBytePairs,
   writeSafetensors,
-} from '../../src/data/index.ts'
+} from '../../src/io/index.ts'
 import { AdamW } from '../../src/optim/index.ts'
 import { device, Generator, randn, tensor } from '../../src/tensor/index.ts'
 import {

@@ -3,7 +3,9 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { GradientError } from '../../src/autograd/index.ts'
-import { LockedError } from '../../src/data/index.ts'
+import { equalRows } from '../../src/evaluate/inputs.ts'
+import { LockedError } from '../../src/io/index.ts'
+
 import type { CoCa, CoCaLoss } from '../../src/models/index.ts'
 import { fromData, Generator, rand } from '../../src/tensor/index.ts'
 import { augmentation } from '../../src/train/augment.ts'
@@ -16,7 +18,7 @@ import {
   TrainingError,
   train,
 } from '../../src/train/index.ts'
-import { equalRows } from '../../src/train/loss.ts'
+
 import { optimizerFor, scheduleFor } from '../../src/train/setup.ts'
 import { temporaryFolder } from '../data/folder.ts'
 import { outcome, pictures, tinyConfig, tinyModel } from './tiny.ts'

@@ -1,18 +1,19 @@
 // `cocagrad caption`: what a trained model says of pictures.
 
 import type { Command } from 'commander'
-import { messageOf } from '../../data/errors.ts'
-import { DataError, openPictures, type Pictures } from '../../data/index.ts'
-import { LineFile } from '../../data/line-file.ts'
-import type { Caption, GenerateOptions } from '../../models/index.ts'
-import { Generator } from '../../tensor/index.ts'
+import { openPictures, type Pictures } from '../../data/index.ts'
 import {
   modelFingerprint,
   type PictureBatch,
   pictureBatches,
   type TrainedModel,
   writeCaptions,
-} from '../../train/index.ts'
+} from '../../evaluate/index.ts'
+import { DataError, LineFile, messageOf } from '../../io/index.ts'
+
+import type { Caption, GenerateOptions } from '../../models/index.ts'
+import { Generator } from '../../tensor/index.ts'
+
 import { InterruptedError, UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, positiveInteger, positiveNumber } from '../options.ts'

@@ -1,10 +1,11 @@
 // `cocagrad classify`: zero-shot classification, with labels that need not have been classes of anything.
 
 import type { Command } from 'commander'
+import { percent } from '../../demo/words.ts'
+import { embedImages, similarityMatrix } from '../../evaluate/index.ts'
 import { descending, NonFiniteError } from '../../tensor/index.ts'
-import { embedImages, similarityMatrix } from '../../train/index.ts'
 import { examples, names } from '../options.ts'
-import { answer, percent } from '../output.ts'
+import { answer } from '../output.ts'
 import { embedLabels, imageFiles, type ModelFlags, modelOptions, openTrained, templateOption } from '../trained.ts'
 
 interface ClassifyFlags extends ModelFlags {

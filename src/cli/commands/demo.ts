@@ -5,7 +5,12 @@ import { existsSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { FolderNotEmptyError, ImageTextDataset, writeAtomically, writeShapes } from '../../data/index.ts'
+import { FolderNotEmptyError, ImageTextDataset, writeShapes } from '../../data/index.ts'
+import { demoData, demoRun, demoSteps } from '../../demo/config.ts'
+import { type DemoData, evaluateDemo } from '../../demo/evaluate.ts'
+import { type Target, writeReport } from '../../demo/report/report.ts'
+import { percent } from '../../demo/words.ts'
+import { writeAtomically } from '../../io/index.ts'
 import {
   checkRunConfig,
   listCheckpoints,
@@ -16,14 +21,11 @@ import {
   resumeTraining,
   train,
 } from '../../train/index.ts'
-import { demoData, demoRun, demoSteps } from '../demo-config.ts'
-import { type DemoData, evaluateDemo } from '../demo-evaluate.ts'
 import { InterruptedError, UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { type CommonOptions, commonOptions, DEFAULT_DEVICE, examples, openDevice, positiveInteger } from '../options.ts'
-import { answer, percent, say, table } from '../output.ts'
+import { answer, say, table } from '../output.ts'
 import { progressBar } from '../progress.ts'
-import { type Target, writeReport } from '../report.ts'
 import { TrainingProgress } from '../train-progress.ts'
 
 interface DemoFlags extends CommonOptions {

@@ -1,7 +1,8 @@
 // `cocagrad doctor`: what is wrong with a run, the most serious first, and what to try.
 
 import type { Command } from 'commander'
-import { type DoctorFinding, type Examination, examineKeptBatch, examineRun, openSettings } from '../../train/index.ts'
+import { type DoctorFinding, type Examination, examineKeptBatch, examineRun } from '../../doctor/index.ts'
+import { openSettings } from '../../train/index.ts'
 import { FailedError, UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { type DeviceOptions, deviceOption, examples, jsonOption, openDevice, positiveInteger } from '../options.ts'

@@ -2,7 +2,8 @@
 
 import type { Command } from 'commander'
 import { openPictures } from '../../data/index.ts'
-import { embedPictures } from '../../train/index.ts'
+import { embedPictures } from '../../evaluate/index.ts'
+
 import { InterruptedError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, positiveInteger } from '../options.ts'

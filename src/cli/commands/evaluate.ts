@@ -2,12 +2,14 @@
 
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { DataError, type ImageTextSource, openData, readText, ShardDataset } from '../../data/index.ts'
+import { type ImageTextSource, openData, ShardDataset } from '../../data/index.ts'
+import { percent } from '../../demo/words.ts'
+import { captioning, meanLoss, retrieval, zeroShot } from '../../evaluate/index.ts'
+import { DataError, readText } from '../../io/index.ts'
 import { device } from '../../tensor/index.ts'
-import { captioning, meanLoss, retrieval, zeroShot } from '../../train/index.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, names } from '../options.ts'
-import { answer, percent, say, skippedLine, table } from '../output.ts'
+import { answer, say, skippedLine, table } from '../output.ts'
 import { type ModelFlags, modelOptions, openTrained, templateOption } from '../trained.ts'
 
 interface EvaluateFlags extends ModelFlags {

@@ -1,8 +1,7 @@
 // `cocagrad retrieve`: the pictures of a folder or of a file of embeddings that are nearest to a sentence, or to another picture.
 
 import type { Command } from 'commander'
-import { DataError, openPictures } from '../../data/index.ts'
-import { descending } from '../../tensor/index.ts'
+import { openPictures } from '../../data/index.ts'
 import {
   EmbeddingFile,
   type Embeddings,
@@ -13,7 +12,10 @@ import {
   pictureBatches,
   similarityMatrix,
   type TrainedModel,
-} from '../../train/index.ts'
+} from '../../evaluate/index.ts'
+import { DataError } from '../../io/index.ts'
+import { descending } from '../../tensor/index.ts'
+
 import { UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, positiveInteger } from '../options.ts'

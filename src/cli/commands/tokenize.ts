@@ -2,8 +2,9 @@
 
 import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
-import { messageOf } from '../../data/errors.ts'
 import { readTokenizer, type Tokenizer } from '../../data/index.ts'
+import { messageOf } from '../../io/index.ts'
+
 import { UsageError } from '../errors.ts'
 import { examples, jsonOption, positiveInteger } from '../options.ts'
 import { answer } from '../output.ts'

@@ -1,7 +1,8 @@
 // `cocagrad tokenizer train`: byte pairs learned from one's own captions, as a tokenizer.json.
 
 import type { Command } from 'commander'
-import { openData, readAllCaptions, trainBytePairs, writeAtomically } from '../../data/index.ts'
+import { openData, readAllCaptions, trainBytePairs } from '../../data/index.ts'
+import { writeAtomically } from '../../io/index.ts'
 import { examples, jsonOption, positiveInteger } from '../options.ts'
 import { answer } from '../output.ts'
 

@@ -1,7 +1,8 @@
 // `cocagrad train`: a new run from pictures with captions, or an old one further on.
 
 import type { Command } from 'commander'
-import { readJson } from '../../data/index.ts'
+import { readJson } from '../../io/index.ts'
+
 import {
   checkRunConfig,
   type RunConfig,

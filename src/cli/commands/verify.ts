@@ -2,7 +2,8 @@
 // OpenCLIP left beside it.
 
 import type { Command } from 'commander'
-import { type AgreementCheck, agreement } from '../../train/index.ts'
+import { type AgreementCheck, agreement } from '../../openclip/index.ts'
+
 import { FailedError } from '../errors.ts'
 import { type DeviceOptions, deviceOption, examples, jsonOption, openDevice } from '../options.ts'
 import { answer, table } from '../output.ts'

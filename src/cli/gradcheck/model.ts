@@ -3,7 +3,8 @@
 // any of them is. Parameters are moved the less the more the loss depends on them: so none hides behind another.
 
 import { gradcheck, vjp } from '../../autograd/index.ts'
-import { readJson } from '../../data/index.ts'
+import { readJson } from '../../io/index.ts'
+
 import { CoCa, type CoCaConfig, presets } from '../../models/index.ts'
 import { withParameters } from '../../nn/index.ts'
 import {

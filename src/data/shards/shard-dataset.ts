@@ -6,15 +6,14 @@ import { createHash } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expand } from 'brace-expansion'
+import { DataError, fileError } from '../../io/index.ts'
+import { Generator } from '../../tensor/index.ts'
+
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
-import { Generator } from '../../tensor/random.ts'
+
 import { type SplitOptions, splitOptions } from '../dataset.ts'
-import { DecodePool, isThreads, type Threads, threadsHere } from '../decode-pool.ts'
-import { DataError } from '../errors.ts'
-import { fileError } from '../files.ts'
-import { type ImageDecoder, toUnitRange } from '../image.ts'
-import type { RandomCrop } from '../random-crop.ts'
+import { DecodePool, isThreads, type Threads, threadsHere } from '../decoding/pool.ts'
 import {
   type BadSample,
   type ImageTextSource,
@@ -23,7 +22,9 @@ import {
   type SamplesOptions,
   samplesOptions,
   type WindowOptions,
-} from '../source.ts'
+} from '../image-text-source.ts'
+import { type ImageDecoder, toUnitRange } from '../images/image.ts'
+import type { RandomCrop } from '../images/random-crop.ts'
 import type { ShardIndex, ShardSample } from './shard-index.ts'
 
 export interface OpenShardsOptions {

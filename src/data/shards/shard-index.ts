@@ -1,9 +1,9 @@
 // What is in a shard of a WebDataset: a tar whose neighbouring files with one name and several endings are one sample,
 // `000123.jpg` beside `000123.txt` or `000123.json`.
 
-import { messageOf } from '../errors.ts'
-import type { BadSample } from '../source.ts'
-import { TarError, type TarMember, tarMembers, WindowedFile } from './tar.ts'
+import { messageOf, TarError, type TarMember, tarMembers, WindowedFile } from '../../io/index.ts'
+
+import type { BadSample } from '../image-text-source.ts'
 
 /** An image in a shard, and what is said of it. */
 export interface ShardSample {

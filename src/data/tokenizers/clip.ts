@@ -1,10 +1,11 @@
 // CLIP's tokenizer, whose ids the text towers of CLIP, OpenCLIP and their CoCa were trained on: byte pairs over small
 // letters, 49,152 pieces of which the last of a word ends in `</w>` (github.com/openai/CLIP, simple_tokenizer.py).
 
-import { TokenizerError } from '../errors.ts'
-import { cleanText } from '../text/clean.ts'
-import { type TokenizeOptions, type Tokenizer, tokenRows } from '../tokenizer.ts'
+import { TokenizerError } from '../../io/index.ts'
+
 import { BYTES_BY_ID, BytePairs, CHARACTER_OF_BYTE, fromByteCharacters } from './byte-pairs.ts'
+import { cleanText } from './text/clean.ts'
+import { type TokenizeOptions, type Tokenizer, tokenRows } from './tokenizer.ts'
 
 const START = '<|startoftext|>'
 const END = '<|endoftext|>'

@@ -2,8 +2,9 @@
 // (Unigram) such as T5's. What such a file does not say is which ids begin, end and fill a row; here they are found.
 
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
-import { messageOf, TokenizerError } from '../errors.ts'
-import { type TokenizeOptions, type Tokenizer, tokenRows } from '../tokenizer.ts'
+import { messageOf, TokenizerError } from '../../io/index.ts'
+
+import { type TokenizeOptions, type Tokenizer, tokenRows } from './tokenizer.ts'
 
 /** The parts of a `tokenizer.json` that are looked at here. */
 interface TokenizerFile {

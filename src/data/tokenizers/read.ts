@@ -1,11 +1,11 @@
 // One door for every tokenizer that comes as a file.
 
 import { gunzipSync } from 'node:zlib'
-import { messageOf, TokenizerError } from '../errors.ts'
-import { readBytes } from '../files.ts'
-import { type Tokenizer, WordTokenizer } from '../tokenizer.ts'
+import { messageOf, readBytes, TokenizerError } from '../../io/index.ts'
+
 import { ClipTokenizer } from './clip.ts'
 import { JsonTokenizer } from './json.ts'
+import { type Tokenizer, WordTokenizer } from './tokenizer.ts'
 
 /**
  * Reads what `toJSON` of any tokenizer makes, a Hugging Face `tokenizer.json` (a CLIP's becomes a ClipTokenizer), or

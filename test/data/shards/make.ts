@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
 import { pack } from 'tar-stream'
-import { encodePng } from '../../../src/data/image.ts'
+import { encodePng } from '../../../src/data/images/image.ts'
 
 export type Members = readonly (readonly [name: string, content: string | Uint8Array])[]
 

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { WordTokenizer } from '../../../src/data/tokenizer.ts'
 import { JsonTokenizer } from '../../../src/data/tokenizers/json.ts'
 import { readTokenizer, tokenizerFromJSON } from '../../../src/data/tokenizers/read.ts'
+import { WordTokenizer } from '../../../src/data/tokenizers/tokenizer.ts'
 import { temporaryFolder } from '../folder.ts'
 
 const golden = join(import.meta.dirname, '../../golden/tokenizers')

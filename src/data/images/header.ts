@@ -1,0 +1,160 @@
+// What a file says about itself before anything is decoded: its format, its size and which way up it is. Both decoders
+// go by the same header, so they accept and refuse the same files, and no memory is taken for an absurd size.
+
+import { ImageError } from '../../io/index.ts'
+
+export interface ImageHeader {
+  readonly format: 'PNG' | 'JPEG' | 'WebP'
+  /** as stored, before the orientation is applied */
+  readonly width: number
+  readonly height: number
+  /** EXIF orientation, 1 (upright) to 8; always 1 for PNG */
+  readonly orientation: number
+  /** cyan, magenta, yellow and black, as for print */
+  readonly cmyk?: boolean
+}
+
+/** The largest image that is decoded. Larger ones are refused by their header. */
+export const LARGEST_IMAGE = 100_000_000
+
+const startsWith = (bytes: Uint8Array, offset: number, ...values: number[]) =>
+  values.every((value, i) => bytes[offset + i] === value)
+
+const startsWithText = (bytes: Uint8Array, offset: number, text: string) =>
+  startsWith(bytes, offset, ...[...text].map(character => character.charCodeAt(0)))
+
+/**
+ * Reads the header of a PNG, JPEG or WebP file.
+ * @throws ImageError if the bytes are none of these, end inside the header, or claim an impossible size
+ */
+export function readImageHeader(bytes: Uint8Array, file?: string): ImageHeader {
+  const header = readHeader(bytes, file)
+  const { format, width, height } = header
+  if (width === 0 || height === 0) throw new ImageError(`${format} of ${width}×${height} pixels is empty`, { file })
+  if (width * height > LARGEST_IMAGE)
+    throw new ImageError(`${format} of ${width}×${height} pixels: at most ${LARGEST_IMAGE} are decoded`, { file })
+  return header
+}
+
+function readHeader(bytes: Uint8Array, file?: string): ImageHeader {
+  if (bytes.length === 0) throw new ImageError('is empty: not an image', { file })
+  if (startsWith(bytes, 0, 0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)) return readPngHeader(bytes, file)
+  if (startsWith(bytes, 0, 0xff, 0xd8, 0xff)) return readJpegHeader(bytes, file)
+  if (startsWithText(bytes, 0, 'RIFF') && startsWithText(bytes, 8, 'WEBP')) return readWebpHeader(bytes, file)
+  const format = foreignFormat(bytes)
+  throw new ImageError(
+    format === undefined ? 'is neither PNG, JPEG nor WebP' : `is ${format}: only PNG, JPEG and WebP are read`,
+    { file },
+  )
+}
+
+function foreignFormat(bytes: Uint8Array): string | undefined {
+  if (startsWithText(bytes, 0, 'GIF8')) return 'GIF'
+  if (startsWithText(bytes, 4, 'ftypavif')) return 'AVIF'
+  if (startsWithText(bytes, 4, 'ftyphei')) return 'HEIC'
+  if (startsWithText(bytes, 0, 'BM')) return 'BMP'
+  if (startsWith(bytes, 0, 0x49, 0x49, 0x2a, 0) || startsWith(bytes, 0, 0x4d, 0x4d, 0, 0x2a)) return 'TIFF'
+  return undefined
+}
+
+/** Signature, then the chunk IHDR: length, name, width, height (PNG, third edition, 11.2.1). */
+function readPngHeader(bytes: Uint8Array, file?: string): ImageHeader {
+  if (bytes.length < 33) throw new ImageError('PNG is cut off inside its header', { file })
+  if (!startsWithText(bytes, 12, 'IHDR')) throw new ImageError('PNG does not begin with an IHDR chunk', { file })
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  return { format: 'PNG', width: view.getUint32(16), height: view.getUint32(20), orientation: 1 }
+}
+
+/** Walks the segments up to the start of the frame (ITU T.81, B.2.2), noting the orientation on the way. */
+function readJpegHeader(bytes: Uint8Array, file?: string): ImageHeader {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  let orientation = 1
+  let offset = 2
+  while (offset + 4 <= bytes.length) {
+    if (bytes[offset] !== 0xff) throw new ImageError(`JPEG has no marker at byte ${offset}`, { file })
+    const marker = bytes[offset + 1]
+    if (marker === 0xff) {
+      offset++ // a fill byte
+      continue
+    }
+    if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
+      offset += 2 // stands alone
+      continue
+    }
+    const length = view.getUint16(offset + 2)
+    const end = offset + 2 + length
+    if (length < 2 || end > bytes.length) break
+    if (isFrame(marker)) {
+      if (length < 8) break
+      const [precision, height, width] = [bytes[offset + 4], view.getUint16(offset + 5), view.getUint16(offset + 7)]
+      if (precision !== 8) throw new ImageError(`JPEG of ${precision} bits a sample: only 8 are read`, { file })
+      return { format: 'JPEG', width, height, orientation, cmyk: bytes[offset + 9] === 4 }
+    }
+    if (marker === 0xd9 || marker === 0xda) throw new ImageError('JPEG has no frame before its data', { file })
+    if (marker === 0xe1) orientation = readOrientation(bytes.subarray(offset + 4, end)) ?? orientation
+    offset = end
+  }
+  throw new ImageError('JPEG is cut off inside its header', { file })
+}
+
+/** SOF0 to SOF15, without DHT, JPG and DAC, which share the range. */
+const isFrame = (marker: number) =>
+  marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc
+
+/** Chunks of a RIFF file (RFC 9649, section 2): the size is in the first, the orientation in one called EXIF. */
+function readWebpHeader(bytes: Uint8Array, file?: string): ImageHeader {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const cutOff = () => new ImageError('WebP is cut off inside its header', { file })
+  if (bytes.length < 30) throw cutOff()
+  return { format: 'WebP', ...webpSize(view, bytes, file), orientation: webpOrientation(view, bytes) }
+}
+
+function webpSize(view: DataView, bytes: Uint8Array, file?: string): { width: number; height: number } {
+  const three = (offset: number) => view.getUint16(offset, true) + view.getUint8(offset + 2) * 2 ** 16
+  // VP8X: 24 bits each, less one
+  if (startsWithText(bytes, 12, 'VP8X')) return { width: three(24) + 1, height: three(27) + 1 }
+  // VP8L: 14 bits each, less one
+  if (startsWithText(bytes, 12, 'VP8L') && bytes[20] === 0x2f) {
+    const bits = view.getUint32(21, true)
+    return { width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1 }
+  }
+  // VP8: 14 bits each
+  if (startsWithText(bytes, 12, 'VP8 ') && startsWith(bytes, 23, 0x9d, 0x01, 0x2a))
+    return { width: view.getUint16(26, true) & 0x3fff, height: view.getUint16(28, true) & 0x3fff }
+  throw new ImageError('WebP does not begin with an image', { file })
+}
+
+function webpOrientation(view: DataView, bytes: Uint8Array): number {
+  for (let offset = 12; offset + 8 <= bytes.length; ) {
+    const length = view.getUint32(offset + 4, true)
+    if (startsWithText(bytes, offset, 'EXIF')) {
+      const content = bytes.subarray(offset + 8, offset + 8 + length)
+      return readOrientation(content) ?? readTiffOrientation(content)
+    }
+    offset += 8 + length + (length % 2)
+  }
+  return 1
+}
+
+/** Of a block that begins with `Exif`. */
+const readOrientation = (block: Uint8Array): number | undefined =>
+  startsWithText(block, 0, 'Exif\0\0') ? readTiffOrientation(block.subarray(6)) : undefined
+
+/** Tag 0x0112 of the first directory of a TIFF block (Exif 2.3, 4.6.4). A block that makes no sense says nothing. */
+function readTiffOrientation(tiff: Uint8Array): number {
+  const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.length)
+  try {
+    const little = view.getUint16(0) === 0x4949
+    const directory = view.getUint32(4, little)
+    const count = view.getUint16(directory, little)
+    for (let i = 0; i < count; i++) {
+      const entry = directory + 2 + 12 * i
+      if (view.getUint16(entry, little) !== 0x0112) continue
+      const orientation = view.getUint16(entry + 8, little)
+      return orientation >= 1 && orientation <= 8 ? orientation : 1
+    }
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+  }
+  return 1
+}

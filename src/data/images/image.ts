@@ -1,0 +1,168 @@
+// Images as models want them: upright, square, three channels, values from 0 to 1, channels first.
+
+import { encode } from 'fast-png'
+import { ImageError, messageOf, readBytes } from '../../io/index.ts'
+
+import * as is from '../../tensor/kinds.ts'
+import { optionalGroup, type Settings, type Settled, settle } from '../../tensor/options.ts'
+import { javascriptDecoder, type PixelDecoder, sharpDecoder } from './decoders.ts'
+import { readImageHeader } from './header.ts'
+import { chooseCrop, cropOptions, type RandomCrop } from './random-crop.ts'
+import { orient, type RgbImage, resizePart, resizeToSquare } from './resize.ts'
+
+/** `auto` takes sharp where it is installed. */
+export type ImageDecoder = 'auto' | 'sharp' | 'javascript'
+
+export interface DecodeImageOptions {
+  /** side of the square that comes out, in pixels */
+  readonly size: number
+  readonly decoder?: ImageDecoder
+  /** take a part of the picture at random, instead of its middle */
+  readonly crop?: RandomCrop
+  /** turn the picture as its EXIF orientation says; true unless given */
+  readonly upright?: boolean
+  /** what to call bytes in an error */
+  readonly name?: string
+}
+const decodeOptions = {
+  size: is.number,
+  decoder: is.choice('auto', 'sharp', 'javascript'),
+  crop: optionalGroup({ ...cropOptions, seed: is.number }),
+  upright: true,
+  name: is.optional(is.text),
+} satisfies Settings<DecodeImageOptions>
+
+/** A decoded image: `pixels` is [3, height, width] in 0 … 1. */
+export interface SquareImage {
+  readonly width: number
+  readonly height: number
+  readonly pixels: Float32Array
+}
+
+/** Of the pixels that CLIP and its descendants see, channel by channel: (x - mean) / std. */
+export const CLIP_NORMALIZE = {
+  mean: [0.48145466, 0.4578275, 0.40821073],
+  std: [0.26862954, 0.26130258, 0.27577711],
+} as const
+
+/** What decodes images here. */
+export interface ImageDecoderReport {
+  readonly name: 'sharp' | 'javascript'
+  /** what that costs, where it costs something */
+  readonly note?: string
+}
+
+let sharpHere: Promise<PixelDecoder | Error> | undefined
+
+/** Sharp if it can be loaded, otherwise why not. Asked once. */
+function loadSharp(): Promise<PixelDecoder | Error> {
+  sharpHere ??= import('sharp').then(
+    module => sharpDecoder(module.default),
+    error => new Error(messageOf(error).split('\n')[0], { cause: error }),
+  )
+  return sharpHere
+}
+
+/** Which decoder `auto` means on this machine. */
+export async function imageDecoder(): Promise<ImageDecoderReport> {
+  const sharp = await loadSharp()
+  if (!(sharp instanceof Error)) return { name: 'sharp' }
+  const note = `sharp cannot be loaded (${sharp.message}): images are decoded in WebAssembly and JavaScript, which takes about twice as long`
+  return { name: 'javascript', note }
+}
+
+async function chooseDecoder(decoder: ImageDecoder): Promise<PixelDecoder> {
+  if (decoder === 'javascript') return javascriptDecoder
+  const sharp = await loadSharp()
+  if (!(sharp instanceof Error)) return sharp
+  if (decoder === 'auto') return javascriptDecoder
+  throw new ImageError(`sharp was asked for and cannot be loaded (${sharp.message}): npm install sharp`, {
+    cause: sharp,
+  })
+}
+
+/**
+ * Decodes a PNG, JPEG or WebP into a square of bytes: EXIF orientation is applied, transparency and colour profiles are
+ * left out, the shorter side is scaled to `size` (bicubic, anti-aliased) and the middle is kept, or a part at random.
+ * The pixels are those of Pillow's `convert('RGB')`, `resize` and `crop`.
+ * @param source a path, or the file's bytes
+ * @returns [3, size, size], 0 … 255
+ * @throws ImageError naming the file if it is empty, cut off, too large or not an image; FileError if it cannot be read
+ */
+export async function decodeImageBytes(source: string | Uint8Array, options: DecodeImageOptions): Promise<Uint8Array> {
+  const settled = settle('decodeImage(source, options)', options, decodeOptions)
+  const { size, crop } = settled
+  if (!Number.isSafeInteger(size) || size < 1)
+    throw new ImageError(`an image's size is a positive integer, not ${size}`)
+  const image = await decodePixels(source, settled)
+  const square = crop ? resizePart(image, chooseCrop(image, crop), size) : resizeToSquare(image, size)
+  return toChannelsFirst(square.data, size * size)
+}
+
+/** A whole picture, upright. */
+async function decodePixels(
+  source: string | Uint8Array,
+  { decoder, name, upright }: Settled<DecodeImageOptions, typeof decodeOptions>,
+): Promise<RgbImage> {
+  const file = typeof source === 'string' ? source : name
+  const decode = await chooseDecoder(decoder)
+  const bytes = typeof source === 'string' ? await readBytes(source) : source
+  const header = readImageHeader(bytes, file)
+  try {
+    return orient(await decode(bytes, header), upright ? header.orientation : 1)
+  } catch (error) {
+    throw new ImageError(`${header.format} cannot be decoded: ${messageOf(error)}`, { file, cause: error })
+  }
+}
+
+/** As {@link decodeImageBytes}, as float32 in 0 … 1: a byte divided by 255. */
+export async function decodeImage(source: string | Uint8Array, options: DecodeImageOptions): Promise<SquareImage> {
+  const bytes = await decodeImageBytes(source, options)
+  return { width: options.size, height: options.size, pixels: toUnitRange(bytes) }
+}
+
+/** Bytes 0 … 255 as float32 in 0 … 1. */
+export function toUnitRange(bytes: Uint8Array): Float32Array {
+  const values = new Float32Array(bytes.length)
+  for (let i = 0; i < bytes.length; i++) values[i] = bytes[i] / 255
+  return values
+}
+
+/** [pixels, 3] to [3, pixels]. */
+function toChannelsFirst(interleaved: Uint8Array, pixels: number): Uint8Array {
+  const planes = new Uint8Array(interleaved.length)
+  for (let i = 0; i < pixels; i++) for (let c = 0; c < 3; c++) planes[c * pixels + i] = interleaved[i * 3 + c]
+  return planes
+}
+
+/**
+ * (pixel - mean[c]) / std[c] for every channel c, as a new array.
+ * @param pixels [channels, height, width]
+ * @param mean one value a channel
+ * @param std one value a channel, above 0
+ * @throws ImageError if the numbers do not agree
+ */
+export function normalize(pixels: Float32Array, mean: readonly number[], std: readonly number[]): Float32Array {
+  const channels = mean.length
+  if (std.length !== channels || channels === 0 || pixels.length % channels !== 0)
+    throw new ImageError(`normalize: ${pixels.length} pixels, ${channels} means, ${std.length} standard deviations`)
+  if (!std.every(value => value > 0))
+    throw new ImageError(`normalize: standard deviations [${std}] are not all above 0`)
+  const plane = pixels.length / channels
+  const scaled = new Float32Array(pixels.length)
+  for (let c = 0; c < channels; c++)
+    for (let i = c * plane; i < (c + 1) * plane; i++) scaled[i] = (pixels[i] - mean[c]) / std[c]
+  return scaled
+}
+
+/**
+ * The bytes of a PNG file.
+ * @param pixels [height, width, channels], 0 … 255: grey, grey and alpha, RGB or RGBA
+ * @throws ImageError if the number of pixels does not fit
+ */
+export function encodePng(pixels: Uint8Array, width: number, height: number): Uint8Array {
+  const channels = pixels.length / (width * height)
+  if (![1, 2, 3, 4].includes(channels))
+    throw new ImageError(`encodePng: ${pixels.length} bytes are not 1 to 4 channels of ${width}×${height} pixels`)
+  return encode({ width, height, channels, data: pixels })
+}

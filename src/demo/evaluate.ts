@@ -1,0 +1,254 @@
+// Everything that the demo measures of its model, and everything that its report shows.
+
+import { arch, cpus, platform } from 'node:os'
+import {
+  type CaptionedImage,
+  COLOURS,
+  type Colour,
+  type ImageTextDataset,
+  isHeldOut,
+  pairName,
+  pairNames,
+  SHAPES,
+  type Shape,
+} from '../data/index.ts'
+import {
+  type CaptioningResult,
+  captioning,
+  embedImages,
+  embedTexts,
+  type ImageSource,
+  imageBatches,
+  poolerAttention,
+  retrieval,
+  similarityMatrix,
+  zeroShot,
+} from '../evaluate/index.ts'
+import { device, fromData } from '../tensor/index.ts'
+import { type GuardMetrics, type Run, readMetrics, type StepMetrics } from '../train/index.ts'
+import { demoTargets, demoTemplates } from './config.ts'
+import { pictureOf, type ReportData, type Target } from './report/report.ts'
+import { duration } from './words.ts'
+
+export interface DemoData {
+  readonly train: ImageTextDataset
+  /** unseen pictures of seen pairs */
+  readonly unseen: ImageTextDataset
+  readonly heldOut: ImageTextDataset
+}
+
+export interface DemoResult {
+  readonly targets: readonly Target[]
+  readonly report: ReportData
+}
+
+interface Options {
+  readonly signal: AbortSignal
+}
+
+/** How much of everything the report shows. */
+const SHOWN = { captions: 12, similarities: 10, confusions: 8, poolers: 6, strips: 2 }
+
+export async function evaluateDemo(run: Run, data: DemoData, options: Options): Promise<DemoResult> {
+  const { unseen, heldOut } = data
+  const seen = await classify(run, unseen, options)
+  const novel = await classify(run, heldOut, options)
+  const found = await retrieval(run, unseen, options)
+  const written = await captioning(run, unseen, options)
+  const recall = Math.min(found.imageToText.recall[1], found.textToImage.recall[1])
+  const targets = [
+    { name: 'zero-shot names, pairs seen in training', value: accuracyOf(seen), target: demoTargets.zeroShotSeen },
+    { name: 'zero-shot names, held-out pairs', value: accuracyOf(novel), target: demoTargets.zeroShotHeldOut },
+    { name: `retrieval R@1 among ${found.images}, the worse direction`, value: recall, target: demoTargets.retrieval },
+    { name: 'captions exactly right, pairs seen in training', value: written.exact, target: demoTargets.captions },
+  ]
+  const metrics = await readMetrics(run.folder)
+  const steps = metrics.filter((line): line is StepMetrics => line.kind === 'step')
+  const seconds = steps.reduce((sum, step) => sum + step.seconds, 0)
+  const parameters = run.model.parameterCount().toLocaleString('en')
+  const pictures = data.train.length.toLocaleString('en')
+  const ranking = (direction: string, { recall, medianRank }: typeof found.imageToText) => ({
+    direction,
+    recall,
+    medianRank,
+  })
+  const report: ReportData = {
+    title: `What CoCa learned from ${pictures} pictures`,
+    lead: `A model of ${parameters} parameters looked at ${pictures} pictures of coloured shapes and their captions for ${run.step.toLocaleString('en')} steps, ${duration(seconds)} in all. Everything below was measured on pictures it has not seen.`,
+    targets,
+    curve: steps,
+    checks: metrics.filter((line): line is GuardMetrics => line.kind === 'guard'),
+    captions: await sampleCaptions(unseen, written),
+    similarity: await sampleSimilarity(run, unseen),
+    zeroShot: { pairs: pairScores(seen, novel), confusions: confusionsOf(seen, novel) },
+    retrieval: {
+      pictures: found.images,
+      rows: [ranking('picture → caption', found.imageToText), ranking('caption → picture', found.textToImage)],
+    },
+    pooler: await samplePooler(run, unseen),
+    tokens: await sampleTokens(run, unseen),
+    settings: settingsOf(run, data, seconds),
+    footer: `Written by cocagrad on ${new Date().toLocaleDateString('en-GB', { dateStyle: 'long' })}.`,
+  }
+  return { targets, report }
+}
+
+/** Some pictures of a source. */
+const chosenOf = (source: ImageTextDataset, chosen: readonly { readonly index: number }[]): ImageSource => ({
+  length: chosen.length,
+  name: i => source.name(chosen[i].index),
+  image: i => source.image(chosen[i].index),
+})
+
+/** The name of a picture of one object. */
+function pairOf({ fields }: CaptionedImage): number | undefined {
+  const objects = fields.objects as readonly { readonly colour: Colour; readonly shape: Shape }[]
+  return objects.length === 1 ? pairNames.indexOf(pairName(objects[0].colour, objects[0].shape)) : undefined
+}
+
+/** What pictures of known names were called: [true name][name given], as numbers of pictures. */
+type Confusion = readonly (readonly number[])[]
+
+/** Each picture of one object gets the name whose prompts, averaged, are nearest. */
+async function classify(run: Run, source: ImageTextDataset, options: Options): Promise<Confusion> {
+  const known = source.examples.flatMap((example, index) => {
+    const pair = pairOf(example)
+    return pair === undefined ? [] : [{ index, pair }]
+  })
+  const images = chosenOf(source, known)
+  const labels = known.map(({ pair }) => pair)
+  const { confusion } = await zeroShot(run, images, {
+    ...options,
+    classes: pairNames,
+    labels,
+    templates: demoTemplates,
+  })
+  return confusion
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
+
+/** Share of pictures that got their name. */
+const accuracyOf = (confusion: Confusion): number =>
+  sum(confusion.map((row, name) => row[name])) / sum(confusion.map(sum))
+
+const pairScores = (seen: Confusion, novel: Confusion): ReportData['zeroShot']['pairs'] =>
+  COLOURS.flatMap(colour =>
+    SHAPES.map(shape => {
+      const heldOut = isHeldOut(colour, shape)
+      const name = pairNames.indexOf(pairName(colour, shape))
+      const row = (heldOut ? novel : seen)[name]
+      const count = sum(row)
+      return { colour, shape, heldOut, count, accuracy: row[name] / Math.max(1, count) }
+    }),
+  )
+
+/** The mistakes, most frequent first. */
+const confusionsOf = (...results: readonly Confusion[]): ReportData['zeroShot']['confusions'] =>
+  results
+    .flatMap(confusion =>
+      confusion.flatMap((row, truth) =>
+        row.flatMap((count, answer) =>
+          truth === answer || count === 0 ? [] : [{ truth: pairNames[truth], answer: pairNames[answer], count }],
+        ),
+      ),
+    )
+    .sort((a, b) => b.count - a.count)
+    .slice(0, SHOWN.confusions)
+
+/** The picture and the caption of an example. */
+async function exampleOf(source: ImageTextDataset, index: number) {
+  const caption = source.captions(index)[0]
+  return { picture: pictureOf(await source.image(index), caption), caption }
+}
+
+/** The first pictures that the model got right, and for one in four such that it got wrong, where there are any. */
+async function sampleCaptions(
+  source: ImageTextDataset,
+  { captions, right: isRight }: CaptioningResult,
+): Promise<ReportData['captions']> {
+  const wrong = isRight.flatMap((is, i) => (is ? [] : [i]))
+  const right = isRight.flatMap((is, i) => (is ? [i] : []))
+  const mistakes = wrong.slice(0, Math.max(SHOWN.captions / 4, SHOWN.captions - right.length))
+  const chosen = [...right.slice(0, SHOWN.captions - mistakes.length), ...mistakes]
+  return Promise.all(
+    chosen.map(async index => {
+      const { picture, caption } = await exampleOf(source, index)
+      return { picture, reference: caption, generated: captions[index], isRight: isRight[index] }
+    }),
+  )
+}
+
+/** The first pictures whose captions differ. */
+function distinct(source: ImageTextDataset, count: number, keep: (caption: string) => boolean = () => true) {
+  const captions = source.examples.map((_, i) => source.captions(i)[0])
+  const first = captions.flatMap((caption, i) => (captions.indexOf(caption) === i && keep(caption) ? [i] : []))
+  return Promise.all(first.slice(0, count).map(index => exampleOf(source, index).then(shown => ({ index, ...shown }))))
+}
+
+async function sampleSimilarity(run: Run, source: ImageTextDataset): Promise<ReportData['similarity']> {
+  const sample = await distinct(source, SHOWN.similarities)
+  const captions = sample.map(({ caption }) => caption)
+  const images = chosenOf(source, sample)
+  const cosines = await similarityMatrix(await embedTexts(run, captions), await embedImages(run, images))
+  const rows = captions.map((_, i) => Array.from(cosines.subarray(i * sample.length, (i + 1) * sample.length)))
+  return { pictures: sample.map(({ picture }) => picture), captions, values: rows }
+}
+
+async function samplePooler(run: Run, source: ImageTextDataset): Promise<ReportData['pooler']> {
+  const sample = await distinct(source, SHOWN.poolers)
+  const images = chosenOf(source, sample)
+  for await (const { pixels, shape } of imageBatches(run, images)) {
+    const weights = await poolerAttention(run.model, fromData(pixels, shape)).data()
+    const patches = weights.length / sample.length
+    return sample.map(({ picture, caption }, i) => ({
+      picture,
+      caption,
+      attention: weights.slice(i * patches, (i + 1) * patches),
+    }))
+  }
+  return []
+}
+
+/** Captions of two objects as they are written. */
+async function sampleTokens(run: Run, source: ImageTextDataset): Promise<ReportData['tokens']> {
+  const { model, tokenizer } = run
+  const sample = await distinct(source, SHOWN.strips, caption => caption.split(' ').length > 4)
+  const images = chosenOf(source, sample)
+  const strips: ReportData['tokens'][number][] = []
+  for await (const { start, pixels, shape } of imageBatches(run, images, { batchSize: 1 })) {
+    const { picture } = sample[start]
+    const tokens: ReportData['tokens'][number]['tokens'][number][] = []
+    const options = { start: tokenizer.start, end: tokenizer.end }
+    for await (const { id, logProbability, attention } of model.stream(fromData(pixels, shape), options)) {
+      const text = id === tokenizer.end ? '⟨end⟩' : tokenizer.decode([id])
+      tokens.push({ text, probability: Math.exp(logProbability), attention })
+    }
+    const words = tokens.map(({ text }) => text).filter(text => text !== '⟨end⟩')
+    strips.push({ picture, caption: words.join(' '), tokens })
+  }
+  return strips
+}
+
+function settingsOf({ config, model, step }: Run, data: DemoData, seconds: number): ReportData['settings'] {
+  const { image, text, pooler, embedding } = config.model
+  const { name, learningRate } = config.optimizer
+  const layers = (n: number) => `${n} ${n === 1 ? 'layer' : 'layers'}`
+  return {
+    parameters: model.parameterCount().toLocaleString('en'),
+    pictures: `${image.size} × ${image.size}, in patches of ${image.patch} × ${image.patch}`,
+    'vision transformer': `${layers(image.layers)}, width ${image.width}, ${image.heads} heads`,
+    poolers: `${pooler.queries} queries, then 1; ${pooler.heads} heads`,
+    'text, unimodal': `${layers(text.unimodalLayers)}, width ${text.width}, ${text.heads} heads`,
+    'text, multimodal': `${layers(text.multimodalLayers)}, looking at the image`,
+    vocabulary: `${text.vocabulary} words, at most ${text.context} in a text`,
+    embedding: `${embedding} numbers`,
+    'training pictures': data.train.length.toLocaleString('en'),
+    steps: `${step.toLocaleString('en')} of ${config.batchSize} pictures`,
+    optimizer: `${name}, learning rate ${learningRate}, ${config.schedule}`,
+    seed: String(config.seed),
+    'training time': duration(seconds),
+    device: `${device.current}: ${device.description}`,
+    computer: `${cpus()[0]?.model.trim() ?? arch()}, ${cpus().length} cores, ${platform()}, Node ${process.versions.node}`,
+  }
+}

@@ -1,0 +1,54 @@
+// What an examination says: one thing that is not as it should be, what shows it, and what to try.
+
+/**
+ * wrong: what the run computes, or is measured by, cannot be trusted; suspect: it hardly learns as well as it could; note: worth
+ * knowing, and possibly as it should be.
+ */
+export type Severity = 'wrong' | 'suspect' | 'note'
+
+const ORDER: readonly Severity[] = ['wrong', 'suspect', 'note']
+
+export interface DoctorFinding {
+  readonly severity: Severity
+  /** which examination found it */
+  readonly area: 'gradients' | 'optimizer' | 'metrics' | 'activity' | 'data'
+  /** in plain words, a sentence without its full stop */
+  readonly title: string
+  /** the numbers that show it */
+  readonly evidence: string
+  readonly advice: string
+}
+
+/** The most serious first; of equal ones, in the order in which they were found. */
+export const bySeverity = (findings: readonly DoctorFinding[]): DoctorFinding[] =>
+  [...findings].sort((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity))
+
+/** Findings of one area. */
+export const findingsOf =
+  (area: DoctorFinding['area']) =>
+  (severity: Severity, title: string, evidence: string, advice: string): DoctorFinding => ({
+    severity,
+    area,
+    title,
+    evidence,
+    advice,
+  })
+
+export { firstFew as some } from '../tensor/first-few.ts'
+
+/** 0.0123 → 0.0123, 1234567 → 1.23e+6 */
+export const digits = (value: number): string => String(Number(value.toPrecision(3)))
+
+/** 1 image, 2 images */
+export const counted = (count: number, noun: string): string =>
+  `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`
+
+/** 0.0123 → 1.2 % */
+export const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`
+
+export const median = (values: readonly number[]): number => {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)]
+}
+
+export const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length

@@ -1,0 +1,172 @@
+// Looks a run over and says what is wrong with it: its gradients, its optimizer, what it measured, what its units do, its data.
+
+import { BatchIterator, type ImageTextSource, ShardDataset } from '../data/index.ts'
+import { checkFinite } from '../io/index.ts'
+import { CoCa } from '../models/index.ts'
+import { withoutAllocation } from '../nn/index.ts'
+import { Generator, seed } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { readState, toDevice } from '../train/checkpoint.ts'
+import type { LossProblem } from '../train/guard/directional.ts'
+import { firstExamples, readKeptBatch } from '../train/guard/guard.ts'
+import {
+  freezeParts,
+  openRunData,
+  openSettings,
+  type Run,
+  type RunConfig,
+  type RunData,
+  readMetrics,
+} from '../train/index.ts'
+
+import { openCheckpoint } from '../train/run-folder.ts'
+import { examineActivity } from './activity.ts'
+import { examineData } from './data.ts'
+import { bySeverity, counted, type DoctorFinding, digits } from './finding.ts'
+import { examineGradients, type GradientExamination } from './gradients.ts'
+import { ENOUGH, examineMetrics } from './metrics.ts'
+import { examineOptimizer, examineWeights } from './optimizer.ts'
+
+export type { DoctorFinding, Severity } from './finding.ts'
+export type { PartAgreement } from './gradients.ts'
+
+/** What was found, and what was looked at. */
+export interface Examination {
+  readonly run: string
+  /** of the checkpoint, or of the batch that a guard has kept */
+  readonly step: number
+  /** false where something is wrong or suspect */
+  readonly ok: boolean
+  /** the most serious first */
+  readonly findings: readonly DoctorFinding[]
+  /** what was looked at, by area, in words */
+  readonly looked: Readonly<Record<string, string>>
+}
+
+export interface ExamineOptions {
+  /** of a checkpoint; default the last one */
+  readonly step?: number
+  /** hears of each image that was looked at */
+  readonly onProgress?: (done: number, total: number) => void
+  readonly signal?: AbortSignal
+}
+const examineOptions = {
+  step: is.optional(is.number),
+  onProgress: undefined,
+  signal: undefined,
+} satisfies Settings<ExamineOptions>
+
+/** Most images whose way through the model is followed. */
+const FOLLOWED = 64
+
+/**
+ * Examines a run at a checkpoint, on the current device. Where its weights are not finite nothing is computed with them.
+ * @throws RunError if the folder is no run or has no such checkpoint; CheckpointError, SafetensorsError or DataError where a file
+ *   cannot be read at all
+ */
+export async function examineRun(folder: string, options?: ExamineOptions): Promise<Examination> {
+  const settled = settle('examineRun(folder, options)', options, examineOptions)
+  const run = await openCheckpoint(folder, { step: settled.step })
+  const { config, step, tokenizer, checkpoint } = run
+  const model = withoutAllocation(() => new CoCa(config.model))
+  const weights = await examineWeights(checkpoint, model)
+  const optimizer = await examineOptimizer(checkpoint, model, config)
+  const metrics = (await readMetrics(folder)).filter(line => line.step <= step)
+  const measured = examineMetrics(metrics, config, folder)
+  const data = await openRunData(run)
+  const { batches } = await readState(checkpoint)
+  const { onProgress, signal } = settled
+  const train = await knownPart(data.train, config.seed)
+  const isChanged = batches.fingerprint !== data.train.fingerprint
+  const seen = await examineData({ ...data, train, isChanged, tokenizer, config, onProgress, signal })
+  const computed = weights.length > 0 ? undefined : await examineModel(run, model, train)
+  const steps = metrics.filter(({ kind }) => kind === 'step').length
+  const guards = metrics.filter(({ kind }) => kind === 'guard').length
+  return {
+    ...conclude(folder, step, [
+      ...(computed?.gradients?.findings ?? []),
+      ...weights,
+      ...optimizer,
+      ...measured,
+      ...(computed?.activity ?? []),
+      ...seen,
+    ]),
+    looked: {
+      gradients: computed?.gradients ? wordsOf(computed.gradients) : NOTHING,
+      optimizer: `${config.optimizer.name} and ${counted(model.parameters().length, 'parameter')} of checkpoint ${step}`,
+      metrics: `${counted(steps, 'step')} and ${counted(guards, 'check')} by the guard`,
+      activity: computed ? `${counted(computed.images, 'image')} on their way through the model and back` : NOTHING,
+      data: `${counted(train.length, 'image')}${train === data.train ? '' : ' of the first shards'} to learn from, ${data.validation?.length ?? 'none'} held back`,
+    },
+  }
+}
+
+/** What is said where there are no finite numbers to look at. */
+const NOTHING = 'none: values are not finite'
+
+/** What a model computes of some images, and its gradients; none where it computes values that are not finite. */
+async function examineModel({ config, tokenizer, step }: Omit<Run, 'model'>, model: CoCa, train: ImageTextSource) {
+  const iterator = new BatchIterator(train, tokenizer, {
+    batchSize: Math.min(FOLLOWED, train.length),
+    contextLength: config.model.text.context,
+    seed: config.seed,
+    truncate: true,
+    normalize: config.normalize,
+  })
+  const batch = await iterator.next()
+  seed(config.seed)
+  const positives = config.equalCaptions === 'positives'
+  const followed = { model: model.eval(), batch, positives, parts: config.accumulate, position: 0 }
+  const activity = await examineActivity(followed, step >= ENOUGH, config.optimizer.learningRate)
+  const isSound = activity.every(({ severity }) => severity !== 'wrong')
+  const few = { ...followed, batch: firstExamples(batch, config.guard.examples) }
+  return {
+    activity,
+    gradients: isSound ? await partByPart(few, config, step) : undefined,
+    images: batch.imageShape[0],
+  }
+}
+
+/** Data of any size is looked at in its first window; what cannot be used there is written down when it is trained on. */
+const knownPart = async (data: RunData['train'], seed: number): Promise<ImageTextSource> =>
+  data instanceof ShardDataset ? data.open(0, 0, { seed, shuffle: false, onBadSample: () => {} }) : data
+
+/**
+ * Examines the gradient of a batch that a guard has kept, with the weights it was kept with, on the current device.
+ * @throws SafetensorsError or DataError if the file is damaged or none of a guard's; StateDictError if the weights are not the
+ *   run's, NonFiniteWeightsError if they are not finite
+ */
+export async function examineKeptBatch(folder: string, file: string): Promise<Examination> {
+  const { config } = await openSettings(folder)
+  const { parameters, step, ...problem } = await readKeptBatch(file)
+  const model = withoutAllocation(() => new CoCa(config.model))
+  checkFinite(parameters, { file })
+  model.loadStateDict(toDevice(parameters, file))
+  seed(config.seed)
+  const gradients = await partByPart({ ...problem, model }, config, step)
+  return { ...conclude(folder, step, gradients.findings), looked: { gradients: wordsOf(gradients) } }
+}
+
+function partByPart(
+  problem: LossProblem,
+  config: Pick<RunConfig, 'guard' | 'freeze' | 'seed'>,
+  step: number,
+): Promise<GradientExamination> {
+  freezeParts(problem.model, config.freeze)
+  problem.model.train()
+  return examineGradients(problem, {
+    bound: config.guard.bound,
+    generator: new Generator(config.seed).fork(`doctor ${step}`),
+  })
+}
+
+const wordsOf = ({ parts }: GradientExamination): string =>
+  `${counted(parts.length, 'part')} of the model against finite differences, the largest error ${digits(Math.max(...parts.map(({ error }) => error)))}`
+
+const conclude = (run: string, step: number, findings: readonly DoctorFinding[]) => ({
+  run,
+  step,
+  ok: findings.every(({ severity }) => severity === 'note'),
+  findings: bySeverity(findings),
+})

@@ -1,0 +1,164 @@
+// All pictures of a folder, a file of captions or shards, and their captions, as embeddings in a file. Nothing that grows
+// with the data is kept in memory.
+//
+//     FILE.safetensors: tensors image [images, width] and text [texts, width], and samples, the bytes of JSON lines
+//     FILE.npy: image; FILE.text.npy: text; FILE.jsonl: the lines; FILE.json: the settings
+//
+// Line i says what row i of `image` is: {"name", "captions"}. All captions in order are the rows of `text`.
+
+import { createHash } from 'node:crypto'
+import { rename, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { OnBadSample, Pictures } from '../data/index.ts'
+import { DataError, fileError, npyHead, safetensorsHead, syncFolder, writeAtomically } from '../io/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { type EmbeddingFiles, embeddingFiles } from './embedding-file.ts'
+import { EmbeddingError, EmbeddingJournal } from './embedding-journal.ts'
+import { embedBatch, embedTexts } from './embeddings.ts'
+import { type PictureBatch, type PictureOptions, pictureBatches, pictureOptions } from './picture-batches.ts'
+import type { TrainedModel } from './trained-model.ts'
+
+export interface EmbedOptions extends Omit<PictureOptions, 'from' | 'without'> {
+  /** where the pictures were found, to be written down */
+  readonly source: string
+  /** cut captions that are too long, instead of refusing them; default false */
+  readonly truncate?: boolean
+  /** is told of pictures that are left out, each once */
+  readonly onBadSample?: OnBadSample
+  /** how many samples were looked at, those of an earlier start included */
+  readonly onProgress?: (done: number) => void
+}
+const embedOptions = {
+  batchSize: pictureOptions.batchSize,
+  strict: false,
+  signal: undefined,
+  source: is.text,
+  truncate: false,
+  onBadSample: undefined,
+  onProgress: undefined,
+} satisfies Settings<EmbedOptions>
+
+export interface EmbedResult {
+  readonly images: number
+  readonly texts: number
+  readonly width: number
+  /** pictures that could not be read */
+  readonly skipped: number
+}
+
+/**
+ * Embeds pictures and their captions into a file; until all are there they are in a folder beside it, FILE.parts. Stopped
+ * at any moment, the same call goes on where it was, and writes the bytes that it would have written.
+ * @param file ends in .safetensors or .npy
+ * @throws EmbeddingError if the file is there already, or was begun with another model or other pictures
+ */
+export async function embedPictures(
+  trained: TrainedModel,
+  pictures: Pictures,
+  file: string,
+  options: EmbedOptions,
+): Promise<EmbedResult> {
+  const files = embeddingFiles(file)
+  const settled = settle('embedPictures(trained, pictures, file, options)', options, embedOptions)
+  const { source, onBadSample, onProgress, truncate, ...batching } = settled
+  const parts = `${file}.parts`
+  if (!(await exists(join(parts, 'journal.jsonl'))))
+    for (const path of files.format === 'npy' ? [file, files.text, files.samples, files.settings] : [file])
+      if (await exists(path)) throw new EmbeddingError('is there already', { file: path })
+  const [model, width] = [await modelFingerprint(trained), trained.model.config.embedding]
+  const journal = await EmbeddingJournal.open(parts, { model, source, data: pictures.fingerprint, width })
+  try {
+    onProgress?.(journal.count.position)
+    for await (const batch of pictureBatches(trained, pictures, { ...batching, from: journal.count.position })) {
+      const told = await journal.append({
+        position: batch.stop,
+        image: (await embedBatch(trained, batch, image => batch.samples[image].name)).data,
+        text: await textRows(trained, batch, settled),
+        lines: batch.samples.map(({ name, captions }) => JSON.stringify({ name, captions })),
+        skipped: batch.skipped,
+      })
+      for (const bad of told) onBadSample?.(bad)
+      onProgress?.(batch.stop)
+    }
+    const { images, texts } = journal.count
+    if (images === 0) throw new EmbeddingError('has no picture that can be read', { file: source })
+    await writeWhole(journal, file, files)
+    await journal.remove()
+    return { images, texts, width, skipped: journal.skipped }
+  } finally {
+    await journal.close()
+  }
+}
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
+
+/** SHA-256 of all that decides what a model makes of a picture or a text. */
+export async function modelFingerprint({ model, tokenizer, normalize }: TrainedModel): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify([model.config, normalize ?? null, tokenizer.toJSON()]))
+  for (const [name, tensor] of model.stateDict()) {
+    const { buffer, byteOffset, byteLength } = (await tensor.data()) as Float32Array
+    hash.update(JSON.stringify([name, tensor.shape])).update(new Uint8Array(buffer, byteOffset, byteLength))
+  }
+  return hash.digest('hex')
+}
+
+async function textRows(
+  trained: TrainedModel,
+  { samples }: PictureBatch,
+  { truncate, batchSize }: EmbedOptions,
+): Promise<Float32Array> {
+  const { context } = trained.model.config.text
+  for (const { name, captions } of truncate ? [] : samples)
+    try {
+      trained.tokenizer.tokenize(captions, context)
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error
+      throw new DataError(`${error.reason} (--truncate cuts)`, { file: name, cause: error })
+    }
+  const texts = samples.flatMap(({ captions }) => captions)
+  return (await embedTexts(trained, texts, { truncate, batchSize })).data
+}
+
+/** Joins what was gathered into files with other names, which get theirs when all of them are written; the images last. */
+async function writeWhole(journal: EmbeddingJournal, file: string, files: EmbeddingFiles): Promise<void> {
+  const { settings, count, skipped } = journal
+  const { images, texts, bytes } = count
+  const rows = (n: number) => [n, settings.width] as const
+  const whole = new Map<string, AsyncGenerator<Uint8Array>>()
+  if (files.format === 'npy') {
+    if (texts > 0) whole.set(files.text, after(npyHead(rows(texts)), 'text'))
+    whole.set(files.samples, journal.read('samples'))
+    whole.set(
+      files.settings,
+      after(Buffer.from(`${JSON.stringify({ ...settings, images, texts, skipped }, null, 2)}\n`)),
+    )
+    whole.set(file, after(npyHead(rows(images)), 'image'))
+  } else {
+    const { head, names } = safetensorsHead(
+      new Map([
+        ['image', { dtype: 'F32', shape: rows(images) }],
+        ...(texts > 0 ? ([['text', { dtype: 'F32', shape: rows(texts) }]] as const) : []),
+        ['samples', { dtype: 'U8', shape: [bytes] }],
+      ]),
+      { model: settings.model, source: settings.source, data: settings.data, skipped: String(skipped) },
+    )
+    whole.set(file, after(head, ...(names as ('image' | 'text' | 'samples')[])))
+  }
+  const written = [...whole].map(([path, pieces], i) => ({ path, pieces, beside: join(journal.folder, `whole-${i}`) }))
+  for (const { beside, pieces } of written) await writeAtomically(beside, pieces)
+  for (const { path, beside } of written)
+    await rename(beside, path).catch(error => {
+      throw fileError(path, error)
+    })
+  await syncFolder(dirname(file))
+
+  async function* after(head: Uint8Array, ...parts: readonly ('image' | 'text' | 'samples')[]) {
+    yield head
+    for (const part of parts) yield* journal.read(part)
+  }
+}

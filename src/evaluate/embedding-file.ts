@@ -1,0 +1,171 @@
+// Embeddings in a file, as they are searched: rows are read block by block, and names only of what was found, so that a
+// gallery may be larger than memory. Written by `embedPictures`, which says what stands where.
+
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { fileError, openNpy, openSafetensors, readJson, withFile } from '../io/index.ts'
+
+import { descending, firstNonFinite } from '../tensor/index.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { EmbeddingError } from './embedding-journal.ts'
+import { type Embeddings, similarityMatrix } from './embeddings.ts'
+
+/** How many rows are looked at at once. */
+const BLOCK = 4096
+
+/** Where the parts of embeddings lie, by the ending of their file. */
+export type EmbeddingFiles =
+  | { readonly format: 'safetensors' }
+  | { readonly format: 'npy'; readonly text: string; readonly samples: string; readonly settings: string }
+
+/** @throws EmbeddingError if the name ends in neither .safetensors nor .npy */
+export function embeddingFiles(file: string): EmbeddingFiles {
+  if (/\.safetensors$/i.test(file)) return { format: 'safetensors' }
+  if (!/\.npy$/i.test(file)) throw new EmbeddingError('ends in neither .safetensors nor .npy', { file })
+  const stem = file.slice(0, -4)
+  return { format: 'npy', text: `${stem}.text.npy`, samples: `${stem}.jsonl`, settings: `${stem}.json` }
+}
+
+/** Bytes of a file, from the first to the one before the last. */
+interface Place {
+  readonly file: string
+  readonly begin: number
+  readonly end: number
+}
+
+/** What a row is. */
+export interface EmbeddedSample {
+  readonly name: string
+  readonly captions: readonly string[]
+}
+
+export interface Neighbour extends EmbeddedSample {
+  readonly row: number
+  readonly cosine: number
+}
+
+/** How a search is watched and stopped. */
+export interface NearestOptions {
+  readonly signal?: AbortSignal
+  readonly onProgress?: (done: number) => void
+}
+const nearestOptions = { signal: undefined, onProgress: undefined } satisfies Settings<NearestOptions>
+
+/** Embeddings of images on the disk. */
+export class EmbeddingFile {
+  readonly path: string
+  /** fingerprint of the model that made them */
+  readonly model: string
+  /** how many images */
+  readonly count: number
+  readonly width: number
+  readonly #rows: Place
+  readonly #samples: Place
+
+  private constructor(
+    path: string,
+    model: string,
+    [count, width]: readonly number[],
+    { rows, samples }: { rows: Place; samples: Place },
+  ) {
+    this.path = path
+    this.model = model
+    this.count = count
+    this.width = width
+    this.#rows = rows
+    this.#samples = samples
+  }
+
+  /** @throws EmbeddingError or DataError naming what is missing or does not fit */
+  static async open(path: string): Promise<EmbeddingFile> {
+    const files = embeddingFiles(path)
+    if (files.format === 'npy') {
+      const { shape, dataStart } = await openNpy(path)
+      const { model, images } = ((await readJson(files.settings)) ?? {}) as { model?: unknown; images?: unknown }
+      if (typeof model !== 'string' || images !== shape[0])
+        throw new EmbeddingError(`is not of ${path}: it speaks of ${images} images, there are ${shape[0]}`, {
+          file: files.settings,
+        })
+      const rows = { file: path, begin: dataStart, end: dataStart + 4 * shape[0] * shape[1] }
+      const { size } = await stat(files.samples).catch(error => {
+        throw fileError(files.samples, error)
+      })
+      return new EmbeddingFile(path, model, shape, { rows, samples: { file: files.samples, begin: 0, end: size } })
+    }
+    const file = await openSafetensors(path)
+    const { dtype, shape } = file.entry('image')
+    const model = file.metadata.get('model')
+    if (dtype !== 'F32' || shape.length !== 2 || model === undefined)
+      throw new EmbeddingError('holds no embeddings that `embed` wrote', { file: path })
+    const place = (name: string): Place => {
+      const { begin, end } = file.entry(name)
+      const start = file.dataStart + begin
+      return { file: path, begin: start, end: start + end - begin }
+    }
+    return new EmbeddingFile(path, model, shape, { rows: place('image'), samples: place('samples') })
+  }
+
+  /** Some rows of images. @throws EmbeddingError naming one that is not finite */
+  async rows(start: number, stop: number): Promise<Embeddings> {
+    const { file, begin } = this.#rows
+    const end = Math.min(stop, this.count)
+    const bytes = await withFile(file, ({ read }) =>
+      read(begin + 4 * start * this.width, 4 * (end - start) * this.width),
+    )
+    const data = new Float32Array(bytes.buffer)
+    const index = firstNonFinite(data)
+    if (index >= 0)
+      throw new EmbeddingError(
+        `row ${start + Math.floor(index / this.width)} has ${data[index]} among its numbers: remove the file and embed the pictures again`,
+        { file },
+      )
+    return { data, count: end - start, width: this.width }
+  }
+
+  /** What every row is, in order. */
+  async *samples(): AsyncGenerator<EmbeddedSample, void, undefined> {
+    const { file, begin, end } = this.#samples
+    const decoder = new TextDecoder()
+    let rest = ''
+    if (end === begin) return
+    for await (const bytes of createReadStream(file, { start: begin, end: end - 1 })) {
+      const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n')
+      rest = lines.pop()!
+      for (const line of lines) yield JSON.parse(line)
+    }
+  }
+
+  /**
+   * The images nearest to a query by cosine, the nearest first, and of equal ones the earlier.
+   * @param query one row
+   * @throws EmbeddingError if its width is another
+   */
+  async nearest(query: Embeddings, top: number, options?: NearestOptions): Promise<Neighbour[]> {
+    const { signal, onProgress } = settle('file.nearest(query, top, options)', options, nearestOptions)
+    if (query.width !== this.width)
+      throw new EmbeddingError(`has rows of ${this.width} numbers, the query ${query.width}`, { file: this.path })
+    let best: { row: number; cosine: number }[] = []
+    for (let start = 0; start < this.count; start += BLOCK) {
+      signal?.throwIfAborted()
+      const cosines = await similarityMatrix(query, await this.rows(start, start + BLOCK))
+      const bound = best.length < top ? Number.NEGATIVE_INFINITY : best[top - 1].cosine
+      for (const [i, cosine] of cosines.entries()) if (cosine > bound) best.push({ row: start + i, cosine })
+      best = best.sort((a, b) => descending(a.cosine, b.cosine) || a.row - b.row).slice(0, top)
+      onProgress?.(Math.min(start + BLOCK, this.count))
+    }
+    const found = new Map<number, EmbeddedSample>()
+    const wanted = new Set(best.map(({ row }) => row))
+    let row = 0
+    for await (const sample of this.samples()) {
+      if (wanted.has(row)) found.set(row, sample)
+      row++
+      if (found.size === wanted.size) break
+    }
+    return best.map(each => ({ ...each, ...this.#known(found.get(each.row), each.row) }))
+  }
+
+  #known(sample: EmbeddedSample | undefined, row: number): EmbeddedSample {
+    if (sample === undefined) throw new EmbeddingError(`does not say what row ${row} is`, { file: this.#samples.file })
+    return sample
+  }
+}

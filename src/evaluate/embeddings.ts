@@ -1,0 +1,242 @@
+// Images and texts as points of the space they share, batch by batch: what zero-shot classification and retrieval are
+// made of. Embeddings lie on the host, so that a gallery may be larger than a device.
+
+import { noGrad } from '../autograd/index.ts'
+import { normalize } from '../data/index.ts'
+import type { CoCa } from '../models/index.ts'
+import { firstNonFinite, fromData, NonFiniteError, scope, type Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { checkRows } from './finite.ts'
+import { deviceOfModel } from './inputs.ts'
+import { inParts } from './memory.ts'
+import type { TrainedModel } from './trained-model.ts'
+
+/** Numbered images; an ImageTextSource is one. */
+export interface ImageSource {
+  readonly length: number
+  /** what an error calls it; default its number */
+  name?(index: number): string
+  /** [3, size, size] in 0 … 1, the caller's to change */
+  image(index: number): Promise<Float32Array>
+}
+
+export interface EvaluateOptions {
+  /** default 64 */
+  readonly batchSize?: number
+  /** cut texts that are too long, instead of refusing them; default false */
+  readonly truncate?: boolean
+  readonly onProgress?: (done: number, total: number) => void
+  /** stops between batches by throwing its reason */
+  readonly signal?: AbortSignal
+}
+export const evaluateOptions = {
+  batchSize: is.byDefault(64, is.count),
+  truncate: false,
+  onProgress: undefined,
+  signal: undefined,
+} satisfies Settings<EvaluateOptions>
+
+/** Rows of unit length, [count, width]. */
+export interface Embeddings {
+  readonly data: Float32Array
+  readonly count: number
+  readonly width: number
+}
+
+/** Some images as the model wants them. */
+export interface ImageBatch {
+  /** number of the first one */
+  readonly start: number
+  readonly count: number
+  /** normalised, [count, 3, size, size] */
+  readonly pixels: Float32Array
+  readonly shape: [count: number, channels: 3, height: number, width: number]
+}
+
+/** Decodes and normalises images, a batch at a time and in order. */
+export async function* imageBatches(
+  { model, normalize: scale }: TrainedModel,
+  images: ImageSource,
+  options?: EvaluateOptions,
+): AsyncGenerator<ImageBatch, void, undefined> {
+  const call = 'imageBatches(trained, images, options)'
+  const { batchSize, onProgress, signal } = settle(call, options, evaluateOptions)
+  const { mean, std } = scale ?? { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
+  const { size } = model.config.image
+  for (let start = 0; start < images.length; start += batchSize) {
+    signal?.throwIfAborted()
+    const count = Math.min(batchSize, images.length - start)
+    const pixels = new Float32Array(count * 3 * size * size)
+    const decode = async (i: number) =>
+      pixels.set(normalize(await images.image(start + i), mean, std), i * 3 * size * size)
+    await Promise.all(Array.from({ length: count }, (_, i) => decode(i)))
+    yield { start, count, pixels, shape: [count, 3, size, size] }
+    onProgress?.(start + count, images.length)
+  }
+}
+
+/** Some images of a batch. */
+export const partOf = ({ start, pixels, shape }: ImageBatch, from: number, to: number): ImageBatch => {
+  const [, ...image] = shape
+  const size = image[0] * image[1] * image[2]
+  const count = to - from
+  return { start: start + from, count, pixels: pixels.subarray(from * size, to * size), shape: [count, ...image] }
+}
+
+/** A batch as a tensor where the model is. */
+export const imagesOf = (model: CoCa, { pixels, shape }: ImageBatch): Tensor =>
+  fromData(pixels, shape, deviceOfModel(model))
+
+/** Runs `f` with the model in evaluation, whatever it was in before. */
+export async function inEvaluation<T>(model: CoCa, f: () => Promise<T>): Promise<T> {
+  const { training } = model
+  model.eval()
+  try {
+    return await f()
+  } finally {
+    model.train(training)
+  }
+}
+
+/** Computes a tensor with nothing recorded, reads it and gives it back. */
+export async function readOut(f: () => Tensor): Promise<ArrayLike<number>> {
+  const result = noGrad(f)
+  const data = await result.data()
+  result.storage.free('its evaluation')
+  return data
+}
+
+/**
+ * Embeddings of images, each of length 1, in the order of the images.
+ * @throws NonFiniteError naming an image whose embedding is not finite
+ */
+export async function embedImages(
+  trained: TrainedModel,
+  images: ImageSource,
+  options?: EvaluateOptions,
+): Promise<Embeddings> {
+  const width = trained.model.config.embedding
+  const data = new Float32Array(images.length * width)
+  for await (const batch of imageBatches(trained, images, options))
+    data.set((await embedBatch(trained, batch, i => nameIn(images, batch.start + i))).data, batch.start * width)
+  return { data, count: images.length, width }
+}
+
+/** An image's name for people. */
+const nameIn = (images: ImageSource, index: number): string => images.name?.(index) ?? `image ${index}`
+
+/**
+ * The images of one batch, fewer at a time where memory is short.
+ * @param nameOf says which image of the batch it was; default its number
+ * @throws NonFiniteError naming an image whose embedding is not finite
+ */
+export async function embedBatch(
+  { model }: TrainedModel,
+  batch: ImageBatch,
+  nameOf: (image: number) => string = image => `image ${batch.start + image}`,
+): Promise<Embeddings> {
+  const rows = await embedRows(model, batch.count, 'images', (start, stop) =>
+    model.encodeImage(imagesOf(model, partOf(batch, start, stop))),
+  )
+  checkRows(rows.data, rows.width, image => `the embedding of ${nameOf(image)}`)
+  return rows
+}
+
+/**
+ * Embeddings of texts, each of length 1, in the order of the texts.
+ * @throws TokenizerError naming a text that is too long, NonFiniteError naming one whose embedding is not finite */
+export async function embedTexts(
+  { model, tokenizer }: TrainedModel,
+  texts: readonly string[],
+  options?: EvaluateOptions,
+): Promise<Embeddings> {
+  const call = 'embedTexts(trained, texts, options)'
+  const { batchSize, truncate, onProgress, signal } = settle(call, options, evaluateOptions)
+  const { context } = model.config.text
+  const width = model.config.embedding
+  const ids = tokenizer.tokenize(texts, context, { truncate })
+  const data = new Float32Array(texts.length * width)
+  for (let first = 0; first < texts.length; first += batchSize) {
+    signal?.throwIfAborted()
+    const count = Math.min(batchSize, texts.length - first)
+    const rows = await embedRows(model, count, 'texts', (start, stop) => {
+      const part = ids.subarray((first + start) * context, (first + stop) * context)
+      return model.encodeText(fromData(part, [stop - start, context], deviceOfModel(model)))
+    })
+    checkRows(rows.data, width, text => `the embedding of '${texts[first + text]}'`)
+    data.set(rows.data, first * width)
+    onProgress?.(first + count, texts.length)
+  }
+  return { data, count: texts.length, width }
+}
+
+/** Rows 0 … count of an embedding, in evaluation; `embed` gives those of start … stop - 1. */
+function embedRows(
+  model: CoCa,
+  count: number,
+  work: 'images' | 'texts',
+  embed: (start: number, stop: number) => Tensor,
+): Promise<Embeddings> {
+  const width = model.config.embedding
+  return inEvaluation(model, async () => {
+    const data = new Float32Array(count * width)
+    await inParts(model, count, work, async (start, stop) =>
+      data.set(await readOut(() => embed(start, stop)), start * width),
+    )
+    return { data, count, width }
+  })
+}
+
+/** Some rows of embeddings. */
+export function rowsOf({ data, count, width }: Embeddings, start: number, stop = count): Embeddings {
+  const end = Math.min(stop, count)
+  return { data: data.subarray(start * width, end * width), count: end - start, width }
+}
+
+/**
+ * Cosines of every row with every column, [rows, columns], on the current device.
+ * @param from number of the first row
+ * @throws NonFiniteError for a cosine that is not finite
+ */
+export async function similarityMatrix(rows: Embeddings, columns: Embeddings, from = 0): Promise<Float32Array> {
+  const product = scope(() => {
+    const [a, b] = [rows, columns].map(({ data, count, width }) => fromData(data, [count, width]))
+    return a.matmul(b.transpose())
+  })
+  const data = await product.data()
+  product.storage.free('its evaluation')
+  const index = firstNonFinite(data)
+  if (index >= 0) {
+    const [row, column] = [from + Math.floor(index / columns.count), index % columns.count]
+    throw new NonFiniteError(
+      `the similarity of row ${row} and column ${column}`,
+      data[index],
+      'one of the two embeddings is not finite, or both are too large',
+    )
+  }
+  return data as Float32Array
+}
+
+/**
+ * Where each of the patches of an image the contrastive embedding looked: [batch, patches], rows that sum to 1. Means
+ * over heads; where the contrastive pooler looks at what the generative one gives, the product of both.
+ * @param images normalised, [batch, 3, size, size]
+ */
+export function poolerAttention(model: CoCa, images: Tensor): Tensor {
+  const { arrangement = 'cascade' } = model.config.pooler
+  return noGrad(() => {
+    const seen: { generative?: Tensor; contrastive?: Tensor } = {}
+    model.imageFeatures(images, {
+      generative: weights => {
+        seen.generative = weights.mean({ axis: 1 }) // [batch, queries, patches]
+      },
+      contrastive: weights => {
+        seen.contrastive = weights.mean({ axis: 1 }) // [batch, 1, queries or patches]
+      },
+    })
+    const { generative, contrastive } = seen as Required<typeof seen>
+    if (arrangement === 'shared') return generative.slice([{}, 0])
+    return (arrangement === 'cascade' ? contrastive.matmul(generative) : contrastive).squeeze(1)
+  })
+}

@@ -1,0 +1,21 @@
+// What a trained model is worth: embeddings, and the protocols that vision-language models are compared by.
+
+export { type EmbedOptions, type EmbedResult, embedPictures, modelFingerprint } from './embed-pictures.ts'
+export { type EmbeddedSample, EmbeddingFile, type Neighbour } from './embedding-file.ts'
+export { EmbeddingError } from './embedding-journal.ts'
+export {
+  type Embeddings,
+  type EvaluateOptions,
+  embedBatch,
+  embedImages,
+  embedTexts,
+  type ImageBatch,
+  type ImageSource,
+  imageBatches,
+  poolerAttention,
+  similarityMatrix,
+} from './embeddings.ts'
+export * from './evaluate.ts'
+export { namingImages } from './finite.ts'
+export { type PictureBatch, type PictureOptions, pictureBatches } from './picture-batches.ts'
+export type { TrainedModel } from './trained-model.ts'

@@ -1,0 +1,98 @@
+// Pictures through a model, whatever becomes of some of them: batches at fixed places, so that who goes on later computes
+// what would have been computed, without the pictures that cannot be read.
+
+import { type BadSample, normalize, type Pictures, type StreamedSample } from '../data/index.ts'
+import { DataError } from '../io/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import type { ImageBatch } from './embeddings.ts'
+import type { TrainedModel } from './trained-model.ts'
+
+export interface PictureOptions {
+  /** default 64 */
+  readonly batchSize?: number
+  /** how many samples to pass over; a multiple of the batch size gives the batches that there would have been */
+  readonly from?: number
+  /** stop at the first picture that cannot be read; default false */
+  readonly strict?: boolean
+  /** names of pictures that are not wanted, and not read */
+  readonly without?: ReadonlySet<string>
+  /** stops between batches by throwing its reason */
+  readonly signal?: AbortSignal
+}
+export const pictureOptions = {
+  batchSize: is.byDefault(64, is.count),
+  from: 0,
+  strict: false,
+  without: undefined,
+  signal: undefined,
+} satisfies Settings<PictureOptions>
+
+/** The pictures of some samples that could be read; perhaps none. */
+export interface PictureBatch extends ImageBatch {
+  /** number of the sample after the last one, those included that could not be read */
+  readonly stop: number
+  readonly samples: readonly StreamedSample[]
+  readonly skipped: readonly BadSample[]
+}
+
+/** Decodes and normalises pictures, a batch ahead of who asks for them. */
+export async function* pictureBatches(
+  { model, normalize: scale }: TrainedModel,
+  pictures: Pictures,
+  options?: PictureOptions,
+): AsyncGenerator<PictureBatch, void, undefined> {
+  const call = 'pictureBatches(trained, pictures, options)'
+  const { batchSize, from, strict, without, signal } = settle(call, options, pictureOptions)
+  const { mean, std } = scale ?? { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
+  const { size } = model.config.image
+  const bad: BadSample[] = []
+  const samples = pictures.samples({ from, onBadSample: strict ? undefined : sample => bad.push(sample) })
+  let start = from
+
+  async function read(): Promise<PictureBatch | undefined> {
+    const read: Promise<{ sample: StreamedSample; pixels: Float32Array } | undefined>[] = []
+    const first = start
+    while (start - first < batchSize) {
+      const { value: sample, done } = await samples.next()
+      if (done) break
+      start++
+      if (without?.has(sample.name)) continue
+      const decoding = decode(sample)
+      decoding.catch(() => {}) // heard below
+      read.push(decoding)
+    }
+    const good = (await Promise.all(read)).filter(each => each !== undefined)
+    const skipped = bad.splice(0)
+    if (start === first && skipped.length === 0) return undefined
+    const pixels = new Float32Array(good.length * 3 * size * size)
+    for (const [i, each] of good.entries()) pixels.set(normalize(each.pixels, mean, std), i * 3 * size * size)
+    return {
+      start: first,
+      stop: start,
+      count: good.length,
+      pixels,
+      shape: [good.length, 3, size, size],
+      samples: good.map(({ sample }) => sample),
+      skipped,
+    }
+  }
+
+  async function decode(sample: StreamedSample) {
+    try {
+      return { sample, pixels: await sample.image() }
+    } catch (error) {
+      if (strict || !(error instanceof DataError)) throw error
+      bad.push({ file: sample.name, reason: error.reason })
+      return undefined
+    }
+  }
+
+  let next = read()
+  for (let batch = await next; batch !== undefined; batch = await next) {
+    signal?.throwIfAborted()
+    next = read()
+    next.catch(() => {}) // heard when it is asked for
+    yield batch
+  }
+}

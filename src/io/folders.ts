@@ -1,0 +1,56 @@
+// Folders that are there whole or not at all, as files are: filled under a temporary name, flushed, and renamed. A
+// folder that goes away loses its name first, so that no half of it is ever taken for the whole.
+
+import { randomBytes } from 'node:crypto'
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fileError, syncFolder } from './files.ts'
+
+const SUFFIX = '.tmp'
+const temporaryName = (path: string) => `${path}.${randomBytes(6).toString('hex')}${SUFFIX}`
+
+/**
+ * Makes a folder. An empty one of the same name is replaced, any other is in the way.
+ * @param fill puts the content into the folder it is given
+ * @throws FileError naming the path; nothing is left behind
+ */
+export async function makeFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
+  const temporary = temporaryName(path)
+  try {
+    await mkdir(temporary, { recursive: true })
+    await fill(temporary)
+    await syncFolder(temporary)
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true }).catch(() => {})
+    throw fileError(path, error)
+  }
+  await syncFolder(dirname(path))
+}
+
+/** Removes a folder and what is in it. */
+export async function removeFolder(path: string): Promise<void> {
+  const temporary = temporaryName(path)
+  try {
+    await rename(path, temporary)
+    await rm(temporary, { recursive: true, force: true })
+  } catch (error) {
+    throw fileError(path, error)
+  }
+}
+
+/** Removes what a killed run left under temporary names. */
+export async function removeUnfinished(folder: string): Promise<void> {
+  for (const name of await namesIn(folder))
+    if (name.endsWith(SUFFIX)) await rm(join(folder, name), { recursive: true, force: true })
+}
+
+/** What a folder holds, sorted; nothing if it does not exist. */
+export async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).sort()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw fileError(folder, error)
+  }
+}

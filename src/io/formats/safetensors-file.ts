@@ -1,0 +1,128 @@
+// Safetensors on disk: written whole or not at all, and read one tensor at a time, so that looking at one weight of
+// a large checkpoint does not read the rest.
+
+import { SafetensorsError } from '../errors.ts'
+import { writeAtomically } from '../files.ts'
+import { withFile } from '../ranges.ts'
+import {
+  decodeSafetensor,
+  encodeSafetensors,
+  parseSafetensorsHeader,
+  type SafetensorsContent,
+  type SafetensorsData,
+  type SafetensorsEntry,
+  type SafetensorsHeader,
+  type SafetensorsLayout,
+  type SafetensorsTensor,
+  safetensorBytes,
+  safetensorsHead,
+  safetensorsHeaderLength,
+} from './safetensors.ts'
+
+/**
+ * Writes a file atomically.
+ * @throws SafetensorsError if a tensor's shape, dtype and data do not agree; FileError if it cannot be written
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: ReadonlyMap<string, SafetensorsTensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await writeAtomically(path, encodeSafetensors(tensors, metadata))
+}
+
+/**
+ * Writes a file atomically, asking for one tensor at a time, so that what is written need not be in memory at once.
+ * @param read gives the data of a tensor
+ * @throws SafetensorsError if a tensor's shape, dtype and data do not agree; FileError if it cannot be written
+ */
+export async function streamSafetensors(
+  path: string,
+  layouts: ReadonlyMap<string, SafetensorsLayout>,
+  read: (name: string) => Promise<SafetensorsData>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const { head, names } = safetensorsHead(layouts, metadata)
+  async function* pieces() {
+    yield head
+    for (const name of names) yield safetensorBytes(name, layouts.get(name)!, await read(name))
+  }
+  await writeAtomically(path, pieces())
+}
+
+/** Reads and checks the header; the tensors stay on disk until asked for. No file stays open in between. */
+export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+  return withFile(path, async ({ read, version, length }) => {
+    const prefix = await read(0, Math.min(8, length))
+    const headerLength = safetensorsHeaderLength(prefix, length, path)
+    const head = await read(0, 8 + headerLength)
+    return new SafetensorsFile(path, parseSafetensorsHeader(head, length, path), version)
+  })
+}
+
+/** Reads a whole file. */
+export async function readSafetensors(path: string): Promise<SafetensorsContent> {
+  const file = await openSafetensors(path)
+  return { tensors: await file.all(), metadata: file.metadata }
+}
+
+/** A file whose header has been read and checked. Made by {@link openSafetensors}. */
+export class SafetensorsFile {
+  readonly path: string
+  readonly #header: SafetensorsHeader
+  readonly #version: string
+
+  constructor(path: string, header: SafetensorsHeader, version: string) {
+    this.path = path
+    this.#header = header
+    this.#version = version
+  }
+
+  get names(): string[] {
+    return [...this.#header.tensors.keys()]
+  }
+
+  get metadata(): ReadonlyMap<string, string> {
+    return this.#header.metadata
+  }
+
+  /** where the bytes that entries speak of begin in the file */
+  get dataStart(): number {
+    return this.#header.dataStart
+  }
+
+  has(name: string): boolean {
+    return this.#header.tensors.has(name)
+  }
+
+  /** Shape, dtype and byte range of a tensor, without reading it. */
+  entry(name: string): SafetensorsEntry {
+    const entry = this.#header.tensors.get(name)
+    if (entry === undefined) throw new SafetensorsError(`has no tensor '${name}'`, { file: this.path })
+    return entry
+  }
+
+  /** @throws SafetensorsError if there is no such tensor, or the file has changed since it was opened */
+  async tensor(name: string): Promise<SafetensorsTensor> {
+    return (await this.#read([name])).get(name)!
+  }
+
+  /** Every tensor, in the header's order. */
+  async all(): Promise<Map<string, SafetensorsTensor>> {
+    return this.#read(this.names)
+  }
+
+  async #read(names: readonly string[]): Promise<Map<string, SafetensorsTensor>> {
+    const entries = names.map(name => [name, this.entry(name)] as const)
+    return withFile(this.path, async ({ read, version }) => {
+      if (version !== this.#version)
+        throw new SafetensorsError('the file has changed since it was opened', { file: this.path })
+      const tensors = new Map<string, SafetensorsTensor>()
+      for (const [name, entry] of entries) {
+        const bytes = await read(this.#header.dataStart + entry.begin, entry.end - entry.begin)
+        tensors.set(name, decodeSafetensor(entry, bytes))
+      }
+      return tensors
+    })
+  }
+}

@@ -1,0 +1,257 @@
+// Checkpoints as PyTorch writes them (.bin, .pt): a zip archive with a pickle that says which tensors there are, and their
+// memory beside it. The pickle is not believed: it may name tensors, parameters and containers, and nothing else.
+
+import { DataError, TorchFileError } from '../errors.ts'
+import { type OpenedFile, withFile } from '../ranges.ts'
+import { Global, PickleError, type PickleHost, Tuple, unpickle } from './pickle.ts'
+import {
+  decodeSafetensor,
+  type SafetensorsDtype,
+  type SafetensorsLayout,
+  type SafetensorsTensor,
+  safetensorElementBytes,
+} from './safetensors.ts'
+import { readZip, ZipError, type ZipMember } from './zip.ts'
+
+/** Storage classes by their elements. */
+const DTYPES: Readonly<Record<string, SafetensorsDtype>> = {
+  'torch.DoubleStorage': 'F64',
+  'torch.FloatStorage': 'F32',
+  'torch.HalfStorage': 'F16',
+  'torch.BFloat16Storage': 'BF16',
+  'torch.LongStorage': 'I64',
+  'torch.IntStorage': 'I32',
+  'torch.ShortStorage': 'I16',
+  'torch.CharStorage': 'I8',
+  'torch.ByteStorage': 'U8',
+  'torch.BoolStorage': 'BOOL',
+}
+
+/** Largest pickle that is read, in bytes: what describes a checkpoint is small beside it. */
+const LARGEST_PICKLE = 100_000_000
+
+/** Most elements of a tensor that has more of them than its memory. */
+const MOST_REPEATED = 2 ** 24
+
+/** Memory of tensors: elements in the member data/<key> of the archive. */
+class TorchStorage {
+  readonly dtype: SafetensorsDtype
+  readonly key: string
+  readonly length: number
+
+  constructor(dtype: SafetensorsDtype, key: string, length: number) {
+    this.dtype = dtype
+    this.key = key
+    this.length = length
+  }
+}
+
+/** A tensor that lies in a storage, in elements. */
+class TorchTensor {
+  readonly storage: TorchStorage
+  readonly offset: number
+  readonly shape: readonly number[]
+  readonly strides: readonly number[]
+
+  constructor(storage: TorchStorage, offset: number, shape: readonly number[], strides: readonly number[]) {
+    this.storage = storage
+    this.offset = offset
+    this.shape = shape
+    this.strides = strides
+  }
+
+  get size(): number {
+    return this.shape.reduce((a, b) => a * b, 1)
+  }
+
+  /** Elements from the first to the last. */
+  get span(): number {
+    return this.size === 0 ? 0 : this.shape.reduce((span, extent, axis) => span + (extent - 1) * this.strides[axis], 1)
+  }
+}
+
+/**
+ * Opens a checkpoint: a dictionary of tensors, or one that has it as `state_dict`. Tensors stay on disk until asked for.
+ * @throws TorchFileError if the file is damaged, or names or calls anything but tensors, parameters and containers
+ */
+export async function openTorch(path: string): Promise<TorchFile> {
+  return withFile(path, async file => {
+    try {
+      return await openArchive(path, file)
+    } catch (error) {
+      if (error instanceof PickleError || error instanceof ZipError)
+        throw new TorchFileError(error.message, { file: path, cause: error })
+      throw error instanceof DataError && error.file === undefined
+        ? new TorchFileError(error.reason, { file: path, cause: error })
+        : error
+    }
+  })
+}
+
+async function openArchive(path: string, { read, length, version }: OpenedFile): Promise<TorchFile> {
+  const members = await readZip(read, length)
+  const pickles = [...members.keys()].filter(name => /(^|\/)data\.pkl$/.test(name))
+  if (pickles.length !== 1) throw new ZipError(`has ${pickles.length} members data.pkl: no file that torch.save wrote`)
+  const root = pickles[0].slice(0, -'data.pkl'.length)
+  const bytesOf = async ({ begin, end }: ZipMember) => {
+    if (end - begin > LARGEST_PICKLE) throw new ZipError(`has a data.pkl of ${end - begin} bytes`)
+    return read(begin, end - begin)
+  }
+  const order = members.get(`${root}byteorder`)
+  if (order && new TextDecoder().decode(await bytesOf(order)) !== 'little')
+    throw new ZipError('has its numbers in big-endian order')
+  const value = unpickle(await bytesOf(members.get(pickles[0])!), host(`${root}data/`, members))
+  return new TorchFile(path, version, tensorsIn(value), key => members.get(`${root}data/${key}`)!)
+}
+
+/** What a checkpoint's pickle may call, and what comes of it. */
+const CALLS: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
+  'collections.OrderedDict': orderedDict,
+  'torch._utils._rebuild_tensor_v2': rebuild,
+  'torch._utils._rebuild_parameter': ([tensor]) => {
+    if (!(tensor instanceof TorchTensor)) throw new PickleError('makes a parameter of what is no tensor')
+    return tensor
+  },
+  'torch.Size': ([sizes]) => sizes,
+}
+
+function host(folder: string, members: ReadonlyMap<string, ZipMember>): PickleHost {
+  return {
+    knows: path => Object.hasOwn(CALLS, path) || Object.hasOwn(DTYPES, path),
+    call({ path }, args) {
+      if (!Object.hasOwn(CALLS, path)) throw new PickleError(`calls ${path}, which is no function`)
+      return CALLS[path](args)
+    },
+    persistent(id) {
+      const [kind, type, key, , length] = id instanceof Tuple ? id.items : []
+      if (kind !== 'storage' || !(type instanceof Global) || typeof key !== 'string' || !isSize(length))
+        throw new PickleError('refers to something outside that is no storage')
+      if (!Object.hasOwn(DTYPES, type.path)) throw new PickleError(`has a storage of ${type.path}, which is none`)
+      const dtype = DTYPES[type.path]
+      const member = members.get(folder + key)
+      if (!member) throw new PickleError(`has no member ${folder}${key} for a storage`)
+      const bytes = length * safetensorElementBytes(dtype)
+      if (member.end - member.begin !== bytes)
+        throw new PickleError(
+          `storage ${key} of ${length} ${dtype} takes ${bytes} bytes, and has ${member.end - member.begin}`,
+        )
+      return new TorchStorage(dtype, key, length)
+    },
+  }
+}
+
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+/** Of nothing, or of a list of pairs. */
+function orderedDict([items = []]: readonly unknown[]): Map<unknown, unknown> {
+  if (!Array.isArray(items)) throw new PickleError('makes a dictionary of what is no list')
+  return new Map(
+    items.map((item: unknown): [unknown, unknown] => {
+      const pair = item instanceof Tuple ? item.items : item
+      if (!Array.isArray(pair) || pair.length !== 2) throw new PickleError('makes a dictionary of what are no pairs')
+      return [pair[0], pair[1]]
+    }),
+  )
+}
+
+/** A tensor by storage, offset, shape and strides; every element must lie in the storage. */
+function rebuild([storage, offset, shape, strides]: readonly unknown[]): TorchTensor {
+  if (!(storage instanceof TorchStorage)) throw new PickleError('makes a tensor of what is no storage')
+  const sizes = shape instanceof Tuple ? shape.items : undefined
+  const steps = strides instanceof Tuple ? strides.items : undefined
+  if (!isSize(offset) || !sizes?.every(isSize) || !steps?.every(isSize) || sizes.length !== steps.length)
+    throw new PickleError(`makes a tensor whose offset, shape and strides are none`)
+  const tensor = new TorchTensor(storage, offset, sizes, steps)
+  const end = offset + tensor.span
+  if (end > storage.length)
+    throw new PickleError(
+      `a tensor of [${sizes}] with strides [${steps}] at ${offset} reaches to ${end}; its storage ${storage.key} has ${storage.length}`,
+    )
+  if (tensor.size > Math.max(storage.length, MOST_REPEATED))
+    throw new PickleError(`a tensor of [${sizes}] repeats the ${storage.length} elements of storage ${storage.key}`)
+  return tensor
+}
+
+/** The tensors of a state dict, which may stand in a larger checkpoint. */
+function tensorsIn(value: unknown): Map<string, TorchTensor> {
+  const inner = value instanceof Map ? value.get('state_dict') : undefined
+  const state = inner instanceof Map ? inner : value
+  if (!(state instanceof Map)) throw new PickleError('holds no dictionary of tensors')
+  const tensors = new Map<string, TorchTensor>()
+  for (const [name, tensor] of state) {
+    if (typeof name !== 'string') throw new PickleError('has a tensor whose name is no text')
+    if (!(tensor instanceof TorchTensor)) throw new PickleError(`has '${name}', which is no tensor`)
+    tensors.set(name, tensor)
+  }
+  return tensors
+}
+
+/** A checkpoint whose pickle has been read and checked. Made by {@link openTorch}. */
+export class TorchFile {
+  readonly path: string
+  readonly #version: string
+  readonly #tensors: ReadonlyMap<string, TorchTensor>
+  readonly #memberOf: (key: string) => ZipMember
+
+  constructor(
+    path: string,
+    version: string,
+    tensors: ReadonlyMap<string, TorchTensor>,
+    memberOf: (key: string) => ZipMember,
+  ) {
+    this.path = path
+    this.#version = version
+    this.#tensors = tensors
+    this.#memberOf = memberOf
+  }
+
+  get names(): string[] {
+    return [...this.#tensors.keys()]
+  }
+
+  entry(name: string): SafetensorsLayout {
+    const { storage, shape } = this.#find(name)
+    return { dtype: storage.dtype, shape }
+  }
+
+  async tensor(name: string): Promise<SafetensorsTensor> {
+    const { storage, offset, shape, strides, size, span } = this.#find(name)
+    const { dtype } = storage
+    const width = safetensorElementBytes(dtype)
+    const begin = this.#memberOf(storage.key).begin + offset * width
+    const bytes = await withFile(this.path, ({ read, version }) => {
+      if (version !== this.#version)
+        throw new TorchFileError('the file has changed since it was opened', { file: this.path })
+      return read(begin, span * width)
+    })
+    const isContiguous =
+      size === span && rowMajor(shape).every((step, axis) => shape[axis] < 2 || step === strides[axis])
+    return decodeSafetensor({ dtype, shape }, isContiguous ? bytes : gather(bytes, width, shape, strides))
+  }
+
+  #find(name: string): TorchTensor {
+    const tensor = this.#tensors.get(name)
+    if (!tensor) throw new TorchFileError(`has no tensor '${name}'`, { file: this.path })
+    return tensor
+  }
+}
+
+const rowMajor = (shape: readonly number[]): number[] =>
+  shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1))
+
+/** The elements of a strided tensor one after the other. */
+function gather(bytes: Uint8Array, width: number, shape: readonly number[], strides: readonly number[]): Uint8Array {
+  const size = shape.reduce((a, b) => a * b, 1)
+  const result = new Uint8Array(size * width)
+  const index = shape.map(() => 0)
+  for (let i = 0, from = 0; i < size; i++) {
+    for (let b = 0; b < width; b++) result[i * width + b] = bytes[from * width + b]
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      from += strides[axis]
+      if (++index[axis] < shape[axis]) break
+      from -= shape[axis] * strides[axis]
+      index[axis] = 0
+    }
+  }
+  return result
+}

@@ -1,0 +1,133 @@
+// Where the members of a zip archive lie. PyTorch stores them as they are, so that a tensor is a range of bytes of the
+// file; nothing is ever inflated, and no size is believed before it is held against the file's length.
+// Format: APPNOTE.TXT 6.3, sections 4.3 and 4.5.3 (zip64, for files above 4 GB).
+
+import type { ReadRange } from '../ranges.ts'
+
+/** A member: bytes `begin` to `end` of the file. */
+export interface ZipMember {
+  readonly begin: number
+  readonly end: number
+}
+
+/** An archive that is damaged, or has what this does not read. */
+export class ZipError extends Error {
+  override readonly name = 'ZipError'
+}
+
+/** Largest directory that is read, in bytes. */
+const LARGEST_DIRECTORY = 100_000_000
+/** The end record and the longest comment after it. */
+const LONGEST_END = 22 + 0xffff
+
+const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+/**
+ * The members of an archive, by name.
+ * @param length bytes in the file
+ * @throws ZipError
+ */
+export async function readZip(read: ReadRange, length: number): Promise<Map<string, ZipMember>> {
+  const { start, size, count } = await findDirectory(read, length)
+  if (size > LARGEST_DIRECTORY) throw new ZipError(`has a directory of ${size} bytes; ${LARGEST_DIRECTORY} are read`)
+  if (start + size > length)
+    throw new ZipError(`has its directory at ${start} to ${start + size}, after its end at ${length}`)
+  const directory = await read(start, size)
+  const view = viewOf(directory)
+  const members = new Map<string, ZipMember>()
+  let at = 0
+  for (let i = 0; i < count; i++) {
+    if (at + 46 > size || view.getUint32(at, true) !== 0x02014b50)
+      throw new ZipError(`has no entry ${i} in its directory`)
+    const [nameLength, extraLength, commentLength] = [28, 30, 32].map(offset => view.getUint16(at + offset, true))
+    const next = at + 46 + nameLength + extraLength + commentLength
+    if (next > size) throw new ZipError(`has an entry ${i} that goes beyond its directory`)
+    const name = new TextDecoder().decode(directory.subarray(at + 46, at + 46 + nameLength))
+    if (members.has(name)) throw new ZipError(`has '${name}' twice`)
+    const extra = directory.subarray(at + 46 + nameLength, at + 46 + nameLength + extraLength)
+    members.set(name, await locate(read, length, name, fieldsOf(view, at, extra, name)))
+    at = next
+  }
+  return members
+}
+
+interface Fields {
+  readonly size: number
+  readonly header: number
+}
+
+/** What the directory says of a member. */
+function fieldsOf(view: DataView, at: number, extra: Uint8Array, name: string): Fields {
+  const [flags, method] = [view.getUint16(at + 8, true), view.getUint16(at + 10, true)]
+  if (flags & 1) throw new ZipError(`has '${name}' encrypted`)
+  if (method !== 0) throw new ZipError(`has '${name}' compressed; PyTorch stores its members as they are`)
+  const wide = zip64Numbers(extra, name)
+  // a field of all ones stands in the zip64 extra, in this order
+  const [size, stored, header] = [24, 20, 42].map(offset => {
+    const value = view.getUint32(at + offset, true)
+    return value === 0xffffffff ? wide() : value
+  })
+  if (size !== stored) throw new ZipError(`has '${name}' of ${size} bytes in ${stored}, and it is not compressed`)
+  return { size, header }
+}
+
+/** The 64-bit numbers of a zip64 extra, one a call. */
+function zip64Numbers(extra: Uint8Array, name: string): () => number {
+  const view = viewOf(extra)
+  let [at, end] = [0, 0]
+  for (let field = 0; field + 4 <= extra.length; ) {
+    const fieldEnd = field + 4 + view.getUint16(field + 2, true)
+    if (view.getUint16(field, true) === 1 && fieldEnd <= extra.length) [at, end] = [field + 4, fieldEnd]
+    field = fieldEnd
+  }
+  return () => {
+    if (at + 8 > end) throw new ZipError(`has '${name}' without the size or place that a zip64 extra should give`)
+    at += 8
+    return exact(view.getBigUint64(at - 8, true))
+  }
+}
+
+function exact(value: bigint): number {
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new ZipError(`claims a place or size of ${value} bytes`)
+  return Number(value)
+}
+
+/** A member's data begin behind its own header, whose extra field need not be the directory's. */
+async function locate(read: ReadRange, length: number, name: string, { size, header }: Fields): Promise<ZipMember> {
+  if (header + 30 > length) throw new ZipError(`has '${name}' at ${header}, after its end at ${length}`)
+  const view = viewOf(await read(header, 30))
+  if (view.getUint32(0, true) !== 0x04034b50) throw new ZipError(`has no '${name}' where its directory says`)
+  const begin = header + 30 + view.getUint16(26, true) + view.getUint16(28, true)
+  if (begin + size > length)
+    throw new ZipError(`has '${name}' at ${begin} to ${begin + size}, and the file ends at ${length}`)
+  return { begin, end: begin + size }
+}
+
+async function findDirectory(read: ReadRange, length: number): Promise<{ start: number; size: number; count: number }> {
+  const tailStart = Math.max(0, length - LONGEST_END)
+  const tail = await read(tailStart, length - tailStart)
+  const view = viewOf(tail)
+  let at = tail.length - 22
+  while (at >= 0 && view.getUint32(at, true) !== 0x06054b50) at--
+  if (at < 0) throw new ZipError('has no directory at its end: it is no zip archive, or was cut short')
+  const narrow = {
+    count: view.getUint16(at + 10, true),
+    size: view.getUint32(at + 12, true),
+    start: view.getUint32(at + 16, true),
+  }
+  if (narrow.count !== 0xffff && narrow.size !== 0xffffffff && narrow.start !== 0xffffffff) return narrow
+  // zip64: a record before this one says where the wide end record lies
+  const locator = tailStart + at - 20
+  if (locator < 0) throw new ZipError('has a directory without its zip64 end record')
+  const pointer = viewOf(await read(locator, 20))
+  if (pointer.getUint32(0, true) !== 0x07064b50) return narrow
+  const place = exact(pointer.getBigUint64(8, true))
+  if (place + 56 > length) throw new ZipError(`has its zip64 end record at ${place}, after its end at ${length}`)
+  const wide = viewOf(await read(place, 56))
+  if (wide.getUint32(0, true) !== 0x06064b50) throw new ZipError('has no zip64 end record where it should be')
+  return {
+    count: exact(wide.getBigUint64(32, true)),
+    size: exact(wide.getBigUint64(40, true)),
+    start: exact(wide.getBigUint64(48, true)),
+  }
+}

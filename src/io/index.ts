@@ -1,0 +1,45 @@
+// Files as they are written and read: whole or not at all, by ranges of bytes, one writer at a time, and the formats of
+// tensors.
+
+export {
+  BatchError,
+  DataError,
+  type DataLocation,
+  FileError,
+  ImageError,
+  LockedError,
+  messageOf,
+  SafetensorsError,
+  TokenizerError,
+  TorchFileError,
+} from './errors.ts'
+export { fileError, readBytes, readJson, readText, syncFolder, writeAtomically } from './files.ts'
+export { checkFinite, describeNonFinite, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn } from './finite.ts'
+export { makeFolder, namesIn, removeFolder, removeUnfinished } from './folders.ts'
+export { npyHead, openNpy } from './formats/npy.ts'
+export {
+  encodeSafetensors,
+  parseSafetensors,
+  type SafetensorsContent,
+  type SafetensorsData,
+  type SafetensorsDtype,
+  type SafetensorsEntry,
+  type SafetensorsLayout,
+  type SafetensorsTensor,
+  safetensorBytes,
+  safetensorElementBytes,
+  safetensorsHead,
+  toInt32,
+} from './formats/safetensors.ts'
+export {
+  openSafetensors,
+  readSafetensors,
+  SafetensorsFile,
+  streamSafetensors,
+  writeSafetensors,
+} from './formats/safetensors-file.ts'
+export { TarError, type TarMember, tarMembers, WindowedFile } from './formats/tar.ts'
+export { openTensors, type TensorFile } from './formats/tensor-file.ts'
+export { LineFile } from './line-file.ts'
+export { lock, whileLocked } from './lock.ts'
+export { type OpenedFile, type ReadRange, withFile } from './ranges.ts'

@@ -1,0 +1,117 @@
+// Captions, token by token: greedy or sampled, in batches, or as a stream that shows where the decoder looked.
+
+import { checkArguments } from '../../tensor/arguments.ts'
+import { ShapeError, show, type Tensor } from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
+import { beamSearch } from './beam.ts'
+import { type CaptionDecoder, Decoding } from './decoding.ts'
+import {
+  type Caption,
+  checkGenerateOptions,
+  GenerateOptionError,
+  type GenerateOptions,
+  type GenerateSettings,
+  rank,
+  type StreamedToken,
+} from './options.ts'
+import { adjusted, checkAllowed, drawFrom, largestOf } from './sampling.ts'
+
+/** A token of one image's caption. */
+interface Choice {
+  readonly image: number
+  readonly id: number
+  /** log p under the model itself */
+  readonly logProbability: number
+  /** the same with repetitions penalised */
+  readonly penalised: number
+  readonly attention?: Float32Array
+}
+
+/**
+ * Greedy and sampled decoding: for every step the tokens that were chosen. Captions that end leave the batch; where
+ * prompts are of different lengths, the longer ones are followed to their end.
+ */
+async function* steps(
+  model: CaptionDecoder,
+  images: Tensor,
+  settings: GenerateSettings,
+  look: boolean,
+): AsyncGenerator<readonly Choice[]> {
+  const { prompts, maximumLength, sample, end } = settings
+  const decoding = new Decoding(model, images, settings.cache)
+  try {
+    const shortest = Math.min(...prompts.map(prompt => prompt.length))
+    let active = prompts.map((prompt, image) => ({ image, ids: prompt.slice(0, shortest) }))
+    for (let length = shortest; length < maximumLength && active.length > 0; length++) {
+      const predictions = await decoding.next(
+        active.map(({ ids }) => ids),
+        look,
+      )
+      const choices: Choice[] = []
+      const going: number[] = []
+      for (const [row, { image, ids }] of active.entries()) {
+        const { logs, place, attention } = predictions[row]
+        if (length < prompts[image].length) {
+          ids.push(prompts[image][length])
+          going.push(row)
+          continue
+        }
+        const values = adjusted(logs, ids, settings)
+        checkAllowed(values, place)
+        const id = sample ? drawFrom(values, settings) : largestOf(values)
+        ids.push(id)
+        choices.push({ image, id, logProbability: logs[id], penalised: values[id], attention })
+        if (id !== end) going.push(row)
+      }
+      yield choices
+      active = going.map(row => active[row])
+      if (active.length > 0) decoding.select(going)
+    }
+  } finally {
+    decoding.end()
+  }
+}
+
+/**
+ * Captions for images [batch, 3, size, size]. The best one of a beam search, with the others beside it. May be called
+ * again while another call is at work.
+ * @throws GenerateOptionError, and LogitsError where the model computes NaN or rules out every token
+ */
+export async function generate(model: CaptionDecoder, images: Tensor, options: GenerateOptions): Promise<Caption[]> {
+  const settings = checkGenerateOptions(model, images, options)
+  if (settings.beams > 1) return beamSearch(model, images, settings)
+  const captions = settings.prompts.map(prompt => ({ ids: [...prompt], logProbability: 0, sum: 0, finished: false }))
+  for await (const choices of steps(model, images, settings, false)) {
+    for (const { image, id, logProbability, penalised } of choices) {
+      const caption = captions[image]
+      caption.ids.push(id)
+      caption.logProbability += logProbability
+      caption.sum += penalised
+      caption.finished = id === settings.end
+    }
+  }
+  return captions.map(({ sum, ...caption }, image) => {
+    const length = caption.ids.length - settings.prompts[image].length
+    return { ...caption, score: rank(sum, length, settings), alternatives: [] }
+  })
+}
+
+/**
+ * The tokens of one image's caption as they are chosen, greedy or sampled: image [1, 3, size, size].
+ * @throws as {@link generate}, and ShapeError for more than one image
+ */
+export async function* stream(
+  model: CaptionDecoder,
+  image: Tensor,
+  options: GenerateOptions,
+): AsyncGenerator<StreamedToken> {
+  const call = 'model.stream(image, options)'
+  checkArguments(call, [is.tensor], [image])
+  if (image.shape[0] !== 1) throw new ShapeError(`stream: one image [1, …], not ${show(image.shape)}`, image.shape)
+  const settings = checkGenerateOptions(model, image, options, call)
+  if (settings.beams > 1) throw new GenerateOptionError('beams', settings.beams, 'a stream follows one caption')
+  for await (const choices of steps(model, image, settings, true)) {
+    for (const { id, logProbability, attention = new Float32Array() } of choices)
+      yield { id, logProbability, attention }
+  }
+}

@@ -1,0 +1,158 @@
+// What can be asked of generation, and what comes of it.
+
+import { checkArguments } from '../../tensor/arguments.ts'
+import { defaultGenerator, Generator, type Tensor } from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
+import { type Settings, settle } from '../../tensor/options.ts'
+import type { CaptionDecoder } from './decoding.ts'
+
+export interface GenerateOptions {
+  /** id that every caption begins with */
+  readonly start: number
+  /** id that ends a caption; without one captions run to their full length */
+  readonly end?: number
+  /** ids to begin with instead of `start`, one list an image, of any length */
+  readonly prompts?: readonly (readonly number[])[]
+  /** most tokens, prompt and end included; default the model's context */
+  readonly maximumLength?: number
+  /** fewest tokens, prompt and end included: before that no end is allowed; default 0 */
+  readonly minimumLength?: number
+  /** sample instead of taking the likeliest token */
+  readonly sample?: boolean
+  /** divides the logits before sampling; default 1 */
+  readonly temperature?: number
+  /** sample among the k likeliest */
+  readonly topK?: number
+  /** sample among the likeliest that together reach this probability (Holtzman et al. 2019) */
+  readonly topP?: number
+  /** multiplies log p of tokens that occurred: above 1 they are less likely (after Keskar et al. 2019); default 1 */
+  readonly repetitionPenalty?: number
+  /** hypotheses kept side by side; default 1, which is greedy */
+  readonly beams?: number
+  /** captions are ranked by log p / length^penalty, of what follows the prompt; default 0 */
+  readonly lengthPenalty?: number
+  /** groups of beams that avoid each other's tokens (Vijayakumar et al. 2016); divides beams; default 1 */
+  readonly groups?: number
+  /** what a token loses for every earlier group that took it at the same place; default 0.5 */
+  readonly diversity?: number
+  /** that samples are drawn with; default the one that `seed` sets */
+  readonly generator?: Generator
+  /** false recomputes everything for every token; default true */
+  readonly cache?: boolean
+}
+const generateOptions = {
+  start: is.number,
+  end: is.optional(is.number),
+  prompts: is.optional(
+    new is.Kind<readonly (readonly number[])[]>(
+      'a list with a list of ids for each image',
+      x => Array.isArray(x) && x.every(ids => Array.isArray(ids)),
+    ),
+  ),
+  maximumLength: is.optional(is.number),
+  minimumLength: 0,
+  sample: false,
+  temperature: 1,
+  topK: is.optional(is.number),
+  topP: is.optional(is.number),
+  repetitionPenalty: 1,
+  beams: 1,
+  lengthPenalty: 0,
+  groups: 1,
+  diversity: 0.5,
+  generator: is.optional(is.instance('a Generator', Generator)),
+  cache: true,
+} satisfies Settings<GenerateOptions>
+
+export interface Caption {
+  /** prompt and end included */
+  readonly ids: readonly number[]
+  /** log p of everything after the prompt, under the model itself */
+  readonly logProbability: number
+  /** what it was ranked by: log p, repetitions penalised, over length^penalty */
+  readonly score: number
+  /** whether it came to its end */
+  readonly finished: boolean
+  /** beam search: the other hypotheses, best first */
+  readonly alternatives: readonly Caption[]
+}
+
+export interface StreamedToken {
+  readonly id: number
+  readonly logProbability: number
+  /** how much the decoder looked at each patch, row by row, summing to 1: over its layers and heads, through the pooler */
+  readonly attention: Float32Array
+}
+
+/** A setting of generation that cannot be. */
+export class GenerateOptionError extends RangeError {
+  override readonly name = 'GenerateOptionError'
+  readonly option: string
+  readonly value: unknown
+
+  constructor(option: string, value: unknown, reason: string) {
+    super(`generate: ${option} = ${JSON.stringify(value)}: ${reason}`)
+    this.option = option
+    this.value = value
+  }
+}
+
+/** Options with their defaults filled in, a prompt for every image, and the padding that is never written. */
+export type GenerateSettings = Required<Omit<GenerateOptions, 'start' | 'end' | 'topK' | 'topP'>> &
+  Pick<GenerateOptions, 'end' | 'topK' | 'topP'> & { readonly pad?: number }
+
+/**
+ * @param call that the options are of
+ * @throws OptionsError, GenerateOptionError
+ */
+export function checkGenerateOptions(
+  model: CaptionDecoder,
+  images: Tensor,
+  options: GenerateOptions,
+  call = 'model.generate(images, options)',
+): GenerateSettings {
+  checkArguments(call, [is.tensor], [images])
+  const settled = settle(call, options, generateOptions)
+  const { vocabulary, context, padIsWord } = model.config.text
+  const pad = padIsWord ? undefined : model.config.text.pad
+  const { start, end, topK, topP, prompts = Array.from({ length: images.shape[0] }, () => [start]) } = settled
+  const { maximumLength = context, minimumLength, lengthPenalty, repetitionPenalty, temperature } = settled
+  const { beams, groups, diversity, sample, generator = defaultGenerator() } = settled
+
+  const demand = (fits: boolean, option: keyof GenerateOptions, value: unknown, reason: string) => {
+    if (!fits) throw new GenerateOptionError(option, value, reason)
+  }
+  const isCount = (n: number) => Number.isInteger(n) && n >= 1
+  const isId = (id: number) => Number.isInteger(id) && id >= 0 && id < vocabulary
+  const ids = `is not among the ${vocabulary} ids`
+  demand(end === undefined || isId(end), 'end', end, ids)
+  demand(
+    isCount(maximumLength) && maximumLength <= context,
+    'maximumLength',
+    maximumLength,
+    `must be 1 to ${context}, the model's context`,
+  )
+  demand(minimumLength <= maximumLength, 'minimumLength', minimumLength, `is more than the maximum ${maximumLength}`)
+  demand(temperature > 0, 'temperature', temperature, 'must be above 0')
+  demand(topK === undefined || isCount(topK), 'topK', topK, 'must be a positive integer')
+  demand(topP === undefined || (topP > 0 && topP <= 1), 'topP', topP, 'must be in (0, 1]')
+  demand(repetitionPenalty > 0, 'repetitionPenalty', repetitionPenalty, 'must be above 0')
+  demand(Number.isFinite(lengthPenalty), 'lengthPenalty', lengthPenalty, 'must be finite')
+  demand(diversity >= 0, 'diversity', diversity, 'must be 0 or more')
+  demand(isCount(beams), 'beams', beams, 'must be a positive integer')
+  demand(isCount(groups) && beams % groups === 0, 'groups', groups, `must divide the ${beams} beams`)
+  demand(!sample || beams === 1, 'sample', sample, 'beams are searched, not sampled')
+  demand(prompts.length === images.shape[0], 'prompts', prompts, `are ${prompts.length} for ${images.shape[0]} images`)
+  for (const prompt of prompts) {
+    const option = settled.prompts ? 'prompts' : 'start'
+    demand(isCount(prompt.length), option, prompt, 'needs at least one id')
+    demand(prompt.length <= maximumLength, option, prompt, `is longer than the maximum of ${maximumLength}`)
+    demand(prompt.every(isId), option, prompt, ids)
+    demand(pad === undefined || !prompt.includes(pad), option, prompt, `holds padding (${pad}), which is not read`)
+  }
+  return { ...settled, prompts, pad, maximumLength, generator }
+}
+
+/** log p / length^penalty, of what follows a prompt: what captions are ranked by. */
+export const rank = (sum: number, length: number, { lengthPenalty }: Pick<GenerateSettings, 'lengthPenalty'>): number =>
+  sum / Math.max(1, length) ** lengthPenalty

@@ -1,0 +1,123 @@
+// Which token comes next, from the log-probabilities of all of them: on the host, in float64.
+
+import { descending, type Generator, isAbove, NonFiniteError } from '../../tensor/index.ts'
+
+export interface AdjustSettings {
+  readonly repetitionPenalty: number
+  readonly minimumLength: number
+  readonly end?: number
+  readonly pad?: number
+}
+
+export interface DrawSettings {
+  readonly temperature: number
+  readonly topK?: number
+  readonly topP?: number
+  readonly generator: Generator
+}
+
+/** Which token logits are for. */
+export interface TokenPlace {
+  /** number of the image */
+  readonly image: number
+  /** of the token among all of its caption, the prompt's included, from 0 */
+  readonly position: number
+  /** among the hypotheses of the image, where it has several */
+  readonly beam?: number
+}
+
+/** Logits among which no token can be chosen: NaN, ∞, or nothing but -∞. */
+export class LogitsError extends NonFiniteError {
+  readonly place: TokenPlace
+
+  constructor(subject: string, value: number, why: string, place: TokenPlace) {
+    const { image, position, beam } = place
+    super(`${subject} for token ${position} of image ${image}${beam === undefined ? '' : `, beam ${beam}`}`, value, why)
+    this.place = place
+  }
+}
+
+/**
+ * Makes sure that a model's logits give probabilities: each is finite, or -∞ for a token that the model rules out, and at least
+ * one is finite.
+ * @throws LogitsError
+ */
+export function checkLogits(logits: ArrayLike<number>, place: TokenPlace): void {
+  let isAny = false
+  for (let id = 0; id < logits.length; id++) {
+    if (Number.isFinite(logits[id])) isAny = true
+    else if (logits[id] !== -Infinity)
+      throw new LogitsError(
+        `the logit of id ${id}`,
+        logits[id],
+        'the model does not compute finite numbers there. Look for NaN in its weights and in the image; if those are finite, a value on the way is too large for its dtype',
+        place,
+      )
+  }
+  if (!isAny)
+    throw new LogitsError('every logit', -Infinity, 'the model rules out all tokens; a mask must leave one', place)
+}
+
+/** @throws LogitsError where the settings leave none of the tokens that the model does not rule out */
+export function checkAllowed(values: Float64Array, place: TokenPlace): void {
+  if (!values.some(x => x > -Infinity))
+    throw new LogitsError(
+      'the log-probability of every token that is left',
+      -Infinity,
+      'the model rules out all others, and padding, and the end before minimumLength, must not come',
+      place,
+    )
+}
+
+/** x - log Σ eˣ */
+export function logSoftmax(logits: ArrayLike<number>): Float64Array {
+  const values = Float64Array.from(logits)
+  const largest = values.reduce((a, b) => Math.max(a, b), -Infinity)
+  const total = Math.log(values.reduce((sum, x) => sum + Math.exp(x - largest), 0))
+  return values.map(x => x - largest - total)
+}
+
+/** What the settings make of the log-probabilities after these ids; a token that may not come gets -∞. */
+export function adjusted(logs: Float64Array, ids: readonly number[], settings: AdjustSettings): Float64Array {
+  const { repetitionPenalty, minimumLength, end, pad } = settings
+  const result = logs.slice()
+  if (repetitionPenalty !== 1) for (const id of new Set(ids)) result[id] *= repetitionPenalty
+  if (end !== undefined && ids.length + 1 < minimumLength) result[end] = -Infinity
+  // padding is no text: no token sees it, and it is never a target
+  if (pad !== undefined && pad !== end) result[pad] = -Infinity
+  return result
+}
+
+/** Position of the largest value, the first of equal ones; NaN is below all others. */
+export const largestOf = (values: Float64Array): number =>
+  values.reduce((best, x, i) => (isAbove(x, values[best]) ? i : best), 0)
+
+/** Positions of the n largest values, largest first, the first of equal ones first; NaN is below all others. */
+export function largest(values: Float64Array, n: number): number[] {
+  const found: number[] = []
+  for (let i = 0; i < values.length; i++) {
+    if (found.length === n && !isAbove(values[i], values[found[n - 1]])) continue
+    let place = found.length
+    while (place > 0 && isAbove(values[i], values[found[place - 1]])) place--
+    found.splice(place, 0, i)
+    if (found.length > n) found.pop()
+  }
+  return found
+}
+
+/** A token drawn at random as the settings say: first the k likeliest, of those the likeliest that reach p. */
+export function drawFrom(logs: Float64Array, { temperature, topK, topP = 1, generator }: DrawSettings): number {
+  const order = [...logs.keys()]
+    .filter(id => logs[id] > -Infinity)
+    .sort((a, b) => descending(logs[a], logs[b]) || a - b)
+    .slice(0, topK)
+  // the largest at 0, so that no temperature makes all of them -∞
+  const probabilities = logSoftmax(order.map(id => (logs[id] - logs[order[0]]) / temperature)).map(Math.exp)
+  let reached = 0
+  let count = 0
+  while (count < order.length && reached < topP) reached += probabilities[count++]
+  let rest = generator.uniform() * reached
+  let chosen = 0
+  while (chosen < count - 1 && rest >= probabilities[chosen]) rest -= probabilities[chosen++]
+  return order[chosen]
+}

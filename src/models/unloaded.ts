@@ -1,0 +1,19 @@
+// A model whose weights are to be read from a file.
+
+import { withoutAllocation } from '../nn/index.ts'
+import { demandMemory } from '../tensor/demand.ts'
+import { CoCa } from './coca.ts'
+import type { CoCaConfig } from './coca-config.ts'
+
+const BYTES = 4
+
+/**
+ * A model whose parameters have shapes and no values yet.
+ * @throws OutOfMemoryError if the current device cannot hold their values
+ */
+export function unloaded(config: CoCaConfig): CoCa {
+  const model = withoutAllocation(() => new CoCa(config))
+  const count = model.parameterCount()
+  demandMemory(BYTES * count, `the ${count.toLocaleString('en')} weights of this model`, 'A smaller model needs less')
+  return model
+}

@@ -1,0 +1,212 @@
+// Released checkpoints: a folder with OpenCLIP's configuration and its weights becomes a model here, and goes back.
+
+import { stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import {
+  checkFinite,
+  DataError,
+  fileError,
+  type NonFiniteTensor,
+  NonFiniteWeightsError,
+  namesIn,
+  nonFiniteIn,
+  openTensors,
+  readJson,
+  type SafetensorsTensor,
+  streamSafetensors,
+  type TensorFile,
+  writeAtomically,
+} from '../io/index.ts'
+import type { CoCa, CoCaConfig } from '../models/index.ts'
+import { unloaded } from '../models/unloaded.ts'
+import { ConfigError, type Parameter, StateDictError } from '../nn/index.ts'
+import { fromData, sameShape, scope } from '../tensor/index.ts'
+import { fromOpenClipConfig, toOpenClipConfig } from './config.ts'
+import { fromOpenClipTensor, type OpenClipTensor, openClipTensors, toOpenClipTensor } from './names.ts'
+
+/** A checkpoint of OpenCLIP that lacks something, does not fit together, or is of a model that cannot be built here. */
+export class OpenClipError extends DataError {}
+
+/** How pixels in 0 … 1 become what the model was trained on: scaled so that the shorter side is `size`, cut to a square. */
+export interface Preprocessing {
+  readonly size: number
+  /** of each channel: (x - mean) / std */
+  readonly mean: readonly number[]
+  readonly std: readonly number[]
+}
+
+/** A released model, ready to be used. */
+export interface OpenClip {
+  /** in evaluation, on the device that was current */
+  readonly model: CoCa
+  readonly preprocessing: Preprocessing
+  /** the file that its weights were read from */
+  readonly weights: string
+  /** files of its tokenizer beside it, if there are any */
+  readonly tokenizerFiles: readonly string[]
+}
+
+const CONFIG = 'open_clip_config.json'
+const WEIGHTS = 'open_clip_model.safetensors'
+const CONFIGS = [CONFIG, 'config.json']
+const WEIGHT_FILES = [WEIGHTS, 'weights.safetensors', 'model.safetensors', 'open_clip_pytorch_model.bin']
+const TOKENIZERS = ['bpe_simple_vocab_16e6.txt.gz', 'tokenizer.json', 'vocab.json', 'merges.txt']
+
+/** What CLIP was trained on. */
+const MEAN = [0.48145466, 0.4578275, 0.40821073]
+const STD = [0.26862954, 0.26130258, 0.27577711]
+
+/**
+ * Reads a CoCa of OpenCLIP: a folder with a configuration (open_clip_config.json or config.json) and weights
+ * (open_clip_model.safetensors or open_clip_pytorch_model.bin, say), or the file of the weights with the configuration beside it.
+ * @throws OpenClipError naming the setting or the tensors that do not fit; DataError if a file is damaged
+ */
+export async function openClip(path: string): Promise<OpenClip> {
+  const { model: config, preprocessing, weights, tokenizerFiles, file } = await readOpenClipSettings(path)
+  const model = inFile(file, () => unloaded(config))
+  await loadOpenClip(weights, model)
+  return { model: model.eval(), preprocessing, weights, tokenizerFiles }
+}
+
+/** All of a checkpoint but its weights. */
+export interface OpenClipSettings extends Omit<OpenClip, 'model'> {
+  readonly model: CoCaConfig
+  /** the file of the configuration */
+  readonly file: string
+}
+
+/** The configuration of what {@link openClip} opens, and where its files are. */
+export async function readOpenClipSettings(path: string): Promise<OpenClipSettings> {
+  const { folder, names, weights } = await filesAt(path)
+  const file = join(folder, first(names, CONFIGS, folder))
+  const json = await readJson(file)
+  const model = inFile(file, () => fromOpenClipConfig(json))
+  const preprocessing = readPreprocessing(json, model.image.size, file)
+  const tokenizerFiles = TOKENIZERS.filter(name => names.includes(name)).map(name => join(folder, name))
+  return { model, preprocessing, weights, tokenizerFiles, file }
+}
+
+async function filesAt(path: string): Promise<{ folder: string; names: string[]; weights: string }> {
+  let isFolder: boolean
+  try {
+    isFolder = (await stat(path)).isDirectory()
+  } catch (error) {
+    throw fileError(path, error)
+  }
+  const folder = isFolder ? path : dirname(path)
+  const names = await namesIn(folder)
+  return { folder, names, weights: isFolder ? join(path, first(names, WEIGHT_FILES, folder)) : path }
+}
+
+function first(names: readonly string[], wanted: readonly string[], folder: string): string {
+  const found = wanted.find(name => names.includes(name))
+  if (found === undefined) throw new OpenClipError(`has none of ${wanted.join(', ')}`, { file: folder })
+  return found
+}
+
+/** Mistakes of a configuration with the file that they stand in. */
+function inFile<T>(file: string, f: () => T): T {
+  try {
+    return f()
+  } catch (error) {
+    throw error instanceof ConfigError ? new OpenClipError(error.message, { file, cause: error }) : error
+  }
+}
+
+function readPreprocessing(json: unknown, size: number, file: string): Preprocessing {
+  const { preprocess_cfg: given = {} } = json as { preprocess_cfg?: { mean?: unknown; std?: unknown } }
+  const three = (name: 'mean' | 'std', byDefault: readonly number[]) => {
+    const value = given?.[name] ?? byDefault
+    if (
+      !Array.isArray(value) ||
+      value.length !== 3 ||
+      !value.every(x => Number.isFinite(x) && (name === 'mean' || x > 0))
+    )
+      throw new OpenClipError(`preprocess_cfg.${name} = ${JSON.stringify(value)}: must be three numbers`, { file })
+    return value as readonly number[]
+  }
+  return { size, mean: three('mean', MEAN), std: three('std', STD) }
+}
+
+/**
+ * Reads weights into a model, one tensor after the other, on the current device. Nothing is read unless names and shapes fit.
+ * @throws OpenClipError naming tensors that are missing, superfluous, of another shape or no floating numbers;
+ *   NonFiniteWeightsError naming those with values that are not finite in float32
+ */
+export async function loadOpenClip(path: string, model: CoCa): Promise<void> {
+  const file = await openTensors(path)
+  const prefix = file.names.every(name => name.startsWith('module.')) ? 'module.' : ''
+  const tensors = openClipTensors(model)
+  checkNames(file, prefix, tensors)
+  const parameters = new Map<string, Parameter>(model.namedParameters())
+  const bad: NonFiniteTensor[] = []
+  for (const tensor of tensors) {
+    const { shape, data } = await file.tensor(prefix + tensor.name)
+    const values = asFloat32(data)
+    bad.push(...nonFiniteIn(tensor.name, shape, values))
+    if (bad.length > 0) continue
+    scope(() => {
+      const parts = fromOpenClipTensor(tensor, fromData(values, shape))
+      for (const [i, name] of tensor.parameters.entries()) parameters.get(name)!.assign(parts[i])
+    })
+  }
+  if (bad.length > 0)
+    throw new NonFiniteWeightsError(bad, tensors.length, {
+      file: path,
+      advice: 'Download or convert the checkpoint again, or use another one',
+    })
+}
+
+const asFloat32 = (data: SafetensorsTensor['data']): Float32Array =>
+  data instanceof Float32Array ? data : Float32Array.from(data as Float64Array)
+
+const FLOATING: readonly string[] = ['F16', 'BF16', 'F32', 'F64'] satisfies SafetensorsTensor['dtype'][]
+
+function checkNames(file: TensorFile, prefix: string, tensors: readonly OpenClipTensor[]): void {
+  const given = new Set(file.names.map(name => name.slice(prefix.length)))
+  const wanted = new Set(tensors.map(({ name }) => name))
+  const missing = [...wanted].filter(name => !given.has(name))
+  const unexpected = [...given].filter(name => !wanted.has(name))
+  const mismatched = tensors
+    .filter(({ name }) => given.has(name))
+    .map(({ name, shape }) => ({ name, expected: shape, found: file.entry(prefix + name).shape }))
+    .filter(({ expected, found }) => !sameShape(expected, found))
+  if (missing.length + unexpected.length + mismatched.length > 0)
+    throw new OpenClipError(new StateDictError(missing, unexpected, mismatched).message, { file: file.path })
+  for (const { name } of tensors) {
+    const { dtype } = file.entry(prefix + name)
+    if (!FLOATING.includes(dtype)) throw new OpenClipError(`tensor '${name}' is ${dtype}`, { file: file.path })
+  }
+}
+
+/**
+ * Writes a model as OpenCLIP reads it: open_clip_config.json and open_clip_model.safetensors, each whole or not at all.
+ * @throws ConfigError naming a setting that OpenCLIP has no word for; NonFiniteWeightsError for weights that are not finite
+ */
+export async function saveOpenClip(
+  folder: string,
+  { model, preprocessing }: Pick<OpenClip, 'model'> & Partial<Pick<OpenClip, 'preprocessing'>>,
+): Promise<void> {
+  const settings = toOpenClipConfig(model.config)
+  const file = join(folder, WEIGHTS)
+  const { size, mean, std } = preprocessing ?? { size: model.config.image.size, mean: MEAN, std: STD }
+  const preprocess = { size, mode: 'RGB', mean, std, interpolation: 'bicubic', resize_mode: 'shortest' }
+  const config = { model_cfg: settings, preprocess_cfg: preprocess }
+  const tensors = new Map(openClipTensors(model).map(tensor => [tensor.name, tensor]))
+  const layouts = new Map([...tensors].map(([name, { shape }]) => [name, { dtype: 'F32', shape } as const]))
+  const parameters = model.stateDict()
+  const read = (name: string) => {
+    const tensor = tensors.get(name)!
+    return scope(async () => {
+      const whole = toOpenClipTensor(
+        tensor,
+        tensor.parameters.map(path => parameters.get(path)!),
+      )
+      const data = (await whole.data()) as Float32Array
+      checkFinite(new Map([[name, { shape: whole.shape, data }]]), { file })
+      return data
+    })
+  }
+  await streamSafetensors(file, layouts, read, { format: 'pt' })
+  await writeAtomically(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`)
+}

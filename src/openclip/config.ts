@@ -1,0 +1,272 @@
+// OpenCLIP's settings of a CoCa as settings of ours, and back. What its models have and this CoCa cannot be is refused by
+// its name, and so is what nobody here knows: a setting that is passed over in silence is another model.
+
+import { cocaConfig } from '../models/coca-config.ts'
+import type { CoCaConfig } from '../models/index.ts'
+import { ConfigError } from '../nn/index.ts'
+import { settle } from '../tensor/options.ts'
+
+/** Plain JSON, as their configuration files hold it. */
+export type OpenClipConfig = Readonly<Record<string, unknown>>
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Settings by name, each asked for once; what is left at the end is unknown. */
+class Settings {
+  readonly #path: string
+  readonly #values: Map<string, unknown>
+
+  constructor(path: string, value: unknown) {
+    if (!isRecord(value)) throw new ConfigError(path || 'the configuration', value, 'is not an object of settings')
+    this.#path = path && `${path}.`
+    // null is how their files say that a setting is not made
+    this.#values = new Map(Object.entries(value).filter(([, setting]) => setting !== null))
+  }
+
+  /** A group of settings. */
+  group(name: string): Settings {
+    return new Settings(this.#path + name, this.#take(name))
+  }
+
+  count(name: string, byDefault?: number): number {
+    return this.#checked(name, byDefault, 'must be a whole number above 0', x => Number.isInteger(x) && x > 0)
+  }
+
+  /** One count, or one for each of two axes. */
+  pair(name: string, byDefault: number): readonly number[] {
+    const value = this.#values.get(name)
+    if (!Array.isArray(value)) return [this.count(name, byDefault)]
+    this.#take(name)
+    if (value.length !== 2 || !value.every(x => Number.isInteger(x) && x > 0))
+      throw this.refuse(name, value, 'must be a whole number above 0, or two')
+    return value
+  }
+
+  positive(name: string, byDefault: number): number {
+    return this.#checked(name, byDefault, 'must be a number above 0', x => x > 0)
+  }
+
+  flag(name: string, byDefault: boolean): boolean {
+    const value = this.#take(name) ?? byDefault
+    if (typeof value !== 'boolean') throw this.refuse(name, value, 'must be true or false')
+    return value
+  }
+
+  /** A setting that may say one thing alone, or nothing. */
+  only(reason: string, expected: Readonly<Record<string, unknown>>): void {
+    for (const [name, value] of Object.entries(expected)) {
+      const found = this.#take(name)
+      if (found !== undefined && found !== value) throw this.refuse(name, found, reason)
+    }
+  }
+
+  /** Settings that change nothing. */
+  ignore(...names: readonly string[]): void {
+    for (const name of names) this.#take(name)
+  }
+
+  refuse(name: string, value: unknown, reason: string): ConfigError {
+    return new ConfigError(this.#path + name, value, reason)
+  }
+
+  has(name: string): boolean {
+    return this.#values.has(name)
+  }
+
+  end(): void {
+    for (const [name, value] of this.#values) throw this.refuse(name, value, 'is no setting that is known here')
+  }
+
+  #checked(name: string, byDefault: number | undefined, reason: string, fits: (x: number) => boolean): number {
+    const value = this.#take(name) ?? byDefault
+    if (value === undefined) throw this.refuse(name, null, 'is missing')
+    if (typeof value !== 'number' || !fits(value)) throw this.refuse(name, value, reason)
+    return value
+  }
+
+  #take(name: string): unknown {
+    const value = this.#values.get(name)
+    this.#values.delete(name)
+    return value
+  }
+}
+
+const OTHER_LAYERS = 'layers of this kind are not built here'
+const NOT_A_COCA = 'is not what a CoCa of OpenCLIP says here'
+
+/**
+ * OpenCLIP's configuration of a CoCa as ours.
+ * @param json a model's configuration, or what wraps one as `model_cfg`
+ * @throws ConfigError naming a setting that is missing, impossible, unknown, or of a model that cannot be built here
+ */
+export function fromOpenClipConfig(json: unknown): CoCaConfig {
+  const all = new Settings('', isRecord(json) && isRecord(json.model_cfg) ? json.model_cfg : json)
+  const embedding = all.count('embed_dim')
+  const quick = all.flag('quick_gelu', false)
+  const maskAbove = all.has('correct_cls_mask') ? all.flag('correct_cls_mask', false) : undefined
+  all.ignore('custom_text', 'cast_dtype', 'output_dict', 'init_logit_scale')
+  all.only('is not built here', { init_logit_bias: undefined, nonscalar_logit_scale: false, pad_id: 0 })
+
+  const vision = all.group('vision_cfg')
+  vision.only(OTHER_LAYERS, { timm_model_name: undefined, ls_init_value: undefined, patch_dropout: 0 })
+  vision.only(OTHER_LAYERS, { pos_embed_type: 'learnable', pool_type: 'tok' })
+  vision.only(NOT_A_COCA, { output_tokens: true })
+  vision.ignore('final_ln_after_pool')
+  // without a pooler a CoCa of OpenCLIP has no image tokens, and its cascade and parallel poolers do not run
+  const pooled = vision.flag('attentional_pool', false)
+  if (!pooled)
+    throw vision.refuse('attentional_pool', pooled, 'must be true: without a pooler there are no image tokens')
+  const width = vision.count('width', 768)
+  const headWidth = vision.count('head_width', 64)
+  if (width % headWidth !== 0) throw vision.refuse('head_width', headWidth, `does not divide the width ${width}`)
+  const image = {
+    size: square(vision, 'image_size', 224),
+    patch: square(vision, 'patch_size', 16),
+    width,
+    layers: vision.count('layers', 12),
+    heads: width / headWidth,
+    hidden: Math.floor(width * vision.positive('mlp_ratio', 4)),
+    classToken: true,
+    inputNorm: !vision.flag('no_ln_pre', false),
+    patchBias: false,
+  }
+  const queries = vision.count('attn_pooler_queries', 256) - 1
+  if (queries < 1) throw vision.refuse('attn_pooler_queries', 1, 'must be 2 or more: the first is not for the decoder')
+  const poolerHeads = vision.count('attn_pooler_heads', 8)
+  vision.end()
+
+  const text = all.group('text_cfg')
+  text.only('text towers of Hugging Face are not built here', { hf_model_name: undefined })
+  text.only(OTHER_LAYERS, { ls_init_value: undefined, no_causal_mask: false, proj_type: 'linear', proj_bias: false })
+  text.only(OTHER_LAYERS, { pad_id: 0 })
+  text.only(NOT_A_COCA, { output_tokens: true })
+  text.ignore('hf_tokenizer_name', 'tokenizer_kwargs', 'hf_model_pretrained', 'pool_type', 'eos_id')
+  if (!text.flag('embed_cls', false)) throw text.refuse('embed_cls', false, 'must be true: a CoCa has a [CLS]')
+  const mask = text.flag('correct_cls_mask', maskAbove ?? false)
+  if (maskAbove !== undefined && mask !== maskAbove)
+    throw text.refuse('correct_cls_mask', mask, `contradicts correct_cls_mask = ${maskAbove} of the model`)
+  const textWidth = text.count('width', 512)
+  if (textWidth !== embedding)
+    throw text.refuse('width', textWidth, `must be embed_dim, ${embedding}: nothing projects the one to the other`)
+  const heads = text.count('heads', 8)
+  const lower = {
+    vocabulary: text.count('vocab_size', 49408),
+    context: text.count('context_length', 77),
+    width: textWidth,
+    heads,
+    hidden: Math.floor(textWidth * text.positive('mlp_ratio', 4)),
+    unimodalLayers: text.count('layers', 12),
+  }
+  text.end()
+
+  const upper = all.group('multimodal_cfg')
+  upper.ignore('vocab_size', 'n_queries', 'attn_pooler_heads', 'mlp_ratio', 'dim_head', 'context_length')
+  upper.ignore('output_tokens', 'embed_cls', 'pad_id', 'hf_tokenizer_name', 'tokenizer_kwargs')
+  upper.only(OTHER_LAYERS, { ls_init_value: undefined })
+  const upperWidth = upper.count('width', 512)
+  if (upperWidth !== embedding)
+    throw upper.refuse('width', upperWidth, `must be embed_dim, ${embedding}: nothing projects the one to the other`)
+  const multimodal = {
+    heads: upper.count('heads', 8),
+    hidden: 4 * upperWidth,
+    memoryNorm: true,
+    selfMlp: true,
+    outputBias: false,
+  }
+  const multimodalLayers = upper.count('layers', 12)
+  upper.end()
+  all.end()
+  return {
+    image,
+    text: {
+      ...lower,
+      multimodalLayers,
+      pad: 0,
+      padMask: mask ? 'unimodal' : 'unimodalLate',
+      padIsWord: true,
+      classPosition: 'next',
+      multimodal,
+    },
+    pooler: { arrangement: 'shared', queries, heads: poolerHeads, width: embedding, queryNorm: true },
+    embedding,
+    activation: quick ? 'quickGelu' : 'gelu',
+  }
+}
+
+/** A side in pixels, which their files may give for both axes. */
+function square(settings: Settings, name: string, byDefault: number): number {
+  const [side, other = side] = settings.pair(name, byDefault)
+  if (side !== other) throw settings.refuse(name, [side, other], 'only squares are built here')
+  return side
+}
+
+/**
+ * Our configuration in OpenCLIP's words, all that is no training matter: `fromOpenClipConfig` reads it back as it was.
+ * @throws ConfigError naming the first setting that OpenCLIP has no word for
+ */
+export function toOpenClipConfig(config: CoCaConfig): OpenClipConfig {
+  settle('toOpenClipConfig(config)', config, cocaConfig)
+  const { image, text, pooler, embedding, activation = 'gelu' } = config
+  const { vocabulary, context, width, heads, hidden = 4 * width, multimodal } = text
+  const tower = { context_length: context, vocab_size: vocabulary, width, heads }
+  const said = {
+    embed_dim: embedding,
+    quick_gelu: activation === 'quickGelu',
+    vision_cfg: {
+      image_size: image.size,
+      layers: image.layers,
+      width: image.width,
+      head_width: image.width / image.heads,
+      patch_size: image.patch,
+      mlp_ratio: ratio(image.hidden ?? 4 * image.width, image.width),
+      no_ln_pre: !image.inputNorm,
+      attentional_pool: true,
+      attn_pooler_queries: pooler.queries + 1,
+      attn_pooler_heads: pooler.heads,
+      output_tokens: true,
+    },
+    text_cfg: {
+      ...tower,
+      layers: text.unimodalLayers,
+      mlp_ratio: ratio(hidden, width),
+      embed_cls: true,
+      output_tokens: true,
+      // releases before 3.0 do not know the setting, and their mask is the other one
+      ...(text.padMask === 'unimodal' ? { correct_cls_mask: true } : {}),
+    },
+    multimodal_cfg: { ...tower, heads: multimodal?.heads ?? heads, layers: text.multimodalLayers },
+    custom_text: true,
+  }
+  const own = {
+    image: { hidden: 4 * image.width, classToken: false, inputNorm: false, patchBias: true, ...image },
+    text: {
+      hidden,
+      padMask: 'both',
+      padIsWord: false,
+      classPosition: 'last',
+      ...text,
+      multimodal: { heads, hidden, memoryNorm: false, selfMlp: false, outputBias: true, ...multimodal },
+    },
+    pooler: { arrangement: 'cascade', width, queryNorm: false, ...pooler },
+    embedding,
+    activation,
+  }
+  refuseDifference('', own, fromOpenClipConfig(said))
+  return said
+}
+
+/** mlp_ratio, which is multiplied and cut off to a whole number there. */
+function ratio(hidden: number, width: number): number {
+  const exact = hidden / width
+  return Math.floor(exact * width) === hidden ? exact : (hidden + 0.5) / width
+}
+
+/** What was said must be read as what was meant. */
+function refuseDifference(path: string, own: unknown, read: unknown): void {
+  if (isRecord(own) && isRecord(read)) {
+    for (const name of new Set([...Object.keys(own), ...Object.keys(read)]))
+      refuseDifference(path ? `${path}.${name}` : name, own[name], read[name])
+  } else if (own !== read)
+    throw new ConfigError(path, own ?? null, `OpenCLIP has no word for it; its models have ${JSON.stringify(read)}`)
+}

@@ -1,0 +1,155 @@
+// The border to OpenCLIP: which of its tensors is which parameter here, in one table. What its models do differently is
+// configuration (openclip-config.ts); what is left are names, and weights that lie the other way round or in one piece.
+
+import { concat } from '../autograd/index.ts'
+import type { CoCa } from '../models/index.ts'
+
+import { Module, MultiHeadAttention, Parameter, type StateDict } from '../nn/index.ts'
+import { checkArguments } from '../tensor/arguments.ts'
+import type { Shape, Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+
+/** How one of their tensors is made of ours: equal, transposed, [out, in] with `in` in several axes, or one below the other. */
+type Form = 'same' | 'transposed' | 'kernel' | 'stacked'
+
+const isModel = is.instance('a CoCa', Module)
+
+/** A tensor of an OpenCLIP checkpoint. */
+export interface OpenClipTensor {
+  /** theirs */
+  readonly name: string
+  /** theirs */
+  readonly shape: Shape
+  /** paths of the parameters that it holds */
+  readonly parameters: readonly string[]
+  readonly form: Form
+}
+
+type Row = readonly [theirs: string, ours: string, form?: Form]
+
+const under = (theirs: string, ours: string, rows: readonly Row[]): Row[] =>
+  rows.map(([a, b, form]) => [`${theirs}.${a}`, `${ours}.${b}`, form])
+
+const mlp = (norm: string, layer: string): Row[] => [
+  ['ln_2', norm],
+  ['mlp.c_fc', `${layer}.up`],
+  ['mlp.c_proj', `${layer}.down`],
+]
+const self: readonly Row[] = [
+  ['ln_1', 'attentionNorm'],
+  ['attn', 'attention'],
+]
+const block: readonly Row[] = [...self, ...mlp('mlpNorm', 'mlp')]
+const cross: readonly Row[] = [
+  ['ln_1', 'crossNorm'],
+  ['ln_1_kv', 'memoryNorm'],
+  ['attn', 'crossAttention'],
+  ...mlp('mlpNorm', 'mlp'),
+]
+
+/** Parameters, and modules with all that is in them; # is the number of a layer. */
+const TABLE: readonly Row[] = [
+  ['logit_scale', 'logScale'],
+  ['visual.class_embedding', 'encoder.classToken'],
+  ['visual.positional_embedding', 'encoder.positions'],
+  ['visual.conv1.weight', 'encoder.patches.projection.weight', 'kernel'],
+  ['visual.ln_pre', 'encoder.inputNorm'],
+  ...under('visual.transformer.resblocks.#', 'encoder.blocks.#', block),
+  ['visual.attn_pool.query', 'generativePooler.queries'],
+  ['visual.attn_pool.ln_q', 'generativePooler.queryNorm'],
+  ['visual.attn_pool.ln_k', 'generativePooler.memoryNorm'],
+  ['visual.attn_pool.attn', 'generativePooler.attention'],
+  ['visual.ln_post', 'generativePooler.norm'],
+  ['visual.proj', 'imageProjection.weight', 'transposed'],
+  ['text.token_embedding.weight', 'unimodal.embedding.weight'],
+  ['text.positional_embedding', 'unimodal.positions'],
+  ['text.cls_emb', 'unimodal.classToken'],
+  ...under('text.transformer.resblocks.#', 'unimodal.blocks.#', block),
+  ['text.ln_final', 'unimodal.norm'],
+  ['text.text_projection', 'textProjection.weight', 'transposed'],
+  ...under('text_decoder.resblocks.#', 'multimodal.blocks.#', [...self, ...mlp('selfMlpNorm', 'selfMlp')]),
+  ...under('text_decoder.cross_attn.#', 'multimodal.blocks.#', cross),
+  ['text_decoder.ln_final', 'multimodal.norm'],
+  ['text_decoder.text_projection', 'multimodal.output.weight', 'transposed'],
+]
+
+/** Every tensor that a checkpoint of this model holds, in the table's order. */
+export function openClipTensors(model: CoCa): OpenClipTensor[] {
+  checkArguments('openClipTensors(model)', [isModel], [model])
+  const own = new Map(model.namedParameters())
+  return TABLE.flatMap(([theirs, ours, form]) => {
+    const tensors: OpenClipTensor[] = []
+    for (let layer = 0; ; layer++) {
+      const [name, path] = [theirs, ours].map(text => text.replace('#', String(layer)))
+      const rows = expand(name, path, at(model, path), form)
+      tensors.push(...rows.map(row => ({ ...row, shape: shapeOf(model, row, own) })))
+      if (rows.length === 0 || !ours.includes('#')) return tensors
+    }
+  })
+}
+
+/** What stands at a path of fields. */
+const at = (model: Module, path: string): unknown =>
+  path.split('.').reduce<unknown>((inner, field) => (inner ? Reflect.get(inner as object, field) : undefined), model)
+
+/** The tensors that a parameter or a module becomes. */
+function expand(name: string, path: string, value: unknown, form: Form = 'same'): Omit<OpenClipTensor, 'shape'>[] {
+  if (value instanceof Parameter) return [{ name, parameters: [path], form }]
+  if (value instanceof MultiHeadAttention) {
+    const of = (field: string) => ['query', 'key', 'value'].map(part => `${path}.${part}.${field}`)
+    const isOfOneWidth = value.query.weight.shape[1] === value.key.weight.shape[1]
+    const weights: Omit<OpenClipTensor, 'shape'>[] = isOfOneWidth
+      ? [{ name: `${name}.in_proj_weight`, parameters: of('weight'), form: 'stacked' }]
+      : of('weight').map((own, i) => ({ name: `${name}.${'qkv'[i]}_proj_weight`, parameters: [own], form: 'same' }))
+    const bias = { name: `${name}.in_proj_bias`, parameters: of('bias'), form: 'stacked' } as const
+    return [...weights, bias, ...expand(`${name}.out_proj`, `${path}.output`, value.output)]
+  }
+  if (!(value instanceof Module)) return []
+  return [...value.namedParameters()].map(([own]) => ({ name: `${name}.${own}`, parameters: [`${path}.${own}`], form }))
+}
+
+function shapeOf(model: CoCa, row: Omit<OpenClipTensor, 'shape'>, own: ReadonlyMap<string, Parameter>): Shape {
+  const [first, ...rest] = row.parameters.map(path => own.get(path)!.shape)
+  const { channels, patchSize } = model.encoder.patches
+  switch (row.form) {
+    case 'same':
+      return first
+    case 'transposed':
+      return first.toReversed()
+    case 'kernel':
+      return [first[0], channels, patchSize, patchSize]
+    case 'stacked':
+      return [rest.reduce((rows, shape) => rows + shape[0], first[0]), ...first.slice(1)]
+  }
+}
+
+/** One of their tensors as the values of our parameters, in the order in which the row names them. */
+export function fromOpenClipTensor({ form, parameters }: OpenClipTensor, value: Tensor): Tensor[] {
+  if (form === 'transposed') return [value.transpose()]
+  if (form === 'kernel') return [value.reshape([value.shape[0], value.size / value.shape[0]])]
+  return form === 'stacked' ? value.split(value.shape[0] / parameters.length) : [value]
+}
+
+/** The other way round. */
+export function toOpenClipTensor({ form, shape }: OpenClipTensor, values: readonly Tensor[]): Tensor {
+  const [first] = values
+  if (form === 'transposed') return first.transpose()
+  if (form === 'kernel') return first.reshape(shape)
+  return form === 'stacked' ? concat(values) : first
+}
+
+/** Values by the paths of this model's parameters (the parameters themselves, their gradients) under OpenCLIP's names. */
+export function toOpenClipState(model: CoCa, state?: ReadonlyMap<string, Tensor>): StateDict {
+  checkArguments('toOpenClipState(model, state)', [isModel], [model])
+  const values = state ?? model.stateDict()
+  const tensors = openClipTensors(model)
+  return new Map(
+    tensors.map(row => [
+      row.name,
+      toOpenClipTensor(
+        row,
+        row.parameters.map(path => values.get(path)!),
+      ),
+    ]),
+  )
+}

@@ -1,0 +1,95 @@
+// Where a NaN came from. A loss that is not a number says nothing; the first tensor that went wrong says nearly
+// everything. The step is computed once more on a tape and walked through in order.
+
+import { Tape } from '../../autograd/index.ts'
+import { describeNonFinite, type NonFiniteTensor, nonFiniteIn, type SafetensorsData } from '../../io/index.ts'
+
+import type { Module } from '../../nn/index.ts'
+import type { Shape, Tensor } from '../../tensor/index.ts'
+
+/** A tensor with a value that is no finite number. */
+export interface Finding extends NonFiniteTensor {
+  readonly kind: (typeof kinds)[number]
+}
+
+/** Training came upon a value that is no finite number, and stopped before it reached the parameters. */
+export class TrainingError extends Error {
+  override readonly name = 'TrainingError'
+  /** the step that could not be made, from 1 */
+  readonly step: number
+  /** what was found: losses, gradients and parameters by name, and the first activation */
+  readonly findings: readonly Finding[]
+
+  constructor(step: number, findings: readonly Finding[]) {
+    super([`step ${step}: ${headline(findings)}`, ...kinds.flatMap(kind => linesOf(kind, findings))].join('\n  '))
+    this.step = step
+    this.findings = findings
+  }
+}
+
+const kinds = ['loss', 'gradient', 'parameter', 'moment', 'activation'] as const
+
+/** What comes first: parameters make activations, activations make the loss, the loss makes gradients. */
+function headline(findings: readonly Finding[]): string {
+  const order: readonly Finding['kind'][] = ['parameter', 'activation', 'loss', 'gradient', 'moment']
+  const first = order.map(kind => findings.find(finding => finding.kind === kind)).find(finding => finding)
+  return first
+    ? `values are not finite, first in the ${first.kind} ${first.name}`
+    : 'the gradients are finite, and their norm is not'
+}
+
+function linesOf(kind: Finding['kind'], findings: readonly Finding[]): string[] {
+  const found = findings.filter(finding => finding.kind === kind)
+  const lines = found.slice(0, 3).map(finding => `${kind} ${describeNonFinite(finding)}`)
+  return found.length > 3 ? [...lines, `and ${found.length - 3} more of ${kind}`] : lines
+}
+
+/** Looks at values on the host. */
+export const inspect = (kind: Finding['kind'], name: string, shape: Shape, data: SafetensorsData): Finding[] =>
+  nonFiniteIn(name, shape, data).map(found => ({ kind, ...found }))
+
+const look = async (kind: Finding['kind'], name: string, x: Tensor): Promise<Finding[]> =>
+  inspect(kind, name, x.shape, await x.data())
+
+/**
+ * Computes a loss and its gradients again and lists what is not finite: parts of the loss, then gradients by the name of
+ * their parameter, then parameters, then the first activation.
+ * @param loss must compute what it computed before, random numbers included
+ */
+export async function diagnose(
+  model: Module,
+  loss: () => Readonly<Record<string, Tensor>> & { readonly total: Tensor },
+): Promise<Finding[]> {
+  const findings: Finding[] = []
+  const parameters = [...model.namedParameters()]
+  const trainable = parameters.filter(([, { trainable }]) => trainable)
+  const tape = new Tape()
+  try {
+    for (const [name, parameter] of trainable) tape.watch(parameter, name)
+    const parts = tape.run(loss)
+    for (const [name, part] of Object.entries(parts)) findings.push(...(await look('loss', name, part)))
+    const gradients = tape.gradient(
+      parts.total,
+      trainable.map(([, parameter]) => parameter),
+    )
+    for (const [i, [name]] of trainable.entries()) findings.push(...(await look('gradient', name, gradients[i])))
+    for (const gradient of gradients) gradient.storage.free('the search for what is not finite')
+    for (const [name, parameter] of parameters) findings.push(...(await look('parameter', name, parameter)))
+    findings.push(...(await firstActivation(tape)))
+    return findings
+  } finally {
+    tape.end()
+  }
+}
+
+/** The first result on a tape that is not finite, named by its operation and the first parameter of the last operation that had any. */
+async function firstActivation(tape: Tape): Promise<Finding[]> {
+  let latest = ''
+  for (const { name, args, result } of tape.entries) {
+    const used = args.find(arg => tape.watched.has(arg as Tensor))
+    latest = tape.watched.get(used as Tensor) ?? latest
+    const found = await look('activation', latest ? `${name} at ${latest}` : name, result)
+    if (found.length > 0) return found
+  }
+  return []
+}

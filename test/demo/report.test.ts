@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { shapesExample } from '../../src/data/index.ts'
+import { lineChart, number } from '../../src/demo/report/chart.ts'
+import { html } from '../../src/demo/report/html.ts'
+import { type ReportData, reportPage } from '../../src/demo/report/report.ts'
+
+const { pixels, caption } = shapesExample(0)
+const picture = { pixels, side: 32, alt: caption }
+const attention = Array.from({ length: 16 }, () => 1 / 16)
+
+const data: ReportData = {
+  title: 'A <page> & more',
+  lead: 'All of it.',
+  targets: [
+    { name: 'one', value: 0.9, target: 0.8 },
+    { name: 'other', value: 0.7, target: 0.8 },
+  ],
+  curve: Array.from({ length: 500 }, (_, i) => ({
+    step: i + 1,
+    loss: 3 / (i + 1),
+    contrastive: 2 / (i + 1),
+    captioning: 0,
+  })),
+  checks: [
+    { step: 1, ok: true, error: 1e-6, bound: 0.01, seconds: 0.1 },
+    { step: 501, ok: false, error: 0.2, bound: 0.01, seconds: 0.1 },
+  ],
+  captions: [
+    { picture, reference: 'a red star', generated: 'a red ring', isRight: false },
+    { picture, reference: 'a red star', generated: 'a red star', isRight: true },
+    { picture, reference: 'a star above a ring', generated: 'a star right of a ring', isRight: false },
+    {
+      picture,
+      reference: 'a green star above a cyan circle',
+      generated: 'a blue circle below a green star',
+      isRight: false,
+    },
+  ],
+  similarity: {
+    pictures: [picture, picture],
+    captions: ['a', '"b"'],
+    values: [
+      [0.9, -0.1],
+      [0.2, 0.8],
+    ],
+  },
+  zeroShot: {
+    pairs: [{ colour: 'red', shape: 'star', heldOut: true, count: 4, accuracy: 0.75 }],
+    confusions: [{ truth: 'red star', answer: 'red ring', count: 1 }],
+  },
+  retrieval: { pictures: 500, rows: [{ direction: 'a → b', recall: { 1: 0.5, 5: 0.7, 10: 0.9 }, medianRank: 2 }] },
+  pooler: [{ picture, caption, attention }],
+  tokens: [{ picture, caption, tokens: [{ text: 'red', probability: 0.9, attention }] }],
+  settings: { device: '<script>' },
+  footer: 'The end.',
+}
+
+describe('a report', () => {
+  const page = reportPage(data)
+
+  it('needs nothing but itself', () => {
+    const addresses = [...page.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, address]) => address)
+    assert.ok(addresses.length > 0)
+    assert.ok(addresses.every(address => address.startsWith('data:image/png;base64,')))
+    assert.doesNotMatch(page, /<script|<link|@import|url\(/)
+  })
+
+  it('escapes whatever it is given', () => {
+    assert.ok(page.includes('A &lt;page&gt; &amp; more'))
+    assert.ok(page.includes('&lt;script&gt;'))
+    assert.equal(html`<p>${'<b>'}${[html`<i>${'"'}</i>`]}</p>`.markup, '<p>&lt;b&gt;<i>&quot;</i></p>')
+  })
+
+  it('says right and wrong in words, and which words are wrong', () => {
+    assert.match(page, /✓ reached/)
+    assert.match(page, /✗ missed/)
+    assert.match(page, /<ins>ring<\/ins>/)
+    assert.match(page, /truly: a red star/)
+    assert.match(page, /a star <ins>right<\/ins> <ins>of<\/ins> a ring/)
+    assert.match(page, /a <ins>blue<\/ins> circle below a green star/, 'held against the wording that is nearest')
+    assert.match(page, /truly: a cyan circle below a green star/)
+  })
+
+  it('says whether the gradients were right', () => {
+    assert.match(page, /✗ wrong in 1 of 2 checks, first at step 501/)
+    assert.match(page, /largest relative error was\s+0\.2, at step 501/)
+    const { checks } = data
+    assert.match(reportPage({ ...data, checks: checks.slice(0, 1) }), /✓ right in each of 1 check</)
+    assert.doesNotMatch(reportPage({ ...data, checks: [] }), /gradients were right/)
+  })
+
+  it('shows pictures before it plots losses', () => {
+    const at = (part: string) => page.indexOf(part)
+    for (const chart of ['<svg class="chart"', 'How it learned', 'Whether its gradients'])
+      for (const seen of ['What it says of new pictures', 'class="attended"', 'One space for pictures and words'])
+        assert.ok(at(seen) > 0 && at(seen) < at(chart), `${seen} stands behind ${chart}`)
+  })
+
+  it('gives every picture words', () => {
+    for (const [tag] of page.matchAll(/<img[^>]*>/g)) assert.match(tag, /alt="[^"]+"/)
+    for (const [tag] of page.matchAll(/<svg[^>]*>/g)) assert.match(tag, /role="img" aria-label="[^"]+"/)
+  })
+
+  it('closes what it opens', () => {
+    for (const tag of ['section', 'table', 'tr', 'td', 'th', 'svg', 'figure', 'li', 'p', 'div', 'ins', 'span']) {
+      const count = (pattern: RegExp) => [...page.matchAll(pattern)].length
+      assert.equal(count(new RegExp(`<${tag}[\\s>]`, 'g')), count(new RegExp(`</${tag}>`, 'g')), tag)
+    }
+  })
+})
+
+describe('a chart', () => {
+  const x = Array.from({ length: 1000 }, (_, i) => i + 1)
+  const chart = (values: readonly number[]) =>
+    lineChart({ title: 't', xLabel: 'step', yLabel: 'loss', x, lines: [{ name: 'total', values }] }).markup
+
+  it('thins long runs out', () => {
+    const [, points] = /<polyline[^>]*points="([^"]*)"/.exec(chart(x.map(step => 1 / step)))!
+    assert.ok(points.split(' ').length <= 120)
+  })
+
+  it('writes numbers with few zeros', () => {
+    assert.deepEqual([0, 0.012, 5, 1e-3, 1e-4, 0.0000123, 2e-10].map(number), [
+      '0',
+      '0.012',
+      '5',
+      '0.001',
+      '10⁻⁴',
+      '1.2·10⁻⁵',
+      '2·10⁻¹⁰',
+    ])
+  })
+
+  it('has no number that is none, whatever it draws', () => {
+    for (const values of [x.map(() => 1), x.map(() => 0.5), x.map(step => 1 / step), x.map(() => 0)])
+      assert.ok(!/="[^"]*(NaN|Infinity)/.test(chart(values)))
+  })
+})

@@ -1,0 +1,76 @@
+// Two processes that write one file, and what is left of those that were killed.
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { LockedError } from '../../src/io/errors.ts'
+import { LineFile } from '../../src/io/line-file.ts'
+import { lock, whileLocked } from '../../src/io/lock.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'lock-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+const inFolder = (name: string) => join(folder, name)
+
+const isLocked = (by: RegExp) => (error: unknown) => error instanceof LockedError && by.test(error.message)
+
+test('what is written here is not written here a second time until it is released', async () => {
+  const path = inFolder('once')
+  const release = await lock(path)
+  await assert.rejects(
+    lock(path),
+    isLocked(new RegExp(`once: is being written by process ${process.pid} on .*once.lock`)),
+  )
+  await release()
+  assert.ok(!existsSync(`${path}.lock`))
+  assert.equal(await whileLocked(path, async () => 7), 7)
+  await assert.rejects(
+    whileLocked(path, () => Promise.reject(new Error('as it is'))),
+    /as it is/,
+  )
+  await (await lock(path))()
+})
+
+test('a process at work keeps others out, and one that was killed does not', async () => {
+  const path = inFolder('killed')
+  const program = `
+    import { lock } from ${JSON.stringify(join(import.meta.dirname, '../../src/io/lock.ts'))}
+    await lock(${JSON.stringify(path)})
+    console.log('locked')
+    setInterval(() => {}, 1000)
+  `
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout, 'data')
+  await assert.rejects(lock(path), isLocked(new RegExp(`process ${child.pid} `)))
+  child.kill('SIGKILL')
+  await once(child, 'close')
+  assert.equal(JSON.parse(readFileSync(`${path}.lock`, 'utf8')).process, child.pid, 'it left its lock')
+  await (await lock(path))()
+})
+
+test('a lock of another machine is believed; one half written, or of this number before a restart, is not', async () => {
+  const path = inFolder('others')
+  writeFileSync(`${path}.lock`, '{"process":1,"host":"elsewhere.example"}\n')
+  await assert.rejects(lock(path), isLocked(/process 1 on elsewhere\.example/))
+  writeFileSync(`${path}.lock`, '{"proc')
+  const release = await lock(path)
+  const own = readFileSync(`${path}.lock`, 'utf8')
+  await release()
+  writeFileSync(`${path}.lock`, own)
+  await (await lock(path))()
+})
+
+test('a file of lines has one writer, and a reader that refuses it leaves no lock', async () => {
+  const path = inFolder('lines.jsonl')
+  const file = await LineFile.open(path, { begins: '{' })
+  await assert.rejects(LineFile.open(path, { begins: '{' }), LockedError)
+  await file.append(['{}'])
+  await file.close()
+  await assert.rejects(LineFile.open(path, { begins: '[' }), /does not begin with/)
+  await (await LineFile.open(path, { begins: '{' })).close()
+})

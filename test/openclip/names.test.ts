@@ -1,0 +1,308 @@
+// OpenCLIP's names, shapes and settings: those of its released models, and what is refused.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { CoCa, type CoCaConfig, presets } from '../../src/models/index.ts'
+import { ConfigError, withoutAllocation } from '../../src/nn/index.ts'
+import { fromOpenClipConfig, openClipTensors, toOpenClipConfig } from '../../src/openclip/index.ts'
+import { randn } from '../../src/tensor/index.ts'
+import { arranged, assertAbove, coca, ids, largestOf, pictures, rowsOf, small, withoutPad } from '../models/small.ts'
+import { assertClose, assertCloseNumbers } from '../support.ts'
+
+type Json = Record<string, unknown> & Record<'vision_cfg' | 'text_cfg' | 'multimodal_cfg', Record<string, unknown>>
+
+/** As the released configurations are written. */
+const released = (embed: number, vision: Record<string, unknown>, heads: number): Json => ({
+  embed_dim: embed,
+  vision_cfg: { image_size: 224, attentional_pool: true, attn_pooler_heads: 8, output_tokens: true, ...vision },
+  text_cfg: {
+    context_length: 76,
+    vocab_size: 49408,
+    width: embed,
+    heads,
+    layers: 12,
+    embed_cls: true,
+    output_tokens: true,
+  },
+  multimodal_cfg: { context_length: 76, vocab_size: 49408, width: embed, heads, layers: 12, attn_pooler_heads: heads },
+  custom_text: true,
+})
+const b32 = released(512, { layers: 12, width: 768, patch_size: 32 }, 8)
+const l14 = released(768, { layers: 24, width: 1024, patch_size: 14 }, 12)
+
+const built = (json: unknown) => withoutAllocation(() => new CoCa(fromOpenClipConfig(json)))
+const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1)
+
+/** Names with the shapes that ViT-B-32 has, layer # from 0 to 11. */
+const manifest = `
+  logit_scale
+  visual.class_embedding 768; visual.positional_embedding 50,768; visual.conv1.weight 768,3,32,32; visual.proj 512,512
+  visual.ln_pre.weight 768; visual.ln_pre.bias 768; visual.ln_post.weight 512; visual.ln_post.bias 512
+  visual.attn_pool.query 256,512; visual.attn_pool.ln_q.weight 512; visual.attn_pool.ln_q.bias 512
+  visual.attn_pool.ln_k.weight 768; visual.attn_pool.ln_k.bias 768; visual.attn_pool.attn.q_proj_weight 512,512
+  visual.attn_pool.attn.k_proj_weight 512,768; visual.attn_pool.attn.v_proj_weight 512,768
+  visual.attn_pool.attn.in_proj_bias 1536
+  visual.attn_pool.attn.out_proj.weight 512,512; visual.attn_pool.attn.out_proj.bias 512
+  text.token_embedding.weight 49408,512; text.positional_embedding 77,512; text.cls_emb 512
+  text.ln_final.weight 512; text.ln_final.bias 512; text.text_projection 512,512
+  text_decoder.ln_final.weight 512; text_decoder.ln_final.bias 512; text_decoder.text_projection 512,49408
+  ${['visual.transformer.resblocks', 'text.transformer.resblocks', 'text_decoder.resblocks', 'text_decoder.cross_attn']
+    .map(tower => {
+      const w = tower.startsWith('visual') ? 768 : 512
+      const norms = ['ln_1', 'ln_2', ...(tower.endsWith('cross_attn') ? ['ln_1_kv'] : [])]
+      return [
+        ...norms.flatMap(norm => [`${tower}.#.${norm}.weight ${w}`, `${tower}.#.${norm}.bias ${w}`]),
+        `${tower}.#.attn.in_proj_weight ${3 * w},${w}; ${tower}.#.attn.in_proj_bias ${3 * w}`,
+        `${tower}.#.attn.out_proj.weight ${w},${w}; ${tower}.#.attn.out_proj.bias ${w}`,
+        `${tower}.#.mlp.c_fc.weight ${4 * w},${w}; ${tower}.#.mlp.c_fc.bias ${4 * w}`,
+        `${tower}.#.mlp.c_proj.weight ${w},${4 * w}; ${tower}.#.mlp.c_proj.bias ${w}`,
+      ].join('\n')
+    })
+    .join('\n')}`
+  .split(/[;\n]/)
+  .map(line => line.trim())
+  .filter(line => line !== '')
+  .flatMap(line => (line.includes('#') ? Array.from({ length: 12 }, (_, i) => line.replace('#', `${i}`)) : [line]))
+
+describe("OpenCLIP's released models", () => {
+  it('ViT-B-32: 629 tensors by name and shape, 253,560,065 parameters', () => {
+    const tensors = openClipTensors(built(b32))
+    assert.deepEqual(tensors.map(({ name, shape }) => `${name} ${shape}`.trim()).sort(), manifest.sort())
+    assert.equal(tensors.length, 629)
+    assert.equal(built(b32).parameterCount(), 253_560_065)
+    const of = (prefix: string) =>
+      tensors.filter(({ name }) => name.startsWith(prefix)).reduce((sum, { shape }) => sum + sizeOf(shape), 0)
+    assert.equal((of('visual.') / 1e6).toFixed(2), '89.16')
+    assert.equal((of('text.') / 1e6).toFixed(2), '63.43')
+  })
+
+  it('ViT-L-14: 773 tensors, 638.45 M parameters', () => {
+    const model = built(l14)
+    assert.equal(openClipTensors(model).length, 773)
+    assert.equal((model.parameterCount() / 1e6).toFixed(2), '638.45')
+  })
+
+  it('every parameter is in exactly one tensor', () => {
+    for (const json of [b32, l14, { ...b32, embed_dim: 512, vision_cfg: { ...b32.vision_cfg, width: 512 } }]) {
+      const model = built(json)
+      const named = openClipTensors(model).flatMap(({ parameters }) => parameters)
+      assert.deepEqual(named.sort(), [...model.stateDict().keys()].sort())
+    }
+  })
+
+  it('towers of one width have one matrix for queries, keys and values in the pooler', () => {
+    const model = built({ ...b32, vision_cfg: { ...b32.vision_cfg, width: 512 } })
+    const pooler = openClipTensors(model).filter(({ name }) => name.startsWith('visual.attn_pool.attn.in_proj_w'))
+    assert.deepEqual(
+      pooler.map(({ name, shape }) => [name, [...shape]]),
+      [['visual.attn_pool.attn.in_proj_weight', [1536, 512]]],
+    )
+  })
+})
+
+describe('a configuration', () => {
+  it('comes back as it was, in our words and in theirs', () => {
+    const masked = { ...b32, text_cfg: { ...b32.text_cfg, correct_cls_mask: true } }
+    const odd = {
+      ...b32,
+      quick_gelu: true,
+      vision_cfg: { ...b32.vision_cfg, mlp_ratio: 3.3, head_width: 48, no_ln_pre: true },
+    }
+    for (const json of [b32, l14, masked, odd]) {
+      const config = fromOpenClipConfig(json)
+      const said = toOpenClipConfig(config)
+      assert.deepEqual(fromOpenClipConfig(said), config)
+      assert.deepEqual(toOpenClipConfig(fromOpenClipConfig(said)), said)
+      assert.deepEqual(fromOpenClipConfig({ model_cfg: said, preprocess_cfg: {} }), config)
+    }
+  })
+
+  it('means the corrected mask where the model or its text tower says so, and the other one elsewhere', () => {
+    assert.equal(fromOpenClipConfig(b32).text.padMask, 'unimodalLate')
+    assert.equal(fromOpenClipConfig({ ...b32, correct_cls_mask: true }).text.padMask, 'unimodal')
+    const inTower = { ...b32, text_cfg: { ...b32.text_cfg, correct_cls_mask: true } }
+    assert.equal(fromOpenClipConfig(inTower).text.padMask, 'unimodal')
+    assert.throws(() => fromOpenClipConfig({ ...inTower, correct_cls_mask: false }), /text_cfg\.correct_cls_mask/)
+  })
+
+  const changed = (group: 'vision_cfg' | 'text_cfg' | 'multimodal_cfg', settings: Record<string, unknown>): Json => ({
+    ...b32,
+    [group]: { ...b32[group], ...settings },
+  })
+  const refused: [string, unknown, RegExp][] = [
+    [
+      'a text tower of Hugging Face',
+      changed('text_cfg', { hf_model_name: 'roberta-base' }),
+      /^text_cfg\.hf_model_name = "roberta-base": text towers of Hugging Face/,
+    ],
+    ['a setting that nobody knows', changed('vision_cfg', { depth: 3 }), /^vision_cfg\.depth = 3: is no setting/],
+    ['one of the whole that nobody knows', { ...b32, moe: true }, /^moe = true: is no setting/],
+    [
+      'a model without pooler',
+      changed('vision_cfg', { attentional_pool: false }),
+      /^vision_cfg\.attentional_pool = false/,
+    ],
+    [
+      'a pooler of another kind',
+      changed('vision_cfg', { attentional_pool: 'parallel' }),
+      /^vision_cfg\.attentional_pool = "parallel"/,
+    ],
+    ['a CLIP, which has no decoder', { ...b32, multimodal_cfg: undefined }, /^multimodal_cfg = undefined/],
+    ['a text without [CLS]', changed('text_cfg', { embed_cls: false }), /^text_cfg\.embed_cls = false/],
+    ['layer scale', changed('text_cfg', { ls_init_value: 0.1 }), /^text_cfg\.ls_init_value = 0\.1/],
+    ['a ResNet', changed('vision_cfg', { layers: [3, 4, 6, 3] }), /^vision_cfg\.layers = \[3,4,6,3\]/],
+    [
+      'an image that is no square',
+      changed('vision_cfg', { image_size: [224, 336] }),
+      /^vision_cfg\.image_size = \[224,336\]/,
+    ],
+    ['heads that do not divide', changed('vision_cfg', { head_width: 100 }), /^vision_cfg\.head_width = 100/],
+    ['one query', changed('vision_cfg', { attn_pooler_queries: 1 }), /^vision_cfg\.attn_pooler_queries = 1/],
+    ['a text of another width', changed('text_cfg', { width: 640 }), /^text_cfg\.width = 640/],
+    ['a decoder of another width', changed('multimodal_cfg', { width: 640 }), /^multimodal_cfg\.width = 640/],
+    ['a bias of the logits', { ...b32, init_logit_bias: -10 }, /^init_logit_bias = -10/],
+    ['a text in the place of a number', changed('text_cfg', { heads: '8' }), /^text_cfg\.heads = "8"/],
+    ['no embedding', { ...b32, embed_dim: undefined }, /^embed_dim = undefined: must be|^embed_dim = null: is missing/],
+    ['a list', [], /is not an object of settings/],
+  ]
+  for (const [what, json, message] of refused)
+    it(`is refused by the name of its setting: ${what}`, () =>
+      assert.throws(
+        () => fromOpenClipConfig(json),
+        (error: unknown) => error instanceof ConfigError && message.test(error.message),
+      ))
+
+  it('that OpenCLIP has no words for is not written, and the message names the setting', () => {
+    const config = fromOpenClipConfig(b32)
+    const foreign: [string, CoCaConfig][] = [
+      ['pooler.arrangement', { ...config, pooler: { ...config.pooler, arrangement: 'cascade' } }],
+      ['activation', { ...config, activation: 'silu' }],
+      ['text.padMask', { ...config, text: { ...config.text, padMask: 'both' } }],
+      ['text.multimodal.selfMlp', { ...config, text: { ...config.text, multimodal: {} } }],
+      ['text.hidden', { ...config, text: { ...config.text, hidden: 0.5 } }],
+      ['image.classToken', presets.base],
+    ]
+    for (const [field, each] of foreign)
+      assert.throws(
+        () => toOpenClipConfig(each),
+        (error: unknown) => error instanceof ConfigError && error.field.startsWith(field.split('.')[0]),
+        field,
+      )
+  })
+})
+
+describe("what OpenCLIP's models do differently", () => {
+  const like = (text: Partial<CoCaConfig['text']>): CoCaConfig => ({ ...small, text: { ...small.text, ...text } })
+  const padded = ids([[1, 5, 3, 2, 0, 0]])
+  const close = (a: { dataSync(): ArrayLike<number> }, b: { dataSync(): ArrayLike<number> }) =>
+    assertCloseNumbers(Array.from(a.dataSync()), Array.from(b.dataSync()), 1e-12)
+  const far = (a: { dataSync(): ArrayLike<number> }, b: { dataSync(): ArrayLike<number> }) => {
+    const [x, y] = [Array.from(a.dataSync()), Array.from(b.dataSync())]
+    assertAbove(largestOf(x.map((value, i) => value - y[i])), 1e-6)
+  }
+
+  it('a late mask shows the first padding to [CLS], and hides [CLS] from itself, only where there is padding', () => {
+    const [late, exact] = [coca(like({ padMask: 'unimodalLate' })), coca(like({ padMask: 'unimodal' }))]
+    const full = ids([[1, 3, 4, 5, 6, 2]])
+    close(late.encodeText(full), exact.encodeText(full))
+    far(late.encodeText(padded), exact.encodeText(padded))
+    // what stands at the first padding place counts, at the second it does not
+    const before = late.encodeText(padded)
+    const positions = late.unimodal.positions
+    for (const [place, counts] of [
+      [4, true],
+      [5, false],
+    ] as const) {
+      const kept = positions.add(0)
+      const row = ids(Array.from({ length: 7 }, (_, i) => [i === place ? 1 : 0])).cast('float64')
+      positions.assign(positions.add(row.mul(randn([8], { dtype: 'float64' }))))
+      if (counts) far(late.encodeText(padded), before)
+      else close(late.encodeText(padded), before)
+      positions.assign(kept)
+    }
+  })
+
+  it('[CLS] at the next position of a short text has that position, and at the last of a full one the same as ever', () => {
+    const [next, last] = [coca(like({ classPosition: 'next' })), coca(like({ classPosition: 'last' }))]
+    close(next.encodeText(padded), last.encodeText(padded))
+    far(next.encodeText(ids([[1, 5, 3, 2]])), last.encodeText(ids([[1, 5, 3, 2]])))
+  })
+
+  it('padding that the upper half sees changes logits only where padding is seen', () => {
+    const [both, lower] = [coca(small), coca(like({ padMask: 'unimodal' }))]
+    const [a, b] = [both, lower].map(model => model.forward(pictures(1), padded).logits)
+    close(a.slice([0, { stop: 4 }]), b.slice([0, { stop: 4 }]))
+    far(a, b)
+  })
+
+  for (const padMask of ['unimodal', 'unimodalLate', 'both'] as const)
+    it(`a padding id that is a word may be prompted and written, with a cache as without (${padMask})`, async () => {
+      const model = coca(like({ padMask, padIsWord: true }), 3)
+      const options = {
+        start: 1,
+        prompts: [
+          [1, 0, 4],
+          [1, 4, 0],
+        ],
+        beams: 2,
+      }
+      const images = pictures(2)
+      const [cached, plain] = [
+        await model.generate(images, options),
+        await model.generate(images, { ...options, cache: false }),
+      ]
+      assert.deepEqual(
+        cached.map(caption => caption.ids),
+        plain.map(caption => caption.ids),
+      )
+      assertCloseNumbers(
+        cached.map(caption => caption.logProbability),
+        plain.map(caption => caption.logProbability),
+      )
+      if (padMask === 'both') return
+      const text = ids([[1, 0, 4, 0, 5, 3]])
+      const one = images.slice([{ stop: 1 }])
+      const state = model.startDecoding(one)
+      const { logits } = model.forward(one, text)
+      let seen = 0
+      for (const n of [1, 2, 1, 2]) {
+        const step = model.decode(text.slice([{}, { start: seen, stop: seen + n }]), state)
+        seen += n
+        close(step, logits.slice([{}, seen - 1]))
+      }
+    })
+
+  it('where the decoder looks is a matter of patches, also behind a class token', async () => {
+    for (const config of [{ ...small, image: { ...small.image, classToken: true, inputNorm: true } }]) {
+      for (const arrangement of ['cascade', 'parallel', 'shared'] as const) {
+        const model = coca({ ...config, pooler: arranged(arrangement).pooler })
+        for await (const { attention } of model.stream(pictures(1), { start: 1 })) {
+          assert.equal(attention.length, 4)
+          assertCloseNumbers([attention.reduce((a, b) => a + b)], [1], 1e-6)
+        }
+      }
+    }
+  })
+
+  it('a layer that is left out of the options is not there', () => {
+    const names = [...coca(withoutPad).stateDict().keys()].join()
+    for (const field of ['selfMlp', 'memoryNorm.memoryNorm', 'queryNorm', 'inputNorm', 'encoder.classToken'])
+      assert.ok(!names.includes(field), field)
+  })
+
+  it('rows of a batch do not see each other', () => {
+    const model = coca({
+      ...like({ padMask: 'unimodalLate', classPosition: 'next', multimodal: { memoryNorm: true, selfMlp: true } }),
+      image: { ...small.image, classToken: true, inputNorm: true, patchBias: false },
+      pooler: { ...small.pooler, arrangement: 'shared', queryNorm: true },
+    })
+    const texts = ids([
+      [1, 3, 4, 5, 6, 2],
+      [1, 5, 3, 2, 0, 0],
+    ])
+    const both = model.forward(pictures(2), texts)
+    const one = model.forward(pictures(2).slice([{ start: 1 }]), padded)
+    assertClose(both.logits.slice([{ start: 1 }]), { shape: [1, 6, 7], data: rowsOf(one.logits)[0] })
+    assertCloseNumbers(rowsOf(both.image)[1], rowsOf(one.image)[0])
+  })
+})
