@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import * as models from '../../src/models/index.ts'
+import * as models from '../../src/entries/models.ts'
 import * as nn from '../../src/nn/index.ts'
 import { Module } from '../../src/nn/index.ts'
 import { describeOperation } from '../../src/testing/index.ts'

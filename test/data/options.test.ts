@@ -1,8 +1,8 @@
 // The options of data and training are checked before anything is read.
 
 import { describe } from 'node:test'
-import * as data from '../../src/data/index.ts'
-import * as training from '../../src/train/index.ts'
+import * as data from '../../src/entries/data.ts'
+import * as training from '../../src/entries/train.ts'
 import { loose, refuse } from '../loose.ts'
 
 const { BatchIterator, decodeImage, ImageTextDataset, openData, openPictures, ShardDataset, shapesExample } =
