@@ -27,7 +27,7 @@ const LARGEST_EXTENSION = 1 << 20
 export class WindowedFile {
   readonly size: number
   readonly #handle: FileHandle
-  readonly #window = Buffer.alloc(WINDOW)
+  readonly #window = new Uint8Array(WINDOW)
   #start = 0
   #length = 0
 
@@ -46,8 +46,8 @@ export class WindowedFile {
   }
 
   /** Bytes that stay valid until the next read; fewer at the end of the file. */
-  async read(offset: number, length: number): Promise<Buffer> {
-    if (length > WINDOW) return this.#fill(Buffer.alloc(length), offset)
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    if (length > WINDOW) return this.#fill(new Uint8Array(length), offset)
     if (offset < this.#start || offset + length > this.#start + this.#length) {
       this.#start = offset
       this.#length = (await this.#fill(this.#window, offset)).length
@@ -59,7 +59,7 @@ export class WindowedFile {
     await this.#handle.close()
   }
 
-  async #fill(buffer: Buffer, offset: number): Promise<Buffer> {
+  async #fill(buffer: Uint8Array, offset: number): Promise<Uint8Array> {
     let filled = 0
     while (filled < buffer.length) {
       const { bytesRead } = await this.#handle.read(buffer, filled, buffer.length - filled, offset + filled)
@@ -91,7 +91,7 @@ export async function* tarMembers(tar: WindowedFile, file: string): AsyncGenerat
     offset = content + Math.ceil(size / BLOCK) * BLOCK
     if (type === 'L' || type === 'x') {
       if (size > LARGEST_EXTENSION) throw new TarError(`has a broken header before byte ${content}`, { file })
-      const text = (await tar.read(content, size)).toString('utf8')
+      const text = textOf(await tar.read(content, size))
       if (type === 'L') longName = text.replace(/\0.*$/s, '')
       else attributes = paxAttributes(text)
       continue
@@ -105,18 +105,23 @@ export async function* tarMembers(tar: WindowedFile, file: string): AsyncGenerat
   throw new TarError('is cut off: it has no mark at its end', { file })
 }
 
-const textAt = (header: Buffer, start: number, length: number) =>
-  header.toString('utf8', start, start + length).replace(/\0.*$/s, '')
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+const textOf = (bytes: Uint8Array, start = 0, length = bytes.length) =>
+  decoder.decode(bytes.subarray(start, start + length))
+
+/** Text up to its first zero. */
+const textAt = (header: Uint8Array, start: number, length: number) =>
+  textOf(header, start, length).replace(/\0.*$/s, '')
 
 /** The name, with its first part where ustar keeps it. */
-function nameOf(header: Buffer): string {
+function nameOf(header: Uint8Array): string {
   const name = textAt(header, 0, 100)
-  const prefix = header.toString('latin1', 257, 263) === 'ustar\0' ? textAt(header, 345, 155) : ''
+  const prefix = textOf(header, 257, 6) === 'ustar\0' ? textAt(header, 345, 155) : ''
   return prefix === '' ? name : `${prefix}/${name}`
 }
 
 /** Octal digits; or, where the first bit is set, a binary number. */
-function numberAt(header: Buffer, start: number, length: number): number {
+function numberAt(header: Uint8Array, start: number, length: number): number {
   if (header[start] < 0x80) return Number.parseInt(textAt(header, start, length).trim() || '0', 8)
   let value = header[start] & 0x7f
   for (let i = start + 1; i < start + length; i++) value = value * 256 + header[i]
@@ -124,7 +129,7 @@ function numberAt(header: Buffer, start: number, length: number): number {
 }
 
 /** The sum of all bytes, those of the sum itself being spaces. */
-function hasRightSum(header: Buffer): boolean {
+function hasRightSum(header: Uint8Array): boolean {
   let sum = 8 * 0x20
   for (let i = 0; i < BLOCK; i++) if (i < 148 || i >= 156) sum += header[i]
   return sum === numberAt(header, 148, 8)
@@ -133,11 +138,11 @@ function hasRightSum(header: Buffer): boolean {
 /** Records `<length> <key>=<value>\n`, whose length is in bytes and counts itself. */
 function paxAttributes(text: string): Record<string, string> {
   const attributes: Record<string, string> = {}
-  const bytes = Buffer.from(text)
+  const bytes = new TextEncoder().encode(text)
   for (let start = 0; start < bytes.length; ) {
-    const length = Number.parseInt(bytes.toString('latin1', start, start + 20), 10)
+    const length = Number.parseInt(textOf(bytes, start, 20), 10)
     if (!(length > 0)) break
-    const record = bytes.toString('utf8', start, start + length - 1)
+    const record = textOf(bytes, start, length - 1)
     const [, key, value] = /^\d+ ([^=]+)=(.*)$/s.exec(record) ?? []
     if (key !== undefined) attributes[key] = value
     start += length
