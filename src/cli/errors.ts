@@ -1,5 +1,5 @@
-// How a command ends. Whoever typed something wrong reads one sentence that names it; a bug of ours says it is one. The
-// exit code tells the two apart for scripts.
+// How a command ends. For a mistake in the arguments it prints one sentence that names the mistake; for a bug in this
+// program it says that it is a bug. The exit codes differ, for scripts.
 
 import { CommanderError } from 'commander'
 import { FolderNotEmptyError } from '../data/index.ts'

@@ -1,5 +1,5 @@
-// Options that several commands share, and how their values are read. A value that cannot be is refused by the name of
-// its flag before any work begins.
+// Options that several commands share, and how their values are read. An invalid value is an error that names its flag,
+// before any work begins.
 
 import { type Command, InvalidArgumentError } from 'commander'
 import { device, type GpuBackend, type OpenOptions } from '../index.ts'

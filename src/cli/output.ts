@@ -1,5 +1,5 @@
-// Who reads what: results go to stdout, as text or with --json for a program; all other words go to stderr, so that a
-// pipe never sees them.
+// Output: results go to stdout, as text or with --json for a program; all other messages go to stderr, so that they do
+// not get into a pipe.
 
 import type { BadSample } from '../data/index.ts'
 

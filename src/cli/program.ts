@@ -1,4 +1,4 @@
-// All commands under one name, and how each of them ends.
+// The command line with all commands, and how each of them ends.
 
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'

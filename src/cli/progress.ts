@@ -1,4 +1,4 @@
-// A bar on a terminal, and nothing at all where stderr goes to a file: there only what was said line by line is of use.
+// A progress bar on a terminal. If stderr goes to a file, there is no bar, only lines.
 
 import cliProgress from 'cli-progress'
 import { duration } from '../demo/words.ts'

@@ -1,5 +1,5 @@
-// How much longer something takes. The first steps compile kernels and fill caches, and a checkpoint now and then makes one
-// step long: so the estimate is a median over the last steps, and there is none until it can be trusted.
+// An estimate of the remaining time. The first steps compile kernels and fill caches, and a checkpoint sometimes makes
+// a step long. The estimate is therefore a median over the last steps, and there is none until it is reliable.
 
 /** Steps at the beginning that say nothing about the others. */
 const SKIPPED = 2

@@ -1,4 +1,5 @@
-// What a person sees of training: a bar with the losses on a terminal, a line every few seconds elsewhere.
+// The progress of training on the terminal: a bar with the losses, or a line every few seconds if stderr is not a
+// terminal.
 
 import type { BadSample } from '../data/index.ts'
 import {

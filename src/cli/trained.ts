@@ -1,4 +1,5 @@
-// What every command on a trained model begins with: the model opened on a device, pictures from files, words it knows.
+// What every command on a trained model starts with: opening the model on a device, reading pictures from files, and
+// checking words against its vocabulary.
 
 import type { Command } from 'commander'
 import { decodeImage } from '../data/index.ts'

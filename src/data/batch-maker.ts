@@ -1,5 +1,5 @@
-// Batches of one collection of samples: its captions tokenized once, its order planned, its images loaded. A batch is a
-// function of the collection, a label and a number, so that it can be made again.
+// Batches of one collection of samples: it tokenizes the captions once, plans the order and loads the images. A batch
+// is a function of the collection, a label and a number, so the same batch can be made again.
 
 import { createHash } from 'node:crypto'
 import { BatchError, DataError, TokenizerError } from '../io/index.ts'

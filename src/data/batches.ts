@@ -1,5 +1,5 @@
-// Batches for training: shuffled, tokenized, the next ones decoded while the current one is trained on. A run that is
-// stopped and resumed sees exactly the batches it would have seen.
+// Batches for training: shuffled and tokenized; the next ones are decoded during the current training step. A run that
+// is stopped and resumed gets exactly the batches it would have got without the interruption.
 
 import { createHash } from 'node:crypto'
 import { BatchError } from '../io/index.ts'

@@ -1,5 +1,5 @@
-// The list of what is in a folder of images. A typing mistake in one of a million lines should cost its author a
-// glance: every complaint names the file, the line and the field.
+// The captions of a folder of images. Every error names the file, the line and the field, so that one typing mistake in
+// a million lines is easy to find.
 
 import { statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'

@@ -1,5 +1,5 @@
-// A folder of images with captions, as training sees it: numbered examples whose pixels are decoded when first asked
-// for and kept as bytes while there is room. Bytes, because four times as many fit as would floats.
+// A folder of images with captions, as a dataset for training: numbered examples whose pixels are decoded at the first
+// access and kept as bytes while the cache has space. Bytes take a quarter of the memory of floats.
 
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'

@@ -1,5 +1,5 @@
-// Which examples go into which batch of an epoch. The whole plan is a pure function of the seed and the epoch's
-// label, so a position in training is a few integers, and any batch can be made again.
+// Which examples go into which batch of an epoch. The whole plan is a pure function of the seed and the epoch's label,
+// so a position in training is a few integers, and any batch can be made again.
 
 import { Generator } from '../tensor/index.ts'
 

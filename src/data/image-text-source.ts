@@ -1,5 +1,5 @@
-// What the rest of the program knows of data, wherever it lies: samples that are all known, or shards that are listed as
-// one comes to them.
+// The interface of data, for a folder and for shards: samples that are all known in advance, or windows of shards that
+// are listed when they are needed.
 
 import * as is from '../tensor/kinds.ts'
 import type { Settings } from '../tensor/options.ts'

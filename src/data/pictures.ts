@@ -1,5 +1,5 @@
-// Pictures that a program goes through once and in order, wherever they lie: one file, a folder with or without captions,
-// shards. A position in them is all that it takes to go on later.
+// Pictures that a program reads once and in order: one file, a folder with or without captions, or shards. A position
+// in them is enough to continue later.
 
 import { createHash } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-// What `cocagrad demo` trains on, with which settings, and what it must reach. All of it in one place.
+// The data, settings and targets of `cocagrad demo`.
 
 import type { ShapesOptions } from '../data/index.ts'
 import type { RunConfigInput } from '../train/index.ts'

@@ -1,4 +1,4 @@
-// Everything that the demo measures of its model, and everything that its report shows.
+// The measurements of the demo, and the data of its report.
 
 import { arch, cpus, platform } from 'node:os'
 import {

@@ -1,10 +1,10 @@
-// All pictures of a folder, a file of captions or shards, and their captions, as embeddings in a file. Nothing that grows
-// with the data is kept in memory.
+// Embeds all pictures of a folder, a file of captions or shards, and their captions, into a file. Memory does not grow
+// with the data.
 //
 //     FILE.safetensors: tensors image [images, width] and text [texts, width], and samples, the bytes of JSON lines
 //     FILE.npy: image; FILE.text.npy: text; FILE.jsonl: the lines; FILE.json: the settings
 //
-// Line i says what row i of `image` is: {"name", "captions"}. All captions in order are the rows of `text`.
+// Line i describes row i of `image`: {"name", "captions"}. All captions in order are the rows of `text`.
 
 import { createHash } from 'node:crypto'
 import { rename, stat } from 'node:fs/promises'

@@ -1,5 +1,5 @@
-// Embeddings in a file, as they are searched: rows are read block by block, and names only of what was found, so that a
-// gallery may be larger than memory. Written by `embedPictures`, which says what stands where.
+// Search in a file of embeddings: rows are read block by block, and names only of the results, so a gallery may be
+// larger than memory. `embedPictures` writes the file and documents its format.
 
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'

@@ -1,5 +1,6 @@
-// Embeddings on their way to a file: rows and names are appended to files in a folder beside it, and a journal says after
-// each batch how much of them counts. Whatever a kill leaves behind that is cut off, and the rest is gone on with.
+// A file of embeddings while it is written: rows and names are appended to files in a folder next to it, and a journal
+// records after each batch how much of them is valid. After a kill, anything beyond that is cut off, and writing
+// continues from there.
 
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'

@@ -1,5 +1,5 @@
-// Images and texts as points of the space they share, batch by batch: what zero-shot classification and retrieval are
-// made of. Embeddings lie on the host, so that a gallery may be larger than a device.
+// Embeddings of images and texts in their shared space, batch by batch, for zero-shot classification and retrieval.
+// Embeddings are stored on the host, so a gallery may be larger than the memory of a device.
 
 import { noGrad } from '../autograd/index.ts'
 import { normalize } from '../data/index.ts'

@@ -1,4 +1,4 @@
-// The protocols that vision-language models are compared by (CoCa, section 4.2), over any images and captions: zero-shot
+// The evaluation protocols of vision-language models (CoCa, section 4.2), for any images and captions: zero-shot
 // classification, retrieval in both directions, and captioning.
 
 import { stack } from '../autograd/index.ts'

@@ -1,5 +1,5 @@
-// Results of a model that are no finite numbers, with the example that they belong to: a share, a rank or a nearest neighbour
-// made of NaN looks like any other.
+// Detects results of a model that are not finite, and names the example that they belong to: a share, a rank or a
+// nearest neighbour computed from NaN looks like any other.
 
 import { LogitsError } from '../models/index.ts'
 import { firstNonFinite, NonFiniteError } from '../tensor/index.ts'

@@ -1,5 +1,5 @@
 // From a batch on the host to CoCa's loss on a device. Two equal captions in a batch would be false negatives of the
-// contrastive loss; those that are told apart by nothing get one number.
+// contrastive loss, so equal captions get the same number.
 
 import type { Batch } from '../data/index.ts'
 import type { CoCa, CoCaLoss } from '../models/index.ts'

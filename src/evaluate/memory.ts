@@ -1,4 +1,4 @@
-// Work that finds out how much of it fits into a device's memory at once, by doing less at a time where it does not.
+// Finds out how many items fit into a device's memory at once, by trying fewer at a time if they do not fit.
 
 import { OutOfMemoryError } from '../tensor/index.ts'
 import { warn } from '../tensor/warn.ts'

@@ -1,5 +1,5 @@
-// Pictures through a model, whatever becomes of some of them: batches at fixed places, so that who goes on later computes
-// what would have been computed, without the pictures that cannot be read.
+// Batches of pictures at fixed positions, some of which may be unreadable: a continued run computes the same batches as
+// a run without the interruption, leaving out the pictures that cannot be read.
 
 import { type BadSample, normalize, type Pictures, type StreamedSample } from '../data/index.ts'
 import { DataError } from '../io/index.ts'

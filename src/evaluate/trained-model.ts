@@ -1,4 +1,4 @@
-// What a model needs beside its weights to be used.
+// A model with its tokenizer and its normalisation of pixels.
 
 import type { Tokenizer } from '../data/index.ts'
 import type { CoCa } from '../models/index.ts'

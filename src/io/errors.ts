@@ -1,5 +1,5 @@
-// Data comes from people and disks, so most of what can go wrong here is not a bug. Every such mistake ends in a
-// DataError that says which file, which line and what is wrong, so that a command line can print the message alone.
+// Errors of data. Data comes from people and disks, so most of these errors are not bugs. A DataError says which file,
+// which line and what is wrong, so a command line can print the message alone.
 
 /** Where a mistake was found. */
 export interface DataLocation {

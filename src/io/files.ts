@@ -1,5 +1,5 @@
-// A run can be killed at any moment, and what it leaves behind must be whole: every file is written beside its final
-// name, flushed to the disk, and renamed. Reading turns the system's error codes into sentences.
+// Atomic writes: a run can be killed at any moment, so every file is written under a temporary name next to its final
+// one, flushed to the disk, and renamed. Reading turns the system's error codes into sentences.
 
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'

@@ -1,5 +1,5 @@
-// Weights that are no finite numbers. One NaN among them spreads to every output, and what is computed from NaN looks like
-// a result. So a model is made only of finite weights, and only finite weights are saved.
+// Checks that weights are finite. One NaN among them spreads to every output, and a result computed from NaN looks like
+// any other. So a model is made only of finite weights, and only finite weights are saved.
 
 import { firstNonFinite, type Shape, show } from '../tensor/index.ts'
 

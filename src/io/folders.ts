@@ -1,5 +1,5 @@
-// Folders that are there whole or not at all, as files are: filled under a temporary name, flushed, and renamed. A
-// folder that goes away loses its name first, so that no half of it is ever taken for the whole.
+// Folders that are written atomically, as files are: filled under a temporary name, flushed, and renamed. A folder that
+// is removed is renamed first, so an incomplete folder is never taken for a complete one.
 
 import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'

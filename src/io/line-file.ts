@@ -1,5 +1,5 @@
-// A text file that grows by whole lines: whoever wrote it may have been killed in the middle of one, which is cut off when
-// it is opened again.
+// A text file to which whole lines are appended. If a process was killed while it wrote a line, the incomplete line is
+// removed when the file is opened again.
 
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'

@@ -1,5 +1,5 @@
-// One writer at a time: a file beside what is written says which process writes it. A process that was killed leaves it
-// behind; whoever comes next sees that it is gone.
+// Locks for one writer at a time: a file next to the written one contains the process that writes it. A killed process
+// leaves the file behind; the next process detects that its owner has ended.
 
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'

@@ -1,5 +1,5 @@
-// Files that are read by ranges of bytes, opened for the length of one task: a checkpoint is larger than what is wanted of
-// it, and nothing stays open in between.
+// Reads of byte ranges of a file that is open for the length of one task: a checkpoint is larger than the part that is
+// needed, and no file stays open between tasks.
 
 import { open } from 'node:fs/promises'
 import { DataError, FileError, messageOf } from './errors.ts'

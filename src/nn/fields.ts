@@ -1,6 +1,6 @@
-// Where the parts of an object stand: in its fields, and in the arrays, plain objects and Maps that its fields hold, at any
-// depth. The path of keys that leads to a part is its name. Nothing else is opened: not tensors, typed arrays or objects of
-// other classes.
+// Finds the parts of an object: in its fields, and in the arrays, plain objects and Maps that its fields hold, at any
+// depth. The path of keys that leads to a part is its name. Tensors, typed arrays and objects of other classes are not
+// searched.
 
 /** A part and where it stands. */
 export interface Place<T> {

@@ -1,6 +1,7 @@
-// Memory of a forward pass outside of a tape, where nothing is needed after its last use. `forward` of every module gives back what it
-// made, except what can still be reached: its result, what it put into its arguments (a cache, say) or into its own fields, and
-// what it gave to a function among its arguments. While a tape records nothing is given back: the tape needs everything.
+// Memory of a forward pass outside of a tape, where no intermediate value is needed after its last use. `forward` of
+// every module frees what it made, except what can still be reached: its result, what it stored in its arguments (such
+// as a cache) or in its own fields, and what it passed to a function among its arguments. While a tape is recording,
+// nothing is freed, because the tape needs everything.
 
 import { isRecording } from '../autograd/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'

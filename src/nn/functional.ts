@@ -1,4 +1,5 @@
-// A module as a function of its parameters, for what differentiates or moves them: hypothetical steps, Hessians, gradcheck.
+// A module as a function of its parameters, for code that differentiates or moves them: hypothetical steps, Hessians,
+// gradcheck.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { canReplace, DTypeError, type Shape, ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'

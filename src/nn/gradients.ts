@@ -1,5 +1,5 @@
-// The gradients of a loss by the parameters of a module, and what people get wrong there without noticing: a loss that
-// depends on no parameter, or not on all of them, or on a parameter that belongs to no module.
+// The gradients of a loss with respect to the parameters of a module. Common mistakes are detected: a loss that depends
+// on no parameter, or not on all of them, or on a parameter that belongs to no module.
 
 import { HOW_VALUES_LEAVE } from '../autograd/gradient-error.ts'
 import { type Entry, GradientError, Tape } from '../autograd/index.ts'

@@ -1,4 +1,4 @@
-// How parameters begin.
+// Initial values of parameters.
 
 import { checkArguments, takes } from '../tensor/arguments.ts'
 import { allocate, fromData, full, Generator, type Shape, sizeOf, type Tensor } from '../tensor/index.ts'

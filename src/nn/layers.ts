@@ -1,4 +1,4 @@
-// The layers that everything is built of.
+// The basic layers.
 
 import { dropout, embedding, layerNorm, linear } from '../autograd/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'

@@ -1,5 +1,5 @@
-// The three losses of natural-language supervision (CoCa, section 3.1). How a loss is reduced is part of the call:
-// a weight between losses means nothing without it.
+// The three losses of natural-language supervision (CoCa, section 3.1). The reduction is an argument of every loss: the
+// weights between losses have a meaning only together with it.
 
 import { concat, crossEntropy, type Reduction, where } from '../autograd/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'

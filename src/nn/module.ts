@@ -1,6 +1,6 @@
-// A module is a class whose fields are parameters and modules, or arrays, plain objects and Maps of them, nested as deep as
-// you like. A parameter's name is its path through the fields, and that is the whole protocol: no registration, no base
-// constructor. What a field does not hold (private fields, closures, objects of other classes) is not part of the module.
+// A module is a class whose fields are parameters and modules, or arrays, plain objects and Maps of them, nested to any
+// depth. The name of a parameter is its path through the fields. No registration and no base constructor is needed.
+// Values that no field holds (private fields, closures, objects of other classes) are not part of the module.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { inspected, mimeBundle } from '../tensor/display.ts'

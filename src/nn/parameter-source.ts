@@ -1,4 +1,5 @@
-// Where parameters come from, for what differentiates by them or moves them: a module, or a list of them with their names.
+// The source of parameters for functions that differentiate or move them: a module, or a list of parameters with their
+// names.
 
 import { given, isPlain } from '../tensor/given.ts'
 import { ArgumentError, Tensor } from '../tensor/index.ts'

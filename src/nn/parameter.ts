@@ -1,4 +1,4 @@
-// A parameter is the one tensor whose value changes: the optimizer assigns it a new one, the name stays.
+// A parameter is the only tensor whose value changes: the optimizer assigns a new value, and the name stays.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { titleOf } from '../tensor/display.ts'

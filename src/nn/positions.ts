@@ -1,4 +1,4 @@
-// Where things are: patches of images and positions in a sequence.
+// Positions of patches in images and of tokens in sequences.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { DTypeError, deviceOf, fromData, isFloating, ShapeError, show, type Tensor } from '../tensor/index.ts'

@@ -1,4 +1,4 @@
-// The shape of what transformers work on: sequences of vectors, in batches.
+// The shape of the input of transformers: sequences of vectors, in batches.
 
 import { ShapeError, show, type Tensor } from '../tensor/index.ts'
 

@@ -1,4 +1,4 @@
-// The transformer block, before-norm: every sub-layer sees a normalised input and adds to what passes by.
+// The transformer block, pre-norm: every sub-layer gets a normalised input and adds its result to the residual stream.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import type { Tensor } from '../tensor/index.ts'

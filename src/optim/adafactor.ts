@@ -1,6 +1,7 @@
-// Adafactor (Shazeer and Stern 2018): the second moment of a matrix as a row and a column of means, so that it costs
-// n + m numbers and not n m. The defaults are those of large vision transformers (Zhai et al. 2021, section 3.5), and of
-// CoCa: a first moment of 0.9, a second that stops at 0.999, and no scaling of the learning rate by the parameter.
+// Adafactor (Shazeer and Stern 2018): the second moment of a matrix is stored as means of rows and of columns, which
+// takes n + m numbers instead of n m. The defaults are those of large vision transformers (Zhai et al. 2021, section
+// 3.5) and of CoCa: a first moment of 0.9, a second moment of at most 0.999, and no scaling of the learning rate by the
+// parameter.
 
 import type { Parameter, ParameterSource } from '../nn/index.ts'
 import type { Shape, Tensor } from '../tensor/index.ts'

@@ -1,4 +1,4 @@
-// Gradients kept from being too long together (Pascanu et al. 2013).
+// Clipping of the norm of all gradients together (Pascanu et al. 2013).
 
 import { div, isRecording, noGrad, where } from '../autograd/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'

@@ -1,5 +1,5 @@
-// What all optimizers share: which parameters they move, how far, and what is remembered of each. An algorithm is a
-// pure function from a value, its gradient and what is remembered to a new value and what to remember next.
+// The base of all optimizers: which parameters they move, how far, and the state of each. An algorithm is a pure
+// function from a value, its gradient and its state to a new value and a new state.
 
 import { noGrad } from '../autograd/index.ts'
 import { lossAndGradients, Module, Parameter, type ParameterSource } from '../nn/index.ts'

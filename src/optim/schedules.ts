@@ -1,4 +1,4 @@
-// Learning rates over time, as functions of the number of steps done: 0 at the first.
+// Learning rates over time, as functions of the number of completed steps, which is 0 at the first step.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import * as is from '../tensor/kinds.ts'

@@ -1,4 +1,4 @@
-// Stochastic gradient descent, with momentum where asked for (Sutskever et al. 2013).
+// Stochastic gradient descent, with optional momentum (Sutskever et al. 2013).
 
 import type { Parameter, ParameterSource } from '../nn/index.ts'
 import type { Shape } from '../tensor/index.ts'

@@ -1,4 +1,4 @@
-// `cocagrad caption`: what a trained model says of pictures.
+// `cocagrad caption`: captions that a trained model generates for pictures.
 
 import type { Command } from 'commander'
 import { openPictures, type Pictures } from '../../data/index.ts'

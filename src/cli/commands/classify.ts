@@ -1,4 +1,4 @@
-// `cocagrad classify`: zero-shot classification, with labels that need not have been classes of anything.
+// `cocagrad classify`: zero-shot classification with any labels.
 
 import type { Command } from 'commander'
 import { percent } from '../../demo/words.ts'

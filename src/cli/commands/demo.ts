@@ -1,5 +1,5 @@
-// `cocagrad demo`: everything at once, from drawing the pictures to a page that shows what was learned from them. Killed
-// at any moment, it goes on from there when it is started again.
+// `cocagrad demo`: the whole pipeline, from drawing the pictures to a page with the results. If it is killed, it
+// continues when it is started again.
 
 import { existsSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'

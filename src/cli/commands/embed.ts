@@ -1,4 +1,4 @@
-// `cocagrad embed`: pictures and captions as rows of numbers in a file, for searching and for other programs.
+// `cocagrad embed`: writes the embeddings of pictures and captions to a file, for searching and for other programs.
 
 import type { Command } from 'commander'
 import { openPictures } from '../../data/index.ts'

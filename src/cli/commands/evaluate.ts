@@ -1,4 +1,4 @@
-// `cocagrad evaluate`: how good a model is on pictures with captions, by the protocols of the paper.
+// `cocagrad evaluate`: evaluates a model on pictures with captions, by the protocols of the paper.
 
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'

@@ -1,5 +1,4 @@
-// `cocagrad gradcheck`: whether the gradients can be trusted, operation by operation or part by part of a model, against
-// finite differences.
+// `cocagrad gradcheck`: compares gradients with finite differences, for each operation or for each part of a model.
 
 import type { Command } from 'commander'
 import { FailedError, UsageError } from '../errors.ts'

@@ -1,4 +1,5 @@
-// `cocagrad retrieve`: the pictures of a folder or of a file of embeddings that are nearest to a sentence, or to another picture.
+// `cocagrad retrieve`: the pictures of a folder or of a file of embeddings that are nearest to a sentence or to another
+// picture.
 
 import type { Command } from 'commander'
 import { openPictures } from '../../data/index.ts'

@@ -1,4 +1,4 @@
-// `cocagrad train`: a new run from pictures with captions, or an old one further on.
+// `cocagrad train`: starts a new run on pictures with captions, or continues an old one.
 
 import type { Command } from 'commander'
 import { readJson } from '../../io/index.ts'

@@ -1,5 +1,5 @@
-// `cocagrad verify`: whether a checkpoint of OpenCLIP computes here what it computed there, from a folder of numbers that
-// OpenCLIP left beside it.
+// `cocagrad verify`: checks that a checkpoint of OpenCLIP gives the same numbers here as in OpenCLIP, from a folder of
+// numbers that OpenCLIP computed.
 
 import type { Command } from 'commander'
 import { type AgreementCheck, agreement } from '../../openclip/index.ts'

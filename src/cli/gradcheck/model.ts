@@ -1,6 +1,7 @@
-// The gradients of a whole model's loss. Every parameter of a part of the model is moved at once along a random direction, so
-// that the derivatives of first and second order of millions of parameters are a few numbers, and one of them is wrong where
-// any of them is. Parameters are moved the less the more the loss depends on them: so none hides behind another.
+// The gradients of the loss of a whole model. All parameters of a part of the model are moved at once along a random
+// direction, so the first and second derivatives with respect to millions of parameters become a few numbers, and an
+// error in any of them shows in one of these. Parameters are moved by less, the more the loss depends on them, so that
+// none hides another.
 
 import { gradcheck, vjp } from '../../autograd/index.ts'
 import { readJson } from '../../io/index.ts'

@@ -1,4 +1,4 @@
-// The gradients of operations, with inputs that the tests draw from too.
+// The gradients of operations, with the same inputs as in the tests.
 
 import { gradcheck } from '../../autograd/index.ts'
 import { device } from '../../tensor/index.ts'

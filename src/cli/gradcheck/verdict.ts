@@ -1,4 +1,4 @@
-// A line of what `cocagrad gradcheck` finds, of an operation or of a part of a model.
+// A line of the output of `cocagrad gradcheck`, for an operation or for a part of a model.
 
 import { worstOf } from '../../autograd/gradcheck-result.ts'
 import type { GradcheckResult } from '../../autograd/index.ts'

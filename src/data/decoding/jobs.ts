@@ -1,4 +1,4 @@
-// Work that may be done on another thread: all of it is named in a message, and so is its result.
+// Jobs that may run on another thread: the message contains all of a job's input, and the reply all of its result.
 
 import { open } from 'node:fs/promises'
 import { fileError, ImageError } from '../../io/index.ts'

@@ -1,5 +1,5 @@
-// Threads that decode images while the main one trains. Everything that is asked for is sent at once: a training step
-// on cpu keeps the main thread so busy that it could not hand out one image after the other.
+// Threads that decode images while the main thread trains. All jobs are sent at once, because a training step on cpu
+// keeps the main thread too busy to send one image after the other.
 
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'

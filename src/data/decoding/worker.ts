@@ -1,4 +1,4 @@
-// A thread that decodes: jobs come as messages, a few are done at once, and results go back in any order.
+// The decoding thread: jobs come as messages, a few run at once, and results are sent back in any order.
 
 import { parentPort } from 'node:worker_threads'
 import { DataError, messageOf } from '../../io/index.ts'

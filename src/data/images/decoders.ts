@@ -1,6 +1,6 @@
-// The two ways to turn an image file into pixels: sharp, which is fast but is a native package that not every machine
-// has, and decoders in WebAssembly and JavaScript, which run everywhere. Both give what Pillow's `convert('RGB')` gives:
-// transparency and colour profiles are left out. Only a JPEG of four colours may differ between them, by 1 of 255.
+// The two decoders of image files: sharp, which is fast but is a native package and not available on every machine, and
+// decoders in WebAssembly and JavaScript, which run everywhere. Both give the pixels of Pillow's `convert('RGB')`,
+// without transparency and colour profiles. Only JPEGs of four colours may differ between them, by 1 of 255.
 
 import { type DecodedPng, decode as decodePng } from 'fast-png'
 import jpeg from 'jpeg-js'

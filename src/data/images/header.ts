@@ -1,5 +1,5 @@
-// What a file says about itself before anything is decoded: its format, its size and which way up it is. Both decoders
-// go by the same header, so they accept and refuse the same files, and no memory is taken for an absurd size.
+// The header of an image file, read before anything is decoded: format, size and orientation. Both decoders use the
+// same header, so they accept and refuse the same files, and no memory is allocated for an invalid size.
 
 import { ImageError } from '../../io/index.ts'
 

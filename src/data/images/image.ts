@@ -1,4 +1,4 @@
-// Images as models want them: upright, square, three channels, values from 0 to 1, channels first.
+// Images in the form that models take: upright, square, three channels, values from 0 to 1, channels first.
 
 import { encode } from 'fast-png'
 import { ImageError, messageOf, readBytes } from '../../io/index.ts'

@@ -1,5 +1,5 @@
-// A part of a picture at random, large or small, wide or tall: what CLIP and its descendants do to their training images
-// (Szegedy et al. 2015, section 6, as torchvision's RandomResizedCrop).
+// A random crop of a picture with random area and aspect ratio, as CLIP and its descendants use it in training (Szegedy
+// et al. 2015, section 6, as torchvision's RandomResizedCrop).
 
 import { Generator } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'

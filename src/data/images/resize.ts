@@ -1,6 +1,6 @@
-// Resizing and turning, to the bit as the Python package Pillow does it: a model sees the pixels that it was trained on.
-// Shrinking without a low-pass filter makes patterns that are not in the picture (aliasing); here the filter widens with
-// the shrinking factor, so every input pixel counts.
+// Resizing and turning, bitwise equal to the Python package Pillow, so that a model gets the pixels that it was trained
+// on. Shrinking without a low-pass filter makes patterns that are not in the picture (aliasing); here the filter widens
+// with the shrinking factor, so every input pixel counts.
 
 /** Pixels row by row, three bytes each: [height, width, 3]. */
 export interface RgbImage {

@@ -1,5 +1,5 @@
-// JPEG and WebP without native packages: libjpeg (mozjpeg) and libwebp in WebAssembly, compiled when first needed. They
-// give the pixels that Pillow's own libraries give, to the bit.
+// JPEG and WebP without native packages: libjpeg (mozjpeg) and libwebp in WebAssembly, compiled at the first use. They
+// give bitwise the same pixels as Pillow's own libraries.
 
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'

@@ -1,5 +1,5 @@
-// The words of Shapes, and the grammar that makes a caption of them. Two captions can say the same of a picture: what is
-// above one thing has that thing below it. So captions are read back, and compared by what they say.
+// The words of Shapes, and the grammar of its captions. Two captions can describe the same picture: "a above b" is "b
+// below a". Captions are therefore parsed, and compared by their meaning.
 
 /** Words of captions for the size of a shape. */
 export const SIZES = ['small', 'large'] as const

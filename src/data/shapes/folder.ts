@@ -1,4 +1,4 @@
-// The Shapes dataset as files: what one keeps, looks at, edits, or feeds to a program that reads pictures and captions.
+// The Shapes dataset as files, to look at, to edit, or to use in a program that reads pictures and captions.
 
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'

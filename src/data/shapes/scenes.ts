@@ -1,6 +1,7 @@
-// A world small enough to learn in minutes and rich enough to judge a vision-language model in: coloured shapes on
-// muted backgrounds, captioned by a grammar that leaves one right caption for every picture. Every example is computed
-// from a seed and its index alone, so there is nothing to download, nothing to store and no end to it.
+// A dataset that is small enough to learn in minutes and rich enough to evaluate a vision-language model: coloured
+// shapes on muted backgrounds, captioned by a grammar that gives one right caption for every picture. Every example is
+// computed from a seed and its index, so there is nothing to download or store, and the number of examples is not
+// limited.
 
 import { Generator } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'

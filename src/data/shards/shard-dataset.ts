@@ -1,5 +1,5 @@
-// Shards as training sees them: an epoch goes through all of them in an order of its own, some at a time. Samples are
-// known by where they lie, not by their bytes, so that what is shuffled together may be large and a resumed run needs
+// Shards as a dataset for training: an epoch goes through all of them in its own order, some at a time. Samples are
+// identified by their position in the file, so a large number of them can be shuffled together, and a resumed run needs
 // only the list of its window.
 
 import { createHash } from 'node:crypto'

@@ -1,5 +1,5 @@
-// What is in a shard of a WebDataset: a tar whose neighbouring files with one name and several endings are one sample,
-// `000123.jpg` beside `000123.txt` or `000123.json`.
+// The samples of a WebDataset shard: a tar in which neighbouring files with one name and several endings are one
+// sample, such as `000123.jpg` next to `000123.txt` or `000123.json`.
 
 import { messageOf, TarError, type TarMember, tarMembers, WindowedFile } from '../../io/index.ts'
 

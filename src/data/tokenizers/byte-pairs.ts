@@ -1,5 +1,6 @@
 // Byte-pair encoding (Sennrich et al. 2016, section 3.2) over bytes (Radford et al. 2019, section 2.2): a word is its
-// UTF-8 bytes, and the pairs that a vocabulary knows are joined, the earliest learned ones first. Any text has ids.
+// UTF-8 bytes, and pairs that are in the vocabulary are joined, those learned first before the others. Any text has
+// ids.
 
 /** Bytes that are written as themselves in a vocabulary: visible characters of Latin-1. */
 const isVisible = (byte: number) =>

@@ -1,5 +1,6 @@
-// CLIP's tokenizer, whose ids the text towers of CLIP, OpenCLIP and their CoCa were trained on: byte pairs over small
-// letters, 49,152 pieces of which the last of a word ends in `</w>` (github.com/openai/CLIP, simple_tokenizer.py).
+// CLIP's tokenizer, with the ids that the text towers of CLIP, OpenCLIP and their CoCa were trained on: byte pairs over
+// lower-case letters, 49,152 tokens, where the last one of a word ends in `</w>` (github.com/openai/CLIP,
+// simple_tokenizer.py).
 
 import { TokenizerError } from '../../io/index.ts'
 

@@ -1,5 +1,5 @@
-// Any tokenizer that is kept as a Hugging Face `tokenizer.json`: byte pairs, WordPiece, or a SentencePiece model
-// (Unigram) such as T5's. What such a file does not say is which ids begin, end and fill a row; here they are found.
+// Tokenizers in the form of a Hugging Face `tokenizer.json`: byte pairs, WordPiece, or a SentencePiece model (Unigram)
+// such as T5's. Such a file does not specify which ids start, end and pad a row; they are determined here.
 
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
 import { messageOf, TokenizerError } from '../../io/index.ts'

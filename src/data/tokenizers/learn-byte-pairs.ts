@@ -1,5 +1,5 @@
-// Learns byte pairs from one's own captions. The result is a `tokenizer.json` like any other, and equal captions give
-// an equal file, whatever their order.
+// Learns byte pairs from captions. The result is an ordinary `tokenizer.json`, and the same captions in any order give
+// the same file.
 
 import TinyQueue from 'tinyqueue'
 import { TokenizerError } from '../../io/index.ts'

@@ -1,4 +1,4 @@
-// One door for every tokenizer that comes as a file.
+// Reads a tokenizer from a file of any supported format.
 
 import { gunzipSync } from 'node:zlib'
 import { messageOf, readBytes, TokenizerError } from '../../io/index.ts'

@@ -1,5 +1,5 @@
-// Text becomes rows of ids. A WordTokenizer learns its words from the captions at hand: the whole vocabulary can be
-// read and explained, which suits small worlds. Larger ones bring another Tokenizer.
+// The interface of tokenizers, which turn text into rows of ids, and the WordTokenizer, which learns its vocabulary
+// from the given captions. Its vocabulary is easy to read and suits small datasets; larger ones use another Tokenizer.
 
 import { TokenizerError } from '../../io/index.ts'
 

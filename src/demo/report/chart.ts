@@ -1,4 +1,4 @@
-// A line chart by hand: a logarithmic scale for losses, lines that differ in dash as well as colour, a label at the end
+// A line chart as SVG: a logarithmic scale for losses, lines that differ in dash as well as colour, a label at the end
 // of each, and the numbers under the pointer.
 
 import { type Html, html } from './html.ts'

@@ -1,4 +1,4 @@
-// Pictures with what a model says of them, and what of it is wrong.
+// Pictures with the captions that a model generated, and the errors in them.
 
 import { paraphrases } from '../../data/index.ts'
 import { type Html, html } from './html.ts'

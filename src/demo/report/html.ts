@@ -1,5 +1,5 @@
-// HTML as a value: text that is put into a template is escaped, markup made by another template is not. So no caption,
-// file name or device can break the page.
+// HTML templates: text that is put into a template is escaped, markup made by another template is not. So no caption,
+// file name or device name can break the page.
 
 /** Markup that is safe to put into a page. */
 export class Html {

@@ -1,4 +1,5 @@
-// Pictures in a page: as PNG data, so that the page needs no other file, and under a veil that shows where a model looked.
+// Pictures in a page: as PNG data, so that the page needs no other file, with an overlay that shows the attention of a
+// model.
 
 import { encodePng } from '../../data/index.ts'
 import { type Html, html } from './html.ts'

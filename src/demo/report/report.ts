@@ -1,5 +1,5 @@
-// A page that shows what a model has learned, for a class or for oneself: one file, no scripts, nothing from the network.
-// It only draws what it is given; the commands gather it.
+// A page that shows what a model has learned: one file, no scripts, nothing from the network. It only draws its input;
+// the commands collect it.
 
 import { writeAtomically } from '../../io/index.ts'
 import { duration, percent } from '../words.ts'

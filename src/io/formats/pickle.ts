@@ -1,6 +1,6 @@
-// Pickle is a small machine whose programs may call anything that Python has. This one runs the program and calls nothing:
-// numbers, texts and containers are made as they come, and whatever else a program names or calls is handed to the
-// caller, who knows what it may be. Opcodes: Lib/pickletools.py of CPython, protocols 2 to 5.
+// An interpreter of pickles. A pickle is a program that may call any function of Python. This interpreter calls
+// nothing: it makes numbers, texts and containers, and passes any other name or call in the program to the caller,
+// which decides whether it is allowed. Opcodes: Lib/pickletools.py of CPython, protocols 2 to 5.
 
 /** A program that is cut short, does what no pickler does, or asks for more than containers. */
 export class PickleError extends Error {

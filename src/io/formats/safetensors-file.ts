@@ -1,5 +1,5 @@
-// Safetensors on disk: written whole or not at all, and read one tensor at a time, so that looking at one weight of
-// a large checkpoint does not read the rest.
+// Safetensors on disk: written atomically, and read one tensor at a time, so that reading one weight of a large
+// checkpoint does not read the rest.
 
 import { SafetensorsError } from '../errors.ts'
 import { writeAtomically } from '../files.ts'

@@ -1,6 +1,6 @@
-// The safetensors format on plain bytes, so that a browser can read a checkpoint too: eight bytes that say how long
-// the header is, a JSON header, then the tensors end to end. A file is checked in full before a value is read from
-// it, and no size that it claims is believed before it is held against the file's real length.
+// The safetensors format on plain bytes, so that a browser can read a checkpoint too: eight bytes with the length of
+// the header, a JSON header, then the tensors one after the other. A file is checked in full before a value is read
+// from it, and every size in it is checked against the length of the file.
 // Format: https://github.com/huggingface/safetensors#format
 
 import { messageOf, SafetensorsError } from '../errors.ts'

@@ -1,6 +1,6 @@
-// Where the members of a tar file lie. Only the headers are read, so that a shard of a gigabyte is known in the time of
-// a few thousand small reads, and any of its pictures can be had later without what stands before it. (Libraries read
-// a tar from its first byte to its last.)
+// The positions of the members of a tar file. Only the headers are read, so a shard of a gigabyte is listed with a few
+// thousand small reads, and any of its pictures can be read later without the bytes before it. (Libraries read a tar
+// from its first byte to its last.)
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { DataError } from '../errors.ts'

@@ -1,5 +1,5 @@
-// A checkpoint as a reader sees it: names with shapes, and values one tensor at a time. Which format a file has is told
-// by how it begins, not by its name.
+// The common interface of checkpoint files: names with shapes, and values one tensor at a time. The format of a file is
+// detected from its first bytes, not from its name.
 
 import { TorchFileError } from '../errors.ts'
 import { withFile } from '../ranges.ts'

@@ -1,5 +1,5 @@
-// Checkpoints as PyTorch writes them (.bin, .pt): a zip archive with a pickle that says which tensors there are, and their
-// memory beside it. The pickle is not believed: it may name tensors, parameters and containers, and nothing else.
+// Checkpoints as PyTorch writes them (.bin, .pt): a zip archive with a pickle that lists the tensors, and their data as
+// other members. The pickle is not trusted: it may name only tensors, parameters and containers.
 
 import { DataError, TorchFileError } from '../errors.ts'
 import { type OpenedFile, withFile } from '../ranges.ts'

@@ -1,5 +1,5 @@
-// Where the members of a zip archive lie. PyTorch stores them as they are, so that a tensor is a range of bytes of the
-// file; nothing is ever inflated, and no size is believed before it is held against the file's length.
+// The positions of the members of a zip archive. PyTorch stores them uncompressed, so a tensor is a range of bytes of
+// the file. Nothing is decompressed, and every size is checked against the length of the file.
 // Format: APPNOTE.TXT 6.3, sections 4.3 and 4.5.3 (zip64, for files above 4 GB).
 
 import type { ReadRange } from '../ranges.ts'

@@ -1,5 +1,6 @@
-// Attention of many heads in one call: where the parts of each lie, and which threads take which heads. Results lie as
-// [batch, tokens, heads, width], whatever their order of axes, because that is how a layer goes on with them.
+// Attention of many heads in one call: the layout of the arguments, and the assignment of heads to threads. Results are
+// stored as [batch, tokens, heads, width], whatever the order of their axes, because the next layer reads them in this
+// order.
 
 import type { AttentionInput } from '../kernels.ts'
 import { broadcastShapes, broadcastStrides, type Shape, sizeOf } from '../shape.ts'

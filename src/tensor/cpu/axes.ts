@@ -1,5 +1,5 @@
-// Several views of one shape walked side by side: axes of size one go, axes that follow on in every view are joined, and
-// what is left is handed to a kernel three axes at a time. Nothing is allocated.
+// Iteration over several views of one shape: axes of size one are dropped, axes that are contiguous in every view are
+// joined, and a kernel gets the remaining axes three at a time. Nothing is allocated.
 
 import type { Shape } from '../shape.ts'
 import type { Lane, Threads } from './threads.ts'

@@ -1,6 +1,6 @@
-// Looking for the system's BLAS. It is called through koffi, an optional package; where either is missing, matrix
-// products are the device's own, and `description` says so. A BLAS has one thread here: the device's threads call it
-// side by side, each for a part of the product, so that two pools never fight over the same cores.
+// The search for the system's BLAS. It is called through koffi, an optional package. Without one of the two, the device
+// computes matrix products itself, and `description` says so. BLAS is limited to one thread per call: the device's
+// threads call it in parallel, each for a part of the product, so that two thread pools do not compete for the cores.
 
 import { DeviceError } from '../backend.ts'
 import { askNode } from '../host.ts'

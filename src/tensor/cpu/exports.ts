@@ -1,4 +1,4 @@
-// What the compiled kernels are to TypeScript: functions of addresses in bytes, counts and steps, written in assembly/.
+// The types of the compiled kernels: functions of addresses in bytes, counts and steps, written in assembly/.
 
 export type { CpuModule } from './module.ts'
 

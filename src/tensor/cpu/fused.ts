@@ -1,5 +1,5 @@
-// Operations that would be several kernels in primitives, each as one. Kernels are for float32 and whole rows; for
-// anything else they return undefined, and the definition runs.
+// Operations that take several kernels as primitives and one kernel here. The kernels are for float32 and whole rows;
+// for other arguments they return undefined, and the definition runs.
 
 import type { FusedKernels } from '../kernels.ts'
 import { isContiguous, sameShape } from '../shape.ts'

@@ -1,6 +1,6 @@
-// One linear memory for all tensors, shared out in blocks. Free blocks of about one size hang together in a list (two
-// levels of sizes, as in Masmano et al. 2004, "TLSF"), so taking and giving back cost the same whatever happened before;
-// neighbours that are free become one block, so that thousands of steps leave no crumbs.
+// The allocator: one linear memory for all tensors, divided into blocks. Free blocks of similar size form a list (two
+// levels of sizes, as in Masmano et al. 2004, "TLSF"), so allocating and freeing take constant time. Free neighbours
+// are joined into one block, so the memory does not fragment over thousands of steps.
 
 import { OutOfMemoryError } from '../out-of-memory.ts'
 import { uncollectedBytes } from '../pressure.ts'

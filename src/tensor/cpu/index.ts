@@ -1,6 +1,6 @@
 // The device whose kernels are SIMD WebAssembly, written in AssemblyScript (assembly/) and compiled ahead of time
-// (module.ts). Tensors live in one linear memory, where kernels and the system's BLAS work in place, on several threads;
-// reading a value is a copy out of it.
+// (module.ts). Tensors are stored in one linear memory, where kernels and the system's BLAS work in place, on several
+// threads. Reading a value copies it out of this memory.
 
 import { type CpuOptions, DeviceError, type DeviceReport } from '../backend.ts'
 import type { TypedArray } from '../dtype.ts'

@@ -1,4 +1,5 @@
-// The primitives of the cpu device: each finds its operands, joins their axes and calls one compiled kernel.
+// The primitives of the cpu device: each gets the addresses of its operands, joins their axes and calls one compiled
+// kernel.
 
 import { bytesPerElement, type DType, promote, promoteScalar } from '../dtype.ts'
 import type { Kernels, Operand } from '../kernels.ts'

@@ -1,6 +1,6 @@
-// Where the main thread leaves calls for another one, in the shared memory: a few words, each in a cache line of its own,
-// and a queue of numbers. A call is the number of its kernel, how many arguments there are, and the arguments. Where a kernel
-// fails, the characters of its message stand in the queue instead.
+// The mailboxes through which the main thread sends calls to another thread, in shared memory: a few words, each in its
+// own cache line, and a queue of numbers. A call is the number of its kernel, the number of arguments, and the
+// arguments. If a kernel fails, the queue holds the characters of its message instead.
 
 export const mailbox = {
   /** word that changes when there is work */

@@ -1,5 +1,5 @@
-// The matrix product: where its factors lie, and how it is cut for the threads. A stack of products is dealt out product by
-// product, a single one along its longer side.
+// The matrix product: the addresses of its factors, and the division of the work among threads. A stack of products is
+// divided product by product, a single product along its longer side.
 
 import type { Tensor } from '../tensor.ts'
 import type { Room } from './room.ts'

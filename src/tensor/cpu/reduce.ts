@@ -1,5 +1,5 @@
-// Reductions over any axes, as a few passes over contiguous memory: the axes, joined, are kept and reduced in turn, and
-// each group that is reduced is either innermost (rows) or has others inside of it (columns).
+// Reductions over any axes, as a few passes over contiguous memory. After joining, the axes alternate between kept and
+// reduced ones, and each reduced group is either innermost (rows) or has other axes inside of it (columns).
 
 import type { DType } from '../dtype.ts'
 import type { ReductionName } from '../kernels.ts'

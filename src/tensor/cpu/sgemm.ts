@@ -1,5 +1,5 @@
-// The one function of BLAS that is called, cblas_sgemm, bound to a thread's view of the linear memory, and how a call that it
-// refused is noticed. Part of the program of every thread, so it imports only the error.
+// cblas_sgemm, the only BLAS function that is called, bound to a thread's view of the linear memory, and the detection
+// of calls that BLAS refused. This file is part of every thread's program, so it imports only the error.
 
 import { DeviceError } from '../backend.ts'
 

@@ -1,7 +1,8 @@
-// Work shared out among threads over one memory. The main thread does the first part itself and leaves the calls of the
-// others in their mailboxes; what nobody has begun by the time it is through it does too, so that a thread that sleeps or
-// was put aside costs nothing. It goes on when all is done: outside of `share` nothing happens at once. How work is cut
-// depends on its size and the number of threads alone: the same program gives the same bits, whoever does a part.
+// Work divided among threads over one memory. The main thread does the first part itself and puts the calls for the
+// other threads into their mailboxes. When it has finished, it also does the parts that no thread has started, so that
+// a sleeping thread causes no delay. `share` returns when all parts are done. The division of the work depends only on
+// its size and the number of threads, so the same program gives bitwise the same results, whichever thread computes a
+// part.
 
 import { DeviceError } from '../backend.ts'
 import { askNode } from '../host.ts'

@@ -1,5 +1,6 @@
-// The program of a thread beside the main one: it waits at its mailbox for calls of kernels, makes them, and says when it
-// is done. scripts/build-kernels.ts puts it into module.ts as text, so that nobody needs to find its file.
+// The program of a thread other than the main one: it waits at its mailbox for kernel calls, runs them, and reports
+// when it is done. scripts/build-kernels.ts writes it into module.ts as text, so that no file has to be located at run
+// time.
 
 import { askNode } from '../host.ts'
 import { mailbox } from './mailbox.ts'

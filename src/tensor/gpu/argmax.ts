@@ -1,4 +1,5 @@
-// Where a row is largest. In two stages for long rows: candidates of each part, then the first largest among them.
+// The position of the largest element of a row. Long rows take two stages: one candidate for each part, then the first
+// largest among the candidates.
 
 import { contiguousStrides, reducedShape, sizeOf } from '../shape.ts'
 import { along, thread } from './code.ts'

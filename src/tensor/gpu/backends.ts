@@ -1,5 +1,5 @@
-// Finding what a machine has: a WebGPU adapter, a WebGL 2 context. Every way that ends nowhere says why, and what would
-// help.
+// Detects what the machine has: a WebGPU adapter, a WebGL 2 context. If one is not available, the error says why and
+// what would help.
 
 import { DeviceError, type GpuBackend } from '../backend.ts'
 import { askNode } from '../host.ts'

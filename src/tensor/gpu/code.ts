@@ -1,7 +1,7 @@
-// Kernel source as text, and above all its index arithmetic. On a GPU a division is not correctly rounded and GPU.js
-// keeps named values as float32, so that `i / n` and `const i` go quietly wrong for large i. Everything that
-// computes a position goes through this file: half-step division while the dividend is small, exact integer helpers
-// above that, and no name for a value that float32 cannot hold.
+// Kernel source as text, in particular index arithmetic. On a GPU a division is not correctly rounded, and GPU.js keeps
+// named values as float32, so `i / n` and `const i` are wrong for large i without an error. All code that computes a
+// position therefore uses this file: division with an offset of one half while the dividend is small, exact integer
+// helpers above that, and no named variable for a value that float32 cannot represent.
 
 import type { Helper } from './engine.ts'
 

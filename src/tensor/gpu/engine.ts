@@ -1,5 +1,5 @@
-// What the rest of this room asks of a backend. One implementation each for webgpu, webgl2 and the two modes that run
-// on a CPU stands in gpujs.ts, the only file that knows GPU.js.
+// The interface of a backend. gpujs.ts, the only file that uses GPU.js, implements it for webgpu, webgl2 and the two
+// modes that run on a CPU.
 
 import type { GpuBackend } from '../backend.ts'
 

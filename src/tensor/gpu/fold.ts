@@ -1,4 +1,4 @@
-// Reductions. A long row is reduced in stages: one thread adding up thousands of float32 numbers loses digits, and a
+// Reductions. A long row is reduced in stages: one thread that adds thousands of float32 numbers loses digits, and a
 // reduction with few results would leave most of a GPU idle.
 
 import { contiguousStrides, reducedShape, type Shape, sizeOf } from '../shape.ts'

@@ -1,5 +1,5 @@
-// Operations over rows that would take five or more kernels in primitives and take two or three here: the statistics of
-// every row, then one elementwise kernel that uses them.
+// Operations over rows that take five or more kernels as primitives and two or three here: the statistics of every row,
+// then one elementwise kernel that uses them.
 
 import type { FusedKernels } from '../kernels.ts'
 import { contiguousStrides, type Shape, sameShape, sizeOf } from '../shape.ts'

@@ -1,6 +1,7 @@
-// Everything that leans on GPU.js, and on what is inside it, stands here: its types are declared by hand because the
-// published ones do not fit, its WebGPU kernel is made to build synchronously, and results are taken from kernels
-// before those can hold on to them. Pinned to 2.24.1; test/tensor/gpu/internals.test.ts asserts that the parts are there.
+// All code that depends on GPU.js and its internals. Its types are declared here because the published ones do not fit,
+// its WebGPU kernel is made to build synchronously, and results are taken from kernels before the kernels can keep
+// references to them. The version is pinned to 2.24.1; test/tensor/gpu/internals.test.ts checks that the internals
+// exist.
 
 import { DeviceError, type GpuBackend } from '../backend.ts'
 import { helpersIn } from './code.ts'

@@ -1,5 +1,6 @@
-// The device whose kernels are GPU.js: on WebGPU, on WebGL 2 where there is none, and when asked for by name on a CPU,
-// to test the same kernels on any machine. Elements are float32 throughout; results stay on the device until read.
+// The device whose kernels run through GPU.js: on WebGPU, on WebGL 2 if there is no WebGPU, and, if requested by name,
+// on a CPU, to test the same kernels on any machine. All elements are stored as float32; results stay on the device
+// until they are read.
 
 import { DeviceError, type DeviceReport, type GpuBackend, type OpenOptions } from '../backend.ts'
 import { allocate, missingDType } from '../dtype.ts'

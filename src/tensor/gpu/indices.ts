@@ -1,4 +1,4 @@
-// Indices that came from the host are known there too: they can be checked, and sorted, before a kernel runs.
+// Indices that came from the host are also kept there, so that they can be checked and sorted before a kernel runs.
 
 import { IndexError, type Shape } from '../shape.ts'
 import type { Strided } from './runtime.ts'

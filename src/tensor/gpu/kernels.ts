@@ -1,4 +1,4 @@
-// The primitives of the gpu device, each said in terms of a few kernel builders.
+// The primitives of the gpu device, each written with a few kernel builders.
 
 import { DeviceError } from '../backend.ts'
 import type { DType } from '../dtype.ts'

@@ -1,5 +1,5 @@
-// A GPU reports its errors late, to nobody in particular, and computes on. What went wrong is kept here until a value
-// is about to be handed out, and from then on nothing is handed out.
+// A GPU reports its errors late, without naming the operation, and continues to compute. Errors are kept here until a
+// value is read; from then on every read fails.
 
 import { DeviceError } from '../backend.ts'
 

@@ -1,5 +1,5 @@
-// The matrix product over strided operands: transposed, sliced and broadcast ones are read where they lie. A thread
-// computes four neighbouring results where the backend can return four, so that a is read once for all of them.
+// The matrix product over strided operands: transposed, sliced and broadcast operands are read in place. A thread
+// computes four neighbouring results if the backend can return four, so that a is read once for all of them.
 
 import { broadcastStrides, contiguousStrides, type Shape, sizeOf } from '../shape.ts'
 import { along, thread } from './code.ts'

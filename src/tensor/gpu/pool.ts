@@ -1,6 +1,6 @@
-// Device buffers given back are handed out again. A destroyed WebGPU buffer lives until the work before it is done, and
-// JavaScript runs far ahead of the device: without a pool a loop of small operations takes gigabytes. One queue runs
-// in order, so a buffer may be reused at once.
+// A pool that reuses freed device buffers. A destroyed WebGPU buffer is not released until the work before it is done,
+// and JavaScript runs far ahead of the device: without a pool a loop of small operations takes gigabytes. There is one
+// queue, which runs in order, so a buffer may be reused at once.
 
 interface Poolable {
   readonly size: number

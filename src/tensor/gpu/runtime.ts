@@ -1,5 +1,6 @@
-// Between the kernel builders and a backend: each kernel is compiled once for its signature and kept while it is used,
-// memory is counted, empty tensors never reach the backend, and errors say which operation and shapes they come from.
+// The layer between the kernel builders and a backend: each kernel is compiled once for its signature and kept while it
+// is used, memory is counted, empty tensors are never passed to the backend, and errors name the operation and shapes
+// they come from.
 
 import { DeviceError } from '../backend.ts'
 import type { MemoryUse } from '../kernels.ts'

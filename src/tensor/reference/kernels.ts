@@ -1,5 +1,5 @@
-// What every operation means, in plain loops: the device that all others are compared with. Arithmetic is float64
-// throughout and rounded once, when a result is stored.
+// The definition of every operation, in plain loops: all other devices are compared with it. Arithmetic is float64
+// throughout, rounded once when a result is stored.
 
 import type { DType, TypedArray } from '../dtype.ts'
 import type { BinaryName, ComparisonName, Operand, Primitives, ReductionName, UnaryName } from '../kernels.ts'

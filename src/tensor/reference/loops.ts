@@ -1,5 +1,5 @@
-// The two things every loop here needs: walking several strided views of one shape side by side, and a loop that
-// the engine compiles for one element function alone.
+// Two helpers that every loop here uses: iteration over several strided views of one shape, and a loop that the engine
+// compiles separately for one element function.
 
 import ndarray, { type NdArray } from 'ndarray'
 import { allocate, type DType, type TypedArray } from '../dtype.ts'

@@ -1,6 +1,6 @@
-// Text as CLIP cleans it before it is cut into pieces (github.com/openai/CLIP, simple_tokenizer.py): broken characters
-// are repaired as the Python package ftfy repairs them, HTML references resolved twice, white space made single spaces,
-// and letters made small.
+// The cleaning of text in CLIP before it is tokenized (github.com/openai/CLIP, simple_tokenizer.py): broken characters
+// are repaired as in the Python package ftfy, HTML references are resolved twice, white space becomes single spaces,
+// and letters become lower case.
 
 import { unescapeHtml, unescapeStrictHtml } from './html.ts'
 import { readControls, repairMojibake } from './mojibake.ts'

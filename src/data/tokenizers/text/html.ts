@@ -1,5 +1,5 @@
-// HTML references in captions from the web, as Python's `html.unescape` reads them: CLIP's vocabulary was made with it,
-// so its oddities (a reference needs no semicolon, a control character vanishes) are part of the ids.
+// HTML references in captions from the web, resolved as by Python's `html.unescape`: CLIP's vocabulary was made with
+// it, so its oddities (a reference needs no semicolon, a control character is removed) affect the ids.
 
 import { decodeHTML, decodeHTMLStrict } from 'entities/decode'
 import { readControls } from './mojibake.ts'

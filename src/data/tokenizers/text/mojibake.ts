@@ -1,5 +1,5 @@
-// Text whose UTF-8 bytes somebody read as windows-1252 or Latin-1: `Ã©tÃ©` was `été`. It is put right only where it
-// cannot be meant, because `É…` and `déjà»` are good text too.
+// Repairs text whose UTF-8 bytes were read as windows-1252 or Latin-1: `Ã©tÃ©` was `été`. Only text that cannot be
+// intended is changed, because `É…` and `déjà»` are valid text too.
 
 /**
  * Bytes 0x80 to 0x9F in windows-1252; the five without a character stay control characters. Some versions of Node read

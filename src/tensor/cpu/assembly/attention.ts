@@ -1,5 +1,5 @@
-// Attention, one head after the other: the scores of a head stay in the nearest caches and are never written out. The
-// gradient computes them anew, which costs less than fetching them would (Dao et al. 2022, "FlashAttention").
+// Attention, one head at a time: the scores of a head stay in the cache and are never written to memory. The gradient
+// computes them again, which costs less than loading them (Dao et al. 2022, "FlashAttention").
 
 import { product } from './gemm'
 import { dotRow, maxRow, scaledExpRow, scaleRow } from './rows'

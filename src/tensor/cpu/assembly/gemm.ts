@@ -1,5 +1,5 @@
-// The matrix product, and which way it is computed: by BLAS where the thread has one and the call is worth it, in blocks, or without
-// copies. Steps are in bytes.
+// The matrix product, and the choice of its implementation: BLAS if the thread has one and the product is large enough,
+// otherwise in blocks or without copies. Steps are in bytes.
 
 import { blocked, NR } from './blocks'
 import { small, vector } from './direct'

@@ -1,5 +1,5 @@
-// Elements moved and not computed: strided copies, fills, conversions, and rows taken or added by index. Elements are
-// four bytes or one; every view has a step in bytes for each of three axes.
+// Operations that move elements without computing: strided copies, fills, conversions, and rows selected or added by
+// index. Elements are four bytes or one; every view has a step in bytes for each of three axes.
 
 /** Rows of 4 × 4 numbers become columns. */
 @inline

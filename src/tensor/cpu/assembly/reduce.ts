@@ -1,5 +1,6 @@
-// Sums, maxima and minima over rows and over columns, both contiguous. A float32 sum is taken in runs of a few hundred
-// numbers, side by side in many lanes, and the runs are added in float64: the error does not grow with the length.
+// Sums, maxima and minima over rows and over columns, both contiguous. A float32 sum is computed in runs of a few
+// hundred numbers, in many lanes in parallel, and the runs are added in float64, so the error does not grow with the
+// length.
 
 import { total } from './vector'
 
