@@ -12,17 +12,17 @@ export interface NonFiniteTensor {
   readonly shape: Shape
   /** the first such value */
   readonly value: number
-  /** its place in row-major order */
+  /** its index in row-major order */
   readonly index: number
 }
 
 /** Weights that hold NaN or infinite values. */
 export class NonFiniteWeightsError extends DataError {
-  /** all tensors with such values, in the order in which they were looked at */
+  /** all tensors with such values, in the order in which they were checked */
   readonly tensors: readonly NonFiniteTensor[]
 
   /**
-   * @param count how many tensors were looked at
+   * @param count number of tensors that were checked
    * @param advice what to do instead, as a sentence
    */
   constructor(
@@ -50,7 +50,7 @@ export function nonFiniteIn(name: string, shape: Shape, data: SafetensorsData): 
 }
 
 /**
- * Makes sure that all values of some tensors on the host, such as `readSafetensors` gives, are finite: one pass over each.
+ * Checks that all values of some tensors on the host, such as the result of `readSafetensors`, are finite, in one pass over each.
  * @throws NonFiniteWeightsError naming the file and the tensors that have other values
  */
 export function checkFinite(

@@ -15,8 +15,8 @@ type Forward = (this: object, ...args: unknown[]) => unknown
 const prepared = new WeakSet<object>()
 
 /**
- * Makes `forward` of an object's class, and of the classes that it extends, give back what it made. Does something once a class.
- * @param base prototype of all modules, where the chain of classes ends
+ * Makes `forward` of an object's class, and of the classes that it extends, free what it made. Each class is changed once.
+ * @param base prototype of all modules, the end of the chain of classes
  */
 export function prepareForward(module: object, base: object): void {
   for (let at = Object.getPrototypeOf(module); at !== base && !prepared.has(at); at = Object.getPrototypeOf(at)) {
@@ -44,7 +44,7 @@ function givingBack(forward: Forward, base: object): Forward {
   }
 }
 
-/** An argument in which functions are the caller's: they run in its scope, which owns what they are given and what they make. */
+/** An argument whose functions belong to the caller: they run in its scope, which owns their arguments and results. */
 function ofCaller(arg: unknown, inner: Scope, outer: Owner | null): unknown {
   if (typeof arg === 'function')
     return new Proxy(arg, {
@@ -67,9 +67,9 @@ const areModules = new is.Kind<Iterable<unknown>>(
 )
 
 /**
- * x through modules, one after the other. Outside of a tape each result is given back once the next is there, so that two of them
- * are alive at a time and not all.
- * @param step what a module makes of the result before it
+ * Applies modules to x, one after the other. Outside of a tape each result is freed once the next is computed, so that only two
+ * results are kept at a time.
+ * @param step computes the result of a module from the previous result
  */
 export function sequence<M>(
   x: Tensor,

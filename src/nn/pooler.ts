@@ -14,12 +14,12 @@ import { type Parameter, parameter } from './parameter.ts'
 import { checkTokens } from './tokens.ts'
 
 export interface AttentionalPoolerOptions {
-  /** number of learned queries, and of tokens that come out */
+  /** number of learned queries, and of output tokens */
   readonly queries: number
-  /** of queries and results */
+  /** width of queries and results */
   readonly width: number
   readonly heads: number
-  /** of the tokens that are pooled; default the same */
+  /** width of the tokens that are pooled; default the same */
   readonly memoryWidth?: number
   /** normalise the queries; default false */
   readonly queryNorm?: boolean

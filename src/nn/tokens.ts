@@ -3,8 +3,8 @@
 import { ShapeError, show, type Tensor } from '../tensor/index.ts'
 
 /**
- * Refuses what is not [batch, tokens, width].
- * @param what it is called: `TransformerBlock: x`
+ * Checks that a tensor is [batch, tokens, width].
+ * @param what its name in the message: `TransformerBlock: x`
  * @throws ShapeError that says what to write
  */
 export function checkTokens(what: string, x: Tensor, width: number): void {

@@ -2,12 +2,12 @@
 // nothing: it makes numbers, texts and containers, and passes any other name or call in the program to the caller,
 // which decides whether it is allowed. Opcodes: Lib/pickletools.py of CPython, protocols 2 to 5.
 
-/** A program that is cut short, does what no pickler does, or asks for more than containers. */
+/** A program that is truncated, is not valid, or uses more than containers. */
 export class PickleError extends Error {
   override readonly name = 'PickleError'
 }
 
-/** A Python tuple; lists are arrays of their own. */
+/** A Python tuple; Python lists are plain arrays. */
 export class Tuple {
   readonly items: readonly unknown[]
 
@@ -16,7 +16,7 @@ export class Tuple {
   }
 }
 
-/** Something of a Python module that the host knows, by its name. */
+/** A name in a Python module that the host allows. */
 export class Global {
   readonly path: string
 
@@ -25,19 +25,19 @@ export class Global {
   }
 }
 
-/** What a program may ask for beyond containers. Each throws PickleError for what it does not know. */
+/** What a program may use beyond containers. `call` and `persistent` throw PickleError for anything they do not support. */
 export interface PickleHost {
-  /** whether a program may name something of a Python module */
+  /** whether a program may use a name of a Python module */
   knows(path: string): boolean
   /** the value of a call */
   call(what: Global, args: readonly unknown[]): unknown
-  /** what lies outside of the program */
+  /** a value that is stored outside of the program */
   persistent(id: unknown): unknown
 }
 
 const MARK = Symbol('mark')
 
-/** The instructions that containers and tensors are written with. */
+/** The instructions that are used for containers and tensors. */
 const OP = {
   PROTO: 0x80,
   FRAME: 0x95,
@@ -89,12 +89,12 @@ const OP = {
   STOP: 0x2e,
 } as const
 
-/** Longest integer, in bytes: more than any number in a checkpoint takes. */
+/** Longest integer in bytes: more than any number in a checkpoint needs. */
 const LONGEST_INTEGER = 16
 
 /**
- * The value that a pickle describes. Dictionaries are Maps; integers are numbers where those hold them, else bigints.
- * @throws PickleError for anything that is not a whole program over containers and what the host knows
+ * The value that a pickle describes. Dictionaries are Maps; integers are numbers if these are exact, otherwise bigints.
+ * @throws PickleError for anything but a complete program over containers and values that the host allows
  */
 export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -102,7 +102,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
   const memo = new Map<number, unknown>()
   let position = 0
 
-  /** Where the next n bytes begin; the position is behind them then. */
+  /** The start of the next n bytes; moves the position behind them. */
   const skip = (n: number): number => {
     if (n > bytes.length - position) throw new PickleError(`ends within the instruction at byte ${position}`)
     position += n
@@ -179,7 +179,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
     if (!(args instanceof Tuple)) throw new PickleError(`calls ${what.path} without a tuple of arguments`)
     return host.call(what, args.items)
   }
-  /** What a program does to an object after it was made: only the attributes of a dictionary, which nobody needs. */
+  /** Sets the state of an object: only attributes of a dictionary, which are ignored. */
   const build = (): void => {
     pop()
     const target = top()

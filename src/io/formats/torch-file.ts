@@ -13,7 +13,7 @@ import {
 } from './safetensors.ts'
 import { readZip, ZipError, type ZipMember } from './zip.ts'
 
-/** Storage classes by their elements. */
+/** Storage classes and their element types. */
 const DTYPES: Readonly<Record<string, SafetensorsDtype>> = {
   'torch.DoubleStorage': 'F64',
   'torch.FloatStorage': 'F32',
@@ -27,13 +27,13 @@ const DTYPES: Readonly<Record<string, SafetensorsDtype>> = {
   'torch.BoolStorage': 'BOOL',
 }
 
-/** Largest pickle that is read, in bytes: what describes a checkpoint is small beside it. */
+/** Largest pickle that is read, in bytes: far more than the description of a checkpoint needs. */
 const LARGEST_PICKLE = 100_000_000
 
-/** Most elements of a tensor that has more of them than its memory. */
+/** Maximum size of a tensor that has more elements than its storage. */
 const MOST_REPEATED = 2 ** 24
 
-/** Memory of tensors: elements in the member data/<key> of the archive. */
+/** Storage of tensors: elements in the member data/<key> of the archive. */
 class TorchStorage {
   readonly dtype: SafetensorsDtype
   readonly key: string
@@ -46,7 +46,7 @@ class TorchStorage {
   }
 }
 
-/** A tensor that lies in a storage, in elements. */
+/** A tensor within a storage; positions are in elements. */
 class TorchTensor {
   readonly storage: TorchStorage
   readonly offset: number
@@ -71,7 +71,7 @@ class TorchTensor {
 }
 
 /**
- * Opens a checkpoint: a dictionary of tensors, or one that has it as `state_dict`. Tensors stay on disk until asked for.
+ * Opens a checkpoint: a dictionary of tensors, or one that contains it as `state_dict`. Tensors are read when they are requested.
  * @throws TorchFileError if the file is damaged, or names or calls anything but tensors, parameters and containers
  */
 export async function openTorch(path: string): Promise<TorchFile> {
@@ -104,7 +104,7 @@ async function openArchive(path: string, { read, length, version }: OpenedFile):
   return new TorchFile(path, version, tensorsIn(value), key => members.get(`${root}data/${key}`)!)
 }
 
-/** What a checkpoint's pickle may call, and what comes of it. */
+/** The functions that a checkpoint's pickle may call, and their results. */
 const CALLS: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
   'collections.OrderedDict': orderedDict,
   'torch._utils._rebuild_tensor_v2': rebuild,
@@ -142,7 +142,7 @@ function host(folder: string, members: ReadonlyMap<string, ZipMember>): PickleHo
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
-/** Of nothing, or of a list of pairs. */
+/** An ordered dictionary of nothing, or of a list of pairs. */
 function orderedDict([items = []]: readonly unknown[]): Map<unknown, unknown> {
   if (!Array.isArray(items)) throw new PickleError('makes a dictionary of what is no list')
   return new Map(
@@ -154,7 +154,7 @@ function orderedDict([items = []]: readonly unknown[]): Map<unknown, unknown> {
   )
 }
 
-/** A tensor by storage, offset, shape and strides; every element must lie in the storage. */
+/** A tensor by storage, offset, shape and strides; every element must be within the storage. */
 function rebuild([storage, offset, shape, strides]: readonly unknown[]): TorchTensor {
   if (!(storage instanceof TorchStorage)) throw new PickleError('makes a tensor of what is no storage')
   const sizes = shape instanceof Tuple ? shape.items : undefined
@@ -172,7 +172,7 @@ function rebuild([storage, offset, shape, strides]: readonly unknown[]): TorchTe
   return tensor
 }
 
-/** The tensors of a state dict, which may stand in a larger checkpoint. */
+/** The tensors of a state dict, which may be part of a larger checkpoint. */
 function tensorsIn(value: unknown): Map<string, TorchTensor> {
   const inner = value instanceof Map ? value.get('state_dict') : undefined
   const state = inner instanceof Map ? inner : value
