@@ -3,7 +3,7 @@
 import { EXIT, InterruptedError } from './errors.ts'
 import { say } from './output.ts'
 
-/** Runs a task with a signal that the first Ctrl-C raises. */
+/** Runs a task with a signal that the first Ctrl-C aborts. */
 export async function interruptible<T>(what: string, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController()
   const onInterrupt = () => {

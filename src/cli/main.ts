@@ -11,5 +11,5 @@ process.stdout.on('error', error => {
 })
 
 const code = await runCommandLine(process.argv.slice(2))
-// a GPU may keep the process alive; what was written must be out first
+// a GPU may keep the process alive; flush the output before exiting
 process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))

@@ -76,7 +76,7 @@ export class TrainingProgress
     this.#say(`after step ${step}: ${words.join(', ')}`)
   }
 
-  /** The first check that finds nothing is told of, and each that finds something, unless that ends the run with the same words. */
+  /** Prints the first check without errors, and each check with an error, unless the error ends the run with the same message. */
   readonly onGuard = (check: GuardMetrics): void => {
     if (check.ok ? this.#isChecked : this.#endsWhenWrong) return
     this.#isChecked = true
@@ -88,7 +88,7 @@ export class TrainingProgress
     else say(text)
   }
 
-  /** Every skipped sample is in the run's skipped.jsonl; a person sees the first few. */
+  /** Every skipped sample is in the run's skipped.jsonl; the first few are printed. */
   readonly onBadSample = (bad: BadSample): void => {
     this.#skipped++
     if (this.#skipped > SKIPPED_SHOWN) return

@@ -13,7 +13,7 @@ interface ClassifyFlags extends ModelFlags {
   readonly template?: readonly string[]
 }
 
-/** How many labels are printed for a picture. */
+/** The number of labels that are printed for a picture. */
 const SHOWN = 3
 
 export function addClassify(program: Command): void {

@@ -45,7 +45,7 @@ async function run({ op, model, seed, json }: GradcheckFlags): Promise<void> {
   }
 }
 
-/** The table, and an error where a line is wrong. */
+/** Prints the table, and throws an error if a line is wrong. */
 function report<L extends Line>(
   json: boolean | undefined,
   [name, amount]: readonly string[],

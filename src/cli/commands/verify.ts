@@ -42,7 +42,7 @@ async function verify(folder: string, flags: DeviceOptions & { readonly json?: b
   if (wrong.length > 0) throw new FailedError(summary)
 }
 
-/** Of the gradients of all parameters, and of their values after training, the one that agrees least; all other checks. */
+/** All checks; of the gradients of all parameters, and of their values after training, only the one with the largest error. */
 function largestOfEach(checks: readonly AgreementCheck[]): AgreementCheck[] {
   const many = ['gradient ', 'trajectory final ']
   const largest = new Map<string, AgreementCheck>()

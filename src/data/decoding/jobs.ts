@@ -14,7 +14,7 @@ export interface ImageJob {
   readonly options: Omit<DecodeImageOptions, 'name'>
 }
 
-/** The list of what is in a shard. */
+/** The listing of a shard. */
 export interface ShardJob {
   readonly kind: 'shard'
   readonly file: string
@@ -24,7 +24,7 @@ export type Job = ImageJob | ShardJob
 
 export type ResultOf<J extends Job> = J extends ImageJob ? Uint8Array : ShardIndex
 
-/** Does the work here. */
+/** Runs a job on this thread. */
 export async function perform<J extends Job>(job: J): Promise<ResultOf<J>>
 export async function perform(job: Job): Promise<Uint8Array | ShardIndex> {
   if (job.kind === 'shard') return indexShard(job.file)

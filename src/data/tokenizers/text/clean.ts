@@ -5,14 +5,14 @@
 import { unescapeHtml, unescapeStrictHtml } from './html.ts'
 import { readControls, repairMojibake } from './mojibake.ts'
 
-/** What CLIP's tokenizer sees of a text. */
+/** A text as CLIP's tokenizer gets it. */
 export const cleanText = (text: string): string => squeeze(unescapeHtml(unescapeHtml(repairText(text)))).toLowerCase()
 
-/** White space as Unicode defines it: a byte order mark is none, U+0085 is one. */
+/** White space as defined by Unicode: U+0085 is included, a byte order mark is not. */
 const squeeze = (text: string) => text.replace(/\p{White_Space}+/gu, ' ').replace(/^ | $/g, '')
 
 /**
- * Repairs what copying and wrong encodings do to text, line by line, until nothing changes: HTML references unless the
+ * Repairs errors from copying and wrong encodings, line by line, until nothing changes: HTML references unless the
  * text holds a `<`, UTF-8 read as windows-1252 or Latin-1, ligatures, full and half width forms, curly quotes, line
  * ends, lone surrogates, terminal colours and control characters; then NFC. Other wrong encodings stay as they are.
  */
