@@ -5,7 +5,7 @@
 export const mailbox = {
   /** word that changes when there is work */
   bell: 0,
-  /** word that is the bell's when the work is done */
+  /** word that equals the bell when the work is done */
   done: 16,
   /** word that is 1 while the thread must be woken */
   sleeps: 32,
@@ -13,7 +13,7 @@ export const mailbox = {
   failed: 48,
   /** word with the number of numbers in the queue */
   length: 64,
-  /** word that says who does the work: whoever changes it from `open` */
+  /** word that assigns the work: the thread that changes it from `open` does it */
   claim: 80,
   open: 0,
   claimed: 1,

@@ -11,7 +11,7 @@ export interface Factor {
   readonly column: number
 }
 
-/** Multiplications that make a part worth a thread of its own. */
+/** The number of multiplications from which on a part is given to another thread. */
 const GRAIN = 100_000
 
 /** The matrices of a tensor of two or more axes, the first one of them. */

@@ -6,7 +6,7 @@ import { along, thread } from './code.ts'
 import { partsOf } from './fold.ts'
 import type { Handle, Runtime, Strided } from './runtime.ts'
 
-/** Position of the first largest element along an axis, which has at least one. */
+/** Index of the first largest element along an axis of at least one element. */
 export function argmax(runtime: Runtime, x: Strided, axis: number): Handle {
   const outer = reducedShape(x.shape, [axis], true)
   const rows = sizeOf(outer)

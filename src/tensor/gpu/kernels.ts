@@ -24,7 +24,7 @@ import type { Handle, Runtime, Strided } from './runtime.ts'
 
 const shapeOf = (x: Operand): Shape => (typeof x === 'number' ? [] : x.shape)
 
-/** A tensor as a view over memory of this device; anything else is refused. */
+/** A tensor as a view over memory of this device; throws for any other tensor. */
 export function stridedOn(device: Device, x: Tensor): Strided {
   if (x.storage.device !== device)
     throw new DeviceError(

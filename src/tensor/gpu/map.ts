@@ -8,7 +8,7 @@ import type { Handle, Runtime, Strided } from './runtime.ts'
 /**
  * out[i] = expression of x0[i], x1[i], …
  * @param shape of the result, to which every operand broadcasts
- * @param operands views, or numbers that meet every element
+ * @param operands views, or numbers that are combined with every element
  */
 export function map(
   runtime: Runtime,

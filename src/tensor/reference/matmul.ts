@@ -26,7 +26,7 @@ function dot(a: Float64Array, row: number, b: Float64Array, column: number, dept
   return sum
 }
 
-/** Two rows of a with four rows of b: eight sums that do not wait for each other. */
+/** Two rows of a with four rows of b: eight independent sums. */
 function block(
   c: Nd['data'],
   at: number,
