@@ -4,7 +4,7 @@
 import { EXIT } from './errors.ts'
 import { runCommandLine } from './program.ts'
 
-// whoever reads only the first lines has had enough
+// the reader of a pipe, such as head, may close it early
 process.stdout.on('error', error => {
   if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(EXIT.ok)
   throw error

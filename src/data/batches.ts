@@ -147,7 +147,7 @@ export class BatchIterator {
       if (i > 0) place = await this.#firstFrom({ ...place, batch: place.batch + 1 })
       if (this.#ahead.length > i) continue
       const batch = this.#make(place)
-      batch.catch(() => {}) // whoever asks for it will hear
+      batch.catch(() => {}) // the error is thrown when the batch is requested
       this.#ahead.push({ place, batch })
     }
   }

@@ -48,21 +48,21 @@ class ImageCache {
   readonly #options: OpenDatasetOptions
   readonly #kept = new Map<string, Uint8Array>()
   readonly #pool: DecodePool
-  #room: number
+  #bytesLeft: number
 
   constructor(options: Required<OpenDatasetOptions>, threads: number) {
     this.#options = options
     this.#pool = new DecodePool(threads)
-    this.#room = options.cacheBytes
+    this.#bytesLeft = options.cacheBytes
   }
 
   async get(path: string): Promise<Uint8Array> {
     const kept = this.#kept.get(path)
     if (kept !== undefined) return kept
     const bytes = await this.decode(path)
-    if (bytes.length <= this.#room && !this.#kept.has(path)) {
+    if (bytes.length <= this.#bytesLeft && !this.#kept.has(path)) {
       this.#kept.set(path, bytes)
-      this.#room -= bytes.length
+      this.#bytesLeft -= bytes.length
     }
     return bytes
   }

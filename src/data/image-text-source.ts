@@ -38,11 +38,11 @@ export interface BadSample {
 export type OnBadSample = (bad: BadSample) => void
 export const onBadSample = is.optional(is.callback as is.Kind<OnBadSample>)
 
-/** Samples one after the other. */
+/** Options for reading samples one after the other. */
 export interface SamplesOptions {
   /** number of samples to skip, to continue after an interruption; default 0 */
   readonly from?: number
-  /** is told of samples that cannot be used; without it they are errors */
+  /** called for samples that cannot be used; without it they are errors */
   readonly onBadSample?: OnBadSample
 }
 export const samplesOptions = { from: 0, onBadSample } satisfies Settings<SamplesOptions>
@@ -51,7 +51,7 @@ export interface WindowOptions {
   readonly seed: number
   /** use a different order of the shards in every epoch */
   readonly shuffle: boolean
-  /** is told of samples that cannot be used; without it they are errors */
+  /** called for samples that cannot be used; without it they are errors */
   readonly onBadSample?: OnBadSample
 }
 

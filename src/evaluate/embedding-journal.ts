@@ -8,24 +8,24 @@ import { join } from 'node:path'
 import type { BadSample } from '../data/index.ts'
 import { DataError, fileError, LineFile, messageOf } from '../io/index.ts'
 
-/** Embeddings that were begun with something else, or are damaged. */
+/** Embeddings that were started with another model or other pictures, or are damaged. */
 export class EmbeddingError extends DataError {}
 
-/** What must be the same when somebody goes on. */
+/** Settings that must be the same when writing continues. */
 export interface EmbeddingSettings {
   /** fingerprint of the model */
   readonly model: string
-  /** where the pictures were found */
+  /** path of the pictures */
   readonly source: string
   /** fingerprint of the pictures */
   readonly data: string
-  /** of a row */
+  /** width of a row */
   readonly width: number
 }
 
-/** How far one has come. */
+/** The progress so far. */
 export interface EmbeddingCount {
-  /** samples that were looked at */
+  /** number of processed samples */
   readonly position: number
   /** rows of the images, and of the texts */
   readonly images: number
@@ -38,7 +38,7 @@ interface Entry extends EmbeddingCount {
   readonly skipped: readonly BadSample[]
 }
 
-/** Some samples: the rows of their images and texts, and for each a line that says what it is. */
+/** Some samples: the rows of their images and texts, and for each a line that describes it. */
 export interface EmbeddedBatch {
   readonly position: number
   readonly image: Float32Array
@@ -73,8 +73,8 @@ export class EmbeddingJournal {
   }
 
   /**
-   * Begins, or goes on with what is there.
-   * @throws EmbeddingError naming what is not as it was
+   * Starts, or continues from an existing folder.
+   * @throws EmbeddingError naming the setting that differs
    */
   static async open(folder: string, settings: EmbeddingSettings): Promise<EmbeddingJournal> {
     const journal = await LineFile.open(join(folder, 'journal.jsonl'), { begins: '{"' })
@@ -102,12 +102,12 @@ export class EmbeddingJournal {
     return this.#count
   }
 
-  /** How many samples were left out. */
+  /** The number of samples that were left out. */
   get skipped(): number {
     return this.#skipped.size
   }
 
-  /** Writes a batch down. Returns those of its skipped samples that had not been told before. */
+  /** Writes a batch. Returns those of its skipped samples that were not reported before. */
   async append({ position, image, text, lines, skipped }: EmbeddedBatch): Promise<readonly BadSample[]> {
     const names = Buffer.from(lines.map(line => `${line}\n`).join(''))
     await this.#write('image', bytesOf(image))
@@ -136,7 +136,7 @@ export class EmbeddingJournal {
     await Promise.all([this.#journal, ...Object.values(this.#files)].map(file => file.close()))
   }
 
-  /** Removes the folder, the journal first: without one there is nothing to go on with. */
+  /** Removes the folder, the journal first: without it nothing can be continued. */
   async remove(): Promise<void> {
     await rm(this.#journal.path)
     await rm(this.folder, { recursive: true, force: true })
@@ -162,7 +162,7 @@ export class EmbeddingJournal {
     }
   }
 
-  /** Cuts off what the journal does not know of. */
+  /** Cuts off everything that is not in the journal. */
   async #cut(): Promise<void> {
     for (const part of PARTS) {
       const [length, { size }] = [this.#bytes(part), await this.#files[part].stat()]

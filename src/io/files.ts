@@ -91,7 +91,7 @@ export async function readText(path: string): Promise<string> {
   }
 }
 
-/** The first line, from 1, whose bytes are not UTF-8. A line feed never lies inside a UTF-8 sequence. */
+/** The first line, from 1, whose bytes are not UTF-8. A line feed never occurs inside a UTF-8 sequence. */
 function lineOfBadText(bytes: Uint8Array): number {
   const decoder = new TextDecoder('utf-8', { fatal: true })
   for (let line = 1, start = 0; ; line++) {

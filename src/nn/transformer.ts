@@ -50,7 +50,7 @@ const blockForwardOptions = {
   onMemoryWeights: is.optional(ofWeights),
 } satisfies Settings<BlockForwardOptions>
 
-/** x += attention(LN x); x += MLP(LN x), if asked for; x += attention(LN x, memory), if it has one; x += MLP(LN x) */
+/** x += attention(LN x); x += MLP(LN x), if `selfMlp`; x += attention(LN x, memory), if there is a memory; x += MLP(LN x) */
 export class TransformerBlock extends Module {
   readonly attentionNorm: LayerNorm
   readonly attention: MultiHeadAttention
