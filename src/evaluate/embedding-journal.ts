@@ -191,7 +191,7 @@ function checkSame(folder: string, before: EmbeddingSettings, now: EmbeddingSett
   for (const name of ['source', 'data', 'model', 'width'] as const)
     if (before[name] !== now[name])
       throw new EmbeddingError(
-        `was begun with ${WORDS[name]} (${name} ${before[name]}, not ${now[name]}): remove it to begin anew`,
+        `was started with ${WORDS[name]} (${name} ${before[name]}, not ${now[name]}): remove it to start again`,
         { file: folder },
       )
 }

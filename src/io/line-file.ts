@@ -41,7 +41,7 @@ export class LineFile {
       const wrong = lines.findIndex(line => !line.startsWith(begins))
       if (wrong >= 0 || !begins.startsWith(half)) {
         const line = (wrong >= 0 ? wrong : lines.length) + 1
-        throw new DataError(`does not begin with ${begins}: this file is not gone on with`, { file: path, line })
+        throw new DataError(`does not begin with ${begins}: nothing is appended to this file`, { file: path, line })
       }
       if (whole < bytes.length) await handle.truncate(whole)
       return new LineFile(path, lines, handle, release)

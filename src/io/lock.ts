@@ -27,7 +27,7 @@ export async function lock(path: string): Promise<() => Promise<void>> {
     const holder = await holderOf(file)
     if (holder && isAtWork(holder, file))
       throw new LockedError(
-        `is being written by process ${holder.process} on ${holder.host}; if that is no more, remove ${path}.lock`,
+        `is being written by process ${holder.process} on ${holder.host}; if that process has ended, remove ${path}.lock`,
         { file: path },
       )
     await rm(file, { force: true })

@@ -166,7 +166,9 @@ export abstract class Optimizer {
     this.#source = source
     for (const [name, parameter] of source instanceof Module ? source.namedParameters() : source) {
       if (this.#members.has(name))
-        throw new TypeError(`an optimizer knows parameters by name, and two are called ${name}: give one another name`)
+        throw new TypeError(
+          `two parameters are called ${name}, and an optimizer needs a different name for each: rename one`,
+        )
       const group = groups.find(({ match }) => match(name, parameter))
       const member = {
         parameter,
@@ -340,7 +342,7 @@ export abstract class Optimizer {
 
   #member(name: string): Member {
     const member = this.#members.get(name)
-    if (!member) throw new RangeError(`step: ${name} is no parameter of this optimizer`)
+    if (!member) throw new RangeError(`step: ${name} is not a parameter of this optimizer`)
     return member
   }
 

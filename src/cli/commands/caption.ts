@@ -116,7 +116,7 @@ async function captionInto(out: string, pictures: Pictures, trained: TrainedMode
     }
   })
     .catch(error => {
-      if (error instanceof InterruptedError) say('the same command goes on where this one was')
+      if (error instanceof InterruptedError) say('run the same command to continue')
       throw error
     })
     .finally(() => bar.stop())

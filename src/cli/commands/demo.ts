@@ -111,7 +111,7 @@ async function trainOrResume(flags: DemoFlags, signal: AbortSignal): Promise<Run
     : train(folder, checkRunConfig(config), options)
   const result = await training.finally(() => progress.stop())
   if (!result.finished)
-    throw new InterruptedError(`stopped after step ${result.step}; the same command goes on from there`)
+    throw new InterruptedError(`stopped after step ${result.step}; run the same command to continue`)
   return result
 }
 

@@ -79,7 +79,7 @@ export class ClipTokenizer implements Tokenizer {
    * @throws TokenizerError naming what is missing
    */
   static fromJSON(json: unknown): ClipTokenizer {
-    if (!ClipTokenizer.isClip(json)) throw new TokenizerError('is no tokenizer.json of a CLIP')
+    if (!ClipTokenizer.isClip(json)) throw new TokenizerError('is not the tokenizer.json of a CLIP model')
     const { vocab, merges } = (json as { model: { vocab: Record<string, number>; merges: (string | Pair)[] } }).model
     const ids = new Map(Object.entries(vocab))
     const isId = new Set(ids.values())

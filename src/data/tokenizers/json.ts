@@ -66,7 +66,7 @@ export class JsonTokenizer implements Tokenizer {
   static fromJSON(json: unknown): JsonTokenizer {
     const { model } = (json ?? {}) as Partial<TokenizerFile>
     if (typeof model?.vocab !== 'object' || model.vocab === null)
-      throw new TokenizerError('is no tokenizer.json: it has no model.vocab')
+      throw new TokenizerError('is not a tokenizer.json: it has no model.vocab')
     try {
       return new JsonTokenizer(json as TokenizerFile)
     } catch (error) {

@@ -44,7 +44,7 @@ export function tokenRows(
 ): Int32Array {
   const { truncate } = settle('tokenizer.tokenize(texts, contextLength, options)', options, tokenizeOptions)
   if (!Number.isSafeInteger(contextLength) || contextLength < 2)
-    throw new TokenizerError(`a context length has room for start and end: at least 2, not ${contextLength}`)
+    throw new TokenizerError(`the context length must hold start and end: at least 2, not ${contextLength}`)
   const rows = new Int32Array(texts.length * contextLength).fill(tokenizer.pad)
   texts.forEach((text, row) => {
     const ids = tokenizer.encode(text)

@@ -110,7 +110,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
   }
   const pop = (): unknown => {
     if (stack.length === 0 || stack.at(-1) === MARK)
-      throw new PickleError(`takes what is not there, at byte ${position}`)
+      throw new PickleError(`takes a value from an empty stack, at byte ${position}`)
     return stack.pop()
   }
   const top = (): unknown => {
@@ -120,7 +120,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
   }
   const sinceMark = (): unknown[] => {
     const mark = stack.lastIndexOf(MARK)
-    if (mark < 0) throw new PickleError(`goes back to a mark that is not there, at byte ${position}`)
+    if (mark < 0) throw new PickleError(`goes back to a missing mark, at byte ${position}`)
     const items = stack.splice(mark)
     return items.slice(1)
   }
@@ -160,12 +160,12 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
     return memo.get(key)
   }
   const put = (target: unknown, pairs: readonly unknown[]): void => {
-    if (!(target instanceof Map)) throw new PickleError('sets an item of what is no dictionary')
+    if (!(target instanceof Map)) throw new PickleError('sets an item of a value that is not a dictionary')
     if (pairs.length % 2 !== 0) throw new PickleError('sets an item without a value')
     for (let i = 0; i < pairs.length; i += 2) target.set(pairs[i], pairs[i + 1])
   }
   const append = (target: unknown, items: readonly unknown[]): void => {
-    if (!Array.isArray(target)) throw new PickleError('appends to what is no list')
+    if (!Array.isArray(target)) throw new PickleError('appends to a value that is not a list')
     for (const item of items) target.push(item)
   }
   const tuple = (n: number): Tuple => new Tuple(Array.from({ length: n }, pop).reverse())
@@ -175,7 +175,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
     return new Global(path)
   }
   const call = (what: unknown, args: unknown): unknown => {
-    if (!(what instanceof Global)) throw new PickleError('calls what is no function')
+    if (!(what instanceof Global)) throw new PickleError('calls a value that is not a function')
     if (!(args instanceof Tuple)) throw new PickleError(`calls ${what.path} without a tuple of arguments`)
     return host.call(what, args.items)
   }
@@ -183,7 +183,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
   const build = (): void => {
     pop()
     const target = top()
-    if (!(target instanceof Map)) throw new PickleError('sets the state of what is no dictionary')
+    if (!(target instanceof Map)) throw new PickleError('sets the state of a value that is not a dictionary')
   }
 
   const instructions: Readonly<Record<number, () => void>> = {
@@ -240,7 +240,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
     [OP.ADDITEMS]: () => {
       const items = sinceMark()
       const target = top()
-      if (!(target instanceof Set)) throw new PickleError('adds to what is no set')
+      if (!(target instanceof Set)) throw new PickleError('adds to a value that is not a set')
       for (const item of items) target.add(item)
     },
     [OP.FROZENSET]: () => stack.push(new Set(sinceMark())),
@@ -257,7 +257,8 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
     [OP.GLOBAL]: () => stack.push(named(`${line()}.${line()}`)),
     [OP.STACK_GLOBAL]: () => {
       const [name, module] = [pop(), pop()]
-      if (typeof name !== 'string' || typeof module !== 'string') throw new PickleError('names a global by no text')
+      if (typeof name !== 'string' || typeof module !== 'string')
+        throw new PickleError('names a global by a value that is not a text')
       stack.push(named(`${module}.${name}`))
     },
     [OP.BINPERSID]: () => stack.push(host.persistent(pop())),

@@ -109,7 +109,7 @@ const CALLS: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
   'collections.OrderedDict': orderedDict,
   'torch._utils._rebuild_tensor_v2': rebuild,
   'torch._utils._rebuild_parameter': ([tensor]) => {
-    if (!(tensor instanceof TorchTensor)) throw new PickleError('makes a parameter of what is no tensor')
+    if (!(tensor instanceof TorchTensor)) throw new PickleError('makes a parameter of a value that is not a tensor')
     return tensor
   },
   'torch.Size': ([sizes]) => sizes,
@@ -119,13 +119,13 @@ function host(folder: string, members: ReadonlyMap<string, ZipMember>): PickleHo
   return {
     knows: path => Object.hasOwn(CALLS, path) || Object.hasOwn(DTYPES, path),
     call({ path }, args) {
-      if (!Object.hasOwn(CALLS, path)) throw new PickleError(`calls ${path}, which is no function`)
+      if (!Object.hasOwn(CALLS, path)) throw new PickleError(`calls ${path}, which is not a supported function`)
       return CALLS[path](args)
     },
     persistent(id) {
       const [kind, type, key, , length] = id instanceof Tuple ? id.items : []
       if (kind !== 'storage' || !(type instanceof Global) || typeof key !== 'string' || !isSize(length))
-        throw new PickleError('refers to something outside that is no storage')
+        throw new PickleError('refers to an external value that is not a storage')
       if (!Object.hasOwn(DTYPES, type.path)) throw new PickleError(`has a storage of ${type.path}, which is none`)
       const dtype = DTYPES[type.path]
       const member = members.get(folder + key)
@@ -144,11 +144,12 @@ const isSize = (value: unknown): value is number => Number.isSafeInteger(value) 
 
 /** An ordered dictionary of nothing, or of a list of pairs. */
 function orderedDict([items = []]: readonly unknown[]): Map<unknown, unknown> {
-  if (!Array.isArray(items)) throw new PickleError('makes a dictionary of what is no list')
+  if (!Array.isArray(items)) throw new PickleError('makes a dictionary of a value that is not a list')
   return new Map(
     items.map((item: unknown): [unknown, unknown] => {
       const pair = item instanceof Tuple ? item.items : item
-      if (!Array.isArray(pair) || pair.length !== 2) throw new PickleError('makes a dictionary of what are no pairs')
+      if (!Array.isArray(pair) || pair.length !== 2)
+        throw new PickleError('makes a dictionary of values that are not pairs')
       return [pair[0], pair[1]]
     }),
   )
@@ -156,7 +157,7 @@ function orderedDict([items = []]: readonly unknown[]): Map<unknown, unknown> {
 
 /** A tensor by storage, offset, shape and strides; every element must be within the storage. */
 function rebuild([storage, offset, shape, strides]: readonly unknown[]): TorchTensor {
-  if (!(storage instanceof TorchStorage)) throw new PickleError('makes a tensor of what is no storage')
+  if (!(storage instanceof TorchStorage)) throw new PickleError('makes a tensor of a value that is not a storage')
   const sizes = shape instanceof Tuple ? shape.items : undefined
   const steps = strides instanceof Tuple ? strides.items : undefined
   if (!isSize(offset) || !sizes?.every(isSize) || !steps?.every(isSize) || sizes.length !== steps.length)
@@ -179,8 +180,8 @@ function tensorsIn(value: unknown): Map<string, TorchTensor> {
   if (!(state instanceof Map)) throw new PickleError('holds no dictionary of tensors')
   const tensors = new Map<string, TorchTensor>()
   for (const [name, tensor] of state) {
-    if (typeof name !== 'string') throw new PickleError('has a tensor whose name is no text')
-    if (!(tensor instanceof TorchTensor)) throw new PickleError(`has '${name}', which is no tensor`)
+    if (typeof name !== 'string') throw new PickleError('has a tensor whose name is not a text')
+    if (!(tensor instanceof TorchTensor)) throw new PickleError(`has '${name}', which is not a tensor`)
     tensors.set(name, tensor)
   }
   return tensors
