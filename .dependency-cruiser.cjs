@@ -1,48 +1,48 @@
-// The folders of src, from the ground up: each imports only from those before it, and nothing imports in a circle.
+// The folders of src, lowest first: each imports only from those before it, and there are no circular imports.
 const framework = ['tensor', 'autograd', 'nn', 'optim', 'models']
 const workshop = ['io', 'data', 'openclip', 'evaluate', 'train', 'doctor', 'demo', 'cli']
-const floors = [...framework, ...workshop]
+const folders = [...framework, ...workshop]
 
-/** Files that other folders import beside an index, and why they are not in it: an index is what users are given. */
+/** Files that other folders import besides an index, and why they are not in it: users import what is in an index. */
 const inside = [
-  // what every function checks its arguments with, and how errors say it
+  // checks of arguments, and the text of their errors
   '^src/tensor/(arguments|kinds|options|given|first-few|warn|host|demand)\\.ts$',
-  // how values are printed and whose memory they are
+  // printing of values, and ownership of memory
   '^src/tensor/(display|html|context|scope)\\.ts$',
-  // what runs in a browser on its own, without all of tensor
+  // parts that are used without the rest of tensor
   '^src/tensor/(random|shape|finite|dtype)\\.ts$',
-  // errors and recording of gradients, whose parts are no public functions
+  // errors and recording of gradients, which are not public
   '^src/autograd/(tape|recording|gradient-error|gradcheck|gradcheck-result)\\.ts$',
-  // what optimizers ask of modules
+  // the interface between optimizers and modules
   '^src/nn/(module|parameter-source)\\.ts$',
-  // models that are read from files
+  // for models that are read from files
   '^src/models/(unloaded|coca-config)\\.ts$',
-  // what training and evaluation share
+  // shared by training and evaluation
   '^src/evaluate/(inputs|memory|embeddings)\\.ts$',
   // the part of openclip that runs in a browser, and its settings without its weights
   '^src/openclip/(model|checkpoint)\\.ts$',
-  // the one command that is a program of its own
+  // the demo, which a command runs
   '^src/demo/',
 ]
 
-/** A folder may not reach into any of the rooms named. */
-const notFrom = (room, above) => ({
-  name: `${room}-stays-below`,
+/** A folder may not import from any of the folders above it. */
+const notFrom = (folder, above) => ({
+  name: `${folder}-stays-below`,
   severity: 'error',
-  comment: `src/${room} is below ${above.join(', ')}`,
-  from: { path: `^src/${room}/` },
+  comment: `src/${folder} is below ${above.join(', ')}`,
+  from: { path: `^src/${folder}/` },
   to: { path: `^src/(${above.join('|')})/` },
 })
 
 module.exports = {
   forbidden: [
     { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
-    ...floors.slice(0, -1).map((room, i) => notFrom(room, floors.slice(i + 1))),
-    // optim works on tensors and parameters, models are made of nn alone, and testing checks operations only
+    ...folders.slice(0, -1).map((folder, i) => notFrom(folder, folders.slice(i + 1))),
+    // optim uses tensors and parameters, models use nn only, and testing checks operations only
     notFrom('models', ['optim']),
     { ...notFrom('testing', ['optim', 'models', ...workshop]) },
     {
-      name: 'nobody-imports-testing',
+      name: 'no-imports-of-testing',
       severity: 'error',
       from: {
         path: `^src/(${[...framework, 'io', 'data', 'openclip', 'evaluate', 'train', 'doctor', 'demo'].join('|')})/`,
@@ -50,7 +50,7 @@ module.exports = {
       to: { path: '^src/testing/' },
     },
     {
-      name: 'users-have-the-entries',
+      name: 'entries-are-for-users',
       severity: 'error',
       comment: 'src/index.ts and src/entries are for users: folders import each other',
       from: { path: '^src/(?!cli/|entries/)[a-z]+/' },
@@ -59,13 +59,13 @@ module.exports = {
     {
       name: 'through-the-index',
       severity: 'error',
-      comment: 'a folder is entered through its index; exceptions are listed above with their reasons',
+      comment: 'folders import each other through the index; exceptions are listed above with their reasons',
       from: { path: '^src/([a-z]+)/', pathNot: '^src/(entries|testing)/' },
-      // the doctor looks inside of training: it examines what that is made of
+      // the doctor examines the parts of training, so it imports its files
       to: { path: '^src/[a-z]+/', pathNot: ['^src/$1/', '^src/[a-z]+/index\\.ts$', ...inside, '^src/train/'] },
     },
     {
-      name: 'nothing-looks-inside-of-train',
+      name: 'train-through-its-index',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/(train|doctor|entries)/' },
       to: { path: '^src/train/', pathNot: '^src/train/index\\.ts$' },
@@ -102,7 +102,7 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    // another language, which only looks like TypeScript
+    // AssemblyScript, not TypeScript
     exclude: { path: '^src/tensor/cpu/assembly/' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },

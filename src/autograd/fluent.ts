@@ -1,4 +1,4 @@
-// The operations as methods: x.matmul(w).gelu(). The tensor room knows nothing of gradients, so they are put onto its
+// The operations as methods: x.matmul(w).gelu(). src/tensor does not depend on gradients, so they are added to its
 // class here; rules and modules are written with them. This file acts by being imported, so package.json has no
 // `sideEffects`: a list there has to name every file on the way to this one, and makes a small program 1 % smaller.
 

@@ -1,4 +1,5 @@
-// The autograd room: operations, the tape, and functions of functions. Importing it gives tensors their methods.
+// Automatic differentiation: operations, the tape, and functions of functions. Importing it gives tensors their
+// methods.
 
 import './fluent.ts'
 

@@ -1,5 +1,5 @@
-// How a command ends. Whoever typed something wrong reads one sentence that names it; a bug of ours says it is one. The
-// exit code tells the two apart for scripts.
+// How a command ends. For a mistake in the arguments it prints one sentence that names the mistake; for a bug in this
+// program it says that it is a bug. The exit codes differ, for scripts.
 
 import { CommanderError } from 'commander'
 import { FolderNotEmptyError } from '../data/index.ts'
@@ -14,25 +14,25 @@ import {
 import { DataError, fileError } from '../io/index.ts'
 import { TrainingError, WrongGradientError } from '../train/index.ts'
 
-/** 0 ok, 1 failure, 2 a mistake in what was asked, 130 interrupted */
+/** 0 ok, 1 failure, 2 a mistake in the arguments, 130 interrupted */
 export const EXIT = { ok: 0, failure: 1, mistake: 2, interrupted: 130 } as const
 
-/** Something on the command line that cannot be. */
+/** An invalid command line. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-/** What was asked for is done and the answer is no: a gradient that is wrong, say. Its own words are already out. */
+/** The command ran, and its result is negative, such as a wrong gradient. Its output is already printed. */
 export class FailedError extends Error {
   override readonly name = 'FailedError'
 }
 
-/** Ctrl-C, after everything worth keeping was kept. */
+/** Ctrl-C, after the state was saved. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError'
 }
 
-/** Errors that people can mend by asking for something else. */
+/** Errors that users can fix by changing the command. */
 const MISTAKES = [
   UsageError,
   DataError,
@@ -43,7 +43,7 @@ const MISTAKES = [
   StateDictError,
 ]
 
-/** Failures that the numbers of a model or the machine are to blame for, and not the code. */
+/** Failures caused by the numbers of a model or by the machine, not by the code. */
 const FAILURES = [TrainingError, WrongGradientError, NonFiniteError, OutOfMemoryError]
 
 export function exitCodeOf(error: unknown): number {
@@ -53,7 +53,7 @@ export function exitCodeOf(error: unknown): number {
   return pathOf(error) === undefined ? EXIT.failure : EXIT.mistake
 }
 
-/** The path that an error of the file system is about. */
+/** The path of a file system error. */
 function pathOf(error: unknown): string | undefined {
   const path = (error as NodeJS.ErrnoException | undefined)?.path
   return typeof path === 'string' ? path : undefined
@@ -65,7 +65,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** What stderr says of an error: one message, and the stack too where COCAGRAD_DEBUG=1. */
+/** The text for an error on stderr: one message, and the stack too if COCAGRAD_DEBUG=1. */
 export function describeError(error: unknown): string {
   if (process.env.COCAGRAD_DEBUG === '1' && error instanceof Error && error.stack) return error.stack
   if (error instanceof InterruptedError) return messageOf(error)

@@ -1,9 +1,9 @@
-// Ctrl-C, once to stop in order, twice to stop at once.
+// Ctrl-C: the first one stops in order, the second one stops at once.
 
 import { EXIT, InterruptedError } from './errors.ts'
 import { say } from './output.ts'
 
-/** Runs a task with a signal that the first Ctrl-C raises. */
+/** Runs a task with a signal that the first Ctrl-C aborts. */
 export async function interruptible<T>(what: string, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController()
   const onInterrupt = () => {

@@ -1,5 +1,5 @@
-// Options that several commands share, and how their values are read. A value that cannot be is refused by the name of
-// its flag before any work begins.
+// Options that several commands share, and how their values are read. An invalid value is an error that names its flag,
+// before any work begins.
 
 import { type Command, InvalidArgumentError } from 'commander'
 import { device, type GpuBackend, type OpenOptions } from '../index.ts'
@@ -31,7 +31,7 @@ export function nonNegativeNumber(text: string): number {
   return value
 }
 
-/** `a, b, c`: names between commas, none empty, none twice. */
+/** `a, b, c`: names separated by commas, none empty, none twice. */
 export const names =
   (flag: string) =>
   (text: string): string[] => {
@@ -43,10 +43,10 @@ export const names =
     return list
   }
 
-/** For options that may be given again and again. */
+/** For options that may be given several times. */
 export const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
 
-/** Where tensors live when nobody says. */
+/** The default device. */
 export const DEFAULT_DEVICE = 'cpu'
 
 export interface DeviceOptions {
@@ -77,7 +77,7 @@ export const deviceOption = (command: Command, otherwise: string = DEFAULT_DEVIC
 /** --device, --backend, --seed and --json. */
 export const commonOptions = (command: Command): Command => jsonOption(seedOption(deviceOption(command)))
 
-/** Opens the device that was asked for; what it is, in words. Throws DeviceError, and UsageError for a useless --backend. */
+/** Opens the requested device and returns its description. Throws DeviceError, and UsageError for a --backend that does not apply. */
 export async function openDevice({ device: name = DEFAULT_DEVICE, backend }: DeviceOptions): Promise<string> {
   if (backend !== undefined && name !== 'gpu') throw new UsageError(`--backend ${backend} needs --device gpu`)
   const options: OpenOptions = backend === undefined ? {} : { backend: backend as GpuBackend }

@@ -1,22 +1,22 @@
-// Who reads what: results go to stdout, as text or with --json for a program; all other words go to stderr, so that a
-// pipe never sees them.
+// Output: results go to stdout, as text or with --json for a program; all other messages go to stderr, so that they do
+// not get into a pipe.
 
 import type { BadSample } from '../data/index.ts'
 
 export const say = (text: string): void => void process.stderr.write(`${text}\n`)
 
-/** A command's result: `value` as JSON, or the text that says the same. */
+/** Prints a command's result: `value` as JSON, or the text for people. */
 export function answer(json: boolean | undefined, value: unknown, text: string): void {
   process.stdout.write(`${json ? JSON.stringify(value, null, 2) : text}\n`)
 }
 
-/** What is said of a picture that is left out. */
+/** The message for a picture that is left out. */
 export const skippedLine = ({ file, key, reason }: BadSample): string =>
   `skipped ${key === undefined ? file : `${file}: ${key}`}: ${reason}`
 
 const width = (text: string) => [...text].length
 
-/** A paragraph in lines of at most `columns`: the first begins with `start`, the others with as many spaces. */
+/** A paragraph in lines of at most `columns`: the first starts with `start`, the others with as many spaces. */
 export function wrapped(text: string, start: string, columns = Math.min(process.stdout.columns ?? 100, 100)): string {
   const indent = ' '.repeat(width(start))
   const lines = [start]
@@ -29,7 +29,7 @@ export function wrapped(text: string, start: string, columns = Math.min(process.
   return lines.join('\n')
 }
 
-/** Columns with two spaces between them; those whose cells are all numbers stand to the right. */
+/** Columns with two spaces between them; columns of numbers are aligned to the right. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const isNumber = header.map((_, i) => rows.every(row => /^[≥<>~-]*\s*[\d.,]|^$|^—$/.test(row[i])))
   const widths = header.map((title, i) => Math.max(width(title), ...rows.map(row => width(row[i]))))

@@ -1,4 +1,4 @@
-// All commands under one name, and how each of them ends.
+// The command line with all commands, and how each of them ends.
 
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
@@ -56,13 +56,13 @@ export function makeProgram(): Command {
   )
 }
 
-/** Runs a command line and says what went wrong with it. Returns the exit code. */
+/** Runs a command line and prints its error, if any. Returns the exit code. */
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
   try {
     await makeProgram().parseAsync(argv, { from: 'user' })
     return EXIT.ok
   } catch (error) {
-    // commander has said its own errors already, and a failed command its result
+    // commander has printed its own errors already, and a failed command its result
     if (!(error instanceof CommanderError || error instanceof FailedError)) say(describeError(error))
     return exitCodeOf(error)
   }

@@ -1,4 +1,4 @@
-// A bar on a terminal, and nothing at all where stderr goes to a file: there only what was said line by line is of use.
+// A progress bar on a terminal. If stderr goes to a file, there is no bar, only lines.
 
 import cliProgress from 'cli-progress'
 import { duration } from '../demo/words.ts'
@@ -6,14 +6,14 @@ import { say } from './output.ts'
 import { RemainingTime } from './remaining.ts'
 
 export interface Progress {
-  /** @param text what stands behind the bar; default how long it still takes, once that is known */
+  /** @param text the text behind the bar; default the remaining time, once it is known */
   update(done: number, text?: string): void
-  /** A line of its own, above the bar. */
+  /** Prints a line above the bar. */
   line(text: string): void
   stop(): void
 }
 
-/** A bar on stderr that goes away when it stops. */
+/** A bar on stderr that is removed when it stops. */
 export function progressBar(title: string, total: number, start = 0): Progress {
   if (!process.stderr.isTTY) return { update() {}, line: say, stop() {} }
   const bar = new cliProgress.SingleBar({
@@ -35,12 +35,12 @@ export function progressBar(title: string, total: number, start = 0): Progress {
   }
 }
 
-/** 1 min 20 s left; nothing as long as that is not known. */
+/** 1 min 20 s left; empty while this is not known. */
 export function timeLeft(remaining: RemainingTime, done: number): string {
   const seconds = remaining.after(done)
   return seconds === undefined ? '' : `${duration(seconds)} left`
 }
 
-/** A bar whose total takes some time to find out: only where somebody sees it. */
+/** A bar whose total takes time to count; it is counted only if the bar is visible. */
 export const countedBar = async (title: string, count: () => Promise<number>): Promise<Progress> =>
   progressBar(title, process.stderr.isTTY ? await count() : 0)

@@ -1,19 +1,19 @@
-// How much longer something takes. The first steps compile kernels and fill caches, and a checkpoint now and then makes one
-// step long: so the estimate is a median over the last steps, and there is none until it can be trusted.
+// An estimate of the remaining time. The first steps compile kernels and fill caches, and a checkpoint sometimes makes
+// a step long. The estimate is therefore a median over the last steps, and there is none until it is reliable.
 
-/** Steps at the beginning that say nothing about the others. */
+/** Steps at the beginning that are not used. */
 const SKIPPED = 2
 
-/** Steps that together take less than this are measured as one: their own times are mostly noise. */
+/** Steps that together take less than this are measured as one, because the times of single steps are mostly noise. */
 const SHORTEST = 0.5
 
-/** The estimate is made of so many measurements at most, the last ones. */
+/** The maximum number of measurements for an estimate, the last ones. */
 const RECENT = 20
 
-/** It takes at least so many, and so many seconds of them: where steps are short, the slow ones at the beginning are many. */
+/** The minimum number of measurements, and of seconds: if steps are short, many at the beginning are slow. */
 const ENOUGH = { measurements: 5, seconds: 3 }
 
-/** Measurements of which the middle half differ by more than this are not trusted before there are as many as there can be. */
+/** If the middle half of the measurements differs by more than this, there is no estimate before the maximum number is reached. */
 const ALIKE = 1.5
 
 export class RemainingTime {
@@ -24,12 +24,12 @@ export class RemainingTime {
   #skipped = 0
   #measured = 0
   #isKnown = false
-  /** where the measurement in hand began */
+  /** start of the current measurement */
   #from: { readonly done: number; readonly time: number }
 
   /**
-   * @param total how much there is to do
-   * @param done how much of it is done already
+   * @param total number of steps
+   * @param done number of completed steps
    * @param now the time in seconds
    */
   constructor(total: number, done = 0, now: () => number = () => performance.now() / 1000) {
@@ -38,7 +38,7 @@ export class RemainingTime {
     this.#from = { done, time: now() }
   }
 
-  /** Seconds from now to the end, told after each step how much is done; undefined as long as that is anybody's guess. */
+  /** Call after each step with the number of completed steps. Returns the remaining seconds, or undefined while there is no estimate. */
   after(done: number): number | undefined {
     const time = this.#now()
     const [steps, seconds] = [done - this.#from.done, time - this.#from.time]

@@ -1,4 +1,5 @@
-// What a person sees of training: a bar with the losses on a terminal, a line every few seconds elsewhere.
+// The progress of training on the terminal: a bar with the losses, or a line every few seconds if stderr is not a
+// terminal.
 
 import type { BadSample } from '../data/index.ts'
 import {
@@ -75,7 +76,7 @@ export class TrainingProgress
     this.#say(`after step ${step}: ${words.join(', ')}`)
   }
 
-  /** The first check that finds nothing is told of, and each that finds something, unless that ends the run with the same words. */
+  /** Prints the first check without errors, and each check with an error, unless the error ends the run with the same message. */
   readonly onGuard = (check: GuardMetrics): void => {
     if (check.ok ? this.#isChecked : this.#endsWhenWrong) return
     this.#isChecked = true
@@ -87,7 +88,7 @@ export class TrainingProgress
     else say(text)
   }
 
-  /** Every skipped sample is in the run's skipped.jsonl; a person sees the first few. */
+  /** Every skipped sample is in the run's skipped.jsonl; the first few are printed. */
   readonly onBadSample = (bad: BadSample): void => {
     this.#skipped++
     if (this.#skipped > SKIPPED_SHOWN) return

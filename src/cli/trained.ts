@@ -1,4 +1,5 @@
-// What every command on a trained model begins with: the model opened on a device, pictures from files, words it knows.
+// What every command on a trained model starts with: opening the model on a device, reading pictures from files, and
+// checking words against its vocabulary.
 
 import type { Command } from 'commander'
 import { decodeImage } from '../data/index.ts'
@@ -35,15 +36,15 @@ function template(value: string, before?: readonly string[]): string[] {
   return collect(value, before)
 }
 
-/** A model and where it comes from. */
+/** A model and its source. */
 export interface Opened extends TrainedModel {
   readonly path: string
-  /** of a run: which checkpoint, and its folder */
+  /** for a run: the checkpoint and its folder */
   readonly step?: number
   readonly checkpoint?: string
 }
 
-/** The model that flags name, on the device that they name. */
+/** Opens the model given by the flags, on the device given by the flags. */
 export async function openTrained(flags: ModelFlags): Promise<Opened> {
   const { run, model: path, step, tokenizer } = flags
   if (run !== undefined && path !== undefined) throw new UsageError('give either --run or --model')
@@ -62,14 +63,14 @@ export async function openTrained(flags: ModelFlags): Promise<Opened> {
   return { ...opened, path }
 }
 
-/** Image files as the model wants them. */
+/** Image files in the form that the model takes. */
 export const imageFiles = (paths: readonly string[], { model }: TrainedModel): ImageSource => ({
   length: paths.length,
   name: index => paths[index],
   image: async index => (await decodeImage(paths[index], { size: model.config.image.size })).pixels,
 })
 
-/** Says which words of some texts the model has never met: it reads all of them as one. */
+/** Warns about words that are not in the model's vocabulary: they all become the same id. */
 export function warnOfUnknownWords({ tokenizer }: TrainedModel, texts: readonly string[]): void {
   const words = [...new Set(texts.flatMap(text => text.split(/\s+/)))]
   const strange = words.filter(
@@ -78,7 +79,7 @@ export function warnOfUnknownWords({ tokenizer }: TrainedModel, texts: readonly 
   if (strange.length > 0) say(`note: the model does not know ${strange.map(word => `'${word}'`).join(', ')}`)
 }
 
-/** For each label the mean of its prompts' embeddings, of unit length again. */
+/** For each label the mean of its prompts' embeddings, normalised to unit length. */
 export async function embedLabels(
   trained: TrainedModel,
   labels: readonly string[],

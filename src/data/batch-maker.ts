@@ -1,5 +1,5 @@
-// Batches of one collection of samples: its captions tokenized once, its order planned, its images loaded. A batch is a
-// function of the collection, a label and a number, so that it can be made again.
+// Batches of one collection of samples: it tokenizes the captions once, plans the order and loads the images. A batch
+// is a function of the collection, a label and a number, so the same batch can be made again.
 
 import { createHash } from 'node:crypto'
 import { BatchError, DataError, TokenizerError } from '../io/index.ts'
@@ -14,16 +14,16 @@ import { normalize } from './images/image.ts'
 import { cropOptions, type RandomCrop } from './images/random-crop.ts'
 import type { Tokenizer } from './tokenizers/tokenizer.ts'
 
-/** Where a batch is. */
+/** The position of a batch. */
 export interface Place {
   readonly epoch: number
-  /** of the epoch, from 0: a part of the data that is shuffled in itself; a folder is one window */
+  /** window of the epoch, from 0: a part of the data that is shuffled separately; a folder is one window */
   readonly window: number
-  /** its place in the window, from 0 */
+  /** its index in the window, from 0 */
   readonly batch: number
 }
 
-/** Images and their texts, ready to become tensors. */
+/** Images and their texts, to be converted to tensors. */
 export interface Batch extends Place {
   /** [batch, 3, side, side], row by row */
   readonly images: Float32Array
@@ -31,42 +31,42 @@ export interface Batch extends Place {
   /** [batch, contextLength], row by row */
   readonly tokens: Int32Array
   readonly tokenShape: [batch: number, contextLength: number]
-  /** which examples these are */
+  /** indices of the examples */
   readonly indices: Int32Array
   /** the texts that were tokenized */
   readonly captions: readonly string[]
 }
 
 /**
- * Changes an image before it enters a batch.
+ * Changes an image before it is put into a batch.
  * @param image [3, side, side] in 0 … 1, which may be changed in place
- * @param generator random numbers that depend on the seed, the epoch and the example alone
+ * @param generator random numbers that depend only on the seed, the epoch and the example
  * @returns an image of the same shape
  */
 export type Augmentation = (image: Float32Array, generator: Generator, side: number) => Float32Array
 
 export interface BatchOptions {
   readonly batchSize: number
-  /** ids per text, start and end included */
+  /** ids per text, including start and end */
   readonly contextLength: number
-  /** equal seeds give equal batches; 0 unless given */
+  /** equal seeds give equal batches; default 0 */
   readonly seed?: number
-  /** a new order every epoch; true unless given */
+  /** a new order every epoch; default true */
   readonly shuffle?: boolean
-  /** leave out batches that are not full; true unless given */
+  /** leave out batches that are not full; default true */
   readonly dropLast?: boolean
-  /** no two texts of a batch are equal as ids: a later one waits for a later batch; false unless given */
+  /** no two texts of a batch have equal ids: the second one is put into a later batch; default false */
   readonly distinctCaptions?: boolean
-  /** cut captions that are too long, instead of throwing; false unless given */
+  /** truncate captions that are too long, instead of throwing; default false */
   readonly truncate?: boolean
-  /** what part of a picture is learned from, at random; its middle unless given */
+  /** crops pictures at random; default the centre */
   readonly crop?: Omit<RandomCrop, 'seed'>
   readonly augment?: Augmentation
-  /** applied last, channel by channel */
+  /** applied last, per channel */
   readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] }
-  /** is told of samples that cannot be read, which others then stand in for; without it they are errors */
+  /** called for samples that cannot be read, which are then replaced by others; without it they are errors */
   readonly onBadSample?: OnBadSample
-  /** batches that are loaded before they are asked for; 1 unless given */
+  /** number of batches that are loaded in advance; default 1 */
   readonly ahead?: number
 }
 const normalizeOptions = {
@@ -88,15 +88,15 @@ export const batchOptions = {
   ahead: 1,
 } satisfies Settings<BatchOptions>
 
-/** How many samples in a row may be tried in place of one that cannot be read. */
+/** The maximum number of attempts to replace a sample that cannot be read. */
 const TRIES = 100
 
-/** The samples of a collection that can be learned from. */
+/** The samples of a collection that can be used. */
 interface TokenizedSamples {
   readonly table: CaptionTable
-  /** number in the source of every sample of the table */
+  /** index in the source of every sample of the table */
   readonly indices: Int32Array
-  /** distinct texts as rows of ids, end to end */
+  /** distinct texts as rows of ids, one after the other */
   readonly rows: Int32Array
 }
 
@@ -106,7 +106,7 @@ export class BatchMaker {
   readonly #samples: TokenizedSamples
 
   /**
-   * @param skip is told of samples whose captions are too long, which are then left out
+   * @param skip called for samples whose captions are too long, which are then left out
    * @throws TokenizerError naming such a sample, without `skip`
    */
   constructor(
@@ -129,7 +129,7 @@ export class BatchMaker {
     return planEpoch(this.#samples.table, label, this.#options)
   }
 
-  /** Loads the images of some choices, with others in place of those that cannot be read, unless that is an error. */
+  /** Loads the images of some choices. Those that cannot be read are replaced by others, unless that is an error. */
   async make(place: Place, label: string, planned: readonly Choice[]): Promise<Batch> {
     const { contextLength, onBadSample } = this.#options
     const side = this.#source.imageSize
@@ -167,7 +167,7 @@ export class BatchMaker {
     }
   }
 
-  /** A sample that the batch does not have, found by its seed; a caption that it does not have, if that counts. */
+  /** A sample, chosen by the seed, that is not in the batch; with `distinctCaptions`, with a caption that is not in it. */
   async #another(
     choices: readonly Choice[],
     i: number,
@@ -213,11 +213,11 @@ export class BatchMaker {
   }
 }
 
-/** Where a sample is, in the words of its source. */
+/** The position of a sample, as its source describes it. */
 export const placeOf = (source: ImageTextSource, index: number): { file: string; key?: string } =>
   source.place?.(index) ?? { file: source.name(index) }
 
-/** Every distinct row of ids once, and for every caption which row it is. */
+/** Every distinct row of ids once, and for every caption the index of its row. */
 function tokenizeCaptions(
   source: ImageTextSource,
   tokenizer: Tokenizer,
@@ -272,7 +272,7 @@ function tokenizeCaptions(
   }
 }
 
-/** Images that are asked for at once. Threads have all the work of a batch before the main one is busy again. */
+/** The number of images requested at once. Threads get all the work of a batch before the main thread is busy again. */
 const AT_ONCE = 256
 
 async function inParallel(count: number, task: (i: number) => Promise<void>): Promise<void> {

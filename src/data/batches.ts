@@ -1,5 +1,5 @@
-// Batches for training: shuffled, tokenized, the next ones decoded while the current one is trained on. A run that is
-// stopped and resumed sees exactly the batches it would have seen.
+// Batches for training: shuffled and tokenized; the next ones are decoded during the current training step. A run that
+// is stopped and resumed gets exactly the batches it would have got without the interruption.
 
 import { createHash } from 'node:crypto'
 import { BatchError } from '../io/index.ts'
@@ -12,12 +12,12 @@ import type { Tokenizer } from './tokenizers/tokenizer.ts'
 
 export type { Augmentation, Batch, BatchOptions } from './batch-maker.ts'
 
-/** Where an iterator is, and what its batches depend on. JSON-safe. */
+/** The position of an iterator, and everything that its batches depend on. JSON-safe. */
 export interface BatchState {
   readonly epoch: number
-  /** of the epoch, from 0; a folder has one */
+  /** window of the epoch, from 0; a folder has one */
   readonly window: number
-  /** the batch that comes next, from 0 */
+  /** the next batch, from 0 */
   readonly batch: number
   readonly seed: number
   readonly batchSize: number
@@ -26,13 +26,13 @@ export interface BatchState {
   readonly dropLast: boolean
   readonly distinctCaptions: boolean
   readonly imageSize: number
-  /** of the data */
+  /** fingerprint of the data */
   readonly fingerprint: string
-  /** SHA-256 of every caption's ids, or, where they are not known at once, of the tokenizer */
+  /** SHA-256 of every caption's ids, or, if they are not known in advance, of the tokenizer */
   readonly texts: string
 }
 
-/** How many windows without a batch are passed over before there is none. */
+/** The maximum number of consecutive windows without a batch. */
 const EMPTY_WINDOWS = 1000
 
 interface Window {
@@ -47,7 +47,7 @@ export class BatchIterator {
   readonly #tokenizer: Tokenizer
   readonly #options: BatchOptions & EpochOptions
   readonly #texts: string
-  /** of a folder, whose batches are all known */
+  /** for a folder, whose batches are all known */
   readonly #whole: BatchMaker | undefined
   readonly #windows = new Map<string, Promise<Window>>()
   #plan: { epoch: number; batches: Choice[][] } | undefined
@@ -56,10 +56,10 @@ export class BatchIterator {
   #turn: Promise<unknown> = Promise.resolve()
 
   /**
-   * Tokenizes every caption of a folder, so that one that does not fit is found now and not hours later; those of shards
-   * as they come.
+   * Tokenizes every caption of a folder, so that captions that are too long are found before training; captions of shards are
+   * tokenized when they are read.
    * @throws TokenizerError naming the image and its caption that is too long
-   * @throws BatchError if an option makes no sense, or no batch can be filled
+   * @throws BatchError if an option is invalid, or no batch can be filled
    */
   constructor(data: ImageTextSource | ImageTextStream, tokenizer: Tokenizer, options: BatchOptions) {
     const settled = settle('new BatchIterator(data, tokenizer, options)', options, batchOptions)
@@ -79,8 +79,8 @@ export class BatchIterator {
   }
 
   /**
-   * How many batches the current epoch has; unknown of shards that nobody has counted. With `distinctCaptions` another
-   * epoch may have a few more or less, and shards may leave a few samples over in every window.
+   * The number of batches of the current epoch; unknown for shards that were not counted. With `distinctCaptions` another
+   * epoch may have a few more or less, and a few samples of every window of shards may be left out.
    */
   get batchesPerEpoch(): number | undefined {
     if (this.#whole) return this.#planOf(this.#whole, this.#place.epoch).length
@@ -88,7 +88,7 @@ export class BatchIterator {
     return length === undefined ? undefined : Math.floor(length / this.#options.batchSize)
   }
 
-  /** Where the next batch will come from. What was decoded ahead does not count. */
+  /** The position of the next batch. Batches that were decoded in advance do not count. */
   get state(): BatchState {
     const { seed, batchSize, contextLength, shuffle, dropLast, distinctCaptions } = this.#options
     const { imageSize, fingerprint } = this.#data
@@ -97,7 +97,7 @@ export class BatchIterator {
   }
 
   /**
-   * Goes on from a saved state.
+   * Continues from a saved state.
    * @throws BatchError naming what differs, if the state belongs to other data or other options
    */
   restore({ window = 0, ...state }: Omit<BatchState, 'window'> & { readonly window?: number }): void {
@@ -112,8 +112,8 @@ export class BatchIterator {
   }
 
   /**
-   * The next batch; those after it begin to be decoded. Calls that overlap are answered in order.
-   * @throws ImageError naming the file if an image cannot be decoded; the state stays where it was
+   * The next batch; starts decoding the batches after it. Overlapping calls are answered in order.
+   * @throws ImageError naming the file if an image cannot be decoded; the state is not changed
    */
   next(): Promise<Batch> {
     const turn = this.#turn.then(() => this.#advance())
@@ -121,7 +121,7 @@ export class BatchIterator {
     return turn
   }
 
-  /** All batches of one epoch, wherever the stream is; for evaluation. */
+  /** All batches of one epoch, independent of the current position; for evaluation. */
   async *epoch(epoch = 0): AsyncGenerator<Batch, void, undefined> {
     const windows = isStream(this.#data) ? this.#data.windows : 1
     for (let window = 0; window < windows; window++) {
@@ -140,19 +140,19 @@ export class BatchIterator {
     return batch
   }
 
-  /** Begins to load what comes next. */
+  /** Starts to load the next batches. */
   async #lookAhead(): Promise<void> {
     let place = this.#place
     for (let i = 0; i < this.#options.ahead!; i++) {
       if (i > 0) place = await this.#firstFrom({ ...place, batch: place.batch + 1 })
       if (this.#ahead.length > i) continue
       const batch = this.#make(place)
-      batch.catch(() => {}) // whoever asks for it will hear
+      batch.catch(() => {}) // the error is thrown when the batch is requested
       this.#ahead.push({ place, batch })
     }
   }
 
-  /** This place, or the beginning of the next window that has a batch. */
+  /** This position, or the start of the next window that has a batch. */
   async #firstFrom(place: Place): Promise<Place> {
     const windows = isStream(this.#data) ? this.#data.windows : 1
     let { epoch, window, batch } = place
@@ -173,7 +173,7 @@ export class BatchIterator {
     return maker.make(place, label, batches[place.batch])
   }
 
-  /** The samples of a window, in the order of an epoch; those of the window after it begin to be listed. */
+  /** The samples of a window, in the order of an epoch; starts to list the next window. */
   #window(epoch: number, window: number): Promise<Window> {
     const data = this.#data
     if (!isStream(data)) {

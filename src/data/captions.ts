@@ -1,5 +1,5 @@
-// The list of what is in a folder of images. A typing mistake in one of a million lines should cost its author a
-// glance: every complaint names the file, the line and the field.
+// The captions of a folder of images. Every error names the file, the line and the field, so that one typing mistake in
+// a million lines is easy to find.
 
 import { statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
@@ -7,17 +7,17 @@ import { dirname, join, posix, resolve } from 'node:path'
 import { type CsvError, parse as parseCsv } from 'csv-parse/sync'
 import { DataError, fileError, messageOf, readText } from '../io/index.ts'
 
-/** An image and what is said of it. */
+/** An image and its captions. */
 export interface CaptionedImage {
   /** path below the folder, with forward slashes */
   readonly file: string
   /** at least one, none of them empty */
   readonly captions: readonly string[]
-  /** every other field of its lines; of equal names, the last */
+  /** all other fields of its lines; for equal names, the last */
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-/** The names under which a folder may keep its captions. */
+/** The possible names of a folder's caption file. */
 export const CAPTION_FILES = ['captions.jsonl', 'captions.csv', 'captions.tsv'] as const
 
 /** One line of a caption file, before it is checked. */
@@ -37,7 +37,7 @@ export async function readCaptions(folderOrFile: string): Promise<CaptionedImage
   return (await readCaptionsOf(folderOrFile)).images
 }
 
-/** As {@link readCaptions}, with the folder that the images are in. */
+/** As {@link readCaptions}, with the folder of the images. */
 export async function readCaptionsOf(
   folderOrFile: string,
 ): Promise<{ readonly folder: string; readonly images: CaptionedImage[] }> {
@@ -98,7 +98,7 @@ function* jsonLines(text: string, file: string): Generator<Line> {
   }
 }
 
-/** Comma-separated with quotes (RFC 4180), or tab-separated without: a quotation mark in a .tsv is a character. */
+/** Comma-separated with quotes (RFC 4180), or tab-separated without: a quotation mark in a .tsv is an ordinary character. */
 function csvLines(text: string, file: string): Line[] {
   const tabs = /\.tsv$/i.test(file)
   let records: { record: Record<string, unknown>; info: { lines: number } }[]
@@ -131,7 +131,7 @@ function checkHeader(header: string[], file: string): string[] {
 
 type Refuse = (reason: string) => DataError
 
-/** A path that stays in the folder, without detours. */
+/** A normalised path within the folder. */
 function checkFileName(file: unknown, refuse: Refuse): string {
   if (file === undefined) throw refuse("has no 'file'")
   if (typeof file !== 'string' || file.trim() === '') throw refuse("'file' is not a file name")

@@ -1,5 +1,5 @@
-// A folder of images with captions, as training sees it: numbered examples whose pixels are decoded when first asked
-// for and kept as bytes while there is room. Bytes, because four times as many fit as would floats.
+// A folder of images with captions, as a dataset for training: numbered examples whose pixels are decoded at the first
+// access and kept as bytes while the cache has space. Bytes take a quarter of the memory of floats.
 
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
@@ -17,14 +17,14 @@ import { type ImageDecoder, toUnitRange } from './images/image.ts'
 import type { RandomCrop } from './images/random-crop.ts'
 
 export interface OpenDatasetOptions {
-  /** side of the square that every image becomes, in pixels */
+  /** side of the square images in pixels */
   readonly imageSize: number
   readonly decoder?: ImageDecoder
-  /** turn pictures as their EXIF orientation says; true unless given */
+  /** turn pictures as their EXIF orientation says; default true */
   readonly upright?: boolean
-  /** threads that decode images; unless given none: `auto` takes some where the first picture is no small one */
+  /** threads that decode images; default 0; `auto` uses some if the first picture is not small */
   readonly threads?: Threads
-  /** how many bytes of decoded images are kept in memory; 256 MiB unless given */
+  /** bytes of decoded images that are kept in memory; default 256 MiB */
   readonly cacheBytes?: number
 }
 export const datasetOptions = {
@@ -36,33 +36,33 @@ export const datasetOptions = {
 } satisfies Settings<OpenDatasetOptions>
 
 export interface SplitOptions {
-  /** the share of images, above 0 and below 1, that goes to validation */
+  /** the share of images, between 0 and 1, that is used for validation */
   readonly validation: number
-  /** equal seeds give equal parts */
+  /** equal seeds give equal splits */
   readonly seed?: number
 }
 export const splitOptions = { validation: is.number, seed: 0 } satisfies Settings<SplitOptions>
 
-/** Decoded images, kept until the room is used up. Every epoch asks for every image once, so none is worth evicting. */
+/** A cache of decoded images. Every epoch reads every image once, so images are not evicted when it is full. */
 class ImageCache {
   readonly #options: OpenDatasetOptions
   readonly #kept = new Map<string, Uint8Array>()
   readonly #pool: DecodePool
-  #room: number
+  #bytesLeft: number
 
   constructor(options: Required<OpenDatasetOptions>, threads: number) {
     this.#options = options
     this.#pool = new DecodePool(threads)
-    this.#room = options.cacheBytes
+    this.#bytesLeft = options.cacheBytes
   }
 
   async get(path: string): Promise<Uint8Array> {
     const kept = this.#kept.get(path)
     if (kept !== undefined) return kept
     const bytes = await this.decode(path)
-    if (bytes.length <= this.#room && !this.#kept.has(path)) {
+    if (bytes.length <= this.#bytesLeft && !this.#kept.has(path)) {
       this.#kept.set(path, bytes)
-      this.#room -= bytes.length
+      this.#bytesLeft -= bytes.length
     }
     return bytes
   }
@@ -73,7 +73,7 @@ class ImageCache {
   }
 }
 
-/** A picture that is decoded faster than it is sent to another thread. */
+/** The size of a picture that is decoded faster than it is sent to another thread. */
 const SMALL_FILE = 1 << 14
 
 async function threadsWorthWhile(image: string): Promise<number> {
@@ -104,7 +104,7 @@ export class ImageTextDataset implements ImageTextSource {
   }
 
   /**
-   * Reads a folder's captions, or a file of captions; images are decoded later, when asked for.
+   * Reads a folder's captions, or a file of captions; images are decoded at the first access.
    * @throws DataError naming file and line of the first mistake (see {@link readCaptions})
    */
   static async open(path: string, options: OpenDatasetOptions): Promise<ImageTextDataset> {
@@ -136,8 +136,8 @@ export class ImageTextDataset implements ImageTextSource {
   }
 
   /**
-   * Divides the images at random, each with all of its captions, into two datasets that share one cache. Both keep the
-   * order of the whole.
+   * Splits the images at random, each with all of its captions, into two datasets that share one cache. Both keep the
+   * order of the whole dataset.
    * @throws DataError if a part would be empty
    */
   split(options: SplitOptions): { train: ImageTextDataset; validation: ImageTextDataset } {

@@ -1,9 +1,9 @@
-// Which examples go into which batch of an epoch. The whole plan is a pure function of the seed and the epoch's
-// label, so a position in training is a few integers, and any batch can be made again.
+// Which examples go into which batch of an epoch. The whole plan is a pure function of the seed and the epoch's label,
+// so a position in training is a few integers, and any batch can be made again.
 
 import { Generator } from '../tensor/index.ts'
 
-/** One example of a batch: which image, and which of its captions. */
+/** One example of a batch: the index of the image, and of its caption. */
 export interface Choice {
   readonly index: number
   readonly caption: number
@@ -20,7 +20,7 @@ export interface EpochOptions {
   readonly distinctCaptions: boolean
 }
 
-/** What a plan needs to know of the captions: their number per example, and a key that equal ones share. */
+/** The information about captions that a plan needs: their number per example, and a key that equal captions share. */
 export interface CaptionTable {
   readonly length: number
   count(index: number): number
@@ -47,7 +47,7 @@ function packInOrder(choices: readonly Choice[], batchSize: number): Choice[][] 
 }
 
 /**
- * First fit: in order, every example goes to the first batch that has room and comes after the last one with an equal
+ * First fit: in order, every example is put into the first batch that is not full and comes after the last one with an equal
  * caption.
  */
 function packDistinct(choices: readonly Choice[], batchSize: number, table: CaptionTable): Choice[][] {
@@ -65,7 +65,7 @@ function packDistinct(choices: readonly Choice[], batchSize: number, table: Capt
   return batches
 }
 
-/** The first batch from `b` on that is not full, shortening the way for whoever asks next. */
+/** The first batch from `b` on that is not full. Shortens the search path for later calls. */
 function withRoom(b: number, next: number[]): number {
   let found = b
   while (next[found] !== undefined) found = next[found]

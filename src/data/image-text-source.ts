@@ -1,27 +1,27 @@
-// What the rest of the program knows of data, wherever it lies: samples that are all known, or shards that are listed as
-// one comes to them.
+// The interface of data, for a folder and for shards: samples that are all known in advance, or windows of shards that
+// are listed when they are needed.
 
 import * as is from '../tensor/kinds.ts'
 import type { Settings } from '../tensor/options.ts'
 import type { RandomCrop } from './images/random-crop.ts'
 
-/** What batches are made of: samples that are all known: a folder, or anything else that has images and captions. */
+/** A source of batches whose samples are all known: a folder, or any other collection of images and captions. */
 export interface ImageTextSource {
-  /** how many examples */
+  /** number of examples */
   readonly length: number
   /** side of every image in pixels */
   readonly imageSize: number
-  /** equal for equal examples in equal order; a resumed run goes by it */
+  /** equal for equal examples in equal order; a resumed run compares it */
   readonly fingerprint: string
   /** the captions of example `index`, at least one */
   captions(index: number): readonly string[]
-  /** what to call example `index` in an error */
+  /** the name of example `index` in an error */
   name(index: number): string
-  /** the same in parts, where it lies in a shard */
+  /** the same in parts, for a sample in a shard */
   place?(index: number): { readonly file: string; readonly key: string }
   /**
-   * [3, imageSize, imageSize] in 0 … 1, the caller's to change
-   * @param crop take this part of the picture, instead of its middle
+   * [3, imageSize, imageSize] in 0 … 1; the caller may change it
+   * @param crop use this part of the picture instead of its centre
    */
   image(index: number, crop?: RandomCrop): Promise<Float32Array>
 }
@@ -30,7 +30,7 @@ export interface ImageTextSource {
 export interface BadSample {
   /** the file of the image, or the shard */
   readonly file: string
-  /** of the sample in its shard; a shard that is damaged has none */
+  /** key of the sample in its shard; a damaged shard has none */
   readonly key?: string
   readonly reason: string
 }
@@ -38,34 +38,34 @@ export interface BadSample {
 export type OnBadSample = (bad: BadSample) => void
 export const onBadSample = is.optional(is.callback as is.Kind<OnBadSample>)
 
-/** Samples one after the other. */
+/** Options for reading samples one after the other. */
 export interface SamplesOptions {
-  /** how many to pass over, to go on where one was stopped; default 0 */
+  /** number of samples to skip, to continue after an interruption; default 0 */
   readonly from?: number
-  /** is told of samples that cannot be used; without it they are errors */
+  /** called for samples that cannot be used; without it they are errors */
   readonly onBadSample?: OnBadSample
 }
 export const samplesOptions = { from: 0, onBadSample } satisfies Settings<SamplesOptions>
 
 export interface WindowOptions {
   readonly seed: number
-  /** take the shards in an order of its own in every epoch */
+  /** use a different order of the shards in every epoch */
   readonly shuffle: boolean
-  /** is told of samples that cannot be used; without it they are errors */
+  /** called for samples that cannot be used; without it they are errors */
   readonly onBadSample?: OnBadSample
 }
 
-/** Data of any size. An epoch of it is a row of windows; what lies in one window is known and shuffled together. */
+/** Data of any size. An epoch is a sequence of windows; the samples of one window are listed and shuffled together. */
 export interface ImageTextStream {
   readonly imageSize: number
-  /** equal for equal shards and windows; a resumed run goes by it */
+  /** equal for equal shards and windows; a resumed run compares it */
   readonly fingerprint: string
-  /** how many samples, if they were counted */
+  /** number of samples, if they were counted */
   readonly length: number | undefined
-  /** how many windows an epoch has */
+  /** number of windows of an epoch */
   readonly windows: number
-  /** lists the samples of a window: the same ones whenever it is asked */
+  /** lists the samples of a window; the same for every call */
   open(epoch: number, window: number, options: WindowOptions): Promise<ImageTextSource>
-  /** begins to list a window that will be asked for */
+  /** starts to list a window that will be needed */
   prepare(epoch: number, window: number, options: WindowOptions): void
 }

@@ -1,4 +1,4 @@
-// One door for data: whatever a path names.
+// Opens the data that a path names, whatever its form: a folder, a file of captions, or shards.
 
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
-// Pictures that a program goes through once and in order, wherever they lie: one file, a folder with or without captions,
-// shards. A position in them is all that it takes to go on later.
+// Pictures that a program reads once and in order: one file, a folder with or without captions, or shards. A position
+// in them is enough to continue later.
 
 import { createHash } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'
@@ -16,25 +16,25 @@ import { toUnitRange } from './images/image.ts'
 import { isShards } from './open-data.ts'
 import { ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
 
-/** Pictures in an order of their own. */
+/** A sequence of pictures. */
 export interface Pictures {
-  /** equal for equal names, and captions where there are any; pixels are not part of it */
+  /** equal for equal names, and equal captions if there are any; it does not include pixels */
   readonly fingerprint: string
-  /** How many there are. Of shards, each has to be listed for it. */
+  /** The number of pictures. For shards, every shard has to be listed. */
   count(): Promise<number>
   samples(options?: SamplesOptions): AsyncGenerator<StreamedSample, void, undefined>
 }
 
 export interface OpenPicturesOptions {
-  /** side of the square that every image becomes, in pixels */
+  /** side of the square images in pixels */
   readonly imageSize: number
-  /** take every image of a folder, and no captions, even where the folder has some */
+  /** use every image of a folder, without captions, even if the folder has some */
   readonly withoutCaptions?: boolean
 }
 const picturesOptions = { imageSize: is.number, withoutCaptions: false } satisfies Settings<OpenPicturesOptions>
 
 /**
- * Opens an image, a folder of images, whatever `openData` opens.
+ * Opens an image, a folder of images, or anything that `openData` opens.
  * @throws FileError if there is no such path, DataError if there is no picture in it or a line of its captions is wrong
  */
 export async function openPictures(path: string, options: OpenPicturesOptions): Promise<Pictures> {
@@ -87,7 +87,7 @@ const IMAGE = /\.(png|jpe?g|webp)$/i
 
 /**
  * Every PNG, JPEG and WebP in a folder and the folders in it, in order.
- * @throws DataError if there is none, FileError if there is no such folder
+ * @throws DataError if there are none, FileError if there is no such folder
  */
 export async function listImages(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true }).catch(error => {

@@ -1,11 +1,11 @@
-// What `cocagrad demo` trains on, with which settings, and what it must reach. All of it in one place.
+// The data, settings and targets of `cocagrad demo`.
 
 import type { ShapesOptions } from '../data/index.ts'
 import type { RunConfigInput } from '../train/index.ts'
 
 /** The three folders of pictures. Seeds differ, so no picture is in two of them. */
 export const demoData = {
-  /** to learn from: eight of the 48 colour-shape pairs never occur */
+  /** for training: eight of the 48 colour-shape pairs never occur */
   train: { count: 16_000, seed: 1, pairs: 'seen' },
   /** new pictures of the same pairs */
   unseen: { count: 500, seed: 1002, pairs: 'seen' },
@@ -13,7 +13,7 @@ export const demoData = {
   'held-out': { count: 320, seed: 1003, pairs: 'held-out', objects: 1 },
 } as const satisfies Record<string, ShapesOptions & { readonly count: number }>
 
-/** Many small steps teach shapes sooner than few large ones. */
+/** Many small steps learn Shapes faster than few large ones. */
 export const demoSteps = 8000
 
 /** Settings of the run, apart from its data, device and seed. */
@@ -23,7 +23,7 @@ export const demoRun = {
     image: { width: 48 },
     text: { width: 48, context: 12 },
     embedding: 48,
-    // a softer contrast at the end: pairs that were never seen keep a chance
+    // a lower final scale of the logits: better on pairs that were never seen
     temperature: { maximumScale: 16 },
   },
   validation: 0,
@@ -31,7 +31,7 @@ export const demoRun = {
   optimizer: { name: 'adamw', learningRate: 2e-3, betas: [0.9, 0.99], weightDecay: 0.1 },
   schedule: 'cosine',
   warmup: 100,
-  // about the mean and the deviation of the pictures' pixels
+  // approximately the mean and the deviation of the pictures' pixels
   normalize: { mean: [0.4, 0.4, 0.4], std: [0.2, 0.2, 0.2] },
   checkpointEvery: 500,
   keepLast: 2,
@@ -40,5 +40,5 @@ export const demoRun = {
 /** Prompts of zero-shot classification, in the grammar of the captions; a name's prompts are averaged. */
 export const demoTemplates = ['a small {}', 'a large {}']
 
-/** What each figure should at least be. */
+/** The target of each figure. */
 export const demoTargets = { zeroShotSeen: 0.95, zeroShotHeldOut: 0.8, retrieval: 0.7, captions: 0.85 } as const

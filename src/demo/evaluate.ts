@@ -1,4 +1,4 @@
-// Everything that the demo measures of its model, and everything that its report shows.
+// The measurements of the demo, and the data of its report.
 
 import { arch, cpus, platform } from 'node:os'
 import {
@@ -46,7 +46,7 @@ interface Options {
   readonly signal: AbortSignal
 }
 
-/** How much of everything the report shows. */
+/** The number of examples that the report shows. */
 const SHOWN = { captions: 12, similarities: 10, confusions: 8, poolers: 6, strips: 2 }
 
 export async function evaluateDemo(run: Run, data: DemoData, options: Options): Promise<DemoResult> {
@@ -106,10 +106,10 @@ function pairOf({ fields }: CaptionedImage): number | undefined {
   return objects.length === 1 ? pairNames.indexOf(pairName(objects[0].colour, objects[0].shape)) : undefined
 }
 
-/** What pictures of known names were called: [true name][name given], as numbers of pictures. */
+/** The number of pictures for each [true name][predicted name]. */
 type Confusion = readonly (readonly number[])[]
 
-/** Each picture of one object gets the name whose prompts, averaged, are nearest. */
+/** Gives each picture of one object the name whose averaged prompts are nearest. */
 async function classify(run: Run, source: ImageTextDataset, options: Options): Promise<Confusion> {
   const known = source.examples.flatMap((example, index) => {
     const pair = pairOf(example)
@@ -128,7 +128,7 @@ async function classify(run: Run, source: ImageTextDataset, options: Options): P
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
 
-/** Share of pictures that got their name. */
+/** Share of pictures with the right name. */
 const accuracyOf = (confusion: Confusion): number =>
   sum(confusion.map((row, name) => row[name])) / sum(confusion.map(sum))
 
@@ -162,7 +162,7 @@ async function exampleOf(source: ImageTextDataset, index: number) {
   return { picture: pictureOf(await source.image(index), caption), caption }
 }
 
-/** The first pictures that the model got right, and for one in four such that it got wrong, where there are any. */
+/** The first pictures that the model captioned right, and one in four with a wrong caption, if there are any. */
 async function sampleCaptions(
   source: ImageTextDataset,
   { captions, right: isRight }: CaptioningResult,
@@ -210,7 +210,7 @@ async function samplePooler(run: Run, source: ImageTextDataset): Promise<ReportD
   return []
 }
 
-/** Captions of two objects as they are written. */
+/** Captions of two objects in the form of the dataset. */
 async function sampleTokens(run: Run, source: ImageTextDataset): Promise<ReportData['tokens']> {
   const { model, tokenizer } = run
   const sample = await distinct(source, SHOWN.strips, caption => caption.split(' ').length > 4)

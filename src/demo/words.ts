@@ -1,4 +1,4 @@
-// Numbers as people write them.
+// Numbers as text for people.
 
 /** 0.8125 → 81.3 % */
 export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`

@@ -1,10 +1,10 @@
-// All pictures of a folder, a file of captions or shards, and their captions, as embeddings in a file. Nothing that grows
-// with the data is kept in memory.
+// Embeds all pictures of a folder, a file of captions or shards, and their captions, into a file. Memory does not grow
+// with the data.
 //
 //     FILE.safetensors: tensors image [images, width] and text [texts, width], and samples, the bytes of JSON lines
 //     FILE.npy: image; FILE.text.npy: text; FILE.jsonl: the lines; FILE.json: the settings
 //
-// Line i says what row i of `image` is: {"name", "captions"}. All captions in order are the rows of `text`.
+// Line i describes row i of `image`: {"name", "captions"}. All captions in order are the rows of `text`.
 
 import { createHash } from 'node:crypto'
 import { rename, stat } from 'node:fs/promises'
@@ -20,13 +20,13 @@ import { type PictureBatch, type PictureOptions, pictureBatches, pictureOptions 
 import type { TrainedModel } from './trained-model.ts'
 
 export interface EmbedOptions extends Omit<PictureOptions, 'from' | 'without'> {
-  /** where the pictures were found, to be written down */
+  /** path of the pictures, which is written to the file */
   readonly source: string
-  /** cut captions that are too long, instead of refusing them; default false */
+  /** truncate captions that are too long, instead of throwing; default false */
   readonly truncate?: boolean
-  /** is told of pictures that are left out, each once */
+  /** called for each picture that is left out, once */
   readonly onBadSample?: OnBadSample
-  /** how many samples were looked at, those of an earlier start included */
+  /** called with the number of processed samples, including those of an earlier start */
   readonly onProgress?: (done: number) => void
 }
 const embedOptions = {
@@ -48,10 +48,10 @@ export interface EmbedResult {
 }
 
 /**
- * Embeds pictures and their captions into a file; until all are there they are in a folder beside it, FILE.parts. Stopped
- * at any moment, the same call goes on where it was, and writes the bytes that it would have written.
+ * Embeds pictures and their captions into a file; until all are done they are in a folder next to it, FILE.parts. If it is
+ * stopped, the same call continues and writes the same bytes as without the interruption.
  * @param file ends in .safetensors or .npy
- * @throws EmbeddingError if the file is there already, or was begun with another model or other pictures
+ * @throws EmbeddingError if the file exists already, or was started with another model or other pictures
  */
 export async function embedPictures(
   trained: TrainedModel,
@@ -97,7 +97,7 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** SHA-256 of all that decides what a model makes of a picture or a text. */
+/** SHA-256 of everything that determines the embedding of a picture or a text. */
 export async function modelFingerprint({ model, tokenizer, normalize }: TrainedModel): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([model.config, normalize ?? null, tokenizer.toJSON()]))
   for (const [name, tensor] of model.stateDict()) {
@@ -124,7 +124,7 @@ async function textRows(
   return (await embedTexts(trained, texts, { truncate, batchSize })).data
 }
 
-/** Joins what was gathered into files with other names, which get theirs when all of them are written; the images last. */
+/** Joins the parts into files with temporary names, which are renamed when all of them are written; the images last. */
 async function writeWhole(journal: EmbeddingJournal, file: string, files: EmbeddingFiles): Promise<void> {
   const { settings, count, skipped } = journal
   const { images, texts, bytes } = count

@@ -1,5 +1,5 @@
-// Embeddings in a file, as they are searched: rows are read block by block, and names only of what was found, so that a
-// gallery may be larger than memory. Written by `embedPictures`, which says what stands where.
+// Search in a file of embeddings: rows are read block by block, and names only of the results, so a gallery may be
+// larger than memory. `embedPictures` writes the file and documents its format.
 
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
@@ -10,10 +10,10 @@ import { type Settings, settle } from '../tensor/options.ts'
 import { EmbeddingError } from './embedding-journal.ts'
 import { type Embeddings, similarityMatrix } from './embeddings.ts'
 
-/** How many rows are looked at at once. */
+/** The number of rows that are read at once. */
 const BLOCK = 4096
 
-/** Where the parts of embeddings lie, by the ending of their file. */
+/** The files of the parts of embeddings, by the extension of the main file. */
 export type EmbeddingFiles =
   | { readonly format: 'safetensors' }
   | { readonly format: 'npy'; readonly text: string; readonly samples: string; readonly settings: string }
@@ -26,14 +26,14 @@ export function embeddingFiles(file: string): EmbeddingFiles {
   return { format: 'npy', text: `${stem}.text.npy`, samples: `${stem}.jsonl`, settings: `${stem}.json` }
 }
 
-/** Bytes of a file, from the first to the one before the last. */
+/** A range of bytes of a file; the end is exclusive. */
 interface Place {
   readonly file: string
   readonly begin: number
   readonly end: number
 }
 
-/** What a row is. */
+/** The description of a row. */
 export interface EmbeddedSample {
   readonly name: string
   readonly captions: readonly string[]
@@ -44,7 +44,7 @@ export interface Neighbour extends EmbeddedSample {
   readonly cosine: number
 }
 
-/** How a search is watched and stopped. */
+/** Options to watch and stop a search. */
 export interface NearestOptions {
   readonly signal?: AbortSignal
   readonly onProgress?: (done: number) => void
@@ -56,7 +56,7 @@ export class EmbeddingFile {
   readonly path: string
   /** fingerprint of the model that made them */
   readonly model: string
-  /** how many images */
+  /** number of images */
   readonly count: number
   readonly width: number
   readonly #rows: Place
@@ -122,7 +122,7 @@ export class EmbeddingFile {
     return { data, count: end - start, width: this.width }
   }
 
-  /** What every row is, in order. */
+  /** The description of every row, in order. */
   async *samples(): AsyncGenerator<EmbeddedSample, void, undefined> {
     const { file, begin, end } = this.#samples
     const decoder = new TextDecoder()
@@ -136,9 +136,9 @@ export class EmbeddingFile {
   }
 
   /**
-   * The images nearest to a query by cosine, the nearest first, and of equal ones the earlier.
+   * The images nearest to a query by cosine, the nearest first; of equal ones the earlier first.
    * @param query one row
-   * @throws EmbeddingError if its width is another
+   * @throws EmbeddingError if its width differs
    */
   async nearest(query: Embeddings, top: number, options?: NearestOptions): Promise<Neighbour[]> {
     const { signal, onProgress } = settle('file.nearest(query, top, options)', options, nearestOptions)

@@ -1,5 +1,6 @@
-// Embeddings on their way to a file: rows and names are appended to files in a folder beside it, and a journal says after
-// each batch how much of them counts. Whatever a kill leaves behind that is cut off, and the rest is gone on with.
+// A file of embeddings while it is written: rows and names are appended to files in a folder next to it, and a journal
+// records after each batch how much of them is valid. After a kill, anything beyond that is cut off, and writing
+// continues from there.
 
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'
@@ -7,24 +8,24 @@ import { join } from 'node:path'
 import type { BadSample } from '../data/index.ts'
 import { DataError, fileError, LineFile, messageOf } from '../io/index.ts'
 
-/** Embeddings that were begun with something else, or are damaged. */
+/** Embeddings that were started with another model or other pictures, or are damaged. */
 export class EmbeddingError extends DataError {}
 
-/** What must be the same when somebody goes on. */
+/** Settings that must be the same when writing continues. */
 export interface EmbeddingSettings {
   /** fingerprint of the model */
   readonly model: string
-  /** where the pictures were found */
+  /** path of the pictures */
   readonly source: string
   /** fingerprint of the pictures */
   readonly data: string
-  /** of a row */
+  /** width of a row */
   readonly width: number
 }
 
-/** How far one has come. */
+/** The progress so far. */
 export interface EmbeddingCount {
-  /** samples that were looked at */
+  /** number of processed samples */
   readonly position: number
   /** rows of the images, and of the texts */
   readonly images: number
@@ -37,7 +38,7 @@ interface Entry extends EmbeddingCount {
   readonly skipped: readonly BadSample[]
 }
 
-/** Some samples: the rows of their images and texts, and for each a line that says what it is. */
+/** Some samples: the rows of their images and texts, and for each a line that describes it. */
 export interface EmbeddedBatch {
   readonly position: number
   readonly image: Float32Array
@@ -72,8 +73,8 @@ export class EmbeddingJournal {
   }
 
   /**
-   * Begins, or goes on with what is there.
-   * @throws EmbeddingError naming what is not as it was
+   * Starts, or continues from an existing folder.
+   * @throws EmbeddingError naming the setting that differs
    */
   static async open(folder: string, settings: EmbeddingSettings): Promise<EmbeddingJournal> {
     const journal = await LineFile.open(join(folder, 'journal.jsonl'), { begins: '{"' })
@@ -101,12 +102,12 @@ export class EmbeddingJournal {
     return this.#count
   }
 
-  /** How many samples were left out. */
+  /** The number of samples that were left out. */
   get skipped(): number {
     return this.#skipped.size
   }
 
-  /** Writes a batch down. Returns those of its skipped samples that had not been told before. */
+  /** Writes a batch. Returns those of its skipped samples that were not reported before. */
   async append({ position, image, text, lines, skipped }: EmbeddedBatch): Promise<readonly BadSample[]> {
     const names = Buffer.from(lines.map(line => `${line}\n`).join(''))
     await this.#write('image', bytesOf(image))
@@ -135,7 +136,7 @@ export class EmbeddingJournal {
     await Promise.all([this.#journal, ...Object.values(this.#files)].map(file => file.close()))
   }
 
-  /** Removes the folder, the journal first: without one there is nothing to go on with. */
+  /** Removes the folder, the journal first: without it nothing can be continued. */
   async remove(): Promise<void> {
     await rm(this.#journal.path)
     await rm(this.folder, { recursive: true, force: true })
@@ -161,7 +162,7 @@ export class EmbeddingJournal {
     }
   }
 
-  /** Cuts off what the journal does not know of. */
+  /** Cuts off everything that is not in the journal. */
   async #cut(): Promise<void> {
     for (const part of PARTS) {
       const [length, { size }] = [this.#bytes(part), await this.#files[part].stat()]
@@ -190,7 +191,7 @@ function checkSame(folder: string, before: EmbeddingSettings, now: EmbeddingSett
   for (const name of ['source', 'data', 'model', 'width'] as const)
     if (before[name] !== now[name])
       throw new EmbeddingError(
-        `was begun with ${WORDS[name]} (${name} ${before[name]}, not ${now[name]}): remove it to begin anew`,
+        `was started with ${WORDS[name]} (${name} ${before[name]}, not ${now[name]}): remove it to start again`,
         { file: folder },
       )
 }

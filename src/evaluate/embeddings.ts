@@ -1,5 +1,5 @@
-// Images and texts as points of the space they share, batch by batch: what zero-shot classification and retrieval are
-// made of. Embeddings lie on the host, so that a gallery may be larger than a device.
+// Embeddings of images and texts in their shared space, batch by batch, for zero-shot classification and retrieval.
+// Embeddings are stored on the host, so a gallery may be larger than the memory of a device.
 
 import { noGrad } from '../autograd/index.ts'
 import { normalize } from '../data/index.ts'
@@ -15,19 +15,19 @@ import type { TrainedModel } from './trained-model.ts'
 /** Numbered images; an ImageTextSource is one. */
 export interface ImageSource {
   readonly length: number
-  /** what an error calls it; default its number */
+  /** its name in an error; default its number */
   name?(index: number): string
-  /** [3, size, size] in 0 … 1, the caller's to change */
+  /** [3, size, size] in 0 … 1; the caller may change it */
   image(index: number): Promise<Float32Array>
 }
 
 export interface EvaluateOptions {
   /** default 64 */
   readonly batchSize?: number
-  /** cut texts that are too long, instead of refusing them; default false */
+  /** truncate texts that are too long, instead of throwing; default false */
   readonly truncate?: boolean
   readonly onProgress?: (done: number, total: number) => void
-  /** stops between batches by throwing its reason */
+  /** aborting stops between batches and throws the signal's reason */
   readonly signal?: AbortSignal
 }
 export const evaluateOptions = {
@@ -44,7 +44,7 @@ export interface Embeddings {
   readonly width: number
 }
 
-/** Some images as the model wants them. */
+/** Some images in the form that the model takes. */
 export interface ImageBatch {
   /** number of the first one */
   readonly start: number
@@ -84,11 +84,11 @@ export const partOf = ({ start, pixels, shape }: ImageBatch, from: number, to: n
   return { start: start + from, count, pixels: pixels.subarray(from * size, to * size), shape: [count, ...image] }
 }
 
-/** A batch as a tensor where the model is. */
+/** A batch as a tensor on the model's device. */
 export const imagesOf = (model: CoCa, { pixels, shape }: ImageBatch): Tensor =>
   fromData(pixels, shape, deviceOfModel(model))
 
-/** Runs `f` with the model in evaluation, whatever it was in before. */
+/** Runs `f` with the model in evaluation mode, and restores its mode. */
 export async function inEvaluation<T>(model: CoCa, f: () => Promise<T>): Promise<T> {
   const { training } = model
   model.eval()
@@ -99,7 +99,7 @@ export async function inEvaluation<T>(model: CoCa, f: () => Promise<T>): Promise
   }
 }
 
-/** Computes a tensor with nothing recorded, reads it and gives it back. */
+/** Computes a tensor without recording, reads it and frees it. */
 export async function readOut(f: () => Tensor): Promise<ArrayLike<number>> {
   const result = noGrad(f)
   const data = await result.data()
@@ -127,8 +127,8 @@ export async function embedImages(
 const nameIn = (images: ImageSource, index: number): string => images.name?.(index) ?? `image ${index}`
 
 /**
- * The images of one batch, fewer at a time where memory is short.
- * @param nameOf says which image of the batch it was; default its number
+ * Embeddings of the images of one batch, fewer at a time if memory is short.
+ * @param nameOf the name of an image of the batch; default its number
  * @throws NonFiniteError naming an image whose embedding is not finite
  */
 export async function embedBatch(
@@ -171,7 +171,7 @@ export async function embedTexts(
   return { data, count: texts.length, width }
 }
 
-/** Rows 0 … count of an embedding, in evaluation; `embed` gives those of start … stop - 1. */
+/** Rows 0 … count - 1 of an embedding, in evaluation mode; `embed` computes rows start … stop - 1. */
 function embedRows(
   model: CoCa,
   count: number,
@@ -219,8 +219,8 @@ export async function similarityMatrix(rows: Embeddings, columns: Embeddings, fr
 }
 
 /**
- * Where each of the patches of an image the contrastive embedding looked: [batch, patches], rows that sum to 1. Means
- * over heads; where the contrastive pooler looks at what the generative one gives, the product of both.
+ * The attention of the contrastive embedding to the patches of each image: [batch, patches], rows sum to 1. Means
+ * over heads; if the contrastive pooler reads the output of the generative one, the product of both.
  * @param images normalised, [batch, 3, size, size]
  */
 export function poolerAttention(model: CoCa, images: Tensor): Tensor {

@@ -1,4 +1,4 @@
-// The protocols that vision-language models are compared by (CoCa, section 4.2), over any images and captions: zero-shot
+// The evaluation protocols of vision-language models (CoCa, section 4.2), for any images and captions: zero-shot
 // classification, retrieval in both directions, and captioning.
 
 import { stack } from '../autograd/index.ts'
@@ -28,7 +28,7 @@ import { batchLoss, deviceOfModel } from './inputs.ts'
 import { inParts } from './memory.ts'
 import type { TrainedModel } from './trained-model.ts'
 
-/** How many rows of similarities are held at once. */
+/** Rows of similarities that are in memory at once. */
 const BLOCK = 256
 
 export interface ZeroShotOptions extends EvaluateOptions {
@@ -36,7 +36,7 @@ export interface ZeroShotOptions extends EvaluateOptions {
   readonly classes: readonly string[]
   /** the class of every image, by number */
   readonly labels: ArrayLike<number>
-  /** sentences in which {} stands for a class; default 'a {}' */
+  /** sentences in which {} is replaced by a class; default 'a {}' */
   readonly templates?: readonly string[]
 }
 const zeroShotOptions = {
@@ -57,9 +57,9 @@ export interface ZeroShotResult {
 }
 
 /**
- * Classification by the nearest class in embedding space. A class is the mean of its prompts' embeddings, made of unit
- * length again (Radford et al. 2021, section 3.1.4).
- * @throws RangeError if a label is none of the classes, or labels and images are not as many
+ * Classification by the nearest class in embedding space. The embedding of a class is the mean of its prompts' embeddings, normalised
+ * to unit length (Radford et al. 2021, section 3.1.4).
+ * @throws RangeError if a label is not one of the classes, or the numbers of labels and images differ
  */
 export async function zeroShot(
   trained: TrainedModel,
@@ -121,12 +121,12 @@ async function* similarityRows(
   }
 }
 
-/** How well the right ones of a gallery come first. */
+/** The quality of a ranking. */
 export interface Ranking {
   /** share of queries with a hit among the first k */
   readonly recall: { readonly 1: number; readonly 5: number; readonly 10: number }
   readonly medianRank: number
-  /** place of each query's first hit, from 1 */
+  /** rank of each query's first hit, from 1 */
   readonly ranks: Int32Array
 }
 
@@ -139,8 +139,8 @@ export interface RetrievalResult {
 }
 
 /**
- * Retrieval over a whole gallery by cosine, in both directions. A caption equal to one of an image's own is as right as
- * that one, whichever image it came with.
+ * Retrieval over a whole gallery by cosine, in both directions. A caption that equals one of an image's own counts as right,
+ * even if it belongs to another image.
  */
 export async function retrieval(
   trained: TrainedModel,
@@ -164,8 +164,8 @@ export async function retrieval(
 }
 
 /**
- * Ranks a gallery for every query by cosine. A wrong item that is as similar as the best right one stands before it: a
- * model that cannot tell things apart gains nothing.
+ * Ranks a gallery for every query by cosine. A wrong item that is as similar as the best right one is ranked before it, so
+ * a model that gives equal embeddings gets no hits.
  * @throws NonFiniteError for a cosine that is not finite
  */
 export async function rank(
@@ -190,24 +190,24 @@ function median(values: Int32Array): number {
 }
 
 export interface CaptioningOptions extends EvaluateOptions {
-  /** how captions are written; default greedily */
+  /** how captions are generated; default greedy */
   readonly generate?: Partial<GenerateOptions>
 }
 const captioningOptions = { ...evaluateOptions, generate: undefined } satisfies Settings<CaptioningOptions>
 
 export interface CaptioningResult {
-  /** share of images whose caption says the same as one of its references */
+  /** share of images whose caption has the same meaning as one of its references */
   readonly exact: number
-  /** whether it does, for each image */
+  /** whether this holds, for each image */
   readonly right: readonly boolean[]
-  /** share of tokens, the end included, that are likeliest after the right ones before; over first references */
+  /** share of tokens, the end included, that are the most likely ones given the right tokens before; over first references */
   readonly tokenAccuracy: number
   readonly captions: readonly string[]
 }
 
 /**
- * A caption for every image of a batch, fewer at a time where memory is short.
- * @param nameOf says which image of the batch it was; default its number
+ * A caption for every image of a batch, fewer at a time if memory is short.
+ * @param nameOf the name of an image of the batch; default its number
  * @throws NonFiniteError naming an image for which the model's logits are not finite
  */
 export async function writeCaptions(
@@ -227,7 +227,7 @@ export async function writeCaptions(
         () => model.generate(images, { start: startId, end, ...options }),
       )
     } catch (error) {
-      // whoever tries again draws the same words
+      // a repeated attempt draws the same words
       generator.seek(position)
       throw error
     } finally {
@@ -238,7 +238,7 @@ export async function writeCaptions(
 }
 
 /**
- * Writes a caption for every image and holds it against the references.
+ * Generates a caption for every image and compares it with the references.
  * @throws NonFiniteError naming an image for which the model's logits are not finite
  */
 export function captioning(
@@ -276,7 +276,7 @@ async function countTokens(
   const { model, tokenizer } = trained
   const { tokens, tokenShape } = firstCaptions(trained, source, batch, options)
   const ids = () => fromData(tokens, tokenShape, deviceOfModel(model))
-  // of every token the likeliest next one, and a number that is finite where its logits are
+  // for every token the most likely next one, and a number that is finite if its logits are
   const read = await readOut(() => {
     const { logits } = model.forward(imagesOf(model, batch), ids())
     return stack([logits.argmax({ axis: -1 }).cast(logits.dtype), logits.logSumExp({ axis: -1 })])
@@ -312,7 +312,7 @@ function firstCaptions(
 }
 
 /**
- * The losses on images and their first captions: means over batches that are full, or over the only one.
+ * The losses on images and their first captions: means over full batches, or over the only batch.
  * @throws NonFiniteError naming the images whose loss is not finite
  */
 export function meanLoss(
@@ -363,8 +363,8 @@ export function firstOf(source: ImageTextSource, count: number): ImageTextSource
 }
 
 /**
- * A caption without what does not matter: capitals, white space, a full stop at the end, and, of two Shapes, which one it names
- * first.
+ * A caption in a form for comparison: without capitals, white space and a full stop at the end, and, for captions of two Shapes,
+ * independent of which one is named first.
  */
 export const plain = (caption: string): string => {
   const words = caption.normalize('NFC').toLowerCase().replace(/\s+/g, ' ').trim()

@@ -1,17 +1,17 @@
-// Results of a model that are no finite numbers, with the example that they belong to: a share, a rank or a nearest neighbour
-// made of NaN looks like any other.
+// Detects results of a model that are not finite, and names the example that they belong to: a share, a rank or a
+// nearest neighbour computed from NaN looks like any other.
 
 import { LogitsError } from '../models/index.ts'
 import { firstNonFinite, NonFiniteError } from '../tensor/index.ts'
 
-/** What is said of an example whose result is not finite. */
+/** The error for an example whose result is not finite. */
 export const NOT_COMPUTED =
   'the model does not compute finite numbers there. A value on the way is too large for its dtype, or training has spoilt a weight: use an earlier checkpoint; of a run, cocagrad doctor says where it begins'
 
 /**
- * Makes sure that rows of numbers are finite.
- * @param what was computed of a row, in words: the embedding of 3.png
- * @throws NonFiniteError for the first row that is not
+ * Checks that rows of numbers are finite.
+ * @param what describes the result of a row: the embedding of 3.png
+ * @throws NonFiniteError for the first row that is not finite
  */
 export function checkRows(data: ArrayLike<number>, width: number, what: (row: number) => string): void {
   const index = firstNonFinite(data)
@@ -21,8 +21,8 @@ export function checkRows(data: ArrayLike<number>, width: number, what: (row: nu
 }
 
 /**
- * Writes captions of some images, and says which of them it was where the logits are not finite.
- * @throws NonFiniteError
+ * Generates captions of some images.
+ * @throws NonFiniteError naming the image if its logits are not finite
  */
 export async function namingImages<T>(nameOf: (image: number) => string, write: () => Promise<T>): Promise<T> {
   try {

@@ -1,4 +1,4 @@
-// What a trained model is worth: embeddings, and the protocols that vision-language models are compared by.
+// Evaluation of a trained model: embeddings, and the protocols for comparing vision-language models.
 
 export { type EmbedOptions, type EmbedResult, embedPictures, modelFingerprint } from './embed-pictures.ts'
 export { type EmbeddedSample, EmbeddingFile, type Neighbour } from './embedding-file.ts'

@@ -1,11 +1,11 @@
 // From a batch on the host to CoCa's loss on a device. Two equal captions in a batch would be false negatives of the
-// contrastive loss; those that are told apart by nothing get one number.
+// contrastive loss, so equal captions get the same number.
 
 import type { Batch } from '../data/index.ts'
 import type { CoCa, CoCaLoss } from '../models/index.ts'
 import { type Device, device, fromData } from '../tensor/index.ts'
 
-/** Where a model's parameters are, and its inputs must be. */
+/** The device of a model's parameters, on which its inputs must be. */
 export const deviceOfModel = (model: CoCa): Device => device.get(model.logScale.device)
 
 /** For every row of ids the number of the first row that is equal: int32 [batch]. */
@@ -19,17 +19,17 @@ export function equalRows(tokens: Int32Array, [batch, length]: readonly [number,
   })
 }
 
-/** What a loss is computed from: images as float32, or as float64 on `reference`. */
+/** The input of a loss: images as float32, or as float64 on `reference`. */
 export interface LossBatch extends Pick<Batch, 'imageShape' | 'tokens' | 'tokenShape'> {
   readonly images: Float32Array | Float64Array
 }
 
 export interface LossOptions {
-  /** captions that are equal belong to each other's images */
+  /** equal captions are positives of each other's images */
   readonly positives: boolean
 }
 
-/** A batch where the model is. */
+/** A batch on the model's device. */
 export function batchTensors(model: CoCa, batch: LossBatch, { positives }: LossOptions) {
   const on = deviceOfModel(model)
   const { images, imageShape, tokens, tokenShape } = batch

@@ -1,26 +1,26 @@
-// Work that finds out how much of it fits into a device's memory at once, by doing less at a time where it does not.
+// Finds out how many items fit into a device's memory at once, by trying fewer at a time if they do not fit.
 
 import { OutOfMemoryError } from '../tensor/index.ts'
 import { warn } from '../tensor/warn.ts'
 
-/** An error of an operation that found no memory, with what to do about it here; other errors as they are. */
+/** Adds advice to the error of an operation that ran out of memory; other errors are returned unchanged. */
 export function advised(error: unknown, advice: string): unknown {
   if (!(error instanceof OutOfMemoryError)) return error
   const { device, bytes, used, limit } = error
   return new OutOfMemoryError({ device, bytes, used, limit, advice })
 }
 
-/** How many items of a kind a model could do at once, where memory was short. */
+/** The number of items of a kind that a model could process at once, if memory was short. */
 const possible = new WeakMap<object, Map<Work, number>>()
 
-/** What is done: how many fit for one kind of work says nothing of another. */
+/** The kind of work: the number of items that fit differs between kinds. */
 export type Work = 'images' | 'texts' | 'captions'
 
 /**
- * Does 0 … count in order: all at once, or in parts where that takes more memory than there is. What was found out about a model is
- * remembered, and a warning of the process when it is found out.
- * @param f does start … stop - 1, and may be called again for fewer of them after it failed
- * @throws OutOfMemoryError if there is not enough for one
+ * Processes items 0 … count - 1 in order: all at once, or in parts if memory is short. The size that fits is remembered for the model,
+ * and a process warning reports it.
+ * @param f processes items start … stop - 1, and may be called again for fewer of them after it failed
+ * @throws OutOfMemoryError if memory is too small for one item
  */
 export async function inParts<T>(
   model: object,

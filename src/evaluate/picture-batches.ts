@@ -1,5 +1,5 @@
-// Pictures through a model, whatever becomes of some of them: batches at fixed places, so that who goes on later computes
-// what would have been computed, without the pictures that cannot be read.
+// Batches of pictures at fixed positions, some of which may be unreadable: a continued run computes the same batches as
+// a run without the interruption, leaving out the pictures that cannot be read.
 
 import { type BadSample, normalize, type Pictures, type StreamedSample } from '../data/index.ts'
 import { DataError } from '../io/index.ts'
@@ -11,13 +11,13 @@ import type { TrainedModel } from './trained-model.ts'
 export interface PictureOptions {
   /** default 64 */
   readonly batchSize?: number
-  /** how many samples to pass over; a multiple of the batch size gives the batches that there would have been */
+  /** number of samples to skip; a multiple of the batch size gives the same batches as without skipping */
   readonly from?: number
   /** stop at the first picture that cannot be read; default false */
   readonly strict?: boolean
-  /** names of pictures that are not wanted, and not read */
+  /** names of pictures to leave out without reading them */
   readonly without?: ReadonlySet<string>
-  /** stops between batches by throwing its reason */
+  /** aborting stops between batches and throws the signal's reason */
   readonly signal?: AbortSignal
 }
 export const pictureOptions = {
@@ -28,15 +28,15 @@ export const pictureOptions = {
   signal: undefined,
 } satisfies Settings<PictureOptions>
 
-/** The pictures of some samples that could be read; perhaps none. */
+/** The pictures of some samples that could be read; there may be none. */
 export interface PictureBatch extends ImageBatch {
-  /** number of the sample after the last one, those included that could not be read */
+  /** index of the sample after the last one, including unreadable ones */
   readonly stop: number
   readonly samples: readonly StreamedSample[]
   readonly skipped: readonly BadSample[]
 }
 
-/** Decodes and normalises pictures, a batch ahead of who asks for them. */
+/** Decodes and normalises pictures, one batch ahead of the consumer. */
 export async function* pictureBatches(
   { model, normalize: scale }: TrainedModel,
   pictures: Pictures,

@@ -1,5 +1,5 @@
-// Data comes from people and disks, so most of what can go wrong here is not a bug. Every such mistake ends in a
-// DataError that says which file, which line and what is wrong, so that a command line can print the message alone.
+// Errors of data. Data comes from people and disks, so most of these errors are not bugs. A DataError says which file,
+// which line and what is wrong, so a command line can print the message alone.
 
 /** Where a mistake was found. */
 export interface DataLocation {
@@ -29,7 +29,7 @@ export class DataError extends Error {
 /** A file or folder that cannot be read or written. */
 export class FileError extends DataError {}
 
-/** Something that another process is writing. */
+/** A file or folder that another process is writing. */
 export class LockedError extends DataError {}
 
 /** An image that cannot be decoded. */
@@ -47,5 +47,5 @@ export class SafetensorsError extends DataError {}
 /** A file of PyTorch that is damaged, or holds more than tensors and plain containers. */
 export class TorchFileError extends DataError {}
 
-/** The message of whatever was thrown. */
+/** The message of any thrown value. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,5 +1,5 @@
-// A run can be killed at any moment, and what it leaves behind must be whole: every file is written beside its final
-// name, flushed to the disk, and renamed. Reading turns the system's error codes into sentences.
+// Atomic writes: a run can be killed at any moment, so every file is written under a temporary name next to its final
+// one, flushed to the disk, and renamed. Reading turns the system's error codes into sentences.
 
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
@@ -20,7 +20,7 @@ const SENTENCES: Record<string, string> = {
   ELOOP: 'symbolic links go in a circle',
 }
 
-/** What an error of the file system says about a path, as a FileError. */
+/** Turns an error of the file system about a path into a FileError. */
 export function fileError(path: string, error: unknown): FileError {
   if (error instanceof FileError) return error
   const code = (error as NodeJS.ErrnoException | undefined)?.code ?? ''
@@ -28,10 +28,10 @@ export function fileError(path: string, error: unknown): FileError {
 }
 
 /**
- * Writes a file so that a reader sees either all of it or what was there before: under a temporary name in the same
+ * Writes a file atomically, so that a reader sees either all of it or the previous file: under a temporary name in the same
  * folder, flushed, then renamed. Missing folders are made.
  * @param data the content, whole or in pieces
- * @throws FileError naming the path, or the DataError that making a piece ends with; nothing is left behind
+ * @throws FileError naming the path, or the DataError thrown while a piece is made; no partial file is left
  */
 export async function writeAtomically(
   path: string,
@@ -56,7 +56,7 @@ export async function writeAtomically(
   await syncFolder(dirname(path))
 }
 
-/** Makes a rename survive a power cut. Not every system can open a folder, and none needs to. */
+/** Flushes a folder, so that a rename survives a power cut. Skipped on systems that cannot open a folder. */
 export async function syncFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, 'r')
@@ -67,7 +67,7 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * A file, whole.
+ * Reads a whole file.
  * @throws FileError if it cannot be read
  */
 export async function readBytes(path: string): Promise<Uint8Array> {
@@ -79,7 +79,7 @@ export async function readBytes(path: string): Promise<Uint8Array> {
 }
 
 /**
- * A text file, which must be UTF-8; a byte order mark is dropped.
+ * Reads a text file, which must be UTF-8; a byte order mark is dropped.
  * @throws FileError if it cannot be read, with the line if it is not UTF-8
  */
 export async function readText(path: string): Promise<string> {
@@ -91,7 +91,7 @@ export async function readText(path: string): Promise<string> {
   }
 }
 
-/** The first line, from 1, whose bytes are not UTF-8. A line feed never lies inside a UTF-8 sequence. */
+/** The first line, from 1, whose bytes are not UTF-8. A line feed never occurs inside a UTF-8 sequence. */
 function lineOfBadText(bytes: Uint8Array): number {
   const decoder = new TextDecoder('utf-8', { fatal: true })
   for (let line = 1, start = 0; ; line++) {
@@ -107,7 +107,7 @@ function lineOfBadText(bytes: Uint8Array): number {
 }
 
 /**
- * What a JSON file holds.
+ * Reads a JSON file.
  * @throws FileError if it cannot be read or is not JSON
  */
 export async function readJson(path: string): Promise<unknown> {

@@ -1,5 +1,5 @@
-// Weights that are no finite numbers. One NaN among them spreads to every output, and what is computed from NaN looks like
-// a result. So a model is made only of finite weights, and only finite weights are saved.
+// Checks that weights are finite. One NaN among them spreads to every output, and a result computed from NaN looks like
+// any other. So a model is made only of finite weights, and only finite weights are saved.
 
 import { firstNonFinite, type Shape, show } from '../tensor/index.ts'
 
@@ -12,17 +12,17 @@ export interface NonFiniteTensor {
   readonly shape: Shape
   /** the first such value */
   readonly value: number
-  /** its place in row-major order */
+  /** its index in row-major order */
   readonly index: number
 }
 
 /** Weights that hold NaN or infinite values. */
 export class NonFiniteWeightsError extends DataError {
-  /** all tensors with such values, in the order in which they were looked at */
+  /** all tensors with such values, in the order in which they were checked */
   readonly tensors: readonly NonFiniteTensor[]
 
   /**
-   * @param count how many tensors were looked at
+   * @param count number of tensors that were checked
    * @param advice what to do instead, as a sentence
    */
   constructor(
@@ -50,7 +50,7 @@ export function nonFiniteIn(name: string, shape: Shape, data: SafetensorsData): 
 }
 
 /**
- * Makes sure that all values of some tensors on the host, such as `readSafetensors` gives, are finite: one pass over each.
+ * Checks that all values of some tensors on the host, such as the result of `readSafetensors`, are finite, in one pass over each.
  * @throws NonFiniteWeightsError naming the file and the tensors that have other values
  */
 export function checkFinite(

@@ -1,5 +1,5 @@
-// Folders that are there whole or not at all, as files are: filled under a temporary name, flushed, and renamed. A
-// folder that goes away loses its name first, so that no half of it is ever taken for the whole.
+// Folders that are written atomically, as files are: filled under a temporary name, flushed, and renamed. A folder that
+// is removed is renamed first, so an incomplete folder is never taken for a complete one.
 
 import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
@@ -10,9 +10,9 @@ const SUFFIX = '.tmp'
 const temporaryName = (path: string) => `${path}.${randomBytes(6).toString('hex')}${SUFFIX}`
 
 /**
- * Makes a folder. An empty one of the same name is replaced, any other is in the way.
- * @param fill puts the content into the folder it is given
- * @throws FileError naming the path; nothing is left behind
+ * Makes a folder atomically. An empty folder of the same name is replaced, any other is an error.
+ * @param fill writes the content into the given folder
+ * @throws FileError naming the path; no partial folder is left
  */
 export async function makeFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
   const temporary = temporaryName(path)
@@ -28,7 +28,7 @@ export async function makeFolder(path: string, fill: (folder: string) => Promise
   await syncFolder(dirname(path))
 }
 
-/** Removes a folder and what is in it. */
+/** Removes a folder and its content. */
 export async function removeFolder(path: string): Promise<void> {
   const temporary = temporaryName(path)
   try {
@@ -45,7 +45,7 @@ export async function removeUnfinished(folder: string): Promise<void> {
     if (name.endsWith(SUFFIX)) await rm(join(folder, name), { recursive: true, force: true })
 }
 
-/** What a folder holds, sorted; nothing if it does not exist. */
+/** The names in a folder, sorted; empty if it does not exist. */
 export async function namesIn(folder: string): Promise<string[]> {
   try {
     return (await readdir(folder)).sort()

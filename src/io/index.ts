@@ -1,4 +1,4 @@
-// Files as they are written and read: whole or not at all, by ranges of bytes, one writer at a time, and the formats of
+// Reading and writing files: atomic writes, reads of byte ranges, locks for one writer at a time, and file formats of
 // tensors.
 
 export {

@@ -1,5 +1,5 @@
-// A text file that grows by whole lines: whoever wrote it may have been killed in the middle of one, which is cut off when
-// it is opened again.
+// A text file to which whole lines are appended. If a process was killed while it wrote a line, the incomplete line is
+// removed when the file is opened again.
 
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -9,7 +9,7 @@ import { lock } from './lock.ts'
 
 export class LineFile {
   readonly path: string
-  /** those that stood in it when it was opened */
+  /** the lines in the file when it was opened */
   readonly lines: readonly string[]
   readonly #handle: FileHandle
   readonly #release: () => Promise<void>
@@ -23,9 +23,9 @@ export class LineFile {
 
   /**
    * Opens a file, or makes one.
-   * @param options.begins what every line begins with: a file of anything else is left as it is
-   * @throws DataError naming the first line that begins otherwise; LockedError while another process has it open; FileError if
-   *   it cannot be read or written
+   * @param options.begins the start of every line: any other file is not changed
+   * @throws DataError naming the first line that starts differently; LockedError while another process has the file open; FileError
+   *   if it cannot be read or written
    */
   static async open(path: string, { begins }: { readonly begins: string }): Promise<LineFile> {
     let handle: FileHandle | undefined
@@ -41,7 +41,7 @@ export class LineFile {
       const wrong = lines.findIndex(line => !line.startsWith(begins))
       if (wrong >= 0 || !begins.startsWith(half)) {
         const line = (wrong >= 0 ? wrong : lines.length) + 1
-        throw new DataError(`does not begin with ${begins}: this file is not gone on with`, { file: path, line })
+        throw new DataError(`does not begin with ${begins}: nothing is appended to this file`, { file: path, line })
       }
       if (whole < bytes.length) await handle.truncate(whole)
       return new LineFile(path, lines, handle, release)
@@ -52,7 +52,7 @@ export class LineFile {
     }
   }
 
-  /** Writes lines and waits until they are on the disk. */
+  /** Writes lines and waits until they are flushed to the disk. */
   async append(lines: readonly string[]): Promise<void> {
     try {
       await this.#handle.appendFile(lines.map(line => `${line}\n`).join(''))

@@ -1,5 +1,5 @@
-// One writer at a time: a file beside what is written says which process writes it. A process that was killed leaves it
-// behind; whoever comes next sees that it is gone.
+// Locks for one writer at a time: a file next to the written one contains the process that writes it. A killed process
+// leaves the file behind; the next process detects that its owner has ended.
 
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -13,11 +13,11 @@ interface Holder {
   readonly host: string
 }
 
-/** Files of locks that this process holds. */
+/** Lock files that this process holds. */
 const held = new Set<string>()
 
 /**
- * Marks a path as written by this process, until the function that it gives is called.
+ * Locks a path for this process, until the returned function is called.
  * @throws LockedError while another process, or another call in this one, writes it; FileError
  */
 export async function lock(path: string): Promise<() => Promise<void>> {
@@ -27,7 +27,7 @@ export async function lock(path: string): Promise<() => Promise<void>> {
     const holder = await holderOf(file)
     if (holder && isAtWork(holder, file))
       throw new LockedError(
-        `is being written by process ${holder.process} on ${holder.host}; if that is no more, remove ${path}.lock`,
+        `is being written by process ${holder.process} on ${holder.host}; if that process has ended, remove ${path}.lock`,
         { file: path },
       )
     await rm(file, { force: true })
@@ -39,7 +39,7 @@ export async function lock(path: string): Promise<() => Promise<void>> {
   }
 }
 
-/** Runs something while a path is marked as written by this process. */
+/** Runs a function while a path is locked for this process. */
 export async function whileLocked<T>(path: string, f: () => Promise<T>): Promise<T> {
   const release = await lock(path)
   try {
@@ -49,7 +49,7 @@ export async function whileLocked<T>(path: string, f: () => Promise<T>): Promise
   }
 }
 
-/** Whether the file was not there and is now. */
+/** Creates the file; false if it exists already. */
 async function create(file: string, content: string): Promise<boolean> {
   try {
     await writeFile(file, content, { flag: 'wx' })
@@ -60,9 +60,9 @@ async function create(file: string, content: string): Promise<boolean> {
   }
 }
 
-/** Who made a lock; undefined where it is gone, or was left half written. */
+/** The owner of a lock; undefined if the lock is gone or incomplete. */
 async function holderOf(file: string): Promise<Holder | undefined> {
-  // who makes it this moment may not have written into it yet
+  // a process that is creating it may not have written to it yet
   for (let tries = 0; tries < 5; tries++, await wait(20)) {
     const text = await readFile(file, 'utf8').catch(() => undefined)
     if (text === undefined) return undefined
@@ -71,10 +71,10 @@ async function holderOf(file: string): Promise<Holder | undefined> {
   return undefined
 }
 
-/** Of a process on another machine nothing is known, and it is believed. */
+/** Whether the owner is still running. A process on another machine cannot be checked and counts as running. */
 function isAtWork({ process: id, host }: Holder, file: string): boolean {
   if (host !== hostname()) return true
-  // after a machine or container starts anew, numbers of processes come again
+  // process numbers are reused after a machine or container restarts
   if (id === process.pid) return held.has(file)
   try {
     process.kill(id, 0)

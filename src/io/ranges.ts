@@ -1,23 +1,23 @@
-// Files that are read by ranges of bytes, opened for the length of one task: a checkpoint is larger than what is wanted of
-// it, and nothing stays open in between.
+// Reads of byte ranges of a file that is open for the length of one task: a checkpoint is larger than the part that is
+// needed, and no file stays open between tasks.
 
 import { open } from 'node:fs/promises'
 import { DataError, FileError, messageOf } from './errors.ts'
 import { fileError } from './files.ts'
 
-/** Reads a range of a file, all of it. */
+/** Reads a whole range of a file. */
 export type ReadRange = (start: number, length: number) => Promise<Uint8Array>
 
 /** A file as it was when it was opened. */
 export interface OpenedFile {
   readonly read: ReadRange
-  /** bytes in it */
+  /** size in bytes */
   readonly length: number
   /** changes when the file is replaced or written to */
   readonly version: string
 }
 
-/** @throws FileError if the file cannot be opened or read; and what the task throws */
+/** @throws FileError if the file cannot be opened or read, and any error of the task */
 export async function withFile<T>(path: string, task: (file: OpenedFile) => Promise<T>): Promise<T> {
   try {
     const handle = await open(path, 'r')

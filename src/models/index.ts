@@ -1,4 +1,4 @@
-// The models room: CoCa, its parts, its relatives, and how captions are written.
+// Models: CoCa, its parts, related models, and the generation of captions.
 
 export {
   CoCa,

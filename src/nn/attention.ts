@@ -10,7 +10,7 @@ import { Dropout, Linear } from './layers.ts'
 import { Module } from './module.ts'
 import { checkTokens } from './tokens.ts'
 
-/** Widths or numbers of heads that cannot work together, found when a module or model is made. */
+/** Widths or numbers of heads that do not fit each other, found when a module or model is made. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   /** path of the setting */
@@ -24,7 +24,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** Keys and values of what was seen so far, [batch, heads, tokens, size] each; attention fills it in. */
+/** Keys and values of the tokens so far, [batch, heads, tokens, size] each; attention fills it. */
 export interface KeyValueCache {
   keys?: Tensor
   values?: Tensor
@@ -33,7 +33,7 @@ export interface KeyValueCache {
 export interface MultiHeadAttentionOptions {
   readonly width: number
   readonly heads: number
-  /** width of what is attended to; default the same */
+  /** width of the memory; default: the same as the queries */
   readonly memoryWidth?: number
   readonly dropout?: number
 }
@@ -45,19 +45,19 @@ const multiHeadAttentionOptions = {
 } satisfies Settings<MultiHeadAttentionOptions>
 
 export interface AttendOptions {
-  /** what is attended to, [batch, keys, memoryWidth]; default the queries themselves */
+  /** the tokens to attend to, [batch, keys, memoryWidth]; default: the queries themselves */
   readonly memory?: Tensor
-  /** bool, broadcasting to [batch, heads, queries, keys]: true where a query may see a key */
+  /** bool, broadcasting to [batch, heads, queries, keys]: true where a query may attend to a key */
   readonly mask?: Tensor
-  /** a query sees nothing after its own place */
+  /** a query does not attend to positions after its own */
   readonly causal?: boolean
-  /** self-attention adds its keys and values here and sees all of them; cross-attention computes them once */
+  /** self-attention appends its keys and values here and attends to all of them; cross-attention computes them once */
   readonly cache?: KeyValueCache
-  /** gets the weights, [batch, heads, queries, keys] */
+  /** is called with the weights, [batch, heads, queries, keys] */
   readonly onWeights?: (weights: Tensor) => void
 }
 export const isCache = new is.Kind<KeyValueCache>('an object for keys and values, empty at first', isPlain)
-/** A function that gets attention weights. */
+/** A function that is called with attention weights. */
 export const ofWeights = is.callback as is.Kind<(weights: Tensor) => void>
 const attendOptions = {
   memory: is.optional(is.tensor),

@@ -1,21 +1,21 @@
-// Where the parts of an object stand: in its fields, and in the arrays, plain objects and Maps that its fields hold, at any
-// depth. The path of keys that leads to a part is its name. Nothing else is opened: not tensors, typed arrays or objects of
-// other classes.
+// Finds the parts of an object: in its fields, and in the arrays, plain objects and Maps that its fields hold, at any
+// depth. The path of keys that leads to a part is its name. Tensors, typed arrays and objects of other classes are not
+// searched.
 
-/** A part and where it stands. */
+/** A part of an object and its position. */
 export interface Place<T> {
-  /** the keys that lead to it, with dots between them */
+  /** the keys that lead to it, joined with dots */
   readonly path: string
   readonly value: T
-  /** why the path is no name for it; undefined where it is one */
+  /** why the path cannot be its name; undefined if it can */
   readonly problem: string | undefined
-  /** Puts another value here. False where that is not possible, as in a frozen object or a Set. */
+  /** Puts another value here. False if this is not possible, as in a frozen object or a Set. */
   readonly put: (value: unknown) => boolean
 }
 
 /**
- * The parts of an object in the order of its fields. Parts are not opened themselves.
- * @param opened what was opened before and is not opened again: cycles end here. The owner and its containers are added to it.
+ * The parts of an object in the order of its fields. The parts themselves are not searched.
+ * @param opened objects that were searched before and are not searched again, which ends cycles. The owner and its containers are added.
  */
 export function placesIn<T extends object>(
   owner: object,
@@ -34,7 +34,7 @@ export function placesIn<T extends object>(
       const path = `${prefix}${isKey(key) ? key : '?'}`
       const problem = outerProblem ?? problemOf(key, container)
       if (isFound) places.push({ path, value, problem, put: other => put(container, key, other) })
-      // what has no name here may have one elsewhere, so it is not counted as opened
+      // a part without a name here may have one elsewhere, so it is not added to the searched objects
       else open(value, `${path}.`, problem === outerProblem ? opened : new Set(opened), problem)
     })
   }
@@ -44,7 +44,7 @@ export function placesIn<T extends object>(
 
 const isKey = (key: unknown): key is string | number => typeof key === 'string' || typeof key === 'number'
 
-/** Shows what a container holds, with its keys; of a Set, each element is its own key. */
+/** The elements of a container with their keys; in a Set, each element is its own key. */
 function each(container: object, show: (value: unknown, key: unknown) => void): void {
   if (Array.isArray(container) || container instanceof Map || container instanceof Set) container.forEach(show)
   else for (const [key, value] of Object.entries(container)) show(value, key)

@@ -1,6 +1,7 @@
-// Memory of a forward pass outside of a tape, where nothing is needed after its last use. `forward` of every module gives back what it
-// made, except what can still be reached: its result, what it put into its arguments (a cache, say) or into its own fields, and
-// what it gave to a function among its arguments. While a tape records nothing is given back: the tape needs everything.
+// Memory of a forward pass outside of a tape, where no intermediate value is needed after its last use. `forward` of
+// every module frees what it made, except what can still be reached: its result, what it stored in its arguments (such
+// as a cache) or in its own fields, and what it passed to a function among its arguments. While a tape is recording,
+// nothing is freed, because the tape needs everything.
 
 import { isRecording } from '../autograd/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
@@ -14,8 +15,8 @@ type Forward = (this: object, ...args: unknown[]) => unknown
 const prepared = new WeakSet<object>()
 
 /**
- * Makes `forward` of an object's class, and of the classes that it extends, give back what it made. Does something once a class.
- * @param base prototype of all modules, where the chain of classes ends
+ * Makes `forward` of an object's class, and of the classes that it extends, free what it made. Each class is changed once.
+ * @param base prototype of all modules, the end of the chain of classes
  */
 export function prepareForward(module: object, base: object): void {
   for (let at = Object.getPrototypeOf(module); at !== base && !prepared.has(at); at = Object.getPrototypeOf(at)) {
@@ -43,7 +44,7 @@ function givingBack(forward: Forward, base: object): Forward {
   }
 }
 
-/** An argument in which functions are the caller's: they run in its scope, which owns what they are given and what they make. */
+/** An argument whose functions belong to the caller: they run in its scope, which owns their arguments and results. */
 function ofCaller(arg: unknown, inner: Scope, outer: Owner | null): unknown {
   if (typeof arg === 'function')
     return new Proxy(arg, {
@@ -66,9 +67,9 @@ const areModules = new is.Kind<Iterable<unknown>>(
 )
 
 /**
- * x through modules, one after the other. Outside of a tape each result is given back once the next is there, so that two of them
- * are alive at a time and not all.
- * @param step what a module makes of the result before it
+ * Applies modules to x, one after the other. Outside of a tape each result is freed once the next is computed, so that only two
+ * results are kept at a time.
+ * @param step computes the result of a module from the previous result
  */
 export function sequence<M>(
   x: Tensor,

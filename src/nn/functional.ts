@@ -1,4 +1,5 @@
-// A module as a function of its parameters, for what differentiates or moves them: hypothetical steps, Hessians, gradcheck.
+// A module as a function of its parameters, for code that differentiates or moves them: hypothetical steps, Hessians,
+// gradcheck.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { canReplace, DTypeError, type Shape, ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'
@@ -7,10 +8,10 @@ import { Module, placesBelow } from './module.ts'
 import { Parameter } from './parameter.ts'
 
 /**
- * Runs `f` while other tensors stand in the place of a module's parameters.
+ * Runs `f` while other tensors replace a module's parameters.
  * @param values one for each of `module.parameters()`, of its shape; float32 or float64, on any device, watched by any tape
- * @throws ShapeError where they do not fit, DTypeError where integers or booleans stand for floating numbers, TypeError naming a
- *   parameter whose place cannot be given another value
+ * @throws ShapeError if they do not fit, DTypeError if integers or booleans would replace floating numbers, TypeError naming a
+ *   parameter that cannot be replaced
  */
 export function withParameters<T>(module: Module, values: readonly Tensor[], f: () => T): T {
   const kinds = [is.instance('a module', Module), is.tensors, is.callback]

@@ -1,5 +1,5 @@
-// The gradients of a loss by the parameters of a module, and what people get wrong there without noticing: a loss that
-// depends on no parameter, or not on all of them, or on a parameter that belongs to no module.
+// The gradients of a loss with respect to the parameters of a module. Common mistakes are detected: a loss that depends
+// on no parameter, or not on all of them, or on a parameter that belongs to no module.
 
 import { HOW_VALUES_LEAVE } from '../autograd/gradient-error.ts'
 import { type Entry, GradientError, Tape } from '../autograd/index.ts'
@@ -23,13 +23,13 @@ export interface UnregisteredParameter {
 }
 
 /**
- * A loss depends on parameters that no module is known to hold: nothing would train or save them. A module is known to hold
- * what anything has found in its fields (an optimizer, `loadStateDict`, `eval`, …), so that another module's are no error. The
- * cause shows where the first was used.
+ * A loss depends on parameters that are in no module's fields, so nothing would train or save them. A parameter counts as held by a
+ * module once anything has found it in the module's fields (an optimizer, `loadStateDict`, `eval`, …), so parameters of another
+ * module are no error. The cause shows where the first one was used.
  */
 export class UnregisteredParameterError extends Error {
   override readonly name = 'UnregisteredParameterError'
-  /** what gradients were asked for */
+  /** the source of the parameters that were differentiated */
   readonly source: ParameterSource
   readonly parameters: readonly UnregisteredParameter[]
 
@@ -52,9 +52,9 @@ export class UnregisteredParameterError extends Error {
   }
 }
 
-/** The tape of a module's loss, which notices parameters that no module holds. */
+/** The tape of a module's loss, which detects parameters that no module holds. */
 class LossTape extends Tape {
-  /** the operation that used each first, and where it was called */
+  /** for each, the operation that used it first, and where it was called */
   readonly strays = new Map<Parameter, { readonly operation: string; readonly place: Error }>()
 
   override record(entry: Entry): void {
@@ -66,7 +66,7 @@ class LossTape extends Tape {
     return !this.tracks(parameter) && parameter.trainable && !isHeld(parameter) && isFloating(parameter.dtype)
   }
 
-  /** It is watched, so that the way back tells whether the loss depends on it. */
+  /** It is watched, so that the backward pass shows whether the loss depends on it. */
   #add(parameter: Parameter, operation: string): void {
     this.strays.set(parameter, { operation, place: new Error(`first used here, by ${operation}`) })
     this.watch(parameter, `Parameter of ${show(parameter.shape)}`)
@@ -88,12 +88,12 @@ export interface LossAndGradients<T> {
 }
 
 /**
- * The value of a loss and its gradient for every trainable parameter, by name. A warning of the process names
- * the trainable parameters that the loss does not depend on, each once: freeze them, or say `allowUnused`, if that is meant.
+ * The value of a loss and its gradient for every trainable parameter, by name. A process warning names
+ * the trainable parameters that the loss does not depend on, each once. If this is intended, freeze them or set `allowUnused`.
  * @param source a module, or a list or Map of parameters with their names
  * @param f computes a scalar, or a record of tensors of which `total` is the scalar to differentiate
- * @throws GradientError where the loss is not a scalar, and where it depends on no trainable parameter
- * @throws UnregisteredParameterError where it depends on trainable parameters that are in the fields of no module
+ * @throws GradientError if the loss is not a scalar, or depends on no trainable parameter
+ * @throws UnregisteredParameterError if it depends on trainable parameters that are in the fields of no module
  */
 export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
   source: ParameterSource,
@@ -107,7 +107,7 @@ export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
   try {
     let trainable = watchParameters(tape, source)
     const loss = tape.run(f)
-    // a parameter that the module made while it ran is in its fields by now
+    // a parameter that the module made while it ran is now in its fields
     if (tape.strays.size > 0) trainable = watchParameters(tape, source)
     const strays = [...tape.strays].filter(([parameter]) => !isHeld(parameter))
     const scalar = scalarOf(loss)
@@ -135,7 +135,7 @@ function watchParameters(tape: Tape, source: ParameterSource): (readonly [name: 
   return trainable
 }
 
-/** What is differentiated of what a loss function gave. */
+/** The scalar to differentiate in the result of a loss function. */
 function scalarOf(loss: unknown): Tensor {
   const scalar = loss instanceof Tensor ? loss : (loss as { total?: unknown } | null | undefined)?.total
   if (scalar instanceof Tensor) return scalar
@@ -160,7 +160,7 @@ function independent(source: ParameterSource, loss: Tensor): GradientError {
   )
 }
 
-/** of each source, what was warned of */
+/** for each source, the names that a warning was given for */
 const warned = new WeakMap<ParameterSource, Set<string>>()
 
 function warnOfUnused(source: ParameterSource, unused: readonly string[], trainable: number): void {

@@ -1,4 +1,4 @@
-// The nn room: modules, initialisers, and losses.
+// Neural networks: modules, initialisers and losses.
 
 export {
   type AttendOptions,

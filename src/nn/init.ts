@@ -1,10 +1,10 @@
-// How parameters begin.
+// Initial values of parameters.
 
 import { checkArguments, takes } from '../tensor/arguments.ts'
 import { allocate, fromData, full, Generator, type Shape, sizeOf, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 
-/** Values of a shape, random ones from the generator. */
+/** Makes values of a shape, with random numbers from the generator. */
 export type Initializer = (shape: Shape, generator: Generator) => Tensor
 
 function drawn(shape: Shape, draw: () => number): Tensor {
@@ -13,12 +13,12 @@ function drawn(shape: Shape, draw: () => number): Tensor {
   return fromData(data, shape)
 }
 
-/** An initializer by itself: a module calls it. */
+/** An initializer that takes no settings: a module calls it. */
 function initializer(name: string, f: Initializer, generator: is.Kind<unknown> = is.anything): Initializer {
   return takes(`init.${name}(shape, generator)`, [is.shape, generator], f)
 }
 
-/** An initializer that is made of one number, `init.normal(deviation)`. */
+/** An initializer with one setting, `init.normal(deviation)`. */
 function madeOf(name: string, parameter: string, value: number, initializer: Initializer): Initializer {
   checkArguments(`init.${name}(${parameter})`, [is.number], [value])
   return initializer
@@ -35,7 +35,7 @@ export const ones = initializer('ones', shape => full(shape, 1))
 export const normal = (deviation: number): Initializer =>
   madeOf('normal', 'deviation', deviation, (shape, generator) => drawn(shape, () => deviation * generator.normal()))
 
-/** Normal around 0, drawn again beyond two deviations */
+/** Normal around 0; values beyond two deviations are drawn again */
 export const truncatedNormal = (deviation: number): Initializer =>
   madeOf('truncatedNormal', 'deviation', deviation, (shape, generator) =>
     drawn(shape, () => {
@@ -68,5 +68,5 @@ export const kaimingNormal = (gain = Math.SQRT2): Initializer =>
     normal(gain / Math.sqrt(fans(shape).fanIn))(shape, generator),
   )
 
-/** Normal with deviation 1 / √in: the output varies as much as the input (LeCun et al. 1998, section 4.6) */
+/** Normal with deviation 1 / √in: the output has the same variance as the input (LeCun et al. 1998, section 4.6) */
 export const lecunNormal = initializer('lecunNormal', kaimingNormal(1), is.instance('a Generator', Generator))

@@ -1,4 +1,4 @@
-// The layers that everything is built of.
+// The basic layers.
 
 import { dropout, embedding, layerNorm, linear } from '../autograd/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
@@ -12,7 +12,7 @@ import { type Parameter, parameter } from './parameter.ts'
 export interface LinearOptions {
   /** default true */
   readonly bias?: boolean
-  /** of the weight; default LeCun normal. The bias begins at 0. */
+  /** initializer of the weight; default LeCun normal. The bias is initialised to 0. */
   readonly init?: Initializer
 }
 const linearOptions = { bias: true, init: lecunNormal } satisfies Settings<LinearOptions>
@@ -55,7 +55,7 @@ export class LayerNorm extends Module {
   }
 }
 
-/** A row of a table for every id: int32 [...] → [..., width] */
+/** Maps every id to a row of a table: int32 [...] → [..., width] */
 export class Embedding extends Module {
   readonly weight: Parameter // [count, width]
 
@@ -70,7 +70,7 @@ export class Embedding extends Module {
   }
 }
 
-/** In training, elements are zero with probability p and the others grow by 1 / (1 - p); in evaluation nothing happens. */
+/** In training, sets elements to zero with probability p and multiplies the others by 1 / (1 - p); in evaluation, the identity. */
 export class Dropout extends Module {
   readonly p: number
 
@@ -87,7 +87,7 @@ export class Dropout extends Module {
 }
 
 export type Activation = 'gelu' | 'quickGelu' | 'relu' | 'silu'
-/** The check of an option that names an activation. */
+/** Checks an option that names an activation. */
 export const isActivation = is.choice<Activation>('gelu', 'quickGelu', 'relu', 'silu')
 
 /** Two linear layers with an activation between: [..., width] → [..., width] */

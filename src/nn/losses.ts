@@ -1,5 +1,5 @@
-// The three losses of natural-language supervision (CoCa, section 3.1). How a loss is reduced is part of the call:
-// a weight between losses means nothing without it.
+// The three losses of natural-language supervision (CoCa, section 3.1). The reduction is an argument of every loss: the
+// weights between losses have a meaning only together with it.
 
 import { concat, crossEntropy, type Reduction, where } from '../autograd/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
@@ -35,9 +35,9 @@ export function classificationLoss(logits: Tensor, targets: Tensor, options?: Cl
 }
 
 export interface ContrastiveOptions {
-  /** of the two directions: their sum, as in the paper (equation 2), or their mean, as in CLIP */
+  /** reduction over the two directions: their sum, as in the paper (equation 2), or their mean, as in CLIP */
   readonly reduction: 'sum' | 'mean'
-  /** int32 [batch]: pairs with the same number are positives of each other (a caption that occurs twice in a batch, say) */
+  /** int32 [batch]: pairs with the same number are positives of each other (for example, a caption that occurs twice in a batch) */
   readonly groups?: Tensor
 }
 const contrastiveOptions = {
@@ -76,7 +76,7 @@ export function contrastiveLoss(
 export interface CaptioningOptions {
   /** sum over a caption's tokens, mean over captions, as in the paper (equation 3); or mean over all tokens of the batch */
   readonly reduction: 'sum' | 'mean'
-  /** id of padding, which is no target */
+  /** id of padding, which is ignored as a target */
   readonly ignore?: number
 }
 const captioningOptions = {
@@ -86,9 +86,9 @@ const captioningOptions = {
 } satisfies Settings<CaptioningOptions>
 
 /**
- * L_Cap = -Σ_t log p(y_t | y_<t, x): what stands at position t predicts token t + 1.
+ * L_Cap = -Σ_t log p(y_t | y_<t, x): the logits at position t predict token t + 1.
  * @param logits [batch, tokens, vocabulary]
- * @param tokens int32 [batch, tokens], the very ids that went in: the shift is made here
+ * @param tokens int32 [batch, tokens], the ids of the input, not shifted: this function shifts them
  */
 export function captioningLoss(logits: Tensor, tokens: Tensor, options: CaptioningOptions): Tensor {
   const call = 'captioningLoss(logits, tokens, options)'
@@ -101,7 +101,7 @@ export function captioningLoss(logits: Tensor, tokens: Tensor, options: Captioni
       tokens.shape,
     )
   const [batch] = tokens.shape
-  // the last position predicts nothing: an ignored target costs less than taking the others out of the logits
+  // the last position predicts nothing: ignoring its target is cheaper than slicing the logits
   const nothing = full([batch, 1], ignore, { dtype: 'int32', device: tokens.device })
   const targets = concat([tokens.slice([{}, { start: 1 }]), nothing], 1)
   const loss = crossEntropy(logits, targets, { ignore, reduction })

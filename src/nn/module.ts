@@ -1,6 +1,6 @@
-// A module is a class whose fields are parameters and modules, or arrays, plain objects and Maps of them, nested as deep as
-// you like. A parameter's name is its path through the fields, and that is the whole protocol: no registration, no base
-// constructor. What a field does not hold (private fields, closures, objects of other classes) is not part of the module.
+// A module is a class whose fields are parameters and modules, or arrays, plain objects and Maps of them, nested to any
+// depth. The name of a parameter is its path through the fields. No registration and no base constructor is needed.
+// Values that no field holds (private fields, closures, objects of other classes) are not part of the module.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { inspected, mimeBundle } from '../tensor/display.ts'
@@ -26,15 +26,15 @@ import { type Place, placesIn } from './fields.ts'
 import { prepareForward } from './forward.ts'
 import { Parameter } from './parameter.ts'
 
-/** Parameters by path, as tensors: what a checkpoint holds. */
+/** Parameters by path, as tensors: the content of a checkpoint. */
 export type StateDict = Map<string, Tensor>
 
-/** A value that cannot stand for a parameter. */
+/** A value that cannot replace a parameter. */
 export interface StateDictMismatch {
   readonly name: string
   readonly expected: Shape
   readonly found: Shape
-  /** where the shapes are equal and the types do not fit */
+  /** if the shapes are equal and the types do not fit */
   readonly dtypes?: { readonly expected: DType; readonly found: DType }
 }
 
@@ -62,11 +62,11 @@ export class StateDictError extends Error {
   }
 }
 
-/** A parameter or module that a field holds, and that cannot have a name there; the message says why and what to do. */
+/** A parameter or module in a field that cannot have a name there; the message says why and what to do. */
 export class FieldError extends TypeError {
   override readonly name = 'FieldError'
   readonly module: Module
-  /** the path to it, as far as there is one */
+  /** the path to it, as far as it exists */
   readonly path: string
 
   constructor(module: Module, { path, value, problem }: Place<Part>) {
@@ -79,7 +79,7 @@ export class FieldError extends TypeError {
   }
 }
 
-/** For messages about parameters that are missing: where they are looked for. */
+/** For messages about missing parameters: where they are searched for. */
 export const WHERE_PARAMETERS_ARE =
   'parameters are found in public fields and in the arrays, plain objects and Maps there, not in private fields (#…), closures or objects of other classes'
 
@@ -97,13 +97,13 @@ const isPart = (value: object): value is Part => value instanceof Module || valu
 
 const held = new WeakSet<Parameter>()
 
-/** Whether a field of some module holds a parameter, as far as anything has asked for that module's parameters. */
+/** Whether a field of some module holds a parameter. Only modules whose parameters were listed before are known. */
 export const isHeld = (parameter: Parameter): boolean => held.has(parameter)
 
 /**
- * Where parameters and modules stand in a module and in all modules inside. A part that stands in several places is there
- * several times; a module is opened at the first.
- * @throws FieldError for one that has no name in any place
+ * The positions of parameters and modules in a module and in all modules inside. A part with several positions is listed
+ * several times; a module is searched at the first one.
+ * @throws FieldError for a part that has no name at any position
  */
 export function placesBelow(module: Module): Place<Part>[] {
   const places: Place<Part>[] = []
@@ -127,8 +127,8 @@ export function placesBelow(module: Module): Place<Part>[] {
 }
 
 /**
- * What has parameters and computes with them. A subclass holds parameters and modules in public fields, or in arrays, plain objects
- * and Maps there, and has a method `forward`. Outside a tape, what `forward` makes and does not return is given back.
+ * The base class of everything with parameters. A subclass holds parameters and modules in public fields, or in arrays, plain objects
+ * and Maps there, and has a method `forward`. Outside of a tape, tensors that `forward` makes and does not return are freed.
  *
  *     class Perceptron extends Module {
  *       layers = [new Linear(2, 16), new Linear(16, 1)]
@@ -138,7 +138,7 @@ export function placesBelow(module: Module): Place<Part>[] {
  *     }
  */
 export abstract class Module {
-  /** whether dropout drops; `train` and `eval` set it */
+  /** whether dropout is active; `train` and `eval` set it */
   training = true
 
   constructor() {
@@ -156,8 +156,8 @@ export abstract class Module {
   }
 
   /**
-   * Every parameter with its path; one that is shared comes once.
-   * @throws FieldError where a parameter or module cannot have a name
+   * Every parameter with its path; a shared one is listed once.
+   * @throws FieldError if a parameter or module cannot have a name
    */
   *namedParameters(prefix = ''): Generator<[name: string, parameter: Parameter]> {
     const seen = new Set<Parameter>()
@@ -168,7 +168,7 @@ export abstract class Module {
     }
   }
 
-  /** Number of numbers in all parameters. */
+  /** Number of elements of all parameters. */
   parameterCount(): number {
     return this.parameters().reduce((sum, parameter) => sum + parameter.size, 0)
   }
@@ -192,7 +192,7 @@ export abstract class Module {
     return this.train(false)
   }
 
-  /** Keeps all parameters as they are: they get no gradient and no update. */
+  /** Freezes all parameters: they get no gradient and no update. */
   freeze(frozen = true): this {
     for (const parameter of this.parameters()) parameter.trainable = !frozen
     return this
@@ -203,8 +203,8 @@ export abstract class Module {
   }
 
   /**
-   * Takes over values by path, float32 or float64 as they are. Nothing is changed unless everything fits. Values on a device
-   * cannot be looked at here: `checkFinite` of cocagrad/data finds NaN in those of a file.
+   * Assigns values by path, float32 or float64 as they are. Nothing is changed unless everything fits. Values on a device are
+   * not checked for NaN here: use `checkFinite` of cocagrad/data for the values of a file.
    * @throws StateDictError naming parameters that are missing, unknown, or of another shape or dtype
    */
   loadStateDict(state: ReadonlyMap<string, Tensor>): this {
@@ -223,7 +223,7 @@ export abstract class Module {
       throw new StateDictError(missing, unexpected, mismatched)
     for (const [name, parameter] of own) {
       const value = state.get(name)!
-      // a value that something else holds stays with it
+      // copied, because the caller still owns the value
       parameter.assign(deviceOf(value).kernels.copy(value))
     }
     return this

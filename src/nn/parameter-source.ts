@@ -1,4 +1,5 @@
-// Where parameters come from, for what differentiates by them or moves them: a module, or a list of them with their names.
+// The source of parameters for functions that differentiate or move them: a module, or a list of parameters with their
+// names.
 
 import { given, isPlain } from '../tensor/given.ts'
 import { ArgumentError, Tensor } from '../tensor/index.ts'
@@ -15,13 +16,13 @@ export const isParameterSource = new is.Kind<ParameterSource>(
   ([value]) => (value instanceof Tensor || isPlain(value) ? { text: 'module', values: 1 } : undefined),
 )
 
-/** What to call it in a message. */
+/** Its name in a message. */
 export const titleOf = (source: ParameterSource): string =>
   source instanceof Module ? nameOf(source) : 'these parameters'
 
 /**
- * @param of the function or class that asks
- * @throws ArgumentError for a list that holds something else than pairs of a name and a parameter
+ * @param of the function or class that needs the parameters, for messages
+ * @throws ArgumentError for a list that contains anything but pairs of a name and a parameter
  */
 export function* namedIn(
   of: string,

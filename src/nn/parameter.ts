@@ -1,4 +1,4 @@
-// A parameter is the one tensor whose value changes: the optimizer assigns it a new one, the name stays.
+// A parameter is the only tensor whose value changes: the optimizer assigns a new value, and the name stays.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { titleOf } from '../tensor/display.ts'
@@ -22,12 +22,12 @@ import {
 import * as is from '../tensor/kinds.ts'
 import type { Initializer } from './init.ts'
 
-/** Memory that is some parameter's value. */
+/** Memory that belongs to the value of a parameter. */
 const owned = new WeakSet<Storage>()
 
 const isWhole = (x: Tensor): boolean => x.isContiguous && x.storage.length === x.size
 
-/** The memory of a tensor for a parameter alone: its own, or a copy where it is a part or another parameter's. */
+/** Memory for one parameter: the tensor's own, or a copy if the tensor is a view of a part or belongs to another parameter. */
 function take(value: Tensor): Storage {
   const free = isWhole(value) && !owned.has(value.storage)
   const { storage } = keep(free ? value : deviceOf(value).kernels.copy(value))
@@ -38,15 +38,15 @@ function take(value: Tensor): Storage {
 const NEW_VALUE = 'a new value was assigned to its parameter'
 
 /**
- * A tensor that is trained: a module finds it in its fields, and an optimizer replaces its value. Everything else about it is as
- * about any tensor.
+ * A tensor that is trained: a module finds it in its fields, and an optimizer replaces its value. Otherwise it is like any
+ * other tensor.
  */
 export class Parameter extends Tensor {
-  /** frozen parameters are false: they get no gradient and no update */
+  /** false for frozen parameters, which get no gradient and no update */
   trainable = true
 
   /**
-   * @param value taken over: the parameter owns its memory from now on, whatever scope it was made in. What another parameter
+   * @param value the parameter becomes the owner of its memory, whatever scope it was made in. Memory that another parameter
    *   owns is copied.
    */
   constructor(value: Tensor) {
@@ -63,8 +63,8 @@ export class Parameter extends Tensor {
   }
 
   /**
-   * Gives it a new value; the memory of the old one is given back. A tape that recorded the old value refuses to walk back.
-   * @throws ShapeError where the shape differs, DTypeError where a value of integers or booleans is to stand for floating numbers
+   * Assigns a new value and frees the memory of the old one. A tape that recorded the old value refuses to walk back.
+   * @throws ShapeError if the shape differs, DTypeError if integers or booleans would replace floating numbers
    */
   assign(value: Tensor): void {
     checkArguments('parameter.assign(value)', [is.tensor], [value])
@@ -85,7 +85,7 @@ export class Parameter extends Tensor {
     old.free(NEW_VALUE)
   }
 
-  /** Its memory holds a new value: what still refers to the old one finds it given back. */
+  /** Its memory holds a new value: tensors that still refer to the old value count as freed. */
   renew(): void {
     const renewed = this.storage.move(NEW_VALUE)
     renewed.keep()
@@ -98,7 +98,7 @@ let shapesOnly = false
 
 const noValues = () => new Error('this model was made by withoutAllocation: it has no values to read')
 
-/** A device without memory: its parameters have shapes and nothing else. */
+/** A device without memory: its parameters have only shapes. */
 const nowhere: Device = {
   name: 'reference',
   isManaged: true,

@@ -1,5 +1,6 @@
-// The attentional pooler (CoCa, section 3.2; Lee et al. 2019, Set Transformer): learned queries ask a set of tokens what
-// a task needs of them. One module serves all: many queries for the decoder, one for an embedding, one more a task.
+// The attentional pooler (CoCa, section 3.2; Lee et al. 2019, Set Transformer): learned queries attend to a set of
+// tokens. One module covers all uses: many queries for the decoder, one for an embedding, another pooler for each
+// further task.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import type { Tensor } from '../tensor/index.ts'
@@ -13,12 +14,12 @@ import { type Parameter, parameter } from './parameter.ts'
 import { checkTokens } from './tokens.ts'
 
 export interface AttentionalPoolerOptions {
-  /** number of learned queries, and of tokens that come out */
+  /** number of learned queries, and of output tokens */
   readonly queries: number
-  /** of queries and results */
+  /** width of queries and results */
   readonly width: number
   readonly heads: number
-  /** of the tokens that are pooled; default the same */
+  /** width of the tokens that are pooled; default the same */
   readonly memoryWidth?: number
   /** normalise the queries; default false */
   readonly queryNorm?: boolean

@@ -1,4 +1,4 @@
-// Where things are: patches of images and positions in a sequence.
+// Positions of patches in images and of tokens in sequences.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { DTypeError, deviceOf, fromData, isFloating, ShapeError, show, type Tensor } from '../tensor/index.ts'
@@ -9,9 +9,9 @@ import { Linear } from './layers.ts'
 import { Module } from './module.ts'
 
 export interface PatchEmbeddingOptions {
-  /** side of the square image, pixels */
+  /** side of the square image in pixels */
   readonly imageSize: number
-  /** side of a square patch, pixels */
+  /** side of a square patch in pixels */
   readonly patchSize: number
   readonly width: number
   /** default 3 */
@@ -27,7 +27,7 @@ const patchEmbeddingOptions = {
   bias: true,
 } satisfies Settings<PatchEmbeddingOptions>
 
-/** An image cut into patches, row by row, each through one linear layer: [batch, channels, size, size] → [batch, patches, width] */
+/** Cuts images into patches, row by row, and applies one linear layer to each: [batch, channels, size, size] → [batch, patches, width] */
 export class PatchEmbedding extends Module {
   readonly projection: Linear // of [channels · patch · patch], channel by channel
   readonly imageSize: number
@@ -94,8 +94,8 @@ export function sinusoidalPositions(length: number, width: number): Tensor {
 
 /**
  * Positions on a square grid, row by row: [side², width]. A quarter of the columns each are sines and cosines of the row and
- * of the column, at frequencies from a quarter of a turn across the grid to a turn every four places; what does not divide
- * by four is 0.
+ * of the column, at frequencies from a quarter of a turn across the grid to a turn every four places; columns left over after
+ * division by four are 0.
  * @param amplitude root mean square of a position
  */
 export function gridPositions(side: number, width: number, amplitude = 1): Tensor {
@@ -117,14 +117,14 @@ export function gridPositions(side: number, width: number, amplitude = 1): Tenso
   return fromData(data, [side * side, width])
 }
 
-/** Keys' cubic convolution with a = -½: what a sample at distance x counts for. */
+/** The weight of a sample at distance x: Keys' cubic convolution with a = -½. */
 function cubic(x: number): number {
   const d = Math.abs(x)
   if (d < 1) return (1.5 * d - 2.5) * d * d + 1
   return d < 2 ? ((-0.5 * d + 2.5) * d - 4) * d + 2 : 0
 }
 
-/** What each of `from` samples counts for in each of `to`: [to, from], rows summing to 1. Widened where samples are lost. */
+/** The weight of each of `from` samples in each of `to` samples: [to, from], rows sum to 1. The kernel is widened for downsampling. */
 function cubicWeights(from: number, to: number): Float64Array {
   const weights = new Float64Array(to * from)
   const scale = from / to
@@ -144,8 +144,8 @@ function cubicWeights(from: number, to: number): Float64Array {
 }
 
 /**
- * Values on a square grid of `from`² places on one of `to`² places, by bicubic interpolation: what learned positions of an image
- * of one size are for another (Dosovitskiy et al. 2020, section 3.2). Smoothed first where the grid becomes coarser.
+ * Resamples values on a square grid of `from`² places to one of `to`² places by bicubic interpolation: converts learned positions
+ * from one image size to another (Dosovitskiy et al. 2020, section 3.2). Smoothed first if the grid becomes coarser.
  * @param positions [from², width], row by row
  * @returns [to², width]
  */

@@ -1,10 +1,10 @@
-// The shape of what transformers work on: sequences of vectors, in batches.
+// The shape of the input of transformers: sequences of vectors, in batches.
 
 import { ShapeError, show, type Tensor } from '../tensor/index.ts'
 
 /**
- * Refuses what is not [batch, tokens, width].
- * @param what it is called: `TransformerBlock: x`
+ * Checks that a tensor is [batch, tokens, width].
+ * @param what its name in the message: `TransformerBlock: x`
  * @throws ShapeError that says what to write
  */
 export function checkTokens(what: string, x: Tensor, width: number): void {

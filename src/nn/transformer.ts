@@ -1,4 +1,4 @@
-// The transformer block, before-norm: every sub-layer sees a normalised input and adds to what passes by.
+// The transformer block, pre-norm: every sub-layer gets a normalised input and adds its result to the residual stream.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import type { Tensor } from '../tensor/index.ts'
@@ -14,7 +14,7 @@ export interface TransformerBlockOptions {
   readonly heads: number
   /** width inside the feed-forward layer; default 4 × width */
   readonly hidden?: number
-  /** width of a memory to attend to; without it the block has no cross-attention */
+  /** width of the memory for cross-attention; without it the block has none */
   readonly memoryWidth?: number
   /** normalise the memory too; default false */
   readonly memoryNorm?: boolean
@@ -38,7 +38,7 @@ export interface BlockForwardOptions extends Pick<AttendOptions, 'mask' | 'causa
   /** [batch, keys, memoryWidth], for a block with cross-attention */
   readonly memory?: Tensor
   readonly memoryCache?: KeyValueCache
-  /** gets the weights over the memory, [batch, heads, tokens, keys] */
+  /** is called with the weights over the memory, [batch, heads, tokens, keys] */
   readonly onMemoryWeights?: (weights: Tensor) => void
 }
 const blockForwardOptions = {
@@ -50,7 +50,7 @@ const blockForwardOptions = {
   onMemoryWeights: is.optional(ofWeights),
 } satisfies Settings<BlockForwardOptions>
 
-/** x += attention(LN x); x += MLP(LN x), if asked for; x += attention(LN x, memory), if it has one; x += MLP(LN x) */
+/** x += attention(LN x); x += MLP(LN x), if `selfMlp`; x += attention(LN x, memory), if there is a memory; x += MLP(LN x) */
 export class TransformerBlock extends Module {
   readonly attentionNorm: LayerNorm
   readonly attention: MultiHeadAttention
@@ -96,7 +96,7 @@ export class TransformerBlock extends Module {
         throw new TypeError(
           'TransformerBlock: this block attends to a memory, and none was given; write block.forward(x, { memory })',
         )
-      // keys and values that stand in a cache were made of it before
+      // keys and values in a cache were computed from it before
       const normed = this.memoryNorm && !memoryCache?.keys ? this.memoryNorm.forward(memory) : memory
       const attended = this.crossAttention.forward(this.crossNorm.forward(y), {
         memory: normed,

@@ -1,6 +1,7 @@
-// Adafactor (Shazeer and Stern 2018): the second moment of a matrix as a row and a column of means, so that it costs
-// n + m numbers and not n m. The defaults are those of large vision transformers (Zhai et al. 2021, section 3.5), and of
-// CoCa: a first moment of 0.9, a second that stops at 0.999, and no scaling of the learning rate by the parameter.
+// Adafactor (Shazeer and Stern 2018): the second moment of a matrix is stored as means of rows and of columns, which
+// takes n + m numbers instead of n m. The defaults are those of large vision transformers (Zhai et al. 2021, section
+// 3.5) and of CoCa: a first moment of 0.9, a second moment of at most 0.999, and no scaling of the learning rate by the
+// parameter.
 
 import type { Parameter, ParameterSource } from '../nn/index.ts'
 import type { Shape, Tensor } from '../tensor/index.ts'
@@ -16,9 +17,9 @@ import {
 import { checkSetting } from './setting.ts'
 
 export interface AdafactorOptions extends OptimizerOptions {
-  /** of the first moment, which costs as much memory as the parameters; default 0.9, and 0 is none */
+  /** decay of the first moment, which takes as much memory as the parameters; default 0.9; 0 turns it off */
   readonly beta1?: number
-  /** what β₂ₜ = 1 - t^-decayRate never passes; default 0.999 */
+  /** upper bound of β₂ₜ = 1 - t^-decayRate; default 0.999 */
   readonly beta2?: number
   /** default 0.8 (section 7.2) */
   readonly decayRate?: number
@@ -39,7 +40,7 @@ const adafactorOptions = {
   epsilon: 1e-30,
 } satisfies Settings<AdafactorOptions>
 
-/** Rows and columns are the last two axes; the ones before are as many matrices. */
+/** Rows and columns are the last two axes; the axes before them count matrices. */
 const isFactored = (shape: Shape): boolean => shape.length >= 2
 
 const mean = (x: Tensor, axis: number): Tensor => x.mean({ axis, keepDims: true })
@@ -87,7 +88,7 @@ export class Adafactor extends Optimizer {
     }
   }
 
-  /** 1 / √v, and what is remembered of v. */
+  /** 1 / √v, and the new state of v. */
   #secondMoment(gradient: Tensor, slots: Slots, step: number): { inverseRoot: Tensor; slots: Slots } {
     const { beta2, decayRate, epsilon } = this.settings
     const beta = Math.min(beta2, 1 - step ** -decayRate)
@@ -99,7 +100,7 @@ export class Adafactor extends Optimizer {
     }
     const rows = follow(slots.rows, mean(squares, -1))
     const columns = follow(slots.columns, mean(squares, -2))
-    // the root of each factor by itself: their product may be too small for float32
+    // the root of each factor separately: their product may be too small for float32
     return { inverseRoot: rows.div(mean(rows, -2)).rsqrt().mul(columns.rsqrt()), slots: { rows, columns } }
   }
 }

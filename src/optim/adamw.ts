@@ -8,7 +8,7 @@ import { Optimizer, type OptimizerOptions, optimizerOptions, type UpdateInput, t
 import { checkSetting } from './setting.ts'
 
 export interface AdamWOptions extends OptimizerOptions {
-  /** how much of the two moments is kept each step; default [0.9, 0.999] */
+  /** decay rates of the two moments; default [0.9, 0.999] */
   readonly betas?: readonly [number, number]
   /** added to the root of the second moment; default 1e-8 */
   readonly epsilon?: number
@@ -27,7 +27,7 @@ const adamwOptions = {
 /**
  * m ← β₁ m + (1 - β₁) g, v ← β₂ v + (1 - β₂) g²,
  * w ← (1 - η λ) w - η / (1 - β₁ᵗ) · m / (√v / √(1 - β₂ᵗ) + ε)
- * with the learning rate η and weight decay λ (default 0.01); t counts the updates of each parameter by itself.
+ * with the learning rate η and weight decay λ (default 0.01); t counts the updates of each parameter separately.
  */
 export class AdamW extends Optimizer {
   readonly algorithm = 'AdamW'
@@ -80,7 +80,7 @@ export class AdamW extends Optimizer {
   }
 }
 
-/** One step, from the numbers of its formula: what a device's own kernel must agree with. */
+/** One step, from the numbers of its formula: the reference for a device's own kernel. */
 function adamw(x: Tensor, g: Tensor, moments: Moments, numbers: AdamWNumbers): Moments & { value: Tensor } {
   const { beta1, beta2, epsilon, kept, rate, deviation } = numbers
   const firstMoment = moments.firstMoment.mul(beta1).add(g.mul(1 - beta1))

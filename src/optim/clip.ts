@@ -1,4 +1,4 @@
-// Gradients kept from being too long together (Pascanu et al. 2013).
+// Clipping of the norm of all gradients together (Pascanu et al. 2013).
 
 import { div, isRecording, noGrad, where } from '../autograd/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
@@ -8,7 +8,7 @@ import { areGradients } from './gradients.ts'
 import { checkSetting } from './setting.ts'
 
 export interface ClippedGradients {
-  /** the map that was given */
+  /** the given map */
   readonly gradients: Map<string, Tensor>
   /** ‖g‖ over all gradients before clipping, a scalar on their device: reading it is the caller's choice */
   readonly norm: Tensor
@@ -16,11 +16,11 @@ export interface ClippedGradients {
 
 /**
  * g ← g · min(1, maximumNorm / (‖g‖ + 1e-6)), with one norm for all gradients. The map then holds the clipped gradients, in the memory of
- * those that it held before, which count as given back; inside of a tape it holds new ones.
+ * the old ones, which count as freed; inside of a tape it holds new tensors.
  *
- * Where the norm is infinite or not a number there is no direction to go: all gradients become 0, so that moments and
- * parameters stay finite, and the norm that is returned tells. The sum of squares is taken in the gradients' dtype: in
- * float32, norms from 1.8e19 on count as infinite. Nothing is read where reading would wait.
+ * If the norm is infinite or NaN, all gradients become 0, so that moments and
+ * parameters stay finite; the returned norm shows this. The sum of squares is computed in the gradients' dtype: in
+ * float32, norms from 1.8e19 on count as infinite. Nothing is read if reading would wait.
  * @param gradients by name, all on one device
  */
 export function clipGradients(gradients: Map<string, Tensor>, maximumNorm: number): ClippedGradients {
@@ -49,7 +49,7 @@ export function clipGradients(gradients: Map<string, Tensor>, maximumNorm: numbe
 
 const CLIPPED = 'its gradients were clipped'
 
-/** Scales all in their own memory, where their device can and reads without waiting. */
+/** Scales all gradients in place, if their device supports this and can be read synchronously. */
 function scaleInPlace(gradients: Map<string, Tensor>, factor: Tensor): boolean {
   const { kernels, readSync } = deviceOf(factor)
   if (!readSync || !kernels.scaleInPlace?.([...gradients.values()], factor.dataSync()[0])) return false
@@ -58,13 +58,13 @@ function scaleInPlace(gradients: Map<string, Tensor>, factor: Tensor): boolean {
   return true
 }
 
-/** Tells whether a tensor is all of its memory, and the only one of some tensors there. */
+/** Returns a function that says whether a tensor fills its memory and is the only one of the given tensors there. */
 function aloneInMemory(xs: readonly Tensor[]): (x: Tensor) => boolean {
   const uses = new Map<Storage, number>()
   for (const { storage } of xs) uses.set(storage, (uses.get(storage) ?? 0) + 1)
   return x => x.isContiguous && x.size === x.storage.length && uses.get(x.storage) === 1
 }
 
-/** Σ x² over all elements of all tensors: what a device's own kernel must agree with. */
+/** Σ x² over all elements of all tensors: the reference for a device's own kernel. */
 const sumOfSquares = (xs: readonly Tensor[]): Tensor =>
   xs.map(x => scope(() => x.square().sum())).reduce((a, b) => a.add(b))

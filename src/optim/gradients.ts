@@ -1,4 +1,4 @@
-// What optimizers and clipping are given.
+// The gradients that optimizers and clipping take.
 
 import { isPlain } from '../tensor/given.ts'
 import type { Tensor } from '../tensor/index.ts'

@@ -1,4 +1,4 @@
-// The optim room: optimizers, clipping and learning rates.
+// Optimizers, gradient clipping and learning rate schedules.
 
 export { Adafactor, type AdafactorOptions } from './adafactor.ts'
 export { AdamW, type AdamWOptions } from './adamw.ts'

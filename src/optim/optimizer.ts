@@ -1,5 +1,5 @@
-// What all optimizers share: which parameters they move, how far, and what is remembered of each. An algorithm is a
-// pure function from a value, its gradient and what is remembered to a new value and what to remember next.
+// The base of all optimizers: which parameters they move, how far, and the state of each. An algorithm is a pure
+// function from a value, its gradient and its state to a new value and a new state.
 
 import { noGrad } from '../autograd/index.ts'
 import { lossAndGradients, Module, Parameter, type ParameterSource } from '../nn/index.ts'
@@ -29,13 +29,13 @@ import { clipGradients } from './clip.ts'
 import { areGradients } from './gradients.ts'
 import { checkSetting } from './setting.ts'
 
-/** Settings for the parameters that a predicate chooses. */
+/** Settings for the parameters that a predicate selects. */
 export interface ParameterGroup {
-  /** whether a parameter belongs here; the first group that says yes has it */
+  /** whether a parameter belongs to this group; the first group that returns true gets it */
   readonly match: (name: string, parameter: Parameter) => boolean
   /** default: that of the optimizer */
   readonly weightDecay?: number
-  /** what the learning rate is multiplied by; default 1 */
+  /** factor of the learning rate; default 1 */
   readonly learningRateFactor?: number
 }
 const groupOptions = {
@@ -48,30 +48,30 @@ const groupOptions = {
 export const withoutDecay: ParameterGroup = { match: (_, parameter) => parameter.rank < 2, weightDecay: 0 }
 
 export interface OptimizerOptions {
-  /** where `step` is given none; default 1e-3 */
+  /** used if `step` is given none; default 1e-3 */
   readonly learningRate?: number
-  /** share of a parameter taken away each step, times the learning rate */
+  /** share of a parameter that is subtracted at each step, times the learning rate */
   readonly weightDecay?: number
   readonly groups?: readonly ParameterGroup[]
 }
-/** What every algorithm has; it adds settings of its own. */
+/** Settings of every algorithm; each algorithm adds its own. */
 export const optimizerOptions = {
   learningRate: 1e-3,
   weightDecay: 0,
   groups: groups<ParameterGroup>(groupOptions),
 } satisfies Settings<OptimizerOptions>
 
-/** What is remembered of one parameter, by what it is: moments, velocities. */
+/** The state of one parameter by name: moments, velocities. */
 export type Slots = Readonly<Record<string, Tensor>>
 
-/** All that one parameter's update depends on. */
+/** Everything that the update of one parameter depends on. */
 export interface UpdateInput {
   readonly value: Tensor
   /** of the value's shape */
   readonly gradient: Tensor
   /** zeros at the first step */
   readonly slots: Slots
-  /** how many updates the parameter has had with this one: 1, 2, … */
+  /** number of updates of the parameter, this one included: 1, 2, … */
   readonly step: number
   readonly learningRate: number
   readonly weightDecay: number
@@ -82,13 +82,13 @@ export interface UpdateResult {
   readonly slots: Slots
 }
 
-/** All that an optimizer remembers; the values are plain JSON. */
+/** The state of an optimizer; the values are plain JSON. */
 export interface OptimizerState {
   /** by `slot.parameter` */
   readonly tensors: ReadonlyMap<string, Tensor>
   readonly values: {
     readonly algorithm: string
-    /** updates that each parameter has had */
+    /** number of updates of each parameter */
     readonly steps: Readonly<Record<string, number>>
   }
 }
@@ -98,7 +98,7 @@ const isState = new is.Kind<OptimizerState>(
   x => isPlain(x) && x.tensors instanceof Map && isPlain(x.values),
 )
 
-/** A state that does not fit an optimizer; `problems` has a line for everything that does not. */
+/** A state that does not fit an optimizer; `problems` has a line for each mismatch. */
 export class OptimizerStateError extends Error {
   override readonly name = 'OptimizerStateError'
   readonly problems: readonly string[]
@@ -124,7 +124,7 @@ interface Memory {
 export interface MinimizeOptions {
   /** default: the optimizer's own */
   readonly learningRate?: number
-  /** clips the gradients to this length together, see `clipGradients`; default: they are left as they are */
+  /** clips the norm of all gradients together, see `clipGradients`; default: no clipping */
   readonly maximumNorm?: number
   /** whether the loss may leave some parameters unused, without a warning; default false */
   readonly allowUnused?: boolean
@@ -135,7 +135,7 @@ const minimizeOptions = {
   allowUnused: false,
 } satisfies Settings<MinimizeOptions>
 
-/** What changes parameters by their gradients. `minimize` is a whole step of training; `step` applies gradients that are at hand. */
+/** Changes parameters by their gradients. `minimize` is a whole training step; `step` applies given gradients. */
 export abstract class Optimizer {
   readonly learningRate: number
   readonly #source: ParameterSource
@@ -148,12 +148,12 @@ export abstract class Optimizer {
   /**
    * @param parameters a module, or parameters with their names
    * @param options those that every algorithm has; an algorithm checks its own before
-   * @throws TypeError where there are no parameters, or two of one name
+   * @throws TypeError if there are no parameters, or two of one name
    */
   constructor(parameters: ParameterSource, options: OptimizerOptions = {}) {
     const call = `new ${new.target.name}(parameters, options)`
     checkArguments(call, [isParameterSource], [parameters])
-    // what an algorithm has besides is its own matter
+    // an algorithm checks its own options
     const own: OptimizerOptions = {
       learningRate: options.learningRate,
       weightDecay: options.weightDecay,
@@ -166,7 +166,9 @@ export abstract class Optimizer {
     this.#source = source
     for (const [name, parameter] of source instanceof Module ? source.namedParameters() : source) {
       if (this.#members.has(name))
-        throw new TypeError(`an optimizer knows parameters by name, and two are called ${name}: give one another name`)
+        throw new TypeError(
+          `two parameters are called ${name}, and an optimizer needs a different name for each: rename one`,
+        )
       const group = groups.find(({ match }) => match(name, parameter))
       const member = {
         parameter,
@@ -185,22 +187,22 @@ export abstract class Optimizer {
       )
   }
 
-  /** What is remembered of a parameter, with its shapes. */
+  /** The state of a parameter, with its shapes. */
   protected abstract slotShapes(parameter: Parameter): Readonly<Record<string, Shape>>
 
   /** The algorithm. */
   protected abstract update(input: UpdateInput): UpdateResult
 
-  /** The algorithm for all parameters at once, in the memory of values and slots; false where the device cannot. */
+  /** The algorithm for all parameters at once, in place; false if the device does not support it. */
   protected updateInPlace(_inputs: readonly UpdateInput[]): boolean {
     return false
   }
 
   /**
-   * Moves the parameters that have a gradient; the others, and frozen ones, stay as they are.
+   * Updates the parameters that have a gradient; the others, and frozen ones, are not changed.
    * @param gradients by name, as `lossAndGradients` gives them
-   * @throws RangeError for a name that is no parameter here, ShapeError for a gradient of another shape, DTypeError for one of
-   *   another dtype; nothing is moved then
+   * @throws RangeError for an unknown name, ShapeError for a gradient of another shape, DTypeError for one of
+   *   another dtype; no parameter is changed then
    */
   step(gradients: ReadonlyMap<string, Tensor>, learningRate = this.learningRate): void {
     checkArguments(
@@ -235,7 +237,7 @@ export abstract class Optimizer {
     for (const { parameter, memory, input } of moves) {
       memory.steps++
       if (isDone) parameter.renew()
-      // one parameter at a time, so that no more than one parameter's intermediates are alive
+      // one parameter at a time, so that only the intermediate values of one are in memory
       else
         noGrad(() => {
           const { value, slots } = this.update(input)
@@ -246,14 +248,14 @@ export abstract class Optimizer {
   }
 
   /**
-   * One step of training: computes a loss and its gradients, and moves the parameters. Everything made on the way is given back, so
-   * a loop of these needs no scope.
+   * One training step: computes a loss and its gradients, and updates the parameters. All intermediate values are freed, so
+   * a training loop needs no scope.
    *
    *     for (const [x, y] of batches) optimizer.minimize(() => crossEntropy(model.forward(x), y))
    *
    * @param f computes a scalar, or a record of tensors of which `total` is the scalar to minimise
-   * @returns what f returned, before the step: read it with `await loss.item()`, every now and then
-   * @throws as `lossAndGradients` and `step`; nothing is moved then
+   * @returns the result of f before the step: read it with `await loss.item()`, not necessarily at every step
+   * @throws as `lossAndGradients` and `step`; no parameter is changed then
    */
   minimize<T extends Tensor | { readonly total: Tensor }>(f: () => T, options?: MinimizeOptions): T {
     const call = 'optimizer.minimize(f, options)'
@@ -267,7 +269,7 @@ export abstract class Optimizer {
     }, 'minimize')
   }
 
-  /** Bytes that a step needs beside the parameters: their gradients, and what is not remembered of them yet. */
+  /** Bytes that a step needs in addition to the parameters: their gradients, and state that is not allocated yet. */
   bytesToCome(): number {
     let bytes = 0
     for (const [name, { parameter }] of this.#members) {
@@ -279,7 +281,7 @@ export abstract class Optimizer {
     return bytes
   }
 
-  /** Everything that the next step depends on besides the parameters. The tensors go on changing with every step. */
+  /** Everything that the next step depends on besides the parameters. The tensors change with every further step. */
   stateDict(): OptimizerState {
     const tensors = new Map<string, Tensor>()
     const steps: Record<string, number> = {}
@@ -291,8 +293,8 @@ export abstract class Optimizer {
   }
 
   /**
-   * Goes on from a saved state: the steps that follow are the same to the bit. Nothing is changed unless everything fits.
-   * @throws OptimizerStateError with what is missing, left over or of another shape or dtype
+   * Continues from a saved state: the following steps are bitwise the same. Nothing is changed unless everything fits.
+   * @throws OptimizerStateError naming what is missing, superfluous, or of another shape or dtype
    */
   loadStateDict(state: OptimizerState): this {
     checkArguments('optimizer.loadStateDict(state)', [isState], [state])
@@ -331,7 +333,7 @@ export abstract class Optimizer {
     return this
   }
 
-  /** Moves what is remembered to a device that is open, after the parameters have gone there. */
+  /** Moves the state to an open device, after the parameters were moved there. */
   async to(name: DeviceName): Promise<this> {
     for (const { slots } of this.#memories.values())
       for (const value of Object.values(slots)) value.assign(await toDevice(value, name))
@@ -340,7 +342,7 @@ export abstract class Optimizer {
 
   #member(name: string): Member {
     const member = this.#members.get(name)
-    if (!member) throw new RangeError(`step: ${name} is no parameter of this optimizer`)
+    if (!member) throw new RangeError(`step: ${name} is not a parameter of this optimizer`)
     return member
   }
 

@@ -1,4 +1,4 @@
-// Settings of optimizers, schedules and clipping must be in their range.
+// Range checks for the settings of optimizers, schedules and clipping.
 
 /** @throws RangeError naming the setting, unless min ≤ value < max */
 export function checkSetting(name: string, value: number, min: number, max = Number.POSITIVE_INFINITY): void {

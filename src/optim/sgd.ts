@@ -1,4 +1,4 @@
-// Stochastic gradient descent, with momentum where asked for (Sutskever et al. 2013).
+// Stochastic gradient descent, with optional momentum (Sutskever et al. 2013).
 
 import type { Parameter, ParameterSource } from '../nn/index.ts'
 import type { Shape } from '../tensor/index.ts'
@@ -9,14 +9,14 @@ import { checkSetting } from './setting.ts'
 export interface SGDOptions extends OptimizerOptions {
   /** μ; default 0: none */
   readonly momentum?: number
-  /** looks ahead along the velocity; default false */
+  /** Nesterov momentum; default false */
   readonly nesterov?: boolean
 }
 const sgdOptions = { ...optimizerOptions, momentum: 0, nesterov: false } satisfies Settings<SGDOptions>
 
 /**
  * d = g + λ w, v ← μ v + d, w ← w - η v, or with Nesterov w ← w - η (d + μ v). Weight decay λ (default 0) is added to
- * the gradient, so momentum carries it too; η is the learning rate.
+ * the gradient, so it is part of the momentum too; η is the learning rate.
  */
 export class SGD extends Optimizer {
   readonly algorithm = 'SGD'

@@ -1,4 +1,4 @@
-// The tensor room: values, devices, memory and random numbers.
+// Tensors: values, devices, memory and random numbers.
 
 export { ArgumentError } from './arguments.ts'
 export { ScopeOverlapError } from './context.ts'

@@ -1,5 +1,5 @@
-// The testing room: what the operations here are tested with, for whoever makes operations of their own. It is the one
-// room that needs fast-check.
+// The checks that the operations here are tested with, for tests of your own operations. Only this folder needs
+// fast-check.
 
 export {
   checkCheckpoint,

@@ -1,4 +1,4 @@
-// The train room: runs, from a configuration to a model that has been measured.
+// Training: runs, from a configuration to an evaluated model.
 
 export { CheckpointError } from './checkpoint.ts'
 export {

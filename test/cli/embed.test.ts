@@ -87,7 +87,7 @@ describe('embed', () => {
       if (/skipped/.test(stderr) && !/stopping/.test(stderr)) child.kill('SIGINT')
     })
     assert.equal(code, 130)
-    assert.match(stderr, /stopping after this batch.*\n.*the same command goes on where this one was/)
+    assert.match(stderr, /stopping after this batch.*\n.*run the same command to continue/)
     const parts = readdirSync(inFolder('stopped.safetensors.parts'))
     assert.deepEqual(
       parts.filter(name => name.endsWith('.lock')),
@@ -110,12 +110,12 @@ describe('embed', () => {
     const args = [...embed('begun.safetensors'), '--model', weights, '--tokenizer', other]
     const model = await cocagrad(args)
     assert.equal(model.code, 2)
-    assert.match(model.stderr, /begun\.safetensors\.parts: was begun with another model/)
+    assert.match(model.stderr, /begun\.safetensors\.parts: was started with another model/)
     writeFileSync(inFolder('pictures', 'captions.csv'), 'file,caption\n01.png,a red\n')
     const data = await cocagrad(['embed', join(pictures, 'captions.csv'), ...args.slice(2), '--tokenizer', tokenizer])
     rmSync(inFolder('pictures', 'captions.csv'))
     assert.equal(data.code, 2)
-    assert.match(data.stderr, /was begun with other pictures/)
+    assert.match(data.stderr, /was started with other pictures/)
   })
 
   it('writes the same rows for NumPy, from shards too', async () => {

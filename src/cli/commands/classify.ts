@@ -1,4 +1,4 @@
-// `cocagrad classify`: zero-shot classification, with labels that need not have been classes of anything.
+// `cocagrad classify`: zero-shot classification with any labels.
 
 import type { Command } from 'commander'
 import { percent } from '../../demo/words.ts'
@@ -13,7 +13,7 @@ interface ClassifyFlags extends ModelFlags {
   readonly template?: readonly string[]
 }
 
-/** How many labels are printed for a picture. */
+/** The number of labels that are printed for a picture. */
 const SHOWN = 3
 
 export function addClassify(program: Command): void {

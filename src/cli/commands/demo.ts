@@ -1,5 +1,5 @@
-// `cocagrad demo`: everything at once, from drawing the pictures to a page that shows what was learned from them. Killed
-// at any moment, it goes on from there when it is started again.
+// `cocagrad demo`: the whole pipeline, from drawing the pictures to a page with the results. If it is killed, it
+// continues when it is started again.
 
 import { existsSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
@@ -64,7 +64,7 @@ async function demo(flags: DemoFlags): Promise<void> {
 
 const RUN_PARTS = ['config.json', 'tokenizer.json', 'metrics.jsonl', 'checkpoints', 'guard']
 
-/** Removes a run, and nothing that is none. */
+/** Removes a run. Throws FolderNotEmptyError if the folder contains anything else. */
 async function forget(run: string): Promise<void> {
   if (!existsSync(run)) return
   const foreign = (await readdir(run)).filter(name => !RUN_PARTS.includes(name))
@@ -75,7 +75,7 @@ async function forget(run: string): Promise<void> {
 
 type Folders = Readonly<Record<keyof typeof demoData, string>>
 
-/** Draws the pictures that are not there yet. A folder of them is there whole or not at all. */
+/** Draws the pictures that do not exist yet. Each folder of pictures is made atomically. */
 async function makeData({ out: parent, fresh }: DemoFlags, signal: AbortSignal): Promise<Folders> {
   const names = Object.keys(demoData) as (keyof typeof demoData)[]
   for (const name of names) {
@@ -93,7 +93,7 @@ async function makeData({ out: parent, fresh }: DemoFlags, signal: AbortSignal):
   return Object.fromEntries(names.map(name => [name, join(parent, 'data', name)])) as Folders
 }
 
-/** The run at its last step: begun, gone on with, or just opened. */
+/** The run at its last step: started, continued, or only opened. */
 async function trainOrResume(flags: DemoFlags, signal: AbortSignal): Promise<Run> {
   const { out, steps, seed, device = DEFAULT_DEVICE } = flags
   const folder = join(out, 'run')
@@ -111,11 +111,11 @@ async function trainOrResume(flags: DemoFlags, signal: AbortSignal): Promise<Run
     : train(folder, checkRunConfig(config), options)
   const result = await training.finally(() => progress.stop())
   if (!result.finished)
-    throw new InterruptedError(`stopped after step ${result.step}; the same command goes on from there`)
+    throw new InterruptedError(`stopped after step ${result.step}; run the same command to continue`)
   return result
 }
 
-/** An earlier demo's run is gone on with, or shown, only if it is the one that is asked for. */
+/** Checks that the run of an earlier demo has the requested settings, before it is continued or shown. */
 function checkSame(config: RunConfig, { out, seed, device }: DemoFlags): void {
   const asked = { seed, device: device ?? config.device }
   for (const name of ['seed', 'device'] as const)

@@ -1,4 +1,4 @@
-// `cocagrad devices`: what this machine computes on and reads pictures with, and why the rest is not there.
+// `cocagrad devices`: the devices and image decoders of this machine, and why others are not available.
 
 import type { Command } from 'commander'
 import { imageDecoder } from '../../data/index.ts'

@@ -1,4 +1,4 @@
-// `cocagrad doctor`: what is wrong with a run, the most serious first, and what to try.
+// `cocagrad doctor`: problems of a run, the most serious first, and what to try.
 
 import type { Command } from 'commander'
 import { type DoctorFinding, type Examination, examineKeptBatch, examineRun } from '../../doctor/index.ts'

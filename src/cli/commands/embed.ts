@@ -1,4 +1,4 @@
-// `cocagrad embed`: pictures and captions as rows of numbers in a file, for searching and for other programs.
+// `cocagrad embed`: writes the embeddings of pictures and captions to a file, for searching and for other programs.
 
 import type { Command } from 'commander'
 import { openPictures } from '../../data/index.ts'
@@ -22,7 +22,7 @@ const FORMATS = `
 FILE.safetensors holds the tensors image [images, width] and text [texts, width], and samples, the bytes of JSON lines
 {"name", "captions"}: line i says what row i of image is, and all captions in order are the rows of text.
 FILE.npy holds image, FILE.text.npy text, FILE.jsonl the lines, FILE.json the settings: numpy.load opens the first two.
-Stopped at any moment, the same command goes on where it was; until all is done it is in the folder FILE.parts.`
+If it is stopped, run the same command to continue; until it is complete, the result is in the folder FILE.parts.`
 
 export function addEmbed(program: Command): void {
   const command = program
@@ -55,7 +55,7 @@ async function embed(source: string, flags: EmbedFlags): Promise<void> {
     }),
   )
     .catch(error => {
-      if (error instanceof InterruptedError) say('the same command goes on where this one was')
+      if (error instanceof InterruptedError) say('run the same command to continue')
       throw error
     })
     .finally(() => bar.stop())

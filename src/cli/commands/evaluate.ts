@@ -1,4 +1,4 @@
-// `cocagrad evaluate`: how good a model is on pictures with captions, by the protocols of the paper.
+// `cocagrad evaluate`: evaluates a model on pictures with captions, by the protocols of the paper.
 
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
@@ -92,7 +92,7 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
   answer(json, result, table([`${result.images} images`, result.step === undefined ? '' : `step ${result.step}`], rows))
 }
 
-/** Names between commas, or the lines of a file. */
+/** Names separated by commas, or the lines of a file. */
 async function readLabels(given: string): Promise<string[]> {
   if (!existsSync(given)) return names('--labels')(given)
   const lines = (await readText(given)).split('\n').map(line => line.trim())
@@ -111,7 +111,7 @@ interface Labelled {
   image(index: number): Promise<Float32Array>
 }
 
-/** The images of which it is known what they show. */
+/** The images whose class is known. */
 function labelledImages(
   source: ImageTextSource,
   labels: readonly string[],
@@ -138,6 +138,6 @@ function labelledImages(
   }
 }
 
-/** Whether a text contains some words, whole and in order. */
+/** Whether a text contains a sequence of whole words. */
 const contains = (text: string, words: string): boolean =>
   ` ${text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ')} `.includes(` ${words.toLowerCase()} `)

@@ -1,5 +1,4 @@
-// `cocagrad gradcheck`: whether the gradients can be trusted, operation by operation or part by part of a model, against
-// finite differences.
+// `cocagrad gradcheck`: compares gradients with finite differences, for each operation or for each part of a model.
 
 import type { Command } from 'commander'
 import { FailedError, UsageError } from '../errors.ts'
@@ -46,7 +45,7 @@ async function run({ op, model, seed, json }: GradcheckFlags): Promise<void> {
   }
 }
 
-/** The table, and an error where a line is wrong. */
+/** Prints the table, and throws an error if a line is wrong. */
 function report<L extends Line>(
   json: boolean | undefined,
   [name, amount]: readonly string[],

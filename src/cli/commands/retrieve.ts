@@ -1,4 +1,5 @@
-// `cocagrad retrieve`: the pictures of a folder or of a file of embeddings that are nearest to a sentence, or to another picture.
+// `cocagrad retrieve`: the pictures of a folder or of a file of embeddings that are nearest to a sentence or to another
+// picture.
 
 import type { Command } from 'commander'
 import { openPictures } from '../../data/index.ts'
@@ -71,9 +72,9 @@ async function retrieveImages(flags: RetrieveFlags): Promise<void> {
 }
 
 interface Found {
-  /** how many were looked at */
+  /** size of the gallery */
   readonly pictures: number
-  /** the first of them, best first */
+  /** the best results, best first */
   readonly nearest: readonly { readonly image: string; readonly cosine: number }[]
 }
 
@@ -106,7 +107,7 @@ async function pictureSearch(path: string, trained: TrainedModel): Promise<Searc
   }
 }
 
-/** @throws UsageError if the embeddings are another model's */
+/** @throws UsageError if the embeddings were made by another model */
 async function indexSearch(path: string, trained: TrainedModel): Promise<Search> {
   const file = await EmbeddingFile.open(path)
   const model = await modelFingerprint(trained)

@@ -1,4 +1,4 @@
-// `cocagrad tokenize`: what a tokenizer makes of texts.
+// `cocagrad tokenize`: the ids that a tokenizer gives for texts.
 
 import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'

@@ -1,4 +1,4 @@
-// `cocagrad tokenizer train`: byte pairs learned from one's own captions, as a tokenizer.json.
+// `cocagrad tokenizer train`: learns byte pairs from captions and writes them as a tokenizer.json.
 
 import type { Command } from 'commander'
 import { openData, readAllCaptions, trainBytePairs } from '../../data/index.ts'

@@ -1,4 +1,4 @@
-// `cocagrad train`: a new run from pictures with captions, or an old one further on.
+// `cocagrad train`: starts a new run on pictures with captions, or continues an old one.
 
 import type { Command } from 'commander'
 import { readJson } from '../../io/index.ts'
@@ -134,7 +134,7 @@ async function resume(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
   return resumeTraining(out, { ...hooks, steps })
 }
 
-/** Settings of a file, if there is one, under those of the flags. */
+/** The settings of a file, if there is one, overridden by those of the flags. */
 async function configOf(flags: TrainFlags): Promise<RunConfig> {
   const { config: file, data, tokenizer, from, freeze, fresh, accumulate, preset, lr, batch, steps, epochs } = flags
   const { validation, warmup, checkpointEvery, evaluateEvery, truncate, strict, threads, seed, device } = flags

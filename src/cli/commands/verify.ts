@@ -1,5 +1,5 @@
-// `cocagrad verify`: whether a checkpoint of OpenCLIP computes here what it computed there, from a folder of numbers that
-// OpenCLIP left beside it.
+// `cocagrad verify`: checks that a checkpoint of OpenCLIP gives the same numbers here as in OpenCLIP, from a folder of
+// numbers that OpenCLIP computed.
 
 import type { Command } from 'commander'
 import { type AgreementCheck, agreement } from '../../openclip/index.ts'
@@ -42,7 +42,7 @@ async function verify(folder: string, flags: DeviceOptions & { readonly json?: b
   if (wrong.length > 0) throw new FailedError(summary)
 }
 
-/** Of the gradients of all parameters, and of their values after training, the one that agrees least; all other checks. */
+/** All checks; of the gradients of all parameters, and of their values after training, only the one with the largest error. */
 function largestOfEach(checks: readonly AgreementCheck[]): AgreementCheck[] {
   const many = ['gradient ', 'trajectory final ']
   const largest = new Map<string, AgreementCheck>()

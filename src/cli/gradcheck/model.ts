@@ -1,6 +1,7 @@
-// The gradients of a whole model's loss. Every parameter of a part of the model is moved at once along a random direction, so
-// that the derivatives of first and second order of millions of parameters are a few numbers, and one of them is wrong where
-// any of them is. Parameters are moved the less the more the loss depends on them: so none hides behind another.
+// The gradients of the loss of a whole model. All parameters of a part of the model are moved at once along a random
+// direction, so the first and second derivatives with respect to millions of parameters become a few numbers, and an
+// error in any of them shows in one of these. Parameters are moved by less, the more the loss depends on them, so that
+// none hides another.
 
 import { gradcheck, vjp } from '../../autograd/index.ts'
 import { readJson } from '../../io/index.ts'
@@ -33,19 +34,19 @@ export async function modelConfig(name: string): Promise<CoCaConfig> {
   return checkModelConfig(await readJson(name), name)
 }
 
-/** Two images and texts: the fewest that have something to contrast. */
+/** Two images and texts: the smallest batch for a contrastive loss. */
 const BATCH = 2
 
-/** Far enough from where parameters begin that none is a special case. */
+/** Deviation of the noise that is added to the initial parameters, so that none is a special case. */
 const DEVIATION = 0.1
 
-/** A gradient of this size beside the largest is taken for larger: some are rounding alone, such as those of keys' biases. */
+/** The lower bound of a gradient's size relative to the largest: some are only rounding, such as those of keys' biases. */
 const SMALL = 1e-3
 
-/** The part of a model that a parameter belongs to: a numbered block, or what the model calls it. */
+/** The part of a model that a parameter belongs to: a numbered block, or a field of the model. */
 const groupOf = (name: string): string => /^(.*?\.\d+)\./.exec(name)?.[1] ?? name.split('.')[0]
 
-/** Checks the derivatives of the loss along one direction a part, at orders 1 and 2, in float64 on `reference`. */
+/** Checks the derivatives of the loss along one direction per part, at orders 1 and 2, in float64 on `reference`. */
 export const checkModel = (config: CoCaConfig, seed: number): GroupLine[] =>
   device.with('reference', () => {
     setSeed(seed)
@@ -88,13 +89,13 @@ export const checkModel = (config: CoCaConfig, seed: number): GroupLine[] =>
     )
   })
 
-/** Random ids; the last text is half as long as may be, and then padding. */
+/** Random ids; the last text has half the maximum length, followed by padding. */
 function drawTexts({ text: { context, vocabulary, pad } }: CoCaConfig, generator: Generator): Tensor {
   const ids = allocate('int32', BATCH * context)
   for (let i = 0; i < ids.length; i++) {
     const isPadding = pad !== undefined && i >= ids.length - Math.floor(context / 2)
     const id = generator.integer(vocabulary - 1)
-    // never the padding where a text is
+    // no padding within a text
     ids[i] = isPadding ? pad : id + Number(pad !== undefined && id >= pad)
   }
   return fromData(ids, [BATCH, context])

@@ -1,4 +1,4 @@
-// The gradients of operations, with inputs that the tests draw from too.
+// The gradients of operations, with the same inputs as in the tests.
 
 import { gradcheck } from '../../autograd/index.ts'
 import { device } from '../../tensor/index.ts'
@@ -12,12 +12,12 @@ export interface OperationLine extends Line {
   readonly cases: number
 }
 
-/** Calls in each way to call an operation. */
+/** The number of calls for each way to call an operation. */
 const SAMPLES = 5
 
 /**
- * Checks the operations that are named, or all that can be differentiated, to the highest order each is made for.
- * @throws UsageError for a name that is none, or of an operation without a gradient
+ * Checks the given operations, or all that can be differentiated, to the highest order that each supports.
+ * @throws UsageError for an unknown name, or the name of an operation without a gradient
  */
 export async function checkOperations(names: readonly string[] | undefined, seed: number): Promise<OperationLine[]> {
   const { callsOf, operations } = await loadTesting()
@@ -49,7 +49,7 @@ function linesOf(operation: string, calls: Calls): OperationLine[] {
   })
 }
 
-/** Samples are drawn by fast-check, which only this needs. */
+/** Samples are drawn by fast-check, which is needed only here. */
 async function loadTesting() {
   try {
     return await import('../../testing/index.ts')

@@ -1,25 +1,25 @@
-// A line of what `cocagrad gradcheck` finds, of an operation or of a part of a model.
+// A line of the output of `cocagrad gradcheck`, for an operation or for a part of a model.
 
 import { worstOf } from '../../autograd/gradcheck-result.ts'
 import type { GradcheckResult } from '../../autograd/index.ts'
 
-/** Derivatives of one order, together. */
+/** The result for all derivatives of one order. */
 export interface Line {
   readonly order: 1 | 2 | 3
   readonly derivatives: number
-  /** largest error over its tolerance: above 1 is wrong */
+  /** largest error divided by its tolerance: above 1 is wrong */
   readonly worst: number
-  /** the gravest; without derivatives nothing was checked, which is no pass */
+  /** the most serious one; without derivatives nothing was checked, which does not count as a pass */
   readonly verdict: GradcheckResult['verdict'] | 'nothing checked'
   readonly ok: boolean
 }
 
 type Part = GradcheckResult['parts'][number]
 
-/** What several checks say of one order. */
+/** The combined result of several checks at one order. */
 export function lineOf(order: Line['order'], parts: readonly Part[], results: readonly GradcheckResult[]): Line {
   const derivatives = parts.reduce((sum, { checked }) => sum + checked, 0)
-  // a function that gives two results for one input has no derivatives to compare
+  // a function that is not deterministic has no derivatives to compare
   const repeats = results.every(({ verdict }) => verdict !== 'not deterministic')
   const found = repeats ? worstOf(parts.map(part => part.verdict)) : 'not deterministic'
   const verdict = found === 'pass' && derivatives === 0 ? 'nothing checked' : found
@@ -32,7 +32,7 @@ export function lineOf(order: Line['order'], parts: readonly Part[], results: re
   }
 }
 
-/** A line for --json, which has no Infinity and no NaN: those are strings. */
+/** A line for --json. JSON has no Infinity and no NaN: they become strings. */
 export const forJson = (line: Line) => ({
   ...line,
   worst: Number.isFinite(line.worst) ? line.worst : String(line.worst),

@@ -1,4 +1,4 @@
-// Work that may be done on another thread: all of it is named in a message, and so is its result.
+// Jobs that may run on another thread: the message contains all of a job's input, and the reply all of its result.
 
 import { open } from 'node:fs/promises'
 import { fileError, ImageError } from '../../io/index.ts'
@@ -14,7 +14,7 @@ export interface ImageJob {
   readonly options: Omit<DecodeImageOptions, 'name'>
 }
 
-/** The list of what is in a shard. */
+/** The listing of a shard. */
 export interface ShardJob {
   readonly kind: 'shard'
   readonly file: string
@@ -24,7 +24,7 @@ export type Job = ImageJob | ShardJob
 
 export type ResultOf<J extends Job> = J extends ImageJob ? Uint8Array : ShardIndex
 
-/** Does the work here. */
+/** Runs a job on this thread. */
 export async function perform<J extends Job>(job: J): Promise<ResultOf<J>>
 export async function perform(job: Job): Promise<Uint8Array | ShardIndex> {
   if (job.kind === 'shard') return indexShard(job.file)

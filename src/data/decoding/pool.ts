@@ -1,5 +1,5 @@
-// Threads that decode images while the main one trains. Everything that is asked for is sent at once: a training step
-// on cpu keeps the main thread so busy that it could not hand out one image after the other.
+// Threads that decode images while the main thread trains. All jobs are sent at once, because a training step on cpu
+// keeps the main thread too busy to send one image after the other.
 
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
@@ -9,7 +9,7 @@ import * as is from '../../tensor/kinds.ts'
 import { type Job, perform, type ResultOf } from './jobs.ts'
 import type { Failure, Request, Response } from './worker.ts'
 
-/** How many threads: a number, or as many as are worth while. */
+/** The number of threads, or `auto` to choose it. */
 export type Threads = number | 'auto'
 export const isThreads = new is.Kind<Threads>(
   "a number of threads or 'auto'",
@@ -18,10 +18,10 @@ export const isThreads = new is.Kind<Threads>(
 
 const MOST_THREADS = 4
 
-/** One for every processor but that which trains. */
+/** One for every processor except the one that trains. */
 export const threadsHere = (): number => Math.max(1, Math.min(MOST_THREADS, availableParallelism() - 1))
 
-/** An idle thread ends after so many milliseconds; the next image starts another. */
+/** An idle thread ends after this time in milliseconds; the next image starts another. */
 const PATIENCE = 5000
 
 interface Pending {
@@ -29,12 +29,12 @@ interface Pending {
   readonly reject: (error: Error) => void
 }
 
-/** Where jobs are done: on so many threads, which start when first needed, or here. */
+/** Runs jobs on a number of threads, which start at the first job, or on this thread. */
 export class DecodePool {
   readonly threads: number
   #workers: PoolWorker[] = []
 
-  /** @param threads 0 decodes where it is asked for */
+  /** @param threads 0 decodes on the calling thread */
   constructor(threads: number) {
     this.threads = threads
   }
@@ -43,7 +43,7 @@ export class DecodePool {
     return this.threads === 0 ? perform(job) : (this.#leastBusy().run(job) as Promise<ResultOf<J>>)
   }
 
-  /** Ends the threads; what they have not finished fails. */
+  /** Ends the threads; unfinished jobs fail. */
   async close(): Promise<void> {
     await Promise.all(this.#workers.splice(0).map(worker => worker.end()))
   }
@@ -61,7 +61,7 @@ export class DecodePool {
   }
 }
 
-/** One thread. It keeps the program alive only while something is asked of it. */
+/** One thread. It keeps the program alive only while it has jobs. */
 class PoolWorker {
   readonly #worker = startWorker()
   readonly #pending = new Map<number, Pending>()
@@ -120,7 +120,7 @@ class PoolWorker {
   }
 }
 
-/** In a checkout the thread's program is TypeScript, which tsx has to be told in every thread. */
+/** In a checkout the thread's program is TypeScript, so tsx has to be registered in every thread. */
 function startWorker(): Worker {
   if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url))
   const [tsx, program] = [import.meta.resolve('tsx/esm/api'), new URL('./worker.ts', import.meta.url).href]

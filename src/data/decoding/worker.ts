@@ -1,4 +1,4 @@
-// A thread that decodes: jobs come as messages, a few are done at once, and results go back in any order.
+// The decoding thread: jobs come as messages, a few run at once, and results are sent back in any order.
 
 import { parentPort } from 'node:worker_threads'
 import { DataError, messageOf } from '../../io/index.ts'
@@ -10,7 +10,7 @@ export interface Request {
   readonly job: Job
 }
 
-/** An error loses its class on the way between threads; its parts do not. */
+/** An error loses its class when it is sent between threads, so its parts are sent. */
 export interface Failure {
   readonly name: string
   readonly reason: string
@@ -19,7 +19,7 @@ export interface Failure {
 
 export type Response = { readonly id: number; readonly result?: unknown; readonly failure?: Failure }
 
-/** One decodes while another waits for the disk. */
+/** Two jobs at a time: one decodes while the other waits for the disk. */
 const AT_ONCE = 2
 
 const waiting: Request[] = []

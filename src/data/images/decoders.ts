@@ -1,6 +1,6 @@
-// The two ways to turn an image file into pixels: sharp, which is fast but is a native package that not every machine
-// has, and decoders in WebAssembly and JavaScript, which run everywhere. Both give what Pillow's `convert('RGB')` gives:
-// transparency and colour profiles are left out. Only a JPEG of four colours may differ between them, by 1 of 255.
+// The two decoders of image files: sharp, which is fast but is a native package and not available on every machine, and
+// decoders in WebAssembly and JavaScript, which run everywhere. Both give the pixels of Pillow's `convert('RGB')`,
+// without transparency and colour profiles. Only JPEGs of four colours may differ between them, by 1 of 255.
 
 import { type DecodedPng, decode as decodePng } from 'fast-png'
 import jpeg from 'jpeg-js'
@@ -8,12 +8,12 @@ import { type ImageHeader, LARGEST_IMAGE } from './header.ts'
 import type { RgbImage } from './resize.ts'
 import { decodeJpeg, decodeWebp } from './wasm.ts'
 
-/** Decodes a file as it is stored; throws whatever the library throws if it is broken. */
+/** Decodes a file as it is stored; throws the library's error if the file is broken. */
 export type PixelDecoder = (bytes: Uint8Array, header: ImageHeader) => Promise<RgbImage>
 
 type Sharp = typeof import('sharp').default
 
-/** Decoding through sharp. Many small images at once suit it better than many threads on one. */
+/** Decoding with sharp. It is faster with many small images at once than with many threads for one. */
 export function sharpDecoder(sharp: Sharp): PixelDecoder {
   sharp.concurrency(1)
   sharp.cache(false)
@@ -28,7 +28,7 @@ export function sharpDecoder(sharp: Sharp): PixelDecoder {
   }
 }
 
-/** Where many files are decoded at once, sharp may lose what libjpeg said, and speaks of its own settings instead. */
+/** If many files are decoded at once, sharp may lose the message of libjpeg and report its own settings instead. */
 function inPlainWords(error: Error): never {
   throw error.message.includes('failOn') ? new Error('its data is cut off or damaged', { cause: error }) : error
 }
@@ -72,7 +72,7 @@ function pngToRgb(bytes: Uint8Array): RgbImage {
   const samples = unpackSamples(png)
   const data = new Uint8Array(width * height * 3)
   if (png.palette) return { width, height, data: paletteToRgb(samples, png.palette, data) }
-  // samples of fewer bits grow to 8, of 16 bits the upper 8 count
+  // samples of fewer bits are scaled to 8 bits; of 16 bits the upper 8 are used
   const scale = depth < 8 ? 255 / (2 ** depth - 1) : 1
   const shift = depth === 16 ? 8 : 0
   const colours = channels < 3 ? 1 : 3
@@ -94,7 +94,7 @@ function paletteToRgb(
   return data
 }
 
-/** Sample by sample: PNG packs 1, 2 and 4 bit samples into bytes, and begins every row on a new byte. */
+/** Reads single samples: PNG packs 1, 2 and 4 bit samples into bytes, and starts every row on a new byte. */
 function unpackSamples({ data, depth, width, height, channels }: DecodedPng): ArrayLike<number> {
   if (depth >= 8) return data
   const perByte = 8 / depth

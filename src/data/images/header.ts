@@ -1,5 +1,5 @@
-// What a file says about itself before anything is decoded: its format, its size and which way up it is. Both decoders
-// go by the same header, so they accept and refuse the same files, and no memory is taken for an absurd size.
+// The header of an image file, read before anything is decoded: format, size and orientation. Both decoders use the
+// same header, so they accept and refuse the same files, and no memory is allocated for an invalid size.
 
 import { ImageError } from '../../io/index.ts'
 
@@ -136,11 +136,11 @@ function webpOrientation(view: DataView, bytes: Uint8Array): number {
   return 1
 }
 
-/** Of a block that begins with `Exif`. */
+/** The orientation in a block that starts with `Exif`. */
 const readOrientation = (block: Uint8Array): number | undefined =>
   startsWithText(block, 0, 'Exif\0\0') ? readTiffOrientation(block.subarray(6)) : undefined
 
-/** Tag 0x0112 of the first directory of a TIFF block (Exif 2.3, 4.6.4). A block that makes no sense says nothing. */
+/** Tag 0x0112 of the first directory of a TIFF block (Exif 2.3, 4.6.4). An invalid block is ignored. */
 function readTiffOrientation(tiff: Uint8Array): number {
   const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.length)
   try {

@@ -1,4 +1,4 @@
-// Images as models want them: upright, square, three channels, values from 0 to 1, channels first.
+// Images in the form that models take: upright, square, three channels, values from 0 to 1, channels first.
 
 import { encode } from 'fast-png'
 import { ImageError, messageOf, readBytes } from '../../io/index.ts'
@@ -10,18 +10,18 @@ import { readImageHeader } from './header.ts'
 import { chooseCrop, cropOptions, type RandomCrop } from './random-crop.ts'
 import { orient, type RgbImage, resizePart, resizeToSquare } from './resize.ts'
 
-/** `auto` takes sharp where it is installed. */
+/** `auto` uses sharp if it is installed. */
 export type ImageDecoder = 'auto' | 'sharp' | 'javascript'
 
 export interface DecodeImageOptions {
-  /** side of the square that comes out, in pixels */
+  /** side of the resulting square in pixels */
   readonly size: number
   readonly decoder?: ImageDecoder
-  /** take a part of the picture at random, instead of its middle */
+  /** crop the picture at random, instead of at its centre */
   readonly crop?: RandomCrop
-  /** turn the picture as its EXIF orientation says; true unless given */
+  /** turn the picture as its EXIF orientation says; default true */
   readonly upright?: boolean
-  /** what to call bytes in an error */
+  /** name of the bytes in an error */
   readonly name?: string
 }
 const decodeOptions = {
@@ -39,22 +39,22 @@ export interface SquareImage {
   readonly pixels: Float32Array
 }
 
-/** Of the pixels that CLIP and its descendants see, channel by channel: (x - mean) / std. */
+/** The normalisation of pixels in CLIP and its descendants, per channel: (x - mean) / std. */
 export const CLIP_NORMALIZE = {
   mean: [0.48145466, 0.4578275, 0.40821073],
   std: [0.26862954, 0.26130258, 0.27577711],
 } as const
 
-/** What decodes images here. */
+/** The image decoder of this machine. */
 export interface ImageDecoderReport {
   readonly name: 'sharp' | 'javascript'
-  /** what that costs, where it costs something */
+  /** the disadvantage of this decoder, if any */
   readonly note?: string
 }
 
 let sharpHere: Promise<PixelDecoder | Error> | undefined
 
-/** Sharp if it can be loaded, otherwise why not. Asked once. */
+/** Sharp if it can be loaded, otherwise the reason. Determined once. */
 function loadSharp(): Promise<PixelDecoder | Error> {
   sharpHere ??= import('sharp').then(
     module => sharpDecoder(module.default),
@@ -63,7 +63,7 @@ function loadSharp(): Promise<PixelDecoder | Error> {
   return sharpHere
 }
 
-/** Which decoder `auto` means on this machine. */
+/** The decoder that `auto` selects on this machine. */
 export async function imageDecoder(): Promise<ImageDecoderReport> {
   const sharp = await loadSharp()
   if (!(sharp instanceof Error)) return { name: 'sharp' }
@@ -83,11 +83,11 @@ async function chooseDecoder(decoder: ImageDecoder): Promise<PixelDecoder> {
 
 /**
  * Decodes a PNG, JPEG or WebP into a square of bytes: EXIF orientation is applied, transparency and colour profiles are
- * left out, the shorter side is scaled to `size` (bicubic, anti-aliased) and the middle is kept, or a part at random.
+ * left out, the shorter side is scaled to `size` (bicubic, anti-aliased) and the centre is kept, or a random crop.
  * The pixels are those of Pillow's `convert('RGB')`, `resize` and `crop`.
  * @param source a path, or the file's bytes
  * @returns [3, size, size], 0 … 255
- * @throws ImageError naming the file if it is empty, cut off, too large or not an image; FileError if it cannot be read
+ * @throws ImageError naming the file if it is empty, truncated, too large or not an image; FileError if it cannot be read
  */
 export async function decodeImageBytes(source: string | Uint8Array, options: DecodeImageOptions): Promise<Uint8Array> {
   const settled = settle('decodeImage(source, options)', options, decodeOptions)
@@ -138,9 +138,9 @@ function toChannelsFirst(interleaved: Uint8Array, pixels: number): Uint8Array {
 /**
  * (pixel - mean[c]) / std[c] for every channel c, as a new array.
  * @param pixels [channels, height, width]
- * @param mean one value a channel
- * @param std one value a channel, above 0
- * @throws ImageError if the numbers do not agree
+ * @param mean one value per channel
+ * @param std one value per channel, above 0
+ * @throws ImageError if the lengths do not agree
  */
 export function normalize(pixels: Float32Array, mean: readonly number[], std: readonly number[]): Float32Array {
   const channels = mean.length

@@ -1,5 +1,5 @@
-// A part of a picture at random, large or small, wide or tall: what CLIP and its descendants do to their training images
-// (Szegedy et al. 2015, section 6, as torchvision's RandomResizedCrop).
+// A random crop of a picture with random area and aspect ratio, as CLIP and its descendants use it in training (Szegedy
+// et al. 2015, section 6, as torchvision's RandomResizedCrop).
 
 import { Generator } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
@@ -8,11 +8,11 @@ import type { Settings } from '../../tensor/options.ts'
 import { type Box, roundHalfToEven } from './resize.ts'
 
 export interface RandomCrop {
-  /** share of the picture's area, from 0 to 1: at least and at most; CLIP takes 0.9 to 1 */
+  /** minimum and maximum share of the picture's area, from 0 to 1; CLIP uses 0.9 to 1 */
   readonly scale: readonly [number, number]
-  /** width / height, at least and at most; 3/4 to 4/3 unless given */
+  /** minimum and maximum of width / height; default 3/4 to 4/3 */
   readonly ratio?: readonly [number, number]
-  /** equal seeds take equal parts */
+  /** equal seeds give equal crops */
   readonly seed: number
 }
 
@@ -20,7 +20,7 @@ const isRange = new is.Kind<readonly [number, number]>(
   'two numbers such as [0.9, 1]',
   x => Array.isArray(x) && x.length === 2 && x.every(n => typeof n === 'number'),
 )
-/** The seed is another one for each picture. */
+/** The seed is different for each picture. */
 export const cropOptions = {
   scale: isRange,
   ratio: is.byDefault([3 / 4, 4 / 3], isRange),
@@ -28,7 +28,7 @@ export const cropOptions = {
 
 const TRIES = 10
 
-/** Area uniform, ratio uniform in its logarithm, place uniform; the middle, where no such part fits. */
+/** Uniform in the area, in the logarithm of the ratio, and in the position; the centre if no such crop fits. */
 export function chooseCrop(picture: { readonly width: number; readonly height: number }, crop: RandomCrop): Box {
   const { scale, ratio = cropOptions.ratio.value, seed } = crop
   const generator = new Generator(seed)
@@ -45,7 +45,7 @@ export function chooseCrop(picture: { readonly width: number; readonly height: n
   return middleOf(picture, ratio)
 }
 
-/** The largest part in the middle whose ratio is allowed. */
+/** The largest central part with an allowed ratio. */
 function middleOf(
   picture: { readonly width: number; readonly height: number },
   [low, high]: readonly [number, number],

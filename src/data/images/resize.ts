@@ -1,6 +1,6 @@
-// Resizing and turning, to the bit as the Python package Pillow does it: a model sees the pixels that it was trained on.
-// Shrinking without a low-pass filter makes patterns that are not in the picture (aliasing); here the filter widens with
-// the shrinking factor, so every input pixel counts.
+// Resizing and turning, bitwise equal to the Python package Pillow, so that a model gets the pixels that it was trained
+// on. Shrinking without a low-pass filter makes patterns that are not in the picture (aliasing); here the filter widens
+// with the shrinking factor, so every input pixel counts.
 
 /** Pixels row by row, three bytes each: [height, width, 3]. */
 export interface RgbImage {
@@ -18,7 +18,7 @@ export interface Box {
 }
 
 /**
- * Undoes an EXIF orientation, so that the picture stands upright.
+ * Undoes an EXIF orientation, so that the picture is upright.
  * @param orientation 1 to 8 (Exif 2.3, 4.6.4, tag 0x0112): 1 to 4 keep rows as rows, 5 to 8 exchange rows and columns
  */
 export function orient(image: RgbImage, orientation: number): RgbImage {
@@ -47,7 +47,7 @@ export function orient(image: RgbImage, orientation: number): RgbImage {
 
 /**
  * Scales the shorter side to `size` and keeps the central square: [height, width, 3] to [size, size, 3], as CLIP's
- * `Resize(size, BICUBIC)` and `CenterCrop(size)`: the longer side is rounded down, the middle to the even pixel.
+ * `Resize(size, BICUBIC)` and `CenterCrop(size)`: the longer side is rounded down, the centre to the even pixel.
  */
 export function resizeToSquare(image: RgbImage, size: number): RgbImage {
   const { width, height } = image
@@ -66,13 +66,13 @@ export function resizePart(image: RgbImage, { left, top, width, height }: Box, s
   return resample(image, across, down)
 }
 
-/** As Python's `round`. */
+/** Rounds as Python's `round`. */
 export function roundHalfToEven(x: number): number {
   const below = Math.floor(x)
   return x - below === 0.5 ? below + (below % 2) : Math.round(x)
 }
 
-/** Which inputs every output is made of. */
+/** The inputs and weights of every output. */
 interface Taps {
   readonly count: number
   /** weights of an output; unused ones are 0 */
@@ -83,12 +83,12 @@ interface Taps {
   readonly weights: Int32Array
 }
 
-/** Weights are integers with so many bits behind the point: the sum of 255 of each fits in 32 bits. */
+/** Weights are integers with this number of fractional bits: the sum of their products with 255 fits in 32 bits. */
 const BITS = 22
 
 /**
- * `length` inputs from `start` on are scaled to `scaled` outputs, of which `count` from `first` on are wanted. Inputs
- * outside do not count.
+ * `length` inputs from `start` on are scaled to `scaled` outputs, of which `count` from `first` on are computed. Inputs
+ * outside of this range are not used.
  */
 function bicubicTaps(options: {
   readonly start: number
@@ -130,7 +130,7 @@ function catmullRom(x: number): number {
   return 0
 }
 
-/** Across, then down, with bytes in between. */
+/** Horizontally, then vertically; the intermediate result is bytes. */
 function resample({ width, height, data }: RgbImage, across: Taps, down: Taps): RgbImage {
   const top = down.first[0]
   const bottom = Math.min(height, down.first[down.count - 1] + down.width)

@@ -1,5 +1,5 @@
-// JPEG and WebP without native packages: libjpeg (mozjpeg) and libwebp in WebAssembly, compiled when first needed. They
-// give the pixels that Pillow's own libraries give, to the bit.
+// JPEG and WebP without native packages: libjpeg (mozjpeg) and libwebp in WebAssembly, compiled at the first use. They
+// give bitwise the same pixels as Pillow's own libraries.
 
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -7,7 +7,7 @@ import decodeJpegFile, { init as initJpeg } from '@jsquash/jpeg/decode.js'
 import decodeWebpFile, { init as initWebp } from '@jsquash/webp/decode.js'
 import type { RgbImage } from './resize.ts'
 
-/** What the libraries return; browsers have it, Node does not. */
+/** The class of the libraries' results, which exists in browsers but not in Node. */
 class PixelData {
   readonly data: Uint8ClampedArray
   readonly width: number
@@ -22,7 +22,7 @@ class PixelData {
 
 type Init = (module: WebAssembly.Module, options: { printErr(line: string): void }) => Promise<void>
 
-/** A library that is loaded once, and what it complained of during the last call. */
+/** A library that is loaded once, and its messages during the last call. */
 class WasmDecoder {
   readonly #file: string
   readonly #init: Init
@@ -37,7 +37,7 @@ class WasmDecoder {
     this.#decode = decode
   }
 
-  /** One file at a time: complaints are of the file in hand. */
+  /** One file at a time, so that the messages belong to this file. */
   decode(bytes: Uint8Array): Promise<RgbImage> {
     const turn = this.#turn.then(() => this.#one(bytes))
     this.#turn = turn.catch(() => {})
@@ -70,10 +70,10 @@ class WasmDecoder {
 const jpeg = new WasmDecoder('@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm', initJpeg, decodeJpegFile)
 const webp = new WasmDecoder('@jsquash/webp/codec/dec/webp_dec.wasm', initWebp, decodeWebpFile)
 
-/** A JPEG in grey or three colours, as it is stored. Throws what libjpeg says of a damaged one. */
+/** Decodes a JPEG in grey or three colours, as it is stored. Throws libjpeg's message if it is damaged. */
 export const decodeJpeg = (bytes: Uint8Array): Promise<RgbImage> => jpeg.decode(bytes)
 
-/** A WebP without its transparency. */
+/** Decodes a WebP without its transparency. */
 export async function decodeWebp(bytes: Uint8Array): Promise<RgbImage> {
   const isAnimated = bytes[15] === 0x58 && (bytes[20] & 2) !== 0 // VP8X with its flag
   if (isAnimated) throw new Error('animated WebP: install sharp to read its first picture')

@@ -1,13 +1,13 @@
-// The words of Shapes, and the grammar that makes a caption of them. Two captions can say the same of a picture: what is
-// above one thing has that thing below it. So captions are read back, and compared by what they say.
+// The words of Shapes, and the grammar of its captions. Two captions can describe the same picture: "a above b" is "b
+// below a". Captions are therefore parsed, and compared by their meaning.
 
 /** Words of captions for the size of a shape. */
 export const SIZES = ['small', 'large'] as const
 /** Words of captions for the colour of a shape. */
 export const COLOURS = ['red', 'orange', 'yellow', 'green', 'cyan', 'blue', 'purple', 'pink'] as const
-/** Words of captions for what a shape is. */
+/** Words of captions for the kind of a shape. */
 export const SHAPES = ['circle', 'square', 'triangle', 'star', 'cross', 'ring'] as const
-/** Words of captions for how the first of two shapes stands to the second. */
+/** Words of captions for the position of the first of two shapes relative to the second. */
 export const RELATIONS = ['above', 'below', 'left of', 'right of'] as const
 
 export type Size = (typeof SIZES)[number]
@@ -21,18 +21,18 @@ export const pairName = (colour: Colour, shape: Shape) => `${colour} ${shape}`
 /** All 48 pairs, colour by colour. */
 export const pairNames: readonly string[] = COLOURS.flatMap(colour => SHAPES.map(shape => pairName(colour, shape)))
 
-/** What a caption says of an object. The captions of the dataset always give the size. */
+/** An object as described by a caption. The captions of the dataset always give the size. */
 export interface NamedObject {
   readonly size?: Size
   readonly colour: Colour
   readonly shape: Shape
 }
 
-/** What a caption says of a picture. */
+/** A picture as described by a caption. */
 export interface Description {
   /** one object, or two in the order in which `describe` names them */
   readonly objects: readonly NamedObject[]
-  /** of two objects: where the first is, seen from the second */
+  /** for two objects: the position of the first relative to the second */
   readonly relation?: Relation
 }
 
@@ -51,7 +51,7 @@ export function compareObjects(a: NamedObject, b: NamedObject): number {
   return rank(a) - rank(b)
 }
 
-/** Where `a` is, seen from `b`, along the axis that sets them further apart. */
+/** The position of `a` relative to `b`, along the axis with the larger distance. */
 export function relationOf(
   a: { readonly x: number; readonly y: number },
   b: { readonly x: number; readonly y: number },
@@ -85,7 +85,7 @@ const oneOf = (words: readonly string[]) => `(${words.join('|')})`
 const OBJECT = `an? (?:${oneOf(SIZES)} )?${oneOf(COLOURS)} ${oneOf(SHAPES)}`
 const CAPTION = new RegExp(`^${OBJECT}(?: ${oneOf(RELATIONS)} ${OBJECT})?$`)
 
-/** What a caption says, whichever of two objects it names first; undefined for a text that the grammar does not make. */
+/** The meaning of a caption, independent of which of two objects it names first; undefined for a text outside of the grammar. */
 export function parseCaption(caption: string): Description | undefined {
   const match = CAPTION.exec(caption)
   if (!match) return undefined
@@ -95,7 +95,7 @@ export function parseCaption(caption: string): Description | undefined {
   const second = { size: other[0], colour: other[1], shape: other[2] } as NamedObject
   const said: Description = { objects: [first, second], relation: relation as Relation }
   const order = compareObjects(first, second)
-  // of two equal objects neither is the first, and only the direction is left
+  // two equal objects have no order, so only the direction matters
   return order > 0 || (order === 0 && /below|right/.test(relation)) ? converse(said) : said
 }
 
@@ -105,8 +105,8 @@ const converse = ({ objects, relation }: Description): Description => ({
 })
 
 /**
- * All captions that say the same of a picture, the one that `describe` makes first: 'a small red circle above a large blue
- * square' and 'a large blue square below a small red circle'. A text that the grammar does not make stands alone.
+ * All captions with the same meaning, starting with the one that `describe` makes: 'a small red circle above a large blue
+ * square' and 'a large blue square below a small red circle'. For a text outside of the grammar, only the text.
  */
 export function paraphrases(caption: string): readonly string[] {
   const said = parseCaption(caption)

@@ -1,4 +1,4 @@
-// The Shapes dataset as files: what one keeps, looks at, edits, or feeds to a program that reads pictures and captions.
+// The Shapes dataset as files, to look at, to edit, or to use in a program that reads pictures and captions.
 
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
@@ -11,7 +11,7 @@ import { PICTURE_SIDE, type ShapesExample, type ShapesOptions, shapesExample, sh
 export interface WriteShapesOptions extends ShapesOptions {
   /** the folder to make */
   readonly out: string
-  /** how many examples: those with index 0 … count - 1 */
+  /** number of examples: those with index 0 … count - 1 */
   readonly count: number
   /** replace a Shapes folder that is already there */
   readonly force?: boolean
@@ -26,7 +26,7 @@ const writeOptions = {
   onProgress: undefined,
 } satisfies Settings<WriteShapesOptions>
 
-/** The folder to write to is taken. */
+/** The folder to write to is not empty. */
 export class FolderNotEmptyError extends Error {
   override readonly name = 'FolderNotEmptyError'
   readonly folder: string
@@ -45,14 +45,14 @@ const IMAGES = 'images'
 const CAPTIONS = 'captions.jsonl'
 
 /**
- * Writes `out/images/000000.png` … and `out/captions.jsonl`, one line a picture:
+ * Writes `out/images/000000.png` … and `out/captions.jsonl`, one line per picture:
  *
  *     {"file":"images/000000.png","caption":"a small red circle",
  *      "objects":[{"size":"small","colour":"red","shape":"circle","x":0.31,"y":0.62}],"relation":null}
  *
  * `x` and `y` are the centre as a fraction of the picture's side; `relation` is that of the first object to the second.
- * The folder appears under its name only when it is whole.
- * @throws FolderNotEmptyError if `out` holds anything, unless `force` is given and it holds a Shapes folder alone
+ * The folder gets its name only when it is complete.
+ * @throws FolderNotEmptyError if `out` contains anything, unless `force` is given and it contains only a Shapes folder
  * @throws RangeError if `count` is not a positive integer
  */
 export async function writeShapes(options: WriteShapesOptions): Promise<void> {

@@ -1,6 +1,7 @@
-// A world small enough to learn in minutes and rich enough to judge a vision-language model in: coloured shapes on
-// muted backgrounds, captioned by a grammar that leaves one right caption for every picture. Every example is computed
-// from a seed and its index alone, so there is nothing to download, nothing to store and no end to it.
+// A dataset that is small enough to learn in minutes and rich enough to evaluate a vision-language model: coloured
+// shapes on muted backgrounds, captioned by a grammar that gives one right caption for every picture. Every example is
+// computed from a seed and its index, so there is nothing to download or store, and the number of examples is not
+// limited.
 
 import { Generator } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
@@ -26,14 +27,14 @@ export interface ShapesObject {
   readonly size: Size
   readonly colour: Colour
   readonly shape: Shape
-  /** centre of the square that the object lies in */
+  /** centre of the object's square */
   readonly x: number
   readonly y: number
-  /** half the side of that square */
+  /** half the side of this square */
   readonly radius: number
 }
 
-/** Everything there is to know about a picture. */
+/** The full description of a picture. */
 export interface Scene {
   /** colours at the top left, top right, bottom left and bottom right corner, blended in between */
   readonly background: readonly [RGB, RGB, RGB, RGB]
@@ -48,13 +49,13 @@ export type PairChoice = 'seen' | 'held-out' | 'all'
 export type ObjectCount = 1 | 2 | 'both'
 
 export interface ShapesOptions {
-  /** a non-negative safe integer, 0 unless told */
+  /** a non-negative safe integer; default 0 */
   readonly seed?: number
   /**
-   * 'seen' shows no held-out pair; 'held-out' shows at least one in every picture; 'all' (unless told) does not look
+   * 'seen' shows no held-out pair; 'held-out' shows at least one in every picture; 'all' (default) allows both
    */
   readonly pairs?: PairChoice
-  /** 'both' unless told */
+  /** default 'both' */
   readonly objects?: ObjectCount
 }
 /** The defaults and checks of ShapesOptions. */
@@ -89,8 +90,8 @@ const PAINT: Record<Colour, RGB> = {
 const RADIUS: Record<Size, readonly [number, number]> = { small: [0.11, 0.12], large: [0.19, 0.21] }
 
 /**
- * The picture is a loose board of 4 × 4 squares. A small object stands in one square, a large one where four meet, and
- * each wanders this far from there in both directions: one pixel of 32.
+ * The picture is a board of 4 × 4 squares. A small object is in the centre of one square, a large one at the corner of four, and
+ * each is moved from there by at most this distance in both directions: one pixel of 32.
  */
 const WANDER = 1 / 32
 
@@ -98,8 +99,8 @@ const WANDER = 1 / 32
 const MARGIN = 0.003
 
 /**
- * Whether a pair is kept out of training. Each colour loses one shape of square, triangle, star and cross, in turn, so that
- * it keeps five shapes, and a shape keeps at least six colours: a model that knows the parts can know the whole.
+ * Whether a pair is held out of training. For each colour one shape of square, triangle, star and cross is held out, in turn, so that
+ * it keeps five shapes, and a shape keeps at least six colours: every colour and every shape occurs in training.
  */
 export const isHeldOut = (colour: Colour, shape: Shape) => SHAPES.indexOf(shape) === 1 + (COLOURS.indexOf(colour) % 4)
 
@@ -117,7 +118,7 @@ export const heldOutPairs: readonly string[] = PAIRS['held-out'].map(({ colour, 
 
 // ---- Drawing scenes ----
 
-/** Words of the random stream set aside for one example. */
+/** Words of the random stream reserved for one example. */
 const WORDS_PER_EXAMPLE = 1024
 
 /**
@@ -163,7 +164,7 @@ function drawKind(generator: Generator, pairs: PairChoice): Kind {
   return { size, ...pick(generator, PAIRS[pairs]), radius: between(generator, ...RADIUS[size]) }
 }
 
-/** Four corners around one muted grey: never bright, never saturated, so never an object's colour. */
+/** Four corners around one muted grey: never bright or saturated, so never an object's colour. */
 function drawBackground(generator: Generator): Scene['background'] {
   const lightness = between(generator, 50, 150)
   const corner = (): RGB => {
@@ -174,13 +175,13 @@ function drawBackground(generator: Generator): Scene['background'] {
   return [corner(), corner(), corner(), corner()]
 }
 
-/** Near this coordinate, but inside the picture. */
+/** A coordinate near this one, inside the picture. */
 function near(generator: Generator, centre: number, radius: number): number {
   const edge = MARGIN + radius
   return between(generator, Math.max(edge, centre - WANDER), Math.min(1 - edge, centre + WANDER))
 }
 
-/** Where one object of this size stands when it has the picture to itself. */
+/** The position of one object of this size in a picture without others. */
 const ROWS: Record<Size, readonly number[]> = { small: [1 / 8, 3 / 8, 5 / 8, 7 / 8], large: [1 / 4, 1 / 2, 3 / 4] }
 
 function placeOne(generator: Generator, kind: Kind): ShapesObject {
@@ -189,7 +190,7 @@ function placeOne(generator: Generator, kind: Kind): ShapesObject {
 }
 
 /**
- * Two objects on opposite sides of the picture, each near the middle of its side, so that one relation alone holds.
+ * Two objects on opposite sides of the picture, each near the middle of its side, so that only one relation holds.
  * Each of the four relations is equally likely.
  */
 function placeTwo(generator: Generator, first: Kind, second: Kind): ShapesObject[] {
@@ -206,7 +207,7 @@ function placeTwo(generator: Generator, first: Kind, second: Kind): ShapesObject
 
 // ---- Pictures ----
 
-/** The five directions to a star's points, to the last digit so that no engine's sine decides a pixel. */
+/** The five directions to a star's points, as constants, so that pixels do not depend on an engine's sine. */
 const STAR_POINTS = [
   [0, -1],
   [0.9510565162951535, -0.30901699437494745],

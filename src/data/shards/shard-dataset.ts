@@ -1,5 +1,5 @@
-// Shards as training sees them: an epoch goes through all of them in an order of its own, some at a time. Samples are
-// known by where they lie, not by their bytes, so that what is shuffled together may be large and a resumed run needs
+// Shards as a dataset for training: an epoch goes through all of them in its own order, some at a time. Samples are
+// identified by their position in the file, so a large number of them can be shuffled together, and a resumed run needs
 // only the list of its window.
 
 import { createHash } from 'node:crypto'
@@ -28,14 +28,14 @@ import type { RandomCrop } from '../images/random-crop.ts'
 import type { ShardIndex, ShardSample } from './shard-index.ts'
 
 export interface OpenShardsOptions {
-  /** side of the square that every image becomes, in pixels */
+  /** side of the square images in pixels */
   readonly imageSize: number
-  /** how many shards are shuffled together; 16 unless given */
+  /** number of shards that are shuffled together; default 16 */
   readonly window?: number
   readonly decoder?: ImageDecoder
-  /** turn pictures as their EXIF orientation says; true unless given */
+  /** turn pictures as their EXIF orientation says; default true */
   readonly upright?: boolean
-  /** threads that decode images and list shards; unless given none */
+  /** threads that decode images and list shards; default 0 */
   readonly threads?: Threads
 }
 
@@ -90,7 +90,7 @@ export class ShardDataset implements ImageTextStream {
   readonly #options: Required<OpenShardsOptions>
   readonly #pool: DecodePool
   readonly #window: number
-  /** lists of shards that were asked for lately */
+  /** recently used lists of shards */
   readonly #lists = new Map<string, Promise<ShardIndex>>()
   #length: number | undefined
 
@@ -110,7 +110,7 @@ export class ShardDataset implements ImageTextStream {
   }
 
   /**
-   * Finds the shards; what is in them is listed later.
+   * Finds the shards; their samples are listed later.
    * @param list `data/{000..099}.tar`, a tar, or a folder of tars
    * @throws FileError naming a shard that does not exist
    */
@@ -128,7 +128,7 @@ export class ShardDataset implements ImageTextStream {
     return this.#length
   }
 
-  /** Lists every shard once, to know how many samples there are. */
+  /** Lists every shard once, to count the samples. */
   async count(): Promise<number> {
     let length = 0
     for await (const { samples } of this.#listAll()) length += samples.length
@@ -142,8 +142,8 @@ export class ShardDataset implements ImageTextStream {
   }
 
   /**
-   * Every sample of every shard, in the order in which they lie, for programs that go through all of them once.
-   * @param options.from how many to pass over, to go on where one was stopped
+   * Every sample of every shard, in the order of the files, for programs that read all of them once.
+   * @param options.from number of samples to skip, to continue after an interruption
    */
   async *samples(options?: SamplesOptions): AsyncGenerator<StreamedSample, void, undefined> {
     const { from, onBadSample } = settle('dataset.samples(options)', options, samplesOptions)
@@ -163,7 +163,7 @@ export class ShardDataset implements ImageTextStream {
     }
   }
 
-  /** Divides the shards at random into two datasets. */
+  /** Splits the shards at random into two datasets. */
   split(options: SplitOptions): { train: ShardDataset; validation: ShardDataset } {
     const { validation, seed } = settle('dataset.split(options)', options, splitOptions)
     const count = Math.max(1, Math.round(this.shards.length * validation))
@@ -181,7 +181,7 @@ export class ShardDataset implements ImageTextStream {
     return { train: part(false), validation: part(true) }
   }
 
-  /** All samples at once, as one source: for sets that are small, such as those one validates on. */
+  /** All samples as one source, for small datasets such as validation sets. */
   async all(onBadSample?: OnBadSample): Promise<ImageTextSource> {
     return this.#open(this.shards, onBadSample)
   }
@@ -246,7 +246,7 @@ export class ShardDataset implements ImageTextStream {
   }
 }
 
-/** A sample on its way through a program. */
+/** A sample with its image and captions. */
 export interface StreamedSample {
   readonly name: string
   readonly captions: readonly string[]

@@ -1,15 +1,15 @@
-// What is in a shard of a WebDataset: a tar whose neighbouring files with one name and several endings are one sample,
-// `000123.jpg` beside `000123.txt` or `000123.json`.
+// The samples of a WebDataset shard: a tar in which neighbouring files with one name and several endings are one
+// sample, such as `000123.jpg` next to `000123.txt` or `000123.json`.
 
 import { messageOf, TarError, type TarMember, tarMembers, WindowedFile } from '../../io/index.ts'
 
 import type { BadSample } from '../image-text-source.ts'
 
-/** An image in a shard, and what is said of it. */
+/** An image in a shard, and its captions. */
 export interface ShardSample {
   /** the name without its ending, with its folder */
   readonly key: string
-  /** of the image's bytes in the shard */
+  /** position of the image's bytes in the shard */
   readonly offset: number
   readonly size: number
   /** at least one, none of them empty */
@@ -23,13 +23,13 @@ export interface ShardIndex {
 
 const IMAGES = new Set(['jpg', 'jpeg', 'png', 'webp'])
 const TEXTS = new Set(['txt', 'json'])
-/** A caption file that is larger is something else. */
+/** The largest caption file that is read; a larger one is not a caption file. */
 const LARGEST_TEXT = 1 << 20
 
 /**
- * Lists the samples of a shard. Captions are those of `json` where it is a list of texts or has a list `captions`, else
- * the text of `txt`, else `caption` of `json`. Other files are passed over. What is wrong with a sample leaves out that sample;
- * a shard that is cut off ends where it is cut.
+ * Lists the samples of a shard. Captions are those of `json` if it is a list of texts or has a list `captions`, otherwise
+ * the text of `txt`, otherwise `caption` of `json`. Other files are ignored. A sample with an error is left out;
+ * a truncated shard ends where it is truncated.
  * @throws FileError if the shard cannot be read at all
  */
 export async function indexShard(file: string): Promise<ShardIndex> {
@@ -78,7 +78,7 @@ export async function indexShard(file: string): Promise<ShardIndex> {
 interface Group {
   readonly key: string
   readonly members: Map<string, TarMember>
-  /** an ending that was there twice */
+  /** an ending that occurred twice */
   twice?: string
 }
 
@@ -88,7 +88,7 @@ function splitName(name: string): { key: string; ending: string } {
   return { key: key.replace(/^\.\//, ''), ending: ending.toLowerCase() }
 }
 
-/** Throws a sentence about what is wrong. */
+/** Throws an error with a sentence about the problem. */
 async function captionsOf(members: ReadonlyMap<string, TarMember>, tar: WindowedFile): Promise<string[]> {
   const [txt, json] = [members.get('txt'), members.get('json')]
   if (!txt && !json) throw new Error('it has no text')
@@ -104,7 +104,7 @@ async function captionsOf(members: ReadonlyMap<string, TarMember>, tar: Windowed
   return captions
 }
 
-/** Several captions in a json. */
+/** A list of captions in a json. */
 function listIn(value: unknown): unknown[] | undefined {
   const list = Array.isArray(value) ? value : (value as { captions?: unknown } | null | undefined)?.captions
   return Array.isArray(list) ? list : undefined

@@ -1,5 +1,6 @@
 // Byte-pair encoding (Sennrich et al. 2016, section 3.2) over bytes (Radford et al. 2019, section 2.2): a word is its
-// UTF-8 bytes, and the pairs that a vocabulary knows are joined, the earliest learned ones first. Any text has ids.
+// UTF-8 bytes, and pairs that are in the vocabulary are joined, those learned first before the others. Any text has
+// ids.
 
 /** Bytes that are written as themselves in a vocabulary: visible characters of Latin-1. */
 const isVisible = (byte: number) =>
@@ -11,7 +12,7 @@ const hidden = allBytes.filter(byte => !isVisible(byte))
 /** The bytes in the order of their ids: visible ones first. */
 export const BYTES_BY_ID: readonly number[] = [...allBytes.filter(isVisible), ...hidden]
 
-/** What a vocabulary writes for a byte: the byte itself, or a character from U+0100 on. */
+/** The character for a byte in a vocabulary: the byte itself, or a character from U+0100 on. */
 export const CHARACTER_OF_BYTE: readonly string[] = allBytes.map(byte =>
   String.fromCodePoint(isVisible(byte) ? byte : 0x100 + hidden.indexOf(byte)),
 )
@@ -21,15 +22,15 @@ const BYTE_OF_CHARACTER = new Map(CHARACTER_OF_BYTE.map((character, byte) => [ch
 const utf8 = new TextEncoder()
 const fromUtf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** A text's bytes as a vocabulary writes them. */
+/** A text's bytes as characters of a vocabulary. */
 export const toByteCharacters = (text: string): string[] =>
   Array.from(utf8.encode(text), byte => CHARACTER_OF_BYTE[byte])
 
-/** Back to text; bytes that are no UTF-8 become U+FFFD, characters that stand for no byte vanish. */
+/** Back to text; bytes that are not UTF-8 become U+FFFD, characters that represent no byte are removed. */
 export const fromByteCharacters = (characters: string): string =>
   fromUtf8.decode(Uint8Array.from([...characters].flatMap(character => BYTE_OF_CHARACTER.get(character) ?? [])))
 
-/** Words that are kept with their ids, so that frequent ones are encoded once. */
+/** The number of words that are cached with their ids, so that frequent ones are encoded once. */
 const CACHED_WORDS = 1 << 16
 const LONGEST_CACHED = 32
 
@@ -39,7 +40,7 @@ interface Merge {
   readonly id: number
 }
 
-/** The pieces of a vocabulary and how they are joined. */
+/** The tokens of a vocabulary and the merges that make them. */
 export class BytePairs {
   readonly #ids: ReadonlyMap<string, number>
   readonly #suffix: string
@@ -47,9 +48,9 @@ export class BytePairs {
   readonly #cache = new Map<string, readonly number[]>()
 
   /**
-   * @param ids of every piece
-   * @param merges pairs of pieces, the first joined first; both and what they make are in `ids`
-   * @param suffix written after the last byte of a word, as part of its piece
+   * @param ids the id of every token
+   * @param merges pairs of tokens, in the order in which they are joined; both and their result are in `ids`
+   * @param suffix appended to the last byte of a word, as part of its token
    */
   constructor(ids: ReadonlyMap<string, number>, merges: readonly (readonly [string, string])[], suffix = '') {
     this.#ids = ids
@@ -74,7 +75,7 @@ export class BytePairs {
     return ids
   }
 
-  /** Again and again, joins every occurrence of the pair that was learned first. */
+  /** Joins every occurrence of the pair that was learned first, until no pair is left. */
   #join(ids: number[]): number[] {
     const merges = ids.map((id, i) => this.#merge(id, ids[i + 1])) // of every id with the one after it
     for (;;) {

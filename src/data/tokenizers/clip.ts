@@ -1,5 +1,6 @@
-// CLIP's tokenizer, whose ids the text towers of CLIP, OpenCLIP and their CoCa were trained on: byte pairs over small
-// letters, 49,152 pieces of which the last of a word ends in `</w>` (github.com/openai/CLIP, simple_tokenizer.py).
+// CLIP's tokenizer, with the ids that the text towers of CLIP, OpenCLIP and their CoCa were trained on: byte pairs over
+// lower-case letters, 49,152 tokens, where the last one of a word ends in `</w>` (github.com/openai/CLIP,
+// simple_tokenizer.py).
 
 import { TokenizerError } from '../../io/index.ts'
 
@@ -11,12 +12,12 @@ const START = '<|startoftext|>'
 const END = '<|endoftext|>'
 const SUFFIX = '</w>'
 
-/** Merges of the vocabulary: 49,408 ids without 2 × 256 bytes and 2 special ones. */
+/** The number of merges: 49,408 ids without 2 × 256 bytes and 2 special tokens. */
 const MERGES = 48_894
 
 /**
- * Endings of contractions, letters, one digit, or other signs. To whoever ignores case, as CLIP does, `ſ` is an s, and
- * U+0345 is both a letter and none, so that it falls between the words.
+ * Endings of contractions, letters, one digit, or other signs. CLIP ignores case, so `ſ` is an s, and
+ * U+0345 is both a letter and not one, so it is dropped between the words.
  */
 const WORD =
   /<\|startoftext\|>|<\|endoftext\|>|'[sſ]|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|(?:(?!\u0345)[^\p{White_Space}\p{L}\p{N}])+/gu
@@ -25,7 +26,7 @@ const SPLIT = "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\
 
 type Pair = readonly [string, string]
 
-/** Id 0 fills rows and is also the piece `!` inside a word, as in CLIP. */
+/** Id 0 is padding and also the token `!` inside a word, as in CLIP. */
 export class ClipTokenizer implements Tokenizer {
   readonly pad = 0
   readonly start: number
@@ -45,9 +46,9 @@ export class ClipTokenizer implements Tokenizer {
   }
 
   /**
-   * From the text of `bpe_simple_vocab_16e6.txt`: a line of comment, then a merge a line, of which CLIP uses the first
+   * From the text of `bpe_simple_vocab_16e6.txt`: a comment line, then one merge per line, of which CLIP uses the first
    * 48,894.
-   * @throws TokenizerError naming a line that is no merge
+   * @throws TokenizerError naming a line that is not a merge
    */
   static fromMerges(text: string): ClipTokenizer {
     const lines = text.split('\n', MERGES + 1).slice(1)
@@ -66,7 +67,7 @@ export class ClipTokenizer implements Tokenizer {
     return new ClipTokenizer(new Map(pieces.map((piece, id) => [piece, id])), merges)
   }
 
-  /** Whether a `tokenizer.json` is that of a CLIP: byte pairs with its end of a word and its two special pieces. */
+  /** Whether a `tokenizer.json` is that of a CLIP model: byte pairs with CLIP's end of a word and its two special tokens. */
   static isClip(json: unknown): boolean {
     const { type, end_of_word_suffix, vocab } = (json as { model?: Record<string, unknown> })?.model ?? {}
     const hasPieces = typeof vocab === 'object' && vocab !== null && START in vocab && END in vocab
@@ -74,11 +75,11 @@ export class ClipTokenizer implements Tokenizer {
   }
 
   /**
-   * From a CLIP's `tokenizer.json`. Text is cleaned as the original does it, which that file cannot say.
+   * From the `tokenizer.json` of a CLIP model. Text is cleaned as in the original, which that file cannot describe.
    * @throws TokenizerError naming what is missing
    */
   static fromJSON(json: unknown): ClipTokenizer {
-    if (!ClipTokenizer.isClip(json)) throw new TokenizerError('is no tokenizer.json of a CLIP')
+    if (!ClipTokenizer.isClip(json)) throw new TokenizerError('is not the tokenizer.json of a CLIP model')
     const { vocab, merges } = (json as { model: { vocab: Record<string, number>; merges: (string | Pair)[] } }).model
     const ids = new Map(Object.entries(vocab))
     const isId = new Set(ids.values())
@@ -110,7 +111,7 @@ export class ClipTokenizer implements Tokenizer {
   }
 
   /**
-   * Small letters, with a space after every word. What stands after the end is left out; before it, id 0 is a `!`.
+   * Lower-case letters, with a space after every word. Ids after the end are left out; before it, id 0 is a `!`.
    * @throws TokenizerError for an id outside the vocabulary
    */
   decode(ids: Iterable<number>): string {
@@ -129,7 +130,7 @@ export class ClipTokenizer implements Tokenizer {
     return tokenRows(this, texts, contextLength, options)
   }
 
-  /** A `tokenizer.json` that Hugging Face's libraries read too; they do everything but repair the text. */
+  /** A `tokenizer.json` that Hugging Face's libraries can read too; they do not repair the text. */
   toJSON(): unknown {
     const special = (id: number, content: string) => ({
       ...{ id, content, single_word: false, lstrip: false, rstrip: false },

@@ -1,12 +1,12 @@
-// Any tokenizer that is kept as a Hugging Face `tokenizer.json`: byte pairs, WordPiece, or a SentencePiece model
-// (Unigram) such as T5's. What such a file does not say is which ids begin, end and fill a row; here they are found.
+// Tokenizers in the form of a Hugging Face `tokenizer.json`: byte pairs, WordPiece, or a SentencePiece model (Unigram)
+// such as T5's. Such a file does not specify which ids start, end and pad a row; they are determined here.
 
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
 import { messageOf, TokenizerError } from '../../io/index.ts'
 
 import { type TokenizeOptions, type Tokenizer, tokenRows } from './tokenizer.ts'
 
-/** The parts of a `tokenizer.json` that are looked at here. */
+/** The parts of a `tokenizer.json` that are used here. */
 interface TokenizerFile {
   readonly added_tokens?: readonly { readonly id: number; readonly content: string }[]
   readonly post_processor?: PostProcessor | null
@@ -24,7 +24,7 @@ interface PostProcessor {
   readonly processors?: readonly PostProcessor[]
 }
 
-/** What the special pieces are called in the models that people use. */
+/** The usual names of special tokens in published models. */
 const NAMES = {
   pad: ['<pad>', '[PAD]', '<|pad|>', '<|padding|>'],
   start: ['<start>', '<s>', '[CLS]', '<bos>', '<|startoftext|>', '<start_of_text>', '<|begin_of_text|>', '[BOS]'],
@@ -32,8 +32,8 @@ const NAMES = {
 } as const
 
 /**
- * Start and end are what the file's post-processor puts around a text, else pieces with the usual names; pad has a usual
- * name. What a file lacks (T5 has no start, GPT-2 neither start nor pad) becomes an id after its last one.
+ * Start and end are the tokens that the file's post-processor puts around a text, otherwise tokens with the usual names; pad has a
+ * usual name. A missing one (T5 has no start, GPT-2 neither start nor pad) becomes an id after the last one of the file.
  */
 export class JsonTokenizer implements Tokenizer {
   readonly pad: number
@@ -43,7 +43,7 @@ export class JsonTokenizer implements Tokenizer {
   readonly vocabularySize: number
   readonly #file: object
   readonly #inner: HuggingFaceTokenizer
-  /** ids from here on are not the file's */
+  /** ids from here on are not in the file */
   readonly #added: number
 
   private constructor(file: TokenizerFile) {
@@ -62,11 +62,11 @@ export class JsonTokenizer implements Tokenizer {
     this.unknown = file.model.unk_id ?? id(file.model.unk_token)
   }
 
-  /** @throws TokenizerError if the value is no `tokenizer.json`, or of a kind that is not known */
+  /** @throws TokenizerError if the value is not a `tokenizer.json`, or of an unknown kind */
   static fromJSON(json: unknown): JsonTokenizer {
     const { model } = (json ?? {}) as Partial<TokenizerFile>
     if (typeof model?.vocab !== 'object' || model.vocab === null)
-      throw new TokenizerError('is no tokenizer.json: it has no model.vocab')
+      throw new TokenizerError('is not a tokenizer.json: it has no model.vocab')
     try {
       return new JsonTokenizer(json as TokenizerFile)
     } catch (error) {
@@ -94,13 +94,13 @@ export class JsonTokenizer implements Tokenizer {
     return tokenRows(this, texts, contextLength, options)
   }
 
-  /** The file as it was. */
+  /** The file, unchanged. */
   toJSON(): unknown {
     return this.#file
   }
 }
 
-/** What a post-processor writes before and after a text. */
+/** The tokens that a post-processor puts before and after a text. */
 function aroundText(processor: PostProcessor | null | undefined): { start?: string; end?: string } {
   if (!processor) return {}
   const { cls, sep, single, processors = [] } = processor

@@ -1,5 +1,5 @@
-// Learns byte pairs from one's own captions. The result is a `tokenizer.json` like any other, and equal captions give
-// an equal file, whatever their order.
+// Learns byte pairs from captions. The result is an ordinary `tokenizer.json`, and the same captions in any order give
+// the same file.
 
 import TinyQueue from 'tinyqueue'
 import { TokenizerError } from '../../io/index.ts'
@@ -10,11 +10,11 @@ import { BYTES_BY_ID, CHARACTER_OF_BYTE, toByteCharacters } from './byte-pairs.t
 import { JsonTokenizer } from './json.ts'
 
 export interface TrainBytePairsOptions {
-  /** ids in all: 3 special ones, 256 bytes, and a merge each for the rest */
+  /** total number of ids: 3 special ones, 256 bytes, and one merge for each of the rest */
   readonly vocabularySize: number
-  /** treat capital and small letters alike; true unless given */
+  /** treat upper-case and lower-case letters alike; default true */
   readonly lowerCase?: boolean
-  /** a pair seen fewer times is not joined; 2 unless given */
+  /** a pair that occurs fewer times is not joined; default 2 */
   readonly minCount?: number
 }
 const bytePairsOptions = {
@@ -26,13 +26,13 @@ const bytePairsOptions = {
 const SPECIALS = ['<pad>', '<start>', '<end>'] as const
 const FIRST_MERGE = SPECIALS.length + 256
 
-/** Words with the space before them (GPT-2's rule, which `ByteLevel` in a tokenizer.json stands for). */
+/** Words with the space before them (GPT-2's rule, which is `ByteLevel` in a tokenizer.json). */
 const WORD = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu
 
 /**
- * Joins the most frequent pair of neighbours again and again (Sennrich et al. 2016, algorithm 1); of equally frequent
+ * Repeatedly joins the most frequent pair of neighbours (Sennrich et al. 2016, algorithm 1); of equally frequent
  * ones the pair with the smaller ids.
- * @throws TokenizerError if the vocabulary has no room for the bytes, or there is no caption
+ * @throws TokenizerError if the vocabulary is too small for the bytes, or there is no caption
  */
 export function trainBytePairs(captions: Iterable<string>, options: TrainBytePairsOptions): JsonTokenizer {
   const call = 'trainBytePairs(captions, options)'
@@ -52,7 +52,7 @@ export function trainBytePairs(captions: Iterable<string>, options: TrainBytePai
     if (!best) break
     const [left, right] = best
     const piece = pieces[left] + pieces[right]
-    // the same piece may be made in two ways: a + bc, ab + c
+    // the same token may be made in two ways: a + bc, ab + c
     const id = ids.get(piece) ?? pieces.push(piece) - 1
     ids.set(piece, id)
     pairs.join(left, right, id)
@@ -78,13 +78,13 @@ function countWords(captions: Iterable<string>, lowerCase: boolean, ids: Readonl
 
 type Pair = readonly [left: number, right: number]
 
-/** How often two ids are neighbours, kept up to date while they are joined. */
+/** The number of times that two ids are neighbours, updated while they are joined. */
 class PairCounts {
   readonly #words: readonly Word[]
   readonly #counts = new Map<number, number>()
-  /** words that held a pair at some time, by number */
+  /** indices of words that contained a pair at some time */
   readonly #holders = new Map<number, Set<number>>()
-  /** every count a pair ever had; those that are out of date are passed over */
+  /** every count that a pair has had; outdated ones are skipped */
   readonly #queue: TinyQueue<{ readonly key: number; readonly count: number }>
 
   constructor(words: readonly Word[]) {
@@ -94,14 +94,14 @@ class PairCounts {
     this.#queue = new TinyQueue(all, (a, b) => b.count - a.count || a.key - b.key)
   }
 
-  /** The pair that occurs most often, if any occurs so many times. */
+  /** The most frequent pair, if it occurs often enough. */
   takeMostFrequent(minCount: number): Pair | undefined {
     for (let top = this.#queue.pop(); top && top.count >= minCount; top = this.#queue.pop())
       if (this.#counts.get(top.key) === top.count) return [Math.floor(top.key / KEY), top.key % KEY]
     return undefined
   }
 
-  /** Makes one id of every occurrence of a pair. */
+  /** Replaces every occurrence of a pair with one id. */
   join(left: number, right: number, joined: number): void {
     const key = keyOf(left, right)
     const changed = new Set<number>()
@@ -147,7 +147,7 @@ function replacePair(ids: readonly number[], left: number, right: number, joined
   return replaced
 }
 
-/** The tokenizer.json of such pieces. */
+/** The tokenizer.json of these tokens. */
 function describe(pieces: readonly string[], merges: readonly [string, string][], lowerCase: boolean): object {
   const special = (content: string, id: number) => ({
     ...{ id, content, single_word: false, lstrip: false, rstrip: false },

@@ -1,4 +1,4 @@
-// One door for every tokenizer that comes as a file.
+// Reads a tokenizer from a file of any supported format.
 
 import { gunzipSync } from 'node:zlib'
 import { messageOf, readBytes, TokenizerError } from '../../io/index.ts'
@@ -8,8 +8,8 @@ import { JsonTokenizer } from './json.ts'
 import { type Tokenizer, WordTokenizer } from './tokenizer.ts'
 
 /**
- * Reads what `toJSON` of any tokenizer makes, a Hugging Face `tokenizer.json` (a CLIP's becomes a ClipTokenizer), or
- * CLIP's list of merges, `bpe_simple_vocab_16e6.txt`, as it is or compressed by gzip.
+ * Reads the result of any tokenizer's `toJSON`, a Hugging Face `tokenizer.json` (that of CLIP becomes a ClipTokenizer), or
+ * CLIP's list of merges, `bpe_simple_vocab_16e6.txt`, plain or compressed by gzip.
  * @throws FileError if it cannot be read, TokenizerError naming the file if it is none of these
  */
 export async function readTokenizer(file: string): Promise<Tokenizer> {

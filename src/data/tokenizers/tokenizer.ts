@@ -1,12 +1,12 @@
-// Text becomes rows of ids. A WordTokenizer learns its words from the captions at hand: the whole vocabulary can be
-// read and explained, which suits small worlds. Larger ones bring another Tokenizer.
+// The interface of tokenizers, which turn text into rows of ids, and the WordTokenizer, which learns its vocabulary
+// from the given captions. Its vocabulary is easy to read and suits small datasets; larger ones use another Tokenizer.
 
 import { TokenizerError } from '../../io/index.ts'
 
 import { type Settings, settle } from '../../tensor/options.ts'
 
 export interface TokenizeOptions {
-  /** cut what is too long and keep the end id, instead of throwing */
+  /** truncate texts that are too long and keep the end id, instead of throwing */
   readonly truncate?: boolean
 }
 const tokenizeOptions = { truncate: false } satisfies Settings<TokenizeOptions>
@@ -15,7 +15,7 @@ const tokenizeOptions = { truncate: false } satisfies Settings<TokenizeOptions>
 export interface Tokenizer {
   /** ids are 0 … vocabularySize - 1 */
   readonly vocabularySize: number
-  /** the id that fills a row after its end */
+  /** the id of padding after the end of a text */
   readonly pad: number
   readonly start: number
   readonly end: number
@@ -25,7 +25,7 @@ export interface Tokenizer {
   encode(text: string): number[]
   /** back to text; start, end and pad are left out */
   decode(ids: Iterable<number>): string
-  /** one row a text, as {@link tokenRows} makes them */
+  /** one row per text, as made by {@link tokenRows} */
   tokenize(texts: readonly string[], contextLength: number, options?: TokenizeOptions): Int32Array
   /** everything needed to make an equal tokenizer, JSON-safe */
   toJSON(): unknown
@@ -44,7 +44,7 @@ export function tokenRows(
 ): Int32Array {
   const { truncate } = settle('tokenizer.tokenize(texts, contextLength, options)', options, tokenizeOptions)
   if (!Number.isSafeInteger(contextLength) || contextLength < 2)
-    throw new TokenizerError(`a context length has room for start and end: at least 2, not ${contextLength}`)
+    throw new TokenizerError(`the context length must hold start and end: at least 2, not ${contextLength}`)
   const rows = new Int32Array(texts.length * contextLength).fill(tokenizer.pad)
   texts.forEach((text, row) => {
     const ids = tokenizer.encode(text)
@@ -59,18 +59,18 @@ export function tokenRows(
 }
 
 export interface WordTokenizerOptions {
-  /** the most ids there may be, the four special ones included */
+  /** the maximum number of ids, including the four special ones */
   readonly maxVocabulary?: number
-  /** treat capital and small letters alike; true unless given */
+  /** treat upper-case and lower-case letters alike; default true */
   readonly lowerCase?: boolean
-  /** a word seen fewer times is unknown; 1 unless given */
+  /** a word that occurs fewer times is unknown; default 1 */
   readonly minCount?: number
 }
 const wordOptions = { maxVocabulary: Infinity, lowerCase: true, minCount: 1 } satisfies Settings<WordTokenizerOptions>
 
 const SPECIALS = ['<pad>', '<start>', '<end>', '<unk>'] as const
 
-/** A run of letters and digits, with apostrophes and hyphens inside; or any other visible character by itself. */
+/** A sequence of letters and digits, with apostrophes and hyphens inside; or any other single visible character. */
 const WORD = /[\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*|[^\s\p{L}\p{M}\p{N}]/gu
 
 /** Signs that are written without a space before them, or after them. */
@@ -78,7 +78,7 @@ const CLOSING = new Set('.,;:!?)]}%…'.split(''))
 const OPENING = new Set('([{'.split(''))
 
 /**
- * One id a word or punctuation mark. Ids 0 to 3 are `<pad>`, `<start>`, `<end>` and `<unk>`; words follow by frequency,
+ * One id per word or punctuation mark. Ids 0 to 3 are `<pad>`, `<start>`, `<end>` and `<unk>`; words follow by frequency,
  * equally frequent ones by code unit. No text encodes to a special id except `<unk>`.
  */
 export class WordTokenizer implements Tokenizer {
@@ -98,7 +98,7 @@ export class WordTokenizer implements Tokenizer {
   }
 
   /**
-   * Learns the words of captions.
+   * Learns the vocabulary from captions.
    * @throws TokenizerError if there are more words than `maxVocabulary` allows, or none
    */
   static fromCaptions(captions: Iterable<string>, options?: WordTokenizerOptions): WordTokenizer {
@@ -122,7 +122,7 @@ export class WordTokenizer implements Tokenizer {
     return new WordTokenizer(words, lowerCase)
   }
 
-  /** @throws TokenizerError if the value is not what {@link toJSON} makes */
+  /** @throws TokenizerError if the value is not a result of {@link toJSON} */
   static fromJSON(value: unknown): WordTokenizer {
     const { type, lowerCase, words } = (value ?? {}) as Record<string, unknown>
     if (type !== 'words') throw new TokenizerError(`type is ${JSON.stringify(type)}: a word tokenizer says "words"`)
@@ -143,7 +143,7 @@ export class WordTokenizer implements Tokenizer {
   }
 
   /**
-   * Words with spaces between them, and punctuation where it belongs; an unknown word reads `<unk>`.
+   * Words with spaces between them, and punctuation in its place; an unknown word becomes `<unk>`.
    * @throws TokenizerError for an id outside the vocabulary
    */
   decode(ids: Iterable<number>): string {

@@ -1,4 +1,4 @@
-// A line chart by hand: a logarithmic scale for losses, lines that differ in dash as well as colour, a label at the end
+// A line chart as SVG: a logarithmic scale for losses, lines that differ in dash as well as colour, a label at the end
 // of each, and the numbers under the pointer.
 
 import { type Html, html } from './html.ts'
@@ -23,13 +23,13 @@ const RIGHT = 116
 const TOP = 16
 const BOTTOM = 50
 
-/** At most so many points are drawn, each a mean over its neighbours. */
+/** The maximum number of points, each a mean over its neighbours. */
 const POINTS = 120
 
 export function lineChart(chart: LineChart): Html {
   const { x, lines } = thinned(chart)
   const all = lines.flatMap(({ values }) => values).filter(value => value > 0 && Number.isFinite(value))
-  // a flat line lies in the middle of its decade, and a loss of 0 at the bottom
+  // a flat line is in the middle of its decade, and a loss of 0 at the bottom
   const least = Math.min(...all, 1e6)
   const most = Math.max(...all, 1e-6)
   const [low, high] = most > least ? [least, most] : all.length > 0 ? [least / 3, most * 3] : [0.1, 1]
@@ -68,7 +68,7 @@ ${x.map((step, j) => {
 
 const at = (value: number): string => value.toFixed(1)
 
-/** Two digits that matter, with a power of ten where there would be many zeros: 0.012, 1.2·10⁻⁵. */
+/** Two significant digits, with a power of ten for very small numbers: 0.012, 1.2·10⁻⁵. */
 export function number(value: number): string {
   if (value === 0 || !(Math.abs(value) < 1e-3)) return String(Number(value.toPrecision(2)))
   const [mantissa, exponent] = value.toExponential(1).split('e')
@@ -78,7 +78,7 @@ export function number(value: number): string {
 
 const SUPERSCRIPTS = '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'
 
-/** Three digits that matter. */
+/** Three significant digits. */
 const short = (value: number): string => (Number.isFinite(value) ? String(Number(value.toPrecision(3))) : String(value))
 
 function thinned({ x, lines }: LineChart): Pick<LineChart, 'x' | 'lines'> {
@@ -91,7 +91,7 @@ function thinned({ x, lines }: LineChart): Pick<LineChart, 'x' | 'lines'> {
   return { x: means(x), lines: lines.map(({ name, values }) => ({ name, values: means(values) })) }
 }
 
-/** 1, 2 and 5 times powers of ten from below `low` to `high`; powers of ten alone where that would be too many. */
+/** 1, 2 and 5 times powers of ten from below `low` to `high`; only powers of ten if that would be too many. */
 function logTicks(low: number, high: number): number[] {
   const exponents = Array.from({ length: 16 }, (_, i) => i - 8)
   const inside = (steps: readonly number[]) => {
@@ -112,7 +112,7 @@ function linearTicks(first: number, last: number): number[] {
   return Array.from({ length: Math.floor((last - start) / step) + 1 }, (_, i) => start + i * step)
 }
 
-/** Heights of labels, moved apart where they would touch. */
+/** Heights of labels, moved apart so that they do not overlap. */
 function spread(heights: readonly number[]): number[] {
   const order = heights.map((_, i) => i).sort((a, b) => heights[a] - heights[b])
   const moved = [...heights]

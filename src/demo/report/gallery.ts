@@ -1,15 +1,15 @@
-// Pictures with what a model says of them, and what of it is wrong.
+// Pictures with the captions that a model generated, and the errors in them.
 
 import { paraphrases } from '../../data/index.ts'
 import { type Html, html } from './html.ts'
 import { image, type Picture } from './picture.ts'
 
-/** A picture with its own caption and the one that a model wrote. */
+/** A picture with its own caption and the one that a model generated. */
 export interface CaptionedPicture {
   readonly picture: Picture
   readonly reference: string
   readonly generated: string
-  /** whether both say the same */
+  /** whether both have the same meaning */
   readonly isRight: boolean
 }
 
@@ -24,22 +24,22 @@ ${isRight ? undefined : html`<p class="note">truly: ${nearest}</p>`}${verdict(is
 `
   })}</ul>`
 
-/** Of all captions that say the same as the reference, the one that shares most words with another. */
+/** Of all captions with the meaning of the reference, the one that shares most words with another caption. */
 function nearestWording(reference: string, other: string): string {
   const shared = (caption: string) => commonWords(other.split(' '), caption.split(' ')).size
   return paraphrases(reference).reduce((best, caption) => (shared(caption) > shared(best) ? caption : best), reference)
 }
 
-/** A caption with those words underlined that it does not share with another, in order. */
+/** A caption in which the words that it does not share with another caption, in order, are underlined. */
 function marked(text: string, reference: string): Html {
   const words = text.split(' ')
   const shared = commonWords(words, reference.split(' '))
   return html`${words.map((word, i) => (shared.has(i) ? html`${word} ` : html`<ins>${word}</ins> `))}`
 }
 
-/** Places in `a` of a longest common subsequence of two lists. */
+/** Positions in `a` of a longest common subsequence of two lists. */
 function commonWords(a: readonly string[], b: readonly string[]): Set<number> {
-  // length[i][j]: of what a from i on and b from j on have in common
+  // length[i][j]: length of the common subsequence of a from i on and b from j on
   const length = Array.from({ length: a.length + 1 }, () => new Array<number>(b.length + 1).fill(0))
   for (let i = a.length - 1; i >= 0; i--)
     for (let j = b.length - 1; j >= 0; j--)

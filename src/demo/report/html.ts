@@ -1,7 +1,7 @@
-// HTML as a value: text that is put into a template is escaped, markup made by another template is not. So no caption,
-// file name or device can break the page.
+// HTML templates: text that is put into a template is escaped, markup made by another template is not. So no caption,
+// file name or device name can break the page.
 
-/** Markup that is safe to put into a page. */
+/** Markup that is safe to insert into a page. */
 export class Html {
   readonly markup: string
 
@@ -26,6 +26,6 @@ function render(part: Part): string {
   return part.map(render).join('')
 }
 
-/** A template of HTML or SVG. Lists are joined, undefined is nothing. */
+/** A template of HTML or SVG. Lists are joined, undefined becomes the empty string. */
 export const html = (strings: TemplateStringsArray, ...parts: readonly Part[]): Html =>
   new Html(strings.reduce((text, string, i) => text + render(parts[i - 1]) + string))

@@ -1,4 +1,5 @@
-// Pictures in a page: as PNG data, so that the page needs no other file, and under a veil that shows where a model looked.
+// Pictures in a page: as PNG data, so that the page needs no other file, with an overlay that shows the attention of a
+// model.
 
 import { encodePng } from '../../data/index.ts'
 import { type Html, html } from './html.ts'
@@ -7,11 +8,11 @@ export interface Picture {
   /** [side, side, 3], 0 … 255 */
   readonly pixels: Uint8Array
   readonly side: number
-  /** what can be seen, for those who cannot */
+  /** alternative text */
   readonly alt: string
 }
 
-/** [3, side, side] in 0 … 1, as a decoder of images gives it, as a picture. */
+/** Converts [3, side, side] in 0 … 1, the result of an image decoder, to a picture. */
 export function pictureOf(planes: Float32Array, alt: string): Picture {
   const area = planes.length / 3
   const pixels = new Uint8Array(planes.length)
@@ -26,8 +27,8 @@ export const image = (picture: Picture, className = 'picture'): Html =>
   html`<img class="${className}" src="${dataUri(picture)}" width="${picture.side}" height="${picture.side}" alt="${picture.alt}">`
 
 /**
- * A picture that is dark where no attention went.
- * @param attention one share a patch, row by row, summing to 1
+ * A picture that is darkened where there is no attention.
+ * @param attention one share per patch, row by row, summing to 1
  */
 export function attended(picture: Picture, attention: ArrayLike<number>, alt: string): Html {
   const grid = Math.sqrt(attention.length)

@@ -1,5 +1,5 @@
-// A page that shows what a model has learned, for a class or for oneself: one file, no scripts, nothing from the network.
-// It only draws what it is given; the commands gather it.
+// A page that shows what a model has learned: one file, no scripts, nothing from the network. It only draws its input;
+// the commands collect it.
 
 import { writeAtomically } from '../../io/index.ts'
 import { duration, percent } from '../words.ts'
@@ -12,7 +12,7 @@ import { style } from './style.ts'
 
 export { type Picture, pictureOf } from './picture.ts'
 
-/** A figure that was reached, and the least it should be; both as shares of 1. */
+/** A result and its target, both as shares of 1. */
 export interface Target {
   readonly name: string
   readonly value: number
@@ -40,7 +40,7 @@ export interface PairScore {
   readonly shape: string
   readonly heldOut: boolean
   readonly count: number
-  /** share of its pictures that were named right */
+  /** share of its pictures with the right name */
   readonly accuracy: number
 }
 
@@ -56,7 +56,7 @@ export interface ReportData {
   readonly lead: string
   readonly targets: readonly Target[]
   readonly curve: readonly CurvePoint[]
-  /** none where the gradient was not checked */
+  /** empty if the gradient was not checked */
   readonly checks: readonly GradientCheck[]
   readonly captions: readonly CaptionedPicture[]
   /** cosines [caption][picture]; caption i belongs to picture i */
@@ -71,13 +71,13 @@ export interface ReportData {
     readonly confusions: readonly { readonly truth: string; readonly answer: string; readonly count: number }[]
   }
   readonly retrieval: { readonly pictures: number; readonly rows: readonly RetrievalRow[] }
-  /** what the image's embedding looks at; shares of attention, row by row over square patches */
+  /** the attention of the image's embedding: shares, row by row over square patches */
   readonly pooler: readonly {
     readonly picture: Picture
     readonly caption: string
     readonly attention: ArrayLike<number>
   }[]
-  /** where the decoder looks for each token of a caption it writes */
+  /** the attention of the decoder for each token of a caption it generates */
   readonly tokens: readonly {
     readonly picture: Picture
     readonly caption: string
@@ -91,7 +91,7 @@ export interface ReportData {
   readonly footer: string
 }
 
-/** Writes the page whole or not at all. */
+/** Writes the page atomically. */
 export const writeReport = (path: string, data: ReportData): Promise<void> => writeAtomically(path, reportPage(data))
 
 export const reportPage = (data: ReportData): string =>

@@ -1,4 +1,4 @@
-// How a report looks: by day and by night, on paper, a wall or a telephone.
+// The style of a report: in light and dark mode, in print, and on screens of any width.
 
 import { Html } from './html.ts'
 

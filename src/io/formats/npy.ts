@@ -6,7 +6,7 @@ import { withFile } from '../ranges.ts'
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59] // \x93NUMPY
 
-/** What stands before the numbers: version 1.0, little-endian float32, padded so that they begin at a multiple of 64. */
+/** The header: version 1.0, little-endian float32, padded so that the numbers begin at a multiple of 64 bytes. */
 export function npyHead(shape: readonly [rows: number, columns: number]): Uint8Array {
   const words = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(', ')}), }`
   const length = Math.ceil((10 + words.length + 1) / 64) * 64
@@ -19,8 +19,8 @@ export function npyHead(shape: readonly [rows: number, columns: number]): Uint8A
 }
 
 /**
- * Where the numbers of a file lie.
- * @throws DataError if it is none, is cut off, or holds anything but rows of little-endian float32
+ * The position of the numbers in a file.
+ * @throws DataError if it is not such a file, is truncated, or contains anything but rows of little-endian float32
  */
 export async function openNpy(path: string): Promise<{ shape: [rows: number, columns: number]; dataStart: number }> {
   return withFile(path, async ({ read, length }) => {

@@ -1,13 +1,13 @@
-// Pickle is a small machine whose programs may call anything that Python has. This one runs the program and calls nothing:
-// numbers, texts and containers are made as they come, and whatever else a program names or calls is handed to the
-// caller, who knows what it may be. Opcodes: Lib/pickletools.py of CPython, protocols 2 to 5.
+// An interpreter of pickles. A pickle is a program that may call any function of Python. This interpreter calls
+// nothing: it makes numbers, texts and containers, and passes any other name or call in the program to the caller,
+// which decides whether it is allowed. Opcodes: Lib/pickletools.py of CPython, protocols 2 to 5.
 
-/** A program that is cut short, does what no pickler does, or asks for more than containers. */
+/** A program that is truncated, is not valid, or uses more than containers. */
 export class PickleError extends Error {
   override readonly name = 'PickleError'
 }
 
-/** A Python tuple; lists are arrays of their own. */
+/** A Python tuple; Python lists are plain arrays. */
 export class Tuple {
   readonly items: readonly unknown[]
 
@@ -16,7 +16,7 @@ export class Tuple {
   }
 }
 
-/** Something of a Python module that the host knows, by its name. */
+/** A name in a Python module that the host allows. */
 export class Global {
   readonly path: string
 
@@ -25,19 +25,19 @@ export class Global {
   }
 }
 
-/** What a program may ask for beyond containers. Each throws PickleError for what it does not know. */
+/** What a program may use beyond containers. `call` and `persistent` throw PickleError for anything they do not support. */
 export interface PickleHost {
-  /** whether a program may name something of a Python module */
+  /** whether a program may use a name of a Python module */
   knows(path: string): boolean
   /** the value of a call */
   call(what: Global, args: readonly unknown[]): unknown
-  /** what lies outside of the program */
+  /** a value that is stored outside of the program */
   persistent(id: unknown): unknown
 }
 
 const MARK = Symbol('mark')
 
-/** The instructions that containers and tensors are written with. */
+/** The instructions that are used for containers and tensors. */
 const OP = {
   PROTO: 0x80,
   FRAME: 0x95,
@@ -89,12 +89,12 @@ const OP = {
   STOP: 0x2e,
 } as const
 
-/** Longest integer, in bytes: more than any number in a checkpoint takes. */
+/** Longest integer in bytes: more than any number in a checkpoint needs. */
 const LONGEST_INTEGER = 16
 
 /**
- * The value that a pickle describes. Dictionaries are Maps; integers are numbers where those hold them, else bigints.
- * @throws PickleError for anything that is not a whole program over containers and what the host knows
+ * The value that a pickle describes. Dictionaries are Maps; integers are numbers if these are exact, otherwise bigints.
+ * @throws PickleError for anything but a complete program over containers and values that the host allows
  */
 export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -102,7 +102,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
   const memo = new Map<number, unknown>()
   let position = 0
 
-  /** Where the next n bytes begin; the position is behind them then. */
+  /** The start of the next n bytes; moves the position behind them. */
   const skip = (n: number): number => {
     if (n > bytes.length - position) throw new PickleError(`ends within the instruction at byte ${position}`)
     position += n
@@ -110,7 +110,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
   }
   const pop = (): unknown => {
     if (stack.length === 0 || stack.at(-1) === MARK)
-      throw new PickleError(`takes what is not there, at byte ${position}`)
+      throw new PickleError(`takes a value from an empty stack, at byte ${position}`)
     return stack.pop()
   }
   const top = (): unknown => {
@@ -120,7 +120,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
   }
   const sinceMark = (): unknown[] => {
     const mark = stack.lastIndexOf(MARK)
-    if (mark < 0) throw new PickleError(`goes back to a mark that is not there, at byte ${position}`)
+    if (mark < 0) throw new PickleError(`goes back to a missing mark, at byte ${position}`)
     const items = stack.splice(mark)
     return items.slice(1)
   }
@@ -160,12 +160,12 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
     return memo.get(key)
   }
   const put = (target: unknown, pairs: readonly unknown[]): void => {
-    if (!(target instanceof Map)) throw new PickleError('sets an item of what is no dictionary')
+    if (!(target instanceof Map)) throw new PickleError('sets an item of a value that is not a dictionary')
     if (pairs.length % 2 !== 0) throw new PickleError('sets an item without a value')
     for (let i = 0; i < pairs.length; i += 2) target.set(pairs[i], pairs[i + 1])
   }
   const append = (target: unknown, items: readonly unknown[]): void => {
-    if (!Array.isArray(target)) throw new PickleError('appends to what is no list')
+    if (!Array.isArray(target)) throw new PickleError('appends to a value that is not a list')
     for (const item of items) target.push(item)
   }
   const tuple = (n: number): Tuple => new Tuple(Array.from({ length: n }, pop).reverse())
@@ -175,15 +175,15 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
     return new Global(path)
   }
   const call = (what: unknown, args: unknown): unknown => {
-    if (!(what instanceof Global)) throw new PickleError('calls what is no function')
+    if (!(what instanceof Global)) throw new PickleError('calls a value that is not a function')
     if (!(args instanceof Tuple)) throw new PickleError(`calls ${what.path} without a tuple of arguments`)
     return host.call(what, args.items)
   }
-  /** What a program does to an object after it was made: only the attributes of a dictionary, which nobody needs. */
+  /** Sets the state of an object: only attributes of a dictionary, which are ignored. */
   const build = (): void => {
     pop()
     const target = top()
-    if (!(target instanceof Map)) throw new PickleError('sets the state of what is no dictionary')
+    if (!(target instanceof Map)) throw new PickleError('sets the state of a value that is not a dictionary')
   }
 
   const instructions: Readonly<Record<number, () => void>> = {
@@ -240,7 +240,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
     [OP.ADDITEMS]: () => {
       const items = sinceMark()
       const target = top()
-      if (!(target instanceof Set)) throw new PickleError('adds to what is no set')
+      if (!(target instanceof Set)) throw new PickleError('adds to a value that is not a set')
       for (const item of items) target.add(item)
     },
     [OP.FROZENSET]: () => stack.push(new Set(sinceMark())),
@@ -257,7 +257,8 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
     [OP.GLOBAL]: () => stack.push(named(`${line()}.${line()}`)),
     [OP.STACK_GLOBAL]: () => {
       const [name, module] = [pop(), pop()]
-      if (typeof name !== 'string' || typeof module !== 'string') throw new PickleError('names a global by no text')
+      if (typeof name !== 'string' || typeof module !== 'string')
+        throw new PickleError('names a global by a value that is not a text')
       stack.push(named(`${module}.${name}`))
     },
     [OP.BINPERSID]: () => stack.push(host.persistent(pop())),

@@ -1,5 +1,5 @@
-// Safetensors on disk: written whole or not at all, and read one tensor at a time, so that looking at one weight of
-// a large checkpoint does not read the rest.
+// Safetensors on disk: written atomically, and read one tensor at a time, so that reading one weight of a large
+// checkpoint does not read the rest.
 
 import { SafetensorsError } from '../errors.ts'
 import { writeAtomically } from '../files.ts'
@@ -32,8 +32,8 @@ export async function writeSafetensors(
 }
 
 /**
- * Writes a file atomically, asking for one tensor at a time, so that what is written need not be in memory at once.
- * @param read gives the data of a tensor
+ * Writes a file atomically, reading one tensor at a time, so that the tensors need not be in memory together.
+ * @param read returns the data of a tensor
  * @throws SafetensorsError if a tensor's shape, dtype and data do not agree; FileError if it cannot be written
  */
 export async function streamSafetensors(
@@ -50,7 +50,7 @@ export async function streamSafetensors(
   await writeAtomically(path, pieces())
 }
 
-/** Reads and checks the header; the tensors stay on disk until asked for. No file stays open in between. */
+/** Reads and checks the header; tensors are read from disk when they are requested. No file stays open in between. */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   return withFile(path, async ({ read, version, length }) => {
     const prefix = await read(0, Math.min(8, length))
@@ -86,7 +86,7 @@ export class SafetensorsFile {
     return this.#header.metadata
   }
 
-  /** where the bytes that entries speak of begin in the file */
+  /** start of the data section in the file */
   get dataStart(): number {
     return this.#header.dataStart
   }

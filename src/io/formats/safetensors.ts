@@ -1,6 +1,6 @@
-// The safetensors format on plain bytes, so that a browser can read a checkpoint too: eight bytes that say how long
-// the header is, a JSON header, then the tensors end to end. A file is checked in full before a value is read from
-// it, and no size that it claims is believed before it is held against the file's real length.
+// The safetensors format on plain bytes, so that a browser can read a checkpoint too: eight bytes with the length of
+// the header, a JSON header, then the tensors one after the other. A file is checked in full before a value is read
+// from it, and every size in it is checked against the length of the file.
 // Format: https://github.com/huggingface/safetensors#format
 
 import { messageOf, SafetensorsError } from '../errors.ts'
@@ -55,14 +55,14 @@ export type SafetensorsData =
   | Uint16Array
   | Uint8Array
 
-/** A tensor as a file holds it: `data` has as many elements as `shape` says, row by row. BOOL is 0 or 1. */
+/** A tensor as stored in a file: `data` has the number of elements of `shape`, row by row. BOOL is 0 or 1. */
 export interface SafetensorsTensor {
   readonly dtype: SafetensorsDtype
   readonly shape: readonly number[]
   readonly data: SafetensorsData
 }
 
-/** Where a tensor lies: bytes `begin` to `end` of the data section. */
+/** The position of a tensor: bytes `begin` to `end` of the data section. */
 export interface SafetensorsEntry {
   readonly dtype: SafetensorsDtype
   readonly shape: readonly number[]
@@ -70,14 +70,14 @@ export interface SafetensorsEntry {
   readonly end: number
 }
 
-/** What a tensor is, wherever it lies. */
+/** Shape and dtype of a tensor. */
 export type SafetensorsLayout = Pick<SafetensorsEntry, 'dtype' | 'shape'>
 
 /** A header that has been checked against the length of its file. */
 export interface SafetensorsHeader {
   readonly tensors: ReadonlyMap<string, SafetensorsEntry>
   readonly metadata: ReadonlyMap<string, string>
-  /** where the data section begins in the file */
+  /** start of the data section in the file */
   readonly dataStart: number
 }
 
@@ -85,10 +85,10 @@ export interface SafetensorsHeader {
 const LONGEST_HEADER = 100_000_000
 
 /**
- * How many bytes the JSON header takes, from the first eight bytes of a file.
+ * The length of the JSON header in bytes, from the first eight bytes of a file.
  * @param prefix at least the first 8 bytes
  * @param fileLength bytes in the whole file
- * @throws SafetensorsError if the file is too short for what it claims
+ * @throws SafetensorsError if the file is too short for this length
  */
 export function safetensorsHeaderLength(prefix: Uint8Array, fileLength: number, file?: string): number {
   if (fileLength < 8 || prefix.length < 8)
@@ -103,7 +103,7 @@ export function safetensorsHeaderLength(prefix: Uint8Array, fileLength: number, 
 
 /**
  * Reads and checks a header: every entry's shape, dtype and byte range agree, and together the ranges cover the data
- * section once, without overlap or hole.
+ * section once, without overlap or gap.
  * @param head the first 8 + header length bytes of the file, or more
  * @param fileLength bytes in the whole file
  * @throws SafetensorsError naming the tensor and the numbers that do not agree
@@ -137,7 +137,7 @@ function parseHeaderJson(bytes: Uint8Array, file?: string): Record<string, unkno
   return json
 }
 
-/** JSON.parse keeps the last of two equal keys in silence. This finds the first repeated key of valid JSON, if any. */
+/** Finds the first repeated key of valid JSON, if any. JSON.parse keeps the last of two equal keys without an error. */
 function repeatedKey(json: string): string | undefined {
   const objects: Set<string>[] = []
   const colon = /\s*:/y
@@ -189,7 +189,7 @@ function readEntry(name: string, value: unknown, file?: string): SafetensorsEntr
   return { dtype: dtype as SafetensorsDtype, shape, begin, end }
 }
 
-/** Every byte of the data section belongs to exactly one tensor. */
+/** Checks that every byte of the data section belongs to exactly one tensor. */
 function checkCoverage(tensors: ReadonlyMap<string, SafetensorsEntry>, dataLength: number, file?: string): void {
   const inOrder = [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)
   let covered = 0
@@ -206,7 +206,7 @@ function checkCoverage(tensors: ReadonlyMap<string, SafetensorsEntry>, dataLengt
 }
 
 /**
- * Turns the bytes of one tensor into numbers. The numbers are a copy: `bytes` may lie anywhere.
+ * Converts the bytes of one tensor to numbers. The numbers are a copy, so `bytes` need not be aligned.
  * @param bytes exactly the entry's range
  */
 export function decodeSafetensor(entry: SafetensorsLayout, bytes: Uint8Array): SafetensorsTensor {
@@ -256,8 +256,8 @@ export function parseSafetensors(bytes: Uint8Array, file?: string): SafetensorsC
 }
 
 /**
- * Integers as int32, each checked to fit: what token ids and positions are, whatever they were stored as.
- * @throws SafetensorsError naming the first value that is no 32-bit integer
+ * Converts integers of any stored dtype, such as token ids and positions, to int32, and checks that each fits.
+ * @throws SafetensorsError naming the first value that is not a 32-bit integer
  */
 export function toInt32(tensor: SafetensorsTensor, name = 'tensor'): Int32Array {
   return Int32Array.from(tensor.data as ArrayLike<number | bigint>, value => {
@@ -268,9 +268,9 @@ export function toInt32(tensor: SafetensorsTensor, name = 'tensor'): Int32Array 
 }
 
 /**
- * The beginning of a file, and the order in which its tensors follow. The header is padded to a multiple of 8 and wider
- * elements come first, so every tensor is aligned to its element in the file.
- * @throws SafetensorsError for a name or a dtype that cannot be written, or a shape that is none
+ * The start of a file, and the order of its tensors. The header is padded to a multiple of 8 and wider
+ * elements come first, so every tensor is aligned to its element size in the file.
+ * @throws SafetensorsError for a name or a dtype that cannot be written, or an invalid shape
  */
 export function safetensorsHead(
   layouts: ReadonlyMap<string, SafetensorsLayout>,
@@ -298,7 +298,7 @@ export function safetensorsHead(
 }
 
 /**
- * The bytes of one tensor, as they stand in a file.
+ * The bytes of one tensor, as they are stored in a file.
  * @throws SafetensorsError if the data does not agree with shape and dtype
  */
 export function safetensorBytes(name: string, { dtype, shape }: SafetensorsLayout, data: SafetensorsData): Uint8Array {

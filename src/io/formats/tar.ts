@@ -1,6 +1,6 @@
-// Where the members of a tar file lie. Only the headers are read, so that a shard of a gigabyte is known in the time of
-// a few thousand small reads, and any of its pictures can be had later without what stands before it. (Libraries read
-// a tar from its first byte to its last.)
+// The positions of the members of a tar file. Only the headers are read, so a shard of a gigabyte is listed with a few
+// thousand small reads, and any of its pictures can be read later without the bytes before it. (Libraries read a tar
+// from its first byte to its last.)
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { DataError } from '../errors.ts'
@@ -12,18 +12,18 @@ export class TarError extends DataError {}
 /** A file in a tar. */
 export interface TarMember {
   readonly name: string
-  /** of its content in the tar, in bytes */
+  /** position of its content in the tar, in bytes */
   readonly offset: number
   readonly size: number
 }
 
 const BLOCK = 512
-/** Bytes that are read at once: headers of small members stand close together. */
+/** Bytes that are read at once: headers of small members are close together. */
 const WINDOW = 1 << 16
-/** Names and attributes are short; a larger one is damage. */
+/** Names and attributes are short; a longer one means that the file is damaged. */
 const LARGEST_EXTENSION = 1 << 20
 
-/** A file and the part of it that was read last. */
+/** A file and its most recently read part. */
 export class WindowedFile {
   readonly size: number
   readonly #handle: FileHandle
@@ -72,7 +72,7 @@ export class WindowedFile {
 
 /**
  * The files of a tar (POSIX.1-2001 pax and ustar, and GNU's long names), in order.
- * @throws TarError naming the byte where the tar is cut off or damaged; what came before has been yielded
+ * @throws TarError naming the byte where the tar is truncated or damaged; the files before it are yielded
  */
 export async function* tarMembers(tar: WindowedFile, file: string): AsyncGenerator<TarMember, void, undefined> {
   let longName: string | undefined
@@ -113,14 +113,14 @@ const textOf = (bytes: Uint8Array, start = 0, length = bytes.length) =>
 const textAt = (header: Uint8Array, start: number, length: number) =>
   textOf(header, start, length).replace(/\0.*$/s, '')
 
-/** The name, with its first part where ustar keeps it. */
+/** The name, with the prefix that ustar stores separately. */
 function nameOf(header: Uint8Array): string {
   const name = textAt(header, 0, 100)
   const prefix = textOf(header, 257, 6) === 'ustar\0' ? textAt(header, 345, 155) : ''
   return prefix === '' ? name : `${prefix}/${name}`
 }
 
-/** Octal digits; or, where the first bit is set, a binary number. */
+/** Octal digits; or, if the first bit is set, a binary number. */
 function numberAt(header: Uint8Array, start: number, length: number): number {
   if (header[start] < 0x80) return Number.parseInt(textAt(header, start, length).trim() || '0', 8)
   let value = header[start] & 0x7f
@@ -128,14 +128,14 @@ function numberAt(header: Uint8Array, start: number, length: number): number {
   return value
 }
 
-/** The sum of all bytes, those of the sum itself being spaces. */
+/** The sum of all bytes, with those of the sum itself counted as spaces. */
 function hasRightSum(header: Uint8Array): boolean {
   let sum = 8 * 0x20
   for (let i = 0; i < BLOCK; i++) if (i < 148 || i >= 156) sum += header[i]
   return sum === numberAt(header, 148, 8)
 }
 
-/** Records `<length> <key>=<value>\n`, whose length is in bytes and counts itself. */
+/** Records `<length> <key>=<value>\n`; the length is in bytes and includes itself. */
 function paxAttributes(text: string): Record<string, string> {
   const attributes: Record<string, string> = {}
   const bytes = new TextEncoder().encode(text)

@@ -1,5 +1,5 @@
-// A checkpoint as a reader sees it: names with shapes, and values one tensor at a time. Which format a file has is told
-// by how it begins, not by its name.
+// The common interface of checkpoint files: names with shapes, and values one tensor at a time. The format of a file is
+// detected from its first bytes, not from its name.
 
 import { TorchFileError } from '../errors.ts'
 import { withFile } from '../ranges.ts'
@@ -7,11 +7,11 @@ import type { SafetensorsLayout, SafetensorsTensor } from './safetensors.ts'
 import { openSafetensors } from './safetensors-file.ts'
 import { openTorch } from './torch-file.ts'
 
-/** Tensors on disk. Nothing but names and shapes has been read. */
+/** Tensors on disk. Only names and shapes are read in advance. */
 export interface TensorFile {
   readonly path: string
   readonly names: readonly string[]
-  /** Shape and dtype of a tensor. Throws DataError if there is none of this name. */
+  /** Shape and dtype of a tensor. Throws DataError if there is no tensor of this name. */
   entry(name: string): SafetensorsLayout
   /** Reads a tensor. Throws DataError. */
   tensor(name: string): Promise<SafetensorsTensor>
@@ -19,13 +19,13 @@ export interface TensorFile {
 
 /**
  * Opens a checkpoint: safetensors, or a file that PyTorch wrote.
- * @throws DataError if it cannot be read, is damaged, or holds anything but tensors
+ * @throws DataError if it cannot be read, is damaged, or contains anything but tensors
  */
 export async function openTensors(path: string): Promise<TensorFile> {
   const beginning = await withFile(path, ({ read, length }) => read(0, Math.min(9, length)))
   const begins = (...bytes: number[]) => bytes.every((byte, i) => beginning[i] === byte)
   if (begins(0x80, 0x02, 0x8a, 0x0a))
     throw new TorchFileError('is in the format of PyTorch before 1.6: load it there and save it again', { file: path })
-  // PK 3 4 begins a zip archive; it could be a header's length too, which a brace follows
+  // PK 3 4 starts a zip archive; it could also be a header's length, which is followed by a brace
   return begins(0x50, 0x4b, 3, 4) && beginning[8] !== 0x7b ? openTorch(path) : openSafetensors(path)
 }

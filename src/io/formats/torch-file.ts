@@ -1,5 +1,5 @@
-// Checkpoints as PyTorch writes them (.bin, .pt): a zip archive with a pickle that says which tensors there are, and their
-// memory beside it. The pickle is not believed: it may name tensors, parameters and containers, and nothing else.
+// Checkpoints as PyTorch writes them (.bin, .pt): a zip archive with a pickle that lists the tensors, and their data as
+// other members. The pickle is not trusted: it may name only tensors, parameters and containers.
 
 import { DataError, TorchFileError } from '../errors.ts'
 import { type OpenedFile, withFile } from '../ranges.ts'
@@ -13,7 +13,7 @@ import {
 } from './safetensors.ts'
 import { readZip, ZipError, type ZipMember } from './zip.ts'
 
-/** Storage classes by their elements. */
+/** Storage classes and their element types. */
 const DTYPES: Readonly<Record<string, SafetensorsDtype>> = {
   'torch.DoubleStorage': 'F64',
   'torch.FloatStorage': 'F32',
@@ -27,13 +27,13 @@ const DTYPES: Readonly<Record<string, SafetensorsDtype>> = {
   'torch.BoolStorage': 'BOOL',
 }
 
-/** Largest pickle that is read, in bytes: what describes a checkpoint is small beside it. */
+/** Largest pickle that is read, in bytes: far more than the description of a checkpoint needs. */
 const LARGEST_PICKLE = 100_000_000
 
-/** Most elements of a tensor that has more of them than its memory. */
+/** Maximum size of a tensor that has more elements than its storage. */
 const MOST_REPEATED = 2 ** 24
 
-/** Memory of tensors: elements in the member data/<key> of the archive. */
+/** Storage of tensors: elements in the member data/<key> of the archive. */
 class TorchStorage {
   readonly dtype: SafetensorsDtype
   readonly key: string
@@ -46,7 +46,7 @@ class TorchStorage {
   }
 }
 
-/** A tensor that lies in a storage, in elements. */
+/** A tensor within a storage; positions are in elements. */
 class TorchTensor {
   readonly storage: TorchStorage
   readonly offset: number
@@ -71,7 +71,7 @@ class TorchTensor {
 }
 
 /**
- * Opens a checkpoint: a dictionary of tensors, or one that has it as `state_dict`. Tensors stay on disk until asked for.
+ * Opens a checkpoint: a dictionary of tensors, or one that contains it as `state_dict`. Tensors are read when they are requested.
  * @throws TorchFileError if the file is damaged, or names or calls anything but tensors, parameters and containers
  */
 export async function openTorch(path: string): Promise<TorchFile> {
@@ -104,12 +104,12 @@ async function openArchive(path: string, { read, length, version }: OpenedFile):
   return new TorchFile(path, version, tensorsIn(value), key => members.get(`${root}data/${key}`)!)
 }
 
-/** What a checkpoint's pickle may call, and what comes of it. */
+/** The functions that a checkpoint's pickle may call, and their results. */
 const CALLS: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
   'collections.OrderedDict': orderedDict,
   'torch._utils._rebuild_tensor_v2': rebuild,
   'torch._utils._rebuild_parameter': ([tensor]) => {
-    if (!(tensor instanceof TorchTensor)) throw new PickleError('makes a parameter of what is no tensor')
+    if (!(tensor instanceof TorchTensor)) throw new PickleError('makes a parameter of a value that is not a tensor')
     return tensor
   },
   'torch.Size': ([sizes]) => sizes,
@@ -119,13 +119,13 @@ function host(folder: string, members: ReadonlyMap<string, ZipMember>): PickleHo
   return {
     knows: path => Object.hasOwn(CALLS, path) || Object.hasOwn(DTYPES, path),
     call({ path }, args) {
-      if (!Object.hasOwn(CALLS, path)) throw new PickleError(`calls ${path}, which is no function`)
+      if (!Object.hasOwn(CALLS, path)) throw new PickleError(`calls ${path}, which is not a supported function`)
       return CALLS[path](args)
     },
     persistent(id) {
       const [kind, type, key, , length] = id instanceof Tuple ? id.items : []
       if (kind !== 'storage' || !(type instanceof Global) || typeof key !== 'string' || !isSize(length))
-        throw new PickleError('refers to something outside that is no storage')
+        throw new PickleError('refers to an external value that is not a storage')
       if (!Object.hasOwn(DTYPES, type.path)) throw new PickleError(`has a storage of ${type.path}, which is none`)
       const dtype = DTYPES[type.path]
       const member = members.get(folder + key)
@@ -142,21 +142,22 @@ function host(folder: string, members: ReadonlyMap<string, ZipMember>): PickleHo
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
-/** Of nothing, or of a list of pairs. */
+/** An ordered dictionary of nothing, or of a list of pairs. */
 function orderedDict([items = []]: readonly unknown[]): Map<unknown, unknown> {
-  if (!Array.isArray(items)) throw new PickleError('makes a dictionary of what is no list')
+  if (!Array.isArray(items)) throw new PickleError('makes a dictionary of a value that is not a list')
   return new Map(
     items.map((item: unknown): [unknown, unknown] => {
       const pair = item instanceof Tuple ? item.items : item
-      if (!Array.isArray(pair) || pair.length !== 2) throw new PickleError('makes a dictionary of what are no pairs')
+      if (!Array.isArray(pair) || pair.length !== 2)
+        throw new PickleError('makes a dictionary of values that are not pairs')
       return [pair[0], pair[1]]
     }),
   )
 }
 
-/** A tensor by storage, offset, shape and strides; every element must lie in the storage. */
+/** A tensor by storage, offset, shape and strides; every element must be within the storage. */
 function rebuild([storage, offset, shape, strides]: readonly unknown[]): TorchTensor {
-  if (!(storage instanceof TorchStorage)) throw new PickleError('makes a tensor of what is no storage')
+  if (!(storage instanceof TorchStorage)) throw new PickleError('makes a tensor of a value that is not a storage')
   const sizes = shape instanceof Tuple ? shape.items : undefined
   const steps = strides instanceof Tuple ? strides.items : undefined
   if (!isSize(offset) || !sizes?.every(isSize) || !steps?.every(isSize) || sizes.length !== steps.length)
@@ -172,15 +173,15 @@ function rebuild([storage, offset, shape, strides]: readonly unknown[]): TorchTe
   return tensor
 }
 
-/** The tensors of a state dict, which may stand in a larger checkpoint. */
+/** The tensors of a state dict, which may be part of a larger checkpoint. */
 function tensorsIn(value: unknown): Map<string, TorchTensor> {
   const inner = value instanceof Map ? value.get('state_dict') : undefined
   const state = inner instanceof Map ? inner : value
   if (!(state instanceof Map)) throw new PickleError('holds no dictionary of tensors')
   const tensors = new Map<string, TorchTensor>()
   for (const [name, tensor] of state) {
-    if (typeof name !== 'string') throw new PickleError('has a tensor whose name is no text')
-    if (!(tensor instanceof TorchTensor)) throw new PickleError(`has '${name}', which is no tensor`)
+    if (typeof name !== 'string') throw new PickleError('has a tensor whose name is not a text')
+    if (!(tensor instanceof TorchTensor)) throw new PickleError(`has '${name}', which is not a tensor`)
     tensors.set(name, tensor)
   }
   return tensors

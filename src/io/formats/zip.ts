@@ -1,5 +1,5 @@
-// Where the members of a zip archive lie. PyTorch stores them as they are, so that a tensor is a range of bytes of the
-// file; nothing is ever inflated, and no size is believed before it is held against the file's length.
+// The positions of the members of a zip archive. PyTorch stores them uncompressed, so a tensor is a range of bytes of
+// the file. Nothing is decompressed, and every size is checked against the length of the file.
 // Format: APPNOTE.TXT 6.3, sections 4.3 and 4.5.3 (zip64, for files above 4 GB).
 
 import type { ReadRange } from '../ranges.ts'
@@ -10,7 +10,7 @@ export interface ZipMember {
   readonly end: number
 }
 
-/** An archive that is damaged, or has what this does not read. */
+/** An archive that is damaged, or uses features that are not supported. */
 export class ZipError extends Error {
   override readonly name = 'ZipError'
 }
@@ -56,13 +56,13 @@ interface Fields {
   readonly header: number
 }
 
-/** What the directory says of a member. */
+/** Reads the directory's entry of a member. */
 function fieldsOf(view: DataView, at: number, extra: Uint8Array, name: string): Fields {
   const [flags, method] = [view.getUint16(at + 8, true), view.getUint16(at + 10, true)]
   if (flags & 1) throw new ZipError(`has '${name}' encrypted`)
   if (method !== 0) throw new ZipError(`has '${name}' compressed; PyTorch stores its members as they are`)
   const wide = zip64Numbers(extra, name)
-  // a field of all ones stands in the zip64 extra, in this order
+  // the value of a field of all ones is in the zip64 extra, in this order
   const [size, stored, header] = [24, 20, 42].map(offset => {
     const value = view.getUint32(at + offset, true)
     return value === 0xffffffff ? wide() : value
@@ -71,7 +71,7 @@ function fieldsOf(view: DataView, at: number, extra: Uint8Array, name: string): 
   return { size, header }
 }
 
-/** The 64-bit numbers of a zip64 extra, one a call. */
+/** The 64-bit numbers of a zip64 extra, one per call. */
 function zip64Numbers(extra: Uint8Array, name: string): () => number {
   const view = viewOf(extra)
   let [at, end] = [0, 0]
@@ -92,7 +92,7 @@ function exact(value: bigint): number {
   return Number(value)
 }
 
-/** A member's data begin behind its own header, whose extra field need not be the directory's. */
+/** The start of a member's data, behind its own header, whose extra field may differ from the directory's. */
 async function locate(read: ReadRange, length: number, name: string, { size, header }: Fields): Promise<ZipMember> {
   if (header + 30 > length) throw new ZipError(`has '${name}' at ${header}, after its end at ${length}`)
   const view = viewOf(await read(header, 30))
@@ -116,7 +116,7 @@ async function findDirectory(read: ReadRange, length: number): Promise<{ start: 
     start: view.getUint32(at + 16, true),
   }
   if (narrow.count !== 0xffff && narrow.size !== 0xffffffff && narrow.start !== 0xffffffff) return narrow
-  // zip64: a record before this one says where the wide end record lies
+  // zip64: a record before this one contains the position of the wide end record
   const locator = tailStart + at - 20
   if (locator < 0) throw new ZipError('has a directory without its zip64 end record')
   const pointer = viewOf(await read(locator, 20))

@@ -1,23 +1,24 @@
-// Attention of many heads in one call: where the parts of each lie, and which threads take which heads. Results lie as
-// [batch, tokens, heads, width], whatever their order of axes, because that is how a layer goes on with them.
+// Attention of many heads in one call: the layout of the arguments, and the assignment of heads to threads. Results are
+// stored as [batch, tokens, heads, width], whatever the order of their axes, because the next layer reads them in this
+// order.
 
 import type { AttentionInput } from '../kernels.ts'
 import { broadcastShapes, broadcastStrides, type Shape, sizeOf } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import type { Room } from './room.ts'
 
-/** Multiplications that make a part worth a thread of its own. */
+/** The number of multiplications from which on a part is given to another thread. */
 const GRAIN = 60_000
-/** Scores of one head that are still kept in memory at once; beyond, the definition runs. */
+/** The maximum number of scores of one head; above it, the definition runs. */
 const GREATEST = 2 ** 22
 
-/** A tensor as [batch, heads, tokens, size] with steps in bytes; the last axis is in order. */
+/** A tensor as [batch, heads, tokens, size] with steps in bytes; the last axis is contiguous. */
 interface Parts {
   readonly pointer: number
   readonly steps: readonly [batch: number, head: number, token: number]
 }
 
-/** One call's sizes, the parts of its arguments, and the stack of axes they share. */
+/** The sizes of one call, the parts of its arguments, and the leading axes they share. */
 interface Layout {
   readonly stack: Shape
   readonly batch: number
@@ -45,7 +46,7 @@ function layoutOf({ q, k, v, mask }: AttentionInput): Layout | undefined {
   return { stack, batch, heads, queries, keys, width, size }
 }
 
-/** Where a tensor's heads are; copied first if its last axis is not in order. */
+/** The address and steps of a tensor's heads; the tensor is copied first if its last axis is not contiguous. */
 function partsOf(room: Room, x: Tensor, { batch, heads }: Layout): Parts {
   const [tokens, width] = x.shape.slice(-2)
   const inOrder = width === 1 || x.strides[x.rank - 1] === 1
@@ -55,7 +56,7 @@ function partsOf(room: Room, x: Tensor, { batch, heads }: Layout): Parts {
   return { pointer, steps: [4 * full[0], 4 * full[1], 4 * full[2]] }
 }
 
-/** Writes what ../assembly/attention.ts reads: its class Heads, field by field. */
+/** Writes the fields of the class Heads in assembly/attention.ts. */
 function describe(room: Room, at: number, input: AttentionInput, layout: Layout, parts: readonly Parts[]): void {
   const { heads, queries, keys, width, size, batch } = layout
   const { mask, causal, scale } = input
@@ -71,7 +72,7 @@ function describe(room: Room, at: number, input: AttentionInput, layout: Layout,
 
 const BYTES = 96
 
-/** softmax(q kᵀ scale) v over what may be seen. */
+/** softmax(q kᵀ scale) v over the keys that the mask allows. */
 export function attention(room: Room, input: AttentionInput): Tensor | undefined {
   const layout = layoutOf(input)
   if (!layout) return undefined
@@ -96,7 +97,7 @@ function headStrides(stack: Shape, tokens: number, size: number): number[] {
   return [tokens * heads * size, size].slice(2 - stack.length).concat([heads * size, 1])
 }
 
-/** Gradients of q, k and v for all of the stack, in one tensor. */
+/** Gradients of q, k and v for all leading axes, in one tensor. */
 export function attentionGradient(room: Room, g: Tensor, input: AttentionInput): Tensor | undefined {
   const layout = layoutOf(input)
   if (!layout || g.dtype !== 'float32') return undefined

@@ -1,5 +1,5 @@
-// Several views of one shape walked side by side: axes of size one go, axes that follow on in every view are joined, and
-// what is left is handed to a kernel three axes at a time. Nothing is allocated.
+// Iteration over several views of one shape: axes of size one are dropped, axes that are contiguous in every view are
+// joined, and a kernel gets the remaining axes three at a time. Nothing is allocated.
 
 import type { Shape } from '../shape.ts'
 import type { Lane, Threads } from './threads.ts'
@@ -10,19 +10,19 @@ export interface Laid {
   readonly strides: readonly number[]
 }
 
-/** One element for all places. */
+/** One element for all positions. */
 export const scalar: Laid = { shape: [], strides: [] }
 
-/** Elements to step over along an axis of a shape of some rank to which a view broadcasts. */
+/** The stride in elements along an axis of a shape to which a view broadcasts. */
 function stepOf(view: Laid, axis: number, rank: number): number {
   const own = axis - rank + view.shape.length
   return own < 0 || view.shape[own] === 1 ? 0 : view.strides[own]
 }
 
-/** A kernel's work on the inner axes: where each view starts in bytes, and how many elements were walked before. */
+/** A kernel's work on the inner axes: the start of each view in bytes, and the number of elements before it. */
 type Part = (x: number, y: number, z: number, before: number) => void
 
-/** The same for a part of the three inner axes, n2 × n1 × n0, as one thread does it. */
+/** The same for a part of the three inner axes, n2 × n1 × n0, for one thread. */
 type SharedPart = (
   lane: Lane,
   x: number,
@@ -54,7 +54,7 @@ export class Axes {
   readonly #y: number[] = []
   readonly #z: number[] = []
 
-  /** Takes the views of a common shape, each with the bytes of its elements. They broadcast. */
+  /** Sets the views, which broadcast to a common shape, each with its element size in bytes. */
   join(shape: Shape, x: Laid, bytesX: number, y: Laid = scalar, bytesY = 4, z: Laid = scalar, bytesZ = 4): void {
     const rank = shape.length
     let last = -1
@@ -86,14 +86,14 @@ export class Axes {
     this.z2 = last >= 2 ? this.#z[last - 2] : 0
   }
 
-  /** Calls `part` for the inner axes, at every place on those outside of them. */
+  /** Calls `part` for the inner axes, at every position of the outer axes. */
   each(inner: 2 | 3, part: Part): void {
     const outer = this.#count - inner
     if (outer <= 0) part(0, 0, 0, 0)
     else this.#walk(0, outer, 0, 0, 0, 0, inner === 3 ? this.n2 * this.n1 * this.n0 : this.n1 * this.n0, part)
   }
 
-  /** Calls `part` for the three inner axes cut into parts of `grain` elements or more, at every place outside of them. */
+  /** Calls `part` for the three inner axes, cut into parts of `grain` elements or more, at every position of the outer axes. */
   share(threads: Threads, grain: number, part: SharedPart): void {
     const { n2, n1, n0, x2, y2, z2, x1, y1, z1, x0, y0, z0 } = this
     this.each(3, (x, y, z, before) => {

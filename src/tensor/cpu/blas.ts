@@ -1,6 +1,6 @@
-// Looking for the system's BLAS. It is called through koffi, an optional package; where either is missing, matrix
-// products are the device's own, and `description` says so. A BLAS has one thread here: the device's threads call it
-// side by side, each for a part of the product, so that two pools never fight over the same cores.
+// The search for the system's BLAS. It is called through koffi, an optional package. Without one of the two, the device
+// computes matrix products itself, and `description` says so. BLAS is limited to one thread per call: the device's
+// threads call it in parallel, each for a part of the product, so that two thread pools do not compete for the cores.
 
 import { DeviceError } from '../backend.ts'
 import { askNode } from '../host.ts'
@@ -8,7 +8,7 @@ import { type BlasLibrary, bindSgemm, type Koffi, loadKoffi, type Sgemm } from '
 
 export interface Blas {
   readonly found: BlasLibrary
-  /** for people: what it is and where */
+  /** for people: its name and path */
   readonly name: string
   readonly sgemm: Sgemm
 }
@@ -20,7 +20,7 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   win32: ['libopenblas.dll', 'openblas.dll', 'mkl_rt.2.dll'],
 }
 
-/** How libraries are told to use one thread, and how they are asked what they are. */
+/** The functions that set the number of threads, in each library. */
 const singleThread = ['openblas_set_num_threads', 'MKL_Set_Num_Threads', 'bli_thread_set_num_threads']
 
 function configure(koffi: Koffi, library: string): string {
@@ -44,9 +44,9 @@ function configure(koffi: Koffi, library: string): string {
 const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]
 
 /**
- * Computes small products of every kind, with gaps between their rows, and compares.
- * @param memory that sgemm is bound to; it is written to
- * @throws DeviceError where one is wrong: the library's integers may have 64 bits, or it is no BLAS
+ * Tests a library with small products of every kind, with gaps between their rows.
+ * @param memory the memory that sgemm is bound to; it is written to
+ * @throws DeviceError if one is wrong: the library's integers may have 64 bits, or it is not a BLAS
  */
 export function checkProducts(sgemm: Sgemm, memory: WebAssembly.Memory): void {
   const numbers = new Float32Array(memory.buffer)
@@ -83,7 +83,7 @@ export function checkProducts(sgemm: Sgemm, memory: WebAssembly.Memory): void {
 
 /**
  * @param choice `off`, a library's name or path, or undefined for the usual ones
- * @returns the BLAS, or why there is none
+ * @returns the BLAS, or the reason why there is none
  * @throws DeviceError if a library was named and cannot be used
  */
 export function openBlas(choice: string | undefined, memory: WebAssembly.Memory): Blas | string {

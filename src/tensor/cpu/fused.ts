@@ -1,5 +1,5 @@
-// Operations that would be several kernels in primitives, each as one. Kernels are for float32 and whole rows; for
-// anything else they return undefined, and the definition runs.
+// Operations that take several kernels as primitives and one kernel here. The kernels are for float32 and whole rows;
+// for other arguments they return undefined, and the definition runs.
 
 import type { FusedKernels } from '../kernels.ts'
 import { isContiguous, sameShape } from '../shape.ts'
@@ -15,7 +15,7 @@ const isPlain = (x: Tensor, like = x): boolean => x.dtype === 'float32' && sameS
 const isRow = (x: Tensor | undefined, n: number): boolean =>
   x === undefined || (x.dtype === 'float32' && x.rank === 1 && x.shape[0] === n)
 
-/** A tensor's rows: its last axis in order, and the same step from each row to the next. */
+/** The rows of a tensor: the last axis is contiguous, and the step between rows is constant. */
 interface Rows {
   readonly pointer: number
   readonly rows: number
@@ -56,7 +56,7 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
     })
   }
 
-  /** The rows of a tensor, copied only where a step between them varies. */
+  /** The rows of a tensor, copied only if the step between them varies. */
   const rowsOf = (x: Tensor): Rows => {
     const n = x.shape[x.rank - 1]
     const rows = x.size / n
@@ -272,7 +272,7 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
   }
 }
 
-/** Several runs of numbers seen as one row, so that threads meet once for all of them. */
+/** Several runs of numbers treated as one row, so that threads are synchronised once for all of them. */
 function rowOf(sizes: readonly number[]) {
   let total = 0
   const starts = sizes.map(size => {
@@ -281,7 +281,7 @@ function rowOf(sizes: readonly number[]) {
   })
   return {
     total,
-    /** Calls `part` for what first … last - 1 are of each run: its index, where in it they begin, how many they are. */
+    /** Calls `part` for the elements first … last - 1: for each run its index, the start within it, and the number of elements. */
     each(first: number, last: number, part: (run: number, at: number, count: number) => void): void {
       starts.forEach((start, i) => {
         const [begin, end] = [Math.max(first, start), Math.min(last, start + sizes[i])]
@@ -291,5 +291,5 @@ function rowOf(sizes: readonly number[]) {
   }
 }
 
-/** Whether a tensor is all of its memory, in order. */
+/** Whether a tensor fills its memory contiguously. */
 const isWhole = (x: Tensor): boolean => x.storage.length === x.size && isContiguous(x.shape, x.strides)

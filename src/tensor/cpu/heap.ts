@@ -1,6 +1,6 @@
-// One linear memory for all tensors, shared out in blocks. Free blocks of about one size hang together in a list (two
-// levels of sizes, as in Masmano et al. 2004, "TLSF"), so taking and giving back cost the same whatever happened before;
-// neighbours that are free become one block, so that thousands of steps leave no crumbs.
+// The allocator: one linear memory for all tensors, divided into blocks. Free blocks of similar size form a list (two
+// levels of sizes, as in Masmano et al. 2004, "TLSF"), so allocating and freeing take constant time. Free neighbours
+// are joined into one block, so the memory does not fragment over thousands of steps.
 
 import { OutOfMemoryError } from '../out-of-memory.ts'
 import { uncollectedBytes } from '../pressure.ts'
@@ -9,15 +9,15 @@ import { uncollectedBytes } from '../pressure.ts'
 export interface Block {
   /** address in bytes, a multiple of 64 */
   readonly pointer: number
-  /** bytes that were asked for */
+  /** bytes that were requested */
   readonly bytes: number
 }
 
 const PAGE = 65536
-/** Blocks are counted in units of a cache line; each begins with a header in the last 16 bytes before its pointer. */
+/** Block sizes are in units of a cache line; each block starts with a header in the last 16 bytes before its pointer. */
 const UNIT = 64
 const HEADER = 16
-/** What one growth adds at most beyond what is needed, in pages: 256 MiB. */
+/** The maximum growth beyond what is needed, in pages: 256 MiB. */
 const GREATEST_STEP = 4096
 const BINS = 384
 
@@ -34,21 +34,21 @@ function binOf(units: number): number {
  */
 export class Heap {
   readonly memory: WebAssembly.Memory
-  /** The whole memory as elements; anew after every growth. */
+  /** The whole memory as elements; replaced after every growth. */
   f32!: Float32Array
   i32!: Int32Array
   u8!: Uint8Array
   bytes = 0
   buffers = 0
-  /** bytes that the whole memory may have */
+  /** maximum size of the memory in bytes */
   readonly limit: number
   #end: number
   readonly #first = new Uint32Array(BINS)
   readonly #filled = new Uint32Array(BINS / 32)
 
   /**
-   * @param memory whose first page belongs to the module
-   * @param limit pages that it may have; at most 65536, which is 4 GiB
+   * @param memory its first page belongs to the module
+   * @param limit maximum number of pages; at most 65536, which is 4 GiB
    */
   constructor(memory: WebAssembly.Memory, limit = 65536) {
     this.memory = memory
@@ -60,7 +60,7 @@ export class Heap {
     this.#extend(memory.buffer.byteLength)
   }
 
-  /** Memory for so many bytes; what stood there before is still there. Throws OutOfMemoryError. */
+  /** Allocates memory, which is not cleared. Throws OutOfMemoryError. */
   take(bytes: number): Block {
     const units = Math.ceil((bytes + HEADER) / UNIT)
     let pointer = this.#find(units)
@@ -89,7 +89,7 @@ export class Heap {
     this.#release(pointer, this.#units(pointer))
   }
 
-  /** Makes a block free, joined with its neighbours that are. */
+  /** Frees a block and joins it with free neighbours. */
   #release(pointer: number, units: number): void {
     let start = pointer
     let size = units
@@ -108,10 +108,10 @@ export class Heap {
     this.#put(start + size * UNIT, 1, size)
   }
 
-  /** A free block of so many units or more, or 0. */
+  /** A free block of at least this many units, or 0. */
   #find(units: number): number {
     const bin = binOf(units)
-    // blocks of one bin differ: the first few are tried, the next bins fit for certain
+    // blocks of one bin differ in size: the first few are tried, and blocks of the next bins always fit
     let tries = 8
     for (let at = this.#first[bin]; at !== 0 && tries > 0; at = this.#word(at * UNIT, 2), tries--)
       if (this.#units(at * UNIT) >= units) return at * UNIT
@@ -148,8 +148,8 @@ export class Heap {
   }
 
   /**
-   * Enlarges the memory so that a block of so many units fits at its end: to twice its size, within reason. A loop whose tensors only
-   * the garbage collector could give back, and that never lets it run, ends here and not minutes later at the limit.
+   * Grows the memory so that a block of this size fits at its end: to twice its size, within limits. A loop whose tensors only
+   * the garbage collector could free, and that never lets it run, fails here and not minutes later at the limit.
    */
   #grow(units: number, bytes: number): void {
     const { memory } = this
@@ -174,7 +174,7 @@ export class Heap {
     throw new OutOfMemoryError(shortage)
   }
 
-  /** What lies beyond the last block becomes free; a header that is never free closes it. */
+  /** Frees the memory beyond the last block; a header that is never free marks the end. */
   #extend(end: number): void {
     const last = this.#end
     const units = (end - last) / UNIT

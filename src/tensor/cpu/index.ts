@@ -1,6 +1,6 @@
 // The device whose kernels are SIMD WebAssembly, written in AssemblyScript (assembly/) and compiled ahead of time
-// (module.ts). Tensors live in one linear memory, where kernels and the system's BLAS work in place, on several threads;
-// reading a value is a copy out of it.
+// (module.ts). Tensors are stored in one linear memory, where kernels and the system's BLAS work in place, on several
+// threads. Reading a value copies it out of this memory.
 
 import { type CpuOptions, DeviceError, type DeviceReport } from '../backend.ts'
 import type { TypedArray } from '../dtype.ts'
@@ -16,13 +16,13 @@ import { relaxedModule, simdModule } from './module.ts'
 import { cpuDTypes, noFloat64, Room } from './room.ts'
 import { availableThreads, Threads, withoutThreads } from './threads.ts'
 
-/** The cpu device: what it runs on, apart and in words. */
+/** The cpu device, with a description of what it runs on. */
 export interface CpuDevice extends Device {
   readonly instructions: 'SIMD' | 'relaxed SIMD'
   readonly threads: number
-  /** the BLAS that makes its matrix products, or null for its own */
+  /** the BLAS that computes matrix products, or null if the device computes them */
   readonly blas: string | null
-  /** kept when all threads are there; in Node they are at once */
+  /** resolves when all threads have started; in Node they start at once */
   readonly ready: Promise<void>
   /** Ends its threads. */
   close(): void
@@ -39,14 +39,14 @@ const relaxedProbe = Uint8Array.of(
 
 const bytesOf = (base64: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(base64), c => c.charCodeAt(0))
 
-/** Whether products and sums can be one instruction. Node 20 has it behind a flag, which can still be set now. */
+/** Whether a product plus a sum can be one instruction. Node 20 has it behind a flag, which can be set at run time. */
 function hasRelaxedSimd(): boolean {
   if (WebAssembly.validate(relaxedProbe)) return true
   askNode(node => node.getBuiltinModule('node:v8').setFlagsFromString('--experimental-wasm-relaxed-simd'))
   return WebAssembly.validate(relaxedProbe)
 }
 
-/** The module that this engine takes, or undefined. */
+/** The module that this engine supports, or undefined. */
 function choose():
   | { readonly bytes: Uint8Array<ArrayBuffer>; readonly instructions: CpuDevice['instructions'] }
   | undefined {
@@ -58,7 +58,7 @@ function choose():
 
 const missing = 'this engine has no WebAssembly SIMD (Node has it since 16.4, browsers since 2021, Safari since 16.4)'
 
-/** How many threads were asked for, or would be best. Throws DeviceError for what is no number of threads. */
+/** The number of threads that was requested, or the best one. Throws DeviceError for an invalid number. */
 function threadsWanted(asked: number | undefined): number {
   const value = asked ?? environment('COCAGRAD_THREADS')
   if (value === undefined) return Math.min(16, availableThreads())
@@ -68,7 +68,7 @@ function threadsWanted(asked: number | undefined): number {
   return count
 }
 
-/** What the device runs on here, or why it would not. */
+/** What the device runs on here, or why it is not available. */
 export function probeCpu(): DeviceReport {
   try {
     const device = openCpu()
@@ -81,7 +81,7 @@ export function probeCpu(): DeviceReport {
   }
 }
 
-/** A memory that may grow to 4 GiB, or to as much as the system sets aside: phones are content with less. */
+/** A memory that may grow to 4 GiB, or to as much as the system reserves: phones reserve less. */
 function largestMemory(): WebAssembly.Memory & { readonly limit: number } {
   for (let maximum = 65536; ; maximum /= 2) {
     try {
@@ -92,7 +92,7 @@ function largestMemory(): WebAssembly.Memory & { readonly limit: number } {
   }
 }
 
-/** Opens the device, with a memory of its own. Throws DeviceError where there is no WebAssembly SIMD. */
+/** Opens the device, with its own memory. Throws DeviceError if there is no WebAssembly SIMD. */
 export function openCpu(options: CpuOptions = {}): CpuDevice {
   const chosen = choose()
   if (!chosen) throw new DeviceError(`cpu: ${missing}`, 'cpu')
@@ -147,7 +147,7 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
     close: () => threads.close(),
   }
   const room = new Room(device, heap, threads)
-  // what the device itself needs is nobody's tensor
+  // memory of the device itself does not count as tensors
   heap.bytes = 0
   heap.buffers = 0
 

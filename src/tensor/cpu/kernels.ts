@@ -1,4 +1,5 @@
-// The primitives of the cpu device: each finds its operands, joins their axes and calls one compiled kernel.
+// The primitives of the cpu device: each gets the addresses of its operands, joins their axes and calls one compiled
+// kernel.
 
 import { bytesPerElement, type DType, promote, promoteScalar } from '../dtype.ts'
 import type { Kernels, Operand } from '../kernels.ts'
@@ -19,7 +20,7 @@ function commonShape(name: string, x: Operand, y: Operand): Shape {
   return a.length === 0 ? b : broadcastShapes(name, a, b)
 }
 
-/** The type in which operands are compared: the wider one, a number taking that of its tensor; int32 for bool. */
+/** The type in which operands are compared: the wider one; a number takes the type of its tensor; int32 for bool. */
 function comparisonType(x: Operand, y: Operand): DType {
   const meets =
     typeof x === 'number'
@@ -30,7 +31,7 @@ function comparisonType(x: Operand, y: Operand): DType {
   return meets === 'bool' ? 'int32' : meets
 }
 
-/** A view that stands still along an axis, for kernels that move along it themselves. */
+/** A view with stride 0 along an axis, for kernels that iterate along it themselves. */
 const stillAlong = (axis: number, shape: Shape, strides: readonly number[]): Laid => ({
   shape,
   strides: strides.map((stride, i) => (i === axis ? 0 : stride)),
@@ -60,10 +61,10 @@ export function cpuKernels(room: Room): Kernels {
   return {
     unary: (name, x) =>
       room.tensor(x.dtype, x.shape, (out, size) => {
-        // what does not lie in order is copied to where the result will be, and computed there
+        // operands that are not contiguous are copied to the result, and computed in place
         const inOrder = x.isContiguous
         if (!inOrder) room.copyDense(out, x)
-        // of whole numbers only these are asked for
+        // only these are used for integers
         const kernel =
           x.dtype === 'float32' ? (`${name}_f32` as const) : (`${name as 'neg' | 'abs' | 'sign'}_i32` as const)
         const from = inOrder ? room.address(x) : out

@@ -1,11 +1,11 @@
-// Where the main thread leaves calls for another one, in the shared memory: a few words, each in a cache line of its own,
-// and a queue of numbers. A call is the number of its kernel, how many arguments there are, and the arguments. Where a kernel
-// fails, the characters of its message stand in the queue instead.
+// The mailboxes through which the main thread sends calls to another thread, in shared memory: a few words, each in its
+// own cache line, and a queue of numbers. A call is the number of its kernel, the number of arguments, and the
+// arguments. If a kernel fails, the queue holds the characters of its message instead.
 
 export const mailbox = {
   /** word that changes when there is work */
   bell: 0,
-  /** word that is the bell's when the work is done */
+  /** word that equals the bell when the work is done */
   done: 16,
   /** word that is 1 while the thread must be woken */
   sleeps: 32,
@@ -13,7 +13,7 @@ export const mailbox = {
   failed: 48,
   /** word with the number of numbers in the queue */
   length: 64,
-  /** word that says who does the work: whoever changes it from `open` */
+  /** word that assigns the work: the thread that changes it from `open` does it */
   claim: 80,
   open: 0,
   claimed: 1,

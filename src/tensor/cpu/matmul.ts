@@ -1,5 +1,5 @@
-// The matrix product: where its factors lie, and how it is cut for the threads. A stack of products is dealt out product by
-// product, a single one along its longer side.
+// The matrix product: the addresses of its factors, and the division of the work among threads. A stack of products is
+// divided product by product, a single product along its longer side.
 
 import type { Tensor } from '../tensor.ts'
 import type { Room } from './room.ts'
@@ -11,7 +11,7 @@ export interface Factor {
   readonly column: number
 }
 
-/** Multiplications that make a part worth a thread of its own. */
+/** The number of multiplications from which on a part is given to another thread. */
 const GRAIN = 100_000
 
 /** The matrices of a tensor of two or more axes, the first one of them. */

@@ -1,5 +1,5 @@
-// Reductions over any axes, as a few passes over contiguous memory: the axes, joined, are kept and reduced in turn, and
-// each group that is reduced is either innermost (rows) or has others inside of it (columns).
+// Reductions over any axes, as a few passes over contiguous memory. After joining, the axes alternate between kept and
+// reduced ones, and each reduced group is either innermost (rows) or has other axes inside of it (columns).
 
 import type { DType } from '../dtype.ts'
 import type { ReductionName } from '../kernels.ts'
@@ -8,13 +8,13 @@ import type { Tensor } from '../tensor.ts'
 import { reductions } from './exports.ts'
 import { grains, type Placed, type Room } from './room.ts'
 
-/** Axes from the largest stride to the smallest: the order in memory. */
+/** Axes from the largest stride to the smallest: their order in memory. */
 const memoryOrder = (x: Tensor): number[] =>
   x.shape.map((_, axis) => axis).sort((a, b) => Math.abs(x.strides[b]) - Math.abs(x.strides[a]) || a - b)
 
 /**
- * Reduces contiguous memory, leaving the result at `out`.
- * @param isReduced whether each axis goes
+ * Reduces contiguous memory and writes the result to `out`.
+ * @param isReduced whether each axis is reduced
  */
 function reduceDense(
   room: Room,
@@ -26,7 +26,7 @@ function reduceDense(
   isReduced: readonly boolean[],
 ): void {
   const { threads } = room
-  // sizes of groups of axes, by turns kept and reduced, the first one kept
+  // sizes of groups of axes, alternately kept and reduced, starting with a kept one
   const groups = [1]
   shape.forEach((n, axis) => {
     if (n === 1) return
@@ -75,7 +75,7 @@ function reduceDense(
   }
 }
 
-/** Over the axes, which stay as axes of size one. */
+/** Reduces the axes and keeps them with size one. */
 export function reduce(room: Room, name: ReductionName, x: Tensor, axes: readonly number[]): Tensor {
   const dtype = x.dtype === 'bool' ? 'int32' : x.dtype
   const shape = reducedShape(x.shape, axes, true)
@@ -102,7 +102,7 @@ export function reduce(room: Room, name: ReductionName, x: Tensor, axes: readonl
         x.shape.map((_, axis) => axes.includes(axis)),
       )
     }
-    // axes in another order but without gaps: reduced in the order of memory, then put in theirs
+    // axes in another order but without gaps: reduced in the order of memory, then transposed
     const passing = room.passing(size * 4)
     const left = order.map(axis => shape[axis])
     reduceDense(
@@ -125,7 +125,7 @@ function dense(room: Room, x: Tensor, dtype: DType): { pointer: number } {
   return x.dtype === dtype ? { pointer: room.dense(x) } : (room.place(x, dtype, 1) satisfies Placed)
 }
 
-/** Position of the first largest element along an axis, which stays with size one. */
+/** Index of the first largest element along an axis, which is kept with size one. */
 export function argmax(room: Room, x: Tensor, axis: number): Tensor {
   return room.tensor('int32', reducedShape(x.shape, [axis], true), (out, size) => {
     const n = x.shape[axis]

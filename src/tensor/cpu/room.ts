@@ -13,8 +13,8 @@ import type { Block, Heap } from './heap.ts'
 import type { Threads } from './threads.ts'
 
 /**
- * Elements that make a part worth a thread of its own: handing work over costs one to two microseconds, in which so many
- * are moved, or combined, or put through a polynomial.
+ * The number of elements from which on a part is given to another thread: this costs one to two microseconds, in which this many
+ * elements are moved, or combined, or evaluated in a polynomial.
  */
 export const grains = { move: 16384, compute: 4096 } as const
 
@@ -23,7 +23,7 @@ export interface Placed extends Laid {
   readonly pointer: number
 }
 
-/** What the device computes with. */
+/** The operands and results of kernels on this device. */
 export const cpuDTypes = ['float32', 'int32', 'bool'] as const
 
 export const noFloat64 = (): DTypeError => missingDType('cpu', cpuDTypes, 'float64')
@@ -34,7 +34,7 @@ export class Room {
   readonly axes = new Axes()
   readonly threads: Threads
   readonly #device: Device
-  /** where numbers among the operands are written */
+  /** memory for operands that are numbers */
   readonly #numbers: number
   #passing: Block[] = []
 
@@ -46,7 +46,7 @@ export class Room {
     this.#numbers = heap.take(64).pointer
   }
 
-  /** Where a view begins. Throws DeviceError for a tensor of another device. */
+  /** The address of a view. Throws DeviceError for a tensor of another device. */
   address(x: View): number {
     const { storage, offset } = x
     if (storage.device !== this.#device)
@@ -55,7 +55,7 @@ export class Room {
     return pointer + offset * (storage.dtype === 'bool' ? 1 : 4)
   }
 
-  /** An operand as `dtype`: a number in a place of its own (there are four), a tensor of another dtype converted. */
+  /** An operand as `dtype`: a number is written to memory (there are four places), a tensor of another dtype is converted. */
   place(x: Operand, dtype: DType, slot: number): Placed {
     if (typeof x === 'number') {
       const pointer = this.#numbers + 16 * slot
@@ -102,7 +102,7 @@ export class Room {
     }
   }
 
-  /** Where the elements stand in row-major order: where they are, or in a copy that passes. */
+  /** The address of the elements in row-major order: their own, or that of a temporary copy. */
   dense(x: View): number {
     const pointer = this.address(x)
     if (isContiguous(x.shape, x.strides)) return pointer
@@ -148,20 +148,20 @@ export class Room {
     })
   }
 
-  /** Memory until `done`. */
+  /** Temporary memory until `done`. */
   passing(bytes: number): number {
     const block = this.heap.take(bytes)
     this.#passing.push(block)
     return block.pointer
   }
 
-  /** Gives back what was passing. */
+  /** Frees the temporary memory. */
   done(): void {
     for (const block of this.#passing) this.heap.give(block)
     this.#passing = []
   }
 
-  /** A tensor of new memory; `compute` fills it, unless there is nothing to fill. Throws DTypeError for float64. */
+  /** A tensor in new memory; `compute` fills it, unless it is empty. Throws DTypeError for float64. */
   tensor(dtype: DType, shape: Shape, compute: (pointer: number, size: number) => void): Tensor {
     if (dtype === 'float64') throw noFloat64()
     const size = sizeOf(shape)

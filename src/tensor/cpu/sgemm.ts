@@ -1,19 +1,19 @@
-// The one function of BLAS that is called, cblas_sgemm, bound to a thread's view of the linear memory, and how a call that it
-// refused is noticed. Part of the program of every thread, so it imports only the error.
+// cblas_sgemm, the only BLAS function that is called, bound to a thread's view of the linear memory, and the detection
+// of calls that BLAS refused. This file is part of every thread's program, so it imports only the error.
 
 import { DeviceError } from '../backend.ts'
 
-/** A BLAS that was found. It can be sent to a thread, which loads it for itself. */
+/** A BLAS that was found. It can be sent to a thread, which loads the library again. */
 export interface BlasLibrary {
   /** file of koffi, the foreign function interface */
   readonly koffi: string
-  /** what the dynamic loader knows the library by */
+  /** the name of the library for the dynamic loader */
   readonly library: string
 }
 
 /**
- * c = op(a) op(b), all by rows: addresses in bytes from the start of the memory, steps between rows in numbers. Throws DeviceError
- * where BLAS refuses the call.
+ * c = op(a) op(b), all row-major: addresses in bytes from the start of the memory, steps between rows in elements. Throws DeviceError
+ * if BLAS refuses the call.
  */
 export type Sgemm = (
   transposesA: number,
@@ -38,13 +38,13 @@ export interface Koffi {
 const ROW_MAJOR = 101
 const [PLAIN, TRANSPOSED] = [111, 112]
 
-/** The bits of a signalling NaN. Arithmetic makes every NaN a quiet one, so no product leaves them. */
+/** The bits of a signalling NaN. Arithmetic produces only quiet NaNs, so no product has these bits. */
 const UNWRITTEN = 0x7fa00000
 
 export const loadKoffi = (file: string): Koffi =>
   process.getBuiltinModule('node:module').createRequire(file)(file) as Koffi
 
-/** Throws where the library does not load or has no cblas_sgemm. */
+/** Throws if the library cannot be loaded or has no cblas_sgemm. */
 export function bindSgemm({ koffi: file, library }: BlasLibrary, memory: WebAssembly.Memory): Sgemm {
   const koffi = loadKoffi(file)
   const cblas = koffi
@@ -52,15 +52,15 @@ export function bindSgemm({ koffi: file, library }: BlasLibrary, memory: WebAsse
     .func(
       'void cblas_sgemm(int order, int transA, int transB, int m, int n, int k, float alpha, uintptr_t a, int lda, uintptr_t b, int ldb, float beta, uintptr_t c, int ldc)',
     )
-  // a memory that is shared stays where it is when it grows
+  // a shared memory is not moved when it grows
   const base = Number(koffi.address(new Uint8Array(memory.buffer)))
   return sgemmOf(cblas, base, memory)
 }
 
 /**
- * A cblas_sgemm that throws where it refuses a call. BLAS itself prints a line, returns and leaves the result as it was, so the
- * first number of the result is marked, and looked at afterwards: that holds for every library and every reason to refuse.
- * @param base the address at which the memory begins
+ * A cblas_sgemm that throws if it refuses a call. BLAS itself prints a line, returns and does not change the result, so the
+ * first number of the result is marked before the call and checked afterwards. This works for every library and every reason.
+ * @param base the start address of the memory
  */
 export function sgemmOf(
   cblas: (...args: (number | bigint)[]) => unknown,

@@ -1,7 +1,8 @@
-// Work shared out among threads over one memory. The main thread does the first part itself and leaves the calls of the
-// others in their mailboxes; what nobody has begun by the time it is through it does too, so that a thread that sleeps or
-// was put aside costs nothing. It goes on when all is done: outside of `share` nothing happens at once. How work is cut
-// depends on its size and the number of threads alone: the same program gives the same bits, whoever does a part.
+// Work divided among threads over one memory. The main thread does the first part itself and puts the calls for the
+// other threads into their mailboxes. When it has finished, it also does the parts that no thread has started, so that
+// a sleeping thread causes no delay. `share` returns when all parts are done. The division of the work depends only on
+// its size and the number of threads, so the same program gives bitwise the same results, whichever thread computes a
+// part.
 
 import { DeviceError } from '../backend.ts'
 import { askNode } from '../host.ts'
@@ -12,7 +13,7 @@ import { threadProgram } from './module.ts'
 import type { BlasLibrary } from './sgemm.ts'
 import type { ThreadSettings } from './worker.ts'
 
-/** One thread: kernels, as it calls them, and memory of its own for what they need on the way. */
+/** One thread: its kernels, and its own temporary memory. */
 export interface Lane {
   readonly index: number
   readonly code: CpuModule
@@ -20,11 +21,11 @@ export interface Lane {
   readonly scratch: number
 }
 
-/** A thread that a mailbox leads to. */
+/** A thread with a mailbox. */
 interface Helper extends Lane {
-  /** Says that its part is there. */
+  /** Signals that its part is in the mailbox. */
   ring(): void
-  /** Takes the part back, unless it was begun. */
+  /** Takes the part back, unless the thread has started it. */
   takeBack(): boolean
   /** Waits until the part is done. Throws DeviceError if it failed. */
   join(): void
@@ -34,7 +35,7 @@ interface Worker {
   terminate(): unknown
 }
 
-/** What is needed to start one more thread. */
+/** The input for starting a thread. */
 interface Setting {
   readonly heap: Heap
   readonly module: WebAssembly.Module
@@ -42,18 +43,18 @@ interface Setting {
   readonly blas?: BlasLibrary
 }
 
-/** How long to look for a result before giving the processor away, in looks. */
+/** The number of times to check for a result before yielding the processor. */
 const PATIENCE = 20_000
 
 const inNode = askNode(node => node.getBuiltinModule('node:worker_threads'))
 
-/** Threads that the machine can run at once. */
+/** The number of threads that the machine can run at once. */
 export const availableThreads = (): number =>
   askNode(node => node.getBuiltinModule('node:os').availableParallelism()) ??
   (globalThis as { navigator?: { hardwareConcurrency?: number } }).navigator?.hardwareConcurrency ??
   1
 
-/** Why there can be no threads, or undefined. */
+/** The reason why threads are not available, or undefined. */
 export function withoutThreads(): string | undefined {
   if (inNode)
     return askNode(node => node.permission.has('worker')) === false ? 'threads need --allow-worker' : undefined
@@ -74,7 +75,7 @@ export class Threads {
     return this.lanes.length
   }
 
-  /** Starts threads until there are `count`. In Node they are there on return, elsewhere when the promise is kept. */
+  /** Starts threads until there are `count`. In Node they have started on return, elsewhere when the promise resolves. */
   start(count: number, setting: Setting): Promise<void> {
     const { heap, module, code, blas } = setting
     const started: Promise<void>[] = []
@@ -85,7 +86,7 @@ export class Threads {
       words.fill(0)
       words[mailbox.bell] = 1
       const settings: ThreadSettings = { module, memory: heap.memory, address, blas }
-      // in a page the threads come in any order: each takes the next place when it is there
+      // in a page the threads start in any order: each takes the next place when it has started
       const join = () => {
         const helper = helperAt(this.count, scratch, words, heap.memory, code)
         this.#helpers.push(helper)
@@ -106,7 +107,7 @@ export class Threads {
   }
 
   /**
-   * Cuts 0 … n into parts, at most one a thread and none smaller than `grain`, and does them side by side.
+   * Cuts 0 … n into parts, at most one per thread and none smaller than `grain`, and runs them in parallel.
    * @param unit every part but the last is a multiple of it
    */
   share(n: number, grain: number, work: (lane: Lane, from: number, to: number) => void, unit = 1): void {
@@ -139,7 +140,7 @@ export class Threads {
         if (this.#helpers[i].takeBack()) work({ ...main, index }, from, Math.min(n, from + size))
       }
     })
-    // all of them, whatever failed: the memory that they write to may be given back next
+    // wait for all of them, even after a failure: the memory that they write to may be freed next
     for (let i = 0; i < used; i++) attempt(() => this.#helpers[i].join())
     if (failures.length > 0) throw failures[0]
   }
@@ -155,7 +156,7 @@ function helperAt(
   const queue = new Float64Array(memory.buffer, words.byteOffset + mailbox.queue, mailbox.capacity)
   let length = 0
   let rung = 1
-  /** whether a first piece of the part is done already, for want of room */
+  /** whether a first piece of the part is done already, because the mailbox was full */
   let isBegun = false
   let isTaken = false
 
@@ -199,11 +200,11 @@ function helperAt(
   return { index, scratch, code: Object.fromEntries(entries) as unknown as CpuModule, ring, takeBack, join }
 }
 
-/** Waits until the thread is there: it needs nothing of this one, which may stand still meanwhile. */
+/** Waits until the thread has started. It does not need this thread, which may block meanwhile. */
 function startInNode({ Worker }: NonNullable<typeof inNode>, settings: ThreadSettings, words: Int32Array): Worker {
   const worker = new Worker(threadProgram, { eval: true, workerData: settings, name: 'cocagrad' })
   worker.unref()
-  // what became of it is said below, when it is needed
+  // an error is reported below, when the thread is needed
   worker.on('error', () => {})
   Atomics.wait(words, mailbox.done, 0, 20_000)
   if (Atomics.load(words, mailbox.done) !== words[mailbox.bell]) {

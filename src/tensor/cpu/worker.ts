@@ -1,5 +1,6 @@
-// The program of a thread beside the main one: it waits at its mailbox for calls of kernels, makes them, and says when it
-// is done. scripts/build-kernels.ts puts it into module.ts as text, so that nobody needs to find its file.
+// The program of a thread other than the main one: it waits at its mailbox for kernel calls, runs them, and reports
+// when it is done. scripts/build-kernels.ts writes it into module.ts as text, so that no file has to be located at run
+// time.
 
 import { askNode } from '../host.ts'
 import { mailbox } from './mailbox.ts'
@@ -13,7 +14,7 @@ export interface ThreadSettings {
   readonly blas?: BlasLibrary
 }
 
-/** Looks at the bell so often, some hundred microseconds, before it sleeps: a step rings it every few of them. */
+/** The number of checks of the bell, some hundred microseconds, before the thread sleeps: a step rings it every few microseconds. */
 const PATIENCE = 100_000
 
 function serve({ module, memory, address, blas }: ThreadSettings, whenReady: () => void): void {
@@ -31,7 +32,7 @@ function serve({ module, memory, address, blas }: ThreadSettings, whenReady: () 
   const call = (count: number) => {
     for (let i = 0; i < count; ) {
       const kernel = kernels[queue[i]]
-      // an array is spread at once, a view of the queue number by number
+      // spreading an array is fast, spreading a view of the queue is not
       const numbers = new Array<number>(queue[i + 1])
       for (let j = 0; j < numbers.length; j++) numbers[j] = queue[i + 2 + j]
       kernel(...numbers)
@@ -50,7 +51,7 @@ function serve({ module, memory, address, blas }: ThreadSettings, whenReady: () 
       Atomics.store(words, mailbox.sleeps, 0)
     }
     seen = Atomics.load(words, mailbox.bell)
-    // the main thread may have done it by now; or this is newer work already, which the next bell finds done
+    // the main thread may have done it already, or this is newer work, which the next bell finds done
     if (Atomics.compareExchange(words, mailbox.claim, mailbox.open, mailbox.claimed) === mailbox.open) {
       try {
         call(Atomics.load(words, mailbox.length))
@@ -65,7 +66,7 @@ function serve({ module, memory, address, blas }: ThreadSettings, whenReady: () 
   }
 }
 
-/** Serves; if it cannot even begin, whoever waits for it is told. */
+/** Runs the thread; if it cannot start, the waiting thread gets the error. */
 function start(settings: ThreadSettings, whenReady: () => void): void {
   try {
     serve(settings, whenReady)

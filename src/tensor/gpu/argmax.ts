@@ -1,11 +1,12 @@
-// Where a row is largest. In two stages for long rows: candidates of each part, then the first largest among them.
+// The position of the largest element of a row. Long rows take two stages: one candidate for each part, then the first
+// largest among the candidates.
 
 import { contiguousStrides, reducedShape, sizeOf } from '../shape.ts'
 import { along, thread } from './code.ts'
 import { partsOf } from './fold.ts'
 import type { Handle, Runtime, Strided } from './runtime.ts'
 
-/** Position of the first largest element along an axis, which has at least one. */
+/** Index of the first largest element along an axis of at least one element. */
 export function argmax(runtime: Runtime, x: Strided, axis: number): Handle {
   const outer = reducedShape(x.shape, [axis], true)
   const rows = sizeOf(outer)

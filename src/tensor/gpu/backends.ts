@@ -1,5 +1,5 @@
-// Finding what a machine has: a WebGPU adapter, a WebGL 2 context. Every way that ends nowhere says why, and what would
-// help.
+// Detects what the machine has: a WebGPU adapter, a WebGL 2 context. If one is not available, the error says why and
+// what would help.
 
 import { DeviceError, type GpuBackend } from '../backend.ts'
 import { askNode } from '../host.ts'
@@ -7,7 +7,7 @@ import type { Engine } from './engine.ts'
 import { hostEngine, loadGpuJs, version, webgl2Engine, webgpuEngine } from './gpujs.ts'
 
 interface Backend {
-  /** What is there, for people; throws a DeviceError that says why nothing is. */
+  /** Describes the hardware, for people; throws a DeviceError that says why there is none. */
   probe(): Promise<string>
   open(): Promise<Engine>
 }
@@ -28,7 +28,7 @@ async function webgpu(): Promise<GPU> {
       'gpu',
     )
   if (dawn) return dawn
-  // in parts, so that no bundler follows it: a page has no use for 130 MB of Dawn
+  // in parts, so that no bundler follows it: a page does not need 130 MB of Dawn
   const packageName = ['web', 'gpu'].join('')
   let loaded: { create(flags: string[]): GPU }
   try {
@@ -125,7 +125,7 @@ export const backendNames = Object.keys(backends) as readonly GpuBackend[]
 
 const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-/** What a backend would run on, or why it would not. */
+/** What a backend runs on, or why it is not available. */
 export async function probeBackend(backend: GpuBackend): Promise<{ available: boolean; detail: string }> {
   try {
     return { available: true, detail: await backends[backend].probe() }
@@ -134,7 +134,7 @@ export async function probeBackend(backend: GpuBackend): Promise<{ available: bo
   }
 }
 
-/** The first backend of a list that answers. Throws DeviceError with every reason. */
+/** Opens the first available backend of a list. Throws DeviceError with every reason. */
 export async function openEngine(order: readonly GpuBackend[]): Promise<Engine> {
   const reasons: string[] = []
   for (const backend of order) {

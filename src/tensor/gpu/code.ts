@@ -1,26 +1,26 @@
-// Kernel source as text, and above all its index arithmetic. On a GPU a division is not correctly rounded and GPU.js
-// keeps named values as float32, so that `i / n` and `const i` go quietly wrong for large i. Everything that
-// computes a position goes through this file: half-step division while the dividend is small, exact integer helpers
-// above that, and no name for a value that float32 cannot hold.
+// Kernel source as text, in particular index arithmetic. On a GPU a division is not correctly rounded, and GPU.js keeps
+// named values as float32, so `i / n` and `const i` are wrong for large i without an error. All code that computes a
+// position therefore uses this file: division with an offset of one half while the dividend is small, exact integer
+// helpers above that, and no named variable for a value that float32 cannot represent.
 
 import type { Helper } from './engine.ts'
 
 /** Below this, Math.floor((i + 0.5) / n) is exact on every device that divides to within 2.5 units. */
 const HALF_STEP = 2 ** 20
-/** Below this, float32 holds every integer, so that a position may have a name. */
+/** Below this, float32 represents every integer, so a position may be a named variable. */
 const EXACT = 2 ** 24
 
-/** A non-negative whole number in a kernel. */
+/** A non-negative integer in a kernel. */
 export interface Index {
   readonly text: string
-  /** the largest value it takes */
+  /** its largest value */
   readonly max: number
 }
 
 const integers = (n: number) => ({ argumentTypes: new Array<string>(n).fill('Integer'), returnType: 'Integer' })
 const floats = (n: number) => ({ argumentTypes: new Array<string>(n).fill('Float'), returnType: 'Float' })
 
-/** Exact arithmetic on integers: leaves, because WebGL wants no helper that calls another. */
+/** Exact integer arithmetic. These helpers call no other helper, which WebGL requires. */
 const integerHelpers: readonly Helper[] = [
   { source: 'function mulAdd(a,b,c){ return a*b+c; }', settings: integers(3) },
   { source: 'function mulSub(a,b,c){ return c-a*b; }', settings: integers(3) },
@@ -33,8 +33,8 @@ const integerHelpers: readonly Helper[] = [
 ]
 
 /**
- * Functions that GPUs lack or compute carelessly: tanh overflows, expm1 and log1p cancel, sin and cos are right to
- * 2⁻¹¹ only, pow loses the sign of its base, and the last digits of whole numbers.
+ * Functions that GPUs lack or compute inaccurately: tanh overflows, expm1 and log1p cancel, sin and cos are accurate to
+ * 2⁻¹¹ only, pow loses the sign of its base, and the last digits of integers.
  */
 const mathHelpers: readonly Helper[] = [
   {
@@ -51,7 +51,7 @@ const mathHelpers: readonly Helper[] = [
     settings: floats(1),
   },
   {
-    // a shader's logarithm of 0 is that of the smallest number
+    // a shader computes the logarithm of 0 as that of the smallest number
     source: `function logarithm(x){ if (x===0.0) { return 0.0-1.0/Math.abs(x); } return Math.log(x); }`,
     settings: floats(1),
   },
@@ -93,7 +93,7 @@ const mathHelpers: readonly Helper[] = [
     settings: floats(2),
   },
   {
-    // by repeated squaring: a GPU's 5⁴ is 624.99994, and whole numbers are truncated
+    // by repeated squaring: a GPU's 5⁴ is 624.99994, and integers are truncated
     source: `function wholePower(x,y){
       if (y<0.0) { if (Math.abs(x)!==1.0) { return 0.0; } }
       let base=x; let left=Math.abs(y); let r=1.0;
@@ -110,14 +110,14 @@ const helpers = [...integerHelpers, ...mathHelpers].map(helper => ({
   call: new RegExp(`\\b${/function (\w+)/.exec(helper.source)![1]}\\(`),
 }))
 
-/** The helpers that a source calls. */
+/** The helpers that a kernel source calls. */
 export const helpersIn = (source: string): Helper[] =>
   helpers.filter(({ call }) => call.test(source)).map(({ helper }) => helper)
 
-/** The thread's own number, below n. */
+/** The index of the thread, below n. */
 export const thread = (n: number): Index => ({ text: 'this.thread.x', max: n - 1 })
 
-/** The whole part of i / n. */
+/** The integer part of i / n. */
 function quotient(i: Index, n: number): Index {
   const max = Math.floor(i.max / n)
   if (n === 1) return i
@@ -143,7 +143,7 @@ export class Code {
     this.lines.push(line)
   }
 
-  /** A name for a value, if float32 can hold it; otherwise its text stands for it. */
+  /** A variable for a value, if float32 can represent it; otherwise its expression. */
   name(i: Index): Index {
     if (i.max >= EXACT) return i
     const name = `i${this.#names++}`
@@ -191,7 +191,7 @@ export class Code {
     )
   }
 
-  /** The same under a name where that is exact, for use inside a loop. */
+  /** The same as a variable if that is exact, for use inside a loop. */
   base(coordinates: readonly Index[], strides: readonly number[], start?: string): string {
     const reach = coordinates.reduce((sum, { max }, i) => sum + max * Math.abs(strides[i]), 0)
     if (reach >= EXACT) return this.position(coordinates, strides, start)
@@ -207,9 +207,9 @@ export function along(base: string, step: string, stride: number): string {
 }
 
 /**
- * Axes of several strided views of one shape, with axes of size one dropped and axes that follow on joined.
- * @param separate axes that stay as they are
- * @returns axes: where each joined axis begins
+ * Axes of several strided views of one shape, with axes of size one dropped and contiguous axes joined.
+ * @param separate axes that are not joined
+ * @returns axes: the start of each joined axis
  */
 export function joinAxes(
   shape: readonly number[],

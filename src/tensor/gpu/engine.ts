@@ -1,9 +1,9 @@
-// What the rest of this room asks of a backend. One implementation each for webgpu, webgl2 and the two modes that run
-// on a CPU stands in gpujs.ts, the only file that knows GPU.js.
+// The interface of a backend. gpujs.ts, the only file that uses GPU.js, implements it for webgpu, webgl2 and the two
+// modes that run on a CPU.
 
 import type { GpuBackend } from '../backend.ts'
 
-/** A function that kernels call; its types are told, never inferred. */
+/** A function that kernels call; its types are given, not inferred. */
 export interface Helper {
   readonly source: string
   readonly settings: { readonly argumentTypes: readonly string[]; readonly returnType: string }
@@ -14,7 +14,7 @@ export interface Program {
   /** for errors: the operation and its shapes */
   readonly label: string
   readonly source: string
-  /** how many elements it computes */
+  /** the number of elements it computes */
   readonly length: number
   readonly arrays: number
   readonly floats: number
@@ -36,18 +36,18 @@ export interface Engine {
   readonly backend: GpuBackend
   /** adapter and version, for people */
   readonly description: string
-  /** how many arrays a kernel may read */
+  /** the maximum number of arrays that a kernel may read */
   readonly maxArrays: number
   /** whether a thread may return four elements */
   readonly fourWide: boolean
-  /** what of an argument is baked into a compiled kernel */
+  /** the properties of an argument that are constants in a compiled kernel */
   layout(memory: Memory, length: number): string
   compile(program: Program): Compiled
   upload(data: Float32Array): Memory
-  /** Elements start … start + length; rejects when the backend had an error, whatever is read beside it. */
+  /** Reads elements start … start + length - 1; rejects if the backend had any error. */
   read(memory: Memory, start: number, length: number): Promise<Float32Array>
   free(memory: Memory): void
-  /** Whether there was an error after which nothing here can be trusted. */
+  /** Whether there was an error after which no result can be trusted. */
   hasFailed(): boolean
   close(): void
 }

@@ -30,7 +30,7 @@ export const binaryExpressions: Record<BinaryName, string> = {
   minimum: 'Math.min(x0,x1)',
 }
 
-/** The same where both operands are whole numbers. */
+/** The same for two integer operands. */
 export const wholePower = 'wholePower(x0,x1)'
 
 export const comparisonExpressions: Record<ComparisonName, string> = {
@@ -44,7 +44,7 @@ export const comparisonExpressions: Record<ComparisonName, string> = {
 
 export const whereExpression = 'x0!==0.0?x1:x2'
 
-/** Conversion of float32 memory to what a type may hold. */
+/** Conversion of float32 memory to the values of a type. */
 export const castExpressions: Record<DType, string> = {
   float32: 'x0',
   float64: 'x0',

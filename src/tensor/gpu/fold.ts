@@ -1,4 +1,4 @@
-// Reductions. A long row is reduced in stages: one thread adding up thousands of float32 numbers loses digits, and a
+// Reductions. A long row is reduced in stages: one thread that adds thousands of float32 numbers loses digits, and a
 // reduction with few results would leave most of a GPU idle.
 
 import { contiguousStrides, reducedShape, type Shape, sizeOf } from '../shape.ts'
@@ -6,7 +6,7 @@ import { along, type Code, thread } from './code.ts'
 import { map } from './map.ts'
 import type { Handle, Runtime, Strided } from './runtime.ts'
 
-/** How two partial results are joined, and what a lone element starts as. */
+/** How two partial results are combined, and the initial value of an element. */
 const joins = { sum: (a: string, x: string) => `${a}+${x}`, max: minmax('max'), min: minmax('min') } as const
 
 export type FoldName = keyof typeof joins
@@ -15,20 +15,20 @@ function minmax(name: 'max' | 'min') {
   return (a: string, x: string) => `Math.${name}(${a},${x})`
 }
 
-/** Elements that one thread may reduce when there are enough threads, and threads that are enough. */
+/** The number of elements that one thread may reduce if there are enough threads, and the number that is enough. */
 const LONG = 1024
 const SHORT = 256
 const THREADS = 4096
 
-/** Into how many parts a row of n elements is divided when there are so many rows. */
+/** The number of parts that a row of n elements is divided into, for a number of rows. */
 export function partsOf(n: number, rows: number): number {
   if (n <= SHORT || (n <= LONG && rows >= THREADS)) return 1
   return Math.min(Math.max(Math.ceil(n / SHORT), Math.ceil(THREADS / rows)), Math.ceil(n / 16))
 }
 
 /**
- * Reduces one axis of an expression of equally shaped views; the axis stays with size one.
- * @param expression of x0, x1, …: what is reduced, default x0
+ * Reduces one axis of an expression of equally shaped views; the axis is kept with size one.
+ * @param expression the elements to reduce, in terms of x0, x1, …; default x0
  */
 export function fold(
   runtime: Runtime,
@@ -60,7 +60,7 @@ export function fold(
       const accumulate = (step: string) => `${load(step)} r=${joins[name]('r', `(${expression})`)};`
       if (name === 'sum') code.add('let r=0.0;')
       else {
-        // the first element stands alone under other names, and starts the comparison
+        // the first element has separate variables, and starts the comparison
         const renamed = (text: string) => text.replace(/\bx(\d)/g, 'y$1')
         code.add(`${renamed(load('0'))} let r=${renamed(expression)};`)
       }
@@ -76,13 +76,13 @@ export function fold(
   return final
 }
 
-/** Reduces several axes of a view, one group after the other, those that follow on in memory as one. */
+/** Reduces several axes of a view, one group after the other; contiguous axes are reduced as one. */
 export function foldAxes(runtime: Runtime, name: FoldName, x: Strided, axes: readonly number[]): Handle {
   const { shape, strides } = group(x, axes)
   let view: Strided = { ...x, shape: shape.map(({ n }) => n), strides }
   const reduced = shape.flatMap(({ reduce }, i) => (reduce ? [i] : []))
   if (reduced.length === 0) return map(runtime, name, x.shape, [x], 'x0')
-  // the longest first: it leaves the least for the others
+  // the longest first, which leaves the least work for the others
   reduced.sort((a, b) => view.shape[b] - view.shape[a])
   let made: Handle | null = null
   for (const axis of reduced) {
@@ -95,7 +95,7 @@ export function foldAxes(runtime: Runtime, name: FoldName, x: Strided, axes: rea
   return made!
 }
 
-/** Axes of size above one, where neighbours of one kind that follow on in memory are joined. */
+/** Axes of size above one; contiguous neighbours of one kind are joined. */
 function group(x: Strided, axes: readonly number[]) {
   const shape: { n: number; reduce: boolean }[] = []
   const strides: number[] = []
@@ -116,8 +116,8 @@ function group(x: Strided, axes: readonly number[]) {
 
 /**
  * Two statistics of every row of views [..., n] in one kernel, for rows of at most LONG elements: the result is
- * [2, ...], first all of the one, then all of the other.
- * @param body statements for one row, given what loads x0, x1, … at column j; they end by returning
+ * [2, ...], first all values of one statistic, then all of the other.
+ * @param body statements for one row, given a function that loads x0, x1, … at column j; they end with a return
  */
 export function rowStatistics(
   runtime: Runtime,

@@ -1,5 +1,5 @@
-// Operations over rows that would take five or more kernels in primitives and take two or three here: the statistics of
-// every row, then one elementwise kernel that uses them.
+// Operations over rows that take five or more kernels as primitives and two or three here: the statistics of every row,
+// then one elementwise kernel that uses them.
 
 import type { FusedKernels } from '../kernels.ts'
 import { contiguousStrides, type Shape, sameShape, sizeOf } from '../shape.ts'
@@ -22,13 +22,13 @@ function column(handle: Handle, shape: Shape, offset = 0): Strided {
   return { handle, shape: rows, strides: contiguousStrides(rows), offset }
 }
 
-/** Both statistics of one kernel. */
+/** The two statistics of one kernel. */
 function together(handle: Handle, shape: Shape): Statistics {
   const rows = sizeOf(columnShape(shape))
   return { views: [column(handle, shape), column(handle, shape, rows)], handles: [handle] }
 }
 
-/** Two reductions, the second of which may use the first: long rows are reduced in stages. */
+/** Two reductions, where the second may use the first: long rows are reduced in stages. */
 function separately(
   runtime: Runtime,
   shape: Shape,
@@ -90,7 +90,7 @@ function moments(runtime: Runtime, x: Strided): Statistics {
   return together(handle, shape)
 }
 
-/** A constant that GPU.js reads as a float. */
+/** A constant that GPU.js parses as a float. */
 const float = (value: number): string => (Number.isInteger(value) ? `${value}.0` : `${value}`)
 
 /** @param wrap makes a float32 tensor of a result */
@@ -99,7 +99,7 @@ export function fusedKernels(
   wrap: (handle: Handle, shape: Shape) => Tensor,
   own: (x: Tensor) => Strided,
 ) {
-  /** Rows of something; and their gradients, if it is those of every one of them. */
+  /** Whether x has rows, and g has the shape of x. */
   const takes = (x: Tensor, g = x) => x.rank > 0 && x.size > 0 && sameShape(x.shape, g.shape)
 
   const finish = (

@@ -1,6 +1,7 @@
-// Everything that leans on GPU.js, and on what is inside it, stands here: its types are declared by hand because the
-// published ones do not fit, its WebGPU kernel is made to build synchronously, and results are taken from kernels
-// before those can hold on to them. Pinned to 2.24.1; test/tensor/gpu/internals.test.ts asserts that the parts are there.
+// All code that depends on GPU.js and its internals. Its types are declared here because the published ones do not fit,
+// its WebGPU kernel is made to build synchronously, and results are taken from kernels before the kernels can keep
+// references to them. The version is pinned to 2.24.1; test/tensor/gpu/internals.test.ts checks that the internals
+// exist.
 
 import { DeviceError, type GpuBackend } from '../backend.ts'
 import { helpersIn } from './code.ts'
@@ -35,7 +36,7 @@ interface Gpu {
 
 type Argument = Memory | number
 
-/** A kernel as createKernel gives it: callable, and able to change the object that really runs. */
+/** A kernel as returned by createKernel: callable, and able to replace the object that runs. */
 interface Shortcut {
   (...args: Argument[]): Handle | Promise<Handle>
   readonly kernel: Kernel
@@ -73,7 +74,7 @@ interface WebGpuKernel extends Kernel {
   _ensureOutputBuffer(): void
 }
 
-/** GPU.js counts the handles of a buffer or texture in a field of its own. */
+/** GPU.js counts the handles of a buffer or texture in its own field. */
 type Counted<T> = T & { _refs: number }
 
 interface Handle {
@@ -113,7 +114,7 @@ const settings = (program: Pick<Program, 'source' | 'length' | 'arrays' | 'float
   functions: helpersIn(program.source),
 })
 
-/** Loads GPU.js, and in a browser puts back the global GPU interface that its script replaces by its own class. */
+/** Loads GPU.js, and in a browser restores the global GPU interface, which its script replaces by its own class. */
 export async function loadGpuJs(): Promise<GpuJs> {
   const native = Object.getOwnPropertyDescriptor(globalThis, 'GPU')
   const { gpujs } = await import('./library.ts')
@@ -121,7 +122,7 @@ export async function loadGpuJs(): Promise<GpuJs> {
   return gpujs as GpuJs
 }
 
-/** Refuses a kernel that GPU.js runs elsewhere than asked. */
+/** Throws if GPU.js runs a kernel on another backend than requested. */
 function assertRuns(shortcut: Shortcut, kernelClass: abstract new (...args: never[]) => object, label: string): void {
   const { kernel } = shortcut
   if (kernel instanceof kernelClass && !kernel.fallbackReason) return
@@ -133,7 +134,7 @@ function assertRuns(shortcut: Shortcut, kernelClass: abstract new (...args: neve
 const identity = 'function(a0){ return a0[this.thread.x]; }'
 const identityFrom = 'function(a0,o0){ return a0[add2(this.thread.x,o0)]; }'
 
-/** WebGPU on a device of ours: synchronous builds, pooled memory, errors collected until a value is read. */
+/** WebGPU on our own device: synchronous builds, pooled memory, errors collected until a value is read. */
 export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevice, description: string): Engine {
   const context = { adapter, device, isLost: false }
   const latch = new ErrorLatch()
@@ -229,7 +230,7 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
           kernel.run(...args)
           assertRuns(shortcut, SynchronousKernel, program.label)
           const buffer = kernel.outputBuffer!
-          // the kernel lets go of its result, and the promise that nobody awaits does not count
+          // the kernel releases its result, and the promise, which is not awaited, is ignored
           kernel.outputBuffer = null
           kernel.bindGroupDirty = true
           buffer._refs = 0
@@ -275,9 +276,9 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
   }
 }
 
-/** WebGL 2 in a context of ours. Results are textures. */
+/** WebGL 2 in our own context. Results are textures. */
 export function webgl2Engine(gpujs: GpuJs, gl: WebGL2RenderingContext, description: string): Engine {
-  // GPU.js resizes its canvas to the largest texture; a plain object takes that without taking memory
+  // GPU.js resizes its canvas to the largest texture; a plain object accepts that without allocating memory
   const gpu = new gpujs.GPU({ context: gl, canvas: { width: 1, height: 1 } })
   const latch = new ErrorLatch()
 
@@ -292,12 +293,12 @@ export function webgl2Engine(gpujs: GpuJs, gl: WebGL2RenderingContext, descripti
   }
 
   function destroy(shortcut: Shortcut): void {
-    // the vertex buffer is shared: without this every other kernel would stop drawing
+    // the vertex buffer is shared: without this all other kernels would stop drawing
     shortcut.kernel.buffer = null
     shortcut.destroy()
   }
 
-  /** Runs a kernel and makes it let go of its result. */
+  /** Runs a kernel and makes it release its result. */
   function take(shortcut: Shortcut, args: readonly Argument[], label: string): GlHandle {
     const result = shortcut(...args) as GlHandle
     assertRuns(shortcut, gpujs.WebGL2Kernel, label)
@@ -324,7 +325,7 @@ export function webgl2Engine(gpujs: GpuJs, gl: WebGL2RenderingContext, descripti
   }
   const one = { floats: 0, arrays: 1, width: 1 } as const
 
-  // four elements a thread fill a texture whose memory is already in order, if it is called by another name
+  // four elements per thread fill a texture whose memory is already in order, if it is given another type
   const probe = gpu.createKernel(identity, {
     ...settings({ ...one, source: identity, length: 4, integers: 0 }),
     optimizeFloatMemory: true,

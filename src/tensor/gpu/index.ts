@@ -1,5 +1,6 @@
-// The device whose kernels are GPU.js: on WebGPU, on WebGL 2 where there is none, and when asked for by name on a CPU,
-// to test the same kernels on any machine. Elements are float32 throughout; results stay on the device until read.
+// The device whose kernels run through GPU.js: on WebGPU, on WebGL 2 if there is no WebGPU, and, if requested by name,
+// on a CPU, to test the same kernels on any machine. All elements are stored as float32; results stay on the device
+// until they are read.
 
 import { DeviceError, type DeviceReport, type GpuBackend, type OpenOptions } from '../backend.ts'
 import { allocate, missingDType } from '../dtype.ts'
@@ -12,15 +13,15 @@ import { type Handle, Runtime, type Strided } from './runtime.ts'
 
 export interface GpuDevice extends Device {
   readonly backend: GpuBackend
-  /** Whether an error has come after which nothing computed here can be trusted; reading says which. */
+  /** Whether there was an error after which no result can be trusted; reading a value reports it. */
   readonly hasFailed: boolean
-  /** Gives everything back; tensors on this device can no longer be used. */
+  /** Frees everything; tensors on this device can no longer be used. */
   close(): void
 }
 
 /**
- * Opens webgpu, or webgl2 where there is none, or the backend named and no other.
- * Throws DeviceError that says what was tried and why it did not open.
+ * Opens webgpu, or webgl2 if there is no webgpu; or only the given backend.
+ * Throws DeviceError that says what was tried and why it could not be opened.
  */
 export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
   const { backend } = options
@@ -69,7 +70,7 @@ export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
   return device
 }
 
-/** One line for every backend: what it would run on here, or why it would not. */
+/** One line for every backend: what it runs on here, or why it is not available. */
 export const probeGpu = (): Promise<DeviceReport[]> =>
   Promise.all(
     backendNames.map(

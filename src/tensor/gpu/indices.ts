@@ -1,4 +1,4 @@
-// Indices that came from the host are known there too: they can be checked, and sorted, before a kernel runs.
+// Indices that came from the host are also kept there, so that they can be checked and sorted before a kernel runs.
 
 import { IndexError, type Shape } from '../shape.ts'
 import type { Strided } from './runtime.ts'
@@ -20,14 +20,14 @@ function rangeOf(values: Int32Array): readonly [low: number, high: number] {
   return range
 }
 
-/** Throws IndexError for an index outside an axis, where the host knows the indices. */
+/** Throws IndexError for an index outside of an axis, if the indices are on the host. */
 export function checkIndices(operation: string, indices: Strided, shape: Shape, axis: number): void {
   const { host } = indices.handle
   if (!host) return
   const size = shape[axis]
   const [low, high] = rangeOf(host)
   if (low >= 0 && high < size) return
-  // what is out of range may lie outside this view
+  // an index out of range may be outside of this view
   walk(indices, position => {
     const index = host[position]
     if (index < 0 || index >= size) throw new IndexError(operation, index, size)
@@ -47,24 +47,24 @@ function walk(view: Strided, visit: (position: number) => void): void {
   level(0, view.offset)
 }
 
-/** Positions along an axis sorted by the index they carry: those of segment s are order[start[s]] … order[start[s + 1]]. */
+/** Positions along an axis sorted by their index: those of segment s are order[start[s]] … order[start[s + 1] - 1]. */
 export interface Segments {
   readonly start: Float32Array
   readonly order: Float32Array
-  /** which segment belongs to a coordinate of the result: Σ coordinate · stride */
+  /** the segment of a coordinate of the result: Σ coordinate · stride */
   readonly strides: readonly number[]
 }
 
-/** From here on, sorting pays. */
+/** The number of indices from which on sorting is faster. */
 const FEW = 16
 
-/** Sorts indices along an axis for a result of `size` there; undefined where they are few or known to the device only. */
+/** Sorts indices along an axis for a result of `size` there; undefined if they are few or only on the device. */
 export function segmentsOf(indices: Strided, axis: number, size: number): Segments | undefined {
   const { handle, shape, strides } = indices
   const { host } = handle
   const count = shape[axis]
   if (!host || count <= FEW) return undefined
-  // other axes matter only where the indices vary along them
+  // other axes matter only if the indices vary along them
   const others = strides.flatMap((stride, i) => (i !== axis && stride !== 0 && shape[i] !== 1 ? [i] : []))
   const rows = others.reduce((n, i) => n * shape[i], 1)
   if (rows * count >= 2 ** 24 || rows * size >= 2 ** 24) return undefined

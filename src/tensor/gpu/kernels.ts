@@ -1,4 +1,4 @@
-// The primitives of the gpu device, each said in terms of a few kernel builders.
+// The primitives of the gpu device, each written with a few kernel builders.
 
 import { DeviceError } from '../backend.ts'
 import type { DType } from '../dtype.ts'
@@ -24,7 +24,7 @@ import type { Handle, Runtime, Strided } from './runtime.ts'
 
 const shapeOf = (x: Operand): Shape => (typeof x === 'number' ? [] : x.shape)
 
-/** A tensor as a view over memory of this device; anything else is refused. */
+/** A tensor as a view over memory of this device; throws for any other tensor. */
 export function stridedOn(device: Device, x: Tensor): Strided {
   if (x.storage.device !== device)
     throw new DeviceError(

@@ -1,20 +1,20 @@
-// A GPU reports its errors late, to nobody in particular, and computes on. What went wrong is kept here until a value
-// is about to be handed out, and from then on nothing is handed out.
+// A GPU reports its errors late, without naming the operation, and continues to compute. Errors are kept here until a
+// value is read; from then on every read fails.
 
 import { DeviceError } from '../backend.ts'
 
 export class ErrorLatch {
-  /** what went wrong, as far as a scope knows, and the first that came without one: often only its consequence */
+  /** the first error of an error scope, and the first without a scope, which is often only its consequence */
   #cause: string | null = null
   #first: string | null = null
   #watched = new Set<Promise<unknown>>()
 
-  /** Keeps the first of all errors: later ones follow from it. */
+  /** Keeps the first error: later ones follow from it. */
   set(message: string): void {
     this.#first ??= message
   }
 
-  /** Keeps an error scope's error, if there is one when it closes. */
+  /** Keeps the error of an error scope, if there is one when it closes. */
   watch(scope: Promise<{ message: string } | null>, describe: (error: { message: string }) => string): void {
     const seen = scope
       .then(error => {
@@ -25,7 +25,7 @@ export class ErrorLatch {
     this.#watched.add(seen)
   }
 
-  /** Waits for every scope that is closed, lets late events arrive, and throws if anything went wrong. */
+  /** Waits for every closed scope and for late events, and throws if there was an error. */
   async settle(): Promise<void> {
     await Promise.all(this.#watched)
     await nextTask()
@@ -43,7 +43,7 @@ export class ErrorLatch {
   }
 }
 
-/** Lets events that wait be delivered; setTimeout would add a millisecond to every read. */
+/** Lets pending events be delivered; setTimeout would add a millisecond to every read. */
 function nextTask(): Promise<void> {
   return new Promise(resolve => {
     const { port1, port2 } = new MessageChannel()

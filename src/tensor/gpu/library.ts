@@ -1,5 +1,6 @@
-// GPU.js, as the one file that its authors make for browsers; Node runs the same. In the package this module holds the
-// file itself (scripts/build-gpujs.ts), so that nothing is installed that GPU.js lists and this project does not use.
+// GPU.js, as the single file that its authors build for browsers; Node runs the same file. In the package this module
+// contains that file (scripts/build-gpujs.ts), so that the dependencies of GPU.js that are not used here are not
+// installed.
 
 // @ts-expect-error the published types are those of another file, and do not fit
 import library from 'gpu.js/dist/gpu-browser.js'

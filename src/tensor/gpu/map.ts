@@ -1,5 +1,5 @@
-// The kernel that most operations are: every element of the result is an expression of one element of each operand,
-// found by the operand's strides. A repeated axis has stride 0, so nothing is ever copied to be broadcast.
+// The kernel of most operations: every element of the result is an expression of one element of each operand, addressed
+// by the operand's strides. A repeated axis has stride 0, so broadcasting copies nothing.
 
 import { broadcastStrides, type Shape, sizeOf } from '../shape.ts'
 import { joinAxes, thread } from './code.ts'
@@ -8,7 +8,7 @@ import type { Handle, Runtime, Strided } from './runtime.ts'
 /**
  * out[i] = expression of x0[i], x1[i], …
  * @param shape of the result, to which every operand broadcasts
- * @param operands views, or numbers that meet every element
+ * @param operands views, or numbers that are combined with every element
  */
 export function map(
   runtime: Runtime,

@@ -1,16 +1,16 @@
-// The matrix product over strided operands: transposed, sliced and broadcast ones are read where they lie. A thread
-// computes four neighbouring results where the backend can return four, so that a is read once for all of them.
+// The matrix product over strided operands: transposed, sliced and broadcast operands are read in place. A thread
+// computes four neighbouring results if the backend can return four, so that a is read once for all of them.
 
 import { broadcastStrides, contiguousStrides, type Shape, sizeOf } from '../shape.ts'
 import { along, thread } from './code.ts'
 import { fold } from './fold.ts'
 import type { Handle, Runtime, Strided } from './runtime.ts'
 
-/** Results below which a long inner axis is divided among more threads, and results that are worth four a thread. */
+/** The number of results below which a long inner axis is divided among more threads, and above which a thread computes four. */
 const FEW = 4096
 const MANY = 16384
 
-/** Depth of a sum in float32: of more, parts are added up, so that the error does not grow with the depth. */
+/** Maximum length of a float32 sum: longer ones are added in parts, so that the error does not grow with the length. */
 const DEEP = 512
 
 /** [..., m, k] times [..., k, n], k > 0; leading axes broadcast. */
@@ -65,13 +65,13 @@ export function matmul(runtime: Runtime, a: Strided, b: Strided): Handle {
   })
 }
 
-/** The largest number of equal parts of k that is wanted and leaves each some work. */
+/** The largest useful number of equal parts of k in which each part has enough work. */
 function partsOf(k: number, wanted: number): number {
   for (let parts = Math.min(wanted, Math.floor(k / 64)); parts > 1; parts--) if (k % parts === 0) return parts
   return 1
 }
 
-/** An axis seen as [parts, rest], with the parts as a new first axis. */
+/** An axis split into [parts, rest], with the parts as a new first axis. */
 function splitAxis(x: Strided, axis: number, parts: number): Strided {
   const rest = x.shape[axis] / parts
   return {

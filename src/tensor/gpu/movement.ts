@@ -5,7 +5,7 @@ import { along, joinAxes, thread } from './code.ts'
 import { checkIndices, segmentsOf } from './indices.ts'
 import type { Handle, Runtime, Strided } from './runtime.ts'
 
-/** The strides of a view that stands still along one axis. */
+/** The strides of a view, with stride 0 along one axis. */
 const stillAlong = (axis: number, strides: readonly number[]) => strides.map((s, i) => (i === axis ? 0 : s))
 
 /** out[…, i, …] = x[…, indices[…, i, …], …] */
@@ -31,9 +31,9 @@ export function gather(runtime: Runtime, x: Strided, axis: number, indices: Stri
 }
 
 /**
- * Zeros of `shape` with out[…, indices[…, i, …], …] += updates[…, i, …]. A GPU has no way to add from several threads to
- * one place, so every result looks for what belongs to it: in lists that the host has sorted, where it knows the
- * indices, or else among all of them.
+ * Zeros of `shape` with out[…, indices[…, i, …], …] += updates[…, i, …]. Several threads cannot add to one place on a GPU,
+ * so every result searches for its updates: in lists sorted by the host, if the host has the indices,
+ * otherwise among all of them.
  */
 export function scatterAdd(runtime: Runtime, shape: Shape, axis: number, indices: Strided, updates: Strided): Handle {
   const length = sizeOf(shape)
@@ -90,7 +90,7 @@ export function scatterAdd(runtime: Runtime, shape: Shape, axis: number, indices
 
 const view1d = (handle: Handle): Strided => ({ handle, shape: [handle.length], strides: [1], offset: 0 })
 
-/** Surrounded by a constant. */
+/** Pads with a constant. */
 export function pad(
   runtime: Runtime,
   x: Strided,
@@ -127,13 +127,13 @@ export function pad(
   })
 }
 
-/** Joined along an axis. */
+/** Joins tensors along an axis. */
 export function concat(runtime: Runtime, parts: readonly Strided[], axis: number): Handle {
   const xs = parts.filter(x => sizeOf(x.shape) > 0)
   if (xs.length === 0) return runtime.empty()
   const { maxArrays } = runtime.engine
   if (xs.length > maxArrays) {
-    // in groups first: a kernel reads only so many arrays
+    // in groups first: the number of arrays that a kernel can read is limited
     const size = Math.ceil(xs.length / Math.ceil(xs.length / maxArrays))
     const groups: Strided[] = []
     for (let i = 0; i < xs.length; i += size) {

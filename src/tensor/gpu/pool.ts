@@ -1,6 +1,6 @@
-// Device buffers given back are handed out again. A destroyed WebGPU buffer lives until the work before it is done, and
-// JavaScript runs far ahead of the device: without a pool a loop of small operations takes gigabytes. One queue runs
-// in order, so a buffer may be reused at once.
+// A pool that reuses freed device buffers. A destroyed WebGPU buffer is not released until the work before it is done,
+// and JavaScript runs far ahead of the device: without a pool a loop of small operations takes gigabytes. There is one
+// queue, which runs in order, so a buffer may be reused at once.
 
 interface Poolable {
   readonly size: number
@@ -16,15 +16,15 @@ export class BufferPool<B extends Poolable> {
   readonly #largest: number
   /** by size, the least recently used size first */
   #free = new Map<number, B[]>()
-  /** how each buffer is really destroyed */
+  /** destroys each buffer */
   #destroy = new WeakMap<B, () => void>()
   #freeBytes = 0
   #liveBytes = 0
   #peakBytes = 0
 
   /**
-   * @param giveBack called when a buffer comes back
-   * @param largest bytes that one buffer may have
+   * @param giveBack called when a buffer is returned
+   * @param largest maximum size of a buffer in bytes
    */
   constructor(create: (size: number, usage: number) => B, giveBack: (buffer: B) => void, largest: number) {
     this.#create = create
@@ -32,7 +32,7 @@ export class BufferPool<B extends Poolable> {
     this.#largest = largest
   }
 
-  /** A buffer of at least so many bytes, whose `destroy` returns it here. */
+  /** A buffer of at least this many bytes, whose `destroy` returns it to the pool. */
   take(bytes: number): B {
     const size = Math.max(bytes, Math.min(roundUp(bytes), this.#largest))
     const waiting = this.#free.get(size)
@@ -47,7 +47,7 @@ export class BufferPool<B extends Poolable> {
     return buffer
   }
 
-  /** Really destroys what waits here. */
+  /** Destroys all buffers in the pool. */
   clear(): void {
     this.#shrink(0)
   }
@@ -70,7 +70,7 @@ export class BufferPool<B extends Poolable> {
     return buffer
   }
 
-  /** Never keeps more than was once in use at the same time. */
+  /** Limits the pool to the largest amount that was in use at the same time. */
   #shrink(limit: number): void {
     for (const [size, waiting] of this.#free) {
       while (this.#freeBytes > limit && waiting.length > 0) {
@@ -83,7 +83,7 @@ export class BufferPool<B extends Poolable> {
   }
 }
 
-/** To one of eight sizes between a power of two and the next, at least 256 bytes, so that more buffers fit again. */
+/** Rounds up to one of eight sizes between a power of two and the next, at least 256 bytes, so that more buffers can be reused. */
 function roundUp(bytes: number): number {
   const step = Math.max(256, 2 ** (Math.floor(Math.log2(bytes)) - 3))
   return Math.ceil(bytes / step) * step

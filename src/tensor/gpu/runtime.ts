@@ -1,5 +1,6 @@
-// Between the kernel builders and a backend: each kernel is compiled once for its signature and kept while it is used,
-// memory is counted, empty tensors never reach the backend, and errors say which operation and shapes they come from.
+// The layer between the kernel builders and a backend: each kernel is compiled once for its signature and kept while it
+// is used, memory is counted, empty tensors are never passed to the backend, and errors name the operation and shapes
+// they come from.
 
 import { DeviceError } from '../backend.ts'
 import type { MemoryUse } from '../kernels.ts'
@@ -9,16 +10,16 @@ import { show } from '../shape.ts'
 import { Code } from './code.ts'
 import type { Compiled, Engine, Memory } from './engine.ts'
 
-/** What a tensor's storage holds on this device. */
+/** The content of a tensor's storage on this device. */
 export interface Handle {
-  /** null when there are no elements, or after it was given back */
+  /** null if there are no elements, or after it was freed */
   memory: Memory | null
   readonly length: number
-  /** the values of an int32 tensor that came from the host: indices, usually */
+  /** the values of an int32 tensor that came from the host, usually indices */
   readonly host?: Int32Array
 }
 
-/** A shape laid over a handle. */
+/** A shape and strides over a handle. */
 export interface Strided {
   readonly handle: Handle
   readonly shape: readonly number[]
@@ -26,13 +27,13 @@ export interface Strided {
   readonly offset: number
 }
 
-/** One kernel call: what to compute, and with what. */
+/** One kernel call: the computation and its inputs. */
 export interface Call {
   /** the operation, for errors */
   readonly name: string
-  /** everything the text depends on; inputs' layouts are added */
+  /** everything that the source depends on; the layouts of the inputs are added */
   readonly signature: string
-  /** elements of the result, more than none */
+  /** elements of the result, at least one */
   readonly length: number
   readonly inputs: readonly Strided[]
   /** default none */
@@ -43,7 +44,7 @@ export interface Call {
   readonly body: (code: Code, starts: readonly (string | undefined)[]) => void
 }
 
-/** Bytes that a loop may leave to the garbage collector without ever letting it run. */
+/** Bytes that a loop may leave to the garbage collector without letting it run. */
 const UNCOLLECTED = 2 ** 30
 
 export class Runtime {
@@ -54,7 +55,7 @@ export class Runtime {
   #buffers = 0
   #closed = false
 
-  /** @param cacheSize how many compiled kernels are kept; a training step uses a few hundred */
+  /** @param cacheSize number of compiled kernels that are kept; a training step uses a few hundred */
   constructor(engine: Engine, cacheSize = 2000) {
     this.engine = engine
     this.#cacheSize = cacheSize
@@ -62,7 +63,7 @@ export class Runtime {
 
   memory = (): MemoryUse => ({ bytes: this.#bytes, buffers: this.#buffers })
 
-  /** How many kernels are compiled at present. */
+  /** The number of compiled kernels. */
   get kernels(): number {
     return this.#compiled.size
   }
@@ -153,7 +154,7 @@ export class Runtime {
     })
   }
 
-  /** @param length elements that will be allocated */
+  /** @param length number of elements to allocate */
   #assertOpen(length = 0): void {
     if (this.#closed)
       throw new DeviceError(

@@ -1,5 +1,5 @@
 // The error function to double precision: rational approximations on three ranges by W. J. Cody (1969), "Rational
-// Chebyshev approximations for the error function". JavaScript has no erf, and finite differences need every digit.
+// Chebyshev approximations for the error function". JavaScript has no erf, and finite differences need full precision.
 
 // biome-ignore format: one coefficient table per range
 const SMALL = {

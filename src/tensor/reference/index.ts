@@ -1,5 +1,5 @@
-// The device that defines every operation: float32 and float64 in plain loops over ndarray views. Readable first, the
-// oracle for all others, and quick enough to train a tiny model.
+// The device that defines every operation: float32 and float64 in plain loops over ndarray views. It is written to be
+// readable, all other devices are tested against it, and it is fast enough to train a tiny model.
 
 import { dtypeOf, type TypedArray } from '../dtype.ts'
 import type { Device } from '../kernels.ts'

@@ -1,5 +1,5 @@
-// What every operation means, in plain loops: the device that all others are compared with. Arithmetic is float64
-// throughout and rounded once, when a result is stored.
+// The definition of every operation, in plain loops: all other devices are compared with it. Arithmetic is float64
+// throughout, rounded once when a result is stored.
 
 import type { DType, TypedArray } from '../dtype.ts'
 import type { BinaryName, ComparisonName, Operand, Primitives, ReductionName, UnaryName } from '../kernels.ts'
@@ -54,7 +54,7 @@ const reductions: Record<ReductionName, { initial: number; combine: Binary }> = 
   min: { initial: Infinity, combine: (a, x) => Math.min(a, x) },
 }
 
-/** Whether a number is larger than another, as `max` has it: NaN is the largest. */
+/** Whether a number is larger than another, as in `max`: NaN is the largest. */
 const isLarger = (x: number, y: number): boolean => x > y || (Number.isNaN(x) && !Number.isNaN(y))
 
 /** out[k] = f(x[k]) along one run */
@@ -79,7 +79,7 @@ const binaryLoop =
     for (let k = 0; k < n; k++, i += stepX, j += stepY) out[o + k] = f(x[i], y[j])
   }
 
-/** out[k] = f(out[k], x[k]) along one run; out stands still where the run is folded into one element */
+/** out[k] = f(out[k], x[k]) along one run; out has step 0 if the run is reduced to one element */
 const foldLoop =
   (f: Binary) => (out: TypedArray, o: number, stepOut: number, x: TypedArray, i: number, stepX: number, n: number) => {
     for (let k = 0; k < n; k++, o += stepOut, i += stepX) out[o] = f(out[o], x[i])
@@ -133,7 +133,7 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
     })
   }
 
-  /** A view that stands still along an axis while the others are walked: gather and scatter move along it themselves. */
+  /** A view with stride 0 along an axis: gather and scatter iterate along this axis themselves. */
   const stillAlong = (axis: number, x: Nd, shape: Shape): Nd =>
     strided(
       x.data,
@@ -175,7 +175,7 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
       total.data.fill(reductions[name].initial)
       const fold = foldLoops[name]
       const a = view(x)
-      // the result read as if it had x's shape: it stands still along the axes that go
+      // the result with x's shape: stride 0 along the reduced axes
       forEachRun([broadcast(total, x.shape), a], (at, n, step) =>
         fold(total.data, at[0], step[0], a.data, at[1], step[1], n),
       )

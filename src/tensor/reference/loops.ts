@@ -1,5 +1,5 @@
-// The two things every loop here needs: walking several strided views of one shape side by side, and a loop that
-// the engine compiles for one element function alone.
+// Two helpers that every loop here uses: iteration over several strided views of one shape, and a loop that the engine
+// compiles separately for one element function.
 
 import ndarray, { type NdArray } from 'ndarray'
 import { allocate, type DType, type TypedArray } from '../dtype.ts'
@@ -8,7 +8,7 @@ import type { View } from '../storage.ts'
 
 export type Nd = NdArray<TypedArray>
 
-/** A shape laid over memory. */
+/** A shape and strides over memory. */
 export function strided(data: TypedArray, shape: Shape, strides: readonly number[], offset = 0): Nd {
   return ndarray(data, [...shape], [...strides], offset)
 }
@@ -20,11 +20,11 @@ export const view = (x: View): Nd => strided(x.storage.handle as TypedArray, x.s
 export const create = (dtype: DType, shape: Shape): Nd =>
   strided(allocate(dtype, sizeOf(shape)), shape, contiguousStrides(shape))
 
-/** The same memory read as if it had the broadcast shape: repeated axes have stride 0. */
+/** The same memory with the broadcast shape: repeated axes have stride 0. */
 export const broadcast = (x: Nd, shape: Shape): Nd =>
   strided(x.data, shape, broadcastStrides(x.shape, x.stride, shape), x.offset)
 
-/** Only some of the axes, at the start of the others. */
+/** A view of some of the axes, at index 0 of the others. */
 export const onlyAxes = (x: Nd, axes: readonly number[]): Nd =>
   strided(
     x.data,
@@ -33,10 +33,10 @@ export const onlyAxes = (x: Nd, axes: readonly number[]): Nd =>
     x.offset,
   )
 
-/** One innermost run of a common shape: where each view starts, how long it is, and each view's step. */
+/** One innermost run of a common shape: the start of each view, the length, and the step of each view. */
 type Run = (at: readonly number[], length: number, step: readonly number[]) => void
 
-/** Calls `run` for every innermost run of views of one shape, in row-major order. Axes that follow on are joined. */
+/** Calls `run` for every innermost run of views of one shape, in row-major order. Contiguous axes are joined. */
 export function forEachRun(views: readonly Nd[], run: Run): void {
   const shape: number[] = []
   const strides: number[][] = []
@@ -70,9 +70,9 @@ export function forEachRun(views: readonly Nd[], run: Run): void {
 }
 
 /**
- * A loop of its own for one element function. A loop shared by many functions calls each through a pointer and boxes
- * every number; compiled anew around one, it is inlined and six to ten times faster. Where a page forbids
- * compiling text (a Content-Security-Policy without unsafe-eval), the shared loop serves.
+ * Compiles a separate loop for one element function. A loop shared by many functions calls each through a pointer and boxes
+ * every number; in its own loop a function is inlined and six to ten times faster. If a page forbids
+ * compiling text (a Content-Security-Policy without unsafe-eval), the shared loop is used.
  */
 export function specialize<F, L>(name: string, loop: (f: F) => L, f: F): L {
   try {

@@ -1,5 +1,5 @@
-// The matrix product as its definition says, row times column in float64, over operands packed so that the
-// innermost loop reads both in order. Eight sums run side by side, because one alone waits for its own last addition.
+// The matrix product by its definition, row times column in float64, over operands packed so that the innermost loop
+// reads both in order. Eight sums are computed in parallel, because a single sum has to wait for its last addition.
 
 import { dtypeOf } from '../dtype.ts'
 import { broadcast, create, forEachRun, type Nd, onlyAxes } from './loops.ts'
@@ -26,7 +26,7 @@ function dot(a: Float64Array, row: number, b: Float64Array, column: number, dept
   return sum
 }
 
-/** Two rows of a with four rows of b: eight sums that do not wait for each other. */
+/** Two rows of a with four rows of b: eight independent sums. */
 function block(
   c: Nd['data'],
   at: number,

@@ -45,7 +45,7 @@ test('a tokenizer.json of CLIP gives the same ids, and one that is damaged is re
   assert.throws(() => damaged({ merges: ['i n', 'q'] }), /model\.merges\[1\] is "q", not two pieces/)
   const { '!': _, ...vocab } = file.model.vocab
   assert.throws(() => damaged({ vocab }), /has 49407 pieces and none with id 0/)
-  assert.throws(() => damaged({ type: 'Unigram' }), /is no tokenizer.json of a CLIP/)
+  assert.throws(() => damaged({ type: 'Unigram' }), /is not the tokenizer.json of a CLIP/)
 })
 
 test('a text too long is refused, or cut before its end', () => {

@@ -70,7 +70,7 @@ test('any tokenizer is the same again from its JSON', async () => {
 test('a file that is no tokenizer is refused by name', async t => {
   const folder = await temporaryFolder(t)
   const wrong: Record<string, [string | Uint8Array, RegExp]> = {
-    'a.json': ['{"model": {}}', /a\.json: is no tokenizer\.json: it has no model\.vocab/],
+    'a.json': ['{"model": {}}', /a\.json: is not a tokenizer\.json: it has no model\.vocab/],
     'b.json': [
       '{"model": {"type": "Magic", "vocab": {}}}',
       /b\.json: is a tokenizer\.json that cannot be used: .*decoder/,
@@ -84,5 +84,5 @@ test('a file that is no tokenizer is refused by name', async t => {
     await assert.rejects(readTokenizer(join(folder, name)), { name: 'TokenizerError', message })
   }
   await assert.rejects(readTokenizer(join(folder, 'none.json')), { name: 'FileError' })
-  assert.throws(() => JsonTokenizer.fromJSON(null), /is no tokenizer\.json/)
+  assert.throws(() => JsonTokenizer.fromJSON(null), /is not a tokenizer\.json/)
 })

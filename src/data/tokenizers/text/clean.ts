@@ -1,18 +1,18 @@
-// Text as CLIP cleans it before it is cut into pieces (github.com/openai/CLIP, simple_tokenizer.py): broken characters
-// are repaired as the Python package ftfy repairs them, HTML references resolved twice, white space made single spaces,
-// and letters made small.
+// The cleaning of text in CLIP before it is tokenized (github.com/openai/CLIP, simple_tokenizer.py): broken characters
+// are repaired as in the Python package ftfy, HTML references are resolved twice, white space becomes single spaces,
+// and letters become lower case.
 
 import { unescapeHtml, unescapeStrictHtml } from './html.ts'
 import { readControls, repairMojibake } from './mojibake.ts'
 
-/** What CLIP's tokenizer sees of a text. */
+/** A text as CLIP's tokenizer gets it. */
 export const cleanText = (text: string): string => squeeze(unescapeHtml(unescapeHtml(repairText(text)))).toLowerCase()
 
-/** White space as Unicode defines it: a byte order mark is none, U+0085 is one. */
+/** White space as defined by Unicode: U+0085 is included, a byte order mark is not. */
 const squeeze = (text: string) => text.replace(/\p{White_Space}+/gu, ' ').replace(/^ | $/g, '')
 
 /**
- * Repairs what copying and wrong encodings do to text, line by line, until nothing changes: HTML references unless the
+ * Repairs errors from copying and wrong encodings, line by line, until nothing changes: HTML references unless the
  * text holds a `<`, UTF-8 read as windows-1252 or Latin-1, ligatures, full and half width forms, curly quotes, line
  * ends, lone surrogates, terminal colours and control characters; then NFC. Other wrong encodings stay as they are.
  */

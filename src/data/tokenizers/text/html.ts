@@ -1,16 +1,16 @@
-// HTML references in captions from the web, as Python's `html.unescape` reads them: CLIP's vocabulary was made with it,
-// so its oddities (a reference needs no semicolon, a control character vanishes) are part of the ids.
+// HTML references in captions from the web, resolved as by Python's `html.unescape`: CLIP's vocabulary was made with
+// it, so its oddities (a reference needs no semicolon, a control character is removed) affect the ids.
 
 import { decodeHTML, decodeHTMLStrict } from 'entities/decode'
 import { readControls } from './mojibake.ts'
 
 const REFERENCE = /&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)/gu
 
-/** `&eacute;`, `&amp`, `&#233;`, `&#xE9;` as characters; what is no reference stays. */
+/** Replaces `&eacute;`, `&amp`, `&#233;`, `&#xE9;` by characters; anything else is kept. */
 export const unescapeHtml = (text: string): string =>
   text.replace(REFERENCE, reference => (reference[1] === '#' ? numbered(reference) : decodeHTML(reference)))
 
-/** Only references that end in a semicolon; a name in capitals stands for a capital: `&EACUTE;` is É. */
+/** Replaces only references that end in a semicolon; a name in capitals gives a capital: `&EACUTE;` is É. */
 export const unescapeStrictHtml = (text: string): string =>
   text.replace(/&#?[0-9A-Za-z]{1,24};/g, reference => {
     if (reference[1] === '#') return /^&#(?:\d+|x[0-9a-f]+);$/i.test(reference) ? numbered(reference) : reference
@@ -22,7 +22,7 @@ export const unescapeStrictHtml = (text: string): string =>
     return small === lower ? reference : small.toUpperCase()
   })
 
-/** `&#233;` or `&#xE9;` (HTML, 13.2.5.80); what a page may not hold becomes nothing, as in Python. */
+/** `&#233;` or `&#xE9;` (HTML, 13.2.5.80); characters that a page may not contain are removed, as in Python. */
 function numbered(reference: string): string {
   const digits = reference.slice(2).replace(';', '')
   const code = /^x/i.test(digits) ? Number.parseInt(digits.slice(1), 16) : Number(digits)

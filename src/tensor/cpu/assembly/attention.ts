@@ -1,11 +1,11 @@
-// Attention, one head after the other: the scores of a head stay in the nearest caches and are never written out. The
-// gradient computes them anew, which costs less than fetching them would (Dao et al. 2022, "FlashAttention").
+// Attention, one head at a time: the scores of a head stay in the cache and are never written to memory. The gradient
+// computes them again, which costs less than loading them (Dao et al. 2022, "FlashAttention").
 
 import { product } from './gemm'
 import { dotRow, maxRow, scaledExpRow, scaleRow } from './rows'
 import { f } from './vector'
 
-/** Where the parts of all heads lie and how they step, in bytes; four bytes a field, written by ../attention.ts in this order. */
+/** Addresses and steps of the parts of all heads, in bytes; four bytes per field, written by ../attention.ts in this order. */
 @unmanaged
 class Heads {
   heads: i32
@@ -34,7 +34,7 @@ class Heads {
   maskKey: i32
 }
 
-/** Weights of one head: softmax(q kᵀ scale) over what may be seen, 0 elsewhere; a query that sees nothing has zeros. */
+/** Weights of one head: softmax(q kᵀ scale) over the allowed keys, 0 elsewhere; zeros for a query without allowed keys. */
 function weigh(to: usize, q: usize, k: usize, mask: usize, at: Heads, scratch: usize): void {
   const keys = at.keys
   product(to, q, k, at.queries, keys, at.width, at.qToken, 4, 4, at.kToken, keys << 2, scratch)
@@ -48,12 +48,12 @@ function weigh(to: usize, q: usize, k: usize, mask: usize, at: Heads, scratch: u
     if (seen == 0) continue
     const largest = maxRow(to, seen)
     const sum = scaledExpRow(to, seen, largest == -Infinity ? 0 : largest, at.scale <= 0 ? 1 : at.scale)
-    // where nothing is seen all are 0 already
+    // without allowed keys all are 0 already
     if (sum != 0) scaleRow(to, seen, f32(1 / sum))
   }
 }
 
-/** Heads first … last - 1 of all batches; out is [batch, queries, heads, size], `scores` has room for one head's. */
+/** Heads first … last - 1 of all batches; out is [batch, queries, heads, size], `scores` holds the scores of one head. */
 export function attention(out: usize, numbers: usize, first: i32, last: i32, scores: usize, scratch: usize): void {
   const at = changetype<Heads>(numbers)
   const step = (at.heads * at.size) << 2
@@ -71,8 +71,8 @@ export function attention(out: usize, numbers: usize, first: i32, last: i32, sco
 }
 
 /**
- * The gradients of q, k and v from that of the result, g, whose steps are given. They come as [batch, tokens, heads, width].
- * `scores` has room for two heads.
+ * The gradients of q, k and v from that of the result, g, whose steps are given. They are [batch, tokens, heads, width].
+ * `scores` holds the scores of two heads.
  */
 export function attentionGradient(
   outQ: usize, outK: usize, outV: usize, numbers: usize, g: usize, gBatch: i32, gHead: i32, gToken: i32,

@@ -1,5 +1,5 @@
 // Elementwise functions of two and three arguments. Results are contiguous; every argument has a step in bytes for each
-// of three axes, the innermost of which is usually 4 (in order) or 0 (one number for all).
+// of three axes. The innermost step is usually 4 (contiguous) or 0 (one number for all elements).
 
 import { pow } from './scalar'
 import { loadSome, loadStrided, storeSome } from './vector'

@@ -1,6 +1,7 @@
-// Large matrix products, cut into blocks that fit the caches and copied into panels that the innermost loop reads in order (Goto and
-// van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication"). There, a tile of 5 × 8 results stays in registers: ten
-// sums hide the four cycles that each waits for the one before, and eight do not; twelve do not fit beside what they are made of.
+// Large matrix products, cut into blocks that fit the caches and copied into panels that the innermost loop reads in
+// order (Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication"). The innermost loop keeps a
+// tile of 5 × 8 results in registers: ten independent sums hide the latency of four cycles of each addition; eight do
+// not, and twelve do not fit into the registers together with their operands.
 
 import { transpose_32 } from './movement'
 import { madd } from './vector'

@@ -1,4 +1,4 @@
-// Comparisons, whose results are bytes of 0 or 1, and the choice between two arguments by such bytes.
+// Comparisons, whose results are bytes of 0 or 1, and the selection between two arguments by such bytes.
 
 const enum Comparison {
   equal,

@@ -1,4 +1,4 @@
-// Matrix products without copies of a: for what is small, or is a few rows, or is read once anyway.
+// Matrix products that do not copy a: for small matrices, for a few rows, and for operands that are read only once.
 
 import { NR, packColumns, put, tileAt } from './blocks'
 import { loadSome, madd, storeSome, total } from './vector'

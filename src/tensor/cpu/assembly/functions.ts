@@ -1,5 +1,5 @@
-// Functions of four float32 at a time: the argument is brought into a short interval, where a polynomial of least
-// greatest error stands for the function. Coefficients were fitted to 30-digit values; errors are measured by a test.
+// Functions of four float32 at a time: the argument is reduced to a short interval, where a minimax polynomial
+// approximates the function. Coefficients were fitted to 30-digit values; a test measures the errors.
 
 import { f, madd } from './vector'
 

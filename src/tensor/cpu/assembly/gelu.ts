@@ -1,5 +1,6 @@
-// GELU, x Φ(x), and its gradient, Φ(x) + x φ(x). Around zero, where nearly all numbers are, ½ + x P(x²) is exact to a unit
-// in the last place of 1; further out the tail of the normal distribution keeps its own digits, by way of eˣ.
+// GELU, x Φ(x), and its gradient, Φ(x) + x φ(x). Around zero, the range of nearly all numbers, ½ + x P(x²) is exact to
+// one unit in the last place of 1; outside of it, the tail of the normal distribution is computed with eˣ to keep its
+// relative accuracy.
 
 import { exp4, normalTail4 } from './functions'
 import { f, loadSome, madd, storeSome } from './vector'

@@ -1,5 +1,5 @@
-// The matrix product, and which way it is computed: by BLAS where the thread has one and the call is worth it, in blocks, or without
-// copies. Steps are in bytes.
+// The matrix product, and the choice of its implementation: BLAS if the thread has one and the product is large enough,
+// otherwise in blocks or without copies. Steps are in bytes.
 
 import { blocked, NR } from './blocks'
 import { small, vector } from './direct'
@@ -13,23 +13,23 @@ declare function sgemm(
 
 let hasBlas = false
 
-/** Tells the instance of this thread whether `sgemm` may be called. */
+/** Sets whether the instance of this thread may call `sgemm`. */
 export function useBlas(has: bool): void {
   hasBlas = has
 }
 
-/** Multiplications from which a call of BLAS costs less than it gains. */
+/** The number of multiplications from which on BLAS is faster. */
 @inline
 const WORTH_A_CALL: i64 = 20000
 
-/** Up to so many multiplications, copying blocks of a costs more than it gains. */
+/** The number of multiplications up to which copying blocks of a is slower. */
 @inline
 const SMALL = 32 * 32 * 32
 
 /**
- * BLAS's leading dimension of a factor: the numbers from row to row where each row is in order, minus those from column to
- * column where each column is, and 0 for what BLAS does not take. It must be the size of a row (or column) at least: rows that
- * overlap, stand still or run backwards are not for BLAS. The step along an axis of size one means nothing and is not looked at.
+ * BLAS's leading dimension of a factor: the step between rows in elements if rows are contiguous, minus the step between columns
+ * if columns are contiguous, and 0 if BLAS does not support the layout. It must be at least the size of a row (or column): BLAS does
+ * not support rows that overlap, repeat or run backwards. The step along an axis of size one has no meaning and is ignored.
  */
 @inline
 function leading(rows: i32, columns: i32, row: i32, column: i32): i32 {

@@ -1,4 +1,4 @@
-// Everything the module exports: arguments are addresses, counts and steps in bytes, so that a caller may give a part of
+// All exports of the module. Arguments are addresses, counts and steps in bytes, so that a caller can give a part of
 // the work to each of several threads.
 
 export { attention, attentionGradient } from './attention'

@@ -1,5 +1,5 @@
-// Elements moved and not computed: strided copies, fills, conversions, and rows taken or added by index. Elements are
-// four bytes or one; every view has a step in bytes for each of three axes.
+// Operations that move elements without computing: strided copies, fills, conversions, and rows selected or added by
+// index. Elements are four bytes or one; every view has a step in bytes for each of three axes.
 
 /** Rows of 4 × 4 numbers become columns. */
 @inline
@@ -98,7 +98,7 @@ export function i32_to_f32(out: usize, x: usize, n: i32): void {
   for (; out < end; out += 4, x += 4) store<f32>(out, f32(load<i32>(x)))
 }
 
-/** Truncated, modulo 2³²; what is no finite number becomes 0: as JavaScript has it. */
+/** Truncates, modulo 2³²; values that are not finite become 0, as in JavaScript. */
 export function f32_to_i32(out: usize, x: usize, n: i32): void {
   for (const end = out + (n << 2); out < end; out += 4, x += 4) {
     const value = load<f32>(x)
@@ -119,7 +119,7 @@ export function bool_to_f32(out: usize, x: usize, n: i32): void {
   for (; x < end; x++, out += 4) store<f32>(out, f32(load<u8>(x)))
 }
 
-/** Where the first index lies that is not within 0 … size - 1, or 0. */
+/** The address of the first index that is not within 0 … size - 1, or 0. */
 export function outside(ids: usize, n2: i32, n1: i32, n0: i32, i2: i32, i1: i32, i0: i32, size: i32): usize {
   const count = i0 ? n0 : 1
   for (let i = 0; i < n2; i++, ids += i2) {
@@ -145,7 +145,7 @@ function gather<T>(
   }
 }
 
-/** out[…] = x[… + index · step]: x stands still along the axis that the indices choose from. */
+/** out[…] = x[… + index · step]: x has step 0 along the axis that the indices select from. */
 export function gather_32(
   out: usize, x: usize, ids: usize, n2: i32, n1: i32, n0: i32, x2: i32, x1: i32, x0: i32, i2: i32, i1: i32, i0: i32,
   step: i32,
@@ -185,7 +185,7 @@ function scatter<T>(
   }
 }
 
-/** out[… + index · step] += x[…]: out stands still along the axis that the indices choose from. */
+/** out[… + index · step] += x[…]: out has step 0 along the axis that the indices select from. */
 export function scatter_f32(
   out: usize, x: usize, ids: usize, n2: i32, n1: i32, n0: i32, o2: i32, o1: i32, o0: i32,
   x2: i32, x1: i32, x0: i32, i2: i32, i1: i32, i0: i32, step: i32,

@@ -1,5 +1,6 @@
-// Sums, maxima and minima over rows and over columns, both contiguous. A float32 sum is taken in runs of a few hundred
-// numbers, side by side in many lanes, and the runs are added in float64: the error does not grow with the length.
+// Sums, maxima and minima over rows and over columns, both contiguous. A float32 sum is computed in runs of a few
+// hundred numbers, in many lanes in parallel, and the runs are added in float64, so the error does not grow with the
+// length.
 
 import { total } from './vector'
 
@@ -125,7 +126,7 @@ function sumSixteenColumns(out: usize, x: usize, n: i32, step: i32, sums: usize)
   for (let j = 0; j < 16; j++) store<f32>(out + (j << 2), f32(load<f64>(sums + (j << 3))))
 }
 
-/** out[o, j] = Σ_i x[o, i, j]; `sums` has room for sixteen float64. */
+/** out[o, j] = Σ_i x[o, i, j]; `sums` holds sixteen float64. */
 function sumColumns(out: usize, x: usize, outer: i32, n: i32, inner: i32, step: i32, sums: usize): void {
   for (let o = 0; o < outer; o++, out += inner << 2, x += n * step) {
     let j = 0

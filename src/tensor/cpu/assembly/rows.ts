@@ -1,11 +1,12 @@
-// Fused operations: each goes over a contiguous row, which is in the nearest cache after the first pass. Names and meanings are those of FusedKernels in ../../kernels.ts.
+// Fused operations on contiguous rows. A row is in the cache after the first pass over it. Names and meanings are those
+// of FusedKernels in ../../kernels.ts.
 
 import { exp4, share4 } from './functions'
 import { sumRow } from './reduce'
 import { log } from './scalar'
 import { f, largest, loadSome, madd, storeSome, total } from './vector'
 
-/** Largest number of a row, whatever else is in it that is no number; -Infinity if there is none. */
+/** Largest number of a row, ignoring NaN; -Infinity if there is none. */
 export function maxRow(x: usize, n: i32): f32 {
   let a = f(-Infinity)
   let b = a
@@ -328,7 +329,7 @@ export function standardizeGradient(out: usize, g: usize, x: usize, rows: i32, n
 
 /**
  * The gradients of layerNorm: by x at `out`; over rows, in float64, those by weight and bias are added to sums[0 … n - 1] and
- * sums[n … 2 n - 1]. `run` has room for 2 n float32.
+ * sums[n … 2 n - 1]. `run` holds 2 n float32.
  */
 export function layerNormGradient(
   out: usize, sums: usize, g: usize, x: usize, weight: usize, rows: i32, n: i32, epsilon: f64, run: usize,

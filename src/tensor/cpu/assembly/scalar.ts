@@ -1,4 +1,4 @@
-// Functions too rare to be worth four at a time: JavaScript's own, which engines call without a detour.
+// Rarely used functions, one element at a time: JavaScript's own, which engines call directly.
 
 @external('math', 'sin')
 export declare function sin(x: f64): f64

@@ -1,4 +1,4 @@
-// Elementwise functions of one argument, contiguous in and out; both may be the same memory.
+// Elementwise functions of one argument. Input and output are contiguous and may be the same memory.
 
 import { erf4, exp4, expm14, log1p4, log4, sigmoid4, tanh4 } from './functions'
 import { cos, sin } from './scalar'

@@ -1,5 +1,5 @@
-// What every kernel here builds on: four float32 at a time, the one to three that are left over, and a product plus a
-// sum, which is one instruction where relaxed SIMD is allowed.
+// What all kernels here use: four float32 at a time, the one to three elements left over, and a product plus a sum,
+// which is one instruction with relaxed SIMD.
 
 /** The same number four times. */
 @inline
