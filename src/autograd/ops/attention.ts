@@ -17,8 +17,8 @@ import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { defineFused } from '../op.ts'
 import { logicalAnd, where } from './elementwise.ts'
-import { softmaxGradient } from './fused.ts'
 import { concat } from './movement.ts'
+import { softmaxGradient } from './softmax.ts'
 
 /** Who may look at whom. */
 export interface AttentionOptions {
