@@ -1,7 +1,7 @@
 // Attention of many heads in one call: where the parts of each lie, and which threads take which heads. Results lie as
 // [batch, tokens, heads, width], whatever their order of axes, because that is how a layer goes on with them.
 
-import type { AttentionInput } from '../kernels.ts'
+import type { AttentionInput } from '../fused-kernels.ts'
 import { broadcastShapes, broadcastStrides, type Shape, sizeOf } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import type { Room } from './room.ts'

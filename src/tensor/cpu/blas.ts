@@ -2,7 +2,7 @@
 // products are the device's own, and `description` says so. A BLAS has one thread here: the device's threads call it
 // side by side, each for a part of the product, so that two pools never fight over the same cores.
 
-import { DeviceError } from '../backend.ts'
+import { DeviceError } from '../device.ts'
 import { askNode } from '../host.ts'
 import { type BlasLibrary, bindSgemm, type Koffi, loadKoffi, type Sgemm } from './sgemm.ts'
 

@@ -1,7 +1,7 @@
 // Operations that would be several kernels in primitives, each as one. Kernels are for float32 and whole rows; for
 // anything else they return undefined, and the definition runs.
 
-import type { FusedKernels } from '../kernels.ts'
+import type { FusedKernels } from '../fused-kernels.ts'
 import { isContiguous, sameShape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { attention, attentionGradient } from './attention.ts'

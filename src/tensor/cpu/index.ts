@@ -2,10 +2,10 @@
 // (module.ts). Tensors live in one linear memory, where kernels and the system's BLAS work in place, on several threads;
 // reading a value is a copy out of it.
 
-import { type CpuOptions, DeviceError, type DeviceReport } from '../backend.ts'
+import type { Device, Kernels } from '../device.ts'
+import { type CpuOptions, DeviceError, type DeviceReport } from '../device.ts'
 import type { TypedArray } from '../dtype.ts'
 import { askNode, environment } from '../host.ts'
-import type { Device, Kernels } from '../kernels.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
 import type { View } from '../storage.ts'
 import { openBlas } from './blas.ts'

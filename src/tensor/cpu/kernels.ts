@@ -1,7 +1,8 @@
 // The primitives of the cpu device: each finds its operands, joins their axes and calls one compiled kernel.
 
+import type { Kernels } from '../device.ts'
 import { bytesPerElement, type DType, promote, promoteScalar } from '../dtype.ts'
-import type { Kernels, Operand } from '../kernels.ts'
+import type { Operand } from '../primitives.ts'
 import { broadcastShapes, contiguousStrides, type Shape, sameShape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { type Laid, scalar } from './axes.ts'

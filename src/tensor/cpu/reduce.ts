@@ -2,7 +2,7 @@
 // each group that is reduced is either innermost (rows) or has others inside of it (columns).
 
 import type { DType } from '../dtype.ts'
-import type { ReductionName } from '../kernels.ts'
+import type { ReductionName } from '../primitives.ts'
 import { contiguousStrides, isContiguous, reducedShape, type Shape, sizeOf } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { reductions } from './exports.ts'

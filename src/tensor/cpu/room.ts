@@ -1,9 +1,10 @@
 // Where kernels find their operands and leave their results: addresses of tensors, memory for a result, and memory that
 // is only needed until the kernel is done.
 
-import { DeviceError } from '../backend.ts'
+import type { Device } from '../device.ts'
+import { DeviceError } from '../device.ts'
 import { bytesPerElement, type DType, type DTypeError, missingDType } from '../dtype.ts'
-import type { Device, Operand } from '../kernels.ts'
+import type { Operand } from '../primitives.ts'
 import { contiguousStrides, IndexError, isContiguous, type Shape, sizeOf } from '../shape.ts'
 import { Storage, type View } from '../storage.ts'
 import { Tensor } from '../tensor.ts'

@@ -1,7 +1,7 @@
 // The one function of BLAS that is called, cblas_sgemm, bound to a thread's view of the linear memory, and how a call that it
 // refused is noticed. Part of the program of every thread, so it imports only the error.
 
-import { DeviceError } from '../backend.ts'
+import { DeviceError } from '../device.ts'
 
 /** A BLAS that was found. It can be sent to a thread, which loads it for itself. */
 export interface BlasLibrary {

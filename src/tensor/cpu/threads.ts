@@ -3,7 +3,7 @@
 // was put aside costs nothing. It goes on when all is done: outside of `share` nothing happens at once. How work is cut
 // depends on its size and the number of threads alone: the same program gives the same bits, whoever does a part.
 
-import { DeviceError } from '../backend.ts'
+import { DeviceError } from '../device.ts'
 import { askNode } from '../host.ts'
 import type { CpuModule } from './exports.ts'
 import type { Heap } from './heap.ts'

@@ -1,7 +1,7 @@
 // Finding what a machine has: a WebGPU adapter, a WebGL 2 context. Every way that ends nowhere says why, and what would
 // help.
 
-import { DeviceError, type GpuBackend } from '../backend.ts'
+import { DeviceError, type GpuBackend } from '../device.ts'
 import { askNode } from '../host.ts'
 import type { Engine } from './engine.ts'
 import { hostEngine, loadGpuJs, version, webgl2Engine, webgpuEngine } from './gpujs.ts'

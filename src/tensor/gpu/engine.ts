@@ -1,7 +1,7 @@
 // What the rest of this room asks of a backend. One implementation each for webgpu, webgl2 and the two modes that run
 // on a CPU stands in gpujs.ts, the only file that knows GPU.js.
 
-import type { GpuBackend } from '../backend.ts'
+import type { GpuBackend } from '../device.ts'
 
 /** A function that kernels call; its types are told, never inferred. */
 export interface Helper {

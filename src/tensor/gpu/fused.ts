@@ -1,7 +1,7 @@
 // Operations over rows that would take five or more kernels in primitives and take two or three here: the statistics of
 // every row, then one elementwise kernel that uses them.
 
-import type { FusedKernels } from '../kernels.ts'
+import type { FusedKernels } from '../fused-kernels.ts'
 import { contiguousStrides, type Shape, sameShape, sizeOf } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { geluExpression, geluGradientExpression } from './expressions.ts'

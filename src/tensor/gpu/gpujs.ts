@@ -2,7 +2,7 @@
 // published ones do not fit, its WebGPU kernel is made to build synchronously, and results are taken from kernels
 // before those can hold on to them. Pinned to 2.24.1; test/tensor/gpu/internals.test.ts asserts that the parts are there.
 
-import { DeviceError, type GpuBackend } from '../backend.ts'
+import { DeviceError, type GpuBackend } from '../device.ts'
 import { helpersIn } from './code.ts'
 import type { Compiled, Engine, Helper, Memory, Program } from './engine.ts'
 import { ErrorLatch } from './latch.ts'

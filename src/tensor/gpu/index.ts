@@ -1,9 +1,9 @@
 // The device whose kernels are GPU.js: on WebGPU, on WebGL 2 where there is none, and when asked for by name on a CPU,
 // to test the same kernels on any machine. Elements are float32 throughout; results stay on the device until read.
 
-import { DeviceError, type DeviceReport, type GpuBackend, type OpenOptions } from '../backend.ts'
+import type { Device, Kernels } from '../device.ts'
+import { DeviceError, type DeviceReport, type GpuBackend, type OpenOptions } from '../device.ts'
 import { allocate, missingDType } from '../dtype.ts'
-import type { Device, Kernels } from '../kernels.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
 import { backendNames, openEngine, probeBackend } from './backends.ts'
 import { gpuKernels } from './kernels.ts'

@@ -1,7 +1,7 @@
 // A GPU reports its errors late, to nobody in particular, and computes on. What went wrong is kept here until a value
 // is about to be handed out, and from then on nothing is handed out.
 
-import { DeviceError } from '../backend.ts'
+import { DeviceError } from '../device.ts'
 
 export class ErrorLatch {
   /** what went wrong, as far as a scope knows, and the first that came without one: often only its consequence */

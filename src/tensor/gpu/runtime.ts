@@ -1,8 +1,8 @@
 // Between the kernel builders and a backend: each kernel is compiled once for its signature and kept while it is used,
 // memory is counted, empty tensors never reach the backend, and errors say which operation and shapes they come from.
 
-import { DeviceError } from '../backend.ts'
-import type { MemoryUse } from '../kernels.ts'
+import type { MemoryUse } from '../device.ts'
+import { DeviceError } from '../device.ts'
 import { OutOfMemoryError } from '../out-of-memory.ts'
 import { uncollectedBytes } from '../pressure.ts'
 import { show } from '../shape.ts'

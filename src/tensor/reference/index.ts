@@ -1,8 +1,8 @@
 // The device that defines every operation: float32 and float64 in plain loops over ndarray views. Readable first, the
 // oracle for all others, and quick enough to train a tiny model.
 
+import type { Device } from '../device.ts'
 import { dtypeOf, type TypedArray } from '../dtype.ts'
-import type { Device } from '../kernels.ts'
 import { Storage, type View } from '../storage.ts'
 import { Tensor } from '../tensor.ts'
 import { referenceKernels } from './kernels.ts'
