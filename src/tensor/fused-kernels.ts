@@ -5,7 +5,7 @@ import type { Tensor } from './tensor.ts'
 /**
  * Kernels that a device may have. Each is defined by other operations and must agree with its definition: those of `linear`,
  * GELU, softmax, normalization and attention in autograd/ops/, with `defineFused`; those of gradients and parameters where
- * they are asked for, in autograd/backward.ts and in optim/. A kernel that cannot take these arguments (a gradient of another
+ * they are asked for, in autograd/gradients.ts and in optim/. A kernel that cannot take these arguments (a gradient of another
  * shape, say) returns undefined, and the definition runs.
  */
 export interface FusedKernels {

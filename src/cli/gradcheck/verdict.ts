@@ -1,6 +1,6 @@
 // A line of what `cocagrad gradcheck` finds, of an operation or of a part of a model.
 
-import { worstOf } from '../../autograd/gradcheck-result.ts'
+import { worstOf } from '../../autograd/gradcheck/gradcheck-result.ts'
 import type { GradcheckResult } from '../../autograd/index.ts'
 
 /** Derivatives of one order, together. */

@@ -1,15 +1,15 @@
 // Is a gradient right? The tape against differences, in float64 on the reference device, and what was found: where, how
 // far off, and whether the gradient is wrong or the question.
 
-import { checkArguments } from '../tensor/arguments.ts'
-import { given, isPromise } from '../tensor/given.ts'
-import { DeviceError, device, deviceOf, fromData, Generator, isFloating, scope, Tensor } from '../tensor/index.ts'
-import * as is from '../tensor/kinds.ts'
-import { type Settings, type Settled, settle } from '../tensor/options.ts'
+import { checkArguments } from '../../tensor/arguments.ts'
+import { given, isPromise } from '../../tensor/given.ts'
+import { DeviceError, device, deviceOf, fromData, Generator, isFloating, scope, Tensor } from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
+import { type Settings, type Settled, settle } from '../../tensor/options.ts'
+import { concat } from '../ops/index.ts'
+import { type TensorFunction, vjp } from '../transforms.ts'
 import { type Claim, type Comparison, compareWithDifferences, type Tolerance } from './differences.ts'
 import { type Derivative, type GradcheckResult, GradientCheck, type Order } from './gradcheck-result.ts'
-import { concat } from './ops/index.ts'
-import { type TensorFunction, vjp } from './transforms.ts'
 
 /** A function that can be checked: of tensors, to one or several. */
 export type CheckedFunction = (...inputs: Tensor[]) => Tensor | readonly Tensor[]

@@ -1,6 +1,6 @@
 // What gradcheck found, as data and in words.
 
-import { isFloating, show, type Tensor } from '../tensor/index.ts'
+import { isFloating, show, type Tensor } from '../../tensor/index.ts'
 import type { Comparison, Verdict } from './differences.ts'
 
 export type Order = 1 | 2 | 3
