@@ -25,19 +25,19 @@ const inside = [
   '^src/demo/',
 ]
 
-/** A folder may not reach into any of the rooms named. */
-const notFrom = (room, above) => ({
-  name: `${room}-stays-below`,
+/** A folder may not reach into any of the folders named. */
+const notFrom = (folder, above) => ({
+  name: `${folder}-stays-below`,
   severity: 'error',
-  comment: `src/${room} is below ${above.join(', ')}`,
-  from: { path: `^src/${room}/` },
+  comment: `src/${folder} is below ${above.join(', ')}`,
+  from: { path: `^src/${folder}/` },
   to: { path: `^src/(${above.join('|')})/` },
 })
 
 module.exports = {
   forbidden: [
     { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
-    ...floors.slice(0, -1).map((room, i) => notFrom(room, floors.slice(i + 1))),
+    ...floors.slice(0, -1).map((folder, i) => notFrom(folder, floors.slice(i + 1))),
     // optim works on tensors and parameters, models are made of nn alone, and testing checks operations only
     notFrom('models', ['optim']),
     { ...notFrom('testing', ['optim', 'models', ...workshop]) },

@@ -3,7 +3,7 @@
 import './fluent.ts'
 
 export { checkpoint } from './checkpoint.ts'
-export type { Verdict } from './gradcheck/differences.ts'
+export type { GradcheckVerdict as Verdict } from './gradcheck/differences.ts'
 export { type CheckedFunction, type GradcheckOptions, gradcheck } from './gradcheck/gradcheck.ts'
 export type { GradcheckPart, GradcheckResult, GradientMismatch } from './gradcheck/gradcheck-result.ts'
 export { GradientError } from './gradient-error.ts'

@@ -1,4 +1,4 @@
-// Shapes, strides, axes and broadcasting: the arithmetic that every room above relies on, and the error that names
+// Shapes, strides, axes and broadcasting: the arithmetic that everything else relies on, and the error that names
 // every shape involved when it does not work out.
 
 /** Sizes of the axes, outermost first; `[]` is a scalar. */

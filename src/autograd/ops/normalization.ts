@@ -5,7 +5,7 @@ import { normalizeAxis, ShapeError, show, type Tensor } from '../../tensor/index
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { defineFused } from '../op.ts'
-import { concat } from './movement.ts'
+import { pack, unpacking } from './packed.ts'
 import { type AxisOptions, lastAxis } from './reduce.ts'
 
 const last = { axis: -1, keepDims: true }
@@ -55,8 +55,8 @@ const layerNormOptions = {
 const layerNormGradient = defineFused('layerNormGradient', {
   definition: (g: Tensor, x: Tensor, weight: Tensor, epsilon: number) => {
     const width = weight.shape
-    const ofX = standardizeGradient(g.mul(weight), x, epsilon)
-    return concat([ofX.reshape([-1]), g.mul(standardize(x, epsilon)).sumTo(width), g.sumTo(width)])
+    const gradX = standardizeGradient(g.mul(weight), x, epsilon)
+    return pack([gradX, g.mul(standardize(x, epsilon)).sumTo(width), g.sumTo(width)])
   },
   kernel: (k, g, x, weight, epsilon) => k.layerNormGradient?.(g, x, weight, epsilon),
 })
@@ -66,17 +66,9 @@ const scaledAndShifted = defineFused('layerNorm', {
     standardize(x, epsilon).mul(weight).add(bias),
   kernel: (k, x, weight, bias, epsilon) => k.layerNorm?.(x, weight, bias, epsilon),
   rule: (g, _, x, weight, _bias, epsilon) => {
-    let packed: Tensor | undefined
-    const part = (start: number, stop: number) => {
-      packed ??= layerNormGradient(g, x, weight, epsilon)
-      return packed.slice([{ start, stop }])
-    }
-    const [ofWeight, ofBias] = [x.size, x.size + weight.size]
-    return [
-      () => part(0, ofWeight).reshape(x.shape),
-      () => part(ofWeight, ofBias),
-      () => part(ofBias, ofBias + weight.size),
-    ]
+    const shapes = [x.shape, weight.shape, weight.shape]
+    const part = unpacking(() => layerNormGradient(g, x, weight, epsilon), shapes)
+    return [() => part(0), () => part(1), () => part(2)]
   },
 })
 

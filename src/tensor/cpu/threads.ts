@@ -61,7 +61,7 @@ export function withoutThreads(): string | undefined {
   return globalThis.crossOriginIsolated ? undefined : 'threads need a page that is cross-origin isolated'
 }
 
-export class Threads {
+export class KernelThreads {
   readonly lanes: Lane[]
   readonly #helpers: Helper[] = []
   readonly #workers: Worker[] = []

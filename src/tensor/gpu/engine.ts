@@ -1,4 +1,4 @@
-// What the rest of this room asks of a backend. One implementation each for webgpu, webgl2 and the two modes that run
+// What the rest of this folder asks of a backend. One implementation each for webgpu, webgl2 and the two modes that run
 // on a CPU stands in gpujs.ts, the only file that knows GPU.js.
 
 import type { GpuBackend } from '../device.ts'
@@ -24,11 +24,11 @@ export interface Program {
 }
 
 /** Flat float32 memory of a backend. */
-export type Memory = object
+export type BackendMemory = object
 
 export interface Compiled {
   /** Computes into new memory. */
-  run(args: readonly (Memory | number)[]): Memory
+  run(args: readonly (BackendMemory | number)[]): BackendMemory
   destroy(): void
 }
 
@@ -41,12 +41,12 @@ export interface Engine {
   /** whether a thread may return four elements */
   readonly fourWide: boolean
   /** what of an argument is baked into a compiled kernel */
-  layout(memory: Memory, length: number): string
+  layout(memory: BackendMemory, length: number): string
   compile(program: Program): Compiled
-  upload(data: Float32Array): Memory
+  upload(data: Float32Array): BackendMemory
   /** Elements start … start + length; rejects when the backend had an error, whatever is read beside it. */
-  read(memory: Memory, start: number, length: number): Promise<Float32Array>
-  free(memory: Memory): void
+  read(memory: BackendMemory, start: number, length: number): Promise<Float32Array>
+  free(memory: BackendMemory): void
   /** Whether there was an error after which nothing here can be trusted. */
   hasFailed(): boolean
   close(): void

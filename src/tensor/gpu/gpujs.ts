@@ -4,7 +4,7 @@
 
 import { DeviceError, type GpuBackend } from '../device.ts'
 import { helpersIn } from './code.ts'
-import type { Compiled, Engine, Helper, Memory, Program } from './engine.ts'
+import type { BackendMemory, Compiled, Engine, Helper, Program } from './engine.ts'
 import { ErrorLatch } from './latch.ts'
 import { BufferPool } from './pool.ts'
 
@@ -33,7 +33,7 @@ interface Gpu {
   destroy(): Promise<void>
 }
 
-type Argument = Memory | number
+type Argument = BackendMemory | number
 
 /** A kernel as createKernel gives it: callable, and able to change the object that really runs. */
 interface Shortcut {

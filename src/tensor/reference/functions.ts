@@ -2,8 +2,8 @@
 
 import { erf } from './erf.ts'
 
-export type Unary = (x: number) => number
-export type Binary = (x: number, y: number) => number
+export type UnaryFunction = (x: number) => number
+export type BinaryFunction = (x: number, y: number) => number
 
 export const unaryFunctions = {
   neg: x => -x,
@@ -20,7 +20,7 @@ export const unaryFunctions = {
   tanh: x => Math.tanh(x),
   sigmoid: x => 1 / (1 + Math.exp(-x)),
   erf: x => erf(x),
-} satisfies Record<string, Unary>
+} satisfies Record<string, UnaryFunction>
 
 export const binaryFunctions = {
   add: (x, y) => x + y,
@@ -30,7 +30,7 @@ export const binaryFunctions = {
   pow: (x, y) => x ** y,
   maximum: (x, y) => Math.max(x, y),
   minimum: (x, y) => Math.min(x, y),
-} satisfies Record<string, Binary>
+} satisfies Record<string, BinaryFunction>
 
 export const comparisonFunctions = {
   equal: (x, y) => (x === y ? 1 : 0),
@@ -39,10 +39,10 @@ export const comparisonFunctions = {
   greaterEqual: (x, y) => (x >= y ? 1 : 0),
   less: (x, y) => (x < y ? 1 : 0),
   lessEqual: (x, y) => (x <= y ? 1 : 0),
-} satisfies Record<string, Binary>
+} satisfies Record<string, BinaryFunction>
 
 export const reductionFunctions = {
   sum: { initial: 0, combine: (a, x) => a + x },
   max: { initial: -Infinity, combine: (a, x) => Math.max(a, x) },
   min: { initial: Infinity, combine: (a, x) => Math.min(a, x) },
-} satisfies Record<string, { initial: number; combine: Binary }>
+} satisfies Record<string, { initial: number; combine: BinaryFunction }>

@@ -6,11 +6,11 @@ import type { Operand, Primitives } from '../primitives.ts'
 import { broadcastShapes, IndexError, reducedShape, type Shape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import {
-  type Binary,
+  type BinaryFunction,
   binaryFunctions,
   comparisonFunctions,
   reductionFunctions,
-  type Unary,
+  type UnaryFunction,
   unaryFunctions,
 } from './functions.ts'
 import { broadcast, create, forEachRun, type Nd, specialize, strided, view } from './loops.ts'
@@ -20,13 +20,14 @@ import { matmul } from './matmul.ts'
 const isLarger = (x: number, y: number): boolean => x > y || (Number.isNaN(x) && !Number.isNaN(y))
 
 /** out[k] = f(x[k]) along one run */
-const unaryLoop = (f: Unary) => (out: TypedArray, o: number, x: TypedArray, i: number, step: number, n: number) => {
-  for (let k = 0; k < n; k++, i += step) out[o + k] = f(x[i])
-}
+const unaryLoop =
+  (f: UnaryFunction) => (out: TypedArray, o: number, x: TypedArray, i: number, step: number, n: number) => {
+    for (let k = 0; k < n; k++, i += step) out[o + k] = f(x[i])
+  }
 
 /** out[k] = f(x[k], y[k]) along one run */
 const binaryLoop =
-  (f: Binary) =>
+  (f: BinaryFunction) =>
   (
     out: TypedArray,
     o: number,
@@ -43,7 +44,8 @@ const binaryLoop =
 
 /** out[k] = f(out[k], x[k]) along one run; out stands still where the run is folded into one element */
 const foldLoop =
-  (f: Binary) => (out: TypedArray, o: number, stepOut: number, x: TypedArray, i: number, stepX: number, n: number) => {
+  (f: BinaryFunction) =>
+  (out: TypedArray, o: number, stepOut: number, x: TypedArray, i: number, stepX: number, n: number) => {
     for (let k = 0; k < n; k++, o += stepOut, i += stepX) out[o] = f(out[o], x[i])
   }
 

@@ -6,7 +6,7 @@ import { type Tensor, zeros } from '../../tensor/index.ts'
 import { broadcastShapes } from '../arbitraries/shapes.ts'
 import { drawn, sampled } from './case.ts'
 
-export interface Sight {
+export interface SightChoice {
   readonly causal: boolean
   readonly masked: boolean
 }
@@ -33,7 +33,7 @@ const attentions = fc
 const attending = (
   f: (options: { readonly causal: boolean; readonly mask?: Tensor }, q: Tensor, k: Tensor, v: Tensor) => Tensor,
 ) =>
-  drawn(attentions, [{}, {}, {}, { dtype: 'bool' }], ({ causal, masked }: Sight, q, k, v, mask) =>
+  drawn(attentions, [{}, {}, {}, { dtype: 'bool' }], ({ causal, masked }: SightChoice, q, k, v, mask) =>
     f({ causal, mask: masked ? mask : undefined }, q, k, v),
   )
 

@@ -11,7 +11,7 @@ import { Tensor } from '../tensor.ts'
 import { Axes, type Laid, scalar } from './axes.ts'
 import { type CpuModule, comparisons } from './exports.ts'
 import type { Block, Heap } from './heap.ts'
-import type { Threads } from './threads.ts'
+import type { KernelThreads } from './threads.ts'
 
 /**
  * Elements that make a part worth a thread of its own: handing work over costs one to two microseconds, in which so many
@@ -29,17 +29,17 @@ export const cpuDTypes = ['float32', 'int32', 'bool'] as const
 
 export const noFloat64 = (): DTypeError => missingDType('cpu', cpuDTypes, 'float64')
 
-export class Room {
+export class Workspace {
   readonly heap: Heap
   readonly code: CpuModule
   readonly axes = new Axes()
-  readonly threads: Threads
+  readonly threads: KernelThreads
   readonly #device: Device
   /** where numbers among the operands are written */
   readonly #numbers: number
   #passing: Block[] = []
 
-  constructor(device: Device, heap: Heap, threads: Threads) {
+  constructor(device: Device, heap: Heap, threads: KernelThreads) {
     this.#device = device
     this.heap = heap
     this.threads = threads
