@@ -6,19 +6,17 @@ import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { defineFused } from '../op.ts'
 import { pack, unpacking } from './packed.ts'
-import { type AxisOptions, lastAxis } from './reduce.ts'
-
-const last = { axis: -1, keepDims: true }
+import { type AxisOptions, keptLast, lastAxis } from './reduce.ts'
 
 /** r (g - mean g - y mean(g y)) with y = standardize(x) and r = 1/√(variance + ε), the gradient of standardize */
 const standardizeGradient = defineFused('standardizeGradient', {
   definition: (g: Tensor, x: Tensor, epsilon: number) => {
-    const centred = x.sub(x.mean(last))
-    const r = centred.square().mean(last).add(epsilon).rsqrt()
+    const centred = x.sub(x.mean(keptLast))
+    const r = centred.square().mean(keptLast).add(epsilon).rsqrt()
     const y = centred.mul(r)
     return g
-      .sub(g.mean(last))
-      .sub(y.mul(g.mul(y).mean(last)))
+      .sub(g.mean(keptLast))
+      .sub(y.mul(g.mul(y).mean(keptLast)))
       .mul(r)
   },
   kernel: (k, g, x, epsilon) => k.standardizeGradient?.(g, x, epsilon),
@@ -30,8 +28,8 @@ export const standardize = takes(
   [is.tensor, is.number],
   defineFused('standardize', {
     definition: (x: Tensor, epsilon: number) => {
-      const centred = x.sub(x.mean(last))
-      return centred.mul(centred.square().mean(last).add(epsilon).rsqrt())
+      const centred = x.sub(x.mean(keptLast))
+      return centred.mul(centred.square().mean(keptLast).add(epsilon).rsqrt())
     },
     kernel: (k, x, epsilon) => k.standardize?.(x, epsilon),
     rule: (g, _, x, epsilon) => [() => standardizeGradient(g, x, epsilon)],

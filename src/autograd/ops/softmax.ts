@@ -17,23 +17,21 @@ import { type Settings, settle } from '../../tensor/options.ts'
 import { defineFused } from '../op.ts'
 import { where } from './elementwise.ts'
 import { checkIndices, oneHot } from './gather.ts'
-import { type AxisOptions, lastAxis } from './reduce.ts'
-
-const last = { axis: -1, keepDims: true }
+import { type AxisOptions, keptLast, lastAxis } from './reduce.ts'
 
 /** y (g - Σ g y), the gradient of y = softmax(x) */
 export const softmaxGradient = defineFused('softmaxGradient', {
   definition: (g: Tensor, y: Tensor) => {
     const gy = g.mul(y)
-    return gy.sub(y.mul(gy.sum(last)))
+    return gy.sub(y.mul(gy.sum(keptLast)))
   },
   kernel: (k, g, y) => k.softmaxGradient?.(g, y),
 })
 
 const softmaxLast = defineFused('softmax', {
   definition: (x: Tensor) => {
-    const e = x.sub(x.max(last).stopGradient()).exp()
-    return e.div(e.sum(last))
+    const e = x.sub(x.max(keptLast).stopGradient()).exp()
+    return e.div(e.sum(keptLast))
   },
   kernel: (k, x) => k.softmax?.(x),
   rule: (g, y) => [() => softmaxGradient(g, y)],
@@ -41,14 +39,14 @@ const softmaxLast = defineFused('softmax', {
 
 /** g - exp(y) Σ g, the gradient of y = logSoftmax(x) */
 const logSoftmaxGradient = defineFused('logSoftmaxGradient', {
-  definition: (g: Tensor, y: Tensor) => g.sub(y.exp().mul(g.sum(last))),
+  definition: (g: Tensor, y: Tensor) => g.sub(y.exp().mul(g.sum(keptLast))),
   kernel: (k, g, y) => k.logSoftmaxGradient?.(g, y),
 })
 
 const logSoftmaxLast = defineFused('logSoftmax', {
   definition: (x: Tensor) => {
-    const shifted = x.sub(x.max(last).stopGradient())
-    return shifted.sub(shifted.exp().sum(last).log())
+    const shifted = x.sub(x.max(keptLast).stopGradient())
+    return shifted.sub(shifted.exp().sum(keptLast).log())
   },
   kernel: (k, x) => k.logSoftmax?.(x),
   rule: (g, y) => [() => logSoftmaxGradient(g, y)],

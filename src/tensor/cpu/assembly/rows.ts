@@ -1,4 +1,4 @@
-// Fused operations: each goes over a contiguous row, which is in the nearest cache after the first pass. Names and meanings are those of FusedKernels in ../../kernels.ts.
+// Fused operations: each goes over a contiguous row, which is in the nearest cache after the first pass. Names and meanings are those of FusedKernels in ../../fused-kernels.ts.
 
 import { exp4, share4 } from './functions'
 import { sumRow } from './reduce'
