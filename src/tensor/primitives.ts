@@ -6,9 +6,13 @@ import type { binaryFunctions, comparisonFunctions, reductionFunctions, unaryFun
 import type { Shape } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
+/** Functions of one operand, element by element. */
 export type UnaryName = keyof typeof unaryFunctions
+/** Functions of two operands that broadcast, element by element. */
 export type BinaryName = keyof typeof binaryFunctions
+/** Comparisons of two operands that broadcast, element by element. */
 export type ComparisonName = keyof typeof comparisonFunctions
+/** Functions that make one element of all along some axes. */
 export type ReductionName = keyof typeof reductionFunctions
 
 /** A tensor, or a JavaScript number that meets every element. */
