@@ -12,7 +12,7 @@ const inside = [
   // parts that are used without the rest of tensor
   '^src/tensor/(random|shape|finite|dtype)\\.ts$',
   // errors and recording of gradients, which are not public
-  '^src/autograd/(tape|recording|gradient-error|gradcheck|gradcheck-result)\\.ts$',
+  '^src/autograd/(tape|recording|gradient-error|gradcheck/gradcheck|gradcheck/gradcheck-result)\\.ts$',
   // the interface between optimizers and modules
   '^src/nn/(module|parameter-source)\\.ts$',
   // for models that are read from files

@@ -7,7 +7,7 @@ import type { Mutant, Stage } from './mutant.ts'
 type Replacement = readonly [fault: string, text: string, by: string]
 
 const tape: Record<string, readonly Replacement[]> = {
-  'src/autograd/backward.ts': [
+  'src/autograd/gradients.ts': [
     [
       'broadcast axes are not summed over',
       'if (!sameShape(result.shape, arg.shape)) result = result.sumTo(arg.shape)',
@@ -27,6 +27,8 @@ const tape: Record<string, readonly Replacement[]> = {
       'gradients.add(result, onesLike(result))',
     ],
     ['a stale value is not noticed', 'if (x.storage !== storage)', 'if (false)'],
+  ],
+  'src/autograd/checks.ts': [
     ['a gradient of what is no scalar', 'if (!seed && result.size !== 1)', 'if (!seed && result.size === 0)'],
   ],
   'src/autograd/op.ts': [

@@ -3,9 +3,9 @@
 import { checkArguments } from '../tensor/arguments.ts'
 import { type Generator, isFloating, Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
+import { returnedBy } from './checks.ts'
 import { derivedRule, fresh } from './op.ts'
 import { announceDraw, type Entry, noGrad, observing, record } from './recording.ts'
-import { resultOf } from './transforms.ts'
 
 /**
  * f, with nothing of its inside kept for the backward pass: it is run again there (Chen et al. 2016). What f uses from
@@ -25,7 +25,7 @@ export function checkpoint<A extends readonly unknown[]>(f: (...args: A) => Tens
       },
       draw: (generator: Generator, position: number) => void (draws.has(generator) || draws.set(generator, position)),
     }
-    const inside = resultOf(
+    const inside = returnedBy(
       'checkpoint',
       noGrad(() => observing(observer, () => f(...args))),
     )

@@ -3,115 +3,71 @@
 // `sideEffects`: a list there has to name every file on the way to this one, and makes a small program 1 % smaller.
 
 import { Tensor } from '../tensor/index.ts'
+import type * as activation from './ops/activation.ts'
 import type * as attention from './ops/attention.ts'
+import type * as dropout from './ops/dropout.ts'
+import type * as einsum from './ops/einsum.ts'
 import type * as elementwise from './ops/elementwise.ts'
-import type * as fused from './ops/fused.ts'
 import type * as gather from './ops/gather.ts'
 import * as ops from './ops/index.ts'
 import type * as matmul from './ops/matmul.ts'
 import type * as movement from './ops/movement.ts'
-import type * as network from './ops/network.ts'
+import type * as normalization from './ops/normalization.ts'
 import type * as reduce from './ops/reduce.ts'
+import type * as softmax from './ops/softmax.ts'
 
 /** The files that define the operations: through ops/index.ts a type of theirs would come without its documentation. */
-type Functions = typeof attention &
+type Functions = typeof activation &
+  typeof attention &
+  typeof dropout &
+  typeof einsum &
   typeof elementwise &
-  typeof fused &
   typeof gather &
   typeof matmul &
   typeof movement &
-  typeof network &
-  typeof reduce
+  typeof normalization &
+  typeof reduce &
+  typeof softmax
 
-/** Operations that take a tensor first; as methods they take the rest. */
-const names = [
-  'add',
-  'sub',
-  'mul',
-  'div',
-  'pow',
-  'maximum',
-  'minimum',
-  'neg',
-  'abs',
-  'sign',
-  'exp',
-  'expm1',
-  'log',
-  'log1p',
-  'sqrt',
-  'rsqrt',
-  'square',
-  'sin',
-  'cos',
-  'tanh',
-  'sigmoid',
-  'erf',
-  'relu',
-  'gelu',
-  'silu',
-  'softplus',
-  'quickGelu',
-  'clamp',
-  'equal',
-  'notEqual',
-  'greater',
-  'greaterEqual',
-  'less',
-  'lessEqual',
-  'logicalAnd',
-  'logicalOr',
-  'logicalNot',
-  'cast',
-  'stopGradient',
-  'sum',
-  'mean',
-  'max',
-  'min',
-  'variance',
-  'logSumExp',
-  'norm',
-  'argmax',
-  'cumsum',
-  'sumTo',
-  'matmul',
-  'reshape',
-  'permute',
-  'transpose',
-  'expand',
-  'squeeze',
-  'unsqueeze',
-  'slice',
-  'pad',
-  'split',
-  'flip',
-  'gather',
-  'take',
-  'softmax',
-  'logSoftmax',
-  'layerNorm',
-  'linear',
-  'attention',
-  'crossEntropy',
-  'normalize',
-] as const satisfies readonly (keyof Functions)[]
+/**
+ * Operations that are no methods: those that do not take a tensor first, and those whose first tensor is not what is worked
+ * on. Every other operation is a method; one that takes no tensor first and is missing here does not compile.
+ */
+const functionsOnly = {
+  // no tensor first
+  broadcast: true,
+  causalMask: true,
+  concat: true,
+  einsum: true,
+  scatterAdd: true,
+  stack: true,
+  // a condition, a table, ids
+  where: true,
+  embedding: true,
+  oneHot: true,
+  // of modules and of the tape
+  attentionWeights: true,
+  dropout: true,
+  identity: true,
+  standardize: true,
+} as const satisfies Partial<Record<keyof typeof ops, true>>
+
+type MethodName = Exclude<keyof typeof ops, keyof typeof functionsOnly | 'fusedOps'>
 
 type Method<F> = F extends (x: Tensor, ...rest: infer Rest) => infer Result ? (...rest: Rest) => Result : never
 /** Mapped from the functions, whose documentation is so that of the methods. */
-type Methods = { [Name in keyof Pick<Functions, (typeof names)[number]>]: Method<Functions[Name]> }
+type Methods = { [Name in keyof Pick<Functions, MethodName>]: Method<Functions[Name]> }
 
 declare module '../tensor/tensor.ts' {
   interface Tensor extends Methods {}
 }
 
-/** The methods as functions. */
-export const methods = pick(ops, names)
+/** A function that takes a tensor first: the compiler says of any other that it is missing in the list above. */
+type TakesTensor<F extends (x: Tensor, ...rest: never[]) => unknown> = F
+type MethodFunctions = { readonly [Name in MethodName]: TakesTensor<(typeof ops)[Name]> }
 
-function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {
-  return Object.fromEntries(keys.map(key => [key, from[key]])) as Pick<T, K>
-}
-
-for (const [name, f] of Object.entries(methods) as [string, (x: Tensor, ...rest: unknown[]) => unknown][]) {
+for (const [name, f] of Object.entries(ops satisfies MethodFunctions as Record<string, unknown>)) {
+  if (typeof f !== 'function' || Object.hasOwn(functionsOnly, name)) continue
   Object.defineProperty(Tensor.prototype, name, {
     configurable: true,
     writable: true,

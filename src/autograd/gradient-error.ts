@@ -1,6 +1,6 @@
 // What can be wrong with a gradient, for people.
 
-import { isFloating, type Tensor } from '../tensor/index.ts'
+import type { Tensor } from '../tensor/index.ts'
 
 /** A gradient that does not exist, or a rule that is wrong; the message says which. */
 export class GradientError extends Error {
@@ -19,15 +19,6 @@ export const noGradients = (what: string, x: Tensor): GradientError =>
     `${what} is ${x.dtype}, and only floating tensors have gradients; write x.cast('float32'), or tensor([…]) of numbers`,
     x,
   )
-
-/** Refuses a result that has no gradients. */
-export function checkResult(result: Tensor): void {
-  if (!isFloating(result.dtype))
-    throw new GradientError(
-      `the result is ${result.dtype}, and only floating results have gradients: comparisons and argmax cannot be differentiated`,
-      result,
-    )
-}
 
 /** For messages about gradients that are missing: what makes a constant of a value. */
 export const HOW_VALUES_LEAVE =

@@ -4,9 +4,9 @@
 import './fluent.ts'
 
 export { checkpoint } from './checkpoint.ts'
-export type { Verdict } from './differences.ts'
-export { type CheckedFunction, type GradcheckOptions, gradcheck } from './gradcheck.ts'
-export type { GradcheckPart, GradcheckResult, GradientMismatch } from './gradcheck-result.ts'
+export type { GradcheckVerdict as Verdict } from './gradcheck/differences.ts'
+export { type CheckedFunction, type GradcheckOptions, gradcheck } from './gradcheck/gradcheck.ts'
+export type { GradcheckPart, GradcheckResult, GradientMismatch } from './gradcheck/gradcheck-result.ts'
 export { GradientError } from './gradient-error.ts'
 export { defineFused, defineOp, type Fused, type FusedOp } from './op.ts'
 export * from './ops/index.ts'

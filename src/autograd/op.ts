@@ -2,51 +2,12 @@
 // rule sees only tensors and is written in differentiable operations, so it has a gradient itself.
 
 import { checkArguments } from '../tensor/arguments.ts'
-import { given, isPromise } from '../tensor/given.ts'
-import {
-  ArgumentError,
-  type Device,
-  DeviceError,
-  deviceOf,
-  floating,
-  isFloating,
-  type Kernels,
-  Tensor,
-} from '../tensor/index.ts'
+import { floating, isFloating, type Kernels, Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import { commonDevice, computedBy } from './checks.ts'
 import { type Entry, isRecording, noGrad, record, type Thunks } from './recording.ts'
 import { Tape } from './tape.ts'
-
-/** The device that the tensors among the arguments share. */
-function commonDevice(name: string, args: readonly unknown[]): Device {
-  let common: Device | undefined
-  for (const arg of args) {
-    if (!(arg instanceof Tensor)) {
-      if (isPromise(arg)) throw new ArgumentError(`${name}: an argument is a Promise; await it first`, name, '', arg)
-      continue
-    }
-    const device = deviceOf(arg)
-    common ??= device
-    if (device !== common)
-      throw new DeviceError(
-        `${name}: one tensor is on ${common.name}, another on ${device.name}; move one of them`,
-        device.name,
-      )
-  }
-  if (!common) {
-    const advice = is.tensor.advise(args)?.text
-    const message = `${name}: needs a tensor among its arguments${args.length > 0 ? `, not ${args.map(given).join(', ')}` : ''}`
-    throw new ArgumentError(advice ? `${message}; write ${advice}` : message, name, '', args[0])
-  }
-  return common
-}
-
-/** What an operation computed. */
-function resultOf(name: string, result: unknown): Tensor {
-  if (result instanceof Tensor) return result
-  throw new ArgumentError(`${name}: what it computes must be a tensor, not ${given(result)}`, name, '', result)
-}
 
 /** A tensor as its own dtype where that is floating, else as float32. */
 export const asFloating = (k: Kernels, x: Tensor): Tensor => (isFloating(x.dtype) ? x : k.cast(x, floating(x.dtype)))
@@ -94,7 +55,7 @@ export function defineOp<A extends readonly unknown[]>(
     [name, forward, rule],
   )
   const op = (...args: A): Tensor => {
-    const result = fresh(resultOf(name, forward(commonDevice(name, args).kernels, ...args)), args)
+    const result = fresh(computedBy(name, forward(commonDevice(name, args).kernels, ...args)), args)
     if (rule && isRecording()) record(new Call(name, args, result, rule))
     return result
   }
@@ -134,7 +95,7 @@ export function defineFused<A extends readonly unknown[]>(name: string, fused: F
   const op = (...args: A): Tensor => {
     const kernels = commonDevice(name, args).kernels
     const computed = kernel?.(kernels, ...args) ?? noGrad(() => definition(...args))
-    const result = fresh(resultOf(name, computed), args)
+    const result = fresh(computedBy(name, computed), args)
     if (isRecording()) record(new Call(name, args, result, rule))
     return result
   }

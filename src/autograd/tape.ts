@@ -7,7 +7,6 @@
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { inspected, mimeBundle } from '../tensor/display.ts'
-import { given } from '../tensor/given.ts'
 import {
   type InspectOptions,
   inspectCustom,
@@ -17,7 +16,6 @@ import {
   onesLike,
   Scope,
   type Storage,
-  sameShape,
   show,
   storagesIn,
   Tensor,
@@ -25,13 +23,11 @@ import {
 } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { conform, Gradients } from './backward.ts'
-import { checkResult, GradientError, HOW_VALUES_LEAVE, noGradients } from './gradient-error.ts'
+import { checkSeed, thunksOf } from './checks.ts'
+import { GradientError, HOW_VALUES_LEAVE, noGradients } from './gradient-error.ts'
+import { conform, firstUses, Gradients, type Part } from './gradients.ts'
 import { inFull, inOneLine, type TapeTextOptions, toMermaid, toText } from './print.ts'
-import { type Entry, isRecording, observing, type Recorder, type Thunks } from './recording.ts'
-
-const areThunks = (thunks: unknown): thunks is Thunks =>
-  Array.isArray(thunks) && thunks.every(thunk => thunk === undefined || typeof thunk === 'function')
+import { type Entry, isRecording, observing, type Recorder } from './recording.ts'
 
 /** How a tape is walked back over. */
 export interface PartialsOptions {
@@ -60,6 +56,17 @@ export const orZeros = (gradients: readonly (Tensor | undefined)[], inputs: read
  *     tape.watch(x)
  *     const y = tape.run(() => x.square().sum())
  *     const [gradient] = tape.gradient(y, [x])
+ *
+ * | call                       | gives                                              | afterwards the tape                    |
+ * | -------------------------- | -------------------------------------------------- | -------------------------------------- |
+ * | `gradient(y, xs, seed)`    | gradients, zeros where y does not depend on x      | stays                                  |
+ * | `finish(y, xs, kept)`      | the same                                           | has ended                              |
+ * | `partials(y, xs, options)` | gradients, undefined where no operation leads to x | stays, or has ended with `ends`        |
+ * | `end(kept)`, `using`       | nothing                                            | has ended                              |
+ * | `handOver()`               | nothing                                            | stays, its memory is the outer scope's |
+ *
+ * When a tape ends, what was made while it ran is given back, except what is `kept` and the gradients; `finish` and `partials`
+ * give it back on the way, as soon as nothing needs it. Without a seed y must be a scalar.
  */
 export class Tape implements Recorder {
   readonly entries: Entry[] = []
@@ -137,69 +144,40 @@ export class Tape implements Recorder {
     checkArguments(call, [is.tensor, is.tensorList, is.options], [result, inputs, options])
     const { seed, ends, kept } = settle(call, options, partialsOptions)
     this.#check(result, inputs, seed)
-    if (!ends) return this.#walk(result, inputs, seed)
+    if (!ends) return this.#walk(result, inputs, seed, [])
     // what another tape records is not ours to give back
-    const creators = isRecording() ? undefined : this.#creators(storagesIn([result, kept]))
-    const gradients = this.#walk(result, inputs, seed, creators)
+    const freed = isRecording() ? [] : firstUses(this.entries, this.#scope, storagesIn([result, kept]))
+    const gradients = this.#walk(result, inputs, seed, freed)
     this.end([kept, gradients])
     return gradients
   }
 
-  /** @param creators for each entry the memory that nothing before it uses */
+  /** @param freed what is given back after each entry */
   #walk(
     result: Tensor,
     inputs: readonly Tensor[],
     seed: Tensor | undefined,
-    creators?: readonly (Storage | undefined)[],
+    freed: readonly (Storage | undefined)[],
   ): (Tensor | undefined)[] {
     const pass = new Scope('its backward pass')
-    const wanted = new Set(inputs)
     return pass.close(() => {
-      const gradients = new Gradients(pass)
+      const gradients = new Gradients(pass, inputs)
       gradients.add(result, seed ?? onesLike(result))
       for (let i = this.entries.length - 1; i >= 0; i--) {
         const entry = this.entries[i]
-        const gradient = gradients.get(entry.result)
-        if (gradient) {
-          const { mark } = pass
-          const parts = this.#parts(entry, gradient)
-          gradients.addAll(parts)
-          if (!wanted.has(entry.result)) gradients.delete(entry.result)
-          gradients.sweep(mark)
-        }
-        creators?.[i]?.free('its backward pass')
+        gradients.passOn(entry.result, gradient => this.#partsOf(entry, gradient))
+        freed[i]?.free('its backward pass')
       }
       return inputs.map(x => gradients.get(x))
     })
   }
 
   /** What one operation adds to the gradients of its arguments. */
-  #parts(entry: Entry, gradient: Tensor): [arg: Tensor, part: Tensor][] {
-    const thunks: unknown = entry.rule(gradient)
-    const parts: [Tensor, Tensor][] = []
-    if (!areThunks(thunks))
-      throw new GradientError(
-        `${entry.name}: the rule gave ${given(thunks)}; it must give a list with a function for each argument, such as [() => gradient.mul(2)]`,
-        gradient,
-      )
-    for (let position = 0; position < entry.args.length; position++) {
-      const arg = entry.args[position]
-      if (!(arg instanceof Tensor && this.#tracked.has(arg))) continue
-      const part = thunks[position]?.()
-      if (part) parts.push([arg, conform(entry, position, part, arg)])
-    }
-    return parts
-  }
-
-  /** For each entry the memory that it was the first to use, if it belongs to this tape and is not kept. */
-  #creators(kept: ReadonlySet<Storage>): (Storage | undefined)[] {
-    const known = new Set(kept)
-    return this.entries.map(({ args, result }) => {
-      for (const arg of args) if (arg instanceof Tensor) known.add(arg.storage)
-      const { storage } = result
-      if (known.has(storage)) return undefined
-      known.add(storage)
-      return this.#scope.owns(storage) ? storage : undefined
+  #partsOf(entry: Entry, gradient: Tensor): Part[] {
+    const thunks = thunksOf(entry, gradient)
+    return entry.args.flatMap((arg, i): Part[] => {
+      const part = arg instanceof Tensor && this.tracks(arg) && thunks[i]?.()
+      return part ? [[arg, conform(entry, i, part, arg)]] : []
     })
   }
 
@@ -251,14 +229,7 @@ export class Tape implements Recorder {
 
   #check(result: Tensor, inputs: readonly Tensor[], seed?: Tensor): void {
     if (this.#ended) throw new Error('this tape has ended')
-    checkResult(result)
-    if (!seed && result.size !== 1)
-      throw new GradientError(
-        `the result has shape ${show(result.shape)}, and a gradient needs a scalar: sum it, or use vjp or jacobian`,
-        result,
-      )
-    if (seed && !sameShape(seed.shape, result.shape))
-      throw new GradientError(`a seed of shape ${show(seed.shape)} for a result of shape ${show(result.shape)}`, seed)
+    checkSeed(result, seed)
     for (const x of inputs)
       if (!this.tracks(x))
         throw new GradientError(`a tensor of shape ${show(x.shape)} is not on this tape: watch it before running`, x)

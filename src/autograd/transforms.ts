@@ -1,23 +1,10 @@
 // Functions of functions: gradients, and products with Jacobians and Hessians. All are made of tapes.
 
 import { checkArguments, checkEach } from '../tensor/arguments.ts'
-import { given, isPromise } from '../tensor/given.ts'
-import {
-  ArgumentError,
-  allocate,
-  deviceOf,
-  fromData,
-  isFloating,
-  ShapeError,
-  sameShape,
-  scope,
-  show,
-  Tensor,
-  zerosLike,
-} from '../tensor/index.ts'
+import { ArgumentError, allocate, deviceOf, fromData, isFloating, scope, Tensor, zerosLike } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { checkResult, GradientError, noGradients } from './gradient-error.ts'
+import { checkPosition, checkResult, checkVectors, floatingOf, oneOf, returnedBy } from './checks.ts'
 import { identity, stack } from './ops/index.ts'
 import { orZeros, Tape } from './tape.ts'
 
@@ -48,22 +35,6 @@ function wrtOf(name: string, f: unknown, options: WrtOptions<number | readonly n
   return settle(call, options, wrtOptions).wrt ?? 0
 }
 
-/** What a function gave that is differentiated: one tensor. */
-export function resultOf(name: string, result: unknown): Tensor {
-  if (result instanceof Tensor) return result
-  const advice =
-    result === undefined
-      ? 'return what it computes'
-      : typeof result === 'number'
-        ? 'compute with operations on tensors, without reading their values'
-        : Array.isArray(result)
-          ? 'add the parts up, or join them with concat'
-          : isPromise(result)
-            ? 'f must not be async, await what it needs before'
-            : 'return a tensor'
-  throw new ArgumentError(`${name}: f gave ${given(result)}, and must give one tensor: ${advice}`, name, 'f', result)
-}
-
 /** Runs f on a tape of its own, with inputs that are distinct to it, and hands over what `use` returns. */
 function onTape<R>(
   name: string,
@@ -79,7 +50,7 @@ function onTape<R>(
     const used = use(
       tape,
       leaves,
-      tape.run(() => resultOf(name, f(...leaves))),
+      tape.run(() => returnedBy(name, f(...leaves))),
     )
     tape.end(used)
     return used
@@ -91,13 +62,6 @@ function onTape<R>(
 /** The gradient of a function's value. A function may be constant, as the gradient of a linear one is: its gradient is zeros. */
 const gradientOf = (tape: Tape, value: Tensor, inputs: readonly Tensor[], seed?: Tensor): Tensor[] =>
   orZeros(tape.partials(value, inputs, { seed }), inputs)
-
-/** Refuses a position at which there is nothing to differentiate by. */
-function checkPosition(name: string, inputs: readonly Tensor[], position: number): void {
-  const x = inputs[position]
-  if (!x) throw new RangeError(`${name}: wrt: there is no argument ${position} among ${inputs.length}`)
-  if (!isFloating(x.dtype)) throw noGradients(`${name}: argument ${position}`, x)
-}
 
 type ValueAndGradient = [value: Tensor, gradient: Tensor | Tensor[]]
 
@@ -142,14 +106,6 @@ export function grad<W extends number | readonly number[] = 0>(
   return (...inputs) => scope(() => gradientAt('grad', f, wrt, inputs)[1] as Gradients<W>, 'grad')
 }
 
-/** Positions of the inputs that can be differentiated by; the others are constants. */
-function floatingOf(name: string, inputs: readonly Tensor[]): number[] {
-  checkEach(name, 'input', is.tensor, inputs)
-  const floating = inputs.flatMap((x, i) => (isFloating(x.dtype) ? [i] : []))
-  if (inputs.length > 0 && floating.length === 0) throw noGradients(`${name}: input 0`, inputs[0])
-  return floating
-}
-
 /**
  * The value of f and its vector-Jacobian product: `const [y, pullback] = vjp(f, x, …)`, then `pullback(v)` is vᵀ ∂f/∂x for
  * every input, as often as wanted. An input of integers is a constant, and its product is zeros of its own dtype.
@@ -170,7 +126,7 @@ function pulledBack(
   const leaves = inputs.map(x => identity(x))
   const tape = new Tape()
   for (const i of floating) tape.watch(leaves[i])
-  const value = tape.run(() => resultOf(name, f(...leaves)))
+  const value = tape.run(() => returnedBy(name, f(...leaves)))
   tape.handOver()
   const pullback = (v: Tensor): Tensor[] => {
     checkArguments('pullback(v)', [is.tensor], [v])
@@ -183,26 +139,6 @@ function pulledBack(
     return leaves.map((leaf, i) => products[floating.indexOf(i)] ?? zerosLike(leaf))
   }
   return [value, pullback]
-}
-
-/** One vector for each input, of its shape. An input of integers does not move, and its vector must say so. */
-function checkVectors(name: string, f: unknown, inputs: readonly Tensor[], vectors: readonly Tensor[]): void {
-  const call = `${name}(f, inputs, ${name === 'jvp' ? 'tangents' : 'vectors'})`
-  checkArguments(call, [is.callback, is.tensorList, is.tensorList], [f, inputs, vectors])
-  if (vectors.length !== inputs.length || vectors.some((v, i) => !sameShape(v.shape, inputs[i].shape)))
-    throw new ShapeError(
-      `${name}: vectors ${vectors.map(v => show(v.shape)).join(', ')} for inputs ${inputs.map(x => show(x.shape)).join(', ')}`,
-      ...vectors.map(v => v.shape),
-    )
-  const at = inputs.findIndex((x, i) => isFloating(x.dtype) !== isFloating(vectors[i].dtype))
-  if (at < 0) return
-  const [x, v] = [inputs[at], vectors[at]]
-  throw new GradientError(
-    isFloating(x.dtype)
-      ? `${name}: vector ${at} is ${v.dtype}, and its input ${x.dtype}; write v.cast('${x.dtype}')`
-      : `${name}: input ${at} is ${x.dtype}: it is a constant, and its vector is zerosLike(x); to differentiate by it, write x.cast('float32')`,
-    v,
-  )
 }
 
 /** Σ g · v over those that are floating. */
@@ -243,17 +179,6 @@ export function hvp(f: TensorFunction, inputs: readonly Tensor[], vectors: reado
   const along = (...xs: Tensor[]) => inner(gradientAt('hvp', f, wrt, xs)[1] as Tensor[], moved)
   const products = scope(() => gradientAt('hvp', along, wrt, inputs)[1] as Tensor[], 'hvp')
   return inputs.map((x, i) => products[wrt.indexOf(i)] ?? zerosLike(x))
-}
-
-/** Checks that a transform is for one argument. */
-function oneOf(name: string, wrt: number | readonly number[]): number {
-  if (typeof wrt === 'number') return wrt
-  throw new ArgumentError(
-    `${name}: wrt must be one position, not ${given(wrt)}; write ${name}(f, { wrt: ${wrt[0]} })`,
-    name,
-    'wrt',
-    wrt,
-  )
 }
 
 /** ∂f/∂x of any function, [...shape of f(x), ...shape of x], one walk back for each element of the result. */

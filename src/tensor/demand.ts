@@ -1,6 +1,6 @@
 // Memory that will be needed, asked for before the work starts.
 
-import { device } from './device.ts'
+import { device } from './devices.ts'
 import { OutOfMemoryError } from './out-of-memory.ts'
 
 /**

@@ -1,111 +1,71 @@
-// Which devices there are, which one new tensors go to (cpu, until another is chosen), and what really runs on it. Nothing
-// falls back silently: a device that cannot open says what was tried.
+// What a device is, how one is opened, and the error of one that did not open. Apart from devices.ts, which opens them, so
+// that the files of a device can import it.
 
-import { checkArguments } from './arguments.ts'
-import { DeviceError, type DeviceReport, type OpenOptions } from './backend.ts'
-import { type CpuDevice, openCpu, probeCpu } from './cpu/index.ts'
-import { given } from './given.ts'
-import type { GpuDevice } from './gpu/index.ts'
-import type { Device } from './kernels.ts'
-import * as is from './kinds.ts'
-import { nearest } from './nearest.ts'
-import { type Settings, settle } from './options.ts'
-import { reference } from './reference/index.ts'
-import type { DeviceName } from './storage.ts'
+import type { DType } from './dtype.ts'
+import type { FusedKernels } from './fused-kernels.ts'
+import type { Primitives } from './primitives.ts'
+import type { DeviceName, Memory } from './storage.ts'
+import type { Tensor } from './tensor.ts'
 
-export { type CpuOptions, DeviceError, type DeviceReport, type GpuBackend, type OpenOptions } from './backend.ts'
-export type { CpuDevice } from './cpu/index.ts'
+export type Kernels = Primitives & Partial<FusedKernels>
 
-const names: readonly DeviceName[] = ['reference', 'cpu', 'gpu']
-
-function checkName(name: string): asserts name is DeviceName {
-  if ((names as readonly string[]).includes(name)) return
-  const near = nearest(String(name), names)
-  throw new DeviceError(
-    `there is no device ${given(name)}; the devices are ${names.join(', ')}${near ? `; write '${near}'` : ''}`,
-    name,
-  )
+/** Bytes and buffers that are alive on a device. */
+export interface MemoryUse {
+  readonly bytes: number
+  readonly buffers: number
 }
 
-/** What is wrong with them is said by the device that is opened. */
-const openOptions = { threads: undefined, blas: undefined, backend: undefined } satisfies Settings<OpenOptions>
-
-const opened = new Map<DeviceName, Device>([['reference', reference]])
-let current: DeviceName = 'cpu'
-
-async function open(name: DeviceName, options: OpenOptions): Promise<void> {
-  checkName(name)
-  if (name === 'gpu') await openGpuOnce(options)
-  if (name === 'cpu') await openCpuOnce(options).ready
+/** Where tensors live and are computed. */
+export interface Device extends Memory {
+  /** What really runs, for people: backend, adapter, version. */
+  readonly description: string
+  readonly dtypes: readonly DType[]
+  readonly kernels: Kernels
+  memory(): MemoryUse
+  /** bytes that it could have in use at most, where that is known */
+  readonly memoryLimit?: number
 }
 
-let cpu: CpuDevice | undefined
+/** The device of a tensor. Storage knows only its memory; every memory is part of a device. */
+export const deviceOf = (x: Tensor): Device => x.storage.device as Device
 
-/** The cpu device, whose memory all who ask for it share; options count for the one who is first. */
-function openCpuOnce(options: OpenOptions = {}): CpuDevice {
-  cpu ??= openCpu(options)
-  opened.set('cpu', cpu)
-  return cpu
+/** Backends of the gpu device: GPU.js modes. The last two run the same kernels on a CPU, for tests. */
+export type GpuBackend = 'webgpu' | 'webgl2' | 'webasm' | 'cpu'
+
+/** How the cpu device is opened. */
+export interface CpuOptions {
+  /** threads to compute on; default: the environment's COCAGRAD_THREADS, or as many as the machine runs at once, up to 16 */
+  readonly threads?: number
+  /**
+   * the BLAS for matrix products: a library's name or path, or `off` for the device's own products; default: the environment's
+   * COCAGRAD_BLAS, or the first that is found of OpenBLAS, Accelerate, MKL and BLIS
+   */
+  readonly blas?: string
 }
 
-let gpu: GpuDevice | undefined
-
-/** The gpu device that is open, unless another backend is asked for or it has failed: then it is closed first. */
-async function openGpuOnce(options: OpenOptions): Promise<void> {
-  if (gpu && !gpu.hasFailed && (options.backend === undefined || options.backend === gpu.backend)) return
-  const { openGpu } = await import('./gpu/index.ts')
-  const fresh = await openGpu(options)
-  gpu?.close()
-  gpu = fresh
-  opened.set('gpu', fresh)
+export interface OpenOptions extends CpuOptions {
+  /** gpu only: open this backend and no other (default: webgpu, then webgl2) */
+  readonly backend?: GpuBackend
 }
 
-/** Where tensors are held and computed: `reference` and `cpu` everywhere, `gpu` where there is one. */
-export const device = {
-  /** The device that new tensors go to. */
-  get current(): DeviceName {
-    return current
-  },
+/** One line of `device.list()`. */
+export interface DeviceReport {
+  readonly name: DeviceName
+  readonly backend?: GpuBackend
+  readonly available: boolean
+  /** what it is, or why it is not there */
+  readonly detail: string
+}
 
-  /** What really runs on a device: backend, adapter, version. */
-  get description(): string {
-    return device.get().description
-  },
+/** A device that is unknown, did not open or stopped working; `reasons` says what was tried or what happened. */
+export class DeviceError extends Error {
+  override readonly name = 'DeviceError'
+  readonly device: string
+  readonly reasons: readonly string[]
 
-  /** Opens a device and makes it the one that new tensors go to. Throws DeviceError. */
-  async use(name: DeviceName, options?: OpenOptions): Promise<void> {
-    await open(name, settle('device.use(name, options)', options, openOptions))
-    current = name
-  },
-
-  /** Opens a device beside the current one: for `with`, or to move values to. Throws DeviceError. */
-  async open(name: DeviceName, options?: OpenOptions): Promise<void> {
-    await open(name, settle('device.open(name, options)', options, openOptions))
-  },
-
-  /** Runs `f` with new tensors going to a device that is open already. */
-  with<T>(name: DeviceName, f: () => T): T {
-    checkArguments('device.with(name, f)', [is.text, is.callback], [name, f])
-    const outer = current
-    current = device.get(name).name
-    try {
-      return f()
-    } finally {
-      current = outer
-    }
-  },
-
-  /** An open device, the current one by default; cpu opens by itself. Throws DeviceError. */
-  get(name: DeviceName = current): Device {
-    checkName(name)
-    const found = opened.get(name) ?? (name === 'cpu' ? openCpuOnce() : undefined)
-    if (!found) throw new DeviceError(`device ${name} is not open; call await device.use('${name}') first`, name)
-    return found
-  },
-
-  /** Everything that could be used here, and why the rest cannot. Opens nothing for good. */
-  async list(): Promise<DeviceReport[]> {
-    const { probeGpu } = await import('./gpu/index.ts')
-    return [{ name: 'reference', available: true, detail: reference.description }, probeCpu(), ...(await probeGpu())]
-  },
+  constructor(message: string, device: string, reasons: readonly string[] = []) {
+    super([message, ...reasons].join('\n  '))
+    this.device = device
+    this.reasons = reasons
+  }
 }

@@ -2,7 +2,7 @@
 
 import { takes } from './arguments.ts'
 import { type CreateOptions, createOptions, element, upload } from './create.ts'
-import { device } from './device.ts'
+import { device } from './devices.ts'
 import { allocate, type DType, DTypeError, isFloating } from './dtype.ts'
 import * as is from './kinds.ts'
 import { type Settings, settle } from './options.ts'

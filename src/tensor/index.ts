@@ -2,6 +2,7 @@
 
 export { ArgumentError } from './arguments.ts'
 export { ScopeOverlapError } from './context.ts'
+export type { CpuDevice } from './cpu/index.ts'
 export {
   arange,
   type CreateOptions,
@@ -20,14 +21,17 @@ export {
   zerosLike,
 } from './create.ts'
 export {
-  type CpuDevice,
   type CpuOptions,
+  type Device,
   DeviceError,
   type DeviceReport,
-  device,
+  deviceOf,
   type GpuBackend,
+  type Kernels,
+  type MemoryUse,
   type OpenOptions,
 } from './device.ts'
+export { device } from './devices.ts'
 export { installDevtoolsFormatters } from './devtools.ts'
 export {
   type InspectOptions,
@@ -51,27 +55,19 @@ export {
   type TypedArray,
 } from './dtype.ts'
 export { descending, firstNonFinite, isAbove, NonFiniteError } from './finite.ts'
+export type { AdamWNumbers, AdamWUpdate, AttentionInput, FusedKernels, Moments } from './fused-kernels.ts'
 export { type HostArray, type TensorData, ValueError } from './host-data.ts'
-export {
-  type AdamWNumbers,
-  type AdamWUpdate,
-  type AttentionInput,
-  type BinaryName,
-  type ComparisonName,
-  type Device,
-  deviceOf,
-  type FusedKernels,
-  type Kernels,
-  type MemoryUse,
-  type Moments,
-  type Operand,
-  type Padding,
-  type Primitives,
-  type ReductionName,
-  type UnaryName,
-} from './kernels.ts'
 export { OptionsError } from './options.ts'
 export { type MemoryShortage, OutOfMemoryError } from './out-of-memory.ts'
+export type {
+  BinaryName,
+  ComparisonName,
+  Operand,
+  Padding,
+  Primitives,
+  ReductionName,
+  UnaryName,
+} from './primitives.ts'
 export type { PrintOptions } from './print.ts'
 export { Generator, type GeneratorState, philox4x32 } from './random.ts'
 export { keep, Scope, scope, storagesIn } from './scope.ts'

@@ -7,7 +7,7 @@ import type { Shape } from './shape.ts'
 
 export type DeviceName = 'reference' | 'cpu' | 'gpu'
 
-/** The part of a device that holds memory; its kernels stand in kernels.ts. */
+/** The part of a device that holds memory; device.ts has the whole. */
 export interface Memory {
   readonly name: DeviceName
   /** whether its memory is on the engine's heap, where the garbage collector counts it; default false */

@@ -1,7 +1,7 @@
 // Views: the same memory under another shape and other strides. Nothing is computed and nothing moves, except where a
 // reshape cannot be expressed in strides and copies first.
 
-import { deviceOf } from './kernels.ts'
+import { deviceOf } from './device.ts'
 import * as is from './kinds.ts'
 import { type Settings, settle } from './options.ts'
 import {

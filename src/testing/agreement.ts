@@ -1,7 +1,7 @@
 // Two ways to compute one thing: a fused operation and its definition, a function and its checkpoint, one layout in memory and
 // another, a device and the reference. A check throws when they differ and says where.
 
-import { advising, onReference, resultsOf } from '../autograd/gradcheck.ts'
+import { advising, onReference, resultsOf } from '../autograd/gradcheck/gradcheck.ts'
 import { type CheckedFunction, checkpoint, grad, type TensorFunction, vjp } from '../autograd/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import {

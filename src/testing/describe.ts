@@ -9,9 +9,16 @@ import { checkCheckpoint, checkDevice, checkLayout, checkSame } from './agreemen
 import { AWAY, tensor, type ValueOptions, valueOptions } from './arbitraries/tensors.ts'
 import { assert } from './exactly.ts'
 import { checkAdjoint, checkGradients, checkLinear, checkRepeatable, checkSymmetric } from './laws.ts'
-import { type Call, type Check, checkSamples, type DefinitionCheck, type Operation, type Samples } from './report.ts'
+import {
+  type Check,
+  checkSamples,
+  type DefinitionCheck,
+  type Operation,
+  type Samples,
+  type SourceCall,
+} from './report.ts'
 import { runner, type TestRunner } from './runner.ts'
-import { sourceOf } from './source.ts'
+import { sourceOf } from './source-text.ts'
 
 /** Something that must be refused, with an error of a class whose message contains a text. */
 export type Refusal = readonly [f: () => unknown, error: abstract new (...args: never[]) => Error, text: string]
@@ -111,7 +118,7 @@ function callOf<A extends readonly unknown[]>(
   op: Operation<A>,
   name: string,
   { expression = op.name === '' ? `(${op})` : name, from }: Description<A>,
-): Call {
+): SourceCall {
   const imported = /^[\w$]+/.exec(expression)?.[0]
   return { expression, imports: from && imported ? [`import { ${imported} } from '${from}'`] : [] }
 }

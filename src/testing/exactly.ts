@@ -1,7 +1,7 @@
 // What the checks share: functions of float64 tensors on `reference`, numbers, how far apart two of them may be, vectors to
 // multiply with, and the error.
 
-import { onReference, resultsOf } from '../autograd/gradcheck.ts'
+import { onReference, resultsOf } from '../autograd/gradcheck/gradcheck.ts'
 import { type CheckedFunction, concat, type TensorFunction } from '../autograd/index.ts'
 import { type Device, device, fromData, isFloating, Tensor, type TypedArray } from '../tensor/index.ts'
 

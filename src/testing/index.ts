@@ -11,7 +11,14 @@ export {
 } from './agreement.ts'
 export * from './arbitraries/expression.ts'
 export * from './arbitraries/shapes.ts'
-export { mask, operands, type TensorOptions, tensor, tensors, type ValueOptions } from './arbitraries/tensors.ts'
+export {
+  type DrawnTensorOptions as TensorOptions,
+  mask,
+  operands,
+  tensor,
+  tensors,
+  type ValueOptions,
+} from './arbitraries/tensors.ts'
 export { describeOperation, type OperationDescription, type Refusal } from './describe.ts'
 export { GradientAssertionError } from './exactly.ts'
 export * from './laws.ts'
@@ -25,4 +32,4 @@ export {
 } from './operations/index.ts'
 export type { Samples } from './report.ts'
 export type { TestRunner } from './runner.ts'
-export { sourceOf } from './source.ts'
+export { sourceOf } from './source-text.ts'

@@ -2,7 +2,7 @@
 // digits of float64, and see what differences do not. A check throws when its law is broken and says what it found.
 
 import fc from 'fast-check'
-import { onReference } from '../autograd/gradcheck.ts'
+import { onReference } from '../autograd/gradcheck/gradcheck.ts'
 import {
   type CheckedFunction,
   type GradcheckOptions,

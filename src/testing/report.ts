@@ -6,10 +6,10 @@ import { type DeviceName, device, type Tensor } from '../tensor/index.ts'
 import { readable } from './arbitraries/readable.ts'
 import { ArgumentsError, replaceTensors, tensorsIn } from './arguments.ts'
 import { GradientAssertionError } from './exactly.ts'
-import { sourceOf } from './source.ts'
+import { sourceOf } from './source-text.ts'
 
 /** How programs call an operation. */
-export interface Call {
+export interface SourceCall {
   /** an expression for it */
   readonly expression: string
   /** lines that such a program begins with */
@@ -46,7 +46,7 @@ const nameOf = (n: number, count: number) => (count <= letters.length ? letters[
 
 /** The program that runs a check on one call. */
 export function programOf(
-  { expression, imports }: Call,
+  { expression, imports }: SourceCall,
   check: Check | DefinitionCheck,
   args: readonly unknown[],
 ): string {
@@ -92,7 +92,7 @@ export interface Samples {
  */
 export async function checkSamples<A extends readonly unknown[]>(
   op: Operation<A>,
-  call: Call,
+  call: SourceCall,
   check: Check | DefinitionCheck,
   samples: fc.Arbitrary<Readonly<A>>,
   parameters: Samples & { readonly examples?: readonly Readonly<A>[] },

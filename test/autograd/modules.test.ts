@@ -11,8 +11,8 @@ import { fc } from '../support.ts'
 import { lossRecords, modelRecords, moduleRecords, wholeOf } from './records/modules.ts'
 import { isAsked } from './records.ts'
 
-const namesOf = (room: object, belongs: (name: string, value: unknown) => boolean) =>
-  Object.entries(room).flatMap(([name, value]) => (belongs(name, value) ? [name] : []))
+const namesOf = (entry: object, belongs: (name: string, value: unknown) => boolean) =>
+  Object.entries(entry).flatMap(([name, value]) => (belongs(name, value) ? [name] : []))
 const isModule = (_: string, value: unknown) =>
   typeof value === 'function' && value.prototype instanceof Module && value !== Module
 const sorted = (list: readonly { readonly name: string }[]) => list.map(({ name }) => name).sort()

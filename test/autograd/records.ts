@@ -1,13 +1,31 @@
 // One record for every operation; a test fails when one has none. OPERATION=softmax,gelu keeps those alone.
 
+import { activation } from './records/activation.ts'
+import { attention } from './records/attention.ts'
+import { dropout } from './records/dropout.ts'
+import { einsum } from './records/einsum.ts'
 import { elementwise } from './records/elementwise.ts'
 import { gather } from './records/gather.ts'
+import { matmul } from './records/matmul.ts'
 import { movement } from './records/movement.ts'
-import { network } from './records/network.ts'
+import { normalization } from './records/normalization.ts'
 import type { OperationRecord } from './records/record.ts'
 import { reduce } from './records/reduce.ts'
+import { softmax } from './records/softmax.ts'
 
-export const allRecords: readonly OperationRecord[] = [...elementwise, ...reduce, ...movement, ...gather, ...network]
+export const allRecords: readonly OperationRecord[] = [
+  ...elementwise,
+  ...activation,
+  ...reduce,
+  ...matmul,
+  ...einsum,
+  ...movement,
+  ...gather,
+  ...softmax,
+  ...normalization,
+  ...attention,
+  ...dropout,
+]
 
 const only = process.env.OPERATION?.split(',')
 

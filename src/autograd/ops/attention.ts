@@ -2,23 +2,13 @@
 // device may compute without ever holding all weights.
 
 import { takes } from '../../tensor/arguments.ts'
-import {
-  arange,
-  broadcastShapes,
-  broadcastsTo,
-  DTypeError,
-  type Shape,
-  ShapeError,
-  show,
-  sizeOf,
-  type Tensor,
-} from '../../tensor/index.ts'
+import { arange, broadcastShapes, broadcastsTo, DTypeError, ShapeError, show, type Tensor } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { defineFused } from '../op.ts'
 import { logicalAnd, where } from './elementwise.ts'
-import { softmaxGradient } from './fused.ts'
-import { concat } from './movement.ts'
+import { pack, unpacking } from './packed.ts'
+import { softmaxGradient } from './softmax.ts'
 
 /** Who may look at whom. */
 export interface AttentionOptions {
@@ -87,31 +77,17 @@ export interface Sight {
   readonly scale: number
 }
 
-/** Stacks of heads [..., tokens, width] one after the other in memory, a stack as [..., tokens, heads, width]. */
-const pack = (parts: readonly Tensor[], stack: Shape): Tensor =>
-  concat(
-    parts.map(part => {
-      const full = part.expand([...stack, ...part.shape.slice(-2)])
-      return (stack.length === 0 ? full : full.transpose(-3, -2)).reshape([-1])
-    }),
-  )
-
-/** One of the parts that were packed, which begins at `first`. */
-function unpack(packed: Tensor, first: number, stack: Shape, tokens: number, width: number): Tensor {
-  const part = packed.slice([{ start: first, stop: first + sizeOf(stack) * tokens * width }])
-  if (stack.length === 0) return part.reshape([tokens, width])
-  const outer = stack.slice(0, -1)
-  return part.reshape([...outer, tokens, stack[stack.length - 1], width]).transpose(-3, -2)
-}
+/** A stack of heads [..., heads, tokens, width] as it is packed, [..., tokens, heads, width], and back; one matrix stays. */
+const exchangeHeads = (x: Tensor): Tensor => (x.rank === 2 ? x : x.transpose(-3, -2))
 
 /** Gradients of q, k and v, packed: what all three need is computed once. */
 const attentionGradient = defineFused('attentionGradient', {
   definition: (g: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, sight: Sight) => {
     const weights = attentionWeights(q, k, { mask, ...sight })
     const slopes = softmaxGradient(g.matmul(v.transpose()), weights).mul(sight.scale)
-    const ofK = slopes.transpose().matmul(q)
-    const ofV = weights.transpose().matmul(g)
-    return pack([slopes.matmul(k), ofK, ofV], g.shape.slice(0, -2))
+    const [gradQ, gradK, gradV] = [slopes.matmul(k), slopes.transpose().matmul(q), weights.transpose().matmul(g)]
+    const stack = g.shape.slice(0, -2)
+    return pack([gradQ, gradK, gradV].map(part => exchangeHeads(part.expand([...stack, ...part.shape.slice(-2)]))))
   },
   kernel: (kernels, g, q, k, v, mask, sight) => kernels.attentionGradient?.(g, { q, k, v, mask, ...sight }),
 })
@@ -121,16 +97,11 @@ const attend = defineFused('attention', {
     attentionWeights(q, k, { mask, ...sight }).matmul(v),
   kernel: (kernels, q, k, v, mask, sight) => kernels.attention?.({ q, k, v, mask, ...sight }),
   rule: (g, out, q, k, v, mask, sight) => {
-    let packed: Tensor | undefined
-    const all = () => (packed ??= attentionGradient(g, q, k, v, mask, sight))
     const stack = out.shape.slice(0, -2)
-    const [[queries, width], [keys, size]] = [q.shape.slice(-2), v.shape.slice(-2)]
-    const [ofK, ofV] = [sizeOf(stack) * queries * width, sizeOf(stack) * (queries + keys) * width]
-    return [
-      () => unpack(all(), 0, stack, queries, width),
-      () => unpack(all(), ofK, stack, keys, width),
-      () => unpack(all(), ofV, stack, keys, size),
-    ]
+    const [outer, heads] = [stack.slice(0, -1), stack.slice(-1)]
+    const shapes = [q, k, v].map(x => [...outer, x.shape[x.rank - 2], ...heads, x.shape[x.rank - 1]])
+    const part = unpacking(() => attentionGradient(g, q, k, v, mask, sight), shapes)
+    return [() => exchangeHeads(part(0)), () => exchangeHeads(part(1)), () => exchangeHeads(part(2))]
   },
 })
 

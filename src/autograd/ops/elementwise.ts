@@ -1,71 +1,22 @@
-// Elementwise operations: one line a rule. Where a function has a kink, its gradient there is the one that PyTorch
-// takes: 0 for abs, sign and relu, the mean of both sides for a tie of maximum and minimum.
+// Arithmetic, functions of each element, comparisons and choices: one line a rule. Where a function has a kink, its gradient
+// there is the one that PyTorch takes: 0 for abs and sign, the mean of both sides for a tie of maximum and minimum.
 
 import { takes } from '../../tensor/arguments.ts'
 import {
   type BinaryName,
-  type ComparisonName,
   type DType,
   deviceOf,
-  floating,
   type Kernels,
   missingDType,
   type Operand,
-  promote,
   promoteScalar,
   type Tensor,
-  type UnaryName,
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
-import { asFloating, defineOp } from '../op.ts'
+import { defineOp } from '../op.ts'
 import type { Thunks } from '../recording.ts'
-
-/** A function of each element; its result has the shape of x. */
-type Unary = (x: Tensor) => Tensor
-/** A function of pairs of elements; its result has the shape to which both broadcast. */
-type Binary = (x: Operand, y: Operand) => Tensor
-type UnaryRule = (gradient: Tensor, result: Tensor, x: Tensor) => Tensor
-type BinaryRule = (gradient: Tensor, result: Tensor, x: Operand, y: Operand) => readonly [() => Tensor, () => Tensor]
-
-/** The dtype in which two operands meet: the wider one; a number adapts to its tensor. */
-function meet(x: Operand, y: Operand): DType {
-  if (typeof x === 'number') return typeof y === 'number' ? 'float32' : promoteScalar(y.dtype, x)
-  return typeof y === 'number' ? promoteScalar(x.dtype, y) : promote(x.dtype, y.dtype)
-}
-
-const keepsIntegers = new Set<string>(['neg', 'abs', 'sign'])
-
-const unary = (name: UnaryName, rule: UnaryRule) =>
-  takes<Unary>(
-    `x.${name}()`,
-    [is.tensor],
-    defineOp(
-      name,
-      (k, x: Tensor) => k.unary(name, keepsIntegers.has(name) && x.dtype === 'int32' ? x : asFloating(k, x)),
-      (g, out, x) => [() => rule(g, out, x)],
-    ),
-  )
-
-/** What an operation makes of operands that meet in a dtype: a quotient is no integer, a sum of truths is a count. */
-function resultOf(name: BinaryName, dtype: DType): DType {
-  if (name === 'div') return floating(dtype)
-  return dtype === 'bool' && (name === 'add' || name === 'sub' || name === 'pow') ? 'int32' : dtype
-}
-
-const binary = (name: BinaryName, rule: BinaryRule) =>
-  takes(
-    `x.${name}(y)`,
-    [is.operand, is.operand],
-    defineOp(name, (k, x: Operand, y: Operand) => k.binary(name, x, y, resultOf(name, meet(x, y))), rule),
-  )
-
-const comparison = (name: ComparisonName) =>
-  takes(
-    `x.${name}(y)`,
-    [is.operand, is.operand],
-    defineOp(name, (k, x: Operand, y: Operand) => k.compare(name, x, y)),
-  )
+import { type Binary, binary, comparison, meet, type Unary, unary } from './pointwise.ts'
 
 /**
  * x + y, element by element. The sum of two bools is int32.
@@ -137,8 +88,6 @@ export const sin: Unary = unary('sin', (g, _, x) => g.mul(x.cos()))
 export const cos: Unary = unary('cos', (g, _, x) => g.mul(x.sin()).neg())
 /** The hyperbolic tangent, element by element. */
 export const tanh: Unary = unary('tanh', (g, out) => g.mul(sub(1, out.square())))
-/** 1 / (1 + e⁻ˣ), element by element. */
-export const sigmoid: Unary = unary('sigmoid', (g, out) => g.mul(out).mul(sub(1, out)))
 /** The error function 2/√π ∫₀ˣ exp(-t²) dt, element by element. */
 export const erf: Unary = unary('erf', (g, _, x) => g.mul(x.square().neg().exp()).mul(2 / Math.sqrt(Math.PI)))
 
@@ -152,39 +101,6 @@ export const square: Unary = takes(
     (g, _, x) => [() => g.mul(x).mul(2)],
   ),
 )
-/** max(x, 0), element by element; the derivative at 0 is 0. */
-export const relu: Unary = takes(
-  'x.relu()',
-  [is.tensor],
-  defineOp(
-    'relu',
-    (k, x: Tensor) => k.binary('maximum', x, 0, x.dtype),
-    (g, _, x) => [() => g.mul(x.greater(0))],
-  ),
-)
-/** log(1 + eˣ), element by element, computed as max(x, 0) + log1p(exp(-|x|)), which is finite for every finite x. */
-export const softplus: Unary = takes(
-  'x.softplus()',
-  [is.tensor],
-  defineOp(
-    'softplus',
-    (k, x: Tensor) => {
-      const y = asFloating(k, x)
-      const tail = k.unary('log1p', k.unary('exp', k.unary('neg', k.unary('abs', y))))
-      return k.binary('add', k.binary('maximum', y, 0, y.dtype), tail, y.dtype)
-    },
-    (g, _, x) => [() => g.mul(x.sigmoid())],
-  ),
-)
-/** x sigmoid(x), element by element (Hendrycks and Gimpel 2016); also called swish. */
-export const silu: Unary = takes('x.silu()', [is.tensor], (x: Tensor): Tensor => x.mul(x.sigmoid()))
-/** x sigmoid(1.702 x), element by element: the approximation of GELU in OpenAI's released CLIP weights. */
-export const quickGelu: Unary = takes(
-  'x.quickGelu()',
-  [is.tensor],
-  (x: Tensor): Tensor => x.mul(x.mul(1.702).sigmoid()),
-)
-
 export interface ClampOptions {
   /** default -Infinity */
   readonly min?: number

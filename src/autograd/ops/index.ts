@@ -1,26 +1,26 @@
 // Every operation, by the name that is also its method.
 
+import { fusedActivation } from './activation.ts'
 import { fusedAttention } from './attention.ts'
-import { fusedRows } from './fused.ts'
-import { affine } from './network.ts'
+import { affine } from './matmul.ts'
+import { fusedNormalization } from './normalization.ts'
+import { fusedSoftmax } from './softmax.ts'
 
+export { type GeluOptions, gelu, quickGelu, relu, sigmoid, silu, softplus } from './activation.ts'
 export { type AttentionOptions, attention, attentionWeights, causalMask } from './attention.ts'
+export * from './dropout.ts'
 export * from './einsum.ts'
 export * from './elementwise.ts'
-export { type GeluOptions, gelu, type LayerNormOptions, layerNorm, logSoftmax, softmax, standardize } from './fused.ts'
 export { embedding, type GatherOptions, gather, oneHot, scatterAdd, take } from './gather.ts'
-export * from './matmul.ts'
+export { linear, matmul } from './matmul.ts'
 export * from './movement.ts'
 export {
-  type CrossEntropyOptions,
-  crossEntropy,
-  type DropoutOptions,
-  dropout,
-  linear,
+  type LayerNormOptions,
+  layerNorm,
   type NormalizeOptions,
   normalize,
-  type Reduction,
-} from './network.ts'
+  standardize,
+} from './normalization.ts'
 export {
   type ArgmaxOptions,
   type AxisOptions,
@@ -38,6 +38,13 @@ export {
   type VarianceOptions,
   variance,
 } from './reduce.ts'
+export { type CrossEntropyOptions, crossEntropy, logSoftmax, type Reduction, softmax } from './softmax.ts'
 
 /** The fused operations and the gradients among them, for whoever checks that kernels and definitions agree. */
-export const fusedOps = { ...fusedRows, ...fusedAttention, linear: affine }
+export const fusedOps = {
+  ...fusedSoftmax,
+  ...fusedNormalization,
+  ...fusedActivation,
+  linear: affine,
+  ...fusedAttention,
+}

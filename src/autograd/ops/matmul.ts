@@ -1,4 +1,4 @@
-// The matrix product.
+// The matrix product, and the linear map x Wᵀ + b, which a device may compute at once.
 
 import { takes } from '../../tensor/arguments.ts'
 import {
@@ -12,7 +12,7 @@ import {
   type Tensor,
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
-import { defineOp } from '../op.ts'
+import { defineFused, defineOp } from '../op.ts'
 
 const product = defineOp(
   'matmul',
@@ -64,5 +64,42 @@ export const matmul: (x: Tensor, y: Tensor) => Tensor = takes(
       return product(x.reshape([sizeOf(rows), k]), y).reshape([...rows, y.shape[1]])
     }
     return product(x, y)
+  },
+)
+
+/** [..., n] → [rows, n] */
+const asRows = (x: Tensor): Tensor => x.reshape([sizeOf(x.shape.slice(0, -1)), x.shape[x.rank - 1]])
+
+/** Without checks of shapes. */
+export const affine = defineFused('linear', {
+  definition: (x: Tensor, weight: Tensor, bias?: Tensor) => {
+    const product = x.matmul(weight.transpose())
+    return bias ? product.add(bias) : product
+  },
+  kernel: (k, x, weight, bias) => k.linear?.(x, weight, bias),
+  rule: (g, _, x, weight) => [() => g.matmul(weight), () => asRows(g).transpose().matmul(asRows(x)), () => g],
+})
+
+/**
+ * x Wᵀ + b: x [..., in], weight [out, in], bias [out] → [..., out].
+ * @throws ShapeError if the sizes do not agree
+ */
+export const linear: (x: Tensor, weight: Tensor, bias?: Tensor) => Tensor = takes(
+  'x.linear(weight, bias)',
+  [is.tensor, is.tensor, is.optional(is.tensor)],
+  (x: Tensor, weight: Tensor, bias?: Tensor): Tensor => {
+    if (weight.rank !== 2 || x.rank === 0 || x.shape[x.rank - 1] !== weight.shape[1])
+      throw new ShapeError(
+        `linear: ${show(x.shape)} does not meet a weight [out, in] of ${show(weight.shape)}`,
+        x.shape,
+        weight.shape,
+      )
+    if (bias && (bias.rank !== 1 || bias.shape[0] !== weight.shape[0]))
+      throw new ShapeError(
+        `linear: a bias of ${show(bias.shape)} does not meet a weight [out, in] of ${show(weight.shape)}`,
+        bias.shape,
+        weight.shape,
+      )
+    return affine(x, weight, bias)
   },
 )

@@ -224,6 +224,8 @@ export interface AxisOptions {
 }
 /** The last axis. */
 export const lastAxis = { axis: -1 } satisfies Settings<AxisOptions>
+/** Over the last axis, which stays with size one. */
+export const keptLast = { axis: -1, keepDims: true } as const
 
 /**
  * out[i] = Σ_{j ≤ i} x[j] along an axis (default the last), in log₂ n shifted additions. Bools are counted, in int32.

@@ -1,6 +1,6 @@
 // A line of the output of `cocagrad gradcheck`, for an operation or for a part of a model.
 
-import { worstOf } from '../../autograd/gradcheck-result.ts'
+import { worstOf } from '../../autograd/gradcheck/gradcheck-result.ts'
 import type { GradcheckResult } from '../../autograd/index.ts'
 
 /** The result for all derivatives of one order. */

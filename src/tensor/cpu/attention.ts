@@ -2,10 +2,10 @@
 // stored as [batch, tokens, heads, width], whatever the order of their axes, because the next layer reads them in this
 // order.
 
-import type { AttentionInput } from '../kernels.ts'
+import type { AttentionInput } from '../fused-kernels.ts'
 import { broadcastShapes, broadcastStrides, type Shape, sizeOf } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
-import type { Room } from './room.ts'
+import type { Workspace } from './workspace.ts'
 
 /** The number of multiplications from which on a part is given to another thread. */
 const GRAIN = 60_000
@@ -47,23 +47,29 @@ function layoutOf({ q, k, v, mask }: AttentionInput): Layout | undefined {
 }
 
 /** The address and steps of a tensor's heads; the tensor is copied first if its last axis is not contiguous. */
-function partsOf(room: Room, x: Tensor, { batch, heads }: Layout): Parts {
+function partsOf(workspace: Workspace, x: Tensor, { batch, heads }: Layout): Parts {
   const [tokens, width] = x.shape.slice(-2)
   const inOrder = width === 1 || x.strides[x.rank - 1] === 1
-  const pointer = inOrder ? room.address(x) : room.dense(x)
+  const pointer = inOrder ? workspace.address(x) : workspace.dense(x)
   const strides = inOrder ? x.strides : x.shape.map((_, i) => sizeOf(x.shape.slice(i + 1)))
   const full = broadcastStrides(x.shape, strides, [batch, heads, tokens, width])
   return { pointer, steps: [4 * full[0], 4 * full[1], 4 * full[2]] }
 }
 
 /** Writes the fields of the class Heads in assembly/attention.ts. */
-function describe(room: Room, at: number, input: AttentionInput, layout: Layout, parts: readonly Parts[]): void {
+function describe(
+  workspace: Workspace,
+  at: number,
+  input: AttentionInput,
+  layout: Layout,
+  parts: readonly Parts[],
+): void {
   const { heads, queries, keys, width, size, batch } = layout
   const { mask, causal, scale } = input
-  const { i32, f32 } = room.heap
+  const { i32, f32 } = workspace.heap
   const first = at / 4
   const seen = mask
-    ? [room.address(mask), ...broadcastStrides(mask.shape, mask.strides, [batch, heads, queries, keys])]
+    ? [workspace.address(mask), ...broadcastStrides(mask.shape, mask.strides, [batch, heads, queries, keys])]
     : [0, 0, 0, 0, 0]
   i32.set([heads, queries, keys, width, size, causal ? 1 : 0], first)
   f32[first + 6] = scale
@@ -73,18 +79,18 @@ function describe(room: Room, at: number, input: AttentionInput, layout: Layout,
 const BYTES = 96
 
 /** softmax(q kᵀ scale) v over the keys that the mask allows. */
-export function attention(room: Room, input: AttentionInput): Tensor | undefined {
+export function attention(workspace: Workspace, input: AttentionInput): Tensor | undefined {
   const layout = layoutOf(input)
   if (!layout) return undefined
   const { stack, batch, heads, queries, keys, width, size } = layout
-  const result = room.tensor('float32', [batch, queries, heads, size], out => {
-    const at = room.passing(BYTES)
-    const parts = [input.q, input.k, input.v].map(x => partsOf(room, x, layout))
-    describe(room, at, input, layout, parts)
+  const result = workspace.tensor('float32', [batch, queries, heads, size], out => {
+    const at = workspace.passing(BYTES)
+    const parts = [input.q, input.k, input.v].map(x => partsOf(workspace, x, layout))
+    describe(workspace, at, input, layout, parts)
     const bytes = 4 * queries * keys
-    const scores = room.passing(bytes * room.threads.count)
+    const scores = workspace.passing(bytes * workspace.threads.count)
     const grain = Math.ceil(GRAIN / (queries * keys * (width + size)))
-    room.threads.share(batch * heads, grain, ({ code, index, scratch }, first, last) =>
+    workspace.threads.share(batch * heads, grain, ({ code, index, scratch }, first, last) =>
       code.attention(out, at, first, last, scores + index * bytes, scratch),
     )
   })
@@ -98,22 +104,22 @@ function headStrides(stack: Shape, tokens: number, size: number): number[] {
 }
 
 /** Gradients of q, k and v for all leading axes, in one tensor. */
-export function attentionGradient(room: Room, g: Tensor, input: AttentionInput): Tensor | undefined {
+export function attentionGradient(workspace: Workspace, g: Tensor, input: AttentionInput): Tensor | undefined {
   const layout = layoutOf(input)
   if (!layout || g.dtype !== 'float32') return undefined
   const { batch, heads, queries, keys, width, size } = layout
   const count = batch * heads
-  return room.tensor('float32', [count * (queries * width + keys * width + keys * size)], out => {
-    const at = room.passing(BYTES)
-    const parts = [input.q, input.k, input.v].map(x => partsOf(room, x, layout))
-    describe(room, at, input, layout, parts)
-    const gradient = partsOf(room, g, layout)
+  return workspace.tensor('float32', [count * (queries * width + keys * width + keys * size)], out => {
+    const at = workspace.passing(BYTES)
+    const parts = [input.q, input.k, input.v].map(x => partsOf(workspace, x, layout))
+    describe(workspace, at, input, layout, parts)
+    const gradient = partsOf(workspace, g, layout)
     const bytes = 8 * queries * keys
-    const scores = room.passing(bytes * room.threads.count)
+    const scores = workspace.passing(bytes * workspace.threads.count)
     const grain = Math.ceil(GRAIN / (queries * keys * 2 * (width + size)))
     const outK = out + 4 * count * queries * width
     const outV = outK + 4 * count * keys * width
-    room.threads.share(count, grain, ({ code, index, scratch }, first, last) => {
+    workspace.threads.share(count, grain, ({ code, index, scratch }, first, last) => {
       const mine = scores + index * bytes
       code.attentionGradient(out, outK, outV, at, gradient.pointer, ...gradient.steps, first, last, mine, scratch)
     })

@@ -2,7 +2,7 @@
 // joined, and a kernel gets the remaining axes three at a time. Nothing is allocated.
 
 import type { Shape } from '../shape.ts'
-import type { Lane, Threads } from './threads.ts'
+import type { KernelThreads, Lane } from './threads.ts'
 
 /** A shape with strides, in elements. */
 export interface Laid {
@@ -94,7 +94,7 @@ export class Axes {
   }
 
   /** Calls `part` for the three inner axes, cut into parts of `grain` elements or more, at every position of the outer axes. */
-  share(threads: Threads, grain: number, part: SharedPart): void {
+  share(threads: KernelThreads, grain: number, part: SharedPart): void {
     const { n2, n1, n0, x2, y2, z2, x1, y1, z1, x0, y0, z0 } = this
     this.each(3, (x, y, z, before) => {
       if (n2 > 1)

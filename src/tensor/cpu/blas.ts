@@ -2,7 +2,7 @@
 // computes matrix products itself, and `description` says so. BLAS is limited to one thread per call: the device's
 // threads call it in parallel, each for a part of the product, so that two thread pools do not compete for the cores.
 
-import { DeviceError } from '../backend.ts'
+import { DeviceError } from '../device.ts'
 import { askNode } from '../host.ts'
 import { type BlasLibrary, bindSgemm, type Koffi, loadKoffi, type Sgemm } from './sgemm.ts'
 

@@ -1,13 +1,13 @@
 // Operations that take several kernels as primitives and one kernel here. The kernels are for float32 and whole rows;
 // for other arguments they return undefined, and the definition runs.
 
-import type { FusedKernels } from '../kernels.ts'
+import type { FusedKernels } from '../fused-kernels.ts'
 import { isContiguous, sameShape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { attention, attentionGradient } from './attention.ts'
 import { binaries, type CpuModule } from './exports.ts'
 import { multiply, transposed } from './matmul.ts'
-import { grains, type Room } from './room.ts'
+import { grains, type Workspace } from './workspace.ts'
 
 const isPlain = (x: Tensor, like = x): boolean => x.dtype === 'float32' && sameShape(x.shape, like.shape)
 
@@ -24,15 +24,15 @@ interface Rows {
   readonly step: number
 }
 
-export function fusedKernels(room: Room): Partial<FusedKernels> {
-  const { axes, threads } = room
+export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
+  const { axes, threads } = workspace
 
   /** kernel(code, out, x, rows, n) over the last axis */
   const overRows = (x: Tensor, kernel: (code: CpuModule, ...at: Parameters<CpuModule['softmax']>) => void) => {
     if (!isPlain(x) || x.rank === 0) return undefined
     const n = x.shape[x.rank - 1]
-    return room.tensor('float32', x.shape, (out, size) => {
-      const from = room.dense(x)
+    return workspace.tensor('float32', x.shape, (out, size) => {
+      const from = workspace.dense(x)
       threads.share(size / n, grains.compute / n, ({ code }, first, last) =>
         kernel(code, out + 4 * n * first, from + 4 * n * first, last - first, n),
       )
@@ -47,8 +47,8 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
   ) => {
     if (!isPlain(x) || !isPlain(g, x) || x.rank === 0) return undefined
     const n = x.shape[x.rank - 1]
-    return room.tensor('float32', x.shape, (out, size) => {
-      const [slope, from] = [room.dense(g), room.dense(x)]
+    return workspace.tensor('float32', x.shape, (out, size) => {
+      const [slope, from] = [workspace.dense(g), workspace.dense(x)]
       threads.share(size / n, grains.compute / n, ({ code }, first, last) => {
         const at = 4 * n * first
         kernel(code, out + at, slope + at, from + at, last - first, n)
@@ -63,8 +63,8 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
     const outer = x.shape.slice(0, -1)
     axes.join(outer, { shape: outer, strides: x.strides.slice(0, -1) }, 4)
     const isRegular = axes.n1 === 1 && (n === 1 || x.strides[x.rank - 1] === 1)
-    if (isRegular) return { pointer: room.address(x), rows, n, step: axes.x0 }
-    return { pointer: room.dense(x), rows, n, step: 4 * n }
+    if (isRegular) return { pointer: workspace.address(x), rows, n, step: axes.x0 }
+    return { pointer: workspace.dense(x), rows, n, step: 4 * n }
   }
 
   const takesClasses = (x: Tensor, ids: Tensor) =>
@@ -86,8 +86,8 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
     layerNorm(x, weight, bias, epsilon) {
       const n = x.shape[x.rank - 1]
       if (!isPlain(x) || x.rank === 0 || !isRow(weight, n) || !isRow(bias, n)) return undefined
-      return room.tensor('float32', x.shape, (out, size) => {
-        const [from, w, b] = [room.dense(x), room.dense(weight), room.dense(bias)]
+      return workspace.tensor('float32', x.shape, (out, size) => {
+        const [from, w, b] = [workspace.dense(x), workspace.dense(weight), workspace.dense(bias)]
         threads.share(size / n, grains.compute / n, ({ code }, first, last) =>
           code.layerNorm(out + 4 * n * first, from + 4 * n * first, w, b, last - first, n, epsilon),
         )
@@ -97,23 +97,23 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
     layerNormGradient(g, x, weight, epsilon) {
       const n = x.shape[x.rank - 1]
       if (!isPlain(x) || !isPlain(g, x) || x.size === 0 || !isRow(weight, n)) return undefined
-      return room.tensor('float32', [x.size + 2 * n], out => {
-        const [slope, from, w] = [room.dense(g), room.dense(x), room.dense(weight)]
-        const [run, sums] = [room.passing(8 * n * threads.count), room.passing(16 * n * threads.count)]
-        room.fill(sums, 0, 4 * n * threads.count, 'int32')
+      return workspace.tensor('float32', [x.size + 2 * n], out => {
+        const [slope, from, w] = [workspace.dense(g), workspace.dense(x), workspace.dense(weight)]
+        const [run, sums] = [workspace.passing(8 * n * threads.count), workspace.passing(16 * n * threads.count)]
+        workspace.fill(sums, 0, 4 * n * threads.count, 'int32')
         threads.share(x.size / n, grains.compute / n, ({ code, index }, first, last) => {
           const at = 4 * n * first
           const [own, mine] = [sums + 16 * n * index, run + 8 * n * index]
           code.layerNormGradient(out + at, own, slope + at, from + at, w, last - first, n, epsilon, mine)
         })
-        room.code.addSums(out + 4 * x.size, sums, threads.count, 2 * n)
+        workspace.code.addSums(out + 4 * x.size, sums, threads.count, 2 * n)
       })
     },
 
     gelu: x =>
       isPlain(x)
-        ? room.tensor('float32', x.shape, (out, size) => {
-            const from = room.dense(x)
+        ? workspace.tensor('float32', x.shape, (out, size) => {
+            const from = workspace.dense(x)
             threads.share(
               size,
               grains.compute,
@@ -125,8 +125,8 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
 
     geluGradient: (g, x) =>
       isPlain(x) && isPlain(g, x)
-        ? room.tensor('float32', x.shape, (out, size) => {
-            const [slope, from] = [room.dense(g), room.dense(x)]
+        ? workspace.tensor('float32', x.shape, (out, size) => {
+            const [slope, from] = [workspace.dense(g), workspace.dense(x)]
             threads.share(
               size,
               grains.compute,
@@ -142,24 +142,24 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
     linear(x, weight, bias) {
       const [outputs, inputs] = weight.shape
       if (!isPlain(x) || weight.dtype !== 'float32' || inputs === 0 || !isRow(bias, outputs)) return undefined
-      return room.tensor('float32', [...x.shape.slice(0, -1), outputs], (out, size) => {
+      return workspace.tensor('float32', [...x.shape.slice(0, -1), outputs], (out, size) => {
         const { pointer, step } = rowsOf(x)
         const [row, column] = weight.strides.map(stride => 4 * stride)
-        const w = transposed({ pointer: room.address(weight), row, column })
-        const b = bias && room.dense(bias)
-        multiply(room, out, { pointer, row: step, column: 4 }, w, size / outputs, outputs, inputs, b)
+        const w = transposed({ pointer: workspace.address(weight), row, column })
+        const b = bias && workspace.dense(bias)
+        multiply(workspace, out, { pointer, row: step, column: 4 }, w, size / outputs, outputs, inputs, b)
       })
     },
 
-    attention: input => attention(room, input),
-    attentionGradient: (g, input) => attentionGradient(room, g, input),
+    attention: input => attention(workspace, input),
+    attentionGradient: (g, input) => attentionGradient(workspace, g, input),
 
     negativeLogLikelihood(x, ids) {
       if (!takesClasses(x, ids)) return undefined
-      room.checkIndices('gather', ids, x.shape[x.rank - 1])
-      return room.tensor('float32', ids.shape, out => {
+      workspace.checkIndices('gather', ids, x.shape[x.rank - 1])
+      return workspace.tensor('float32', ids.shape, out => {
         const { pointer, rows, n, step } = rowsOf(x)
-        const targets = room.dense(ids)
+        const targets = workspace.dense(ids)
         threads.share(rows, grains.compute / n, ({ code }, first, last) =>
           code.negativeLogLikelihood(
             out + 4 * first,
@@ -175,10 +175,10 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
 
     negativeLogLikelihoodGradient(g, x, ids) {
       if (!takesClasses(x, ids) || g.dtype !== 'float32' || !sameShape(g.shape, ids.shape)) return undefined
-      room.checkIndices('gather', ids, x.shape[x.rank - 1])
-      return room.tensor('float32', x.shape, out => {
+      workspace.checkIndices('gather', ids, x.shape[x.rank - 1])
+      return workspace.tensor('float32', x.shape, out => {
         const { pointer, rows, n, step } = rowsOf(x)
-        const [slopes, targets] = [room.dense(g), room.dense(ids)]
+        const [slopes, targets] = [workspace.dense(g), workspace.dense(ids)]
         threads.share(rows, grains.compute / n, ({ code }, first, last) => {
           const [slope, target] = [slopes + 4 * first, targets + 4 * first]
           code.negativeLogLikelihoodGradient(
@@ -197,7 +197,7 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
     accumulate(target, x) {
       if (!isPlain(target) || !isPlain(x, target) || !target.isContiguous) return undefined
       if (target.size === 0) return true
-      const [to, from] = [room.address(target), room.address(x)]
+      const [to, from] = [workspace.address(target), workspace.address(x)]
       axes.join(target.shape, target, 4, x, 4)
       const { x2, x1, x0, y2, y1, y0 } = axes
       axes.share(threads, grains.move, ({ code }, a, b, _z, _before, n2, n1, n0) =>
@@ -210,8 +210,8 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
       if (!xs.every(x => isPlain(x) && isWhole(x))) return undefined
       if (factor === 1) return true
       const row = rowOf(xs.map(x => x.size))
-      const to = xs.map(x => room.address(x))
-      const scalar = room.place(factor, 'float32', 0).pointer
+      const to = xs.map(x => workspace.address(x))
+      const scalar = workspace.place(factor, 'float32', 0).pointer
       threads.share(
         row.total,
         grains.move,
@@ -228,11 +228,11 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
 
     sumOfSquares(xs) {
       if (!xs.every(x => isPlain(x))) return undefined
-      return room.tensor('float32', [], out => {
+      return workspace.tensor('float32', [], out => {
         const row = rowOf(xs.map(x => x.size))
-        const from = xs.map(x => room.dense(x))
-        const sums = room.passing(8 * threads.count)
-        room.fill(sums, 0, 2 * threads.count, 'int32')
+        const from = xs.map(x => workspace.dense(x))
+        const sums = workspace.passing(8 * threads.count)
+        workspace.fill(sums, 0, 2 * threads.count, 'int32')
         threads.share(
           row.total,
           grains.move,
@@ -240,7 +240,7 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
             row.each(first, last, (i, at, count) => code.addSquares(sums + 8 * index, from[i] + 4 * at, count)),
           16,
         )
-        room.code.addSums(out, sums, threads.count, 1)
+        workspace.code.addSums(out, sums, threads.count, 1)
       })
     },
 
@@ -253,8 +253,8 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
       const parts = updates.map(({ value, gradient, firstMoment, secondMoment, numbers }) => {
         const { beta1, beta2, epsilon, kept, rate, deviation } = numbers
         const settings = [beta1, 1 - beta1, beta2, 1 - beta2, epsilon, kept, rate, deviation] as const
-        const [x, m, v] = [value, firstMoment, secondMoment].map(t => room.address(t))
-        return { x, m, v, slope: room.dense(gradient), settings }
+        const [x, m, v] = [value, firstMoment, secondMoment].map(t => workspace.address(t))
+        return { x, m, v, slope: workspace.dense(gradient), settings }
       })
       threads.share(
         row.total,
@@ -266,7 +266,7 @@ export function fusedKernels(room: Room): Partial<FusedKernels> {
           }),
         16,
       )
-      room.done()
+      workspace.done()
       return true
     },
   }

@@ -2,10 +2,10 @@
 // (module.ts). Tensors are stored in one linear memory, where kernels and the system's BLAS work in place, on several
 // threads. Reading a value copies it out of this memory.
 
-import { type CpuOptions, DeviceError, type DeviceReport } from '../backend.ts'
+import type { Device, Kernels } from '../device.ts'
+import { type CpuOptions, DeviceError, type DeviceReport } from '../device.ts'
 import type { TypedArray } from '../dtype.ts'
 import { askNode, environment } from '../host.ts'
-import type { Device, Kernels } from '../kernels.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
 import type { View } from '../storage.ts'
 import { openBlas } from './blas.ts'
@@ -13,8 +13,8 @@ import type { CpuModule } from './exports.ts'
 import { type Block, Heap } from './heap.ts'
 import { cpuKernels } from './kernels.ts'
 import { relaxedModule, simdModule } from './module.ts'
-import { cpuDTypes, noFloat64, Room } from './room.ts'
-import { availableThreads, Threads, withoutThreads } from './threads.ts'
+import { availableThreads, KernelThreads, withoutThreads } from './threads.ts'
+import { cpuDTypes, noFloat64, Workspace } from './workspace.ts'
 
 /** The cpu device, with a description of what it runs on. */
 export interface CpuDevice extends Device {
@@ -109,7 +109,7 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
   const code = instance.exports as unknown as CpuModule
   code.useBlas(found !== undefined)
   const heap = new Heap(memory, memory.limit)
-  const threads = new Threads({ index: 0, code, scratch: heap.take(code.scratchBytes()).pointer })
+  const threads = new KernelThreads({ index: 0, code, scratch: heap.take(code.scratchBytes()).pointer })
   const alone = count > 1 ? withoutThreads() : undefined
   const ready = alone ? Promise.resolve() : threads.start(count, { heap, module, code, blas: found?.found })
 
@@ -146,7 +146,7 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
     memoryLimit: heap.limit,
     close: () => threads.close(),
   }
-  const room = new Room(device, heap, threads)
+  const workspace = new Workspace(device, heap, threads)
   // memory of the device itself does not count as tensors
   heap.bytes = 0
   heap.buffers = 0
@@ -154,14 +154,14 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
   function readSync(x: View): TypedArray {
     const size = sizeOf(x.shape)
     const { dtype } = x.storage
-    const pointer = size === 0 || isContiguous(x.shape, x.strides) ? room.address(x) : room.dense(x)
+    const pointer = size === 0 || isContiguous(x.shape, x.strides) ? workspace.address(x) : workspace.dense(x)
     const from = dtype === 'float32' ? heap.f32 : dtype === 'int32' ? heap.i32 : heap.u8
     const first = dtype === 'bool' ? pointer : pointer / 4
     const values = from.slice(first, first + size)
-    room.done()
+    workspace.done()
     return values
   }
 
-  device.kernels = cpuKernels(room)
+  device.kernels = cpuKernels(workspace)
   return device
 }

@@ -1,8 +1,9 @@
 // The primitives of the cpu device: each gets the addresses of its operands, joins their axes and calls one compiled
 // kernel.
 
+import type { Kernels } from '../device.ts'
 import { bytesPerElement, type DType, promote, promoteScalar } from '../dtype.ts'
-import type { Kernels, Operand } from '../kernels.ts'
+import type { Operand } from '../primitives.ts'
 import { broadcastShapes, contiguousStrides, type Shape, sameShape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { type Laid, scalar } from './axes.ts'
@@ -10,7 +11,7 @@ import { binaries, comparisons } from './exports.ts'
 import { fusedKernels } from './fused.ts'
 import { matmul } from './matmul.ts'
 import { argmax, reduce } from './reduce.ts'
-import { grains, type Placed, type Room } from './room.ts'
+import { grains, type Placed, type Workspace } from './workspace.ts'
 
 const shapeOf = (x: Operand): Shape => (typeof x === 'number' ? scalar.shape : x.shape)
 
@@ -37,8 +38,8 @@ const stillAlong = (axis: number, shape: Shape, strides: readonly number[]): Lai
   strides: strides.map((stride, i) => (i === axis ? 0 : stride)),
 })
 
-export function cpuKernels(room: Room): Kernels {
-  const { code, axes, threads } = room
+export function cpuKernels(workspace: Workspace): Kernels {
+  const { code, axes, threads } = workspace
 
   /** out = kernel(id, x, y) over a broadcast shape */
   const combine = (
@@ -60,14 +61,14 @@ export function cpuKernels(room: Room): Kernels {
 
   return {
     unary: (name, x) =>
-      room.tensor(x.dtype, x.shape, (out, size) => {
+      workspace.tensor(x.dtype, x.shape, (out, size) => {
         // operands that are not contiguous are copied to the result, and computed in place
         const inOrder = x.isContiguous
-        if (!inOrder) room.copyDense(out, x)
+        if (!inOrder) workspace.copyDense(out, x)
         // only these are used for integers
         const kernel =
           x.dtype === 'float32' ? (`${name}_f32` as const) : (`${name as 'neg' | 'abs' | 'sign'}_i32` as const)
-        const from = inOrder ? room.address(x) : out
+        const from = inOrder ? workspace.address(x) : out
         threads.share(
           size,
           grains.compute,
@@ -79,11 +80,11 @@ export function cpuKernels(room: Room): Kernels {
     binary(name, x, y, dtype) {
       const shape = commonShape(name, x, y)
       const square = name === 'pow' && y === 2
-      return room.tensor(dtype, shape, out => {
+      return workspace.tensor(dtype, shape, out => {
         const kernel = dtype === 'float32' ? 'binary_f32' : dtype === 'int32' ? 'binary_i32' : 'binary_bool'
         const bytes = bytesPerElement(dtype)
-        const a = room.place(x, dtype, 1)
-        const b = square ? a : room.place(y, dtype, 2)
+        const a = workspace.place(x, dtype, 1)
+        const b = square ? a : workspace.place(y, dtype, 2)
         combine(kernel, binaries[square ? 'mul' : name], out, bytes, shape, a, b, bytes)
       })
     },
@@ -91,10 +92,10 @@ export function cpuKernels(room: Room): Kernels {
     compare(name, x, y) {
       const shape = commonShape(name, x, y)
       const dtype = comparisonType(x, y)
-      return room.tensor('bool', shape, out => {
+      return workspace.tensor('bool', shape, out => {
         const kernel = dtype === 'float32' ? 'compare_f32' : 'compare_i32'
-        const a = room.place(x, dtype, 1)
-        const b = room.place(y, dtype, 2)
+        const a = workspace.place(x, dtype, 1)
+        const b = workspace.place(y, dtype, 2)
         // x < y is y > x
         if (name === 'less') combine(kernel, comparisons.greater, out, 1, shape, b, a, 4)
         else if (name === 'lessEqual') combine(kernel, comparisons.greaterEqual, out, 1, shape, b, a, 4)
@@ -104,12 +105,12 @@ export function cpuKernels(room: Room): Kernels {
 
     where(condition, x, y, dtype) {
       const shape = broadcastShapes('where', condition.shape, shapeOf(x), shapeOf(y))
-      return room.tensor(dtype, shape, out => {
+      return workspace.tensor(dtype, shape, out => {
         const bytes = bytesPerElement(dtype)
         const kernel = bytes === 4 ? 'where_32' : 'where_8'
-        const c = room.place(condition, 'bool', 0)
-        const a = room.place(x, dtype, 1)
-        const b = room.place(y, dtype, 2)
+        const c = workspace.place(condition, 'bool', 0)
+        const a = workspace.place(x, dtype, 1)
+        const b = workspace.place(y, dtype, 2)
         axes.join(shape, c, 1, a, bytes, b, bytes)
         const { x2, x1, x0, y2, y1, y0, z2, z1, z0 } = axes
         axes.share(threads, grains.move, (lane, s, p, q, before, n2, n1, n0) => {
@@ -136,23 +137,23 @@ export function cpuKernels(room: Room): Kernels {
       })
     },
 
-    reduce: (name, x, over) => reduce(room, name, x, over),
+    reduce: (name, x, over) => reduce(workspace, name, x, over),
 
-    argmax: (x, axis) => argmax(room, x, axis),
+    argmax: (x, axis) => argmax(workspace, x, axis),
 
-    matmul: (a, b) => matmul(room, a, b),
+    matmul: (a, b) => matmul(workspace, a, b),
 
-    copy: x => room.tensor(x.dtype, x.shape, out => room.copyDense(out, x)),
+    copy: x => workspace.tensor(x.dtype, x.shape, out => workspace.copyDense(out, x)),
 
     cast: (x, dtype) =>
-      room.tensor(dtype, x.shape, (out, size) => room.convert(out, room.dense(x), size, x.dtype, dtype)),
+      workspace.tensor(dtype, x.shape, (out, size) => workspace.convert(out, workspace.dense(x), size, x.dtype, dtype)),
 
     gather(x, axis, indices) {
-      room.checkIndices('gather', indices, x.shape[axis])
-      return room.tensor(x.dtype, indices.shape, out => {
+      workspace.checkIndices('gather', indices, x.shape[axis])
+      return workspace.tensor(x.dtype, indices.shape, out => {
         const bytes = bytesPerElement(x.dtype)
         const kernel = bytes === 4 ? 'gather_32' : 'gather_8'
-        const [from, ids] = [room.address(x), room.address(indices)]
+        const [from, ids] = [workspace.address(x), workspace.address(indices)]
         const step = x.strides[axis] * bytes
         axes.join(indices.shape, stillAlong(axis, indices.shape, x.strides), bytes, indices, 4)
         const { x2, x1, x0, y2, y1, y0 } = axes
@@ -163,16 +164,16 @@ export function cpuKernels(room: Room): Kernels {
     },
 
     scatterAdd(shape, axis, indices, updates) {
-      room.checkIndices('scatterAdd', indices, shape[axis])
+      workspace.checkIndices('scatterAdd', indices, shape[axis])
       const { dtype } = updates
-      return room.tensor(dtype, shape, (out, size) => {
-        room.fill(out, 0, size, dtype)
+      return workspace.tensor(dtype, shape, (out, size) => {
+        workspace.fill(out, 0, size, dtype)
         if (updates.size === 0) return
         const kernel = dtype === 'float32' ? code.scatter_f32 : code.scatter_i32
         const strides = contiguousStrides(shape)
         const step = strides[axis] * 4
-        const from = room.place(updates, dtype, 1)
-        const ids = room.address(indices)
+        const from = workspace.place(updates, dtype, 1)
+        const ids = workspace.address(indices)
         axes.join(updates.shape, stillAlong(axis, updates.shape, strides), 4, from, 4, indices, 4)
         const { n2, n1, n0, x2, x1, x0, y2, y1, y0, z2, z1, z0 } = axes
         axes.each(3, (a, b, c) => {
@@ -184,12 +185,12 @@ export function cpuKernels(room: Room): Kernels {
 
     pad(x, padding, value) {
       const shape = x.shape.map((n, i) => n + padding[i][0] + padding[i][1])
-      return room.tensor(x.dtype, shape, (out, size) => {
+      return workspace.tensor(x.dtype, shape, (out, size) => {
         const bytes = bytesPerElement(x.dtype)
         const strides = contiguousStrides(shape)
         const first = padding.reduce((sum, [before], i) => sum + before * strides[i], 0)
-        room.fill(out, value, size, x.dtype)
-        room.copy(x.shape, out + first * bytes, strides, room.address(x), x.strides, bytes)
+        workspace.fill(out, value, size, x.dtype)
+        workspace.copy(x.shape, out + first * bytes, strides, workspace.address(x), x.strides, bytes)
       })
     },
 
@@ -197,17 +198,17 @@ export function cpuKernels(room: Room): Kernels {
       const dtype = xs[0].dtype
       const shape = [...xs[0].shape]
       shape[axis] = xs.reduce((sum, x) => sum + x.shape[axis], 0)
-      return room.tensor(dtype, shape, out => {
+      return workspace.tensor(dtype, shape, out => {
         const bytes = bytesPerElement(dtype)
         const strides = contiguousStrides(shape)
         let to = out
         for (const x of xs) {
-          room.copy(x.shape, to, strides, room.address(x), x.strides, bytes)
+          workspace.copy(x.shape, to, strides, workspace.address(x), x.strides, bytes)
           to += x.shape[axis] * strides[axis] * bytes
         }
       })
     },
 
-    ...fusedKernels(room),
+    ...fusedKernels(workspace),
   }
 }

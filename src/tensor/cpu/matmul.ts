@@ -2,7 +2,7 @@
 // divided product by product, a single product along its longer side.
 
 import type { Tensor } from '../tensor.ts'
-import type { Room } from './room.ts'
+import type { Workspace } from './workspace.ts'
 
 /** A factor in memory, with steps in bytes between rows and between columns. */
 export interface Factor {
@@ -15,9 +15,9 @@ export interface Factor {
 const GRAIN = 100_000
 
 /** The matrices of a tensor of two or more axes, the first one of them. */
-export function factor(room: Room, x: Tensor): Factor {
+export function factor(workspace: Workspace, x: Tensor): Factor {
   const { strides, rank } = x
-  return { pointer: room.address(x), row: 4 * strides[rank - 2], column: 4 * strides[rank - 1] }
+  return { pointer: workspace.address(x), row: 4 * strides[rank - 2], column: 4 * strides[rank - 1] }
 }
 
 /** The same, for a factor read by columns. */
@@ -25,7 +25,7 @@ export const transposed = ({ pointer, row, column }: Factor): Factor => ({ point
 
 /** out [m, n] = a [m, k] b [k, n] (+ bias [n]); k > 0. */
 export function multiply(
-  { threads }: Room,
+  { threads }: Workspace,
   out: number,
   a: Factor,
   b: Factor,
@@ -52,15 +52,15 @@ export function multiply(
 }
 
 /** [..., m, k] × [..., k, n] with leading axes that broadcast. */
-export function matmul(room: Room, a: Tensor, b: Tensor): Tensor {
-  const { axes, threads } = room
+export function matmul(workspace: Workspace, a: Tensor, b: Tensor): Tensor {
+  const { axes, threads } = workspace
   const inner = a.rank - 2
   const [m, k, n] = [a.shape[inner], a.shape[inner + 1], b.shape[inner + 1]]
   const stack = a.shape.slice(0, inner).map((size, i) => (size === 1 ? b.shape[i] : size))
-  return room.tensor('float32', [...stack, m, n], (out, size) => {
-    if (k === 0) return room.fill(out, 0, size, 'float32')
-    const [left, right] = [factor(room, a), factor(room, b)]
-    if (size === m * n) return multiply(room, out, left, right, m, n, k)
+  return workspace.tensor('float32', [...stack, m, n], (out, size) => {
+    if (k === 0) return workspace.fill(out, 0, size, 'float32')
+    const [left, right] = [factor(workspace, a), factor(workspace, b)]
+    if (size === m * n) return multiply(workspace, out, left, right, m, n, k)
     const stackA = { shape: a.shape.slice(0, inner), strides: a.strides.slice(0, inner) }
     const stackB = { shape: b.shape.slice(0, inner), strides: b.strides.slice(0, inner) }
     axes.join(stack, stackA, 4, stackB, 4)

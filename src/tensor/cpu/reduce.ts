@@ -2,11 +2,11 @@
 // reduced ones, and each reduced group is either innermost (rows) or has other axes inside of it (columns).
 
 import type { DType } from '../dtype.ts'
-import type { ReductionName } from '../kernels.ts'
+import type { ReductionName } from '../primitives.ts'
 import { contiguousStrides, isContiguous, reducedShape, type Shape, sizeOf } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { reductions } from './exports.ts'
-import { grains, type Placed, type Room } from './room.ts'
+import { grains, type Placed, type Workspace } from './workspace.ts'
 
 /** Axes from the largest stride to the smallest: their order in memory. */
 const memoryOrder = (x: Tensor): number[] =>
@@ -17,7 +17,7 @@ const memoryOrder = (x: Tensor): number[] =>
  * @param isReduced whether each axis is reduced
  */
 function reduceDense(
-  room: Room,
+  workspace: Workspace,
   name: ReductionName,
   dtype: DType,
   out: number,
@@ -25,7 +25,7 @@ function reduceDense(
   shape: Shape,
   isReduced: readonly boolean[],
 ): void {
-  const { threads } = room
+  const { threads } = workspace
   // sizes of groups of axes, alternately kept and reduced, starting with a kept one
   const groups = [1]
   shape.forEach((n, axis) => {
@@ -37,12 +37,12 @@ function reduceDense(
     dtype === 'float32' ? (['rows_f32', 'columns_f32'] as const) : (['rows_i32', 'columns_i32'] as const)
   const id = reductions[name]
   let from = x
-  if (groups.length === 1) room.copy([groups[0]], out, [1], from, [1], 4)
+  if (groups.length === 1) workspace.copy([groups[0]], out, [1], from, [1], 4)
   while (groups.length > 1) {
     const inner = groups.length % 2 === 1 ? groups.pop()! : 1
     const n = groups.pop()!
     const outer = sizeOf(groups)
-    const to = groups.length === 1 ? out : room.passing(outer * inner * 4)
+    const to = groups.length === 1 ? out : workspace.passing(outer * inner * 4)
     const grain = grains.move / n
     const source = from
     if (inner === 1)
@@ -76,11 +76,11 @@ function reduceDense(
 }
 
 /** Reduces the axes and keeps them with size one. */
-export function reduce(room: Room, name: ReductionName, x: Tensor, axes: readonly number[]): Tensor {
+export function reduce(workspace: Workspace, name: ReductionName, x: Tensor, axes: readonly number[]): Tensor {
   const dtype = x.dtype === 'bool' ? 'int32' : x.dtype
   const shape = reducedShape(x.shape, axes, true)
-  return room.tensor(dtype, shape, (out, size) => {
-    if (x.size === 0) return room.fill(out, { sum: 0, max: -Infinity, min: Infinity }[name], size, dtype)
+  return workspace.tensor(dtype, shape, (out, size) => {
+    if (x.size === 0) return workspace.fill(out, { sum: 0, max: -Infinity, min: Infinity }[name], size, dtype)
     const order = memoryOrder(x)
     const ordered = order.map(axis => x.shape[axis])
     const isPermuted =
@@ -91,9 +91,9 @@ export function reduce(room: Room, name: ReductionName, x: Tensor, axes: readonl
         order.map(axis => x.strides[axis]),
       )
     if (!isPermuted) {
-      const { pointer } = dense(room, x, dtype)
+      const { pointer } = dense(workspace, x, dtype)
       return reduceDense(
-        room,
+        workspace,
         name,
         dtype,
         out,
@@ -103,36 +103,36 @@ export function reduce(room: Room, name: ReductionName, x: Tensor, axes: readonl
       )
     }
     // axes in another order but without gaps: reduced in the order of memory, then transposed
-    const passing = room.passing(size * 4)
+    const passing = workspace.passing(size * 4)
     const left = order.map(axis => shape[axis])
     reduceDense(
-      room,
+      workspace,
       name,
       dtype,
       passing,
-      room.address(x),
+      workspace.address(x),
       ordered,
       order.map(axis => axes.includes(axis)),
     )
     const steps = contiguousStrides(left)
     const strides = shape.map((_, axis) => steps[order.indexOf(axis)])
-    room.copy(shape, out, contiguousStrides(shape), passing, strides, 4)
+    workspace.copy(shape, out, contiguousStrides(shape), passing, strides, 4)
   })
 }
 
 /** Contiguous elements of four bytes. */
-function dense(room: Room, x: Tensor, dtype: DType): { pointer: number } {
-  return x.dtype === dtype ? { pointer: room.dense(x) } : (room.place(x, dtype, 1) satisfies Placed)
+function dense(workspace: Workspace, x: Tensor, dtype: DType): { pointer: number } {
+  return x.dtype === dtype ? { pointer: workspace.dense(x) } : (workspace.place(x, dtype, 1) satisfies Placed)
 }
 
 /** Index of the first largest element along an axis, which is kept with size one. */
-export function argmax(room: Room, x: Tensor, axis: number): Tensor {
-  return room.tensor('int32', reducedShape(x.shape, [axis], true), (out, size) => {
+export function argmax(workspace: Workspace, x: Tensor, axis: number): Tensor {
+  return workspace.tensor('int32', reducedShape(x.shape, [axis], true), (out, size) => {
     const n = x.shape[axis]
-    if (n === 0) return room.fill(out, 0, size, 'int32')
+    if (n === 0) return workspace.fill(out, 0, size, 'int32')
     const dtype = x.dtype === 'bool' ? 'int32' : x.dtype
-    const { pointer } = dense(room, x, dtype)
-    const kernel = dtype === 'float32' ? room.code.argmax_f32 : room.code.argmax_i32
+    const { pointer } = dense(workspace, x, dtype)
+    const kernel = dtype === 'float32' ? workspace.code.argmax_f32 : workspace.code.argmax_i32
     kernel(out, pointer, sizeOf(x.shape.slice(0, axis)), n, sizeOf(x.shape.slice(axis + 1)))
   })
 }

@@ -1,7 +1,7 @@
 // cblas_sgemm, the only BLAS function that is called, bound to a thread's view of the linear memory, and the detection
 // of calls that BLAS refused. This file is part of every thread's program, so it imports only the error.
 
-import { DeviceError } from '../backend.ts'
+import { DeviceError } from '../device.ts'
 
 /** A BLAS that was found. It can be sent to a thread, which loads the library again. */
 export interface BlasLibrary {

@@ -4,7 +4,7 @@
 // its size and the number of threads, so the same program gives bitwise the same results, whichever thread computes a
 // part.
 
-import { DeviceError } from '../backend.ts'
+import { DeviceError } from '../device.ts'
 import { askNode } from '../host.ts'
 import type { CpuModule } from './exports.ts'
 import type { Heap } from './heap.ts'
@@ -62,7 +62,7 @@ export function withoutThreads(): string | undefined {
   return globalThis.crossOriginIsolated ? undefined : 'threads need a page that is cross-origin isolated'
 }
 
-export class Threads {
+export class KernelThreads {
   readonly lanes: Lane[]
   readonly #helpers: Helper[] = []
   readonly #workers: Worker[] = []

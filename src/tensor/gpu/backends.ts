@@ -1,7 +1,7 @@
 // Detects what the machine has: a WebGPU adapter, a WebGL 2 context. If one is not available, the error says why and
 // what would help.
 
-import { DeviceError, type GpuBackend } from '../backend.ts'
+import { DeviceError, type GpuBackend } from '../device.ts'
 import { askNode } from '../host.ts'
 import type { Engine } from './engine.ts'
 import { hostEngine, loadGpuJs, version, webgl2Engine, webgpuEngine } from './gpujs.ts'

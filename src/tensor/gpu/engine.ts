@@ -1,7 +1,7 @@
 // The interface of a backend. gpujs.ts, the only file that uses GPU.js, implements it for webgpu, webgl2 and the two
 // modes that run on a CPU.
 
-import type { GpuBackend } from '../backend.ts'
+import type { GpuBackend } from '../device.ts'
 
 /** A function that kernels call; its types are given, not inferred. */
 export interface Helper {
@@ -24,11 +24,11 @@ export interface Program {
 }
 
 /** Flat float32 memory of a backend. */
-export type Memory = object
+export type BackendMemory = object
 
 export interface Compiled {
   /** Computes into new memory. */
-  run(args: readonly (Memory | number)[]): Memory
+  run(args: readonly (BackendMemory | number)[]): BackendMemory
   destroy(): void
 }
 
@@ -41,12 +41,12 @@ export interface Engine {
   /** whether a thread may return four elements */
   readonly fourWide: boolean
   /** the properties of an argument that are constants in a compiled kernel */
-  layout(memory: Memory, length: number): string
+  layout(memory: BackendMemory, length: number): string
   compile(program: Program): Compiled
-  upload(data: Float32Array): Memory
+  upload(data: Float32Array): BackendMemory
   /** Reads elements start … start + length - 1; rejects if the backend had any error. */
-  read(memory: Memory, start: number, length: number): Promise<Float32Array>
-  free(memory: Memory): void
+  read(memory: BackendMemory, start: number, length: number): Promise<Float32Array>
+  free(memory: BackendMemory): void
   /** Whether there was an error after which no result can be trusted. */
   hasFailed(): boolean
   close(): void

@@ -1,7 +1,7 @@
 // Every elementwise operation, as the expression that a kernel returns: x0, x1, x2 are its operands.
 
 import type { DType } from '../dtype.ts'
-import type { BinaryName, ComparisonName, UnaryName } from '../kernels.ts'
+import type { BinaryName, ComparisonName, UnaryName } from '../primitives.ts'
 
 export const unaryExpressions: Record<UnaryName, string> = {
   neg: '-x0',

@@ -1,7 +1,7 @@
 // Operations over rows that take five or more kernels as primitives and two or three here: the statistics of every row,
 // then one elementwise kernel that uses them.
 
-import type { FusedKernels } from '../kernels.ts'
+import type { FusedKernels } from '../fused-kernels.ts'
 import { contiguousStrides, type Shape, sameShape, sizeOf } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { geluExpression, geluGradientExpression } from './expressions.ts'

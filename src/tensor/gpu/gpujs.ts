@@ -3,9 +3,9 @@
 // references to them. The version is pinned to 2.24.1; test/tensor/gpu/internals.test.ts checks that the internals
 // exist.
 
-import { DeviceError, type GpuBackend } from '../backend.ts'
+import { DeviceError, type GpuBackend } from '../device.ts'
 import { helpersIn } from './code.ts'
-import type { Compiled, Engine, Helper, Memory, Program } from './engine.ts'
+import type { BackendMemory, Compiled, Engine, Helper, Program } from './engine.ts'
 import { ErrorLatch } from './latch.ts'
 import { BufferPool } from './pool.ts'
 
@@ -34,7 +34,7 @@ interface Gpu {
   destroy(): Promise<void>
 }
 
-type Argument = Memory | number
+type Argument = BackendMemory | number
 
 /** A kernel as returned by createKernel: callable, and able to replace the object that runs. */
 interface Shortcut {

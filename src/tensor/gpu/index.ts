@@ -2,9 +2,9 @@
 // on a CPU, to test the same kernels on any machine. All elements are stored as float32; results stay on the device
 // until they are read.
 
-import { DeviceError, type DeviceReport, type GpuBackend, type OpenOptions } from '../backend.ts'
+import type { Device, Kernels } from '../device.ts'
+import { DeviceError, type DeviceReport, type GpuBackend, type OpenOptions } from '../device.ts'
 import { allocate, missingDType } from '../dtype.ts'
-import type { Device, Kernels } from '../kernels.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
 import { backendNames, openEngine, probeBackend } from './backends.ts'
 import { gpuKernels } from './kernels.ts'

@@ -1,8 +1,9 @@
 // The primitives of the gpu device, each written with a few kernel builders.
 
-import { DeviceError } from '../backend.ts'
+import type { Device, Kernels } from '../device.ts'
+import { DeviceError } from '../device.ts'
 import type { DType } from '../dtype.ts'
-import type { Device, Kernels, Operand } from '../kernels.ts'
+import type { Operand } from '../primitives.ts'
 import { broadcastShapes, reducedShape, type Shape, sizeOf } from '../shape.ts'
 import { Storage } from '../storage.ts'
 import { Tensor } from '../tensor.ts'

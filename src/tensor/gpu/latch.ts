@@ -1,7 +1,7 @@
 // A GPU reports its errors late, without naming the operation, and continues to compute. Errors are kept here until a
 // value is read; from then on every read fails.
 
-import { DeviceError } from '../backend.ts'
+import { DeviceError } from '../device.ts'
 
 export class ErrorLatch {
   /** the first error of an error scope, and the first without a scope, which is often only its consequence */

@@ -2,18 +2,18 @@
 // is used, memory is counted, empty tensors are never passed to the backend, and errors name the operation and shapes
 // they come from.
 
-import { DeviceError } from '../backend.ts'
-import type { MemoryUse } from '../kernels.ts'
+import type { MemoryUse } from '../device.ts'
+import { DeviceError } from '../device.ts'
 import { OutOfMemoryError } from '../out-of-memory.ts'
 import { uncollectedBytes } from '../pressure.ts'
 import { show } from '../shape.ts'
 import { Code } from './code.ts'
-import type { Compiled, Engine, Memory } from './engine.ts'
+import type { BackendMemory, Compiled, Engine } from './engine.ts'
 
 /** The content of a tensor's storage on this device. */
 export interface Handle {
   /** null if there are no elements, or after it was freed */
-  memory: Memory | null
+  memory: BackendMemory | null
   readonly length: number
   /** the values of an int32 tensor that came from the host, usually indices */
   readonly host?: Int32Array
@@ -122,7 +122,7 @@ export class Runtime {
     this.engine.close()
   }
 
-  #own(memory: Memory | null, length: number, host?: Int32Array): Handle {
+  #own(memory: BackendMemory | null, length: number, host?: Int32Array): Handle {
     this.#bytes += length * 4
     this.#buffers += 1
     return { memory, length, host }
@@ -169,7 +169,7 @@ export class Runtime {
 
 const label = (call: Call): string => `${call.name} of ${call.inputs.map(input => show(input.shape)).join(' and ')}`
 
-function memoryOf(handle: Handle): Memory {
+function memoryOf(handle: Handle): BackendMemory {
   if (handle.memory === null) throw new Error('memory that is empty or was given back has no elements to compute with')
   return handle.memory
 }

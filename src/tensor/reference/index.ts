@@ -1,8 +1,8 @@
 // The device that defines every operation: float32 and float64 in plain loops over ndarray views. It is written to be
 // readable, all other devices are tested against it, and it is fast enough to train a tiny model.
 
+import type { Device } from '../device.ts'
 import { dtypeOf, type TypedArray } from '../dtype.ts'
-import type { Device } from '../kernels.ts'
 import { Storage, type View } from '../storage.ts'
 import { Tensor } from '../tensor.ts'
 import { referenceKernels } from './kernels.ts'

@@ -2,69 +2,32 @@
 // throughout, rounded once when a result is stored.
 
 import type { DType, TypedArray } from '../dtype.ts'
-import type { BinaryName, ComparisonName, Operand, Primitives, ReductionName, UnaryName } from '../kernels.ts'
+import type { Operand, Primitives } from '../primitives.ts'
 import { broadcastShapes, IndexError, reducedShape, type Shape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
-import { erf } from './erf.ts'
+import {
+  type BinaryFunction,
+  binaryFunctions,
+  comparisonFunctions,
+  reductionFunctions,
+  type UnaryFunction,
+  unaryFunctions,
+} from './functions.ts'
 import { broadcast, create, forEachRun, type Nd, specialize, strided, view } from './loops.ts'
 import { matmul } from './matmul.ts'
-
-type Unary = (x: number) => number
-type Binary = (x: number, y: number) => number
-
-const unaryFunctions: Record<UnaryName, Unary> = {
-  neg: x => -x,
-  abs: x => Math.abs(x),
-  sign: x => Math.sign(x),
-  exp: x => Math.exp(x),
-  expm1: x => Math.expm1(x),
-  log: x => Math.log(x),
-  log1p: x => Math.log1p(x),
-  sqrt: x => Math.sqrt(x),
-  rsqrt: x => 1 / Math.sqrt(x),
-  sin: x => Math.sin(x),
-  cos: x => Math.cos(x),
-  tanh: x => Math.tanh(x),
-  sigmoid: x => 1 / (1 + Math.exp(-x)),
-  erf: x => erf(x),
-}
-
-const binaryFunctions: Record<BinaryName, Binary> = {
-  add: (x, y) => x + y,
-  sub: (x, y) => x - y,
-  mul: (x, y) => x * y,
-  div: (x, y) => x / y,
-  pow: (x, y) => x ** y,
-  maximum: (x, y) => Math.max(x, y),
-  minimum: (x, y) => Math.min(x, y),
-}
-
-const comparisonFunctions: Record<ComparisonName, Binary> = {
-  equal: (x, y) => (x === y ? 1 : 0),
-  notEqual: (x, y) => (x !== y ? 1 : 0),
-  greater: (x, y) => (x > y ? 1 : 0),
-  greaterEqual: (x, y) => (x >= y ? 1 : 0),
-  less: (x, y) => (x < y ? 1 : 0),
-  lessEqual: (x, y) => (x <= y ? 1 : 0),
-}
-
-const reductions: Record<ReductionName, { initial: number; combine: Binary }> = {
-  sum: { initial: 0, combine: (a, x) => a + x },
-  max: { initial: -Infinity, combine: (a, x) => Math.max(a, x) },
-  min: { initial: Infinity, combine: (a, x) => Math.min(a, x) },
-}
 
 /** Whether a number is larger than another, as in `max`: NaN is the largest. */
 const isLarger = (x: number, y: number): boolean => x > y || (Number.isNaN(x) && !Number.isNaN(y))
 
 /** out[k] = f(x[k]) along one run */
-const unaryLoop = (f: Unary) => (out: TypedArray, o: number, x: TypedArray, i: number, step: number, n: number) => {
-  for (let k = 0; k < n; k++, i += step) out[o + k] = f(x[i])
-}
+const unaryLoop =
+  (f: UnaryFunction) => (out: TypedArray, o: number, x: TypedArray, i: number, step: number, n: number) => {
+    for (let k = 0; k < n; k++, i += step) out[o + k] = f(x[i])
+  }
 
 /** out[k] = f(x[k], y[k]) along one run */
 const binaryLoop =
-  (f: Binary) =>
+  (f: BinaryFunction) =>
   (
     out: TypedArray,
     o: number,
@@ -81,7 +44,8 @@ const binaryLoop =
 
 /** out[k] = f(out[k], x[k]) along one run; out has step 0 if the run is reduced to one element */
 const foldLoop =
-  (f: Binary) => (out: TypedArray, o: number, stepOut: number, x: TypedArray, i: number, stepX: number, n: number) => {
+  (f: BinaryFunction) =>
+  (out: TypedArray, o: number, stepOut: number, x: TypedArray, i: number, stepX: number, n: number) => {
     for (let k = 0; k < n; k++, o += stepOut, i += stepX) out[o] = f(out[o], x[i])
   }
 
@@ -91,7 +55,7 @@ const compileAll = <K extends string, F, L>(table: Record<K, F>, loop: (f: F) =>
 const unaryLoops = compileAll(unaryFunctions, unaryLoop)
 const binaryLoops = compileAll({ ...binaryFunctions, ...comparisonFunctions }, binaryLoop)
 const foldLoops = compileAll(
-  { sum: reductions.sum.combine, max: reductions.max.combine, min: reductions.min.combine },
+  { sum: reductionFunctions.sum.combine, max: reductionFunctions.max.combine, min: reductionFunctions.min.combine },
   foldLoop,
 )
 
@@ -172,7 +136,7 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
 
     reduce(name, x, axes) {
       const total = create('float64', reducedShape(x.shape, axes, true))
-      total.data.fill(reductions[name].initial)
+      total.data.fill(reductionFunctions[name].initial)
       const fold = foldLoops[name]
       const a = view(x)
       // the result with x's shape: stride 0 along the reduced axes

@@ -7,7 +7,7 @@ import { type DType, device, isFloating, type Shape, show, sizeOf, type Tensor }
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { type Layout, layOut, layouts } from '../layouts.ts'
-import { sourceOf } from '../source.ts'
+import { sourceOf } from '../source-text.ts'
 import { shape } from './shapes.ts'
 
 export interface ValueOptions {
@@ -33,11 +33,11 @@ export const valueOptions = {
   distinct: false,
 } satisfies Settings<ValueOptions>
 
-export interface TensorOptions extends ValueOptions {
+export interface DrawnTensorOptions extends ValueOptions {
   /** one shape, or an arbitrary of them; default any */
   readonly shape?: Shape | fc.Arbitrary<Shape>
 }
-const tensorOptions = { ...valueOptions, shape: undefined } satisfies Settings<TensorOptions>
+const tensorOptions = { ...valueOptions, shape: undefined } satisfies Settings<DrawnTensorOptions>
 
 /** Floating values are eighths where there are some: every dtype holds them exactly, and they are readable in a report. */
 const EIGHTH = 1 / 8
@@ -140,7 +140,7 @@ function build(shape: Shape, values: readonly number[], lies: Layout, options: V
  * domain and shrink to small whole ones; memory is laid out plainly, with axes reversed, backwards or with gaps, and shrinks to
  * plain.
  */
-export function tensor(options?: TensorOptions): fc.Arbitrary<Tensor> {
+export function tensor(options?: DrawnTensorOptions): fc.Arbitrary<Tensor> {
   const { shape: given = shape(), ...kind } = settle('tensor(options)', options, tensorOptions)
   const shapes = given instanceof fc.Arbitrary ? given : fc.constant(given)
   return fc.tuple(shapes, pool(kind), layout).map(([sizes, values, lies]) => build(sizes, values, lies, kind))

@@ -1,7 +1,8 @@
 // What is known of an operation before it is tested: what it takes, in which company, and how often it can be differentiated.
 
-import type fc from 'fast-check'
+import fc from 'fast-check'
 import type { DType, Shape, Tensor } from '../../tensor/index.ts'
+import { shape } from '../arbitraries/shapes.ts'
 import { operands, type ValueOptions } from '../arbitraries/tensors.ts'
 
 /** One way to call an operation: with tensors, and with options that are drawn together with them. */
@@ -48,3 +49,9 @@ export const only = (shapes: fc.Arbitrary<readonly Shape[]>): Drawn<undefined> =
 
 /** One shape without options. */
 export const alone = (shapes: fc.Arbitrary<Shape>): Drawn<undefined> => only(shapes.map(sizes => [sizes]))
+
+/** A shape with at least one axis, and one of them as an option, counted from the front or from the back. */
+export const withAxis = fc.tuple(shape({ minRank: 1 }), fc.integer({ min: 0, max: 5 })).map(([sizes, n]) => ({
+  shapes: [sizes],
+  options: (n % (2 * sizes.length)) - sizes.length,
+}))

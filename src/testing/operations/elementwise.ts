@@ -7,7 +7,7 @@ import { broadcastShapes, shape } from '../arbitraries/shapes.ts'
 import type { ValueOptions } from '../arbitraries/tensors.ts'
 import { alone, drawn, only, sampled } from './case.ts'
 
-const one = alone(shape())
+export const one = alone(shape())
 const two = only(broadcastShapes(2))
 const three = only(broadcastShapes(3, { maxRank: 2 }))
 
@@ -19,10 +19,11 @@ const few = { domain: [-1 / 4, 1 / 4] } as const
 /** no value between the eighths is a tie with one of them */
 const between = 1 / 16
 
-const smooth = { order: 3 } as const
+export const smooth = { order: 3 } as const
 const asBool = { order: 0, result: 'bool' } as const
 
-const unary = (f: (x: Tensor) => Tensor, values: ValueOptions = {}) => ({
+/** A function of each element, smooth where its values are drawn. */
+export const unary = (f: (x: Tensor) => Tensor, values: ValueOptions = {}) => ({
   'of any shape': drawn(one, values, (_, x) => f(x), smooth),
 })
 
@@ -85,17 +86,8 @@ export const elementwise = {
   sin: unary(ops.sin),
   cos: unary(ops.cos),
   tanh: unary(ops.tanh),
-  sigmoid: unary(ops.sigmoid),
   erf: unary(ops.erf),
   square: unary(ops.square),
-  relu: unary(ops.relu, { awayFrom: [0] }),
-  softplus: unary(ops.softplus),
-  silu: unary(ops.silu),
-  quickGelu: unary(ops.quickGelu),
-  gelu: {
-    exact: drawn(one, {}, (_, x) => ops.gelu(x), smooth),
-    'approximated by tanh': drawn(one, {}, (_, x) => ops.gelu(x, { approximate: 'tanh' }), smooth),
-  },
   clamp: {
     'from below': limits({ min: -0.8 }),
     'from above': limits({ max: 0.7 }),

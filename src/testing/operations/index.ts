@@ -2,20 +2,37 @@
 
 import fc from 'fast-check'
 import type { TensorFunction } from '../../autograd/index.ts'
+import type * as ops from '../../autograd/ops/index.ts'
 import type { Tensor } from '../../tensor/index.ts'
+import { activation } from './activation.ts'
+import { attention } from './attention.ts'
 import type { OperationCases } from './case.ts'
+import { dropout } from './dropout.ts'
+import { einsum } from './einsum.ts'
 import { elementwise } from './elementwise.ts'
 import { gather } from './gather.ts'
+import { matmul } from './matmul.ts'
 import { movement } from './movement.ts'
-import { network } from './network.ts'
+import { normalization } from './normalization.ts'
 import { reduce } from './reduce.ts'
+import { softmax } from './softmax.ts'
 
 export type { OperationCase, OperationCases } from './case.ts'
 
-/** Ways to call each operation, by its name and by what each is about. */
-export const operations = { ...elementwise, ...reduce, ...movement, ...gather, ...network } satisfies Readonly<
-  Record<string, OperationCases>
->
+/** Ways to call each operation, by its name and by what each is about; the compiler says which operation is missing. */
+export const operations = {
+  ...elementwise,
+  ...activation,
+  ...reduce,
+  ...matmul,
+  ...einsum,
+  ...movement,
+  ...gather,
+  ...softmax,
+  ...normalization,
+  ...attention,
+  ...dropout,
+} satisfies Readonly<Record<Exclude<keyof typeof ops, 'fusedOps'>, OperationCases>>
 
 export type OperationName = keyof typeof operations
 

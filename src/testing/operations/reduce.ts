@@ -1,11 +1,11 @@
-// How reductions, matrix products and einsum are called.
+// How reductions are called.
 
 import fc from 'fast-check'
 import * as ops from '../../autograd/index.ts'
 import { broadcastShapes as commonShape, type Tensor } from '../../tensor/index.ts'
-import { axes, broadcastShapes, einsumSpec, matmulShapes, type ShapeOptions, shape } from '../arbitraries/shapes.ts'
+import { axes, broadcastShapes, type ShapeOptions, shape } from '../arbitraries/shapes.ts'
 import type { ValueOptions } from '../arbitraries/tensors.ts'
-import { drawn, only } from './case.ts'
+import { drawn } from './case.ts'
 
 export interface Reduce {
   readonly axis: readonly number[] | undefined
@@ -42,24 +42,6 @@ const oneAxis = (options: ShapeOptions = {}) =>
   }))
 
 const asInt32 = { order: 0, result: 'int32' } as const
-
-/** Equations with an ellipsis of one axis, which in the second operand may be of size one. */
-const ellipses = fc
-  .record({
-    equation: fc.constantFrom('...ij,jk->...ik', '...i,...i', '...ij,...jk->...ik', 'i...->...i'),
-    sizes: fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 4, maxLength: 4 }),
-    repeats: fc.boolean(),
-  })
-  .map(({ equation, sizes: [i, j, k, lead], repeats }) => {
-    const sizes: Readonly<Record<string, number>> = { i, j, k }
-    const [inputs] = equation.replaceAll('...', '.').split('->')
-    return {
-      shapes: inputs
-        .split(',')
-        .map((term, n) => [...term].map(label => sizes[label] ?? (n === 1 && repeats ? 1 : lead))),
-      options: equation,
-    }
-  })
 
 export const reduce = {
   sum: { 'over axes': reducing(ops.sum) },
@@ -101,16 +83,5 @@ export const reduce = {
       {},
       (target, x) => ops.sumTo(x, target),
     ),
-  },
-  matmul: {
-    'matrices, stacks and vectors': drawn(only(matmulShapes({ maxRank: 4 })), {}, (_, x, y) => ops.matmul(x, y)),
-  },
-  einsum: {
-    'any equation': drawn(
-      einsumSpec().map(({ equation, shapes }) => ({ shapes, options: equation })),
-      {},
-      (equation, ...xs) => ops.einsum(equation, ...xs),
-    ),
-    'an ellipsis': drawn(ellipses, {}, (equation, ...xs) => ops.einsum(equation, ...xs)),
   },
 }

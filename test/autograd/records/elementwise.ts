@@ -9,12 +9,12 @@ import { type Formula, type OperationRecord, record } from './record.ts'
 type Binary = (x: Operand, y: Operand) => Tensor
 
 /** A formula of numbers for tensors that meet. */
-const each =
+export const each =
   (f: (...numbers: number[]) => number): Formula =>
   (_, ...xs: Plain[]) =>
     pointwise(f)(...xs)
 
-const unary = (f: (x: number) => number) => ({ 'of any shape': each(f) })
+export const unary = (f: (x: number) => number) => ({ 'of any shape': each(f) })
 
 const pairs = (f: (x: number, y: number) => number, number = 1.5) => ({
   'two tensors': each(f),
@@ -54,7 +54,6 @@ const logical = (f: (...truths: boolean[]) => boolean) => {
   return { truths: formula, 'numbers and truths': formula }
 }
 
-const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
 const clamped = (low: number, high: number) => each(x => Math.min(Math.max(x, low), high))
 
 export const elementwise: readonly OperationRecord[] = [
@@ -141,32 +140,11 @@ export const elementwise: readonly OperationRecord[] = [
     'tanh',
     unary(x => 1 - 2 / (Math.exp(2 * x) + 1)),
   ),
-  record('sigmoid', unary(sigmoid)),
   record('erf', unary(erfSeries)),
   record(
     'square',
     unary(x => x ** 2),
   ),
-  record(
-    'relu',
-    unary(x => Math.max(x, 0)),
-  ),
-  record(
-    'softplus',
-    unary(x => Math.log(1 + Math.exp(x))),
-  ),
-  record(
-    'silu',
-    unary(x => x * sigmoid(x)),
-  ),
-  record(
-    'quickGelu',
-    unary(x => x * sigmoid(1.702 * x)),
-  ),
-  record('gelu', {
-    exact: each(x => (x * (1 + erfSeries(x / Math.sqrt(2)))) / 2),
-    'approximated by tanh': each(x => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))),
-  }),
   record('clamp', {
     'from below': clamped(-0.8, Infinity),
     'from above': clamped(-Infinity, 0.7),

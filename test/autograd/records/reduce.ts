@@ -1,9 +1,9 @@
-// Records of the reductions, and of matrix products and einsum.
+// Records of the reductions.
 
 import * as ops from '../../../src/autograd/index.ts'
 import { AxisError, ShapeError, type Tensor, zeros } from '../../../src/tensor/index.ts'
 import type { Refusal } from '../../../src/testing/index.ts'
-import { along, lines, make, type Plain, positions, read, times, total } from '../plain.ts'
+import { along, lines, make, type Plain, positions, read, total } from '../plain.ts'
 import { type OperationRecord, record } from './record.ts'
 
 interface Reduce {
@@ -103,54 +103,4 @@ export const reduce: readonly OperationRecord[] = [
       [() => ops.sumTo(zeros([6]), [2, 3]), ShapeError, 'sumTo: [2, 3] does not broadcast to [6]'],
     ],
   ),
-  record('matmul', { 'matrices, stacks and vectors': (_, x, y) => times(x, y) }, [
-    [() => ops.matmul(zeros([8, 16]), zeros([15, 4])), ShapeError, 'matmul: [8, 16] and [15, 4] do not agree: 16 ≠ 15'],
-    [() => ops.matmul(zeros([3]), zeros([4, 2])), ShapeError, 'matmul: [3] and [4, 2] do not agree: 3 ≠ 4'],
-    [() => ops.matmul(zeros([3]), zeros([4])), ShapeError, 'matmul: [3] and [4] do not agree: 3 ≠ 4'],
-    [() => ops.matmul(zeros([]), zeros([4])), ShapeError, 'matmul: [] and [4]: a scalar is not a matrix'],
-    [
-      () => ops.matmul(zeros([2, 3, 4]), zeros([3, 4, 5])),
-      ShapeError,
-      'matmul: [2, 3, 4] and [3, 4, 5]: leading axes: [2] and [3] do not broadcast: 2 ≠ 3',
-    ],
-  ]),
-  record('einsum', { 'any equation': einsumOf, 'an ellipsis': einsumOf }, [
-    [
-      () => ops.einsum('ij,jk->ik', zeros([2, 3]), zeros([4, 5])),
-      ShapeError,
-      'einsum "ij,jk->ik": axis "j" has sizes 3 and 4 in [2, 3] and [4, 5]',
-    ],
-    [() => ops.einsum('ij,jk->ik', zeros([2, 3])), ShapeError, '2 terms for 1 operands'],
-    [() => ops.einsum('ijk->i', zeros([2, 3])), ShapeError, '"ijk" does not name the axes of [2, 3]'],
-    [() => ops.einsum('ij->ik', zeros([2, 3])), ShapeError, 'the result cannot have the axes "ik"'],
-    [() => ops.einsum('ij->ii', zeros([2, 3])), ShapeError, 'the result cannot have the axes "ii"'],
-    [() => ops.einsum('ii->i', zeros([2, 3])), ShapeError, 'axis "i" has sizes 2 and 3'],
-    [() => ops.einsum('ij->i->j', zeros([2, 3])), ShapeError, 'einsum "ij->i->j": "->" stands there twice'],
-  ]),
 ]
-
-/** Every product of elements whose labels agree, added where the result's labels say. The ellipses here are of one axis. */
-function einsumOf(equation: string, ...xs: Plain[]): Plain {
-  const [left, right] = equation.replaceAll('...', '.').split('->')
-  const terms = left.split(',')
-  const labels = [...new Set(left.replaceAll(',', ''))]
-  const output =
-    right ??
-    labels
-      .filter(label => label === '.' || left.split(label).length === 2)
-      .sort()
-      .join('')
-  const sizeOf = (label: string) => {
-    const sizes = terms.flatMap((term, n) => [...term].flatMap((l, i) => (l === label ? [xs[n].shape[i]] : [])))
-    return sizes.find(n => n !== 1) ?? 1
-  }
-  const all = positions(labels.map(sizeOf))
-  const at = (position: readonly number[], term: string) => [...term].map(label => position[labels.indexOf(label)])
-  return make([...output].map(sizeOf), place =>
-    total(
-      all
-        .filter(position => at(position, output).every((n, i) => n === place[i]))
-        .map(position => xs.reduce((product, x, n) => product * read(x, at(position, terms[n])), 1)),
-    ),
-  )
-}

@@ -10,7 +10,7 @@ import type { CpuModule } from '../../../src/tensor/cpu/exports.ts'
 import { Heap } from '../../../src/tensor/cpu/heap.ts'
 import { type CpuDevice, openCpu } from '../../../src/tensor/cpu/index.ts'
 import { simdModule } from '../../../src/tensor/cpu/module.ts'
-import { type Lane, Threads } from '../../../src/tensor/cpu/threads.ts'
+import { KernelThreads, type Lane } from '../../../src/tensor/cpu/threads.ts'
 import { type CpuOptions, DeviceError, fromData, Generator, scope, type Tensor } from '../../../src/tensor/index.ts'
 
 const devices: CpuDevice[] = []
@@ -159,7 +159,7 @@ describe('a kernel that fails on another thread', async () => {
     blas: { sgemm: () => {} },
   })
   const code = exports as unknown as CpuModule
-  const threads = new Threads({ index: 0, code, scratch: heap.take(code.scratchBytes()).pointer })
+  const threads = new KernelThreads({ index: 0, code, scratch: heap.take(code.scratchBytes()).pointer })
   await threads.start(3, { heap, module, code })
   after(() => threads.close())
 

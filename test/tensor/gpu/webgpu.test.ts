@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { DeviceError } from '../../../src/tensor/backend.ts'
+import { DeviceError } from '../../../src/tensor/device.ts'
 import { webgpuAdapter } from '../../../src/tensor/gpu/backends.ts'
 import { loadGpuJs, webgpuEngine } from '../../../src/tensor/gpu/gpujs.ts'
 import { type GpuDevice, openGpu } from '../../../src/tensor/gpu/index.ts'

@@ -38,22 +38,4 @@ export {
   standardize,
   standardizeGradient,
 } from './rows'
-export {
-  abs_f32,
-  abs_i32,
-  cos_f32,
-  erf_f32,
-  exp_f32,
-  expm1_f32,
-  log1p_f32,
-  log_f32,
-  neg_f32,
-  neg_i32,
-  rsqrt_f32,
-  sigmoid_f32,
-  sign_f32,
-  sign_i32,
-  sin_f32,
-  sqrt_f32,
-  tanh_f32,
-} from './unary'
+export * from './unary'

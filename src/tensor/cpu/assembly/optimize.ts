@@ -1,5 +1,5 @@
 // One pass over a parameter and its moments, which are overwritten. The numbers are those of AdamWNumbers in
-// ../../kernels.ts.
+// ../../fused-kernels.ts.
 
 import { f, loadSome, madd, storeSome } from './vector'
 

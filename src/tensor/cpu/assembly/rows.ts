@@ -1,5 +1,5 @@
 // Fused operations on contiguous rows. A row is in the cache after the first pass over it. Names and meanings are those
-// of FusedKernels in ../../kernels.ts.
+// of FusedKernels in ../../fused-kernels.ts.
 
 import { exp4, share4 } from './functions'
 import { sumRow } from './reduce'

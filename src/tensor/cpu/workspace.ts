@@ -1,16 +1,17 @@
 // Where kernels find their operands and leave their results: addresses of tensors, memory for a result, and memory that
 // is only needed until the kernel is done.
 
-import { DeviceError } from '../backend.ts'
+import type { Device } from '../device.ts'
+import { DeviceError } from '../device.ts'
 import { bytesPerElement, type DType, type DTypeError, missingDType } from '../dtype.ts'
-import type { Device, Operand } from '../kernels.ts'
+import type { Operand } from '../primitives.ts'
 import { contiguousStrides, IndexError, isContiguous, type Shape, sizeOf } from '../shape.ts'
 import { Storage, type View } from '../storage.ts'
 import { Tensor } from '../tensor.ts'
 import { Axes, type Laid, scalar } from './axes.ts'
 import { type CpuModule, comparisons } from './exports.ts'
 import type { Block, Heap } from './heap.ts'
-import type { Threads } from './threads.ts'
+import type { KernelThreads } from './threads.ts'
 
 /**
  * The number of elements from which on a part is given to another thread: this costs one to two microseconds, in which this many
@@ -28,17 +29,17 @@ export const cpuDTypes = ['float32', 'int32', 'bool'] as const
 
 export const noFloat64 = (): DTypeError => missingDType('cpu', cpuDTypes, 'float64')
 
-export class Room {
+export class Workspace {
   readonly heap: Heap
   readonly code: CpuModule
   readonly axes = new Axes()
-  readonly threads: Threads
+  readonly threads: KernelThreads
   readonly #device: Device
   /** memory for operands that are numbers */
   readonly #numbers: number
   #passing: Block[] = []
 
-  constructor(device: Device, heap: Heap, threads: Threads) {
+  constructor(device: Device, heap: Heap, threads: KernelThreads) {
     this.#device = device
     this.heap = heap
     this.threads = threads

@@ -4,7 +4,7 @@
 // kink or a jump, at which no gradient is right.
 
 /** What is known of a gradient in one place. */
-export type Verdict =
+export type GradcheckVerdict =
   | 'pass'
   | 'mismatch'
   | 'not differentiable here'
@@ -20,14 +20,14 @@ export interface Comparison {
   readonly doubt: number
   /** |analytic - numeric| over the tolerance: above 1 they disagree */
   readonly ratio: number
-  readonly verdict: Verdict
+  readonly verdict: GradcheckVerdict
 }
 
 /** Numbers that change together when one input moves by t. */
 export type Curve = (t: number) => Float64Array
 
 /** The derivative of one of the numbers, or of a weighted sum of all. */
-export interface Claim {
+export interface DerivativeClaim {
   readonly of: number | Float64Array
   /** by the tape */
   readonly analytic: number
@@ -94,7 +94,7 @@ class Ladder {
   }
 
   /** @param rung how often the first step is divided by FACTOR */
-  at(rung: number, of: Claim['of']): Difference {
+  at(rung: number, of: DerivativeClaim['of']): Difference {
     const { slope, gap, wideGap, size } = this.#seen.get(rung) ?? this.#look(rung)
     const rounding = ROUNDING / this.#stepAt(rung)
     const sizes = of instanceof Float64Array ? of.map(Math.abs) : of
@@ -132,7 +132,7 @@ class Ladder {
   }
 }
 
-const weighed = (number: (i: number) => number, of: Claim['of']): number =>
+const weighed = (number: (i: number) => number, of: DerivativeClaim['of']): number =>
   typeof of === 'number' ? number(of) : of.reduce((sum, w, i) => sum + w * number(i), 0)
 
 /**
@@ -144,7 +144,7 @@ const weighed = (number: (i: number) => number, of: Claim['of']): number =>
 export function compareWithDifferences(
   curve: Curve,
   centre: Float64Array,
-  claims: readonly Claim[],
+  claims: readonly DerivativeClaim[],
   step: number,
   tolerance: Tolerance,
 ): Comparison[] {

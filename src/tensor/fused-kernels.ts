@@ -1,74 +1,12 @@
-// What a device must be able to do. The primitives are few; everything else is made of them, or is a fused kernel that
-// must agree with what it is made of.
+// What a device may have a faster way to do than by its primitives.
 
-import type { DType } from './dtype.ts'
-import type { Shape } from './shape.ts'
-import type { Memory } from './storage.ts'
 import type { Tensor } from './tensor.ts'
 
-export type UnaryName =
-  | 'neg'
-  | 'abs'
-  | 'sign'
-  | 'exp'
-  | 'expm1'
-  | 'log'
-  | 'log1p'
-  | 'sqrt'
-  | 'rsqrt'
-  | 'sin'
-  | 'cos'
-  | 'tanh'
-  | 'sigmoid'
-  | 'erf'
-
-export type BinaryName = 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'maximum' | 'minimum'
-export type ComparisonName = 'equal' | 'notEqual' | 'greater' | 'greaterEqual' | 'less' | 'lessEqual'
-export type ReductionName = 'sum' | 'max' | 'min'
-
-/** A tensor, or a JavaScript number that meets every element. */
-export type Operand = Tensor | number
-
-/** Elements to add before and after each axis. */
-export type Padding = readonly (readonly [before: number, after: number])[]
-
 /**
- * Inputs are strided views; results are contiguous. Shapes and dtypes have been checked and promoted by the caller as
- * each line says, so a kernel only computes. At least one operand of an elementwise kernel is a tensor.
- */
-export interface Primitives {
-  /** Elementwise on floating tensors; `neg`, `abs` and `sign` on int32 too. */
-  unary(name: UnaryName, x: Tensor): Tensor
-  /** Elementwise with broadcasting, computed in and returned as `dtype`. */
-  binary(name: BinaryName, x: Operand, y: Operand, dtype: DType): Tensor
-  /** Elementwise with broadcasting; the result is bool. */
-  compare(name: ComparisonName, x: Operand, y: Operand): Tensor
-  /** condition ? x : y, elementwise with broadcasting of all three, as `dtype`. */
-  where(condition: Tensor, x: Operand, y: Operand, dtype: DType): Tensor
-  /** Over the axes, which stay as axes of size one; the sum of nothing is 0. */
-  reduce(name: ReductionName, x: Tensor, axes: readonly number[]): Tensor
-  /** Position of the first largest element along an axis, which stays with size one; int32. NaN is the largest. */
-  argmax(x: Tensor, axis: number): Tensor
-  /** [..., m, k] times [..., k, n] of one dtype, with leading axes of equal rank that broadcast. */
-  matmul(a: Tensor, b: Tensor): Tensor
-  /** The same values in row-major order, in new memory. */
-  copy(x: Tensor): Tensor
-  /** Converted: to int32 truncating, to bool as ≠ 0. */
-  cast(x: Tensor, dtype: DType): Tensor
-  /** out[…, i, …] = x[…, indices[…, i, …], …]: shapes agree except at the axis. indices int32. */
-  gather(x: Tensor, axis: number, indices: Tensor): Tensor
-  /** Zeros of `shape` with out[…, indices[…, i, …], …] += updates[…, i, …]. indices int32, shaped like updates, which are no bool. */
-  scatterAdd(shape: Shape, axis: number, indices: Tensor, updates: Tensor): Tensor
-  /** Surrounded by a constant. */
-  pad(x: Tensor, padding: Padding, value: number): Tensor
-  /** Joined along an axis; one dtype, equal shapes elsewhere. */
-  concat(xs: readonly Tensor[], axis: number): Tensor
-}
-
-/**
- * Kernels that a device may have. Each is defined by an operation of the same name in autograd/ops/fused.ts and must
- * agree with it; one that cannot take these arguments (a gradient of another shape, say) returns undefined, and the
- * definition runs.
+ * Kernels that a device may have. Each is defined by other operations and must agree with its definition: those of `linear`,
+ * GELU, softmax, normalization and attention in autograd/ops/, with `defineFused`; those of gradients and parameters where
+ * they are asked for, in autograd/gradients.ts and in optim/. A kernel that cannot take these arguments (a gradient of another
+ * shape, say) returns undefined, and the definition runs.
  */
 export interface FusedKernels {
   /** exp(x - max) / sum over the last axis. */
@@ -156,25 +94,3 @@ export interface AdamWNumbers {
   /** √(1 - β₂ᵗ) */
   readonly deviation: number
 }
-
-export type Kernels = Primitives & Partial<FusedKernels>
-
-/** Bytes and buffers that are alive on a device. */
-export interface MemoryUse {
-  readonly bytes: number
-  readonly buffers: number
-}
-
-/** Where tensors live and are computed. */
-export interface Device extends Memory {
-  /** What really runs, for people: backend, adapter, version. */
-  readonly description: string
-  readonly dtypes: readonly DType[]
-  readonly kernels: Kernels
-  memory(): MemoryUse
-  /** bytes that it could have in use at most, where that is known */
-  readonly memoryLimit?: number
-}
-
-/** The device of a tensor. Storage knows only its memory; every memory is part of a device. */
-export const deviceOf = (x: Tensor): Device => x.storage.device as Device

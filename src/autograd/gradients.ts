@@ -1,10 +1,12 @@
-// What a walk back over a tape adds up: the gradients that are known so far.
+// What a walk back over a tape adds up, and the memory it gives back on the way. tape.ts has the walk.
 
 import type { Owned } from '../tensor/context.ts'
-import { given } from '../tensor/given.ts'
-import { broadcastsTo, deviceOf, type Scope, sameShape, show, Tensor } from '../tensor/index.ts'
-import { GradientError } from './gradient-error.ts'
+import { deviceOf, type Scope, type Storage, sameShape, Tensor } from '../tensor/index.ts'
+import { checkPart } from './checks.ts'
 import { type Entry, isRecording } from './recording.ts'
+
+/** What one operation adds to the gradient of one of its arguments. */
+export type Part = readonly [arg: Tensor, part: Tensor]
 
 /** The gradients that are known so far on the way back, with their memory: a sum is formed in place where nobody else looks. */
 export class Gradients {
@@ -15,16 +17,30 @@ export class Gradients {
   /** whether what is computed here is recorded elsewhere, and must stay as it is */
   readonly #isRecorded = isRecording()
 
-  constructor(pass: Scope) {
+  /** whose gradients are asked for, and stay */
+  readonly #wanted: ReadonlySet<Tensor>
+
+  constructor(pass: Scope, wanted: readonly Tensor[]) {
     this.#pass = pass
+    this.#wanted = new Set(wanted)
   }
 
   get(x: Tensor): Tensor | undefined {
     return this.#byTensor.get(x)
   }
 
+  /** Passes the gradient of a result on to what it was computed of; after that only the gradients that are asked for stay. */
+  passOn(result: Tensor, partsOf: (gradient: Tensor) => readonly Part[]): void {
+    const gradient = this.get(result)
+    if (!gradient) return
+    const { mark } = this.#pass
+    this.#addAll(partsOf(gradient))
+    if (!this.#wanted.has(result)) this.#delete(result)
+    this.#sweep(mark)
+  }
+
   /** Parts may lie in one memory, several for one tensor even: it is in use until all are added. */
-  addAll(parts: readonly [x: Tensor, part: Tensor][]): void {
+  #addAll(parts: readonly Part[]): void {
     for (const [, part] of parts) this.#use(part)
     for (const [x, part] of parts) this.add(x, part)
     for (const [, part] of parts) this.#release(part)
@@ -38,11 +54,11 @@ export class Gradients {
     }
     if (!this.#isRecorded && this.#isAlone(sum) && deviceOf(sum).kernels.accumulate?.(sum, part)) return
     const total = sum.add(part)
-    this.delete(x)
+    this.#delete(x)
     this.#set(x, total)
   }
 
-  delete(x: Tensor): void {
+  #delete(x: Tensor): void {
     const gradient = this.#byTensor.get(x)
     if (!gradient) return
     this.#byTensor.delete(x)
@@ -59,7 +75,7 @@ export class Gradients {
   }
 
   /** Gives back what a rule made on its way. */
-  sweep(mark: number): void {
+  #sweep(mark: number): void {
     if (!this.#isRecorded) this.#pass.sweep(mark, storage => this.#uses.has(storage))
   }
 
@@ -79,18 +95,25 @@ export class Gradients {
 
 /** A rule's answer made the argument's: summed over axes that were broadcast, of its dtype. */
 export function conform(entry: Entry, position: number, gradient: Tensor, arg: Tensor): Tensor {
-  if (!(gradient instanceof Tensor))
-    throw new GradientError(
-      `${entry.name}: the gradient of argument ${position} must be a tensor, not ${given(gradient)}`,
-      arg,
-    )
-  if (!broadcastsTo(arg.shape, gradient.shape) || deviceOf(gradient) !== deviceOf(arg))
-    throw new GradientError(
-      `${entry.name}: the gradient of argument ${position} has shape ${show(gradient.shape)} on ${gradient.device}, its argument ${show(arg.shape)} on ${arg.device}`,
-      gradient,
-    )
+  checkPart(entry, position, gradient, arg)
   let result = gradient
   if (!sameShape(result.shape, arg.shape)) result = result.sumTo(arg.shape)
   if (result.dtype !== arg.dtype) result = result.cast(arg.dtype)
   return result
+}
+
+/** For each entry the memory that nothing before it uses, if a scope owns it and it is not kept. */
+export function firstUses(
+  entries: readonly Entry[],
+  owner: Scope,
+  kept: ReadonlySet<Storage>,
+): (Storage | undefined)[] {
+  const known = new Set(kept)
+  return entries.map(({ args, result }) => {
+    for (const arg of args) if (arg instanceof Tensor) known.add(arg.storage)
+    const { storage } = result
+    if (known.has(storage)) return undefined
+    known.add(storage)
+    return owner.owns(storage) ? storage : undefined
+  })
 }

@@ -1,7 +1,7 @@
 // What gradcheck found, as data and in words.
 
-import { isFloating, show, type Tensor } from '../tensor/index.ts'
-import type { Comparison, Verdict } from './differences.ts'
+import { isFloating, show, type Tensor } from '../../tensor/index.ts'
+import type { Comparison, GradcheckVerdict } from './differences.ts'
 
 export type Order = 1 | 2 | 3
 
@@ -36,14 +36,14 @@ export interface GradcheckPart {
   readonly input: number
   readonly checked: number
   readonly worst: number
-  readonly verdict: Verdict
+  readonly verdict: GradcheckVerdict
 }
 
 export interface GradcheckResult {
   /** whether the verdict is 'pass' */
   readonly ok: boolean
   /** of all derivatives: the first in the order not deterministic, mismatch, not finite, not differentiable here, not resolved, pass */
-  readonly verdict: Verdict
+  readonly verdict: GradcheckVerdict
   /** largest error over tolerance that was met */
   readonly worst: number
   /** number of derivatives compared */
@@ -59,7 +59,7 @@ export interface GradcheckResult {
 }
 
 /** Collects comparisons. */
-export class GradientCheck {
+export class GradcheckFindings {
   readonly #inputs: readonly Tensor[]
   /** position among all inputs of the floating ones */
   readonly #floating: readonly number[]
@@ -150,13 +150,13 @@ export class GradientCheck {
     }
   }
 
-  #message(verdict: Verdict): string {
+  #message(verdict: GradcheckVerdict): string {
     const lines = this.#mismatches.slice(0, 5).map(mismatch => `  ${this.#describe(mismatch)}`)
     if (this.#warning) lines.push(`  ${this.#warning}`)
     return [this.#headline(verdict), ...lines].join('\n')
   }
 
-  #headline(verdict: Verdict): string {
+  #headline(verdict: GradcheckVerdict): string {
     const count = this.#mismatches.filter(each => each.verdict === verdict).length
     const some = `${count} of ${this.#checked} derivatives`
     switch (verdict) {
@@ -197,7 +197,7 @@ export class GradientCheck {
   }
 }
 
-const severity: readonly Verdict[] = [
+const severity: readonly GradcheckVerdict[] = [
   'not deterministic',
   'mismatch',
   'not finite',
@@ -206,7 +206,7 @@ const severity: readonly Verdict[] = [
 ]
 
 /** The gravest of some verdicts. */
-export const worstOf = (verdicts: readonly Verdict[]): Verdict =>
+export const worstOf = (verdicts: readonly GradcheckVerdict[]): GradcheckVerdict =>
   severity.find(each => verdicts.includes(each)) ?? 'pass'
 
 /** Position of a flat index in a shape. */

@@ -1,15 +1,15 @@
 // Is a gradient right? The tape against differences, in float64 on the reference device, and what was found: where, how
 // far off, and whether the gradient is wrong or the question.
 
-import { checkArguments } from '../tensor/arguments.ts'
-import { given, isPromise } from '../tensor/given.ts'
-import { DeviceError, device, deviceOf, fromData, Generator, isFloating, scope, Tensor } from '../tensor/index.ts'
-import * as is from '../tensor/kinds.ts'
-import { type Settings, type Settled, settle } from '../tensor/options.ts'
-import { type Claim, type Comparison, compareWithDifferences, type Tolerance } from './differences.ts'
-import { type Derivative, type GradcheckResult, GradientCheck, type Order } from './gradcheck-result.ts'
-import { concat } from './ops/index.ts'
-import { type TensorFunction, vjp } from './transforms.ts'
+import { checkArguments } from '../../tensor/arguments.ts'
+import { given, isPromise } from '../../tensor/given.ts'
+import { DeviceError, device, deviceOf, fromData, Generator, isFloating, scope, Tensor } from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
+import { type Settings, type Settled, settle } from '../../tensor/options.ts'
+import { concat } from '../ops/index.ts'
+import { type TensorFunction, vjp } from '../transforms.ts'
+import { type Comparison, compareWithDifferences, type DerivativeClaim, type Tolerance } from './differences.ts'
+import { type Derivative, GradcheckFindings, type GradcheckResult, type Order } from './gradcheck-result.ts'
 
 /** A function that can be checked: of tensors, to one or several. */
 export type CheckedFunction = (...inputs: Tensor[]) => Tensor | readonly Tensor[]
@@ -111,7 +111,7 @@ export function gradcheck(f: CheckedFunction, inputs: readonly Tensor[], options
   return onReference(() => {
     const all = inputs.map(exact)
     const floats = all.filter(x => isFloating(x.dtype))
-    const check = new GradientCheck(inputs)
+    const check = new GradcheckFindings(inputs)
     // f as a vector of numbers that depends on floating inputs alone
     let level: TensorFunction = (...changed) => {
       const parts = resultsOf(f(...all.map(x => changed[floats.indexOf(x)] ?? x)))
@@ -256,7 +256,7 @@ function byElementOfResult(
 const compare = (
   curve: (t: number) => Float64Array,
   centre: Float64Array,
-  claims: readonly Claim[],
+  claims: readonly DerivativeClaim[],
   step: number,
   sizes: Pick<Tolerance, 'scale' | 'within'>,
   { atol, rtol }: Checks,

@@ -1,0 +1,160 @@
+// What can be wrong with a call: of an operation, of a rule, of a transform, and of a walk back over a tape. The messages
+// say what was given, what was expected and what to write.
+
+import { checkArguments, checkEach } from '../tensor/arguments.ts'
+import { given, isPromise } from '../tensor/given.ts'
+import {
+  ArgumentError,
+  broadcastsTo,
+  type Device,
+  DeviceError,
+  deviceOf,
+  isFloating,
+  ShapeError,
+  sameShape,
+  show,
+  Tensor,
+} from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { GradientError, noGradients } from './gradient-error.ts'
+import type { Entry, Thunks } from './recording.ts'
+
+/** The device that the tensors among the arguments share. */
+export function commonDevice(name: string, args: readonly unknown[]): Device {
+  let common: Device | undefined
+  for (const arg of args) {
+    if (!(arg instanceof Tensor)) {
+      if (isPromise(arg)) throw new ArgumentError(`${name}: an argument is a Promise; await it first`, name, '', arg)
+      continue
+    }
+    const device = deviceOf(arg)
+    common ??= device
+    if (device !== common)
+      throw new DeviceError(
+        `${name}: one tensor is on ${common.name}, another on ${device.name}; move one of them`,
+        device.name,
+      )
+  }
+  if (!common) {
+    const advice = is.tensor.advise(args)?.text
+    const message = `${name}: needs a tensor among its arguments${args.length > 0 ? `, not ${args.map(given).join(', ')}` : ''}`
+    throw new ArgumentError(advice ? `${message}; write ${advice}` : message, name, '', args[0])
+  }
+  return common
+}
+
+/** What an operation computed. */
+export function computedBy(name: string, result: unknown): Tensor {
+  if (result instanceof Tensor) return result
+  throw new ArgumentError(`${name}: what it computes must be a tensor, not ${given(result)}`, name, '', result)
+}
+
+/** What a function gave that is differentiated: one tensor. */
+export function returnedBy(name: string, result: unknown): Tensor {
+  if (result instanceof Tensor) return result
+  const advice =
+    result === undefined
+      ? 'return what it computes'
+      : typeof result === 'number'
+        ? 'compute with operations on tensors, without reading their values'
+        : Array.isArray(result)
+          ? 'add the parts up, or join them with concat'
+          : isPromise(result)
+            ? 'f must not be async, await what it needs before'
+            : 'return a tensor'
+  throw new ArgumentError(`${name}: f gave ${given(result)}, and must give one tensor: ${advice}`, name, 'f', result)
+}
+
+/** Refuses a result that has no gradients. */
+export function checkResult(result: Tensor): void {
+  if (!isFloating(result.dtype))
+    throw new GradientError(
+      `the result is ${result.dtype}, and only floating results have gradients: comparisons and argmax cannot be differentiated`,
+      result,
+    )
+}
+
+/** Refuses a seed of another shape than the result, and none for a result that is no scalar. */
+export function checkSeed(result: Tensor, seed: Tensor | undefined): void {
+  checkResult(result)
+  if (!seed && result.size !== 1)
+    throw new GradientError(
+      `the result has shape ${show(result.shape)}, and a gradient needs a scalar: sum it, or use vjp or jacobian`,
+      result,
+    )
+  if (seed && !sameShape(seed.shape, result.shape))
+    throw new GradientError(`a seed of shape ${show(seed.shape)} for a result of shape ${show(result.shape)}`, seed)
+}
+
+const areThunks = (thunks: unknown): thunks is Thunks =>
+  Array.isArray(thunks) && thunks.every(thunk => thunk === undefined || typeof thunk === 'function')
+
+/** What the rule of an operation gives. */
+export function thunksOf(entry: Entry, gradient: Tensor): Thunks {
+  const thunks: unknown = entry.rule(gradient)
+  if (areThunks(thunks)) return thunks
+  throw new GradientError(
+    `${entry.name}: the rule gave ${given(thunks)}; it must give a list with a function for each argument, such as [() => gradient.mul(2)]`,
+    gradient,
+  )
+}
+
+/** Refuses what is not the gradient of an argument. */
+export function checkPart(entry: Entry, position: number, gradient: Tensor, arg: Tensor): void {
+  if (!(gradient instanceof Tensor))
+    throw new GradientError(
+      `${entry.name}: the gradient of argument ${position} must be a tensor, not ${given(gradient)}`,
+      arg,
+    )
+  if (!broadcastsTo(arg.shape, gradient.shape) || deviceOf(gradient) !== deviceOf(arg))
+    throw new GradientError(
+      `${entry.name}: the gradient of argument ${position} has shape ${show(gradient.shape)} on ${gradient.device}, its argument ${show(arg.shape)} on ${arg.device}`,
+      gradient,
+    )
+}
+
+/** Refuses a position at which there is nothing to differentiate by. */
+export function checkPosition(name: string, inputs: readonly Tensor[], position: number): void {
+  const x = inputs[position]
+  if (!x) throw new RangeError(`${name}: wrt: there is no argument ${position} among ${inputs.length}`)
+  if (!isFloating(x.dtype)) throw noGradients(`${name}: argument ${position}`, x)
+}
+
+/** Positions of the inputs that can be differentiated by; the others are constants. */
+export function floatingOf(name: string, inputs: readonly Tensor[]): number[] {
+  checkEach(name, 'input', is.tensor, inputs)
+  const floating = inputs.flatMap((x, i) => (isFloating(x.dtype) ? [i] : []))
+  if (inputs.length > 0 && floating.length === 0) throw noGradients(`${name}: input 0`, inputs[0])
+  return floating
+}
+
+/** One vector for each input, of its shape. An input of integers does not move, and its vector must say so. */
+export function checkVectors(name: string, f: unknown, inputs: readonly Tensor[], vectors: readonly Tensor[]): void {
+  const call = `${name}(f, inputs, ${name === 'jvp' ? 'tangents' : 'vectors'})`
+  checkArguments(call, [is.callback, is.tensorList, is.tensorList], [f, inputs, vectors])
+  if (vectors.length !== inputs.length || vectors.some((v, i) => !sameShape(v.shape, inputs[i].shape)))
+    throw new ShapeError(
+      `${name}: vectors ${vectors.map(v => show(v.shape)).join(', ')} for inputs ${inputs.map(x => show(x.shape)).join(', ')}`,
+      ...vectors.map(v => v.shape),
+    )
+  const at = inputs.findIndex((x, i) => isFloating(x.dtype) !== isFloating(vectors[i].dtype))
+  if (at < 0) return
+  const [x, v] = [inputs[at], vectors[at]]
+  throw new GradientError(
+    isFloating(x.dtype)
+      ? `${name}: vector ${at} is ${v.dtype}, and its input ${x.dtype}; write v.cast('${x.dtype}')`
+      : `${name}: input ${at} is ${x.dtype}: it is a constant, and its vector is zerosLike(x); to differentiate by it, write x.cast('float32')`,
+    v,
+  )
+}
+
+/** Checks that a transform is for one argument. */
+export function oneOf(name: string, wrt: number | readonly number[]): number {
+  if (typeof wrt === 'number') return wrt
+  throw new ArgumentError(
+    `${name}: wrt must be one position, not ${given(wrt)}; write ${name}(f, { wrt: ${wrt[0]} })`,
+    name,
+    'wrt',
+    wrt,
+  )
+}

@@ -1,0 +1,48 @@
+// Dropout.
+
+import { takes } from '../../tensor/arguments.ts'
+import {
+  allocate,
+  DTypeError,
+  defaultGenerator,
+  deviceOf,
+  fromData,
+  Generator,
+  isFloating,
+  type Tensor,
+} from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
+import { type Settings, settle } from '../../tensor/options.ts'
+import { announceDraw } from '../recording.ts'
+
+export interface DropoutOptions {
+  /** default: the one that `seed` sets */
+  readonly generator?: Generator
+}
+const dropoutOptions = {
+  generator: is.optional(is.instance('a Generator', Generator)),
+} satisfies Settings<DropoutOptions>
+
+/**
+ * x with each element 0 with probability p, and the others divided by 1 - p (Srivastava et al. 2014).
+ * @param p in [0, 1)
+ * @throws RangeError for another p, DTypeError if x is not floating
+ */
+export const dropout: (x: Tensor, p: number, options?: DropoutOptions) => Tensor = takes(
+  'dropout(x, p, options)',
+  [is.tensor, is.number, is.options],
+  (x: Tensor, p: number, options?: DropoutOptions): Tensor => {
+    const { generator = defaultGenerator() } = settle('dropout(x, p, options)', options, dropoutOptions)
+    if (!(p >= 0 && p < 1)) throw new RangeError(`dropout: a probability below 1, not ${p}`)
+    if (!isFloating(x.dtype))
+      throw new DTypeError(
+        `dropout: x is ${x.dtype}, and what stays is divided by ${1 - p}; write x.cast('float32')`,
+        x.dtype,
+      )
+    if (p === 0) return x
+    announceDraw(generator)
+    const mask = allocate(x.dtype, x.size)
+    for (let i = 0; i < mask.length; i++) mask[i] = generator.uniform() < p ? 0 : 1 / (1 - p)
+    return x.mul(fromData(mask, x.shape, deviceOf(x)))
+  },
+)

@@ -1,0 +1,55 @@
+// What every device must be able to do. The primitives are few; everything else is made of them, or is a fused kernel that
+// must agree with what it is made of. The reference has a function for each name: what is written there is what it means.
+
+import type { DType } from './dtype.ts'
+import type { binaryFunctions, comparisonFunctions, reductionFunctions, unaryFunctions } from './reference/functions.ts'
+import type { Shape } from './shape.ts'
+import type { Tensor } from './tensor.ts'
+
+/** Functions of one operand, element by element. */
+export type UnaryName = keyof typeof unaryFunctions
+/** Functions of two operands that broadcast, element by element. */
+export type BinaryName = keyof typeof binaryFunctions
+/** Comparisons of two operands that broadcast, element by element. */
+export type ComparisonName = keyof typeof comparisonFunctions
+/** Functions that make one element of all along some axes. */
+export type ReductionName = keyof typeof reductionFunctions
+
+/** A tensor, or a JavaScript number that meets every element. */
+export type Operand = Tensor | number
+
+/** Elements to add before and after each axis. */
+export type Padding = readonly (readonly [before: number, after: number])[]
+
+/**
+ * Inputs are strided views; results are contiguous. Shapes and dtypes have been checked and promoted by the caller as
+ * each line says, so a kernel only computes. At least one operand of an elementwise kernel is a tensor.
+ */
+export interface Primitives {
+  /** Elementwise on floating tensors; `neg`, `abs` and `sign` on int32 too. */
+  unary(name: UnaryName, x: Tensor): Tensor
+  /** Elementwise with broadcasting, computed in and returned as `dtype`. */
+  binary(name: BinaryName, x: Operand, y: Operand, dtype: DType): Tensor
+  /** Elementwise with broadcasting; the result is bool. */
+  compare(name: ComparisonName, x: Operand, y: Operand): Tensor
+  /** condition ? x : y, elementwise with broadcasting of all three, as `dtype`. */
+  where(condition: Tensor, x: Operand, y: Operand, dtype: DType): Tensor
+  /** Over the axes, which stay as axes of size one; the sum of nothing is 0. */
+  reduce(name: ReductionName, x: Tensor, axes: readonly number[]): Tensor
+  /** Position of the first largest element along an axis, which stays with size one; int32. NaN is the largest. */
+  argmax(x: Tensor, axis: number): Tensor
+  /** [..., m, k] times [..., k, n] of one dtype, with leading axes of equal rank that broadcast. */
+  matmul(a: Tensor, b: Tensor): Tensor
+  /** The same values in row-major order, in new memory. */
+  copy(x: Tensor): Tensor
+  /** Converted: to int32 truncating, to bool as ≠ 0. */
+  cast(x: Tensor, dtype: DType): Tensor
+  /** out[…, i, …] = x[…, indices[…, i, …], …]: shapes agree except at the axis. indices int32. */
+  gather(x: Tensor, axis: number, indices: Tensor): Tensor
+  /** Zeros of `shape` with out[…, indices[…, i, …], …] += updates[…, i, …]. indices int32, shaped like updates, which are no bool. */
+  scatterAdd(shape: Shape, axis: number, indices: Tensor, updates: Tensor): Tensor
+  /** Surrounded by a constant. */
+  pad(x: Tensor, padding: Padding, value: number): Tensor
+  /** Joined along an axis; one dtype, equal shapes elsewhere. */
+  concat(xs: readonly Tensor[], axis: number): Tensor
+}
