@@ -20,14 +20,14 @@ export function batchGradients<Batch>(objective: Objective<Batch>, batch: Batch,
     const cut = edges.map(({ start, stop }) => sliceOf(objective, batch, start, stop))
     return accumulate(cut, (part, reducer) => objective.gradients!(part, reducer))
   }
-  const weights = edges.map(({ start, stop }) =>
-    objective.weight ? objective.weight(sliceOf(objective, batch, start, stop)) : stop - start,
-  )
-  const whole = weights.reduce((a, b) => a + b, 0)
-  return accumulate(edges, ({ start, stop }, reducer) => {
-    const share = weights[edges.findIndex(edge => edge.start === start)] / Math.max(whole, 1)
-    return meanOfParts(objective, () => sliceOf(objective, batch, start, stop), share, reducer)
+  const weighed = edges.map(({ start, stop }) => {
+    const slice = () => sliceOf(objective, batch, start, stop)
+    return { slice, weight: objective.weight ? objective.weight(slice()) : stop - start }
   })
+  const whole = weighed.reduce((sum, { weight }) => sum + weight, 0)
+  return accumulate(weighed, ({ slice, weight }, reducer) =>
+    meanOfParts(objective, slice, weight / Math.max(whole, 1), reducer),
+  )
 }
 
 /** A loss that is a mean: the sum of the parts', each by its share of the whole. */

@@ -10,9 +10,10 @@ export {
   type RunConfigInput,
   readRunConfig,
 } from './config.ts'
+export { type FitOptions, type FitResult, fit } from './fit-folder.ts'
 export { batchGradients } from './gradients.ts'
 export { type Finding, TrainingError } from './guard/diagnose.ts'
-export { describeCheck, WrongGradientError } from './guard/guard.ts'
+export { describeCheck, type GuardSettings, WrongGradientError } from './guard/guard.ts'
 export { freezeParts, type Initialization, InitializationError, initializeFrom, parameterPaths } from './initialize.ts'
 export type {
   EvaluationMetrics,

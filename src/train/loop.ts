@@ -62,22 +62,29 @@ export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
     await save(step)
     saved = step
   }
+  const measure = async () => {
+    const evaluation = await evaluated(loop, step)
+    if (!evaluation) return
+    await record(evaluation)
+    onEvaluation?.(evaluation)
+  }
+  let measured: number | undefined
   while (step < steps && !signal?.aborted) {
     const metrics = await timed(loop, step + 1).catch(error => {
       throw advised(error, LESS_MEMORY)
     })
-    if (!metrics) break
+    if (!metrics) {
+      if (measured !== step) await measure()
+      break
+    }
     step++
     await turn()
     await record(metrics)
     onStep?.(metrics)
     const isDue = (every: number) => step === steps || (every > 0 && step % every === 0)
     if (isDue(loop.evaluateEvery)) {
-      const evaluation = await evaluated(loop, step)
-      if (evaluation) {
-        await record(evaluation)
-        onEvaluation?.(evaluation)
-      }
+      await measure()
+      measured = step
     }
     if (isDue(loop.checkpointEvery)) await keep()
   }

@@ -30,6 +30,7 @@ const METRICS = 'metrics.jsonl'
 const SKIPPED = 'skipped.jsonl'
 const CHECKPOINTS = 'checkpoints'
 const GUARD = 'guard'
+const TRAINING = 'training'
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
 
@@ -60,6 +61,13 @@ export class RunFolder {
       })
   }
 
+  /** @throws RunError if the folder holds anything but a training by `fit` */
+  async checkFit(): Promise<void> {
+    const names = await namesIn(this.path)
+    const kept = [METRICS, CHECKPOINTS, GUARD, `${TRAINING}.lock`]
+    if (names.some(name => !kept.includes(name))) await this.checkFree()
+  }
+
   /**
    * Makes the folder of a new run.
    * @throws RunError if there is something in it already
@@ -74,7 +82,7 @@ export class RunFolder {
 
   /** Trains with no other process at it: two would take each other's checkpoints for remains. @throws LockedError */
   whileTraining<T>(train: () => Promise<T>): Promise<T> {
-    return whileLocked(join(this.path, 'training'), train)
+    return whileLocked(join(this.path, TRAINING), train)
   }
 
   get tokenizerFile(): string {

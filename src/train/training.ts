@@ -11,7 +11,9 @@ import type { Settings } from '../tensor/options.ts'
 import { augmentation } from './augment.ts'
 import type { CheckpointFolder } from './checkpoint.ts'
 import type { RunConfig } from './config.ts'
+import type { LossProblem } from './guard/directional.ts'
 import { guarded } from './guard/inspection.ts'
+import { keepIn } from './guard/kept.ts'
 import { writeTraining } from './keep.ts'
 import { runLoop } from './loop.ts'
 import type { EvaluationMetrics, GuardMetrics, StepMetrics } from './metrics.ts'
@@ -156,6 +158,7 @@ export async function advance(
   await skipped.writeInto(folder.skippedFile)
   const log = await folder.openMetrics()
   const record = (line: Parameters<typeof log.add>[0]) => log.add(line)
+  const keep = (problem: LossProblem, at: number) => keepIn(folder, problem, at)
   const learner = {
     objective,
     optimizer,
@@ -184,7 +187,11 @@ export async function advance(
         return { batch, epoch: batch.epoch, skipped: skipped.count }
       },
       signal,
-      inspect: guarded(objective, { ...config.guard, seed: config.seed }, { folder, record, onGuard }),
+      inspect: guarded(
+        objective,
+        { ...config.guard, seed: config.seed, keep },
+        { folder: folder.path, record, onGuard },
+      ),
       evaluate:
         evaluate || validation
           ? async step =>

@@ -3,39 +3,39 @@
 import { warn } from '../../tensor/warn.ts'
 import type { GuardMetrics } from '../metrics.ts'
 import type { Objective } from '../objective.ts'
-import type { RunFolder } from '../run-folder.ts'
 import type { Inspection } from '../step.ts'
-import type { LossProblem } from './directional.ts'
-import { describeCheck, GradientGuard, type GuardSettings, WrongGradientError } from './guard.ts'
-import { keepIn } from './kept.ts'
+import { describeCheck, GradientGuard, type GuardOptions, WrongGradientError } from './guard.ts'
 
 export interface Guarded {
   readonly record: (line: GuardMetrics) => Promise<void>
   /** hears of each check; without it a wrong gradient is a warning of the process */
   readonly onGuard?: (check: GuardMetrics) => void
-  /** where a batch with a wrong gradient is kept */
-  readonly folder?: RunFolder
+  /** path of the run */
+  readonly folder?: string
+  /** the error for one that a check came upon, such as a loss that cannot be computed on `reference` */
+  readonly explain?: (error: unknown, step: number) => unknown
 }
 
-/** Checks gradients as the settings say. @throws WrongGradientError where one is wrong and the training is to stop then */
+/** Checks gradients as the options say. @throws WrongGradientError where one is wrong and the training is to stop then */
 export function guarded(
   objective: Objective,
-  settings: GuardSettings & { readonly seed: number },
-  { record, onGuard, folder }: Guarded,
+  options: GuardOptions,
+  { record, onGuard, folder, explain = error => error }: Guarded,
 ): Inspection {
-  const keep = folder && ((problem: LossProblem, step: number) => keepIn(folder, problem, step))
-  const guard = new GradientGuard(objective, { ...settings, keep })
+  const guard = new GradientGuard(objective, options)
   const tell =
     onGuard ??
     ((check: GuardMetrics) => {
-      if (!check.ok) warn(describeCheck(check, folder?.path), 'GradientWarning')
+      if (!check.ok) warn(describeCheck(check, folder), 'GradientWarning')
     })
   return async (step, problem) => {
-    const check = await guard.check(step, problem)
+    const check = await guard.check(step, problem).catch(error => {
+      throw explain(error, step)
+    })
     if (!check) return 0
     await record(check)
     tell(check)
-    if (!check.ok && settings.onError === 'stop') throw new WrongGradientError(check, folder?.path)
+    if (!check.ok && options.onError === 'stop') throw new WrongGradientError(check, folder)
     return check.seconds
   }
 }
