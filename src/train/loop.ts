@@ -11,8 +11,8 @@ import { type Inspection, type Learner, update } from './step.ts'
 export interface Drawn<Batch> {
   readonly batch: Batch
   readonly epoch?: number
-  /** samples that could not be used so far */
-  readonly skipped?: number
+  /** how many samples could not be used so far */
+  readonly skipped?: () => number
 }
 
 /** What a loop is made of. */
@@ -114,7 +114,7 @@ async function timed<Batch>({ learner, next, inspect }: Loop<Batch>, step: numbe
     ...(size !== undefined && { examplesPerSecond: size / seconds }),
     seconds,
     waiting,
-    skipped: drawn.skipped ?? 0,
+    skipped: drawn.skipped?.() ?? 0,
   }
 }
 

@@ -38,10 +38,18 @@ const stepName = (step: number): string => `step-${String(step).padStart(6, '0')
 
 /** The files of a run. Nothing is read before it is asked for, and nothing has to be there. */
 export class RunFolder {
+  /** names of all files and folders that a run can have */
+  static readonly parts: readonly string[] = [CONFIG, TOKENIZER, METRICS, SKIPPED, CHECKPOINTS, GUARD]
+
   readonly path: string
 
   constructor(path: string) {
     this.path = path
+  }
+
+  /** Whether a run was started here. */
+  async isStarted(): Promise<boolean> {
+    return (await namesIn(this.path)).includes(CONFIG)
   }
 
   /** Whether this is the folder of a run, whatever state it is in. */

@@ -184,7 +184,7 @@ export async function advance(
       steps,
       next: async () => {
         const batch = await batches.next()
-        return { batch, epoch: batch.epoch, skipped: skipped.count }
+        return { batch, epoch: batch.epoch, skipped: () => skipped.count }
       },
       signal,
       inspect: guarded(
