@@ -19,6 +19,8 @@ const inside = [
   '^src/models/(unloaded|coca-config)\\.ts$',
   // shared by training and evaluation
   '^src/evaluate/(inputs|memory|embeddings)\\.ts$',
+  // the part of io that runs in a browser
+  '^src/io/finite\\.ts$',
   // the part of openclip that runs in a browser, and its settings without its weights
   '^src/openclip/(model|checkpoint)\\.ts$',
   // the demo, which a command runs

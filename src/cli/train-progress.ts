@@ -57,10 +57,13 @@ export class TrainingProgress
   readonly onStep = (metrics: StepMetrics): void => {
     const { step } = metrics
     const left = timeLeft(this.#remaining, step)
+    const { losses, learningRate, examplesPerSecond } = metrics
+    const parts = Object.entries(losses).filter(([name]) => name !== 'total')
+    const named = parts.map(([name, value]) => `${name} ${digits(value)}`).join(', ')
     const text = [
-      `loss ${digits(metrics.loss)} (contrastive ${digits(metrics.contrastive)}, captioning ${digits(metrics.captioning)})`,
-      `lr ${metrics.learningRate.toExponential(1)}`,
-      `${metrics.imagesPerSecond.toFixed(0)} images/s`,
+      `loss ${digits(losses.total)}${named ? ` (${named})` : ''}`,
+      `lr ${learningRate.toExponential(1)}`,
+      ...(examplesPerSecond === undefined ? [] : [`${examplesPerSecond.toFixed(0)} images/s`]),
       ...(left ? [left] : []),
     ].join('  ')
     this.#bar?.update(step, text)

@@ -1,14 +1,12 @@
 // What a model does with some of its data: units that never fire, parameters that no gradient reaches, embeddings that are
 // all alike.
 
-import { Tape } from '../autograd/index.ts'
-import { readOut } from '../evaluate/embeddings.ts'
-import { batchLoss, deviceOfModel } from '../evaluate/inputs.ts'
-import type { CoCa } from '../models/index.ts'
-import { firstNonFinite, fromData, type Tensor } from '../tensor/index.ts'
+import { noGrad, Tape } from '../autograd/index.ts'
+import { firstNonFinite, scope, type Tensor } from '../tensor/index.ts'
 import { diagnose } from '../train/guard/diagnose.ts'
 import type { LossProblem } from '../train/guard/directional.ts'
 import type { Finding } from '../train/index.ts'
+import { lossesOf, type Objective } from '../train/objective.ts'
 import { counted, type DoctorFinding, digits, findingsOf, share, some } from './finding.ts'
 import { isUnfelt } from './optimizer.ts'
 
@@ -24,19 +22,18 @@ const NOTHING = 1e-7
  * @param learningRate what it was trained with, at its peak
  */
 export async function examineActivity(
-  { model, batch, positives }: LossProblem,
+  { objective, batch }: LossProblem,
   isTrained: boolean,
   learningRate: number,
 ): Promise<DoctorFinding[]> {
+  const { model } = objective
   const { training } = model
-  const { images, imageShape, tokens, tokenShape } = batch
-  const [on, width] = [deviceOfModel(model), model.config.embedding]
   const tape = new Tape()
   model.eval()
   try {
     const parameters = [...model.namedParameters()]
     for (const [name, parameter] of parameters) tape.watch(parameter, name)
-    const loss = tape.run(() => batchLoss(model, batch, { positives }).total)
+    const loss = tape.run(() => lossesOf(objective, batch).total)
     const gradients = tape.gradient(
       loss,
       parameters.map(([, parameter]) => parameter),
@@ -45,19 +42,15 @@ export async function examineActivity(
     for (const [i, [name]] of parameters.entries()) norms.set(name, norm(await gradients[i].data()))
     for (const { storage } of gradients) storage.free('the examination of gradients')
     if (firstNonFinite([await loss.item(), ...norms.values()]) >= 0)
-      return notFinite(await diagnose(model, () => ({ ...batchLoss(model, batch, { positives }) })), learningRate)
-    const findings = [...unreached(norms, model), ...(await deadUnits(tape, model, learningRate))]
+      return notFinite(await diagnose(objective, batch), learningRate)
+    const findings = [...unreached(norms, objective), ...(await deadUnits(tape, learningRate))]
     if (!isTrained) return findings
-    return [
-      ...findings,
-      ...alike('images', await readOut(() => model.encodeImage(fromData(images, imageShape, on))), width, learningRate),
-      ...alike(
-        'captions',
-        await readOut(() => model.encodeText(fromData(tokens, tokenShape, on))),
-        width,
-        learningRate,
-      ),
-    ]
+    const embeddings = scope(() => noGrad(() => objective.embeddings?.(batch) ?? {}))
+    for (const [what, vectors] of Object.entries(embeddings)) {
+      findings.push(...alike(what, await vectors.data(), vectors.shape[vectors.rank - 1], learningRate))
+      vectors.storage.free('the examination of embeddings')
+    }
+    return findings
   } finally {
     tape.end()
     model.train(training)
@@ -85,11 +78,11 @@ const norm = (data: ArrayLike<number>): number => {
   return Math.sqrt(sum)
 }
 
-function unreached(norms: ReadonlyMap<string, number>, { config: { loss } }: CoCa): DoctorFinding[] {
+function unreached(norms: ReadonlyMap<string, number>, { weightless = [] }: Objective): DoctorFinding[] {
   const mean = [...norms.values()].reduce((a, b) => a + b, 0) / norms.size
   const none = [...norms].filter(([name, length]) => !isUnfelt(name) && !(length > NOTHING * mean))
   if (none.length === 0) return []
-  const isAsked = loss?.contrastive?.weight === 0 || loss?.captioning?.weight === 0
+  const isAsked = weightless.length > 0
   return [
     finding(
       isAsked ? 'note' : 'suspect',
@@ -103,7 +96,7 @@ function unreached(norms: ReadonlyMap<string, number>, { config: { loss } }: CoC
 }
 
 /** What the second layer of each MLP is given: [..., hidden] */
-async function deadUnits(tape: Tape, { config }: CoCa, learningRate: number): Promise<DoctorFinding[]> {
+async function deadUnits(tape: Tape, learningRate: number): Promise<DoctorFinding[]> {
   const layers: { name: string; dead: number; all: number }[] = []
   for (const { args } of tape.entries) {
     const name = /^(.*)\.down\.weight$/.exec(tape.watched.get(args[1] as Tensor) ?? '')?.[1]
@@ -115,7 +108,7 @@ async function deadUnits(tape: Tape, { config }: CoCa, learningRate: number): Pr
   const found = layers.filter(({ dead, all }) => dead > 0.1 * all).sort((a, b) => b.dead / b.all - a.dead / a.all)
   if (found.length === 0) return []
   const worst = found[0].dead / found[0].all
-  const smoother = config.activation === 'relu' ? 'gelu instead of relu, ' : ''
+  const smoother = tape.entries.some(({ name }) => name === 'relu') ? 'gelu instead of relu, ' : ''
   return [
     finding(
       worst > 0.5 ? 'suspect' : 'note',
@@ -135,12 +128,7 @@ function countDead(data: ArrayLike<number>, units: number): number {
 }
 
 /** Mean cosine of pairs, of embeddings of unit length: the sum of all, squared, holds each pair twice. */
-function alike(
-  what: 'images' | 'captions',
-  data: ArrayLike<number>,
-  width: number,
-  learningRate: number,
-): DoctorFinding[] {
+function alike(what: string, data: ArrayLike<number>, width: number, learningRate: number): DoctorFinding[] {
   const rows = data.length / width
   if (rows < 2) return []
   const sum = new Float64Array(width)

@@ -1,26 +1,19 @@
 // Looks a run over and says what is wrong with it: its gradients, its optimizer, what it measured, what its units do, its data.
 
 import { BatchIterator, type ImageTextSource, ShardDataset } from '../data/index.ts'
+import type { LossBatch } from '../evaluate/inputs.ts'
 import { checkFinite } from '../io/index.ts'
-import { CoCa } from '../models/index.ts'
 import { withoutAllocation } from '../nn/index.ts'
 import { Generator, seed } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { readState, toDevice } from '../train/checkpoint.ts'
+import { toDevice } from '../train/checkpoint.ts'
 import type { LossProblem } from '../train/guard/directional.ts'
-import { firstExamples, readKeptBatch } from '../train/guard/guard.ts'
-import {
-  freezeParts,
-  openRunData,
-  openSettings,
-  type Run,
-  type RunConfig,
-  type RunData,
-  readMetrics,
-} from '../train/index.ts'
-
-import { openCheckpoint } from '../train/run-folder.ts'
+import { readKeptBatch } from '../train/guard/kept.ts'
+import { freezeParts, openRunData, type Run, type RunConfig, type RunData, RunFolder } from '../train/index.ts'
+import { firstExamples, type Objective, sizeOf } from '../train/objective.ts'
+import { familyOf } from '../train/objectives/family.ts'
+import { openCheckpoint } from '../train/run.ts'
 import { examineActivity } from './activity.ts'
 import { examineData } from './data.ts'
 import { bySeverity, counted, type DoctorFinding, digits } from './finding.ts'
@@ -67,20 +60,24 @@ const FOLLOWED = 64
  */
 export async function examineRun(folder: string, options?: ExamineOptions): Promise<Examination> {
   const settled = settle('examineRun(folder, options)', options, examineOptions)
-  const run = await openCheckpoint(folder, { step: settled.step })
-  const { config, step, tokenizer, checkpoint } = run
-  const model = withoutAllocation(() => new CoCa(config.model))
+  const files = new RunFolder(folder)
+  const run = await openCheckpoint(files, { step: settled.step })
+  const { config, step, tokenizer } = run
+  const checkpoint = files.checkpoint(step)
+  const family = familyOf(config)
+  const model = withoutAllocation(() => family.create(config))
   const weights = await examineWeights(checkpoint, model)
   const optimizer = await examineOptimizer(checkpoint, model, config)
-  const metrics = (await readMetrics(folder)).filter(line => line.step <= step)
+  const metrics = (await files.metrics()).filter(line => line.step <= step)
   const measured = examineMetrics(metrics, config, folder)
   const data = await openRunData(run)
-  const { batches } = await readState(checkpoint)
+  const { batches } = await checkpoint.readState()
   const { onProgress, signal } = settled
   const train = await knownPart(data.train, config.seed)
   const isChanged = batches.fingerprint !== data.train.fingerprint
   const seen = await examineData({ ...data, train, isChanged, tokenizer, config, onProgress, signal })
-  const computed = weights.length > 0 ? undefined : await examineModel(run, model, train)
+  const computed =
+    weights.length > 0 ? undefined : await examineModel(run, family.objective(model, config, tokenizer), train)
   const steps = metrics.filter(({ kind }) => kind === 'step').length
   const guards = metrics.filter(({ kind }) => kind === 'guard').length
   return {
@@ -106,7 +103,11 @@ export async function examineRun(folder: string, options?: ExamineOptions): Prom
 const NOTHING = 'none: values are not finite'
 
 /** What a model computes of some images, and its gradients; none where it computes values that are not finite. */
-async function examineModel({ config, tokenizer, step }: Omit<Run, 'model'>, model: CoCa, train: ImageTextSource) {
+async function examineModel(
+  { config, tokenizer, step }: Omit<Run, 'model'>,
+  objective: Objective<LossBatch>,
+  train: ImageTextSource,
+) {
   const iterator = new BatchIterator(train, tokenizer, {
     batchSize: Math.min(FOLLOWED, train.length),
     contextLength: config.model.text.context,
@@ -116,15 +117,15 @@ async function examineModel({ config, tokenizer, step }: Omit<Run, 'model'>, mod
   })
   const batch = await iterator.next()
   seed(config.seed)
-  const positives = config.equalCaptions === 'positives'
-  const followed = { model: model.eval(), batch, positives, parts: config.accumulate, position: 0 }
+  objective.model.eval()
+  const followed = { objective, batch, parts: config.accumulate, position: 0 }
   const activity = await examineActivity(followed, step >= ENOUGH, config.optimizer.learningRate)
   const isSound = activity.every(({ severity }) => severity !== 'wrong')
-  const few = { ...followed, batch: firstExamples(batch, config.guard.examples) }
+  const few = { ...followed, batch: firstExamples(objective, batch, config.guard.examples) }
   return {
     activity,
     gradients: isSound ? await partByPart(few, config, step) : undefined,
-    images: batch.imageShape[0],
+    images: sizeOf(objective, batch) ?? 0,
   }
 }
 
@@ -138,13 +139,18 @@ const knownPart = async (data: RunData['train'], seed: number): Promise<ImageTex
  *   run's, NonFiniteWeightsError if they are not finite
  */
 export async function examineKeptBatch(folder: string, file: string): Promise<Examination> {
-  const { config } = await openSettings(folder)
-  const { parameters, step, ...problem } = await readKeptBatch(file)
-  const model = withoutAllocation(() => new CoCa(config.model))
+  const { config, tokenizer } = await new RunFolder(folder).settings()
+  const { parameters, step, ...problem } = await readKeptBatch<LossBatch>(file)
+  const family = familyOf(config)
+  const model = withoutAllocation(() => family.create(config))
   checkFinite(parameters, { file })
   model.loadStateDict(toDevice(parameters, file))
   seed(config.seed)
-  const gradients = await partByPart({ ...problem, model }, config, step)
+  const gradients = await partByPart(
+    { ...problem, objective: family.objective(model, config, tokenizer) },
+    config,
+    step,
+  )
   return { ...conclude(folder, step, gradients.findings), looked: { gradients: wordsOf(gradients) } }
 }
 
@@ -153,8 +159,8 @@ function partByPart(
   config: Pick<RunConfig, 'guard' | 'freeze' | 'seed'>,
   step: number,
 ): Promise<GradientExamination> {
-  freezeParts(problem.model, config.freeze)
-  problem.model.train()
+  freezeParts(problem.objective.model, config.freeze)
+  problem.objective.model.train()
   return examineGradients(problem, {
     bound: config.guard.bound,
     generator: new Generator(config.seed).fork(`doctor ${step}`),

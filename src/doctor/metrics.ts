@@ -33,7 +33,7 @@ const isHigh = ({ optimizer: { name, learningRate } }: RunConfig): boolean => le
 
 /** A loss of twice that of an untrained model is no noise of batches. */
 const leap = (steps: readonly StepMetrics[]): StepMetrics | undefined =>
-  steps.find(({ loss }) => loss > 2 * steps[0].loss && loss > steps[0].loss + 1)
+  steps.find(({ losses: { total } }) => total > 2 * steps[0].losses.total && total > steps[0].losses.total + 1)
 
 /** Whether the updates were too large for the model, which makes of all else a consequence. */
 const isTooFast = (steps: readonly StepMetrics[], config: RunConfig): boolean =>
@@ -52,8 +52,8 @@ function learningRate(steps: readonly StepMetrics[], config: RunConfig, isTroubl
   const { name, learningRate } = config.optimizer
   const leapt = leap(steps)
   if (!leapt && !(isTroubled && isHigh(config))) return []
-  const most = steps.reduce((a, b) => (b.loss > a.loss ? b : a))
-  const course = `the loss was ${digits(steps[0].loss)} at step ${steps[0].step} and ${digits(most.loss)} at step ${most.step}`
+  const most = steps.reduce((a, b) => (b.losses.total > a.losses.total ? b : a))
+  const course = `the loss was ${digits(steps[0].losses.total)} at step ${steps[0].step} and ${digits(most.losses.total)} at step ${most.step}`
   return [
     finding(
       'suspect',
@@ -66,18 +66,20 @@ function learningRate(steps: readonly StepMetrics[], config: RunConfig, isTroubl
   ]
 }
 
-const FIELDS = ['loss', 'contrastive', 'captioning', 'gradientNorm', 'scale'] as const
+/** Everything that a step has measured, by name. */
+const measured = ({ losses: { total, ...named }, gradientNorm, measures }: StepMetrics): [string, number | null][] =>
+  Object.entries({ loss: total, ...named, gradientNorm, ...measures })
 
 /** JSON has no NaN: what was none is null. */
 function notFinite(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[] {
-  const first = steps.find(step => FIELDS.some(field => !Number.isFinite(step[field])))
+  const first = steps.find(step => measured(step).some(([, value]) => !Number.isFinite(value)))
   if (!first) return []
-  const names = FIELDS.filter(field => !Number.isFinite(first[field]))
+  const bad = measured(first).filter(([, value]) => !Number.isFinite(value))
   return [
     finding(
       'wrong',
       'a value that was measured is no finite number',
-      `step ${first.step}: ${names.map(name => `${name} is ${first[name] ?? 'NaN'}`).join(', ')}`,
+      `step ${first.step}: ${bad.map(([name, value]) => `${name} is ${value ?? 'NaN'}`).join(', ')}`,
       `everything after this step is spoilt: resume from a checkpoint before it, with a smaller clipNorm or a lower learning rate than ${digits(config.optimizer.learningRate)}`,
     ),
   ]
@@ -109,15 +111,15 @@ const chanceOf = ({ model, batchSize }: RunConfig): number =>
 
 function loss(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[] {
   const tenths = parts(steps, 10)
-  const of = (field: 'loss' | 'contrastive' | 'captioning') => tenths.map(part => mean(part.map(step => step[field])))
-  const total = of('loss')
+  const of = (name: string) => tenths.map(part => mean(part.map(({ losses }) => losses[name])))
+  const total = of('total')
   const [first, last, least] = [total[0], total[9], Math.min(...total)]
   const rates = `learning rates were ${digits(Math.min(...steps.map(step => step.learningRate)))} to ${digits(Math.max(...steps.map(step => step.learningRate)))}`
-  if (last > 0.98 * first || steps[0].loss < 0.98 * last)
+  if (last > 0.98 * first || steps[0].losses.total < 0.98 * last)
     return [
       finding(
         'suspect',
-        last > 1.1 * first || last > 1.1 * steps[0].loss ? 'the loss rises' : 'the loss does not fall',
+        last > 1.1 * first || last > 1.1 * steps[0].losses.total ? 'the loss rises' : 'the loss does not fall',
         `mean over the first tenth of ${steps.length} steps ${digits(first)}, over the last ${digits(last)}; ${rates}`,
         isTooFast(steps, config)
           ? `first ${slower(config)}; then see that the captions belong to the images`
@@ -134,7 +136,7 @@ function loss(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[]
         `a lower learning rate than ${digits(config.optimizer.learningRate)}, a longer warm-up or a smaller clipNorm`,
       ),
     )
-  const contrastive = of('contrastive')[9]
+  const contrastive = 'contrastive' in steps[0].losses ? of('contrastive')[9] : Number.NaN
   const chance = chanceOf(config)
   if ((config.model.loss?.contrastive?.weight ?? 1) > 0 && chance > 0 && contrastive > 0.95 * chance)
     findings.push(
@@ -189,10 +191,14 @@ function norms(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[
 
 function temperature(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[] {
   const { temperature, loss } = config.model
-  if ((loss?.contrastive?.weight ?? 1) === 0) return []
+  const isContrastive = 'contrastive' in steps[0].losses && 'scale' in steps[0].measures
+  if (!isContrastive || (loss?.contrastive?.weight ?? 1) === 0) return []
   const most = temperature?.maximumScale ?? 100
   const late = parts(steps, 10)[9]
-  const [scale, contrastive] = [mean(late.map(step => step.scale)), mean(late.map(step => step.contrastive))]
+  const [scale, contrastive] = [
+    mean(late.map(({ measures }) => measures.scale)),
+    mean(late.map(({ losses }) => losses.contrastive)),
+  ]
   if (scale < 1.01 && most > 1.01)
     return [
       finding(
@@ -205,7 +211,7 @@ function temperature(steps: readonly StepMetrics[], config: RunConfig): DoctorFi
       ),
     ]
   if (scale < 0.99 * most) return []
-  const since = steps.find(step => step.scale > 0.99 * most)!.step
+  const since = steps.find(({ measures }) => measures.scale > 0.99 * most)!.step
   const isUseless = contrastive > 0.5 * chanceOf(config)
   return [
     finding(

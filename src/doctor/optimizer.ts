@@ -1,9 +1,8 @@
 // What a checkpoint holds: weights that are finite, and an optimizer's moments such as some gradients could have left them.
 
-import { join } from 'node:path'
 import { DataError, NonFiniteWeightsError } from '../io/index.ts'
-import type { CoCa } from '../models/index.ts'
-import { type HostTensors, loadModel, loadOptimizer, OPTIMIZER, readState, toHost } from '../train/checkpoint.ts'
+import type { Module } from '../nn/index.ts'
+import { type CheckpointFolder, type HostTensors, toHost } from '../train/checkpoint.ts'
 import type { RunConfig } from '../train/index.ts'
 import { optimizerFor } from '../train/setup.ts'
 import { counted, type DoctorFinding, digits, findingsOf, share, some } from './finding.ts'
@@ -11,9 +10,9 @@ import { counted, type DoctorFinding, digits, findingsOf, share, some } from './
 const finding = findingsOf('optimizer')
 
 /** Reads a checkpoint's weights into a model, unless they are not finite. */
-export async function examineWeights(checkpoint: string, model: CoCa): Promise<DoctorFinding[]> {
+export async function examineWeights(checkpoint: CheckpointFolder, model: Module): Promise<DoctorFinding[]> {
   try {
-    await loadModel(checkpoint, model)
+    await checkpoint.loadModel(model)
     return []
   } catch (error) {
     if (!(error instanceof NonFiniteWeightsError)) throw error
@@ -22,11 +21,15 @@ export async function examineWeights(checkpoint: string, model: CoCa): Promise<D
 }
 
 /** Examines a checkpoint's optimizer. @param model of the checkpoint, with its weights or without */
-export async function examineOptimizer(checkpoint: string, model: CoCa, config: RunConfig): Promise<DoctorFinding[]> {
-  const state = await readState(checkpoint)
+export async function examineOptimizer(
+  checkpoint: CheckpointFolder,
+  model: Module,
+  config: RunConfig,
+): Promise<DoctorFinding[]> {
+  const state = await checkpoint.readState()
   const optimizer = optimizerFor(model, config)
   try {
-    await loadOptimizer(checkpoint, optimizer, state.optimizer)
+    await checkpoint.loadOptimizer(optimizer, state.optimizer)
   } catch (error) {
     if (error instanceof NonFiniteWeightsError) return [notFinite('optimizer’s moments', error)]
     if (!(error instanceof DataError)) throw error
@@ -46,7 +49,7 @@ export async function examineOptimizer(checkpoint: string, model: CoCa, config: 
     ...negative(host),
     ...(values.algorithm === 'AdamW' ? unrelated(host, config.optimizer.betas ?? [0.9, 0.999]) : []),
     ...silent(host),
-    ...steps(values.steps, state.step, names, join(checkpoint, OPTIMIZER)),
+    ...steps(values.steps, state.step, names, checkpoint.optimizerFile),
   ]
 }
 

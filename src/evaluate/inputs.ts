@@ -22,6 +22,8 @@ export function equalRows(tokens: Int32Array, [batch, length]: readonly [number,
 /** The input of a loss: images as float32, or as float64 on `reference`. */
 export interface LossBatch extends Pick<Batch, 'imageShape' | 'tokens' | 'tokenShape'> {
   readonly images: Float32Array | Float64Array
+  /** of some rows of a larger batch: int32 numbers that are equal where captions are; default {@link equalRows} */
+  readonly groups?: Int32Array
 }
 
 export interface LossOptions {
@@ -32,8 +34,8 @@ export interface LossOptions {
 /** A batch on the model's device. */
 export function batchTensors(model: CoCa, batch: LossBatch, { positives }: LossOptions) {
   const on = deviceOfModel(model)
-  const { images, imageShape, tokens, tokenShape } = batch
-  const groups = positives ? fromData(equalRows(tokens, tokenShape), [tokenShape[0]], on) : undefined
+  const { images, imageShape, tokens, tokenShape, groups: known } = batch
+  const groups = positives ? fromData(known ?? equalRows(tokens, tokenShape), [tokenShape[0]], on) : undefined
   return { images: fromData(images, imageShape, on), ids: fromData(tokens, tokenShape, on), groups }
 }
 

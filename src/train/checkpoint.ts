@@ -1,18 +1,15 @@
 // A checkpoint holds all that the next step depends on: parameters, the optimizer's moments, the place in the data, and
 // the random generator. A run that goes on from one computes, to the bit, what it would have computed anyway.
 
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
 import type { BatchState } from '../data/index.ts'
 import {
   checkFinite,
   DataError,
   makeFolder,
-  namesIn,
   readJson,
   readSafetensors,
-  removeFolder,
-  removeUnfinished,
   type SafetensorsTensor,
   writeAtomically,
   writeSafetensors,
@@ -33,11 +30,12 @@ import {
 export class CheckpointError extends DataError {}
 
 /** What a run needs to go on, besides tensors. */
-export interface TrainingState {
+export interface TrainingState<Batches extends object = BatchState> {
   readonly version: 1
   /** updates that were made */
   readonly step: number
-  readonly batches: BatchState
+  /** where the source of the batches is */
+  readonly batches: Batches
   /** the generator that dropout draws from */
   readonly generator: GeneratorState
   readonly optimizer: OptimizerState['values']
@@ -47,47 +45,14 @@ export interface TrainingState {
 export type HostTensors = Map<string, SafetensorsTensor>
 
 export interface Checkpoint {
-  readonly state: TrainingState
+  readonly state: TrainingState<object>
   readonly model: HostTensors
   readonly optimizer: HostTensors
 }
 
 const MODEL = 'model.safetensors'
-export const OPTIMIZER = 'optimizer.safetensors'
+const OPTIMIZER = 'optimizer.safetensors'
 const STATE = 'state.json'
-
-const checkpointsFolder = (run: string) => join(run, 'checkpoints')
-
-/** The folder of one checkpoint of a run. */
-export const checkpointFolder = (run: string, step: number): string =>
-  join(checkpointsFolder(run), `step-${String(step).padStart(6, '0')}`)
-
-/** The steps of which a run has whole checkpoints, ascending. */
-export async function stepsIn(run: string): Promise<number[]> {
-  const matches = (await namesIn(checkpointsFolder(run))).map(name => /^step-(\d{6,})$/.exec(name))
-  return matches.flatMap(match => (match ? [Number(match[1])] : [])).sort((a, b) => a - b)
-}
-
-/** Writes a checkpoint, and then removes the oldest ones but for `keepLast`. Returns its folder. */
-export async function writeCheckpoint(run: string, checkpoint: Checkpoint, keepLast: number): Promise<string> {
-  const { state, model, optimizer } = checkpoint
-  const folder = checkpointFolder(run, state.step)
-  await makeFolder(folder, async unfinished => {
-    await writeSafetensors(join(unfinished, MODEL), model)
-    await writeSafetensors(join(unfinished, OPTIMIZER), optimizer)
-    await writeAtomically(join(unfinished, STATE), `${JSON.stringify(state, null, 2)}\n`)
-  })
-  for (const step of (await stepsIn(run)).slice(0, -keepLast)) await removeFolder(checkpointFolder(run, step))
-  return folder
-}
-
-/** Removes all checkpoints after a step. */
-export async function removeLater(run: string, step: number): Promise<void> {
-  for (const later of await stepsIn(run)) if (later > step) await removeFolder(checkpointFolder(run, later))
-}
-
-/** Removes what a kill left of checkpoints that were not finished. */
-export const removeUnfinishedCheckpoints = (run: string): Promise<void> => removeUnfinished(checkpointsFolder(run))
 
 const SAFETENSORS_DTYPE = { float32: 'F32', float64: 'F64', int32: 'I32', bool: 'BOOL' } as const satisfies Record<
   DType,
@@ -123,30 +88,66 @@ export function toDevice(tensors: HostTensors, file: string): Map<string, Tensor
   )
 }
 
-/**
- * Reads a checkpoint's parameters into a model, on the current device.
- * @throws CheckpointError naming the parameter and both shapes or dtypes where they differ; NonFiniteWeightsError naming those
- *   that are not finite; SafetensorsError if the file is damaged
- */
-export async function loadModel(folder: string, model: Module): Promise<void> {
-  const { file, tensors } = await readFinite(folder, MODEL)
-  fitting(file, () => scope(() => void model.loadStateDict(toDevice(tensors, file))))
-}
+/** The folder of one checkpoint, `step-000200` say. */
+export class CheckpointFolder {
+  readonly path: string
 
-/** Reads a checkpoint's moments into an optimizer, on the current device. @throws as {@link loadModel} */
-export async function loadOptimizer(folder: string, optimizer: Optimizer, values: OptimizerState['values']) {
-  const { file, tensors } = await readFinite(folder, OPTIMIZER)
-  fitting(file, () => scope(() => void optimizer.loadStateDict({ tensors: toDevice(tensors, file), values })))
-}
+  constructor(path: string) {
+    this.path = path
+  }
 
-/** A file of a checkpoint with finite values only. */
-async function readFinite(folder: string, name: string): Promise<{ file: string; tensors: HostTensors }> {
-  const file = join(folder, name)
-  const { tensors } = await readSafetensors(file)
-  const run = dirname(dirname(folder))
-  const advice = `Use an earlier checkpoint: --step N, or remove ${folder} before you resume; 'cocagrad doctor ${run}' looks at the rest of the run`
-  checkFinite(tensors, { file, advice })
-  return { file, tensors }
+  /** updates that were made */
+  get step(): number {
+    return Number(basename(this.path).slice('step-'.length))
+  }
+
+  get optimizerFile(): string {
+    return join(this.path, OPTIMIZER)
+  }
+
+  /** Is there whole, or not at all. */
+  async write({ state, model, optimizer }: Checkpoint): Promise<void> {
+    await makeFolder(this.path, async unfinished => {
+      await writeSafetensors(join(unfinished, MODEL), model)
+      await writeSafetensors(join(unfinished, OPTIMIZER), optimizer)
+      await writeAtomically(join(unfinished, STATE), `${JSON.stringify(state, null, 2)}\n`)
+    })
+  }
+
+  /**
+   * Reads the parameters into a model, on the current device.
+   * @throws CheckpointError naming the parameter and both shapes or dtypes where they differ; NonFiniteWeightsError naming those
+   *   that are not finite; SafetensorsError if the file is damaged
+   */
+  async loadModel(model: Module): Promise<void> {
+    const { file, tensors } = await this.#readFinite(MODEL)
+    fitting(file, () => scope(() => void model.loadStateDict(toDevice(tensors, file))))
+  }
+
+  /** Reads the moments into an optimizer, on the current device. @throws as {@link loadModel} */
+  async loadOptimizer(optimizer: Optimizer, values: OptimizerState['values']): Promise<void> {
+    const { file, tensors } = await this.#readFinite(OPTIMIZER)
+    fitting(file, () => scope(() => void optimizer.loadStateDict({ tensors: toDevice(tensors, file), values })))
+  }
+
+  /** @throws CheckpointError naming the field that is not what it should be */
+  async readState<Batches extends object = BatchState>(): Promise<TrainingState<Batches>> {
+    const file = join(this.path, STATE)
+    const parsed = stateSchema.safeParse(await readJson(file))
+    if (parsed.success) return parsed.data as TrainingState<Batches>
+    const { path, message } = parsed.error.issues[0]
+    throw new CheckpointError(`${path.join('.') || 'the state'}: ${message}`, { file, cause: parsed.error })
+  }
+
+  /** A file with finite values only. */
+  async #readFinite(name: string): Promise<{ file: string; tensors: HostTensors }> {
+    const file = join(this.path, name)
+    const { tensors } = await readSafetensors(file)
+    const run = dirname(dirname(this.path))
+    const advice = `Use an earlier checkpoint: --step N, or remove ${this.path} before you resume; 'cocagrad doctor ${run}' looks at the rest of the run`
+    checkFinite(tensors, { file, advice })
+    return { file, tensors }
+  }
 }
 
 function fitting(file: string, load: () => void): void {
@@ -162,16 +163,7 @@ function fitting(file: string, load: () => void): void {
 const stateSchema = z.object({
   version: z.literal(1),
   step: z.int().min(0),
-  batches: z.custom<BatchState>(value => typeof value === 'object' && value !== null),
+  batches: z.custom<object>(value => typeof value === 'object' && value !== null),
   generator: z.object({ seed: z.int().min(0), position: z.int().min(0) }),
   optimizer: z.object({ algorithm: z.string(), steps: z.record(z.string(), z.int()) }),
 })
-
-/** @throws CheckpointError naming the field that is not what it should be */
-export async function readState(folder: string): Promise<TrainingState> {
-  const file = join(folder, STATE)
-  const parsed = stateSchema.safeParse(await readJson(file))
-  if (parsed.success) return parsed.data
-  const { path, message } = parsed.error.issues[0]
-  throw new CheckpointError(`${path.join('.') || 'the state'}: ${message}`, { file, cause: parsed.error })
-}

@@ -10,34 +10,34 @@ export {
   type RunConfigInput,
   readRunConfig,
 } from './config.ts'
+export { type FitOptions, type FitResult, fit } from './fit-folder.ts'
+export { batchGradients } from './gradients.ts'
 export { type Finding, TrainingError } from './guard/diagnose.ts'
-export { describeCheck, WrongGradientError } from './guard/guard.ts'
+export { describeCheck, type GuardSettings, WrongGradientError } from './guard/guard.ts'
 export { freezeParts, type Initialization, InitializationError, initializeFrom, parameterPaths } from './initialize.ts'
-export {
-  type EvaluationMetrics,
-  type GuardMetrics,
-  type MetricsLine,
-  readMetrics,
-  type StepMetrics,
+export type {
+  EvaluationMetrics,
+  GuardMetrics,
+  MetricsLine,
+  StepMetrics,
 } from './metrics.ts'
-export { type OpenModelOptions, type Origin, openModel, readOrigin, withOrigin } from './open-model.ts'
-export { type AccumulationOptions, accumulateGradients } from './parallel.ts'
+export { type Gradients, type Losses, lossesOf, type Objective } from './objective.ts'
 export {
-  listCheckpoints,
-  openRun,
-  openRunData,
-  openSettings,
-  type Run,
-  type RunData,
-  RunError,
-} from './run-folder.ts'
+  type AccumulationOptions,
+  accumulateGradients,
+  CoCaObjective,
+  type CoCaObjectiveOptions,
+} from './objectives/coca.ts'
+export { type OpenModelOptions, type Origin, openModel, readOrigin, withOrigin } from './open-model.ts'
+export { accumulate, type Gathered, type Reducer, type Steps, type Sums } from './parallel.ts'
+export { type ResumeOptions, resumeTraining } from './resume.ts'
+export { listCheckpoints, openRun, openRunData, openSettings, type Run, type RunData, readMetrics } from './run.ts'
+export { RunError, RunFolder } from './run-folder.ts'
+export { train } from './start.ts'
 export {
   evaluateMoment,
-  type ResumeOptions,
-  resumeTraining,
   type TrainingMoment,
   type TrainingStart,
   type TrainOptions,
   type TrainResult,
-  train,
-} from './trainer.ts'
+} from './training.ts'

@@ -4,9 +4,7 @@
 
 import { concat, noGrad } from '../autograd/index.ts'
 import { DataError } from '../io/index.ts'
-
-import type { CoCa } from '../models/index.ts'
-import { type Parameter, resizeGrid } from '../nn/index.ts'
+import { type Module, type Parameter, resizeGrid } from '../nn/index.ts'
 import { firstFew } from '../tensor/first-few.ts'
 import { sameShape, show, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
@@ -38,7 +36,7 @@ const initializeOptions = { fresh: [], file: is.optional(is.text) } satisfies Se
  * @param options.fresh parts that keep the values they have, as {@link parameterPaths} reads them
  * @throws InitializationError naming what has no counterpart, or one of another shape; nothing is copied then
  */
-export function initializeFrom(model: CoCa, source: CoCa, options?: InitializeOptions): Initialization {
+export function initializeFrom(model: Module, source: Module, options?: InitializeOptions): Initialization {
   const { fresh, file } = settle('initializeFrom(model, source, options)', options, initializeOptions)
   const given = new Map<string, Parameter>(source.namedParameters())
   const own = parameterPaths(model, fresh, { setting: 'fresh', file })
@@ -75,11 +73,12 @@ function fitted(
   name: string,
   from: Parameter,
   to: Parameter,
-  { source, model }: { readonly source: CoCa; readonly model: CoCa },
+  { source, model }: { readonly source: Module; readonly model: Module },
 ): (() => Tensor) | undefined {
   if (sameShape(from.shape, to.shape)) return () => from.add(0)
   if (from.rank !== 2 || from.shape[1] !== to.shape[1]) return undefined
-  if (name === 'encoder.positions') return () => resizeImagePositions(from, source, model)
+  if (name === 'encoder.positions' && seesPictures(source) && seesPictures(model))
+    return () => resizeImagePositions(from, source, model)
   const context = to.shape[0] - 1
   // the last row is the one of [CLS]
   if (name === 'unimodal.positions' && context < from.shape[0] - 1)
@@ -87,11 +86,20 @@ function fitted(
   return undefined
 }
 
-function resizeImagePositions(positions: Tensor, source: CoCa, model: CoCa): Tensor {
-  const side = ({ config: { image } }: CoCa) => image.size / image.patch
-  const first = source.encoder.classToken ? 1 : 0
+/** A model with a vision transformer, whose positions stand for a grid of patches. */
+type Seeing = Module & { readonly config: { readonly image: { readonly size: number; readonly patch: number } } }
+
+const seesPictures = (model: Module): model is Seeing => {
+  const { config } = model as Partial<Seeing>
+  return typeof config?.image?.size === 'number' && typeof config.image.patch === 'number'
+}
+
+function resizeImagePositions(positions: Tensor, source: Seeing, model: Seeing): Tensor {
+  const side = ({ config: { image } }: Seeing) => image.size / image.patch
+  // a class token stands before the patches
+  const first = positions.shape[0] - side(source) ** 2
   const grid = resizeGrid(positions.slice([{ start: first }]), side(source), side(model))
-  return first === 0 ? grid : concat([positions.slice([{ stop: 1 }]), grid])
+  return first === 0 ? grid : concat([positions.slice([{ stop: first }]), grid])
 }
 
 /**
@@ -100,7 +108,7 @@ function resizeImagePositions(positions: Tensor, source: CoCa, model: CoCa): Ten
  * @throws InitializationError naming a path under which there is nothing
  */
 export function parameterPaths(
-  model: CoCa,
+  model: Module,
   paths: readonly string[],
   { setting, file }: { readonly setting: string; readonly file?: string },
 ): Set<string> {
@@ -136,7 +144,7 @@ function isPart(name: string, part: string): boolean {
  * Keeps parts of a model as they are: their parameters are not trained.
  * @throws InitializationError as {@link parameterPaths}, and where nothing is left to train
  */
-export function freezeParts(model: CoCa, paths: readonly string[], file?: string): void {
+export function freezeParts(model: Module, paths: readonly string[], file?: string): void {
   const frozen = parameterPaths(model, paths, { setting: 'freeze', file })
   for (const [name, parameter] of model.namedParameters()) if (frozen.has(name)) parameter.trainable = false
   if (!model.parameters().some(({ trainable }) => trainable))

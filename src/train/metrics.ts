@@ -1,29 +1,27 @@
 // What was measured, one JSON object a line, so that a run can be watched while it goes on and read when it was killed.
 
 import { type FileHandle, open } from 'node:fs/promises'
-import { join } from 'node:path'
-import { DataError, fileError, namesIn, readText, writeAtomically } from '../io/index.ts'
+import { DataError, fileError } from '../io/index.ts'
 
 /** One update. */
 export interface StepMetrics {
   readonly kind: 'step'
   /** counted from 1 */
   readonly step: number
-  /** counted from 0 */
-  readonly epoch: number
-  /** λ_Con L_Con + λ_Cap L_Cap, before the update */
-  readonly loss: number
-  readonly contrastive: number
-  readonly captioning: number
+  /** counted from 0, where the batches tell */
+  readonly epoch?: number
+  /** of the batch before the update: the `total` that is minimized, and the losses that it consists of, by name */
+  readonly losses: { readonly total: number; readonly [name: string]: number }
+  /** what else the objective measures, before the update, such as the `scale` of a contrastive loss, 1 / temperature */
+  readonly measures: Readonly<Record<string, number>>
   readonly learningRate: number
   /** of all gradients together, before clipping */
   readonly gradientNorm: number
-  /** 1 / temperature, before the update */
-  readonly scale: number
-  readonly imagesPerSecond: number
-  /** that the step took, waiting for its images included */
+  /** where the batches tell how many they have */
+  readonly examplesPerSecond?: number
+  /** that the step took, waiting for its batch included */
   readonly seconds: number
-  /** of these, until its images were there */
+  /** of these, until its batch was there */
   readonly waiting: number
   /** samples of this run that could not be used so far */
   readonly skipped: number
@@ -53,7 +51,7 @@ export interface GuardMetrics {
   readonly tape: number
   /** and by differences, in float64 on reference */
   readonly differences: number
-  /** images that were looked at */
+  /** of the batch that were looked at */
   readonly examples: number
   readonly seconds: number
   /** the error of the tape in float64 on reference, where the error was worth the look: tells a wrong rule from rounding */
@@ -68,37 +66,32 @@ export interface GuardMetrics {
 
 export type MetricsLine = StepMetrics | EvaluationMetrics | GuardMetrics
 
-const METRICS = 'metrics.jsonl'
-const metricsFile = (folder: string) => join(folder, METRICS)
-
-/**
- * What a run has measured, in order; none if it has not begun. A last line that was cut off is left out.
- * @throws DataError naming file and line, where one is not JSON
- */
-export async function readMetrics(folder: string): Promise<MetricsLine[]> {
-  return (await wholeLines(folder)).map((line, i) => parse(line, i + 1, metricsFile(folder)))
+/** A step as it was written when runs trained CoCa alone, with a column for each of its losses. */
+interface OldStep extends Omit<StepMetrics, 'losses' | 'measures' | 'examplesPerSecond'> {
+  readonly loss: number
+  readonly contrastive: number
+  readonly captioning: number
+  readonly scale: number
+  readonly imagesPerSecond: number
 }
 
-/** Forgets what was measured after a step. */
-export async function cutMetrics(folder: string, step: number): Promise<void> {
-  const file = metricsFile(folder)
-  const lines = await wholeLines(folder)
-  const kept = lines.filter((line, i) => parse(line, i + 1, file).step <= step)
-  await writeAtomically(file, kept.map(line => `${line}\n`).join(''))
+/** A line of any age in today's form. */
+export function modern(line: MetricsLine | OldStep): MetricsLine {
+  if (line.kind !== 'step' || 'losses' in line) return line
+  const { kind, step, epoch, loss, contrastive, captioning, scale, imagesPerSecond, ...others } = line
+  const losses = { total: loss, contrastive, captioning }
+  return { kind, step, epoch, losses, measures: { scale }, examplesPerSecond: imagesPerSecond, ...others }
 }
 
-async function wholeLines(folder: string): Promise<string[]> {
-  if (!(await namesIn(folder)).includes(METRICS)) return []
-  return (await readText(metricsFile(folder))).split('\n').slice(0, -1)
-}
-
-function parse(line: string, number: number, file: string): MetricsLine {
-  try {
-    return JSON.parse(line)
-  } catch (cause) {
-    throw new DataError('is not JSON', { file, line: number, cause })
-  }
-}
+/** Lines of a metrics file. @throws DataError naming file and line, where one is not JSON */
+export const parseMetrics = (lines: readonly string[], file: string): MetricsLine[] =>
+  lines.map((line, i) => {
+    try {
+      return modern(JSON.parse(line))
+    } catch (cause) {
+      throw new DataError('is not JSON', { file, line: i + 1, cause })
+    }
+  })
 
 /** The end of a metrics file, to which lines are added. */
 export class MetricsLog {
@@ -110,8 +103,7 @@ export class MetricsLog {
     this.#handle = handle
   }
 
-  static async open(folder: string): Promise<MetricsLog> {
-    const file = metricsFile(folder)
+  static async open(file: string): Promise<MetricsLog> {
     try {
       return new MetricsLog(file, await open(file, 'a'))
     } catch (error) {

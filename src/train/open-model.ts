@@ -9,7 +9,8 @@ import { openClip } from '../openclip/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { merge } from './config.ts'
-import { isRun, openRun, openSettings, tokenizerOf } from './run-folder.ts'
+import { openRun } from './run.ts'
+import { RunFolder } from './run-folder.ts'
 
 export interface OpenModelOptions {
   /** of a run: which checkpoint; default the last one */
@@ -29,7 +30,7 @@ const openModelOptions = {
  */
 export async function openModel(path: string, options?: OpenModelOptions): Promise<TrainedModel> {
   const { step, tokenizer } = settle('openModel(path, options)', options, openModelOptions)
-  if (await isRun(path)) return openRun(path, { step })
+  if (await new RunFolder(path).isRun()) return openRun(path, { step })
   if (step !== undefined) throw new DataError('is no run, and has no checkpoints to choose from', { file: path })
   const { model, preprocessing, tokenizerFiles } = await openClip(path)
   const words = await readTokenizer(tokenizerFile(path, tokenizerFiles, tokenizer))
@@ -50,9 +51,10 @@ export interface Origin {
 
 /** The settings of a model that {@link openModel} opens, without its weights. */
 export async function readOrigin(path: string, tokenizer?: string): Promise<Origin> {
-  if (await isRun(path)) {
-    const { config } = await openSettings(path)
-    return { model: config.model, tokenizer: tokenizer ?? tokenizerOf(path), normalize: config.normalize }
+  const run = new RunFolder(path)
+  if (await run.isRun()) {
+    const { config } = await run.settings()
+    return { model: config.model, tokenizer: tokenizer ?? run.tokenizerFile, normalize: config.normalize }
   }
   const { model, preprocessing, tokenizerFiles } = await readOpenClipSettings(path)
   const { mean, std } = preprocessing

@@ -1,122 +1,127 @@
-// The gradient of a batch that is larger than memory, in two passes. The contrastive loss compares every image with every text,
-// so the gradients of parts cannot simply be added: first the embeddings of all parts are computed, and from them the loss and
-// its gradient by each of them; then each part is computed once more and walked back over from there (Gao et al. 2021, arXiv
-// 2101.06983, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup").
+// The seam between the parts of a batch. A part is what one worker has: a share of a batch that is larger than memory, one after the
+// other in this process (accumulation), or the batch of one of several processes. An objective says what a part computes, and a
+// `Reducer` what the parts exchange, so that both are the same mechanism.
+//
+// What a part computes is a generator, not an async function: where all parts are in one process nothing waits for the outside,
+// so that gradients are there at once, inside of any scope and on any device that is selected. A reducer between processes
+// yields promises.
 
-import { concat, noGrad, valueAndGrad } from '../autograd/index.ts'
-import type { CoCa, CoCaLoss } from '../models/index.ts'
-import { lossAndGradients } from '../nn/index.ts'
-import { defaultGenerator, scope, storagesIn, type Tensor } from '../tensor/index.ts'
-import * as is from '../tensor/kinds.ts'
-import { type Settings, settle } from '../tensor/options.ts'
+import { concat, noGrad } from '../autograd/index.ts'
+import { storagesIn, type Tensor } from '../tensor/index.ts'
 
-export interface AccumulationOptions {
-  /** how many parts the batch is cut into, as even as can be; memory is needed for one of them */
-  readonly parts: number
-  /** int32 [batch]: pairs with the same number are positives of each other */
-  readonly groups?: Tensor
+/** Something that is computed step by step; between two of them it waits, for a promise if there is one. */
+export type Steps<T> = Generator<Promise<unknown> | undefined, T, void>
+
+/** Losses and gradients of a part, of which a batch's are the sums. The reducer frees their memory. */
+export interface Sums {
+  readonly losses: Readonly<Record<string, Tensor>>
+  readonly gradients: ReadonlyMap<string, Tensor>
 }
-const accumulationOptions = { parts: is.number, groups: is.optional(is.tensor) } satisfies Settings<AccumulationOptions>
 
-/** Some rows of a batch. */
-interface Part {
-  readonly images: Tensor
-  readonly ids: Tensor
+/** What was computed of all parts, and which rows of that belong to one of them. */
+export interface Gathered<T> {
+  readonly value: T
   readonly rows: readonly [{ readonly start: number; readonly stop: number }]
 }
 
-/**
- * What `lossAndGradients(model, () => model.loss(images, ids))` gives, with the activations of one part of the batch at a time.
- * The gradient is the same up to rounding. It costs the encoders one pass forwards more.
- * @param images [batch, 3, size, size]
- * @param ids int32 [batch, tokens]
- * @throws RangeError unless there are 1 … batch parts
- */
-export function accumulateGradients(
-  model: CoCa,
-  images: Tensor,
-  ids: Tensor,
-  options: AccumulationOptions,
-): { loss: CoCaLoss; gradients: Map<string, Tensor> } {
-  const call = 'accumulateGradients(model, images, ids, options)'
-  const { parts: count, groups } = settle(call, options, accumulationOptions)
-  const [batch] = ids.shape
-  if (!Number.isInteger(count) || count < 1 || count > batch)
-    throw new RangeError(`accumulateGradients: ${count} parts of a batch of ${batch}`)
-  const edge = (i: number) => Math.round((i * batch) / count)
-  const parts = Array.from({ length: count }, (_, i): Part => {
-    const rows = [{ start: edge(i), stop: edge(i + 1) }] as const
-    return { images: images.slice(rows), ids: ids.slice(rows), rows }
-  })
-
-  // what is dropped must be the same in both passes
-  const generator = defaultGenerator()
-  const positions: number[] = []
-  const embeddings = parts.map(part => {
-    positions.push(generator.state.position)
-    return noGrad(() => embed(model, part))
-  })
-  const [contrastive, [byImage, byText, byLogScale]] = valueAndGrad(
-    (image: Tensor, text: Tensor, logScale: Tensor) => model.contrastive(image, text, logScale.exp(), { groups }),
-    { wrt: [0, 1, 2] },
-  )(concat(embeddings.map(({ image }) => image)), concat(embeddings.map(({ text }) => text)), model.logScale)
-
-  let sums: Sums = { captioning: [], gradients: new Map() }
-  parts.forEach((part, i) => {
-    generator.seek(positions[i])
-    const { captioning, gradients } = scope(() => {
-      const share = shareOf(model, part.ids, ids)
-      const found = lossAndGradients(model, () => {
-        const { image, text, logits } = model.forward(part.images, part.ids)
-        // linear, with the gradient of the contrastive loss; each part has an equal share of that by the scale
-        const linear = image
-          .mul(byImage.slice(part.rows))
-          .sum()
-          .add(text.mul(byText.slice(part.rows)).sum())
-          .add(model.logScale.mul(byLogScale.div(count)))
-        return model.weigh(linear, model.captioning(logits, part.ids).mul(share))
-      })
-      return added(sums, { captioning: [found.loss.captioning], gradients: found.gradients })
-    })
-    // nothing of a part outlives it but the sums
-    const kept = storagesIn([captioning, gradients])
-    for (const storage of storagesIn([sums.captioning, sums.gradients]))
-      if (!kept.has(storage)) storage.free('the next part of its batch')
-    sums = { captioning, gradients }
-  })
-  return { loss: model.weigh(contrastive, sums.captioning[0]), gradients: new Map(sums.gradients) }
+/** How the parts of a batch exchange what they have. Every part makes the same exchanges in the same order. */
+export interface Reducer {
+  /** how many parts there are */
+  readonly parts: number
+  /**
+   * Computes something of the embeddings of all parts, once for all parts in this process.
+   * @param own the tensors of this part, such as embeddings [rows, width]
+   * @param of gets the tensors of all parts, each concatenated along its first axis
+   * @returns rows of the first tensor
+   */
+  gather<T>(own: readonly Tensor[], of: (all: readonly Tensor[]) => T): Steps<Gathered<T>>
+  /** The sums over all parts. */
+  sum(own: Sums): Steps<Sums>
 }
 
-/** Of the parts so far: the captioning loss, if there were any, and the gradients by name. */
-interface Sums {
-  readonly captioning: readonly Tensor[]
-  readonly gradients: ReadonlyMap<string, Tensor>
+/** What the parts in one process have exchanged: the first exchange, the second, … */
+class Accumulation {
+  readonly parts: number
+  readonly #rounds: { readonly own: (readonly Tensor[])[]; result?: { readonly value: unknown } }[] = []
+  #sums: Sums | undefined
+
+  constructor(parts: number) {
+    this.parts = parts
+  }
+
+  /** The reducer of one part. */
+  reducer(part: number): Reducer {
+    let count = 0
+    const gather = (own: readonly Tensor[], of: (all: readonly Tensor[]) => unknown) =>
+      this.#gather(part, count++, own, of)
+    return {
+      parts: this.parts,
+      gather: gather as Reducer['gather'],
+      sum: own => this.#sum(own),
+    }
+  }
+
+  *#gather(part: number, count: number, own: readonly Tensor[], of: (all: readonly Tensor[]) => unknown) {
+    this.#rounds[count] ??= { own: [] }
+    const round = this.#rounds[count]
+    round.own[part] = own
+    yield undefined
+    round.result ??= { value: of(own.map((_, i) => concat(round.own.map(each => each[i])))) }
+    const edges = round.own.map(([first]) => first.shape[0])
+    const start = edges.slice(0, part).reduce((a, b) => a + b, 0)
+    return { value: round.result.value, rows: [{ start, stop: start + edges[part] }] as const }
+  }
+
+  *#sum(own: Sums): Steps<Sums> {
+    const before = this.#sums
+    this.#sums = before ? added(before, own) : own
+    const kept = storagesIn(this.#sums)
+    for (const storage of storagesIn([before, own])) if (!kept.has(storage)) storage.free('the next part of its batch')
+    yield undefined
+    return this.#sums
+  }
 }
 
 /** Gradients may lie in one memory, so none is added to in its place. */
 const added = (sums: Sums, part: Sums): Sums =>
   noGrad(() => ({
-    captioning: part.captioning.map((loss, i) => sums.captioning[i]?.add(loss) ?? loss),
+    losses: Object.fromEntries(
+      Object.entries(part.losses).map(([name, loss]) => [name, sums.losses[name]?.add(loss) ?? loss]),
+    ),
     gradients: new Map(
       [...part.gradients].map(([name, gradient]) => [name, sums.gradients.get(name)?.add(gradient) ?? gradient]),
     ),
   }))
 
-/** Embeddings of a part. With dropout the decoder draws too, and the next part begins after it. */
-function embed(model: CoCa, { images, ids }: Part): { image: Tensor; text: Tensor } {
-  if (model.training && model.config.dropout) {
-    const { image, text } = model.forward(images, ids)
-    return { image, text }
+/**
+ * Computes something of a batch in parts, one after the other in this process: each runs until it waits for the others, and goes
+ * on when all have come so far.
+ * @param work what one part computes
+ * @returns what the last part gives, which all give alike
+ * @throws Error where the parts do not make the same exchanges
+ */
+export function accumulate<Part, T>(parts: readonly Part[], work: (part: Part, reducer: Reducer) => Steps<T>): T {
+  const accumulation = new Accumulation(parts.length)
+  const running = parts.map((part, i) => work(part, accumulation.reducer(i)))
+  for (;;) {
+    const turns = running.map(each => each.next())
+    const ended = turns.filter(({ done }) => done).length
+    if (ended === turns.length) return turns[turns.length - 1].value as T
+    if (ended > 0) throw new Error(`accumulate: ${ended} of ${turns.length} parts ended while others wait for them`)
   }
-  return { image: model.encodeImage(images), text: model.encodeText(ids) }
 }
 
-/** What a part's captioning loss is of the whole: as many tokens as it predicts of all, or as many captions. */
-function shareOf({ config: { loss, text }, logScale }: CoCa, part: Tensor, all: Tensor): Tensor | number {
-  if (loss?.captioning?.reduction === 'sum' || text.pad === undefined) return part.shape[0] / all.shape[0]
-  const [ofPart, ofAll] = [part, all].map(ids => {
-    const isTarget = ids.slice([{}, { start: 1 }]).notEqual(text.pad as number)
-    return isTarget.cast(logScale.dtype).sum()
-  })
-  return ofPart.div(ofAll.maximum(1))
+/**
+ * The edges of parts that are as even as can be.
+ * @throws RangeError unless there are 1 … size parts
+ */
+export function partition(
+  call: string,
+  size: number,
+  count: number,
+): { readonly start: number; readonly stop: number }[] {
+  if (!Number.isInteger(count) || count < 1 || count > size)
+    throw new RangeError(`${call}: ${count} parts of a batch of ${size}`)
+  const edge = (i: number) => Math.round((i * size) / count)
+  return Array.from({ length: count }, (_, i) => ({ start: edge(i), stop: edge(i + 1) }))
 }

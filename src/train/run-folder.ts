@@ -1,162 +1,187 @@
 // A run is a folder. Whoever has it has everything: what was asked for, the words the model knows, what was measured,
 // and the model at several moments.
 //
-//     config.json      tokenizer.json      metrics.jsonl
+//     config.json      tokenizer.json      metrics.jsonl      skipped.jsonl
 //     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}
 //     guard/step-000501.safetensors, where the gradient of a step was wrong
 
 import { join } from 'node:path'
+import { readTokenizer, type Tokenizer } from '../data/index.ts'
 import {
-  type ImageTextDataset,
-  type ImageTextSource,
-  type OnBadSample,
-  openData,
-  readTokenizer,
-  ShardDataset,
-  type Tokenizer,
-} from '../data/index.ts'
-import type { TrainedModel } from '../evaluate/index.ts'
-import { DataError, makeFolder, namesIn, whileLocked, writeAtomically } from '../io/index.ts'
-
-import { unloaded } from '../models/unloaded.ts'
-import * as is from '../tensor/kinds.ts'
-import { type Settings, settle } from '../tensor/options.ts'
-import { checkpointFolder, loadModel, stepsIn } from './checkpoint.ts'
+  DataError,
+  makeFolder,
+  namesIn,
+  readText,
+  removeFolder,
+  removeUnfinished,
+  whileLocked,
+  writeAtomically,
+} from '../io/index.ts'
+import { type Checkpoint, CheckpointFolder } from './checkpoint.ts'
 import { type RunConfig, readRunConfig } from './config.ts'
+import { type MetricsLine, MetricsLog, parseMetrics } from './metrics.ts'
 
 /** A folder that is no run, or a run that lacks something. */
 export class RunError extends DataError {}
 
-/** A run at one of its checkpoints. */
-export interface Run extends TrainedModel {
-  readonly folder: string
-  readonly config: RunConfig
-  readonly step: number
-  /** the folder that the model was read from */
-  readonly checkpoint: string
-}
-
 const CONFIG = 'config.json'
 const TOKENIZER = 'tokenizer.json'
-
-/**
- * Makes the folder of a new run.
- * @throws RunError if there is something in it already
- */
-export async function createRun(folder: string, config: RunConfig, tokenizer: Tokenizer): Promise<void> {
-  await checkFree(folder)
-  await makeFolder(folder, async unfinished => {
-    await writeAtomically(join(unfinished, TOKENIZER), json(tokenizer))
-    await writeAtomically(join(unfinished, CONFIG), json(config))
-  })
-}
-
-/** @throws RunError if a folder holds anything */
-export async function checkFree(folder: string): Promise<void> {
-  const names = await namesIn(folder)
-  if (names.includes(CONFIG))
-    throw new RunError('holds a run already: resume it, or name another folder', { file: folder })
-  if (names.length > 0)
-    throw new RunError(`is not empty: it holds ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}`, {
-      file: folder,
-    })
-}
-
-/** Replaces a run's configuration. */
-export async function writeConfig(folder: string, config: RunConfig): Promise<void> {
-  await writeAtomically(join(folder, CONFIG), json(config))
-}
+const METRICS = 'metrics.jsonl'
+const SKIPPED = 'skipped.jsonl'
+const CHECKPOINTS = 'checkpoints'
+const GUARD = 'guard'
+const TRAINING = 'training'
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
 
-/** Trains a run with no other process at it: two would take each other's checkpoints for remains. @throws LockedError */
-export const whileTraining = <T>(folder: string, train: () => Promise<T>): Promise<T> =>
-  whileLocked(join(folder, 'training'), train)
+const stepName = (step: number): string => `step-${String(step).padStart(6, '0')}`
 
-/**
- * What a run was started with.
- * @throws RunError if the folder is no run, RunConfigError or TokenizerError if a file of it is damaged
- */
-export async function openSettings(folder: string): Promise<{ config: RunConfig; tokenizer: Tokenizer }> {
-  const names = await namesIn(folder)
-  for (const name of [CONFIG, TOKENIZER])
-    if (!names.includes(name)) throw new RunError(`is no run: it has no ${name}`, { file: folder })
-  const config = await readRunConfig(join(folder, CONFIG))
-  const tokenizer = await readTokenizer(join(folder, TOKENIZER))
-  const { vocabulary } = config.model.text
-  if (tokenizer.vocabularySize !== vocabulary)
-    throw new RunError(`has ${tokenizer.vocabularySize} ids, and model.text.vocabulary of ${CONFIG} is ${vocabulary}`, {
-      file: join(folder, TOKENIZER),
+/** The files of a run. Nothing is read before it is asked for, and nothing has to be there. */
+export class RunFolder {
+  /** names of all files and folders that a run can have */
+  static readonly parts: readonly string[] = [CONFIG, TOKENIZER, METRICS, SKIPPED, CHECKPOINTS, GUARD]
+
+  readonly path: string
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  /** Whether a run was started here. */
+  async isStarted(): Promise<boolean> {
+    return (await namesIn(this.path)).includes(CONFIG)
+  }
+
+  /** Whether this is the folder of a run, whatever state it is in. */
+  async isRun(): Promise<boolean> {
+    const names: readonly string[] = await namesIn(this.path).catch(() => [])
+    return [CONFIG, TOKENIZER, CHECKPOINTS].every(name => names.includes(name))
+  }
+
+  /** @throws RunError if the folder holds anything */
+  async checkFree(): Promise<void> {
+    const names = await namesIn(this.path)
+    if (names.includes(CONFIG))
+      throw new RunError('holds a run already: resume it, or name another folder', { file: this.path })
+    if (names.length > 0)
+      throw new RunError(`is not empty: it holds ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}`, {
+        file: this.path,
+      })
+  }
+
+  /** @throws RunError if the folder holds anything but a training by `fit` */
+  async checkFit(): Promise<void> {
+    const names = await namesIn(this.path)
+    const kept = [METRICS, CHECKPOINTS, GUARD, `${TRAINING}.lock`]
+    if (names.some(name => !kept.includes(name))) await this.checkFree()
+  }
+
+  /**
+   * Makes the folder of a new run.
+   * @throws RunError if there is something in it already
+   */
+  async create(config: RunConfig, tokenizer: Tokenizer): Promise<void> {
+    await this.checkFree()
+    await makeFolder(this.path, async unfinished => {
+      await writeAtomically(join(unfinished, TOKENIZER), json(tokenizer))
+      await writeAtomically(join(unfinished, CONFIG), json(config))
     })
-  return { config, tokenizer }
-}
+  }
 
-/** Whether a path is the folder of a run, whatever state it is in. */
-export async function isRun(path: string): Promise<boolean> {
-  const names: readonly string[] = await namesIn(path).catch(() => [])
-  return names.includes(CONFIG) && names.includes(TOKENIZER) && names.includes('checkpoints')
-}
+  /** Trains with no other process at it: two would take each other's checkpoints for remains. @throws LockedError */
+  whileTraining<T>(train: () => Promise<T>): Promise<T> {
+    return whileLocked(join(this.path, TRAINING), train)
+  }
 
-/** The file of a run's tokenizer. */
-export const tokenizerOf = (folder: string): string => join(folder, TOKENIZER)
+  get tokenizerFile(): string {
+    return join(this.path, TOKENIZER)
+  }
 
-/** The steps of which a run has checkpoints, ascending. */
-export const listCheckpoints = (folder: string): Promise<number[]> => stepsIn(folder)
+  /**
+   * What the run was started with.
+   * @throws RunError if the folder is no run, RunConfigError or TokenizerError if a file of it is damaged
+   */
+  async settings(): Promise<{ config: RunConfig; tokenizer: Tokenizer }> {
+    const names = await namesIn(this.path)
+    for (const name of [CONFIG, TOKENIZER])
+      if (!names.includes(name)) throw new RunError(`is no run: it has no ${name}`, { file: this.path })
+    const config = await readRunConfig(join(this.path, CONFIG))
+    const tokenizer = await readTokenizer(this.tokenizerFile)
+    const { vocabulary } = config.model.text
+    if (tokenizer.vocabularySize !== vocabulary)
+      throw new RunError(
+        `has ${tokenizer.vocabularySize} ids, and model.text.vocabulary of ${CONFIG} is ${vocabulary}`,
+        {
+          file: this.tokenizerFile,
+        },
+      )
+    return { config, tokenizer }
+  }
 
-export interface OpenRunOptions {
-  /** of a checkpoint; default the last one */
-  readonly step?: number
-}
-const openRunOptions = { step: is.optional(is.number) } satisfies Settings<OpenRunOptions>
+  /** Replaces the configuration. */
+  async writeConfig(config: RunConfig): Promise<void> {
+    await writeAtomically(join(this.path, CONFIG), json(config))
+  }
 
-/**
- * A run's model, ready to be used, on the current device.
- * @param options.step of a checkpoint; default the last one
- * @throws RunError if the folder is no run, or has no such checkpoint; CheckpointError if the checkpoint does not fit;
- *   NonFiniteWeightsError if its weights are not finite
- */
-export async function openRun(folder: string, options?: OpenRunOptions): Promise<Run> {
-  const run = await openCheckpoint(folder, settle('openRun(folder, options)', options, openRunOptions))
-  const model = unloaded(run.config.model)
-  await loadModel(run.checkpoint, model)
-  return { ...run, model: model.eval() }
-}
+  /** The steps of which there are whole checkpoints, ascending. */
+  async steps(): Promise<number[]> {
+    const matches = (await namesIn(join(this.path, CHECKPOINTS))).map(name => /^step-(\d{6,})$/.exec(name))
+    return matches.flatMap(match => (match ? [Number(match[1])] : [])).sort((a, b) => a - b)
+  }
 
-/** A run at one of its checkpoints, whose weights have not been read. @throws RunError as {@link openRun} */
-export async function openCheckpoint(folder: string, options: OpenRunOptions): Promise<Omit<Run, 'model'>> {
-  const { config, tokenizer } = await openSettings(folder)
-  const step = await chooseStep(folder, options.step)
-  return { folder, config, tokenizer, normalize: config.normalize, step, checkpoint: checkpointFolder(folder, step) }
-}
+  /** The checkpoint of a step, whether it is there or not. */
+  checkpoint(step: number): CheckpointFolder {
+    return new CheckpointFolder(join(this.path, CHECKPOINTS, stepName(step)))
+  }
 
-async function chooseStep(folder: string, wanted: number | undefined): Promise<number> {
-  const steps = await stepsIn(folder)
-  if (steps.length === 0) throw new RunError('has no checkpoint yet', { file: folder })
-  const step = wanted ?? steps[steps.length - 1]
-  if (!steps.includes(step))
-    throw new RunError(`has no checkpoint of step ${step}: there are ${steps.join(', ')}`, { file: folder })
-  return step
-}
+  /** Writes a checkpoint, and then removes the oldest ones but for `keepLast`. */
+  async writeCheckpoint(checkpoint: Checkpoint, keepLast: number): Promise<CheckpointFolder> {
+    const written = this.checkpoint(checkpoint.state.step)
+    await written.write(checkpoint)
+    for (const step of (await this.steps()).slice(0, -keepLast)) await removeFolder(this.checkpoint(step).path)
+    return written
+  }
 
-/** What a run learns from, and what it is judged by. */
-export interface RunData {
-  readonly train: ImageTextDataset | ShardDataset
-  readonly validation?: ImageTextSource
-}
+  /** Goes back to a step: removes what a kill left of unfinished checkpoints, later ones, and what was measured later. */
+  async goBack(step: number): Promise<void> {
+    await removeUnfinished(join(this.path, CHECKPOINTS))
+    for (const later of await this.steps()) if (later > step) await removeFolder(this.checkpoint(later).path)
+    const lines = await this.#metricsLines()
+    const parsed = parseMetrics(lines, this.#metricsFile)
+    const kept = lines.filter((_, i) => parsed[i].step <= step)
+    await writeAtomically(this.#metricsFile, kept.map(line => `${line}\n`).join(''))
+  }
 
-/**
- * The images that a run learns from and those that it is judged by: the same ones whenever it is asked.
- * @param onBadSample is told of samples in shards that cannot be used; without it they are errors
- * @throws FileError if the images are not there any more, DataError if they cannot be read
- */
-export async function openRunData(
-  run: { readonly config: Pick<RunConfig, 'data' | 'validation' | 'seed' | 'model' | 'window' | 'threads'> },
-  onBadSample?: OnBadSample,
-): Promise<RunData> {
-  const { data, validation, seed, model, window, threads = 'auto' } = run.config
-  const whole = await openData(data, { imageSize: model.image.size, window, threads })
-  if (validation === 0) return { train: whole }
-  if (!(whole instanceof ShardDataset)) return whole.split({ validation, seed })
-  const parts = whole.split({ validation, seed })
-  return { train: parts.train, validation: await parts.validation.all(onBadSample) }
+  /**
+   * What was measured, in order; nothing if it has not begun. A last line that was cut off is left out.
+   * @throws DataError naming file and line, where one is not JSON
+   */
+  async metrics(): Promise<MetricsLine[]> {
+    return parseMetrics(await this.#metricsLines(), this.#metricsFile)
+  }
+
+  /** The end of the metrics, to which lines are added. */
+  openMetrics(): Promise<MetricsLog> {
+    return MetricsLog.open(this.#metricsFile)
+  }
+
+  get #metricsFile(): string {
+    return join(this.path, METRICS)
+  }
+
+  async #metricsLines(): Promise<string[]> {
+    if (!(await namesIn(this.path)).includes(METRICS)) return []
+    return (await readText(this.#metricsFile)).split('\n').slice(0, -1)
+  }
+
+  /** Where samples are written down that could not be used. */
+  get skippedFile(): string {
+    return join(this.path, SKIPPED)
+  }
+
+  /** Where the batch of a step with a wrong gradient is kept: below the run's folder, and as a path. */
+  guardFile(step: number): { readonly name: string; readonly path: string } {
+    const name = `${GUARD}/${stepName(step)}.safetensors`
+    return { name, path: join(this.path, name) }
+  }
 }

@@ -14,7 +14,7 @@ import {
   withoutDecay,
 } from '../optim/index.ts'
 import { type RunConfig, RunConfigError } from './config.ts'
-import type { RunData } from './run-folder.ts'
+import type { RunData } from './run.ts'
 
 /**
  * The tokenizer of a file, or the words of the captions.

@@ -1,11 +1,9 @@
 // Samples that a run could not use: each told once and written down with its shard and key, so that somebody can look.
 
 import { appendFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname } from 'node:path'
 import type { BadSample, ImageTextSource, OnBadSample } from '../data/index.ts'
 import { DataError, fileError, namesIn, readText } from '../io/index.ts'
-
-const SKIPPED = 'skipped.jsonl'
 
 export class SkippedSamples {
   readonly #listener: OnBadSample | undefined
@@ -32,10 +30,9 @@ export class SkippedSamples {
     this.#listener?.(bad)
   }
 
-  /** From now on they are written into a run's folder, after those that are there. */
-  async writeInto(folder: string): Promise<void> {
-    const file = join(folder, SKIPPED)
-    const before = (await namesIn(folder)).includes(SKIPPED) ? (await readText(file)).split('\n') : []
+  /** From now on they are written into a file, after those that are there. */
+  async writeInto(file: string): Promise<void> {
+    const before = (await namesIn(dirname(file))).includes(basename(file)) ? (await readText(file)).split('\n') : []
     const known = new Set(before.filter(line => line !== ''))
     for (const line of known) this.#known.add(line)
     this.#waiting = this.#waiting.filter(line => !known.has(line))

@@ -104,12 +104,10 @@ describe('the progress of a training', () => {
       left -= each
       progress.onStep({
         step: i + 1,
-        loss: 1,
-        contrastive: 1,
-        captioning: 1,
+        losses: { total: 1, contrastive: 1, captioning: 1 },
         learningRate: 1,
-        imagesPerSecond: 1,
-      } as StepMetrics)
+        examplesPerSecond: 1,
+      } as unknown as StepMetrics)
     }
     t.mock.restoreAll()
     return lines.filter(({ line }) => line.startsWith('step '))

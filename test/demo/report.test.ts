@@ -18,9 +18,7 @@ const data: ReportData = {
   ],
   curve: Array.from({ length: 500 }, (_, i) => ({
     step: i + 1,
-    loss: 3 / (i + 1),
-    contrastive: 2 / (i + 1),
-    captioning: 0,
+    losses: { total: 3 / (i + 1), contrastive: 2 / (i + 1), captioning: 0 },
   })),
   checks: [
     { step: 1, ok: true, error: 1e-6, bound: 0.01, seconds: 0.1 },

@@ -14,17 +14,19 @@ import type { DoctorFinding } from '../../src/doctor/finding.ts'
 import { examineGradients } from '../../src/doctor/gradients.ts'
 import { examineKeptBatch, examineRun } from '../../src/doctor/index.ts'
 import { examineMetrics } from '../../src/doctor/metrics.ts'
+import type { LossBatch } from '../../src/evaluate/inputs.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../src/io/index.ts'
 import { CoCa, type CoCaConfig } from '../../src/models/index.ts'
 import { device, full, Generator, seed, type Tensor, zeros } from '../../src/tensor/index.ts'
 import type { LossProblem } from '../../src/train/guard/directional.ts'
-import { checkRunConfig, type MetricsLine, openRun, type StepMetrics, train } from '../../src/train/index.ts'
+import { CoCaObjective, checkRunConfig, type MetricsLine, openRun, train } from '../../src/train/index.ts'
+import { modern } from '../../src/train/metrics.ts'
 import { temporaryFolder } from '../data/folder.ts'
 import { pictures, tinyConfig, tinyModel } from '../train/tiny.ts'
 
 const titles = (findings: readonly DoctorFinding[]) => findings.map(({ title }) => title)
 
-function problemOf(config: CoCaConfig = tinyModel): LossProblem {
+function problemOf(config: CoCaConfig = tinyModel): LossProblem<LossBatch> & { readonly model: CoCa } {
   seed(3)
   const generator = new Generator(1)
   const batch = {
@@ -33,9 +35,10 @@ function problemOf(config: CoCaConfig = tinyModel): LossProblem {
     tokens: Int32Array.of(1, 4, 5, 2, 0, 0, 1, 6, 2, 0, 0, 0, 1, 7, 8, 9, 2, 0),
     tokenShape: [3, 6],
   } as const
+  const model = new CoCa(config)
   return {
-    model: new CoCa(config),
-    positives: true,
+    model,
+    objective: new CoCaObjective(model, { positives: true }),
     parts: 1,
     position: 0,
     batch: { ...batch, imageShape: [3, 3, 8, 8], tokenShape: [3, 6] },
@@ -97,11 +100,12 @@ describe('gradients', () => {
 
 describe('metrics', () => {
   const config = checkRunConfig({ model: 'tiny', data: 'x', steps: 200, batchSize: 16 })
-  const healthy = (step: number): StepMetrics => {
+  /** A step in the form of old runs. */
+  const healthy = (step: number) => {
     const loss = 3 * 0.98 ** step + 0.3 + 0.1 * Math.sin(step)
     const parts = { loss, contrastive: loss / 3, captioning: loss / 3, gradientNorm: loss, scale: 14 }
     return {
-      kind: 'step',
+      kind: 'step' as const,
       step,
       epoch: 0,
       ...parts,
@@ -113,7 +117,7 @@ describe('metrics', () => {
     }
   }
   const found = (change: (step: number) => object = () => ({}), others: MetricsLine[] = []) => {
-    const lines = Array.from({ length: 200 }, (_, i) => ({ ...healthy(i + 1), ...change(i + 1) }))
+    const lines = Array.from({ length: 200 }, (_, i) => modern({ ...healthy(i + 1), ...change(i + 1) }))
     return examineMetrics([...lines, ...others], config, 'runs/x')
   }
   const one = (findings: readonly DoctorFinding[]) => {
@@ -126,7 +130,7 @@ describe('metrics', () => {
   it('of a training that diverged name the learning rate first', () => {
     const hot = { ...config, optimizer: { ...config.optimizer, learningRate: 0.5 } }
     const course = (step: number) => ({ loss: step < 10 ? 8 + 5 * step : 8 - step / 100, contrastive: 2.77, scale: 1 })
-    const lines = Array.from({ length: 200 }, (_, i) => ({ ...healthy(i + 1), ...course(i + 1) }))
+    const lines = Array.from({ length: 200 }, (_, i) => modern({ ...healthy(i + 1), ...course(i + 1) }))
     const [first, ...others] = examineMetrics(lines, hot, 'runs/x')
     assert.equal(first.title, 'a learning rate of 0.5 is far above what adamw usually bears')
     assert.match(first.evidence, /^usual are at most 0\.003; the loss was 13 at step 1 and 53 at step 9$/)
@@ -140,12 +144,12 @@ describe('metrics', () => {
 
   it('of a high learning rate that does no harm say nothing', () => {
     const high = { ...config, optimizer: { ...config.optimizer, learningRate: 0.5 } }
-    const lines = Array.from({ length: 200 }, (_, i) => healthy(i + 1))
+    const lines = Array.from({ length: 200 }, (_, i) => modern(healthy(i + 1)))
     assert.deepEqual(examineMetrics(lines, high, 'runs/x'), [])
   })
 
   it('of a training that has hardly begun say nothing', () =>
-    assert.deepEqual(examineMetrics([healthy(1), { ...healthy(2), loss: 9 }], config, 'runs/x'), []))
+    assert.deepEqual(examineMetrics([modern(healthy(1)), modern({ ...healthy(2), loss: 9 })], config, 'runs/x'), []))
 
   for (const [fault, change, expected] of [
     [

@@ -65,6 +65,18 @@ export const entries: Readonly<Record<string, Program>> = {
     'tensor([1, 2]).mul(describeCheck ? 3 : 0).array()',
     [3, 6],
   ),
+  './fit': program(
+    'cocagrad/fit',
+    `import { AdamW, Linear, tensor } from 'cocagrad'\nimport { fit } from 'cocagrad/fit'`,
+    `{
+  const model = new Linear(1, 1)
+  const batch = { x: tensor([[1], [2]]), y: tensor([[1], [3]]) }
+  const loss = ({ x, y }) => model.forward(x).sub(y).square().mean()
+  const { step, metrics } = await fit({ objective: { model, loss }, batches: [batch], optimizer: new AdamW(model), steps: 3 })
+  return [step, metrics.filter(({ kind }) => kind === 'step').length]
+}`,
+    [3, 3],
+  ),
   // values alone: types.ts asserts that these two promise no methods
   './tensor': program('cocagrad/tensor', tensorAlone, 'tensor([1, 2]).view([2], [-1], 1).array()', [2, 1]),
   './data': program(

@@ -8,8 +8,10 @@ import { CoCa, type CoCaConfig } from '../../src/models/index.ts'
 import { withoutAllocation } from '../../src/nn/index.ts'
 import { device, fromData, Generator, seed, type Tensor, zeros } from '../../src/tensor/index.ts'
 import { isRuleWrong, LossProbe, type LossProblem } from '../../src/train/guard/directional.ts'
-import { directionOf, GradientGuard, readKeptBatch } from '../../src/train/guard/guard.ts'
+import { directionOf, GradientGuard } from '../../src/train/guard/guard.ts'
+import { readKeptBatch } from '../../src/train/guard/kept.ts'
 import {
+  CoCaObjective,
   checkRunConfig,
   describeCheck,
   type GuardMetrics,
@@ -122,7 +124,7 @@ test('what was kept gives the same wrong derivative again', async t => {
   const [check] = await checksOf(join(folder, 'run'))
   const kept = await readKeptBatch(join(folder, 'run', check.file!))
   assert.equal(kept.parameters.size, model!.parameters().length)
-  const probe = await LossProbe.open({ ...kept, model: model! })
+  const probe = await LossProbe.open({ ...kept, objective: new CoCaObjective(model!, { positives: true }) })
   const again = probe.judge(probe.direction(directionOf(config.seed, kept.step)), config.guard.bound)
   assert.deepEqual([again.tape, again.differences], [check.tape, check.differences])
 })
@@ -188,14 +190,17 @@ test('frozen parameters are left out', async t => {
 test('a check that would take more than its share of the time is left out', async () => {
   const config = checkRunConfig({ model: 'base', data: 'x', steps: 10 })
   const model = withoutAllocation(() => new CoCa(config.model))
-  const none = { model, batch: {} as LossBatch, positives: true, parts: 1, position: 0 }
-  assert.equal(await new GradientGuard('x', config, model).check(1, none), undefined)
-  const eager = { ...config, guard: { ...config.guard, share: 1e12 } }
-  await assert.rejects(() => new GradientGuard('x', eager, model).check(1, none))
+  const objective = new CoCaObjective(model)
+  const none = { objective, batch: {} as LossBatch, parts: 1, position: 0 }
+  const guardOf = (share: number) => new GradientGuard(objective, { ...config.guard, share, seed: 0 })
+  assert.equal(await guardOf(config.guard.share).check(1, none), undefined)
+  await assert.rejects(() => guardOf(1e12).check(1, none))
 })
 
+type SmallProblem = LossProblem<LossBatch> & { readonly model: CoCa }
+
 /** A new model and two images with their captions. */
-function smallProblem(others: Partial<CoCaConfig> = {}): LossProblem {
+function smallProblem(others: Partial<CoCaConfig> = {}): SmallProblem {
   seed(3)
   const generator = new Generator(1)
   const batch = {
@@ -204,7 +209,8 @@ function smallProblem(others: Partial<CoCaConfig> = {}): LossProblem {
     tokens: Int32Array.of(1, 4, 5, 2, 0, 0, 1, 6, 2, 0, 0, 0),
     tokenShape: [2, 6],
   } as const satisfies LossBatch
-  return { model: new CoCa({ ...tinyModel, ...others }), batch, positives: true, parts: 1, position: 0 }
+  const model = new CoCa({ ...tinyModel, ...others })
+  return { model, objective: new CoCaObjective(model, { positives: true }), batch, parts: 1, position: 0 }
 }
 
 describe('a model with kinks', () => {
@@ -229,7 +235,7 @@ describe('a model with kinks', () => {
   })
 
   /** Moves the kink of a unit to a distance from where its input is, for the first token of the first image. */
-  async function kinkNearby(distance: number): Promise<LossProblem> {
+  async function kinkNearby(distance: number): Promise<SmallProblem> {
     const problem = smallProblem({ activation: 'relu' })
     const { mlp } = problem.model.encoder.blocks[0]
     const forward = mlp.up.forward.bind(mlp.up)

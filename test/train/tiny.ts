@@ -41,5 +41,5 @@ export async function outcome(run: string, step: number): Promise<{ checkpoint: 
   const files = ['model.safetensors', 'optimizer.safetensors', 'state.json']
   const checkpoint = await Promise.all(files.map(async file => (await readFile(join(folder, file))).toString('base64')))
   const metrics = await readMetrics(run)
-  return { checkpoint, metrics: metrics.map(line => ({ ...line, seconds: 0, waiting: 0, imagesPerSecond: 0 })) }
+  return { checkpoint, metrics: metrics.map(line => ({ ...line, seconds: 0, waiting: 0, examplesPerSecond: 0 })) }
 }

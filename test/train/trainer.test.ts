@@ -15,6 +15,7 @@ import {
   RunError,
   readMetrics,
   resumeTraining,
+  type StepMetrics,
   TrainingError,
   train,
 } from '../../src/train/index.ts'
@@ -135,18 +136,19 @@ test('metrics say what each step was like', async t => {
     assert.equal(line.kind, 'step')
     if (line.kind !== 'step') return
     assert.deepEqual([line.step, line.epoch, line.learningRate], [i + 1, i < 6 ? 0 : 1, schedule(i)])
-    assert.ok(Math.abs(line.loss - (line.contrastive + 2 * line.captioning)) < 1e-5)
-    assert.ok(line.gradientNorm > 0 && line.scale > 1 && line.seconds > 0)
-    assert.ok(Math.abs(line.imagesPerSecond * line.seconds - 3) < 1e-9)
+    const { total, contrastive, captioning } = line.losses
+    assert.ok(Math.abs(total - (contrastive + 2 * captioning)) < 1e-5)
+    assert.ok(line.gradientNorm > 0 && line.measures.scale > 1 && line.seconds > 0)
+    assert.ok(Math.abs(line.examplesPerSecond! * line.seconds - 3) < 1e-9)
   })
-  assert.ok(Math.abs((metrics[0] as { scale: number }).scale - 1 / 0.07) < 1e-4)
+  assert.ok(Math.abs((metrics[0] as StepMetrics).measures.scale - 1 / 0.07) < 1e-4)
 })
 
 test('a number of epochs is as many steps as its batches', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { steps: undefined, epochs: 2, batchSize: 7, validation: 0.3 })
   const epochs: number[] = []
-  const { step } = await train(join(folder, 'run'), config, { onStep: ({ epoch }) => epochs.push(epoch) })
+  const { step } = await train(join(folder, 'run'), config, { onStep: ({ epoch }) => epochs.push(epoch!) })
   assert.equal(step, 4)
   assert.deepEqual(epochs, [0, 0, 1, 1])
 })
@@ -162,8 +164,8 @@ test('training learns a few pictures by heart', async t => {
   })
   const { folder: run } = await train(join(folder, 'run'), config)
   const metrics = await readMetrics(run)
-  const [first, last] = [0, -1].map(i => metrics.at(i) as { loss: number })
-  assert.ok(last.loss < first.loss / 4, `from ${first.loss} to ${last.loss}`)
+  const [first, last] = [0, -1].map(i => (metrics.at(i) as StepMetrics).losses.total)
+  assert.ok(last < first / 4, `from ${first} to ${last}`)
 })
 
 test('an evaluation of one’s own is written down, and changes nothing of the training', async t => {
@@ -329,7 +331,7 @@ test('equal captions of a batch are kept apart, or positives of each other, or n
       model: { ...tinyModel, dropout },
     })
     const { folder: run } = await train(join(folder, `${equalCaptions} ${batchSize} ${dropout}`), config)
-    return ((await readMetrics(run))[0] as { contrastive: number }).contrastive
+    return ((await readMetrics(run))[0] as StepMetrics).losses.contrastive
   }
   // equal texts have equal logits, so whom the targets are shared among makes no difference, unless dropout makes one
   assert.ok(Math.abs((await trainAs('positives', 6)) - (await trainAs('ignore', 6))) < 1e-5)

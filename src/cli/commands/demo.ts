@@ -13,11 +13,10 @@ import { percent } from '../../demo/words.ts'
 import { writeAtomically } from '../../io/index.ts'
 import {
   checkRunConfig,
-  listCheckpoints,
   openRun,
   type Run,
   type RunConfig,
-  readRunConfig,
+  RunFolder,
   resumeTraining,
   train,
 } from '../../train/index.ts'
@@ -62,12 +61,10 @@ async function demo(flags: DemoFlags): Promise<void> {
   answer(json, summary, `${summaryTable(result.targets)}\n\nreport: ${report}`)
 }
 
-const RUN_PARTS = ['config.json', 'tokenizer.json', 'metrics.jsonl', 'checkpoints', 'guard']
-
 /** Removes a run. Throws FolderNotEmptyError if the folder contains anything else. */
 async function forget(run: string): Promise<void> {
   if (!existsSync(run)) return
-  const foreign = (await readdir(run)).filter(name => !RUN_PARTS.includes(name))
+  const foreign = (await readdir(run)).filter(name => !RunFolder.parts.includes(name))
   if (foreign.length > 0)
     throw new FolderNotEmptyError(run, foreign, 'That is no part of a run, so even --fresh leaves it alone.')
   await rm(run, { recursive: true })
@@ -97,9 +94,10 @@ async function makeData({ out: parent, fresh }: DemoFlags, signal: AbortSignal):
 async function trainOrResume(flags: DemoFlags, signal: AbortSignal): Promise<Run> {
   const { out, steps, seed, device = DEFAULT_DEVICE } = flags
   const folder = join(out, 'run')
-  const isBegun = existsSync(join(folder, 'config.json'))
-  if (isBegun) checkSame(await readRunConfig(join(folder, 'config.json')), flags)
-  const done = isBegun ? ((await listCheckpoints(folder)).at(-1) ?? 0) : 0
+  const files = new RunFolder(folder)
+  const isBegun = await files.isStarted()
+  if (isBegun) checkSame((await files.settings()).config, flags)
+  const done = isBegun ? ((await files.steps()).at(-1) ?? 0) : 0
   if (done >= steps) return openRun(folder)
   const progress = new TrainingProgress()
   const { onStart, onStep, onEvaluation, onGuard } = progress

@@ -4,22 +4,12 @@
 // none hides another.
 
 import { gradcheck, vjp } from '../../autograd/index.ts'
+import type { LossBatch } from '../../evaluate/inputs.ts'
 import { readJson } from '../../io/index.ts'
-
 import { CoCa, type CoCaConfig, presets } from '../../models/index.ts'
 import { withParameters } from '../../nn/index.ts'
-import {
-  allocate,
-  device,
-  fromData,
-  Generator,
-  onesLike,
-  randn,
-  seed as setSeed,
-  type Tensor,
-  zeros,
-} from '../../tensor/index.ts'
-import { checkModelConfig } from '../../train/index.ts'
+import { device, Generator, onesLike, randn, seed as setSeed, type Tensor, zeros } from '../../tensor/index.ts'
+import { CoCaObjective, checkModelConfig, lossesOf, type Objective } from '../../train/index.ts'
 import { say } from '../output.ts'
 import { type Line, lineOf } from './verdict.ts'
 
@@ -50,18 +40,29 @@ const groupOf = (name: string): string => /^(.*?\.\d+)\./.exec(name)?.[1] ?? nam
 export const checkModel = (config: CoCaConfig, seed: number): GroupLine[] =>
   device.with('reference', () => {
     setSeed(seed)
-    const model = new CoCa(config).eval()
+    return checkObjective(new CoCaObjective(new CoCa(config)), generator => drawBatch(config, generator), seed)
+  })
+
+/**
+ * Checks the derivatives of any loss along one direction a part, at orders 1 and 2, in float64 on `reference`.
+ * @param draw makes a batch
+ */
+export const checkObjective = <Batch>(
+  objective: Objective<Batch>,
+  draw: (generator: Generator) => Batch,
+  seed: number,
+): GroupLine[] =>
+  device.with('reference', () => {
+    const model = objective.model.eval()
     const generator = new Generator(seed).fork('gradcheck')
     const named = [...model.namedParameters()]
     const groups = [...new Set(named.map(([name]) => groupOf(name)))]
     const values = named.map(([, parameter]) =>
       parameter.add(randn(parameter.shape, { dtype: 'float64', generator }).mul(DEVIATION)),
     )
-    const { size } = config.image
-    const images = randn([BATCH, 3, size, size], { dtype: 'float64', generator })
-    const texts = drawTexts(config, generator)
+    const batch = draw(generator)
     const lossAt = (...parameters: Tensor[]): Tensor =>
-      withParameters(model, parameters, () => model.loss(images, texts).total)
+      withParameters(model, parameters, () => lossesOf(objective, batch).total)
     const [value, pullback] = vjp(lossAt, ...values)
     const sizes = pullback(onesLike(value)).map(g => Math.sqrt(g.square().sum().dataSync()[0]))
     const least = Math.max(...sizes) * SMALL
@@ -89,14 +90,25 @@ export const checkModel = (config: CoCaConfig, seed: number): GroupLine[] =>
     )
   })
 
+/** Random images and texts. */
+function drawBatch({ image: { size }, text }: CoCaConfig, generator: Generator): LossBatch {
+  const images = randn([BATCH, 3, size, size], { dtype: 'float64', generator }).dataSync() as Float64Array
+  return {
+    images,
+    imageShape: [BATCH, 3, size, size],
+    tokens: drawTexts(text, generator),
+    tokenShape: [BATCH, text.context],
+  }
+}
+
 /** Random ids; the last text has half the maximum length, followed by padding. */
-function drawTexts({ text: { context, vocabulary, pad } }: CoCaConfig, generator: Generator): Tensor {
-  const ids = allocate('int32', BATCH * context)
+function drawTexts({ context, vocabulary, pad }: CoCaConfig['text'], generator: Generator): Int32Array {
+  const ids = new Int32Array(BATCH * context)
   for (let i = 0; i < ids.length; i++) {
     const isPadding = pad !== undefined && i >= ids.length - Math.floor(context / 2)
     const id = generator.integer(vocabulary - 1)
     // no padding within a text
     ids[i] = isPadding ? pad : id + Number(pad !== undefined && id >= pad)
   }
-  return fromData(ids, [BATCH, context])
+  return ids
 }

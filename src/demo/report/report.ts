@@ -21,9 +21,8 @@ export interface Target {
 
 export interface CurvePoint {
   readonly step: number
-  readonly loss: number
-  readonly contrastive: number
-  readonly captioning: number
+  /** the loss that was minimized, and those that it consists of */
+  readonly losses: { readonly total: number; readonly [name: string]: number }
 }
 
 /** One check of the gradient during training, against finite differences. */
@@ -132,15 +131,11 @@ const learning = ({ curve }: ReportData): Html => html`<section>
 <p>Two losses pull at one model: the contrastive loss wants a picture and its own caption close together, the captioning
 loss wants every next word predicted. The scale is logarithmic.</p>
 <figure>${lineChart({
-  title: `Losses over ${curve.length} training steps, from ${curve[0]?.loss.toPrecision(3)} to ${curve[curve.length - 1]?.loss.toPrecision(3)}`,
+  title: `Losses over ${curve.length} training steps, from ${curve[0]?.losses.total.toPrecision(3)} to ${curve[curve.length - 1]?.losses.total.toPrecision(3)}`,
   xLabel: 'step',
   yLabel: 'loss',
   x: curve.map(({ step }) => step),
-  lines: [
-    { name: 'total', values: curve.map(({ loss }) => loss) },
-    { name: 'contrastive', values: curve.map(({ contrastive }) => contrastive) },
-    { name: 'captioning', values: curve.map(({ captioning }) => captioning) },
-  ],
+  lines: Object.keys(curve[0]?.losses ?? {}).map(name => ({ name, values: curve.map(({ losses }) => losses[name]) })),
 })}<figcaption>Training losses, each point a mean over neighbouring steps. Point at the chart for the numbers.</figcaption></figure>
 </section>
 `

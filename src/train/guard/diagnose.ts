@@ -2,10 +2,10 @@
 // everything. The step is computed once more on a tape and walked through in order.
 
 import { Tape } from '../../autograd/index.ts'
-import { describeNonFinite, type NonFiniteTensor, nonFiniteIn, type SafetensorsData } from '../../io/index.ts'
-
-import type { Module } from '../../nn/index.ts'
+import { describeNonFinite, type NonFiniteTensor, nonFiniteIn } from '../../io/finite.ts'
+import type { SafetensorsData } from '../../io/index.ts'
 import type { Shape, Tensor } from '../../tensor/index.ts'
+import { lossesOf, type Objective } from '../objective.ts'
 
 /** A tensor with a value that is no finite number. */
 export interface Finding extends NonFiniteTensor {
@@ -52,21 +52,18 @@ const look = async (kind: Finding['kind'], name: string, x: Tensor): Promise<Fin
   inspect(kind, name, x.shape, await x.data())
 
 /**
- * Computes a loss and its gradients again and lists what is not finite: parts of the loss, then gradients by the name of
- * their parameter, then parameters, then the first activation.
- * @param loss must compute what it computed before, random numbers included
+ * Computes the loss of a batch and its gradients again and lists what is not finite: parts of the loss, then gradients by the
+ * name of their parameter, then parameters, then the first activation. The generator must stand where it stood before.
  */
-export async function diagnose(
-  model: Module,
-  loss: () => Readonly<Record<string, Tensor>> & { readonly total: Tensor },
-): Promise<Finding[]> {
+export async function diagnose<Batch>(objective: Objective<Batch>, batch: Batch): Promise<Finding[]> {
+  const { model } = objective
   const findings: Finding[] = []
   const parameters = [...model.namedParameters()]
   const trainable = parameters.filter(([, { trainable }]) => trainable)
   const tape = new Tape()
   try {
     for (const [name, parameter] of trainable) tape.watch(parameter, name)
-    const parts = tape.run(loss)
+    const parts = tape.run(() => lossesOf(objective, batch))
     for (const [name, part] of Object.entries(parts)) findings.push(...(await look('loss', name, part)))
     const gradients = tape.gradient(
       parts.total,

@@ -4,18 +4,16 @@
 // differ, it can be a rule, a kernel, the rounding of float32, or a kink of the loss: the tape runs on `reference` in both
 // precisions and the differences are taken in shorter steps, which tells them apart.
 
-import { batchLoss, type LossBatch } from '../../evaluate/inputs.ts'
-import type { CoCa } from '../../models/index.ts'
 import { Parameter, withParameters } from '../../nn/index.ts'
 import { defaultGenerator, device, fromData, type Generator, isAbove, scope, type Tensor } from '../../tensor/index.ts'
-import { batchGradients } from '../loss.ts'
+import { type Numbers, readBatch, writeBatch } from '../batch-tree.ts'
+import { batchGradients } from '../gradients.ts'
+import { lossesOf, type Objective } from '../objective.ts'
 
 /** A loss as a function of a model's parameters: one batch, and the random numbers that dropout draws. */
-export interface LossProblem {
-  readonly model: CoCa
-  readonly batch: LossBatch
-  /** captions that are equal belong to each other's images */
-  readonly positives: boolean
+export interface LossProblem<Batch = unknown> {
+  readonly objective: Objective<Batch>
+  readonly batch: Batch
   /** into which the batch is cut for its gradient */
   readonly parts: number
   /** of the program's generator: where the loss begins to draw */
@@ -83,18 +81,21 @@ export class LossProbe {
   readonly values: Vectors
   /** of those that are not frozen */
   readonly gradients: Vectors
+  /** the problem's batch, read */
+  readonly #batch: unknown
 
-  private constructor(problem: LossProblem, values: Vectors, gradients: Vectors) {
+  private constructor(problem: LossProblem, batch: unknown, values: Vectors, gradients: Vectors) {
     this.problem = problem
+    this.#batch = batch
     this.values = values
     this.gradients = gradients
   }
 
   /** Computes the gradient on the model's device, and reads it and the values. */
   static async open(problem: LossProblem): Promise<LossProbe> {
-    const { model } = problem
     const gradients = drawing(problem, () => scope(() => gradientsOf(problem, problem.batch)))
-    const probe = new LossProbe(problem, await readAll(model.namedParameters()), await readAll(gradients))
+    const values = await readAll(problem.objective.model.namedParameters())
+    const probe = new LossProbe(problem, await readBatch(problem.batch), values, await readAll(gradients))
     for (const gradient of gradients.values()) gradient.storage.free('the check of its gradient')
     return probe
   }
@@ -197,8 +198,8 @@ export class LossProbe {
   }
 
   /** Runs `f` on `reference` with the model in float64 or float32, at its own values or a step away from them. */
-  #onReference<T>(numbers: Numbers, f: (batch: LossBatch) => T, direction?: Vectors, step = 0): T {
-    const { batch, model } = this.problem
+  #onReference<T>(numbers: Numbers, f: (batch: unknown) => T, direction?: Vectors, step = 0): T {
+    const { model } = this.problem.objective
     return device.with('reference', () =>
       scope(() => {
         const moved = [...model.namedParameters()].map(([name, { shape, trainable }]) => {
@@ -208,8 +209,7 @@ export class LossProbe {
           return Object.assign(new Parameter(fromData(numbers.from(value), shape)), { trainable })
         })
         try {
-          const same = { ...batch, images: numbers.from(batch.images) }
-          return withParameters(model, moved, () => drawing(this.problem, () => f(same)))
+          return withParameters(model, moved, () => drawing(this.problem, () => f(writeBatch(this.#batch, numbers))))
         } finally {
           for (const { storage } of moved) storage.free('the check of a gradient')
         }
@@ -217,8 +217,6 @@ export class LossProbe {
     )
   }
 }
-
-type Numbers = typeof Float32Array | typeof Float64Array
 
 /** The derivative along a direction, of a function with these gradients. */
 function along(direction: Vectors, gradients: Vectors): number {
@@ -247,12 +245,11 @@ function compare(direction: Vectors, gradients: Vectors, differences: number): A
 const finite = (error: number): number => (Number.isFinite(error) ? error : Number.MAX_VALUE)
 
 /** A batch in parts draws other random numbers than the whole. */
-const lossOf = (problem: LossProblem, batch: LossBatch): Tensor =>
-  (problem.parts === 1 ? batchLoss(problem.model, batch, problem) : batchGradients(problem.model, batch, problem).loss)
-    .total
+const lossOf = ({ objective, parts }: LossProblem, batch: unknown): Tensor =>
+  (parts === 1 ? lossesOf(objective, batch) : batchGradients(objective, batch, parts).loss).total
 
-const gradientsOf = (problem: LossProblem, batch: LossBatch): Map<string, Tensor> =>
-  batchGradients(problem.model, batch, problem).gradients
+const gradientsOf = ({ objective, parts }: LossProblem, batch: unknown): Map<string, Tensor> =>
+  batchGradients(objective, batch, parts).gradients
 
 /** Runs `f` with the program's random numbers beginning at the problem's, and leaves them where they were. */
 function drawing<T>({ position }: LossProblem, f: () => T): T {

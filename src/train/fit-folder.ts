@@ -1,0 +1,65 @@
+// `fit` with a folder: checkpoints, metrics.jsonl and batches with a wrong gradient are kept there, and a training that was ended
+// or killed goes on.
+
+import { makeFolder, namesIn } from '../io/index.ts'
+import { type FitOptions, type FitResult, type FitStore, fitInto, settledFit } from './fit.ts'
+import { keepIn } from './guard/kept.ts'
+import { restoreOptimizer, writeTraining } from './keep.ts'
+import { RunFolder } from './run-folder.ts'
+
+export type { FitOptions, FitResult } from './fit.ts'
+
+/**
+ * Trains a model.
+ *
+ *     const model = new Linear(2, 1)
+ *     await fit({
+ *       objective: { model, loss: ({ x, y }) => model.forward(x).sub(y).square().mean() },
+ *       batches: [{ x, y }],
+ *       optimizer: new AdamW(model),
+ *       steps: 100,
+ *       folder: 'runs/line',
+ *       onStep: ({ step, losses }) => console.log(step, losses.total),
+ *     })
+ *
+ * With a folder, a second call goes on from its last checkpoint: give it the same batches, of which it passes over those that were
+ * trained on. What it computes is then what it would have computed without the interruption. Sets no device and no seed.
+ * @throws TrainingError where a value is no finite number, WrongGradientError where the gradient is wrong and the guard is to stop
+ *   then, both with the parameters as they were before the step; RunError if the folder holds something else; LockedError while
+ *   another process trains there; CheckpointError if the checkpoint does not fit the model or the optimizer
+ */
+export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, Examples>): Promise<FitResult> {
+  const { folder, optimizer, keepLast } = settledFit(options)
+  if (folder === undefined) return fitInto(undefined, options)
+  const { model } = options.objective
+  const run = new RunFolder(folder)
+  await run.checkFit()
+  if ((await namesIn(folder)).length === 0) await makeFolder(folder, async () => {})
+  return run.whileTraining(async () => {
+    const from = (await run.steps()).at(-1) ?? 0
+    if (from > 0) {
+      const checkpoint = run.checkpoint(from)
+      await checkpoint.loadModel(model)
+      await restoreOptimizer(checkpoint, optimizer)
+    }
+    await run.goBack(from)
+    const log = await run.openMetrics()
+    const store: FitStore = {
+      from,
+      path: folder,
+      record: line => log.add(line),
+      keep: (problem, step) => keepIn(run, problem, step),
+      async save(step) {
+        await log.flush()
+        const kept = { model, optimizer, state: { step, batches: { taken: step } } }
+        return (await writeTraining(run, kept, keepLast)).path
+      },
+    }
+    try {
+      return await fitInto(store, options)
+    } finally {
+      await log.flush()
+      await log.close()
+    }
+  })
+}

@@ -1,0 +1,81 @@
+// One update of an objective's model. What is measured is read, and found to be numbers, before the parameters move.
+
+import { stack } from '../autograd/index.ts'
+import { clipGradients, type Optimizer, type Schedule } from '../optim/index.ts'
+import { defaultGenerator, scope, storagesIn } from '../tensor/index.ts'
+import { batchGradients } from './gradients.ts'
+import { diagnose, TrainingError } from './guard/diagnose.ts'
+import type { LossProblem } from './guard/directional.ts'
+import type { StepMetrics } from './metrics.ts'
+import type { Objective } from './objective.ts'
+
+/** What learns, and how. */
+export interface Learner<Batch> {
+  readonly objective: Objective<Batch>
+  readonly optimizer: Optimizer
+  /** the learning rate of every step, the first being step 0 */
+  readonly schedule: Schedule
+  /** largest norm of all gradients together; undefined leaves them as they are */
+  readonly maximumNorm?: number
+  /** into how many parts a batch is cut */
+  readonly parts: number
+}
+
+/** Looks at the loss of a step before the parameters move. Returns how many seconds it took. */
+export type Inspection = (step: number, problem: LossProblem) => Promise<number>
+
+/** What an update tells. */
+export interface Update extends Pick<StepMetrics, 'losses' | 'measures' | 'gradientNorm' | 'learningRate'> {
+  /** seconds that the inspection took */
+  readonly inspected: number
+}
+
+/** Stands for no clipping: no norm in float32 can be larger, and a shader can still hold it. */
+const NEVER_CLIPPED = 1e30
+
+/**
+ * Makes one update.
+ * @param step which one it is, from 1
+ * @throws TrainingError where something is no finite number; the parameters are as they were then
+ */
+export async function update<Batch>(
+  { objective, optimizer, schedule, maximumNorm = NEVER_CLIPPED, parts }: Learner<Batch>,
+  batch: Batch,
+  step: number,
+  inspect: Inspection,
+): Promise<Update> {
+  const { position } = defaultGenerator().state
+  const computed = scope(() => {
+    const { loss, gradients } = batchGradients(objective, batch, parts)
+    const clipped = clipGradients(gradients, maximumNorm)
+    const { total, ...named } = loss
+    const measures = objective.measures?.() ?? {}
+    const values = [total, ...Object.values(named), clipped.norm, ...Object.values(measures)]
+    const report = stack(values.map(value => value.reshape([])))
+    return { report, names: Object.keys(named), measured: Object.keys(measures), gradients: clipped.gradients }
+  }, `step ${step}`)
+  try {
+    const { names, measured } = computed
+    const values: number[] = [...(await computed.report.data())]
+    if (!values.every(Number.isFinite)) {
+      defaultGenerator().seek(position)
+      throw new TrainingError(step, await diagnose(objective, batch))
+    }
+    const inspected = await inspect(step, { objective, batch, parts, position })
+    const learningRate = schedule(step - 1)
+    optimizer.step(computed.gradients, learningRate)
+    objective.afterUpdate?.()
+    const [total, ...others] = values
+    const byName = (keys: readonly string[], from: number) =>
+      Object.fromEntries(keys.map((name, i) => [name, others[from + i]]))
+    return {
+      losses: { total, ...byName(names, 0) },
+      measures: byName(measured, names.length + 1),
+      gradientNorm: others[names.length],
+      learningRate,
+      inspected,
+    }
+  } finally {
+    for (const storage of storagesIn(computed)) storage.free(`step ${step}`)
+  }
+}
