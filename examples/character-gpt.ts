@@ -40,7 +40,7 @@ class Gpt extends Module {
   positions = new Embedding(context, 48)
   blocks = [0, 1].map(() => new TransformerBlock({ width: 48, heads: 4 }))
   norm = new LayerNorm(48)
-  output = new Linear(64, characters.length)
+  output = new Linear(48, characters.length)
 
   /** ids int32 [batch, length] → logits [batch, length, characters]; position t predicts character t + 1 */
   forward(x: Tensor): Tensor {
