@@ -1,5 +1,5 @@
 // The folders of src, from the ground up: each imports only from those before it, and nothing imports in a circle.
-const framework = ['tensor', 'autograd', 'nn', 'optim', 'models']
+const framework = ['tensor', 'autograd', 'nn', 'optim', 'debug', 'models']
 const workshop = ['io', 'data', 'openclip', 'evaluate', 'train', 'doctor', 'demo', 'cli']
 const floors = [...framework, ...workshop]
 
@@ -11,6 +11,8 @@ const inside = [
   '^src/tensor/(display|html|context|scope)\\.ts$',
   // what runs in a browser on its own, without all of tensor
   '^src/tensor/(random|shape|finite|dtype)\\.ts$',
+  // what debug looks at kernels with
+  '^src/tensor/observe\\.ts$',
   // errors and recording of gradients, whose parts are no public functions
   '^src/autograd/(tape|recording|gradient-error|gradcheck|gradcheck-result)\\.ts$',
   // what optimizers ask of modules
@@ -39,7 +41,7 @@ module.exports = {
     { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
     ...floors.slice(0, -1).map((room, i) => notFrom(room, floors.slice(i + 1))),
     // optim works on tensors and parameters, models are made of nn alone, and testing checks operations only
-    notFrom('models', ['optim']),
+    notFrom('models', ['optim', 'debug']),
     { ...notFrom('testing', ['optim', 'models', ...workshop]) },
     {
       name: 'nobody-imports-testing',

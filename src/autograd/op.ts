@@ -15,7 +15,7 @@ import {
 } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { type Entry, isRecording, noGrad, record, type Thunks } from './recording.ts'
+import { announceOperation, type Entry, isRecording, noGrad, record, type Thunks, unobserved } from './recording.ts'
 import { Tape } from './tape.ts'
 
 /** The device that the tensors among the arguments share. */
@@ -95,6 +95,7 @@ export function defineOp<A extends readonly unknown[]>(
   )
   const op = (...args: A): Tensor => {
     const result = fresh(resultOf(name, forward(commonDevice(name, args).kernels, ...args)), args)
+    announceOperation(name, args, result)
     if (rule && isRecording()) record(new Call(name, args, result, rule))
     return result
   }
@@ -133,8 +134,9 @@ export function defineFused<A extends readonly unknown[]>(name: string, fused: F
   const { definition, kernel, rule = derivedRule(definition) } = fused
   const op = (...args: A): Tensor => {
     const kernels = commonDevice(name, args).kernels
-    const computed = kernel?.(kernels, ...args) ?? noGrad(() => definition(...args))
+    const computed = kernel?.(kernels, ...args) ?? noGrad(() => unobserved(() => definition(...args)))
     const result = fresh(resultOf(name, computed), args)
+    announceOperation(name, args, result)
     if (isRecording()) record(new Call(name, args, result, rule))
     return result
   }

@@ -28,7 +28,7 @@ import { type Settings, settle } from '../tensor/options.ts'
 import { conform, Gradients } from './backward.ts'
 import { checkResult, GradientError, HOW_VALUES_LEAVE, noGradients } from './gradient-error.ts'
 import { inFull, inOneLine, type TapeTextOptions, toMermaid, toText } from './print.ts'
-import { type Entry, isRecording, observing, type Recorder, type Thunks } from './recording.ts'
+import { type Entry, inPhase, isRecording, observing, type Recorder, type Thunks } from './recording.ts'
 
 const areThunks = (thunks: unknown): thunks is Thunks =>
   Array.isArray(thunks) && thunks.every(thunk => thunk === undefined || typeof thunk === 'function')
@@ -84,7 +84,7 @@ export class Tape implements Recorder {
   run<T>(f: () => T): T {
     checkArguments('tape.run(f)', [is.callback], [f])
     if (this.#ended) throw new Error('this tape has ended')
-    const result = observing(this, () => this.#scope.run(f))
+    const result = inPhase('forward', () => observing(this, () => this.#scope.run(f)))
     if (result instanceof Promise)
       throw new TypeError('a tape records synchronous code: await outside of it, operations themselves never wait')
     return result
@@ -154,7 +154,7 @@ export class Tape implements Recorder {
   ): (Tensor | undefined)[] {
     const pass = new Scope('its backward pass')
     const wanted = new Set(inputs)
-    return pass.close(() => {
+    const back = () => {
       const gradients = new Gradients(pass)
       gradients.add(result, seed ?? onesLike(result))
       for (let i = this.entries.length - 1; i >= 0; i--) {
@@ -170,7 +170,8 @@ export class Tape implements Recorder {
         creators?.[i]?.free('its backward pass')
       }
       return inputs.map(x => gradients.get(x))
-    })
+    }
+    return inPhase('backward', () => pass.close(back))
   }
 
   /** What one operation adds to the gradients of its arguments. */

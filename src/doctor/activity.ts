@@ -5,7 +5,7 @@ import { Tape } from '../autograd/index.ts'
 import { readOut } from '../evaluate/embeddings.ts'
 import { batchLoss, deviceOfModel } from '../evaluate/inputs.ts'
 import type { CoCa } from '../models/index.ts'
-import { firstNonFinite, fromData, type Tensor } from '../tensor/index.ts'
+import { fromData, indexOfNonFinite, type Tensor } from '../tensor/index.ts'
 import { diagnose } from '../train/guard/diagnose.ts'
 import type { LossProblem } from '../train/guard/directional.ts'
 import type { Finding } from '../train/index.ts'
@@ -44,7 +44,7 @@ export async function examineActivity(
     const norms = new Map<string, number>()
     for (const [i, [name]] of parameters.entries()) norms.set(name, norm(await gradients[i].data()))
     for (const { storage } of gradients) storage.free('the examination of gradients')
-    if (firstNonFinite([await loss.item(), ...norms.values()]) >= 0)
+    if (indexOfNonFinite([await loss.item(), ...norms.values()]) >= 0)
       return notFinite(await diagnose(model, () => ({ ...batchLoss(model, batch, { positives }) })), learningRate)
     const findings = [...unreached(norms, model), ...(await deadUnits(tape, model, learningRate))]
     if (!isTrained) return findings
