@@ -67,6 +67,24 @@ const checks: Record<string, (output: string) => void> = {
     learns(output, 3, 0.4)
     assert.match(output, /\n\nBeware the J.*\n/)
   },
+  'digits.ts': output => {
+    learns(output, 2, 0.4)
+    assert.ok(numbersAfter('not trained on', output)[0] > 92, output)
+  },
+  'dual-encoder.ts': output => {
+    learns(output, 3.3, 1.8)
+    assert.ok(numbersAfter('right for', output)[0] > 15, output)
+  },
+  'physics.ts': output => {
+    learns(output, 1, 0.02)
+    assert.ok(numbersAfter('largest error', output)[0] < 0.03, output)
+  },
+  'coca-by-hand.ts': output => {
+    learns(output, 10, 2)
+    const [, written, own] = /wrote "(.*)" for "(.*)"/.exec(output) ?? []
+    assert.ok(own, output)
+    assert.equal(written, own)
+  },
 }
 
 describe('the examples', () => {
