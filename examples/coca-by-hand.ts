@@ -1,25 +1,15 @@
 // CoCa composed by hand from its parts (Yu et al. 2022, arXiv 2205.01917, figure 2), with both losses written out. The class `CoCa`
 // does the same with settings, checks and generation; this is what there is to understand.
 
-import {
-  AdamW,
-  AttentionalPooler,
-  init,
-  Linear,
-  Module,
-  MultimodalDecoder,
-  parameter,
-  seed,
-  type Tensor,
-  tensor,
-  UnimodalDecoder,
-  VisionTransformer,
-} from 'cocagrad'
+import { AdamW, seed, type Tensor, tensor } from 'cocagrad'
 import { shapesExample, WordTokenizer } from 'cocagrad/data'
+import { MultimodalDecoder, UnimodalDecoder, VisionTransformer } from 'cocagrad/models'
+import { AttentionalPooler, init, Linear, Module, parameter } from 'cocagrad/nn'
 
 const count = 48
 const examples = Array.from({ length: count }, (_, i) => shapesExample(i, { objects: 1 }))
-const tokenizer = WordTokenizer.fromCaptions(examples.map(({ caption }) => caption))
+const captions = examples.map(({ caption }) => caption)
+const tokenizer = WordTokenizer.fromCaptions(captions)
 const [width, context, pad] = [32, 8, tokenizer.pad]
 const layers = { heads: 4, unimodalLayers: 1, multimodalLayers: 1 }
 const text = { vocabulary: tokenizer.vocabularySize, context, width, pad, ...layers }
@@ -63,7 +53,6 @@ class CoCaByHand extends Module {
 seed(0)
 const pixels = tensor(examples.map(({ pixels }) => Array.from(pixels, byte => byte / 127.5 - 1)))
 const images = pixels.reshape([count, 32, 32, 3]).permute([0, 3, 1, 2])
-const captions = examples.map(({ caption }) => caption)
 const ids = tensor(tokenizer.tokenize(captions, context), { dtype: 'int32' }).reshape([count, context])
 
 const model = new CoCaByHand()
@@ -76,10 +65,9 @@ for (let step = 0; step <= 100; step++) {
 }
 
 // greedy decoding: the most likely next token, again and again
-const image = images.slice([{ stop: 1 }])
 const written = [tokenizer.start]
 while (written.length < context && written.at(-1) !== tokenizer.end) {
-  const { logits } = model.forward(image, tensor([written], { dtype: 'int32' }))
+  const { logits } = model.forward(images.slice([{ stop: 1 }]), tensor([written], { dtype: 'int32' }))
   written.push(await logits.slice([0, -1]).argmax().item())
 }
 console.log(`wrote "${tokenizer.decode(written)}" for "${captions[0]}"`)
