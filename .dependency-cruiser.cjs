@@ -1,5 +1,5 @@
 // The folders of src, lowest first: each imports only from those before it, and there are no circular imports.
-const framework = ['tensor', 'autograd', 'nn', 'optim', 'models']
+const framework = ['tensor', 'autograd', 'nn', 'optim', 'debug', 'models']
 const workshop = ['io', 'data', 'openclip', 'evaluate', 'train', 'doctor', 'demo', 'cli']
 const folders = [...framework, ...workshop]
 
@@ -11,6 +11,8 @@ const inside = [
   '^src/tensor/(display|html|context|scope)\\.ts$',
   // parts that are used without the rest of tensor
   '^src/tensor/(random|shape|finite|dtype)\\.ts$',
+  // observers of kernels, for debug
+  '^src/tensor/observe\\.ts$',
   // errors and recording of gradients, which are not public
   '^src/autograd/(tape|recording|gradient-error|gradcheck/gradcheck|gradcheck/gradcheck-result)\\.ts$',
   // the interface between optimizers and modules
@@ -41,7 +43,7 @@ module.exports = {
     { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
     ...folders.slice(0, -1).map((folder, i) => notFrom(folder, folders.slice(i + 1))),
     // optim uses tensors and parameters, models use nn only, and testing checks operations only
-    notFrom('models', ['optim']),
+    notFrom('models', ['optim', 'debug']),
     { ...notFrom('testing', ['optim', 'models', ...workshop]) },
     {
       name: 'no-imports-of-testing',

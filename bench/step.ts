@@ -4,9 +4,8 @@
 //     npm run -s bench:step -- --size small --device cpu --blas off --threads 1 --profile
 
 import { parseArgs } from 'node:util'
-import { type CpuDevice, type DeviceName, device } from '../src/index.ts'
+import { type CpuDevice, type DeviceName, device, profile } from '../src/index.ts'
 import { type SizeName, sizes, trainingStep, warmups } from './model.ts'
-import { Profile } from './profile.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -37,25 +36,24 @@ const warmup = positive('warmup') ?? warmups[size]
 
 await device.use(flags.device as DeviceName, { threads: positive('threads'), blas: flags.blas })
 const { model, step } = trainingStep({ ...sizes[size], batch: positive('batch') ?? sizes[size].batch })
-const profile = flags.profile ? new Profile() : undefined
 const firstLoss = await step()
 for (let i = 1; i < warmup; i++) await step()
-profile?.reset()
 const times: number[] = []
 let loss = 0
-for (let i = 0; i < steps; i++) {
+const timedStep = async () => {
   const began = performance.now()
   loss = await step()
   times.push(performance.now() - began)
-  profile?.stepTook(times[i])
 }
+const profiled = flags.profile ? await profile(timedStep, { runs: steps }) : undefined
+while (times.length < steps) await timedStep()
 times.sort((a, b) => a - b)
 const median = (times[(steps - 1) >> 1] + times[steps >> 1]) / 2
 
 const { name, description } = device.get()
 const cpu = name === 'cpu' ? (device.get() as CpuDevice) : undefined
 if (!flags.json) console.log(`${size} on ${name}: ${description}`)
-if (profile) console.log(`${profile}`)
+if (profiled) console.log(`${profiled}`)
 console.log(
   JSON.stringify({
     size,

@@ -2,6 +2,7 @@
 // entrances (cocagrad/data, cocagrad/train, cocagrad/testing).
 
 export * from './autograd/index.ts'
+export * from './debug/index.ts'
 export * from './models/index.ts'
 export * from './nn/index.ts'
 export * from './openclip/model.ts'

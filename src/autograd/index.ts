@@ -11,7 +11,7 @@ export { GradientError } from './gradient-error.ts'
 export { defineFused, defineOp, type Fused, type FusedOp } from './op.ts'
 export * from './ops/index.ts'
 export type { TapeTextOptions } from './print.ts'
-export { type Entry, isRecording, noGrad, type Thunks } from './recording.ts'
+export { type Entry, isRecording, noGrad, type Phase, type Thunks } from './recording.ts'
 export { type PartialsOptions, Tape } from './tape.ts'
 export {
   grad,

@@ -6,7 +6,7 @@ import { floating, isFloating, type Kernels, Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { commonDevice, computedBy } from './checks.ts'
-import { type Entry, isRecording, noGrad, record, type Thunks } from './recording.ts'
+import { announceOperation, type Entry, isRecording, noGrad, record, type Thunks, unobserved } from './recording.ts'
 import { Tape } from './tape.ts'
 
 /** A tensor as its own dtype where that is floating, else as float32. */
@@ -56,6 +56,7 @@ export function defineOp<A extends readonly unknown[]>(
   )
   const op = (...args: A): Tensor => {
     const result = fresh(computedBy(name, forward(commonDevice(name, args).kernels, ...args)), args)
+    announceOperation(name, args, result)
     if (rule && isRecording()) record(new Call(name, args, result, rule))
     return result
   }
@@ -94,8 +95,9 @@ export function defineFused<A extends readonly unknown[]>(name: string, fused: F
   const { definition, kernel, rule = derivedRule(definition) } = fused
   const op = (...args: A): Tensor => {
     const kernels = commonDevice(name, args).kernels
-    const computed = kernel?.(kernels, ...args) ?? noGrad(() => definition(...args))
+    const computed = kernel?.(kernels, ...args) ?? noGrad(() => unobserved(() => definition(...args)))
     const result = fresh(computedBy(name, computed), args)
+    announceOperation(name, args, result)
     if (isRecording()) record(new Call(name, args, result, rule))
     return result
   }

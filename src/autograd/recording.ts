@@ -1,4 +1,5 @@
-// Who is told of operations while they run: tapes, and whoever else wants to know.
+// Who is told of operations while they run: tapes, and observers that look at a program from outside; and which part of a
+// computation is running, forward or backward.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { type Generator, Scope, storagesIn, type Tensor } from '../tensor/index.ts'
@@ -69,4 +70,52 @@ export function noGrad<T>(f: () => T): T {
       inner.end(storagesIn(kept))
     }
   })
+}
+
+/** What a computation is part of: what a tape records, its way back, or neither, as the update of an optimizer. */
+export type Phase = 'forward' | 'backward' | 'other'
+
+let phase: Phase = 'other'
+
+/** What the code that runs is part of. */
+export const currentPhase = (): Phase => phase
+
+/** Runs `f` as part of a phase. */
+export function inPhase<T>(entered: Phase, f: () => T): T {
+  const outer = phase
+  phase = entered
+  try {
+    return f()
+  } finally {
+    phase = outer
+  }
+}
+
+/** A function that is told of every call of an operation, with its arguments and its result. */
+export type OperationObserver = (name: string, args: readonly unknown[], result: Tensor) => void
+
+let observers: readonly OperationObserver[] = []
+
+/** Tells an observer of every operation from now on, whether a tape records it or not. The function that is returned ends this. */
+export function observeOperations(observer: OperationObserver): () => void {
+  observers = [...observers, observer]
+  return () => {
+    observers = observers.filter(other => other !== observer)
+  }
+}
+
+/** Tells the observers of an operation. */
+export function announceOperation(name: string, args: readonly unknown[], result: Tensor): void {
+  for (const observer of observers) observer(name, args, result)
+}
+
+/** Runs the parts of an operation, of which observers are not told. */
+export function unobserved<T>(f: () => T): T {
+  const outer = observers
+  observers = []
+  try {
+    return f()
+  } finally {
+    observers = outer
+  }
 }

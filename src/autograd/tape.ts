@@ -27,7 +27,7 @@ import { checkSeed, thunksOf } from './checks.ts'
 import { GradientError, HOW_VALUES_LEAVE, noGradients } from './gradient-error.ts'
 import { conform, firstUses, Gradients, type Part } from './gradients.ts'
 import { inFull, inOneLine, type TapeTextOptions, toMermaid, toText } from './print.ts'
-import { type Entry, isRecording, observing, type Recorder } from './recording.ts'
+import { type Entry, inPhase, isRecording, observing, type Recorder } from './recording.ts'
 
 /** How a tape is walked back over. */
 export interface PartialsOptions {
@@ -91,7 +91,7 @@ export class Tape implements Recorder {
   run<T>(f: () => T): T {
     checkArguments('tape.run(f)', [is.callback], [f])
     if (this.#ended) throw new Error('this tape has ended')
-    const result = observing(this, () => this.#scope.run(f))
+    const result = inPhase('forward', () => observing(this, () => this.#scope.run(f)))
     if (result instanceof Promise)
       throw new TypeError('a tape records synchronous code: await outside of it, operations themselves never wait')
     return result
@@ -160,7 +160,7 @@ export class Tape implements Recorder {
     freed: readonly (Storage | undefined)[],
   ): (Tensor | undefined)[] {
     const pass = new Scope('its backward pass')
-    return pass.close(() => {
+    const back = () => {
       const gradients = new Gradients(pass, inputs)
       gradients.add(result, seed ?? onesLike(result))
       for (let i = this.entries.length - 1; i >= 0; i--) {
@@ -169,7 +169,8 @@ export class Tape implements Recorder {
         freed[i]?.free('its backward pass')
       }
       return inputs.map(x => gradients.get(x))
-    })
+    }
+    return inPhase('backward', () => pass.close(back))
   }
 
   /** What one operation adds to the gradients of its arguments. */

@@ -2,7 +2,7 @@
 // all alike.
 
 import { noGrad, Tape } from '../autograd/index.ts'
-import { firstNonFinite, scope, type Tensor } from '../tensor/index.ts'
+import { indexOfNonFinite, scope, type Tensor } from '../tensor/index.ts'
 import { diagnose } from '../train/guard/diagnose.ts'
 import type { LossProblem } from '../train/guard/directional.ts'
 import type { Finding } from '../train/index.ts'
@@ -41,7 +41,7 @@ export async function examineActivity(
     const norms = new Map<string, number>()
     for (const [i, [name]] of parameters.entries()) norms.set(name, norm(await gradients[i].data()))
     for (const { storage } of gradients) storage.free('the examination of gradients')
-    if (firstNonFinite([await loss.item(), ...norms.values()]) >= 0)
+    if (indexOfNonFinite([await loss.item(), ...norms.values()]) >= 0)
       return notFinite(await diagnose(objective, batch), learningRate)
     const findings = [...unreached(norms, objective), ...(await deadUnits(tape, learningRate))]
     if (!isTrained) return findings

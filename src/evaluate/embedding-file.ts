@@ -5,7 +5,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { fileError, openNpy, openSafetensors, readJson, withFile } from '../io/index.ts'
 
-import { descending, firstNonFinite } from '../tensor/index.ts'
+import { descending, indexOfNonFinite } from '../tensor/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { EmbeddingError } from './embedding-journal.ts'
 import { type Embeddings, similarityMatrix } from './embeddings.ts'
@@ -113,7 +113,7 @@ export class EmbeddingFile {
       read(begin + 4 * start * this.width, 4 * (end - start) * this.width),
     )
     const data = new Float32Array(bytes.buffer)
-    const index = firstNonFinite(data)
+    const index = indexOfNonFinite(data)
     if (index >= 0)
       throw new EmbeddingError(
         `row ${start + Math.floor(index / this.width)} has ${data[index]} among its numbers: remove the file and embed the pictures again`,

@@ -4,7 +4,7 @@
 import { noGrad } from '../autograd/index.ts'
 import { normalize } from '../data/index.ts'
 import type { CoCa } from '../models/index.ts'
-import { firstNonFinite, fromData, NonFiniteError, scope, type Tensor } from '../tensor/index.ts'
+import { fromData, indexOfNonFinite, NonFiniteError, scope, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { checkRows } from './finite.ts'
@@ -206,7 +206,7 @@ export async function similarityMatrix(rows: Embeddings, columns: Embeddings, fr
   })
   const data = await product.data()
   product.storage.free('its evaluation')
-  const index = firstNonFinite(data)
+  const index = indexOfNonFinite(data)
   if (index >= 0) {
     const [row, column] = [from + Math.floor(index / columns.count), index % columns.count]
     throw new NonFiniteError(

@@ -2,7 +2,7 @@
 // nearest neighbour computed from NaN looks like any other.
 
 import { LogitsError } from '../models/index.ts'
-import { firstNonFinite, NonFiniteError } from '../tensor/index.ts'
+import { indexOfNonFinite, NonFiniteError } from '../tensor/index.ts'
 
 /** The error for an example whose result is not finite. */
 export const NOT_COMPUTED =
@@ -14,7 +14,7 @@ export const NOT_COMPUTED =
  * @throws NonFiniteError for the first row that is not finite
  */
 export function checkRows(data: ArrayLike<number>, width: number, what: (row: number) => string): void {
-  const index = firstNonFinite(data)
+  const index = indexOfNonFinite(data)
   if (index < 0) return
   const row = Math.floor(index / width)
   throw new NonFiniteError(`number ${index % width} of ${what(row)}`, data[index], NOT_COMPUTED)

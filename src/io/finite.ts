@@ -1,7 +1,7 @@
 // Checks that weights are finite. One NaN among them spreads to every output, and a result computed from NaN looks like
 // any other. So a model is made only of finite weights, and only finite weights are saved.
 
-import { firstNonFinite, type Shape, show } from '../tensor/index.ts'
+import { indexOfNonFinite, type Shape, show } from '../tensor/index.ts'
 
 import { DataError } from './errors.ts'
 import type { SafetensorsData } from './formats/safetensors.ts'
@@ -45,7 +45,7 @@ export const describeNonFinite = ({ name, shape, value, index }: NonFiniteTensor
 /** The tensor as a list of one if it has a value that is NaN or infinite, else an empty list. Integers are finite. */
 export function nonFiniteIn(name: string, shape: Shape, data: SafetensorsData): NonFiniteTensor[] {
   if (!(data instanceof Float32Array || data instanceof Float64Array)) return []
-  const index = firstNonFinite(data)
+  const index = indexOfNonFinite(data)
   return index < 0 ? [] : [{ name, shape, value: data[index], index }]
 }
 

@@ -2,7 +2,7 @@
 // false with everything, so code that ranks numbers without a thought of NaN lets it win, or stand in the way of others.
 
 /** Position of the first value that is NaN or infinite, or -1 where all are finite. */
-export function firstNonFinite(values: ArrayLike<number>): number {
+export function indexOfNonFinite(values: ArrayLike<number>): number {
   for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return i
   return -1
 }

@@ -54,7 +54,7 @@ export {
   promoteScalar,
   type TypedArray,
 } from './dtype.ts'
-export { descending, firstNonFinite, isAbove, NonFiniteError } from './finite.ts'
+export { descending, indexOfNonFinite, isAbove, NonFiniteError } from './finite.ts'
 export type { AdamWNumbers, AdamWUpdate, AttentionInput, FusedKernels, Moments } from './fused-kernels.ts'
 export { type HostArray, type TensorData, ValueError } from './host-data.ts'
 export { OptionsError } from './options.ts'

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { canReplace, descending, firstNonFinite, isAbove, NonFiniteError } from '../../src/tensor/index.ts'
+import { canReplace, descending, indexOfNonFinite, isAbove, NonFiniteError } from '../../src/tensor/index.ts'
 import { fc, runs } from '../support.ts'
 
 const anyNumbers = fc.array(fc.double(), { maxLength: 20 })
@@ -39,7 +39,7 @@ it('the first number that is not finite is found wherever it stands', () => {
   fc.assert(
     fc.property(anyNumbers, list => {
       assert.equal(
-        firstNonFinite(Float64Array.from(list)),
+        indexOfNonFinite(Float64Array.from(list)),
         list.findIndex(x => !Number.isFinite(x)),
       )
     }),

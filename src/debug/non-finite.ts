@@ -1,0 +1,176 @@
+// Where a NaN or an infinity came from. A loss that is NaN says nothing; the first operation whose result is not finite says
+// nearly everything.
+
+import { currentPhase, observeOperations, type Phase } from '../autograd/recording.ts'
+import { checkArguments } from '../tensor/arguments.ts'
+import { type DType, deviceOf, isFloating, keep, type Shape, show, Tensor, type TypedArray } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+
+/** A tensor that an operation was given. */
+export interface OperationInput {
+  /** among its arguments, from 0 */
+  readonly position: number
+  readonly shape: Shape
+  readonly dtype: DType
+  /** least and greatest finite value; undefined where there is none */
+  readonly range?: readonly [least: number, greatest: number]
+  /** false where it was not finite already: it is data, or a parameter after an update, and no operation made it */
+  readonly wasFinite: boolean
+}
+
+/** The first operation whose result is not finite. */
+export interface NonFiniteOperation {
+  readonly operation: string
+  /** whether a tape recorded it, or it was part of the way back, or neither */
+  readonly phase: Phase
+  /** of its result */
+  readonly shape: Shape
+  /** the first value that is not finite, and its place in row-major order */
+  readonly value: number
+  readonly index: number
+  /** how many values of its result are not finite */
+  readonly count: number
+  readonly inputs: readonly OperationInput[]
+  /** of the operations before it, all of them finite */
+  readonly before: number
+  /** whose stack shows where the operation was called */
+  readonly place: Error
+  /** all of this in words */
+  readonly message: string
+}
+
+export interface NonFiniteOptions {
+  /** whether infinities count; false for a program that masks with -Infinity, say; default true */
+  readonly infinity?: boolean
+}
+const nonFiniteOptions = { infinity: true } satisfies Settings<NonFiniteOptions>
+
+/** A call whose values have yet to be read. */
+interface Pending {
+  readonly name: string
+  readonly phase: Phase
+  readonly result: Tensor
+  readonly inputs: readonly (readonly [position: number, x: Tensor])[]
+  readonly before: number
+  readonly place: Error
+}
+
+type IsBad = (value: number) => boolean
+
+/**
+ * Runs a function and names the first operation whose result holds NaN or an infinity, forward, backward or outside of a tape.
+ * `undefined` if all results are finite.
+ *
+ *     const found = await firstNonFinite(() => optimizer.minimize(() => model.loss(x, y)))
+ *     console.log(found?.message)
+ *
+ * Operations are looked at, not kernels: of a fused operation the result, and not what its definition computes on the way. An
+ * optimizer's update is no operation; what it does to a parameter shows in the first operation that uses it, as an input
+ * that is not finite. Every result is read, which is slow; on `gpu` copies of all results and inputs are kept until f is done, so take a small
+ * batch there.
+ * @param f what is run, `async` or not, to its end; an error that it throws after something was found is not thrown again
+ * @throws what f throws before
+ */
+export async function firstNonFinite(
+  f: () => unknown,
+  options?: NonFiniteOptions,
+): Promise<NonFiniteOperation | undefined> {
+  const call = 'firstNonFinite(f, options)'
+  const kinds = [new is.Kind('a function; indexOfNonFinite(values) looks at numbers', is.callback.fits)]
+  checkArguments(call, kinds, [f])
+  const { infinity } = settle(call, options, nonFiniteOptions)
+  const isBad: IsBad = infinity ? value => !Number.isFinite(value) : Number.isNaN
+  const pending: Pending[] = []
+  let found: NonFiniteOperation | undefined
+  let before = 0
+  const end = observeOperations((name, args, result) => {
+    if (found || !isFloating(result.dtype)) return
+    const inputs = args.flatMap((x, i) => (x instanceof Tensor ? [[i, x] as const] : []))
+    const { device } = result.storage
+    const seen = {
+      name,
+      phase: currentPhase(),
+      result,
+      inputs,
+      before: before++,
+      place: new Error(`${name} was called here`),
+    }
+    if (device.readSync) found = examine(seen, isBad, x => x.dataSync())
+    else pending.push({ ...seen, result: copyOf(result), inputs: inputs.map(([i, x]) => [i, copyOf(x)] as const) })
+  })
+  let thrown: { readonly error: unknown } | undefined
+  try {
+    await f()
+  } catch (error) {
+    thrown = { error }
+  } finally {
+    end()
+  }
+  for (const seen of pending) {
+    const tensors = [seen.result, ...seen.inputs.map(([, x]) => x)]
+    if (!found) {
+      const values = new Map<Tensor, TypedArray>()
+      for (const x of tensors) values.set(x, await x.data())
+      found = examine(seen, isBad, x => values.get(x)!)
+    }
+    for (const x of tensors) x.storage.free('firstNonFinite')
+  }
+  if (thrown && !found) throw thrown.error
+  return found
+}
+
+/** A copy that lasts until it is read. */
+const copyOf = (x: Tensor): Tensor => keep(deviceOf(x).kernels.copy(x))
+
+function examine(seen: Pending, isBad: IsBad, read: (x: Tensor) => TypedArray): NonFiniteOperation | undefined {
+  const values = read(seen.result)
+  const index = values.findIndex(isBad)
+  if (index < 0) return undefined
+  const { name, phase, before, place } = seen
+  const inputs = seen.inputs.map(([position, x]) => inputOf(position, x, read(x), isBad))
+  let count = 0
+  for (const value of values) count += Number(isBad(value))
+  const found = {
+    operation: name,
+    phase,
+    shape: seen.result.shape,
+    value: values[index],
+    index,
+    count,
+    inputs,
+    before,
+    place,
+  }
+  return { ...found, message: messageOf(found) }
+}
+
+function inputOf(position: number, { shape, dtype }: Tensor, values: TypedArray, isBad: IsBad): OperationInput {
+  let [least, greatest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue
+    if (value < least) least = value
+    if (value > greatest) greatest = value
+  }
+  const range = least <= greatest ? ([least, greatest] as const) : undefined
+  return { position, shape, dtype, range, wasFinite: !values.some(isBad) }
+}
+
+const PLACES: Record<Phase, string> = {
+  forward: 'on the way forward',
+  backward: 'on the way back',
+  other: 'outside of a tape',
+}
+
+function messageOf(found: Omit<NonFiniteOperation, 'message'>): string {
+  const { operation, phase, shape, value, index, count, inputs, before } = found
+  const others = count > 1 ? `, the first of ${count}` : ''
+  return [
+    `${operation}, ${PLACES[phase]}, gives ${value} at ${index} of ${show(shape)}${others}; operations before it, all finite: ${before}`,
+    ...inputs.map(({ position, shape, dtype, range, wasFinite }) => {
+      const values = range ? `from ${range[0]} to ${range[1]}` : 'no finite value'
+      const was = wasFinite ? '' : ', and was not finite before: no operation made it'
+      return `  argument ${position}: ${show(shape)} ${dtype}, ${values}${was}`
+    }),
+  ].join('\n')
+}

@@ -1,0 +1,104 @@
+// Every example is run as a user runs it, and reaches what it says: losses and accuracies are read from what it prints.
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const root = join(import.meta.dirname, '../..')
+
+/** All numbers after each place where a text stands, in order. */
+function numbersAfter(text: string, output: string): number[] {
+  const parts = output.split(text).slice(1)
+  return parts.map(part => Number(/[-+]?\d+(\.\d+)?(e[-+]?\d+)?/i.exec(part)?.[0]))
+}
+
+function learns(output: string, from: number, to: number): void {
+  const losses = numbersAfter('loss', output)
+  assert.ok(losses.length > 2, output)
+  assert.ok(losses[0] > from && losses[losses.length - 1] < to, `${losses} does not go from above ${from} below ${to}`)
+}
+
+const checks: Record<string, (output: string) => void> = {
+  'tape.ts': output => {
+    const pairs = [...output.matchAll(/by hand Tensor (.*), by the tape Tensor (.*)/g)]
+    assert.equal(pairs.length, 2, output)
+    for (const [, byHand, byTape] of pairs) assert.equal(byHand, byTape)
+    // sin(xw) + xw cos(xw) at x = 1, w = -1
+    assert.match(output, /dx .*-1\.3818/)
+  },
+  'linear-regression.ts': output => {
+    learns(output, 10, 0.0105)
+    const [w, b] = [/^w (\S+) (\S+)$/m.exec(output), /^b (\S+)$/m.exec(output)]
+    for (const [found, is] of [
+      [w?.[1], 2],
+      [w?.[2], -3],
+      [b?.[1], 0.5],
+    ] as const)
+      assert.ok(Math.abs(Number(found) - is) < 0.02, output)
+  },
+  'two-moons.ts': output => {
+    learns(output, 0.6, 0.02)
+    assert.ok(numbersAfter('not trained on', output)[0] > 98, output)
+  },
+  'newton.ts': output => {
+    const values = numbersAfter('f =', output)
+    assert.ok(values[6] < 1e-18, output)
+    assert.ok(values[7] > 0.1, 'gradient descent is far behind')
+  },
+  'maml.ts': output => {
+    const [untrained, trained] = numbersAfter('one step on ten points', output)
+    assert.ok(trained < 0.25 && untrained > 4 * trained, output)
+  },
+  'own-operation.ts': output => {
+    assert.match(output, /its second derivatives are symmetric/)
+    assert.match(output, /fail 0$/m)
+    assert.match(output, /pass 8$/m)
+  },
+  'fused-operation.ts': output => {
+    assert.match(output, /%1 {2}rmsNorm\(%0, 0\.00001\)/)
+    assert.match(output, /the kernel computes what the definition says/)
+    assert.match(output, /without ε: .+/)
+  },
+  'character-gpt.ts': output => {
+    learns(output, 3, 0.4)
+    assert.match(output, /\n\nBeware the J.*\n/)
+  },
+  'digits.ts': output => {
+    learns(output, 2, 0.4)
+    assert.ok(numbersAfter('not trained on', output)[0] > 92, output)
+  },
+  'dual-encoder.ts': output => {
+    learns(output, 3.3, 1.8)
+    assert.ok(numbersAfter('right for', output)[0] > 15, output)
+  },
+  'physics.ts': output => {
+    learns(output, 1, 0.02)
+    assert.ok(numbersAfter('largest error', output)[0] < 0.03, output)
+  },
+  'coca-by-hand.ts': output => {
+    learns(output, 10, 2)
+    const [, written, own] = /wrote "(.*)" for "(.*)"/.exec(output) ?? []
+    assert.ok(own, output)
+    assert.equal(written, own)
+  },
+}
+
+describe('the examples', () => {
+  test('each has a check here', async () => {
+    const programs = (await readdir(join(root, 'examples'))).filter(file => file.endsWith('.ts'))
+    assert.deepEqual(programs.sort(), Object.keys(checks).sort())
+  })
+
+  for (const [file, check] of Object.entries(checks))
+    test(file, async () => {
+      // what runs below a test runner would report to it and print nothing
+      const { NODE_TEST_CONTEXT: _, ...env } = process.env
+      const options = { cwd: root, env }
+      const { stdout } = await run('node', ['--conditions=source', '--import', 'tsx', `examples/${file}`], options)
+      check(stdout)
+    })
+})
