@@ -67,11 +67,11 @@ export const jsonOption = (command: Command): Command =>
   command.option('--json', 'print the result as JSON on stdout, everything else on stderr')
 
 export const seedOption = (command: Command): Command =>
-  command.option('--seed <n>', 'seed of everything that is random', wholeNumber, 0)
+  command.option('--seed <n>', 'seed of all random numbers', wholeNumber, 0)
 
 export const deviceOption = (command: Command, otherwise: string = DEFAULT_DEVICE): Command =>
   command
-    .option('--device <name>', `where tensors live: reference, cpu or gpu (default: ${otherwise})`)
+    .option('--device <name>', `device of the tensors: reference, cpu or gpu (default: ${otherwise})`)
     .option('--backend <name>', 'with --device gpu: webgpu, webgl2, webasm or cpu')
 
 /** --device, --backend, --seed and --json. */

@@ -24,12 +24,12 @@ export const modelOptions = (command: Command): Command =>
     command
       .option('--run <folder>', 'the run whose model to use')
       .option('--model <path>', 'or a checkpoint of OpenCLIP: its folder, or the file of its weights; a run too')
-      .option('--tokenizer <file>', 'of a checkpoint of OpenCLIP: its tokenizer (default: the one beside it)')
-      .option('--step <n>', 'of a run: which checkpoint (default: the last)', positiveInteger),
+      .option('--tokenizer <file>', 'with a checkpoint of OpenCLIP: its tokenizer (default: the one next to it)')
+      .option('--step <n>', 'with --run: the checkpoint (default: the last)', positiveInteger),
   )
 
 export const templateOption = (command: Command): Command =>
-  command.option('--template <text>', 'sentence with {} for a label; may be given again (default: "a {}")', template)
+  command.option('--template <text>', 'sentence with {} for a label; may be repeated (default: "a {}")', template)
 
 function template(value: string, before?: readonly string[]): string[] {
   if (!value.includes('{}')) throw new UsageError(`--template '${value}' has no {} for the label`)

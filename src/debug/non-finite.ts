@@ -67,8 +67,8 @@ type IsBad = (value: number) => boolean
  *
  * Operations are looked at, not kernels: of a fused operation the result, and not what its definition computes on the way. An
  * optimizer's update is no operation; what it does to a parameter shows in the first operation that uses it, as an input
- * that is not finite. Every result is read, which is slow; on `gpu` copies of all results and inputs are kept until f is done, so take a small
- * batch there.
+ * that is not finite. Every result is read, which is slow; on `gpu` copies of all results and inputs are kept until f is done,
+ * so take a small batch there.
  * @param f what is run, `async` or not, to its end; an error that it throws after something was found is not thrown again
  * @throws what f throws before
  */
@@ -107,17 +107,20 @@ export async function firstNonFinite(
   } finally {
     end()
   }
+  // what is pending came before what was found at once
+  let first: NonFiniteOperation | undefined
   for (const seen of pending) {
     const tensors = [seen.result, ...seen.inputs.map(([, x]) => x)]
-    if (!found) {
+    if (!first) {
       const values = new Map<Tensor, TypedArray>()
       for (const x of tensors) values.set(x, await x.data())
-      found = examine(seen, isBad, x => values.get(x)!)
+      first = examine(seen, isBad, x => values.get(x)!)
     }
     for (const x of tensors) x.storage.free('firstNonFinite')
   }
-  if (thrown && !found) throw thrown.error
-  return found
+  first ??= found
+  if (thrown && !first) throw thrown.error
+  return first
 }
 
 /** A copy that lasts until it is read. */

@@ -35,18 +35,19 @@ interface CaptionFlags extends ModelFlags {
 export function addCaption(program: Command): void {
   const command = program
     .command('caption')
-    .description('Write a caption for each picture: the likeliest words, beam search, or sampled.')
+    .description('Generate a caption for each picture: greedy, by beam search, or sampled.')
     .argument('<image...>', 'PNG, JPEG or WebP files, folders of them, or shards: data/{000..099}.tar')
-    .option('--beams <n>', 'hypotheses kept side by side; 1 is greedy', positiveInteger, 1)
+    .option('--beams <n>', 'number of hypotheses; 1 is greedy', positiveInteger, 1)
     .option('--sample', 'draw words at random instead of taking the likeliest')
     .option('--top-k <n>', 'with --sample: among the n likeliest', positiveInteger)
     .option('--top-p <x>', 'with --sample: among the likeliest that together reach probability x', positiveNumber)
-    .option('--temperature <x>', 'with --sample: divides the logits; above 1 is bolder', positiveNumber)
     .option(
-      '--out <file>',
-      'write JSON lines {"file", "caption", "logProbability", "model"} there, after those that it has',
+      '--temperature <x>',
+      'with --sample: divides the logits; above 1 gives more varied captions',
+      positiveNumber,
     )
-    .option('--batch-size <n>', 'pictures at a time, fewer where memory is short', positiveInteger, 16)
+    .option('--out <file>', 'append JSON lines {"file", "caption", "logProbability", "model"} to this file')
+    .option('--batch-size <n>', 'pictures at a time, fewer if memory is short', positiveInteger, 16)
     .option('--strict', 'with --out: stop at a picture that cannot be read, instead of leaving it out')
     .action(captionPictures)
   examples(

@@ -37,9 +37,9 @@ export function addDemo(program: Command): void {
   const command = program
     .command('demo')
     .description('Draw shapes, train a tiny CoCa on them, measure it on new ones, and write a page about it.')
-    .option('--out <folder>', 'where pictures, run and report go', 'runs/demo')
+    .option('--out <folder>', 'folder for pictures, run and report', 'runs/demo')
     .option('--steps <n>', 'training steps', positiveInteger, demoSteps)
-    .option('--fresh', 'forget what an earlier demo left in --out')
+    .option('--fresh', 'remove the results of an earlier demo in --out first')
     .action(demo)
   examples(commonOptions(command), 'demo', 'demo --out runs/short --steps 300', 'demo --fresh --seed 1')
 }

@@ -9,7 +9,7 @@ import { answer, table } from '../output.ts'
 export function addDevices(program: Command): void {
   const command = program
     .command('devices')
-    .description('List the devices that were found, those that were not, and why; and what decodes images.')
+    .description('List the devices that were found, those that were not and why, and the image decoder.')
     .action(listDevices)
   examples(jsonOption(command), 'devices', 'devices --json')
 }

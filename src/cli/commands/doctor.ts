@@ -19,11 +19,11 @@ export function addDoctor(program: Command): void {
   const command = program
     .command('doctor')
     .description(
-      'Look a run over: gradients, optimizer, metrics, units and data. Ends with 0 where nothing is wrong, else with 1.',
+      'Examine a run: gradients, optimizer, metrics, units and data. Exits with 0 if nothing is wrong, otherwise with 1.',
     )
     .argument('<run>', 'the folder of the run')
-    .option('--step <n>', 'of which checkpoint (default: the last)', positiveInteger)
-    .option('--batch <file>', 'only the gradient, of a batch that the guard of the run has kept')
+    .option('--step <n>', 'the checkpoint to examine (default: the last)', positiveInteger)
+    .option('--batch <file>', 'only check the gradient, on a batch that the guard of the run saved')
     .action(examine)
   examples(
     jsonOption(deviceOption(command, 'the one that the run trains on')),

@@ -27,10 +27,10 @@ If it is stopped, run the same command to continue; until it is complete, the re
 export function addEmbed(program: Command): void {
   const command = program
     .command('embed')
-    .description('Write the embeddings of pictures, and of their captions where there are any, into a file.')
+    .description('Write the embeddings of pictures, and of their captions if there are any, to a file.')
     .argument('<data>', 'a folder of images, a captions file or folder with one, or shards: data/{000..099}.tar')
-    .requiredOption('--out <file>', 'where they go, a name that ends in .safetensors or .npy')
-    .option('--batch-size <n>', 'pictures at a time, fewer where memory is short', positiveInteger, 64)
+    .requiredOption('--out <file>', 'the file to write, a name that ends in .safetensors or .npy')
+    .option('--batch-size <n>', 'pictures at a time, fewer if memory is short', positiveInteger, 64)
     .option('--truncate', 'cut captions that are too long for the model, instead of stopping at one')
     .option('--strict', 'stop at a picture that cannot be read, instead of leaving it out')
     .addHelpText('after', FORMATS)

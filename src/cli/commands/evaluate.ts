@@ -21,7 +21,9 @@ interface EvaluateFlags extends ModelFlags {
 export function addEvaluate(program: Command): void {
   const command = program
     .command('evaluate')
-    .description('Measure a model on images with captions: losses, retrieval, captions, and with labels zero-shot.')
+    .description(
+      'Evaluate a model on images with captions: losses, retrieval, captions, and zero-shot classification if there are labels.',
+    )
     .requiredOption(
       '--data <path>',
       'images with captions: a folder with captions.jsonl, captions.csv or captions.tsv, or shards, data/{000..099}.tar',

@@ -18,7 +18,7 @@ interface GradcheckFlags {
 export function addGradcheck(program: Command): void {
   const command = seedOption(program.command('gradcheck'))
     .description('Compare gradients with finite differences, in float64 on reference.')
-    .option('--op <name>', 'only this operation; may be given again', collect)
+    .option('--op <name>', 'only this operation; may be repeated', collect)
     .option('--model <config>', "the loss of a CoCa: a preset, or a JSON file with a model's settings or a run's")
     .action(run)
   command.addHelpText(

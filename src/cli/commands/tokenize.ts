@@ -18,7 +18,9 @@ interface TokenizeFlags {
 export function addTokenize(program: Command): void {
   const command = program
     .command('tokenize')
-    .description('Show the ids of texts: the words alone, and as a row with start and end, cut where it is too long.')
+    .description(
+      'Show the ids of texts: of the words only, and as a row with start and end, truncated if it is too long.',
+    )
     .argument('[texts...]', 'texts; without any, a JSON list of them is read from standard input')
     .requiredOption('--vocab <file>', "tokenizer.json, or CLIP's bpe_simple_vocab_16e6.txt.gz")
     .option('--context <n>', 'longest row', positiveInteger, 77)

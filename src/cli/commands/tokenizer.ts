@@ -25,9 +25,9 @@ export function addTokenizer(program: Command): void {
     .description('Learn byte pairs from captions: a tokenizer.json that other libraries read too.')
     .requiredOption('--data <path>', 'a folder with captions, a .jsonl, .csv or .tsv, or tars: "data/{000..099}.tar"')
     .requiredOption('--out <file>', 'the tokenizer.json to write')
-    .option('--vocabulary <n>', 'ids in all, 259 of which are bytes and special ones', positiveInteger, 8192)
-    .option('--min-count <n>', 'do not join a pair that is seen fewer times', positiveInteger, 2)
-    .option('--case', 'tell capital letters from small ones')
+    .option('--vocabulary <n>', 'total number of ids, 259 of which are bytes and special ones', positiveInteger, 8192)
+    .option('--min-count <n>', 'do not join a pair that occurs fewer times', positiveInteger, 2)
+    .option('--case', 'distinguish upper-case and lower-case letters')
     .action(run)
   examples(
     jsonOption(train),
