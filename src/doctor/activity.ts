@@ -46,7 +46,8 @@ export async function examineActivity(
     for (const { storage } of gradients) storage.free('the examination of gradients')
     if (firstNonFinite([await loss.item(), ...norms.values()]) >= 0)
       return notFinite(await diagnose(model, () => ({ ...batchLoss(model, batch, { positives }) })), learningRate)
-    const findings = [...unreached(norms, model), ...(await deadUnits(tape, model, learningRate))]
+    const trained = new Map([...norms].filter((_, i) => parameters[i][1].trainable))
+    const findings = [...unreached(trained), ...(await deadUnits(tape, model, learningRate))]
     if (!isTrained) return findings
     return [
       ...findings,
@@ -85,19 +86,16 @@ const norm = (data: ArrayLike<number>): number => {
   return Math.sqrt(sum)
 }
 
-function unreached(norms: ReadonlyMap<string, number>, { config: { loss } }: CoCa): DoctorFinding[] {
+function unreached(norms: ReadonlyMap<string, number>): DoctorFinding[] {
   const mean = [...norms.values()].reduce((a, b) => a + b, 0) / norms.size
   const none = [...norms].filter(([name, length]) => !isUnfelt(name) && !(length > NOTHING * mean))
   if (none.length === 0) return []
-  const isAsked = loss?.contrastive?.weight === 0 || loss?.captioning?.weight === 0
   return [
     finding(
-      isAsked ? 'note' : 'suspect',
+      'suspect',
       `no gradient reaches ${counted(none.length, 'parameter')}`,
       `norms below ${NOTHING} of the mean of all: ${some(none.map(([name, length]) => `${name} ${digits(length)}`))}, of ${norms.size} parameters`,
-      isAsked
-        ? 'one of the losses has weight 0: what only it needs learns nothing'
-        : 'look for what lies between them and the loss: units that never fire, weights of 0, a saturated softmax, a stopped gradient',
+      'look for what lies between them and the loss: units that never fire, weights of 0, a saturated softmax, a stopped gradient',
     ),
   ]
 }

@@ -31,7 +31,10 @@ export interface CoCaConfig {
   readonly dropout?: number
   /** where 1 / scale begins, and how large the learned scale may get; default 0.07 and 100 */
   readonly temperature?: { readonly initial?: number; readonly maximumScale?: number }
-  /** λ and reduction of both losses; default λ_Con 1 and λ_Cap 2, both as means */
+  /**
+   * λ and reduction of both losses; default λ_Con 1 and λ_Cap 2, both as means. A loss with λ = 0 is not computed, and the
+   * parameters that only it needs are frozen
+   */
   readonly loss?: {
     readonly contrastive?: { readonly weight?: number; readonly reduction?: 'sum' | 'mean' }
     readonly captioning?: { readonly weight?: number; readonly reduction?: 'sum' | 'mean' }
@@ -76,7 +79,7 @@ export const cocaConfig = {
 export type SettledConfig = Settled<CoCaConfig, typeof cocaConfig>
 
 /** @throws ConfigError naming the first setting that does not fit together with the others */
-export function checkConfig({ image, text, pooler, embedding, dropout, temperature }: SettledConfig): void {
+export function checkConfig({ image, text, pooler, embedding, dropout, temperature, loss }: SettledConfig): void {
   const { initial, maximumScale } = temperature
   const poolerWidth = pooler.width ?? text.width
   const demand = (fits: boolean, field: string, value: unknown, reason: string) => {
@@ -110,6 +113,9 @@ export function checkConfig({ image, text, pooler, embedding, dropout, temperatu
     demand(text.pad < text.vocabulary, 'text.pad', text.pad, `is not among the ${text.vocabulary} ids`)
   }
   demand(dropout >= 0 && dropout < 1, 'dropout', dropout, 'must be in [0, 1)')
+  const { contrastive, captioning } = loss
+  const someLoss = contrastive.weight !== 0 || captioning.weight !== 0
+  demand(someLoss, 'loss.captioning.weight', captioning.weight, 'is that of contrastive too, and no loss is left')
   demand(maximumScale >= 1, 'temperature.maximumScale', maximumScale, 'must be 1 or more')
   const fits = initial <= 1 && initial * maximumScale >= 1
   demand(fits, 'temperature.initial', initial, `must be in [1 / ${maximumScale}, 1]`)

@@ -76,8 +76,10 @@ export interface CoCaOutput {
 export interface CoCaLoss {
   /** λ_Con L_Con + λ_Cap L_Cap */
   readonly total: Tensor
-  readonly contrastive: Tensor
-  readonly captioning: Tensor
+  /** L_Con; absent where λ_Con is 0 */
+  readonly contrastive?: Tensor
+  /** L_Cap; absent where λ_Cap is 0 */
+  readonly captioning?: Tensor
 }
 
 /**
@@ -125,6 +127,21 @@ export class CoCa extends Module implements CaptionDecoder {
     this.textProjection = new Linear(text.width, embedding, { bias: false })
     this.multimodal = new MultimodalDecoder(text, width, { activation, dropout })
     this.logScale = parameter([], init.constant(-Math.log(temperature.initial)))
+    this.#freezeUnneeded()
+  }
+
+  /** Where the weight of a loss is 0, what only this loss needs is not trained. */
+  #freezeUnneeded(): void {
+    const { contrastive, captioning } = this.lossWeights
+    if (contrastive === 0) {
+      for (const part of [this.contrastivePooler, this.imageProjection, this.textProjection, this.unimodal.norm])
+        part?.freeze()
+      for (const one of [this.unimodal.classToken, this.logScale]) one.trainable = false
+    }
+    if (captioning === 0) {
+      this.multimodal.freeze()
+      if (this.#settled.pooler.arrangement === 'parallel') this.generativePooler.freeze()
+    }
   }
 
   /**
@@ -136,13 +153,25 @@ export class CoCa extends Module implements CaptionDecoder {
     const patches = this.encoder.forward(images)
     const pooled = this.generativePooler.forward(patches, { onWeights: this.#overPatches(generative) })
     const { arrangement } = this.#settled.pooler
-    // shared: the first query is the embedding's, the others are the decoder's
-    const tokens = arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled
-    const source = arrangement === 'cascade' ? tokens : patches
-    const onContrastive = arrangement === 'cascade' ? contrastive : this.#overPatches(contrastive)
-    const asked = this.contrastivePooler?.forward(source, { onWeights: onContrastive }) ?? pooled
-    const summary = asked.slice([{}, 0])
-    return { patches, tokens, summary, embedding: this.imageProjection.forward(summary).normalize() }
+    const summary =
+      arrangement === 'parallel'
+        ? this.#summary(patches, this.#overPatches(contrastive))
+        : this.#summary(pooled, contrastive)
+    return { patches, tokens: this.#tokens(pooled), summary, embedding: this.#embedding(summary) }
+  }
+
+  /** What the generative pooler gives → tokens for the decoder. A shared pooler's first query is the embedding's. */
+  #tokens(pooled: Tensor): Tensor {
+    return this.#settled.pooler.arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled
+  }
+
+  /** What the contrastive pooler makes of patches or image tokens; without one, the first of them. */
+  #summary(source: Tensor, onWeights?: (weights: Tensor) => void): Tensor {
+    return (this.contrastivePooler?.forward(source, { onWeights }) ?? source).slice([{}, 0])
+  }
+
+  #embedding(summary: Tensor): Tensor {
+    return this.imageProjection.forward(summary).normalize()
   }
 
   /** Weights over the encoder's tokens as weights over its patches: without the class token, and summing to 1 again. */
@@ -162,7 +191,9 @@ export class CoCa extends Module implements CaptionDecoder {
 
   /** images [batch, 3, size, size] → embeddings of unit length, [batch, embedding] */
   encodeImage(images: Tensor): Tensor {
-    return this.imageFeatures(images).embedding
+    const patches = this.encoder.forward(images)
+    const { arrangement } = this.#settled.pooler
+    return this.#embedding(this.#summary(arrangement === 'parallel' ? patches : this.generativePooler.forward(patches)))
   }
 
   /** ids int32 [batch, tokens] → embeddings of unit length, [batch, embedding] */
@@ -178,14 +209,26 @@ export class CoCa extends Module implements CaptionDecoder {
     return { image: image.embedding, text: text.embedding, logits, scale: this.logScale.exp() }
   }
 
+  /** The part of `forward` that the losses need: those with a weight of 0 need nothing. */
+  lossInputs(images: Tensor, ids: Tensor): Partial<CoCaOutput> {
+    const { contrastive, captioning } = this.lossWeights
+    if (captioning === 0)
+      return { image: this.encodeImage(images), text: this.encodeText(ids), scale: this.logScale.exp() }
+    if (contrastive !== 0) return this.forward(images, ids)
+    const { tokens, mask } = this.unimodal.tokens(ids)
+    const pooled = this.generativePooler.forward(this.encoder.forward(images))
+    return { logits: this.multimodal.forward(tokens, this.#tokens(pooled), { mask }) }
+  }
+
   /**
-   * L = λ_Con L_Con + λ_Cap L_Cap (equation 4).
+   * L = λ_Con L_Con + λ_Cap L_Cap (equation 4). A loss with λ = 0 is not computed.
    * @param options.groups int32 [batch]: pairs with the same number are positives of each other
    */
   loss(images: Tensor, ids: Tensor, options?: PositivesOptions): CoCaLoss {
     const settled = settle('model.loss(images, ids, options)', options, positivesOptions)
-    const { image, text, logits, scale } = this.forward(images, ids)
-    return this.weigh(this.contrastive(image, text, scale, settled), this.captioning(logits, ids))
+    const { image, text, scale, logits } = this.lossInputs(images, ids)
+    const contrastive = image && text && scale && this.contrastive(image, text, scale, settled)
+    return this.weigh(contrastive, logits && this.captioning(logits, ids))
   }
 
   /** L_Con of embeddings, reduced as the configuration says */
@@ -206,12 +249,20 @@ export class CoCa extends Module implements CaptionDecoder {
     return { contrastive: contrastive.weight, captioning: captioning.weight }
   }
 
-  /** Both losses, and their sum with these weights */
-  weigh(contrastive: Tensor, captioning: Tensor): CoCaLoss {
-    checkArguments('model.weigh(contrastive, captioning)', [is.tensor, is.tensor], [contrastive, captioning])
+  /**
+   * The losses, and their sum with λ_Con and λ_Cap.
+   * @param contrastive undefined leaves it out, and so it does captioning
+   * @throws TypeError where both are undefined
+   */
+  weigh(contrastive: Tensor | undefined, captioning: Tensor | undefined): CoCaLoss {
+    const kinds = [is.optional(is.tensor), is.optional(is.tensor)]
+    checkArguments('model.weigh(contrastive, captioning)', kinds, [contrastive, captioning])
     const weights = this.lossWeights
-    const total = contrastive.mul(weights.contrastive).add(captioning.mul(weights.captioning))
-    return { total, contrastive, captioning }
+    const first = contrastive?.mul(weights.contrastive)
+    const second = captioning?.mul(weights.captioning)
+    const total = first && second ? first.add(second) : (first ?? second)
+    if (!total) throw new TypeError('model.weigh: neither loss is given')
+    return { total, ...(contrastive && { contrastive }), ...(captioning && { captioning }) }
   }
 
   /** Log-likelihood of each text given its image, log p(y_2 … y_T | y_1, x): [batch] */

@@ -82,14 +82,18 @@ export const textConfig = {
   multimodal: group(multimodalConfig),
 } satisfies Settings<TextConfig>
 
-/** What the lower half makes of a text. */
-export interface TextFeatures {
-  /** [batch, tokens, width], for the upper half */
+/** What the upper half needs of a text. */
+export interface TextTokens {
+  /** [batch, tokens, width] */
   readonly tokens: Tensor
-  /** what [CLS] has seen, normalised: [batch, width] */
-  readonly summary: Tensor
   /** bool [batch, 1, tokens, tokens]: who sees whom in the upper half, where it is more than what comes before */
   readonly mask?: Tensor
+}
+
+/** What the lower half makes of a text. */
+export interface TextFeatures extends TextTokens {
+  /** what [CLS] has seen, normalised: [batch, width] */
+  readonly summary: Tensor
 }
 
 /** Who sees whom: what comes before, or less of it by a mask. */
@@ -125,13 +129,26 @@ export class UnimodalDecoder extends Module {
     const { context, width, classPosition, padMask } = this.config
     const classToken = this.classToken.add(this.positions.slice([classPosition === 'next' ? length : context]))
     const embedded = concat([this.#embed(ids, 0), classToken.expand([batch, 1, width])], 1) // [batch, tokens + 1, width]
-    const mask = this.#mask(ids, length + 1, length + 1)
-    const sight = sightOf(mask)
-    const x = sequence(embedded, this.blocks, (y, block) => block.forward(y, sight))
+    const { x, mask } = this.#see(embedded, ids)
     const tokens = x.slice([{}, { stop: length }])
     const summary = this.norm.forward(x.slice([{}, length]))
     if (padMask !== 'both') return { tokens, summary }
     return { tokens, summary, mask: mask?.slice([{}, {}, { stop: length }, { stop: length }]) }
+  }
+
+  /** ids int32 [batch, tokens] → what `forward` gives, without [CLS]: what captions need, who never see it */
+  tokens(ids: Tensor): TextTokens {
+    this.#check(ids)
+    const { x, mask } = this.#see(this.#embed(ids, 0), ids)
+    return this.config.padMask === 'both' ? { tokens: x, mask } : { tokens: x }
+  }
+
+  /** All layers, over what is embedded. */
+  #see(embedded: Tensor, ids: Tensor): { readonly x: Tensor; readonly mask?: Tensor } {
+    const length = embedded.shape[1]
+    const mask = this.#mask(ids, length, length)
+    const sight = sightOf(mask)
+    return { x: sequence(embedded, this.blocks, (y, block) => block.forward(y, sight)), mask }
   }
 
   /** Of all ids so far only the tokens after the `seen` ones, whose keys and values stand in the caches: [batch, new tokens, width] */

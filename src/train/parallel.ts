@@ -56,10 +56,7 @@ export function accumulateGradients(
     positions.push(generator.state.position)
     return noGrad(() => embed(model, part))
   })
-  const [contrastive, [byImage, byText, byLogScale]] = valueAndGrad(
-    (image: Tensor, text: Tensor, logScale: Tensor) => model.contrastive(image, text, logScale.exp(), { groups }),
-    { wrt: [0, 1, 2] },
-  )(concat(embeddings.map(({ image }) => image)), concat(embeddings.map(({ text }) => text)), model.logScale)
+  const whole = contrastiveOf(model, embeddings, groups)
 
   let sums: Sums = { captioning: [], gradients: new Map() }
   parts.forEach((part, i) => {
@@ -67,16 +64,19 @@ export function accumulateGradients(
     const { captioning, gradients } = scope(() => {
       const share = shareOf(model, part.ids, ids)
       const found = lossAndGradients(model, () => {
-        const { image, text, logits } = model.forward(part.images, part.ids)
+        const { image, text, logits } = model.lossInputs(part.images, part.ids)
         // linear, with the gradient of the contrastive loss; each part has an equal share of that by the scale
-        const linear = image
-          .mul(byImage.slice(part.rows))
-          .sum()
-          .add(text.mul(byText.slice(part.rows)).sum())
-          .add(model.logScale.mul(byLogScale.div(count)))
-        return model.weigh(linear, model.captioning(logits, part.ids).mul(share))
+        const linear =
+          whole &&
+          image!
+            .mul(whole.byImage.slice(part.rows))
+            .sum()
+            .add(text!.mul(whole.byText.slice(part.rows)).sum())
+            .add(model.logScale.mul(whole.byLogScale.div(count)))
+        return model.weigh(linear, logits && model.captioning(logits, part.ids).mul(share))
       })
-      return added(sums, { captioning: [found.loss.captioning], gradients: found.gradients })
+      const { captioning } = found.loss
+      return added(sums, { captioning: captioning ? [captioning] : [], gradients: found.gradients })
     })
     // nothing of a part outlives it but the sums
     const kept = storagesIn([captioning, gradients])
@@ -84,7 +84,7 @@ export function accumulateGradients(
       if (!kept.has(storage)) storage.free('the next part of its batch')
     sums = { captioning, gradients }
   })
-  return { loss: model.weigh(contrastive, sums.captioning[0]), gradients: new Map(sums.gradients) }
+  return { loss: model.weigh(whole?.loss, sums.captioning[0]), gradients: new Map(sums.gradients) }
 }
 
 /** Of the parts so far: the captioning loss, if there were any, and the gradients by name. */
@@ -103,12 +103,23 @@ const added = (sums: Sums, part: Sums): Sums =>
   }))
 
 /** Embeddings of a part. With dropout the decoder draws too, and the next part begins after it. */
-function embed(model: CoCa, { images, ids }: Part): { image: Tensor; text: Tensor } {
+function embed(model: CoCa, { images, ids }: Part): { image?: Tensor; text?: Tensor } {
   if (model.training && model.config.dropout) {
-    const { image, text } = model.forward(images, ids)
+    const { image, text } = model.lossInputs(images, ids)
     return { image, text }
   }
+  if (model.lossWeights.contrastive === 0) return {}
   return { image: model.encodeImage(images), text: model.encodeText(ids) }
+}
+
+/** L_Con of a whole batch and its gradients, if the model has this loss. */
+function contrastiveOf(model: CoCa, embeddings: readonly { image?: Tensor; text?: Tensor }[], groups?: Tensor) {
+  if (model.lossWeights.contrastive === 0) return undefined
+  const [loss, [byImage, byText, byLogScale]] = valueAndGrad(
+    (image: Tensor, text: Tensor, logScale: Tensor) => model.contrastive(image, text, logScale.exp(), { groups }),
+    { wrt: [0, 1, 2] },
+  )(concat(embeddings.map(({ image }) => image!)), concat(embeddings.map(({ text }) => text!)), model.logScale)
+  return { loss, byImage, byText, byLogScale }
 }
 
 /** What a part's captioning loss is of the whole: as many tokens as it predicts of all, or as many captions. */

@@ -351,7 +351,8 @@ async function update(training: Training, step: number, inspectGradient: Inspect
   const computed = scope(() => {
     const { loss, gradients } = batchGradients(model, batch, { positives, parts })
     const clipped = clipGradients(gradients, config.clipNorm ?? NEVER_CLIPPED)
-    const { total, contrastive, captioning } = loss
+    // a loss that is left out counts as 0
+    const { total, contrastive = total.mul(0), captioning = total.mul(0) } = loss
     const report = stack([total, contrastive, captioning, clipped.norm, model.logScale.exp()])
     return { report, gradients: clipped.gradients }
   }, `step ${step}`)
