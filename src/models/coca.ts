@@ -13,26 +13,17 @@
 //   image embedding ◄───── L_Con ───────── │ ─────► text embedding
 //                                     L_Cap of logits
 
-import { concat, noGrad } from '../autograd/index.ts'
-import {
-  AttentionalPooler,
-  captioningLoss,
-  contrastiveLoss,
-  init,
-  type KeyValueCache,
-  Linear,
-  Module,
-  type Parameter,
-  parameter,
-} from '../nn/index.ts'
+import { AttentionalPooler, captioningLoss, contrastiveLoss, Linear, Module, type Parameter } from '../nn/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import type { Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { type CoCaConfig, checkConfig, cocaConfig, type SettledConfig } from './coca-config.ts'
+import { type CoCaConfig, type ResolvedCoCa, resolveCoCa } from './config.ts'
+import { constrainScale, logScale, type PositivesOptions, positivesOptions } from './contrastive.ts'
 import type { CaptionDecoder, DecodingState } from './generation/decoding.ts'
 import { generate, stream } from './generation/generate.ts'
 import type { Caption, GenerateOptions, StreamedToken } from './generation/options.ts'
+import { extendText, startText } from './generation/text-state.ts'
 import { MultimodalDecoder, type TextFeatures, UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
 
@@ -54,13 +45,6 @@ export interface PoolerWeights {
   readonly contrastive?: (weights: Tensor) => void
 }
 const poolerWeights = { generative: undefined, contrastive: undefined } satisfies Settings<PoolerWeights>
-
-/** What else belongs together than each image and its own text. */
-export interface PositivesOptions {
-  /** int32 [batch]: pairs with the same number are positives of each other */
-  readonly groups?: Tensor
-}
-const positivesOptions = { groups: is.optional(is.indices) } satisfies Settings<PositivesOptions>
 
 export interface CoCaOutput {
   /** of unit length, [batch, embedding] */
@@ -96,7 +80,8 @@ export class CoCa extends Module implements CaptionDecoder {
   readonly textProjection: Linear
   readonly multimodal: MultimodalDecoder
   readonly logScale: Parameter
-  readonly #settled: SettledConfig
+  /** the configuration with every default */
+  readonly settings: ResolvedCoCa
 
   /**
    * @throws OptionsError naming a setting that is unknown or missing, ConfigError naming one that does not fit together with the
@@ -104,12 +89,11 @@ export class CoCa extends Module implements CaptionDecoder {
    */
   constructor(config: CoCaConfig) {
     super()
-    const settled = settle('new CoCa(config)', config, cocaConfig)
-    checkConfig(settled)
-    const { image, text, pooler, embedding, activation, dropout, temperature } = settled
-    const { arrangement, queries, heads, width = text.width, queryNorm } = pooler
+    const settings = resolveCoCa(config)
+    const { image, text, pooler, embedding, activation, dropout, temperature } = settings
+    const { arrangement, queries, heads, width, queryNorm } = pooler
     this.config = config
-    this.#settled = settled
+    this.settings = settings
     this.encoder = new VisionTransformer(image, { activation, dropout })
     this.generativePooler = new AttentionalPooler({
       queries: arrangement === 'shared' ? queries + 1 : queries,
@@ -126,7 +110,7 @@ export class CoCa extends Module implements CaptionDecoder {
     this.unimodal = new UnimodalDecoder(text, { activation, dropout })
     this.textProjection = new Linear(text.width, embedding, { bias: false })
     this.multimodal = new MultimodalDecoder(text, width, { activation, dropout })
-    this.logScale = parameter([], init.constant(-Math.log(temperature.initial)))
+    this.logScale = logScale(temperature.initial)
     this.#freezeUnneeded()
   }
 
@@ -140,7 +124,7 @@ export class CoCa extends Module implements CaptionDecoder {
     }
     if (captioning === 0) {
       this.multimodal.freeze()
-      if (this.#settled.pooler.arrangement === 'parallel') this.generativePooler.freeze()
+      if (this.settings.pooler.arrangement === 'parallel') this.generativePooler.freeze()
     }
   }
 
@@ -152,7 +136,7 @@ export class CoCa extends Module implements CaptionDecoder {
     const { generative, contrastive } = settle('model.imageFeatures(images, onWeights)', onWeights, poolerWeights)
     const patches = this.encoder.forward(images)
     const pooled = this.generativePooler.forward(patches, { onWeights: this.#overPatches(generative) })
-    const { arrangement } = this.#settled.pooler
+    const { arrangement } = this.settings.pooler
     const summary =
       arrangement === 'parallel'
         ? this.#summary(patches, this.#overPatches(contrastive))
@@ -162,7 +146,7 @@ export class CoCa extends Module implements CaptionDecoder {
 
   /** What the generative pooler gives → tokens for the decoder. A shared pooler's first query is the embedding's. */
   #tokens(pooled: Tensor): Tensor {
-    return this.#settled.pooler.arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled
+    return this.settings.pooler.arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled
   }
 
   /** What the contrastive pooler makes of patches or image tokens; without one, the first of them. */
@@ -192,7 +176,7 @@ export class CoCa extends Module implements CaptionDecoder {
   /** images [batch, 3, size, size] → embeddings of unit length, [batch, embedding] */
   encodeImage(images: Tensor): Tensor {
     const patches = this.encoder.forward(images)
-    const { arrangement } = this.#settled.pooler
+    const { arrangement } = this.settings.pooler
     return this.#embedding(this.#summary(arrangement === 'parallel' ? patches : this.generativePooler.forward(patches)))
   }
 
@@ -234,18 +218,18 @@ export class CoCa extends Module implements CaptionDecoder {
   /** L_Con of embeddings, reduced as the configuration says */
   contrastive(image: Tensor, text: Tensor, scale: Tensor, options?: PositivesOptions): Tensor {
     const { groups } = settle('model.contrastive(image, text, scale, options)', options, positivesOptions)
-    return contrastiveLoss(image, text, scale, { reduction: this.#settled.loss.contrastive.reduction, groups })
+    return contrastiveLoss(image, text, scale, { reduction: this.settings.loss.contrastive.reduction, groups })
   }
 
   /** L_Cap of logits, reduced as the configuration says */
   captioning(logits: Tensor, ids: Tensor): Tensor {
-    const { loss, text } = this.#settled
+    const { loss, text } = this.settings
     return captioningLoss(logits, ids, { reduction: loss.captioning.reduction, ignore: text.pad })
   }
 
   /** λ_Con and λ_Cap */
   get lossWeights(): { readonly contrastive: number; readonly captioning: number } {
-    const { contrastive, captioning } = this.#settled.loss
+    const { contrastive, captioning } = this.settings.loss
     return { contrastive: contrastive.weight, captioning: captioning.weight }
   }
 
@@ -287,29 +271,18 @@ export class CoCa extends Module implements CaptionDecoder {
 
   /** Keeps the learned scale within [1, maximum]; the trainer calls it after every update. */
   constrain(): void {
-    const largest = Math.log(this.#settled.temperature.maximumScale)
-    this.logScale.assign(noGrad(() => this.logScale.clamp({ min: 0, max: largest })))
+    constrainScale(this.logScale, this.settings.temperature.maximumScale)
   }
 
   startDecoding(images: Tensor): DecodingState {
     const maps: Tensor[] = []
     const { tokens } = this.imageFeatures(images, { generative: weights => maps.push(weights.mean({ axis: 1 })) })
     // where each image token was taken from: [batch, queries, patches]
-    const origin = this.#settled.pooler.arrangement === 'shared' ? maps[0].slice([{}, { start: 1 }]) : maps[0]
-    const empty = (n: number) => Array.from({ length: n }, (): KeyValueCache => ({}))
-    const [uni, multi] = [this.unimodal.blocks.length, this.multimodal.blocks.length]
-    return { tokens, origin, unimodal: empty(uni), multimodal: empty(multi), image: empty(multi) }
+    const origin = this.settings.pooler.arrangement === 'shared' ? maps[0].slice([{}, { start: 1 }]) : maps[0]
+    return startText(this.unimodal, this.multimodal, tokens, origin)
   }
 
   decode(ids: Tensor, state: DecodingState, onMemoryWeights?: (weights: Tensor) => void): Tensor {
-    const all = state.ids ? concat([state.ids, ids], 1) : ids
-    const tokens = this.unimodal.extend(all, state.unimodal, all.shape[1] - ids.shape[1])
-    const logits = this.multimodal.forward(tokens, state.tokens, {
-      caches: state.multimodal,
-      memoryCaches: state.image,
-      onMemoryWeights,
-    })
-    state.ids = all
-    return logits.slice([{}, -1])
+    return extendText(this.unimodal, this.multimodal, { ids, state, onMemoryWeights })
   }
 }
