@@ -13,7 +13,7 @@
 //   image embedding ◄───── L_Con ───────── │ ─────► text embedding
 //                                     L_Cap of logits
 
-import { AttentionalPooler, captioningLoss, contrastiveLoss, Linear, Module, type Parameter } from '../nn/index.ts'
+import { type AttentionalPooler, captioningLoss, contrastiveLoss, Linear, Module, type Parameter } from '../nn/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import type { Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
@@ -24,6 +24,7 @@ import type { CaptionDecoder, DecodingState } from './generation/decoding.ts'
 import { generate, stream } from './generation/generate.ts'
 import type { Caption, GenerateOptions, StreamedToken } from './generation/options.ts'
 import { extendText, startText } from './generation/text-state.ts'
+import { makePoolers, type PoolerWeights, pool, poolSummary, poolTokens } from './poolers.ts'
 import { MultimodalDecoder, type TextFeatures, UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
 
@@ -39,11 +40,6 @@ export interface ImageFeatures {
   readonly embedding: Tensor
 }
 
-/** Functions that get the weights of the poolers. */
-export interface PoolerWeights {
-  readonly generative?: (weights: Tensor) => void
-  readonly contrastive?: (weights: Tensor) => void
-}
 const poolerWeights = { generative: undefined, contrastive: undefined } satisfies Settings<PoolerWeights>
 
 export interface CoCaOutput {
@@ -83,33 +79,18 @@ export class CoCa extends Module implements CaptionDecoder {
   /** the configuration with every default */
   readonly settings: ResolvedCoCa
 
-  /**
-   * @throws OptionsError naming a setting that is unknown or missing, ConfigError naming one that does not fit together with the
-   *   others
-   */
+  /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or impossible */
   constructor(config: CoCaConfig) {
     super()
-    const settings = resolveCoCa(config)
-    const { image, text, pooler, embedding, activation, dropout, temperature } = settings
-    const { arrangement, queries, heads, width, queryNorm } = pooler
+    this.settings = resolveCoCa(config)
+    const { image, text, pooler, embedding, activation, dropout, temperature } = this.settings
     this.config = config
-    this.settings = settings
     this.encoder = new VisionTransformer(image, { activation, dropout })
-    this.generativePooler = new AttentionalPooler({
-      queries: arrangement === 'shared' ? queries + 1 : queries,
-      width,
-      heads,
-      memoryWidth: image.width,
-      queryNorm,
-    })
-    if (arrangement !== 'shared') {
-      const memoryWidth = arrangement === 'cascade' ? width : image.width
-      this.contrastivePooler = new AttentionalPooler({ queries: 1, width, heads, memoryWidth, queryNorm })
-    }
-    this.imageProjection = new Linear(width, embedding, { bias: false })
+    ;[this.generativePooler, this.contrastivePooler] = makePoolers(this.settings)
+    this.imageProjection = new Linear(pooler.width, embedding, { bias: false })
     this.unimodal = new UnimodalDecoder(text, { activation, dropout })
     this.textProjection = new Linear(text.width, embedding, { bias: false })
-    this.multimodal = new MultimodalDecoder(text, width, { activation, dropout })
+    this.multimodal = new MultimodalDecoder(text, pooler.width, { activation, dropout })
     this.logScale = logScale(temperature.initial)
     this.#freezeUnneeded()
   }
@@ -133,38 +114,10 @@ export class CoCa extends Module implements CaptionDecoder {
    * @param onWeights gets the poolers' weights, [batch, heads, queries, patches or, of a cascade, image tokens]
    */
   imageFeatures(images: Tensor, onWeights?: PoolerWeights): ImageFeatures {
-    const { generative, contrastive } = settle('model.imageFeatures(images, onWeights)', onWeights, poolerWeights)
+    const settled = settle('model.imageFeatures(images, onWeights)', onWeights, poolerWeights)
     const patches = this.encoder.forward(images)
-    const pooled = this.generativePooler.forward(patches, { onWeights: this.#overPatches(generative) })
-    const { arrangement } = this.settings.pooler
-    const summary =
-      arrangement === 'parallel'
-        ? this.#summary(patches, this.#overPatches(contrastive))
-        : this.#summary(pooled, contrastive)
-    return { patches, tokens: this.#tokens(pooled), summary, embedding: this.#embedding(summary) }
-  }
-
-  /** What the generative pooler gives → tokens for the decoder. A shared pooler's first query is the embedding's. */
-  #tokens(pooled: Tensor): Tensor {
-    return this.settings.pooler.arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled
-  }
-
-  /** What the contrastive pooler makes of patches or image tokens; without one, the first of them. */
-  #summary(source: Tensor, onWeights?: (weights: Tensor) => void): Tensor {
-    return (this.contrastivePooler?.forward(source, { onWeights }) ?? source).slice([{}, 0])
-  }
-
-  #embedding(summary: Tensor): Tensor {
-    return this.imageProjection.forward(summary).normalize()
-  }
-
-  /** Weights over the encoder's tokens as weights over its patches: without the class token, and summing to 1 again. */
-  #overPatches(onWeights?: (w: Tensor) => void): ((w: Tensor) => void) | undefined {
-    if (!onWeights || !this.encoder.classToken) return onWeights
-    return weights => {
-      const ofPatches = weights.slice([{}, {}, {}, { start: 1 }])
-      onWeights(ofPatches.div(ofPatches.sum({ axis: -1, keepDims: true }).maximum(1e-30)))
-    }
+    const { tokens, summary } = pool(this, patches, settled)
+    return { patches, tokens, summary, embedding: this.imageProjection.forward(summary).normalize() }
   }
 
   /** ids int32 [batch, tokens] → tokens for the decoder, and the embedding of the whole text */
@@ -175,9 +128,7 @@ export class CoCa extends Module implements CaptionDecoder {
 
   /** images [batch, 3, size, size] → embeddings of unit length, [batch, embedding] */
   encodeImage(images: Tensor): Tensor {
-    const patches = this.encoder.forward(images)
-    const { arrangement } = this.settings.pooler
-    return this.#embedding(this.#summary(arrangement === 'parallel' ? patches : this.generativePooler.forward(patches)))
+    return this.imageProjection.forward(poolSummary(this, this.encoder.forward(images))).normalize()
   }
 
   /** ids int32 [batch, tokens] → embeddings of unit length, [batch, embedding] */
@@ -200,8 +151,8 @@ export class CoCa extends Module implements CaptionDecoder {
       return { image: this.encodeImage(images), text: this.encodeText(ids), scale: this.logScale.exp() }
     if (contrastive !== 0) return this.forward(images, ids)
     const { tokens, mask } = this.unimodal.tokens(ids)
-    const pooled = this.generativePooler.forward(this.encoder.forward(images))
-    return { logits: this.multimodal.forward(tokens, this.#tokens(pooled), { mask }) }
+    const image = poolTokens(this, this.encoder.forward(images))
+    return { logits: this.multimodal.forward(tokens, image, { mask }) }
   }
 
   /**

@@ -12,7 +12,6 @@ export {
   type CoCaLoss,
   type CoCaOutput,
   type ImageFeatures,
-  type PoolerWeights,
 } from './coca.ts'
 export type {
   BlockOptions,
@@ -32,6 +31,7 @@ export type { CaptionDecoder, DecodingState } from './generation/decoding.ts'
 export { generate, stream } from './generation/generate.ts'
 export { type Caption, GenerateOptionError, type GenerateOptions, type StreamedToken } from './generation/options.ts'
 export { LogitsError, type TokenPlace } from './generation/sampling.ts'
+export type { PoolerWeights } from './poolers.ts'
 export { type PresetName, presets } from './presets.ts'
 export {
   MultimodalDecoder,

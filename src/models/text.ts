@@ -74,7 +74,7 @@ export class UnimodalDecoder extends Module {
     return { tokens, summary, mask: mask?.slice([{}, {}, { stop: length }, { stop: length }]) }
   }
 
-  /** ids int32 [batch, tokens] → what `forward` gives, without [CLS]: what captions need, who never see it */
+  /** ids int32 [batch, tokens] → what `forward` gives, without [CLS]: no other token sees it, so captions do not need it */
   tokens(ids: Tensor): TextTokens {
     this.#check(ids)
     const { x, mask } = this.#see(this.#embed(ids, 0), ids)
