@@ -367,6 +367,7 @@ export function firstOf(source: ImageTextSource, count: number): ImageTextSource
     imageSize: source.imageSize,
     fingerprint: `${count} of ${source.fingerprint}`,
     captions: index => source.captions(index),
+    ...(source.labels && { labels: (index: number) => source.labels!(index) }),
     name: index => source.name(index),
     image: index => source.image(index),
   }
