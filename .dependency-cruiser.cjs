@@ -16,7 +16,7 @@ const inside = [
   // what optimizers ask of modules
   '^src/nn/(module|parameter-source)\\.ts$',
   // models that are read from files
-  '^src/models/(unloaded|coca-config)\\.ts$',
+  '^src/models/(unloaded|config)\\.ts$',
   // what training and evaluation share
   '^src/evaluate/(inputs|memory|embeddings)\\.ts$',
   // the part of io that runs in a browser
