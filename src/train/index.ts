@@ -1,4 +1,4 @@
-// The train room: runs, from a configuration to a model that has been measured.
+// Training: objectives, `fit`, and runs from a configuration to a model that has been measured.
 
 export { CheckpointError } from './checkpoint.ts'
 export {
