@@ -35,8 +35,8 @@ const optimizer = new AdamW(model, { weightDecay: 0.05 })
 const schedule = warmupCosine({ peak: 4e-3, warmup: 20, total: steps })
 for (let step = 0; step <= steps; step++) {
   const { images, labels } = batchOf(Array.from({ length: 32 }, () => train[generator.integer(train.length)]))
-  const loss = optimizer.minimize(() => model.loss(images, labels), { learningRate: schedule(step) })
-  if (step % 50 === 0) console.log(`step ${step}: loss ${(await loss.item()).toFixed(3)}`)
+  const { total } = optimizer.minimize(() => model.loss(images, labels), { learningRate: schedule(step) })
+  if (step % 50 === 0) console.log(`step ${step}: loss ${(await total.item()).toFixed(3)}`)
 }
 
 const { images, labels } = batchOf(test)

@@ -35,6 +35,8 @@ export interface Batch extends Place {
   readonly indices: Int32Array
   /** the texts that were tokenized */
   readonly captions: readonly string[]
+  /** names of the classes of every image, where the data has them */
+  readonly labels?: readonly (readonly string[])[]
 }
 
 /**
@@ -156,6 +158,7 @@ export class BatchMaker {
       const row = table.key(index, caption)
       tokens.set(rows.subarray(row * contextLength, (row + 1) * contextLength), i * contextLength)
     }
+    const { labels } = this.#source
     return {
       ...place,
       images,
@@ -164,6 +167,7 @@ export class BatchMaker {
       tokenShape: [choices.length, contextLength],
       indices: Int32Array.from(choices, choice => indices[choice.index]),
       captions: choices.map(choice => this.#source.captions(indices[choice.index])[choice.caption]),
+      ...(labels && { labels: choices.map(choice => labels.call(this.#source, indices[choice.index])) }),
     }
   }
 

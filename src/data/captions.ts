@@ -6,6 +6,8 @@ import { stat } from 'node:fs/promises'
 import { dirname, join, posix, resolve } from 'node:path'
 import { type CsvError, parse as parseCsv } from 'csv-parse/sync'
 import { DataError, fileError, messageOf, readText } from '../io/index.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { labelsIn, readClassFolders } from './labels.ts'
 
 /** An image and its captions. */
 export interface CaptionedImage {
@@ -13,12 +15,23 @@ export interface CaptionedImage {
   readonly file: string
   /** at least one, none of them empty */
   readonly captions: readonly string[]
+  /** names of its classes, at least one, if labels were read */
+  readonly labels?: readonly string[]
   /** all other fields of its lines; for equal names, the last */
   readonly fields: Readonly<Record<string, unknown>>
 }
 
 /** The possible names of a folder's caption file. */
 export const CAPTION_FILES = ['captions.jsonl', 'captions.csv', 'captions.tsv'] as const
+
+export interface ReadCaptionsOptions {
+  /**
+   * read the classes of images: a field or column `label` or `labels` with one name or a list of them, or, of a folder without
+   * a list of captions, a folder for each class. An image without a caption has its classes as captions. Default false
+   */
+  readonly labels?: boolean
+}
+const readOptions = { labels: false } satisfies Settings<ReadCaptionsOptions>
 
 /** One line of a caption file, before it is checked. */
 interface Line {
@@ -32,38 +45,55 @@ interface Line {
  * `caption`. A file may have several lines, and lines may have more fields. Images come in the order of their first line.
  * @throws DataError naming file and line: no or several caption files, a broken line, a missing field, an empty
  * caption, a file outside the folder or not on the disk, no lines at all
+ * @param options.labels reads classes too: see {@link ReadCaptionsOptions}
  */
-export async function readCaptions(folderOrFile: string): Promise<CaptionedImage[]> {
-  return (await readCaptionsOf(folderOrFile)).images
+export async function readCaptions(folderOrFile: string, options?: ReadCaptionsOptions): Promise<CaptionedImage[]> {
+  const { labels } = settle('readCaptions(folderOrFile, options)', options, readOptions)
+  return (await readCaptionsOf(folderOrFile, labels)).images
 }
 
 /** As {@link readCaptions}, with the folder of the images. */
 export async function readCaptionsOf(
   folderOrFile: string,
+  withLabels: boolean,
 ): Promise<{ readonly folder: string; readonly images: CaptionedImage[] }> {
+  const found = withLabels && (await hasNoList(folderOrFile)) ? await readClassFolders(folderOrFile) : undefined
+  if (found) return { folder: folderOrFile, images: found }
   const path = await findCaptions(folderOrFile)
   const folder = path === folderOrFile ? dirname(path) : folderOrFile
   const text = await readText(path)
-  const lines = /\.jsonl$/i.test(path) ? jsonLines(text, path) : csvLines(text, path)
-  const images = new Map<string, { captions: string[]; fields: Record<string, unknown> }>()
+  const lines = /\.jsonl$/i.test(path) ? jsonLines(text, path) : csvLines(text, path, withLabels)
+  const images = new Map<string, { captions: string[]; labels?: string[]; fields: Record<string, unknown> }>()
   for (const { number, value } of lines) {
     const refuse = (reason: string) => new DataError(reason, { file: path, line: number })
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw refuse('is not an object like {"file": "a.png", "caption": "a cat"}')
     const { file, caption, ...fields } = value as Record<string, unknown>
     const name = checkFileName(file, refuse)
-    const captions = checkCaptions(caption, refuse)
+    const labels = withLabels ? labelsIn(fields, refuse) : undefined
+    if (labels?.length === 0) throw refuse("has no 'label' and no 'labels'")
+    const captions = labels && caption === undefined ? [...labels] : checkCaptions(caption, refuse)
     const image = images.get(name)
     if (image === undefined) {
       checkOnDisk(folder, name, refuse)
-      images.set(name, { captions, fields })
+      images.set(name, { captions, ...(labels && { labels: [...new Set(labels)] }), fields })
     } else {
       image.captions.push(...captions)
+      for (const label of labels ?? []) if (!image.labels!.includes(label)) image.labels!.push(label)
       Object.assign(image.fields, fields)
     }
   }
   if (images.size === 0) throw new DataError('empty dataset: it names no image', { file: path })
   return { folder, images: Array.from(images, ([file, image]) => ({ file, ...image })) }
+}
+
+/** Whether a path is a folder without a list of captions. */
+async function hasNoList(path: string): Promise<boolean> {
+  const isFolder = await stat(path).then(
+    found => found.isDirectory(),
+    () => false,
+  )
+  return isFolder && !CAPTION_FILES.some(name => statSync(join(path, name), { throwIfNoEntry: false }))
 }
 
 async function findCaptions(folder: string): Promise<string> {
@@ -99,12 +129,12 @@ function* jsonLines(text: string, file: string): Generator<Line> {
 }
 
 /** Comma-separated with quotes (RFC 4180), or tab-separated without: a quotation mark in a .tsv is an ordinary character. */
-function csvLines(text: string, file: string): Line[] {
+function csvLines(text: string, file: string, withLabels: boolean): Line[] {
   const tabs = /\.tsv$/i.test(file)
   let records: { record: Record<string, unknown>; info: { lines: number } }[]
   try {
     records = parseCsv(text, {
-      columns: header => checkHeader(header, file),
+      columns: header => checkHeader(header, file, withLabels),
       record_delimiter: ['\r\n', '\n', '\r'],
       delimiter: tabs ? '\t' : ',',
       quote: tabs ? null : '"',
@@ -119,13 +149,16 @@ function csvLines(text: string, file: string): Line[] {
   return records.map(({ record, info }) => ({ number: info.lines, value: record }))
 }
 
-function checkHeader(header: string[], file: string): string[] {
+function checkHeader(header: string[], file: string, withLabels: boolean): string[] {
   const names = header.map(name => name.trim())
   for (const [i, name] of names.entries())
     if (names.indexOf(name) < i) throw new DataError(`the header names '${name}' twice`, { file, line: 1 })
-  for (const name of ['file', 'caption'])
-    if (!names.includes(name))
-      throw new DataError(`the header has no '${name}': it reads ${names.join(', ')}`, { file, line: 1 })
+  const wanted = withLabels ? [['file'], ['label', 'labels']] : [['file'], ['caption']]
+  for (const some of wanted)
+    if (!some.some(name => names.includes(name))) {
+      const what = some.map(name => `'${name}'`).join(' and no ')
+      throw new DataError(`the header has no ${what}: it reads ${names.join(', ')}`, { file, line: 1 })
+    }
   return names
 }
 

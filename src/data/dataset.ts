@@ -15,6 +15,7 @@ import { DecodePool, isThreads, type Threads, threadsHere } from './decoding/poo
 import type { ImageTextSource } from './image-text-source.ts'
 import { type ImageDecoder, toUnitRange } from './images/image.ts'
 import type { RandomCrop } from './images/random-crop.ts'
+import { classesOf } from './labels.ts'
 
 export interface OpenDatasetOptions {
   /** side of the square images in pixels */
@@ -26,6 +27,11 @@ export interface OpenDatasetOptions {
   readonly threads?: Threads
   /** bytes of decoded images that are kept in memory; default 256 MiB */
   readonly cacheBytes?: number
+  /**
+   * read the classes of images, from a field `label` or `labels` of the list of captions or from a folder for each class; an
+   * image without a caption then has its classes as captions. False unless given
+   */
+  readonly labels?: boolean
 }
 export const datasetOptions = {
   imageSize: is.number,
@@ -33,6 +39,7 @@ export const datasetOptions = {
   upright: true,
   threads: is.byDefault(0, isThreads),
   cacheBytes: 256 * 2 ** 20,
+  labels: false,
 } satisfies Settings<OpenDatasetOptions>
 
 export interface SplitOptions {
@@ -89,17 +96,30 @@ export class ImageTextDataset implements ImageTextSource {
   readonly folder: string
   readonly examples: readonly CaptionedImage[]
   readonly imageSize: number
-  /** SHA-256 of the files' names and captions, in order; pixels are not part of it */
+  /** SHA-256 of the files' names and captions, and of labels where they were read, in order; pixels are not part of it */
   readonly fingerprint: string
+  /** names of all classes, those of the other part of a split too; none where labels were not read */
+  readonly classes: readonly string[]
+  /** names of the classes of example `index`, at least one; absent where labels were not read */
+  readonly labels?: (index: number) => readonly string[]
   readonly #cache: ImageCache
 
-  private constructor(folder: string, examples: readonly CaptionedImage[], imageSize: number, cache: ImageCache) {
+  private constructor(
+    folder: string,
+    examples: readonly CaptionedImage[],
+    imageSize: number,
+    cache: ImageCache,
+    classes: readonly string[],
+  ) {
     this.folder = folder
     this.examples = examples
     this.imageSize = imageSize
     this.#cache = cache
+    this.classes = classes
+    if (classes.length > 0) this.labels = index => this.#example(index).labels!
     const hash = createHash('sha256')
-    for (const { file, captions } of examples) hash.update(`${JSON.stringify([file, captions])}\n`)
+    for (const { file, captions, labels } of examples)
+      hash.update(`${JSON.stringify(labels ? [file, captions, labels] : [file, captions])}\n`)
     this.fingerprint = hash.digest('hex')
   }
 
@@ -109,12 +129,12 @@ export class ImageTextDataset implements ImageTextSource {
    */
   static async open(path: string, options: OpenDatasetOptions): Promise<ImageTextDataset> {
     const settled = settle('ImageTextDataset.open(path, options)', options, datasetOptions)
-    const { imageSize, threads } = settled
+    const { imageSize, threads, labels } = settled
     if (!Number.isSafeInteger(imageSize) || imageSize < 1)
       throw new DataError(`imageSize is a positive integer, not ${imageSize}`, { file: path })
-    const { folder, images } = await readCaptionsOf(path)
+    const { folder, images } = await readCaptionsOf(path, labels)
     const decoding = threads === 'auto' ? await threadsWorthWhile(join(folder, images[0].file)) : threads
-    return new ImageTextDataset(folder, images, imageSize, new ImageCache(settled, decoding))
+    return new ImageTextDataset(folder, images, imageSize, new ImageCache(settled, decoding), classesOf(images))
   }
 
   get length(): number {
@@ -150,7 +170,7 @@ export class ImageTextDataset implements ImageTextSource {
     const chosen = new Set(new Generator(seed).fork('split').permutation(this.length).subarray(0, count))
     const part = (inValidation: boolean) => {
       const examples = this.examples.filter((_, i) => chosen.has(i) === inValidation)
-      return new ImageTextDataset(this.folder, examples, this.imageSize, this.#cache)
+      return new ImageTextDataset(this.folder, examples, this.imageSize, this.#cache, this.classes)
     }
     return { train: part(false), validation: part(true) }
   }

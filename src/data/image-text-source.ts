@@ -15,6 +15,8 @@ export interface ImageTextSource {
   readonly fingerprint: string
   /** the captions of example `index`, at least one */
   captions(index: number): readonly string[]
+  /** names of the classes of example `index`, if labels were read */
+  labels?(index: number): readonly string[]
   /** the name of example `index` in an error */
   name(index: number): string
   /** the same in parts, for a sample in a shard */

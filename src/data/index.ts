@@ -1,7 +1,7 @@
 // Images, captions, tokenizers, batches, the built-in Shapes dataset, and safetensors files.
 
 export * from './batches.ts'
-export { CAPTION_FILES, type CaptionedImage, readCaptions } from './captions.ts'
+export { CAPTION_FILES, type CaptionedImage, type ReadCaptionsOptions, readCaptions } from './captions.ts'
 export { ImageTextDataset, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
 export type { Threads } from './decoding/pool.ts'
 export type { BadSample, ImageTextSource, ImageTextStream, OnBadSample, WindowOptions } from './image-text-source.ts'
@@ -18,6 +18,7 @@ export {
   type SquareImage,
 } from './images/image.ts'
 export type { RandomCrop } from './images/random-crop.ts'
+export { type ClassTargets, classesOf, classTargets } from './labels.ts'
 export { openData, readAllCaptions } from './open-data.ts'
 export { listImages, type OpenPicturesOptions, openPictures, type Pictures } from './pictures.ts'
 export {

@@ -2,6 +2,7 @@
 
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DataError } from '../io/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { CAPTION_FILES } from './captions.ts'
 import { datasetOptions, ImageTextDataset, type OpenDatasetOptions } from './dataset.ts'
@@ -11,16 +12,23 @@ const openOptions = { ...datasetOptions, ...shardsOptions } satisfies Settings<O
 
 /**
  * Opens a folder with a caption file, a `.jsonl`, `.csv` or `.tsv` of captions, a folder of tars, or a list of them such
- * as `data/{000..099}.tar`.
+ * as `data/{000..099}.tar`; with `labels` also a folder that has one folder for each class.
  * @throws DataError naming what is wrong (see {@link ImageTextDataset.open} and {@link ShardDataset.open})
  */
 export async function openData(
   path: string,
   options: OpenDatasetOptions & OpenShardsOptions,
 ): Promise<ImageTextDataset | ShardDataset> {
-  const { cacheBytes, window, ...common } = settle('openData(path, options)', options, openOptions)
-  if (await isShards(path)) return ShardDataset.open(path, { ...common, window })
-  return ImageTextDataset.open(path, { ...common, cacheBytes })
+  const { cacheBytes, labels, window, ...common } = settle('openData(path, options)', options, openOptions)
+  if (!(await isShards(path))) return ImageTextDataset.open(path, { ...common, cacheBytes, labels })
+  if (labels)
+    throw new DataError(
+      'is a list of tars, of which labels are not read: a folder or a list of captions may have them',
+      {
+        file: path,
+      },
+    )
+  return ShardDataset.open(path, { ...common, window })
 }
 
 /** A list in braces, a tar, or a folder without a caption file that holds a tar. */

@@ -6,7 +6,7 @@ import { indexOfNonFinite, scope, type Tensor } from '../tensor/index.ts'
 import { diagnose } from '../train/guard/diagnose.ts'
 import type { LossProblem } from '../train/guard/directional.ts'
 import type { Finding } from '../train/index.ts'
-import { lossesOf, type Objective } from '../train/objective.ts'
+import { lossesOf } from '../train/objective.ts'
 import { counted, type DoctorFinding, digits, findingsOf, share, some } from './finding.ts'
 import { isUnfelt } from './optimizer.ts'
 
@@ -43,7 +43,8 @@ export async function examineActivity(
     for (const { storage } of gradients) storage.free('the examination of gradients')
     if (indexOfNonFinite([await loss.item(), ...norms.values()]) >= 0)
       return notFinite(await diagnose(objective, batch), learningRate)
-    const findings = [...unreached(norms, objective), ...(await deadUnits(tape, learningRate))]
+    const trained = new Map([...norms].filter((_, i) => parameters[i][1].trainable))
+    const findings = [...unreached(trained), ...(await deadUnits(tape, learningRate))]
     if (!isTrained) return findings
     const embeddings = scope(() => noGrad(() => objective.embeddings?.(batch) ?? {}))
     for (const [what, vectors] of Object.entries(embeddings)) {
@@ -78,19 +79,16 @@ const norm = (data: ArrayLike<number>): number => {
   return Math.sqrt(sum)
 }
 
-function unreached(norms: ReadonlyMap<string, number>, { weightless = [] }: Objective): DoctorFinding[] {
+function unreached(norms: ReadonlyMap<string, number>): DoctorFinding[] {
   const mean = [...norms.values()].reduce((a, b) => a + b, 0) / norms.size
   const none = [...norms].filter(([name, length]) => !isUnfelt(name) && !(length > NOTHING * mean))
   if (none.length === 0) return []
-  const isAsked = weightless.length > 0
   return [
     finding(
-      isAsked ? 'note' : 'suspect',
+      'suspect',
       `no gradient reaches ${counted(none.length, 'parameter')}`,
       `norms below ${NOTHING} of the mean of all: ${some(none.map(([name, length]) => `${name} ${digits(length)}`))}, of ${norms.size} parameters`,
-      isAsked
-        ? 'one of the losses has weight 0: what only it needs learns nothing'
-        : 'look for what lies between them and the loss: units that never fire, weights of 0, a saturated softmax, a stopped gradient',
+      'look for what lies between them and the loss: units that never fire, weights of 0, a saturated softmax, a stopped gradient',
     ),
   ]
 }

@@ -3,7 +3,7 @@
 
 import { stack } from '../autograd/index.ts'
 import { type ImageTextSource, paraphrases } from '../data/index.ts'
-import type { Caption, CoCaLoss, GenerateOptions } from '../models/index.ts'
+import type { Caption, GenerateOptions } from '../models/index.ts'
 import { defaultGenerator, fromData, NonFiniteError } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
@@ -311,42 +311,52 @@ function firstCaptions(
   return { tokens: tokenizer.tokenize(texts, context, { truncate }), tokenShape: [count, context] }
 }
 
+/** Means over batches; a loss that the model leaves out is absent. */
+export interface MeanLoss {
+  /** λ_Con L_Con + λ_Cap L_Cap */
+  readonly loss: number
+  readonly contrastive?: number
+  readonly captioning?: number
+}
+
 /**
  * The losses on images and their first captions: means over full batches, or over the only batch.
  * @throws NonFiniteError naming the images whose loss is not finite
  */
-export function meanLoss(
-  trained: TrainedModel,
-  source: ImageTextSource,
-  options?: EvaluateOptions,
-): Promise<{ loss: number; contrastive: number; captioning: number }> {
+export function meanLoss(trained: TrainedModel, source: ImageTextSource, options?: EvaluateOptions): Promise<MeanLoss> {
   const { model } = trained
   const settled = settle('meanLoss(trained, source, options)', options, evaluateOptions)
   const { batchSize } = settled
   return inEvaluation(model, async () => {
-    const sum = { loss: 0, contrastive: 0, captioning: 0 }
+    const sums = new Map<string, number>()
     let batches = 0
     for await (const batch of imageBatches(trained, source, settled)) {
       if (batch.count < batchSize && batches > 0) break
       const text = firstCaptions(trained, source, batch, settled)
       const images = { images: batch.pixels, imageShape: batch.shape }
-      const parts = (loss: CoCaLoss) => [loss.total, loss.contrastive, loss.captioning]
-      const values = await readOut(() => stack(parts(batchLoss(model, { ...images, ...text }, { positives: true }))))
-      const [loss, contrastive, captioning] = Array.from(values)
-      checkLosses({ 'contrastive loss': contrastive, 'captioning loss': captioning, loss }, source, batch)
-      sum.loss += loss
-      sum.contrastive += contrastive
-      sum.captioning += captioning
+      let names: string[] = []
+      const values = await readOut(() => {
+        // the total last: a part that is not finite has the better name
+        const { total, ...parts } = batchLoss(model, { ...images, ...text }, { positives: true })
+        names = [...Object.keys(parts), 'loss']
+        return stack([...Object.values(parts), total])
+      })
+      names.forEach((name, i) => {
+        checkLoss(name === 'loss' ? name : `${name} loss`, values[i], source, batch)
+        sums.set(name, (sums.get(name) ?? 0) + values[i])
+      })
       batches++
     }
-    return { loss: sum.loss / batches, contrastive: sum.contrastive / batches, captioning: sum.captioning / batches }
+    const mean = (name: string) => (sums.get(name) ?? Number.NaN) / batches
+    const parts = [...sums.keys()].filter(name => name !== 'loss')
+    return { loss: mean('loss'), ...Object.fromEntries(parts.map(name => [name, mean(name)])) }
   })
 }
 
-function checkLosses(losses: Readonly<Record<string, number>>, source: ImageTextSource, batch: ImageBatch): void {
+function checkLoss(name: string, value: number, source: ImageTextSource, batch: ImageBatch): void {
+  if (Number.isFinite(value)) return
   const [first, last] = [source.name(batch.start), source.name(batch.start + batch.count - 1)]
-  for (const [name, value] of Object.entries(losses))
-    if (!Number.isFinite(value)) throw new NonFiniteError(`the ${name} of ${first} to ${last}`, value, NOT_COMPUTED)
+  throw new NonFiniteError(`the ${name} of ${first} to ${last}`, value, NOT_COMPUTED)
 }
 
 /** The first images of a source. */
@@ -357,6 +367,7 @@ export function firstOf(source: ImageTextSource, count: number): ImageTextSource
     imageSize: source.imageSize,
     fingerprint: `${count} of ${source.fingerprint}`,
     captions: index => source.captions(index),
+    ...(source.labels && { labels: (index: number) => source.labels!(index) }),
     name: index => source.name(index),
     image: index => source.image(index),
   }

@@ -13,26 +13,18 @@
 //   image embedding ◄───── L_Con ───────── │ ─────► text embedding
 //                                     L_Cap of logits
 
-import { concat, noGrad } from '../autograd/index.ts'
-import {
-  AttentionalPooler,
-  captioningLoss,
-  contrastiveLoss,
-  init,
-  type KeyValueCache,
-  Linear,
-  Module,
-  type Parameter,
-  parameter,
-} from '../nn/index.ts'
+import { type AttentionalPooler, captioningLoss, contrastiveLoss, Linear, Module, type Parameter } from '../nn/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import type { Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { type CoCaConfig, checkConfig, cocaConfig, type SettledConfig } from './coca-config.ts'
+import { type CoCaConfig, type ResolvedCoCa, resolveCoCa } from './config.ts'
+import { constrainScale, logScale, type PositivesOptions, positivesOptions } from './contrastive.ts'
 import type { CaptionDecoder, DecodingState } from './generation/decoding.ts'
 import { generate, stream } from './generation/generate.ts'
 import type { Caption, GenerateOptions, StreamedToken } from './generation/options.ts'
+import { extendText, startText } from './generation/text-state.ts'
+import { makePoolers, type PoolerWeights, pool, poolSummary, poolTokens } from './poolers.ts'
 import { MultimodalDecoder, type TextFeatures, UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
 
@@ -48,19 +40,7 @@ export interface ImageFeatures {
   readonly embedding: Tensor
 }
 
-/** Functions that get the weights of the poolers. */
-export interface PoolerWeights {
-  readonly generative?: (weights: Tensor) => void
-  readonly contrastive?: (weights: Tensor) => void
-}
 const poolerWeights = { generative: undefined, contrastive: undefined } satisfies Settings<PoolerWeights>
-
-/** What else belongs together than each image and its own text. */
-export interface PositivesOptions {
-  /** int32 [batch]: pairs with the same number are positives of each other */
-  readonly groups?: Tensor
-}
-const positivesOptions = { groups: is.optional(is.indices) } satisfies Settings<PositivesOptions>
 
 export interface CoCaOutput {
   /** of unit length, [batch, embedding] */
@@ -76,8 +56,10 @@ export interface CoCaOutput {
 export interface CoCaLoss {
   /** λ_Con L_Con + λ_Cap L_Cap */
   readonly total: Tensor
-  readonly contrastive: Tensor
-  readonly captioning: Tensor
+  /** L_Con; absent where λ_Con is 0 */
+  readonly contrastive?: Tensor
+  /** L_Cap; absent where λ_Cap is 0 */
+  readonly captioning?: Tensor
 }
 
 /**
@@ -94,37 +76,37 @@ export class CoCa extends Module implements CaptionDecoder {
   readonly textProjection: Linear
   readonly multimodal: MultimodalDecoder
   readonly logScale: Parameter
-  readonly #settled: SettledConfig
+  /** the configuration with every default */
+  readonly settings: ResolvedCoCa
 
-  /**
-   * @throws OptionsError naming a setting that is unknown or missing, ConfigError naming one that does not fit together with the
-   *   others
-   */
+  /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or impossible */
   constructor(config: CoCaConfig) {
     super()
-    const settled = settle('new CoCa(config)', config, cocaConfig)
-    checkConfig(settled)
-    const { image, text, pooler, embedding, activation, dropout, temperature } = settled
-    const { arrangement, queries, heads, width = text.width, queryNorm } = pooler
+    this.settings = resolveCoCa(config)
+    const { image, text, pooler, embedding, activation, dropout, temperature } = this.settings
     this.config = config
-    this.#settled = settled
     this.encoder = new VisionTransformer(image, { activation, dropout })
-    this.generativePooler = new AttentionalPooler({
-      queries: arrangement === 'shared' ? queries + 1 : queries,
-      width,
-      heads,
-      memoryWidth: image.width,
-      queryNorm,
-    })
-    if (arrangement !== 'shared') {
-      const memoryWidth = arrangement === 'cascade' ? width : image.width
-      this.contrastivePooler = new AttentionalPooler({ queries: 1, width, heads, memoryWidth, queryNorm })
-    }
-    this.imageProjection = new Linear(width, embedding, { bias: false })
+    ;[this.generativePooler, this.contrastivePooler] = makePoolers(this.settings)
+    this.imageProjection = new Linear(pooler.width, embedding, { bias: false })
     this.unimodal = new UnimodalDecoder(text, { activation, dropout })
     this.textProjection = new Linear(text.width, embedding, { bias: false })
-    this.multimodal = new MultimodalDecoder(text, width, { activation, dropout })
-    this.logScale = parameter([], init.constant(-Math.log(temperature.initial)))
+    this.multimodal = new MultimodalDecoder(text, pooler.width, { activation, dropout })
+    this.logScale = logScale(temperature.initial)
+    this.#freezeUnneeded()
+  }
+
+  /** Where the weight of a loss is 0, what only this loss needs is not trained. */
+  #freezeUnneeded(): void {
+    const { contrastive, captioning } = this.lossWeights
+    if (contrastive === 0) {
+      for (const part of [this.contrastivePooler, this.imageProjection, this.textProjection, this.unimodal.norm])
+        part?.freeze()
+      for (const one of [this.unimodal.classToken, this.logScale]) one.trainable = false
+    }
+    if (captioning === 0) {
+      this.multimodal.freeze()
+      if (this.settings.pooler.arrangement === 'parallel') this.generativePooler.freeze()
+    }
   }
 
   /**
@@ -132,26 +114,10 @@ export class CoCa extends Module implements CaptionDecoder {
    * @param onWeights gets the poolers' weights, [batch, heads, queries, patches or, of a cascade, image tokens]
    */
   imageFeatures(images: Tensor, onWeights?: PoolerWeights): ImageFeatures {
-    const { generative, contrastive } = settle('model.imageFeatures(images, onWeights)', onWeights, poolerWeights)
+    const settled = settle('model.imageFeatures(images, onWeights)', onWeights, poolerWeights)
     const patches = this.encoder.forward(images)
-    const pooled = this.generativePooler.forward(patches, { onWeights: this.#overPatches(generative) })
-    const { arrangement } = this.#settled.pooler
-    // shared: the first query is the embedding's, the others are the decoder's
-    const tokens = arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled
-    const source = arrangement === 'cascade' ? tokens : patches
-    const onContrastive = arrangement === 'cascade' ? contrastive : this.#overPatches(contrastive)
-    const asked = this.contrastivePooler?.forward(source, { onWeights: onContrastive }) ?? pooled
-    const summary = asked.slice([{}, 0])
+    const { tokens, summary } = pool(this, patches, settled)
     return { patches, tokens, summary, embedding: this.imageProjection.forward(summary).normalize() }
-  }
-
-  /** Weights over the encoder's tokens as weights over its patches: without the class token, and summing to 1 again. */
-  #overPatches(onWeights?: (w: Tensor) => void): ((w: Tensor) => void) | undefined {
-    if (!onWeights || !this.encoder.classToken) return onWeights
-    return weights => {
-      const ofPatches = weights.slice([{}, {}, {}, { start: 1 }])
-      onWeights(ofPatches.div(ofPatches.sum({ axis: -1, keepDims: true }).maximum(1e-30)))
-    }
   }
 
   /** ids int32 [batch, tokens] → tokens for the decoder, and the embedding of the whole text */
@@ -162,7 +128,7 @@ export class CoCa extends Module implements CaptionDecoder {
 
   /** images [batch, 3, size, size] → embeddings of unit length, [batch, embedding] */
   encodeImage(images: Tensor): Tensor {
-    return this.imageFeatures(images).embedding
+    return this.imageProjection.forward(poolSummary(this, this.encoder.forward(images))).normalize()
   }
 
   /** ids int32 [batch, tokens] → embeddings of unit length, [batch, embedding] */
@@ -178,40 +144,60 @@ export class CoCa extends Module implements CaptionDecoder {
     return { image: image.embedding, text: text.embedding, logits, scale: this.logScale.exp() }
   }
 
+  /** The part of `forward` that the losses need: those with a weight of 0 need nothing. */
+  lossInputs(images: Tensor, ids: Tensor): Partial<CoCaOutput> {
+    const { contrastive, captioning } = this.lossWeights
+    if (captioning === 0)
+      return { image: this.encodeImage(images), text: this.encodeText(ids), scale: this.logScale.exp() }
+    if (contrastive !== 0) return this.forward(images, ids)
+    const { tokens, mask } = this.unimodal.tokens(ids)
+    const image = poolTokens(this, this.encoder.forward(images))
+    return { logits: this.multimodal.forward(tokens, image, { mask }) }
+  }
+
   /**
-   * L = λ_Con L_Con + λ_Cap L_Cap (equation 4).
+   * L = λ_Con L_Con + λ_Cap L_Cap (equation 4). A loss with λ = 0 is not computed.
    * @param options.groups int32 [batch]: pairs with the same number are positives of each other
    */
   loss(images: Tensor, ids: Tensor, options?: PositivesOptions): CoCaLoss {
     const settled = settle('model.loss(images, ids, options)', options, positivesOptions)
-    const { image, text, logits, scale } = this.forward(images, ids)
-    return this.weigh(this.contrastive(image, text, scale, settled), this.captioning(logits, ids))
+    const { image, text, scale, logits } = this.lossInputs(images, ids)
+    const contrastive = image && text && scale && this.contrastive(image, text, scale, settled)
+    return this.weigh(contrastive, logits && this.captioning(logits, ids))
   }
 
   /** L_Con of embeddings, reduced as the configuration says */
   contrastive(image: Tensor, text: Tensor, scale: Tensor, options?: PositivesOptions): Tensor {
     const { groups } = settle('model.contrastive(image, text, scale, options)', options, positivesOptions)
-    return contrastiveLoss(image, text, scale, { reduction: this.#settled.loss.contrastive.reduction, groups })
+    return contrastiveLoss(image, text, scale, { reduction: this.settings.loss.contrastive.reduction, groups })
   }
 
   /** L_Cap of logits, reduced as the configuration says */
   captioning(logits: Tensor, ids: Tensor): Tensor {
-    const { loss, text } = this.#settled
+    const { loss, text } = this.settings
     return captioningLoss(logits, ids, { reduction: loss.captioning.reduction, ignore: text.pad })
   }
 
   /** λ_Con and λ_Cap */
   get lossWeights(): { readonly contrastive: number; readonly captioning: number } {
-    const { contrastive, captioning } = this.#settled.loss
+    const { contrastive, captioning } = this.settings.loss
     return { contrastive: contrastive.weight, captioning: captioning.weight }
   }
 
-  /** Both losses, and their sum with these weights */
-  weigh(contrastive: Tensor, captioning: Tensor): CoCaLoss {
-    checkArguments('model.weigh(contrastive, captioning)', [is.tensor, is.tensor], [contrastive, captioning])
+  /**
+   * The losses, and their sum with λ_Con and λ_Cap.
+   * @param contrastive undefined leaves it out, and so it does captioning
+   * @throws TypeError where both are undefined
+   */
+  weigh(contrastive: Tensor | undefined, captioning: Tensor | undefined): CoCaLoss {
+    const kinds = [is.optional(is.tensor), is.optional(is.tensor)]
+    checkArguments('model.weigh(contrastive, captioning)', kinds, [contrastive, captioning])
     const weights = this.lossWeights
-    const total = contrastive.mul(weights.contrastive).add(captioning.mul(weights.captioning))
-    return { total, contrastive, captioning }
+    const first = contrastive?.mul(weights.contrastive)
+    const second = captioning?.mul(weights.captioning)
+    const total = first && second ? first.add(second) : (first ?? second)
+    if (!total) throw new TypeError('model.weigh: neither loss is given')
+    return { total, ...(contrastive && { contrastive }), ...(captioning && { captioning }) }
   }
 
   /** Log-likelihood of each text given its image, log p(y_2 … y_T | y_1, x): [batch] */
@@ -236,29 +222,18 @@ export class CoCa extends Module implements CaptionDecoder {
 
   /** Keeps the learned scale within [1, maximum]; the trainer calls it after every update. */
   constrain(): void {
-    const largest = Math.log(this.#settled.temperature.maximumScale)
-    this.logScale.assign(noGrad(() => this.logScale.clamp({ min: 0, max: largest })))
+    constrainScale(this.logScale, this.settings.temperature.maximumScale)
   }
 
   startDecoding(images: Tensor): DecodingState {
     const maps: Tensor[] = []
     const { tokens } = this.imageFeatures(images, { generative: weights => maps.push(weights.mean({ axis: 1 })) })
     // where each image token was taken from: [batch, queries, patches]
-    const origin = this.#settled.pooler.arrangement === 'shared' ? maps[0].slice([{}, { start: 1 }]) : maps[0]
-    const empty = (n: number) => Array.from({ length: n }, (): KeyValueCache => ({}))
-    const [uni, multi] = [this.unimodal.blocks.length, this.multimodal.blocks.length]
-    return { tokens, origin, unimodal: empty(uni), multimodal: empty(multi), image: empty(multi) }
+    const origin = this.settings.pooler.arrangement === 'shared' ? maps[0].slice([{}, { start: 1 }]) : maps[0]
+    return startText(this.unimodal, this.multimodal, tokens, origin)
   }
 
   decode(ids: Tensor, state: DecodingState, onMemoryWeights?: (weights: Tensor) => void): Tensor {
-    const all = state.ids ? concat([state.ids, ids], 1) : ids
-    const tokens = this.unimodal.extend(all, state.unimodal, all.shape[1] - ids.shape[1])
-    const logits = this.multimodal.forward(tokens, state.tokens, {
-      caches: state.multimodal,
-      memoryCaches: state.image,
-      onMemoryWeights,
-    })
-    state.ids = all
-    return logits.slice([{}, -1])
+    return extendText(this.unimodal, this.multimodal, { ids, state, onMemoryWeights })
   }
 }

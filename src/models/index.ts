@@ -1,28 +1,43 @@
-// Models: CoCa, its parts, related models, and the generation of captions.
+// Models: CoCa and its parts, the classifier, the dual encoder and the captioner that it is compared with, and generation.
 
+export { Captioner, type CaptionerLoss } from './captioner.ts'
+export {
+  ClassificationHead,
+  type ClassificationHeadConfig,
+  ImageClassifier,
+  type ImageClassifierLoss,
+} from './classifier.ts'
 export {
   CoCa,
   type CoCaLoss,
   type CoCaOutput,
   type ImageFeatures,
-  type PoolerWeights,
-  type PositivesOptions,
 } from './coca.ts'
-export type { CoCaConfig } from './coca-config.ts'
+export type {
+  BlockOptions,
+  CaptionerConfig,
+  CoCaConfig,
+  DualEncoderConfig,
+  ImageClassifierConfig,
+  ResolvedCoCa,
+  ResolvedText,
+  ResolvedVisionTransformer,
+  TextConfig,
+  VisionTransformerConfig,
+} from './config.ts'
+export type { PositivesOptions } from './contrastive.ts'
+export { DualEncoder, type DualEncoderLoss } from './dual-encoder.ts'
 export type { CaptionDecoder, DecodingState } from './generation/decoding.ts'
 export { generate, stream } from './generation/generate.ts'
 export { type Caption, GenerateOptionError, type GenerateOptions, type StreamedToken } from './generation/options.ts'
 export { LogitsError, type TokenPlace } from './generation/sampling.ts'
+export type { PoolerWeights } from './poolers.ts'
 export { type PresetName, presets } from './presets.ts'
 export {
-  Captioner,
-  type CaptionerConfig,
-  ClassificationHead,
-  type ClassificationHeadConfig,
-  DualEncoder,
-  type DualEncoderConfig,
-  ImageClassifier,
-  type ImageClassifierConfig,
-} from './relatives.ts'
-export { MultimodalDecoder, type TextConfig, type TextFeatures, UnimodalDecoder } from './text.ts'
-export { type BlockOptions, VisionTransformer, type VisionTransformerConfig } from './vit.ts'
+  MultimodalDecoder,
+  type MultimodalForwardOptions,
+  type TextFeatures,
+  type TextTokens,
+  UnimodalDecoder,
+} from './text.ts'
+export { VisionTransformer } from './vit.ts'

@@ -1,6 +1,6 @@
 // Configurations by name: small ones for a laptop and the paper's three (Table 1).
 
-import type { CoCaConfig } from './coca-config.ts'
+import type { CoCaConfig } from './config.ts'
 
 /** A row of Table 1: images of 288² in patches of 18, 256 image tokens, a vocabulary of 64 k, equal layers in both halves. */
 const paper = (

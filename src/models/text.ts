@@ -17,79 +17,21 @@ import {
 import { checkArguments } from '../tensor/arguments.ts'
 import { full, ShapeError, show, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
-import { group, type Settings, type Settled, settle } from '../tensor/options.ts'
-import { type BlockOptions, blockOptions } from './vit.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { type BlockOptions, blockOptions, type ResolvedText, resolveText, type TextConfig } from './config.ts'
 
-export interface TextConfig {
-  /** number of token ids */
-  readonly vocabulary: number
-  /** most tokens of a text, start and end included, [CLS] not */
-  readonly context: number
-  readonly width: number
-  readonly heads: number
-  /** width inside the feed-forward layers; default 4 × width */
-  readonly hidden?: number
-  /** layers that see text only */
-  readonly unimodalLayers: number
-  /** layers that look at the image too */
-  readonly multimodalLayers: number
-  /** id that fills short texts up at their end; without one every id is text */
-  readonly pad?: number
-  /**
-   * where nobody sees padding: in both halves (default); in the lower one; or in the lower one by a mask that lies one place
-   * late, so that the first padding is seen and [CLS] sees itself only in a text without padding
-   */
-  readonly padMask?: 'both' | 'unimodal' | 'unimodalLate'
-  /** the padding id is a word too, which captions and prompts may hold; default false */
-  readonly padIsWord?: boolean
-  /** which position [CLS] has: the last of all, however short the text (default), or the one after the ids given */
-  readonly classPosition?: 'last' | 'next'
-  /** what is different in the upper half */
-  readonly multimodal?: {
-    /** default as below */
-    readonly heads?: number
-    /** default as below */
-    readonly hidden?: number
-    /** every layer normalises the image tokens for itself; default false */
-    readonly memoryNorm?: boolean
-    /** every layer has a feed-forward layer after its self-attention too; default false */
-    readonly selfMlp?: boolean
-    /** of the layer that gives the logits; default true */
-    readonly outputBias?: boolean
-  }
-}
-
-const multimodalConfig = {
-  heads: is.optional(is.number),
-  hidden: is.optional(is.number),
-  memoryNorm: false,
-  selfMlp: false,
-  outputBias: true,
-} satisfies Settings<NonNullable<TextConfig['multimodal']>>
-
-export const textConfig = {
-  vocabulary: is.number,
-  context: is.number,
-  width: is.number,
-  heads: is.number,
-  hidden: is.optional(is.number),
-  unimodalLayers: is.number,
-  multimodalLayers: is.number,
-  pad: is.optional(is.number),
-  padMask: is.choice('both', 'unimodal', 'unimodalLate'),
-  padIsWord: false,
-  classPosition: is.choice('last', 'next'),
-  multimodal: group(multimodalConfig),
-} satisfies Settings<TextConfig>
-
-/** What the lower half makes of a text. */
-export interface TextFeatures {
-  /** [batch, tokens, width], for the upper half */
+/** What the upper half needs of a text. */
+export interface TextTokens {
+  /** [batch, tokens, width] */
   readonly tokens: Tensor
-  /** what [CLS] has seen, normalised: [batch, width] */
-  readonly summary: Tensor
   /** bool [batch, 1, tokens, tokens]: who sees whom in the upper half, where it is more than what comes before */
   readonly mask?: Tensor
+}
+
+/** What the lower half makes of a text. */
+export interface TextFeatures extends TextTokens {
+  /** what [CLS] has seen, normalised: [batch, width] */
+  readonly summary: Tensor
 }
 
 /** Who sees whom: what comes before, or less of it by a mask. */
@@ -100,7 +42,7 @@ const sightOf = (mask: Tensor | undefined) => (mask ? { mask } : { causal: true 
  * before projection. Ids int32 [batch, tokens] → text features.
  */
 export class UnimodalDecoder extends Module {
-  readonly config: Settled<TextConfig, typeof textConfig>
+  readonly config: ResolvedText
   readonly embedding: Embedding
   readonly classToken: Parameter // [width]
   readonly positions: Parameter // [context + 1, width], the last one for [CLS]
@@ -109,7 +51,7 @@ export class UnimodalDecoder extends Module {
 
   constructor(config: TextConfig, options?: BlockOptions) {
     super()
-    this.config = settle('new UnimodalDecoder(config)', config, textConfig)
+    this.config = resolveText('new UnimodalDecoder(config)', config)
     const { vocabulary, context, width, heads, hidden, unimodalLayers } = this.config
     const block = settle('new UnimodalDecoder(config, options)', options, blockOptions)
     this.embedding = new Embedding(vocabulary, width, init.normal(0.3))
@@ -125,13 +67,26 @@ export class UnimodalDecoder extends Module {
     const { context, width, classPosition, padMask } = this.config
     const classToken = this.classToken.add(this.positions.slice([classPosition === 'next' ? length : context]))
     const embedded = concat([this.#embed(ids, 0), classToken.expand([batch, 1, width])], 1) // [batch, tokens + 1, width]
-    const mask = this.#mask(ids, length + 1, length + 1)
-    const sight = sightOf(mask)
-    const x = sequence(embedded, this.blocks, (y, block) => block.forward(y, sight))
+    const { x, mask } = this.#see(embedded, ids)
     const tokens = x.slice([{}, { stop: length }])
     const summary = this.norm.forward(x.slice([{}, length]))
     if (padMask !== 'both') return { tokens, summary }
     return { tokens, summary, mask: mask?.slice([{}, {}, { stop: length }, { stop: length }]) }
+  }
+
+  /** ids int32 [batch, tokens] → what `forward` gives, without [CLS]: no other token sees it, so captions do not need it */
+  tokens(ids: Tensor): TextTokens {
+    this.#check(ids)
+    const { x, mask } = this.#see(this.#embed(ids, 0), ids)
+    return this.config.padMask === 'both' ? { tokens: x, mask } : { tokens: x }
+  }
+
+  /** All layers, over what is embedded. */
+  #see(embedded: Tensor, ids: Tensor): { readonly x: Tensor; readonly mask?: Tensor } {
+    const length = embedded.shape[1]
+    const mask = this.#mask(ids, length, length)
+    const sight = sightOf(mask)
+    return { x: sequence(embedded, this.blocks, (y, block) => block.forward(y, sight)), mask }
   }
 
   /** Of all ids so far only the tokens after the `seen` ones, whose keys and values stand in the caches: [batch, new tokens, width] */
@@ -200,10 +155,10 @@ export class MultimodalDecoder extends Module {
   /** @param memoryWidth width of the image tokens */
   constructor(config: TextConfig, memoryWidth: number, options?: BlockOptions) {
     super()
-    const settled = settle('new MultimodalDecoder(config)', config, textConfig)
+    const settled = resolveText('new MultimodalDecoder(config)', config)
     checkArguments('new MultimodalDecoder(config, memoryWidth)', [is.anything, is.number], [config, memoryWidth])
     const { vocabulary, width, multimodalLayers, multimodal } = settled
-    const { heads = settled.heads, hidden = settled.hidden, memoryNorm, selfMlp, outputBias } = multimodal
+    const { heads, hidden, memoryNorm, selfMlp, outputBias } = multimodal
     const common = settle('new MultimodalDecoder(config, memoryWidth, options)', options, blockOptions)
     const block = { width, heads, hidden, memoryWidth, memoryNorm, selfMlp, ...common }
     this.blocks = Array.from({ length: multimodalLayers }, () => new TransformerBlock(block))

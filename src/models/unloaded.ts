@@ -3,7 +3,7 @@
 import { withoutAllocation } from '../nn/index.ts'
 import { demandMemory } from '../tensor/demand.ts'
 import { CoCa } from './coca.ts'
-import type { CoCaConfig } from './coca-config.ts'
+import type { CoCaConfig } from './config.ts'
 
 const BYTES = 4
 

@@ -3,10 +3,8 @@
 
 import { concat } from '../autograd/index.ts'
 import {
-  type Activation,
   gridPositions,
   init,
-  isActivation,
   LayerNorm,
   Module,
   type Parameter,
@@ -16,46 +14,8 @@ import {
   TransformerBlock,
 } from '../nn/index.ts'
 import type { Tensor } from '../tensor/index.ts'
-import * as is from '../tensor/kinds.ts'
-import { type Settings, settle } from '../tensor/options.ts'
-
-export interface VisionTransformerConfig {
-  /** side of the square image, pixels */
-  readonly size: number
-  /** side of a patch, pixels */
-  readonly patch: number
-  readonly width: number
-  readonly layers: number
-  readonly heads: number
-  /** width inside the feed-forward layers; default 4 × width */
-  readonly hidden?: number
-  /** a learned token before the patches; default false */
-  readonly classToken?: boolean
-  /** normalise the tokens before the first block; default false */
-  readonly inputNorm?: boolean
-  /** of the layer that patches go through; default true */
-  readonly patchBias?: boolean
-}
-export const visionTransformerConfig = {
-  size: is.number,
-  patch: is.number,
-  width: is.number,
-  layers: is.number,
-  heads: is.number,
-  hidden: is.optional(is.number),
-  classToken: false,
-  inputNorm: false,
-  patchBias: true,
-} satisfies Settings<VisionTransformerConfig>
-
-/** What all blocks of a transformer have in common. */
-export interface BlockOptions {
-  /** default gelu */
-  readonly activation?: Activation
-  /** default 0 */
-  readonly dropout?: number
-}
-export const blockOptions = { activation: isActivation, dropout: 0 } satisfies Settings<BlockOptions>
+import { settle } from '../tensor/options.ts'
+import { type BlockOptions, blockOptions, resolveVisionTransformer, type VisionTransformerConfig } from './config.ts'
 
 /**
  * A vision transformer (Dosovitskiy et al. 2020) without a head: images [batch, channels, size, size] → all tokens
@@ -70,7 +30,7 @@ export class VisionTransformer extends Module {
 
   constructor(config: VisionTransformerConfig, options?: BlockOptions) {
     super()
-    const settled = settle('new VisionTransformer(config)', config, visionTransformerConfig)
+    const settled = resolveVisionTransformer('new VisionTransformer(config)', config)
     const { size, patch, width, layers, heads, hidden, classToken, inputNorm, patchBias } = settled
     const block = settle('new VisionTransformer(config, options)', options, blockOptions)
     this.patches = new PatchEmbedding({ imageSize: size, patchSize: patch, width, bias: patchBias })

@@ -1,10 +1,9 @@
 // OpenCLIP's settings of a CoCa as settings of ours, and back. What its models have and this CoCa cannot be is refused by
 // its name, and so is what nobody here knows: a setting that is passed over in silence is another model.
 
-import { cocaConfig } from '../models/coca-config.ts'
+import { resolveCoCa } from '../models/config.ts'
 import type { CoCaConfig } from '../models/index.ts'
 import { ConfigError } from '../nn/index.ts'
-import { settle } from '../tensor/options.ts'
 
 /** Plain JSON, as their configuration files hold it. */
 export type OpenClipConfig = Readonly<Record<string, unknown>>
@@ -206,9 +205,8 @@ function square(settings: Settings, name: string, byDefault: number): number {
  * @throws ConfigError naming the first setting that OpenCLIP has no word for
  */
 export function toOpenClipConfig(config: CoCaConfig): OpenClipConfig {
-  settle('toOpenClipConfig(config)', config, cocaConfig)
-  const { image, text, pooler, embedding, activation = 'gelu' } = config
-  const { vocabulary, context, width, heads, hidden = 4 * width, multimodal } = text
+  const { image, text, pooler, embedding, activation } = resolveCoCa(config, 'toOpenClipConfig(config)')
+  const { vocabulary, context, width, heads, multimodal } = text
   const tower = { context_length: context, vocab_size: vocabulary, width, heads }
   const said = {
     embed_dim: embedding,
@@ -219,7 +217,7 @@ export function toOpenClipConfig(config: CoCaConfig): OpenClipConfig {
       width: image.width,
       head_width: image.width / image.heads,
       patch_size: image.patch,
-      mlp_ratio: ratio(image.hidden ?? 4 * image.width, image.width),
+      mlp_ratio: ratio(image.hidden, image.width),
       no_ln_pre: !image.inputNorm,
       attentional_pool: true,
       attn_pooler_queries: pooler.queries + 1,
@@ -229,30 +227,16 @@ export function toOpenClipConfig(config: CoCaConfig): OpenClipConfig {
     text_cfg: {
       ...tower,
       layers: text.unimodalLayers,
-      mlp_ratio: ratio(hidden, width),
+      mlp_ratio: ratio(text.hidden, width),
       embed_cls: true,
       output_tokens: true,
       // releases before 3.0 do not know the setting, and their mask is the other one
       ...(text.padMask === 'unimodal' ? { correct_cls_mask: true } : {}),
     },
-    multimodal_cfg: { ...tower, heads: multimodal?.heads ?? heads, layers: text.multimodalLayers },
+    multimodal_cfg: { ...tower, heads: multimodal.heads, layers: text.multimodalLayers },
     custom_text: true,
   }
-  const own = {
-    image: { hidden: 4 * image.width, classToken: false, inputNorm: false, patchBias: true, ...image },
-    text: {
-      hidden,
-      padMask: 'both',
-      padIsWord: false,
-      classPosition: 'last',
-      ...text,
-      multimodal: { heads, hidden, memoryNorm: false, selfMlp: false, outputBias: true, ...multimodal },
-    },
-    pooler: { arrangement: 'cascade', width, queryNorm: false, ...pooler },
-    embedding,
-    activation,
-  }
-  refuseDifference('', own, fromOpenClipConfig(said))
+  refuseDifference('', { image, text, pooler, embedding, activation }, fromOpenClipConfig(said))
   return said
 }
 

@@ -63,7 +63,9 @@ const idsOf = ({ text }: GoldenBatch): Tensor => fromData(text.data, text.shape)
 
 /** The losses as they are stored: weighted, and the sum of both. */
 function lossOf(model: CoCa, images: Tensor, ids: Tensor) {
-  const { total, contrastive, captioning } = model.loss(images, ids)
+  const { image, text, scale, logits } = model.forward(images, ids)
+  const [contrastive, captioning] = [model.contrastive(image, text, scale), model.captioning(logits, ids)]
+  const { total } = model.weigh(contrastive, captioning)
   return { total, contrastive, caption: captioning.mul(model.lossWeights.captioning) }
 }
 

@@ -47,8 +47,8 @@ export interface FitOptions<Batch, Examples = unknown> {
   readonly checkpointEvery?: number
   /** how many checkpoints stay, the newest ones; default 3 */
   readonly keepLast?: number
-  /** ends the training after the step in hand, with a checkpoint */
-  readonly signal?: AbortSignal
+  /** an AbortSignal; ends the training after the step in hand, with a checkpoint */
+  readonly signal?: { readonly aborted: boolean }
   readonly onStep?: (metrics: StepMetrics) => void
   readonly onEvaluation?: (metrics: EvaluationMetrics) => void
   /** hears of each check of the gradient; without it a wrong one is a warning of the process */

@@ -1,4 +1,4 @@
-// Training: runs, from a configuration to an evaluated model.
+// Training: objectives, `fit`, and runs, from a configuration to an evaluated model.
 
 export { CheckpointError } from './checkpoint.ts'
 export {

@@ -24,7 +24,7 @@ export interface Loop<Batch> {
   readonly steps: number
   /** the next batch; undefined where there is none */
   readonly next: () => Promise<Drawn<Batch> | undefined>
-  readonly signal?: AbortSignal
+  readonly signal?: { readonly aborted: boolean }
   /** looks at each gradient before it is used */
   readonly inspect: Inspection
   /** what the model is worth; undefined where nothing was measured */

@@ -52,9 +52,6 @@ export interface Objective<Batch = unknown, Examples = unknown> {
   /** Vectors of unit length that should differ between examples, [examples, width], by name. The doctor compares them. */
   embeddings?(batch: Batch): Readonly<Record<string, Tensor>>
 
-  /** Losses with weight 0, by name: what only they need gets no gradient. */
-  readonly weightless?: readonly string[]
-
   /** About how many rows of each matrix product an example has, from which the time of a check is estimated. Default 1. */
   readonly rowsPerExample?: number
 

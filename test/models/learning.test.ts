@@ -67,8 +67,8 @@ describe('one batch', () => {
 
   it('is learned by heart: both losses are nearly gone', async () => {
     const { contrastive, captioning } = noGrad(() => model.loss(images, texts))
-    assert.ok((await contrastive.item()) < 0.02, `contrastive ${await contrastive.item()}`)
-    assert.ok((await captioning.item()) < 0.02, `captioning ${await captioning.item()}`)
+    assert.ok((await contrastive!.item()) < 0.02, `contrastive ${await contrastive!.item()}`)
+    assert.ok((await captioning!.item()) < 0.02, `captioning ${await captioning!.item()}`)
   })
 
   it('is retrieved without a mistake', () => {
@@ -91,8 +91,8 @@ describe('one batch', () => {
 
   it('with its pictures shuffled is wrong in everything: the model looks at them', async () => {
     const { contrastive, captioning } = noGrad(() => model.loss(others, texts))
-    assertAbove(await contrastive.item(), 2)
-    assertAbove(await captioning.item(), 1)
+    assertAbove(await contrastive!.item(), 2)
+    assertAbove(await captioning!.item(), 1)
     assert.deepEqual(recallAtOne(model, others), { toText: 0, toImage: 0 })
     assert.equal(await exactCaptions(model, others), 0)
   })

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { checkpoint, concat, noGrad } from '../../src/autograd/index.ts'
 import { Captioner, type CoCa, type CoCaConfig, DualEncoder } from '../../src/models/index.ts'
 import { captioningLoss, contrastiveLoss, lossAndGradients, type TransformerBlock } from '../../src/nn/index.ts'
+import { AdamW } from '../../src/optim/index.ts'
 import { seed, type Tensor, tensor } from '../../src/tensor/index.ts'
 import { assertCloseNumbers } from '../support.ts'
 import {
@@ -25,7 +26,8 @@ import {
   transplant,
 } from './small.ts'
 
-const value = (x: Tensor): number => x.dataSync()[0]
+/** The number of a scalar; a loss that was left out has none. */
+const value = (x: Tensor | undefined): number => x!.dataSync()[0]
 const weights = (contrastive: number, captioning: number): CoCaConfig => ({
   ...small,
   loss: { contrastive: { weight: contrastive }, captioning: { weight: captioning } },
@@ -181,14 +183,54 @@ describe('λ = 0', () => {
   }
 
   for (const arrangement of arrangements) {
-    const zeroed = (config: CoCaConfig, expected: (name: string) => boolean) => {
-      const model = coca({ ...config, pooler: arranged(arrangement).pooler })
-      for (const [name, gradient] of gradientsOf(model, () => model.loss(images, texts).total)) {
-        if (name.endsWith('key.bias')) continue
-        assert.equal(largestOf(gradient) === 0, expected(name), `${name}: ${largestOf(gradient)}`)
-      }
+    const made = (config: CoCaConfig) => coca({ ...config, pooler: arranged(arrangement).pooler })
+    const namesOf = (model: CoCa) => [...model.namedParameters()].map(([name]) => name)
+
+    /** Only what `unneeded` does not name gets a gradient, all of it does, and nothing is reported as unused. */
+    const zeroed = (config: CoCaConfig, unneeded: (name: string) => boolean) => {
+      const model = made(config)
+      const { gradients, unused } = lossAndGradients(model, () => model.loss(images, texts))
+      const needed = namesOf(model).filter(name => !unneeded(name))
+      assert.deepEqual([[...gradients.keys()], unused], [needed, []])
+      for (const [name, gradient] of gradients)
+        if (!name.endsWith('key.bias')) assertAbove(largestOf(gradient.dataSync()), 0)
       return model
     }
+
+    const cases = [
+      { what: 'captions', config: weights(1, 0), unneeded: onlyCaptioning[arrangement] },
+      {
+        what: 'contrast',
+        config: weights(0, 2),
+        unneeded: onlyContrastive[arrangement === 'shared' ? 'shared' : 'cascade'],
+      },
+    ]
+    for (const { what, config, unneeded } of cases)
+      it(`for ${what} leaves what only they need where it was, decay or not (${arrangement})`, () => {
+        const model = made(config)
+        const before = new Map([...model.namedParameters()].map(([name, p]) => [name, [...p.dataSync()]]))
+        new AdamW(model, { weightDecay: 0.1 }).minimize(() => model.loss(images, texts).total, { learningRate: 0.1 })
+        const moved = [...model.namedParameters()].filter(
+          ([name, p]) => before.get(name)!.join() !== [...p.dataSync()].join(),
+        )
+        assert.deepEqual(
+          moved.map(([name]) => name),
+          namesOf(model).filter(name => !unneeded(name)),
+        )
+      })
+
+    it(`for captions computes no logits, and for contrast no embedding (${arrangement})`, () => {
+      const never = { forward: () => assert.fail('is computed') }
+      const dual = made(weights(1, 0))
+      Reflect.set(dual, 'multimodal', never)
+      if (arrangement === 'parallel') Reflect.set(dual, 'generativePooler', never)
+      assert.deepEqual(Object.keys(dual.loss(images, texts)), ['total', 'contrastive'])
+      const captioner = made(weights(0, 2))
+      for (const field of ['imageProjection', 'textProjection']) Reflect.set(captioner, field, never)
+      Reflect.set(captioner.unimodal, 'norm', never)
+      if (captioner.contrastivePooler) Reflect.set(captioner, 'contrastivePooler', never)
+      assert.deepEqual(Object.keys(captioner.loss(images, texts)), ['total', 'captioning'])
+    })
 
     it(`for captions teaches exactly what a dual encoder has (${arrangement})`, () => {
       const model = zeroed(weights(1, 0), onlyCaptioning[arrangement])
@@ -203,6 +245,10 @@ describe('λ = 0', () => {
     })
   }
 
+  it('for both is refused: no loss is left', () => {
+    assert.throws(() => coca(weights(0, 0)), /^ConfigError: loss\.captioning\.weight = 0/)
+  })
+
   it('for captions gives the loss and gradients of a DualEncoder with the same weights', () => {
     const image = { ...small.image, width: 8 }
     const pooler = { ...small.pooler, arrangement: 'parallel' as const }
@@ -210,8 +256,8 @@ describe('λ = 0', () => {
     const dual = new DualEncoder({ image, text: small.text, embedding: small.embedding })
     const rename = (name: string) => name.replace(/^contrastivePooler/, 'pooler').replace(/^unimodal/, 'text')
     transplant(model, dual, name => (onlyCaptioning.parallel(name) ? undefined : rename(name)))
-    assertCloseNumbers([value(dual.loss(images, texts))], [value(model.loss(images, texts).total)], 1e-14)
-    const expected = gradientsOf(dual, () => dual.loss(images, texts))
+    assertCloseNumbers([value(dual.loss(images, texts).total)], [value(model.loss(images, texts).total)], 1e-14)
+    const expected = gradientsOf(dual, () => dual.loss(images, texts).total)
     const actual = gradientsOf(model, () => model.loss(images, texts).total)
     for (const [name, gradient] of actual)
       if (!onlyCaptioning.parallel(name)) assertCloseNumbers(gradient, expected.get(rename(name))!, 1e-12)
@@ -225,8 +271,8 @@ describe('λ = 0', () => {
     transplant(model, captioner, name => (shared(name) ? rename(name) : undefined))
     Reflect.set(captioner, 'encoder', { forward: (x: Tensor) => model.imageFeatures(x).tokens })
     const loss = captioner.loss(images, texts)
-    assertCloseNumbers([value(loss)], [value(model.loss(images, texts).total)], 1e-14)
-    const expected = gradientsOf(captioner, () => captioner.loss(images, texts))
+    assertCloseNumbers([value(loss.total)], [value(model.loss(images, texts).total)], 1e-14)
+    const expected = gradientsOf(captioner, () => captioner.loss(images, texts).total)
     const actual = gradientsOf(model, () => model.loss(images, texts).total)
     // what only a summary needs is frozen there
     const none = (gradient: number[]) => gradient.map(() => 0)
@@ -277,7 +323,7 @@ describe('the temperature', () => {
   it('begins at 0.07 and is learned', () => {
     const model = coca(small, 1, 0)
     assertCloseNumbers([value(model.forward(pictures(2), texts.slice([{ stop: 2 }])).scale)], [1 / 0.07], 1e-6)
-    const gradient = gradientsOf(model, () => model.loss(pictures(3), texts).contrastive).get('logScale')!
+    const gradient = gradientsOf(model, () => model.loss(pictures(3), texts).contrastive!).get('logScale')!
     assertAbove(Math.abs(gradient[0]), 1e-6)
   })
 

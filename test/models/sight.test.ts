@@ -176,7 +176,7 @@ describe('padding', () => {
       const reduced = coca({ ...small, loss: { contrastive: { reduction }, captioning: { reduction } } })
       const [a, b] = [reduced.loss(image, short), reduced.loss(image, long)]
       for (const part of ['total', 'contrastive', 'captioning'] as const)
-        assertCloseNumbers([...b[part].dataSync()], [...a[part].dataSync()], 1e-13)
+        assertCloseNumbers([...b[part]!.dataSync()], [...a[part]!.dataSync()], 1e-13)
     })
   }
 

@@ -115,6 +115,12 @@ describe('the gradient of a batch', () => {
   })
 })
 
+it('captions that are equal to others of a batch are so in a part of a part', () => {
+  const one = objective()
+  const part = one.slice(one.slice(batch, 1, 4), 1, 3)
+  assert.deepEqual([...part.groups!], [2, 0])
+})
+
 describe('accumulate', () => {
   const rows = [tensor([[1], [2]]), tensor([[3]]), tensor([[4], [5], [6]])]
 

@@ -264,7 +264,7 @@ for (const accumulate of [1, 2]) {
   })
 
   test(`parameters that training does not use are warned of by name, once${inParts}`, async t => {
-    const captioningOnly = (loss: CoCaLoss) => ({ ...loss, total: loss.captioning })
+    const captioningOnly = (loss: CoCaLoss) => ({ ...loss, total: loss.captioning! })
     const { steps, warnings } = await trainedOn(t, captioningOnly, accumulate)
     assert.deepEqual(steps, [1, 2, 3])
     assert.equal(warnings.length, 1)

@@ -83,8 +83,10 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
   const { imageToText, textToImage } = result.retrieval
   const rows = [
     ['loss', result.losses.loss.toFixed(4)],
-    ['  contrastive', result.losses.contrastive.toFixed(4)],
-    ['  captioning', result.losses.captioning.toFixed(4)],
+    ...(['contrastive', 'captioning'] as const).map(name => [
+      `  ${name}`,
+      result.losses[name]?.toFixed(4) ?? 'left out',
+    ]),
     ...([1, 5, 10] as const).map(k => [`image → text R@${k}`, percent(imageToText.recall[k])]),
     ...([1, 5, 10] as const).map(k => [`text → image R@${k}`, percent(textToImage.recall[k])]),
     ['captions exactly right', percent(result.captioning.exact)],

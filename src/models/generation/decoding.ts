@@ -4,7 +4,7 @@
 import { noGrad } from '../../autograd/index.ts'
 import type { KeyValueCache } from '../../nn/index.ts'
 import { device, fromData, storagesIn, type Tensor, type TypedArray } from '../../tensor/index.ts'
-import type { TextConfig } from '../text.ts'
+import type { TextConfig } from '../config.ts'
 import { checkLogits, logSoftmax, type TokenPlace } from './sampling.ts'
 
 /** What a decoder knows of the text so far; every tensor in it has one row a caption. */

@@ -14,7 +14,7 @@ import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import type { RunConfig } from '../config.ts'
 import type { Gradients, Losses, Objective } from '../objective.ts'
-import { accumulate, partition, type Reducer, type Steps } from '../parallel.ts'
+import { accumulate, type Gathered, partition, type Reducer, type Steps } from '../parallel.ts'
 
 export interface CoCaObjectiveOptions {
   /** captions that are equal belong to each other's images; default false */
@@ -46,13 +46,13 @@ export class CoCaObjective implements Objective<LossBatch, ImageTextSource> {
   }
 
   loss(batch: LossBatch): Losses {
-    return { ...batchLoss(this.model, batch, { positives: this.#positives }) }
+    return { ...batchLoss(this.model, batch, { positives: this.#positives }) } as Losses
   }
 
   *gradients(part: LossBatch, reducer: Reducer): Steps<Gradients> {
     const inputs = batchTensors(this.model, part, { positives: this.#positives })
     const { loss, gradients } = yield* cocaGradients(this.model, inputs, reducer)
-    return { loss: { ...loss }, gradients }
+    return { loss: { ...loss } as Losses, gradients }
   }
 
   size({ imageShape }: LossBatch): number {
@@ -81,10 +81,6 @@ export class CoCaObjective implements Objective<LossBatch, ImageTextSource> {
   embeddings(batch: LossBatch): { images: Tensor; captions: Tensor } {
     const { images, ids } = batchTensors(this.model, batch, { positives: false })
     return { images: this.model.encodeImage(images), captions: this.model.encodeText(ids) }
-  }
-
-  get weightless(): string[] {
-    return Object.entries(this.model.lossWeights).flatMap(([name, weight]) => (weight === 0 ? [name] : []))
   }
 
   afterUpdate(): void {
@@ -153,38 +149,51 @@ function* cocaGradients(
   const generator = defaultGenerator()
   const { position } = generator.state
   const own = scope(() => noGrad(() => ({ ...embed(model, images, ids), weight: captioningWeight(model, ids) })))
-  const exchanged = [own.image, own.text, own.weight, ...(groups ? [groups] : [])]
-  const { value: all, rows } = yield* reducer.gather(exchanged, ([image, text, weights, groups]) => {
-    const [contrastive, [byImage, byText, byLogScale]] = valueAndGrad(
-      (image: Tensor, text: Tensor, logScale: Tensor) => model.contrastive(image, text, logScale.exp(), { groups }),
-      { wrt: [0, 1, 2] },
-    )(image, text, model.logScale)
-    return { contrastive, byImage, byText, byLogScale, weight: weights.sum().maximum(1) }
-  })
+  const { value: weight } = yield* reducer.gather([own.weight], ([weights]) => weights.sum().maximum(1))
+  const compared = own.image && own.text && [own.image, own.text, ...(groups ? [groups] : [])]
+  const contrast = compared && (yield* reducer.gather(compared, all => contrastiveOf(model, all)))
   generator.seek(position)
   const part = scope(() => {
     const { loss, gradients } = lossAndGradients(model, () => {
-      const { image, text, logits } = model.forward(images, ids)
-      // linear, with the gradient of the contrastive loss; each part has an equal share of that by the scale
-      const linear = image
-        .mul(all.byImage.slice(rows))
-        .sum()
-        .add(text.mul(all.byText.slice(rows)).sum())
-        .add(model.logScale.mul(all.byLogScale.div(reducer.parts)))
-      return model.weigh(linear, model.captioning(logits, ids).mul(own.weight.sum().div(all.weight)))
+      const { image, text, logits } = model.lossInputs(images, ids)
+      const linear = contrast && linearized(model, { image: image!, text: text! }, contrast, reducer.parts)
+      return model.weigh(linear, logits && model.captioning(logits, ids).mul(own.weight.sum().div(weight)))
     })
-    return { losses: { captioning: loss.captioning }, gradients }
+    return { losses: { ...(loss.captioning && { captioning: loss.captioning }) }, gradients }
   })
   const { losses, gradients } = yield* reducer.sum(part)
-  return { loss: model.weigh(all.contrastive, losses.captioning), gradients: new Map(gradients) }
+  return { loss: model.weigh(contrast?.value.loss, losses.captioning), gradients: new Map(gradients) }
 }
 
+/** L_Con of all images and texts, and its gradients. */
+function contrastiveOf(model: CoCa, [image, text, groups]: readonly Tensor[]) {
+  const [loss, [byImage, byText, byLogScale]] = valueAndGrad(
+    (image: Tensor, text: Tensor, logScale: Tensor) => model.contrastive(image, text, logScale.exp(), { groups }),
+    { wrt: [0, 1, 2] },
+  )(image, text, model.logScale)
+  return { loss, byImage, byText, byLogScale }
+}
+
+/** Linear in a part's embeddings, with the gradient of L_Con; each part has an equal share of that by the scale. */
+const linearized = (
+  model: CoCa,
+  { image, text }: { readonly image: Tensor; readonly text: Tensor },
+  { value, rows }: Gathered<ReturnType<typeof contrastiveOf>>,
+  parts: number,
+): Tensor =>
+  image
+    .mul(value.byImage.slice(rows))
+    .sum()
+    .add(text.mul(value.byText.slice(rows)).sum())
+    .add(model.logScale.mul(value.byLogScale.div(parts)))
+
 /** Embeddings of a part. With dropout the decoder draws too, and the next part begins after it. */
-function embed(model: CoCa, images: Tensor, ids: Tensor): { image: Tensor; text: Tensor } {
+function embed(model: CoCa, images: Tensor, ids: Tensor): { image?: Tensor; text?: Tensor } {
   if (model.training && model.config.dropout) {
-    const { image, text } = model.forward(images, ids)
+    const { image, text } = model.lossInputs(images, ids)
     return { image, text }
   }
+  if (model.lossWeights.contrastive === 0) return {}
   return { image: model.encodeImage(images), text: model.encodeText(ids) }
 }
 

@@ -193,19 +193,19 @@ export const modelRecords: readonly ModuleRecord[] = [
     'ImageClassifier',
     () => new ImageClassifier({ image, classes: 3 }),
     [pictures, ids([2, 0])],
-    (m, x, y) => m.loss(x, y),
+    (m, x, y) => m.loss(x, y).total,
   ),
   of(
     'DualEncoder',
     () => new DualEncoder({ image, text, embedding: 3 }),
     [pictures, texts],
-    (m, x, y) => m.loss(x, y),
+    (m, x, y) => m.loss(x, y).total,
   ),
   of(
     'Captioner',
     () => new Captioner({ image, text }),
     [pictures, texts],
-    (m, x, y) => m.loss(x, y),
+    (m, x, y) => m.loss(x, y).total,
   ),
   of(
     'CoCa',

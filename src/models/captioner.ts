@@ -1,0 +1,83 @@
+// The encoder-decoder: images to texts, learned by captioning alone (CoCa, section 3.1, equation 3). It is made of CoCa's parts,
+// without poolers: the decoder looks at every patch.
+
+import { captioningLoss, Module } from '../nn/index.ts'
+import { eye, type Tensor } from '../tensor/index.ts'
+import { type CaptionerConfig, resolveCaptioner } from './config.ts'
+import type { CaptionDecoder, DecodingState } from './generation/decoding.ts'
+import { generate, stream } from './generation/generate.ts'
+import type { Caption, GenerateOptions, StreamedToken } from './generation/options.ts'
+import { extendText, startText } from './generation/text-state.ts'
+import { MultimodalDecoder, UnimodalDecoder } from './text.ts'
+import { VisionTransformer } from './vit.ts'
+
+export interface CaptionerLoss {
+  readonly total: Tensor
+  /** the same */
+  readonly captioning: Tensor
+}
+
+/** Images [batch, 3, size, size] to texts, int32 ids [batch, tokens]: the encoder-decoder. */
+export class Captioner extends Module implements CaptionDecoder {
+  readonly config: CaptionerConfig
+  readonly encoder: VisionTransformer
+  readonly text: UnimodalDecoder
+  readonly decoder: MultimodalDecoder
+  readonly pad?: number
+
+  /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or impossible */
+  constructor(config: CaptionerConfig) {
+    super()
+    const { image, text } = resolveCaptioner(config)
+    this.config = config
+    this.encoder = new VisionTransformer(image)
+    this.text = new UnimodalDecoder(text)
+    // of the summary, which no caption depends on
+    this.text.norm.freeze()
+    this.text.classToken.trainable = false
+    this.decoder = new MultimodalDecoder(text, image.width)
+    this.pad = text.pad
+  }
+
+  /** logits [batch, tokens, vocabulary]: position t predicts token t + 1 */
+  forward(images: Tensor, ids: Tensor): Tensor {
+    const { tokens, mask } = this.text.tokens(ids)
+    return this.decoder.forward(tokens, this.encoder.forward(images), { mask })
+  }
+
+  /** L_Cap, the mean over all tokens. */
+  loss(images: Tensor, ids: Tensor): CaptionerLoss {
+    const captioning = this.captioning(this.forward(images, ids), ids)
+    return { total: captioning, captioning }
+  }
+
+  /** L_Cap of logits [batch, tokens, vocabulary], the mean over all tokens */
+  captioning(logits: Tensor, ids: Tensor): Tensor {
+    return captioningLoss(logits, ids, { reduction: 'mean', ignore: this.pad })
+  }
+
+  /** Captions for images [batch, 3, size, size], token by token. */
+  generate(images: Tensor, options: GenerateOptions): Promise<Caption[]> {
+    return generate(this, images, options)
+  }
+
+  /** The tokens of one image's caption as they are chosen, with where the decoder looked. */
+  stream(image: Tensor, options: GenerateOptions): AsyncGenerator<StreamedToken> {
+    return stream(this, image, options)
+  }
+
+  startDecoding(images: Tensor): DecodingState {
+    const tokens = this.encoder.forward(images)
+    const [batch, count] = tokens.shape
+    // an image token is a patch, but for the class token, which is none
+    const patches = eye(count, count, { dtype: tokens.dtype, device: tokens.device }).slice([
+      {},
+      { start: this.encoder.classToken ? 1 : 0 },
+    ])
+    return startText(this.text, this.decoder, tokens, patches.expand([batch, ...patches.shape]))
+  }
+
+  decode(ids: Tensor, state: DecodingState, onMemoryWeights?: (weights: Tensor) => void): Tensor {
+    return extendText(this.text, this.decoder, { ids, state, onMemoryWeights })
+  }
+}

@@ -1,0 +1,75 @@
+// The single encoder: images to classes, with a classification loss (CoCa, section 3.1, equation 1).
+
+import { AttentionalPooler, type ClassificationOptions, classificationLoss, Linear, Module } from '../nn/index.ts'
+import type { Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { type ImageClassifierConfig, resolveClassifier } from './config.ts'
+import { VisionTransformer } from './vit.ts'
+
+export interface ClassificationHeadConfig {
+  /** of the encoder's tokens */
+  readonly width: number
+  readonly heads: number
+  readonly classes: number
+}
+const headConfig = {
+  width: is.count,
+  heads: is.number,
+  classes: is.count,
+} satisfies Settings<ClassificationHeadConfig>
+
+/** One query over the encoder's tokens and a linear layer; also the head of frozen-feature evaluation (section 4.2). */
+export class ClassificationHead extends Module {
+  readonly pooler: AttentionalPooler
+  readonly output: Linear
+
+  constructor(config: ClassificationHeadConfig) {
+    super()
+    const { width, heads, classes } = settle('new ClassificationHead(config)', config, headConfig)
+    this.pooler = new AttentionalPooler({ queries: 1, width, heads })
+    this.output = new Linear(width, classes)
+  }
+
+  /** tokens [batch, tokens, width] → logits [batch, classes] */
+  forward(tokens: Tensor): Tensor {
+    return this.output.forward(this.pooler.forward(tokens).slice([{}, 0]))
+  }
+}
+
+export interface ImageClassifierLoss {
+  readonly total: Tensor
+  /** the same */
+  readonly classification: Tensor
+}
+
+/** Images [batch, 3, size, size] to classes: the single encoder. */
+export class ImageClassifier extends Module {
+  readonly config: ImageClassifierConfig
+  readonly encoder: VisionTransformer
+  readonly head: ClassificationHead
+
+  /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or impossible */
+  constructor(config: ImageClassifierConfig) {
+    super()
+    const { image, classes } = resolveClassifier(config)
+    const { width, heads } = image
+    this.config = config
+    this.encoder = new VisionTransformer(image)
+    this.head = new ClassificationHead({ width, heads, classes })
+  }
+
+  /** images [batch, 3, size, size] → logits [batch, classes] */
+  forward(images: Tensor): Tensor {
+    return this.head.forward(this.encoder.forward(images))
+  }
+
+  /**
+   * L_Cls.
+   * @param targets class ids int32 [batch], or probabilities [batch, classes], see {@link classificationLoss}
+   */
+  loss(images: Tensor, targets: Tensor, options?: ClassificationOptions): ImageClassifierLoss {
+    const classification = classificationLoss(this.forward(images), targets, options)
+    return { total: classification, classification }
+  }
+}

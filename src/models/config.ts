@@ -1,0 +1,343 @@
+// The configuration of every model: what may be set, its default, and which settings fit together. `resolveCoCa` and the others
+// fill in every default and check the result; the models, the reader of a run's settings and OpenCLIP's read what they give.
+
+import { type Activation, ConfigError, isActivation } from '../nn/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { group, type Settings, type Settled, settle } from '../tensor/options.ts'
+
+/** What all blocks of a transformer have in common. */
+export interface BlockOptions {
+  /** default gelu */
+  readonly activation?: Activation
+  /** default 0 */
+  readonly dropout?: number
+}
+export const blockOptions = { activation: isActivation, dropout: 0 } satisfies Settings<BlockOptions>
+
+export interface VisionTransformerConfig {
+  /** side of the square image, pixels */
+  readonly size: number
+  /** side of a patch, pixels */
+  readonly patch: number
+  readonly width: number
+  readonly layers: number
+  readonly heads: number
+  /** width inside the feed-forward layers; default 4 × width */
+  readonly hidden?: number
+  /** a learned token before the patches; default false */
+  readonly classToken?: boolean
+  /** normalise the tokens before the first block; default false */
+  readonly inputNorm?: boolean
+  /** of the layer that patches go through; default true */
+  readonly patchBias?: boolean
+}
+const visionTransformerConfig = {
+  size: is.number,
+  patch: is.number,
+  width: is.number,
+  layers: is.number,
+  heads: is.number,
+  hidden: is.optional(is.number),
+  classToken: false,
+  inputNorm: false,
+  patchBias: true,
+} satisfies Settings<VisionTransformerConfig>
+
+export interface TextConfig {
+  /** number of token ids */
+  readonly vocabulary: number
+  /** most tokens of a text, start and end included, [CLS] not */
+  readonly context: number
+  readonly width: number
+  readonly heads: number
+  /** width inside the feed-forward layers; default 4 × width */
+  readonly hidden?: number
+  /** layers that see text only */
+  readonly unimodalLayers: number
+  /** layers that look at the image too */
+  readonly multimodalLayers: number
+  /** id that fills short texts up at their end; without one every id is text */
+  readonly pad?: number
+  /**
+   * where nobody sees padding: in both halves (default); in the lower one; or in the lower one by a mask that lies one place
+   * late, so that the first padding is seen and [CLS] sees itself only in a text without padding
+   */
+  readonly padMask?: 'both' | 'unimodal' | 'unimodalLate'
+  /** the padding id is a word too, which captions and prompts may hold; default false */
+  readonly padIsWord?: boolean
+  /** which position [CLS] has: the last of all, however short the text (default), or the one after the ids given */
+  readonly classPosition?: 'last' | 'next'
+  /** what is different in the upper half */
+  readonly multimodal?: {
+    /** default as below */
+    readonly heads?: number
+    /** default as below */
+    readonly hidden?: number
+    /** every layer normalises the image tokens for itself; default false */
+    readonly memoryNorm?: boolean
+    /** every layer has a feed-forward layer after its self-attention too; default false */
+    readonly selfMlp?: boolean
+    /** of the layer that gives the logits; default true */
+    readonly outputBias?: boolean
+  }
+}
+const multimodalConfig = {
+  heads: is.optional(is.number),
+  hidden: is.optional(is.number),
+  memoryNorm: false,
+  selfMlp: false,
+  outputBias: true,
+} satisfies Settings<NonNullable<TextConfig['multimodal']>>
+const textConfig = {
+  vocabulary: is.number,
+  context: is.number,
+  width: is.number,
+  heads: is.number,
+  hidden: is.optional(is.number),
+  unimodalLayers: is.number,
+  multimodalLayers: is.number,
+  pad: is.optional(is.number),
+  padMask: is.choice('both', 'unimodal', 'unimodalLate'),
+  padIsWord: false,
+  classPosition: is.choice('last', 'next'),
+  multimodal: group(multimodalConfig),
+} satisfies Settings<TextConfig>
+
+/** The configuration of a {@link CoCa}. */
+export interface CoCaConfig {
+  readonly image: VisionTransformerConfig
+  readonly text: TextConfig
+  readonly pooler: {
+    /**
+     * cascade (the paper's): the contrastive pooler works on what the generative one gives; parallel: both work on the
+     * patches; shared: one pooler with one query more, whose first gives the embedding (as released checkpoints have it)
+     */
+    readonly arrangement?: 'cascade' | 'parallel' | 'shared'
+    /** image tokens for the decoder; 256 in the paper */
+    readonly queries: number
+    readonly heads: number
+    /** of image tokens; default the width of the text */
+    readonly width?: number
+    /** normalise the queries; default false */
+    readonly queryNorm?: boolean
+  }
+  /** width of the space that images and texts share */
+  readonly embedding: number
+  /** default gelu */
+  readonly activation?: Activation
+  /** default 0 */
+  readonly dropout?: number
+  /** where 1 / scale begins, and how large the learned scale may get; default 0.07 and 100 */
+  readonly temperature?: { readonly initial?: number; readonly maximumScale?: number }
+  /**
+   * λ and reduction of both losses; default λ_Con 1 and λ_Cap 2, both as means. A loss with λ = 0 is not computed, and the
+   * parameters that only it needs are frozen
+   */
+  readonly loss?: {
+    readonly contrastive?: { readonly weight?: number; readonly reduction?: 'sum' | 'mean' }
+    readonly captioning?: { readonly weight?: number; readonly reduction?: 'sum' | 'mean' }
+  }
+}
+const poolerConfig = {
+  arrangement: is.choice('cascade', 'parallel', 'shared'),
+  queries: is.number,
+  heads: is.number,
+  width: is.optional(is.number),
+  queryNorm: false,
+} satisfies Settings<CoCaConfig['pooler']>
+type Losses = NonNullable<CoCaConfig['loss']>
+const contrastiveTerm = {
+  weight: 1,
+  reduction: is.choice('mean', 'sum'),
+} satisfies Settings<NonNullable<Losses['contrastive']>>
+const captioningTerm = { ...contrastiveTerm, weight: 2 } satisfies Settings<NonNullable<Losses['captioning']>>
+const lossConfig = {
+  contrastive: group(contrastiveTerm),
+  captioning: group(captioningTerm),
+} satisfies Settings<Losses>
+/** Where every learned temperature begins, and how large its scale may get. */
+export const temperatureConfig = { initial: 0.07, maximumScale: 100 } satisfies Settings<
+  NonNullable<CoCaConfig['temperature']>
+>
+const cocaConfig = {
+  image: group(visionTransformerConfig),
+  text: group(textConfig),
+  pooler: group(poolerConfig),
+  embedding: is.number,
+  ...blockOptions,
+  temperature: group(temperatureConfig),
+  loss: group(lossConfig),
+} satisfies Settings<CoCaConfig>
+
+/** The configuration of a {@link DualEncoder}. */
+export interface DualEncoderConfig {
+  readonly image: VisionTransformerConfig
+  /** of which the upper half plays no part */
+  readonly text: TextConfig
+  /** width of the space that images and texts share */
+  readonly embedding: number
+}
+const dualEncoderConfig = {
+  image: group(visionTransformerConfig),
+  text: group(textConfig),
+  embedding: is.count,
+} satisfies Settings<DualEncoderConfig>
+
+/** The configuration of a {@link Captioner}. */
+export interface CaptionerConfig {
+  readonly image: VisionTransformerConfig
+  readonly text: TextConfig
+}
+const captionerConfig = {
+  image: group(visionTransformerConfig),
+  text: group(textConfig),
+} satisfies Settings<CaptionerConfig>
+
+/** The configuration of an {@link ImageClassifier}. */
+export interface ImageClassifierConfig {
+  readonly image: VisionTransformerConfig
+  /** number of classes */
+  readonly classes: number
+}
+const classifierConfig = {
+  image: group(visionTransformerConfig),
+  classes: is.count,
+} satisfies Settings<ImageClassifierConfig>
+
+type SettledImage = Settled<VisionTransformerConfig, typeof visionTransformerConfig>
+type SettledText = Settled<TextConfig, typeof textConfig>
+type SettledCoCa = Settled<CoCaConfig, typeof cocaConfig>
+
+/** {@link VisionTransformerConfig} with every default. */
+export type ResolvedVisionTransformer = SettledImage & { readonly hidden: number }
+
+/** {@link TextConfig} with every default; `pad` stays open where no id is padding. */
+export type ResolvedText = SettledText & {
+  readonly hidden: number
+  readonly multimodal: SettledText['multimodal'] & { readonly heads: number; readonly hidden: number }
+}
+
+/** {@link CoCaConfig} with every default. */
+export interface ResolvedCoCa extends SettledCoCa {
+  readonly image: ResolvedVisionTransformer
+  readonly text: ResolvedText
+  readonly pooler: SettledCoCa['pooler'] & { readonly width: number }
+}
+
+const fillImage = (image: SettledImage): ResolvedVisionTransformer => ({
+  ...image,
+  hidden: image.hidden ?? 4 * image.width,
+})
+
+function fillText(text: SettledText): ResolvedText {
+  const { heads, hidden = 4 * text.width, multimodal } = text
+  return {
+    ...text,
+    hidden,
+    multimodal: { ...multimodal, heads: multimodal.heads ?? heads, hidden: multimodal.hidden ?? hidden },
+  }
+}
+
+/** Defaults of an image encoder on its own; whether it can be built shows when its layers are. */
+export const resolveVisionTransformer = (call: string, config: VisionTransformerConfig): ResolvedVisionTransformer =>
+  fillImage(settle(call, config, visionTransformerConfig))
+
+/** Defaults of a text decoder on its own; whether it can be built shows when its layers are. */
+export const resolveText = (call: string, config: TextConfig): ResolvedText =>
+  fillText(settle(call, config, textConfig))
+
+/**
+ * Every default of a CoCa filled in, and the whole checked.
+ * @param call what an error calls the place that it was given to
+ * @throws OptionsError naming a setting that is unknown, missing or of another kind; ConfigError naming the first that does not
+ *   fit together with the others
+ */
+export function resolveCoCa(config: CoCaConfig, call = 'new CoCa(config)'): ResolvedCoCa {
+  const settled = settle(call, config, cocaConfig)
+  const text = fillText(settled.text)
+  const pooler = { ...settled.pooler, width: settled.pooler.width ?? text.width }
+  const resolved = { ...settled, image: fillImage(settled.image), text, pooler }
+  checkImage(resolved.image)
+  checkText(text, { embeds: true, decodes: true })
+  checkPooler(pooler)
+  checkTraining(resolved)
+  return resolved
+}
+
+/** As {@link resolveCoCa}. */
+export function resolveDualEncoder(config: DualEncoderConfig) {
+  const { image, text, embedding } = settle('new DualEncoder(config)', config, dualEncoderConfig)
+  const resolved = { image: fillImage(image), text: fillText(text), embedding }
+  checkImage(resolved.image)
+  checkText(resolved.text, { embeds: true, decodes: false })
+  return resolved
+}
+
+/** As {@link resolveCoCa}. */
+export function resolveCaptioner(config: CaptionerConfig) {
+  const { image, text } = settle('new Captioner(config)', config, captionerConfig)
+  const resolved = { image: fillImage(image), text: fillText(text) }
+  checkImage(resolved.image)
+  checkText(resolved.text, { embeds: false, decodes: true })
+  return resolved
+}
+
+/** As {@link resolveCoCa}. */
+export function resolveClassifier(config: ImageClassifierConfig) {
+  const { image, classes } = settle('new ImageClassifier(config)', config, classifierConfig)
+  const resolved = { image: fillImage(image), classes }
+  checkImage(resolved.image)
+  return resolved
+}
+
+function demand(fits: boolean, field: string, value: unknown, reason: string): void {
+  if (!fits) throw new ConfigError(field, value, reason)
+}
+
+function atLeast(least: number, sizes: Readonly<Record<string, number>>): void {
+  for (const [field, value] of Object.entries(sizes))
+    demand(Number.isInteger(value) && value >= least, field, value, `must be a whole number, ${least} or more`)
+}
+
+const divides = (field: string, heads: number, width: number): void =>
+  demand(width % heads === 0, field, heads, `does not divide the width ${width}`)
+
+function checkImage({ size, patch, width, layers, heads, hidden }: ResolvedVisionTransformer): void {
+  atLeast(1, { 'image.size': size, 'image.patch': patch, 'image.width': width })
+  atLeast(1, { 'image.heads': heads, 'image.hidden': hidden })
+  atLeast(0, { 'image.layers': layers })
+  demand(size % patch === 0, 'image.patch', patch, `does not divide the image size ${size}`)
+  divides('image.heads', heads, width)
+}
+
+function checkText(text: ResolvedText, uses: { readonly embeds: boolean; readonly decodes: boolean }): void {
+  const { vocabulary, context, width, heads, hidden, pad, multimodal } = text
+  atLeast(1, { 'text.vocabulary': vocabulary, 'text.width': width, 'text.heads': heads, 'text.hidden': hidden })
+  // without the one [CLS] sees no text, without the other no caption sees its image
+  atLeast(uses.embeds ? 1 : 0, { 'text.unimodalLayers': text.unimodalLayers })
+  atLeast(uses.decodes ? 1 : 0, { 'text.multimodalLayers': text.multimodalLayers })
+  // a start and an end
+  atLeast(2, { 'text.context': context })
+  divides('text.heads', heads, width)
+  atLeast(1, { 'text.multimodal.heads': multimodal.heads, 'text.multimodal.hidden': multimodal.hidden })
+  divides('text.multimodal.heads', multimodal.heads, width)
+  if (pad === undefined) return
+  atLeast(0, { 'text.pad': pad })
+  demand(pad < vocabulary, 'text.pad', pad, `is not among the ${vocabulary} ids`)
+}
+
+function checkPooler({ queries, heads, width }: ResolvedCoCa['pooler']): void {
+  atLeast(1, { 'pooler.queries': queries, 'pooler.heads': heads, 'pooler.width': width })
+  divides('pooler.heads', heads, width)
+}
+
+function checkTraining({ embedding, dropout, temperature, loss: { contrastive, captioning } }: ResolvedCoCa): void {
+  const { initial, maximumScale } = temperature
+  atLeast(1, { embedding })
+  demand(dropout >= 0 && dropout < 1, 'dropout', dropout, 'must be in [0, 1)')
+  demand(maximumScale >= 1, 'temperature.maximumScale', maximumScale, 'must be 1 or more')
+  const fits = initial <= 1 && initial * maximumScale >= 1
+  demand(fits, 'temperature.initial', initial, `must be in [1 / ${maximumScale}, 1]`)
+  const isTrained = contrastive.weight !== 0 || captioning.weight !== 0
+  demand(isTrained, 'loss.captioning.weight', captioning.weight, 'leaves no loss, as that of contrastive is 0 too')
+}

@@ -1,0 +1,22 @@
+// What models with a contrastive loss have in common: a learned temperature, and which pairs of a batch belong together.
+
+import { noGrad } from '../autograd/index.ts'
+import { init, type Parameter, parameter } from '../nn/index.ts'
+import type { Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import type { Settings } from '../tensor/options.ts'
+
+/** What else belongs together than each image and its own text. */
+export interface PositivesOptions {
+  /** int32 [batch]: pairs with the same number are positives of each other */
+  readonly groups?: Tensor
+}
+export const positivesOptions = { groups: is.optional(is.indices) } satisfies Settings<PositivesOptions>
+
+/** log(1 / temperature), a scalar that is learned. */
+export const logScale = (temperature: number): Parameter => parameter([], init.constant(-Math.log(temperature)))
+
+/** Keeps exp(logScale) within [1, maximum]. */
+export function constrainScale(logScale: Parameter, maximum: number): void {
+  logScale.assign(noGrad(() => logScale.clamp({ min: 0, max: Math.log(maximum) })))
+}

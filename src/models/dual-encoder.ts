@@ -1,0 +1,73 @@
+// The dual encoder: images and texts in one space, learned by contrast alone, as CLIP (CoCa, section 3.1, equation 2). It is made
+// of CoCa's parts.
+
+import { AttentionalPooler, contrastiveLoss, Linear, Module, type Parameter } from '../nn/index.ts'
+import type { Tensor } from '../tensor/index.ts'
+import { settle } from '../tensor/options.ts'
+import { type DualEncoderConfig, resolveDualEncoder, temperatureConfig } from './config.ts'
+import { constrainScale, logScale, type PositivesOptions, positivesOptions } from './contrastive.ts'
+import { UnimodalDecoder } from './text.ts'
+import { VisionTransformer } from './vit.ts'
+
+export interface DualEncoderLoss {
+  readonly total: Tensor
+  /** the same */
+  readonly contrastive: Tensor
+}
+
+/** Images and texts in one space, as CLIP: the dual encoder. Images are [batch, 3, size, size], texts int32 ids [batch, tokens]. */
+export class DualEncoder extends Module {
+  readonly config: DualEncoderConfig
+  readonly encoder: VisionTransformer
+  readonly pooler: AttentionalPooler
+  readonly imageProjection: Linear
+  readonly text: UnimodalDecoder
+  readonly textProjection: Linear
+  readonly logScale: Parameter
+
+  /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or impossible */
+  constructor(config: DualEncoderConfig) {
+    super()
+    const { image, text, embedding } = resolveDualEncoder(config)
+    this.config = config
+    this.encoder = new VisionTransformer(image)
+    this.pooler = new AttentionalPooler({ queries: 1, width: image.width, heads: image.heads })
+    this.imageProjection = new Linear(image.width, embedding, { bias: false })
+    this.text = new UnimodalDecoder(text)
+    this.textProjection = new Linear(text.width, embedding, { bias: false })
+    this.logScale = logScale(temperatureConfig.initial)
+  }
+
+  /** images [batch, 3, size, size] → embeddings of unit length, [batch, embedding] */
+  encodeImage(images: Tensor): Tensor {
+    const summary = this.pooler.forward(this.encoder.forward(images)).slice([{}, 0])
+    return this.imageProjection.forward(summary).normalize()
+  }
+
+  /** ids int32 [batch, tokens] → embeddings of unit length, [batch, embedding] */
+  encodeText(ids: Tensor): Tensor {
+    return this.textProjection.forward(this.text.forward(ids).summary).normalize()
+  }
+
+  /**
+   * L_Con, the mean of both directions.
+   * @param options.groups int32 [batch]: pairs with the same number are positives of each other
+   */
+  loss(images: Tensor, ids: Tensor, options?: PositivesOptions): DualEncoderLoss {
+    const settled = settle('model.loss(images, ids, options)', options, positivesOptions)
+    const [image, text] = [this.encodeImage(images), this.encodeText(ids)]
+    const contrastive = this.contrastive(image, text, this.logScale.exp(), settled)
+    return { total: contrastive, contrastive }
+  }
+
+  /** L_Con of embeddings [batch, embedding], the mean of both directions */
+  contrastive(image: Tensor, text: Tensor, scale: Tensor, options?: PositivesOptions): Tensor {
+    const { groups } = settle('model.contrastive(image, text, scale, options)', options, positivesOptions)
+    return contrastiveLoss(image, text, scale, { reduction: 'mean', groups })
+  }
+
+  /** Keeps the learned scale within [1, 100]; call it after every update. */
+  constrain(): void {
+    constrainScale(this.logScale, temperatureConfig.maximumScale)
+  }
+}
