@@ -11,7 +11,7 @@ import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 
 import { type CaptionedImage, readCaptionsOf } from './captions.ts'
-import { DecodePool, isThreads, type Threads, threadsHere } from './decoding/pool.ts'
+import { DecodePool, type DecodeThreads, isThreads, threadsHere } from './decoding/pool.ts'
 import type { ImageTextSource } from './image-text-source.ts'
 import { type ImageDecoder, toUnitRange } from './images/image.ts'
 import type { RandomCrop } from './images/random-crop.ts'
@@ -24,7 +24,7 @@ export interface OpenDatasetOptions {
   /** turn pictures as their EXIF orientation says; true unless given */
   readonly upright?: boolean
   /** threads that decode images; unless given none: `auto` takes some where the first picture is no small one */
-  readonly threads?: Threads
+  readonly threads?: DecodeThreads
   /** how many bytes of decoded images are kept in memory; 256 MiB unless given */
   readonly cacheBytes?: number
   /**
