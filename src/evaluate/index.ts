@@ -1,5 +1,6 @@
 // What a trained model is worth: embeddings, and the protocols that vision-language models are compared by.
 
+export { type ClassifyOptions, classification } from './classification.ts'
 export { type EmbedOptions, type EmbedResult, embedPictures, modelFingerprint } from './embed-pictures.ts'
 export { type EmbeddedSample, EmbeddingFile, type Neighbour } from './embedding-file.ts'
 export { EmbeddingError } from './embedding-journal.ts'

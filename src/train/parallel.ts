@@ -123,8 +123,8 @@ function contrastiveOf(model: CoCa, embeddings: readonly { image?: Tensor; text?
 }
 
 /** What a part's captioning loss is of the whole: as many tokens as it predicts of all, or as many captions. */
-function shareOf({ config: { loss, text }, logScale }: CoCa, part: Tensor, all: Tensor): Tensor | number {
-  if (loss?.captioning?.reduction === 'sum' || text.pad === undefined) return part.shape[0] / all.shape[0]
+function shareOf({ settings: { loss, text }, logScale }: CoCa, part: Tensor, all: Tensor): Tensor | number {
+  if (loss.captioning.reduction === 'sum' || text.pad === undefined) return part.shape[0] / all.shape[0]
   const [ofPart, ofAll] = [part, all].map(ids => {
     const isTarget = ids.slice([{}, { start: 1 }]).notEqual(text.pad as number)
     return isTarget.cast(logScale.dtype).sum()
