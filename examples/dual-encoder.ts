@@ -33,7 +33,9 @@ const ids = idsOf(known.captions)
 for (let step = 0; step <= 240; step++) {
   const at = (step * batch) % known.captions.length
   const rows = { start: at, stop: at + batch }
-  const { total } = optimizer.minimize(() => model.loss(known.images.slice([rows]), ids.slice([rows])), { maximumNorm: 1 })
+  const { total } = optimizer.minimize(() => model.loss(known.images.slice([rows]), ids.slice([rows])), {
+    maximumNorm: 1,
+  })
   if (step % 60 === 0) console.log(`step ${step}: loss ${(await total.item()).toFixed(3)}`)
 }
 

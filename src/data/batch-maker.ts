@@ -15,7 +15,7 @@ import { cropOptions, type RandomCrop } from './images/random-crop.ts'
 import type { Tokenizer } from './tokenizers/tokenizer.ts'
 
 /** The position of a batch. */
-export interface Place {
+export interface BatchPlace {
   readonly epoch: number
   /** window of the epoch, from 0: a part of the data that is shuffled separately; a folder is one window */
   readonly window: number
@@ -24,7 +24,7 @@ export interface Place {
 }
 
 /** Images and their texts, to be converted to tensors. */
-export interface Batch extends Place {
+export interface Batch extends BatchPlace {
   /** [batch, 3, side, side], row by row */
   readonly images: Float32Array
   readonly imageShape: [batch: number, channels: 3, height: number, width: number]
@@ -132,7 +132,7 @@ export class BatchMaker {
   }
 
   /** Loads the images of some choices. Those that cannot be read are replaced by others, unless that is an error. */
-  async make(place: Place, label: string, planned: readonly Choice[]): Promise<Batch> {
+  async make(place: BatchPlace, label: string, planned: readonly Choice[]): Promise<Batch> {
     const { contextLength, onBadSample } = this.#options
     const side = this.#source.imageSize
     const choices = [...planned]

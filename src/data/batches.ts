@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { BatchError } from '../io/index.ts'
 
 import { settle } from '../tensor/options.ts'
-import { type Batch, BatchMaker, type BatchOptions, batchOptions, type Place } from './batch-maker.ts'
+import { type Batch, BatchMaker, type BatchOptions, type BatchPlace, batchOptions } from './batch-maker.ts'
 import type { Choice, EpochOptions } from './epochs.ts'
 import type { ImageTextSource, ImageTextStream } from './image-text-source.ts'
 import type { Tokenizer } from './tokenizers/tokenizer.ts'
@@ -51,8 +51,8 @@ export class BatchIterator {
   readonly #whole: BatchMaker | undefined
   readonly #windows = new Map<string, Promise<Window>>()
   #plan: { epoch: number; batches: Choice[][] } | undefined
-  #place: Place = { epoch: 0, window: 0, batch: 0 }
-  #ahead: { readonly place: Place; readonly batch: Promise<Batch> }[] = []
+  #place: BatchPlace = { epoch: 0, window: 0, batch: 0 }
+  #ahead: { readonly place: BatchPlace; readonly batch: Promise<Batch> }[] = []
   #turn: Promise<unknown> = Promise.resolve()
 
   /**
@@ -153,7 +153,7 @@ export class BatchIterator {
   }
 
   /** This position, or the start of the next window that has a batch. */
-  async #firstFrom(place: Place): Promise<Place> {
+  async #firstFrom(place: BatchPlace): Promise<BatchPlace> {
     const windows = isStream(this.#data) ? this.#data.windows : 1
     let { epoch, window, batch } = place
     for (let passed = 0; passed < EMPTY_WINDOWS; passed++) {
@@ -168,7 +168,7 @@ export class BatchIterator {
     throw new BatchError(`no epoch after ${place.epoch} fills a batch of ${batchSize}${how}`)
   }
 
-  async #make(place: Place): Promise<Batch> {
+  async #make(place: BatchPlace): Promise<Batch> {
     const { maker, label, batches } = await this.#window(place.epoch, place.window)
     return maker.make(place, label, batches[place.batch])
   }
@@ -207,7 +207,7 @@ export class BatchIterator {
 
 const isStream = (data: ImageTextSource | ImageTextStream): data is ImageTextStream => 'windows' in data
 
-const isSame = (a: Place, b: Place) => a.epoch === b.epoch && a.window === b.window && a.batch === b.batch
+const isSame = (a: BatchPlace, b: BatchPlace) => a.epoch === b.epoch && a.window === b.window && a.batch === b.batch
 
 function difference(name: keyof BatchState, saved: unknown, here: unknown): string {
   if (name === 'fingerprint') return 'the saved state belongs to other data: file names or captions have changed'

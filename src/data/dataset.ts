@@ -11,7 +11,7 @@ import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 
 import { type CaptionedImage, readCaptionsOf } from './captions.ts'
-import { DecodePool, isThreads, type Threads, threadsHere } from './decoding/pool.ts'
+import { DecodePool, type DecodeThreads, isThreads, threadsHere } from './decoding/pool.ts'
 import type { ImageTextSource } from './image-text-source.ts'
 import { type ImageDecoder, toUnitRange } from './images/image.ts'
 import type { RandomCrop } from './images/random-crop.ts'
@@ -24,7 +24,7 @@ export interface OpenDatasetOptions {
   /** turn pictures as their EXIF orientation says; default true */
   readonly upright?: boolean
   /** threads that decode images; default 0; `auto` uses some if the first picture is not small */
-  readonly threads?: Threads
+  readonly threads?: DecodeThreads
   /** bytes of decoded images that are kept in memory; default 256 MiB */
   readonly cacheBytes?: number
   /**

@@ -3,7 +3,8 @@
 export * from './batches.ts'
 export { CAPTION_FILES, type CaptionedImage, type ReadCaptionsOptions, readCaptions } from './captions.ts'
 export { ImageTextDataset, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
-export type { Threads } from './decoding/pool.ts'
+// `Threads` and, below, `Shape` are former names, kept for programs that import them
+export type { DecodeThreads, DecodeThreads as Threads } from './decoding/pool.ts'
 export type { BadSample, ImageTextSource, ImageTextStream, OnBadSample, WindowOptions } from './image-text-source.ts'
 export {
   CLIP_NORMALIZE,
@@ -35,7 +36,8 @@ export {
   type Relation,
   relationOf,
   SHAPES,
-  type Shape,
+  type ShapeName,
+  type ShapeName as Shape,
   SIZES,
   type Size,
 } from './shapes/captions.ts'

@@ -10,7 +10,7 @@ import {
   pairName,
   pairNames,
   SHAPES,
-  type Shape,
+  type ShapeName,
 } from '../data/index.ts'
 import {
   type CaptioningResult,
@@ -102,7 +102,7 @@ const chosenOf = (source: ImageTextDataset, chosen: readonly { readonly index: n
 
 /** The name of a picture of one object. */
 function pairOf({ fields }: CaptionedImage): number | undefined {
-  const objects = fields.objects as readonly { readonly colour: Colour; readonly shape: Shape }[]
+  const objects = fields.objects as readonly { readonly colour: Colour; readonly shape: ShapeName }[]
   return objects.length === 1 ? pairNames.indexOf(pairName(objects[0].colour, objects[0].shape)) : undefined
 }
 

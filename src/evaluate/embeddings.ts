@@ -54,9 +54,14 @@ export interface ImageBatch {
   readonly shape: [count: number, channels: 3, height: number, width: number]
 }
 
+/** What takes images of one size. */
+export interface ImageModel {
+  readonly config: { readonly image: { readonly size: number } }
+}
+
 /** Decodes and normalises images, a batch at a time and in order. */
 export async function* imageBatches(
-  { model, normalize: scale }: TrainedModel,
+  { model, normalize: scale }: Pick<TrainedModel, 'normalize'> & { readonly model: ImageModel },
   images: ImageSource,
   options?: EvaluateOptions,
 ): AsyncGenerator<ImageBatch, void, undefined> {
@@ -224,7 +229,7 @@ export async function similarityMatrix(rows: Embeddings, columns: Embeddings, fr
  * @param images normalised, [batch, 3, size, size]
  */
 export function poolerAttention(model: CoCa, images: Tensor): Tensor {
-  const { arrangement = 'cascade' } = model.config.pooler
+  const { arrangement } = model.settings.pooler
   return noGrad(() => {
     const seen: { generative?: Tensor; contrastive?: Tensor } = {}
     model.imageFeatures(images, {

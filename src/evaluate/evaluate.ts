@@ -74,10 +74,23 @@ export async function zeroShot(
   const { batchSize, truncate, signal } = evaluating
   const prototypes = meansOf(await embedTexts(trained, prompts, { batchSize, truncate, signal }), templates.length)
   const predictions = await nearest(await embedImages(trained, images, evaluating), prototypes)
+  return scoreClasses('zeroShot', { predictions, labels, classes })
+}
+
+/**
+ * What predicted classes are worth.
+ * @param call what an error calls the function
+ * @throws RangeError for a label that is none of the classes
+ */
+export function scoreClasses(
+  call: string,
+  given: Pick<ZeroShotOptions, 'classes' | 'labels'> & { readonly predictions: Int32Array },
+): ZeroShotResult {
+  const { predictions, labels, classes } = given
   const confusion = classes.map(() => classes.map(() => 0))
   for (let i = 0; i < labels.length; i++) {
     const row = confusion[labels[i]]
-    if (!row) throw new RangeError(`zeroShot: label ${labels[i]} of image ${i} is none of ${classes.length} classes`)
+    if (!row) throw new RangeError(`${call}: label ${labels[i]} of image ${i} is none of ${classes.length} classes`)
     row[predictions[i]]++
   }
   const perClass = classes.map((name, i) => {

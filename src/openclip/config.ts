@@ -91,6 +91,21 @@ class Settings {
   }
 }
 
+/**
+ * What every CoCa of OpenCLIP has and the paper's does not. Beside this, {@link fromOpenClipConfig} says where padding is hidden
+ * (`text.padMask`) and that the feed-forward layers of the upper half have 4 × width whatever `mlp_ratio` is.
+ */
+const DIFFERENCES = {
+  /** a class token before the patches, which go through a layer without bias */
+  image: { classToken: true, patchBias: false },
+  /** padding has id 0, which is a word too ('!'), and [CLS] has the position after the ids given */
+  text: { pad: 0, padIsWord: true, classPosition: 'next' },
+  /** each layer of the upper half normalises the image tokens and has two feed-forward layers; logits have no bias */
+  multimodal: { memoryNorm: true, selfMlp: true, outputBias: false },
+  /** one pooler, whose first query gives the embedding and whose queries are normalised */
+  pooler: { arrangement: 'shared', queryNorm: true },
+} as const
+
 const OTHER_LAYERS = 'layers of this kind are not built here'
 const NOT_A_COCA = 'is not what a CoCa of OpenCLIP says here'
 
@@ -126,9 +141,8 @@ export function fromOpenClipConfig(json: unknown): CoCaConfig {
     layers: vision.count('layers', 12),
     heads: width / headWidth,
     hidden: Math.floor(width * vision.positive('mlp_ratio', 4)),
-    classToken: true,
     inputNorm: !vision.flag('no_ln_pre', false),
-    patchBias: false,
+    ...DIFFERENCES.image,
   }
   const queries = vision.count('attn_pooler_queries', 256) - 1
   if (queries < 1) throw vision.refuse('attn_pooler_queries', 1, 'must be 2 or more: the first is not for the decoder')
@@ -169,9 +183,7 @@ export function fromOpenClipConfig(json: unknown): CoCaConfig {
   const multimodal = {
     heads: upper.count('heads', 8),
     hidden: 4 * upperWidth,
-    memoryNorm: true,
-    selfMlp: true,
-    outputBias: false,
+    ...DIFFERENCES.multimodal,
   }
   const multimodalLayers = upper.count('layers', 12)
   upper.end()
@@ -181,13 +193,11 @@ export function fromOpenClipConfig(json: unknown): CoCaConfig {
     text: {
       ...lower,
       multimodalLayers,
-      pad: 0,
       padMask: mask ? 'unimodal' : 'unimodalLate',
-      padIsWord: true,
-      classPosition: 'next',
+      ...DIFFERENCES.text,
       multimodal,
     },
-    pooler: { arrangement: 'shared', queries, heads: poolerHeads, width: embedding, queryNorm: true },
+    pooler: { queries, heads: poolerHeads, width: embedding, ...DIFFERENCES.pooler },
     embedding,
     activation: quick ? 'quickGelu' : 'gelu',
   }

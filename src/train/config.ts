@@ -4,8 +4,9 @@
 import { z } from 'zod'
 import { DataError, readJson } from '../io/index.ts'
 
-import { CoCa, type CoCaConfig, presets } from '../models/index.ts'
-import { ConfigError, withoutAllocation } from '../nn/index.ts'
+import { resolveCoCa } from '../models/config.ts'
+import { type CoCaConfig, presets } from '../models/index.ts'
+import { ConfigError } from '../nn/index.ts'
 
 /** A setting that cannot be: where it stands, as a path of fields, and why. */
 export interface ConfigProblem {
@@ -304,7 +305,7 @@ function optimizerProblems({ name, betas, epsilon, momentum }: RunConfig['optimi
 /** What the model itself objects to: widths that heads do not divide, and the like. */
 function modelProblems(model: CoCaConfig): ConfigProblem[] {
   try {
-    withoutAllocation(() => new CoCa(model))
+    resolveCoCa(model)
     return []
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error

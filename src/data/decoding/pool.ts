@@ -10,8 +10,8 @@ import { type Job, perform, type ResultOf } from './jobs.ts'
 import type { Failure, Request, Response } from './worker.ts'
 
 /** The number of threads, or `auto` to choose it. */
-export type Threads = number | 'auto'
-export const isThreads = new is.Kind<Threads>(
+export type DecodeThreads = number | 'auto'
+export const isThreads = new is.Kind<DecodeThreads>(
   "a number of threads or 'auto'",
   x => typeof x === 'number' || x === 'auto',
 )

@@ -12,11 +12,11 @@ export const RELATIONS = ['above', 'below', 'left of', 'right of'] as const
 
 export type Size = (typeof SIZES)[number]
 export type Colour = (typeof COLOURS)[number]
-export type Shape = (typeof SHAPES)[number]
+export type ShapeName = (typeof SHAPES)[number]
 export type Relation = (typeof RELATIONS)[number]
 
 /** The caption's name for a colour and a shape: 'red circle'. */
-export const pairName = (colour: Colour, shape: Shape) => `${colour} ${shape}`
+export const pairName = (colour: Colour, shape: ShapeName) => `${colour} ${shape}`
 
 /** All 48 pairs, colour by colour. */
 export const pairNames: readonly string[] = COLOURS.flatMap(colour => SHAPES.map(shape => pairName(colour, shape)))
@@ -25,7 +25,7 @@ export const pairNames: readonly string[] = COLOURS.flatMap(colour => SHAPES.map
 export interface NamedObject {
   readonly size?: Size
   readonly colour: Colour
-  readonly shape: Shape
+  readonly shape: ShapeName
 }
 
 /** A picture as described by a caption. */

@@ -14,7 +14,7 @@ import {
   describe,
   pairName,
   SHAPES,
-  type Shape,
+  type ShapeName,
   SIZES,
   type Size,
 } from './captions.ts'
@@ -26,7 +26,7 @@ export type RGB = readonly [red: number, green: number, blue: number]
 export interface ShapesObject {
   readonly size: Size
   readonly colour: Colour
-  readonly shape: Shape
+  readonly shape: ShapeName
   /** centre of the object's square */
   readonly x: number
   readonly y: number
@@ -102,12 +102,13 @@ const MARGIN = 0.003
  * Whether a pair is held out of training. For each colour one shape of square, triangle, star and cross is held out, in turn, so that
  * it keeps five shapes, and a shape keeps at least six colours: every colour and every shape occurs in training.
  */
-export const isHeldOut = (colour: Colour, shape: Shape) => SHAPES.indexOf(shape) === 1 + (COLOURS.indexOf(colour) % 4)
+export const isHeldOut = (colour: Colour, shape: ShapeName) =>
+  SHAPES.indexOf(shape) === 1 + (COLOURS.indexOf(colour) % 4)
 
-const pairsWhere = (keep: (colour: Colour, shape: Shape) => boolean) =>
+const pairsWhere = (keep: (colour: Colour, shape: ShapeName) => boolean) =>
   COLOURS.flatMap(colour => SHAPES.filter(shape => keep(colour, shape)).map(shape => ({ colour, shape })))
 
-const PAIRS: Record<PairChoice, readonly { colour: Colour; shape: Shape }[]> = {
+const PAIRS: Record<PairChoice, readonly { colour: Colour; shape: ShapeName }[]> = {
   seen: pairsWhere((colour, shape) => !isHeldOut(colour, shape)),
   'held-out': pairsWhere(isHeldOut),
   all: pairsWhere(() => true),
@@ -217,7 +218,7 @@ const STAR_POINTS = [
 ] as const
 
 /** Whether a point is inside a shape that fills the square [-1, 1] × [-1, 1], y downwards. */
-const INSIDE: Record<Shape, (x: number, y: number) => boolean> = {
+const INSIDE: Record<ShapeName, (x: number, y: number) => boolean> = {
   circle: (x, y) => x * x + y * y <= 0.85,
   square: (x, y) => Math.abs(x) <= 0.95 && Math.abs(y) <= 0.95,
   triangle: (x, y) => y <= 0.85 && Math.abs(x) <= (y + 1) / 1.85,
@@ -271,7 +272,7 @@ function paintObject(pixels: Float64Array, side: number, { colour, shape, x, y, 
 }
 
 /** The share of the pixel with this left edge, top edge and side that an object covers. */
-function coverage(shape: Shape, left: number, top: number, side: number, x: number, y: number, radius: number) {
+function coverage(shape: ShapeName, left: number, top: number, side: number, x: number, y: number, radius: number) {
   let covered = 0
   for (let i = 0; i < SAMPLES; i++)
     for (let j = 0; j < SAMPLES; j++) {

@@ -13,7 +13,7 @@ import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 
 import { type SplitOptions, splitOptions } from '../dataset.ts'
-import { DecodePool, isThreads, type Threads, threadsHere } from '../decoding/pool.ts'
+import { DecodePool, type DecodeThreads, isThreads, threadsHere } from '../decoding/pool.ts'
 import {
   type BadSample,
   type ImageTextSource,
@@ -36,7 +36,7 @@ export interface OpenShardsOptions {
   /** turn pictures as their EXIF orientation says; default true */
   readonly upright?: boolean
   /** threads that decode images and list shards; default 0 */
-  readonly threads?: Threads
+  readonly threads?: DecodeThreads
 }
 
 export const shardsOptions = {
