@@ -38,7 +38,8 @@ export class TrainingProgress
     this.#now = now
   }
 
-  readonly onStart = ({ config, model, images, device, step, steps, stepsPerEpoch, folder }: TrainingStart): void => {
+  readonly onStart = (start: TrainingStart): void => {
+    const { config, model, images, device, step, steps, stepsPerEpoch, folder, changes } = start
     this.#steps = steps
     this.#remaining = new RemainingTime(steps, step, this.#now)
     this.#folder = folder
@@ -49,6 +50,7 @@ export class TrainingProgress
         `${folder}: ${model.parameterCount().toLocaleString('en')} parameters on ${device}`,
         `${images.train?.toLocaleString('en') ?? 'shards of'} images to learn from, ${images.validation.toLocaleString('en')} held back`,
         `${steps} steps of ${config.batchSize} images${stepsPerEpoch === undefined ? '' : `, ${stepsPerEpoch} an epoch`}${from}`,
+        ...changes.map(change => `changed since the run was last started: ${change}`),
       ].join('\n'),
     )
     if (process.stderr.isTTY) this.#bar = progressBar('training', steps, step)

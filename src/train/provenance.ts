@@ -3,8 +3,7 @@
 
 import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { join } from 'node:path'
-import { LineFile, namesIn, readText } from '../io/index.ts'
+import { LineFile, readText } from '../io/index.ts'
 import { device } from '../tensor/index.ts'
 
 // as far away from src/train as from dist/train
@@ -29,8 +28,6 @@ export interface Provenance {
   /** SHA-256 of the names and captions of the examples to learn from */
   readonly data: string
 }
-
-const FILE = 'provenance.jsonl'
 
 /** What makes a run that starts now, on the current device. @param data the fingerprint of the examples to learn from */
 export function provenance(step: number, data: string): Provenance {
@@ -65,20 +62,19 @@ export function changesBetween(before: Provenance, now: Provenance): string[] {
   return before.data === now.data ? changes : [...changes, 'the data to learn from has changed']
 }
 
-/** The starts of a run, in order; none of a run that was made before they were written down. */
-export async function readProvenance(folder: string): Promise<Provenance[]> {
-  if (!(await namesIn(folder)).includes(FILE)) return []
-  const lines = (await readText(join(folder, FILE))).split('\n')
-  // a kill may have left half a line at the end
+/** The starts of a run, in order. @param file as {@link recordProvenance} writes it */
+export async function readProvenance(file: string): Promise<Provenance[]> {
+  const lines = (await readText(file)).split('\n')
+  // a run that was killed may have left half a line at the end
   return lines.slice(0, -1).map(line => JSON.parse(line) as Provenance)
 }
 
 /**
- * Writes down a start of a run.
+ * Writes a start of a run into a file, a line each.
  * @returns what has changed since the start before it
  */
-export async function recordProvenance(folder: string, now: Provenance): Promise<string[]> {
-  const file = await LineFile.open(join(folder, FILE), { begins: '{"step":' })
+export async function recordProvenance(path: string, now: Provenance): Promise<string[]> {
+  const file = await LineFile.open(path, { begins: '{"step":' })
   try {
     const last = file.lines.at(-1)
     await file.append([JSON.stringify(now)])

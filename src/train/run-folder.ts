@@ -1,7 +1,7 @@
 // A run is a folder. Whoever has it has everything: what was asked for, the words the model knows, what was measured,
 // and the model at several moments.
 //
-//     config.json      tokenizer.json      metrics.jsonl      skipped.jsonl
+//     config.json      tokenizer.json      metrics.jsonl      skipped.jsonl      provenance.jsonl
 //     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}
 //     guard/step-000501.safetensors, where the gradient of a step was wrong
 
@@ -28,6 +28,7 @@ const CONFIG = 'config.json'
 const TOKENIZER = 'tokenizer.json'
 const METRICS = 'metrics.jsonl'
 const SKIPPED = 'skipped.jsonl'
+const PROVENANCE = 'provenance.jsonl'
 const CHECKPOINTS = 'checkpoints'
 const GUARD = 'guard'
 const TRAINING = 'training'
@@ -39,7 +40,7 @@ const stepName = (step: number): string => `step-${String(step).padStart(6, '0')
 /** The files of a run. Nothing is read before it is asked for, and nothing has to be there. */
 export class RunFolder {
   /** names of all files and folders that a run can have */
-  static readonly parts: readonly string[] = [CONFIG, TOKENIZER, METRICS, SKIPPED, CHECKPOINTS, GUARD]
+  static readonly parts: readonly string[] = [CONFIG, TOKENIZER, METRICS, SKIPPED, PROVENANCE, CHECKPOINTS, GUARD]
 
   readonly path: string
 
@@ -177,6 +178,11 @@ export class RunFolder {
   /** Where samples are written down that could not be used. */
   get skippedFile(): string {
     return join(this.path, SKIPPED)
+  }
+
+  /** What made the run: see provenance.ts. */
+  get provenanceFile(): string {
+    return join(this.path, PROVENANCE)
   }
 
   /** Where the batch of a step with a wrong gradient is kept: below the run's folder, and as a path. */

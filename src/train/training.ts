@@ -19,6 +19,7 @@ import { runLoop } from './loop.ts'
 import type { EvaluationMetrics, GuardMetrics, StepMetrics } from './metrics.ts'
 import type { Objective } from './objective.ts'
 import { familyOf } from './objectives/family.ts'
+import { provenance, recordProvenance } from './provenance.ts'
 import { openRunData, type Run, type RunData } from './run.ts'
 import type { RunFolder } from './run-folder.ts'
 import { scheduleFor } from './setup.ts'
@@ -39,6 +40,8 @@ export interface TrainingStart {
   readonly images: { readonly train: number | undefined; readonly validation: number }
   /** what really computes */
   readonly device: string
+  /** what has changed since the run was started or resumed before, a sentence each: versions, machine, device, data */
+  readonly changes: readonly string[]
 }
 
 /** A model in the middle of its training, to be looked at. */
@@ -177,7 +180,8 @@ export async function advance(
   try {
     const { stepsPerEpoch } = training
     const about = { folder: folder.path, config, model, tokenizer, step: from, steps, stepsPerEpoch, images }
-    onStart?.({ ...about, device: device.description })
+    const changes = await recordProvenance(folder.provenanceFile, provenance(from, data.train.fingerprint))
+    onStart?.({ ...about, device: device.description, changes })
     const step = await runLoop({
       learner,
       from,

@@ -1,12 +1,14 @@
 // What made a run is written down at every start, and a resumed run says what has changed.
 
 import assert from 'node:assert/strict'
-import { appendFile, readFile } from 'node:fs/promises'
+import { appendFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { device } from '../../src/tensor/index.ts'
+import { resumeTraining, train } from '../../src/train/index.ts'
 import { changesBetween, provenance, readProvenance, recordProvenance } from '../../src/train/provenance.ts'
 import { temporaryFolder } from '../data/folder.ts'
+import { pictures, tinyConfig } from './tiny.ts'
 
 await device.use('reference')
 
@@ -34,20 +36,37 @@ test('every change is a sentence with what was and what is', () => {
 })
 
 test('each start adds a line, and the next one is compared with it', async t => {
-  const folder = await temporaryFolder(t)
-  assert.deepEqual(await readProvenance(folder), [])
-  assert.deepEqual(await recordProvenance(folder, { ...start, backend: '1 thread' }), [])
+  const file = join(await temporaryFolder(t), 'provenance.jsonl')
+  assert.deepEqual(await recordProvenance(file, { ...start, backend: '1 thread' }), [])
   // a kill in the middle of a line
-  await appendFile(join(folder, 'provenance.jsonl'), '{"step":3,"sta')
-  assert.deepEqual(await recordProvenance(folder, { ...start, step: 5, backend: '2 threads' }), [
+  await appendFile(file, '{"step":3,"sta')
+  assert.deepEqual(await recordProvenance(file, { ...start, step: 5, backend: '2 threads' }), [
     'what it computes with was 1 thread and is 2 threads',
   ])
-  const starts = await readProvenance(folder)
+  const starts = await readProvenance(file)
   assert.deepEqual(
     starts.map(({ step, backend }) => [step, backend]),
     [
       [0, '1 thread'],
       [5, '2 threads'],
     ],
+  )
+})
+
+test('a run writes down its start, and a resumed one says what has changed', async t => {
+  const folder = await temporaryFolder(t)
+  const run = join(folder, 'run')
+  const file = join(run, 'provenance.jsonl')
+  await train(run, tinyConfig(await pictures(folder), { steps: 1 }))
+  const [first] = await readProvenance(file)
+  assert.deepEqual({ ...first, startedAt: '' }, { ...provenance(0, first.data), startedAt: '' })
+
+  await writeFile(file, `${JSON.stringify({ ...first, node: 'v1.0.0' })}\n`)
+  const changes: string[] = []
+  await resumeTraining(run, { steps: 2, onStart: start => changes.push(...start.changes) })
+  assert.deepEqual(changes, [`Node was v1.0.0 and is ${process.version}`])
+  assert.deepEqual(
+    (await readProvenance(file)).map(({ step }) => step),
+    [0, 1],
   )
 })
