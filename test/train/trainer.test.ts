@@ -100,7 +100,8 @@ test('only the last checkpoints stay, and nothing else is left', async t => {
   await train(run, tinyConfig(await pictures(folder), { keepLast: 2, checkpointEvery: 2, steps: 7 }))
   assert.deepEqual(await listCheckpoints(run), [6, 7])
   assert.deepEqual(await readdir(join(run, 'checkpoints')), ['step-000006', 'step-000007'])
-  assert.deepEqual((await readdir(run)).sort(), ['checkpoints', 'config.json', 'metrics.jsonl', 'tokenizer.json'])
+  const files = ['config.json', 'metrics.jsonl', 'provenance.jsonl', 'tokenizer.json']
+  assert.deepEqual((await readdir(run)).sort(), ['checkpoints', ...files])
 })
 
 test('resuming cuts the metrics back to the checkpoint, and a half-written line with them', async t => {
