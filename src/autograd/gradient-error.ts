@@ -1,4 +1,4 @@
-// What can be wrong with a gradient, for people.
+// The error of a gradient that does not exist or is wrong, and its messages.
 
 import type { Tensor } from '../tensor/index.ts'
 

@@ -1,5 +1,5 @@
-// Who is told of operations while they run: tapes, and observers that look at a program from outside; and which part of a
-// computation is running, forward or backward.
+// Notification of tapes and observers about operations while they run, and the phase of the computation that is running,
+// forward or backward.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { type Generator, Scope, storagesIn, type Tensor } from '../tensor/index.ts'

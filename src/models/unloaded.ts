@@ -1,4 +1,4 @@
-// A model whose weights are to be read from a file.
+// A model without values, whose weights are read from a file afterwards.
 
 import { withoutAllocation } from '../nn/index.ts'
 import { demandMemory } from '../tensor/demand.ts'

@@ -1,5 +1,5 @@
-// What is trained: a module and a loss of a batch. Trainer, accumulation, guard, doctor and `gradcheck --model` know nothing
-// else of a model, so that any module with a loss can use all of them.
+// An objective: a module and the loss of a batch. Trainer, accumulation, guard, doctor and `gradcheck --model` use nothing
+// else of a model, so any module with a loss can use all of them.
 
 import type { LossAndGradients, Module } from '../nn/index.ts'
 import { given } from '../tensor/given.ts'

@@ -1,12 +1,12 @@
-// What made a run: the versions, the machine and the data of each time that it was started. Two runs with one configuration
-// can differ because of any of these, and a run that is resumed on another machine does not repeat its steps to the bit.
+// The versions, the machine and the data of each start of a run. Two runs with the same configuration can differ because of
+// any of these, and a run that is resumed on another machine does not repeat its steps bit for bit.
 
 import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { LineFile, readText } from '../io/index.ts'
+import { DataError, LineFile } from '../io/index.ts'
 import { device } from '../tensor/index.ts'
 
-// as far away from src/train as from dist/train
+// the same relative path from src/train and from dist/train
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
 }
@@ -29,7 +29,10 @@ export interface Provenance {
   readonly data: string
 }
 
-/** What makes a run that starts now, on the current device. @param data the fingerprint of the examples to learn from */
+/**
+ * The provenance of a run that starts now, on the current device.
+ * @param data the fingerprint of the training examples
+ */
 export function provenance(step: number, data: string): Provenance {
   const processor = cpus()[0]?.model.trim()
   return {
@@ -44,7 +47,7 @@ export function provenance(step: number, data: string): Provenance {
   }
 }
 
-/** What is compared, in the words of a message. */
+/** The fields that are compared, with their names in messages. */
 const compared = {
   cocagrad: 'cocagrad',
   node: 'Node',
@@ -53,7 +56,7 @@ const compared = {
   backend: 'what it computes with',
 } as const satisfies Partial<Record<keyof Provenance, string>>
 
-/** What differs between two starts of a run, a sentence each; nothing where they agree. */
+/** The differences between two starts of a run, one sentence each. */
 export function changesBetween(before: Provenance, now: Provenance): string[] {
   const changes = Object.entries(compared).flatMap(([key, what]) => {
     const [was, is] = [before, now].map(start => start[key as keyof typeof compared])
@@ -62,24 +65,28 @@ export function changesBetween(before: Provenance, now: Provenance): string[] {
   return before.data === now.data ? changes : [...changes, 'the data to learn from has changed']
 }
 
-/** The starts of a run, in order. @param file as {@link recordProvenance} writes it */
-export async function readProvenance(file: string): Promise<Provenance[]> {
-  const lines = (await readText(file)).split('\n')
-  // a run that was killed may have left half a line at the end
-  return lines.slice(0, -1).map(line => JSON.parse(line) as Provenance)
-}
-
 /**
  * Writes a start of a run into a file, a line each.
  * @returns what has changed since the start before it
+ * @throws DataError naming file and line, if the last line is damaged; nothing is written then
  */
 export async function recordProvenance(path: string, now: Provenance): Promise<string[]> {
   const file = await LineFile.open(path, { begins: '{"step":' })
   try {
-    const last = file.lines.at(-1)
+    const before = lastOf(file)
     await file.append([JSON.stringify(now)])
-    return last === undefined ? [] : changesBetween(JSON.parse(last) as Provenance, now)
+    return before ? changesBetween(before, now) : []
   } finally {
     await file.close()
+  }
+}
+
+function lastOf({ path, lines }: LineFile): Provenance | undefined {
+  const last = lines.at(-1)
+  if (last === undefined) return undefined
+  try {
+    return JSON.parse(last) as Provenance
+  } catch (cause) {
+    throw new DataError('is not JSON: remove this line to resume the run', { file: path, line: lines.length, cause })
   }
 }

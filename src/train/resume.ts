@@ -1,4 +1,4 @@
-// Goes on with a run from one of its checkpoints.
+// Resumes a run from one of its checkpoints.
 
 import { BatchError } from '../io/index.ts'
 import { device } from '../tensor/index.ts'

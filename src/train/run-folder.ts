@@ -1,5 +1,5 @@
-// A run is a folder. Whoever has it has everything: what was asked for, the words the model knows, what was measured,
-// and the model at several moments.
+// The folder of a run. It holds everything about the run: the configuration, the tokenizer, the metrics and the
+// checkpoints.
 //
 //     config.json      tokenizer.json      metrics.jsonl      skipped.jsonl      provenance.jsonl
 //     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}

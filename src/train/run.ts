@@ -1,4 +1,4 @@
-// A run as it is used: its settings, its model at one of its checkpoints, the data that it learns from.
+// Reading a run: its settings, its model at a checkpoint, and its training data.
 
 import {
   type ImageTextDataset,

@@ -1,5 +1,5 @@
-// A run in training: what it is made of, and how it goes from one step to its end. Everything that a step depends on is in a
-// checkpoint, so that a run may be stopped or killed at any moment and goes on as if nothing had happened.
+// The training of a run, from a step to its end. A checkpoint holds everything that a step depends on, so a run can be stopped
+// or killed at any moment, and the resumed run computes the same numbers.
 
 import { BatchIterator, type ImageTextSource, type OnBadSample, ShardDataset, type Tokenizer } from '../data/index.ts'
 import { firstOf } from '../evaluate/index.ts'

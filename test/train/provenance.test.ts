@@ -6,13 +6,20 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { device } from '../../src/tensor/index.ts'
 import { resumeTraining, train } from '../../src/train/index.ts'
-import { changesBetween, provenance, readProvenance, recordProvenance } from '../../src/train/provenance.ts'
+import { changesBetween, type Provenance, provenance, recordProvenance } from '../../src/train/provenance.ts'
 import { temporaryFolder } from '../data/folder.ts'
 import { pictures, tinyConfig } from './tiny.ts'
 
 await device.use('reference')
 
 const start = provenance(0, 'abc')
+
+/** The lines of a file that recordProvenance wrote. */
+const starts = async (file: string): Promise<Provenance[]> =>
+  (await readFile(file, 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line))
 
 test('a start says versions, machine, device and data', async () => {
   const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
@@ -43,9 +50,9 @@ test('each start adds a line, and the next one is compared with it', async t => 
   assert.deepEqual(await recordProvenance(file, { ...start, step: 5, backend: '2 threads' }), [
     'what it computes with was 1 thread and is 2 threads',
   ])
-  const starts = await readProvenance(file)
+  const recorded = await starts(file)
   assert.deepEqual(
-    starts.map(({ step, backend }) => [step, backend]),
+    recorded.map(({ step, backend }) => [step, backend]),
     [
       [0, '1 thread'],
       [5, '2 threads'],
@@ -53,12 +60,24 @@ test('each start adds a line, and the next one is compared with it', async t => 
   )
 })
 
+test('a damaged line is an error that names it, and the file stays as it is', async t => {
+  const file = join(await temporaryFolder(t), 'provenance.jsonl')
+  const text = `${JSON.stringify(start)}\n{"step":3,\n`
+  await writeFile(file, text)
+  await assert.rejects(recordProvenance(file, start), {
+    name: 'DataError',
+    line: 2,
+    message: /provenance\.jsonl:2: is not JSON/,
+  })
+  assert.equal(await readFile(file, 'utf8'), text)
+})
+
 test('a run writes down its start, and a resumed one says what has changed', async t => {
   const folder = await temporaryFolder(t)
   const run = join(folder, 'run')
   const file = join(run, 'provenance.jsonl')
   await train(run, tinyConfig(await pictures(folder), { steps: 1 }))
-  const [first] = await readProvenance(file)
+  const [first] = await starts(file)
   assert.deepEqual({ ...first, startedAt: '' }, { ...provenance(0, first.data), startedAt: '' })
 
   await writeFile(file, `${JSON.stringify({ ...first, node: 'v1.0.0' })}\n`)
@@ -66,7 +85,7 @@ test('a run writes down its start, and a resumed one says what has changed', asy
   await resumeTraining(run, { steps: 2, onStart: start => changes.push(...start.changes) })
   assert.deepEqual(changes, [`Node was v1.0.0 and is ${process.version}`])
   assert.deepEqual(
-    (await readProvenance(file)).map(({ step }) => step),
+    (await starts(file)).map(({ step }) => step),
     [0, 1],
   )
 })
