@@ -7,7 +7,7 @@ import { type Settings, settle } from '../tensor/options.ts'
 import { type EvaluateOptions, evaluateOptions, type ImageSource, imageBatches, readOut } from './embeddings.ts'
 import { scoreClasses, type ZeroShotResult } from './evaluate.ts'
 import { NOT_COMPUTED } from './finite.ts'
-import type { TrainedModel } from './trained-model.ts'
+import type { Normalized } from './trained-model.ts'
 
 export interface ClassifyOptions extends Omit<EvaluateOptions, 'truncate'> {
   /** names of the classes, as many as the model has */
@@ -28,7 +28,7 @@ const options = {
  * @throws NonFiniteError naming an image whose logits are not finite
  */
 export async function classification(
-  trained: Pick<TrainedModel, 'normalize'> & { readonly model: ImageClassifier },
+  trained: Normalized & { readonly model: ImageClassifier },
   images: ImageSource,
   given: ClassifyOptions,
 ): Promise<ZeroShotResult> {

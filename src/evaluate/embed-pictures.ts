@@ -11,13 +11,14 @@ import { rename, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { OnBadSample, Pictures } from '../data/index.ts'
 import { DataError, fileError, npyHead, safetensorsHead, syncFolder, writeAtomically } from '../io/index.ts'
+import type { Module } from '../nn/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type EmbeddingFiles, embeddingFiles } from './embedding-file.ts'
 import { EmbeddingError, EmbeddingJournal } from './embedding-journal.ts'
 import { embedBatch, embedTexts } from './embeddings.ts'
 import { type PictureBatch, type PictureOptions, pictureBatches, pictureOptions } from './picture-batches.ts'
-import type { TrainedModel } from './trained-model.ts'
+import type { EmbeddingModel, TrainedModel } from './trained-model.ts'
 
 export interface EmbedOptions extends Omit<PictureOptions, 'from' | 'without'> {
   /** path of the pictures, which is written to the file */
@@ -54,7 +55,7 @@ export interface EmbedResult {
  * @throws EmbeddingError if the file exists already, or was started with another model or other pictures
  */
 export async function embedPictures(
-  trained: TrainedModel,
+  trained: TrainedModel<EmbeddingModel>,
   pictures: Pictures,
   file: string,
   options: EmbedOptions,
@@ -98,7 +99,11 @@ const exists = (path: string): Promise<boolean> =>
   )
 
 /** SHA-256 of everything that determines the embedding of a picture or a text. */
-export async function modelFingerprint({ model, tokenizer, normalize }: TrainedModel): Promise<string> {
+export async function modelFingerprint({
+  model,
+  tokenizer,
+  normalize,
+}: TrainedModel<Module & { readonly config: object }>): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([model.config, normalize ?? null, tokenizer.toJSON()]))
   for (const [name, tensor] of model.stateDict()) {
     const { buffer, byteOffset, byteLength } = (await tensor.data()) as Float32Array
@@ -108,7 +113,7 @@ export async function modelFingerprint({ model, tokenizer, normalize }: TrainedM
 }
 
 async function textRows(
-  trained: TrainedModel,
+  trained: TrainedModel<EmbeddingModel>,
   { samples }: PictureBatch,
   { truncate, batchSize }: EmbedOptions,
 ): Promise<Float32Array> {

@@ -4,13 +4,14 @@
 import { noGrad } from '../autograd/index.ts'
 import { normalize } from '../data/index.ts'
 import type { CoCa } from '../models/index.ts'
+import type { Module } from '../nn/index.ts'
 import { fromData, indexOfNonFinite, NonFiniteError, scope, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { checkRows } from './finite.ts'
 import { deviceOfModel } from './inputs.ts'
 import { inParts } from './memory.ts'
-import type { TrainedModel } from './trained-model.ts'
+import type { EmbeddingModel, ImageModel, Normalized, TrainedModel } from './trained-model.ts'
 
 /** Numbered images; an ImageTextSource is one. */
 export interface ImageSource {
@@ -54,14 +55,9 @@ export interface ImageBatch {
   readonly shape: [count: number, channels: 3, height: number, width: number]
 }
 
-/** What takes images of one size. */
-export interface ImageModel {
-  readonly config: { readonly image: { readonly size: number } }
-}
-
 /** Decodes and normalises images, a batch at a time and in order. */
 export async function* imageBatches(
-  { model, normalize: scale }: Pick<TrainedModel, 'normalize'> & { readonly model: ImageModel },
+  { model, normalize: scale }: Normalized & { readonly model: ImageModel },
   images: ImageSource,
   options?: EvaluateOptions,
 ): AsyncGenerator<ImageBatch, void, undefined> {
@@ -90,11 +86,11 @@ export const partOf = ({ start, pixels, shape }: ImageBatch, from: number, to: n
 }
 
 /** A batch as a tensor on the model's device. */
-export const imagesOf = (model: CoCa, { pixels, shape }: ImageBatch): Tensor =>
+export const imagesOf = (model: Module, { pixels, shape }: ImageBatch): Tensor =>
   fromData(pixels, shape, deviceOfModel(model))
 
 /** Runs `f` with the model in evaluation mode, and restores its mode. */
-export async function inEvaluation<T>(model: CoCa, f: () => Promise<T>): Promise<T> {
+export async function inEvaluation<T>(model: Module, f: () => Promise<T>): Promise<T> {
   const { training } = model
   model.eval()
   try {
@@ -117,7 +113,7 @@ export async function readOut(f: () => Tensor): Promise<ArrayLike<number>> {
  * @throws NonFiniteError naming an image whose embedding is not finite
  */
 export async function embedImages(
-  trained: TrainedModel,
+  trained: TrainedModel<EmbeddingModel>,
   images: ImageSource,
   options?: EvaluateOptions,
 ): Promise<Embeddings> {
@@ -137,7 +133,7 @@ const nameIn = (images: ImageSource, index: number): string => images.name?.(ind
  * @throws NonFiniteError naming an image whose embedding is not finite
  */
 export async function embedBatch(
-  { model }: TrainedModel,
+  { model }: { readonly model: EmbeddingModel },
   batch: ImageBatch,
   nameOf: (image: number) => string = image => `image ${batch.start + image}`,
 ): Promise<Embeddings> {
@@ -152,7 +148,7 @@ export async function embedBatch(
  * Embeddings of texts, each of length 1, in the order of the texts.
  * @throws TokenizerError naming a text that is too long, NonFiniteError naming one whose embedding is not finite */
 export async function embedTexts(
-  { model, tokenizer }: TrainedModel,
+  { model, tokenizer }: TrainedModel<EmbeddingModel>,
   texts: readonly string[],
   options?: EvaluateOptions,
 ): Promise<Embeddings> {
@@ -178,7 +174,7 @@ export async function embedTexts(
 
 /** Rows 0 … count - 1 of an embedding, in evaluation mode; `embed` computes rows start … stop - 1. */
 function embedRows(
-  model: CoCa,
+  model: EmbeddingModel,
   count: number,
   work: 'images' | 'texts',
   embed: (start: number, stop: number) => Tensor,

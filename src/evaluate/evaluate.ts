@@ -3,7 +3,7 @@
 
 import { stack } from '../autograd/index.ts'
 import { type ImageTextSource, paraphrases } from '../data/index.ts'
-import type { Caption, GenerateOptions } from '../models/index.ts'
+import { type Caption, type GenerateOptions, generate, type ImageTextModel } from '../models/index.ts'
 import { defaultGenerator, fromData, NonFiniteError } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
@@ -26,7 +26,7 @@ import {
 import { NOT_COMPUTED, namingImages } from './finite.ts'
 import { batchLoss, deviceOfModel } from './inputs.ts'
 import { inParts } from './memory.ts'
-import type { TrainedModel } from './trained-model.ts'
+import type { CaptionModel, EmbeddingModel, TrainedModel } from './trained-model.ts'
 
 /** Rows of similarities that are in memory at once. */
 const BLOCK = 256
@@ -62,7 +62,7 @@ export interface ZeroShotResult {
  * @throws RangeError if a label is not one of the classes, or the numbers of labels and images differ
  */
 export async function zeroShot(
-  trained: TrainedModel,
+  trained: TrainedModel<EmbeddingModel>,
   images: ImageSource,
   options: ZeroShotOptions,
 ): Promise<ZeroShotResult> {
@@ -156,7 +156,7 @@ export interface RetrievalResult {
  * even if it belongs to another image.
  */
 export async function retrieval(
-  trained: TrainedModel,
+  trained: TrainedModel<EmbeddingModel>,
   source: ImageTextSource,
   options?: EvaluateOptions,
 ): Promise<RetrievalResult> {
@@ -224,7 +224,7 @@ export interface CaptioningResult {
  * @throws NonFiniteError naming an image for which the model's logits are not finite
  */
 export async function writeCaptions(
-  { model, tokenizer }: TrainedModel,
+  { model, tokenizer }: TrainedModel<CaptionModel>,
   batch: ImageBatch,
   options: Partial<GenerateOptions> = {},
   nameOf: (image: number) => string = image => `image ${batch.start + image}`,
@@ -237,7 +237,7 @@ export async function writeCaptions(
     try {
       return await namingImages(
         image => nameOf(start + image),
-        () => model.generate(images, { start: startId, end, ...options }),
+        () => generate(model, images, { start: startId, end, ...options }),
       )
     } catch (error) {
       // a repeated attempt draws the same words
@@ -255,18 +255,18 @@ export async function writeCaptions(
  * @throws NonFiniteError naming an image for which the model's logits are not finite
  */
 export function captioning(
-  trained: TrainedModel,
+  trained: TrainedModel<CaptionModel>,
   source: ImageTextSource,
   options?: CaptioningOptions,
 ): Promise<CaptioningResult> {
   const settled = settle('captioning(trained, source, options)', options, captioningOptions)
-  const { generate, ...evaluating } = settled
+  const { generate: generation, ...evaluating } = settled
   const { model, tokenizer } = trained
   return inEvaluation(model, async () => {
     const captions: string[] = []
     const tokens = { right: 0, all: 0 }
     for await (const batch of imageBatches(trained, source, evaluating)) {
-      const written = await writeCaptions(trained, batch, generate, image => source.name(batch.start + image))
+      const written = await writeCaptions(trained, batch, generation, image => source.name(batch.start + image))
       captions.push(...written.map(({ ids }) => tokenizer.decode(ids)))
       await inParts(model, batch.count, 'captions', async (start, stop) => {
         const { right, all } = await countTokens(trained, source, partOf(batch, start, stop), evaluating)
@@ -281,7 +281,7 @@ export function captioning(
 }
 
 async function countTokens(
-  trained: TrainedModel,
+  trained: TrainedModel<CaptionModel>,
   source: ImageTextSource,
   batch: ImageBatch,
   options: EvaluateOptions,
@@ -291,7 +291,7 @@ async function countTokens(
   const ids = () => fromData(tokens, tokenShape, deviceOfModel(model))
   // for every token the most likely next one, and a number that is finite if its logits are
   const read = await readOut(() => {
-    const { logits } = model.forward(imagesOf(model, batch), ids())
+    const logits = model.logits(imagesOf(model, batch), ids())
     return stack([logits.argmax({ axis: -1 }).cast(logits.dtype), logits.logSumExp({ axis: -1 })])
   })
   const counts = { right: 0, all: 0 }
@@ -314,7 +314,7 @@ async function countTokens(
 }
 
 function firstCaptions(
-  { model, tokenizer }: TrainedModel,
+  { model, tokenizer }: TrainedModel<ImageTextModel>,
   source: ImageTextSource,
   { start, count }: ImageBatch,
   { truncate }: EvaluateOptions,
@@ -336,7 +336,11 @@ export interface MeanLoss {
  * The losses on images and their first captions: means over full batches, or over the only batch.
  * @throws NonFiniteError naming the images whose loss is not finite
  */
-export function meanLoss(trained: TrainedModel, source: ImageTextSource, options?: EvaluateOptions): Promise<MeanLoss> {
+export function meanLoss(
+  trained: TrainedModel<ImageTextModel>,
+  source: ImageTextSource,
+  options?: EvaluateOptions,
+): Promise<MeanLoss> {
   const { model } = trained
   const settled = settle('meanLoss(trained, source, options)', options, evaluateOptions)
   const { batchSize } = settled

@@ -19,4 +19,4 @@ export {
 export * from './evaluate.ts'
 export { namingImages } from './finite.ts'
 export { type PictureBatch, type PictureOptions, pictureBatches } from './picture-batches.ts'
-export type { TrainedModel } from './trained-model.ts'
+export type { CaptionModel, EmbeddingModel, ImageModel, Normalized, TrainedModel } from './trained-model.ts'

@@ -1,12 +1,16 @@
-// From a batch on the host to CoCa's loss on a device. Two equal captions in a batch would be false negatives of the
+// From a batch on the host to the loss of an image-text model on a device. Two equal captions in a batch would be false negatives of the
 // contrastive loss, so equal captions get the same number.
 
 import type { Batch } from '../data/index.ts'
-import type { CoCa, CoCaLoss } from '../models/index.ts'
+import type { ImageTextLoss, ImageTextModel } from '../models/index.ts'
+import type { Module } from '../nn/index.ts'
 import { type Device, device, fromData } from '../tensor/index.ts'
 
 /** The device of a model's parameters, on which its inputs must be. */
-export const deviceOfModel = (model: CoCa): Device => device.get(model.logScale.device)
+export function deviceOfModel(model: Module): Device {
+  for (const [, parameter] of model.namedParameters()) return device.get(parameter.device)
+  return device.get()
+}
 
 /** For every row of ids the number of the first row that is equal: int32 [batch]. */
 export function equalRows(tokens: Int32Array, [batch, length]: readonly [number, number]): Int32Array {
@@ -32,7 +36,7 @@ export interface LossOptions {
 }
 
 /** A batch on the model's device. */
-export function batchTensors(model: CoCa, batch: LossBatch, { positives }: LossOptions) {
+export function batchTensors(model: Module, batch: LossBatch, { positives }: LossOptions) {
   const on = deviceOfModel(model)
   const { images, imageShape, tokens, tokenShape, groups: known } = batch
   const groups = positives ? fromData(known ?? equalRows(tokens, tokenShape), [tokenShape[0]], on) : undefined
@@ -40,7 +44,7 @@ export function batchTensors(model: CoCa, batch: LossBatch, { positives }: LossO
 }
 
 /** L of a batch. */
-export function batchLoss(model: CoCa, batch: LossBatch, options: LossOptions): CoCaLoss {
+export function batchLoss(model: ImageTextModel, batch: LossBatch, options: LossOptions): ImageTextLoss {
   const { images, ids, groups } = batchTensors(model, batch, options)
   return model.loss(images, ids, { groups })
 }

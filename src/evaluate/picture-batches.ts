@@ -6,7 +6,7 @@ import { DataError } from '../io/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import type { ImageBatch } from './embeddings.ts'
-import type { TrainedModel } from './trained-model.ts'
+import type { ImageModel, Normalized } from './trained-model.ts'
 
 export interface PictureOptions {
   /** default 64 */
@@ -38,7 +38,7 @@ export interface PictureBatch extends ImageBatch {
 
 /** Decodes and normalises pictures, one batch ahead of the consumer. */
 export async function* pictureBatches(
-  { model, normalize: scale }: TrainedModel,
+  { model, normalize: scale }: Normalized & { readonly model: ImageModel },
   pictures: Pictures,
   options?: PictureOptions,
 ): AsyncGenerator<PictureBatch, void, undefined> {

@@ -1,12 +1,43 @@
-// A model with its tokenizer and its normalisation of pixels.
+// A model with its tokenizer and its normalisation of pixels, and what an evaluation needs of the model.
 
 import type { Tokenizer } from '../data/index.ts'
-import type { CoCa } from '../models/index.ts'
+import type { CaptionDecoder, CoCa, ImageTextModel, TextConfig } from '../models/index.ts'
+import type { Module } from '../nn/index.ts'
+import type { Tensor } from '../tensor/index.ts'
+
+/** Mean and standard deviation of the pixels in 0 … 1 that a model was trained on. */
+export interface Normalized {
+  /** default 0.5 and 0.5 */
+  readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] }
+}
 
 /** A model with everything that is needed to use it. */
-export interface TrainedModel {
-  readonly model: CoCa
+export interface TrainedModel<Model extends Module = CoCa> extends Normalized {
+  readonly model: Model
   readonly tokenizer: Tokenizer
-  /** mean and deviation of the pixels in 0 … 1 that the model was trained on; default 0.5 and 0.5 */
-  readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] }
+}
+
+/** A model of images of one size. */
+export interface ImageModel {
+  readonly config: { readonly image: { readonly size: number } }
+}
+
+/** A model that embeds images and texts in one space: a CoCa, or a dual encoder. */
+export interface EmbeddingModel extends Module {
+  readonly config: ImageModel['config'] & {
+    readonly text: Pick<TextConfig, 'context'>
+    /** width of the space */
+    readonly embedding: number
+  }
+  /** images [batch, 3, size, size] → embeddings of unit length, [batch, embedding] */
+  encodeImage(images: Tensor): Tensor
+  /** ids int32 [batch, tokens] → embeddings of unit length, [batch, embedding] */
+  encodeText(ids: Tensor): Tensor
+}
+
+/** A model that writes captions for images: a CoCa, or a captioner. */
+export interface CaptionModel extends ImageTextModel, CaptionDecoder {
+  readonly config: ImageTextModel['config']
+  /** [batch, tokens, vocabulary]: position t predicts token t + 1 */
+  logits(images: Tensor, ids: Tensor): Tensor
 }

@@ -8,6 +8,7 @@ import type { CaptionDecoder, DecodingState } from './generation/decoding.ts'
 import { generate, stream } from './generation/generate.ts'
 import type { Caption, GenerateOptions, StreamedToken } from './generation/options.ts'
 import { extendText, startText } from './generation/text-state.ts'
+import type { ImageTextModel } from './image-text.ts'
 import { MultimodalDecoder, UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
 
@@ -18,7 +19,7 @@ export interface CaptionerLoss {
 }
 
 /** Images [batch, 3, size, size] to texts, int32 ids [batch, tokens]: the encoder-decoder. */
-export class Captioner extends Module implements CaptionDecoder {
+export class Captioner extends Module implements ImageTextModel, CaptionDecoder {
   readonly config: CaptionerConfig
   readonly encoder: VisionTransformer
   readonly text: UnimodalDecoder
@@ -28,14 +29,14 @@ export class Captioner extends Module implements CaptionDecoder {
   /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or impossible */
   constructor(config: CaptionerConfig) {
     super()
-    const { image, text } = resolveCaptioner(config)
+    const { image, text, activation, dropout } = resolveCaptioner(config)
     this.config = config
-    this.encoder = new VisionTransformer(image)
-    this.text = new UnimodalDecoder(text)
+    this.encoder = new VisionTransformer(image, { activation, dropout })
+    this.text = new UnimodalDecoder(text, { activation, dropout })
     // of the summary, which no caption depends on
     this.text.norm.freeze()
     this.text.classToken.trainable = false
-    this.decoder = new MultimodalDecoder(text, image.width)
+    this.decoder = new MultimodalDecoder(text, image.width, { activation, dropout })
     this.pad = text.pad
   }
 
@@ -43,6 +44,21 @@ export class Captioner extends Module implements CaptionDecoder {
   forward(images: Tensor, ids: Tensor): Tensor {
     const { tokens, mask } = this.text.tokens(ids)
     return this.decoder.forward(tokens, this.encoder.forward(images), { mask })
+  }
+
+  /** What `forward` gives. */
+  logits(images: Tensor, ids: Tensor): Tensor {
+    return this.forward(images, ids)
+  }
+
+  /** What the loss is computed from. */
+  lossInputs(images: Tensor, ids: Tensor): { readonly logits: Tensor } {
+    return { logits: this.forward(images, ids) }
+  }
+
+  /** λ_Cap, and λ_Con: there is no contrastive loss */
+  get lossWeights() {
+    return { contrastive: 0, captioning: 1 } as const
   }
 
   /** L_Cap, the mean over all tokens. */

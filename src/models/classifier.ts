@@ -52,10 +52,10 @@ export class ImageClassifier extends Module {
   /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or impossible */
   constructor(config: ImageClassifierConfig) {
     super()
-    const { image, classes } = resolveClassifier(config)
+    const { image, classes, activation, dropout } = resolveClassifier(config)
     const { width, heads } = image
     this.config = config
-    this.encoder = new VisionTransformer(image)
+    this.encoder = new VisionTransformer(image, { activation, dropout })
     this.head = new ClassificationHead({ width, heads, classes })
   }
 

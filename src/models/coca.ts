@@ -14,9 +14,7 @@
 //                                     L_Cap of logits
 
 import { type AttentionalPooler, captioningLoss, contrastiveLoss, Linear, Module, type Parameter } from '../nn/index.ts'
-import { checkArguments } from '../tensor/arguments.ts'
 import type { Tensor } from '../tensor/index.ts'
-import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type CoCaConfig, type ResolvedCoCa, resolveCoCa } from './config.ts'
 import { constrainScale, logScale, type PositivesOptions, positivesOptions } from './contrastive.ts'
@@ -24,6 +22,13 @@ import type { CaptionDecoder, DecodingState } from './generation/decoding.ts'
 import { generate, stream } from './generation/generate.ts'
 import type { Caption, GenerateOptions, StreamedToken } from './generation/options.ts'
 import { extendText, startText } from './generation/text-state.ts'
+import {
+  type ImageTextLoss,
+  type ImageTextModel,
+  type LossInputs,
+  type LossWeights,
+  weighLosses,
+} from './image-text.ts'
 import { makePoolers, type PoolerWeights, pool, poolSummary, poolTokens } from './poolers.ts'
 import { MultimodalDecoder, type TextFeatures, UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
@@ -53,20 +58,14 @@ export interface CoCaOutput {
   readonly scale: Tensor
 }
 
-export interface CoCaLoss {
-  /** λ_Con L_Con + λ_Cap L_Cap */
-  readonly total: Tensor
-  /** L_Con; absent where λ_Con is 0 */
-  readonly contrastive?: Tensor
-  /** L_Cap; absent where λ_Cap is 0 */
-  readonly captioning?: Tensor
-}
+/** λ_Con L_Con + λ_Cap L_Cap, and both losses. */
+export type CoCaLoss = ImageTextLoss
 
 /**
  * CoCa (Yu et al. 2022, arXiv 2205.01917): `forward` gives embeddings and logits, `loss` λ_Con L_Con + λ_Cap L_Cap, and `generate`
  * captions. Images are [batch, channels, size, size], texts int32 ids [batch, tokens].
  */
-export class CoCa extends Module implements CaptionDecoder {
+export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
   readonly config: CoCaConfig
   readonly encoder: VisionTransformer
   readonly generativePooler: AttentionalPooler
@@ -145,14 +144,18 @@ export class CoCa extends Module implements CaptionDecoder {
   }
 
   /** The part of `forward` that the losses need: those with a weight of 0 need nothing. */
-  lossInputs(images: Tensor, ids: Tensor): Partial<CoCaOutput> {
+  lossInputs(images: Tensor, ids: Tensor): LossInputs {
     const { contrastive, captioning } = this.lossWeights
     if (captioning === 0)
       return { image: this.encodeImage(images), text: this.encodeText(ids), scale: this.logScale.exp() }
-    if (contrastive !== 0) return this.forward(images, ids)
+    return contrastive === 0 ? { logits: this.logits(images, ids) } : this.forward(images, ids)
+  }
+
+  /** The logits of `forward`, [batch, tokens, vocabulary], without the embeddings */
+  logits(images: Tensor, ids: Tensor): Tensor {
     const { tokens, mask } = this.unimodal.tokens(ids)
     const image = poolTokens(this, this.encoder.forward(images))
-    return { logits: this.multimodal.forward(tokens, image, { mask }) }
+    return this.multimodal.forward(tokens, image, { mask })
   }
 
   /**
@@ -179,7 +182,7 @@ export class CoCa extends Module implements CaptionDecoder {
   }
 
   /** λ_Con and λ_Cap */
-  get lossWeights(): { readonly contrastive: number; readonly captioning: number } {
+  get lossWeights(): LossWeights {
     const { contrastive, captioning } = this.settings.loss
     return { contrastive: contrastive.weight, captioning: captioning.weight }
   }
@@ -190,21 +193,13 @@ export class CoCa extends Module implements CaptionDecoder {
    * @throws TypeError where both are undefined
    */
   weigh(contrastive: Tensor | undefined, captioning: Tensor | undefined): CoCaLoss {
-    const kinds = [is.optional(is.tensor), is.optional(is.tensor)]
-    checkArguments('model.weigh(contrastive, captioning)', kinds, [contrastive, captioning])
-    const weights = this.lossWeights
-    const first = contrastive?.mul(weights.contrastive)
-    const second = captioning?.mul(weights.captioning)
-    const total = first && second ? first.add(second) : (first ?? second)
-    if (!total) throw new TypeError('model.weigh: neither loss is given')
-    return { total, ...(contrastive && { contrastive }), ...(captioning && { captioning }) }
+    return weighLosses(this.lossWeights, contrastive, captioning)
   }
 
   /** Log-likelihood of each text given its image, log p(y_2 … y_T | y_1, x): [batch] */
   score(images: Tensor, ids: Tensor): Tensor {
-    const { logits } = this.forward(images, ids)
     const length = ids.shape[1]
-    const loss = logits
+    const loss = this.logits(images, ids)
       .slice([{}, { stop: length - 1 }])
       .crossEntropy(ids.slice([{}, { start: 1 }]), { ignore: this.config.text.pad, reduction: 'none' })
     return loss.sum({ axis: 1 }).neg()

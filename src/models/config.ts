@@ -32,12 +32,12 @@ export interface VisionTransformerConfig {
   readonly patchBias?: boolean
 }
 const visionTransformerConfig = {
-  size: is.number,
-  patch: is.number,
-  width: is.number,
-  layers: is.number,
-  heads: is.number,
-  hidden: is.optional(is.number),
+  size: is.count,
+  patch: is.count,
+  width: is.count,
+  layers: is.size,
+  heads: is.count,
+  hidden: is.optional(is.count),
   classToken: false,
   inputNorm: false,
   patchBias: true,
@@ -82,26 +82,35 @@ export interface TextConfig {
   }
 }
 const multimodalConfig = {
-  heads: is.optional(is.number),
-  hidden: is.optional(is.number),
+  heads: is.optional(is.count),
+  hidden: is.optional(is.count),
   memoryNorm: false,
   selfMlp: false,
   outputBias: true,
 } satisfies Settings<NonNullable<TextConfig['multimodal']>>
 const textConfig = {
-  vocabulary: is.number,
-  context: is.number,
-  width: is.number,
-  heads: is.number,
-  hidden: is.optional(is.number),
-  unimodalLayers: is.number,
-  multimodalLayers: is.number,
-  pad: is.optional(is.number),
+  vocabulary: is.count,
+  context: is.count,
+  width: is.count,
+  heads: is.count,
+  hidden: is.optional(is.count),
+  unimodalLayers: is.size,
+  multimodalLayers: is.size,
+  pad: is.optional(is.size),
   padMask: is.choice('both', 'unimodal', 'unimodalLate'),
   padIsWord: false,
   classPosition: is.choice('last', 'next'),
   multimodal: group(multimodalConfig),
 } satisfies Settings<TextConfig>
+
+/** The learned temperature of a contrastive loss. */
+export interface TemperatureConfig {
+  /** its initial value; default 0.07 */
+  readonly initial?: number
+  /** the largest value of 1 / temperature; default 100 */
+  readonly maximumScale?: number
+}
+const temperatureConfig = { initial: 0.07, maximumScale: 100 } satisfies Settings<TemperatureConfig>
 
 /** The configuration of a {@link CoCa}. */
 export interface CoCaConfig {
@@ -127,8 +136,7 @@ export interface CoCaConfig {
   readonly activation?: Activation
   /** default 0 */
   readonly dropout?: number
-  /** where 1 / scale begins, and how large the learned scale may get; default 0.07 and 100 */
-  readonly temperature?: { readonly initial?: number; readonly maximumScale?: number }
+  readonly temperature?: TemperatureConfig
   /**
    * λ and reduction of both losses; default λ_Con 1 and λ_Cap 2, both as means. A loss with λ = 0 is not computed, and the
    * parameters that only it needs are frozen
@@ -140,9 +148,9 @@ export interface CoCaConfig {
 }
 const poolerConfig = {
   arrangement: is.choice('cascade', 'parallel', 'shared'),
-  queries: is.number,
-  heads: is.number,
-  width: is.optional(is.number),
+  queries: is.count,
+  heads: is.count,
+  width: is.optional(is.count),
   queryNorm: false,
 } satisfies Settings<CoCaConfig['pooler']>
 type Losses = NonNullable<CoCaConfig['loss']>
@@ -155,46 +163,46 @@ const lossConfig = {
   contrastive: group(contrastiveTerm),
   captioning: group(captioningTerm),
 } satisfies Settings<Losses>
-/** Where every learned temperature begins, and how large its scale may get. */
-export const temperatureConfig = { initial: 0.07, maximumScale: 100 } satisfies Settings<
-  NonNullable<CoCaConfig['temperature']>
->
 const cocaConfig = {
   image: group(visionTransformerConfig),
   text: group(textConfig),
   pooler: group(poolerConfig),
-  embedding: is.number,
+  embedding: is.count,
   ...blockOptions,
   temperature: group(temperatureConfig),
   loss: group(lossConfig),
 } satisfies Settings<CoCaConfig>
 
 /** The configuration of a {@link DualEncoder}. */
-export interface DualEncoderConfig {
+export interface DualEncoderConfig extends BlockOptions {
   readonly image: VisionTransformerConfig
-  /** of which the upper half plays no part */
+  /** its multimodal half is not used */
   readonly text: TextConfig
   /** width of the space that images and texts share */
   readonly embedding: number
+  readonly temperature?: TemperatureConfig
 }
 const dualEncoderConfig = {
   image: group(visionTransformerConfig),
   text: group(textConfig),
   embedding: is.count,
+  ...blockOptions,
+  temperature: group(temperatureConfig),
 } satisfies Settings<DualEncoderConfig>
 
 /** The configuration of a {@link Captioner}. */
-export interface CaptionerConfig {
+export interface CaptionerConfig extends BlockOptions {
   readonly image: VisionTransformerConfig
   readonly text: TextConfig
 }
 const captionerConfig = {
   image: group(visionTransformerConfig),
   text: group(textConfig),
+  ...blockOptions,
 } satisfies Settings<CaptionerConfig>
 
 /** The configuration of an {@link ImageClassifier}. */
-export interface ImageClassifierConfig {
+export interface ImageClassifierConfig extends BlockOptions {
   readonly image: VisionTransformerConfig
   /** number of classes */
   readonly classes: number
@@ -202,6 +210,7 @@ export interface ImageClassifierConfig {
 const classifierConfig = {
   image: group(visionTransformerConfig),
   classes: is.count,
+  ...blockOptions,
 } satisfies Settings<ImageClassifierConfig>
 
 type SettledImage = Settled<VisionTransformerConfig, typeof visionTransformerConfig>
@@ -259,34 +268,40 @@ export function resolveCoCa(config: CoCaConfig, call = 'new CoCa(config)'): Reso
   const resolved = { ...settled, image: fillImage(settled.image), text, pooler }
   checkImage(resolved.image)
   checkText(text, { embeds: true, decodes: true })
-  checkPooler(pooler)
-  checkTraining(resolved)
+  divides('pooler.heads', pooler.heads, pooler.width)
+  checkDropout(resolved)
+  checkTemperature(resolved.temperature)
+  checkLosses(resolved.loss)
   return resolved
 }
 
 /** As {@link resolveCoCa}. */
 export function resolveDualEncoder(config: DualEncoderConfig) {
-  const { image, text, embedding } = settle('new DualEncoder(config)', config, dualEncoderConfig)
-  const resolved = { image: fillImage(image), text: fillText(text), embedding }
+  const settled = settle('new DualEncoder(config)', config, dualEncoderConfig)
+  const resolved = { ...settled, image: fillImage(settled.image), text: fillText(settled.text) }
   checkImage(resolved.image)
   checkText(resolved.text, { embeds: true, decodes: false })
+  checkDropout(resolved)
+  checkTemperature(resolved.temperature)
   return resolved
 }
 
 /** As {@link resolveCoCa}. */
 export function resolveCaptioner(config: CaptionerConfig) {
-  const { image, text } = settle('new Captioner(config)', config, captionerConfig)
-  const resolved = { image: fillImage(image), text: fillText(text) }
+  const settled = settle('new Captioner(config)', config, captionerConfig)
+  const resolved = { ...settled, image: fillImage(settled.image), text: fillText(settled.text) }
   checkImage(resolved.image)
   checkText(resolved.text, { embeds: false, decodes: true })
+  checkDropout(resolved)
   return resolved
 }
 
 /** As {@link resolveCoCa}. */
 export function resolveClassifier(config: ImageClassifierConfig) {
-  const { image, classes } = settle('new ImageClassifier(config)', config, classifierConfig)
-  const resolved = { image: fillImage(image), classes }
+  const settled = settle('new ImageClassifier(config)', config, classifierConfig)
+  const resolved = { ...settled, image: fillImage(settled.image) }
   checkImage(resolved.image)
+  checkDropout(resolved)
   return resolved
 }
 
@@ -294,50 +309,36 @@ function demand(fits: boolean, field: string, value: unknown, reason: string): v
   if (!fits) throw new ConfigError(field, value, reason)
 }
 
-function atLeast(least: number, sizes: Readonly<Record<string, number>>): void {
-  for (const [field, value] of Object.entries(sizes))
-    demand(Number.isInteger(value) && value >= least, field, value, `must be a whole number, ${least} or more`)
-}
-
 const divides = (field: string, heads: number, width: number): void =>
   demand(width % heads === 0, field, heads, `does not divide the width ${width}`)
 
-function checkImage({ size, patch, width, layers, heads, hidden }: ResolvedVisionTransformer): void {
-  atLeast(1, { 'image.size': size, 'image.patch': patch, 'image.width': width })
-  atLeast(1, { 'image.heads': heads, 'image.hidden': hidden })
-  atLeast(0, { 'image.layers': layers })
+function checkImage({ size, patch, width, heads }: ResolvedVisionTransformer): void {
   demand(size % patch === 0, 'image.patch', patch, `does not divide the image size ${size}`)
   divides('image.heads', heads, width)
 }
 
 function checkText(text: ResolvedText, uses: { readonly embeds: boolean; readonly decodes: boolean }): void {
-  const { vocabulary, context, width, heads, hidden, pad, multimodal } = text
-  atLeast(1, { 'text.vocabulary': vocabulary, 'text.width': width, 'text.heads': heads, 'text.hidden': hidden })
+  const { vocabulary, context, width, heads, pad, unimodalLayers, multimodalLayers, multimodal } = text
   // without the one [CLS] sees no text, without the other no caption sees its image
-  atLeast(uses.embeds ? 1 : 0, { 'text.unimodalLayers': text.unimodalLayers })
-  atLeast(uses.decodes ? 1 : 0, { 'text.multimodalLayers': text.multimodalLayers })
-  // a start and an end
-  atLeast(2, { 'text.context': context })
+  demand(!uses.embeds || unimodalLayers > 0, 'text.unimodalLayers', unimodalLayers, 'must be 1 or more')
+  demand(!uses.decodes || multimodalLayers > 0, 'text.multimodalLayers', multimodalLayers, 'must be 1 or more')
+  demand(context >= 2, 'text.context', context, 'must be 2 or more: a start and an end')
   divides('text.heads', heads, width)
-  atLeast(1, { 'text.multimodal.heads': multimodal.heads, 'text.multimodal.hidden': multimodal.hidden })
   divides('text.multimodal.heads', multimodal.heads, width)
-  if (pad === undefined) return
-  atLeast(0, { 'text.pad': pad })
-  demand(pad < vocabulary, 'text.pad', pad, `is not among the ${vocabulary} ids`)
+  if (pad !== undefined) demand(pad < vocabulary, 'text.pad', pad, `is not among the ${vocabulary} ids`)
 }
 
-function checkPooler({ queries, heads, width }: ResolvedCoCa['pooler']): void {
-  atLeast(1, { 'pooler.queries': queries, 'pooler.heads': heads, 'pooler.width': width })
-  divides('pooler.heads', heads, width)
-}
-
-function checkTraining({ embedding, dropout, temperature, loss: { contrastive, captioning } }: ResolvedCoCa): void {
-  const { initial, maximumScale } = temperature
-  atLeast(1, { embedding })
+function checkDropout({ dropout }: { readonly dropout: number }): void {
   demand(dropout >= 0 && dropout < 1, 'dropout', dropout, 'must be in [0, 1)')
+}
+
+function checkTemperature({ initial, maximumScale }: ResolvedCoCa['temperature']): void {
   demand(maximumScale >= 1, 'temperature.maximumScale', maximumScale, 'must be 1 or more')
   const fits = initial <= 1 && initial * maximumScale >= 1
   demand(fits, 'temperature.initial', initial, `must be in [1 / ${maximumScale}, 1]`)
+}
+
+function checkLosses({ contrastive, captioning }: ResolvedCoCa['loss']): void {
   const isTrained = contrastive.weight !== 0 || captioning.weight !== 0
   demand(isTrained, 'loss.captioning.weight', captioning.weight, 'leaves no loss, as that of contrastive is 0 too')
 }

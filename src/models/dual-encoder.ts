@@ -4,8 +4,9 @@
 import { AttentionalPooler, contrastiveLoss, Linear, Module, type Parameter } from '../nn/index.ts'
 import type { Tensor } from '../tensor/index.ts'
 import { settle } from '../tensor/options.ts'
-import { type DualEncoderConfig, resolveDualEncoder, temperatureConfig } from './config.ts'
+import { type DualEncoderConfig, resolveDualEncoder } from './config.ts'
 import { constrainScale, logScale, type PositivesOptions, positivesOptions } from './contrastive.ts'
+import type { ImageTextModel } from './image-text.ts'
 import { UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
 
@@ -16,7 +17,7 @@ export interface DualEncoderLoss {
 }
 
 /** Images and texts in one space, as CLIP: the dual encoder. Images are [batch, 3, size, size], texts int32 ids [batch, tokens]. */
-export class DualEncoder extends Module {
+export class DualEncoder extends Module implements ImageTextModel {
   readonly config: DualEncoderConfig
   readonly encoder: VisionTransformer
   readonly pooler: AttentionalPooler
@@ -24,18 +25,20 @@ export class DualEncoder extends Module {
   readonly text: UnimodalDecoder
   readonly textProjection: Linear
   readonly logScale: Parameter
+  readonly #maximumScale: number
 
   /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or impossible */
   constructor(config: DualEncoderConfig) {
     super()
-    const { image, text, embedding } = resolveDualEncoder(config)
+    const { image, text, embedding, activation, dropout, temperature } = resolveDualEncoder(config)
     this.config = config
-    this.encoder = new VisionTransformer(image)
+    this.encoder = new VisionTransformer(image, { activation, dropout })
     this.pooler = new AttentionalPooler({ queries: 1, width: image.width, heads: image.heads })
     this.imageProjection = new Linear(image.width, embedding, { bias: false })
-    this.text = new UnimodalDecoder(text)
+    this.text = new UnimodalDecoder(text, { activation, dropout })
     this.textProjection = new Linear(text.width, embedding, { bias: false })
-    this.logScale = logScale(temperatureConfig.initial)
+    this.logScale = logScale(temperature.initial)
+    this.#maximumScale = temperature.maximumScale
   }
 
   /** images [batch, 3, size, size] → embeddings of unit length, [batch, embedding] */
@@ -49,14 +52,19 @@ export class DualEncoder extends Module {
     return this.textProjection.forward(this.text.forward(ids).summary).normalize()
   }
 
+  /** What the loss is computed from. */
+  lossInputs(images: Tensor, ids: Tensor): { readonly image: Tensor; readonly text: Tensor; readonly scale: Tensor } {
+    return { image: this.encodeImage(images), text: this.encodeText(ids), scale: this.logScale.exp() }
+  }
+
   /**
    * L_Con, the mean of both directions.
    * @param options.groups int32 [batch]: pairs with the same number are positives of each other
    */
   loss(images: Tensor, ids: Tensor, options?: PositivesOptions): DualEncoderLoss {
     const settled = settle('model.loss(images, ids, options)', options, positivesOptions)
-    const [image, text] = [this.encodeImage(images), this.encodeText(ids)]
-    const contrastive = this.contrastive(image, text, this.logScale.exp(), settled)
+    const { image, text, scale } = this.lossInputs(images, ids)
+    const contrastive = this.contrastive(image, text, scale, settled)
     return { total: contrastive, contrastive }
   }
 
@@ -66,8 +74,13 @@ export class DualEncoder extends Module {
     return contrastiveLoss(image, text, scale, { reduction: 'mean', groups })
   }
 
-  /** Keeps the learned scale within [1, 100]; call it after every update. */
+  /** λ_Con, and λ_Cap: there is no captioning loss */
+  get lossWeights() {
+    return { contrastive: 1, captioning: 0 } as const
+  }
+
+  /** Keeps the learned scale within [1, maximum]; call it after every update. */
   constrain(): void {
-    constrainScale(this.logScale, temperatureConfig.maximumScale)
+    constrainScale(this.logScale, this.#maximumScale)
   }
 }

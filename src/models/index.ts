@@ -22,6 +22,7 @@ export type {
   ResolvedCoCa,
   ResolvedText,
   ResolvedVisionTransformer,
+  TemperatureConfig,
   TextConfig,
   VisionTransformerConfig,
 } from './config.ts'
@@ -31,6 +32,7 @@ export type { CaptionDecoder, DecodingState } from './generation/decoding.ts'
 export { generate, stream } from './generation/generate.ts'
 export { type Caption, GenerateOptionError, type GenerateOptions, type StreamedToken } from './generation/options.ts'
 export { LogitsError, type TokenPlace } from './generation/sampling.ts'
+export type { ImageTextLoss, ImageTextModel, LossInputs, LossWeights } from './image-text.ts'
 export type { PoolerWeights } from './poolers.ts'
 export { type PresetName, presets } from './presets.ts'
 export {

@@ -16,15 +16,22 @@ export class OptionsError extends TypeError {
   readonly value: unknown
   /** names of the options that there are */
   readonly known: readonly string[]
+  /** what is wrong with the option, without its name and the function: `is missing`, `must be a number, not 'x'` */
+  readonly reason: string
+  /** the other mistakes in the same options */
+  others: readonly OptionsError[] = []
 
-  constructor(message: string, of: string, option: string, value: unknown, known: readonly string[]) {
+  constructor(message: string, of: string, mistake: Mistake) {
     super(message)
     this.function = of
-    this.option = option
-    this.value = value
-    this.known = known
+    this.option = mistake.option
+    this.value = mistake.value
+    this.known = mistake.known
+    this.reason = mistake.reason
   }
 }
+
+type Mistake = Pick<OptionsError, 'option' | 'value' | 'known' | 'reason'>
 
 /**
  * One entry for each option of `O`: the default of an optional one, or undefined where it has none and may be anything; else
@@ -105,14 +112,18 @@ interface Place {
   readonly path: string
   /** an object of options as a part of those of the call */
   readonly within: (object: string) => string
+  /** gets what is wrong */
+  readonly mistakes: OptionsError[]
 }
 
 function read(place: Place, options: unknown): AnySettings {
-  const { settings } = place
-  if (options !== undefined && !isPlain(options)) throw noOptions(place, options)
-  if (options)
-    for (const name of Object.keys(options))
-      if (!Object.hasOwn(settings, name)) throw unknownOption(place, name, options[name])
+  const { settings, mistakes } = place
+  if (options !== undefined && !isPlain(options)) {
+    mistakes.push(noOptions(place, options))
+    return {}
+  }
+  for (const name of Object.keys(options ?? {}))
+    if (!Object.hasOwn(settings, name)) mistakes.push(unknownOption(place, name, options![name]))
   const settled: Record<string, unknown> = {}
   for (const name of Object.keys(settings)) {
     const value = options?.[name]
@@ -125,7 +136,7 @@ function withoutValue(place: Place, name: string): unknown {
   const setting = place.settings[name]
   if (!(setting instanceof Kind)) return setting
   if (setting instanceof Defaulted) return setting.value
-  if (!setting.fits(undefined)) throw wrongValue(place, name, setting, undefined)
+  if (!setting.fits(undefined)) place.mistakes.push(wrongValue(place, name, setting, undefined))
   const isGroup = setting instanceof Group && setting.hasDefaults
   return isGroup ? read(inside(place, name, setting.settings as AnySettings), undefined) : undefined
 }
@@ -133,7 +144,10 @@ function withoutValue(place: Place, name: string): unknown {
 function withValue(place: Place, name: string, value: unknown): unknown {
   const setting = place.settings[name]
   const kind = kindFor(setting)
-  if (!kind.fits(value)) throw wrongValue(place, name, kind, value)
+  if (!kind.fits(value)) {
+    place.mistakes.push(wrongValue(place, name, kind, value))
+    return undefined
+  }
   if (setting instanceof Group) return read(inside(place, name, setting.settings as AnySettings), value)
   if (setting instanceof GroupList)
     return (value as readonly unknown[]).map((each, i) => read(inside(place, name, setting.settings, i), each))
@@ -141,21 +155,30 @@ function withValue(place: Place, name: string, value: unknown): unknown {
 }
 
 /** @param at the place in a list */
-const inside = ({ call, path, within }: Place, name: string, settings: AnySettings, at?: number): Place => ({
+const inside = ({ call, path, within, mistakes }: Place, name: string, settings: AnySettings, at?: number): Place => ({
   call,
   settings,
+  mistakes,
   path: at === undefined ? `${path}${name}.` : `${path}${name}[${at}].`,
   within: object => within(`{ ${name}: ${at === undefined ? object : `[${object}]`} }`),
 })
 
-/** @param entries what the object of options should hold */
-function errorAt(place: Place, name: string, value: unknown, problem: string, entries?: string): OptionsError {
+interface Problem {
+  readonly value: unknown
+  readonly problem: string
+  readonly reason: string
+  /** what the object of options should hold */
+  readonly entries?: string
+}
+
+function errorAt(place: Place, name: string, { value, problem, reason, entries }: Problem): OptionsError {
   const { call, settings, path, within } = place
   const form = callForm(call)
   const [before, last] = [form.parameters.slice(0, -1), form.parameters[form.parameters.length - 1]]
   const write = form.write([...before, last.replace(/\w+/, () => within(`{ ${entries} }`))])
   const message = `${form.name}: ${problem}${entries === undefined ? '' : `; write ${write}`}`
-  return new OptionsError(message, form.name, `${path}${name}`.replace(/\.$/, ''), value, Object.keys(settings))
+  const option = `${path}${name}`.replace(/\.$/, '')
+  return new OptionsError(message, form.name, { option, value, known: Object.keys(settings), reason })
 }
 
 function optionsOf({ settings }: Place): string {
@@ -167,20 +190,33 @@ function optionsOf({ settings }: Place): string {
 function unknownOption(place: Place, name: string, value: unknown): OptionsError {
   const problem = `there is no option ${place.path}${name}`
   const explanation = explanations[name.toLowerCase().replaceAll('_', '')]
-  if (explanation) return errorAt(place, name, value, `${problem}: ${explanation}`)
+  const reason = 'is no option'
+  if (explanation) return errorAt(place, name, { value, problem: `${problem}: ${explanation}`, reason })
   const near = nearest(name, Object.keys(place.settings))
   const kind = near === undefined ? undefined : kindFor(place.settings[near])
   const entry = kind && `${near}: ${kind.fits(value) ? literal(value) : (kind.advise([value])?.text ?? '…')}`
-  return errorAt(place, name, value, `${problem}, which was ${given(value)}; ${optionsOf(place)}`, entry)
+  return errorAt(place, name, {
+    value,
+    problem: `${problem}, which was ${given(value)}; ${optionsOf(place)}`,
+    reason,
+    entries: entry,
+  })
 }
 
 function wrongValue(place: Place, name: string, kind: Kind<unknown>, value: unknown): OptionsError {
   const path = `${place.path}${name}`
-  if (value === undefined)
-    return errorAt(place, name, value, `${path} is missing: it must be ${kind.says}`, `${name}: …`)
+  if (value === undefined) {
+    const problem = `${path} is missing: it must be ${kind.says}`
+    return errorAt(place, name, { value, problem, reason: 'is missing', entries: `${name}: …` })
+  }
   const advice = kind.advise([value])
-  const problem = `${path} must be ${kind.says}, not ${given(value)}`
-  return errorAt(place, name, value, problem, advice && `${name}: ${advice.text}`)
+  const reason = `must be ${kind.says}, not ${given(value)}`
+  return errorAt(place, name, {
+    value,
+    problem: `${path} ${reason}`,
+    reason,
+    entries: advice && `${name}: ${advice.text}`,
+  })
 }
 
 /** Something else where options stand: perhaps the value of one of them. */
@@ -188,8 +224,9 @@ function noOptions(place: Place, value: unknown): OptionsError {
   const names = Object.keys(place.settings)
   const meant = names.find(name => place.settings[name] !== undefined && kindFor(place.settings[name]).fits(value))
   const what = callForm(place.call).parameters.at(-1)?.match(/\w+/)?.[0]
-  const problem = `${what} must be an object, not ${given(value)}; ${optionsOf(place)}`
-  return errorAt(place, '', value, problem, meant && `${meant}: ${literal(value)}`)
+  const reason = `must be an object, not ${given(value)}`
+  const problem = `${what} ${reason}; ${optionsOf(place)}`
+  return errorAt(place, '', { value, problem, reason, entries: meant && `${meant}: ${literal(value)}` })
 }
 
 /** Options of other libraries that are something else here. */
@@ -211,7 +248,8 @@ const defaults = new WeakMap<object, unknown>()
  *
  * @param call as people write it, the options last: `x.sum(options)`, `x.slice([range])`
  * @param settings an entry for every option
- * @throws OptionsError for a name that is not among them, for a value of another kind, and for what is no object of options
+ * @throws OptionsError for a name that is not among them, for a value of another kind, and for what is no object of options;
+ *   the first mistake, with all others as its `others`
  */
 export function settle<O extends object, S extends Settings<O>>(
   call: string,
@@ -220,7 +258,13 @@ export function settle<O extends object, S extends Settings<O>>(
 ): Settled<O, S> {
   const known = options === undefined ? defaults.get(settings) : undefined
   if (known) return known as Settled<O, S>
-  const settled = read({ call, settings: settings as AnySettings, path: '', within: same }, options)
+  const mistakes: OptionsError[] = []
+  const settled = read({ call, settings: settings as AnySettings, path: '', within: same, mistakes }, options)
+  const [first, ...others] = mistakes
+  if (first) {
+    first.others = others
+    throw first
+  }
   if (options === undefined) defaults.set(settings, Object.freeze(settled))
   return settled as unknown as Settled<O, S>
 }

@@ -93,7 +93,7 @@ describe('a configuration', () => {
       'a word for a number',
       () => new CoCa({ ...small, image: { ...image, width: '8' } }),
       'OptionsError',
-      "image.width must be a number, not '8'; write new CoCa({ image: { width: 8 } })",
+      "image.width must be a whole number above 0, not '8'; write new CoCa({ image: { width: 8 } })",
     ],
     [
       'a configuration without text',
@@ -131,7 +131,7 @@ describe('a configuration', () => {
       'new DualEncoder({ … })',
       () => new DualEncoder({ image, text, embedding: 8, temperature: 1 }),
       'OptionsError',
-      'DualEncoder: there is no option temperature',
+      'DualEncoder: temperature must be an object of options, not 1',
     ],
     [
       'new Captioner({ … })',

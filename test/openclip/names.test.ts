@@ -179,7 +179,6 @@ describe('a configuration', () => {
       ['activation', { ...config, activation: 'silu' }],
       ['text.padMask', { ...config, text: { ...config.text, padMask: 'both' } }],
       ['text.multimodal.selfMlp', { ...config, text: { ...config.text, multimodal: {} } }],
-      ['text.hidden', { ...config, text: { ...config.text, hidden: 0.5 } }],
       ['image.classToken', presets.base],
     ]
     for (const [field, each] of foreign)

@@ -1,0 +1,65 @@
+// What CoCa, the dual encoder and the captioner have in common: one pass over images and texts gives what their losses are computed
+// from, and the loss that is minimized is their weighted sum. Training in parts and evaluation use nothing else of them.
+
+import type { Module } from '../nn/index.ts'
+import { checkArguments } from '../tensor/arguments.ts'
+import type { Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import type { BlockOptions, CoCaConfig } from './config.ts'
+import type { PositivesOptions } from './contrastive.ts'
+
+/** What the losses are computed from. What only a loss that is left out needs is absent. */
+export interface LossInputs {
+  /** of unit length, [batch, embedding] */
+  readonly image?: Tensor
+  /** of unit length, [batch, embedding] */
+  readonly text?: Tensor
+  /** 1 / temperature, a scalar */
+  readonly scale?: Tensor
+  /** [batch, tokens, vocabulary]: position t predicts token t + 1 */
+  readonly logits?: Tensor
+}
+
+/** L = λ_Con L_Con + λ_Cap L_Cap, and the losses that it consists of. */
+export interface ImageTextLoss {
+  readonly total: Tensor
+  /** L_Con; absent where λ_Con is 0 */
+  readonly contrastive?: Tensor
+  /** L_Cap; absent where λ_Cap is 0 */
+  readonly captioning?: Tensor
+}
+
+/** λ_Con and λ_Cap. */
+export interface LossWeights {
+  readonly contrastive: number
+  readonly captioning: number
+}
+
+/** A model of images [batch, 3, size, size] and texts, int32 ids [batch, tokens]. */
+export interface ImageTextModel extends Module {
+  readonly config: BlockOptions & Pick<CoCaConfig, 'image' | 'text' | 'loss'>
+  readonly lossWeights: LossWeights
+  lossInputs(images: Tensor, ids: Tensor): LossInputs
+  /** @param options.groups int32 [batch]: pairs with the same number are positives of each other */
+  loss(images: Tensor, ids: Tensor, options?: PositivesOptions): ImageTextLoss
+  /** L_Con of embeddings [batch, embedding], where λ_Con is not 0 */
+  contrastive?(image: Tensor, text: Tensor, scale: Tensor, options?: PositivesOptions): Tensor
+  /** L_Cap of logits [batch, tokens, vocabulary], where λ_Cap is not 0 */
+  captioning?(logits: Tensor, ids: Tensor): Tensor
+}
+
+/**
+ * λ_Con L_Con + λ_Cap L_Cap, with the losses that are given.
+ * @throws TypeError where none is given
+ */
+export function weighLosses(weights: LossWeights, contrastive?: Tensor, captioning?: Tensor): ImageTextLoss {
+  const kinds = [is.optional(is.tensor), is.optional(is.tensor)]
+  checkArguments('model.weigh(contrastive, captioning)', kinds, [contrastive, captioning])
+  const first = contrastive && times(contrastive, weights.contrastive)
+  const second = captioning && times(captioning, weights.captioning)
+  const total = first && second ? first.add(second) : (first ?? second)
+  if (!total) throw new TypeError('model.weigh: neither loss is given')
+  return { total, ...(contrastive && { contrastive }), ...(captioning && { captioning }) }
+}
+
+const times = (loss: Tensor, weight: number): Tensor => (weight === 1 ? loss : loss.mul(weight))
