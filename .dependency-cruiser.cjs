@@ -18,7 +18,7 @@ const inside = [
   // the interface between optimizers and modules
   '^src/nn/(module|parameter-source)\\.ts$',
   // for models that are read from files
-  '^src/models/(unloaded|config)\\.ts$',
+  '^src/models/(unloaded|config|families)\\.ts$',
   // shared by training and evaluation
   '^src/evaluate/(inputs|memory|embeddings)\\.ts$',
   // the part of io that runs in a browser

@@ -1,8 +1,9 @@
 // Options that several commands share, and how their values are read. An invalid value is an error that names its flag,
 // before any work begins.
 
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { device, type GpuBackend, type OpenOptions } from '../index.ts'
+import { familyNames } from '../models/index.ts'
 import { UsageError } from './errors.ts'
 
 export function positiveInteger(text: string): number {
@@ -45,6 +46,10 @@ export const names =
 
 /** For options that may be given several times. */
 export const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
+
+/** --family */
+export const familyOption = (description: string): Option =>
+  new Option('--family <name>', description).choices(familyNames)
 
 /** The default device. */
 export const DEFAULT_DEVICE = 'cpu'

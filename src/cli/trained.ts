@@ -3,8 +3,16 @@
 
 import type { Command } from 'commander'
 import { decodeImage } from '../data/index.ts'
-import { type Embeddings, embedTexts, type ImageSource, type TrainedModel } from '../evaluate/index.ts'
-import { openModel, openRun, type Run } from '../train/index.ts'
+import {
+  type EmbeddingModel,
+  type Embeddings,
+  embedTexts,
+  type ImageModel,
+  type ImageSource,
+  type TrainedModel,
+} from '../evaluate/index.ts'
+import type { FamilyName } from '../models/index.ts'
+import { type OpenedModel, openModel, openRun } from '../train/index.ts'
 import { UsageError } from './errors.ts'
 import { collect, commonOptions, type DeviceOptions, openDevice, positiveInteger } from './options.ts'
 import { say } from './output.ts'
@@ -37,41 +45,44 @@ function template(value: string, before?: readonly string[]): string[] {
 }
 
 /** A model and its source. */
-export interface Opened extends TrainedModel {
+export type Opened<F extends FamilyName> = OpenedModel<F> & {
   readonly path: string
   /** for a run: the checkpoint and its folder */
   readonly step?: number
   readonly checkpoint?: string
 }
 
-/** Opens the model given by the flags, on the device given by the flags. */
-export async function openTrained(flags: ModelFlags): Promise<Opened> {
+/** Opens the model given by the flags, one of some families, on the device given by the flags. */
+export async function openTrained<F extends FamilyName>(
+  flags: ModelFlags,
+  ...family: readonly F[]
+): Promise<Opened<F>> {
   const { run, model: path, step, tokenizer } = flags
   if (run !== undefined && path !== undefined) throw new UsageError('give either --run or --model')
   if (run !== undefined && tokenizer !== undefined)
     throw new UsageError(`--tokenizer ${tokenizer}: a run has its own, and --run takes no other`)
   if (run !== undefined) {
     await openDevice(flags)
-    return { ...(await openRun(run, { step })), path: run }
+    return { ...(await openRun(run, { step, family })), path: run } as unknown as Opened<F>
   }
   if (path === undefined)
     throw new UsageError('give the model: --run with a run, or --model with a checkpoint of OpenCLIP')
   await openDevice(flags)
-  const opened: TrainedModel & Partial<Run> = await openModel(path, { step, tokenizer })
-  if (opened.folder !== undefined && tokenizer !== undefined)
+  const opened = await openModel(path, { step, tokenizer, family })
+  if ('folder' in opened && tokenizer !== undefined)
     throw new UsageError(`--tokenizer ${tokenizer}: ${path} is a run, which has its own`)
   return { ...opened, path }
 }
 
 /** Image files in the form that the model takes. */
-export const imageFiles = (paths: readonly string[], { model }: TrainedModel): ImageSource => ({
+export const imageFiles = (paths: readonly string[], { model }: { readonly model: ImageModel }): ImageSource => ({
   length: paths.length,
   name: index => paths[index],
   image: async index => (await decodeImage(paths[index], { size: model.config.image.size })).pixels,
 })
 
 /** Warns about words that are not in the model's vocabulary: they all become the same id. */
-export function warnOfUnknownWords({ tokenizer }: TrainedModel, texts: readonly string[]): void {
+export function warnOfUnknownWords({ tokenizer }: Pick<TrainedModel, 'tokenizer'>, texts: readonly string[]): void {
   const words = [...new Set(texts.flatMap(text => text.split(/\s+/)))]
   const strange = words.filter(
     word => tokenizer.unknown !== undefined && tokenizer.encode(word).includes(tokenizer.unknown),
@@ -81,7 +92,7 @@ export function warnOfUnknownWords({ tokenizer }: TrainedModel, texts: readonly 
 
 /** For each label the mean of its prompts' embeddings, normalised to unit length. */
 export async function embedLabels(
-  trained: TrainedModel,
+  trained: TrainedModel<EmbeddingModel>,
   labels: readonly string[],
   templates: readonly string[] = ['a {}'],
 ): Promise<Embeddings> {

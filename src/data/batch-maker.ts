@@ -33,7 +33,7 @@ export interface Batch extends BatchPlace {
   readonly tokenShape: [batch: number, contextLength: number]
   /** indices of the examples */
   readonly indices: Int32Array
-  /** the texts that were tokenized */
+  /** one text of every image: the one that was tokenized */
   readonly captions: readonly string[]
   /** names of the classes of every image, where the data has them */
   readonly labels?: readonly (readonly string[])[]
@@ -49,8 +49,8 @@ export type Augmentation = (image: Float32Array, generator: Generator, side: num
 
 export interface BatchOptions {
   readonly batchSize: number
-  /** ids per text, including start and end */
-  readonly contextLength: number
+  /** ids per text, including start and end; 0 without a tokenizer, which is the default */
+  readonly contextLength?: number
   /** equal seeds give equal batches; default 0 */
   readonly seed?: number
   /** a new order every epoch; default true */
@@ -77,7 +77,7 @@ const normalizeOptions = {
 } satisfies Settings<NonNullable<BatchOptions['normalize']>>
 export const batchOptions = {
   batchSize: is.number,
-  contextLength: is.number,
+  contextLength: 0,
   seed: 0,
   shuffle: true,
   dropLast: true,
@@ -102,19 +102,23 @@ interface TokenizedSamples {
   readonly rows: Int32Array
 }
 
+/** The options of batches, with their defaults. */
+export type BatchSettings = BatchOptions & EpochOptions & { readonly contextLength: number }
+
 export class BatchMaker {
   readonly #source: ImageTextSource
-  readonly #options: BatchOptions & EpochOptions
+  readonly #options: BatchSettings
   readonly #samples: TokenizedSamples
 
   /**
+   * @param tokenizer undefined: batches have no ids
    * @param skip called for samples whose captions are too long, which are then left out
    * @throws TokenizerError naming such a sample, without `skip`
    */
   constructor(
     source: ImageTextSource,
-    tokenizer: Tokenizer,
-    options: BatchOptions & EpochOptions,
+    tokenizer: Tokenizer | undefined,
+    options: BatchSettings,
     skip?: (bad: BadSample) => void,
   ) {
     this.#source = source
@@ -224,8 +228,8 @@ export const placeOf = (source: ImageTextSource, index: number): { file: string;
 /** Every distinct row of ids once, and for every caption the index of its row. */
 function tokenizeCaptions(
   source: ImageTextSource,
-  tokenizer: Tokenizer,
-  { contextLength, truncate }: BatchOptions,
+  tokenizer: Tokenizer | undefined,
+  { contextLength, truncate }: BatchSettings,
   skip?: (bad: BadSample) => void,
 ): TokenizedSamples {
   const rowOfText = new Map<string, number>()
@@ -253,7 +257,7 @@ function tokenizeCaptions(
   function rowOf(text: string): number {
     const known = rowOfText.get(text)
     if (known !== undefined) return known
-    const ids = tokenizer.tokenize([text], contextLength, { truncate })
+    const ids = tokenizer?.tokenize([text], contextLength, { truncate }) ?? new Int32Array()
     const row = rowOfIds.get(ids.join()) ?? rows.push(ids) - 1
     rowOfIds.set(ids.join(), row)
     rowOfText.set(text, row)

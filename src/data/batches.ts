@@ -5,8 +5,15 @@ import { createHash } from 'node:crypto'
 import { BatchError } from '../io/index.ts'
 
 import { settle } from '../tensor/options.ts'
-import { type Batch, BatchMaker, type BatchOptions, type BatchPlace, batchOptions } from './batch-maker.ts'
-import type { Choice, EpochOptions } from './epochs.ts'
+import {
+  type Batch,
+  BatchMaker,
+  type BatchOptions,
+  type BatchPlace,
+  type BatchSettings,
+  batchOptions,
+} from './batch-maker.ts'
+import type { Choice } from './epochs.ts'
 import type { ImageTextSource, ImageTextStream } from './image-text-source.ts'
 import type { Tokenizer } from './tokenizers/tokenizer.ts'
 
@@ -44,8 +51,8 @@ interface Window {
 /** An endless stream of batches, epoch after epoch. */
 export class BatchIterator {
   readonly #data: ImageTextSource | ImageTextStream
-  readonly #tokenizer: Tokenizer
-  readonly #options: BatchOptions & EpochOptions
+  readonly #tokenizer: Tokenizer | undefined
+  readonly #options: BatchSettings
   readonly #texts: string
   /** for a folder, whose batches are all known */
   readonly #whole: BatchMaker | undefined
@@ -58,20 +65,29 @@ export class BatchIterator {
   /**
    * Tokenizes every caption of a folder, so that captions that are too long are found before training; captions of shards are
    * tokenized when they are read.
+   * @param tokenizer undefined for batches without texts, as a classifier takes them: their `tokens` are [batch, 0]
    * @throws TokenizerError naming the image and its caption that is too long
    * @throws BatchError if an option is invalid, or no batch can be filled
    */
-  constructor(data: ImageTextSource | ImageTextStream, tokenizer: Tokenizer, options: BatchOptions) {
+  constructor(data: ImageTextSource | ImageTextStream, tokenizer: Tokenizer | undefined, options: BatchOptions) {
     const settled = settle('new BatchIterator(data, tokenizer, options)', options, batchOptions)
     const { batchSize, contextLength, ahead, seed, distinctCaptions } = settled
-    for (const [name, value] of Object.entries({ batchSize, contextLength, ahead }))
+    if (!tokenizer && (contextLength !== 0 || distinctCaptions))
+      throw new BatchError(
+        `without a tokenizer there are no texts: leave out ${contextLength !== 0 ? 'contextLength' : 'distinctCaptions'}`,
+      )
+    for (const [name, value] of Object.entries({ batchSize, ahead, ...(tokenizer && { contextLength }) }))
       if (!Number.isSafeInteger(value) || value < 1) throw new BatchError(`${name} is a positive integer, not ${value}`)
     if (!Number.isSafeInteger(seed) || seed < 0) throw new BatchError(`seed is a non-negative integer, not ${seed}`)
     this.#data = data
     this.#tokenizer = tokenizer
     this.#options = settled
     this.#whole = isStream(data) ? undefined : new BatchMaker(data, tokenizer, this.#options)
-    this.#texts = this.#whole?.texts ?? createHash('sha256').update(JSON.stringify(tokenizer)).digest('hex')
+    this.#texts =
+      this.#whole?.texts ??
+      createHash('sha256')
+        .update(JSON.stringify(tokenizer ?? null))
+        .digest('hex')
     if (!isStream(data) && this.batchesPerEpoch === 0) {
       const remedy = distinctCaptions ? ' with distinct captions' : `: batchSize is at most ${data.length} here`
       throw new BatchError(`${data.length} examples fill no batch of ${batchSize}${remedy}`)

@@ -3,10 +3,14 @@
 
 import { createHash } from 'node:crypto'
 import type { ImageTextSource, Tokenizer } from '../data/index.ts'
+import type { CoCaConfig } from '../models/index.ts'
 import type { RunConfig } from '../train/index.ts'
 import { counted, type DoctorFinding, digits, findingsOf, share, some } from './finding.ts'
 
 const finding = findingsOf('data')
+
+/** How many times as many images one class may have as another. */
+const UNEQUAL = 10
 
 /** From this share of the data on most faults are worth more than a note. */
 const MANY = 0.01
@@ -14,7 +18,10 @@ const MANY = 0.01
 export interface DataExamination {
   readonly train: ImageTextSource
   readonly validation?: ImageTextSource
-  readonly tokenizer: Tokenizer
+  /** of a run on texts */
+  readonly tokenizer?: Tokenizer
+  /** of a classifier */
+  readonly classes?: readonly string[]
   readonly config: RunConfig
   /** the checkpoint was trained on other data */
   readonly isChanged?: boolean
@@ -30,6 +37,7 @@ export async function examineData(data: DataExamination): Promise<DoctorFinding[
     ...equalCaptions(data),
     ...captionsOf(data, train, 'to learn from'),
     ...(validation ? captionsOf(data, validation, 'held back') : []),
+    ...classesOf(data),
   ]
 }
 
@@ -98,9 +106,13 @@ async function equalImages({ train, validation, onProgress, signal }: DataExamin
   return findings
 }
 
+/** Whether a run has a contrastive loss. */
+const comparesTexts = ({ family, model }: RunConfig): boolean =>
+  family === 'dual-encoder' || (family === 'coca' && ((model as CoCaConfig).loss?.contrastive?.weight ?? 1) !== 0)
+
 /** Captions that are equal make false negatives, unless the run knows of them. */
 function equalCaptions({ train, config }: DataExamination): DoctorFinding[] {
-  if ((config.model.loss?.contrastive?.weight ?? 1) === 0) return []
+  if (!comparesTexts(config)) return []
   const counts = new Map<string, number>()
   let all = 0
   for (let i = 0; i < train.length; i++) {
@@ -123,7 +135,7 @@ function equalCaptions({ train, config }: DataExamination): DoctorFinding[] {
         'a caption that fits most images tells none apart: captions must say what is special about their image',
       ),
     ]
-  if (config.equalCaptions !== 'ignore' || others < MANY) return []
+  if (!('equalCaptions' in config) || config.equalCaptions !== 'ignore' || others < MANY) return []
   return [
     finding(
       others > 0.1 ? 'suspect' : 'note',
@@ -135,6 +147,7 @@ function equalCaptions({ train, config }: DataExamination): DoctorFinding[] {
 }
 
 function captionsOf({ tokenizer, config }: DataExamination, source: ImageTextSource, which: string): DoctorFinding[] {
+  if (!tokenizer || config.family === 'classifier') return []
   const { context } = config.model.text
   const faults = { empty: [] as string[], long: [] as string[], strange: [] as string[], unread: [] as string[] }
   let all = 0
@@ -178,6 +191,35 @@ function captionsOf({ tokenizer, config }: DataExamination, source: ImageTextSou
       'have words that the model does not know',
       'the model reads all of them as one word: images to learn from must use them, or the vocabulary be larger',
       0.5,
+    ),
+  ]
+}
+
+/** Classes of a classifier that have no image to learn from, or hardly any beside the others. */
+function classesOf({ train, classes }: DataExamination): DoctorFinding[] {
+  if (!classes) return []
+  const counts = new Map(classes.map(name => [name, 0]))
+  for (let i = 0; i < train.length; i++)
+    for (const name of train.labels?.(i) ?? []) counts.set(name, (counts.get(name) ?? 0) + 1)
+  const ordered = [...counts].sort(([, a], [, b]) => a - b)
+  const list = ordered.map(([name, count]) => `'${name}' ${count}`)
+  const [least, most] = [ordered[0], ordered[ordered.length - 1]]
+  if (least[1] === 0)
+    return [
+      finding(
+        'suspect',
+        'some classes have no image to learn from',
+        `images by class, the fewest first: ${some(list)}`,
+        'all their images are held back: hold back a smaller share, or collect more images of these classes',
+      ),
+    ]
+  if (least[1] * UNEQUAL > most[1]) return []
+  return [
+    finding(
+      'note',
+      'some classes have far fewer images than others',
+      `images by class, the fewest first: ${some(list)}; the most has '${most[0]}', ${most[1]}`,
+      'the model learns to name the frequent ones: look at the accuracy of each class, and collect more images of the rare ones',
     ),
   ]
 }

@@ -1,7 +1,6 @@
 // Looks a run over and says what is wrong with it: its gradients, its optimizer, what it measured, what its units do, its data.
 
-import { BatchIterator, type ImageTextSource, ShardDataset } from '../data/index.ts'
-import type { LossBatch } from '../evaluate/inputs.ts'
+import { type Batch, BatchIterator, type ImageTextSource, ShardDataset } from '../data/index.ts'
 import { checkFinite } from '../io/index.ts'
 import { withoutAllocation } from '../nn/index.ts'
 import { Generator, seed } from '../tensor/index.ts'
@@ -10,10 +9,11 @@ import { type Settings, settle } from '../tensor/options.ts'
 import { toDevice } from '../train/checkpoint.ts'
 import type { LossProblem } from '../train/guard/directional.ts'
 import { readKeptBatch } from '../train/guard/kept.ts'
-import { freezeParts, openRunData, type Run, type RunConfig, type RunData, RunFolder } from '../train/index.ts'
-import { firstExamples, type Objective, sizeOf } from '../train/objective.ts'
-import { familyOf } from '../train/objectives/family.ts'
+import { freezeParts, openRunData, type RunConfig, type RunData, RunFolder } from '../train/index.ts'
+import { firstExamples, sizeOf } from '../train/objective.ts'
+import { modelOf, type Naming, objectiveOf, type RunObjective } from '../train/objectives/families.ts'
 import { openCheckpoint } from '../train/run.ts'
+import { textOptions } from '../train/setup.ts'
 import { examineActivity } from './activity.ts'
 import { examineData } from './data.ts'
 import { bySeverity, counted, type DoctorFinding, digits } from './finding.ts'
@@ -62,10 +62,10 @@ export async function examineRun(folder: string, options?: ExamineOptions): Prom
   const settled = settle('examineRun(folder, options)', options, examineOptions)
   const files = new RunFolder(folder)
   const run = await openCheckpoint(files, { step: settled.step })
-  const { config, step, tokenizer } = run
+  const { step } = run
+  const { config, ...naming }: { readonly config: RunConfig } & Naming = run
   const checkpoint = files.checkpoint(step)
-  const family = familyOf(config)
-  const model = withoutAllocation(() => family.create(config))
+  const model = withoutAllocation(() => modelOf(config))
   const weights = await examineWeights(checkpoint, model)
   const optimizer = await examineOptimizer(checkpoint, model, config)
   const metrics = (await files.metrics()).filter(line => line.step <= step)
@@ -75,9 +75,9 @@ export async function examineRun(folder: string, options?: ExamineOptions): Prom
   const { onProgress, signal } = settled
   const train = await knownPart(data.train, config.seed)
   const isChanged = batches.fingerprint !== data.train.fingerprint
-  const seen = await examineData({ ...data, train, isChanged, tokenizer, config, onProgress, signal })
+  const seen = await examineData({ ...data, train, isChanged, ...naming, config, onProgress, signal })
   const computed =
-    weights.length > 0 ? undefined : await examineModel(run, family.objective(model, config, tokenizer), train)
+    weights.length > 0 ? undefined : await examineModel(run, naming, objectiveOf(model, config, naming), train)
   const steps = metrics.filter(({ kind }) => kind === 'step').length
   const guards = metrics.filter(({ kind }) => kind === 'guard').length
   return {
@@ -104,15 +104,17 @@ const NOTHING = 'none: values are not finite'
 
 /** What a model computes of some images, and its gradients; none where it computes values that are not finite. */
 async function examineModel(
-  { config, tokenizer, step }: Omit<Run, 'model'>,
-  objective: Objective<LossBatch>,
+  { config, step }: { readonly config: RunConfig; readonly step: number },
+  { tokenizer }: Naming,
+  objective: RunObjective,
   train: ImageTextSource,
 ) {
   const iterator = new BatchIterator(train, tokenizer, {
-    batchSize: Math.min(FOLLOWED, train.length),
-    contextLength: config.model.text.context,
-    seed: config.seed,
+    ...textOptions(config),
+    distinctCaptions: false,
     truncate: true,
+    batchSize: Math.min(FOLLOWED, train.length),
+    seed: config.seed,
     normalize: config.normalize,
   })
   const batch = await iterator.next()
@@ -139,18 +141,13 @@ const knownPart = async (data: RunData['train'], seed: number): Promise<ImageTex
  *   run's, NonFiniteWeightsError if they are not finite
  */
 export async function examineKeptBatch(folder: string, file: string): Promise<Examination> {
-  const { config, tokenizer } = await new RunFolder(folder).settings()
-  const { parameters, step, ...problem } = await readKeptBatch<LossBatch>(file)
-  const family = familyOf(config)
-  const model = withoutAllocation(() => family.create(config))
+  const { config, ...naming }: { readonly config: RunConfig } & Naming = await new RunFolder(folder).settings()
+  const { parameters, step, ...problem } = await readKeptBatch<Batch>(file)
+  const model = withoutAllocation(() => modelOf(config))
   checkFinite(parameters, { file })
   model.loadStateDict(toDevice(parameters, file))
   seed(config.seed)
-  const gradients = await partByPart(
-    { ...problem, objective: family.objective(model, config, tokenizer) },
-    config,
-    step,
-  )
+  const gradients = await partByPart({ ...problem, objective: objectiveOf(model, config, naming) }, config, step)
   return { ...conclude(folder, step, gradients.findings), looked: { gradients: wordsOf(gradients) } }
 }
 

@@ -1,6 +1,7 @@
 // What a run has measured of itself, looked through for training that goes wrong. One curve is noisy: what is compared are
 // means and medians over a share of the steps.
 
+import type { CoCaConfig } from '../models/index.ts'
 import {
   describeCheck,
   type EvaluationMetrics,
@@ -105,9 +106,13 @@ function parts<T>(list: readonly T[], count: number): T[][] {
   )
 }
 
+/** The settings of a contrastive loss, as far as a model of this family has them. */
+const contrastiveOf = ({ model }: RunConfig): Partial<Pick<CoCaConfig, 'loss' | 'temperature'>> =>
+  'loss' in model || 'temperature' in model ? model : {}
+
 /** What the contrastive loss is when every text of a batch is as likely as the next. */
-const chanceOf = ({ model, batchSize }: RunConfig): number =>
-  Math.log(batchSize) * (model.loss?.contrastive?.reduction === 'sum' ? 2 : 1)
+const chanceOf = (config: RunConfig): number =>
+  Math.log(config.batchSize) * (contrastiveOf(config).loss?.contrastive?.reduction === 'sum' ? 2 : 1)
 
 function loss(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[] {
   const tenths = parts(steps, 10)
@@ -138,7 +143,7 @@ function loss(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[]
     )
   const contrastive = 'contrastive' in steps[0].losses ? of('contrastive')[9] : Number.NaN
   const chance = chanceOf(config)
-  if ((config.model.loss?.contrastive?.weight ?? 1) > 0 && chance > 0 && contrastive > 0.95 * chance)
+  if ((contrastiveOf(config).loss?.contrastive?.weight ?? 1) > 0 && chance > 0 && contrastive > 0.95 * chance)
     findings.push(
       finding(
         'suspect',
@@ -190,7 +195,7 @@ function norms(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[
 }
 
 function temperature(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[] {
-  const { temperature, loss } = config.model
+  const { temperature, loss } = contrastiveOf(config)
   const isContrastive = 'contrastive' in steps[0].losses && 'scale' in steps[0].measures
   if (!isContrastive || (loss?.contrastive?.weight ?? 1) === 0) return []
   const most = temperature?.maximumScale ?? 100

@@ -1,23 +1,76 @@
-// Classification by a classifier: its accuracy over images whose classes are known.
+// Classification by a classifier: its logits, and its accuracy over images whose classes are known.
 
+import { classTargets, type ImageTextSource } from '../data/index.ts'
 import type { ImageClassifier } from '../models/index.ts'
-import { device, fromData, NonFiniteError, scope } from '../tensor/index.ts'
+import { classificationLoss } from '../nn/index.ts'
+import { fromData, NonFiniteError, scope } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { type EvaluateOptions, evaluateOptions, type ImageSource, imageBatches, readOut } from './embeddings.ts'
+import {
+  type EvaluateOptions,
+  evaluateOptions,
+  type ImageSource,
+  imageBatches,
+  imagesOf,
+  inEvaluation,
+  partOf,
+  readOut,
+} from './embeddings.ts'
 import { scoreClasses, type ZeroShotResult } from './evaluate.ts'
 import { NOT_COMPUTED } from './finite.ts'
+import { inParts } from './memory.ts'
 import type { Normalized } from './trained-model.ts'
 
-export interface ClassifyOptions extends Omit<EvaluateOptions, 'truncate'> {
+/** A classifier and its normalisation of pixels. */
+export interface TrainedClassifier extends Normalized {
+  readonly model: ImageClassifier
+}
+
+export type ClassLogitsOptions = Omit<EvaluateOptions, 'truncate'>
+const { truncate: _, ...evaluating } = evaluateOptions
+const logitsOptions = evaluating satisfies Settings<ClassLogitsOptions>
+
+/**
+ * The logits of every image, [images, classes], row by row.
+ * @throws NonFiniteError naming an image whose logits are not finite
+ */
+export async function classLogits(
+  trained: TrainedClassifier,
+  images: ImageSource,
+  options?: ClassLogitsOptions,
+): Promise<Float32Array> {
+  const settled = settle('classLogits(trained, images, options)', options, logitsOptions)
+  const { model } = trained
+  const { classes } = model.config
+  const logits = new Float32Array(images.length * classes)
+  await inEvaluation(model, async () => {
+    for await (const batch of imageBatches(trained, images, settled))
+      await inParts(model, batch.count, 'images', async (start, stop) => {
+        const part = partOf(batch, start, stop)
+        logits.set(await readOut(() => scope(() => model.forward(imagesOf(model, part)))), part.start * classes)
+      })
+  })
+  const broken = logits.findIndex(x => !Number.isFinite(x))
+  if (broken < 0) return logits
+  const image = Math.floor(broken / classes)
+  throw new NonFiniteError(`a logit of ${images.name?.(image) ?? `image ${image}`}`, logits[broken], NOT_COMPUTED)
+}
+
+/** For each row the class with the largest logit. */
+const largest = (logits: Float32Array, classes: number): Int32Array =>
+  Int32Array.from({ length: logits.length / classes }, (_, i) => {
+    const row = logits.subarray(i * classes, (i + 1) * classes)
+    return row.indexOf(Math.max(...row))
+  })
+
+export interface ClassifyOptions extends ClassLogitsOptions {
   /** names of the classes, as many as the model has */
   readonly classes: readonly string[]
   /** the class of every image, by number */
   readonly labels: ArrayLike<number>
 }
-const { truncate: _, ...evaluating } = evaluateOptions
-const options = {
-  ...evaluating,
+const classifyOptions = {
+  ...logitsOptions,
   classes: is.list as is.Kind<readonly string[]>,
   labels: new is.Kind<ArrayLike<number>>('a list of class numbers', x => Array.isArray(x) || ArrayBuffer.isView(x)),
 } satisfies Settings<ClassifyOptions>
@@ -28,37 +81,72 @@ const options = {
  * @throws NonFiniteError naming an image whose logits are not finite
  */
 export async function classification(
-  trained: Normalized & { readonly model: ImageClassifier },
+  trained: TrainedClassifier,
   images: ImageSource,
   given: ClassifyOptions,
 ): Promise<ZeroShotResult> {
-  const { classes, labels, ...others } = settle('classification(trained, images, options)', given, options)
-  const { model } = trained
+  const { classes, labels, ...others } = settle('classification(trained, images, options)', given, classifyOptions)
   if (labels.length !== images.length)
     throw new RangeError(`classification: ${labels.length} labels for ${images.length} images`)
-  if (classes.length !== model.config.classes)
-    throw new RangeError(`classification: ${classes.length} names for the ${model.config.classes} classes of the model`)
-  const on = device.get(model.head.output.weight.device)
-  const predictions = new Int32Array(images.length)
-  const { training } = model
-  model.eval()
-  try {
-    for await (const { start, count, pixels, shape } of imageBatches(trained, images, others)) {
-      const logits = Array.from(await readOut(() => scope(() => model.forward(fromData(pixels, shape, on)))))
-      for (let i = 0; i < count; i++) {
-        const row = logits.slice(i * classes.length, (i + 1) * classes.length)
-        const broken = row.find(x => !Number.isFinite(x))
-        if (broken !== undefined)
-          throw new NonFiniteError(
-            `a logit of ${images.name?.(start + i) ?? `image ${start + i}`}`,
-            broken,
-            NOT_COMPUTED,
-          )
-        predictions[start + i] = row.indexOf(Math.max(...row))
-      }
-    }
-  } finally {
-    model.train(training)
-  }
+  checkNames('classification', trained, classes)
+  const predictions = largest(await classLogits(trained, images, others), classes.length)
   return scoreClasses('classification', { predictions, labels, classes })
+}
+
+function checkNames(call: string, { model }: TrainedClassifier, classes: readonly string[]): void {
+  if (classes.length === model.config.classes) return
+  throw new RangeError(`${call}: ${classes.length} names for the ${model.config.classes} classes of the model`)
+}
+
+export interface LabelledOptions extends ClassLogitsOptions {
+  /** names of the classes, as many as the model has */
+  readonly classes: readonly string[]
+  /** share of the target that is spread evenly over all classes; default 0 */
+  readonly smoothing?: number
+}
+const labelledOptions = {
+  ...logitsOptions,
+  classes: is.list as is.Kind<readonly string[]>,
+  smoothing: 0,
+} satisfies Settings<LabelledOptions>
+
+export interface LabelledResult {
+  /** the classification loss, a mean over the images */
+  readonly loss: number
+  /** share of images for which the class with the largest logit is one of theirs */
+  readonly accuracy: number
+  readonly perClass: readonly { readonly class: string; readonly count: number; readonly accuracy: number }[]
+}
+
+/**
+ * The loss and the accuracy of a classifier on images with labels. An image with several counts for each of its classes.
+ * @throws RangeError for an image without a label, and for a label that is none of the classes
+ * @throws NonFiniteError naming an image whose logits are not finite
+ */
+export async function labelledClassification(
+  trained: TrainedClassifier,
+  source: ImageTextSource,
+  options: LabelledOptions,
+): Promise<LabelledResult> {
+  const call = 'labelledClassification(trained, source, options)'
+  const { classes, smoothing, ...others } = settle(call, options, labelledOptions)
+  checkNames('labelledClassification', trained, classes)
+  const labels = Array.from({ length: source.length }, (_, i) => source.labels?.(i) ?? [])
+  const targets = classTargets(labels, classes)
+  const logits = await classLogits(trained, source, others)
+  const predictions = largest(logits, classes.length)
+  const [loss] = await readOut(() =>
+    scope(() =>
+      classificationLoss(fromData(logits, [source.length, classes.length]), fromData(targets.data, targets.shape), {
+        smoothing,
+      }),
+    ),
+  ).then(Array.from<number>)
+  const isRight = labels.map((own, i) => own.includes(classes[predictions[i]]))
+  const share = (images: readonly boolean[]) => images.filter(right => right).length / (images.length || 1)
+  const perClass = classes.map(name => {
+    const own = isRight.filter((_, i) => labels[i].includes(name))
+    return { class: name, count: own.length, accuracy: share(own) }
+  })
+  return { loss, accuracy: share(isRight), perClass }
 }

@@ -1,6 +1,15 @@
 // Evaluation of a trained model: embeddings, and the protocols for comparing vision-language models.
 
-export { type ClassifyOptions, classification } from './classification.ts'
+export {
+  type ClassifyOptions,
+  type ClassLogitsOptions,
+  classification,
+  classLogits,
+  type LabelledOptions,
+  type LabelledResult,
+  labelledClassification,
+  type TrainedClassifier,
+} from './classification.ts'
 export { type EmbedOptions, type EmbedResult, embedPictures, modelFingerprint } from './embed-pictures.ts'
 export { type EmbeddedSample, EmbeddingFile, type Neighbour } from './embedding-file.ts'
 export { EmbeddingError } from './embedding-journal.ts'

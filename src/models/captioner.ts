@@ -63,7 +63,11 @@ export class Captioner extends Module implements ImageTextModel, CaptionDecoder 
 
   /** L_Cap, the mean over all tokens. */
   loss(images: Tensor, ids: Tensor): CaptionerLoss {
-    const captioning = this.captioning(this.forward(images, ids), ids)
+    return this.weigh(undefined, this.captioning(this.forward(images, ids), ids))
+  }
+
+  /** The loss as the total. */
+  weigh(_contrastive: undefined, captioning: Tensor): CaptionerLoss {
     return { total: captioning, captioning }
   }
 

@@ -305,6 +305,30 @@ export function resolveClassifier(config: ImageClassifierConfig) {
   return resolved
 }
 
+/** The configuration of each family of models. */
+export interface FamilyConfigs {
+  readonly coca: CoCaConfig
+  readonly 'dual-encoder': DualEncoderConfig
+  readonly captioner: CaptionerConfig
+  readonly classifier: ImageClassifierConfig
+}
+
+/** The families of models that learn from images: CoCa, and the three that it is made of (section 3.1). */
+export type FamilyName = keyof FamilyConfigs
+
+/** Which settings the configuration of a family has, and what checks it: throws OptionsError or ConfigError. */
+export const familyConfigs: {
+  readonly [F in FamilyName]: {
+    readonly settings: Settings<FamilyConfigs[F]>
+    check(config: FamilyConfigs[F]): unknown
+  }
+} = {
+  coca: { settings: cocaConfig, check: config => resolveCoCa(config) },
+  'dual-encoder': { settings: dualEncoderConfig, check: resolveDualEncoder },
+  captioner: { settings: captionerConfig, check: resolveCaptioner },
+  classifier: { settings: classifierConfig, check: resolveClassifier },
+}
+
 function demand(fits: boolean, field: string, value: unknown, reason: string): void {
   if (!fits) throw new ConfigError(field, value, reason)
 }

@@ -64,8 +64,7 @@ export class DualEncoder extends Module implements ImageTextModel {
   loss(images: Tensor, ids: Tensor, options?: PositivesOptions): DualEncoderLoss {
     const settled = settle('model.loss(images, ids, options)', options, positivesOptions)
     const { image, text, scale } = this.lossInputs(images, ids)
-    const contrastive = this.contrastive(image, text, scale, settled)
-    return { total: contrastive, contrastive }
+    return this.weigh(this.contrastive(image, text, scale, settled))
   }
 
   /** L_Con of embeddings [batch, embedding], the mean of both directions */
@@ -77,6 +76,11 @@ export class DualEncoder extends Module implements ImageTextModel {
   /** λ_Con, and λ_Cap: there is no captioning loss */
   get lossWeights() {
     return { contrastive: 1, captioning: 0 } as const
+  }
+
+  /** The loss as the total. */
+  weigh(contrastive: Tensor): DualEncoderLoss {
+    return { total: contrastive, contrastive }
   }
 
   /** Keeps the learned scale within [1, maximum]; call it after every update. */

@@ -42,6 +42,8 @@ export interface ImageTextModel extends Module {
   lossInputs(images: Tensor, ids: Tensor): LossInputs
   /** @param options.groups int32 [batch]: pairs with the same number are positives of each other */
   loss(images: Tensor, ids: Tensor, options?: PositivesOptions): ImageTextLoss
+  /** λ_Con L_Con + λ_Cap L_Cap, with the losses that are given */
+  weigh(contrastive: Tensor | undefined, captioning: Tensor | undefined): ImageTextLoss
   /** L_Con of embeddings [batch, embedding], where λ_Con is not 0 */
   contrastive?(image: Tensor, text: Tensor, scale: Tensor, options?: PositivesOptions): Tensor
   /** L_Cap of logits [batch, tokens, vocabulary], where λ_Cap is not 0 */

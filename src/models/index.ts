@@ -18,6 +18,8 @@ export type {
   CaptionerConfig,
   CoCaConfig,
   DualEncoderConfig,
+  FamilyConfigs,
+  FamilyName,
   ImageClassifierConfig,
   ResolvedCoCa,
   ResolvedText,
@@ -28,6 +30,7 @@ export type {
 } from './config.ts'
 export type { PositivesOptions } from './contrastive.ts'
 export { DualEncoder, type DualEncoderLoss } from './dual-encoder.ts'
+export { createModel, type FamilyModels, familyNames } from './families.ts'
 export type { CaptionDecoder, DecodingState } from './generation/decoding.ts'
 export { generate, stream } from './generation/generate.ts'
 export { type Caption, GenerateOptionError, type GenerateOptions, type StreamedToken } from './generation/options.ts'

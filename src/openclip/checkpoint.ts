@@ -17,7 +17,7 @@ import {
   type TensorFile,
   writeAtomically,
 } from '../io/index.ts'
-import type { CoCa, CoCaConfig } from '../models/index.ts'
+import { CoCa, type CoCaConfig } from '../models/index.ts'
 import { unloaded } from '../models/unloaded.ts'
 import { ConfigError, type Parameter, StateDictError } from '../nn/index.ts'
 import { fromData, sameShape, scope } from '../tensor/index.ts'
@@ -63,7 +63,7 @@ const STD = [0.26862954, 0.26130258, 0.27577711]
  */
 export async function openClip(path: string): Promise<OpenClip> {
   const { model: config, preprocessing, weights, tokenizerFiles, file } = await readOpenClipSettings(path)
-  const model = inFile(file, () => unloaded(config))
+  const model = inFile(file, () => unloaded(() => new CoCa(config)))
   await loadOpenClip(weights, model)
   return { model: model.eval(), preprocessing, weights, tokenizerFiles }
 }

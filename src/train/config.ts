@@ -4,9 +4,11 @@
 import { z } from 'zod'
 import { DataError, readJson } from '../io/index.ts'
 
-import { resolveCoCa } from '../models/config.ts'
-import { type CoCaConfig, presets } from '../models/index.ts'
+import { familyConfigs } from '../models/config.ts'
+import { presetFor } from '../models/families.ts'
+import { type FamilyConfigs, type FamilyName, familyNames, type PresetName, presets } from '../models/index.ts'
 import { ConfigError } from '../nn/index.ts'
+import { OptionsError } from '../tensor/index.ts'
 
 /** A setting that cannot be: where it stands, as a path of fields, and why. */
 export interface ConfigProblem {
@@ -43,53 +45,8 @@ const oneOf = <const T extends readonly string[]>(...names: T) =>
   z.enum(names, said(`must be one of ${names.join(', ')}`))
 const triple = (item: z.ZodType<number>) => z.tuple([item, item, item], said('must be three numbers'))
 
-const lossTerm = settings({ weight: atLeast0, reduction: oneOf('sum', 'mean') }).partial()
-
-const modelSchema = settings({
-  image: settings({
-    size: count(1),
-    patch: count(1),
-    width: count(1),
-    layers: count(0),
-    heads: count(1),
-    hidden: count(1).optional(),
-    classToken: flag.optional(),
-    inputNorm: flag.optional(),
-    patchBias: flag.optional(),
-  }),
-  text: settings({
-    vocabulary: count(5, 'an integer of at least 5: four special ids and a word'),
-    context: count(2, 'an integer of at least 2: a start and an end'),
-    width: count(1),
-    heads: count(1),
-    hidden: count(1).optional(),
-    unimodalLayers: count(1),
-    multimodalLayers: count(1),
-    pad: count(0).optional(),
-    padMask: oneOf('both', 'unimodal', 'unimodalLate').optional(),
-    padIsWord: flag.optional(),
-    classPosition: oneOf('last', 'next').optional(),
-    multimodal: settings({ heads: count(1), hidden: count(1), memoryNorm: flag, selfMlp: flag, outputBias: flag })
-      .partial()
-      .optional(),
-  }),
-  pooler: settings({
-    arrangement: oneOf('cascade', 'parallel', 'shared').optional(),
-    queries: count(1),
-    heads: count(1),
-    width: count(1).optional(),
-    queryNorm: flag.optional(),
-  }),
-  embedding: count(1),
-  activation: oneOf('gelu', 'quickGelu', 'relu', 'silu').optional(),
-  dropout: share.optional(),
-  temperature: settings({ initial: above0, maximumScale: above0 }).partial().optional(),
-  loss: settings({ contrastive: lossTerm, captioning: lossTerm }).partial().optional(),
-}) satisfies z.ZodType<CoCaConfig>
-
-const runSchema = settings({
-  /** a complete configuration; in a file also the name of a preset, or { preset, … } with what differs from it */
-  model: modelSchema,
+/** What the runs of all families have. */
+const common = {
   /**
    * images and captions, relative to the working directory: a folder, a .jsonl, .csv or .tsv of captions, or tars such as
    * data/{000..099}.tar
@@ -101,11 +58,6 @@ const runSchema = settings({
   strict: flag.default(false),
   /** threads that decode images; unless given one less than there are processors, and none for small pictures */
   threads: count(0).optional(),
-  /**
-   * a tokenizer's file: a tokenizer.json or CLIP's list of merges; the words of the captions unless given. The model
-   * gets as many ids as it has
-   */
-  tokenizer: z.string(said('must be the path of a file')).min(1, said('must be the path of a file')).optional(),
   /**
    * a run, or a checkpoint of OpenCLIP, whose weights the model begins with; in a file the model is then that one's, with what
    * is given different, and so are the tokenizer and the normalisation
@@ -140,12 +92,6 @@ const runSchema = settings({
   clipNorm: above0.nullable().default(1),
   seed: count(0).default(0),
   device: oneOf('reference', 'cpu', 'gpu').default('cpu'),
-  /**
-   * what becomes of captions that occur twice in a batch: 'distinct' keeps them in different batches, 'positives' counts
-   * each as right for the images of all, 'ignore' for its own image alone. Without dropout the last two are the same
-   * number: equal texts have equal logits, so their targets may be shared or not.
-   */
-  equalCaptions: oneOf('distinct', 'positives', 'ignore').default('positives'),
   /** steps from one evaluation to the next; 0 evaluates at the end only */
   evaluateEvery: count(0).default(0),
   /** most validation images that an evaluation during training looks at */
@@ -167,8 +113,6 @@ const runSchema = settings({
     /** what a wrong gradient does to the run: 'stop' ends it before the update, 'warn' goes on */
     onError: oneOf('stop', 'warn').default('stop'),
   }).prefault({}),
-  /** cut captions that are too long, instead of refusing them */
-  truncateCaptions: flag.default(false),
   /**
    * what is done to training images at random: a part of so much of the area and such a ratio of width to height instead of
    * the middle, mirrored, moved by so many pixels, brightness times 1 ± so much
@@ -186,37 +130,98 @@ const runSchema = settings({
     mean: triple(z.number(said('must be a number'))).default([0.5, 0.5, 0.5]),
     std: triple(above0).default([0.5, 0.5, 0.5]),
   }).prefault({}),
-})
+}
+
+/** What the runs of models of texts have too. */
+const texts = {
+  /**
+   * a tokenizer's file: a tokenizer.json or CLIP's list of merges; the words of the captions unless given. The model
+   * gets as many ids as it has
+   */
+  tokenizer: z.string(said('must be the path of a file')).min(1, said('must be the path of a file')).optional(),
+  /**
+   * what becomes of captions that occur twice in a batch: 'distinct' keeps them in different batches, 'positives' counts
+   * each as right for the images of all, 'ignore' for its own image alone. Without dropout the last two are the same
+   * number: equal texts have equal logits, so their targets may be shared or not.
+   */
+  equalCaptions: oneOf('distinct', 'positives', 'ignore').default('positives'),
+  /** cut captions that are too long, instead of refusing them */
+  truncateCaptions: flag.default(false),
+}
+
+/** What the runs of a classifier have too. */
+const classes = {
+  /** share of the target that is spread evenly over all classes */
+  labelSmoothing: share.default(0),
+}
+
+const own: { readonly [F in FamilyName]: F extends 'classifier' ? typeof classes : typeof texts } = {
+  coca: texts,
+  'dual-encoder': texts,
+  captioner: texts,
+  classifier: classes,
+}
+
+const commonSchema = z.strictObject(common)
+const ownSchemas = { texts: z.strictObject(texts), classes: z.strictObject(classes) }
+
+type OwnSettings<F extends FamilyName> = F extends 'classifier'
+  ? z.infer<typeof ownSchemas.classes>
+  : z.infer<typeof ownSchemas.texts>
+
+/**
+ * The configuration of a run's model: complete; in a file also the name of a preset, or { preset, … } with what differs from it.
+ * A classifier has as many classes as its data, unless it says so.
+ */
+export interface RunModels extends Omit<FamilyConfigs, 'classifier'> {
+  readonly classifier: Omit<FamilyConfigs['classifier'], 'classes'> & { readonly classes?: number }
+}
 
 /** Everything that decides what a run computes. */
-export type RunConfig = z.infer<typeof runSchema>
+export type RunConfig<F extends FamilyName = FamilyName> = {
+  [K in F]: z.infer<typeof commonSchema> &
+    OwnSettings<K> & {
+      /** what is trained */
+      family: K
+      model: RunModels[K]
+    }
+}[F]
 
 /** A configuration as people write it: with a preset for the model, and without what has a default. */
-export type RunConfigInput = Omit<z.input<typeof runSchema>, 'model'> & {
-  readonly model: unknown
-}
+export type RunConfigInput = z.input<typeof commonSchema> &
+  Partial<z.input<typeof ownSchemas.texts> & z.input<typeof ownSchemas.classes>> & {
+    /** default coca */
+    readonly family?: FamilyName
+    readonly model: unknown
+  }
+
+/** The family that a configuration names; any where that is not known. */
+export type FamilyIn<T> = T extends { readonly family: infer F }
+  ? F extends FamilyName
+    ? F
+    : FamilyName
+  : 'family' extends keyof T
+    ? FamilyName
+    : unknown extends T
+      ? FamilyName
+      : 'coca'
 
 /**
  * Checks a configuration and fills in what it leaves open.
  * @param file what to call it in an error
  * @throws RunConfigError naming every field that is unknown, missing or impossible
  */
-export function checkRunConfig(json: unknown, file?: string): RunConfig {
+export function checkRunConfig<const T>(json: T, file?: string): RunConfig<FamilyIn<T>> {
   if (!isRecord(json)) throw new RunConfigError([{ field: '', reason: 'is not an object of settings' }], file)
-  const { model, problem } = completeModel(json.model)
-  const parsed = runSchema.safeParse({ ...json, model }, { reportInput: true })
-  const problems = parsed.error?.issues.flatMap(issue => problemsOf(issue)) ?? []
-  const own = problem ? [problem, ...problems.filter(({ field }) => !/^model\b/.test(field))] : problems
-  if (own.length > 0 || !parsed.success) throw new RunConfigError(own, file)
-  const { optimizer, model: whole } = parsed.data
-  const further = [
-    ...lengthProblems(parsed.data),
-    ...optimizerProblems(optimizer),
-    ...modelProblems(whole),
-    ...originProblems(parsed.data),
-  ]
-  if (further.length > 0) throw new RunConfigError(further, file)
-  return parsed.data
+  const { family, model, problems } = checkModel(json)
+  const { model: _, family: __, ...others } = json
+  const parsed = settings({ ...common, ...own[family] }).safeParse(others, { reportInput: true })
+  const found = parsed.error?.issues.flatMap(issue => problemsOf(issue, family)) ?? []
+  if (found.length > 0 || !parsed.success) throw new RunConfigError([...problems, ...found], file)
+  const run = { family, model, ...parsed.data } as RunConfig
+  const all = [...lengthProblems(run), ...optimizerProblems(run.optimizer), ...problems, ...originProblems(run)]
+  if (all.length > 0) throw new RunConfigError(all, file)
+  return run as unknown as RunConfig<FamilyIn<T>>
 }
 
 /**
@@ -227,21 +232,20 @@ export async function readRunConfig(file: string): Promise<RunConfig> {
   return checkRunConfig(await readJson(file), file)
 }
 
+/** A family and the configuration of a model of it. */
+export type ModelChoice = { [F in FamilyName]: { readonly family: F; readonly model: RunModels[F] } }[FamilyName]
+
 /**
- * A model's configuration on its own: complete, a preset's name, a preset with what differs from it, or the `model` of a
- * run's settings.
+ * A model's configuration on its own: complete, a preset's name, a preset with what differs from it, or the `family` and `model` of
+ * a run's settings.
  * @param file what to call it in an error
  * @throws RunConfigError naming every field that is unknown, missing or impossible
  */
-export function checkModelConfig(json: unknown, file?: string): CoCaConfig {
-  const given = isRecord(json) && json.model !== undefined ? json.model : json
-  const { model, problem } = completeModel(given)
-  const parsed = modelSchema.safeParse(model, { reportInput: true })
-  const problems = problem ? [problem] : (parsed.error?.issues.flatMap(issue => problemsOf(issue)) ?? [])
-  if (problems.length > 0 || !parsed.success) throw new RunConfigError(problems, file)
-  const further = modelProblems(parsed.data)
-  if (further.length > 0) throw new RunConfigError(further, file)
-  return parsed.data
+export function checkModelConfig(json: unknown, file?: string): ModelChoice {
+  const given = isRecord(json) && json.model !== undefined ? json : { model: json }
+  const { family, model, problems } = checkModel(given)
+  if (problems.length > 0) throw new RunConfigError(problems, file)
+  return { family, model } as ModelChoice
 }
 
 /** A value in one short line. */
@@ -253,15 +257,27 @@ function show(value: unknown): string {
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** A preset's name, or a preset and what differs from it, as the whole. */
-function completeModel(model: unknown): { model?: unknown; problem?: ConfigProblem } {
-  const { preset, ...own } = typeof model === 'string' ? { preset: model } : isRecord(model) ? model : {}
-  if (preset === undefined) return { model }
+/** The family of a configuration, its model with what a preset says, and what is wrong with both. */
+function checkModel({ family = 'coca', model }: Readonly<Record<string, unknown>>): {
+  readonly family: FamilyName
+  readonly model: unknown
+  readonly problems: readonly ConfigProblem[]
+} {
+  if (!familyNames.includes(family as FamilyName)) {
+    const reason = `must be one of ${familyNames.join(', ')}, not ${show(family)}`
+    return { family: 'coca', model, problems: [{ field: 'family', reason }] }
+  }
+  const known = family as FamilyName
+  const { preset, ...differing } = typeof model === 'string' ? { preset: model } : isRecord(model) ? model : {}
+  if (preset === undefined) return { family: known, model, problems: modelProblems(known, model) }
   const names = Object.keys(presets)
-  if (typeof preset === 'string' && names.includes(preset))
-    return { model: merge(presets[preset as keyof typeof presets], own) }
-  const field = typeof model === 'string' ? 'model' : 'model.preset'
-  return { problem: { field, reason: `${JSON.stringify(preset)} is no preset; there are ${names.join(', ')}` } }
+  if (typeof preset !== 'string' || !names.includes(preset)) {
+    const field = typeof model === 'string' ? 'model' : 'model.preset'
+    const reason = `${JSON.stringify(preset)} is no preset; there are ${names.join(', ')}`
+    return { family: known, model, problems: [{ field, reason }] }
+  }
+  const whole = merge(presetFor(known, preset as PresetName), differing)
+  return { family: known, model: whole, problems: modelProblems(known, whole) }
 }
 
 /** The fields of both, the second's where both have one. */
@@ -272,10 +288,13 @@ export function merge(base: unknown, own: unknown): unknown {
   return merged
 }
 
-function problemsOf(issue: z.core.$ZodIssue): ConfigProblem[] {
+function problemsOf(issue: z.core.$ZodIssue, family: FamilyName): ConfigProblem[] {
   const path = issue.path.map(String)
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.map(key => ({ field: [...path, key].join('.'), reason: 'is no setting' }))
+    return issue.keys.map(key => {
+      const isOfOthers = path.length === 0 && (key in texts || key in classes)
+      return { field: [...path, key].join('.'), reason: isOfOthers ? `is no setting of a ${family}` : 'is no setting' }
+    })
   const { input, message } = issue
   return [{ field: path.join('.'), reason: input === undefined ? 'is missing' : `${message}, not ${show(input)}` }]
 }
@@ -302,12 +321,20 @@ function optimizerProblems({ name, betas, epsilon, momentum }: RunConfig['optimi
     .map(([field]) => ({ field: `optimizer.${field}`, reason: `is no setting of ${name}` }))
 }
 
-/** What the model itself objects to: widths that heads do not divide, and the like. */
-function modelProblems(model: CoCaConfig): ConfigProblem[] {
+/** What the model itself objects to: settings that it does not have, widths that heads do not divide, and the like. */
+function modelProblems(family: FamilyName, model: unknown): ConfigProblem[] {
+  if (model === undefined) return [{ field: 'model', reason: 'is missing' }]
+  // the data says how many classes there are
+  const whole = family === 'classifier' && isRecord(model) ? { classes: 1, ...model } : model
   try {
-    resolveCoCa(model)
+    familyConfigs[family].check(whole as never)
     return []
   } catch (error) {
+    if (error instanceof OptionsError)
+      return [error, ...error.others].map(({ option, reason }) => ({
+        field: option ? `model.${option}` : 'model',
+        reason: reason === 'is no option' ? 'is no setting' : reason,
+      }))
     if (!(error instanceof ConfigError)) throw error
     return [{ field: `model.${error.field}`, reason: error.message.slice(`${error.field} = `.length).replace(':', '') }]
   }

@@ -5,9 +5,12 @@ export {
   type ConfigProblem,
   checkModelConfig,
   checkRunConfig,
+  type FamilyIn,
+  type ModelChoice,
   type RunConfig,
   RunConfigError,
   type RunConfigInput,
+  type RunModels,
   readRunConfig,
 } from './config.ts'
 export { type FitOptions, type FitResult, fit } from './fit-folder.ts'
@@ -22,17 +25,36 @@ export type {
   StepMetrics,
 } from './metrics.ts'
 export { type Gradients, type Losses, lossesOf, type Objective } from './objective.ts'
+export { ClassifierObjective, type ClassifierObjectiveOptions, type LabelledBatch } from './objectives/classifier.ts'
 export {
   type AccumulationOptions,
   accumulateGradients,
   CoCaObjective,
-  type CoCaObjectiveOptions,
-} from './objectives/coca.ts'
-export { type OpenModelOptions, type Origin, openModel, readOrigin, withOrigin } from './open-model.ts'
+  ImageTextObjective,
+  type ImageTextObjectiveOptions,
+} from './objectives/image-text.ts'
+export {
+  type OpenedModel,
+  type OpenModelOptions,
+  type Origin,
+  type OriginOptions,
+  openModel,
+  readOrigin,
+  withOrigin,
+} from './open-model.ts'
 export { accumulate, type Gathered, type Reducer, type Steps, type Sums } from './parallel.ts'
 export { type ResumeOptions, resumeTraining } from './resume.ts'
-export { listCheckpoints, openRun, openRunData, openSettings, type Run, type RunData, readMetrics } from './run.ts'
-export { RunError, RunFolder } from './run-folder.ts'
+export {
+  listCheckpoints,
+  type OpenRunOptions,
+  openRun,
+  openRunData,
+  openSettings,
+  type Run,
+  type RunData,
+  readMetrics,
+} from './run.ts'
+export { type Named, RunError, RunFolder, type RunSettings } from './run-folder.ts'
 export { train } from './start.ts'
 export {
   evaluateMoment,

@@ -1,76 +1,121 @@
 // A trained model, wherever it comes from: a run of one's own, or a released checkpoint in OpenCLIP's format.
 
 import { readTokenizer } from '../data/index.ts'
-import type { TrainedModel } from '../evaluate/index.ts'
+import type { Normalized } from '../evaluate/index.ts'
 import { DataError } from '../io/index.ts'
-import type { CoCaConfig } from '../models/index.ts'
+import { settingsFor } from '../models/families.ts'
+import { type FamilyModels, type FamilyName, familyNames } from '../models/index.ts'
+import type { Module } from '../nn/index.ts'
 import { readOpenClipSettings } from '../openclip/checkpoint.ts'
 import { openClip } from '../openclip/index.ts'
+import { listed } from '../tensor/given.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { merge } from './config.ts'
-import { openRun } from './run.ts'
-import { RunFolder } from './run-folder.ts'
+import { merge, type RunModels } from './config.ts'
+import { isFamily, type OpenRunOptions, openRun } from './run.ts'
+import { type Named, RunFolder } from './run-folder.ts'
 
-export interface OpenModelOptions {
-  /** of a run: which checkpoint; default the last one */
-  readonly step?: number
+export interface OpenModelOptions<F extends FamilyName = FamilyName> extends OpenRunOptions<F> {
   /** a tokenizer's file; default the one that the folder holds */
   readonly tokenizer?: string
 }
 const openModelOptions = {
   step: is.optional(is.number),
+  family: is.byDefault<FamilyName | readonly FamilyName[]>('coca', isFamily),
   tokenizer: is.optional(is.text),
 } satisfies Settings<OpenModelOptions>
 
+/** A model of a family, its normalisation of pixels, and its tokenizer or its classes. */
+export type OpenedModel<F extends FamilyName = 'coca'> = {
+  [K in F]: Normalized & Named<K> & { readonly model: FamilyModels[K] }
+}[F]
+
 /**
- * Opens a run's folder, or the folder or file of a checkpoint of OpenCLIP, on the current device.
+ * Opens a run's folder, or the folder or file of a checkpoint of OpenCLIP, which is a CoCa, on the current device.
+ * @param options.family what is expected; default coca
  * @throws RunError, CheckpointError, OpenClipError or DataError where a file is missing, is damaged or does not fit; a checkpoint
  *   without a tokenizer beside it needs one given
  */
-export async function openModel(path: string, options?: OpenModelOptions): Promise<TrainedModel> {
-  const { step, tokenizer } = settle('openModel(path, options)', options, openModelOptions)
-  if (await new RunFolder(path).isRun()) return openRun(path, { step })
+export async function openModel<F extends FamilyName = 'coca'>(
+  path: string,
+  options?: OpenModelOptions<F>,
+): Promise<OpenedModel<F>> {
+  const given = options as OpenModelOptions | undefined
+  const { step, tokenizer, family } = settle('openModel(path, options)', given, openModelOptions)
+  if (await new RunFolder(path).isRun()) return (await openRun(path, { step, family })) as unknown as OpenedModel<F>
   if (step !== undefined) throw new DataError('is no run, and has no checkpoints to choose from', { file: path })
+  if (![family].flat().includes('coca'))
+    throw new DataError(`is a checkpoint of a coca, and not of a ${listed([family].flat(), 'or')}`, { file: path })
   const { model, preprocessing, tokenizerFiles } = await openClip(path)
   const words = await readTokenizer(tokenizerFile(path, tokenizerFiles, tokenizer))
   if (words.vocabularySize !== model.config.text.vocabulary)
     throw new DataError(`the tokenizer has ${words.vocabularySize} ids, the model ${model.config.text.vocabulary}`, {
       file: path,
     })
-  return { model, tokenizer: words, normalize: preprocessing }
+  return { model, tokenizer: words, normalize: preprocessing } as unknown as OpenedModel<F>
+}
+
+/** The model of a run or of a checkpoint of OpenCLIP, and the names of its classes if it is a classifier. @throws as {@link openModel} */
+export async function openWeights(
+  path: string,
+): Promise<{ readonly model: Module; readonly classes?: readonly string[] }> {
+  if (await new RunFolder(path).isRun()) return openRun(path, { family: familyNames })
+  return openClip(path)
 }
 
 /** What a run that begins with a model's weights takes from it, unless it says otherwise. */
 export interface Origin {
-  readonly model: CoCaConfig
-  /** the tokenizer's file */
-  readonly tokenizer: string
+  readonly family: FamilyName
+  readonly model: RunModels[FamilyName]
+  /** the tokenizer's file; a classifier has none */
+  readonly tokenizer?: string
   readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] }
 }
 
+export interface OriginOptions {
+  /** a tokenizer's file; default the one that the folder holds */
+  readonly tokenizer?: string
+  /** whether texts are needed; default true */
+  readonly texts?: boolean
+}
+
 /** The settings of a model that {@link openModel} opens, without its weights. */
-export async function readOrigin(path: string, tokenizer?: string): Promise<Origin> {
+export async function readOrigin(path: string, { tokenizer, texts = true }: OriginOptions = {}): Promise<Origin> {
   const run = new RunFolder(path)
   if (await run.isRun()) {
-    const { config } = await run.settings()
-    return { model: config.model, tokenizer: tokenizer ?? run.tokenizerFile, normalize: config.normalize }
+    const { family, model, normalize } = (await run.settings()).config
+    const own = family === 'classifier' ? undefined : run.tokenizerFile
+    return { family, model, tokenizer: tokenizer ?? own, normalize }
   }
   const { model, preprocessing, tokenizerFiles } = await readOpenClipSettings(path)
   const { mean, std } = preprocessing
-  return { model, tokenizer: tokenizerFile(path, tokenizerFiles, tokenizer), normalize: { mean, std } }
+  const words = texts ? tokenizerFile(path, tokenizerFiles, tokenizer) : undefined
+  return { family: 'coca', model, tokenizer: words, normalize: { mean, std } }
 }
 
 /**
- * Settings of a run with what it leaves open taken from the model that it begins with, if it does so.
+ * Settings of a run with what it leaves open taken from the model that it begins with, if it does so. A run of another family takes
+ * what that has settings for.
  * @throws as {@link readOrigin}
  */
 export async function withOrigin(json: unknown): Promise<unknown> {
   const { from, model = {}, tokenizer, ...others } = json as Record<string, unknown>
   if (typeof from !== 'string' || from === '') return json
-  const origin = await readOrigin(from, typeof tokenizer === 'string' ? tokenizer : undefined)
+  const texts = others.family !== 'classifier'
+  const given = typeof tokenizer === 'string' ? tokenizer : undefined
+  const origin = await readOrigin(from, { tokenizer: given, texts })
   const { normalize } = origin
-  return { normalize, ...others, from, tokenizer: origin.tokenizer, model: merge(origin.model, model) }
+  const family = (others.family ?? origin.family) as FamilyName
+  if (!familyNames.includes(family)) return json
+  const words = family === 'classifier' ? tokenizer : origin.tokenizer
+  return {
+    normalize,
+    ...others,
+    family,
+    from,
+    ...(words !== undefined && { tokenizer: words }),
+    model: merge(settingsFor(family, origin.model), model),
+  }
 }
 
 function tokenizerFile(path: string, beside: readonly string[], given: string | undefined): string {

@@ -1,13 +1,16 @@
 // Resumes a run from one of its checkpoints.
 
 import { BatchError } from '../io/index.ts'
+import type { FamilyName } from '../models/index.ts'
 import { device } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import type { RunConfig } from './config.ts'
 import { freezeParts } from './initialize.ts'
 import { restoreOptimizer } from './keep.ts'
 import { checkTrainingFits } from './memory.ts'
-import { familyOf } from './objectives/family.ts'
+import { type Naming, objectiveOf, unloadedModelOf } from './objectives/families.ts'
+import { checkFamily, isFamily } from './run.ts'
 import { RunError, RunFolder } from './run-folder.ts'
 import { optimizerFor } from './setup.ts'
 import { SkippedSamples } from './skipped.ts'
@@ -23,16 +26,19 @@ import {
   trainOptions,
 } from './training.ts'
 
-export interface ResumeOptions extends TrainOptions {
+export interface ResumeOptions<F extends FamilyName = FamilyName> extends TrainOptions<F> {
   /** go on from this checkpoint and forget what came later; default the last one */
   readonly step?: number
   /** train until this step, instead of what the run was started with */
   readonly steps?: number
+  /** the family that is expected, or several; default any */
+  readonly family?: F | readonly F[]
 }
 const resumeOptions = {
   ...trainOptions,
   step: is.optional(is.number),
   steps: is.optional(is.number),
+  family: is.optional(isFamily),
 } satisfies Settings<ResumeOptions>
 
 /**
@@ -41,16 +47,20 @@ const resumeOptions = {
  * @throws RunError if the folder is no run; LockedError while another process trains it; CheckpointError if the checkpoint is damaged; BatchError if the data has
  *   changed; and as {@link train}
  */
-export async function resumeTraining(folder: string, options?: ResumeOptions): Promise<TrainResult> {
-  const settled = settle('resumeTraining(folder, options)', options, resumeOptions)
+export async function resumeTraining<F extends FamilyName = FamilyName>(
+  folder: string,
+  options?: ResumeOptions<F>,
+): Promise<TrainResult<F>> {
+  const settled = settle('resumeTraining(folder, options)', options as unknown as ResumeOptions, resumeOptions)
   const run = new RunFolder(folder)
   const settings = await run.settings()
-  return run.whileTraining(() => goOn(run, settings, settled))
+  checkFamily(run, settings.config, settled.family)
+  return (await run.whileTraining(() => goOn(run, settings, settled))) as unknown as TrainResult<F>
 }
 
 async function goOn(
   run: RunFolder,
-  { config: saved, tokenizer }: Awaited<ReturnType<RunFolder['settings']>>,
+  { config: saved, ...naming }: { readonly config: RunConfig } & Naming,
   options: ResumeOptions,
 ): Promise<TrainResult> {
   const config = options.steps === undefined ? saved : { ...saved, steps: options.steps, epochs: undefined }
@@ -60,14 +70,14 @@ async function goOn(
     throw new RunError(`has no checkpoint of step ${step}: there are ${steps.join(', ') || 'none'}`, { file: run.path })
   await device.use(config.device)
   const skipped = new SkippedSamples(options.onBadSample)
-  const training = prepare(run, config, tokenizer, await openTrainingData(config, skipped), skipped)
+  const training = prepare(run, config, naming, await openTrainingData(config, skipped), skipped)
   const trained = await (steps.includes(step) ? restore(training, step) : fresh(training))
   await run.goBack(step)
   if (config !== saved) await run.writeConfig(config)
   return advance({ ...training, ...trained }, step, options)
 }
 
-async function restore({ folder, config, batches, tokenizer }: Preparation, step: number): Promise<Trained> {
+async function restore({ folder, config, batches, naming }: Preparation, step: number): Promise<Trained> {
   const checkpoint = folder.checkpoint(step)
   const state = await checkpoint.readState()
   try {
@@ -75,12 +85,11 @@ async function restore({ folder, config, batches, tokenizer }: Preparation, step
   } catch (error) {
     throw error instanceof BatchError ? new BatchError(error.reason, { file: config.data, cause: error }) : error
   }
-  const family = familyOf(config)
-  const model = family.unloaded(config)
+  const model = unloadedModelOf(config)
   await checkpoint.loadModel(model)
   freezeParts(model, config.freeze)
   const optimizer = optimizerFor(model, config)
   checkTrainingFits(optimizer)
   await restoreOptimizer(checkpoint, optimizer)
-  return { model, objective: family.objective(model, config, tokenizer), optimizer }
+  return { model, objective: objectiveOf(model, config, naming), optimizer }
 }

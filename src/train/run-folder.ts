@@ -1,7 +1,7 @@
 // The folder of a run. It holds everything about the run: the configuration, the tokenizer, the metrics and the
 // checkpoints.
 //
-//     config.json      tokenizer.json      metrics.jsonl      skipped.jsonl      provenance.jsonl
+//     config.json      tokenizer.json or, of a classifier, classes.json      metrics.jsonl      skipped.jsonl      provenance.jsonl
 //     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}
 //     guard/step-000501.safetensors, where the gradient of a step was wrong
 
@@ -11,21 +11,25 @@ import {
   DataError,
   makeFolder,
   namesIn,
+  readJson,
   readText,
   removeFolder,
   removeUnfinished,
   whileLocked,
   writeAtomically,
 } from '../io/index.ts'
+import type { FamilyName } from '../models/index.ts'
 import { type Checkpoint, CheckpointFolder } from './checkpoint.ts'
 import { type RunConfig, readRunConfig } from './config.ts'
 import { type MetricsLine, MetricsLog, parseMetrics } from './metrics.ts'
+import type { Naming } from './objectives/families.ts'
 
 /** A folder that is no run, or a run that lacks something. */
 export class RunError extends DataError {}
 
 const CONFIG = 'config.json'
 const TOKENIZER = 'tokenizer.json'
+const CLASSES = 'classes.json'
 const METRICS = 'metrics.jsonl'
 const SKIPPED = 'skipped.jsonl'
 const PROVENANCE = 'provenance.jsonl'
@@ -37,10 +41,29 @@ const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
 
 const stepName = (step: number): string => `step-${String(step).padStart(6, '0')}`
 
+/** The names behind a run's numbers, by its family. */
+export type Named<F extends FamilyName> = F extends 'classifier'
+  ? { readonly classes: readonly string[] }
+  : { readonly tokenizer: Tokenizer }
+
+/** What a run was started with: its configuration, and its tokenizer or its classes. */
+export type RunSettings<F extends FamilyName = FamilyName> = {
+  [K in F]: { readonly config: RunConfig<K> } & Named<K>
+}[F]
+
 /** The files of a run. Nothing is read before it is asked for, and nothing has to be there. */
 export class RunFolder {
   /** names of all files and folders that a run can have */
-  static readonly parts: readonly string[] = [CONFIG, TOKENIZER, METRICS, SKIPPED, PROVENANCE, CHECKPOINTS, GUARD]
+  static readonly parts: readonly string[] = [
+    CONFIG,
+    TOKENIZER,
+    CLASSES,
+    METRICS,
+    SKIPPED,
+    PROVENANCE,
+    CHECKPOINTS,
+    GUARD,
+  ]
 
   readonly path: string
 
@@ -56,7 +79,10 @@ export class RunFolder {
   /** Whether this is the folder of a run, whatever state it is in. */
   async isRun(): Promise<boolean> {
     const names: readonly string[] = await namesIn(this.path).catch(() => [])
-    return [CONFIG, TOKENIZER, CHECKPOINTS].every(name => names.includes(name))
+    return (
+      [CONFIG, CHECKPOINTS].every(name => names.includes(name)) &&
+      [TOKENIZER, CLASSES].some(name => names.includes(name))
+    )
   }
 
   /** @throws RunError if the folder holds anything */
@@ -81,10 +107,11 @@ export class RunFolder {
    * Makes the folder of a new run.
    * @throws RunError if there is something in it already
    */
-  async create(config: RunConfig, tokenizer: Tokenizer): Promise<void> {
+  async create(config: RunConfig, { tokenizer, classes }: Naming): Promise<void> {
     await this.checkFree()
     await makeFolder(this.path, async unfinished => {
-      await writeAtomically(join(unfinished, TOKENIZER), json(tokenizer))
+      if (tokenizer) await writeAtomically(join(unfinished, TOKENIZER), json(tokenizer))
+      if (classes) await writeAtomically(join(unfinished, CLASSES), json(classes))
       await writeAtomically(join(unfinished, CONFIG), json(config))
     })
   }
@@ -100,23 +127,36 @@ export class RunFolder {
 
   /**
    * What the run was started with.
-   * @throws RunError if the folder is no run, RunConfigError or TokenizerError if a file of it is damaged
+   * @throws RunError if the folder is no run, RunConfigError, TokenizerError or DataError if a file of it is damaged
    */
-  async settings(): Promise<{ config: RunConfig; tokenizer: Tokenizer }> {
+  async settings(): Promise<RunSettings> {
     const names = await namesIn(this.path)
-    for (const name of [CONFIG, TOKENIZER])
+    const demand = (name: string) => {
       if (!names.includes(name)) throw new RunError(`is no run: it has no ${name}`, { file: this.path })
+    }
+    demand(CONFIG)
+    if (!names.includes(CLASSES)) demand(TOKENIZER)
     const config = await readRunConfig(join(this.path, CONFIG))
+    demand(config.family === 'classifier' ? CLASSES : TOKENIZER)
+    if (config.family === 'classifier') return { config, classes: await this.#classes(config) }
     const tokenizer = await readTokenizer(this.tokenizerFile)
     const { vocabulary } = config.model.text
     if (tokenizer.vocabularySize !== vocabulary)
       throw new RunError(
         `has ${tokenizer.vocabularySize} ids, and model.text.vocabulary of ${CONFIG} is ${vocabulary}`,
-        {
-          file: this.tokenizerFile,
-        },
+        { file: this.tokenizerFile },
       )
-    return { config, tokenizer }
+    return { config, tokenizer } as RunSettings
+  }
+
+  async #classes({ model }: RunConfig<'classifier'>): Promise<string[]> {
+    const file = join(this.path, CLASSES)
+    const classes = await readJson(file)
+    if (!Array.isArray(classes) || !classes.every(name => typeof name === 'string'))
+      throw new DataError('is no list of names', { file })
+    if (classes.length !== model.classes)
+      throw new RunError(`has ${classes.length} classes, and model.classes of ${CONFIG} is ${model.classes}`, { file })
+    return classes
   }
 
   /** Replaces the configuration. */

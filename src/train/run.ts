@@ -1,36 +1,33 @@
 // Reading a run: its settings, its model at a checkpoint, and its training data.
 
-import {
-  type ImageTextDataset,
-  type ImageTextSource,
-  type OnBadSample,
-  openData,
-  ShardDataset,
-  type Tokenizer,
-} from '../data/index.ts'
-import type { TrainedModel } from '../evaluate/index.ts'
-import { unloaded } from '../models/unloaded.ts'
+import { type ImageTextDataset, type ImageTextSource, type OnBadSample, openData, ShardDataset } from '../data/index.ts'
+import type { Normalized } from '../evaluate/index.ts'
+import { type FamilyModels, type FamilyName, familyNames } from '../models/index.ts'
+import { listed } from '../tensor/given.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import type { RunConfig } from './config.ts'
 import type { MetricsLine } from './metrics.ts'
-import { RunError, RunFolder } from './run-folder.ts'
+import { unloadedModelOf } from './objectives/families.ts'
+import { RunError, RunFolder, type RunSettings } from './run-folder.ts'
 
-/** A run at one of its checkpoints. */
-export interface Run extends TrainedModel {
-  readonly folder: string
-  readonly config: RunConfig
-  readonly step: number
-  /** the folder that the model was read from */
-  readonly checkpoint: string
-}
+/** A run of a family at one of its checkpoints. */
+export type Run<F extends FamilyName = 'coca'> = {
+  [K in F]: Normalized &
+    RunSettings<K> & {
+      readonly folder: string
+      readonly step: number
+      /** the folder that the model was read from */
+      readonly checkpoint: string
+      readonly model: FamilyModels[K]
+    }
+}[F]
 
 /**
  * What a run was started with.
  * @throws RunError if the folder is no run, RunConfigError or TokenizerError if a file of it is damaged
  */
-export const openSettings = (folder: string): Promise<{ config: RunConfig; tokenizer: Tokenizer }> =>
-  new RunFolder(folder).settings()
+export const openSettings = (folder: string): Promise<RunSettings> => new RunFolder(folder).settings()
 
 /** The steps of which a run has checkpoints, ascending. */
 export const listCheckpoints = (folder: string): Promise<number[]> => new RunFolder(folder).steps()
@@ -41,32 +38,68 @@ export const listCheckpoints = (folder: string): Promise<number[]> => new RunFol
  */
 export const readMetrics = (folder: string): Promise<MetricsLine[]> => new RunFolder(folder).metrics()
 
-export interface OpenRunOptions {
+export interface OpenRunOptions<F extends FamilyName = FamilyName> {
   /** of a checkpoint; default the last one */
   readonly step?: number
+  /** the family that is expected, or several; default coca */
+  readonly family?: F | readonly F[]
 }
-const openRunOptions = { step: is.optional(is.number) } satisfies Settings<OpenRunOptions>
+export const isFamily = new is.Kind<FamilyName | readonly FamilyName[]>(
+  `${listed(
+    familyNames.map(name => `'${name}'`),
+    'or',
+  )}, or a list of them`,
+  x => (Array.isArray(x) ? x : [x]).every(name => familyNames.includes(name as FamilyName)),
+)
+const openRunOptions = {
+  step: is.optional(is.number),
+  family: is.byDefault<FamilyName | readonly FamilyName[]>('coca', isFamily),
+} satisfies Settings<OpenRunOptions>
 
 /**
  * A run's model, ready to be used, on the current device.
+ *
+ *     const { model, tokenizer } = await openRun('runs/first')
+ *     const { model, classes } = await openRun('runs/classes', { family: 'classifier' })
+ *
  * @param options.step of a checkpoint; default the last one
- * @throws RunError if the folder is no run, or has no such checkpoint; CheckpointError if the checkpoint does not fit;
- *   NonFiniteWeightsError if its weights are not finite
+ * @param options.family what is expected; default coca
+ * @throws RunError if the folder is no run, is one of another family, or has no such checkpoint; CheckpointError if the checkpoint
+ *   does not fit; NonFiniteWeightsError if its weights are not finite
  */
-export async function openRun(folder: string, options?: OpenRunOptions): Promise<Run> {
+export async function openRun<F extends FamilyName = 'coca'>(
+  folder: string,
+  options?: OpenRunOptions<F>,
+): Promise<Run<F>> {
   const files = new RunFolder(folder)
-  const run = await openCheckpoint(files, settle('openRun(folder, options)', options, openRunOptions))
-  const model = unloaded(run.config.model)
+  const { family, step } = settle('openRun(folder, options)', options as OpenRunOptions, openRunOptions)
+  const run = await openCheckpoint(files, { step })
+  checkFamily(files, run.config, family)
+  const model = unloadedModelOf(run.config)
   await files.checkpoint(run.step).loadModel(model)
-  return { ...run, model: model.eval() }
+  return { ...run, model: model.eval() } as unknown as Run<F>
+}
+
+/** @throws RunError for a run of another family */
+export function checkFamily(
+  { path }: RunFolder,
+  { family }: RunConfig,
+  expected: FamilyName | readonly FamilyName[] | undefined,
+): void {
+  const families = expected === undefined ? familyNames : [expected].flat()
+  if (families.includes(family)) return
+  throw new RunError(`is a run of a ${family}, and not of a ${listed(families, 'or')}`, { file: path })
 }
 
 /** A run at one of its checkpoints, whose weights have not been read. @throws RunError as {@link openRun} */
-export async function openCheckpoint(run: RunFolder, options: OpenRunOptions): Promise<Omit<Run, 'model'>> {
-  const { config, tokenizer } = await run.settings()
+export async function openCheckpoint(
+  run: RunFolder,
+  options: { readonly step?: number },
+): Promise<RunSettings & Normalized & { readonly folder: string; readonly step: number; readonly checkpoint: string }> {
+  const settings = await run.settings()
   const step = await chooseStep(run, options.step)
-  const { normalize } = config
-  return { folder: run.path, config, tokenizer, normalize, step, checkpoint: run.checkpoint(step).path }
+  const { normalize } = settings.config
+  return { ...settings, folder: run.path, normalize, step, checkpoint: run.checkpoint(step).path }
 }
 
 async function chooseStep(run: RunFolder, wanted: number | undefined): Promise<number> {
@@ -89,12 +122,10 @@ export interface RunData {
  * @param onBadSample is told of samples in shards that cannot be used; without it they are errors
  * @throws FileError if the images are not there any more, DataError if they cannot be read
  */
-export async function openRunData(
-  run: { readonly config: Pick<RunConfig, 'data' | 'validation' | 'seed' | 'model' | 'window' | 'threads'> },
-  onBadSample?: OnBadSample,
-): Promise<RunData> {
-  const { data, validation, seed, model, window, threads = 'auto' } = run.config
-  const whole = await openData(data, { imageSize: model.image.size, window, threads })
+export async function openRunData(run: { readonly config: RunConfig }, onBadSample?: OnBadSample): Promise<RunData> {
+  const { family, data, validation, seed, model, window, threads = 'auto' } = run.config
+  const labels = family === 'classifier'
+  const whole = await openData(data, { imageSize: model.image.size, window, threads, labels })
   if (validation === 0) return { train: whole }
   if (!(whole instanceof ShardDataset)) return whole.split({ validation, seed })
   const parts = whole.split({ validation, seed })

@@ -1,6 +1,14 @@
-// The tokenizer, the optimizer and the learning rate that a configuration asks for.
+// The tokenizer or the classes, the optimizer and the learning rate that a configuration asks for.
 
-import { readAllCaptions, readTokenizer, type Tokenizer, WordTokenizer } from '../data/index.ts'
+import {
+  type BatchOptions,
+  readAllCaptions,
+  readTokenizer,
+  ShardDataset,
+  type Tokenizer,
+  WordTokenizer,
+} from '../data/index.ts'
+import type { FamilyName } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
 import {
   Adafactor,
@@ -13,17 +21,52 @@ import {
   warmupLinear,
   withoutDecay,
 } from '../optim/index.ts'
+import { firstFew } from '../tensor/first-few.ts'
 import { type RunConfig, RunConfigError } from './config.ts'
+import type { Naming } from './objectives/families.ts'
 import type { RunData } from './run.ts'
 
 /**
- * The tokenizer of a file, or the words of the captions.
- * @throws FileError, TokenizerError if the file is no tokenizer, or there are more words than the model has ids for
+ * The names behind a run's numbers, and its configuration with as many ids or classes as there are. The tokenizer is that of a file,
+ * or the words of the captions; the classes are those of the data.
+ * @throws FileError, TokenizerError if the file is no tokenizer, or there are more words than the model has ids for; RunConfigError
+ *   if the model has another number of classes than the data
  */
-export async function tokenizerFor({ tokenizer, model }: RunConfig, data: RunData['train']): Promise<Tokenizer> {
+export async function nameNumbers(
+  config: RunConfig,
+  data: RunData['train'],
+): Promise<{ config: RunConfig; naming: Naming }> {
+  if (config.family === 'classifier') {
+    const classes = data instanceof ShardDataset ? [] : data.classes
+    const { model } = config
+    if (model.classes !== undefined && model.classes !== classes.length) {
+      const reason = `is ${model.classes}, and the data has ${classes.length} classes: ${firstFew(classes)}`
+      throw new RunConfigError([{ field: 'model.classes', reason }])
+    }
+    return { config: { ...config, model: { ...model, classes: classes.length } }, naming: { classes } }
+  }
+  const tokenizer = await tokenizerFor(config, data)
+  const text = { ...config.model.text, vocabulary: tokenizer.vocabularySize, pad: tokenizer.pad }
+  return { config: { ...config, model: { ...config.model, text } } as RunConfig, naming: { tokenizer } }
+}
+
+async function tokenizerFor(
+  { tokenizer, model }: RunConfig<Exclude<FamilyName, 'classifier'>>,
+  data: RunData['train'],
+): Promise<Tokenizer> {
   if (tokenizer !== undefined) return readTokenizer(tokenizer)
   return WordTokenizer.fromCaptions(await readAllCaptions(data), { maxVocabulary: model.text.vocabulary })
 }
+
+/** What batches do with texts, where there are any. */
+export const textOptions = (config: RunConfig): Partial<BatchOptions> =>
+  config.family === 'classifier'
+    ? {}
+    : {
+        contextLength: config.model.text.context,
+        distinctCaptions: config.equalCaptions === 'distinct',
+        truncate: config.truncateCaptions,
+      }
 
 /** Biases, scales and the temperature are not decayed. What is not set is the optimizer's own default. */
 export function optimizerFor(model: Module, { optimizer }: Pick<RunConfig, 'optimizer'>): Optimizer {

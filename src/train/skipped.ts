@@ -74,6 +74,7 @@ export async function withoutBad(source: ImageTextSource, first: number, tell: O
     imageSize: source.imageSize,
     fingerprint: source.fingerprint,
     captions: index => source.captions(kept[index]),
+    ...(source.labels && { labels: (index: number) => source.labels!(kept[index]) }),
     name: index => source.name(kept[index]),
     image: (index, crop) => source.image(kept[index], crop),
   }

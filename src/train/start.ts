@@ -1,14 +1,15 @@
 // Starts a run.
 
+import type { FamilyName } from '../models/index.ts'
 import { device, seed } from '../tensor/index.ts'
 import { settle } from '../tensor/options.ts'
 import type { RunConfig } from './config.ts'
-import { freezeParts, initializeFrom } from './initialize.ts'
+import { freezeParts, InitializationError, initializeFrom } from './initialize.ts'
 import { checkTrainingFits } from './memory.ts'
-import { familyOf } from './objectives/family.ts'
-import { openModel } from './open-model.ts'
+import { modelOf, objectiveOf, unloadedModelOf } from './objectives/families.ts'
+import { openWeights } from './open-model.ts'
 import { RunFolder } from './run-folder.ts'
-import { optimizerFor, tokenizerFor } from './setup.ts'
+import { nameNumbers, optimizerFor } from './setup.ts'
 import { SkippedSamples } from './skipped.ts'
 import {
   advance,
@@ -27,32 +28,54 @@ import {
  *   no finite number, NonFiniteError where an evaluation comes upon one, WrongGradientError where the gradient is wrong and
  *   the guard is to stop then, all with what was measured and the last checkpoint in place
  */
-export async function train(folder: string, config: RunConfig, options?: TrainOptions): Promise<TrainResult> {
-  const settled = settle('train(folder, config, options)', options, trainOptions)
+export async function train<F extends FamilyName>(
+  folder: string,
+  config: RunConfig<F>,
+  options?: TrainOptions<F>,
+): Promise<TrainResult<F>> {
+  const settled = settle('train(folder, config, options)', options as unknown as TrainOptions, trainOptions)
+  return (await begin(folder, config as unknown as RunConfig, settled)) as unknown as TrainResult<F>
+}
+
+async function begin(folder: string, config: RunConfig, options: TrainOptions): Promise<TrainResult> {
   const run = new RunFolder(folder)
   await run.checkFree()
   await device.use(config.device)
-  const skipped = new SkippedSamples(settled.onBadSample)
+  const skipped = new SkippedSamples(options.onBadSample)
   const data = await openTrainingData(config, skipped)
-  const tokenizer = await tokenizerFor(config, data.train)
-  const text = { ...config.model.text, vocabulary: tokenizer.vocabularySize, pad: tokenizer.pad }
-  const training = prepare(run, { ...config, model: { ...config.model, text } }, tokenizer, data, skipped)
+  const named = await nameNumbers(config, data.train)
+  const training = prepare(run, named.config, named.naming, data, skipped)
   const trained = await fresh(training)
-  await run.create(training.config, tokenizer)
-  return run.whileTraining(() => advance({ ...training, ...trained }, 0, settled))
+  await run.create(training.config, training.naming)
+  return run.whileTraining(() => advance({ ...training, ...trained }, 0, options))
 }
 
 /** A model with the weights that a run begins with. */
-export async function fresh({ config, tokenizer }: Preparation): Promise<Trained> {
+export async function fresh({ config, naming }: Preparation): Promise<Trained> {
   const { from: file, fresh } = config
-  const family = familyOf(config)
-  family.unloaded(config)
+  unloadedModelOf(config)
   seed(config.seed)
-  const model = family.create(config)
-  if (file !== undefined)
-    initializeFrom(model, (await openModel(file, { tokenizer: config.tokenizer })).model, { fresh, file })
+  const model = modelOf(config)
+  if (file !== undefined) {
+    const source = await openWeights(file)
+    const { copied } = initializeFrom(model, source.model, { fresh, file })
+    if (copied.includes(CLASS_WEIGHTS)) checkClasses(source.classes, naming.classes, file)
+  }
   freezeParts(model, config.freeze)
   const optimizer = optimizerFor(model, config)
   checkTrainingFits(optimizer)
-  return { model, objective: family.objective(model, config, tokenizer), optimizer }
+  return { model, objective: objectiveOf(model, config, naming), optimizer }
+}
+
+/** Has a row for each class. */
+const CLASS_WEIGHTS = 'head.output.weight'
+
+/** @throws InitializationError where the weights that were copied are of other classes */
+function checkClasses(there: readonly string[] = [], here: readonly string[] = [], file: string): void {
+  const i = here.findIndex((name, i) => name !== there[i])
+  if (i < 0) return
+  throw new InitializationError(
+    `its class ${i} is '${there[i]}', and '${here[i]}' in the data: name head.output as fresh, or train on the same classes`,
+    { file },
+  )
 }

@@ -1,10 +1,10 @@
 // The training of a run, from a step to its end. A checkpoint holds everything that a step depends on, so a run can be stopped
 // or killed at any moment, and the resumed run computes the same numbers.
 
-import { BatchIterator, type ImageTextSource, type OnBadSample, ShardDataset, type Tokenizer } from '../data/index.ts'
+import { BatchIterator, type ImageTextSource, type OnBadSample, ShardDataset } from '../data/index.ts'
 import { firstOf } from '../evaluate/index.ts'
-import type { LossBatch } from '../evaluate/inputs.ts'
-import type { CoCa } from '../models/index.ts'
+import type { FamilyModels, FamilyName } from '../models/index.ts'
+import type { Module } from '../nn/index.ts'
 import type { Optimizer, Schedule } from '../optim/index.ts'
 import { device } from '../tensor/index.ts'
 import type { Settings } from '../tensor/options.ts'
@@ -17,47 +17,46 @@ import { keepIn } from './guard/kept.ts'
 import { writeTraining } from './keep.ts'
 import { runLoop } from './loop.ts'
 import type { EvaluationMetrics, GuardMetrics, StepMetrics } from './metrics.ts'
-import type { Objective } from './objective.ts'
-import { familyOf } from './objectives/family.ts'
+import { type Naming, objectiveOf, type RunObjective } from './objectives/families.ts'
 import { provenance, recordProvenance } from './provenance.ts'
 import { openRunData, type Run, type RunData } from './run.ts'
-import type { RunFolder } from './run-folder.ts'
-import { scheduleFor } from './setup.ts'
+import type { RunFolder, RunSettings } from './run-folder.ts'
+import { scheduleFor, textOptions } from './setup.ts'
 import { type SkippedSamples, withoutBad } from './skipped.ts'
 
 /** What is known before the first step. */
-export interface TrainingStart {
-  readonly folder: string
-  readonly config: RunConfig
-  readonly model: CoCa
-  readonly tokenizer: Tokenizer
-  /** updates made so far: 0, or where the run goes on */
-  readonly step: number
-  /** updates in all */
-  readonly steps: number
-  /** unknown of shards that were not counted */
-  readonly stepsPerEpoch: number | undefined
-  readonly images: { readonly train: number | undefined; readonly validation: number }
-  /** what really computes */
-  readonly device: string
-  /** what has changed since the run was started or resumed before, a sentence each: versions, machine, device, data */
-  readonly changes: readonly string[]
-}
+export type TrainingStart<F extends FamilyName = FamilyName> = {
+  [K in F]: RunSettings<K> & {
+    readonly folder: string
+    readonly model: FamilyModels[K]
+    /** updates made so far: 0, or where the run goes on */
+    readonly step: number
+    /** updates in all */
+    readonly steps: number
+    /** unknown of shards that were not counted */
+    readonly stepsPerEpoch: number | undefined
+    readonly images: { readonly train: number | undefined; readonly validation: number }
+    /** what really computes */
+    readonly device: string
+    /** what has changed since the run was started or resumed before, a sentence each: versions, machine, device, data */
+    readonly changes: readonly string[]
+  }
+}[F]
 
 /** A model in the middle of its training, to be looked at. */
-export interface TrainingMoment {
-  readonly model: CoCa
-  readonly tokenizer: Tokenizer
-  readonly config: RunConfig
-  readonly step: number
-  /** the images held back, if any */
-  readonly validation?: ImageTextSource
-}
+export type TrainingMoment<F extends FamilyName = FamilyName> = {
+  [K in F]: RunSettings<K> & {
+    readonly model: FamilyModels[K]
+    readonly step: number
+    /** the images held back, if any */
+    readonly validation?: ImageTextSource
+  }
+}[F]
 
-export interface TrainOptions {
+export interface TrainOptions<F extends FamilyName = FamilyName> {
   /** ends the training after the step in hand, with a checkpoint */
   readonly signal?: AbortSignal
-  readonly onStart?: (start: TrainingStart) => void
+  readonly onStart?: (start: TrainingStart<F>) => void
   readonly onStep?: (metrics: StepMetrics) => void
   readonly onEvaluation?: (metrics: EvaluationMetrics) => void
   /** hears of each check of the gradient; without it a wrong one is a warning of the process */
@@ -66,7 +65,7 @@ export interface TrainOptions {
   readonly onBadSample?: OnBadSample
   readonly onCheckpoint?: (checkpoint: { readonly step: number; readonly folder: string }) => void
   /** measures something else than {@link evaluateMoment} does; the random numbers of training are not touched by it */
-  readonly evaluate?: (moment: TrainingMoment) => Promise<Readonly<Record<string, number>>>
+  readonly evaluate?: (moment: TrainingMoment<F>) => Promise<Readonly<Record<string, number>>>
 }
 
 export const trainOptions = {
@@ -81,7 +80,7 @@ export const trainOptions = {
 } satisfies Settings<TrainOptions>
 
 /** A run that was trained. */
-export interface TrainResult extends Run {
+export type TrainResult<F extends FamilyName = FamilyName> = Run<F> & {
   /** false if the training was ended by its signal */
   readonly finished: boolean
 }
@@ -90,7 +89,7 @@ export interface TrainResult extends Run {
 export interface Preparation {
   readonly folder: RunFolder
   readonly config: RunConfig
-  readonly tokenizer: Tokenizer
+  readonly naming: Naming
   readonly data: RunData
   readonly skipped: SkippedSamples
   readonly batches: BatchIterator
@@ -101,8 +100,8 @@ export interface Preparation {
 
 /** What a run trains. */
 export interface Trained {
-  readonly model: CoCa
-  readonly objective: Objective<LossBatch, ImageTextSource>
+  readonly model: Module
+  readonly objective: RunObjective
   readonly optimizer: Optimizer
 }
 
@@ -117,16 +116,14 @@ export async function openTrainingData(config: RunConfig, { tell }: SkippedSampl
 export function prepare(
   folder: RunFolder,
   config: RunConfig,
-  tokenizer: Tokenizer,
+  naming: Naming,
   data: RunData,
   skipped: SkippedSamples,
 ): Preparation {
-  const batches = new BatchIterator(data.train, tokenizer, {
+  const batches = new BatchIterator(data.train, naming.tokenizer, {
+    ...textOptions(config),
     batchSize: config.batchSize,
-    contextLength: config.model.text.context,
     seed: config.seed,
-    distinctCaptions: config.equalCaptions === 'distinct',
-    truncate: config.truncateCaptions,
     crop: config.augment.crop,
     augment: augmentation(config.augment),
     onBadSample: config.strict ? undefined : skipped.tell,
@@ -138,7 +135,7 @@ export function prepare(
   return {
     folder,
     config,
-    tokenizer,
+    naming,
     data,
     skipped,
     batches,
@@ -154,7 +151,7 @@ export async function advance(
   from: number,
   options: TrainOptions,
 ): Promise<TrainResult> {
-  const { folder, config, tokenizer, data, model, objective, optimizer, schedule, batches, skipped, steps } = training
+  const { folder, config, naming, data, model, objective, optimizer, schedule, batches, skipped, steps } = training
   const { signal, onStart, onStep, onEvaluation, onCheckpoint, onGuard, evaluate } = options
   const { validation } = data
   const images = { train: data.train.length, validation: validation?.length ?? 0 }
@@ -177,11 +174,12 @@ export async function advance(
     onCheckpoint?.({ step, folder: written.path })
     return written
   }
+  const about = { folder: folder.path, config, model, ...naming }
   try {
     const { stepsPerEpoch } = training
-    const about = { folder: folder.path, config, model, tokenizer, step: from, steps, stepsPerEpoch, images }
     const changes = await recordProvenance(folder.provenanceFile, provenance(from, data.train.fingerprint))
-    onStart?.({ ...about, device: device.description, changes })
+    const start = { ...about, step: from, steps, stepsPerEpoch, images, device: device.description, changes }
+    onStart?.(start as unknown as TrainingStart)
     const step = await runLoop({
       learner,
       from,
@@ -200,7 +198,7 @@ export async function advance(
         evaluate || validation
           ? async step =>
               evaluate
-                ? evaluate({ model, tokenizer, config, step, validation })
+                ? evaluate({ model, ...naming, config, step, validation } as unknown as TrainingMoment)
                 : objective.evaluate!(firstOf(validation!, config.evaluationExamples))
           : undefined,
       evaluateEvery: config.evaluateEvery,
@@ -213,7 +211,7 @@ export async function advance(
     })
     const checkpoint = folder.checkpoint(step).path
     const { normalize } = config
-    return { folder: folder.path, config, tokenizer, normalize, step, checkpoint, model, finished: step >= steps }
+    return { ...about, normalize, step, checkpoint, finished: step >= steps } as unknown as TrainResult
   } finally {
     await log.flush()
     await log.close()
@@ -221,12 +219,12 @@ export async function advance(
 }
 
 /**
- * What is measured during training, on the first `evaluationExamples` of the images held back: losses, the share of first
- * ranks in both directions, and captions.
+ * What is measured during training, on the first `evaluationExamples` of the images held back: losses and, by what the model can do,
+ * the share of first ranks in both directions, captions, or the share of right classes.
  */
 export async function evaluateMoment(moment: TrainingMoment): Promise<Record<string, number>> {
-  const { model, tokenizer, config, validation } = moment
+  const { model, config, validation } = moment
   if (!validation) return {}
-  const objective = familyOf(config).objective(model, config, tokenizer)
+  const objective = objectiveOf(model, config, moment)
   return { ...(await objective.evaluate?.(firstOf(validation, config.evaluationExamples))) }
 }

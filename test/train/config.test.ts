@@ -25,6 +25,7 @@ function problems(others: Record<string, unknown>): string[] {
 test('what is left open gets its default', () => {
   assert.deepEqual(checkRunConfig(least), {
     ...least,
+    family: 'coca',
     model: presets.tiny,
     validation: 0.1,
     batchSize: 64,
@@ -95,7 +96,7 @@ test('every mistake is named by its field', () => {
     [{ model: 'huge' }, 'model: "huge" is no preset; there are tiny, small, base, large, full'],
     [{ model: { preset: 3 } }, 'model.preset: 3 is no preset; there are tiny, small, base, large, full'],
     [{ model: undefined }, 'model: is missing'],
-    [{ model: 3 }, 'model: must be an object of settings, not 3'],
+    [{ model: 3 }, 'model: must be an object, not 3'],
     [{ model: { preset: 'tiny', image: { widht: 3 } } }, 'model.image.widht: is no setting'],
     [{ model: { preset: 'tiny', text: { heads: 3 } } }, 'model.text.heads: 3 does not divide the width 64'],
     [{ model: { preset: 'tiny', image: { patch: 5 } } }, 'model.image.patch: 5 does not divide the image size 32'],

@@ -14,6 +14,7 @@ import {
   checkRunConfig,
   openModel,
   openRun,
+  type RunConfig,
   RunConfigError,
   resumeTraining,
   train,
@@ -44,7 +45,7 @@ const finetuned = async (from: string, data: string, others: Record<string, unkn
       guard: { every: 0 },
       ...others,
     }),
-  )
+  ) as RunConfig<'coca'>
 
 test('a finetuned run has the words, the model and the weights of the one it begins with, and moves what is not frozen', async t => {
   const folder = await temporary(t)

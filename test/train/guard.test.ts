@@ -45,7 +45,7 @@ function plant(model: CoCa, op: (x: Tensor) => Tensor): void {
   mlp.forward = x => mlp.down.forward(op(activation(mlp.up.forward(x))))
 }
 
-const planting = (op: (x: Tensor) => Tensor): TrainOptions => ({ onStart: ({ model }) => plant(model, op) })
+const planting = (op: (x: Tensor) => Tensor): TrainOptions<'coca'> => ({ onStart: ({ model }) => plant(model, op) })
 
 const checksOf = async (run: string) =>
   (await readMetrics(run)).filter((line): line is GuardMetrics => line.kind === 'guard')
@@ -113,7 +113,7 @@ test('what was kept gives the same wrong derivative again', async t => {
   const config = tinyConfig(await pictures(folder), { guard, model: dropping, seed: 5, device: 'cpu' })
   const wrong = leaky(() => true)
   let model: CoCa | undefined
-  const started: TrainOptions = {
+  const started: TrainOptions<'coca'> = {
     onStart: start => {
       model = start.model
       plant(model, wrong)

@@ -29,7 +29,7 @@ import { temporaryFolder } from '../data/folder.ts'
 import { values } from '../support.ts'
 import { pictures, tinyConfig } from './tiny.ts'
 
-let trained: TrainResult
+let trained: TrainResult<'coca'>
 
 before(async t => {
   const folder = await temporaryFolder(t as never)
@@ -71,7 +71,7 @@ test('a run learns with the tokenizer of a file, keeps it, and goes on with it',
   const first = await train(run, config)
   assert.equal(first.model.config.text.vocabulary, bytePairs.vocabularySize)
   await rm(file)
-  const { tokenizer, step } = await resumeTraining(run, { steps: 3 })
+  const { tokenizer, step } = await resumeTraining(run, { steps: 3, family: 'coca' })
   assert.deepEqual([tokenizer.encode('a red star'), step], [bytePairs.encode('a red star'), 3])
   await refused(train(join(folder, 'other'), config), DataError, 'pairs.json', 'does not exist')
 })

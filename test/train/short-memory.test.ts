@@ -118,7 +118,7 @@ test('other errors are not tried again', async () => {
 
 test('weights that cannot fit are refused before a file is read', () => {
   assert.throws(
-    () => unloaded(presets.full),
+    () => unloaded(() => new CoCa(presets.full)),
     (error: unknown) => {
       assert.ok(error instanceof OutOfMemoryError)
       assert.match(error.message, /cpu: no memory for 8,[\d.]+ MiB for the 2,\d{3},\d{3},\d{3} weights of this model: /)
@@ -126,7 +126,7 @@ test('weights that cannot fit are refused before a file is read', () => {
       return true
     },
   )
-  assert.equal(unloaded(presets.base).config, presets.base)
+  assert.equal(unloaded(() => new CoCa(presets.base)).config, presets.base)
 })
 
 test('training that cannot fit is refused before its first step, by what its optimizer remembers', () => {

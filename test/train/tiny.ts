@@ -32,8 +32,8 @@ export const tinyJson = (data: string, others: Record<string, unknown> = {}): Re
   ...others,
 })
 
-export const tinyConfig = (data: string, others: Record<string, unknown> = {}): RunConfig =>
-  checkRunConfig(tinyJson(data, others))
+export const tinyConfig = (data: string, others: Record<string, unknown> = {}): RunConfig<'coca'> =>
+  checkRunConfig(tinyJson(data, others)) as RunConfig<'coca'>
 
 /** All that training computed by a step: the bytes of its checkpoint, and what was measured, except how long it took. */
 export async function outcome(run: string, step: number): Promise<{ checkpoint: string[]; metrics: unknown[] }> {

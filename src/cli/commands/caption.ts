@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import { openPictures, type Pictures } from '../../data/index.ts'
 import {
+  type CaptionModel,
   modelFingerprint,
   type PictureBatch,
   pictureBatches,
@@ -64,7 +65,7 @@ async function captionPictures(paths: readonly string[], flags: CaptionFlags): P
   if (strict && out === undefined)
     throw new UsageError('--strict has no effect without --out: there the first mistake stops')
   const options = generateOptions(flags)
-  const trained = await openTrained(flags)
+  const trained = await openTrained(flags, 'coca', 'captioner')
   const pictures = await openAll(paths, trained.model.config.image.size)
   if (out !== undefined) return captionInto(out, pictures, trained, flags)
   const captions: { image: string; caption: Caption }[] = []
@@ -86,13 +87,18 @@ async function captionPictures(paths: readonly string[], flags: CaptionFlags): P
 }
 
 const captionsOf = (
-  trained: TrainedModel,
+  trained: TrainedModel<CaptionModel>,
   batch: PictureBatch,
   options: Partial<GenerateOptions>,
 ): Promise<Caption[]> => writeCaptions(trained, batch, options, image => batch.samples[image].name)
 
 /** Writes captions as lines of a file, one batch at a time. Pictures that are in the file already are skipped. */
-async function captionInto(out: string, pictures: Pictures, trained: TrainedModel, flags: CaptionFlags): Promise<void> {
+async function captionInto(
+  out: string,
+  pictures: Pictures,
+  trained: TrainedModel<CaptionModel>,
+  flags: CaptionFlags,
+): Promise<void> {
   const file = await LineFile.open(out, { begins: '{"file":' })
   const model = (await modelFingerprint(trained)).slice(0, 12)
   const without = new Set(file.lines.map((line, i) => fileOf(line, model, { file: out, line: i + 1 })))

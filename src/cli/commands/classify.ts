@@ -1,15 +1,23 @@
-// `cocagrad classify`: zero-shot classification with any labels.
+// `cocagrad classify`: the classes of pictures, by a classifier, or by the nearest of any labels.
 
 import type { Command } from 'commander'
 import { percent } from '../../demo/words.ts'
-import { embedImages, similarityMatrix } from '../../evaluate/index.ts'
+import {
+  classLogits,
+  type EmbeddingModel,
+  embedImages,
+  similarityMatrix,
+  type TrainedModel,
+} from '../../evaluate/index.ts'
+import type { Parameter } from '../../nn/index.ts'
 import { descending, NonFiniteError } from '../../tensor/index.ts'
+import { UsageError } from '../errors.ts'
 import { examples, names } from '../options.ts'
 import { answer } from '../output.ts'
 import { embedLabels, imageFiles, type ModelFlags, modelOptions, openTrained, templateOption } from '../trained.ts'
 
 interface ClassifyFlags extends ModelFlags {
-  readonly labels: readonly string[]
+  readonly labels?: readonly string[]
   readonly template?: readonly string[]
 }
 
@@ -19,37 +27,83 @@ const SHOWN = 3
 export function addClassify(program: Command): void {
   const command = program
     .command('classify')
-    .description('Say which of some labels fits each picture best: those whose prompts lie nearest to it.')
+    .description(
+      'Print the class of each picture: the nearest of some labels in the space of embeddings or, by a classifier, one of its own.',
+    )
     .argument('<image...>', 'PNG, JPEG or WebP files')
-    .requiredOption('--labels <a,b,c>', 'the labels to choose among', names('--labels'))
+    .option('--labels <a,b,c>', 'the labels to choose among; a classifier has its own', names('--labels'))
     .action(classifyImages)
   examples(
     modelOptions(templateOption(command)),
     'classify picture.png --labels "red circle,blue star" --run runs/first',
+    'classify *.png --run runs/classes',
     'classify *.png --labels circle,star --template "a small red {}" --template "a large red {}" --run runs/first',
   )
 }
 
 async function classifyImages(paths: readonly string[], flags: ClassifyFlags): Promise<void> {
+  const run = await openTrained(flags, 'coca', 'dual-encoder', 'classifier')
   const { labels, template, json } = flags
-  const run = await openTrained(flags)
-  const prompts = await embedLabels(run, labels, template)
-  const similarity = await similarityMatrix(await embedImages(run, imageFiles(paths, run)), prompts)
-  const scale = Math.exp(await run.model.logScale.item())
+  if ('classes' in run) {
+    const flag = labels ? `--labels ${labels}` : template && `--template ${template}`
+    if (flag !== undefined) throw new UsageError(`${flag}: a classifier has its own classes: ${run.classes.join(', ')}`)
+    const logits = await classLogits(run, imageFiles(paths, run))
+    return report(paths, run.classes, logits, json)
+  }
+  if (labels === undefined) throw new UsageError('--labels a,b,c is missing: the labels to choose among')
+  const { cosines, scale } = await similarities(run, paths, labels, template)
+  report(
+    paths,
+    labels,
+    Array.from(cosines, cosine => scale * cosine),
+    json,
+    cosines,
+  )
+}
+
+/** Cosines of pictures and labels, row by row, and the scale by which they are logits. */
+async function similarities(
+  trained: TrainedModel<EmbeddingModel & { readonly logScale: Parameter }>,
+  paths: readonly string[],
+  labels: readonly string[],
+  templates?: readonly string[],
+) {
+  const prompts = await embedLabels(trained, labels, templates)
+  const cosines = await similarityMatrix(await embedImages(trained, imageFiles(paths, trained)), prompts)
+  return { cosines, scale: Math.exp(await trained.model.logScale.item()) }
+}
+
+/** @param logits [pictures, labels], row by row; so are the cosines, if there are any */
+function report(
+  paths: readonly string[],
+  labels: readonly string[],
+  logits: ArrayLike<number>,
+  json: boolean | undefined,
+  cosines?: Float32Array,
+): void {
   const results = paths.map((image, i) => {
-    const cosines = Array.from(similarity.subarray(i * labels.length, (i + 1) * labels.length))
-    const most = Math.max(...cosines)
-    const weights = cosines.map(cosine => Math.exp(scale * (cosine - most)))
+    const row = labels.map((_, j) => logits[i * labels.length + j])
+    const most = Math.max(...row)
+    const weights = row.map(logit => Math.exp(logit - most))
     const total = weights.reduce((a, b) => a + b, 0)
     if (!Number.isFinite(total))
       throw new NonFiniteError(
-        `${image}: Σ exp of cosine / temperature`,
+        `${image}: Σ exp of the logits`,
         total,
-        `1 / temperature is ${scale}, too large`,
+        'the logits are too large: cosines are divided by the temperature',
       )
-    const scores = labels.map((label, j) => ({ label, probability: weights[j] / total, cosine: cosines[j] }))
-    scores.sort((a, b) => descending(a.cosine, b.cosine))
-    return { image, label: scores[0].label, scores }
+    const scores = labels.map((label, j) => ({
+      label,
+      probability: weights[j] / total,
+      ...(cosines && { cosine: cosines[i * labels.length + j] }),
+      logit: row[j],
+    }))
+    scores.sort((a, b) => descending(a.logit, b.logit))
+    return {
+      image,
+      label: scores[0].label,
+      scores: scores.map(({ logit, ...score }) => (cosines ? score : { ...score, logit })),
+    }
   })
   const text = results.map(({ image, scores }) => {
     const best = scores.slice(0, SHOWN).map(({ label, probability }) => `${label} ${percent(probability)}`)

@@ -105,7 +105,7 @@ async function trainOrResume(flags: DemoFlags, signal: AbortSignal): Promise<Run
   const warmup = Math.min(demoRun.warmup, Math.floor(steps / 10))
   const config = { ...demoRun, steps, warmup, seed, device, data: join(out, 'data', 'train') }
   const training = isBegun
-    ? resumeTraining(folder, { ...options, steps })
+    ? resumeTraining(folder, { ...options, steps, family: 'coca' })
     : train(folder, checkRunConfig(config), options)
   const result = await training.finally(() => progress.stop())
   if (!result.finished)

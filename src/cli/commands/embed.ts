@@ -44,7 +44,7 @@ export function addEmbed(program: Command): void {
 
 async function embed(source: string, flags: EmbedFlags): Promise<void> {
   const { out, batchSize, truncate, strict, json } = flags
-  const trained = await openTrained(flags)
+  const trained = await openTrained(flags, 'coca', 'dual-encoder')
   const pictures = await openPictures(source, { imageSize: trained.model.config.image.size })
   const bar = await countedBar('embedding', () => pictures.count())
   const result = await interruptible('stopping after this batch', signal =>

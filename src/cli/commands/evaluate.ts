@@ -4,13 +4,25 @@ import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { type ImageTextSource, openData, ShardDataset } from '../../data/index.ts'
 import { percent } from '../../demo/words.ts'
-import { captioning, meanLoss, retrieval, zeroShot } from '../../evaluate/index.ts'
+import {
+  type CaptionModel,
+  captioning,
+  type EmbeddingModel,
+  labelledClassification,
+  meanLoss,
+  type Ranking,
+  retrieval,
+  zeroShot,
+} from '../../evaluate/index.ts'
 import { DataError, readText } from '../../io/index.ts'
+import { familyNames } from '../../models/index.ts'
+import type { Module } from '../../nn/index.ts'
 import { device } from '../../tensor/index.ts'
+import { UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, names } from '../options.ts'
 import { answer, say, skippedLine, table } from '../output.ts'
-import { type ModelFlags, modelOptions, openTrained, templateOption } from '../trained.ts'
+import { type ModelFlags, modelOptions, type Opened, openTrained, templateOption } from '../trained.ts'
 
 interface EvaluateFlags extends ModelFlags {
   readonly data: string
@@ -22,7 +34,7 @@ export function addEvaluate(program: Command): void {
   const command = program
     .command('evaluate')
     .description(
-      'Evaluate a model on images with captions: losses, retrieval, captions, and zero-shot classification if there are labels.',
+      'Evaluate a model on images with captions: losses, retrieval, captions, and zero-shot classification if there are labels; a classifier on images with labels.',
     )
     .requiredOption(
       '--data <path>',
@@ -41,59 +53,100 @@ export function addEvaluate(program: Command): void {
 }
 
 async function evaluate(flags: EvaluateFlags): Promise<void> {
-  const { data, template, json } = flags
   const labels = flags.labels === undefined ? undefined : await readLabels(flags.labels)
-  const trained = await openTrained(flags)
-  const opened = await openData(data, { imageSize: trained.model.config.image.size, threads: 'auto' })
+  const trained = await openTrained(flags, ...familyNames)
   say(`${trained.checkpoint ?? trained.path} on ${device.description}`)
+  if ('classes' in trained) return evaluateClassifier(trained, flags)
+  const { data, template, json } = flags
+  const { tokenizer, normalize } = trained
+  // a model of another class can do some of what follows
+  const model: Module = trained.model
+  const opened = await openData(data, { imageSize: trained.model.config.image.size, threads: 'auto' })
   const source = opened instanceof ShardDataset ? await opened.all(bad => say(skippedLine(bad))) : opened
   const fieldOf = (i: number) => (opened instanceof ShardDataset ? undefined : opened.examples[i].fields.label)
+  if (labels && !isEmbedding(model))
+    throw new UsageError('--labels: a captioner has no embeddings, by which labels would be chosen')
   const labelled = labels && labelledImages(source, labels, fieldOf, data)
   const result = await interruptible('stopping', async signal => {
     const options = { signal }
     const losses = await meanLoss(trained, source, options)
-    const { imageToText, textToImage, images, texts } = await retrieval(trained, source, options)
-    const { exact, tokenAccuracy } = await captioning(trained, source, options)
-    const directions = { imageToText, textToImage }
-    const ranked = Object.entries(directions).map(([direction, { recall, medianRank }]) => [
-      direction,
-      { recall, medianRank },
-    ])
+    const found = isEmbedding(model) ? await retrieval({ model, tokenizer, normalize }, source, options) : undefined
+    const captions = isCaptioning(model)
+      ? await captioning({ model, tokenizer, normalize }, source, options)
+      : undefined
     return {
       run: trained.path,
       step: trained.step,
-      images,
-      texts,
+      images: source.length,
+      ...(found && { texts: found.texts }),
       losses,
-      retrieval: Object.fromEntries(ranked) as Record<keyof typeof directions, Omit<typeof imageToText, 'ranks'>>,
-      captioning: { exact, tokenAccuracy },
-      ...(labels && labelled ? { zeroShot: await classify(labels, labelled) } : {}),
+      ...(found && {
+        retrieval: { imageToText: withoutRanks(found.imageToText), textToImage: withoutRanks(found.textToImage) },
+      }),
+      ...(captions && { captioning: { exact: captions.exact, tokenAccuracy: captions.tokenAccuracy } }),
+      ...(labels && labelled && isEmbedding(model) ? { zeroShot: await classify(model, labels, labelled) } : {}),
     }
 
-    async function classify(classes: readonly string[], chosen: Labelled) {
-      const { accuracy, perClass } = await zeroShot(trained, chosen, {
-        ...options,
-        classes,
-        templates: template,
-        labels: chosen.labels,
-      })
+    async function classify(model: EmbeddingModel, classes: readonly string[], chosen: Labelled) {
+      const settings = { ...options, classes, templates: template, labels: chosen.labels }
+      const { accuracy, perClass } = await zeroShot({ model, tokenizer, normalize }, chosen, settings)
       return { accuracy, images: chosen.length, perClass }
     }
   })
-  const { imageToText, textToImage } = result.retrieval
+  const { losses, retrieval: ranked, captioning: written } = result
   const rows = [
-    ['loss', result.losses.loss.toFixed(4)],
-    ...(['contrastive', 'captioning'] as const).map(name => [
-      `  ${name}`,
-      result.losses[name]?.toFixed(4) ?? 'left out',
-    ]),
-    ...([1, 5, 10] as const).map(k => [`image → text R@${k}`, percent(imageToText.recall[k])]),
-    ...([1, 5, 10] as const).map(k => [`text → image R@${k}`, percent(textToImage.recall[k])]),
-    ['captions exactly right', percent(result.captioning.exact)],
-    ['tokens right', percent(result.captioning.tokenAccuracy)],
+    ['loss', losses.loss.toFixed(4)],
+    ...(['contrastive', 'captioning'] as const).map(name => [`  ${name}`, losses[name]?.toFixed(4) ?? 'left out']),
+    ...(ranked ? ([1, 5, 10] as const).map(k => [`image → text R@${k}`, percent(ranked.imageToText.recall[k])]) : []),
+    ...(ranked ? ([1, 5, 10] as const).map(k => [`text → image R@${k}`, percent(ranked.textToImage.recall[k])]) : []),
+    ...(written
+      ? [
+          ['captions exactly right', percent(written.exact)],
+          ['tokens right', percent(written.tokenAccuracy)],
+        ]
+      : []),
     ...(result.zeroShot ? [[`zero-shot over ${labels!.length} labels`, percent(result.zeroShot.accuracy)]] : []),
   ]
-  answer(json, result, table([`${result.images} images`, result.step === undefined ? '' : `step ${result.step}`], rows))
+  answer(json, result, table(headOf(result), rows))
+}
+
+const isEmbedding = (model: Module): model is Module & EmbeddingModel => 'encodeImage' in model
+const isCaptioning = (model: Module): model is Module & CaptionModel => 'generate' in model
+
+const withoutRanks = ({ recall, medianRank }: Ranking) => ({ recall, medianRank })
+
+const headOf = ({ images, step }: { readonly images: number; readonly step?: number }): string[] => [
+  `${images} images`,
+  step === undefined ? '' : `step ${step}`,
+]
+
+/** The loss and the accuracy of a classifier on images with labels. */
+async function evaluateClassifier(trained: Opened<'classifier'>, flags: EvaluateFlags): Promise<void> {
+  const { data, labels, template, json } = flags
+  const flag = labels ? `--labels ${labels}` : template && `--template ${template}`
+  if (flag !== undefined)
+    throw new UsageError(`${flag}: a classifier has its own classes: ${trained.classes.join(', ')}`)
+  const source = await openData(data, { imageSize: trained.model.config.image.size, threads: 'auto', labels: true })
+  if (source instanceof ShardDataset) throw new DataError('is a list of tars, which have no labels', { file: data })
+  const { classes } = trained
+  const strange = source.classes.find(name => !classes.includes(name))
+  if (strange !== undefined)
+    throw new DataError(`has images of '${strange}', which is none of the model's classes: ${classes.join(', ')}`, {
+      file: data,
+    })
+  const measured = await interruptible('stopping', signal =>
+    labelledClassification(trained, source, { classes, signal }),
+  )
+  const result = { run: trained.path, step: trained.step, images: source.length, ...measured }
+  const rows = [
+    ['loss', measured.loss.toFixed(4)],
+    ['right', percent(measured.accuracy)],
+    ...measured.perClass.map(({ class: name, count, accuracy }) => [
+      `  ${name}`,
+      count === 0 ? 'no image' : `${percent(accuracy)} of ${count}`,
+    ]),
+  ]
+  answer(json, result, table(headOf(result), rows))
 }
 
 /** Names separated by commas, or the lines of a file. */

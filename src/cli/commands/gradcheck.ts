@@ -1,16 +1,18 @@
 // `cocagrad gradcheck`: compares gradients with finite differences, for each operation or for each part of a model.
 
 import type { Command } from 'commander'
+import type { FamilyName } from '../../models/index.ts'
 import { FailedError, UsageError } from '../errors.ts'
-import { checkModel, modelConfig } from '../gradcheck/model.ts'
+import { checkModel, modelChoice } from '../gradcheck/model.ts'
 import { checkOperations } from '../gradcheck/operations.ts'
 import { forJson, type Line } from '../gradcheck/verdict.ts'
-import { collect, examples, jsonOption, seedOption } from '../options.ts'
+import { collect, examples, familyOption, jsonOption, seedOption } from '../options.ts'
 import { answer, table } from '../output.ts'
 
 interface GradcheckFlags {
   readonly op?: readonly string[]
   readonly model?: string
+  readonly family?: FamilyName
   readonly seed: number
   readonly json?: boolean
 }
@@ -19,7 +21,8 @@ export function addGradcheck(program: Command): void {
   const command = seedOption(program.command('gradcheck'))
     .description('Compare gradients with finite differences, in float64 on reference.')
     .option('--op <name>', 'only this operation; may be repeated', collect)
-    .option('--model <config>', "the loss of a CoCa: a preset, or a JSON file with a model's settings or a run's")
+    .option('--model <config>', "the loss of a model: a preset, or a JSON file with a model's settings or a run's")
+    .addOption(familyOption('with --model: the family of the preset or the settings (default: coca)'))
     .action(run)
   command.addHelpText(
     'after',
@@ -30,17 +33,20 @@ export function addGradcheck(program: Command): void {
     'gradcheck',
     'gradcheck --op softmax --op layerNorm',
     'gradcheck --model tiny',
+    'gradcheck --model tiny --family classifier',
     'gradcheck --model runs/mine/config.json',
   )
 }
 
-async function run({ op, model, seed, json }: GradcheckFlags): Promise<void> {
+async function run({ op, model, family, seed, json }: GradcheckFlags): Promise<void> {
+  if (family !== undefined && model === undefined)
+    throw new UsageError(`--family ${family} has no effect without --model`)
   if (op && model !== undefined) throw new UsageError('--op and --model: give one of them')
   if (model === undefined) {
     const lines = await checkOperations(op, seed)
     report(json, ['operation', 'cases'], lines, ({ operation, cases }) => [operation, String(cases)])
   } else {
-    const lines = checkModel(await modelConfig(model), seed)
+    const lines = checkModel(await modelChoice(model, family), seed)
     report(json, ['part', 'parameters'], lines, ({ group, parameters }) => [group, parameters.toLocaleString('en')])
   }
 }

@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { openPictures } from '../../data/index.ts'
 import {
   EmbeddingFile,
+  type EmbeddingModel,
   type Embeddings,
   embedBatch,
   embedImages,
@@ -57,7 +58,7 @@ async function retrieveImages(flags: RetrieveFlags): Promise<void> {
   if ((images === undefined) === (index === undefined)) throw new UsageError('give either --images or --index')
   if ((query === undefined) === (image === undefined)) throw new UsageError('give either --query or --image')
   if (query?.trim() === '') throw new UsageError('--query is empty')
-  const trained = await openTrained(flags)
+  const trained = await openTrained(flags, 'coca', 'dual-encoder')
   if (query !== undefined) warnOfUnknownWords(trained, [query])
   const search = index === undefined ? await pictureSearch(images!, trained) : await indexSearch(index, trained)
   const wanted =
@@ -84,7 +85,7 @@ interface Search {
   run(wanted: Embeddings, top: number, bar: Progress, signal: AbortSignal): Promise<Found>
 }
 
-async function pictureSearch(path: string, trained: TrainedModel): Promise<Search> {
+async function pictureSearch(path: string, trained: TrainedModel<EmbeddingModel>): Promise<Search> {
   const pictures = await openPictures(path, { imageSize: trained.model.config.image.size, withoutCaptions: true })
   return {
     count: () => pictures.count(),
@@ -108,7 +109,7 @@ async function pictureSearch(path: string, trained: TrainedModel): Promise<Searc
 }
 
 /** @throws UsageError if the embeddings were made by another model */
-async function indexSearch(path: string, trained: TrainedModel): Promise<Search> {
+async function indexSearch(path: string, trained: TrainedModel<EmbeddingModel>): Promise<Search> {
   const file = await EmbeddingFile.open(path)
   const model = await modelFingerprint(trained)
   if (model !== file.model)

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander'
 import { readJson } from '../../io/index.ts'
+import type { FamilyName } from '../../models/index.ts'
 
 import {
   checkRunConfig,
@@ -18,6 +19,7 @@ import {
   DEFAULT_DEVICE,
   deviceOption,
   examples,
+  familyOption,
   jsonOption,
   nonNegativeNumber,
   openDevice,
@@ -39,6 +41,7 @@ interface TrainFlags {
   readonly freeze?: readonly string[]
   readonly fresh?: readonly string[]
   readonly accumulate?: number
+  readonly family?: FamilyName
   readonly preset?: string
   readonly steps?: number
   readonly epochs?: number
@@ -61,8 +64,15 @@ const DEFAULT_EPOCHS = 10
 export function addTrain(program: Command): void {
   const command = program
     .command('train')
-    .description('Train CoCa on images with captions. Flags go before what a --config file says.')
+    .description(
+      'Train CoCa, or another family of models, on images with captions or labels. Flags override a --config file.',
+    )
     .requiredOption('--out <run>', 'the folder of the run: settings, checkpoints, metrics.jsonl')
+    .addOption(
+      familyOption(
+        'what to train; a classifier needs a field "label" or "labels" in the list of captions, or one folder for each class (default: coca)',
+      ),
+    )
     .option('--data <path>', 'a folder with captions.jsonl, .csv or .tsv, such a file, or tars: "data/{000..099}.tar"')
     .option(
       '--tokenizer <file>',
@@ -93,6 +103,7 @@ export function addTrain(program: Command): void {
     'train --data shapes --preset tiny --out runs/first --steps 1000 --batch 32',
     'train --out runs/first --resume',
     'train --config settings.json --out runs/second --lr 3e-4',
+    'train --family classifier --data photos --out runs/classes',
     'train --data photos --from runs/first --freeze encoder --lr 1e-5 --out runs/tuned',
   )
 }
@@ -136,13 +147,28 @@ async function resume(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
 
 /** The settings of a file, if there is one, overridden by those of the flags. */
 async function configOf(flags: TrainFlags): Promise<RunConfig> {
-  const { config: file, data, tokenizer, from, freeze, fresh, accumulate, preset, lr, batch, steps, epochs } = flags
+  const {
+    config: file,
+    family,
+    data,
+    tokenizer,
+    from,
+    freeze,
+    fresh,
+    accumulate,
+    preset,
+    lr,
+    batch,
+    steps,
+    epochs,
+  } = flags
   const { validation, warmup, checkpointEvery, evaluateEvery, truncate, strict, threads, seed, device } = flags
   if (steps !== undefined && epochs !== undefined) throw new UsageError('--steps and --epochs: give one of them')
   const written = file === undefined ? {} : await readJson(file)
   if (typeof written !== 'object' || written === null || Array.isArray(written)) return checkRunConfig(written, file)
   const { optimizer, steps: fileSteps, epochs: fileEpochs, ...rest } = written as Record<string, unknown>
   const given = {
+    family,
     data,
     tokenizer,
     from,

@@ -6,10 +6,18 @@
 import { gradcheck, vjp } from '../../autograd/index.ts'
 import type { LossBatch } from '../../evaluate/inputs.ts'
 import { readJson } from '../../io/index.ts'
-import { CoCa, type CoCaConfig, presets } from '../../models/index.ts'
+import { type CoCaConfig, createModel, type FamilyName, presets } from '../../models/index.ts'
 import { withParameters } from '../../nn/index.ts'
 import { device, Generator, onesLike, randn, seed as setSeed, type Tensor, zeros } from '../../tensor/index.ts'
-import { CoCaObjective, checkModelConfig, lossesOf, type Objective } from '../../train/index.ts'
+import {
+  ClassifierObjective,
+  checkModelConfig,
+  ImageTextObjective,
+  type LabelledBatch,
+  lossesOf,
+  type ModelChoice,
+  type Objective,
+} from '../../train/index.ts'
 import { say } from '../output.ts'
 import { type Line, lineOf } from './verdict.ts'
 
@@ -18,10 +26,15 @@ export interface GroupLine extends Line {
   readonly parameters: number
 }
 
-/** A preset's name, or a JSON file with a CoCa's configuration or a run's. @throws FileError, RunConfigError */
-export async function modelConfig(name: string): Promise<CoCaConfig> {
-  if (Object.keys(presets).includes(name)) return presets[name as keyof typeof presets]
-  return checkModelConfig(await readJson(name), name)
+/**
+ * A preset's name, or a JSON file with a model's configuration or a run's.
+ * @param family of a preset; a file says its own
+ * @throws FileError, RunConfigError
+ */
+export async function modelChoice(name: string, family?: FamilyName): Promise<ModelChoice> {
+  if (Object.keys(presets).includes(name)) return checkModelConfig({ family, model: name })
+  const json = await readJson(name)
+  return checkModelConfig(family === undefined ? json : { family, model: json }, name)
 }
 
 /** Two images and texts: the smallest batch for a contrastive loss. */
@@ -36,11 +49,21 @@ const SMALL = 1e-3
 /** The part of a model that a parameter belongs to: a numbered block, or a field of the model. */
 const groupOf = (name: string): string => /^(.*?\.\d+)\./.exec(name)?.[1] ?? name.split('.')[0]
 
+/** The classes of a classifier whose configuration leaves them to its data. */
+const CLASSES = 3
+
 /** Checks the derivatives of the loss along one direction per part, at orders 1 and 2, in float64 on `reference`. */
-export const checkModel = (config: CoCaConfig, seed: number): GroupLine[] =>
+export const checkModel = (choice: ModelChoice, seed: number): GroupLine[] =>
   device.with('reference', () => {
     setSeed(seed)
-    return checkObjective(new CoCaObjective(new CoCa(config)), generator => drawBatch(config, generator), seed)
+    if (choice.family === 'classifier') {
+      const model = createModel('classifier', { classes: CLASSES, ...choice.model })
+      const classes = Array.from({ length: model.config.classes }, (_, i) => `${i}`)
+      const draw = (generator: Generator) => drawLabelled(model.config, classes, generator)
+      return checkObjective(new ClassifierObjective(model, { classes }), draw, seed)
+    }
+    const model = createModel(choice.family, choice.model)
+    return checkObjective(new ImageTextObjective(model), generator => drawPairs(model.config, generator), seed)
   })
 
 /**
@@ -90,16 +113,27 @@ export const checkObjective = <Batch>(
     )
   })
 
-/** Random images and texts. */
-function drawBatch({ image: { size }, text }: CoCaConfig, generator: Generator): LossBatch {
-  const images = randn([BATCH, 3, size, size], { dtype: 'float64', generator }).dataSync() as Float64Array
-  return {
-    images,
-    imageShape: [BATCH, 3, size, size],
-    tokens: drawTexts(text, generator),
-    tokenShape: [BATCH, text.context],
-  }
+function drawImages(size: number, generator: Generator) {
+  const imageShape = [BATCH, 3, size, size] as [number, 3, number, number]
+  return { images: randn(imageShape, { dtype: 'float64', generator }).dataSync() as Float64Array, imageShape }
 }
+
+/** Random images and texts. */
+const drawPairs = ({ image, text }: Pick<CoCaConfig, 'image' | 'text'>, generator: Generator): LossBatch => ({
+  ...drawImages(image.size, generator),
+  tokens: drawTexts(text, generator),
+  tokenShape: [BATCH, text.context],
+})
+
+/** Random images, and classes for them. */
+const drawLabelled = (
+  { image }: Pick<CoCaConfig, 'image'>,
+  classes: readonly string[],
+  generator: Generator,
+): LabelledBatch => ({
+  ...drawImages(image.size, generator),
+  labels: Array.from({ length: BATCH }, () => [classes[generator.integer(classes.length)]]),
+})
 
 /** Random ids; the last text has half the maximum length, followed by padding. */
 function drawTexts({ context, vocabulary, pad }: CoCaConfig['text'], generator: Generator): Int32Array {

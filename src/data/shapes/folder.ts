@@ -5,7 +5,7 @@ import { dirname, join, resolve } from 'node:path'
 import { encode } from 'fast-png'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
-import { relationOf } from './captions.ts'
+import { pairName, relationOf } from './captions.ts'
 import { PICTURE_SIDE, type ShapesExample, type ShapesOptions, shapesExample, shapesOptions } from './scenes.ts'
 
 export interface WriteShapesOptions extends ShapesOptions {
@@ -48,9 +48,9 @@ const CAPTIONS = 'captions.jsonl'
  * Writes `out/images/000000.png` … and `out/captions.jsonl`, one line per picture:
  *
  *     {"file":"images/000000.png","caption":"a small red circle",
- *      "objects":[{"size":"small","colour":"red","shape":"circle","x":0.31,"y":0.62}],"relation":null}
+ *      "objects":[{"size":"small","colour":"red","shape":"circle","x":0.31,"y":0.62}],"relation":null,"label":"red circle"}
  *
- * `x` and `y` are the centre as a fraction of the picture's side; `relation` is that of the first object to the second.
+ * A picture of two different objects has `labels`, of both, in place of `label`. `x` and `y` are the centre as a fraction of the picture's side; `relation` is that of the first object to the second.
  * The folder gets its name only when it is complete.
  * @throws FolderNotEmptyError if `out` contains anything, unless `force` is given and it contains only a Shapes folder
  * @throws RangeError if `count` is not a positive integer
@@ -101,5 +101,7 @@ function captionLine(file: string, { scene, caption }: ShapesExample): string {
   const objects = scene.objects.map(({ size, colour, shape, x, y }) => ({ size, colour, shape, x, y }))
   const [first, second] = scene.objects
   const relation = second ? relationOf(first, second) : null
-  return `${JSON.stringify({ file, caption, objects, relation })}\n`
+  const names = [...new Set(scene.objects.map(({ colour, shape }) => pairName(colour, shape)))]
+  const classes = names.length === 1 ? { label: names[0] } : { labels: names }
+  return `${JSON.stringify({ file, caption, objects, relation, ...classes })}\n`
 }

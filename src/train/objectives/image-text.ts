@@ -1,48 +1,63 @@
-// CoCa on images with texts. Its contrastive loss compares every image with every text, so the gradients of parts cannot simply
-// be added: first the embeddings of all parts are computed, and from them the loss and its gradient by each of them; then each
-// part is computed once more and walked back over from there (Gao et al. 2021, arXiv 2101.06983, "Scaling Deep Contrastive
-// Learning Batch Size under Memory Limited Setup").
+// CoCa, the dual encoder and the captioner on images with texts. A contrastive loss compares every image with every text, so the
+// gradients of parts cannot simply be added: first the embeddings of all parts are computed, and from them the loss and its gradient
+// by each of them; then each part is computed once more and walked back over from there (Gao et al. 2021, arXiv 2101.06983, "Scaling
+// Deep Contrastive Learning Batch Size under Memory Limited Setup").
 
 import { noGrad, valueAndGrad } from '../../autograd/index.ts'
 import type { ImageTextSource, Tokenizer } from '../../data/index.ts'
-import { captioning, meanLoss, retrieval } from '../../evaluate/index.ts'
+import { type CaptionModel, captioning, type EmbeddingModel, meanLoss, retrieval } from '../../evaluate/index.ts'
 import { batchLoss, batchTensors, equalRows, type LossBatch } from '../../evaluate/inputs.ts'
-import type { CoCa, CoCaLoss } from '../../models/index.ts'
-import { lossAndGradients } from '../../nn/index.ts'
+import type { CoCa, ImageTextLoss, ImageTextModel } from '../../models/index.ts'
+import { lossAndGradients, type Module, type Parameter } from '../../nn/index.ts'
 import { defaultGenerator, scope, type Tensor } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
-import type { RunConfig } from '../config.ts'
 import type { Gradients, Losses, Objective } from '../objective.ts'
 import { accumulate, type Gathered, partition, type Reducer, type Steps } from '../parallel.ts'
+import { slicePixels } from './rows.ts'
 
-export interface CoCaObjectiveOptions {
+export interface ImageTextObjectiveOptions {
   /** captions that are equal belong to each other's images; default false */
   readonly positives?: boolean
   /** how the model is evaluated; without it there is no `evaluate` */
   readonly evaluation?: {
     readonly tokenizer: Tokenizer
-    readonly normalize: RunConfig['normalize']
+    readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] }
     readonly batchSize: number
     readonly truncate: boolean
   }
 }
-const cocaObjectiveOptions = { positives: false, evaluation: undefined } satisfies Settings<CoCaObjectiveOptions>
+const objectiveOptions = { positives: false, evaluation: undefined } satisfies Settings<ImageTextObjectiveOptions>
 
-/** λ_Con L_Con + λ_Cap L_Cap of images with their texts (equation 4 of arXiv 2205.01917). */
-export class CoCaObjective implements Objective<LossBatch, ImageTextSource> {
-  readonly model: CoCa
+const embeds = (model: Module): model is Module & EmbeddingModel => 'encodeImage' in model
+const writes = (model: Module): model is Module & CaptionModel => 'generate' in model
+
+/** The loss of images with their texts: of a CoCa λ_Con L_Con + λ_Cap L_Cap (equation 4 of arXiv 2205.01917), of the others one of both. */
+export class ImageTextObjective<Model extends ImageTextModel = ImageTextModel>
+  implements Objective<LossBatch, ImageTextSource>
+{
+  readonly model: Model
   readonly rowsPerExample: number
   readonly #positives: boolean
   readonly evaluate?: (examples: ImageTextSource) => Promise<Record<string, number>>
+  readonly measures?: () => Readonly<Record<string, Tensor>>
+  readonly embeddings?: (batch: LossBatch) => Readonly<Record<string, Tensor>>
 
-  constructor(model: CoCa, options?: CoCaObjectiveOptions) {
-    const { positives, evaluation } = settle('new CoCaObjective(model, options)', options, cocaObjectiveOptions)
+  constructor(model: Model, options?: ImageTextObjectiveOptions) {
+    const { positives, evaluation } = settle('new ImageTextObjective(model, options)', options, objectiveOptions)
     this.model = model
     this.#positives = positives
     const { image, text } = model.config
     this.rowsPerExample = (image.size / image.patch) ** 2 + text.context
-    if (evaluation) this.evaluate = examples => evaluateCoCa(model, evaluation, examples)
+    if (evaluation) this.evaluate = examples => evaluatePairs(model, evaluation, examples)
+    if (isContrastive(model)) {
+      // 1 / temperature
+      this.measures = () => ({ scale: model.logScale.exp() })
+      this.embeddings = batch => {
+        const { images, ids } = batchTensors(model, batch, { positives: false })
+        return { images: model.encodeImage(images), captions: model.encodeText(ids) }
+      }
+    }
   }
 
   loss(batch: LossBatch): Losses {
@@ -51,7 +66,7 @@ export class CoCaObjective implements Objective<LossBatch, ImageTextSource> {
 
   *gradients(part: LossBatch, reducer: Reducer): Steps<Gradients> {
     const inputs = batchTensors(this.model, part, { positives: this.#positives })
-    const { loss, gradients } = yield* cocaGradients(this.model, inputs, reducer)
+    const { loss, gradients } = yield* partGradients(this.model, inputs, reducer)
     return { loss: { ...loss } as Losses, gradients }
   }
 
@@ -61,45 +76,45 @@ export class CoCaObjective implements Objective<LossBatch, ImageTextSource> {
 
   /** Captions that are equal to those of other examples are so in a part too. */
   slice({ images, imageShape, tokens, tokenShape, groups }: LossBatch, start: number, stop: number): LossBatch {
-    const [, channels, height, width] = imageShape
-    const pixels = channels * height * width
     const all = this.#positives ? (groups ?? equalRows(tokens, tokenShape)) : undefined
     return {
-      images: images.slice(start * pixels, stop * pixels),
-      imageShape: [stop - start, channels, height, width],
+      ...slicePixels({ images, imageShape }, start, stop),
       tokens: tokens.slice(start * tokenShape[1], stop * tokenShape[1]),
       tokenShape: [stop - start, tokenShape[1]],
       ...(all && { groups: all.slice(start, stop) }),
     }
   }
 
-  /** 1 / temperature */
-  measures(): { scale: Tensor } {
-    return { scale: this.model.logScale.exp() }
-  }
-
-  embeddings(batch: LossBatch): { images: Tensor; captions: Tensor } {
-    const { images, ids } = batchTensors(this.model, batch, { positives: false })
-    return { images: this.model.encodeImage(images), captions: this.model.encodeText(ids) }
-  }
-
   afterUpdate(): void {
-    this.model.constrain()
+    if (isContrastive(this.model)) this.model.constrain()
   }
 }
 
-/** Losses, the share of first ranks in both directions, and captions. */
-async function evaluateCoCa(
-  model: CoCa,
-  { tokenizer, normalize, ...options }: NonNullable<CoCaObjectiveOptions['evaluation']>,
+/** The objective of a CoCa. */
+export class CoCaObjective extends ImageTextObjective<CoCa> {}
+
+/** A model with a contrastive loss, and its temperature. */
+type Contrastive = Module & EmbeddingModel & { readonly logScale: Parameter; constrain(): void }
+
+const isContrastive = (model: Module): model is Contrastive => embeds(model) && 'logScale' in model
+
+/** Losses and, where the model can do it, the share of first ranks in both directions, and captions. */
+async function evaluatePairs(
+  model: ImageTextModel,
+  { tokenizer, normalize, ...options }: NonNullable<ImageTextObjectiveOptions['evaluation']>,
   examples: ImageTextSource,
 ): Promise<Record<string, number>> {
-  const trained = { model, tokenizer, normalize }
-  const losses = await meanLoss(trained, examples, options)
-  const { imageToText, textToImage } = await retrieval(trained, examples, options)
-  const { exact, tokenAccuracy } = await captioning(trained, examples, options)
-  const recalls = { imageToTextR1: imageToText.recall[1], textToImageR1: textToImage.recall[1] }
-  return { ...losses, ...recalls, exactCaptions: exact, tokenAccuracy }
+  const trained = { tokenizer, normalize }
+  const values: Record<string, number> = { ...(await meanLoss({ ...trained, model }, examples, options)) }
+  if (embeds(model)) {
+    const { imageToText, textToImage } = await retrieval({ ...trained, model }, examples, options)
+    Object.assign(values, { imageToTextR1: imageToText.recall[1], textToImageR1: textToImage.recall[1] })
+  }
+  if (writes(model)) {
+    const { exact, tokenAccuracy } = await captioning({ ...trained, model }, examples, options)
+    Object.assign(values, { exactCaptions: exact, tokenAccuracy })
+  }
+  return values
 }
 
 export interface AccumulationOptions {
@@ -118,11 +133,11 @@ const accumulationOptions = { parts: is.number, groups: is.optional(is.tensor) }
  * @throws RangeError unless there are 1 … batch parts
  */
 export function accumulateGradients(
-  model: CoCa,
+  model: ImageTextModel,
   images: Tensor,
   ids: Tensor,
   options: AccumulationOptions,
-): { loss: CoCaLoss; gradients: Map<string, Tensor> } {
+): { loss: ImageTextLoss; gradients: Map<string, Tensor> } {
   const call = 'accumulateGradients(model, images, ids, options)'
   const { parts: count, groups } = settle(call, options, accumulationOptions)
   const parts = partition('accumulateGradients', ids.shape[0], count).map(rows => ({
@@ -130,7 +145,7 @@ export function accumulateGradients(
     ids: ids.slice([rows]),
     groups: groups?.slice([rows]),
   }))
-  return accumulate(parts, (part, reducer) => cocaGradients(model, part, reducer))
+  return accumulate(parts, (part, reducer) => partGradients(model, part, reducer))
 }
 
 /** Some rows of a batch. */
@@ -140,33 +155,40 @@ interface Part {
   readonly groups?: Tensor
 }
 
-function* cocaGradients(
-  model: CoCa,
+function* partGradients(
+  model: ImageTextModel,
   { images, ids, groups }: Part,
   reducer: Reducer,
-): Steps<{ loss: CoCaLoss; gradients: Map<string, Tensor> }> {
+): Steps<{ loss: ImageTextLoss; gradients: Map<string, Tensor> }> {
   // what is dropped must be the same in both passes
   const generator = defaultGenerator()
   const { position } = generator.state
   const own = scope(() => noGrad(() => ({ ...embed(model, images, ids), weight: captioningWeight(model, ids) })))
   const { value: weight } = yield* reducer.gather([own.weight], ([weights]) => weights.sum().maximum(1))
   const compared = own.image && own.text && [own.image, own.text, ...(groups ? [groups] : [])]
-  const contrast = compared && (yield* reducer.gather(compared, all => contrastiveOf(model, all)))
+  const contrast = compared && (yield* reducer.gather(compared, all => contrastiveOf(model as Contrasting, all)))
   generator.seek(position)
   const part = scope(() => {
     const { loss, gradients } = lossAndGradients(model, () => {
       const { image, text, logits } = model.lossInputs(images, ids)
-      const linear = contrast && linearized(model, { image: image!, text: text! }, contrast, reducer.parts)
-      return model.weigh(linear, logits && model.captioning(logits, ids).mul(own.weight.sum().div(weight)))
+      const linear =
+        contrast && linearized(model as Contrasting, { image: image!, text: text! }, contrast, reducer.parts)
+      const caption = logits && model.captioning!(logits, ids).mul(own.weight.sum().div(weight))
+      return model.weigh(linear, caption)
     })
     return { losses: { ...(loss.captioning && { captioning: loss.captioning }) }, gradients }
   })
   const { losses, gradients } = yield* reducer.sum(part)
-  return { loss: model.weigh(contrast?.value.loss, losses.captioning), gradients: new Map(gradients) }
+  return {
+    loss: model.weigh(contrast?.value.loss, losses.captioning),
+    gradients: new Map(gradients),
+  }
 }
 
+type Contrasting = ImageTextModel & Required<Pick<ImageTextModel, 'contrastive'>> & Contrastive
+
 /** L_Con of all images and texts, and its gradients. */
-function contrastiveOf(model: CoCa, [image, text, groups]: readonly Tensor[]) {
+function contrastiveOf(model: Contrasting, [image, text, groups]: readonly Tensor[]) {
   const [loss, [byImage, byText, byLogScale]] = valueAndGrad(
     (image: Tensor, text: Tensor, logScale: Tensor) => model.contrastive(image, text, logScale.exp(), { groups }),
     { wrt: [0, 1, 2] },
@@ -176,7 +198,7 @@ function contrastiveOf(model: CoCa, [image, text, groups]: readonly Tensor[]) {
 
 /** Linear in a part's embeddings, with the gradient of L_Con; each part has an equal share of that by the scale. */
 const linearized = (
-  model: CoCa,
+  model: Contrasting,
   { image, text }: { readonly image: Tensor; readonly text: Tensor },
   { value, rows }: Gathered<ReturnType<typeof contrastiveOf>>,
   parts: number,
@@ -187,20 +209,21 @@ const linearized = (
     .add(text.mul(value.byText.slice(rows)).sum())
     .add(model.logScale.mul(value.byLogScale.div(parts)))
 
-/** Embeddings of a part. With dropout the decoder draws too, and the next part begins after it. */
-function embed(model: CoCa, images: Tensor, ids: Tensor): { image?: Tensor; text?: Tensor } {
+/** Embeddings of a part, where L_Con needs them. With dropout the decoder draws too, and the next part begins after it. */
+function embed(model: ImageTextModel, images: Tensor, ids: Tensor): { image?: Tensor; text?: Tensor } {
   if (model.training && model.config.dropout) {
     const { image, text } = model.lossInputs(images, ids)
     return { image, text }
   }
-  if (model.lossWeights.contrastive === 0) return {}
+  if (!embeds(model) || model.lossWeights.contrastive === 0) return {}
   return { image: model.encodeImage(images), text: model.encodeText(ids) }
 }
 
 /** Over how many things the captioning loss of a part is a mean: the tokens that it predicts, or its captions. Shape [1]. */
-function captioningWeight({ config: { loss, text }, logScale }: CoCa, ids: Tensor): Tensor {
+function captioningWeight(model: ImageTextModel, ids: Tensor): Tensor {
+  const { loss, text } = model.config
   const targets = ids.slice([{}, { start: 1 }])
   const countsCaptions = loss?.captioning?.reduction === 'sum' || text.pad === undefined
   const counted = countsCaptions ? targets.greaterEqual(0).slice([{}, 0]) : targets.notEqual(text.pad as number)
-  return counted.cast(logScale.dtype).sum().reshape([1])
+  return counted.cast(model.parameters()[0].dtype).sum().reshape([1])
 }
