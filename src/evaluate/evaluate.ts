@@ -3,7 +3,7 @@
 
 import { stack } from '../autograd/index.ts'
 import { type ImageTextSource, paraphrases } from '../data/index.ts'
-import { type Caption, type GenerateOptions, generate, type ImageTextModel } from '../models/index.ts'
+import type { Caption, GenerateOptions, ImageTextModel } from '../models/index.ts'
 import { defaultGenerator, fromData, NonFiniteError } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
@@ -237,7 +237,7 @@ export async function writeCaptions(
     try {
       return await namingImages(
         image => nameOf(start + image),
-        () => generate(model, images, { start: startId, end, ...options }),
+        () => model.generate(images, { start: startId, end, ...options }),
       )
     } catch (error) {
       // a repeated attempt draws the same words
@@ -260,13 +260,13 @@ export function captioning(
   options?: CaptioningOptions,
 ): Promise<CaptioningResult> {
   const settled = settle('captioning(trained, source, options)', options, captioningOptions)
-  const { generate: generation, ...evaluating } = settled
+  const { generate, ...evaluating } = settled
   const { model, tokenizer } = trained
   return inEvaluation(model, async () => {
     const captions: string[] = []
     const tokens = { right: 0, all: 0 }
     for await (const batch of imageBatches(trained, source, evaluating)) {
-      const written = await writeCaptions(trained, batch, generation, image => source.name(batch.start + image))
+      const written = await writeCaptions(trained, batch, generate, image => source.name(batch.start + image))
       captions.push(...written.map(({ ids }) => tokenizer.decode(ids)))
       await inParts(model, batch.count, 'captions', async (start, stop) => {
         const { right, all } = await countTokens(trained, source, partOf(batch, start, stop), evaluating)

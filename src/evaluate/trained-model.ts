@@ -1,7 +1,7 @@
 // A model with its tokenizer and its normalisation of pixels, and what an evaluation needs of the model.
 
 import type { Tokenizer } from '../data/index.ts'
-import type { CaptionDecoder, CoCa, ImageTextModel, TextConfig } from '../models/index.ts'
+import type { Caption, CaptionDecoder, CoCa, GenerateOptions, ImageTextModel, TextConfig } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
 import type { Tensor } from '../tensor/index.ts'
 
@@ -40,4 +40,6 @@ export interface CaptionModel extends ImageTextModel, CaptionDecoder {
   readonly config: ImageTextModel['config']
   /** [batch, tokens, vocabulary]: position t predicts token t + 1 */
   logits(images: Tensor, ids: Tensor): Tensor
+  /** captions for images [batch, 3, size, size] */
+  generate(images: Tensor, options: GenerateOptions): Promise<Caption[]>
 }
