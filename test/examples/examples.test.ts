@@ -88,7 +88,7 @@ const checks: Record<string, (output: string) => void> = {
 }
 
 describe('the examples', () => {
-  test('each has a check here', async () => {
+  test('each has a check', async () => {
     const programs = (await readdir(join(root, 'examples'))).filter(file => file.endsWith('.ts'))
     assert.deepEqual(programs.sort(), Object.keys(checks).sort())
   })

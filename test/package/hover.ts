@@ -83,7 +83,7 @@ export function hover(project: Project): void {
       )
     })
 
-    test('shows of a method what it takes, what it computes and what it throws', () => {
+    test('shows the arguments, the result and the errors of a method', () => {
       const [{ title, documentation, tags }] = shown(['x.sum']).infos
       assert.match(title, /sum: \(options\?: .*ReduceOptions.*\) => .*Tensor/)
       assert.match(documentation, /^Σ x over the axes/)

@@ -47,7 +47,7 @@ export const loss = tape.run(() => tensor([1]).mul(2))
     ]
     for (const options of everywhere) {
       const where = `${options.module} with ${options.lib.join(' and ')}`
-      test(`need nothing else: ${where}`, async () => {
+      test(`need no other types: ${where}`, async () => {
         assert.deepEqual(await errors(where, program, { ...options, types: [] }), [])
       })
     }
@@ -62,7 +62,7 @@ export const loss = tape.run(() => tensor([1]).mul(2))
       )
     })
 
-    test('promise no methods where there are none', async () => {
+    test('declare no methods for entries without methods', async () => {
       for (const entry of withoutMethods) {
         const program = `${importing([entry])}import { tensor } from 'cocagrad/tensor'\ntensor([1]).mul(2)\n`
         const [error, ...others] = await errors(nameOf(entry), program, {
