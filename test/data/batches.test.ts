@@ -282,7 +282,10 @@ test('options that give no batch throw', () => {
   )
   assert.throws(() => iterator(numbered(3), { batchSize: 1, seed: -1 }), /seed must be a non-negative integer, not -1/)
   const same = source([['a'], ['a'], ['a']])
-  assert.throws(() => iterator(same, { batchSize: 2, distinctCaptions: true }), /do not fill a batch of 2 with distinct captions/)
+  assert.throws(
+    () => iterator(same, { batchSize: 2, distinctCaptions: true }),
+    /do not fill a batch of 2 with distinct captions/,
+  )
   assert.throws(() => iterator(source([['a'], []]), { batchSize: 1 }), /image 1: has no caption/)
 })
 

@@ -289,7 +289,10 @@ test('writing a tensor whose shape, dtype and data do not agree throws', async t
   const path = join(await temporaryFolder(t), 'a.safetensors')
   const write = (tensor: SafetensorsTensor, name = 'w') => writeSafetensors(path, new Map([[name, tensor]]))
   const data = Float32Array.of(1, 2)
-  await assert.rejects(write({ dtype: 'F32', shape: [3], data }), /tensor 'w': \[3\] has 3 elements, but the data has 2/)
+  await assert.rejects(
+    write({ dtype: 'F32', shape: [3], data }),
+    /tensor 'w': \[3\] has 3 elements, but the data has 2/,
+  )
   await assert.rejects(
     write({ dtype: 'F64', shape: [2], data }),
     /F64 is written from Float64Array, not from Float32Array/,
