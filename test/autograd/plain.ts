@@ -1,5 +1,5 @@
-// Tensors as plain JavaScript: a shape and numbers in row-major order. Formulas written with these few functions share
-// nothing with what they are compared with.
+// Tensors as plain JavaScript: a shape and numbers in row-major order. Formulas written with these functions share no code with
+// the operations that they test.
 
 import { type Shape, show, type Tensor } from '../../src/tensor/index.ts'
 

@@ -1,4 +1,4 @@
-// One record for every operation; a test fails when one has none. OPERATION=softmax,gelu keeps those alone.
+// One record for every operation; a test fails if an operation has none. OPERATION=softmax,gelu selects only those.
 
 import { activation } from './records/activation.ts'
 import { attention } from './records/attention.ts'

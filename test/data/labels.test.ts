@@ -1,4 +1,4 @@
-// Classes of images: where they are read from, what is wrong with them, and how they come to a classification loss.
+// Classes of images: how they are read, their errors, and how a classification loss gets them.
 
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-// Every example is run as a user runs it, and reaches what it says: losses and accuracies are read from what it prints.
+// Every example is run as a user runs it. Losses and accuracies are read from its output and checked.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'

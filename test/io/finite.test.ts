@@ -1,4 +1,4 @@
-// Which tensors of a file have values that are not finite.
+// Checks for tensors with values that are not finite.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// Two processes that write one file, and what is left of those that were killed.
+// Two processes that write one file, and the locks of killed processes.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'

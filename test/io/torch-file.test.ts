@@ -1,4 +1,4 @@
-// Checkpoints that PyTorch wrote (test/data/torch/make.py), and files that only look like them.
+// Checkpoints that PyTorch wrote (test/io/torch/make.py), and invalid files that resemble them.
 
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'

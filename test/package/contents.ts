@@ -1,4 +1,4 @@
-// What the tarball holds, and what it asks to have installed beside it.
+// The contents and the dependencies of the tarball.
 
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// Programs run where a host refuses what they could do without: the environment, threads, native code.
+// Programs run on hosts that refuse optional features: the environment, threads, native code.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'

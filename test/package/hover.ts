@@ -1,5 +1,5 @@
-// What an editor shows of a tensor's members and of the functions of the package, as TypeScript's language service gives it
-// to a program that imports the package.
+// The documentation that an editor shows for a tensor's members and the functions of the package, from TypeScript's language
+// service for a program that imports the package.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-// Programs as users write them. Each leaves the promise of its answer in globalThis.answer, in Node and in a page alike.
+// Programs as users write them. Each stores the promise of its result in globalThis.answer, in Node and in a page.
 
 const x = [1, 2, 3]
 const tanh = x.map(Math.tanh)

@@ -1,5 +1,5 @@
-// A project that has installed the package: packed from a clean copy of the sources, as for a release, unpacked beside the
-// packages that it depends on, and no others. Optional packages are not there.
+// A project that has installed the package: packed from a clean copy of the sources, as for a release, and unpacked beside its
+// dependencies only. Optional packages are not installed.
 
 import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'

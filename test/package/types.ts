@@ -1,5 +1,4 @@
-// The declarations type-check in a strict project that has neither the DOM's library nor Node's types, nor skips what is
-// in node_modules.
+// The declarations type-check in a strict project without the DOM's library and without Node's types, and without skipLibCheck.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'

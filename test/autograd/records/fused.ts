@@ -1,4 +1,4 @@
-// One record for every fused operation: what it takes. A test fails when one has none.
+// One record for every fused operation: its arguments. A test fails if an operation has none.
 
 import fc from 'fast-check'
 import { type FusedOp, fusedOps } from '../../../src/autograd/index.ts'

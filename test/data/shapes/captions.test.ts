@@ -1,4 +1,4 @@
-// What captions of Shapes say: read back, said otherwise, and told apart.
+// The meaning of captions of Shapes: parsing, paraphrases and comparison.
 
 import assert from 'node:assert/strict'
 import { describe as suite, test } from 'node:test'

@@ -1,4 +1,4 @@
-// The memory of the cpu device: the most that was in use at once, and what happens where there is little of it.
+// The memory of the cpu device: its peak use, and its behaviour if memory is short.
 
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'

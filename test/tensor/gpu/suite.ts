@@ -1,5 +1,5 @@
-// The gpu device held against the reference, operation by operation, over random shapes, strides and broadcasts. Apart
-// from the test files because it runs in Node and, bundled, in a browser: it knows neither.
+// Compares the gpu device with the reference, operation by operation, over random shapes, strides and broadcasts. It is separate
+// from the test files because it runs in Node and, bundled, in a browser, and depends on neither.
 
 import fc from 'fast-check'
 import {

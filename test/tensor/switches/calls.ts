@@ -1,5 +1,5 @@
-// What the samples of this folder are made of: calls of operations, the sizes at which kernels change the way they compute, and
-// the layouts in memory that every size meets.
+// The parts of the samples in this folder: calls of operations, the sizes at which kernels change their algorithm, and the
+// layouts in memory for every size.
 
 import type { CheckedFunction } from '../../../src/autograd/index.ts'
 import {

@@ -1,4 +1,4 @@
-// Products of matrices, and attention, which is made of them: worth a call of BLAS or not, small, in blocks or row by row.
+// Matrix products, and attention, which consists of them: by BLAS or not, small, in blocks or row by row.
 
 import { type Shape, sizeOf } from '../../../src/tensor/index.ts'
 import { all, around, type Call, type Calls, floats, truth } from './calls.ts'

@@ -1,4 +1,4 @@
-// Reductions of any axes: groups of axes, rows that lie in order, columns that are four or sixteen abreast.
+// Reductions of any axes: groups of axes, contiguous rows, columns in groups of four or sixteen.
 
 import { all, type Calls, each, edges, floats, integers, truth } from './calls.ts'
 
