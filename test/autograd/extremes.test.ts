@@ -146,7 +146,7 @@ for (const dtype of floating) {
       // the first key is padding, so the first query sees nothing and the second only itself
       const mask = tensor([false, true])
       assert.deepEqual(values(q.attention(q, v, { causal: true, mask })), [0, 5])
-      // and the first of three queries stands before the first of two keys
+      // and the first of three queries is before the first of two keys
       const three = tensorOf([[1], [1], [1]], dtype)
       assert.deepEqual(values(three.attention(q, v, { causal: true })), [0, 3, 4])
     })

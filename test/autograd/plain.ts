@@ -32,7 +32,7 @@ export function read(x: Plain, at: readonly number[]): number {
   return x.data[flat]
 }
 
-/** The shape that shapes broadcast to, as NumPy's manual says it. */
+/** The shape that shapes broadcast to, as defined in NumPy's manual. */
 export function common(...shapes: Shape[]): number[] {
   const rank = Math.max(...shapes.map(shape => shape.length))
   return Array.from({ length: rank }, (_, i) => {

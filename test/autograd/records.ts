@@ -29,7 +29,7 @@ export const allRecords: readonly OperationRecord[] = [
 
 const only = process.env.OPERATION?.split(',')
 
-/** Whether tests of this operation are asked for. */
+/** Whether tests of this operation are selected. */
 export const isAsked = (name: string): boolean => only?.includes(name) ?? true
 
 export const records: readonly OperationRecord[] = allRecords.filter(({ name }) => isAsked(name))

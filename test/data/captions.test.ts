@@ -6,7 +6,7 @@ import { readCaptions } from '../../src/data/captions.ts'
 import { DataError } from '../../src/io/errors.ts'
 import { temporaryFolder } from './folder.ts'
 
-/** A folder with images a.png, b.png and sub/c.png, which nobody decodes here, and one caption file. */
+/** A folder with one caption file and the images a.png, b.png and sub/c.png, which are not decoded. */
 async function folderWith(t: TestContext, name: string, content: string | Uint8Array): Promise<string> {
   const folder = await temporaryFolder(t)
   await mkdir(join(folder, 'sub'))

@@ -139,7 +139,7 @@ describe('metrics', () => {
       'the temperature has collapsed',
     ])
     for (const { advice } of others) assert.match(advice, /^first use a learning rate of 0\.003 or less/)
-    // with a usual rate, what the loss did still says that it was too high
+    // with a usual rate, the course of the loss still shows that it was too high
     const [usual] = examineMetrics(lines, config, 'runs/x')
     assert.match(usual.title, /^the loss jumped far above its initial value, with a learning rate of 0\.001$/)
     assert.match(usual.advice, /^start a new run with a learning rate of a tenth of 0\.001 or less/)

@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '../..')
 
-/** All numbers after each place where a text stands, in order. */
+/** All numbers after each occurrence of a text, in order. */
 function numbersAfter(text: string, output: string): number[] {
   const parts = output.split(text).slice(1)
   return parts.map(part => Number(/[-+]?\d+(\.\d+)?(e[-+]?\d+)?/i.exec(part)?.[0]))

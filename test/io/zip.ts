@@ -3,7 +3,7 @@
 export interface ArchiveOptions {
   /** put sizes, places and the directory's own into zip64 fields */
   readonly wide?: boolean
-  /** what the directory says a member's compression is; default 0, stored */
+  /** a member's compression method in the directory; default 0, stored */
   readonly method?: number
 }
 

@@ -132,7 +132,7 @@ describe('the parameters of an optimizer', () => {
       'write new SGD(module)',
     ],
     [
-      'a tensor that is no parameter',
+      'a tensor that is not a parameter',
       () => new Sgd([['w', tensor([1])]]),
       'ArgumentError',
       'only a Parameter has a value that changes: write new Parameter(x)',

@@ -8,7 +8,7 @@ import { type Project, run } from './project.ts'
 
 const refuse = `() => { throw new Error('refused') }`
 
-/** Programs that take something away: what Deno, say, does not permit unless it is told to. */
+/** Programs that remove a feature, such as those that Deno does not permit by default. */
 const without: Readonly<Record<string, string>> = {
   // Node reads variables of its own
   'the environment': `process.env = new Proxy({}, { get: (_, name) => name.startsWith?.('COCAGRAD') && (${refuse})() })`,

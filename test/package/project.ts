@@ -30,7 +30,7 @@ export interface Project {
 /** What is not part of a clean checkout, or of no use to a build. */
 const leftOut = ['.git', '.cache', 'node_modules', 'dist', 'runs', 'test', 'bench']
 
-/** Packs the sources with what package.json and .npmrc say alone, whatever the user's own settings. */
+/** Packs the sources with the settings of package.json and .npmrc, independent of the user's settings. */
 async function pack(folder: string): Promise<string> {
   const copy = join(folder, 'checkout')
   await mkdir(copy)

@@ -110,7 +110,7 @@ describe('asynchronous scopes in a browser', () => {
     const results = await Promise.allSettled([first, second])
     assert.ok(
       results.some(({ status }) => status === 'rejected'),
-      'at least one of them says so',
+      'at least one of them throws',
     )
     for (const result of results)
       if (result.status === 'rejected') assert.ok(result.reason instanceof ScopeOverlapError, `${result.reason}`)

@@ -18,7 +18,7 @@ describe('a sort from the largest to the smallest', () => {
           sorted.slice(0, numbers.length).map(x => x + 0),
           numbers.map(x => x + 0),
         )
-        assert.ok(!sorted.slice(numbers.length).some(isNumber), 'a number stands behind NaN')
+        assert.ok(!sorted.slice(numbers.length).some(isNumber), 'a number is after NaN')
       }),
       runs(300),
     )

@@ -162,7 +162,7 @@ describe('settle', () => {
       'write f(x, { parts: [{ bias: true }] })',
     ],
     [
-      'one object where a list stands',
+      'one object instead of a list',
       () => read({ count: 1, parts: { size: 1 } }),
       'OptionsError',
       'parts must be a list of objects of options, not { size: 1 }',

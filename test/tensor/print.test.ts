@@ -28,7 +28,7 @@ function body(x: Tensor, options?: PrintOptions): string {
   return text.slice(title.length + 2).replaceAll(/^ {2}/gm, '')
 }
 
-/** The numbers that are printed, in the order in which they stand. */
+/** The printed numbers, in order. */
 const numbers = (text: string): number[] => (text.match(/-?\d[\d.]*(e[+-]\d+)?|NaN|-?Infinity/g) ?? []).map(Number)
 
 /** Any shape and values of any magnitude, some of them not finite. */
@@ -258,7 +258,7 @@ describe('a printed tensor', () => {
     })
 })
 
-/** A device that counts what is read of it. */
+/** A device that counts its reads. */
 function counting(read = (size: number) => new Float32Array(size)): { device: Device; sizes: number[] } {
   const sizes: number[] = []
   const { kernels, description } = device.get('reference')

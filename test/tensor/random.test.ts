@@ -87,7 +87,7 @@ describe('a generator', () => {
 
   const n = 200_000
   const mean = (xs: number[]) => xs.reduce((a, b) => a + b, 0) / xs.length
-  /** whether a mean of n draws lies within five standard errors */
+  /** whether a mean of n draws is within five standard errors */
   const near = (actual: number, expected: number, deviation: number) =>
     assert.ok(Math.abs(actual - expected) < (5 * deviation) / Math.sqrt(n), `${actual} is not ${expected}`)
 

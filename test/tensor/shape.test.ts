@@ -22,7 +22,7 @@ import { broadcastShapes as drawBroadcast, permutation, shape } from '../../src/
 import { common, positions } from '../autograd/plain.ts'
 import { fc } from '../support.ts'
 
-/** Where each element lies, in row-major order. */
+/** The address of each element, in row-major order. */
 const addresses = (sizes: readonly number[], strides: readonly number[]) =>
   positions(sizes).map(at => at.reduce((sum, n, i) => sum + n * strides[i], 0))
 

@@ -45,7 +45,7 @@ const said: fc.Arbitrary<Said> = fc.oneof(fc.tuple(named), fc.tuple(named, fc.co
 const captionOf = (said: Said) =>
   said.length === 1 ? words(said[0]) : `${words(said[0])} ${said[1]} ${words(said[2])}`
 
-/** All that a caption says of a picture, as a grid of two cells: the words of what stands above or left come first. */
+/** The meaning of a caption as a grid of two cells: the words of the object above or to the left come first. */
 function layoutOf(said: Said): string {
   if (said.length === 1) return words(said[0])
   const [first, relation, second] = said

@@ -43,7 +43,7 @@ describe('a call that BLAS rejects', () => {
   test('throws an error with the arguments of the call and advice', () => {
     const memory = fresh()
     const sgemm = sgemmOf(() => {}, 0, memory)
-    // where the result lies in memory that came later, too
+    // also if the result is in memory that was added later
     memory.grow(2)
     refuses(sgemm)
     refuses(sgemm)

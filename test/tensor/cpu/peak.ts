@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm'
 import { Heap } from '../../../src/tensor/cpu/heap.ts'
 import { device, OutOfMemoryError } from '../../../src/tensor/index.ts'
 
-/** Bytes in use once what nobody refers to has come back: otherwise it would come back in the middle of a measurement. */
+/** Bytes in use after garbage collection, which could otherwise happen during a measurement. */
 async function bytesInUse(): Promise<number> {
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')

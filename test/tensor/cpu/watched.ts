@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { type Block, Heap } from '../../../src/tensor/cpu/heap.ts'
 
 const ZONE = 64
-/** A float32 of these bytes is NaN, an int32 is -1, and a truth is none. */
+/** With these bytes a float32 is NaN, an int32 is -1, and a boolean is invalid. */
 const MARK = 0xff
 const live = new Map<Heap, Map<number, number>>()
 

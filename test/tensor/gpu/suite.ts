@@ -447,7 +447,7 @@ const reductionsAndProducts: Check[] = [
         for (const peak of [0, 15, 16, 17, 500, 991, 992, n - 1]) {
           const extent = n * Math.abs(step)
           const offset = 3 + (step < 0 ? extent - 2 : 0)
-          // what is not of the row is larger
+          // elements outside of the row are larger
           const memory = new Float32Array(3 + 2 * extent).fill(50)
           for (let row = 0; row < 2; row++)
             for (let i = 0; i < n; i++)

@@ -86,7 +86,7 @@ function whole(i: number, seed: number): number {
 
 function arrange({ shape, dtype = 'float32', below = 2 }: Input, lies: Arrangement, seed: number): Tensor {
   const element = (i: number) => (dtype === 'float32' ? whole(i, seed) / 8 : (whole(i, seed) + 16) % below)
-  // an element that is read out of a gap is no number, or no index
+  // an element that is read from a gap is NaN, or an invalid index
   const gap = dtype === 'float32' ? Number.NaN : dtype === 'int32' ? -1 : 1
   const options = { dtype, on: device.get('reference'), gap }
   if (isLayout(lies)) return layOut(element, shape, lies, options)
