@@ -191,7 +191,8 @@ export class ShardDataset implements ImageTextStream {
   }
 
   prepare(epoch: number, window: number, options: WindowOptions): void {
-    for (const shard of this.#shardsOf(epoch, window, options)) this.#list(shard).catch(() => {}) // the error is thrown when the window is opened
+    // an error is thrown again when the window is opened
+    for (const shard of this.#shardsOf(epoch, window, options)) this.#list(shard).catch(() => {})
   }
 
   /** The shards of a window of an epoch. */
