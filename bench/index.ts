@@ -1,5 +1,5 @@
-// Single operations on this machine, beside other frameworks and OpenBLAS itself; the tape's overhead; forward against
-// backward. Only ratios within one run mean anything.
+// Times single operations beside other frameworks and OpenBLAS, the overhead of the tape, and the backward pass relative to the
+// forward pass. Only ratios within one run are meaningful.
 //
 //     npm run bench -- --device cpu --threads 2 [--blas off] [--alone]
 
@@ -34,7 +34,7 @@ const { values: flags } = parseArgs({
     backend: { type: 'string' },
     threads: { type: 'string', default: '2' },
     blas: { type: 'string' },
-    /** without the others */
+    /** without other frameworks */
     alone: { type: 'boolean', default: false },
   },
 })
@@ -47,14 +47,14 @@ await device.use(flags.device as DeviceName, {
 console.log(`device ${device.current}: ${device.description}`)
 seed(1)
 
-/** Computes, waits until it is really done, and gives the memory back. */
+/** Computes, waits until the computation is finished, and frees the memory. */
 const settled = (f: () => Tensor | readonly Tensor[]) => () =>
   scope(async () => {
     const all = [f()].flat()
     await all[0].slice(all[0].shape.map(() => ({ stop: 1 }))).data()
   })
 
-/** Milliseconds of each case, the median of many runs. */
+/** The median of many runs of each case, in milliseconds. */
 async function suite(name: string, cases: Readonly<Record<string, () => unknown>>): Promise<Record<string, number>> {
   let found: Record<string, number> = {}
   await b.suite(
@@ -144,11 +144,11 @@ console.log(
     .join(', ')}`,
 )
 const ratio = (walk['loss and gradients'] - walk.loss) / walk.loss
-console.log(`CoCa tiny: forward ${ms(walk.loss)} ms, backward ${ratio.toFixed(2)} times as long`)
+console.log(`CoCa tiny: forward ${ms(walk.loss)} ms, backward takes ${ratio.toFixed(2)} times as long`)
 
 if (!flags.alone) {
   const { timings, missing } = await peerTimings(threads)
-  for (const { name, remedy } of missing) console.log(`${name} is not here: ${remedy}`)
+  for (const { name, remedy } of missing) console.log(`${name} is not installed: ${remedy}`)
   const openblas = await promisify(execFile)(process.execPath, [
     ...program('../openblas.ts'),
     '--threads',
@@ -160,7 +160,7 @@ if (!flags.alone) {
       return undefined
     })
   const others = [...timings, ...(openblas ? [{ name: 'OpenBLAS', version: '', ms: openblas }] : [])]
-  console.log(`\nmilliseconds on ${threads} threads, and ours over theirs`)
+  console.log(`\nmilliseconds on ${threads} threads, and the ratio of our time to theirs`)
   console.log(row(['', 'cocagrad', ...others.map(({ name }) => name.replace(', wasm', ''))]))
   for (const name of operationNames) {
     const theirs = others.map(({ ms: times }) => {

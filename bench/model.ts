@@ -1,5 +1,5 @@
-// The training step that speed is measured on: a CoCa with one shared pooler, its batch and its optimizer, in three
-// sizes. Other frameworks run the same model; a parameter count that differs means that the model differs.
+// The training step of the benchmarks: a CoCa with one shared pooler, its batch and its optimizer, in three sizes. Other
+// frameworks run the same model; a different number of parameters means that the model differs.
 
 import {
   AdamW,
@@ -46,18 +46,18 @@ export const sizes = {
 
 export type SizeName = keyof typeof sizes
 
-/** Steps before the clock starts: JavaScript engines compile while they run, for about a second. */
+/** Steps that are not timed: JavaScript engines compile while they run, for about a second. */
 export const warmups: Readonly<Record<SizeName, number>> = { tiny: 60, small: 20, medium: 3 }
 
 export interface TrainingStep {
   readonly model: CoCa
   readonly images: Tensor
   readonly ids: Tensor
-  /** Forward, loss, backward and update; the loss before the update. */
+  /** Runs forward, loss, backward and update; returns the loss before the update. */
   readonly step: () => Promise<number>
 }
 
-/** The model, its inputs and its step on the current device, the same numbers on each. */
+/** The model, its inputs and its step on the current device, with the same numbers on every device. */
 export function trainingStep({ config, batch: pairs }: Pick<Size, 'config' | 'batch'>): TrainingStep {
   seed(0)
   const model = new CoCa(config)

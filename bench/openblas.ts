@@ -1,4 +1,4 @@
-// OpenBLAS by itself, called on memory of its own with its own threads: how fast a product can be here. Prints milliseconds.
+// Times products of OpenBLAS alone, on its own memory with its own threads, as the fastest possible products. Prints milliseconds.
 //
 //     node --import tsx --conditions=source bench/openblas.ts --threads 2
 
@@ -17,7 +17,7 @@ const library = names
     }
   })
   .find(found => found !== undefined)
-if (!library) throw new Error(`OpenBLAS is not here: none of ${names.join(', ')} loads`)
+if (!library) throw new Error(`OpenBLAS is not installed: none of ${names.join(', ')} can be loaded`)
 library.func('void openblas_set_num_threads(int n)')(Number(flags.threads))
 const sgemm = library.func(
   'void cblas_sgemm(int order, int transA, int transB, int m, int n, int k, float alpha, float *a, int lda, float *b, int ldb, float beta, _Out_ float *c, int ldc)',

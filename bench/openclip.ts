@@ -1,5 +1,5 @@
-// OpenCLIP's coca_ViT-B-32 at its full size, 253,560,065 parameters: loading, encoding an image, captioning it. The weights
-// are random and never end a caption, so every caption takes the same work.
+// Times OpenCLIP's coca_ViT-B-32 at its full size, 253,560,065 parameters: loading, encoding an image, captioning it. The
+// weights are random and never end a caption, so all captions take the same work.
 //
 //     npx tsx --conditions=source bench/openclip.ts --folder /tmp/coca-b32 [--rounds 5] [--blas off] [--threads 2] [--only beams6]
 //
@@ -40,7 +40,7 @@ if (!existsSync(join(flags.folder, 'open_clip_model.safetensors'))) {
   process.exit(0)
 }
 
-/** Milliseconds of the quickest and of the middle one of some rounds, the first not counted. */
+/** The minimum and the median of some rounds in milliseconds, without the first round. */
 async function timed(f: () => Promise<unknown>): Promise<{ median: number; least: number }> {
   const times: number[] = []
   for (let i = 0; i <= rounds; i++) {

@@ -1,5 +1,5 @@
-// How the time of a training step grows with the batch, the width, the length of texts and images, and the depth: the small
-// model, with one thing doubled at a time.
+// Measures how the time of a training step grows with the batch, the width, the length of texts and images, and the depth, by
+// doubling one of them at a time.
 //
 //     npm run bench:scaling -- --size small
 
@@ -12,7 +12,7 @@ const { values: flags } = parseArgs({ options: { size: { type: 'string', default
 const base: Size = sizes[flags.size as SizeName]
 const { image, text } = base.config
 
-/** The model with other parts. */
+/** The model with some settings changed. */
 const changed = (batch: number, imagePart: Partial<typeof image>, textPart: Partial<typeof text>) => ({
   batch,
   config: { ...base.config, image: { ...image, ...imagePart }, text: { ...text, ...textPart } },
@@ -20,7 +20,7 @@ const changed = (batch: number, imagePart: Partial<typeof image>, textPart: Part
 const { batch } = base
 const [wide, deep] = [2 * image.width, 2 * image.layers]
 const cases: Readonly<Record<string, Pick<Size, 'config' | 'batch'>>> = {
-  'as it is': base,
+  unchanged: base,
   'half the batch': changed(batch / 2, {}, {}),
   'twice the batch': changed(2 * batch, {}, {}),
   'four times the batch': changed(4 * batch, {}, {}),

@@ -1,5 +1,5 @@
-// One training step of CoCa, timed: the median over steps that come after some of warm-up. The last line is the result as
-// JSON; without --json a table or a profile may come before it.
+// Times one training step of CoCa: the median over steps after a warm-up. The last line is the result as JSON; without --json a
+// table or a profile may come before it.
 //
 //     npm run -s bench:step -- --size small --device cpu --blas off --threads 1 --profile
 
@@ -25,11 +25,12 @@ function positive(flag: 'threads' | 'batch' | 'steps' | 'warmup'): number | unde
   const text = flags[flag]
   if (text === undefined) return undefined
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new RangeError(`--${flag} ${text}: a positive integer is needed`)
+  if (!Number.isInteger(value) || value < 1) throw new RangeError(`--${flag} ${text}: must be a positive integer`)
   return value
 }
 
-if (!(flags.size in sizes)) throw new RangeError(`--size ${flags.size}: one of ${Object.keys(sizes).join(', ')}`)
+if (!(flags.size in sizes))
+  throw new RangeError(`--size ${flags.size}: must be one of ${Object.keys(sizes).join(', ')}`)
 const size = flags.size as SizeName
 const steps = positive('steps') ?? { tiny: 200, small: 20, medium: 10 }[size]
 const warmup = positive('warmup') ?? warmups[size]

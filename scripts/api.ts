@@ -1,7 +1,7 @@
-// Writes what the package exports, names with their types, to api.txt, so that a change of it shows in a diff:
+// Writes the public API, the exported names with their types, to api.txt, so that changes of it show in a diff:
 //
 //     npm run api            write the report
-//     npm run check:api      fail where it differs
+//     npm run check:api      fail if it differs
 
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -24,7 +24,7 @@ const config = ts.getParsedCommandLineOfConfigFile(
     },
   },
 )
-if (!config) throw new Error('no tsconfig.json')
+if (!config) throw new Error('tsconfig.json is missing')
 const files = Object.values(entries).map(({ source }) => join(root, source))
 const program = ts.createProgram(files, config.options)
 const checker = program.getTypeChecker()
@@ -42,12 +42,12 @@ const byName = (a: ts.Symbol, b: ts.Symbol) => (a.name < b.name ? -1 : a.name > 
 const exportsOf = (file: string): ts.Symbol[] => {
   const source = program.getSourceFile(file)
   const module = source && checker.getSymbolAtLocation(source)
-  if (!module) throw new Error(`${file} is no module`)
+  if (!module) throw new Error(`${file} is not a module`)
   return checker.getExportsOfModule(module).sort(byName)
 }
 
 const isExported = new Set(files.flatMap(file => exportsOf(file).map(resolved)))
-/** Whether a base is listed itself, or is the language's own. */
+/** Whether a base class is listed itself, or is part of the language. */
 const isKnown = ({ symbol }: ts.Type): boolean =>
   isExported.has(symbol) ||
   (symbol.declarations ?? []).every(at => program.isSourceFileDefaultLibrary(at.getSourceFile()))
@@ -55,7 +55,7 @@ const isKnown = ({ symbol }: ts.Type): boolean =>
 const modifiersOf = (symbol: ts.Symbol): ts.ModifierFlags =>
   (symbol.declarations ?? []).reduce((all, at) => all | ts.getCombinedModifierFlags(at), ts.ModifierFlags.None)
 
-/** `[Symbol.dispose]` is `__@dispose@123` to the compiler. */
+/** The compiler's name for `[Symbol.dispose]` is `__@dispose@123`. */
 const memberName = (name: string): string => name.replace(/^__@(\w+)@\d+$/, '[$1]')
 
 function memberText(member: ts.Symbol, prefix = ''): string[] {
@@ -77,10 +77,10 @@ function memberText(member: ts.Symbol, prefix = ''): string[] {
   ]
 }
 
-/** Where a member is declared. */
+/** The declaration of a member. */
 const placeOf = (member: ts.Symbol): ts.Declaration | undefined => member.declarations?.[0]
 
-/** The members that a class or an interface has beside those of bases that are listed themselves. */
+/** The members of a class or an interface, without those of base classes that are listed themselves. */
 function membersOf(type: ts.InterfaceType): string[] {
   const known = (checker.getBaseTypes(type) ?? []).filter(isKnown)
   const inherited = new Set(known.flatMap(base => checker.getPropertiesOfType(base).map(placeOf)))
@@ -132,7 +132,7 @@ function textOf(exported: ts.Symbol): string[] {
     lines.push(`interface ${name}${parametersOf(type)}${heritage(type)}`, ...calls, ...membersOf(type))
   }
   if (flags & ts.SymbolFlags.TypeAlias) {
-    // as it is written: the compiler's own text depends on the order in which it met the types
+    // as written in the source: the compiler's own text depends on the order in which it processed the types
     const declaration = symbol.declarations?.find(ts.isTypeAliasDeclaration)
     const written = declaration
       ?.getText()
@@ -179,7 +179,7 @@ for (const [path, { source }] of Object.entries(entries)) {
 const header = `# What ${packageName} exports, written by \`npm run api\`. A change here is a change for users: say so in CHANGELOG.md.`
 const text = `${[header, ...sections].join('\n\n')}\n`
 
-/** The lines of a report, members after the line of what they belong to. */
+/** The lines of a report; each member follows the line of its owner. */
 function owned(lines: string): string[] {
   let owner = ''
   return lines.split('\n').map(line => {
@@ -195,8 +195,8 @@ if (process.argv.includes('--check')) {
     const [old, fresh] = [owned(known), owned(text)]
     const gone = old.filter(line => !fresh.includes(line)).map(line => `- ${line}`)
     const added = fresh.filter(line => !old.includes(line)).map(line => `+ ${line}`)
-    console.error(['api.txt is not what the package exports:', ...gone, ...added].join('\n'))
-    console.error('If that is meant, run `npm run api`, commit the report, and write a line into CHANGELOG.md.')
+    console.error(['api.txt differs from the exports of the package:', ...gone, ...added].join('\n'))
+    console.error('If the change is intended, run `npm run api`, commit the report, and add a line to CHANGELOG.md.')
     process.exitCode = 1
   }
 } else await writeFile(report, text)

@@ -1,5 +1,5 @@
-// Puts GPU.js into the package: what the compiler made of src/tensor/gpu/library.ts is replaced by that module with all that
-// it imports, and the licences. As a dependency GPU.js would bring an old WebGPU for Node (87 MB, beside the one that
+// Bundles GPU.js into the package: the compiled src/tensor/gpu/library.ts is replaced by a bundle of that module with its
+// imports and their licences. As a dependency, GPU.js would install an old WebGPU for Node (87 MB, beside the one that
 // is used) and the native package gl.
 
 import { readFile, rm } from 'node:fs/promises'
@@ -10,7 +10,7 @@ import { build } from 'esbuild'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const gpujs = createRequire(createRequire(import.meta.url).resolve('gpu.js/package.json'))
 
-/** What stands in GPU.js's file for browsers. */
+/** The packages in GPU.js's file for browsers. */
 const packages = ['gpu.js', 'acorn', 'gpu-mock.js']
 
 const licences = await Promise.all(
@@ -28,5 +28,5 @@ await build({
   format: 'esm',
   banner: { js: `/*!\n${licences.join('\n\n\n')}\n*/` },
 })
-// the compiler's, of a file that is no more
+// the compiler's source map, of a file that was replaced
 await rm(`${outfile}.map`)

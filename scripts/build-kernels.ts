@@ -1,6 +1,6 @@
 // Compiles the kernels of the cpu device, src/tensor/cpu/assembly/, with and without relaxed SIMD, bundles the program of
-// its threads, and writes all as text into one module that a browser and Node import alike: src/tensor/cpu/module.ts. With them
-// stand their signatures: WebAssembly takes a call with any number of arguments, and the compiler of TypeScript does not.
+// its threads, and writes all as text into one module for browsers and Node: src/tensor/cpu/module.ts. The module also declares
+// the signatures of the kernels, because WebAssembly accepts calls with any number of arguments and TypeScript does not.
 
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -11,16 +11,16 @@ import { build } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** The compiler, as a program. */
+/** The path of the compiler. */
 export const compiler = `${root}node_modules/assemblyscript/bin/asc.js`
 
-/** What is generated. */
+/** The generated file. */
 export const target = `${root}src/tensor/cpu/module.ts`
 
 interface Compiled {
   /** the binary, as base64 */
   readonly code: string
-  /** the signatures of its exports, a line each */
+  /** the signatures of its exports, one per line */
   readonly signatures: string
 }
 
@@ -32,7 +32,7 @@ async function compile(features: readonly string[], optimization = '-O2'): Promi
       ...['src/tensor/cpu/assembly/index.ts', '--config', 'none', '--outFile', binary, '--bindings', 'raw'],
       ...[optimization, '--noAssert', '--uncheckedBehavior', 'always', '--runtime', 'stub'],
       ...['--importMemory', '--noExportMemory', '--zeroFilledMemory'],
-      // threads work on one memory
+      // threads share one memory
       ...['--enable', 'threads', '--sharedMemory', '--initialMemory', '64', '--maximumMemory', '65536'],
       ...features.flatMap(feature => ['--enable', feature]),
     ]
@@ -46,7 +46,7 @@ async function compile(features: readonly string[], optimization = '-O2'): Promi
   }
 }
 
-/** The program of a thread with all that it imports, as text. */
+/** The program of a thread with all of its imports, as text. */
 async function threadProgram(): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [`${root}src/tensor/cpu/worker.ts`],
@@ -61,7 +61,7 @@ async function threadProgram(): Promise<string> {
 
 /**
  * The generated module, as text.
- * @param options.quick for tests of a moment: not optimised, and with relaxed SIMD in both places
+ * @param options.quick for quick tests: not optimised, and with relaxed SIMD in both binaries
  */
 export async function generate({ quick = false }: { readonly quick?: boolean } = {}): Promise<string> {
   const withRelaxed = compile(['simd', 'relaxed-simd'], quick ? '-O0' : undefined)

@@ -1,6 +1,6 @@
-// Do the tests take both sides of every switch? In a copy of the project, each condition of the kernels of cpu and gpu is made to
-// note how it came out, and tests are run. Conditions that came out one way only are listed: there a sample is missing, or the
-// other side is a refusal that is tested elsewhere.
+// Branch coverage of the kernels: in a copy of the project, each condition of the kernels of cpu and gpu records its results while
+// tests run. Conditions that had only one result are listed: a sample is missing, or the other branch is an error that is
+// tested elsewhere.
 //
 //     npm run switches -- [test files]
 
@@ -16,11 +16,11 @@ const tests = ['test/tensor/cpu/switches.test.ts', 'test/tensor/gpu/switches.tes
 
 const [assembly, ...folders] = ['src/tensor/cpu/assembly', 'src/tensor/cpu', 'src/tensor/gpu']
 
-/** What is not of kernels, and what is generated or runs where nothing can be noted. */
+/** Files without kernels, generated files, and files that run where results cannot be recorded. */
 const others =
   /\/(index|worker|mailbox|module|exports|heap|blas|gpujs|backends|runtime|pool|engine|latch|expressions).ts$/
 
-/** Conditions that are settled when the kernels are compiled. */
+/** Conditions that are evaluated when the kernels are compiled. */
 const settled = /isFloat|sizeof|ASC_FEATURE|^name ==|^!?is(Scaled|Weighted)$|^keeps$/
 
 interface Switch {
@@ -29,7 +29,7 @@ interface Switch {
   readonly end: number
 }
 
-/** The conditions of a file: of `if` and `? :`, and what is joined by && and || in them. */
+/** The conditions of a file: those of `if` and `? :`, and the operands of && and || in them. */
 function switchesOf(root: string, file: string): Switch[] {
   const source = read(root, file)
   const joins = [ts.SyntaxKind.AmpersandAmpersandToken, ts.SyntaxKind.BarBarToken]
@@ -59,13 +59,13 @@ function instrument(path: string, switches: readonly Switch[], first: number, is
     { at: start, size: start - end, text: isAssembly ? `taken(${first + i}, !!(` : `taken(${first + i}, (` },
     { at: end, size: end - start, text: '))' },
   ])
-  // from the end of the file; in one place the ends of the shorter come first, and the beginnings of the longer
+  // from the end of the file; at equal positions, ends of shorter conditions come first, then beginnings of longer ones
   edits.sort((a, b) => b.at - a.at || b.size - a.size)
   const marked = edits.reduce((whole, edit) => whole.slice(0, edit.at) + edit.text + whole.slice(edit.at), text)
   writeFileSync(path, `import { taken } from '${from}'\n${marked}`)
 }
 
-/** What notes how conditions come out: a byte for each way, in memory that all threads share, and in this process. */
+/** The code that records results: one byte for each result of a condition, in memory that all threads share. */
 const noteInAssembly = (count: number): string => `const TAKEN = memory.data(${2 * count})
 export function taken(id: i32, holds: bool): bool { store<u8>(TAKEN + (id << 1) + i32(holds), 1); return holds }
 export function takenAt(): usize { return TAKEN }
@@ -116,12 +116,12 @@ async function run(files: readonly string[]): Promise<string[]> {
     mkdirSync(taken)
     const env = { ...process.env, SWITCHES_TAKEN: taken }
     const { status } = spawnSync(tsx, ['--conditions=source', '--test', ...files], { cwd: root, env, stdio: 'inherit' })
-    if (status !== 0) console.log('\nTests failed: what is listed may be too much')
+    if (status !== 0) console.log('\nTests failed: the list may be too long')
     const flags = readdirSync(taken).map(file => readFileSync(join(taken, file)))
     const isTaken = (i: number) => flags.some(each => each[i] !== 0)
     return all.flatMap(({ where }, i) => {
       const [no, yes] = [isTaken(2 * i), isTaken(2 * i + 1)]
-      return no && yes ? [] : [`${where} — ${no ? 'never true' : yes ? 'never false' : 'never asked'}`]
+      return no && yes ? [] : [`${where} — ${no ? 'never true' : yes ? 'never false' : 'never evaluated'}`]
     })
   } finally {
     await place.remove()
@@ -129,4 +129,4 @@ async function run(files: readonly string[]): Promise<string[]> {
 }
 
 const oneSided = await run(process.argv.length > 2 ? process.argv.slice(2) : tests)
-console.log(`\n${oneSided.length} conditions of the kernels came out one way only:\n${oneSided.join('\n')}`)
+console.log(`\n${oneSided.length} conditions of the kernels had only one result:\n${oneSided.join('\n')}`)

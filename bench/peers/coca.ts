@@ -1,16 +1,16 @@
-// The CoCa of bench/model.ts over another framework's operations, from the definitions: pre-norm blocks, one pooler whose
-// first query is the image's embedding, a [CLS] after the text. Tokens stay flat, [batch · tokens, width], so that every
-// linear layer is one product of two matrices, which is what the frameworks are quickest at.
+// The CoCa of bench/model.ts with another framework's operations, from the definitions: pre-norm blocks, one pooler whose
+// first query is the image's embedding, a [CLS] token after the text. Tokens are flat, [batch · tokens, width], so that every
+// linear layer is one product of two matrices, for which the frameworks are fastest.
 
 import type { CoCaConfig } from '../../src/index.ts'
 
-/** What a framework has to do; T is its tensor. Arguments are only looked at: who owns them does not change. */
+/** The operations of a framework; T is its tensor. They do not take ownership of their arguments. */
 export interface Framework<T> {
   /** x weightᵀ + bias: [rows, in], [out, in], [out] → [rows, out] */
   readonly linear: (x: T, weight: T, bias?: T) => T
   /** over the last axis of [rows, width], ε = 1e-5 */
   readonly layerNorm: (x: T, weight: T, bias: T) => T
-  /** the exact one, x Φ(x) */
+  /** the exact GELU, x Φ(x) */
   readonly gelu: (x: T) => T
   /** softmax(q kᵀ / √size) v for each head of each of the batch: [batch · tokens, width] each */
   readonly attention: (q: T, k: T, v: T, how: { batch: number; heads: number; causal: boolean }) => T
@@ -19,7 +19,7 @@ export interface Framework<T> {
   readonly addToEach: (x: T, tokens: T, batch: number) => T
   /** [tokens, width] → [batch · tokens, width] */
   readonly repeat: (tokens: T, batch: number) => T
-  /** one more token at the end of each: [batch · tokens, width], [width] → [batch · (tokens + 1), width] */
+  /** appends a token to each text: [batch · tokens, width], [width] → [batch · (tokens + 1), width] */
   readonly append: (x: T, token: T, batch: number) => T
   /** tokens `begin` to `end` of each: [batch · tokens, width] → [batch · (end - begin), width] */
   readonly pick: (x: T, batch: number, begin: number, end: number) => T
@@ -36,16 +36,16 @@ export interface Framework<T> {
   readonly weighted: (...terms: readonly (readonly [factor: number, term: T])[]) => T
 }
 
-/** What one step is given. */
+/** The inputs of one step. */
 export interface Batch<T> {
   readonly size: number
-  /** images cut up, [batch · patches, channels · side · side] */
+  /** patches of the images, [batch · patches, channels · side · side] */
   readonly patches: T
   /** [batch · context] */
   readonly ids: T
   /** every id but each text's first: [batch · (context - 1)] */
   readonly next: T
-  /** 0, 1 … batch - 1: the row that belongs to each */
+  /** 0, 1 … batch - 1: the index of each pair */
   readonly pairs: T
 }
 
@@ -107,7 +107,7 @@ export function cocaLoss<T>(
   return f.weighted([0.5, toText], [0.5, toImage], [2, captioning])
 }
 
-/** A batch as plain numbers, for a framework to make its tensors of. */
+/** A batch as plain numbers, from which a framework makes its tensors. */
 export interface PlainBatch {
   readonly patches: { readonly data: Float32Array; readonly shape: [number, number] }
   readonly ids: Int32Array
@@ -115,7 +115,7 @@ export interface PlainBatch {
   readonly pairs: Int32Array
 }
 
-/** Images are cut up before the clock starts: their pixels are no operation's result. */
+/** Images are cut into patches before the timing starts. */
 export function plainBatch(
   images: Float32Array,
   ids: Int32Array,

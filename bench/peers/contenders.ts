@@ -1,4 +1,4 @@
-// Who takes part: ours and the others, each with what it needs to be at its best, and what to say where it is missing.
+// The programs to compare, each with the settings with which it is fastest, and with instructions if it is not installed.
 
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
@@ -8,24 +8,24 @@ import type { SizeName } from '../model.ts'
 export interface Contender {
   readonly name: string
   readonly command: string
-  /** for a size, but for --size, --weights, --steps and --warmup */
+  /** arguments for a size, except --size, --weights, --steps and --warmup */
   readonly args: (size: SizeName) => readonly string[]
   readonly env?: Readonly<Record<string, string>>
-  /** the others read the file of weights; ours makes the same numbers itself */
+  /** other frameworks read the file of weights; ours makes the same numbers itself */
   readonly readsWeights: boolean
-  /** sizes at which a step takes so long that three are enough */
+  /** sizes whose steps take so long that three are enough */
   readonly slowAt?: readonly SizeName[]
 }
 
 export interface Missing {
   readonly name: string
-  /** one line: what to do about it */
+  /** one line that says how to install it */
   readonly remedy: string
 }
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
 
-/** A program of ours, run as itself so that a time limit ends it and nothing else. */
+/** A program of this package, in its own process so that a time limit ends it alone. */
 export const program = (file: string): string[] => ['--import', 'tsx', '--conditions=source', here(file)]
 
 const ours = (name: string, ...flags: string[]): Contender => ({
@@ -35,7 +35,7 @@ const ours = (name: string, ...flags: string[]): Contender => ({
   readsWeights: false,
 })
 
-/** jax-js and TensorFlow.js lose more by a second thread's messages than they gain where the model is tiny. */
+/** For the tiny model, the messages of a second thread cost jax-js and TensorFlow.js more than the thread saves. */
 const threadsFor = (size: SizeName): string[] => ['--threads', size === 'tiny' ? '1' : '2']
 
 const javascript = (name: string, file: string): Contender => ({
@@ -47,8 +47,8 @@ const javascript = (name: string, file: string): Contender => ({
 })
 
 /**
- * PyTorch has two pools of threads, its own and the product library's, and which of them should have how many differs
- * from build to build. Where both have two, they may fight for the cores: that is cut short.
+ * PyTorch has two thread pools, its own and that of its BLAS, and the best number of threads for each differs between
+ * builds. If both have two threads, they may compete for the cores, so such a run is shortened.
  */
 function torch(python: string, own: number, blas: number): Contender {
   const threads = ['--threads', `${own}`, '--blas-threads', `${blas}`]
@@ -79,7 +79,7 @@ export function isInstalled(name: string): boolean {
   }
 }
 
-/** The others in JavaScript, and what of theirs has to be installed. */
+/** The other frameworks in JavaScript, and the package that has to be installed. */
 export const libraries = [
   {
     name: 'TensorFlow.js, wasm',
@@ -90,7 +90,7 @@ export const libraries = [
   { name: 'jax-js, wasm', step: './jax-step.ts', timings: './jax-timings.ts', library: '@jax-js/jax' },
 ] as const
 
-export const TORCH_REMEDY = 'apt-get install python3-torch, or name a Python that has it: COCAGRAD_PYTHON=…'
+export const TORCH_REMEDY = 'apt-get install python3-torch, or set COCAGRAD_PYTHON to a Python with PyTorch'
 export const LIBRARY_REMEDY = 'npm install --include=dev'
 
 export function contenders(): { readonly present: readonly Contender[]; readonly missing: readonly Missing[] } {

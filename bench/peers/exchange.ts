@@ -1,4 +1,4 @@
-// Writes the weights and the batch that our own training step begins with, for the other frameworks to begin with too.
+// Writes the initial weights and the batch of our training step to a file, from which the other frameworks start too.
 //
 //     npm run -s bench:weights -- --size small --weights small.safetensors
 

@@ -1,5 +1,5 @@
-// Our training step beside the other frameworks', one process at a time, in rounds, so that what the machine does
-// besides falls on all alike. Only ratios within one run mean anything.
+// Compares our training step with those of other frameworks, one process at a time, in rounds, so that other load on the
+// machine affects all of them equally. Only ratios within one run are meaningful.
 //
 //     npm run bench:peers -- --size small --rounds 3
 
@@ -24,10 +24,10 @@ const { values: flags } = parseArgs({
 const sizes = flags.size === 'all' ? sizeNames : [sizeName(flags.size)]
 const MINUTES = 60_000
 
-/** Where first losses differ by more than this part of them, the models differ. */
+/** If first losses differ by more than this share, the models differ. */
 const TOLERANCE = 2e-4
 
-/** Our own step does not name itself. */
+/** The result of our own step has no name. */
 type Result = Omit<StepResult, 'peer' | 'version'> & Partial<StepResult>
 
 interface Row {
@@ -38,17 +38,17 @@ interface Row {
   readonly rss_mb: number
   readonly loss: number
   readonly first_loss: number
-  /** steps before the one that the loss is of */
+  /** number of steps before the loss was computed */
   readonly steps: number
   readonly params: number
-  /** our time over this one: below 1, ours is the quicker */
+  /** our time divided by this one: below 1, ours is faster */
   readonly ratios: Record<string, number>
 }
 
 const run = promisify(execFile)
 const say = (line: string) => console.error(line)
 
-/** Fewer steps where one takes seconds; the same warm-up for all, long enough for engines that compile while they run. */
+/** Fewer steps if one takes seconds; the same warm-up for all, long enough for engines that compile while they run. */
 function howMany(contender: Contender, size: SizeName): { warmup: number; steps: number } {
   if (contender.slowAt?.includes(size)) return { warmup: 1, steps: 3 }
   return { warmup: warmups[size], steps: { tiny: 100, small: 15, medium: 10 }[size] }
@@ -68,7 +68,7 @@ async function runOnce(contender: Contender, size: SizeName, weights: string): P
   }
 }
 
-/** The line of a failed program's complaint that says most. */
+/** The most informative line of a failed program's output. */
 function whatWentWrong(error: unknown): string {
   const { stderr = '', killed = false, message = String(error) } = error as Partial<Error> & Record<string, unknown>
   if (killed) return 'took too long'
@@ -101,7 +101,7 @@ async function compare(size: SizeName, present: readonly Contender[], weights: s
       say(`${size}, round ${round}: ${contender.name}`)
       const result = await runOnce(contender, size, weights)
       if (result) found.push(result)
-      // what fails once is not waited for again
+      // a program that failed once is not run again
       else results.delete(contender)
     }
   }
@@ -110,7 +110,7 @@ async function compare(size: SizeName, present: readonly Contender[], weights: s
   return rows.map(row => ({ ...row, ratios: Object.fromEntries(ours.map(({ name, ms }) => [name, ms / row.ms])) }))
 }
 
-/** Lines on parameter counts and losses that should be equal and are not. */
+/** Messages about parameter counts and losses that should be equal but differ. */
 function disagreements(rows: readonly Row[]): string[] {
   const differ = (a: number, b: number) => !(Math.abs(a - b) <= TOLERANCE * Math.abs(b))
   const [reference] = rows
@@ -119,10 +119,10 @@ function disagreements(rows: readonly Row[]): string[] {
     return [
       ...(row.params === reference.params ? [] : [`${row.name}: ${row.params} parameters, not ${reference.params}`]),
       ...(differ(row.first_loss, reference.first_loss)
-        ? [`${row.name}: begins with a loss of ${row.first_loss}, not ${reference.first_loss}`]
+        ? [`${row.name}: the first loss is ${row.first_loss}, not ${reference.first_loss}`]
         : []),
       ...(differ(row.loss, peer.loss)
-        ? [`${row.name}: a loss of ${row.loss} after ${row.steps} steps, not ${peer.loss}`]
+        ? [`${row.name}: the loss after ${row.steps} steps is ${row.loss}, not ${peer.loss}`]
         : []),
     ]
   })
@@ -149,7 +149,7 @@ function table(rows: readonly Row[]): string {
 }
 
 const { present, missing } = contenders()
-for (const { name, remedy } of missing) say(`${name} is not here: ${remedy}`)
+for (const { name, remedy } of missing) say(`${name} is not installed: ${remedy}`)
 const chosen = present.filter(({ name }) => !flags.only || name.toLowerCase().includes(flags.only.toLowerCase()))
 
 const folder = mkdtempSync(join(tmpdir(), 'cocagrad-bench-'))

@@ -1,4 +1,4 @@
-// AdamW written out for jax-js, whose compiler makes one loop of it for each parameter.
+// AdamW for jax-js, operation by operation; its compiler fuses them into one loop per parameter.
 
 import type * as Jax from '@jax-js/jax'
 import { adamwScalars, BETA1, BETA2, KEPT } from './adamw.ts'
@@ -6,10 +6,10 @@ import type { Values } from './jax-operations.ts'
 
 export type Named = Record<string, Values>
 
-/** What changes from step to step, as arrays: numbers would be compiled anew. */
+/** The values that change from step to step, as arrays: numbers would be compiled again. */
 export type Scalars = { rate: Values; epsilon: Values }
 
-/** What AdamW starts from and gives back. */
+/** The state of AdamW. */
 export type State = { values: Named; first: Named; second: Named }
 
 export function adamw({ numpy: np, tree }: typeof Jax) {
@@ -20,7 +20,7 @@ export function adamw({ numpy: np, tree }: typeof Jax) {
     return { value: value.mul(KEPT).sub(direction.mul(rate.ref)), m, v }
   }
 
-  /** Takes over all it is given. */
+  /** Takes ownership of its arguments. */
   const update = ({ values, first, second }: State, gradients: Named, scalars: Scalars): State => {
     const moved: State = { values: {}, first: {}, second: {} }
     for (const name of Object.keys(values)) {
@@ -33,7 +33,7 @@ export function adamw({ numpy: np, tree }: typeof Jax) {
     return moved
   }
 
-  /** Takes over the values; both moments are 0. */
+  /** Takes ownership of the values; both moments are 0. */
   const begin = (values: Named): State => {
     const zeros = () => Object.fromEntries(Object.entries(values).map(([name, { shape }]) => [name, np.zeros(shape)]))
     return { values, first: zeros(), second: zeros() }

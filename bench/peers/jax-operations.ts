@@ -1,6 +1,6 @@
-// jax-js's operations at their best on its wasm device. Each function of the library takes over the arrays that it is
-// given; here they are passed as `.ref`, one more owner, so that what comes in stays the caller's. What nobody gives back
-// are tracers, which own nothing: all of this runs inside `jit`.
+// The fastest forms of the operations on jax-js's wasm device. Functions of the library take ownership of their arrays; here
+// arrays are passed as `.ref`, which adds an owner, so that the caller keeps its arguments. Intermediate results need not be
+// freed: all of this runs inside `jit`, where they are tracers.
 
 import type * as Jax from '@jax-js/jax'
 import type { Framework } from './coca.ts'
@@ -8,7 +8,7 @@ import type { Framework } from './coca.ts'
 export type Values = Jax.numpy.Array
 
 export interface JaxOperations extends Framework<Values> {
-  /** [batch, heads, tokens, size] each, taken over */
+  /** [batch, heads, tokens, size] each; takes ownership */
   readonly attentionOfHeads: (q: Values, k: Values, v: Values, causal: boolean) => Values
 }
 
@@ -84,7 +84,7 @@ export function jaxOperations({ nn, numpy: np }: typeof Jax): JaxOperations {
     repeat,
     append,
     pick,
-    // twice a half: the compiler refuses to scatter a gradient that is only a view of another array
+    // 2 · ½: the compiler cannot scatter a gradient that is a view of another array
     embedding: (table, ids) => table.ref.slice(ids.ref).mul(2).mul(0.5),
     normalize: x => x.ref.div(np.sqrt(np.square(x.ref).sum(-1, { keepdims: true }))),
     transpose: x => x.ref.transpose(),

@@ -1,5 +1,5 @@
-// Starts jax-js on Node. Its wasm device takes more than one thread only where there is a browser's Worker, and asks for
-// it while it is being loaded: so the library is imported here and nowhere else.
+// Starts jax-js on Node. Its wasm device uses several threads only if a browser's Worker exists when the library is loaded, so
+// the library is imported only here.
 
 import { resolveObjectURL } from 'node:buffer'
 import { readFileSync } from 'node:fs'
@@ -9,14 +9,14 @@ import { Worker as NodeWorker } from 'node:worker_threads'
 
 type Jax = typeof import('@jax-js/jax')
 
-/** It does not say so itself, and keeps its package.json to itself. */
+/** The version of jax-js, which exports neither its version nor its package.json. */
 export function jaxVersion(): string {
   const main = createRequire(import.meta.url).resolve('@jax-js/jax')
   const { version } = JSON.parse(readFileSync(join(dirname(main), '../package.json'), 'utf8')) as { version: string }
   return version
 }
 
-/** What stands before a browser's worker script so that Node runs it. */
+/** Code that is put before a browser's worker script so that Node can run it. */
 const PREAMBLE = `
 const { parentPort } = require('node:worker_threads')
 globalThis.self = globalThis
@@ -24,7 +24,7 @@ globalThis.postMessage = message => parentPort.postMessage(message)
 parentPort.on('message', data => self.onmessage({ data }))
 `
 
-/** As much of a browser's Worker as jax-js uses: a script from a blob: address, messages both ways. */
+/** The part of a browser's Worker that jax-js uses: a script from a blob: address, messages both ways. */
 class BrowserWorker {
   onmessage: ((event: { data: unknown }) => void) | null = null
   onerror: ((error: Error) => void) | null = null

@@ -42,12 +42,12 @@ async function step(): Promise<number> {
   t++
   const [loss, after] = program(state, jax.tree.ref(inputs), scalars(t))
   state = after
-  // every array brings the whole program with it, so one is asked for first, and the others find it handed over
+  // reading an array runs the whole program: after the first one, the others are ready
   const [value] = await loss.data()
   await jax.blockUntilReady(state)
   return value
 }
 
 await timeSteps(flags, { peer: 'jax-js', version: jaxVersion(), params: start.parameters }, step)
-// its workers would wait for more work
+// otherwise its workers would wait for more work
 process.exit(0)

@@ -18,7 +18,7 @@ const normal = (...shape: number[]): Values => random.normal(random.key(drawn++)
 
 const ms: Partial<Timings> = {}
 
-/** Computes, waits until it is really done, and gives all memory back. */
+/** Computes, waits until the computation is finished, and frees all memory. */
 async function time(name: OperationName, f: (...x: Values[]) => Values | Values[], ...inputs: Values[]): Promise<void> {
   const compiled = jax.jit(f)
   await jax.blockUntilReady(inputs)
@@ -78,5 +78,5 @@ ms.adamw = await medianTime(async () => {
 })
 
 console.log(JSON.stringify({ version: jaxVersion(), ms }))
-// its workers would wait for more work
+// otherwise its workers would wait for more work
 process.exit(0)

@@ -1,5 +1,5 @@
-// The operations that are timed one by one, in every framework under the same names. `both ways` is the value and the
-// gradient of all that is differentiable in it, from a given gradient of the result.
+// The operations that are timed one by one, under the same names in every framework. `both ways` is the value and the
+// gradients of all differentiable inputs, from a given gradient of the result.
 
 export const operations = {
   'matmul 512': 'A B of two [512, 512]',
@@ -27,8 +27,8 @@ export type OperationName = keyof typeof operations
 
 export const operationNames = Object.keys(operations) as OperationName[]
 
-/** Those that are timed both ways as well. */
+/** The operations that are also timed both ways. */
 export type BothWaysName = 'exp' | 'gelu' | 'softmax' | 'layerNorm' | 'attention'
 
-/** Milliseconds of each, the median of some runs. */
+/** The median of some runs of each operation, in milliseconds. */
 export type Timings = Record<OperationName, number>

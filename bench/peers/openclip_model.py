@@ -1,5 +1,5 @@
-"""OpenCLIP's CoCa in PyTorch, written from its definition and with its names, so that a state dict fits: what the port is
-timed beside, and what writes golden numbers for sizes that nobody has released."""
+"""OpenCLIP's CoCa in PyTorch, written from its definition and with its names, so that a state dict fits. The port is timed
+beside it, and it writes golden numbers for sizes that have not been released."""
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,7 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """Before-norm attention and a feed-forward layer; with `cross` the keys come from elsewhere and have a norm too."""
+    """Pre-norm attention and a feed-forward layer; with `cross` the keys come from other tokens and have a norm too."""
 
     def __init__(self, width, heads, hidden, quick, cross=False):
         super().__init__()
@@ -111,7 +111,7 @@ class Text(nn.Module):
         return self.ln_final(x[:, -1]) @ self.text_projection, x[:, :-1]
 
     def hidden(self, ids):
-        """True where a query may not look, for every head."""
+        """True where a query must not attend to a key, for every head."""
         batch, length = ids.shape
         one = torch.ones(batch, 1, dtype=torch.bool)
         seen = torch.cat([ids != PAD, one] if self.correct_mask else [one, ids != PAD], 1)
@@ -173,5 +173,5 @@ class CoCa(nn.Module):
         }
 
     def next_logits(self, tokens, ids):
-        """Logits after ids [n, t] of image tokens [n, q, width]."""
+        """Logits after the ids [n, t], given image tokens [n, q, width]."""
         return self.text_decoder(self.text(ids)[1], tokens)[:, -1]

@@ -1,5 +1,4 @@
-// Single operations in the other frameworks, each in a process of its own: what a benchmark of ours puts beside its own
-// times of the same names.
+// Times of single operations in the other frameworks, each in its own process, under the same names as in our benchmark.
 
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -29,7 +28,7 @@ interface Printed {
 
 const run = promisify(execFile)
 
-/** @throws Error if it fails, or an operation is missing from what it prints */
+/** @throws Error if the program fails, or an operation is missing from its output */
 async function timingsOf(command: string, args: readonly string[], env: Record<string, string> = {}): Promise<Printed> {
   const { stdout } = await run(command, args, { env: { ...process.env, ...env } })
   const printed = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Printed
@@ -41,7 +40,7 @@ async function timingsOf(command: string, args: readonly string[], env: Record<s
 const quickest = (all: readonly Printed[], name: OperationName): number =>
   Math.min(...all.map(({ ms }) => ms[name] ?? Number.POSITIVE_INFINITY))
 
-/** PyTorch's two pools of threads fight where both have several: the best that one of them alone does is taken. */
+/** PyTorch's two thread pools compete if both have several threads: the best time with one of them alone is used. */
 async function torchTimings(python: string, threads: number): Promise<PeerTimings> {
   const all: Printed[] = []
   for (const [own, blas] of threads === 1
@@ -62,7 +61,7 @@ async function javascriptTimings(name: string, file: string, threads: number): P
   return { name, version: printed.version, threads, ms: printed.ms as Timings }
 }
 
-/** Every peer that is here, one after the other; those that are not, with what to do about it. */
+/** Runs every installed peer, one after the other, and lists the missing ones with instructions. */
 export async function peerTimings(
   threads: number,
 ): Promise<{ readonly timings: readonly PeerTimings[]; readonly missing: readonly Missing[] }> {

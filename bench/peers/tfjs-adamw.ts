@@ -1,9 +1,9 @@
-// AdamW, which TensorFlow.js does not have, in as few of its operations as the formula allows.
+// AdamW, which TensorFlow.js does not have, in as few of its operations as possible.
 
 import * as tf from '@tensorflow/tfjs-core'
 import { adamwScalars, BETA1, BETA2, KEPT } from './adamw.ts'
 
-/** Updates the values, in place of their array, and gives the gradients' memory back. */
+/** Updates the values in their array, and frees the gradients. */
 export function adamw(values: tf.Tensor[]): (gradients: readonly tf.Tensor[]) => void {
   const first = values.map(value => tf.zerosLike(value))
   const second = values.map(value => tf.zerosLike(value))

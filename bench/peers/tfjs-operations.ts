@@ -1,13 +1,13 @@
-// TensorFlow.js's operations at their best on its wasm backend. What it has one kernel for it uses; gradients are written
-// out, because its own transpose inside the product, and only a product of two plain matrices is quick there: five times
-// as quick as one with a transposed or batched factor. For the same reason a sum over rows is a product with ones.
+// The fastest forms of the operations on TensorFlow.js's wasm backend. Its own kernels are used where they exist. Gradients
+// are written here, because those of the library transpose inside the product, and a product of two plain matrices is five
+// times as fast as one with a transposed or batched factor. For the same reason, a sum over rows is a product with ones.
 
 import * as tf from '@tensorflow/tfjs-core'
 import type { Framework } from './coca.ts'
 
 type Matrix = tf.Tensor2D
 
-/** An operation with its gradients: `forward` gives the value and what to keep for `backward`. */
+/** An operation with its gradients: `forward` returns the value and the tensors that `backward` needs. */
 function operation(
   forward: (...inputs: tf.Tensor[]) => { value: tf.Tensor; kept: tf.Tensor[] },
   backward: (dy: tf.Tensor, kept: tf.Tensor[]) => tf.Tensor[],
@@ -50,7 +50,7 @@ const linearWithoutBias = operation(
   (dy, [x, weight]) => [tf.matMul(dy as Matrix, weight as Matrix), tf.matMul(tf.transpose(dy) as Matrix, x as Matrix)],
 )
 
-/** Φ(x) is kept: erf is the dear part. */
+/** Φ(x) is kept, because erf is the expensive part. */
 const gelu = operation(
   x => {
     const below = tf.mul(tf.add(tf.erf(tf.mul(x, number(Math.SQRT1_2))), number(1)), number(0.5))
@@ -77,7 +77,7 @@ const layerNorm = operation(
   },
 )
 
-/** 0 where a query may look and -∞ where it may not, [queries, keys] */
+/** 0 where a query may attend to a key and -∞ elsewhere, [queries, keys] */
 const causalMask = (queries: number, keys: number): Matrix =>
   constant(`mask ${queries} ${keys}`, () =>
     tf.tensor2d(
@@ -86,7 +86,7 @@ const causalMask = (queries: number, keys: number): Matrix =>
     ),
   )
 
-/** [batch · heads, tokens, size] each. Batched products are slow here whichever way; taking the slices out is slower. */
+/** [batch · heads, tokens, size] each. Batched products are slow on this backend, but products of the slices are slower. */
 export function attentionOfHeads(causal: boolean) {
   return operation(
     (q, k, v) => {
@@ -128,13 +128,13 @@ const embedding = operation(
   (dy, [table, ids]) => [tf.scatterND(column(ids), dy, table.shape as [number, number]), tf.zerosLike(ids)],
 )
 
-/** The same row added to all: [rows, width], [width] */
+/** Adds one row to all rows: [rows, width], [width] */
 const addRow = operation(
   (x, row) => ({ value: tf.add(x, row), kept: [] }),
   dy => [tf.clone(dy), sumOfRows(dy)],
 )
 
-/** Where the targets stand in [rows, classes]: [rows, 2] */
+/** The positions of the targets in [rows, classes]: [rows, 2] */
 const places = (targets: tf.Tensor): tf.Tensor => tf.stack([tf.range(0, targets.size, 1, 'int32'), targets], 1)
 
 const crossEntropy = operation(

@@ -1,5 +1,5 @@
-// Starts TensorFlow.js on Node. Its wasm backend takes itself to be single-threaded there, because its workers come from
-// blob: addresses, which Node's workers do not open; given the same script as text, they work.
+// Starts TensorFlow.js on Node. Its wasm backend is single-threaded there, because it starts its workers from blob: addresses,
+// which Node's workers cannot open. Given the same script as text, the workers run.
 
 import { createRequire } from 'node:module'
 import type * as Os from 'node:os'
@@ -13,7 +13,7 @@ export type TfjsBackend = 'wasm' | 'cpu'
 
 /** @returns the library's version */
 export async function startTfjs(backend: TfjsBackend, threads: number): Promise<string> {
-  // what a bundler finds by itself: Node's build of the core has no gradients
+  // the build for bundlers: Node's build of the core has no gradients
   require('@tensorflow/tfjs-core/dist/register_all_gradients.js')
   if (backend === 'cpu') {
     await import('@tensorflow/tfjs-backend-cpu')
@@ -28,7 +28,7 @@ export async function startTfjs(backend: TfjsBackend, threads: number): Promise<
   if (!(await setBackend('wasm'))) throw new Error('TensorFlow.js does not start its wasm backend')
   await ready()
   restore()
-  if (getThreadsCount() !== threads) throw new Error(`TensorFlow.js took ${getThreadsCount()} threads, not ${threads}`)
+  if (getThreadsCount() !== threads) throw new Error(`TensorFlow.js uses ${getThreadsCount()} threads, not ${threads}`)
   return version_core
 }
 
@@ -37,15 +37,15 @@ interface WorkerMessage {
   readonly urlOrBlob?: unknown
 }
 
-/** @returns what undoes it once the workers run */
+/** @returns a function that undoes it once the workers run */
 function giveWorkers(threads: number): () => void {
   const script = '@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threaded-simd'
   const { wasmWorkerContents } = require(`${script}.worker.js`) as { readonly wasmWorkerContents: string }
-  // it stands inside a template, which has already made line ends of what are escapes in its strings
+  // the script was inside a template literal, which has replaced escapes in its strings by line ends
   const source = wasmWorkerContents.replaceAll('\n', '\\n')
   const main = require.resolve(`${script}.js`)
 
-  // the very objects that the backend takes these from when it starts
+  // the objects from which the backend reads these when it starts
   const library = require('node:worker_threads') as { Worker: typeof WorkerThreads.Worker }
   const os = require('node:os') as { cpus: typeof Os.cpus }
   const { Worker } = library
@@ -59,7 +59,7 @@ function giveWorkers(threads: number): () => void {
       super.postMessage(message.cmd === 'load' ? { ...message, urlOrBlob: main } : message)
     }
   }
-  // it takes half of the processors at most, as if each were two
+  // the backend uses at most half of the processors, assuming two per core
   os.cpus = () => Array.from({ length: 2 * threads }, () => cpus()[0])
   return () => {
     library.Worker = Worker

@@ -1,4 +1,4 @@
-// The training step of bench/model.ts in TensorFlow.js, timed; its last line is JSON.
+// Times the training step of bench/model.ts in TensorFlow.js; the last line is JSON.
 //
 //     npx tsx bench/peers/tfjs-step.ts --size small --threads 2
 
@@ -45,5 +45,5 @@ async function step(): Promise<number> {
 }
 
 await timeSteps(flags, { peer: `tfjs-${flags.backend}`, version, params: start.parameters }, step)
-// its workers would wait for more work
+// otherwise its workers would wait for more work
 process.exit(0)

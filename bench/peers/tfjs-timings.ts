@@ -1,4 +1,4 @@
-// The operations of names.ts in TensorFlow.js, timed one by one; the last line is JSON.
+// Times the operations of names.ts in TensorFlow.js one by one; the last line is JSON.
 //
 //     npx tsx bench/peers/tfjs-timings.ts --threads 2
 
@@ -15,7 +15,7 @@ const random = (...shape: number[]): tf.Tensor => tf.randomNormal(shape)
 
 const ms: Partial<Timings> = {}
 
-/** Computes, which is done when the call comes back, and gives all memory back. */
+/** Computes, which is finished when the call returns, and frees all memory. */
 async function time(name: OperationName, f: () => tf.TensorContainer): Promise<void> {
   ms[name] = await medianTime(() => tf.dispose(tf.tidy(f)))
 }
@@ -33,7 +33,7 @@ async function both(name: BothWaysName, f: (...x: tf.Tensor[]) => tf.Tensor, ...
 for (const n of [512, 1024] as const) {
   const [a, b, g] = [random(n, n), random(n, n), random(n, n)] as tf.Tensor2D[]
   await time(`matmul ${n}`, () => tf.matMul(a, b))
-  // its own gradients transpose inside the product, which takes ten times as long
+  // the library's own gradients transpose inside the product, which takes ten times as long
   await time(`matmul ${n}, left gradient`, () => tf.matMul(g, tf.transpose(b)))
   await time(`matmul ${n}, right gradient`, () => tf.matMul(tf.transpose(a), g))
 }
@@ -56,5 +56,5 @@ const gradients = Array.from({ length: 20 }, () => random(500, 500))
 ms.adamw = await medianTime(() => update(gradients.map(gradient => tf.clone(gradient))))
 
 console.log(JSON.stringify({ version, ms }))
-// its workers would wait for more work
+// otherwise its workers would wait for more work
 process.exit(0)

@@ -1,10 +1,10 @@
-// How a peer's step is timed and what is said of it, the same for each.
+// Timing of a peer's step and its result, the same for every peer.
 
 import { parseArgs } from 'node:util'
 import type { SizeName } from '../model.ts'
 import { sizeName, weightsFile } from './weights.ts'
 
-/** The last line that a peer prints. */
+/** The last line of a peer's output. */
 export interface StepResult {
   readonly peer: string
   readonly version: string
@@ -13,7 +13,7 @@ export interface StepResult {
   /** the median of the timed steps */
   readonly ms: number
   readonly min_ms: number
-  /** of the last timed step, before its update */
+  /** loss of the last timed step, before its update */
   readonly loss: number
   readonly first_loss: number
   readonly params: number

@@ -1,5 +1,5 @@
-"""The CoCa of bench/model.ts in PyTorch, as PyTorch runs it best: tokens stay flat, [batch * tokens, width], so that
-every linear layer is one product with its bias added inside; queries, keys and values come from one matrix."""
+"""The CoCa of bench/model.ts in PyTorch, in its fastest form: tokens are flat, [batch * tokens, width], so that every linear
+layer is one product that includes the bias; queries, keys and values come from one matrix."""
 
 import json
 import math
@@ -14,7 +14,7 @@ DTYPES = {"F32": torch.float32, "I32": torch.int32}
 
 
 class Weights:
-    """A safetensors file: an 8-byte length, a JSON header, the tensors end to end. Each is read when asked for."""
+    """A safetensors file: an 8-byte length, a JSON header, then the tensors. Each is read when it is requested."""
 
     def __init__(self, path):
         self.file = open(path, "rb")
@@ -220,7 +220,7 @@ def load(model, weights):
 
 
 def adamw(parameters):
-    """The quickest AdamW that this version of PyTorch has."""
+    """The fastest AdamW of this version of PyTorch."""
     parameters = list(parameters)
     options = {"lr": 1e-4, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01}
     try:

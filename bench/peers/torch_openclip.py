@@ -1,5 +1,5 @@
 """bench/openclip.ts in PyTorch, from the same checkpoint: python3 torch_openclip.py --folder /tmp/coca-b32 [--only encode].
-OMP_NUM_THREADS and OPENBLAS_NUM_THREADS are the caller's to set. Without a key-value cache, as OpenCLIP decodes."""
+The caller sets OMP_NUM_THREADS and OPENBLAS_NUM_THREADS. Captions are decoded without a key-value cache, as in OpenCLIP."""
 
 import argparse
 import json
@@ -22,7 +22,7 @@ START, LENGTH = 49406, 20
 
 
 def load():
-    """Tensors straight from the mapped file: no initial values, no second copy."""
+    """Tensors in the mapped file, without initial values or a second copy."""
     with open(os.path.join(flags.folder, "open_clip_config.json")) as file:
         config = json.load(file)["model_cfg"]
     for layer in (torch.nn.Linear, torch.nn.MultiheadAttention, torch.nn.Conv2d, torch.nn.Embedding):

@@ -1,5 +1,5 @@
-"""The operations of names.ts in PyTorch, timed one by one; the last line is JSON. The numbers of threads are the
-environment's, OMP_NUM_THREADS and OPENBLAS_NUM_THREADS."""
+"""Times the operations of names.ts in PyTorch one by one; the last line is JSON. OMP_NUM_THREADS and OPENBLAS_NUM_THREADS
+set the numbers of threads."""
 
 import json
 import os

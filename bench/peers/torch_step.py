@@ -1,5 +1,5 @@
-"""The training step of bench/model.ts in PyTorch, timed; its last line is JSON. OMP_NUM_THREADS and OPENBLAS_NUM_THREADS
-are the caller's to set: a pool of threads cannot be made smaller once a library is loaded."""
+"""Times the training step of bench/model.ts in PyTorch; the last line is JSON. The caller sets OMP_NUM_THREADS and
+OPENBLAS_NUM_THREADS, because a thread pool cannot shrink once a library is loaded."""
 
 import argparse
 import json

@@ -1,5 +1,5 @@
-// The file that every framework begins from: a size's weights under the names of our state dict, its batch, and what
-// the model is. It is read without the rest of the framework, so that a peer's memory is the peer's.
+// The file from which every framework starts: the weights of a size under the names of our state dict, its batch, and the
+// model's configuration. It is read without the rest of this package, so that only the peer's memory is measured.
 
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,7 +17,7 @@ export function sizeName(name: string): SizeName {
   return size
 }
 
-/** Where the file of a size lies unless told otherwise. */
+/** The default path of the file of a size. */
 export const weightsFile = (size: SizeName): string => join(tmpdir(), `cocagrad-bench-${size}.safetensors`)
 
 export interface Values {
@@ -31,7 +31,7 @@ export interface Start {
   readonly batch: number
   /** names of the parameters, in the state dict's order */
   readonly names: readonly string[]
-  /** number of numbers in all parameters */
+  /** number of elements in all parameters */
   readonly parameters: number
   /** one parameter at a time, so that no two copies of a whole model are in memory */
   readonly parameter: (name: string) => Promise<Values>
@@ -41,9 +41,10 @@ export interface Start {
   readonly ids: { readonly shape: readonly number[]; readonly data: Int32Array }
 }
 
-/** @throws Error saying how to write the file, where there is none */
+/** @throws Error that says how to write the file, if it does not exist */
 export async function readStart(path: string): Promise<Start> {
-  if (!existsSync(path)) throw new Error(`no ${path}: npm run -s bench:weights -- --size SIZE --weights ${path}`)
+  if (!existsSync(path))
+    throw new Error(`${path} does not exist: npm run -s bench:weights -- --size SIZE --weights ${path}`)
   const file = await openSafetensors(path)
   const parameter = async (name: string): Promise<Values> => {
     const { shape, data } = await file.tensor(name)

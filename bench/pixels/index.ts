@@ -1,5 +1,5 @@
-// How far from Pillow's are the pixels that a model sees here? Pillow makes pictures of every kind and squares of them;
-// both decoders, and sharp's own resizing, are put beside these. Needs python3 with Pillow and NumPy.
+// Compares the pixels that a model gets with Pillow's. Pillow makes pictures of every kind and resizes them to squares; the
+// results of both decoders, and of sharp's own resizing, are compared with these. Needs python3 with Pillow and NumPy.
 //
 //     npm run -s bench:pixels
 
@@ -29,7 +29,7 @@ function difference(planes: Uint8Array, pixels: Uint8Array): Difference {
   }
 }
 
-/** What one gets from sharp alone. */
+/** The result of sharp alone. */
 async function resizedBySharp(path: string, size: number): Promise<Uint8Array> {
   const image = sharp(path, { ignoreIcc: true }).autoOrient().removeAlpha()
   const pixels = await image
@@ -43,7 +43,7 @@ async function resizedBySharp(path: string, size: number): Promise<Uint8Array> {
 try {
   execFileSync('/usr/bin/python3', [join(import.meta.dirname, 'make.py'), folder, '500', '375', '224'])
   const { pillow, side, modes } = JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8'))
-  console.log(`of 255, beside Pillow ${pillow}: mean difference, largest, share of equal values\n`)
+  console.log(`difference from Pillow ${pillow}, of 255: mean, largest, share of equal values\n`)
   const show = ({ mean, largest, equal }: Difference) =>
     `${mean.toFixed(3)}, ${largest}, ${(100 * equal).toFixed(1)} %`.padEnd(24)
   console.log(`${'picture'.padEnd(30)}${'sharp'.padEnd(24)}${'javascript'.padEnd(24)}resized by sharp`)

@@ -1,5 +1,5 @@
-# Pictures of every kind that is read, and what Pillow makes of them: convert('RGB'), upright, the shorter side scaled to
-# SIDE (bicubic), the middle kept. Run as: python3 make.py FOLDER WIDTH HEIGHT SIDE
+# Makes pictures of every supported kind, and Pillow's result for each: convert('RGB'), upright, the shorter side scaled to
+# SIDE (bicubic), cropped at the centre. Run as: python3 make.py FOLDER WIDTH HEIGHT SIDE
 
 import json
 import sys

@@ -1,5 +1,5 @@
-// Do the tests notice? Small faults are put into the rules of gradients, the tape, the kernels and the masks of CoCa, one at a
-// time, and the tests that ought to notice are run. What they do not notice is listed, and is a test that is missing.
+// Mutation testing: small faults are put into the rules of gradients, the tape, the kernels and the masks of CoCa, one at a
+// time, and the tests of that code are run. A fault that no test notices is listed: it shows a missing test.
 //
 //     npm run mutants -- [--only rules|tape|kernels|masks] [--match TEXT] [--sample N] [--jobs N] [--list]
 
@@ -16,9 +16,9 @@ import { mutantsOfRules } from './rules.ts'
 const { values: flags } = parseArgs({
   options: {
     only: { type: 'string' },
-    /** only those whose name holds this */
+    /** only mutants whose name contains this text */
     match: { type: 'string', default: '' },
-    /** so many of each group, evenly spread */
+    /** number of mutants of each group, evenly spread */
     sample: { type: 'string' },
     jobs: { type: 'string', default: `${availableParallelism()}` },
     list: { type: 'boolean', default: false },
@@ -48,15 +48,15 @@ const chosen = groups.flatMap(group => {
 if (flags.list) for (const mutant of chosen) console.log(nameOf(mutant))
 else await judgeAll()
 
-/** Nothing can be learned from tests that fail as it is. */
+/** Checks that the tests pass without a fault. */
 async function checkTests(): Promise<void> {
   const files = [...new Set(chosen.flatMap(({ stages }) => stages.flatMap(stage => stage.files)))]
   const place = await Place.make(project)
   try {
-    // each by itself: the clock is that of one stage
+    // each file separately: the time limit is that of one stage
     for (const file of files) {
       const failed = await place.firstFailure({ files: [file] })
-      if (failed !== undefined) throw new Error(`a test fails with no fault put in: ${file}: ${failed.says}`)
+      if (failed !== undefined) throw new Error(`a test fails without a fault: ${file}: ${failed.says}`)
     }
   } finally {
     await place.remove()

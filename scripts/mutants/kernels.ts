@@ -1,6 +1,6 @@
-// Faults in kernels: a bound that is one too far or one too near, a last block or a rest that is left out, a step that is too
-// long, an offset that is forgotten. For the compiled kernels of the cpu device, for those of the gpu device, which are
-// generated as text, and for the loops of the reference.
+// Faults in kernels: a bound that is one too large or too small, a missing last block or remainder, a step that is too long, a
+// missing offset. For the compiled kernels of the cpu device, for those of the gpu device, which are generated as text, and
+// for the loops of the reference.
 
 import { readdirSync } from 'node:fs'
 import ts from 'typescript'
@@ -63,7 +63,7 @@ function faultsOf(node: ts.Node): Fault[] {
   return []
 }
 
-/** Text that becomes a kernel: `t<${n};` and `own<${n})` as the rest of the file has `t < n`. */
+/** Bounds in text that becomes a kernel, such as `t<${n};` and `own<${n})`, as `t < n` in the rest of the file. */
 function ofGenerated(node: ts.TemplateExpression): Fault[] {
   const text = node.getText()
   return [
@@ -79,7 +79,7 @@ function ofGenerated(node: ts.TemplateExpression): Fault[] {
   })
 }
 
-/** `along(base, step, stride)` with a stride that is longer by one. */
+/** `along(base, step, stride)` with a stride that is one larger. */
 function ofGeneratedStride(node: ts.CallExpression): Fault[] {
   const [base, step, stride] = node.arguments.map(argument => argument.getText())
   return stride === undefined || stride === '1'
@@ -87,7 +87,7 @@ function ofGeneratedStride(node: ts.CallExpression): Fault[] {
     : [[node, `a wrong stride: ${node.getText()}`, `along(${base}, ${step}, (${stride}) + 1)`]]
 }
 
-/** How far a turn moves what is counted. */
+/** The increment of a loop. */
 function stepOf(name: string, incrementor: ts.Expression | undefined): string {
   for (const node of incrementor ? nodesIn(incrementor) : [])
     if (
@@ -109,13 +109,13 @@ function ofBound(condition: ts.Expression, incrementor: ts.Expression | undefine
       [condition, `one too far: ${condition.getText()}`, `${left} <= ${right}`],
       [condition, `the last left out: ${condition.getText()}`, `${left} + ${stepOf(left, incrementor)} < ${right}`],
     ]
-  // x + 16 <= end is followed by a loop over what is left, which takes a block that is left out: no fault, only slow
+  // x + 16 <= end is followed by a loop over the remainder, which would process an omitted block: only slower, no fault
   if (operator === ts.SyntaxKind.GreaterThanToken && right === '0')
     return [[condition, `the last left out: ${condition.getText()}`, `${left} > 1`]]
   return []
 }
 
-/** `x += step` with a step of its own as a step that is longer by a number. */
+/** `x += step` with a larger step. */
 function ofStep({ incrementor }: ts.ForStatement): Fault[] {
   if (!incrementor) return []
   return [...nodesIn(incrementor)].flatMap((node): Fault[] =>
@@ -127,7 +127,7 @@ function ofStep({ incrementor }: ts.ForStatement): Fault[] {
   )
 }
 
-/** What is left over after whole blocks, left out. */
+/** Omits the remainder after whole blocks. */
 function ofRest({ expression }: ts.IfStatement): Fault[] {
   const text = expression.getText()
   return /& ?3|rest|count > |columns > |% \w+ !== 0/.test(text)

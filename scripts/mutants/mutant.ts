@@ -1,4 +1,4 @@
-// A mutant: one small fault put into one file, and the tests that ought to notice.
+// A mutant: one small fault in one file, and the tests that should notice it.
 
 /** Tests that run together. */
 export interface Stage {
@@ -8,20 +8,20 @@ export interface Stage {
 
 export interface Mutant {
   readonly group: 'rules' | 'tape' | 'kernels' | 'masks'
-  /** from the root of the project */
+  /** path from the root of the project */
   readonly file: string
-  /** where the operation or function stands that is at fault */
+  /** line of the fault */
   readonly line: number
   readonly operation: string
-  /** what was done to it, in words */
+  /** description of the fault */
   readonly fault: string
-  /** what is replaced, as positions in the file, and by what */
+  /** the replaced range of the file, and its replacement */
   readonly start: number
   readonly end: number
   readonly text: string
-  /** one after the other, until one fails */
+  /** run one after the other, until one fails */
   readonly stages: readonly Stage[]
 }
 
-/** What a mutant is called where it is listed. */
+/** The name of a mutant in lists. */
 export const nameOf = ({ file, line, operation, fault }: Mutant): string => `${file}:${line} ${operation}: ${fault}`

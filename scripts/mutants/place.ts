@@ -1,4 +1,4 @@
-// A copy of the project in which faults can be put and tests run, one at a time.
+// A copy of the project in which faults are made and tests run, one at a time.
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
@@ -10,39 +10,39 @@ import type { Mutant, Stage } from './mutant.ts'
 const run = promisify(execFile)
 
 /**
- * What notices a fault. Only a test says what is wrong: the clock may mean an endless loop or a busy machine, and a process dies of
- * more than a fault.
+ * How a fault was noticed. Only a failed test is certain: a timeout can be an endless loop or a busy machine, and a process can
+ * crash for other reasons.
  */
 export const noticers = ['test', 'clock', 'compiler', 'crash'] as const
 
 export interface Noticed {
   readonly by: (typeof noticers)[number]
-  /** the test's name, or what happened */
+  /** the name of the test, or a description */
   readonly says: string
 }
 
-/** What became of a mutant: what noticed it; or it lives. */
+/** The result for a mutant: how it was noticed, or that it was not. */
 export type Fate = (Noticed & { readonly killed: true }) | { readonly killed: false }
 
-/** Tests that take this long are ended. */
+/** Tests that take longer are ended. */
 const PATIENCE = 240_000
 
 export class Place {
   readonly root: string
-  /** The tests that noticed the last fault in a file: they are asked first about the next. */
+  /** The tests that noticed the last fault in a file: they run first for the next one. */
   readonly #noticed = new Map<string, Stage>()
 
   private constructor(root: string) {
     this.root = root
   }
 
-  /** Copies what git knows of or would know of. */
+  /** Copies all files that git tracks or would track. */
   static async make(project: string): Promise<Place> {
     const root = await mkdtemp(join(tmpdir(), 'mutants-'))
     const listed = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: project })
     for (const file of listed.stdout.split('\n').filter(Boolean)) {
       await mkdir(dirname(join(root, file)), { recursive: true })
-      // what is deleted and not yet committed is still listed
+      // files that are deleted but not committed are still listed
       await cp(join(project, file), join(root, file)).catch(() => undefined)
     }
     await symlink(join(project, 'node_modules'), join(root, 'node_modules'))
@@ -53,7 +53,7 @@ export class Place {
     await rm(this.root, { recursive: true, force: true })
   }
 
-  /** Puts the fault in, runs the tests until one fails, and takes it out again. */
+  /** Makes the fault, runs the tests until one fails, and restores the file. */
   async judge({ file, start, end, text, stages }: Mutant): Promise<Fate> {
     const path = join(this.root, file)
     const whole = await readFile(path, 'utf8')
@@ -76,7 +76,7 @@ export class Place {
     }
   }
 
-  /** Compiles the kernels alone, as fast as they can be had, for engines with relaxed SIMD. */
+  /** Compiles only the kernels, as quickly as possible, for engines with relaxed SIMD. */
   async #refusal(): Promise<Noticed | undefined> {
     try {
       await run(join(this.root, 'node_modules/.bin/tsx'), ['scripts/build-kernels.ts', '--quick'], { cwd: this.root })
@@ -86,7 +86,7 @@ export class Place {
     }
   }
 
-  /** The first test that fails, or what else ends the tests; undefined if all pass. */
+  /** The first test that fails, or another end of the tests; undefined if all pass. */
   firstFailure({ files, env }: Stage): Promise<Noticed | undefined> {
     const options = ['--conditions=source', '--test', '--test-reporter=tap', ...files]
     const child = spawn(join(this.root, 'node_modules/.bin/tsx'), options, {
@@ -116,11 +116,11 @@ export class Place {
   }
 }
 
-/** A test that failed; or, where the runner names a file, one whose process ended before its tests did. */
+/** A test that failed; if the runner names a file, its process ended before its tests did. */
 const failureOf = (name: string): Noticed =>
   name.endsWith('.test.ts') ? { by: 'crash', says: `the end of ${name}` } : { by: 'test', says: name }
 
-/** Ends a process and those that it started. */
+/** Ends a process and its child processes. */
 function stop({ pid }: ChildProcess): void {
   try {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL')

@@ -1,5 +1,4 @@
-// Faults that are given by what they replace: in the tape, which does for every rule what no rule does, and in the masks of
-// CoCa. Each text must stand in its file exactly once.
+// Faults given as replacements of text, in the tape and in the masks of CoCa. Each text must occur in its file exactly once.
 
 import { readFileSync } from 'node:fs'
 import type { Mutant, Stage } from './mutant.ts'
@@ -16,8 +15,12 @@ const tape: Record<string, readonly Replacement[]> = {
     ['a gradient keeps the dtype of the result', 'if (result.dtype !== arg.dtype) result = result.cast(arg.dtype)', ''],
     ['the last use of a tensor wins', 'const total = sum.add(part)', 'const total = part'],
     ['the first use of a tensor wins', 'const total = sum.add(part)', 'const total = sum'],
-    ['a sum is formed in place though it is recorded', '!this.#isRecorded && this.#isAlone(sum)', 'this.#isAlone(sum)'],
-    ['a sum is formed in place though others look', 'this.#isAlone(sum) &&', 'true &&'],
+    [
+      'a sum is computed in place although it is recorded',
+      '!this.#isRecorded && this.#isAlone(sum)',
+      'this.#isAlone(sum)',
+    ],
+    ['a sum is computed in place although it is shared', 'this.#isAlone(sum) &&', 'true &&'],
   ],
   'src/autograd/tape.ts': [
     ['walking back stops before the first operation', 'i >= 0; i--', 'i > 0; i--'],
@@ -29,7 +32,11 @@ const tape: Record<string, readonly Replacement[]> = {
     ['a stale value is not noticed', 'if (x.storage !== storage)', 'if (false)'],
   ],
   'src/autograd/checks.ts': [
-    ['a gradient of what is no scalar', 'if (!seed && result.size !== 1)', 'if (!seed && result.size === 0)'],
+    [
+      'a gradient of a result that is not a scalar',
+      'if (!seed && result.size !== 1)',
+      'if (!seed && result.size === 0)',
+    ],
   ],
   'src/autograd/op.ts': [
     ['a tensor in two places gets its gradient twice', 'at >= 0 && args.indexOf(arg) === i ?', 'at >= 0 ?'],
@@ -41,7 +48,7 @@ const masks: Record<string, readonly Replacement[]> = {
     ['padding is seen', 'ids.notEqual(pad)', 'ids.notEqual(-1)'],
     ['the mask of padding is shifted by one place', ': [isText, classToken], 1)', ': [classToken, isText], 1)'],
     ['the late mask is on time', '? [classToken, isText]', '? [isText, classToken]'],
-    ['the upper half sees padding though it is not to', "if (padMask !== 'both')", "if (padMask === 'both')"],
+    ['the upper half sees padding although it must not', "if (padMask !== 'both')", "if (padMask === 'both')"],
     ['[CLS] does not see itself', 'full([batch, 1], 1, {', 'full([batch, 1], 0, {'],
     [
       'the future is seen',
@@ -117,7 +124,7 @@ export function mutantsByReplacement(root: string): Mutant[] {
       return list.map(([fault, text, by]): Mutant => {
         const start = source.indexOf(text)
         if (start < 0 || source.indexOf(text, start + 1) >= 0)
-          throw new Error(`${file} does not hold exactly once: ${text}`)
+          throw new Error(`${file} does not contain exactly once: ${text}`)
         const line = source.slice(0, start).split('\n').length
         return {
           group,

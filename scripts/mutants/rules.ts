@@ -1,5 +1,5 @@
-// Faults in the gradients of operations: a sign flipped, a term dropped, inputs exchanged, a factor of two, a gradient cut
-// off from what it was computed of. A cut gradient is right at first order and wrong at second.
+// Faults in the gradients of operations: a flipped sign, a dropped term, exchanged inputs, a factor of two, a gradient that is
+// detached from its inputs. A detached gradient is right at first order and wrong at second order.
 
 import { readdirSync } from 'node:fs'
 import ts from 'typescript'
@@ -42,7 +42,7 @@ function mutant(source: Source, node: ts.Node, fault: string, text: string): Mut
   }
 }
 
-/** A thunk of a rule; or a rule of one input, which `unary` makes a thunk of. */
+/** A thunk of a rule, or a rule of one input, from which `unary` makes a thunk. */
 function isGradient(node: ts.Node): node is ts.ArrowFunction {
   if (!ts.isArrowFunction(node)) return false
   const { parent } = node
@@ -62,7 +62,7 @@ function ofGradient(source: Source, node: ts.Node): Mutant[] {
   })
 }
 
-/** Gradients that go to each other's input. */
+/** Exchanges the gradients of two inputs. */
 function ofInputs(source: Source, node: ts.Node): Mutant[] {
   if (!ts.isArrayLiteralExpression(node)) return []
   const [x, y, ...others] = node.elements
@@ -73,7 +73,7 @@ function ofInputs(source: Source, node: ts.Node): Mutant[] {
 
 const opposite: Readonly<Record<string, string>> = { add: 'sub', sub: 'add' }
 
-/** x.add(y) and its like: without y, or with the other sign. */
+/** x.add(y) and similar calls: without y, or with the opposite sign. */
 function ofTerms(source: Source, node: ts.Node): Mutant[] {
   if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return []
   const { expression: receiver, name } = node.expression

@@ -1,4 +1,4 @@
-// Reading a file as a syntax tree, as far as mutants need it.
+// Parses a file into a syntax tree, with the queries that mutants need.
 
 import { readFileSync } from 'node:fs'
 import ts from 'typescript'
@@ -19,11 +19,11 @@ export function* nodesIn(node: ts.Node): Generator<ts.Node> {
   for (const child of node.getChildren()) yield* nodesIn(child)
 }
 
-/** The line that a node begins on, from 1. */
+/** The line on which a node begins, from 1. */
 export const lineOf = ({ tree }: Source, node: ts.Node): number =>
   tree.getLineAndCharacterOfPosition(node.getStart(tree)).line + 1
 
-/** The name of the operation or function that a node stands in: the text that a call names it by, `sum` or `x.sum(options)`, else its own name. */
+/** The name of the operation or function that contains a node: its text in errors, `sum` or `x.sum(options)`, otherwise its own name. */
 export function ownerOf(node: ts.Node): string {
   let name = ''
   for (let at: ts.Node | undefined = node; at; at = at.parent) {

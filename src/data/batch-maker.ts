@@ -35,7 +35,7 @@ export interface Batch extends BatchPlace {
   readonly indices: Int32Array
   /** one text of every image: the one that was tokenized */
   readonly captions: readonly string[]
-  /** names of the classes of every image, where the data has them */
+  /** names of the classes of every image, if the data has labels */
   readonly labels?: readonly (readonly string[])[]
 }
 
@@ -151,7 +151,7 @@ export class BatchMaker {
       }
     })
     for (const { i, error } of failed.sort((a, b) => a.i - b.i)) {
-      this.#tell(choices[i], error)
+      this.#report(choices[i], error)
       const { choice, image } = await this.#another(choices, i, label)
       choices[i] = choice
       images.set(image, i * 3 * side * side)
@@ -194,15 +194,15 @@ export class BatchMaker {
         return { choice, image: await this.#image(choice, label) }
       } catch (error) {
         if (!(error instanceof DataError)) throw error
-        this.#tell(choice, error)
+        this.#report(choice, error)
       }
     }
-    throw new BatchError(`cannot be read, and no other sample was found in its place after ${TRIES} tries`, {
+    throw new BatchError(`cannot be read, and no replacement was found in ${TRIES} attempts`, {
       file: this.#source.name(this.#samples.indices[choices[i].index]),
     })
   }
 
-  #tell({ index }: Choice, { reason }: DataError): void {
+  #report({ index }: Choice, { reason }: DataError): void {
     this.#options.onBadSample?.({ ...placeOf(this.#source, this.#samples.indices[index]), reason })
   }
 
@@ -213,7 +213,7 @@ export class BatchMaker {
     const random = (purpose: string) => new Generator(seed).fork(`${purpose} ${label} ${index}`)
     let image = await this.#source.image(index, crop && { ...crop, seed: random('crop').seed })
     if (image.length !== 3 * side * side)
-      throw new BatchError(`has ${image.length} values, and [3, ${side}, ${side}] has ${3 * side * side}`, {
+      throw new BatchError(`has ${image.length} values, but [3, ${side}, ${side}] has ${3 * side * side}`, {
         file: this.#source.name(index),
       })
     if (augment) image = augment(image, random('augment'), side)
@@ -225,7 +225,7 @@ export class BatchMaker {
 export const placeOf = (source: ImageTextSource, index: number): { file: string; key?: string } =>
   source.place?.(index) ?? { file: source.name(index) }
 
-/** Every distinct row of ids once, and for every caption the index of its row. */
+/** Makes every distinct row of ids once, and for every caption the index of its row. */
 function tokenizeCaptions(
   source: ImageTextSource,
   tokenizer: Tokenizer | undefined,

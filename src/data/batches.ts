@@ -54,7 +54,7 @@ export class BatchIterator {
   readonly #tokenizer: Tokenizer | undefined
   readonly #options: BatchSettings
   readonly #texts: string
-  /** for a folder, whose batches are all known */
+  /** only for a folder, whose batches are all known */
   readonly #whole: BatchMaker | undefined
   readonly #windows = new Map<string, Promise<Window>>()
   #plan: { epoch: number; batches: Choice[][] } | undefined
@@ -77,8 +77,10 @@ export class BatchIterator {
         `without a tokenizer there are no texts: leave out ${contextLength !== 0 ? 'contextLength' : 'distinctCaptions'}`,
       )
     for (const [name, value] of Object.entries({ batchSize, ahead, ...(tokenizer && { contextLength }) }))
-      if (!Number.isSafeInteger(value) || value < 1) throw new BatchError(`${name} is a positive integer, not ${value}`)
-    if (!Number.isSafeInteger(seed) || seed < 0) throw new BatchError(`seed is a non-negative integer, not ${seed}`)
+      if (!Number.isSafeInteger(value) || value < 1)
+        throw new BatchError(`${name} must be a positive integer, not ${value}`)
+    if (!Number.isSafeInteger(seed) || seed < 0)
+      throw new BatchError(`seed must be a non-negative integer, not ${seed}`)
     this.#data = data
     this.#tokenizer = tokenizer
     this.#options = settled
@@ -89,8 +91,8 @@ export class BatchIterator {
         .update(JSON.stringify(tokenizer ?? null))
         .digest('hex')
     if (!isStream(data) && this.batchesPerEpoch === 0) {
-      const remedy = distinctCaptions ? ' with distinct captions' : `: batchSize is at most ${data.length} here`
-      throw new BatchError(`${data.length} examples fill no batch of ${batchSize}${remedy}`)
+      const remedy = distinctCaptions ? ' with distinct captions' : `: batchSize must be at most ${data.length}`
+      throw new BatchError(`${data.length} examples do not fill a batch of ${batchSize}${remedy}`)
     }
   }
 
@@ -128,7 +130,7 @@ export class BatchIterator {
   }
 
   /**
-   * The next batch; starts decoding the batches after it. Overlapping calls are answered in order.
+   * The next batch; starts decoding the batches after it. Overlapping calls resolve in order.
    * @throws ImageError naming the file if an image cannot be decoded; the state is not changed
    */
   next(): Promise<Batch> {
@@ -181,7 +183,7 @@ export class BatchIterator {
     }
     const { batchSize, distinctCaptions } = this.#options
     const how = distinctCaptions ? ' with distinct captions' : ''
-    throw new BatchError(`no epoch after ${place.epoch} fills a batch of ${batchSize}${how}`)
+    throw new BatchError(`the epochs from ${place.epoch} on do not fill a batch of ${batchSize}${how}`)
   }
 
   async #make(place: BatchPlace): Promise<Batch> {
@@ -200,7 +202,7 @@ export class BatchIterator {
     const known = this.#windows.get(key)
     if (known) return known
     const opened = this.#open(data, epoch, window, key)
-    opened.catch(() => this.#windows.delete(key)) // it may be tried again
+    opened.catch(() => this.#windows.delete(key)) // so that it can be opened again
     this.#windows.set(key, opened)
     for (const old of [...this.#windows.keys()].slice(0, -3)) this.#windows.delete(old)
     return opened
@@ -228,5 +230,5 @@ const isSame = (a: BatchPlace, b: BatchPlace) => a.epoch === b.epoch && a.window
 function difference(name: keyof BatchState, saved: unknown, here: unknown): string {
   if (name === 'fingerprint') return 'the saved state belongs to other data: file names or captions have changed'
   if (name === 'texts') return 'the saved state belongs to another tokenizer: the captions have other ids'
-  return `the saved state has ${name} ${saved}, these batches have ${here}`
+  return `the saved state has ${name} ${saved}, but these batches have ${here}`
 }

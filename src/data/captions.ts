@@ -109,7 +109,7 @@ async function findCaptions(folder: string): Promise<string> {
     throw new DataError('is neither a folder of images nor a .jsonl, .csv or .tsv of captions', { file: folder })
   for (const name of CAPTION_FILES) if (statSync(join(folder, name), { throwIfNoEntry: false })) found.push(name)
   if (found.length === 0) throw new DataError(`has none of ${CAPTION_FILES.join(', ')}`, { file: folder })
-  if (found.length > 1) throw new DataError(`has ${found.join(' and ')}: which one counts?`, { file: folder })
+  if (found.length > 1) throw new DataError(`has ${found.join(' and ')}: keep one of them`, { file: folder })
   return join(folder, found[0])
 }
 

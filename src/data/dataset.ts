@@ -96,11 +96,11 @@ export class ImageTextDataset implements ImageTextSource {
   readonly folder: string
   readonly examples: readonly CaptionedImage[]
   readonly imageSize: number
-  /** SHA-256 of the files' names and captions, and of labels where they were read, in order; pixels are not part of it */
+  /** SHA-256 of the files' names and captions, and of labels if they were read, in order; pixels are not part of it */
   readonly fingerprint: string
-  /** names of all classes, those of the other part of a split too; none where labels were not read */
+  /** names of all classes, including those of the other part of a split; empty if labels were not read */
   readonly classes: readonly string[]
-  /** names of the classes of example `index`, at least one; absent where labels were not read */
+  /** names of the classes of example `index`, at least one; undefined if labels were not read */
   readonly labels?: (index: number) => readonly string[]
   readonly #cache: ImageCache
 
@@ -131,7 +131,7 @@ export class ImageTextDataset implements ImageTextSource {
     const settled = settle('ImageTextDataset.open(path, options)', options, datasetOptions)
     const { imageSize, threads, labels } = settled
     if (!Number.isSafeInteger(imageSize) || imageSize < 1)
-      throw new DataError(`imageSize is a positive integer, not ${imageSize}`, { file: path })
+      throw new DataError(`imageSize must be a positive integer, not ${imageSize}`, { file: path })
     const { folder, images } = await readCaptionsOf(path, labels)
     const decoding = threads === 'auto' ? await threadsWorthWhile(join(folder, images[0].file)) : threads
     return new ImageTextDataset(folder, images, imageSize, new ImageCache(settled, decoding), classesOf(images))
@@ -156,7 +156,7 @@ export class ImageTextDataset implements ImageTextSource {
   }
 
   /**
-   * Splits the images at random, each with all of its captions, into two datasets that share one cache. Both keep the
+   * Splits the images, each with all of its captions, at random into two datasets that share one cache. Both keep the
    * order of the whole dataset.
    * @throws DataError if a part would be empty
    */

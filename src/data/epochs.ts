@@ -1,5 +1,5 @@
-// Which examples go into which batch of an epoch. The whole plan is a pure function of the seed and the epoch's label,
-// so a position in training is a few integers, and any batch can be made again.
+// Assigns the examples of an epoch to batches. The plan is a pure function of the seed and the epoch's label, so a position
+// in training is a few integers, and any batch can be made again.
 
 import { Generator } from '../tensor/index.ts'
 
@@ -52,11 +52,11 @@ function packInOrder(choices: readonly Choice[], batchSize: number): Choice[][] 
  */
 function packDistinct(choices: readonly Choice[], batchSize: number, table: CaptionTable): Choice[][] {
   const batches: Choice[][] = []
-  const next: number[] = [] // a batch from which to look on, where this one is full
+  const next: number[] = [] // for a full batch, the batch at which the search continues
   const earliest = new Map<number, number>()
   for (const choice of choices) {
     const key = table.key(choice.index, choice.caption)
-    const b = withRoom(earliest.get(key) ?? 0, next)
+    const b = firstNotFull(earliest.get(key) ?? 0, next)
     earliest.set(key, b + 1)
     batches[b] ??= []
     batches[b].push(choice)
@@ -66,7 +66,7 @@ function packDistinct(choices: readonly Choice[], batchSize: number, table: Capt
 }
 
 /** The first batch from `b` on that is not full. Shortens the search path for later calls. */
-function withRoom(b: number, next: number[]): number {
+function firstNotFull(b: number, next: number[]): number {
   let found = b
   while (next[found] !== undefined) found = next[found]
   for (let on = b; on < found; ) {

@@ -7,10 +7,10 @@ type Refuse = (reason: string) => DataError
 
 /**
  * The classes that a line names: `label` or `labels`, one or a list of them, as text or whole numbers.
- * @throws what `refuse` makes of a field that is neither, and of both fields at once
+ * @throws the result of `refuse` for a field of another kind, and for both fields at once
  */
 export function labelsIn({ label, labels }: Readonly<Record<string, unknown>>, refuse: Refuse): string[] {
-  if (label !== undefined && labels !== undefined) throw refuse("has both 'label' and 'labels': which one counts?")
+  if (label !== undefined && labels !== undefined) throw refuse("has both 'label' and 'labels': use one of them")
   const [field, value] = label === undefined ? ['labels', labels] : ['label', label]
   if (value === undefined) return []
   const each: unknown[] = Array.isArray(value) ? value : [value]
@@ -24,7 +24,7 @@ export function labelsIn({ label, labels }: Readonly<Record<string, unknown>>, r
   })
 }
 
-/** Every class of some images once: numbers in their order, then names in that of the alphabet. */
+/** Every class of some images once: numbers in ascending order, then names in alphabetical order. */
 export function classesOf(images: readonly { readonly labels?: readonly string[] }[]): string[] {
   const names = [...new Set(images.flatMap(({ labels = [] }) => labels))]
   const number = (name: string) => (/^-?\d+$/.test(name) ? Number(name) : Number.POSITIVE_INFINITY)
@@ -35,18 +35,18 @@ export function classesOf(images: readonly { readonly labels?: readonly string[]
   })
 }
 
-/** What a classification loss aims at. */
+/** The targets of a classification loss. */
 export interface ClassTargets {
   readonly data: Int32Array
-  /** [batch] of class numbers, or [batch, classes] of ones and zeros where an image of the batch has several classes */
+  /** [batch] of class numbers, or [batch, classes] of ones and zeros if an image of the batch has several classes */
   readonly shape: readonly number[]
 }
 
 /**
  * The classes of a batch of images by number, as `classificationLoss` takes them.
- * @param labels the names of each image's classes, as a batch has them
- * @param classes all names; the place of one is its number
- * @throws RangeError for a label that is none of the classes, and for an image without one
+ * @param labels the names of each image's classes, as in a batch
+ * @param classes all names; the index of a name is its number
+ * @throws RangeError for a label that is not one of the classes, and for an image without a label
  */
 export function classTargets(labels: readonly (readonly string[])[], classes: readonly string[]): ClassTargets {
   const numbers = new Map(classes.map((name, i) => [name, i]))
@@ -55,7 +55,9 @@ export function classTargets(labels: readonly (readonly string[])[], classes: re
     return names.map(name => {
       const number = numbers.get(name)
       if (number === undefined)
-        throw new RangeError(`classTargets: label '${name}' of image ${image} is none of ${classes.length} classes`)
+        throw new RangeError(
+          `classTargets: label '${name}' of image ${image} is not one of the ${classes.length} classes`,
+        )
       return number
     })
   })
@@ -68,8 +70,8 @@ export function classTargets(labels: readonly (readonly string[])[], classes: re
 const IMAGE = /\.(png|jpe?g|webp)$/i
 
 /**
- * Images in a folder for each class: the label of `cat/1.png` and of `cat/young/1.png` is `cat`, and so is their caption.
- * @returns undefined where the folder has no folder in it
+ * Images in a folder for each class: the label and the caption of `cat/1.png` and of `cat/young/1.png` are `cat`.
+ * @returns undefined if the folder contains no folder
  * @throws DataError for images beside the folders, and for a folder without an image
  */
 export async function readClassFolders(
@@ -80,7 +82,7 @@ export async function readClassFolders(
   if (names.length === 0) return undefined
   const beside = entries.find(entry => !entry.isDirectory() && IMAGE.test(entry.name))
   if (beside)
-    throw new DataError(`has an image '${beside.name}' beside the folders of its classes: which class is it of?`, {
+    throw new DataError(`has an image '${beside.name}' beside the folders of its classes: move it into one of them`, {
       file: folder,
     })
   const images = []

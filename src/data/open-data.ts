@@ -22,12 +22,9 @@ export async function openData(
   const { cacheBytes, labels, window, ...common } = settle('openData(path, options)', options, openOptions)
   if (!(await isShards(path))) return ImageTextDataset.open(path, { ...common, cacheBytes, labels })
   if (labels)
-    throw new DataError(
-      'is a list of tars, of which labels are not read: a folder or a list of captions may have them',
-      {
-        file: path,
-      },
-    )
+    throw new DataError('is a list of tars, and labels are not read from tars: use a folder or a list of captions', {
+      file: path,
+    })
   return ShardDataset.open(path, { ...common, window })
 }
 

@@ -74,7 +74,7 @@ export async function evaluateDemo(run: Run, data: DemoData, options: Options): 
   })
   const report: ReportData = {
     title: `What CoCa learned from ${pictures} pictures`,
-    lead: `A model of ${parameters} parameters looked at ${pictures} pictures of coloured shapes and their captions for ${run.step.toLocaleString('en')} steps, ${duration(seconds)} in all. Everything below was measured on pictures it has not seen.`,
+    lead: `A model of ${parameters} parameters was trained on ${pictures} pictures of coloured shapes and their captions for ${run.step.toLocaleString('en')} steps, in ${duration(seconds)}. All results below were measured on pictures it has not seen.`,
     targets,
     curve: steps,
     checks: metrics.filter((line): line is GuardMetrics => line.kind === 'guard'),

@@ -1,5 +1,5 @@
-// What a model does with some of its data: units that never fire, parameters that no gradient reaches, embeddings that are
-// all alike.
+// Examines what a model computes for some of its data: units that never fire, parameters that no gradient reaches, embeddings
+// that are all alike.
 
 import { noGrad, Tape } from '../autograd/index.ts'
 import { indexOfNonFinite, scope, type Tensor } from '../tensor/index.ts'
@@ -12,14 +12,14 @@ import { isUnfelt } from './optimizer.ts'
 
 const finding = findingsOf('activity')
 
-/** A gradient of so small a share of the others' mean norm is none. */
+/** A gradient whose norm is below this share of the mean norm counts as 0. */
 const NOTHING = 1e-7
 
 /**
- * Runs a model over a batch and back, without random numbers. What it finds is wrong only where values are not finite; then
- * there is nothing else to be said.
- * @param isTrained whether its embeddings should differ by now: those of new models are all alike
- * @param learningRate what it was trained with, at its peak
+ * Computes the loss of a batch and its gradients, without dropout. If a value is not finite, this is the only finding, and the
+ * only one that is `wrong`.
+ * @param isTrained whether the embeddings should differ: those of a new model are all alike
+ * @param learningRate the peak learning rate of the training
  */
 export async function examineActivity(
   { objective, batch }: LossProblem,
@@ -64,11 +64,11 @@ function notFinite(found: readonly Finding[], learningRate: number): DoctorFindi
   return [
     finding(
       'wrong',
-      'the model computes values that are no finite numbers',
+      'the model computes values that are not finite',
       seen.length === 0
-        ? 'the gradients are finite, and a norm of them is not'
+        ? 'the gradients are finite, but the norm of one of them is not'
         : some(seen.map(({ kind, name, value, index }) => `${kind} ${name} has ${value} at ${index}`)),
-      `its weights are finite, so numbers grow too large on the way: go back to an earlier checkpoint with --step N, and train on with a lower learning rate than ${digits(learningRate)}, a longer warm-up or clipNorm`,
+      `the weights are finite, so values become too large during the computation: go back to an earlier checkpoint with --step N, and continue with a learning rate below ${digits(learningRate)}, a longer warm-up or a clipNorm`,
     ),
   ]
 }
@@ -87,13 +87,13 @@ function unreached(norms: ReadonlyMap<string, number>): DoctorFinding[] {
     finding(
       'suspect',
       `no gradient reaches ${counted(none.length, 'parameter')}`,
-      `norms below ${NOTHING} of the mean of all: ${some(none.map(([name, length]) => `${name} ${digits(length)}`))}, of ${norms.size} parameters`,
-      'look for what lies between them and the loss: units that never fire, weights of 0, a saturated softmax, a stopped gradient',
+      `of ${norms.size} parameters, the gradient norms of these are below ${NOTHING} of the mean: ${some(none.map(([name, length]) => `${name} ${digits(length)}`))}`,
+      'look between them and the loss for units that never fire, weights of 0, a saturated softmax or a stopped gradient',
     ),
   ]
 }
 
-/** What the second layer of each MLP is given: [..., hidden] */
+/** Finds units that never fire, in the inputs [..., hidden] of the second layer of each MLP. */
 async function deadUnits(tape: Tape, learningRate: number): Promise<DoctorFinding[]> {
   const layers: { name: string; dead: number; all: number }[] = []
   for (const { args } of tape.entries) {
@@ -106,18 +106,18 @@ async function deadUnits(tape: Tape, learningRate: number): Promise<DoctorFindin
   const found = layers.filter(({ dead, all }) => dead > 0.1 * all).sort((a, b) => b.dead / b.all - a.dead / a.all)
   if (found.length === 0) return []
   const worst = found[0].dead / found[0].all
-  const smoother = tape.entries.some(({ name }) => name === 'relu') ? 'gelu instead of relu, ' : ''
+  const smoother = tape.entries.some(({ name }) => name === 'relu') ? ', or gelu instead of relu' : ''
   return [
     finding(
       worst > 0.5 ? 'suspect' : 'note',
       `units of ${counted(found.length, 'layer')} never fire`,
       some(found.map(({ name, dead, all }) => `${name} ${dead} of ${all} (${share(dead, all)})`)),
-      `the learning rate was too high at some time, or the bias went far below 0: a lower learning rate than ${digits(learningRate)} or a longer warm-up, ${smoother}a new start`,
+      `the learning rate was too high, or the bias went far below 0: start a new run with a learning rate below ${digits(learningRate)} or a longer warm-up${smoother}`,
     ),
   ]
 }
 
-/** Units that are below a thousandth of the layer's largest everywhere. */
+/** The number of units that are below a thousandth of the layer's largest value everywhere. */
 function countDead(data: ArrayLike<number>, units: number): number {
   const most = new Float64Array(units)
   for (let i = 0; i < data.length; i++) most[i % units] = Math.max(most[i % units], Math.abs(data[i]))
@@ -125,7 +125,7 @@ function countDead(data: ArrayLike<number>, units: number): number {
   return most.filter(value => !(value > 1e-3 * largest)).length
 }
 
-/** Mean cosine of pairs, of embeddings of unit length: the sum of all, squared, holds each pair twice. */
+/** Checks the mean cosine of all pairs of unit vectors: the squared norm of their sum contains each pair twice. */
 function alike(what: string, data: ArrayLike<number>, width: number, learningRate: number): DoctorFinding[] {
   const rows = data.length / width
   if (rows < 2) return []
@@ -137,8 +137,8 @@ function alike(what: string, data: ArrayLike<number>, width: number, learningRat
     finding(
       'suspect',
       `the embeddings of ${what} are all alike`,
-      `the mean cosine of ${rows} ${what} with each other is ${cosine.toFixed(4)}`,
-      `the model does not tell ${what} apart: see that they differ at all; then a lower learning rate than ${digits(learningRate)} or a longer warm-up`,
+      `the mean cosine between ${rows} ${what} is ${cosine.toFixed(4)}`,
+      `the model does not distinguish ${what}: check that they differ; then use a learning rate below ${digits(learningRate)} or a longer warm-up`,
     ),
   ]
 }

@@ -1,8 +1,8 @@
-// What an examination says: one thing that is not as it should be, what shows it, and what to try.
+// A finding of an examination: one problem, the evidence for it, and advice.
 
 /**
- * wrong: what the run computes, or is measured by, cannot be trusted; suspect: it hardly learns as well as it could; note: worth
- * knowing, and possibly as it should be.
+ * wrong: results or measurements of the run cannot be trusted; suspect: the run probably learns less than it could; note: worth
+ * knowing, but possibly intended.
  */
 export type Severity = 'wrong' | 'suspect' | 'note'
 
@@ -10,20 +10,21 @@ const ORDER: readonly Severity[] = ['wrong', 'suspect', 'note']
 
 export interface DoctorFinding {
   readonly severity: Severity
-  /** which examination found it */
+  /** the examination that found it */
   readonly area: 'gradients' | 'optimizer' | 'metrics' | 'activity' | 'data'
-  /** in plain words, a sentence without its full stop */
+  /** the problem, as a sentence without a full stop */
   readonly title: string
-  /** the numbers that show it */
+  /** what was measured */
   readonly evidence: string
+  /** what to do */
   readonly advice: string
 }
 
-/** The most serious first; of equal ones, in the order in which they were found. */
+/** The most serious first; findings of equal severity keep their order. */
 export const bySeverity = (findings: readonly DoctorFinding[]): DoctorFinding[] =>
   [...findings].sort((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity))
 
-/** Findings of one area. */
+/** A function that makes findings of one area. */
 export const findingsOf =
   (area: DoctorFinding['area']) =>
   (severity: Severity, title: string, evidence: string, advice: string): DoctorFinding => ({

@@ -1,4 +1,4 @@
-// What a checkpoint holds: weights that are finite, and an optimizer's moments such as some gradients could have left them.
+// Examines a checkpoint: whether its weights are finite, and whether any gradients could have produced the optimizer's moments.
 
 import { DataError, NonFiniteWeightsError } from '../io/index.ts'
 import type { Module } from '../nn/index.ts'
@@ -20,7 +20,7 @@ export async function examineWeights(checkpoint: CheckpointFolder, model: Module
   }
 }
 
-/** Examines a checkpoint's optimizer. @param model of the checkpoint, with its weights or without */
+/** Examines a checkpoint's optimizer. @param model the model of the checkpoint; its weights are not used */
 export async function examineOptimizer(
   checkpoint: CheckpointFolder,
   model: Module,
@@ -65,9 +65,9 @@ const countWhere = (data: ArrayLike<number>, holds: (value: number, i: number) =
 const notFinite = (what: string, { tensors }: NonFiniteWeightsError): DoctorFinding =>
   finding(
     'wrong',
-    `the ${what} hold values that are no finite numbers`,
+    `the ${what} hold values that are not finite`,
     some(tensors.map(({ name, value, index }) => `${name} has ${value} at ${index}`)),
-    'go back to an earlier checkpoint with --step N; a lower learning rate, a longer warm-up or clipNorm keeps values small',
+    'go back to an earlier checkpoint with --step N; a lower learning rate, a longer warm-up or a clipNorm keeps values small',
   )
 
 /** Means of squares are not negative. */
@@ -79,12 +79,12 @@ function negative(state: HostTensors): DoctorFinding[] {
   })
   if (bad.length === 0) return []
   const advice = 'the file was damaged or changed: go back to an earlier checkpoint with --step N'
-  return [finding('wrong', 'second moments are negative, and squares never are', some(bad), advice)]
+  return [finding('wrong', 'second moments are negative, but they are means of squares', some(bad), advice)]
 }
 
 /**
- * Whatever the gradients were, |m| ≤ (1 - β₁) / √((1 - β₂)(1 - β₁² / β₂)) √v by Cauchy and Schwarz. Moments that break this do
- * not belong to each other.
+ * For any gradients, |m| ≤ (1 - β₁) / √((1 - β₂)(1 - β₁² / β₂)) √v by the Cauchy-Schwarz inequality. Moments that violate it do
+ * not belong together.
  */
 function unrelated(state: HostTensors, [beta1, beta2]: readonly [number, number]): DoctorFinding[] {
   if (beta1 ** 2 >= beta2) return []
@@ -92,7 +92,7 @@ function unrelated(state: HostTensors, [beta1, beta2]: readonly [number, number]
   const bad = numbers(state).flatMap(([name, first]) => {
     if (!name.startsWith('firstMoment.')) return []
     const second = state.get(name.replace('first', 'second'))!.data as ArrayLike<number>
-    // squares of very small gradients vanish in float32
+    // squares of very small gradients underflow in float32
     const count = countWhere(first, (m, i) => Math.abs(m) > 1e-15 && Math.abs(m) > 1.01 * most * Math.sqrt(second[i]))
     return count > 0 ? [`${name.slice('firstMoment.'.length)} in ${count} of ${first.length}`] : []
   })
@@ -101,13 +101,13 @@ function unrelated(state: HostTensors, [beta1, beta2]: readonly [number, number]
     finding(
       'wrong',
       'first and second moments do not belong together',
-      `no gradients can leave a first moment of more than ${digits(most)} roots of the second: ${some(bad)}`,
-      'they were mixed from two runs, or other betas: go back to an earlier checkpoint with --step N',
+      `a first moment is at most ${digits(most)} times the square root of the second, but not in: ${some(bad)}`,
+      'they come from two runs or from other betas: go back to an earlier checkpoint with --step N',
     ),
   ]
 }
 
-/** Parameters whose second moment is 0 throughout never had a gradient. */
+/** Parameters whose second moment is 0 everywhere never had a gradient. */
 function silent(state: HostTensors): DoctorFinding[] {
   const second = numbers(state).filter(([name]) => /^(secondMoment|rows)\./.test(name))
   const still = second
@@ -118,13 +118,13 @@ function silent(state: HostTensors): DoctorFinding[] {
     finding(
       'suspect',
       `${counted(still.length, 'parameter')} never had a gradient`,
-      `second moments are 0 throughout: ${some(still)}`,
-      'they do not reach the loss: a loss weight of 0, a part that is not used, or a gradient that stops on its way',
+      `their second moments are 0 everywhere: ${some(still)}`,
+      'the loss does not depend on them: look for a loss weight of 0, a part that is not used, or a stopped gradient',
     ),
   ]
 }
 
-/** A softmax does not feel what is added to all of its logits alike, and that is all the bias of its keys does. */
+/** The bias of keys adds one number to all logits of a softmax, which does not change the result: its gradient is 0. */
 export const isUnfelt = (name: string): boolean => name.endsWith('key.bias')
 
 function steps(
@@ -137,15 +137,22 @@ function steps(
   if (step === 0 || other.length === 0) return []
   const lists = other.map(name => `${name} ${found[name] ?? 0}`)
   const isAhead = other.some(name => (found[name] ?? 0) > step)
-  const said = `of ${step} updates they have had: ${some(lists)} (${share(other.length, names.length)} of all parameters)`
+  const evidence = `of ${step} updates, these parameters had: ${some(lists)} (${share(other.length, names.length)} of all parameters)`
   return isAhead
     ? [
         finding(
           'wrong',
           'the optimizer is ahead of its checkpoint',
-          said,
-          `${file} belongs to another step: use --step N`,
+          evidence,
+          `${file} belongs to another step: choose another checkpoint with --step N`,
         ),
       ]
-    : [finding('note', 'some parameters were not updated in every step', said, 'as it should be if they were frozen')]
+    : [
+        finding(
+          'note',
+          'some parameters were not updated in every step',
+          evidence,
+          'this is expected if they were frozen',
+        ),
+      ]
 }

@@ -1,4 +1,4 @@
-// Released checkpoints: a folder with OpenCLIP's configuration and its weights becomes a model here, and goes back.
+// Reads and writes released checkpoints: folders with OpenCLIP's configuration and weights.
 
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -24,25 +24,25 @@ import { fromData, sameShape, scope } from '../tensor/index.ts'
 import { fromOpenClipConfig, toOpenClipConfig } from './config.ts'
 import { fromOpenClipTensor, type OpenClipTensor, openClipTensors, toOpenClipTensor } from './names.ts'
 
-/** A checkpoint of OpenCLIP that lacks something, does not fit together, or is of a model that cannot be built here. */
+/** A checkpoint of OpenCLIP that is incomplete or inconsistent, or whose model is not supported. */
 export class OpenClipError extends DataError {}
 
-/** How pixels in 0 … 1 become what the model was trained on: scaled so that the shorter side is `size`, cut to a square. */
+/** The preprocessing of images with pixels in 0 … 1: scaled so that the shorter side is `size`, cropped to a square, normalised. */
 export interface Preprocessing {
   readonly size: number
-  /** of each channel: (x - mean) / std */
+  /** per channel: (x - mean) / std */
   readonly mean: readonly number[]
   readonly std: readonly number[]
 }
 
-/** A released model, ready to be used. */
+/** A released model with its weights. */
 export interface OpenClip {
-  /** in evaluation, on the device that was current */
+  /** in evaluation mode, on the device that was current */
   readonly model: CoCa
   readonly preprocessing: Preprocessing
   /** the file that its weights were read from */
   readonly weights: string
-  /** files of its tokenizer beside it, if there are any */
+  /** files of its tokenizer in the same folder, if any */
   readonly tokenizerFiles: readonly string[]
 }
 
@@ -52,13 +52,13 @@ const CONFIGS = [CONFIG, 'config.json']
 const WEIGHT_FILES = [WEIGHTS, 'weights.safetensors', 'model.safetensors', 'open_clip_pytorch_model.bin']
 const TOKENIZERS = ['bpe_simple_vocab_16e6.txt.gz', 'tokenizer.json', 'vocab.json', 'merges.txt']
 
-/** What CLIP was trained on. */
+/** The normalisation of CLIP. */
 const MEAN = [0.48145466, 0.4578275, 0.40821073]
 const STD = [0.26862954, 0.26130258, 0.27577711]
 
 /**
  * Reads a CoCa of OpenCLIP: a folder with a configuration (open_clip_config.json or config.json) and weights
- * (open_clip_model.safetensors or open_clip_pytorch_model.bin, say), or the file of the weights with the configuration beside it.
+ * (such as open_clip_model.safetensors or open_clip_pytorch_model.bin), or the file of the weights in such a folder.
  * @throws OpenClipError naming the setting or the tensors that do not fit; DataError if a file is damaged
  */
 export async function openClip(path: string): Promise<OpenClip> {
@@ -68,14 +68,14 @@ export async function openClip(path: string): Promise<OpenClip> {
   return { model: model.eval(), preprocessing, weights, tokenizerFiles }
 }
 
-/** All of a checkpoint but its weights. */
+/** A checkpoint without its weights. */
 export interface OpenClipSettings extends Omit<OpenClip, 'model'> {
   readonly model: CoCaConfig
   /** the file of the configuration */
   readonly file: string
 }
 
-/** The configuration of what {@link openClip} opens, and where its files are. */
+/** Reads the configuration of a checkpoint as {@link openClip} does, and the paths of its files. */
 export async function readOpenClipSettings(path: string): Promise<OpenClipSettings> {
   const { folder, names, weights } = await filesAt(path)
   const file = join(folder, first(names, CONFIGS, folder))
@@ -104,7 +104,7 @@ function first(names: readonly string[], wanted: readonly string[], folder: stri
   return found
 }
 
-/** Mistakes of a configuration with the file that they stand in. */
+/** Adds the file to the error of an invalid configuration. */
 function inFile<T>(file: string, f: () => T): T {
   try {
     return f()
@@ -129,8 +129,8 @@ function readPreprocessing(json: unknown, size: number, file: string): Preproces
 }
 
 /**
- * Reads weights into a model, one tensor after the other, on the current device. Nothing is read unless names and shapes fit.
- * @throws OpenClipError naming tensors that are missing, superfluous, of another shape or no floating numbers;
+ * Reads weights into a model, one tensor after the other, on the current device. Nothing is read unless names and shapes match.
+ * @throws OpenClipError naming tensors that are missing, superfluous, of another shape or not of a floating dtype;
  *   NonFiniteWeightsError naming those with values that are not finite in float32
  */
 export async function loadOpenClip(path: string, model: CoCa): Promise<void> {
@@ -175,13 +175,14 @@ function checkNames(file: TensorFile, prefix: string, tensors: readonly OpenClip
     throw new OpenClipError(new StateDictError(missing, unexpected, mismatched).message, { file: file.path })
   for (const { name } of tensors) {
     const { dtype } = file.entry(prefix + name)
-    if (!FLOATING.includes(dtype)) throw new OpenClipError(`tensor '${name}' is ${dtype}`, { file: file.path })
+    if (!FLOATING.includes(dtype))
+      throw new OpenClipError(`tensor '${name}' is ${dtype}, not one of ${FLOATING.join(', ')}`, { file: file.path })
   }
 }
 
 /**
- * Writes a model as OpenCLIP reads it: open_clip_config.json and open_clip_model.safetensors, each whole or not at all.
- * @throws ConfigError naming a setting that OpenCLIP has no word for; NonFiniteWeightsError for weights that are not finite
+ * Writes a model in OpenCLIP's format: open_clip_config.json and open_clip_model.safetensors, each atomically.
+ * @throws ConfigError naming a setting that OpenCLIP does not have; NonFiniteWeightsError for weights that are not finite
  */
 export async function saveOpenClip(
   folder: string,

@@ -1,17 +1,17 @@
-// OpenCLIP's settings of a CoCa as settings of ours, and back. What its models have and this CoCa cannot be is refused by
-// its name, and so is what nobody here knows: a setting that is passed over in silence is another model.
+// Converts OpenCLIP's settings of a CoCa to those of this package, and back. Settings that are unknown, or that this CoCa does
+// not support, are errors that name the setting: to ignore one would build another model.
 
 import { resolveCoCa } from '../models/config.ts'
 import type { CoCaConfig } from '../models/index.ts'
 import { ConfigError } from '../nn/index.ts'
 
-/** Plain JSON, as their configuration files hold it. */
+/** The plain JSON of OpenCLIP's configuration files. */
 export type OpenClipConfig = Readonly<Record<string, unknown>>
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Settings by name, each asked for once; what is left at the end is unknown. */
+/** Settings by name. Each is read once; those that remain at the end are unknown. */
 class Settings {
   readonly #path: string
   readonly #values: Map<string, unknown>
@@ -19,7 +19,7 @@ class Settings {
   constructor(path: string, value: unknown) {
     if (!isRecord(value)) throw new ConfigError(path || 'the configuration', value, 'is not an object of settings')
     this.#path = path && `${path}.`
-    // null is how their files say that a setting is not made
+    // in OpenCLIP's files, null means that a setting is not given
     this.#values = new Map(Object.entries(value).filter(([, setting]) => setting !== null))
   }
 
@@ -52,7 +52,7 @@ class Settings {
     return value
   }
 
-  /** A setting that may say one thing alone, or nothing. */
+  /** Settings that must have one value if they are given. */
   only(reason: string, expected: Readonly<Record<string, unknown>>): void {
     for (const [name, value] of Object.entries(expected)) {
       const found = this.#take(name)
@@ -60,7 +60,7 @@ class Settings {
     }
   }
 
-  /** Settings that change nothing. */
+  /** Settings without an effect. */
   ignore(...names: readonly string[]): void {
     for (const name of names) this.#take(name)
   }
@@ -74,7 +74,7 @@ class Settings {
   }
 
   end(): void {
-    for (const [name, value] of this.#values) throw this.refuse(name, value, 'is no setting that is known here')
+    for (const [name, value] of this.#values) throw this.refuse(name, value, 'is not a known setting')
   }
 
   #checked(name: string, byDefault: number | undefined, reason: string, fits: (x: number) => boolean): number {
@@ -92,27 +92,27 @@ class Settings {
 }
 
 /**
- * What every CoCa of OpenCLIP has and the paper's does not. Beside this, {@link fromOpenClipConfig} says where padding is hidden
- * (`text.padMask`) and that the feed-forward layers of the upper half have 4 × width whatever `mlp_ratio` is.
+ * The differences between every CoCa of OpenCLIP and the paper's. In addition, {@link fromOpenClipConfig} sets where padding is
+ * masked (`text.padMask`), and gives the feed-forward layers of the upper half 4 × width for any `mlp_ratio`.
  */
 const DIFFERENCES = {
   /** a class token before the patches, which go through a layer without bias */
   image: { classToken: true, patchBias: false },
-  /** padding has id 0, which is a word too ('!'), and [CLS] has the position after the ids given */
+  /** padding has id 0, which is also a word ('!'), and [CLS] has the position after the given ids */
   text: { pad: 0, padIsWord: true, classPosition: 'next' },
   /** each layer of the upper half normalises the image tokens and has two feed-forward layers; logits have no bias */
   multimodal: { memoryNorm: true, selfMlp: true, outputBias: false },
-  /** one pooler, whose first query gives the embedding and whose queries are normalised */
+  /** one pooler with normalised queries; the first query gives the embedding */
   pooler: { arrangement: 'shared', queryNorm: true },
 } as const
 
-const OTHER_LAYERS = 'layers of this kind are not built here'
-const NOT_A_COCA = 'is not what a CoCa of OpenCLIP says here'
+const OTHER_LAYERS = 'layers of this kind are not supported'
+const NOT_A_COCA = 'is not the value of a CoCa of OpenCLIP'
 
 /**
- * OpenCLIP's configuration of a CoCa as ours.
- * @param json a model's configuration, or what wraps one as `model_cfg`
- * @throws ConfigError naming a setting that is missing, impossible, unknown, or of a model that cannot be built here
+ * Converts OpenCLIP's configuration of a CoCa to that of this package.
+ * @param json a model's configuration, or an object with one as `model_cfg`
+ * @throws ConfigError naming a setting that is missing, invalid, unknown or not supported
  */
 export function fromOpenClipConfig(json: unknown): CoCaConfig {
   const all = new Settings('', isRecord(json) && isRecord(json.model_cfg) ? json.model_cfg : json)
@@ -120,14 +120,14 @@ export function fromOpenClipConfig(json: unknown): CoCaConfig {
   const quick = all.flag('quick_gelu', false)
   const maskAbove = all.has('correct_cls_mask') ? all.flag('correct_cls_mask', false) : undefined
   all.ignore('custom_text', 'cast_dtype', 'output_dict', 'init_logit_scale')
-  all.only('is not built here', { init_logit_bias: undefined, nonscalar_logit_scale: false, pad_id: 0 })
+  all.only('is not supported', { init_logit_bias: undefined, nonscalar_logit_scale: false, pad_id: 0 })
 
   const vision = all.group('vision_cfg')
   vision.only(OTHER_LAYERS, { timm_model_name: undefined, ls_init_value: undefined, patch_dropout: 0 })
   vision.only(OTHER_LAYERS, { pos_embed_type: 'learnable', pool_type: 'tok' })
   vision.only(NOT_A_COCA, { output_tokens: true })
   vision.ignore('final_ln_after_pool')
-  // without a pooler a CoCa of OpenCLIP has no image tokens, and its cascade and parallel poolers do not run
+  // without a pooler, a CoCa of OpenCLIP has no image tokens; its cascade and parallel poolers do not run
   const pooled = vision.flag('attentional_pool', false)
   if (!pooled)
     throw vision.refuse('attentional_pool', pooled, 'must be true: without a pooler there are no image tokens')
@@ -150,18 +150,18 @@ export function fromOpenClipConfig(json: unknown): CoCaConfig {
   vision.end()
 
   const text = all.group('text_cfg')
-  text.only('text towers of Hugging Face are not built here', { hf_model_name: undefined })
+  text.only('text towers of Hugging Face are not supported', { hf_model_name: undefined })
   text.only(OTHER_LAYERS, { ls_init_value: undefined, no_causal_mask: false, proj_type: 'linear', proj_bias: false })
   text.only(OTHER_LAYERS, { pad_id: 0 })
   text.only(NOT_A_COCA, { output_tokens: true })
   text.ignore('hf_tokenizer_name', 'tokenizer_kwargs', 'hf_model_pretrained', 'pool_type', 'eos_id')
-  if (!text.flag('embed_cls', false)) throw text.refuse('embed_cls', false, 'must be true: a CoCa has a [CLS]')
+  if (!text.flag('embed_cls', false)) throw text.refuse('embed_cls', false, 'must be true: a CoCa has a [CLS] token')
   const mask = text.flag('correct_cls_mask', maskAbove ?? false)
   if (maskAbove !== undefined && mask !== maskAbove)
     throw text.refuse('correct_cls_mask', mask, `contradicts correct_cls_mask = ${maskAbove} of the model`)
   const textWidth = text.count('width', 512)
   if (textWidth !== embedding)
-    throw text.refuse('width', textWidth, `must be embed_dim, ${embedding}: nothing projects the one to the other`)
+    throw text.refuse('width', textWidth, `must be embed_dim, ${embedding}: there is no projection between them`)
   const heads = text.count('heads', 8)
   const lower = {
     vocabulary: text.count('vocab_size', 49408),
@@ -179,7 +179,7 @@ export function fromOpenClipConfig(json: unknown): CoCaConfig {
   upper.only(OTHER_LAYERS, { ls_init_value: undefined })
   const upperWidth = upper.count('width', 512)
   if (upperWidth !== embedding)
-    throw upper.refuse('width', upperWidth, `must be embed_dim, ${embedding}: nothing projects the one to the other`)
+    throw upper.refuse('width', upperWidth, `must be embed_dim, ${embedding}: there is no projection between them`)
   const multimodal = {
     heads: upper.count('heads', 8),
     hidden: 4 * upperWidth,
@@ -203,22 +203,22 @@ export function fromOpenClipConfig(json: unknown): CoCaConfig {
   }
 }
 
-/** A side in pixels, which their files may give for both axes. */
+/** A side in pixels, which may be given for both axes. */
 function square(settings: Settings, name: string, byDefault: number): number {
   const [side, other = side] = settings.pair(name, byDefault)
-  if (side !== other) throw settings.refuse(name, [side, other], 'only squares are built here')
+  if (side !== other) throw settings.refuse(name, [side, other], 'only squares are supported')
   return side
 }
 
 /**
- * Our configuration in OpenCLIP's words, all that is no training matter: `fromOpenClipConfig` reads it back as it was.
- * @throws ConfigError naming the first setting that OpenCLIP has no word for
+ * Converts a configuration to OpenCLIP's, without the settings of training: `fromOpenClipConfig` returns an equal one.
+ * @throws ConfigError naming the first setting that OpenCLIP does not have
  */
 export function toOpenClipConfig(config: CoCaConfig): OpenClipConfig {
   const { image, text, pooler, embedding, activation } = resolveCoCa(config, 'toOpenClipConfig(config)')
   const { vocabulary, context, width, heads, multimodal } = text
   const tower = { context_length: context, vocab_size: vocabulary, width, heads }
-  const said = {
+  const json = {
     embed_dim: embedding,
     quick_gelu: activation === 'quickGelu',
     vision_cfg: {
@@ -240,27 +240,27 @@ export function toOpenClipConfig(config: CoCaConfig): OpenClipConfig {
       mlp_ratio: ratio(text.hidden, width),
       embed_cls: true,
       output_tokens: true,
-      // releases before 3.0 do not know the setting, and their mask is the other one
+      // releases before 3.0 do not have this setting and use the other mask
       ...(text.padMask === 'unimodal' ? { correct_cls_mask: true } : {}),
     },
     multimodal_cfg: { ...tower, heads: multimodal.heads, layers: text.multimodalLayers },
     custom_text: true,
   }
-  refuseDifference('', { image, text, pooler, embedding, activation }, fromOpenClipConfig(said))
-  return said
+  refuseDifference('', { image, text, pooler, embedding, activation }, fromOpenClipConfig(json))
+  return json
 }
 
-/** mlp_ratio, which is multiplied and cut off to a whole number there. */
+/** mlp_ratio, which OpenCLIP multiplies by the width and rounds down. */
 function ratio(hidden: number, width: number): number {
   const exact = hidden / width
   return Math.floor(exact * width) === hidden ? exact : (hidden + 0.5) / width
 }
 
-/** What was said must be read as what was meant. */
+/** Throws for a setting that is read back with another value. */
 function refuseDifference(path: string, own: unknown, read: unknown): void {
   if (isRecord(own) && isRecord(read)) {
     for (const name of new Set([...Object.keys(own), ...Object.keys(read)]))
       refuseDifference(path ? `${path}.${name}` : name, own[name], read[name])
   } else if (own !== read)
-    throw new ConfigError(path, own ?? null, `OpenCLIP has no word for it; its models have ${JSON.stringify(read)}`)
+    throw new ConfigError(path, own ?? null, `OpenCLIP has no such setting; its models have ${JSON.stringify(read)}`)
 }

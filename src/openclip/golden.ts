@@ -1,5 +1,5 @@
-// Numbers that another implementation computed, as a folder: a model's configuration and weights, inputs with all that they
-// become, gradients, a training run and captions. What is missing or damaged is found here; agreement.ts compares.
+// Reads a folder of numbers that another implementation computed: a model's configuration and weights, inputs with intermediate
+// results and outputs, gradients, a training run and captions. Missing or damaged files are errors; verify.ts compares.
 //
 //     config.json  weights.safetensors  io.safetensors  grads.safetensors  batches.safetensors
 //     trajectory.json  generation.json  final.safetensors (may be missing)
@@ -18,7 +18,7 @@ import {
 import type { CoCaConfig } from '../models/index.ts'
 import { sameShape, show } from '../tensor/index.ts'
 
-/** A folder of golden numbers that lacks something or does not fit together. */
+/** A folder of golden numbers that is incomplete or inconsistent. */
 export class GoldenError extends DataError {}
 
 /** Images and their texts, on the host. */
@@ -27,7 +27,7 @@ export interface GoldenBatch {
   readonly text: { readonly data: Int32Array; readonly shape: readonly number[] }
 }
 
-/** Tensors of a file, each asked for by its name and with its shape. */
+/** Tensors of a file, by name and expected shape. */
 export class GoldenTensors {
   readonly file: string
   readonly #tensors: ReadonlyMap<string, SafetensorsTensor>
@@ -41,27 +41,28 @@ export class GoldenTensors {
     return [...this.#tensors.keys()]
   }
 
-  /** @throws GoldenError unless there is a finite float32 tensor of this name and shape; undefined is any extent */
+  /** @throws GoldenError unless there is a finite float32 tensor of this name and shape; undefined matches any extent */
   floats(name: string, shape: readonly (number | undefined)[]): { data: Float32Array; shape: readonly number[] } {
     const found = this.#get(name, shape)
     if (!(found.data instanceof Float32Array)) throw this.#error(`tensor '${name}' is ${found.dtype}, not F32`)
     for (const { value, index } of nonFiniteIn(name, found.shape, found.data))
-      throw this.#error(`tensor '${name}' has ${value} at ${index}, and nothing can be compared with that`)
+      throw this.#error(`tensor '${name}' has ${value} at ${index}: only finite values can be compared`)
     return { data: found.data, shape: found.shape }
   }
 
-  /** @throws GoldenError unless there is a batch that this model can take */
+  /** @throws GoldenError unless there is a batch of valid inputs for this model */
   batch({ image, text }: CoCaConfig, suffix = ''): GoldenBatch {
     const images = this.floats(`images${suffix}`, [undefined, 3, image.size, image.size])
     const name = `text${suffix}`
     const found = this.#get(name, [images.shape[0], undefined])
     if (found.data instanceof Float32Array || found.data instanceof Float64Array)
-      throw this.#error(`tensor '${name}' is ${found.dtype}, and token ids are integers`)
+      throw this.#error(`tensor '${name}' is ${found.dtype}, but token ids are integers`)
     const data = toInt32(found, name)
     if (found.shape[1] < 2 || found.shape[1] > text.context)
-      throw this.#error(`tensor '${name}' is ${show(found.shape)}, and texts have 2 to ${text.context} tokens`)
+      throw this.#error(`tensor '${name}' is ${show(found.shape)}, but texts have 2 to ${text.context} tokens`)
     const stranger = data.find(id => id < 0 || id >= text.vocabulary)
-    if (stranger !== undefined) throw this.#error(`tensor '${name}' has id ${stranger} of ${text.vocabulary} ids`)
+    if (stranger !== undefined)
+      throw this.#error(`tensor '${name}' has id ${stranger}, but the model has ${text.vocabulary} ids`)
     return { images, text: { data, shape: found.shape } }
   }
 
@@ -114,7 +115,7 @@ const generationSchema = z.object({
 export type GoldenTrajectory = z.infer<typeof trajectorySchema>
 export type GoldenGeneration = z.infer<typeof generationSchema>
 
-/** All of a folder but its model. */
+/** The numbers of a folder, without its model. */
 export interface Golden {
   readonly io: GoldenTensors
   readonly gradients: GoldenTensors
@@ -124,7 +125,7 @@ export interface Golden {
   readonly final?: GoldenTensors
 }
 
-/** @throws GoldenError or another DataError naming the file, and what of it is missing or damaged */
+/** @throws GoldenError or another DataError naming the file, and its part that is missing or damaged */
 export async function readGolden(folder: string): Promise<Golden> {
   const names = await namesIn(folder)
   const pathOf = (name: string) => {
@@ -149,5 +150,5 @@ async function read<T>(file: string, schema: z.ZodType<T>): Promise<T> {
   const parsed = schema.safeParse(await readJson(file))
   if (parsed.success) return parsed.data
   const { path, message } = parsed.error.issues[0]
-  throw new GoldenError(`${path.join('.') || 'the whole'}: ${message}`, { file, cause: parsed.error })
+  throw new GoldenError(`${path.join('.') || 'the file'}: ${message}`, { file, cause: parsed.error })
 }

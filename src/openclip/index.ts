@@ -1,5 +1,5 @@
-// OpenCLIP's checkpoints: its configurations and names, folders that are read and written, and the check that a model computes
-// here what it computed there.
+// OpenCLIP's checkpoints: conversion of configurations and names, reading and writing of folders, and the comparison of a
+// model's results with those of another implementation.
 
 export { loadOpenClip, type OpenClip, OpenClipError, openClip, type Preprocessing, saveOpenClip } from './checkpoint.ts'
 export { GoldenError } from './golden.ts'

@@ -1,4 +1,4 @@
-// OpenCLIP's configurations and tensors converted to those of a model here: the part that runs in a browser.
+// Conversion of OpenCLIP's configurations and tensors to those of this package: the part that runs in a browser.
 
 export { fromOpenClipConfig, type OpenClipConfig, toOpenClipConfig } from './config.ts'
 export {

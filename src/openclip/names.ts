@@ -1,5 +1,5 @@
-// The border to OpenCLIP: which of its tensors is which parameter here, in one table. What its models do differently is
-// configuration (openclip-config.ts); what is left are names, and weights that lie the other way round or in one piece.
+// The table of OpenCLIP's tensors and the parameters of this package that they hold. Other differences between the models are
+// settings (config.ts); tensors differ only in their names and in whether weights are transposed or joined.
 
 import { concat } from '../autograd/index.ts'
 import type { CoCa } from '../models/index.ts'
@@ -9,16 +9,16 @@ import { checkArguments } from '../tensor/arguments.ts'
 import type { Shape, Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 
-/** How one of their tensors is made of ours: equal, transposed, [out, in] with `in` in several axes, or one below the other. */
+/** How an OpenCLIP tensor is made of parameters: equal, transposed, [out, in] with `in` split into axes, or stacked along rows. */
 type Form = 'same' | 'transposed' | 'kernel' | 'stacked'
 
 const isModel = is.instance('a CoCa', Module)
 
 /** A tensor of an OpenCLIP checkpoint. */
 export interface OpenClipTensor {
-  /** theirs */
+  /** in OpenCLIP's checkpoint */
   readonly name: string
-  /** theirs */
+  /** in OpenCLIP's checkpoint */
   readonly shape: Shape
   /** paths of the parameters that it holds */
   readonly parameters: readonly string[]
@@ -47,7 +47,7 @@ const cross: readonly Row[] = [
   ...mlp('mlpNorm', 'mlp'),
 ]
 
-/** Parameters, and modules with all that is in them; # is the number of a layer. */
+/** Parameters, and modules with all of their parameters; # is the number of a layer. */
 const TABLE: readonly Row[] = [
   ['logit_scale', 'logScale'],
   ['visual.class_embedding', 'encoder.classToken'],
@@ -73,7 +73,7 @@ const TABLE: readonly Row[] = [
   ['text_decoder.text_projection', 'multimodal.output.weight', 'transposed'],
 ]
 
-/** Every tensor that a checkpoint of this model holds, in the table's order. */
+/** All tensors of a checkpoint of this model, in the table's order. */
 export function openClipTensors(model: CoCa): OpenClipTensor[] {
   checkArguments('openClipTensors(model)', [isModel], [model])
   const own = new Map(model.namedParameters())
@@ -88,11 +88,11 @@ export function openClipTensors(model: CoCa): OpenClipTensor[] {
   })
 }
 
-/** What stands at a path of fields. */
+/** The value at a path of fields. */
 const at = (model: Module, path: string): unknown =>
   path.split('.').reduce<unknown>((inner, field) => (inner ? Reflect.get(inner as object, field) : undefined), model)
 
-/** The tensors that a parameter or a module becomes. */
+/** The OpenCLIP tensors of a parameter or a module. */
 function expand(name: string, path: string, value: unknown, form: Form = 'same'): Omit<OpenClipTensor, 'shape'>[] {
   if (value instanceof Parameter) return [{ name, parameters: [path], form }]
   if (value instanceof MultiHeadAttention) {
@@ -123,14 +123,14 @@ function shapeOf(model: CoCa, row: Omit<OpenClipTensor, 'shape'>, own: ReadonlyM
   }
 }
 
-/** One of their tensors as the values of our parameters, in the order in which the row names them. */
+/** Converts an OpenCLIP tensor to the values of its parameters, in the order of the row. */
 export function fromOpenClipTensor({ form, parameters }: OpenClipTensor, value: Tensor): Tensor[] {
   if (form === 'transposed') return [value.transpose()]
   if (form === 'kernel') return [value.reshape([value.shape[0], value.size / value.shape[0]])]
   return form === 'stacked' ? value.split(value.shape[0] / parameters.length) : [value]
 }
 
-/** The other way round. */
+/** Converts the values of parameters to an OpenCLIP tensor. */
 export function toOpenClipTensor({ form, shape }: OpenClipTensor, values: readonly Tensor[]): Tensor {
   const [first] = values
   if (form === 'transposed') return first.transpose()
@@ -138,7 +138,7 @@ export function toOpenClipTensor({ form, shape }: OpenClipTensor, values: readon
   return form === 'stacked' ? concat(values) : first
 }
 
-/** Values by the paths of this model's parameters (the parameters themselves, their gradients) under OpenCLIP's names. */
+/** Converts values by the paths of this model's parameters (the parameters or their gradients) to tensors by OpenCLIP's names. */
 export function toOpenClipState(model: CoCa, state?: ReadonlyMap<string, Tensor>): StateDict {
   checkArguments('toOpenClipState(model, state)', [isModel], [model])
   const values = state ?? model.stateDict()

@@ -1,5 +1,5 @@
-// Whether a checkpoint computes here what it computed where it came from: every number of a folder of golden ones, with
-// the largest difference of each. The tolerances are what float32 allows: in the forward pass 1e-5 of the largest entry, in
+// Compares the results of a checkpoint with those of another implementation: every number of a folder of golden numbers, with
+// the largest difference of each tensor. The tolerances follow from float32: in the forward pass 1e-5 of the largest entry, in
 // gradients 1e-4 of it, in the losses of a training run 1e-4.
 
 import { grad, stack } from '../autograd/index.ts'
@@ -14,7 +14,7 @@ import { toOpenClipState } from './names.ts'
 /** A number or tensor that was compared. */
 export interface AgreementCheck {
   readonly name: string
-  /** the largest difference: relative to the largest entry, absolute for a loss, or how many differ */
+  /** the largest difference: relative to the largest entry, absolute for a loss, or the number of differing captions */
   readonly error: number
   readonly tolerance: number
   readonly ok: boolean
@@ -22,7 +22,7 @@ export interface AgreementCheck {
 
 const TOLERANCE = { forward: 1e-5, gradient: 1e-4, loss: 1e-4, weights: 1e-4 } as const
 
-/** Two logits that are closer than this may change places. */
+/** Two logits that are closer than this may be ranked differently. */
 const TIE = 1e-3
 
 const check = (name: string, error: number, tolerance: number): AgreementCheck => ({
@@ -32,11 +32,11 @@ const check = (name: string, error: number, tolerance: number): AgreementCheck =
   ok: error <= tolerance,
 })
 
-/** The largest |a - b|, relative to the largest |b| unless that is 0; NaN where a number is NaN. */
+/** The largest |a - b|, relative to the largest |b| unless that is 0; NaN if a number is NaN. */
 export function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   let [largest, worst] = [0, 0]
   for (let i = 0; i < expected.length; i++) {
-    // NaN stays the worst
+    // a NaN is kept
     worst = Math.max(worst, Math.abs(actual[i] - expected[i]))
     largest = Math.max(largest, Math.abs(expected[i]))
   }
@@ -44,8 +44,8 @@ export function difference(actual: ArrayLike<number>, expected: ArrayLike<number
 }
 
 /**
- * Compares a folder of golden numbers with what its model computes on the current device: outputs and what is on the way to
- * them, losses, the gradient of every parameter and of the images, captions, and a training run.
+ * Compares a folder of golden numbers with the results of its model on the current device: outputs and intermediate results,
+ * losses, the gradient of every parameter and of the images, captions, and a training run.
  * @throws DataError naming the file that is missing or damaged
  */
 export async function* agreement(folder: string): AsyncGenerator<AgreementCheck, void, undefined> {
@@ -107,8 +107,8 @@ async function* gradients(model: CoCa, batch: GoldenBatch, golden: GoldenTensors
 }
 
 /**
- * Every tensor by its name; the file may hold no others.
- * @param part what of a tensor's entries to compare; default all
+ * Compares every tensor by its name; other tensors in the file are errors.
+ * @param part selects the entries of a tensor to compare; default all
  */
 async function* tensors(
   what: string,
@@ -127,8 +127,8 @@ async function* tensors(
 }
 
 /**
- * A softmax does not notice a bias of its keys, so the true gradient of one is 0; AdamW makes steps of the rounding that
- * stands there instead, and no two implementations make the same.
+ * A bias of keys does not change the result of a softmax, so its exact gradient is 0. AdamW turns the rounding error that
+ * is computed instead into updates, which differ between implementations.
  */
 function withoutKeyBias(name: string, data: Float32Array): Float32Array {
   const third = data.length / 3
@@ -144,7 +144,7 @@ async function* generation(
   const [count] = batch.images.shape
   for (const [name, rows] of Object.entries({ greedy: greedy.ids, gaps: greedy.top2_logit_gap, beam: beam.results }))
     if (rows.length !== count)
-      throw new GoldenError(`generation.json: ${name} is for ${rows.length} images, and there are ${count}`, {
+      throw new GoldenError(`generation.json: ${name} is for ${rows.length} images, but there are ${count}`, {
         file: folder,
       })
   const images = imagesOf(batch)

@@ -1,5 +1,5 @@
-// Gradients of a tensor that is used several times are added in its first gradient's memory, where a device can and where nobody
-// else looks. Here are those who look.
+// Gradients of a tensor that is used several times are added in the memory of the first one, if the device supports it and the
+// memory is not shared. These tests are for shared memory.
 
 import { describe, it } from 'node:test'
 import { grad } from '../../src/autograd/index.ts'
@@ -15,7 +15,7 @@ for (const name of ['reference', 'cpu'] as const)
       [4, 5, 6],
     ].map(values => fromData(Float32Array.from(values), [3], device.get(name)))
 
-    it('leaves those of other tensors as they are, which may lie in the same memory', () => {
+    it('does not change those of other tensors, which may share memory', () => {
       const f = (a: Tensor, b: Tensor) => {
         const three = a.mul(3)
         return b.add(a).add(three).mul(b.stopGradient()).sum()
@@ -25,12 +25,12 @@ for (const name of ['reference', 'cpu'] as const)
       assertCloseNumbers(numbers(byY), [4, 5, 6])
     })
 
-    it('leaves the one that is given as it is', () => {
+    it('does not change a given gradient', () => {
       const slope = grad((a: Tensor) => a.add(a.mul(2)).add(a).sum())
       assertCloseNumbers(numbers(slope(x)), [4, 4, 4])
     })
 
-    it('leaves what another tape has recorded as it is', () => {
+    it('does not change the records of another tape', () => {
       const cube = (a: Tensor) =>
         a
           .mul(a)

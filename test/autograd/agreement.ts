@@ -1,5 +1,5 @@
-// Everything that has a record, on a device and on the reference: operations, fused ones, modules, losses, models, and random
-// programs. Apart from the test files because it runs in Node and, bundled, in a browser: it knows neither.
+// Compares a device with the reference for everything that has a record: operations, fused operations, modules, losses, models,
+// and random programs. It is separate from the test files because it runs in Node and, bundled, in a browser.
 
 import fc from 'fast-check'
 import type { Tensor } from '../../src/tensor/index.ts'

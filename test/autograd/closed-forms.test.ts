@@ -1,5 +1,5 @@
-// Second and third derivatives against what can be written down: formulas that owe nothing to a tape. Among them are those
-// that copies of saved tensors get wrong in silence: x exp x, x tanh x, x sigmoid x and softmax.
+// Second and third derivatives against closed formulas, which use no tape. Among them are those that are silently wrong if saved
+// tensors are copied: x exp x, x tanh x, x sigmoid x and softmax.
 
 import { describe, it } from 'node:test'
 import { crossEntropy, grad, hessian, jacobian, type TensorFunction } from '../../src/autograd/index.ts'
@@ -76,7 +76,7 @@ describe('Hessians', () => {
     assertClose(actual, expected, 1e-12)
   })
 
-  it('logSumExp and crossEntropy: diag p - p pᵀ, whatever the target', () => {
+  it('logSumExp and crossEntropy: diag p - p pᵀ, for any target', () => {
     const expected = make([4, 4], ([i, j]) => spread(i, j))
     assertClose(hessian(x => x.logSumExp())(exact(logits)), expected, 1e-12)
     for (const id of [0, 2]) {
@@ -85,7 +85,7 @@ describe('Hessians', () => {
     }
   })
 
-  it('contrastiveLoss, by the similarities: both softmaxes, along rows and along columns', () => {
+  it('contrastiveLoss, with respect to the similarities: both softmaxes, along rows and along columns', () => {
     const [rows, scale] = [
       [
         [0.6, -0.4, 0.1],

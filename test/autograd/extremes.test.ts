@@ -1,5 +1,4 @@
-// Where numbers are very large, very small, infinite or all the same: finite results and gradients where mathematics has
-// them.
+// Very large, very small, infinite and equal numbers: results and gradients are finite where they are mathematically.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -35,13 +34,13 @@ const allFinite = (...lists: number[][]) => {
 
 for (const dtype of floating) {
   describe(`in ${dtype}`, () => {
-    it('softmax of ±10⁴ is 0 and 1, and so smooth that nothing moves', () => {
+    it('softmax of ±10⁴ is 0 and 1, with zero derivatives', () => {
       const { value, first, second } = derivatives(z => z.softmax(), tensorOf([1e4, -1e4, 0], dtype))
       assert.deepEqual(value, [1, 0, 0])
       for (const list of [first, second]) assertCloseNumbers(list, [0, 0, 0])
     })
 
-    it('softmax gives what is -∞ no weight and no gradient', () => {
+    it('softmax gives -∞ no weight and no gradient', () => {
       const { value, first, second } = derivatives(z => z.softmax(), tensorOf([0, -Infinity, 0], dtype))
       assert.deepEqual(value, [0.5, 0, 0.5])
       allFinite(first, second)
@@ -56,13 +55,13 @@ for (const dtype of floating) {
       assertCloseNumbers(second, [0, 0])
     })
 
-    it('logSoftmax stays without NaN where something is -∞', () => {
+    it('logSoftmax has no NaN if an input is -∞', () => {
       const { value, first, second } = derivatives(z => z.logSoftmax(), tensorOf([0, -Infinity, 0], dtype))
       assertCloseNumbers(value, [-Math.LN2, -Infinity, -Math.LN2], 1e-6)
       noNaN(first, second)
     })
 
-    it('logSumExp of large, of -∞ and of nothing but -∞', () => {
+    it('logSumExp of large numbers, with -∞ and of -∞ alone', () => {
       const large = derivatives(z => z.logSumExp(), tensorOf([1e4, 1e4, -1e4], dtype))
       assertCloseNumbers(large.value, [1e4 + Math.LN2], 1e-6)
       assertCloseNumbers(large.first, [0.5, 0.5, 0], 1e-3)
@@ -76,7 +75,7 @@ for (const dtype of floating) {
       assert.deepEqual(values(zeros([2, 0], { dtype }).logSumExp({ axis: 1 })), [-Infinity, -Infinity])
     })
 
-    it('crossEntropy of ±10⁴ is the distance, and a class of -∞ costs nothing unless it is the target', () => {
+    it('crossEntropy of ±10⁴ is the distance, and a class of -∞ adds nothing unless it is the target', () => {
       const ids = tensor([1, 0], { dtype: 'int32' })
       const far = derivatives(
         z => z.crossEntropy(ids),
@@ -106,13 +105,13 @@ for (const dtype of floating) {
       noNaN(closed.second)
     })
 
-    it('crossEntropy where every row is ignored is 0, with gradient 0', () => {
+    it('crossEntropy is 0, with gradient 0, if every row is ignored', () => {
       const ids = tensor([-100, -100], { dtype: 'int32' })
       const { value, first, second } = derivatives(z => z.crossEntropy(ids, { ignore: -100 }), zeros([2, 3], { dtype }))
       assertCloseNumbers([...value, ...first, ...second], new Array(13).fill(0))
     })
 
-    it('a query that sees nothing gets zeros, and gives none but zeros back', () => {
+    it('a query whose keys are all masked gets zeros, and its gradients are zeros', () => {
       const mask = tensor([
         [true, false],
         [false, false],
@@ -141,18 +140,18 @@ for (const dtype of floating) {
       assertCloseNumbers([...asKeys.value, ...asKeys.first, ...asKeys.second], new Array(10).fill(0))
     })
 
-    it('causal attention hides the future even where the mask hides all of the past', () => {
+    it('causal attention hides the future even if the mask hides all of the past', () => {
       const q = tensorOf([[1], [1]], dtype)
       const v = tensorOf([[3], [5]], dtype)
       // the first key is padding, so the first query sees nothing and the second only itself
       const mask = tensor([false, true])
       assert.deepEqual(values(q.attention(q, v, { causal: true, mask })), [0, 5])
-      // and the first of three queries stands before the first of two keys
+      // and the first of three queries is before the first of two keys
       const three = tensorOf([[1], [1], [1]], dtype)
       assert.deepEqual(values(three.attention(q, v, { causal: true })), [0, 3, 4])
     })
 
-    it('attention to no keys at all is zeros', () => {
+    it('attention without keys is zeros', () => {
       const none = zeros([0, 2], { dtype })
       assert.deepEqual(values(zeros([1, 2], { dtype }).attention(none, none)), [0, 0])
     })
@@ -183,7 +182,7 @@ for (const dtype of floating) {
       assertCloseNumbers([...exponent.value, ...exponent.first, ...exponent.second], new Array(6).fill(0))
     })
 
-    it('erf is exact far out and close by', () => {
+    it('erf is exact for large and small inputs', () => {
       const { value, first } = derivatives(z => z.erf(), tensorOf([-1e4, -6, 6, 1e4], dtype))
       assertCloseNumbers(value, [-1, -1, 1, 1], 1e-15)
       allFinite(first)
@@ -191,7 +190,7 @@ for (const dtype of floating) {
       assertCloseNumbers([tiny[0] / 1e-10, tiny[1] / -1e-20], [1.1283791670955126, 1.1283791670955126], 1e-6)
     })
 
-    it('activations neither overflow nor turn into NaN at ±10⁴', () => {
+    it('activations neither overflow nor become NaN at ±10⁴', () => {
       for (const f of [
         (z: Tensor) => z.gelu(),
         (z: Tensor) => z.gelu({ approximate: 'tanh' }),
@@ -219,7 +218,7 @@ for (const dtype of floating) {
   })
 }
 
-it('expm1 and log1p keep digits that exp and log lose', () => {
+it('expm1 and log1p are accurate where exp and log are not', () => {
   assertCloseNumbers(
     values(tensorOf([1e-12], 'float64').expm1()).map(y => y / 1e-12),
     [1],
@@ -232,7 +231,7 @@ it('expm1 and log1p keep digits that exp and log lose', () => {
   )
 })
 
-it('functions of integers and of truths are float32, sums of truths are counts', () => {
+it('functions of integers and booleans are float32, sums of booleans are counts', () => {
   const integers = tensor([1, 2, 3], { dtype: 'int32' })
   const f32 = (list: number[]) => [...Float32Array.from(list)]
   for (const [y, expected] of [
@@ -267,7 +266,7 @@ it('functions of integers and of truths are float32, sums of truths are counts',
   }
 })
 
-it('the largest and the smallest share the gradient where several are equal', () => {
+it('equal maxima or minima share the gradient', () => {
   const x = tensor([
     [3, 1, 3, 1],
     [2, 2, 2, 2],
@@ -285,7 +284,7 @@ it('the largest and the smallest share the gradient where several are equal', ()
 })
 
 for (const name of ['reference', 'cpu'] as const)
-  it(`argmax is the first place of what max gives, NaN and infinities included (${name})`, () => {
+  it(`argmax is the first index of the result of max, NaN and infinities included (${name})`, () => {
     const numbers = fc.oneof(fc.integer({ min: -3, max: 3 }), fc.constantFrom(NaN, Infinity, -Infinity, -0))
     const rows = fc
       .integer({ min: 1, max: 20 })

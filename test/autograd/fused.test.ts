@@ -1,5 +1,5 @@
-// Fused operations against their definitions: the rule beside a definition is the gradient of that definition, and its second
-// and third derivatives are too. describeOperation compares them where there is a definition.
+// Fused operations against their definitions: the given rule is the gradient of the definition, up to third derivatives.
+// describeOperation compares them for operations with a definition.
 
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
@@ -15,10 +15,10 @@ import { isAsked } from './records.ts'
 for (const { name, op, samples, order } of fusedRecords.filter(({ name }) => isAsked(name)))
   describeOperation(op, { name, expression: `fusedOps.${name}`, from: 'cocagrad', samples, order, ...runs(8) })
 
-it('every fused operation is tested here', () =>
+it('every fused operation is tested', () =>
   assert.deepEqual(fusedRecords.map(({ name }) => name).sort(), Object.keys(fusedOps).sort()))
 
-it('the rule that is derived from a definition is the one beside it', () => {
+it('the rule derived from a definition equals the given rule', () => {
   fc.assert(
     fc.property(tensors(shape({ minRank: 1, maxRank: 2, minSize: 1 }).map(sizes => [sizes, sizes])), ([g, x]) => {
       const derived = derivedRule(fusedOps.softmax.definition)(g, x, x)[0]?.()
@@ -32,7 +32,7 @@ it('the rule that is derived from a definition is the one beside it', () => {
   )
 })
 
-it('a tensor that stands in two places gets its gradient once', () => {
+it('a tensor in two arguments gets its gradient once', () => {
   const product = defineFused('product', { definition: (x: Tensor, y: Tensor) => x.mul(y) })
   const x = tensor([1, -2, 3], { dtype: 'float64' })
   assertClose(grad((y: Tensor) => product(y, y).sum())(x), plain(x.mul(2)), 1e-12)

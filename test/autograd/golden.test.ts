@@ -1,5 +1,4 @@
-// Gradients of first, second and third order against PyTorch's, in float64: numbers of another implementation, made by
-// test/golden/gradients.py.
+// Gradients of first, second and third order against PyTorch's, in float64. The numbers are made by test/golden/gradients.py.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -83,5 +82,5 @@ for (const { name, inputs, result, gradients } of cases) {
   })
 }
 
-it('every function here has numbers there', () =>
+it('every function has golden numbers', () =>
   assert.deepEqual(cases.map(({ name }) => name).sort(), Object.keys(functions).sort()))

@@ -1,4 +1,5 @@
-// Everything that has a record, on the gpu device as on the reference: its kernels as JavaScript, as WebAssembly and on WebGPU.
+// Compares the gpu device with the reference for everything that has a record: its kernels as JavaScript, as WebAssembly and on
+// WebGPU.
 
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
@@ -11,7 +12,7 @@ const declare = (backend: GpuBackend, runs: number) =>
   describe(`on ${backend}`, () => {
     before(() => device.open('gpu', { backend }))
     for (const { name, run } of agreements) it(name, () => scope(() => run(device.get('gpu'), runs)))
-    it('everything was given back', () => assert.deepEqual(device.get('gpu').memory(), { bytes: 0, buffers: 0 }))
+    it('all memory was freed', () => assert.deepEqual(device.get('gpu').memory(), { bytes: 0, buffers: 0 }))
   })
 
 declare('cpu', 10)

@@ -1,5 +1,5 @@
-// gradcheck can fail: wrong rules are caught, at the order at which they are wrong, and a question that has no answer is
-// told from a wrong one.
+// gradcheck can fail: it finds wrong rules, at the order at which they are wrong, and distinguishes points without a derivative
+// from wrong derivatives.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -21,14 +21,14 @@ const verdictOf = (f: (x: Tensor) => Tensor, at: number | number[], options: Gra
   gradcheck(f, [tensor(at)], options).verdict
 
 describe('gradcheck', () => {
-  it('passes a right rule, and counts what it compared', () => {
+  it('passes a right rule, and counts the comparisons', () => {
     const result = gradcheck(right, [x], { order: 2 })
     assert.ok(result.ok && result.worst < 1)
     assert.equal(result.checked, 6)
     assert.equal(result.message, '6 derivatives agree with finite differences')
   })
 
-  it('catches a wrong rule at first order, and says where', () => {
+  it('finds a rule that is wrong at first order, and says where', () => {
     const result = gradcheck(wrong, [x.reshape([3, 1])])
     assert.ok(!result.ok)
     assert.equal(result.mismatches.length, 3)
@@ -38,20 +38,20 @@ describe('gradcheck', () => {
     assert.match(result.message, /order 1, input 0 \[3, 1\] at \[2, 0\]: the tape says .*, differences say /)
   })
 
-  it('catches a rule that is wrong at second order only', () => {
+  it('finds a rule that is wrong only at second order', () => {
     assert.ok(gradcheck(copied, [x]).ok)
     const result = gradcheck(copied, [x], { order: 2 })
     assert.ok(!result.ok)
     assert.ok(result.mismatches.every(mismatch => mismatch.order === 2))
   })
 
-  it('takes a NaN for a failure, on either side', () => {
+  it('fails for a NaN on either side', () => {
     assert.equal(gradcheck(nan, [x]).ok, false)
     assert.equal(gradcheck(nan, [x]).worst, Number.POSITIVE_INFINITY)
     assert.equal(gradcheck(y => y.log(), [tensor([-1])]).ok, false)
   })
 
-  it('finds an input that is forgotten', () => {
+  it('finds an input without a gradient', () => {
     const half = defineOp(
       'half',
       (k, a: Tensor, b: Tensor) => k.binary('mul', a, b, a.dtype),
@@ -61,21 +61,20 @@ describe('gradcheck', () => {
     assert.ok(!result.ok && result.mismatches.every(({ input }) => input === 1))
   })
 
-  it('passes integers and booleans on', () => {
+  it('passes integers and booleans to the function', () => {
     const ids = tensor([2, 0], { dtype: 'int32' })
     assert.equal(gradcheck((y, i) => y.take(i).square(), [x, ids], { order: 2 }).checked, 6)
   })
 
-  it('checks nothing, rightly, where there is nothing', () =>
-    assert.ok(gradcheck(right, [zeros([0, 2])], { order: 2 }).ok))
+  it('passes for empty inputs', () => assert.ok(gradcheck(right, [zeros([0, 2])], { order: 2 }).ok))
 
-  it('tells no derivative at all from a check that found nothing', () =>
+  it('throws if no input has derivatives', () =>
     assert.throws(() => gradcheck(y => y.mul(1.5), [tensor([1], { dtype: 'int32' })]), {
       name: 'TypeError',
       message: 'gradcheck: nothing to differentiate among inputs of int32',
     }))
 
-  it('refuses options that cannot be', () => {
+  it('throws for invalid options', () => {
     const refused = (options: object, text: string) =>
       assert.throws(() => gradcheck(right, [x], options), { name: 'RangeError', message: `gradcheck: ${text}` })
     refused({ order: 4 }, 'the order is 1, 2 or 3, not 4')
@@ -87,13 +86,13 @@ describe('gradcheck', () => {
 })
 
 describe('order 3', () => {
-  it('passes what is right three times', () => {
+  it('passes a rule that is right at all three orders', () => {
     const result = gradcheck(y => y.mul(y.tanh()), [x], { order: 3 })
     assert.ok(result.ok, result.message)
     assert.equal(result.checked, 9)
   })
 
-  it('catches a rule that is wrong at third order only', () => {
+  it('finds a rule that is wrong only at third order', () => {
     assert.ok(gradcheck(copiedTwice, [x], { order: 2 }).ok, 'it is right twice')
     const { verdict, mismatches } = gradcheck(copiedTwice, [x], { order: 3 })
     assert.equal(verdict, 'mismatch')
@@ -108,13 +107,13 @@ describe('jacobian', () => {
   /** right, but for one element of the result */
   const patchy = defineOp('patchy', exp, (g, out) => [() => g.mul(out).mul(tensor([1, 1, 2]))])
 
-  it('counts every element of the result for every element of the inputs', () => {
+  it('compares every element of the result for every element of the inputs', () => {
     const result = gradcheck(right, [x], { mode: 'jacobian', order: 2 })
     assert.ok(result.ok, result.message)
     assert.equal(result.checked, 9 + 9)
   })
 
-  it('says which element of the result is wrong', () => {
+  it('names the wrong element of the result', () => {
     const { mismatches, message } = gradcheck(patchy, [x], { mode: 'jacobian' })
     assert.equal(mismatches.length, 1)
     assert.deepEqual(mismatches[0].element, [2])
@@ -122,7 +121,7 @@ describe('jacobian', () => {
     assert.match(message, /input 0 \[3\] at \[2\], output 0 at \[2\]: the tape says/)
   })
 
-  it('says which of several results is wrong', () => {
+  it('names the wrong one of several results', () => {
     const two = (y: Tensor) => [right(y), wrong(y.reshape([3, 1]))]
     const { mismatches, verdict } = gradcheck(two, [x], { mode: 'jacobian' })
     assert.equal(verdict, 'mismatch')
@@ -136,7 +135,7 @@ describe('jacobian', () => {
     )
   })
 
-  it('says which first derivative has a wrong derivative', () => {
+  it('names the first derivative whose derivative is wrong', () => {
     const ids = tensor([0], { dtype: 'int32' })
     const lopsided = defineOp(
       'lopsided',
@@ -155,13 +154,13 @@ describe('jacobian', () => {
 describe('directions', () => {
   const large = randn([40, 50], { dtype: 'float64', generator: new Generator(1) })
 
-  it('checks a large input along a few of them', () => {
+  it('check a large input along a few directions', () => {
     const result = gradcheck(y => y.softmax(), [large], { directions: 3, order: 2 })
     assert.ok(result.ok, result.message)
     assert.equal(result.checked, 6)
   })
 
-  it('one wrong element among thousands is seen', () => {
+  it('find one wrong element among thousands', () => {
     const spot = defineOp('spot', exp, (g, out) => [
       () =>
         g.mul(out).mul(
@@ -177,7 +176,7 @@ describe('directions', () => {
     assert.match(message, /input 0 \[40, 50\] along direction 0: the tape says/)
   })
 
-  it('a seed is a set of directions', () => {
+  it('depend on the seed', () => {
     const numericOf = (seed: number) => gradcheck(wrong, [x], { directions: 1, seed }).mismatches[0].numeric
     assert.equal(numericOf(1), numericOf(1))
     assert.notEqual(numericOf(1), numericOf(2))
@@ -185,7 +184,7 @@ describe('directions', () => {
 })
 
 describe('a verdict', () => {
-  it('tells a kink from a wrong gradient', () => {
+  it('distinguishes a kink from a wrong gradient', () => {
     assert.equal(
       verdictOf(y => y.relu(), 0),
       'not differentiable here',
@@ -200,19 +199,19 @@ describe('a verdict', () => {
     )
   })
 
-  it('does not pass a kink because the mean of both sides is what the tape says', () =>
+  it('does not pass a kink at which the tape gives the mean of both sides', () =>
     assert.equal(
       verdictOf(y => y.abs(), 0),
       'not differentiable here',
     ))
 
-  it('sees a jump', () =>
+  it('reports a jump', () =>
     assert.equal(
       verdictOf(y => y.greaterEqual(0).cast(y.dtype).mul(y.add(1)), 0),
       'not differentiable here',
     ))
 
-  it('sees the kink of a gradient at second order', () => {
+  it('reports the kink of a gradient at second order', () => {
     const { verdict, mismatches } = gradcheck(y => y.relu().square(), [tensor([0, 1])], { order: 2 })
     assert.equal(verdict, 'not differentiable here')
     assert.deepEqual(
@@ -221,7 +220,7 @@ describe('a verdict', () => {
     )
   })
 
-  it('is not spoilt by a kink beside the point: smaller steps do not reach it', () => {
+  it('passes beside a kink: smaller steps do not reach it', () => {
     assert.equal(
       verdictOf(y => y.abs(), 0.0005),
       'pass',
@@ -232,7 +231,7 @@ describe('a verdict', () => {
     )
   })
 
-  it('passes what only shorter steps can see', () => {
+  it('passes a function that needs shorter steps', () => {
     const steep = (y: Tensor) => y.mul(300).sin()
     assert.equal(verdictOf(steep, 0.3), 'pass')
     assert.equal(
@@ -245,7 +244,7 @@ describe('a verdict', () => {
     )
   })
 
-  it('says that numbers are not finite', () => {
+  it('reports values that are not finite', () => {
     assert.equal(verdictOf(nan, 1), 'not finite')
     assert.equal(
       verdictOf(y => y.log(), -1),
@@ -258,7 +257,7 @@ describe('a verdict', () => {
     assert.match(gradcheck(y => y.log(), [tensor([-1])]).message, /^1 of 1 derivatives are not finite/)
   })
 
-  it('says that the same inputs gave two results, forwards or back', () => {
+  it('reports that equal inputs gave two results, forward or backward', () => {
     let calls = 0
     const { verdict, message } = gradcheck(y => y.mul(++calls), [x])
     assert.equal(verdict, 'not deterministic')
@@ -275,7 +274,7 @@ describe('a verdict', () => {
     )
   })
 
-  it('of everything is the worst one: a wrong gradient before a kink', () =>
+  it('of the whole check is the worst one: a wrong gradient before a kink', () =>
     assert.equal(gradcheck((a, b) => wrong(a).add(b.relu()), [tensor(1), tensor(0)]).verdict, 'mismatch'))
 })
 
@@ -308,7 +307,7 @@ describe('size', () => {
     assert.equal(product.verdict, 'pass', product.message)
   })
 
-  it('of the function does not either: small ones are held to as much less', () => {
+  it('of the function does not matter: tolerances are relative', () => {
     assert.equal(
       verdictOf(y => double(y), -20),
       'mismatch',
@@ -331,7 +330,7 @@ describe('size', () => {
     )
   })
 
-  it('that hides a derivative is said to hide it', () => {
+  it('that hides a derivative is reported', () => {
     const { verdict, message } = gradcheck(y => y.square().sum(), [tensor([1e6, 1e-3], { dtype: 'float64' })])
     assert.equal(verdict, 'not resolved')
     assert.match(
@@ -350,7 +349,7 @@ describe('size', () => {
 })
 
 describe('jumps', () => {
-  it('are no derivatives, whatever the tape says', () => {
+  it('are not differentiable, for any result of the tape', () => {
     const root = defineOp(
       'root',
       (k, y: Tensor) => k.binary('mul', k.unary('sign', y), k.unary('sqrt', k.unary('abs', y)), y.dtype),
@@ -369,7 +368,7 @@ describe('jumps', () => {
     )
   })
 
-  it('and edges that are near are stepped over in shorter steps', () => {
+  it('and edges nearby do not matter: steps are shortened', () => {
     for (const [f, at] of [
       [(y: Tensor) => y.log(), 1e-5],
       [(y: Tensor) => y.sqrt(), 1e-6],
@@ -379,7 +378,7 @@ describe('jumps', () => {
       assert.equal(verdictOf(f, at), 'pass', `${f} at ${at}`)
   })
 
-  it('a function that is the same at every round step is seen to move', () => {
+  it('a function that is equal at every round step is found to vary', () => {
     const still = defineOp(
       'still',
       (k, y: Tensor) => k.unary('sin', k.binary('mul', y, 2000 * Math.PI, y.dtype)),
@@ -388,14 +387,14 @@ describe('jumps', () => {
     assert.equal(verdictOf(still, 0), 'mismatch')
   })
 
-  it('a gradient that is not finite where the function is, is told apart from a function that is not', () => {
+  it('a gradient that is not finite is distinguished from a function that is not', () => {
     assert.match(gradcheck(nan, [tensor([1])]).message, /\(the tape is not finite where f is\)/)
     assert.match(gradcheck(y => y.log(), [tensor([-1])]).message, /\(not finite\)/)
   })
 })
 
-describe('what cannot be checked', () => {
-  it('is refused in words', () => {
+describe('a check that is not possible', () => {
+  it('throws an error with the reason', () => {
     const refused = (f: unknown, inputs: unknown, message: RegExp, name = 'TypeError') =>
       assert.throws(() => gradcheck(f as () => Tensor, inputs as Tensor[]), { name, message })
     refused((y: Tensor) => Promise.resolve(y), [x], /not a Promise: it may not wait/)
@@ -406,7 +405,7 @@ describe('what cannot be checked', () => {
     refused(right, [1, 2], /inputs must be a list of tensors, not \[1, 2\]/, 'ArgumentError')
   })
 
-  it('because it uses a tensor of another device is told what to do', () => {
+  it('because of a tensor on another device throws an error with advice', () => {
     const w = tensor([1, 2, 3], { device: 'cpu' })
     assert.throws(() => gradcheck(y => y.mul(w), [x]), {
       name: 'DeviceError',
@@ -415,24 +414,24 @@ describe('what cannot be checked', () => {
     })
   })
 
-  it('because there is nothing of it, is not said to agree', () =>
+  it('because the inputs are empty is reported', () =>
     assert.equal(gradcheck(right, [zeros([0])]).message, 'nothing was checked: the inputs have no elements'))
 })
 
 describe('precision', () => {
-  it('what was float32 is checked as float64, and the result says so', () => {
+  it('float32 inputs are checked in float64, as the result states', () => {
     const { notes, ok } = gradcheck((a, b) => a.mul(b), [x, x.cast('float64')])
     assert.ok(ok, 'a product')
     assert.deepEqual(notes, ['input 0 was float32 on reference: it is checked as float64 on reference'])
   })
 
-  it('an f that gives float32 is warned of', () => {
+  it('an f that returns float32 gives a warning', () => {
     const { message, ok } = gradcheck(y => y.cast('float32').exp(), [x])
     assert.equal(ok, false)
     assert.match(message, /warning: f gives float32/)
   })
 
-  it('an f that rounds to float32 inside has no kink for it', () => {
+  it('rounding to float32 inside f is not reported as a kink', () => {
     const rounding = (y: Tensor) => y.cast('float32').exp().cast('float64')
     assert.notEqual(verdictOf(rounding, [0.3, 0.7]), 'not differentiable here')
   })

@@ -1,4 +1,4 @@
-// What somebody reads who calls an operation or a transform in another way than the one that there is.
+// The messages for invalid calls of operations and transforms.
 
 import assert from 'node:assert/strict'
 import { describe, it, test } from 'node:test'
@@ -187,7 +187,7 @@ describe('an option of another kind', () => {
   ])
 })
 
-describe('something else in the place of options', () => {
+describe('another value instead of options', () => {
   refuse([
     ['x.sum(1)', () => x.sum(1), 'OptionsError', 'sum: options must be an object, not 1', 'write x.sum({ axis: 1 })'],
     ['x.sum([0, 1])', () => x.sum([0, 1]), 'OptionsError', 'write x.sum({ axis: [0, 1] })'],
@@ -553,7 +553,7 @@ describe('a tape', () => {
   ])
 })
 
-describe("an operation of one's own", () => {
+describe('a user-defined operation', () => {
   type Kernels = { unary(name: string, y: unknown): unknown }
   const exp = (k: Kernels, y: unknown) => k.unary('exp', y)
   const through = (rule: unknown) => grad((y: unknown) => defineOp('mine', exp, rule)(y).sum())(x)
@@ -616,11 +616,11 @@ describe('every operation', () => {
 
   for (const [name, f] of operations) {
     if (!variadic.includes(name))
-      it(`${name} refuses more arguments than it has`, () => {
+      it(`${name} throws for too many arguments`, () => {
         assert.throws(() => f(v, v, v, v, v, v, v, v), isOurs)
       })
 
-    it(`${name} refuses a list, a Promise, a string and nothing where a tensor stands, and says its own name`, () => {
+    it(`${name} throws for a list, a Promise, a string or undefined instead of a tensor, and names itself`, () => {
       for (const wrong of [[1, 2], later, 'a', undefined]) {
         if (wrong === undefined && name === 'broadcast') continue
         assert.throws(
@@ -638,7 +638,7 @@ describe('every operation', () => {
   }
 })
 
-test('what prints goes on printing', () => {
+test('printing does not throw', () => {
   const y = zeros([1])
   assert.equal(`${y}`, String(y))
   assert.match(`a ${y}`, /^a Tensor \[1\]/)

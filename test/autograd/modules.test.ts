@@ -1,5 +1,4 @@
-// Every module, loss and model, as a function of its parameters and inputs together, against everything that an operation is
-// tested with.
+// Every module, loss and model, as a function of its parameters and inputs, with all the tests of an operation.
 
 import assert from 'node:assert/strict'
 import { it } from 'node:test'

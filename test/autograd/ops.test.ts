@@ -13,7 +13,7 @@ import { allRecords, records } from './records.ts'
 
 const asFloat32 = (x: Tensor): Tensor => (isFloating(x.dtype) ? x.cast('float32') : x)
 
-it('every operation has a record and is called in some way, and every record is of an operation', () => {
+it('every operation has a record with calls, and every record belongs to an operation', () => {
   const exported = Object.entries(ops).flatMap(([name, value]) => (typeof value === 'function' ? [name] : []))
   assert.deepEqual(allRecords.map(({ name }) => name).sort(), exported.sort())
   assert.deepEqual(Object.keys(operations).sort(), exported.sort())
@@ -22,7 +22,7 @@ it('every operation has a record and is called in some way, and every record is 
 for (const { name, cases, refuses } of records) {
   describe(name, () => {
     for (const { says, call, formula } of cases) {
-      it(`${says}: its values are those of the formula`, () => {
+      it(`${says}: its values equal the formula`, () => {
         fc.assert(
           fc.property(call.samples, ([options, ...inputs]) => {
             assertClose(call.f(options, ...inputs), formula(options, ...inputs.map(plain)), 1e-11)
@@ -31,7 +31,7 @@ for (const { name, cases, refuses } of records) {
         )
       })
 
-      it(`${says}: float32 makes ${call.result}`, () => {
+      it(`${says}: the result of float32 is ${call.result}`, () => {
         fc.assert(
           fc.property(call.samples, ([options, ...inputs]) => {
             const xs = inputs.map(asFloat32)

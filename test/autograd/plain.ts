@@ -1,5 +1,5 @@
-// Tensors as plain JavaScript: a shape and numbers in row-major order. Formulas written with these few functions share
-// nothing with what they are compared with.
+// Tensors as plain JavaScript: a shape and numbers in row-major order. Formulas written with these functions share no code with
+// the operations that they test.
 
 import { type Shape, show, type Tensor } from '../../src/tensor/index.ts'
 
@@ -32,7 +32,7 @@ export function read(x: Plain, at: readonly number[]): number {
   return x.data[flat]
 }
 
-/** The shape that shapes broadcast to, as NumPy's manual says it. */
+/** The shape that shapes broadcast to, as defined in NumPy's manual. */
 export function common(...shapes: Shape[]): number[] {
   const rank = Math.max(...shapes.map(shape => shape.length))
   return Array.from({ length: rank }, (_, i) => {

@@ -1,5 +1,5 @@
-// What holds for every operation alone holds for programs made of them: random ones, against differences, laws, checkpoint and
-// the cpu.
+// Random programs of operations have the same properties as single operations: they are compared with finite differences, laws,
+// checkpoint and the cpu.
 
 import { it } from 'node:test'
 import type { TensorFunction } from '../../src/autograd/index.ts'
@@ -14,7 +14,7 @@ const holds = (check: (f: TensorFunction, xs: readonly Tensor[]) => void | Promi
     runs(25),
   )
 
-it('a program has the gradients that differences have, twice', () =>
+it('the first and second derivatives of a program equal finite differences', () =>
   holds((f, xs) => checkGradients(f, xs, { order: 2 })))
 
 it('a program obeys the laws', () => holds(checkLaws))

@@ -1,4 +1,4 @@
-// One record for every operation; a test fails when one has none. OPERATION=softmax,gelu keeps those alone.
+// One record for every operation; a test fails if an operation has none. OPERATION=softmax,gelu selects only those.
 
 import { activation } from './records/activation.ts'
 import { attention } from './records/attention.ts'
@@ -29,7 +29,7 @@ export const allRecords: readonly OperationRecord[] = [
 
 const only = process.env.OPERATION?.split(',')
 
-/** Whether tests of this operation are asked for. */
+/** Whether tests of this operation are selected. */
 export const isAsked = (name: string): boolean => only?.includes(name) ?? true
 
 export const records: readonly OperationRecord[] = allRecords.filter(({ name }) => isAsked(name))

@@ -1,4 +1,4 @@
-// What a tape records, what it refuses, and what it gives back.
+// The records, the errors and the memory of a tape.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -42,7 +42,7 @@ function gradients(f: (...xs: Tensor[]) => Tensor, ...inputs: Tensor[]): number[
 }
 
 describe('a gradient', () => {
-  it('adds up over every use of a tensor', () => {
+  it('is the sum over all uses of a tensor', () => {
     assert.deepEqual(
       gradients(x => x.add(x).add(x.mul(2)).sum(), vector(1, 2)),
       [[4, 4]],
@@ -57,7 +57,7 @@ describe('a gradient', () => {
     )
   })
 
-  it('adds up where parts for one tensor lie in one memory, as those of queries, keys and values do', () => {
+  it('is the sum if gradients of one tensor share memory, like those of queries, keys and values', () => {
     for (const name of ['reference', 'cpu'] as const) {
       const sums = device.with(name, () => {
         const x = tensor([
@@ -72,7 +72,7 @@ describe('a gradient', () => {
     }
   })
 
-  it('adds up over the axes that were broadcast', () => {
+  it('is the sum over broadcast axes', () => {
     const [gx, gy] = gradients((x, y) => x.mul(y).sum(), vector(1, 2, 3), number(5))
     assert.deepEqual(gx, [5, 5, 5])
     assert.deepEqual(gy, [6])
@@ -84,7 +84,7 @@ describe('a gradient', () => {
     assert.deepEqual([gx.dtype, gy.dtype], ['float32', 'float64'])
   })
 
-  it('is zero where the result does not depend on the input', () => {
+  it('is zero if the result does not depend on the input', () => {
     assert.deepEqual(
       gradients((x, _y) => x.sum(), vector(1, 2), vector(3, 4)),
       [
@@ -116,7 +116,7 @@ describe('a gradient', () => {
     }
   })
 
-  it('of a result that was computed before the tape ran is an error', () => {
+  it('of a result that was computed before the tape ran throws', () => {
     const w = vector(1, 2)
     const before = w.square().sum()
     using tape = new Tape()
@@ -124,7 +124,7 @@ describe('a gradient', () => {
     assert.throws(() => tape.gradient(before, [w]), /compute it inside tape\.run/)
   })
 
-  it('is undefined in partials exactly where no operation leads to the result', () => {
+  it('is undefined in partials exactly if no operation leads to the result', () => {
     using tape = new Tape()
     const [x, y, z] = [vector(1, 2), vector(3, 4), vector(5, 6)].map(v => tape.watch(v))
     const result = tape.run(() => {
@@ -144,7 +144,7 @@ describe('a gradient', () => {
       [[1]],
     ))
 
-  it('can be asked for what was computed on the way', () => {
+  it('can be computed for intermediate results', () => {
     using tape = new Tape()
     const x = tape.watch(number(3))
     const [square, result] = tape.run(() => {
@@ -154,7 +154,7 @@ describe('a gradient', () => {
     assert.deepEqual(tape.gradient(result, [square, x]).map(values), [[18], [108]])
   })
 
-  it('can be asked for more than once', () => {
+  it('can be computed more than once', () => {
     using tape = new Tape()
     const x = tape.watch(number(3))
     const y = tape.run(() => x.mul(x))
@@ -176,7 +176,7 @@ describe('a gradient', () => {
     )
   })
 
-  it('is shared by equal numbers where a function has a kink', () => {
+  it('is shared by equal numbers at the kink of a function', () => {
     assert.deepEqual(
       gradients(x => x.max(), vector(3, 3, 1)),
       [[0.5, 0.5, 0]],
@@ -204,14 +204,14 @@ describe('a gradient', () => {
 })
 
 describe('gradients of gradients', () => {
-  it('keep inner and outer variables apart', () => {
+  it('distinguish inner and outer variables', () => {
     const f = (x: Tensor) => x.mul(grad((y: Tensor) => x.add(y))(number(1)))
     assert.deepEqual(values(grad(f)(number(1))), [1])
     const h = (x: Tensor) => x.mul(grad((y: Tensor) => x.mul(y))(number(2)))
     assert.deepEqual(values(grad(h)(number(3))), [6])
   })
 
-  it('go as deep as they are asked', () => {
+  it('can be nested to any depth', () => {
     let f = (x: Tensor) => x.pow(5)
     for (const expected of [80, 160, 240, 240, 120]) {
       f = grad(f)
@@ -220,7 +220,7 @@ describe('gradients of gradients', () => {
     assert.deepEqual(values(grad(f)(number(2))), [0])
   })
 
-  it('may pass the same tensor twice', () => {
+  it('work with the same tensor passed twice', () => {
     const x = number(3)
     const [a, b] = grad((p: Tensor, q: Tensor) => p.mul(p).mul(q), { wrt: [0, 1] })(x, x)
     assert.deepEqual([values(a), values(b)], [[18], [9]])
@@ -235,8 +235,8 @@ describe('gradients of gradients', () => {
   })
 })
 
-describe('a tape refuses', () => {
-  it('a gradient of something that is no scalar, and names its shape', () => {
+describe('a tape throws for', () => {
+  it('a gradient of a result that is not a scalar, and names its shape', () => {
     using tape = new Tape()
     const x = tape.watch(zeros([2, 3]))
     const y = tape.run(() => x.mul(2))
@@ -255,7 +255,7 @@ describe('a tape refuses', () => {
     assert.throws(() => tape.gradient(y, [stranger]), /a tensor of shape \[4\] is not on this tape/)
   })
 
-  it('what has no gradients', () => {
+  it('a tensor without gradients', () => {
     using tape = new Tape()
     assert.throws(
       () => tape.watch(zeros([2], { dtype: 'int32' })),
@@ -273,7 +273,7 @@ describe('a tape refuses', () => {
     assert.throws(() => noGrad(async () => x.mul(2)), { name: 'TypeError', message: /await outside/ })
   })
 
-  it('to go on after its end', () => {
+  it('use after its end', () => {
     const tape = new Tape()
     const x = tape.watch(number(1))
     const y = tape.run(() => x.mul(2))
@@ -283,7 +283,7 @@ describe('a tape refuses', () => {
     assert.throws(() => tape.gradient(y, [x]), /this tape has ended/)
   })
 
-  it('a parameter that got a new value in between', () => {
+  it('a parameter with a value changed after its use', () => {
     class Replaceable extends Tensor {
       replace(storage: Storage): void {
         this.replaceStorage(storage)
@@ -319,7 +319,7 @@ describe('a tape refuses', () => {
 })
 
 describe('recording', () => {
-  it('happens in run, and not in noGrad', () => {
+  it('happens in run, but not in noGrad', () => {
     const tape = new Tape()
     const x = tape.watch(number(2))
     tape.run(() => {
@@ -336,14 +336,14 @@ describe('recording', () => {
     tape.end()
   })
 
-  it('ends when an operation throws', () => {
+  it('ends if an operation throws', () => {
     using tape = new Tape()
     const x = tape.watch(zeros([2]))
     assert.throws(() => tape.run(() => x.add(zeros([3]))), ShapeError)
     assert.ok(!isRecording())
   })
 
-  it('leaves out what no watched tensor went into', () => {
+  it('omits operations without a watched tensor among their inputs', () => {
     using tape = new Tape()
     const x = tape.watch(number(2))
     tape.run(() => x.mul(number(3).exp()))
@@ -353,7 +353,7 @@ describe('recording', () => {
     )
   })
 
-  it('keeps apart an argument and a result that is the same tensor', () => {
+  it('distinguishes an argument and a result that are the same tensor', () => {
     const through = defineOp(
       'through',
       (_, x: Tensor) => x,
@@ -365,7 +365,7 @@ describe('recording', () => {
     )
   })
 
-  it('of two tapes at once serves both', () => {
+  it('works with two tapes at once', () => {
     const [outer, inner] = [new Tape(), new Tape()]
     const [x, y] = [outer.watch(number(2)), inner.watch(number(3))]
     const [z] = outer.run(() => [inner.run(() => mul(x, y))])
@@ -376,7 +376,7 @@ describe('recording', () => {
 })
 
 describe('memory of a tape', () => {
-  it('is given back at its end, except what is kept', () => {
+  it('is freed at its end, except for results', () => {
     const before = device.get().memory().buffers
     const x = number(2)
     const tape = new Tape()
@@ -390,14 +390,14 @@ describe('memory of a tape', () => {
     assert.equal(device.get().memory().buffers - before, 3)
   })
 
-  it('holds what the backward pass will need, even if it was made in a scope', () => {
+  it('holds the tensors that the backward pass needs, even from an inner scope', () => {
     using tape = new Tape()
     const x = tape.watch(number(2))
     const y = tape.run(() => scope(() => x.exp().mul(x)))
     assert.ok(Math.abs(values(tape.gradient(y, [x])[0])[0] - 3 * Math.exp(2)) < 1e-12)
   })
 
-  it('is given back where noGrad throws', () => {
+  it('is freed if noGrad throws', () => {
     let made: Tensor | undefined
     const fail = () => {
       made = tensor([1, 2]).exp()
@@ -408,7 +408,7 @@ describe('memory of a tape', () => {
     assert.equal(isRecording(), false)
   })
 
-  it('does not grow with what noGrad makes', () => {
+  it('does not grow with the tensors of noGrad', () => {
     using tape = new Tape()
     const x = tape.watch(number(2))
     tape.run(() => {
@@ -419,7 +419,7 @@ describe('memory of a tape', () => {
     })
   })
 
-  it('stays flat over thousands of steps', () => {
+  it('does not grow over thousands of steps', () => {
     let w = tensor([[0.5, -0.5]])
     const x = tensor([[1, 2]])
     const step = () => {
@@ -439,7 +439,7 @@ describe('memory of a tape', () => {
     assert.deepEqual(device.get().memory(), before)
   })
 
-  it('stays flat over steps in a scope', () => {
+  it('does not grow over steps in a scope', () => {
     const w = tensor([0.5, -0.5])
     const step = () =>
       scope(() => {
@@ -456,7 +456,7 @@ describe('memory of a tape', () => {
   })
 })
 
-describe('a tape in print', () => {
+describe('a printed tape', () => {
   const tape = new Tape()
   const x = tape.watch(zeros([2, 3]), 'x')
   const w = tape.watch(zeros([4, 3], { dtype: 'float64' }), 'a "w"')
@@ -468,7 +468,7 @@ describe('a tape in print', () => {
       .mul(2),
   )
 
-  it('is one operation a line', () => {
+  it('has one line per operation', () => {
     assert.equal(
       String(tape),
       [
@@ -482,7 +482,7 @@ describe('a tape in print', () => {
     )
   })
 
-  it('shows numbers as JavaScript does, and tensors wherever they stand', () => {
+  it('shows numbers as JavaScript does, and tensors at any depth', () => {
     const tape = new Tape()
     const x = tape.watch(ones([2]), 'x')
     tape.run(() => {
@@ -536,7 +536,7 @@ await tape.entries[0].result.text() prints the values of one of them`,
     tape.end()
   })
 
-  it('is a list in a console and a notebook, and one line inside of something else', () => {
+  it('is a list in a console and a notebook, and one line if it is nested', () => {
     const text = `Tape of 4 operations\n${String(tape).replaceAll(/^/gm, '  ')}`
     assert.equal(inspect(tape), text)
     assert.equal(inspect({ tape }), '{ tape: Tape of 4 operations }')
@@ -545,7 +545,7 @@ await tape.entries[0].result.text() prints the values of one of them`,
     assert.equal(inspect(new Tape()), 'Tape of 0 operations')
   })
 
-  it('records nothing of what is printed while it runs, and keeps no memory of it', async () => {
+  it('does not record printing while it runs, and keeps no memory of it', async () => {
     const tape = new Tape()
     const x = tape.watch(randn([60, 3, 60]), 'x')
     const y = tape.run(() => x.permute([2, 1, 0]).exp())

@@ -56,7 +56,7 @@ describe('grad and valueAndGrad', () => {
     close(gradient, ...values(symmetric.matmul(x).add(b)))
   })
 
-  it('are for the argument that is named, or a list of them', () => {
+  it('differentiate by the given argument, or by a list of them', () => {
     const f = (p: Tensor, q: Tensor) => p.mul(p).mul(q)
     close(grad(f)(number(3), number(5)), 30)
     close(grad(f, { wrt: 1 })(number(3), number(5)), 9)
@@ -66,7 +66,7 @@ describe('grad and valueAndGrad', () => {
     assert.throws(() => jacobian(f, { wrt: -1 })(number(3), number(5)), /wrt: there is no argument -1 among 2/)
   })
 
-  it('leave nothing behind but what they return', () =>
+  it('keep no memory except their results', () =>
     scope(() => {
       grad(quadratic)(x)
       const before = device.get().memory().buffers
@@ -81,7 +81,7 @@ describe('products with derivatives', () => {
   const f: TensorFunction = (p, q) => p.mul(q).exp()
   const [p, q] = [vector(0.5, -1), vector(2, 0.25)]
 
-  it('vjp is vᵀ J, as often as wanted', () => {
+  it('vjp is vᵀ J, and can be called repeatedly', () => {
     const [value, pullback] = vjp(f, p, q)
     const e = [Math.exp(1), Math.exp(-0.25)]
     close(value, ...e)
@@ -99,7 +99,7 @@ describe('products with derivatives', () => {
     close(tangent, Math.exp(1) * 2, Math.exp(-0.25) * (2 * 0.25 - 1))
   })
 
-  it('jvp of an input that does not matter is 0', () => close(jvp(r => r.mul(0), [p], [q])[1], 0, 0))
+  it('jvp of an unused input is 0', () => close(jvp(r => r.mul(0), [p], [q])[1], 0, 0))
 
   it('hvp is H v, without H', () => {
     const v = vector(1, -1, 2)
@@ -109,7 +109,7 @@ describe('products with derivatives', () => {
     close(hy, 2 * 2 * 1)
   })
 
-  it('refuse vectors of another shape', () => {
+  it('throw for vectors of another shape', () => {
     assert.throws(() => jvp(f, [p, q], [p]), {
       name: 'ShapeError',
       message: 'jvp: vectors [2] for inputs [2], [2]',
@@ -133,7 +133,7 @@ describe('an input of integers', () => {
   const f = (w: Tensor, ids: Tensor) => w.take(ids).square()
   const wholes = zerosLike(rows)
 
-  it('has a vjp of zeros of its own shape and dtype, beside that of the others', () => {
+  it('has a vjp of zeros of its own shape and dtype', () => {
     const [value, pullback] = vjp(f, table, rows)
     const [byTable, byRows] = pullback(onesLike(value))
     assert.deepEqual(values(byTable), [2, 4, 0, 0, 20, 24])
@@ -143,7 +143,7 @@ describe('an input of integers', () => {
     assert.deepEqual(values(grad(scalar)(table, rows)), values(byTable))
   })
 
-  it('does not move in a jvp, whatever stands in its tangent', () => {
+  it('is constant in a jvp, for any tangent', () => {
     const direction = onesLike(table)
     for (const tangent of [wholes, rows])
       assert.deepEqual(values(jvp(f, [table, rows], [direction, tangent])[1]), [10, 12, 2, 4, 10, 12])
@@ -151,7 +151,7 @@ describe('an input of integers', () => {
     assert.deepEqual(values(jvp(w => f(w, rows), [table], [direction])[1]), [10, 12, 2, 4, 10, 12])
   })
 
-  it('has an hvp of zeros, and counts for nothing in that of the others', () => {
+  it('has an hvp of zeros, and does not affect that of other inputs', () => {
     const direction = tensor(
       [
         [1, 0],
@@ -165,7 +165,7 @@ describe('an input of integers', () => {
     assert.deepEqual([byRows.dtype, values(byRows)], ['int32', [0, 0, 0]])
   })
 
-  it('refuses a floating tangent, which would be lost', () => {
+  it('throws for a floating tangent, which would have no effect', () => {
     const refused = {
       name: 'GradientError',
       message: /input 1 is int32: it is a constant, and its vector is zerosLike\(x\)/,
@@ -196,13 +196,13 @@ describe('an input of integers', () => {
     )
   })
 
-  it('alone leaves nothing to differentiate by', () => {
+  it('alone throws', () => {
     const g = (ids: Tensor) => ids.mul(0.5)
     for (const ask of [() => vjp(g, rows), () => jvp(g, [rows], [wholes]), () => hvp(g, [rows], [wholes])])
       assert.throws(ask, { name: 'GradientError', message: /input 0 is int32.*write x\.cast\('float32'\)/ })
   })
 
-  it('and truths are constants too', () => {
+  it('or booleans is a constant too', () => {
     const mask = tensor([true, false])
     const [, pullback] = vjp((y, m) => y.mul(m), vector(3, 4), mask)
     const [byY, byMask] = pullback(vector(1, 1))
@@ -232,7 +232,7 @@ describe('jacobian and hessian', () => {
     close(hessian((y: Tensor) => y.logSumExp())(x).reshape([-1]), ...expected)
   })
 
-  it('are for the argument that is named', () => {
+  it('differentiate by the given argument', () => {
     const f = (y: Tensor, w: Tensor) => y.mul(w.square()).sum()
     close(hessian(f, { wrt: 1 })(vector(1, 2), vector(3, 4)).reshape([-1]), 2, 0, 0, 4)
   })
@@ -308,7 +308,7 @@ describe('second derivatives that are often wrong', () => {
   })
 })
 
-describe('double backward at work', () => {
+describe('applications of double backward', () => {
   it("Newton's method finds the minimum of a quadratic in one step, and of x⁴ - 2x² in a few", () => {
     const newton = (f: TensorFunction, start: Tensor, steps: number): Tensor => {
       let at = start
@@ -325,7 +325,7 @@ describe('double backward at work', () => {
     )
   })
 
-  it('a gradient penalty trains: its gradient is that of finite differences', () => {
+  it('the gradient of a gradient penalty equals finite differences', () => {
     const penalty = (w: Tensor, y: Tensor) => {
       const g = grad((z: Tensor) => z.linear(w).tanh().sum())(y)
       return g.norm().sub(1).square()
@@ -358,7 +358,7 @@ describe('checkpoint', () => {
 
   const smooth = (z: Tensor) => z.linear(weight).tanh().exp().softmax().sin()
 
-  it('gives the same gradients, of captured weights too, with fewer lines and less memory', () => {
+  it('gives the same gradients, also of captured weights, with fewer records and less memory', () => {
     const [plainly, saving] = [walk(smooth), walk(checkpoint(smooth))]
     assert.deepEqual(saving.gradients, plainly.gradients)
     assert.equal(plainly.entries, 7)
@@ -372,7 +372,7 @@ describe('checkpoint', () => {
     (z: Tensor): Tensor =>
       dropout(dropout(z.linear(weight).tanh(), 0.5, { generator }).add(1), 0.25, { generator })
 
-  it('drops out the same the second time, and leaves the generator where it was', () => {
+  it('repeats the same dropout, and restores the generator', () => {
     const [g1, g2, g3] = [new Generator(3), new Generator(3), new Generator(3)]
     const expected = walk(random(g1)).gradients
     assert.deepEqual(walk(checkpoint(random(g2))).gradients, expected)
@@ -383,7 +383,7 @@ describe('checkpoint', () => {
     assert.deepEqual(walk(twice(checkpoint(random(g3)))).gradients, walk(twice(random(g4))).gradients)
   })
 
-  it('nests, draws included', () => {
+  it('can be nested, with random numbers', () => {
     const [g1, g2] = [new Generator(5), new Generator(5)]
     const whole = (f: (z: Tensor) => Tensor) => (z: Tensor) =>
       f(z)
@@ -401,7 +401,7 @@ describe('checkpoint', () => {
     assertClose(hessian(f)(y), plain(hessian((z: Tensor) => smooth(z).square().sum())(y)), 1e-12)
   })
 
-  it('hands through what it does not touch, though it computes something else beside it', () => {
+  it('returns an input unchanged beside a computed result', () => {
     const f = checkpoint((p: Tensor, q: Tensor) => {
       q.neg()
       return p
@@ -416,7 +416,7 @@ describe('checkpoint', () => {
     assert.deepEqual(grad(slopes, { wrt: [0, 1] })(number(2), number(5)).map(values), [[288], [0]])
   })
 
-  it('may hand its argument through, and computes the same without a tape', () => {
+  it('can return its argument, and gives the same result without a tape', () => {
     assert.deepEqual(values(grad((z: Tensor) => checkpoint((v: Tensor) => v)(z).sum())(y)), [1, 1, 1])
     assert.deepEqual(values(checkpoint(smooth)(y)), values(smooth(y)))
     assert.deepEqual(values(noGrad(() => checkpoint(smooth)(y))), values(smooth(y)))

@@ -95,7 +95,7 @@ describe('weights that are not finite', () => {
   it('are what the doctor finds', async () => {
     const { code, stdout, stderr } = await cocagrad(['doctor', inFolder('nan')])
     assert.equal(code, 1, stderr)
-    assert.match(stdout, /✗ 1\. wrong: the weights hold values that are no finite numbers \(optimizer\)/)
+    assert.match(stdout, /✗ 1\. wrong: the weights hold values that are not finite \(optimizer\)/)
     assert.match(stdout, /encoder\.patches\.projection\.weight has NaN at 0/)
     assert.match(stdout, /gradients {2}none: values are not finite/)
   })
@@ -113,7 +113,7 @@ describe('results that are not finite', () => {
   it('are what the doctor finds', async () => {
     const { code, stdout, stderr } = await cocagrad(['doctor', inFolder('large')])
     assert.equal(code, 1, stderr)
-    assert.match(stdout, /wrong: the model computes values that are no finite numbers \(activity\)/)
+    assert.match(stdout, /wrong: the model computes values that are not finite \(activity\)/)
     assert.match(stdout, /seen: activation \w+ at encoder\.patches\.projection\.weight has/)
     assert.match(stdout, /gradients {2}none: values are not finite/)
     assert.doesNotMatch(stdout, /no gradient reaches|never fire/)

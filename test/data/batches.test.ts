@@ -53,7 +53,7 @@ test('a batch holds images, ids and captions of the same examples', async () => 
   }
 })
 
-test('an epoch shows every example once, in an order of its own', async () => {
+test('an epoch contains every example once, in its own order', async () => {
   const batches = iterator(numbered(12), { batchSize: 5, dropLast: false, seed: 3 })
   assert.equal(batches.batchesPerEpoch, 3)
   const orders = []
@@ -77,7 +77,7 @@ test('an epoch shows every example once, in an order of its own', async () => {
   assert.equal(new Set(orders).size, 3)
 })
 
-test('the last batch is left out if it is not full, and no shuffle means the order of the data', async () => {
+test('an incomplete last batch is dropped, and without shuffling the order is that of the data', async () => {
   const batches = iterator(numbered(7), { batchSize: 3, shuffle: false })
   const taken = await take(batches, 3)
   assert.deepEqual(
@@ -90,7 +90,7 @@ test('the last batch is left out if it is not full, and no shuffle means the ord
   )
 })
 
-test('an epoch is a function of the seed and its number', async () => {
+test('an epoch is a function of the seed and the epoch number', async () => {
   const orderOf = async (seed: number, epoch: number) => {
     const order = []
     for await (const batch of iterator(numbered(20), { batchSize: 4, seed }).epoch(epoch)) order.push(...batch.indices)
@@ -103,7 +103,7 @@ test('an epoch is a function of the seed and its number', async () => {
   assert.notEqual(await orderOf(5, 1), third.join())
 })
 
-test('among several captions each is chosen sometimes', async () => {
+test('each of several captions is chosen in some epoch', async () => {
   const data = source(Array.from({ length: 30 }, (_, i) => [`a ${i}`, `b ${i}`, `c ${i}`]))
   const taken = await take(iterator(data, { batchSize: 30 }), 10)
   const counts = new Map<string, number>()
@@ -115,7 +115,7 @@ test('among several captions each is chosen sometimes', async () => {
   for (const letter of 'abc') assert.ok(counts.get(letter)! > 60, `${letter}: ${counts.get(letter)}`)
 })
 
-test('with distinct captions no batch has two equal texts, and nothing is lost before the last batches', async () => {
+test('with distinct captions no batch has two equal texts, and only the last batches are incomplete', async () => {
   const shape = fc.record({
     kinds: fc.array(fc.nat(12), { minLength: 1, maxLength: 60 }),
     batchSize: fc.integer({ min: 1, max: 6 }),
@@ -141,7 +141,7 @@ test('with distinct captions no batch has two equal texts, and nothing is lost b
   )
 })
 
-test('a postponed example comes first in the next batch that can take it', async () => {
+test('a postponed example is the first of the next batch that can take it', async () => {
   const data = source([['a'], ['a'], ['b'], ['c'], ['d'], ['a']])
   const batches = iterator(data, { batchSize: 2, shuffle: false, distinctCaptions: true, dropLast: false })
   const taken = await take(batches, batches.batchesPerEpoch!)
@@ -164,7 +164,7 @@ const random = fc.record({
   stopAfter: fc.nat(12),
 })
 
-test('a resumed run sees the batches it would have seen, to the bit', async () => {
+test('a resumed run gets bitwise the same batches', async () => {
   await fc.assert(
     fc.asyncProperty(random, async ({ count, stopAfter, ...options }) => {
       const data = source(Array.from({ length: count }, (_, i) => [`k ${i % 7}`, `other ${i % 5}`]))
@@ -185,7 +185,7 @@ test('a resumed run sees the batches it would have seen, to the bit', async () =
   )
 })
 
-test('a state of other data, another tokenizer or other options is refused by name', async () => {
+test('restoring a state of other data, another tokenizer or other options throws and names the difference', async () => {
   const data = numbered(8)
   const state = iterator(data, { batchSize: 4 }).state
   const refusal = (batches: BatchIterator, changed: object = {}) => {
@@ -199,8 +199,8 @@ test('a state of other data, another tokenizer or other options is refused by na
   }
   const same = () => iterator(data, { batchSize: 4 })
   assert.equal(refusal(same()), 'restored')
-  assert.match(refusal(iterator(data, { batchSize: 2 })), /has batchSize 4, these batches have 2/)
-  assert.match(refusal(iterator(data, { batchSize: 4, seed: 1 })), /has seed 0, these batches have 1/)
+  assert.match(refusal(iterator(data, { batchSize: 2 })), /has batchSize 4, but these batches have 2/)
+  assert.match(refusal(iterator(data, { batchSize: 4, seed: 1 })), /has seed 0, but these batches have 1/)
   assert.match(refusal(iterator(data, { batchSize: 4, contextLength: 5 })), /has contextLength 4|other ids/)
   assert.match(refusal(iterator({ ...data, fingerprint: 'x' }, { batchSize: 4 })), /belongs to other data/)
   const others = new BatchIterator(data, WordTokenizer.fromCaptions(['n 3']), { batchSize: 4, contextLength: 4 })
@@ -210,7 +210,7 @@ test('a state of other data, another tokenizer or other options is refused by na
   assert.match(refusal(same(), { batch: 0.5 }), /batch 0.5/)
 })
 
-test('the next batch is decoded ahead, one batch and no more, and that does not move the state', async () => {
+test('exactly one batch is decoded ahead, which does not change the state', async () => {
   const asked: number[] = []
   const data = source(
     Array.from({ length: 9 }, (_, i) => [`n ${i}`]),
@@ -230,7 +230,7 @@ test('the next batch is decoded ahead, one batch and no more, and that does not 
   assert.equal(asked.length, 9)
 })
 
-test('calls that overlap are answered in order', async () => {
+test('overlapping calls resolve in order', async () => {
   const batches = iterator(numbered(12), { batchSize: 2, shuffle: false })
   const taken = await Promise.all([batches.next(), batches.next(), batches.next()])
   assert.deepEqual(
@@ -243,7 +243,7 @@ test('calls that overlap are answered in order', async () => {
   )
 })
 
-test('an image that cannot be read fails its own batch, not the one before, and can be tried again', async t => {
+test('an image that cannot be read fails its own batch only, which can be tried again', async t => {
   const folder = await temporaryFolder(t)
   const names = [0, 1, 2, 3].map(i => `${i}.png`)
   for (const [i, name] of names.entries())
@@ -265,7 +265,7 @@ test('an image that cannot be read fails its own batch, not the one before, and 
   assert.deepEqual([...(await batches.next()).indices], [2, 3])
 })
 
-test('a caption that is too long is found before training, with the name of its image', () => {
+test('a caption that is too long throws before training, and the error names its image', () => {
   const data = source([['a b'], ['a b', 'a b c']])
   assert.throws(() => iterator(data, { batchSize: 1 }), {
     name: 'TokenizerError',
@@ -274,19 +274,22 @@ test('a caption that is too long is found before training, with the name of its 
   assert.doesNotThrow(() => iterator(data, { batchSize: 1, truncate: true }))
 })
 
-test('options that make no batch are refused', () => {
-  assert.throws(() => iterator(numbered(3), { batchSize: 0 }), /batchSize is a positive integer, not 0/)
+test('options that give no batch throw', () => {
+  assert.throws(() => iterator(numbered(3), { batchSize: 0 }), /batchSize must be a positive integer, not 0/)
   assert.throws(
     () => iterator(numbered(3), { batchSize: 4 }),
-    /3 examples fill no batch of 4: batchSize is at most 3 here$/,
+    /3 examples do not fill a batch of 4: batchSize must be at most 3$/,
   )
-  assert.throws(() => iterator(numbered(3), { batchSize: 1, seed: -1 }), /seed is a non-negative integer, not -1/)
+  assert.throws(() => iterator(numbered(3), { batchSize: 1, seed: -1 }), /seed must be a non-negative integer, not -1/)
   const same = source([['a'], ['a'], ['a']])
-  assert.throws(() => iterator(same, { batchSize: 2, distinctCaptions: true }), /no batch of 2 with distinct captions/)
+  assert.throws(
+    () => iterator(same, { batchSize: 2, distinctCaptions: true }),
+    /do not fill a batch of 2 with distinct captions/,
+  )
   assert.throws(() => iterator(source([['a'], []]), { batchSize: 1 }), /image 1: has no caption/)
 })
 
-test('an image of the wrong shape is refused by name', async () => {
+test('an image of the wrong shape throws an error that names it', async () => {
   const data = source([['a'], ['b']], async () => new Float32Array(5))
-  await assert.rejects(iterator(data, { batchSize: 2 }).next(), /image \d: has 5 values, and \[3, 2, 2\] has 12/)
+  await assert.rejects(iterator(data, { batchSize: 2 }).next(), /image \d: has 5 values, but \[3, 2, 2\] has 12/)
 })

@@ -6,7 +6,7 @@ import { readCaptions } from '../../src/data/captions.ts'
 import { DataError } from '../../src/io/errors.ts'
 import { temporaryFolder } from './folder.ts'
 
-/** A folder with images a.png, b.png and sub/c.png, which nobody decodes here, and one caption file. */
+/** A folder with one caption file and the images a.png, b.png and sub/c.png, which are not decoded. */
 async function folderWith(t: TestContext, name: string, content: string | Uint8Array): Promise<string> {
   const folder = await temporaryFolder(t)
   await mkdir(join(folder, 'sub'))
@@ -15,7 +15,7 @@ async function folderWith(t: TestContext, name: string, content: string | Uint8A
   return folder
 }
 
-test('a file of captions may have any name, and its images lie beside it', async t => {
+test('a caption file can have any name, with its images in the same folder', async t => {
   const folder = await folderWith(t, 'train-2.csv', 'file,caption\na.png,one\nsub/c.png,three')
   const images = await readCaptions(join(folder, 'train-2.csv'))
   assert.deepEqual(
@@ -24,7 +24,7 @@ test('a file of captions may have any name, and its images lie beside it', async
   )
 })
 
-test('JSON lines: one caption or several, several lines a file, other fields kept, order of the first line', async t => {
+test('JSON lines: one or several captions, several lines per file, other fields kept, order of the first line', async t => {
   const lines = [
     '\ufeff{"file": "b.png", "caption": "two cats", "source": "x"}\r',
     '',
@@ -39,7 +39,7 @@ test('JSON lines: one caption or several, several lines a file, other fields kep
   ])
 })
 
-test('comma-separated: quotes, commas and line breaks inside them, columns in any order', async t => {
+test('comma-separated: quoted commas and line breaks, columns in any order', async t => {
   const text = 'caption,id,file\n"a cat, ""asleep""",1,a.png\r\n"two\nlines",2,b.png\n'
   assert.deepEqual(await readCaptions(await folderWith(t, 'captions.csv', text)), [
     { file: 'a.png', captions: ['a cat, "asleep"'], fields: { id: '1' } },
@@ -47,7 +47,7 @@ test('comma-separated: quotes, commas and line breaks inside them, columns in an
   ])
 })
 
-test('tab-separated: a quotation mark is a character', async t => {
+test('tab-separated: a quotation mark is an ordinary character', async t => {
   const text = 'file\tcaption\na.png\ta 12" pizza\nb.png\t"quoted", with a comma\n'
   const captions = (await readCaptions(await folderWith(t, 'captions.tsv', text))).flatMap(image => image.captions)
   assert.deepEqual(captions, ['a 12" pizza', '"quoted", with a comma'])
@@ -108,7 +108,7 @@ const broken: [what: string, name: string, content: string | Uint8Array, line: n
   ['an unknown file in .tsv', 'captions.tsv', 'file\tcaption\nz.png\ta\n', 2, /'z.png', which does not exist/],
 ]
 for (const [what, name, content, line, reason] of broken)
-  test(`${what} is refused with file and line`, async t => {
+  test(`${what} throws an error with file and line`, async t => {
     const folder = await folderWith(t, name, content)
     const file = join(folder, name)
     await assert.rejects(readCaptions(folder), error => {
@@ -120,12 +120,12 @@ for (const [what, name, content, line, reason] of broken)
     })
   })
 
-test('a folder has exactly one caption file', async t => {
+test('a folder without a caption file, or with two, throws', async t => {
   const folder = await folderWith(t, 'notes.txt', '')
   await assert.rejects(readCaptions(folder), /has none of captions.jsonl, captions.csv, captions.tsv/)
   await writeFile(join(folder, 'captions.csv'), '')
   await writeFile(join(folder, 'captions.tsv'), '')
-  await assert.rejects(readCaptions(folder), /has captions.csv and captions.tsv: which one counts\?/)
+  await assert.rejects(readCaptions(folder), /has captions.csv and captions.tsv: keep one of them/)
   await assert.rejects(readCaptions(join(folder, 'absent')), /absent: does not exist/)
   await assert.rejects(
     readCaptions(join(folder, 'a.png')),

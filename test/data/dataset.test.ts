@@ -17,7 +17,7 @@ async function greyFolder(t: TestContext, count: number): Promise<string> {
   return folder
 }
 
-test('a folder opens without decoding, and every image comes with its captions', async t => {
+test('a folder opens without decoding, and every image has its captions', async t => {
   const folder = await greyFolder(t, 5)
   await writeFile(join(folder, '4.png'), 'broken')
   const dataset = await ImageTextDataset.open(folder, { imageSize: 4 })
@@ -29,7 +29,7 @@ test('a folder opens without decoding, and every image comes with its captions',
   assert.throws(() => dataset.captions(-1), /has no example -1/)
 })
 
-test('an image is decoded once while there is room, and what is handed out may be changed', async t => {
+test('an image is decoded once while the cache has space, and the result can be changed', async t => {
   const folder = await greyFolder(t, 3)
   const dataset = await ImageTextDataset.open(folder, { imageSize: 4, cacheBytes: 2 * 48 })
   const first = await dataset.image(0)
@@ -42,7 +42,7 @@ test('an image is decoded once while there is room, and what is handed out may b
   await assert.rejects(dataset.image(2), { name: 'FileError', reason: 'does not exist' })
 })
 
-test('a split divides the images by its seed, and its parts keep their captions and pixels', async t => {
+test('a split depends on its seed, and its parts keep their captions and pixels', async t => {
   const dataset = await ImageTextDataset.open(await greyFolder(t, 20), { imageSize: 4 })
   const { train, validation } = dataset.split({ validation: 0.25, seed: 1 })
   assert.deepEqual([train.length, validation.length], [15, 5])
@@ -56,7 +56,7 @@ test('a split divides the images by its seed, and its parts keep their captions 
     assert.throws(() => dataset.split({ validation: share }), /leaves one part empty/, String(share))
 })
 
-test('the fingerprint changes with a caption, a name or the order, and with nothing else', async t => {
+test('the fingerprint changes only with a caption, a name or the order', async t => {
   const folder = await greyFolder(t, 3)
   const path = join(folder, 'captions.jsonl')
   const fingerprintOf = async (...lines: [string, string][]) => {
@@ -74,7 +74,7 @@ test('the fingerprint changes with a caption, a name or the order, and with noth
   assert.equal(new Set([original, ...others]).size, 5)
 })
 
-test('an image size that is no size is refused', async t => {
+test('an image size of 0 throws', async t => {
   const folder = await greyFolder(t, 1)
-  await assert.rejects(ImageTextDataset.open(folder, { imageSize: 0 }), /imageSize is a positive integer, not 0/)
+  await assert.rejects(ImageTextDataset.open(folder, { imageSize: 0 }), /imageSize must be a positive integer, not 0/)
 })

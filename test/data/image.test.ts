@@ -38,7 +38,7 @@ const largestDifference = (a: ArrayLike<number>, b: ArrayLike<number>) =>
 const meanDifference = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   Array.from(a).reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length
 
-test('a PNG of the asked size comes back as it was, channels first, from 0 to 1, with either decoder', async () => {
+test('a PNG of the given size is unchanged, channels first, from 0 to 1, with both decoders', async () => {
   const pixels = gradient(9, 9)
   for (const decoder of decoders) {
     const image = await decodeImage(encodePng(pixels, 9, 9), { size: 9, decoder })
@@ -48,7 +48,7 @@ test('a PNG of the asked size comes back as it was, channels first, from 0 to 1,
   }
 })
 
-test('every kind of PNG, transparent or not, is the same from both decoders', async () => {
+test('both decoders give equal pixels for every kind of PNG, transparent or not', async () => {
   const kind = fc.record({
     size: fc.integer({ min: 1, max: 7 }),
     channels: fc.constantFrom(1, 2, 3, 4),
@@ -72,7 +72,7 @@ test('every kind of PNG, transparent or not, is the same from both decoders', as
 const golden = join(import.meta.dirname, '../golden/images')
 const { side, modes } = JSON.parse(readFileSync(join(golden, 'index.json'), 'utf8'))
 for (const [name, mode] of Object.entries(modes))
-  test(`${name} (${mode}) has the pixels that Pillow gives it`, async () => {
+  test(`${name} (${mode}) has the pixels of Pillow`, async () => {
     const pixels = readFileSync(join(golden, `${name}.rgb`)) // [side, side, 3]
     const expected = Uint8Array.from(pixels, (_, i) => pixels[(i % side ** 2) * 3 + Math.floor(i / side ** 2)])
     for (const decoder of decoders) {
@@ -83,7 +83,7 @@ for (const [name, mode] of Object.entries(modes))
     }
   })
 
-test('of 16 bits the upper 8 count, in grey too', async () => {
+test('the upper 8 of 16 bits are used, in grey too', async () => {
   const grey = encode({ width: 2, height: 1, channels: 1, depth: 16, data: Uint16Array.of(0x12ff, 0xfe01) })
   for (const decoder of decoders) {
     const bytes = await decodeImageBytes(grey, { size: 1, decoder })
@@ -91,7 +91,7 @@ test('of 16 bits the upper 8 count, in grey too', async () => {
   }
 })
 
-test('transparency is left out: the colour beneath it is what is seen', async () => {
+test('transparency is ignored: transparent pixels have their stored colour', async () => {
   const png = encodePng(Uint8Array.of(200, 100, 0, 0, 200, 100, 0, 255, 200, 100, 0, 128, 0, 0, 0, 128), 2, 2)
   for (const decoder of decoders) {
     const bytes = await decodeImageBytes(png, { size: 2, decoder })
@@ -99,14 +99,14 @@ test('transparency is left out: the colour beneath it is what is seen', async ()
   }
 })
 
-test('an orientation may be left as it is stored', async () => {
+test('upright: false keeps the stored orientation', async () => {
   const [turned, plain] = ['exif3.jpg', 'baseline.jpg'].map(name => join(golden, name))
   const stored = await decodeImageBytes(turned, { size: side, upright: false })
   assert.deepEqual(stored, await decodeImageBytes(plain, { size: side }))
   assert.notDeepEqual(stored, await decodeImageBytes(turned, { size: side }))
 })
 
-test('a part at random depends on its seed, has the share and the shape asked for, and stays in the picture', () => {
+test('a random crop depends on its seed, has the given area and aspect ratio, and is inside the picture', () => {
   const picture = fc.record({ width: fc.integer({ min: 1, max: 300 }), height: fc.integer({ min: 1, max: 300 }) })
   fc.assert(
     fc.property(picture, fc.nat(), (picture, seed) => {
@@ -127,7 +127,7 @@ test('a part at random depends on its seed, has the share and the shape asked fo
   assert.ok(new Set(boxes.map(box => box.left)).size > 100, 'places differ')
 })
 
-test('a whole picture as its own part is the picture', async () => {
+test('a crop of the whole picture is the picture', async () => {
   const png = encodePng(gradient(20, 20), 20, 20)
   const whole = await decodeImageBytes(png, { size: 8, crop: { scale: [1, 1], ratio: [1, 1], seed: 3 } })
   assert.deepEqual(whole, await decodeImageBytes(png, { size: 8 }))
@@ -162,7 +162,7 @@ function crc32(bytes: Uint8Array): number {
   return ~crc >>> 0
 }
 
-test('palettes, packed samples and a transparent colour are the same from both decoders', async () => {
+test('both decoders give equal pixels for palettes, packed samples and a transparent colour', async () => {
   const palette = [10, 20, 30, 200, 0, 0, 0, 200, 0, 1, 2, 3]
   const images: Record<string, [Buffer, number[]]> = {
     'palette of 2 bits': [handmadePng(3, 2, 3, [[0x18], [0x6c], [0xc4]], [['PLTE', palette]]), [10, 200, 0]],
@@ -207,7 +207,7 @@ test('palettes, packed samples and a transparent colour are the same from both d
   }
 })
 
-test('a longer side is cropped in the middle, at the same pixel by both decoders', async () => {
+test('both decoders crop a longer side in the middle, at the same pixel', async () => {
   for (const [width, height] of [
     [5, 2],
     [2, 5],
@@ -221,7 +221,7 @@ test('a longer side is cropped in the middle, at the same pixel by both decoders
   }
 })
 
-test('a fine chessboard shrinks to grey, not to a pattern', async () => {
+test('a fine chessboard shrinks to grey', async () => {
   const board = Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => {
     const p = Math.floor(i / 3)
     return ((p % 64) + Math.floor(p / 64)) % 2 === 0 ? 255 : 0
@@ -233,7 +233,7 @@ test('a fine chessboard shrinks to grey, not to a pattern', async () => {
   }
 })
 
-test('a flat colour stays itself at every size', async () => {
+test('a constant colour does not change at any size', async () => {
   const size = fc.integer({ min: 1, max: 20 })
   await fc.assert(
     fc.asyncProperty(size, size, size, fc.nat(255), async (width, height, size, value) => {
@@ -245,7 +245,7 @@ test('a flat colour stays itself at every size', async () => {
   )
 })
 
-test('a JPEG is near the pixels it was made of, colour or grey, baseline or progressive', async () => {
+test('a JPEG is close to its original pixels, in colour or grey, baseline or progressive', async () => {
   const pixels = gradient(48, 48)
   const raw = sharp(pixels, { raw: { width: 48, height: 48, channels: 3 } })
   const planes = await decodeImageBytes(encodePng(pixels, 48, 48), { size: 48 })
@@ -262,7 +262,7 @@ test('a JPEG is near the pixels it was made of, colour or grey, baseline or prog
   }
 })
 
-test('every EXIF orientation is undone, alike by both decoders', async () => {
+test('both decoders undo every EXIF orientation', async () => {
   const upright = gradient(40, 24)
   const expected = await decodeImageBytes(encodePng(upright, 40, 24), { size: 16 })
   // where the first stored row and the first stored column belong in the upright picture (Exif 2.3, 4.6.4)
@@ -372,7 +372,7 @@ const bad: Record<string, [Uint8Array, RegExp]> = {
   'a JPEG of 65500×65500': [jpegOf(65_500, 65_500), /JPEG of 65500×65500 pixels/],
 }
 for (const [what, [bytes, message]] of Object.entries(bad))
-  test(`${what} is refused with its name by both decoders`, async t => {
+  test(`${what} throws an error with the file name in both decoders`, async t => {
     const path = join(await temporaryFolder(t), 'picture')
     await writeFile(path, bytes)
     for (const decoder of decoders)
@@ -383,7 +383,7 @@ for (const [what, [bytes, message]] of Object.entries(bad))
       )
   })
 
-test('JPEGs cut off in their data are refused in words about the file, many at once too', async () => {
+test('truncated JPEGs throw an error about the file, also many at once', async () => {
   const cut = goodJpeg.subarray(0, goodJpeg.length - 8)
   const decoded = Array.from({ length: 64 }, () => decodeImage(cut, { size: 8, decoder: 'sharp' }))
   for (const outcome of await Promise.allSettled(decoded)) {
@@ -392,7 +392,7 @@ test('JPEGs cut off in their data are refused in words about the file, many at o
   }
 })
 
-test('corrupted files decode or are refused, never anything else', async () => {
+test('corrupted files decode or throw an ImageError', async () => {
   const edit = fc.record({ at: fc.nat(), to: fc.nat(255) })
   const corrupted = fc
     .tuple(fc.constantFrom(goodPng, goodJpeg, goodWebp), fc.array(edit, { minLength: 1, maxLength: 4 }), fc.nat())
@@ -414,11 +414,11 @@ test('corrupted files decode or are refused, never anything else', async () => {
   )
 })
 
-test('a missing image names its path', async () => {
+test('the error for a missing image names its path', async () => {
   await assert.rejects(decodeImage('/nowhere/a.png', { size: 8 }), { name: 'FileError', file: '/nowhere/a.png' })
 })
 
-test('a size that is no size is refused', async () => {
+test('an invalid size throws', async () => {
   for (const size of [0, -1, 2.5, Number.NaN]) await assert.rejects(decodeImage(goodPng, { size }), ImageError)
 })
 
@@ -429,11 +429,11 @@ test('normalize subtracts the mean and divides by the deviation of each channel'
   assert.throws(() => normalize(pixels, [0, 0], [1, 0]), /are not all above 0/)
 })
 
-test('pixels that do not fit their size are not encoded', () => {
+test('encoding pixels that do not fit their size throws', () => {
   assert.throws(() => encodePng(new Uint8Array(10), 2, 2), /10 bytes are not 1 to 4 channels of 2×2 pixels/)
 })
 
-test('without sharp, images are decoded in JavaScript and the report says so', async () => {
+test('without sharp, images are decoded in JavaScript, as the report states', async () => {
   assert.deepEqual(await imageDecoder(), { name: 'sharp' })
   const hook = `export function resolve(name, context, next) {
     if (name === 'sharp') throw new Error("Cannot find package 'sharp'")
@@ -458,5 +458,5 @@ test('without sharp, images are decoded in JavaScript and the report says so', a
   assert.equal(report.name, 'javascript')
   assert.equal(report.pixels, 1200)
   assert.match(report.note, /sharp cannot be loaded \(Cannot find package 'sharp'\)/)
-  assert.match(report.refusal, /sharp was asked for and cannot be loaded .* npm install sharp/)
+  assert.match(report.refusal, /decoder is 'sharp', but sharp cannot be loaded .* npm install sharp/)
 })

@@ -1,4 +1,4 @@
-// Classes of images: where they are read from, what is wrong with them, and how they come to a classification loss.
+// Classes of images: how they are read, their errors, and how a classification loss gets them.
 
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -29,7 +29,7 @@ async function folderWith(t: TestContext, images: readonly string[], lists: Read
 
 const lines = (...values: readonly object[]) => values.map(value => JSON.stringify(value)).join('\n')
 
-test('a label is a field of a line: one or several, text or a number, of several lines together', async t => {
+test('labels are fields of lines: one or several, text or numbers, collected over lines', async t => {
   const list = lines(
     { file: 'a.png', caption: 'one', label: ' cat ' },
     { file: 'b.png', caption: ['two', '2'], labels: ['dog', 'cat', 'dog'] },
@@ -47,7 +47,7 @@ test('a label is a field of a line: one or several, text or a number, of several
   )
 })
 
-test('a label is a column, beside captions or alone', async t => {
+test('labels are a column, with or without captions', async t => {
   const folder = await folderWith(t, ['a.png', 'b.png'], { 'captions.csv': 'label,file\ncat,a.png\ndog,b.png' })
   const read = await readCaptions(folder, { labels: true })
   assert.deepEqual(
@@ -68,7 +68,7 @@ test('a folder for each class gives images, classes and captions', async t => {
   ])
 })
 
-test('unless they are asked for, labels are fields as any other, and folders of classes are no data', async t => {
+test('without the option, labels are ordinary fields and a folder for each class throws', async t => {
   const list = lines({ file: 'a.png', caption: 'one', label: { any: 'thing' } })
   const folder = await folderWith(t, ['a.png'], { 'captions.jsonl': list })
   assert.deepEqual(await readCaptions(folder), [
@@ -96,7 +96,7 @@ const broken: [
   ['a class without images', ['cat/1.png'], { 'dog.txt': 'x' }, undefined, /a folder 'empty' without/],
 ]
 for (const [what, images, lists, line, reason] of broken)
-  test(`is refused with its place: ${what}`, async t => {
+  test(`throws an error with file and line: ${what}`, async t => {
     const folder = await folderWith(t, images, lists)
     if (what === 'a class without images') await mkdir(join(folder, 'empty'))
     await assert.rejects(readCaptions(folder, { labels: true }), (error: unknown) => {
@@ -107,7 +107,7 @@ for (const [what, images, lists, line, reason] of broken)
     })
   })
 
-test('classes are in the order of numbers, then of names', () => {
+test('classes are ordered by number, then by name', () => {
   const images = [['b', '10'], ['a'], ['9', 'b'], []].map(labels => ({ labels }))
   assert.deepEqual(classesOf(images), ['9', '10', 'a', 'b'])
 })
@@ -132,7 +132,7 @@ test('a dataset has classes and labels, both parts of a split have the same clas
   assert.notEqual((await open(true)).fingerprint, labelled.fingerprint)
 })
 
-test('a batch has the labels of its images, and none where the data has none', async t => {
+test('a batch has the labels of its images if the data has labels', async t => {
   const folder = await folderWith(t, ['cat/1.png', 'cat/2.png', 'dog/3.png', 'fox/4.png'])
   const data = await ImageTextDataset.open(folder, { imageSize: 4, labels: true })
   const tokenizer = WordTokenizer.fromCaptions(['cat dog fox'])
@@ -153,17 +153,17 @@ test('a batch has the labels of its images, and none where the data has none', a
   assert.ok(!('labels' in (await new BatchIterator(unlabelled, tokenizer, options).next())))
 })
 
-test('targets are class numbers where each image has one class, and ones and zeros where one has several', () => {
+test('targets are class numbers if each image has one class, and ones and zeros if one has several', () => {
   const classes = ['cat', 'dog', 'fox']
   assert.deepEqual(classTargets([['fox'], ['cat']], classes), { data: Int32Array.of(2, 0), shape: [2] })
   assert.deepEqual(classTargets([['fox', 'cat'], ['dog']], classes), {
     data: Int32Array.of(1, 0, 1, 0, 1, 0),
     shape: [2, 3],
   })
-  assert.throws(() => classTargets([['cat'], ['cow']], classes), /label 'cow' of image 1 is none of 3 classes/)
+  assert.throws(() => classTargets([['cat'], ['cow']], classes), /label 'cow' of image 1 is not one of the 3 classes/)
   assert.throws(() => classTargets([[]], classes), /image 0 has no label/)
 })
 
-test('tars are refused where labels are asked for', async () => {
-  await assert.rejects(openData('x/{0..1}.tar', { imageSize: 4, labels: true }), /of which labels are not read/)
+test('opening tars with labels throws', async () => {
+  await assert.rejects(openData('x/{0..1}.tar', { imageSize: 4, labels: true }), /labels are not read from tars/)
 })

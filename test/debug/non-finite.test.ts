@@ -35,7 +35,7 @@ describe('firstNonFinite', () => {
     assert.match(found.place.stack ?? '', /non-finite\.test\.ts/)
   })
 
-  it('tells forward from backward: the slope of a square root at 0 is infinite, its value is not', async () => {
+  it('distinguishes forward from backward: the slope of a square root at 0 is infinite, its value is not', async () => {
     const found = await firstNonFinite(() => grad((x: Tensor) => x.sqrt().sum())(tensor([0, 1])))
     assert.equal(found?.phase, 'backward')
     assert.equal(found?.value, Number.POSITIVE_INFINITY)
@@ -43,7 +43,7 @@ describe('firstNonFinite', () => {
     assert.deepEqual([forward?.phase, forward?.operation], ['forward', 'log'])
   })
 
-  it('sees what no tape records, and loops that wait', async () => {
+  it('sees operations outside of a tape and in asynchronous functions', async () => {
     const x = tensor([1000])
     assert.equal((await firstNonFinite(() => noGrad(() => x.exp())))?.operation, 'exp')
     const loop = async () => {
@@ -53,7 +53,7 @@ describe('firstNonFinite', () => {
     assert.deepEqual([found?.operation, found?.before], ['mul', 3])
   })
 
-  it('finds where a training loop breaks, and that an update broke a parameter', async () => {
+  it('names the operation at which a training loop fails, and says that an update changed its parameter', async () => {
     class Model extends Module {
       w = parameter([2], init.ones)
       forward = (x: Tensor) => this.w.mul(x).square().sum()
@@ -68,7 +68,7 @@ describe('firstNonFinite', () => {
     assert.match(found?.message ?? '', /argument 0: \[2\] float32, .*, and was not finite before/)
   })
 
-  it('finds nothing where all is finite, in a whole model with masks too', async () => {
+  it('finds nothing if all values are finite, also in a whole model with masks', async () => {
     seed(0)
     const model = new CoCa({
       image: { size: 8, patch: 4, width: 16, layers: 1, heads: 2 },
@@ -88,20 +88,20 @@ describe('firstNonFinite', () => {
     assert.equal(await firstNonFinite(() => optimizer.minimize(() => model.loss(images, captions))), undefined)
   })
 
-  it('looks at the result of a fused operation, not at the parts of its definition', async () => {
+  it('checks the result of a fused operation, not the parts of its definition', async () => {
     // log 0 is -Infinity, and its exponential 0 again
     const same = defineFused('same', { definition: (x: Tensor) => x.log().exp() })
     assert.equal(await firstNonFinite(() => same(tensor([0, 1]))), undefined)
     assert.equal((await firstNonFinite(() => same(tensor([-1, 1]))))?.operation, 'same')
   })
 
-  it('leaves infinities alone where that is asked', async () => {
+  it('ignores infinities if the option is set', async () => {
     const masked = () => where(tensor([true, false]), tensor([1, 2]), Number.NEGATIVE_INFINITY).softmax()
     assert.equal((await firstNonFinite(masked))?.operation, 'where')
     assert.equal(await firstNonFinite(masked, { infinity: false }), undefined)
   })
 
-  it('an error that follows what was found is not thrown again, another one is', async () => {
+  it('an error after a finding is not thrown, any other error is', async () => {
     const bad = () => {
       tensor([-1]).sqrt()
       throw new RangeError('the loss is NaN')
@@ -115,7 +115,7 @@ describe('firstNonFinite', () => {
     )
   })
 
-  it('works where values cannot be read at once', async () => {
+  it('works on a device whose values are read asynchronously', async () => {
     await device.open('gpu', { backend: 'cpu' })
     await device.with('gpu', async () => {
       const x = tensor([2, 0.5, -1])
@@ -130,7 +130,7 @@ describe('firstNonFinite', () => {
     })
   })
 
-  it('says what to call for numbers', () =>
+  it('names the function for numbers in its error', () =>
     assert.rejects(firstNonFinite([1, Number.NaN] as never), (error: Error) => {
       assert.ok(error instanceof ArgumentError)
       assert.match(error.message, /indexOfNonFinite/)

@@ -25,20 +25,20 @@ describe('profile', () => {
     assert.deepEqual(result.shape, [1, 3])
   })
 
-  it('has times that add up to no more than the whole', async () => {
+  it('has times whose sum is at most the total', async () => {
     const { lines, milliseconds } = await profile(() => f(x), { runs: 5 })
     const inKernels = lines.reduce((sum, line) => sum + line.milliseconds, 0)
     assert.ok(inKernels > 0 && inKernels <= milliseconds)
     assert.ok(lines.every((line, i) => i === 0 || line.milliseconds <= lines[i - 1].milliseconds))
   })
 
-  it('a gradient inside of what a tape records is backward, what comes after it forward', async () => {
+  it('counts a gradient inside of a tape as backward, and operations after it as forward', async () => {
     const second = (y: Tensor) => grad(f)(y).cos().sum()
     const { lines } = await profile(() => grad(second)(x.mul(0.1)))
     assert.equal(lines.find(({ kernel }) => kernel === 'unary cos')?.phase, 'forward')
   })
 
-  it('leaves the kernels as they were, whatever happens, and two at a time see the same', async () => {
+  it('restores the kernels, also after an error and with two profiles at a time', async () => {
     const { kernels } = device.get()
     await assert.rejects(
       profile(() => Promise.reject(new Error('of f'))),
@@ -58,7 +58,7 @@ describe('profile', () => {
     assert.equal(device.get().kernels, kernels)
   })
 
-  it('looks at the device that is named', async () => {
+  it('profiles the given device', async () => {
     const onReference = tensor([1], { device: 'reference' })
     const work = () => void [onReference.sin(), x.cos()]
     const { lines } = await profile(work, { device: 'reference' })
@@ -68,13 +68,13 @@ describe('profile', () => {
     )
   })
 
-  it('prints a table, and what is between kernels', async () => {
+  it('prints a table, with the time between kernels', async () => {
     const text = `${await profile(() => f(x))}`
     assert.match(text, /^a run takes [\d.]+ ms, timing included\nother +\S/)
     assert.match(text, /all of other +[\d.]+ ms +[\d.]+ % +\d+\nbetween kernels/)
   })
 
-  it('refuses an option that it does not have', () =>
+  it('throws for an unknown option', () =>
     assert.rejects(
       profile(() => x, { times: 3 } as object),
       OptionsError,

@@ -57,30 +57,30 @@ const data: ReportData = {
 describe('a report', () => {
   const page = reportPage(data)
 
-  it('needs nothing but itself', () => {
+  it('needs no other files', () => {
     const addresses = [...page.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, address]) => address)
     assert.ok(addresses.length > 0)
     assert.ok(addresses.every(address => address.startsWith('data:image/png;base64,')))
     assert.doesNotMatch(page, /<script|<link|@import|url\(/)
   })
 
-  it('escapes whatever it is given', () => {
+  it('escapes its input', () => {
     assert.ok(page.includes('A &lt;page&gt; &amp; more'))
     assert.ok(page.includes('&lt;script&gt;'))
     assert.equal(html`<p>${'<b>'}${[html`<i>${'"'}</i>`]}</p>`.markup, '<p>&lt;b&gt;<i>&quot;</i></p>')
   })
 
-  it('says right and wrong in words, and which words are wrong', () => {
+  it('states right and wrong in words, and marks the wrong words', () => {
     assert.match(page, /✓ reached/)
     assert.match(page, /✗ missed/)
     assert.match(page, /<ins>ring<\/ins>/)
-    assert.match(page, /truly: a red star/)
+    assert.match(page, /correct: a red star/)
     assert.match(page, /a star <ins>right<\/ins> <ins>of<\/ins> a ring/)
     assert.match(page, /a <ins>blue<\/ins> circle below a green star/, 'held against the wording that is nearest')
-    assert.match(page, /truly: a cyan circle below a green star/)
+    assert.match(page, /correct: a cyan circle below a green star/)
   })
 
-  it('says whether the gradients were right', () => {
+  it('states whether the gradients were right', () => {
     assert.match(page, /✗ wrong in 1 of 2 checks, first at step 501/)
     assert.match(page, /largest relative error was\s+0\.2, at step 501/)
     const { checks } = data
@@ -90,17 +90,17 @@ describe('a report', () => {
 
   it('shows pictures before it plots losses', () => {
     const at = (part: string) => page.indexOf(part)
-    for (const chart of ['<svg class="chart"', 'How it learned', 'Whether its gradients'])
-      for (const seen of ['What it says of new pictures', 'class="attended"', 'One space for pictures and words'])
+    for (const chart of ['<svg class="chart"', 'How it learned', 'Were its gradients right?'])
+      for (const seen of ['Its captions of new pictures', 'class="attended"', 'One space for pictures and words'])
         assert.ok(at(seen) > 0 && at(seen) < at(chart), `${seen} stands behind ${chart}`)
   })
 
-  it('gives every picture words', () => {
+  it('gives every picture an alternative text', () => {
     for (const [tag] of page.matchAll(/<img[^>]*>/g)) assert.match(tag, /alt="[^"]+"/)
     for (const [tag] of page.matchAll(/<svg[^>]*>/g)) assert.match(tag, /role="img" aria-label="[^"]+"/)
   })
 
-  it('closes what it opens', () => {
+  it('closes every element', () => {
     for (const tag of ['section', 'table', 'tr', 'td', 'th', 'svg', 'figure', 'li', 'p', 'div', 'ins', 'span']) {
       const count = (pattern: RegExp) => [...page.matchAll(pattern)].length
       assert.equal(count(new RegExp(`<${tag}[\\s>]`, 'g')), count(new RegExp(`</${tag}>`, 'g')), tag)
@@ -113,7 +113,7 @@ describe('a chart', () => {
   const chart = (values: readonly number[]) =>
     lineChart({ title: 't', xLabel: 'step', yLabel: 'loss', x, lines: [{ name: 'total', values }] }).markup
 
-  it('thins long runs out', () => {
+  it('thins out long runs', () => {
     const [, points] = /<polyline[^>]*points="([^"]*)"/.exec(chart(x.map(step => 1 / step)))!
     assert.ok(points.split(' ').length <= 120)
   })
@@ -130,7 +130,7 @@ describe('a chart', () => {
     ])
   })
 
-  it('has no number that is none, whatever it draws', () => {
+  it('has only finite numbers for constant and small losses', () => {
     for (const values of [x.map(() => 1), x.map(() => 0.5), x.map(step => 1 / step), x.map(() => 0)])
       assert.ok(!/="[^"]*(NaN|Infinity)/.test(chart(values)))
   })

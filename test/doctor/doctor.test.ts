@@ -1,4 +1,4 @@
-// Each fault that the doctor knows is planted once, and a run without any is left in peace.
+// Each problem that the doctor can find is made once, and a healthy run has no findings.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -60,22 +60,22 @@ describe('gradients', () => {
     return examineGradients(problem, { bound: 0.01, generator: new Generator(2) })
   }
 
-  it('that are right are found right, in every part', async () => {
+  it('right gradients give no findings in any part', async () => {
     const { parts, findings } = await examine(() => false)
     assert.deepEqual(findings, [])
     assert.ok(parts.length >= 9 && parts.every(({ error }) => error < 1e-4), JSON.stringify(parts))
   })
 
-  it('that a wrong rule makes are found in the part that has it, and nowhere nearer to the loss', async () => {
+  it('a wrong rule is found in its own part, and no part nearer to the loss is wrong', async () => {
     const { parts, findings } = await examine(() => true)
     const [{ severity, title, evidence, advice }] = findings
     assert.deepEqual([severity, title], ['wrong', 'the gradient of encoder.blocks.0 is wrong'])
-    assert.match(evidence, /the last of them mlp\.up\.bias; right are .*mlp\.down\.weight, mlp\.down\.bias$/)
+    assert.match(evidence, /the last of them mlp\.up\.bias; these are right: .*mlp\.down\.weight, mlp\.down\.bias$/)
     assert.match(advice, /an operation has a wrong rule/)
     for (const { part, error } of parts) assert.ok(part.startsWith('encoder') || error < 1e-4, `${part}: ${error}`)
   })
 
-  it('that only a device gets wrong are told from those, tensor by tensor', () =>
+  it('a wrong kernel of a device is distinguished from a wrong rule, and each wrong tensor is named', () =>
     device.with('cpu', async () => {
       const { findings } = await examine(x => x.device === 'cpu')
       assert.deepEqual(titles(findings), ['the gradient of encoder.blocks.0.mlp.up.bias is wrong on this device'])
@@ -83,7 +83,7 @@ describe('gradients', () => {
       assert.match(findings[0].advice, /a kernel of this device is wrong/)
     }))
 
-  it('that are little but rounding are held against no device', async () => {
+  it('a gradient lost in rounding is only a note on every device', async () => {
     for (const each of ['cpu', 'reference'] as const)
       await device.with(each, async () => {
         const problem = problemOf()
@@ -125,52 +125,59 @@ describe('metrics', () => {
     return `${findings[0].severity}: ${findings[0].title}. ${findings[0].evidence}`
   }
 
-  it('of a training that goes well say nothing', () => assert.deepEqual(found(), []))
+  it('a healthy training has no findings', () => assert.deepEqual(found(), []))
 
-  it('of a training that diverged name the learning rate first', () => {
+  it('the first finding of a diverged training is its learning rate', () => {
     const hot = { ...config, optimizer: { ...config.optimizer, learningRate: 0.5 } }
     const course = (step: number) => ({ loss: step < 10 ? 8 + 5 * step : 8 - step / 100, contrastive: 2.77, scale: 1 })
     const lines = Array.from({ length: 200 }, (_, i) => modern({ ...healthy(i + 1), ...course(i + 1) }))
     const [first, ...others] = examineMetrics(lines, hot, 'runs/x')
-    assert.equal(first.title, 'a learning rate of 0.5 is far above what adamw usually bears')
-    assert.match(first.evidence, /^usual are at most 0\.003; the loss was 13 at step 1 and 53 at step 9$/)
-    assert.deepEqual(titles(others), ['the contrastive loss is that of guessing', 'the temperature has collapsed'])
-    for (const { advice } of others) assert.match(advice, /^first a learning rate of 0\.003 or less/)
-    // with a usual rate, what the loss did still says that it was too high
+    assert.equal(first.title, 'a learning rate of 0.5 is far above the usual range of adamw')
+    assert.match(first.evidence, /^usual values are at most 0\.003; the loss was 13 at step 1 and 53 at step 9$/)
+    assert.deepEqual(titles(others), [
+      'the contrastive loss is no better than guessing',
+      'the temperature has collapsed',
+    ])
+    for (const { advice } of others) assert.match(advice, /^first use a learning rate of 0\.003 or less/)
+    // with a usual rate, the course of the loss still shows that it was too high
     const [usual] = examineMetrics(lines, config, 'runs/x')
-    assert.match(usual.title, /^the loss leapt far above its beginning, at a learning rate of 0\.001$/)
-    assert.match(usual.advice, /^begin anew with a learning rate of a tenth of 0\.001 or less/)
+    assert.match(usual.title, /^the loss jumped far above its initial value, with a learning rate of 0\.001$/)
+    assert.match(usual.advice, /^start a new run with a learning rate of a tenth of 0\.001 or less/)
   })
 
-  it('of a high learning rate that does no harm say nothing', () => {
+  it('a high learning rate that does no harm is not reported', () => {
     const high = { ...config, optimizer: { ...config.optimizer, learningRate: 0.5 } }
     const lines = Array.from({ length: 200 }, (_, i) => modern(healthy(i + 1)))
     assert.deepEqual(examineMetrics(lines, high, 'runs/x'), [])
   })
 
-  it('of a training that has hardly begun say nothing', () =>
+  it('a training of two steps has no findings', () =>
     assert.deepEqual(examineMetrics([modern(healthy(1)), modern({ ...healthy(2), loss: 9 })], config, 'runs/x'), []))
 
   for (const [fault, change, expected] of [
     [
       'a NaN',
       step => (step > 150 ? { loss: null, scale: null } : {}),
-      /^wrong: a value .* step 151: loss is NaN, scale is NaN/,
+      /^wrong: a recorded value is not finite\. step 151: loss is NaN, scale is NaN/,
     ],
-    ['a loss that stays', () => ({ loss: 3, contrastive: 1 }), /^suspect: the loss does not fall/],
-    ['a loss that rises', step => ({ loss: 3 + step / 100 }), /^suspect: the loss rises/],
-    ['a loss that rises again', step => (step > 150 ? { loss: 2 } : {}), /^suspect: the loss fell, and rose again/],
+    ['a constant loss', () => ({ loss: 3, contrastive: 1 }), /^suspect: the loss does not fall/],
+    ['a rising loss', step => ({ loss: 3 + step / 100 }), /^suspect: the loss rises/],
     [
-      'a contrastive loss of guessing',
+      'a loss that falls and rises',
+      step => (step > 150 ? { loss: 2 } : {}),
+      /^suspect: the loss fell and then rose again/,
+    ],
+    [
+      'a contrastive loss at chance level',
       () => ({ contrastive: 2.75 }),
-      /^suspect: the contrastive loss is that of guessing/,
+      /^suspect: the contrastive loss is no better than guessing/,
     ],
     ['gradients that explode', step => ({ gradientNorm: 1.05 ** step }), /^suspect: the gradients grow/],
     ['gradients that vanish', () => ({ gradientNorm: 0 }), /^wrong: the gradients are 0/],
     [
-      'a gradient that leaps',
+      'a gradient norm that jumps',
       step => (step === 120 ? { gradientNorm: 500 } : {}),
-      /leaps in 1 step\. .*500 at step 120/,
+      /^suspect: the gradient norm jumps in 1 step\. .*500 at step 120/,
     ],
     [
       'a temperature that collapses',
@@ -178,15 +185,19 @@ describe('metrics', () => {
       /^suspect: the temperature has collapsed/,
     ],
     [
-      'a temperature at its end that does not help',
+      'a temperature at its limit that does not separate the pairs',
       step => (step > 50 ? { scale: 100, contrastive: 2 } : {}),
-      /^suspect: the temperature is at its end, and the pairs are not told apart\. .*step 51/,
+      /^suspect: the temperature is at its limit, but the pairs are not separated\. .*step 51/,
     ],
-    ['a temperature at its end', step => (step > 50 ? { scale: 100 } : {}), /^note: the temperature is at its end\./],
+    [
+      'a temperature at its limit',
+      step => (step > 50 ? { scale: 100 } : {}),
+      /^note: the temperature is at its limit\./,
+    ],
   ] as [string, (step: number) => object, RegExp][])
-    it(`show ${fault}`, () => assert.match(one(found(change)), expected))
+    it(`${fault} is reported`, () => assert.match(one(found(change)), expected))
 
-  it('show what the guard found', () => {
+  it('a wrong gradient found by the guard is reported', () => {
     const check = {
       kind: 'guard',
       step: 1,
@@ -206,7 +217,7 @@ describe('metrics', () => {
     assert.match(findings[0].advice, /cocagrad doctor runs\/x --batch runs\/x\/guard\/step-000501\.safetensors/)
   })
 
-  it('show that images are learned by heart', () => {
+  it('overfitting is reported', () => {
     const at = (step: number, loss: number) => ({ kind: 'evaluation', step, seconds: 1, values: { loss } }) as const
     assert.match(
       one(found(undefined, [at(50, 1), at(100, 0.8), at(150, 0.9), at(200, 1.1)])),
@@ -217,31 +228,30 @@ describe('metrics', () => {
 })
 
 describe('activity', () => {
-  it('of a new model is as it should be', async () =>
-    assert.deepEqual(await examineActivity(problemOf(), false, 1e-3), []))
+  it('a new model has no findings', async () => assert.deepEqual(await examineActivity(problemOf(), false, 1e-3), []))
 
-  it('shows units that never fire, and what they keep the gradient from', async () => {
+  it('units that never fire are reported, and so are the parameters that then get no gradient', async () => {
     const problem = problemOf({ ...tinyModel, activation: 'relu' })
     const { up } = problem.model.encoder.blocks[0].mlp
     up.bias!.assign(zeros(up.bias!.shape).sub(100))
     const findings = await examineActivity(problem, false, 1e-3)
     const dead = findings.find(({ title }) => /^units of \d layers? never fire$/.test(title))
     assert.match(dead!.evidence, /^encoder\.blocks\.0\.mlp 32 of 32 \(100\.0 %\)/)
-    assert.match(dead!.advice, /a lower learning rate than 0\.001 .* gelu instead of relu/)
+    assert.match(dead!.advice, /a learning rate below 0\.001 .* gelu instead of relu/)
     const still = findings.find(({ title }) => /^no gradient reaches 5 parameters/.test(title))
     assert.match(still!.evidence, /mlpNorm\.weight 0, .*mlpNorm\.bias 0/)
   })
 
-  it('does not advise gelu where it is', async () => {
+  it('the advice does not name gelu if the model uses it', async () => {
     const problem = problemOf()
     const { up } = problem.model.encoder.blocks[0].mlp
     up.bias!.assign(zeros(up.bias!.shape).sub(100))
     const findings = await examineActivity(problem, false, 0.5)
     const dead = findings.find(({ title }) => /never fire/.test(title))
-    assert.match(dead!.advice, /a lower learning rate than 0\.5 or a longer warm-up, a new start$/)
+    assert.match(dead!.advice, /start a new run with a learning rate below 0\.5 or a longer warm-up$/)
   })
 
-  it('shows a layer whose gradient is 0', async () => {
+  it('a layer whose gradient is 0 is reported', async () => {
     const problem = problemOf()
     const { weight } = problem.model.multimodal.output
     weight.assign(zeros(weight.shape))
@@ -250,24 +260,24 @@ describe('activity', () => {
     assert.equal(severity, 'suspect')
   })
 
-  it('shows embeddings that are all alike, once a model is trained', async () => {
+  it('embeddings that are all alike are reported if the model is trained', async () => {
     const problem = problemOf()
     const same = { ...problem, batch: { ...problem.batch, images: new Float32Array(3 * 192) } }
     assert.ok(titles(await examineActivity(same, true, 1e-3)).includes('the embeddings of images are all alike'))
     assert.ok(!titles(await examineActivity(same, false, 1e-3)).some(title => /alike/.test(title)))
   })
 
-  it('shows values that are not finite, and says nothing else of them', async () => {
+  it('values that are not finite are the only finding', async () => {
     const problem = problemOf()
     const { weight } = problem.model.encoder.patches.projection
     weight.assign(full(weight.shape, 3e38))
     const [{ severity, title, evidence }, ...others] = await examineActivity(problem, true, 1e-3)
     assert.deepEqual(others, [])
-    assert.deepEqual([severity, title], ['wrong', 'the model computes values that are no finite numbers'])
+    assert.deepEqual([severity, title], ['wrong', 'the model computes values that are not finite'])
     assert.match(evidence, /^activation \S+ at encoder\.patches\.projection\.weight has (NaN|-?Infinity) at \d+, loss /)
   })
 
-  it('leaves a part alone whose loss has no weight', async () => {
+  it('a part whose loss has no weight is not reported', async () => {
     const loss = { captioning: { weight: 0 } }
     assert.deepEqual(await examineActivity(problemOf({ ...tinyModel, loss }), false, 1e-3), [])
   })
@@ -295,27 +305,27 @@ describe('data', () => {
   const found = (data: Partial<DataExamination>) =>
     examineData({ train: source(different), tokenizer, config: config(), ...data })
 
-  it('without a fault is left in peace', async () => {
+  it('good data has no findings', async () => {
     assert.deepEqual(await found({ validation: source(different.slice(0, 3), 50), isChanged: false }), [])
   })
 
-  it('that has changed is found changed', async () => {
+  it('changed data is reported', async () => {
     assert.deepEqual(titles(await found({ isChanged: true })), ['the data is not what the run was trained on'])
   })
 
-  it('shows images that are there twice', async () => {
+  it('repeated images are reported', async () => {
     const [{ title, evidence, severity }] = await found({ train: source(different, 0, { 5: 2, 7: 2 }) })
     assert.deepEqual([severity, title], ['suspect', 'images to learn from are there more than once'])
     assert.match(evidence, /^2 of 12 \(16\.7 %\) .*2\.png is 5\.png/)
   })
 
-  it('shows images held back that are learned from', async () => {
+  it('held-out images that are also trained on are reported', async () => {
     const [{ title, evidence, severity }] = await found({ validation: source(different.slice(0, 3), 10) })
     assert.deepEqual([severity, title], ['wrong', 'images held back are among those to learn from'])
     assert.match(evidence, /^2 of 3 \(66\.7 %\), pixel by pixel: 10\.png is 10\.png/)
   })
 
-  it('shows equal captions where the run does not know of them', async () => {
+  it('equal captions are reported if the run ignores them', async () => {
     const train = source(different.map((_, i) => [`a ${words[i % 6]} thing`]))
     const [{ title, evidence }] = await found({ train, config: config({ equalCaptions: 'ignore' }) })
     assert.equal(title, 'equal captions are false negatives of each other')
@@ -324,12 +334,12 @@ describe('data', () => {
     assert.deepEqual(await found({ train }), [])
   })
 
-  it('shows captions that tell nothing apart', async () => {
+  it('captions that are all equal are reported', async () => {
     const train = source(different.map(() => ['a red thing']))
     assert.deepEqual(titles(await found({ train })), ['most captions of a batch are equal'])
   })
 
-  it('shows captions that the model cannot read', async () => {
+  it('captions with unknown words, without words or too long are reported', async () => {
     const captions = [
       ['a red and very very long thing'],
       ['…'],
@@ -371,7 +381,7 @@ describe('a run', () => {
     await train(run, tinyConfig(data, { ...learning, checkpointEvery: steps, guard: { every: 50, share: 100 } }))
   })
 
-  /** What is found while a file of the checkpoint holds something else. */
+  /** The findings while a file of the checkpoint is changed. */
   async function foundWith(
     file: 'model.safetensors' | 'optimizer.safetensors',
     change: (tensors: Map<string, SafetensorsTensor>) => void,
@@ -389,27 +399,27 @@ describe('a run', () => {
   }
   const valuesOf = (tensors: Map<string, SafetensorsTensor>, name: string) => tensors.get(name)!.data as Float32Array
 
-  it('that is healthy is found healthy', async () => {
+  it('a healthy run has no serious findings', async () => {
     const { ok, findings, looked } = await examineRun(run)
     assert.deepEqual([ok, titles(findings.filter(({ severity }) => severity !== 'note'))], [true, []])
     assert.deepEqual(Object.keys(looked), ['gradients', 'optimizer', 'metrics', 'activity', 'data'])
     assert.match(looked.metrics, /^150 steps and 3 checks by the guard$/)
   })
 
-  it('whose moments are no numbers is told so', async () => {
+  it('moments that are not finite are reported', async () => {
     const findings = await foundWith('optimizer.safetensors', tensors => {
       valuesOf(tensors, 'firstMoment.logScale')[0] = Number.NaN
     })
     const [{ severity, title, evidence }] = findings
-    assert.deepEqual([severity, title], ['wrong', 'the optimizer’s moments hold values that are no finite numbers'])
+    assert.deepEqual([severity, title], ['wrong', 'the optimizer’s moments hold values that are not finite'])
     assert.match(evidence, /firstMoment\.logScale has NaN at 0/)
   })
 
-  it('whose second moments are negative, or do not belong to the first, is told so', async () => {
+  it('second moments that are negative or do not belong to the first are reported', async () => {
     const negative = await foundWith('optimizer.safetensors', tensors => {
       valuesOf(tensors, 'secondMoment.imageProjection.weight')[3] *= -1
     })
-    assert.ok(titles(negative).includes('second moments are negative, and squares never are'))
+    assert.ok(titles(negative).includes('second moments are negative, but they are means of squares'))
     const mixed = await foundWith('optimizer.safetensors', tensors => {
       const first = valuesOf(tensors, 'firstMoment.imageProjection.weight')
       first.forEach((_, i) => {
@@ -419,13 +429,13 @@ describe('a run', () => {
     assert.deepEqual(titles(mixed.slice(0, 1)), ['first and second moments do not belong together'])
   })
 
-  it('whose optimizer lacks a moment, or has one of another shape, is told so', async () => {
+  it('a missing moment is reported', async () => {
     const lacking = await foundWith('optimizer.safetensors', tensors => void tensors.delete('firstMoment.logScale'))
     assert.equal(lacking[0].title, 'the optimizer’s state cannot be read')
     assert.match(lacking[0].evidence, /firstMoment\.logScale is missing/)
   })
 
-  it('with a parameter that never had a gradient is told so', async () => {
+  it('a parameter that never had a gradient is reported', async () => {
     const findings = await foundWith('optimizer.safetensors', tensors => {
       valuesOf(tensors, 'secondMoment.encoder.positions').fill(0)
       valuesOf(tensors, 'firstMoment.encoder.positions').fill(0)
@@ -433,7 +443,7 @@ describe('a run', () => {
     assert.ok(titles(findings).includes('1 parameter never had a gradient'), titles(findings).join())
   })
 
-  it('whose optimizer has another step than its checkpoint is told so', async () => {
+  it('an optimizer at another step than its checkpoint is reported', async () => {
     const path = join(checkpoint(), 'state.json')
     const text = await readFile(path, 'utf8')
     try {
@@ -446,21 +456,21 @@ describe('a run', () => {
     }
   })
 
-  it('whose weights are no numbers is told so first', async () => {
+  it('weights that are not finite are the only wrong finding', async () => {
     const findings = await foundWith('model.safetensors', tensors => {
       valuesOf(tensors, 'imageProjection.weight')[0] = Number.POSITIVE_INFINITY
     })
     assert.deepEqual(titles(findings.filter(({ severity }) => severity === 'wrong')), [
-      'the weights hold values that are no finite numbers',
+      'the weights hold values that are not finite',
     ])
   })
 
-  it('can be opened as it was after all this', async () => {
+  it('the restored run opens at its last step', async () => {
     assert.equal((await openRun(run)).step, steps)
   })
 })
 
-test('the batch that a guard has kept is examined with its own weights', async t => {
+test('a batch that a guard saved is examined with its own weights', async t => {
   const folder = await temporaryFolder(t)
   const run = join(folder, 'run')
   const wrong = defineOp<[Tensor]>(
@@ -476,7 +486,7 @@ test('the batch that a guard has kept is examined with its own weights', async t
     onGuard: () => {},
   })
   await assert.rejects(planted, /the gradient is wrong/)
-  // what was planted is in no file: without it the gradient is right
+  // the wrong operation is not in the file: without it the gradient is right
   const { ok, step, looked } = await examineKeptBatch(run, join(run, 'guard', 'step-000001.safetensors'))
   assert.deepEqual([ok, step, Object.keys(looked)], [true, 1, ['gradients']])
   await assert.rejects(examineKeptBatch(run, join(run, 'other.safetensors')), /other\.safetensors: does not exist/)

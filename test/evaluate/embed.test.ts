@@ -164,5 +164,8 @@ test('the nearest rows of several blocks are those of all rows sorted', async t 
     )
   }
   await writeFile(file, Buffer.concat([npyHead([count, width]), Buffer.alloc(8)]))
-  await assert.rejects(EmbeddingFile.open(file), /many\.npy: \[9000,4\] of float32 take 144000 bytes, and 8 are there/)
+  await assert.rejects(
+    EmbeddingFile.open(file),
+    /many\.npy: \[9000,4\] of float32 takes 144000 bytes, but the file holds 8/,
+  )
 })

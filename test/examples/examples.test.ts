@@ -1,4 +1,4 @@
-// Every example is run as a user runs it, and reaches what it says: losses and accuracies are read from what it prints.
+// Every example is run as a user runs it. Losses and accuracies are read from its output and checked.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '../..')
 
-/** All numbers after each place where a text stands, in order. */
+/** All numbers after each occurrence of a text, in order. */
 function numbersAfter(text: string, output: string): number[] {
   const parts = output.split(text).slice(1)
   return parts.map(part => Number(/[-+]?\d+(\.\d+)?(e[-+]?\d+)?/i.exec(part)?.[0]))
@@ -88,7 +88,7 @@ const checks: Record<string, (output: string) => void> = {
 }
 
 describe('the examples', () => {
-  test('each has a check here', async () => {
+  test('each has a check', async () => {
     const programs = (await readdir(join(root, 'examples'))).filter(file => file.endsWith('.ts'))
     assert.deepEqual(programs.sort(), Object.keys(checks).sort())
   })

@@ -142,7 +142,7 @@ describe('a folder that is wrong is refused, by the file', () => {
     [
       'with a gradient that is no number',
       folder => nudge(join(folder, 'grads.safetensors'), 'logit_scale', 0, Number.NaN),
-      /grads\.safetensors: tensor 'logit_scale' has NaN at 0, and nothing can be compared with that/,
+      /grads\.safetensors: tensor 'logit_scale' has NaN at 0: only finite values can be compared/,
     ],
     [
       'with a strange setting',
@@ -150,7 +150,7 @@ describe('a folder that is wrong is refused, by the file', () => {
         const file = join(folder, 'config.json')
         await writeFile(file, (await readFile(file, 'utf8')).replace('"layers"', '"depth"'))
       },
-      /config\.json: vision_cfg\.depth = 1: is no setting that is known here/,
+      /config\.json: vision_cfg\.depth = 1: is not a known setting/,
     ],
     [
       'with a word outside of the vocabulary',
@@ -160,7 +160,7 @@ describe('a folder that is wrong is refused, by the file', () => {
         ;(tensors.get('text')!.data as BigInt64Array)[3] = 8n
         await writeSafetensors(file, tensors)
       },
-      /io\.safetensors: tensor 'text' has id 8 of 8 ids/,
+      /io\.safetensors: tensor 'text' has id 8, but the model has 8 ids/,
     ],
     [
       'with gradients of another shape',

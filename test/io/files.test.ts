@@ -6,7 +6,7 @@ import { FileError } from '../../src/io/errors.ts'
 import { readJson, readText, writeAtomically } from '../../src/io/files.ts'
 import { temporaryFolder } from '../data/folder.ts'
 
-test('a file is written whole, folders included, and nothing temporary stays', async t => {
+test('a file is written with its folders, and no temporary file remains', async t => {
   const folder = await temporaryFolder(t)
   const path = join(folder, 'a', 'b', 'c.txt')
   await writeAtomically(path, 'héllo')
@@ -15,7 +15,7 @@ test('a file is written whole, folders included, and nothing temporary stays', a
   assert.deepEqual(await readdir(join(folder, 'a', 'b')), ['c.txt'])
 })
 
-test('a write that fails half-way leaves the old file and nothing else', async t => {
+test('a write that fails leaves only the old file', async t => {
   const folder = await temporaryFolder(t)
   const path = join(folder, 'kept.txt')
   await writeAtomically(path, 'old')
@@ -28,14 +28,14 @@ test('a write that fails half-way leaves the old file and nothing else', async t
   assert.deepEqual(await readdir(folder), ['kept.txt'])
 })
 
-test('writers of the same file at once leave one of their contents', async t => {
+test('after concurrent writes a file has the content of one writer', async t => {
   const path = join(await temporaryFolder(t), 'contended')
   const contents = Array.from({ length: 8 }, (_, i) => String(i).repeat(10_000))
   await Promise.all(contents.map(content => writeAtomically(path, content)))
   assert.ok(contents.includes(await readFile(path, 'utf8')))
 })
 
-test('a path that cannot be written is named with the reason', async t => {
+test('the error for a path that cannot be written names it and the reason', async t => {
   const folder = await temporaryFolder(t)
   await writeFile(join(folder, 'file'), '')
   await mkdir(join(folder, 'folder'))
@@ -44,7 +44,7 @@ test('a path that cannot be written is named with the reason', async t => {
   assert.deepEqual((await readdir(folder)).sort(), ['file', 'folder'])
 })
 
-test('what cannot be read is named with the reason', async t => {
+test('the error for a path that cannot be read names it and the reason', async t => {
   const folder = await temporaryFolder(t)
   await assert.rejects(readText(join(folder, 'absent')), /absent: does not exist/)
   await assert.rejects(readText(folder), /is a folder, not a file/)

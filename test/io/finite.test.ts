@@ -1,4 +1,4 @@
-// Which tensors of a file have values that are not finite.
+// Checks for tensors with values that are not finite.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -12,7 +12,7 @@ const floats = (...values: number[]): SafetensorsTensor => ({
   data: Float32Array.from(values),
 })
 
-test('tensors are refused exactly where one has a value that is not finite, and each such tensor is named', () => {
+test('tensors with values that are not finite throw an error that names each of them', () => {
   const list = fc.array(
     fc.oneof(fc.float({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(NaN, Infinity, -Infinity)),
     {
@@ -41,7 +41,7 @@ test('tensors are refused exactly where one has a value that is not finite, and 
   )
 })
 
-test('the message names the file, the first few tensors, how many there are, and what to do', () => {
+test('the message names the file, the first few tensors, their number and what to do', () => {
   const tensors = new Map(['a', 'b', 'c', 'd', 'e'].map(name => [name, floats(1, Number.NaN)]))
   tensors.set('b', floats(2))
   assert.throws(() => checkFinite(tensors, { file: 'w.safetensors', advice: 'Take another' }), {
@@ -53,7 +53,7 @@ test('the message names the file, the first few tensors, how many there are, and
   })
 })
 
-test('integers are finite, however large', () => {
+test('integers of any size are finite', () => {
   const data = BigInt64Array.of(2n ** 62n)
   checkFinite(new Map([['ids', { shape: [1], data }]]))
 })

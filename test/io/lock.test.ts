@@ -1,4 +1,4 @@
-// Two processes that write one file, and what is left of those that were killed.
+// Two processes that write one file, and the locks of killed processes.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -17,7 +17,7 @@ const inFolder = (name: string) => join(folder, name)
 
 const isLocked = (by: RegExp) => (error: unknown) => error instanceof LockedError && by.test(error.message)
 
-test('what is written here is not written here a second time until it is released', async () => {
+test('a path can be locked again in the same process only after its release', async () => {
   const path = inFolder('once')
   const release = await lock(path)
   await assert.rejects(
@@ -34,7 +34,7 @@ test('what is written here is not written here a second time until it is release
   await (await lock(path))()
 })
 
-test('a process at work keeps others out, and one that was killed does not', async () => {
+test('the lock of a running process is held, that of a killed process is not', async () => {
   const path = inFolder('killed')
   const program = `
     import { lock } from ${JSON.stringify(join(import.meta.dirname, '../../src/io/lock.ts'))}
@@ -53,7 +53,7 @@ test('a process at work keeps others out, and one that was killed does not', asy
   await (await lock(path))()
 })
 
-test('a lock of another machine is believed; one half written, or of this number before a restart, is not', async () => {
+test('the lock of another machine is held; an incomplete one, or one with this process id from before a restart, is not', async () => {
   const path = inFolder('others')
   writeFileSync(`${path}.lock`, '{"process":1,"host":"elsewhere.example"}\n')
   await assert.rejects(lock(path), isLocked(/process 1 on elsewhere\.example/))
@@ -65,7 +65,7 @@ test('a lock of another machine is believed; one half written, or of this number
   await (await lock(path))()
 })
 
-test('a file of lines has one writer, and a reader that refuses it leaves no lock', async () => {
+test('a line file has one writer, and a failed open leaves no lock', async () => {
   const path = inFolder('lines.jsonl')
   const file = await LineFile.open(path, { begins: '{' })
   await assert.rejects(LineFile.open(path, { begins: '{' }), LockedError)

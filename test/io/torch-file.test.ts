@@ -1,4 +1,4 @@
-// Checkpoints that PyTorch wrote (test/data/torch/make.py), and files that only look like them.
+// Checkpoints that PyTorch wrote (test/io/torch/make.py), and invalid files that resemble them.
 
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -15,7 +15,7 @@ const expected: Record<string, { shape: number[]; values: number[] }> = JSON.par
   await readFile(written('values.json'), 'utf8'),
 )
 
-test('every dtype, view and shared memory that PyTorch wrote is read as PyTorch says it is', async () => {
+test("every dtype, view and shared storage of PyTorch is read with PyTorch's values", async () => {
   const file = await openTensors(written('state.pt'))
   assert.deepEqual(file.names, Object.keys(expected))
   for (const [name, { shape, values }] of Object.entries(expected)) {
@@ -27,15 +27,15 @@ test('every dtype, view and shared memory that PyTorch wrote is read as PyTorch 
   await assert.rejects(file.tensor('nothing'), /state\.pt: has no tensor 'nothing'/)
 })
 
-test('the state dict of a training checkpoint is found among its other things', async () => {
+test('the state dict of a training checkpoint is found beside its other entries', async () => {
   const file = await openTensors(written('training.pt'))
   assert.deepEqual(file.names, ['module.0.weight', 'module.0.bias', 'module.1.weight', 'module.1.bias'])
 })
 
-test('a whole model, whose pickle would call its classes, is refused by their name', () =>
+test('a pickled module throws an error that names its class', () =>
   assert.rejects(openTensors(written('module.pt')), /module\.pt: names torch\.nn\.modules\.container\.Sequential/))
 
-test('a file of before 1.6 is refused, and the message says what to do', () =>
+test('a file of PyTorch before 1.6 throws, and the message says what to do', () =>
   assert.rejects(openTensors(written('legacy.pt')), /legacy\.pt: is in the format of PyTorch before 1\.6/))
 
 // pickles by hand
@@ -73,7 +73,7 @@ async function opened(t: TestContext, pickle: Uint8Array, options?: ArchiveOptio
   return openTensors(path)
 }
 
-test('a good one by hand is read, with 32-bit places and with those of zip64', async t => {
+test('an archive made here is read, with 32-bit positions and with those of zip64', async t => {
   const data = Buffer.from(Float32Array.of(1, 2, 3, 4, 5, 6).buffer)
   for (const wide of [false, true]) {
     const file = await opened(t, state('w', rebuilt(storage(6), 1, [2, 2], [1, 2])), { wide }, data)
@@ -81,10 +81,10 @@ test('a good one by hand is read, with 32-bit places and with those of zip64', a
   }
 })
 
-describe('a hostile pickle is refused', () => {
+describe('loading throws for a pickle', () => {
   const cases: Record<string, [Buffer, RegExp]> = {
     'that calls os.system': [program(named('os', 'system'), tuple(text('touch /tmp/x')), 'R'), /names os\.system/],
-    'that calls it by a newer instruction': [
+    'that calls os.system by a newer instruction': [
       program(text('os'), text('system'), 0x93, tuple(text('x')), 'R'),
       /names os\.system/,
     ],
@@ -104,35 +104,32 @@ describe('a hostile pickle is refused', () => {
       program('}', int(1), rebuilt(storage(6), 0, [6], [1]), 's'),
       /whose name is not a text/,
     ],
-    'with a storage that is not there': [state('w', rebuilt(storage(6, '1'), 0, [6], [1])), /no member a\/data\/1/],
+    'with a missing storage': [state('w', rebuilt(storage(6, '1'), 0, [6], [1])), /no member a\/data\/1/],
     'with a storage outside of the archive': [
       state('w', rebuilt(storage(6, '../../etc/passwd'), 0, [6], [1])),
       /no member/,
     ],
     'with a storage larger than its member': [
       state('w', rebuilt(storage(7), 0, [6], [1])),
-      /7 F32 takes 28 bytes, and has 24/,
+      /7 F32 takes 28 bytes, but has 24/,
     ],
     'with a storage of negative length': [state('w', rebuilt(storage(-1), 0, [6], [1])), /not a storage/],
-    'with a storage of unknown numbers': [
+    'with a storage of an unknown dtype': [
       state('w', rebuilt(storage(6, '0', 'QInt8Storage'), 0, [6], [1])),
       /names torch\.QInt8Storage/,
     ],
     'whose strides reach outside': [
       state('w', rebuilt(storage(6), 0, [2, 3], [4, 1])),
-      /reaches to 7; its storage 0 has 6/,
+      /ends at 7, but its storage 0 has 6 elements/,
     ],
-    'whose offset reaches outside': [state('w', rebuilt(storage(6), 5, [2], [1])), /reaches to 7/],
-    'whose strides run backwards': [
-      state('w', rebuilt(storage(6), 5, [2], [-1])),
-      /offset, shape and strides are none/,
-    ],
-    'whose shape is negative': [state('w', rebuilt(storage(6), 0, [-2], [1])), /offset, shape and strides are none/],
+    'whose offset reaches outside': [state('w', rebuilt(storage(6), 5, [2], [1])), /ends at 7/],
+    'whose strides run backwards': [state('w', rebuilt(storage(6), 5, [2], [-1])), /invalid offset, shape or strides/],
+    'whose shape is negative': [state('w', rebuilt(storage(6), 0, [-2], [1])), /invalid offset, shape or strides/],
     'with more sizes than strides': [
       state('w', rebuilt(storage(6), 0, [2, 3], [1])),
-      /offset, shape and strides are none/,
+      /invalid offset, shape or strides/,
     ],
-    'that repeats a number without end': [
+    'with more elements than its storage': [
       state('w', rebuilt(storage(6), 0, [2 ** 30, 2 ** 30], [0, 0])),
       /repeats the 6 elements/,
     ],
@@ -144,11 +141,11 @@ describe('a hostile pickle is refused', () => {
     'with a text longer than itself': [program('X', Buffer.of(255, 255, 255, 255), 'abc'), /ends within/],
     'with a text of 2^64 - 1 bytes': [program(0x8d, Buffer.alloc(8, 255)), /claims 18446744073709551615 bytes/],
     'with a text that is not UTF-8': [program(0x8c, 2, Buffer.of(0xc3, 0x28)), /not UTF-8/],
-    'that takes what is not there': [program('0'), /takes a value from an empty stack/],
-    'that takes a mark for a value': [program('(', '0'), /takes a value from an empty stack/],
+    'that takes a value from an empty stack': [program('0'), /takes a value from an empty stack/],
+    'that takes a mark instead of a value': [program('(', '0'), /takes a value from an empty stack/],
     'without a mark': [program('t'), /missing mark/],
-    'that recalls what it never kept': [program('h', 7), /recalls number 7/],
-    'of a protocol of old': [bytes(0x80, 1, '}', '.'), /protocol 1/],
+    'that recalls a value it never stored': [program('h', 7), /recalls value 7/],
+    'of protocol 1': [bytes(0x80, 1, '}', '.'), /protocol 1/],
     'with an instruction that runs a class': [program('(', 'ios\nsystem\n'), /instruction 0x69/],
     'that sets the state of a tensor': [
       state('w', bytes(rebuilt(storage(6), 0, [6], [1]), '}b')),
@@ -165,18 +162,18 @@ describe('a hostile pickle is refused', () => {
       )
     })
 
-  test('that holds itself, unless it is only looked at', async t => {
+  test('that contains itself, if its tensors are read', async t => {
     // d = {}; d['w'] = d
     await assert.rejects(opened(t, program('}', 'q', 0, text('w'), 'h', 0, 's')), /has 'w', which is not a tensor/)
   })
 
-  test('that doubles a list a hundred times, without the memory that would take', async t => {
+  test('that doubles a list a hundred times, without using that much memory', async t => {
     const doubled = Array.from({ length: 100 }, (_, i) => bytes('2', 'q', i, '0', ']', 'h', i, 'a', 'h', i, 'a'))
     await assert.rejects(opened(t, program(']', ...doubled)), /holds no dictionary/)
   })
 })
 
-describe('a damaged archive is refused', () => {
+describe('a damaged archive', () => {
   const good = archive({ 'a/data.pkl': state('w', rebuilt(storage(6), 0, [6], [1])), 'a/data/0': Buffer.alloc(24) })
   const readsOrRefuses = async (t: { readonly path: string }, content: Uint8Array): Promise<boolean> => {
     await writeFile(t.path, content)
@@ -191,13 +188,13 @@ describe('a damaged archive is refused', () => {
     }
   }
 
-  test('cut anywhere', async t => {
+  test('throws if it is truncated at any byte', async t => {
     const path = join(await temporaryFolder(t), 'a.pt')
     for (let length = 0; length < good.length; length++)
       assert.equal(await readsOrRefuses({ path }, good.subarray(0, length)), false, `the first ${length} bytes`)
   })
 
-  test('or with any bytes changed: it is read or refused, and never anything else', async t => {
+  test('with any bytes changed is read or throws a DataError', async t => {
     const path = join(await temporaryFolder(t), 'a.pt')
     const wide = archive({ 'a/data.pkl': program('}'), 'a/data/0': Buffer.alloc(24) }, { wide: true })
     const edits = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 })
@@ -211,10 +208,10 @@ describe('a damaged archive is refused', () => {
     )
   })
 
-  test('compressed, or without a pickle', async t => {
+  test('throws if it is compressed or has no pickle', async t => {
     await assert.rejects(opened(t, program('}'), { method: 8 }), /'a\/data\.pkl' compressed/)
     const path = join(await temporaryFolder(t), 'a.pt')
     await writeFile(path, archive({ 'word/document.xml': Buffer.from('<x/>') }))
-    await assert.rejects(openTensors(path), /0 members data\.pkl: no file that torch\.save wrote/)
+    await assert.rejects(openTensors(path), /0 members data\.pkl: it is not a file that torch\.save wrote/)
   })
 })

@@ -1,9 +1,9 @@
-// Zip archives of stored members, with the sizes and places in 32 bits or in the 64 of zip64, as tests want them.
+// Zip archives of stored members for tests, with sizes and positions in 32 bits or in the 64 bits of zip64.
 
 export interface ArchiveOptions {
   /** put sizes, places and the directory's own into zip64 fields */
   readonly wide?: boolean
-  /** what the directory says a member's compression is; default 0, stored */
+  /** a member's compression method in the directory; default 0, stored */
   readonly method?: number
 }
 

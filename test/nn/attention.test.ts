@@ -8,7 +8,7 @@ import { checkModule, plainAttention, plainLinear, random, randomize, rows } fro
 
 const mask = (visible: boolean[][]) => tensor(visible)
 
-test('self-attention has right gradients: open, causal, and masked', () => {
+test('self-attention has right gradients: unmasked, causal and masked', () => {
   const seen = mask([
     [true, false, true],
     [false, true, true],
@@ -20,7 +20,7 @@ test('self-attention has right gradients: open, causal, and masked', () => {
   }
 })
 
-test('cross-attention has right gradients, by queries and memory', () => {
+test('cross-attention has right gradients for queries and memory', () => {
   const attention = new MultiHeadAttention({ width: 4, heads: 2, memoryWidth: 3 })
   const seen = mask([[true, false, true]])
   checkModule(attention, (x, memory) => attention.forward(x, { memory, mask: seen }), [
@@ -46,7 +46,7 @@ function plain(
   return plainLinear(joined, output.weight, output.bias)
 }
 
-test('attention is a double loop over queries and keys, whatever is masked', () => {
+test('attention equals a double loop over queries and keys, for any mask', () => {
   const sizes = fc.record({
     heads: fc.integer({ min: 1, max: 3 }),
     size: fc.integer({ min: 1, max: 3 }),
@@ -72,7 +72,7 @@ test('attention is a double loop over queries and keys, whatever is masked', () 
   )
 })
 
-test('weights are handed out, and every row of them sums to one', () => {
+test('the weights are returned, and their rows sum to one', () => {
   const attention = randomize(new MultiHeadAttention({ width: 4, heads: 2 }))
   let weights: Tensor | undefined
   attention.forward(random([2, 3, 4]), { causal: true, onWeights: w => (weights = w) })
@@ -83,7 +83,7 @@ test('weights are handed out, and every row of them sums to one', () => {
   }
 })
 
-test('what is masked changes nothing', () => {
+test('masked keys change nothing', () => {
   const attention = randomize(new MultiHeadAttention({ width: 4, heads: 2, memoryWidth: 4 }))
   const [x, memory] = [random([1, 2, 4], 1), random([1, 3, 4], 2)]
   const padded = concat([memory, random([1, 2, 4], 3).mul(100)], 1)
@@ -94,7 +94,7 @@ test('what is masked changes nothing', () => {
   )
 })
 
-test('attention with a cache equals attention without, however the tokens are cut', () => {
+test('attention with a cache equals attention without, for any split of the tokens', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 4 }), cuts => {
       const attention = randomize(new MultiHeadAttention({ width: 4, heads: 2 }))
@@ -125,7 +125,7 @@ test('cross-attention with a cache computes keys and values once', () => {
   assert.equal(cache.keys, keys)
 })
 
-test('heads that do not divide the width are an error', () => {
+test('heads that do not divide the width throw', () => {
   assert.throws(
     () => new MultiHeadAttention({ width: 6, heads: 4 }),
     (error: unknown) => error instanceof ConfigError && error.field === 'heads' && /6/.test(error.message),

@@ -1,5 +1,5 @@
-// Every parameter in a module's fields is found once, by a path that leads back to it, however deep arrays, plain objects and
-// Maps are nested; and everything that a module does with its parameters reaches it.
+// Every parameter in a module's fields is found once, by a path that leads back to it, at any depth of arrays, plain objects and
+// Maps; and all methods of a module reach it.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -105,7 +105,7 @@ function reachable(value: unknown, seen = new Set<unknown>()): Set<unknown> {
   return seen
 }
 
-describe('of nested arrays, plain objects and Maps', () => {
+describe('in nested arrays, plain objects and Maps', () => {
   it('every parameter is found once, by a path that leads back to it', () =>
     property(({ root, parameters }) => {
       const found = [...root.namedParameters()]
@@ -115,7 +115,7 @@ describe('of nested arrays, plain objects and Maps', () => {
       for (const [name, parameter] of found) assert.equal(follow(root, name), parameter, name)
     }))
 
-  it('withParameters replaces every parameter in every place, and puts it back', () =>
+  it('withParameters replaces every parameter in every place, and restores it', () =>
     property(({ root, parameters }) => {
       const before = [...root.namedParameters()]
       const news = before.map(() => ones([1]))
@@ -147,12 +147,12 @@ describe('of nested arrays, plain objects and Maps', () => {
       )
     }))
 
-  it('printing ends, however they refer to each other, and shows every parameter', () =>
+  it('printing ends with cyclic references, and shows every parameter', () =>
     property(({ root, parameters }) => {
       assert.ok(String(root).split('\n').length > parameters.length, String(root))
     }))
 
-  it('a state dict goes through a file of safetensors and back', async () =>
+  it('a state dict is restored from a safetensors file', async () =>
     fc.assert(
       fc.asyncProperty(plans, async entries => {
         const [from, to] = [build(entries), build(entries)]
@@ -177,7 +177,7 @@ describe('of nested arrays, plain objects and Maps', () => {
   })
 })
 
-it('names are the keys on the way, with dots between them', () => {
+it('names are paths of keys, joined by dots', () => {
   class Heads extends Module {
     readonly heads = { left: new Linear(1, 1), right: { deep: [new Linear(1, 1, { bias: false })] } }
     readonly blocks = [[], [new Linear(1, 1, { bias: false })]]
@@ -196,7 +196,7 @@ it('names are the keys on the way, with dots between them', () => {
   assert.match(String(heads), /^ {2}blocks\.1\.0: Linear \(1\)\n {4}weight: \[1, 1\]$/m)
 })
 
-it('a module that stands twice, or knows what it stands in, prints once', () => {
+it('a module that occurs twice, or refers to its parent, prints once', () => {
   class Child extends Module {
     readonly weight = parameter([2], init.zeros)
     parent?: Module
@@ -217,7 +217,7 @@ it('a module that stands twice, or knows what it stands in, prints once', () => 
   )
 })
 
-it('objects of other classes are not opened', () => {
+it('objects of other classes are not searched', () => {
   class Box {
     readonly weight = parameter([1], init.zeros)
   }
@@ -229,7 +229,7 @@ it('objects of other classes are not opened', () => {
   assert.deepEqual([...new Holder().namedParameters()], [])
 })
 
-describe('a parameter or module that cannot have a name is an error', () => {
+describe('a parameter or module that cannot have a name throws', () => {
   const one = () => parameter([2, 3], init.zeros)
   class Holder extends Module {
     readonly field: unknown
@@ -268,7 +268,7 @@ describe('a parameter or module that cannot have a name is an error', () => {
         })
     })
 
-  it('unless it has one in another place', () => {
+  it('but not if it has a name in another place', () => {
     const shared = new Linear(1, 1)
     const box = { shared }
     const containers = [new Set([box, shared.weight]), new Map([[() => 1, shared]]), { 'a.b': shared }]
@@ -283,7 +283,7 @@ describe('a parameter or module that cannot have a name is an error', () => {
         )
   })
 
-  it('and so is one that withParameters cannot replace, which puts everything back', () => {
+  it('withParameters throws for a parameter that it cannot replace, and restores all others', () => {
     const weight = one()
     for (const field of [Object.freeze([weight]), Object.freeze({ weight })]) {
       const holder = new Holder(field, { first: one() })

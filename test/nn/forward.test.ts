@@ -1,4 +1,4 @@
-// Memory of a forward pass outside of a tape: what nobody can reach any more is given back when forward returns.
+// Memory of a forward pass outside of a tape: unreachable tensors are freed when forward returns.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -23,7 +23,7 @@ class Double extends Module {
 }
 
 describe('forward outside of a tape', () => {
-  it('leaves nothing but its result, in a scope and without one', () => {
+  it('keeps only its result, in a scope and without one', () => {
     const [module, x] = [new Double(), zeros([2])]
     let y: Tensor | undefined
     assert.equal(
@@ -41,7 +41,7 @@ describe('forward outside of a tape', () => {
     )
   })
 
-  it('leaves what it returns in lists, objects and objects of classes', () => {
+  it('keeps results in lists, objects and class instances', () => {
     class Output {
       readonly first: Tensor
       constructor(first: Tensor) {
@@ -67,7 +67,7 @@ describe('forward outside of a tape', () => {
     ])
   })
 
-  it('leaves what it put into its own fields, and takes it back with the next value', () => {
+  it('keeps a tensor in a field of the module until the field gets another', () => {
     class Counter extends Module {
       mean?: Tensor
       readonly seen: Tensor[] = []
@@ -86,7 +86,7 @@ describe('forward outside of a tape', () => {
     assert.deepEqual(values(counter.seen[0]), [2, 2, 2])
   })
 
-  it('leaves what it put into its arguments', () => {
+  it('keeps tensors that it stored in its arguments', () => {
     class Caching extends Module {
       forward(x: Tensor, cache: { keys?: Tensor; all: Tensor[] }): Tensor {
         cache.keys = x.add(1)
@@ -99,7 +99,7 @@ describe('forward outside of a tape', () => {
     assert.deepEqual([...values(cache.keys!), ...values(cache.all[0])], [1, 2])
   })
 
-  it('leaves to the caller what functions among its arguments were given and made, however deep', () => {
+  it('leaves the arguments and results of callbacks to the scope of the caller, at any depth', () => {
     class Inner extends Module {
       forward(x: Tensor, { onValue }: { onValue?: (y: Tensor) => void }): Tensor {
         const y = x.add(1)
@@ -123,7 +123,7 @@ describe('forward outside of a tape', () => {
     for (const x of heard) assert.ok(x.storage.isFreed, 'it went with the scope of the caller')
   })
 
-  it('hands functions on as they are: with their properties, and as classes', () => {
+  it('passes functions unchanged: with their properties, and as classes', () => {
     class Box {
       readonly value: Tensor
       constructor(value: Tensor) {
@@ -141,7 +141,7 @@ describe('forward outside of a tape', () => {
     assert.deepEqual(values(box.value), [3])
   })
 
-  it('says which module gave a tensor back that was put aside where nobody can see it', () => {
+  it('the error for a freed tensor that was stored elsewhere names the module', () => {
     const aside: Tensor[] = []
     class Hiding extends Module {
       forward(x: Tensor): Tensor {
@@ -154,7 +154,7 @@ describe('forward outside of a tape', () => {
     assert.throws(() => aside[0].add(1), FreedError)
   })
 
-  it('gives back what it made before it failed', () => {
+  it('frees its tensors if it throws', () => {
     class Failing extends Module {
       forward(x: Tensor): Tensor {
         x.add(1)
@@ -168,7 +168,7 @@ describe('forward outside of a tape', () => {
     )
   })
 
-  it('works where a class calls the forward that it inherits', () => {
+  it('works with super.forward', () => {
     class Quadruple extends Double {
       override forward(x: Tensor): Tensor {
         return super.forward(super.forward(x).add(1))
@@ -180,7 +180,7 @@ describe('forward outside of a tape', () => {
     assert.equal(buffers() - before, 1)
   })
 
-  it('may be asynchronous', async () => {
+  it('can be asynchronous', async () => {
     class Waiting extends Module {
       async forward(x: Tensor): Promise<Tensor> {
         const y = x.add(1)
@@ -194,7 +194,7 @@ describe('forward outside of a tape', () => {
     assert.equal(buffers() - before, 1)
   })
 
-  it('keeps everything for a tape: values and gradients are those of before', () => {
+  it('keeps all tensors for a tape, with equal values and gradients', () => {
     class Cubic extends Module {
       readonly linear = new Linear(2, 1)
       forward(x: Tensor): Tensor {
@@ -214,7 +214,7 @@ describe('forward outside of a tape', () => {
 describe('a sequence', () => {
   const modules = Array.from({ length: 5 }, () => new Double())
 
-  it('is its modules one after the other, with two results alive at a time', () => {
+  it('applies its modules in order, with at most two results in memory', () => {
     const x = zeros([1]).add(1)
     let most = 0
     const before = buffers()
@@ -231,7 +231,7 @@ describe('a sequence', () => {
     assert.deepEqual(values(x), [1])
   })
 
-  it('of modules that hand on what they get gives nothing back that is needed', () => {
+  it('does not free a result that a module returns unchanged', () => {
     const x = zeros([2])
     const y = scope(() => sequence(x, modules, z => z.reshape([2])))
     assert.deepEqual([...values(x), ...values(y)], [0, 0, 0, 0])
@@ -239,7 +239,7 @@ describe('a sequence', () => {
     assert.deepEqual(values(z), [1, 1])
   })
 
-  it('keeps everything for a tape', () => {
+  it('keeps all tensors for a tape', () => {
     const linear = new Linear(1, 1)
     const { gradients } = lossAndGradients(linear, () =>
       sequence(linear.forward(zeros([1, 1]).add(1)), modules, (y, module) => module.forward(y)).sum(),
@@ -247,5 +247,5 @@ describe('a sequence', () => {
     assert.deepEqual(values(gradients.get('bias')!), [32])
   })
 
-  it('of nothing is its input', () => assert.deepEqual(values(sequence(zeros([1]), [], x => x.add(1))), [0]))
+  it('without modules returns its input', () => assert.deepEqual(values(sequence(zeros([1]), [], x => x.add(1))), [0]))
 })

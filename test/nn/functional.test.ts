@@ -1,4 +1,4 @@
-// A module computes with other values in the place of its parameters, and afterwards is as it was.
+// A module computes with other values instead of its parameters, which are restored afterwards.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -21,14 +21,14 @@ describe('withParameters', () => {
   const x = ones([1, 1], { dtype: 'float64' })
   const three = tensor([[3]], { dtype: 'float64' })
 
-  it('puts a shared parameter everywhere, and gradients reach it', () => {
+  it('replaces a shared parameter everywhere, with gradients', () => {
     const module = new Twice()
     const squared = (w: Tensor) => withParameters(module, [w], () => module.forward(x)).sum()
     assert.deepEqual(values(squared(three)), [9])
     assert.deepEqual(values(grad(squared)(three)), [6])
   })
 
-  it('gives every parameter back, after an error too', () => {
+  it('restores every parameter, also after an error', () => {
     const module = new Twice()
     const [own] = module.parameters()
     assert.throws(() =>
@@ -40,7 +40,7 @@ describe('withParameters', () => {
     assert.equal(module.list[0].weight, own)
   })
 
-  it('refuses values that do not fit, before anything is put anywhere', () =>
+  it('throws for values that do not fit before it replaces any', () =>
     assert.throws(() => withParameters(new Twice(), [ones([2])], () => 0), {
       name: 'ShapeError',
       message: 'withParameters: values [2] for parameters [1, 1]',

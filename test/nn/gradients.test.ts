@@ -1,5 +1,5 @@
-// What goes wrong around the gradients of a loss is said, by name: a loss that depends on no parameter, on some only, or on
-// parameters that no field holds.
+// Errors and warnings about the gradients of a loss: a loss that depends on no parameter, on only some of them, or on parameters
+// that are in no field.
 
 import assert from 'node:assert/strict'
 import { describe, it, mock } from 'node:test'
@@ -44,7 +44,7 @@ function warningsOf(f: () => void): string[] {
   }
 }
 
-describe('a loss that depends on no parameter is an error', () => {
+describe('a loss that depends on no parameter throws', () => {
   const model = new MLP(2, 3)
   const outside = model.forward(x).sum()
   const constants: Record<string, () => Tensor> = {
@@ -70,7 +70,7 @@ describe('a loss that depends on no parameter is an error', () => {
       assert.throws(() => lossAndGradients(model, f, { allowUnused: true }), GradientError)
     })
 
-  it('because all are frozen', () => {
+  it('if all are frozen', () => {
     const frozen = new MLP(2, 3).freeze()
     assert.throws(
       () => lossAndGradients(frozen, () => frozen.forward(x).sum()),
@@ -78,7 +78,7 @@ describe('a loss that depends on no parameter is an error', () => {
     )
   })
 
-  it('because there are none', () => {
+  it('if there are none', () => {
     class Empty extends Module {}
     assert.throws(
       () => lossAndGradients(new Empty(), () => x.sum()),
@@ -86,7 +86,7 @@ describe('a loss that depends on no parameter is an error', () => {
     )
   })
 
-  it('and so is something that is no tensor', () => {
+  it('and so does a value that is not a tensor', () => {
     for (const wrong of [3, undefined, { loss: outside }])
       assert.throws(
         () => lossAndGradients(model, () => wrong as unknown as Tensor),
@@ -94,7 +94,7 @@ describe('a loss that depends on no parameter is an error', () => {
       )
   })
 
-  it('but not a gradient of 0: what counts is the path, not the number', () => {
+  it('but a gradient of 0 does not', () => {
     const { gradients, unused } = lossAndGradients(model, () => model.forward(x).sum().mul(0))
     assert.deepEqual(unused, [])
     for (const gradient of gradients.values()) assert.equal(Math.max(...values(gradient).map(Math.abs)), 0)
@@ -111,7 +111,7 @@ describe('parameters that the loss does not depend on', () => {
     return (more ? y.add(more.forward(x)) : y).sum()
   }
 
-  it('are warned of by name, once', () => {
+  it('give one warning with their names', () => {
     const model = new Two()
     const warnings = warningsOf(() => {
       for (let step = 0; step < 3; step++) lossAndGradients(model, lossOf(model))
@@ -124,7 +124,7 @@ describe('parameters that the loss does not depend on', () => {
     assert.match(warnings[0], /freeze them, or pass \{ allowUnused: true \}/)
   })
 
-  it('are warned of again only when there are others', () => {
+  it('give another warning only if other parameters are added', () => {
     const model = new Two()
     const { spare, other } = model.heads
     const losses = [lossOf(model, other), lossOf(model, other), lossOf(model), lossOf(model, spare)]
@@ -145,7 +145,7 @@ describe('parameters that the loss does not depend on', () => {
       )
   })
 
-  it('are not warned of where that is meant: when they are frozen, or unused ones are allowed', () => {
+  it('give no warning if they are frozen or unused parameters are allowed', () => {
     const model = new Two()
     assert.deepEqual(
       warningsOf(() => lossAndGradients(model, lossOf(model), { allowUnused: true })),
@@ -159,7 +159,7 @@ describe('parameters that the loss does not depend on', () => {
     )
   })
 
-  it('are those without a path to the loss, whatever is between', () => {
+  it('are those without a path to the loss', () => {
     const leaf = fc.nat(5)
     fc.assert(
       fc.property(fc.uniqueArray(leaf, { minLength: 1 }), fc.boolean(), fc.boolean(), (chosen, between, nested) => {
@@ -182,7 +182,7 @@ describe('parameters that the loss does not depend on', () => {
   })
 })
 
-describe('a parameter that no field holds, and that a loss depends on', () => {
+describe('a parameter of the loss that is in no field of the module', () => {
   class Closure extends Module {
     readonly scale = parameter([1, 2], init.ones)
     readonly forward: (x: Tensor) => Tensor
@@ -232,7 +232,7 @@ describe('a parameter that no field holds, and that a loss depends on', () => {
     ),
   }
   for (const [name, module] of Object.entries(places))
-    it(`is an error that says its shape and what used it: ${name}`, () => {
+    it(`throws an error with its shape and its use: ${name}`, () => {
       assert.throws(
         () => lossAndGradients(module, () => module.forward(x).sum()),
         (error: unknown) => {
@@ -247,31 +247,31 @@ describe('a parameter that no field holds, and that a loss depends on', () => {
       )
     })
 
-  it('is named in full where there is one', () =>
+  it('is described in full if it is the only one', () =>
     assert.throws(
       () => lossAndGradients(places['of the program'], () => places['of the program'].forward(x).sum()),
       /^UnregisteredParameterError: a Parameter of \[4, 2\], used by linear, is held by no field of Closure: it would be neither trained nor saved; make it a public field, or freeze it to stay as it is.*belongs to a module that is trained apart from Closure, make its optimizer first/,
     ))
 
-  it('is listed with the others where there are several', () =>
+  it('is listed with the others if there are several', () =>
     assert.throws(
       () => lossAndGradients(places['in a private field'], () => places['in a private field'].forward(x).sum()),
       /^UnregisteredParameterError: 2 Parameters are held by no field of Private .*: one of \[4, 2\], used by linear, one of \[4\], used by linear; make them public fields/,
     ))
 
-  it('is an error even where nothing else is trained', () => {
+  it('throws even if nothing else is trained', () => {
     const only = new Closure(() => loose.sum())
     assert.throws(() => lossAndGradients(only, () => only.forward(x)), UnregisteredParameterError)
   })
 
-  it('is none where it is frozen', () => {
+  it('does not throw if it is frozen', () => {
     const inner = hidden()
     inner.weight.trainable = false
     const module = new Closure(y => inner.forward(y))
     assert.deepEqual([...lossAndGradients(module, () => module.forward(x).sum()).gradients.keys()], ['scale'])
   })
 
-  it('is none where another module has it, which something else trains, loads or evaluates', () => {
+  it('does not throw if it belongs to another module', () => {
     const [student, teacher, critic] = [new Linear(2, 2), new Linear(2, 2), new Linear(2, 1)]
     teacher.eval()
     new SGD(critic)
@@ -279,7 +279,7 @@ describe('a parameter that no field holds, and that a loss depends on', () => {
     assert.deepEqual([...lossAndGradients(student, loss).gradients.keys()], ['weight', 'bias'])
   })
 
-  it('costs nothing where another module has it: its gradient is not computed', () => {
+  it('has no gradient computed if it belongs to another module', () => {
     let computed = 0
     const scaled = defineOp(
       'scaled',
@@ -301,7 +301,7 @@ describe('a parameter that no field holds, and that a loss depends on', () => {
     assert.equal(computed, 1)
   })
 
-  it('is none where the loss does not depend on it: a number that is looked at, a gradient that is stopped', () => {
+  it('does not throw if the loss does not depend on it: a value that is only read, a stopped gradient', () => {
     const inner = hidden()
     const module = new Closure(y => y)
     const run = (f: (y: Tensor) => Tensor) =>
@@ -315,7 +315,7 @@ describe('a parameter that no field holds, and that a loss depends on', () => {
     lossAndGradients(module, () => module.forward(x).sum().add(inner.forward(x).argmax().cast('float32').sum()))
   })
 
-  it('is none where a module makes it at its first use, and then it has a gradient', () => {
+  it('gets a gradient if the module creates it at its first use', () => {
     class Lazy extends Module {
       weight?: Parameter
       forward(y: Tensor): Tensor {
@@ -329,7 +329,7 @@ describe('a parameter that no field holds, and that a loss depends on', () => {
     assert.deepEqual(gradient(), [1, 2, 1, 2, 1, 2])
   })
 
-  it('is an error that leaves a value which changed in between to be noticed', () => {
+  it('does not hide the error for a value that was changed after its use', () => {
     const inner = hidden()
     const module = new Closure(y => inner.forward(y))
     const lossThatAssigns = () => {
@@ -340,7 +340,7 @@ describe('a parameter that no field holds, and that a loss depends on', () => {
     assert.throws(() => lossAndGradients(module, lossThatAssigns), /scale was given a new value/)
   })
 
-  it('is none where it stands in for a parameter', () => {
+  it('does not throw if it replaces a parameter', () => {
     const module = new Linear(2, 1)
     const moved = module.parameters().map(p => new Parameter(p.add(1)))
     const { gradients } = withParameters(module, moved, () => lossAndGradients(module, () => module.forward(x).sum()))
@@ -348,7 +348,7 @@ describe('a parameter that no field holds, and that a loss depends on', () => {
   })
 })
 
-describe('in functions of functions what does not depend has zeros', () => {
+describe('transforms return zeros for parameters that the loss does not depend on', () => {
   const w = tensor([1, 2])
   const constant = () => tensor(5)
 
@@ -358,7 +358,7 @@ describe('in functions of functions what does not depend has zeros', () => {
     assert.deepEqual(vjp(constant, w)[1](tensor(1)).map(values), [[0, 0]])
   })
 
-  it('of second order, where a function is linear', () => {
+  it('of second order, for a linear function', () => {
     const linear = (y: Tensor) => y.mul(3).sum()
     assert.deepEqual(values(hessian(linear)(w)), [0, 0, 0, 0])
     assert.deepEqual(hvp(linear, [w], [ones([2])]).map(values), [[0, 0]])
@@ -374,7 +374,7 @@ describe('a module without visible parameters', () => {
     }
   }
 
-  it('cannot be optimized, and the error says where parameters are looked for', () =>
+  it('cannot be optimized, and the error says where parameters are searched', () =>
     assert.throws(
       () => new AdamW(new Hidden()),
       /^TypeError: an optimizer needs parameters, and Hidden has none: .*public fields.*not in private fields/,

@@ -18,7 +18,7 @@ test('LayerNorm has right gradients', () => {
   checkModule(layer, x => layer.forward(x), [random([2, 4])])
 })
 
-test('Embedding has right gradients, also for an id that comes twice', () => {
+test('Embedding has right gradients, also for a repeated id', () => {
   const layer = new Embedding(4, 3)
   const ids = tensor([[1, 3, 1]], { dtype: 'int32' })
   checkModule(layer, () => layer.forward(ids), [])
@@ -31,7 +31,7 @@ test('MLP has right gradients with every smooth activation', () => {
   }
 })
 
-test('Linear is a double loop', () => {
+test('Linear equals a double loop', () => {
   const shape = fc.record({ batch: fc.integer({ min: 1, max: 4 }), inputs: fc.integer({ min: 1, max: 5 }) })
   fc.assert(
     fc.property(shape, fc.boolean(), ({ batch, inputs }, bias) => {
@@ -44,7 +44,7 @@ test('Linear is a double loop', () => {
   )
 })
 
-test('LayerNorm gives every row mean 0 and variance 1, then scales and shifts it', () => {
+test('LayerNorm normalizes every row to mean 0 and variance 1, then scales and shifts it', () => {
   const layer = new LayerNorm(6, 0)
   const x = random([5, 6])
   for (const row of rows(layer.forward(x))) {
@@ -60,7 +60,7 @@ test('LayerNorm gives every row mean 0 and variance 1, then scales and shifts it
   )
 })
 
-test('Embedding picks rows of its table', () => {
+test('Embedding selects rows of its table', () => {
   const layer = new Embedding(5, 3)
   const ids = tensor([[4, 0], [2, 2]], { dtype: 'int32' }) // biome-ignore format: a matrix
   const table = rows(layer.weight)
@@ -74,7 +74,7 @@ test('MLP is linear, activation, linear', () => {
   assertCloseNumbers(values(layer.forward(x)), plainLinear(hidden, layer.down.weight, layer.down.bias).flat())
 })
 
-test('dropout zeroes the given share and scales the rest, in training only', () => {
+test('dropout zeroes the given share and scales the rest, only in training', () => {
   seed(3)
   const [n, p] = [40_000, 0.3]
   const x = tensor(new Float64Array(n).fill(2))
@@ -104,7 +104,7 @@ test('the gradient of dropout is zero exactly where the value is', () => {
   )
 })
 
-test('dropout acts in every part of a block while training, and nowhere in evaluation', () => {
+test('dropout is applied in every part of a block in training, and nowhere in evaluation', () => {
   const block = new TransformerBlock({ width: 8, heads: 2, dropout: 0.5 })
   const x = randn([1, 4, 8])
   assert.notDeepEqual(values(block.forward(x)), values(block.forward(x)))
@@ -116,7 +116,7 @@ test('dropout acts in every part of a block while training, and nowhere in evalu
   )
 })
 
-test('a probability of dropout is below one', () => {
+test('a dropout probability outside of [0, 1) throws', () => {
   for (const p of [1, -0.1, Number.NaN]) assert.throws(() => new Dropout(p), RangeError)
 })
 
@@ -152,14 +152,14 @@ const cases: Record<string, { initialize: init.Initializer; deviation: number; l
 }
 
 for (const [name, { initialize, deviation, limit, shape = [200, 100] }] of Object.entries(cases))
-  test(`${name} has the moments it should have`, () => {
+  test(`${name} has the expected moments`, () => {
     const found = moments(initialize, shape)
     assert.ok(Math.abs(found.mean) < (5 * deviation) / Math.sqrt(found.n), `mean ${found.mean}`)
     assert.ok(Math.abs(found.deviation / deviation - 1) < 0.03, `deviation ${found.deviation} for ${deviation}`)
     if (limit) assert.ok(found.largest <= limit * 1.000001 && found.largest > 0.98 * limit, `largest ${found.largest}`)
   })
 
-test('an initialiser draws the same from the same generator, and constants are constant', () => {
+test('an initialiser gives equal values for equal generators, and constants are constant', () => {
   const draw = () => values(init.xavierUniform()([3, 4], new Generator(9)))
   assert.deepEqual(draw(), draw())
   assert.deepEqual(values(init.ones([2], new Generator(0))), [1, 1])
@@ -167,7 +167,7 @@ test('an initialiser draws the same from the same generator, and constants are c
   assert.deepEqual(values(init.constant(0.5)([2], new Generator(0))), [0.5, 0.5])
 })
 
-test('a layer begins with biases of zero and norms that change nothing', () => {
+test('a new layer has zero biases and norms without an effect', () => {
   const [linear, norm] = [new Linear(3, 4), new LayerNorm(3)]
   assert.deepEqual([...values(linear.bias!), ...values(norm.bias)], [0, 0, 0, 0, 0, 0, 0])
   assert.deepEqual(values(norm.weight), [1, 1, 1])

@@ -1,4 +1,4 @@
-// Each loss against its definition in loops, and what is true of it whatever the numbers.
+// Each loss against its definition in loops, and its general properties.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -39,7 +39,7 @@ describe('contrastive loss', () => {
     return direction(xs, ys) + direction(ys, xs)
   }
 
-  test('is a double loop over images and texts, summed or halved', () => {
+  test('equals a double loop over images and texts, as a sum and as a mean', () => {
     fc.assert(
       fc.property(batch, reduction, fc.nat(1000), (n, how, seed) => {
         const [image, text, scale] = [unit([n, 3], seed), unit([n, 3], seed + 1), 5]
@@ -61,7 +61,7 @@ describe('contrastive loss', () => {
     )
   })
 
-  test('groups of one pair each change nothing', () => {
+  test('is unchanged by groups of one pair each', () => {
     const [image, text] = [unit([4, 3], 1), unit([4, 3], 2)]
     const groups = int([7, 3, 9, 1])
     assertCloseNumbers(
@@ -70,7 +70,7 @@ describe('contrastive loss', () => {
     )
   })
 
-  test('is the same with images and texts exchanged, and with pairs in another order', () => {
+  test('is invariant to exchanging images and texts, and to the order of pairs', () => {
     fc.assert(
       fc.property(batch, reduction, fc.nat(1000), (n, how, seed) => {
         const [image, text] = [unit([n, 4], seed), unit([n, 4], seed + 1)]
@@ -84,7 +84,7 @@ describe('contrastive loss', () => {
     )
   })
 
-  test('is 2 ln N as a sum and ln N as a mean where nothing can be told apart', () => {
+  test('is 2 ln N as a sum and ln N as a mean if all embeddings are equal', () => {
     for (const n of [1, 2, 7]) {
       const same = normalize(full([n, 3], 1, { dtype: 'float64' }))
       for (const [how, expected] of [
@@ -95,7 +95,7 @@ describe('contrastive loss', () => {
     }
   })
 
-  test('has right gradients, by both embeddings and the scale', () => {
+  test('has right gradients for both embeddings and the scale', () => {
     for (const groups of [undefined, int([0, 1, 0])])
       checkGradients(
         (image, text, scale) =>
@@ -114,7 +114,7 @@ describe('contrastive loss', () => {
     }
   })
 
-  test('images and texts that are not pairs are an error with both shapes', () => {
+  test('throws with both shapes for images and texts that are not pairs', () => {
     assert.throws(
       () => contrastiveLoss(zeros([3, 4]), zeros([2, 4]), 1, { reduction: 'sum' }),
       (error: unknown) => error instanceof ShapeError && /\[3, 4\] and texts \[2, 4\]/.test(error.message),
@@ -132,7 +132,7 @@ describe('captioning loss', () => {
     }),
   )
 
-  test('is a double loop over captions and tokens, each predicted from the place before it', () => {
+  test('equals a double loop over captions and tokens, each predicted from the previous position', () => {
     fc.assert(
       fc.property(captions, fc.constantFrom(undefined, 0), fc.nat(100), (tokens, ignore, seed) => {
         const [batch, length] = [tokens.length, tokens[0].length]
@@ -153,7 +153,7 @@ describe('captioning loss', () => {
     )
   })
 
-  test('what is predicted where padding comes next changes nothing, and gets no gradient', () => {
+  test('a prediction before padding changes nothing and gets no gradient', () => {
     const tokens = int([
       [1, 2, 3, 0],
       [3, 1, 0, 0],
@@ -166,7 +166,7 @@ describe('captioning loss', () => {
     }
   })
 
-  test('is ln V a token where all tokens are equally likely', () => {
+  test('is ln V per token if all tokens are equally likely', () => {
     const tokens = int([[1, 2, 3, 1, 0]])
     const logits = full([1, 5, 9], 3, { dtype: 'float64' })
     const loss = (reduction: 'sum' | 'mean', ignore?: number) =>
@@ -177,7 +177,7 @@ describe('captioning loss', () => {
     )
   })
 
-  test('a model that copies its input scores badly, one that knows what comes next scores well', () => {
+  test('is large for a model that copies its input and small for one that predicts the next token', () => {
     const tokens = [[1, 2, 3, 0, 2]]
     const sure = (ids: number[]) => tensor([ids.map(id => Array.from({ length: 4 }, (_, v) => (v === id ? 20 : 0)))])
     const loss = (logits: Tensor) => scalar(captioningLoss(logits, int(tokens), { reduction: 'mean' }))
@@ -202,7 +202,7 @@ describe('captioning loss', () => {
     assert.ok(values(grad(loss)(logits)).every(Number.isFinite))
   })
 
-  test('logits that are not for these tokens are an error with both shapes', () => {
+  test('throws with both shapes for logits that do not match the tokens', () => {
     assert.throws(
       () => captioningLoss(zeros([2, 3, 4]), int([[1, 2, 3]]), { reduction: 'sum' }),
       (error: unknown) => error instanceof ShapeError && /\[2, 3, 4\] for tokens \[1, 3\]/.test(error.message),
@@ -229,7 +229,7 @@ describe('classification loss', () => {
     ids.map(id => Array.from({ length: classes }, (_, c) => (c === id ? 1 : 0)))
   const smoothing = fc.constantFrom(0, 0.2, 1)
 
-  test('of class ids, and of the same as one-hot, is a double loop in every reduction', () => {
+  test('equals a double loop in every reduction, for class ids and one-hot targets', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(classes - 1), { minLength: 1, maxLength: 5 }), smoothing, (ids, s) => {
         const logits = random([ids.length, classes])
@@ -245,7 +245,7 @@ describe('classification loss', () => {
     )
   })
 
-  test('of several classes shares the target among them', () => {
+  test('of several classes divides the target among them', () => {
     const row = fc.array(fc.nat(1), { minLength: classes, maxLength: classes }).filter(bits => sum(bits) > 0)
     fc.assert(
       fc.property(fc.array(row, { minLength: 1, maxLength: 5 }), smoothing, (targets, s) => {
@@ -261,7 +261,7 @@ describe('classification loss', () => {
     )
   })
 
-  test('a row without any class adds nothing, and poisons nothing', () => {
+  test('a row without a class adds nothing, and makes no NaN', () => {
     const logits = random([2, classes])
     const target = tensor([
       [0, 0, 0, 0],
@@ -273,7 +273,7 @@ describe('classification loss', () => {
     assert.ok(gradient[0].every(g => Math.abs(g) === 0) && gradient[1].every(g => g !== 0))
   })
 
-  test('is ln C where all classes are equally likely', () => {
+  test('is ln C if all classes are equally likely', () => {
     assertCloseNumbers([scalar(classificationLoss(zeros([2, 5], { dtype: 'float64' }), int([1, 4])))], [Math.log(5)])
   })
 
@@ -288,7 +288,7 @@ describe('classification loss', () => {
     assert.ok(values(grad((x: Tensor) => classificationLoss(x, int([1])))(logits)).every(Number.isFinite))
   })
 
-  test('targets of another shape are an error with both', () => {
+  test('throws with both shapes for targets of another shape', () => {
     assert.throws(() => classificationLoss(zeros([2, 3]), int([1])), ShapeError)
     assert.throws(() => classificationLoss(zeros([2, 3]), zeros([2, 4])), ShapeError)
   })

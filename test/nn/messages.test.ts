@@ -1,4 +1,4 @@
-// What somebody reads who makes or calls a module, a loss or an optimizer in another way than the one that there is.
+// The messages for invalid uses of modules, losses and optimizers.
 
 import { describe } from 'node:test'
 import * as library from '../../src/index.ts'
@@ -413,6 +413,6 @@ class Mine extends (Module as unknown as new () => object) {
   readonly inner: Loose = new Linear(2, 2)
 }
 
-describe('a module of one’s own', () => {
+describe('a user-defined module', () => {
   refuse([['a loss without its total', () => lossAndGradients(new Mine(), () => ({})), 'ArgumentError', 'f gave {}']])
 })

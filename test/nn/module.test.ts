@@ -66,7 +66,7 @@ const names = [
 
 const numbersOf = (module: Module) => [...module.namedParameters()].map(([name, p]) => [name, values(p)])
 
-test('parameters are named by their path, in the order of the fields', () => {
+test('parameters are named by their paths, in the order of the fields', () => {
   assert.deepEqual(
     [...new Tower().namedParameters()].map(([name]) => name),
     names,
@@ -78,7 +78,7 @@ test('parameters are named by their path, in the order of the fields', () => {
   )
 })
 
-test('a parameter that stands in two places comes once', () => {
+test('a shared parameter is listed once', () => {
   class Tied extends Module {
     readonly embedding = new Embedding(5, 3)
     readonly output = new Linear(3, 5, { bias: false })
@@ -96,7 +96,7 @@ test('a parameter that stands in two places comes once', () => {
   assert.deepEqual([...gradients.keys()], ['embedding.weight'])
 })
 
-test('the count of parameters is the sum of their sizes', () => {
+test('the parameter count is the sum of their sizes', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 5 }), depth => {
       assert.equal(new Tower(depth).parameterCount(), 1 + 6 * depth + 5 + 2)
@@ -105,7 +105,7 @@ test('the count of parameters is the sum of their sizes', () => {
   )
 })
 
-test('a state dict goes around', () => {
+test('a state dict can be saved and loaded', () => {
   const [from, to] = [new Tower(), new Tower()]
   assert.notDeepEqual(numbersOf(from), numbersOf(to))
   assert.equal(to.loadStateDict(from.stateDict()), to)
@@ -114,7 +114,7 @@ test('a state dict goes around', () => {
   assert.notDeepEqual(numbersOf(from), numbersOf(to))
 })
 
-test('loading takes a copy: what is given keeps its memory', () => {
+test('loading copies the values, and the given tensors keep their memory', () => {
   const to = new Tower()
   const state = new Tower().stateDict()
   to.loadStateDict(state)
@@ -122,7 +122,7 @@ test('loading takes a copy: what is given keeps its memory', () => {
   for (const value of state.values()) assert.equal(value.storage.isFreed, false)
 })
 
-test('a state dict that does not fit names what is wrong with both shapes, and changes nothing', () => {
+test('a state dict that does not fit throws an error with names and shapes, and changes nothing', () => {
   const module = new Tower()
   const before = numbersOf(module)
   const state: StateDict = new Map([...new Tower().stateDict()])
@@ -147,7 +147,7 @@ test('a state dict that does not fit names what is wrong with both shapes, and c
 })
 
 for (const dtype of ['int32', 'bool'] as const)
-  test(`${dtype} values are no weights, and nothing is changed by them`, () => {
+  test(`${dtype} values throw and change nothing`, () => {
     const module = new Tower()
     const before = numbersOf(module)
     const state = new Map([...module.stateDict()].map(([name, value]) => [name, value.add(1)]))
@@ -179,7 +179,7 @@ for (const dtype of ['int32', 'bool'] as const)
     assert.deepEqual(numbersOf(module), before)
   })
 
-test('a module takes float64 values as they are', () => {
+test('a module keeps float64 values', () => {
   const module = new Tower()
   const state = new Map([...module.stateDict()].map(([name, value]) => [name, value.cast('float64').add(0.1)]))
   module.loadStateDict(state)
@@ -189,7 +189,7 @@ test('a module takes float64 values as they are', () => {
   }
 })
 
-test('a long list of missing parameters is cut short', () => {
+test('a long list of missing parameters is abbreviated', () => {
   assert.throws(() => new Tower(9).loadStateDict(new Map()), /missing: (\S+, ){4}\S+ and 17 more$/)
 })
 
@@ -240,7 +240,7 @@ test('a module prints as a tree with shapes and counts', () => {
   )
 })
 
-test('a console shows a module as its tree, and in one line inside of something else', () => {
+test('a console shows a module as a tree, and in one line if it is nested', () => {
   const tower = new Tower(1)
   assert.equal(inspect(tower), String(tower))
   assert.equal(inspect({ tower, list: [tower] }), '{ tower: Tower (14), list: [ Tower (14) ] }')
@@ -263,7 +263,7 @@ test('a console shows a parameter as a parameter, and a state dict with a line f
   assert.equal(parameter, 'Parameter [1] float32 on reference, trainable')
 })
 
-test('a notebook shows a module as a tree that folds, whatever its names are', () => {
+test('a notebook shows a module as a collapsible tree, with escaped names', () => {
   class Odd extends Module {
     readonly 'a<b' = new Linear(1, 1)
     readonly scale = parameter([], init.ones)
@@ -279,7 +279,7 @@ test('a notebook shows a module as a tree that folds, whatever its names are', (
   )
 })
 
-test('a module moves to another device and back, and computes the same there', async () => {
+test('a module moves to another device and back, with equal results', async () => {
   const module = new Tower()
   const x = randn([3, 2])
   const expected = values(module.forward(x))
@@ -302,7 +302,7 @@ test('a module moves to another device and back, and computes the same there', a
   }
 })
 
-test('a model too large to hold can be counted and printed, and says why it cannot be used', async () => {
+test('a model without allocation can be counted and printed, and throws an error with the reason if it is used', async () => {
   const huge = withoutAllocation(() => new Linear(1_000_000, 1_000_000))
   assert.equal(huge.parameterCount(), 1_000_001_000_000)
   assert.match(String(huge), /weight: \[1000000, 1000000\]/)
@@ -315,7 +315,7 @@ test('a model too large to hold can be counted and printed, and says why it cann
   assert.deepEqual(values(new Linear(1, 1).bias!), [0])
 })
 
-test('the loss comes with one gradient a parameter, of its shape, and zeros where it does not depend on it', () => {
+test('the loss is returned with one gradient per parameter, with zeros for parameters that it does not depend on', () => {
   const module = new Tower()
   const square = () =>
     module
@@ -329,7 +329,7 @@ test('the loss comes with one gradient a parameter, of its shape, and zeros wher
   assert.ok(values(gradients.get('head.weight')!).every(g => g !== 0))
 })
 
-test('a record of losses is differentiated by its total and handed back whole', () => {
+test('the total of a record of losses is differentiated, and the record is returned', () => {
   const module = new Linear(1, 1)
   const x = tensor([[2]])
   const { loss, gradients } = lossAndGradients(module, () => {
@@ -341,7 +341,7 @@ test('a record of losses is differentiated by its total and handed back whole', 
   assert.throws(() => lossAndGradients(module, () => module.forward(zeros([2, 1]))), GradientError)
 })
 
-test('a training step leaves no memory behind but loss and gradients', () => {
+test('a training step keeps only the memory of loss and gradients', () => {
   const module = new Tower()
   const x = randn([3, 2])
   const before = device.get('reference').memory().buffers
@@ -352,7 +352,7 @@ test('a training step leaves no memory behind but loss and gradients', () => {
   assert.equal(device.get('reference').memory().buffers, before)
 })
 
-test('a parameter takes a new value over and gives the old memory back', () => {
+test('a parameter takes ownership of a new value and frees the old memory', () => {
   const weight = parameter([2, 2], init.ones)
   const before = device.get('reference').memory().buffers
   const old = weight.view([4], [1])
@@ -370,7 +370,7 @@ test('a parameter can be given a view of itself', () => {
   assert.deepEqual(values(weight), [1, 3, 2, 4])
 })
 
-test('a parameter made of a part has memory of its own', () => {
+test('a parameter made of a view has its own memory', () => {
   const whole = random([4])
   const part = new Parameter(whole.slice([{ stop: 2 }]))
   const head = values(whole).slice(0, 2)
@@ -378,7 +378,7 @@ test('a parameter made of a part has memory of its own', () => {
   assert.deepEqual(values(whole).slice(0, 2), head)
 })
 
-test('two parameters of one value do not share memory', () => {
+test('two parameters made of one value do not share memory', () => {
   const value = random([2])
   const [one, two] = [new Parameter(value), new Parameter(value)]
   const three = parameter([2], init.zeros)
@@ -391,14 +391,14 @@ test('two parameters of one value do not share memory', () => {
   assert.notDeepEqual(values(three), [0, 0])
 })
 
-test('a parameter of another shape is refused with both', () => {
+test('assigning a value of another shape throws an error with both shapes', () => {
   assert.throws(
     () => parameter([2, 3], init.zeros).assign(zeros([3, 2])),
     (error: unknown) => error instanceof ShapeError && /\[3, 2\] for a parameter of \[2, 3\]/.test(error.message),
   )
 })
 
-test('a tape refuses to walk back over a parameter that was given a new value', () => {
+test('a gradient throws if a parameter was assigned after its use', () => {
   const weight = parameter([2], init.ones)
   const tape = new Tape()
   tape.watch(weight, 'weight')

@@ -28,7 +28,7 @@ const sevenToFour = [
   -0.1297627806, 0.268777375, -0.356547021, 0.5598727532, -0.624234671, 0.5316573754, -0.5116977565, 0.5264237359,
 ]
 
-it('a finer grid has the numbers of PyTorch', () => {
+it("a finer grid equals PyTorch's", () => {
   const finer = resizeGrid(grid(three), 3, 5)
   assertCloseNumbers(column(finer, 0), threeToFive, 1e-8)
   assertCloseNumbers(
@@ -38,11 +38,11 @@ it('a finer grid has the numbers of PyTorch', () => {
   )
 })
 
-it('a coarser grid has the numbers of PyTorch', () => {
+it("a coarser grid equals PyTorch's", () => {
   assertCloseNumbers(column(resizeGrid(grid(seven), 7, 4), 0), sevenToFour, 1e-8)
 })
 
-it('what is the same everywhere stays so', () => {
+it('a constant grid stays constant', () => {
   for (const to of [1, 2, 5, 9])
     assertCloseNumbers(column(resizeGrid(grid(new Array(9).fill(3)), 3, to), 0), new Array(to * to).fill(3))
 })
@@ -52,6 +52,6 @@ it('the same size changes nothing', () => {
   assert.equal(resizeGrid(x, 7, 7), x)
 })
 
-it('refuses what is no grid', () => {
+it('throws for an invalid grid', () => {
   assert.throws(() => resizeGrid(grid(seven), 6, 4), ShapeError)
 })

@@ -26,7 +26,7 @@ test('a block has right gradients, causal and masked', () => {
   }
 })
 
-test('a block with cross-attention has right gradients, by text and memory', () => {
+test('a block with cross-attention has right gradients for text and memory', () => {
   const block = new TransformerBlock({ width: 3, heads: 3, hidden: 2, memoryWidth: 2, activation: 'silu' })
   checkModule(block, (x, memory) => block.forward(x, { causal: true, memory }), [
     random([1, 2, 3], 1),
@@ -44,7 +44,7 @@ test('a patch embedding has right gradients', () => {
   checkModule(embedding, x => embedding.forward(x), [random([1, 2, 4, 4])])
 })
 
-test('a block adds attention and then the feed-forward layer to what passes by', () => {
+test('a block adds attention and then the feed-forward layer to its input', () => {
   const block = randomize(new TransformerBlock({ width: 4, heads: 2, hidden: 3 }))
   const x = random([2, 3, 4])
   const middle = x.add(block.attention.forward(block.attentionNorm.forward(x)))
@@ -58,7 +58,7 @@ test('a block adds attention and then the feed-forward layer to what passes by',
   assert.deepEqual(values(block.forward(x)), values(x))
 })
 
-test('a causal block shows no token what comes after it', () => {
+test('in a causal block no token depends on later ones', () => {
   const block = randomize(new TransformerBlock({ width: 4, heads: 2, memoryWidth: 4 }))
   const [x, memory] = [random([1, 5, 4], 1), random([1, 2, 4], 2)]
   fc.assert(
@@ -84,7 +84,7 @@ test('a block with caches equals a block without', () => {
   }
 })
 
-test('a block with cross-attention needs a memory, and hands its weights out', () => {
+test('a block with cross-attention needs a memory, and returns its weights', () => {
   const block = new TransformerBlock({ width: 4, heads: 2, memoryWidth: 3 })
   assert.throws(() => block.forward(random([1, 2, 4])), /attends to a memory/)
   const shapes: (readonly number[])[] = []
@@ -92,7 +92,7 @@ test('a block with cross-attention needs a memory, and hands its weights out', (
   assert.deepEqual(shapes, [[1, 2, 2, 5]])
 })
 
-test('a pooler does not care in which order its tokens come', () => {
+test('a pooler is invariant to the order of its tokens', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 6 }), fc.nat(1000), (tokens, seed) => {
       const pooler = randomize(new AttentionalPooler({ queries: 3, width: 4, heads: 2, memoryWidth: 5 }))
@@ -104,7 +104,7 @@ test('a pooler does not care in which order its tokens come', () => {
   )
 })
 
-test('queries of a pooler in another order give its results in that order, each by itself', () => {
+test('permuting the queries of a pooler permutes its results', () => {
   const pooler = randomize(new AttentionalPooler({ queries: 3, width: 4, heads: 2 }))
   const x = random([2, 5, 4])
   const before = pooler.forward(x)
@@ -117,14 +117,14 @@ test('queries of a pooler in another order give its results in that order, each 
   assertCloseNumbers(values(one.forward(x)), values(reordered(before, [2])))
 })
 
-test('a pooler sees nothing of tokens that are masked', () => {
+test('a pooler ignores masked tokens', () => {
   const pooler = randomize(new AttentionalPooler({ queries: 2, width: 4, heads: 2 }))
   const x = random([1, 5, 4])
   const mask = tensor([true, true, true, false, false])
   assertCloseNumbers(values(pooler.forward(x, { mask })), values(pooler.forward(x.slice([{}, { stop: 3 }]))))
 })
 
-test('a patch embedding is a convolution whose stride is its window', () => {
+test('a patch embedding equals a convolution whose stride is its window', () => {
   const sizes = fc.record({
     across: fc.integer({ min: 1, max: 3 }),
     side: fc.integer({ min: 1, max: 3 }),
@@ -155,7 +155,7 @@ test('a patch embedding is a convolution whose stride is its window', () => {
   )
 })
 
-test('a patch embedding refuses images of another size, and patches that do not fit', () => {
+test('a patch embedding throws for images of another size, and for patches that do not fit', () => {
   const embedding = new PatchEmbedding({ imageSize: 4, patchSize: 2, width: 3 })
   for (const shape of [
     [1, 3, 4, 6],
@@ -173,7 +173,7 @@ test('a patch embedding refuses images of another size, and patches that do not 
   )
 })
 
-test('sinusoidal positions are sines and cosines of growing wavelength', () => {
+test('sinusoidal positions are sines and cosines of increasing wavelength', () => {
   const found = rows(sinusoidalPositions(7, 5))
   for (let p = 0; p < 7; p++)
     for (let i = 0; i < 3; i++) {

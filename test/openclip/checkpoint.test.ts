@@ -1,4 +1,4 @@
-// Released checkpoints into a model and out again, and what is said of those that do not fit.
+// Reading and writing of released checkpoints, and the errors for those that do not fit.
 
 import assert from 'node:assert/strict'
 import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -41,7 +41,7 @@ async function released(t: TestContext, change: (tensors: Map<string, Safetensor
 const sorted = <T>(map: ReadonlyMap<string, T>) => new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)))
 
 for (const name of ['coca-a', 'coca-m', 'own'])
-  test(`${name} goes in and comes out name for name and bit for bit`, async t => {
+  test(`${name} is saved with the same names and bits that were loaded`, async t => {
     const folder = join(await temporaryFolder(t), 'saved')
     const opened = await openClip(golden(name))
     await saveOpenClip(folder, opened)
@@ -54,7 +54,7 @@ for (const name of ['coca-a', 'coca-m', 'own'])
     assert.deepEqual(again.preprocessing, opened.preprocessing)
   })
 
-test('a released folder brings its preprocessing and its tokenizer, and its weights may be named alone', async t => {
+test('a released folder gives its preprocessing and tokenizer, and can be opened by its weights', async t => {
   const folder = await released(t)
   await writeFile(join(folder, 'tokenizer.json'), '{}')
   const { model, preprocessing, tokenizerFiles, weights } = await openClip(folder)
@@ -66,7 +66,7 @@ test('a released folder brings its preprocessing and its tokenizer, and its weig
   assert.deepEqual(alone.model.unimodal.positions.dataSync(), model.unimodal.positions.dataSync())
 })
 
-test("without preprocessing it is CLIP's", async () => {
+test("the default preprocessing is CLIP's", async () => {
   const { preprocessing } = await openClip(golden('coca-m'))
   assert.deepEqual(preprocessing.size, 24)
   assert.deepEqual(preprocessing.mean, [0.48145466, 0.4578275, 0.40821073])
@@ -183,11 +183,11 @@ for (const [what, prefix, inner] of [
     )
   })
 
-describe('what does not fit is refused by name', () => {
+describe('a checkpoint that does not fit throws an error that names', () => {
   const cases: [string, (tensors: Map<string, SafetensorsTensor>) => void, RegExp][] = [
-    ['a tensor that is missing', tensors => tensors.delete('text.cls_emb'), /missing: text\.cls_emb/],
+    ['a missing tensor', tensors => tensors.delete('text.cls_emb'), /missing: text\.cls_emb/],
     [
-      'a tensor too many',
+      'an unexpected tensor',
       tensors => tensors.set('visual.head.bias', { dtype: 'F32', shape: [1], data: new Float32Array(1) }),
       /not in the module: visual\.head\.bias/,
     ],
@@ -199,7 +199,7 @@ describe('what does not fit is refused by name', () => {
     [
       'a tensor of integers',
       tensors => tensors.set('text.cls_emb', { dtype: 'I32', shape: [24], data: new Int32Array(24) }),
-      /tensor 'text\.cls_emb' is I32/,
+      /tensor 'text\.cls_emb' is I32, not one of F16, BF16, F32, F64/,
     ],
   ]
   for (const [what, change, message] of cases)
@@ -214,7 +214,7 @@ describe('what does not fit is refused by name', () => {
       )
     })
 
-  test('a folder without a configuration, without weights, or that is not there', async t => {
+  test('a missing folder, configuration or weights', async t => {
     const folder = await released(t)
     await assert.rejects(openClip(join(folder, 'nowhere')), /nowhere: does not exist/)
     await rename(join(folder, 'open_clip_model.safetensors'), join(folder, 'kept'))
@@ -223,7 +223,7 @@ describe('what does not fit is refused by name', () => {
     await assert.rejects(openClip(join(folder, 'kept')), /has none of open_clip_config\.json/)
   })
 
-  test('a configuration that cannot be, with its file', async t => {
+  test('an invalid setting, with its file', async t => {
     const folder = await released(t)
     const file = join(folder, 'open_clip_config.json')
     const text = await readFile(file, 'utf8')
@@ -234,7 +234,7 @@ describe('what does not fit is refused by name', () => {
   })
 })
 
-test('weights that are not finite in float32 are refused, with the file and the tensors', async t => {
+test('weights that are not finite in float32 throw an error with the file and the tensors', async t => {
   const folder = await released(t, tensors => {
     tensors.set('text.cls_emb', { dtype: 'F64', shape: [24], data: new Float64Array(24).fill(1e300, 7) })
     tensors.get('logit_scale')!.data[0] = Number.NaN
@@ -257,7 +257,7 @@ test('weights that are not finite in float32 are refused, with the file and the 
   })
 })
 
-test('a model with weights that are not finite is not written, and nothing is left behind', async t => {
+test('saving weights that are not finite throws and leaves no file', async t => {
   const folder = join(await temporaryFolder(t), 'saved')
   const { model } = await openClip(golden('own'))
   model.logScale.assign(full([], Infinity))
@@ -269,15 +269,15 @@ test('a model with weights that are not finite is not written, and nothing is le
   assert.deepEqual(await readdir(folder), [])
 })
 
-test('a model that OpenCLIP has no words for is not written, and nothing is left behind', async t => {
+test('saving a model that OpenCLIP does not support throws and leaves no folder', async t => {
   const folder = join(await temporaryFolder(t), 'saved')
   const { model } = await openClip(golden('own'))
   Reflect.set(model, 'config', { ...model.config, activation: 'relu' })
-  await assert.rejects(saveOpenClip(folder, { model }), /activation = "relu": OpenCLIP has no word for it/)
+  await assert.rejects(saveOpenClip(folder, { model }), /activation = "relu": OpenCLIP has no such setting/)
   await assert.rejects(readdir(folder), { code: 'ENOENT' })
 })
 
-test('a file that is killed while it is written leaves the old one', async t => {
+test('a write that fails leaves the old file', async t => {
   const folder = join(await temporaryFolder(t), 'saved')
   await cp(golden('own'), folder, { recursive: true })
   const { model } = await openClip(folder)

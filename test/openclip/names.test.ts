@@ -1,4 +1,4 @@
-// OpenCLIP's names, shapes and settings: those of its released models, and what is refused.
+// OpenCLIP's names, shapes and settings: those of its released models, and settings that are errors.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -90,7 +90,7 @@ describe("OpenCLIP's released models", () => {
     }
   })
 
-  it('towers of one width have one matrix for queries, keys and values in the pooler', () => {
+  it('the pooler has one matrix for queries, keys and values if the towers have equal widths', () => {
     const model = built({ ...b32, vision_cfg: { ...b32.vision_cfg, width: 512 } })
     const pooler = openClipTensors(model).filter(({ name }) => name.startsWith('visual.attn_pool.attn.in_proj_w'))
     assert.deepEqual(
@@ -101,7 +101,7 @@ describe("OpenCLIP's released models", () => {
 })
 
 describe('a configuration', () => {
-  it('comes back as it was, in our words and in theirs', () => {
+  it('converts there and back to an equal one, in both directions', () => {
     const masked = { ...b32, text_cfg: { ...b32.text_cfg, correct_cls_mask: true } }
     const odd = {
       ...b32,
@@ -110,14 +110,14 @@ describe('a configuration', () => {
     }
     for (const json of [b32, l14, masked, odd]) {
       const config = fromOpenClipConfig(json)
-      const said = toOpenClipConfig(config)
-      assert.deepEqual(fromOpenClipConfig(said), config)
-      assert.deepEqual(toOpenClipConfig(fromOpenClipConfig(said)), said)
-      assert.deepEqual(fromOpenClipConfig({ model_cfg: said, preprocess_cfg: {} }), config)
+      const written = toOpenClipConfig(config)
+      assert.deepEqual(fromOpenClipConfig(written), config)
+      assert.deepEqual(toOpenClipConfig(fromOpenClipConfig(written)), written)
+      assert.deepEqual(fromOpenClipConfig({ model_cfg: written, preprocess_cfg: {} }), config)
     }
   })
 
-  it('means the corrected mask where the model or its text tower says so, and the other one elsewhere', () => {
+  it('sets the corrected mask if the model or its text tower has it, and the other one otherwise', () => {
     assert.equal(fromOpenClipConfig(b32).text.padMask, 'unimodalLate')
     assert.equal(fromOpenClipConfig({ ...b32, correct_cls_mask: true }).text.padMask, 'unimodal')
     const inTower = { ...b32, text_cfg: { ...b32.text_cfg, correct_cls_mask: true } }
@@ -135,8 +135,12 @@ describe('a configuration', () => {
       changed('text_cfg', { hf_model_name: 'roberta-base' }),
       /^text_cfg\.hf_model_name = "roberta-base": text towers of Hugging Face/,
     ],
-    ['a setting that nobody knows', changed('vision_cfg', { depth: 3 }), /^vision_cfg\.depth = 3: is no setting/],
-    ['one of the whole that nobody knows', { ...b32, moe: true }, /^moe = true: is no setting/],
+    [
+      'an unknown setting of a tower',
+      changed('vision_cfg', { depth: 3 }),
+      /^vision_cfg\.depth = 3: is not a known setting/,
+    ],
+    ['an unknown setting of the model', { ...b32, moe: true }, /^moe = true: is not a known setting/],
     [
       'a model without pooler',
       changed('vision_cfg', { attentional_pool: false }),
@@ -152,7 +156,7 @@ describe('a configuration', () => {
     ['layer scale', changed('text_cfg', { ls_init_value: 0.1 }), /^text_cfg\.ls_init_value = 0\.1/],
     ['a ResNet', changed('vision_cfg', { layers: [3, 4, 6, 3] }), /^vision_cfg\.layers = \[3,4,6,3\]/],
     [
-      'an image that is no square',
+      'an image that is not square',
       changed('vision_cfg', { image_size: [224, 336] }),
       /^vision_cfg\.image_size = \[224,336\]/,
     ],
@@ -161,18 +165,18 @@ describe('a configuration', () => {
     ['a text of another width', changed('text_cfg', { width: 640 }), /^text_cfg\.width = 640/],
     ['a decoder of another width', changed('multimodal_cfg', { width: 640 }), /^multimodal_cfg\.width = 640/],
     ['a bias of the logits', { ...b32, init_logit_bias: -10 }, /^init_logit_bias = -10/],
-    ['a text in the place of a number', changed('text_cfg', { heads: '8' }), /^text_cfg\.heads = "8"/],
+    ['a text instead of a number', changed('text_cfg', { heads: '8' }), /^text_cfg\.heads = "8"/],
     ['no embedding', { ...b32, embed_dim: undefined }, /^embed_dim = undefined: must be|^embed_dim = null: is missing/],
     ['a list', [], /is not an object of settings/],
   ]
   for (const [what, json, message] of refused)
-    it(`is refused by the name of its setting: ${what}`, () =>
+    it(`throws an error that names the setting: ${what}`, () =>
       assert.throws(
         () => fromOpenClipConfig(json),
         (error: unknown) => error instanceof ConfigError && message.test(error.message),
       ))
 
-  it('that OpenCLIP has no words for is not written, and the message names the setting', () => {
+  it('that OpenCLIP does not support throws an error that names the setting', () => {
     const config = fromOpenClipConfig(b32)
     const foreign: [string, CoCaConfig][] = [
       ['pooler.arrangement', { ...config, pooler: { ...config.pooler, arrangement: 'cascade' } }],
@@ -190,7 +194,7 @@ describe('a configuration', () => {
   })
 })
 
-describe("what OpenCLIP's models do differently", () => {
+describe("the differences of OpenCLIP's models", () => {
   const like = (text: Partial<CoCaConfig['text']>): CoCaConfig => ({ ...small, text: { ...small.text, ...text } })
   const padded = ids([[1, 5, 3, 2, 0, 0]])
   const close = (a: { dataSync(): ArrayLike<number> }, b: { dataSync(): ArrayLike<number> }) =>
@@ -200,12 +204,12 @@ describe("what OpenCLIP's models do differently", () => {
     assertAbove(largestOf(x.map((value, i) => value - y[i])), 1e-6)
   }
 
-  it('a late mask shows the first padding to [CLS], and hides [CLS] from itself, only where there is padding', () => {
+  it('with a late mask and padding, [CLS] attends to the first padding token and not to itself', () => {
     const [late, exact] = [coca(like({ padMask: 'unimodalLate' })), coca(like({ padMask: 'unimodal' }))]
     const full = ids([[1, 3, 4, 5, 6, 2]])
     close(late.encodeText(full), exact.encodeText(full))
     far(late.encodeText(padded), exact.encodeText(padded))
-    // what stands at the first padding place counts, at the second it does not
+    // the embedding depends on the first padding position, not on the second
     const before = late.encodeText(padded)
     const positions = late.unimodal.positions
     for (const [place, counts] of [
@@ -221,13 +225,13 @@ describe("what OpenCLIP's models do differently", () => {
     }
   })
 
-  it('[CLS] at the next position of a short text has that position, and at the last of a full one the same as ever', () => {
+  it('[CLS] has the next position after a short text, and the last position after a full one', () => {
     const [next, last] = [coca(like({ classPosition: 'next' })), coca(like({ classPosition: 'last' }))]
     close(next.encodeText(padded), last.encodeText(padded))
     far(next.encodeText(ids([[1, 5, 3, 2]])), last.encodeText(ids([[1, 5, 3, 2]])))
   })
 
-  it('padding that the upper half sees changes logits only where padding is seen', () => {
+  it('padding seen by the upper half changes the logits only at padding positions', () => {
     const [both, lower] = [coca(small), coca(like({ padMask: 'unimodal' }))]
     const [a, b] = [both, lower].map(model => model.forward(pictures(1), padded).logits)
     close(a.slice([0, { stop: 4 }]), b.slice([0, { stop: 4 }]))
@@ -235,7 +239,7 @@ describe("what OpenCLIP's models do differently", () => {
   })
 
   for (const padMask of ['unimodal', 'unimodalLate', 'both'] as const)
-    it(`a padding id that is a word may be prompted and written, with a cache as without (${padMask})`, async () => {
+    it(`a padding id that is a word can be in prompts and captions, with and without a cache (${padMask})`, async () => {
       const model = coca(like({ padMask, padIsWord: true }), 3)
       const options = {
         start: 1,
@@ -271,7 +275,7 @@ describe("what OpenCLIP's models do differently", () => {
       }
     })
 
-  it('where the decoder looks is a matter of patches, also behind a class token', async () => {
+  it('the attention of the decoder is over patches, with and without a class token', async () => {
     for (const config of [{ ...small, image: { ...small.image, classToken: true, inputNorm: true } }]) {
       for (const arrangement of ['cascade', 'parallel', 'shared'] as const) {
         const model = coca({ ...config, pooler: arranged(arrangement).pooler })
@@ -283,13 +287,13 @@ describe("what OpenCLIP's models do differently", () => {
     }
   })
 
-  it('a layer that is left out of the options is not there', () => {
+  it('a layer that is not in the options has no parameters', () => {
     const names = [...coca(withoutPad).stateDict().keys()].join()
     for (const field of ['selfMlp', 'memoryNorm.memoryNorm', 'queryNorm', 'inputNorm', 'encoder.classToken'])
       assert.ok(!names.includes(field), field)
   })
 
-  it('rows of a batch do not see each other', () => {
+  it('rows of a batch do not affect each other', () => {
     const model = coca({
       ...like({ padMask: 'unimodalLate', classPosition: 'next', multimodal: { memoryNorm: true, selfMlp: true } }),
       image: { ...small.image, classToken: true, inputNorm: true, patchBias: false },

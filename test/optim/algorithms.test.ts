@@ -32,14 +32,14 @@ for (const options of [
   { momentum: 0.9, weightDecay: 0.1 },
   { momentum: 0.8, nesterov: true, weightDecay: 0.01 },
 ])
-  test(`SGD ${JSON.stringify(options)} is its formula`, () => {
+  test(`SGD ${JSON.stringify(options)} follows its formula`, () => {
     const module = new Loose()
     const optimizer = new SGD(module, { learningRate, ...options })
     for (const [actual, expected] of follow(module, optimizer, steps, plainSGD(options)))
       assertCloseNumbers(actual, expected, 1e-12)
   })
 
-test('AdamW is its formula', () => {
+test('AdamW follows its formula', () => {
   const [beta1, beta2, epsilon, decay] = [0.8, 0.95, 1e-3, 0.3]
   const module = new Loose()
   const optimizer = new AdamW(module, { learningRate, betas: [beta1, beta2], epsilon, weightDecay: decay })
@@ -59,7 +59,7 @@ test('AdamW is its formula', () => {
   for (const [actual, expected] of follow(module, optimizer, steps, plain)) assertCloseNumbers(actual, expected, 1e-12)
 })
 
-test('the first step of AdamW is the learning rate against the sign of every gradient', () => {
+test('the first step of AdamW has the size of the learning rate, against the sign of the gradient', () => {
   const module = new Loose()
   const before = module.parameters().map(parameter => [...parameter.dataSync()])
   const optimizer = new AdamW(module, { learningRate, weightDecay: 0 })
@@ -128,14 +128,14 @@ for (const options of [
   { clipThreshold: Number.POSITIVE_INFINITY },
   { relativeStep: true, weightDecay: 0.2 },
 ])
-  test(`Adafactor ${JSON.stringify(options)} is its formula, for vectors, matrices and stacks of them`, () => {
+  test(`Adafactor ${JSON.stringify(options)} follows its formula, for vectors, matrices and stacks of them`, () => {
     const module = new Loose()
     const optimizer = new Adafactor(module, { learningRate, ...options })
     for (const [actual, expected] of follow(module, optimizer, steps, plainAdafactor(options)))
       assertCloseNumbers(actual, expected, 1e-10)
   })
 
-test('Adafactor remembers a row and a column of a matrix, and no first moment without beta1', () => {
+test('Adafactor keeps a row and a column per matrix, and no first moment without beta1', () => {
   const module = new Loose()
   const optimizer = new Adafactor(module, { beta1: 0 })
   optimizer.step(new Map([...module.namedParameters()]))
@@ -149,7 +149,7 @@ test('Adafactor remembers a row and a column of a matrix, and no first moment wi
   })
 })
 
-test('a gradient of zeros moves nothing and makes nothing infinite', () => {
+test('a zero gradient changes no parameter and gives finite values', () => {
   for (const make of [
     (m: Loose) => new SGD(m, { momentum: 0.9 }),
     (m: Loose) => new AdamW(m, { weightDecay: 0 }),
@@ -165,7 +165,7 @@ test('a gradient of zeros moves nothing and makes nothing infinite', () => {
   }
 })
 
-test('settings out of range are named', () => {
+test('the error for a setting out of range names it', () => {
   const module = new Loose()
   assert.throws(() => new SGD(module, { momentum: 1 }), /momentum = 1: must be in \[0, 1\)/)
   assert.throws(() => new SGD(module, { nesterov: true }), /nesterov = true/)

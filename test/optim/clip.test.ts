@@ -9,7 +9,7 @@ import { gradientsAt, Loose, numbers, snapshot } from './plain.ts'
 const all = (gradients: ReadonlyMap<string, Tensor>) => [...gradients.values()].flatMap(numbers)
 const length = (xs: readonly number[]) => Math.hypot(...xs)
 
-test('gradients longer than the maximum together get its length and keep their direction', () => {
+test('gradients with a joint norm above the maximum are scaled to it and keep their direction', () => {
   fc.assert(
     fc.property(fc.nat(1000), fc.double({ min: 0.01, max: 1, noNaN: true }), (step, maximum) => {
       const before = gradientsAt(new Loose(), step)
@@ -27,7 +27,7 @@ test('gradients longer than the maximum together get its length and keep their d
   )
 })
 
-test('gradients short enough stay what they are', () => {
+test('gradients below the maximum do not change', () => {
   const before = gradientsAt(new Loose(), 3)
   const values = all(before)
   const { gradients } = clipGradients(before, 1000)
@@ -39,7 +39,7 @@ test('gradients of zero stay zero', () => {
   assert.deepEqual([...all(gradients), ...numbers(norm)], [0, 0, 0])
 })
 
-test('one number that is not finite makes every gradient zero, and the norm tells', () => {
+test('one value that is not finite makes every gradient zero, and the norm not finite', () => {
   for (const bad of [Number.NaN, Infinity, -Infinity]) {
     const before = new Map([
       ['v', tensor([1, 2])],
@@ -81,7 +81,7 @@ for (const on of ['reference', 'cpu'] as const) {
     })
   const use = () => device.get(on).memory()
 
-  test(`the map that was given holds the clipped gradients, in the memory of the old ones, on ${on}`, async () => {
+  test(`the given map contains the clipped gradients, in the memory of the old ones, on ${on}`, async () => {
     await device.open(on)
     for (const [bad, factor] of [
       [3, 1 / 2],
@@ -103,7 +103,7 @@ for (const on of ['reference', 'cpu'] as const) {
     }
   })
 
-  test(`clipping takes no memory beside the norm where every gradient has its own, on ${on}`, async () => {
+  test(`clipping allocates only the norm if every gradient has its own memory, on ${on}`, async () => {
     await device.open(on)
     const given = made()
     for (const name of ['v', 'u']) given.delete(name)
@@ -118,7 +118,7 @@ for (const on of ['reference', 'cpu'] as const) {
     if (on === 'cpu') assert.equal(given.get('w')!.storage.handle, pointer)
   })
 
-  test(`inside of a tape clipping leaves the gradients alone, on ${on}`, async () => {
+  test(`inside of a tape clipping does not change the gradients, on ${on}`, async () => {
     await device.open(on)
     const x = device.with(on, () => tensor([3, 4]))
     // the gradient of ‖clip(x)‖² by x, with ‖x‖ = 5 and a maximum of 1
@@ -131,7 +131,7 @@ for (const on of ['reference', 'cpu'] as const) {
   })
 }
 
-test('nothing to clip and a negative maximum are errors', () => {
+test('no gradients and a negative maximum throw', () => {
   assert.throws(() => clipGradients(new Map(), 1), /no gradients/)
   assert.throws(() => clipGradients(gradientsAt(new Loose(), 0), -1), /maximumNorm = -1/)
 })

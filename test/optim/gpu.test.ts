@@ -1,4 +1,4 @@
-// The same steps on the gpu device, with GPU.js kernels that any machine can run.
+// The same steps on the gpu device, with kernels of GPU.js that run on any machine.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -28,7 +28,7 @@ function modelOn(name: 'reference' | 'gpu') {
 }
 
 for (const [name, make] of Object.entries(algorithms))
-  test(`${name} takes the same steps on the gpu device as on the reference, and moves from one to the other`, async () => {
+  test(`${name} makes equal steps on the gpu device and on the reference, and its state moves between them`, async () => {
     const [a, b] = [modelOn('reference'), modelOn('gpu')]
     const walk = ({ module, gradients }: typeof a, optimizer: Optimizer, on: 'reference' | 'gpu', from: number) => {
       for (let step = from; step < from + 4; step++)

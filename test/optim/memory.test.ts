@@ -9,7 +9,7 @@ const memory = () => device.get().memory()
 
 for (const [name, make] of Object.entries(algorithms)) {
   for (const on of ['reference', 'cpu'] as const)
-    test(`two thousand steps of ${name} leave no memory behind on ${on}`, async () => {
+    test(`two thousand steps of ${name} do not leak memory on ${on}`, async () => {
       await device.use(on)
       const module = new Linear(2, 1)
       const optimizer = make(module)
@@ -27,7 +27,7 @@ for (const [name, make] of Object.entries(algorithms)) {
       assert.deepEqual(memory(), before)
     })
 
-  test(`${name} frees what it makes, without a scope of the caller`, async () => {
+  test(`${name} frees its tensors without a scope of the caller`, async () => {
     await device.use('reference')
     const module = new Loose()
     const optimizer = make(module)

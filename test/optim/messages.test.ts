@@ -1,4 +1,4 @@
-// What somebody reads who trains in another way than the one that there is.
+// The messages for invalid uses of optimizers and schedules.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -132,7 +132,7 @@ describe('the parameters of an optimizer', () => {
       'write new SGD(module)',
     ],
     [
-      'a tensor that is no parameter',
+      'a tensor that is not a parameter',
       () => new Sgd([['w', tensor([1])]]),
       'ArgumentError',
       'only a Parameter has a value that changes: write new Parameter(x)',
@@ -214,8 +214,8 @@ describe('a schedule', () => {
   ])
 })
 
-describe("an algorithm of one's own", () => {
-  it('may hand all of its options to the base, which takes what it knows', () => {
+describe('a user-defined algorithm', () => {
+  it('can pass all of its options to the base class, which reads its own', () => {
     class Sign extends Optimizer {
       readonly algorithm = 'Sign'
       readonly beta: number
@@ -235,7 +235,7 @@ describe("an algorithm of one's own", () => {
     assert.throws(() => new Sign(new LooseModule(), { learningRate: -1 }), /learningRate = -1/)
   })
 
-  it('an algorithm takes the options of every one', () => {
+  it('every algorithm takes the common options', () => {
     const optimizer = new SGD(new LooseModule(), {
       learningRate: 0.5,
       weightDecay: 0.1,

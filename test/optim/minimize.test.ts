@@ -1,4 +1,4 @@
-// A step of training in one call, and loops of it that need no scope.
+// A training step in one call, and loops of it without a scope.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -22,7 +22,7 @@ const lossOf = (module: Linear) => () => module.forward(x()).square().mean()
 
 describe('minimize', () => {
   for (const [name, make] of Object.entries(algorithms))
-    it(`is the loss, its gradients, clipping and a step of ${name}`, () => {
+    it(`computes the loss and its gradients, clips them and makes a step of ${name}`, () => {
       const [apart, together] = [model(), model()]
       const [a, b] = [make(apart), make(together)]
       for (const learningRate of [0.1, 0.05]) {
@@ -35,7 +35,7 @@ describe('minimize', () => {
       assert.deepEqual(snapshot(together), snapshot(apart))
     })
 
-  it('takes the learning rate of the optimizer, and clips nothing, unless told otherwise', () => {
+  it('uses the learning rate of the optimizer and no clipping by default', () => {
     const module = model()
     const optimizer = new SGD(module, { learningRate: 0.5 })
     const before = snapshot(module)
@@ -47,7 +47,7 @@ describe('minimize', () => {
     assert.deepEqual(weight, expected)
   })
 
-  it('returns what the function returned, as it was before the step', () => {
+  it('returns the result of the function, from before the step', () => {
     const module = model()
     const optimizer = new AdamW(module, { learningRate: 0.1 })
     const before = lossOf(module)().dataSync()[0]
@@ -67,7 +67,7 @@ describe('minimize', () => {
     assert.deepEqual([...w.dataSync()], [0.25, 0.25])
   })
 
-  it('moves nothing where the loss cannot be computed or depends on no parameter', () => {
+  it('changes no parameter if the loss throws or depends on none', () => {
     const module = model()
     const optimizer = new AdamW(module)
     const before = snapshot(module)
@@ -88,7 +88,7 @@ describe('minimize', () => {
 
 for (const on of ['reference', 'cpu'] as const)
   for (const [name, make] of Object.entries(algorithms))
-    it(`two thousand steps of ${name} by minimize need no scope on ${on}`, async () => {
+    it(`two thousand steps of ${name} with minimize do not leak memory without a scope on ${on}`, async () => {
       await device.use(on)
       const module = new Linear(2, 1)
       const optimizer: Optimizer = make(module)

@@ -1,4 +1,4 @@
-// What is true of every optimizer: whom it moves, what it remembers, and that it forgets the rest.
+// Properties of every optimizer: which parameters it changes, which state it keeps, and that it does not leak memory.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -47,13 +47,13 @@ for (const [name, make] of Object.entries(algorithms))
       return { module: new TwoLayers(), x, y }
     }
 
-    test('a model learns', () => {
+    test('decreases the loss of a model', () => {
       const { module, x, y } = problem()
       const losses = train(module, make(module, { weightDecay: 0 }), x, y, 0, 200)
       assert.ok(losses[199] < 0.7 * losses[0], `from ${losses[0]} to ${losses[199]}`)
     })
 
-    test('a resumed run is the same to the bit', () => {
+    test('a resumed run is bitwise the same', () => {
       const { module, x, y } = problem()
       const optimizer = make(module)
       train(module, optimizer, x, y, 0, 7)
@@ -73,7 +73,7 @@ for (const [name, make] of Object.entries(algorithms))
       assert.notDeepEqual(train(twin, make(twin), x, y, 7, 12), train(module, optimizer, x, y, 7, 12))
     })
 
-    test('what is not in the map stays, and so does what is frozen', () => {
+    test('parameters that are frozen or not in the map do not change', () => {
       const module = new Loose()
       const optimizer = make(module)
       const before = snapshot(module)
@@ -87,7 +87,7 @@ for (const [name, make] of Object.entries(algorithms))
       assert.deepEqual(optimizer.stateDict().values.steps, { matrix: 1 })
     })
 
-    test('a parameter that joins late moves as if it had begun then', () => {
+    test('a parameter with a first gradient in a later step starts from that step', () => {
       const [early, late] = [new Loose(), new Loose()]
       const optimizer = make(late)
       const once = new Map([['matrix', gradientsAt(late, 5).get('matrix')!]])
@@ -97,7 +97,7 @@ for (const [name, make] of Object.entries(algorithms))
       assert.deepEqual(numbers(late.matrix), numbers(early.matrix))
     })
 
-    test('an unknown name and a gradient of another shape or dtype are errors, and nothing moves', () => {
+    test('an unknown name and a gradient of another shape or dtype throw, and no parameter changes', () => {
       const module = new Loose()
       const optimizer = make(module)
       const before = snapshot(module)
@@ -120,14 +120,14 @@ for (const [name, make] of Object.entries(algorithms))
       assert.deepEqual(snapshot(module), before)
     })
 
-    test('a learning rate of zero moves nothing', () => {
+    test('a learning rate of zero changes no parameter', () => {
       const module = new Loose()
       const before = snapshot(module)
       make(module).step(gradientsAt(module, 0), 0)
       assert.deepEqual(snapshot(module), before)
     })
 
-    test('a learning rate factor is a learning rate of the group', () => {
+    test('a learning rate factor sets the learning rate of its group', () => {
       const [grouped, plain] = [new Loose(), new Loose()]
       const groups = [{ match: (path: string) => path === 'matrix', learningRateFactor: 0.5 }]
       const [a, b] = [make(grouped, { groups }), make(plain)]
@@ -139,7 +139,7 @@ for (const [name, make] of Object.entries(algorithms))
       assert.notDeepEqual(numbers(grouped.vector), numbers(plain.vector))
     })
 
-    test('the first group that matches decides on weight decay', () => {
+    test('the first matching group sets the weight decay', () => {
       const [grouped, decayed, free] = [new Loose(), new Loose(), new Loose()]
       const stackToo = { match: (path: string) => path === 'stack', weightDecay: 0 }
       const useless = { match: () => true, weightDecay: 0.1 }
@@ -155,7 +155,7 @@ for (const [name, make] of Object.entries(algorithms))
       assert.deepEqual(numbers(grouped.stack), numbers(free.stack))
     })
 
-    test('a state that does not fit says where, and changes nothing', () => {
+    test('a state that does not fit throws an error that says where, and changes nothing', () => {
       const module = new Loose()
       const optimizer = make(module)
       optimizer.step(gradientsAt(module, 0))
@@ -181,7 +181,7 @@ for (const [name, make] of Object.entries(algorithms))
       assert.deepEqual(contents(optimizer.stateDict()), contents(state))
     })
 
-    test('what was loaded belongs to the optimizer alone', () => {
+    test('a loaded state is not shared with its source', () => {
       const module = new Loose()
       const optimizer = make(module)
       optimizer.step(gradientsAt(module, 0))
@@ -190,7 +190,7 @@ for (const [name, make] of Object.entries(algorithms))
       for (const value of state.tensors.values()) assert.equal(value.storage.isFreed, false)
     })
 
-    test('parameters can be given by hand', () => {
+    test('parameters can be given as a map', () => {
       const module = new Loose()
       const before = snapshot(module)
       const optimizer = make(module)
@@ -205,7 +205,7 @@ for (const [name, make] of Object.entries(algorithms))
     })
   })
 
-test('weight decay of AdamW alone shrinks by the learning rate times itself', () => {
+test('weight decay alone shrinks parameters by the learning rate times the decay in AdamW', () => {
   const module = new Loose()
   const before = snapshot(module)
   new AdamW(module, { weightDecay: 0.5 }).step(new Map([['vector', zeros([5], { dtype: 'float64' })]]), 0.1)
@@ -215,7 +215,7 @@ test('weight decay of AdamW alone shrinks by the learning rate times itself', ()
   )
 })
 
-test('what is remembered moves to a device with its parameters', async () => {
+test('the state moves to a device with its parameters', async () => {
   const module = new Loose()
   const optimizer = new AdamW(module)
   optimizer.step(gradientsAt(module, 0))

@@ -1,4 +1,4 @@
-// Models small enough to be followed by hand, and the numbers of a tensor.
+// Models that are small enough to compute by hand, and the values of a tensor.
 
 import { Linear, Module, type Parameter, parameter } from '../../src/nn/index.ts'
 import { Adafactor, AdamW, type Optimizer, type OptimizerOptions, SGD } from '../../src/optim/index.ts'

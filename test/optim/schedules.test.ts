@@ -5,7 +5,7 @@ import { assertCloseNumbers, fc, runs } from '../support.ts'
 
 const first = (n: number) => Array.from({ length: n }, (_, step) => step)
 
-test('warm-up rises by equal parts and the linear schedule falls by equal parts to its end', () => {
+test('the warm-up rises linearly, and the linear schedule falls linearly to its end', () => {
   const rate = warmupLinear({ peak: 1, warmup: 4, total: 8 })
   assertCloseNumbers(first(10).map(rate), [0.25, 0.5, 0.75, 1, 1, 0.75, 0.5, 0.25, 0, 0])
   const above = warmupLinear({ peak: 1, total: 4, end: 0.2 })
@@ -18,7 +18,7 @@ test('the cosine schedule is half a cosine', () => {
   assertCloseNumbers(first(8).map(rate), [1, 2, 2, 1.5 + half, 1.5, 1.5 - half, 1, 1])
 })
 
-test('the cosine schedule is that of another implementation', () => {
+test("the cosine schedule equals another implementation's", () => {
   // 1e-3 (s + 1) / 5, then 1e-3 · 0.5 (1 + cos(π (s - 5) / 25)), as printed there
   const rate = warmupCosine({ peak: 1e-3, warmup: 5, total: 30 })
   const printed: [number, number][] = [
@@ -35,11 +35,11 @@ test('the cosine schedule is that of another implementation', () => {
   )
 })
 
-test('a constant stays what it is', () => {
+test('a constant schedule is constant', () => {
   assert.deepEqual(first(3).map(constant(0.1)), [0.1, 0.1, 0.1])
 })
 
-test('a schedule stays between its ends and never rises after the warm-up', () => {
+test('a schedule is between its ends and never rises after the warm-up', () => {
   const options = fc.record({
     peak: fc.double({ min: 1e-6, max: 1, noNaN: true }),
     warmup: fc.nat(20),
@@ -57,7 +57,7 @@ test('a schedule stays between its ends and never rises after the warm-up', () =
   )
 })
 
-test('a warm-up longer than the run is an error', () => {
+test('a warm-up longer than the run throws', () => {
   assert.throws(() => warmupLinear({ peak: 1, warmup: 10, total: 10 }), /warmup = 10: must be in \[0, 10\)/)
   assert.throws(() => warmupCosine({ peak: -1, total: 10 }), /peak = -1/)
 })

@@ -1,4 +1,4 @@
-// What programs answer where users run them, in Node and in a page, as a list of numbers.
+// The results of programs where users run them, in Node and in a page, as a list of numbers.
 
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-// The bundlers, each with as few settings as it takes to make ES modules for a page out of a project's file.
+// The bundlers, each with the fewest settings that make ES modules for a page from a project's file.
 
 import { basename, dirname } from 'node:path'
 import { promisify } from 'node:util'

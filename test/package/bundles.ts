@@ -1,4 +1,4 @@
-// No bundler loses the methods of tensors, whichever entry a program imports and however it is written.
+// No bundler removes the methods of tensors, for any entry that a program imports.
 
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'

@@ -1,4 +1,4 @@
-// What the tarball holds, and what it asks to have installed beside it.
+// The contents and the dependencies of the tarball.
 
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
@@ -26,7 +26,7 @@ const anchorsOf = (text: string): string[] =>
 
 export function contents({ installed, manifest }: Project): void {
   describe('the tarball', () => {
-    test('holds what its entries and its command name', async () => {
+    test('holds the files of its entries and its command', async () => {
       const named = JSON.stringify([manifest.exports, manifest.bin]).match(/(\.\/)?(dist|src)\/[^"]*/g)!
       assert.deepEqual(
         named.filter(file => !existsSync(join(installed, file))),
@@ -34,7 +34,7 @@ export function contents({ installed, manifest }: Project): void {
       )
     })
 
-    test('holds whatever its README and its guides link to', async () => {
+    test('holds the files that its README and its guides link to', async () => {
       const guides = (await readdir(join(installed, 'docs')))
         .filter(file => file.endsWith('.md'))
         .map(file => `docs/${file}`)
@@ -52,14 +52,14 @@ export function contents({ installed, manifest }: Project): void {
       assert.deepEqual(dead, [])
     })
 
-    test('holds the licences of GPU.js and of what stands in its file', async () => {
+    test('holds the licences of GPU.js and of the code in its file', async () => {
       const text = await readFile(join(installed, 'dist/tensor/gpu/library.js'), 'utf8')
       for (const holder of [/\d+ gpu\.js Team/, /\d{4}-\d{4} by various contributors/, /2017/])
         assert.match(text.slice(0, text.indexOf('*/')), holder)
     })
   })
 
-  test('nothing but the package itself asks for webgpu, and it can do without', async () => {
+  test('only the package itself depends on webgpu, as an optional dependency', async () => {
     const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as {
       packages: Record<string, Locked>
     }

@@ -1,4 +1,4 @@
-// Programs run where a host refuses what they could do without: the environment, threads, native code.
+// Programs run on hosts that refuse optional features: the environment, threads, native code.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -8,7 +8,7 @@ import { type Project, run } from './project.ts'
 
 const refuse = `() => { throw new Error('refused') }`
 
-/** Programs that take something away: what Deno, say, does not permit unless it is told to. */
+/** Programs that remove a feature, such as those that Deno does not permit by default. */
 const without: Readonly<Record<string, string>> = {
   // Node reads variables of its own
   'the environment': `process.env = new Proxy({}, { get: (_, name) => name.startsWith?.('COCAGRAD') && (${refuse})() })`,
@@ -19,12 +19,12 @@ const without: Readonly<Record<string, string>> = {
 export function hosts(project: Project): void {
   const written = (program: Program) => project.write(fileOf(program), program.code)
 
-  test('in Node every entry that promises methods has them', async () => {
+  test('in Node every entry has the methods that it declares', async () => {
     assert.deepEqual(Object.keys(entries).sort(), Object.keys(project.manifest.exports).sort())
     for (const program of Object.values(entries)) agree([program], await answersInNode([await written(program)]))
   })
 
-  describe('a program computes where it is refused', () => {
+  describe('a program runs on a host without', () => {
     for (const [what, code] of Object.entries(without))
       test(what, async () => {
         const refusing = await project.write('refusing.js', `${code}\nglobalThis.answer = []`)
@@ -33,7 +33,7 @@ export function hosts(project: Project): void {
         agree(programs, answers)
       })
 
-    test('threads and native code, and says so', async () => {
+    test('threads and native code, and the description of the device says so', async () => {
       // of Node 24 and of Node 20
       const flag = ['--permission', '--experimental-permission'].find(flag =>
         process.allowedNodeEnvironmentFlags.has(flag),

@@ -1,5 +1,5 @@
-// What an editor shows of a tensor's members and of the functions of the package, as TypeScript's language service gives it
-// to a program that imports the package.
+// The documentation that an editor shows for a tensor's members and the functions of the package, from TypeScript's language
+// service for a program that imports the package.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -83,7 +83,7 @@ export function hover(project: Project): void {
       )
     })
 
-    test('shows of a method what it takes, what it computes and what it throws', () => {
+    test('shows the arguments, the result and the errors of a method', () => {
       const [{ title, documentation, tags }] = shown(['x.sum']).infos
       assert.match(title, /sum: \(options\?: .*ReduceOptions.*\) => .*Tensor/)
       assert.match(documentation, /^Σ x over the axes/)

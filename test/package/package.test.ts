@@ -1,4 +1,4 @@
-// The package as a project gets it that installs the tarball.
+// The package as installed from the tarball.
 
 import { after } from 'node:test'
 import { bundles } from './bundles.ts'

@@ -1,4 +1,4 @@
-// Programs as users write them. Each leaves the promise of its answer in globalThis.answer, in Node and in a page alike.
+// Programs as users write them. Each stores the promise of its result in globalThis.answer, in Node and in a page.
 
 const x = [1, 2, 3]
 const tanh = x.map(Math.tanh)
@@ -14,7 +14,7 @@ export interface Program {
   readonly expected: readonly number[]
 }
 
-/** The file that a program stands in. */
+/** The file of a program. */
 export const fileOf = ({ name }: Program): string => `${name.replaceAll(/[^a-z]+/g, '-')}.js`
 
 const program = (name: string, imports: string, answer: string, expected: readonly number[]): Program => ({
@@ -87,7 +87,7 @@ export const entries: Readonly<Record<string, Program>> = {
   ),
 }
 
-/** Entries that need Node: nobody bundles them for a page. */
+/** Entries that need Node and are not bundled for a page. */
 export const forNode = ['./data', './train']
 
 /** Entries whose tensors have no methods. */

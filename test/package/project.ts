@@ -1,5 +1,5 @@
-// A project that has installed the package: packed from a clean copy of the sources, as for a release, unpacked beside the
-// packages that it depends on, and no others. Optional packages are not there.
+// A project that has installed the package: packed from a clean copy of the sources, as for a release, and unpacked beside its
+// dependencies only. Optional packages are not installed.
 
 import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
@@ -30,7 +30,7 @@ export interface Project {
 /** What is not part of a clean checkout, or of no use to a build. */
 const leftOut = ['.git', '.cache', 'node_modules', 'dist', 'runs', 'test', 'bench']
 
-/** Packs the sources with what package.json and .npmrc say alone, whatever the user's own settings. */
+/** Packs the sources with the settings of package.json and .npmrc, independent of the user's settings. */
 async function pack(folder: string): Promise<string> {
   const copy = join(folder, 'checkout')
   await mkdir(copy)

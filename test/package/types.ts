@@ -1,5 +1,4 @@
-// The declarations type-check in a strict project that has neither the DOM's library nor Node's types, nor skips what is
-// in node_modules.
+// The declarations type-check in a strict project without the DOM's library and without Node's types, and without skipLibCheck.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -47,7 +46,7 @@ export const loss = tape.run(() => tensor([1]).mul(2))
     ]
     for (const options of everywhere) {
       const where = `${options.module} with ${options.lib.join(' and ')}`
-      test(`need nothing else: ${where}`, async () => {
+      test(`need no other types: ${where}`, async () => {
         assert.deepEqual(await errors(where, program, { ...options, types: [] }), [])
       })
     }
@@ -62,7 +61,7 @@ export const loss = tape.run(() => tensor([1]).mul(2))
       )
     })
 
-    test('promise no methods where there are none', async () => {
+    test('declare no methods for entries without methods', async () => {
       for (const entry of withoutMethods) {
         const program = `${importing([entry])}import { tensor } from 'cocagrad/tensor'\ntensor([1]).mul(2)\n`
         const [error, ...others] = await errors(nameOf(entry), program, {

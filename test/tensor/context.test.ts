@@ -1,4 +1,4 @@
-// Asynchronous scopes where the platform does not tell contexts apart, as in a browser. This file hides AsyncLocalStorage before
+// Asynchronous scopes on a platform without AsyncLocalStorage, such as a browser. This file hides AsyncLocalStorage before
 // anything is loaded.
 
 import assert from 'node:assert/strict'
@@ -13,7 +13,7 @@ const { scope, ScopeOverlapError, zeros } = await import('../../src/tensor/index
 const pause = () => new Promise(resolve => setTimeout(resolve))
 
 describe('asynchronous scopes in a browser', () => {
-  it('own what is made after an await, and nest', async () => {
+  it('own tensors that are made after an await, and nest', async () => {
     const made: { readonly storage: { readonly isFreed: boolean } }[] = []
     const kept = await scope(async () => {
       made.push(zeros([1]))
@@ -36,7 +36,7 @@ describe('asynchronous scopes in a browser', () => {
     assert.equal(zeros([1]).storage.owner, null)
   })
 
-  it('nest where the inner one begins before the outer one has waited', async () => {
+  it('nest if the inner one begins before the first await of the outer one', async () => {
     const made: { readonly storage: { readonly isFreed: boolean } }[] = []
     const inner = async () => {
       await pause()
@@ -59,7 +59,7 @@ describe('asynchronous scopes in a browser', () => {
     )
   })
 
-  it('do not own what their caller makes before they go on', async () => {
+  it('do not own tensors that the caller makes before they continue', async () => {
     const open = scope(async () => {
       await Promise.resolve()
       await pause()
@@ -69,7 +69,7 @@ describe('asynchronous scopes in a browser', () => {
     assert.ok(!outside.storage.isFreed)
   })
 
-  it('that begin side by side are refused where the second begins', async () => {
+  it('that begin concurrently throw when the second begins', async () => {
     const first = scope(pause, 'the first')
     assert.throws(
       () => scope(pause, 'the second'),
@@ -84,7 +84,7 @@ describe('asynchronous scopes in a browser', () => {
     assert.equal(await scope(async () => 7), 7)
   })
 
-  it('that a continuation begins at once are nested, not side by side', async () => {
+  it('that begin synchronously in a continuation are nested', async () => {
     const result = await scope(async () => {
       await undefined
       return scope(async () => {
@@ -95,7 +95,7 @@ describe('asynchronous scopes in a browser', () => {
     assert.equal(result, 3)
   })
 
-  it('that overlap without having begun together are refused where the first ends', async () => {
+  it('that overlap but did not begin concurrently throw when the first ends', async () => {
     const first = scope(async () => {
       await pause()
       await pause()
@@ -110,7 +110,7 @@ describe('asynchronous scopes in a browser', () => {
     const results = await Promise.allSettled([first, second])
     assert.ok(
       results.some(({ status }) => status === 'rejected'),
-      'at least one of them says so',
+      'at least one of them throws',
     )
     for (const result of results)
       if (result.status === 'rejected') assert.ok(result.reason instanceof ScopeOverlapError, `${result.reason}`)

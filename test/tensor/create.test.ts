@@ -37,7 +37,7 @@ import { fc, values } from '../support.ts'
 const says = (x: Tensor) => [x.dtype, [...x.shape], values(x)]
 
 describe('tensor', () => {
-  it('takes numbers, booleans, lists and typed arrays, with the dtype they suggest', () => {
+  it('takes numbers, booleans, lists and typed arrays, and infers the dtype', () => {
     assert.deepEqual(says(tensor(3)), ['float32', [], [3]])
     assert.deepEqual(says(tensor([[1, 2, 3]])), ['float32', [1, 3], [1, 2, 3]])
     assert.deepEqual(says(tensor([true, false])), ['bool', [2], [1, 0]])
@@ -48,14 +48,14 @@ describe('tensor', () => {
     assert.deepEqual(says(tensor([Float32Array.of(1, 2), Float32Array.of(3, 4)])), ['float32', [2, 2], [1, 2, 3, 4]])
   })
 
-  it('converts to the dtype that is asked for', () => {
+  it('converts to the given dtype', () => {
     assert.deepEqual(says(tensor([1.7, -1.7], { dtype: 'int32' })), ['int32', [2], [1, -1]])
     assert.deepEqual(says(tensor([2, 0, -0.5], { dtype: 'bool' })), ['bool', [3], [1, 0, 1]])
     assert.deepEqual(says(tensor(Uint8Array.of(0, 255), { dtype: 'float32' })), ['float32', [2], [0, 255]])
     assert.deepEqual(says(full([2], 5, { dtype: 'bool' })), ['bool', [2], [1, 1]])
   })
 
-  it('takes integers of every width as int32, pixels and buffers too, alone and in lists', () => {
+  it('takes integers of every width as int32, including pixels and buffers, alone and in lists', () => {
     const arrays = [Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array]
     for (const numbers of [...arrays.map(type => type.of(0, 1, 100)), Buffer.from([0, 1, 100])]) {
       assert.deepEqual(says(tensor(numbers)), ['int32', [3], [0, 1, 100]])
@@ -74,7 +74,7 @@ describe('tensor', () => {
     assert.deepEqual(says(tensor([Float32Array.of(1), Uint8Array.of(2)])), ['float32', [2, 1], [1, 2]])
   })
 
-  it('reads truths back that were read, as bytes and as lists', async () => {
+  it('takes booleans that were read from a tensor, as bytes and as lists', async () => {
     const truths = tensor([
       [true, false],
       [false, true],
@@ -86,7 +86,7 @@ describe('tensor', () => {
     assert.deepEqual(says(fromNdarray(await toNdarray(truths), { dtype: 'bool' })), says(truths))
   })
 
-  it('refuses a number that int32 cannot hold, with the number and its place', () => {
+  it('throws for a number outside of int32, with the number and its position', () => {
     const refused = (f: () => Tensor, value: number | bigint, position: number[]) =>
       assert.throws(f, (error: unknown) => {
         assert.ok(error instanceof ValueError, `${error}`)
@@ -124,7 +124,7 @@ describe('tensor', () => {
     assert.deepEqual(values(tensor(ends, int32)), [2 ** 31 - 1, -(2 ** 31), 2 ** 31 - 1, -(2 ** 31)])
   })
 
-  it('refuses what is no number, with its place', () => {
+  it('throws for a value that is not a number, with its position', () => {
     const program = { now: new Date(0), later: Promise.resolve(1), inside: tensor([1, 2]) }
     const refused = (data: unknown, position: number[], words: string) =>
       assert.throws(
@@ -147,7 +147,7 @@ describe('tensor', () => {
     refused([{}], [0], '{} at [0] is no number')
   })
 
-  it('copies what it takes', () => {
+  it('copies its input', () => {
     const data = Float32Array.of(1, 2)
     const x = tensor(data)
     data[0] = 9
@@ -156,7 +156,7 @@ describe('tensor', () => {
     assert.deepEqual(values(x), [1, 2])
   })
 
-  it('refuses lists of uneven length or depth, and says where', () => {
+  it('throws for lists of uneven length or depth, with the position', () => {
     const rule = 'lists on one axis must have one length and one depth'
     assert.throws(() => tensor([[1, 2], [3]]), {
       name: 'ShapeError',
@@ -172,7 +172,7 @@ describe('tensor', () => {
 })
 
 describe('sequences and constants', () => {
-  it('are what their names say', () => {
+  it('have the values that their names state', () => {
     assert.deepEqual(says(zeros([2])), ['float32', [2], [0, 0]])
     assert.deepEqual(says(ones([1, 2], { dtype: 'int32' })), ['int32', [1, 2], [1, 1]])
     assert.deepEqual(says(zerosLike(ones([2], { dtype: 'float64' }))), ['float64', [2], [0, 0]])
@@ -192,13 +192,13 @@ describe('sequences and constants', () => {
 describe('dtypes', () => {
   const order = ['bool', 'int32', 'float32', 'float64'] as const
 
-  it('meet in the wider one', () => {
+  it('promote to the wider one', () => {
     for (const [i, a] of order.entries())
       for (const [j, b] of order.entries()) assert.equal(promote(a, b), order[Math.max(i, j)])
     assert.deepEqual(order.map(floating), ['float32', 'float32', 'float32', 'float64'])
   })
 
-  it('hold a number, or give way to float32', () => {
+  it('keep their dtype with a number that it can represent, and promote otherwise', () => {
     assert.equal(promoteScalar('float64', 0.5), 'float64')
     assert.equal(promoteScalar('float32', 1e300), 'float32')
     assert.equal(promoteScalar('int32', 3), 'int32')
@@ -208,14 +208,14 @@ describe('dtypes', () => {
     assert.equal(promoteScalar('bool', 1), 'int32')
   })
 
-  it('that a device has not are refused', () => {
+  it('that a device does not support throw', () => {
     const narrow = { ...device.get(), dtypes: ['float32'] as const }
     assert.throws(() => fromData(Float64Array.of(1), [1], narrow), DTypeError)
   })
 })
 
 describe('reading', () => {
-  it('gives elements in row-major order, nested arrays, or the one element', async () => {
+  it('gives elements in row-major order, nested arrays, or a single element', async () => {
     await fc.assert(
       fc.asyncProperty(tensors(), async x => {
         assert.deepEqual([...(await x.data())], values(x))
@@ -227,7 +227,7 @@ describe('reading', () => {
     await assert.rejects(zeros([2, 3]).item(), /item: \[2, 3\] has 6 elements, not one/)
   })
 
-  it('and ndarrays go there and back, strides and all', async () => {
+  it('ndarrays convert in both directions, with any strides', async () => {
     const nd = ndarray(Float64Array.of(1, 2, 3, 4, 5, 6), [2, 3])
       .transpose(1, 0)
       .step(-1, 1)
@@ -245,7 +245,7 @@ describe('reading', () => {
 })
 
 describe('random tensors', () => {
-  it('come from a seed, or a generator of their own', () => {
+  it('depend on the seed, or on a given generator', () => {
     seed(5)
     const first = [rand([3]), randn([3]), randint(2, 9, [3])].map(values)
     seed(5)
@@ -254,7 +254,7 @@ describe('random tensors', () => {
     assert.deepEqual(own(), own())
   })
 
-  it('keep to their range, which high is not part of', () => {
+  it('are within their range, which excludes high', () => {
     const generator = new Generator(2)
     const low = values(rand([2000], { low: -3, high: -1, generator }))
     assert.ok(low.every(x => x >= -3 && x < -1))

@@ -1,4 +1,4 @@
-// What consoles and notebooks show of a tensor.
+// The representation of tensors in consoles and notebooks.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -20,7 +20,7 @@ describe('a console', () => {
     for (const y of [x, large, tensor(1), zeros([0])]) assert.equal(inspect(y), String(y))
   })
 
-  test('shows a tensor inside of something else in one line', () => {
+  test('shows a nested tensor in one line', () => {
     assert.equal(
       inspect({ x, large, loss: tensor(2.5), list: [x, x] }),
       `{
@@ -44,7 +44,7 @@ describe('a console', () => {
     assert.equal(inspect([zeros([9, 9, 9, 9, 9])]), '[ Tensor [9, 9, 9, 9, 9] float32 on reference ]')
   })
 
-  test('indents the values of a tensor where all levels are opened', () => {
+  test('indents the values of a tensor if all levels are expanded', () => {
     assert.equal(
       inspect({ a: { x } }, { depth: null }),
       `{
@@ -57,7 +57,7 @@ describe('a console', () => {
     )
   })
 
-  test('shows the class alone below the levels that are opened', () => {
+  test('shows only the class below the expanded levels', () => {
     assert.equal(inspect([x], { depth: 0 }), '[ [Tensor] ]')
     assert.equal(inspect([x], { depth: 0, colors: true }), '[ \x1b[36m[Tensor]\x1b[39m ]')
   })
@@ -86,7 +86,7 @@ describe('a console', () => {
     assert.equal(inspect(lost), String(lost))
   })
 
-  test('shows what is no tensor of its own without failing', () => {
+  test('shows objects with the prototype of a tensor without an error', () => {
     assert.doesNotThrow(() => inspect(Tensor.prototype))
     for (const odd of [new Proxy(x, {}), Object.create(x)]) assert.match(inspect(odd), /^\[Tensor: .*#storage.*\]$/)
   })
@@ -106,7 +106,7 @@ describe('a notebook', () => {
           .trim(),
       )
 
-  test('shows the text where it has no HTML', async () => {
+  test('shows the text if it cannot show HTML', async () => {
     const bundle = await large[jupyterDisplay]()
     assert.deepEqual(Object.keys(bundle), ['text/plain', 'text/html'])
     assert.equal(bundle['text/plain'], String(large))
@@ -121,7 +121,7 @@ describe('a notebook', () => {
     )
   })
 
-  test('shows the corners of a large matrix with the places they have', async () => {
+  test('shows the corners of a large matrix with their indices', async () => {
     assert.deepEqual(await rows(large), [
       '0 1 2 … 97 98 99',
       '0 0.00 0.25 0.50 … 24.25 24.50 24.75',
@@ -134,13 +134,13 @@ describe('a notebook', () => {
     ])
   })
 
-  test('shows vectors, scalars and nothing', async () => {
+  test('shows vectors, scalars and empty tensors', async () => {
     assert.deepEqual(await rows(tensor([true, false])), ['0 1', 'true false'])
     assert.deepEqual(await rows(tensor(1.5)), ['1.5'])
     assert.deepEqual(await rows(zeros([0, 3])), [])
   })
 
-  test('shows more axes as one matrix after the other', async () => {
+  test('shows a tensor with more axes as a list of matrices', async () => {
     assert.deepEqual(await rows(arange(8).reshape([2, 2, 2])), [
       '0 1',
       '[0, :, :]',

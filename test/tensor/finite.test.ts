@@ -1,4 +1,4 @@
-// Ranking with NaN among the numbers, and finding what is not finite.
+// Ranking of numbers that include NaN, and finding values that are not finite.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -8,7 +8,7 @@ import { fc, runs } from '../support.ts'
 const anyNumbers = fc.array(fc.double(), { maxLength: 20 })
 
 describe('a sort from the largest to the smallest', () => {
-  it('is that of the numbers, with NaN behind all of them', () => {
+  it('sorts the numbers, with NaN last', () => {
     fc.assert(
       fc.property(anyNumbers, list => {
         const isNumber = (x: number) => !Number.isNaN(x)
@@ -18,13 +18,13 @@ describe('a sort from the largest to the smallest', () => {
           sorted.slice(0, numbers.length).map(x => x + 0),
           numbers.map(x => x + 0),
         )
-        assert.ok(!sorted.slice(numbers.length).some(isNumber), 'a number stands behind NaN')
+        assert.ok(!sorted.slice(numbers.length).some(isNumber), 'a number is after NaN')
       }),
       runs(300),
     )
   })
 
-  it('has NaN below everything, -∞ included, and no number above itself', () => {
+  it('ranks NaN below everything, -∞ included, and no number above itself', () => {
     fc.assert(
       fc.property(fc.double({ noNaN: true }), x => {
         assert.deepEqual([isAbove(x, Number.NaN), isAbove(Number.NaN, x), isAbove(x, x)], [true, false, false])
@@ -35,7 +35,7 @@ describe('a sort from the largest to the smallest', () => {
   })
 })
 
-it('the first number that is not finite is found wherever it stands', () => {
+it('the first number that is not finite is found at any index', () => {
   fc.assert(
     fc.property(anyNumbers, list => {
       assert.equal(
@@ -47,7 +47,7 @@ it('the first number that is not finite is found wherever it stands', () => {
   )
 })
 
-it('an error for a result that is not finite says what it is, and carries the value', () => {
+it('the error for a result that is not finite names it and contains the value', () => {
   const error = new NonFiniteError('the loss', Number.NaN, 'a weight is NaN')
   assert.deepEqual(
     [error.message, error.name, error.what, error.value],
@@ -55,7 +55,7 @@ it('an error for a result that is not finite says what it is, and carries the va
   )
 })
 
-it('numbers of one precision can stand for those of another, and integers and booleans cannot', () => {
+it('numbers of one precision can replace those of another, integers and booleans cannot', () => {
   const types = ['float32', 'float64', 'int32', 'bool'] as const
   const fitting = types.flatMap(a => types.filter(b => canReplace(a, b)).map(b => `${a} for ${b}`))
   assert.deepEqual(fitting, [

@@ -1,4 +1,4 @@
-// What somebody reads who makes a tensor in another way than the one that there is.
+// The messages for invalid ways to make a tensor.
 
 import { describe } from 'node:test'
 import * as library from '../../src/index.ts'

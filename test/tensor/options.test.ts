@@ -1,4 +1,4 @@
-// The mechanism that reads options and checks arguments: what is unknown, missing or of another kind is an error that names it.
+// Reading of options and checks of arguments: an unknown or missing one, or one of another kind, throws an error that names it.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -43,7 +43,7 @@ const settings = {
 const read = (options: unknown) => settle('f(x, options)', options as Everything, settings)
 
 describe('settle', () => {
-  it('gives what was given, and defaults for the rest', () => {
+  it('returns the given options, with defaults for the others', () => {
     const rest = { reduction: 'mean', name: undefined, part: undefined, loss: { weight: 1 }, parts: [] }
     assert.deepEqual({ ...read({ count: 2 }) }, { axis: -1, keepDims: false, count: 2, ...rest })
     assert.deepEqual(
@@ -58,16 +58,16 @@ describe('settle', () => {
     ])
   })
 
-  it('takes undefined for what is not given', () => {
+  it('treats undefined as not given', () => {
     assert.equal(read({ count: 1, axis: undefined }).axis, -1)
     assert.equal(read({ count: 1, part: undefined }).part, undefined)
   })
 
-  it('makes nothing new where no options are given', () => {
+  it('returns the same object if no options are given', () => {
     const plain = { axis: -1, keepDims: false } satisfies Settings<Pick<Everything, 'axis' | 'keepDims'>>
     const once = settle('f(options)', undefined, plain)
     assert.equal(settle('f(options)', undefined, plain), once)
-    assert.ok(Object.isFrozen(once), 'they are everybody’s')
+    assert.ok(Object.isFrozen(once), 'the settings are shared')
   })
 
   it('takes objects without a prototype and of another realm', () => {
@@ -77,7 +77,7 @@ describe('settle', () => {
     assert.equal(read(realm).count, 4)
   })
 
-  it('carries function, option, value and the known names in its error', () => {
+  it('throws an error with function, option, value and known names', () => {
     assert.throws(
       () => read({ count: 1, loss: { wieght: 2 } }),
       (error: unknown) => {
@@ -162,7 +162,7 @@ describe('settle', () => {
       'write f(x, { parts: [{ bias: true }] })',
     ],
     [
-      'one object where a list stands',
+      'one object instead of a list',
       () => read({ count: 1, parts: { size: 1 } }),
       'OptionsError',
       'parts must be a list of objects of options, not { size: 1 }',
@@ -185,8 +185,8 @@ describe('settle', () => {
   refuse(rows)
 })
 
-describe('the near name', () => {
-  it('is the one that other libraries use, or that differs by a few letters', () => {
+describe('the suggested name', () => {
+  it('is a synonym of other libraries, or differs by a few letters', () => {
     const pairs: [string, readonly string[], string | undefined][] = [
       ['dim', ['axis', 'keepDims'], 'axis'],
       ['dims', ['axis', 'keepDims'], 'axis'],
@@ -209,7 +209,7 @@ describe('the near name', () => {
     for (const [name, known, expected] of pairs) assert.equal(nearest(name, known), expected, name)
   })
 
-  it('is a name itself where only case and underscores differ', () => {
+  it('is a known name that differs only in case and underscores', () => {
     for (const name of ['keepDims', 'keepdims', 'KEEP_DIMS', 'keep-dims'])
       assert.equal(nearest(name, ['keepDims']), 'keepDims')
   })
@@ -220,13 +220,13 @@ describe('checkArguments', () => {
     checkArguments('x.f(shape, axis)', kinds, args)
   const x = tensor([1, 2])
 
-  it('passes what fits', () => {
+  it('accepts valid arguments', () => {
     call([x, [1, 2]])
     call([x, [1, 2], 0])
     call([x, [], undefined])
   })
 
-  it('carries function, argument and value in its error', () => {
+  it('throws an error with function, argument and value', () => {
     assert.throws(
       () => call([x, 'a']),
       (error: unknown) => {
@@ -294,10 +294,10 @@ describe('checkArguments', () => {
   ]
   refuse(rows)
 
-  it('leaves what stands for options to settle, which knows what to write', () =>
+  it('leaves options to settle, which knows the correction', () =>
     assert.doesNotThrow(() => checkArguments('x.f(options)', [is.tensor, is.options], [x, 1, 2])))
 
-  it('a function that is checked keeps its name and what belongs to it', () => {
+  it('a checked function keeps its name and properties', () => {
     const f = takes(
       'x.double()',
       [is.tensor],
@@ -308,7 +308,7 @@ describe('checkArguments', () => {
 })
 
 describe('a value in a message', () => {
-  it('is as short as it can be', () => {
+  it('is short', () => {
     const pairs: [unknown, string][] = [
       [3, '3'],
       [-0, '-0'],

@@ -1,4 +1,4 @@
-// Loops without a scope: what they leave to the garbage collector must come back while they run, or stop them early.
+// Loops without a scope: the garbage collector must free their memory while they run, or they must throw early.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -11,7 +11,7 @@ import { peakOf } from './cpu/peak.ts'
 const MiB = 2 ** 20
 
 describe('a loop without a scope', () => {
-  it('that reads a value in every turn gets back what it leaves', async () => {
+  it('that reads a value in every iteration reuses its memory', async () => {
     await device.use('cpu')
     const x = ones([1024, 1024])
     const peak = await peakOf(async () => {
@@ -20,7 +20,7 @@ describe('a loop without a scope', () => {
     assert.ok(peak < 800 * MiB, `${peak / MiB} MiB at once, of 1,600 in all`)
   })
 
-  it('that never waits is stopped long before the memory is full, and may go on after a pause', async () => {
+  it('that never awaits throws long before the memory is full, and can continue after a pause', async () => {
     await device.use('cpu')
     const x = ones([1024, 1024])
     const leave = () => {
@@ -43,7 +43,7 @@ describe('a claim on memory', () => {
   const piece = { memory: { free: () => assert.fail('nobody collects here') }, handle: null }
   const holder = {}
 
-  it('counts until someone keeps it or gives the piece back', () => {
+  it('counts until it is kept or the memory is freed', () => {
     const before = uncollectedBytes()
     const [a, b] = [new Claim(holder, piece, 1000), new Claim(holder, piece, 200)]
     assert.equal(uncollectedBytes() - before, 1200)
@@ -54,7 +54,7 @@ describe('a claim on memory', () => {
     assert.equal(uncollectedBytes(), before)
   })
 
-  it('on much memory makes reads wait for a task, after which finalizers can have run', async () => {
+  it('on much memory makes reads wait for a task, so that finalizers can run', async () => {
     await relief()
     let hasTaskRun = false
     setImmediate(() => {
@@ -69,7 +69,7 @@ describe('a claim on memory', () => {
     claim.cancel()
   })
 
-  it('stops a memory from growing if it is more than a quarter of it, unless the piece is kept', () => {
+  it('of more than a quarter of a memory prevents its growth, unless it is kept', () => {
     const heap = new Heap(new WebAssembly.Memory({ initial: 2, maximum: 1024 }), 1024)
     const claim = new Claim(holder, piece, 20 * MiB)
     assert.throws(() => heap.take(MiB), /cpu: no memory for 1 MiB: 0 bytes are in use of 64 MiB at most, and 20 MiB/)
@@ -78,7 +78,7 @@ describe('a claim on memory', () => {
     claim.cancel()
   })
 
-  it('of more than 1 GiB stops the gpu device from allocating', async () => {
+  it('of more than 1 GiB prevents allocation on the gpu device', async () => {
     await device.open('gpu', { backend: 'cpu' })
     const claim = new Claim(holder, piece, 1025 * MiB)
     assert.throws(
@@ -98,7 +98,7 @@ describe('a claim on memory', () => {
     claim.cancel()
   })
 
-  it('is made for tensors outside of the engine only: what the engine counts is left to it', async () => {
+  it('is made only for memory outside of the JavaScript heap, until the tensor is kept', async () => {
     await device.use('reference')
     const before = uncollectedBytes()
     const x = ones([1000])

@@ -1,4 +1,4 @@
-// A printed tensor: what NumPy prints for the same array, the values it stands for, and no more of them read than printed.
+// Printed tensors: the text equals NumPy's for the same array, shows the right values, and only printed elements are read.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -28,7 +28,7 @@ function body(x: Tensor, options?: PrintOptions): string {
   return text.slice(title.length + 2).replaceAll(/^ {2}/gm, '')
 }
 
-/** The numbers that are printed, in the order in which they stand. */
+/** The printed numbers, in order. */
 const numbers = (text: string): number[] => (text.match(/-?\d[\d.]*(e[+-]\d+)?|NaN|-?Infinity/g) ?? []).map(Number)
 
 /** Any shape and values of any magnitude, some of them not finite. */
@@ -155,21 +155,21 @@ describe('a tensor prints its values as NumPy does', () => {
   for (const [what, x, text] of cases) test(what, () => assert.equal(body(x), text))
 
   // NumPy writes 1.e+00 and 2.e+03: there whole numbers are integers, and here they are float32 by default
-  test('except that numbers below 1e8 have no exponent where the decimals give them exactly', () => {
+  test('except that numbers below 1e8 have no exponent if the decimals are exact', () => {
     assert.equal(body(tensor([1, 2000, 99_999_992])), '[       1,     2000, 99999992]')
     assert.equal(body(tensor([0.001, 250])), '[  0.001, 250.000]')
   })
 })
 
 describe('a printed tensor', () => {
-  test('says shape, dtype and device, beside one line of values and above several', () => {
+  test('states shape, dtype and device, on the line of a single row and above several rows', () => {
     assert.equal(String(tensor([1, 2])), 'Tensor [2] float32 on reference: [1, 2]')
     assert.equal(`${tensor(1.5)}`, 'Tensor [] float32 on reference: 1.5')
     assert.equal(`${tensor([[1], [2]], f64)}`, 'Tensor [2, 1] float64 on reference:\n  [[1],\n   [2]]')
     assert.equal(String(zeros([0, 3], { dtype: 'int32' })), 'Tensor [0, 3] int32 on reference: []')
   })
 
-  test('has rows of one length', () => {
+  test('has rows of equal length', () => {
     fc.assert(
       fc.property(anything, x => {
         const lines = body(x, { lineWidth: Number.POSITIVE_INFINITY }).split('\n')
@@ -180,7 +180,7 @@ describe('a printed tensor', () => {
     )
   })
 
-  test('reads as its values, to the decimals that were asked for', () => {
+  test('can be read back to its values, to the given decimals', () => {
     fc.assert(
       fc.property(anything, fc.integer({ min: 1, max: 12 }), (x, precision) => {
         const text = body(x, { precision })
@@ -198,7 +198,7 @@ describe('a printed tensor', () => {
     )
   })
 
-  test('has no line longer than asked for, if a number fits at all', () => {
+  test('has no line longer than the given width, if a number fits', () => {
     fc.assert(
       fc.property(anything, fc.integer({ min: 40, max: 100 }), (x, lineWidth) => {
         const text = x.toString({ lineWidth })
@@ -208,7 +208,7 @@ describe('a printed tensor', () => {
     )
   })
 
-  test('holds the elements at the ends of every long axis, however the memory lies', () => {
+  test('contains the elements at the ends of every long axis, with any strides', () => {
     fc.assert(
       fc.property(
         tensors({ shape: shape({ maxRank: 4, maxSize: 7 }), domain: [-500, 500] }),
@@ -235,7 +235,7 @@ describe('a printed tensor', () => {
     )
   })
 
-  test('takes options for this time', () => {
+  test('takes options for one call', () => {
     const x = arange(12).div(7)
     assert.equal(body(x, { precision: 1, threshold: 5, edgeItems: 2 }), '[0.0, 0.1, ..., 1.4, 1.6]')
     assert.equal(body(tensor([1, 2, 3, 4]), { lineWidth: 10 }), '[1, 2,\n 3, 4]')
@@ -251,14 +251,14 @@ describe('a printed tensor', () => {
     { edgeItems: 0 },
     { lineWidth: 0 },
   ])
-    test(`refuses ${JSON.stringify(options)}`, () => {
+    test(`throws for ${JSON.stringify(options)}`, () => {
       const [[name, value]] = Object.entries(options)
       const message = new RegExp(`^print: ${name} is ${value}; it must be `)
       assert.throws(() => tensor(1).toString(options), { name: 'RangeError', message })
     })
 })
 
-/** A device that counts what is read of it. */
+/** A device that counts its reads. */
 function counting(read = (size: number) => new Float32Array(size)): { device: Device; sizes: number[] } {
   const sizes: number[] = []
   const { kernels, description } = device.get('reference')
@@ -282,7 +282,7 @@ function counting(read = (size: number) => new Float32Array(size)): { device: De
 }
 
 describe('printing', () => {
-  test('reads what is printed and nothing else', async () => {
+  test('reads only the printed elements', async () => {
     const { device: on, sizes } = counting()
     const x = new Tensor(new Storage(on, 'float32', 4000 * 5000, null), [4000, 5000])
     x.toString()
@@ -291,7 +291,7 @@ describe('printing', () => {
     assert.deepEqual(sizes, [36, 36, 4])
   })
 
-  test('never throws: a tensor that cannot be read says why', async () => {
+  test('never throws: the text of a tensor that cannot be read states why', async () => {
     const { device: on } = counting(() => {
       throw new Error('the device is gone')
     })
@@ -311,7 +311,7 @@ describe('printing', () => {
   })
 
   for (const name of ['reference', 'cpu'] as const)
-    test(`keeps no memory on ${name}, of any scope`, async () => {
+    test(`keeps no memory on ${name}, in any scope`, async () => {
       const x = keep(device.with(name, () => full([50, 3, 50, 2, 3], 1.5).permute([4, 0, 3, 1, 2])))
       const used = () => device.get(name).memory()
       const before = used()
@@ -325,7 +325,7 @@ describe('printing', () => {
     })
 })
 
-test('on gpu, where reading is asynchronous, a tensor says how to read it, and text waits for the values', async () => {
+test('on gpu, where reading is asynchronous, a printed tensor says how to read it, and text awaits the values', async () => {
   await device.open('gpu', { backend: 'cpu' })
   const x = keep(device.with('gpu', () => arange(3000).reshape([50, 60])))
   const before = device.get('gpu').memory()

@@ -1,4 +1,4 @@
-// One stream of random numbers: published vectors, positions, forks and moments.
+// The random number generator: published vectors, positions, forks and moments.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -20,7 +20,7 @@ describe('Philox 4x32-10', () => {
     assert.equal(hex(philox4x32(counter, [0xa4093822, 0x299f31d0])), 'd16cfe09 94fdcceb 5001e420 24126ea1')
   })
 
-  it('multiplies as BigInt does', () => {
+  it('multiplies like BigInt', () => {
     const word = fc.integer({ min: 0, max: 0xffffffff })
     const reference = (counter: number[], key: number[]) => {
       let [c0, c1, c2, c3] = counter.map(BigInt)
@@ -43,7 +43,7 @@ describe('Philox 4x32-10', () => {
 })
 
 describe('a generator', () => {
-  it('is known by its seed and position', () => {
+  it('is determined by its seed and position', () => {
     fc.assert(
       fc.property(fc.maxSafeNat(), fc.nat(40), fc.nat(40), (seed, before, after) => {
         const generator = new Generator(seed)
@@ -64,14 +64,14 @@ describe('a generator', () => {
     )
   })
 
-  it('goes far without repeating itself', () => {
+  it('does not repeat at distant positions', () => {
     const generator = new Generator(1)
     generator.seek(4 * 2 ** 32)
     assert.notEqual(generator.uint32(), new Generator(1).uint32())
     assert.equal(generator.state.position, 4 * 2 ** 32 + 1)
   })
 
-  it('forks by purpose, wherever it stands', () => {
+  it('forks by purpose, independent of its position', () => {
     const generator = new Generator(9)
     const fork = generator.fork('dropout').uint32()
     generator.uint32()
@@ -80,14 +80,14 @@ describe('a generator', () => {
     assert.equal(new Set([...seeds, new Generator(10).fork('dropout').seed]).size, 6)
   })
 
-  it('takes no seed but a non-negative integer', () => {
+  it('accepts only non-negative integers as seeds', () => {
     for (const seed of [-1, 0.5, Number.NaN, 2 ** 53]) assert.throws(() => new Generator(seed), RangeError)
     for (const n of [0, 1.5, 2 ** 32 + 1]) assert.throws(() => new Generator().integer(n), RangeError)
   })
 
   const n = 200_000
   const mean = (xs: number[]) => xs.reduce((a, b) => a + b, 0) / xs.length
-  /** whether a mean of n draws lies within five standard errors */
+  /** whether a mean of n draws is within five standard errors */
   const near = (actual: number, expected: number, deviation: number) =>
     assert.ok(Math.abs(actual - expected) < (5 * deviation) / Math.sqrt(n), `${actual} is not ${expected}`)
 
@@ -111,7 +111,7 @@ describe('a generator', () => {
     near(mean(xs.map(x => (x > 3 ? 1 : 0))), 0.0013498980316301, 0.0368)
   })
 
-  it('draws integers evenly, and permutations that are permutations', () => {
+  it('draws uniform integers and valid permutations', () => {
     const generator = new Generator(5)
     const counts = new Array<number>(7).fill(0)
     for (let i = 0; i < n; i++) counts[generator.integer(7)]++

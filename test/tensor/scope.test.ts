@@ -1,4 +1,4 @@
-// Who owns memory, and when it is given back.
+// Ownership of memory, and when it is freed.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -18,7 +18,7 @@ const left = (f: () => void): number => {
 }
 
 describe('a scope', () => {
-  it('gives back everything but what it returns', () => {
+  it('frees everything except its result', () => {
     let lost: Tensor | undefined
     const [y] = scope(() => {
       lost = zeros([2])
@@ -33,7 +33,7 @@ describe('a scope', () => {
     })
   })
 
-  it('keeps what is returned in objects, maps, sets and as views', () => {
+  it('keeps results in objects, maps, sets and views', () => {
     let kept: Tensor[] = []
     scope(() => {
       const [a, b, c, d] = [zeros([1]), zeros([1]), zeros([1]), zeros([2, 3])]
@@ -43,7 +43,7 @@ describe('a scope', () => {
     for (const x of kept) assert.ok(!x.storage.isFreed)
   })
 
-  it('leaves what was made outside alone', () => {
+  it('does not free tensors that were made outside', () => {
     const x = zeros([2])
     scope(() => {
       x.add(1)
@@ -51,7 +51,7 @@ describe('a scope', () => {
     assert.deepEqual(values(x), [0, 0])
   })
 
-  it('hands what it returns to the scope around it', () => {
+  it('passes its result to the outer scope', () => {
     assert.equal(
       left(() =>
         scope(() => {
@@ -66,7 +66,7 @@ describe('a scope', () => {
     )
   })
 
-  it('gives back what it made before it failed', () => {
+  it('frees its tensors if it throws', () => {
     assert.equal(
       left(() =>
         assert.throws(() =>
@@ -83,7 +83,7 @@ describe('a scope', () => {
     assert.equal(x.storage.owner, null)
   })
 
-  it('stays open over await', async () => {
+  it('stays open across await', async () => {
     const before = buffers()
     let lost: Tensor | undefined
     const y = await scope(async () => {
@@ -98,7 +98,7 @@ describe('a scope', () => {
     await assert.rejects(lost?.data() ?? Promise.resolve(), FreedError)
   })
 
-  it('gives back after a rejection too', async () => {
+  it('frees its tensors after a rejection', async () => {
     const before = buffers()
     await assert.rejects(
       scope(async () => {
@@ -134,7 +134,7 @@ describe('asynchronous scopes', () => {
       }, name)
   }
 
-  it('may be open side by side: each gives back its own tensors and no others', async () => {
+  it('can be open concurrently: each frees only its own tensors', async () => {
     const start = buffers()
     const open = meeting(3)
     const results = await Promise.all(['one', 'two', 'three'].map(name => open(name)))
@@ -143,7 +143,7 @@ describe('asynchronous scopes', () => {
       assert.deepEqual([before, after, inner].map(values), [[0], [1], [2]])
   })
 
-  it('leave alone what is made outside while they are open', async () => {
+  it('do not free tensors that are made outside while they are open', async () => {
     const open = scope(async () => {
       await new Promise(resolve => setTimeout(resolve))
     })
@@ -155,7 +155,7 @@ describe('asynchronous scopes', () => {
     assert.equal(later.storage.owner, null)
   })
 
-  it('that end before those inside of them hand over to what is open', async () => {
+  it('that end before their inner scopes pass tensors to the open scope', async () => {
     let inner: Promise<Tensor> | undefined
     const start = buffers()
     await scope(async () => {
@@ -168,7 +168,7 @@ describe('asynchronous scopes', () => {
     assert.equal(buffers() - start, 1)
   })
 
-  it('belong to the task that opened them, wherever it goes on', async () => {
+  it('belong to the task that opened them, across its awaits', async () => {
     let lost: Tensor | undefined
     await scope(
       () =>
@@ -185,7 +185,7 @@ describe('asynchronous scopes', () => {
 })
 
 describe('keep', () => {
-  it('takes a tensor out of every scope', () => {
+  it('removes a tensor from every scope', () => {
     let kept: Tensor | undefined
     scope(() =>
       scope(() => {
@@ -211,7 +211,7 @@ describe('memory', () => {
     assert.deepEqual(device.get().memory(), before)
   })
 
-  it('is flat over thousands of scopes', () => {
+  it('does not grow over thousands of scopes', () => {
     const w = tensor([[1, 2]])
     const once = () =>
       scope(() => {
@@ -226,7 +226,7 @@ describe('memory', () => {
     )
   })
 
-  it('of what nobody refers to comes back by the garbage collector', async () => {
+  it('of unreachable tensors is freed by the garbage collector', async () => {
     setFlagsFromString('--expose-gc')
     const collect: () => void = runInNewContext('gc')
     collect()

@@ -22,7 +22,7 @@ import { broadcastShapes as drawBroadcast, permutation, shape } from '../../src/
 import { common, positions } from '../autograd/plain.ts'
 import { fc } from '../support.ts'
 
-/** Where each element lies, in row-major order. */
+/** The address of each element, in row-major order. */
 const addresses = (sizes: readonly number[], strides: readonly number[]) =>
   positions(sizes).map(at => at.reduce((sum, n, i) => sum + n * strides[i], 0))
 
@@ -38,7 +38,7 @@ describe('strides', () => {
     )
   })
 
-  it('are contiguous exactly where they count the elements', () => {
+  it('are contiguous exactly if they count the elements', () => {
     fc.assert(
       fc.property(permutation(), ({ shape: sizes, order }) => {
         const plain = contiguousStrides(sizes)
@@ -56,7 +56,7 @@ describe('strides', () => {
     assert.deepEqual(broadcastStrides([1], [1], [1, 1]), [0, 1])
   })
 
-  it('of a reshape reach the same elements, or are refused only where no strides can', () => {
+  it('of a reshape address the same elements, or do not exist', () => {
     const split = fc.array(fc.constantFrom(1, 2, 3), { maxLength: 4 })
     fc.assert(
       fc.property(permutation({ maxSize: 4 }), split, ({ shape: sizes, order }, factors) => {
@@ -81,7 +81,7 @@ describe('strides', () => {
 })
 
 describe('broadcasting', () => {
-  it('gives the common shape, whatever the order', () => {
+  it('gives the common shape in any order', () => {
     fc.assert(
       fc.property(drawBroadcast(3), shapes => {
         const result = broadcastShapes('test', ...shapes)
@@ -92,7 +92,7 @@ describe('broadcasting', () => {
     )
   })
 
-  it('refuses sizes that differ, and names all shapes', () => {
+  it('throws for different sizes and names all shapes', () => {
     assert.throws(() => broadcastShapes('add', [2, 1, 3], [4, 2]), {
       name: 'ShapeError',
       message: 'add: [2, 1, 3] and [4, 2] do not broadcast: 3 ≠ 2',
@@ -115,7 +115,7 @@ describe('axes', () => {
     assert.deepEqual(normalizeAxes('test', [], [2, 3]), [])
   })
 
-  it('that are not there are refused', () => {
+  it('that do not exist throw', () => {
     for (const axis of [2, -3, 0.5, Number.NaN]) assert.throws(() => normalizeAxis('sum', axis, [2, 3]), AxisError)
     assert.throws(() => normalizeAxis('sum', 0, []), {
       message: 'sum: [] has no axis 0: a scalar has none',
@@ -124,7 +124,7 @@ describe('axes', () => {
     assert.throws(() => normalizeAxes('sum', [0, -2], [2, 3]), /axes \[0, 0\] name an axis of \[2, 3\] twice/)
   })
 
-  it('go or stay when they are reduced', () => {
+  it('are removed or kept when they are reduced', () => {
     assert.deepEqual(reducedShape([2, 3, 4], [1], false), [2, 4])
     assert.deepEqual(reducedShape([2, 3, 4], [0, 2], true), [1, 3, 1])
   })
@@ -137,7 +137,7 @@ describe('shapes', () => {
     for (const bad of [[-1], [0.5], [Number.NaN], [Infinity]]) assert.throws(() => checkShape('zeros', bad), ShapeError)
   })
 
-  it('fill in a single -1', () => {
+  it('infer a single -1', () => {
     assert.deepEqual(resolveReshape([2, 3, 4], [-1, 6]), [4, 6])
     assert.deepEqual(resolveReshape([], [-1]), [1])
     assert.deepEqual(resolveReshape([0, 3], [-1]), [0])

@@ -1,4 +1,4 @@
-// Views share memory and show the right elements.
+// Views share memory and have the right elements.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -10,7 +10,7 @@ import { fc, values } from '../support.ts'
 const counting = (...sizes: number[]): Tensor => arange(sizes.reduce((a, b) => a * b, 1)).reshape(sizes)
 const taken = (x: Tensor) => [[...x.shape], values(x)]
 
-describe('a slice is that of Python', () => {
+describe("a slice equals Python's", () => {
   // the right-hand sides are list(range(5))[start:stop:step]
   const cases: [number | undefined, number | undefined, number | undefined, number[]][] = [
     [undefined, undefined, undefined, [0, 1, 2, 3, 4]],
@@ -41,13 +41,13 @@ describe('a slice is that of Python', () => {
 })
 
 describe('views', () => {
-  it('cost no memory', () => {
+  it('use no memory', () => {
     const x = counting(2, 3, 4)
     for (const view of [x.permute([2, 0, 1]), x.reshape([6, 4]), x.flip(1), x.slice([{}, 1]), x.expand([5, 2, 3, 4])])
       assert.equal(view.storage, x.storage)
   })
 
-  it('of views show the right elements', () => {
+  it('of views have the right elements', () => {
     const x = counting(2, 3)
     assert.deepEqual(
       taken(
@@ -74,19 +74,19 @@ describe('views', () => {
     assert.deepEqual(taken(x.slice([{ start: 2 }])), [[0, 3], []])
   })
 
-  it('with a step beyond the axis are one element, and no memory of that length', () => {
+  it('with a step beyond the axis have one element', () => {
     assert.deepEqual(taken(counting(3).slice([{ start: 1, step: 2 ** 40 }])), [[1], [1]])
     assert.deepEqual(taken(counting(3).slice([{ step: -(2 ** 40) }])), [[1], [2]])
   })
 
-  it('copy only where a reshape has no strides', () => {
+  it('are copied only if a reshape has no strides', () => {
     const x = counting(2, 3)
     assert.notEqual(x.transpose().reshape([6]).storage, x.storage)
     assert.equal(x.transpose().reshape([3, 1, 2]).storage, x.storage)
     assert.equal(x.slice([{}, { step: 2 }]).reshape([2, 2, 1]).size, 4)
   })
 
-  it('undo each other', () => {
+  it('invert each other', () => {
     fc.assert(
       fc.property(tensor({ shape: shape({ minRank: 1 }) }), x => {
         const same = (y: Tensor) => assert.deepEqual(taken(y), taken(x))
@@ -99,7 +99,7 @@ describe('views', () => {
     )
   })
 
-  it('of more ranges than axes are refused', () => {
+  it('of more ranges than axes throw', () => {
     assert.throws(() => zeros([2]).slice([{}, {}]), ShapeError)
     assert.throws(() => zeros([2]).expand([2, 3]), /expand: \[2\] does not broadcast to \[2, 3\]/)
   })

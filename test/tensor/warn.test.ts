@@ -1,10 +1,10 @@
-// A warning comes out where the program runs, whatever that has for it.
+// Warnings on platforms with and without a process.
 
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { warn } from '../../src/tensor/warn.ts'
 
-test('a warning is one of the process, and goes to the console where the process has none', () => {
+test('a warning is a process warning, or goes to the console if there is no process', () => {
   const emit = mock.method(process, 'emitWarning', () => {})
   const console_ = mock.method(console, 'warn', () => {})
   try {

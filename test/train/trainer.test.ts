@@ -338,7 +338,7 @@ test('equal captions of a batch are kept apart, or positives of each other, or n
   assert.ok(Math.abs((await trainAs('positives', 6)) - (await trainAs('ignore', 6))) < 1e-5)
   assert.ok(Math.abs((await trainAs('positives', 6, 0.2)) - (await trainAs('ignore', 6, 0.2))) > 1e-3)
   await trainAs('distinct', 3)
-  await assert.rejects(trainAs('distinct', 4), /8 examples fill no batch of 4 with distinct captions/)
+  await assert.rejects(trainAs('distinct', 4), /8 examples do not fill a batch of 4 with distinct captions/)
   assert.ok(!(await readdir(folder)).some(name => name.startsWith('distinct 4')))
 })
 

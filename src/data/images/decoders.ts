@@ -66,7 +66,7 @@ function pngToRgb(bytes: Uint8Array): RgbImage {
   const png = decodePng(bytes, { checkCrc: true })
   if (png.depth < 8 && bytes[28] !== 0)
     throw new Error(
-      `interlaced PNG of ${png.depth} bits a sample: install sharp to read it, or save it without interlace`,
+      `interlaced PNG of ${png.depth} bits per sample: install sharp to read it, or save it without interlacing`,
     )
   const { width, height, channels, depth } = png
   const samples = unpackSamples(png)

@@ -78,7 +78,7 @@ function readJpegHeader(bytes: Uint8Array, file?: string): ImageHeader {
       continue
     }
     if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
-      offset += 2 // stands alone
+      offset += 2 // a marker without a segment
       continue
     }
     const length = view.getUint16(offset + 2)
@@ -87,7 +87,7 @@ function readJpegHeader(bytes: Uint8Array, file?: string): ImageHeader {
     if (isFrame(marker)) {
       if (length < 8) break
       const [precision, height, width] = [bytes[offset + 4], view.getUint16(offset + 5), view.getUint16(offset + 7)]
-      if (precision !== 8) throw new ImageError(`JPEG of ${precision} bits a sample: only 8 are read`, { file })
+      if (precision !== 8) throw new ImageError(`JPEG of ${precision} bits per sample: only 8 are read`, { file })
       return { format: 'JPEG', width, height, orientation, cmyk: bytes[offset + 9] === 4 }
     }
     if (marker === 0xd9 || marker === 0xda) throw new ImageError('JPEG has no frame before its data', { file })

@@ -76,7 +76,7 @@ async function chooseDecoder(decoder: ImageDecoder): Promise<PixelDecoder> {
   const sharp = await loadSharp()
   if (!(sharp instanceof Error)) return sharp
   if (decoder === 'auto') return javascriptDecoder
-  throw new ImageError(`sharp was asked for and cannot be loaded (${sharp.message}): npm install sharp`, {
+  throw new ImageError(`decoder is 'sharp', but sharp cannot be loaded (${sharp.message}): npm install sharp`, {
     cause: sharp,
   })
 }
@@ -92,8 +92,7 @@ async function chooseDecoder(decoder: ImageDecoder): Promise<PixelDecoder> {
 export async function decodeImageBytes(source: string | Uint8Array, options: DecodeImageOptions): Promise<Uint8Array> {
   const settled = settle('decodeImage(source, options)', options, decodeOptions)
   const { size, crop } = settled
-  if (!Number.isSafeInteger(size) || size < 1)
-    throw new ImageError(`an image's size is a positive integer, not ${size}`)
+  if (!Number.isSafeInteger(size) || size < 1) throw new ImageError(`size must be a positive integer, not ${size}`)
   const image = await decodePixels(source, settled)
   const square = crop ? resizePart(image, chooseCrop(image, crop), size) : resizeToSquare(image, size)
   return toChannelsFirst(square.data, size * size)

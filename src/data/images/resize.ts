@@ -59,7 +59,7 @@ export function resizeToSquare(image: RgbImage, size: number): RgbImage {
   return resample(image, across, down)
 }
 
-/** Scales a part of an image to a square, whatever its shape: [height, width, 3] to [size, size, 3]. */
+/** Scales a part of an image, of any aspect ratio, to a square: [height, width, 3] to [size, size, 3]. */
 export function resizePart(image: RgbImage, { left, top, width, height }: Box, size: number): RgbImage {
   const across = bicubicTaps({ start: left, length: width, scaled: size, first: 0, count: size })
   const down = bicubicTaps({ start: top, length: height, scaled: size, first: 0, count: size })
@@ -150,7 +150,7 @@ function resample({ width, height, data }: RgbImage, across: Taps, down: Taps): 
   return { width: columns, height: down.count, data: square }
 }
 
-/** One output: the weighted sum of pixels that lie `stride` bytes apart, none from `end` on. */
+/** One output: the weighted sum of pixels that are `stride` bytes apart, up to `end`. */
 function addPixels(
   data: Uint8Array,
   from: number,

@@ -28,7 +28,7 @@ class WasmDecoder {
   readonly #init: Init
   readonly #decode: (buffer: ArrayBuffer) => Promise<ImageData>
   #ready: Promise<void> | undefined
-  #complaints: string[] = []
+  #messages: string[] = []
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(file: string, init: unknown, decode: (buffer: ArrayBuffer) => Promise<ImageData>) {
@@ -47,15 +47,15 @@ class WasmDecoder {
   async #one(bytes: Uint8Array): Promise<RgbImage> {
     this.#ready ??= this.#load()
     await this.#ready
-    this.#complaints = []
+    this.#messages = []
     let image: ImageData | undefined
     try {
       image = await this.#decode(new Uint8Array(bytes).buffer)
     } catch (error) {
-      this.#ready = undefined // a library that gave up in the middle is not used again
-      if (this.#complaints.length === 0) throw error
+      this.#ready = undefined // a library that failed is loaded again
+      if (this.#messages.length === 0) throw error
     }
-    if (this.#complaints.length > 0 || !image) throw new Error(this.#complaints.join('; ') || 'its data is damaged')
+    if (this.#messages.length > 0 || !image) throw new Error(this.#messages.join('; ') || 'its data is damaged')
     const { width, height, data } = image
     return { width, height, data: withoutAlpha(data) }
   }
@@ -63,7 +63,7 @@ class WasmDecoder {
   async #load(): Promise<void> {
     globalThis.ImageData ??= PixelData as unknown as typeof ImageData
     const module = await WebAssembly.compile(await readFile(createRequire(import.meta.url).resolve(this.#file)))
-    await this.#init(module, { printErr: line => this.#complaints.push(line) })
+    await this.#init(module, { printErr: line => this.#messages.push(line) })
   }
 }
 

@@ -58,7 +58,7 @@ const CAPTIONS = 'captions.jsonl'
 export async function writeShapes(options: WriteShapesOptions): Promise<void> {
   const { out: folder, count, force, onProgress, ...rest } = settle('writeShapes(options)', options, writeOptions)
   if (!Number.isSafeInteger(count) || count < 1)
-    throw new RangeError(`writeShapes: count is a positive integer, not ${count}`)
+    throw new RangeError(`writeShapes: count must be a positive integer, not ${count}`)
   const out = resolve(folder)
   await checkFree(out, force)
 
@@ -94,7 +94,7 @@ async function checkFree(out: string, force: boolean): Promise<void> {
   if (!force) throw new FolderNotEmptyError(out, entries, 'Name another folder, or use force to replace it.')
   const foreign = entries.filter(entry => entry !== IMAGES && entry !== CAPTIONS)
   if (foreign.length > 0)
-    throw new FolderNotEmptyError(out, foreign, 'That is no part of a Shapes folder, so even force leaves it alone.')
+    throw new FolderNotEmptyError(out, foreign, 'They are not part of a Shapes folder, so force does not replace them.')
 }
 
 function captionLine(file: string, { scene, caption }: ShapesExample): string {

@@ -99,8 +99,8 @@ const WANDER = 1 / 32
 const MARGIN = 0.003
 
 /**
- * Whether a pair is held out of training. For each colour one shape of square, triangle, star and cross is held out, in turn, so that
- * it keeps five shapes, and a shape keeps at least six colours: every colour and every shape occurs in training.
+ * Whether a pair is held out of training. For each colour, one of square, triangle, star and cross is held out, in turn. A colour
+ * keeps five shapes and a shape at least six colours, so every colour and every shape occurs in training.
  */
 export const isHeldOut = (colour: Colour, shape: ShapeName) =>
   SHAPES.indexOf(shape) === 1 + (COLOURS.indexOf(colour) % 4)
@@ -123,7 +123,7 @@ export const heldOutPairs: readonly string[] = PAIRS['held-out'].map(({ colour, 
 const WORDS_PER_EXAMPLE = 1024
 
 /**
- * Example `index` of the dataset that the options name. Equal arguments give equal bytes on every machine, and no
+ * Example `index` of the dataset with these options. Equal arguments give equal bytes on every machine, and no
  * example depends on another. Datasets that differ in any option share no examples.
  * @throws RangeError if `index` is not a non-negative integer
  */
@@ -136,10 +136,11 @@ export function shapesExample(index: number, options?: ShapesOptions): ShapesExa
 export function shapesScene(index: number, options?: ShapesOptions): Scene {
   const { seed, pairs, objects } = settle('shapesExample(index, options)', options, shapesOptions)
   if (!Number.isSafeInteger(index * WORDS_PER_EXAMPLE) || index < 0)
-    throw new RangeError(`shapesExample: an index is a non-negative integer, not ${index}`)
-  if (!(pairs in PAIRS)) throw new RangeError(`shapesExample: pairs is 'seen', 'held-out' or 'all', not '${pairs}'`)
+    throw new RangeError(`shapesExample: index must be a non-negative integer, not ${index}`)
+  if (!(pairs in PAIRS))
+    throw new RangeError(`shapesExample: pairs must be 'seen', 'held-out' or 'all', not '${pairs}'`)
   if (objects !== 1 && objects !== 2 && objects !== 'both')
-    throw new RangeError(`shapesExample: objects is 1, 2 or 'both', not '${objects}'`)
+    throw new RangeError(`shapesExample: objects must be 1, 2 or 'both', not '${objects}'`)
 
   const stream = new Generator(seed).fork(`shapes, ${pairs} pairs, ${objects} objects`)
   const generator = new Generator(stream.seed, index * WORDS_PER_EXAMPLE)
@@ -238,7 +239,7 @@ const SAMPLES = 4
  */
 export function drawScene(scene: Scene, side = PICTURE_SIDE): Uint8Array {
   if (!Number.isSafeInteger(side) || side < 1)
-    throw new RangeError(`drawScene: side is a positive integer, not ${side}`)
+    throw new RangeError(`drawScene: side must be a positive integer, not ${side}`)
   const pixels = new Float64Array(side * side * 3)
   paintBackground(pixels, side, scene.background)
   for (const object of scene.objects) paintObject(pixels, side, object)

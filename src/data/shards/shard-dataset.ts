@@ -119,7 +119,7 @@ export class ShardDataset implements ImageTextStream {
     const { imageSize, window, threads } = settled
     for (const [name, value] of Object.entries({ imageSize, window }))
       if (!Number.isSafeInteger(value) || value < 1)
-        throw new DataError(`${name} is a positive integer, not ${value}`, { file: list })
+        throw new DataError(`${name} must be a positive integer, not ${value}`, { file: list })
     const pool = new DecodePool(threads === 'auto' ? threadsHere() : threads)
     return new ShardDataset(await findShards(list), settled, pool)
   }
@@ -191,7 +191,8 @@ export class ShardDataset implements ImageTextStream {
   }
 
   prepare(epoch: number, window: number, options: WindowOptions): void {
-    for (const shard of this.#shardsOf(epoch, window, options)) this.#list(shard).catch(() => {}) // heard when opened
+    // an error is thrown again when the window is opened
+    for (const shard of this.#shardsOf(epoch, window, options)) this.#list(shard).catch(() => {})
   }
 
   /** The shards of a window of an epoch. */
@@ -211,7 +212,7 @@ export class ShardDataset implements ImageTextStream {
     const known = this.#lists.get(shard)
     if (known) return known
     const list = this.#pool.run({ kind: 'shard', file: shard })
-    list.catch(() => this.#lists.delete(shard)) // it may be tried again
+    list.catch(() => this.#lists.delete(shard)) // so that it can be listed again
     this.#lists.set(shard, list)
     for (const old of [...this.#lists.keys()].slice(0, -2 * this.#window)) this.#lists.delete(old)
     return list

@@ -41,7 +41,7 @@ export async function indexShard(file: string): Promise<ShardIndex> {
     const { key, members, twice } = group
     const refuse = (reason: string) => void bad.push({ file, key, reason })
     if (![...members.keys()].some(ending => IMAGES.has(ending) || TEXTS.has(ending))) return
-    if (keys.has(key)) return refuse('its key was there before')
+    if (keys.has(key)) return refuse('its key occurred before')
     keys.add(key)
     if (twice !== undefined) return refuse(`it has two files .${twice}`)
     const images = [...members].filter(([ending]) => IMAGES.has(ending))
@@ -96,7 +96,7 @@ async function captionsOf(members: ReadonlyMap<string, TarMember>, tar: Windowed
   const list = listIn(value)
   const given = list ?? (txt ? [await textOf(txt, tar)] : [(value as { caption?: unknown } | null)?.caption ?? value])
   const captions = given.flat().map(caption => {
-    if (typeof caption !== 'string') throw new Error("its json has no 'caption'")
+    if (typeof caption !== 'string') throw new Error("its .json file has no 'caption'")
     return caption.trim()
   })
   if (captions.length === 0) throw new Error('its list of captions is empty')
@@ -114,12 +114,12 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw new Error('its json is not JSON')
+    throw new Error('its .json file is not JSON')
   }
 }
 
 async function textOf({ name, offset, size }: TarMember, tar: WindowedFile): Promise<string> {
-  if (size > LARGEST_TEXT) throw new Error(`'${name}' has ${size} bytes, which is no caption`)
+  if (size > LARGEST_TEXT) throw new Error(`'${name}' has ${size} bytes, too many for a caption`)
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(await tar.read(offset, size))
   } catch {

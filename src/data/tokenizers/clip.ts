@@ -59,7 +59,7 @@ export class ClipTokenizer implements Tokenizer {
     const merges = lines.map((line, i) => {
       const pair = line.split(/\s+/)
       if (pair.length !== 2 || !pair.every(piece => known.has(piece)))
-        throw new TokenizerError(`line ${i + 2} is '${line}', not a pair of pieces that are known by then`)
+        throw new TokenizerError(`line ${i + 2} is '${line}', not a pair of pieces of earlier lines`)
       known.add(pair.join(''))
       return pair as [string, string]
     })
@@ -84,7 +84,7 @@ export class ClipTokenizer implements Tokenizer {
     const ids = new Map(Object.entries(vocab))
     const isId = new Set(ids.values())
     for (let id = 0; id < ids.size; id++)
-      if (!isId.has(id)) throw new TokenizerError(`model.vocab has ${ids.size} pieces and none with id ${id}`)
+      if (!isId.has(id)) throw new TokenizerError(`model.vocab has ${ids.size} pieces, but none with id ${id}`)
     for (const character of CHARACTER_OF_BYTE)
       for (const piece of [character, character + SUFFIX])
         if (!ids.has(piece)) throw new TokenizerError(`model.vocab has no piece '${piece}'`)

@@ -44,7 +44,7 @@ export function trainBytePairs(captions: Iterable<string>, options: TrainBytePai
   const pieces: string[] = [...SPECIALS, ...BYTES_BY_ID.map(byte => CHARACTER_OF_BYTE[byte])]
   const ids = new Map(pieces.map((piece, id) => [piece, id]))
   const words = countWords(captions, lowerCase, ids)
-  if (words.length === 0) throw new TokenizerError('there is no caption to learn from')
+  if (words.length === 0) throw new TokenizerError('the captions contain no text')
   const pairs = new PairCounts(words)
   const merges: [string, string][] = []
   while (pieces.length < vocabularySize) {

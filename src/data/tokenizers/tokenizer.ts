@@ -125,7 +125,8 @@ export class WordTokenizer implements Tokenizer {
   /** @throws TokenizerError if the value is not a result of {@link toJSON} */
   static fromJSON(value: unknown): WordTokenizer {
     const { type, lowerCase, words } = (value ?? {}) as Record<string, unknown>
-    if (type !== 'words') throw new TokenizerError(`type is ${JSON.stringify(type)}: a word tokenizer says "words"`)
+    if (type !== 'words')
+      throw new TokenizerError(`type is ${JSON.stringify(type)}: it is "words" for a word tokenizer`)
     if (typeof lowerCase !== 'boolean') throw new TokenizerError('lowerCase is not true or false')
     if (!Array.isArray(words)) throw new TokenizerError('words is not a list')
     for (const [i, word] of words.entries())

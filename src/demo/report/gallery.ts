@@ -20,17 +20,17 @@ export const gallery = (pictures: readonly CaptionedPicture[]): Html =>
   html`<ul class="gallery">${pictures.map(({ picture, reference, generated, isRight }) => {
     const nearest = nearestWording(reference, generated)
     return html`<li>${image(picture)}<p>${isRight ? generated : marked(generated, nearest)}</p>
-${isRight ? undefined : html`<p class="note">truly: ${nearest}</p>`}${verdict(isRight, 'right', 'wrong')}</li>
+${isRight ? undefined : html`<p class="note">correct: ${nearest}</p>`}${verdict(isRight, 'right', 'wrong')}</li>
 `
   })}</ul>`
 
-/** Of all captions with the meaning of the reference, the one that shares most words with another caption. */
+/** The caption with the meaning of the reference that shares most words with another caption. */
 function nearestWording(reference: string, other: string): string {
   const shared = (caption: string) => commonWords(other.split(' '), caption.split(' ')).size
   return paraphrases(reference).reduce((best, caption) => (shared(caption) > shared(best) ? caption : best), reference)
 }
 
-/** A caption in which the words that it does not share with another caption, in order, are underlined. */
+/** A caption with its words underlined that are not in the longest common subsequence with another caption. */
 function marked(text: string, reference: string): Html {
   const words = text.split(' ')
   const shared = commonWords(words, reference.split(' '))

@@ -1,5 +1,5 @@
-// A page that shows what a model has learned: one file, no scripts, nothing from the network. It only draws its input;
-// the commands collect it.
+// A page that shows what a model has learned: one file without scripts and without requests to the network. It only displays
+// its input, which evaluate.ts collects.
 
 import { writeAtomically } from '../../io/index.ts'
 import { duration, percent } from '../words.ts'
@@ -21,7 +21,7 @@ export interface Target {
 
 export interface CurvePoint {
   readonly step: number
-  /** the loss that was minimized, and those that it consists of */
+  /** the loss that was minimized, and its parts */
   readonly losses: { readonly total: number; readonly [name: string]: number }
 }
 
@@ -114,7 +114,7 @@ ${[summary, captions, pooler, tokenStrips, similarity, zeroShot, retrieval, lear
 const summary = ({ targets }: ReportData): Html => html`<section>
 <h2>In short</h2>
 <div class="scroll"><table class="wide">
-<thead><tr><th scope="col">On pictures it has not seen</th><th scope="col" class="number">reached</th><th scope="col" class="number">aimed at</th><th scope="col"></th></tr></thead>
+<thead><tr><th scope="col">On pictures it has not seen</th><th scope="col" class="number">reached</th><th scope="col" class="number">target</th><th scope="col"></th></tr></thead>
 <tbody>${targets.map(
   ({
     name,
@@ -128,15 +128,15 @@ const summary = ({ targets }: ReportData): Html => html`<section>
 
 const learning = ({ curve }: ReportData): Html => html`<section>
 <h2>How it learned</h2>
-<p>Two losses pull at one model: the contrastive loss wants a picture and its own caption close together, the captioning
-loss wants every next word predicted. The scale is logarithmic.</p>
+<p>The model minimizes two losses. The contrastive loss is small if the embeddings of a picture and its own caption are close, the
+captioning loss if each next word is predicted. The scale is logarithmic.</p>
 <figure>${lineChart({
   title: `Losses over ${curve.length} training steps, from ${curve[0]?.losses.total.toPrecision(3)} to ${curve[curve.length - 1]?.losses.total.toPrecision(3)}`,
   xLabel: 'step',
   yLabel: 'loss',
   x: curve.map(({ step }) => step),
   lines: Object.keys(curve[0]?.losses ?? {}).map(name => ({ name, values: curve.map(({ losses }) => losses[name]) })),
-})}<figcaption>Training losses, each point a mean over neighbouring steps. Point at the chart for the numbers.</figcaption></figure>
+})}<figcaption>Training losses. Each point is a mean over neighbouring steps. Point at the chart for the numbers.</figcaption></figure>
 </section>
 `
 
@@ -146,11 +146,11 @@ function gradients({ checks }: ReportData): Html | undefined {
   const [worst] = [...checks].sort((a, b) => b.error - a.error)
   const seconds = checks.reduce((sum, check) => sum + check.seconds, 0)
   return html`<section>
-<h2>Whether its gradients were right</h2>
+<h2>Were its gradients right?</h2>
 <p>${verdict(wrong.length === 0, `right in each of ${counted(checks.length)}`, `wrong in ${wrong.length} of ${counted(checks.length)}, first at step ${wrong[0]?.step.toLocaleString('en')}`)}</p>
-<p>While it learned, the slope of its loss along a random direction through all parameters was computed twice: from the
-gradient that it was trained with, and by finite differences in double precision. The largest relative error was
-${number(worst.error)}, at step ${worst.step.toLocaleString('en')}; up to ${worst.bound} it may be rounding. All checks together took ${duration(seconds)}.</p>
+<p>During training, the slope of the loss along a random direction through all parameters was computed twice: from the
+gradient used for training, and by finite differences in double precision. The largest relative error was
+${number(worst.error)}, at step ${worst.step.toLocaleString('en')}; errors up to ${worst.bound} count as rounding. All checks together took ${duration(seconds)}.</p>
 ${checks.length < 2 ? undefined : errorChart(checks)}
 </section>
 `
@@ -167,12 +167,12 @@ const errorChart = (checks: readonly GradientCheck[]): Html => html`<figure>${li
     { name: 'error', values: checks.map(({ error }) => error) },
     { name: 'bound', values: checks.map(({ bound }) => bound) },
   ],
-})}<figcaption>What is left between the two, beside the most that is taken for rounding.</figcaption></figure>
+})}<figcaption>The relative difference between the two, and the largest that counts as rounding.</figcaption></figure>
 `
 
 const captions = ({ captions }: ReportData): Html => html`<section>
-<h2>What it says of new pictures</h2>
-<p>The first few, and at the end some that it got wrong, however rare they are.</p>
+<h2>Its captions of new pictures</h2>
+<p>The first few right ones, then some wrong ones, even if those are rare.</p>
 ${gallery(captions)}
 </section>
 `
@@ -183,8 +183,8 @@ const heat = (value: number, text: string, title: string, className = ''): Html 
 
 const similarity = ({ similarity: { pictures, captions, values } }: ReportData): Html => html`<section>
 <h2>One space for pictures and words</h2>
-<p>The cosine between the embedding of every caption and every picture of a sample. A caption’s own picture is framed; the
-model has learned well where the framed cells are the strongest of their rows and columns.</p>
+<p>The cosine between the embedding of every caption and every picture of a sample. A caption’s own picture is framed. The
+model has learned well if the framed cells are the strongest of their rows and columns.</p>
 <figure><div class="scroll"><table class="heat">
 <thead><tr><td></td>${pictures.map(picture => html`<th scope="col">${image(picture)}</th>`)}</tr></thead>
 <tbody>${captions.map(
@@ -208,9 +208,9 @@ function zeroShot({ zeroShot: { pairs, confusions } }: ReportData): Html {
     return heat(pair.accuracy, percent(pair.accuracy, 0), title, pair.heldOut ? 'held-out' : '')
   }
   return html`<section>
-<h2>Naming without having been taught to name</h2>
-<p>Zero-shot classification: each picture of one object gets the name whose embedding is nearest, of all ${pairs.length}
-colour–shape names; a name’s embedding is the mean of “a small …” and “a large …”. The dashed pairs never occurred in training: the model knows their colour and their
+<h2>Zero-shot classification</h2>
+<p>Each picture of one object gets the name with the nearest embedding among all ${pairs.length}
+colour–shape names. A name’s embedding is the mean of those of “a small …” and “a large …”. The dashed pairs never occurred in training: the model knows their colour and their
 shape only from other pairs.</p>
 <figure><div class="scroll"><table class="heat pairs">
 <thead><tr><td></td>${shapes.map(shape => html`<th scope="col">${shape}</th>`)}</tr></thead>
@@ -218,13 +218,15 @@ shape only from other pairs.</p>
     colour => html`<tr><th scope="row">${colour}</th>${shapes.map(shape => cell(colour, shape))}</tr>
 `,
   )}</tbody></table></div>
-<figcaption><span class="key"></span> held out of training. Each cell: share of that pair’s pictures named right.</figcaption></figure>
+<figcaption><span class="key"></span> held out of training. Each cell is the share of that pair’s pictures with the right name.</figcaption></figure>
 ${confusions.length === 0 ? html`<p class="note">Every picture got its right name.</p>` : confusionTable(confusions)}
 </section>
 `
 }
 
-const confusionTable = (confusions: ReportData['zeroShot']['confusions']): Html => html`<h3>What it takes for what</h3>
+const confusionTable = (
+  confusions: ReportData['zeroShot']['confusions'],
+): Html => html`<h3>Its most frequent mistakes</h3>
 <div class="scroll"><table>
 <thead><tr><th scope="col">a picture of</th><th scope="col">was called</th><th scope="col" class="number">times</th></tr></thead>
 <tbody>${confusions.map(
@@ -235,8 +237,8 @@ const confusionTable = (confusions: ReportData['zeroShot']['confusions']): Html 
 
 const retrieval = ({ retrieval: { pictures, rows } }: ReportData): Html => html`<section>
 <h2>Finding one among ${pictures.toLocaleString('en')}</h2>
-<p>How often the right one is first, among the first five and among the first ten when ${pictures.toLocaleString('en')} unseen
-pictures and their captions are searched with each other. Equal captions are equally right.</p>
+<p>How often the right result is first, among the first five and among the first ten in a search of ${pictures.toLocaleString('en')} unseen
+pictures by their captions, and of the captions by the pictures. Equal captions are equally right.</p>
 <div class="scroll"><table class="wide">
 <thead><tr><th scope="col">search</th><th scope="col" class="number">first</th><th scope="col" class="number">in five</th><th scope="col" class="number">in ten</th><th scope="col" class="number">median rank</th></tr></thead>
 <tbody>${rows.map(
@@ -252,7 +254,7 @@ pictures and their captions are searched with each other. Equal captions are equ
 
 const pooler = ({ pooler }: ReportData): Html => html`<section>
 <h2>Where it looks for the whole picture</h2>
-<p>The attentional pooler sums a picture up in one embedding. Bright patches are those it takes most from.</p>
+<p>The attentional pooler summarizes a picture in one embedding. Bright patches contribute most to it.</p>
 <div class="looks">${pooler.map(
   ({
     picture,
@@ -266,7 +268,7 @@ const pooler = ({ pooler }: ReportData): Html => html`<section>
 
 const tokenStrips = ({ tokens }: ReportData): Html => html`<section>
 <h2>Where it looks for each word</h2>
-<p>While the decoder writes a caption it looks at the picture anew for every word. Below each word: how sure it was.</p>
+<p>The decoder attends to the picture again for every word of a caption. The number below a word is its probability.</p>
 ${tokens.map(
   ({ picture, caption, tokens }) => html`<h3>“${caption}”</h3>
 <ol class="strip"><li>${image(picture)}<span><small>the picture</small></span></li>${tokens.map(
@@ -283,7 +285,7 @@ ${tokens.map(
 `
 
 const settings = ({ settings }: ReportData): Html => html`<section>
-<h2>What it is made of</h2>
+<h2>The model and its training</h2>
 <dl class="settings">${Object.entries(settings).map(
   ([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>
 `,

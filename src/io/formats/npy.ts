@@ -26,17 +26,19 @@ export async function openNpy(path: string): Promise<{ shape: [rows: number, col
   return withFile(path, async ({ read, length }) => {
     const refuse = (reason: string) => new DataError(reason, { file: path })
     const prefix = Buffer.from(await read(0, Math.min(12, length)))
-    if (prefix.length < 12 || MAGIC.some((byte, i) => prefix[i] !== byte)) throw refuse('is no .npy file')
+    if (prefix.length < 12 || MAGIC.some((byte, i) => prefix[i] !== byte)) throw refuse('is not a .npy file')
     const [lengthAt, width] = prefix[6] === 1 ? [8, 2] : [8, 4]
     const start = lengthAt + width
     const dataStart = start + prefix.readUIntLE(lengthAt, width)
-    if (dataStart > length) throw refuse(`claims a header of ${dataStart} bytes, and has ${length}`)
+    if (dataStart > length) throw refuse(`claims a header of ${dataStart} bytes, but has ${length} bytes`)
     const words = Buffer.from(await read(start, dataStart - start)).toString('latin1')
     const found = /'descr': *'<f4'.*'fortran_order': *False.*'shape': *\((\d+), *(\d+),? *\)/.exec(words)
     if (!found) throw refuse(`does not hold rows of float32: ${words.trim()}`)
     const shape: [number, number] = [Number(found[1]), Number(found[2])]
     if (dataStart + 4 * shape[0] * shape[1] !== length)
-      throw refuse(`[${shape}] of float32 take ${4 * shape[0] * shape[1]} bytes, and ${length - dataStart} are there`)
+      throw refuse(
+        `[${shape}] of float32 takes ${4 * shape[0] * shape[1]} bytes, but the file holds ${length - dataStart}`,
+      )
     return { shape, dataStart }
   })
 }

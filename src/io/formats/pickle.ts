@@ -125,7 +125,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
     return items.slice(1)
   }
   const isExact = (length: bigint): number => {
-    if (length > BigInt(bytes.length)) throw new PickleError(`claims ${length} bytes of the ${bytes.length} there are`)
+    if (length > BigInt(bytes.length)) throw new PickleError(`claims ${length} bytes, but has ${bytes.length}`)
     return Number(length)
   }
   const text = (length: number): string => {
@@ -156,7 +156,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
     return Number.isSafeInteger(Number(signed)) ? Number(signed) : signed
   }
   const recall = (key: number): unknown => {
-    if (!memo.has(key)) throw new PickleError(`recalls number ${key}, which it never kept`)
+    if (!memo.has(key)) throw new PickleError(`recalls value ${key}, which it never stored`)
     return memo.get(key)
   }
   const put = (target: unknown, pairs: readonly unknown[]): void => {
@@ -189,7 +189,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
   const instructions: Readonly<Record<number, () => void>> = {
     [OP.PROTO]: () => {
       const protocol = bytes[skip(1)]
-      if (protocol < 2 || protocol > 5) throw new PickleError(`is of protocol ${protocol}; 2 to 5 are read`)
+      if (protocol < 2 || protocol > 5) throw new PickleError(`has protocol ${protocol}; only 2 to 5 are read`)
     },
     [OP.FRAME]: () => skip(8),
     [OP.MARK]: () => stack.push(MARK),
@@ -278,8 +278,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost): unknown {
     const code = bytes[skip(1)]
     if (code === OP.STOP) break
     const instruction = Object.hasOwn(instructions, code) ? instructions[code] : undefined
-    if (!instruction)
-      throw new PickleError(`has an instruction 0x${code.toString(16)} at byte ${at} that no checkpoint needs`)
+    if (!instruction) throw new PickleError(`has an unsupported instruction 0x${code.toString(16)} at byte ${at}`)
     instruction()
   }
   return pop()

@@ -92,7 +92,7 @@ const LONGEST_HEADER = 100_000_000
  */
 export function safetensorsHeaderLength(prefix: Uint8Array, fileLength: number, file?: string): number {
   if (fileLength < 8 || prefix.length < 8)
-    throw new SafetensorsError(`too short: ${fileLength} bytes, and the header's length alone takes 8`, { file })
+    throw new SafetensorsError(`too short: ${fileLength} bytes, but the header's length alone takes 8`, { file })
   const claimed = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true)
   if (claimed > BigInt(LONGEST_HEADER))
     throw new SafetensorsError(`claims a header of ${claimed} bytes; the format allows ${LONGEST_HEADER}`, { file })
@@ -178,14 +178,14 @@ function readEntry(name: string, value: unknown, file?: string): SafetensorsEntr
   if (!isRecord(value)) throw refuse('its entry is not an object')
   const { dtype, shape, data_offsets: offsets } = value
   if (typeof dtype !== 'string' || !Object.hasOwn(BYTES, dtype))
-    throw refuse(`dtype ${JSON.stringify(dtype)} is none of ${Object.keys(BYTES).join(', ')}`)
+    throw refuse(`dtype ${JSON.stringify(dtype)} is not one of ${Object.keys(BYTES).join(', ')}`)
   if (!Array.isArray(shape) || !shape.every(isSize)) throw refuse('its shape is not a list of sizes')
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize))
     throw refuse('its data_offsets are not two offsets')
   const [begin, end] = offsets
   const bytes = shape.reduce((product: number, size: number) => product * size, BYTES[dtype as SafetensorsDtype])
   if (end - begin !== bytes)
-    throw refuse(`[${shape}] of ${dtype} takes ${bytes} bytes, data_offsets ${begin} to ${end} hold ${end - begin}`)
+    throw refuse(`[${shape}] of ${dtype} takes ${bytes} bytes, but data_offsets ${begin} to ${end} hold ${end - begin}`)
   return { dtype: dtype as SafetensorsDtype, shape, begin, end }
 }
 
@@ -198,7 +198,7 @@ function checkCoverage(tensors: ReadonlyMap<string, SafetensorsEntry>, dataLengt
     if (end > dataLength) throw new SafetensorsError(`${place}, but the data ends at ${dataLength}`, { file })
     if (begin < covered)
       throw new SafetensorsError(`${place}, which overlaps the one that ends at ${covered}`, { file })
-    if (begin > covered) throw new SafetensorsError(`${place}, and bytes ${covered} to ${begin} are a hole`, { file })
+    if (begin > covered) throw new SafetensorsError(`${place}, so bytes ${covered} to ${begin} are unused`, { file })
     covered = end
   }
   if (covered !== dataLength)
@@ -282,7 +282,7 @@ export function safetensorsHead(
   const widestFirst = [...layouts].sort(([, a], [, b]) => BYTES[b.dtype] - BYTES[a.dtype])
   for (const [name, { dtype, shape }] of widestFirst) {
     const refuse = (reason: string) => new SafetensorsError(`tensor '${name}': ${reason}`)
-    if (name === '__metadata__') throw refuse('this name belongs to the format')
+    if (name === '__metadata__') throw refuse('this name is reserved by the format')
     if (dtype === 'F16' || dtype === 'BF16' || !Object.hasOwn(BYTES, dtype)) throw refuse(`${dtype} cannot be written`)
     if (!shape.every(isSize)) throw refuse(`[${shape}] is not a shape`)
     const end = offset + BYTES[dtype] * shape.reduce((product, extent) => product * extent, 1)
@@ -306,7 +306,7 @@ export function safetensorBytes(name: string, { dtype, shape }: SafetensorsLayou
   if (!(data instanceof ARRAYS[dtype]))
     throw refuse(`${dtype} is written from ${ARRAYS[dtype].name}, not from ${(data as object).constructor.name}`)
   const size = shape.reduce((product, extent) => product * extent, 1)
-  if (data.length !== size) throw refuse(`[${shape}] has ${size} elements, the data has ${data.length}`)
+  if (data.length !== size) throw refuse(`[${shape}] has ${size} elements, but the data has ${data.length}`)
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 }
 

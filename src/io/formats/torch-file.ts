@@ -91,7 +91,8 @@ export async function openTorch(path: string): Promise<TorchFile> {
 async function openArchive(path: string, { read, length, version }: OpenedFile): Promise<TorchFile> {
   const members = await readZip(read, length)
   const pickles = [...members.keys()].filter(name => /(^|\/)data\.pkl$/.test(name))
-  if (pickles.length !== 1) throw new ZipError(`has ${pickles.length} members data.pkl: no file that torch.save wrote`)
+  if (pickles.length !== 1)
+    throw new ZipError(`has ${pickles.length} members data.pkl: it is not a file that torch.save wrote`)
   const root = pickles[0].slice(0, -'data.pkl'.length)
   const bytesOf = async ({ begin, end }: ZipMember) => {
     if (end - begin > LARGEST_PICKLE) throw new ZipError(`has a data.pkl of ${end - begin} bytes`)
@@ -126,14 +127,15 @@ function host(folder: string, members: ReadonlyMap<string, ZipMember>): PickleHo
       const [kind, type, key, , length] = id instanceof Tuple ? id.items : []
       if (kind !== 'storage' || !(type instanceof Global) || typeof key !== 'string' || !isSize(length))
         throw new PickleError('refers to an external value that is not a storage')
-      if (!Object.hasOwn(DTYPES, type.path)) throw new PickleError(`has a storage of ${type.path}, which is none`)
+      if (!Object.hasOwn(DTYPES, type.path))
+        throw new PickleError(`has a storage of ${type.path}, which is not a storage class`)
       const dtype = DTYPES[type.path]
       const member = members.get(folder + key)
       if (!member) throw new PickleError(`has no member ${folder}${key} for a storage`)
       const bytes = length * safetensorElementBytes(dtype)
       if (member.end - member.begin !== bytes)
         throw new PickleError(
-          `storage ${key} of ${length} ${dtype} takes ${bytes} bytes, and has ${member.end - member.begin}`,
+          `storage ${key} of ${length} ${dtype} takes ${bytes} bytes, but has ${member.end - member.begin}`,
         )
       return new TorchStorage(dtype, key, length)
     },
@@ -161,12 +163,12 @@ function rebuild([storage, offset, shape, strides]: readonly unknown[]): TorchTe
   const sizes = shape instanceof Tuple ? shape.items : undefined
   const steps = strides instanceof Tuple ? strides.items : undefined
   if (!isSize(offset) || !sizes?.every(isSize) || !steps?.every(isSize) || sizes.length !== steps.length)
-    throw new PickleError(`makes a tensor whose offset, shape and strides are none`)
+    throw new PickleError('makes a tensor of an invalid offset, shape or strides')
   const tensor = new TorchTensor(storage, offset, sizes, steps)
   const end = offset + tensor.span
   if (end > storage.length)
     throw new PickleError(
-      `a tensor of [${sizes}] with strides [${steps}] at ${offset} reaches to ${end}; its storage ${storage.key} has ${storage.length}`,
+      `a tensor of [${sizes}] with strides [${steps}] at ${offset} ends at ${end}, but its storage ${storage.key} has ${storage.length} elements`,
     )
   if (tensor.size > Math.max(storage.length, MOST_REPEATED))
     throw new PickleError(`a tensor of [${sizes}] repeats the ${storage.length} elements of storage ${storage.key}`)

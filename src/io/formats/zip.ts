@@ -29,7 +29,8 @@ const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffse
  */
 export async function readZip(read: ReadRange, length: number): Promise<Map<string, ZipMember>> {
   const { start, size, count } = await findDirectory(read, length)
-  if (size > LARGEST_DIRECTORY) throw new ZipError(`has a directory of ${size} bytes; ${LARGEST_DIRECTORY} are read`)
+  if (size > LARGEST_DIRECTORY)
+    throw new ZipError(`has a directory of ${size} bytes; at most ${LARGEST_DIRECTORY} are read`)
   if (start + size > length)
     throw new ZipError(`has its directory at ${start} to ${start + size}, after its end at ${length}`)
   const directory = await read(start, size)
@@ -60,14 +61,14 @@ interface Fields {
 function fieldsOf(view: DataView, at: number, extra: Uint8Array, name: string): Fields {
   const [flags, method] = [view.getUint16(at + 8, true), view.getUint16(at + 10, true)]
   if (flags & 1) throw new ZipError(`has '${name}' encrypted`)
-  if (method !== 0) throw new ZipError(`has '${name}' compressed; PyTorch stores its members as they are`)
+  if (method !== 0) throw new ZipError(`has '${name}' compressed; PyTorch stores its members uncompressed`)
   const wide = zip64Numbers(extra, name)
   // the value of a field of all ones is in the zip64 extra, in this order
   const [size, stored, header] = [24, 20, 42].map(offset => {
     const value = view.getUint32(at + offset, true)
     return value === 0xffffffff ? wide() : value
   })
-  if (size !== stored) throw new ZipError(`has '${name}' of ${size} bytes in ${stored}, and it is not compressed`)
+  if (size !== stored) throw new ZipError(`has '${name}' of ${size} bytes in ${stored}, but it is not compressed`)
   return { size, header }
 }
 
@@ -96,10 +97,10 @@ function exact(value: bigint): number {
 async function locate(read: ReadRange, length: number, name: string, { size, header }: Fields): Promise<ZipMember> {
   if (header + 30 > length) throw new ZipError(`has '${name}' at ${header}, after its end at ${length}`)
   const view = viewOf(await read(header, 30))
-  if (view.getUint32(0, true) !== 0x04034b50) throw new ZipError(`has no '${name}' where its directory says`)
+  if (view.getUint32(0, true) !== 0x04034b50) throw new ZipError(`has no '${name}' at the position in its directory`)
   const begin = header + 30 + view.getUint16(26, true) + view.getUint16(28, true)
   if (begin + size > length)
-    throw new ZipError(`has '${name}' at ${begin} to ${begin + size}, and the file ends at ${length}`)
+    throw new ZipError(`has '${name}' at ${begin} to ${begin + size}, but the file ends at ${length}`)
   return { begin, end: begin + size }
 }
 
@@ -109,7 +110,7 @@ async function findDirectory(read: ReadRange, length: number): Promise<{ start: 
   const view = viewOf(tail)
   let at = tail.length - 22
   while (at >= 0 && view.getUint32(at, true) !== 0x06054b50) at--
-  if (at < 0) throw new ZipError('has no directory at its end: it is no zip archive, or was cut short')
+  if (at < 0) throw new ZipError('has no directory at its end: it is not a zip archive, or it is truncated')
   const narrow = {
     count: view.getUint16(at + 10, true),
     size: view.getUint32(at + 12, true),

@@ -1,5 +1,5 @@
-// Where a NaN came from. A loss that is not a number says nothing; the first tensor that went wrong says nearly
-// everything. The step is computed once more on a tape and walked through in order.
+// Finds where a NaN came from. The loss alone does not show it, but the first tensor that is not finite usually does. The step
+// is computed again on a tape, and its tensors are checked in order.
 
 import { Tape } from '../../autograd/index.ts'
 import { describeNonFinite, type NonFiniteTensor, nonFiniteIn } from '../../io/finite.ts'
@@ -7,17 +7,17 @@ import type { SafetensorsData } from '../../io/index.ts'
 import type { Shape, Tensor } from '../../tensor/index.ts'
 import { lossesOf, type Objective } from '../objective.ts'
 
-/** A tensor with a value that is no finite number. */
+/** A tensor with a value that is NaN or infinite. */
 export interface Finding extends NonFiniteTensor {
   readonly kind: (typeof kinds)[number]
 }
 
-/** Training came upon a value that is no finite number, and stopped before it reached the parameters. */
+/** A training step has a value that is NaN or infinite. Training stops before it updates the parameters. */
 export class TrainingError extends Error {
   override readonly name = 'TrainingError'
-  /** the step that could not be made, from 1 */
+  /** the step that failed, from 1 */
   readonly step: number
-  /** what was found: losses, gradients and parameters by name, and the first activation */
+  /** losses, gradients and parameters with such values, by name, and the first activation */
   readonly findings: readonly Finding[]
 
   constructor(step: number, findings: readonly Finding[]) {
@@ -29,13 +29,13 @@ export class TrainingError extends Error {
 
 const kinds = ['loss', 'gradient', 'parameter', 'moment', 'activation'] as const
 
-/** What comes first: parameters make activations, activations make the loss, the loss makes gradients. */
+/** Names the earliest finding: activations depend on parameters, the loss on activations, gradients on the loss. */
 function headline(findings: readonly Finding[]): string {
   const order: readonly Finding['kind'][] = ['parameter', 'activation', 'loss', 'gradient', 'moment']
   const first = order.map(kind => findings.find(finding => finding.kind === kind)).find(finding => finding)
   return first
     ? `values are not finite, first in the ${first.kind} ${first.name}`
-    : 'the gradients are finite, and their norm is not'
+    : 'the gradients are finite, but their norm is not'
 }
 
 function linesOf(kind: Finding['kind'], findings: readonly Finding[]): string[] {
@@ -44,7 +44,7 @@ function linesOf(kind: Finding['kind'], findings: readonly Finding[]): string[] 
   return found.length > 3 ? [...lines, `and ${found.length - 3} more of ${kind}`] : lines
 }
 
-/** Looks at values on the host. */
+/** Checks values on the host. */
 export const inspect = (kind: Finding['kind'], name: string, shape: Shape, data: SafetensorsData): Finding[] =>
   nonFiniteIn(name, shape, data).map(found => ({ kind, ...found }))
 
@@ -53,7 +53,7 @@ const look = async (kind: Finding['kind'], name: string, x: Tensor): Promise<Fin
 
 /**
  * Computes the loss of a batch and its gradients again and lists what is not finite: parts of the loss, then gradients by the
- * name of their parameter, then parameters, then the first activation. The generator must stand where it stood before.
+ * name of their parameter, then parameters, then the first activation. The generator must be at the position it had before.
  */
 export async function diagnose<Batch>(objective: Objective<Batch>, batch: Batch): Promise<Finding[]> {
   const { model } = objective
@@ -79,7 +79,7 @@ export async function diagnose<Batch>(objective: Objective<Batch>, batch: Batch)
   }
 }
 
-/** The first result on a tape that is not finite, named by its operation and the first parameter of the last operation that had any. */
+/** The first result on a tape that is not finite, named by its operation and the most recently used parameter. */
 async function firstActivation(tape: Tape): Promise<Finding[]> {
   let latest = ''
   for (const { name, args, result } of tape.entries) {

@@ -1,8 +1,8 @@
-// Is the gradient of a whole loss right? Along a random direction through many parameters at once, the tape's gradient is
-// held against differences of the loss in float64 on `reference`: two evaluations, however many parameters there are. The
-// model that trains is the one that is evaluated, with other values in its parameters for as long as that takes. Where the two
-// differ, it can be a rule, a kernel, the rounding of float32, or a kink of the loss: the tape runs on `reference` in both
-// precisions and the differences are taken in shorter steps, which tells them apart.
+// Checks the gradient of a whole loss. Along a random direction through many parameters at once, the tape's gradient is
+// compared with finite differences of the loss in float64 on `reference`. This takes two evaluations for any number of
+// parameters; the trained model itself is evaluated, with other values in its parameters. If the two differ, the cause is a
+// rule, a kernel, the rounding of float32 or a kink of the loss: to distinguish them, the tape runs on `reference` in both
+// precisions, and the differences are computed with shorter steps.
 
 import { Parameter, withParameters } from '../../nn/index.ts'
 import { defaultGenerator, device, fromData, type Generator, isAbove, scope, type Tensor } from '../../tensor/index.ts'
@@ -14,41 +14,41 @@ import { lossesOf, type Objective } from '../objective.ts'
 export interface LossProblem<Batch = unknown> {
   readonly objective: Objective<Batch>
   readonly batch: Batch
-  /** into which the batch is cut for its gradient */
+  /** number of parts in which the gradient of the batch is computed */
   readonly parts: number
-  /** of the program's generator: where the loss begins to draw */
+  /** position of the default generator at which the loss starts to draw */
   readonly position: number
 }
 
-/** One vector a parameter, by name. */
+/** One vector per parameter, by name. */
 export type Vectors = ReadonlyMap<string, Float64Array>
 
-/** Two numbers that should be one: the derivative of the loss along a direction. */
+/** The derivative of the loss along a direction, computed in two ways. */
 export interface Agreement {
-  /** |tape - differences| over the size that derivatives along such directions have, or over the differences if they are larger */
+  /** |tape - differences| / the typical size of derivatives along such directions, or / |differences| if that is larger */
   readonly error: number
   readonly tape: number
   readonly differences: number
 }
 
-/** An agreement, and where the error was worth a second look, what that showed. */
+/** An agreement and, if the error was examined further, the results of that. */
 export interface Verdict extends Agreement {
   /** the error of the tape in float64 on `reference` */
   readonly inFloat64?: number
-  /** true where no rule is wrong, and some of the differences were spoilt by kinks of the loss, as those of relu */
+  /** true if no rule is wrong, but kinks of the loss, such as those of relu, made some of the differences wrong */
   readonly kinks?: boolean
 }
 
-/** How far the gradient of one tensor is from the exact one. */
+/** The error of the gradient of one tensor. */
 export interface TensorError {
   readonly name: string
-  /** |device - exact| over |exact| */
+  /** |device - exact| / |exact| */
   readonly error: number
 }
 
 /**
- * The largest error of a right rule: in float64 the tape and the differences agree to about 1e-6. An error beyond it is worth
- * a look at the tape in float64, which tells a rule that is wrong a little from a device that rounds.
+ * The largest error of a right rule: in float64 the tape and the differences agree to about 1e-6. If the error is larger, the
+ * tape also runs in float64, which distinguishes a slightly wrong rule from the rounding of a device.
  */
 export const EXACT = 1e-4
 
@@ -56,32 +56,32 @@ export const EXACT = 1e-4
 export const isRuleWrong = ({ inFloat64 = 0, kinks = false }: Pick<Verdict, 'inFloat64' | 'kinks'>): boolean =>
   inFloat64 > EXACT && !kinks
 
-/** Norm of one parameter's gradient below which float32 has little to say: rounding alone is a hundredth of it. */
+/** Norm of one parameter's gradient below which float32 is inaccurate: rounding alone is a hundredth of it. */
 const SMALL = 1e-4
 
-/** Of the mean norm: what is not told apart from 0 in the gradient of one tensor. */
+/** Share of the mean norm below which the gradient of one tensor is not distinguished from 0. */
 const LITTLE = 1e-4
 
 /**
- * A kernel that rounds well may be so many times as far from float64 as float32 on `reference` is, which rounds less often: 6
- * times were seen, in gradients that were nothing but rounding too.
+ * A right kernel may differ from float64 by so many times the difference of float32 on `reference`, which rounds less often: 6
+ * times were measured, also in gradients that consist of rounding alone.
  */
 const ROUNDING = 20
 
 /**
- * How far the elements that a direction moves most are moved to either side; the shorter ones where a longer one may have met a
- * kink. Still shorter ones would leave too few of a loss's 16 digits.
+ * Step lengths to either side, for the elements that a direction moves most. The shorter ones are used if a longer one may have
+ * crossed a kink. Still shorter ones would leave too few of the loss's 16 digits.
  */
 const STEPS = [1e-6, 1e-6 / 16, 1e-6 / 256] as const
 
-/** A loss at the present values of a model's parameters, with the tape's gradient from where the model is. */
+/** A loss at the current values of a model's parameters, with the tape's gradient on the model's device. */
 export class LossProbe {
   readonly problem: LossProblem
-  /** of every parameter, the frozen ones too */
+  /** of all parameters, frozen ones included */
   readonly values: Vectors
-  /** of those that are not frozen */
+  /** of the parameters that are not frozen */
   readonly gradients: Vectors
-  /** the problem's batch, read */
+  /** the problem's batch, on the host */
   readonly #batch: unknown
 
   private constructor(problem: LossProblem, batch: unknown, values: Vectors, gradients: Vectors) {
@@ -101,9 +101,9 @@ export class LossProbe {
   }
 
   /**
-   * A direction through some parameters, each element of a tensor moved equally far up or down at random. Tensors with small
-   * gradients are moved further, up to ten times as far as the others, so that each has its share in the derivative
-   * and an error in the smallest bias is not lost beside the largest matrix.
+   * A direction through some parameters. All elements of a tensor move by the same amount, up or down at random. Tensors with
+   * small gradients move up to ten times as far as the others, so that each contributes to the derivative and an error in the
+   * smallest bias is visible beside the largest matrix.
    */
   direction(generator: Generator, isMoved: (name: string) => boolean = () => true): Vectors {
     const moved = [...this.gradients].filter(([name]) => isMoved(name))
@@ -118,20 +118,21 @@ export class LossProbe {
     )
   }
 
-  /** Whether a gradient has the slope of the loss along a direction. What is not finite agrees with nothing. */
+  /** Compares a gradient with the slope of the loss along a direction. A value that is not finite never agrees. */
   agreement(direction: Vectors, gradients = this.gradients): Agreement {
     const [up, down] = [this.#lossAt(direction, STEPS[0]), this.#lossAt(direction, -STEPS[0])]
     return compare(direction, gradients, (up - down) / (2 * STEPS[0]))
   }
 
   /**
-   * Is the gradient right along a direction, and if not, are the rules?
+   * Checks the gradient along a direction and, if it is wrong, the rules.
    *
-   * A kink between the two points of a difference spoils it, however right the gradient is. So one that does not fit is taken
-   * again in shorter steps, until it fits the tape in float64 and the slopes to both sides are the same; if it never does, what
-   * counts is the step at which the two sides differ least, for a wrong rule is as wrong in any step. Where they differ there by
-   * more than the error, nothing is said against the rules: there is a kink at the weights themselves.
-   * @param bound an error beyond this or `EXACT` gets the second look
+   * If a kink is between the two points of a difference, the difference is wrong even if the gradient is right. A difference
+   * that does not agree is therefore computed again with shorter steps, until it agrees with the tape in float64 and the slopes
+   * on both sides are equal. If that never happens, the step at which the two sides differ least counts, because a wrong rule
+   * has the same error at any step. If the sides differ there by more than the error, the rules are not called wrong: the kink
+   * is at the weights themselves.
+   * @param bound an error above this or above `EXACT` is examined further
    */
   judge(direction: Vectors, bound: number): Verdict {
     const first = this.agreement(direction)
@@ -149,16 +150,16 @@ export class LossProbe {
     }
     const { differences, inFloat64, bend } = looks.reduce((a, b) => (isAbove(-b.bend, -a.bend) ? b : a))
     const kinks = looks.some(look => look.inFloat64 > EXACT) && inFloat64 <= Math.max(EXACT, bend)
-    // where kinks leave no difference to be trusted, the device is held against the exact tape
+    // if kinks make all differences unreliable, the device is compared with the exact tape
     const isSpoilt = kinks && inFloat64 > EXACT
     const slope = isSpoilt ? along(direction, exact) : differences
     return { ...compare(direction, this.gradients, slope), differences, inFloat64, ...(kinks && { kinks }) }
   }
 
   /**
-   * The tensors whose gradient is another on the device than in float64 on `reference`, by more than a share of it, and by more
-   * than float32 rounds; in the order of the model. Of a tensor that hardly has a gradient, as the bias of keys, which no softmax
-   * feels, rounding is all that is seen.
+   * The tensors whose gradient on the device differs from that in float64 on `reference` by more than `bound` times its norm and
+   * by more than the rounding of float32, in the order of the model. The gradient of the bias of keys, which does not change the
+   * result of a softmax, consists of rounding alone.
    */
   wrongTensors(bound: number): TensorError[] {
     const exact = this.exactGradients()
@@ -180,7 +181,7 @@ export class LossProbe {
   #exact?: Vectors
   #rounded?: Vectors
 
-  /** The tape's gradient once more, in float64 on `reference`: free of rounding, and of everything that only a device does. */
+  /** The tape's gradient in float64 on `reference`: without the rounding of float32 and without the kernels of the device. */
   exactGradients(): Vectors {
     this.#exact ??= this.#gradientsIn(Float64Array)
     return this.#exact
@@ -228,7 +229,7 @@ function along(direction: Vectors, gradients: Vectors): number {
   return sum
 }
 
-/** The size that derivatives along such directions have, or that of a derivative if it is larger. */
+/** The typical size of derivatives along such directions, or that of this derivative if it is larger. */
 function sizeOf(direction: Vectors, gradients: Vectors, differences: number): number {
   let variance = 0
   for (const [name, vector] of direction) variance += (Math.max(norm(gradients.get(name)!), SMALL) * vector[0]) ** 2
@@ -241,17 +242,17 @@ function compare(direction: Vectors, gradients: Vectors, differences: number): A
   return { error: finite(error), tape, differences }
 }
 
-/** What is no finite number is as far off as can be. */
+/** An error that is not finite counts as the largest possible one. */
 const finite = (error: number): number => (Number.isFinite(error) ? error : Number.MAX_VALUE)
 
-/** A batch in parts draws other random numbers than the whole. */
+/** A batch in parts draws other random numbers than a whole batch. */
 const lossOf = ({ objective, parts }: LossProblem, batch: unknown): Tensor =>
   (parts === 1 ? lossesOf(objective, batch) : batchGradients(objective, batch, parts).loss).total
 
 const gradientsOf = ({ objective, parts }: LossProblem, batch: unknown): Map<string, Tensor> =>
   batchGradients(objective, batch, parts).gradients
 
-/** Runs `f` with the program's random numbers beginning at the problem's, and leaves them where they were. */
+/** Runs `f` with the default generator at the problem's position, and then restores its position. */
 function drawing<T>({ position }: LossProblem, f: () => T): T {
   const generator = defaultGenerator()
   const before = generator.state.position
@@ -269,7 +270,7 @@ async function readAll(tensors: Iterable<readonly [name: string, tensor: Tensor]
   return read
 }
 
-/** Numbers of one size and random signs. */
+/** Numbers of equal size and random sign. */
 function signs(length: number, size: number, generator: Generator): Float64Array {
   const vector = new Float64Array(length)
   let word = 0

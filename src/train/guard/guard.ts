@@ -1,12 +1,12 @@
-// The gradient is checked while a run trains, where it matters: on the batch in hand and the weights of the moment. A
-// gradient that is wrong stops the run, or at least is not kept quiet, and what it was computed from is kept.
+// Checks the gradient while a run trains, on the current batch and weights. A wrong gradient stops the run or is reported, and
+// the batch and the weights are saved.
 
 import { Generator } from '../../tensor/index.ts'
 import type { GuardMetrics } from '../metrics.ts'
 import { firstExamples, type Objective, sizeOf } from '../objective.ts'
 import { EXACT, isRuleWrong, LossProbe, type LossProblem } from './directional.ts'
 
-/** The gradient that trains is not the gradient of the loss, and the run was to stop then. */
+/** The gradient of a training step is not the gradient of the loss, and `onError` is 'stop'. */
 export class WrongGradientError extends Error {
   override readonly name = 'WrongGradientError'
   readonly step: number
@@ -19,21 +19,21 @@ export class WrongGradientError extends Error {
   }
 }
 
-/** What a check found, in a sentence, and where it was wrong in some more. */
+/** The result of a check: one sentence if the gradient is right, several lines if it is wrong. */
 export function describeCheck(check: GuardMetrics, folder?: string): string {
   const { step, ok, error, bound, tape, differences, kinks = false, file } = check
   const digits = (value: number) => value.toPrecision(3)
   const near = kinks ? '; the loss has kinks nearby' : ''
   if (ok) return `step ${step}: the gradient agrees with finite differences (error ${digits(error)}${near})`
-  // so many digits that the two can be told apart
+  // enough digits to show the difference
   const long = (value: number) => value.toPrecision(Math.min(17, Math.max(3, 3 - Math.floor(Math.log10(error)))))
   return [
-    `step ${step}: the gradient is wrong. Along a random direction the tape says ${long(tape)}, differences of the loss say ${long(differences)}`,
-    `the error is ${digits(error)}, ${causeOf(check, digits, bound)}`,
+    `step ${step}: the gradient is wrong. Along a random direction the tape gives ${long(tape)}, finite differences of the loss give ${long(differences)}`,
+    `the error is ${digits(error)}${causeOf(check, digits, bound)}`,
     ...(file === undefined
       ? []
       : [
-          `the batch and the weights are in ${folder}/${file}; to see which part of the model it is:`,
+          `the batch and the weights are saved in ${folder}/${file}; to find the part of the model:`,
           `  cocagrad doctor ${folder} --batch ${folder}/${file}`,
         ]),
   ].join('\n  ')
@@ -42,49 +42,49 @@ export function describeCheck(check: GuardMetrics, folder?: string): string {
 function causeOf(check: GuardMetrics, digits: (value: number) => string, bound: number): string {
   const { error, inFloat64 = 0, tensor } = check
   if (isRuleWrong(check))
-    return `and in float64 on reference too it is ${digits(inFloat64)}: look for an operation whose rule is wrong`
-  const rules = `${error > bound ? `more than ${bound}, and ` : ''}in float64 on reference the rules are right`
+    return `, and ${digits(inFloat64)} in float64 on reference: look for an operation whose rule is wrong`
+  const rules = `${error > bound ? `, more than ${bound}` : ''}. The rules are right in float64 on reference`
   return tensor
-    ? `${rules}, a kernel of this device is not, or rounds too much: the gradient of ${tensor.name} is off by ${digits(100 * tensor.error)} %`
-    : `${rules}; float32 on reference is about as far off, so these weights or this batch do not suit float32`
+    ? `${rules}, but a kernel of this device is wrong or rounds too much: the gradient of ${tensor.name} is off by ${digits(100 * tensor.error)} %`
+    : `${rules}. Float32 on reference is about as inaccurate, so these weights or this batch need more precision than float32`
 }
 
-/** Seconds that checks may take however short the training has been: enough for the first one where models are small. */
+/** Seconds that checks may always take: enough for the first check of a small model. */
 const GRACE = 2
 
-/** Products of a parameter and a token that `reference` makes in a second, at the least. */
+/** Products of a parameter and a token that `reference` computes in a second, at least. */
 const PRODUCTS = 5e8
 
-/** Of the first check in losses: two of them, and a gradient, which takes about as long as three. */
+/** Cost of the first check in evaluations of the loss: two, and a gradient, which costs about three. */
 const LOSSES_AT_FIRST = 5
 
-/** When and how strictly a gradient is checked. */
+/** How often and how strictly gradients are checked. */
 export interface GuardSettings {
-  /** steps from one check to the next, from the first step on; 0 checks nothing */
+  /** steps from one check to the next, starting at the first step; 0 turns checks off */
   readonly every: number
-  /** most examples of a batch that are looked at */
+  /** maximum number of examples of a batch that are used */
   readonly examples: number
-  /** the largest error that is taken for rounding */
+  /** the largest error that counts as rounding */
   readonly bound: number
-  /** of the time of training that checks may take: a check that would take more is left out */
+  /** share of the training time that checks may take: a check that would exceed it is skipped */
   readonly share: number
-  /** what a wrong gradient does: 'stop' ends the training before the update, 'warn' goes on */
+  /** on a wrong gradient, 'stop' ends the training before the update, 'warn' continues */
   readonly onError: 'stop' | 'warn'
 }
 
 export interface GuardOptions extends GuardSettings {
-  /** of the directions */
+  /** seed of the directions */
   readonly seed: number
-  /** writes down what a wrong gradient was computed from; returns where */
+  /** saves the batch and the weights of a wrong gradient; returns the name of the file */
   readonly keep?: (problem: LossProblem, step: number) => Promise<string>
 }
 
 export class GradientGuard {
   readonly #options: GuardOptions
   readonly #born = performance.now()
-  /** by all checks so far */
+  /** seconds of all checks so far */
   #seconds = 0
-  /** by the last check, but for what only some do; until there is one, what the first should take */
+  /** seconds of the last check without its further examination; before the first check, an estimate */
   #latest: number
   #isFirst = true
 
@@ -94,8 +94,8 @@ export class GradientGuard {
   }
 
   /**
-   * Checks the gradient of a step, where a check is due and within its share of the time.
-   * @param problem the step's: the first images of its batch are taken
+   * Checks the gradient of a step, if a check is due and within its share of the time; otherwise returns undefined.
+   * @param problem of the step: the first examples of its batch are used
    */
   async check(step: number, problem: LossProblem): Promise<GuardMetrics | undefined> {
     const { every, bound, examples, seed, keep } = this.#options
@@ -109,8 +109,8 @@ export class GradientGuard {
     const usual = (performance.now() - began) / 1000
     const { error } = verdict
     const isSuspect = verdict.inFloat64 !== undefined
-    // one number says little of a small tensor among many: they are compared one by one where a new process begins to use this
-    // device, and where the number is not what it should be
+    // one derivative hardly depends on a small tensor among many: tensors are compared one by one at the first check of a
+    // process, and whenever the derivative is not exact
     const wrong = isSuspect || this.#isFirst ? probe.wrongTensors(error > bound ? EXACT : bound) : []
     const ok = error <= bound && !isRuleWrong(verdict) && wrong.length === 0
     const file = ok ? undefined : await keep?.(some, step)
@@ -119,7 +119,7 @@ export class GradientGuard {
     this.#latest = usual
     this.#isFirst = false
     const looked = sizeOf(objective, some.batch) ?? 0
-    // errors go towards the inputs: what is last in the model is nearest to where they come from
+    // errors propagate towards the inputs: the last wrong tensor of the model is nearest to their source
     return { kind: 'guard', step, ok, ...verdict, bound, tensor: wrong.at(-1), examples: looked, seconds, file }
   }
 
@@ -129,5 +129,5 @@ export class GradientGuard {
   }
 }
 
-/** The random numbers of a step's direction. */
+/** The generator of a step's direction. */
 export const directionOf = (seed: number, step: number): Generator => new Generator(seed).fork(`guard ${step}`)

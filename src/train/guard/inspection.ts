@@ -1,4 +1,4 @@
-// The guard of a training: which gradients it checks, and what follows from what it finds.
+// Connects the guard to a training: checks are recorded and reported, and a wrong gradient stops the training or warns.
 
 import { warn } from '../../tensor/warn.ts'
 import type { GuardMetrics } from '../metrics.ts'
@@ -8,15 +8,15 @@ import { describeCheck, GradientGuard, type GuardOptions, WrongGradientError } f
 
 export interface Guarded {
   readonly record: (line: GuardMetrics) => Promise<void>
-  /** hears of each check; without it a wrong gradient is a warning of the process */
+  /** called after each check; without it a wrong gradient is a process warning */
   readonly onGuard?: (check: GuardMetrics) => void
   /** path of the run */
   readonly folder?: string
-  /** the error for one that a check came upon, such as a loss that cannot be computed on `reference` */
+  /** the error to throw instead of one from a check, such as for a loss that cannot be computed on `reference` */
   readonly explain?: (error: unknown, step: number) => unknown
 }
 
-/** Checks gradients as the options say. @throws WrongGradientError where one is wrong and the training is to stop then */
+/** The inspection of each step. @throws WrongGradientError if a gradient is wrong and `onError` is 'stop' */
 export function guarded(
   objective: Objective,
   options: GuardOptions,

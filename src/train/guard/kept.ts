@@ -1,5 +1,5 @@
-// What a wrong gradient was computed from, in a file: the batch, the weights and where the random numbers began. Arrays are
-// tensors of the file, by their path in the batch; the rest of the batch is JSON in its metadata.
+// Files with everything that a wrong gradient was computed from: the batch, the weights and the position of the random numbers.
+// Arrays are tensors of the file, named by their path in the batch; the rest of the batch is JSON in its metadata.
 
 import { DataError, readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../io/index.ts'
 import { device, type TypedArray } from '../../tensor/index.ts'
@@ -10,16 +10,16 @@ import type { LossProblem } from './directional.ts'
 
 const PARAMETER = 'parameter.'
 
-/** All that a check depended on, besides the run's configuration. */
+/** Everything that a check depends on, except the run's configuration. */
 export interface KeptBatch<Batch = unknown> extends Omit<LossProblem<Batch>, 'objective'> {
   readonly step: number
   readonly parameters: HostTensors
 }
 
-/** What stands for an array in the metadata. */
+/** Represents an array in the metadata. */
 interface Placeholder {
   readonly tensor: string
-  /** of a tensor; an array has none */
+  /** only for tensors, not for arrays */
   readonly dtype?: HostTensor['dtype']
 }
 
@@ -34,7 +34,7 @@ const dtypeOf = (data: TypedArray): SafetensorsTensor['dtype'] =>
 
 const flat = (data: TypedArray) => ({ data, shape: [data.length] })
 
-/** Writes what a check depended on into a run's folder. Returns the file's name there. @throws FileError */
+/** Saves everything that a check depended on in a run's folder. Returns the file's name there. @throws FileError */
 export async function keepIn(folder: RunFolder, problem: LossProblem, step: number): Promise<string> {
   const { name, path } = folder.guardFile(step)
   await keepBatch(path, problem, step)
@@ -58,8 +58,8 @@ async function keepBatch(file: string, { objective, batch, parts, position }: Lo
 }
 
 /**
- * Reads what a guard has kept, with tensors on the current device.
- * @throws SafetensorsError if the file is damaged, DataError if it is none of a guard's
+ * Reads a file that a guard saved, with tensors on the current device.
+ * @throws SafetensorsError if the file is damaged, DataError if no guard wrote it
  */
 export async function readKeptBatch<Batch = unknown>(file: string): Promise<KeptBatch<Batch>> {
   const { tensors, metadata } = await readSafetensors(file)
@@ -67,14 +67,14 @@ export async function readKeptBatch<Batch = unknown>(file: string): Promise<Kept
   const outline = metadata.get('batch')
   const batch = outline === undefined ? imagesAndTexts(tensors) : filled(JSON.parse(outline), tensors)
   if (!Number.isInteger(step + parts + position) || batch === undefined || leavesOf(batch).length === 0)
-    throw new DataError('holds no batch that a guard has kept', { file })
+    throw new DataError('is not a batch that a guard saved', { file })
   const parameters: HostTensors = new Map()
   for (const [name, tensor] of tensors)
     if (name.startsWith(PARAMETER)) parameters.set(name.slice(PARAMETER.length), tensor)
   return { step, batch: writeBatch(batch) as Batch, parts, position, parameters }
 }
 
-/** A batch with its arrays in place; undefined where one is missing. */
+/** A batch with its arrays filled in; undefined if one is missing. */
 function filled(outline: unknown, tensors: ReadonlyMap<string, SafetensorsTensor>): unknown {
   let isWhole = true
   const fill = (branch: unknown): unknown => {
@@ -91,7 +91,7 @@ function filled(outline: unknown, tensors: ReadonlyMap<string, SafetensorsTensor
   return isWhole ? batch : undefined
 }
 
-/** A file as guards wrote it when they knew CoCa alone: the shapes of its batch are those of its tensors. */
+/** The older format, for CoCa only: the shapes of the batch are those of its tensors. */
 function imagesAndTexts(tensors: ReadonlyMap<string, SafetensorsTensor>): unknown {
   const [images, tokens] = ['images', 'tokens'].map(name => tensors.get(name))
   if (images?.dtype !== 'F32' || images.shape.length !== 4 || tokens?.dtype !== 'I32') return undefined

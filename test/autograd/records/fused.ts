@@ -1,4 +1,4 @@
-// One record for every fused operation: what it takes. A test fails when one has none.
+// One record for every fused operation: its arguments. A test fails if an operation has none.
 
 import fc from 'fast-check'
 import { type FusedOp, fusedOps } from '../../../src/autograd/index.ts'
@@ -33,7 +33,7 @@ const withRow = (count: number, extra: number) =>
   ])
 const size = fc.integer({ min: 1, max: 3 })
 
-/** Queries, keys and values of two heads, with a gradient in front if asked for. */
+/** Queries, keys and values of two heads, optionally with a gradient before them. */
 const heads = (withGradient: boolean) =>
   fc
     .tuple(size, size, size, size)

@@ -1,4 +1,4 @@
-// Records of the operations that pick elements by index.
+// Records of the operations that select elements by index.
 
 import * as ops from '../../../src/autograd/index.ts'
 import {

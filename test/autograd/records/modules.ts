@@ -1,5 +1,5 @@
-// One record for every module, loss and model: how it is made, at a size at which everything can be asked of it, and what it
-// is given. A test fails when one has none.
+// One record for every module, loss and model: its construction, at a size at which everything can be tested, and its inputs. A
+// test fails if one has none.
 
 import { concat, type TensorFunction } from '../../../src/autograd/index.ts'
 import {

@@ -1,4 +1,4 @@
-// Random programs of differentiable operations, with something to run them on; each shrinks on its own.
+// Random programs of differentiable operations, with inputs; both shrink independently.
 
 import { expression, operands } from '../../../src/testing/index.ts'
 

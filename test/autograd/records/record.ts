@@ -1,5 +1,5 @@
-// What must be true of an operation's values: a formula of its own for every way to call it, and what it must refuse. How it is
-// called stands in src/testing/operations; the tests in ops.test.ts walk over all records.
+// The expected values of an operation: an independent formula for every way to call it, and the arguments for which it must
+// throw. The calls are in src/testing/operations; ops.test.ts tests all records.
 
 import type { Tensor } from '../../../src/tensor/index.ts'
 import { type OperationCase, type OperationCases, operations, type Refusal } from '../../../src/testing/index.ts'

@@ -1,4 +1,4 @@
-// What captions of Shapes say: read back, said otherwise, and told apart.
+// The meaning of captions of Shapes: parsing, paraphrases and comparison.
 
 import assert from 'node:assert/strict'
 import { describe as suite, test } from 'node:test'
@@ -45,7 +45,7 @@ const said: fc.Arbitrary<Said> = fc.oneof(fc.tuple(named), fc.tuple(named, fc.co
 const captionOf = (said: Said) =>
   said.length === 1 ? words(said[0]) : `${words(said[0])} ${said[1]} ${words(said[2])}`
 
-/** All that a caption says of a picture, as a grid of two cells: the words of what stands above or left come first. */
+/** The meaning of a caption as a grid of two cells: the words of the object above or to the left come first. */
 function layoutOf(said: Said): string {
   if (said.length === 1) return words(said[0])
   const [first, relation, second] = said
@@ -56,7 +56,7 @@ function layoutOf(said: Said): string {
 }
 
 suite('a caption', () => {
-  test('of any scene is read as that scene', () => {
+  test('of any scene is parsed to that scene', () => {
     fc.assert(
       fc.property(scenes, scene => {
         const objects = scene.objects.map(({ size, colour, shape }) => ({ size, colour, shape }))
@@ -70,7 +70,7 @@ suite('a caption', () => {
     )
   })
 
-  test('of any scene is the first of those that say the same, and they differ in which object they name first', () => {
+  test('of any scene is the first of its paraphrases, which differ in the object that they name first', () => {
     fc.assert(
       fc.property(scenes, scene => {
         const caption = describe(scene)
@@ -86,7 +86,7 @@ suite('a caption', () => {
     )
   })
 
-  test('says what another says exactly if both put the same things in the same places', () => {
+  test('is a paraphrase of another exactly if both describe the same objects in the same places', () => {
     fc.assert(
       fc.property(said, said, (one, other) => {
         const [a, b] = [captionOf(one), captionOf(other)]
@@ -112,7 +112,7 @@ suite('a caption', () => {
     )
   })
 
-  test('without sizes is read too', () => {
+  test('without sizes is parsed too', () => {
     assert.deepEqual(paraphrases('a cyan circle below a green star'), [
       'a green star above a cyan circle',
       'a cyan circle below a green star',
@@ -120,7 +120,7 @@ suite('a caption', () => {
     assert.deepEqual(paraphrases('an orange ring')[0], paraphrases('a orange ring')[0])
   })
 
-  test('that the grammar does not make stands alone', () => {
+  test('outside of the grammar has no paraphrases', () => {
     for (const text of [
       '',
       'a photo of a dog',

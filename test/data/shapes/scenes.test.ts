@@ -57,7 +57,7 @@ const large = (colour: Colour, shape: (typeof SHAPES)[number], x = 0.5, y = 0.5)
 })
 
 suite('Shapes', () => {
-  test('an example is a function of its index and the options alone', () => {
+  test('an example depends only on its index and the options', () => {
     fc.assert(
       fc.property(fc.nat(1e6), options, (index, chosen) => {
         const example = shapesExample(index, chosen)
@@ -76,7 +76,7 @@ suite('Shapes', () => {
     assert.equal(shapesExample(0, { seed: 7 }).caption, 'a small green cross')
   })
 
-  test('neither another index nor another option gives the same scene', () => {
+  test('different indices and options give different scenes', () => {
     const seen = new Set<string>()
     const variants: ShapesOptions[] = [{}, { seed: 1 }, { pairs: 'seen' }, { pairs: 'held-out' }, { objects: 1 }]
     for (const variant of variants) for (const scene of scenes(200, variant)) seen.add(JSON.stringify(scene))
@@ -94,7 +94,7 @@ suite('Shapes', () => {
       assert.equal(describe({ ...scene, objects: [...scene.objects].reverse() }), describe(scene))
   })
 
-  test('a caption names small before large, then by colour, then by shape, as the scene lists them', () => {
+  test('a caption names small before large, then by colour, then by shape, in the order of the scene', () => {
     for (const { objects } of scenes(1000, { objects: 2 })) {
       const [a, b] = objects.map(
         ({ size, colour, shape }) => SIZES.indexOf(size) * 100 + COLOURS.indexOf(colour) * 10 + SHAPES.indexOf(shape),
@@ -103,7 +103,7 @@ suite('Shapes', () => {
     }
   })
 
-  test('the relation in the caption is where the first object lies from the second, with a clear axis', () => {
+  test('the relation in the caption is the position of the first object relative to the second, along the clearly longer axis', () => {
     for (const scene of scenes(1000, { objects: 2 })) {
       const [a, b] = scene.objects
       const [dx, dy] = [a.x - b.x, a.y - b.y]
@@ -117,13 +117,13 @@ suite('Shapes', () => {
     }
   })
 
-  test('every object lies inside the picture', () => {
+  test('every object is inside the picture', () => {
     for (const { objects } of scenes(2000))
       for (const { x, y, radius } of objects)
         for (const centre of [x, y]) assert.ok(centre - radius > 0 && centre + radius < 1)
   })
 
-  test('every object is as small or as large as it is called', () => {
+  test('every object has the size of its name', () => {
     for (const { objects } of scenes(500))
       for (const { size, radius } of objects) assert.equal(size === 'small', radius < 0.17)
   })
@@ -135,7 +135,7 @@ suite('Shapes', () => {
     for (const shape of SHAPES) assert.ok(COLOURS.filter(colour => !isHeldOut(colour, shape)).length >= 6)
   })
 
-  test('a held-out pair never occurs among the seen, and always among the held-out', () => {
+  test('held-out pairs never occur in seen pictures, and occur in every held-out picture', () => {
     const heldOut = new Set(heldOutPairs)
     for (const scene of scenes(3000, { pairs: 'seen' })) assert.ok(!namesIn(scene).some(name => heldOut.has(name)))
     for (const scene of scenes(1000, { pairs: 'held-out' })) assert.ok(namesIn(scene).some(name => heldOut.has(name)))
@@ -163,7 +163,7 @@ suite('Shapes', () => {
     for (const relation of RELATIONS) near(relation, count / 8)
   })
 
-  test('an object paints its colour on its own square and nothing outside it', () => {
+  test('an object has its colour, and changes no pixel outside of its square', () => {
     const empty = drawScene({ background, objects: [] })
     for (const shape of SHAPES) {
       const pixels = drawScene({ background, objects: [large('red', shape)] })
@@ -179,7 +179,7 @@ suite('Shapes', () => {
     }
   })
 
-  test('no two shapes look alike, and an edge is a blend of object and background', () => {
+  test('all shapes differ, and an edge is a blend of object and background', () => {
     const pictures = SHAPES.map(shape => drawScene({ background, objects: [large('blue', shape)] }))
     for (const [i, one] of pictures.entries())
       for (const other of pictures.slice(i + 1)) {
@@ -190,14 +190,14 @@ suite('Shapes', () => {
     assert.ok(blues.size > 20)
   })
 
-  test('a scene can be drawn at any side', () => {
+  test('a scene can be drawn at any size', () => {
     const scene = { background, objects: [large('green', 'cross')] }
     assert.equal(drawScene(scene, 128).length, 128 * 128 * 3)
-    assert.throws(() => drawScene(scene, 0), /side is a positive integer, not 0/)
+    assert.throws(() => drawScene(scene, 0), /side must be a positive integer, not 0/)
   })
 
-  test('a wrong argument is named', () => {
-    assert.throws(() => shapesExample(-1), /index is a non-negative integer, not -1/)
+  test('the error for an invalid argument names it', () => {
+    assert.throws(() => shapesExample(-1), /index must be a non-negative integer, not -1/)
     assert.throws(() => shapesExample(0, { pairs: 'some' as 'all' }), /'some'/)
     assert.throws(() => shapesExample(0, { objects: 3 as 2 }), /not '3'/)
   })
@@ -213,7 +213,7 @@ suite('a Shapes folder', () => {
     }
   }
 
-  test('gives back the pictures, captions and objects that went in', () =>
+  test('has the pictures, captions and objects of the dataset', () =>
     inFolder(async folder => {
       const out = join(folder, 'deep', 'train')
       const progress: number[] = []
@@ -239,7 +239,7 @@ suite('a Shapes folder', () => {
       assert.deepEqual(await readdir(join(folder, 'deep')), ['train'])
     }))
 
-  test('is not written over files unless forced, and never over files of others', () =>
+  test('replaces a Shapes folder only with force, and other files never', () =>
     inFolder(async folder => {
       const out = join(folder, 'train')
       await writeShapes({ out, count: 2 })
@@ -251,7 +251,7 @@ suite('a Shapes folder', () => {
       assert.equal(await readFile(join(out, 'notes.txt'), 'utf8'), 'mine')
     }))
 
-  test('does not appear when its writing is broken off', () =>
+  test('does not exist after its writing is aborted', () =>
     inFolder(async folder => {
       const stop = () => {
         throw new Error('stopped')

@@ -1,4 +1,4 @@
-// Tar files for tests, by another library than the one that is tested.
+// Tar files for tests, made by another library than the tested one.
 
 import { writeFile } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'

@@ -35,7 +35,7 @@ async function take(batches: BatchIterator, count: number): Promise<Batch[]> {
 
 const captionsOf = (batches: readonly Batch[]) => batches.flatMap(batch => batch.captions)
 
-test('an epoch shows every sample once, image and caption together, and the next one in another order', async t => {
+test('an epoch contains every sample once, with its caption, and the next epoch has another order', async t => {
   const data = await ShardDataset.open(await shardsOf(t, [6, 3, 9]), { imageSize: 2, window: 2 })
   assert.equal(data.windows, 2)
   const batches = iterator(data, { seed: 1 })
@@ -48,7 +48,7 @@ test('an epoch shows every sample once, image and caption together, and the next
     assert.equal(batch.images[i * 12], Math.fround(Number(caption.slice(5)) / 255))
 })
 
-test('a resumed run sees exactly the samples that it would have seen', async t => {
+test('a resumed run gets exactly the same samples', async t => {
   const list = await shardsOf(t, [5, 4, 8, 3, 7, 4])
   const cases = fc.record({
     window: fc.integer({ min: 1, max: 7 }),
@@ -71,7 +71,7 @@ test('a resumed run sees exactly the samples that it would have seen', async t =
   )
 })
 
-test('threads give the same batches as none', async t => {
+test('decoding on threads gives the same batches', async t => {
   const list = await shardsOf(t, [6, 6])
   const [alone, threaded] = await Promise.all(
     [0, 2].map(async threads => iterator(await ShardDataset.open(list, { imageSize: 2, threads }), { ahead: 2 })),
@@ -79,7 +79,7 @@ test('threads give the same batches as none', async t => {
   assert.deepEqual(await take(threaded, 6), await take(alone, 6))
 })
 
-test('another sample stands in for one that cannot be read, the same one whenever it is tried', async t => {
+test('a sample that cannot be read is replaced by another, the same at every attempt', async t => {
   const list = await shardsOf(t, [6, 6])
   const broken = join(list.replace('{00..01}.tar', ''), '01.tar')
   await writeTar(
@@ -95,14 +95,14 @@ test('another sample stands in for one that cannot be read, the same one wheneve
   const { bad, captions } = await seen()
   assert.deepEqual(bad, [{ file: broken, key: '0008', reason: 'is neither PNG, JPEG nor WebP' }])
   assert.equal(captions.length, 12)
-  assert.ok(!captions.includes('grey 8'), 'the broken one is not shown')
+  assert.ok(!captions.includes('grey 8'), 'the broken one is left out')
   for (let start = 0; start < 12; start += 3) assert.equal(new Set(captions.slice(start, start + 3)).size, 3)
   assert.deepEqual(await seen(), { bad, captions })
   const strict = iterator(await ShardDataset.open(list, { imageSize: 2 }))
   await assert.rejects(take(strict, 4), { name: 'ImageError', message: /01\.tar: 0008: is neither/ })
 })
 
-test('samples that the list refuses, and captions that are too long, are told or are errors', async t => {
+test('invalid samples and captions that are too long are reported to onBadSample or throw', async t => {
   const folder = await temporaryFolder(t)
   const path = join(folder, 'a.tar')
   await writeTar(path, [...greys(0, 5), ['lonely.png', 'x'], ['long.png', 'x'], ['long.txt', 'grey 1 grey 2 grey 3']])
@@ -122,19 +122,19 @@ test('samples that the list refuses, and captions that are too long, are told or
   )
 })
 
-test('where nothing can be read, training does not go round for ever', async t => {
+test('a batch throws if no sample can be read', async t => {
   const path = join(await temporaryFolder(t), 'a.tar')
   await writeTar(
     path,
     greys(0, 6).map(([name, content]) => [name, name.endsWith('png') ? 'x' : content]),
   )
   const batches = iterator(await ShardDataset.open(path, { imageSize: 2 }), { onBadSample: () => {} })
-  await assert.rejects(batches.next(), /no other sample was found in its place after 100 tries/)
+  await assert.rejects(batches.next(), /no replacement was found in 100 attempts/)
   const few = iterator(await ShardDataset.open(path, { imageSize: 2 }), { batchSize: 7 })
-  await assert.rejects(few.next(), /fills a batch of 7/)
+  await assert.rejects(few.next(), /do not fill a batch of 7/)
 })
 
-test('programs that read everything once may go on where they were stopped', async t => {
+test('samples can be read from the position of an interruption', async t => {
   const list = await shardsOf(t, [3, 2, 4])
   const data = await ShardDataset.open(list, { imageSize: 2 })
   const names = async (from?: number) => {
@@ -151,7 +151,7 @@ test('programs that read everything once may go on where they were stopped', asy
   assert.equal(await data.count(), 9)
 })
 
-test('a list in braces, a tar, and a folder of tars are opened as shards', async t => {
+test('a list in braces, a tar and a folder of tars open as shards', async t => {
   const list = await shardsOf(t, [2, 2])
   const folder = list.replace('/{00..01}.tar', '')
   for (const [path, count] of [
@@ -171,7 +171,7 @@ test('a list in braces, a tar, and a folder of tars are opened as shards', async
   assert.ok(!((await openData(folder, { imageSize: 2 })) instanceof ShardDataset), 'a caption file goes first')
 })
 
-test('shards are divided whole, by their seed', async t => {
+test('a split assigns whole shards, by its seed', async t => {
   const data = await ShardDataset.open(await shardsOf(t, [1, 1, 1, 1, 1]), { imageSize: 2 })
   const { train, validation } = data.split({ validation: 0.4, seed: 3 })
   assert.deepEqual([train.shards.length, validation.shards.length], [3, 2])

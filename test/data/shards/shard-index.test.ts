@@ -22,7 +22,7 @@ async function index(t: TestContext, members: Members) {
   }
 }
 
-test('a sample is the files of one name, and its image lies where the index says', async t => {
+test('a sample consists of the files with one name, and its image is at the position in the index', async t => {
   const { path, samples, bad } = await index(t, greys(7, 3))
   assert.deepEqual(bad, [])
   const bytes = await readFile(path)
@@ -32,7 +32,7 @@ test('a sample is the files of one name, and its image lies where the index says
   }
 })
 
-test('captions come from a text, a list in a json, or a caption in it', async t => {
+test('captions come from a .txt, or from a list or a caption in a .json', async t => {
   const { samples, bad } = await index(t, [
     ['x/a.1.JPG', 'not looked at'],
     ['x/b.jpg', ''],
@@ -62,7 +62,7 @@ test('captions come from a text, a list in a json, or a caption in it', async t 
   assert.deepEqual(bad, [])
 })
 
-test('what is wrong with one sample leaves out that sample, and is told with its key', async t => {
+test('a sample with an error is left out, and the error is reported with its key', async t => {
   const { keys, reasons, bad, path } = await index(t, [
     ...greys(0, 1),
     ['no-text.png', grey(1)],
@@ -93,15 +93,15 @@ test('what is wrong with one sample leaves out that sample, and is told with its
     ['twice', 'it has two files .png'],
     ['empty', 'its caption is empty'],
     ['list', 'its list of captions is empty'],
-    ['number', "its json has no 'caption'"],
-    ['broken', 'its json is not JSON'],
+    ['number', "its .json file has no 'caption'"],
+    ['broken', 'its .json file is not JSON'],
     ['latin', "'latin.txt' is not UTF-8 text"],
-    ['0000', 'its key was there before'],
+    ['0000', 'its key occurred before'],
   ])
   assert.ok(bad.every(({ file }) => file === path))
 })
 
-test('a shard that is cut off anywhere has the samples before the cut, and says so', async t => {
+test('a truncated shard has the samples before the end, and the truncation is reported', async t => {
   const whole = await tarOf(greys(0, 4))
   const path = join(await temporaryFolder(t), 'a.tar')
   await fc.assert(
@@ -122,7 +122,7 @@ test('a shard that is cut off anywhere has the samples before the cut, and says 
   )
 })
 
-test('damage in a header ends the shard there', async t => {
+test('a shard ends at a damaged header', async t => {
   const bytes = await tarOf(greys(0, 3))
   bytes[2048 + 3] ^= 0xff
   const path = join(await temporaryFolder(t), 'a.tar')
@@ -131,7 +131,7 @@ test('damage in a header ends the shard there', async t => {
   assert.deepEqual([samples.length, bad], [1, [{ file: path, reason: 'has no header at byte 2048' }]])
 })
 
-test('names that are long or not ASCII are read as the tar program writes them, in each of its formats', async t => {
+test('names that are long or not ASCII are read in all formats of the tar program', async t => {
   const folder = await temporaryFolder(t)
   const long = `${'folder-with-a-long-name/'.repeat(6)}${'picture'.repeat(12)}é.png`
   await mkdir(join(folder, long, '..'), { recursive: true })
@@ -150,7 +150,7 @@ test('names that are long or not ASCII are read as the tar program writes them, 
   }
 })
 
-test('a tar that is no tar, and one that is not there', async t => {
+test('a file that is not a tar, and a missing one', async t => {
   const path = join(await temporaryFolder(t), 'a.tar')
   await writeFile(path, 'x'.repeat(2000))
   assert.deepEqual((await indexShard(path)).bad, [{ file: path, reason: 'has no header at byte 0' }])

@@ -17,7 +17,7 @@ interface Vector {
   readonly tokenize_77: number[]
 }
 
-test('ids and rows are those of the original', () => {
+test('ids and rows equal those of the original', () => {
   assert.equal(clip.vocabularySize, 49408)
   for (const { text, encode, tokenize_77: row } of json('vectors.json').vectors as Vector[]) {
     assert.deepEqual(clip.encode(text), encode, text)
@@ -26,12 +26,12 @@ test('ids and rows are those of the original', () => {
   }
 })
 
-test('they are so for random characters, references, contractions and broken encodings', () => {
+test('ids equal those of the original for random characters, references, contractions and broken encodings', () => {
   const { texts, ids } = json('more.json') as { texts: string[]; ids: number[][] }
   for (const [i, text] of texts.entries()) assert.deepEqual(clip.encode(text), ids[i], JSON.stringify(text))
 })
 
-test('a tokenizer.json of CLIP gives the same ids, and one that is damaged is refused by field', () => {
+test('a tokenizer.json of CLIP gives the same ids, and a damaged one throws an error that names the field', () => {
   const file = JSON.parse(JSON.stringify(clip))
   const copy = ClipTokenizer.fromJSON(file)
   const { vectors } = json('vectors.json') as { vectors: Vector[] }
@@ -44,23 +44,23 @@ test('a tokenizer.json of CLIP gives the same ids, and one that is damaged is re
   const damaged = (model: object) => ClipTokenizer.fromJSON({ ...file, model: { ...file.model, ...model } })
   assert.throws(() => damaged({ merges: ['i n', 'q'] }), /model\.merges\[1\] is "q", not two pieces/)
   const { '!': _, ...vocab } = file.model.vocab
-  assert.throws(() => damaged({ vocab }), /has 49407 pieces and none with id 0/)
+  assert.throws(() => damaged({ vocab }), /has 49407 pieces, but none with id 0/)
   assert.throws(() => damaged({ type: 'Unigram' }), /is not the tokenizer.json of a CLIP/)
 })
 
-test('a text too long is refused, or cut before its end', () => {
+test('a text that is too long throws, or is truncated before its end', () => {
   assert.throws(() => clip.tokenize(['a cat '.repeat(40)], 77), { name: 'TokenizerError', message: /takes 82 ids/ })
   const row = clip.tokenize(['a cat '.repeat(40)], 77, { truncate: true })
   assert.deepEqual([row[0], row[76], row.includes(0)], [49406, 49407, false])
 })
 
-test('decoding gives the cleaned words back, with ! inside a word and without what pads the row', () => {
+test('decoding gives the cleaned words, with a ! inside a word and without padding', () => {
   assert.equal(clip.decode(clip.tokenize(['A photo of a café 🐶!'], 77)), 'a photo of a café 🐶!')
   assert.equal(clip.decode([0, 1950, 49407, 0, 0]), '!£')
   assert.throws(() => clip.decode([49408]), /id 49408 is outside the vocabulary of 49408/)
 })
 
-test('every text has ids, and their decoding has the same ids again, letters being words', () => {
+test('every text has ids, and its decoding has the same ids if letters are words', () => {
   const word = fc.string({ unit: fc.constantFrom(...'abcdefghijklmnoéßжあ'), minLength: 1, maxLength: 8 })
   fc.assert(
     fc.property(fc.array(word), words => {
@@ -78,7 +78,7 @@ test('every text has ids, and their decoding has the same ids again, letters bei
   )
 })
 
-test('a list of merges that is broken names its line', () => {
+test('the error for an invalid list of merges names the line', () => {
   assert.throws(
     () => ClipTokenizer.fromMerges('#version: 0.2\na b\nab cd\n'),
     /line 3 is 'ab cd', not a pair of pieces/,

@@ -13,7 +13,7 @@ const vectors = JSON.parse(readFileSync(join(golden, 'vectors.json'), 'utf8'))
 const open = (name: string) => readTokenizer(join(golden, `${name}.json.gz`))
 
 for (const name of ['t5', 'gpt2', 'bert', 'llama'])
-  test(`${name}: ids and decodings are those of the Python library`, async () => {
+  test(`${name}: ids and decoded texts equal those of the Python library`, async () => {
     const tokenizer = await open(name)
     for (const [i, text] of (vectors.texts as string[]).entries()) {
       // SentencePiece makes a space of the joiner in an emoji, the JavaScript library a second unknown piece
@@ -26,7 +26,7 @@ for (const name of ['t5', 'gpt2', 'bert', 'llama'])
     }
   })
 
-test('what begins, ends and fills a row is found in the file, or made', async () => {
+test('start, end and padding are found in the file, or added', async () => {
   const special = async (name: string) => {
     const { pad, start, end, unknown, vocabularySize } = await open(name)
     return { pad, start, end, unknown, vocabularySize }
@@ -40,7 +40,7 @@ test('what begins, ends and fills a row is found in the file, or made', async ()
   assert.deepEqual(gpt2, { pad: 600, start: 601, end: 0, unknown: undefined, vocabularySize: 602 })
 })
 
-test('a row that is decoded is the text, without start, end and padding', async () => {
+test('a decoded row is the text, without start, end and padding', async () => {
   for (const name of ['t5', 'gpt2', 'llama']) {
     const tokenizer = await open(name)
     const row = tokenizer.tokenize(['a tape and a model', ''], 32)
@@ -53,12 +53,12 @@ test('a row that is decoded is the text, without start, end and padding', async 
   }
 })
 
-test('an id that no piece has is refused', async () => {
+test('an unknown id throws', async () => {
   const tokenizer = await open('gpt2')
   for (const id of [602, -1, 1.5]) assert.throws(() => tokenizer.decode([id]), /outside the vocabulary of 602/)
 })
 
-test('any tokenizer is the same again from its JSON', async () => {
+test('any tokenizer is restored from its JSON', async () => {
   const all = [await open('t5'), await open('bert'), WordTokenizer.fromCaptions(['a red circle'])]
   for (const tokenizer of all) {
     const copy = tokenizerFromJSON(JSON.parse(JSON.stringify(tokenizer)))
@@ -67,7 +67,7 @@ test('any tokenizer is the same again from its JSON', async () => {
   }
 })
 
-test('a file that is no tokenizer is refused by name', async t => {
+test('a file that is not a tokenizer throws an error that names it', async t => {
   const folder = await temporaryFolder(t)
   const wrong: Record<string, [string | Uint8Array, RegExp]> = {
     'a.json': ['{"model": {}}', /a\.json: is not a tokenizer\.json: it has no model\.vocab/],

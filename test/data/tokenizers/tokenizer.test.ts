@@ -5,7 +5,7 @@ import { fc } from '../../support.ts'
 
 const captions = ['A red circle.', 'a red square', 'a blue circle', "the cat's t-shirt, red"]
 
-test('ids follow frequency, then the alphabet, after the four special ones', () => {
+test('ids are ordered by frequency, then by the alphabet, after the four special ones', () => {
   const tokenizer = WordTokenizer.fromCaptions(captions)
   assert.deepEqual(tokenizer.words, ['a', 'red', 'circle', ',', '.', 'blue', "cat's", 'square', 't-shirt', 'the'])
   assert.equal(tokenizer.vocabularySize, 14)
@@ -13,18 +13,18 @@ test('ids follow frequency, then the alphabet, after the four special ones', () 
   assert.deepEqual(WordTokenizer.fromCaptions([...captions].reverse()).words, tokenizer.words)
 })
 
-test('capital letters count only if asked for', () => {
+test('upper case is distinguished only with lowerCase: false', () => {
   const tokenizer = WordTokenizer.fromCaptions(captions, { lowerCase: false })
   assert.deepEqual(tokenizer.words.slice(0, 4), ['red', 'a', 'circle', ','])
   assert.notDeepEqual(tokenizer.encode('A'), tokenizer.encode('a'))
 })
 
-test('an accent is the same letter however it is composed', () => {
+test('composed and decomposed accents are the same letter', () => {
   const tokenizer = WordTokenizer.fromCaptions(['un caf\u00e9'])
   assert.deepEqual(tokenizer.encode('cafe\u0301'), tokenizer.encode('caf\u00e9'))
 })
 
-test('a row is start, words, end, and padding', () => {
+test('a row consists of start, words, end and padding', () => {
   const tokenizer = WordTokenizer.fromCaptions(captions)
   assert.deepEqual(
     [...tokenizer.tokenize(['a red circle', 'A GREEN square!'], 6)],
@@ -33,7 +33,7 @@ test('a row is start, words, end, and padding', () => {
   assert.deepEqual([...tokenizer.tokenize(['', ' '], 3)], [1, 2, 0, 1, 2, 0])
 })
 
-test('a text that is too long is refused, or cut before its end id', () => {
+test('a text that is too long throws, or is truncated before its end id', () => {
   const tokenizer = WordTokenizer.fromCaptions(captions)
   assert.throws(() => tokenizer.tokenize(['a', 'a red circle.'], 5), {
     name: 'TokenizerError',
@@ -43,7 +43,7 @@ test('a text that is too long is refused, or cut before its end id', () => {
   assert.throws(() => tokenizer.tokenize(['a'], 1), /at least 2, not 1/)
 })
 
-test('text comes back with its punctuation in place', () => {
+test('decoded text has its punctuation in place', () => {
   const tokenizer = WordTokenizer.fromCaptions(['the cat (asleep), red: yes!'])
   assert.equal(tokenizer.decode(tokenizer.tokenize(['The cat (asleep),  red:yes!'], 16)), 'the cat (asleep), red: yes!')
   assert.equal(tokenizer.decode(tokenizer.encode('the dog')), 'the <unk>')
@@ -65,12 +65,12 @@ test('decoding and encoding again gives the same ids, for any text', () => {
   )
 })
 
-test('no text can put a special id into a row', () => {
+test('no text encodes to a special id', () => {
   const tokenizer = WordTokenizer.fromCaptions(['<pad> <start> <end>'])
   assert.ok(tokenizer.encode('<end> <pad> end <start>').every(id => id > 3))
 })
 
-test('a vocabulary that is too small is refused, with the minCount that would do', () => {
+test('a vocabulary that is too small throws an error with a sufficient minCount', () => {
   assert.throws(() => WordTokenizer.fromCaptions(captions, { maxVocabulary: 7 }), {
     name: 'TokenizerError',
     message: '10 words and 4 special ids do not fit in a vocabulary of 7: minCount 2 would keep few enough',
@@ -84,7 +84,7 @@ test('a vocabulary that is too small is refused, with the minCount that would do
   assert.throws(() => WordTokenizer.fromCaptions(['  ']), /no word occurs 1 times/)
 })
 
-test('a tokenizer survives JSON, and nothing else passes for one', () => {
+test('a tokenizer is restored from its JSON, and other JSON throws', () => {
   const tokenizer = WordTokenizer.fromCaptions(captions, { lowerCase: false })
   const copy = WordTokenizer.fromJSON(JSON.parse(JSON.stringify(tokenizer)))
   assert.deepEqual(copy.tokenize(captions, 9), tokenizer.tokenize(captions, 9))

@@ -10,14 +10,14 @@ interface File {
   readonly model: { readonly merges: string[]; readonly vocab: Record<string, number> }
 }
 
-test('the most frequent pair is joined first, of equal ones that with the smaller ids', () => {
+test('the most frequent pair is joined first; of equally frequent pairs, the one with the smaller ids', () => {
   const { model } = trainBytePairs(['low low lower', 'slow'], { vocabularySize: 262 }).toJSON() as File
   // l o and o w occur 4 times each, Ġ l twice
   assert.deepEqual(model.merges, ['l o', 'lo w', 'Ġ low'])
   assert.deepEqual([model.vocab['<pad>'], model.vocab['<end>'], model.vocab['!'], model.vocab.low], [0, 2, 3, 260])
 })
 
-test('counts stay right while pairs are joined: every step is what counting from the start would choose', () => {
+test('counts stay right while pairs are joined: every step agrees with a new count', () => {
   const words = fc.array(fc.string({ unit: fc.constantFrom(...'aab'), minLength: 1, maxLength: 9 }), {
     minLength: 1,
     maxLength: 12,
@@ -61,7 +61,7 @@ function plainMerges(texts: readonly string[], ids: Record<string, number>, size
   return merges
 }
 
-test('the order of the captions changes nothing', () => {
+test('the order of the captions does not matter', () => {
   const order = fc.shuffledSubarray(captions, { minLength: captions.length })
   const expected = trainBytePairs(captions, { vocabularySize: 300 }).toJSON()
   fc.assert(
@@ -70,7 +70,7 @@ test('the order of the captions changes nothing', () => {
   )
 })
 
-test('any text comes back from its ids, seen in training or not', () => {
+test('any text is decoded from its ids, seen in training or not', () => {
   const sensitive = trainBytePairs(captions, { vocabularySize: 320, lowerCase: false })
   const text = fc.oneof(fc.constantFrom(...captions), fc.string({ unit: 'grapheme' }), fc.lorem())
   fc.assert(
@@ -83,7 +83,7 @@ test('any text comes back from its ids, seen in training or not', () => {
   assert.equal(small.decode(small.encode('A RED circle')), 'a red circle')
 })
 
-test('frequent words are one id, and a row has start, end and padding', () => {
+test('a frequent word is one id, and a row has start, end and padding', () => {
   const tokenizer = trainBytePairs(captions, { vocabularySize: 300 })
   assert.ok(tokenizer.encode('a red circle').length < 6, 'merges are used')
   assert.deepEqual([tokenizer.pad, tokenizer.start, tokenizer.end], [0, 1, 2])
@@ -91,10 +91,10 @@ test('frequent words are one id, and a row has start, end and padding', () => {
   assert.deepEqual(copy.tokenize(captions, 40), tokenizer.tokenize(captions, 40))
 })
 
-test('a vocabulary without room for bytes, and no captions, are refused', () => {
+test('a vocabulary that is too small for the bytes, or no captions, throw', () => {
   assert.throws(
     () => trainBytePairs(captions, { vocabularySize: 258 }),
     /at least 259 ids, of which 256 are bytes, not 258/,
   )
-  assert.throws(() => trainBytePairs(['', ''], { vocabularySize: 300 }), /there is no caption to learn from/)
+  assert.throws(() => trainBytePairs(['', ''], { vocabularySize: 300 }), /the captions contain no text/)
 })

@@ -1,5 +1,5 @@
-// Attention on cpu against its definition on the reference: any number of heads, however they lie, however the mask broadcasts;
-// values and all gradients.
+// Values and all gradients of attention on cpu against its definition on the reference, for any number of heads, any layout in
+// memory and any broadcast of the mask.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -65,7 +65,7 @@ function run(on: DeviceName, call: Call): number[][] {
   )
 }
 
-test('values and gradients are those of the reference', () => {
+test('values and gradients equal those of the reference', () => {
   fc.assert(
     fc.property(calls, call => {
       const [actual, expected] = [run('cpu', call), run('reference', call)]
@@ -80,7 +80,7 @@ test('values and gradients are those of the reference', () => {
   )
 })
 
-test('what does not meet is refused, and never read', () => {
+test('shapes that do not match throw before anything is read', () => {
   const of = (...shape: number[]) => fromData(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape)
   const mask = fromData(new Uint8Array(5), [5], undefined, 'bool')
   scope(() => {

@@ -1,4 +1,4 @@
-// A BLAS computes a product or throws: one that refuses a call, and one that computes something else, is never believed.
+// A BLAS computes a product or throws: a library that rejects a call or gives wrong results is never used.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -28,7 +28,7 @@ const cblas =
 
 const fresh = () => new WebAssembly.Memory({ initial: 1, maximum: 4 })
 
-describe('a call that BLAS refuses', () => {
+describe('a call that BLAS rejects', () => {
   const refuses = (sgemm: Sgemm) =>
     assert.throws(
       () => sgemm(0, 1, 160, 150, 1, 0, 1, 1024, 2, 65_536, 151),
@@ -40,16 +40,16 @@ describe('a call that BLAS refuses', () => {
       },
     )
 
-  test('throws, with the numbers of the call and what to do', () => {
+  test('throws an error with the arguments of the call and advice', () => {
     const memory = fresh()
     const sgemm = sgemmOf(() => {}, 0, memory)
-    // where the result lies in memory that came later, too
+    // also if the result is in memory that was added later
     memory.grow(2)
     refuses(sgemm)
     refuses(sgemm)
   })
 
-  test('is told from every result that there is', () => {
+  test('is distinguished from every possible result', () => {
     fc.assert(
       fc.property(fc.float(), result => {
         const memory = fresh()
@@ -60,7 +60,7 @@ describe('a call that BLAS refuses', () => {
     )
   })
 
-  test('throws with the library that this machine has', () => {
+  test('throws with the library of this machine', () => {
     // BLAS prints what it thinks of the call, so it has a process of its own
     const program = `
       import { openBlas } from './src/tensor/cpu/blas.ts'
@@ -82,7 +82,7 @@ describe('a library', () => {
     checkProducts(sgemmOf(cblas(memory, change), 0, memory), memory)
   }
 
-  test('that computes products is taken', checked())
+  test('that computes products is accepted', checked())
 
   const wrong: Record<string, (call: number[]) => number[]> = {
     'looks for its integers in other places': call => call.with(3, call[4]).with(4, call[5]).with(5, call[8]),
@@ -94,5 +94,5 @@ describe('a library', () => {
     'computes nothing': call => call.with(3, 0),
   }
   for (const [name, change] of Object.entries(wrong))
-    test(`that ${name} is refused`, () => assert.throws(checked(change), DeviceError))
+    test(`that ${name} is rejected`, () => assert.throws(checked(change), DeviceError))
 })

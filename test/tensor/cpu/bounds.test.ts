@@ -1,4 +1,4 @@
-// Nothing is written beyond the end of a result, and nothing is read before it is written.
+// Kernels write nothing beyond the end of a result, and read nothing before it is written.
 
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
@@ -9,7 +9,7 @@ import '../../support.ts'
 import { checks } from '../gpu/suite.ts'
 import { checkBounds, heaps } from './watched.ts'
 
-describe('nothing is written beyond its block', () => {
+describe('kernels write only within their blocks', () => {
   before(() => device.open('cpu', { threads: 2, blas: 'off' }))
 
   for (const { name, run } of [...checks, ...agreements])
@@ -18,7 +18,7 @@ describe('nothing is written beyond its block', () => {
       checkBounds()
     })
 
-  test('and if it were, it would be noticed', () => {
+  test('a write outside of a block is detected', () => {
     const { kernels } = device.get('cpu')
     const x = kernels.unary('neg', kernels.copy(device.with('cpu', () => zeros([3]))))
     const { pointer, bytes } = x.storage.handle as Block

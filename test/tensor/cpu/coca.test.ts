@@ -1,5 +1,5 @@
-// The whole of it on cpu: a tiny CoCa has the loss and the gradients that it has on the reference, and training it for
-// a hundred steps leaves memory as it was.
+// A whole model on cpu: a tiny CoCa has the loss and the gradients of the reference, and a hundred training steps do not leak
+// memory.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -45,7 +45,7 @@ test('a tiny CoCa has the loss and the gradients of the reference', t => {
   }
 })
 
-test('memory is flat over a hundred training steps', () => {
+test('memory does not grow over a hundred training steps', () => {
   seed(1)
   const model = new CoCa(small)
   const optimizer = new AdamW(model, { learningRate: 1e-3 })

@@ -1,4 +1,4 @@
-// The cpu device as a user meets it: chosen by name, read at once, refusing what it cannot hold.
+// The public behaviour of the cpu device: selection by name, synchronous reads, errors for unsupported tensors.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -21,7 +21,7 @@ import {
 await device.use('cpu')
 
 describe('the cpu device', () => {
-  test('is chosen by name and says what it is', async () => {
+  test('is selected by name and describes itself', async () => {
     assert.equal(device.current, 'cpu')
     assert.match(
       device.description,
@@ -31,13 +31,13 @@ describe('the cpu device', () => {
     assert.deepEqual(line, { name: 'cpu', available: true, detail: device.description })
   })
 
-  test('is one device, however often it is opened', async () => {
+  test('is one device, even if it is opened several times', async () => {
     const before = device.get('cpu')
     await Promise.all([device.use('cpu'), device.use('cpu')])
     assert.equal(device.get('cpu'), before)
   })
 
-  test('computes and reads at once', () => {
+  test('computes and reads synchronously', () => {
     scope(() => {
       const x = tensor([
         [1, 2],
@@ -57,7 +57,7 @@ describe('the cpu device', () => {
     )
   })
 
-  test('refuses a tensor of another device', async () => {
+  test('throws for a tensor of another device', async () => {
     const other = openCpu()
     const x = tensor([1, 2])
     assert.throws(() => other.kernels.unary('exp', x), DeviceError)
@@ -72,7 +72,7 @@ describe('the cpu device', () => {
     assert.deepEqual(other.memory(), { bytes: 0, buffers: 0 })
   })
 
-  test('an index out of range names itself and leaves no memory behind', () => {
+  test('the error for an index out of range names it, and no memory leaks', () => {
     scope(() => {
       const x = tensor([1, 2, 3])
       const before = deviceOf(x).memory()
@@ -94,7 +94,7 @@ describe('the cpu device', () => {
     assert.deepEqual([...(await toDevice(there, 'cpu')).dataSync()], [1.5, -2])
   })
 
-  test('memory grows under living tensors, which keep their values', () => {
+  test('tensors keep their values when memory grows', () => {
     scope(() => {
       const x = tensor([1, 2, 3])
       const large = Array.from({ length: 12 }, () =>

@@ -1,5 +1,5 @@
-// How exact the elementwise functions are: measured in units in the last place against float64, over every kind of
-// float32 there is, and compared with the reference where there is nothing to round.
+// The accuracy of the elementwise functions: measured in units in the last place against float64, over all kinds of float32,
+// and compared with the reference where results are exact.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -94,11 +94,11 @@ function agree(what: string, actual: ArrayLike<number>, expected: ArrayLike<numb
 }
 
 describe('zeros of both signs, infinities, NaN and the ends of the range', () => {
-  test('unary functions give what the reference gives', () => {
+  test('unary functions equal the reference', () => {
     for (const name of names) agree(name, on(cpu, name, extremes), on(reference, name, extremes), 4e-7)
   })
 
-  test('binary functions give what the reference gives, for every pair', () => {
+  test('binary functions equal the reference for every pair', () => {
     const n = extremes.length
     const names: BinaryName[] = ['add', 'sub', 'mul', 'div', 'pow', 'maximum', 'minimum']
     for (const name of names) {
@@ -111,7 +111,7 @@ describe('zeros of both signs, infinities, NaN and the ends of the range', () =>
     }
   })
 
-  test('comparisons, reductions and conversions give what the reference gives', () => {
+  test('comparisons, reductions and conversions equal the reference', () => {
     const n = extremes.length
     const each = (device: Device) =>
       scope(() => {
@@ -143,7 +143,7 @@ describe('zeros of both signs, infinities, NaN and the ends of the range', () =>
   })
 })
 
-test('softmax and its kin keep to their definitions at the ends of the range', () => {
+test('softmax, logSoftmax and gelu follow their definitions at the ends of the range', () => {
   const rows = Float32Array.of(...[1e30, 0, -1e30, 5, 5], ...[-Infinity, 0, 1, 2, 3], ...[1e-30, 0, 0, 0, 0])
   scope(() => {
     const x = fromData(rows, [3, 5], cpu)
@@ -159,7 +159,7 @@ test('softmax and its kin keep to their definitions at the ends of the range', (
   })
 })
 
-test('gelu keeps its digits in the lower tail, where 1 + erf has none', () => {
+test('gelu is accurate in the lower tail, where 1 + erf is not', () => {
   const x = Float32Array.from({ length: 90 }, (_, i) => -i / 10)
   // erfc by its continued fraction, which is exact from 2 on
   const erfc = (z: number) => {
@@ -177,7 +177,7 @@ test('gelu keeps its digits in the lower tail, where 1 + erf has none', () => {
   })
 })
 
-test('layerNorm keeps its digits far from zero, and where the first number is far from the others', () => {
+test('layerNorm is accurate far from zero, and if the first number is far from the others', () => {
   const n = 300
   const rows = Float32Array.from({ length: 3 * n }, (_, i) => {
     const [row, column] = [Math.floor(i / n), i % n]
@@ -207,7 +207,7 @@ test('layerNorm keeps its digits far from zero, and where the first number is fa
   })
 })
 
-test('the gradients of layerNorm hold every row, also of a block that is not whole', async () => {
+test('the gradients of layerNorm include every row, also of an incomplete block', async () => {
   for (const [rows, n] of [
     [1, 5],
     [64, 3],
@@ -220,7 +220,7 @@ test('the gradients of layerNorm hold every row, also of a block that is not who
   }
 })
 
-test('attention agrees with its formula for a scale of either sign, and gives zeros where nothing is seen', () => {
+test('attention agrees with its formula for a scale of either sign, and gives zeros to queries without keys', () => {
   const [tokens, width] = [9, 5]
   const values = (seed: number) => Float32Array.from({ length: tokens * width }, (_, i) => Math.sin(seed + 2.3 * i))
   const [q, k, v] = [values(1), values(2), values(3)]
@@ -251,7 +251,7 @@ test('attention agrees with its formula for a scale of either sign, and gives ze
     })
 })
 
-test('the sum of squares of several tensors is the sum over all of their numbers', () => {
+test('the sum of squares of several tensors is the sum over all of their elements', () => {
   scope(() => {
     const sizes = [0, 1, 7, 1000, 33]
     const runs = sizes.map(n => Float32Array.from({ length: n }, (_, i) => Math.sin(i + n)))

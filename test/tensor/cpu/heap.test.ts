@@ -1,4 +1,4 @@
-// Memory handed out and taken back, against the simplest model there is: a list of pieces that must not overlap.
+// The heap against a simple model: a list of blocks that must not overlap.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -25,7 +25,7 @@ const steps = fc.array(
 )
 
 describe('the heap', () => {
-  test('blocks never overlap, are aligned, stay within the memory and keep what was written', () => {
+  test('blocks do not overlap, are aligned, are within the memory and keep their contents', () => {
     fc.assert(
       fc.property(steps, program => {
         const heap = fresh(1024)
@@ -56,7 +56,7 @@ describe('the heap', () => {
     )
   })
 
-  test('when everything is given back, in any order, the memory is one block again', () => {
+  test('after all blocks are freed, in any order, the memory is one block', () => {
     fc.assert(
       fc.property(
         fc
@@ -78,7 +78,7 @@ describe('the heap', () => {
     )
   })
 
-  test('a program that repeats itself never grows after its first round', () => {
+  test('a program that repeats its allocations does not grow the heap after the first round', () => {
     fc.assert(
       fc.property(
         fc.array(sizes, { minLength: 1, maxLength: 40 }),
@@ -103,7 +103,7 @@ describe('the heap', () => {
     )
   })
 
-  test('ten thousand steps of changing sizes stay within twice what they hold', () => {
+  test('ten thousand steps of changing sizes use at most twice their live memory', () => {
     const heap = fresh(4096)
     const live: Block[] = []
     let most = 0
@@ -121,7 +121,7 @@ describe('the heap', () => {
     assert.ok(size <= 3 * most, `${size} bytes of memory for at most ${most}`)
   })
 
-  test('what does not fit says how much was asked for, is in use and is the limit', () => {
+  test('the error for an allocation that does not fit states the request, the use and the limit', () => {
     const heap = fresh(16)
     const block = heap.take(2 ** 19)
     assert.throws(
@@ -138,7 +138,7 @@ describe('the heap', () => {
     assert.equal(heap.bytes, 0)
   })
 
-  test('giving back twice is an error', () => {
+  test('freeing a block twice throws', () => {
     const heap = fresh()
     const block = heap.take(100)
     heap.give(block)

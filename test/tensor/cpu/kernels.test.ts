@@ -1,5 +1,5 @@
-// Every kernel of the cpu device against the reference, over the same random shapes, strides and broadcasts as the gpu; alone, on
-// several threads, and with the system's BLAS where there is one.
+// Every kernel of the cpu device against the reference, over the same random shapes, strides and broadcasts as the gpu; on one
+// thread, on several threads, and with the system's BLAS if it has one.
 
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
@@ -56,5 +56,5 @@ for (const [name, options] of settings)
       )
     })
 
-    test('everything was given back', () => assert.deepEqual(cpu.memory(), { bytes: 0, buffers: 0 }))
+    test('all memory was freed', () => assert.deepEqual(cpu.memory(), { bytes: 0, buffers: 0 }))
   })

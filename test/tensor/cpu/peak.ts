@@ -1,11 +1,11 @@
-// The memory of the cpu device: the most that was in use at once, and what happens where there is little of it.
+// The memory of the cpu device: its peak use, and its behaviour if memory is short.
 
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Heap } from '../../../src/tensor/cpu/heap.ts'
 import { device, OutOfMemoryError } from '../../../src/tensor/index.ts'
 
-/** Bytes in use once what nobody refers to has come back: otherwise it would come back in the middle of a measurement. */
+/** Bytes in use after garbage collection, which could otherwise happen during a measurement. */
 async function bytesInUse(): Promise<number> {
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')

@@ -1,5 +1,5 @@
-// Every switch of the kernels of the cpu device, on both sides: with and without BLAS, on one thread and on several, in memory that
-// shows an element which is not written. A device is opened once in a process, so each setting has a process of its own.
+// Both branches of every condition of the kernels of the cpu device: with and without BLAS, on one thread and on several, in memory
+// that shows elements which are not written. A device is opened once per process, so each setting has its own process.
 
 import { before, describe, test } from 'node:test'
 import { device, scope } from '../../../src/tensor/index.ts'

@@ -1,5 +1,5 @@
-// Threads and BLAS change how fast a result comes, not what it is: equal to rounding for any number of threads, equal to
-// the bit for the same number.
+// Threads and BLAS affect only the speed: results are equal up to rounding for any number of threads, and bitwise equal for
+// the same number.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -81,7 +81,7 @@ const alone = results(open({ threads: 1, blas: 'off' }))
 describe('the same program', () => {
   for (const options of [{ threads: 2, blas: 'off' }, { threads: 5, blas: 'off' }, {}] as const) {
     const device = open(options)
-    test(`gives the same to rounding: ${device.description}`, () => {
+    test(`gives equal results up to rounding: ${device.description}`, () => {
       results(device).forEach((values, i) => {
         const scale = alone[i].reduce((a, b) => Math.max(a, Math.abs(b)), 1e-30)
         values.forEach((x, j) => {
@@ -90,7 +90,7 @@ describe('the same program', () => {
       })
     })
 
-    test(`gives the same bits again: ${device.threads} threads`, () => {
+    test(`gives bitwise equal results: ${device.threads} threads`, () => {
       const once = results(device)
       for (let round = 0; round < 5; round++)
         results(device).forEach((values, i) => {
@@ -103,18 +103,18 @@ describe('the same program', () => {
   }
 })
 
-describe('what cannot be is refused by name', () => {
-  test('a number of threads that is none', () => {
+describe('an invalid setting throws', () => {
+  test('an invalid number of threads', () => {
     for (const threads of [0, 1.5, 1000]) assert.throws(() => openCpu({ threads }), new RegExp(`${threads} threads`))
   })
 
-  test('a BLAS that is not there', () => {
+  test('a missing BLAS', () => {
     const fails = () => openCpu({ threads: 1, blas: 'libnosuchthing.so' })
     assert.throws(fails, (error: unknown) => error instanceof DeviceError && /libnosuchthing\.so/.test(error.message))
   })
 })
 
-test('the environment says how many threads, and which BLAS', () => {
+test('environment variables set the number of threads and the BLAS', () => {
   const program = `
     import { device } from './src/index.ts'
     device.use('cpu').then(() => console.log(device.get('cpu').threads, device.get('cpu').blas))`
@@ -131,7 +131,7 @@ test('the environment says how many threads, and which BLAS', () => {
   assert.match(run({ COCAGRAD_BLAS: 'libnosuchthing.so' }).stderr, /libnosuchthing\.so cannot be used as BLAS/)
 })
 
-test('more calls than a mailbox holds are made in pieces, each once', () => {
+test('more calls than a mailbox can hold are sent in parts, each once', () => {
   const numbers = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, kept: 0.99, rate: 0.01, deviation: 0.1 }
   const moved = (device: CpuDevice) =>
     scope(() => {
@@ -177,7 +177,7 @@ describe('a kernel that fails on another thread', async () => {
   }
   const beyond = (lane: Lane) => lane.code.fill_32(memory.buffer.byteLength - 4, 0, 1000)
 
-  test('is an error that says which thread, and what happened', () => {
+  test('throws an error with the thread and the reason', () => {
     assert.throws(
       () => share(beyond),
       (error: unknown) =>
@@ -186,7 +186,7 @@ describe('a kernel that fails on another thread', async () => {
     )
   })
 
-  test('is forgotten when it was thrown: the work that comes next is done', () => {
+  test('does not affect later work', () => {
     assert.throws(() => share(beyond), DeviceError)
     const to = heap.take(12).pointer
     share(({ code, index }) => code.fill_32(to + 4 * index, 0, 1))
@@ -194,7 +194,7 @@ describe('a kernel that fails on another thread', async () => {
   })
 })
 
-test('a device that was closed goes on alone', () => {
+test('a closed device continues on one thread', () => {
   const device = open({ threads: 2 })
   device.close()
   assert.equal(device.threads, 1)

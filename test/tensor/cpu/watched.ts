@@ -1,12 +1,12 @@
-// Memory of the cpu device that shows what kernels do wrong with it. Importing this changes every heap: memory is full of NaN when
-// it is taken, so that an element that nobody writes is seen, and when it is given back, so that one who still reads it is; and it
-// is followed by bytes that have to stay as they are, because blocks are a little larger than what was asked for.
+// Memory of the cpu device that shows errors of kernels. Importing this changes every heap: memory is filled with NaN when it is
+// allocated, which shows elements that are never written, and when it is freed, which shows reads after that. Blocks are a little
+// larger than requested, and the bytes after the requested size must not change.
 
 import assert from 'node:assert/strict'
 import { type Block, Heap } from '../../../src/tensor/cpu/heap.ts'
 
 const ZONE = 64
-/** A float32 of these bytes is NaN, an int32 is -1, and a truth is none. */
+/** With these bytes a float32 is NaN, an int32 is -1, and a boolean is invalid. */
 const MARK = 0xff
 const live = new Map<Heap, Map<number, number>>()
 

@@ -1,4 +1,4 @@
-// Index arithmetic as a careless GPU would do it: named values are float32, estimates of quotients are off by one.
+// Index arithmetic in the least accurate way that a GPU may use: named values are float32, estimates of quotients are off by one.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -33,7 +33,7 @@ const bigShapes = fc
   .filter(shape => sizeOf(shape) < 2 ** 31)
 
 describe('positions', () => {
-  test('are exact for any shape below 2³¹ elements, whatever the rounding of a division', () => {
+  test('are exact for any shape below 2³¹ elements and any rounding of a division', () => {
     const cases = bigShapes.chain(shape =>
       fc.tuple(
         fc.constant(shape),
@@ -67,7 +67,7 @@ describe('positions', () => {
     assert.equal(evaluate(code, code.position(at, [-4, -1]), 5, 0), -4 - 1)
   })
 
-  test('of contiguous memory are the thread itself', () => {
+  test('of contiguous memory are the thread index', () => {
     assert.deepEqual(joinAxes([2, 1, 3, 4], [contiguousStrides([2, 1, 3, 4])]).shape, [24])
     assert.deepEqual(
       joinAxes(
@@ -89,7 +89,7 @@ describe('positions', () => {
   })
 })
 
-test('a source brings the helpers that it calls and no others', () => {
+test('a source includes exactly the helpers that it calls', () => {
   const names = helpersIn('function(a0){ return mulAdd(1,2,errorFunction(a0[0])); }').map(
     ({ source }) => /function (\w+)/.exec(source)![1],
   )

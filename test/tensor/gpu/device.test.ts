@@ -1,4 +1,4 @@
-// Opening, naming, refusing and closing the gpu device.
+// Opening, describing and closing the gpu device, and its errors.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -16,7 +16,7 @@ import {
   tensor,
 } from '../../../src/tensor/index.ts'
 
-test('a backend that does not exist is refused with those that do', async () => {
+test('an unknown backend throws an error that lists the known ones', async () => {
   await assert.rejects(device.use('gpu', { backend: 'cuda' as GpuBackend }), (error: unknown) => {
     assert.ok(error instanceof DeviceError)
     assert.match(error.message, /no backend "cuda"; it has webgpu, webgl2, webasm, cpu/)
@@ -24,7 +24,7 @@ test('a backend that does not exist is refused with those that do', async () => 
   })
 })
 
-test('WebGL 2 outside a browser is refused with the reason', async () => {
+test('WebGL 2 outside of a browser throws an error with the reason', async () => {
   await assert.rejects(device.use('gpu', { backend: 'webgl2' }), (error: unknown) => {
     assert.ok(error instanceof DeviceError)
     assert.match(error.reasons[0], /^webgl2: there is no OffscreenCanvas/)
@@ -32,7 +32,7 @@ test('WebGL 2 outside a browser is refused with the reason', async () => {
   })
 })
 
-test('the list has a line for every backend, with what it is or why it is not there', async () => {
+test('the list has a line for every backend, with its description or why it is not available', async () => {
   const lines = (await device.list()).filter(({ name }) => name === 'gpu')
   assert.deepEqual(
     lines.map(({ backend }) => backend),
@@ -43,7 +43,7 @@ test('the list has a line for every backend, with what it is or why it is not th
   assert.equal(lines[3].available, true)
 })
 
-test('without a backend, what opens is a GPU or an error that names everything tried', async t => {
+test('without a backend, a GPU opens, or the error names everything that was tried', async t => {
   const webgpu = (await device.list()).find(({ backend }) => backend === 'webgpu')
   if (webgpu?.available) {
     await device.use('gpu')
@@ -60,7 +60,7 @@ test('without a backend, what opens is a GPU or an error that names everything t
   await device.use('reference')
 })
 
-test('the description says backend and version, and float64 is refused', async () => {
+test('the description states backend and version, and float64 throws', async () => {
   await device.use('gpu', { backend: 'cpu' })
   assert.match(device.description, /^cpu: .*gpu\.js 2\.24\.1$/)
   assert.throws(() => full([2], 1, { dtype: 'float64' }), DTypeError)
@@ -68,14 +68,14 @@ test('the description says backend and version, and float64 is refused', async (
   await device.use('reference')
 })
 
-test('a device is opened beside the current one', async () => {
+test('opening a device does not change the current one', async () => {
   await device.open('gpu', { backend: 'cpu' })
   assert.equal(device.current, 'reference')
   assert.equal(device.get('gpu').name, 'gpu')
   await assert.rejects(device.open('cuda' as 'gpu'), DeviceError)
 })
 
-test('types survive the way there and back', async () => {
+test('tensors of every dtype are read back', async () => {
   await device.use('gpu', { backend: 'cpu' })
   const integers = tensor(Int32Array.of(-3, 0, 2 ** 24))
   assert.deepEqual(await integers.data(), Int32Array.of(-3, 0, 2 ** 24))
@@ -84,14 +84,14 @@ test('types survive the way there and back', async () => {
   await device.use('reference')
 })
 
-test('a tensor from elsewhere is refused by name', async () => {
+test('a tensor of another device throws an error that names its device', async () => {
   const x = tensor([1, 2], { device: 'reference' })
   await device.use('gpu', { backend: 'cpu' })
   assert.throws(() => device.get().kernels.unary('exp', x), /lies on reference; move it with toDevice/)
   await device.use('reference')
 })
 
-test('opening another backend closes the one before, with its tensors', async () => {
+test('opening another backend closes the previous one and its tensors', async () => {
   await device.use('gpu', { backend: 'cpu' })
   const old = tensor([1, 2])
   const before = device.get()
@@ -104,7 +104,7 @@ test('opening another backend closes the one before, with its tensors', async ()
   await device.use('reference')
 })
 
-test('memory given back by the garbage collector after the device closed is no error', async () => {
+test('memory that is garbage-collected after the device closed does not throw', async () => {
   await device.use('gpu', { backend: 'cpu' })
   const x = tensor([1, 2])
   const closed = device.get()
@@ -113,7 +113,7 @@ test('memory given back by the garbage collector after the device closed is no e
   await device.use('reference')
 })
 
-test('kernels are compiled once for a signature, and only so many are kept', async () => {
+test('kernels are compiled once per signature, and a limited number is kept', async () => {
   const runtime = new Runtime(await openEngine(['cpu']), 3)
   const double = async (n: number) => {
     const handle = runtime.upload(Float32Array.from({ length: n }, (_, i) => i))

@@ -1,5 +1,4 @@
-// The parts of GPU.js that are not its public interface and that gpujs.ts leans on. When this fails after an update,
-// read that file before anything else.
+// The internal parts of GPU.js that gpujs.ts uses. If this fails after an update, read that file first.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -12,7 +11,7 @@ const text = (f: unknown): string => Function.prototype.toString.call(f)
 const source = (path: string): string =>
   readFileSync(createRequire(import.meta.url).resolve(`gpu.js/src/${path}`), 'utf8')
 
-test('GPU.js is the version that was measured', () => {
+test('GPU.js has the expected version', () => {
   const { version: installed } = createRequire(import.meta.url)('gpu.js/package.json') as { version: string }
   assert.equal(installed, version)
   const own = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
@@ -73,7 +72,7 @@ test('a WebGPU kernel builds in _buildAsync, after translation', () => {
   assert.match(text(_ensureOutputBuffer), /this\.immutable && this\.pipeline && this\.outputBuffer/)
 })
 
-test('a WebGPU handle counts its buffer and destroys it when nobody is left', () => {
+test('a WebGPU handle counts its buffer and destroys it after the last owner', () => {
   let destroyed = 0
   const buffer = { _refs: 0, destroy: () => void destroyed++ }
   const settings = { buffer: buffer as never, output: [1], componentCount: 1, context: {}, kernel: {} }
@@ -86,7 +85,7 @@ test('a WebGPU handle counts its buffer and destroys it when nobody is left', ()
   assert.equal(destroyed, 1)
 })
 
-test('a WebGL 2 result is a counted texture, and a kernel makes a new one when others hold it', () => {
+test('a WebGL 2 result is a counted texture, and a kernel makes a new one while it is shared', () => {
   const texture = source('backend/gl/texture/index.js')
   assert.match(texture, /beforeMutate\(\) \{\s*if \(this\.texture\._refs > 1\) \{\s*this\.newTexture\(\)/)
   assert.match(texture, /newTexture\(\) \{\s*this\.texture\._refs--/)

@@ -11,6 +11,6 @@ for (const backend of ['cpu', 'webasm'] as const) {
   describe(`on ${backend}`, async () => {
     const gpu = await openGpu({ backend })
     for (const check of checks) test(check.name, () => scope(() => check.run(gpu, 10)))
-    test('everything was given back', () => assert.deepEqual(gpu.memory(), { bytes: 0, buffers: 0 }))
+    test('all memory was freed', () => assert.deepEqual(gpu.memory(), { bytes: 0, buffers: 0 }))
   })
 }

@@ -1,5 +1,5 @@
-// More than 2²⁴ elements, where float32 no longer holds every index: a wrong kernel is wrong in a few per cent of the
-// elements, and says nothing.
+// More than 2²⁴ elements, where float32 cannot represent every index: a wrong kernel is silently wrong in a few per cent of
+// the elements.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -11,7 +11,7 @@ const [rows, columns] = [4099, 4097]
 const cell = (i: number) => i % 8191
 
 function declare(backend: GpuBackend) {
-  test(`strides and broadcasts hold beyond 2²⁴ elements on ${backend}`, async () => {
+  test(`strides and broadcasts are right beyond 2²⁴ elements on ${backend}`, async () => {
     assert.ok(rows * columns > 2 ** 24)
     const gpu = await openGpu({ backend })
     const data = new Float32Array(rows * columns)

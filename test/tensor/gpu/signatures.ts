@@ -1,5 +1,5 @@
-// A kernel is compiled once for a signature, which says everything that its text depends on. Importing this makes every call
-// write its text, and a call fails whose signature is that of another text: it would run the kernel of another call.
+// A kernel is compiled once per signature, which must determine its text. Importing this generates the text at every call, and
+// a call fails if its signature belongs to another text: it would run the kernel of another call.
 
 import assert from 'node:assert/strict'
 import { Code } from '../../../src/tensor/gpu/code.ts'

@@ -1,5 +1,5 @@
-// The gpu device held against the reference, operation by operation, over random shapes, strides and broadcasts. Apart
-// from the test files because it runs in Node and, bundled, in a browser: it knows neither.
+// Compares the gpu device with the reference, operation by operation, over random shapes, strides and broadcasts. It is separate
+// from the test files because it runs in Node and, bundled, in a browser, and depends on neither.
 
 import fc from 'fast-check'
 import {
@@ -447,7 +447,7 @@ const reductionsAndProducts: Check[] = [
         for (const peak of [0, 15, 16, 17, 500, 991, 992, n - 1]) {
           const extent = n * Math.abs(step)
           const offset = 3 + (step < 0 ? extent - 2 : 0)
-          // what is not of the row is larger
+          // elements outside of the row are larger
           const memory = new Float32Array(3 + 2 * extent).fill(50)
           for (let row = 0; row < 2; row++)
             for (let i = 0; i < n; i++)

@@ -1,5 +1,5 @@
-// Tests on WebGPU need an adapter. Where Node finds none, the file runs once more in a process that is pointed at
-// the software renderer which Chromium brings: a driver is chosen when a process starts, not later.
+// Tests on WebGPU need an adapter. If Node finds none, the file runs again in a process that uses the software renderer of
+// Chromium: a driver is chosen when a process starts.
 
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
@@ -22,8 +22,7 @@ export async function onWebgpu(file: string, declare: () => void): Promise<void>
   }
   if (report.available) declare()
   else if (isAgain) assert.fail(`no WebGPU through ${icd}: ${report.detail}`)
-  else if (existsSync(icd))
-    test('on webgpu, through SwiftShader in a process of its own', () => runAgain(file, environment))
+  else if (existsSync(icd)) test('on webgpu, with SwiftShader in a separate process', () => runAgain(file, environment))
   else {
     const skip = `${report.detail}; there is no ${icd} either (Debian: apt-get install chromium)`
     test('on webgpu', { skip }, () => undefined)

@@ -1,4 +1,4 @@
-// Some of the calls that are on either side of the kernels' switches, on every backend of the gpu device that Node has.
+// Some of the calls for both branches of the kernels' conditions, on every backend of the gpu device that Node has.
 
 import { before, describe, test } from 'node:test'
 import { device, type GpuBackend, scope } from '../../../src/tensor/index.ts'

@@ -1,4 +1,4 @@
-// Every kernel against the reference on WebGPU in Node, and what only WebGPU has: late errors, a pool, a lost device.
+// Every kernel against the reference on WebGPU in Node, and features of WebGPU alone: late errors, a pool, a lost device.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -14,7 +14,7 @@ await onWebgpu(import.meta.url, () => {
   describe('on webgpu', async () => {
     const gpu = await openGpu({ backend: 'webgpu' })
     for (const check of checks) test(check.name, () => scope(() => check.run(gpu, 6)))
-    test('everything was given back', () => assert.deepEqual(gpu.memory(), { bytes: 0, buffers: 0 }))
+    test('all memory was freed', () => assert.deepEqual(gpu.memory(), { bytes: 0, buffers: 0 }))
   })
 
   const numbers = (gpu: GpuDevice, n: number) =>
@@ -24,7 +24,7 @@ await onWebgpu(import.meta.url, () => {
       gpu,
     )
 
-  test('results computed before an unawaited read are those that are read', async () => {
+  test('a read that is not awaited gives the results computed before it', async () => {
     const gpu = await openGpu({ backend: 'webgpu' })
     let x = numbers(gpu, 4)
     const reads: Promise<ArrayLike<number>>[] = []
@@ -54,7 +54,7 @@ await onWebgpu(import.meta.url, () => {
   const isDeviceError = (pattern: RegExp) => (error: unknown) =>
     error instanceof DeviceError && pattern.test(error.message)
 
-  test('a result that is too large is refused at once, with operation and shape', async () => {
+  test('a result that is too large throws at once, with operation and shape', async () => {
     const gpu = await openGpu({ backend: 'webgpu' })
     const x = numbers(gpu, 8)
     assert.throws(
@@ -66,7 +66,7 @@ await onWebgpu(import.meta.url, () => {
     gpu.close()
   })
 
-  test('a shader that the device refuses is an error when a value is read, not zeros', async () => {
+  test('reading throws if the device rejected a shader', async () => {
     const { engine } = await engineOn()
     // GPU.js names the counter as a float here, and WGSL refuses to add to it
     const source = 'function(a0){ let s=0.0; for(let i=this.thread.x;i<4;i++){ s=s+a0[i]; } return s; }'
@@ -77,7 +77,7 @@ await onWebgpu(import.meta.url, () => {
     engine.close()
   })
 
-  test('memory that the device refuses is an error when a value is read, not zeros', async () => {
+  test('reading throws if the device refused memory', async () => {
     const { engine } = await engineOn(device => {
       const create = device.createBuffer.bind(device)
       device.createBuffer = descriptor =>
@@ -91,7 +91,7 @@ await onWebgpu(import.meta.url, () => {
     engine.close()
   })
 
-  test('a lost device refuses to compute and to read', async () => {
+  test('computing and reading on a lost device throw', async () => {
     const { device, engine } = await engineOn()
     const x = engine.upload(new Float32Array(4))
     const kernel = engine.compile({ ...program, source: 'function(a0){ return a0[this.thread.x]; }' })
@@ -102,7 +102,7 @@ await onWebgpu(import.meta.url, () => {
     await assert.rejects(engine.read(x, 0, 4), isDeviceError(/lost/))
   })
 
-  test('a long run of operations that nobody awaits reuses a handful of buffers', async () => {
+  test('many operations without an await reuse a few buffers', async () => {
     let created = 0
     const { engine } = await engineOn(device => {
       const create = device.createBuffer.bind(device)
@@ -123,7 +123,7 @@ await onWebgpu(import.meta.url, () => {
     engine.close()
   })
 
-  test('a closed device refuses its tensors', async () => {
+  test('tensors of a closed device throw', async () => {
     const gpu = await openGpu({ backend: 'webgpu' })
     const x = numbers(gpu, 8)
     gpu.close()

@@ -1,5 +1,5 @@
-// What the samples of this folder are made of: calls of operations, the sizes at which kernels change the way they compute, and
-// the layouts in memory that every size meets.
+// The parts of the samples in this folder: calls of operations, the sizes at which kernels change their algorithm, and the
+// layouts in memory for every size.
 
 import type { CheckedFunction } from '../../../src/autograd/index.ts'
 import {
@@ -86,7 +86,7 @@ function whole(i: number, seed: number): number {
 
 function arrange({ shape, dtype = 'float32', below = 2 }: Input, lies: Arrangement, seed: number): Tensor {
   const element = (i: number) => (dtype === 'float32' ? whole(i, seed) / 8 : (whole(i, seed) + 16) % below)
-  // an element that is read out of a gap is no number, or no index
+  // an element that is read from a gap is NaN, or an invalid index
   const gap = dtype === 'float32' ? Number.NaN : dtype === 'int32' ? -1 : 1
   const options = { dtype, on: device.get('reference'), gap }
   if (isLayout(lies)) return layOut(element, shape, lies, options)

@@ -1,5 +1,5 @@
-// Kernels that go over elements and over rows: four or sixteen numbers at a time and what is left, in runs that are summed up
-// apart, in steps that are those of memory in order or not, shared among threads along one axis or another.
+// Kernels over elements and rows: four or sixteen numbers at a time and the remainder, in runs that are summed separately, in
+// contiguous memory or not, divided among threads along one axis or another.
 
 import * as ops from '../../../src/autograd/index.ts'
 import { type CheckedFunction, fusedOps } from '../../../src/autograd/index.ts'

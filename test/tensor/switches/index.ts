@@ -1,7 +1,7 @@
-// Calls of every kernel on both sides of each of its switches. A kernel computes in more than one way: by BLAS or by itself, on
-// one thread or several, in whole blocks and what is left of them, on a short path for memory that lies in order. Which way it
-// goes depends on sizes and layouts, so every size here meets every layout, and axes of 0, 1, 2 and odd sizes stand beside large
-// ones. Values and gradients are compared with the reference. Apart from the test files because every device runs it.
+// Calls of every kernel for both branches of its conditions. A kernel has several algorithms: BLAS or its own, one thread or
+// several, whole blocks and a remainder, a short path for contiguous memory. The choice depends on sizes and layouts, so every
+// size is combined with every layout, and axes of 0, 1, 2 and odd sizes with large ones. Values and gradients are compared with
+// the reference. It is separate from the test files because every device runs it.
 
 import { type DeviceName, show, type Tensor } from '../../../src/tensor/index.ts'
 import { checkDevice } from '../../../src/testing/index.ts'

@@ -1,4 +1,4 @@
-// Kernels that move elements: copies in another order of axes, margins, joints, and what is picked or added by index.
+// Kernels that move elements: permuted copies, padding, concatenation, and gather and scatter by index.
 
 import * as ops from '../../../src/autograd/index.ts'
 import { concat } from '../../../src/autograd/index.ts'

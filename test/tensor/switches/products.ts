@@ -1,4 +1,4 @@
-// Products of matrices, and attention, which is made of them: worth a call of BLAS or not, small, in blocks or row by row.
+// Matrix products, and attention, which consists of them: by BLAS or not, small, in blocks or row by row.
 
 import { type Shape, sizeOf } from '../../../src/tensor/index.ts'
 import { all, around, type Call, type Calls, floats, truth } from './calls.ts'
@@ -48,7 +48,7 @@ function attends(stack: Shape, [queries, width, keys]: readonly number[], size: 
   return {
     inputs: [...floats([...stack, queries, width], [...stack, keys, width], [...stack, keys, size]), ...mask],
     f: (q, k, v, seen) =>
-      // divided, so that the sums in its gradient are no larger than what is compared
+      // divided, so that the sums in its gradient are not larger than the compared values
       q.attention(k, v, { mask: seen, causal: i % 3 === 0, scale: i % 5 === 0 ? -0.5 : 0.25 }).mul(1 / size),
   }
 }

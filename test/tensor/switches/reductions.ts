@@ -1,8 +1,8 @@
-// Reductions of any axes: groups of axes, rows that lie in order, columns that are four or sixteen abreast.
+// Reductions of any axes: groups of axes, contiguous rows, columns in groups of four or sixteen.
 
 import { all, type Calls, each, edges, floats, integers, truth } from './calls.ts'
 
-/** [outer, n, inner]: what is reduced may be any of them */
+/** [outer, n, inner]: any of these axes may be reduced */
 const blocks: readonly number[][] = [
   ...all([1, 3], [2, 63, 65, 129], [1, 4, 15, 17]),
   ...all([0, 1, 2], [0, 1, 2], [0, 1, 2]),

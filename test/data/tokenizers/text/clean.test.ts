@@ -27,7 +27,7 @@ const sentences = [
   'zażółć gęślą jaźń',
 ]
 
-test('text that was misread once or twice comes right, alone and beside good text', () => {
+test('text that was misread once or twice is repaired, alone and beside good text', () => {
   for (const text of sentences) {
     assert.equal(repairMojibake(misread(text)), text)
     assert.equal(repairMojibake(misread(misread(text))), text)
@@ -35,7 +35,7 @@ test('text that was misread once or twice comes right, alone and beside good tex
   }
 })
 
-test('good text is left alone', () => {
+test('good text does not change', () => {
   const good = [
     ...sentences.flatMap(text => [text, text.toUpperCase()]),
     'É…',
@@ -50,7 +50,7 @@ test('good text is left alone', () => {
   for (const text of good) assert.equal(repairMojibake(text), text)
 })
 
-test('HTML references are read as Python reads them', () => {
+test('HTML references are resolved as in Python', () => {
   const known: Record<string, string> = {
     '&lt;b&gt;': '<b>',
     '&amp &ampx &notit; &foo;': '& &x ¬it; &foo;',
@@ -63,12 +63,12 @@ test('HTML references are read as Python reads them', () => {
   for (const [text, expected] of Object.entries(known)) assert.equal(unescapeHtml(text), expected)
 })
 
-test('references are resolved however often they were escaped, and but twice beside a <', () => {
+test('references are resolved at any depth of escaping, but only twice beside a <', () => {
   assert.equal(cleanText('&amp;amp;amp; &EACUTE;'), '& é')
   assert.equal(cleanText('< &amp;amp;amp;'), '< &amp;')
 })
 
-test('forms that only look different become one, white space is one space, letters are small', () => {
+test('equivalent forms become equal, white space becomes one space, letters become lower case', () => {
   assert.equal(
     cleanText(' ＦＵＬＬ　width ﬁ “it’s” \u001b[31mred\u001b[0m\u0000 A\r\n\tB\u2028C\ufeff '),
     `full width fi "it's" red a b c`,
@@ -77,7 +77,7 @@ test('forms that only look different become one, white space is one space, lette
   assert.equal(cleanText('İ ΟΔΟΣ'), 'i̇ οδος')
 })
 
-test('repairing twice changes nothing more, whatever the text', () => {
+test('repairing any text twice changes nothing more', () => {
   const text = fc.string({
     unit: fc.oneof(fc.string({ unit: 'binary', maxLength: 1 }), fc.constantFrom('Ã', '©', 'â€™', '&amp;', '<', '\n')),
   })
