@@ -90,7 +90,7 @@ describe('a loss that depends on no parameter is an error', () => {
     for (const wrong of [3, undefined, { loss: outside }])
       assert.throws(
         () => lossAndGradients(model, () => wrong as unknown as Tensor),
-        /^ArgumentError: lossAndGradients: f gave (nothing|undefined|3|an object|\{.*): return/,
+        /^ArgumentError: lossAndGradients: f returned (nothing|undefined|3|an object|\{.*): return/,
       )
   })
 
@@ -337,7 +337,10 @@ describe('a parameter that no field holds, and that a loss depends on', () => {
       module.scale.assign(ones([1, 2]).mul(3))
       return loss
     }
-    assert.throws(() => lossAndGradients(module, lossThatAssigns), /scale was given a new value/)
+    assert.throws(
+      () => lossAndGradients(module, lossThatAssigns),
+      /scale was assigned a new value after it was recorded/,
+    )
   })
 
   it('is none where it stands in for a parameter', () => {
