@@ -35,7 +35,7 @@ function take(value: Tensor): Storage {
   return storage
 }
 
-const NEW_VALUE = 'a new value was assigned to its parameter'
+const NEW_VALUE = 'the assignment of a new value to its parameter'
 
 /**
  * A tensor that is trained: a module finds it in its fields, and an optimizer replaces its value. Otherwise it is like any

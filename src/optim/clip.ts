@@ -50,7 +50,7 @@ export function clipGradients(gradients: Map<string, Tensor>, maximumNorm: numbe
   })
 }
 
-const CLIPPED = 'its gradients were clipped'
+const CLIPPED = 'the clipping of its gradients'
 
 /** Scales all gradients in place, if their device supports this and can be read synchronously. */
 function scaleInPlace(gradients: Map<string, Tensor>, factor: Tensor): boolean {

@@ -394,7 +394,7 @@ describe('memory of a tape', () => {
     const [g] = tape.gradient(y, [x])
     tape.end([z])
     assert.throws(() => y.dataSync(), FreedError)
-    assert.throws(() => y.dataSync(), /given back when its tape ended/)
+    assert.throws(() => y.dataSync(), /freed when its tape ended/)
     assert.ok(!z.storage.isFreed && !g.storage.isFreed && !x.storage.isFreed)
     assert.equal(device.get().memory().buffers - before, 3)
   })

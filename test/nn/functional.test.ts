@@ -43,6 +43,6 @@ describe('withParameters', () => {
   it('refuses values that do not fit, before anything is put anywhere', () =>
     assert.throws(() => withParameters(new Twice(), [ones([2])], () => 0), {
       name: 'ShapeError',
-      message: 'withParameters: values [2] for parameters [1, 1]',
+      message: 'withParameters: values [2] do not match parameters [1, 1]',
     }))
 })

@@ -121,7 +121,7 @@ describe('parameters that the loss does not depend on', () => {
       warnings[0],
       /does not depend on 3 of 5 trainable parameters of Two: heads\.spare\.weight, heads\.spare\.bias, heads\.other\.weight\./,
     )
-    assert.match(warnings[0], /freeze them, or pass \{ allowUnused: true \}/)
+    assert.match(warnings[0], /freeze them or pass \{ allowUnused: true \}/)
   })
 
   it('are warned of again only when there are others', () => {

@@ -74,7 +74,7 @@ describe('a layer', () => {
       'an initializer that gives a function',
       () => parameter([2], () => () => 1),
       'ArgumentError',
-      'it is called first, as init.normal(0.02) is',
+      'call it first, as in init.normal(0.02)',
     ],
     [
       'init.normal()',
@@ -252,7 +252,7 @@ describe('attention and transformers', () => {
       'a block without its memory',
       () => new TransformerBlock({ width: 8, heads: 2, memoryWidth: 4 }).forward(ones([1, 5, 8])),
       'TypeError',
-      'attends to a memory, and none was given; write block.forward(x, { memory })',
+      'needs a memory to attend to; write block.forward(x, { memory })',
     ],
     [
       'attention on one sequence',
