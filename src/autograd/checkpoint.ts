@@ -8,8 +8,8 @@ import { derivedRule, fresh } from './op.ts'
 import { announceDraw, type Entry, noGrad, observing, record } from './recording.ts'
 
 /**
- * f, with nothing of its inside kept for the backward pass: it is run again there (Chen et al. 2016). What f uses from
- * outside, parameters say, gets its gradients too, and random numbers come out the same the second time.
+ * f without storing its intermediate values: the backward pass runs f again (Chen et al. 2016). Tensors that f uses from
+ * outside, such as parameters, get their gradients too, and f draws the same random numbers the second time.
  */
 export function checkpoint<A extends readonly unknown[]>(f: (...args: A) => Tensor): (...args: A) => Tensor {
   checkArguments('checkpoint(f)', [is.callback], [f])
@@ -17,7 +17,7 @@ export function checkpoint<A extends readonly unknown[]>(f: (...args: A) => Tens
     const made = new Set<Tensor>()
     const captured = new Set<Tensor>()
     const draws = new Map<Generator, number>()
-    // whatever an operation inside takes that was not made inside comes from outside
+    // an argument of an operation in f that f did not compute comes from outside
     const observer = {
       record({ args: used, result }: Entry) {
         for (const x of used) if (x instanceof Tensor && !made.has(x) && isFloating(x.dtype)) captured.add(x)
@@ -29,10 +29,10 @@ export function checkpoint<A extends readonly unknown[]>(f: (...args: A) => Tens
       'checkpoint',
       noGrad(() => observing(observer, () => f(...args))),
     )
-    // what is handed through unchanged comes from outside, too
+    // a result that f returns unchanged comes from outside, too
     if (!made.has(inside) && isFloating(inside.dtype)) captured.add(inside)
     const result = fresh(inside, [...captured])
-    // a checkpoint around this one repeats the same draws
+    // an enclosing checkpoint repeats the same draws
     for (const [generator, position] of draws) announceDraw(generator, position)
     const inputs = [...captured].filter(x => !x.storage.isFreed)
     const rule = derivedRule((..._captured: Tensor[]) => replaying(draws, () => f(...args)))
@@ -41,7 +41,7 @@ export function checkpoint<A extends readonly unknown[]>(f: (...args: A) => Tens
   }
 }
 
-/** Runs f with generators set back to where they were, and then on to where they are. */
+/** Runs f with generators at their earlier positions, then restores their current positions. */
 function replaying<T>(positions: ReadonlyMap<Generator, number>, f: () => T): T {
   const now = new Map([...positions.keys()].map(generator => [generator, generator.state.position]))
   for (const [generator, position] of positions) generator.seek(position)

@@ -1,5 +1,5 @@
-// What can be wrong with a call: of an operation, of a rule, of a transform, and of a walk back over a tape. The messages
-// say what was given, what was expected and what to write.
+// Checks of operations, gradient rules, transforms and backward passes. The messages say what was given, what was
+// expected and what to write.
 
 import { checkArguments, checkEach } from '../tensor/arguments.ts'
 import { given, isPromise } from '../tensor/given.ts'
@@ -31,7 +31,7 @@ export function commonDevice(name: string, args: readonly unknown[]): Device {
     common ??= device
     if (device !== common)
       throw new DeviceError(
-        `${name}: one tensor is on ${common.name}, another on ${device.name}; move one of them`,
+        `${name}: one tensor is on ${common.name}, another on ${device.name}; move one of them, as in await toDevice(x, '${common.name}')`,
         device.name,
       )
   }
@@ -43,26 +43,31 @@ export function commonDevice(name: string, args: readonly unknown[]): Device {
   return common
 }
 
-/** What an operation computed. */
+/** The result of an operation, which must be a tensor. */
 export function computedBy(name: string, result: unknown): Tensor {
   if (result instanceof Tensor) return result
-  throw new ArgumentError(`${name}: what it computes must be a tensor, not ${given(result)}`, name, '', result)
+  throw new ArgumentError(`${name}: the result must be a tensor, not ${given(result)}`, name, '', result)
 }
 
-/** What a function gave that is differentiated: one tensor. */
+/** The result of a function that is differentiated, which must be one tensor. */
 export function returnedBy(name: string, result: unknown): Tensor {
   if (result instanceof Tensor) return result
   const advice =
     result === undefined
-      ? 'return what it computes'
+      ? 'return the result'
       : typeof result === 'number'
         ? 'compute with operations on tensors, without reading their values'
         : Array.isArray(result)
-          ? 'add the parts up, or join them with concat'
+          ? 'add the tensors, or join them with concat'
           : isPromise(result)
-            ? 'f must not be async, await what it needs before'
+            ? 'f must not be async; await its data before the call'
             : 'return a tensor'
-  throw new ArgumentError(`${name}: f gave ${given(result)}, and must give one tensor: ${advice}`, name, 'f', result)
+  throw new ArgumentError(
+    `${name}: f returned ${given(result)}, and must return one tensor: ${advice}`,
+    name,
+    'f',
+    result,
+  )
 }
 
 /** Refuses a result that has no gradients. */
@@ -74,7 +79,7 @@ export function checkResult(result: Tensor): void {
     )
 }
 
-/** Refuses a seed of another shape than the result, and none for a result that is no scalar. */
+/** Checks that a seed has the shape of the result, and that a result without a seed is a scalar. */
 export function checkSeed(result: Tensor, seed: Tensor | undefined): void {
   checkResult(result)
   if (!seed && result.size !== 1)
@@ -83,23 +88,26 @@ export function checkSeed(result: Tensor, seed: Tensor | undefined): void {
       result,
     )
   if (seed && !sameShape(seed.shape, result.shape))
-    throw new GradientError(`a seed of shape ${show(seed.shape)} for a result of shape ${show(result.shape)}`, seed)
+    throw new GradientError(
+      `the seed has shape ${show(seed.shape)}, and must have the shape of the result, ${show(result.shape)}`,
+      seed,
+    )
 }
 
 const areThunks = (thunks: unknown): thunks is Thunks =>
   Array.isArray(thunks) && thunks.every(thunk => thunk === undefined || typeof thunk === 'function')
 
-/** What the rule of an operation gives. */
+/** The thunks that the rule of an operation returns. */
 export function thunksOf(entry: Entry, gradient: Tensor): Thunks {
   const thunks: unknown = entry.rule(gradient)
   if (areThunks(thunks)) return thunks
   throw new GradientError(
-    `${entry.name}: the rule gave ${given(thunks)}; it must give a list with a function for each argument, such as [() => gradient.mul(2)]`,
+    `${entry.name}: the rule returned ${given(thunks)}; it must return a list with a function for each argument, such as [() => gradient.mul(2)]`,
     gradient,
   )
 }
 
-/** Refuses what is not the gradient of an argument. */
+/** Checks that a value can be the gradient of an argument. */
 export function checkPart(entry: Entry, position: number, gradient: Tensor, arg: Tensor): void {
   if (!(gradient instanceof Tensor))
     throw new GradientError(
@@ -108,15 +116,18 @@ export function checkPart(entry: Entry, position: number, gradient: Tensor, arg:
     )
   if (!broadcastsTo(arg.shape, gradient.shape) || deviceOf(gradient) !== deviceOf(arg))
     throw new GradientError(
-      `${entry.name}: the gradient of argument ${position} has shape ${show(gradient.shape)} on ${gradient.device}, its argument ${show(arg.shape)} on ${arg.device}`,
+      `${entry.name}: the gradient of argument ${position} has shape ${show(gradient.shape)} on ${gradient.device}, but the argument has shape ${show(arg.shape)} on ${arg.device}`,
       gradient,
     )
 }
 
-/** Refuses a position at which there is nothing to differentiate by. */
+/** Checks that an input can be differentiated by. */
 export function checkPosition(name: string, inputs: readonly Tensor[], position: number): void {
   const x = inputs[position]
-  if (!x) throw new RangeError(`${name}: wrt: there is no argument ${position} among ${inputs.length}`)
+  if (!x)
+    throw new RangeError(
+      `${name}: wrt must be the position of one of ${inputs.length} arguments, counted from 0, not ${position}`,
+    )
   if (!isFloating(x.dtype)) throw noGradients(`${name}: argument ${position}`, x)
 }
 
@@ -128,13 +139,13 @@ export function floatingOf(name: string, inputs: readonly Tensor[]): number[] {
   return floating
 }
 
-/** One vector for each input, of its shape. An input of integers does not move, and its vector must say so. */
+/** Checks for one vector per input, of the same shape. An integer input is a constant, so its vector is of integers too. */
 export function checkVectors(name: string, f: unknown, inputs: readonly Tensor[], vectors: readonly Tensor[]): void {
   const call = `${name}(f, inputs, ${name === 'jvp' ? 'tangents' : 'vectors'})`
   checkArguments(call, [is.callback, is.tensorList, is.tensorList], [f, inputs, vectors])
   if (vectors.length !== inputs.length || vectors.some((v, i) => !sameShape(v.shape, inputs[i].shape)))
     throw new ShapeError(
-      `${name}: vectors ${vectors.map(v => show(v.shape)).join(', ')} for inputs ${inputs.map(x => show(x.shape)).join(', ')}`,
+      `${name}: vectors ${vectors.map(v => show(v.shape)).join(', ')} do not match inputs ${inputs.map(x => show(x.shape)).join(', ')}: give one of the same shape for each`,
       ...vectors.map(v => v.shape),
     )
   const at = inputs.findIndex((x, i) => isFloating(x.dtype) !== isFloating(vectors[i].dtype))
@@ -142,13 +153,13 @@ export function checkVectors(name: string, f: unknown, inputs: readonly Tensor[]
   const [x, v] = [inputs[at], vectors[at]]
   throw new GradientError(
     isFloating(x.dtype)
-      ? `${name}: vector ${at} is ${v.dtype}, and its input ${x.dtype}; write v.cast('${x.dtype}')`
-      : `${name}: input ${at} is ${x.dtype}: it is a constant, and its vector is zerosLike(x); to differentiate by it, write x.cast('float32')`,
+      ? `${name}: vector ${at} is ${v.dtype}, but its input is ${x.dtype}; write v.cast('${x.dtype}')`
+      : `${name}: input ${at} is ${x.dtype}, so it is a constant, and its vector must be zerosLike(x); to differentiate by it, write x.cast('float32')`,
     v,
   )
 }
 
-/** Checks that a transform is for one argument. */
+/** Checks that a transform is given one argument to differentiate by. */
 export function oneOf(name: string, wrt: number | readonly number[]): number {
   if (typeof wrt === 'number') return wrt
   throw new ArgumentError(

@@ -1,6 +1,6 @@
 // The operations as methods: x.matmul(w).gelu(). src/tensor does not depend on gradients, so they are added to its
-// class here; rules and modules are written with them. This file acts by being imported, so package.json has no
-// `sideEffects`: a list there has to name every file on the way to this one, and makes a small program 1 % smaller.
+// class here; rules and modules are written with them. Importing this file has an effect, so package.json has no
+// `sideEffects` list: it would have to name every file that leads to this one, and makes a small program only 1 % smaller.
 
 import { Tensor } from '../tensor/index.ts'
 import type * as activation from './ops/activation.ts'
@@ -16,7 +16,7 @@ import type * as normalization from './ops/normalization.ts'
 import type * as reduce from './ops/reduce.ts'
 import type * as softmax from './ops/softmax.ts'
 
-/** The files that define the operations: through ops/index.ts a type of theirs would come without its documentation. */
+/** The modules that define the operations: types taken from ops/index.ts would come without their documentation. */
 type Functions = typeof activation &
   typeof attention &
   typeof dropout &
@@ -30,22 +30,22 @@ type Functions = typeof activation &
   typeof softmax
 
 /**
- * Operations that are no methods: those that do not take a tensor first, and those whose first tensor is not what is worked
- * on. Every other operation is a method; one that takes no tensor first and is missing here does not compile.
+ * Operations that are not methods: their first argument is not a tensor, or is not the tensor that they operate on. Every
+ * other operation is a method; one whose first argument is not a tensor and that is missing here does not compile.
  */
 const functionsOnly = {
-  // no tensor first
+  // the first argument is not a tensor
   broadcast: true,
   causalMask: true,
   concat: true,
   einsum: true,
   scatterAdd: true,
   stack: true,
-  // a condition, a table, ids
+  // the first tensor is a condition, a table or ids
   where: true,
   embedding: true,
   oneHot: true,
-  // of modules and of the tape
+  // for modules and the tape
   attentionWeights: true,
   dropout: true,
   identity: true,
@@ -55,14 +55,14 @@ const functionsOnly = {
 type MethodName = Exclude<keyof typeof ops, keyof typeof functionsOnly | 'fusedOps'>
 
 type Method<F> = F extends (x: Tensor, ...rest: infer Rest) => infer Result ? (...rest: Rest) => Result : never
-/** Mapped from the functions, whose documentation is so that of the methods. */
+/** Mapped from the functions, so that the methods have their documentation. */
 type Methods = { [Name in keyof Pick<Functions, MethodName>]: Method<Functions[Name]> }
 
 declare module '../tensor/tensor.ts' {
   interface Tensor extends Methods {}
 }
 
-/** A function that takes a tensor first: the compiler says of any other that it is missing in the list above. */
+/** A function whose first argument is a tensor: the compiler reports that any other is missing from the list above. */
 type TakesTensor<F extends (x: Tensor, ...rest: never[]) => unknown> = F
 type MethodFunctions = { readonly [Name in MethodName]: TakesTensor<(typeof ops)[Name]> }
 

@@ -13,13 +13,13 @@ export class GradientError extends Error {
   }
 }
 
-/** The error of a tensor that cannot be differentiated by; it says what to write. */
+/** The error for a tensor that cannot be differentiated by; it says what to write. */
 export const noGradients = (what: string, x: Tensor): GradientError =>
   new GradientError(
     `${what} is ${x.dtype}, and only floating tensors have gradients; write x.cast('float32'), or tensor([…]) of numbers`,
     x,
   )
 
-/** For messages about gradients that are missing: what makes a constant of a value. */
+/** For messages about missing gradients: how a value becomes a constant. */
 export const HOW_VALUES_LEAVE =
   'Values that were read by data(), dataSync(), array() or item(), and what stopGradient and noGrad return, are constants'

@@ -1,23 +1,23 @@
-// What a walk back over a tape adds up, and the memory it gives back on the way. tape.ts has the walk.
+// The gradients that a backward pass accumulates, and the memory that it frees. tape.ts has the pass itself.
 
 import type { Owned } from '../tensor/context.ts'
 import { deviceOf, type Scope, type Storage, sameShape, Tensor } from '../tensor/index.ts'
 import { checkPart } from './checks.ts'
 import { type Entry, isRecording } from './recording.ts'
 
-/** What one operation adds to the gradient of one of its arguments. */
+/** The contribution of one operation to the gradient of one of its arguments. */
 export type Part = readonly [arg: Tensor, part: Tensor]
 
-/** The gradients that are known so far on the way back, with their memory: a sum is formed in place where nobody else looks. */
+/** The gradients computed so far in a backward pass, with their memory: a sum is formed in place if nothing else uses it. */
 export class Gradients {
   readonly #pass: Scope
   readonly #byTensor = new Map<Tensor, Tensor>()
-  /** how many of the gradients lie in a memory */
+  /** number of gradients in each memory */
   readonly #uses = new Map<Owned, number>()
-  /** whether what is computed here is recorded elsewhere, and must stay as it is */
+  /** whether another tape records this pass, so that its values must not change */
   readonly #isRecorded = isRecording()
 
-  /** whose gradients are asked for, and stay */
+  /** tensors whose gradients were requested and are kept */
   readonly #wanted: ReadonlySet<Tensor>
 
   constructor(pass: Scope, wanted: readonly Tensor[]) {
@@ -29,7 +29,7 @@ export class Gradients {
     return this.#byTensor.get(x)
   }
 
-  /** Passes the gradient of a result on to what it was computed of; after that only the gradients that are asked for stay. */
+  /** Passes the gradient of a result on to its arguments, then frees it unless it was requested. */
   passOn(result: Tensor, partsOf: (gradient: Tensor) => readonly Part[]): void {
     const gradient = this.get(result)
     if (!gradient) return
@@ -39,7 +39,7 @@ export class Gradients {
     this.#sweep(mark)
   }
 
-  /** Parts may lie in one memory, several for one tensor even: it is in use until all are added. */
+  /** Parts may share memory, even several for one tensor, so it stays in use until all are added. */
   #addAll(parts: readonly Part[]): void {
     for (const [, part] of parts) this.#use(part)
     for (const [x, part] of parts) this.add(x, part)
@@ -74,7 +74,7 @@ export class Gradients {
     }
   }
 
-  /** Gives back what a rule made on its way. */
+  /** Frees the intermediate values of a rule. */
   #sweep(mark: number): void {
     if (!this.#isRecorded) this.#pass.sweep(mark, storage => this.#uses.has(storage))
   }
@@ -93,7 +93,7 @@ export class Gradients {
   }
 }
 
-/** A rule's answer made the argument's: summed over axes that were broadcast, of its dtype. */
+/** The result of a rule as the gradient of an argument: summed over axes that were broadcast, of the argument's dtype. */
 export function conform(entry: Entry, position: number, gradient: Tensor, arg: Tensor): Tensor {
   checkPart(entry, position, gradient, arg)
   let result = gradient
@@ -102,7 +102,7 @@ export function conform(entry: Entry, position: number, gradient: Tensor, arg: T
   return result
 }
 
-/** For each entry the memory that nothing before it uses, if a scope owns it and it is not kept. */
+/** For each entry, the memory that no earlier entry uses, if a scope owns it and it is not kept. */
 export function firstUses(
   entries: readonly Entry[],
   owner: Scope,

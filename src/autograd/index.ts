@@ -1,4 +1,4 @@
-// Automatic differentiation: operations, the tape, and functions of functions. Importing it gives tensors their
+// Automatic differentiation: operations, the tape, and transforms of functions. Importing this file gives tensors their
 // methods.
 
 import './fluent.ts'

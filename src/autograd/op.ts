@@ -1,5 +1,5 @@
-// How an operation comes to be: a forward computation on kernels and a rule for its gradient, on one line each. The
-// rule sees only tensors and is written in differentiable operations, so it has a gradient itself.
+// Defines operations by a forward computation on kernels and a rule for the gradient, one line each. The rule is written in
+// differentiable operations on tensors, so it has a gradient itself.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { floating, isFloating, type Kernels, Tensor } from '../tensor/index.ts'
@@ -9,16 +9,16 @@ import { commonDevice, computedBy } from './checks.ts'
 import { announceOperation, type Entry, isRecording, noGrad, record, type Thunks, unobserved } from './recording.ts'
 import { Tape } from './tape.ts'
 
-/** A tensor as its own dtype where that is floating, else as float32. */
+/** A tensor in its own dtype if that is floating, else as float32. */
 export const asFloating = (k: Kernels, x: Tensor): Tensor => (isFloating(x.dtype) ? x : k.cast(x, floating(x.dtype)))
 
-/** A result that is a tensor of its own to the tape, even where an argument was handed through. */
+/** A result that is a separate tensor for the tape, even if it is one of the arguments. */
 export const fresh = (result: Tensor, args: readonly unknown[]): Tensor =>
   args.includes(result) ? result.view(result.shape, result.strides) : result
 
 type Rule<A extends readonly unknown[]> = (gradient: Tensor, result: Tensor, ...args: A) => Thunks
 
-/** One call of an operation, as a line of a tape. */
+/** One call of an operation, as an entry of a tape. */
 class Call<A extends readonly unknown[]> implements Entry {
   readonly name: string
   readonly args: A
@@ -40,9 +40,9 @@ class Call<A extends readonly unknown[]> implements Entry {
 /**
  * Defines a differentiable operation.
  * @param forward computes the result with the device's kernels
- * @param rule from the gradient of the result, the result and the arguments to one thunk an argument (undefined where
- *   there is nothing to differentiate). It neither sums over broadcast axes nor accumulates: the tape does. An operation without a
- *   rule is not differentiable: gradients stop at it.
+ * @param rule maps the gradient of the result, the result and the arguments to one thunk per argument (undefined for an
+ *   argument that has no gradient). It neither sums over broadcast axes nor accumulates: the tape does. An operation without
+ *   a rule is not differentiable: gradients stop at it.
  */
 export function defineOp<A extends readonly unknown[]>(
   name: string,
@@ -63,16 +63,16 @@ export function defineOp<A extends readonly unknown[]>(
   return named(name, op)
 }
 
-/** A function that is called by its name in error messages and tests. */
+/** Gives a function the name that error messages and tests use. */
 const named = <F extends object>(name: string, f: F): F => Object.defineProperty(f, 'name', { value: name })
 
-/** What makes a fused operation. */
+/** The parts of a fused operation. */
 export interface Fused<A extends readonly unknown[]> {
-  /** What it computes, in differentiable operations: this defines it. */
+  /** The operation in terms of differentiable operations: this defines it. */
   readonly definition: (...args: A) => Tensor
-  /** A device's own kernel for it; undefined where the device has none for these arguments. */
+  /** A device's own kernel; undefined if the device has none for these arguments. */
   readonly kernel?: (kernels: Kernels, ...args: A) => Tensor | undefined
-  /** A shorter way to the gradient than that of the definition, with which it must agree. */
+  /** A shorter formula for the gradient, which must agree with that of the definition. */
   readonly rule?: Rule<A>
 }
 
@@ -82,12 +82,12 @@ const fusedSettings = {
   rule: is.optional(is.callback as is.Kind<NonNullable<Fused<never>['rule']>>),
 } satisfies Settings<Fused<never>>
 
-/** An operation that is one line on the tape and has a definition. */
+/** An operation that is one entry on the tape and has a definition. */
 export type FusedOp<A extends readonly unknown[]> = ((...args: A) => Tensor) & Fused<A>
 
 /**
- * Defines an operation by other operations. It is one line on the tape, whatever computes it: a kernel of the device, or
- * the definition with nothing of it recorded. Without a rule its gradient is that of the definition, computed anew.
+ * Defines an operation by other operations. It is one entry on the tape, whether a kernel of the device computes it or the
+ * definition, of which nothing is recorded. Without a rule, the gradient is that of the definition, which runs again for it.
  */
 export function defineFused<A extends readonly unknown[]>(name: string, fused: Fused<A>): FusedOp<A> {
   checkArguments('defineFused(name, fused)', [is.text], [name])
@@ -104,7 +104,7 @@ export function defineFused<A extends readonly unknown[]>(name: string, fused: F
   return named(name, Object.assign(op, { ...fused, rule }))
 }
 
-/** The rule that runs a function again on a tape of its own and walks back over it. */
+/** The rule that runs a function again on its own tape and differentiates it there. */
 export function derivedRule<A extends readonly unknown[]>(f: (...args: A) => Tensor): Rule<A> {
   return (gradient, _, ...args) => {
     const inputs = [...new Set(args.filter(arg => arg instanceof Tensor && isFloating(arg.dtype)))] as Tensor[]
@@ -117,7 +117,7 @@ export function derivedRule<A extends readonly unknown[]>(f: (...args: A) => Ten
       tape.end(gradients)
       return gradients
     }
-    // a tensor that stands in two places has one gradient: it is handed over at the first
+    // a tensor at two positions has one gradient, which is returned at the first
     return args.map((arg, i) => {
       const at = inputs.indexOf(arg as Tensor)
       return at >= 0 && args.indexOf(arg) === i ? () => (gradients ?? all())[at] : undefined

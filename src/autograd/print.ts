@@ -1,10 +1,10 @@
-// A tape for people: as a list and as a Mermaid flowchart.
+// Prints a tape as a list and as a Mermaid flowchart.
 
 import { briefValues, indented } from '../tensor/display.ts'
 import { show, Tensor } from '../tensor/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 
-/** What is printed of a tape. */
+/** The parts of a tape that are printed. */
 interface Printable {
   readonly entries: readonly { readonly name: string; readonly args: readonly unknown[]; readonly result: Tensor }[]
   readonly watched: ReadonlyMap<Tensor, string>
@@ -32,7 +32,7 @@ function showArgument(arg: unknown, numbers: Map<unknown, number>): string {
 
 const isReadable = (x: Tensor): boolean => x.storage.device.readSync !== undefined
 
-/** A few values of a tensor, or why there are none. */
+/** A few values of a tensor, or the reason why they cannot be shown. */
 function showValues(x: Tensor): string {
   if (x.storage.isFreed) return 'freed'
   return isReadable(x) ? briefValues(x) : `on ${x.device}`
@@ -40,13 +40,13 @@ function showValues(x: Tensor): string {
 
 /** How a tape is printed. */
 export interface TapeTextOptions {
-  /** whether a few values of every tensor follow, where they can be read at once; default false */
+  /** whether to print a few values of every tensor that can be read synchronously; default false */
   readonly values?: boolean
 }
 const tapeTextOptions = { values: false } satisfies Settings<TapeTextOptions>
 
 /**
- * One operation a line:
+ * The tape with one operation per line:
  *
  *     %0  x                    [2, 3]
  *     %1  w                    [4, 3]
@@ -77,18 +77,21 @@ export function toText(tape: Printable, options?: TapeTextOptions): string {
   const lines = rows.map(([n, text, shape, shown]) =>
     `${n.padStart(widths[0])}  ${text.padEnd(widths[1])}  ${shape.padEnd(widths[2])}  ${shown}`.trimEnd(),
   )
-  if (isWaiting) lines.push('await tape.entries[0].result.text() prints the values of one of them')
+  if (isWaiting)
+    lines.push(
+      'values on this device are read asynchronously: await tape.entries[0].result.text() gives those of one tensor',
+    )
   return lines.join('\n')
 }
 
-/** What a tape is. */
+/** A tape in one line: its number of operations. */
 export const inOneLine = ({ entries: { length } }: Printable): string =>
   `Tape of ${length} operation${length === 1 ? '' : 's'}`
 
-/** The same, and its operations below. */
+/** The same, followed by the list of operations. */
 export const inFull = (tape: Printable): string => `${inOneLine(tape)}\n${indented(toText(tape))}`.trimEnd()
 
-/** A flowchart: rounded boxes are watched tensors, the others operations with the shape of their result. */
+/** A flowchart: rounded boxes are watched tensors, other boxes are operations with the shape of their result. */
 export function toMermaid(tape: Printable): string {
   const numbers = number(tape)
   const quote = (text: string) => text.replaceAll('"', '#quot;')

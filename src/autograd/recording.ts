@@ -1,26 +1,26 @@
-// Notification of tapes and observers about operations while they run, and the phase of the computation that is running,
-// forward or backward.
+// Notifies tapes and observers of operations while they run, and keeps the current phase of the computation, forward or
+// backward.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { type Generator, Scope, storagesIn, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 
-/** One thunk an argument; undefined where there is nothing to differentiate, which a thunk may also find out when it runs. */
+/** One thunk per argument; undefined for an argument without a gradient. A thunk may return undefined for this too. */
 export type Thunks = readonly ((() => Tensor | undefined) | undefined)[]
 
-/** One line of a tape: an operation, what it was called with, what came out, and the way back. */
+/** One entry of a tape: an operation, its arguments, its result and its gradient rule. */
 export interface Entry {
   readonly name: string
   readonly args: readonly unknown[]
   readonly result: Tensor
-  /** Gradients of the arguments, from the gradient of the result; written in differentiable operations. */
+  /** The gradients of the arguments, from the gradient of the result; written in differentiable operations. */
   rule(gradient: Tensor): Thunks
 }
 
-/** Whoever wants to know of operations while they run. */
+/** An object that is notified of operations while they run. */
 export interface Recorder {
   record(entry: Entry): void
-  /** Random numbers are drawn, beginning at a position. */
+  /** Called when random numbers are drawn, beginning at a position. */
   draw?(generator: Generator, position: number): void
 }
 
@@ -29,12 +29,12 @@ let recorders: readonly Recorder[] = []
 /** Whether operations are being recorded on a tape. */
 export const isRecording = (): boolean => recorders.length > 0
 
-/** Tells every recorder of an operation. */
+/** Notifies every recorder of an operation. */
 export function record(entry: Entry): void {
   for (const recorder of recorders) recorder.record(entry)
 }
 
-/** Tells every recorder that a generator is drawn from, beginning at a position. */
+/** Notifies every recorder that random numbers are drawn, beginning at a position. */
 export function announceDraw(generator: Generator, position = generator.state.position): void {
   for (const recorder of recorders) recorder.draw?.(generator, position)
 }
@@ -49,12 +49,12 @@ function withRecorders<T>(list: readonly Recorder[], f: () => T): T {
   }
 }
 
-/** Runs `f` with one more recorder. */
+/** Runs `f` with an additional recorder. */
 export const observing = <T>(recorder: Recorder, f: () => T): T => withRecorders([...recorders, recorder], f)
 
 /**
- * Runs `f` with nothing recorded, for inference and for updates of parameters. What `f` makes on the way is given back
- * when it ends, what it returns is not.
+ * Runs `f` without recording, for inference and for updates of parameters. Tensors that `f` makes are freed when it ends,
+ * except those that it returns.
  */
 export function noGrad<T>(f: () => T): T {
   checkArguments('noGrad(f)', [is.callback], [f])
@@ -63,7 +63,7 @@ export function noGrad<T>(f: () => T): T {
     let kept: unknown
     try {
       const result = inner.run(f)
-      if (result instanceof Promise) throw new TypeError('noGrad runs synchronous code: await outside of it')
+      if (result instanceof Promise) throw new TypeError('noGrad: f must not be async; await its data before the call')
       kept = result
       return result
     } finally {
@@ -72,15 +72,15 @@ export function noGrad<T>(f: () => T): T {
   })
 }
 
-/** What a computation is part of: what a tape records, its way back, or neither, as the update of an optimizer. */
+/** The phase of a computation: recorded by a tape, part of a backward pass, or neither, such as an optimizer's update. */
 export type Phase = 'forward' | 'backward' | 'other'
 
 let phase: Phase = 'other'
 
-/** What the code that runs is part of. */
+/** The phase of the code that is running. */
 export const currentPhase = (): Phase => phase
 
-/** Runs `f` as part of a phase. */
+/** Runs `f` in a phase. */
 export function inPhase<T>(entered: Phase, f: () => T): T {
   const outer = phase
   phase = entered
@@ -91,12 +91,12 @@ export function inPhase<T>(entered: Phase, f: () => T): T {
   }
 }
 
-/** A function that is told of every call of an operation, with its arguments and its result. */
+/** A function that is called after every operation, with its arguments and its result. */
 export type OperationObserver = (name: string, args: readonly unknown[], result: Tensor) => void
 
 let observers: readonly OperationObserver[] = []
 
-/** Tells an observer of every operation from now on, whether a tape records it or not. The function that is returned ends this. */
+/** Calls an observer after every operation from now on, whether a tape records it or not. Returns a function that ends this. */
 export function observeOperations(observer: OperationObserver): () => void {
   observers = [...observers, observer]
   return () => {
@@ -104,12 +104,12 @@ export function observeOperations(observer: OperationObserver): () => void {
   }
 }
 
-/** Tells the observers of an operation. */
+/** Notifies the observers of an operation. */
 export function announceOperation(name: string, args: readonly unknown[], result: Tensor): void {
   for (const observer of observers) observer(name, args, result)
 }
 
-/** Runs the parts of an operation, of which observers are not told. */
+/** Runs the parts of an operation without notifying observers of them. */
 export function unobserved<T>(f: () => T): T {
   const outer = observers
   observers = []

@@ -1,8 +1,8 @@
-// The tape: while it records, every operation on a watched tensor is written down; walking back over what was written
-// gives gradients. A tape knows tensors by identity and keeps the very tensors that the operations used, so a gradient
-// computed while an outer tape records is recorded there like anything else: gradients of gradients need nothing more.
+// The tape records every operation on a watched tensor, and a backward pass over the records computes gradients. A tape
+// identifies tensors by object identity and keeps the tensors that the operations used, so an outer tape records the
+// computation of a gradient like any other: gradients of gradients need no further code.
 
-// a tape can be declared with `using`, whatever library the program is checked with
+// a tape can be declared with `using`, independently of the `lib` setting of the program
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { checkArguments } from '../tensor/arguments.ts'
@@ -29,13 +29,13 @@ import { conform, firstUses, Gradients, type Part } from './gradients.ts'
 import { inFull, inOneLine, type TapeTextOptions, toMermaid, toText } from './print.ts'
 import { type Entry, inPhase, isRecording, observing, type Recorder } from './recording.ts'
 
-/** How a tape is walked back over. */
+/** Options of a backward pass. */
 export interface PartialsOptions {
-  /** the gradient of the result, of its shape; without one the result must be a scalar, and it is 1 */
+  /** gradient of the result, of its shape; default 1, for a result that is a scalar */
   readonly seed?: Tensor
-  /** whether the tape ends, as in `finish`; default false */
+  /** whether the tape ends after the pass, as in `finish`; default false */
   readonly ends?: boolean
-  /** whose memory is not given back at the end */
+  /** tensors, or objects with tensors, whose memory is not freed when the tape ends */
   readonly kept?: unknown
 }
 const partialsOptions = {
@@ -44,13 +44,13 @@ const partialsOptions = {
   kept: undefined,
 } satisfies Settings<PartialsOptions>
 
-/** Gradients with zeros where there are none. */
+/** Gradients, with zeros for those that are undefined. */
 export const orZeros = (gradients: readonly (Tensor | undefined)[], inputs: readonly Tensor[]): Tensor[] =>
   gradients.map((gradient, i) => gradient ?? zerosLike(inputs[i]))
 
 /**
- * What was computed while it ran: each operation with its arguments, result and rule, in order. Gradients are found by walking
- * back over it.
+ * A record of operations in order, each with its arguments, result and gradient rule. A backward pass over it computes
+ * gradients.
  *
  *     const tape = new Tape()
  *     tape.watch(x)
@@ -65,19 +65,19 @@ export const orZeros = (gradients: readonly (Tensor | undefined)[], inputs: read
  * | `end(kept)`, `using`       | nothing                                            | has ended                              |
  * | `handOver()`               | nothing                                            | stays, its memory is the outer scope's |
  *
- * When a tape ends, what was made while it ran is given back, except what is `kept` and the gradients; `finish` and `partials`
- * give it back on the way, as soon as nothing needs it. Without a seed y must be a scalar.
+ * When a tape ends, it frees the tensors made while it ran, except what is `kept` and the gradients; `finish` and `partials`
+ * with `ends` free each as soon as it is not needed any more. Without a seed y must be a scalar.
  */
 export class Tape implements Recorder {
   readonly entries: Entry[] = []
-  /** the tensors that gradients can be asked for, with their names in print */
+  /** the tensors that gradients can be requested for, with the names that are printed */
   readonly watched = new Map<Tensor, string>()
   readonly #tracked = new Set<Tensor>()
   readonly #values = new Map<Tensor, Storage>()
   readonly #scope = new Scope('its tape', true)
   #ended = false
 
-  /** Records what becomes of a tensor from now on. Throws GradientError unless it is floating. */
+  /** Records operations on a tensor from now on. Throws GradientError unless it is floating. */
   watch<T extends Tensor>(x: T, name = `x${this.watched.size}`): T {
     checkArguments('tape.watch(x, name)', [is.tensor, is.text], [x, name])
     if (!isFloating(x.dtype)) throw noGradients('watch: x', x)
@@ -87,13 +87,13 @@ export class Tape implements Recorder {
     return x
   }
 
-  /** Runs `f` while recording. What it makes belongs to the tape, until `end`. */
+  /** Runs `f` while recording. The tape owns the tensors that `f` makes, until it ends. */
   run<T>(f: () => T): T {
     checkArguments('tape.run(f)', [is.callback], [f])
-    if (this.#ended) throw new Error('this tape has ended')
+    if (this.#ended) throw new Error('this tape has ended; make a new one')
     const result = inPhase('forward', () => observing(this, () => this.#scope.run(f)))
     if (result instanceof Promise)
-      throw new TypeError('a tape records synchronous code: await outside of it, operations themselves never wait')
+      throw new TypeError('tape.run: f must not be async; await its data before the call (operations are synchronous)')
     return result
   }
 
@@ -109,11 +109,11 @@ export class Tape implements Recorder {
   }
 
   /**
-   * d result / d inputs, walked back over the tape; may be called more than once.
-   * @param seed the gradient of the result, of its shape; without one the result must be a scalar, and it is 1
-   * @returns one gradient an input, of the input's shape and dtype; zeros where the result does not depend on it
-   * @throws GradientError where the result is not a scalar and no seed is given, and where it depends on nothing that is
-   *   watched: see `partials` for results that may be constant
+   * d result / d inputs, by a backward pass over the tape; may be called more than once.
+   * @param seed gradient of the result, of its shape; default 1, for a result that is a scalar
+   * @returns one gradient per input, of the input's shape and dtype; zeros if the result does not depend on it
+   * @throws GradientError if the result is not a scalar and no seed is given, and if it depends on no watched tensor: see
+   *   `partials` for results that may be constant
    */
   gradient(result: Tensor, inputs: readonly Tensor[], seed?: Tensor): Tensor[] {
     const kinds = [is.tensor, is.tensorList, is.optional(is.tensor)]
@@ -123,8 +123,8 @@ export class Tape implements Recorder {
   }
 
   /**
-   * The same for the last time, and ends the tape: what was recorded is given back on the way, as soon as nothing needs it.
-   * @param kept whose memory is not given back
+   * As `gradient`, and ends the tape: the pass frees each recorded tensor as soon as it is not needed any more.
+   * @param kept tensors, or objects with tensors, whose memory is not freed
    */
   finish(result: Tensor, inputs: readonly Tensor[], kept?: unknown): Tensor[] {
     const kinds = [is.tensor, is.tensorList, is.anything]
@@ -134,10 +134,10 @@ export class Tape implements Recorder {
   }
 
   /**
-   * As `gradient` and `finish`, but tells zeros of the structure from those of the numbers: a gradient is undefined where no
-   * path of operations leads from the input to the result, and so are all of them where the result is a constant.
-   * @param options.ends whether the tape ends with this, except for the memory of what is `kept`
-   * @throws GradientError where the result is not a scalar and no seed is given
+   * As `gradient` and `finish`, but a gradient is undefined, not zeros, if no path of operations leads from the input to the
+   * result. All gradients are undefined if the result is a constant.
+   * @param options.ends whether the tape ends after the pass, which frees all memory but that of `kept`
+   * @throws GradientError if the result is not a scalar and no seed is given
    */
   partials(result: Tensor, inputs: readonly Tensor[], options?: PartialsOptions): (Tensor | undefined)[] {
     const call = 'tape.partials(result, inputs, options)'
@@ -145,14 +145,14 @@ export class Tape implements Recorder {
     const { seed, ends, kept } = settle(call, options, partialsOptions)
     this.#check(result, inputs, seed)
     if (!ends) return this.#walk(result, inputs, seed, [])
-    // what another tape records is not ours to give back
+    // values that another tape records must not be freed
     const freed = isRecording() ? [] : firstUses(this.entries, this.#scope, storagesIn([result, kept]))
     const gradients = this.#walk(result, inputs, seed, freed)
     this.end([kept, gradients])
     return gradients
   }
 
-  /** @param freed what is given back after each entry */
+  /** @param freed memory to free after each entry */
   #walk(
     result: Tensor,
     inputs: readonly Tensor[],
@@ -173,7 +173,7 @@ export class Tape implements Recorder {
     return inPhase('backward', () => pass.close(back))
   }
 
-  /** What one operation adds to the gradients of its arguments. */
+  /** The contributions of one operation to the gradients of its arguments. */
   #partsOf(entry: Entry, gradient: Tensor): Part[] {
     const thunks = thunksOf(entry, gradient)
     return entry.args.flatMap((arg, i): Part[] => {
@@ -182,7 +182,7 @@ export class Tape implements Recorder {
     })
   }
 
-  /** Gives back everything recorded, except the memory of what is kept. */
+  /** Frees everything recorded, except the memory of what is kept. */
   end(kept?: unknown): void {
     if (this.#ended) return
     this.#ended = true
@@ -191,7 +191,7 @@ export class Tape implements Recorder {
     this.#scope.end(storagesIn(kept))
   }
 
-  /** Lets the scope outside own what the tape has recorded so far; the tape goes on. */
+  /** Gives the outer scope the ownership of what the tape has recorded so far; the tape continues. */
   handOver(): void {
     this.#scope.handOver()
   }
@@ -200,17 +200,17 @@ export class Tape implements Recorder {
     this.end()
   }
 
-  /** The tape as a list, one operation a line. */
+  /** The tape as a list, one operation per line. */
   toString(options?: TapeTextOptions): string {
     return toText(this, options)
   }
 
-  /** What the consoles of Node, Deno and Bun print. */
+  /** The text that the consoles of Node, Deno and Bun print. */
   [inspectCustom](depth?: number | null, options?: InspectOptions): string {
     return inspected({ name: 'Tape', line: () => inOneLine(this), text: () => inFull(this) }, depth, options)
   }
 
-  /** What a notebook shows. */
+  /** The display in a notebook. */
   [jupyterDisplay](): MimeBundle {
     return mimeBundle(inFull(this))
   }
@@ -223,19 +223,25 @@ export class Tape implements Recorder {
   #checkRecorded(result: Tensor): void {
     if (this.#ended || this.tracks(result) || !isFloating(result.dtype)) return
     throw new GradientError(
-      `a result of shape ${show(result.shape)} that this tape did not record: compute it inside tape.run, from what is watched. ${HOW_VALUES_LEAVE}`,
+      `the tape did not record the result of shape ${show(result.shape)}: compute it inside tape.run, from watched tensors. ${HOW_VALUES_LEAVE}`,
       result,
     )
   }
 
   #check(result: Tensor, inputs: readonly Tensor[], seed?: Tensor): void {
-    if (this.#ended) throw new Error('this tape has ended')
+    if (this.#ended) throw new Error('this tape has ended; make a new one')
     checkSeed(result, seed)
     for (const x of inputs)
       if (!this.tracks(x))
-        throw new GradientError(`a tensor of shape ${show(x.shape)} is not on this tape: watch it before running`, x)
+        throw new GradientError(
+          `a tensor of shape ${show(x.shape)} is not on this tape: call tape.watch on it before tape.run`,
+          x,
+        )
     for (const [x, storage] of this.#values)
       if (x.storage !== storage)
-        throw new GradientError(`${this.watched.get(x)} was given a new value between recording and walking back`, x)
+        throw new GradientError(
+          `${this.watched.get(x)} was assigned a new value after it was recorded: compute the gradient before the update`,
+          x,
+        )
   }
 }

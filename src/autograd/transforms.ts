@@ -1,4 +1,4 @@
-// Functions of functions: gradients, and products with Jacobians and Hessians. All are made of tapes.
+// Transforms of functions: gradients, and products with Jacobians and Hessians. All of them use tapes.
 
 import { checkArguments, checkEach } from '../tensor/arguments.ts'
 import { ArgumentError, allocate, deviceOf, fromData, isFloating, scope, Tensor, zerosLike } from '../tensor/index.ts'
@@ -8,10 +8,10 @@ import { checkPosition, checkResult, checkVectors, floatingOf, oneOf, returnedBy
 import { identity, stack } from './ops/index.ts'
 import { orZeros, Tape } from './tape.ts'
 
-/** A function of tensors that gives one tensor. */
+/** A function of tensors that returns one tensor. */
 export type TensorFunction = (...inputs: Tensor[]) => Tensor
 
-/** Which arguments a gradient is for, by position. */
+/** The arguments to differentiate with respect to, by position. */
 export interface WrtOptions<W extends number | readonly number[] = number> {
   readonly wrt?: W
 }
@@ -21,13 +21,13 @@ const wrtOptions = {
 
 type Gradients<W> = W extends readonly number[] ? Tensor[] : Tensor
 
-/** The arguments that a transform is for: those of `options.wrt`, the first where nothing is said. */
+/** The positions in `options.wrt`; default the first argument. */
 function wrtOf(name: string, f: unknown, options: WrtOptions<number | readonly number[]> | undefined) {
   const call = `${name}(f, options)`
   checkArguments(call, [is.callback, is.options], [f, options])
   if ((options as unknown) instanceof Tensor)
     throw new ArgumentError(
-      `${name}: ${call} gives a function, which takes the tensors; write ${name}(f)(x)`,
+      `${name}: ${call} returns a function, which takes the tensors; write ${name}(f)(x)`,
       name,
       'options',
       options,
@@ -35,14 +35,14 @@ function wrtOf(name: string, f: unknown, options: WrtOptions<number | readonly n
   return settle(call, options, wrtOptions).wrt ?? 0
 }
 
-/** Runs f on a tape of its own, with inputs that are distinct to it, and hands over what `use` returns. */
+/** Runs f on its own tape, with a distinct tensor for each input, and gives the caller what `use` returns. */
 function onTape<R>(
   name: string,
   f: TensorFunction,
   inputs: readonly Tensor[],
   use: (tape: Tape, leaves: Tensor[], result: Tensor) => R,
 ): R {
-  // an input may be passed twice, or be watched by an outer tape: as its own identity it is one leaf here
+  // an input may be passed twice, or be watched by an outer tape: its identity makes it a separate leaf here
   const leaves = inputs.map(x => identity(x))
   const tape = new Tape()
   try {
@@ -59,7 +59,7 @@ function onTape<R>(
   }
 }
 
-/** The gradient of a function's value. A function may be constant, as the gradient of a linear one is: its gradient is zeros. */
+/** The gradient of a function's value: zeros if it is constant, such as the gradient of a linear function. */
 const gradientOf = (tape: Tape, value: Tensor, inputs: readonly Tensor[], seed?: Tensor): Tensor[] =>
   orZeros(tape.partials(value, inputs, { seed }), inputs)
 
@@ -87,7 +87,7 @@ function gradientAt(
 /**
  * The value and gradient of a scalar function: `valueAndGrad(f)(x, …)` gives `[f(x, …), ∂f/∂x]`.
  * @param options.wrt position of the argument (default 0), or a list of positions, which gives a list of gradients
- * @throws GradientError where f(x, …) is not a scalar, and for an argument of integers
+ * @throws GradientError if f(x, …) is not a scalar, and for an argument of integers
  */
 export function valueAndGrad<W extends number | readonly number[] = 0>(
   f: TensorFunction,
@@ -97,7 +97,7 @@ export function valueAndGrad<W extends number | readonly number[] = 0>(
   return (...inputs) => gradientAt('valueAndGrad', f, wrt, inputs) as [Tensor, Gradients<W>]
 }
 
-/** The gradient of a scalar function: `grad(f)(x, …)` is ∂f/∂x; see valueAndGrad. `grad(grad(f))` is what it says. */
+/** The gradient of a scalar function: `grad(f)(x, …)` is ∂f/∂x; see valueAndGrad. `grad(grad(f))` is the second derivative. */
 export function grad<W extends number | readonly number[] = 0>(
   f: TensorFunction,
   options?: WrtOptions<W>,
@@ -108,9 +108,9 @@ export function grad<W extends number | readonly number[] = 0>(
 
 /**
  * The value of f and its vector-Jacobian product: `const [y, pullback] = vjp(f, x, …)`, then `pullback(v)` is vᵀ ∂f/∂x for
- * every input, as often as wanted. An input of integers is a constant, and its product is zeros of its own dtype.
+ * every input, and may be called more than once. An input of integers is a constant: its product is zeros of its own dtype.
  * @param v of y's shape
- * @throws GradientError where no input is floating
+ * @throws GradientError if no input is floating
  */
 export function vjp(f: TensorFunction, ...inputs: Tensor[]): [value: Tensor, pullback: (v: Tensor) => Tensor[]] {
   checkArguments('vjp(f, ...inputs)', [is.callback, is.rest(is.tensor)], [f, ...inputs])
@@ -141,16 +141,16 @@ function pulledBack(
   return [value, pullback]
 }
 
-/** Σ g · v over those that are floating. */
+/** Σ g · v over the floating gradients. */
 const inner = (gradients: readonly Tensor[], vectors: readonly Tensor[]): Tensor =>
   gradients.flatMap((g, i) => (isFloating(g.dtype) ? [g.mul(vectors[i]).sum()] : [])).reduce((a, b) => a.add(b))
 
 /**
  * The value of f and its Jacobian-vector product: `[f(x, …), Σ ∂f/∂xᵢ vᵢ]`. The pullback is linear in its vector, so its
  * own pullback is the forward derivative.
- * @param tangents one of each input's shape. An input of integers is a constant: its tangent is of integers too, as
- *   `zerosLike(x)` is, and counts for nothing
- * @throws GradientError where no input is floating, and for a floating tangent of an input of integers
+ * @param tangents one per input, of its shape. An input of integers is a constant: its tangent must be of integers too, such
+ *   as `zerosLike(x)`, and is ignored
+ * @throws GradientError if no input is floating, and for a floating tangent of an input of integers
  */
 export function jvp(
   f: TensorFunction,
@@ -167,10 +167,10 @@ export function jvp(
 }
 
 /**
- * The Hessian of a scalar function times a vector, without the Hessian: ∂(∂f/∂x · v)/∂x, one result an input. An input of
- * integers is a constant, and its result is zeros of its own dtype.
- * @param vectors one of each input's shape; of integers, as `zerosLike(x)` is, where the input is
- * @throws GradientError where no input is floating, and for a floating vector of an input of integers
+ * The Hessian of a scalar function times a vector, without computing the Hessian: ∂(∂f/∂x · v)/∂x, one result per input. An
+ * input of integers is a constant: its result is zeros of its own dtype.
+ * @param vectors one per input, of its shape; of integers, such as `zerosLike(x)`, for an input of integers
+ * @throws GradientError if no input is floating, and for a floating vector of an input of integers
  */
 export function hvp(f: TensorFunction, inputs: readonly Tensor[], vectors: readonly Tensor[]): Tensor[] {
   checkVectors('hvp', f, inputs, vectors)
@@ -181,7 +181,7 @@ export function hvp(f: TensorFunction, inputs: readonly Tensor[], vectors: reado
   return inputs.map((x, i) => products[wrt.indexOf(i)] ?? zerosLike(x))
 }
 
-/** ∂f/∂x of any function, [...shape of f(x), ...shape of x], one walk back for each element of the result. */
+/** ∂f/∂x of any function, [...shape of f(x), ...shape of x], by one backward pass for each element of the result. */
 export function jacobian(f: TensorFunction, options?: WrtOptions): (...inputs: Tensor[]) => Tensor {
   const wrt = oneOf('jacobian', wrtOf('jacobian', f, options))
   return (...inputs) => jacobianAt('jacobian', f, wrt, inputs)

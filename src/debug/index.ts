@@ -1,4 +1,4 @@
-// Looking inside of a program that computes: where its time goes, and where its numbers stop being numbers.
+// Tools for debugging: a profiler of kernels, and a search for the first operation with NaN or infinity.
 
 export { firstNonFinite, type NonFiniteOperation, type NonFiniteOptions, type OperationInput } from './non-finite.ts'
 export { type Profile, type ProfileLine, type ProfileOptions, profile } from './profile.ts'

@@ -1,5 +1,5 @@
-// Where a NaN or an infinity came from. A loss that is NaN says nothing; the first operation whose result is not finite says
-// nearly everything.
+// Finds the origin of a NaN or an infinity: the first operation whose result is not finite. The loss shows it only many
+// operations later.
 
 import { currentPhase, observeOperations, type Phase } from '../autograd/recording.ts'
 import { checkArguments } from '../tensor/arguments.ts'
@@ -7,46 +7,46 @@ import { type DType, deviceOf, isFloating, keep, type Shape, show, Tensor, type 
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 
-/** A tensor that an operation was given. */
+/** A tensor that was passed to an operation. */
 export interface OperationInput {
-  /** among its arguments, from 0 */
+  /** position among the arguments, from 0 */
   readonly position: number
   readonly shape: Shape
   readonly dtype: DType
-  /** least and greatest finite value; undefined where there is none */
+  /** least and greatest finite value; undefined if no value is finite */
   readonly range?: readonly [least: number, greatest: number]
-  /** false where it was not finite already: it is data, or a parameter after an update, and no operation made it */
+  /** false if it was not finite before the operation: it is data or a parameter, not the result of an operation */
   readonly wasFinite: boolean
 }
 
 /** The first operation whose result is not finite. */
 export interface NonFiniteOperation {
   readonly operation: string
-  /** whether a tape recorded it, or it was part of the way back, or neither */
+  /** whether a tape recorded it, or it was part of a backward pass, or neither */
   readonly phase: Phase
-  /** of its result */
+  /** shape of the result */
   readonly shape: Shape
-  /** the first value that is not finite, and its place in row-major order */
+  /** the first value that is not finite, in row-major order */
   readonly value: number
   readonly index: number
-  /** how many values of its result are not finite */
+  /** number of values of the result that are not finite */
   readonly count: number
   readonly inputs: readonly OperationInput[]
-  /** of the operations before it, all of them finite */
+  /** number of operations before it, whose results were all finite */
   readonly before: number
-  /** whose stack shows where the operation was called */
+  /** an error whose stack shows where the operation was called */
   readonly place: Error
-  /** all of this in words */
+  /** all of this as text */
   readonly message: string
 }
 
 export interface NonFiniteOptions {
-  /** whether infinities count; false for a program that masks with -Infinity, say; default true */
+  /** whether infinities count, default true; false for a program that masks with -Infinity, for example */
   readonly infinity?: boolean
 }
 const nonFiniteOptions = { infinity: true } satisfies Settings<NonFiniteOptions>
 
-/** A call whose values have yet to be read. */
+/** A call whose values are not read yet. */
 interface Pending {
   readonly name: string
   readonly phase: Phase
@@ -59,18 +59,17 @@ interface Pending {
 type IsBad = (value: number) => boolean
 
 /**
- * Runs a function and names the first operation whose result holds NaN or an infinity, forward, backward or outside of a tape.
- * `undefined` if all results are finite.
+ * Runs a function and returns the first operation whose result has NaN or an infinity, in the forward pass, the backward pass or
+ * outside of a tape; undefined if all results are finite.
  *
  *     const found = await firstNonFinite(() => optimizer.minimize(() => model.loss(x, y)))
  *     console.log(found?.message)
  *
- * Operations are looked at, not kernels: of a fused operation the result, and not what its definition computes on the way. An
- * optimizer's update is no operation; what it does to a parameter shows in the first operation that uses it, as an input
- * that is not finite. Every result is read, which is slow; on `gpu` copies of all results and inputs are kept until f is done,
- * so take a small batch there.
- * @param f what is run, `async` or not, to its end; an error that it throws after something was found is not thrown again
- * @throws what f throws before
+ * Results of operations are checked, not of kernels: only the final result of a fused operation. An optimizer's update is not
+ * an operation; a parameter that it makes non-finite is reported as an input of the first operation that uses it. Every result
+ * is read, which is slow; on `gpu` copies of all results and inputs are kept until f has finished, so use a small batch there.
+ * @param f the function, `async` or not; it runs to its end. An error that it throws after a result was found is ignored
+ * @throws any error that f throws before a result is found
  */
 export async function firstNonFinite(
   f: () => unknown,
@@ -107,7 +106,7 @@ export async function firstNonFinite(
   } finally {
     end()
   }
-  // what is pending came before what was found at once
+  // pending calls came before the result that was found synchronously
   let first: NonFiniteOperation | undefined
   for (const seen of pending) {
     const tensors = [seen.result, ...seen.inputs.map(([, x]) => x)]
@@ -123,7 +122,7 @@ export async function firstNonFinite(
   return first
 }
 
-/** A copy that lasts until it is read. */
+/** A copy that is kept until it is read. */
 const copyOf = (x: Tensor): Tensor => keep(deviceOf(x).kernels.copy(x))
 
 function examine(seen: Pending, isBad: IsBad, read: (x: Tensor) => TypedArray): NonFiniteOperation | undefined {
@@ -160,8 +159,8 @@ function inputOf(position: number, { shape, dtype }: Tensor, values: TypedArray,
 }
 
 const PLACES: Record<Phase, string> = {
-  forward: 'on the way forward',
-  backward: 'on the way back',
+  forward: 'in the forward pass',
+  backward: 'in the backward pass',
   other: 'outside of a tape',
 }
 
@@ -172,7 +171,7 @@ function messageOf(found: Omit<NonFiniteOperation, 'message'>): string {
     `${operation}, ${PLACES[phase]}, gives ${value} at ${index} of ${show(shape)}${others}; operations before it, all finite: ${before}`,
     ...inputs.map(({ position, shape, dtype, range, wasFinite }) => {
       const values = range ? `from ${range[0]} to ${range[1]}` : 'no finite value'
-      const was = wasFinite ? '' : ', and was not finite before: no operation made it'
+      const was = wasFinite ? '' : ', and was not finite before: it is not the result of an operation'
       return `  argument ${position}: ${show(shape)} ${dtype}, ${values}${was}`
     }),
   ].join('\n')

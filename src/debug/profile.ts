@@ -1,4 +1,4 @@
-// Where the time of a function goes: every kernel of a device is timed, forward, backward and elsewhere.
+// Profiles a function: times every kernel of a device, in the forward pass, the backward pass and elsewhere.
 
 import { currentPhase, type Phase } from '../autograd/recording.ts'
 import { checkArguments } from '../tensor/arguments.ts'
@@ -9,35 +9,35 @@ import { type Settings, settle } from '../tensor/options.ts'
 
 /** All runs of one kernel in one phase. */
 export interface ProfileLine {
-  /** name of the kernel, with the function that it computes where it has several: `matmul`, `unary exp` */
+  /** name of the kernel, with its function if it has several: `matmul`, `unary exp` */
   readonly kernel: string
-  /** `forward` while a tape records, `backward` while it is walked back over, else `other` */
+  /** `forward` while a tape records, `backward` during its backward pass, otherwise `other` */
   readonly phase: Phase
-  /** spent in it, over all runs of the function */
+  /** time in the kernel, over all runs of the function */
   readonly milliseconds: number
-  /** number of its runs, over all runs of the function */
+  /** number of calls of the kernel, over all runs of the function */
   readonly calls: number
 }
 
-/** Where the time of a function went. Printing it gives a table. */
+/** The profile of a function. Printing it gives a table. */
 export interface Profile<T> {
-  /** what the function returned last */
+  /** result of the last run */
   readonly result: T
   readonly runs: number
-  /** of all runs together, timing included */
+  /** time of all runs together, including the overhead of timing */
   readonly milliseconds: number
-  /** the kernels that took longest first */
+  /** kernels, those with the longest time first */
   readonly lines: readonly ProfileLine[]
   /** The milliseconds and calls of a run, by kernel and by phase. */
   toString(): string
 }
 
 export interface ProfileOptions {
-  /** how often the function is run; default 1 */
+  /** number of runs; default 1 */
   readonly runs?: number
-  /** how often it is run before, untimed, since an engine compiles what runs often; default 0 */
+  /** number of untimed runs before, so that the engine has compiled the code; default 0 */
   readonly warmup?: number
-  /** the device whose kernels are timed; default the current one */
+  /** device whose kernels are timed; default the current device */
   readonly device?: DeviceName
 }
 const profileOptions = {
@@ -52,10 +52,10 @@ const profileOptions = {
  *     const step = () => optimizer.minimize(() => model.loss(images, texts))
  *     console.log(`${await profile(step, { warmup: 3, runs: 10 })}`)
  *
- * Times are milliseconds. On `cpu` and `reference` a kernel is done when it returns; on `gpu` it may go on computing, and what is seen
- * is the time that it takes to ask for it. What is left of a run is JavaScript between the kernels.
- * @param f what is run, `async` or not
- * @throws what f throws; DeviceError for a device that is not open
+ * Times are in milliseconds. On `cpu` and `reference` a kernel has finished when it returns; on `gpu` it may continue, and the
+ * time is that of submitting it. The remaining time of a run is JavaScript between the kernels.
+ * @param f the function, `async` or not
+ * @throws any error that f throws; DeviceError for a device that is not open
  */
 export async function profile<T>(f: () => T | Promise<T>, options?: ProfileOptions): Promise<Profile<T>> {
   const call = 'profile(f, options)'
@@ -84,7 +84,7 @@ export async function profile<T>(f: () => T | Promise<T>, options?: ProfileOptio
   }
 }
 
-/** Most kernels in a table. */
+/** Maximum number of kernels in a table. */
 const ROWS = 30
 
 function tableOf({ runs, milliseconds, lines }: Omit<Profile<unknown>, 'toString' | 'result'>): string {
@@ -98,7 +98,7 @@ function tableOf({ runs, milliseconds, lines }: Omit<Profile<unknown>, 'toString
   const phases = (['forward', 'backward', 'other'] as const).filter(phase => lines.some(line => line.phase === phase))
   const rest = lines.slice(ROWS)
   return [
-    `a run takes ${(milliseconds / runs).toFixed(3)} ms, timing included`,
+    `a run takes ${(milliseconds / runs).toFixed(3)} ms, including the overhead of timing`,
     ...lines.slice(0, ROWS).map(line => all(`${line.phase.padEnd(9)} ${line.kernel}`, [line])),
     ...(rest.length > 0 ? [all(`${rest.length} more`, rest)] : []),
     ...phases.map(phase =>

@@ -1,4 +1,4 @@
-// What models with a contrastive loss have in common: a learned temperature, and which pairs of a batch belong together.
+// Common parts of models with a contrastive loss: a learned temperature, and additional positive pairs in a batch.
 
 import { noGrad } from '../autograd/index.ts'
 import { init, type Parameter, parameter } from '../nn/index.ts'
@@ -6,14 +6,14 @@ import type { Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import type { Settings } from '../tensor/options.ts'
 
-/** What else belongs together than each image and its own text. */
+/** Positives in addition to each image and its own text. */
 export interface PositivesOptions {
   /** int32 [batch]: pairs with the same number are positives of each other */
   readonly groups?: Tensor
 }
 export const positivesOptions = { groups: is.optional(is.indices) } satisfies Settings<PositivesOptions>
 
-/** log(1 / temperature), a scalar that is learned. */
+/** log(1 / temperature), a learned scalar. */
 export const logScale = (temperature: number): Parameter => parameter([], init.constant(-Math.log(temperature)))
 
 /** Keeps exp(logScale) within [1, maximum]. */

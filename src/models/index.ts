@@ -1,4 +1,4 @@
-// Models: CoCa and its parts, the classifier, the dual encoder and the captioner that it is compared with, and generation.
+// Models: CoCa and its parts; the classifier, the dual encoder and the captioner that it is compared with; and generation.
 
 export { Captioner, type CaptionerLoss } from './captioner.ts'
 export {

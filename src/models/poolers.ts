@@ -1,4 +1,4 @@
-// What the decoder and the embedding see of an image: CoCa's two poolers in the three ways in which they may be arranged.
+// CoCa's two poolers, which compute the image tokens of the decoder and the summary of the embedding, in three arrangements.
 //
 //   cascade    patches → generative → image tokens → contrastive → summary
 //   parallel   patches → generative → image tokens,  patches → contrastive → summary
@@ -8,7 +8,7 @@ import { AttentionalPooler } from '../nn/index.ts'
 import type { Tensor } from '../tensor/index.ts'
 import type { ResolvedCoCa } from './config.ts'
 
-/** Functions that get the weights of the poolers. */
+/** Functions that are called with the weights of the poolers. */
 export interface PoolerWeights {
   readonly generative?: (weights: Tensor) => void
   readonly contrastive?: (weights: Tensor) => void
@@ -19,13 +19,13 @@ export interface Pooling {
   readonly settings: Pick<ResolvedCoCa, 'pooler'>
   readonly encoder: { readonly classToken?: Tensor }
   readonly generativePooler: AttentionalPooler
-  /** absent where the generative one is shared */
+  /** undefined in the arrangement `shared` */
   readonly contrastivePooler?: AttentionalPooler
 }
 
 type OnWeights = (weights: Tensor) => void
 
-/** The poolers that a configuration asks for, the generative one first. */
+/** The poolers of a configuration, the generative pooler first. */
 export function makePoolers({ image, pooler }: ResolvedCoCa): [AttentionalPooler, AttentionalPooler?] {
   const { arrangement, queries, ...options } = pooler
   const ofPatches = { ...options, memoryWidth: image.width }
@@ -36,8 +36,8 @@ export function makePoolers({ image, pooler }: ResolvedCoCa): [AttentionalPooler
 }
 
 /**
- * patches [batch, patches, image width] → tokens [batch, queries, pooler width] for the decoder, and what the embedding is
- * projected from, [batch, pooler width]
+ * patches [batch, patches, image width] → tokens [batch, queries, pooler width] for the decoder, and the summary
+ * [batch, pooler width], from which the embedding is projected
  */
 export function pool(model: Pooling, patches: Tensor, { generative, contrastive }: PoolerWeights = {}) {
   const { arrangement } = model.settings.pooler
@@ -49,23 +49,23 @@ export function pool(model: Pooling, patches: Tensor, { generative, contrastive 
   return { tokens: arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled, summary }
 }
 
-/** The tokens of `pool` alone. */
+/** Only the tokens of `pool`. */
 export function poolTokens(model: Pooling, patches: Tensor): Tensor {
   const pooled = model.generativePooler.forward(patches)
   return model.settings.pooler.arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled
 }
 
-/** The summary of `pool` alone. */
+/** Only the summary of `pool`. */
 export function poolSummary(model: Pooling, patches: Tensor): Tensor {
   const isParallel = model.settings.pooler.arrangement === 'parallel'
   return first(model, isParallel ? patches : model.generativePooler.forward(patches))
 }
 
-/** What the contrastive pooler makes of its source; without one, what the first query of the other gave. */
+/** The summary: the result of the contrastive pooler, or without one that of the first query of the shared pooler. */
 const first = ({ contrastivePooler }: Pooling, source: Tensor, onWeights?: OnWeights): Tensor =>
   (contrastivePooler?.forward(source, { onWeights }) ?? source).slice([{}, 0])
 
-/** Weights over the encoder's tokens as weights over its patches: without the class token, and summing to 1 again. */
+/** Converts weights over the encoder's tokens to weights over its patches: without the class token, normalised to sum 1. */
 function overPatches({ encoder }: Pooling, onWeights?: OnWeights): OnWeights | undefined {
   if (!onWeights || !encoder.classToken) return onWeights
   return weights => {

@@ -12,7 +12,7 @@ const paper = (
   decoderHidden: number,
 ): CoCaConfig => ({
   image: { size: 288, patch: 18, width, layers, heads, hidden },
-  // the paper does not say how long a text may be: 64 tokens is what its released descendants take
+  // the paper does not give the maximum length of a text: 64 tokens is that of models released later
   text: {
     vocabulary: 64_000,
     context: 64,

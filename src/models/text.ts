@@ -1,5 +1,5 @@
-// The two halves of a decoupled text decoder (CoCa, section 3.2): the lower one sees text only and ends in a learned
-// [CLS] that sums the text up, the upper one also looks at the image and predicts the next token.
+// The two halves of a decoupled text decoder (CoCa, section 3.2): the lower half attends to text only and ends in a learned
+// [CLS] token that summarises the text; the upper half also attends to the image and predicts the next token.
 
 import { causalMask, concat } from '../autograd/index.ts'
 import {
@@ -20,21 +20,21 @@ import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type BlockOptions, blockOptions, type ResolvedText, resolveText, type TextConfig } from './config.ts'
 
-/** What the upper half needs of a text. */
+/** The input of the upper half for a text. */
 export interface TextTokens {
   /** [batch, tokens, width] */
   readonly tokens: Tensor
-  /** bool [batch, 1, tokens, tokens]: who sees whom in the upper half, where it is more than what comes before */
+  /** bool [batch, 1, tokens, tokens]: attention mask of the upper half, if it is more than causal */
   readonly mask?: Tensor
 }
 
-/** What the lower half makes of a text. */
+/** The output of the lower half for a text. */
 export interface TextFeatures extends TextTokens {
-  /** what [CLS] has seen, normalised: [batch, width] */
+  /** output of [CLS], normalised: [batch, width] */
   readonly summary: Tensor
 }
 
-/** Who sees whom: what comes before, or less of it by a mask. */
+/** Options of attention: the mask if there is one, otherwise causal. */
 const sightOf = (mask: Tensor | undefined) => (mask ? { mask } : { causal: true })
 
 /**
@@ -74,14 +74,14 @@ export class UnimodalDecoder extends Module {
     return { tokens, summary, mask: mask?.slice([{}, {}, { stop: length }, { stop: length }]) }
   }
 
-  /** ids int32 [batch, tokens] → what `forward` gives, without [CLS]: no other token sees it, so captions do not need it */
+  /** ids int32 [batch, tokens] → as `forward`, without [CLS]: no other token attends to it, so captions do not need it */
   tokens(ids: Tensor): TextTokens {
     this.#check(ids)
     const { x, mask } = this.#see(this.#embed(ids, 0), ids)
     return this.config.padMask === 'both' ? { tokens: x, mask } : { tokens: x }
   }
 
-  /** All layers, over what is embedded. */
+  /** All layers, applied to embedded tokens. */
   #see(embedded: Tensor, ids: Tensor): { readonly x: Tensor; readonly mask?: Tensor } {
     const length = embedded.shape[1]
     const mask = this.#mask(ids, length, length)
@@ -89,7 +89,7 @@ export class UnimodalDecoder extends Module {
     return { x: sequence(embedded, this.blocks, (y, block) => block.forward(y, sight)), mask }
   }
 
-  /** Of all ids so far only the tokens after the `seen` ones, whose keys and values stand in the caches: [batch, new tokens, width] */
+  /** Only the tokens after the first `seen` ids, whose keys and values are in the caches: [batch, new tokens, width] */
   extend(ids: Tensor, caches: readonly KeyValueCache[], seen: number): Tensor {
     const [, length] = this.#check(ids)
     const mask = this.config.padIsWord ? this.#mask(ids, length - seen, length) : undefined
@@ -102,7 +102,7 @@ export class UnimodalDecoder extends Module {
     return this.embedding.forward(ids).add(this.positions.slice([{ start: seen, stop: seen + ids.shape[1] }]))
   }
 
-  /** Of [text, CLS] the last of the first: everyone sees itself and what comes before, nobody sees padding, [CLS] comes last. */
+  /** Mask of [text, CLS], causal and without padding: the last `queries` of the first `keys` positions; [CLS] is the last position. */
   #mask(ids: Tensor, queries: number, keys: number): Tensor | undefined {
     const { pad, padMask } = this.config
     if (pad === undefined) return undefined
@@ -129,11 +129,11 @@ export class UnimodalDecoder extends Module {
 
 export interface MultimodalForwardOptions {
   readonly mask?: Tensor
-  /** of the text so far, one a layer */
+  /** caches of the text so far, one per layer */
   readonly caches?: readonly KeyValueCache[]
-  /** of the image, one a layer */
+  /** caches of the image, one per layer */
   readonly memoryCaches?: readonly KeyValueCache[]
-  /** gets each layer's weights over the image tokens, [batch, heads, tokens, image tokens] */
+  /** is called with each layer's weights over the image tokens, [batch, heads, tokens, image tokens] */
   readonly onMemoryWeights?: (weights: Tensor) => void
 }
 const multimodalForwardOptions = {

@@ -1,5 +1,4 @@
-// The image encoder: a vision transformer (Dosovitskiy et al. 2020) that hands out all its tokens; what to make of them
-// is a pooler's business.
+// The image encoder: a vision transformer (Dosovitskiy et al. 2020) that returns all its tokens, which poolers reduce.
 
 import { concat } from '../autograd/index.ts'
 import {
@@ -35,7 +34,7 @@ export class VisionTransformer extends Module {
     const block = settle('new VisionTransformer(config, options)', options, blockOptions)
     this.patches = new PatchEmbedding({ imageSize: size, patchSize: patch, width, bias: patchBias })
     if (classToken) this.classToken = parameter([width], init.normal(0.02))
-    // learned, from sines that outweigh a patch at first: where a thing is takes longest to learn
+    // learned, initialised with sines that are larger than an embedded patch, because positions are slow to learn
     const grid = () => gridPositions(size / patch, width, 2)
     this.positions = parameter([this.tokens, width], () =>
       classToken
@@ -49,7 +48,7 @@ export class VisionTransformer extends Module {
     this.blocks = Array.from({ length: layers }, () => new TransformerBlock({ width, heads, hidden, ...block }))
   }
 
-  /** Number of tokens of an image: its patches, after the class token where there is one. */
+  /** Number of tokens of an image: its patches, and the class token if there is one. */
   get tokens(): number {
     return this.patches.patches + (this.classToken ? 1 : 0)
   }

@@ -19,17 +19,17 @@ export function withParameters<T>(module: Module, values: readonly Tensor[], f: 
   const parameters = module.parameters()
   const shapes = (list: readonly { readonly shape: Shape }[]) => list.map(({ shape }) => show(shape)).join(', ')
   if (values.length !== parameters.length || !values.every((x, i) => sameShape(x.shape, parameters[i].shape)))
-    throw new ShapeError(`withParameters: values ${shapes(values)} for parameters ${shapes(parameters)}`)
+    throw new ShapeError(`withParameters: values ${shapes(values)} do not match parameters ${shapes(parameters)}`)
   for (const [i, { dtype }] of values.entries())
     if (!canReplace(dtype, parameters[i].dtype))
-      throw new DTypeError(`withParameters: value ${i} is ${dtype}, the parameter ${parameters[i].dtype}`, dtype)
+      throw new DTypeError(`withParameters: value ${i} is ${dtype}, but the parameter is ${parameters[i].dtype}`, dtype)
   const places = placesBelow(module)
   const put = (list: readonly Tensor[]) => {
     const others = new Map<object, Tensor>(parameters.map((parameter, i) => [parameter, list[i]]))
     for (const { path, value, put: replace } of places)
       if (value instanceof Parameter && !replace(others.get(value)))
         throw new TypeError(
-          `withParameters: nothing else can be put in the place of ${path}: a frozen object or a Set holds it`,
+          `withParameters: ${path} cannot be replaced, because a frozen object or a Set holds it; use an array or a plain object`,
         )
   }
   try {

@@ -25,7 +25,7 @@ export interface UnregisteredParameter {
 /**
  * A loss depends on parameters that are in no module's fields, so nothing would train or save them. A parameter counts as held by a
  * module once anything has found it in the module's fields (an optimizer, `loadStateDict`, `eval`, …), so parameters of another
- * module are no error. The cause shows where the first one was used.
+ * module are not an error. The cause shows where the first one was used.
  */
 export class UnregisteredParameterError extends Error {
   override readonly name = 'UnregisteredParameterError'
@@ -107,7 +107,7 @@ export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
   try {
     let trainable = watchParameters(tape, source)
     const loss = tape.run(f)
-    // a parameter that the module made while it ran is now in its fields
+    // the module may have created a parameter while it ran: it is in the fields now
     if (tape.strays.size > 0) trainable = watchParameters(tape, source)
     const strays = [...tape.strays].filter(([parameter]) => !isHeld(parameter))
     const scalar = scalarOf(loss)
@@ -140,7 +140,7 @@ function scalarOf(loss: unknown): Tensor {
   const scalar = loss instanceof Tensor ? loss : (loss as { total?: unknown } | null | undefined)?.total
   if (scalar instanceof Tensor) return scalar
   const advice = loss === undefined ? 'return the loss' : 'return a scalar tensor, or an object with one as total'
-  throw new ArgumentError(`lossAndGradients: f gave ${given(loss)}: ${advice}`, 'lossAndGradients', 'f', loss)
+  throw new ArgumentError(`lossAndGradients: f returned ${given(loss)}: ${advice}`, 'lossAndGradients', 'f', loss)
 }
 
 /** The error for a loss that depends on no trainable parameter, with what is most likely the reason. */
@@ -155,7 +155,7 @@ function independent(source: ParameterSource, loss: Tensor): GradientError {
       loss,
     )
   return new GradientError(
-    `lossAndGradients: the loss depends on no trainable parameter of ${name}. Compute all of it inside the function that is given, by tensor operations. ${HOW_VALUES_LEAVE}`,
+    `lossAndGradients: the loss depends on no trainable parameter of ${name}. Compute it inside the function that you pass, with tensor operations. ${HOW_VALUES_LEAVE}`,
     loss,
   )
 }
@@ -168,7 +168,7 @@ function warnOfUnused(source: ParameterSource, unused: readonly string[], traina
   if (unused.every(name => known.has(name))) return
   warned.set(source, new Set([...known, ...unused]))
   warn(
-    `lossAndGradients: the loss does not depend on ${unused.length} of ${trainable} trainable parameters of ${titleOf(source)}: ${firstFew(unused, 10)}. Their gradients are zeros. If that is meant, freeze them, or pass { allowUnused: true }`,
+    `lossAndGradients: the loss does not depend on ${unused.length} of ${trainable} trainable parameters of ${titleOf(source)}: ${firstFew(unused, 10)}. Their gradients are zeros. If this is intended, freeze them or pass { allowUnused: true }`,
     'GradientWarning',
   )
 }

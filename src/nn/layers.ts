@@ -77,7 +77,7 @@ export class Dropout extends Module {
   constructor(p: number) {
     super()
     checkArguments('new Dropout(p)', [is.number], [p])
-    if (!(p >= 0 && p < 1)) throw new RangeError(`Dropout: a probability below 1, not ${p}`)
+    if (!(p >= 0 && p < 1)) throw new RangeError(`Dropout: the probability must be in [0, 1), not ${p}`)
     this.p = p
   }
 

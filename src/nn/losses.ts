@@ -62,7 +62,7 @@ export function contrastiveLoss(
   const { groups, reduction } = settle(call, options, contrastiveOptions)
   if (!sameShape(image.shape, text.shape) || image.rank !== 2)
     throw new ShapeError(
-      `contrastiveLoss: images ${show(image.shape)} and texts ${show(text.shape)} are not pairs`,
+      `contrastiveLoss: images ${show(image.shape)} and texts ${show(text.shape)} must both be [batch, width]`,
       image.shape,
       text.shape,
     )
@@ -96,7 +96,7 @@ export function captioningLoss(logits: Tensor, tokens: Tensor, options: Captioni
   const { reduction, ignore } = settle(call, options, captioningOptions)
   if (logits.rank !== 3 || !sameShape(logits.shape.slice(0, 2), tokens.shape))
     throw new ShapeError(
-      `captioningLoss: logits ${show(logits.shape)} for tokens ${show(tokens.shape)}`,
+      `captioningLoss: logits ${show(logits.shape)} must be [batch, tokens, vocabulary] for tokens ${show(tokens.shape)}`,
       logits.shape,
       tokens.shape,
     )

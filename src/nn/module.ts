@@ -72,7 +72,7 @@ export class FieldError extends TypeError {
   constructor(module: Module, { path, value, problem }: Place<Part>) {
     const part = value instanceof Parameter ? `a Parameter of ${show(value.shape)}` : nameOf(value)
     super(
-      `${nameOf(module)}: ${part} at ${path} has no name: ${problem}. Use an array, or a plain object or a Map whose keys are strings without dots. What is not to be part of the module belongs in a private field (#…)`,
+      `${nameOf(module)}: ${part} at ${path} has no name: ${problem}. Use an array, or a plain object or a Map whose keys are strings without dots. Put values that are not part of the module in a private field (#…)`,
     )
     this.module = module
     this.path = path

@@ -35,7 +35,7 @@ function take(value: Tensor): Storage {
   return storage
 }
 
-const NEW_VALUE = 'a new value was assigned to its parameter'
+const NEW_VALUE = 'the assignment of a new value to its parameter'
 
 /**
  * A tensor that is trained: a module finds it in its fields, and an optimizer replaces its value. Otherwise it is like any
@@ -70,13 +70,13 @@ export class Parameter extends Tensor {
     checkArguments('parameter.assign(value)', [is.tensor], [value])
     if (!sameShape(value.shape, this.shape))
       throw new ShapeError(
-        `assign: a value of ${show(value.shape)} for a parameter of ${show(this.shape)}`,
+        `assign: the value has shape ${show(value.shape)}, but the parameter has shape ${show(this.shape)}`,
         value.shape,
         this.shape,
       )
     if (!canReplace(value.dtype, this.dtype))
       throw new DTypeError(
-        `assign: a value of ${value.dtype} for a parameter of ${this.dtype}; value.cast('${this.dtype}') makes it one`,
+        `assign: the value is ${value.dtype}, but the parameter is ${this.dtype}; write value.cast('${this.dtype}')`,
         value.dtype,
       )
     const old = this.storage
@@ -134,7 +134,7 @@ export function parameter(shape: Shape, initialize: Initializer, generator = def
   if (shapesOnly) return new Parameter(new Tensor(new Storage(nowhere, 'float32', sizeOf(shape), null), shape))
   const value: unknown = initialize(shape, generator)
   if (value instanceof Tensor && sameShape(value.shape, shape)) return new Parameter(value)
-  const advice = typeof value === 'function' ? '; it is called first, as init.normal(0.02) is' : ''
+  const advice = typeof value === 'function' ? '; call it first, as in init.normal(0.02)' : ''
   throw new ArgumentError(
     `parameter: an initializer must give a tensor ${show(shape)}, not ${given(value)}${advice}`,
     'parameter',

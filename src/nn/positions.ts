@@ -58,13 +58,13 @@ export class PatchEmbedding extends Module {
     if (images.rank !== 4 || images.shape[1] !== channels || images.shape[2] !== size || images.shape[3] !== size) {
       const isOne = images.rank === 3 && images.shape[0] === channels
       throw new ShapeError(
-        `PatchEmbedding: images are [batch, ${channels}, ${size}, ${size}], not ${show(images.shape)}${isOne ? '; write images.unsqueeze(0) for a batch of one' : ''}`,
+        `PatchEmbedding: images must be [batch, ${channels}, ${size}, ${size}], not ${show(images.shape)}${isOne ? '; write images.unsqueeze(0) for a batch of one' : ''}`,
         images.shape,
       )
     }
     if (!isFloating(images.dtype))
       throw new DTypeError(
-        `PatchEmbedding: images ${show(images.shape)} are floating, not ${images.dtype}; write images.cast('float32').div(255)`,
+        `PatchEmbedding: images ${show(images.shape)} must be floating, not ${images.dtype}; write images.cast('float32').div(255)`,
         images.dtype,
       )
     const across = size / side
@@ -94,7 +94,7 @@ export function sinusoidalPositions(length: number, width: number): Tensor {
 
 /**
  * Positions on a square grid, row by row: [side², width]. A quarter of the columns each are sines and cosines of the row and
- * of the column, at frequencies from a quarter of a turn across the grid to a turn every four places; columns left over after
+ * of the column, at frequencies from a quarter of a period across the grid to a period of four positions; columns left over after
  * division by four are 0.
  * @param amplitude root mean square of a position
  */
@@ -117,7 +117,7 @@ export function gridPositions(side: number, width: number, amplitude = 1): Tenso
   return fromData(data, [side * side, width])
 }
 
-/** The weight of a sample at distance x: Keys' cubic convolution with a = -½. */
+/** The weight of a sample at distance x: cubic convolution (Keys 1981) with a = -½. */
 function cubic(x: number): number {
   const d = Math.abs(x)
   if (d < 1) return (1.5 * d - 2.5) * d * d + 1
@@ -153,7 +153,10 @@ export function resizeGrid(positions: Tensor, from: number, to: number): Tensor 
   checkArguments('resizeGrid(positions, from, to)', [is.tensor, is.count, is.count], [positions, from, to])
   const [count, width] = positions.shape
   if (positions.rank !== 2 || count !== from * from)
-    throw new ShapeError(`resizeGrid: ${show(positions.shape)} is no grid of ${from} × ${from}`, positions.shape)
+    throw new ShapeError(
+      `resizeGrid: positions must be [${from * from}, width], for a grid of ${from} × ${from}, not ${show(positions.shape)}`,
+      positions.shape,
+    )
   if (from === to) return positions
   const numbers = cubicWeights(from, to)
   const weights = positions.dtype === 'float64' ? numbers : Float32Array.from(numbers)

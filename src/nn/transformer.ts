@@ -94,7 +94,7 @@ export class TransformerBlock extends Module {
     if (this.crossAttention && this.crossNorm) {
       if (!memory)
         throw new TypeError(
-          'TransformerBlock: this block attends to a memory, and none was given; write block.forward(x, { memory })',
+          'TransformerBlock: this block needs a memory to attend to; write block.forward(x, { memory })',
         )
       // keys and values in a cache were computed from it before
       const normed = this.memoryNorm && !memoryCache?.keys ? this.memoryNorm.forward(memory) : memory

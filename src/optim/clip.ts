@@ -20,14 +20,17 @@ export interface ClippedGradients {
  *
  * If the norm is infinite or NaN, all gradients become 0, so that moments and
  * parameters stay finite; the returned norm shows this. The sum of squares is computed in the gradients' dtype: in
- * float32, norms from 1.8e19 on count as infinite. Nothing is read if reading would wait.
+ * float32, norms from 1.8e19 on count as infinite. Values are read only on devices that can be read synchronously.
  * @param gradients by name, all on one device
  */
 export function clipGradients(gradients: Map<string, Tensor>, maximumNorm: number): ClippedGradients {
   const call = 'clipGradients(gradients, maximumNorm)'
   checkArguments(call, [areGradients, is.number], [gradients, maximumNorm])
   checkSetting('maximumNorm', maximumNorm, 0)
-  if (gradients.size === 0) throw new TypeError('clipGradients: there are no gradients')
+  if (gradients.size === 0)
+    throw new TypeError(
+      'clipGradients: the map must have at least one gradient, such as the gradients of lossAndGradients',
+    )
   const isOurs = isRecording() ? () => false : aloneInMemory([...gradients.values()])
   return noGrad(() => {
     const all = [...gradients.values()]
@@ -47,7 +50,7 @@ export function clipGradients(gradients: Map<string, Tensor>, maximumNorm: numbe
   })
 }
 
-const CLIPPED = 'its gradients were clipped'
+const CLIPPED = 'the clipping of its gradients'
 
 /** Scales all gradients in place, if their device supports this and can be read synchronously. */
 function scaleInPlace(gradients: Map<string, Tensor>, factor: Tensor): boolean {

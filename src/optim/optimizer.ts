@@ -166,9 +166,7 @@ export abstract class Optimizer {
     this.#source = source
     for (const [name, parameter] of source instanceof Module ? source.namedParameters() : source) {
       if (this.#members.has(name))
-        throw new TypeError(
-          `two parameters are called ${name}, and an optimizer needs a different name for each: rename one`,
-        )
+        throw new TypeError(`two parameters are called ${name}, but an optimizer needs distinct names: rename one`)
       const group = groups.find(({ match }) => match(name, parameter))
       const member = {
         parameter,
@@ -183,7 +181,7 @@ export abstract class Optimizer {
       throw new TypeError(
         parameters instanceof Module
           ? `an optimizer needs parameters, and ${nameOf(parameters)} has none: ${WHERE_PARAMETERS_ARE}`
-          : 'an optimizer needs parameters, and there are none',
+          : 'an optimizer needs parameters, and the list is empty',
       )
   }
 
@@ -215,12 +213,12 @@ export abstract class Optimizer {
       const { parameter: own } = this.#member(name)
       if (!sameShape(shape, own.shape))
         throw new ShapeError(
-          `step: a gradient of ${show(shape)} for ${name}, which is ${show(own.shape)}`,
+          `step: the gradient of ${name} has shape ${show(shape)}, but the parameter has shape ${show(own.shape)}`,
           shape,
           own.shape,
         )
       if (dtype !== own.dtype)
-        throw new DTypeError(`step: a gradient of ${dtype} for ${name}, which is ${own.dtype}`, dtype)
+        throw new DTypeError(`step: the gradient of ${name} is ${dtype}, but the parameter is ${own.dtype}`, dtype)
     }
     const moves: { parameter: Parameter; memory: Memory; input: UpdateInput }[] = []
     for (const [name, gradient] of gradients) {
@@ -300,14 +298,15 @@ export abstract class Optimizer {
     checkArguments('optimizer.loadStateDict(state)', [isState], [state])
     const { tensors, values } = state
     if (values.algorithm !== this.algorithm)
-      throw new OptimizerStateError([`it is a state of ${values.algorithm}, and this is ${this.algorithm}`])
+      throw new OptimizerStateError([`it is a state of ${values.algorithm}, but this optimizer is ${this.algorithm}`])
     const problems: string[] = []
     const unused = new Set(tensors.keys())
     const found: [name: string, steps: number, slots: [slot: string, value: Tensor][]][] = []
     for (const [name, steps] of Object.entries(values.steps)) {
       const parameter = this.#members.get(name)?.parameter
-      if (!parameter) problems.push(`${name} is no parameter here`)
-      if (!Number.isInteger(steps) || steps < 1) problems.push(`${name} has had ${steps} updates`)
+      if (!parameter) problems.push(`${name} is not a parameter of this optimizer`)
+      if (!Number.isInteger(steps) || steps < 1)
+        problems.push(`the number of updates of ${name} must be a positive integer, not ${steps}`)
       if (!parameter) continue
       const slots: [string, Tensor][] = []
       for (const [slot, shape] of Object.entries(this.slotShapes(parameter))) {
@@ -323,7 +322,7 @@ export abstract class Optimizer {
       }
       found.push([name, steps, slots])
     }
-    for (const key of unused) problems.push(`${key} is not remembered here`)
+    for (const key of unused) problems.push(`${key} is not part of the state of this optimizer`)
     if (problems.length > 0) throw new OptimizerStateError(problems)
     this.#memories.clear()
     for (const [name, steps, slots] of found) {

@@ -1,17 +1,17 @@
-// The check of a call's arguments: what a function takes is said once, beside it, and whatever else is passed is an error that
-// says what to write.
+// Checks the arguments of calls: each function declares the kinds of its arguments once, and any other argument is an error
+// that says what to write.
 
 import { given, isPlain, isPromise } from './given.ts'
 import { type Advice, anything, type Kind, options, Rest } from './kinds.ts'
 import { nearest } from './nearest.ts'
 import { AxisError, IndexError } from './shape.ts'
 
-/** An argument that a function does not take: of another kind, missing, or one too many. */
+/** An invalid argument: of another kind, missing, or one too many. */
 export class ArgumentError extends TypeError {
   override readonly name = 'ArgumentError'
   /** the function that was called */
   readonly function: string
-  /** name of the argument; empty for one too many */
+  /** name of the argument; empty if there is one too many */
   readonly argument: string
   readonly value: unknown
 
@@ -23,17 +23,17 @@ export class ArgumentError extends TypeError {
   }
 }
 
-/** Whether functions of an object are called by their whole name: those of a class, and of these. */
+/** Whether functions of an object are named with the object: those of a class, and those of these objects. */
 const isNamespace = (object: string): boolean => /^[A-Z]/.test(object) || ['device', 'init'].includes(object)
 
-/** A call as people write it, taken apart: `x.sum(options)`, `linear(x, weight, bias)`, `new Linear(inputs, outputs, options)`. */
+/** The parts of a call as it is written: `x.sum(options)`, `linear(x, weight, bias)`, `new Linear(inputs, outputs, options)`. */
 export interface CallForm {
   /** `sum`, `Linear`, `device.use` */
   readonly name: string
-  /** with the object of a method as the first */
+  /** names of the parameters; the object of a method is the first */
   readonly parameters: readonly string[]
   readonly isMethod: boolean
-  /** the call with other texts in the places of its parameters */
+  /** the call with other texts in place of its parameters */
   write(texts: readonly string[]): string
 }
 
@@ -51,11 +51,11 @@ export function callForm(call: string): CallForm {
   }
 }
 
-/** Arguments in a call that is suggested: numbers and strings as they were given, the others by their names. */
+/** Arguments of a suggested call: numbers and strings as they were given, the others by their names. */
 export const writtenArguments = (parameters: readonly string[], args: readonly unknown[]): string[] =>
   parameters.map((parameter, i) => (['number', 'string'].includes(typeof args[i]) ? given(args[i]) : parameter))
 
-/** A call that was made: the object of a method is its first argument, whether it was checked or not. */
+/** A call that was made. The object of a method is the first argument, whether it was checked or not. */
 interface Made {
   readonly form: CallForm
   readonly kinds: readonly Kind<unknown>[]
@@ -68,12 +68,12 @@ function made(call: string, kinds: readonly Kind<unknown>[], args: readonly unkn
   return isWithout ? { form, kinds: [anything, ...kinds], args: [undefined, ...args] } : { form, kinds, args }
 }
 
-/** What to write in the place of an argument that does not fit. */
+/** The text to write in place of an invalid argument. */
 function adviceAt(at: number, { form, kinds, args }: Made): Advice | undefined {
   const value = args[at]
   if (isPromise(value)) return { text: `await ${form.parameters[at]}`, values: 1 }
   if (!isPlain(value)) return kinds[at].advise(args.slice(at))
-  // an argument by its name, split(x, 2, { axis: 1 }), or options where another argument is left out
+  // an argument given by name, as in split(x, 2, { axis: 1 }), or options after an argument that was left out
   const [[name, named] = ['', undefined], ...others] = Object.entries(value)
   const place = form.parameters.indexOf(nearest(name, form.parameters.slice(at)) ?? '')
   const isArgument = others.length === 0 && kinds[place]?.fits(named)
@@ -83,7 +83,7 @@ function adviceAt(at: number, { form, kinds, args }: Made): Advice | undefined {
   return { text: `${'undefined, '.repeat(to - at)}${given(isArgument ? named : value)}`, values: 1 }
 }
 
-/** The error of the first argument that does not fit. */
+/** The error for the first invalid argument. */
 function wrongArgument(call: Made): ArgumentError {
   const { form, kinds, args } = call
   const at = kinds.findIndex((kind, i) => kind !== options && !kind.fits(args[i]))
@@ -99,7 +99,7 @@ function wrongArgument(call: Made): ArgumentError {
   const advice = adviceAt(at, call)
   if (!advice) return error(problem)
   const next = at + advice.values
-  // more is wrong than this argument
+  // other arguments are invalid too
   if (kinds.some((each, i) => i >= next && args[i] === undefined && !each.fits(undefined)))
     return error(`${problem}; it is called as ${form.write(form.parameters)}`)
   const after = writtenArguments(form.parameters.slice(at + 1), args.slice(next)).filter(
@@ -116,8 +116,8 @@ function excessArguments(call: string, { form, kinds, args }: Made): ArgumentErr
 }
 
 /**
- * Refuses arguments that are not of their kinds, and more of them than there are kinds. Options are left to `settle`.
- * @param call as people write it, with the names of all arguments: `new Linear(inputs, outputs, options)`
+ * Checks that there are no more arguments than kinds, and that each is of its kind. `settle` checks the options.
+ * @param call the call as it is written, with the names of all arguments: `new Linear(inputs, outputs, options)`
  * @throws ArgumentError
  */
 export function checkArguments(call: string, kinds: readonly Kind<unknown>[], args: readonly unknown[]): void {
@@ -129,14 +129,14 @@ export function checkArguments(call: string, kinds: readonly Kind<unknown>[], ar
   }
   for (let i = 0; i < kinds.length; i++)
     if (kinds[i] !== options && !kinds[i].fits(args[i])) throw wrongArgument(made(call, kinds, args))
-  // something else where options stand is for `settle`, which knows what to write
+  // `settle` reports any other value in place of options, because it knows what to write
   if (args.length > kinds.length && (last !== options || options.fits(args[kinds.length - 1])))
     throw excessArguments(call, made(call, kinds, args))
 }
 
 /**
- * Refuses values of which one is not of a kind.
- * @param what each is, before its number: `grad: argument 0 must be …`
+ * Checks that all values are of a kind.
+ * @param what name of a value in the message, before its number: `grad: argument 0 must be …`
  * @throws ArgumentError
  */
 export function checkEach(name: string, what: string, kind: Kind<unknown>, values: readonly unknown[]): void {
@@ -158,8 +158,8 @@ type KindsOf<A extends readonly unknown[]> = number extends A['length']
   : { readonly [I in keyof Required<A>]: Kind<unknown> }
 
 /**
- * The function with its arguments checked. Errors about axes and indices that come from inside of it carry its name.
- * @param call as people write it: `x.softmax(options)`, `linear(x, weight, bias)`
+ * A function that checks its arguments. Errors about axes and indices that are thrown inside of it have its name.
+ * @param call the call as it is written: `x.softmax(options)`, `linear(x, weight, bias)`
  */
 export function takes<F extends (...args: never[]) => unknown>(call: string, kinds: KindsOf<Parameters<F>>, f: F): F {
   const { name } = callForm(call)

@@ -1,28 +1,28 @@
-// Which scope the running code belongs to. Synchronous code belongs to the scope entered last. Code after an await belongs to the
-// scope of the function that it is part of, where the platform can tell: Node, Deno and Bun have AsyncLocalStorage. Browsers cannot
-// tell; there one asynchronous scope may be open at a time, with others nested in it, and two that overlap are an error.
+// Finds the scope of the running code. Synchronous code belongs to the scope that was entered last. Code after an await belongs
+// to the scope of its function if the platform has AsyncLocalStorage, as Node, Deno and Bun do. In browsers, one asynchronous
+// scope may be open at a time, with others nested in it, and two that overlap are an error.
 
 import { askNode } from './host.ts'
 
-/** Owner of the memory that is made while it is the innermost one: a scope. */
+/** A scope, which owns the memory that is allocated while it is the innermost one. */
 export interface Owner {
   readonly name: string
   readonly parent: Owner | null
-  /** whether a tape needs everything that is made inside, or nothing of it; undefined: as outside */
+  /** whether a tape needs all tensors made inside (true) or none of them (false); undefined: as in the parent */
   readonly holds: boolean | undefined
   readonly hasEnded: boolean
   adopt(storage: Owned): void
   owns(storage: Owned): boolean
 }
 
-/** Memory, as far as its owner is concerned. */
+/** The interface of memory that its owner uses. */
 export interface Owned {
   owner: readonly Owned[] | null
   free(by: string): void
   release(): void
 }
 
-/** Two asynchronous scopes were open at once where the platform cannot tell the tensors of one from those of the other. */
+/** Two asynchronous scopes were open at once on a platform that cannot distinguish their tensors. */
 export class ScopeOverlapError extends Error {
   override readonly name = 'ScopeOverlapError'
   /** names of the two scopes */
@@ -30,7 +30,7 @@ export class ScopeOverlapError extends Error {
 
   constructor(first: string, second: string) {
     super(
-      `two asynchronous scopes are open at once, ${first} and ${second}, and this browser cannot tell which tensors belong to which: ` +
+      `two asynchronous scopes are open at once, ${first} and ${second}, and a browser cannot distinguish their tensors: ` +
         'await the first before the second begins (one after the other instead of Promise.all)',
     )
     this.scopes = [first, second]
@@ -54,13 +54,13 @@ let current: Owner | null = null
 let pending = 0
 /** without contexts: the asynchronous scope that was opened last */
 let ambient: Owner | null = null
-/** without contexts: an asynchronous scope whose caller still runs, so that what is made now is made outside of it */
+/** without contexts: an asynchronous scope whose caller is still running, so that tensors made now are outside of it */
 let opening: Owner | null = null
 
-/** The scope that what is made now belongs to. */
+/** The scope that owns tensors made now. */
 export const innermost = (): Owner | null => open(current ?? (pending === 0 ? null : resumed()))
 
-/** A scope, or the first around it that has not ended. */
+/** A scope, or the innermost of its parents that has not ended. */
 export function open(owner: Owner | null): Owner | null {
   let found = owner
   while (found?.hasEnded) found = found.parent
@@ -69,7 +69,7 @@ export function open(owner: Owner | null): Owner | null {
 
 const resumed = (): Owner | null => (contexts ? contexts.getStore() : opening ? opening.parent : ambient) ?? null
 
-/** Runs synchronous code in a scope, or outside of the one that it is called in. */
+/** Runs synchronous code in a scope, or with null in none. */
 export function runIn<T>(owner: Owner | null, f: () => T): T {
   const outer = current
   current = owner
@@ -80,21 +80,21 @@ export function runIn<T>(owner: Owner | null, f: () => T): T {
   }
 }
 
-/** Runs code in a scope that may go on after an await. */
+/** Runs code, which may continue after an await, in a scope. */
 export function begin<T>(owner: Owner, f: () => T): T {
   if (contexts) return runIn(owner, () => contexts.run(owner, f))
-  // queued before anything that f queues: when it runs, the caller's synchronous code is over, and f goes on no earlier
+  // queued before anything that f queues, so it runs after the caller's synchronous code and before f continues
   queueMicrotask(() => {
     if (opening === owner) opening = null
   })
   return runIn(owner, f)
 }
 
-/** Code begun in a scope goes on after an await. Throws ScopeOverlapError. */
+/** Call when code in a scope will continue after an await. Throws ScopeOverlapError. */
 export function suspend(owner: Owner): void {
   if (opening && !contexts && !isInside(opening, owner)) throw new ScopeOverlapError(opening.name, owner.name)
   pending++
-  // those that began inside of it are open, too, and go on first
+  // scopes that began inside of it are open too, and continue first
   if (!opening) ambient = owner
   opening = owner
 }
@@ -102,7 +102,7 @@ export function suspend(owner: Owner): void {
 const isInside = (owner: Owner, outer: Owner): boolean =>
   owner.parent === outer || (owner.parent !== null && isInside(owner.parent, outer))
 
-/** Code that went on after an await is through. Throws ScopeOverlapError where another such scope was opened in between and is still open. */
+/** Call when such code has finished. Throws ScopeOverlapError if another asynchronous scope was opened later and is still open. */
 export function complete(owner: Owner): void {
   pending--
   if (contexts) return

@@ -1,4 +1,4 @@
-// Where tensors come from: host arrays, constants, sequences and ndarrays; random ones stand in draw.ts.
+// Creates tensors from host arrays, constants, sequences and ndarrays. Random tensors are in draw.ts.
 
 import type { NdArray } from 'ndarray'
 import ndarray from 'ndarray'
@@ -15,7 +15,7 @@ import { type DeviceName, Storage } from './storage.ts'
 import { Tensor } from './tensor.ts'
 
 export interface CreateOptions {
-  /** default float32, unless the data says otherwise */
+  /** default float32, or the dtype of the data */
   readonly dtype?: DType
   /** default: the current device */
   readonly device?: DeviceName
@@ -41,22 +41,25 @@ const isData = new is.Kind<TensorData>(
 )
 
 /**
- * A tensor of elements that are of their dtype.
- * @param name of the function that was called
+ * A tensor of elements that are converted to the dtype already.
+ * @param name name of the function that was called, for errors
  */
 export function upload(name: string, data: TypedArray, shape: Shape, on: Device, dtype: DType): Tensor {
   checkShape(name, shape)
   if (data.length !== sizeOf(shape))
-    throw new ShapeError(`${name}: ${data.length} values do not fill ${show(shape)}, which has ${sizeOf(shape)}`, shape)
+    throw new ShapeError(
+      `${name}: ${data.length} values do not fill ${show(shape)}, which has ${sizeOf(shape)} elements`,
+      shape,
+    )
   if (!on.dtypes.includes(dtype)) throw missingDType(on.name, on.dtypes, dtype)
   return new Tensor(new Storage(on, dtype, data.length, on.upload(data)), shape)
 }
 
 /**
  * Host data in row-major order as a tensor on a device; the data is copied.
- * @param dtype default float32 and float64 for arrays of these, int32 for arrays of integers: bytes are numbers, unless `bool`
- *   says that they are truths
- * @throws ShapeError where the data does not fill the shape, ValueError for a number that the dtype cannot hold
+ * @param dtype default float32 and float64 for arrays of these, int32 for arrays of integers; bytes are integers too, unless
+ *   the dtype is `bool`
+ * @throws ShapeError if the data does not fill the shape, ValueError for a number that the dtype cannot represent
  */
 export const fromData = takes(
   'fromData(data, shape, device, dtype)',
@@ -71,17 +74,18 @@ export const fromData = takes(
 )
 
 export interface TensorOptions extends CreateOptions {
-  /** row-major shape for a flat array; default: as nested */
+  /** shape for a flat array, in row-major order; default: the nesting of the data */
   readonly shape?: Shape
 }
 const tensorOptions = { ...createOptions, shape: is.optional(is.shape) } satisfies Settings<TensorOptions>
 
 /**
- * A tensor of nested arrays, a number, a boolean or a typed array. Default dtypes: float32 for numbers, bool for booleans, int32
- * for arrays of integers of any width (pixels in a Uint8ClampedArray, say), float64 for a Float64Array.
- * @param data nested to equal depth and length on every axis, or throws ShapeError
- * @param options.dtype fractions are cut off for int32, and everything but 0 is true as bool
- * @throws ValueError for what is no number, and for a number that int32 cannot hold
+ * A tensor from nested arrays, a number, a boolean or a typed array. Default dtypes: float32 for numbers, bool for booleans, int32
+ * for typed arrays of integers of any width (such as pixels in a Uint8ClampedArray), float64 for a Float64Array.
+ * @param data nested lists must have equal depth and length on every axis
+ * @param options.dtype int32 truncates fractions; as bool, a number is true unless it is 0
+ * @throws ShapeError for lists of different lengths or depths, ValueError for an element that is not a number, and for a
+ *   number that int32 cannot represent
  */
 export const tensor = takes(
   'tensor(data, options)',
@@ -102,7 +106,7 @@ export const tensor = takes(
   },
 )
 
-/** A number as an element of a dtype. */
+/** A number converted to a dtype. */
 export const element = (name: string, value: number, dtype: DType): number =>
   convert(name, Float64Array.of(value), dtype, [])[0]
 
@@ -114,8 +118,8 @@ function filled(name: string, shape: Shape, value: number, { dtype = 'float32', 
 }
 
 /**
- * Every element `value`: `full([2, 3], 7)`.
- * @throws ShapeError for sizes that are no shape, DTypeError if the device does not have the dtype
+ * A tensor whose elements are all `value`: `full([2, 3], 7)`.
+ * @throws ShapeError for an invalid shape, DTypeError if the device does not have the dtype
  */
 export const full = takes(
   'full(shape, value, options)',
@@ -125,8 +129,8 @@ export const full = takes(
 )
 
 /**
- * Zeros: `zeros([2, 3])`.
- * @throws ShapeError for sizes that are no shape, DTypeError if the device does not have the dtype
+ * A tensor of zeros: `zeros([2, 3])`.
+ * @throws ShapeError for an invalid shape, DTypeError if the device does not have the dtype
  */
 export const zeros = takes(
   'zeros(shape, options)',
@@ -136,8 +140,8 @@ export const zeros = takes(
 )
 
 /**
- * Ones: `ones([2, 3], { dtype: 'int32' })`.
- * @throws ShapeError for sizes that are no shape, DTypeError if the device does not have the dtype
+ * A tensor of ones: `ones([2, 3], { dtype: 'int32' })`.
+ * @throws ShapeError for an invalid shape, DTypeError if the device does not have the dtype
  */
 export const ones = takes(
   'ones(shape, options)',
@@ -146,12 +150,12 @@ export const ones = takes(
     filled('ones', shape, 1, settle('ones(shape, options)', options, createOptions)),
 )
 
-/** Zeros of another tensor's shape, dtype and device. */
+/** Zeros with the shape, dtype and device of another tensor. */
 export const zerosLike = takes('zerosLike(x)', [is.tensor], (x: Tensor): Tensor => filled('zerosLike', x.shape, 0, x))
-/** Ones of another tensor's shape, dtype and device. */
+/** Ones with the shape, dtype and device of another tensor. */
 export const onesLike = takes('onesLike(x)', [is.tensor], (x: Tensor): Tensor => filled('onesLike', x.shape, 1, x))
 
-/** Numbers given one by one. */
+/** A one-dimensional tensor of n numbers, computed by position. */
 function sequence(name: string, n: number, at: (i: number) => number, dtype: DType, on?: DeviceName): Tensor {
   const data = convert(
     name,
@@ -169,14 +173,16 @@ export const arange = takes(
     const { dtype, device: on } = settle('arange(start, stop, step, options)', options, createOptions)
     const [from, to] = stop === undefined ? [0, start] : [start, stop]
     if (step === 0 || !Number.isFinite(from) || !Number.isFinite(to) || Number.isNaN(step))
-      throw new RangeError(`arange: no sequence from ${from} to ${to} by ${step}`)
+      throw new RangeError(
+        `arange: start and stop must be finite, and the step a number other than 0, not ${from}, ${to} and ${step}`,
+      )
     const n = Math.max(0, Math.ceil((to - from) / step))
     const suggested = [from, to, step].every(Number.isInteger) ? 'int32' : 'float32'
     return sequence('arange', n, i => from + i * step, dtype ?? suggested, on)
   },
 )
 
-/** n numbers from start to stop, both included, at equal distances. */
+/** n equally spaced numbers from start to stop, both included. */
 export const linspace = takes(
   'linspace(start, stop, n, options)',
   [is.number, is.number, is.size, is.options],
@@ -214,9 +220,9 @@ function valuesOf({ data, shape, stride, offset }: NdArray): Float64Array {
 }
 
 /**
- * An ndarray's values as a tensor, in the ndarray's own order of axes. Dtypes are those of `tensor`: pixels become int32, and
- * the 0 and 1 of truths bool where `options.dtype` says so.
- * @throws ValueError for a number that the dtype cannot hold
+ * The values of an ndarray as a tensor with the same axes. Default dtypes are those of `tensor`: pixels become int32; set
+ * `options.dtype` to convert 0 and 1 to bool.
+ * @throws ValueError for a number that the dtype cannot represent
  */
 export const fromNdarray = takes(
   'fromNdarray(array, options)',
@@ -229,13 +235,13 @@ export const fromNdarray = takes(
   },
 )
 
-/** A tensor's values as an ndarray of their own. */
+/** A copy of a tensor's values as an ndarray. */
 export async function toNdarray(x: Tensor): Promise<NdArray<TypedArray>> {
   checkArguments('toNdarray(x)', [is.tensor], [x])
   return ndarray(await x.data(), [...x.shape])
 }
 
-/** The same values on another device. */
+/** A tensor with the same values on another device, which must be open. */
 export async function toDevice(x: Tensor, name: DeviceName): Promise<Tensor> {
   checkArguments('toDevice(x, name)', [is.tensor, is.text], [x, name])
   return x.device === name ? x : fromData(await x.data(), x.shape, device.get(name), x.dtype)

@@ -1,12 +1,12 @@
-// Memory that will be needed, asked for before the work starts.
+// Checks for memory before work starts.
 
 import { device } from './devices.ts'
 import { OutOfMemoryError } from './out-of-memory.ts'
 
 /**
- * Makes sure that the current device has room for so many bytes more.
- * @param purpose what they are for
- * @param advice what to do if there is no room
+ * Checks that the current device can allocate a number of bytes.
+ * @param purpose use of the memory, for the message
+ * @param advice what to do if there is not enough memory
  * @throws OutOfMemoryError
  */
 export function demandMemory(bytes: number, purpose: string, advice: string): void {

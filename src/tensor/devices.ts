@@ -1,5 +1,5 @@
-// Which devices there are, which one new tensors go to (cpu, until another is chosen), and what really runs on it. Nothing
-// falls back silently: a device that cannot open says what was tried.
+// Opens and lists devices, and keeps the current one, where new tensors are created (cpu by default). There is no silent
+// fallback: the error of a device that cannot open lists what was tried.
 
 import { checkArguments } from './arguments.ts'
 import { type CpuDevice, openCpu, probeCpu } from './cpu/index.ts'
@@ -23,7 +23,7 @@ function checkName(name: string): asserts name is DeviceName {
   )
 }
 
-/** What is wrong with them is said by the device that is opened. */
+/** The device that is opened checks the values. */
 const openOptions = { threads: undefined, blas: undefined, backend: undefined } satisfies Settings<OpenOptions>
 
 const opened = new Map<DeviceName, Device>([['reference', reference]])
@@ -37,7 +37,7 @@ async function open(name: DeviceName, options: OpenOptions): Promise<void> {
 
 let cpu: CpuDevice | undefined
 
-/** The cpu device, whose memory all who ask for it share; options count for the one who is first. */
+/** The cpu device, which is opened once: options of later calls are ignored. */
 function openCpuOnce(options: OpenOptions = {}): CpuDevice {
   cpu ??= openCpu(options)
   opened.set('cpu', cpu)
@@ -46,7 +46,7 @@ function openCpuOnce(options: OpenOptions = {}): CpuDevice {
 
 let gpu: GpuDevice | undefined
 
-/** The gpu device that is open, unless another backend is asked for or it has failed: then it is closed first. */
+/** Opens the gpu device, unless it is open with the requested backend and has not failed. A device open before is closed. */
 async function openGpuOnce(options: OpenOptions): Promise<void> {
   if (gpu && !gpu.hasFailed && (options.backend === undefined || options.backend === gpu.backend)) return
   const { openGpu } = await import('./gpu/index.ts')
@@ -56,30 +56,30 @@ async function openGpuOnce(options: OpenOptions): Promise<void> {
   opened.set('gpu', fresh)
 }
 
-/** Where tensors are held and computed: `reference` and `cpu` everywhere, `gpu` where there is one. */
+/** The devices that store tensors and compute with them: `reference` and `cpu` everywhere, `gpu` if available. */
 export const device = {
-  /** The device that new tensors go to. */
+  /** Name of the current device, where new tensors are created. */
   get current(): DeviceName {
     return current
   },
 
-  /** What really runs on a device: backend, adapter, version. */
+  /** Description of what runs the kernels of the current device: backend, adapter, version. */
   get description(): string {
     return device.get().description
   },
 
-  /** Opens a device and makes it the one that new tensors go to. Throws DeviceError. */
+  /** Opens a device and makes it the current device. Throws DeviceError. */
   async use(name: DeviceName, options?: OpenOptions): Promise<void> {
     await open(name, settle('device.use(name, options)', options, openOptions))
     current = name
   },
 
-  /** Opens a device beside the current one: for `with`, or to move values to. Throws DeviceError. */
+  /** Opens a device without making it the current one: for `with`, or to move values to it. Throws DeviceError. */
   async open(name: DeviceName, options?: OpenOptions): Promise<void> {
     await open(name, settle('device.open(name, options)', options, openOptions))
   },
 
-  /** Runs `f` with new tensors going to a device that is open already. */
+  /** Runs `f` with an open device as the current one. Throws DeviceError if it is not open. */
   with<T>(name: DeviceName, f: () => T): T {
     checkArguments('device.with(name, f)', [is.text, is.callback], [name, f])
     const outer = current
@@ -91,7 +91,7 @@ export const device = {
     }
   },
 
-  /** An open device, the current one by default; cpu opens by itself. Throws DeviceError. */
+  /** An open device, the current one by default; cpu opens automatically. Throws DeviceError. */
   get(name: DeviceName = current): Device {
     checkName(name)
     const found = opened.get(name) ?? (name === 'cpu' ? openCpuOnce() : undefined)
@@ -99,7 +99,7 @@ export const device = {
     return found
   },
 
-  /** Everything that could be used here, and why the rest cannot. Opens nothing for good. */
+  /** All devices and backends, with the reason for each that is not available. No device is open afterwards that was not before. */
   async list(): Promise<DeviceReport[]> {
     const { probeGpu } = await import('./gpu/index.ts')
     return [{ name: 'reference', available: true, detail: reference.description }, probeCpu(), ...(await probeGpu())]

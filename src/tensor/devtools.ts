@@ -1,13 +1,13 @@
-// Tensors, modules and tapes in the console of a browser, through the custom formatters of Chrome and Firefox. Both have
-// them switched off until a person turns them on in the settings of the developer tools, and without them a console
-// shows an object's fields.
+// Displays tensors, modules and tapes in the console of a browser, by the custom formatters of Chrome and Firefox. They are
+// off by default and can be turned on in the settings of the developer tools; without them a console shows an object's
+// fields.
 
 import { inspectCustom, jupyterDisplay } from './display.ts'
 
 /** An element as [tag, attributes, ...children]. */
 type JsonMl = readonly [tag: string, attributes: { readonly style?: string }, ...children: readonly string[]]
 
-/** What a console asks for every object that it shows; null for one that it shall show itself. */
+/** The interface that a console calls for every object; null leaves the display to the console. */
 interface Formatter {
   header(value: unknown): JsonMl | null
   hasBody(value: unknown): boolean
@@ -23,7 +23,7 @@ const isShown = (value: unknown): value is Shown =>
   value !== null &&
   inspectCustom in value &&
   jupyterDisplay in value &&
-  // a prototype has the methods and no values
+  // a prototype has the methods but no values
   value !== value.constructor.prototype
 
 const lineOf = (value: Shown): string => value[inspectCustom](0, { depth: 1 })
@@ -35,8 +35,8 @@ const formatter: Formatter = {
 }
 
 /**
- * Has the console of a browser show tensors, modules and tapes as `toString` does: in one line, and whole when it is
- * opened. Whoever looks must allow it in the settings of the developer tools, under "Custom formatters".
+ * Makes the console of a browser show tensors, modules and tapes as `toString` does: in one line, and in full when expanded.
+ * The user must turn on "Custom formatters" in the settings of the developer tools.
  */
 export function installDevtoolsFormatters(): void {
   const page = globalThis as { devtoolsFormatters?: Formatter[] }

@@ -1,5 +1,5 @@
-// How an object shows itself: in the consoles of Node, Deno and Bun, in a notebook, and in the console of a browser. Each
-// asks for it by a symbol of its own, so nothing of theirs is imported here. As a part of another object it is one line.
+// Displays objects in the consoles of Node, Deno and Bun, in notebooks, and in the console of a browser. Each of these finds
+// the method by a global symbol, so nothing is imported from them. Inside another object, an object is shown as one line.
 
 import type { TypedArray } from './dtype.ts'
 import { preformattedHtml, tableHtml } from './html.ts'
@@ -7,41 +7,41 @@ import { ends, formatValues, type PrintOptions, type PrintSettings, printed, pri
 import { show, sizeOf } from './shape.ts'
 import type { View } from './storage.ts'
 
-/** What Node, Deno and Bun ask an object for when they print it. */
+/** Key of the method that Node, Deno and Bun call to print an object. */
 export const inspectCustom: unique symbol = Symbol.for('nodejs.util.inspect.custom')
 
-/** What Deno's Jupyter kernel asks the value of a cell for. */
+/** Key of the method that Deno's Jupyter kernel calls on the value of a cell. */
 export const jupyterDisplay: unique symbol = Symbol.for('Jupyter.display')
 
-/** What a console says of how it prints. */
+/** The settings that a console passes to the method. */
 export interface InspectOptions {
-  /** how many levels of objects are opened; null for all */
+  /** number of levels of objects to expand; null for all */
   readonly depth?: number | null
-  /** gives a text the colour of a style, where there are colours */
+  /** colours a text by its style, if the console has colours */
   readonly stylize?: (text: string, style: 'special' | 'number' | 'boolean') => string
 }
 
-/** One content in several formats, by MIME type: a notebook shows the richest that it knows. */
+/** One content in several formats, by MIME type: a notebook shows the richest that it supports. */
 export type MimeBundle = Readonly<Record<string, string>>
 
-/** Gives the values in a text their colours. */
+/** Colours the values in a text. */
 export type Paint = (values: string) => string
 
 const plain: Paint = values => values
 
-/** The texts that an object shows of itself. */
+/** The texts that display an object. */
 export interface Appearance {
-  /** of its class */
+  /** name of its class */
   readonly name: string
-  /** what it shows as a part of another object */
+  /** its text inside another object */
   line(paint: Paint): string
-  /** what it shows on its own */
+  /** its full text */
   text(paint: Paint): string
 }
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-/** What `inspectCustom` returns. A console must print whatever it is given: an object that cannot be shown says why. */
+/** The result of `inspectCustom`. It never throws: for an object that cannot be shown, the text gives the reason. */
 export function inspected(
   { name, line, text }: Appearance,
   depth: number | null = null,
@@ -62,16 +62,16 @@ export function inspected(
   }
 }
 
-/** What `jupyterDisplay` returns. */
+/** The result of `jupyterDisplay`. */
 export const mimeBundle = (text: string, html = preformattedHtml(text)): MimeBundle => ({
   'text/plain': text,
   'text/html': html,
 })
 
-/** Every line two columns further right. */
+/** A text with every line indented by two columns. */
 export const indented = (text: string): string => text.replaceAll(/^(?=.)/gm, '  ')
 
-/** What a tensor is, in one line. */
+/** A tensor's kind, shape, dtype and device in one line. */
 export const titleOf = (kind: string, { storage, shape }: View, ...facts: readonly string[]): string =>
   [
     `${kind} ${show(shape)} ${storage.dtype} on ${storage.device.name}`,
@@ -79,7 +79,7 @@ export const titleOf = (kind: string, { storage, shape }: View, ...facts: readon
     ...(storage.isFreed ? ['freed'] : []),
   ].join(', ')
 
-/** The values that are printed of a tensor, or why there are none. */
+/** The values of a tensor to print, or the reason why they cannot be read. */
 type Readable = TypedArray | string
 
 function readNow(x: View, settings: PrintSettings): Readable {
@@ -98,7 +98,7 @@ const readSoon = (x: View, settings: PrintSettings): Promise<Readable> =>
 const format = ({ shape, storage }: View, values: TypedArray, settings: PrintSettings): string =>
   formatValues(values, shape, storage.dtype, settings)
 
-/** The title, and the values beside it, or below it where there are lines of them. */
+/** The title, followed by the values on the same line, or below it if they take several lines. */
 function describe(title: string, x: View, values: Readable, settings: PrintSettings, paint = plain): string {
   const isText = typeof values === 'string'
   const { lineWidth } = settings
@@ -108,12 +108,12 @@ function describe(title: string, x: View, values: Readable, settings: PrintSetti
   return fits ? `${title}: ${shown}` : `${title}:\n${indented(shown)}`
 }
 
-/** The values in one line of at most 60 columns: as many of them as fit, or none. */
+/** The values in one line of at most 60 columns: as many as fit, or none. */
 export function briefValues(x: View): string {
   const room = 60
   for (const edgeItems of [3, 2, 1]) {
     const settings = printSettings({ threshold: 0, edgeItems, lineWidth: Number.POSITIVE_INFINITY })
-    // a value takes three columns at least: `1, `
+    // a value takes at least three columns: `1, `
     if (3 * sizeOf(ends(x, settings).shape) > room) continue
     const values = readNow(x, settings)
     if (typeof values === 'string') return ''
@@ -123,7 +123,7 @@ export function briefValues(x: View): string {
   return ''
 }
 
-/** The text of a tensor, with its values where they can be read at once. */
+/** The text of a tensor, with its values if they can be read synchronously. */
 export function textNow(title: string, x: View, options?: PrintOptions, paint?: Paint): string {
   const settings = printSettings(options)
   return describe(title, x, readNow(x, settings), settings, paint)
@@ -141,7 +141,7 @@ export function lineNow(title: string, x: View, paint: Paint): string {
   return values === '' ? title : `${title}: ${paint(values)}`
 }
 
-/** What a notebook shows of a tensor. */
+/** The display of a tensor in a notebook. */
 export async function displayed(title: string, x: View): Promise<MimeBundle> {
   const settings = printSettings()
   const values = await readSoon(x, settings)

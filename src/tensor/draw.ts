@@ -1,4 +1,4 @@
-// Random tensors. Their numbers come from one stream, random.ts, and are the same on every device.
+// Creates random tensors. Their numbers come from a generator (random.ts) on the host and are the same on every device.
 
 import { takes } from './arguments.ts'
 import { type CreateOptions, createOptions, element, upload } from './create.ts'
@@ -11,7 +11,7 @@ import { checkShape, type Shape, sizeOf } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
 export interface RandomOptions extends CreateOptions {
-  /** default: one generator for the whole program, which `seed` sets */
+  /** source of the numbers; default: the generator of the program, which `seed` sets */
   readonly generator?: Generator
 }
 const randomOptions = {
@@ -21,12 +21,12 @@ const randomOptions = {
 
 let shared = new Generator(0)
 
-/** Sets the generator that random tensors come from when none is named. */
+/** Seeds the default generator of random tensors. */
 export const seed = takes('seed(value)', [is.integer], (value: number): void => {
   shared = new Generator(value)
 })
 
-/** The generator that `seed` sets: its state belongs into a checkpoint. */
+/** The generator that `seed` sets. Save its state in a checkpoint to resume with the same numbers. */
 export const defaultGenerator = (): Generator => shared
 
 function random(
@@ -41,11 +41,11 @@ function random(
   return upload(name, data, shape, device.get(on), dtype)
 }
 
-/** Fractions would be cut off one by one, without a word. */
+/** Throws for a dtype that would truncate the numbers. */
 function checkFractions(name: string, dtype: DType): void {
   if (!isFloating(dtype))
     throw new DTypeError(
-      `${name}: fractions are float32 or float64, not ${dtype}; write randint(low, high, shape)`,
+      `${name}: the dtype must be float32 or float64, not ${dtype}; write randint(low, high, shape)`,
       dtype,
     )
 }
@@ -58,20 +58,20 @@ export interface UniformOptions extends RandomOptions {
 }
 const uniformOptions = { ...randomOptions, low: 0, high: 1 } satisfies Settings<UniformOptions>
 
-/** Uniform on [low, high), default [0, 1). */
+/** Uniform numbers on [low, high), default [0, 1). */
 export const rand = takes(
   'rand(shape, options)',
   [is.shape, is.options],
   (shape: Shape, options?: UniformOptions): Tensor => {
     const { low, high, dtype = 'float32', ...others } = settle('rand(shape, options)', options, uniformOptions)
     checkFractions('rand', dtype)
-    // as many bits as float32 holds, because more of them would round up to high now and then
+    // as many bits as float32 has, because with more a number could be rounded up to high
     const unit = (u: number) => (dtype === 'float32' ? Math.floor(u * 2 ** 24) / 2 ** 24 : u)
     return random('rand', shape, { ...others, dtype }, generator => low + (high - low) * unit(generator.uniform()))
   },
 )
 
-/** Standard normal. */
+/** Standard normal numbers. */
 export const randn = takes(
   'randn(shape, options)',
   [is.shape, is.options],

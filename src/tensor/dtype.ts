@@ -1,14 +1,14 @@
-// The four element types and how they meet.
+// The four element types and the rules of promotion.
 
 export type DType = 'float32' | 'float64' | 'int32' | 'bool'
 
 /** All dtypes. */
 export const dtypes: readonly DType[] = ['float32', 'float64', 'int32', 'bool']
 
-/** What holds elements on the host: bool is one byte an element, 0 or 1. */
+/** An array of elements on the host; bool has one byte per element, 0 or 1. */
 export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array
 
-/** An element type that an operation or a device cannot take. */
+/** An element type that an operation or a device does not support. */
 export class DTypeError extends Error {
   override readonly name = 'DTypeError'
   readonly dtype: DType
@@ -19,7 +19,7 @@ export class DTypeError extends Error {
   }
 }
 
-/** The error of a device that has no elements of a type; it says which device has them. */
+/** The error for a dtype that a device does not have; it says which device has it. */
 export function missingDType(device: string, has: readonly DType[], dtype: DType): DTypeError {
   const elsewhere =
     dtype === 'float64'
@@ -28,13 +28,13 @@ export function missingDType(device: string, has: readonly DType[], dtype: DType
   return new DTypeError(`device ${device} has no ${dtype}; it has ${has.join(', ')}${elsewhere}`, dtype)
 }
 
-/** From narrow to wide: two types meet in the wider one. */
+/** From narrow to wide: two types are promoted to the wider one. */
 const ladder: readonly DType[] = ['bool', 'int32', 'float32', 'float64']
 
-/** Whether numbers of a dtype have fractions, and so gradients. */
+/** Whether a dtype is a floating-point type, whose tensors have gradients. */
 export const isFloating = (dtype: DType): boolean => dtype === 'float32' || dtype === 'float64'
 
-/** Whether values of one type can stand where another is expected: the types are equal, or both are floating. */
+/** Whether values of one type can replace values of another: the types are equal, or both are floating. */
 export const canReplace = (given: DType, expected: DType): boolean =>
   given === expected || (isFloating(given) && isFloating(expected))
 
@@ -44,7 +44,7 @@ export const promote = (a: DType, b: DType): DType => (ladder.indexOf(a) >= ladd
 /** The type of a mathematical function's result: integers become float32. */
 export const floating = (dtype: DType): DType => (isFloating(dtype) ? dtype : 'float32')
 
-/** A JavaScript number takes the type of the tensor it meets, if that can hold it. */
+/** The common dtype of a tensor and a JavaScript number: that of the tensor, if it can represent the number. */
 export function promoteScalar(dtype: DType, value: number): DType {
   if (isFloating(dtype)) return dtype
   return value === Math.trunc(value) && Math.abs(value) < 2 ** 31 ? 'int32' : 'float32'
@@ -64,7 +64,7 @@ export function allocate(dtype: DType, n: number): TypedArray {
   }
 }
 
-/** The type of elements in memory; `tensor` takes bytes from elsewhere for numbers. */
+/** The dtype of a device's array. (`tensor` reads bytes of the caller as integers, not as bool.) */
 export function dtypeOf(data: TypedArray): DType {
   if (data instanceof Float32Array) return 'float32'
   if (data instanceof Float64Array) return 'float64'

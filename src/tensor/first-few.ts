@@ -1,4 +1,4 @@
-// The first few of a list in words, for messages that should stay short.
+// The first few items of a list as text, for short messages.
 
 /** a, b, c and 4 more */
 export function firstFew(items: readonly string[], most = 4): string {

@@ -1,12 +1,12 @@
-// What a device may have a faster way to do than by its primitives.
+// Optional kernels, for operations that a device can compute faster than by its primitives.
 
 import type { Tensor } from './tensor.ts'
 
 /**
  * Kernels that a device may have. Each is defined by other operations and must agree with its definition: those of `linear`,
  * GELU, softmax, normalization and attention in autograd/ops/, with `defineFused`; those of gradients and parameters where
- * they are asked for, in autograd/gradients.ts and in optim/. A kernel that cannot take these arguments (a gradient of another
- * shape, say) returns undefined, and the definition runs.
+ * they are called, in autograd/gradients.ts and in optim/. A kernel that does not support its arguments (such as a gradient of
+ * another shape) returns undefined, and the definition runs.
  */
 export interface FusedKernels {
   /** exp(x - max) / sum over the last axis. */
@@ -31,7 +31,7 @@ export interface FusedKernels {
   layerNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor | undefined
   /** Gradients of x, weight and bias, one after the other in a tensor of one axis. */
   layerNormGradient(g: Tensor, x: Tensor, weight: Tensor, epsilon: number): Tensor | undefined
-  /** softmax(q kᵀ scale) v over the keys that a query may see. */
+  /** softmax(q kᵀ scale) v over the keys that a query may attend to. */
   attention(input: AttentionInput): Tensor | undefined
   /**
    * Gradients of q, k and v, one after the other in a tensor of one axis, each laid out as [batch, tokens, heads, width] for
@@ -44,17 +44,17 @@ export interface FusedKernels {
   negativeLogLikelihoodGradient(g: Tensor, x: Tensor, ids: Tensor): Tensor | undefined
   /** Σ x² over all elements of all tensors, a scalar. */
   sumOfSquares(xs: readonly Tensor[]): Tensor | undefined
-  /** x ← factor x in the own memory of float32 tensors that are all of theirs, 0 for a factor of 0; undefined where it cannot. */
+  /** x ← factor x in place, for float32 tensors that fill their memory; 0 for a factor of 0. Returns undefined if not supported. */
   scaleInPlace(xs: readonly Tensor[], factor: number): true | undefined
-  /** target += x, in the target's own memory, for float32 of one shape; undefined where it cannot. */
+  /** target += x in place, for float32 tensors of one shape; undefined if not supported. */
   accumulate(target: Tensor, x: Tensor): true | undefined
   /** One step of AdamW, which optim/adamw.ts defines: a new value and new moments, all of one shape and dtype. */
   adamw(x: Tensor, g: Tensor, moments: Moments, numbers: AdamWNumbers): (Moments & { value: Tensor }) | undefined
-  /** The same for many parameters at once, in the memory of their values and moments; undefined where it cannot. */
+  /** The same for many parameters at once, in place; undefined if not supported. */
   adamwInPlace(updates: readonly AdamWUpdate[]): true | undefined
 }
 
-/** What attention is computed of; scores are multiplied by `scale`. */
+/** The inputs of attention; scores are multiplied by `scale`. */
 export interface AttentionInput {
   /** [..., queries, width] */
   readonly q: Tensor
@@ -62,21 +62,21 @@ export interface AttentionInput {
   readonly k: Tensor
   /** [..., keys, size] */
   readonly v: Tensor
-  /** bool, broadcasting to [..., queries, keys]: true where a query may see a key */
+  /** bool, broadcasting to [..., queries, keys]: true where a query may attend to a key */
   readonly mask?: Tensor
-  /** a query sees keys up to its own place, the last query being at the last key */
+  /** a query attends to keys up to its own position; the last query is at the position of the last key */
   readonly causal: boolean
   readonly scale: number
 }
 
-/** One parameter's part in a step of AdamW. */
+/** The update of one parameter in a step of AdamW. */
 export interface AdamWUpdate extends Moments {
   readonly value: Tensor
   readonly gradient: Tensor
   readonly numbers: AdamWNumbers
 }
 
-/** What Adam remembers of a parameter. */
+/** The state of Adam for one parameter. */
 export interface Moments {
   readonly firstMoment: Tensor
   readonly secondMoment: Tensor
@@ -87,7 +87,7 @@ export interface AdamWNumbers {
   readonly beta1: number
   readonly beta2: number
   readonly epsilon: number
-  /** what weight decay leaves */
+  /** factor that weight decay leaves of the value */
   readonly kept: number
   /** the learning rate over 1 - β₁ᵗ */
   readonly rate: number

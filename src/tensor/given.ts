@@ -1,4 +1,4 @@
-// How error messages show a value that a caller passed: as source text where it is short, else by what it is.
+// Formats values for error messages: as source text if it is short, otherwise by a description.
 
 import { show } from './shape.ts'
 import { Tensor } from './tensor.ts'
@@ -47,7 +47,7 @@ export function given(value: unknown): string {
 export const listed = (words: readonly string[], last = 'and'): string =>
   words.length < 2 ? words.join() : `${words.slice(0, -1).join(', ')} ${last} ${words[words.length - 1]}`
 
-/** A value as source text; three dots where it has no literal. */
+/** A value as source text; three dots if it has no literal. */
 export const literal = (value: unknown): string => (hasLiteral(value) ? given(value) : '…')
 
 const hasLiteral = (value: unknown): boolean =>

@@ -1,12 +1,12 @@
-// Numbers on the host as the elements of a tensor: the dtype and shape that they suggest, and their conversion, in which a
-// number that the dtype cannot hold is an error with its place.
+// Converts numbers on the host to the elements of a tensor, and infers dtype and shape. A number that the dtype cannot
+// represent is an error that gives its position.
 
 import { allocate, type DType, isFloating, type TypedArray } from './dtype.ts'
 import { given, isPromise } from './given.ts'
 import { contiguousStrides, type Shape, ShapeError, show } from './shape.ts'
 import { Tensor } from './tensor.ts'
 
-/** Every array of numbers that JavaScript has. */
+/** All typed arrays of numbers in JavaScript. */
 export type HostArray =
   | TypedArray
   | Int8Array
@@ -20,7 +20,7 @@ export type HostArray =
 /** Numbers or booleans nested to any depth. */
 export type TensorData = number | boolean | HostArray | readonly TensorData[]
 
-/** Something that is no element of a tensor, or not one of its dtype. */
+/** A value that cannot be an element of a tensor, or not one of its dtype. */
 export class ValueError extends RangeError {
   override readonly name = 'ValueError'
   readonly value: unknown
@@ -36,7 +36,7 @@ export class ValueError extends RangeError {
 
 export const isHostArray = (data: unknown): data is HostArray => ArrayBuffer.isView(data) && !(data instanceof DataView)
 
-/** The dtype of a typed array's numbers: int32 for integers of any width, as many bytes as they may have. */
+/** The dtype of a typed array's numbers: int32 for integers of any width. */
 export function dtypeOfNumbers(data: HostArray): DType {
   if (data instanceof Float64Array) return 'float64'
   return data[Symbol.toStringTag].startsWith('Float') ? 'float32' : 'int32'
@@ -47,9 +47,9 @@ const unravel = (i: number, shape: Shape): number[] =>
   contiguousStrides(shape).map((stride, axis) => Math.floor(i / stride) % shape[axis])
 
 /**
- * Elements of a dtype. Fractions are cut off for int32, and everything but 0 is true.
- * @param name of the function that was called
- * @throws ValueError for what int32 cannot hold
+ * Converts numbers to a dtype. int32 truncates fractions; as bool, a number is true unless it is 0.
+ * @param name name of the function that was called, for errors
+ * @throws ValueError for a number that int32 cannot represent
  */
 export function convert(name: string, data: HostArray, dtype: DType, shape: Shape = [data.length]): TypedArray {
   const isSame =
@@ -70,7 +70,7 @@ export function convert(name: string, data: HostArray, dtype: DType, shape: Shap
 function outOfRange(name: string, value: number | bigint, position: readonly number[]): ValueError {
   const place = position.length === 0 ? '' : ` at ${show(position)}`
   return new ValueError(
-    `${name}: ${given(value)}${place} is no int32, which goes from -2147483648 to 2147483647; write { dtype: 'float32' }`,
+    `${name}: ${given(value)}${place} does not fit into int32, which holds -2147483648 to 2147483647; write { dtype: 'float32' }`,
     value,
     position,
   )
@@ -80,17 +80,18 @@ type List = HostArray | readonly TensorData[]
 
 const isList = (data: unknown): data is List => Array.isArray(data) || isHostArray(data)
 
-/** Nested lists taken apart. */
+/** Nested lists as flat values with a shape. */
 interface Nested {
   readonly values: Float64Array
   readonly shape: Shape
-  /** what the values suggest: bool for booleans, int32 where all come from arrays of integers, else float32 */
+  /** inferred dtype: bool for booleans, int32 if all values are from typed arrays of integers, otherwise float32 */
   readonly dtype: DType
 }
 
 /**
- * @param name of the function that was called
- * @throws ShapeError for lists that are not of one length on each axis, ValueError for what is no number
+ * Flattens nested lists.
+ * @param name name of the function that was called, for errors
+ * @throws ShapeError for lists of different lengths on one axis, ValueError for an element that is not a number
  */
 export function flatten(name: string, data: TensorData): Nested {
   const shape: number[] = []
@@ -126,13 +127,13 @@ export function flatten(name: string, data: TensorData): Nested {
   return { values: Float64Array.from(values), shape, dtype }
 }
 
-/** @param shape of the first list, and of the first in it, and so on */
+/** @param shape lengths of the first list at each depth */
 function unevenLists(name: string, item: unknown, path: readonly number[], shape: Shape): ShapeError {
   const [here, first] = [show(path), show(path.map(() => 0))]
   const expected = path.length < shape.length ? `a list of ${shape[path.length]}` : 'a number'
   const found = isList(item) ? `a list of ${item.length}` : given(item)
   return new ShapeError(
-    `${name}: there is ${found} at ${here} and ${expected} at ${first}; lists on one axis must have one length and one depth`,
+    `${name}: ${found} at ${here} does not match ${expected} at ${first}; lists on one axis must have the same length and depth`,
     shape,
   )
 }
@@ -146,5 +147,5 @@ function noNumber(name: string, item: unknown, path: readonly number[]): ValueEr
         : typeof item === 'bigint' || (typeof item === 'string' && item.trim() !== '' && !Number.isNaN(Number(item)))
           ? `; write Number(${given(item)})`
           : ''
-  return new ValueError(`${name}: ${given(item)} at ${show(path)} is no number${advice}`, item, path)
+  return new ValueError(`${name}: ${given(item)} at ${show(path)} is not a number${advice}`, item, path)
 }

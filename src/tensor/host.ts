@@ -1,7 +1,7 @@
-// What Node offers beside the language: its modules, the environment. A page has none of it, and Deno refuses what was
-// not permitted; whoever asks gets undefined and does without.
+// Access to Node: its modules and environment variables. The result is undefined in a browser, and in Deno without the
+// permission.
 
-/** What Node answers, or undefined where there is no Node or it refuses. */
+/** The result of a function of Node's process object, or undefined without Node or without the permission. */
 export function askNode<T>(ask: (node: NodeJS.Process) => T): T | undefined {
   try {
     return ask(process)
@@ -10,5 +10,5 @@ export function askNode<T>(ask: (node: NodeJS.Process) => T): T | undefined {
   }
 }
 
-/** A variable of the environment, or undefined where it is not set, is empty or may not be read. */
+/** An environment variable, or undefined if it is not set, is empty or may not be read. */
 export const environment = (name: string): string | undefined => askNode(({ env }) => env[name]) || undefined

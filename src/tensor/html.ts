@@ -1,4 +1,4 @@
-// HTML for notebooks: values as a table, an outline as lists that fold. Colours are those of the page, light or dark.
+// HTML for notebooks: values as a table, an outline as collapsible lists. Colours are those of the page, light or dark.
 
 import type { Printed } from './print.ts'
 
@@ -12,7 +12,7 @@ figure.cocagrad { margin: 0; font-variant-numeric: tabular-nums; }
 .cocagrad th[colspan] { text-align: left; }
 </style>`
 
-/** A table with the places on the last two axes as headings; of more axes, one part for each matrix. */
+/** A table with the positions on the last two axes as headings; for more axes, one table for each matrix. */
 export function tableHtml(title: string, { shape, places, words }: Printed): string {
   const rank = shape.length
   const columns = places[rank - 1] ?? [0]
@@ -39,7 +39,7 @@ export function tableHtml(title: string, { shape, places, words }: Printed): str
 <figure class="cocagrad"><figcaption>${escapeHtml(title)}</figcaption><table>${body}</table></figure>`
 }
 
-/** Lines that are indented below others, as elements that fold; the outermost is open. */
+/** Indented lines as collapsible elements; the outermost is open. */
 export function outlineHtml(text: string): string {
   const lines = text.split('\n').filter(line => line.trim() !== '')
   const depthOf = (line: string) => line.search(/\S/)
@@ -59,5 +59,5 @@ export function outlineHtml(text: string): string {
   return `<div style="font-family: monospace; white-space: pre">${level(0)}</div>`
 }
 
-/** A text as it is. */
+/** A text as preformatted HTML. */
 export const preformattedHtml = (text: string): string => `<pre>${escapeHtml(text)}</pre>`

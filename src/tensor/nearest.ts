@@ -1,6 +1,6 @@
-// Which known name an unknown one was meant to be: what other libraries call the same thing, or the closest spelling.
+// Suggests a known name for an unknown one: by the names in other libraries, or by the closest spelling.
 
-/** Names for one thing: here, in PyTorch, in NumPy, JAX, TensorFlow.js and Hugging Face. Compared without case and underscores. */
+/** Synonyms: the name here, in PyTorch, NumPy, JAX, TensorFlow.js and Hugging Face. Compared without case and underscores. */
 const sameThing: readonly (readonly string[])[] = [
   ['axis', 'dim', 'dims', 'axes', 'dimension'],
   ['keepDims', 'keepdim'],
@@ -89,7 +89,7 @@ const plainly = (name: string): string => name.replaceAll(/[_-]/g, '').toLowerCa
 
 const synonyms = sameThing.map(names => names.map(plainly))
 
-/** Insertions, deletions, replacements and exchanges of neighbours that lead from one word to another (Damerau 1964). */
+/** Number of insertions, deletions, replacements and exchanges of neighbours between two words (Damerau 1964). */
 function editDistance(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)]
   for (let i = 1; i <= a.length; i++) {
@@ -104,7 +104,7 @@ function editDistance(a: string, b: string): number {
   return rows[a.length][b.length]
 }
 
-/** The known name that was meant, or undefined where none is near: a third of the letters may be wrong. */
+/** The known name that is most similar, or undefined if none is near: at most a third of the letters may differ. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   const word = plainly(name)
   const exact = known.find(each => plainly(each) === word)

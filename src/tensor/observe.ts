@@ -1,14 +1,14 @@
-// Observers of a device's kernels. While there are any, the device has other kernels, which run its own and tell of them; without
-// an observer nothing of this is in the way.
+// Observers of a device's kernels. While there are observers, the kernels of the device are replaced by wrappers that notify
+// them; without observers there is no overhead.
 
 import type { Device, Kernels } from './device.ts'
 
 /** One run of a kernel. */
 export interface KernelCall {
-  /** of the kernel, with the function that it computes where it has several: `matmul`, `unary exp` */
+  /** name of the kernel, with its function if it has several: `matmul`, `unary exp` */
   readonly kernel: string
   readonly result: unknown
-  /** until it returned; on gpu it may go on computing */
+  /** time until it returned; on gpu it may continue to compute */
   readonly milliseconds: number
 }
 
@@ -21,12 +21,12 @@ interface Observed {
 
 const observed = new Map<Device, Observed>()
 
-/** Kernels whose first argument names what they compute. */
+/** Kernels whose first argument is the name of their function. */
 const severalFunctions = new Set(['unary', 'binary', 'compare', 'reduce'])
 
 type AnyKernel = (...args: unknown[]) => unknown
 
-/** The same kernels, which tell observers of each call. One that leaves the work to another, by returning undefined, did not run. */
+/** The same kernels, which notify observers of each call. A kernel that returns undefined did not run. */
 function telling(own: Kernels, observers: ReadonlySet<KernelObserver>): Kernels {
   const kernels = Object.entries(own as unknown as Record<string, AnyKernel>).map(([name, kernel]) => {
     const told: AnyKernel = (...args) => {
@@ -43,7 +43,7 @@ function telling(own: Kernels, observers: ReadonlySet<KernelObserver>): Kernels 
   return Object.fromEntries(kernels) as unknown as Kernels
 }
 
-/** Tells an observer of every kernel that a device runs from now on. The function that is returned ends this. */
+/** Calls an observer after every kernel that a device runs from now on. Returns a function that ends this. */
 export function observeKernels(device: Device, observer: KernelObserver): () => void {
   const target: { kernels: Kernels } = device
   let found = observed.get(device)

@@ -1,16 +1,16 @@
-// The error of a device that has no memory left, with what is known about why.
+// The error of a device that has no memory left, with the likely reason.
 
 export interface MemoryShortage {
   readonly device: string
-  /** bytes asked for */
+  /** bytes requested */
   readonly bytes: number
-  /** bytes that live tensors hold */
+  /** bytes that tensors use */
   readonly used: number
-  /** bytes that the device could ever have, where that is known */
+  /** maximum number of bytes of the device, if known */
   readonly limit?: number
-  /** bytes of tensors in no scope, made since the garbage collector could last give any back */
+  /** bytes of tensors in no scope that were made since the garbage collector could last free any */
   readonly uncollected?: number
-  /** what the memory is for */
+  /** use of the memory */
   readonly purpose?: string
   /** what to do instead */
   readonly advice?: string
@@ -22,7 +22,7 @@ function inUnits(bytes: number): string {
   return `${(bytes / size).toLocaleString('en', { maximumFractionDigits: 1 })} ${unit}`
 }
 
-/** A device has no memory left, or a loop that leaves all its tensors to the garbage collector and never lets it run was stopped. */
+/** A device has no memory left, or a loop left too many tensors to the garbage collector without letting it run. */
 export class OutOfMemoryError extends Error implements MemoryShortage {
   override readonly name = 'OutOfMemoryError'
   readonly device: string
@@ -36,8 +36,8 @@ export class OutOfMemoryError extends Error implements MemoryShortage {
     super(
       uncollected > used / 2
         ? `${found}, and ${inUnits(uncollected)} of them belong to tensors in no scope, made without a pause in which the garbage ` +
-            'collector could give them back. Put the body of the loop into scope(() => { … }), train with optimizer.minimize(() => loss), ' +
-            'or await a read (await loss.item()) in every turn; keep(tensor) says that a tensor is meant to stay'
+            'collector could free them. Put the body of the loop into scope(() => { … }), train with optimizer.minimize(() => loss), ' +
+            'or await a read (await loss.item()) in every iteration; call keep(tensor) for tensors that must stay'
         : `${found}. ${advice}`,
     )
     this.device = device
@@ -47,4 +47,4 @@ export class OutOfMemoryError extends Error implements MemoryShortage {
   }
 }
 
-const ADVICE = 'Smaller batches need less; inside scope(() => { … }) memory is given back as soon as the function ends'
+const ADVICE = 'Smaller batches need less; scope(() => { … }) frees memory as soon as the function ends'

@@ -1,9 +1,9 @@
-// Memory that no scope gives back: the garbage collector does, once nothing refers to it. Most devices keep values outside of the
-// engine's heap, where the collector does not count them, and finalizers run only when the event loop comes to its next task. So a
-// claim on such memory holds an empty buffer of the same size, which the engine counts and nothing touches, and reads wait for a
-// task when much has been left to the collector.
+// Memory that no scope frees: the garbage collector frees it when nothing refers to it. Most devices store values outside of
+// the engine's heap, where the collector does not count them, and finalizers run only between tasks of the event loop. So a claim
+// on such memory holds an unused buffer of the same size, which the engine counts, and reads wait for a task when much memory has
+// been left to the collector.
 
-/** Bytes from which a claim holds a buffer; the objects of a smaller tensor are a tenth of it or more themselves. */
+/** Bytes from which a claim holds a buffer; for a smaller tensor, its JavaScript objects are a tenth of that size or more. */
 const LEAST = 4096
 /** Bytes left to the collector after which a read waits for a task: 32 MiB. */
 const MUCH = 2 ** 25
@@ -18,21 +18,21 @@ const registry = new FinalizationRegistry<Piece>(({ memory, handle }) => memory.
 let uncollected = 0
 let nextTask: Promise<void> | undefined
 
-/** Bytes left to the garbage collector since it could last have run finalizers, of tensors that nobody asked to keep. */
+/** Bytes left to the garbage collector since it could last run finalizers, without those of `keep`. */
 export const uncollectedBytes = (): number => uncollected
 
-/** What a read waits for so that finalizers can run; undefined where little was left to them. */
+/** A promise for a read to wait for, so that finalizers can run; undefined if little memory was left to them. */
 export const relief = (): Promise<void> | undefined => nextTask
 
-/** The right to a piece of memory, held by the object that stands for it: when that object is collected, the piece is given back. */
+/** A claim on a piece of memory by its holder: when the holder is collected, the piece is freed. */
 export class Claim {
-  /** what the engine counts */
+  /** the buffer that the engine counts */
   readonly weight: object | undefined
   readonly #piece: Piece
-  /** bytes that count as left over */
+  /** bytes that count as left to the collector */
   #bytes: number
 
-  /** @param bytes outside of the engine's heap: 0 where the engine counts them itself */
+  /** @param bytes bytes outside of the engine's heap: 0 if the engine counts the memory itself */
   constructor(holder: object, piece: Piece, bytes: number) {
     this.#piece = piece
     this.#bytes = bytes
@@ -42,30 +42,30 @@ export class Claim {
     if (uncollected >= MUCH) nextTask ??= task().then(reset)
   }
 
-  /** Another object stands for the piece. */
+  /** Makes another object the holder of the piece. */
   moveTo(holder: object): this {
     registry.unregister(this)
     registry.register(holder, this.#piece, this)
     return this
   }
 
-  /** The piece is meant to last: it does not count as left over. */
+  /** The piece is kept on purpose: it does not count as left to the collector. */
   keep(): void {
     uncollected = Math.max(0, uncollected - this.#bytes)
     this.#bytes = 0
   }
 
-  /** Someone else gives the piece back. */
+  /** Ends the claim: the piece is freed elsewhere. */
   cancel(): void {
     registry.unregister(this)
     this.keep()
   }
 }
 
-/** A buffer that nothing writes to, where the engine has one to give. */
+/** An unused buffer, or undefined if it cannot be allocated. */
 function weightOf(bytes: number): object | undefined {
   if (bytes < LEAST) return undefined
-  // Node fills other buffers with zeros, byte by byte
+  // Node clears other buffers, which takes time
   const { Buffer } = globalThis as { Buffer?: { allocUnsafeSlow?(bytes: number): object } }
   try {
     return Buffer?.allocUnsafeSlow?.(bytes) ?? new ArrayBuffer(bytes)
@@ -79,7 +79,7 @@ function reset(): void {
   nextTask = undefined
 }
 
-/** Resolves in a task of its own. */
+/** Resolves in a new task of the event loop. */
 function task(): Promise<void> {
   const { setImmediate } = globalThis as { setImmediate?: (f: () => void) => void }
   return new Promise(resolve => {

@@ -1,5 +1,5 @@
-// What every device must be able to do. The primitives are few; everything else is made of them, or is a fused kernel that
-// must agree with what it is made of. The reference has a function for each name: what is written there is what it means.
+// The kernels that every device must have. All other operations are composed of these few primitives, or are fused kernels
+// that must agree with such a composition. The functions of the reference device define the meaning of each name.
 
 import type { DType } from './dtype.ts'
 import type { binaryFunctions, comparisonFunctions, reductionFunctions, unaryFunctions } from './reference/functions.ts'
@@ -12,18 +12,18 @@ export type UnaryName = keyof typeof unaryFunctions
 export type BinaryName = keyof typeof binaryFunctions
 /** Comparisons of two operands that broadcast, element by element. */
 export type ComparisonName = keyof typeof comparisonFunctions
-/** Functions that make one element of all along some axes. */
+/** Functions that reduce all elements along some axes to one. */
 export type ReductionName = keyof typeof reductionFunctions
 
-/** A tensor, or a JavaScript number that meets every element. */
+/** A tensor, or a JavaScript number that is combined with every element. */
 export type Operand = Tensor | number
 
 /** Elements to add before and after each axis. */
 export type Padding = readonly (readonly [before: number, after: number])[]
 
 /**
- * Inputs are strided views; results are contiguous. Shapes and dtypes have been checked and promoted by the caller as
- * each line says, so a kernel only computes. At least one operand of an elementwise kernel is a tensor.
+ * Inputs are strided views; results are contiguous. The caller has checked shapes and promoted dtypes as described at each
+ * kernel, so a kernel only computes. At least one operand of an elementwise kernel is a tensor.
  */
 export interface Primitives {
   /** Elementwise on floating tensors; `neg`, `abs` and `sign` on int32 too. */
@@ -34,9 +34,9 @@ export interface Primitives {
   compare(name: ComparisonName, x: Operand, y: Operand): Tensor
   /** condition ? x : y, elementwise with broadcasting of all three, as `dtype`. */
   where(condition: Tensor, x: Operand, y: Operand, dtype: DType): Tensor
-  /** Over the axes, which stay as axes of size one; the sum of nothing is 0. */
+  /** Reduces the axes and keeps them with size 1; the sum of no elements is 0. */
   reduce(name: ReductionName, x: Tensor, axes: readonly number[]): Tensor
-  /** Position of the first largest element along an axis, which stays with size one; int32. NaN is the largest. */
+  /** Position of the first largest element along an axis, which is kept with size 1; int32. NaN is the largest. */
   argmax(x: Tensor, axis: number): Tensor
   /** [..., m, k] times [..., k, n] of one dtype, with leading axes of equal rank that broadcast. */
   matmul(a: Tensor, b: Tensor): Tensor
@@ -46,10 +46,10 @@ export interface Primitives {
   cast(x: Tensor, dtype: DType): Tensor
   /** out[…, i, …] = x[…, indices[…, i, …], …]: shapes agree except at the axis. indices int32. */
   gather(x: Tensor, axis: number, indices: Tensor): Tensor
-  /** Zeros of `shape` with out[…, indices[…, i, …], …] += updates[…, i, …]. indices int32, shaped like updates, which are no bool. */
+  /** Zeros of `shape` with out[…, indices[…, i, …], …] += updates[…, i, …]. indices int32, of the shape of the updates, which are not bool. */
   scatterAdd(shape: Shape, axis: number, indices: Tensor, updates: Tensor): Tensor
-  /** Surrounded by a constant. */
+  /** x with margins of a constant value. */
   pad(x: Tensor, padding: Padding, value: number): Tensor
-  /** Joined along an axis; one dtype, equal shapes elsewhere. */
+  /** Tensors joined along an axis; they have one dtype and equal sizes on the other axes. */
   concat(xs: readonly Tensor[], axis: number): Tensor
 }

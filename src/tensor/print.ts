@@ -1,21 +1,21 @@
-// Numbers as text, laid out as NumPy prints an array: columns are aligned, all numbers have as many decimals as one of
-// them needs, long lines are wrapped, and of a large tensor only the ends of its axes are shown. Nothing is read here:
-// `ends` says which elements will be printed, and the functions below it take their values.
+// Formats numbers as NumPy prints an array: columns are aligned, all numbers have the same number of decimals, long lines are
+// wrapped, and only the ends of the axes of a large tensor are shown. No values are read here: `ends` returns the elements to
+// print, and the functions below take their values.
 
 import { type DType, isFloating } from './dtype.ts'
 import { nearest } from './nearest.ts'
 import { type Shape, sizeOf } from './shape.ts'
 import type { View } from './storage.ts'
 
-/** How values are printed. */
+/** Options for printing values. */
 export interface PrintOptions {
-  /** most decimals of a number, from 0 to 20; default 4 */
+  /** maximum number of decimals, from 0 to 20; default 4 */
   readonly precision?: number
-  /** most elements that are printed whole: of a larger tensor only the ends of its axes are; default 1000 */
+  /** maximum number of elements to print in full; only the ends of the axes of a larger tensor are printed; default 1000 */
   readonly threshold?: number
-  /** elements that are printed at each end of such an axis; default 3 */
+  /** number of elements to print at each end of such an axis; default 3 */
   readonly edgeItems?: number
-  /** columns of a line; default 80 */
+  /** maximum number of columns of a line; default 80 */
   readonly lineWidth?: number
 }
 
@@ -25,8 +25,8 @@ export type PrintSettings = Required<PrintOptions>
 const defaults: PrintSettings = { precision: 4, threshold: 1000, edgeItems: 3, lineWidth: 80 }
 
 /**
- * Options and the defaults of those that are not given. The check of all other options needs tensors, which need this one.
- * @throws TypeError for an option that there is not, RangeError for a value that an option cannot have
+ * Checks the options and adds defaults. (`settle` cannot be used here: it imports tensors, which import this file.)
+ * @throws TypeError for an unknown option, RangeError for an invalid value
  */
 export function printSettings(options: PrintOptions = {}): PrintSettings {
   const names = Object.keys(defaults)
@@ -53,7 +53,7 @@ export function printSettings(options: PrintOptions = {}): PrintSettings {
   return { precision, threshold, edgeItems, lineWidth }
 }
 
-/** How many elements of each axis are printed: all of them, or an even number of the axis's ends. */
+/** Number of elements to print on each axis: all of them, or an even number from both ends. */
 function printedShape(shape: Shape, { threshold, edgeItems }: PrintSettings): readonly number[] {
   return sizeOf(shape) <= threshold ? shape : shape.map(n => Math.min(n, 2 * edgeItems))
 }
@@ -75,18 +75,18 @@ export function ends({ storage, shape, strides, offset }: View, settings: PrintS
   }
 }
 
-/** What is printed of a tensor, for any layout. */
+/** The printed parts of a tensor, for any layout. */
 export interface Printed {
   readonly shape: Shape
-  /** the places on each axis in the order in which they are printed; null is where `...` stands */
+  /** positions on each axis in the order in which they are printed; null for `...` */
   readonly places: readonly (readonly (number | null)[])[]
-  /** the elements at these places in row-major order, as texts of one length */
+  /** elements at these positions in row-major order, as texts of equal length */
   readonly words: readonly string[]
 }
 
 /**
  * Values as text.
- * @param data the values that `ends` reads, in row-major order
+ * @param data the values of the view that `ends` returns, in row-major order
  */
 export function printed(data: ArrayLike<number>, shape: Shape, dtype: DType, settings: PrintSettings): Printed {
   const texts = isFloating(dtype)
@@ -103,16 +103,16 @@ export function printed(data: ArrayLike<number>, shape: Shape, dtype: DType, set
 
 const longest = (texts: readonly string[]): number => texts.reduce((most, { length }) => Math.max(most, length), 0)
 
-/** The places on an axis of n elements of which `length` are printed. */
+/** The positions to print on an axis of n elements, `length` of them. */
 function placesOf(n: number, length: number): (number | null)[] {
   const all = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
   return length === n ? all(0, n) : [...all(0, length / 2), null, ...all(n - length / 2, n)]
 }
 
 /**
- * Numbers with the same number of decimals, as many as one of them needs and at most `precision`. Scientific where the
- * magnitudes demand it: one is at least 1e8, or `precision` decimals do not give every number exactly and by NumPy's measure
- * they are too small or too different, with one below 1e-4 or the largest more than 1000 times the smallest.
+ * Numbers with the same number of decimals, as many as needed but at most `precision`. The notation is scientific if a
+ * magnitude is at least 1e8, or if `precision` decimals do not give every number exactly and, as in NumPy, one magnitude is
+ * below 1e-4 or the largest is more than 1000 times the smallest.
  */
 function decimals(data: readonly number[], dtype: DType, precision: number): string[] {
   const stored = dtype === 'float32' ? Math.fround : (x: number) => x
@@ -141,7 +141,7 @@ function decimals(data: readonly number[], dtype: DType, precision: number): str
   return texts.map(text => text.replace(exponents, exponent => exponent.padStart(width, '0')))
 }
 
-/** Values in brackets, as NumPy prints an array; `data` is what `ends` reads. */
+/** Values in brackets, as NumPy prints an array; `data` has the values of the view that `ends` returns. */
 export function formatValues(data: ArrayLike<number>, shape: Shape, dtype: DType, settings: PrintSettings): string {
   if (sizeOf(shape) === 0) return '[]'
   const { places, words } = printed(data, shape, dtype, settings)

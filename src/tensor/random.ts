@@ -1,6 +1,6 @@
 // One stream of random numbers, the same on every device and platform: Philox 4x32-10, a counter-based
-// generator (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). Its whole state is a seed and a
-// position, so a run can be stopped, saved and resumed to the bit.
+// generator (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). Its state is a seed and a position, so a run
+// can be saved and resumed with bitwise equal results.
 
 import { checkArguments } from './arguments.ts'
 import { text } from './kinds.ts'
@@ -45,7 +45,7 @@ export function philox4x32(counter: ArrayLike<number>, key: ArrayLike<number>): 
   return Uint32Array.of(c0, c1, c2, c3)
 }
 
-/** What a generator needs to go on from where it was: JSON-safe. */
+/** The state of a generator, which can be saved as JSON. */
 export interface GeneratorState {
   readonly seed: number
   /** 32-bit words drawn so far */
@@ -53,7 +53,7 @@ export interface GeneratorState {
 }
 
 /**
- * A stream of random numbers. Only +, -, *, / and sqrt touch the values, which IEEE 754 rounds the same way
+ * A stream of random numbers. They are computed with +, -, *, / and sqrt only, which IEEE 754 rounds the same way
  * everywhere, so equal seeds give equal numbers on every engine and device.
  */
 export class Generator {
@@ -65,7 +65,7 @@ export class Generator {
   /** @param seed a non-negative safe integer */
   constructor(seed = 0, position = 0) {
     if (!Number.isSafeInteger(seed) || seed < 0)
-      throw new RangeError(`Generator: a seed is a non-negative integer, not ${seed}`)
+      throw new RangeError(`Generator: the seed must be a non-negative integer, not ${seed}`)
     this.seed = seed
     this.#position = position
   }
@@ -78,12 +78,12 @@ export class Generator {
     return { seed: this.seed, position: this.#position }
   }
 
-  /** Goes to a position of the stream, forwards or backwards. */
+  /** Sets the position in the stream. */
   seek(position: number): void {
     this.#position = position
   }
 
-  /** A generator of its own for a named purpose, independent of how far this one has come. */
+  /** A separate generator for a named purpose, which depends on the seed and not on the position of this one. */
   fork(purpose: string): Generator {
     checkArguments('generator.fork(purpose)', [text], [purpose])
     let hash = 0x811c9dc5
@@ -120,7 +120,7 @@ export class Generator {
   /** A uniform integer in [0, n), without bias. */
   integer(n: number): number {
     if (!Number.isSafeInteger(n) || n < 1 || n > 2 ** 32)
-      throw new RangeError(`Generator.integer: n is 1 to 2^32, not ${n}`)
+      throw new RangeError(`Generator.integer: n must be an integer from 1 to 2^32, not ${n}`)
     const limit = 2 ** 32 - (2 ** 32 % n)
     let word = this.uint32()
     while (word >= limit) word = this.uint32()

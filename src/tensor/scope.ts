@@ -1,24 +1,23 @@
-// Who owns a tensor's memory, and when it is given back. A scope owns what is made while it is the innermost one and
-// gives it back when it ends, except what its function returns. Memory that no scope owns is left to the garbage
-// collector.
+// Ownership of tensors' memory. A scope owns the tensors made while it is the innermost one and frees them when it ends,
+// except those that its function returns. Memory that no scope owns is left to the garbage collector.
 
 import { checkArguments } from './arguments.ts'
 import { begin, complete, innermost, type Owned, type Owner, open, runIn, suspend } from './context.ts'
 import * as is from './kinds.ts'
 import { Storage, type View } from './storage.ts'
 
-/** What a scope owned that went without ending: each piece is for the garbage collector then. */
+/** The memory of scopes that were collected without ending: it is left to the garbage collector. */
 const orphaned = new FinalizationRegistry<Owned[]>(owned => {
   for (const storage of owned) if (storage.owner === owned) storage.release()
 })
 
-/** The memory of what is made while it is the innermost scope; `scope` begins and ends one. */
+/** A scope owns the memory of tensors made while it is the innermost scope; `scope` begins and ends one. */
 export class Scope implements Owner {
   readonly name: string
   readonly parent: Owner | null
   /**
-   * true: a recording tape needs everything made inside, so scopes within hand their memory to it instead of freeing
-   * it; false: nothing is being recorded here, whatever goes on outside; undefined: as outside.
+   * true: a recording tape needs all tensors made inside, so inner scopes give it their memory instead of freeing it;
+   * false: nothing is recorded inside, even if a tape records outside; undefined: as in the parent.
    */
   readonly holds: boolean | undefined
   readonly #owned: Owned[] = []
@@ -35,7 +34,7 @@ export class Scope implements Owner {
     return this.#hasEnded
   }
 
-  /** For a scope that may never end: what it owns is found by the garbage collector then. */
+  /** For a scope that may never end: its memory is then left to the garbage collector. */
   outlives(): void {
     orphaned.register(this, this.#owned)
   }
@@ -49,12 +48,12 @@ export class Scope implements Owner {
     return storage.owner === this.#owned
   }
 
-  /** How much this owns, to be given to `sweep`. */
+  /** Number of pieces of memory owned, as an argument for `sweep`. */
   get mark(): number {
     return this.#owned.length
   }
 
-  /** Gives back what was made since a mark, except what is needed. */
+  /** Frees the tensors made since a mark, except those that are needed. */
   sweep(mark: number, isNeeded: (storage: Owned) => boolean): void {
     let end = mark
     for (let i = mark; i < this.#owned.length; i++) {
@@ -66,12 +65,12 @@ export class Scope implements Owner {
     this.#owned.length = end
   }
 
-  /** Makes this the innermost scope while `f` runs, synchronously. */
+  /** Makes this the innermost scope while `f` runs. `f` is synchronous. */
   run<T>(f: () => T): T {
     return runIn(this, f)
   }
 
-  /** Gives everything back, except the memory of `kept`, which goes to the scope outside. */
+  /** Frees everything except the memory of `kept`, which the outer scope gets. */
   end(kept: Iterable<Owned> = []): void {
     this.#hasEnded = true
     this.handOver(kept)
@@ -84,13 +83,13 @@ export class Scope implements Owner {
     this.#owned.length = 0
   }
 
-  /** Lets the scope outside own these, or all that this one owns. */
+  /** Gives the outer scope the ownership of these storages, or of all that this scope owns. */
   handOver(storages: Iterable<Owned> = this.#owned): void {
     for (const storage of storages) if (this.owns(storage)) hand(storage, this.parent)
     if (storages === this.#owned) this.#owned.length = 0
   }
 
-  /** The scope of a tape that records what is made here. */
+  /** The scope of a tape that records here, or null. */
   #holder(): Owner | null {
     if (this.holds === false) return null
     for (let scope = open(this.parent); scope; scope = open(scope.parent)) {
@@ -99,7 +98,7 @@ export class Scope implements Owner {
     return null
   }
 
-  /** Runs `f`, ends, and keeps only what `f` returns. */
+  /** Runs `f`, then ends and keeps only the tensors that `f` returns. */
   close<T>(f: () => T): T {
     let kept: unknown
     try {
@@ -119,8 +118,8 @@ function hand(storage: Owned, to: Owner | null): void {
 }
 
 /**
- * The storages of every tensor found in a value: in arrays, maps, sets and objects, at any depth.
- * @param isOpaque objects that are not looked into
+ * The storages of all tensors in a value: in arrays, maps, sets and objects, at any depth.
+ * @param isOpaque selects objects that are not searched
  */
 export function storagesIn(value: unknown, isOpaque?: (item: object) => boolean): Set<Storage> {
   const found = new Set<Storage>()
@@ -140,11 +139,11 @@ export function storagesIn(value: unknown, isOpaque?: (item: object) => boolean)
 }
 
 /**
- * Runs `f` and gives back the memory of every tensor made in it, except those it returns (in arrays, maps and objects
- * too). An async function keeps its scope open until its promise settles. Scopes may be open side by side in Node, Deno and
- * Bun; in a browser, asynchronous ones may only nest.
- * @param name shown when a tensor is used after its scope has ended; default 'a scope'
- * @throws ScopeOverlapError in a browser, where two asynchronous scopes are open side by side
+ * Runs `f` and frees every tensor made in it, except those that it returns (also in arrays, maps and objects). The scope of an
+ * async function stays open until its promise settles. Asynchronous scopes may overlap in Node, Deno and Bun; in a browser they
+ * may only be nested.
+ * @param name name in the error for a tensor that is used after its scope has ended; default 'a scope'
+ * @throws ScopeOverlapError in a browser, if two asynchronous scopes overlap
  */
 export function scope<T>(f: () => T, name?: string): T {
   checkArguments('scope(f, name)', [is.callback, is.optional(is.text)], [f, name])
@@ -152,8 +151,8 @@ export function scope<T>(f: () => T, name?: string): T {
 }
 
 /**
- * The same for a function that is given its scope.
- * @param alsoKept what to keep besides the result, once it is there
+ * The same for a function that takes the scope as its argument.
+ * @param alsoKept called after `f`: returns memory to keep in addition to the result
  */
 export function scoped<T>(name: string, f: (inner: Scope) => T, alsoKept?: () => Iterable<Owned>): T {
   const inner = new Scope(name)
@@ -174,7 +173,7 @@ export function scoped<T>(name: string, f: (inner: Scope) => T, alsoKept?: () =>
   return result
 }
 
-/** Ends a scope when its promise is settled. */
+/** Ends a scope when its promise has settled. */
 async function settled<T>(inner: Scope, promise: Promise<T>, end: (value: T) => void): Promise<T> {
   inner.outlives()
   try {
@@ -187,9 +186,9 @@ async function settled<T>(inner: Scope, promise: Promise<T>, end: (value: T) => 
   }
 }
 
-/** Takes a tensor out of every scope and tape: its memory lasts as long as something refers to it. */
+/** Removes a tensor from its scope or tape: its memory is kept as long as something refers to it. */
 export function keep<T extends View>(tensor: T): T {
-  if (!(tensor?.storage instanceof Storage)) throw new TypeError('keep: needs a tensor')
+  if (!(tensor?.storage instanceof Storage)) throw new TypeError('keep: the argument must be a tensor')
   tensor.storage.keep()
   return tensor
 }

@@ -1,10 +1,9 @@
-// Shapes, strides, axes and broadcasting: the arithmetic that all other folders use, and the error that names
-// every shape involved when it does not work out.
+// Arithmetic of shapes, strides, axes and broadcasting, with the error that names all shapes involved.
 
 /** Sizes of the axes, outermost first; `[]` is a scalar. */
 export type Shape = readonly number[]
 
-/** Shapes that do not fit together. `shapes` holds all of them, in the order of the message. */
+/** Shapes that do not match. `shapes` has all of them, in the order of the message. */
 export class ShapeError extends Error {
   override readonly name = 'ShapeError'
   readonly shapes: readonly Shape[]
@@ -54,7 +53,7 @@ export class IndexError extends Error {
   }
 }
 
-/** A shape as people write it: `[2, 3]`. */
+/** A shape as text: `[2, 3]`. */
 export const show = (shape: Shape): string => `[${shape.join(', ')}]`
 
 /** Number of elements. */
@@ -67,7 +66,7 @@ export function sizeOf(shape: Shape): number {
 /** Whether two shapes have the same sizes in the same order. */
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((n, i) => n === b[i])
 
-/** Refuses anything but non-negative integers. */
+/** Checks that all sizes are non-negative integers. */
 export function checkShape(operation: string, shape: Shape): void {
   for (const n of shape) {
     if (!Number.isSafeInteger(n) || n < 0) throw new ShapeError(`${operation}: ${show(shape)} is not a shape`, shape)
@@ -85,7 +84,7 @@ export function contiguousStrides(shape: Shape): number[] {
   return strides
 }
 
-/** Whether the elements lie in row-major order without gaps; axes of size one may have any stride. */
+/** Whether the elements are in row-major order without gaps; axes of size 1 may have any stride. */
 export function isContiguous(shape: Shape, strides: readonly number[]): boolean {
   let step = 1
   for (let i = shape.length - 1; i >= 0; i--) {
@@ -95,14 +94,14 @@ export function isContiguous(shape: Shape, strides: readonly number[]): boolean 
   return true
 }
 
-/** An axis counted from the front; negative ones count from the back. */
+/** The non-negative number of an axis; negative axes count from the last. */
 export function normalizeAxis(operation: string, axis: number, shape: Shape): number {
   const positive = axis < 0 ? axis + shape.length : axis
   if (!Number.isInteger(axis) || positive < 0 || positive >= shape.length) throw new AxisError(operation, axis, shape)
   return positive
 }
 
-/** Distinct axes in ascending order; all of them when none are named. */
+/** Distinct axes in ascending order; all axes if none are given. */
 export function normalizeAxes(operation: string, axes: number | readonly number[] | undefined, shape: Shape): number[] {
   if (axes === undefined) return shape.map((_, i) => i)
   const list = (typeof axes === 'number' ? [axes] : axes).map(axis => normalizeAxis(operation, axis, shape))
@@ -112,7 +111,7 @@ export function normalizeAxes(operation: string, axes: number | readonly number[
   return distinct
 }
 
-/** The common shape of NumPy's rule: aligned at the last axis, sizes are equal or one of them is 1. */
+/** The common shape by NumPy's rule: aligned at the last axis, sizes are equal or one of them is 1. */
 export function broadcastShapes(operation: string, ...shapes: Shape[]): number[] {
   const rank = Math.max(0, ...shapes.map(shape => shape.length))
   const result = new Array<number>(rank).fill(1)
@@ -131,13 +130,13 @@ export function broadcastShapes(operation: string, ...shapes: Shape[]): number[]
   return result
 }
 
-/** Whether a shape repeats to another one: it has no more axes, and each is as long or 1. */
+/** Whether a shape broadcasts to another: it has no more axes, and each has the same size or size 1. */
 export function broadcastsTo(shape: Shape, target: Shape): boolean {
   const shift = target.length - shape.length
   return shift >= 0 && shape.every((n, i) => n === 1 || n === target[i + shift])
 }
 
-/** Strides of a tensor read as if it had the broadcast shape: a repeated axis has stride 0. */
+/** The strides of a tensor viewed with the broadcast shape: a repeated axis has stride 0. */
 export function broadcastStrides(shape: Shape, strides: readonly number[], target: Shape): number[] {
   const shift = target.length - shape.length
   return target.map((n, i) => {
@@ -146,13 +145,13 @@ export function broadcastStrides(shape: Shape, strides: readonly number[], targe
   })
 }
 
-/** The shape that is left when axes go, or become 1. */
+/** The shape after a reduction: the axes are removed, or kept with size 1. */
 export function reducedShape(shape: Shape, axes: readonly number[], keepDims: boolean): number[] {
   if (keepDims) return shape.map((n, i) => (axes.includes(i) ? 1 : n))
   return shape.filter((_, i) => !axes.includes(i))
 }
 
-/** Fills in a single -1 of a new shape. */
+/** Replaces a single -1 in a new shape by the inferred size. */
 export function resolveReshape(shape: Shape, target: Shape): number[] {
   const size = sizeOf(shape)
   const unknown = target.indexOf(-1)
@@ -160,18 +159,18 @@ export function resolveReshape(shape: Shape, target: Shape): number[] {
   const resolved = target.map((n, i) => (i === unknown ? (known === 0 ? 0 : size / known) : n))
   if (resolved.some(n => !Number.isSafeInteger(n) || n < 0) || sizeOf(resolved) !== size)
     throw new ShapeError(
-      `reshape: ${show(shape)} has ${size} elements and does not become ${show(target)}`,
+      `reshape: ${show(shape)} has ${size} elements and cannot become ${show(target)}`,
       shape,
       target,
     )
   return resolved
 }
 
-/** Strides of the same memory under a new shape, or undefined where elements would have to move. */
+/** The strides of the same memory with a new shape, or undefined if elements would have to move. */
 export function reshapeStrides(shape: Shape, strides: readonly number[], target: Shape): number[] | undefined {
   if (isContiguous(shape, strides)) return contiguousStrides(target)
   const result = new Array<number>(target.length)
-  // walk both shapes from the front in groups of equal size; within a group the old axes must be one run
+  // compare both shapes from the front in groups of equal size; the old axes of a group must be contiguous
   const old = shape.map((n, i) => ({ n, stride: strides[i] })).filter(axis => axis.n !== 1)
   let i = 0
   let j = 0

@@ -1,4 +1,4 @@
-// Memory on a device, and who gives it back: a scope, or the garbage collector.
+// Memory on a device, which a scope or the garbage collector frees.
 
 import { innermost, type Owned } from './context.ts'
 import { bytesPerElement, type DType, type TypedArray } from './dtype.ts'
@@ -7,22 +7,22 @@ import type { Shape } from './shape.ts'
 
 export type DeviceName = 'reference' | 'cpu' | 'gpu'
 
-/** The part of a device that holds memory; device.ts has the whole. */
+/** The memory interface of a device; device.ts has the whole interface. */
 export interface Memory {
   readonly name: DeviceName
-  /** whether its memory is on the engine's heap, where the garbage collector counts it; default false */
+  /** whether the memory is on the engine's heap, where the garbage collector counts it; default false */
   readonly isManaged?: boolean
   /** Copies host data into new memory and returns its handle. */
   upload(data: TypedArray): unknown
   /** The elements of a view in row-major order, in a new array. */
   read(view: View): Promise<TypedArray>
-  /** The same at once, where the device can. */
+  /** The same synchronously, if the device supports it. */
   readSync?(view: View): TypedArray
-  /** Gives memory back; called once for every handle. */
+  /** Frees memory; called once for every handle. */
   free(handle: unknown): void
 }
 
-/** A shape laid over memory: a Tensor, in practice. */
+/** A view of memory with a shape and strides, such as a Tensor. */
 export interface View {
   readonly storage: Storage
   readonly shape: Shape
@@ -30,15 +30,13 @@ export interface View {
   readonly offset: number
 }
 
-/** Use of a tensor whose memory was given back; `by` names the scope or tape that ended. */
+/** Use of a tensor whose memory was freed; `by` names the scope or tape that ended. */
 export class FreedError extends Error {
   override readonly name = 'FreedError'
   readonly by: string
 
   constructor(by: string) {
-    super(
-      `this tensor's memory was given back when ${by} ended; return the tensor from it, or call keep(tensor) inside it`,
-    )
+    super(`this tensor's memory was freed when ${by} ended; return the tensor from it, or call keep(tensor) inside it`)
     this.by = by
   }
 }
@@ -48,14 +46,14 @@ export class Storage implements Owned {
   readonly device: Memory
   readonly dtype: DType
   readonly length: number
-  /** the list of the scope that will give this memory back; null when only the garbage collector will */
+  /** the list of the scope that will free this memory; null if the garbage collector will */
   owner: readonly Owned[] | null = null
   #handle: unknown
   #freedBy: string | null = null
-  /** once it was left to the garbage collector */
+  /** set when the memory is left to the garbage collector */
   #claim: Claim | null = null
 
-  /** @param claim from the storage that had this memory before, if the garbage collector was to give it back */
+  /** @param claim the claim of the previous storage of this memory, if it was left to the garbage collector */
   constructor(device: Memory, dtype: DType, length: number, handle: unknown, claim: Claim | null = null) {
     this.device = device
     this.dtype = dtype
@@ -71,7 +69,7 @@ export class Storage implements Owned {
     else this.release()
   }
 
-  /** What the device knows this memory by. Throws FreedError once it was given back. */
+  /** The device's handle of this memory. Throws FreedError after it was freed. */
   get handle(): unknown {
     if (this.#freedBy !== null) throw new FreedError(this.#freedBy)
     return this.#handle
@@ -86,7 +84,7 @@ export class Storage implements Owned {
     this.device.free(this.#end(by))
   }
 
-  /** From now on the garbage collector gives this memory back, and no scope. */
+  /** Leaves this memory to the garbage collector; no scope frees it any more. */
   release(): void {
     this.owner = null
     if (this.#claim || this.#freedBy !== null) return
@@ -95,13 +93,13 @@ export class Storage implements Owned {
     this.#claim = new Claim(this, { memory: device, handle: this.#handle }, bytes)
   }
 
-  /** The same, for memory that is meant to last. */
+  /** The same, for memory that is kept on purpose. */
   keep(): void {
     this.release()
     this.#claim?.keep()
   }
 
-  /** Hands the memory to a storage of its own, with other values in it; this one counts as given back. */
+  /** Moves the memory to a new storage, for other values; this storage counts as freed. */
   move(by: string): Storage {
     if (this.#freedBy !== null) throw new FreedError(this.#freedBy)
     const claim = this.#claim

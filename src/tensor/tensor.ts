@@ -1,5 +1,5 @@
-// The value everything is about: a shape and strides over memory on a device. It is immutable and knows nothing of
-// gradients; the operations become its methods in autograd/fluent.ts.
+// The tensor class: a shape and strides over memory on a device. Tensors are immutable and do not depend on gradients;
+// autograd/fluent.ts adds the operations as methods.
 
 import {
   displayed,
@@ -23,19 +23,19 @@ import type { DeviceName, Storage, View } from './storage.ts'
 /** Numbers nested as deep as the shape; booleans for bool. */
 export type NestedArray = number | boolean | NestedArray[]
 
-/** A value that cannot be read synchronously where it lies. */
+/** A tensor on a device that cannot be read synchronously. */
 export class SyncReadError extends Error {
   override readonly name = 'SyncReadError'
   readonly device: DeviceName
 
   constructor(device: DeviceName) {
-    super(`dataSync: values on ${device} can only be read asynchronously; use await tensor.data()`)
+    super(`dataSync: values on ${device} can only be read asynchronously; write await tensor.data()`)
     this.device = device
   }
 }
 
 /**
- * A tensor: a shape and strides over memory on a device. It is immutable; operations are its methods and give new tensors.
+ * A tensor: a shape and strides over memory on a device. Tensors are immutable; operations are methods that return new tensors.
  *
  *     const x = tensor([[1, 2], [3, 4]])
  *     const y = x.matmul(x).add(1)
@@ -44,9 +44,9 @@ export class SyncReadError extends Error {
 export class Tensor implements View {
   /** The size of each axis; `[]` for a scalar. */
   readonly shape: Shape
-  /** Elements to step over for each axis: 0 repeats, negative runs backwards. */
+  /** Step in elements along each axis: 0 repeats an element, a negative step runs backwards. */
   readonly strides: readonly number[]
-  /** Where the first element lies. */
+  /** Position of the first element in the memory. */
   readonly offset: number
   #storage: Storage
 
@@ -57,7 +57,7 @@ export class Tensor implements View {
     this.offset = offset
   }
 
-  /** The memory it is a view of, which other tensors may share. */
+  /** The memory of this view, which other tensors may share. */
   get storage(): Storage {
     return this.#storage
   }
@@ -67,12 +67,12 @@ export class Tensor implements View {
     this.#storage = storage
   }
 
-  /** What its elements are: float32, float64 (on `reference` and `cpu`), int32 or bool. */
+  /** Type of the elements: float32, float64 (on `reference` only), int32 or bool. */
   get dtype(): DType {
     return this.#storage.dtype
   }
 
-  /** Name of the device that holds it. */
+  /** Name of the device that stores it. */
   get device(): DeviceName {
     return this.#storage.device.name
   }
@@ -87,7 +87,7 @@ export class Tensor implements View {
     return this.shape.length
   }
 
-  /** Whether its elements stand in row-major order one after the other in memory. */
+  /** Whether its elements are contiguous in memory in row-major order. */
   get isContiguous(): boolean {
     return isContiguous(this.shape, this.strides)
   }
@@ -97,14 +97,14 @@ export class Tensor implements View {
     return new Tensor(this.#storage, shape, strides, offset)
   }
 
-  /** The elements in row-major order, in an array of their own. */
+  /** A copy of the elements in row-major order. */
   async data(): Promise<TypedArray> {
     const values = await this.#storage.device.read(this)
     await relief()
     return values
   }
 
-  /** The elements at once, on `reference` and `cpu`. Throws SyncReadError on `gpu`. */
+  /** As `data`, but synchronous, on `reference` and `cpu`. Throws SyncReadError on `gpu`. */
   dataSync(): TypedArray {
     const device = this.#storage.device
     if (!device.readSync) throw new SyncReadError(device.name)
@@ -116,60 +116,65 @@ export class Tensor implements View {
     return nest(await this.data(), this.shape, this.dtype === 'bool')
   }
 
-  /** The one element of a tensor that has one. Throws ShapeError for any other. */
+  /** The value of a tensor with one element. Throws ShapeError for any other tensor. */
   async item(): Promise<number> {
     if (this.size !== 1)
-      throw new ShapeError(`item: ${show(this.shape)} has ${this.size} elements, not one`, this.shape)
+      throw new ShapeError(
+        `item: the tensor must have one element, and ${show(this.shape)} has ${this.size}`,
+        this.shape,
+      )
     return (await this.data())[0]
   }
 
   /**
-   * `String(x)` and templates print; in arithmetic and comparisons (`x + 1`, `x > 5`) a tensor throws.
+   * `String(x)` and template strings return the text of `toString`; arithmetic and comparisons (`x + 1`, `x > 5`) throw.
    * @throws TypeError for the hints `number` and `default`
    */
   [Symbol.toPrimitive](hint: string): string {
     if (hint === 'string') return this.toString()
     throw new TypeError(
-      `a tensor ${show(this.shape)} is no number, and JavaScript's operators do not work on tensors; write x.add(y), x.sub(y), x.mul(y), x.div(y) for + - * /, x.greater(y), x.less(y), x.equal(y) for > < ==, and await x.item() for its value`,
+      `a tensor ${show(this.shape)} is not a number, and JavaScript's operators do not work on tensors; write x.add(y), x.sub(y), x.mul(y), x.div(y) for + - * /, x.greater(y), x.less(y), x.equal(y) for > < ==, and await x.item() for its value`,
     )
   }
 
-  /** What it is called in print. */
+  /** Name of its kind in printed text. */
   protected get kind(): string {
     return 'Tensor'
   }
 
-  /** What it is: the first line of its text. */
+  /** The first line of its text: kind, shape, dtype and device. */
   protected get title(): string {
     return titleOf(this.kind, this)
   }
 
   /**
-   * What it is, and its values as NumPy prints them: aligned, and of more than 1,000 only the ends of each axis.
+   * Its kind, shape, dtype and device, and its values as NumPy prints them: aligned, and only the ends of each axis for more than
+   * 1,000 elements.
    *
    *     Tensor [2, 3] float32 on cpu:
    *       [[ 0.50,  1.00, -2.00],
    *        [ 0.25, 10.00,  3.00]]
    *
-   * Only what is printed is read. On `gpu`, where reading is asynchronous, it says how to: `text` waits for the values.
+   * Only printed elements are read. On `gpu`, where reads are asynchronous, the text says how to read the values: `text` waits for
+   * them.
    */
   toString(options?: PrintOptions): string {
     return textNow(this.title, this, options)
   }
 
-  /** The text that `toString` gives where values can be read at once, on every device. */
+  /** As `toString`, with the values on every device. */
   text(options?: PrintOptions): Promise<string> {
     return textSoon(this.title, this, options)
   }
 
-  /** What the consoles of Node, Deno and Bun print. */
+  /** The text that the consoles of Node, Deno and Bun print. */
   [inspectCustom](depth?: number | null, options?: InspectOptions): string {
     const line = (paint: Paint) => lineNow(this.title, this, paint)
     const text = (paint: Paint) => textNow(this.title, this, {}, paint)
     return inspected({ name: this.kind, line, text }, depth, options)
   }
 
-  /** What a notebook shows: a table. */
+  /** The display in a notebook: a table. */
   [jupyterDisplay](): Promise<MimeBundle> {
     return displayed(this.title, this)
   }

@@ -1,5 +1,5 @@
-// Views: the same memory under another shape and other strides. Nothing is computed and nothing moves, except where a
-// reshape cannot be expressed in strides and copies first.
+// Views: the same memory with another shape and other strides. Nothing is computed or moved, except by a reshape that cannot
+// be expressed in strides, which copies.
 
 import { deviceOf } from './device.ts'
 import * as is from './kinds.ts'
@@ -20,7 +20,7 @@ import type { Tensor } from './tensor.ts'
 export interface Range {
   readonly start?: number
   readonly stop?: number
-  /** default 1 */
+  /** default 1; not 0 */
   readonly step?: number
 }
 
@@ -38,7 +38,7 @@ export function permuteView(x: Tensor, axes: readonly number[]): Tensor {
   )
 }
 
-/** Axes of size one repeated, and new ones in front, to a broadcast shape. */
+/** x broadcast to a shape: axes of size 1 are repeated, and new axes added in front. */
 export function expandView(x: Tensor, shape: Shape): Tensor {
   checkShape('expand', shape)
   if (!broadcastsTo(x.shape, shape))
@@ -46,12 +46,13 @@ export function expandView(x: Tensor, shape: Shape): Tensor {
   return x.view(shape, broadcastStrides(x.shape, x.strides, shape))
 }
 
-/** First position and number of elements of a range on an axis of size n; out-of-range ends are cut off. */
+/** First position and number of elements of a range on an axis of size n; ends out of range are clipped. */
 export function resolveRange(range: Range, n: number): { first: number; length: number; step: number } {
   const { start, stop, step } = settle('x.slice([range])', range, rangeOptions)
-  if (!Number.isInteger(step) || step === 0) throw new RangeError(`slice: a step is a non-zero integer, not ${step}`)
+  if (!Number.isInteger(step) || step === 0)
+    throw new RangeError(`slice: the step must be a non-zero integer, not ${step}`)
   for (const end of [start ?? 0, stop ?? 0])
-    if (!Number.isInteger(end)) throw new RangeError(`slice: a range goes from integer to integer, not to ${end}`)
+    if (!Number.isInteger(end)) throw new RangeError(`slice: start and stop must be integers, not ${end}`)
   const clip = (position: number, low: number, high: number) =>
     Math.min(Math.max(position < 0 ? position + n : position, low), high)
   const first = step > 0 ? clip(start ?? 0, 0, n) : clip(start ?? n - 1, -1, n - 1)
@@ -59,9 +60,10 @@ export function resolveRange(range: Range, n: number): { first: number; length: 
   return { first, length: Math.max(0, Math.ceil((end - first) / step)), step }
 }
 
-/** A part of every axis; axes beyond the list are whole. */
+/** A part of every axis; axes beyond the list are kept whole. */
 export function sliceView(x: Tensor, ranges: readonly Range[]): Tensor {
-  if (ranges.length > x.rank) throw new ShapeError(`slice: ${ranges.length} ranges for ${show(x.shape)}`, x.shape)
+  if (ranges.length > x.rank)
+    throw new ShapeError(`slice: ${ranges.length} ranges are more than the axes of ${show(x.shape)}`, x.shape)
   const shape = [...x.shape]
   const strides = [...x.strides]
   let offset = x.offset
@@ -74,7 +76,7 @@ export function sliceView(x: Tensor, ranges: readonly Range[]): Tensor {
   return x.view(shape, strides, offset)
 }
 
-/** The same elements in row-major order under another shape; copies where strides cannot say it. */
+/** The same elements in row-major order with another shape; copies if strides cannot express it. */
 export function reshapeView(x: Tensor, target: Shape): Tensor {
   const shape = resolveReshape(x.shape, target)
   const strides = reshapeStrides(x.shape, x.strides, shape)

@@ -1,5 +1,5 @@
-// Two ways to compute one thing: a fused operation and its definition, a function and its checkpoint, one layout in memory and
-// another, a device and the reference. A check throws when they differ and says where.
+// Compares two ways to compute the same: a fused operation and its definition, a function and its checkpoint, two layouts in
+// memory, a device and the reference. A check throws an error that says where they differ.
 
 import { advising, onReference, resultsOf } from '../autograd/gradcheck/gradcheck.ts'
 import { type CheckedFunction, checkpoint, grad, type TensorFunction, vjp } from '../autograd/index.ts'
@@ -37,12 +37,12 @@ import { layOut, layouts } from './layouts.ts'
 export interface SameOptions {
   /** 1 compares values and gradients; 2 (default) second derivatives too */
   readonly order?: number
-  /** relative to the largest number compared; default 1e-9 */
+  /** tolerance relative to the largest number compared; default 1e-9 */
   readonly tolerance?: number
 }
 const sameOptions = { order: 2, tolerance: float64.relative } satisfies Settings<SameOptions>
 
-/** Value, gradient and second derivatives of two functions are the same, in float64 on `reference`. */
+/** Checks that value, gradient and second derivatives of two functions are the same, in float64 on `reference`. */
 export function checkSame(
   f: CheckedFunction,
   expected: CheckedFunction,
@@ -56,14 +56,15 @@ export function checkSame(
     exactly(expected, inputs, h => {
       const madeOf = largest(numbers(xs))
       const size = largest(numbers([h(...xs)]))
-      // a value that is more than rounding is measured by itself: of a small one the cube would be nothing
+      // a value above rounding is its own unit: the cube of a small value would vanish
       const unit = size > allowed(float64, 0, madeOf) ? size : 1
       for (const { what, derive, magnifies } of derivatives(xs, unit).slice(0, order + 1)) {
         const [actual, right] = [derive(g), derive(h)]
         actual.forEach((x, n) => {
           assert(
             show(x.shape) === show(right[n].shape),
-            () => `the ${what} has shape ${show(x.shape)}, and the other's ${show(right[n].shape)}`,
+            () =>
+              `the ${what} has shape ${show(x.shape)}, but that of the other function has shape ${show(right[n].shape)}`,
           )
           const other = numbers([right[n]])
           const { rounding } = float64
@@ -72,7 +73,7 @@ export function checkSame(
             numbers([x]),
             other,
             distance,
-            (i, a, b) => `element ${i} of the ${what} is ${a}, and the other's ${b}`,
+            (i, a, b) => `element ${i} of the ${what} is ${a}, but that of the other function is ${b}`,
           )
         })
       }
@@ -82,19 +83,19 @@ export function checkSame(
 
 interface Derived {
   readonly what: string
-  /** by how much rounding grows in it */
+  /** factor by which rounding grows in it */
   readonly magnifies: number
   derive(f: TensorFunction): Tensor[]
 }
 
-/** Of order 0, 1 and 2. @param unit what the values are measured by */
+/** Derivatives of order 0, 1 and 2. @param unit size of the values */
 function derivatives(xs: readonly Tensor[], unit: number): Derived[] {
   const wrt = xs.map((_, i) => i)
   const gradient = (f: TensorFunction, ...ys: Tensor[]) => {
     const [value, pullback] = vjp(f, ...ys)
     return pullback(directions([value], 1)[0])
   }
-  // cubed, so that products of everything with everything count
+  // cubed, so that the products of all pairs of elements count
   const cubed =
     (f: TensorFunction): TensorFunction =>
     (...ys) =>
@@ -117,7 +118,7 @@ function derivatives(xs: readonly Tensor[], unit: number): Derived[] {
 
 const checkpointOptions = { order: 2 } satisfies Settings<Pick<SameOptions, 'order'>>
 
-/** `checkpoint(f)` is f: nothing of the inside is kept, and nothing changes. */
+/** Checks that `checkpoint(f)`, which stores no intermediate values, has the value and derivatives of f. */
 export const checkCheckpoint = (
   f: CheckedFunction,
   inputs: readonly Tensor[],
@@ -131,14 +132,14 @@ export const checkCheckpoint = (
 }
 
 export interface GradientsOption {
-  /** whether there are gradients to compare; default true */
+  /** whether to compare gradients; default true */
   readonly gradients?: boolean
 }
 const gradientsOption = { gradients: true } satisfies Settings<GradientsOption>
 
 /**
- * The layout in memory changes nothing: value and gradient of contiguous inputs are those of the same numbers in the layout that
- * was given, with their axes reversed, backwards, with gaps between them, and as a part of a larger tensor.
+ * Checks that the layout in memory changes nothing: value and gradient are the same for contiguous inputs, for the given layout,
+ * and for the same numbers with axes reversed, backwards, with gaps between them, and as a part of a larger tensor.
  */
 export function checkLayout(f: CheckedFunction, inputs: readonly Tensor[], options?: GradientsOption): void {
   const call = 'checkLayout(f, inputs, options)'
@@ -150,7 +151,7 @@ export function checkLayout(f: CheckedFunction, inputs: readonly Tensor[], optio
     const laid = (n: number) =>
       given.map((x, i) => {
         const values = x.dataSync()
-        // an element that is read out of a gap is seen
+        // the values in the gaps show when an operation reads them
         const gap = isFloating(x.dtype) ? Number.NaN : 0
         return layOut(j => values[j], x.shape, layouts[(n === 0 ? 0 : n + i) % layouts.length], {
           dtype: x.dtype,
@@ -183,9 +184,9 @@ export function checkLayout(f: CheckedFunction, inputs: readonly Tensor[], optio
 }
 
 /**
- * Value and gradient on a device are those on `reference`, for inputs in float32 with the layout in memory that they have.
- * @param name of a device, which is opened if it is not
- * @throws GradientAssertionError where they differ, DeviceError where the device cannot be opened
+ * Checks that value and gradient on a device are those on `reference`, for inputs in float32 with their layout in memory.
+ * @param name name of a device, which is opened if it is not open
+ * @throws GradientAssertionError if they differ, DeviceError if the device cannot be opened
  */
 export async function checkDevice(
   f: CheckedFunction,
@@ -198,8 +199,8 @@ export async function checkDevice(
   const { gradients } = settle(call, options, gradientsOption)
   await device.open(name)
   const memories = await Promise.all(inputs.map(inFloat32))
-  const advice = `the check runs on ${name} and on reference: pass what the function uses besides its inputs as an input, too`
-  // what is read is settled when reading begins: then all of it can be given back
+  const advice = `the check runs on ${name} and on reference: pass every other tensor of the function as an input, too`
+  // the values to read are fixed when reading begins, so the memory can be freed then
   const compute = (on: DeviceName) =>
     scope(() =>
       device.with(on, () => {
@@ -238,7 +239,7 @@ interface Outcome {
   readonly tensor: Tensor
 }
 
-/** All results of f, and with them the gradients of its floating inputs. */
+/** All results of f, and the gradients of its floating inputs. */
 function outcomesOf(f: CheckedFunction, inputs: readonly Tensor[], withGradients: boolean): Outcome[] {
   let results: readonly Tensor[] = []
   let gradients: readonly Tensor[] = []

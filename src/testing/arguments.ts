@@ -1,4 +1,4 @@
-// The tensors of a call, wherever they stand among its arguments: alone, in lists, in options.
+// Finds and replaces the tensors among the arguments of a call: alone, in lists or in options.
 
 import { Tensor } from '../tensor/index.ts'
 
@@ -10,8 +10,8 @@ export class ArgumentsError extends TypeError {
 const isPlain = (value: object): boolean => [Object.prototype, null].includes(Object.getPrototypeOf(value))
 
 /**
- * The tensors in arguments, in order; one that stands in two places is there twice.
- * @throws ArgumentsError for a tensor that only its owner can exchange, and where there is none
+ * The tensors in arguments, in order; a tensor at two positions is listed twice.
+ * @throws ArgumentsError for a tensor that cannot be replaced because an object holds it, and if there is no tensor
  */
 export function tensorsIn(args: readonly unknown[]): Tensor[] {
   const found: Tensor[] = []
@@ -19,12 +19,11 @@ export function tensorsIn(args: readonly unknown[]): Tensor[] {
     found.push(x)
     return x
   })
-  if (found.length === 0)
-    throw new ArgumentsError('there is no tensor among the arguments, so there is nothing to check')
+  if (found.length === 0) throw new ArgumentsError('the arguments must have at least one tensor to check')
   return found
 }
 
-/** A value with other tensors in the places of its own; what holds none stays what it is. */
+/** A value with its tensors replaced; a value without tensors is returned as it is. */
 export function replaceTensors(value: unknown, other: (x: Tensor) => unknown): unknown {
   if (value instanceof Tensor) return other(value)
   if (value === null || typeof value !== 'object') return value
@@ -37,7 +36,7 @@ export function replaceTensors(value: unknown, other: (x: Tensor) => unknown): u
   }
   if (holdsTensor(value))
     throw new ArgumentsError(
-      `a tensor in a ${value.constructor?.name ?? 'object'} among the arguments cannot be exchanged for another: tensors stand alone, in lists or in plain objects (parameters of a module: see withParameters)`,
+      `a tensor in a ${value.constructor?.name ?? 'object'} among the arguments cannot be replaced: pass tensors alone, in lists or in plain objects (for parameters of a module, see withParameters)`,
     )
   return value
 }

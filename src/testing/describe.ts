@@ -1,4 +1,4 @@
-// All tests of an operation in one line, under whatever runs tests.
+// Declares all tests of an operation in one line, with any test runner.
 
 import type fc from 'fast-check'
 import { checkArguments } from '../tensor/arguments.ts'
@@ -20,34 +20,34 @@ import {
 import { runner, type TestRunner } from './runner.ts'
 import { sourceOf } from './source-text.ts'
 
-/** Something that must be refused, with an error of a class whose message contains a text. */
+/** A call that must throw an error of a class, whose message contains a text. */
 export type Refusal = readonly [f: () => unknown, error: abstract new (...args: never[]) => Error, text: string]
 
 export interface OperationDescription<A extends readonly unknown[]> extends ValueOptions, Samples {
-  /** what its tests are called; default the function's own name */
+  /** name of the tests; default the name of the function */
   readonly name?: string
-  /** how a printed program calls it; default its name, or all of it where it is an arrow function without one */
+  /** the operation in a printed program; default its name, or its source if it is an arrow function without a name */
   readonly expression?: string
   /**
-   * arguments to call it with; the tensors among them, in lists and in plain objects too, are differentiated. Default: one
-   * tensor of any shape, with values by `domain`, `awayFrom` and `distinct`; the first is 0 unless they rule it out, since that is
-   * where many a function has a kink
+   * arguments to call it with; the tensors among them, also in lists and plain objects, are differentiated. Default: one tensor
+   * of any shape, with values by `domain`, `awayFrom` and `distinct`; the first sample is 0, if they allow it, because many
+   * functions have a kink there
    */
   readonly samples?: fc.Arbitrary<Readonly<A>>
-  /** what it must refuse */
+  /** calls that must throw */
   readonly errors?: readonly Refusal[]
   /**
-   * highest order of gradients; 0 for an operation that cannot be differentiated; default 2. Below 2 no second derivative is
-   * looked at, nor whether they are symmetric
+   * highest order of gradients; 0 for an operation that cannot be differentiated; default 2. Below 2, second derivatives and their
+   * symmetry are not checked
    */
   readonly order?: 0 | 1 | 2 | 3
-  /** for large inputs: so many random directions through each, instead of every element; see GradcheckOptions */
+  /** for large inputs: number of random directions per input instead of every element; see GradcheckOptions */
   readonly directions?: number
-  /** devices that must agree with `reference`; opened if they are not. Default cpu */
+  /** devices that must agree with `reference`, which are opened if they are not open; default cpu */
   readonly devices?: readonly DeviceName[]
-  /** the module that the program imports it from, './swish.ts' say */
+  /** the module that a printed program imports it from, such as './swish.ts' */
   readonly from?: string
-  /** `describe` and `it` of a test runner; default the global ones, or node:test's */
+  /** `describe` and `it` of a test runner; default the global functions, or those of node:test */
   readonly test?: TestRunner
 }
 const describeOptions = {
@@ -69,14 +69,14 @@ const describeOptions = {
 type Description<A extends readonly unknown[]> = Settled<OperationDescription<A>, typeof describeOptions>
 
 /**
- * Declares the tests of an operation: gradients against finite differences, every law, the layout in memory, `checkpoint`, every device
- * against `reference`, a fused operation against its definition, and what it must refuse.
+ * Declares the tests of an operation: gradients against finite differences, the laws of gradients, layouts in memory, `checkpoint`,
+ * every device against `reference`, a fused operation against its definition, and the calls that must throw.
  *
  *     describeOperation(swish)
  *     describeOperation(logit, { domain: [1 / 8, 7 / 8], errors: [[() => logit(), TypeError, 'needs a tensor']] })
  *     describeOperation(rotate, { samples: fc.tuple(tensor({ shape: [2] }), fc.double({ min: 0, max: 6 })) })
  *
- * A test that fails prints its smallest input as a program that fails again.
+ * A test that fails prints a program that fails with the smallest input found.
  */
 export function describeOperation<A extends readonly unknown[] = [Tensor]>(
   op: Operation<A>,
@@ -104,16 +104,16 @@ function checkDescription(name: string, numRuns: number, order: number): void {
     throw new RangeError(
       `${name}: numRuns must be a positive integer, not ${numRuns}: without samples nothing is checked`,
     )
-  if (![0, 1, 2, 3].includes(order)) throw new RangeError(`${name}: the order is 0, 1, 2 or 3, not ${order}`)
+  if (![0, 1, 2, 3].includes(order)) throw new RangeError(`${name}: the order must be 0, 1, 2 or 3, not ${order}`)
 }
 
-/** Samples meet 0 by chance, and a kink that is there would fail now and then: so it is the first of them. */
+/** The first sample is 0: random samples contain 0 only by chance, so a kink there would fail only sometimes. */
 function zeroOf({ dtype = 'float64', domain: [min, max] = [-2, 2], awayFrom = [] }: ValueOptions): [Tensor][] {
   const isDrawn = min <= 0 && max >= 0 && awayFrom.every(kink => Math.abs(kink) >= AWAY)
   return isDrawn && isFloating(dtype) ? [[tensorOf(0, { dtype, device: 'reference' })]] : []
 }
 
-/** How a program calls an operation. */
+/** The source that calls an operation in a printed program. */
 function callOf<A extends readonly unknown[]>(
   op: Operation<A>,
   name: string,
@@ -182,8 +182,11 @@ function checkRefusal([f, expected, text]: Refusal): void {
   } catch (error) {
     thrown = error
   }
-  assert(thrown !== undefined, () => `nothing was thrown, and ${expected.name} with "${text}" was expected`)
+  assert(thrown !== undefined, () => `${expected.name} with "${text}" was expected, but nothing was thrown`)
   const found = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
-  assert(thrown instanceof expected, () => `${expected.name} was expected, and thrown was ${found}`)
-  assert((thrown as Error).message.includes(text), () => `"${text}" was expected, and thrown was ${found}`)
+  assert(thrown instanceof expected, () => `${expected.name} was expected, but ${found} was thrown`)
+  assert(
+    (thrown as Error).message.includes(text),
+    () => `"${text}" was expected in the message, but ${found} was thrown`,
+  )
 }

@@ -1,5 +1,4 @@
-// The checks that the operations here are tested with, for tests of your own operations. Only this folder needs
-// fast-check.
+// The checks of this package's operations, for tests of your own operations. Only this folder needs fast-check.
 
 export {
   checkCheckpoint,

@@ -1,5 +1,5 @@
-// What is true of every right gradient, whatever the function: laws that need no finite differences, hold to the last
-// digits of float64, and see what differences do not. A check throws when its law is broken and says what it found.
+// Laws that hold for the correct gradient of every function. They need no finite differences, hold to the precision of float64,
+// and detect errors that differences do not. A check throws an error that says how its law is violated.
 
 import fc from 'fast-check'
 import { onReference } from '../autograd/gradcheck/gradcheck.ts'
@@ -30,7 +30,7 @@ export function checkGradients(f: CheckedFunction, inputs: readonly Tensor[], op
   })
 }
 
-/** How samples are kept away from kinks and poles like those that were met. */
+/** Advice on how to keep samples away from the kinks and poles that were found. */
 function adviceFor({ verdict, mismatches }: GradcheckResult, inputs: readonly Tensor[]): string[] {
   if (verdict !== 'not differentiable here' && verdict !== 'not finite') return []
   const places = mismatches.flatMap(({ input, element }) => {
@@ -48,7 +48,7 @@ function adviceFor({ verdict, mismatches }: GradcheckResult, inputs: readonly Te
   })
   const some = [...new Set(places)].slice(0, 3)
   const kinks = some.length === 0 ? '…' : some.join(', ')
-  return [`  samples keep away from it with awayFrom: [${kinks}] or another domain; from ties, with distinct: true`]
+  return [`  keep samples away from it with awayFrom: [${kinks}] or another domain; from ties, with distinct: true`]
 }
 
 /** vᵀJ is linear in v: (2u - 3v)ᵀJ = 2 uᵀJ - 3 vᵀJ, and 0ᵀJ = 0. */
@@ -65,7 +65,7 @@ export function checkLinear(f: CheckedFunction, inputs: readonly Tensor[]): void
         numbers([found]),
         partsU.map((part, i) => 2 * part - 3 * partsV[i]),
         allowed(float64, largest([...partsU, ...partsV]), madeOf),
-        (i, a, b) => `the vjp is not linear: element ${i} of the gradient is ${a}, of its parts ${b}`,
+        (i, a, b) => `the vjp is not linear: element ${i} of the gradient is ${a}, but the sum of its parts is ${b}`,
       )
     })
     numbers(pullback(zerosLike(value))).forEach((found, i) => {
@@ -74,7 +74,7 @@ export function checkLinear(f: CheckedFunction, inputs: readonly Tensor[]): void
   })
 }
 
-/** ⟨v, J u⟩ = ⟨Jᵀ v, u⟩: the forward derivative agrees with the one backwards. */
+/** ⟨v, J u⟩ = ⟨Jᵀ v, u⟩: the forward and the reverse derivative agree. */
 export function checkAdjoint(f: CheckedFunction, inputs: readonly Tensor[]): void {
   exactly(f, inputs, (g, xs) => {
     const u = directions(xs, 1)
@@ -89,7 +89,7 @@ export function checkAdjoint(f: CheckedFunction, inputs: readonly Tensor[]): voi
   })
 }
 
-/** uᵀ H v = vᵀ H u, for the Hessian of the weighted sum of what f computes. */
+/** uᵀ H v = vᵀ H u, for the Hessian H of a weighted sum of the results of f. */
 export function checkSymmetric(f: CheckedFunction, inputs: readonly Tensor[]): void {
   exactly(f, inputs, (g, xs) => {
     const weighted: TensorFunction = (...changed) => {
@@ -106,10 +106,10 @@ export function checkSymmetric(f: CheckedFunction, inputs: readonly Tensor[]): v
   })
 }
 
-/** Two sums are one, up to the rounding of their terms. */
+/** Whether two sums are equal, up to the rounding of their terms. */
 function agree(left: Dot, right: Dot, inputs: readonly Tensor[]): boolean {
   const list = numbers(inputs)
-  // every element of the inputs is rounded on its own
+  // every element of the inputs is rounded separately
   const rounding = float64.rounding * (1 + list.length)
   const distance = allowed({ ...float64, rounding }, left.terms + right.terms, largest(list))
   return Math.abs(left.sum - right.sum) <= distance
@@ -117,7 +117,7 @@ function agree(left: Dot, right: Dot, inputs: readonly Tensor[]): boolean {
 
 type Dot = ReturnType<typeof dot>
 
-/** The same twice gives the same bits, forwards and back. */
+/** The same inputs give the same bits again, in the forward and the backward pass. */
 export function checkRepeatable(f: CheckedFunction, inputs: readonly Tensor[]): void {
   exactly(f, inputs, (g, xs) => {
     const once = () => {
@@ -137,7 +137,7 @@ export interface LawsOptions {
 }
 const lawsOptions = { order: 2 } satisfies Settings<LawsOptions>
 
-/** All of these, and that the layout in memory changes nothing; below order 2 without that of second derivatives. */
+/** All of these laws and `checkLayout`; below order 2 without the symmetry of second derivatives. */
 export function checkLaws(f: CheckedFunction, inputs: readonly Tensor[], options?: LawsOptions): void {
   const { order } = settle('checkLaws(f, inputs, options)', options, lawsOptions)
   checkLinear(f, inputs)
@@ -148,7 +148,7 @@ export function checkLaws(f: CheckedFunction, inputs: readonly Tensor[], options
 }
 
 /**
- * A fast-check property: the gradients of `f`, first and second order, are those of finite differences, and the laws hold.
+ * A fast-check property: the gradients of `f`, of first and second order, agree with finite differences, and the laws hold.
  *
  *     fc.assert(gradientProperty(swish, tensor({ awayFrom: [0] })))
  *

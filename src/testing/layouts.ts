@@ -1,4 +1,4 @@
-// How the same elements may lie in memory: what an operation computes must not depend on it.
+// Layouts of the same elements in memory, on which the result of an operation must not depend.
 
 import {
   allocate,
@@ -29,7 +29,7 @@ function arrange(shape: Shape, lies: Layout): [strides: number[], offset: number
     case 'spaced':
       return [plain.map(stride => 2 * stride), 1, 2 * size + 1]
     case 'padded': {
-      // a part of a larger tensor: every axis is one longer in memory
+      // a part of a larger tensor: every axis is longer by one in memory
       const whole = shape.map(n => n + 1)
       return [contiguousStrides(whole), 0, sizeOf(whole)]
     }
@@ -38,7 +38,7 @@ function arrange(shape: Shape, lies: Layout): [strides: number[], offset: number
 
 /**
  * A tensor whose i-th element, in row-major order, is element(i).
- * @param gap what stands in memory between elements
+ * @param gap value in memory between the elements
  */
 export function layOut(
   element: (i: number) => number,

@@ -1,4 +1,4 @@
-// A property that fails is reported as a program: the smallest input that was found, as TypeScript that runs and fails again.
+// Reports a property that fails as a program: TypeScript that fails with the smallest input that was found.
 
 import fc from 'fast-check'
 import type { CheckedFunction, Fused } from '../autograd/index.ts'
@@ -8,20 +8,20 @@ import { ArgumentsError, replaceTensors, tensorsIn } from './arguments.ts'
 import { GradientAssertionError } from './exactly.ts'
 import { sourceOf } from './source-text.ts'
 
-/** How programs call an operation. */
+/** The source that calls an operation in a printed program. */
 export interface SourceCall {
   /** an expression for it */
   readonly expression: string
-  /** lines that such a program begins with */
+  /** first lines of the program */
   readonly imports: readonly string[]
 }
 
-/** A check of this package, as such a program calls it: with a function, its inputs, and options. */
+/** A check of this package, which the program calls with a function, its inputs, and options. */
 export interface Check {
   readonly name: string
-  /** as TypeScript */
+  /** source of the options in TypeScript */
   readonly options?: string
-  /** a device that such a program opens first */
+  /** a device that the program opens first */
   readonly opens?: DeviceName
   run(f: CheckedFunction, inputs: readonly Tensor[]): void | Promise<void>
 }
@@ -73,13 +73,13 @@ export function programOf(
   ].join('\n')
 }
 
-/** The line that opens a device as it is open here; none for those that open by themselves. */
+/** The line that opens a device with the backend that is open here; none for a device that opens automatically. */
 function opening(name: DeviceName): string[] {
   const on = device.get(name)
   return 'backend' in on ? [`await device.open(${sourceOf(name)}, ${sourceOf({ backend: on.backend })})`] : []
 }
 
-/** Which samples are drawn: as fast-check takes them. */
+/** Options of sampling, as in fast-check. */
 export interface Samples {
   readonly numRuns?: number
   readonly seed?: number
@@ -87,8 +87,8 @@ export interface Samples {
 }
 
 /**
- * Runs a check on samples of arguments, and on examples before them.
- * @throws GradientAssertionError with what was found, the program that finds it again, seed and path
+ * Runs a check on examples, then on samples of arguments.
+ * @throws GradientAssertionError with the failure, a program that reproduces it, seed and path
  */
 export async function checkSamples<A extends readonly unknown[]>(
   op: Operation<A>,
@@ -108,17 +108,17 @@ export async function checkSamples<A extends readonly unknown[]>(
   if (!outcome.failed) return
   const [args] = outcome.counterexample ?? [[]]
   const { errorInstance: cause, seed, counterexamplePath: path } = outcome
-  // no program to print
+  // no program can be printed
   if (cause instanceof ArgumentsError) throw cause
   throw new GradientAssertionError(
     [
       cause instanceof Error ? cause.message : String(cause),
       '',
-      'The smallest input that was found, as a program that fails again:',
+      'A program that fails with the smallest input found:',
       '',
       programOf(call, check, args),
       '',
-      `after ${outcome.numRuns} samples and ${outcome.numShrinks} steps down: seed ${seed}, path ${JSON.stringify(path)}`,
+      `after ${outcome.numRuns} samples and ${outcome.numShrinks} shrinking steps: seed ${seed}, path ${JSON.stringify(path)}`,
     ].join('\n'),
     { cause },
   )

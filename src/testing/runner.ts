@@ -1,8 +1,8 @@
-// Whose `describe` and `it` declare the tests: this package depends on no test runner.
+// Finds the `describe` and `it` that declare the tests. This package depends on no test runner.
 
 import { askNode } from '../tensor/host.ts'
 
-/** What every test runner has. */
+/** The functions that every test runner has. */
 export interface TestRunner {
   describe(name: string, declare: () => void): unknown
   it(name: string, run: () => void | Promise<void>): unknown
@@ -16,9 +16,9 @@ interface Surroundings extends Partial<TestRunner> {
 }
 
 /**
- * The runner that was given; or the global `describe` and `it` of jest, mocha, bun or vitest; or node:test's, where nothing
- * says that another runner is at work.
- * @throws TypeError where there is none
+ * The given runner; or the global `describe` and `it` of jest, mocha, bun or vitest; or those of node:test, unless there is a
+ * sign of another runner.
+ * @throws TypeError if there is none
  */
 export function runner(given?: TestRunner, here: Surroundings = globalThis as Surroundings): TestRunner {
   if (given) return given
@@ -28,6 +28,6 @@ export function runner(given?: TestRunner, here: Surroundings = globalThis as Su
   const builtin = other === undefined ? askNode(() => process?.getBuiltinModule?.('node:test')) : undefined
   if (builtin) return builtin as TestRunner
   throw new TypeError(
-    'describeOperation: there are no global describe and it; pass those of your runner as { test: { describe, it } }',
+    'describeOperation: describe and it are not global here; pass those of your runner as { test: { describe, it } }',
   )
 }

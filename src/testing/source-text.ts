@@ -1,11 +1,11 @@
-// Values as TypeScript: what a failing test prints can be pasted and run.
+// Values as TypeScript source, so that the output of a failing test can be pasted and run.
 
 import fc from 'fast-check'
 import { isFloating, Tensor } from '../tensor/index.ts'
 
 /**
- * An expression that gives a value again. Tensors are made with `tensor`, all other values as fast-check prints them.
- * @param ofTensor how the tensors in it are written instead
+ * An expression for a value. Tensors are created with `tensor`; other values are as fast-check prints them.
+ * @param ofTensor writes the tensors in the value; default with `tensor`
  */
 export function sourceOf(value: unknown, ofTensor: (x: Tensor) => string = sourceOfTensor): string {
   if (value instanceof Tensor) return ofTensor(value)
@@ -31,7 +31,7 @@ function create(x: Tensor, isEmpty: boolean): string {
   const { dtype } = x
   const options: string[] = []
   if (isEmpty) options.push(`shape: [${x.shape.join(', ')}]`)
-  // float32 is what `tensor` makes: float64 is said where the numbers need it, and then only reference has it
+  // the default of `tensor` is float32: float64, which only reference has, is written if the numbers need it
   if (dtype === 'float64' && data.some(a => !Object.is(Math.fround(a), a)))
     options.push("dtype: 'float64'", "device: 'reference'")
   else if (!isFloating(dtype)) options.push(`dtype: '${dtype}'`)

@@ -35,7 +35,7 @@ describe('gradcheck', () => {
     const [first] = result.mismatches
     assert.deepEqual([first.order, first.input, first.element], [1, 0, [0, 0]])
     assert.match(result.message, /3 of 3 derivatives disagree/)
-    assert.match(result.message, /order 1, input 0 \[3, 1\] at \[2, 0\]: the tape says .*, differences say /)
+    assert.match(result.message, /order 1, input 0 \[3, 1\] at \[2, 0\]: the tape gives .*, finite differences give /)
   })
 
   it('finds a rule that is wrong only at second order', () => {
@@ -71,17 +71,20 @@ describe('gradcheck', () => {
   it('throws if no input has derivatives', () =>
     assert.throws(() => gradcheck(y => y.mul(1.5), [tensor([1], { dtype: 'int32' })]), {
       name: 'TypeError',
-      message: 'gradcheck: nothing to differentiate among inputs of int32',
+      message: 'gradcheck: at least one input must be float32 or float64, not int32',
     }))
 
   it('throws for invalid options', () => {
     const refused = (options: object, text: string) =>
       assert.throws(() => gradcheck(right, [x], options), { name: 'RangeError', message: `gradcheck: ${text}` })
-    refused({ order: 4 }, 'the order is 1, 2 or 3, not 4')
-    refused({ eps: 0 }, 'eps is a number above 0, not 0')
-    refused({ atol: -1 }, 'atol and rtol are 0 or more, not -1 and 0.00001')
-    refused({ directions: 0 }, 'directions is a positive integer, not 0')
-    refused({ directions: 2, mode: 'jacobian' }, 'directions are for projection: jacobian checks every element')
+    refused({ order: 4 }, 'the order must be 1, 2 or 3, not 4')
+    refused({ eps: 0 }, 'eps must be a number above 0, not 0')
+    refused({ atol: -1 }, 'atol and rtol must be 0 or more, not -1 and 0.00001')
+    refused({ directions: 0 }, 'directions must be a positive integer, not 0')
+    refused(
+      { directions: 2, mode: 'jacobian' },
+      'directions need the mode projection: the mode jacobian checks every element',
+    )
   })
 })
 
@@ -118,7 +121,7 @@ describe('jacobian', () => {
     assert.equal(mismatches.length, 1)
     assert.deepEqual(mismatches[0].element, [2])
     assert.deepEqual([mismatches[0].output, mismatches[0].outputElement], [0, [2]])
-    assert.match(message, /input 0 \[3\] at \[2\], output 0 at \[2\]: the tape says/)
+    assert.match(message, /input 0 \[3\] at \[2\], output 0 at \[2\]: the tape gives/)
   })
 
   it('names the wrong one of several results', () => {
@@ -173,7 +176,7 @@ describe('directions', () => {
     const { verdict, mismatches, message } = gradcheck(spot, [large], { directions: 2 })
     assert.equal(verdict, 'mismatch')
     assert.deepEqual([mismatches[0].element, mismatches[0].direction], [undefined, 0])
-    assert.match(message, /input 0 \[40, 50\] along direction 0: the tape says/)
+    assert.match(message, /input 0 \[40, 50\] along direction 0: the tape gives/)
   })
 
   it('depend on the seed', () => {
@@ -261,7 +264,7 @@ describe('a verdict', () => {
     let calls = 0
     const { verdict, message } = gradcheck(y => y.mul(++calls), [x])
     assert.equal(verdict, 'not deterministic')
-    assert.match(message, /^the same inputs gave two different results at order 1: seed what is random in f/)
+    assert.match(message, /^the same inputs gave two different results at order 1: seed the random numbers in f/)
     const restless = defineOp('restless', exp, (g, out) => [() => g.mul(out).mul(++calls)])
     assert.equal(verdictOf(restless, 1), 'not deterministic')
     assert.equal(
@@ -335,9 +338,9 @@ describe('size', () => {
     assert.equal(verdict, 'not resolved')
     assert.match(
       message,
-      /^1 of 2 derivatives cannot be told from rounding in f, at any step: make f or its inputs smaller/,
+      /^1 of 2 derivatives cannot be distinguished from rounding in f, at any step: make f or its inputs smaller/,
     )
-    assert.match(message, /at \[1\]: the tape says 0\.002, .*\(not resolved: they may be off by /)
+    assert.match(message, /at \[1\]: the tape gives 0\.002, .*\(not resolved: they may be off by /)
     assert.equal(gradcheck(y => y.square().sum(), [tensor([1e9, 1])]).verdict, 'not resolved')
     for (const eps of [1e-12, 10])
       assert.equal(
@@ -388,7 +391,7 @@ describe('jumps', () => {
   })
 
   it('a gradient that is not finite is distinguished from a function that is not', () => {
-    assert.match(gradcheck(nan, [tensor([1])]).message, /\(the tape is not finite where f is\)/)
+    assert.match(gradcheck(nan, [tensor([1])]).message, /\(the tape is not finite, but f is\)/)
     assert.match(gradcheck(y => y.log(), [tensor([-1])]).message, /\(not finite\)/)
   })
 })
@@ -397,8 +400,8 @@ describe('a check that is not possible', () => {
   it('throws an error with the reason', () => {
     const refused = (f: unknown, inputs: unknown, message: RegExp, name = 'TypeError') =>
       assert.throws(() => gradcheck(f as () => Tensor, inputs as Tensor[]), { name, message })
-    refused((y: Tensor) => Promise.resolve(y), [x], /not a Promise: it may not wait/)
-    refused(() => undefined, [x], /gives a tensor or a list of tensors, not undefined/)
+    refused((y: Tensor) => Promise.resolve(y), [x], /not a Promise: it must not be async/)
+    refused(() => undefined, [x], /the function to check must return a tensor or a list of tensors, not undefined/)
     refused(() => 3, [x], /not 3/)
     refused(() => [], [x], /not \[\]/)
     refused(right, x, /inputs must be a list of tensors, not a tensor \[3\]; write .*\[x\]/, 'ArgumentError')
@@ -410,7 +413,7 @@ describe('a check that is not possible', () => {
     assert.throws(() => gradcheck(y => y.mul(w), [x]), {
       name: 'DeviceError',
       message:
-        /^mul: one tensor is on reference, another on cpu[\s\S]*make what the function uses besides its inputs there, in device\.with/,
+        /^mul: one tensor is on reference, another on cpu[\s\S]*create every other tensor of the function there, in device\.with/,
     })
   })
 
@@ -422,13 +425,13 @@ describe('precision', () => {
   it('float32 inputs are checked in float64, as the result states', () => {
     const { notes, ok } = gradcheck((a, b) => a.mul(b), [x, x.cast('float64')])
     assert.ok(ok, 'a product')
-    assert.deepEqual(notes, ['input 0 was float32 on reference: it is checked as float64 on reference'])
+    assert.deepEqual(notes, ['input 0 is float32 on reference: it was checked as float64 on reference'])
   })
 
   it('an f that returns float32 gives a warning', () => {
     const { message, ok } = gradcheck(y => y.cast('float32').exp(), [x])
     assert.equal(ok, false)
-    assert.match(message, /warning: f gives float32/)
+    assert.match(message, /warning: f returns float32/)
   })
 
   it('rounding to float32 inside f is not reported as a kink', () => {

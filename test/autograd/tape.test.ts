@@ -110,7 +110,7 @@ describe('a gradient', () => {
         assert.deepEqual(tape.partials(constant, [w]), [undefined])
         assert.throws(() => tape[walk](constant, [w]), {
           name: 'GradientError',
-          message: /shape \[\] that this tape did not record: compute it inside tape\.run.*dataSync\(\)/,
+          message: /the tape did not record the result of shape \[\]: compute it inside tape\.run.*dataSync\(\)/,
         })
       }
     }
@@ -245,7 +245,10 @@ describe('a tape throws for', () => {
       message: /the result has shape \[2, 3\], and a gradient needs a scalar/,
     })
     assert.throws(() => grad((a: Tensor) => a.mul(2))(x), GradientError)
-    assert.throws(() => tape.gradient(y, [x], zeros([3, 2])), /a seed of shape \[3, 2\] for a result of shape \[2, 3\]/)
+    assert.throws(
+      () => tape.gradient(y, [x], zeros([3, 2])),
+      /the seed has shape \[3, 2\], and must have the shape of the result, \[2, 3\]/,
+    )
   })
 
   it('a tensor that it did not watch', () => {
@@ -269,8 +272,14 @@ describe('a tape throws for', () => {
   it('asynchronous functions, and so does noGrad', () => {
     using tape = new Tape()
     const x = tape.watch(number(1))
-    assert.throws(() => tape.run(async () => x.mul(2)), { name: 'TypeError', message: /await outside/ })
-    assert.throws(() => noGrad(async () => x.mul(2)), { name: 'TypeError', message: /await outside/ })
+    assert.throws(() => tape.run(async () => x.mul(2)), {
+      name: 'TypeError',
+      message: /tape\.run: f must not be async; await its data before/,
+    })
+    assert.throws(() => noGrad(async () => x.mul(2)), {
+      name: 'TypeError',
+      message: /noGrad: f must not be async; await its data before/,
+    })
   })
 
   it('use after its end', () => {
@@ -293,7 +302,7 @@ describe('a tape throws for', () => {
     const weight = tape.watch(new Replaceable(vector(1, 2).storage, [2]), 'weight')
     const y = tape.run(() => weight.square().sum())
     weight.replace(vector(3, 4).storage)
-    assert.throws(() => tape.gradient(y, [weight]), /weight was given a new value between recording and walking back/)
+    assert.throws(() => tape.gradient(y, [weight]), /weight was assigned a new value after it was recorded/)
   })
 
   it('a rule whose gradient does not fit its argument, and names the operation', () => {
@@ -304,7 +313,7 @@ describe('a tape throws for', () => {
     )
     assert.throws(
       () => grad((x: Tensor) => crooked(x).sum())(zeros([2, 3])),
-      /crooked: the gradient of argument 0 has shape \[3, 2\] on reference, its argument \[2, 3\]/,
+      /crooked: the gradient of argument 0 has shape \[3, 2\] on reference, but the argument has shape \[2, 3\]/,
     )
     const flat = defineOp(
       'flat',
@@ -385,7 +394,7 @@ describe('memory of a tape', () => {
     const [g] = tape.gradient(y, [x])
     tape.end([z])
     assert.throws(() => y.dataSync(), FreedError)
-    assert.throws(() => y.dataSync(), /given back when its tape ended/)
+    assert.throws(() => y.dataSync(), /freed when its tape ended/)
     assert.ok(!z.storage.isFreed && !g.storage.isFreed && !x.storage.isFreed)
     assert.equal(device.get().memory().buffers - before, 3)
   })
@@ -530,7 +539,7 @@ describe('a printed tape', () => {
       tape.toString({ values: true }),
       `%0  x0          [2]  on gpu
 %1  mul(%0, 2)  [2]  on gpu
-await tape.entries[0].result.text() prints the values of one of them`,
+values on this device are read asynchronously: await tape.entries[0].result.text() gives those of one tensor`,
     )
     assert.equal(await tape.entries[0].result.text(), 'Tensor [2] float32 on gpu: [2, 4]')
     tape.end()

@@ -198,7 +198,7 @@ describe('of a model', () => {
     const file = write('wrong.json', { ...small, embedding: 0 })
     const { code, stderr } = await cocagrad(['gradcheck', '--model', file])
     assert.equal(code, 2)
-    assert.match(stderr, /wrong\.json.*embedding: must be a positive integer, not 0/s)
+    assert.match(stderr, /wrong\.json.*embedding: must be a whole number above 0, not 0/s)
     const missing = await cocagrad(['gradcheck', '--model', join(folder, 'none.json')])
     assert.equal(missing.code, 2)
     assert.match(missing.stderr, /none\.json/)

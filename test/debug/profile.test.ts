@@ -70,7 +70,7 @@ describe('profile', () => {
 
   it('prints a table, with the time between kernels', async () => {
     const text = `${await profile(() => f(x))}`
-    assert.match(text, /^a run takes [\d.]+ ms, timing included\nother +\S/)
+    assert.match(text, /^a run takes [\d.]+ ms, including the overhead of timing\nother +\S/)
     assert.match(text, /all of other +[\d.]+ ms +[\d.]+ % +\d+\nbetween kernels/)
   })
 

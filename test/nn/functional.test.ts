@@ -43,6 +43,6 @@ describe('withParameters', () => {
   it('throws for values that do not fit before it replaces any', () =>
     assert.throws(() => withParameters(new Twice(), [ones([2])], () => 0), {
       name: 'ShapeError',
-      message: 'withParameters: values [2] for parameters [1, 1]',
+      message: 'withParameters: values [2] do not match parameters [1, 1]',
     }))
 })

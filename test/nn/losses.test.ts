@@ -205,7 +205,9 @@ describe('captioning loss', () => {
   test('throws with both shapes for logits that do not match the tokens', () => {
     assert.throws(
       () => captioningLoss(zeros([2, 3, 4]), int([[1, 2, 3]]), { reduction: 'sum' }),
-      (error: unknown) => error instanceof ShapeError && /\[2, 3, 4\] for tokens \[1, 3\]/.test(error.message),
+      (error: unknown) =>
+        error instanceof ShapeError &&
+        /\[2, 3, 4\] must be \[batch, tokens, vocabulary\] for tokens \[1, 3\]/.test(error.message),
     )
   })
 })

@@ -74,7 +74,7 @@ describe('a layer', () => {
       'an initializer that gives a function',
       () => parameter([2], () => () => 1),
       'ArgumentError',
-      'it is called first, as init.normal(0.02) is',
+      'call it first, as in init.normal(0.02)',
     ],
     [
       'init.normal()',
@@ -252,7 +252,7 @@ describe('attention and transformers', () => {
       'a block without its memory',
       () => new TransformerBlock({ width: 8, heads: 2, memoryWidth: 4 }).forward(ones([1, 5, 8])),
       'TypeError',
-      'attends to a memory, and none was given; write block.forward(x, { memory })',
+      'needs a memory to attend to; write block.forward(x, { memory })',
     ],
     [
       'attention on one sequence',
@@ -311,13 +311,13 @@ describe('a module', () => {
       'a loss function that returns nothing',
       () => lossAndGradients(linear, () => undefined),
       'ArgumentError',
-      'lossAndGradients: f gave undefined: return the loss',
+      'lossAndGradients: f returned undefined: return the loss',
     ],
     [
       'a loss function that returns a number',
       () => lossAndGradients(linear, () => 3),
       'ArgumentError',
-      'lossAndGradients: f gave 3: return a scalar tensor',
+      'lossAndGradients: f returned 3: return a scalar tensor',
     ],
     [
       'a loss function that returns an object without total',
@@ -325,7 +325,12 @@ describe('a module', () => {
       'ArgumentError',
       'or an object with one as total',
     ],
-    ['an async loss function', () => lossAndGradients(linear, async () => x), 'TypeError', 'await outside'],
+    [
+      'an async loss function',
+      () => lossAndGradients(linear, async () => x),
+      'TypeError',
+      'tape.run: f must not be async; await its data before',
+    ],
     [
       'module.loadStateDict({})',
       () => linear.loadStateDict({}),
@@ -414,5 +419,7 @@ class Mine extends (Module as unknown as new () => object) {
 }
 
 describe('a user-defined module', () => {
-  refuse([['a loss without its total', () => lossAndGradients(new Mine(), () => ({})), 'ArgumentError', 'f gave {}']])
+  refuse([
+    ['a loss without its total', () => lossAndGradients(new Mine(), () => ({})), 'ArgumentError', 'f returned {}'],
+  ])
 })

@@ -168,13 +168,14 @@ for (const dtype of ['int32', 'bool'] as const)
       () => module.scale.assign(tensor(1, { dtype })),
       (error: unknown) =>
         error instanceof DTypeError &&
-        error.message.startsWith(`assign: a value of ${dtype} for a parameter of float32`),
+        error.message.startsWith(`assign: the value is ${dtype}, but the parameter is float32`),
     )
     const values = module.parameters().map((p, i) => (i === 0 ? p.cast(dtype) : p))
     assert.throws(
       () => withParameters(module, values, () => assert.fail('ran')),
       (error: unknown) =>
-        error instanceof DTypeError && error.message === `withParameters: value 0 is ${dtype}, the parameter float32`,
+        error instanceof DTypeError &&
+        error.message === `withParameters: value 0 is ${dtype}, but the parameter is float32`,
     )
     assert.deepEqual(numbersOf(module), before)
   })
@@ -394,7 +395,9 @@ test('two parameters made of one value do not share memory', () => {
 test('assigning a value of another shape throws an error with both shapes', () => {
   assert.throws(
     () => parameter([2, 3], init.zeros).assign(zeros([3, 2])),
-    (error: unknown) => error instanceof ShapeError && /\[3, 2\] for a parameter of \[2, 3\]/.test(error.message),
+    (error: unknown) =>
+      error instanceof ShapeError &&
+      /the value has shape \[3, 2\], but the parameter has shape \[2, 3\]/.test(error.message),
   )
 })
 
@@ -404,6 +407,6 @@ test('a gradient throws if a parameter was assigned after its use', () => {
   tape.watch(weight, 'weight')
   const y = tape.run(() => weight.square().sum())
   weight.assign(zeros([2]))
-  assert.throws(() => tape.gradient(y, [weight]), /weight was given a new value/)
+  assert.throws(() => tape.gradient(y, [weight]), /weight was assigned a new value after it was recorded/)
   tape.end()
 })

@@ -86,7 +86,7 @@ test('a block with caches equals a block without', () => {
 
 test('a block with cross-attention needs a memory, and returns its weights', () => {
   const block = new TransformerBlock({ width: 4, heads: 2, memoryWidth: 3 })
-  assert.throws(() => block.forward(random([1, 2, 4])), /attends to a memory/)
+  assert.throws(() => block.forward(random([1, 2, 4])), /needs a memory to attend to/)
   const shapes: (readonly number[])[] = []
   block.forward(random([1, 2, 4]), { memory: random([1, 5, 3]), onMemoryWeights: w => shapes.push(w.shape) })
   assert.deepEqual(shapes, [[1, 2, 2, 5]])

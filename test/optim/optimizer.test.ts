@@ -108,13 +108,15 @@ for (const [name, make] of Object.entries(algorithms))
       assert.throws(
         () => optimizer.step(gradientsAt(module, 0).set('stack', zeros([2, 3]))),
         (error: unknown) =>
-          error instanceof ShapeError && /\[2, 3\] for stack, which is \[2, 3, 2\]/.test(error.message),
+          error instanceof ShapeError &&
+          /the gradient of stack has shape \[2, 3\], but the parameter has shape \[2, 3, 2\]/.test(error.message),
       )
       for (const dtype of ['float32', 'int32'] as const)
         assert.throws(
           () => optimizer.step(gradientsAt(module, 0).set('stack', zeros([2, 3, 2], { dtype }))),
           (error: unknown) =>
-            error instanceof DTypeError && error.message === `step: a gradient of ${dtype} for stack, which is float64`,
+            error instanceof DTypeError &&
+            error.message === `step: the gradient of stack is ${dtype}, but the parameter is float64`,
         )
       assert.throws(() => optimizer.step(gradientsAt(module, 0), Number.NaN), /learningRate = NaN/)
       assert.deepEqual(snapshot(module), before)
@@ -173,11 +175,11 @@ for (const [name, make] of Object.entries(algorithms))
       rejects(wrong([[slot, zeros([9, 9])]]), new RegExp(`${slot} is \\[[0-9, ]+\\] here and \\[9, 9\\] there`))
       const integers = zeros(state.tensors.get(slot)!.shape, { dtype: 'int32' })
       rejects(wrong([[slot, integers]]), new RegExp(`${slot} is float64 here and int32 there`))
-      rejects(wrong([['first.nothing', zeros([1])]]), /first\.nothing is not remembered here/)
-      rejects(wrong([], { other: 3 }), /other is no parameter here/)
-      rejects(wrong([], { vector: 1.5 }), /vector has had 1\.5 updates/)
+      rejects(wrong([['first.nothing', zeros([1])]]), /first\.nothing is not part of the state of this optimizer/)
+      rejects(wrong([], { other: 3 }), /other is not a parameter of this optimizer/)
+      rejects(wrong([], { vector: 1.5 }), /the number of updates of vector must be a positive integer, not 1\.5/)
       rejects({ ...state, tensors: new Map([...state.tensors].slice(1)) }, /is missing/)
-      rejects({ ...state, values: { ...state.values, algorithm: 'Lion' } }, /a state of Lion, and this is/)
+      rejects({ ...state, values: { ...state.values, algorithm: 'Lion' } }, /a state of Lion, but this optimizer is/)
       assert.deepEqual(contents(optimizer.stateDict()), contents(state))
     })
 

@@ -93,7 +93,7 @@ describe('tensor', () => {
         assert.deepEqual([error.value, error.position], [value, position])
         assert.match(
           error.message,
-          / is no int32, which goes from -2147483648 to 2147483647; write \{ dtype: 'float32' \}/,
+          / does not fit into int32, which holds -2147483648 to 2147483647; write \{ dtype: 'float32' \}/,
         )
         return true
       })
@@ -135,16 +135,16 @@ describe('tensor', () => {
           return true
         },
       )
-    refused([1, undefined], [1], 'undefined at [1] is no number')
-    refused([[1], [null]], [1, 0], 'null at [1, 0] is no number')
-    refused(['a'], [0], "'a' at [0] is no number")
-    refused([1, '2'], [1], "'2' at [1] is no number; write Number('2')")
-    refused([program.now], [0], 'a Date at [0] is no number')
-    refused([program.later], [0], 'a Promise at [0] is no number; await it first')
-    refused([[program.inside]], [0, 0], 'a tensor [2] at [0, 0] is no number; write stack([…]) to join tensors')
-    refused([1n], [0], '1n at [0] is no number; write Number(1n)')
-    refused(new Array(2), [0], 'undefined at [0] is no number')
-    refused([{}], [0], '{} at [0] is no number')
+    refused([1, undefined], [1], 'undefined at [1] is not a number')
+    refused([[1], [null]], [1, 0], 'null at [1, 0] is not a number')
+    refused(['a'], [0], "'a' at [0] is not a number")
+    refused([1, '2'], [1], "'2' at [1] is not a number; write Number('2')")
+    refused([program.now], [0], 'a Date at [0] is not a number')
+    refused([program.later], [0], 'a Promise at [0] is not a number; await it first')
+    refused([[program.inside]], [0, 0], 'a tensor [2] at [0, 0] is not a number; write stack([…]) to join tensors')
+    refused([1n], [0], '1n at [0] is not a number; write Number(1n)')
+    refused(new Array(2), [0], 'undefined at [0] is not a number')
+    refused([{}], [0], '{} at [0] is not a number')
   })
 
   it('copies its input', () => {
@@ -157,16 +157,16 @@ describe('tensor', () => {
   })
 
   it('throws for lists of uneven length or depth, with the position', () => {
-    const rule = 'lists on one axis must have one length and one depth'
+    const rule = 'lists on one axis must have the same length and depth'
     assert.throws(() => tensor([[1, 2], [3]]), {
       name: 'ShapeError',
-      message: `tensor: there is a list of 1 at [1] and a list of 2 at [0]; ${rule}`,
+      message: `tensor: a list of 1 at [1] does not match a list of 2 at [0]; ${rule}`,
     })
     assert.throws(() => tensor([1, [2]]), {
-      message: `tensor: there is a list of 1 at [1] and a number at [0]; ${rule}`,
+      message: `tensor: a list of 1 at [1] does not match a number at [0]; ${rule}`,
     })
-    assert.throws(() => tensor([[1], 2]), { message: `tensor: there is 2 at [1] and a list of 1 at [0]; ${rule}` })
-    assert.throws(() => tensor([1, 2], { shape: [3] }), /2 values do not fill \[3\], which has 3/)
+    assert.throws(() => tensor([[1], 2]), { message: `tensor: 2 at [1] does not match a list of 1 at [0]; ${rule}` })
+    assert.throws(() => tensor([1, 2], { shape: [3] }), /2 values do not fill \[3\], which has 3 elements/)
     assert.throws(() => zeros([-1]), ShapeError)
   })
 })
@@ -224,7 +224,7 @@ describe('reading', () => {
     )
     assert.deepEqual(await tensor([[true], [false]]).array(), [[true], [false]])
     assert.equal(await tensor([[4]]).item(), 4)
-    await assert.rejects(zeros([2, 3]).item(), /item: \[2, 3\] has 6 elements, not one/)
+    await assert.rejects(zeros([2, 3]).item(), /item: the tensor must have one element, and \[2, 3\] has 6/)
   })
 
   it('ndarrays convert in both directions, with any strides', async () => {

@@ -109,7 +109,7 @@ describe('making tensors', () => {
       "rand([2], { dtype: 'int32' })",
       () => rand([2], { dtype: 'int32' }),
       'DTypeError',
-      'rand: fractions are float32 or float64, not int32; write randint(low, high, shape)',
+      'rand: the dtype must be float32 or float64, not int32; write randint(low, high, shape)',
     ],
     [
       'rand([2], { min: 1, max: 2 })',
@@ -125,7 +125,7 @@ describe('making tensors', () => {
       'high must be a whole number, not [3]; it is called as randint(low, high, shape, options)',
     ],
     ['randint(3, 3, [2])', () => randint(3, 3, [2]), 'RangeError', 'randint: high must be above low, not 3 and 3'],
-    ['keep([1])', () => keep([1]), 'TypeError', 'keep: needs a tensor'],
+    ['keep([1])', () => keep([1]), 'TypeError', 'keep: the argument must be a tensor'],
     ['generator.fork()', () => new Generator(1).fork(), 'ArgumentError', 'fork: purpose is missing'],
     ['seed()', () => seed(), 'ArgumentError', 'seed: value is missing'],
     [
@@ -227,7 +227,7 @@ describe('devices', () => {
 
 describe("JavaScript's operators", () => {
   const x = tensor([1, 2]) as unknown as number
-  const advice = ['a tensor [2] is no number', 'x.add(y)', 'x.greater(y)', 'await x.item()'] as const
+  const advice = ['a tensor [2] is not a number', 'x.add(y)', 'x.greater(y)', 'await x.item()'] as const
   refuse([
     ['x + 1', () => x + 1, 'TypeError', ...advice],
     ['x * 2', () => x * 2, 'TypeError', ...advice],

@@ -304,7 +304,7 @@ describe('printing', () => {
     const lost: Tensor[] = []
     scope(() => void lost.push(zeros([2]), zeros([2, 2]).transpose(), zeros([0])), 'the forward pass')
     for (const x of lost) {
-      assert.match(String(x), /^Tensor \[.*\] float32 on reference, freed:\n {2}this tensor's memory was given back/)
+      assert.match(String(x), /^Tensor \[.*\] float32 on reference, freed:\n {2}this tensor's memory was freed/)
       assert.match(String(x), /when the forward pass ended/)
       assert.equal(await x.text(), String(x))
     }

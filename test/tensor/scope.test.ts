@@ -28,8 +28,7 @@ describe('a scope', () => {
     assert.throws(() => lost?.dataSync(), {
       name: 'FreedError',
       by: 'the forward pass',
-      message:
-        /this tensor's memory was given back when the forward pass ended; return the tensor from it, or call keep/,
+      message: /this tensor's memory was freed when the forward pass ended; return the tensor from it, or call keep/,
     })
   })
 

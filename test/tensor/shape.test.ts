@@ -141,7 +141,7 @@ describe('shapes', () => {
     assert.deepEqual(resolveReshape([2, 3, 4], [-1, 6]), [4, 6])
     assert.deepEqual(resolveReshape([], [-1]), [1])
     assert.deepEqual(resolveReshape([0, 3], [-1]), [0])
-    assert.throws(() => resolveReshape([2, 3], [-1, 4]), /\[2, 3\] has 6 elements and does not become \[-1, 4\]/)
+    assert.throws(() => resolveReshape([2, 3], [-1, 4]), /\[2, 3\] has 6 elements and cannot become \[-1, 4\]/)
     assert.throws(() => resolveReshape([2, 3], [-1, -1]), ShapeError)
   })
 })

@@ -104,7 +104,7 @@ describe('under a runner like jest', () => {
     const refuses = (options: object, name: string, message: RegExp) =>
       assert.throws(() => describeOperation(right, { test, ...options }), { name, message })
     refuses({ numRuns: 0 }, 'RangeError', /right: numRuns must be a positive integer, not 0: without samples nothing/)
-    refuses({ order: 4 }, 'RangeError', /right: the order is 0, 1, 2 or 3, not 4/)
+    refuses({ order: 4 }, 'RangeError', /right: the order must be 0, 1, 2 or 3, not 4/)
     refuses({ name: '' }, 'TypeError', /the function has no name; give it one with \{ name: '…' \}/)
     assert.throws(() => describeOperation(((x: Tensor) => x.exp()) as never, { test }), /has no name/)
   })
@@ -231,9 +231,12 @@ describe('what a bug does', () => {
     assert.deepEqual(
       [...failures],
       [
-        ['right > refuses: a class', 'RangeError was expected, and thrown was ShapeError: right: [2] is no [3]'],
-        ['right > refuses: a text', '"a text" was expected, and thrown was ShapeError: right: [2] is no [3]'],
-        ['right > refuses: nothing', 'nothing was thrown, and ShapeError with "nothing" was expected'],
+        ['right > refuses: a class', 'RangeError was expected, but ShapeError: right: [2] is no [3] was thrown'],
+        [
+          'right > refuses: a text',
+          '"a text" was expected in the message, but ShapeError: right: [2] is no [3] was thrown',
+        ],
+        ['right > refuses: nothing', 'ShapeError with "nothing" was expected, but nothing was thrown'],
       ],
     )
   })
@@ -285,9 +288,9 @@ describe('arguments and results', () => {
     const layer = device.with('reference', () => new Linear(1, 1))
     assert.match(
       await refusal(fc.tuple(square, fc.constant(layer)) as never),
-      /^a tensor in a Linear among the arguments cannot be exchanged for another: .*\(parameters of a module: see withParameters\)$/,
+      /^a tensor in a Linear among the arguments cannot be replaced: .*\(for parameters of a module, see withParameters\)$/,
     )
-    assert.match(await refusal(fc.tuple(fc.integer()) as never), /^there is no tensor among the arguments/)
+    assert.match(await refusal(fc.tuple(fc.integer()) as never), /^the arguments must have at least one tensor/)
   })
 
   it('a function without a name is printed whole', async () => {
@@ -377,7 +380,7 @@ export const scaled = defineOp(
     const again = (
       await failuresOf(test => describeOperation(scaled, { ...options, test, seed: Number(seed), path }))
     ).get(says)
-    assert.match(again ?? '', /after 1 samples and 0 steps down/)
+    assert.match(again ?? '', /after 1 samples and 0 shrinking steps/)
     assert.equal(programIn(again ?? ''), programIn(message ?? ''))
   })
 
@@ -407,7 +410,7 @@ describeOperation(defineOp('late', (k, x: Tensor) => k.unary('exp', x), (g, out)
     assert.match(output, /^# pass 1\d$/m)
     assert.match(output, /not ok \d+ - late/)
     assert.match(output, /ok \d+ - cube/)
-    assert.match(output, /order 2, input 0 .*the tape says/)
+    assert.match(output, /order 2, input 0 .*the tape gives/)
     assert.match(output, /await checkGradients\(late, \[tensor\(0\)\], \{ order: 2 \}\)/)
   })
 })
@@ -423,7 +426,7 @@ describe('the runner', () => {
   })
 
   it('is not node:test inside of another one, or where there is none', () => {
-    const message = /there are no global describe and it; pass those of your runner as \{ test: \{ describe, it \} \}/
+    const message = /describe and it are not global here; pass those of your runner as \{ test: \{ describe, it \} \}/
     for (const name of ['VITEST', 'JEST_WORKER_ID'])
       assert.throws(() => runner(undefined, { process: { env: { [name]: '1' }, getBuiltinModule: builtin } }), message)
     assert.throws(() => runner(undefined, {}), message)

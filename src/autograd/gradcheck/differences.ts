@@ -1,9 +1,9 @@
-// Derivatives against the differences of what they are derivatives of. Five points are enough for most functions; what they
-// do not confirm is looked at again in shorter and, if need be, longer steps, until one is found at which neither the bend of
-// the function nor the end of its digits matters. That tells a wrong gradient from a step that does not fit, and both from a
-// kink or a jump, at which no gradient is right.
+// Compares derivatives with finite differences. One five-point difference is enough for most functions. A derivative that it
+// does not confirm is compared again at shorter and, if necessary, longer steps, until the error of neither truncation nor
+// rounding matters. This distinguishes a wrong gradient from a step of the wrong size, and both from a kink or a jump, where
+// the gradient does not exist.
 
-/** What is known of a gradient in one place. */
+/** The result of checking a gradient at one point. */
 export type GradcheckVerdict =
   | 'pass'
   | 'mismatch'
@@ -12,11 +12,11 @@ export type GradcheckVerdict =
   | 'not deterministic'
   | 'not finite'
 
-/** One derivative, by the tape and by differences. */
+/** One derivative, computed by the tape and by differences. */
 export interface Comparison {
   readonly analytic: number
   readonly numeric: number
-  /** how far numeric may be off, by what other steps gave and by rounding */
+  /** estimated error of `numeric`, from other steps and from rounding */
   readonly doubt: number
   /** |analytic - numeric| over the tolerance: above 1 they disagree */
   readonly ratio: number
@@ -26,47 +26,47 @@ export interface Comparison {
 /** Numbers that change together when one input moves by t. */
 export type Curve = (t: number) => Float64Array
 
-/** The derivative of one of the numbers, or of a weighted sum of all. */
+/** The derivative of one of the numbers, or of a weighted sum of all of them. */
 export interface DerivativeClaim {
   readonly of: number | Float64Array
-  /** by the tape */
+  /** computed by the tape */
   readonly analytic: number
 }
 
 export interface Tolerance {
-  /** for derivatives of size one and more; smaller ones are held to as much less */
+  /** for derivatives of size 1 and more; proportionally less for smaller ones */
   readonly atol: number
   readonly rtol: number
-  /** the largest of the derivatives that belong together */
+  /** the largest derivative of the group */
   readonly scale: number
-  /** size of the numbers that those here were computed of, which may cancel, but for their rounding */
+  /** size of the values that the numbers were computed from: these may cancel, but their rounding errors do not */
   readonly within: number
 }
 
 /** Neighbouring steps differ by this factor. */
 const FACTOR = 4
-/** How many steps are tried that are shorter than the first, and longer. */
+/** How many steps shorter than the first, and longer, are tried. */
 const SHORTER = 11
 const LONGER = 5
-/** What rounding does to a number in a few operations, relative to it. */
+/** Relative rounding error of a number after a few operations. */
 const ROUNDING = 2 ** -50
-/** Differences this often further off than they should be are wrong. */
+/** A difference is wrong if its error is more than this multiple of the estimated error. */
 const BEYOND_DOUBT = 4
 
 interface Difference {
-  /** the derivative by five points: its error falls with the fourth power of the step */
+  /** the five-point derivative: its error is of the fourth order in the step */
   readonly slope: number
-  /** slope on the right less slope on the left; it falls with the step, unless there is a kink at 0 */
+  /** slope on the right minus slope on the left; it decreases with the step, unless there is a kink at 0 */
   readonly gap: number
   /** the same at twice the step */
   readonly wideGap: number
-  /** what rounding may have done to the slope */
+  /** rounding error of the slope */
   readonly noise: number
-  /** what the slope may be of numbers that have not moved: too little for their digits */
+  /** the slope that numbers may have without changing at this precision */
   readonly hidden: number
 }
 
-/** Differences of every number at one step. Subtracted one by one: numbers that do not move leave no trace of their size. */
+/** Differences of every number at one step. Each is subtracted separately, so a number that does not change gives exactly 0. */
 interface Step {
   readonly slope: Float64Array
   readonly gap: Float64Array
@@ -75,14 +75,14 @@ interface Step {
   readonly size: Float64Array
 }
 
-/** A curve seen at longer and shorter steps, each as it is first asked for. */
+/** A curve evaluated at longer and shorter steps, each computed when first needed. */
 class Ladder {
   readonly #curve: Curve
   readonly #centre: Float64Array
   readonly #step: number
   readonly #within: number
   readonly #seen = new Map<number, Step>()
-  /** 1 for each number that has moved at any step so far, else 0 */
+  /** 1 for each number that has changed at any step so far, else 0 */
   readonly #moved: Float64Array
 
   constructor(curve: Curve, centre: Float64Array, step: number, within: number) {
@@ -138,7 +138,7 @@ const weighed = (number: (i: number) => number, of: DerivativeClaim['of']): numb
 /**
  * Compares derivatives at 0 with differences of a curve.
  * @param centre the curve at 0
- * @param claims what its numbers, or sums of them, have as derivatives
+ * @param claims derivatives of its numbers, or of sums of them
  * @param step of the first differences
  */
 export function compareWithDifferences(
@@ -157,19 +157,19 @@ export function compareWithDifferences(
   })
 }
 
-/** A tolerance for derivatives of the size that these have. */
+/** The tolerance for derivatives of this size. */
 const strict = (value: number, { atol, rtol, scale }: Tolerance): number =>
   atol * Math.min(1, Math.max(scale, Math.abs(value))) + rtol * Math.abs(value)
 
-/** Half a step halves the gap of a smooth curve. */
+/** Whether the gap is that of a smooth curve, which halves with the step. */
 const isBend = ({ gap, wideGap }: Difference): boolean => Math.abs(gap) <= 0.75 * Math.abs(wideGap)
 
-/** @param hidden what is not seen of the derivative at any step */
+/** @param hidden the part of the derivative that no step can show */
 function comparison(analytic: number, numeric: number, doubt: number, tolerance: Tolerance, hidden = 0): Comparison {
   const off = Math.abs(analytic - numeric)
   const { atol, rtol } = tolerance
   const unsure = BEYOND_DOUBT * (doubt + hidden)
-  // what nobody can tell from rounding is passed where it is small, and left open where it is not
+  // a difference that may be rounding passes if it is small, and is 'not resolved' if it is not
   const allowed = Math.max(strict(numeric, tolerance), Math.min(unsure, atol + rtol * Math.abs(numeric)))
   const ratio = off === 0 ? 0 : off / allowed
   const verdict = !Number.isFinite(ratio)
@@ -182,10 +182,10 @@ function comparison(analytic: number, numeric: number, doubt: number, tolerance:
   return { analytic, numeric, doubt, ratio: Number.isNaN(ratio) ? Number.POSITIVE_INFINITY : ratio, verdict }
 }
 
-/** @param at the differences at a step that was divided so often */
+/** @param at the differences at a rung of the ladder */
 function judge(analytic: number, at: (rung: number) => Difference, tolerance: Tolerance): Comparison {
   const rungs = [0]
-  // read anew each time: a number that first moves at a long step has been rounded at the short ones too
+  // read again each time: a number that first changes at a long step was rounded at the short ones too
   const list = () => rungs.map(at)
   const isSettled = () => {
     const best = bestOf(list())
@@ -214,20 +214,20 @@ function verdictOf(analytic: number, list: readonly Difference[], tolerance: Tol
 
 const isWhole = ({ slope, gap, wideGap }: Difference): boolean => [slope, gap, wideGap].every(Number.isFinite)
 
-/** The slope that a neighbouring step confirms best: long steps are off by the bend of the curve, short ones by rounding. */
+/** The slope that agrees best with the next longer step: long steps have truncation errors, short ones rounding errors. */
 function bestOf(list: readonly Difference[]): { numeric: number; doubt: number; hidden: number } | undefined {
   const whole = list.filter(isWhole)
   const pairs = whole.slice(1).map(({ slope, noise }, i) => ({
     numeric: slope,
     doubt: Math.abs(slope - whole[i].slope) + noise,
-    // the longest step shows most
+    // the longest step resolves the smallest slopes
     hidden: whole[0].hidden,
   }))
   if (pairs.length === 0) return undefined
   return pairs.reduce((best, pair) => (pair.doubt < best.doubt ? pair : best))
 }
 
-/** Whether the slopes on both sides stay apart at the shortest steps at which rounding does not hide it. */
+/** Whether the slopes on both sides differ at the shortest steps that rounding does not dominate. */
 function hasKink(list: readonly Difference[], tolerance: Tolerance): boolean {
   const shortest = list
     .filter(each => isWhole(each) && 8 * each.noise < Math.max(Math.abs(each.gap), strict(each.slope, tolerance)))
@@ -237,7 +237,7 @@ function hasKink(list: readonly Difference[], tolerance: Tolerance): boolean {
   )
 }
 
-/** Whether slopes grow from step to step without end: those of a jump fourfold, as the step falls to a quarter. */
+/** Whether slopes grow without bound from step to step: at a jump they grow fourfold as the step falls to a quarter. */
 function hasJump(list: readonly Difference[]): boolean {
   const growth = list
     .filter(isWhole)

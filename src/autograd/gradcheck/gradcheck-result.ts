@@ -1,11 +1,11 @@
-// What gradcheck found, as data and in words.
+// The result of gradcheck, as data and as text.
 
 import { isFloating, show, type Tensor } from '../../tensor/index.ts'
 import type { Comparison, GradcheckVerdict } from './differences.ts'
 
 export type Order = 1 | 2 | 3
 
-/** Which derivative of a vector by tensors: positions are flat. */
+/** One derivative of a vector with respect to tensors: positions are flat. */
 export interface Derivative {
   readonly input: number
   readonly element?: number
@@ -16,21 +16,21 @@ export interface Derivative {
 /** A derivative that was not confirmed. */
 export interface GradientMismatch extends Comparison {
   readonly order: Order
-  /** which of the inputs, counted from 0 */
+  /** position of the input, counted from 0 */
   readonly input: number
-  /** of that input; without one it was moved along a random direction */
+  /** index of the element of that input; undefined if the input was moved along a random direction */
   readonly element?: readonly number[]
   /** number of that direction */
   readonly direction?: number
   /**
-   * jacobian: which result, and its element. At order 2 and 3 the results are derivatives of the order before, by each of
-   * the floating inputs.
+   * mode jacobian: position of the result, and of its element. At order 2 and 3 the results are the derivatives of the
+   * previous order with respect to each floating input.
    */
   readonly output?: number
   readonly outputElement?: readonly number[]
 }
 
-/** The derivatives of one order by one input, together. */
+/** All derivatives of one order with respect to one input. */
 export interface GradcheckPart {
   readonly order: Order
   readonly input: number
@@ -42,26 +42,26 @@ export interface GradcheckPart {
 export interface GradcheckResult {
   /** whether the verdict is 'pass' */
   readonly ok: boolean
-  /** of all derivatives: the first in the order not deterministic, mismatch, not finite, not differentiable here, not resolved, pass */
+  /** most severe of all: not deterministic, mismatch, not finite, not differentiable here, not resolved, pass, in this order */
   readonly verdict: GradcheckVerdict
-  /** largest error over tolerance that was met */
+  /** largest ratio of error to tolerance */
   readonly worst: number
   /** number of derivatives compared */
   readonly checked: number
   /** the same for every order and input */
   readonly parts: readonly GradcheckPart[]
-  /** those that were not confirmed, each with a verdict of its own */
+  /** derivatives that were not confirmed, each with its own verdict */
   readonly mismatches: readonly GradientMismatch[]
-  /** what was done to the inputs before they were checked, and what makes the check weaker than it could be */
+  /** conversions of the inputs before the check, and conditions that weaken the check */
   readonly notes: readonly string[]
-  /** says in words what was found */
+  /** the result as text */
   readonly message: string
 }
 
 /** Collects comparisons. */
 export class GradcheckFindings {
   readonly #inputs: readonly Tensor[]
-  /** position among all inputs of the floating ones */
+  /** positions of the floating inputs among all inputs */
   readonly #floating: readonly number[]
   readonly #notes: string[]
   readonly #mismatches: GradientMismatch[] = []
@@ -75,7 +75,7 @@ export class GradcheckFindings {
     this.#floating = inputs.flatMap((x, i) => (isFloating(x.dtype) ? [i] : []))
     this.#notes = this.#floating.flatMap(i => {
       const { dtype, device: on } = inputs[i]
-      return dtype === 'float64' ? [] : [`input ${i} was ${dtype} on ${on}: it is checked as float64 on reference`]
+      return dtype === 'float64' ? [] : [`input ${i} is ${dtype} on ${on}: it was checked as float64 on reference`]
     })
   }
 
@@ -85,7 +85,7 @@ export class GradcheckFindings {
     const lower = outputs.find(({ dtype }) => dtype === 'float32')
     if (!lower) return
     this.#warning =
-      'warning: f gives float32, whose seven digits differences use up; what f uses besides its inputs should be float64'
+      'warning: f returns float32, whose seven digits are too few for finite differences; use float64 for all constants of f'
     this.#notes.push(this.#warning)
   }
 
@@ -124,7 +124,7 @@ export class GradcheckFindings {
     return this.#parts.reduce((sum, { checked }) => sum + checked, 0)
   }
 
-  /** Which result a position in the vector of all of them belongs to. */
+  /** The result and element at a position in the vector of all results. */
   #place(order: Order, flat: number): Pick<GradientMismatch, 'output' | 'outputElement'> {
     const results = order === 1 ? this.#outputs : this.#floating.map(i => this.#inputs[i])
     let output = 0
@@ -167,13 +167,13 @@ export class GradcheckFindings {
       case 'mismatch':
         return `${some} disagree with finite differences`
       case 'not finite':
-        return `${some} are not finite, or f beside them is not`
+        return `${some} are not finite, or f is not finite near the inputs`
       case 'not differentiable here':
-        return `${some} are taken at a kink or a jump, where no gradient is right: move the inputs away from it`
+        return `${some} are taken at a kink or a jump, where the gradient does not exist: move the inputs away from it`
       case 'not resolved':
-        return `${some} cannot be told from rounding in f, at any step: make f or its inputs smaller, or check parts of it`
+        return `${some} cannot be distinguished from rounding in f, at any step: make f or its inputs smaller, or check parts of it`
       case 'not deterministic':
-        return `the same inputs gave two different results at order ${this.#unstable}: seed what is random in f`
+        return `the same inputs gave two different results at order ${this.#unstable}: seed the random numbers in f`
     }
   }
 
@@ -191,9 +191,9 @@ export class GradcheckFindings {
         : verdict === 'not resolved'
           ? `${verdict}: they may be off by ${doubt.toPrecision(2)}`
           : verdict === 'not finite' && !Number.isFinite(analytic) && Number.isFinite(numeric)
-            ? 'the tape is not finite where f is'
+            ? 'the tape is not finite, but f is'
             : verdict
-    return `${where}: the tape says ${analytic}, differences say ${numeric} (${error})`
+    return `${where}: the tape gives ${analytic}, finite differences give ${numeric} (${error})`
   }
 }
 
@@ -205,7 +205,7 @@ const severity: readonly GradcheckVerdict[] = [
   'not resolved',
 ]
 
-/** The gravest of some verdicts. */
+/** The most severe of some verdicts. */
 export const worstOf = (verdicts: readonly GradcheckVerdict[]): GradcheckVerdict =>
   severity.find(each => verdicts.includes(each)) ?? 'pass'
 

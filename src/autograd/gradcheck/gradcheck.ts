@@ -1,5 +1,5 @@
-// Is a gradient right? The tape against differences, in float64 on the reference device, and what was found: where, how
-// far off, and whether the gradient is wrong or the question.
+// Compares the gradients of the tape with finite differences, in float64 on the reference device. The result says where they
+// differ and by how much, and whether the gradient is wrong or cannot be checked there.
 
 import { checkArguments } from '../../tensor/arguments.ts'
 import { given, isPromise } from '../../tensor/given.ts'
@@ -11,29 +11,29 @@ import { type TensorFunction, vjp } from '../transforms.ts'
 import { type Comparison, compareWithDifferences, type DerivativeClaim, type Tolerance } from './differences.ts'
 import { type Derivative, GradcheckFindings, type GradcheckResult, type Order } from './gradcheck-result.ts'
 
-/** A function that can be checked: of tensors, to one or several. */
+/** A function that can be checked: it maps tensors to one tensor or several. */
 export type CheckedFunction = (...inputs: Tensor[]) => Tensor | readonly Tensor[]
 
 export interface GradcheckOptions {
-  /** 1 checks the gradient, 2 also the gradient of the gradient, 3 also that of the second; default 1 */
+  /** highest order of derivatives to check: 1, 2 (also gradients of gradients) or 3; default 1 */
   readonly order?: Order
   /**
-   * projection: the derivatives of Σ w f with random weights w, one walk back for all (default); jacobian: those of every
-   * element of the result, which says which element is wrong
+   * projection (default): the derivatives of Σ w f with random weights w, in one backward pass; jacobian: the derivatives of
+   * every element of the result, to find the element that is wrong
    */
   readonly mode?: 'projection' | 'jacobian'
-  /** for large inputs: instead of every element, so many random directions an input; with projection only */
+  /** for large inputs: number of random directions per input to check instead of every element; with projection only */
   readonly directions?: number
   /**
-   * first step of the differences, relative to an element above 1; default 1.137e-3, no round number, at which something
-   * periodic might stand still
+   * first step of the differences, relative to an element above 1; default 1.137e-3, which is not a round number because a
+   * periodic function may not change over one
    */
   readonly eps?: number
-  /** of derivatives of size one and more; where all by one input are smaller, as much less; default 1e-7 */
+  /** absolute tolerance for derivatives of size 1 and more; proportionally less if all those of an input are smaller; default 1e-7 */
   readonly atol?: number
-  /** default 1e-5 */
+  /** relative tolerance; default 1e-5 */
   readonly rtol?: number
-  /** of weights and directions; default 0 */
+  /** seed of the random weights and directions; default 0 */
   readonly seed?: number
 }
 const gradcheckOptions = {
@@ -48,21 +48,21 @@ const gradcheckOptions = {
 
 type Checks = Settled<GradcheckOptions, typeof gradcheckOptions>
 
-/** Says what to do where a tensor that is no input stays on another device. */
+/** Adds advice to the error for a tensor on another device that is not an input. */
 export function advising<T>(advice: string, check: () => T): T {
   try {
     return check()
   } catch (error) {
-    // one with reasons has been told already
+    // an error with reasons has its advice already
     if (!(error instanceof DeviceError) || error.reasons.length > 0) throw error
     throw new DeviceError(error.message, error.device, [advice])
   }
 }
 
-/** Runs a check with new tensors going to `reference`, and gives back what it makes. */
+/** Runs a check with `reference` as the device of new tensors, and frees what it made. */
 export const onReference = <T>(check: () => T): T =>
   advising(
-    "the check runs on reference: make what the function uses besides its inputs there, in device.with('reference', …), or pass it as an input",
+    "the check runs on reference: create every other tensor of the function there, in device.with('reference', …), or pass it as an input",
     () => device.with('reference', () => scope(check, 'a check of gradients')),
   )
 
@@ -70,18 +70,18 @@ export const onReference = <T>(check: () => T): T =>
 export function resultsOf(result: unknown): readonly Tensor[] {
   const list: readonly unknown[] = Array.isArray(result) ? result : [result]
   if (list.length > 0 && list.every(each => each instanceof Tensor)) return list
-  const found = `${given(result)}${list.some(isPromise) ? ': it may not wait' : ''}`
-  throw new TypeError(`what is checked gives a tensor or a list of tensors, not ${found}`)
+  const found = `${given(result)}${list.some(isPromise) ? ': it must not be async' : ''}`
+  throw new TypeError(`the function to check must return a tensor or a list of tensors, not ${found}`)
 }
 
-/** An input as float64 on `reference`; integers and booleans stay what they are. */
+/** An input as float64 on `reference`; integers and booleans keep their dtype. */
 export function exact(x: Tensor): Tensor {
   const data = x.dataSync()
   const on = device.get('reference')
   return isFloating(x.dtype) ? fromData(Float64Array.from(data), x.shape, on) : fromData(data, x.shape, on, x.dtype)
 }
 
-/** Numbers that no sum of derivatives cancels under: of both signs, from 1/2 to 3/2. One alone is 1: there is no sum. */
+/** Random weights of both signs from 1/2 to 3/2, so that no sum of derivatives cancels. A single weight is 1. */
 const weights = (n: number, generator: Generator): Float64Array =>
   n === 1
     ? Float64Array.of(1)
@@ -93,13 +93,13 @@ const numbers = (x: Tensor): Float64Array => Float64Array.from(x.dataSync())
 const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, x, i) => sum + x * b[i], 0)
 
 /**
- * Compares derivatives by the tape with five-point differences. Inputs are taken to float64 on `reference`, and new tensors
- * that `f` makes go there too. Where a difference disagrees it is taken again in shorter and longer steps, so that a verdict
- * says whether the gradient is wrong, or whether there is none (at a kink the two sides differ, and no gradient is right), or
- * whether rounding hides it.
- * @param inputs floating ones are checked, the others passed on; on `reference` or `cpu`, which can be read at once
- * @throws TypeError where no input is floating or f gives no tensor, RangeError for an option that cannot be, DeviceError where f
- *   uses a tensor of another device
+ * Compares derivatives computed by the tape with five-point differences. Inputs are converted to float64 on `reference`, where
+ * `f` creates its new tensors too. A derivative that disagrees is compared again at shorter and longer steps, so that the
+ * verdict says whether the gradient is wrong, does not exist (at a kink the slopes of the two sides differ), or cannot be
+ * distinguished from rounding.
+ * @param inputs floating inputs are checked, the others are passed on; on `reference` or `cpu`, which are read synchronously
+ * @throws TypeError if no input is floating or f does not return tensors, RangeError for an invalid option, DeviceError if f
+ *   uses a tensor on another device
  */
 export function gradcheck(f: CheckedFunction, inputs: readonly Tensor[], options?: GradcheckOptions): GradcheckResult {
   const call = 'gradcheck(f, inputs, options)'
@@ -107,12 +107,14 @@ export function gradcheck(f: CheckedFunction, inputs: readonly Tensor[], options
   const checks = checkOptions(settle(call, options, gradcheckOptions))
   const { order, mode, seed } = checks
   if (!inputs.some(x => isFloating(x.dtype)))
-    throw new TypeError(`gradcheck: nothing to differentiate among inputs of ${inputs.map(x => x.dtype).join(', ')}`)
+    throw new TypeError(
+      `gradcheck: at least one input must be float32 or float64, not ${inputs.map(x => x.dtype).join(', ')}`,
+    )
   return onReference(() => {
     const all = inputs.map(exact)
     const floats = all.filter(x => isFloating(x.dtype))
     const check = new GradcheckFindings(inputs)
-    // f as a vector of numbers that depends on floating inputs alone
+    // f as a vector of numbers that depends on the floating inputs only
     let level: TensorFunction = (...changed) => {
       const parts = resultsOf(f(...all.map(x => changed[floats.indexOf(x)] ?? x)))
       return parts.length === 1 ? asVector(parts[0]) : concat(parts.map(asVector))
@@ -145,16 +147,16 @@ function checkOptions(checks: Checks): Checks {
   const demand = (holds: boolean, sentence: string) => {
     if (!holds) throw new RangeError(`gradcheck: ${sentence}`)
   }
-  demand([1, 2, 3].includes(order), `the order is 1, 2 or 3, not ${order}`)
-  demand(eps > 0 && Number.isFinite(eps), `eps is a number above 0, not ${eps}`)
-  demand(atol >= 0 && rtol >= 0, `atol and rtol are 0 or more, not ${atol} and ${rtol}`)
+  demand([1, 2, 3].includes(order), `the order must be 1, 2 or 3, not ${order}`)
+  demand(eps > 0 && Number.isFinite(eps), `eps must be a number above 0, not ${eps}`)
+  demand(atol >= 0 && rtol >= 0, `atol and rtol must be 0 or more, not ${atol} and ${rtol}`)
   if (directions === undefined) return checks
-  demand(Number.isInteger(directions) && directions > 0, `directions is a positive integer, not ${directions}`)
-  demand(mode === 'projection', 'directions are for projection: jacobian checks every element')
+  demand(Number.isInteger(directions) && directions > 0, `directions must be a positive integer, not ${directions}`)
+  demand(mode === 'projection', 'directions need the mode projection: the mode jacobian checks every element')
   return checks
 }
 
-/** All of ∂(Σ w f) as one vector: what the next order differentiates. */
+/** The gradient of Σ w f as one vector, which the next order differentiates. */
 const gradientOf =
   (f: TensorFunction, w: Tensor): TensorFunction =>
   (...xs) => {
@@ -162,17 +164,17 @@ const gradientOf =
     return concat(pullback(w).map(asVector))
   }
 
-/** A vector-valued function at a point, and the way back from there. */
+/** A vector-valued function at a point, with its pullback. */
 interface Derivatives {
   readonly f: TensorFunction
   readonly value: Float64Array
   readonly pullback: (v: Tensor) => Tensor[]
   readonly weights: Float64Array
-  /** largest size of the results that it is a derivative of */
+  /** largest size of the results of the previous order */
   readonly within: number
 }
 
-/** Whether the same inputs give the same bits again, forwards and back. */
+/** Whether the same inputs give the same bits again, in the forward and the backward pass. */
 function isRepeatable({ f, value, pullback, weights: w }: Derivatives, floats: readonly Tensor[]): boolean {
   return scope(() => {
     const [again, back] = vjp(f, ...floats)
@@ -185,7 +187,7 @@ function isRepeatable({ f, value, pullback, weights: w }: Derivatives, floats: r
 
 type Compared = Comparison & Derivative
 
-/** Every element of every input, for the weighted sum of the result; or directions of an input. */
+/** Compares every element of every input, or directions of an input, for the weighted sum of the result. */
 function byWeights(
   { f, value, pullback, weights: w, within }: Derivatives,
   floats: readonly Tensor[],
@@ -221,7 +223,7 @@ function byWeights(
   })
 }
 
-/** A way to move an input, and the derivative along it. */
+/** A direction of an input, and the derivative along it. */
 interface Moved {
   readonly moves: Float64Array
   readonly analytic: number
@@ -231,7 +233,7 @@ interface Moved {
 const largest = (list: readonly number[] | Float64Array): number =>
   Array.from(list).reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0)
 
-/** Every element of every input, for every element of the result. */
+/** Compares every element of every input for every element of the result. */
 function byElementOfResult(
   { f, value, pullback, within }: Derivatives,
   floats: readonly Tensor[],
@@ -268,11 +270,11 @@ function unit(n: number, at: number): Float64Array {
   return vector
 }
 
-/** A step that is not lost in the digits of a large element. */
+/** A step that is large enough for the rounding of a large element. */
 const stepOf = (x: Tensor, { element }: Derivative, { eps }: Checks): number =>
   element === undefined ? eps : eps * Math.max(1, Math.abs(x.dataSync()[element]))
 
-/** f while one input moves along a vector. */
+/** f as one input moves along a vector. */
 function curveOf(f: TensorFunction, floats: readonly Tensor[], input: number, moves: Float64Array) {
   const start = numbers(floats[input])
   const { shape } = floats[input]

@@ -73,14 +73,14 @@ const tanhGelu = defineFused('geluTanh', {
 })
 
 export interface GeluOptions {
-  /** of the normal distribution function; default none */
+  /** approximation of the normal distribution function; default none */
   readonly approximate?: 'none' | 'tanh'
 }
 const geluOptions = { approximate: is.choice('none', 'tanh') } satisfies Settings<GeluOptions>
 
 /**
- * x Φ(x), element by element, with the distribution function Φ of the normal distribution, or with its tanh approximation
- * (Hendrycks and Gimpel 2016).
+ * x Φ(x), element by element, with the standard normal distribution function Φ or its tanh approximation (Hendrycks and
+ * Gimpel 2016).
  *
  * x.gelu({ approximate: 'tanh' })
  */
@@ -91,5 +91,5 @@ export const gelu: (x: Tensor, options?: GeluOptions) => Tensor = takes(
     settle('x.gelu(options)', options, geluOptions).approximate === 'tanh' ? tanhGelu(x) : exactGelu(x),
 )
 
-/** The fused operations of this file and the gradients among them. */
+/** The fused operations of this file, with their gradients. */
 export const fusedActivation = { gelu: exactGelu, geluGradient, geluTanh: tanhGelu }

@@ -1,5 +1,5 @@
 // Attention (Vaswani et al. 2017, section 3.2.1): the weights, and the weights times the values as one operation, which a
-// device may compute without ever holding all weights.
+// device may compute without storing all weights.
 
 import { takes } from '../../tensor/arguments.ts'
 import { arange, broadcastShapes, broadcastsTo, DTypeError, ShapeError, show, type Tensor } from '../../tensor/index.ts'
@@ -10,13 +10,13 @@ import { logicalAnd, where } from './elementwise.ts'
 import { pack, unpacking } from './packed.ts'
 import { softmaxGradient } from './softmax.ts'
 
-/** Who may look at whom. */
+/** Which keys each query may attend to, and the scale of the scores. */
 export interface AttentionOptions {
-  /** bool, broadcasting to [..., queries, keys]: true where a query may see a key. A query that sees nothing gets zeros. */
+  /** bool, broadcasting to [..., queries, keys]: true where a query may attend to a key. A query that may attend to no key gets zeros. */
   readonly mask?: Tensor
-  /** a query sees keys up to its own place, the last query being at the last key */
+  /** a query attends to keys up to its own position; the last query is at the position of the last key */
   readonly causal?: boolean
-  /** what scores are multiplied by; default 1/√width */
+  /** factor of the scores; default 1/√width */
   readonly scale?: number
 }
 const attentionOptions = {
@@ -25,10 +25,10 @@ const attentionOptions = {
   scale: is.optional(is.number),
 } satisfies Settings<AttentionOptions>
 
-/** Large and finite: exp of it is 0, and no ∞ - ∞ arises where everything is masked. */
+/** Large but finite: its exponential is 0, and ∞ - ∞ does not occur in a row where everything is masked. */
 const hidden = -1e30
 
-/** bool [queries, keys]: true where key ≤ query, counted from the end of both. */
+/** bool [queries, keys]: true where the position of the key is at most that of the query, both counted from the end. */
 export const causalMask = takes(
   'causalMask(queries, keys, like)',
   [is.size, is.size, is.tensor],
@@ -42,10 +42,10 @@ export const causalMask = takes(
 )
 
 /**
- * softmax(Q Kᵀ scale) over the keys that a query may see (Vaswani et al. 2017, section 3.2.1).
+ * softmax(Q Kᵀ scale) over the keys that a query may attend to (Vaswani et al. 2017, section 3.2.1).
  * @param q [..., queries, width]
  * @param k [..., keys, width]
- * @returns [..., queries, keys]; rows sum to 1, or are 0 where a query may see no key
+ * @returns [..., queries, keys]; rows sum to 1, or are 0 if the query may attend to no key
  * @throws ShapeError if the sizes do not agree, DTypeError if the mask is not bool
  */
 export const attentionWeights: (q: Tensor, k: Tensor, options?: AttentionOptions) => Tensor = takes(
@@ -66,21 +66,21 @@ export const attentionWeights: (q: Tensor, k: Tensor, options?: AttentionOptions
 function checkMask(mask: Tensor | undefined): void {
   if (mask && mask.dtype !== 'bool')
     throw new DTypeError(
-      `attention: a mask is bool (true: may be seen), not ${mask.dtype}; write mask.cast('bool')`,
+      `attention: the mask must be bool (true: may attend), not ${mask.dtype}; write mask.cast('bool')`,
       mask.dtype,
     )
 }
 
-/** Who may look at whom, and how scores are scaled. */
+/** Whether attention is causal, and the scale of the scores. */
 export interface Sight {
   readonly causal: boolean
   readonly scale: number
 }
 
-/** A stack of heads [..., heads, tokens, width] as it is packed, [..., tokens, heads, width], and back; one matrix stays. */
+/** A stack of heads [..., heads, tokens, width] in the order of packing, [..., tokens, heads, width], and back; a matrix is unchanged. */
 const exchangeHeads = (x: Tensor): Tensor => (x.rank === 2 ? x : x.transpose(-3, -2))
 
-/** Gradients of q, k and v, packed: what all three need is computed once. */
+/** Gradients of q, k and v, packed: their common part is computed once. */
 const attentionGradient = defineFused('attentionGradient', {
   definition: (g: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, sight: Sight) => {
     const weights = attentionWeights(q, k, { mask, ...sight })
@@ -105,14 +105,14 @@ const attend = defineFused('attention', {
   },
 })
 
-/** Refuses what the definition would, before a kernel that trusts its arguments sees it. */
+/** Checks shapes as the definition would, because kernels do not check their arguments. */
 function checkShapes(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined): void {
   const shapes = [q.shape, k.shape, v.shape]
   const listed = `queries ${show(q.shape)}, keys ${show(k.shape)} and values ${show(v.shape)}`
   const [[queries, width], [keys, alsoWidth], [alsoKeys]] = shapes.map(shape => shape.slice(-2))
   if (shapes.some(shape => shape.length < 2) || width !== alsoWidth || keys !== alsoKeys)
     throw new ShapeError(
-      `attention: ${listed} are not [..., queries, width], [..., keys, width] and [..., keys, size]`,
+      `attention: ${listed} must be [..., queries, width], [..., keys, width] and [..., keys, size]`,
       ...shapes,
     )
   broadcastShapes(`attention: ${listed}: leading axes`, ...shapes.map(shape => shape.slice(0, -2)))
@@ -126,7 +126,7 @@ function checkShapes(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined):
 
 /**
  * softmax(Q Kᵀ scale) V (Vaswani et al. 2017, section 3.2.1): q [..., queries, width], k [..., keys, width],
- * v [..., keys, size] → [..., queries, size]. The method is that of the queries, and a query that may see no key gets zeros.
+ * v [..., keys, size] → [..., queries, size]. A query that may attend to no key gets zeros.
  *
  * queries.attention(keys, values, { causal: true })
  *

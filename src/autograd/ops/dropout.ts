@@ -16,7 +16,7 @@ import { type Settings, settle } from '../../tensor/options.ts'
 import { announceDraw } from '../recording.ts'
 
 export interface DropoutOptions {
-  /** default: the one that `seed` sets */
+  /** source of random numbers; default: the generator that `seed` sets */
   readonly generator?: Generator
 }
 const dropoutOptions = {
@@ -24,7 +24,7 @@ const dropoutOptions = {
 } satisfies Settings<DropoutOptions>
 
 /**
- * x with each element 0 with probability p, and the others divided by 1 - p (Srivastava et al. 2014).
+ * Sets each element of x to 0 with probability p and divides the others by 1 - p (Srivastava et al. 2014).
  * @param p in [0, 1)
  * @throws RangeError for another p, DTypeError if x is not floating
  */
@@ -33,12 +33,9 @@ export const dropout: (x: Tensor, p: number, options?: DropoutOptions) => Tensor
   [is.tensor, is.number, is.options],
   (x: Tensor, p: number, options?: DropoutOptions): Tensor => {
     const { generator = defaultGenerator() } = settle('dropout(x, p, options)', options, dropoutOptions)
-    if (!(p >= 0 && p < 1)) throw new RangeError(`dropout: a probability below 1, not ${p}`)
+    if (!(p >= 0 && p < 1)) throw new RangeError(`dropout: the probability must be in [0, 1), not ${p}`)
     if (!isFloating(x.dtype))
-      throw new DTypeError(
-        `dropout: x is ${x.dtype}, and what stays is divided by ${1 - p}; write x.cast('float32')`,
-        x.dtype,
-      )
+      throw new DTypeError(`dropout: x must be floating, not ${x.dtype}; write x.cast('float32')`, x.dtype)
     if (p === 0) return x
     announceDraw(generator)
     const mask = allocate(x.dtype, x.size)

@@ -1,5 +1,5 @@
-// Einstein summation: any sum of products, said by naming axes. Two operands become one batched matrix product, more are
-// taken from left to right; everything is made of differentiable operations, so there is no rule here.
+// Einstein summation: sums of products, defined by labels of axes. Two operands become one batched matrix product; more are
+// contracted from left to right. All of it uses differentiable operations, so no rules are needed.
 
 import { takes } from '../../tensor/arguments.ts'
 import { eye, ShapeError, show, type Tensor } from '../../tensor/index.ts'
@@ -9,7 +9,7 @@ import { matmul } from './matmul.ts'
 
 interface Labelled {
   readonly x: Tensor
-  /** one label an axis */
+  /** one label per axis */
   readonly axes: readonly string[]
 }
 
@@ -18,7 +18,7 @@ const without = (labels: readonly string[], others: readonly string[]) =>
   labels.filter(label => !others.includes(label))
 const within = (labels: readonly string[], others: readonly string[]) => labels.filter(label => others.includes(label))
 
-/** An axis named twice is a diagonal: what is beside it becomes 0, and the second axis is summed over. */
+/** Takes the diagonal of a repeated label: sets other elements to 0 and sums over the second axis. */
 function diagonal({ x, axes }: Labelled): Labelled {
   const second = axes.findIndex((label, i) => axes.indexOf(label) < i)
   if (second < 0) return { x, axes }
@@ -35,14 +35,14 @@ function sumOver({ x, axes }: Labelled, gone: readonly string[]): Labelled {
   return { x: x.sum({ axis: gone.map(label => axes.indexOf(label)) }), axes: without(axes, gone) }
 }
 
-/** Axes in a given order; those it lacks are added with size one. */
+/** Axes in a given order; missing axes are added with size 1. */
 function arrange({ x, axes }: Labelled, order: readonly string[]): Tensor {
   const present = order.filter(label => axes.includes(label))
   const permuted = x.permute(present.map(label => axes.indexOf(label)))
   return permuted.reshape(order.map(label => (axes.includes(label) ? x.shape[axes.indexOf(label)] : 1)))
 }
 
-/** Two operands contracted over every label that is not kept. */
+/** Contracts two operands over every label that is not kept. */
 function contract(a: Labelled, b: Labelled, kept: readonly string[]): Labelled {
   const left = sumOver(a, without(without(a.axes, b.axes), kept))
   const right = sumOver(b, without(without(b.axes, a.axes), kept))
@@ -51,12 +51,12 @@ function contract(a: Labelled, b: Labelled, kept: readonly string[]): Labelled {
   const inner = without(shared, kept)
   const rows = without(left.axes, shared)
   const columns = without(right.axes, shared)
-  // where only one of the two has an axis, or has it longer than 1, its size counts
+  // the size of an axis is that of the operand that has it, or has it longer than 1
   const size = (label: string) =>
     [left, right].map(({ x, axes }) => x.shape[axes.indexOf(label)] ?? 1).find(n => n !== 1) ?? 1
   const total = (labels: readonly string[]) => labels.reduce((product, label) => product * size(label), 1)
   const sizes = batch.map(size)
-  // a shared axis may be of size one in one of the two, which then repeats
+  // a shared axis may have size 1 in one operand, which is then repeated
   const grown = ({ x, axes }: Labelled): Labelled => ({
     x: x.expand(axes.map((label, i) => (shared.includes(label) ? size(label) : x.shape[i]))),
     axes,
@@ -69,7 +69,7 @@ function contract(a: Labelled, b: Labelled, kept: readonly string[]): Labelled {
   }
 }
 
-/** Labels of a term, with the axes of an ellipsis named from the back: …2, …1, …0. */
+/** Labels of a term, with the axes of an ellipsis numbered from the last: …2, …1, …0. */
 function labelsOf(term: string, rank: number, equation: string, shape: readonly number[]): string[] {
   const [head, tail] = term.split('...')
   const covered = tail === undefined ? 0 : rank - head.length - tail.length
@@ -79,14 +79,14 @@ function labelsOf(term: string, rank: number, equation: string, shape: readonly 
     ...(tail ?? ''),
   ]
   if (labels.length !== rank || covered < 0)
-    throw new ShapeError(`einsum "${equation}": "${term}" does not name the axes of ${show(shape)}`, shape)
+    throw new ShapeError(`einsum "${equation}": "${term}" must have one label for each axis of ${show(shape)}`, shape)
   return labels
 }
 
 /**
  * Sums of products by named axes: `einsum('bqd,bkd->bqk', queries, keys)`. Without `->` the result has every label that
- * occurs once, in alphabetical order. `...` stands for leading axes that broadcast. A label twice in one operand takes a diagonal.
- * @throws ShapeError where an axis has two sizes or the equation does not fit
+ * occurs once, in alphabetical order. `...` stands for leading axes that broadcast. A label repeated in one operand takes a diagonal.
+ * @throws ShapeError if an axis has two sizes or the equation does not match the operands
  */
 export const einsum = takes(
   'einsum(equation, ...operands)',
@@ -95,13 +95,16 @@ export const einsum = takes(
     const [inputs, given, ...rest] = equation.replaceAll(' ', '').split('->')
     const terms = inputs.split(',')
     const shapes = operands.map(x => x.shape)
-    if (rest.length > 0) throw new ShapeError(`einsum "${equation}": "->" stands there twice`, ...shapes)
+    if (rest.length > 0) throw new ShapeError(`einsum "${equation}": "->" may occur only once`, ...shapes)
     if (
       terms.length !== operands.length ||
       !/^[A-Za-z.,]*$/.test(inputs) ||
       (given !== undefined && !/^[A-Za-z.]*$/.test(given))
     )
-      throw new ShapeError(`einsum "${equation}": ${terms.length} terms for ${operands.length} operands`, ...shapes)
+      throw new ShapeError(
+        `einsum "${equation}": must have one term of letters for each operand, separated by commas; operands given: ${operands.length}`,
+        ...shapes,
+      )
     const labelled = operands.map((x, i) => ({ x, axes: labelsOf(terms[i], x.rank, equation, x.shape) }))
 
     const all = unique(labelled.flatMap(({ axes }) => axes))
@@ -128,7 +131,10 @@ export const einsum = takes(
     }
     const unknown = without(output, all)
     if (unknown.length > 0 || unique(output).length !== output.length)
-      throw new ShapeError(`einsum "${equation}": the result cannot have the axes "${output.join('')}"`, ...shapes)
+      throw new ShapeError(
+        `einsum "${equation}": the axes of the result, "${output.join('')}", must be distinct labels of the operands`,
+        ...shapes,
+      )
 
     const parts = labelled.map(diagonal)
     const result = parts

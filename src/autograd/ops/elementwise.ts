@@ -1,5 +1,5 @@
-// Arithmetic, functions of each element, comparisons and choices: one line a rule. Where a function has a kink, its gradient
-// there is the one that PyTorch takes: 0 for abs and sign, the mean of both sides for a tie of maximum and minimum.
+// Arithmetic, functions of each element, comparisons and selection: each rule is one line. At a kink, gradients are those of
+// PyTorch: 0 for abs and sign, the mean of both sides for a tie of maximum and minimum.
 
 import { takes } from '../../tensor/arguments.ts'
 import {
@@ -72,11 +72,11 @@ export const abs: Unary = unary('abs', (g, _, x) => g.mul(x.sign()))
 export const sign: Unary = unary('sign', g => g.mul(0))
 /** eˣ, element by element. */
 export const exp: Unary = unary('exp', (g, out) => g.mul(out))
-/** eˣ - 1, element by element, exact for small x. */
+/** eˣ - 1, element by element, accurate for small x. */
 export const expm1: Unary = unary('expm1', (g, out) => g.mul(out.add(1)))
 /** The natural logarithm, element by element: -∞ at 0, and NaN below. */
 export const log: Unary = unary('log', (g, _, x) => g.div(x))
-/** log(1 + x), element by element, exact for small x: -∞ at -1, and NaN below. */
+/** log(1 + x), element by element, accurate for small x: -∞ at -1, and NaN below. */
 export const log1p: Unary = unary('log1p', (g, _, x) => g.div(x.add(1)))
 /** √x, element by element, and NaN below 0; the derivative at 0 is ∞. */
 export const sqrt: Unary = unary('sqrt', (g, out) => g.div(out).mul(0.5))
@@ -102,16 +102,16 @@ export const square: Unary = takes(
   ),
 )
 export interface ClampOptions {
-  /** default -Infinity */
+  /** lower limit; default -Infinity */
   readonly min?: number
-  /** default Infinity */
+  /** upper limit; default Infinity */
   readonly max?: number
 }
 const clampOptions = { min: -Infinity, max: Infinity } satisfies Settings<ClampOptions>
 const limitsOf = (limits: ClampOptions) => settle('x.clamp(limits)', limits, clampOptions)
 
 /**
- * x limited to [min, max], element by element. The gradient passes where nothing was cut, and at the ends themselves.
+ * x limited to [min, max], element by element. The gradient passes where min ≤ x ≤ max, and is 0 elsewhere.
  *
  * x.clamp({ min: 0, max: 1 })
  */
@@ -170,7 +170,7 @@ export const less: Binary = comparison('less')
  */
 export const lessEqual: Binary = comparison('lessEqual')
 /**
- * True where both x and y are, as bool. A number is true unless it is 0, as in NumPy.
+ * True where both x and y are true, as bool. A number is true unless it is 0, as in NumPy.
  * @param y a tensor whose shape broadcasts with that of x
  * @throws ShapeError if the shapes do not broadcast
  */
@@ -180,7 +180,7 @@ export const logicalAnd: (x: Tensor, y: Tensor) => Tensor = takes(
   (x: Tensor, y: Tensor): Tensor => mul(truth(x), truth(y)),
 )
 /**
- * True where x or y is, as bool. A number is true unless it is 0, as in NumPy.
+ * True where x or y is true, as bool. A number is true unless it is 0, as in NumPy.
  * @param y a tensor whose shape broadcasts with that of x
  * @throws ShapeError if the shapes do not broadcast
  */
@@ -189,12 +189,12 @@ export const logicalOr: (x: Tensor, y: Tensor) => Tensor = takes(
   [is.tensor, is.tensor],
   (x: Tensor, y: Tensor): Tensor => maximum(truth(x), truth(y)),
 )
-/** True where x is not, as bool. A number is true unless it is 0, as in NumPy. */
+/** True where x is false, as bool. A number is true unless it is 0, as in NumPy. */
 export const logicalNot: Unary = takes('x.logicalNot()', [is.tensor], (x: Tensor): Tensor => equal(x, 0))
 const truth = (x: Tensor): Tensor => (x.dtype === 'bool' ? x : notEqual(x, 0))
 
 /**
- * condition ? x : y, element by element; what is not chosen gets no gradient.
+ * condition ? x : y, element by element. The gradient of an element that is not selected is 0.
  * @param condition bool, or numbers that are true unless they are 0
  * @param x a number, or a tensor; the three shapes broadcast
  * @param y a number, or a tensor
@@ -211,8 +211,8 @@ export const where: (condition: Tensor, x: Operand, y: Operand) => Tensor = take
 )
 
 /**
- * The same values as another dtype. Between floating dtypes the gradient passes; elsewhere it stops. A number becomes the bool
- * true unless it is 0, and an int32 without its fraction.
+ * The same values as another dtype. Between floating dtypes the gradient passes; elsewhere it stops. As bool, a number is true
+ * unless it is 0; as int32, its fraction is removed.
  * @throws DTypeError if the device does not have the dtype
  */
 export const cast: (x: Tensor, dtype: DType) => Tensor = takes(
@@ -230,7 +230,7 @@ export const cast: (x: Tensor, dtype: DType) => Tensor = takes(
   ),
 )
 
-/** The same values, as a tensor of its own on the tape. */
+/** The same values, as a separate tensor on the tape. */
 export const identity: Unary = takes(
   'identity(x)',
   [is.tensor],

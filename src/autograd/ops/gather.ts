@@ -1,4 +1,4 @@
-// Picking elements by index, and its adjoint, adding into them.
+// Selects elements by index; the adjoint adds to elements by index.
 
 import { takes } from '../../tensor/arguments.ts'
 import {
@@ -17,7 +17,7 @@ import { type Settings, settle } from '../../tensor/options.ts'
 import { defineOp } from '../op.ts'
 import type { Thunks } from '../recording.ts'
 
-/** @param what they are called there */
+/** @param what name of the indices in the message */
 export function checkIndices(name: string, indices: Tensor, what = 'indices'): void {
   if (indices.dtype !== 'int32')
     throw new DTypeError(
@@ -27,7 +27,7 @@ export function checkIndices(name: string, indices: Tensor, what = 'indices'): v
 }
 
 export interface GatherOptions {
-  /** default the first */
+  /** default 0, the first */
   readonly axis?: number
 }
 const gatherOptions = { axis: 0 } satisfies Settings<GatherOptions>
@@ -35,7 +35,7 @@ const gatherOptions = { axis: 0 } satisfies Settings<GatherOptions>
 function checkBesideAxis(name: string, shape: Shape, indices: Tensor, axis: number): void {
   if (shape.length !== indices.rank || shape.some((n, i) => i !== axis && n !== indices.shape[i]))
     throw new ShapeError(
-      `${name}: ${show(shape)} and indices ${show(indices.shape)} differ beside axis ${axis}`,
+      `${name}: ${show(shape)} and indices ${show(indices.shape)} must have the same sizes except on axis ${axis}`,
       shape,
       indices.shape,
     )
@@ -94,7 +94,7 @@ export const scatterAdd: (shape: Shape, indices: Tensor, updates: Tensor, option
 )
 
 /**
- * Whole slices by index along an axis (default the first), as in NumPy: the axis is replaced by the axes of the indices.
+ * Slices of x by index along an axis (default the first), as in NumPy: the axes of the indices replace the axis.
  * @param x [a…, n, b…]
  * @param indices int32 of any shape, in [0, n)
  * @returns [a…, indices…, b…]
@@ -118,7 +118,7 @@ function slices(x: Tensor, indices: Tensor, axis: number): Tensor {
 }
 
 /**
- * Rows of a table: weight [n, width], ids int32 [...] → [..., width].
+ * Rows of a table by id: weight [n, width], ids int32 [...] → [..., width].
  * @throws DTypeError if the ids are not int32, IndexError if one is out of range
  */
 export const embedding: (weight: Tensor, ids: Tensor) => Tensor = takes(

@@ -1,4 +1,4 @@
-// Every operation, by the name that is also its method.
+// Exports every operation under the name of its method.
 
 import { fusedActivation } from './activation.ts'
 import { fusedAttention } from './attention.ts'
@@ -40,7 +40,7 @@ export {
 } from './reduce.ts'
 export { type CrossEntropyOptions, crossEntropy, logSoftmax, type Reduction, softmax } from './softmax.ts'
 
-/** The fused operations and the gradients among them, for whoever checks that kernels and definitions agree. */
+/** The fused operations with their gradients, for checks that kernels and definitions agree. */
 export const fusedOps = {
   ...fusedSoftmax,
   ...fusedNormalization,

@@ -1,4 +1,4 @@
-// The matrix product, and the linear map x Wᵀ + b, which a device may compute at once.
+// The matrix product, and the linear map x Wᵀ + b, which a device may compute in one kernel.
 
 import { takes } from '../../tensor/arguments.ts'
 import {
@@ -30,7 +30,7 @@ const product = defineOp(
 
 /**
  * The matrix product over the last two axes: x [..., m, k], y [..., k, n] → [..., m, n], with leading axes that broadcast. A
- * one-dimensional factor is a row on the left and a column on the right, and its axis is removed.
+ * one-dimensional factor is a row on the left and a column on the right, and the result does not have its axis.
  * @throws ShapeError if the inner sizes differ or the leading axes do not broadcast
  */
 export const matmul: (x: Tensor, y: Tensor) => Tensor = takes(
@@ -39,14 +39,14 @@ export const matmul: (x: Tensor, y: Tensor) => Tensor = takes(
   (x: Tensor, y: Tensor): Tensor => {
     if (x.rank === 0 || y.rank === 0)
       throw new ShapeError(
-        `matmul: ${show(x.shape)} and ${show(y.shape)}: a scalar is not a matrix, use mul`,
+        `matmul: ${show(x.shape)} and ${show(y.shape)}: a factor must have at least one axis; use mul for a scalar`,
         x.shape,
         y.shape,
       )
     const [k, alsoK] = [x.shape[x.rank - 1], y.shape[Math.max(0, y.rank - 2)]]
     if (k !== alsoK)
       throw new ShapeError(
-        `matmul: ${show(x.shape)} and ${show(y.shape)} do not agree: ${k} ≠ ${alsoK}`,
+        `matmul: ${show(x.shape)} and ${show(y.shape)} must have equal inner sizes, not ${k} and ${alsoK}`,
         x.shape,
         y.shape,
       )
@@ -58,7 +58,7 @@ export const matmul: (x: Tensor, y: Tensor) => Tensor = takes(
         x.shape.slice(0, -2),
         y.shape.slice(0, -2),
       )
-    // one matrix for the whole stack is one large product, forwards and for both gradients
+    // a single matrix for the whole stack makes one large product, in the forward pass and for both gradients
     if (y.rank === 2 && x.rank > 2) {
       const rows = x.shape.slice(0, -1)
       return product(x.reshape([sizeOf(rows), k]), y).reshape([...rows, y.shape[1]])
@@ -90,13 +90,13 @@ export const linear: (x: Tensor, weight: Tensor, bias?: Tensor) => Tensor = take
   (x: Tensor, weight: Tensor, bias?: Tensor): Tensor => {
     if (weight.rank !== 2 || x.rank === 0 || x.shape[x.rank - 1] !== weight.shape[1])
       throw new ShapeError(
-        `linear: ${show(x.shape)} does not meet a weight [out, in] of ${show(weight.shape)}`,
+        `linear: x ${show(x.shape)} must be [..., in] for the weight [out, in] ${show(weight.shape)}`,
         x.shape,
         weight.shape,
       )
     if (bias && (bias.rank !== 1 || bias.shape[0] !== weight.shape[0]))
       throw new ShapeError(
-        `linear: a bias of ${show(bias.shape)} does not meet a weight [out, in] of ${show(weight.shape)}`,
+        `linear: the bias ${show(bias.shape)} must be [out] for the weight [out, in] ${show(weight.shape)}`,
         bias.shape,
         weight.shape,
       )

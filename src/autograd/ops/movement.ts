@@ -1,5 +1,5 @@
-// Operations that move elements without computing. Each has an adjoint here: slice and pad, sum and expand, concat and
-// slice, flip and flip. Reshape, permute, expand, slice and flip are views.
+// Operations that move elements and compute nothing. Their gradients are movements too: slice and pad are adjoint, expand and
+// sum, concat and slice, flip and flip. Reshape, permute, expand, slice and flip return views.
 
 import { takes } from '../../tensor/arguments.ts'
 import { given, isPlain } from '../../tensor/given.ts'
@@ -24,7 +24,7 @@ import {
 import * as is from '../../tensor/kinds.ts'
 import { defineOp } from '../op.ts'
 
-// what names a part of a tensor: margins, ranges and sizes, as pad, slice and split take them
+// the arguments of pad, slice and split: margins, ranges and sizes
 
 const isPair = (x: unknown): boolean => Array.isArray(x) && x.length === 2 && x.every(n => typeof n === 'number')
 
@@ -34,7 +34,7 @@ const isPadding = new is.Kind<Padding>(
   ([value]) => (isPair(value) ? { text: given([value]), values: 1 } : undefined),
 )
 
-/** A range as it is written for what other libraries take. */
+/** How to write a range that is given in another library's form. */
 function rangeFor(value: unknown): string | undefined {
   if (isPair(value)) return `{ start: ${(value as number[])[0]}, stop: ${(value as number[])[1]} }`
   return value === null || value === undefined || value === ':' ? '{}' : undefined
@@ -59,7 +59,7 @@ const areSizes = new is.Kind<number | readonly number[]>(
 )
 
 /**
- * The same elements in row-major order in another shape. One size may be -1: it follows from the others.
+ * The same elements in row-major order in another shape. One size may be -1: it is inferred from the others.
  *
  * x.reshape([2, -1])
  *
@@ -89,7 +89,7 @@ export const permute: (x: Tensor, order: readonly number[]) => Tensor = takes(
     'permute',
     (_, x: Tensor, order: readonly number[]) => {
       if (normalizeAxes('permute', order, x.shape).length !== x.rank)
-        throw new ShapeError(`permute: ${show(order)} does not order the axes of ${show(x.shape)}`, x.shape)
+        throw new ShapeError(`permute: ${show(order)} must name every axis of ${show(x.shape)} once`, x.shape)
       return permuteView(
         x,
         order.map(axis => normalizeAxis('permute', axis, x.shape)),
@@ -101,7 +101,7 @@ export const permute: (x: Tensor, order: readonly number[]) => Tensor = takes(
 const inverse = (order: readonly number[]) => order.map((_, axis) => order.indexOf(axis))
 
 /**
- * Axes a and b exchanged; the last two by default.
+ * x with axes a and b exchanged; the last two by default.
  * @throws AxisError if x does not have the axis
  */
 export const transpose: (x: Tensor, a?: number, b?: number) => Tensor = takes(
@@ -117,7 +117,7 @@ export const transpose: (x: Tensor, a?: number, b?: number) => Tensor = takes(
 )
 
 /**
- * Axes of size 1 repeated, and new ones added in front, to a shape that x broadcasts to. Nothing is copied.
+ * x broadcast to a shape: axes of size 1 are repeated, and new axes added in front. Nothing is copied.
  * @throws ShapeError if x does not broadcast to the shape
  */
 export const expand: (x: Tensor, shape: Shape) => Tensor = takes(
@@ -131,7 +131,7 @@ export const expand: (x: Tensor, shape: Shape) => Tensor = takes(
 )
 
 /**
- * Without axes of size 1: all of them by default, or those given.
+ * x without axes of size 1: all of them by default, or those given.
  * @throws ShapeError if an axis given is not of size 1, AxisError if x does not have it
  */
 export const squeeze: (x: Tensor, axis?: number | readonly number[]) => Tensor = takes(
@@ -143,7 +143,7 @@ export const squeeze: (x: Tensor, axis?: number | readonly number[]) => Tensor =
         ? x.shape.map((_, i) => i).filter(i => x.shape[i] === 1)
         : normalizeAxes('squeeze', axis, x.shape)
     for (const i of axes)
-      if (x.shape[i] !== 1) throw new ShapeError(`squeeze: axis ${i} of ${show(x.shape)} is not 1`, x.shape)
+      if (x.shape[i] !== 1) throw new ShapeError(`squeeze: axis ${i} of ${show(x.shape)} must have size 1`, x.shape)
     return reshape(
       x,
       x.shape.filter((_, i) => !axes.includes(i)),
@@ -152,7 +152,7 @@ export const squeeze: (x: Tensor, axis?: number | readonly number[]) => Tensor =
 )
 
 /**
- * With a new axis of size 1, at its place in the shape of the result; -1 puts it last.
+ * x with a new axis of size 1, at position `axis` of the result; -1 makes it the last.
  * @throws AxisError if the result does not have the axis
  */
 export const unsqueeze: (x: Tensor, axis: number) => Tensor = takes(
@@ -165,7 +165,7 @@ export const unsqueeze: (x: Tensor, axis: number) => Tensor = takes(
 )
 
 /**
- * Margins of a constant value around x.
+ * x with margins of a constant value.
  *
  * x.pad([[0, 0], [1, 2]]) // one column before and two after
  *
@@ -181,7 +181,7 @@ export const pad: (x: Tensor, padding: Padding, value?: number) => Tensor = take
     (k, x: Tensor, padding: Padding, value: number = 0) => {
       if (padding.length !== x.rank || padding.flat().some(n => !Number.isInteger(n) || n < 0))
         throw new ShapeError(
-          `pad: ${JSON.stringify(padding)} does not pad ${show(x.shape)}: [before, after] for each of ${x.rank} axes, 0 or more, is needed`,
+          `pad: ${JSON.stringify(padding)} must have one [before, after], 0 or more, for each axis of ${show(x.shape)}`,
           x.shape,
         )
       return k.pad(x, padding, value)
@@ -192,7 +192,7 @@ export const pad: (x: Tensor, padding: Padding, value?: number) => Tensor = take
   ),
 )
 
-/** A part of every axis with step 1, from `first` on. */
+/** A part of every axis with step 1, starting at `first`. */
 const window = defineOp(
   'slice',
   (_, x: Tensor, first: readonly number[], lengths: readonly number[]) =>
@@ -205,7 +205,7 @@ const window = defineOp(
 
 /**
  * A part of every axis, as in Python: a range `{ start, stop, step }` keeps the axis, and a number takes one position and removes
- * it. Negative positions count from the end, and axes beyond the list are whole.
+ * it. Negative positions count from the end; axes beyond the list are kept whole.
  *
  * x.slice([0, { start: -2 }, { step: 2 }]) // x[0, -2:, ::2]
  *
@@ -215,7 +215,8 @@ export const slice: (x: Tensor, ranges: readonly (Range | number)[]) => Tensor =
   'x.slice(ranges)',
   [is.tensor, areRanges],
   (x: Tensor, ranges: readonly (Range | number)[]): Tensor => {
-    if (ranges.length > x.rank) throw new ShapeError(`slice: ${ranges.length} ranges for ${show(x.shape)}`, x.shape)
+    if (ranges.length > x.rank)
+      throw new ShapeError(`slice: ${ranges.length} ranges are more than the axes of ${show(x.shape)}`, x.shape)
     const parts = x.shape.map((n, axis) => {
       const range = ranges[axis] ?? {}
       if (typeof range !== 'number') return resolveRange(range, n)
@@ -223,7 +224,7 @@ export const slice: (x: Tensor, ranges: readonly (Range | number)[]) => Tensor =
         throw new ShapeError(`slice: axis ${axis} of ${show(x.shape)} has no position ${range}`, x.shape)
       return { first: range < 0 ? range + n : range, length: 1, step: 1 }
     })
-    // the stretch from the lowest to the highest position taken, then turned round and thinned out
+    // takes the range from the lowest to the highest position, then reverses it and keeps every nth element
     const reach = parts.map(({ length, step }) => (length === 0 ? 0 : (length - 1) * Math.abs(step) + 1))
     const lowest = parts.map(({ first, step }, i) => (reach[i] === 0 ? 0 : step > 0 ? first : first - reach[i] + 1))
     let result = window(x, lowest, reach)
@@ -236,7 +237,7 @@ export const slice: (x: Tensor, ranges: readonly (Range | number)[]) => Tensor =
   },
 )
 
-/** Positions 0, n, 2n, … of an axis: padded to whole groups of n, of which each gives its first. */
+/** Positions 0, n, 2n, … of an axis: the first of each group of n, after padding to whole groups. */
 function everyNth(x: Tensor, axis: number, n: number): Tensor {
   const groups = Math.ceil(x.shape[axis] / n)
   const padded = pad(
@@ -252,7 +253,7 @@ function everyNth(x: Tensor, axis: number, n: number): Tensor {
 }
 
 /**
- * The elements along the axes given in reverse order.
+ * x with its elements in reverse order along the axes given.
  * @throws AxisError if x does not have the axis
  */
 export const flip: (x: Tensor, axis: number | readonly number[]) => Tensor = takes(
@@ -292,19 +293,19 @@ const join = defineOp(
 )
 
 /**
- * Tensors joined along an axis (default the first) that they have: [a, …] and [b, …] → [a + b, …].
+ * Tensors joined along an existing axis (default the first): [a, …] and [b, …] → [a + b, …].
  * @throws ShapeError if they differ in another axis
  */
 export const concat: (xs: readonly Tensor[], axis?: number) => Tensor = takes(
   'concat(xs, axis)',
   [is.tensors, is.optional(is.integer)],
   (xs: readonly Tensor[], axis: number = 0): Tensor => {
-    if (xs.length === 0) throw new TypeError('concat: needs at least one tensor')
+    if (xs.length === 0) throw new TypeError('concat: the list must have at least one tensor')
     const at = normalizeAxis('concat', axis, xs[0].shape)
     for (const x of xs)
       if (x.rank !== xs[0].rank || x.shape.some((n, i) => i !== at && n !== xs[0].shape[i]))
         throw new ShapeError(
-          `concat: ${xs.map(y => show(y.shape)).join(' and ')} differ beside axis ${at}`,
+          `concat: ${xs.map(y => show(y.shape)).join(' and ')} must have the same sizes except on axis ${at}`,
           ...xs.map(y => y.shape),
         )
     return join(at, ...xs)
@@ -322,7 +323,7 @@ export const stack: (xs: readonly Tensor[], axis?: number) => Tensor = takes(
     for (const x of xs)
       if (!sameShape(x.shape, xs[0].shape))
         throw new ShapeError(
-          `stack: tensors must have one shape, not ${xs.map(y => show(y.shape)).join(' and ')}; write concat to join along an axis that they have`,
+          `stack: tensors must have the same shape, not ${xs.map(y => show(y.shape)).join(' and ')}; write concat to join along an existing axis`,
           ...xs.map(y => y.shape),
         )
     return concat(
@@ -333,9 +334,9 @@ export const stack: (xs: readonly Tensor[], axis?: number) => Tensor = takes(
 )
 
 /**
- * Parts along an axis (default the first): of the sizes given, or of one size, of which the last part may be smaller.
+ * Splits x along an axis (default the first) into parts of the sizes given, or of one size; the last part may then be smaller.
  * @returns the parts, in order
- * @throws ShapeError if the sizes do not make up the axis
+ * @throws ShapeError if the sizes do not add up to the size of the axis
  */
 export const split: (x: Tensor, sizes: number | readonly number[], axis?: number) => Tensor[] = takes(
   'x.split(sizes, axis)',
@@ -344,13 +345,16 @@ export const split: (x: Tensor, sizes: number | readonly number[], axis?: number
     const at = normalizeAxis('split', axis, x.shape)
     const n = x.shape[at]
     if (typeof sizes === 'number' && !(Number.isInteger(sizes) && sizes > 0))
-      throw new ShapeError(`split: parts of size ${sizes} do not make up axis ${at} of ${show(x.shape)}`, x.shape)
+      throw new ShapeError(`split: the size of the parts must be a positive integer, not ${sizes}`, x.shape)
     const list =
       typeof sizes === 'number'
         ? Array.from({ length: Math.ceil(n / sizes) }, (_, i) => Math.min(sizes, n - i * sizes))
         : sizes
     if (list.reduce((a, b) => a + b, 0) !== n || list.some(size => size < 0))
-      throw new ShapeError(`split: sizes ${show(list)} do not make up axis ${at} of ${show(x.shape)}`, x.shape)
+      throw new ShapeError(
+        `split: sizes ${show(list)} must be 0 or more and add up to axis ${at} of ${show(x.shape)}`,
+        x.shape,
+      )
     let start = 0
     return list.map(size => {
       const part = slice(x, [...x.shape.slice(0, at).map(() => ({})), { start, stop: start + size }])
@@ -361,8 +365,8 @@ export const split: (x: Tensor, sizes: number | readonly number[], axis?: number
 )
 
 /**
- * The tensors expanded to the shape to which all of them broadcast.
- * @throws ShapeError if there is none
+ * The tensors expanded to the shape that all of them broadcast to.
+ * @throws ShapeError if the shapes do not broadcast
  */
 export const broadcast: (...xs: Tensor[]) => Tensor[] = takes(
   'broadcast(...xs)',

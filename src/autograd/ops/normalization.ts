@@ -1,4 +1,4 @@
-// Normalization along an axis: to mean 0 and variance 1, with a learned scale and shift, and to length 1.
+// Normalization along an axis: to mean 0 and variance 1, with an optional learned scale and shift, or to length 1.
 
 import { takes } from '../../tensor/arguments.ts'
 import { normalizeAxis, ShapeError, show, type Tensor } from '../../tensor/index.ts'
@@ -22,7 +22,7 @@ const standardizeGradient = defineFused('standardizeGradient', {
   kernel: (k, g, x, epsilon) => k.standardizeGradient?.(g, x, epsilon),
 })
 
-/** (x - mean) / √(variance + ε) over the last axis, with the variance of what is there (biased) */
+/** (x - mean) / √(variance + ε) over the last axis, with the biased variance */
 export const standardize = takes(
   'standardize(x, epsilon)',
   [is.tensor, is.number],
@@ -49,7 +49,7 @@ const layerNormOptions = {
   epsilon: 1e-5,
 } satisfies Settings<LayerNormOptions>
 
-/** The gradients of layerNorm by x, weight and bias, packed: what all three need is computed once. */
+/** The gradients of layerNorm with respect to x, weight and bias, packed: their common part is computed once. */
 const layerNormGradient = defineFused('layerNormGradient', {
   definition: (g: Tensor, x: Tensor, weight: Tensor, epsilon: number) => {
     const width = weight.shape
@@ -71,7 +71,7 @@ const scaledAndShifted = defineFused('layerNorm', {
 })
 
 /**
- * weight (x - mean) / √(variance + ε) + bias over the last axis, with the variance of its elements (Ba et al. 2016).
+ * weight (x - mean) / √(variance + ε) + bias over the last axis, with the biased variance (Ba et al. 2016).
  * @param options weight and bias [width], both left out by default, and epsilon, default 1e-5
  * @throws ShapeError unless weight and bias are as long as the last axis
  */
@@ -84,7 +84,7 @@ export const layerNorm: (x: Tensor, options?: LayerNormOptions) => Tensor = take
     for (const [name, row] of Object.entries({ weight, bias }))
       if (row && (row.rank !== 1 || row.shape[0] !== width))
         throw new ShapeError(
-          `layerNorm: a ${name} of ${show(row.shape)} for a last axis of ${width} in ${show(x.shape)}`,
+          `layerNorm: the ${name} must be [${width}] for x ${show(x.shape)}, not ${show(row.shape)}`,
           x.shape,
           row.shape,
         )
@@ -96,13 +96,13 @@ export const layerNorm: (x: Tensor, options?: LayerNormOptions) => Tensor = take
 )
 
 export interface NormalizeOptions extends AxisOptions {
-  /** the least length that is divided by; default 1e-12 */
+  /** smallest divisor; default 1e-12 */
   readonly epsilon?: number
 }
 const normalizeOptions = { ...lastAxis, epsilon: 1e-12 } satisfies Settings<NormalizeOptions>
 
 /**
- * x / max(‖x‖, ε) along an axis (default the last): vectors of length 1, and 0 stays 0.
+ * x / max(‖x‖, ε) along an axis (default the last): vectors of length 1; a zero vector stays zero.
  * @throws AxisError if x does not have the axis
  */
 export const normalize: (x: Tensor, options?: NormalizeOptions) => Tensor = takes(
@@ -114,5 +114,5 @@ export const normalize: (x: Tensor, options?: NormalizeOptions) => Tensor = take
   },
 )
 
-/** The fused operations of this file and the gradients among them. */
+/** The fused operations of this file, with their gradients. */
 export const fusedNormalization = { standardize, standardizeGradient, layerNorm: scaledAndShifted, layerNormGradient }

@@ -1,4 +1,4 @@
-// How a primitive that works on each element becomes an operation: which dtype its operands take, and which the result has.
+// Defines operations from primitives that work on each element, with the dtypes of operands and results.
 
 import { takes } from '../../tensor/arguments.ts'
 import {
@@ -17,12 +17,12 @@ import { asFloating, defineOp } from '../op.ts'
 
 /** A function of each element; its result has the shape of x. */
 export type Unary = (x: Tensor) => Tensor
-/** A function of pairs of elements; its result has the shape to which both broadcast. */
+/** A function of pairs of elements; its result has the shape that both broadcast to. */
 export type Binary = (x: Operand, y: Operand) => Tensor
 type UnaryRule = (gradient: Tensor, result: Tensor, x: Tensor) => Tensor
 type BinaryRule = (gradient: Tensor, result: Tensor, x: Operand, y: Operand) => readonly [() => Tensor, () => Tensor]
 
-/** The dtype in which two operands meet: the wider one; a number adapts to its tensor. */
+/** The common dtype of two operands: the wider one; a number adapts to the tensor. */
 export function meet(x: Operand, y: Operand): DType {
   if (typeof x === 'number') return typeof y === 'number' ? 'float32' : promoteScalar(y.dtype, x)
   return typeof y === 'number' ? promoteScalar(x.dtype, y) : promote(x.dtype, y.dtype)
@@ -30,7 +30,7 @@ export function meet(x: Operand, y: Operand): DType {
 
 const keepsIntegers = new Set<string>(['neg', 'abs', 'sign'])
 
-/** A primitive of one operand and the rule of its gradient as an operation. */
+/** Makes an operation of a primitive of one operand and its gradient rule. */
 export const unary = (name: UnaryName, rule: UnaryRule) =>
   takes<Unary>(
     `x.${name}()`,
@@ -42,13 +42,13 @@ export const unary = (name: UnaryName, rule: UnaryRule) =>
     ),
   )
 
-/** What an operation makes of operands that meet in a dtype: a quotient is no integer, a sum of truths is a count. */
+/** The dtype of a result from that of the operands: a quotient of integers is floating, a sum of bools is an integer. */
 function resultOf(name: BinaryName, dtype: DType): DType {
   if (name === 'div') return floating(dtype)
   return dtype === 'bool' && (name === 'add' || name === 'sub' || name === 'pow') ? 'int32' : dtype
 }
 
-/** A primitive of two operands and the rule of its gradients as an operation. */
+/** Makes an operation of a primitive of two operands and its gradient rule. */
 export const binary = (name: BinaryName, rule: BinaryRule) =>
   takes(
     `x.${name}(y)`,
@@ -56,7 +56,7 @@ export const binary = (name: BinaryName, rule: BinaryRule) =>
     defineOp(name, (k, x: Operand, y: Operand) => k.binary(name, x, y, resultOf(name, meet(x, y))), rule),
   )
 
-/** A primitive that compares as an operation, which has no gradient. */
+/** Makes an operation of a comparison, which has no gradient. */
 export const comparison = (name: ComparisonName) =>
   takes(
     `x.${name}(y)`,

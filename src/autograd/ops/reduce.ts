@@ -1,4 +1,4 @@
-// Reductions over axes, and what is made of them.
+// Reductions over axes, and functions computed from them.
 
 import { takes } from '../../tensor/arguments.ts'
 import {
@@ -21,7 +21,7 @@ import { type Settings, settle } from '../../tensor/options.ts'
 import { asFloating, defineOp } from '../op.ts'
 import { where } from './elementwise.ts'
 
-/** Which axes go: all by default; negative ones count from the back. keepDims leaves them with size one. */
+/** The axes to reduce: all by default; negative axes count from the last. keepDims keeps them with size 1. */
 export interface ReduceOptions {
   readonly axis?: number | readonly number[]
   readonly keepDims?: boolean
@@ -41,16 +41,16 @@ function reduceWith(
   return reshapeView(result, reducedShape(x.shape, axes, keepDims))
 }
 
-/** A reduced tensor with its axes back, of size one, so that it broadcasts against what it was made of. */
+/** A reduced tensor with its reduced axes restored as size 1, so that it broadcasts with x. */
 const restored = (reduced: Tensor, x: Tensor, options: ReduceOptions | undefined): Tensor =>
   reduced.reshape(reducedShape(x.shape, normalizeAxes('reduce', options?.axis, x.shape), true))
 
-/** Number of elements that each result is made of. */
+/** Number of elements that each result is computed from. */
 const countOf = (x: Tensor, { axis }: ReduceOptions): number =>
   sizeOf(normalizeAxes('reduce', axis, x.shape).map(i => x.shape[i]))
 
 /**
- * Σ x over the axes given, all by default. The sum of no elements is 0; bools are counted, in int32.
+ * Σ x over the axes given, all by default. The sum of no elements is 0; the sum of bools is int32.
  *
  * x.sum({ axis: -1, keepDims: true })
  *
@@ -74,7 +74,7 @@ const extremum = (name: 'max' | 'min') =>
       name,
       (k, x: Tensor, options?: ReduceOptions) => {
         if (x.size === 0 && countOf(x, settle(`x.${name}(options)`, options, reduceOptions)) === 0)
-          throw new ShapeError(`${name}: ${show(x.shape)} has nothing to compare`, x.shape)
+          throw new ShapeError(`${name}: x must have an element to compare, and ${show(x.shape)} has none`, x.shape)
         return reduceWith(k, name, name, x, options)
       },
       (g, out, x, options?) => [
@@ -87,12 +87,12 @@ const extremum = (name: 'max' | 'min') =>
   )
 
 /**
- * The largest element over the axes given, all by default; NaN where one of them is. Equal ones share the gradient.
+ * The largest element over the axes given, all by default; NaN if any of them is NaN. Equal elements share the gradient.
  * @throws ShapeError if there is no element to compare, AxisError if x does not have the axis
  */
 export const max: (x: Tensor, options?: ReduceOptions) => Tensor = extremum('max')
 /**
- * The smallest element over the axes given, all by default; NaN where one of them is. Equal ones share the gradient.
+ * The smallest element over the axes given, all by default; NaN if any of them is NaN. Equal elements share the gradient.
  * @throws ShapeError if there is no element to compare, AxisError if x does not have the axis
  */
 export const min: (x: Tensor, options?: ReduceOptions) => Tensor = extremum('min')
@@ -111,14 +111,14 @@ export const mean: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
 )
 
 export interface VarianceOptions extends ReduceOptions {
-  /** what is taken from the number of elements to divide by: 1 (default) estimates from a sample, 0 is the variance of what is there */
+  /** subtracted from the number of elements in the divisor: 1 (default) gives the unbiased estimate, 0 the variance of the elements */
   readonly correction?: number
 }
 const varianceOptions = { ...reduceOptions, correction: 1 } satisfies Settings<VarianceOptions>
 
 /**
  * Σ (x - mean)² / (n - correction) over the axes given, all by default; n is the number of elements. The correction is 1 by
- * default, which estimates from a sample (unbiased); 0 gives the variance of the elements themselves.
+ * default, which gives the unbiased estimate from a sample; 0 gives the variance of the elements themselves.
  * @throws AxisError if x does not have the axis
  */
 export const variance: (x: Tensor, options?: VarianceOptions) => Tensor = takes(
@@ -131,11 +131,11 @@ export const variance: (x: Tensor, options?: VarianceOptions) => Tensor = takes(
   },
 )
 
-/** A finite stand-in for ±∞ where a shift must not turn ∞ - ∞ into NaN. */
+/** x with ±∞ replaced by 0, so that a shift does not compute ∞ - ∞. */
 const finite = (x: Tensor): Tensor => where(x.abs().less(Infinity), x, 0)
 
 /**
- * log Σ eˣ over the axes given, all by default. It is finite for every finite x, and -∞ with a gradient of 0 where all x are -∞.
+ * log Σ eˣ over the axes given, all by default. It is finite for finite x, and -∞ with a gradient of 0 where all x are -∞.
  * @throws AxisError if x does not have the axis
  */
 export const logSumExp: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
@@ -191,20 +191,20 @@ export const norm: (x: Tensor, options?: NormOptions) => Tensor = takes(
     if (order === 2) return euclidean(x, reduce)
     if (order === 1) return sum(x.abs(), reduce)
     if (order === Infinity) return max(x.abs(), reduce)
-    throw new RangeError(`norm: the order is 1, 2 or Infinity, not ${order}`)
+    throw new RangeError(`norm: the order must be 1, 2 or Infinity, not ${order}`)
   },
 )
 
 export interface ArgmaxOptions {
-  /** default the last */
+  /** default -1, the last */
   readonly axis?: number
   readonly keepDims?: boolean
 }
 const argmaxOptions = { axis: -1, keepDims: false } satisfies Settings<ArgmaxOptions>
 
 /**
- * The position of the largest element along an axis (default the last), as int32: the first where several are equal. NaN counts as
- * the largest, as it does to `max`; on `gpu` NaN is not dependable. It has no gradient.
+ * The position of the largest element along an axis (default the last), as int32: the first of several equal elements. NaN
+ * counts as the largest, as in `max`; on `gpu` results with NaN are unreliable. argmax has no gradient.
  * @throws ShapeError if there is no element to compare, AxisError if x does not have the axis
  */
 export const argmax: (x: Tensor, options?: ArgmaxOptions) => Tensor = takes(
@@ -213,22 +213,23 @@ export const argmax: (x: Tensor, options?: ArgmaxOptions) => Tensor = takes(
   defineOp('argmax', (k, x: Tensor, options?: ArgmaxOptions) => {
     const { axis, keepDims } = settle('x.argmax(options)', options, argmaxOptions)
     const at = normalizeAxis('argmax', axis, x.shape)
-    if (x.shape[at] === 0) throw new ShapeError(`argmax: ${show(x.shape)} has nothing to compare`, x.shape)
+    if (x.shape[at] === 0)
+      throw new ShapeError(`argmax: x must have an element to compare, and ${show(x.shape)} has none`, x.shape)
     return reshapeView(k.argmax(x, at), reducedShape(x.shape, [at], keepDims))
   }),
 )
 
-/** Which axis a function goes along, the last where none is given. */
+/** The axis of a function; default the last. */
 export interface AxisOptions {
   readonly axis?: number
 }
 /** The last axis. */
 export const lastAxis = { axis: -1 } satisfies Settings<AxisOptions>
-/** Over the last axis, which stays with size one. */
+/** The last axis, which is kept with size 1. */
 export const keptLast = { axis: -1, keepDims: true } as const
 
 /**
- * out[i] = Σ_{j ≤ i} x[j] along an axis (default the last), in log₂ n shifted additions. Bools are counted, in int32.
+ * out[i] = Σ_{j ≤ i} x[j] along an axis (default the last), in log₂ n shifted additions. The sum of bools is int32.
  * @throws AxisError if x does not have the axis
  */
 export const cumsum: (x: Tensor, options?: AxisOptions) => Tensor = takes(

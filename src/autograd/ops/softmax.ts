@@ -1,4 +1,4 @@
-// Softmax, its logarithm, and the losses that are made of it: negative log likelihood and cross-entropy.
+// Softmax, its logarithm, and the losses computed from it: negative log likelihood and cross-entropy.
 
 import { takes } from '../../tensor/arguments.ts'
 import {
@@ -52,7 +52,7 @@ const logSoftmaxLast = defineFused('logSoftmax', {
   rule: (g, y) => [() => logSoftmaxGradient(g, y)],
 })
 
-/** Applies a function of the last axis along another one; what has no elements stays as it is. */
+/** Applies a function of the last axis along another axis; a tensor without elements is returned as it is. */
 function along(name: string, f: (x: Tensor) => Tensor, x: Tensor, axis: number): Tensor {
   const at = normalizeAxis(name, axis, x.shape)
   if (x.size === 0) return x.cast(floating(x.dtype))
@@ -101,11 +101,11 @@ export const negativeLogLikelihood = defineFused('negativeLogLikelihood', {
 export type Reduction = 'mean' | 'sum' | 'none'
 
 export interface CrossEntropyOptions {
-  /** rows with this class id count neither in the loss nor in its mean */
+  /** class id of rows that count neither in the loss nor in its mean */
   readonly ignore?: number
   /** share of the target spread evenly over all classes; default 0 */
   readonly smoothing?: number
-  /** default mean, over the rows that count; the mean of no rows is 0 */
+  /** default mean, over the rows that are not ignored; the mean of no rows is 0 */
   readonly reduction?: Reduction
 }
 const crossEntropyOptions = {
@@ -118,8 +118,8 @@ const crossEntropyOptions = {
  * -Σ target · log softmax(logits) over the last axis.
  * @param logits [..., classes]
  * @param target int32 class ids [...], or probabilities [..., classes]
- * @returns a scalar, the mean over the rows; [...] with the reduction none
- * @throws ShapeError if the target is of another shape, DTypeError for a target of bools, IndexError for an id out of range
+ * @returns a scalar, by default the mean over the rows; [...] with the reduction none
+ * @throws ShapeError if the target has another shape, DTypeError for a target of bools, IndexError for an id out of range
  */
 export const crossEntropy: (logits: Tensor, target: Tensor, options?: CrossEntropyOptions) => Tensor = takes(
   'logits.crossEntropy(target, options)',
@@ -141,22 +141,22 @@ export const crossEntropy: (logits: Tensor, target: Tensor, options?: CrossEntro
   },
 )
 
-/** Probabilities are of the logits' shape, class ids of the shape of their rows. */
+/** Checks that probabilities have the shape of the logits, and class ids that shape without the last axis. */
 function checkTarget(logits: Shape, target: Tensor, ignore: number | undefined): void {
   const isOfRows = sameShape(target.shape, logits.slice(0, -1))
   if (isOfRows) checkIndices('crossEntropy', target, 'target')
   const [what, expected] = isFloating(target.dtype) ? ['probabilities', logits] : ['class ids', logits.slice(0, -1)]
   if (!sameShape(target.shape, expected))
     throw new ShapeError(
-      `crossEntropy: ${what} ${show(target.shape)} for logits ${show(logits)}: they must be ${show(expected)}`,
+      `crossEntropy: ${what} ${show(target.shape)} must be ${show(expected)} for logits ${show(logits)}`,
       target.shape,
       logits,
     )
   if (ignore !== undefined && isFloating(target.dtype))
-    throw new TypeError('crossEntropy: ignore names a class id, and the target holds probabilities')
+    throw new TypeError('crossEntropy: ignore is a class id, but the target holds probabilities; leave ignore out')
 }
 
-/** One number from a loss a row, where `counts` is true. */
+/** Reduces one loss per row to a number, over the rows where `counts` is true. */
 function reduceLoss(loss: Tensor, reduction: Reduction, counts?: Tensor): Tensor {
   const counted = counts ? where(counts, loss, 0) : loss
   if (reduction === 'none') return counted
@@ -164,7 +164,7 @@ function reduceLoss(loss: Tensor, reduction: Reduction, counts?: Tensor): Tensor
   return counted.sum().div(counts ? counts.sum().cast(loss.dtype).maximum(1) : Math.max(1, sizeOf(loss.shape)))
 }
 
-/** The fused operations of this file and the gradients among them. */
+/** The fused operations of this file, with their gradients. */
 export const fusedSoftmax = {
   softmax: softmaxLast,
   softmaxGradient,

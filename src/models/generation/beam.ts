@@ -1,5 +1,5 @@
-// Beam search (Graves 2012), and diverse groups of beams that avoid each other's tokens (Vijayakumar et al. 2016). A
-// hypothesis that has ended waits; the search of an image is over when nothing running can overtake the worst that is kept.
+// Beam search (Graves 2012), and diverse groups of beams that avoid each other's tokens (Vijayakumar et al. 2016). Finished
+// hypotheses are kept; the search for an image ends when no running hypothesis can become better than the worst that is kept.
 
 import { descending, type Tensor } from '../../tensor/index.ts'
 import { type CaptionDecoder, Decoding, type Prediction } from './decoding.ts'
@@ -8,13 +8,13 @@ import { adjusted, checkAllowed, largest } from './sampling.ts'
 
 interface Hypothesis {
   readonly ids: readonly number[]
-  /** log p under the model itself */
+  /** log p of the model, without penalties */
   readonly logProbability: number
   /** log p with repetitions penalised */
   readonly sum: number
 }
 
-/** A hypothesis that goes on, and the row of the last step that it goes on from. */
+/** A running hypothesis, and the row of the last step that it continues. */
 interface Beam extends Hypothesis {
   readonly row: number
 }
@@ -22,14 +22,14 @@ interface Beam extends Hypothesis {
 /** Beams of one image that compete with each other. */
 interface Group {
   running: Beam[]
-  /** ended, best first */
+  /** finished hypotheses, best first */
   done: Caption[]
 }
 
 /**
- * The likeliest captions of a batch of images: the best one each, with the other hypotheses as alternatives.
+ * The most likely caption of each image of a batch, with the other hypotheses as alternatives.
  * @param from number of the first image
- * @throws LogitsError where the model computes NaN or rules out every token
+ * @throws LogitsError if the model computes NaN or excludes every token
  */
 export async function beamSearch(
   model: CaptionDecoder,
@@ -61,14 +61,14 @@ export async function beamSearch(
       ...done,
       ...running.map(beam => captionOf(beam, false, start, settings)),
     ])
-    // two groups may come to the same caption
+    // two groups may find the same caption
     const distinct = new Map(found.map(caption => [caption.ids.join(), caption])).values()
     const [first, ...alternatives] = [...distinct].sort(byScore).slice(0, beams)
     return { ...first, alternatives }
   })
 }
 
-/** Beams of one batch move in step, so prompts of different lengths are searched one after the other. */
+/** All beams of a batch have the same length, so images with prompts of different lengths are searched one by one. */
 async function oneByOne(model: CaptionDecoder, images: Tensor, settings: GenerateSettings): Promise<Caption[]> {
   const captions: Caption[] = []
   for (const [i, prompt] of settings.prompts.entries()) {
@@ -78,7 +78,7 @@ async function oneByOne(model: CaptionDecoder, images: Tensor, settings: Generat
   return captions
 }
 
-/** Moves every group of one image on by a token; a group loses by repeating what earlier ones chose at this place. */
+/** Extends every group of one image by a token; a group is penalised for tokens that earlier groups chose at this position. */
 function extend(
   groups: readonly Group[],
   look: (beam: Beam) => Prediction & { readonly row: number },
@@ -95,7 +95,7 @@ function extend(
         const values = adjusted(logs, beam.ids, settings)
         checkAllowed(values, place)
         const wishes = values.map((x, id) => (taken.has(id) ? x - diversity * taken.get(id)! : x))
-        // of one beam at most `width` tokens can go on, and one can end
+        // of one beam, at most `width` tokens can continue and one can end
         return largest(wishes, width + 1).map(id => ({
           row,
           id,
@@ -132,10 +132,10 @@ function captionOf(
   return { ids, logProbability, finished, score: rank(sum, ids.length - start, settings), alternatives: [] }
 }
 
-/** Whether a hypothesis still running could end up better than the worst that is kept. */
+/** Whether a running hypothesis could become better than the worst that is kept. */
 function canImprove({ running, done }: Group, width: number, start: number, settings: GenerateSettings): boolean {
   if (running.length === 0 || done.length < width) return true
-  // the sum only falls; the length that is kindest to it is the longest, or the next where length is punished
+  // the sum only decreases; the score is highest at the maximum length, or at the next if length is penalised
   const likeliest = Math.max(...running.map(({ sum }) => sum))
   const lengths = [running[0].ids.length + 1 - start, settings.maximumLength - start]
   return Math.max(...lengths.map(length => rank(likeliest, length, settings))) > done[done.length - 1].score

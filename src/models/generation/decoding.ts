@@ -1,5 +1,5 @@
-// A decoder at work: what it has seen so far, for several captions at once. Rows can be reordered, repeated and dropped,
-// and what a step no longer needs is given back before the next.
+// The state of a decoder for several captions at once. Rows can be reordered, repeated and dropped, and memory that a step no
+// longer needs is freed before the next.
 
 import { noGrad } from '../../autograd/index.ts'
 import type { KeyValueCache } from '../../nn/index.ts'
@@ -7,46 +7,46 @@ import { device, fromData, storagesIn, type Tensor, type TypedArray } from '../.
 import type { TextConfig } from '../config.ts'
 import { checkLogits, logSoftmax, type TokenPlace } from './sampling.ts'
 
-/** What a decoder knows of the text so far; every tensor in it has one row a caption. */
+/** The state of decoding; every tensor in it has one row per caption. */
 export interface DecodingState {
   /** image tokens, [rows, queries, width] */
   tokens: Tensor
-  /** where each image token was taken from, [rows, queries, patches] */
+  /** weights of the patches in each image token, [rows, queries, patches] */
   origin: Tensor
   unimodal: KeyValueCache[]
   multimodal: KeyValueCache[]
   /** keys and values of the image tokens, computed once */
   image: KeyValueCache[]
-  /** taken in so far, int32 [rows, tokens]; none before the first step */
+  /** ids so far, int32 [rows, tokens]; undefined before the first step */
   ids?: Tensor
 }
 
 /** A model that can write captions. */
 export interface CaptionDecoder {
   readonly config: { readonly text: Pick<TextConfig, 'vocabulary' | 'context' | 'pad' | 'padIsWord'> }
-  /** Images [batch, 3, size, size] taken in, and no text yet. */
+  /** The state for images [batch, 3, size, size], before any text. */
   startDecoding(images: Tensor): DecodingState
-  /** Takes new ids [rows, n] into the state and gives the logits after the last one, [rows, vocabulary]. */
+  /** Adds new ids [rows, n] to the state and returns the logits after the last one, [rows, vocabulary]. */
   decode(ids: Tensor, state: DecodingState, onMemoryWeights?: (weights: Tensor) => void): Tensor
 }
 
-/** What a step says of one row. */
+/** The prediction of a step for one row. */
 export interface Prediction {
   /** log-probabilities of the next token */
   readonly logs: Float64Array
-  /** which token that is */
+  /** position of that token */
   readonly place: TokenPlace
-  /** how much the decoder looked at each patch, over its layers and heads, through the pooler */
+  /** attention of the decoder to each patch, averaged over layers and heads, through the pooler */
   readonly attention?: Float32Array
 }
 
-/** The model at work on some captions at once. */
+/** Decodes several captions at once. */
 export class Decoding {
   readonly #model: CaptionDecoder
   readonly #cached: boolean
   readonly #first: DecodingState
   #state: DecodingState
-  /** which image each row is about */
+  /** number of the image of each row */
   #images: number[]
   readonly #from: number
 
@@ -60,18 +60,18 @@ export class Decoding {
     this.#from = from
   }
 
-  /** Goes on with these rows of the last step, in this order. */
+  /** Continues with these rows of the last step, in this order. */
   select(rows: readonly number[]): void {
     if (rows.length === this.#images.length && rows.every((row, i) => row === i)) return
     const images = rows.map(row => this.#images[row])
     const isSame = images.length === this.#images.length && images.every((image, i) => image === this.#images[i])
     this.#images = images
-    // beams of one image change places all the time, and what belongs to the image need not move with them
+    // beams of one image change rows often, and the state of the image need not move with them
     this.#advance(() => ({ state: selectRows(this.#state, rows, isSame) }))
   }
 
   /**
-   * What comes next in every row, given all its ids so far; with `look` also where the decoder looked.
+   * The prediction for every row, given all its ids so far; with `look` also the attention to the patches.
    * @throws LogitsError for logits that are not finite
    */
   async next(ids: readonly (readonly number[])[], look = false): Promise<Prediction[]> {
@@ -100,19 +100,19 @@ export class Decoding {
     })
   }
 
-  /** The image that a row is about, and which of its hypotheses the row is if there are several. */
+  /** The image of a row, and the number of the hypothesis if there are several. */
   #placeOf(row: number): Omit<TokenPlace, 'position'> {
     const image = this.#images[row]
     const rows = [...this.#images.keys()].filter(each => this.#images[each] === image)
     return { image: this.#from + image, ...(rows.length > 1 && { beam: rows.indexOf(row) }) }
   }
 
-  /** Gives everything back. */
+  /** Frees the state. */
   end(): void {
     for (const storage of storagesIn([this.#state, this.#first])) storage.free('its generation')
   }
 
-  /** Takes over the state that a step returns, gives back what only the old one held, and hands on the rest. */
+  /** Replaces the state by that which a step returns, frees what only the old state used, and returns the rest. */
   #advance<T extends { readonly state: DecodingState }>(step: () => T): T {
     const old = this.#state
     const result = unowned(step)
@@ -124,8 +124,8 @@ export class Decoding {
 }
 
 /**
- * Runs a step with nothing recorded. What it returns belongs to no scope: other work goes on between two steps, and its
- * scopes open and end.
+ * Runs a step without recording. Its result belongs to no scope, because other code may open and end scopes between two
+ * steps.
  */
 function unowned<T>(step: () => T): T {
   const result = noGrad(step)
@@ -133,7 +133,7 @@ function unowned<T>(step: () => T): T {
   return result
 }
 
-/** The rows of a step's result, which is given back. */
+/** The rows of a step's result, which is freed. */
 async function readRows(x: Tensor): Promise<TypedArray[]> {
   try {
     const data = await x.data()
@@ -158,7 +158,7 @@ const copyOf = (state: DecodingState): DecodingState => ({
   image: state.image.map(cache => ({ ...cache })),
 })
 
-/** @param ofSameImages every row goes on with the image that it is about */
+/** @param ofSameImages whether every row keeps its image */
 function selectRows(state: DecodingState, rows: readonly number[], ofSameImages = false): DecodingState {
   const order = fromData(Int32Array.from(rows), [rows.length], device.get(state.tokens.device))
   const pick = (cache: KeyValueCache): KeyValueCache =>

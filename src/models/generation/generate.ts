@@ -1,4 +1,4 @@
-// Captions, token by token: greedy or sampled, in batches, or as a stream that shows where the decoder looked.
+// Generates captions token by token: greedy or sampled, in batches, or as a stream with the attention to the patches.
 
 import { checkArguments } from '../../tensor/arguments.ts'
 import { ShapeError, show, type Tensor } from '../../tensor/index.ts'
@@ -20,7 +20,7 @@ import { adjusted, checkAllowed, drawFrom, largestOf } from './sampling.ts'
 interface Choice {
   readonly image: number
   readonly id: number
-  /** log p under the model itself */
+  /** log p of the model, without penalties */
   readonly logProbability: number
   /** the same with repetitions penalised */
   readonly penalised: number
@@ -28,8 +28,8 @@ interface Choice {
 }
 
 /**
- * Greedy and sampled decoding: for every step the tokens that were chosen. Captions that end leave the batch; where
- * prompts are of different lengths, the longer ones are followed to their end.
+ * Greedy and sampled decoding: yields the tokens chosen in every step. Finished captions leave the batch. If prompts have
+ * different lengths, the tokens of the longer ones are taken from the prompts.
  */
 async function* steps(
   model: CaptionDecoder,
@@ -73,9 +73,9 @@ async function* steps(
 }
 
 /**
- * Captions for images [batch, 3, size, size]. The best one of a beam search, with the others beside it. May be called
- * again while another call is at work.
- * @throws GenerateOptionError, and LogitsError where the model computes NaN or rules out every token
+ * Captions for images [batch, 3, size, size]; with beam search the best one of each image, with the others as alternatives.
+ * Several calls may run at the same time.
+ * @throws GenerateOptionError, and LogitsError if the model computes NaN or excludes every token
  */
 export async function generate(model: CaptionDecoder, images: Tensor, options: GenerateOptions): Promise<Caption[]> {
   const settings = checkGenerateOptions(model, images, options)

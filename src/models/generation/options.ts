@@ -1,4 +1,4 @@
-// What can be asked of generation, and what comes of it.
+// Options and results of generation.
 
 import { checkArguments } from '../../tensor/arguments.ts'
 import { defaultGenerator, Generator, type Tensor } from '../../tensor/index.ts'
@@ -9,35 +9,35 @@ import type { CaptionDecoder } from './decoding.ts'
 export interface GenerateOptions {
   /** id that every caption begins with */
   readonly start: number
-  /** id that ends a caption; without one captions run to their full length */
+  /** id that ends a caption; without it all captions have the maximum length */
   readonly end?: number
-  /** ids to begin with instead of `start`, one list an image, of any length */
+  /** ids to begin with instead of `start`, one list of any length per image */
   readonly prompts?: readonly (readonly number[])[]
-  /** most tokens, prompt and end included; default the model's context */
+  /** maximum number of tokens, including prompt and end; default the model's context */
   readonly maximumLength?: number
-  /** fewest tokens, prompt and end included: before that no end is allowed; default 0 */
+  /** minimum number of tokens, including prompt and end; default 0 */
   readonly minimumLength?: number
-  /** sample instead of taking the likeliest token */
+  /** sample instead of choosing the most likely token */
   readonly sample?: boolean
   /** divides the logits before sampling; default 1 */
   readonly temperature?: number
-  /** sample among the k likeliest */
+  /** sample from the k most likely tokens */
   readonly topK?: number
-  /** sample among the likeliest that together reach this probability (Holtzman et al. 2019) */
+  /** sample from the most likely tokens whose probabilities add up to this value (Holtzman et al. 2019) */
   readonly topP?: number
   /** multiplies log p of tokens that occurred: above 1 they are less likely (after Keskar et al. 2019); default 1 */
   readonly repetitionPenalty?: number
-  /** hypotheses kept side by side; default 1, which is greedy */
+  /** number of hypotheses in beam search; default 1, which is greedy */
   readonly beams?: number
-  /** captions are ranked by log p / length^penalty, of what follows the prompt; default 0 */
+  /** captions are ranked by log p / length^penalty of the tokens after the prompt; default 0 */
   readonly lengthPenalty?: number
   /** groups of beams that avoid each other's tokens (Vijayakumar et al. 2016); divides beams; default 1 */
   readonly groups?: number
-  /** what a token loses for every earlier group that took it at the same place; default 0.5 */
+  /** penalty of a token for every earlier group that chose it at the same position; default 0.5 */
   readonly diversity?: number
-  /** that samples are drawn with; default the one that `seed` sets */
+  /** source of random numbers; default the generator that `seed` sets */
   readonly generator?: Generator
-  /** false recomputes everything for every token; default true */
+  /** whether to cache keys and values; false recomputes everything for every token; default true */
   readonly cache?: boolean
 }
 const generateOptions = {
@@ -65,13 +65,13 @@ const generateOptions = {
 } satisfies Settings<GenerateOptions>
 
 export interface Caption {
-  /** prompt and end included */
+  /** ids, including prompt and end */
   readonly ids: readonly number[]
-  /** log p of everything after the prompt, under the model itself */
+  /** log p of the tokens after the prompt, without penalties */
   readonly logProbability: number
-  /** what it was ranked by: log p, repetitions penalised, over length^penalty */
+  /** score of the ranking: log p, with repetitions penalised, over length^penalty */
   readonly score: number
-  /** whether it came to its end */
+  /** whether the caption has its end */
   readonly finished: boolean
   /** beam search: the other hypotheses, best first */
   readonly alternatives: readonly Caption[]
@@ -80,11 +80,11 @@ export interface Caption {
 export interface StreamedToken {
   readonly id: number
   readonly logProbability: number
-  /** how much the decoder looked at each patch, row by row, summing to 1: over its layers and heads, through the pooler */
+  /** attention of the decoder to each patch, row by row, with sum 1: averaged over layers and heads, through the pooler */
   readonly attention: Float32Array
 }
 
-/** A setting of generation that cannot be. */
+/** An invalid option of generation. */
 export class GenerateOptionError extends RangeError {
   override readonly name = 'GenerateOptionError'
   readonly option: string
@@ -97,12 +97,12 @@ export class GenerateOptionError extends RangeError {
   }
 }
 
-/** Options with their defaults filled in, a prompt for every image, and the padding that is never written. */
+/** Options with their defaults, a prompt for every image, and the padding id, which is never generated. */
 export type GenerateSettings = Required<Omit<GenerateOptions, 'start' | 'end' | 'topK' | 'topP'>> &
   Pick<GenerateOptions, 'end' | 'topK' | 'topP'> & { readonly pad?: number }
 
 /**
- * @param call that the options are of
+ * @param call the call that has the options, for errors
  * @throws OptionsError, GenerateOptionError
  */
 export function checkGenerateOptions(
@@ -153,6 +153,6 @@ export function checkGenerateOptions(
   return { ...settled, prompts, pad, maximumLength, generator }
 }
 
-/** log p / length^penalty, of what follows a prompt: what captions are ranked by. */
+/** log p / length^penalty of the tokens after a prompt: the score of a caption. */
 export const rank = (sum: number, length: number, { lengthPenalty }: Pick<GenerateSettings, 'lengthPenalty'>): number =>
   sum / Math.max(1, length) ** lengthPenalty

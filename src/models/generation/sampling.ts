@@ -1,4 +1,4 @@
-// Which token comes next, from the log-probabilities of all of them: on the host, in float64.
+// Chooses the next token from the log-probabilities of all tokens, on the host in float64.
 
 import { descending, type Generator, isAbove, NonFiniteError } from '../../tensor/index.ts'
 
@@ -16,17 +16,17 @@ export interface DrawSettings {
   readonly generator: Generator
 }
 
-/** Which token logits are for. */
+/** The token that logits predict. */
 export interface TokenPlace {
   /** number of the image */
   readonly image: number
-  /** of the token among all of its caption, the prompt's included, from 0 */
+  /** position of the token in its caption, including the prompt, from 0 */
   readonly position: number
-  /** among the hypotheses of the image, where it has several */
+  /** number of the hypothesis, if the image has several */
   readonly beam?: number
 }
 
-/** Logits among which no token can be chosen: NaN, ∞, or nothing but -∞. */
+/** Logits from which no token can be chosen: NaN, ∞, or only -∞. */
 export class LogitsError extends NonFiniteError {
   readonly place: TokenPlace
 
@@ -38,8 +38,8 @@ export class LogitsError extends NonFiniteError {
 }
 
 /**
- * Makes sure that a model's logits give probabilities: each is finite, or -∞ for a token that the model rules out, and at least
- * one is finite.
+ * Checks that logits define probabilities: each is finite, or -∞ for a token that the model excludes, and at least one is
+ * finite.
  * @throws LogitsError
  */
 export function checkLogits(logits: ArrayLike<number>, place: TokenPlace): void {
@@ -58,7 +58,7 @@ export function checkLogits(logits: ArrayLike<number>, place: TokenPlace): void 
     throw new LogitsError('every logit', -Infinity, 'the model rules out all tokens; a mask must leave one', place)
 }
 
-/** @throws LogitsError where the settings leave none of the tokens that the model does not rule out */
+/** @throws LogitsError if the settings exclude all tokens that the model allows */
 export function checkAllowed(values: Float64Array, place: TokenPlace): void {
   if (!values.some(x => x > -Infinity))
     throw new LogitsError(
@@ -77,22 +77,22 @@ export function logSoftmax(logits: ArrayLike<number>): Float64Array {
   return values.map(x => x - largest - total)
 }
 
-/** What the settings make of the log-probabilities after these ids; a token that may not come gets -∞. */
+/** The log-probabilities after these ids with the settings applied; a token that is not allowed gets -∞. */
 export function adjusted(logs: Float64Array, ids: readonly number[], settings: AdjustSettings): Float64Array {
   const { repetitionPenalty, minimumLength, end, pad } = settings
   const result = logs.slice()
   if (repetitionPenalty !== 1) for (const id of new Set(ids)) result[id] *= repetitionPenalty
   if (end !== undefined && ids.length + 1 < minimumLength) result[end] = -Infinity
-  // padding is no text: no token sees it, and it is never a target
+  // padding is not text: no token attends to it, and it is never a target
   if (pad !== undefined && pad !== end) result[pad] = -Infinity
   return result
 }
 
-/** Position of the largest value, the first of equal ones; NaN is below all others. */
+/** Position of the largest value, the first of equal values; NaN is below all others. */
 export const largestOf = (values: Float64Array): number =>
   values.reduce((best, x, i) => (isAbove(x, values[best]) ? i : best), 0)
 
-/** Positions of the n largest values, largest first, the first of equal ones first; NaN is below all others. */
+/** Positions of the n largest values in descending order, equal values in order of position; NaN is below all others. */
 export function largest(values: Float64Array, n: number): number[] {
   const found: number[] = []
   for (let i = 0; i < values.length; i++) {
@@ -105,13 +105,13 @@ export function largest(values: Float64Array, n: number): number[] {
   return found
 }
 
-/** A token drawn at random as the settings say: first the k likeliest, of those the likeliest that reach p. */
+/** A token drawn at random by the settings: from the k most likely tokens, and of those from the most likely that reach p. */
 export function drawFrom(logs: Float64Array, { temperature, topK, topP = 1, generator }: DrawSettings): number {
   const order = [...logs.keys()]
     .filter(id => logs[id] > -Infinity)
     .sort((a, b) => descending(logs[a], logs[b]) || a - b)
     .slice(0, topK)
-  // the largest at 0, so that no temperature makes all of them -∞
+  // the largest is shifted to 0, so that no temperature makes all of them -∞
   const probabilities = logSoftmax(order.map(id => (logs[id] - logs[order[0]]) / temperature)).map(Math.exp)
   let reached = 0
   let count = 0

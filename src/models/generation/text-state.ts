@@ -1,4 +1,4 @@
-// The two halves of a text decoder at work: what a new step of writing needs of the steps before it.
+// The state of both halves of a text decoder between the steps of generation.
 
 import { concat } from '../../autograd/index.ts'
 import type { KeyValueCache } from '../../nn/index.ts'
@@ -7,9 +7,9 @@ import type { MultimodalDecoder, UnimodalDecoder } from '../text.ts'
 import type { DecodingState } from './decoding.ts'
 
 /**
- * Images taken in, and no text yet.
- * @param tokens of the images, [batch, tokens, width]
- * @param origin where each was taken from, [batch, tokens, patches]
+ * The state for images, before any text.
+ * @param tokens tokens of the images, [batch, tokens, width]
+ * @param origin weights of the patches in each token, [batch, tokens, patches]
  */
 export function startText(
   lower: UnimodalDecoder,
@@ -22,7 +22,7 @@ export function startText(
   return { tokens, origin, unimodal: empty(below), multimodal: empty(above), image: empty(above) }
 }
 
-/** Takes new ids [rows, n] into the state and gives the logits after the last one, [rows, vocabulary]. */
+/** Adds new ids [rows, n] to the state and returns the logits after the last one, [rows, vocabulary]. */
 export function extendText(
   lower: UnimodalDecoder,
   upper: MultimodalDecoder,

@@ -8,7 +8,7 @@ import { type BlasLibrary, bindSgemm, type Koffi, loadKoffi, type Sgemm } from '
 
 export interface Blas {
   readonly found: BlasLibrary
-  /** for people: its name and path */
+  /** description: its name and path */
   readonly name: string
   readonly sgemm: Sgemm
 }
@@ -74,7 +74,7 @@ export function checkProducts(sgemm: Sgemm, memory: WebAssembly.Memory): void {
         const found = numbers[c + place(0, i, j)]
         if (found !== sum)
           throw new DeviceError(
-            `its cblas_sgemm computes ${found} where a product is ${sum}; a BLAS with 32-bit integers (LP64) is needed`,
+            `its cblas_sgemm computes ${found}, but the product is ${sum}; use a BLAS with 32-bit integers (LP64)`,
             'cpu',
           )
       }

@@ -83,7 +83,7 @@ export class Heap {
   }
 
   give({ pointer, bytes }: Block): void {
-    if (this.#isFree(pointer)) throw new RangeError(`cpu: the memory at ${pointer} was given back twice`)
+    if (this.#isFree(pointer)) throw new RangeError(`cpu: the memory at ${pointer} was freed twice`)
     this.bytes -= bytes
     this.buffers -= 1
     this.#release(pointer, this.#units(pointer))

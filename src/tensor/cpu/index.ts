@@ -64,7 +64,10 @@ function threadsWanted(asked: number | undefined): number {
   if (value === undefined) return Math.min(16, availableThreads())
   const count = Number(value)
   if (!Number.isInteger(count) || count < 1 || count > 256)
-    throw new DeviceError(`cpu: ${value} threads: COCAGRAD_THREADS is a number from 1 to 256`, 'cpu')
+    throw new DeviceError(
+      `cpu: the number of threads (threads, or COCAGRAD_THREADS) must be an integer from 1 to 256, not ${value}`,
+      'cpu',
+    )
   return count
 }
 
@@ -87,7 +90,7 @@ function largestMemory(): WebAssembly.Memory & { readonly limit: number } {
     try {
       return Object.assign(new WebAssembly.Memory({ initial: 64, maximum, shared: true }), { limit: maximum })
     } catch (error) {
-      if (maximum <= 4096) throw new DeviceError(`cpu: no memory to share among threads: ${error}`, 'cpu')
+      if (maximum <= 4096) throw new DeviceError(`cpu: cannot allocate memory that threads share: ${error}`, 'cpu')
     }
   }
 }

@@ -209,7 +209,7 @@ function startInNode({ Worker }: NonNullable<typeof inNode>, settings: ThreadSet
   Atomics.wait(words, mailbox.done, 0, 20_000)
   if (Atomics.load(words, mailbox.done) !== words[mailbox.bell]) {
     worker.terminate()
-    throw new DeviceError('cpu: a thread did not start; COCAGRAD_THREADS=1 does without', 'cpu')
+    throw new DeviceError('cpu: a thread did not start; set COCAGRAD_THREADS=1 to compute without threads', 'cpu')
   }
   return worker
 }

@@ -1,5 +1,5 @@
-// Where kernels find their operands and leave their results: addresses of tensors, memory for a result, and memory that
-// is only needed until the kernel is done.
+// Operands and results of kernels: addresses of tensors, memory for results, and temporary memory that is needed until the
+// kernel is done.
 
 import type { Device } from '../device.ts'
 import { DeviceError } from '../device.ts'
@@ -51,7 +51,7 @@ export class Workspace {
   address(x: View): number {
     const { storage, offset } = x
     if (storage.device !== this.#device)
-      throw new DeviceError(`cpu: this tensor lies on ${storage.device.name}; move it with toDevice(x, 'cpu')`, 'cpu')
+      throw new DeviceError(`cpu: this tensor is on ${storage.device.name}; move it with toDevice(x, 'cpu')`, 'cpu')
     const { pointer } = storage.handle as Block
     return pointer + offset * (storage.dtype === 'bool' ? 1 : 4)
   }

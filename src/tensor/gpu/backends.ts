@@ -7,7 +7,7 @@ import type { Engine } from './engine.ts'
 import { hostEngine, loadGpuJs, version, webgl2Engine, webgpuEngine } from './gpujs.ts'
 
 interface Backend {
-  /** Describes the hardware, for people; throws a DeviceError that says why there is none. */
+  /** Describes the hardware; throws a DeviceError that says why it is not available. */
   probe(): Promise<string>
   open(): Promise<Engine>
 }
@@ -49,9 +49,9 @@ export async function webgpuAdapter(): Promise<GPUAdapter> {
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
   if (adapter) return adapter
   const help = isNode()
-    ? 'a driver for Vulkan (and libvulkan.so.1), Metal or Direct3D 12 is needed; for software rendering point VK_ICD_FILENAMES at the vk_swiftshader_icd.json that Chromium brings'
-    : 'WebGPU is there and has no GPU to offer: see chrome://gpu, or start a headless browser with --enable-unsafe-webgpu'
-  throw new DeviceError(`no adapter answered requestAdapter: ${help}`, 'gpu')
+    ? 'a driver for Vulkan (and libvulkan.so.1), Metal or Direct3D 12 is needed; for software rendering point VK_ICD_FILENAMES at the vk_swiftshader_icd.json that comes with Chromium'
+    : 'WebGPU is available but has no GPU: see chrome://gpu, or start a headless browser with --enable-unsafe-webgpu'
+  throw new DeviceError(`requestAdapter found no adapter: ${help}`, 'gpu')
 }
 
 function describeAdapter({ info }: GPUAdapter): string {
@@ -62,7 +62,7 @@ function describeAdapter({ info }: GPUAdapter): string {
 function webglContext(): WebGL2RenderingContext {
   if (typeof OffscreenCanvas === 'undefined')
     throw new DeviceError(
-      isNode() ? 'there is no OffscreenCanvas: WebGL 2 is for browsers' : 'this browser has no OffscreenCanvas',
+      isNode() ? 'OffscreenCanvas is not available: WebGL 2 needs a browser' : 'this browser has no OffscreenCanvas',
       'gpu',
     )
   const gl = new OffscreenCanvas(1, 1).getContext('webgl2', {
@@ -71,7 +71,7 @@ function webglContext(): WebGL2RenderingContext {
     antialias: false,
     powerPreference: 'high-performance',
   })
-  if (!gl) throw new DeviceError('the browser gave no WebGL 2 context: see chrome://gpu', 'gpu')
+  if (!gl) throw new DeviceError('the browser cannot create a WebGL 2 context: see chrome://gpu', 'gpu')
   if (!gl.getExtension('EXT_color_buffer_float'))
     throw new DeviceError('WebGL 2 cannot write float32 here (no EXT_color_buffer_float)', 'gpu')
   return gl
@@ -114,8 +114,8 @@ function host(backend: 'webasm' | 'cpu', what: string): Backend {
   return {
     async probe() {
       if (backend === 'webasm' && typeof WebAssembly === 'undefined')
-        throw new DeviceError('there is no WebAssembly here', 'gpu')
-      return `${what}; only when asked for by name`
+        throw new DeviceError('WebAssembly is not available', 'gpu')
+      return `${what}; only when requested by name`
     },
     open: async () => hostEngine(await loadGpuJs(), backend, withVersion(`${backend}: ${what}`)),
   }
@@ -144,5 +144,5 @@ export async function openEngine(order: readonly GpuBackend[]): Promise<Engine> 
       reasons.push(`${backend}: ${reason(error)}`)
     }
   }
-  throw new DeviceError(`no gpu: ${order.join(' and ')} did not open`, 'gpu', reasons)
+  throw new DeviceError(`no gpu is available: ${order.join(' and ')} did not open`, 'gpu', reasons)
 }

@@ -34,7 +34,7 @@ export interface Compiled {
 
 export interface Engine {
   readonly backend: GpuBackend
-  /** adapter and version, for people */
+  /** description: adapter and version */
   readonly description: string
   /** the maximum number of arrays that a kernel may read */
   readonly maxArrays: number

@@ -126,7 +126,7 @@ export async function loadGpuJs(): Promise<GpuJs> {
 function assertRuns(shortcut: Shortcut, kernelClass: abstract new (...args: never[]) => object, label: string): void {
   const { kernel } = shortcut
   if (kernel instanceof kernelClass && !kernel.fallbackReason) return
-  throw new DeviceError(`gpu: ${label} did not run where it was asked to`, 'gpu', [
+  throw new DeviceError(`gpu: ${label} did not run on the requested backend`, 'gpu', [
     kernel.fallbackReason || 'GPU.js chose another kind of kernel',
   ])
 }

@@ -26,7 +26,7 @@ export interface GpuDevice extends Device {
 export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
   const { backend } = options
   if (backend !== undefined && !backendNames.includes(backend))
-    throw new DeviceError(`gpu has no backend "${backend}"; it has ${backendNames.join(', ')}`, 'gpu')
+    throw new DeviceError(`gpu has no backend "${backend}"; the backends are ${backendNames.join(', ')}`, 'gpu')
   const engine = await openEngine(backend === undefined ? ['webgpu', 'webgl2'] : [backend])
   const runtime = new Runtime(engine)
 

@@ -31,7 +31,7 @@ export function stridedOn(device: Device, x: Tensor): Strided {
     throw new DeviceError(
       x.device === device.name
         ? 'gpu: this tensor belongs to a gpu device that was closed when another backend was opened'
-        : `gpu: this tensor lies on ${x.device}; move it with toDevice(x, 'gpu')`,
+        : `gpu: this tensor is on ${x.device}; move it with toDevice(x, 'gpu')`,
       'gpu',
     )
   return { handle: x.storage.handle as Handle, shape: x.shape, strides: x.strides, offset: x.offset }

@@ -158,7 +158,7 @@ export class Runtime {
   #assertOpen(length = 0): void {
     if (this.#closed)
       throw new DeviceError(
-        'gpu: this device was closed when another backend was opened, and its tensors went with it',
+        'gpu: this device and its tensors were closed when another backend was opened; create the tensors again',
         'gpu',
       )
     const uncollected = uncollectedBytes()
@@ -170,6 +170,6 @@ export class Runtime {
 const label = (call: Call): string => `${call.name} of ${call.inputs.map(input => show(input.shape)).join(' and ')}`
 
 function memoryOf(handle: Handle): BackendMemory {
-  if (handle.memory === null) throw new Error('memory that is empty or was given back has no elements to compute with')
+  if (handle.memory === null) throw new Error('memory that is empty or was freed has no elements to compute with')
   return handle.memory
 }

@@ -1,4 +1,4 @@
-// What the primitives compute of numbers, by name: the other devices have a kernel for each name that stands here.
+// The functions of numbers that the primitives compute, by name. The other devices have a kernel for each name.
 
 import { erf } from './erf.ts'
 

@@ -1,4 +1,4 @@
-// Random programs of differentiable operations: what holds for every operation alone must hold for what is made of them.
+// Random programs of differentiable operations: the laws of single operations must hold for compositions of them.
 
 import fc from 'fast-check'
 import type { TensorFunction } from '../../autograd/index.ts'
@@ -6,7 +6,7 @@ import type { Shape, Tensor } from '../../tensor/index.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { type ShapeOptions, shape } from './shapes.ts'
 
-/** What a program may do with matrices of one shape: smooth everywhere, and mild enough for differences. The first is nothing. */
+/** Steps of a program on matrices of one shape: smooth, with derivatives small enough for differences. The first is the identity. */
 const steps: readonly ((a: Tensor, b: Tensor) => Tensor)[] = [
   a => a,
   a => a.neg(),
@@ -28,12 +28,12 @@ const steps: readonly ((a: Tensor, b: Tensor) => Tensor)[] = [
 ]
 
 export interface ExpressionOptions extends Pick<ShapeOptions, 'maxSize'> {
-  /** default 5 */
+  /** maximum number of steps; default 5 */
   readonly maxSteps?: number
 }
 const expressionOptions = { maxSteps: 5, maxSize: 3 } satisfies Settings<ExpressionOptions>
 
-/** A program, the shapes of what it takes, and itself as TypeScript. */
+/** A program, the shapes of its inputs, and its source in TypeScript. */
 export interface Expression {
   readonly f: TensorFunction
   readonly shapes: readonly Shape[]
@@ -41,7 +41,7 @@ export interface Expression {
 }
 
 /**
- * Programs of up to five steps over one to three matrices of one shape, a step using any values made before. They shrink to
+ * Programs of up to five steps over one to three matrices of one shape; a step may use any earlier value. They shrink to
  * fewer and simpler steps over smaller matrices.
  */
 export function expression(options?: ExpressionOptions): fc.Arbitrary<Expression> {
@@ -56,7 +56,7 @@ export function expression(options?: ExpressionOptions): fc.Arbitrary<Expression
     })
     .map(({ sizes, count, list }) => {
       const inputs = Array.from({ length: count }, (_, i) => `x${i}`)
-      // operands count back from the newest value, so that a short program is a chain
+      // operands are counted back from the newest value, so that a short program is a chain
       const calls = list.map(([which, a, b], i) => ({
         which,
         operands: [a, b].map(n => count + i - 1 - (n % (count + i))),

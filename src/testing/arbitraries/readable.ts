@@ -1,4 +1,4 @@
-// Samples for checks: whatever the current device is, their tensors are made where they can be read at once.
+// Samples for checks: their tensors are on a device that can be read synchronously, independently of the current device.
 
 import fc from 'fast-check'
 import { device } from '../../tensor/index.ts'
@@ -21,7 +21,7 @@ class Readable<T> extends fc.Arbitrary<T> {
     return this.#samples.canShrinkWithoutContext(value)
   }
 
-  /** Smaller samples are made one after the other, as they are asked for. */
+  /** Smaller samples are created one at a time, when needed. */
   shrink(value: T, context: unknown): fc.Stream<fc.Value<T>> {
     const smaller = there(() => this.#samples.shrink(value, context))
     const steps: IterableIterator<fc.Value<T>> = {

@@ -1,5 +1,5 @@
-// Random shapes, alone and in the company that operations need them in. Everything is drawn side by side and put together
-// at the end, never one draw inside another: fast-check can then shrink each part on its own.
+// Random shapes, and combinations of shapes for operations. All parts are drawn independently and combined at the end, without
+// nested draws, so that fast-check can shrink each part separately.
 
 import fc from 'fast-check'
 import type { Range } from '../../tensor/index.ts'
@@ -7,13 +7,13 @@ import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 
 export interface ShapeOptions {
-  /** default 0 */
+  /** minimum number of axes; default 0 */
   readonly minRank?: number
-  /** default 3, or minRank where that is more */
+  /** maximum number of axes; default 3, or minRank if that is larger */
   readonly maxRank?: number
-  /** default 0: an axis may be empty, though few are */
+  /** minimum size of an axis; default 0: a few axes are empty */
   readonly minSize?: number
-  /** default 3, or minSize where that is more */
+  /** maximum size of an axis; default 3, or minSize if that is larger */
   readonly maxSize?: number
 }
 const shapeOptions = {
@@ -23,14 +23,14 @@ const shapeOptions = {
   maxSize: is.optional(is.number),
 } satisfies Settings<ShapeOptions>
 
-/** All limits. @throws RangeError for those that nothing is within */
+/** All limits. @throws RangeError for limits that exclude everything */
 function limits(call: string, options: ShapeOptions | undefined): Required<ShapeOptions> {
   const { minRank, minSize, ...most } = settle(call, options, shapeOptions)
   const { maxRank = Math.max(3, minRank), maxSize = Math.max(3, minSize) } = most
   const demand = (least: number, name: string, largest: number) => {
     if (!(Number.isInteger(least) && least >= 0 && Number.isInteger(largest) && least <= largest))
       throw new RangeError(
-        `shapes: min${name} and max${name} are integers from 0 on, the least first, not ${least} and ${largest}`,
+        `shapes: min${name} and max${name} must be integers of 0 or more in ascending order, not ${least} and ${largest}`,
       )
   }
   demand(minRank, 'Rank', maxRank)
@@ -50,14 +50,14 @@ function axisSize({ minSize, maxSize }: Required<ShapeOptions>): fc.Arbitrary<nu
   )
 }
 
-/** Shapes of any rank up to 3, with axes of size one and now and then an empty one; they shrink to fewer and smaller axes. */
+/** Shapes of rank 0 to 3, including axes of size 1 and a few empty ones; they shrink to fewer and smaller axes. */
 export function shape(options?: ShapeOptions): fc.Arbitrary<number[]> {
   const within = limits('shape(options)', options)
   const { minRank, maxRank } = within
   return fc.array(axisSize(within), { minLength: minRank, maxLength: maxRank, size: 'max' })
 }
 
-/** `count` shapes that broadcast with each other: axes of one common shape, some left out in front, some of size one. */
+/** `count` shapes that broadcast with each other: those of one common shape, with some leading axes left out and some of size 1. */
 export function broadcastShapes(count: number, options?: ShapeOptions): fc.Arbitrary<number[][]> {
   const { minRank, maxRank } = limits('broadcastShapes(count, options)', options)
   const differences = fc.record({
@@ -73,7 +73,7 @@ export function broadcastShapes(count: number, options?: ShapeOptions): fc.Arbit
     )
 }
 
-/** Two shapes that matmul takes: [..., m, k] and [..., k, n] with leading axes that broadcast, or vectors [k]. */
+/** Two shapes for matmul: [..., m, k] and [..., k, n] with leading axes that broadcast, or vectors [k]. */
 export function matmulShapes(options?: ShapeOptions): fc.Arbitrary<[left: number[], right: number[]]> {
   const within = limits('matmulShapes(options)', options)
   const { maxRank } = within
@@ -90,7 +90,7 @@ export function matmulShapes(options?: ShapeOptions): fc.Arbitrary<[left: number
     ])
 }
 
-/** A shape and some of its axes, counted from the front or from the back; they shrink to none. */
+/** A shape and some of its axes, counted from the first or the last; they shrink to none. */
 export function axes(options?: ShapeOptions): fc.Arbitrary<{ shape: number[]; axes: number[] }> {
   const { maxRank } = limits('axes(options)', options)
   const choice = fc.constantFrom('out', 'in', 'fromBack')
@@ -105,7 +105,7 @@ export function axes(options?: ShapeOptions): fc.Arbitrary<{ shape: number[]; ax
 /** A shape and an order of its axes; the order shrinks to 0, 1, 2, … */
 export function permutation(options?: ShapeOptions): fc.Arbitrary<{ shape: number[]; order: number[] }> {
   const { maxRank } = limits('permutation(options)', options)
-  // the i-th digit says which of the axes that are left comes next
+  // the i-th digit selects the next of the remaining axes
   const digits = Array.from({ length: maxRank }, (_, i) => fc.integer({ min: 0, max: maxRank - 1 - i }))
   return fc.tuple(shape(options), fc.tuple(...digits)).map(([sizes, code]) => {
     const left = sizes.map((_, i) => i)
@@ -113,7 +113,7 @@ export function permutation(options?: ShapeOptions): fc.Arbitrary<{ shape: numbe
   })
 }
 
-/** A range as Python takes it: with or without ends, inside of an axis or not, forwards or backwards. */
+/** A range as in Python: with or without ends, inside of an axis or not, forwards or backwards. */
 const range: fc.Arbitrary<Range> = fc.record(
   {
     start: fc.integer({ min: -5, max: 5 }),
@@ -140,8 +140,8 @@ export function slices(options?: ShapeOptions): fc.Arbitrary<{ shape: number[]; 
 }
 
 /**
- * An equation for `einsum` and shapes that it fits: one to three operands, whose labels may stand twice in one of them
- * and be kept or summed over in the result, whose order is any.
+ * An equation for `einsum` with matching shapes: one to three operands, in which a label may be repeated. Each label is kept or
+ * summed over, and the labels of the result are in any order.
  */
 export function einsumSpec(options?: ShapeOptions): fc.Arbitrary<{ equation: string; shapes: number[][] }> {
   const within = limits('einsumSpec(options)', options)

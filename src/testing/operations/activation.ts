@@ -1,4 +1,4 @@
-// How the activation functions are called: away from their kinks.
+// Cases of the activation functions, away from their kinks.
 
 import * as ops from '../../autograd/index.ts'
 import { drawn } from './case.ts'

@@ -1,4 +1,4 @@
-// How attention, its weights and its causal mask are called.
+// Cases of attention, its weights and its causal mask.
 
 import fc from 'fast-check'
 import * as ops from '../../autograd/index.ts'
@@ -11,7 +11,7 @@ export interface SightChoice {
   readonly masked: boolean
 }
 
-/** Queries, keys, values and a mask, any of the axes but the width possibly empty. */
+/** Queries, keys, values and a mask; any axis but the width may be empty. */
 const attentions = fc
   .record({
     stacks: broadcastShapes(3, { maxRank: 1, maxSize: 2 }),

@@ -1,4 +1,4 @@
-// How dropout is called.
+// Cases of dropout.
 
 import fc from 'fast-check'
 import * as ops from '../../autograd/index.ts'

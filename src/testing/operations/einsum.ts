@@ -1,11 +1,11 @@
-// How einsum is called.
+// Cases of einsum.
 
 import fc from 'fast-check'
 import * as ops from '../../autograd/index.ts'
 import { einsumSpec } from '../arbitraries/shapes.ts'
 import { drawn } from './case.ts'
 
-/** Equations with an ellipsis of one axis, which in the second operand may be of size one. */
+/** Equations with an ellipsis of one axis, which may have size 1 in the second operand. */
 const ellipses = fc
   .record({
     equation: fc.constantFrom('...ij,jk->...ik', '...i,...i', '...ij,...jk->...ik', 'i...->...i'),

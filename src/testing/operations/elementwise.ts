@@ -1,4 +1,4 @@
-// How the elementwise operations are called: away from their kinks and poles.
+// Cases of the elementwise operations, away from their kinks and poles.
 
 import fc from 'fast-check'
 import * as ops from '../../autograd/index.ts'
@@ -11,18 +11,18 @@ export const one = alone(shape())
 const two = only(broadcastShapes(2))
 const three = only(broadcastShapes(3, { maxRank: 2 }))
 
-/** 1/4 and more away from 0, where differences of 1/x are still exact enough */
+/** 1/4 or more away from 0, where differences of 1/x are accurate enough */
 const nonZero = { awayFrom: [-1 / 8, 0, 1 / 8] }
 const positive = { domain: [1 / 4, 2] } as const
 const truth = { dtype: 'bool' } as const
 const few = { domain: [-1 / 4, 1 / 4] } as const
-/** no value between the eighths is a tie with one of them */
+/** a value between the eighths, which is never equal to one of them */
 const between = 1 / 16
 
 export const smooth = { order: 3 } as const
 const asBool = { order: 0, result: 'bool' } as const
 
-/** A function of each element, smooth where its values are drawn. */
+/** A function of each element that is smooth at the drawn values. */
 export const unary = (f: (x: Tensor) => Tensor, values: ValueOptions = {}) => ({
   'of any shape': drawn(one, values, (_, x) => f(x), smooth),
 })

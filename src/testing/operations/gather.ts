@@ -1,4 +1,4 @@
-// How the operations that pick elements by index are called.
+// Cases of the operations that select elements by index.
 
 import fc from 'fast-check'
 import * as ops from '../../autograd/index.ts'
@@ -8,14 +8,14 @@ import { operands } from '../arbitraries/tensors.ts'
 import { sampled } from './case.ts'
 import { indices, numbers, withNumbers } from './numbers.ts'
 
-/** Indices into an axis of a size, one for every element of a tensor. */
+/** Indices along an axis of a given size, one for every element of a tensor. */
 const positionsLike = (like: Tensor, from: readonly number[], size: number): Tensor =>
   indices(
     from.map(i => i % size),
     like.shape,
   )
 
-/** A shape, and another that differs from it along one axis; neither is empty there. */
+/** A shape, and another that differs from it along one axis; neither is empty along it. */
 const pairs = operands(
   withNumbers.map(([sizes, n]) => {
     const axis = n[0] % sizes.length

@@ -1,4 +1,4 @@
-// Every operation and how it is called: what the tests, `cocagrad gradcheck` and printed programs draw from.
+// All operations with their cases, for the tests, `cocagrad gradcheck` and printed programs.
 
 import fc from 'fast-check'
 import type { TensorFunction } from '../../autograd/index.ts'
@@ -19,7 +19,7 @@ import { softmax } from './softmax.ts'
 
 export type { OperationCase, OperationCases } from './case.ts'
 
-/** Ways to call each operation, by its name and by what each is about; the compiler says which operation is missing. */
+/** Cases of each operation, by its name and a description; the compiler reports an operation that is missing. */
 export const operations = {
   ...elementwise,
   ...activation,
@@ -40,13 +40,13 @@ export type OperationName = keyof typeof operations
 export interface SampledCall {
   readonly f: TensorFunction
   readonly inputs: readonly Tensor[]
-  /** highest order of gradients that it has */
+  /** highest order of its gradients */
   readonly order: 1 | 2 | 3
 }
 
 /**
- * Calls of an operation, the same for the same seed; none where it cannot be differentiated.
- * @param samples number of calls in each way to call it
+ * Calls of an operation, the same for the same seed; none if it cannot be differentiated.
+ * @param samples number of calls for each case
  */
 export function callsOf(name: OperationName, samples: number, seed: number): SampledCall[] {
   const cases: OperationCases = operations[name]

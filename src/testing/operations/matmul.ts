@@ -1,4 +1,4 @@
-// How matrix products and linear maps are called.
+// Cases of matrix products and linear maps.
 
 import fc from 'fast-check'
 import * as ops from '../../autograd/index.ts'

@@ -1,4 +1,4 @@
-// How the operations that move elements are called.
+// Cases of the operations that move elements.
 
 import fc from 'fast-check'
 import * as ops from '../../autograd/index.ts'
@@ -105,7 +105,7 @@ export const movement = {
         options: { axis: n[0] % sizes.length, size: 1 + (n[1] % 3) },
       })),
       {},
-      // every part weighted differently, so that none may stand in for another
+      // every part has a different weight, so that exchanged parts are detected
       ({ axis, size }, x) => {
         const parts = ops.split(x, size, axis).map((part, i) => part.mul(i + 1))
         return parts.length === 0 ? x.mul(1) : ops.concat(parts, axis)

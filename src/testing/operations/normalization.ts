@@ -1,4 +1,4 @@
-// How the operations that normalize along an axis are called.
+// Cases of the operations that normalize along an axis.
 
 import * as ops from '../../autograd/index.ts'
 import { shape } from '../arbitraries/shapes.ts'
@@ -7,7 +7,7 @@ import { alone, drawn, only, withAxis } from './case.ts'
 const withRow = only(shape({ minRank: 1 }).map(sizes => [sizes, sizes.slice(-1)]))
 
 const rows = alone(shape({ minRank: 1 }))
-/** large enough that differences see a row of equal numbers as smooth */
+/** large enough that a row of equal numbers is smooth for finite differences */
 const epsilon = 0.25
 
 export const normalization = {

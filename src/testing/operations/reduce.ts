@@ -1,4 +1,4 @@
-// How reductions are called.
+// Cases of reductions.
 
 import fc from 'fast-check'
 import * as ops from '../../autograd/index.ts'
@@ -12,7 +12,7 @@ export interface Reduce {
   readonly keepDims: boolean
 }
 
-/** A shape, some of its axes (none of them named: all), and keepDims. */
+/** A shape, some of its axes (undefined: all), and keepDims. */
 const reductions = (options: ShapeOptions) =>
   fc.tuple(axes(options), fc.boolean()).map(([chosen, keepDims]) => ({
     shapes: [chosen.shape],

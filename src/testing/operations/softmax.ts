@@ -1,4 +1,4 @@
-// How softmax, its logarithm and cross-entropy are called.
+// Cases of softmax, its logarithm and cross-entropy.
 
 import fc from 'fast-check'
 import * as ops from '../../autograd/index.ts'
@@ -11,7 +11,7 @@ const small = fc.integer({ min: 1, max: 3 })
 const reduction = fc.constantFrom('mean', 'sum', 'none')
 const smoothing = fc.constantFrom(0, 0.1)
 
-/** Logits, and a class id for every row that may be the one to ignore. */
+/** Logits, and a class id for every row, which may be the id to ignore. */
 const classified = operands(
   fc
     .record({

@@ -38,9 +38,13 @@ export const attention: readonly OperationRecord[] = [
       [
         () => ops.attentionWeights(zeros([2, 3]), zeros([2, 3]), { mask: zeros([2, 2]) }),
         DTypeError,
-        'attention: a mask is bool (true: may be seen), not float32',
+        'attention: the mask must be bool (true: may attend), not float32',
       ],
-      [() => ops.attentionWeights(zeros([2, 3]), zeros([2, 4])), ShapeError, '[2, 3] and [4, 2] do not agree: 3 ≠ 4'],
+      [
+        () => ops.attentionWeights(zeros([2, 3]), zeros([2, 4])),
+        ShapeError,
+        '[2, 3] and [4, 2] must have equal inner sizes, not 3 and 4',
+      ],
       [
         () => ops.attentionWeights(zeros([2, 3]), zeros([4, 3]), { mask: zeros([3, 4], { dtype: 'bool' }) }),
         ShapeError,
@@ -52,7 +56,7 @@ export const attention: readonly OperationRecord[] = [
     [
       () => ops.attention(zeros([2, 3]), zeros([4, 3]), zeros([5, 2])),
       ShapeError,
-      'queries [2, 3], keys [4, 3] and values [5, 2] are not',
+      'queries [2, 3], keys [4, 3] and values [5, 2] must be',
     ],
     [() => ops.attention(zeros([2, 3]), zeros([4, 2]), zeros([4, 2])), ShapeError, 'keys [4, 2]'],
     [() => ops.attention(zeros([2, 2, 3]), zeros([3, 4, 3]), zeros([4, 2])), ShapeError, 'leading axes'],

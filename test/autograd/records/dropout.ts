@@ -14,8 +14,8 @@ export const dropout: readonly OperationRecord[] = [
       },
     },
     [
-      [() => ops.dropout(zeros([2]), 1), RangeError, 'dropout: a probability below 1, not 1'],
-      [() => ops.dropout(zeros([2]), -0.1), RangeError, 'dropout: a probability below 1, not -0.1'],
+      [() => ops.dropout(zeros([2]), 1), RangeError, 'dropout: the probability must be in [0, 1), not 1'],
+      [() => ops.dropout(zeros([2]), -0.1), RangeError, 'dropout: the probability must be in [0, 1), not -0.1'],
     ],
   ),
 ]

@@ -46,7 +46,7 @@ export const gather: readonly OperationRecord[] = [
       [
         () => ops.gather(zeros([2, 3]), zeroIds([2, 4])),
         ShapeError,
-        'gather: [2, 3] and indices [2, 4] differ beside axis 0',
+        'gather: [2, 3] and indices [2, 4] must have the same sizes except on axis 0',
       ],
     ],
   ),
@@ -64,7 +64,7 @@ export const gather: readonly OperationRecord[] = [
       [
         () => ops.scatterAdd([2, 3], zeroIds([2, 4]), zeros([2, 4])),
         ShapeError,
-        'scatterAdd: [2, 3] and indices [2, 4] differ beside axis 0',
+        'scatterAdd: [2, 3] and indices [2, 4] must have the same sizes except on axis 0',
       ],
     ],
   ),

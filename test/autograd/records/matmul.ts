@@ -7,10 +7,22 @@ import { type OperationRecord, record } from './record.ts'
 
 export const matmul: readonly OperationRecord[] = [
   record('matmul', { 'matrices, stacks and vectors': (_, x, y) => times(x, y) }, [
-    [() => ops.matmul(zeros([8, 16]), zeros([15, 4])), ShapeError, 'matmul: [8, 16] and [15, 4] do not agree: 16 ≠ 15'],
-    [() => ops.matmul(zeros([3]), zeros([4, 2])), ShapeError, 'matmul: [3] and [4, 2] do not agree: 3 ≠ 4'],
-    [() => ops.matmul(zeros([3]), zeros([4])), ShapeError, 'matmul: [3] and [4] do not agree: 3 ≠ 4'],
-    [() => ops.matmul(zeros([]), zeros([4])), ShapeError, 'matmul: [] and [4]: a scalar is not a matrix'],
+    [
+      () => ops.matmul(zeros([8, 16]), zeros([15, 4])),
+      ShapeError,
+      'matmul: [8, 16] and [15, 4] must have equal inner sizes, not 16 and 15',
+    ],
+    [
+      () => ops.matmul(zeros([3]), zeros([4, 2])),
+      ShapeError,
+      'matmul: [3] and [4, 2] must have equal inner sizes, not 3 and 4',
+    ],
+    [
+      () => ops.matmul(zeros([3]), zeros([4])),
+      ShapeError,
+      'matmul: [3] and [4] must have equal inner sizes, not 3 and 4',
+    ],
+    [() => ops.matmul(zeros([]), zeros([4])), ShapeError, 'matmul: [] and [4]: a factor must have at least one axis'],
     [
       () => ops.matmul(zeros([2, 3, 4]), zeros([3, 4, 5])),
       ShapeError,
@@ -30,17 +42,17 @@ export const matmul: readonly OperationRecord[] = [
       [
         () => ops.linear(zeros([2, 3]), zeros([4, 5])),
         ShapeError,
-        'linear: [2, 3] does not meet a weight [out, in] of [4, 5]',
+        'linear: x [2, 3] must be [..., in] for the weight [out, in] [4, 5]',
       ],
       [
         () => ops.linear(zeros([2, 3]), zeros([3])),
         ShapeError,
-        'linear: [2, 3] does not meet a weight [out, in] of [3]',
+        'linear: x [2, 3] must be [..., in] for the weight [out, in] [3]',
       ],
       [
         () => ops.linear(zeros([2, 3]), zeros([4, 3]), zeros([5])),
         ShapeError,
-        'a bias of [5] does not meet a weight [out, in] of [4, 3]',
+        'linear: the bias [5] must be [out] for the weight [out, in] [4, 3]',
       ],
     ],
   ),

@@ -34,13 +34,9 @@ export const movement: readonly OperationRecord[] = [
       'the first axis split': reshaped,
     },
     [
-      [
-        () => ops.reshape(zeros([2, 3]), [4, 2]),
-        ShapeError,
-        'reshape: [2, 3] has 6 elements and does not become [4, 2]',
-      ],
-      [() => ops.reshape(zeros([2, 3]), [4, -1]), ShapeError, '[2, 3] has 6 elements and does not become [4, -1]'],
-      [() => ops.reshape(zeros([2, 3]), [-1, -1]), ShapeError, 'does not become [-1, -1]'],
+      [() => ops.reshape(zeros([2, 3]), [4, 2]), ShapeError, 'reshape: [2, 3] has 6 elements and cannot become [4, 2]'],
+      [() => ops.reshape(zeros([2, 3]), [4, -1]), ShapeError, '[2, 3] has 6 elements and cannot become [4, -1]'],
+      [() => ops.reshape(zeros([2, 3]), [-1, -1]), ShapeError, 'cannot become [-1, -1]'],
     ],
   ),
   record(
@@ -57,7 +53,7 @@ export const movement: readonly OperationRecord[] = [
         ),
     },
     [
-      [() => ops.permute(zeros([2, 3]), [0]), ShapeError, 'permute: [0] does not order the axes of [2, 3]'],
+      [() => ops.permute(zeros([2, 3]), [0]), ShapeError, 'permute: [0] must name every axis of [2, 3] once'],
       [() => ops.permute(zeros([2, 3]), [0, 0]), ShapeError, 'permute: axes [0, 0] name an axis of [2, 3] twice'],
       [() => ops.permute(zeros([2, 3]), [0, 2]), AxisError, 'permute: [2, 3] has no axis 2'],
     ],
@@ -85,7 +81,7 @@ export const movement: readonly OperationRecord[] = [
       'the last axis': (_, x) => ({ shape: x.shape.slice(0, -1), data: x.data }),
     },
     [
-      [() => ops.squeeze(zeros([2, 1]), 0), ShapeError, 'squeeze: axis 0 of [2, 1] is not 1'],
+      [() => ops.squeeze(zeros([2, 1]), 0), ShapeError, 'squeeze: axis 0 of [2, 1] must have size 1'],
       [() => ops.squeeze(zeros([2, 1]), 2), AxisError, 'squeeze: [2, 1] has no axis 2'],
     ],
   ),
@@ -116,11 +112,11 @@ export const movement: readonly OperationRecord[] = [
       },
     },
     [
-      [() => ops.slice(zeros([2]), [{}, {}]), ShapeError, 'slice: 2 ranges for [2]'],
+      [() => ops.slice(zeros([2]), [{}, {}]), ShapeError, 'slice: 2 ranges are more than the axes of [2]'],
       [() => ops.slice(zeros([2, 3]), [0, 3]), ShapeError, 'slice: axis 1 of [2, 3] has no position 3'],
       [() => ops.slice(zeros([2, 3]), [-3]), ShapeError, 'slice: axis 0 of [2, 3] has no position -3'],
-      [() => ops.slice(zeros([2]), [{ step: 0 }]), RangeError, 'slice: a step is a non-zero integer, not 0'],
-      [() => ops.slice(zeros([2]), [{ start: 0.5 }]), RangeError, 'from integer to integer, not to 0.5'],
+      [() => ops.slice(zeros([2]), [{ step: 0 }]), RangeError, 'slice: the step must be a non-zero integer, not 0'],
+      [() => ops.slice(zeros([2]), [{ start: 0.5 }]), RangeError, 'start and stop must be integers, not 0.5'],
     ],
   ),
   record(
@@ -136,8 +132,16 @@ export const movement: readonly OperationRecord[] = [
         ),
     },
     [
-      [() => ops.pad(zeros([2, 3]), [[1, 1]]), ShapeError, 'pad: [[1,1]] does not pad [2, 3]'],
-      [() => ops.pad(zeros([2]), [[-1, 1]] as Padding), ShapeError, 'pad: [[-1,1]] does not pad [2]'],
+      [
+        () => ops.pad(zeros([2, 3]), [[1, 1]]),
+        ShapeError,
+        'pad: [[1,1]] must have one [before, after], 0 or more, for each axis of [2, 3]',
+      ],
+      [
+        () => ops.pad(zeros([2]), [[-1, 1]] as Padding),
+        ShapeError,
+        'pad: [[-1,1]] must have one [before, after], 0 or more, for each axis of [2]',
+      ],
     ],
   ),
   record(
@@ -149,10 +153,14 @@ export const movement: readonly OperationRecord[] = [
       [
         () => ops.concat([zeros([2, 3]), zeros([4, 3]), zeros([2, 4])], 0),
         ShapeError,
-        'concat: [2, 3] and [4, 3] and [2, 4] differ beside axis 0',
+        'concat: [2, 3] and [4, 3] and [2, 4] must have the same sizes except on axis 0',
       ],
-      [() => ops.concat([zeros([2]), zeros([2, 1])]), ShapeError, '[2] and [2, 1] differ beside axis 0'],
-      [() => ops.concat([]), TypeError, 'concat: needs at least one tensor'],
+      [
+        () => ops.concat([zeros([2]), zeros([2, 1])]),
+        ShapeError,
+        '[2] and [2, 1] must have the same sizes except on axis 0',
+      ],
+      [() => ops.concat([]), TypeError, 'concat: the list must have at least one tensor'],
       [() => ops.concat([zeros([2])], 1), AxisError, 'concat: [2] has no axis 1'],
     ],
   ),
@@ -167,7 +175,13 @@ export const movement: readonly OperationRecord[] = [
         })
       },
     },
-    [[() => ops.stack([zeros([2]), zeros([3])]), ShapeError, 'stack: tensors must have one shape, not [2] and [3]']],
+    [
+      [
+        () => ops.stack([zeros([2]), zeros([3])]),
+        ShapeError,
+        'stack: tensors must have the same shape, not [2] and [3]',
+      ],
+    ],
   ),
   record(
     'split',
@@ -176,9 +190,17 @@ export const movement: readonly OperationRecord[] = [
         make(x.shape, at => read(x, at) * (Math.floor(at[axis] / size) + 1)),
     },
     [
-      [() => ops.split(zeros([2, 5]), [2, 2], 1), ShapeError, 'split: sizes [2, 2] do not make up axis 1 of [2, 5]'],
-      [() => ops.split(zeros([2]), [3, -1]), ShapeError, 'split: sizes [3, -1] do not make up axis 0 of [2]'],
-      [() => ops.split(zeros([2]), 0), ShapeError, 'split: parts of size 0 do not make up axis 0 of [2]'],
+      [
+        () => ops.split(zeros([2, 5]), [2, 2], 1),
+        ShapeError,
+        'split: sizes [2, 2] must be 0 or more and add up to axis 1 of [2, 5]',
+      ],
+      [
+        () => ops.split(zeros([2]), [3, -1]),
+        ShapeError,
+        'split: sizes [3, -1] must be 0 or more and add up to axis 0 of [2]',
+      ],
+      [() => ops.split(zeros([2]), 0), ShapeError, 'split: the size of the parts must be a positive integer, not 0'],
     ],
   ),
   record(

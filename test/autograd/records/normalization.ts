@@ -29,7 +29,7 @@ export const normalization: readonly OperationRecord[] = [
       [
         () => ops.layerNorm(zeros([2, 3]), { weight: zeros([2]) }),
         ShapeError,
-        'layerNorm: a weight of [2] for a last axis of 3 in [2, 3]',
+        'layerNorm: the weight must be [3] for x [2, 3], not [2]',
       ],
     ],
   ),

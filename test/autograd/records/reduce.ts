@@ -41,12 +41,12 @@ export const reduce: readonly OperationRecord[] = [
   record('max', { 'of different numbers': of(largest), 'of equal numbers': of(largest) }, [
     ...missing('max', ops.max),
     twice('max', ops.max),
-    [() => ops.max(zeros([2, 0])), ShapeError, 'max: [2, 0] has nothing to compare'],
+    [() => ops.max(zeros([2, 0])), ShapeError, 'max: x must have an element to compare, and [2, 0] has none'],
   ]),
   record('min', { 'of different numbers': of(smallest), 'of equal numbers': of(smallest) }, [
     ...missing('min', ops.min),
     twice('min', ops.min),
-    [() => ops.min(zeros([2, 0])), ShapeError, 'min: [2, 0] has nothing to compare'],
+    [() => ops.min(zeros([2, 0])), ShapeError, 'min: x must have an element to compare, and [2, 0] has none'],
   ]),
   record('variance', {
     'of what is there': of(list => deviations(list) / list.length),
@@ -66,7 +66,7 @@ export const reduce: readonly OperationRecord[] = [
       'largest size': of(list => Math.max(...list.map(Math.abs))),
     },
     [
-      [() => zeros([2]).norm({ order: 3 }), RangeError, 'norm: the order is 1, 2 or Infinity, not 3'],
+      [() => zeros([2]).norm({ order: 3 }), RangeError, 'norm: the order must be 1, 2 or Infinity, not 3'],
       ...missing('norm', ops.norm),
     ],
   ),
@@ -77,7 +77,7 @@ export const reduce: readonly OperationRecord[] = [
       'keeping the axis': ({ axis }, x) => along(x, [axis], true, placeOfLargest),
     },
     [
-      [() => ops.argmax(zeros([2, 0])), ShapeError, 'argmax: [2, 0] has nothing to compare'],
+      [() => ops.argmax(zeros([2, 0])), ShapeError, 'argmax: x must have an element to compare, and [2, 0] has none'],
       [() => ops.argmax(zeros([2]), { axis: 1 }), AxisError, 'argmax: [2] has no axis 1'],
     ],
   ),

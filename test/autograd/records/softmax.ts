@@ -54,14 +54,18 @@ export const softmax: readonly OperationRecord[] = [
       [
         () => ops.crossEntropy(zeros([2, 3]), tensor([0], { dtype: 'int32' })),
         ShapeError,
-        'crossEntropy: class ids [1] for logits [2, 3]',
+        'crossEntropy: class ids [1] must be [2] for logits [2, 3]',
       ],
       [
         () => ops.crossEntropy(zeros([2, 3]), zeros([2, 4])),
         ShapeError,
-        'crossEntropy: probabilities [2, 4] for logits [2, 3]',
+        'crossEntropy: probabilities [2, 4] must be [2, 3] for logits [2, 3]',
       ],
-      [() => ops.crossEntropy(zeros([2, 3]), zeros([2, 3]), { ignore: 0 }), TypeError, 'ignore names a class id'],
+      [
+        () => ops.crossEntropy(zeros([2, 3]), zeros([2, 3]), { ignore: 0 }),
+        TypeError,
+        'ignore is a class id, but the target holds probabilities',
+      ],
     ],
   ),
 ]

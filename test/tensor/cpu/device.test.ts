@@ -67,7 +67,7 @@ describe('the cpu device', () => {
           'exp',
           device.with('reference', () => tensor([1])),
         ),
-      /lies on reference/,
+      /this tensor is on reference/,
     )
     assert.deepEqual(other.memory(), { bytes: 0, buffers: 0 })
   })

@@ -142,6 +142,6 @@ describe('the heap', () => {
     const heap = fresh()
     const block = heap.take(100)
     heap.give(block)
-    assert.throws(() => heap.give(block), /given back twice/)
+    assert.throws(() => heap.give(block), /freed twice/)
   })
 })

@@ -19,7 +19,7 @@ import {
 test('an unknown backend throws an error that lists the known ones', async () => {
   await assert.rejects(device.use('gpu', { backend: 'cuda' as GpuBackend }), (error: unknown) => {
     assert.ok(error instanceof DeviceError)
-    assert.match(error.message, /no backend "cuda"; it has webgpu, webgl2, webasm, cpu/)
+    assert.match(error.message, /no backend "cuda"; the backends are webgpu, webgl2, webasm, cpu/)
     return true
   })
 })
@@ -27,7 +27,7 @@ test('an unknown backend throws an error that lists the known ones', async () =>
 test('WebGL 2 outside of a browser throws an error with the reason', async () => {
   await assert.rejects(device.use('gpu', { backend: 'webgl2' }), (error: unknown) => {
     assert.ok(error instanceof DeviceError)
-    assert.match(error.reasons[0], /^webgl2: there is no OffscreenCanvas/)
+    assert.match(error.reasons[0], /^webgl2: OffscreenCanvas is not available/)
     return true
   })
 })
@@ -87,7 +87,7 @@ test('tensors of every dtype are read back', async () => {
 test('a tensor of another device throws an error that names its device', async () => {
   const x = tensor([1, 2], { device: 'reference' })
   await device.use('gpu', { backend: 'cpu' })
-  assert.throws(() => device.get().kernels.unary('exp', x), /lies on reference; move it with toDevice/)
+  assert.throws(() => device.get().kernels.unary('exp', x), /this tensor is on reference; move it with toDevice/)
   await device.use('reference')
 })
 
