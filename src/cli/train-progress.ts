@@ -63,7 +63,7 @@ export class TrainingProgress
     const parts = Object.entries(losses).filter(([name]) => name !== 'total')
     const named = parts.map(([name, value]) => `${name} ${digits(value)}`).join(', ')
     const text = [
-      `loss ${digits(losses.total)}${named ? ` (${named})` : ''}`,
+      `loss ${digits(losses.total)}${parts.length > 1 ? ` (${named})` : ''}`,
       `lr ${learningRate.toExponential(1)}`,
       ...(examplesPerSecond === undefined ? [] : [`${examplesPerSecond.toFixed(0)} images/s`]),
       ...(left ? [left] : []),
