@@ -1,0 +1,332 @@
+// The families of models as runs: whatever is trained, a run is resumed to the bit, its gradient is that of the whole batch and
+// agrees with finite differences, and it is evaluated, frozen, finetuned and examined by the same means.
+
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { BatchIterator } from '../../src/data/index.ts'
+import { examineKeptBatch, examineRun } from '../../src/doctor/index.ts'
+import { BatchError, DataError } from '../../src/io/index.ts'
+import { type FamilyName, familyNames, type ImageClassifier } from '../../src/models/index.ts'
+import { device } from '../../src/tensor/index.ts'
+import {
+  batchGradients,
+  checkRunConfig,
+  evaluateMoment,
+  type GuardMetrics,
+  InitializationError,
+  openRun,
+  openRunData,
+  openSettings,
+  type RunConfig,
+  RunConfigError,
+  RunError,
+  readMetrics,
+  resumeTraining,
+  type StepMetrics,
+  train,
+  withOrigin,
+} from '../../src/train/index.ts'
+import { type Naming, objectiveOf } from '../../src/train/objectives/families.ts'
+import { textOptions } from '../../src/train/setup.ts'
+import { values } from '../support.ts'
+import { outcome, pictures, tinyJson, tinyModel } from './tiny.ts'
+
+const { image, text, embedding } = tinyModel
+const models: Readonly<Record<FamilyName, object>> = {
+  coca: tinyModel,
+  'dual-encoder': { image, text, embedding },
+  captioner: { image, text },
+  classifier: { image },
+}
+
+let folder: string
+let data: string
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cocagrad-families-'))
+  data = await pictures(folder)
+})
+after(() => rm(folder, { recursive: true }))
+
+const configOf = (family: FamilyName, others: Record<string, unknown> = {}): RunConfig =>
+  checkRunConfig(tinyJson(data, { family, model: models[family], ...others }))
+
+const measured: Readonly<Record<FamilyName, readonly string[]>> = {
+  coca: ['loss', 'contrastive', 'captioning', 'imageToTextR1', 'textToImageR1', 'exactCaptions', 'tokenAccuracy'],
+  'dual-encoder': ['loss', 'contrastive', 'imageToTextR1', 'textToImageR1'],
+  captioner: ['loss', 'captioning', 'exactCaptions', 'tokenAccuracy'],
+  classifier: ['loss', 'accuracy'],
+}
+const losses: Readonly<Record<FamilyName, readonly string[]>> = {
+  coca: ['total', 'contrastive', 'captioning'],
+  'dual-encoder': ['total', 'contrastive'],
+  captioner: ['total', 'captioning'],
+  classifier: ['total', 'classification'],
+}
+
+const stepsOf = async (run: string) =>
+  (await readMetrics(run)).filter((line): line is StepMetrics => line.kind === 'step')
+
+for (const family of familyNames)
+  describe(`a run of a ${family}`, () => {
+    const path = (name: string) => join(folder, `${family}-${name}`)
+    /** A trained run, which no test changes. */
+    let whole: string
+    before(async () => {
+      whole = (await train(path('whole'), configOf(family, { steps: 6, evaluateEvery: 3 }))).folder
+    })
+
+    it('that was stopped and resumed is to the bit the run that was not', async () => {
+      const stop = new AbortController()
+      const config = configOf(family, { steps: 6, evaluateEvery: 3 })
+      await train(path('parts'), config, { signal: stop.signal, onStep: ({ step }) => step === 2 && stop.abort() })
+      const resumed = await resumeTraining(path('parts'), { family })
+      assert.equal(resumed.config.family, family)
+      assert.deepEqual(await outcome(path('parts'), 6), await outcome(whole, 6))
+    })
+
+    it('writes its losses and what it was evaluated by', async () => {
+      const [first] = await stepsOf(whole)
+      assert.deepEqual(Object.keys(first.losses).sort(), [...losses[family]].sort())
+      const evaluations = (await readMetrics(whole)).filter(line => line.kind === 'evaluation')
+      assert.deepEqual(
+        evaluations.map(({ step, values }) => [step, Object.keys(values).sort()]),
+        [3, 6].map(step => [step, [...measured[family]].sort()]),
+      )
+    })
+
+    it('opens as its family, computes what it computed, and is an error for any other', async () => {
+      const run = await openRun(whole, { family })
+      assert.equal(run.config.family, family)
+      const { validation } = await openRunData(run)
+      const again = await evaluateMoment({ ...run, validation } as Parameters<typeof evaluateMoment>[0])
+      const last = (await readMetrics(whole)).findLast(line => line.kind === 'evaluation')!
+      for (const [name, value] of Object.entries(last.values))
+        assert.ok(Math.abs(again[name] - value) < 1e-6, `${name}: ${again[name]} and ${value}`)
+      const other = familyNames.find(name => name !== family)!
+      await assert.rejects(
+        openRun(whole, { family: other }),
+        (error: unknown) =>
+          error instanceof RunError && error.message.includes(`is a run of a ${family}, and not of a ${other}`),
+      )
+    })
+
+    it('has a gradient that agrees with finite differences, and in parts is the same', async () => {
+      await train(path('guarded'), configOf(family, { steps: 2, guard: { every: 1, share: 100 } }))
+      const checks = (await readMetrics(path('guarded'))).filter((line): line is GuardMetrics => line.kind === 'guard')
+      assert.equal(checks.length, 2)
+      for (const { ok, error } of checks) assert.ok(ok && error < 1e-4, `error ${error}`)
+      const { config, ...naming }: { readonly config: RunConfig } & Naming = await openSettings(whole)
+      const { model } = await openRun(whole, { family })
+      const objective = objectiveOf(model, config, naming)
+      const { train: source } = await openRunData({ config })
+      const iterator = new BatchIterator(source, naming.tokenizer, { ...textOptions(config), batchSize: 7 })
+      const batch = await iterator.next()
+      const one = batchGradients(objective, batch, 1)
+      for (const parts of [2, 3, 7]) {
+        const { loss, gradients } = batchGradients(objective, batch, parts)
+        assert.ok(Math.abs(values(loss.total)[0] - values(one.loss.total)[0]) < 1e-5)
+        assert.deepEqual([...gradients.keys()].sort(), [...one.gradients.keys()].sort())
+        for (const [name, gradient] of gradients) {
+          const expected = values(one.gradients.get(name)!)
+          values(gradient).forEach((x, i) => {
+            assert.ok(Math.abs(x - expected[i]) < 1e-5, `${name}[${i}] in ${parts} parts: ${x} and ${expected[i]}`)
+          })
+        }
+      }
+    })
+
+    it('leaves frozen parts as they are and moves the others', async () => {
+      const names = (run: { readonly model: ImageClassifier | object }) =>
+        new Map([...(run.model as ImageClassifier).namedParameters()].map(([name, x]) => [name, [...values(x)]]))
+      let initial = new Map<string, number[]>()
+      const frozen = await train(path('frozen'), configOf(family, { steps: 2, freeze: ['encoder.blocks.0-0'] }), {
+        onStart: start => {
+          initial = names(start)
+        },
+      })
+      let moved = 0
+      for (const [name, now] of names(frozen)) {
+        if (name.startsWith('encoder.blocks.')) assert.deepEqual(now, initial.get(name), name)
+        else if (now.some((x, i) => x !== initial.get(name)![i])) moved++
+      }
+      assert.ok(moved > 3)
+    })
+
+    it('is examined by the doctor, and so is a batch that its guard has kept', async () => {
+      const examination = await examineRun(whole)
+      assert.equal(examination.step, 6)
+      assert.deepEqual(
+        examination.findings.filter(({ area }) => area === 'gradients'),
+        [],
+      )
+      assert.match(examination.looked.gradients, /parts of the model/)
+      const run = path('kept')
+      const guard = { every: 1, share: 100, bound: 1e-300, onError: 'warn' }
+      let kept = ''
+      await train(run, configOf(family, { steps: 1, guard }), {
+        onGuard: ({ file }) => {
+          kept = file ?? kept
+        },
+      })
+      const { looked } = await examineKeptBatch(run, join(run, kept))
+      assert.match(looked.gradients, /parts of the model/)
+    })
+
+    it('continues with the weights of another run of its family', async () => {
+      const settings = { from: whole, data, steps: 1, batchSize: 3, validation: 0.25, device: 'reference' }
+      const config = checkRunConfig(await withOrigin({ ...settings, guard: { every: 0 } }))
+      assert.equal(config.family, family)
+      let began = [] as number[]
+      await train(path('tuned'), config, {
+        onStart: ({ model }) => {
+          began = [...values(model.encoder.patches.projection.weight)]
+        },
+      })
+      const { model } = await openRun(whole, { family })
+      assert.deepEqual(began, [...values(model.encoder.patches.projection.weight)])
+    })
+  })
+
+describe('a classifier', () => {
+  it('keeps the names of its classes, as many as the data has', async () => {
+    const { config, classes, model } = await openRun(join(folder, 'classifier-whole'), { family: 'classifier' })
+    const labels = (await readFile(join(data, 'captions.jsonl'), 'utf8'))
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line).label as string)
+    assert.deepEqual(classes, [...new Set(labels)].sort())
+    assert.deepEqual([config.model.classes, model.config.classes], [classes.length, classes.length])
+  })
+
+  it('learns a few images by heart', async () => {
+    const settings = { steps: 200, validation: 0, batchSize: 10, optimizer: { learningRate: 0.03 }, device: 'cpu' }
+    const { folder: run } = await train(join(folder, 'by-heart'), configOf('classifier', settings))
+    const steps = await stepsOf(run)
+    assert.ok(steps[199].losses.total < 0.2 * steps[0].losses.total, `${steps[199].losses.total}`)
+  })
+
+  it('spreads its targets by labelSmoothing', async () => {
+    const first = async (labelSmoothing: number) => {
+      const run = join(folder, `smoothing-${labelSmoothing}`)
+      await train(run, configOf('classifier', { steps: 1, labelSmoothing }))
+      return (await stepsOf(run))[0].losses.total
+    }
+    assert.notEqual(await first(0), await first(0.5))
+  })
+
+  it('begins with the encoder of a CoCa, and with a head of its own that must be named', async () => {
+    const from = join(folder, 'coca-whole')
+    const settings = { family: 'classifier', from, data, steps: 1, batchSize: 3, device: 'reference', seed: 3 }
+    const named = checkRunConfig(await withOrigin({ ...settings, fresh: ['head'], guard: { every: 0 } }))
+    let began = [] as number[]
+    await train(join(folder, 'from-coca'), named, {
+      onStart: ({ model }) => {
+        began = [...values(model.encoder.blocks[0].mlp.up.weight)]
+      },
+    })
+    const { model } = await openRun(from)
+    assert.deepEqual(began, [...values(model.encoder.blocks[0].mlp.up.weight)])
+    await assert.rejects(
+      train(join(folder, 'unnamed'), checkRunConfig(await withOrigin(settings))),
+      (error: unknown) =>
+        error instanceof InitializationError && /head\.pooler\.queries is not there/.test(error.message),
+    )
+  })
+
+  it('does not take over a head of other classes', async () => {
+    const lines = (await readFile(join(data, 'captions.jsonl'), 'utf8')).trim().split('\n')
+    const other = join(data, 'other.jsonl')
+    const renamed = lines.map(line => JSON.parse(line)).map(({ label, ...rest }) => ({ ...rest, label: `my ${label}` }))
+    await writeFile(other, renamed.map(line => `${JSON.stringify(line)}\n`).join(''))
+    const settings = {
+      from: join(folder, 'classifier-whole'),
+      data: other,
+      steps: 1,
+      batchSize: 3,
+      device: 'reference',
+    }
+    await assert.rejects(
+      train(join(folder, 'renamed'), checkRunConfig(await withOrigin(settings))),
+      (error: unknown) =>
+        error instanceof InitializationError && /its class 0 is '.*', and 'my .*' in the data/.test(error.message),
+    )
+  })
+
+  it('needs labels, and as many classes as its configuration says', async () => {
+    const captions = join(data, 'unlabelled.jsonl')
+    await writeFile(captions, '{"file": "images/000000.png", "caption": "a thing"}\n')
+    await assert.rejects(
+      train(join(folder, 'unlabelled'), configOf('classifier', { data: captions })),
+      (error: unknown) =>
+        error instanceof DataError && /unlabelled\.jsonl:1: has no 'label' and no 'labels'/.test(error.message),
+    )
+    await assert.rejects(
+      train(join(folder, 'two'), configOf('classifier', { model: { image, classes: 2 } })),
+      (error: unknown) =>
+        error instanceof RunConfigError && /model\.classes: is 2, and the data has \d+ classes/.test(error.message),
+    )
+  })
+})
+
+describe('a configuration', () => {
+  const problems = (settings: Record<string, unknown>): string[] => {
+    try {
+      checkRunConfig({ data: 'x', steps: 1, ...settings })
+    } catch (error) {
+      assert.ok(error instanceof RunConfigError)
+      return error.problems.map(({ field, reason }) => `${field}: ${reason}`)
+    }
+    return []
+  }
+
+  it('is that of a coca where it does not name a family', () => {
+    assert.equal(checkRunConfig({ model: 'tiny', data: 'x', steps: 1 }).family, 'coca')
+  })
+
+  it('has what a preset has for its family', () => {
+    const preset = (family: FamilyName) =>
+      Object.keys(checkRunConfig({ family, model: 'tiny', data: 'x', steps: 1 }).model)
+    assert.deepEqual(preset('dual-encoder'), ['image', 'text', 'embedding'])
+    assert.deepEqual(preset('captioner'), ['image', 'text'])
+    assert.deepEqual(preset('classifier'), ['image'])
+  })
+
+  it('with settings of another family is an error that names them, all at once', () => {
+    assert.deepEqual(problems({ family: 'clip', model: 'tiny' }), [
+      'family: must be one of coca, dual-encoder, captioner, classifier, not "clip"',
+    ])
+    assert.deepEqual(
+      problems({ family: 'classifier', model: 'tiny', tokenizer: 'x', equalCaptions: 'ignore' }),
+      ['equalCaptions: is no setting of a classifier', 'tokenizer: is no setting of a classifier'].sort((a, b) =>
+        b.localeCompare(a),
+      ),
+    )
+    assert.deepEqual(problems({ model: 'tiny', labelSmoothing: 0.1 }), ['labelSmoothing: is no setting of a coca'])
+    assert.deepEqual(
+      problems({ family: 'captioner', model: { image: { ...image, size: 0, width: '8' }, text, pooler: {} } }),
+      [
+        'model.pooler: is no setting',
+        'model.image.size: must be a whole number above 0, not 0',
+        "model.image.width: must be a whole number above 0, not '8'",
+      ],
+    )
+  })
+})
+
+describe('batches without a tokenizer', () => {
+  it('have no ids, and are refused options of texts', async () => {
+    const { train: source } = await openRunData({ config: configOf('classifier') })
+    const batch = await new BatchIterator(source, undefined, { batchSize: 3 }).next()
+    assert.deepEqual([batch.tokens.length, batch.tokenShape, batch.labels?.length], [0, [3, 0], 3])
+    for (const options of [{ contextLength: 4 }, { distinctCaptions: true }])
+      assert.throws(
+        () => new BatchIterator(source, undefined, { batchSize: 3, ...options }),
+        (error: unknown) => error instanceof BatchError && error.message.includes(Object.keys(options)[0]),
+      )
+  })
+})
+
+after(() => device.use('cpu'))
