@@ -11,7 +11,7 @@ import type { GuardSettings } from './guard/guard.ts'
 import { type Guarded, guarded } from './guard/inspection.ts'
 import { runLoop } from './loop.ts'
 import type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from './metrics.ts'
-import type { Objective } from './objective.ts'
+import { isObjective, type Objective } from './objective.ts'
 import type { Inspection } from './step.ts'
 
 export interface FitOptions<Batch, Examples = unknown> {
@@ -71,7 +71,7 @@ const isIterable = (x: unknown): boolean =>
   typeof x === 'object' && x !== null && (Symbol.iterator in x || Symbol.asyncIterator in x)
 
 const fitOptions = {
-  objective: member<Objective<never>>('an objective, { model, loss: batch => … }', 'loss'),
+  objective: isObjective,
   batches: new is.Kind<Batches<never>>('an iterable of batches', isIterable),
   optimizer: member<Optimizer>('an optimizer of the parameters of the model, such as new AdamW(model)', 'minimize'),
   schedule: is.optional(is.callback) as is.Kind<Schedule | undefined>,

@@ -40,7 +40,7 @@ async function run({ op, model, seed, json }: GradcheckFlags): Promise<void> {
     const lines = await checkOperations(op, seed)
     report(json, ['operation', 'cases'], lines, ({ operation, cases }) => [operation, String(cases)])
   } else {
-    const lines = checkModel(await modelConfig(model), seed)
+    const lines = await checkModel(await modelConfig(model), seed)
     report(json, ['part', 'parameters'], lines, ({ group, parameters }) => [group, parameters.toLocaleString('en')])
   }
 }

@@ -1,17 +1,12 @@
-// The gradients of the loss of a whole model. All parameters of a part of the model are moved at once along a random
-// direction, so the first and second derivatives with respect to millions of parameters become a few numbers, and an
-// error in any of them shows in one of these. Parameters are moved by less, the more the loss depends on them, so that
-// none hides another.
+// The gradients of the loss of a whole CoCa, of random images and texts.
 
-import { gradcheck, vjp } from '../../autograd/index.ts'
 import type { LossBatch } from '../../evaluate/inputs.ts'
 import { readJson } from '../../io/index.ts'
 import { CoCa, type CoCaConfig, presets } from '../../models/index.ts'
-import { withParameters } from '../../nn/index.ts'
-import { device, Generator, onesLike, randn, seed as setSeed, type Tensor, zeros } from '../../tensor/index.ts'
-import { CoCaObjective, checkModelConfig, lossesOf, type Objective } from '../../train/index.ts'
+import { device, type Generator, randn, seed as setSeed } from '../../tensor/index.ts'
+import { CoCaObjective, checkModelConfig, gradcheckObjective } from '../../train/index.ts'
 import { say } from '../output.ts'
-import { type Line, lineOf } from './verdict.ts'
+import type { Line } from './verdict.ts'
 
 export interface GroupLine extends Line {
   readonly group: string
@@ -27,68 +22,16 @@ export async function modelConfig(name: string): Promise<CoCaConfig> {
 /** Two images and texts: the smallest batch for a contrastive loss. */
 const BATCH = 2
 
-/** Deviation of the noise that is added to the initial parameters, so that none is a special case. */
-const DEVIATION = 0.1
-
-/** The lower bound of a gradient's size relative to the largest: some are only rounding, such as those of keys' biases. */
-const SMALL = 1e-3
-
-/** The part of a model that a parameter belongs to: a numbered block, or a field of the model. */
-const groupOf = (name: string): string => /^(.*?\.\d+)\./.exec(name)?.[1] ?? name.split('.')[0]
-
 /** Checks the derivatives of the loss along one direction per part, at orders 1 and 2, in float64 on `reference`. */
-export const checkModel = (config: CoCaConfig, seed: number): GroupLine[] =>
-  device.with('reference', () => {
+export async function checkModel(config: CoCaConfig, seed: number): Promise<GroupLine[]> {
+  const objective = device.with('reference', () => {
     setSeed(seed)
-    return checkObjective(new CoCaObjective(new CoCa(config)), generator => drawBatch(config, generator), seed)
+    return new CoCaObjective(new CoCa(config))
   })
-
-/**
- * Checks the derivatives of any loss along one direction a part, at orders 1 and 2, in float64 on `reference`.
- * @param draw makes a batch
- */
-export const checkObjective = <Batch>(
-  objective: Objective<Batch>,
-  draw: (generator: Generator) => Batch,
-  seed: number,
-): GroupLine[] =>
-  device.with('reference', () => {
-    const model = objective.model.eval()
-    const generator = new Generator(seed).fork('gradcheck')
-    const named = [...model.namedParameters()]
-    const groups = [...new Set(named.map(([name]) => groupOf(name)))]
-    const values = named.map(([, parameter]) =>
-      parameter.add(randn(parameter.shape, { dtype: 'float64', generator }).mul(DEVIATION)),
-    )
-    const batch = draw(generator)
-    const lossAt = (...parameters: Tensor[]): Tensor =>
-      withParameters(model, parameters, () => lossesOf(objective, batch).total)
-    const [value, pullback] = vjp(lossAt, ...values)
-    const sizes = pullback(onesLike(value)).map(g => Math.sqrt(g.square().sum().dataSync()[0]))
-    const least = Math.max(...sizes) * SMALL
-    const directions = values.map(({ shape }, i) =>
-      randn(shape, { dtype: 'float64', generator }).div(Math.max(sizes[i], least)),
-    )
-    const loss = (...steps: Tensor[]): Tensor =>
-      lossAt(...values.map((value, i) => value.add(directions[i].mul(steps[groups.indexOf(groupOf(named[i][0]))]))))
-    const result = gradcheck(
-      loss,
-      groups.map(() => zeros([], { dtype: 'float64' })),
-      { order: 2 },
-    )
-    if (!result.ok) say(result.message)
-    return groups.flatMap((group, input) =>
-      ([1, 2] as const).map(order => ({
-        group,
-        parameters: named.filter(([name]) => groupOf(name) === group).reduce((sum, [, { size }]) => sum + size, 0),
-        ...lineOf(
-          order,
-          result.parts.filter(part => part.input === input && part.order === order),
-          [result],
-        ),
-      })),
-    )
-  })
+  const { parts, result } = await gradcheckObjective(objective, generator => drawBatch(config, generator), { seed })
+  if (!result.ok) say(result.message)
+  return parts.map(({ part, ...line }) => ({ group: part, ...line }))
+}
 
 /** Random images and texts. */
 function drawBatch({ image: { size }, text }: CoCaConfig, generator: Generator): LossBatch {
