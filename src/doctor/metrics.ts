@@ -6,50 +6,59 @@ import {
   type EvaluationMetrics,
   type GuardMetrics,
   type MetricsLine,
-  type RunConfig,
   type StepMetrics,
 } from '../train/index.ts'
-import { counted, type DoctorFinding, digits, findingsOf, mean, median, share, some } from './finding.ts'
+import { counted, type DoctorFinding, digits, findingsOf, lowerRate, mean, median, share, some } from './finding.ts'
+import { runWords, type Training } from './training.ts'
 
 const finding = findingsOf('metrics')
 
 /** With fewer steps there is nothing to say of how a training goes. */
 export const ENOUGH = 100
 
-export function examineMetrics(lines: readonly MetricsLine[], config: RunConfig, folder: string): DoctorFinding[] {
+/** @param folder that the lines are in */
+export function examineMetrics(lines: readonly MetricsLine[], config: Training, folder: string): DoctorFinding[] {
   const steps = lines.filter((line): line is StepMetrics => line.kind === 'step')
   const guards = lines.filter((line): line is GuardMetrics => line.kind === 'guard')
   const evaluations = lines.filter((line): line is EvaluationMetrics => line.kind === 'evaluation')
-  const bad = [...notFinite(steps, config), ...wrongGradients(guards, folder)]
+  const bad = [...notFinite(steps, config), ...wrongGradients(guards, folder, config)]
   if (bad.length > 0 || steps.length < ENOUGH) return bad
   const found = [...loss(steps, config), ...norms(steps, config), ...temperature(steps, config)]
-  return [...learningRate(steps, config, found.length > 0), ...found, ...overfitting(evaluations)]
+  return [...learningRate(steps, config, found.length > 0), ...found, ...overfitting(evaluations, config)]
 }
+
+const wordsOf = ({ words = runWords }: Training) => words
 
 /** Learning rates of ten times what is usually the most: few models bear them. */
 const HIGH = { adamw: 0.03, adafactor: 0.03, sgd: 3 } as const
 
-const isHigh = ({ optimizer: { name, learningRate } }: RunConfig): boolean => learningRate > HIGH[name]
+/** The least learning rate that is too high for an optimizer, as far as is known. */
+const highOf = ({ optimizer: { name } }: Training): number =>
+  name === undefined ? Number.POSITIVE_INFINITY : HIGH[name]
+
+const isHigh = (config: Training): boolean => (config.optimizer.learningRate ?? 0) > highOf(config)
 
 /** A loss of twice that of an untrained model is no noise of batches. */
 const leap = (steps: readonly StepMetrics[]): StepMetrics | undefined =>
   steps.find(({ losses: { total } }) => total > 2 * steps[0].losses.total && total > steps[0].losses.total + 1)
 
 /** Whether the updates were too large for the model, which makes of all else a consequence. */
-const isTooFast = (steps: readonly StepMetrics[], config: RunConfig): boolean =>
+const isTooFast = (steps: readonly StepMetrics[], config: Training): boolean =>
   isHigh(config) || leap(steps) !== undefined
 
 /** What to try first where updates were too large. */
-function slower(config: RunConfig): string {
-  const { name, learningRate } = config.optimizer
-  return isHigh(config)
-    ? `a learning rate of ${HIGH[name] / 10} or less`
+function slower(config: Training): string {
+  const { learningRate } = config.optimizer
+  if (isHigh(config)) return `a learning rate of ${highOf(config) / 10} or less`
+  return learningRate === undefined
+    ? 'a learning rate of a tenth or less'
     : `a learning rate of a tenth of ${digits(learningRate)} or less`
 }
 
 /** @param isTroubled whether something else is not as it should be: a high learning rate that does no harm is nobody's business */
-function learningRate(steps: readonly StepMetrics[], config: RunConfig, isTroubled: boolean): DoctorFinding[] {
+function learningRate(steps: readonly StepMetrics[], config: Training, isTroubled: boolean): DoctorFinding[] {
   const { name, learningRate } = config.optimizer
+  const rate = digits(learningRate ?? Number.NaN)
   const leapt = leap(steps)
   if (!leapt && !(isTroubled && isHigh(config))) return []
   const most = steps.reduce((a, b) => (b.losses.total > a.losses.total ? b : a))
@@ -58,9 +67,9 @@ function learningRate(steps: readonly StepMetrics[], config: RunConfig, isTroubl
     finding(
       'suspect',
       isHigh(config)
-        ? `a learning rate of ${digits(learningRate)} is far above what ${name} usually bears`
-        : `the loss leapt far above its beginning, at a learning rate of ${digits(learningRate)}`,
-      `${isHigh(config) ? `usual are at most ${HIGH[name] / 10}; ` : ''}${course}`,
+        ? `a learning rate of ${rate} is far above what ${name} usually bears`
+        : `the loss leapt far above its beginning${learningRate === undefined ? '' : `, at a learning rate of ${rate}`}`,
+      `${isHigh(config) ? `usual are at most ${highOf(config) / 10}; ` : ''}${course}`,
       `begin anew with ${slower(config)}, or a longer warm-up: what else is found here is likely to follow from it`,
     ),
   ]
@@ -71,7 +80,7 @@ const measured = ({ losses: { total, ...named }, gradientNorm, measures }: StepM
   Object.entries({ loss: total, ...named, gradientNorm, ...measures })
 
 /** JSON has no NaN: what was none is null. */
-function notFinite(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[] {
+function notFinite(steps: readonly StepMetrics[], config: Training): DoctorFinding[] {
   const first = steps.find(step => measured(step).some(([, value]) => !Number.isFinite(value)))
   if (!first) return []
   const bad = measured(first).filter(([, value]) => !Number.isFinite(value))
@@ -80,12 +89,12 @@ function notFinite(steps: readonly StepMetrics[], config: RunConfig): DoctorFind
       'wrong',
       'a value that was measured is no finite number',
       `step ${first.step}: ${bad.map(([name, value]) => `${name} is ${value ?? 'NaN'}`).join(', ')}`,
-      `everything after this step is spoilt: resume from a checkpoint before it, with a smaller clipNorm or a lower learning rate than ${digits(config.optimizer.learningRate)}`,
+      `everything after this step is spoilt: resume from a checkpoint before it, with a smaller ${wordsOf(config).clip} or ${lowerRate(config.optimizer.learningRate)}`,
     ),
   ]
 }
 
-function wrongGradients(guards: readonly GuardMetrics[], folder: string): DoctorFinding[] {
+function wrongGradients(guards: readonly GuardMetrics[], folder: string, config: Training): DoctorFinding[] {
   const bad = guards.filter(({ ok }) => !ok)
   if (bad.length === 0) return []
   return [
@@ -93,7 +102,7 @@ function wrongGradients(guards: readonly GuardMetrics[], folder: string): Doctor
       'wrong',
       `the guard found a wrong gradient in ${bad.length} of ${counted(guards.length, 'check')}`,
       describeCheck(bad[0], folder).split('\n  ', 2).join('; '),
-      `see which part of the model it is: cocagrad doctor ${folder} --batch ${folder}/${bad[0].file}`,
+      wordsOf(config).lookInto(folder, bad[0].file),
     ),
   ]
 }
@@ -106,10 +115,10 @@ function parts<T>(list: readonly T[], count: number): T[][] {
 }
 
 /** What the contrastive loss is when every text of a batch is as likely as the next. */
-const chanceOf = ({ model, batchSize }: RunConfig): number =>
-  Math.log(batchSize) * (model.loss?.contrastive?.reduction === 'sum' ? 2 : 1)
+const chanceOf = ({ model, batchSize = Number.NaN }: Training): number =>
+  Math.log(batchSize) * (model?.loss?.contrastive?.reduction === 'sum' ? 2 : 1)
 
-function loss(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[] {
+function loss(steps: readonly StepMetrics[], config: Training): DoctorFinding[] {
   const tenths = parts(steps, 10)
   const of = (name: string) => tenths.map(part => mean(part.map(({ losses }) => losses[name])))
   const total = of('total')
@@ -122,8 +131,8 @@ function loss(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[]
         last > 1.1 * first || last > 1.1 * steps[0].losses.total ? 'the loss rises' : 'the loss does not fall',
         `mean over the first tenth of ${steps.length} steps ${digits(first)}, over the last ${digits(last)}; ${rates}`,
         isTooFast(steps, config)
-          ? `first ${slower(config)}; then see that the captions belong to the images`
-          : 'first see that the gradients are right and the captions belong to the images; then try a learning rate ten times smaller, and ten times larger',
+          ? `first ${slower(config)}; then see that ${wordsOf(config).belonging}`
+          : `first see that the gradients are right and ${wordsOf(config).belonging}; then try a learning rate ten times smaller, and ten times larger`,
       ),
     ]
   const findings: DoctorFinding[] = []
@@ -133,12 +142,12 @@ function loss(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[]
         'suspect',
         'the loss fell, and rose again',
         `mean over a tenth of the steps: ${total.map(digits).join(', ')}; ${rates}`,
-        `a lower learning rate than ${digits(config.optimizer.learningRate)}, a longer warm-up or a smaller clipNorm`,
+        `${lowerRate(config.optimizer.learningRate)}, a longer warm-up or a smaller ${wordsOf(config).clip}`,
       ),
     )
   const contrastive = 'contrastive' in steps[0].losses ? of('contrastive')[9] : Number.NaN
   const chance = chanceOf(config)
-  if ((config.model.loss?.contrastive?.weight ?? 1) > 0 && chance > 0 && contrastive > 0.95 * chance)
+  if ((config.model?.loss?.contrastive?.weight ?? 1) > 0 && chance > 0 && contrastive > 0.95 * chance)
     findings.push(
       finding(
         'suspect',
@@ -155,7 +164,7 @@ function loss(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[]
 /** A norm that is so many times another is no noise of batches: healthy runs of small batches reach 20. */
 const SPIKE = 100
 
-function norms(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[] {
+function norms(steps: readonly StepMetrics[], config: Training): DoctorFinding[] {
   const all = steps.map(step => step.gradientNorm)
   const tenths = parts(all, 10).map(median)
   const [last, least] = [tenths[9], Math.min(...tenths)]
@@ -174,7 +183,7 @@ function norms(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[
         'suspect',
         'the gradients grow',
         `median norm over a tenth of the steps: ${tenths.map(digits).join(', ')}`,
-        `a lower learning rate than ${digits(config.optimizer.learningRate)}, a longer warm-up, a smaller clipNorm, or more weight decay`,
+        `${lowerRate(config.optimizer.learningRate)}, a longer warm-up, a smaller ${wordsOf(config).clip}, or more weight decay`,
       ),
     ]
   const spikes = steps.filter((_, i) => i >= 50 && all[i] > SPIKE * median(all.slice(Math.max(0, i - 100), i)))
@@ -184,14 +193,16 @@ function norms(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[
       'suspect',
       `the norm of the gradients leaps in ${counted(spikes.length, 'step')}`,
       `more than ${SPIKE} times the median of the steps before: ${some(spikes.map(({ step, gradientNorm }) => `${digits(gradientNorm)} at step ${step}`))}`,
-      'look at the images and captions of these steps; a smaller clipNorm keeps them from moving the weights',
+      `look at the ${wordsOf(config).examples} of these steps; a smaller ${wordsOf(config).clip} keeps them from moving the weights`,
     ),
   ]
 }
 
-function temperature(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[] {
-  const { temperature, loss } = config.model
-  const isContrastive = 'contrastive' in steps[0].losses && 'scale' in steps[0].measures
+function temperature(steps: readonly StepMetrics[], config: Training): DoctorFinding[] {
+  const { temperature, loss } = config.model ?? {}
+  // a loss of another meaning may have the same name
+  const isContrastive =
+    config.batchSize !== undefined && 'contrastive' in steps[0].losses && 'scale' in steps[0].measures
   if (!isContrastive || (loss?.contrastive?.weight ?? 1) === 0) return []
   const most = temperature?.maximumScale ?? 100
   const late = parts(steps, 10)[9]
@@ -225,8 +236,9 @@ function temperature(steps: readonly StepMetrics[], config: RunConfig): DoctorFi
   ]
 }
 
-/** The loss on images held back, where it was measured often enough to see which way it goes. */
-function overfitting(evaluations: readonly EvaluationMetrics[]): DoctorFinding[] {
+/** The loss on what was held back, where it was measured often enough to see which way it goes. */
+function overfitting(evaluations: readonly EvaluationMetrics[], config: Training): DoctorFinding[] {
+  const { things } = wordsOf(config)
   const measured = evaluations.filter(({ values }) => Number.isFinite(values.loss))
   if (measured.length < 4) return []
   const best = measured.reduce((a, b) => (b.values.loss < a.values.loss ? b : a))
@@ -235,9 +247,9 @@ function overfitting(evaluations: readonly EvaluationMetrics[]): DoctorFinding[]
   return [
     finding(
       'note',
-      'the loss on images held back rises again',
+      `the loss on ${things} held back rises again`,
       `${digits(best.values.loss)} at step ${best.step}, ${digits(last.values.loss)} at step ${last.step}`,
-      'the run learns its images by heart: fewer steps, more images, augmentation, dropout or weight decay',
+      `the run learns its ${things} by heart: fewer steps, more ${things}, augmentation, dropout or weight decay`,
     ),
   ]
 }
