@@ -36,11 +36,9 @@ export async function examineActivity(
   const { training } = model
   const tape = new Tape()
   model.eval()
-  const generator = defaultGenerator()
   try {
     const parameters = [...model.namedParameters()]
     for (const [name, parameter] of parameters) tape.watch(parameter, name)
-    generator.seek(position)
     const loss = tape.run(() => lossesOf(objective, batch).total)
     const inputs = parameters.map(([, parameter]) => parameter)
     const gradients = orZeros(tape.partials(loss, inputs), inputs)
@@ -48,13 +46,12 @@ export async function examineActivity(
     for (const [i, [name]] of parameters.entries()) norms.set(name, norm(await gradients[i].data()))
     for (const { storage } of gradients) storage.free('the examination of gradients')
     if (indexOfNonFinite([await loss.item(), ...norms.values()]) >= 0) {
-      generator.seek(position)
+      defaultGenerator().seek(position)
       return notFinite(await diagnose(objective, batch), learningRate, words)
     }
     const trained = new Map([...norms].filter((_, i) => parameters[i][1].trainable))
     const findings = [...unreached(trained), ...(await deadUnits(tape, learningRate))]
     if (!isTrained) return findings
-    generator.seek(position)
     const embeddings = scope(() => noGrad(() => objective.embeddings?.(batch) ?? {}))
     for (const [what, vectors] of Object.entries(embeddings)) {
       findings.push(...alike(what, await vectors.data(), vectors.shape[vectors.rank - 1], learningRate))

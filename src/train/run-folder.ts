@@ -104,6 +104,11 @@ export class RunFolder {
    */
   async settings(): Promise<{ config: RunConfig; tokenizer: Tokenizer }> {
     const names = await namesIn(this.path)
+    if (!names.includes(CONFIG) && (names.includes(CHECKPOINTS) || names.includes(METRICS)))
+      throw new RunError(
+        `is no run of cocagrad train: it has no ${CONFIG}. It is a folder of fit, whose model only your program knows: call await examine({ objective, batch, optimizer, folder: '${this.path}' }) there, after fit, to examine it`,
+        { file: this.path },
+      )
     for (const name of [CONFIG, TOKENIZER])
       if (!names.includes(name)) throw new RunError(`is no run: it has no ${name}`, { file: this.path })
     const config = await readRunConfig(join(this.path, CONFIG))

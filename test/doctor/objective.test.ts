@@ -5,7 +5,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { defineOp, dropout } from '../../src/autograd/index.ts'
-import { type DoctorFinding, examine } from '../../src/doctor/index.ts'
+import { type DoctorFinding, examine, examineRun } from '../../src/doctor/index.ts'
 import { Dropout, Linear, Module, Parameter } from '../../src/nn/index.ts'
 import { AdamW, SGD } from '../../src/optim/index.ts'
 import { defaultGenerator, device, full, randn, seed, type Tensor, tensor } from '../../src/tensor/index.ts'
@@ -167,6 +167,20 @@ describe('examine', () => {
     assert.deepEqual(Object.values(broken.looked), ['none: values are not finite', 'none: values are not finite'])
   })
 
+  it('finds a value that is not finite by chance once more, to name it', async () => {
+    const { model, batch } = problem()
+    const objective = { model, loss: ({ x }: Pairs) => model.forward(x).mean().mul(randn([]).sqrt()) }
+    // of negative numbers first
+    const signs = (start: number) => {
+      seed(start)
+      return [randn([]), randn([])].map(x => Math.sign(x.dataSync()[0])).join()
+    }
+    const start = Array.from({ length: 50 }, (_, i) => i).find(start => signs(start) === '-1,1')!
+    seed(start)
+    const { findings } = await examine({ objective, batch })
+    assert.match(findings[0].evidence, /^activation mul at out\.weight has NaN at 0/)
+  })
+
   it('finds moments that no gradients can have left, and parameters that were not updated', async () => {
     const { model, objective, batch } = problem()
     const optimizer = new AdamW(model)
@@ -245,6 +259,15 @@ describe('examine with the folder of fit', () => {
     assert.deepEqual([run, step], [folder, 120])
     assert.deepEqual(Object.keys(looked), ['gradients', 'optimizer', 'metrics', 'activity'])
     assert.match(looked.metrics, /^120 steps and 1 check by the guard$/)
+    // the command knows nothing of the model
+    await assert.rejects(examineRun(folder), (error: unknown) => {
+      assert.ok(error instanceof RunError)
+      assert.match(
+        error.message,
+        /has no config\.json\. It is a folder of fit, .* call await examine\(\{ objective, batch/,
+      )
+      return true
+    })
     // a new program, which has not read the checkpoint
     const other = problem()
     const fresh = new AdamW(other.model)
