@@ -11,6 +11,7 @@ import {
   type Verdict,
 } from '../train/guard/directional.ts'
 import { counted, type DoctorFinding, digits, findingsOf, share, some } from './finding.ts'
+import { suspectsOf } from './operations.ts'
 
 export interface PartAgreement extends Verdict {
   /** the beginning of its parameters' names: a field of the model, or one of its blocks */
@@ -46,7 +47,15 @@ export async function examineGradients(
   const nearest = parts.findLast(isRuleWrong)
   if (nearest) {
     const inside = names.filter(name => partOf(name) === nearest.part).map(name => examine(name, each => each === name))
-    return { parts, findings: [wrongRule(parts, nearest, inside)] }
+    const wrong = new Set([...parts, ...inside].filter(isRuleWrong).map(each => each.part))
+    const ownWrong = inside.filter(each => wrong.has(each.part)).map(each => each.part)
+    const right = names.filter(
+      name =>
+        probe.gradients.get(name)!.some(value => value !== 0) &&
+        (partOf(name) === nearest.part ? !wrong.has(name) : !wrong.has(partOf(name))),
+    )
+    const suspects = ownWrong.length > 0 ? suspectsOf(problem, ownWrong, right) : []
+    return { parts, findings: [wrongRule(parts, nearest, inside, suspects)] }
   }
   const far = parts.filter(({ error }) => error > bound)
   const wrong = probe.wrongTensors(far.length > 0 ? EXACT : bound)
@@ -66,6 +75,7 @@ function wrongRule(
   parts: readonly PartAgreement[],
   nearest: PartAgreement,
   inside: readonly PartAgreement[],
+  suspects: readonly string[],
 ): DoctorFinding {
   const { part } = nearest
   const inner = (isWanted: (each: PartAgreement) => boolean) =>
@@ -74,6 +84,9 @@ function wrongRule(
   const evidence = [
     moves(nearest),
     `wrong: ${some(parts.filter(isRuleWrong).map(each => each.part))}, of ${parts.length} parts`,
+    ...(suspects.length > 0
+      ? [`operations whose rules only wrong gradients go through, in the order of the tape: ${some(suspects, 8)}`]
+      : []),
     ...(bad.length > 0 && good.length > 0
       ? [
           `in ${part} ${bad.length} parameters are wrong, the last of them ${bad[bad.length - 1]}; right are ${some(good)}`,

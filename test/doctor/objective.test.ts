@@ -97,9 +97,42 @@ describe('examine', () => {
     const { ok, findings } = await examine({ objective, batch })
     assert.deepEqual([ok, titles(findings)], [false, ['wrong: the gradient of hidden is wrong']])
     assert.match(findings[0].advice, /an operation has a wrong rule/)
+    assert.match(
+      findings[0].evidence,
+      /only wrong gradients go through, in the order of the tape: relu, leaky, mul, linear$/,
+    )
     // more than the rule is off by
     const { findings: none } = await examine({ objective, batch, bound: 10 })
     assert.deepEqual(titles(none), ['wrong: the gradient of hidden is wrong'], 'a rule is wrong at any bound')
+  })
+
+  it('names the operations that no right gradient goes through', async () => {
+    const { batch } = problem()
+    class Scaled extends Perceptron {
+      readonly scale = new Parameter(tensor([1, 2]))
+      readonly shift = new Parameter(tensor([1, 2]))
+      override forward(x: Tensor): Tensor {
+        return leaky('reference', 'cpu')(super.forward(x).mul(this.scale)).add(this.shift)
+      }
+    }
+    const { findings } = await examine({ objective: squares(new Scaled()), batch })
+    assert.deepEqual(titles(findings), ['wrong: the gradient of scale is wrong'])
+    assert.match(findings[0].evidence, /in the order of the tape: mul, leaky, add$/)
+    // the way to one argument of an operation is wrong
+    const halfway = defineOp<[Tensor, Tensor]>(
+      'halfway',
+      (k, x, y) => k.binary('mul', x, y, x.dtype),
+      (g, _, x, y) => [() => g.mul(y), () => g.mul(x).mul(2)],
+    )
+    class Weighed extends Perceptron {
+      readonly factor = new Parameter(full([2], 1.5))
+      override forward(x: Tensor): Tensor {
+        return halfway(super.forward(x), this.factor)
+      }
+    }
+    const half = await examine({ objective: squares(new Weighed()), batch })
+    assert.deepEqual(titles(half.findings), ['wrong: the gradient of factor is wrong'])
+    assert.match(half.findings[0].evidence, /in the order of the tape: halfway$/)
   })
 
   it('finds an operation that is wrong on this device alone', () =>
