@@ -133,6 +133,20 @@ describe('examine', () => {
     const half = await examine({ objective: squares(new Weighed()), batch })
     assert.deepEqual(titles(half.findings), ['wrong: the gradient of factor is wrong'])
     assert.match(half.findings[0].evidence, /in the order of the tape: halfway$/)
+    // a gradient of 0 says nothing of a rule, and neither does what the loss is not computed of
+    class Silent extends Perceptron {
+      readonly silent = new Parameter(full([2], 1))
+      override forward(x: Tensor): Tensor {
+        this.between = hidden => {
+          hidden.exp()
+          return leaky('reference', 'cpu')(hidden.add(this.silent.mul(0).sum()))
+        }
+        return super.forward(x)
+      }
+    }
+    const { findings: found } = await examine({ objective: squares(new Silent()), batch })
+    const { evidence } = found.find(({ area }) => area === 'gradients')!
+    assert.match(evidence, /in the order of the tape: relu, add, leaky, mul, linear$/)
   })
 
   it('finds an operation that is wrong on this device alone', () =>
