@@ -1,12 +1,15 @@
 // Examines a model in memory, whatever its loss is: what `cocagrad doctor` does to a run, as far as it applies. Of an optimizer and of
 // the metrics that `fit` has written it looks at what it is given.
 
+import { checkFinite } from '../io/index.ts'
 import { nameOf } from '../nn/module.ts'
 import { Optimizer } from '../optim/index.ts'
 import { DeviceError, defaultGenerator, Generator } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
-import { type Settings, settle } from '../tensor/options.ts'
+import { OptionsError, type Settings, settle } from '../tensor/options.ts'
+import { toDevice, toHost } from '../train/checkpoint.ts'
 import type { LossProblem } from '../train/guard/directional.ts'
+import { readKeptBatch } from '../train/guard/kept.ts'
 import { type MetricsLine, RunError, RunFolder } from '../train/index.ts'
 import { firstExamples, isObjective, type Objective, sizeOf } from '../train/objective.ts'
 import { restorer } from '../train/restore.ts'
@@ -22,14 +25,19 @@ export interface ExamineObjectiveOptions<Batch> {
   /** the module and its loss: `{ model, loss: batch => … }`, or more than that */
   readonly objective: Objective<Batch>
   /** what `objective.loss` takes, such as a batch of the training. Gradients are checked on its first 8 examples, the rest on 64 */
-  readonly batch: Batch
+  readonly batch?: Batch
+  /**
+   * instead of a batch, the file of one whose gradient the guard of `fit` found wrong, with the weights of that step. The model has these
+   * weights until the examination ends
+   */
+  readonly kept?: string
   /** that trains the model; default none */
   readonly optimizer?: Optimizer
   /** that `fit` was given, whose metrics.jsonl is read; default none. The weights are those of the model, not those in the folder */
   readonly folder?: string
   /** what the model is trained with, at its peak; default the largest in the metrics, or else the optimizer's */
   readonly learningRate?: number
-  /** into how many parts a batch of the training is cut, as for `fit`; default 1 */
+  /** into how many parts a batch of the training is cut, as for `fit`; default 1. A kept batch is cut as it was */
   readonly parts?: number
   /** the largest error of a gradient that is taken for the rounding of a device; default 0.01 */
   readonly bound?: number
@@ -39,7 +47,8 @@ export interface ExamineObjectiveOptions<Batch> {
 
 const examineObjectiveOptions = {
   objective: isObjective,
-  batch: new is.Kind<never>('what objective.loss takes', value => value !== undefined),
+  batch: undefined,
+  kept: is.optional(is.text),
   optimizer: is.optional(
     is.instance('an optimizer of the parameters of the model, such as new AdamW(model)', Optimizer),
   ),
@@ -68,19 +77,47 @@ const CHECKED = 8
  *
  * No parameter is changed, and the modes of the model's modules and the program's random numbers are the same afterwards. The loss may
  * depend on the parameters, the batch and the program's generator, and on no other tensors.
- * @throws RunError if the folder has no metrics, GradientError where the loss depends on no trainable parameter
+ * @throws RunError if the folder has no metrics, GradientError where the loss depends on no trainable parameter; SafetensorsError or
+ *   DataError if a kept batch cannot be read, StateDictError if its weights are not of this model
  */
 export async function examine<Batch>(options: ExamineObjectiveOptions<Batch>): Promise<Examination> {
-  const { optimizer, folder, learningRate, parts, bound, seed } = settle(
-    'examine(options)',
-    options as ExamineObjectiveOptions<never>,
-    examineObjectiveOptions,
-  )
+  const settled = settle('examine(options)', options as ExamineObjectiveOptions<never>, examineObjectiveOptions)
+  const { kept } = settled
   const { objective, batch } = options
+  if ((batch === undefined) === (kept === undefined))
+    throw new OptionsError(
+      `examine: ${batch === undefined ? 'batch is missing: it must be what objective.loss takes' : 'batch and kept are two batches: give one of them'}; write examine({ objective, batch })`,
+      'examine',
+      'batch',
+      batch,
+      Object.keys(examineObjectiveOptions),
+    )
+  if (kept === undefined) {
+    const { position } = defaultGenerator().state
+    return examineProblem({ objective, batch: batch as Batch, parts: settled.parts, position }, settled)
+  }
+  const { parameters, step, ...problem } = await readKeptBatch<Batch>(kept)
+  checkFinite(parameters, { file: kept })
   const { model } = objective
+  const own = await toHost(model.stateDict())
+  model.loadStateDict(toDevice(parameters, kept))
+  try {
+    return await examineProblem({ ...problem, objective }, settled, step)
+  } finally {
+    model.loadStateDict(toDevice(own, kept))
+  }
+}
+
+type Looks = Required<Pick<ExamineObjectiveOptions<never>, 'bound' | 'seed'>> &
+  Pick<ExamineObjectiveOptions<never>, 'optimizer' | 'folder' | 'learningRate'>
+
+/** @param kept the step of a batch that was kept */
+async function examineProblem<Batch>(problem: LossProblem<Batch>, looks: Looks, kept?: number): Promise<Examination> {
+  const { optimizer, folder, learningRate, bound, seed } = looks
+  const { model } = problem.objective
   const metrics = folder === undefined ? [] : await metricsOf(folder)
   const updates = optimizer && Math.max(0, ...Object.values(optimizer.stateDict().values.steps))
-  const step = updates ?? metrics.at(-1)?.step
+  const step = kept ?? updates ?? metrics.at(-1)?.step
   const training: Training = {
     optimizer: {
       name: nameOfOptimizer(optimizer),
@@ -93,7 +130,6 @@ export async function examine<Batch>(options: ExamineObjectiveOptions<Batch>): P
   const moments = optimizer ? await examineMoments(optimizer, { step: updates ?? 0, names, words: fitWords }) : []
   const behind = folder === undefined || updates === undefined ? [] : await notLoaded(folder, updates)
   const measured = folder === undefined ? [] : examineMetrics(metrics, training, folder)
-  const problem = { objective, batch, parts, position: defaultGenerator().state.position }
   const computed =
     weights.length > 0
       ? undefined

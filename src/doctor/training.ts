@@ -40,7 +40,7 @@ export const fitWords: Words = {
   things: 'examples',
   belonging: 'inputs and targets belong together',
   lookInto: (folder, file) =>
-    `see which part of the model it is: examine({ objective, batch })${file === undefined ? '' : `; the batch and the weights are in ${folder}/${file}`}`,
+    `see which part of the model it is: await examine({ objective, ${file === undefined ? 'batch' : `kept: '${folder}/${file}'`} })`,
 }
 
 /** What is known of a training. */

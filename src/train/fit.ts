@@ -208,8 +208,10 @@ function inspection(
 ): Inspection {
   const { seed } = defaultGenerator().state
   const keep = store && ((problem: LossProblem, step: number) => store.keep(problem, step))
-  return guarded(objective, { ...settings, seed, keep }, { folder: store?.path, record, onGuard, explain })
+  return guarded(objective, { ...settings, seed, keep }, { folder: store?.path, record, onGuard, look, explain })
 }
+
+const look = (folder: string, file: string): string => `await examine({ objective, kept: '${folder}/${file}' })`
 
 const explain = (error: unknown, step: number): Error =>
   new Error(

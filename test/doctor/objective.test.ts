@@ -340,15 +340,41 @@ describe('examine with the folder of fit', () => {
     model.between = leaky('reference', 'cpu')
     const optimizer = new SGD(model)
     const options = { objective, batches: [batch], optimizer, folder, onGuard: () => {} }
-    await assert.rejects(fit(options), /the gradient is wrong/)
+    await assert.rejects(
+      fit(options),
+      /the gradient is wrong[^]*\n {4}await examine\(\{ objective, kept: '.*step-000001\.safetensors' \}\)$/,
+    )
     const { findings } = await examine({ objective, batch, folder })
     assert.deepEqual(titles(findings), [
       'wrong: the gradient of hidden is wrong',
       'wrong: the guard found a wrong gradient in 1 of 1 check',
     ])
-    assert.match(
-      findings[1].advice,
-      /examine\(\{ objective, batch \}\); the batch and the weights are in .*step-000001/,
-    )
+    const file = join(folder, 'guard', 'step-000001.safetensors')
+    assert.ok(findings[1].advice.endsWith(`await examine({ objective, kept: '${file}' })`), findings[1].advice)
+  })
+
+  it('examines a batch that the guard has kept, with the weights of its step', async t => {
+    const folder = join(await temporaryFolder(t), 'run')
+    const { model, objective, batch } = problem()
+    let isWrong = true
+    const rule = leaky('reference', 'cpu')
+    model.between = x => (isWrong ? rule(x) : x)
+    const guard = { every: 1, share: 100, examples: 4 }
+    const options = { objective, batches: [batch], optimizer: new SGD(model), folder, guard, onGuard: () => {} }
+    await assert.rejects(fit(options), /the gradient is wrong/)
+    const kept = join(folder, 'guard', 'step-000001.safetensors')
+    const weights = () => [...model.namedParameters()].flatMap(([name, value]) => [name, ...value.dataSync()])
+    model.hidden.weight.assign(full([16, 4], Number.NaN))
+    const before = weights()
+    const { findings, looked, step } = await examine({ objective, kept })
+    assert.deepEqual(titles(findings), ['wrong: the gradient of hidden is wrong'])
+    assert.match(looked.activity, /^4 examples/)
+    assert.equal(step, 1)
+    assert.deepEqual(weights(), before)
+    isWrong = false
+    assert.deepEqual((await examine({ objective, kept })).findings, [])
+    await assert.rejects(examine({ objective, kept, batch }), /batch and kept are two batches: give one of them/)
+    await assert.rejects(examine({ objective, kept: join(folder, 'metrics.jsonl') }), /metrics\.jsonl/)
+    assert.deepEqual(weights(), before)
   })
 })

@@ -12,15 +12,20 @@ export class WrongGradientError extends Error {
   readonly step: number
   readonly check: GuardMetrics
 
-  constructor(check: GuardMetrics, folder?: string) {
-    super(describeCheck(check, folder))
+  constructor(check: GuardMetrics, folder?: string, look?: LookInto) {
+    super(describeCheck(check, folder, look))
     this.step = check.step
     this.check = check
   }
 }
 
+/** What to call to look into a batch that is kept below a folder. */
+export type LookInto = (folder: string, file: string) => string
+
+const byCommand: LookInto = (folder, file) => `cocagrad doctor ${folder} --batch ${folder}/${file}`
+
 /** What a check found, in a sentence, and where it was wrong in some more. */
-export function describeCheck(check: GuardMetrics, folder?: string): string {
+export function describeCheck(check: GuardMetrics, folder?: string, look = byCommand): string {
   const { step, ok, error, bound, tape, differences, kinks = false, file } = check
   const digits = (value: number) => value.toPrecision(3)
   const near = kinks ? '; the loss has kinks nearby' : ''
@@ -30,11 +35,11 @@ export function describeCheck(check: GuardMetrics, folder?: string): string {
   return [
     `step ${step}: the gradient is wrong. Along a random direction the tape says ${long(tape)}, differences of the loss say ${long(differences)}`,
     `the error is ${digits(error)}, ${causeOf(check, digits, bound)}`,
-    ...(file === undefined
+    ...(file === undefined || folder === undefined
       ? []
       : [
           `the batch and the weights are in ${folder}/${file}; to see which part of the model it is:`,
-          `  cocagrad doctor ${folder} --batch ${folder}/${file}`,
+          `  ${look(folder, file)}`,
         ]),
   ].join('\n  ')
 }

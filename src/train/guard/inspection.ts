@@ -4,7 +4,7 @@ import { warn } from '../../tensor/warn.ts'
 import type { GuardMetrics } from '../metrics.ts'
 import type { Objective } from '../objective.ts'
 import type { Inspection } from '../step.ts'
-import { describeCheck, GradientGuard, type GuardOptions, WrongGradientError } from './guard.ts'
+import { describeCheck, GradientGuard, type GuardOptions, type LookInto, WrongGradientError } from './guard.ts'
 
 export interface Guarded {
   readonly record: (line: GuardMetrics) => Promise<void>
@@ -12,6 +12,8 @@ export interface Guarded {
   readonly onGuard?: (check: GuardMetrics) => void
   /** path of the run */
   readonly folder?: string
+  /** what to call to look into a batch that was kept; default the command */
+  readonly look?: LookInto
   /** the error for one that a check came upon, such as a loss that cannot be computed on `reference` */
   readonly explain?: (error: unknown, step: number) => unknown
 }
@@ -20,13 +22,13 @@ export interface Guarded {
 export function guarded(
   objective: Objective,
   options: GuardOptions,
-  { record, onGuard, folder, explain = error => error }: Guarded,
+  { record, onGuard, folder, look, explain = error => error }: Guarded,
 ): Inspection {
   const guard = new GradientGuard(objective, options)
   const tell =
     onGuard ??
     ((check: GuardMetrics) => {
-      if (!check.ok) warn(describeCheck(check, folder), 'GradientWarning')
+      if (!check.ok) warn(describeCheck(check, folder, look), 'GradientWarning')
     })
   return async (step, problem) => {
     const check = await guard.check(step, problem).catch(error => {
@@ -35,7 +37,7 @@ export function guarded(
     if (!check) return 0
     await record(check)
     tell(check)
-    if (!check.ok && options.onError === 'stop') throw new WrongGradientError(check, folder)
+    if (!check.ok && options.onError === 'stop') throw new WrongGradientError(check, folder, look)
     return check.seconds
   }
 }
