@@ -342,7 +342,7 @@ describe('examine with the folder of fit', () => {
     const options = { objective, batches: [batch], optimizer, folder, onGuard: () => {} }
     await assert.rejects(
       fit(options),
-      /the gradient is wrong[^]*\n {4}await examine\(\{ objective, kept: '.*step-000001\.safetensors' \}\)$/,
+      /the gradient is wrong[\s\S]*\n {4}await examine\(\{ objective, kept: '.*step-000001\.safetensors' \}\)$/,
     )
     const { findings } = await examine({ objective, batch, folder })
     assert.deepEqual(titles(findings), [

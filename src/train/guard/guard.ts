@@ -12,19 +12,19 @@ export class WrongGradientError extends Error {
   readonly step: number
   readonly check: GuardMetrics
 
-  constructor(check: GuardMetrics, folder?: string, look?: LookInto) {
+  constructor(check: GuardMetrics, folder?: string, look?: (folder: string, file: string) => string) {
     super(describeCheck(check, folder, look))
     this.step = check.step
     this.check = check
   }
 }
 
-/** What to call to look into a batch that is kept below a folder. */
-export type LookInto = (folder: string, file: string) => string
+const byCommand = (folder: string, file: string): string => `cocagrad doctor ${folder} --batch ${folder}/${file}`
 
-const byCommand: LookInto = (folder, file) => `cocagrad doctor ${folder} --batch ${folder}/${file}`
-
-/** What a check found, in a sentence, and where it was wrong in some more. */
+/**
+ * What a check found, in a sentence, and where it was wrong in some more.
+ * @param look what to call to look into a batch that was kept below the folder; default the command for runs
+ */
 export function describeCheck(check: GuardMetrics, folder?: string, look = byCommand): string {
   const { step, ok, error, bound, tape, differences, kinks = false, file } = check
   const digits = (value: number) => value.toPrecision(3)

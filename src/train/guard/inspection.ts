@@ -4,7 +4,7 @@ import { warn } from '../../tensor/warn.ts'
 import type { GuardMetrics } from '../metrics.ts'
 import type { Objective } from '../objective.ts'
 import type { Inspection } from '../step.ts'
-import { describeCheck, GradientGuard, type GuardOptions, type LookInto, WrongGradientError } from './guard.ts'
+import { describeCheck, GradientGuard, type GuardOptions, WrongGradientError } from './guard.ts'
 
 export interface Guarded {
   readonly record: (line: GuardMetrics) => Promise<void>
@@ -13,7 +13,7 @@ export interface Guarded {
   /** path of the run */
   readonly folder?: string
   /** what to call to look into a batch that was kept; default the command */
-  readonly look?: LookInto
+  readonly look?: (folder: string, file: string) => string
   /** the error for one that a check came upon, such as a loss that cannot be computed on `reference` */
   readonly explain?: (error: unknown, step: number) => unknown
 }
