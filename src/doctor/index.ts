@@ -16,26 +16,17 @@ import { openCheckpoint } from '../train/run.ts'
 import { textOptions } from '../train/setup.ts'
 import { examineActivity } from './activity.ts'
 import { examineData } from './data.ts'
-import { bySeverity, counted, type DoctorFinding, digits } from './finding.ts'
+import { conclude, type Examination, FOLLOWED, NOTHING, wordsOf } from './examination.ts'
+import { counted } from './finding.ts'
 import { examineGradients, type GradientExamination } from './gradients.ts'
 import { ENOUGH, examineMetrics } from './metrics.ts'
 import { examineOptimizer, examineWeights } from './optimizer.ts'
+import { trainingOf } from './training.ts'
 
+export type { Examination } from './examination.ts'
 export type { DoctorFinding, Severity } from './finding.ts'
 export type { PartAgreement } from './gradients.ts'
-
-/** What was found, and what was looked at. */
-export interface Examination {
-  readonly run: string
-  /** of the checkpoint, or of the batch that a guard has kept */
-  readonly step: number
-  /** false where something is wrong or suspect */
-  readonly ok: boolean
-  /** the most serious first */
-  readonly findings: readonly DoctorFinding[]
-  /** what was looked at, by area, in words */
-  readonly looked: Readonly<Record<string, string>>
-}
+export { type ExamineObjectiveOptions, examine } from './objective.ts'
 
 export interface ExamineOptions {
   /** of a checkpoint; default the last one */
@@ -49,9 +40,6 @@ const examineOptions = {
   onProgress: undefined,
   signal: undefined,
 } satisfies Settings<ExamineOptions>
-
-/** Most images whose way through the model is followed. */
-const FOLLOWED = 64
 
 /**
  * Examines a run at a checkpoint, on the current device. Where its weights are not finite nothing is computed with them.
@@ -69,7 +57,7 @@ export async function examineRun(folder: string, options?: ExamineOptions): Prom
   const weights = await examineWeights(checkpoint, model)
   const optimizer = await examineOptimizer(checkpoint, model, config)
   const metrics = (await files.metrics()).filter(line => line.step <= step)
-  const measured = examineMetrics(metrics, config, folder)
+  const measured = examineMetrics(metrics, trainingOf(config), folder)
   const data = await openRunData(run)
   const { batches } = await checkpoint.readState()
   const { onProgress, signal } = settled
@@ -98,9 +86,6 @@ export async function examineRun(folder: string, options?: ExamineOptions): Prom
     },
   }
 }
-
-/** What is said where there are no finite numbers to look at. */
-const NOTHING = 'none: values are not finite'
 
 /** What a model computes of some images, and its gradients; none where it computes values that are not finite. */
 async function examineModel(
@@ -163,13 +148,3 @@ function partByPart(
     generator: new Generator(config.seed).fork(`doctor ${step}`),
   })
 }
-
-const wordsOf = ({ parts }: GradientExamination): string =>
-  `${counted(parts.length, 'part')} of the model against finite differences, the largest error ${digits(Math.max(...parts.map(({ error }) => error)))}`
-
-const conclude = (run: string, step: number, findings: readonly DoctorFinding[]) => ({
-  run,
-  step,
-  ok: findings.every(({ severity }) => severity === 'note'),
-  findings: bySeverity(findings),
-})

@@ -1,56 +1,64 @@
-// Examines the metrics of a run for signs of failing training. Single values are noisy, so means and medians over a share of
-// the steps are compared.
+// What a run has measured of itself, looked through for training that goes wrong. One curve is noisy: what is compared are
+// means and medians over a share of the steps.
 
-import type { CoCaConfig } from '../models/index.ts'
 import {
   describeCheck,
   type EvaluationMetrics,
   type GuardMetrics,
   type MetricsLine,
-  type RunConfig,
   type StepMetrics,
 } from '../train/index.ts'
-import { counted, type DoctorFinding, digits, findingsOf, mean, median, share, some } from './finding.ts'
+import { counted, type DoctorFinding, digits, findingsOf, lowerRate, mean, median, share, some } from './finding.ts'
+import { runWords, type Training } from './training.ts'
 
 const finding = findingsOf('metrics')
 
-/** Fewer steps are not enough to judge a training. */
+/** With fewer steps there is nothing to say of how a training goes. */
 export const ENOUGH = 100
 
-export function examineMetrics(lines: readonly MetricsLine[], config: RunConfig, folder: string): DoctorFinding[] {
+/** @param folder that the lines are in */
+export function examineMetrics(lines: readonly MetricsLine[], config: Training, folder: string): DoctorFinding[] {
   const steps = lines.filter((line): line is StepMetrics => line.kind === 'step')
   const guards = lines.filter((line): line is GuardMetrics => line.kind === 'guard')
   const evaluations = lines.filter((line): line is EvaluationMetrics => line.kind === 'evaluation')
-  const bad = [...notFinite(steps, config), ...wrongGradients(guards, folder)]
+  const bad = [...notFinite(steps, config), ...wrongGradients(guards, folder, config)]
   if (bad.length > 0 || steps.length < ENOUGH) return bad
   const found = [...loss(steps, config), ...norms(steps, config), ...temperature(steps, config)]
-  return [...learningRate(steps, config, found.length > 0), ...found, ...overfitting(evaluations)]
+  return [...learningRate(steps, config, found.length > 0), ...found, ...overfitting(evaluations, config)]
 }
 
-/** Ten times the largest usual learning rates. Few models can be trained with more. */
+const wordsOf = ({ words = runWords }: Training) => words
+
+/** Learning rates of ten times what is usually the most: few models bear them. */
 const HIGH = { adamw: 0.03, adafactor: 0.03, sgd: 3 } as const
 
-const isHigh = ({ optimizer: { name, learningRate } }: RunConfig): boolean => learningRate > HIGH[name]
+/** The least learning rate that is too high for an optimizer, as far as is known. */
+const highOf = ({ optimizer: { name } }: Training): number =>
+  name === undefined ? Number.POSITIVE_INFINITY : HIGH[name]
 
-/** The first step with more than twice the loss of the untrained model, which noise between batches does not explain. */
+const isHigh = (config: Training): boolean => (config.optimizer.learningRate ?? 0) > highOf(config)
+
+/** A loss of twice that of an untrained model is no noise of batches. */
 const leap = (steps: readonly StepMetrics[]): StepMetrics | undefined =>
   steps.find(({ losses: { total } }) => total > 2 * steps[0].losses.total && total > steps[0].losses.total + 1)
 
-/** Whether the updates were too large for the model. Other findings are then probably consequences. */
-const isTooFast = (steps: readonly StepMetrics[], config: RunConfig): boolean =>
+/** Whether the updates were too large for the model, which makes of all else a consequence. */
+const isTooFast = (steps: readonly StepMetrics[], config: Training): boolean =>
   isHigh(config) || leap(steps) !== undefined
 
-/** The learning rate to use if updates were too large. */
-function slower(config: RunConfig): string {
-  const { name, learningRate } = config.optimizer
-  return isHigh(config)
-    ? `a learning rate of ${HIGH[name] / 10} or less`
+/** What to try first where updates were too large. */
+function slower(config: Training): string {
+  const { learningRate } = config.optimizer
+  if (isHigh(config)) return `a learning rate of ${highOf(config) / 10} or less`
+  return learningRate === undefined
+    ? 'a learning rate of a tenth or less'
     : `a learning rate of a tenth of ${digits(learningRate)} or less`
 }
 
-/** @param isTroubled whether there are other findings: a high learning rate that does no harm is not reported */
-function learningRate(steps: readonly StepMetrics[], config: RunConfig, isTroubled: boolean): DoctorFinding[] {
+/** @param isTroubled whether something else is not as it should be: a high learning rate that does no harm is nobody's business */
+function learningRate(steps: readonly StepMetrics[], config: Training, isTroubled: boolean): DoctorFinding[] {
   const { name, learningRate } = config.optimizer
+  const rate = digits(learningRate ?? Number.NaN)
   const leapt = leap(steps)
   if (!leapt && !(isTroubled && isHigh(config))) return []
   const most = steps.reduce((a, b) => (b.losses.total > a.losses.total ? b : a))
@@ -59,10 +67,10 @@ function learningRate(steps: readonly StepMetrics[], config: RunConfig, isTroubl
     finding(
       'suspect',
       isHigh(config)
-        ? `a learning rate of ${digits(learningRate)} is far above the usual range of ${name}`
-        : `the loss jumped far above its initial value, with a learning rate of ${digits(learningRate)}`,
-      `${isHigh(config) ? `usual values are at most ${HIGH[name] / 10}; ` : ''}${course}`,
-      `start a new run with ${slower(config)}, or with a longer warm-up: other findings are probably consequences`,
+        ? `a learning rate of ${rate} is far above what ${name} usually bears`
+        : `the loss leapt far above its beginning${learningRate === undefined ? '' : `, at a learning rate of ${rate}`}`,
+      `${isHigh(config) ? `usual are at most ${highOf(config) / 10}; ` : ''}${course}`,
+      `begin anew with ${slower(config)}, or a longer warm-up: what else is found here is likely to follow from it`,
     ),
   ]
 }
@@ -71,22 +79,22 @@ function learningRate(steps: readonly StepMetrics[], config: RunConfig, isTroubl
 const measured = ({ losses: { total, ...named }, gradientNorm, measures }: StepMetrics): [string, number | null][] =>
   Object.entries({ loss: total, ...named, gradientNorm, ...measures })
 
-/** Finds values that are not finite. JSON has no NaN: such values are null in the file. */
-function notFinite(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[] {
+/** JSON has no NaN: what was none is null. */
+function notFinite(steps: readonly StepMetrics[], config: Training): DoctorFinding[] {
   const first = steps.find(step => measured(step).some(([, value]) => !Number.isFinite(value)))
   if (!first) return []
   const bad = measured(first).filter(([, value]) => !Number.isFinite(value))
   return [
     finding(
       'wrong',
-      'a recorded value is not finite',
+      'a value that was measured is no finite number',
       `step ${first.step}: ${bad.map(([name, value]) => `${name} is ${value ?? 'NaN'}`).join(', ')}`,
-      `all later steps are invalid: resume from an earlier checkpoint, with a smaller clipNorm or a learning rate below ${digits(config.optimizer.learningRate)}`,
+      `everything after this step is spoilt: resume from a checkpoint before it, with a smaller ${wordsOf(config).clip} or ${lowerRate(config.optimizer.learningRate)}`,
     ),
   ]
 }
 
-function wrongGradients(guards: readonly GuardMetrics[], folder: string): DoctorFinding[] {
+function wrongGradients(guards: readonly GuardMetrics[], folder: string, config: Training): DoctorFinding[] {
   const bad = guards.filter(({ ok }) => !ok)
   if (bad.length === 0) return []
   return [
@@ -94,41 +102,37 @@ function wrongGradients(guards: readonly GuardMetrics[], folder: string): Doctor
       'wrong',
       `the guard found a wrong gradient in ${bad.length} of ${counted(guards.length, 'check')}`,
       describeCheck(bad[0], folder).split('\n  ', 2).join('; '),
-      `find the part of the model with: cocagrad doctor ${folder} --batch ${folder}/${bad[0].file}`,
+      wordsOf(config).lookInto(folder, bad[0].file),
     ),
   ]
 }
 
-/** Splits a list into consecutive parts of equal length. */
+/** Some parts of a list in order, equally long. */
 function parts<T>(list: readonly T[], count: number): T[][] {
   return Array.from({ length: count }, (_, i) =>
     list.slice(Math.floor((i * list.length) / count), Math.floor(((i + 1) * list.length) / count)),
   )
 }
 
-/** The settings of a contrastive loss, as far as a model of this family has them. */
-const contrastiveOf = ({ model }: RunConfig): Partial<Pick<CoCaConfig, 'loss' | 'temperature'>> =>
-  'loss' in model || 'temperature' in model ? model : {}
+/** What the contrastive loss is when every text of a batch is as likely as the next. */
+const chanceOf = ({ model, batchSize = Number.NaN }: Training): number =>
+  Math.log(batchSize) * (model?.loss?.contrastive?.reduction === 'sum' ? 2 : 1)
 
-/** The contrastive loss if all texts of a batch are equally likely. */
-const chanceOf = (config: RunConfig): number =>
-  Math.log(config.batchSize) * (contrastiveOf(config).loss?.contrastive?.reduction === 'sum' ? 2 : 1)
-
-function loss(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[] {
+function loss(steps: readonly StepMetrics[], config: Training): DoctorFinding[] {
   const tenths = parts(steps, 10)
   const of = (name: string) => tenths.map(part => mean(part.map(({ losses }) => losses[name])))
   const total = of('total')
   const [first, last, least] = [total[0], total[9], Math.min(...total)]
-  const rates = `the learning rate was ${digits(Math.min(...steps.map(step => step.learningRate)))} to ${digits(Math.max(...steps.map(step => step.learningRate)))}`
+  const rates = `learning rates were ${digits(Math.min(...steps.map(step => step.learningRate)))} to ${digits(Math.max(...steps.map(step => step.learningRate)))}`
   if (last > 0.98 * first || steps[0].losses.total < 0.98 * last)
     return [
       finding(
         'suspect',
         last > 1.1 * first || last > 1.1 * steps[0].losses.total ? 'the loss rises' : 'the loss does not fall',
-        `the mean loss is ${digits(first)} over the first tenth of ${steps.length} steps and ${digits(last)} over the last tenth; ${rates}`,
+        `mean over the first tenth of ${steps.length} steps ${digits(first)}, over the last ${digits(last)}; ${rates}`,
         isTooFast(steps, config)
-          ? `first use ${slower(config)}; then check that the captions belong to the images`
-          : 'first check that the gradients are right and the captions belong to the images; then try a learning rate ten times smaller, and one ten times larger',
+          ? `first ${slower(config)}; then see that ${wordsOf(config).belonging}`
+          : `first see that the gradients are right and ${wordsOf(config).belonging}; then try a learning rate ten times smaller, and ten times larger`,
       ),
     ]
   const findings: DoctorFinding[] = []
@@ -136,31 +140,44 @@ function loss(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[]
     findings.push(
       finding(
         'suspect',
-        'the loss fell and then rose again',
-        `means over each tenth of the steps: ${total.map(digits).join(', ')}; ${rates}`,
-        `use a learning rate below ${digits(config.optimizer.learningRate)}, a longer warm-up or a smaller clipNorm`,
+        'the loss fell, and rose again',
+        `mean over a tenth of the steps: ${total.map(digits).join(', ')}; ${rates}`,
+        `${lowerRate(config.optimizer.learningRate)}, a longer warm-up or a smaller ${wordsOf(config).clip}`,
       ),
     )
   const contrastive = 'contrastive' in steps[0].losses ? of('contrastive')[9] : Number.NaN
   const chance = chanceOf(config)
-  if ((contrastiveOf(config).loss?.contrastive?.weight ?? 1) > 0 && chance > 0 && contrastive > 0.95 * chance)
+  if ((config.model?.loss?.contrastive?.weight ?? 1) > 0 && chance > 0 && contrastive > 0.95 * chance)
     findings.push(
       finding(
         'suspect',
-        'the contrastive loss is no better than guessing',
-        `it is ${digits(contrastive)} over the last tenth of the steps; guessing among ${config.batchSize} pairs gives ${digits(chance)}`,
+        'the contrastive loss is that of guessing',
+        `${digits(contrastive)} over the last tenth of the steps; guessing among ${config.batchSize} gives ${digits(chance)}`,
         isTooFast(steps, config)
-          ? `first use ${slower(config)}; then check that images and captions are not mixed up`
-          : 'check that captions distinguish their images and that images and captions are not mixed up; otherwise use a higher learning rate or a larger batch',
+          ? `first ${slower(config)}; then see that images and captions are not mixed up`
+          : 'see that captions tell their images apart, and that images and captions are not mixed up; else a higher learning rate or a larger batch',
+      ),
+    )
+  const guess = config.classes === undefined ? Number.NaN : Math.log(config.classes)
+  const classification = 'classification' in steps[0].losses ? of('classification')[9] : Number.NaN
+  if (guess > 0 && classification > 0.95 * guess)
+    findings.push(
+      finding(
+        'suspect',
+        'the classification loss is that of guessing',
+        `${digits(classification)} over the last tenth of the steps; guessing among ${config.classes} classes gives ${digits(guess)}`,
+        isTooFast(steps, config)
+          ? `first ${slower(config)}; then check that the labels belong to the images`
+          : 'check that the labels belong to the images; else use a higher learning rate or train for more steps',
       ),
     )
   return findings
 }
 
-/** A norm of so many times the median is not noise between batches: healthy runs with small batches reach 20. */
+/** A norm that is so many times another is no noise of batches: healthy runs of small batches reach 20. */
 const SPIKE = 100
 
-function norms(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[] {
+function norms(steps: readonly StepMetrics[], config: Training): DoctorFinding[] {
   const all = steps.map(step => step.gradientNorm)
   const tenths = parts(all, 10).map(median)
   const [last, least] = [tenths[9], Math.min(...tenths)]
@@ -169,8 +186,8 @@ function norms(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[
       finding(
         'wrong',
         'the gradients are 0',
-        'the median norm over the last tenth of the steps is 0',
-        'no gradient reaches the parameters: look for a loss weight of 0, a saturated loss or frozen parameters',
+        `median norm over the last tenth of the steps: 0`,
+        'nothing reaches the parameters: a loss weight of 0, a saturated loss, or frozen parameters',
       ),
     ]
   if (last > 10 * least)
@@ -178,8 +195,8 @@ function norms(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[
       finding(
         'suspect',
         'the gradients grow',
-        `median norms over each tenth of the steps: ${tenths.map(digits).join(', ')}`,
-        `use a learning rate below ${digits(config.optimizer.learningRate)}, a longer warm-up, a smaller clipNorm or more weight decay`,
+        `median norm over a tenth of the steps: ${tenths.map(digits).join(', ')}`,
+        `${lowerRate(config.optimizer.learningRate)}, a longer warm-up, a smaller ${wordsOf(config).clip}, or more weight decay`,
       ),
     ]
   const spikes = steps.filter((_, i) => i >= 50 && all[i] > SPIKE * median(all.slice(Math.max(0, i - 100), i)))
@@ -187,16 +204,18 @@ function norms(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[
   return [
     finding(
       'suspect',
-      `the gradient norm jumps in ${counted(spikes.length, 'step')}`,
-      `it is more than ${SPIKE} times the median of the steps before: ${some(spikes.map(({ step, gradientNorm }) => `${digits(gradientNorm)} at step ${step}`))}`,
-      'look at the images and captions of these steps; a smaller clipNorm limits their effect on the weights',
+      `the norm of the gradients leaps in ${counted(spikes.length, 'step')}`,
+      `more than ${SPIKE} times the median of the steps before: ${some(spikes.map(({ step, gradientNorm }) => `${digits(gradientNorm)} at step ${step}`))}`,
+      `look at the ${wordsOf(config).examples} of these steps; a smaller ${wordsOf(config).clip} keeps them from moving the weights`,
     ),
   ]
 }
 
-function temperature(steps: readonly StepMetrics[], config: RunConfig): DoctorFinding[] {
-  const { temperature, loss } = contrastiveOf(config)
-  const isContrastive = 'contrastive' in steps[0].losses && 'scale' in steps[0].measures
+function temperature(steps: readonly StepMetrics[], config: Training): DoctorFinding[] {
+  const { temperature, loss } = config.model ?? {}
+  // a loss of another meaning may have the same name
+  const isContrastive =
+    config.batchSize !== undefined && 'contrastive' in steps[0].losses && 'scale' in steps[0].measures
   if (!isContrastive || (loss?.contrastive?.weight ?? 1) === 0) return []
   const most = temperature?.maximumScale ?? 100
   const late = parts(steps, 10)[9]
@@ -209,10 +228,10 @@ function temperature(steps: readonly StepMetrics[], config: RunConfig): DoctorFi
       finding(
         'suspect',
         'the temperature has collapsed',
-        `1 / temperature is ${digits(scale)}, its minimum: with it, cosines of at most 1 cannot separate ${config.batchSize} captions`,
+        `1 / temperature is ${digits(scale)}, the least there is: cosines of at most 1 cannot tell ${config.batchSize} captions apart`,
         isTooFast(steps, config)
-          ? `first use ${slower(config)}; then check that images and captions are not mixed up`
-          : 'the embeddings of images and captions do not match: check that they are not mixed up, and use a lower learning rate',
+          ? `first ${slower(config)}; then see that images and captions are not mixed up`
+          : 'the embeddings of images and captions do not fit each other: see that they are not mixed up, and try a lower learning rate',
       ),
     ]
   if (scale < 0.99 * most) return []
@@ -221,19 +240,18 @@ function temperature(steps: readonly StepMetrics[], config: RunConfig): DoctorFi
   return [
     finding(
       isUseless ? 'suspect' : 'note',
-      isUseless
-        ? 'the temperature is at its limit, but the pairs are not separated'
-        : 'the temperature is at its limit',
+      isUseless ? 'the temperature is at its end, and the pairs are not told apart' : 'the temperature is at its end',
       `1 / temperature reached its maximum ${most} at step ${since}; the contrastive loss is ${digits(contrastive)}, ${share(contrastive, chanceOf(config))} of guessing`,
       isUseless
-        ? 'a large scale amplifies errors of the embeddings: check that images and captions belong together, then use a lower learning rate or a smaller maximumScale'
-        : 'this is usual late in a run that learns well; temperature.maximumScale of the model sets the limit',
+        ? 'a large scale makes noise of wrong embeddings: see that images and captions belong together, then try a lower learning rate or a smaller maximumScale'
+        : 'usual late in a run that learns well; temperature.maximumScale of the model moves the end',
     ),
   ]
 }
 
-/** Finds a rising loss on held-out images, if it was measured at least four times. */
-function overfitting(evaluations: readonly EvaluationMetrics[]): DoctorFinding[] {
+/** The loss on what was held back, where it was measured often enough to see which way it goes. */
+function overfitting(evaluations: readonly EvaluationMetrics[], config: Training): DoctorFinding[] {
+  const { things } = wordsOf(config)
   const measured = evaluations.filter(({ values }) => Number.isFinite(values.loss))
   if (measured.length < 4) return []
   const best = measured.reduce((a, b) => (b.values.loss < a.values.loss ? b : a))
@@ -242,9 +260,9 @@ function overfitting(evaluations: readonly EvaluationMetrics[]): DoctorFinding[]
   return [
     finding(
       'note',
-      'the loss on held-out images rises again',
-      `it was ${digits(best.values.loss)} at step ${best.step} and ${digits(last.values.loss)} at step ${last.step}`,
-      'the model memorizes the training images: use fewer steps, more images, augmentation, dropout or weight decay',
+      `the loss on ${things} held back rises again`,
+      `${digits(best.values.loss)} at step ${best.step}, ${digits(last.values.loss)} at step ${last.step}`,
+      `the run learns its ${things} by heart: fewer steps, more ${things}, augmentation, dropout or weight decay`,
     ),
   ]
 }

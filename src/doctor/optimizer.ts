@@ -1,11 +1,13 @@
-// Examines a checkpoint: whether its weights are finite, and whether any gradients could have produced the optimizer's moments.
+// What a checkpoint holds: weights that are finite, and an optimizer's moments such as some gradients could have left them.
 
-import { DataError, NonFiniteWeightsError } from '../io/index.ts'
+import { DataError, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn } from '../io/index.ts'
 import type { Module } from '../nn/index.ts'
+import { AdamW, type Optimizer } from '../optim/index.ts'
 import { type CheckpointFolder, type HostTensors, toHost } from '../train/checkpoint.ts'
 import type { RunConfig } from '../train/index.ts'
 import { optimizerFor } from '../train/setup.ts'
 import { counted, type DoctorFinding, digits, findingsOf, share, some } from './finding.ts'
+import { runWords, type Words } from './training.ts'
 
 const finding = findingsOf('optimizer')
 
@@ -20,7 +22,13 @@ export async function examineWeights(checkpoint: CheckpointFolder, model: Module
   }
 }
 
-/** Examines a checkpoint's optimizer. @param model the model of the checkpoint; its weights are not used */
+/** Examines the parameters of a model in memory. */
+export async function examineParameters(model: Module, words: Words): Promise<DoctorFinding[]> {
+  const found = nonFiniteOf(await toHost(model.stateDict()))
+  return found.length > 0 ? [notFinite('weights', { tensors: found }, words)] : []
+}
+
+/** Examines a checkpoint's optimizer. @param model of the checkpoint, with its weights or without */
 export async function examineOptimizer(
   checkpoint: CheckpointFolder,
   model: Module,
@@ -42,16 +50,38 @@ export async function examineOptimizer(
       ),
     ]
   }
+  const names = [...model.namedParameters()].map(([name]) => name)
+  return examineMoments(optimizer, { step: state.step, names, file: checkpoint.optimizerFile, words: runWords })
+}
+
+/** What an optimizer's memory is held against. */
+export interface MomentsExamination {
+  /** updates that were made */
+  readonly step: number
+  /** of the parameters that were to be updated */
+  readonly names: readonly string[]
+  /** that the optimizer was read from */
+  readonly file?: string
+  readonly words: Words
+}
+
+/** Examines what an optimizer remembers. */
+export async function examineMoments(optimizer: Optimizer, examination: MomentsExamination): Promise<DoctorFinding[]> {
   const { tensors, values } = optimizer.stateDict()
   const host = await toHost(tensors)
-  const names = [...model.namedParameters()].map(([name]) => name)
+  const bad = nonFiniteOf(host)
+  const { words } = examination
+  if (bad.length > 0) return [notFinite('optimizer’s moments', { tensors: bad }, words)]
   return [
-    ...negative(host),
-    ...(values.algorithm === 'AdamW' ? unrelated(host, config.optimizer.betas ?? [0.9, 0.999]) : []),
+    ...negative(host, words),
+    ...(optimizer instanceof AdamW ? unrelated(host, optimizer.betas, words) : []),
     ...silent(host),
-    ...steps(values.steps, state.step, names, checkpoint.optimizerFile),
+    ...steps(values.steps, examination),
   ]
 }
+
+const nonFiniteOf = (tensors: HostTensors): NonFiniteTensor[] =>
+  [...tensors].flatMap(([name, { shape, data }]) => nonFiniteIn(name, shape, data))
 
 const numbers = (tensors: HostTensors): [string, ArrayLike<number>][] =>
   [...tensors].map(([name, { data }]) => [name, data as ArrayLike<number>])
@@ -62,37 +92,41 @@ const countWhere = (data: ArrayLike<number>, holds: (value: number, i: number) =
   return count
 }
 
-const notFinite = (what: string, { tensors }: NonFiniteWeightsError): DoctorFinding =>
+const notFinite = (
+  what: string,
+  { tensors }: Pick<NonFiniteWeightsError, 'tensors'>,
+  { earlier, clip }: Words = runWords,
+): DoctorFinding =>
   finding(
     'wrong',
-    `the ${what} hold values that are not finite`,
+    `the ${what} hold values that are no finite numbers`,
     some(tensors.map(({ name, value, index }) => `${name} has ${value} at ${index}`)),
-    'go back to an earlier checkpoint with --step N; a lower learning rate, a longer warm-up or a clipNorm keeps values small',
+    `${earlier}; a lower learning rate, a longer warm-up or ${clip} keeps values small`,
   )
 
 /** Means of squares are not negative. */
-function negative(state: HostTensors): DoctorFinding[] {
+function negative(state: HostTensors, { earlier }: Words): DoctorFinding[] {
   const squares = numbers(state).filter(([name]) => /^(secondMoment|rows|columns)\./.test(name))
   const bad = squares.flatMap(([name, data]) => {
     const count = countWhere(data, value => value < 0)
     return count > 0 ? [`${name} in ${count} of ${data.length}`] : []
   })
   if (bad.length === 0) return []
-  const advice = 'the file was damaged or changed: go back to an earlier checkpoint with --step N'
-  return [finding('wrong', 'second moments are negative, but they are means of squares', some(bad), advice)]
+  const advice = `the file was damaged or changed: ${earlier}`
+  return [finding('wrong', 'second moments are negative, and squares never are', some(bad), advice)]
 }
 
 /**
- * For any gradients, |m| ≤ (1 - β₁) / √((1 - β₂)(1 - β₁² / β₂)) √v by the Cauchy-Schwarz inequality. Moments that violate it do
- * not belong together.
+ * Whatever the gradients were, |m| ≤ (1 - β₁) / √((1 - β₂)(1 - β₁² / β₂)) √v by Cauchy and Schwarz. Moments that break this do
+ * not belong to each other.
  */
-function unrelated(state: HostTensors, [beta1, beta2]: readonly [number, number]): DoctorFinding[] {
+function unrelated(state: HostTensors, [beta1, beta2]: readonly [number, number], { earlier }: Words): DoctorFinding[] {
   if (beta1 ** 2 >= beta2) return []
   const most = (1 - beta1) / Math.sqrt((1 - beta2) * (1 - beta1 ** 2 / beta2))
   const bad = numbers(state).flatMap(([name, first]) => {
     if (!name.startsWith('firstMoment.')) return []
     const second = state.get(name.replace('first', 'second'))!.data as ArrayLike<number>
-    // squares of very small gradients underflow in float32
+    // squares of very small gradients vanish in float32
     const count = countWhere(first, (m, i) => Math.abs(m) > 1e-15 && Math.abs(m) > 1.01 * most * Math.sqrt(second[i]))
     return count > 0 ? [`${name.slice('firstMoment.'.length)} in ${count} of ${first.length}`] : []
   })
@@ -101,13 +135,13 @@ function unrelated(state: HostTensors, [beta1, beta2]: readonly [number, number]
     finding(
       'wrong',
       'first and second moments do not belong together',
-      `a first moment is at most ${digits(most)} times the square root of the second, but not in: ${some(bad)}`,
-      'they come from two runs or from other betas: go back to an earlier checkpoint with --step N',
+      `no gradients can leave a first moment of more than ${digits(most)} roots of the second: ${some(bad)}`,
+      `they were mixed from two runs, or other betas: ${earlier}`,
     ),
   ]
 }
 
-/** Parameters whose second moment is 0 everywhere never had a gradient. */
+/** Parameters whose second moment is 0 throughout never had a gradient. */
 function silent(state: HostTensors): DoctorFinding[] {
   const second = numbers(state).filter(([name]) => /^(secondMoment|rows)\./.test(name))
   const still = second
@@ -118,41 +152,29 @@ function silent(state: HostTensors): DoctorFinding[] {
     finding(
       'suspect',
       `${counted(still.length, 'parameter')} never had a gradient`,
-      `their second moments are 0 everywhere: ${some(still)}`,
-      'the loss does not depend on them: look for a loss weight of 0, a part that is not used, or a stopped gradient',
+      `second moments are 0 throughout: ${some(still)}`,
+      'they do not reach the loss: a loss weight of 0, a part that is not used, or a gradient that stops on its way',
     ),
   ]
 }
 
-/** The bias of keys adds one number to all logits of a softmax, which does not change the result: its gradient is 0. */
+/** A softmax does not feel what is added to all of its logits alike, and that is all the bias of its keys does. */
 export const isUnfelt = (name: string): boolean => name.endsWith('key.bias')
 
-function steps(
-  found: Readonly<Record<string, number>>,
-  step: number,
-  names: readonly string[],
-  file: string,
-): DoctorFinding[] {
+function steps(found: Readonly<Record<string, number>>, { step, names, file }: MomentsExamination): DoctorFinding[] {
   const other = names.filter(name => found[name] !== step)
   if (step === 0 || other.length === 0) return []
   const lists = other.map(name => `${name} ${found[name] ?? 0}`)
   const isAhead = other.some(name => (found[name] ?? 0) > step)
-  const evidence = `of ${step} updates, these parameters had: ${some(lists)} (${share(other.length, names.length)} of all parameters)`
+  const said = `of ${step} updates they have had: ${some(lists)} (${share(other.length, names.length)} of all parameters)`
   return isAhead
     ? [
         finding(
           'wrong',
           'the optimizer is ahead of its checkpoint',
-          evidence,
-          `${file} belongs to another step: choose another checkpoint with --step N`,
+          said,
+          `${file} belongs to another step: use --step N`,
         ),
       ]
-    : [
-        finding(
-          'note',
-          'some parameters were not updated in every step',
-          evidence,
-          'this is expected if they were frozen',
-        ),
-      ]
+    : [finding('note', 'some parameters were not updated in every step', said, 'as it should be if they were frozen')]
 }

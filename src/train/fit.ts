@@ -9,9 +9,10 @@ import { type Batches, BatchSource } from './batches.ts'
 import type { LossProblem } from './guard/directional.ts'
 import type { GuardSettings } from './guard/guard.ts'
 import { type Guarded, guarded } from './guard/inspection.ts'
+import { History } from './history.ts'
 import { runLoop } from './loop.ts'
 import type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from './metrics.ts'
-import type { Objective } from './objective.ts'
+import { isObjective, type Objective } from './objective.ts'
 import type { Inspection } from './step.ts'
 
 export interface FitOptions<Batch, Examples = unknown> {
@@ -47,6 +48,11 @@ export interface FitOptions<Batch, Examples = unknown> {
   readonly checkpointEvery?: number
   /** how many checkpoints stay, the newest ones; default 3 */
   readonly keepLast?: number
+  /**
+   * how much of what was measured `metrics` of the result has: the last so many steps, evaluations and checks of the gradient, so that
+   * a long training does not fill the memory; default 10,000, Infinity keeps all. onStep and metrics.jsonl always have all of it
+   */
+  readonly history?: number
   /** an AbortSignal; ends the training after the step in hand, with a checkpoint */
   readonly signal?: { readonly aborted: boolean }
   readonly onStep?: (metrics: StepMetrics) => void
@@ -70,8 +76,13 @@ const guardSettings = {
 const isIterable = (x: unknown): boolean =>
   typeof x === 'object' && x !== null && (Symbol.iterator in x || Symbol.asyncIterator in x)
 
+const sizeOrAll = new is.Kind<number>(
+  'a whole number, 0 or more, or Infinity',
+  x => is.size.fits(x) || x === Number.POSITIVE_INFINITY,
+)
+
 const fitOptions = {
-  objective: member<Objective<never>>('an objective, { model, loss: batch => … }', 'loss'),
+  objective: isObjective,
   batches: new is.Kind<Batches<never>>('an iterable of batches', isIterable),
   optimizer: member<Optimizer>('an optimizer of the parameters of the model, such as new AdamW(model)', 'minimize'),
   schedule: is.optional(is.callback) as is.Kind<Schedule | undefined>,
@@ -84,6 +95,7 @@ const fitOptions = {
   folder: is.optional(is.text),
   checkpointEvery: is.byDefault(200, is.size),
   keepLast: is.byDefault(3, is.count),
+  history: is.byDefault(10_000, sizeOrAll),
   signal: undefined,
   onStep: undefined,
   onEvaluation: undefined,
@@ -96,7 +108,10 @@ export interface FitResult {
   readonly step: number
   /** false if the training was ended by its signal */
   readonly finished: boolean
-  /** what was measured in this call, as metrics.jsonl has it: of every step, evaluation and check of the gradient */
+  /**
+   * what was measured in this call, as metrics.jsonl has it and in its order: of the last `history` steps, evaluations and checks of the
+   * gradient
+   */
   readonly metrics: readonly MetricsLine[]
 }
 
@@ -148,9 +163,9 @@ export async function fitInto<Batch, Examples>(
   const { objective, batches, examples } = options
   const { optimizer, schedule, maximumNorm, parts, guard, ...settled } = settledFit(options)
   const from = store?.from ?? 0
-  const metrics: MetricsLine[] = []
+  const history = new History(settled.history)
   const record = async (line: MetricsLine) => {
-    metrics.push(line)
+    history.add(line)
     await store?.record(line)
   }
   const source = new BatchSource(batches, settled.steps !== undefined)
@@ -177,7 +192,7 @@ export async function fitInto<Batch, Examples>(
       },
       saved: from,
     })
-    return { step, finished: step >= steps || !settled.signal?.aborted, metrics }
+    return { step, finished: step >= steps || !settled.signal?.aborted, metrics: history.lines }
   } finally {
     await source.close()
   }
@@ -193,8 +208,10 @@ function inspection(
 ): Inspection {
   const { seed } = defaultGenerator().state
   const keep = store && ((problem: LossProblem, step: number) => store.keep(problem, step))
-  return guarded(objective, { ...settings, seed, keep }, { folder: store?.path, record, onGuard, explain })
+  return guarded(objective, { ...settings, seed, keep }, { folder: store?.path, record, onGuard, look, explain })
 }
+
+const look = (folder: string, file: string): string => `await examine({ objective, kept: '${folder}/${file}' })`
 
 const explain = (error: unknown, step: number): Error =>
   new Error(

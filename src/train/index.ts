@@ -14,6 +14,12 @@ export {
   readRunConfig,
 } from './config.ts'
 export { type FitOptions, type FitResult, fit } from './fit-folder.ts'
+export {
+  type GradcheckObjectiveOptions,
+  type GradcheckObjectiveResult,
+  gradcheckObjective,
+  type PartDerivatives,
+} from './gradcheck-objective.ts'
 export { batchGradients } from './gradients.ts'
 export { type Finding, TrainingError } from './guard/diagnose.ts'
 export { describeCheck, type GuardSettings, WrongGradientError } from './guard/guard.ts'

@@ -1,9 +1,10 @@
 // An objective: a module and the loss of a batch. Trainer, accumulation, guard, doctor and `gradcheck --model` use nothing
 // else of a model, so any module with a loss can use all of them.
 
-import type { LossAndGradients, Module } from '../nn/index.ts'
+import { type LossAndGradients, Module } from '../nn/index.ts'
 import { given } from '../tensor/given.ts'
 import { ArgumentError, show, Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
 import { leavesOf, mapLeaves } from './batch-tree.ts'
 import type { Reducer, Steps } from './parallel.ts'
 
@@ -61,6 +62,12 @@ export interface Objective<Batch = unknown, Examples = unknown> {
   /** Runs after each update, to keep parameters in their bounds. */
   afterUpdate?(): void
 }
+
+/** An objective, of whatever batches the type says. */
+export const isObjective = new is.Kind<Objective<never>>('an objective, { model, loss: batch => … }', value => {
+  const { model, loss } = (value ?? {}) as Partial<Objective>
+  return model instanceof Module && typeof loss === 'function'
+})
 
 /**
  * The losses of a batch.

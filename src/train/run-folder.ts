@@ -131,6 +131,11 @@ export class RunFolder {
    */
   async settings(): Promise<RunSettings> {
     const names = await namesIn(this.path)
+    if (!names.includes(CONFIG) && (names.includes(CHECKPOINTS) || names.includes(METRICS)))
+      throw new RunError(
+        `is no run of cocagrad train: it has no ${CONFIG}. It is a folder of fit, whose model only your program knows: call await examine({ objective, batch, optimizer, folder: '${this.path}' }) there, after fit, to examine it`,
+        { file: this.path },
+      )
     const demand = (name: string) => {
       if (!names.includes(name)) throw new RunError(`is no run: it has no ${name}`, { file: this.path })
     }

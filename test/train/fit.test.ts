@@ -10,6 +10,7 @@ import { Linear, lossAndGradients, Module } from '../../src/nn/index.ts'
 import { AdamW, constant, SGD } from '../../src/optim/index.ts'
 import { device, seed, type Tensor, tensor } from '../../src/tensor/index.ts'
 import { fit as fitInBrowser } from '../../src/train/fit.ts'
+import { History } from '../../src/train/history.ts'
 import {
   CoCaObjective,
   fit,
@@ -70,6 +71,42 @@ describe('fit', () => {
     assert.ok(steps[0].losses.total > 0.3 && steps[149].losses.total < 0.01, `${steps[149].losses.total}`)
     // one batch is an epoch
     assert.deepEqual([steps[0].epoch, steps[149].epoch], [0, 149])
+  })
+
+  it('returns what was measured last, in memory that does not grow with the steps', async () => {
+    const model = perceptron()
+    const objective = { ...squares(model), evaluate: async () => ({ one: 1 }) }
+    const options = {
+      objective,
+      batches: xor(),
+      optimizer: new SGD(model),
+      examples: 1,
+      steps: 12,
+      guard: { every: 1 },
+    }
+    const told: number[] = []
+    const onStep = ({ step }: StepMetrics) => told.push(step)
+    const linesOf = async (history: number) => {
+      const { metrics } = await fit({ ...options, evaluateEvery: 4, history, onStep })
+      return metrics.map(({ kind, step }) => `${kind} ${step}`)
+    }
+    const all = await linesOf(Number.POSITIVE_INFINITY)
+    assert.equal(all.length, 12 + 12 + 3)
+    assert.deepEqual(await linesOf(2), ['evaluation 8', 'guard 11', 'step 11', 'guard 12', 'step 12', 'evaluation 12'])
+    assert.deepEqual(await linesOf(12), all)
+    assert.deepEqual(await linesOf(0), [])
+    assert.equal(told.length, 4 * 12)
+    await assert.rejects(
+      async () => fit({ ...options, history: -1 }),
+      /history must be a whole number, 0 or more, or Inf/,
+    )
+
+    const kept = new History(100)
+    for (let step = 1; step <= 100_000; step++) kept.add({ kind: 'evaluation', step, seconds: 1, values: {} })
+    assert.deepEqual(
+      kept.lines.map(({ step }) => step),
+      Array.from({ length: 100 }, (_, i) => 99_901 + i),
+    )
   })
 
   it('makes the steps that a loop by hand makes', async () => {

@@ -46,7 +46,7 @@ async function run({ op, model, family, seed, json }: GradcheckFlags): Promise<v
     const lines = await checkOperations(op, seed)
     report(json, ['operation', 'cases'], lines, ({ operation, cases }) => [operation, String(cases)])
   } else {
-    const lines = checkModel(await modelChoice(model, family), seed)
+    const lines = await checkModel(await modelChoice(model, family), seed)
     report(json, ['part', 'parameters'], lines, ({ group, parameters }) => [group, parameters.toLocaleString('en')])
   }
 }

@@ -12,15 +12,20 @@ export class WrongGradientError extends Error {
   readonly step: number
   readonly check: GuardMetrics
 
-  constructor(check: GuardMetrics, folder?: string) {
-    super(describeCheck(check, folder))
+  constructor(check: GuardMetrics, folder?: string, look?: (folder: string, file: string) => string) {
+    super(describeCheck(check, folder, look))
     this.step = check.step
     this.check = check
   }
 }
 
-/** The result of a check: one sentence if the gradient is right, several lines if it is wrong. */
-export function describeCheck(check: GuardMetrics, folder?: string): string {
+const byCommand = (folder: string, file: string): string => `cocagrad doctor ${folder} --batch ${folder}/${file}`
+
+/**
+ * The result of a check: one sentence if the gradient is right, several lines if it is wrong.
+ * @param look the call that examines a batch saved in the folder; default the command for runs
+ */
+export function describeCheck(check: GuardMetrics, folder?: string, look = byCommand): string {
   const { step, ok, error, bound, tape, differences, kinks = false, file } = check
   const digits = (value: number) => value.toPrecision(3)
   const near = kinks ? '; the loss has kinks nearby' : ''
@@ -30,11 +35,11 @@ export function describeCheck(check: GuardMetrics, folder?: string): string {
   return [
     `step ${step}: the gradient is wrong. Along a random direction the tape gives ${long(tape)}, finite differences of the loss give ${long(differences)}`,
     `the error is ${digits(error)}${causeOf(check, digits, bound)}`,
-    ...(file === undefined
+    ...(file === undefined || folder === undefined
       ? []
       : [
           `the batch and the weights are saved in ${folder}/${file}; to find the part of the model:`,
-          `  cocagrad doctor ${folder} --batch ${folder}/${file}`,
+          `  ${look(folder, file)}`,
         ]),
   ].join('\n  ')
 }

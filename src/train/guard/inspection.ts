@@ -12,6 +12,8 @@ export interface Guarded {
   readonly onGuard?: (check: GuardMetrics) => void
   /** path of the run */
   readonly folder?: string
+  /** the call that examines a saved batch; default the command for runs */
+  readonly look?: (folder: string, file: string) => string
   /** the error to throw instead of one from a check, such as for a loss that cannot be computed on `reference` */
   readonly explain?: (error: unknown, step: number) => unknown
 }
@@ -20,13 +22,13 @@ export interface Guarded {
 export function guarded(
   objective: Objective,
   options: GuardOptions,
-  { record, onGuard, folder, explain = error => error }: Guarded,
+  { record, onGuard, folder, look, explain = error => error }: Guarded,
 ): Inspection {
   const guard = new GradientGuard(objective, options)
   const tell =
     onGuard ??
     ((check: GuardMetrics) => {
-      if (!check.ok) warn(describeCheck(check, folder), 'GradientWarning')
+      if (!check.ok) warn(describeCheck(check, folder, look), 'GradientWarning')
     })
   return async (step, problem) => {
     const check = await guard.check(step, problem).catch(error => {
@@ -35,7 +37,7 @@ export function guarded(
     if (!check) return 0
     await record(check)
     tell(check)
-    if (!check.ok && options.onError === 'stop') throw new WrongGradientError(check, folder)
+    if (!check.ok && options.onError === 'stop') throw new WrongGradientError(check, folder, look)
     return check.seconds
   }
 }
