@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { classification } from '../../src/evaluate/index.ts'
+import { classification, classLogits, labelledClassification } from '../../src/evaluate/index.ts'
 import { ImageClassifier } from '../../src/models/index.ts'
 import { device, NonFiniteError, tensor } from '../../src/tensor/index.ts'
 import { small, stirred } from '../models/small.ts'
@@ -42,4 +42,50 @@ test('labels, names and logits that cannot be are refused', async () => {
   await assert.rejects(classification({ model }, images, { classes, labels: [0, 0, 3, 0, 0] }), /label 3 of image 2/)
   const broken = { ...images, image: async () => new Float32Array(192).fill(Number.NaN) }
   await assert.rejects(classification({ model }, broken, { classes, labels }), NonFiniteError)
+})
+
+test('logits are those of the model, row by row, however many images a batch has', async () => {
+  const rows = pictures.flatMap(logitsOf)
+  for (const batchSize of [1, 2, 64]) {
+    const logits = await classLogits({ model }, images, { batchSize })
+    assert.equal(logits.length, 15)
+    for (const [i, x] of logits.entries()) assert.ok(Math.abs(x - rows[i]) < 1e-5, `logit ${i}: ${x} and ${rows[i]}`)
+  }
+})
+
+test('a prediction is right if it is one of the labels, and the loss is the mean of -Σ p log q', async () => {
+  const labels = expected.map((right, i) => {
+    if (i === 0) return [classes[(right + 1) % 3]]
+    return i === 1 ? classes.slice(0, 2) : [classes[right]]
+  })
+  const source = {
+    ...images,
+    imageSize: 8,
+    fingerprint: '',
+    captions: () => [''],
+    name: String,
+    labels: (i: number) => labels[i],
+  }
+  const { loss, accuracy, perClass } = await labelledClassification({ model }, source, { classes })
+  const isRight = labels.map((own, i) => own.includes(classes[expected[i]]))
+  assert.equal(accuracy, isRight.filter(right => right).length / 5)
+  const losses = pictures.map((picture, i) => {
+    const logits = logitsOf(picture)
+    const logSum = Math.log(logits.reduce((sum, x) => sum + Math.exp(x), 0))
+    const own = labels[i].map(name => logSum - logits[classes.indexOf(name)])
+    return own.reduce((a, b) => a + b, 0) / own.length
+  })
+  assert.ok(Math.abs(loss - losses.reduce((a, b) => a + b, 0) / 5) < 1e-5, String(loss))
+  assert.deepEqual(
+    perClass.map(({ class: name, count }) => [name, count]),
+    classes.map(name => [name, labels.filter(own => own.includes(name)).length]),
+  )
+  await assert.rejects(
+    labelledClassification({ model }, { ...source, labels: () => ['horse'] }, { classes }),
+    /label 'horse' of image 0 is not one of the 3 classes/,
+  )
+  await assert.rejects(
+    labelledClassification({ model }, { ...source, labels: undefined }, { classes }),
+    /image 0 has no label/,
+  )
 })

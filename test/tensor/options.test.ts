@@ -63,6 +63,29 @@ describe('settle', () => {
     assert.equal(read({ count: 1, part: undefined }).part, undefined)
   })
 
+  it('finds all mistakes: the error of the first one has the others', () => {
+    assert.throws(
+      () => read({ axs: 1, keepDims: 0, part: { size: 0, bias: 1 }, loss: 3, parts: [{ size: 2 }, { width: 1 }] }),
+      (error: unknown) => {
+        assert.ok(error instanceof OptionsError)
+        assert.deepEqual(
+          [error, ...error.others].map(({ option, reason }) => `${option}: ${reason}`),
+          [
+            'axs: is no option',
+            'keepDims: must be true or false, not 0',
+            'count: is missing',
+            'part.size: must be a whole number above 0, not 0',
+            'part.bias: must be true or false, not 1',
+            'loss: must be an object of options, not 3',
+            'parts[1].width: is no option',
+            'parts[1].size: is missing',
+          ],
+        )
+        return true
+      },
+    )
+  })
+
   it('returns the same object if no options are given', () => {
     const plain = { axis: -1, keepDims: false } satisfies Settings<Pick<Everything, 'axis' | 'keepDims'>>
     const once = settle('f(options)', undefined, plain)

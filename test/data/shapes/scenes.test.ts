@@ -223,7 +223,7 @@ suite('a Shapes folder', () => {
       assert.equal(lines.length, 12)
       assert.deepEqual(progress, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
       for (const [index, line] of lines.entries()) {
-        const { file, caption, objects, relation } = JSON.parse(line)
+        const { file, caption, objects, relation, label, labels } = JSON.parse(line)
         const example = shapesExample(index, chosen)
         const picture = decode(await readFile(join(out, file)))
         assert.equal(file, `images/${String(index).padStart(6, '0')}.png`)
@@ -235,6 +235,8 @@ suite('a Shapes folder', () => {
           example.scene.objects.map(({ radius: _, ...rest }) => rest),
         )
         assert.equal(relation, objects.length === 2 ? relationOf(objects[0], objects[1]) : null)
+        const names = new Set(example.scene.objects.map(({ colour, shape }) => `${colour} ${shape}`))
+        assert.deepEqual(label === undefined ? labels : [label], [...names])
       }
       assert.deepEqual(await readdir(join(folder, 'deep')), ['train'])
     }))
