@@ -18,6 +18,35 @@ const tape: Record<string, readonly Replacement[]> = {
     ['the first use of a tensor wins', 'const total = sum.add(part)', 'const total = sum'],
     ['a sum is formed in place though it is recorded', '!this.#isRecorded && this.#isAlone(sum)', 'this.#isAlone(sum)'],
     ['a sum is formed in place though others look', 'this.#isAlone(sum) &&', 'true &&'],
+    [
+      'a gradient that is asked for goes on the way',
+      'if (!this.#wanted.has(result)) this.#delete(result)',
+      'this.#delete(result)',
+    ],
+    ['gradients that nobody asks for stay to the end', 'if (!this.#wanted.has(result)) this.#delete(result)', ''],
+    ['memory is given back though another gradient lies in it', 'if (left > 0)', 'if (left < 0)'],
+    [
+      'memory is given back though it is recorded',
+      '!this.#isRecorded && this.#pass.owns(storage)',
+      'this.#pass.owns(storage)',
+    ],
+    [
+      'what a rule makes on its way stays to the end',
+      'this.#pass.sweep(mark, storage => this.#uses.has(storage))',
+      '{}',
+    ],
+    ['what a rule makes on its way goes though it is used', 'storage => this.#uses.has(storage)', '() => false'],
+    [
+      'what a rule makes on its way goes though it is recorded',
+      'if (!this.#isRecorded) this.#pass.sweep',
+      'this.#pass.sweep',
+    ],
+    ['memory is given back at its last use instead of its first', 'if (known.has(storage)) return undefined', ''],
+    [
+      'memory of what is watched is given back',
+      'for (const arg of args) if (arg instanceof Tensor) known.add(arg.storage)',
+      '',
+    ],
   ],
   'src/autograd/tape.ts': [
     ['walking back stops before the first operation', 'i >= 0; i--', 'i > 0; i--'],
@@ -27,12 +56,85 @@ const tape: Record<string, readonly Replacement[]> = {
       'gradients.add(result, onesLike(result))',
     ],
     ['a stale value is not noticed', 'if (x.storage !== storage)', 'if (false)'],
+    ['memory stays until the tape ends', "freed[i]?.free('its backward pass')", ''],
+    ['memory is given back though another tape records it', 'isRecording() ? [] : firstUses', 'false ? [] : firstUses'],
+    ['memory of what is kept is given back', 'storagesIn([result, kept])', 'storagesIn([result])'],
+    ['an operation on constants is recorded', 'if (!entry.args.some(arg => this.tracks(arg))) return', ''],
+    [
+      'arguments that are constants get gradients',
+      'arg instanceof Tensor && this.tracks(arg) && thunks',
+      'arg instanceof Tensor && thunks',
+    ],
+    ['the tape does not hold what scopes within it made', "new Scope('its tape', true)", "new Scope('its tape')"],
+  ],
+  'src/autograd/recording.ts': [
+    ['an outer tape does not see what an inner one records', '[...recorders, recorder]', '[recorder]'],
+    ['recording goes on in noGrad', 'withRecorders([], ', 'withRecorders(recorders, '],
+    [
+      'recording goes on after an error',
+      'try {\n    return f()\n  } finally {\n    recorders = outer\n  }',
+      'const result = f()\n  recorders = outer\n  return result',
+    ],
+    ['what noGrad makes on its way stays', 'inner.end(storagesIn(kept))', 'inner.handOver()'],
+  ],
+  'src/autograd/checkpoint.ts': [
+    [
+      'random numbers differ the second time',
+      'of positions) generator.seek(position)',
+      'of []) void (generator, position)',
+    ],
+    [
+      'the generator stays where the first time began',
+      'of now) generator.seek(position)',
+      'of []) void (generator, position)',
+    ],
+    [
+      'a checkpoint around does not know of the draws',
+      'announceDraw(generator, position)',
+      'void (generator, position)',
+    ],
+    [
+      'what is used from outside gets no gradient',
+      'if (x instanceof Tensor && !made.has(x) && isFloating(x.dtype)) captured.add(x)',
+      'if (args.includes(x)) captured.add(x as Tensor)',
+    ],
+    ['what is made inside counts as from outside', 'made.add(result)', ''],
+    [
+      'what is handed through gets no gradient',
+      'if (!made.has(inside) && isFloating(inside.dtype)) captured.add(inside)',
+      '',
+    ],
+  ],
+  'src/autograd/transforms.ts': [
+    ['tangents are not applied', 'g.mul(vectors[i]).sum()', 'g.sum()'],
+    ['a jvp goes by inputs of integers', '(isFloating(g.dtype) ? [g.mul', '(true ? [g.mul'],
+    ['a pullback is for one use', 'tape.handOver()', 'tape.end(value)'],
+    [
+      'an hvp is for the first inputs',
+      'const moved = wrt.map(i => vectors[i])',
+      'const moved = wrt.map((_, i) => vectors[i])',
+    ],
+    ['products stand at the wrong inputs', 'products[wrt.indexOf(i)]', 'products[i]'],
+    ['the pullback stands at the wrong inputs', 'products[floating.indexOf(i)]', 'products[i]'],
+    ['rows of a Jacobian are sums', 'unit[i] = 1', 'unit.fill(1)'],
+    ['a Jacobian is transposed', '[...result.shape, ...x.shape]', '[...x.shape, ...result.shape]'],
   ],
   'src/autograd/checks.ts': [
     ['a gradient of what is no scalar', 'if (!seed && result.size !== 1)', 'if (!seed && result.size === 0)'],
   ],
   'src/autograd/op.ts': [
     ['a tensor in two places gets its gradient twice', 'at >= 0 && args.indexOf(arg) === i ?', 'at >= 0 ?'],
+    [
+      'an argument that is handed through is the result',
+      'args.includes(result) ? result.view(result.shape, result.strides) : result',
+      'result',
+    ],
+    [
+      'a definition is recorded beside its operation',
+      'noGrad(() => unobserved(() => definition(...args)))',
+      'unobserved(() => definition(...args))',
+    ],
+    ['the rule of a definition is walked for every argument', '(gradients ?? all())[at]', 'all()[at]'],
   ],
 }
 

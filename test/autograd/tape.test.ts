@@ -29,6 +29,7 @@ import {
   zeros,
 } from '../../src/tensor/index.ts'
 import { assertCloseNumbers, values } from '../support.ts'
+import { peakOf } from '../tensor/cpu/peak.ts'
 
 const number = (x: number) => tensor(x, { dtype: 'float64' })
 const vector = (...xs: number[]) => tensor(xs, { dtype: 'float64' })
@@ -417,6 +418,26 @@ describe('memory of a tape', () => {
       assert.equal(device.get().memory().buffers - before, 1)
       assert.ok(!y.storage.isFreed)
     })
+  })
+
+  it('is given back on the way back where the tape ends with it: forward and back need it at different times', async () => {
+    const [layers, size] = [16, 4096]
+    const weights = device.with('cpu', () => Array.from({ length: layers }, () => randn([size])))
+    const step = (walk: 'gradient' | 'finish') =>
+      peakOf(() =>
+        device.with('cpu', () => {
+          using tape = new Tape()
+          for (const w of weights) tape.watch(w)
+          const loss = tape.run(() => weights.reduce((x, w) => x.tanh().mul(w), weights[0]).sum())
+          for (const g of tape[walk](loss, weights)) g.storage.free('this test')
+        }),
+      )
+    // the results of 2 operations a layer, the gradients of weights, and what one operation needs on its way
+    const vectors = { finish: 2 * layers + 6, gradient: 3 * layers + 6 }
+    for (const walk of ['finish', 'gradient'] as const) {
+      const peak = (await step(walk)) / (4 * size)
+      assert.ok(peak <= vectors[walk], `${walk}: memory of ${peak} vectors at once`)
+    }
   })
 
   it('stays flat over thousands of steps', () => {
