@@ -440,6 +440,48 @@ describe('memory of a tape', () => {
     }
   })
 
+  it('is not given back on the way back where it is kept', () => {
+    const tape = new Tape()
+    const x = tape.watch(number(2))
+    const [y, z, loss] = tape.run(() => {
+      const [y, z] = [x.exp(), x.square()]
+      return [y, z, y.mul(z)]
+    })
+    tape.finish(loss, [x], { z })
+    assert.ok(y.storage.isFreed)
+    assert.deepEqual(values(z), [4])
+  })
+
+  it('is not given back on the way back where another tape has recorded it', () => {
+    const outer = new Tape()
+    const x = outer.watch(number(2))
+    const slope = outer.run(() => {
+      const inner = new Tape()
+      inner.watch(x)
+      return inner.finish(
+        inner.run(() => x.exp().mul(3)),
+        [x],
+      )[0]
+    })
+    const [second] = outer.finish(slope, [x])
+    assertCloseNumbers(values(second), [3 * Math.exp(2)], 1e-12)
+  })
+
+  it('is not given back on the way back where an earlier operation needs it, though a later result lies in it', () => {
+    const second = defineOp(
+      'second',
+      (_, _x: Tensor, y: Tensor) => y,
+      _ => [undefined, undefined],
+    )
+    const tape = new Tape()
+    const x = tape.watch(number(2))
+    const result = tape.run(() => {
+      const c = number(3).square()
+      return x.mul(c).mul(second(x, c))
+    })
+    assert.deepEqual(tape.finish(result, [x]).map(values), [[81]])
+  })
+
   it('stays flat over thousands of steps', () => {
     let w = tensor([[0.5, -0.5]])
     const x = tensor([[1, 2]])
