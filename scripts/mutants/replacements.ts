@@ -107,7 +107,6 @@ const tape: Record<string, readonly Replacement[]> = {
   ],
   'src/autograd/transforms.ts': [
     ['tangents are not applied', 'g.mul(vectors[i]).sum()', 'g.sum()'],
-    ['a jvp goes by inputs of integers', '(isFloating(g.dtype) ? [g.mul', '(true ? [g.mul'],
     ['a pullback is for one use', 'tape.handOver()', 'tape.end(value)'],
     [
       'an hvp is for the first inputs',

@@ -9,7 +9,7 @@ import { lineOf, nodesIn, ownerOf, read, resultsOf, type Source } from './syntax
 const folder = 'src/autograd/ops'
 
 const stagesFor = (operation: string): Stage[] => [
-  { files: ['test/autograd/ops.test.ts'], env: { OPERATION: operation } },
+  ...['ops', 'fused'].map(name => ({ files: [`test/autograd/${name}.test.ts`], env: { OPERATION: operation } })),
   { files: ['test/autograd/fused.test.ts'] },
   { files: ['test/autograd/ops.test.ts', 'test/autograd/transforms.test.ts', 'test/autograd/extremes.test.ts'] },
 ]

@@ -145,6 +145,29 @@ describe('a gradient', () => {
       [[1]],
     ))
 
+  it('is not computed for constants', () => {
+    const asked: string[] = []
+    const product = defineOp(
+      'product',
+      (k, x: Tensor, y: Tensor) => k.binary('mul', x, y, x.dtype),
+      (g, _, x, y) => [
+        () => {
+          asked.push('x')
+          return g.mul(y)
+        },
+        () => {
+          asked.push('y')
+          return g.mul(x)
+        },
+      ],
+    )
+    assert.deepEqual(
+      gradients(x => product(x, number(5)), number(3)),
+      [[5]],
+    )
+    assert.deepEqual(asked, ['x'])
+  })
+
   it('can be asked for what was computed on the way', () => {
     using tape = new Tape()
     const x = tape.watch(number(3))

@@ -367,6 +367,16 @@ describe('checkpoint', () => {
     assert.deepEqual([plainly.buffers, saving.buffers], [7, 3])
   })
 
+  it('is one line, of what comes from outside', () => {
+    using tape = new Tape()
+    tape.watch(y)
+    tape.run(() => checkpoint((z: Tensor) => z.reshape([1, 3]).linear(weight).exp())(y))
+    assert.deepEqual(
+      tape.entries.map(({ name, args }) => [name, args.map(arg => [y, weight].indexOf(arg as Tensor))]),
+      [['checkpoint', [0, 1]]],
+    )
+  })
+
   const random =
     (generator: Generator) =>
     (z: Tensor): Tensor =>
