@@ -165,6 +165,27 @@ describe('an input of integers', () => {
     assert.deepEqual([byRows.dtype, values(byRows)], ['int32', [0, 0, 0]])
   })
 
+  it('may stand in front of the others', () => {
+    const swapped = (ids: Tensor, w: Tensor) => f(w, ids)
+    const direction = onesLike(table)
+    const [value, pullback] = vjp(swapped, rows, table)
+    const products = [
+      pullback(onesLike(value)),
+      hvp((ids, w) => swapped(ids, w).sum(), [rows, table], [wholes, direction]),
+    ].map(parts => parts.map(part => [part.dtype, values(part)]))
+    assert.deepEqual(products, [
+      [
+        ['int32', [0, 0, 0]],
+        ['float64', [2, 4, 0, 0, 20, 24]],
+      ],
+      [
+        ['int32', [0, 0, 0]],
+        ['float64', [2, 2, 0, 0, 4, 4]],
+      ],
+    ])
+    assert.deepEqual(values(jvp(swapped, [rows, table], [wholes, direction])[1]), [10, 12, 2, 4, 10, 12])
+  })
+
   it('refuses a floating tangent, which would be lost', () => {
     const refused = {
       name: 'GradientError',
