@@ -98,7 +98,13 @@ describe('the progress of a training', () => {
       model: { parameterCount: () => 1 },
       images: { validation: 0 },
     }
-    progress.onStart({ ...start, step: 0, steps: seconds.length, folder: 'run', changes: [] } as unknown as TrainingStart)
+    progress.onStart({
+      ...start,
+      step: 0,
+      steps: seconds.length,
+      folder: 'run',
+      changes: [],
+    } as unknown as TrainingStart)
     for (const [i, each] of seconds.entries()) {
       time += each
       left -= each
