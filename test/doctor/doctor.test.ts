@@ -315,22 +315,25 @@ describe('data', () => {
 
   it('repeated images are reported', async () => {
     const [{ title, evidence, severity }] = await found({ train: source(different, 0, { 5: 2, 7: 2 }) })
-    assert.deepEqual([severity, title], ['suspect', 'images to learn from are there more than once'])
-    assert.match(evidence, /^2 of 12 \(16\.7 %\) .*2\.png is 5\.png/)
+    assert.deepEqual([severity, title], ['suspect', 'training images occur more than once'])
+    assert.match(evidence, /^2 of 12 \(16\.7 %\) .*2\.png equals 5\.png/)
   })
 
   it('held-out images that are also trained on are reported', async () => {
     const [{ title, evidence, severity }] = await found({ validation: source(different.slice(0, 3), 10) })
-    assert.deepEqual([severity, title], ['wrong', 'images held back are among those to learn from'])
-    assert.match(evidence, /^2 of 3 \(66\.7 %\), pixel by pixel: 10\.png is 10\.png/)
+    assert.deepEqual([severity, title], ['wrong', 'held-out images are among the training images'])
+    assert.match(evidence, /^2 of 3 \(66\.7 %\) have the pixels of a training image: 10\.png equals 10\.png/)
   })
 
   it('equal captions are reported if the run ignores them', async () => {
     const train = source(different.map((_, i) => [`a ${words[i % 6]} thing`]))
     const [{ title, evidence }] = await found({ train, config: config({ equalCaptions: 'ignore' }) })
     assert.equal(title, 'equal captions are false negatives of each other')
-    // of 11 others one is equal, and 3 of them are in the batch
-    assert.match(evidence, /6 different captions of 12 images; in a batch of 4 each caption has 0\.273 equals/)
+    // 1 of 11 others is equal, and 3 of the 11 are in the batch
+    assert.match(
+      evidence,
+      /^12 images have 6 different captions; in a batch of 4, a caption equals 0\.273 others on average/,
+    )
     assert.deepEqual(await found({ train }), [])
   })
 
@@ -349,13 +352,13 @@ describe('data', () => {
     ]
     const findings = await found({ train: source(captions) })
     assert.deepEqual(titles(findings), [
-      'captions to learn from have no word that the model knows',
-      'captions to learn from are cut off by the context',
-      'captions to learn from have words that the model does not know',
+      'training captions contain no word that the model knows',
+      'training captions are longer than the context',
+      'training captions contain words that the model does not know',
     ])
     assert.match(findings[0].evidence, /^2 of 12 .*1\.png: '…'; 2\.png|1\.png: '…', 2\.png: 'uno dos tres'/)
     assert.deepEqual(titles(await found({ train: source([[' '], ...different.slice(1)]) })), [
-      'captions to learn from are nothing but padding',
+      'training captions contain only padding',
     ])
   })
 })
