@@ -14,6 +14,7 @@ import type { DoctorFinding } from '../../src/doctor/finding.ts'
 import { examineGradients } from '../../src/doctor/gradients.ts'
 import { examineKeptBatch, examineRun } from '../../src/doctor/index.ts'
 import { examineMetrics } from '../../src/doctor/metrics.ts'
+import { type Training, trainingOf } from '../../src/doctor/training.ts'
 import type { LossBatch } from '../../src/evaluate/inputs.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../src/io/index.ts'
 import { CoCa, type CoCaConfig } from '../../src/models/index.ts'
@@ -22,7 +23,7 @@ import type { LossProblem } from '../../src/train/guard/directional.ts'
 import { CoCaObjective, checkRunConfig, type MetricsLine, openRun, train } from '../../src/train/index.ts'
 import { modern } from '../../src/train/metrics.ts'
 import { temporaryFolder } from '../data/folder.ts'
-import { pictures, tinyConfig, tinyModel } from '../train/tiny.ts'
+import { pictures, tinyConfig, tinyJson, tinyModel } from '../train/tiny.ts'
 
 const titles = (findings: readonly DoctorFinding[]) => findings.map(({ title }) => title)
 
@@ -172,8 +173,8 @@ describe('metrics', () => {
       () => ({ contrastive: 2.75 }),
       /^suspect: the contrastive loss is no better than guessing/,
     ],
-    ['gradients that explode', step => ({ gradientNorm: 1.05 ** step }), /^suspect: the gradients grow/],
-    ['gradients that vanish', () => ({ gradientNorm: 0 }), /^wrong: the gradients are 0/],
+    ['an exploding gradient', step => ({ gradientNorm: 1.05 ** step }), /^suspect: the gradients grow/],
+    ['a gradient of 0', () => ({ gradientNorm: 0 }), /^wrong: the gradients are 0/],
     [
       'a gradient norm that jumps',
       step => (step === 120 ? { gradientNorm: 500 } : {}),
@@ -215,6 +216,48 @@ describe('metrics', () => {
     ])
     assert.match(one(findings), /^wrong: the guard found a wrong gradient in 1 of 2 checks\. step 501/)
     assert.match(findings[0].advice, /cocagrad doctor runs\/x --batch runs\/x\/guard\/step-000501\.safetensors/)
+  })
+
+  it('a classification loss at chance level is reported', () => {
+    const model = { image: tinyModel.image, classes: 10 }
+    const classifier = trainingOf(checkRunConfig({ family: 'classifier', model, data: 'x', steps: 200, batchSize: 16 }))
+    /** The loss falls from 4 to a multiple of the loss of guessing. */
+    const endingAt = (multiple: number, config: Training = classifier) => {
+      const lines = Array.from({ length: 200 }, (_, i): MetricsLine => {
+        const classification = multiple * Math.log(10) + (4 - multiple * Math.log(10)) * 0.95 ** i
+        const { epoch, learningRate, seconds, waiting, skipped } = healthy(i + 1)
+        const losses = { total: classification, classification }
+        return {
+          kind: 'step',
+          step: i + 1,
+          epoch,
+          losses,
+          measures: {},
+          gradientNorm: 1,
+          learningRate,
+          examplesPerSecond: 1,
+          seconds,
+          waiting,
+          skipped,
+        }
+      })
+      return examineMetrics(lines, config, 'runs/x')
+    }
+    const findings = endingAt(1)
+    assert.equal(
+      one(findings),
+      'suspect: the classification loss is no better than guessing. it is 2.3 over the last tenth of the steps; guessing among 10 classes gives 2.3',
+    )
+    assert.match(
+      findings[0].advice,
+      /^check that the labels belong to the images; otherwise use a higher learning rate/,
+    )
+    assert.equal(endingAt(0.96).length, 1)
+    assert.deepEqual(endingAt(0.94), [])
+    assert.deepEqual(endingAt(0.1), [])
+    assert.deepEqual(endingAt(1, { ...classifier, classes: undefined }), [])
+    const hot = endingAt(1, { ...classifier, optimizer: { name: 'adamw', learningRate: 0.5 } })
+    assert.match(hot[1].advice, /^first use a learning rate of 0\.003 or less; then check that the labels belong/)
   })
 
   it('overfitting is reported', () => {
@@ -360,6 +403,56 @@ describe('data', () => {
     assert.deepEqual(titles(await found({ train: source([[' '], ...different.slice(1)]) })), [
       'training captions contain only padding',
     ])
+  })
+})
+
+describe('the classes of data', () => {
+  /** The findings for a classifier whose training images have these classes. */
+  const found = (labels: readonly (readonly string[])[], classes = ['cat', 'dog', 'owl']) => {
+    const train: ImageTextSource = {
+      length: labels.length,
+      imageSize: 8,
+      fingerprint: labels.join(),
+      captions: () => [''],
+      labels: index => labels[index],
+      name: index => `${index}.png`,
+      image: async index => new Float32Array(192).fill(index),
+    }
+    const config = checkRunConfig(tinyJson('x', { family: 'classifier', model: { image: tinyModel.image } }))
+    return examineData({ train, classes, config })
+  }
+  const images = (counts: Readonly<Record<string, number>>) =>
+    Object.entries(counts).flatMap(([name, count]) => Array.from({ length: count }, () => [name]))
+
+  it('a class without a training image is reported', async () => {
+    const findings = await found(images({ cat: 3, owl: 1 }))
+    assert.deepEqual(
+      findings.map(({ severity, title, evidence }) => [severity, title, evidence]),
+      [
+        [
+          'suspect',
+          'some classes have no training image',
+          "training images of each class, fewest first: 'dog' 0, 'owl' 1, 'cat' 3",
+        ],
+      ],
+    )
+    // an image may have several classes
+    assert.deepEqual(await found([...images({ cat: 2, owl: 1 }), ['cat', 'dog']]), [])
+  })
+
+  it('a class with far fewer images than another is reported', async () => {
+    const findings = await found(images({ cat: 11, dog: 5, owl: 1 }))
+    assert.deepEqual(
+      findings.map(({ severity, title, evidence }) => [severity, title, evidence]),
+      [
+        [
+          'note',
+          'some classes have far fewer images than others',
+          "training images of each class, fewest first: 'owl' 1, 'dog' 5, 'cat' 11; 'cat' has the most, 11",
+        ],
+      ],
+    )
+    assert.deepEqual(await found(images({ cat: 9, dog: 5, owl: 1 })), [])
   })
 })
 
