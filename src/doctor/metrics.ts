@@ -167,8 +167,8 @@ function loss(steps: readonly StepMetrics[], config: Training): DoctorFinding[] 
         'the classification loss is no better than guessing',
         `it is ${digits(classification)} over the last tenth of the steps; guessing among ${config.classes} classes gives ${digits(guess)}`,
         isTooFast(steps, config)
-          ? `first use ${slower(config)}; then check that the labels belong to the images`
-          : 'check that the labels belong to the images; otherwise use a higher learning rate or train for more steps',
+          ? `first use ${slower(config)}; then check that ${wordsOf(config).belonging}`
+          : `check that ${wordsOf(config).belonging}; otherwise use a higher learning rate or train for more steps`,
       ),
     )
   return findings

@@ -7,9 +7,9 @@ import { lossesOf } from '../train/objective.ts'
 import { restorer } from '../train/restore.ts'
 
 /**
- * The names of the operations that can have a wrong rule, in the order of the tape: all wrong gradients pass through this rule, and no
- * right one does. If there is no such operation, the names of those whose rule any wrong gradient and no right one passes through. A
- * gradient passes through a rule from the result of the operation to one argument; the rule for another argument may be right.
+ * The names of the operations that can have a wrong rule, in the order of the tape: those whose rule all wrong gradients pass through,
+ * and no right one. If there are none, those whose rule at least one wrong gradient passes through, and no right one. A gradient passes
+ * through a rule from the result of the operation to one argument; the rule for another argument may be right.
  * @param wrong the names of parameters with a wrong gradient
  * @param right the names of parameters with a right gradient that is not 0
  */

@@ -32,6 +32,13 @@ export const runWords: Words = {
   lookInto: (folder, file) => `find the part of the model with: cocagrad doctor ${folder} --batch ${folder}/${file}`,
 }
 
+/** The words for `cocagrad train` with a classifier. */
+const classifierWords: Words = {
+  ...runWords,
+  examples: 'images and labels',
+  belonging: 'the labels belong to the images',
+}
+
 /** The words for `fit`. */
 export const fitWords: Words = {
   clip: 'maximumNorm',
@@ -70,5 +77,5 @@ export const trainingOf = ({ family, model, optimizer, batchSize }: RunConfig): 
   optimizer,
   batchSize,
   ...(('loss' in model || 'temperature' in model) && { model }),
-  ...(family === 'classifier' && 'classes' in model && { classes: model.classes }),
+  ...(family === 'classifier' && 'classes' in model && { classes: model.classes, words: classifierWords }),
 })

@@ -253,6 +253,8 @@ describe('metrics', () => {
       /^check that the labels belong to the images; otherwise use a higher learning rate/,
     )
     assert.equal(endingAt(0.96).length, 1)
+    // a loss that does not fall
+    assert.match(endingAt(4 / Math.log(10))[0].advice, /^first check that .* and the labels belong to the images; then/)
     assert.deepEqual(endingAt(0.94), [])
     assert.deepEqual(endingAt(0.1), [])
     assert.deepEqual(endingAt(1, { ...classifier, classes: undefined }), [])
