@@ -1,4 +1,4 @@
-// Examines the metrics of a run for signs of failing training. Single values are noisy, so means and medians over a share of
+// Examines the metrics of a training for signs of failing training. Single values are noisy, so means and medians over a share of
 // the steps are compared.
 
 import {

@@ -1,4 +1,5 @@
-// Examines a checkpoint: whether its weights are finite, and whether any gradients could have produced the optimizer's moments.
+// Examines weights and optimizers, of a checkpoint or in memory: whether the weights are finite, and whether any gradients could
+// have produced the moments of the optimizer.
 
 import { DataError, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn } from '../io/index.ts'
 import type { Module } from '../nn/index.ts'
