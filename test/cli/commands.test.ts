@@ -92,7 +92,7 @@ describe('a run from pictures to answers', () => {
     assert.ok(found[0].cosine > 0.9999)
   })
 
-  it('is looked over by the doctor, which finds nothing', async () => {
+  it('is examined by the doctor and has no serious findings', async () => {
     const { ok, step, findings, looked } = await answerOf('doctor', run)
     assert.deepEqual([ok, step], [true, 3])
     assert.deepEqual(
@@ -214,7 +214,7 @@ describe('a mistake ends with 2 and one message that names it', () => {
   it('two things for the doctor to look at', async () =>
     assertMistake(await cocagrad(['doctor', run, '--step', '3', '--batch', picture]), '--step 3', '--batch'))
 
-  it('a batch that no guard has kept', async () =>
+  it('a batch that no guard saved', async () =>
     assertMistake(await cocagrad(['doctor', run, '--batch', picture]), picture))
 
   it('a truncated picture', async () => {
