@@ -13,7 +13,7 @@ const program = `
   Object.assign(globalThis, { matrix: tensor([[1, 2], [3, 4]]), layer, tape: new Tape(), Tensor, ready: true })
 `
 
-test('the console of Chrome shows a line, and below it the rest', { skip: missing }, async () => {
+test('the console of Chrome shows a line, and the rest below it', { skip: missing }, async () => {
   const browser = await launch()
   try {
     const page = await pageWith(browser, (await bundle(program)).code)

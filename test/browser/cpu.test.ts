@@ -57,7 +57,7 @@ describe('the cpu device in a browser', { skip: missing }, () => {
   after(() => browser?.close())
 
   for (const isolated of [true, false])
-    test(isolated ? 'has threads in an isolated page' : 'has one thread elsewhere, and says why', async t => {
+    test(isolated ? 'has threads in an isolated page' : 'has one thread otherwise, and reports why', async t => {
       const [page, opened] = await open(isolated)
       t.diagnostic(opened.description)
       assert.equal(opened.isolated, isolated)

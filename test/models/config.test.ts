@@ -38,7 +38,7 @@ describe("the paper's models", () => {
       }
     })
 
-    it(`have two poolers, two projections and a temperature beyond that: ${name}`, () => {
+    it(`have two poolers, two projections and a temperature in addition: ${name}`, () => {
       const { width } = presets[name].text
       const attention = 4 * (width * width + width)
       const norms = 4 * width
@@ -67,20 +67,20 @@ describe('the models of the training step', () => {
     ['medium', step([128, 16], [384, 6], [12, 6, 6], [64, 32, 8192]), 53_686_785],
   ]
   for (const [name, config, count] of expected) {
-    it(`have as many parameters as other implementations of them: ${name}, ${count}`, () =>
+    it(`have the same number of parameters as other implementations: ${name}, ${count}`, () =>
       assert.equal(sized(config).parameterCount(), count))
   }
 })
 
 describe('counting', () => {
-  it('takes no memory, and what was counted cannot compute', () => {
+  it('allocates no memory, and the counted model cannot compute', () => {
     const before = device.get('reference').memory()
     const model = sized(presets.full)
     assert.deepEqual(device.get('reference').memory(), before)
     assert.throws(() => model.encodeText(ids([[1, 2]])), /withoutAllocation/)
   })
 
-  it('agrees with the numbers in the parameters', () => {
+  it('agrees with the sizes of the parameters', () => {
     for (const config of [small, presets.tiny]) {
       const model = new CoCa(config)
       const numbers = model.parameters().reduce((sum, parameter) => sum + parameter.dataSync().length, 0)
@@ -88,12 +88,12 @@ describe('counting', () => {
     }
   })
 
-  it('every preset can be made, but for its memory', () => {
+  it('every preset can be built without allocating memory', () => {
     for (const config of Object.values(presets)) assertAbove(sized(config).parameterCount(), 0)
   })
 })
 
-describe('an impossible configuration', () => {
+describe('an invalid configuration', () => {
   const { image, text, pooler } = small
   const bad: [string, string, CoCaConfig][] = [
     ['image heads that do not divide', 'image.heads', { ...small, image: { ...image, heads: 5 } }],
@@ -149,24 +149,24 @@ describe('an input that does not fit', () => {
       return true
     }
 
-  it('is refused: a text longer than the context', () => {
+  it('throws: a text longer than the context', () => {
     const long = ids([[1, 3, 4, 5, 6, 3, 2]])
     assert.throws(() => model.encodeText(long), mentions(ShapeError, '7', '6'))
     assert.throws(() => model.loss(pictures(1), long), mentions(ShapeError, '7', '6'))
   })
 
-  it('is refused: ids that are not int32, or not [batch, tokens]', () => {
+  it('throws: ids that are not int32, or not [batch, tokens]', () => {
     const floats = tensor([[1, 3, 2]])
     assert.throws(() => model.encodeText(floats), mentions(ShapeError, 'float32', '[1, 3]', 'int32 [batch, tokens]'))
     const flat = tensor([1, 3, 2], { dtype: 'int32' })
     assert.throws(() => model.encodeText(flat), mentions(ShapeError, 'int32', '[3]'))
   })
 
-  it('is refused: ids that the vocabulary does not have', () => {
+  it('throws: ids outside the vocabulary', () => {
     for (const id of [7, -1]) assert.throws(() => model.encodeText(ids([[1, id]])), IndexError)
   })
 
-  it('is refused: images of another size, number of channels or rank', () => {
+  it('throws: images of another size, number of channels or rank', () => {
     const shapes = [
       [1, 3, 8, 12],
       [1, 3, 4, 4],
@@ -180,14 +180,14 @@ describe('an input that does not fit', () => {
     }
   })
 
-  it('is refused: images of bytes or integers, which nobody scaled', () => {
+  it('throws: images of unscaled bytes or integers', () => {
     for (const data of [new Uint8Array(192), new Int32Array(192)]) {
       const wrong = tensor(data, { shape: [1, 3, 8, 8] })
       assert.throws(() => model.encodeImage(wrong), mentions(DTypeError, '[1, 3, 8, 8]', wrong.dtype))
     }
   })
 
-  it('is refused: images and texts of different number, one image for many texts too', () => {
+  it('throws: different numbers of images and texts, including one image for many texts', () => {
     for (const [m, n] of [
       [2, 3],
       [1, 3],
