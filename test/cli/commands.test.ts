@@ -92,7 +92,7 @@ describe('a run from pictures to answers', () => {
     assert.ok(found[0].cosine > 0.9999)
   })
 
-  it('is examined by the doctor, which finds no problem', async () => {
+  it('is examined by the doctor and has no serious findings', async () => {
     const { ok, step, findings, looked } = await answerOf('doctor', run)
     assert.deepEqual([ok, step], [true, 3])
     assert.deepEqual(
@@ -211,10 +211,10 @@ describe('a mistake exits with 2 and one message that names it', () => {
     assertMistake(await cocagrad(['caption', picture, '--run', shapes]), shapes, 'config.json')
   })
 
-  it('--step and --batch of doctor together', async () =>
+  it('two things for the doctor to look at', async () =>
     assertMistake(await cocagrad(['doctor', run, '--step', '3', '--batch', picture]), '--step 3', '--batch'))
 
-  it('a file that is not a saved batch', async () =>
+  it('a batch that no guard saved', async () =>
     assertMistake(await cocagrad(['doctor', run, '--batch', picture]), picture))
 
   it('a truncated picture', async () => {

@@ -155,7 +155,7 @@ for (const family of familyNames)
       assert.ok(moved > 3)
     })
 
-    it('is examined by the doctor, like a batch that its guard saved', async () => {
+    it('is examined by the doctor, and so is a batch that the guard saved', async () => {
       const examination = await examineRun(whole)
       assert.equal(examination.step, 6)
       assert.deepEqual(

@@ -48,7 +48,7 @@ function problem() {
 
 describe('gradcheckObjective', () => {
   for (const name of ['reference', 'cpu'] as const)
-    it(`passes correct derivatives of every part, at both orders, on ${name}`, () =>
+    it(`passes right derivatives of every part, at both orders, on ${name}`, () =>
       device.with(name, async () => {
         const { objective, batch } = problem()
         const { ok, verdict, parts, message } = await gradcheckObjective(objective, batch)
@@ -95,7 +95,7 @@ describe('gradcheckObjective', () => {
     assert.ok((await gradcheckObjective(objective, batch, { order: 1 })).ok)
   })
 
-  it('does not change parameters, modes and random numbers', async () => {
+  it('leaves parameters, modes and random numbers as they were', async () => {
     const { model, objective, batch } = problem()
     model.train()
     model.dropout.training = false
@@ -153,7 +153,7 @@ describe('gradcheckObjective', () => {
     assert.equal(verdict, 'not differentiable here')
   })
 
-  it('throws for invalid arguments', async () => {
+  it('says what is wrong with what it is given', async () => {
     const { model, objective, batch } = problem()
     await assert.rejects(gradcheckObjective({ model } as never, batch), /must be an objective, \{ model, loss/)
     await assert.rejects(gradcheckObjective(objective, batch, { order: 4 as 3 }), /order must be 1, 2 or 3, not 4/)
