@@ -27,23 +27,23 @@ export class RunConfigError extends DataError {
   }
 }
 
-/** The message for values that do not fit a schema. */
-const said = (reason: string) => ({ error: reason })
+/** The message of a schema for values that do not fit it. */
+const fail = (reason: string) => ({ error: reason })
 
 const count = (least: number, what = least === 0 ? 'an integer, 0 or more' : 'a positive integer') =>
-  z.int(said(`must be ${what}`)).min(least, said(`must be ${what}`))
-const above0 = z.number(said('must be a number above 0')).positive(said('must be above 0'))
-const atLeast0 = z.number(said('must be a number')).min(0, said('must be 0 or more'))
-const part = z.number(said('must be a number')).positive(said('must be above 0')).max(1, said('must be at most 1'))
-const share = z.number(said('must be a number')).min(0, said('must be 0 or more')).lt(1, said('must be below 1'))
+  z.int(fail(`must be ${what}`)).min(least, fail(`must be ${what}`))
+const above0 = z.number(fail('must be a number above 0')).positive(fail('must be above 0'))
+const atLeast0 = z.number(fail('must be a number')).min(0, fail('must be 0 or more'))
+const part = z.number(fail('must be a number')).positive(fail('must be above 0')).max(1, fail('must be at most 1'))
+const share = z.number(fail('must be a number')).min(0, fail('must be 0 or more')).lt(1, fail('must be below 1'))
 const shares = z
-  .tuple([part, part], said('must be two numbers'))
-  .refine(([low, high]) => low <= high, said('must ascend'))
-const settings = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape, said('must be an object of settings'))
-const flag = z.boolean(said('must be true or false'))
+  .tuple([part, part], fail('must be two numbers'))
+  .refine(([low, high]) => low <= high, fail('must be in ascending order'))
+const settings = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape, fail('must be an object of settings'))
+const flag = z.boolean(fail('must be true or false'))
 const oneOf = <const T extends readonly string[]>(...names: T) =>
-  z.enum(names, said(`must be one of ${names.join(', ')}`))
-const triple = (item: z.ZodType<number>) => z.tuple([item, item, item], said('must be three numbers'))
+  z.enum(names, fail(`must be one of ${names.join(', ')}`))
+const triple = (item: z.ZodType<number>) => z.tuple([item, item, item], fail('must be three numbers'))
 
 /** The settings of runs of all families. */
 const common = {
@@ -51,7 +51,7 @@ const common = {
    * images and captions, relative to the working directory: a folder, a .jsonl, .csv or .tsv of captions, or tars such as
    * data/{000..099}.tar
    */
-  data: z.string(said('must be a path')).min(1, said('must be a path')),
+  data: z.string(fail('must be a path')).min(1, fail('must be a path')),
   /** number of tars whose samples are shuffled together */
   window: count(1).default(16),
   /** stop at a sample that cannot be read, instead of recording it in skipped.jsonl and taking another */
@@ -62,11 +62,11 @@ const common = {
    * a run, or a checkpoint of OpenCLIP, with the initial weights of the model; in a file it also gives the defaults of the
    * model's settings, the tokenizer and the normalisation
    */
-  from: z.string(said('must be a path')).min(1, said('must be a path')).optional(),
+  from: z.string(fail('must be a path')).min(1, fail('must be a path')).optional(),
   /** parts that are not copied from there: names of modules or parameters, such as contrastivePooler */
-  fresh: z.array(z.string(said('must be a name')), said('must be a list of names')).default([]),
+  fresh: z.array(z.string(fail('must be a name')), fail('must be a list of names')).default([]),
   /** parts that are not trained: names too, and ranges of layers such as encoder.blocks.0-5 */
-  freeze: z.array(z.string(said('must be a name')), said('must be a list of names')).default([]),
+  freeze: z.array(z.string(fail('must be a name')), fail('must be a list of names')).default([]),
   /** share of the images that is held out from training */
   validation: share.default(0.1),
   batchSize: count(1).default(64),
@@ -79,7 +79,7 @@ const common = {
     name: oneOf('adamw', 'adafactor', 'sgd').default('adamw'),
     /** the peak of the schedule */
     learningRate: above0.default(1e-3),
-    betas: z.tuple([share, share], said('must be two numbers')).optional(),
+    betas: z.tuple([share, share], fail('must be two numbers')).optional(),
     epsilon: above0.optional(),
     weightDecay: atLeast0.optional(),
     momentum: share.optional(),
@@ -118,7 +118,7 @@ const common = {
    * mirroring, a shift of at most so many pixels, brightness times 1 ± so much
    */
   augment: settings({
-    crop: settings({ scale: shares, ratio: z.tuple([above0, above0], said('must be two numbers')).optional() }),
+    crop: settings({ scale: shares, ratio: z.tuple([above0, above0], fail('must be two numbers')).optional() }),
     flip: flag,
     shift: count(0),
     brightness: share,
@@ -127,7 +127,7 @@ const common = {
     .default({}),
   /** normalisation of the pixels, channel by channel: (x - mean) / std */
   normalize: settings({
-    mean: triple(z.number(said('must be a number'))).default([0.5, 0.5, 0.5]),
+    mean: triple(z.number(fail('must be a number'))).default([0.5, 0.5, 0.5]),
     std: triple(above0).default([0.5, 0.5, 0.5]),
   }).prefault({}),
 }
@@ -138,7 +138,7 @@ const texts = {
    * a tokenizer's file: a tokenizer.json or CLIP's list of merges; default the words of the captions. It determines the
    * model's number of ids
    */
-  tokenizer: z.string(said('must be the path of a file')).min(1, said('must be the path of a file')).optional(),
+  tokenizer: z.string(fail('must be the path of a file')).min(1, fail('must be the path of a file')).optional(),
   /**
    * the treatment of equal captions in a batch: 'distinct' puts them in different batches, 'positives' counts each as right
    * for the images of all, 'ignore' only for its own image. Without dropout the last two give the same loss: equal texts have

@@ -1,4 +1,4 @@
-// The library as a page gets it: one file without anything of Node, that computes.
+// The library bundled for a page: one file without Node modules.
 
 import assert from 'node:assert/strict'
 import { builtinModules } from 'node:module'

@@ -1,5 +1,4 @@
-// What the console of a browser shows of tensors and modules once its custom formatters are on, asked as the developer tools
-// ask.
+// Tensors and modules in the console of a browser with custom formatters, called as the developer tools call them.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

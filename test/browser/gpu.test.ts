@@ -1,4 +1,4 @@
-// The same comparisons with the reference as in Node, inside a browser: the only place where WebGL 2 is.
+// The same comparisons with the reference as in Node, in a browser, the only environment with WebGL 2.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'

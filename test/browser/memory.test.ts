@@ -1,4 +1,4 @@
-// Memory in a page: what a loop without a scope leaves comes back, and asynchronous scopes that overlap are refused.
+// Memory in a page: the garbage of a loop without a scope is freed, and overlapping asynchronous scopes throw.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'

@@ -1,4 +1,4 @@
-// One run from pictures to answers, through the command line alone.
+// A run from pictures to captions, through the command line only.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -47,7 +47,7 @@ before(async () => {
 
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-describe('a run from pictures to answers', () => {
+describe('a run from pictures to results', () => {
   it('continues from its last step, with its own settings', async () => {
     const { code, stdout, stderr } = await cocagrad(['train', '--out', run, '--resume', '--steps', '3', '--lr', '9'])
     assert.equal(code, 0, stderr)

@@ -1,4 +1,4 @@
-// The demo's parts on data that takes a second; the whole of it is `npm start`.
+// The parts of the demo on a small dataset; `npm start` runs the whole demo.
 
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'

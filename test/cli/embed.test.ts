@@ -1,5 +1,5 @@
-// A released model on many pictures through the command line: killed in the middle and run again, with pictures that
-// cannot be read, and searched afterwards.
+// A released model on many pictures through the command line: commands that are killed and run again, unreadable pictures,
+// and search.
 
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

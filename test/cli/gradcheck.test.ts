@@ -1,4 +1,4 @@
-// `cocagrad gradcheck` as a user meets it: a verdict on operations or a model, and exit code 1 where one is wrong.
+// `cocagrad gradcheck` from the command line: verdicts for operations or a model, and exit code 1 if one is wrong.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,5 +1,4 @@
-// A model with weights that are not finite, or that computes what is not finite, is no model to any command: each says so,
-// and ends with an exit code that is not 0.
+// Every command rejects a model whose weights or results are not finite, with an error and an exit code other than 0.
 
 import assert from 'node:assert/strict'
 import { cp } from 'node:fs/promises'

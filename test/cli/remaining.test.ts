@@ -1,4 +1,4 @@
-// How much longer it takes, by a clock that the test turns.
+// The remaining time, with a clock that the test controls.
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'

@@ -1,4 +1,4 @@
-// Embeddings on their way into a file and back: whatever a kill leaves in their folder, the file is the same.
+// Embeddings written to a file and read back: after a kill at any point, the same file results.
 
 import assert from 'node:assert/strict'
 import { appendFile, readFile, writeFile } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-// Beam search against exhaustive search, and what diverse groups do.
+// Beam search against exhaustive search, and diverse groups.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

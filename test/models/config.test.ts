@@ -1,4 +1,4 @@
-// How large the models are, next to the paper's counts, and what is refused, with its name or its shapes.
+// Parameter counts against the paper's, and errors for invalid configurations and inputs, with names or shapes.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -96,29 +96,33 @@ describe('counting', () => {
 describe('an invalid configuration', () => {
   const { image, text, pooler } = small
   const bad: [string, string, CoCaConfig][] = [
-    ['image heads that do not divide', 'image.heads', { ...small, image: { ...image, heads: 5 } }],
+    ['image heads that do not divide the width', 'image.heads', { ...small, image: { ...image, heads: 5 } }],
     ['no image heads', 'image.heads', { ...small, image: { ...image, heads: 0 } }],
-    ['text heads that do not divide', 'text.heads', { ...small, text: { ...text, heads: 3 } }],
-    ['pooler heads that do not divide', 'pooler.heads', { ...small, pooler: { ...pooler, heads: 3 } }],
+    ['text heads that do not divide the width', 'text.heads', { ...small, text: { ...text, heads: 3 } }],
+    ['pooler heads that do not divide the width', 'pooler.heads', { ...small, pooler: { ...pooler, heads: 3 } }],
     ['pooler heads that do not divide its own width', 'pooler.heads', { ...small, pooler: { ...pooler, width: 9 } }],
     ['a pooler without width', 'pooler.width', { ...small, pooler: { ...pooler, width: 0 } }],
-    ['a pooler of a broken width', 'pooler.width', { ...small, pooler: { ...pooler, width: 2.5 } }],
+    ['a pooler whose width is not an integer', 'pooler.width', { ...small, pooler: { ...pooler, width: 2.5 } }],
     ['a pooler without queries', 'pooler.queries', { ...small, pooler: { ...pooler, queries: 0 } }],
     ['patches that do not fill the image', 'image.patch', { ...small, image: { ...image, patch: 3 } }],
     ['an image without size', 'image.size', { ...small, image: { ...image, size: 0 } }],
-    ['fewer than no layers', 'image.layers', { ...small, image: { ...image, layers: -1 } }],
+    ['a negative number of layers', 'image.layers', { ...small, image: { ...image, layers: -1 } }],
     ['feed-forward layers without width', 'image.hidden', { ...small, image: { ...image, hidden: 0 } }],
-    ['a context without room', 'text.context', { ...small, text: { ...text, context: 1 } }],
+    ['a context that is too short', 'text.context', { ...small, text: { ...text, context: 1 } }],
     ['a text encoder without layers', 'text.unimodalLayers', { ...small, text: { ...text, unimodalLayers: 0 } }],
-    ['captions blind to the image', 'text.multimodalLayers', { ...small, text: { ...text, multimodalLayers: 0 } }],
+    [
+      'a multimodal decoder without layers',
+      'text.multimodalLayers',
+      { ...small, text: { ...text, multimodalLayers: 0 } },
+    ],
     ['padding outside of the vocabulary', 'text.pad', { ...small, text: { ...text, pad: 7 } }],
-    ['padding that is no id', 'text.pad', { ...small, text: { ...text, pad: 0.5 } }],
+    ['padding that is not an id', 'text.pad', { ...small, text: { ...text, pad: 0.5 } }],
     ['no embedding', 'embedding', { ...small, embedding: 0 }],
     ['a temperature of 0', 'temperature.initial', { ...small, temperature: { initial: 0 } }],
     ['a temperature above 1', 'temperature.initial', { ...small, temperature: { initial: 1.5 } }],
     ['a temperature beyond its limit', 'temperature.initial', { ...small, temperature: { maximumScale: 10 } }],
     ['a limit below 1', 'temperature.maximumScale', { ...small, temperature: { maximumScale: 0.5 } }],
-    ['everything dropped', 'dropout', { ...small, dropout: 1 }],
+    ['a dropout of 1', 'dropout', { ...small, dropout: 1 }],
   ]
   for (const [what, field, config] of bad) {
     it(`throws an error that names the setting: ${what}, ${field}`, () => {

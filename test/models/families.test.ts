@@ -1,4 +1,4 @@
-// The classifier, the dual encoder and the captioner: what their losses are called and reach, and what they refuse.
+// The classifier, the dual encoder and the captioner: their losses, the parameters that these train, and invalid settings.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

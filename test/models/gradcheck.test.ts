@@ -1,4 +1,4 @@
-// The whole of CoCa against finite differences, in float64: every parameter, and the Hessian along random directions.
+// The loss of CoCa against finite differences, in float64: every parameter, and the Hessian along random directions.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

@@ -1,5 +1,5 @@
-// One batch learned by heart: eight pictures, eight captions, both losses nearly gone. Then the control, with pictures
-// that belong to other captions, which must fail in everything.
+// One batch is memorized: eight pictures, eight captions, both losses nearly 0. Then the control with shuffled pictures, which
+// must fail in everything.
 
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'

@@ -1,4 +1,4 @@
-// Logits that are no finite numbers: -∞ rules a token out, and everything else ends the generation by its name.
+// Logits that are not finite: -∞ excludes a token, and all others throw an error that names the token.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

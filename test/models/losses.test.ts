@@ -1,4 +1,4 @@
-// The losses of CoCa against plain loops over its outputs, and what each of them teaches which parameter.
+// The losses of CoCa against plain loops over its outputs, and the parameters that each of them trains.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

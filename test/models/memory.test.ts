@@ -1,4 +1,4 @@
-// How much memory inference takes beside the weights: a few layers' worth, however many layers there are.
+// The memory of inference without the weights: that of a few layers, for any number of layers.
 
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'

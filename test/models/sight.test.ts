@@ -1,4 +1,4 @@
-// Who sees what in CoCa: by changing inputs and watching outputs, and by gradients of outputs with respect to inputs.
+// Which inputs affect which outputs of CoCa: by changing inputs, and by gradients of outputs with respect to inputs.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

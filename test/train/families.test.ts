@@ -1,5 +1,5 @@
-// The families of models as runs: whatever is trained, a run is resumed to the bit, its gradient is that of the whole batch and
-// agrees with finite differences, and it is evaluated, frozen, finetuned and examined by the same means.
+// Runs of every family of models: resuming gives the same weights, the gradient in parts equals that of the whole batch and
+// agrees with finite differences, and evaluation, freezing, finetuning and the doctor work for each family.
 
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-// Finetuning as a run: it begins with another model's weights, leaves alone what is frozen, and is resumed to the bit.
+// Finetuning runs: they start from another model's weights, do not change frozen parts, and resume to the same weights.
 
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'

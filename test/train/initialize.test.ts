@@ -1,4 +1,4 @@
-// Finetuning: what is copied, what is made to fit, what must be named, and what stays as it is.
+// Finetuning: copied, resized, fresh and frozen parameters.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

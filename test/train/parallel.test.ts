@@ -1,4 +1,4 @@
-// What parts of a batch exchange: one after the other in this process, and side by side as processes would.
+// The exchange between parts of a batch: sequentially in this process, and concurrently as between processes.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

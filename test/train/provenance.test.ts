@@ -1,4 +1,4 @@
-// What made a run is written down at every start, and a resumed run says what has changed.
+// Every start of a run is recorded, and a resumed run reports the changes.
 
 import assert from 'node:assert/strict'
 import { appendFile, readFile, writeFile } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-// Runs that learn from shards: stopped and resumed, with samples that cannot be used.
+// Runs on shards: stopped and resumed, with samples that cannot be used.
 
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-// Work on more images than memory has room for at once, and work that cannot fit: told before it starts where that can be known.
+// Processing more images than fit into memory at once, and errors for work that cannot fit, before it starts if possible.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
