@@ -34,7 +34,7 @@ const BLOCK = 256
 export interface ZeroShotOptions extends EvaluateOptions {
   /** names of the classes */
   readonly classes: readonly string[]
-  /** the class of every image, by number */
+  /** the number of every image's class */
   readonly labels: ArrayLike<number>
   /** sentences in which {} is replaced by a class; default 'a {}' */
   readonly templates?: readonly string[]
@@ -52,7 +52,7 @@ export interface ZeroShotResult {
   readonly perClass: readonly { readonly class: string; readonly count: number; readonly accuracy: number }[]
   /** number of images, [true class][predicted class] */
   readonly confusion: readonly (readonly number[])[]
-  /** class of every image, by number */
+  /** the number of every image's predicted class */
   readonly predictions: Int32Array
 }
 
@@ -78,9 +78,9 @@ export async function zeroShot(
 }
 
 /**
- * What predicted classes are worth.
- * @param call what an error calls the function
- * @throws RangeError for a label that is none of the classes
+ * The accuracy of predicted classes.
+ * @param call the function's name in an error
+ * @throws RangeError for a label that is not one of the classes
  */
 export function scoreClasses(
   call: string,
@@ -90,7 +90,7 @@ export function scoreClasses(
   const confusion = classes.map(() => classes.map(() => 0))
   for (let i = 0; i < labels.length; i++) {
     const row = confusion[labels[i]]
-    if (!row) throw new RangeError(`${call}: label ${labels[i]} of image ${i} is none of ${classes.length} classes`)
+    if (!row) throw new RangeError(`${call}: label ${labels[i]} of image ${i} is not one of ${classes.length} classes`)
     row[predictions[i]]++
   }
   const perClass = classes.map((name, i) => {

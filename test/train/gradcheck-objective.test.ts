@@ -159,7 +159,7 @@ describe('gradcheckObjective', () => {
     await assert.rejects(gradcheckObjective(objective, batch, { order: 4 as 3 }), /order must be 1, 2 or 3, not 4/)
     await assert.rejects(
       gradcheckObjective({ model, loss: ({ x }: Pairs) => model.forward(x) }, batch),
-      /total is \[4, 1\]: each loss is a scalar/,
+      /total is \[4, 1\]: each loss must be a scalar/,
     )
     await assert.rejects(
       gradcheckObjective({ model, loss: ({ x }: Pairs) => x.square().mean() }, batch),

@@ -24,8 +24,8 @@ export function addData(program: Command): void {
   )
   const shapes = seedOption(data.command('shapes'))
     .description('Write pictures of coloured shapes with captions: 32 × 32 PNG files and a captions.jsonl.')
-    .requiredOption('--out <folder>', 'the folder to make')
-    .requiredOption('--count <n>', 'how many pictures', positiveInteger)
+    .requiredOption('--out <folder>', 'the folder to create')
+    .requiredOption('--count <n>', 'number of pictures', positiveInteger)
     .addOption(
       new Option('--pairs <which>', 'colour-shape pairs that may occur')
         .choices(['seen', 'held-out', 'all'])

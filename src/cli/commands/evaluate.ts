@@ -34,7 +34,7 @@ export function addEvaluate(program: Command): void {
   const command = program
     .command('evaluate')
     .description(
-      'Evaluate a model on images with captions: losses, retrieval, captions, and zero-shot classification if there are labels; a classifier on images with labels.',
+      'Evaluate a model on images with captions: losses, retrieval, captions and, with --labels, zero-shot classification; a classifier is evaluated on images with labels.',
     )
     .requiredOption(
       '--data <path>',
@@ -42,7 +42,7 @@ export function addEvaluate(program: Command): void {
     )
     .option(
       '--labels <file or a,b,c>',
-      'classify the images too; an image belongs to its field "label", in a folder, or to the one label that its caption has',
+      'also classify the images; the label of an image is its field "label", in a folder, or the only label in its caption',
     )
     .action(evaluate)
   examples(
@@ -59,13 +59,13 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
   if ('classes' in trained) return evaluateClassifier(trained, flags)
   const { data, template, json } = flags
   const { tokenizer, normalize } = trained
-  // a model of another class can do some of what follows
+  // models of other families support only some of the evaluations below
   const model: Module = trained.model
   const opened = await openData(data, { imageSize: trained.model.config.image.size, threads: 'auto' })
   const source = opened instanceof ShardDataset ? await opened.all(bad => say(skippedLine(bad))) : opened
   const fieldOf = (i: number) => (opened instanceof ShardDataset ? undefined : opened.examples[i].fields.label)
   if (labels && !isEmbedding(model))
-    throw new UsageError('--labels: a captioner has no embeddings, by which labels would be chosen')
+    throw new UsageError('--labels: a captioner has no embeddings to choose labels with')
   const labelled = labels && labelledImages(source, labels, fieldOf, data)
   const result = await interruptible('stopping', async signal => {
     const options = { signal }
@@ -131,7 +131,7 @@ async function evaluateClassifier(trained: Opened<'classifier'>, flags: Evaluate
   const { classes } = trained
   const strange = source.classes.find(name => !classes.includes(name))
   if (strange !== undefined)
-    throw new DataError(`has images of '${strange}', which is none of the model's classes: ${classes.join(', ')}`, {
+    throw new DataError(`has images of '${strange}', which is not one of the model's classes: ${classes.join(', ')}`, {
       file: data,
     })
   const measured = await interruptible('stopping', signal =>
@@ -143,7 +143,7 @@ async function evaluateClassifier(trained: Opened<'classifier'>, flags: Evaluate
     ['right', percent(measured.accuracy)],
     ...measured.perClass.map(({ class: name, count, accuracy }) => [
       `  ${name}`,
-      count === 0 ? 'no image' : `${percent(accuracy)} of ${count}`,
+      count === 0 ? 'no images' : `${percent(accuracy)} of ${count}`,
     ]),
   ]
   answer(json, result, table(headOf(result), rows))
@@ -154,10 +154,10 @@ async function readLabels(given: string): Promise<string[]> {
   if (!existsSync(given)) return names('--labels')(given)
   const lines = (await readText(given)).split('\n').map(line => line.trim())
   const labels = lines.filter(line => line !== '')
-  if (labels.length === 0) throw new DataError('names no label', { file: given })
+  if (labels.length === 0) throw new DataError('contains no labels', { file: given })
   for (const [i, label] of lines.entries())
     if (label !== '' && lines.indexOf(label) < i)
-      throw new DataError(`'${label}' is there twice`, { file: given, line: i + 1 })
+      throw new DataError(`'${label}' is listed twice`, { file: given, line: i + 1 })
   return labels
 }
 
@@ -186,7 +186,7 @@ function labelledImages(
       file,
     })
   if (known.length < source.length)
-    say(`note: ${source.length - known.length} of ${source.length} images belong to no label or to several`)
+    say(`note: ${source.length - known.length} of ${source.length} images match no label, or several`)
   return {
     length: known.length,
     labels: known.map(({ label }) => label),

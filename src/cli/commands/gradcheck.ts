@@ -26,7 +26,7 @@ export function addGradcheck(program: Command): void {
     .action(run)
   command.addHelpText(
     'after',
-    '\nA verdict is the gravest of those found. JSON has no infinite numbers: such a worst error is the string "Infinity" or "NaN".',
+    '\nThe verdict is the most serious one found. JSON has no Infinity and no NaN: such a worst error is the string "Infinity" or "NaN".',
   )
   examples(
     jsonOption(command),
@@ -66,7 +66,7 @@ function report<L extends Line>(
   })
   const header = [name, 'order', amount, 'derivatives', 'worst error / tolerance', 'verdict']
   const isOk = lines.length > 0 && wrong.length === 0
-  const counted = isOk ? `all ${lines.length} pass` : `${wrong.length} of ${lines.length} do not pass`
+  const counted = isOk ? `all ${lines.length} pass` : `${wrong.length} of ${lines.length} fail`
   const summary = lines.length === 0 ? 'nothing was checked' : counted
   answer(json, { ok: isOk, verdicts: lines.map(forJson) }, `${table(header, rows)}\n\n${summary}`)
   if (!isOk) throw new FailedError(summary)

@@ -24,7 +24,7 @@ export async function checkOperations(names: readonly string[] | undefined, seed
   const known = Object.keys(operations) as (keyof typeof operations)[]
   for (const name of names ?? [])
     if (!(known as readonly string[]).includes(name))
-      throw new UsageError(`--op ${name}: there is no such operation; there are ${known.join(', ')}`)
+      throw new UsageError(`--op ${name}: unknown operation; the operations are ${known.join(', ')}`)
   for (const name of known)
     if (names?.includes(name) && !isDifferentiable(operations[name]))
       throw new UsageError(`--op ${name}: it has no gradient, so there is nothing to check`)

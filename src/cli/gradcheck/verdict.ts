@@ -7,7 +7,7 @@ import type { GradcheckResult } from '../../autograd/index.ts'
 export interface Line {
   readonly order: 1 | 2 | 3
   readonly derivatives: number
-  /** largest error divided by its tolerance: above 1 is wrong */
+  /** largest error divided by its tolerance; above 1 is a failure */
   readonly worst: number
   /** the most serious one; without derivatives nothing was checked, which does not count as a pass */
   readonly verdict: GradcheckResult['verdict'] | 'nothing checked'
