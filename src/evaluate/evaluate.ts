@@ -202,11 +202,11 @@ function median(values: Int32Array): number {
   return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2
 }
 
-export interface CaptioningOptions extends EvaluateOptions {
+export interface EvaluateCaptionsOptions extends EvaluateOptions {
   /** how captions are generated; default greedy */
   readonly generate?: Partial<GenerateOptions>
 }
-const captioningOptions = { ...evaluateOptions, generate: undefined } satisfies Settings<CaptioningOptions>
+const captioningOptions = { ...evaluateOptions, generate: undefined } satisfies Settings<EvaluateCaptionsOptions>
 
 export interface CaptioningResult {
   /** share of images whose caption has the same meaning as one of its references */
@@ -257,7 +257,7 @@ export async function writeCaptions(
 export function captioning(
   trained: TrainedModel<CaptionModel>,
   source: ImageTextSource,
-  options?: CaptioningOptions,
+  options?: EvaluateCaptionsOptions,
 ): Promise<CaptioningResult> {
   const settled = settle('captioning(trained, source, options)', options, captioningOptions)
   const { generate, ...evaluating } = settled

@@ -1,7 +1,7 @@
 // Batches from any iterable, one after the other. An iterable that can be iterated again is restarted at its end; each pass is an
 // epoch.
 
-import type { Drawn } from './loop.ts'
+import type { DrawnBatch } from './loop.ts'
 
 /** Any iterable of batches. */
 export type Batches<Batch> = Iterable<Batch> | AsyncIterable<Batch>
@@ -23,7 +23,7 @@ export class BatchSource<Batch> {
   }
 
   /** The next batch; undefined at the end. */
-  async next(): Promise<Drawn<Batch> | undefined> {
+  async next(): Promise<DrawnBatch<Batch> | undefined> {
     const { value, done } = await this.#iterator.next()
     if (!done) return { batch: value, epoch: this.#epoch }
     if (!this.#repeats) return undefined

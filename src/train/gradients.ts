@@ -2,7 +2,7 @@
 
 import { lossAndGradients } from '../nn/index.ts'
 import { scope } from '../tensor/index.ts'
-import { type Gradients, type Losses, lossesOf, type Objective, sizeOf, sliceOf } from './objective.ts'
+import { type Losses, type LossGradients, lossesOf, type Objective, sizeOf, sliceOf } from './objective.ts'
 import { accumulate, partition, type Reducer, type Steps } from './parallel.ts'
 
 /**
@@ -10,7 +10,7 @@ import { accumulate, partition, type Reducer, type Steps } from './parallel.ts'
  * @param parts limited to the number of examples
  * @throws RangeError if a batch of unknown size should be split
  */
-export function batchGradients<Batch>(objective: Objective<Batch>, batch: Batch, parts: number): Gradients {
+export function batchGradients<Batch>(objective: Objective<Batch>, batch: Batch, parts: number): LossGradients {
   if (parts === 1) return lossAndGradients(objective.model, () => lossesOf(objective, batch))
   const size = sizeOf(objective, batch)
   if (size === undefined)
@@ -38,7 +38,7 @@ function* meanOfParts<Batch>(
   part: () => Batch,
   share: number,
   reducer: Reducer,
-): Steps<Gradients> {
+): Steps<LossGradients> {
   const own = scope(() => {
     const { loss, gradients } = lossAndGradients(objective.model, (): Losses => {
       const losses = Object.entries(lossesOf(objective, part()))

@@ -8,7 +8,7 @@ import { sizeOf } from './objective.ts'
 import { type Inspection, type Learner, update } from './step.ts'
 
 /** A batch, with its epoch and the number of skipped samples if its source counts them. */
-export interface Drawn<Batch> {
+export interface DrawnBatch<Batch> {
   readonly batch: Batch
   readonly epoch?: number
   /** the number of samples that could not be used so far */
@@ -23,7 +23,7 @@ export interface Loop<Batch> {
   /** total number of updates */
   readonly steps: number
   /** the next batch; undefined at the end */
-  readonly next: () => Promise<Drawn<Batch> | undefined>
+  readonly next: () => Promise<DrawnBatch<Batch> | undefined>
   readonly signal?: { readonly aborted: boolean }
   /** checks each gradient before it is used */
   readonly inspect: Inspection

@@ -15,7 +15,7 @@ export interface Losses {
 }
 
 /** A loss and its gradients with respect to the trainable parameters, by name. */
-export type Gradients = Pick<LossAndGradients<Losses>, 'loss' | 'gradients'>
+export type LossGradients = Pick<LossAndGradients<Losses>, 'loss' | 'gradients'>
 
 /**
  * A module and its loss. Only `model` and `loss` are required; the other members add what cannot be derived from them.
@@ -36,7 +36,7 @@ export interface Objective<Batch = unknown, Examples = unknown> {
    * of all parts). Runs once for every part; `yield* reducer.gather(…)` waits for the tensors of the other parts.
    * Default: the weighted mean over the parts.
    */
-  gradients?(part: Batch, reducer: Reducer): Steps<Gradients>
+  gradients?(part: Batch, reducer: Reducer): Steps<LossGradients>
 
   /** Number of examples. Default: the first axis of the first tensor. */
   size?(batch: Batch): number

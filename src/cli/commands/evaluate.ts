@@ -96,7 +96,11 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
   const { losses, retrieval: ranked, captioning: written } = result
   const rows = [
     ['loss', losses.loss.toFixed(4)],
-    ...(['contrastive', 'captioning'] as const).map(name => [`  ${name}`, losses[name]?.toFixed(4) ?? 'left out']),
+    // a CoCa has two losses, of which its weights may leave one out
+    ...(ranked && written ? (['contrastive', 'captioning'] as const) : []).map(name => [
+      `  ${name}`,
+      losses[name]?.toFixed(4) ?? 'left out',
+    ]),
     ...(ranked ? ([1, 5, 10] as const).map(k => [`image → text R@${k}`, percent(ranked.imageToText.recall[k])]) : []),
     ...(ranked ? ([1, 5, 10] as const).map(k => [`text → image R@${k}`, percent(ranked.textToImage.recall[k])]) : []),
     ...(written

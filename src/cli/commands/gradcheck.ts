@@ -5,7 +5,7 @@ import type { FamilyName } from '../../models/index.ts'
 import { FailedError, UsageError } from '../errors.ts'
 import { checkModel, modelChoice } from '../gradcheck/model.ts'
 import { checkOperations } from '../gradcheck/operations.ts'
-import { forJson, type Line } from '../gradcheck/verdict.ts'
+import { forJson, type VerdictLine } from '../gradcheck/verdict.ts'
 import { collect, examples, familyOption, jsonOption, seedOption } from '../options.ts'
 import { answer, table } from '../output.ts'
 
@@ -52,7 +52,7 @@ async function run({ op, model, family, seed, json }: GradcheckFlags): Promise<v
 }
 
 /** Prints the table, and throws an error if a line is wrong. */
-function report<L extends Line>(
+function report<L extends VerdictLine>(
   json: boolean | undefined,
   [name, amount]: readonly string[],
   lines: readonly L[],

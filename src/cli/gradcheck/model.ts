@@ -13,9 +13,9 @@ import {
   type ModelChoice,
 } from '../../train/index.ts'
 import { say } from '../output.ts'
-import type { Line } from './verdict.ts'
+import type { VerdictLine } from './verdict.ts'
 
-export interface GroupLine extends Line {
+export interface GroupLine extends VerdictLine {
   readonly group: string
   readonly parameters: number
 }

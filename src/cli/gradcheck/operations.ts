@@ -5,9 +5,9 @@ import { device } from '../../tensor/index.ts'
 import type { OperationCases } from '../../testing/index.ts'
 import { UsageError } from '../errors.ts'
 import { say } from '../output.ts'
-import { type Line, lineOf } from './verdict.ts'
+import { lineOf, type VerdictLine } from './verdict.ts'
 
-export interface OperationLine extends Line {
+export interface OperationLine extends VerdictLine {
   readonly operation: string
   readonly cases: number
 }

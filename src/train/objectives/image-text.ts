@@ -12,7 +12,7 @@ import { lossAndGradients, type Module, type Parameter } from '../../nn/index.ts
 import { defaultGenerator, scope, type Tensor } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
-import type { Gradients, Losses, Objective } from '../objective.ts'
+import type { Losses, LossGradients, Objective } from '../objective.ts'
 import { accumulate, type Gathered, partition, type Reducer, type Steps } from '../parallel.ts'
 import { slicePixels } from './rows.ts'
 
@@ -64,7 +64,7 @@ export class ImageTextObjective<Model extends ImageTextModel = ImageTextModel>
     return { ...batchLoss(this.model, batch, { positives: this.#positives }) } as Losses
   }
 
-  *gradients(part: LossBatch, reducer: Reducer): Steps<Gradients> {
+  *gradients(part: LossBatch, reducer: Reducer): Steps<LossGradients> {
     const inputs = batchTensors(this.model, part, { positives: this.#positives })
     const { loss, gradients } = yield* partGradients(this.model, inputs, reducer)
     return { loss: { ...loss } as Losses, gradients }
