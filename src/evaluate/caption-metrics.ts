@@ -28,20 +28,24 @@ const captionLists = new is.Kind<readonly (readonly string[])[]>(
 )
 
 const WORD = /[\p{L}\p{M}\p{N}]+(?:(?:['-]|(?<=\p{N})[.,:](?=\p{N}))[\p{L}\p{M}\p{N}]+)*/gu
+/** white space before the end of a contraction, which tokenizers of models write: man 's, doesn 't */
+const APART = /(?<=[\p{L}\p{N}])\s+(?='(?:s|t|re|ve|ll|m|d)(?![\p{L}\p{M}\p{N}']))/gu
 const CONTRACTION = /(?:n't|'(?:s|re|ve|ll|m|d))$/
 
 /**
  * The words of a caption, in small letters and without punctuation. Hyphens within words and points, commas and colons within
  * numbers stay: `t-shirt`, `3.5`. Contractions and possessives are two words, as in the Penn Treebank: `don't` gives `do`,
- * `n't`, and `dog's` gives `dog`, `'s`.
+ * `n't`, and `dog's` gives `dog`, `'s`. So does `dog 's`, which is how CLIP's tokenizer writes it;
+ * its `t - shirt` and `3 . 5` stay two words.
  *
  * The COCO evaluation splits captions with the Penn Treebank tokenizer of Stanford CoreNLP, a Java program, and removes
- * punctuation afterwards. On words, numbers, contractions and the usual punctuation both give the same. Here, unlike there,
+ * punctuation afterwards. On words, numbers, contractions and the usual punctuation both are meant to give the same. Here, unlike there,
  * symbols (&, $, %) and brackets are dropped, the points of abbreviations go (`U.S.` gives `u`, `s`), and `cannot`
  * and `gonna` stay one word.
  */
 export function captionWords(caption: string): string[] {
-  const words = caption.normalize('NFC').toLowerCase().replaceAll('’', "'").match(WORD) ?? []
+  const plain = caption.normalize('NFC').toLowerCase().replaceAll('’', "'")
+  const words = plain.replaceAll(APART, '').match(WORD) ?? []
   return words.flatMap(word => {
     const at = word.search(CONTRACTION)
     return at > 0 ? [word.slice(0, at), word.slice(at)] : [word]
