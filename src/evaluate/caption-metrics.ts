@@ -35,13 +35,13 @@ const CONTRACTION = /(?:n't|'(?:s|re|ve|ll|m|d))$/
 /**
  * The words of a caption, in small letters and without punctuation. Hyphens within words and points, commas and colons within
  * numbers stay: `t-shirt`, `3.5`. Contractions and possessives are two words, as in the Penn Treebank: `don't` gives `do`,
- * `n't`, and `dog's` gives `dog`, `'s`. So does `dog 's`, which is how CLIP's tokenizer writes it;
- * its `t - shirt` and `3 . 5` stay two words.
+ * `n't`, and `dog's` gives `dog`, `'s`. So does `dog 's`, which is how CLIP's tokenizer writes it; its `t - shirt`
+ * and `3 . 5` stay two words.
  *
  * The COCO evaluation splits captions with the Penn Treebank tokenizer of Stanford CoreNLP, a Java program, and removes
- * punctuation afterwards. On words, numbers, contractions and the usual punctuation both are meant to give the same. Here, unlike there,
- * symbols (&, $, %) and brackets are dropped, the points of abbreviations go (`U.S.` gives `u`, `s`), and `cannot`
- * and `gonna` stay one word.
+ * punctuation afterwards. For words, numbers, contractions and the usual punctuation this function has the same rules. Here, unlike
+ * there, symbols (&, $, %) and brackets are dropped, the points of abbreviations go (`U.S.` gives `u`, `s`), and `cannot` and
+ * `gonna` stay one word.
  */
 export function captionWords(caption: string): string[] {
   const plain = caption.normalize('NFC').toLowerCase().replaceAll('’', "'")
