@@ -7,6 +7,7 @@ import type { Caption, GenerateOptions, ImageTextModel } from '../models/index.t
 import { defaultGenerator, fromData, NonFiniteError } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import { bleu, cider } from './caption-metrics.ts'
 import {
   type Embeddings,
   type EvaluateOptions,
@@ -215,6 +216,10 @@ export interface CaptioningResult {
   readonly right: readonly boolean[]
   /** share of tokens, the end included, that are the most likely ones given the right tokens before; over first references */
   readonly tokenAccuracy: number
+  /** `bleu` of the captions against all references; it compares words, so that a caption of the same meaning may score low */
+  readonly bleu4: number
+  /** `cider` of the captions against all references */
+  readonly ciderD: number
   readonly captions: readonly string[]
 }
 
@@ -274,9 +279,11 @@ export function captioning(
         tokens.all += all
       })
     }
-    const right = captions.map((caption, i) => source.captions(i).map(plain).includes(plain(caption)))
+    const references = captions.map((_, i) => source.captions(i))
+    const right = captions.map((caption, i) => references[i].map(plain).includes(plain(caption)))
     const exact = right.filter(each => each).length / source.length
-    return { exact, right, tokenAccuracy: tokens.right / tokens.all, captions }
+    const [{ score: bleu4 }, { score: ciderD }] = [bleu(captions, references), cider(captions, references)]
+    return { exact, right, tokenAccuracy: tokens.right / tokens.all, bleu4, ciderD, captions }
   })
 }
 

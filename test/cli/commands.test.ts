@@ -69,6 +69,8 @@ describe('a run from pictures to results', () => {
     assert.equal(result.images, 16)
     for (const share of [result.retrieval.imageToText.recall[1], result.captioning.exact, result.zeroShot.accuracy])
       assert.ok(share >= 0 && share <= 1)
+    const { bleu4, ciderD } = result.captioning
+    assert.ok(bleu4 >= 0 && bleu4 <= 1 && ciderD >= 0 && ciderD <= 10)
     assert.equal(result.zeroShot.perClass.length, 4)
   })
 

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type ImageTextSource, WordTokenizer } from '../../src/data/index.ts'
 import {
+  bleu,
   captioning,
+  cider,
   type Embeddings,
   embedImages,
   embedTexts,
@@ -199,6 +201,23 @@ test('captions count as right if they equal one of the references', async () => 
   const { exact, captions } = await captioning({ model, tokenizer }, images, { batchSize: 3 })
   assert.deepEqual(captions, ['a red', 'green', 'blue', 'white of'])
   assert.equal(exact, 0.5)
+})
+
+test('captions are compared word by word with all of their references', async () => {
+  const model = new Known(
+    () => [1, 0],
+    () => [1, 0],
+  )
+  const written = ['a photo of red', 'green']
+  model.written = [...written]
+  const references = [['white', 'A photo of red.'], ['blue black']]
+  const { bleu4, ciderD } = await captioning({ model, tokenizer }, source(references), { batchSize: 1 })
+  assert.equal(bleu4, bleu(written, references).score)
+  assert.equal(ciderD, cider(written, references).score)
+  // four of five words, all longer n-grams, and 5 words beside 4 + 2
+  assertCloseNumbers([bleu4], [0.8 ** (1 / 4) * Math.exp(1 - 6 / 5)], 1e-8)
+  // one of two references of the first image, nothing of the second
+  assertCloseNumbers([ciderD], [10 / 2 / 2])
 })
 
 test('token accuracy equals that computed by hand from the largest logits', async () => {

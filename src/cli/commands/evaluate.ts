@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { type ImageTextSource, openData, ShardDataset } from '../../data/index.ts'
 import { percent } from '../../demo/words.ts'
 import {
+  type CaptioningResult,
   type CaptionModel,
   captioning,
   type EmbeddingModel,
@@ -83,7 +84,7 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
       ...(found && {
         retrieval: { imageToText: withoutRanks(found.imageToText), textToImage: withoutRanks(found.textToImage) },
       }),
-      ...(captions && { captioning: { exact: captions.exact, tokenAccuracy: captions.tokenAccuracy } }),
+      ...(captions && { captioning: withoutTexts(captions) }),
       ...(labels && labelled && isEmbedding(model) ? { zeroShot: await classify(model, labels, labelled) } : {}),
     }
 
@@ -107,6 +108,8 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
       ? [
           ['captions exactly right', percent(written.exact)],
           ['tokens right', percent(written.tokenAccuracy)],
+          ['BLEU-4', written.bleu4.toFixed(4)],
+          ['CIDEr-D', written.ciderD.toFixed(4)],
         ]
       : []),
     ...(result.zeroShot ? [[`zero-shot over ${labels!.length} labels`, percent(result.zeroShot.accuracy)]] : []),
@@ -117,6 +120,12 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
 const isEmbedding = (model: Module): model is Module & EmbeddingModel => 'encodeImage' in model
 const isCaptioning = (model: Module): model is Module & CaptionModel => 'generate' in model
 
+const withoutTexts = ({ exact, tokenAccuracy, bleu4, ciderD }: CaptioningResult) => ({
+  exact,
+  tokenAccuracy,
+  bleu4,
+  ciderD,
+})
 const withoutRanks = ({ recall, medianRank }: Ranking) => ({ recall, medianRank })
 
 const headOf = ({ images, step }: { readonly images: number; readonly step?: number }): string[] => [
