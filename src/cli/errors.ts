@@ -71,7 +71,7 @@ export function describeError(error: unknown): string {
   if (error instanceof InterruptedError) return messageOf(error)
   const advice =
     exitCodeOf(error) === EXIT.failure && !FAILURES.some(failure => error instanceof failure)
-      ? '\nThis should not happen. Set COCAGRAD_DEBUG=1 to see where it did.'
+      ? '\nThis is a mistake in cocagrad. Set COCAGRAD_DEBUG=1 to see where it was made.'
       : ''
   return `error: ${messageOf(error)}${advice}`
 }

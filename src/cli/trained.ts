@@ -6,9 +6,10 @@ import { decodeImage } from '../data/index.ts'
 import {
   type EmbeddingModel,
   type Embeddings,
-  embedTexts,
+  embedClasses,
   type ImageModel,
   type ImageSource,
+  promptsOf,
   type TrainedModel,
 } from '../evaluate/index.ts'
 import type { FamilyName } from '../models/index.ts'
@@ -96,16 +97,6 @@ export async function embedLabels(
   labels: readonly string[],
   templates: readonly string[] = ['a {}'],
 ): Promise<Embeddings> {
-  const prompts = labels.flatMap(label => templates.map(text => text.replaceAll('{}', label)))
-  warnOfUnknownWords(trained, prompts)
-  const { data, width } = await embedTexts(trained, prompts)
-  const means = new Float32Array(labels.length * width)
-  for (const [i, value] of data.entries())
-    means[Math.floor(i / (width * templates.length)) * width + (i % width)] += value
-  for (let start = 0; start < means.length; start += width) {
-    const mean = means.subarray(start, start + width)
-    const length = Math.hypot(...mean) || 1
-    for (let i = 0; i < width; i++) mean[i] /= length
-  }
-  return { data: means, count: labels.length, width }
+  warnOfUnknownWords(trained, promptsOf(labels, templates))
+  return embedClasses(trained, labels, { templates })
 }

@@ -10,6 +10,7 @@ import {
   type TensorError,
   type Verdict,
 } from '../train/guard/directional.ts'
+import { partOf } from '../train/parts.ts'
 import { counted, type DoctorFinding, digits, findingsOf, share, some } from './finding.ts'
 import { suspectsOf } from './operations.ts'
 
@@ -24,9 +25,6 @@ export interface GradientExamination {
 }
 
 const finding = findingsOf('gradients')
-
-/** encoder.blocks.0.mlp.up.weight → encoder.blocks.0, and unimodal.norm.bias → unimodal */
-export const partOf = (name: string): string => /^[^.]+\.blocks\.\d+|^[^.]+/.exec(name)![0]
 
 /**
  * Checks the gradient of a loss part by part.

@@ -16,10 +16,10 @@ import {
   partOf,
   readOut,
 } from './embeddings.ts'
-import { scoreClasses, type ZeroShotResult } from './evaluate.ts'
 import { NOT_COMPUTED } from './finite.ts'
 import { inParts } from './memory.ts'
 import type { Normalized } from './trained-model.ts'
+import { scoreClasses, type ZeroShotResult } from './zero-shot.ts'
 
 /** A classifier and its normalisation of pixels. */
 export interface TrainedClassifier extends Normalized {

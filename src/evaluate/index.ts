@@ -10,6 +10,12 @@ export {
   cider,
 } from './caption-metrics.ts'
 export {
+  type CaptioningResult,
+  captioning,
+  type EvaluateCaptionsOptions,
+  writeCaptions,
+} from './captioning.ts'
+export {
   type ClassifyOptions,
   type ClassLogitsOptions,
   classification,
@@ -34,7 +40,19 @@ export {
   poolerAttention,
   similarityMatrix,
 } from './embeddings.ts'
-export * from './evaluate.ts'
 export { namingImages } from './finite.ts'
+export { firstOf } from './first-of.ts'
+export { type MeanLoss, meanLoss } from './mean-loss.ts'
 export { type PictureBatch, type PictureOptions, pictureBatches } from './picture-batches.ts'
+export { plain } from './plain.ts'
+export { type Ranking, type RetrievalResult, rank, retrieval } from './retrieval.ts'
 export type { CaptionModel, EmbeddingModel, ImageModel, Normalized, TrainedModel } from './trained-model.ts'
+export {
+  type ClassPromptOptions,
+  embedClasses,
+  promptsOf,
+  scoreClasses,
+  type ZeroShotOptions,
+  type ZeroShotResult,
+  zeroShot,
+} from './zero-shot.ts'

@@ -1,10 +1,11 @@
 // Computes the loss of an image-text model from a batch on the host. Two equal captions in a batch would be false negatives of the
 // contrastive loss, so equal captions get the same group number.
 
-import type { Batch } from '../data/index.ts'
+import type { Batch, ImageTextSource } from '../data/index.ts'
 import type { ImageTextLoss, ImageTextModel } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
 import { type Device, device, fromData } from '../tensor/index.ts'
+import type { TrainedModel } from './trained-model.ts'
 
 /** The device of a model's parameters, on which its inputs must be. */
 export function deviceOfModel(model: Module): Device {
@@ -47,4 +48,16 @@ export function batchTensors(model: Module, batch: LossBatch, { positives }: Los
 export function batchLoss(model: ImageTextModel, batch: LossBatch, options: LossOptions): ImageTextLoss {
   const { images, ids, groups } = batchTensors(model, batch, options)
   return model.loss(images, ids, { groups })
+}
+
+/** The ids of the first caption of each image. */
+export function firstCaptions(
+  { model, tokenizer }: Pick<TrainedModel<ImageTextModel>, 'model' | 'tokenizer'>,
+  source: ImageTextSource,
+  { start, count }: { readonly start: number; readonly count: number },
+  { truncate }: { readonly truncate: boolean },
+): { tokens: Int32Array; tokenShape: [number, number] } {
+  const texts = Array.from({ length: count }, (_, i) => source.captions(start + i)[0])
+  const { context } = model.config.text
+  return { tokens: tokenizer.tokenize(texts, context, { truncate }), tokenShape: [count, context] }
 }

@@ -14,6 +14,7 @@ import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { HostTensor, readBatch, writeBatch } from './batch-tree.ts'
 import { isObjective, lossesOf, type Objective } from './objective.ts'
+import { partOf } from './parts.ts'
 import { restorer } from './restore.ts'
 
 export interface GradcheckObjectiveOptions {
@@ -63,9 +64,6 @@ export interface GradcheckObjectiveResult {
 
 /** A gradient below this share of the largest counts as that share: some are only rounding, such as those of keys' biases. */
 const SMALL = 1e-3
-
-/** The part of a model that a parameter belongs to: a numbered block, or a field of the model. */
-const partOf = (name: string): string => /^(.*?\.\d+)\./.exec(name)?.[1] ?? name.split('.')[0]
 
 /**
  * Checks the derivatives of any loss against finite differences, along one random direction for each part of its model, in float64
