@@ -55,7 +55,7 @@ export function firstCaptions(
   { model, tokenizer }: Pick<TrainedModel<ImageTextModel>, 'model' | 'tokenizer'>,
   source: ImageTextSource,
   { start, count }: { readonly start: number; readonly count: number },
-  { truncate }: { readonly truncate: boolean },
+  { truncate }: { readonly truncate?: boolean },
 ): { tokens: Int32Array; tokenShape: [number, number] } {
   const texts = Array.from({ length: count }, (_, i) => source.captions(start + i)[0])
   const { context } = model.config.text
