@@ -42,7 +42,23 @@ export {
   type Size,
 } from './shapes/captions.ts'
 export * from './shapes/folder.ts'
-export * from './shapes/scenes.ts'
+export * from './shapes/moving.ts'
+export {
+  drawScene,
+  heldOutPairs,
+  isHeldOut,
+  type ObjectCount,
+  type PairChoice,
+  PICTURE_SIDE,
+  type RGB,
+  type Scene,
+  type ShapesExample,
+  type ShapesObject,
+  type ShapesOptions,
+  shapesExample,
+  shapesOptions,
+  shapesScene,
+} from './shapes/scenes.ts'
 export { type OpenShardsOptions, ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
 export { ClipTokenizer } from './tokenizers/clip.ts'
 export { JsonTokenizer } from './tokenizers/json.ts'
