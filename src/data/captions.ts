@@ -226,7 +226,8 @@ function checkPath(path: unknown, field: string, refuse: Refuse): string {
   if (typeof path !== 'string' || path.trim() === '')
     throw refuse(`'${field}' is not a ${field === 'file' ? 'file name' : 'path'}`)
   if (path.includes('\0')) throw refuse(`'${field}' holds a NUL character`)
-  const name = posix.normalize(path)
+  // a clip is a folder, which some write with a slash at its end
+  const name = field === 'clip' ? posix.normalize(path).replace(/(.)\/$/, '$1') : posix.normalize(path)
   if (posix.isAbsolute(name) || name === '..' || name.startsWith('../') || /^[a-z]:|\\/i.test(name))
     throw refuse(`'${field}' is '${path}': it must be a path below the folder, with forward slashes`)
   return name
