@@ -24,6 +24,9 @@ export interface CaptionedImage {
 /** The possible names of a folder's caption file. */
 export const CAPTION_FILES = ['captions.jsonl', 'captions.csv', 'captions.tsv'] as const
 
+/** The possible names of a folder's list of clips. */
+export const CLIP_FILES = ['clips.jsonl', 'clips.csv', 'clips.tsv'] as const
+
 export interface ReadCaptionsOptions {
   /**
    * read the classes of images: a field or column `label` or `labels` with one name or a list of them, or, of a folder without
@@ -91,8 +94,12 @@ export async function readCaptionsOf(
   folderOrFile: string,
   withLabels: boolean,
 ): Promise<{ readonly folder: string; readonly images: CaptionedImage[] }> {
-  const noList = withLabels && (await hasNoList(folderOrFile, CAPTION_FILES))
-  const found = noList ? await readClassFolders(folderOrFile) : undefined
+  const noList = await hasNoList(folderOrFile, CAPTION_FILES)
+  if (noList && !(await hasNoList(folderOrFile, CLIP_FILES)))
+    throw new DataError('has a list of clips and none of images: ClipDataset.open(path, options) reads it', {
+      file: folderOrFile,
+    })
+  const found = noList && withLabels ? await readClassFolders(folderOrFile) : undefined
   if (found) return { folder: folderOrFile, images: found }
   const { folder, examples } = await readList(folderOrFile, IMAGES, withLabels)
   return { folder, images: examples.map(({ name, found: _, ...example }) => ({ file: name, ...example })) }

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import { DataError, fileError } from '../io/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { entryAt, hasNoList, type ListForm, type Refuse, readList } from './captions.ts'
+import { CLIP_FILES, entryAt, hasNoList, type ListForm, type Refuse, readList } from './captions.ts'
 import {
   checkImageSize,
   datasetOptions,
@@ -33,9 +33,6 @@ export interface CaptionedClip {
   /** all other fields of its lines; for equal names, the last */
   readonly fields: Readonly<Record<string, unknown>>
 }
-
-/** The possible names of a folder's list of clips. */
-export const CLIP_FILES = ['clips.jsonl', 'clips.csv', 'clips.tsv'] as const
 
 export interface OpenClipsOptions extends Omit<OpenDatasetOptions, 'labels'> {
   /** number of frames to use of each clip: of a clip with more, so many at even distances from the first to the last */

@@ -1,8 +1,8 @@
 // Images, captions, tokenizers, batches, the built-in Shapes dataset, and safetensors files.
 
 export * from './batches.ts'
-export { CAPTION_FILES, type CaptionedImage, type ReadCaptionsOptions, readCaptions } from './captions.ts'
-export { type CaptionedClip, CLIP_FILES, ClipDataset, type OpenClipsOptions } from './clips.ts'
+export { CAPTION_FILES, type CaptionedImage, CLIP_FILES, type ReadCaptionsOptions, readCaptions } from './captions.ts'
+export { type CaptionedClip, ClipDataset, type OpenClipsOptions } from './clips.ts'
 export { ImageTextDataset, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
 // `Threads` and, below, `Shape` are former names, kept for programs that import them
 export type { DecodeThreads, DecodeThreads as Threads } from './decoding/pool.ts'

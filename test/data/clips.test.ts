@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { ClipDataset, evenlySpaced, type OpenClipsOptions } from '../../src/data/clips.ts'
 import { encodePng } from '../../src/data/images/image.ts'
-import { movingExample, writeMovingShapes } from '../../src/data/index.ts'
+import { movingExample, openData, writeMovingShapes } from '../../src/data/index.ts'
 import { DataError } from '../../src/io/errors.ts'
 import { fc, runs } from '../support.ts'
 import { temporaryFolder } from './folder.ts'
@@ -304,6 +304,16 @@ test('the fingerprint changes only with a clip, a frame, a caption, a label or t
   await writeFile(join(folder, 'a/3.png'), encodePng(new Uint8Array(48), 4, 4))
   others.push(await fingerprintOf(false, first, second))
   assert.equal(new Set([original, ...others]).size, 8)
+})
+
+test('a folder of clips is no folder of images, and the error says what reads it', async t => {
+  const folder = await folderWith(t, { ...two, 'clips.jsonl': lines(a) })
+  for (const labels of [false, true])
+    await assert.rejects(openData(folder, { imageSize: 4, labels }), {
+      name: 'DataError',
+      file: folder,
+      reason: /a list of clips and none of images: ClipDataset\.open/,
+    })
 })
 
 test('Moving Shapes are read as they were written', async t => {
