@@ -1,4 +1,4 @@
-// Images, captions, tokenizers, batches, the built-in Shapes dataset, and safetensors files.
+// Images, clips, captions, tokenizers, batches, and the built-in datasets: Shapes and Moving Shapes.
 
 export * from './batches.ts'
 export { CAPTION_FILES, type CaptionedImage, CLIP_FILES, type ReadCaptionsOptions, readCaptions } from './captions.ts'
@@ -43,7 +43,23 @@ export {
   type Size,
 } from './shapes/captions.ts'
 export * from './shapes/folder.ts'
-export * from './shapes/moving.ts'
+export {
+  describeMoving,
+  MOVING_FRAMES,
+  MOVING_TURNING_SHAPES,
+  type MovingAction,
+  type MovingExample,
+  type MovingObject,
+  type MovingOptions,
+  type MovingPose,
+  type MovingScene,
+  movingActions,
+  movingExample,
+  movingFrame,
+  movingScene,
+  oppositeAction,
+  playedBackwards,
+} from './shapes/moving.ts'
 export {
   drawScene,
   heldOutPairs,

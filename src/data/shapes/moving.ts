@@ -108,11 +108,15 @@ export interface MovingExample {
  */
 export function movingExample(index: number, options?: MovingOptions): MovingExample {
   const { frames: count } = settle('movingExample(index, options)', options, movingOptions)
-  if (!Number.isSafeInteger(count) || count < 2)
-    throw new RangeError(`movingExample: frames must be an integer from 2 on, not ${count}`)
+  checkFrames('movingExample', count)
   const scene = movingScene(index, options)
-  const frames = Array.from({ length: count }, (_, frame) => drawScene(frameOf(scene, frame, count)))
+  const frames = Array.from({ length: count }, (_, frame) => drawScene(movingFrame(scene, frame, count)))
   return { scene, caption: describeMoving(scene), frames }
+}
+
+function checkFrames(caller: string, count: number): void {
+  if (!Number.isSafeInteger(count) || count < 2)
+    throw new RangeError(`${caller}: a clip has 2 frames or more, not ${count}`)
 }
 
 /** The scene of `movingExample(index, options)`, not yet drawn. */
@@ -148,10 +152,14 @@ export const describeMoving = ({ action, objects }: MovingScene): string =>
 /**
  * The picture at one frame of a clip. Frame i of n is exactly frame n - 1 - i of the clip that is played backwards.
  * @param frame from 0 to count - 1
- * @param count number of frames of the clip
+ * @param count number of frames of the clip, at least 2
+ * @throws RangeError for another frame or count
  */
-export function frameOf({ background, objects }: MovingScene, frame: number, count: number): Scene {
+export function movingFrame({ background, objects }: MovingScene, frame: number, count: number): Scene {
+  checkFrames('movingFrame', count)
   const last = count - 1
+  if (!Number.isSafeInteger(frame) || frame < 0 || frame > last)
+    throw new RangeError(`movingFrame: frame must be an integer from 0 to ${last}, not ${frame}`)
   // symmetric in from and to, so that no rounding differs when they are swapped
   const blend = (from: number, to: number) => (from * (last - frame) + to * frame) / last
   const poses = objects.map(({ size, colour, shape, from, to }) => {

@@ -9,12 +9,12 @@ import { COLOURS, pairName, SHAPES, SIZES } from '../../../src/data/shapes/capti
 import { FolderNotEmptyError, writeMovingShapes, writeShapes } from '../../../src/data/shapes/folder.ts'
 import {
   describeMoving,
-  frameOf,
   MOVING_TURNING_SHAPES,
   type MovingAction,
   type MovingOptions,
   movingActions,
   movingExample,
+  movingFrame,
   movingScene,
   oppositeAction,
   playedBackwards,
@@ -36,7 +36,7 @@ const of = (...actions: MovingAction[]) => scenes(150, { actions })
 
 /** The scenes of all frames of a clip. */
 const framesOf = (scene: ReturnType<typeof movingScene>, count = 8): Scene[] =>
-  Array.from({ length: count }, (_, frame) => frameOf(scene, frame, count))
+  Array.from({ length: count }, (_, frame) => movingFrame(scene, frame, count))
 
 const textOf = (pixels: Uint8Array) => Buffer.from(pixels).toString('base64')
 
@@ -226,7 +226,9 @@ suite('a clip', () => {
 
   test('the error for an invalid argument names it', () => {
     assert.throws(() => movingExample(-1), /movingExample: index must be a non-negative integer, not -1/)
-    assert.throws(() => movingExample(0, { frames: 1 }), /frames must be an integer from 2 on, not 1/)
+    assert.throws(() => movingExample(0, { frames: 1 }), /movingExample: a clip has 2 frames or more, not 1/)
+    assert.throws(() => movingFrame(movingScene(0), 8, 8), /frame must be an integer from 0 to 7, not 8/)
+    assert.throws(() => movingFrame(movingScene(0), 0, 1), /movingFrame: a clip has 2 frames or more, not 1/)
     assert.throws(() => movingExample(0, { pairs: 'some' as 'all' }), /movingExample: pairs .* not 'some'/)
     assert.throws(() => movingExample(0, { actions: ['jumps' as 'grows'] }), /actions .* not 'jumps'/)
     assert.throws(() => movingExample(0, { actions: [] }), /actions .* not none/)
