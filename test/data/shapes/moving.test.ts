@@ -63,6 +63,8 @@ suite('the order of frames is what tells an action', () => {
         const opposite = movingExample(index, { ...chosen, actions: [oppositeAction(name)] })
         assert.deepEqual([...clip.frames].reverse(), opposite.frames)
         assert.deepEqual(playedBackwards(clip.scene), opposite.scene)
+        // no number differs, not even in its last digit
+        assert.deepEqual(framesOf(clip.scene, chosen.frames).reverse(), framesOf(opposite.scene, chosen.frames))
         assert.equal(clip.scene.action, name)
         assert.equal(clip.caption.replace(name, oppositeAction(name)), opposite.caption)
       }),
