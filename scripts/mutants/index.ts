@@ -26,6 +26,8 @@ const { values: flags } = parseArgs({
 })
 const project = fileURLToPath(new URL('../..', import.meta.url))
 const groups = ['rules', 'tape', 'kernels', 'masks'] as const
+if (flags.only !== undefined && !groups.some(group => group === flags.only))
+  throw new Error(`--only ${flags.only}: it must be one of ${groups.join(', ')}`)
 
 const all = [...mutantsOfRules(project), ...mutantsByReplacement(project), ...mutantsOfKernels(project)]
 const isEquivalent = (mutant: Mutant) =>

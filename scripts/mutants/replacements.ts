@@ -21,6 +21,35 @@ const tape: Record<string, readonly Replacement[]> = {
       'this.#isAlone(sum)',
     ],
     ['a sum is computed in place although it is shared', 'this.#isAlone(sum) &&', 'true &&'],
+    [
+      'a requested gradient is freed during the walk',
+      'if (!this.#wanted.has(result)) this.#delete(result)',
+      'this.#delete(result)',
+    ],
+    ['gradients that are not requested are kept to the end', 'if (!this.#wanted.has(result)) this.#delete(result)', ''],
+    ['memory that another gradient shares is freed', 'if (left > 0)', 'if (left < 0)'],
+    ['recorded memory is freed', '!this.#isRecorded && this.#pass.owns(storage)', 'this.#pass.owns(storage)'],
+    [
+      'intermediate results of a rule are kept to the end',
+      'this.#pass.sweep(mark, storage => this.#uses.has(storage))',
+      '{}',
+    ],
+    [
+      'intermediate results of a rule are freed while they are used',
+      'storage => this.#uses.has(storage)',
+      '() => false',
+    ],
+    [
+      'intermediate results of a rule are freed although they are recorded',
+      'if (!this.#isRecorded) this.#pass.sweep',
+      'this.#pass.sweep',
+    ],
+    ['memory is freed at its last use instead of its first', 'if (known.has(storage)) return undefined', ''],
+    [
+      'memory of watched tensors is freed',
+      'for (const arg of args) if (arg instanceof Tensor) known.add(arg.storage)',
+      '',
+    ],
   ],
   'src/autograd/tape.ts': [
     ['walking back stops before the first operation', 'i >= 0; i--', 'i > 0; i--'],
@@ -30,6 +59,67 @@ const tape: Record<string, readonly Replacement[]> = {
       'gradients.add(result, onesLike(result))',
     ],
     ['a stale value is not noticed', 'if (x.storage !== storage)', 'if (false)'],
+    ['memory stays until the tape ends', "freed[i]?.free('its backward pass')", ''],
+    ['memory that another tape records is freed', 'isRecording() ? [] : firstUses', 'false ? [] : firstUses'],
+    ['memory of kept tensors is freed', 'storagesIn([result, kept])', 'storagesIn([result])'],
+    ['an operation on constants is recorded', 'if (!entry.args.some(arg => this.tracks(arg))) return', ''],
+    [
+      'arguments that are constants get gradients',
+      'arg instanceof Tensor && this.tracks(arg) && thunks',
+      'arg instanceof Tensor && thunks',
+    ],
+    ['the tape does not hold what scopes within it made', "new Scope('its tape', true)", "new Scope('its tape')"],
+  ],
+  'src/autograd/recording.ts': [
+    ['an outer tape does not see what an inner one records', '[...recorders, recorder]', '[recorder]'],
+    ['recording goes on in noGrad', 'withRecorders([], ', 'withRecorders(recorders, '],
+    [
+      'recording goes on after an error',
+      'try {\n    return f()\n  } finally {\n    recorders = outer\n  }',
+      'const result = f()\n  recorders = outer\n  return result',
+    ],
+    ['intermediate results in noGrad are kept', 'inner.end(storagesIn(kept))', 'inner.handOver()'],
+  ],
+  'src/autograd/checkpoint.ts': [
+    [
+      'random numbers differ the second time',
+      'of positions) generator.seek(position)',
+      'of []) void (generator, position)',
+    ],
+    [
+      'the generator stays where the first time began',
+      'of now) generator.seek(position)',
+      'of []) void (generator, position)',
+    ],
+    [
+      'a checkpoint around does not know of the draws',
+      'announceDraw(generator, position)',
+      'void (generator, position)',
+    ],
+    [
+      'what is used from outside gets no gradient',
+      'if (x instanceof Tensor && !made.has(x) && isFloating(x.dtype)) captured.add(x)',
+      'if (args.includes(x)) captured.add(x as Tensor)',
+    ],
+    ['what is made inside counts as from outside', 'made.add(result)', ''],
+    [
+      'what is handed through gets no gradient',
+      'if (!made.has(inside) && isFloating(inside.dtype)) captured.add(inside)',
+      '',
+    ],
+  ],
+  'src/autograd/transforms.ts': [
+    ['tangents are not applied', 'g.mul(vectors[i]).sum()', 'g.sum()'],
+    ['a pullback is for one use', 'tape.handOver()', 'tape.end(value)'],
+    [
+      'an hvp is for the first inputs',
+      'const moved = wrt.map(i => vectors[i])',
+      'const moved = wrt.map((_, i) => vectors[i])',
+    ],
+    ['products stand at the wrong inputs', 'products[wrt.indexOf(i)]', 'products[i]'],
+    ['the pullback stands at the wrong inputs', 'products[floating.indexOf(i)]', 'products[i]'],
+    ['rows of a Jacobian are sums', 'unit[i] = 1', 'unit.fill(1)'],
+    ['a Jacobian is transposed', '[...result.shape, ...x.shape]', '[...x.shape, ...result.shape]'],
   ],
   'src/autograd/checks.ts': [
     [
@@ -40,6 +130,17 @@ const tape: Record<string, readonly Replacement[]> = {
   ],
   'src/autograd/op.ts': [
     ['a tensor in two places gets its gradient twice', 'at >= 0 && args.indexOf(arg) === i ?', 'at >= 0 ?'],
+    [
+      'an argument that is handed through is the result',
+      'args.includes(result) ? result.view(result.shape, result.strides) : result',
+      'result',
+    ],
+    [
+      'a definition is recorded beside its operation',
+      'noGrad(() => unobserved(() => definition(...args)))',
+      'unobserved(() => definition(...args))',
+    ],
+    ['the rule of a definition is walked for every argument', '(gradients ?? all())[at]', 'all()[at]'],
   ],
 }
 

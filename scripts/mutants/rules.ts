@@ -9,7 +9,7 @@ import { lineOf, nodesIn, ownerOf, read, resultsOf, type Source } from './syntax
 const folder = 'src/autograd/ops'
 
 const stagesFor = (operation: string): Stage[] => [
-  { files: ['test/autograd/ops.test.ts'], env: { OPERATION: operation } },
+  ...['ops', 'fused'].map(name => ({ files: [`test/autograd/${name}.test.ts`], env: { OPERATION: operation } })),
   { files: ['test/autograd/fused.test.ts'] },
   { files: ['test/autograd/ops.test.ts', 'test/autograd/transforms.test.ts', 'test/autograd/extremes.test.ts'] },
 ]
@@ -42,11 +42,11 @@ function mutant(source: Source, node: ts.Node, fault: string, text: string): Mut
   }
 }
 
-/** A thunk of a rule, or a rule of one input, from which `unary` makes a thunk. */
+/** A thunk of a rule, in its list or made for each of many inputs; or a rule of one input, from which `unary` makes a thunk. */
 function isGradient(node: ts.Node): node is ts.ArrowFunction {
   if (!ts.isArrowFunction(node)) return false
   const { parent } = node
-  if (ts.isArrayLiteralExpression(parent)) return node.parameters.length === 0
+  if (ts.isArrayLiteralExpression(parent) || ts.isReturnStatement(parent)) return node.parameters.length === 0
   return ts.isCallExpression(parent) && parent.expression.getText() === 'unary' && node === parent.arguments[1]
 }
 
@@ -65,9 +65,9 @@ function ofGradient(source: Source, node: ts.Node): Mutant[] {
 /** Exchanges the gradients of two inputs. */
 function ofInputs(source: Source, node: ts.Node): Mutant[] {
   if (!ts.isArrayLiteralExpression(node)) return []
-  const [x, y, ...others] = node.elements
-  if (!x || !y || !isGradient(x) || !isGradient(y) || x.getText() === y.getText()) return []
-  const swapped = [y, x, ...others].map(element => element.getText()).join(', ')
+  const [x, y] = node.elements.filter(isGradient)
+  if (!x || !y || x.getText() === y.getText()) return []
+  const swapped = node.elements.map(element => (element === x ? y : element === y ? x : element).getText()).join(', ')
   return [mutant(source, node, `inputs exchanged: ${node.getText()}`, `[${swapped}]`)]
 }
 

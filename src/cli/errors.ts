@@ -65,13 +65,13 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** The text for an error on stderr: one message, and the stack too if COCAGRAD_DEBUG=1. */
+/** The text for an error on stderr: one message, or the stack if COCAGRAD_DEBUG=1. */
 export function describeError(error: unknown): string {
   if (process.env.COCAGRAD_DEBUG === '1' && error instanceof Error && error.stack) return error.stack
   if (error instanceof InterruptedError) return messageOf(error)
   const advice =
     exitCodeOf(error) === EXIT.failure && !FAILURES.some(failure => error instanceof failure)
-      ? '\nThis should not happen. COCAGRAD_DEBUG=1 shows where it did.'
+      ? '\nThis should not happen. Set COCAGRAD_DEBUG=1 to see where it did.'
       : ''
   return `error: ${messageOf(error)}${advice}`
 }

@@ -1,4 +1,4 @@
-// Ctrl-C: the first one stops in order, the second one stops at once.
+// Ctrl-C: the first one stops cleanly, the second one stops at once.
 
 import { EXIT, InterruptedError } from './errors.ts'
 import { say } from './output.ts'

@@ -8,27 +8,27 @@ import { UsageError } from './errors.ts'
 
 export function positiveInteger(text: string): number {
   const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('A positive integer is needed.')
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('Expected a positive integer.')
   return value
 }
 
 export function wholeNumber(text: string): number {
   const value = Number(text)
   if (text.trim() === '' || !Number.isSafeInteger(value) || value < 0)
-    throw new InvalidArgumentError('An integer from 0 on is needed.')
+    throw new InvalidArgumentError('Expected an integer, 0 or more.')
   return value
 }
 
 export function positiveNumber(text: string): number {
   const value = Number(text)
-  if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new InvalidArgumentError('A number above 0 is needed.')
+  if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new InvalidArgumentError('Expected a number above 0.')
   return value
 }
 
 export function nonNegativeNumber(text: string): number {
   const value = Number(text)
   if (text.trim() === '' || !(value >= 0 && value < Number.POSITIVE_INFINITY))
-    throw new InvalidArgumentError('A number from 0 on is needed.')
+    throw new InvalidArgumentError('Expected a number, 0 or more.')
   return value
 }
 
@@ -38,9 +38,9 @@ export const names =
   (text: string): string[] => {
     const list = text.split(',').map(name => name.trim())
     if (list.some(name => name === ''))
-      throw new UsageError(`${flag} '${text}': names between commas are needed, none empty`)
+      throw new UsageError(`${flag} '${text}': expected names separated by commas, none of them empty`)
     const twice = list.find((name, i) => list.indexOf(name) < i)
-    if (twice !== undefined) throw new UsageError(`${flag}: '${twice}' is there twice`)
+    if (twice !== undefined) throw new UsageError(`${flag}: '${twice}' is listed twice`)
     return list
   }
 

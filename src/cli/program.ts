@@ -20,7 +20,7 @@ import { describeError, EXIT, exitCodeOf, FailedError } from './errors.ts'
 import { examples } from './options.ts'
 import { say } from './output.ts'
 
-// as far away from src/cli as from dist/cli
+// the same relative path from src/cli and from dist/cli
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
 export function makeProgram(): Command {

@@ -44,12 +44,12 @@ export class TrainingProgress
     this.#remaining = new RemainingTime(steps, step, this.#now)
     this.#folder = folder
     this.#endsWhenWrong = config.guard.onError === 'stop'
-    const from = step === 0 ? '' : `, going on after step ${step}`
+    const from = step === 0 ? '' : `, continuing after step ${step}`
     say(
       [
         `${folder}: ${model.parameterCount().toLocaleString('en')} parameters on ${device}`,
-        `${images.train?.toLocaleString('en') ?? 'shards of'} images to learn from, ${images.validation.toLocaleString('en')} held back`,
-        `${steps} steps of ${config.batchSize} images${stepsPerEpoch === undefined ? '' : `, ${stepsPerEpoch} an epoch`}${from}`,
+        `${images.train?.toLocaleString('en') ?? 'shards of'} training images, ${images.validation.toLocaleString('en')} held out`,
+        `${steps} steps of ${config.batchSize} images${stepsPerEpoch === undefined ? '' : `, ${stepsPerEpoch} per epoch`}${from}`,
         ...changes.map(change => `changed since the run was last started: ${change}`),
       ].join('\n'),
     )

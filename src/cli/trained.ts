@@ -1,5 +1,5 @@
-// What every command on a trained model starts with: opening the model on a device, reading pictures from files, and
-// checking words against its vocabulary.
+// Shared parts of commands on a trained model: opening the model on a device, reading pictures from files, and checking
+// words against its vocabulary.
 
 import type { Command } from 'commander'
 import { decodeImage } from '../data/index.ts'
@@ -60,7 +60,7 @@ export async function openTrained<F extends FamilyName>(
   const { run, model: path, step, tokenizer } = flags
   if (run !== undefined && path !== undefined) throw new UsageError('give either --run or --model')
   if (run !== undefined && tokenizer !== undefined)
-    throw new UsageError(`--tokenizer ${tokenizer}: a run has its own, and --run takes no other`)
+    throw new UsageError(`--tokenizer ${tokenizer} has no effect with --run: a run has its own tokenizer`)
   if (run !== undefined) {
     await openDevice(flags)
     return { ...(await openRun(run, { step, family })), path: run } as unknown as Opened<F>
@@ -70,7 +70,7 @@ export async function openTrained<F extends FamilyName>(
   await openDevice(flags)
   const opened = await openModel(path, { step, tokenizer, family })
   if ('folder' in opened && tokenizer !== undefined)
-    throw new UsageError(`--tokenizer ${tokenizer}: ${path} is a run, which has its own`)
+    throw new UsageError(`--tokenizer ${tokenizer} has no effect: ${path} is a run, which has its own tokenizer`)
   return { ...opened, path }
 }
 

@@ -1,5 +1,5 @@
-// What a model does with some of its data: units that never fire, parameters that no gradient reaches, embeddings that are
-// all alike.
+// Examines what a model computes for some of its data: units that never fire, parameters that no gradient reaches, embeddings
+// that are all alike.
 
 import { noGrad, Tape } from '../autograd/index.ts'
 import { orZeros } from '../autograd/tape.ts'
@@ -14,17 +14,17 @@ import { runWords, type Words } from './training.ts'
 
 const finding = findingsOf('activity')
 
-/** A gradient of so small a share of the others' mean norm is none. */
+/** A gradient whose norm is below this share of the mean norm counts as 0. */
 const NOTHING = 1e-7
 
-/** A unit may be silent by chance in fewer rows than this. */
+/** In fewer rows than this, a unit may be silent by chance. */
 const ENOUGH_ROWS = 16
 
 /**
- * Runs a model over a batch and back, in `eval` mode. What it finds is wrong only where values are not finite; then there is nothing
- * else to be said.
- * @param isTrained whether its embeddings should differ by now: those of new models are all alike
- * @param learningRate what it was trained with, at its peak, if that is known
+ * Computes the loss of a batch and its gradients, in `eval` mode. If a value is not finite, this is the only finding, and the only one
+ * that is `wrong`.
+ * @param isTrained whether the embeddings should differ: those of a new model are all alike
+ * @param learningRate the peak learning rate of the training, if it is known
  */
 export async function examineActivity(
   { objective, batch, position }: LossProblem,
@@ -70,11 +70,11 @@ function notFinite(found: readonly Finding[], learningRate: number | undefined, 
   return [
     finding(
       'wrong',
-      'the model computes values that are no finite numbers',
+      'the model computes values that are not finite',
       seen.length === 0
-        ? 'the gradients are finite, and a norm of them is not'
+        ? 'the gradients are finite, but the norm of one of them is not'
         : some(seen.map(({ kind, name, value, index }) => `${kind} ${name} has ${value} at ${index}`)),
-      `${words.overflow}: ${words.earlier}, and train on with ${lowerRate(learningRate)}, a longer warm-up or ${words.clip}`,
+      `${words.overflow}: ${words.earlier}, and continue with ${lowerRate(learningRate)}, a longer warm-up or a ${words.clip}`,
     ),
   ]
 }
@@ -93,25 +93,25 @@ function unreached(norms: ReadonlyMap<string, number>): DoctorFinding[] {
     finding(
       'suspect',
       `no gradient reaches ${counted(none.length, 'parameter')}`,
-      `norms below ${NOTHING} of the mean of all: ${some(none.map(([name, length]) => `${name} ${digits(length)}`))}, of ${norms.size} parameters`,
-      'look for what lies between them and the loss: units that never fire, weights of 0, a saturated softmax, a stopped gradient',
+      `of ${norms.size} parameters, the gradient norms of these are below ${NOTHING} of the mean: ${some(none.map(([name, length]) => `${name} ${digits(length)}`))}`,
+      'look between them and the loss for units that never fire, weights of 0, a saturated softmax or a stopped gradient',
     ),
   ]
 }
 
-/** Operations whose result is 0, or nearly, for a unit that does not fire. */
+/** Operations whose result is 0 or nearly 0 for a unit that does not fire. */
 const ACTIVATIONS: readonly string[] = ['relu', 'gelu', 'geluTanh']
 
-/** The units of one layer, over all calls of it. */
+/** The units of one layer, over all of its calls. */
 interface Units {
   readonly name: string
-  /** the largest size of each one's values */
+  /** the largest absolute value of each unit */
   readonly most: Float64Array
-  /** how many values each has had, above those that it needs for a verdict */
+  /** how many values of each unit were examined, minus the number that a verdict needs */
   rows: number
 }
 
-/** What activation functions give, and what the second layer of each MLP is given. */
+/** Finds units that never fire, in the results of activation functions and in the inputs of the second layer of each MLP. */
 async function deadUnits(tape: Tape, learningRate: number | undefined): Promise<DoctorFinding[]> {
   const layers = new Map<string, Units>()
   const add = async (name: string, x: Tensor, axis: number, enough = 0) => {
@@ -127,7 +127,7 @@ async function deadUnits(tape: Tape, learningRate: number | undefined): Promise<
       layer.most[unit] = Math.max(layer.most[unit], Math.abs(data[i]))
     }
   }
-  /** of a result, the layer that computed what it was computed of */
+  /** for each result, the last layer that it was computed with */
   const makers = new Map<unknown, string>()
   for (const { name: operation, args, result } of tape.entries) {
     const weight = args.map(arg => tape.watched.get(arg as Tensor)).find(name => name !== undefined)
@@ -136,7 +136,7 @@ async function deadUnits(tape: Tape, learningRate: number | undefined): Promise<
     const mlp = /^(.*)\.down\.weight$/.exec(tape.watched.get(args[1] as Tensor) ?? '')?.[1]
     if (mlp !== undefined) await add(mlp, args[0] as Tensor, (args[0] as Tensor).rank - 1)
     else if (ACTIVATIONS.includes(operation) && result.rank > 1)
-      // the channels of pictures are their second axis; the first layer of an MLP has the MLP's name
+      // the channels of images are their second axis; the first layer of an MLP is reported by the name of the MLP
       await add((maker ?? operation).replace(/\.up$/, ''), result, result.rank > 3 ? 1 : result.rank - 1, ENOUGH_ROWS)
   }
   const found = [...layers.values()]
@@ -146,24 +146,24 @@ async function deadUnits(tape: Tape, learningRate: number | undefined): Promise<
     .sort((a, b) => b.dead / b.all - a.dead / a.all)
   if (found.length === 0) return []
   const worst = found[0].dead / found[0].all
-  const smoother = tape.entries.some(({ name }) => name === 'relu') ? 'gelu instead of relu, ' : ''
+  const smoother = tape.entries.some(({ name }) => name === 'relu') ? ', or gelu instead of relu' : ''
   return [
     finding(
       worst > 0.5 ? 'suspect' : 'note',
       `units of ${counted(found.length, 'layer')} never fire`,
       some(found.map(({ name, dead, all }) => `${name} ${dead} of ${all} (${share(dead, all)})`)),
-      `the learning rate was too high at some time, or the bias went far below 0: ${lowerRate(learningRate)} or a longer warm-up, ${smoother}a new start`,
+      `the learning rate was too high, or the bias went far below 0: start a new run with ${lowerRate(learningRate)} or a longer warm-up${smoother}`,
     ),
   ]
 }
 
-/** Units that are below a thousandth of the layer's largest everywhere. */
+/** The number of units that are below a thousandth of the layer's largest value everywhere. */
 function countDead(most: Float64Array): number {
   const largest = most.reduce((a, b) => Math.max(a, b), 0)
   return most.filter(value => !(value > 1e-3 * largest)).length
 }
 
-/** Mean cosine of pairs, of embeddings of unit length: the sum of all, squared, holds each pair twice. */
+/** Checks the mean cosine of all pairs of unit vectors: the squared norm of their sum contains each pair twice. */
 function alike(
   what: string,
   data: ArrayLike<number>,
@@ -180,8 +180,8 @@ function alike(
     finding(
       'suspect',
       `the embeddings of ${what} are all alike`,
-      `the mean cosine of ${rows} ${what} with each other is ${cosine.toFixed(4)}`,
-      `the model does not tell ${what} apart: see that they differ at all; then ${lowerRate(learningRate)} or a longer warm-up`,
+      `the mean cosine between ${rows} ${what} is ${cosine.toFixed(4)}`,
+      `the model does not distinguish ${what}: check that they differ; then use ${lowerRate(learningRate)} or a longer warm-up`,
     ),
   ]
 }

@@ -1,5 +1,5 @@
-// What a run learns from and is judged by: images that are there twice, captions that belong to several images, captions
-// that the model cannot read.
+// Examines the training and the held-out images of a run: images that occur twice, captions that belong to several images, captions
+// that the model cannot read, and classes with few images.
 
 import { createHash } from 'node:crypto'
 import type { ImageTextSource, Tokenizer } from '../data/index.ts'
@@ -9,21 +9,21 @@ import { counted, type DoctorFinding, digits, findingsOf, share, some } from './
 
 const finding = findingsOf('data')
 
-/** How many times as many images one class may have as another. */
+/** One class may have this many times as many images as another. */
 const UNEQUAL = 10
 
-/** From this share of the data on most faults are worth more than a note. */
+/** If more than this share of the data has a problem, most findings are suspect, otherwise notes. */
 const MANY = 0.01
 
 export interface DataExamination {
   readonly train: ImageTextSource
   readonly validation?: ImageTextSource
-  /** of a run on texts */
+  /** of a run with captions */
   readonly tokenizer?: Tokenizer
   /** of a classifier */
   readonly classes?: readonly string[]
   readonly config: RunConfig
-  /** the checkpoint was trained on other data */
+  /** whether the checkpoint was trained on other data */
   readonly isChanged?: boolean
   readonly onProgress?: (done: number, total: number) => void
   readonly signal?: AbortSignal
@@ -35,8 +35,8 @@ export async function examineData(data: DataExamination): Promise<DoctorFinding[
     ...(isChanged ? [changed()] : []),
     ...(await equalImages(data)),
     ...equalCaptions(data),
-    ...captionsOf(data, train, 'to learn from'),
-    ...(validation ? captionsOf(data, validation, 'held back') : []),
+    ...captionsOf(data, train, 'training'),
+    ...(validation ? captionsOf(data, validation, 'held-out') : []),
     ...classesOf(data),
   ]
 }
@@ -45,11 +45,11 @@ const changed = (): DoctorFinding =>
   finding(
     'wrong',
     'the data is not what the run was trained on',
-    'names of files or captions differ from those that the checkpoint was written with',
-    'bring the old data back, or start a new run: this one cannot be resumed, and its validation images may have been trained on',
+    'file names or captions differ from those of the checkpoint',
+    'restore the old data or start a new run: this run cannot be resumed, and the held-out images may be images that it was trained on',
   )
 
-/** Names of images by their pixels, as the model sees them before they are augmented. */
+/** The names of images, by a hash of the pixels before augmentation. */
 async function hashes(
   source: ImageTextSource,
   onImage: () => void,
@@ -80,12 +80,12 @@ async function equalImages({ train, validation, onProgress, signal }: DataExamin
     findings.push(
       finding(
         'wrong',
-        'images held back are among those to learn from',
-        `${count} of ${validation!.length} (${share(count, validation!.length)}), pixel by pixel: ${some(
-          both.map(([[held], [own]]) => `${held} is ${own}`),
+        'held-out images are among the training images',
+        `${count} of ${validation!.length} (${share(count, validation!.length)}) have the pixels of a training image: ${some(
+          both.map(([[heldOut], [own]]) => `${heldOut} equals ${own}`),
           2,
         )}`,
-        'evaluations of this run say too much: remove one of each, and train anew',
+        'remove one image of each pair and start a new run: the evaluations of this run are too good',
       ),
     )
   }
@@ -95,12 +95,12 @@ async function equalImages({ train, validation, onProgress, signal }: DataExamin
     findings.push(
       finding(
         more > MANY * train.length ? 'suspect' : 'note',
-        'images to learn from are there more than once',
-        `${more} of ${train.length} (${share(more, train.length)}) are another once more, pixel by pixel: ${some(
-          twice.map(names => names.slice(0, 2).join(' is ')),
+        'training images occur more than once',
+        `${more} of ${train.length} (${share(more, train.length)}) have the pixels of another one: ${some(
+          twice.map(names => names.slice(0, 2).join(' equals ')),
           2,
         )}`,
-        'in one batch they are false negatives of each other, and they count twice: remove them, or give one image several captions',
+        'remove them, or give one image several captions: in a batch they are false negatives of each other, and they count twice',
       ),
     )
   return findings
@@ -110,13 +110,13 @@ async function equalImages({ train, validation, onProgress, signal }: DataExamin
 const comparesTexts = ({ family, model }: RunConfig): boolean =>
   family === 'dual-encoder' || (family === 'coca' && ((model as CoCaConfig).loss?.contrastive?.weight ?? 1) !== 0)
 
-/** Captions that are equal make false negatives, unless the run knows of them. */
+/** Finds equal captions, which are false negatives of each other unless the run treats them as positives or separates them. */
 function equalCaptions({ train, config }: DataExamination): DoctorFinding[] {
   if (!comparesTexts(config)) return []
   const counts = new Map<string, number>()
   let all = 0
   for (let i = 0; i < train.length; i++) {
-    // one of an image's captions is in a batch
+    // a batch has one of the captions of an image
     const texts = train.captions(i)
     for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1 / texts.length)
     all++
@@ -125,14 +125,14 @@ function equalCaptions({ train, config }: DataExamination): DoctorFinding[] {
     [...counts.values()].reduce((sum, n) => sum + Math.max(0, n * (n - 1)), 0) / Math.max(1, all * (all - 1))
   const others = equal * (config.batchSize - 1)
   const frequent = [...counts].sort(([, a], [, b]) => b - a).slice(0, 2)
-  const evidence = `${counts.size} different captions of ${counted(all, 'image')}; in a batch of ${config.batchSize} each caption has ${digits(others)} equals on average. Most frequent: ${frequent.map(([text, n]) => `'${text}' ${Math.round(n)} times`).join(', ')}`
+  const evidence = `${counted(all, 'image')} have ${counted(counts.size, 'different caption')}; in a batch of ${config.batchSize}, a caption equals ${digits(others)} others on average. The most frequent: ${frequent.map(([text, n]) => `'${text}' ${Math.round(n)} times`).join(', ')}`
   if (others > 0.5 * (config.batchSize - 1))
     return [
       finding(
         'suspect',
         'most captions of a batch are equal',
         evidence,
-        'a caption that fits most images tells none apart: captions must say what is special about their image',
+        'write captions that say what is special about each image: a caption that fits most images distinguishes none',
       ),
     ]
   if (!('equalCaptions' in config) || config.equalCaptions !== 'ignore' || others < MANY) return []
@@ -168,34 +168,34 @@ function captionsOf({ tokenizer, config }: DataExamination, source: ImageTextSou
       : [
           finding(
             list.length > from * all ? 'suspect' : 'note',
-            `captions ${which} ${fault}`,
+            `${which} captions ${fault}`,
             `${list.length} of ${all} (${share(list.length, all)}): ${some(list, 2)}`,
             advice,
           ),
         ]
   return [
-    ...about(faults.empty, 'are nothing but padding', 'give these images captions, or remove them', 0),
+    ...about(faults.empty, 'contain only padding', 'give these images captions, or remove them', 0),
     ...about(
       faults.unread,
-      'have no word that the model knows',
+      'contain no word that the model knows',
       'give these images captions in the words of the others',
       0,
     ),
     ...about(
       faults.long,
-      'are cut off by the context',
-      `a model.text.context of more than ${context} keeps them whole; what is cut is never learned, and two captions may become one`,
+      'are longer than the context',
+      `use a model.text.context above ${context}: the end of these captions is cut off and never learned, and two of them may become equal`,
     ),
     ...about(
       faults.strange,
-      'have words that the model does not know',
-      'the model reads all of them as one word: images to learn from must use them, or the vocabulary be larger',
+      'contain words that the model does not know',
+      'use these words in training captions, or a larger vocabulary: the model reads all unknown words as the same word',
       0.5,
     ),
   ]
 }
 
-/** Classes of a classifier that have no image to learn from, or hardly any beside the others. */
+/** Finds classes of a classifier that have no training image, or far fewer than others. */
 function classesOf({ train, classes }: DataExamination): DoctorFinding[] {
   if (!classes) return []
   const counts = new Map(classes.map(name => [name, 0]))
@@ -208,9 +208,9 @@ function classesOf({ train, classes }: DataExamination): DoctorFinding[] {
     return [
       finding(
         'suspect',
-        'some classes have no image to learn from',
-        `images by class, the fewest first: ${some(list)}`,
-        'all their images are held back: hold back a smaller share, or collect more images of these classes',
+        'some classes have no training image',
+        `training images of each class, fewest first: ${some(list)}`,
+        'hold out a smaller share of the images, or collect more images of these classes',
       ),
     ]
   if (least[1] * UNEQUAL > most[1]) return []
@@ -218,8 +218,8 @@ function classesOf({ train, classes }: DataExamination): DoctorFinding[] {
     finding(
       'note',
       'some classes have far fewer images than others',
-      `images by class, the fewest first: ${some(list)}; the most has '${most[0]}', ${most[1]}`,
-      'the model learns to name the frequent ones: look at the accuracy of each class, and collect more images of the rare ones',
+      `training images of each class, fewest first: ${some(list)}; '${most[0]}' has the most, ${most[1]}`,
+      'look at the accuracy of each class, and collect more images of the rare classes: the model may only learn to predict the frequent ones',
     ),
   ]
 }

@@ -1,33 +1,33 @@
-// The result of an examination, of a run or of a model in memory.
+// The result of an examination of a run or of a model in memory.
 
 import { bySeverity, counted, type DoctorFinding, digits } from './finding.ts'
 import type { GradientExamination } from './gradients.ts'
 
-/** What was found, and what was looked at. */
+/** The findings of an examination, and what was examined. */
 export interface Examination {
-  /** the folder, or where there is none the class of the model */
+  /** the folder, or the class of the model if there is no folder */
   readonly run: string
-  /** of the checkpoint, of the batch that a guard has kept, or of a model in memory; 0 where nothing tells it */
+  /** the step of the checkpoint, of the batch that the guard saved, or of the model in memory; 0 if it is not known */
   readonly step: number
-  /** false where something is wrong or suspect */
+  /** false if a finding is wrong or suspect */
   readonly ok: boolean
   /** the most serious first */
   readonly findings: readonly DoctorFinding[]
-  /** what was looked at, by area, in words */
+  /** what was examined in each area, in words */
   readonly looked: Readonly<Record<string, string>>
 }
 
-/** Most examples whose way through the model is followed. */
+/** The largest number of examples that the activity is computed for. */
 export const FOLLOWED = 64
 
-/** What is said where there are no finite numbers to look at. */
+/** The entry in `looked` of an area that was not examined because values are not finite. */
 export const NOTHING = 'none: values are not finite'
 
-/** What was looked at of gradients. */
+/** The entry in `looked` of the gradients. */
 export const wordsOf = ({ parts }: GradientExamination): string =>
   `${counted(parts.length, 'part')} of the model against finite differences, the largest error ${digits(Math.max(...parts.map(({ error }) => error)))}`
 
-/** The verdict on what was found. */
+/** The run, its step and its findings, sorted, with the verdict on them. */
 export const conclude = (run: string, step: number, findings: readonly DoctorFinding[]) => ({
   run,
   step,

@@ -40,9 +40,9 @@ export { firstFew as some } from '../tensor/first-few.ts'
 /** 0.0123 → 0.0123, 1234567 → 1.23e+6 */
 export const digits = (value: number): string => String(Number(value.toPrecision(3)))
 
-/** What is lower than a rate, where one is known. */
+/** Advice to use a lower learning rate, with the present one if it is known. */
 export const lowerRate = (rate: number | undefined): string =>
-  rate === undefined ? 'a lower learning rate' : `a lower learning rate than ${digits(rate)}`
+  rate === undefined ? 'a lower learning rate' : `a learning rate below ${digits(rate)}`
 
 /** 1 image, 2 images */
 export const counted = (count: number, noun: string): string =>

@@ -1,5 +1,5 @@
-// Which part of a model has a wrong gradient. The guard's check, with one part of the parameters moved at a time; where a
-// part is wrong, with one parameter at a time. Apart from that every tensor of the device is held against the exact one.
+// Finds the part of a model whose gradient is wrong: the guard's check for one part of the parameters at a time and, in a wrong
+// part, for one parameter at a time. If the rules are right, each tensor of the device is compared with the exact one.
 
 import type { Generator } from '../tensor/index.ts'
 import {
@@ -14,7 +14,7 @@ import { counted, type DoctorFinding, digits, findingsOf, share, some } from './
 import { suspectsOf } from './operations.ts'
 
 export interface PartAgreement extends Verdict {
-  /** the beginning of its parameters' names: a field of the model, or one of its blocks */
+  /** the start of its parameters' names: a field of the model, or one of its blocks */
   readonly part: string
 }
 
@@ -30,7 +30,7 @@ export const partOf = (name: string): string => /^[^.]+\.blocks\.\d+|^[^.]+/.exe
 
 /**
  * Checks the gradient of a loss part by part.
- * @param bound the largest error that is taken for the rounding of a device
+ * @param bound the largest error that counts as rounding of the device
  */
 export async function examineGradients(
   problem: LossProblem,
@@ -43,7 +43,7 @@ export async function examineGradients(
     return { part, ...verdict }
   }
   const parts = [...new Set(names.map(partOf))].map(part => examine(part, name => partOf(name) === part))
-  // an error goes from the operation that makes it towards the inputs: the fields of a model stand in that order
+  // an error propagates from its operation towards the inputs; the fields of a model are in forward order
   const nearest = parts.findLast(isRuleWrong)
   if (nearest) {
     const inside = names.filter(name => partOf(name) === nearest.part).map(name => examine(name, each => each === name))
@@ -59,7 +59,7 @@ export async function examineGradients(
   }
   const far = parts.filter(({ error }) => error > bound)
   const wrong = probe.wrongTensors(far.length > 0 ? EXACT : bound)
-  // a part that is far off by a kernel has such a tensor; another is not told apart from float32 on reference
+  // a part that a kernel got wrong has such a tensor; any other part is about as inaccurate in float32 on reference
   const isKernel = ({ part }: PartAgreement) => wrong.some(({ name }) => partOf(name) === part)
   const findings = wrong.some(({ name, error }) => error > bound || far.some(({ part }) => part === partOf(name)))
     ? [wrongKernel(wrong, names.length)]
@@ -69,7 +69,7 @@ export async function examineGradients(
 }
 
 const moves = ({ tape, differences, error }: PartAgreement): string =>
-  `moving it along a random direction changes the loss by ${digits(differences)}, and the tape says ${digits(tape)} (error ${digits(error)})`
+  `along a random direction the tape gives ${digits(tape)}, finite differences of the loss give ${digits(differences)} (error ${digits(error)})`
 
 function wrongRule(
   parts: readonly PartAgreement[],
@@ -83,13 +83,15 @@ function wrongRule(
   const [bad, good] = [inner(isRuleWrong), inner(each => !isRuleWrong(each))]
   const evidence = [
     moves(nearest),
-    `wrong: ${some(parts.filter(isRuleWrong).map(each => each.part))}, of ${parts.length} parts`,
+    `of ${parts.length} parts, these are wrong: ${some(parts.filter(isRuleWrong).map(each => each.part))}`,
     ...(suspects.length > 0
-      ? [`operations whose rules only wrong gradients go through, in the order of the tape: ${some(suspects, 8)}`]
+      ? [
+          `only wrong gradients pass through the rules of these operations, in the order of the tape: ${some(suspects, 8)}`,
+        ]
       : []),
     ...(bad.length > 0 && good.length > 0
       ? [
-          `in ${part} ${bad.length} parameters are wrong, the last of them ${bad[bad.length - 1]}; right are ${some(good)}`,
+          `in ${part}, ${counted(bad.length, 'wrong parameter')}, the last of them ${bad[bad.length - 1]}; these are right: ${some(good)}`,
         ]
       : []),
   ]
@@ -97,7 +99,7 @@ function wrongRule(
     'wrong',
     `the gradient of ${part} is wrong`,
     evidence.join('; '),
-    `the tape is wrong in float64 on reference too, so an operation has a wrong rule. An error goes from there towards the inputs: look between what is right and what is wrong; 'cocagrad gradcheck' checks the operations that cocagrad has`,
+    `the tape is wrong in float64 on reference too, so an operation has a wrong rule. Errors propagate from it towards the inputs: look between the parameters that are right and those that are wrong; 'cocagrad gradcheck' checks the built-in operations`,
   )
 }
 
@@ -107,18 +109,18 @@ function wrongKernel(wrong: readonly TensorError[], count: number): DoctorFindin
   return finding(
     'wrong',
     `the gradient of ${last.name} is wrong on this device`,
-    `against float64 on reference ${counted(wrong.length, 'tensor')} of ${count} are off, by more than float32 rounds, the last of the model first: ${some(listed)}`,
-    'the tape is right in float64 on reference, so the rules are: a kernel of this device is wrong, or rounds too much. Train with --device reference or cpu, and compare',
+    `${wrong.length} of ${counted(count, 'tensor')} differ from float64 on reference by more than the rounding of float32, from the last of the model to the first: ${some(listed)}`,
+    'the tape is right in float64 on reference, so the rules are right: a kernel of this device is wrong or rounds too much. Train with --device reference or cpu, and compare',
   )
 }
 
-/** A gradient that is mostly rounding says nothing against a device: float32 on `reference` rounds as much. */
+/** A gradient that is mostly rounding does not show that the device is wrong: float32 on `reference` rounds as much. */
 function rounding(far: readonly PartAgreement[], count: number): DoctorFinding {
   const last = far[far.length - 1]
   return finding(
     'note',
     `the gradient of ${last.part} is lost in the rounding of float32`,
-    `${moves(last)}; of ${count} parts it is so in ${some(far.map(({ part }) => part))}. The tape is right in float64 on reference, and about as far off in float32 there`,
-    'the device and the rules are right: the gradient is so small there, or what it is computed from so large, that float32 has no digits left for it. See what other findings say of the learning rate and of units that never fire',
+    `${moves(last)}; of ${count} parts, these are affected: ${some(far.map(({ part }) => part))}. The tape is right in float64 on reference, and about as inaccurate in float32 there`,
+    'the device and the rules are right: the gradient is too small, or the values that it is computed from are too large, for the precision of float32. Read the other findings about the learning rate and units that never fire',
   )
 }

@@ -1,4 +1,4 @@
-// Looks a run over and says what is wrong with it: its gradients, its optimizer, what it measured, what its units do, its data.
+// Examines a run and reports what is wrong: its gradients, optimizer, metrics, activity and data.
 
 import { type Batch, BatchIterator, type ImageTextSource, ShardDataset } from '../data/index.ts'
 import { checkFinite } from '../io/index.ts'
@@ -29,9 +29,9 @@ export type { PartAgreement } from './gradients.ts'
 export { type ExamineObjectiveOptions, examine } from './objective.ts'
 
 export interface ExamineOptions {
-  /** of a checkpoint; default the last one */
+  /** the step of a checkpoint; default the last one */
   readonly step?: number
-  /** hears of each image that was looked at */
+  /** called after each image that was read */
   readonly onProgress?: (done: number, total: number) => void
   readonly signal?: AbortSignal
 }
@@ -42,9 +42,9 @@ const examineOptions = {
 } satisfies Settings<ExamineOptions>
 
 /**
- * Examines a run at a checkpoint, on the current device. Where its weights are not finite nothing is computed with them.
- * @throws RunError if the folder is no run or has no such checkpoint; CheckpointError, SafetensorsError or DataError where a file
- *   cannot be read at all
+ * Examines a run at a checkpoint, on the current device. If the weights are not finite, gradients and activity are not computed.
+ * @throws RunError if the folder is not a run or has no such checkpoint; CheckpointError, SafetensorsError or DataError if a file
+ *   cannot be read
  */
 export async function examineRun(folder: string, options?: ExamineOptions): Promise<Examination> {
   const settled = settle('examineRun(folder, options)', options, examineOptions)
@@ -81,13 +81,13 @@ export async function examineRun(folder: string, options?: ExamineOptions): Prom
       gradients: computed?.gradients ? wordsOf(computed.gradients) : NOTHING,
       optimizer: `${config.optimizer.name} and ${counted(model.parameters().length, 'parameter')} of checkpoint ${step}`,
       metrics: `${counted(steps, 'step')} and ${counted(guards, 'check')} by the guard`,
-      activity: computed ? `${counted(computed.images, 'image')} on their way through the model and back` : NOTHING,
-      data: `${counted(train.length, 'image')}${train === data.train ? '' : ' of the first shards'} to learn from, ${data.validation?.length ?? 'none'} held back`,
+      activity: computed ? `the forward and backward pass of ${counted(computed.images, 'image')}` : NOTHING,
+      data: `${counted(train.length, 'training image')}${train === data.train ? '' : ' of the first shards'}, ${data.validation?.length ? counted(data.validation.length, 'held-out image') : 'no held-out images'}`,
     },
   }
 }
 
-/** What a model computes of some images, and its gradients; none where it computes values that are not finite. */
+/** Examines activity and, if all values are finite, gradients. */
 async function examineModel(
   { config, step }: { readonly config: RunConfig; readonly step: number },
   { tokenizer }: Naming,
@@ -116,14 +116,14 @@ async function examineModel(
   }
 }
 
-/** Data of any size is looked at in its first window; what cannot be used there is written down when it is trained on. */
+/** The images to examine: all of a folder, or the first window of shards, where bad samples are skipped without a message. */
 const knownPart = async (data: RunData['train'], seed: number): Promise<ImageTextSource> =>
   data instanceof ShardDataset ? data.open(0, 0, { seed, shuffle: false, onBadSample: () => {} }) : data
 
 /**
- * Examines the gradient of a batch that a guard has kept, with the weights it was kept with, on the current device.
- * @throws SafetensorsError or DataError if the file is damaged or none of a guard's; StateDictError if the weights are not the
- *   run's, NonFiniteWeightsError if they are not finite
+ * Examines the gradient of a batch that the guard saved, with the weights of that step, on the current device.
+ * @throws SafetensorsError or DataError if the file is damaged or no guard wrote it; StateDictError if the weights do not belong to
+ *   the run's model, NonFiniteWeightsError if they are not finite
  */
 export async function examineKeptBatch(folder: string, file: string): Promise<Examination> {
   const { config, ...naming }: { readonly config: RunConfig } & Naming = await new RunFolder(folder).settings()

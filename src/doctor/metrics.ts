@@ -1,5 +1,5 @@
-// What a run has measured of itself, looked through for training that goes wrong. One curve is noisy: what is compared are
-// means and medians over a share of the steps.
+// Examines the metrics of a training for signs of failing training. Single values are noisy, so means and medians over a share of
+// the steps are compared.
 
 import {
   describeCheck,
@@ -13,10 +13,10 @@ import { runWords, type Training } from './training.ts'
 
 const finding = findingsOf('metrics')
 
-/** With fewer steps there is nothing to say of how a training goes. */
+/** Fewer steps are not enough to judge a training. */
 export const ENOUGH = 100
 
-/** @param folder that the lines are in */
+/** Examines the metrics of a training. @param folder the folder of the metrics */
 export function examineMetrics(lines: readonly MetricsLine[], config: Training, folder: string): DoctorFinding[] {
   const steps = lines.filter((line): line is StepMetrics => line.kind === 'step')
   const guards = lines.filter((line): line is GuardMetrics => line.kind === 'guard')
@@ -29,24 +29,24 @@ export function examineMetrics(lines: readonly MetricsLine[], config: Training, 
 
 const wordsOf = ({ words = runWords }: Training) => words
 
-/** Learning rates of ten times what is usually the most: few models bear them. */
+/** Ten times the largest usual learning rates. Few models can be trained with more. */
 const HIGH = { adamw: 0.03, adafactor: 0.03, sgd: 3 } as const
 
-/** The least learning rate that is too high for an optimizer, as far as is known. */
+/** The learning rate above which others are too high for the optimizer; infinite if the optimizer is not known. */
 const highOf = ({ optimizer: { name } }: Training): number =>
   name === undefined ? Number.POSITIVE_INFINITY : HIGH[name]
 
 const isHigh = (config: Training): boolean => (config.optimizer.learningRate ?? 0) > highOf(config)
 
-/** A loss of twice that of an untrained model is no noise of batches. */
+/** The first step with more than twice the loss of the untrained model, which noise between batches does not explain. */
 const leap = (steps: readonly StepMetrics[]): StepMetrics | undefined =>
   steps.find(({ losses: { total } }) => total > 2 * steps[0].losses.total && total > steps[0].losses.total + 1)
 
-/** Whether the updates were too large for the model, which makes of all else a consequence. */
+/** Whether the updates were too large for the model. Other findings are then probably consequences. */
 const isTooFast = (steps: readonly StepMetrics[], config: Training): boolean =>
   isHigh(config) || leap(steps) !== undefined
 
-/** What to try first where updates were too large. */
+/** The learning rate to use if updates were too large. */
 function slower(config: Training): string {
   const { learningRate } = config.optimizer
   if (isHigh(config)) return `a learning rate of ${highOf(config) / 10} or less`
@@ -55,7 +55,7 @@ function slower(config: Training): string {
     : `a learning rate of a tenth of ${digits(learningRate)} or less`
 }
 
-/** @param isTroubled whether something else is not as it should be: a high learning rate that does no harm is nobody's business */
+/** @param isTroubled whether there are other findings: a high learning rate that does no harm is not reported */
 function learningRate(steps: readonly StepMetrics[], config: Training, isTroubled: boolean): DoctorFinding[] {
   const { name, learningRate } = config.optimizer
   const rate = digits(learningRate ?? Number.NaN)
@@ -67,19 +67,19 @@ function learningRate(steps: readonly StepMetrics[], config: Training, isTrouble
     finding(
       'suspect',
       isHigh(config)
-        ? `a learning rate of ${rate} is far above what ${name} usually bears`
-        : `the loss leapt far above its beginning${learningRate === undefined ? '' : `, at a learning rate of ${rate}`}`,
-      `${isHigh(config) ? `usual are at most ${highOf(config) / 10}; ` : ''}${course}`,
-      `begin anew with ${slower(config)}, or a longer warm-up: what else is found here is likely to follow from it`,
+        ? `a learning rate of ${rate} is far above the usual range of ${name}`
+        : `the loss jumped far above its initial value${learningRate === undefined ? '' : `, with a learning rate of ${rate}`}`,
+      `${isHigh(config) ? `usual values are at most ${highOf(config) / 10}; ` : ''}${course}`,
+      `start a new run with ${slower(config)}, or with a longer warm-up: other findings are probably consequences`,
     ),
   ]
 }
 
-/** Everything that a step has measured, by name. */
+/** All values of a step, by name. */
 const measured = ({ losses: { total, ...named }, gradientNorm, measures }: StepMetrics): [string, number | null][] =>
   Object.entries({ loss: total, ...named, gradientNorm, ...measures })
 
-/** JSON has no NaN: what was none is null. */
+/** Finds values that are not finite. JSON has no NaN: such values are null in the file. */
 function notFinite(steps: readonly StepMetrics[], config: Training): DoctorFinding[] {
   const first = steps.find(step => measured(step).some(([, value]) => !Number.isFinite(value)))
   if (!first) return []
@@ -87,9 +87,9 @@ function notFinite(steps: readonly StepMetrics[], config: Training): DoctorFindi
   return [
     finding(
       'wrong',
-      'a value that was measured is no finite number',
+      'a recorded value is not finite',
       `step ${first.step}: ${bad.map(([name, value]) => `${name} is ${value ?? 'NaN'}`).join(', ')}`,
-      `everything after this step is spoilt: resume from a checkpoint before it, with a smaller ${wordsOf(config).clip} or ${lowerRate(config.optimizer.learningRate)}`,
+      `all later steps are invalid: resume from an earlier checkpoint, with a smaller ${wordsOf(config).clip} or ${lowerRate(config.optimizer.learningRate)}`,
     ),
   ]
 }
@@ -107,14 +107,14 @@ function wrongGradients(guards: readonly GuardMetrics[], folder: string, config:
   ]
 }
 
-/** Some parts of a list in order, equally long. */
+/** Splits a list into consecutive parts of equal length. */
 function parts<T>(list: readonly T[], count: number): T[][] {
   return Array.from({ length: count }, (_, i) =>
     list.slice(Math.floor((i * list.length) / count), Math.floor(((i + 1) * list.length) / count)),
   )
 }
 
-/** What the contrastive loss is when every text of a batch is as likely as the next. */
+/** The contrastive loss if all texts of a batch are equally likely. */
 const chanceOf = ({ model, batchSize = Number.NaN }: Training): number =>
   Math.log(batchSize) * (model?.loss?.contrastive?.reduction === 'sum' ? 2 : 1)
 
@@ -123,16 +123,16 @@ function loss(steps: readonly StepMetrics[], config: Training): DoctorFinding[] 
   const of = (name: string) => tenths.map(part => mean(part.map(({ losses }) => losses[name])))
   const total = of('total')
   const [first, last, least] = [total[0], total[9], Math.min(...total)]
-  const rates = `learning rates were ${digits(Math.min(...steps.map(step => step.learningRate)))} to ${digits(Math.max(...steps.map(step => step.learningRate)))}`
+  const rates = `the learning rate was ${digits(Math.min(...steps.map(step => step.learningRate)))} to ${digits(Math.max(...steps.map(step => step.learningRate)))}`
   if (last > 0.98 * first || steps[0].losses.total < 0.98 * last)
     return [
       finding(
         'suspect',
         last > 1.1 * first || last > 1.1 * steps[0].losses.total ? 'the loss rises' : 'the loss does not fall',
-        `mean over the first tenth of ${steps.length} steps ${digits(first)}, over the last ${digits(last)}; ${rates}`,
+        `the mean loss is ${digits(first)} over the first tenth of ${steps.length} steps and ${digits(last)} over the last tenth; ${rates}`,
         isTooFast(steps, config)
-          ? `first ${slower(config)}; then see that ${wordsOf(config).belonging}`
-          : `first see that the gradients are right and ${wordsOf(config).belonging}; then try a learning rate ten times smaller, and ten times larger`,
+          ? `first use ${slower(config)}; then check that ${wordsOf(config).belonging}`
+          : `first check that the gradients are right and ${wordsOf(config).belonging}; then try a learning rate ten times smaller, and one ten times larger`,
       ),
     ]
   const findings: DoctorFinding[] = []
@@ -140,9 +140,9 @@ function loss(steps: readonly StepMetrics[], config: Training): DoctorFinding[] 
     findings.push(
       finding(
         'suspect',
-        'the loss fell, and rose again',
-        `mean over a tenth of the steps: ${total.map(digits).join(', ')}; ${rates}`,
-        `${lowerRate(config.optimizer.learningRate)}, a longer warm-up or a smaller ${wordsOf(config).clip}`,
+        'the loss fell and then rose again',
+        `means over each tenth of the steps: ${total.map(digits).join(', ')}; ${rates}`,
+        `use ${lowerRate(config.optimizer.learningRate)}, a longer warm-up or a smaller ${wordsOf(config).clip}`,
       ),
     )
   const contrastive = 'contrastive' in steps[0].losses ? of('contrastive')[9] : Number.NaN
@@ -151,11 +151,11 @@ function loss(steps: readonly StepMetrics[], config: Training): DoctorFinding[] 
     findings.push(
       finding(
         'suspect',
-        'the contrastive loss is that of guessing',
-        `${digits(contrastive)} over the last tenth of the steps; guessing among ${config.batchSize} gives ${digits(chance)}`,
+        'the contrastive loss is no better than guessing',
+        `it is ${digits(contrastive)} over the last tenth of the steps; guessing among ${config.batchSize} pairs gives ${digits(chance)}`,
         isTooFast(steps, config)
-          ? `first ${slower(config)}; then see that images and captions are not mixed up`
-          : 'see that captions tell their images apart, and that images and captions are not mixed up; else a higher learning rate or a larger batch',
+          ? `first use ${slower(config)}; then check that images and captions are not mixed up`
+          : 'check that captions distinguish their images and that images and captions are not mixed up; otherwise use a higher learning rate or a larger batch',
       ),
     )
   const guess = config.classes === undefined ? Number.NaN : Math.log(config.classes)
@@ -164,17 +164,17 @@ function loss(steps: readonly StepMetrics[], config: Training): DoctorFinding[] 
     findings.push(
       finding(
         'suspect',
-        'the classification loss is that of guessing',
-        `${digits(classification)} over the last tenth of the steps; guessing among ${config.classes} classes gives ${digits(guess)}`,
+        'the classification loss is no better than guessing',
+        `it is ${digits(classification)} over the last tenth of the steps; guessing among ${config.classes} classes gives ${digits(guess)}`,
         isTooFast(steps, config)
-          ? `first ${slower(config)}; then check that the labels belong to the images`
-          : 'check that the labels belong to the images; else use a higher learning rate or train for more steps',
+          ? `first use ${slower(config)}; then check that ${wordsOf(config).belonging}`
+          : `check that ${wordsOf(config).belonging}; otherwise use a higher learning rate or train for more steps`,
       ),
     )
   return findings
 }
 
-/** A norm that is so many times another is no noise of batches: healthy runs of small batches reach 20. */
+/** A norm of so many times the median is not noise between batches: healthy runs with small batches reach 20. */
 const SPIKE = 100
 
 function norms(steps: readonly StepMetrics[], config: Training): DoctorFinding[] {
@@ -186,8 +186,8 @@ function norms(steps: readonly StepMetrics[], config: Training): DoctorFinding[]
       finding(
         'wrong',
         'the gradients are 0',
-        `median norm over the last tenth of the steps: 0`,
-        'nothing reaches the parameters: a loss weight of 0, a saturated loss, or frozen parameters',
+        'the median norm over the last tenth of the steps is 0',
+        'no gradient reaches the parameters: look for a loss weight of 0, a saturated loss or frozen parameters',
       ),
     ]
   if (last > 10 * least)
@@ -195,8 +195,8 @@ function norms(steps: readonly StepMetrics[], config: Training): DoctorFinding[]
       finding(
         'suspect',
         'the gradients grow',
-        `median norm over a tenth of the steps: ${tenths.map(digits).join(', ')}`,
-        `${lowerRate(config.optimizer.learningRate)}, a longer warm-up, a smaller ${wordsOf(config).clip}, or more weight decay`,
+        `median norms over each tenth of the steps: ${tenths.map(digits).join(', ')}`,
+        `use ${lowerRate(config.optimizer.learningRate)}, a longer warm-up, a smaller ${wordsOf(config).clip} or more weight decay`,
       ),
     ]
   const spikes = steps.filter((_, i) => i >= 50 && all[i] > SPIKE * median(all.slice(Math.max(0, i - 100), i)))
@@ -204,16 +204,16 @@ function norms(steps: readonly StepMetrics[], config: Training): DoctorFinding[]
   return [
     finding(
       'suspect',
-      `the norm of the gradients leaps in ${counted(spikes.length, 'step')}`,
-      `more than ${SPIKE} times the median of the steps before: ${some(spikes.map(({ step, gradientNorm }) => `${digits(gradientNorm)} at step ${step}`))}`,
-      `look at the ${wordsOf(config).examples} of these steps; a smaller ${wordsOf(config).clip} keeps them from moving the weights`,
+      `the gradient norm jumps in ${counted(spikes.length, 'step')}`,
+      `it is more than ${SPIKE} times the median of the steps before: ${some(spikes.map(({ step, gradientNorm }) => `${digits(gradientNorm)} at step ${step}`))}`,
+      `look at the ${wordsOf(config).examples} of these steps; a smaller ${wordsOf(config).clip} limits their effect on the weights`,
     ),
   ]
 }
 
 function temperature(steps: readonly StepMetrics[], config: Training): DoctorFinding[] {
   const { temperature, loss } = config.model ?? {}
-  // a loss of another meaning may have the same name
+  // a loss with another meaning may have the same name
   const isContrastive =
     config.batchSize !== undefined && 'contrastive' in steps[0].losses && 'scale' in steps[0].measures
   if (!isContrastive || (loss?.contrastive?.weight ?? 1) === 0) return []
@@ -228,10 +228,10 @@ function temperature(steps: readonly StepMetrics[], config: Training): DoctorFin
       finding(
         'suspect',
         'the temperature has collapsed',
-        `1 / temperature is ${digits(scale)}, the least there is: cosines of at most 1 cannot tell ${config.batchSize} captions apart`,
+        `1 / temperature is ${digits(scale)}, its minimum: with it, cosines of at most 1 cannot separate ${config.batchSize} captions`,
         isTooFast(steps, config)
-          ? `first ${slower(config)}; then see that images and captions are not mixed up`
-          : 'the embeddings of images and captions do not fit each other: see that they are not mixed up, and try a lower learning rate',
+          ? `first use ${slower(config)}; then check that images and captions are not mixed up`
+          : 'the embeddings of images and captions do not match: check that they are not mixed up, and use a lower learning rate',
       ),
     ]
   if (scale < 0.99 * most) return []
@@ -240,16 +240,18 @@ function temperature(steps: readonly StepMetrics[], config: Training): DoctorFin
   return [
     finding(
       isUseless ? 'suspect' : 'note',
-      isUseless ? 'the temperature is at its end, and the pairs are not told apart' : 'the temperature is at its end',
+      isUseless
+        ? 'the temperature is at its limit, but the pairs are not separated'
+        : 'the temperature is at its limit',
       `1 / temperature reached its maximum ${most} at step ${since}; the contrastive loss is ${digits(contrastive)}, ${share(contrastive, chanceOf(config))} of guessing`,
       isUseless
-        ? 'a large scale makes noise of wrong embeddings: see that images and captions belong together, then try a lower learning rate or a smaller maximumScale'
-        : 'usual late in a run that learns well; temperature.maximumScale of the model moves the end',
+        ? 'a large scale amplifies errors of the embeddings: check that images and captions belong together, then use a lower learning rate or a smaller maximumScale'
+        : 'this is usual late in a run that learns well; temperature.maximumScale of the model sets the limit',
     ),
   ]
 }
 
-/** The loss on what was held back, where it was measured often enough to see which way it goes. */
+/** Finds a rising loss on held-out examples, if it was measured at least four times. */
 function overfitting(evaluations: readonly EvaluationMetrics[], config: Training): DoctorFinding[] {
   const { things } = wordsOf(config)
   const measured = evaluations.filter(({ values }) => Number.isFinite(values.loss))
@@ -260,9 +262,9 @@ function overfitting(evaluations: readonly EvaluationMetrics[], config: Training
   return [
     finding(
       'note',
-      `the loss on ${things} held back rises again`,
-      `${digits(best.values.loss)} at step ${best.step}, ${digits(last.values.loss)} at step ${last.step}`,
-      `the run learns its ${things} by heart: fewer steps, more ${things}, augmentation, dropout or weight decay`,
+      `the loss on held-out ${things} rises again`,
+      `it was ${digits(best.values.loss)} at step ${best.step} and ${digits(last.values.loss)} at step ${last.step}`,
+      `the model memorizes the training ${things}: use fewer steps, more ${things}, augmentation, dropout or weight decay`,
     ),
   ]
 }

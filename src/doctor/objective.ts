@@ -1,5 +1,5 @@
-// Examines a model in memory, whatever its loss is: what `cocagrad doctor` does to a run, as far as it applies. Of an optimizer and of
-// the metrics that `fit` has written it looks at what it is given.
+// Examines a model in memory with any loss, as `cocagrad doctor` examines a run. The optimizer and the metrics of `fit` are examined
+// if they are given.
 
 import { checkFinite } from '../io/index.ts'
 import { nameOf } from '../nn/module.ts'
@@ -22,26 +22,26 @@ import { examineMoments, examineParameters } from './optimizer.ts'
 import { fitWords, type Training } from './training.ts'
 
 export interface ExamineObjectiveOptions<Batch> {
-  /** the module and its loss: `{ model, loss: batch => … }`, or more than that */
+  /** the model and its loss: `{ model, loss: batch => … }`; other methods of an objective are optional */
   readonly objective: Objective<Batch>
-  /** what `objective.loss` takes, such as a batch of the training. Gradients are checked on its first 8 examples, the rest on 64 */
+  /** a batch for `objective.loss`. Gradients are checked on its first 8 examples, activity on the first 64 */
   readonly batch?: Batch
   /**
-   * instead of a batch, the file of one whose gradient the guard of `fit` found wrong, with the weights of that step. The model has these
-   * weights until the examination ends
+   * instead of `batch`, a file that the guard of `fit` saved: a batch with a wrong gradient, and the weights of that step. The model has
+   * these weights until the examination ends
    */
   readonly kept?: string
-  /** that trains the model; default none */
+  /** the optimizer of the model; default none */
   readonly optimizer?: Optimizer
-  /** that `fit` was given, whose metrics.jsonl is read; default none. The weights are those of the model, not those in the folder */
+  /** the folder of `fit`, whose metrics.jsonl is read; default none. The weights of the model are examined, not those in the folder */
   readonly folder?: string
-  /** what the model is trained with, at its peak; default the largest in the metrics, or else the optimizer's */
+  /** the peak learning rate of the training; default the largest in the metrics, otherwise that of the optimizer */
   readonly learningRate?: number
-  /** into how many parts a batch of the training is cut, as for `fit`; default 1. A kept batch is cut as it was */
+  /** the number of parts that `fit` splits a batch into; default 1. A saved batch has its own number */
   readonly parts?: number
-  /** the largest error of a gradient that is taken for the rounding of a device; default 0.01 */
+  /** the largest error of a gradient that counts as rounding of the device; default 0.01 */
   readonly bound?: number
-  /** of the random directions along which gradients are checked; default 0 */
+  /** seed of the random directions along which gradients are checked; default 0 */
   readonly seed?: number
 }
 
@@ -59,17 +59,17 @@ const examineObjectiveOptions = {
   seed: is.byDefault(0, is.size),
 } satisfies Settings<ExamineObjectiveOptions<never>>
 
-/** Of a batch, on `reference` in float64: as many as the guard looks at unless it is told otherwise. */
+/** The number of examples that gradients are checked on: the default of the guard. */
 const CHECKED = 8
 
 /**
  * Examines a model in memory, on the current device:
  *
- * - gradients: those of the loss against finite differences, part by part of the model, in `train` mode;
- * - activity, in `eval` mode: values that are not finite, units that never fire, parameters that no gradient reaches, and after 100
- *   updates embeddings that are all alike, where the objective gives some;
- * - weights, and the moments of the optimizer;
- * - metrics that `fit` has written.
+ * - gradients of the loss, compared with finite differences for each part of the model, in `train` mode;
+ * - activity, in `eval` mode: values that are not finite, units that never fire, parameters that no gradient reaches, and, after 100
+ *   updates, embeddings that are all alike, if the objective has `embeddings`;
+ * - the weights, and the moments of the optimizer;
+ * - the metrics of `fit`.
  *
  *     await fit({ objective, batches, optimizer, folder })
  *     const { ok, findings } = await examine({ objective, batch, optimizer, folder })
@@ -77,8 +77,8 @@ const CHECKED = 8
  *
  * No parameter is changed, and the modes of the model's modules and the program's random numbers are the same afterwards. The loss may
  * depend on the parameters, the batch and the program's generator, and on no other tensors.
- * @throws RunError if the folder has no metrics, GradientError where the loss depends on no trainable parameter; SafetensorsError or
- *   DataError if a kept batch cannot be read, StateDictError if its weights are not of this model
+ * @throws RunError if the folder has no metrics; GradientError if the loss depends on no trainable parameter; SafetensorsError or
+ *   DataError if a saved batch cannot be read, StateDictError if its weights do not belong to this model
  */
 export async function examine<Batch>(options: ExamineObjectiveOptions<Batch>): Promise<Examination> {
   const settled = settle('examine(options)', options as ExamineObjectiveOptions<never>, examineObjectiveOptions)
@@ -114,7 +114,7 @@ export async function examine<Batch>(options: ExamineObjectiveOptions<Batch>): P
 type Looks = Required<Pick<ExamineObjectiveOptions<never>, 'bound' | 'seed'>> &
   Pick<ExamineObjectiveOptions<never>, 'optimizer' | 'folder' | 'learningRate'>
 
-/** @param kept the step of a batch that was kept */
+/** @param kept the step of a batch that the guard saved */
 async function examineProblem<Batch>(problem: LossProblem<Batch>, looks: Looks, kept?: number): Promise<Examination> {
   const { optimizer, folder, learningRate, bound, seed } = looks
   const { model } = problem.objective
@@ -156,20 +156,20 @@ async function examineProblem<Batch>(problem: LossProblem<Batch>, looks: Looks, 
       ...(folder !== undefined && {
         metrics: `${counted(steps, 'step')} and ${counted(guards, 'check')} by the guard`,
       }),
-      activity: computed ? `${computed.examples} on their way through the model and back` : NOTHING,
+      activity: computed ? `the forward and backward pass of ${computed.examples}` : NOTHING,
     },
   }
 }
 
 interface LossExamination {
-  /** whether embeddings should differ by now */
+  /** whether the embeddings should differ */
   readonly isTrained: boolean
   readonly training: Training
   readonly bound: number
   readonly seed: number
 }
 
-/** What a model computes of a batch, and its gradients; none where it computes values that are not finite. */
+/** Examines activity and, if all values are finite, gradients. */
 async function examineLoss<Batch>(problem: LossProblem<Batch>, { isTrained, training, bound, seed }: LossExamination) {
   const { objective, batch } = problem
   const restore = restorer(objective.model)
@@ -195,7 +195,7 @@ async function checkGradients(problem: LossProblem, bound: number, seed: number)
   const generator = new Generator(seed).fork('doctor')
   return examineGradients(problem, { bound, generator }).catch(error => {
     if (!(error instanceof DeviceError)) throw error
-    const advice = 'Pass every tensor that the loss needs in the batch, or make it a parameter that is frozen'
+    const advice = 'Pass every tensor that the loss needs in the batch, or make it a frozen parameter'
     throw new DeviceError(
       `examine: the gradient cannot be checked, because the loss cannot be computed in float64 on reference: ${error.message}`,
       error.device,
@@ -204,23 +204,23 @@ async function checkGradients(problem: LossProblem, bound: number, seed: number)
   })
 }
 
-/** @throws RunError where `fit` has written none */
+/** @throws RunError if `fit` has written no metrics */
 async function metricsOf(folder: string): Promise<MetricsLine[]> {
   const metrics = await new RunFolder(folder).metrics()
   if (metrics.length > 0) return metrics
-  throw new RunError('has no metrics: name the folder that fit was given, after it has made a step', { file: folder })
+  throw new RunError('has no metrics: pass the folder of fit, after at least one step', { file: folder })
 }
 
-/** Weights that are not those of the folder: nobody has read them. */
+/** Finds an optimizer with fewer updates than the last checkpoint of the folder, which was not loaded. */
 async function notLoaded(folder: string, updates: number): Promise<DoctorFinding[]> {
   const last = (await new RunFolder(folder).steps()).at(-1) ?? 0
   if (updates >= last) return []
   return [
     findingsOf('optimizer')(
       'suspect',
-      'the model is not the one that the folder has',
-      `the optimizer has made ${counted(updates, 'update')}, and the last checkpoint of ${folder} was written after ${last}`,
-      'call fit with this folder first: it reads the last checkpoint into the model and the optimizer. What is found here in gradients and activity is of other weights',
+      'the model is not the one in the folder',
+      `the optimizer has made ${counted(updates, 'update')}, but the last checkpoint of ${folder} was written after ${last}`,
+      'call fit with this folder first: it loads the last checkpoint into the model and the optimizer. The findings about gradients and activity are for other weights',
     ),
   ]
 }
@@ -230,7 +230,7 @@ const NAMES = ['adamw', 'adafactor', 'sgd'] as const
 const nameOfOptimizer = (optimizer: Optimizer | undefined) =>
   NAMES.find(name => name === optimizer?.algorithm.toLowerCase())
 
-/** The largest learning rate of all steps. */
+/** The largest learning rate of all steps; undefined if there are no steps. */
 function peakOf(metrics: readonly MetricsLine[]): number | undefined {
   const rates = metrics.flatMap(line => (line.kind === 'step' ? [line.learningRate] : []))
   return rates.length === 0 ? undefined : rates.reduce((a, b) => Math.max(a, b))

@@ -1,4 +1,4 @@
-// Which operations can have the wrong rule, where some gradients of a loss are wrong and others are right.
+// Finds the operations that can have a wrong rule if some gradients of a loss are wrong and others are right.
 
 import { Tape } from '../autograd/index.ts'
 import { defaultGenerator, type Tensor } from '../tensor/index.ts'
@@ -7,11 +7,11 @@ import { lossesOf } from '../train/objective.ts'
 import { restorer } from '../train/restore.ts'
 
 /**
- * The names of the operations through whose rules all wrong gradients go, and none of the right ones, in the order of the tape; where
- * there is no such operation, of those through which any wrong one goes. A gradient goes through a rule from the result of the operation
- * to one of its arguments, and the way to another argument may be right.
- * @param wrong names of parameters
- * @param right names of parameters, whose gradients are not 0
+ * The names of the operations that can have a wrong rule, in the order of the tape: those whose rule all wrong gradients pass through,
+ * and no right one. If there are none, those whose rule at least one wrong gradient passes through, and no right one. A gradient passes
+ * through a rule from the result of the operation to one argument; the rule for another argument may be right.
+ * @param wrong the names of parameters with a wrong gradient
+ * @param right the names of parameters with a right gradient that is not 0
  */
 export function suspectsOf(
   { objective, batch, position }: LossProblem,
@@ -22,7 +22,7 @@ export function suspectsOf(
   const restore = restorer(model)
   const tape = new Tape()
   try {
-    /** the parameters that a value depends on */
+    /** the parameters that each value depends on */
     const sources = new Map<unknown, ReadonlySet<string>>()
     for (const [name, parameter] of model.namedParameters()) {
       if (!parameter.trainable) continue
@@ -33,19 +33,20 @@ export function suspectsOf(
     const loss = tape.run(() => lossesOf(objective, batch).total)
     for (const { args, result } of tape.entries)
       sources.set(result, new Set(args.flatMap(arg => [...(sources.get(arg) ?? [])])))
-    /** what the loss is computed of */
+    /** the values that the loss depends on */
     const used = new Set<unknown>([loss])
-    const ways: { readonly operation: string; readonly from: ReadonlySet<string> }[] = []
+    /** each argument of an operation that a gradient passes to, with the parameters that it depends on */
+    const paths: { readonly operation: string; readonly from: ReadonlySet<string> }[] = []
     for (const { name, args, result } of [...tape.entries].reverse()) {
       if (!used.has(result)) continue
       for (const arg of args) {
         const from = sources.get(arg as Tensor)
         if (from === undefined) continue
         used.add(arg)
-        ways.unshift({ operation: name, from })
+        paths.unshift({ operation: name, from })
       }
     }
-    const bad = ways.filter(({ from }) => wrong.some(name => from.has(name)) && !right.some(name => from.has(name)))
+    const bad = paths.filter(({ from }) => wrong.some(name => from.has(name)) && !right.some(name => from.has(name)))
     const shared = bad.filter(({ from }) => wrong.every(name => from.has(name)))
     return [...new Set((shared.length > 0 ? shared : bad).map(({ operation }) => operation))]
   } finally {

@@ -1,4 +1,5 @@
-// What a checkpoint holds: weights that are finite, and an optimizer's moments such as some gradients could have left them.
+// Examines weights and optimizers, of a checkpoint or in memory: whether the weights are finite, and whether any gradients could
+// have produced the moments of the optimizer.
 
 import { DataError, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn } from '../io/index.ts'
 import type { Module } from '../nn/index.ts'
@@ -11,7 +12,7 @@ import { runWords, type Words } from './training.ts'
 
 const finding = findingsOf('optimizer')
 
-/** Reads a checkpoint's weights into a model, unless they are not finite. */
+/** Loads a checkpoint's weights into a model if they are finite. */
 export async function examineWeights(checkpoint: CheckpointFolder, model: Module): Promise<DoctorFinding[]> {
   try {
     await checkpoint.loadModel(model)
@@ -28,7 +29,7 @@ export async function examineParameters(model: Module, words: Words): Promise<Do
   return found.length > 0 ? [notFinite('weights', { tensors: found }, words)] : []
 }
 
-/** Examines a checkpoint's optimizer. @param model of the checkpoint, with its weights or without */
+/** Examines a checkpoint's optimizer. @param model the model of the checkpoint; its weights are not used */
 export async function examineOptimizer(
   checkpoint: CheckpointFolder,
   model: Module,
@@ -41,31 +42,24 @@ export async function examineOptimizer(
   } catch (error) {
     if (error instanceof NonFiniteWeightsError) return [notFinite('optimizer’s moments', error)]
     if (!(error instanceof DataError)) throw error
-    return [
-      finding(
-        'wrong',
-        'the optimizer’s state cannot be read',
-        error.message,
-        'go back to an earlier checkpoint: --step N',
-      ),
-    ]
+    return [finding('wrong', 'the optimizer’s state cannot be read', error.message, runWords.earlier)]
   }
   const names = [...model.namedParameters()].map(([name]) => name)
   return examineMoments(optimizer, { step: state.step, names, file: checkpoint.optimizerFile, words: runWords })
 }
 
-/** What an optimizer's memory is held against. */
+/** What the state of an optimizer is compared with. */
 export interface MomentsExamination {
-  /** updates that were made */
+  /** the number of updates */
   readonly step: number
-  /** of the parameters that were to be updated */
+  /** the names of the parameters that should have been updated */
   readonly names: readonly string[]
-  /** that the optimizer was read from */
+  /** the file that the optimizer was read from */
   readonly file?: string
   readonly words: Words
 }
 
-/** Examines what an optimizer remembers. */
+/** Examines the state of an optimizer. */
 export async function examineMoments(optimizer: Optimizer, examination: MomentsExamination): Promise<DoctorFinding[]> {
   const { tensors, values } = optimizer.stateDict()
   const host = await toHost(tensors)
@@ -99,12 +93,12 @@ const notFinite = (
 ): DoctorFinding =>
   finding(
     'wrong',
-    `the ${what} hold values that are no finite numbers`,
+    `the ${what} hold values that are not finite`,
     some(tensors.map(({ name, value, index }) => `${name} has ${value} at ${index}`)),
-    `${earlier}; a lower learning rate, a longer warm-up or ${clip} keeps values small`,
+    `${earlier}; a lower learning rate, a longer warm-up or a ${clip} keeps values small`,
   )
 
-/** Means of squares are not negative. */
+/** Finds second moments below 0: means of squares are not negative. */
 function negative(state: HostTensors, { earlier }: Words): DoctorFinding[] {
   const squares = numbers(state).filter(([name]) => /^(secondMoment|rows|columns)\./.test(name))
   const bad = squares.flatMap(([name, data]) => {
@@ -113,12 +107,12 @@ function negative(state: HostTensors, { earlier }: Words): DoctorFinding[] {
   })
   if (bad.length === 0) return []
   const advice = `the file was damaged or changed: ${earlier}`
-  return [finding('wrong', 'second moments are negative, and squares never are', some(bad), advice)]
+  return [finding('wrong', 'second moments are negative, but they are means of squares', some(bad), advice)]
 }
 
 /**
- * Whatever the gradients were, |m| ≤ (1 - β₁) / √((1 - β₂)(1 - β₁² / β₂)) √v by Cauchy and Schwarz. Moments that break this do
- * not belong to each other.
+ * For any gradients, |m| ≤ (1 - β₁) / √((1 - β₂)(1 - β₁² / β₂)) √v by the Cauchy-Schwarz inequality. Moments that violate it do
+ * not belong together.
  */
 function unrelated(state: HostTensors, [beta1, beta2]: readonly [number, number], { earlier }: Words): DoctorFinding[] {
   if (beta1 ** 2 >= beta2) return []
@@ -126,7 +120,7 @@ function unrelated(state: HostTensors, [beta1, beta2]: readonly [number, number]
   const bad = numbers(state).flatMap(([name, first]) => {
     if (!name.startsWith('firstMoment.')) return []
     const second = state.get(name.replace('first', 'second'))!.data as ArrayLike<number>
-    // squares of very small gradients vanish in float32
+    // squares of very small gradients underflow in float32
     const count = countWhere(first, (m, i) => Math.abs(m) > 1e-15 && Math.abs(m) > 1.01 * most * Math.sqrt(second[i]))
     return count > 0 ? [`${name.slice('firstMoment.'.length)} in ${count} of ${first.length}`] : []
   })
@@ -135,13 +129,13 @@ function unrelated(state: HostTensors, [beta1, beta2]: readonly [number, number]
     finding(
       'wrong',
       'first and second moments do not belong together',
-      `no gradients can leave a first moment of more than ${digits(most)} roots of the second: ${some(bad)}`,
-      `they were mixed from two runs, or other betas: ${earlier}`,
+      `a first moment is at most ${digits(most)} times the square root of the second, but not in: ${some(bad)}`,
+      `they come from two runs or from other betas: ${earlier}`,
     ),
   ]
 }
 
-/** Parameters whose second moment is 0 throughout never had a gradient. */
+/** Parameters whose second moment is 0 everywhere never had a gradient. */
 function silent(state: HostTensors): DoctorFinding[] {
   const second = numbers(state).filter(([name]) => /^(secondMoment|rows)\./.test(name))
   const still = second
@@ -152,13 +146,13 @@ function silent(state: HostTensors): DoctorFinding[] {
     finding(
       'suspect',
       `${counted(still.length, 'parameter')} never had a gradient`,
-      `second moments are 0 throughout: ${some(still)}`,
-      'they do not reach the loss: a loss weight of 0, a part that is not used, or a gradient that stops on its way',
+      `their second moments are 0 everywhere: ${some(still)}`,
+      'the loss does not depend on them: look for a loss weight of 0, a part that is not used, or a stopped gradient',
     ),
   ]
 }
 
-/** A softmax does not feel what is added to all of its logits alike, and that is all the bias of its keys does. */
+/** The bias of keys adds one number to all logits of a softmax, which does not change the result: its gradient is 0. */
 export const isUnfelt = (name: string): boolean => name.endsWith('key.bias')
 
 function steps(found: Readonly<Record<string, number>>, { step, names, file }: MomentsExamination): DoctorFinding[] {
@@ -166,15 +160,22 @@ function steps(found: Readonly<Record<string, number>>, { step, names, file }: M
   if (step === 0 || other.length === 0) return []
   const lists = other.map(name => `${name} ${found[name] ?? 0}`)
   const isAhead = other.some(name => (found[name] ?? 0) > step)
-  const said = `of ${step} updates they have had: ${some(lists)} (${share(other.length, names.length)} of all parameters)`
+  const evidence = `of ${step} updates, these parameters had: ${some(lists)} (${share(other.length, names.length)} of all parameters)`
   return isAhead
     ? [
         finding(
           'wrong',
           'the optimizer is ahead of its checkpoint',
-          said,
-          `${file} belongs to another step: use --step N`,
+          evidence,
+          `${file} belongs to another step: choose another checkpoint with --step N`,
         ),
       ]
-    : [finding('note', 'some parameters were not updated in every step', said, 'as it should be if they were frozen')]
+    : [
+        finding(
+          'note',
+          'some parameters were not updated in every step',
+          evidence,
+          'this is expected if they were frozen',
+        ),
+      ]
 }

@@ -1,74 +1,81 @@
-// What the doctor knows of how a model was trained, and what it calls things when it speaks of that. The configuration of a run is
-// such a `Training`; where `fit` trained, it is made of what the optimizer and the metrics tell.
+// What the doctor knows about a training, and the words that its findings use. For a run, a `Training` is made from the
+// configuration; for `fit`, from the optimizer and the metrics.
 
 import type { RunConfig } from '../train/index.ts'
 
-/** How findings speak of a training. */
+/** The words of findings that differ between `cocagrad train` and `fit`. */
 export interface Words {
-  /** the setting that bounds the norm of the gradients */
+  /** the name of the setting that limits the norm of the gradient */
   readonly clip: string
-  /** what to do where a checkpoint is spoilt */
+  /** what to do if a checkpoint cannot be used */
   readonly earlier: string
-  /** why a model with finite weights computes values that are not */
+  /** why a model with finite weights computes values that are not finite */
   readonly overflow: string
-  /** what is trained on: examples, of one or several kinds */
+  /** what the batches consist of */
   readonly examples: string
-  /** the examples that are counted */
+  /** what the examples are called */
   readonly things: string
-  /** the most frequent mistake in data, put right */
+  /** what to check in the data: that its parts belong together */
   readonly belonging: string
-  /** where to look for a gradient that a guard found wrong, and kept below the folder */
+  /** how to examine a wrong gradient that the guard saved in the folder */
   readonly lookInto: (folder: string, file: string | undefined) => string
 }
 
-/** Of `cocagrad train`. */
+/** The words for `cocagrad train`. */
 export const runWords: Words = {
   clip: 'clipNorm',
   earlier: 'go back to an earlier checkpoint with --step N',
-  overflow: 'its weights are finite, so numbers grow too large on the way',
+  overflow: 'the weights are finite, so values become too large during the computation',
   examples: 'images and captions',
   things: 'images',
   belonging: 'the captions belong to the images',
-  lookInto: (folder, file) => `see which part of the model it is: cocagrad doctor ${folder} --batch ${folder}/${file}`,
+  lookInto: (folder, file) => `find the part of the model with: cocagrad doctor ${folder} --batch ${folder}/${file}`,
 }
 
-/** Of `fit`. */
+/** The words for `cocagrad train` with a classifier. */
+const classifierWords: Words = {
+  ...runWords,
+  examples: 'images and labels',
+  belonging: 'the labels belong to the images',
+}
+
+/** The words for `fit`. */
 export const fitWords: Words = {
   clip: 'maximumNorm',
   earlier: 'go back to an earlier checkpoint',
   overflow:
-    'its weights are finite, so it is an operation that makes them, of finite numbers: firstNonFinite names it, and where it is called. If numbers grow too large on the way',
+    'the weights are finite, so an operation computes these values from finite ones: call firstNonFinite to find it. If values become too large during the computation',
   examples: 'examples',
   things: 'examples',
   belonging: 'inputs and targets belong together',
   lookInto: (folder, file) =>
-    `see which part of the model it is: await examine({ objective, ${file === undefined ? 'batch' : `kept: '${folder}/${file}'`} })`,
+    `find the part of the model with: await examine({ objective, ${file === undefined ? 'batch' : `kept: '${folder}/${file}'`} })`,
 }
 
-/** What is known of a training. */
+/** What is known about a training. */
 export interface Training {
   readonly optimizer: {
-    /** undefined where the algorithm is one of the user's */
+    /** undefined if the optimizer is not one of cocagrad */
     readonly name?: 'adamw' | 'adafactor' | 'sgd'
-    /** at its peak; undefined where nothing tells */
+    /** the peak; undefined if it is not known */
     readonly learningRate?: number
   }
-  /** undefined where the loss is not known, and so not what guessing would give */
+  /** the batch size of a contrastive loss; undefined if the loss is not known */
   readonly batchSize?: number
   readonly model?: {
     readonly temperature?: { readonly maximumScale?: number }
     readonly loss?: { readonly contrastive?: { readonly weight?: number; readonly reduction?: string } }
   }
-  /** how many classes a classifier has */
+  /** the number of classes of a classifier */
   readonly classes?: number
-  /** default those of `cocagrad train` */
+  /** default `runWords` */
   readonly words?: Words
 }
 
-/** What the configuration of a run tells. */
+/** The training of a run, from its configuration. */
 export const trainingOf = ({ family, model, optimizer, batchSize }: RunConfig): Training => ({
   optimizer,
   batchSize,
   ...(('loss' in model || 'temperature' in model) && { model }),
-  ...(family === 'classifier' && 'classes' in model && { classes: model.classes }),
+  ...(family === 'classifier' && 'classes' in model && { classes: model.classes, words: classifierWords }),
 })

@@ -1,4 +1,4 @@
-// Classification by a classifier: its logits, and its accuracy over images whose classes are known.
+// Classification by a classifier: its logits, and its accuracy on images with known classes.
 
 import { classTargets, type ImageTextSource } from '../data/index.ts'
 import type { ImageClassifier } from '../models/index.ts'
@@ -66,7 +66,7 @@ const largest = (logits: Float32Array, classes: number): Int32Array =>
 export interface ClassifyOptions extends ClassLogitsOptions {
   /** names of the classes, as many as the model has */
   readonly classes: readonly string[]
-  /** the class of every image, by number */
+  /** the number of every image's class */
   readonly labels: ArrayLike<number>
 }
 const classifyOptions = {
@@ -76,8 +76,8 @@ const classifyOptions = {
 } satisfies Settings<ClassifyOptions>
 
 /**
- * The class of every image with the largest logit, and how often it is right.
- * @throws RangeError if a label is none of the classes, or labels and images, or names and classes of the model, are not as many
+ * Predicts for every image the class with the largest logit, and computes the accuracy.
+ * @throws RangeError if a label is not one of the classes, or the numbers of labels and images, or of names and classes, differ
  * @throws NonFiniteError naming an image whose logits are not finite
  */
 export async function classification(
@@ -119,8 +119,8 @@ export interface LabelledResult {
 }
 
 /**
- * The loss and the accuracy of a classifier on images with labels. An image with several counts for each of its classes.
- * @throws RangeError for an image without a label, and for a label that is none of the classes
+ * The loss and the accuracy of a classifier on images with labels. An image with several labels counts for each of them.
+ * @throws RangeError for an image without a label, and for a label that is not one of the classes
  * @throws NonFiniteError naming an image whose logits are not finite
  */
 export async function labelledClassification(

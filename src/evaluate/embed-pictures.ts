@@ -66,24 +66,24 @@ export async function embedPictures(
   const parts = `${file}.parts`
   if (!(await exists(join(parts, 'journal.jsonl'))))
     for (const path of files.format === 'npy' ? [file, files.text, files.samples, files.settings] : [file])
-      if (await exists(path)) throw new EmbeddingError('is there already', { file: path })
+      if (await exists(path)) throw new EmbeddingError('already exists', { file: path })
   const [model, width] = [await modelFingerprint(trained), trained.model.config.embedding]
   const journal = await EmbeddingJournal.open(parts, { model, source, data: pictures.fingerprint, width })
   try {
     onProgress?.(journal.count.position)
     for await (const batch of pictureBatches(trained, pictures, { ...batching, from: journal.count.position })) {
-      const told = await journal.append({
+      const reported = await journal.append({
         position: batch.stop,
         image: (await embedBatch(trained, batch, image => batch.samples[image].name)).data,
         text: await textRows(trained, batch, settled),
         lines: batch.samples.map(({ name, captions }) => JSON.stringify({ name, captions })),
         skipped: batch.skipped,
       })
-      for (const bad of told) onBadSample?.(bad)
+      for (const bad of reported) onBadSample?.(bad)
       onProgress?.(batch.stop)
     }
     const { images, texts } = journal.count
-    if (images === 0) throw new EmbeddingError('has no picture that can be read', { file: source })
+    if (images === 0) throw new EmbeddingError('contains no pictures that can be read', { file: source })
     await writeWhole(journal, file, files)
     await journal.remove()
     return { images, texts, width, skipped: journal.skipped }
@@ -123,7 +123,7 @@ async function textRows(
       trained.tokenizer.tokenize(captions, context)
     } catch (error) {
       if (!(error instanceof DataError)) throw error
-      throw new DataError(`${error.reason} (--truncate cuts)`, { file: name, cause: error })
+      throw new DataError(`${error.reason} (--truncate cuts it)`, { file: name, cause: error })
     }
   const texts = samples.flatMap(({ captions }) => captions)
   return (await embedTexts(trained, texts, { truncate, batchSize })).data

@@ -51,7 +51,7 @@ export interface NearestOptions {
 }
 const nearestOptions = { signal: undefined, onProgress: undefined } satisfies Settings<NearestOptions>
 
-/** Embeddings of images on the disk. */
+/** Embeddings of images on disk. */
 export class EmbeddingFile {
   readonly path: string
   /** fingerprint of the model that made them */
@@ -83,9 +83,12 @@ export class EmbeddingFile {
       const { shape, dataStart } = await openNpy(path)
       const { model, images } = ((await readJson(files.settings)) ?? {}) as { model?: unknown; images?: unknown }
       if (typeof model !== 'string' || images !== shape[0])
-        throw new EmbeddingError(`is not of ${path}: it speaks of ${images} images, there are ${shape[0]}`, {
-          file: files.settings,
-        })
+        throw new EmbeddingError(
+          `does not belong to ${path}: it lists ${images} images, but the file has ${shape[0]}`,
+          {
+            file: files.settings,
+          },
+        )
       const rows = { file: path, begin: dataStart, end: dataStart + 4 * shape[0] * shape[1] }
       const { size } = await stat(files.samples).catch(error => {
         throw fileError(files.samples, error)
@@ -96,7 +99,7 @@ export class EmbeddingFile {
     const { dtype, shape } = file.entry('image')
     const model = file.metadata.get('model')
     if (dtype !== 'F32' || shape.length !== 2 || model === undefined)
-      throw new EmbeddingError('holds no embeddings that `embed` wrote', { file: path })
+      throw new EmbeddingError('contains no embeddings written by `embed`', { file: path })
     const place = (name: string): Place => {
       const { begin, end } = file.entry(name)
       const start = file.dataStart + begin
@@ -116,7 +119,7 @@ export class EmbeddingFile {
     const index = indexOfNonFinite(data)
     if (index >= 0)
       throw new EmbeddingError(
-        `row ${start + Math.floor(index / this.width)} has ${data[index]} among its numbers: remove the file and embed the pictures again`,
+        `row ${start + Math.floor(index / this.width)} contains ${data[index]}: remove the file and embed the pictures again`,
         { file },
       )
     return { data, count: end - start, width: this.width }
@@ -143,7 +146,9 @@ export class EmbeddingFile {
   async nearest(query: Embeddings, top: number, options?: NearestOptions): Promise<Neighbour[]> {
     const { signal, onProgress } = settle('file.nearest(query, top, options)', options, nearestOptions)
     if (query.width !== this.width)
-      throw new EmbeddingError(`has rows of ${this.width} numbers, the query ${query.width}`, { file: this.path })
+      throw new EmbeddingError(`has rows of ${this.width} numbers, but the query has ${query.width}`, {
+        file: this.path,
+      })
     let best: { row: number; cosine: number }[] = []
     for (let start = 0; start < this.count; start += BLOCK) {
       signal?.throwIfAborted()
@@ -165,7 +170,7 @@ export class EmbeddingFile {
   }
 
   #known(sample: EmbeddedSample | undefined, row: number): EmbeddedSample {
-    if (sample === undefined) throw new EmbeddingError(`does not say what row ${row} is`, { file: this.#samples.file })
+    if (sample === undefined) throw new EmbeddingError(`has no line for row ${row}`, { file: this.#samples.file })
     return sample
   }
 }

@@ -167,7 +167,7 @@ export class EmbeddingJournal {
     for (const part of PARTS) {
       const [length, { size }] = [this.#bytes(part), await this.#files[part].stat()]
       if (size < length)
-        throw new EmbeddingError(`has ${size} bytes where the journal says ${length}`, {
+        throw new EmbeddingError(`has ${size} bytes, but the journal says ${length}`, {
           file: join(this.folder, part),
         })
       await this.#files[part].truncate(length)

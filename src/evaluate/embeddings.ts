@@ -124,7 +124,7 @@ export async function embedImages(
   return { data, count: images.length, width }
 }
 
-/** An image's name for people. */
+/** An image's name in messages. */
 const nameIn = (images: ImageSource, index: number): string => images.name?.(index) ?? `image ${index}`
 
 /**
@@ -146,7 +146,8 @@ export async function embedBatch(
 
 /**
  * Embeddings of texts, each of length 1, in the order of the texts.
- * @throws TokenizerError naming a text that is too long, NonFiniteError naming one whose embedding is not finite */
+ * @throws TokenizerError naming a text that is too long, NonFiniteError naming one whose embedding is not finite
+ */
 export async function embedTexts(
   { model, tokenizer }: TrainedModel<EmbeddingModel>,
   texts: readonly string[],

@@ -7,6 +7,7 @@ import type { Caption, GenerateOptions, ImageTextModel } from '../models/index.t
 import { defaultGenerator, fromData, NonFiniteError } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import { bleu, cider } from './caption-metrics.ts'
 import {
   type Embeddings,
   type EvaluateOptions,
@@ -34,7 +35,7 @@ const BLOCK = 256
 export interface ZeroShotOptions extends EvaluateOptions {
   /** names of the classes */
   readonly classes: readonly string[]
-  /** the class of every image, by number */
+  /** the number of every image's class */
   readonly labels: ArrayLike<number>
   /** sentences in which {} is replaced by a class; default 'a {}' */
   readonly templates?: readonly string[]
@@ -52,7 +53,7 @@ export interface ZeroShotResult {
   readonly perClass: readonly { readonly class: string; readonly count: number; readonly accuracy: number }[]
   /** number of images, [true class][predicted class] */
   readonly confusion: readonly (readonly number[])[]
-  /** class of every image, by number */
+  /** the number of every image's predicted class */
   readonly predictions: Int32Array
 }
 
@@ -78,9 +79,9 @@ export async function zeroShot(
 }
 
 /**
- * What predicted classes are worth.
- * @param call what an error calls the function
- * @throws RangeError for a label that is none of the classes
+ * The accuracy of predicted classes.
+ * @param call the function's name in an error
+ * @throws RangeError for a label that is not one of the classes
  */
 export function scoreClasses(
   call: string,
@@ -90,7 +91,7 @@ export function scoreClasses(
   const confusion = classes.map(() => classes.map(() => 0))
   for (let i = 0; i < labels.length; i++) {
     const row = confusion[labels[i]]
-    if (!row) throw new RangeError(`${call}: label ${labels[i]} of image ${i} is none of ${classes.length} classes`)
+    if (!row) throw new RangeError(`${call}: label ${labels[i]} of image ${i} is not one of ${classes.length} classes`)
     row[predictions[i]]++
   }
   const perClass = classes.map((name, i) => {
@@ -202,11 +203,11 @@ function median(values: Int32Array): number {
   return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2
 }
 
-export interface CaptioningOptions extends EvaluateOptions {
+export interface EvaluateCaptionsOptions extends EvaluateOptions {
   /** how captions are generated; default greedy */
   readonly generate?: Partial<GenerateOptions>
 }
-const captioningOptions = { ...evaluateOptions, generate: undefined } satisfies Settings<CaptioningOptions>
+const captioningOptions = { ...evaluateOptions, generate: undefined } satisfies Settings<EvaluateCaptionsOptions>
 
 export interface CaptioningResult {
   /** share of images whose caption has the same meaning as one of its references */
@@ -215,6 +216,10 @@ export interface CaptioningResult {
   readonly right: readonly boolean[]
   /** share of tokens, the end included, that are the most likely ones given the right tokens before; over first references */
   readonly tokenAccuracy: number
+  /** `bleu` of the captions against all references; it compares words, so that a caption of the same meaning may score low */
+  readonly bleu4: number
+  /** `cider` of the captions against all references */
+  readonly ciderD: number
   readonly captions: readonly string[]
 }
 
@@ -257,7 +262,7 @@ export async function writeCaptions(
 export function captioning(
   trained: TrainedModel<CaptionModel>,
   source: ImageTextSource,
-  options?: CaptioningOptions,
+  options?: EvaluateCaptionsOptions,
 ): Promise<CaptioningResult> {
   const settled = settle('captioning(trained, source, options)', options, captioningOptions)
   const { generate, ...evaluating } = settled
@@ -274,9 +279,11 @@ export function captioning(
         tokens.all += all
       })
     }
-    const right = captions.map((caption, i) => source.captions(i).map(plain).includes(plain(caption)))
+    const references = captions.map((_, i) => source.captions(i))
+    const right = captions.map((caption, i) => references[i].map(plain).includes(plain(caption)))
     const exact = right.filter(each => each).length / source.length
-    return { exact, right, tokenAccuracy: tokens.right / tokens.all, captions }
+    const [{ score: bleu4 }, { score: ciderD }] = [bleu(captions, references), cider(captions, references)]
+    return { exact, right, tokenAccuracy: tokens.right / tokens.all, bleu4, ciderD, captions }
   })
 }
 

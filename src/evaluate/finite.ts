@@ -6,7 +6,7 @@ import { indexOfNonFinite, NonFiniteError } from '../tensor/index.ts'
 
 /** The error for an example whose result is not finite. */
 export const NOT_COMPUTED =
-  'the model does not compute finite numbers there. A value on the way is too large for its dtype, or training has spoilt a weight: use an earlier checkpoint; of a run, cocagrad doctor says where it begins'
+  'the model does not compute finite numbers there. An intermediate value is too large for its dtype, or training has damaged a weight: use an earlier checkpoint; for a run, cocagrad doctor finds where it begins'
 
 /**
  * Checks that rows of numbers are finite.

@@ -1,6 +1,15 @@
 // Evaluation of a trained model: embeddings, and the protocols for comparing vision-language models.
 
 export {
+  type BleuResult,
+  bleu,
+  type CaptionMetricOptions,
+  type CiderOptions,
+  type CiderResult,
+  captionWords,
+  cider,
+} from './caption-metrics.ts'
+export {
   type ClassifyOptions,
   type ClassLogitsOptions,
   classification,

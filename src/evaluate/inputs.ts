@@ -1,5 +1,5 @@
-// From a batch on the host to the loss of an image-text model on a device. Two equal captions in a batch would be false negatives of the
-// contrastive loss, so equal captions get the same number.
+// Computes the loss of an image-text model from a batch on the host. Two equal captions in a batch would be false negatives of the
+// contrastive loss, so equal captions get the same group number.
 
 import type { Batch } from '../data/index.ts'
 import type { ImageTextLoss, ImageTextModel } from '../models/index.ts'
@@ -12,7 +12,7 @@ export function deviceOfModel(model: Module): Device {
   return device.get()
 }
 
-/** For every row of ids the number of the first row that is equal: int32 [batch]. */
+/** For every row of ids the index of the first equal row: int32 [batch]. */
 export function equalRows(tokens: Int32Array, [batch, length]: readonly [number, number]): Int32Array {
   const first = new Map<string, number>()
   return Int32Array.from({ length: batch }, (_, row) => {
@@ -26,7 +26,7 @@ export function equalRows(tokens: Int32Array, [batch, length]: readonly [number,
 /** The input of a loss: images as float32, or as float64 on `reference`. */
 export interface LossBatch extends Pick<Batch, 'imageShape' | 'tokens' | 'tokenShape'> {
   readonly images: Float32Array | Float64Array
-  /** of some rows of a larger batch: int32 numbers that are equal where captions are; default {@link equalRows} */
+  /** for some rows of a larger batch: int32 numbers that are equal if the captions are; default {@link equalRows} */
   readonly groups?: Int32Array
 }
 
@@ -43,7 +43,7 @@ export function batchTensors(model: Module, batch: LossBatch, { positives }: Los
   return { images: fromData(images, imageShape, on), ids: fromData(tokens, tokenShape, on), groups }
 }
 
-/** L of a batch. */
+/** The loss of a batch. */
 export function batchLoss(model: ImageTextModel, batch: LossBatch, options: LossOptions): ImageTextLoss {
   const { images, ids, groups } = batchTensors(model, batch, options)
   return model.loss(images, ids, { groups })

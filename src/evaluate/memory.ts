@@ -38,10 +38,10 @@ export async function inParts<T>(
       start = stop
     } catch (error) {
       if (!(error instanceof OutOfMemoryError) || stop - start === 1)
-        throw advised(error, 'That was one at a time: a smaller model needs less')
+        throw advised(error, 'Even one at a time does not fit: use a smaller model')
       const fewer = Math.ceil((stop - start) / 2)
       known.set(work, fewer)
-      warn(`memory is short: ${work} are done ${fewer} at a time from now on`, 'MemoryWarning')
+      warn(`memory is short: ${work} are processed ${fewer} at a time from now on`, 'MemoryWarning')
     }
   }
   return results

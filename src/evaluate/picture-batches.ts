@@ -59,7 +59,7 @@ export async function* pictureBatches(
       start++
       if (without?.has(sample.name)) continue
       const decoding = decode(sample)
-      decoding.catch(() => {}) // heard below
+      decoding.catch(() => {}) // handled below
       read.push(decoding)
     }
     const good = (await Promise.all(read)).filter(each => each !== undefined)
@@ -92,7 +92,7 @@ export async function* pictureBatches(
   for (let batch = await next; batch !== undefined; batch = await next) {
     signal?.throwIfAborted()
     next = read()
-    next.catch(() => {}) // heard when it is asked for
+    next.catch(() => {}) // handled when it is awaited
     yield batch
   }
 }

@@ -1,5 +1,5 @@
-// The encoder-decoder: images to texts, learned by captioning alone (CoCa, section 3.1, equation 3). It is made of CoCa's parts,
-// without poolers: the decoder looks at every patch.
+// The encoder-decoder: images to texts, trained with the captioning loss only (CoCa, section 3.1, equation 3). It consists of
+// CoCa's parts, without poolers: the decoder attends to every patch.
 
 import { captioningLoss, Module } from '../nn/index.ts'
 import { eye, type Tensor } from '../tensor/index.ts'
@@ -14,11 +14,11 @@ import { VisionTransformer } from './vit.ts'
 
 export interface CaptionerLoss {
   readonly total: Tensor
-  /** the same */
+  /** the same tensor */
   readonly captioning: Tensor
 }
 
-/** Images [batch, 3, size, size] to texts, int32 ids [batch, tokens]: the encoder-decoder. */
+/** The encoder-decoder: images [batch, 3, size, size] to texts, int32 ids [batch, tokens]. */
 export class Captioner extends Module implements ImageTextModel, CaptionDecoder {
   readonly config: CaptionerConfig
   readonly encoder: VisionTransformer
@@ -26,14 +26,14 @@ export class Captioner extends Module implements ImageTextModel, CaptionDecoder 
   readonly decoder: MultimodalDecoder
   readonly pad?: number
 
-  /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or impossible */
+  /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or invalid */
   constructor(config: CaptionerConfig) {
     super()
     const { image, text, activation, dropout } = resolveCaptioner(config)
     this.config = config
     this.encoder = new VisionTransformer(image, { activation, dropout })
     this.text = new UnimodalDecoder(text, { activation, dropout })
-    // of the summary, which no caption depends on
+    // only the summary needs these, and captions do not depend on it
     this.text.norm.freeze()
     this.text.classToken.trainable = false
     this.decoder = new MultimodalDecoder(text, image.width, { activation, dropout })
@@ -46,17 +46,17 @@ export class Captioner extends Module implements ImageTextModel, CaptionDecoder 
     return this.decoder.forward(tokens, this.encoder.forward(images), { mask })
   }
 
-  /** What `forward` gives. */
+  /** Same as `forward`. */
   logits(images: Tensor, ids: Tensor): Tensor {
     return this.forward(images, ids)
   }
 
-  /** What the loss is computed from. */
+  /** The tensors that the loss is computed from. */
   lossInputs(images: Tensor, ids: Tensor): { readonly logits: Tensor } {
     return { logits: this.forward(images, ids) }
   }
 
-  /** λ_Cap, and λ_Con: there is no contrastive loss */
+  /** λ_Cap, and λ_Con = 0, because there is no contrastive loss */
   get lossWeights() {
     return { contrastive: 0, captioning: 1 } as const
   }
@@ -66,7 +66,7 @@ export class Captioner extends Module implements ImageTextModel, CaptionDecoder 
     return this.weigh(undefined, this.captioning(this.forward(images, ids), ids))
   }
 
-  /** The loss as the total. */
+  /** The loss, with the same tensor as total. */
   weigh(_contrastive: undefined, captioning: Tensor): CaptionerLoss {
     return { total: captioning, captioning }
   }
@@ -81,7 +81,7 @@ export class Captioner extends Module implements ImageTextModel, CaptionDecoder 
     return generate(this, images, options)
   }
 
-  /** The tokens of one image's caption as they are chosen, with where the decoder looked. */
+  /** The tokens of one image's caption as they are chosen, with the decoder's attention. */
   stream(image: Tensor, options: GenerateOptions): AsyncGenerator<StreamedToken> {
     return stream(this, image, options)
   }
@@ -89,7 +89,7 @@ export class Captioner extends Module implements ImageTextModel, CaptionDecoder 
   startDecoding(images: Tensor): DecodingState {
     const tokens = this.encoder.forward(images)
     const [batch, count] = tokens.shape
-    // an image token is a patch, but for the class token, which is none
+    // every image token is a patch, except the class token
     const patches = eye(count, count, { dtype: tokens.dtype, device: tokens.device }).slice([
       {},
       { start: this.encoder.classToken ? 1 : 0 },

@@ -8,7 +8,7 @@ import { type ImageClassifierConfig, resolveClassifier } from './config.ts'
 import { VisionTransformer } from './vit.ts'
 
 export interface ClassificationHeadConfig {
-  /** of the encoder's tokens */
+  /** width of the encoder's tokens */
   readonly width: number
   readonly heads: number
   readonly classes: number
@@ -39,7 +39,7 @@ export class ClassificationHead extends Module {
 
 export interface ImageClassifierLoss {
   readonly total: Tensor
-  /** the same */
+  /** the same tensor */
   readonly classification: Tensor
 }
 
@@ -49,7 +49,7 @@ export class ImageClassifier extends Module {
   readonly encoder: VisionTransformer
   readonly head: ClassificationHead
 
-  /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or impossible */
+  /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or invalid */
   constructor(config: ImageClassifierConfig) {
     super()
     const { image, classes, activation, dropout } = resolveClassifier(config)

@@ -33,13 +33,13 @@ import { makePoolers, type PoolerWeights, pool, poolSummary, poolTokens } from '
 import { MultimodalDecoder, type TextFeatures, UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
 
-/** What the encoder half knows of images. */
+/** The features of images. */
 export interface ImageFeatures {
-  /** the vision transformer's tokens, [batch, tokens, image width]: what a pooler for a new task starts from */
+  /** the vision transformer's tokens, [batch, tokens, image width]: the input of a pooler for a new task */
   readonly patches: Tensor
   /** [batch, queries, pooler width], for the decoder */
   readonly tokens: Tensor
-  /** what the embedding is projected from, [batch, pooler width] */
+  /** the vector that the embedding is projected from, [batch, pooler width] */
   readonly summary: Tensor
   /** of unit length, [batch, embedding] */
   readonly embedding: Tensor
@@ -62,7 +62,7 @@ export interface CoCaOutput {
 export type CoCaLoss = ImageTextLoss
 
 /**
- * CoCa (Yu et al. 2022, arXiv 2205.01917): `forward` gives embeddings and logits, `loss` λ_Con L_Con + λ_Cap L_Cap, and `generate`
+ * CoCa (Yu et al. 2022, arXiv 2205.01917): `forward` returns embeddings and logits, `loss` λ_Con L_Con + λ_Cap L_Cap, and `generate`
  * captions. Images are [batch, channels, size, size], texts int32 ids [batch, tokens].
  */
 export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
@@ -78,7 +78,7 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
   /** the configuration with every default */
   readonly settings: ResolvedCoCa
 
-  /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or impossible */
+  /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or invalid */
   constructor(config: CoCaConfig) {
     super()
     this.settings = resolveCoCa(config)
@@ -94,7 +94,7 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
     this.#freezeUnneeded()
   }
 
-  /** Where the weight of a loss is 0, what only this loss needs is not trained. */
+  /** If the weight of a loss is 0, parameters that only this loss needs are not trained. */
   #freezeUnneeded(): void {
     const { contrastive, captioning } = this.lossWeights
     if (contrastive === 0) {
@@ -110,7 +110,7 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
 
   /**
    * images [batch, 3, size, size] → patches, tokens for the decoder, embedding
-   * @param onWeights gets the poolers' weights, [batch, heads, queries, patches or, of a cascade, image tokens]
+   * @param onWeights called with the poolers' attention, [batch, heads, queries, patches or, in a cascade, image tokens]
    */
   imageFeatures(images: Tensor, onWeights?: PoolerWeights): ImageFeatures {
     const settled = settle('model.imageFeatures(images, onWeights)', onWeights, poolerWeights)
@@ -143,7 +143,7 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
     return { image: image.embedding, text: text.embedding, logits, scale: this.logScale.exp() }
   }
 
-  /** The part of `forward` that the losses need: those with a weight of 0 need nothing. */
+  /** The outputs of `forward` that losses with a weight other than 0 need. */
   lossInputs(images: Tensor, ids: Tensor): LossInputs {
     const { contrastive, captioning } = this.lossWeights
     if (captioning === 0)
@@ -189,8 +189,8 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
 
   /**
    * The losses, and their sum with λ_Con and λ_Cap.
-   * @param contrastive undefined leaves it out, and so it does captioning
-   * @throws TypeError where both are undefined
+   * @param contrastive left out if undefined, like captioning
+   * @throws TypeError if both are undefined
    */
   weigh(contrastive: Tensor | undefined, captioning: Tensor | undefined): CoCaLoss {
     return weighLosses(this.lossWeights, contrastive, captioning)
@@ -210,7 +210,7 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
     return generate(this, images, options)
   }
 
-  /** The tokens of one image's caption as they are chosen, with where the decoder looked. */
+  /** The tokens of one image's caption as they are chosen, with the decoder's attention. */
   stream(image: Tensor, options: GenerateOptions): AsyncGenerator<StreamedToken> {
     return stream(this, image, options)
   }
@@ -223,7 +223,7 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
   startDecoding(images: Tensor): DecodingState {
     const maps: Tensor[] = []
     const { tokens } = this.imageFeatures(images, { generative: weights => maps.push(weights.mean({ axis: 1 })) })
-    // where each image token was taken from: [batch, queries, patches]
+    // the attention of each image token to the patches: [batch, queries, patches]
     const origin = this.settings.pooler.arrangement === 'shared' ? maps[0].slice([{}, { start: 1 }]) : maps[0]
     return startText(this.unimodal, this.multimodal, tokens, origin)
   }

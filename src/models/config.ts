@@ -1,11 +1,11 @@
-// The configuration of every model: what may be set, its default, and which settings fit together. `resolveCoCa` and the others
-// fill in every default and check the result; the models, the reader of a run's settings and OpenCLIP's read what they give.
+// The configuration of every model: its settings, their defaults, and their constraints. `resolveCoCa` and the others fill in
+// every default and check the result, for the models, the settings of runs, and OpenCLIP.
 
 import { type Activation, ConfigError, isActivation } from '../nn/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { group, type Settings, type Settled, settle } from '../tensor/options.ts'
 
-/** What all blocks of a transformer have in common. */
+/** Options of all blocks of a transformer. */
 export interface BlockOptions {
   /** default gelu */
   readonly activation?: Activation
@@ -26,9 +26,9 @@ export interface VisionTransformerConfig {
   readonly hidden?: number
   /** a learned token before the patches; default false */
   readonly classToken?: boolean
-  /** normalise the tokens before the first block; default false */
+  /** layer norm on the tokens before the first block; default false */
   readonly inputNorm?: boolean
-  /** of the layer that patches go through; default true */
+  /** bias of the patch embedding; default true */
   readonly patchBias?: boolean
 }
 const visionTransformerConfig = {
@@ -46,38 +46,38 @@ const visionTransformerConfig = {
 export interface TextConfig {
   /** number of token ids */
   readonly vocabulary: number
-  /** most tokens of a text, start and end included, [CLS] not */
+  /** maximum number of tokens in a text, including start and end, excluding [CLS] */
   readonly context: number
   readonly width: number
   readonly heads: number
   /** width inside the feed-forward layers; default 4 × width */
   readonly hidden?: number
-  /** layers that see text only */
+  /** layers with self-attention to the text only */
   readonly unimodalLayers: number
-  /** layers that look at the image too */
+  /** layers that also have cross-attention to the image */
   readonly multimodalLayers: number
-  /** id that fills short texts up at their end; without one every id is text */
+  /** id that pads short texts at their end; default none, every id is text */
   readonly pad?: number
   /**
-   * where nobody sees padding: in both halves (default); in the lower one; or in the lower one by a mask that lies one place
-   * late, so that the first padding is seen and [CLS] sees itself only in a text without padding
+   * the half whose attention masks padding: both (default); only the unimodal one; or only the unimodal one, by a mask that is
+   * shifted by one position, so that the first padding is not masked and [CLS] attends to itself only in a text without padding
    */
   readonly padMask?: 'both' | 'unimodal' | 'unimodalLate'
-  /** the padding id is a word too, which captions and prompts may hold; default false */
+  /** the padding id is also a word, which captions and prompts may contain; default false */
   readonly padIsWord?: boolean
-  /** which position [CLS] has: the last of all, however short the text (default), or the one after the ids given */
+  /** the position of [CLS]: always the last one (default), or the one after the given ids */
   readonly classPosition?: 'last' | 'next'
-  /** what is different in the upper half */
+  /** settings of the multimodal half */
   readonly multimodal?: {
-    /** default as below */
+    /** default that of the unimodal half */
     readonly heads?: number
-    /** default as below */
+    /** default that of the unimodal half */
     readonly hidden?: number
-    /** every layer normalises the image tokens for itself; default false */
+    /** every layer has its own layer norm on the image tokens; default false */
     readonly memoryNorm?: boolean
-    /** every layer has a feed-forward layer after its self-attention too; default false */
+    /** every layer also has a feed-forward layer after its self-attention; default false */
     readonly selfMlp?: boolean
-    /** of the layer that gives the logits; default true */
+    /** bias of the layer that computes the logits; default true */
     readonly outputBias?: boolean
   }
 }
@@ -118,16 +118,16 @@ export interface CoCaConfig {
   readonly text: TextConfig
   readonly pooler: {
     /**
-     * cascade (the paper's): the contrastive pooler works on what the generative one gives; parallel: both work on the
-     * patches; shared: one pooler with one query more, whose first gives the embedding (as released checkpoints have it)
+     * cascade (the paper's): the contrastive pooler reads the output of the generative one; parallel: both read the patches;
+     * shared: one pooler with an additional first query for the embedding (as in released checkpoints)
      */
     readonly arrangement?: 'cascade' | 'parallel' | 'shared'
     /** image tokens for the decoder; 256 in the paper */
     readonly queries: number
     readonly heads: number
-    /** of image tokens; default the width of the text */
+    /** width of the image tokens; default the width of the text */
     readonly width?: number
-    /** normalise the queries; default false */
+    /** layer norm on the queries; default false */
     readonly queryNorm?: boolean
   }
   /** width of the space that images and texts share */
@@ -138,8 +138,8 @@ export interface CoCaConfig {
   readonly dropout?: number
   readonly temperature?: TemperatureConfig
   /**
-   * λ and reduction of both losses; default λ_Con 1 and λ_Cap 2, both as means. A loss with λ = 0 is not computed, and the
-   * parameters that only it needs are frozen
+   * λ and reduction of both losses; default λ_Con = 1 and λ_Cap = 2, both with reduction 'mean'. A loss with λ = 0 is not
+   * computed, and the parameters that only it needs are frozen
    */
   readonly loss?: {
     readonly contrastive?: { readonly weight?: number; readonly reduction?: 'sum' | 'mean' }
@@ -176,7 +176,7 @@ const cocaConfig = {
 /** The configuration of a {@link DualEncoder}. */
 export interface DualEncoderConfig extends BlockOptions {
   readonly image: VisionTransformerConfig
-  /** its multimodal half is not used */
+  /** the settings of the multimodal half are not used */
   readonly text: TextConfig
   /** width of the space that images and texts share */
   readonly embedding: number
@@ -220,7 +220,7 @@ type SettledCoCa = Settled<CoCaConfig, typeof cocaConfig>
 /** {@link VisionTransformerConfig} with every default. */
 export type ResolvedVisionTransformer = SettledImage & { readonly hidden: number }
 
-/** {@link TextConfig} with every default; `pad` stays open where no id is padding. */
+/** {@link TextConfig} with every default; `pad` is undefined if no id is padding. */
 export type ResolvedText = SettledText & {
   readonly hidden: number
   readonly multimodal: SettledText['multimodal'] & { readonly heads: number; readonly hidden: number }
@@ -247,19 +247,19 @@ function fillText(text: SettledText): ResolvedText {
   }
 }
 
-/** Defaults of an image encoder on its own; whether it can be built shows when its layers are. */
+/** Fills in the defaults of an image encoder on its own; its layers check the values. */
 export const resolveVisionTransformer = (call: string, config: VisionTransformerConfig): ResolvedVisionTransformer =>
   fillImage(settle(call, config, visionTransformerConfig))
 
-/** Defaults of a text decoder on its own; whether it can be built shows when its layers are. */
+/** Fills in the defaults of a text decoder on its own; its layers check the values. */
 export const resolveText = (call: string, config: TextConfig): ResolvedText =>
   fillText(settle(call, config, textConfig))
 
 /**
- * Every default of a CoCa filled in, and the whole checked.
- * @param call what an error calls the place that it was given to
- * @throws OptionsError naming a setting that is unknown, missing or of another kind; ConfigError naming the first that does not
- *   fit together with the others
+ * Fills in every default of a CoCa and checks the result.
+ * @param call the call that an error names
+ * @throws OptionsError naming a setting that is unknown, missing or of the wrong type; ConfigError naming the first that is not
+ *   compatible with the others
  */
 export function resolveCoCa(config: CoCaConfig, call = 'new CoCa(config)'): ResolvedCoCa {
   const settled = settle(call, config, cocaConfig)
@@ -316,7 +316,7 @@ export interface FamilyConfigs {
 /** The families of models that learn from images: CoCa, and the three that it is made of (section 3.1). */
 export type FamilyName = keyof FamilyConfigs
 
-/** Which settings the configuration of a family has, and what checks it: throws OptionsError or ConfigError. */
+/** The settings of each family, and the check of its configuration, which throws OptionsError or ConfigError. */
 export const familyConfigs: {
   readonly [F in FamilyName]: {
     readonly settings: Settings<FamilyConfigs[F]>
@@ -343,7 +343,7 @@ function checkImage({ size, patch, width, heads }: ResolvedVisionTransformer): v
 
 function checkText(text: ResolvedText, uses: { readonly embeds: boolean; readonly decodes: boolean }): void {
   const { vocabulary, context, width, heads, pad, unimodalLayers, multimodalLayers, multimodal } = text
-  // without the one [CLS] sees no text, without the other no caption sees its image
+  // without unimodal layers [CLS] does not depend on the text, without multimodal ones captions do not depend on the image
   demand(!uses.embeds || unimodalLayers > 0, 'text.unimodalLayers', unimodalLayers, 'must be 1 or more')
   demand(!uses.decodes || multimodalLayers > 0, 'text.multimodalLayers', multimodalLayers, 'must be 1 or more')
   demand(context >= 2, 'text.context', context, 'must be 2 or more: a start and an end')
@@ -364,5 +364,10 @@ function checkTemperature({ initial, maximumScale }: ResolvedCoCa['temperature']
 
 function checkLosses({ contrastive, captioning }: ResolvedCoCa['loss']): void {
   const isTrained = contrastive.weight !== 0 || captioning.weight !== 0
-  demand(isTrained, 'loss.captioning.weight', captioning.weight, 'leaves no loss, as that of contrastive is 0 too')
+  demand(
+    isTrained,
+    'loss.captioning.weight',
+    captioning.weight,
+    'leaves no loss, because loss.contrastive.weight is 0 too',
+  )
 }

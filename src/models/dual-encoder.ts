@@ -1,5 +1,5 @@
-// The dual encoder: images and texts in one space, learned by contrast alone, as CLIP (CoCa, section 3.1, equation 2). It is made
-// of CoCa's parts.
+// The dual encoder: images and texts in one space, trained with the contrastive loss only, like CLIP (CoCa, section 3.1, equation
+// 2). It consists of CoCa's parts.
 
 import { AttentionalPooler, contrastiveLoss, Linear, Module, type Parameter } from '../nn/index.ts'
 import type { Tensor } from '../tensor/index.ts'
@@ -12,11 +12,11 @@ import { VisionTransformer } from './vit.ts'
 
 export interface DualEncoderLoss {
   readonly total: Tensor
-  /** the same */
+  /** the same tensor */
   readonly contrastive: Tensor
 }
 
-/** Images and texts in one space, as CLIP: the dual encoder. Images are [batch, 3, size, size], texts int32 ids [batch, tokens]. */
+/** The dual encoder: images and texts in one space, like CLIP. Images are [batch, 3, size, size], texts int32 ids [batch, tokens]. */
 export class DualEncoder extends Module implements ImageTextModel {
   readonly config: DualEncoderConfig
   readonly encoder: VisionTransformer
@@ -27,7 +27,7 @@ export class DualEncoder extends Module implements ImageTextModel {
   readonly logScale: Parameter
   readonly #maximumScale: number
 
-  /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or impossible */
+  /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or invalid */
   constructor(config: DualEncoderConfig) {
     super()
     const { image, text, embedding, activation, dropout, temperature } = resolveDualEncoder(config)
@@ -52,7 +52,7 @@ export class DualEncoder extends Module implements ImageTextModel {
     return this.textProjection.forward(this.text.forward(ids).summary).normalize()
   }
 
-  /** What the loss is computed from. */
+  /** The tensors that the loss is computed from. */
   lossInputs(images: Tensor, ids: Tensor): { readonly image: Tensor; readonly text: Tensor; readonly scale: Tensor } {
     return { image: this.encodeImage(images), text: this.encodeText(ids), scale: this.logScale.exp() }
   }
@@ -73,12 +73,12 @@ export class DualEncoder extends Module implements ImageTextModel {
     return contrastiveLoss(image, text, scale, { reduction: 'mean', groups })
   }
 
-  /** λ_Con, and λ_Cap: there is no captioning loss */
+  /** λ_Con, and λ_Cap = 0, because there is no captioning loss */
   get lossWeights() {
     return { contrastive: 1, captioning: 0 } as const
   }
 
-  /** The loss as the total. */
+  /** The loss, with the same tensor as total. */
   weigh(contrastive: Tensor): DualEncoderLoss {
     return { total: contrastive, contrastive }
   }

@@ -1,5 +1,5 @@
-// The families of models that learn from images: CoCa, which does what all three others do, the dual encoder, the encoder-decoder and
-// the single encoder (CoCa, section 3.1). Their configurations are in config.ts.
+// The families of models that learn from images: CoCa, and the dual encoder, the encoder-decoder and the single encoder, which CoCa
+// unifies (CoCa, section 3.1). Their configurations are in config.ts.
 
 import { Captioner } from './captioner.ts'
 import { ImageClassifier } from './classifier.ts'
@@ -27,13 +27,13 @@ const constructors: { readonly [F in FamilyName]: (config: FamilyConfigs[F]) => 
 }
 
 /**
- * A model of a family.
- * @throws OptionsError, ConfigError naming a setting that is unknown, missing or impossible
+ * Creates a model of a family.
+ * @throws OptionsError, ConfigError naming a setting that is unknown, missing or invalid
  */
 export const createModel = <F extends FamilyName>(family: F, config: FamilyConfigs[F]): FamilyModels[F] =>
   constructors[family](config)
 
-/** What of a configuration, such as that of a CoCa, a family has settings for. The number of classes is not taken over. */
+/** The part of a configuration, such as that of a CoCa, that a family has settings for, without the number of classes. */
 export function settingsFor(family: FamilyName, config: object): Record<string, unknown> {
   const names = Object.keys(familyConfigs[family].settings).filter(name => name !== 'classes')
   return Object.fromEntries(Object.entries(config).filter(([name]) => names.includes(name)))

@@ -1,5 +1,5 @@
-// What CoCa, the dual encoder and the captioner have in common: one pass over images and texts gives what their losses are computed
-// from, and the loss that is minimized is their weighted sum. Training in parts and evaluation use nothing else of them.
+// The common interface of CoCa, the dual encoder and the captioner: one pass over images and texts gives the inputs of their losses,
+// and the loss that is minimized is the weighted sum of these. Training in parts and evaluation use only this interface.
 
 import type { Module } from '../nn/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
@@ -8,7 +8,7 @@ import * as is from '../tensor/kinds.ts'
 import type { BlockOptions, CoCaConfig } from './config.ts'
 import type { PositivesOptions } from './contrastive.ts'
 
-/** What the losses are computed from. What only a loss that is left out needs is absent. */
+/** The inputs of the losses. Those that no computed loss needs are absent. */
 export interface LossInputs {
   /** of unit length, [batch, embedding] */
   readonly image?: Tensor
@@ -20,12 +20,12 @@ export interface LossInputs {
   readonly logits?: Tensor
 }
 
-/** L = λ_Con L_Con + λ_Cap L_Cap, and the losses that it consists of. */
+/** L = λ_Con L_Con + λ_Cap L_Cap, and its terms. */
 export interface ImageTextLoss {
   readonly total: Tensor
-  /** L_Con; absent where λ_Con is 0 */
+  /** L_Con; absent if λ_Con is 0 */
   readonly contrastive?: Tensor
-  /** L_Cap; absent where λ_Cap is 0 */
+  /** L_Cap; absent if λ_Cap is 0 */
   readonly captioning?: Tensor
 }
 
@@ -42,17 +42,17 @@ export interface ImageTextModel extends Module {
   lossInputs(images: Tensor, ids: Tensor): LossInputs
   /** @param options.groups int32 [batch]: pairs with the same number are positives of each other */
   loss(images: Tensor, ids: Tensor, options?: PositivesOptions): ImageTextLoss
-  /** λ_Con L_Con + λ_Cap L_Cap, with the losses that are given */
+  /** λ_Con L_Con + λ_Cap L_Cap of the given losses */
   weigh(contrastive: Tensor | undefined, captioning: Tensor | undefined): ImageTextLoss
-  /** L_Con of embeddings [batch, embedding], where λ_Con is not 0 */
+  /** L_Con of embeddings [batch, embedding], if λ_Con is not 0 */
   contrastive?(image: Tensor, text: Tensor, scale: Tensor, options?: PositivesOptions): Tensor
-  /** L_Cap of logits [batch, tokens, vocabulary], where λ_Cap is not 0 */
+  /** L_Cap of logits [batch, tokens, vocabulary], if λ_Cap is not 0 */
   captioning?(logits: Tensor, ids: Tensor): Tensor
 }
 
 /**
- * λ_Con L_Con + λ_Cap L_Cap, with the losses that are given.
- * @throws TypeError where none is given
+ * λ_Con L_Con + λ_Cap L_Cap of the given losses.
+ * @throws TypeError if neither is given
  */
 export function weighLosses(weights: LossWeights, contrastive?: Tensor, captioning?: Tensor): ImageTextLoss {
   const kinds = [is.optional(is.tensor), is.optional(is.tensor)]

@@ -1,11 +1,11 @@
-// Training images as they might also have been: mirrored, moved by a few pixels, brighter or darker.
+// Random augmentation of training images: mirroring, shifts by a few pixels, changes of brightness.
 
 import type { Augmentation } from '../data/index.ts'
 import type { RunConfig } from './config.ts'
 
 /**
- * What the settings ask for, in this order; nothing where they ask for nothing. A mirrored picture needs captions that
- * do not tell left from right.
+ * The augmentation that the settings describe, in this order; undefined if they leave images unchanged. Mirroring needs
+ * captions that do not distinguish left and right.
  */
 export function augmentation({ flip, shift = 0, brightness = 0 }: RunConfig['augment']): Augmentation | undefined {
   if (!flip && shift === 0 && brightness === 0) return undefined
@@ -21,11 +21,11 @@ export function augmentation({ flip, shift = 0, brightness = 0 }: RunConfig['aug
   }
 }
 
-/** Beyond the edge of a picture its last pixels go on. */
+/** The pixels at the edge of a picture are repeated beyond it. */
 const clamp = (position: number, side: number) => Math.min(side - 1, Math.max(0, position))
 
 interface Redrawing {
-  /** where a pixel comes from */
+  /** the source of a pixel */
   column(x: number): number
   row(y: number): number
   tone(value: number): number

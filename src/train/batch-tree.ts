@@ -1,9 +1,9 @@
-// A batch is whatever an objective's loss takes: tensors and typed arrays, in arrays and plain objects. What is done to any of
-// them, such as reading, moving to another device or keeping in a file, is done leaf by leaf.
+// A batch is the input of an objective's loss: tensors and typed arrays, in arrays and plain objects. Reading it, moving it to
+// another device and saving it work leaf by leaf.
 
 import { type DType, fromData, Tensor, type TypedArray } from '../tensor/index.ts'
 
-/** What holds numbers in a batch. */
+/** A part of a batch that contains numbers. */
 export type Leaf = Tensor | HostTensor | TypedArray
 
 /** A tensor's values on the host. */
@@ -28,7 +28,7 @@ const isLeaf = (value: unknown): value is Leaf =>
 
 const isPlain = (value: object): boolean => [Object.prototype, null].includes(Object.getPrototypeOf(value))
 
-/** Every leaf with its path, `labels.0` say, in order. */
+/** Every leaf with its path, such as `labels.0`, in order. */
 export function pathsOf(tree: unknown, path: readonly string[] = []): [path: string, leaf: Leaf][] {
   if (isLeaf(tree)) return [[path.join('.'), tree]]
   if (typeof tree !== 'object' || tree === null || !(Array.isArray(tree) || isPlain(tree))) return []
@@ -37,7 +37,7 @@ export function pathsOf(tree: unknown, path: readonly string[] = []): [path: str
 
 export const leavesOf = (tree: unknown): Leaf[] => pathsOf(tree).map(([, leaf]) => leaf)
 
-/** The same tree with other leaves. What is neither array nor plain object is left as it is. */
+/** The same tree with other leaves. Values that are neither arrays nor plain objects are left unchanged. */
 export function mapLeaves<T>(tree: T, f: (leaf: Leaf, path: string) => unknown, path: readonly string[] = []): T {
   if (isLeaf(tree)) return f(tree, path.join('.')) as T
   if (Array.isArray(tree)) return tree.map((branch, i) => mapLeaves(branch, f, [...path, String(i)])) as T
@@ -54,12 +54,12 @@ export async function readBatch<T>(batch: T): Promise<T> {
   return mapLeaves(batch, leaf => read.get(leaf) ?? leaf)
 }
 
-/** Real numbers in one precision. */
+/** Arrays of floating-point numbers in one precision. */
 export type Numbers = typeof Float32Array | typeof Float64Array
 
 /**
  * A batch that was read, with tensors on the current device again.
- * @param numbers the precision of what is real; as it was unless given
+ * @param numbers the precision of floating-point values; default unchanged
  */
 export const writeBatch = <T>(batch: T, numbers?: Numbers): T =>
   mapLeaves(batch, leaf => {

@@ -1,8 +1,9 @@
-// Batches from any iterable, one after the other. What can be iterated again begins anew at its end, which is an epoch.
+// Batches from any iterable, one after the other. An iterable that can be iterated again is restarted at its end; each pass is an
+// epoch.
 
-import type { Drawn } from './loop.ts'
+import type { DrawnBatch } from './loop.ts'
 
-/** Anything that gives batches. */
+/** Any iterable of batches. */
 export type Batches<Batch> = Iterable<Batch> | AsyncIterable<Batch>
 
 const iteratorOf = <Batch>(batches: Batches<Batch>): Iterator<Batch> | AsyncIterator<Batch> =>
@@ -14,7 +15,7 @@ export class BatchSource<Batch> {
   #iterator: Iterator<Batch> | AsyncIterator<Batch>
   #epoch = 0
 
-  /** @param repeats whether there is another epoch after the first */
+  /** @param repeats whether to start another epoch after the first */
   constructor(batches: Batches<Batch>, repeats: boolean) {
     this.#batches = batches
     this.#repeats = repeats
@@ -22,12 +23,12 @@ export class BatchSource<Batch> {
   }
 
   /** The next batch; undefined at the end. */
-  async next(): Promise<Drawn<Batch> | undefined> {
+  async next(): Promise<DrawnBatch<Batch> | undefined> {
     const { value, done } = await this.#iterator.next()
     if (!done) return { batch: value, epoch: this.#epoch }
     if (!this.#repeats) return undefined
     const again = iteratorOf(this.#batches)
-    // a generator is its own iterator, and has come to its end
+    // a generator is its own iterator, and it is exhausted
     const first = again === this.#iterator ? { done: true as const, value: undefined } : await again.next()
     if (first.done) return undefined
     this.#iterator = again
@@ -35,12 +36,12 @@ export class BatchSource<Batch> {
     return { batch: first.value, epoch: this.#epoch }
   }
 
-  /** Passes over batches that were trained on before. */
+  /** Skips batches that were trained on before. */
   async skip(count: number): Promise<void> {
     for (let i = 0; i < count; i++) if (!(await this.next())) return
   }
 
-  /** Tells the source that no more batches are wanted, so that it may close its files. */
+  /** Ends the iteration, so that the source can close its files. */
   async close(): Promise<void> {
     await this.#iterator.return?.()
   }

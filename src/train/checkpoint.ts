@@ -1,5 +1,5 @@
-// A checkpoint holds all that the next step depends on: parameters, the optimizer's moments, the place in the data, and
-// the random generator. A run that goes on from one computes, to the bit, what it would have computed anyway.
+// A checkpoint contains everything that the next step depends on: parameters, the optimizer's moments, the position in the
+// data, and the random generator. A run resumed from a checkpoint gives bit for bit the result of an uninterrupted run.
 
 import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
@@ -29,12 +29,12 @@ import {
 /** A checkpoint that does not fit the model or the optimizer, or is damaged. */
 export class CheckpointError extends DataError {}
 
-/** What a run needs to go on, besides tensors. */
+/** The state that a run needs to continue, besides tensors. */
 export interface TrainingState<Batches extends object = BatchState> {
   readonly version: 1
   /** updates that were made */
   readonly step: number
-  /** where the source of the batches is */
+  /** the position of the source of the batches */
   readonly batches: Batches
   /** the generator that dropout draws from */
   readonly generator: GeneratorState
@@ -69,7 +69,7 @@ export async function toHost(tensors: ReadonlyMap<string, Tensor>): Promise<Host
 
 /**
  * A file's tensors on the current device.
- * @throws CheckpointError for a dtype that the device does not have
+ * @throws CheckpointError for a dtype that the device does not support
  */
 export function toDevice(tensors: HostTensors, file: string): Map<string, Tensor> {
   const { dtypes } = device.get()
@@ -78,7 +78,7 @@ export function toDevice(tensors: HostTensors, file: string): Map<string, Tensor
     [...tensors].map(([name, { dtype, shape, data }]) => {
       if (!known.includes(dtype as (typeof known)[number]))
         throw new CheckpointError(
-          `tensor '${name}' is ${dtype}, and device ${device.current} has ${dtypes.join(', ')}`,
+          `tensor '${name}' is ${dtype}, but device ${device.current} supports ${dtypes.join(', ')}`,
           {
             file,
           },
@@ -88,7 +88,7 @@ export function toDevice(tensors: HostTensors, file: string): Map<string, Tensor
   )
 }
 
-/** The folder of one checkpoint, `step-000200` say. */
+/** The folder of one checkpoint, such as `step-000200`. */
 export class CheckpointFolder {
   readonly path: string
 
@@ -105,7 +105,7 @@ export class CheckpointFolder {
     return join(this.path, OPTIMIZER)
   }
 
-  /** Is there whole, or not at all. */
+  /** Writes the checkpoint atomically: completely or not at all. */
   async write({ state, model, optimizer }: Checkpoint): Promise<void> {
     await makeFolder(this.path, async unfinished => {
       await writeSafetensors(join(unfinished, MODEL), model)
@@ -116,8 +116,8 @@ export class CheckpointFolder {
 
   /**
    * Reads the parameters into a model, on the current device.
-   * @throws CheckpointError naming the parameter and both shapes or dtypes where they differ; NonFiniteWeightsError naming those
-   *   that are not finite; SafetensorsError if the file is damaged
+   * @throws CheckpointError naming the parameter and both shapes or dtypes if they differ; NonFiniteWeightsError naming
+   *   parameters that are not finite; SafetensorsError if the file is damaged
    */
   async loadModel(model: Module): Promise<void> {
     const { file, tensors } = await this.#readFinite(MODEL)
@@ -130,7 +130,7 @@ export class CheckpointFolder {
     fitting(file, () => scope(() => void optimizer.loadStateDict({ tensors: toDevice(tensors, file), values })))
   }
 
-  /** @throws CheckpointError naming the field that is not what it should be */
+  /** @throws CheckpointError naming an invalid field */
   async readState<Batches extends object = BatchState>(): Promise<TrainingState<Batches>> {
     const file = join(this.path, STATE)
     const parsed = stateSchema.safeParse(await readJson(file))
@@ -139,12 +139,12 @@ export class CheckpointFolder {
     throw new CheckpointError(`${path.join('.') || 'the state'}: ${message}`, { file, cause: parsed.error })
   }
 
-  /** A file with finite values only. */
+  /** Reads a file and checks that its values are finite. */
   async #readFinite(name: string): Promise<{ file: string; tensors: HostTensors }> {
     const file = join(this.path, name)
     const { tensors } = await readSafetensors(file)
     const run = dirname(dirname(this.path))
-    const advice = `Use an earlier checkpoint: --step N, or remove ${this.path} before you resume; 'cocagrad doctor ${run}' looks at the rest of the run`
+    const advice = `Use an earlier checkpoint: --step N, or remove ${this.path} before you resume; 'cocagrad doctor ${run}' examines the rest of the run`
     checkFinite(tensors, { file, advice })
     return { file, tensors }
   }

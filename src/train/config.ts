@@ -1,5 +1,5 @@
-// What a run is, in one JSON file. A setting that is misspelt, missing or impossible is found before anything is read
-// or trained, and named with the file it stands in; all of them at once, not one a try.
+// The configuration of a run, a JSON file. Settings that are misspelt, missing or invalid are detected before any data is read,
+// and one error lists them all, with the name of the file.
 
 import { z } from 'zod'
 import { DataError, readJson } from '../io/index.ts'
@@ -10,7 +10,7 @@ import { type FamilyConfigs, type FamilyName, familyNames, type PresetName, pres
 import { ConfigError } from '../nn/index.ts'
 import { OptionsError } from '../tensor/index.ts'
 
-/** A setting that cannot be: where it stands, as a path of fields, and why. */
+/** An invalid setting: its path of fields, and the reason. */
 export interface ConfigProblem {
   readonly field: string
   readonly reason: string
@@ -27,129 +27,129 @@ export class RunConfigError extends DataError {
   }
 }
 
-/** A schema with a sentence for whatever does not fit it. */
-const said = (reason: string) => ({ error: reason })
+/** The message of a schema for values that do not fit it. */
+const fail = (reason: string) => ({ error: reason })
 
 const count = (least: number, what = least === 0 ? 'an integer, 0 or more' : 'a positive integer') =>
-  z.int(said(`must be ${what}`)).min(least, said(`must be ${what}`))
-const above0 = z.number(said('must be a number above 0')).positive(said('must be above 0'))
-const atLeast0 = z.number(said('must be a number')).min(0, said('must be 0 or more'))
-const part = z.number(said('must be a number')).positive(said('must be above 0')).max(1, said('must be at most 1'))
-const share = z.number(said('must be a number')).min(0, said('must be 0 or more')).lt(1, said('must be below 1'))
+  z.int(fail(`must be ${what}`)).min(least, fail(`must be ${what}`))
+const above0 = z.number(fail('must be a number above 0')).positive(fail('must be above 0'))
+const atLeast0 = z.number(fail('must be a number')).min(0, fail('must be 0 or more'))
+const part = z.number(fail('must be a number')).positive(fail('must be above 0')).max(1, fail('must be at most 1'))
+const share = z.number(fail('must be a number')).min(0, fail('must be 0 or more')).lt(1, fail('must be below 1'))
 const shares = z
-  .tuple([part, part], said('must be two numbers'))
-  .refine(([low, high]) => low <= high, said('must ascend'))
-const settings = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape, said('must be an object of settings'))
-const flag = z.boolean(said('must be true or false'))
+  .tuple([part, part], fail('must be two numbers'))
+  .refine(([low, high]) => low <= high, fail('must be in ascending order'))
+const settings = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape, fail('must be an object of settings'))
+const flag = z.boolean(fail('must be true or false'))
 const oneOf = <const T extends readonly string[]>(...names: T) =>
-  z.enum(names, said(`must be one of ${names.join(', ')}`))
-const triple = (item: z.ZodType<number>) => z.tuple([item, item, item], said('must be three numbers'))
+  z.enum(names, fail(`must be one of ${names.join(', ')}`))
+const triple = (item: z.ZodType<number>) => z.tuple([item, item, item], fail('must be three numbers'))
 
-/** What the runs of all families have. */
+/** The settings of runs of all families. */
 const common = {
   /**
    * images and captions, relative to the working directory: a folder, a .jsonl, .csv or .tsv of captions, or tars such as
    * data/{000..099}.tar
    */
-  data: z.string(said('must be a path')).min(1, said('must be a path')),
-  /** of tars, how many are shuffled together */
+  data: z.string(fail('must be a path')).min(1, fail('must be a path')),
+  /** number of tars whose samples are shuffled together */
   window: count(1).default(16),
-  /** stop at a sample that cannot be read, instead of counting it, writing it down and taking another */
+  /** stop at a sample that cannot be read, instead of recording it in skipped.jsonl and taking another */
   strict: flag.default(false),
-  /** threads that decode images; unless given one less than there are processors, and none for small pictures */
+  /** threads that decode images; default one less than the number of processors, and none for small pictures */
   threads: count(0).optional(),
   /**
-   * a run, or a checkpoint of OpenCLIP, whose weights the model begins with; in a file the model is then that one's, with what
-   * is given different, and so are the tokenizer and the normalisation
+   * a run, or a checkpoint of OpenCLIP, with the initial weights of the model; in a file it also gives the defaults of the
+   * model's settings, the tokenizer and the normalisation
    */
-  from: z.string(said('must be a path')).min(1, said('must be a path')).optional(),
-  /** parts that begin anew all the same: modules or parameters by name, such as contrastivePooler */
-  fresh: z.array(z.string(said('must be a name')), said('must be a list of names')).default([]),
-  /** parts that stay as they are: names too, and ranges of layers such as encoder.blocks.0-5 */
-  freeze: z.array(z.string(said('must be a name')), said('must be a list of names')).default([]),
-  /** share of the images that is held back from training */
+  from: z.string(fail('must be a path')).min(1, fail('must be a path')).optional(),
+  /** parts that are not copied from there: names of modules or parameters, such as contrastivePooler */
+  fresh: z.array(z.string(fail('must be a name')), fail('must be a list of names')).default([]),
+  /** parts that are not trained: names too, and ranges of layers such as encoder.blocks.0-5 */
+  freeze: z.array(z.string(fail('must be a name')), fail('must be a list of names')).default([]),
+  /** share of the images that is held out from training */
   validation: share.default(0.1),
   batchSize: count(1).default(64),
-  /** into how many parts a batch is cut, so that memory is needed for one of them only; the gradient is that of the whole */
+  /** number of parts that a batch is split into, to need the memory of one; the gradient is that of the whole batch */
   accumulate: count(1).default(1),
-  /** how long to train: in steps, or in passes over the data */
+  /** the length of training: steps, or passes over the data */
   steps: count(1).optional(),
   epochs: count(1).optional(),
   optimizer: settings({
     name: oneOf('adamw', 'adafactor', 'sgd').default('adamw'),
-    /** at its peak */
+    /** the peak of the schedule */
     learningRate: above0.default(1e-3),
-    betas: z.tuple([share, share], said('must be two numbers')).optional(),
+    betas: z.tuple([share, share], fail('must be two numbers')).optional(),
     epsilon: above0.optional(),
     weightDecay: atLeast0.optional(),
     momentum: share.optional(),
   }).prefault({}),
-  /** of the learning rate after the warm-up; linear and cosine end at 0 */
+  /** schedule of the learning rate after the warm-up; linear and cosine end at 0 */
   schedule: oneOf('constant', 'linear', 'cosine').default('cosine'),
   /** steps in which the learning rate grows from 0; default 2 % of all (CoCa, section 4.1) */
   warmup: count(0).optional(),
-  /** largest norm of all gradients together; null leaves them as they are */
+  /** largest norm of all gradients together; null disables clipping */
   clipNorm: above0.nullable().default(1),
   seed: count(0).default(0),
   device: oneOf('reference', 'cpu', 'gpu').default('cpu'),
-  /** steps from one evaluation to the next; 0 evaluates at the end only */
+  /** steps between evaluations; 0 evaluates only at the end */
   evaluateEvery: count(0).default(0),
-  /** most validation images that an evaluation during training looks at */
+  /** maximum number of validation images in an evaluation during training */
   evaluationExamples: count(1).default(256),
-  /** steps from one checkpoint to the next; the last step always has one */
+  /** steps between checkpoints; the last step always has one */
   checkpointEvery: count(1).default(200),
-  /** how many checkpoints stay, the newest ones */
+  /** number of checkpoints that are kept, the newest ones */
   keepLast: count(1).default(3),
-  /** of the gradient that trains: it is compared with finite differences of the loss, in float64 on reference */
+  /** checks of the gradient during training, against finite differences of the loss in float64 on reference */
   guard: settings({
-    /** steps from one check to the next, from the first step on; 0 checks nothing */
+    /** steps between checks, the first at step 1; 0 disables them */
     every: count(0).default(500),
-    /** most images of a batch that are looked at */
+    /** maximum number of images of a batch in a check */
     examples: count(1).default(8),
-    /** the largest error that is taken for rounding */
+    /** the largest error that counts as rounding */
     bound: above0.default(0.01),
-    /** of the time of training that checks may take: a check that would take more is left out */
+    /** share of the training time that checks may take: a check that would take more is skipped */
     share: above0.default(0.02),
-    /** what a wrong gradient does to the run: 'stop' ends it before the update, 'warn' goes on */
+    /** the reaction to a wrong gradient: 'stop' ends the run before the update, 'warn' continues */
     onError: oneOf('stop', 'warn').default('stop'),
   }).prefault({}),
   /**
-   * what is done to training images at random: a part of so much of the area and such a ratio of width to height instead of
-   * the middle, mirrored, moved by so many pixels, brightness times 1 ± so much
+   * random changes of training images: a crop with these ranges of area (share) and of width / height instead of the centre,
+   * mirroring, a shift of at most so many pixels, brightness times 1 ± so much
    */
   augment: settings({
-    crop: settings({ scale: shares, ratio: z.tuple([above0, above0], said('must be two numbers')).optional() }),
+    crop: settings({ scale: shares, ratio: z.tuple([above0, above0], fail('must be two numbers')).optional() }),
     flip: flag,
     shift: count(0),
     brightness: share,
   })
     .partial()
     .default({}),
-  /** of the pixels that the model sees, channel by channel: (x - mean) / std */
+  /** normalisation of the pixels, channel by channel: (x - mean) / std */
   normalize: settings({
-    mean: triple(z.number(said('must be a number'))).default([0.5, 0.5, 0.5]),
+    mean: triple(z.number(fail('must be a number'))).default([0.5, 0.5, 0.5]),
     std: triple(above0).default([0.5, 0.5, 0.5]),
   }).prefault({}),
 }
 
-/** What the runs of models of texts have too. */
+/** Additional settings of runs of models with texts. */
 const texts = {
   /**
-   * a tokenizer's file: a tokenizer.json or CLIP's list of merges; the words of the captions unless given. The model
-   * gets as many ids as it has
+   * a tokenizer's file: a tokenizer.json or CLIP's list of merges; default the words of the captions. It determines the
+   * model's number of ids
    */
-  tokenizer: z.string(said('must be the path of a file')).min(1, said('must be the path of a file')).optional(),
+  tokenizer: z.string(fail('must be the path of a file')).min(1, fail('must be the path of a file')).optional(),
   /**
-   * what becomes of captions that occur twice in a batch: 'distinct' keeps them in different batches, 'positives' counts
-   * each as right for the images of all, 'ignore' for its own image alone. Without dropout the last two are the same
-   * number: equal texts have equal logits, so their targets may be shared or not.
+   * the treatment of equal captions in a batch: 'distinct' puts them in different batches, 'positives' counts each as right
+   * for the images of all, 'ignore' only for its own image. Without dropout the last two give the same loss: equal texts have
+   * equal logits, so sharing a target among them changes nothing.
    */
   equalCaptions: oneOf('distinct', 'positives', 'ignore').default('positives'),
-  /** cut captions that are too long, instead of refusing them */
+  /** truncate captions that are too long, instead of throwing */
   truncateCaptions: flag.default(false),
 }
 
-/** What the runs of a classifier have too. */
+/** Additional settings of runs of a classifier. */
 const classes = {
   /** share of the target that is spread evenly over all classes */
   labelSmoothing: share.default(0),
@@ -170,8 +170,8 @@ type OwnSettings<F extends FamilyName> = F extends 'classifier'
   : z.infer<typeof ownSchemas.texts>
 
 /**
- * The configuration of a run's model: complete; in a file also the name of a preset, or { preset, … } with what differs from it.
- * A classifier has as many classes as its data, unless it says so.
+ * The configuration of a run's model: complete; in a file also the name of a preset, or { preset, … } with the settings that
+ * differ from it. The number of classes of a classifier defaults to that of its data.
  */
 export interface RunModels extends Omit<FamilyConfigs, 'classifier'> {
   readonly classifier: Omit<FamilyConfigs['classifier'], 'classes'> & { readonly classes?: number }
@@ -181,13 +181,13 @@ export interface RunModels extends Omit<FamilyConfigs, 'classifier'> {
 export type RunConfig<F extends FamilyName = FamilyName> = {
   [K in F]: z.infer<typeof commonSchema> &
     OwnSettings<K> & {
-      /** what is trained */
+      /** the family of the model */
       family: K
       model: RunModels[K]
     }
 }[F]
 
-/** A configuration as people write it: with a preset for the model, and without what has a default. */
+/** A configuration as it is written by hand: the model may be a preset, and settings with a default may be omitted. */
 export type RunConfigInput = z.input<typeof commonSchema> &
   Partial<z.input<typeof ownSchemas.texts> & z.input<typeof ownSchemas.classes>> & {
     /** default coca */
@@ -195,7 +195,7 @@ export type RunConfigInput = z.input<typeof commonSchema> &
     readonly model: unknown
   }
 
-/** The family that a configuration names; any where that is not known. */
+/** The family that a configuration names; any family if that is not known. */
 export type FamilyIn<T> = T extends { readonly family: infer F }
   ? F extends FamilyName
     ? F
@@ -207,12 +207,12 @@ export type FamilyIn<T> = T extends { readonly family: infer F }
       : 'coca'
 
 /**
- * Checks a configuration and fills in what it leaves open.
- * @param file what to call it in an error
- * @throws RunConfigError naming every field that is unknown, missing or impossible
+ * Checks a configuration and fills in its defaults.
+ * @param file its name in an error
+ * @throws RunConfigError naming every field that is unknown, missing or invalid
  */
 export function checkRunConfig<const T>(json: T, file?: string): RunConfig<FamilyIn<T>> {
-  if (!isRecord(json)) throw new RunConfigError([{ field: '', reason: 'is not an object of settings' }], file)
+  if (!isRecord(json)) throw new RunConfigError([{ field: '', reason: 'must be an object of settings' }], file)
   const { family, model, problems } = checkModel(json)
   const { model: _, family: __, ...others } = json
   const parsed = settings({ ...common, ...own[family] }).safeParse(others, { reportInput: true })
@@ -236,10 +236,10 @@ export async function readRunConfig(file: string): Promise<RunConfig> {
 export type ModelChoice = { [F in FamilyName]: { readonly family: F; readonly model: RunModels[F] } }[FamilyName]
 
 /**
- * A model's configuration on its own: complete, a preset's name, a preset with what differs from it, or the `family` and `model` of
- * a run's settings.
- * @param file what to call it in an error
- * @throws RunConfigError naming every field that is unknown, missing or impossible
+ * A model's configuration on its own: complete, a preset's name, a preset with the settings that differ from it, or the `family`
+ * and `model` of a run's settings.
+ * @param file its name in an error
+ * @throws RunConfigError naming every field that is unknown, missing or invalid
  */
 export function checkModelConfig(json: unknown, file?: string): ModelChoice {
   const given = isRecord(json) && json.model !== undefined ? json : { model: json }
@@ -257,7 +257,7 @@ function show(value: unknown): string {
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** The family of a configuration, its model with what a preset says, and what is wrong with both. */
+/** The family of a configuration, its model with the settings of its preset, and the problems of both. */
 function checkModel({ family = 'coca', model }: Readonly<Record<string, unknown>>): {
   readonly family: FamilyName
   readonly model: unknown
@@ -273,14 +273,14 @@ function checkModel({ family = 'coca', model }: Readonly<Record<string, unknown>
   const names = Object.keys(presets)
   if (typeof preset !== 'string' || !names.includes(preset)) {
     const field = typeof model === 'string' ? 'model' : 'model.preset'
-    const reason = `${JSON.stringify(preset)} is no preset; there are ${names.join(', ')}`
+    const reason = `${JSON.stringify(preset)} is not a preset; the presets are ${names.join(', ')}`
     return { family: known, model, problems: [{ field, reason }] }
   }
   const whole = merge(presetFor(known, preset as PresetName), differing)
   return { family: known, model: whole, problems: modelProblems(known, whole) }
 }
 
-/** The fields of both, the second's where both have one. */
+/** The fields of both; the second takes precedence. */
 export function merge(base: unknown, own: unknown): unknown {
   if (!isRecord(base) || !isRecord(own)) return own
   const merged: Record<string, unknown> = { ...base }
@@ -293,7 +293,10 @@ function problemsOf(issue: z.core.$ZodIssue, family: FamilyName): ConfigProblem[
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map(key => {
       const isOfOthers = path.length === 0 && (key in texts || key in classes)
-      return { field: [...path, key].join('.'), reason: isOfOthers ? `is no setting of a ${family}` : 'is no setting' }
+      return {
+        field: [...path, key].join('.'),
+        reason: isOfOthers ? `is not a setting of a ${family}` : 'is not a setting',
+      }
     })
   const { input, message } = issue
   return [{ field: path.join('.'), reason: input === undefined ? 'is missing' : `${message}, not ${show(input)}` }]
@@ -301,30 +304,30 @@ function problemsOf(issue: z.core.$ZodIssue, family: FamilyName): ConfigProblem[
 
 function lengthProblems({ steps, epochs }: RunConfig): ConfigProblem[] {
   if (steps !== undefined && epochs !== undefined)
-    return [{ field: 'steps', reason: 'is given together with epochs: one of them says how long to train' }]
+    return [{ field: 'steps', reason: 'is given together with epochs: give one of them' }]
   if (steps === undefined && epochs === undefined)
     return [{ field: 'steps', reason: 'is missing: give steps or epochs' }]
   return []
 }
 
-/** What begins anew does so beside weights that do not. */
+/** `fresh` applies only if the other weights are copied. */
 function originProblems({ from, fresh }: RunConfig): ConfigProblem[] {
   if (from !== undefined || fresh.length === 0) return []
-  return [{ field: 'fresh', reason: 'is given without from: then everything begins anew' }]
+  return [{ field: 'fresh', reason: 'has no effect without from' }]
 }
 
-/** A setting that an optimizer does not have would be ignored in silence. */
+/** Settings that the optimizer does not have, which would be silently ignored. */
 function optimizerProblems({ name, betas, epsilon, momentum }: RunConfig['optimizer']): ConfigProblem[] {
   const foreign = name === 'sgd' ? { betas, epsilon } : { momentum }
   return Object.entries(foreign)
     .filter(([, value]) => value !== undefined)
-    .map(([field]) => ({ field: `optimizer.${field}`, reason: `is no setting of ${name}` }))
+    .map(([field]) => ({ field: `optimizer.${field}`, reason: `is not a setting of ${name}` }))
 }
 
-/** What the model itself objects to: settings that it does not have, widths that heads do not divide, and the like. */
+/** The problems of the model's configuration: unknown settings, widths that are not divisible by heads, and the like. */
 function modelProblems(family: FamilyName, model: unknown): ConfigProblem[] {
   if (model === undefined) return [{ field: 'model', reason: 'is missing' }]
-  // the data says how many classes there are
+  // the number of classes comes from the data
   const whole = family === 'classifier' && isRecord(model) ? { classes: 1, ...model } : model
   try {
     familyConfigs[family].check(whole as never)
@@ -333,7 +336,7 @@ function modelProblems(family: FamilyName, model: unknown): ConfigProblem[] {
     if (error instanceof OptionsError)
       return [error, ...error.others].map(({ option, reason }) => ({
         field: option ? `model.${option}` : 'model',
-        reason: reason === 'is no option' ? 'is no setting' : reason,
+        reason: reason === 'is no option' ? 'is not a setting' : reason,
       }))
     if (!(error instanceof ConfigError)) throw error
     return [{ field: `model.${error.field}`, reason: error.message.slice(`${error.field} = `.length).replace(':', '') }]

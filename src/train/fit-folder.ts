@@ -1,5 +1,5 @@
-// `fit` with a folder: checkpoints, metrics.jsonl and batches with a wrong gradient are kept there, and a training that was ended
-// or killed goes on.
+// `fit` with a folder: it saves checkpoints, metrics.jsonl and batches with a wrong gradient there, and resumes a training that was
+// stopped or killed.
 
 import { makeFolder, namesIn } from '../io/index.ts'
 import { type FitOptions, type FitResult, type FitStore, fitInto, settledFit } from './fit.ts'
@@ -22,11 +22,11 @@ export type { FitOptions, FitResult } from './fit.ts'
  *       onStep: ({ step, losses }) => console.log(step, losses.total),
  *     })
  *
- * With a folder, a second call goes on from its last checkpoint: give it the same batches, of which it passes over those that were
- * trained on. What it computes is then what it would have computed without the interruption. Sets no device and no seed.
- * @throws TrainingError where a value is no finite number, WrongGradientError where the gradient is wrong and the guard is to stop
- *   then, both with the parameters as they were before the step; RunError if the folder holds something else; LockedError while
- *   another process trains there; CheckpointError if the checkpoint does not fit the model or the optimizer
+ * With a folder, a second call resumes from its last checkpoint: give it the same batches; it skips those that were trained on.
+ * The result is the same as without the interruption. Does not set the device or the seed.
+ * @throws TrainingError if a value is not finite, WrongGradientError if the gradient is wrong and guard.onError is 'stop', both with
+ *   the parameters as they were before the step; RunError if the folder contains anything else; LockedError while another process
+ *   trains there; CheckpointError if the checkpoint does not fit the model or the optimizer
  */
 export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, Examples>): Promise<FitResult> {
   const { folder, optimizer, keepLast } = settledFit(options)

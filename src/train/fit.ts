@@ -1,5 +1,5 @@
-// Trains any module with a loss, from a two-layer perceptron to CoCa: the loop, measurements, checks of the gradient, progress,
-// an end by signal. Runs in a browser as it is; where a training is kept in a folder, that is added in fit-folder.ts.
+// Trains any module with a loss, from a two-layer perceptron to CoCa: the loop, metrics, checks of the gradient, callbacks for
+// progress, and an abort signal. Runs in a browser; fit-folder.ts adds saving to a folder.
 
 import type { Optimizer, Schedule } from '../optim/index.ts'
 import { defaultGenerator } from '../tensor/index.ts'
@@ -16,54 +16,54 @@ import { isObjective, type Objective } from './objective.ts'
 import type { Inspection } from './step.ts'
 
 export interface FitOptions<Batch, Examples = unknown> {
-  /** the module and its loss: `{ model, loss: batch => … }`, or more than that */
+  /** the module and its loss: `{ model, loss: batch => … }`, and optional members */
   readonly objective: Objective<Batch, Examples>
   /**
-   * what `objective.loss` takes, one after the other: an array, a generator, a data loader. What can be iterated again begins anew
-   * at its end; without `steps` it is passed once.
+   * the arguments of `objective.loss`, one after the other: an array, a generator, a data loader. An iterable that can be iterated
+   * again is restarted at its end; without `steps` there is one pass.
    */
   readonly batches: Batches<Batch>
-  /** of the parameters of the model */
+  /** an optimizer of the model's parameters */
   readonly optimizer: Optimizer
-  /** the learning rate of every step, the first being step 0; default the optimizer's own */
+  /** the learning rate of each step, counted from 0; default the optimizer's own */
   readonly schedule?: Schedule
-  /** updates in all; default one for each batch */
+  /** total number of updates; default one for each batch */
   readonly steps?: number
   /** largest norm of all gradients together; default none */
   readonly maximumNorm?: number
-  /** into how many parts each batch is cut, to need the memory of one of them; default 1 */
+  /** number of parts that each batch is split into, to need the memory of one; default 1 */
   readonly parts?: number
   /**
-   * the gradient is compared with finite differences of the loss, in float64 on reference, now and then. The loss may depend on
-   * the parameters, the batch and the program's generator, and on no other tensors. False leaves it out
+   * at intervals, compare the gradient with finite differences of the loss, in float64 on reference. The loss may depend on the
+   * parameters, the batch and the default generator, but not on other tensors. False disables the checks
    */
   readonly guard?: boolean | Partial<GuardSettings>
-  /** what `objective.evaluate` gets, at the end and every so many steps; default none */
+  /** the argument of `objective.evaluate`, which runs at the end and every `evaluateEvery` steps; default none */
   readonly examples?: Examples
-  /** steps from one evaluation to the next; default 0, at the end only */
+  /** steps between evaluations; default 0, only at the end */
   readonly evaluateEvery?: number
-  /** where checkpoints and metrics.jsonl are kept, in Node; a folder that has some is gone on with. Default nowhere */
+  /** the folder for checkpoints and metrics.jsonl, in Node; if it contains some, training resumes. Default none */
   readonly folder?: string
-  /** steps from one checkpoint to the next; default 200, and there is one at the end */
+  /** steps between checkpoints; default 200, and one at the end */
   readonly checkpointEvery?: number
-  /** how many checkpoints stay, the newest ones; default 3 */
+  /** number of checkpoints that are kept, the newest ones; default 3 */
   readonly keepLast?: number
   /**
-   * how much of what was measured `metrics` of the result has: the last so many steps, evaluations and checks of the gradient, so that
-   * a long training does not fill the memory; default 10,000, Infinity keeps all. onStep and metrics.jsonl always have all of it
+   * the maximum number of steps, evaluations and checks of the gradient in `metrics` of the result, the last ones, so that a long
+   * training does not fill the memory; default 10,000, Infinity keeps all. onStep and metrics.jsonl always get all of them
    */
   readonly history?: number
-  /** an AbortSignal; ends the training after the step in hand, with a checkpoint */
+  /** an AbortSignal; ends the training after the current step, with a checkpoint */
   readonly signal?: { readonly aborted: boolean }
   readonly onStep?: (metrics: StepMetrics) => void
   readonly onEvaluation?: (metrics: EvaluationMetrics) => void
-  /** hears of each check of the gradient; without it a wrong one is a warning of the process */
+  /** called after each check of the gradient; default a process warning for a wrong gradient */
   readonly onGuard?: (metrics: GuardMetrics) => void
   readonly onCheckpoint?: (checkpoint: { readonly step: number; readonly folder: string }) => void
 }
 
-const member = <T>(says: string, name: string): is.Kind<T> =>
-  new is.Kind<T>(says, x => typeof x === 'object' && x !== null && name in x)
+const member = <T>(expected: string, name: string): is.Kind<T> =>
+  new is.Kind<T>(expected, x => typeof x === 'object' && x !== null && name in x)
 
 const guardSettings = {
   every: is.byDefault(500, is.size),
@@ -104,20 +104,20 @@ const fitOptions = {
 } satisfies Settings<Omit<FitOptions<never>, 'guard'> & { readonly guard?: Partial<GuardSettings> }>
 
 export interface FitResult {
-  /** updates made in all */
+  /** total number of updates */
   readonly step: number
   /** false if the training was ended by its signal */
   readonly finished: boolean
   /**
-   * what was measured in this call, as metrics.jsonl has it and in its order: of the last `history` steps, evaluations and checks of the
+   * the metrics of this call, in the form and order of metrics.jsonl: the last `history` steps, evaluations and checks of the
    * gradient
    */
   readonly metrics: readonly MetricsLine[]
 }
 
-/** Where a training is kept. */
+/** The storage of a training. */
 export interface FitStore {
-  /** updates made before this call, of which model and optimizer know */
+  /** updates made before this call, already in model and optimizer */
   readonly from: number
   readonly path: string
   record(line: MetricsLine): Promise<void>
@@ -138,24 +138,24 @@ export interface FitStore {
  *       onStep: ({ step, losses }) => console.log(step, losses.total),
  *     })
  *
- * Sets no device and no seed. In a browser, where there is no `folder`, import it from `cocagrad/fit`.
- * @throws TrainingError where a value is no finite number, WrongGradientError where the gradient is wrong and the guard is to stop
- *   then, with the parameters as they were before the step
+ * Does not set the device or the seed. In a browser, which has no `folder`, import it from `cocagrad/fit`.
+ * @throws TrainingError if a value is not finite, WrongGradientError if the gradient is wrong and guard.onError is 'stop', with the
+ *   parameters as they were before the step
  */
 export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, Examples>): Promise<FitResult> {
   if (settledFit(options).folder !== undefined)
-    throw new Error("fit: a folder needs files, which Node has: import { fit } from 'cocagrad/train'")
+    throw new Error("fit: the option folder needs Node: import { fit } from 'cocagrad/train'")
   return fitInto(undefined, options)
 }
 
-/** The options with their defaults; no guard where there is none. @throws OptionsError */
+/** The options with their defaults; `guard` is undefined if it is disabled. @throws OptionsError */
 export function settledFit<Batch, Examples>(options: FitOptions<Batch, Examples>) {
   const { guard = true } = options ?? {}
   const settings = guard === true ? {} : guard === false ? undefined : guard
   return settle('fit(options)', options && { ...(options as FitOptions<never>), guard: settings }, fitOptions)
 }
 
-/** Trains, and tells a store, if there is one. */
+/** Trains, and saves to a store if one is given. */
 export async function fitInto<Batch, Examples>(
   store: FitStore | undefined,
   options: FitOptions<Batch, Examples>,
@@ -200,7 +200,7 @@ export async function fitInto<Batch, Examples>(
 
 const unseen: Inspection = async () => 0
 
-/** The guard's inspection, with its random numbers from the program's seed. */
+/** The guard's inspection, whose random numbers depend on the default generator's seed. */
 function inspection(
   objective: Objective,
   settings: GuardSettings,
@@ -215,6 +215,6 @@ const look = (folder: string, file: string): string => `await examine({ objectiv
 
 const explain = (error: unknown, step: number): Error =>
   new Error(
-    `fit: the gradient of step ${step} cannot be checked, because the loss cannot be computed in float64 on reference: ${(error as Error).message}. Pass every tensor that the loss needs in the batch, or guard: false`,
+    `fit: the gradient of step ${step} cannot be checked, because the loss cannot be computed in float64 on reference: ${(error as Error).message}. Pass every tensor that the loss needs in the batch, or set guard: false`,
     { cause: error },
   )

@@ -1,7 +1,6 @@
-// The derivatives of the loss of a whole model. All parameters of a part of the model are moved at once along a random
-// direction, so the first and second derivatives with respect to millions of parameters become a few numbers, and an
-// error in any of them shows in one of these. Parameters are moved by less, the more the loss depends on them, so that
-// none hides another.
+// Checks the derivatives of the loss of a whole model. All parameters of a part of the model move along one random direction,
+// so the first and second derivatives with respect to millions of parameters become a few numbers, and an error in any
+// derivative changes one of these numbers. Parameters with larger gradients move less, so that no parameter hides another.
 
 import { onReference } from '../autograd/gradcheck/gradcheck.ts'
 import { worstOf } from '../autograd/gradcheck/gradcheck-result.ts'
@@ -18,14 +17,14 @@ import { isObjective, lossesOf, type Objective } from './objective.ts'
 import { restorer } from './restore.ts'
 
 export interface GradcheckObjectiveOptions {
-  /** 1 checks the gradient, 2 also the gradient of the gradient, 3 also that of the second; default 2 */
+  /** 1 checks first derivatives, 2 also second derivatives, 3 also third derivatives; default 2 */
   readonly order?: 1 | 2 | 3
   /**
-   * deviation of the random numbers that are added to the parameters before they are checked, so that none is a special case, as the
-   * biases of new layers are at 0; default 0.1. With 0 the derivatives are those at the present parameters
+   * standard deviation of the random numbers that are added to the parameters before the check, because some initial values are special
+   * cases, such as biases of 0; default 0.1. With 0, the derivatives are checked at the present parameters
    */
   readonly noise?: number
-  /** of the noise, the directions and the batch that is drawn; default 0 */
+  /** seed of the noise, the directions and the generator that a function `batch` gets; default 0 */
   readonly seed?: number
 }
 const gradcheckObjectiveOptions = {
@@ -34,14 +33,14 @@ const gradcheckObjectiveOptions = {
   seed: is.byDefault(0, is.size),
 } satisfies Settings<GradcheckObjectiveOptions>
 
-/** The derivatives of one order by the parameters of one part of a model. */
+/** The derivatives of one order with respect to the parameters of one part of a model. */
 export interface PartDerivatives {
-  /** the beginning of its parameters' names: a numbered block, such as blocks.0, or a field of the model */
+  /** the start of its parameters' names: a numbered block, such as blocks.0, or a field of the model */
   readonly part: string
-  /** how many numbers they are */
+  /** the number of elements of its parameters */
   readonly parameters: number
   readonly order: 1 | 2 | 3
-  /** how many derivatives were compared */
+  /** the number of derivatives that were compared */
   readonly derivatives: number
   /** largest error divided by its tolerance: above 1 is wrong */
   readonly worst: number
@@ -54,15 +53,15 @@ export interface GradcheckObjectiveResult {
   readonly ok: boolean
   /** the most serious one */
   readonly verdict: Verdict
-  /** of every part and order */
+  /** the derivatives of every part and order */
   readonly parts: readonly PartDerivatives[]
-  /** says in words what was found */
+  /** a description of the result */
   readonly message: string
-  /** of the loss as a function of one number for each part, in the order of the parts: how far it was moved */
+  /** the check of the loss as a function of one step size for each part, in the order of the parts */
   readonly result: GradcheckResult
 }
 
-/** The lower bound of a gradient's size relative to the largest: some are only rounding, such as those of keys' biases. */
+/** A gradient below this share of the largest counts as that share: some are only rounding, such as those of keys' biases. */
 const SMALL = 1e-3
 
 /** The part of a model that a parameter belongs to: a numbered block, or a field of the model. */
@@ -70,16 +69,16 @@ const partOf = (name: string): string => /^(.*?\.\d+)\./.exec(name)?.[1] ?? name
 
 /**
  * Checks the derivatives of any loss against finite differences, along one random direction for each part of its model, in float64
- * on `reference`. Frozen parameters are checked too. The model is in `eval` mode for as long as that takes; its parameters, its
- * modes and the program's random numbers are the same afterwards. A loss that draws random numbers gets the same ones each time.
+ * on `reference`. Frozen parameters are checked too. The model is in `eval` mode during the check; its parameters, its modes and the
+ * program's random numbers are the same afterwards. A loss that draws random numbers gets the same ones in each evaluation.
  *
  *     const { ok, message } = await gradcheckObjective({ model, loss }, batch)
  *     if (!ok) throw new Error(message)
  *
- * @param batch what `objective.loss` takes; or a function that makes it, with tensors on the current device, which is `reference`
- *   then. A few examples are enough: every derivative takes several evaluations of the loss
- * @throws ArgumentError where the loss is no scalar, GradientError where it depends on no parameter, DeviceError where it depends on
- *   a tensor of another device that is neither a parameter nor in the batch
+ * @param batch a batch for `objective.loss`, or a function that makes one with tensors on the current device, which is `reference`
+ *   during the check. A few examples are enough: each derivative needs several evaluations of the loss
+ * @throws ArgumentError if the loss is not a scalar, GradientError if it depends on no parameter, DeviceError if it depends on a tensor
+ *   of another device that is neither a parameter nor in the batch
  */
 export async function gradcheckObjective<Batch>(
   objective: Objective<Batch>,
@@ -141,7 +140,7 @@ export async function gradcheckObjective<Batch>(
   }
 }
 
-/** A function that makes the batch: the one that is given, or one with a copy of the batch in float64. */
+/** The given function that makes a batch, or one that returns a copy of the given batch in float64. */
 async function drawn<Batch>(
   batch: Batch | ((generator: Generator) => Batch),
 ): Promise<(generator: Generator) => Batch> {
@@ -172,11 +171,11 @@ function conclude(
 
 function messageOf(found: readonly PartDerivatives[], isRepeatable: boolean): string {
   if (!isRepeatable)
-    return 'the same parameters gave two different losses or gradients: draw what is random from the generator of the program, or put it into the batch'
+    return 'the same parameters gave two different losses or gradients: draw random numbers from the generator of the program, or put them into the batch'
   const wrong = found.filter(({ ok }) => !ok)
   const parts = new Set(found.map(({ part }) => part)).size
   if (wrong.length === 0)
-    return `the derivatives of the loss agree with finite differences, along a direction for each of ${parts} part${parts === 1 ? '' : 's'}`
+    return `the derivatives of the loss agree with finite differences, along one direction for each of ${parts} part${parts === 1 ? '' : 's'}`
   const lines = wrong.map(({ part, order, verdict, worst }) => {
     const by = verdict === 'mismatch' ? `, ${worst.toPrecision(3)} times the tolerance` : ''
     return `  ${part}, order ${order}: ${verdict}${by}`

@@ -2,19 +2,21 @@
 
 import { lossAndGradients } from '../nn/index.ts'
 import { scope } from '../tensor/index.ts'
-import { type Gradients, type Losses, lossesOf, type Objective, sizeOf, sliceOf } from './objective.ts'
+import { type Losses, type LossGradients, lossesOf, type Objective, sizeOf, sliceOf } from './objective.ts'
 import { accumulate, partition, type Reducer, type Steps } from './parallel.ts'
 
 /**
  * The losses of a batch and their gradients, with the activations of one of its parts at a time.
- * @param parts at most the number of examples counts
- * @throws RangeError where a batch of unknown size is to be cut
+ * @param parts limited to the number of examples
+ * @throws RangeError if a batch of unknown size should be split
  */
-export function batchGradients<Batch>(objective: Objective<Batch>, batch: Batch, parts: number): Gradients {
+export function batchGradients<Batch>(objective: Objective<Batch>, batch: Batch, parts: number): LossGradients {
   if (parts === 1) return lossAndGradients(objective.model, () => lossesOf(objective, batch))
   const size = sizeOf(objective, batch)
   if (size === undefined)
-    throw new RangeError('a batch without tensors cannot be cut into parts: give the objective size() and slice()')
+    throw new RangeError(
+      'a batch without tensors cannot be split into parts: define size() and slice() in the objective',
+    )
   const edges = partition('batchGradients', size, Math.min(parts, size))
   if (objective.gradients) {
     const cut = edges.map(({ start, stop }) => sliceOf(objective, batch, start, stop))
@@ -30,13 +32,13 @@ export function batchGradients<Batch>(objective: Objective<Batch>, batch: Batch,
   )
 }
 
-/** A loss that is a mean: the sum of the parts', each by its share of the whole. */
+/** For a loss that is a mean: the sum over the parts, each weighted by its share of the whole. */
 function* meanOfParts<Batch>(
   objective: Objective<Batch>,
   part: () => Batch,
   share: number,
   reducer: Reducer,
-): Steps<Gradients> {
+): Steps<LossGradients> {
   const own = scope(() => {
     const { loss, gradients } = lossAndGradients(objective.model, (): Losses => {
       const losses = Object.entries(lossesOf(objective, part()))

@@ -1,22 +1,22 @@
-// What was measured last, in memory that does not grow with the number of steps.
+// Keeps the last lines of metrics, in memory that does not grow with the number of steps.
 
 import type { MetricsLine } from './metrics.ts'
 
-/** The last lines of each kind, in the order in which they came. */
+/** The last lines of each kind, in the order in which they were added. */
 export class History {
   readonly #length: number
   #lines: MetricsLine[] = []
-  /** added since the last time that old ones were dropped */
+  /** the number of lines added since old ones were last dropped */
   #added = 0
 
-  /** @param length how many lines of each kind are kept */
+  /** @param length the number of lines of each kind to keep */
   constructor(length: number) {
     this.#length = length
   }
 
   add(line: MetricsLine): void {
     this.#lines.push(line)
-    // seldom, so that a line costs the same however many are kept
+    // once for `length` lines, so that the cost of a line does not grow with `length`
     if (++this.#added > this.#length) this.#drop()
   }
 

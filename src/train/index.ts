@@ -30,7 +30,7 @@ export type {
   MetricsLine,
   StepMetrics,
 } from './metrics.ts'
-export { type Gradients, type Losses, lossesOf, type Objective } from './objective.ts'
+export { type Losses, type LossGradients, lossesOf, type Objective } from './objective.ts'
 export { ClassifierObjective, type ClassifierObjectiveOptions, type LabelledBatch } from './objectives/classifier.ts'
 export {
   type AccumulationOptions,

@@ -1,6 +1,6 @@
-// Finetuning: a model that begins with another's weights, and parts of it that stay as they are. Whatever has the same name and
-// shape is copied; positions of an image of another size, or of a shorter text, are made from those there are; everything else
-// must be named as new.
+// Finetuning: initializes a model with the weights of another one, and freezes parts of it. Parameters with the same name and shape
+// are copied; positions for another image size are interpolated, and those for shorter texts are cut; all others must be listed
+// in `fresh`.
 
 import { concat, noGrad } from '../autograd/index.ts'
 import { DataError } from '../io/index.ts'
@@ -10,31 +10,31 @@ import { sameShape, show, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 
-/** Parts of a model that do not exist, or weights that do not fit it. */
+/** Weights that do not fit a model, or paths that match none of its parameters. */
 export class InitializationError extends DataError {}
 
-/** What became of each parameter, by name. */
+/** How each parameter was initialized, by name. */
 export interface Initialization {
   readonly copied: readonly string[]
-  /** positions that were made for another size */
+  /** positions that were converted from another size */
   readonly resized: readonly string[]
   readonly fresh: readonly string[]
-  /** parameters of the other model that this one has no place for */
+  /** parameters of the other model without a counterpart in this one */
   readonly unused: readonly string[]
 }
 
 export interface InitializeOptions {
-  /** parts that keep the values they have, as {@link parameterPaths} reads them; default none */
+  /** parts that keep the values they have, as paths for {@link parameterPaths}; default none */
   readonly fresh?: readonly string[]
-  /** what to call the source in an error */
+  /** the name of the source in an error */
   readonly file?: string
 }
 const initializeOptions = { fresh: [], file: is.optional(is.text) } satisfies Settings<InitializeOptions>
 
 /**
  * Copies another model's weights into a model.
- * @param options.fresh parts that keep the values they have, as {@link parameterPaths} reads them
- * @throws InitializationError naming what has no counterpart, or one of another shape; nothing is copied then
+ * @param options.fresh parts that keep the values they have, as paths for {@link parameterPaths}
+ * @throws InitializationError naming parameters without a counterpart, or with one of another shape; then nothing is copied
  */
 export function initializeFrom(model: Module, source: Module, options?: InitializeOptions): Initialization {
   const { fresh, file } = settle('initializeFrom(model, source, options)', options, initializeOptions)
@@ -47,7 +47,7 @@ export function initializeFrom(model: Module, source: Module, options?: Initiali
     const from = given.get(name)
     const value = from && fitted(name, from, parameter, { source, model })
     if (!value) {
-      const found = from ? `is ${show(from.shape)} there and ${show(parameter.shape)} here` : 'is not there'
+      const found = from ? `is ${show(from.shape)} there, but ${show(parameter.shape)} here` : 'is missing there'
       problems.push(`${name} ${found}`)
       continue
     }
@@ -56,7 +56,7 @@ export function initializeFrom(model: Module, source: Module, options?: Initiali
   }
   if (problems.length > 0)
     throw new InitializationError(
-      `the weights do not fit: ${firstFew(problems)}; name what is to begin anew as fresh`,
+      `the weights do not fit: ${firstFew(problems)}; list in fresh the parts that should not be copied`,
       {
         file,
       },
@@ -68,7 +68,7 @@ export function initializeFrom(model: Module, source: Module, options?: Initiali
   return { copied, resized, fresh: [...own], unused: [...given.keys()].filter(name => !names.has(name)) }
 }
 
-/** How a parameter's value becomes that of its counterpart, if it can. */
+/** Computes a parameter's value from its counterpart; undefined if they do not fit. */
 function fitted(
   name: string,
   from: Parameter,
@@ -80,13 +80,13 @@ function fitted(
   if (name === 'encoder.positions' && seesPictures(source) && seesPictures(model))
     return () => resizeImagePositions(from, source, model)
   const context = to.shape[0] - 1
-  // the last row is the one of [CLS]
+  // the last row belongs to [CLS]
   if (name === 'unimodal.positions' && context < from.shape[0] - 1)
     return () => concat([from.slice([{ stop: context }]), from.slice([{ start: -1 }])])
   return undefined
 }
 
-/** A model with a vision transformer, whose positions stand for a grid of patches. */
+/** A model with a vision transformer, whose positions form a grid of patches. */
 type Seeing = Module & { readonly config: { readonly image: { readonly size: number; readonly patch: number } } }
 
 const seesPictures = (model: Module): model is Seeing => {
@@ -96,16 +96,16 @@ const seesPictures = (model: Module): model is Seeing => {
 
 function resizeImagePositions(positions: Tensor, source: Seeing, model: Seeing): Tensor {
   const side = ({ config: { image } }: Seeing) => image.size / image.patch
-  // a class token stands before the patches
+  // a class token precedes the patches
   const first = positions.shape[0] - side(source) ** 2
   const grid = resizeGrid(positions.slice([{ start: first }]), side(source), side(model))
   return first === 0 ? grid : concat([positions.slice([{ stop: first }]), grid])
 }
 
 /**
- * The parameters that paths name: a path is a parameter, a module with all in it, or a range of a list, its ends included:
+ * The parameters that paths match: a path is a parameter, a module with everything in it, or an inclusive range of a list:
  * `logScale`, `encoder`, `unimodal.blocks.0-5`.
- * @throws InitializationError naming a path under which there is nothing
+ * @throws InitializationError naming a path that matches nothing
  */
 export function parameterPaths(
   model: Module,
@@ -119,7 +119,7 @@ export function parameterPaths(
       if (found.length === 0) {
         const parts = [...new Set(names.map(name => name.split('.')[0]))]
         throw new InitializationError(
-          `${setting}: '${path}' names nothing in this model, which has ${parts.join(', ')}`,
+          `${setting}: '${path}' matches nothing in this model, which has ${parts.join(', ')}`,
           {
             file,
           },
@@ -141,14 +141,14 @@ function isPart(name: string, part: string): boolean {
 }
 
 /**
- * Keeps parts of a model as they are: their parameters are not trained.
- * @throws InitializationError as {@link parameterPaths}, and where nothing is left to train
+ * Freezes parts of a model: their parameters are not trained.
+ * @throws InitializationError as {@link parameterPaths}, and if all parameters are frozen
  */
 export function freezeParts(model: Module, paths: readonly string[], file?: string): void {
   const frozen = parameterPaths(model, paths, { setting: 'freeze', file })
   for (const [name, parameter] of model.namedParameters()) if (frozen.has(name)) parameter.trainable = false
   if (!model.parameters().some(({ trainable }) => trainable))
-    throw new InitializationError(`freeze: ${paths.join(', ')} are all parameters, and nothing is left to train`, {
+    throw new InitializationError(`freeze: ${paths.join(', ')} contain all parameters, so nothing is left to train`, {
       file,
     })
 }

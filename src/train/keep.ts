@@ -1,4 +1,4 @@
-// The checkpoint of a training: its weights, its optimizer, where its batches and its random numbers are.
+// The checkpoint of a training: its weights, its optimizer, and the positions of its batches and random numbers.
 
 import type { Module } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'
@@ -10,13 +10,13 @@ import type { RunFolder } from './run-folder.ts'
 export interface Kept {
   readonly model: Module
   readonly optimizer: Optimizer
-  /** updates made, and where the source of the batches is: JSON-safe */
+  /** updates made, and the position of the source of the batches: JSON-safe */
   readonly state: { readonly step: number; readonly batches: object }
 }
 
 /**
- * Writes a checkpoint, and removes the oldest ones but for `keepLast`.
- * @throws TrainingError if a parameter or a moment is no finite number: what cannot be trained on is not worth keeping
+ * Writes a checkpoint, and removes all but the last `keepLast`.
+ * @throws TrainingError if a parameter or a moment is not finite, since training cannot continue from such a checkpoint
  */
 export async function writeTraining(folder: RunFolder, kept: Kept, keepLast: number): Promise<CheckpointFolder> {
   const { model, optimizer, state } = kept
@@ -31,7 +31,7 @@ export async function writeTraining(folder: RunFolder, kept: Kept, keepLast: num
   return folder.writeCheckpoint({ state: whole, model: parameters, optimizer: moments }, keepLast)
 }
 
-/** Sets the optimizer and the random numbers to where a checkpoint left them. @throws as `CheckpointFolder.loadOptimizer` */
+/** Restores the optimizer and the random numbers from a checkpoint. @throws as `CheckpointFolder.loadOptimizer` */
 export async function restoreOptimizer(checkpoint: CheckpointFolder, optimizer: Optimizer): Promise<void> {
   const state = await checkpoint.readState()
   await checkpoint.loadOptimizer(optimizer, state.optimizer)

@@ -1,5 +1,5 @@
-// Steps, evaluations and checkpoints in turn, until there are enough steps, no more batches, or a signal. Where measurements and
-// checkpoints go is the caller's: a run's folder, or nowhere. Runs in a browser as it is.
+// The training loop: steps, evaluations and checkpoints, until the last step, the last batch or an abort signal. The caller
+// decides where metrics and checkpoints are saved. Runs in a browser.
 
 import { advised } from '../evaluate/memory.ts'
 import { defaultGenerator } from '../tensor/index.ts'
@@ -7,53 +7,53 @@ import type { EvaluationMetrics, MetricsLine, StepMetrics } from './metrics.ts'
 import { sizeOf } from './objective.ts'
 import { type Inspection, type Learner, update } from './step.ts'
 
-/** A batch, and what its source tells of it. */
-export interface Drawn<Batch> {
+/** A batch, with its epoch and the number of skipped samples if its source counts them. */
+export interface DrawnBatch<Batch> {
   readonly batch: Batch
   readonly epoch?: number
-  /** how many samples could not be used so far */
+  /** the number of samples that could not be used so far */
   readonly skipped?: () => number
 }
 
-/** What a loop is made of. */
+/** The parts of a training loop. */
 export interface Loop<Batch> {
   readonly learner: Learner<Batch>
   /** updates made before */
   readonly from: number
-  /** updates in all */
+  /** total number of updates */
   readonly steps: number
-  /** the next batch; undefined where there is none */
-  readonly next: () => Promise<Drawn<Batch> | undefined>
+  /** the next batch; undefined at the end */
+  readonly next: () => Promise<DrawnBatch<Batch> | undefined>
   readonly signal?: { readonly aborted: boolean }
-  /** looks at each gradient before it is used */
+  /** checks each gradient before it is used */
   readonly inspect: Inspection
-  /** what the model is worth; undefined where nothing was measured */
+  /** evaluates the model; undefined if nothing was measured */
   readonly evaluate?: (step: number) => Promise<Readonly<Record<string, number>> | undefined>
-  /** steps from one evaluation, or checkpoint, to the next; 0 only at the end */
+  /** steps between evaluations, and between checkpoints; 0 means only at the end */
   readonly evaluateEvery: number
   readonly checkpointEvery: number
   readonly onStep?: (metrics: StepMetrics) => void
   readonly onEvaluation?: (metrics: EvaluationMetrics) => void
-  /** gets all that was measured, in order */
+  /** called with all metrics, in order */
   readonly record: (line: MetricsLine) => Promise<void>
-  /** keeps the state after a step */
+  /** saves the state after a step */
   readonly save: (step: number) => Promise<void>
-  /** the step of the last checkpoint that there is */
+  /** the step of the last existing checkpoint */
   readonly saved: number | undefined
 }
 
-/** What is advised where a step finds no memory. */
+/** Advice if a step runs out of memory. */
 const LESS_MEMORY =
-  'A smaller batchSize needs less, and so do more parts of a batch (accumulate), frozen parts, and Adafactor or SGD instead of AdamW'
+  'To use less, reduce batchSize, split batches into more parts (accumulate), freeze parts of the model, or use Adafactor or SGD'
 
-/** Lets what waits from outside happen: on cpu nothing in a step does, and Ctrl-C or a click would not be noticed. */
+/** Returns to the event loop: a step on cpu never does, so Ctrl-C or a click would have no effect. */
 const turn = (): Promise<void> =>
   new Promise(resolve => {
     if (typeof setImmediate === 'function') setImmediate(resolve)
     else setTimeout(resolve)
   })
 
-/** Trains. Returns the number of updates that were made in all. */
+/** Trains. Returns the total number of updates. */
 export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
   const { learner, steps, signal, record, save, onStep, onEvaluation } = loop
   let step = loop.from
@@ -93,7 +93,7 @@ export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
   return step
 }
 
-/** A step with the time it took; undefined where there is no batch for it. */
+/** Runs and times a step; undefined if there is no batch for it. */
 async function timed<Batch>({ learner, next, inspect }: Loop<Batch>, step: number): Promise<StepMetrics | undefined> {
   const began = performance.now()
   learner.objective.model.train()
@@ -118,7 +118,7 @@ async function timed<Batch>({ learner, next, inspect }: Loop<Batch>, step: numbe
   }
 }
 
-/** The random numbers of training are not touched. */
+/** Evaluates without changing the random numbers of training. */
 async function evaluated<Batch>(
   { learner, evaluate }: Loop<Batch>,
   step: number,

@@ -1,16 +1,16 @@
-// Whether training fits into a device's memory, told before it starts.
+// Checks before training starts that it fits into a device's memory.
 
 import type { Optimizer } from '../optim/index.ts'
 import { demandMemory } from '../tensor/demand.ts'
 
 /**
- * For an optimizer whose parameters are there, and nothing else that training needs.
+ * Call it after the parameters are allocated, before the optimizer's state and the gradients are.
  * @throws OutOfMemoryError if the current device cannot hold it
  */
 export function checkTrainingFits(optimizer: Optimizer): void {
   demandMemory(
     optimizer.bytesToCome(),
     `gradients and the state of ${optimizer.algorithm}`,
-    'Adafactor or SGD remember less than AdamW, frozen parts need neither gradients nor state, and a smaller model needs less of all',
+    'Adafactor and SGD need less state than AdamW, frozen parameters need neither gradients nor state, and a smaller model needs less of everything',
   )
 }

@@ -1,4 +1,4 @@
-// What was measured, one JSON object a line, so that a run can be watched while it goes on and read when it was killed.
+// Metrics, one JSON object per line, so that they can be read while a run is trained and after it was killed.
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { DataError, fileError } from '../io/index.ts'
@@ -8,65 +8,65 @@ export interface StepMetrics {
   readonly kind: 'step'
   /** counted from 1 */
   readonly step: number
-  /** counted from 0, where the batches tell */
+  /** counted from 0, if the source of the batches counts epochs */
   readonly epoch?: number
-  /** of the batch before the update: the `total` that is minimized, and the losses that it consists of, by name */
+  /** losses of the batch before the update: the `total` that is minimized, and its parts by name */
   readonly losses: { readonly total: number; readonly [name: string]: number }
-  /** what else the objective measures, before the update, such as the `scale` of a contrastive loss, 1 / temperature */
+  /** other measures of the objective before the update, such as the `scale` of a contrastive loss, 1 / temperature */
   readonly measures: Readonly<Record<string, number>>
   readonly learningRate: number
-  /** of all gradients together, before clipping */
+  /** norm of all gradients together, before clipping */
   readonly gradientNorm: number
-  /** where the batches tell how many they have */
+  /** if the size of the batch is known */
   readonly examplesPerSecond?: number
-  /** that the step took, waiting for its batch included */
+  /** duration of the step, including the wait for its batch */
   readonly seconds: number
-  /** of these, until its batch was there */
+  /** the part of it spent waiting for the batch */
   readonly waiting: number
   /** samples of this run that could not be used so far */
   readonly skipped: number
 }
 
-/** One look at the model while it is being trained. */
+/** One evaluation of the model during training. */
 export interface EvaluationMetrics {
   readonly kind: 'evaluation'
-  /** after so many updates */
+  /** number of updates before it */
   readonly step: number
   readonly seconds: number
   readonly values: Readonly<Record<string, number>>
 }
 
-/** One check of the gradient that trains, against finite differences of the loss. */
+/** One check of the training gradient against finite differences of the loss. */
 export interface GuardMetrics {
   readonly kind: 'guard'
   /** the step whose gradient this is, before its update */
   readonly step: number
-  /** whether the error is within the bound, and no rule and no tensor is wrong */
+  /** whether the error is within the bound, and no gradient rule and no tensor is wrong */
   readonly ok: boolean
-  /** |tape - differences| over the size of such derivatives */
+  /** |tape - differences| divided by the typical size of such derivatives */
   readonly error: number
-  /** the largest error that is taken for rounding */
+  /** the largest error that counts as rounding */
   readonly bound: number
-  /** the derivative along a random direction, by the tape on the device that trains */
+  /** the derivative along a random direction, from the tape on the training device */
   readonly tape: number
-  /** and by differences, in float64 on reference */
+  /** the same derivative from finite differences, in float64 on reference */
   readonly differences: number
-  /** of the batch that were looked at */
+  /** number of examples of the batch in the check */
   readonly examples: number
   readonly seconds: number
-  /** the error of the tape in float64 on reference, where the error was worth the look: tells a wrong rule from rounding */
+  /** the error of the tape in float64 on reference, if the error was large enough to compute it: separates a wrong rule from rounding */
   readonly inFloat64?: number
-  /** where the loss has kinks so near that only shorter steps showed its slope */
+  /** whether the loss has kinks nearby, so that only shorter differences gave its slope */
   readonly kinks?: boolean
-  /** whose gradient is wrong on the device that trains while the rules are right, and by what share of it */
+  /** a tensor whose gradient is wrong on the training device although the rules are right, and its relative error */
   readonly tensor?: { readonly name: string; readonly error: number }
-  /** the batch and the weights, below the run's folder, where the check failed */
+  /** if the check failed, the file with the batch and the weights, relative to the run's folder */
   readonly file?: string
 }
 
 export type MetricsLine = StepMetrics | EvaluationMetrics | GuardMetrics
 
-/** A step as it was written when runs trained CoCa alone, with a column for each of its losses. */
+/** The earlier format of a step, with one field for each loss of CoCa. */
 interface OldStep extends Omit<StepMetrics, 'losses' | 'measures' | 'examplesPerSecond'> {
   readonly loss: number
   readonly contrastive: number
@@ -75,7 +75,7 @@ interface OldStep extends Omit<StepMetrics, 'losses' | 'measures' | 'examplesPer
   readonly imagesPerSecond: number
 }
 
-/** A line of any age in today's form. */
+/** Converts a line of either format to the current one. */
 export function modern(line: MetricsLine | OldStep): MetricsLine {
   if (line.kind !== 'step' || 'losses' in line) return line
   const { kind, step, epoch, loss, contrastive, captioning, scale, imagesPerSecond, ...others } = line
@@ -83,7 +83,7 @@ export function modern(line: MetricsLine | OldStep): MetricsLine {
   return { kind, step, epoch, losses, measures: { scale }, examplesPerSecond: imagesPerSecond, ...others }
 }
 
-/** Lines of a metrics file. @throws DataError naming file and line, where one is not JSON */
+/** Parses the lines of a metrics file. @throws DataError naming the file and a line that is not JSON */
 export const parseMetrics = (lines: readonly string[], file: string): MetricsLine[] =>
   lines.map((line, i) => {
     try {
@@ -93,7 +93,7 @@ export const parseMetrics = (lines: readonly string[], file: string): MetricsLin
     }
   })
 
-/** The end of a metrics file, to which lines are added. */
+/** Appends lines to a metrics file. */
 export class MetricsLog {
   readonly #file: string
   readonly #handle: FileHandle
@@ -112,19 +112,20 @@ export class MetricsLog {
   }
 
   async add(line: MetricsLine): Promise<void> {
-    await this.#tell(() => this.#handle.appendFile(`${JSON.stringify(line)}\n`))
+    await this.#naming(() => this.#handle.appendFile(`${JSON.stringify(line)}\n`))
   }
 
-  /** Makes what was added survive a power cut. */
+  /** Makes the lines so far survive a power failure. */
   async flush(): Promise<void> {
-    await this.#tell(() => this.#handle.sync())
+    await this.#naming(() => this.#handle.sync())
   }
 
   async close(): Promise<void> {
     await this.#handle.close()
   }
 
-  async #tell(action: () => Promise<void>): Promise<void> {
+  /** Runs an action on the file; its errors name the file. */
+  async #naming(action: () => Promise<void>): Promise<void> {
     try {
       await action()
     } catch (error) {

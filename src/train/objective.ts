@@ -1,5 +1,5 @@
-// An objective: a module and the loss of a batch. Trainer, accumulation, guard, doctor and `gradcheck --model` use nothing
-// else of a model, so any module with a loss can use all of them.
+// An objective: a module and the loss of a batch. Trainer, accumulation, guard, doctor and `gradcheck --model` need nothing
+// else, so they work with any module that has a loss.
 
 import { type LossAndGradients, Module } from '../nn/index.ts'
 import { given } from '../tensor/given.ts'
@@ -8,35 +8,35 @@ import * as is from '../tensor/kinds.ts'
 import { leavesOf, mapLeaves } from './batch-tree.ts'
 import type { Reducer, Steps } from './parallel.ts'
 
-/** The loss that is differentiated, and by name what else it consists of. Each is a scalar. */
+/** The total loss, which is differentiated, and its parts by name. Each is a scalar. */
 export interface Losses {
   readonly total: Tensor
   readonly [name: string]: Tensor
 }
 
-/** A loss and its gradients by the trainable parameters, by name. */
-export type Gradients = Pick<LossAndGradients<Losses>, 'loss' | 'gradients'>
+/** A loss and its gradients with respect to the trainable parameters, by name. */
+export type LossGradients = Pick<LossAndGradients<Losses>, 'loss' | 'gradients'>
 
 /**
- * A module and its loss. Only `model` and `loss` are needed; the other members say what cannot be found out from them.
+ * A module and its loss. Only `model` and `loss` are required; the other members add what cannot be derived from them.
  * @typeParam Batch tensors and typed arrays, in arrays and plain objects at any depth
- * @typeParam Examples what the model is evaluated on during training
+ * @typeParam Examples the examples that the model is evaluated on during training
  */
 export interface Objective<Batch = unknown, Examples = unknown> {
   readonly model: Module
 
   /**
-   * The loss of a batch, a scalar: the mean over its examples, or whatever {@link weight} says. A record of scalars is measured
-   * whole, and its `total` is minimized.
+   * The loss of a batch, a scalar: the mean over its examples, or over the number that {@link weight} returns. If it is a record
+   * of scalars, `total` is minimized, and all of them are recorded.
    */
   loss(batch: Batch): Tensor | Losses
 
   /**
    * The gradient of one part of a batch, for a loss that is not a mean over the parts (a contrastive loss compares the examples
-   * of all parts). Runs once for every part; `yield* reducer.gather(…)` waits for what the other parts have.
-   * Default: the means of the parts, by their weights.
+   * of all parts). Runs once for every part; `yield* reducer.gather(…)` waits for the tensors of the other parts.
+   * Default: the weighted mean over the parts.
    */
-  gradients?(part: Batch, reducer: Reducer): Steps<Gradients>
+  gradients?(part: Batch, reducer: Reducer): Steps<LossGradients>
 
   /** Number of examples. Default: the first axis of the first tensor. */
   size?(batch: Batch): number
@@ -44,26 +44,26 @@ export interface Objective<Batch = unknown, Examples = unknown> {
   /** The examples start … stop - 1. Default: rows start … stop - 1 of every tensor. */
   slice?(batch: Batch, start: number, stop: number): Batch
 
-  /** Over how many things the loss of a batch is a mean, such as the tokens of its texts. Default: its size. */
+  /** The number of items that the loss of a batch is a mean over, such as the tokens of its texts. Default: its size. */
   weight?(batch: Batch): number
 
-  /** What else is worth a curve, such as a temperature: scalars. */
+  /** Other scalars to record in the metrics, such as a temperature. */
   measures?(): Readonly<Record<string, Tensor>>
 
   /** Vectors of unit length that should differ between examples, [examples, width], by name. The doctor compares them. */
   embeddings?(batch: Batch): Readonly<Record<string, Tensor>>
 
-  /** About how many rows of each matrix product an example has, from which the time of a check is estimated. Default 1. */
+  /** Approximate number of rows of each matrix product per example, to estimate the time of a check. Default 1. */
   readonly rowsPerExample?: number
 
-  /** What the model is worth on examples held back. */
+  /** Evaluates the model on held-out examples. */
   evaluate?(examples: Examples): Promise<Readonly<Record<string, number>>>
 
-  /** Runs after each update, to keep parameters in their bounds. */
+  /** Called after each update, to keep parameters within bounds. */
   afterUpdate?(): void
 }
 
-/** An objective, of whatever batches the type says. */
+/** An objective for batches of any type. */
 export const isObjective = new is.Kind<Objective<never>>('an objective, { model, loss: batch => … }', value => {
   const { model, loss } = (value ?? {}) as Partial<Objective>
   return model instanceof Module && typeof loss === 'function'
@@ -71,14 +71,14 @@ export const isObjective = new is.Kind<Objective<never>>('an objective, { model,
 
 /**
  * The losses of a batch.
- * @throws ArgumentError where the objective gives something else than scalars
+ * @throws ArgumentError if the objective returns anything but scalars
  */
 export function lossesOf<Batch>(objective: Objective<Batch>, batch: Batch): Losses {
   const loss = objective.loss(batch)
   const losses: Losses = loss instanceof Tensor ? { total: loss } : { ...loss }
   if (!(losses.total instanceof Tensor))
     throw new ArgumentError(
-      `objective.loss(batch) gave ${given(loss)}: return a scalar tensor, or an object with one as total`,
+      `objective.loss(batch) returned ${given(loss)}: return a scalar tensor, or an object with a scalar tensor as total`,
       'objective.loss',
       'loss',
       loss,
@@ -86,7 +86,7 @@ export function lossesOf<Batch>(objective: Objective<Batch>, batch: Batch): Loss
   for (const [name, part] of Object.entries(losses))
     if (!(part instanceof Tensor) || part.size !== 1)
       throw new ArgumentError(
-        `objective.loss(batch): ${name} is ${part instanceof Tensor ? show(part.shape) : given(part)}: each loss is a scalar; take a mean() or a sum()`,
+        `objective.loss(batch): ${name} is ${part instanceof Tensor ? show(part.shape) : given(part)}: each loss must be a scalar; use mean() or sum()`,
         'objective.loss',
         name,
         part,
@@ -94,7 +94,7 @@ export function lossesOf<Batch>(objective: Objective<Batch>, batch: Batch): Loss
   return losses
 }
 
-/** How many examples a batch has; undefined where neither the objective nor a tensor in the batch tells. */
+/** The number of examples in a batch; undefined if neither the objective nor a tensor in the batch determines it. */
 export function sizeOf<Batch>(objective: Objective<Batch>, batch: Batch): number | undefined {
   if (objective.size) return objective.size(batch)
   const first = leavesOf(batch).find(leaf => leaf instanceof Tensor && leaf.rank > 0)
@@ -107,7 +107,7 @@ export function sliceOf<Batch>(objective: Objective<Batch>, batch: Batch, start:
   return mapLeaves(batch, leaf => (leaf instanceof Tensor && leaf.rank > 0 ? leaf.slice([{ start, stop }]) : leaf))
 }
 
-/** The first examples of a batch, or all of it where it cannot be cut. */
+/** The first examples of a batch, or the whole batch if its size is unknown. */
 export function firstExamples<Batch>(objective: Objective<Batch>, batch: Batch, count: number): Batch {
   const size = sizeOf(objective, batch)
   return size === undefined ? batch : sliceOf(objective, batch, 0, Math.min(count, size))

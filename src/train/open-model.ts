@@ -1,4 +1,4 @@
-// A trained model, wherever it comes from: a run of one's own, or a released checkpoint in OpenCLIP's format.
+// Opens a trained model: a run, or a released checkpoint in OpenCLIP's format.
 
 import { readTokenizer } from '../data/index.ts'
 import type { Normalized } from '../evaluate/index.ts'
@@ -16,7 +16,7 @@ import { isFamily, type OpenRunOptions, openRun } from './run.ts'
 import { type Named, RunFolder } from './run-folder.ts'
 
 export interface OpenModelOptions<F extends FamilyName = FamilyName> extends OpenRunOptions<F> {
-  /** a tokenizer's file; default the one that the folder holds */
+  /** a tokenizer's file; default the one in the folder */
   readonly tokenizer?: string
 }
 const openModelOptions = {
@@ -32,9 +32,9 @@ export type OpenedModel<F extends FamilyName = 'coca'> = {
 
 /**
  * Opens a run's folder, or the folder or file of a checkpoint of OpenCLIP, which is a CoCa, on the current device.
- * @param options.family what is expected; default coca
- * @throws RunError, CheckpointError, OpenClipError or DataError where a file is missing, is damaged or does not fit; a checkpoint
- *   without a tokenizer beside it needs one given
+ * @param options.family the expected family; default coca
+ * @throws RunError, CheckpointError, OpenClipError or DataError if a file is missing, damaged or does not fit; a checkpoint
+ *   without a tokenizer next to it needs options.tokenizer
  */
 export async function openModel<F extends FamilyName = 'coca'>(
   path: string,
@@ -43,15 +43,18 @@ export async function openModel<F extends FamilyName = 'coca'>(
   const given = options as OpenModelOptions | undefined
   const { step, tokenizer, family } = settle('openModel(path, options)', given, openModelOptions)
   if (await new RunFolder(path).isRun()) return (await openRun(path, { step, family })) as unknown as OpenedModel<F>
-  if (step !== undefined) throw new DataError('is no run, and has no checkpoints to choose from', { file: path })
+  if (step !== undefined) throw new DataError('is not a run, so it has no checkpoints to choose from', { file: path })
   if (![family].flat().includes('coca'))
-    throw new DataError(`is a checkpoint of a coca, and not of a ${listed([family].flat(), 'or')}`, { file: path })
+    throw new DataError(`is a checkpoint of a coca, not of a ${listed([family].flat(), 'or')}`, { file: path })
   const { model, preprocessing, tokenizerFiles } = await openClip(path)
   const words = await readTokenizer(tokenizerFile(path, tokenizerFiles, tokenizer))
   if (words.vocabularySize !== model.config.text.vocabulary)
-    throw new DataError(`the tokenizer has ${words.vocabularySize} ids, the model ${model.config.text.vocabulary}`, {
-      file: path,
-    })
+    throw new DataError(
+      `the tokenizer has ${words.vocabularySize} ids, but the model has ${model.config.text.vocabulary}`,
+      {
+        file: path,
+      },
+    )
   return { model, tokenizer: words, normalize: preprocessing } as unknown as OpenedModel<F>
 }
 
@@ -63,7 +66,7 @@ export async function openWeights(
   return openClip(path)
 }
 
-/** What a run that begins with a model's weights takes from it, unless it says otherwise. */
+/** The defaults that a run takes from the model that it is finetuned from. */
 export interface Origin {
   readonly family: FamilyName
   readonly model: RunModels[FamilyName]
@@ -73,7 +76,7 @@ export interface Origin {
 }
 
 export interface OriginOptions {
-  /** a tokenizer's file; default the one that the folder holds */
+  /** a tokenizer's file; default the one in the folder */
   readonly tokenizer?: string
   /** whether texts are needed; default true */
   readonly texts?: boolean
@@ -94,8 +97,8 @@ export async function readOrigin(path: string, { tokenizer, texts = true }: Orig
 }
 
 /**
- * Settings of a run with what it leaves open taken from the model that it begins with, if it does so. A run of another family takes
- * what that has settings for.
+ * Settings of a run, with defaults from the model that it is finetuned from, if any. A run of another family takes the settings that
+ * its family has.
  * @throws as {@link readOrigin}
  */
 export async function withOrigin(json: unknown): Promise<unknown> {
@@ -119,9 +122,9 @@ export async function withOrigin(json: unknown): Promise<unknown> {
 }
 
 function tokenizerFile(path: string, beside: readonly string[], given: string | undefined): string {
-  // of vocab.json and merges.txt the last is enough: the merges say what the ids are
+  // of vocab.json and merges.txt the last is enough: the merges determine the ids
   const file = given ?? beside.find(name => /tokenizer\.json$|\.txt\.gz$/.test(name)) ?? beside.at(-1)
   if (file === undefined)
-    throw new DataError('has no tokenizer beside its weights: give the file of one, as --tokenizer', { file: path })
+    throw new DataError('has no tokenizer next to its weights: give the file of one with --tokenizer', { file: path })
   return file
 }

@@ -1,37 +1,36 @@
-// The seam between the parts of a batch. A part is what one worker has: a share of a batch that is larger than memory, one after the
-// other in this process (accumulation), or the batch of one of several processes. An objective says what a part computes, and a
-// `Reducer` what the parts exchange, so that both are the same mechanism.
+// Training on a batch in parts. A part is either a share of a batch that does not fit into memory, computed after the others in this
+// process (accumulation), or the batch of one of several processes. An objective defines the computation of a part, and a
+// `Reducer` the exchange between parts, so both cases use the same mechanism.
 //
-// What a part computes is a generator, not an async function: where all parts are in one process nothing waits for the outside,
-// so that gradients are there at once, inside of any scope and on any device that is selected. A reducer between processes
-// yields promises.
+// The computation of a part is a generator, not an async function: if all parts are in one process, gradients are computed
+// synchronously, within the current scope and on the current device. A reducer between processes yields promises.
 
 import { concat, noGrad } from '../autograd/index.ts'
 import { storagesIn, type Tensor } from '../tensor/index.ts'
 
-/** Something that is computed step by step; between two of them it waits, for a promise if there is one. */
+/** A computation in steps; between steps it waits for the other parts, through a promise if one is yielded. */
 export type Steps<T> = Generator<Promise<unknown> | undefined, T, void>
 
-/** Losses and gradients of a part, of which a batch's are the sums. The reducer frees their memory. */
+/** Losses and gradients of a part; those of the batch are their sums. The reducer frees their memory. */
 export interface Sums {
   readonly losses: Readonly<Record<string, Tensor>>
   readonly gradients: ReadonlyMap<string, Tensor>
 }
 
-/** What was computed of all parts, and which rows of that belong to one of them. */
+/** A result for all parts, and the rows of it that belong to one of them. */
 export interface Gathered<T> {
   readonly value: T
   readonly rows: readonly [{ readonly start: number; readonly stop: number }]
 }
 
-/** How the parts of a batch exchange what they have. Every part makes the same exchanges in the same order. */
+/** The exchange between the parts of a batch. Every part makes the same calls in the same order. */
 export interface Reducer {
-  /** how many parts there are */
+  /** number of parts */
   readonly parts: number
   /**
-   * Computes something of the embeddings of all parts, once for all parts in this process.
+   * Computes a function of the tensors of all parts, once for all parts in this process.
    * @param own the tensors of this part, such as embeddings [rows, width]
-   * @param of gets the tensors of all parts, each concatenated along its first axis
+   * @param of takes the tensors of all parts, each concatenated along its first axis
    * @returns rows of the first tensor
    */
   gather<T>(own: readonly Tensor[], of: (all: readonly Tensor[]) => T): Steps<Gathered<T>>
@@ -39,7 +38,7 @@ export interface Reducer {
   sum(own: Sums): Steps<Sums>
 }
 
-/** What the parts in one process have exchanged: the first exchange, the second, … */
+/** The exchanges between parts in one process: the first, the second, … */
 class Accumulation {
   readonly parts: number
   readonly #rounds: { readonly own: (readonly Tensor[])[]; result?: { readonly value: unknown } }[] = []
@@ -82,7 +81,7 @@ class Accumulation {
   }
 }
 
-/** Gradients may lie in one memory, so none is added to in its place. */
+/** Adds out of place, because gradients may share memory. */
 const added = (sums: Sums, part: Sums): Sums =>
   noGrad(() => ({
     losses: Object.fromEntries(
@@ -94,11 +93,11 @@ const added = (sums: Sums, part: Sums): Sums =>
   }))
 
 /**
- * Computes something of a batch in parts, one after the other in this process: each runs until it waits for the others, and goes
- * on when all have come so far.
- * @param work what one part computes
- * @returns what the last part gives, which all give alike
- * @throws Error where the parts do not make the same exchanges
+ * Runs a computation on parts, one after the other in this process: each runs until it waits for the others, and continues when
+ * all have reached that point.
+ * @param work the computation of one part
+ * @returns the result of the last part; all parts have the same
+ * @throws Error if the parts do not make the same exchanges
  */
 export function accumulate<Part, T>(parts: readonly Part[], work: (part: Part, reducer: Reducer) => Steps<T>): T {
   const accumulation = new Accumulation(parts.length)
@@ -107,13 +106,13 @@ export function accumulate<Part, T>(parts: readonly Part[], work: (part: Part, r
     const turns = running.map(each => each.next())
     const ended = turns.filter(({ done }) => done).length
     if (ended === turns.length) return turns[turns.length - 1].value as T
-    if (ended > 0) throw new Error(`accumulate: ${ended} of ${turns.length} parts ended while others wait for them`)
+    if (ended > 0) throw new Error(`accumulate: ${ended} of ${turns.length} parts ended while the others wait for them`)
   }
 }
 
 /**
- * The edges of parts that are as even as can be.
- * @throws RangeError unless there are 1 … size parts
+ * The edges of parts of nearly equal size.
+ * @throws RangeError unless count is 1 … size
  */
 export function partition(
   call: string,
@@ -121,7 +120,7 @@ export function partition(
   count: number,
 ): { readonly start: number; readonly stop: number }[] {
   if (!Number.isInteger(count) || count < 1 || count > size)
-    throw new RangeError(`${call}: ${count} parts of a batch of ${size}`)
+    throw new RangeError(`${call}: parts must be 1 … ${size}, the size of the batch, not ${count}`)
   const edge = (i: number) => Math.round((i * size) / count)
   return Array.from({ length: count }, (_, i) => ({ start: edge(i), stop: edge(i + 1) }))
 }

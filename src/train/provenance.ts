@@ -11,9 +11,9 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string
 }
 
-/** One start of a run: a line of its file provenance.jsonl. */
+/** One start of a run, a line of provenance.jsonl. */
 export interface Provenance {
-  /** the step that it began with: 0 for a new run */
+  /** the step that it started from: 0 for a new run */
   readonly step: number
   /** ISO 8601, UTC */
   readonly startedAt: string
@@ -22,10 +22,10 @@ export interface Provenance {
   readonly node: string
   /** operating system, architecture and processor */
   readonly machine: string
-  /** name of the device, and what runs on it: instructions, threads, BLAS, adapter */
+  /** name of the device, and its backend: instructions, threads, BLAS, adapter */
   readonly device: string
   readonly backend: string
-  /** SHA-256 of the names and captions of the examples to learn from */
+  /** SHA-256 of the names and captions of the training examples */
   readonly data: string
 }
 
@@ -53,22 +53,22 @@ const compared = {
   node: 'Node',
   machine: 'the machine',
   device: 'the device',
-  backend: 'what it computes with',
+  backend: 'the backend',
 } as const satisfies Partial<Record<keyof Provenance, string>>
 
 /** The differences between two starts of a run, one sentence each. */
 export function changesBetween(before: Provenance, now: Provenance): string[] {
   const changes = Object.entries(compared).flatMap(([key, what]) => {
     const [was, is] = [before, now].map(start => start[key as keyof typeof compared])
-    return was === is ? [] : [`${what} was ${was} and is ${is}`]
+    return was === is ? [] : [`${what} was ${was} and is now ${is}`]
   })
-  return before.data === now.data ? changes : [...changes, 'the data to learn from has changed']
+  return before.data === now.data ? changes : [...changes, 'the training data has changed']
 }
 
 /**
- * Writes a start of a run into a file, a line each.
- * @returns what has changed since the start before it
- * @throws DataError naming file and line, if the last line is damaged; nothing is written then
+ * Appends a start of a run to a file, as one line.
+ * @returns the changes since the previous start
+ * @throws DataError naming file and line if the last line is damaged; then nothing is written
  */
 export async function recordProvenance(path: string, now: Provenance): Promise<string[]> {
   const file = await LineFile.open(path, { begins: '{"step":' })

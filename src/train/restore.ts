@@ -1,4 +1,4 @@
-// What a look at a model leaves as it was: whether each of its modules is in training, and the program's random numbers.
+// Restores what the examination of a model changes: the mode of each module, and the program's random numbers.
 
 import type { Module } from '../nn/index.ts'
 import { defaultGenerator } from '../tensor/index.ts'

@@ -27,9 +27,9 @@ import {
 } from './training.ts'
 
 export interface ResumeOptions<F extends FamilyName = FamilyName> extends TrainOptions<F> {
-  /** go on from this checkpoint and forget what came later; default the last one */
+  /** resume from this checkpoint and discard later steps; default the last one */
   readonly step?: number
-  /** train until this step, instead of what the run was started with */
+  /** train until this step, instead of the length that the run was started with */
   readonly steps?: number
   /** the family that is expected, or several; default any */
   readonly family?: F | readonly F[]
@@ -42,9 +42,9 @@ const resumeOptions = {
 } satisfies Settings<ResumeOptions>
 
 /**
- * Goes on with a run that was ended or killed, and trains to its end: what it computes is to the bit what it would have
- * computed without the interruption.
- * @throws RunError if the folder is no run; LockedError while another process trains it; CheckpointError if the checkpoint is damaged; BatchError if the data has
+ * Resumes a run that was stopped or killed, and trains to its end. The result is bit for bit the same as without the
+ * interruption.
+ * @throws RunError if the folder is not a run; LockedError while another process trains it; CheckpointError if the checkpoint is damaged; BatchError if the data has
  *   changed; and as {@link train}
  */
 export async function resumeTraining<F extends FamilyName = FamilyName>(

@@ -1,9 +1,9 @@
-// The folder of a run. It holds everything about the run: the configuration, the tokenizer, the metrics and the
+// The folder of a run. It contains everything about the run: the configuration, the tokenizer, the metrics and the
 // checkpoints.
 //
-//     config.json      tokenizer.json or, of a classifier, classes.json      metrics.jsonl      skipped.jsonl      provenance.jsonl
+//     config.json      tokenizer.json or, for a classifier, classes.json      metrics.jsonl      skipped.jsonl      provenance.jsonl
 //     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}
-//     guard/step-000501.safetensors, where the gradient of a step was wrong
+//     guard/step-000501.safetensors, if the gradient of a step was wrong
 
 import { join } from 'node:path'
 import { readTokenizer, type Tokenizer } from '../data/index.ts'
@@ -24,7 +24,7 @@ import { type RunConfig, readRunConfig } from './config.ts'
 import { type MetricsLine, MetricsLog, parseMetrics } from './metrics.ts'
 import type { Naming } from './objectives/families.ts'
 
-/** A folder that is no run, or a run that lacks something. */
+/** A folder that is not a run, or a run with missing parts. */
 export class RunError extends DataError {}
 
 const CONFIG = 'config.json'
@@ -41,19 +41,19 @@ const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
 
 const stepName = (step: number): string => `step-${String(step).padStart(6, '0')}`
 
-/** The names behind a run's numbers, by its family. */
+/** The tokenizer or the class names of a run, by its family. */
 export type Named<F extends FamilyName> = F extends 'classifier'
   ? { readonly classes: readonly string[] }
   : { readonly tokenizer: Tokenizer }
 
-/** What a run was started with: its configuration, and its tokenizer or its classes. */
+/** The settings that a run was started with: its configuration, and its tokenizer or its classes. */
 export type RunSettings<F extends FamilyName = FamilyName> = {
   [K in F]: { readonly config: RunConfig<K> } & Named<K>
 }[F]
 
-/** The files of a run. Nothing is read before it is asked for, and nothing has to be there. */
+/** The files of a run. They are read only when a method needs them, and any of them may be missing. */
 export class RunFolder {
-  /** names of all files and folders that a run can have */
+  /** names of all files and folders that a run may have */
   static readonly parts: readonly string[] = [
     CONFIG,
     TOKENIZER,
@@ -71,12 +71,12 @@ export class RunFolder {
     this.path = path
   }
 
-  /** Whether a run was started here. */
+  /** Whether a run was started in this folder. */
   async isStarted(): Promise<boolean> {
     return (await namesIn(this.path)).includes(CONFIG)
   }
 
-  /** Whether this is the folder of a run, whatever state it is in. */
+  /** Whether this is the folder of a run, in any state. */
   async isRun(): Promise<boolean> {
     const names: readonly string[] = await namesIn(this.path).catch(() => [])
     return (
@@ -85,18 +85,18 @@ export class RunFolder {
     )
   }
 
-  /** @throws RunError if the folder holds anything */
+  /** @throws RunError if the folder is not empty */
   async checkFree(): Promise<void> {
     const names = await namesIn(this.path)
     if (names.includes(CONFIG))
-      throw new RunError('holds a run already: resume it, or name another folder', { file: this.path })
+      throw new RunError('already contains a run: resume it, or choose another folder', { file: this.path })
     if (names.length > 0)
-      throw new RunError(`is not empty: it holds ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}`, {
+      throw new RunError(`is not empty: it contains ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}`, {
         file: this.path,
       })
   }
 
-  /** @throws RunError if the folder holds anything but a training by `fit` */
+  /** @throws RunError if the folder contains anything but a training by `fit` */
   async checkFit(): Promise<void> {
     const names = await namesIn(this.path)
     const kept = [METRICS, CHECKPOINTS, GUARD, `${TRAINING}.lock`]
@@ -104,8 +104,8 @@ export class RunFolder {
   }
 
   /**
-   * Makes the folder of a new run.
-   * @throws RunError if there is something in it already
+   * Creates the folder of a new run.
+   * @throws RunError if it is not empty
    */
   async create(config: RunConfig, { tokenizer, classes }: Naming): Promise<void> {
     await this.checkFree()
@@ -116,7 +116,7 @@ export class RunFolder {
     })
   }
 
-  /** Trains with no other process at it: two would take each other's checkpoints for remains. @throws LockedError */
+  /** Trains with a lock: a second process would remove this one's unfinished checkpoints. @throws LockedError */
   whileTraining<T>(train: () => Promise<T>): Promise<T> {
     return whileLocked(join(this.path, TRAINING), train)
   }
@@ -126,18 +126,18 @@ export class RunFolder {
   }
 
   /**
-   * What the run was started with.
-   * @throws RunError if the folder is no run, RunConfigError, TokenizerError or DataError if a file of it is damaged
+   * The settings that the run was started with.
+   * @throws RunError if the folder is not a run, RunConfigError, TokenizerError or DataError if one of its files is damaged
    */
   async settings(): Promise<RunSettings> {
     const names = await namesIn(this.path)
     if (!names.includes(CONFIG) && (names.includes(CHECKPOINTS) || names.includes(METRICS)))
       throw new RunError(
-        `is no run of cocagrad train: it has no ${CONFIG}. It is a folder of fit, whose model only your program knows: call await examine({ objective, batch, optimizer, folder: '${this.path}' }) there, after fit, to examine it`,
+        `is not a run of cocagrad train: it has no ${CONFIG}. It is a folder of fit, whose model only your program can build. To examine it, call await examine({ objective, batch, optimizer, folder: '${this.path}' }) there, after fit`,
         { file: this.path },
       )
     const demand = (name: string) => {
-      if (!names.includes(name)) throw new RunError(`is no run: it has no ${name}`, { file: this.path })
+      if (!names.includes(name)) throw new RunError(`is not a run: it has no ${name}`, { file: this.path })
     }
     demand(CONFIG)
     if (!names.includes(CLASSES)) demand(TOKENIZER)
@@ -148,7 +148,7 @@ export class RunFolder {
     const { vocabulary } = config.model.text
     if (tokenizer.vocabularySize !== vocabulary)
       throw new RunError(
-        `has ${tokenizer.vocabularySize} ids, and model.text.vocabulary of ${CONFIG} is ${vocabulary}`,
+        `has ${tokenizer.vocabularySize} ids, but model.text.vocabulary in ${CONFIG} is ${vocabulary}`,
         { file: this.tokenizerFile },
       )
     return { config, tokenizer } as RunSettings
@@ -158,9 +158,9 @@ export class RunFolder {
     const file = join(this.path, CLASSES)
     const classes = await readJson(file)
     if (!Array.isArray(classes) || !classes.every(name => typeof name === 'string'))
-      throw new DataError('is no list of names', { file })
+      throw new DataError('is not a list of names', { file })
     if (classes.length !== model.classes)
-      throw new RunError(`has ${classes.length} classes, and model.classes of ${CONFIG} is ${model.classes}`, { file })
+      throw new RunError(`has ${classes.length} classes, but model.classes in ${CONFIG} is ${model.classes}`, { file })
     return classes
   }
 
@@ -169,18 +169,18 @@ export class RunFolder {
     await writeAtomically(join(this.path, CONFIG), json(config))
   }
 
-  /** The steps of which there are whole checkpoints, ascending. */
+  /** The steps with a complete checkpoint, ascending. */
   async steps(): Promise<number[]> {
     const matches = (await namesIn(join(this.path, CHECKPOINTS))).map(name => /^step-(\d{6,})$/.exec(name))
     return matches.flatMap(match => (match ? [Number(match[1])] : [])).sort((a, b) => a - b)
   }
 
-  /** The checkpoint of a step, whether it is there or not. */
+  /** The checkpoint of a step, which need not exist. */
   checkpoint(step: number): CheckpointFolder {
     return new CheckpointFolder(join(this.path, CHECKPOINTS, stepName(step)))
   }
 
-  /** Writes a checkpoint, and then removes the oldest ones but for `keepLast`. */
+  /** Writes a checkpoint, and then removes all but the last `keepLast`. */
   async writeCheckpoint(checkpoint: Checkpoint, keepLast: number): Promise<CheckpointFolder> {
     const written = this.checkpoint(checkpoint.state.step)
     await written.write(checkpoint)
@@ -188,7 +188,7 @@ export class RunFolder {
     return written
   }
 
-  /** Goes back to a step: removes what a kill left of unfinished checkpoints, later ones, and what was measured later. */
+  /** Goes back to a step: removes unfinished and later checkpoints, and later metrics. */
   async goBack(step: number): Promise<void> {
     await removeUnfinished(join(this.path, CHECKPOINTS))
     for (const later of await this.steps()) if (later > step) await removeFolder(this.checkpoint(later).path)
@@ -199,14 +199,14 @@ export class RunFolder {
   }
 
   /**
-   * What was measured, in order; nothing if it has not begun. A last line that was cut off is left out.
-   * @throws DataError naming file and line, where one is not JSON
+   * The metrics, in order; empty if training has not begun. An incomplete last line is left out.
+   * @throws DataError naming the file and a line that is not JSON
    */
   async metrics(): Promise<MetricsLine[]> {
     return parseMetrics(await this.#metricsLines(), this.#metricsFile)
   }
 
-  /** The end of the metrics, to which lines are added. */
+  /** Opens the metrics to append lines. */
   openMetrics(): Promise<MetricsLog> {
     return MetricsLog.open(this.#metricsFile)
   }
@@ -220,17 +220,17 @@ export class RunFolder {
     return (await readText(this.#metricsFile)).split('\n').slice(0, -1)
   }
 
-  /** Where samples are written down that could not be used. */
+  /** The file that lists samples that could not be used. */
   get skippedFile(): string {
     return join(this.path, SKIPPED)
   }
 
-  /** What made the run: see provenance.ts. */
+  /** The versions, machine and data of each start: see provenance.ts. */
   get provenanceFile(): string {
     return join(this.path, PROVENANCE)
   }
 
-  /** Where the batch of a step with a wrong gradient is kept: below the run's folder, and as a path. */
+  /** The file for the batch of a step with a wrong gradient: relative to the run's folder, and as a path. */
   guardFile(step: number): { readonly name: string; readonly path: string } {
     const name = `${GUARD}/${stepName(step)}.safetensors`
     return { name, path: join(this.path, name) }

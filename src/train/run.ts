@@ -24,22 +24,22 @@ export type Run<F extends FamilyName = 'coca'> = {
 }[F]
 
 /**
- * What a run was started with.
- * @throws RunError if the folder is no run, RunConfigError or TokenizerError if a file of it is damaged
+ * The settings that a run was started with.
+ * @throws RunError if the folder is not a run, RunConfigError or TokenizerError if one of its files is damaged
  */
 export const openSettings = (folder: string): Promise<RunSettings> => new RunFolder(folder).settings()
 
-/** The steps of which a run has checkpoints, ascending. */
+/** The steps with a checkpoint of a run, ascending. */
 export const listCheckpoints = (folder: string): Promise<number[]> => new RunFolder(folder).steps()
 
 /**
- * What a run has measured, in order; none if it has not begun. A last line that was cut off is left out.
- * @throws DataError naming file and line, where one is not JSON
+ * The metrics of a run, in order; empty if training has not begun. An incomplete last line is left out.
+ * @throws DataError naming the file and a line that is not JSON
  */
 export const readMetrics = (folder: string): Promise<MetricsLine[]> => new RunFolder(folder).metrics()
 
 export interface OpenRunOptions<F extends FamilyName = FamilyName> {
-  /** of a checkpoint; default the last one */
+  /** the step of a checkpoint; default the last one */
   readonly step?: number
   /** the family that is expected, or several; default coca */
   readonly family?: F | readonly F[]
@@ -62,9 +62,9 @@ const openRunOptions = {
  *     const { model, tokenizer } = await openRun('runs/first')
  *     const { model, classes } = await openRun('runs/classes', { family: 'classifier' })
  *
- * @param options.step of a checkpoint; default the last one
- * @param options.family what is expected; default coca
- * @throws RunError if the folder is no run, is one of another family, or has no such checkpoint; CheckpointError if the checkpoint
+ * @param options.step the step of a checkpoint; default the last one
+ * @param options.family the expected family; default coca
+ * @throws RunError if the folder is not a run, is one of another family, or has no such checkpoint; CheckpointError if the checkpoint
  *   does not fit; NonFiniteWeightsError if its weights are not finite
  */
 export async function openRun<F extends FamilyName = 'coca'>(
@@ -88,7 +88,7 @@ export function checkFamily(
 ): void {
   const families = expected === undefined ? familyNames : [expected].flat()
   if (families.includes(family)) return
-  throw new RunError(`is a run of a ${family}, and not of a ${listed(families, 'or')}`, { file: path })
+  throw new RunError(`is a run of a ${family}, not of a ${listed(families, 'or')}`, { file: path })
 }
 
 /** A run at one of its checkpoints, whose weights have not been read. @throws RunError as {@link openRun} */
@@ -111,16 +111,16 @@ async function chooseStep(run: RunFolder, wanted: number | undefined): Promise<n
   return step
 }
 
-/** What a run learns from, and what it is judged by. */
+/** The training images of a run, and its validation images. */
 export interface RunData {
   readonly train: ImageTextDataset | ShardDataset
   readonly validation?: ImageTextSource
 }
 
 /**
- * The images that a run learns from and those that it is judged by: the same ones whenever it is asked.
- * @param onBadSample is told of samples in shards that cannot be used; without it they are errors
- * @throws FileError if the images are not there any more, DataError if they cannot be read
+ * The training and validation images of a run, the same ones in every call.
+ * @param onBadSample called for samples in shards that cannot be used; without it they are errors
+ * @throws FileError if the images no longer exist, DataError if they cannot be read
  */
 export async function openRunData(run: { readonly config: RunConfig }, onBadSample?: OnBadSample): Promise<RunData> {
   const { family, data, validation, seed, model, window, threads = 'auto' } = run.config

@@ -1,4 +1,4 @@
-// The tokenizer or the classes, the optimizer and the learning rate that a configuration asks for.
+// The tokenizer or the classes, the optimizer and the learning rates of a configuration.
 
 import {
   type BatchOptions,
@@ -27,10 +27,10 @@ import type { Naming } from './objectives/families.ts'
 import type { RunData } from './run.ts'
 
 /**
- * The names behind a run's numbers, and its configuration with as many ids or classes as there are. The tokenizer is that of a file,
- * or the words of the captions; the classes are those of the data.
- * @throws FileError, TokenizerError if the file is no tokenizer, or there are more words than the model has ids for; RunConfigError
- *   if the model has another number of classes than the data
+ * The tokenizer or the classes of a run, and its configuration with their number. The tokenizer is that of a file, or consists of
+ * the words of the captions; the classes are those of the data.
+ * @throws FileError, TokenizerError if the file is not a tokenizer, or the captions have more words than the model has ids;
+ *   RunConfigError if the numbers of classes of the model and of the data differ
  */
 export async function nameNumbers(
   config: RunConfig,
@@ -40,7 +40,7 @@ export async function nameNumbers(
     const classes = data instanceof ShardDataset ? [] : data.classes
     const { model } = config
     if (model.classes !== undefined && model.classes !== classes.length) {
-      const reason = `is ${model.classes}, and the data has ${classes.length} classes: ${firstFew(classes)}`
+      const reason = `must be ${classes.length}, the number of classes of the data (${firstFew(classes)}), not ${model.classes}`
       throw new RunConfigError([{ field: 'model.classes', reason }])
     }
     return { config: { ...config, model: { ...model, classes: classes.length } }, naming: { classes } }
@@ -58,7 +58,7 @@ async function tokenizerFor(
   return WordTokenizer.fromCaptions(await readAllCaptions(data), { maxVocabulary: model.text.vocabulary })
 }
 
-/** What batches do with texts, where there are any. */
+/** The options of batches for texts, if the model has texts. */
 export const textOptions = (config: RunConfig): Partial<BatchOptions> =>
   config.family === 'classifier'
     ? {}
@@ -68,7 +68,7 @@ export const textOptions = (config: RunConfig): Partial<BatchOptions> =>
         truncate: config.truncateCaptions,
       }
 
-/** Biases, scales and the temperature are not decayed. What is not set is the optimizer's own default. */
+/** The optimizer of a configuration, without decay of biases, scales and the temperature. */
 export function optimizerFor(model: Module, { optimizer }: Pick<RunConfig, 'optimizer'>): Optimizer {
   const { name, betas, ...others } = optimizer
   const options = { ...withoutUndefined(others), groups: [withoutDecay] }
@@ -81,14 +81,16 @@ const withoutUndefined = <T extends object>(options: T): T =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
 
 /**
- * The learning rate of every step, the first being step 0.
+ * The learning rate of each step, counted from 0.
  * @throws RunConfigError if the warm-up takes all steps
  */
 export function scheduleFor(config: RunConfig, total: number): Schedule {
   const { optimizer, schedule } = config
   const warmup = config.warmup ?? Math.min(Math.ceil(0.02 * total), total - 1)
   if (warmup >= total && warmup > 0)
-    throw new RunConfigError([{ field: 'warmup', reason: `of ${warmup} steps leaves nothing of ${total}` }])
+    throw new RunConfigError([
+      { field: 'warmup', reason: `must be less than the ${total} steps of the run, not ${warmup}` },
+    ])
   const options = { peak: optimizer.learningRate, warmup, total }
   if (schedule === 'cosine') return warmupCosine(options)
   if (schedule === 'linear') return warmupLinear(options)

@@ -1,4 +1,4 @@
-// Samples that a run could not use: each told once and written down with its shard and key, so that somebody can look.
+// Samples that a run could not use: each is reported once, and recorded with its shard and key.
 
 import { appendFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
@@ -8,7 +8,7 @@ import { DataError, fileError, namesIn, readText } from '../io/index.ts'
 export class SkippedSamples {
   readonly #listener: OnBadSample | undefined
   readonly #known = new Set<string>()
-  /** lines that wait for the run's folder */
+  /** lines to write once the run's folder exists */
   #waiting: string[] = []
   #file: string | undefined
 
@@ -16,7 +16,7 @@ export class SkippedSamples {
     this.#listener = listener
   }
 
-  /** How many different ones there were in this run so far. */
+  /** The number of different ones in this run so far. */
   get count(): number {
     return this.#known.size
   }
@@ -30,7 +30,7 @@ export class SkippedSamples {
     this.#listener?.(bad)
   }
 
-  /** From now on they are written into a file, after those that are there. */
+  /** Appends them to a file from now on. */
   async writeInto(file: string): Promise<void> {
     const before = (await namesIn(dirname(file))).includes(basename(file)) ? (await readText(file)).split('\n') : []
     const known = new Set(before.filter(line => line !== ''))
@@ -53,7 +53,7 @@ export class SkippedSamples {
 
 const lineOf = ({ file, key, reason }: BadSample): string => JSON.stringify({ file, key, reason })
 
-/** A source without those of its first images that cannot be decoded. */
+/** A source without the undecodable ones among its first images. */
 export async function withoutBad(source: ImageTextSource, first: number, tell: OnBadSample): Promise<ImageTextSource> {
   const bad = new Map<number, DataError>()
   const check = async (index: number) => {

@@ -23,10 +23,10 @@ import {
 } from './training.ts'
 
 /**
- * Starts a run in a folder of its own and trains to its end. Sets the program's device and its random seed.
- * @throws RunError if there is something in the folder; DataError for mistakes in the data; TrainingError where a value is
- *   no finite number, NonFiniteError where an evaluation comes upon one, WrongGradientError where the gradient is wrong and
- *   the guard is to stop then, all with what was measured and the last checkpoint in place
+ * Starts a run in a new folder and trains to its end. Sets the current device and the random seed.
+ * @throws RunError if the folder is not empty; DataError for mistakes in the data; TrainingError if a value is not finite,
+ *   NonFiniteError if a result of an evaluation is not, WrongGradientError if the gradient is wrong and guard.onError is 'stop';
+ *   the metrics and the last checkpoint remain
  */
 export async function train<F extends FamilyName>(
   folder: string,
@@ -50,7 +50,7 @@ async function begin(folder: string, config: RunConfig, options: TrainOptions): 
   return run.whileTraining(() => advance({ ...training, ...trained }, 0, options))
 }
 
-/** A model with the weights that a run begins with. */
+/** A model with the initial weights of a run. */
 export async function fresh({ config, naming }: Preparation): Promise<Trained> {
   const { from: file, fresh } = config
   unloadedModelOf(config)
@@ -67,15 +67,15 @@ export async function fresh({ config, naming }: Preparation): Promise<Trained> {
   return { model, objective: objectiveOf(model, config, naming), optimizer }
 }
 
-/** Has a row for each class. */
+/** The parameter with one row per class. */
 const CLASS_WEIGHTS = 'head.output.weight'
 
-/** @throws InitializationError where the weights that were copied are of other classes */
+/** @throws InitializationError if the copied weights belong to other classes */
 function checkClasses(there: readonly string[] = [], here: readonly string[] = [], file: string): void {
   const i = here.findIndex((name, i) => name !== there[i])
   if (i < 0) return
   throw new InitializationError(
-    `its class ${i} is '${there[i]}', and '${here[i]}' in the data: name head.output as fresh, or train on the same classes`,
+    `its class ${i} is '${there[i]}', but '${here[i]}' in the data: list head.output in fresh, or train on the same classes`,
     { file },
   )
 }

@@ -1,4 +1,4 @@
-// One update of an objective's model. What is measured is read, and found to be numbers, before the parameters move.
+// One update of an objective's model. All measured values are read and checked to be finite before the parameters change.
 
 import { stack } from '../autograd/index.ts'
 import { clipGradients, type Optimizer, type Schedule } from '../optim/index.ts'
@@ -9,34 +9,34 @@ import type { LossProblem } from './guard/directional.ts'
 import type { StepMetrics } from './metrics.ts'
 import type { Objective } from './objective.ts'
 
-/** What learns, and how. */
+/** An objective, and how it is optimized. */
 export interface Learner<Batch> {
   readonly objective: Objective<Batch>
   readonly optimizer: Optimizer
-  /** the learning rate of every step, the first being step 0 */
+  /** the learning rate of each step, counted from 0 */
   readonly schedule: Schedule
-  /** largest norm of all gradients together; undefined leaves them as they are */
+  /** largest norm of all gradients together; undefined disables clipping */
   readonly maximumNorm?: number
-  /** into how many parts a batch is cut */
+  /** number of parts that a batch is split into */
   readonly parts: number
 }
 
-/** Looks at the loss of a step before the parameters move. Returns how many seconds it took. */
+/** Checks the gradient of a step before the parameters change. Returns how many seconds it took. */
 export type Inspection = (step: number, problem: LossProblem) => Promise<number>
 
-/** What an update tells. */
+/** The metrics of an update. */
 export interface Update extends Pick<StepMetrics, 'losses' | 'measures' | 'gradientNorm' | 'learningRate'> {
   /** seconds that the inspection took */
   readonly inspected: number
 }
 
-/** Stands for no clipping: no norm in float32 can be larger, and a shader can still hold it. */
+/** The maximum norm without clipping: far above any norm in practice, and representable in a shader. */
 const NEVER_CLIPPED = 1e30
 
 /**
  * Makes one update.
- * @param step which one it is, from 1
- * @throws TrainingError where something is no finite number; the parameters are as they were then
+ * @param step its number, from 1
+ * @throws TrainingError if a value is not finite; the parameters are unchanged then
  */
 export async function update<Batch>(
   { objective, optimizer, schedule, maximumNorm = NEVER_CLIPPED, parts }: Learner<Batch>,

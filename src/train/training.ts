@@ -24,47 +24,47 @@ import type { RunFolder, RunSettings } from './run-folder.ts'
 import { scheduleFor, textOptions } from './setup.ts'
 import { type SkippedSamples, withoutBad } from './skipped.ts'
 
-/** What is known before the first step. */
+/** A run before its first step. */
 export type TrainingStart<F extends FamilyName = FamilyName> = {
   [K in F]: RunSettings<K> & {
     readonly folder: string
     readonly model: FamilyModels[K]
-    /** updates made so far: 0, or where the run goes on */
+    /** updates made so far: 0, or the step that the run resumes from */
     readonly step: number
-    /** updates in all */
+    /** total number of updates */
     readonly steps: number
-    /** unknown of shards that were not counted */
+    /** undefined for shards that were not counted */
     readonly stepsPerEpoch: number | undefined
     readonly images: { readonly train: number | undefined; readonly validation: number }
-    /** what really computes */
+    /** description of the device */
     readonly device: string
-    /** what has changed since the run was started or resumed before, a sentence each: versions, machine, device, data */
+    /** changes since the run was last started or resumed, one sentence each: versions, machine, device, data */
     readonly changes: readonly string[]
   }
 }[F]
 
-/** A model in the middle of its training, to be looked at. */
+/** A model during its training, for an evaluation. */
 export type TrainingMoment<F extends FamilyName = FamilyName> = {
   [K in F]: RunSettings<K> & {
     readonly model: FamilyModels[K]
     readonly step: number
-    /** the images held back, if any */
+    /** the held-out images, if any */
     readonly validation?: ImageTextSource
   }
 }[F]
 
 export interface TrainOptions<F extends FamilyName = FamilyName> {
-  /** ends the training after the step in hand, with a checkpoint */
+  /** ends the training after the current step, with a checkpoint */
   readonly signal?: AbortSignal
   readonly onStart?: (start: TrainingStart<F>) => void
   readonly onStep?: (metrics: StepMetrics) => void
   readonly onEvaluation?: (metrics: EvaluationMetrics) => void
-  /** hears of each check of the gradient; without it a wrong one is a warning of the process */
+  /** called after each check of the gradient; default a process warning for a wrong gradient */
   readonly onGuard?: (metrics: GuardMetrics) => void
-  /** of every sample that cannot be used, once */
+  /** called for every sample that cannot be used, once */
   readonly onBadSample?: OnBadSample
   readonly onCheckpoint?: (checkpoint: { readonly step: number; readonly folder: string }) => void
-  /** measures something else than {@link evaluateMoment} does; the random numbers of training are not touched by it */
+  /** replaces {@link evaluateMoment}; it does not affect the random numbers of training */
   readonly evaluate?: (moment: TrainingMoment<F>) => Promise<Readonly<Record<string, number>>>
 }
 
@@ -79,13 +79,13 @@ export const trainOptions = {
   evaluate: undefined,
 } satisfies Settings<TrainOptions>
 
-/** A run that was trained. */
+/** The trained run. */
 export type TrainResult<F extends FamilyName = FamilyName> = Run<F> & {
   /** false if the training was ended by its signal */
   readonly finished: boolean
 }
 
-/** What a run is made of, apart from the model. */
+/** The parts of a run apart from the model. */
 export interface Preparation {
   readonly folder: RunFolder
   readonly config: RunConfig
@@ -98,14 +98,14 @@ export interface Preparation {
   readonly schedule: Schedule
 }
 
-/** What a run trains. */
+/** The model of a run, its objective and its optimizer. */
 export interface Trained {
   readonly model: Module
   readonly objective: RunObjective
   readonly optimizer: Optimizer
 }
 
-/** Epochs of shards need a count of their samples: every shard is listed once. */
+/** Opens the data. If the length is given in epochs, the samples of shards are counted. */
 export async function openTrainingData(config: RunConfig, { tell }: SkippedSamples): Promise<RunData> {
   const { train, validation } = await openRunData({ config }, config.strict ? undefined : tell)
   if (config.epochs !== undefined && train instanceof ShardDataset) await train.count()
@@ -219,8 +219,8 @@ export async function advance(
 }
 
 /**
- * What is measured during training, on the first `evaluationExamples` of the images held back: losses and, by what the model can do,
- * the share of first ranks in both directions, captions, or the share of right classes.
+ * The evaluation during training, on the first `evaluationExamples` held-out images: losses and, depending on the model, recall at 1
+ * in both directions, the accuracy of captions, or the accuracy of classes.
  */
 export async function evaluateMoment(moment: TrainingMoment): Promise<Record<string, number>> {
   const { model, config, validation } = moment

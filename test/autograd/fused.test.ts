@@ -37,3 +37,19 @@ it('a tensor in two arguments gets its gradient once', () => {
   const x = tensor([1, -2, 3], { dtype: 'float64' })
   assertClose(grad((y: Tensor) => product(y, y).sum())(x), plain(x.mul(2)), 1e-12)
 })
+
+it('a derived rule runs the definition once, for however many arguments', () => {
+  let runs = 0
+  const product = defineFused('product', {
+    definition: (x: Tensor, y: Tensor) => {
+      runs++
+      return x.mul(y)
+    },
+  })
+  const [x, y] = [tensor(3, { dtype: 'float64' }), tensor(5, { dtype: 'float64' })]
+  const [byX, byY] = grad((x: Tensor, y: Tensor) => product(x, y), { wrt: [0, 1] })(x, y)
+  assertClose(byX, plain(y), 0)
+  assertClose(byY, plain(x), 0)
+  // once forward, once on the way back
+  assert.equal(runs, 2)
+})

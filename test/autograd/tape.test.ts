@@ -29,6 +29,7 @@ import {
   zeros,
 } from '../../src/tensor/index.ts'
 import { assertCloseNumbers, values } from '../support.ts'
+import { peakOf } from '../tensor/cpu/peak.ts'
 
 const number = (x: number) => tensor(x, { dtype: 'float64' })
 const vector = (...xs: number[]) => tensor(xs, { dtype: 'float64' })
@@ -143,6 +144,29 @@ describe('a gradient', () => {
       gradients(x => x, number(3)),
       [[1]],
     ))
+
+  it('is not computed for constants', () => {
+    const asked: string[] = []
+    const product = defineOp(
+      'product',
+      (k, x: Tensor, y: Tensor) => k.binary('mul', x, y, x.dtype),
+      (g, _, x, y) => [
+        () => {
+          asked.push('x')
+          return g.mul(y)
+        },
+        () => {
+          asked.push('y')
+          return g.mul(x)
+        },
+      ],
+    )
+    assert.deepEqual(
+      gradients(x => product(x, number(5)), number(3)),
+      [[5]],
+    )
+    assert.deepEqual(asked, ['x'])
+  })
 
   it('can be computed for intermediate results', () => {
     using tape = new Tape()
@@ -426,6 +450,68 @@ describe('memory of a tape', () => {
       assert.equal(device.get().memory().buffers - before, 1)
       assert.ok(!y.storage.isFreed)
     })
+  })
+
+  it('is given back on the way back where the tape ends with it: forward and back need it at different times', async () => {
+    const [layers, size] = [16, 4096]
+    const weights = device.with('cpu', () => Array.from({ length: layers }, () => randn([size])))
+    const step = (walk: 'gradient' | 'finish') =>
+      peakOf(() =>
+        device.with('cpu', () => {
+          using tape = new Tape()
+          for (const w of weights) tape.watch(w)
+          const loss = tape.run(() => weights.reduce((x, w) => x.tanh().mul(w), weights[0]).sum())
+          for (const g of tape[walk](loss, weights)) g.storage.free('this test')
+        }),
+      )
+    // the results of 2 operations a layer, the gradients of weights, and what one operation needs on its way
+    const vectors = { finish: 2 * layers + 6, gradient: 3 * layers + 6 }
+    for (const walk of ['finish', 'gradient'] as const) {
+      const peak = (await step(walk)) / (4 * size)
+      assert.ok(peak <= vectors[walk], `${walk}: memory of ${peak} vectors at once`)
+    }
+  })
+
+  it('is not given back on the way back where it is kept', () => {
+    const tape = new Tape()
+    const x = tape.watch(number(2))
+    const [y, z, loss] = tape.run(() => {
+      const [y, z] = [x.exp(), x.square()]
+      return [y, z, y.mul(z)]
+    })
+    tape.finish(loss, [x], { z })
+    assert.ok(y.storage.isFreed)
+    assert.deepEqual(values(z), [4])
+  })
+
+  it('is not given back on the way back where another tape has recorded it', () => {
+    const outer = new Tape()
+    const x = outer.watch(number(2))
+    const slope = outer.run(() => {
+      const inner = new Tape()
+      inner.watch(x)
+      return inner.finish(
+        inner.run(() => x.exp().mul(3)),
+        [x],
+      )[0]
+    })
+    const [second] = outer.finish(slope, [x])
+    assertCloseNumbers(values(second), [3 * Math.exp(2)], 1e-12)
+  })
+
+  it('is not given back on the way back where an earlier operation needs it, though a later result lies in it', () => {
+    const second = defineOp(
+      'second',
+      (_, _x: Tensor, y: Tensor) => y,
+      _ => [undefined, undefined],
+    )
+    const tape = new Tape()
+    const x = tape.watch(number(2))
+    const result = tape.run(() => {
+      const c = number(3).square()
+      return x.mul(c).mul(second(x, c))
+    })
+    assert.deepEqual(tape.finish(result, [x]).map(values), [[81]])
   })
 
   it('does not grow over thousands of steps', () => {

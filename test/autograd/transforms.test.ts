@@ -171,6 +171,27 @@ describe('an input of integers', () => {
     assert.deepEqual([byRows.dtype, values(byRows)], ['int32', [0, 0, 0]])
   })
 
+  it('may stand in front of the others', () => {
+    const swapped = (ids: Tensor, w: Tensor) => f(w, ids)
+    const direction = onesLike(table)
+    const [value, pullback] = vjp(swapped, rows, table)
+    const products = [
+      pullback(onesLike(value)),
+      hvp((ids, w) => swapped(ids, w).sum(), [rows, table], [wholes, direction]),
+    ].map(parts => parts.map(part => [part.dtype, values(part)]))
+    assert.deepEqual(products, [
+      [
+        ['int32', [0, 0, 0]],
+        ['float64', [2, 4, 0, 0, 20, 24]],
+      ],
+      [
+        ['int32', [0, 0, 0]],
+        ['float64', [2, 2, 0, 0, 4, 4]],
+      ],
+    ])
+    assert.deepEqual(values(jvp(swapped, [rows, table], [wholes, direction])[1]), [10, 12, 2, 4, 10, 12])
+  })
+
   it('throws for a floating tangent, which would have no effect', () => {
     const refused = {
       name: 'GradientError',
@@ -371,6 +392,16 @@ describe('checkpoint', () => {
     assert.equal(saving.entries, 3)
     // without it every step; with it the function's result, its square and the sum
     assert.deepEqual([plainly.buffers, saving.buffers], [7, 3])
+  })
+
+  it('is one line, of what comes from outside', () => {
+    using tape = new Tape()
+    tape.watch(y)
+    tape.run(() => checkpoint((z: Tensor) => z.reshape([1, 3]).linear(weight).exp())(y))
+    assert.deepEqual(
+      tape.entries.map(({ name, args }) => [name, args.map(arg => [y, weight].indexOf(arg as Tensor))]),
+      [['checkpoint', [0, 1]]],
+    )
   })
 
   const random =

@@ -1,4 +1,4 @@
-// The library as a page gets it: one file without anything of Node, that computes.
+// The library bundled for a page: one file without Node modules.
 
 import assert from 'node:assert/strict'
 import { builtinModules } from 'node:module'
@@ -7,7 +7,7 @@ import { bundle, launch, missing, pageWith } from './chromium.ts'
 
 const entry = './src/index.ts'
 
-test('a bundle for browsers holds nothing of Node and not the webgpu package', async () => {
+test('a bundle for browsers contains no Node modules and not the webgpu package', async () => {
   const { metafile } = await bundle(`export * from '${entry}'`)
   const imports = Object.values(metafile.inputs).flatMap(input => input.imports.map(({ path }) => path))
   const ofNode = imports.filter(path => path.startsWith('node:') || builtinModules.includes(path))
@@ -23,7 +23,7 @@ test('a bundle for browsers holds nothing of Node and not the webgpu package', a
   )
 })
 
-test('a page computes with it, minified', { skip: missing }, async () => {
+test('a page computes with the minified bundle', { skip: missing }, async () => {
   const browser = await launch()
   try {
     const { code } = await bundle(
@@ -60,7 +60,7 @@ test('a page computes with it, minified', { skip: missing }, async () => {
   }
 })
 
-test('a page trains a CoCa and lets it write, on cpu', { skip: missing }, async () => {
+test('a page trains a CoCa and generates captions, on cpu', { skip: missing }, async () => {
   const browser = await launch()
   try {
     const { code } = await bundle(`

@@ -1,5 +1,4 @@
-// What the console of a browser shows of tensors and modules once its custom formatters are on, asked as the developer tools
-// ask.
+// Tensors and modules in the console of a browser with custom formatters, called as the developer tools call them.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -13,7 +12,7 @@ const program = `
   Object.assign(globalThis, { matrix: tensor([[1, 2], [3, 4]]), layer, tape: new Tape(), Tensor, ready: true })
 `
 
-test('the console of Chrome shows a line, and below it the rest', { skip: missing }, async () => {
+test('the console of Chrome shows a line, and the rest below it', { skip: missing }, async () => {
   const browser = await launch()
   try {
     const page = await pageWith(browser, (await bundle(program)).code)

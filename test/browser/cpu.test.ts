@@ -1,5 +1,5 @@
-// The cpu device inside a browser: on threads where the page is cross-origin isolated, alone where it is not. Every kernel and
-// everything that has a record is compared with the reference, and training gives the same bits on as many threads.
+// The cpu device in a browser: with threads if the page is cross-origin isolated, otherwise without. Every kernel and every
+// operation with a record is compared with the reference, and training gives the same bits on the same number of threads.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
@@ -57,7 +57,7 @@ describe('the cpu device in a browser', { skip: missing }, () => {
   after(() => browser?.close())
 
   for (const isolated of [true, false])
-    test(isolated ? 'has threads in an isolated page' : 'has one thread elsewhere, and says why', async t => {
+    test(isolated ? 'has threads in an isolated page' : 'has one thread otherwise, and reports why', async t => {
       const [page, opened] = await open(isolated)
       t.diagnostic(opened.description)
       assert.equal(opened.isolated, isolated)

@@ -1,4 +1,4 @@
-// The same comparisons with the reference as in Node, inside a browser: the only place where WebGL 2 is.
+// The same comparisons with the reference as in Node, in a browser, the only environment with WebGL 2.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
@@ -101,7 +101,7 @@ describe('in a browser', { skip: missing }, () => {
       assert.ok(report.untouched, 'loading GPU.js left the global GPU interface replaced')
     })
 
-    test(`a kernel thrown out of the cache is compiled again and leaves the others alone on ${backend}`, async () => {
+    test(`a kernel evicted from the cache is compiled again, and the others are not affected, on ${backend}`, async () => {
       assert.deepEqual(await page.evaluate(`evict('${backend}')`), {
         values: [2, 598, 6, 8, 598, 2, 2, 8],
         kernels: 3,
@@ -109,12 +109,12 @@ describe('in a browser', { skip: missing }, () => {
       })
     })
 
-    test(`destroying a kernel leaves the others as they are on ${backend}`, async () => {
+    test(`destroying a kernel does not affect the others on ${backend}`, async () => {
       assert.deepEqual(await page.evaluate(`destroyLast('${backend}')`), [11, 21])
     })
   }
 
-  test('a lost WebGL context refuses to compute and to read, where GPU.js would give zeros', async () => {
+  test('with a lost WebGL context computing and reading throw, where GPU.js would return zeros', async () => {
     const { errors, hasFailed } = (await page.evaluate('lose()')) as { errors: string[]; hasFailed: boolean }
     assert.equal(errors.length, 2)
     for (const message of errors) assert.match(message, /the WebGL context was lost/)

@@ -1,4 +1,4 @@
-// Memory in a page: what a loop without a scope leaves comes back, and asynchronous scopes that overlap are refused.
+// Memory in a page: the garbage of a loop without a scope is freed, and overlapping asynchronous scopes throw.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
@@ -42,13 +42,13 @@ describe('memory in a page', { skip: missing }, () => {
   })
   after(() => browser?.close())
 
-  test('a loop without a scope that reads a value in every turn gets back what it leaves', async t => {
+  test('a loop without a scope that reads a value in every iteration does not leak memory', async t => {
     const most = (await page.evaluate('loop(400)')) as number
     t.diagnostic(`${Math.round(most)} MiB at once, of 1,600 in all`)
     assert.ok(most < 800, `${most} MiB at once`)
   })
 
-  test('asynchronous scopes side by side are refused', async () =>
+  test('concurrent asynchronous scopes throw', async () =>
     assert.match(
       (await page.evaluate('overlap()')) as string,
       /^ScopeOverlapError: .* the first and the second, and this browser cannot tell/,

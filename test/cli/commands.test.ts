@@ -1,4 +1,4 @@
-// One run from pictures to answers, through the command line alone.
+// A run from pictures to captions, through the command line only.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -47,12 +47,12 @@ before(async () => {
 
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-describe('a run from pictures to answers', () => {
-  it('goes on where it ended, and keeps its settings', async () => {
+describe('a run from pictures to results', () => {
+  it('continues from its last step, with its own settings', async () => {
     const { code, stdout, stderr } = await cocagrad(['train', '--out', run, '--resume', '--steps', '3', '--lr', '9'])
     assert.equal(code, 0, stderr)
-    assert.match(stderr, /going on after step 2/)
-    assert.match(stderr, /--lr changes nothing/)
+    assert.match(stderr, /continuing after step 2/)
+    assert.match(stderr, /ignored: --lr$/m)
     assert.match(stdout, /trained for 3 steps/)
     const metrics = readFileSync(join(run, 'metrics.jsonl'), 'utf8')
       .trim()
@@ -64,15 +64,17 @@ describe('a run from pictures to answers', () => {
     )
   })
 
-  it('is measured', async () => {
+  it('is evaluated', async () => {
     const result = await answerOf('evaluate', '--run', run, '--data', shapes, '--labels', 'circle,square,star,ring')
     assert.equal(result.images, 16)
     for (const share of [result.retrieval.imageToText.recall[1], result.captioning.exact, result.zeroShot.accuracy])
       assert.ok(share >= 0 && share <= 1)
+    const { bleu4, ciderD } = result.captioning
+    assert.ok(bleu4 >= 0 && bleu4 <= 1 && ciderD >= 0 && ciderD <= 10)
     assert.equal(result.zeroShot.perClass.length, 4)
   })
 
-  it('captions pictures, and samples equally from equal seeds', async () => {
+  it('captions pictures, with equal samples from equal seeds', async () => {
     const [one] = await answerOf('caption', picture, '--run', run, '--beams', '2')
     assert.equal(one.image, picture)
     assert.equal(one.alternatives.length, 1)
@@ -80,7 +82,7 @@ describe('a run from pictures to answers', () => {
     assert.deepEqual(await answerOf(...sampled), await answerOf(...sampled))
   })
 
-  it('classifies pictures by labels it was never told', async () => {
+  it('classifies pictures by labels', async () => {
     const [{ label, scores }] = await answerOf('classify', picture, '--labels', 'star,ring', '--run', run)
     assert.equal(label, scores[0].label)
     assert.ok(Math.abs(scores[0].probability + scores[1].probability - 1) < 1e-9)
@@ -92,7 +94,7 @@ describe('a run from pictures to answers', () => {
     assert.ok(found[0].cosine > 0.9999)
   })
 
-  it('is looked over by the doctor, which finds nothing', async () => {
+  it('is examined by the doctor and has no serious findings', async () => {
     const { ok, step, findings, looked } = await answerOf('doctor', run)
     assert.deepEqual([ok, step], [true, 3])
     assert.deepEqual(
@@ -105,7 +107,7 @@ describe('a run from pictures to answers', () => {
     assert.match(stdout, /at step 3: nothing is wrong/)
   })
 
-  it('stops with a gradient beyond its bound, keeps its batch, and the doctor tells rounding from a fault', async () => {
+  it('stops at a gradient beyond the bound and saves its batch, which the doctor examines', async () => {
     const [settings, out] = [inFolder('strict.json'), inFolder('strict')]
     // no gradient in float32 is as right as that
     const guard = { every: 1, bound: 1e-12 }
@@ -125,7 +127,7 @@ describe('a run from pictures to answers', () => {
     )
   })
 
-  it('goes on with a wrong gradient where it shall, and says so each time', async () => {
+  it('continues with a wrong gradient if guard.onError is warn, and warns each time', async () => {
     const [settings, out] = [inFolder('lenient.json'), inFolder('lenient')]
     const guard = { every: 1, bound: 1e-12, share: 100, onError: 'warn' }
     writeFileSync(settings, JSON.stringify({ model, batchSize: 4, validation: 0, device: 'reference', guard }))
@@ -147,7 +149,7 @@ describe('a run from pictures to answers', () => {
     assert.match(doctor.stdout, /the guard found a wrong gradient in 2 of 2 checks/)
   })
 
-  it('stops in order at Ctrl-C, and says how to go on', async () => {
+  it('stops cleanly at Ctrl-C, and prints how to continue', async () => {
     const out = inFolder('interrupted')
     const args = [
       'train',
@@ -172,7 +174,7 @@ describe('a run from pictures to answers', () => {
   })
 })
 
-describe('a mistake ends with 2 and one message that names it', () => {
+describe('a mistake exits with 2 and one message that names it', () => {
   const caption = (...args: string[]) => cocagrad(['caption', '--run', run, ...args])
   const trainOn = (data: string, ...args: string[]) =>
     cocagrad(['train', '--data', data, '--out', inFolder('never'), ...args])
@@ -182,7 +184,7 @@ describe('a mistake ends with 2 and one message that names it', () => {
     return inFolder(name)
   }
 
-  it('a folder that is not there', async () => assertMistake(await trainOn('/no/such/folder'), '/no/such/folder'))
+  it('a missing folder', async () => assertMistake(await trainOn('/no/such/folder'), '/no/such/folder'))
 
   it('a caption file with a bad line', async () => {
     const bad = await dataset('bad', '{"file":"images/000000.png","caption":"a star"}\n{"file":"images/000000.png"}\n')
@@ -193,7 +195,7 @@ describe('a mistake ends with 2 and one message that names it', () => {
 
   it('an unknown preset', async () => assertMistake(await trainOn(shapes, '--preset', 'huge'), 'huge', 'tiny'))
 
-  it('a setting that cannot be', async () => {
+  it('an invalid setting', async () => {
     const file = inFolder('wrong.json')
     writeFileSync(file, JSON.stringify({ data: shapes, optimizer: { learningRate: -1 }, wheels: 4 }))
     const outcome = await cocagrad(['train', '--config', file, '--out', inFolder('never')])
@@ -203,18 +205,18 @@ describe('a mistake ends with 2 and one message that names it', () => {
   it('a query without words', async () =>
     assertMistake(await cocagrad(['retrieve', '--images', shapes, '--query', ' ', '--run', run]), '--query is empty'))
 
-  it('a run that is there already', async () => {
+  it('a folder that already contains a run', async () => {
     assertMistake(await cocagrad(['train', '--data', shapes, '--out', run]), run, 'resume')
   })
 
-  it('a folder that is no run', async () => {
+  it('a folder that is not a run', async () => {
     assertMistake(await cocagrad(['caption', picture, '--run', shapes]), shapes, 'config.json')
   })
 
   it('two things for the doctor to look at', async () =>
     assertMistake(await cocagrad(['doctor', run, '--step', '3', '--batch', picture]), '--step 3', '--batch'))
 
-  it('a batch that no guard has kept', async () =>
+  it('a batch that no guard saved', async () =>
     assertMistake(await cocagrad(['doctor', run, '--batch', picture]), picture))
 
   it('a truncated picture', async () => {
@@ -234,7 +236,8 @@ describe('a mistake ends with 2 and one message that names it', () => {
 
   it('an option that has no effect', async () => assertMistake(await caption(picture, '--top-p', '0.9'), '--top-p'))
 
-  it('a number that is none', async () => assertMistake(await caption(picture, '--beams', 'two'), '--beams', 'two'))
+  it('an option that is not a number', async () =>
+    assertMistake(await caption(picture, '--beams', 'two'), '--beams', 'two'))
 
   it('a misspelt command or flag, with the nearest one', async () => {
     assertMistake(await cocagrad(['trian']), 'trian', 'Did you mean train?')
@@ -253,11 +256,11 @@ describe('a mistake ends with 2 and one message that names it', () => {
     }
   })
 
-  it('and leaves nothing behind', () => assert.ok(!readdirSync(folder).includes('never')))
+  it('leaves no folder behind', () => assert.ok(!readdirSync(folder).includes('never')))
 })
 
-describe('commands that need no run', () => {
-  it('devices says what is there, and why the rest is not', async () => {
+describe('commands without a run', () => {
+  it('devices lists the available devices, and why others are not available', async () => {
     const { devices, images } = await answerOf('devices')
     assert.ok(devices.some((each: { name: string; available: boolean }) => each.name === 'reference' && each.available))
     assert.ok(devices.every((each: { detail: string }) => each.detail !== ''))

@@ -1,4 +1,4 @@
-// The demo's parts on data that takes a second; the whole of it is `npm start`.
+// The parts of the demo on a small dataset; `npm start` runs the whole demo.
 
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
@@ -11,13 +11,13 @@ import { reportPage } from '../../src/demo/report/report.ts'
 import { checkRunConfig, train } from '../../src/train/index.ts'
 import { temporaryFolder } from '../data/folder.ts'
 
-it('the settings of the demo are ones that a run can have', () => {
+it('the settings of the demo are valid settings of a run', () => {
   const config = checkRunConfig({ ...demoRun, steps: 1000, data: 'anywhere', device: 'reference' })
   assert.equal(config.model.text.width, 48)
   assert.equal(new Set(Object.values(demoData).map(({ seed }) => seed)).size, 3)
 })
 
-it('a demo is measured by every target, and its page shows every part', async t => {
+it('a demo is evaluated by every target, and its page contains every section', async t => {
   const folder = await temporaryFolder(t)
   const dataset = async (name: keyof typeof demoData, count: number) => {
     const out = join(folder, name)

@@ -1,5 +1,5 @@
-// A released model on many pictures through the command line: killed in the middle and run again, with pictures that
-// cannot be read, and searched afterwards.
+// A released model on many pictures through the command line: commands that are killed and run again, unreadable pictures,
+// and search.
 
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -57,7 +57,7 @@ async function runAndKill(...args: string[]): Promise<void> {
 const embed = (out: string) => ['embed', pictures, '--batch-size', '2', '--out', inFolder(out)]
 
 describe('embed', () => {
-  it('writes a row for every picture and every caption, and names what it left out', async () => {
+  it('writes a row for every picture and every caption, and names skipped pictures', async () => {
     const { stderr, stdout } = await run(...embed('whole.safetensors'))
     assert.match(stderr, /skipped .*07\.png: is neither PNG/)
     assert.match(stdout, new RegExp(`${COUNT - 1} images and ${COUNT} texts, 24 numbers each, 1 could not be used`))
@@ -73,7 +73,7 @@ describe('embed', () => {
     assert.deepEqual(lines[1], { name: join(pictures, '01.png'), captions: ['a red', 'a\u2028blue'] })
   })
 
-  it('killed in the middle and run again, it writes the same bytes, and leaves nothing else', async () => {
+  it('writes the same bytes after it was killed and run again, and no other files', async () => {
     await runAndKill(...embed('killed.safetensors'))
     assert.ok(!readdirSync(folder).includes('killed.safetensors'), 'the file is whole or not there')
     const { stderr } = await run(...embed('killed.safetensors'))
@@ -82,7 +82,7 @@ describe('embed', () => {
     assert.ok(!readdirSync(folder).includes('killed.safetensors.parts'), 'the parts are gone')
   })
 
-  it('ends in order at Ctrl-C, and goes on to the same bytes', async () => {
+  it('stops cleanly at Ctrl-C, and continues to the same bytes', async () => {
     const { code, stderr } = await cocagrad([...embed('stopped.safetensors'), ...released], (stderr, child) => {
       if (/skipped/.test(stderr) && !/stopping/.test(stderr)) child.kill('SIGINT')
     })
@@ -97,13 +97,13 @@ describe('embed', () => {
     assert.deepEqual(readFileSync(inFolder('stopped.safetensors')), readFileSync(inFolder('whole.safetensors')))
   })
 
-  it('goes on with no other model and no other pictures, and replaces no file', async () => {
+  it('does not continue with another model or other pictures, and does not replace files', async () => {
     const again = await cocagrad([...embed('whole.safetensors'), ...released])
     assert.equal(again.code, 2)
-    assert.match(again.stderr, /whole\.safetensors: is there already/)
+    assert.match(again.stderr, /whole\.safetensors: already exists/)
     writeFileSync(inFolder('mine.jsonl'), 'kept')
     const beside = await cocagrad([...embed('mine.npy'), ...released])
-    assert.match(beside.stderr, /mine\.jsonl: is there already/)
+    assert.match(beside.stderr, /mine\.jsonl: already exists/)
     await runAndKill(...embed('begun.safetensors'))
     const other = inFolder('other.json')
     writeFileSync(other, JSON.stringify({ type: 'words', lowerCase: true, words: ['a', 'red', 'blue', 'green'] }))
@@ -118,7 +118,7 @@ describe('embed', () => {
     assert.match(data.stderr, /was started with other pictures/)
   })
 
-  it('writes the same rows for NumPy, from shards too', async () => {
+  it('writes the same rows for NumPy, also from shards', async () => {
     await run(...embed('whole.npy'))
     const { tensors } = await readSafetensors(inFolder('whole.safetensors'))
     for (const [name, file] of [
@@ -136,7 +136,7 @@ describe('embed', () => {
     assert.deepEqual(JSON.parse(lines[9]), { name: `${inFolder('1.tar')}: 0009`, captions: ['grey 9'] })
   })
 
-  it('stops at a bad picture where it shall', async () => {
+  it('stops at an unreadable picture with --strict', async () => {
     const { code, stderr } = await cocagrad([...embed('strict.npy'), '--strict', ...released])
     assert.equal(code, 2)
     assert.match(stderr, /07\.png: is neither PNG/)
@@ -147,7 +147,7 @@ describe('retrieve', () => {
   const found = async (...args: string[]) =>
     JSON.parse((await run('retrieve', '--top', '3', '--json', ...args)).stdout).found
 
-  it('finds in an index what it finds in the folder, without a picture that cannot be read', async () => {
+  it('finds the same in an index as in the folder, without unreadable pictures', async () => {
     const { stdout, stderr } = await run('retrieve', '--top', '3', '--json', '--images', pictures, '--query', 'a red')
     const { found: inFolderItself, pictures: count } = JSON.parse(stdout)
     assert.equal(count, COUNT - 1)
@@ -167,7 +167,7 @@ describe('retrieve', () => {
     assert.ok(first.cosine > 0.9999, `cosine ${first.cosine}`)
   })
 
-  it("refuses another model's index, and both or no gallery", async () => {
+  it("rejects another model's index, and both galleries or none", async () => {
     const other = inFolder('other.json')
     const query = ['retrieve', '--query', 'a red', '--model', weights, '--tokenizer', other]
     const foreign = await cocagrad([...query, '--index', inFolder('whole.npy')])
@@ -178,7 +178,7 @@ describe('retrieve', () => {
 })
 
 describe('evaluate', () => {
-  it('measures on shards what it measures on a folder of the same', async () => {
+  it('gives the same results on shards as on a folder of the same pictures', async () => {
     const folder = inFolder('greys')
     mkdirSync(folder)
     const samples = greys(0, 16)
@@ -188,7 +188,7 @@ describe('evaluate', () => {
     writeFileSync(join(folder, 'captions.jsonl'), lines.join('\n'))
     const evaluate = async (data: string) => {
       const { stdout, stderr } = await run('evaluate', '--json', '--data', data, '--labels', 'grey 1,grey 2')
-      assert.match(stderr, /14 of 16 images belong to no label or to several/)
+      assert.match(stderr, /14 of 16 images match no label, or several/)
       return JSON.parse(stdout)
     }
     const inShards = await evaluate(inFolder('{0..1}.tar'))
@@ -200,7 +200,7 @@ describe('evaluate', () => {
 describe('caption', () => {
   const caption = (out: string) => ['caption', pictures, '--out', inFolder(out)]
 
-  it('into a file is killed, leaves half a line, and goes on to the same lines', async () => {
+  it('continues to the same lines after it was killed in the middle of a line', async () => {
     const { stdout } = await run(...caption('captions.jsonl'))
     assert.match(stdout, new RegExp(`${COUNT - 1} captions, 1 could not be read`))
     const whole = readFileSync(inFolder('captions.jsonl'), 'utf8')
@@ -216,7 +216,7 @@ describe('caption', () => {
     assert.equal(readFileSync(inFolder('killed-captions.jsonl'), 'utf8'), whole)
   })
 
-  it("goes on with no other model's captions", async () => {
+  it("does not continue with another model's captions", async () => {
     const line = { file: 'a.png', caption: 'a', logProbability: -1, model: '0123456789ab' }
     writeFileSync(inFolder('others.jsonl'), `${JSON.stringify(line)}\n`)
     const { code, stderr } = await cocagrad([...caption('others.jsonl'), ...released])
@@ -225,7 +225,7 @@ describe('caption', () => {
     assert.equal(readFileSync(inFolder('others.jsonl'), 'utf8'), `${JSON.stringify(line)}\n`)
   })
 
-  it('writes into no file of another kind', async () => {
+  it('does not write into a file of another kind', async () => {
     writeFileSync(inFolder('notes.txt'), 'things to do')
     const { code, stderr } = await cocagrad([...caption('notes.txt'), ...released])
     assert.equal(code, 2)
@@ -237,17 +237,17 @@ describe('caption', () => {
 describe('which model', () => {
   const image = join(pictures, nameOf(2))
 
-  it('a released one classifies too', async () => {
+  it('a released model classifies too', async () => {
     const { stdout } = await run('classify', image, '--labels', 'red,blue')
     assert.match(stdout, /02\.png: (red|blue) /)
   })
 
-  it('none, two, or a tokenizer for a run are mistakes', async () => {
+  it('no model, two models, or a tokenizer for a run are mistakes', async () => {
     for (const [args, words] of [
       [[], /give the model: --run .* or --model/],
       [['--run', 'a', '--model', 'b'], /give either --run or --model/],
-      [['--run', 'a', '--tokenizer', tokenizer], /--tokenizer .*: a run has its own/],
-      [['--model', weights], /has no tokenizer beside its weights: .*--tokenizer/],
+      [['--run', 'a', '--tokenizer', tokenizer], /--tokenizer .*: a run has its own tokenizer/],
+      [['--model', weights], /has no tokenizer next to its weights: .*--tokenizer/],
     ] as const) {
       const { code, stderr } = await cocagrad(['caption', image, ...args])
       assert.equal(code, 2, stderr)

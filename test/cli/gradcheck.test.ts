@@ -1,4 +1,4 @@
-// `cocagrad gradcheck` as a user meets it: a verdict on operations or a model, and exit code 1 where one is wrong.
+// `cocagrad gradcheck` from the command line: verdicts for operations or a model, and exit code 1 if one is wrong.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -55,7 +55,7 @@ const parts = [
 ]
 
 describe('of operations', () => {
-  it('gives a verdict on every order of every operation that is named', async () => {
+  it('gives a verdict for every order of every named operation', async () => {
     const { ok, verdicts } = await answerOf('--op', 'softmax', '--op', 'exp')
     assert.ok(ok, 'both are right')
     assert.deepEqual(
@@ -68,7 +68,7 @@ describe('of operations', () => {
     )
   })
 
-  it('covers all that can be differentiated, without being told', async () => {
+  it('covers all differentiable operations by default', async () => {
     const { ok, verdicts } = await answerOf()
     assert.ok(ok, 'all are right')
     const differentiable = Object.entries(operations).filter(([, cases]) =>
@@ -80,7 +80,7 @@ describe('of operations', () => {
     )
   })
 
-  it('says which is wrong, prints where, and exits with 1', async () => {
+  it('prints which operation is wrong and where, and exits with 1', async () => {
     const spoilt = write(
       'spoilt.mjs',
       `
@@ -95,11 +95,11 @@ describe('of operations', () => {
     assert.equal(code, 1)
     assert.match(stdout, /^sin +1 .* mismatch$/m)
     assert.match(stdout, /^exp +3 .* pass$/m)
-    assert.match(stdout, /2 of 6 do not pass/)
+    assert.match(stdout, /2 of 6 fail/)
     assert.match(stderr, /sin: \d+ of \d+ derivatives disagree with finite differences/)
   })
 
-  it('has nothing to say of operations without a gradient, and does not call that right', async () => {
+  it('rejects operations without a gradient, instead of passing them', async () => {
     for (const more of [[], ['--op', 'exp'], ['--json']]) {
       const { code, stdout, stderr } = await cocagrad(['gradcheck', '--op', 'argmax', ...more])
       assert.equal(code, 2)
@@ -108,7 +108,7 @@ describe('of operations', () => {
     }
   })
 
-  it('writes an error without end as a string in JSON', async () => {
+  it('writes an infinite error as a string in JSON', async () => {
     const spoilt = write(
       'endless.mjs',
       `
@@ -124,10 +124,10 @@ describe('of operations', () => {
     assert.ok(['Infinity', 'NaN'].includes(verdicts[0].worst), stdout)
   })
 
-  it('knows no other operations, and names those it knows', async () => {
+  it('rejects unknown operations, and lists the known ones', async () => {
     const { code, stderr } = await cocagrad(['gradcheck', '--op', 'softmin'])
     assert.equal(code, 2)
-    assert.match(stderr, /--op softmin: there is no such operation; there are .*softmax/)
+    assert.match(stderr, /--op softmin: unknown operation; the operations are .*softmax/)
   })
 })
 
@@ -140,7 +140,7 @@ describe('a line', () => {
     verdict,
   })
 
-  it('has the gravest of its verdicts', () => {
+  it('has the most serious of its verdicts', () => {
     const { verdict, worst, ok } = lineOf(1, [part('not differentiable here', 1), part('mismatch', 1e5)], [])
     assert.deepEqual([verdict, worst, ok], ['mismatch', 1e5, false])
     assert.equal(
@@ -156,7 +156,7 @@ describe('a line', () => {
 })
 
 describe('of a model', () => {
-  it('gives a verdict on every part at both orders, from a file with its settings', async () => {
+  it('gives a verdict for every part at both orders, from a file with its settings', async () => {
     const { ok, verdicts } = await answerOf('--model', write('model.json', small))
     assert.ok(ok, 'all are right')
     assert.deepEqual(
@@ -169,14 +169,14 @@ describe('of a model', () => {
     )
   })
 
-  it("takes a run's settings, with a preset and what differs from it", async () => {
+  it("takes a run's settings, with a preset and changes to it", async () => {
     const { text, pooler, image, embedding } = small
     const run = { data: 'somewhere', steps: 1, model: { preset: 'tiny', image, text, pooler, embedding } }
     const { verdicts } = await answerOf('--model', write('run.json', run))
     assert.equal(verdicts.length, 2 * parts.length)
   })
 
-  it('says which part is wrong, and exits with 1', async () => {
+  it('prints which part is wrong, and exits with 1', async () => {
     // the gradient of GELU is what the blocks need of it, and the poolers do not
     const spoilt = write(
       'gelu.mjs',
@@ -194,7 +194,7 @@ describe('of a model', () => {
     assert.match(stdout, /^multimodal +1 .* pass$/m)
   })
 
-  it('names the file and the field of a setting that cannot be', async () => {
+  it('names the file and the field of an invalid setting', async () => {
     const file = write('wrong.json', { ...small, embedding: 0 })
     const { code, stderr } = await cocagrad(['gradcheck', '--model', file])
     assert.equal(code, 2)
@@ -204,7 +204,7 @@ describe('of a model', () => {
     assert.match(missing.stderr, /none\.json/)
   })
 
-  it('is not asked together with operations', async () => {
+  it('cannot be combined with operations', async () => {
     const { code, stderr } = await cocagrad(['gradcheck', '--model', 'tiny', '--op', 'exp'])
     assert.equal(code, 2)
     assert.match(stderr, /--op and --model: give one of them/)

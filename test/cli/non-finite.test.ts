@@ -1,5 +1,4 @@
-// A model with weights that are not finite, or that computes what is not finite, is no model to any command: each says so,
-// and ends with an exit code that is not 0.
+// Every command rejects a model whose weights or results are not finite, with an error and an exit code other than 0.
 
 import assert from 'node:assert/strict'
 import { cp } from 'node:fs/promises'
@@ -60,7 +59,7 @@ describe('weights that are not finite', () => {
   const tensor = 'encoder.patches.projection.weight [8, 48] has NaN at 0'
 
   for (const [name, command] of Object.entries(commands))
-    it(`are refused by ${name}`, () =>
+    it(`make ${name} fail with an error`, () =>
       refused(
         command('--run', inFolder('nan')),
         `error: ${inFolder('nan', WEIGHTS)}: 1 of 99 tensors`,
@@ -68,7 +67,7 @@ describe('weights that are not finite', () => {
         '--step N',
       ))
 
-  it('are refused by train --resume, and by train --from', async () => {
+  it('make train --resume and train --from fail with an error', async () => {
     await refused(['train', '--out', inFolder('nan'), '--resume', '--steps', '4'], inFolder('nan', WEIGHTS), tensor)
     const from = [
       '--from',
@@ -85,14 +84,14 @@ describe('weights that are not finite', () => {
     await refused(['train', ...from], inFolder('nan', WEIGHTS), tensor)
   })
 
-  it('of a released model are refused by caption and verify', async () => {
+  it('of a released model make caption and verify fail with an error', async () => {
     const tokenizer = new URL('../golden/clip-tokenizer/bpe_simple_vocab_16e6.txt.gz', import.meta.url).pathname
     const parts = [inFolder('released', 'weights.safetensors'), 'visual.conv1.weight [24, 3, 4, 4] has -Infinity at 0']
     await refused(['verify', inFolder('released')], ...parts)
     await refused(['caption', picture, '--model', inFolder('released'), '--tokenizer', tokenizer], ...parts)
   })
 
-  it('are what the doctor finds', async () => {
+  it('are found by the doctor', async () => {
     const { code, stdout, stderr } = await cocagrad(['doctor', inFolder('nan')])
     assert.equal(code, 1, stderr)
     assert.match(stdout, /✗ 1\. wrong: the weights hold values that are not finite \(optimizer\)/)
@@ -103,14 +102,14 @@ describe('weights that are not finite', () => {
 
 describe('results that are not finite', () => {
   for (const [name, command] of Object.entries(commands))
-    it(`end ${name} with the picture that they belong to`, async () => {
+    it(`make ${name} fail with an error that names the picture`, async () => {
       const { code, stdout, stderr } = await cocagrad(command('--run', inFolder('large'), '--json'))
       assert.deepEqual([code, stdout], [1, ''], stderr)
       assert.match(stderr, /^error: .*images\/00000\d\.png.* is (NaN|-?Infinity): the model does not compute finite/m)
       assert.doesNotMatch(stderr, /should not happen|\n {4}at /)
     })
 
-  it('are what the doctor finds', async () => {
+  it('are found by the doctor', async () => {
     const { code, stdout, stderr } = await cocagrad(['doctor', inFolder('large')])
     assert.equal(code, 1, stderr)
     assert.match(stdout, /wrong: the model computes values that are not finite \(activity\)/)

@@ -40,19 +40,19 @@ describe('the command line', () => {
       assert.match(help, new RegExp(`Examples:\n {2}cocagrad ${path.join(' ')}`))
     })
 
-  it('commands that compute take a device and a seed', () => {
+  it('commands that compute have --device and --seed', () => {
     for (const name of ['demo', 'train', 'evaluate', 'caption', 'classify', 'retrieve'])
       for (const flag of ['--device', '--backend', '--seed']) assert.ok(helpOf(name).includes(flag), `${name} ${flag}`)
   })
 })
 
-it('--version is the version of the package', () => {
+it('--version prints the version of the package', () => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   assert.equal(printedBy(['--version']).trim(), version)
 })
 
 describe('exit codes', () => {
-  it('tell mistakes, interruptions and failures apart', () => {
+  it('distinguish mistakes, interruptions and failures', () => {
     assert.equal(exitCodeOf(new UsageError('')), 2)
     assert.equal(exitCodeOf(new DataError('')), 2)
     assert.equal(exitCodeOf(new DeviceError('', 'gpu')), 2)
@@ -61,19 +61,19 @@ describe('exit codes', () => {
     assert.equal(exitCodeOf(new TypeError('')), 1)
   })
 
-  it('an error of the file system is a sentence with its path', () => {
+  it('a file system error is one sentence with its path', () => {
     const error = Object.assign(new Error('ENOENT: scandir'), { code: 'ENOENT', path: '/nowhere' })
     assert.equal(describeError(error), 'error: /nowhere: does not exist')
   })
 
-  it('only what nobody expected asks for a look at its stack', () => {
+  it('only unexpected errors mention the stack', () => {
     assert.match(describeError(new TypeError('x is undefined')), /COCAGRAD_DEBUG=1/)
     assert.doesNotMatch(describeError(new DataError('no picture')), /COCAGRAD_DEBUG/)
   })
 })
 
-describe('words for people', () => {
-  it('columns of numbers stand to the right', () => {
+describe('text output', () => {
+  it('columns of numbers are aligned to the right', () => {
     assert.equal(
       table(
         ['name', 'n'],
@@ -86,7 +86,7 @@ describe('words for people', () => {
     )
   })
 
-  it('durations and shares are short', () => {
+  it('durations and percentages are short', () => {
     assert.deepEqual([1.234, 59.7, 61, 3725].map(duration), ['1.2 s', '1 min', '1 min 1 s', '1 h 2 min'])
     assert.equal(percent(0.8125), '81.3 %')
   })

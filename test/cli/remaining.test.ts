@@ -1,4 +1,4 @@
-// How much longer it takes, by a clock that the test turns.
+// The remaining time, with a clock that the test controls.
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
@@ -20,8 +20,8 @@ function estimates(seconds: readonly number[], total = seconds.length): (number 
 
 const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0)
 
-describe('the time that is left', () => {
-  it('is not known after the first steps, however long they took', () => {
+describe('the remaining time', () => {
+  it('is not known after the first steps, even if they are long', () => {
     const compiling = fc.array(fc.double({ min: 0.01, max: 600, noNaN: true }), { minLength: 6, maxLength: 6 })
     fc.assert(
       fc.property(compiling, seconds => {
@@ -34,7 +34,7 @@ describe('the time that is left', () => {
     )
   })
 
-  it('is right to a factor of two as soon as it is said, whatever the first steps took and a few took in between', () => {
+  it('is right to a factor of two from its first estimate, with slow first steps and some slow ones later', () => {
     const property = fc.property(
       fc.double({ min: 0.01, max: 60, noNaN: true }),
       fc.double({ min: 1, max: 500, noNaN: true }),
@@ -59,14 +59,14 @@ describe('the time that is left', () => {
     fc.assert(property, runs(50))
   })
 
-  it('is said early where steps are long, and follows steps that become faster', () => {
+  it('is estimated early if steps are long, and follows steps that become faster', () => {
     const minutes = estimates(Array.from({ length: 20 }, () => 60))
     assert.deepEqual(minutes.slice(0, 8), [...new Array(6).fill(undefined), 13 * 60, 12 * 60])
     const faster = estimates([...new Array(50).fill(10), ...new Array(50).fill(1)])
     assert.deepEqual([faster[49], faster[79]], [500, 20])
   })
 
-  it('counts what is done, not how often it was told', () => {
+  it('counts steps, not calls', () => {
     let time = 0
     const remaining = new RemainingTime(1000, 100, () => time)
     const said = [164, 228, 292, 356, 420, 484, 484, 548, 612].map(done => {
@@ -78,7 +78,7 @@ describe('the time that is left', () => {
     assert.ok(Math.abs(said[8]! - 38.8) < 1e-9, String(said[8]))
   })
 
-  it('is nothing at the end', () => {
+  it('is 0 at the end', () => {
     const said = estimates(Array.from({ length: 40 }, () => 1))
     assert.equal(said[39], 0)
     assert.equal(sum(said.map(each => each ?? 0)), sum(Array.from({ length: 34 }, (_, i) => i)))
@@ -119,7 +119,7 @@ describe('the progress of a training', () => {
     return lines.filter(({ line }) => line.startsWith('step '))
   }
 
-  it('does not promise hours at the first line of a run of two minutes', t => {
+  it('does not print hours at the start of a run of two minutes', t => {
     // the first step takes 0.8 s, the next hundred become faster, and then it is 14 ms each
     const seconds = Array.from({ length: 8000 }, (_, i) => (i === 0 ? 0.8 : 0.014 + 0.12 * Math.exp(-i / 15)))
     const lines = linesOf(t, seconds)

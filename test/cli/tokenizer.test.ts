@@ -9,7 +9,7 @@ const vocabulary = join(import.meta.dirname, '../golden/clip-tokenizer/bpe_simpl
 const tokenize = (args: readonly string[], input?: string) =>
   cocagrad(['tokenize', '--vocab', vocabulary, ...args], undefined, { input })
 
-test('tokenize answers for every text of a list with its ids and its row', async () => {
+test('tokenize prints the ids and the row of every text of a list', async () => {
   const { code, stdout, stderr } = await tokenize(['--json'], '["a photo of a cat", ""]')
   assert.equal(code, 0, stderr)
   const ids = [320, 1125, 539, 320, 2368]
@@ -19,13 +19,13 @@ test('tokenize answers for every text of a list with its ids and its row', async
   ])
 })
 
-test('texts may be arguments, and rows shorter', async () => {
+test('texts may be arguments, and rows may be shorter', async () => {
   const { stdout } = await tokenize(['a photo of a cat', '--context', '4', '--json'])
   assert.deepEqual(JSON.parse(stdout)[0].tokenize_4, [49406, 320, 1125, 49407])
   assert.match((await tokenize(['a cat'])).stdout, /"a cat"\n {2}320 2368/)
 })
 
-test('input that is no list of texts is refused in words', async () => {
+test('input that is not a list of texts is a mistake', async () => {
   for (const [input, reason] of [
     ['a cat', /standard input is not JSON/],
     ['{"a": 1}', /is not a JSON list of texts/],

@@ -14,6 +14,7 @@ import type { DoctorFinding } from '../../src/doctor/finding.ts'
 import { examineGradients } from '../../src/doctor/gradients.ts'
 import { examineKeptBatch, examineRun } from '../../src/doctor/index.ts'
 import { examineMetrics } from '../../src/doctor/metrics.ts'
+import { type Training, trainingOf } from '../../src/doctor/training.ts'
 import type { LossBatch } from '../../src/evaluate/inputs.ts'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../src/io/index.ts'
 import { CoCa, type CoCaConfig } from '../../src/models/index.ts'
@@ -22,7 +23,7 @@ import type { LossProblem } from '../../src/train/guard/directional.ts'
 import { CoCaObjective, checkRunConfig, type MetricsLine, openRun, train } from '../../src/train/index.ts'
 import { modern } from '../../src/train/metrics.ts'
 import { temporaryFolder } from '../data/folder.ts'
-import { pictures, tinyConfig, tinyModel } from '../train/tiny.ts'
+import { pictures, tinyConfig, tinyJson, tinyModel } from '../train/tiny.ts'
 
 const titles = (findings: readonly DoctorFinding[]) => findings.map(({ title }) => title)
 
@@ -172,8 +173,8 @@ describe('metrics', () => {
       () => ({ contrastive: 2.75 }),
       /^suspect: the contrastive loss is no better than guessing/,
     ],
-    ['gradients that explode', step => ({ gradientNorm: 1.05 ** step }), /^suspect: the gradients grow/],
-    ['gradients that vanish', () => ({ gradientNorm: 0 }), /^wrong: the gradients are 0/],
+    ['an exploding gradient', step => ({ gradientNorm: 1.05 ** step }), /^suspect: the gradients grow/],
+    ['a gradient of 0', () => ({ gradientNorm: 0 }), /^wrong: the gradients are 0/],
     [
       'a gradient norm that jumps',
       step => (step === 120 ? { gradientNorm: 500 } : {}),
@@ -215,6 +216,50 @@ describe('metrics', () => {
     ])
     assert.match(one(findings), /^wrong: the guard found a wrong gradient in 1 of 2 checks\. step 501/)
     assert.match(findings[0].advice, /cocagrad doctor runs\/x --batch runs\/x\/guard\/step-000501\.safetensors/)
+  })
+
+  it('a classification loss at chance level is reported', () => {
+    const model = { image: tinyModel.image, classes: 10 }
+    const classifier = trainingOf(checkRunConfig({ family: 'classifier', model, data: 'x', steps: 200, batchSize: 16 }))
+    /** The loss falls from 4 to a multiple of the loss of guessing. */
+    const endingAt = (multiple: number, config: Training = classifier) => {
+      const lines = Array.from({ length: 200 }, (_, i): MetricsLine => {
+        const classification = multiple * Math.log(10) + (4 - multiple * Math.log(10)) * 0.95 ** i
+        const { epoch, learningRate, seconds, waiting, skipped } = healthy(i + 1)
+        const losses = { total: classification, classification }
+        return {
+          kind: 'step',
+          step: i + 1,
+          epoch,
+          losses,
+          measures: {},
+          gradientNorm: 1,
+          learningRate,
+          examplesPerSecond: 1,
+          seconds,
+          waiting,
+          skipped,
+        }
+      })
+      return examineMetrics(lines, config, 'runs/x')
+    }
+    const findings = endingAt(1)
+    assert.equal(
+      one(findings),
+      'suspect: the classification loss is no better than guessing. it is 2.3 over the last tenth of the steps; guessing among 10 classes gives 2.3',
+    )
+    assert.match(
+      findings[0].advice,
+      /^check that the labels belong to the images; otherwise use a higher learning rate/,
+    )
+    assert.equal(endingAt(0.96).length, 1)
+    // a loss that does not fall
+    assert.match(endingAt(4 / Math.log(10))[0].advice, /^first check that .* and the labels belong to the images; then/)
+    assert.deepEqual(endingAt(0.94), [])
+    assert.deepEqual(endingAt(0.1), [])
+    assert.deepEqual(endingAt(1, { ...classifier, classes: undefined }), [])
+    const hot = endingAt(1, { ...classifier, optimizer: { name: 'adamw', learningRate: 0.5 } })
+    assert.match(hot[1].advice, /^first use a learning rate of 0\.003 or less; then check that the labels belong/)
   })
 
   it('overfitting is reported', () => {
@@ -315,22 +360,25 @@ describe('data', () => {
 
   it('repeated images are reported', async () => {
     const [{ title, evidence, severity }] = await found({ train: source(different, 0, { 5: 2, 7: 2 }) })
-    assert.deepEqual([severity, title], ['suspect', 'images to learn from are there more than once'])
-    assert.match(evidence, /^2 of 12 \(16\.7 %\) .*2\.png is 5\.png/)
+    assert.deepEqual([severity, title], ['suspect', 'training images occur more than once'])
+    assert.match(evidence, /^2 of 12 \(16\.7 %\) .*2\.png equals 5\.png/)
   })
 
   it('held-out images that are also trained on are reported', async () => {
     const [{ title, evidence, severity }] = await found({ validation: source(different.slice(0, 3), 10) })
-    assert.deepEqual([severity, title], ['wrong', 'images held back are among those to learn from'])
-    assert.match(evidence, /^2 of 3 \(66\.7 %\), pixel by pixel: 10\.png is 10\.png/)
+    assert.deepEqual([severity, title], ['wrong', 'held-out images are among the training images'])
+    assert.match(evidence, /^2 of 3 \(66\.7 %\) have the pixels of a training image: 10\.png equals 10\.png/)
   })
 
   it('equal captions are reported if the run ignores them', async () => {
     const train = source(different.map((_, i) => [`a ${words[i % 6]} thing`]))
     const [{ title, evidence }] = await found({ train, config: config({ equalCaptions: 'ignore' }) })
     assert.equal(title, 'equal captions are false negatives of each other')
-    // of 11 others one is equal, and 3 of them are in the batch
-    assert.match(evidence, /6 different captions of 12 images; in a batch of 4 each caption has 0\.273 equals/)
+    // 1 of 11 others is equal, and 3 of the 11 are in the batch
+    assert.match(
+      evidence,
+      /^12 images have 6 different captions; in a batch of 4, a caption equals 0\.273 others on average/,
+    )
     assert.deepEqual(await found({ train }), [])
   })
 
@@ -349,14 +397,64 @@ describe('data', () => {
     ]
     const findings = await found({ train: source(captions) })
     assert.deepEqual(titles(findings), [
-      'captions to learn from have no word that the model knows',
-      'captions to learn from are cut off by the context',
-      'captions to learn from have words that the model does not know',
+      'training captions contain no word that the model knows',
+      'training captions are longer than the context',
+      'training captions contain words that the model does not know',
     ])
     assert.match(findings[0].evidence, /^2 of 12 .*1\.png: '…'; 2\.png|1\.png: '…', 2\.png: 'uno dos tres'/)
     assert.deepEqual(titles(await found({ train: source([[' '], ...different.slice(1)]) })), [
-      'captions to learn from are nothing but padding',
+      'training captions contain only padding',
     ])
+  })
+})
+
+describe('the classes of data', () => {
+  /** The findings for a classifier whose training images have these classes. */
+  const found = (labels: readonly (readonly string[])[], classes = ['cat', 'dog', 'owl']) => {
+    const train: ImageTextSource = {
+      length: labels.length,
+      imageSize: 8,
+      fingerprint: labels.join(),
+      captions: () => [''],
+      labels: index => labels[index],
+      name: index => `${index}.png`,
+      image: async index => new Float32Array(192).fill(index),
+    }
+    const config = checkRunConfig(tinyJson('x', { family: 'classifier', model: { image: tinyModel.image } }))
+    return examineData({ train, classes, config })
+  }
+  const images = (counts: Readonly<Record<string, number>>) =>
+    Object.entries(counts).flatMap(([name, count]) => Array.from({ length: count }, () => [name]))
+
+  it('a class without a training image is reported', async () => {
+    const findings = await found(images({ cat: 3, owl: 1 }))
+    assert.deepEqual(
+      findings.map(({ severity, title, evidence }) => [severity, title, evidence]),
+      [
+        [
+          'suspect',
+          'some classes have no training image',
+          "training images of each class, fewest first: 'dog' 0, 'owl' 1, 'cat' 3",
+        ],
+      ],
+    )
+    // an image may have several classes
+    assert.deepEqual(await found([...images({ cat: 2, owl: 1 }), ['cat', 'dog']]), [])
+  })
+
+  it('a class with far fewer images than another is reported', async () => {
+    const findings = await found(images({ cat: 11, dog: 5, owl: 1 }))
+    assert.deepEqual(
+      findings.map(({ severity, title, evidence }) => [severity, title, evidence]),
+      [
+        [
+          'note',
+          'some classes have far fewer images than others',
+          "training images of each class, fewest first: 'owl' 1, 'dog' 5, 'cat' 11; 'cat' has the most, 11",
+        ],
+      ],
+    )
+    assert.deepEqual(await found(images({ cat: 9, dog: 5, owl: 1 })), [])
   })
 })
 

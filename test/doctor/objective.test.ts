@@ -1,4 +1,4 @@
-// The doctor with a module of a user's own: each fault is planted once, and a model without any is left in peace.
+// The doctor with a user's own module: each problem is made once, and a model without a problem has no findings.
 
 import assert from 'node:assert/strict'
 import { mkdir } from 'node:fs/promises'
@@ -34,7 +34,7 @@ const squares = (model: Perceptron): Objective<Pairs> => ({
   loss: ({ x, y }) => model.forward(x).sub(y).square().mean(),
 })
 
-/** A model, and a batch of what it should learn: a linear function. */
+/** A model, and a batch of a linear function for it to learn. */
 function problem() {
   seed(5)
   const model = new Perceptron()
@@ -44,7 +44,7 @@ function problem() {
 
 const titles = (findings: readonly DoctorFinding[]) => findings.map(({ severity, title }) => `${severity}: ${title}`)
 
-/** Has a gradient that is half as large again as it should be, on the devices that are named. */
+/** An identity whose gradient is 1.5 times the right one, on the given devices. */
 const leaky = (...devices: string[]) =>
   defineOp<[Tensor]>(
     'leaky',
@@ -54,17 +54,17 @@ const leaky = (...devices: string[]) =>
 
 describe('examine', () => {
   for (const name of ['reference', 'cpu'] as const)
-    it(`finds nothing in a perceptron that is right, on ${name}`, () =>
+    it(`a perceptron without a problem has no findings on ${name}`, () =>
       device.with(name, async () => {
         const { objective, batch } = problem()
         const { ok, findings, looked, run, step } = await examine({ objective, batch })
         assert.deepEqual([ok, findings, run, step], [true, [], 'Perceptron', 0])
         assert.deepEqual(Object.keys(looked), ['gradients', 'activity'])
         assert.match(looked.gradients, /^2 parts of the model against finite differences, the largest error \d/)
-        assert.match(looked.activity, /^64 examples /)
+        assert.match(looked.activity, /^the forward and backward pass of 64 examples$/)
       }))
 
-  it('leaves parameters, modes and random numbers as they were', async () => {
+  it('parameters, modes and random numbers are the same after an examination', async () => {
     const { model, batch } = problem()
     // draws random numbers in both modes
     const objective = { model, loss: ({ x, y }: Pairs) => dropout(model.forward(x), 0.1).sub(y).square().mean() }
@@ -91,7 +91,7 @@ describe('examine', () => {
     }
   })
 
-  it('finds an operation with a wrong rule, and where it is', async () => {
+  it('a wrong rule of an operation is reported with the part of the model and the operations that it can be', async () => {
     const { model, objective, batch } = problem()
     model.between = leaky('reference', 'cpu')
     const { ok, findings } = await examine({ objective, batch })
@@ -99,14 +99,14 @@ describe('examine', () => {
     assert.match(findings[0].advice, /an operation has a wrong rule/)
     assert.match(
       findings[0].evidence,
-      /only wrong gradients go through, in the order of the tape: relu, leaky, mul, linear$/,
+      /only wrong gradients pass through the rules of these operations, in the order of the tape: relu, leaky, mul, linear$/,
     )
-    // more than the rule is off by
+    // above the error of the rule
     const { findings: none } = await examine({ objective, batch, bound: 10 })
     assert.deepEqual(titles(none), ['wrong: the gradient of hidden is wrong'], 'a rule is wrong at any bound')
   })
 
-  it('names the operations that no right gradient goes through', async () => {
+  it('operations that a right gradient passes through are not named', async () => {
     const { batch } = problem()
     class Scaled extends Perceptron {
       readonly scale = new Parameter(tensor([1, 2]))
@@ -118,7 +118,7 @@ describe('examine', () => {
     const { findings } = await examine({ objective: squares(new Scaled()), batch })
     assert.deepEqual(titles(findings), ['wrong: the gradient of scale is wrong'])
     assert.match(findings[0].evidence, /in the order of the tape: mul, leaky, add$/)
-    // the way to one argument of an operation is wrong
+    // the rule is wrong for one of two arguments
     const halfway = defineOp<[Tensor, Tensor]>(
       'halfway',
       (k, x, y) => k.binary('mul', x, y, x.dtype),
@@ -133,7 +133,7 @@ describe('examine', () => {
     const half = await examine({ objective: squares(new Weighed()), batch })
     assert.deepEqual(titles(half.findings), ['wrong: the gradient of factor is wrong'])
     assert.match(half.findings[0].evidence, /in the order of the tape: halfway$/)
-    // a gradient of 0 says nothing of a rule, and neither does what the loss is not computed of
+    // a gradient of 0 does not show that a rule is right, and neither does a value that the loss does not depend on
     class Silent extends Perceptron {
       readonly silent = new Parameter(full([2], 1))
       override forward(x: Tensor): Tensor {
@@ -149,7 +149,7 @@ describe('examine', () => {
     assert.match(evidence, /in the order of the tape: relu, add, leaky, mul, linear$/)
   })
 
-  it('finds an operation that is wrong on this device alone', () =>
+  it('a wrong kernel of the device is reported', () =>
     device.with('cpu', async () => {
       const { model, objective, batch } = problem()
       model.between = leaky('cpu')
@@ -157,7 +157,7 @@ describe('examine', () => {
       assert.deepEqual(titles(findings), ['wrong: the gradient of hidden.bias is wrong on this device'])
     }))
 
-  it('finds relu units that never fire, in enough examples', async () => {
+  it('relu units that never fire are reported if there are enough examples', async () => {
     const { model, objective, batch } = problem()
     const bias = new Float32Array(16)
     bias.fill(-100, 0, 12)
@@ -165,17 +165,17 @@ describe('examine', () => {
     const { findings } = await examine({ objective, batch, learningRate: 0.125 })
     assert.deepEqual(titles(findings), ['suspect: units of 1 layer never fire'])
     assert.match(findings[0].evidence, /^hidden 12 of 16 \(75\.0 %\)$/)
-    assert.match(findings[0].advice, /a lower learning rate than 0\.125 or a longer warm-up, gelu instead of relu/)
-    // by chance in one
+    assert.match(findings[0].advice, /a learning rate below 0\.125 or a longer warm-up, or gelu instead of relu/)
+    // in one example they may be silent by chance
     const first = (x: Tensor) => x.slice([{ stop: 1 }])
     assert.deepEqual((await examine({ objective, batch: { x: first(batch.x), y: first(batch.y) } })).findings, [])
-    // some of them are a note
+    // a few of them are only a note
     model.hidden.bias!.assign(tensor([...bias.fill(0, 2)]))
     const { ok, findings: notes } = await examine({ objective, batch })
     assert.deepEqual([ok, titles(notes)], [true, ['note: units of 1 layer never fire']])
   })
 
-  it('finds silent channels of pictures, which are their second axis', async () => {
+  it('channels that never fire are reported: they are the second axis of images', async () => {
     seed(1)
     const model = new (class Channels extends Module {
       readonly scale = new Parameter(tensor([1, -1, 1, 1, 1]).reshape([5, 1, 1]))
@@ -185,7 +185,7 @@ describe('examine', () => {
     assert.match(findings.map(({ evidence }) => evidence).join(), /1 of 5/)
   })
 
-  it('finds a parameter that the loss does not use', async () => {
+  it('parameters that the loss does not depend on are reported', async () => {
     const { batch } = problem()
     class Forgetful extends Perceptron {
       readonly forgotten = new Linear(3, 3)
@@ -199,25 +199,28 @@ describe('examine', () => {
     assert.deepEqual((await examine({ objective, batch })).findings, [])
   })
 
-  it('finds values that are not finite, and weights', async () => {
+  it('values and weights that are not finite are reported', async () => {
     const { model, batch } = problem()
     const objective = { model, loss: ({ x }: Pairs) => model.forward(x).mul(0).log().mean() }
     const { findings, looked } = await examine({ objective, batch })
-    assert.deepEqual(titles(findings), ['wrong: the model computes values that are no finite numbers'])
+    assert.deepEqual(titles(findings), ['wrong: the model computes values that are not finite'])
     assert.match(findings[0].evidence, /^activation log at out\.weight has -Infinity at 0/)
-    assert.match(findings[0].advice, /firstNonFinite names it.* a lower learning rate, a longer warm-up or maximumNorm/)
+    assert.match(
+      findings[0].advice,
+      /call firstNonFinite to find it.* a lower learning rate, a longer warm-up or a maximumNorm/,
+    )
     assert.match(looked.gradients, /none/)
     model.out.bias!.assign(tensor([Number.NaN, 0]))
     const broken = await examine({ objective: squares(model), batch })
-    assert.deepEqual(titles(broken.findings), ['wrong: the weights hold values that are no finite numbers'])
+    assert.deepEqual(titles(broken.findings), ['wrong: the weights hold values that are not finite'])
     assert.match(broken.findings[0].evidence, /^out\.bias has NaN at 0$/)
     assert.deepEqual(Object.values(broken.looked), ['none: values are not finite', 'none: values are not finite'])
   })
 
-  it('finds a value that is not finite by chance once more, to name it', async () => {
+  it('a value that is not finite only for some random numbers is named', async () => {
     const { model, batch } = problem()
     const objective = { model, loss: ({ x }: Pairs) => model.forward(x).mean().mul(randn([]).sqrt()) }
-    // of negative numbers first
+    // the square root of a negative number first, then of a positive one
     const signs = (start: number) => {
       seed(start)
       return [randn([]), randn([])].map(x => Math.sign(x.dataSync()[0])).join()
@@ -228,7 +231,7 @@ describe('examine', () => {
     assert.match(findings[0].evidence, /^activation mul at out\.weight has NaN at 0/)
   })
 
-  it('finds moments that no gradients can have left, and parameters that were not updated', async () => {
+  it('moments that no gradients can produce are reported, and so are parameters that were not updated', async () => {
     const { model, objective, batch } = problem()
     const optimizer = new AdamW(model)
     model.out.freeze()
@@ -237,7 +240,7 @@ describe('examine', () => {
     model.out.freeze(false)
     const { findings, looked, step } = await examine({ objective, batch, optimizer })
     assert.deepEqual(titles(findings), ['note: some parameters were not updated in every step'])
-    assert.match(findings[0].evidence, /^of 3 updates they have had: out\.weight 0, out\.bias 0/)
+    assert.match(findings[0].evidence, /^of 3 updates, these parameters had: out\.weight 0, out\.bias 0/)
     assert.equal(looked.optimizer, 'AdamW and 4 parameters, after 3 updates')
     assert.equal(step, 3)
     const moment = (name: string) => optimizer.stateDict().tensors.get(name) as Parameter
@@ -249,13 +252,10 @@ describe('examine', () => {
     assert.match(mixed.findings[0].advice, /go back to an earlier checkpoint$/)
     first.assign(before.mul(Number.NaN))
     const broken = await examine({ objective, batch, optimizer })
-    assert.deepEqual(
-      titles(broken.findings)[0],
-      'wrong: the optimizer’s moments hold values that are no finite numbers',
-    )
+    assert.deepEqual(titles(broken.findings)[0], 'wrong: the optimizer’s moments hold values that are not finite')
   })
 
-  it('finds embeddings that are all alike, after 100 updates', async () => {
+  it('embeddings that are all alike are reported after 100 updates', async () => {
     const { model, objective: plain, batch } = problem()
     const objective = { ...plain, embeddings: ({ x }: Pairs) => ({ rows: x.mul(0).add(0.5) }) }
     const optimizer = new SGD(model, { learningRate: 1e-6 })
@@ -263,10 +263,10 @@ describe('examine', () => {
     for (let i = 0; i < 100; i++) optimizer.minimize(() => plain.loss(batch) as Tensor)
     const { findings } = await examine({ objective, batch, optimizer })
     assert.deepEqual(titles(findings), ['suspect: the embeddings of rows are all alike'])
-    assert.match(findings[0].advice, /a lower learning rate than 0\.000001 /)
+    assert.match(findings[0].advice, /a learning rate below 0\.000001 /)
   })
 
-  it('says what is wrong with what it is given', async t => {
+  it('an error names the option that is wrong', async t => {
     const { model, objective, batch } = problem()
     const folder = await temporaryFolder(t)
     await mkdir(join(folder, 'empty'))
@@ -276,14 +276,14 @@ describe('examine', () => {
     await assert.rejects(examine({ objective, batch, optimizer: model as never }), /must be an optimizer of the param/)
     await assert.rejects(examine({ objective, batch, folder: join(folder, 'empty') }), (error: unknown) => {
       assert.ok(error instanceof RunError)
-      assert.match(error.message, /has no metrics: name the folder that fit was given/)
+      assert.match(error.message, /has no metrics: pass the folder of fit, after at least one step/)
       return true
     })
     const constant = { model, loss: ({ x }: Pairs) => x.mean() }
     await assert.rejects(examine({ objective: constant, batch }), /the loss depends on no trainable parameter of Perc/)
   })
 
-  it('says what a loss may depend on', () =>
+  it('a tensor of the loss that is neither a parameter nor in the batch is an error', () =>
     device.with('cpu', async () => {
       const { model, batch } = problem()
       const scale = tensor(2)
@@ -295,8 +295,8 @@ describe('examine', () => {
     }))
 })
 
-describe('examine with the folder of fit', () => {
-  it('finds nothing in a training that goes well', async t => {
+describe('examine with a folder of fit', () => {
+  it('a training without a problem has no findings', async t => {
     const folder = join(await temporaryFolder(t), 'run')
     const { model, objective, batch } = problem()
     const optimizer = new AdamW(model, { learningRate: 0.01 })
@@ -306,7 +306,7 @@ describe('examine with the folder of fit', () => {
     assert.deepEqual([run, step], [folder, 120])
     assert.deepEqual(Object.keys(looked), ['gradients', 'optimizer', 'metrics', 'activity'])
     assert.match(looked.metrics, /^120 steps and 1 check by the guard$/)
-    // the command knows nothing of the model
+    // the command does not know the model
     await assert.rejects(examineRun(folder), (error: unknown) => {
       assert.ok(error instanceof RunError)
       assert.match(
@@ -315,26 +315,29 @@ describe('examine with the folder of fit', () => {
       )
       return true
     })
-    // a new program, which has not read the checkpoint
+    // a new program, which has not loaded the checkpoint
     const other = problem()
     const fresh = new AdamW(other.model)
     const { findings: unread } = await examine({ objective: other.objective, batch, optimizer: fresh, folder })
-    assert.deepEqual(titles(unread), ['suspect: the model is not the one that the folder has'])
+    assert.deepEqual(titles(unread), ['suspect: the model is not the one in the folder'])
     assert.match(unread[0].evidence, /has made 0 updates, .* was written after 120$/)
   })
 
-  it('finds a training that learns nothing, in the words of fit', async t => {
+  it('a training that learns nothing is reported in the words of fit', async t => {
     const folder = join(await temporaryFolder(t), 'run')
     const { model, objective, batch } = problem()
     const optimizer = new SGD(model, { learningRate: 1e-9 })
     await fit({ objective, batches: [batch], optimizer, steps: 100, folder, guard: false })
     const { ok, findings } = await examine({ objective, batch, folder })
     assert.deepEqual([ok, titles(findings)], [false, ['suspect: the loss does not fall']])
-    assert.match(findings[0].evidence, /learning rates were 1e-9 to 1e-9$/)
-    assert.match(findings[0].advice, /^first see that the gradients are right and inputs and targets belong together;/)
+    assert.match(findings[0].evidence, /the learning rate was 1e-9 to 1e-9$/)
+    assert.match(
+      findings[0].advice,
+      /^first check that the gradients are right and inputs and targets belong together;/,
+    )
   })
 
-  it('finds what the guard found', async t => {
+  it('a wrong gradient found by the guard is reported', async t => {
     const folder = join(await temporaryFolder(t), 'run')
     const { model, objective, batch } = problem()
     model.between = leaky('reference', 'cpu')
@@ -353,7 +356,7 @@ describe('examine with the folder of fit', () => {
     assert.ok(findings[1].advice.endsWith(`await examine({ objective, kept: '${file}' })`), findings[1].advice)
   })
 
-  it('examines a batch that the guard has kept, with the weights of its step', async t => {
+  it('a batch that the guard saved is examined with the weights of its step', async t => {
     const folder = join(await temporaryFolder(t), 'run')
     const { model, objective, batch } = problem()
     let isWrong = true
@@ -368,7 +371,7 @@ describe('examine with the folder of fit', () => {
     const before = weights()
     const { findings, looked, step } = await examine({ objective, kept })
     assert.deepEqual(titles(findings), ['wrong: the gradient of hidden is wrong'])
-    assert.match(looked.activity, /^4 examples/)
+    assert.match(looked.activity, /^the forward and backward pass of 4 examples$/)
     assert.equal(step, 1)
     assert.deepEqual(weights(), before)
     isWrong = false

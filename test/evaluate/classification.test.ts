@@ -24,7 +24,7 @@ const expected = pictures.map(picture => {
   return logits.indexOf(Math.max(...logits))
 })
 
-test('the class with the largest logit is chosen, in batches of any size, and scored against the labels', async () => {
+test('classification predicts the class with the largest logit in batches of any size, and computes its accuracy', async () => {
   const labels = expected.map((right, i) => (i === 0 ? (right + 1) % 3 : right))
   for (const batchSize of [2, 64]) {
     const { predictions, accuracy, confusion } = await classification({ model }, images, { classes, labels, batchSize })
@@ -35,7 +35,7 @@ test('the class with the largest logit is chosen, in batches of any size, and sc
   assert.equal(model.training, true)
 })
 
-test('labels, names and logits that cannot be are refused', async () => {
+test('invalid labels, names and logits throw', async () => {
   const labels = [0, 0, 0, 0, 0]
   await assert.rejects(classification({ model }, images, { classes, labels: [0] }), /1 labels for 5 images/)
   await assert.rejects(classification({ model }, images, { classes: ['cat'], labels }), /1 names for the 3 classes/)

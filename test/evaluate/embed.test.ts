@@ -1,4 +1,4 @@
-// Embeddings on their way into a file and back: whatever a kill leaves in their folder, the file is the same.
+// Embeddings written to a file and read back: after a kill at any point, the same file results.
 
 import assert from 'node:assert/strict'
 import { appendFile, readFile, writeFile } from 'node:fs/promises'
@@ -34,7 +34,7 @@ async function embedded(t: TestContext) {
   return { folder, source, data, trained, whole: await readFile(whole) }
 }
 
-test('stopped after any batch, with whatever a kill left behind, the file is the one that it would have been', async t => {
+test('a run stopped or killed after any batch continues to the same file', async t => {
   const { folder, source, data, trained, whole } = await embedded(t)
   let number = 0
   await fc.assert(
@@ -62,7 +62,7 @@ test('stopped after any batch, with whatever a kill left behind, the file is the
   )
 })
 
-test('parts that are shorter than their journal says are refused by name', async t => {
+test('parts shorter than their journal says throw an error that names them', async t => {
   const { folder, source, data, trained } = await embedded(t)
   const file = join(folder, 'cut.npy')
   const stop = new AbortController()
@@ -71,11 +71,12 @@ test('parts that are shorter than their journal says are refused by name', async
   await writeFile(join(`${file}.parts`, 'image'), 'cut')
   await assert.rejects(
     embedPictures(trained, data, file, options(source)),
-    error => error instanceof EmbeddingError && /parts\/image: has 3 bytes where/.test(error.message),
+    error =>
+      error instanceof EmbeddingError && /parts\/image: has 3 bytes, but the journal says \d+/.test(error.message),
   )
 })
 
-test('a caption that is too long is an error that names its picture, unless it may be cut', async t => {
+test('a caption that is too long throws an error that names its picture, unless truncate is set', async t => {
   const { folder, source, data, trained } = await embedded(t)
   await writeFile(
     join(source, 'captions.jsonl'),
@@ -89,7 +90,7 @@ test('a caption that is too long is an error that names its picture, unless it m
   assert.deepEqual(await embed(true), { images: 1, texts: 1, width: 8, skipped: 0 })
 })
 
-test('a picture whose embedding is not finite is an error that names it, and the rows before it are kept', async t => {
+test('a picture whose embedding is not finite throws an error that names it, and the rows before it are kept', async t => {
   const { folder, source, data, trained, whole } = await embedded(t)
   const file = join(folder, 'broken.safetensors')
   const { encodeImage } = trained.model
@@ -112,7 +113,7 @@ test('a picture whose embedding is not finite is an error that names it, and the
   assert.equal(batches, 3 + 2, 'two batches were done again')
 })
 
-test('a fingerprint tells weights, words and means apart', async () => {
+test('a fingerprint depends on weights, words and normalisation', async () => {
   const { model, tokenizer } = small()
   const first = await modelFingerprint({ model, tokenizer })
   assert.equal(await modelFingerprint(small()), first)
@@ -125,7 +126,7 @@ test('a fingerprint tells weights, words and means apart', async () => {
   for (const other of others) assert.notEqual(await modelFingerprint(other), first)
 })
 
-test('the nearest rows of several blocks are those of all rows sorted', async t => {
+test('the nearest rows over several blocks equal those of sorting all rows', async t => {
   const [folder, count, width] = [await temporaryFolder(t), 9000, 4]
   const generator = new Generator(1)
   const data = Float32Array.from({ length: count * width }, () => generator.uniform() - 0.5)
@@ -149,7 +150,7 @@ test('the nearest rows of several blocks are those of all rows sorted', async t 
     1e-5,
   )
   assert.equal((await index.nearest(query, 2 * count)).length, count)
-  await assert.rejects(index.nearest({ ...query, width: 3 }, 1), /rows of 4 numbers, the query 3/)
+  await assert.rejects(index.nearest({ ...query, width: 3 }, 1), /rows of 4 numbers, but the query has 3/)
   for (const value of [Number.NaN, Infinity]) {
     await writeFile(
       file,
@@ -159,8 +160,7 @@ test('the nearest rows of several blocks are those of all rows sorted', async t 
       index.nearest(query, 1),
       error =>
         error instanceof EmbeddingError &&
-        error.message ===
-          `${file}: row 8000 has ${value} among its numbers: remove the file and embed the pictures again`,
+        error.message === `${file}: row 8000 contains ${value}: remove the file and embed the pictures again`,
     )
   }
   await writeFile(file, Buffer.concat([npyHead([count, width]), Buffer.alloc(8)]))

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type ImageTextSource, WordTokenizer } from '../../src/data/index.ts'
 import {
+  bleu,
   captioning,
+  cider,
   type Embeddings,
   embedImages,
   embedTexts,
@@ -96,13 +98,13 @@ const rows = (list: readonly (readonly number[])[]): Embeddings => ({
   width: list[0].length,
 })
 
-test('a similarity matrix holds every cosine', async () => {
+test('a similarity matrix contains every cosine', async () => {
   const [a, b] = [rows([at(0), at(30), at(90)]), rows([at(0), at(60)])]
   const half = Math.sqrt(3) / 2
   assertCloseNumbers([...(await similarityMatrix(a, b))], [1, 0.5, half, half, 0, half], 1e-6)
 })
 
-test('ranks are those of sorting the gallery, wrong ones before right ones where they are equal', async () => {
+test('ranks equal those of sorting the gallery, with wrong items before right ones of equal similarity', async () => {
   const point = fc.tuple(fc.integer({ min: -2, max: 2 }), fc.integer({ min: -2, max: 2 }))
   const few = (min: number) => fc.array(point, { minLength: min, maxLength: 14 })
   await fc.assert(
@@ -133,7 +135,7 @@ test('a gallery larger than a block is ranked as a whole', async () => {
   assert.ok(ranks.every(place => place === 14 || place === 15))
 })
 
-test('retrieval counts a caption equal to an own one as a hit', async () => {
+test('retrieval counts any caption equal to one of the image as a hit', async () => {
   const angles: Record<string, number> = { red: 0, green: 40, blue: 80, white: 170 }
   const model = new Known(
     index => at([0, 45, 85, 2][index]),
@@ -149,7 +151,7 @@ test('retrieval counts a caption equal to an own one as a hit', async () => {
   assert.equal(result.textToImage.medianRank, 1)
 })
 
-test('a model that sees no difference retrieves nothing', async () => {
+test('a model with equal embeddings retrieves nothing', async () => {
   const same = new Known(
     () => [1, 0],
     () => [1, 0],
@@ -160,7 +162,7 @@ test('a model that sees no difference retrieves nothing', async () => {
   assert.deepEqual([imageToText.medianRank, textToImage.medianRank], [5, 5])
 })
 
-test('zero-shot classification averages the prompts of a class, each of unit length', async () => {
+test('zero-shot classification averages the unit-length embeddings of the prompts of a class', async () => {
   const angles: Record<string, number> = { red: -10, 'a red': 70, green: 100, 'a green': 160 }
   const model = new Known(
     index => at([20, 78, 85, 120, 90][index]),
@@ -186,10 +188,10 @@ test('zero-shot classification averages the prompts of a class, each of unit len
   ])
   const wrong = (labels: number[]) => zeroShot({ model, tokenizer }, images, { classes: ['red', 'green'], labels })
   await assert.rejects(wrong([0]), /1 labels for 5 images/)
-  await assert.rejects(wrong([0, 0, 2, 0, 0]), /label 2 of image 2 is none of 2 classes/)
+  await assert.rejects(wrong([0, 0, 2, 0, 0]), /label 2 of image 2 is not one of 2 classes/)
 })
 
-test('captions are right if they equal one of the references', async () => {
+test('captions count as right if they equal one of the references', async () => {
   const model = new Known(
     () => [1, 0],
     () => [1, 0],
@@ -201,7 +203,24 @@ test('captions are right if they equal one of the references', async () => {
   assert.equal(exact, 0.5)
 })
 
-test('token accuracy is that of taking the largest logit by hand', async () => {
+test('captions are compared word by word with all of their references', async () => {
+  const model = new Known(
+    () => [1, 0],
+    () => [1, 0],
+  )
+  const written = ['a photo of red', 'green']
+  model.written = [...written]
+  const references = [['white', 'A photo of red.'], ['blue black']]
+  const { bleu4, ciderD } = await captioning({ model, tokenizer }, source(references), { batchSize: 1 })
+  assert.equal(bleu4, bleu(written, references).score)
+  assert.equal(ciderD, cider(written, references).score)
+  // four of five words, all longer n-grams, and 5 words beside 4 + 2
+  assertCloseNumbers([bleu4], [0.8 ** (1 / 4) * Math.exp(1 - 6 / 5)], 1e-8)
+  // one of two references of the first image, nothing of the second
+  assertCloseNumbers([ciderD], [10 / 2 / 2])
+})
+
+test('token accuracy equals that computed by hand from the largest logits', async () => {
   seed(5)
   const model = new CoCa(config)
   const captions = ['red', 'a photo of', 'green blue', 'a black photo of'].map(text => [text, 'white'])
@@ -227,7 +246,7 @@ test('token accuracy is that of taking the largest logit by hand', async () => {
   for (const caption of own.captions) assert.ok(tokenizer.encode(caption).length <= 2)
 })
 
-test('embeddings do not depend on how they are batched, and leave dropout and mode alone', async () => {
+test('embeddings do not depend on the batch size, and do not change dropout and mode', async () => {
   seed(1)
   const model = new CoCa({ ...config, dropout: 0.5 }).train()
   const trained = { model, tokenizer }
@@ -242,7 +261,7 @@ test('embeddings do not depend on how they are batched, and leave dropout and mo
     assert.ok(Math.abs(Math.hypot(...one.data.subarray(row * one.width, (row + 1) * one.width)) - 1) < 1e-5)
 })
 
-test('evaluation tells how far it is, and stops when it is told to', async () => {
+test('evaluation reports its progress, and stops at a signal', async () => {
   const model = new CoCa(config)
   const images = source(Array.from({ length: 5 }, () => ['red']))
   const seen: string[] = []
@@ -255,7 +274,7 @@ test('evaluation tells how far it is, and stops when it is told to', async () =>
   await assert.rejects(embedImages({ model, tokenizer }, images, { signal: stop }), /enough/)
 })
 
-test('normalisation is the run’s own', async () => {
+test('evaluation uses the normalisation of the run', async () => {
   const model = new Known(
     () => [1, 0],
     () => [1, 0],
@@ -276,7 +295,7 @@ test('normalisation is the run’s own', async () => {
   )
 })
 
-test('the mean loss is that of the model, over batches that are full', async () => {
+test('the mean loss is the mean of the loss of the model over full batches', async () => {
   seed(2)
   const model = new CoCa(config)
   const images = source(['red', 'green', 'red', 'a photo of', 'blue'].map(text => [text]))
@@ -300,7 +319,7 @@ test('the mean loss is that of the model, over batches that are full', async () 
 })
 
 for (const arrangement of ['cascade', 'parallel', 'shared'] as const) {
-  test(`where the embedding looked sums to one over the patches (${arrangement} poolers)`, () => {
+  test(`the attention of the embedding sums to one over the patches (${arrangement} poolers)`, () => {
     seed(3)
     const model = new CoCa({ ...config, pooler: { ...config.pooler, arrangement } })
     const images = randn([2, 3, SIDE, SIDE], { generator: new Generator(4) })
@@ -326,14 +345,14 @@ for (const arrangement of ['cascade', 'parallel', 'shared'] as const) {
   })
 }
 
-test('captions that differ in what does not matter are equal', () => {
+test('captions that differ in case, white space or a full stop are equal', () => {
   assert.equal(plain('  A red\tCircle . '), 'a red circle')
   assert.notEqual(plain('a red circle'), plain('a red, circle'))
   assert.equal(plain('A large blue ring below a small red star.'), plain('a small red star above a large blue ring'))
   assert.notEqual(plain('a large blue ring above a small red star'), plain('a small red star above a large blue ring'))
 })
 
-test('a caption is right if it says the same of a picture, whichever object it names first', async () => {
+test('a caption of two objects is right in either order', async () => {
   const truth = 'a small red star above a large blue ring'
   const words = WordTokenizer.fromCaptions([`${truth} below left right of`])
   const model = new Known(
@@ -356,7 +375,7 @@ test('a caption is right if it says the same of a picture, whichever object it n
   assert.deepEqual([exact, right], [0.5, [true, true, false, false]])
 })
 
-describe('what is not finite is an error that names it, and never a result', () => {
+describe('a value that is not finite throws an error that names it', () => {
   const named = (promise: Promise<unknown>, message: string, value = Number.NaN) =>
     assert.rejects(promise, (error: unknown) => {
       assert.ok(error instanceof NonFiniteError, String(error))
@@ -372,7 +391,7 @@ describe('what is not finite is an error that names it, and never a result', () 
       words => (words === word ? [Infinity, 0] : [1, 0]),
     )
 
-  test('a similarity, in whichever row and column', async () => {
+  test('a similarity, in any row and column', async () => {
     const gallery = rows(Array.from({ length: 7 }, () => [1, 0]))
     for (const row of [0, 2, 299]) {
       const queries = rows(Array.from({ length: 300 }, (_, i) => (i === row ? [Number.NaN, 1] : [1, 0])))
@@ -419,7 +438,7 @@ describe('what is not finite is an error that names it, and never a result', () 
     )
   })
 
-  test('logits, of a caption that is written and of one that is there', async () => {
+  test('logits, of a generated caption and of a reference', async () => {
     seed(2)
     const model = new CoCa(config)
     const { decode } = model
@@ -450,7 +469,7 @@ describe('what is not finite is an error that names it, and never a result', () 
   })
 })
 
-test('the first images of a source are those of the source', async () => {
+test('firstOf returns the first images of a source', async () => {
   const images = source([['red'], ['green'], ['blue']])
   const two = firstOf(images, 2)
   assert.deepEqual([two.length, two.captions(1), firstOf(images, 9)], [2, ['green'], images])

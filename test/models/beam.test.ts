@@ -1,4 +1,4 @@
-// Beam search against exhaustive search, and what diverse groups do.
+// Beam search against exhaustive search, and diverse groups.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -37,7 +37,7 @@ function assertFound(actual: readonly Caption[], expected: readonly Found[]): vo
   )
 }
 
-describe('a beam as wide as everything', () => {
+describe('a beam that covers all sequences', () => {
   const settings: Record<string, Partial<Exhaustive>> = {
     'without an end': { end: undefined },
     'with an end': {},
@@ -49,7 +49,7 @@ describe('a beam as wide as everything', () => {
     'after a longer prompt': { prompt: [start, 2] },
   }
   for (const [name, options] of Object.entries(settings)) {
-    it(`finds what exhaustive search finds, ${name}`, async () => {
+    it(`finds the result of an exhaustive search, ${name}`, async () => {
       for (const number of [1, 2, 3]) {
         const model = coca(fourWords, number)
         const { prompt, ...asked } = { prompt: [start], end, maximumLength: 4, ...options }
@@ -63,7 +63,7 @@ describe('a beam as wide as everything', () => {
     })
   }
 
-  it('ends early only where nothing better can come, whatever length is worth', async () => {
+  it('stops early only if no better caption is possible, for any length penalty', async () => {
     // one word and an end: one hypothesis goes on at a time, so two beams lose nothing but what ends badly
     const oneWord = { ...fourWords, text: { ...fourWords.text, vocabulary: 2, context: 6 } }
     const asked = { end: 1, maximumLength: 6 }
@@ -79,7 +79,7 @@ describe('a beam as wide as everything', () => {
     }
   })
 
-  it('finds the best of all where a greedy search does not', async () => {
+  it('finds the best caption if a greedy search does not', async () => {
     let better = 0
     for (let number = 1; number <= 12; number++) {
       const model = coca(fourWords, number, 0.5)
@@ -140,13 +140,13 @@ describe('the captions of a beam search', () => {
     })
   }
 
-  it('are as many as there are beams, where there are no groups', async () => {
+  it('are as many as the beams, without groups', async () => {
     for (const beams of [2, 3, 5, 8])
       for (const caption of await model.generate(images, { start: 1, end: 2, beams }))
         assert.equal(all(caption).length, beams)
   })
 
-  it('do not depend on the rest of the batch, nor on the lengths of other prompts', async () => {
+  it('do not depend on the rest of the batch or the lengths of other prompts', async () => {
     const options = { start: 1, end: 2, beams: 3, groups: 3 }
     const prompts = [[1, 4], [1]]
     const together = await model.generate(images, { ...options, prompts })
@@ -158,13 +158,13 @@ describe('the captions of a beam search', () => {
 })
 
 describe('diverse groups', () => {
-  it('of one beam each choose different first tokens where diversity is all that counts', async () => {
+  it('of one beam each choose different first tokens if the diversity dominates', async () => {
     const model = coca(withoutPad)
     for (const caption of await model.generate(images, { start: 1, beams: 5, groups: 5, diversity: 1e6 }))
       assert.equal(new Set(all(caption).map(({ ids }) => ids[1])).size, 5)
   })
 
-  it('that do not mind find the same captions, which come once', async () => {
+  it('without a diversity penalty find the same captions, which are returned once', async () => {
     const model = coca(withoutPad)
     for (const caption of await model.generate(images, { start: 1, beams: 6, groups: 3, diversity: 0 })) {
       const [group] = await model.generate(images, { start: 1, beams: 2 })
@@ -172,7 +172,7 @@ describe('diverse groups', () => {
     }
   })
 
-  it('leave the first group as it is without groups', async () => {
+  it('do not change the first group', async () => {
     const model = coca(withoutPad)
     const plain = await model.generate(images, { start: 1, beams: 2 })
     const diverse = await model.generate(images, { start: 1, beams: 6, groups: 3, diversity: 2 })
@@ -198,13 +198,13 @@ describe('diverse groups', () => {
     assert.ok(diverse > plain, `${diverse} and ${plain} first tokens`)
   })
 
-  it('rank by the model, not by what they had to avoid', async () => {
+  it('are ranked by the model, without the diversity penalty', async () => {
     const model = coca(withoutPad)
     for (const caption of await model.generate(images, { start: 1, beams: 4, groups: 4, diversity: 3 }))
       for (const { score, logProbability } of all(caption)) assertCloseNumbers([score], [logProbability], 1e-14)
   })
 
-  it('count an end like any other token', async () => {
+  it('treat an end like any other token', async () => {
     const keen = coca(small)
     const bias = keen.multimodal.output.bias!
     bias.assign(bias.add(ids([[0, 0, 5, 0, 0, 0, 0]]).reshape([7])))

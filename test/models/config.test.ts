@@ -1,4 +1,4 @@
-// How large the models are, next to the paper's counts, and what is refused, with its name or its shapes.
+// Parameter counts against the paper's, and errors for invalid configurations and inputs, with names or shapes.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -38,7 +38,7 @@ describe("the paper's models", () => {
       }
     })
 
-    it(`have two poolers, two projections and a temperature beyond that: ${name}`, () => {
+    it(`have two poolers, two projections and a temperature in addition: ${name}`, () => {
       const { width } = presets[name].text
       const attention = 4 * (width * width + width)
       const norms = 4 * width
@@ -67,20 +67,20 @@ describe('the models of the training step', () => {
     ['medium', step([128, 16], [384, 6], [12, 6, 6], [64, 32, 8192]), 53_686_785],
   ]
   for (const [name, config, count] of expected) {
-    it(`have as many parameters as other implementations of them: ${name}, ${count}`, () =>
+    it(`have the same number of parameters as other implementations: ${name}, ${count}`, () =>
       assert.equal(sized(config).parameterCount(), count))
   }
 })
 
 describe('counting', () => {
-  it('takes no memory, and what was counted cannot compute', () => {
+  it('allocates no memory, and the counted model cannot compute', () => {
     const before = device.get('reference').memory()
     const model = sized(presets.full)
     assert.deepEqual(device.get('reference').memory(), before)
     assert.throws(() => model.encodeText(ids([[1, 2]])), /withoutAllocation/)
   })
 
-  it('agrees with the numbers in the parameters', () => {
+  it('agrees with the sizes of the parameters', () => {
     for (const config of [small, presets.tiny]) {
       const model = new CoCa(config)
       const numbers = model.parameters().reduce((sum, parameter) => sum + parameter.dataSync().length, 0)
@@ -88,37 +88,41 @@ describe('counting', () => {
     }
   })
 
-  it('every preset can be made, but for its memory', () => {
+  it('every preset can be built without allocating memory', () => {
     for (const config of Object.values(presets)) assertAbove(sized(config).parameterCount(), 0)
   })
 })
 
-describe('an impossible configuration', () => {
+describe('an invalid configuration', () => {
   const { image, text, pooler } = small
   const bad: [string, string, CoCaConfig][] = [
-    ['image heads that do not divide', 'image.heads', { ...small, image: { ...image, heads: 5 } }],
+    ['image heads that do not divide the width', 'image.heads', { ...small, image: { ...image, heads: 5 } }],
     ['no image heads', 'image.heads', { ...small, image: { ...image, heads: 0 } }],
-    ['text heads that do not divide', 'text.heads', { ...small, text: { ...text, heads: 3 } }],
-    ['pooler heads that do not divide', 'pooler.heads', { ...small, pooler: { ...pooler, heads: 3 } }],
+    ['text heads that do not divide the width', 'text.heads', { ...small, text: { ...text, heads: 3 } }],
+    ['pooler heads that do not divide the width', 'pooler.heads', { ...small, pooler: { ...pooler, heads: 3 } }],
     ['pooler heads that do not divide its own width', 'pooler.heads', { ...small, pooler: { ...pooler, width: 9 } }],
     ['a pooler without width', 'pooler.width', { ...small, pooler: { ...pooler, width: 0 } }],
-    ['a pooler of a broken width', 'pooler.width', { ...small, pooler: { ...pooler, width: 2.5 } }],
+    ['a pooler whose width is not an integer', 'pooler.width', { ...small, pooler: { ...pooler, width: 2.5 } }],
     ['a pooler without queries', 'pooler.queries', { ...small, pooler: { ...pooler, queries: 0 } }],
     ['patches that do not fill the image', 'image.patch', { ...small, image: { ...image, patch: 3 } }],
     ['an image without size', 'image.size', { ...small, image: { ...image, size: 0 } }],
-    ['fewer than no layers', 'image.layers', { ...small, image: { ...image, layers: -1 } }],
+    ['a negative number of layers', 'image.layers', { ...small, image: { ...image, layers: -1 } }],
     ['feed-forward layers without width', 'image.hidden', { ...small, image: { ...image, hidden: 0 } }],
-    ['a context without room', 'text.context', { ...small, text: { ...text, context: 1 } }],
+    ['a context that is too short', 'text.context', { ...small, text: { ...text, context: 1 } }],
     ['a text encoder without layers', 'text.unimodalLayers', { ...small, text: { ...text, unimodalLayers: 0 } }],
-    ['captions blind to the image', 'text.multimodalLayers', { ...small, text: { ...text, multimodalLayers: 0 } }],
+    [
+      'a multimodal decoder without layers',
+      'text.multimodalLayers',
+      { ...small, text: { ...text, multimodalLayers: 0 } },
+    ],
     ['padding outside of the vocabulary', 'text.pad', { ...small, text: { ...text, pad: 7 } }],
-    ['padding that is no id', 'text.pad', { ...small, text: { ...text, pad: 0.5 } }],
+    ['padding that is not an id', 'text.pad', { ...small, text: { ...text, pad: 0.5 } }],
     ['no embedding', 'embedding', { ...small, embedding: 0 }],
     ['a temperature of 0', 'temperature.initial', { ...small, temperature: { initial: 0 } }],
     ['a temperature above 1', 'temperature.initial', { ...small, temperature: { initial: 1.5 } }],
     ['a temperature beyond its limit', 'temperature.initial', { ...small, temperature: { maximumScale: 10 } }],
     ['a limit below 1', 'temperature.maximumScale', { ...small, temperature: { maximumScale: 0.5 } }],
-    ['everything dropped', 'dropout', { ...small, dropout: 1 }],
+    ['a dropout of 1', 'dropout', { ...small, dropout: 1 }],
   ]
   for (const [what, field, config] of bad) {
     it(`throws an error that names the setting: ${what}, ${field}`, () => {
@@ -149,24 +153,24 @@ describe('an input that does not fit', () => {
       return true
     }
 
-  it('is refused: a text longer than the context', () => {
+  it('throws: a text longer than the context', () => {
     const long = ids([[1, 3, 4, 5, 6, 3, 2]])
     assert.throws(() => model.encodeText(long), mentions(ShapeError, '7', '6'))
     assert.throws(() => model.loss(pictures(1), long), mentions(ShapeError, '7', '6'))
   })
 
-  it('is refused: ids that are not int32, or not [batch, tokens]', () => {
+  it('throws: ids that are not int32, or not [batch, tokens]', () => {
     const floats = tensor([[1, 3, 2]])
     assert.throws(() => model.encodeText(floats), mentions(ShapeError, 'float32', '[1, 3]', 'int32 [batch, tokens]'))
     const flat = tensor([1, 3, 2], { dtype: 'int32' })
     assert.throws(() => model.encodeText(flat), mentions(ShapeError, 'int32', '[3]'))
   })
 
-  it('is refused: ids that the vocabulary does not have', () => {
+  it('throws: ids outside the vocabulary', () => {
     for (const id of [7, -1]) assert.throws(() => model.encodeText(ids([[1, id]])), IndexError)
   })
 
-  it('is refused: images of another size, number of channels or rank', () => {
+  it('throws: images of another size, number of channels or rank', () => {
     const shapes = [
       [1, 3, 8, 12],
       [1, 3, 4, 4],
@@ -180,14 +184,14 @@ describe('an input that does not fit', () => {
     }
   })
 
-  it('is refused: images of bytes or integers, which nobody scaled', () => {
+  it('throws: images of unscaled bytes or integers', () => {
     for (const data of [new Uint8Array(192), new Int32Array(192)]) {
       const wrong = tensor(data, { shape: [1, 3, 8, 8] })
       assert.throws(() => model.encodeImage(wrong), mentions(DTypeError, '[1, 3, 8, 8]', wrong.dtype))
     }
   })
 
-  it('is refused: images and texts of different number, one image for many texts too', () => {
+  it('throws: different numbers of images and texts, including one image for many texts', () => {
     for (const [m, n] of [
       [2, 3],
       [1, 3],

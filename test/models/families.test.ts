@@ -1,4 +1,4 @@
-// The classifier, the dual encoder and the captioner: what their losses are called and reach, and what they refuse.
+// The classifier, the dual encoder and the captioner: their losses, the parameters that these train, and invalid settings.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -34,7 +34,7 @@ describe('the loss of a family is { total, … }, and its gradient reaches every
 })
 
 describe('a dual encoder', () => {
-  it('counts pairs of one group as positives of each other', () => {
+  it('treats pairs of one group as positives of each other', () => {
     const model = dual()
     const groups = tensor([8, 1, 8], { dtype: 'int32' })
     const [x, y] = [model.encodeImage(images), model.encodeText(texts)]
@@ -43,7 +43,7 @@ describe('a dual encoder', () => {
     assert.notEqual(value(model.loss(images, texts).total), value(expected))
   })
 
-  it('begins at a temperature of 0.07 and keeps its scale within [1, 100]', () => {
+  it('has an initial temperature of 0.07 and keeps its scale within [1, 100]', () => {
     const model = new DualEncoder({ image, text, embedding: 8 })
     assertCloseNumbers([value(model.logScale.exp())], [1 / 0.07], 1e-5)
     const after = (logScale: number) => {
@@ -56,13 +56,13 @@ describe('a dual encoder', () => {
 })
 
 describe('a captioner', () => {
-  it('trains nothing that belongs to [CLS] alone', () => {
+  it('does not train parameters that only [CLS] uses', () => {
     const frozen = [...captioner().namedParameters()].filter(([, { trainable }]) => !trainable).map(([name]) => name)
     assert.deepEqual(frozen, ['text.classToken', 'text.norm.weight', 'text.norm.bias'])
   })
 
   for (const classToken of [false, true])
-    it(`writes what it predicts, and looks at patches${classToken ? ' beside a class token' : ''}`, async () => {
+    it(`generates what it predicts, and attends to patches${classToken ? ' with a class token' : ''}`, async () => {
       const model = stirred(() => new Captioner({ image: { ...image, classToken }, text })).eval()
       const rows = [[start], [start], [start]]
       for (let length = 1; length < text.context; length++) {
@@ -81,14 +81,14 @@ describe('a captioner', () => {
         assert.equal(attention.length, (image.size / image.patch) ** 2)
     })
 
-  it('has the mean over all tokens as its loss', () => {
+  it('has a loss that is the mean over all tokens', () => {
     const model = captioner()
     const expected = captioningLoss(model.forward(images, texts), texts, { reduction: 'mean', ignore: text.pad })
     assert.equal(value(model.loss(images, texts).captioning), value(expected))
   })
 })
 
-describe('a setting that cannot be is refused by its name', () => {
+describe('an invalid setting throws an error that names it', () => {
   const refused: [field: string, make: () => Module][] = [
     ['image.heads', () => new ImageClassifier({ image: { ...image, heads: 5 }, classes: 3 })],
     ['image.patch', () => new DualEncoder({ image: { ...image, patch: 3 }, text, embedding: 8 })],

@@ -51,7 +51,7 @@ const assertSame = (actual: readonly Caption[], expected: readonly Caption[]) =>
 }
 
 describe('memory', () => {
-  it('is as it was after generations of all kinds', async () => {
+  it('is freed after generations of all kinds', async () => {
     const before = memory()
     for (let i = 0; i < 5; i++) {
       for (const options of Object.values(ways)) {
@@ -64,7 +64,7 @@ describe('memory', () => {
     assert.deepEqual(memory(), before)
   })
 
-  it('is as it was after streams that nobody followed to their end', async () => {
+  it('is freed after streams that were not read to their end', async () => {
     const before = memory()
     for (let i = 0; i < 5; i++) for await (const _ of model.stream(one(0), { start })) break
     const stream = model.stream(one(0), { start })
@@ -73,7 +73,7 @@ describe('memory', () => {
     assert.deepEqual(memory(), before)
   })
 
-  it('is as it was after a generation that failed', async () => {
+  it('is freed after a generation that failed', async () => {
     const before = memory()
     const failing = {
       config: model.config,
@@ -86,7 +86,7 @@ describe('memory', () => {
     assert.ok(memory().buffers <= before.buffers + 1, 'the ids that went in are found by the garbage collector')
   })
 
-  it('does not grow with the length of a caption beyond what the cache holds', async () => {
+  it('does not grow with the length of a caption, except for the cache', async () => {
     const decoding = new Decoding(model, images, true)
     const rows = [[1], [1], [1]]
     const buffers: number[] = []
@@ -101,7 +101,7 @@ describe('memory', () => {
 })
 
 describe('several generations at once', () => {
-  it('give what each gives alone', async () => {
+  it('return what each returns alone', async () => {
     const tasks = [
       ...Object.values(ways).map(options => () => model.generate(images, options)),
       ...[1, 2].map(number => () => model.generate(images, sampled(number))),
@@ -111,7 +111,7 @@ describe('several generations at once', () => {
     assert.deepEqual(await Promise.all(tasks.map(task => task())), alone)
   })
 
-  it('do not lose their memory to a scope that another one runs in', async () => {
+  it('do not lose memory to the scope of another one', async () => {
     const before = memory()
     const expected = await model.generate(images, { start })
     const long = model.generate(images, { start })
@@ -126,7 +126,7 @@ describe('decoding with a cache', () => {
   for (const arrangement of arrangements) {
     const other = coca(arranged(arrangement))
 
-    it(`gives the logits of the whole model, token by token or several at once (${arrangement})`, () => {
+    it(`computes the logits of the whole model, token by token or several at once (${arrangement})`, () => {
       const text = ids([
         [1, 3, 4, 5, 6, 2],
         [1, 6, 5, 3, 4, 2],
@@ -182,7 +182,7 @@ describe('decoding with a cache', () => {
   }
 
   for (const [name, options] of Object.entries(ways)) {
-    it(`gives the captions that recomputing gives: ${name}`, async () => {
+    it(`generates the same captions as without a cache: ${name}`, async () => {
       const [cached, recomputed] = [
         await model.generate(images, options),
         await model.generate(images, { ...options, cache: false }),
@@ -194,7 +194,7 @@ describe('decoding with a cache', () => {
 })
 
 describe('greedy decoding', () => {
-  it('takes the likeliest token of the whole model, padding excepted, until the end or the maximum', async () => {
+  it('takes the likeliest token of the whole model, except padding, until the end or the maximum', async () => {
     for (const [image, caption] of (await model.generate(images, { start, end })).entries()) {
       const expected = [start]
       while (expected.length < 6 && expected[expected.length - 1] !== end) {
@@ -206,7 +206,7 @@ describe('greedy decoding', () => {
     }
   })
 
-  it('of a batch with prompts of different lengths gives what each gives alone', async () => {
+  it('of a batch with prompts of different lengths returns what each returns alone', async () => {
     const { prompts } = ways.ragged
     const together = await model.generate(images, ways.ragged)
     for (const [i, prompt] of prompts!.entries()) {
@@ -215,18 +215,18 @@ describe('greedy decoding', () => {
     }
   })
 
-  it('goes on after an end that is part of the prompt', async () => {
+  it('continues after an end that is part of the prompt', async () => {
     const [caption] = await model.generate(one(0), { start, end, prompts: [[1, end, 3]], minimumLength: 6 })
     assert.deepEqual(caption.ids.slice(0, 3), [1, end, 3])
     assert.equal(caption.ids.length, 6)
   })
 
-  it('returns a prompt that fills the maximum as it is', async () => {
+  it('returns a prompt of the maximum length unchanged', async () => {
     const [caption] = await model.generate(one(0), { start, prompts: [[1, 3, 4]], maximumLength: 3 })
     assert.deepEqual(caption, { ids: [1, 3, 4], logProbability: 0, finished: false, score: 0, alternatives: [] })
   })
 
-  it('never writes padding', async () => {
+  it('never generates padding', async () => {
     const keen = coca(small)
     const bias = keen.multimodal.output.bias!
     bias.assign(bias.add(ids([[9, 0, 0, 0, 0, 0, 0]]).reshape([7])))
@@ -238,7 +238,7 @@ describe('greedy decoding', () => {
     for (const caption of all) assert.ok(!caption.ids.includes(pad), String(caption.ids))
   })
 
-  it('has a log-probability that is the score of what it wrote', async () => {
+  it('has a log-probability equal to the score of the caption', async () => {
     for (const options of Object.values(ways)) {
       for (const [image, caption] of (await model.generate(images, options)).entries()) {
         for (const { ids: written, logProbability } of [caption, ...caption.alternatives]) {
@@ -253,14 +253,14 @@ describe('greedy decoding', () => {
 })
 
 describe('lengths and repetitions', () => {
-  it('end at the maximum, prompt and end included', async () => {
+  it('end at the maximum, including prompt and end', async () => {
     for (const beams of [1, 3])
       for (const maximumLength of [1, 2, 4])
         for (const caption of await model.generate(images, { start, maximumLength, beams }))
           assert.equal(caption.ids.length, maximumLength)
   })
 
-  it('do not end before the minimum, prompt and end included', async () => {
+  it('do not end before the minimum, including prompt and end', async () => {
     const keen = coca(small)
     const bias = keen.multimodal.output.bias!
     bias.assign(bias.add(ids([[0, 0, 9, 0, 0, 0, 0]]).reshape([7])))
@@ -286,7 +286,7 @@ describe('lengths and repetitions', () => {
 })
 
 describe('a stream', () => {
-  it('gives the tokens of generate, one by one', async () => {
+  it('yields the tokens of generate, one by one', async () => {
     for (const options of [ways.greedy, ways.endless, { ...ways.greedy, prompts: [[1, 5, 3]] }, ways.penalised]) {
       const [caption] = await model.generate(one(1), options)
       const [written, logs] = [[...(options.prompts?.[0] ?? [start])], [] as number[]]
@@ -299,7 +299,7 @@ describe('a stream', () => {
     }
   })
 
-  it('samples what generate samples', async () => {
+  it('samples the same tokens as generate', async () => {
     const [caption] = await model.generate(one(1), sampled(6))
     const written = [start]
     for await (const { id } of model.stream(one(1), sampled(6))) written.push(id)
@@ -307,7 +307,7 @@ describe('a stream', () => {
   })
 
   for (const arrangement of arrangements) {
-    it(`says how much it looked at each patch, summing to one (${arrangement})`, async () => {
+    it(`reports its attention to each patch, which sums to one (${arrangement})`, async () => {
       const other = coca(arranged(arrangement))
       let count = 0
       for await (const { attention } of other.stream(one(0), { start })) {
@@ -320,7 +320,7 @@ describe('a stream', () => {
     })
   }
 
-  it('is of one image, and of one caption', async () => {
+  it('takes one image, and returns one caption', async () => {
     await assert.rejects(model.stream(images, { start }).next(), ShapeError)
     await assert.rejects(model.stream(one(0), { start, beams: 2 }).next(), { option: 'beams' })
   })
@@ -351,7 +351,7 @@ describe('options', () => {
     ['sample', { beams: 2, sample: true }],
   ]
   for (const [option, options] of bad) {
-    it(`that cannot be are refused by name: ${JSON.stringify(options)}`, async () => {
+    it(`that are invalid throw an error that names them: ${JSON.stringify(options)}`, async () => {
       await assert.rejects(model.generate(images, { start, ...options }), (error: unknown) => {
         assert.ok(error instanceof GenerateOptionError, String(error))
         assert.equal(error.option, option)

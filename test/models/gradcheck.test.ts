@@ -1,4 +1,4 @@
-// The whole of CoCa against finite differences, in float64: every parameter, and the Hessian along random directions.
+// The loss of CoCa against finite differences, in float64: every parameter, and the Hessian along random directions.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -42,7 +42,7 @@ const likeOpenClip: CoCaConfig = {
 
 describe('the whole loss', () => {
   for (const [name, config] of Object.entries({ "the paper's": arrange('cascade'), "OpenCLIP's": likeOpenClip }))
-    it(`has the gradient that finite differences have, for every element of every parameter: ${name}`, () => {
+    it(`has a gradient equal to finite differences, for every element of every parameter: ${name}`, () => {
       const model = stirred(() => new CoCa(config))
       const { ok, checked, message } = gradcheck(
         (...parameters) => withParameters(model, parameters, () => model.loss(images, texts).total),
@@ -54,7 +54,7 @@ describe('the whole loss', () => {
     })
 
   for (const arrangement of arrangements) {
-    it(`has the Hessian that differences of its gradient have, along random directions (${arrangement})`, () => {
+    it(`has a Hessian equal to differences of its gradient, along random directions (${arrangement})`, () => {
       const model = stirred(() => new CoCa(arrange(arrangement)))
       const parameters = model.parameters().map(parameter => parameter.add(0))
       const all = parameters.map((_, i) => i)

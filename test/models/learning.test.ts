@@ -1,5 +1,5 @@
-// One batch learned by heart: eight pictures, eight captions, both losses nearly gone. Then the control, with pictures
-// that belong to other captions, which must fail in everything.
+// One batch is memorized: eight pictures, eight captions, both losses nearly 0. Then the control with shuffled pictures, which
+// must fail in everything.
 
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
@@ -65,7 +65,7 @@ describe('one batch', () => {
     }
   })
 
-  it('is learned by heart: both losses are nearly gone', async () => {
+  it('is memorized: both losses are nearly zero', async () => {
     const { contrastive, captioning } = noGrad(() => model.loss(images, texts))
     assert.ok((await contrastive!.item()) < 0.02, `contrastive ${await contrastive!.item()}`)
     assert.ok((await captioning!.item()) < 0.02, `captioning ${await captioning!.item()}`)
@@ -75,7 +75,7 @@ describe('one batch', () => {
     assert.deepEqual(recallAtOne(model, images), { toText: 1, toImage: 1 })
   })
 
-  it('is captioned to the letter, greedily and by beams', async () => {
+  it('is captioned exactly, greedily and by beam search', async () => {
     assert.equal(await exactCaptions(model, images), 8)
     const beams = await model.generate(images, { start: 1, end: 2, beams: 3 })
     assert.deepEqual(
@@ -84,12 +84,12 @@ describe('one batch', () => {
     )
   })
 
-  it('has captions likelier than those of other pictures', () => {
+  it('has captions that are likelier than those of other pictures', () => {
     const [own, foreign] = [images, others].map(x => [...noGrad(() => model.score(x, texts)).dataSync()])
     for (const [i, score] of own.entries()) assertAbove(score, foreign[i] + 1)
   })
 
-  it('with its pictures shuffled is wrong in everything: the model looks at them', async () => {
+  it('with shuffled pictures is wrong in everything, so the model uses the pictures', async () => {
     const { contrastive, captioning } = noGrad(() => model.loss(others, texts))
     assertAbove(await contrastive!.item(), 2)
     assertAbove(await captioning!.item(), 1)
@@ -97,7 +97,7 @@ describe('one batch', () => {
     assert.equal(await exactCaptions(model, others), 0)
   })
 
-  it('is learned with as much memory at the last step as at the third', () => {
+  it('is learned with equal memory at the last step and at the third', () => {
     assert.equal(memoryWasFlat, true)
   })
 })

@@ -1,4 +1,4 @@
-// Logits that are no finite numbers: -∞ rules a token out, and everything else ends the generation by its name.
+// Logits that are not finite: -∞ excludes a token, and all others throw an error that names the token.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -52,7 +52,7 @@ for (const [name, way] of Object.entries(ways))
     const beam = way.beams === undefined ? {} : { beam: 0 }
 
     for (const value of [Number.NaN, Infinity])
-      it(`stops at a logit of ${value}, and names token, image and beam`, async () => {
+      it(`throws for a logit of ${value}, and names token, image and beam`, async () => {
         const last = way.beams ?? 1
         const decoder = spoiled((position, row, logits) => {
           if (position === 3 && row === last) logits[4] = value
@@ -67,7 +67,7 @@ for (const [name, way] of Object.entries(ways))
         )
       })
 
-    it('stops where every token is ruled out', () =>
+    it('throws if every token is ruled out', () =>
       stops(
         generate(
           spoiled((position, _, logits) => void (position === 2 && logits.fill(-Infinity))),
@@ -79,7 +79,7 @@ for (const [name, way] of Object.entries(ways))
         -Infinity,
       ))
 
-    it('stops where the options leave none of the tokens that the model allows', () =>
+    it('throws if the options exclude all tokens that the model allows', () =>
       stops(
         generate(
           spoiled((_, __, logits) => {
@@ -93,7 +93,7 @@ for (const [name, way] of Object.entries(ways))
         -Infinity,
       ))
 
-    it('writes only tokens that the model does not rule out', async () => {
+    it('generates only tokens that the model does not rule out', async () => {
       const masked = spoiled((_, __, logits) => logits.fill(-Infinity, 0, 4))
       const captions = await generate(masked, images, options)
       for (const { ids, logProbability } of captions.flatMap(best => [best, ...best.alternatives])) {
@@ -106,7 +106,7 @@ for (const [name, way] of Object.entries(ways))
       }
     })
 
-    it('gives back its memory where it stops', async () => {
+    it('frees its memory if it throws', async () => {
       const before = device.get('reference').memory().buffers
       const decoder = spoiled((position, _, logits) => void (position === 3 && logits.fill(Number.NaN)))
       await assert.rejects(generate(decoder, images, options), LogitsError)
@@ -116,7 +116,7 @@ for (const [name, way] of Object.entries(ways))
     })
   })
 
-it('beams of ragged prompts name the image that they are about', () =>
+it('errors of ragged prompts name the image of the beam', () =>
   stops(
     generate(
       spoiled((position, _, logits) => void (position === 5 && logits.fill(Number.NaN))),
@@ -169,7 +169,7 @@ describe('choosing', () => {
     maxLength: 20,
   })
 
-  it('takes NaN last', () => {
+  it('orders NaN last', () => {
     fc.assert(
       fc.property(numbers, fc.integer({ min: 1, max: 25 }), (list, n) => {
         const values = Float64Array.from(list)
@@ -184,7 +184,7 @@ describe('choosing', () => {
     )
   })
 
-  it('draws one of the likeliest tokens at any temperature near 0, each as often', () => {
+  it('draws the likeliest tokens equally often at any temperature near 0', () => {
     const logs = Float64Array.of(-3, -0.5, -1, -0.5, -Infinity)
     const generator = new Generator(1)
     for (const temperature of [1e-3, 1e-300, Number.MIN_VALUE]) {
@@ -195,7 +195,7 @@ describe('choosing', () => {
     }
   })
 
-  it('lets a diversity without end rule out what earlier groups took, and nothing else', async () => {
+  it('excludes only the tokens of earlier groups if the diversity is infinite', async () => {
     const [{ ids, alternatives }] = await model.generate(images, { start, beams: 2, groups: 2, diversity: 1e300 })
     const [{ ids: same, alternatives: others }] = await model.generate(images, {
       start,
@@ -206,7 +206,7 @@ describe('choosing', () => {
     assert.deepEqual([same, others.map(each => each.ids)], [ids, alternatives.map(each => each.ids)])
   })
 
-  it('has something left unless all is ruled out', () => {
+  it('has a token left unless all are ruled out', () => {
     const settings = { repetitionPenalty: 1, minimumLength: 3, end: 1, pad: 0 }
     const place = { image: 0, position: 1 }
     checkAllowed(adjusted(Float64Array.of(-1, -1, -1), [2], settings), place)

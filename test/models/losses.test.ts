@@ -1,4 +1,4 @@
-// The losses of CoCa against plain loops over its outputs, and what each of them teaches which parameter.
+// The losses of CoCa against plain loops over its outputs, and the parameters that each of them trains.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -94,7 +94,7 @@ describe('the losses equal plain loops over the outputs', () => {
     assertCloseNumbers([value(total)], [0.7 * (a + b) + 1.3 * perImage], 1e-12)
   })
 
-  it('where texts of one group are positives of each other', () => {
+  it('with texts of one group as positives of each other', () => {
     const model = coca()
     const groups = tensor([8, 1, 8], { dtype: 'int32' })
     const [a, b] = contrastiveLoops(model, images, texts, (i, j) => (i === 1) === (j === 1))
@@ -105,7 +105,7 @@ describe('the losses equal plain loops over the outputs', () => {
     assert.equal(value(apart.captioning), value(loss.captioning))
   })
 
-  it('where a caption that occurs twice is one group, as without groups: equal texts share what is aimed at either', () => {
+  it('with equal captions in one group, as without groups: equal texts have equal logits', () => {
     const model = coca()
     const twice = texts.take(tensor([0, 1, 0], { dtype: 'int32' }))
     const groups = tensor([8, 1, 8], { dtype: 'int32' })
@@ -113,7 +113,7 @@ describe('the losses equal plain loops over the outputs', () => {
     assertCloseNumbers([value(together)], [value(apart)], 1e-14)
   })
 
-  it('where all numbers of groups differ, as without groups', () => {
+  it('with different numbers for all groups, as without groups', () => {
     const model = coca()
     const groups = tensor([3, 1, 2], { dtype: 'int32' })
     assertCloseNumbers(
@@ -123,7 +123,7 @@ describe('the losses equal plain loops over the outputs', () => {
     )
   })
 
-  it('and a score is the sum of log-probabilities of a text, after its first token and before its padding', () => {
+  it('a score is the sum of the log-probabilities of a text, without its first token and its padding', () => {
     const model = coca()
     const { sum } = captioningLoops(model, images, texts)
     const scores = [...model.score(images, texts).dataSync()]
@@ -146,7 +146,7 @@ describe('every parameter', () => {
     })
   }
 
-  it('gets a gradient in every element, but for ids and positions that no text has', () => {
+  it('gets a gradient in every element, except for ids and positions that no text has', () => {
     const model = coca()
     const full = ids([
       [1, 3, 4, 5, 6, 2],
@@ -206,7 +206,7 @@ describe('λ = 0', () => {
       },
     ]
     for (const { what, config, unneeded } of cases)
-      it(`for ${what} leaves what only they need where it was, decay or not (${arrangement})`, () => {
+      it(`for ${what} does not change parameters that only they need, even with decay (${arrangement})`, () => {
         const model = made(config)
         const before = new Map([...model.namedParameters()].map(([name, p]) => [name, [...p.dataSync()]]))
         new AdamW(model, { weightDecay: 0.1 }).minimize(() => model.loss(images, texts).total, { learningRate: 0.1 })
@@ -232,20 +232,20 @@ describe('λ = 0', () => {
       assert.deepEqual(Object.keys(captioner.loss(images, texts)), ['total', 'captioning'])
     })
 
-    it(`for captions teaches exactly what a dual encoder has (${arrangement})`, () => {
+    it(`for captions trains exactly the parts of a dual encoder (${arrangement})`, () => {
       const model = zeroed(weights(1, 0), onlyCaptioning[arrangement])
       const { total, contrastive } = model.loss(images, texts)
       assert.equal(value(total), value(contrastive))
     })
 
-    it(`for contrast teaches exactly what a captioner has (${arrangement})`, () => {
+    it(`for contrast trains exactly the parts of a captioner (${arrangement})`, () => {
       const model = zeroed(weights(0, 2), onlyContrastive[arrangement === 'shared' ? 'shared' : 'cascade'])
       const { total, captioning } = model.loss(images, texts)
       assert.equal(value(total), 2 * value(captioning))
     })
   }
 
-  it('for both is refused: no loss is left', () => {
+  it('for both throws, because no loss is left', () => {
     assert.throws(() => coca(weights(0, 0)), /^ConfigError: loss\.captioning\.weight = 0/)
   })
 
@@ -282,7 +282,7 @@ describe('λ = 0', () => {
 })
 
 describe('a contrastive loss over parts of a batch', () => {
-  it('adds up to the whole: embeddings first, then each part anew with gradients among the others as numbers', () => {
+  it('has gradients that add up to those of the whole: first embeddings, then each part again', () => {
     const model = coca()
     const images = pictures(6)
     const tokens = concat([texts, texts.flip(1)])
@@ -320,14 +320,14 @@ describe('a contrastive loss over parts of a batch', () => {
 })
 
 describe('the temperature', () => {
-  it('begins at 0.07 and is learned', () => {
+  it('starts at 0.07 and is learned', () => {
     const model = coca(small, 1, 0)
     assertCloseNumbers([value(model.forward(pictures(2), texts.slice([{ stop: 2 }])).scale)], [1 / 0.07], 1e-6)
     const gradient = gradientsOf(model, () => model.loss(pictures(3), texts).contrastive!).get('logScale')!
     assertAbove(Math.abs(gradient[0]), 1e-6)
   })
 
-  it('is kept within [1 / maximum, 1] by constrain, and left alone inside', () => {
+  it('is kept within [1 / maximum, 1] by constrain, and not changed inside', () => {
     const model = coca({ ...small, temperature: { initial: 0.1, maximumScale: 50 } }, 1, 0)
     const after = (logScale: number) => {
       model.logScale.assign(tensor(logScale, { dtype: 'float64' }))
@@ -339,7 +339,7 @@ describe('the temperature', () => {
 })
 
 describe('checkpointed blocks', () => {
-  it('change neither loss nor gradients', () => {
+  it('do not change loss and gradients', () => {
     const model = coca()
     const compute = () => lossAndGradients(model, () => model.loss(pictures(3), texts))
     const plain = compute()
@@ -358,7 +358,7 @@ describe('dropout', () => {
   plain.loadStateDict(model.stateDict())
   const total = (which: CoCa) => value(which.loss(pictures(3), texts).total)
 
-  it('drops in training, anew each time and the same from the same seed', () => {
+  it('is random in training, and the same from the same seed', () => {
     seed(4)
     const [first, second] = [total(model), total(model)]
     assert.notEqual(first, second)
@@ -366,7 +366,7 @@ describe('dropout', () => {
     assert.equal(total(model), first)
   })
 
-  it('does nothing in evaluation, and something again in training', () => {
+  it('does nothing in evaluation, and is active again in training', () => {
     model.eval()
     assert.equal(total(model), total(plain))
     model.train()
@@ -381,7 +381,7 @@ describe('dropout', () => {
 })
 
 describe('a model that copies its input', () => {
-  it('scores badly: what stands at a position is not what is predicted there', () => {
+  it('has a low score: position t predicts token t + 1', () => {
     const tokens = ids([[1, 3, 4, 5, 6, 2]])
     const copying = tensor(
       [1, 3, 4, 5, 6, 2].map(id => Array.from({ length: 7 }, (_, i) => (i === id ? 9 : 0))),

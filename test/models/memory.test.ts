@@ -1,4 +1,4 @@
-// How much memory inference takes beside the weights: a few layers' worth, however many layers there are.
+// The memory of inference without the weights: that of a few layers, for any number of layers.
 
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
@@ -40,11 +40,11 @@ const uses: Record<string, Use> = {
   },
 }
 
-describe('memory of inference beside the weights', () => {
+describe('memory of inference without the weights', () => {
   before(() => device.use('cpu'))
 
   for (const [name, use] of Object.entries(uses))
-    it(`of ${name} does not grow with the number of layers, caches aside`, async () => {
+    it(`of ${name} does not grow with the number of layers, except for caches`, async () => {
       const [shallow, deep] = [model(2), model(10)]
       const few = await peakOf(() => use(shallow, 4))
       const many = await peakOf(() => use(deep, 4))
@@ -53,7 +53,7 @@ describe('memory of inference beside the weights', () => {
       assert.ok(many <= 1.05 * few + caches, `${few} bytes for 2 layers, ${many} for 10`)
     })
 
-  it('of an image is that of some twenty results of a layer, so it grows with the batch and no faster', async () => {
+  it('of an image is at most some twenty results of a layer, so it grows linearly with the batch', async () => {
     const coca = model(6)
     const use = (batch: number) => peakOf(() => uses['embedding images'](coca, batch))
     const [one, eight] = [await use(1), await use(8)]
@@ -61,7 +61,7 @@ describe('memory of inference beside the weights', () => {
     assert.ok(eight <= 8.2 * one, `${one} bytes for one image, ${eight} for eight`)
   })
 
-  it('is given back to the last byte, whatever is written', async () => {
+  it('is freed completely after any generation', async () => {
     const coca = model(2)
     const { bytes } = device.get().memory()
     for (const use of Object.values(uses)) {

@@ -1,4 +1,4 @@
-// What somebody reads who configures a model, or asks it, in another way than the one that there is.
+// Error messages for invalid configurations of models and invalid arguments.
 
 import { describe } from 'node:test'
 import * as library from '../../src/index.ts'
@@ -32,7 +32,7 @@ describe('a configuration', () => {
       'write new CoCa({ text: { vocabulary: 8 } })',
     ],
     [
-      'an unknown name in the upper half',
+      'an unknown name in the multimodal half',
       () => new CoCa({ ...small, text: { ...text, multimodal: { n_heads: 2 } } }),
       'OptionsError',
       'text.multimodal.n_heads',
@@ -101,7 +101,7 @@ describe('a configuration', () => {
       'OptionsError',
       'CoCa: text is missing: it must be an object of options',
     ],
-    ['a preset that there is not', () => new CoCa(presets.tyni), 'OptionsError', 'CoCa: image is missing'],
+    ['a preset that does not exist', () => new CoCa(presets.tyni), 'OptionsError', 'CoCa: image is missing'],
     ["new CoCa('tiny')", () => new CoCa('tiny'), 'OptionsError', "CoCa: config must be an object, not 'tiny'"],
     [
       'new VisionTransformer({ image_size: 8, … })',

@@ -56,7 +56,7 @@ const logs = logSoftmax([1.2, 0.1, -0.4, 2, 0.7, -3, 0.3])
 
 describe('sampling', () => {
   for (const options of ways) {
-    it(`draws from the distribution that is asked for: ${JSON.stringify(options)}`, () => {
+    it(`draws from the requested distribution: ${JSON.stringify(options)}`, () => {
       const generator = new Generator(11)
       const counts = new Array<number>(logs.length).fill(0)
       for (let i = 0; i < 20_000; i++) counts[drawFrom(logs, { temperature: 1, generator, ...options })]++
@@ -64,12 +64,12 @@ describe('sampling', () => {
     })
   }
 
-  it('would be caught by this test if it drew from another distribution', () => {
+  it('from another distribution fails this test', () => {
     const counts = expectedShares([...logs], { temperature: 1.1 }).map(share => 20_000 * share)
     assertAbove(misfit(counts, expectedShares([...logs], {})), 1)
   })
 
-  it('of a model draws its tokens as the model says, those after the first too', async () => {
+  it('of a model draws all tokens from the probabilities of the model', async () => {
     const model = coca(withoutPad)
     const image = pictures(1)
     const options = { start, sample: true, maximumLength: 3, temperature: 1.5, topK: 5, generator: new Generator(3) }
@@ -84,7 +84,7 @@ describe('sampling', () => {
     assertBelow(misfit(counts[likeliest], second), 1)
   })
 
-  it('of the one likeliest token is greedy', async () => {
+  it('with topK 1 is greedy', async () => {
     const model = coca(small)
     const images = pictures(3)
     const greedy = await model.generate(images, { start, end })
@@ -92,7 +92,7 @@ describe('sampling', () => {
       assert.deepEqual(await model.generate(images, { start, end, sample: true, ...narrow }), greedy)
   })
 
-  it('gives the same from the same seed, and other captions from another', async () => {
+  it('gives equal captions from equal seeds, and others from another seed', async () => {
     const model = coca(small)
     const sample = (number: number) =>
       model.generate(pictures(3), { start, sample: true, generator: new Generator(number) })
@@ -100,7 +100,7 @@ describe('sampling', () => {
     assert.notDeepEqual(await sample(1), await sample(2))
   })
 
-  it('reports the log-probability of the model, whatever temperature it was drawn at', async () => {
+  it('reports the log-probability of the model, at any temperature', async () => {
     const model = coca(withoutPad)
     const image = pictures(1)
     const options = { start, sample: true, temperature: 2, repetitionPenalty: 1.3, generator: new Generator(8) }
@@ -109,7 +109,7 @@ describe('sampling', () => {
     assertCloseNumbers([logProbability], [expected.reduce((a, b) => a + b)], 1e-12)
   })
 
-  it('never draws a token that may not come', () => {
+  it('never draws a token that is excluded', () => {
     const forbidden = Float64Array.of(-Infinity, -1, -Infinity, -2)
     const generator = new Generator(1)
     for (let i = 0; i < 1000; i++) assert.equal(drawFrom(forbidden, { temperature: 1, generator }) % 2, 1)
@@ -119,7 +119,7 @@ describe('sampling', () => {
 describe('choosing', () => {
   const numbers = fc.array(fc.double({ min: -50, max: 50, noNaN: true }), { minLength: 1, maxLength: 30 })
 
-  it('the n largest of some values is sorting them, equal ones in their order', () => {
+  it('the n largest values equals sorting them, equal ones in their order', () => {
     const property = fc.property(numbers, fc.integer({ min: 1, max: 35 }), (values, n) => {
       const rounded = Float64Array.from(values, x => Math.round(x / 10))
       const sorted = [...rounded.keys()].sort((a, b) => rounded[b] - rounded[a] || a - b)
@@ -129,7 +129,7 @@ describe('choosing', () => {
     fc.assert(property, runs(200))
   })
 
-  it('works with log-probabilities whose exponentials sum to one, whatever was added to all logits', () => {
+  it('uses log-probabilities whose exponentials sum to one, for any offset of the logits', () => {
     const property = fc.property(numbers, fc.double({ min: -1e6, max: 1e6, noNaN: true }), (values, shift) => {
       const logs = logSoftmax(values)
       assertCloseNumbers([logs.reduce((sum, x) => sum + Math.exp(x), 0)], [1], 1e-12)
@@ -138,7 +138,7 @@ describe('choosing', () => {
     fc.assert(property, runs(200))
   })
 
-  it('penalises tokens that occurred, once each, and forbids an early end and padding', () => {
+  it('penalises each token that occurred once, and forbids an early end and padding', () => {
     const values = Float64Array.of(-1, -2, -3, -4)
     const plain = { repetitionPenalty: 1, minimumLength: 0 }
     assert.deepEqual([...adjusted(values, [3, 3], { ...plain, repetitionPenalty: 2 })], [-1, -2, -3, -8])

@@ -1,4 +1,4 @@
-// Search by listing everything: what beam search must find when it is allowed to keep everything.
+// Exhaustive search: the result that beam search must find if it keeps all beams.
 
 import type { CoCa } from '../../src/models/index.ts'
 import type { Tensor } from '../../src/tensor/index.ts'

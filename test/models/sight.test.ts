@@ -1,4 +1,4 @@
-// Who sees what in CoCa: by changing inputs and watching outputs, and by gradients of outputs with respect to inputs.
+// Which inputs affect which outputs of CoCa: by changing inputs, and by gradients of outputs with respect to inputs.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -53,7 +53,7 @@ describe('causality', () => {
     const before = model.forward(image, ids([tokens]))
     const unimodalBefore = model.textFeatures(ids([tokens])).tokens
 
-    it(`a token that changes leaves unimodal tokens and logits before it as they were, ${name}`, () => {
+    it(`changing a token does not change unimodal tokens and logits before it, ${name}`, () => {
       for (let changed = 1; changed < tokens.length; changed++) {
         const other = ids([tokens.with(changed, (tokens[changed] % 6) + 1)])
         const { logits } = model.forward(image, other)
@@ -90,7 +90,7 @@ describe('causality', () => {
 describe('[CLS]', () => {
   const model = coca()
 
-  it('sees every real token and itself, and no padding', () => {
+  it('attends to every real token and itself, and not to padding', () => {
     const tokens = [1, 5, 3, 2, 0, 0]
     const f = () => model.textFeatures(ids([tokens])).summary
     sensitivity(model, tokens, f).forEach((row, position) => {
@@ -105,13 +105,13 @@ describe('[CLS]', () => {
     classToken.assign(kept)
   })
 
-  it('sees as much of a full text, itself included, as where there is no padding id', () => {
+  it('attends to a full text and itself as without a padding id', () => {
     const [padded, plain] = [coca(small), coca(withoutPad)]
     const full = texts.slice([{ stop: 1 }])
     assertCloseNumbers([...padded.encodeText(full).dataSync()], [...plain.encodeText(full).dataSync()])
   })
 
-  it('is seen by no token', () => {
+  it('is not attended to by any token', () => {
     const image = pictures(3)
     const before = model.forward(image, texts)
     const tokens = model.textFeatures(texts).tokens.dataSync()
@@ -124,7 +124,7 @@ describe('[CLS]', () => {
     model.unimodal.classToken.assign(kept)
   })
 
-  it('does not care how much padding there is', () => {
+  it('does not depend on the amount of padding', () => {
     const embeddings = [4, 5, 6].map(length => {
       const text = [1, 5, 3, 2, 0, 0].slice(0, length)
       return [...model.encodeText(ids([text])).dataSync()]
@@ -133,7 +133,7 @@ describe('[CLS]', () => {
     assertCloseNumbers(embeddings[2], embeddings[0], 1e-14)
   })
 
-  it('does not care what is embedded where padding stands', () => {
+  it('does not depend on the embedding of padding', () => {
     const padded = ids([[1, 5, 3, 2, 0, 0]])
     const before = [...model.encodeText(padded).dataSync()]
     const table = model.unimodal.embedding.weight
@@ -144,7 +144,7 @@ describe('[CLS]', () => {
     table.assign(kept)
   })
 
-  it('sees padding where the model was given no padding id, which is why one is given', () => {
+  it('attends to padding if the model has no padding id', () => {
     const blind = coca(withoutPad)
     const short = [...blind.encodeText(ids([[1, 5, 3, 2]])).dataSync()]
     const long = [...blind.encodeText(ids([[1, 5, 3, 2, 0, 0]])).dataSync()]
@@ -164,7 +164,7 @@ describe('padding', () => {
     [1, 6, 4, 2, 0, 0],
   ])
 
-  it('changes neither the embeddings nor the logits of real positions', () => {
+  it('does not change the embeddings and the logits of real positions', () => {
     const [a, b] = [model.forward(image, short), model.forward(image, long)]
     assertCloseNumbers([...b.text.dataSync()], [...a.text.dataSync()], 1e-13)
     assertCloseNumbers([...b.image.dataSync()], [...a.image.dataSync()], 1e-13)
@@ -172,7 +172,7 @@ describe('padding', () => {
   })
 
   for (const reduction of ['sum', 'mean'] as const) {
-    it(`changes no loss (${reduction})`, () => {
+    it(`does not change the losses (${reduction})`, () => {
       const reduced = coca({ ...small, loss: { contrastive: { reduction }, captioning: { reduction } } })
       const [a, b] = [reduced.loss(image, short), reduced.loss(image, long)]
       for (const part of ['total', 'contrastive', 'captioning'] as const)
@@ -180,12 +180,12 @@ describe('padding', () => {
     })
   }
 
-  it('changes no score', () => {
+  it('does not change the score', () => {
     const [a, b] = [model.score(image, short), model.score(image, long)]
     assertCloseNumbers([...b.dataSync()], [...a.dataSync()], 1e-13)
   })
 
-  it('between the tokens of a text is seen by nobody', () => {
+  it('between the tokens of a text is masked', () => {
     const tokens = [1, 5, 0, 3, 2]
     const outputs = [
       () => model.textFeatures(ids([tokens])).summary,
@@ -199,7 +199,7 @@ describe('the image', () => {
   for (const arrangement of arrangements) {
     const model = coca(arranged(arrangement))
 
-    it(`is in every logit and in no unimodal token or text embedding, with ${arrangement} poolers`, () => {
+    it(`affects every logit, and no unimodal token or text embedding, with ${arrangement} poolers`, () => {
       const text = ids([[1, 3, 4, 5, 6, 2]])
       const [a, b] = [1, 2].map(number => model.forward(pictures(1, number), text))
       for (let t = 0; t < 6; t++) assert.notDeepEqual(at(a.logits, 0, t), at(b.logits, 0, t))
@@ -208,7 +208,7 @@ describe('the image', () => {
       assert.equal(largestOf(gradient.dataSync()), 0)
     })
 
-    it(`reaches the first logits and its embedding from every pixel, with ${arrangement} poolers`, () => {
+    it(`affects the first logits and its embedding with every pixel, with ${arrangement} poolers`, () => {
       const text = ids([[1, 3, 2]])
       const outputs = [
         (pixels: Tensor) => model.forward(pixels, text).image,
@@ -223,7 +223,7 @@ describe('the image', () => {
 })
 
 describe('an image and a text', () => {
-  it('of a batch do not touch the others of the batch', () => {
+  it('of a batch do not affect the others of the batch', () => {
     const model = coca()
     const [images, together] = [pictures(3), model.forward(pictures(3), texts)]
     for (let i = 0; i < 3; i++) {
@@ -248,12 +248,12 @@ describe('the poolers', () => {
   const pooler = stirred(() => new AttentionalPooler({ queries: 4, width: 8, heads: 2, memoryWidth: 12 }))
   const tokens = randn([2, 5, 12], { dtype: 'float64' })
 
-  it('do not care about the order of image tokens', () => {
+  it('do not depend on the order of image tokens', () => {
     const shuffled = tokens.take(ids([[3, 0, 4, 1, 2]]).reshape([5]), { axis: 1 })
     assertCloseNumbers([...pooler.forward(shuffled).dataSync()], [...pooler.forward(tokens).dataSync()], 1e-13)
   })
 
-  it('give their tokens in the order of their queries', () => {
+  it('return their tokens in the order of their queries', () => {
     const order = ids([[2, 0, 3, 1]]).reshape([4])
     const before = pooler.forward(tokens)
     const kept = pooler.queries.add(0)
@@ -263,7 +263,7 @@ describe('the poolers', () => {
     assertCloseNumbers(after, [...before.take(order, { axis: 1 }).dataSync()], 1e-13)
   })
 
-  it('in cascade give another embedding than in parallel, from the same weights', () => {
+  it('compute different embeddings in cascade and in parallel, from the same weights', () => {
     const square = { ...small, image: { ...small.image, width: 8 } }
     const [cascade, parallel] = (['cascade', 'parallel'] as const).map(arrangement =>
       coca({ ...square, pooler: { ...square.pooler, arrangement } }),
@@ -275,7 +275,7 @@ describe('the poolers', () => {
     assertAbove(largestOf(difference), 1e-2)
   })
 
-  it('as a cascade and in parallel are what Figure 2 and section 3.2 say, step by step', () => {
+  it('in cascade and in parallel follow Figure 2 and section 3.2, step by step', () => {
     for (const arrangement of ['cascade', 'parallel'] as const) {
       const model = coca(arranged(arrangement))
       const patches = model.encoder.forward(pictures(2))
@@ -288,7 +288,7 @@ describe('the poolers', () => {
     }
   })
 
-  it('as one: the first query gives the embedding, the others the tokens', () => {
+  it('as one pooler: the first query computes the embedding, the others the tokens', () => {
     const model = coca(arranged('shared'))
     const before = model.imageFeatures(pictures(2))
     assert.deepEqual(before.tokens.shape, [2, 3, 8])

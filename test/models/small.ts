@@ -1,4 +1,4 @@
-// Models small enough to be asked anything: in float64, with weights large enough that every part matters.
+// Small models for tests: in float64, with weights large enough that every part matters.
 
 import assert from 'node:assert/strict'
 import '../reference.ts'

@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 for (const [what, mutantsOf, least] of [
   ['rules', mutantsOfRules, 300],
-  ['the tape and the masks', mutantsByReplacement, 25],
+  ['the tape and the masks', mutantsByReplacement, 60],
   ['kernels', mutantsOfKernels, 300],
 ] as const)
   test(`faults of ${what} can be put in`, () => {

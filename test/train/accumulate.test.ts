@@ -30,14 +30,15 @@ function assertSame(model: CoCa, parts: number, options: { readonly groups?: Ten
 }
 
 describe('a batch in parts has the loss and the gradients of the whole', () => {
-  for (const parts of [1, 2, 3, 5]) it(`in ${parts} parts, uneven where they must be`, () => assertSame(coca(), parts))
+  for (const parts of [1, 2, 3, 5])
+    it(`in ${parts} parts, of uneven size if necessary`, () => assertSame(coca(), parts))
 
   for (const arrangement of arrangements)
     it(`with poolers that are ${arrangement}`, () => assertSame(coca(arranged(arrangement)), 2))
 
-  it('with captions that are equal as positives of each other, across parts', () => assertSame(coca(), 3, { groups }))
+  it('with equal captions as positives of each other, across parts', () => assertSame(coca(), 3, { groups }))
 
-  it('with losses that are sums, and weights of their own', () => {
+  it('with losses that are sums, and other weights', () => {
     const loss: CoCaConfig['loss'] = {
       contrastive: { weight: 0.7, reduction: 'sum' },
       captioning: { weight: 1.3, reduction: 'sum' },
@@ -56,7 +57,7 @@ describe('a batch in parts has the loss and the gradients of the whole', () => {
         assertSame(model, 2)
       })
 
-  it('without padding, where every token counts', () => assertSame(coca(withoutPad), 3))
+  it('without padding, so that every token counts', () => assertSame(coca(withoutPad), 3))
 
   it('with some parameters frozen', () => {
     const model = coca()
@@ -65,7 +66,7 @@ describe('a batch in parts has the loss and the gradients of the whole', () => {
     assertSame(model, 2)
   })
 
-  it('with nothing but the temperature to train', () => {
+  it('with only the temperature to train', () => {
     const model = coca().freeze()
     model.logScale.trainable = true
     assertSame(model, 3)
@@ -86,7 +87,7 @@ it('every parameter is used in every part', () => {
   }
 })
 
-it('drops the same in both passes: the gradient is that of the loss it reports', () => {
+it('uses the same dropout in both passes: the gradient is that of the reported loss', () => {
   const model = coca({ ...small, dropout: 0.3 }).train()
   const { position } = defaultGenerator().state
   const first = accumulateGradients(model, images, captions, { parts: 2 })
@@ -115,7 +116,7 @@ describe('on cpu', () => {
     new Map<string, Parameter>(model.namedParameters()).get(name)!.assign(moved(parameter))
   const [pixels, tokens] = [moved(images), moved(captions)]
 
-  it('gradients that lie in one memory are added up each on its own', () => {
+  it('gradients that share memory are summed separately', () => {
     const whole = lossAndGradients(model, () => model.loss(pixels, tokens))
     const { gradients } = accumulateGradients(model, pixels, tokens, { parts: 3 })
     for (const [name, gradient] of whole.gradients) {
@@ -130,7 +131,7 @@ describe('on cpu', () => {
     }
   })
 
-  it('no part leaves memory behind', () => {
+  it('no part leaks memory', () => {
     const left = (parts: number) => {
       const before = cpu.memory().bytes
       let after = 0
@@ -144,10 +145,10 @@ describe('on cpu', () => {
   })
 })
 
-it('refuses more parts than rows', () => {
+it('throws for more parts than rows', () => {
   for (const parts of [0, 6, 1.5])
     assert.throws(
       () => accumulateGradients(coca(), images, captions, { parts }),
-      new RegExp(`${parts} parts of a batch of 5`),
+      new RegExp(`parts must be 1 … 5, the size of the batch, not ${parts}`),
     )
 })

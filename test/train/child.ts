@@ -1,4 +1,4 @@
-// A process that trains, to be killed: node … child.ts <run folder> <config file>
+// A process that trains and is killed by a test: node … child.ts <run folder> <config file>
 
 import { existsSync } from 'node:fs'
 import { readRunConfig, resumeTraining, train } from '../../src/train/index.ts'

@@ -22,7 +22,7 @@ function problems(others: Record<string, unknown>): string[] {
   return []
 }
 
-test('what is left open gets its default', () => {
+test('missing settings get their defaults', () => {
   assert.deepEqual(checkRunConfig(least), {
     ...least,
     family: 'coca',
@@ -51,7 +51,7 @@ test('what is left open gets its default', () => {
   })
 })
 
-test('a checked configuration is one that can be checked', () => {
+test('a checked configuration passes the check again', () => {
   const config = checkRunConfig(tinyJson('x', { optimizer: { name: 'sgd', momentum: 0.9 }, clipNorm: null }))
   assert.deepEqual(checkRunConfig(JSON.parse(JSON.stringify(config))), config)
 })
@@ -68,22 +68,22 @@ test('a model is a preset, a preset with differences, or complete', () => {
   assert.deepEqual(model(tinyModel), tinyModel)
 })
 
-test('every mistake is named by its field', () => {
+test('the error names the field of every mistake', () => {
   const expected: [settings: Record<string, unknown>, ...problems: (string | RegExp)[]][] = [
-    [{ batchsize: 4 }, 'batchsize: is no setting'],
+    [{ batchsize: 4 }, 'batchsize: is not a setting'],
     [{ batchSize: 0 }, 'batchSize: must be a positive integer, not 0'],
     [{ batchSize: 2.5 }, 'batchSize: must be a positive integer, not 2.5'],
     [{ data: undefined }, 'data: is missing'],
     [{ data: '' }, 'data: must be a path, not ""'],
     [{ steps: undefined }, 'steps: is missing: give steps or epochs'],
-    [{ epochs: 2 }, 'steps: is given together with epochs: one of them says how long to train'],
+    [{ epochs: 2 }, 'steps: is given together with epochs: give one of them'],
     [{ validation: 1 }, 'validation: must be below 1, not 1'],
     [{ seed: -1 }, 'seed: must be an integer, 0 or more, not -1'],
     [{ device: 'cuda' }, 'device: must be one of reference, cpu, gpu, not "cuda"'],
     [{ schedule: 'step' }, 'schedule: must be one of constant, linear, cosine, not "step"'],
     [{ clipNorm: 0 }, 'clipNorm: must be above 0, not 0'],
     [{ augment: { flip: 1 } }, 'augment.flip: must be true or false, not 1'],
-    [{ augment: { rotate: 1 } }, 'augment.rotate: is no setting'],
+    [{ augment: { rotate: 1 } }, 'augment.rotate: is not a setting'],
     [{ normalize: { std: [1, 0, 1] } }, 'normalize.std.1: must be above 0, not 0'],
     [{ normalize: { mean: [1, 1] } }, 'normalize.mean: must be three numbers, not [1,1]'],
     [{ equalCaptions: true }, 'equalCaptions: must be one of distinct, positives, ignore, not true'],
@@ -91,18 +91,18 @@ test('every mistake is named by its field', () => {
     [{ optimizer: { name: 'adam' } }, 'optimizer.name: must be one of adamw, adafactor, sgd, not "adam"'],
     [{ optimizer: { learningRate: -1 } }, 'optimizer.learningRate: must be above 0, not -1'],
     [{ optimizer: { betas: [0.9, 1] } }, 'optimizer.betas.1: must be below 1, not 1'],
-    [{ optimizer: { momentum: 0.9 } }, 'optimizer.momentum: is no setting of adamw'],
-    [{ optimizer: { name: 'sgd', betas: [0.9, 0.99] } }, 'optimizer.betas: is no setting of sgd'],
-    [{ model: 'huge' }, 'model: "huge" is no preset; there are tiny, small, base, large, full'],
-    [{ model: { preset: 3 } }, 'model.preset: 3 is no preset; there are tiny, small, base, large, full'],
+    [{ optimizer: { momentum: 0.9 } }, 'optimizer.momentum: is not a setting of adamw'],
+    [{ optimizer: { name: 'sgd', betas: [0.9, 0.99] } }, 'optimizer.betas: is not a setting of sgd'],
+    [{ model: 'huge' }, 'model: "huge" is not a preset; the presets are tiny, small, base, large, full'],
+    [{ model: { preset: 3 } }, 'model.preset: 3 is not a preset; the presets are tiny, small, base, large, full'],
     [{ model: undefined }, 'model: is missing'],
     [{ model: 3 }, 'model: must be an object, not 3'],
-    [{ model: { preset: 'tiny', image: { widht: 3 } } }, 'model.image.widht: is no setting'],
+    [{ model: { preset: 'tiny', image: { widht: 3 } } }, 'model.image.widht: is not a setting'],
     [{ model: { preset: 'tiny', text: { heads: 3 } } }, 'model.text.heads: 3 does not divide the width 64'],
     [{ model: { preset: 'tiny', image: { patch: 5 } } }, 'model.image.patch: 5 does not divide the image size 32'],
     [{ model: { ...tinyModel, pooler: undefined } }, 'model.pooler: is missing'],
     [{ model: { preset: 'tiny', temperature: { initial: 3 } } }, /^model\.temperature\.initial: 3 must be in/],
-    [{ stepz: 1, keepLast: 0 }, 'keepLast: must be a positive integer, not 0', 'stepz: is no setting'],
+    [{ stepz: 1, keepLast: 0 }, 'keepLast: must be a positive integer, not 0', 'stepz: is not a setting'],
   ]
   for (const [settings, ...lines] of expected) {
     const found = problems(settings)
@@ -114,17 +114,17 @@ test('every mistake is named by its field', () => {
   }
 })
 
-test('the message names the file, and every mistake on a line of its own', async t => {
+test('the message names the file, and each mistake on its own line', async t => {
   const file = join(await temporaryFolder(t), 'run.json')
   await writeFile(file, JSON.stringify({ ...least, batchSize: 0, colour: 'red' }))
   await assert.rejects(readRunConfig(file), (error: unknown) => {
     assert.ok(error instanceof RunConfigError)
-    const lines = ['2 mistakes', '  batchSize: must be a positive integer, not 0', '  colour: is no setting']
+    const lines = ['2 mistakes', '  batchSize: must be a positive integer, not 0', '  colour: is not a setting']
     assert.equal(error.message, `${file}: ${lines.join('\n')}`)
     return true
   })
   await writeFile(file, '[1]')
-  await assert.rejects(readRunConfig(file), { message: `${file}: is not an object of settings` })
+  await assert.rejects(readRunConfig(file), { message: `${file}: must be an object of settings` })
   await writeFile(file, '{')
   await assert.rejects(readRunConfig(file), FileError)
 })

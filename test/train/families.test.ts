@@ -1,5 +1,5 @@
-// The families of models as runs: whatever is trained, a run is resumed to the bit, its gradient is that of the whole batch and
-// agrees with finite differences, and it is evaluated, frozen, finetuned and examined by the same means.
+// Runs of every family of models: resuming gives the same weights, the gradient in parts equals that of the whole batch and
+// agrees with finite differences, and evaluation, freezing, finetuning and the doctor work for each family.
 
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -78,7 +78,7 @@ for (const family of familyNames)
       whole = (await train(path('whole'), configOf(family, { steps: 6, evaluateEvery: 3 }))).folder
     })
 
-    it('that was stopped and resumed is to the bit the run that was not', async () => {
+    it('computes the same weights when it is resumed as without the interruption', async () => {
       const stop = new AbortController()
       const config = configOf(family, { steps: 6, evaluateEvery: 3 })
       await train(path('parts'), config, { signal: stop.signal, onStep: ({ step }) => step === 2 && stop.abort() })
@@ -87,7 +87,7 @@ for (const family of familyNames)
       assert.deepEqual(await outcome(path('parts'), 6), await outcome(whole, 6))
     })
 
-    it('writes its losses and what it was evaluated by', async () => {
+    it('records its losses and its evaluations', async () => {
       const [first] = await stepsOf(whole)
       assert.deepEqual(Object.keys(first.losses).sort(), [...losses[family]].sort())
       const evaluations = (await readMetrics(whole)).filter(line => line.kind === 'evaluation')
@@ -97,7 +97,7 @@ for (const family of familyNames)
       )
     })
 
-    it('opens as its family, computes what it computed, and is an error for any other', async () => {
+    it('opens as its family with the same results, and throws for any other family', async () => {
       const run = await openRun(whole, { family })
       assert.equal(run.config.family, family)
       const { validation } = await openRunData(run)
@@ -109,11 +109,11 @@ for (const family of familyNames)
       await assert.rejects(
         openRun(whole, { family: other }),
         (error: unknown) =>
-          error instanceof RunError && error.message.includes(`is a run of a ${family}, and not of a ${other}`),
+          error instanceof RunError && error.message.includes(`is a run of a ${family}, not of a ${other}`),
       )
     })
 
-    it('has a gradient that agrees with finite differences, and in parts is the same', async () => {
+    it('has a gradient that agrees with finite differences, and the same gradient in parts', async () => {
       await train(path('guarded'), configOf(family, { steps: 2, guard: { every: 1, share: 100 } }))
       const checks = (await readMetrics(path('guarded'))).filter((line): line is GuardMetrics => line.kind === 'guard')
       assert.equal(checks.length, 2)
@@ -138,7 +138,7 @@ for (const family of familyNames)
       }
     })
 
-    it('leaves frozen parts as they are and moves the others', async () => {
+    it('does not change frozen parts, and changes the others', async () => {
       const names = (run: { readonly model: ImageClassifier | object }) =>
         new Map([...(run.model as ImageClassifier).namedParameters()].map(([name, x]) => [name, [...values(x)]]))
       let initial = new Map<string, number[]>()
@@ -155,7 +155,7 @@ for (const family of familyNames)
       assert.ok(moved > 3)
     })
 
-    it('is examined by the doctor, and so is a batch that its guard has kept', async () => {
+    it('is examined by the doctor, and so is a batch that the guard saved', async () => {
       const examination = await examineRun(whole)
       assert.equal(examination.step, 6)
       assert.deepEqual(
@@ -175,7 +175,7 @@ for (const family of familyNames)
       assert.match(looked.gradients, /parts of the model/)
     })
 
-    it('continues with the weights of another run of its family', async () => {
+    it('can start from the weights of another run of its family', async () => {
       const settings = { from: whole, data, steps: 1, batchSize: 3, validation: 0.25, device: 'reference' }
       const config = checkRunConfig(await withOrigin({ ...settings, guard: { every: 0 } }))
       assert.equal(config.family, family)
@@ -191,7 +191,7 @@ for (const family of familyNames)
   })
 
 describe('a classifier', () => {
-  it('keeps the names of its classes, as many as the data has', async () => {
+  it('saves the names of the classes of its data', async () => {
     const { config, classes, model } = await openRun(join(folder, 'classifier-whole'), { family: 'classifier' })
     const labels = (await readFile(join(data, 'captions.jsonl'), 'utf8'))
       .trim()
@@ -201,14 +201,14 @@ describe('a classifier', () => {
     assert.deepEqual([config.model.classes, model.config.classes], [classes.length, classes.length])
   })
 
-  it('learns a few images by heart', async () => {
+  it('memorizes a few images', async () => {
     const settings = { steps: 200, validation: 0, batchSize: 10, optimizer: { learningRate: 0.03 }, device: 'cpu' }
     const { folder: run } = await train(join(folder, 'by-heart'), configOf('classifier', settings))
     const steps = await stepsOf(run)
     assert.ok(steps[199].losses.total < 0.2 * steps[0].losses.total, `${steps[199].losses.total}`)
   })
 
-  it('spreads its targets by labelSmoothing', async () => {
+  it('smooths its targets with labelSmoothing', async () => {
     const first = async (labelSmoothing: number) => {
       const run = join(folder, `smoothing-${labelSmoothing}`)
       await train(run, configOf('classifier', { steps: 1, labelSmoothing }))
@@ -217,7 +217,7 @@ describe('a classifier', () => {
     assert.notEqual(await first(0), await first(0.5))
   })
 
-  it('begins with the encoder of a CoCa, and with a head of its own that must be named', async () => {
+  it('starts from the encoder of a CoCa if its own head is listed in fresh', async () => {
     const from = join(folder, 'coca-whole')
     const settings = { family: 'classifier', from, data, steps: 1, batchSize: 3, device: 'reference', seed: 3 }
     const named = checkRunConfig(await withOrigin({ ...settings, fresh: ['head'], guard: { every: 0 } }))
@@ -232,11 +232,11 @@ describe('a classifier', () => {
     await assert.rejects(
       train(join(folder, 'unnamed'), checkRunConfig(await withOrigin(settings))),
       (error: unknown) =>
-        error instanceof InitializationError && /head\.pooler\.queries is not there/.test(error.message),
+        error instanceof InitializationError && /head\.pooler\.queries is missing there/.test(error.message),
     )
   })
 
-  it('does not take over a head of other classes', async () => {
+  it('does not copy a head of other classes', async () => {
     const lines = (await readFile(join(data, 'captions.jsonl'), 'utf8')).trim().split('\n')
     const other = join(data, 'other.jsonl')
     const renamed = lines.map(line => JSON.parse(line)).map(({ label, ...rest }) => ({ ...rest, label: `my ${label}` }))
@@ -251,11 +251,11 @@ describe('a classifier', () => {
     await assert.rejects(
       train(join(folder, 'renamed'), checkRunConfig(await withOrigin(settings))),
       (error: unknown) =>
-        error instanceof InitializationError && /its class 0 is '.*', and 'my .*' in the data/.test(error.message),
+        error instanceof InitializationError && /its class 0 is '.*', but 'my .*' in the data/.test(error.message),
     )
   })
 
-  it('needs labels, and as many classes as its configuration says', async () => {
+  it('needs labels, and the number of classes in its configuration', async () => {
     const captions = join(data, 'unlabelled.jsonl')
     await writeFile(captions, '{"file": "images/000000.png", "caption": "a thing"}\n')
     await assert.rejects(
@@ -266,7 +266,8 @@ describe('a classifier', () => {
     await assert.rejects(
       train(join(folder, 'two'), configOf('classifier', { model: { image, classes: 2 } })),
       (error: unknown) =>
-        error instanceof RunConfigError && /model\.classes: is 2, and the data has \d+ classes/.test(error.message),
+        error instanceof RunConfigError &&
+        /model\.classes: must be \d+, the number of classes of the data \(.+\), not 2/.test(error.message),
     )
   })
 })
@@ -282,11 +283,11 @@ describe('a configuration', () => {
     return []
   }
 
-  it('is that of a coca where it does not name a family', () => {
+  it('defaults to the family coca', () => {
     assert.equal(checkRunConfig({ model: 'tiny', data: 'x', steps: 1 }).family, 'coca')
   })
 
-  it('has what a preset has for its family', () => {
+  it('takes the settings of a preset that its family has', () => {
     const preset = (family: FamilyName) =>
       Object.keys(checkRunConfig({ family, model: 'tiny', data: 'x', steps: 1 }).model)
     assert.deepEqual(preset('dual-encoder'), ['image', 'text', 'embedding'])
@@ -294,21 +295,21 @@ describe('a configuration', () => {
     assert.deepEqual(preset('classifier'), ['image'])
   })
 
-  it('with settings of another family is an error that names them, all at once', () => {
+  it('with settings of another family throws one error that names them all', () => {
     assert.deepEqual(problems({ family: 'clip', model: 'tiny' }), [
       'family: must be one of coca, dual-encoder, captioner, classifier, not "clip"',
     ])
     assert.deepEqual(
       problems({ family: 'classifier', model: 'tiny', tokenizer: 'x', equalCaptions: 'ignore' }),
-      ['equalCaptions: is no setting of a classifier', 'tokenizer: is no setting of a classifier'].sort((a, b) =>
+      ['equalCaptions: is not a setting of a classifier', 'tokenizer: is not a setting of a classifier'].sort((a, b) =>
         b.localeCompare(a),
       ),
     )
-    assert.deepEqual(problems({ model: 'tiny', labelSmoothing: 0.1 }), ['labelSmoothing: is no setting of a coca'])
+    assert.deepEqual(problems({ model: 'tiny', labelSmoothing: 0.1 }), ['labelSmoothing: is not a setting of a coca'])
     assert.deepEqual(
       problems({ family: 'captioner', model: { image: { ...image, size: 0, width: '8' }, text, pooler: {} } }),
       [
-        'model.pooler: is no setting',
+        'model.pooler: is not a setting',
         'model.image.size: must be a whole number above 0, not 0',
         "model.image.width: must be a whole number above 0, not '8'",
       ],
@@ -317,7 +318,7 @@ describe('a configuration', () => {
 })
 
 describe('batches without a tokenizer', () => {
-  it('have no ids, and are refused options of texts', async () => {
+  it('have no ids, and options of texts throw', async () => {
     const { train: source } = await openRunData({ config: configOf('classifier') })
     const batch = await new BatchIterator(source, undefined, { batchSize: 3 }).next()
     assert.deepEqual([batch.tokens.length, batch.tokenShape, batch.labels?.length], [0, [3, 0], 3])

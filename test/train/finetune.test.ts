@@ -1,4 +1,4 @@
-// Finetuning as a run: it begins with another model's weights, leaves alone what is frozen, and is resumed to the bit.
+// Finetuning runs: they start from another model's weights, do not change frozen parts, and resume to the same weights.
 
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
@@ -47,7 +47,7 @@ const finetuned = async (from: string, data: string, others: Record<string, unkn
     }),
   ) as RunConfig<'coca'>
 
-test('a finetuned run has the words, the model and the weights of the one it begins with, and moves what is not frozen', async t => {
+test('a finetuned run takes tokenizer, model and weights of its origin, and changes only parts that are not frozen', async t => {
   const folder = await temporary(t)
   const data = await pictures(folder)
   const first = await train(join(folder, 'first'), tinyConfig(data, { steps: 3 }))
@@ -66,7 +66,7 @@ test('a finetuned run has the words, the model and the weights of the one it beg
   }
 })
 
-test('a finetuned run that is ended goes on to the bit, its frozen parts frozen', async t => {
+test('a resumed finetuned run computes the same weights as an uninterrupted one, with frozen parts', async t => {
   const folder = await temporary(t)
   const data = await pictures(folder)
   const { folder: from } = await train(join(folder, 'first'), tinyConfig(data, { steps: 2 }))
@@ -82,14 +82,14 @@ test('a finetuned run that is ended goes on to the bit, its frozen parts frozen'
   assert.deepEqual(await encoder(part.folder, 4), await encoder(from, 2))
 })
 
-test('larger images, a new pooler: positions in between, and what is fresh is told', async t => {
+test('larger images and a new pooler: positions are interpolated, and the pooler must be listed in fresh', async t => {
   const folder = await temporary(t)
   const data = await pictures(folder)
   const first = await train(join(folder, 'first'), tinyConfig(data, { steps: 2 }))
   const larger = { model: { image: { size: 16 }, pooler: { queries: 2 } }, freeze: ['encoder.positions'] }
   await assert.rejects(
     train(join(folder, 'refused'), await finetuned(first.folder, data, larger)),
-    /generativePooler\.queries is \[3, 8\] there and \[2, 8\] here.*fresh/,
+    /generativePooler\.queries is \[3, 8\] there, but \[2, 8\] here.*fresh/,
   )
   const config = await finetuned(first.folder, data, { ...larger, fresh: ['generativePooler', 'contrastivePooler'] })
   const second = await train(join(folder, 'second'), config)
@@ -98,7 +98,7 @@ test('larger images, a new pooler: positions in between, and what is fresh is to
   assert.deepEqual(to.get('encoder.positions'), [...resizeGrid(grid, 2, 4).dataSync()])
 })
 
-test("a run begins with a checkpoint in OpenCLIP's format, and a step in parts is the step", async t => {
+test("a run starts from a checkpoint in OpenCLIP's format, and a step in parts equals a whole step", async t => {
   const folder = await temporary(t)
   const data = await pictures(folder)
   const shape = {
@@ -133,14 +133,14 @@ test("a run begins with a checkpoint in OpenCLIP's format, and a step in parts i
       assert.ok(Math.abs(x - b.get(name)![i]) < 3e-4, `${name} at ${i}: ${x} and ${b.get(name)![i]}`)
 })
 
-test('parts that do not exist are named, and nothing is left behind', async t => {
+test('errors name parts that do not exist, and no folder is left', async t => {
   const folder = await temporary(t)
   const data = await pictures(folder)
   const { folder: from } = await train(join(folder, 'first'), tinyConfig(data, { steps: 1 }))
   await assert.rejects(openModel(join(folder, 'nowhere')), /nowhere/)
   await assert.rejects(
     train(join(folder, 'second'), await finetuned(from, data, { freeze: ['tower'] })),
-    /freeze: 'tower' names nothing/,
+    /freeze: 'tower' matches nothing/,
   )
   await assert.rejects(openRun(join(folder, 'second')), /second/)
   assert.equal(existsSync(join(folder, 'second')), false)

@@ -62,7 +62,7 @@ const weightsOf = async (model: Module) =>
   Promise.all([...model.namedParameters()].map(async ([name, parameter]) => [name, ...(await parameter.data())]))
 
 describe('fit', () => {
-  it('teaches a perceptron of two layers xor', async () => {
+  it('trains a two-layer perceptron on xor', async () => {
     const model = perceptron()
     const optimizer = new AdamW(model, { learningRate: 0.05 })
     const { step, finished, metrics } = await fit({ objective: squares(model), batches: xor(), optimizer, steps: 150 })
@@ -73,7 +73,7 @@ describe('fit', () => {
     assert.deepEqual([steps[0].epoch, steps[149].epoch], [0, 149])
   })
 
-  it('returns what was measured last, in memory that does not grow with the steps', async () => {
+  it('returns the last metrics, in memory that does not grow with the steps', async () => {
     const model = perceptron()
     const objective = { ...squares(model), evaluate: async () => ({ one: 1 }) }
     const options = {
@@ -109,7 +109,7 @@ describe('fit', () => {
     )
   })
 
-  it('makes the steps that a loop by hand makes', async () => {
+  it('makes the same steps as a loop by hand', async () => {
     const byHand = perceptron()
     const sgd = new SGD(byHand)
     const losses: number[] = []
@@ -134,7 +134,7 @@ describe('fit', () => {
     assert.deepEqual(await weightsOf(model), await weightsOf(byHand))
   })
 
-  it('takes arrays, generators and asynchronous iterables, each once unless it is told how many steps', async () => {
+  it('takes arrays, generators and asynchronous iterables, each once unless steps is given', async () => {
     function* generator() {
       yield* [...xor(), ...xor(), ...xor()]
     }
@@ -156,7 +156,7 @@ describe('fit', () => {
     }
   })
 
-  it('closes a source that it does not need any more', async () => {
+  it('closes a source that it no longer needs', async () => {
     let isClosed = false
     function* endless() {
       try {
@@ -170,7 +170,7 @@ describe('fit', () => {
     assert.ok(isClosed)
   })
 
-  it('ends at a signal, after the step in hand', async () => {
+  it('stops at a signal, after the current step', async () => {
     const model = perceptron()
     const stop = new AbortController()
     const { step, finished } = await fit({
@@ -184,7 +184,7 @@ describe('fit', () => {
     assert.deepEqual([step, finished], [3, false])
   })
 
-  it('measures every loss by name, and what else the objective measures', async () => {
+  it('records every loss by name, and the other measures of the objective', async () => {
     const model = perceptron()
     const after = mock.fn()
     const objective: Objective<Pairs, string> = {
@@ -218,7 +218,7 @@ describe('fit', () => {
   })
 
   for (const name of ['reference', 'cpu'] as const)
-    it(`in parts it has the gradient of the whole, on ${name}`, () =>
+    it(`has the same gradient in parts as in a whole batch, on ${name}`, () =>
       device.with(name, async () => {
         const trained = async (parts: number) => {
           const model = perceptron()
@@ -230,7 +230,7 @@ describe('fit', () => {
         assertCloseNumbers(parts as number[], whole as number[], 1e-5)
       }))
 
-  it('weighs parts by what their loss is a mean over', async () => {
+  it('weights parts by the number of items that their loss is a mean over', async () => {
     const model = perceptron()
     // a mean over rows that are not 0, of which the first part has fewer
     const rows = ({ x }: Pairs) => [...x.dataSync()].filter((_, i) => i % 2 === 0 && x.dataSync()[i] !== 0).length
@@ -267,7 +267,7 @@ describe('fit', () => {
       loss: ({ x, y }) => wrong(model.forward(x)).sub(y).square().mean(),
     })
 
-    it('that passes a right gradient, on the device that trains', () =>
+    it('that passes a right gradient, on the training device', () =>
       device.with('cpu', async () => {
         const model = perceptron()
         const guard = { every: 1, share: 100 }
@@ -281,7 +281,7 @@ describe('fit', () => {
         for (const { error } of checks) assert.ok(error > 0 && error < 1e-4, `${error}`)
       }))
 
-    it('that ends a training with a wrong rule before its first update', async () => {
+    it('that stops training with a wrong rule before its first update', async () => {
       const model = perceptron()
       const before = await weightsOf(model)
       const options = { objective: leaky(model), batches: xor(), optimizer: new SGD(model), onGuard: () => {} }
@@ -291,7 +291,7 @@ describe('fit', () => {
       assert.equal(step, 1)
     })
 
-    it('that says what a loss may depend on', () =>
+    it('whose error says what a loss may depend on', () =>
       device.with('cpu', async () => {
         const model = perceptron()
         const scale = tensor(2)
@@ -300,12 +300,12 @@ describe('fit', () => {
           loss: ({ x, y }) => model.forward(x).sub(y).mul(scale).square().mean(),
         }
         const options = { objective, batches: xor(), optimizer: new SGD(model) }
-        await assert.rejects(fit(options), /Pass every tensor that the loss needs in the batch, or guard: false$/)
+        await assert.rejects(fit(options), /Pass every tensor that the loss needs in the batch, or set guard: false$/)
         assert.equal((await fit({ ...options, guard: false })).step, 1)
       }))
   })
 
-  it('stops at what is no number, with its name, before the parameters move', async () => {
+  it('stops at a value that is not finite, with its name, before the parameters change', async () => {
     const model = perceptron()
     const before = await weightsOf(model)
     const objective: Objective<Pairs> = { model, loss: ({ x }) => model.forward(x).mul(0).log().mean() }
@@ -317,7 +317,7 @@ describe('fit', () => {
     assert.deepEqual(await weightsOf(model), before)
   })
 
-  it('says what is wrong with what it is given', async () => {
+  it('throws for invalid options', async () => {
     const model = perceptron()
     const options = { objective: squares(model), batches: xor(), optimizer: new SGD(model) }
     const broken = { ...options, objective: { model, loss: ({ x }: Pairs) => model.forward(x) } }
@@ -326,7 +326,7 @@ describe('fit', () => {
       [{ ...options, batches: 3 }, /batches .*must be an iterable of batches/],
       [{ ...options, optimizer: undefined }, /optimizer .*must be an optimizer of the parameters/],
       [{ ...options, guard: { evry: 3 } }, /there is no option guard\.evry.*every/],
-      [{ ...broken, guard: false }, /total is \[4, 1\]: each loss is a scalar/],
+      [{ ...broken, guard: false }, /total is \[4, 1\]: each loss must be a scalar/],
     ] as const)
       await assert.rejects(async () => fit(given as unknown as typeof options), message)
   })
@@ -365,7 +365,7 @@ describe('fit in a folder', () => {
     keepLast: 2,
   })
 
-  it('keeps checkpoints and metrics, and goes on to the bit where it was ended', async t => {
+  it('saves checkpoints and metrics, and computes the same weights when it is resumed', async t => {
     const folder = await temporaryFolder(t)
     const whole = perceptron()
     const written: number[] = []
@@ -388,17 +388,17 @@ describe('fit in a folder', () => {
     assert.deepEqual(await fit(options(perceptron(), parts)), { step: 8, finished: true, metrics: [] })
   })
 
-  it('leaves other folders alone', async t => {
+  it('does not change other folders', async t => {
     const folder = await temporaryFolder(t)
     await writeFile(join(folder, 'letter.txt'), 'to whom it may concern')
     await assert.rejects(fit(options(perceptron(), folder)), (error: unknown) => {
       assert.ok(error instanceof RunError)
-      assert.match(error.message, /is not empty: it holds letter\.txt/)
+      assert.match(error.message, /is not empty: it contains letter\.txt/)
       return true
     })
   })
 
-  it('keeps the batch of a wrong gradient', async t => {
+  it('saves the batch of a wrong gradient', async t => {
     const folder = await temporaryFolder(t)
     const wrong = defineOp<[Tensor]>(
       'leaky',
@@ -417,7 +417,7 @@ describe('fit in a folder', () => {
 })
 
 describe('fit in a browser', () => {
-  it('is bundled without anything of Node', async () => {
+  it('is bundled without any Node module', async () => {
     const { metafile } = await bundle(`export * from './src/entries/fit.ts'`)
     const imports = Object.values(metafile.inputs).flatMap(input => input.imports.map(({ path }) => path))
     assert.deepEqual(

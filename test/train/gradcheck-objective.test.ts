@@ -1,4 +1,4 @@
-// The derivatives of a user's own loss, part by part of the model.
+// The derivatives of a user's own loss, for each part of the model.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -48,7 +48,7 @@ function problem() {
 
 describe('gradcheckObjective', () => {
   for (const name of ['reference', 'cpu'] as const)
-    it(`passes right derivatives of every part, at both orders, on ${name}`, () =>
+    it(`right derivatives pass in every part and at both orders on ${name}`, () =>
       device.with(name, async () => {
         const { objective, batch } = problem()
         const { ok, verdict, parts, message } = await gradcheckObjective(objective, batch)
@@ -60,10 +60,10 @@ describe('gradcheckObjective', () => {
           ),
         )
         for (const { worst } of parts) assert.ok(worst > 0 && worst < 1, `${worst}`)
-        assert.match(message, /agree with finite differences, along a direction for each of 4 parts/)
+        assert.match(message, /agree with finite differences, along one direction for each of 4 parts/)
       }))
 
-  it('finds a wrong rule in every part that its gradient reaches, and in no other', async () => {
+  it('a wrong rule is found in every part that its gradient reaches, and in no other', async () => {
     const { model, objective, batch } = problem()
     model.between = twice
     const { ok, parts, verdict, message } = await gradcheckObjective(objective, batch, { order: 1 })
@@ -83,7 +83,7 @@ describe('gradcheckObjective', () => {
     )
   })
 
-  it('finds a rule whose own gradient is wrong at order 2', async () => {
+  it('a rule with a wrong derivative is found at order 2', async () => {
     const { model, objective, batch } = problem()
     model.between = defineOp<[Tensor]>(
       'square',
@@ -95,7 +95,7 @@ describe('gradcheckObjective', () => {
     assert.ok((await gradcheckObjective(objective, batch, { order: 1 })).ok)
   })
 
-  it('leaves parameters, modes and random numbers as they were', async () => {
+  it('parameters, modes and random numbers are the same after a check', async () => {
     const { model, objective, batch } = problem()
     model.train()
     model.dropout.training = false
@@ -109,19 +109,19 @@ describe('gradcheckObjective', () => {
     const before = state()
     await gradcheckObjective(objective, batch)
     assert.deepEqual(state(), before)
-    // also where the loss fails
+    // also if the loss throws
     const broken = { model, loss: () => assert.fail('no loss') }
     await assert.rejects(gradcheckObjective(broken, batch), /no loss/)
     assert.deepEqual(state(), before)
   })
 
-  it('gives a loss that draws random numbers the same ones every time', async () => {
+  it('a loss that draws random numbers gets the same ones in each evaluation', async () => {
     const { model, batch } = problem()
     const objective = { model, loss: ({ x }: Pairs) => dropout(model.forward(x), 0.5).square().mean() }
     assert.ok((await gradcheckObjective(objective, batch)).ok)
   })
 
-  it('finds a loss that changes from one call to the next', async () => {
+  it('a loss that changes from one call to the next is not deterministic', async () => {
     const { model, batch } = problem()
     let calls = 0
     const objective = { model, loss: ({ x }: Pairs) => model.forward(x).mul(++calls).mean() }
@@ -131,7 +131,7 @@ describe('gradcheckObjective', () => {
     assert.match(message, /^the same parameters gave two different losses/)
   })
 
-  it('takes a function that draws the batch', async () => {
+  it('the batch can be a function of a generator', async () => {
     const { objective } = problem()
     const devices: string[] = []
     const draw = (generator: Generator): Pairs => {
@@ -143,7 +143,7 @@ describe('gradcheckObjective', () => {
     assert.deepEqual(devices, ['reference'])
   })
 
-  it('checks at the parameters themselves without noise', async () => {
+  it('without noise, derivatives are checked at the present parameters', async () => {
     const model = new Linear(1, 1)
     model.weight.assign(tensor([[0]]))
     // a kink where the weight is 0
@@ -153,13 +153,13 @@ describe('gradcheckObjective', () => {
     assert.equal(verdict, 'not differentiable here')
   })
 
-  it('says what is wrong with what it is given', async () => {
+  it('an error names the argument that is wrong', async () => {
     const { model, objective, batch } = problem()
     await assert.rejects(gradcheckObjective({ model } as never, batch), /must be an objective, \{ model, loss/)
     await assert.rejects(gradcheckObjective(objective, batch, { order: 4 as 3 }), /order must be 1, 2 or 3, not 4/)
     await assert.rejects(
       gradcheckObjective({ model, loss: ({ x }: Pairs) => model.forward(x) }, batch),
-      /total is \[4, 1\]: each loss is a scalar/,
+      /total is \[4, 1\]: each loss must be a scalar/,
     )
     await assert.rejects(
       gradcheckObjective({ model, loss: ({ x }: Pairs) => x.square().mean() }, batch),

@@ -51,7 +51,7 @@ const checksOf = async (run: string) =>
   (await readMetrics(run)).filter((line): line is GuardMetrics => line.kind === 'guard')
 
 for (const device of ['reference', 'cpu'])
-  test(`on ${device} a run with a guard is to the bit the run without one`, async t => {
+  test(`on ${device} a run with a guard computes the same weights as one without`, async t => {
     const folder = await temporaryFolder(t)
     const config = tinyConfig(await pictures(folder), { device, model: dropping })
     const plain = await train(join(folder, 'plain'), config)
@@ -68,7 +68,7 @@ for (const device of ['reference', 'cpu'])
     for (const { error } of checks) assert.ok(error > 0 && error < 1e-4, `error ${error}`)
   })
 
-test('the gradient of a batch in parts is checked as it is made, dropout and all', async t => {
+test('the guard checks the gradient of a batch in parts, with dropout', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { guard, model: dropping, accumulate: 2, steps: 4 })
   const { folder: run } = await train(join(folder, 'run'), config)
@@ -77,7 +77,7 @@ test('the gradient of a batch in parts is checked as it is made, dropout and all
   for (const { error } of checks) assert.ok(error > 0 && error < 1e-4, `error ${error}`)
 })
 
-test('a run that is resumed is checked where the whole one is, with the same result', async t => {
+test('a resumed run is checked at the same steps as an uninterrupted one, with the same results', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { guard, model: dropping })
   const whole = await train(join(folder, 'whole'), config)
@@ -89,7 +89,7 @@ test('a run that is resumed is checked where the whole one is, with the same res
   assert.equal((await checksOf(parts)).length, 6)
 })
 
-test('a wrong rule inside the model stops the run before the update, and keeps what shows it', async t => {
+test('a wrong rule inside the model stops the run before the update, and its batch is saved', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { guard, model: dropping, device: 'cpu' })
   const run = join(folder, 'run')
@@ -108,7 +108,7 @@ test('a wrong rule inside the model stops the run before the update, and keeps w
   assert.ok(check.error > check.bound && check.inFloat64! > check.bound, JSON.stringify(check))
 })
 
-test('what was kept gives the same wrong derivative again', async t => {
+test('the saved batch gives the same wrong derivative again', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { guard, model: dropping, seed: 5, device: 'cpu' })
   const wrong = leaky(() => true)
@@ -129,7 +129,7 @@ test('what was kept gives the same wrong derivative again', async t => {
   assert.deepEqual([again.tape, again.differences], [check.tape, check.differences])
 })
 
-test('a device that computes another gradient than its rules say is told from a wrong rule', async t => {
+test('a wrong kernel of a device is distinguished from a wrong rule', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { guard, device: 'cpu' })
   const options = { ...planting(leaky(x => x.device === 'cpu')), onGuard: () => {} }
@@ -141,7 +141,7 @@ test('a device that computes another gradient than its rules say is told from a 
   assert.ok(check.error > check.bound && check.inFloat64! < 1e-6, JSON.stringify(check))
 })
 
-test('a rule that is wrong by little is told from rounding', async t => {
+test('a slightly wrong rule is distinguished from rounding', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { guard, device: 'cpu' })
   const options = { ...planting(leaky(() => true, 1.01)), onGuard: () => {} }
@@ -150,7 +150,7 @@ test('a rule that is wrong by little is told from rounding', async t => {
   assert.ok(check.error < check.bound && check.inFloat64! > 1e-4, JSON.stringify(check))
 })
 
-test('a run that shall only be warned goes on, and says it every time', async t => {
+test('with onError: warn a run continues, and warns every time', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { steps: 4, guard: { ...guard, onError: 'warn' } })
   const warned = once(process, 'warning')
@@ -167,7 +167,7 @@ test('a run that shall only be warned goes on, and says it every time', async t 
   assert.deepEqual(await listCheckpoints(run), [3, 4])
 })
 
-test('frozen parameters are left out', async t => {
+test('frozen parameters are not checked', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { guard, steps: 1 })
   // a wrong rule that only the frozen parameters would feel
@@ -187,7 +187,7 @@ test('frozen parameters are left out', async t => {
   )
 })
 
-test('a check that would take more than its share of the time is left out', async () => {
+test('a check that would take more than its share of the time is skipped', async () => {
   const config = checkRunConfig({ model: 'base', data: 'x', steps: 10 })
   const model = withoutAllocation(() => new CoCa(config.model))
   const objective = new CoCaObjective(model)
@@ -219,13 +219,13 @@ describe('a model with kinks', () => {
   const reluConfig = async (folder: string) =>
     tinyConfig(await pictures(folder, 60), { model: preset, batchSize: 16, steps: 2, device: 'cpu', guard })
 
-  it('is trained in peace', async t => {
+  it('passes the checks', async t => {
     const folder = await temporaryFolder(t)
     const { folder: run } = await train(join(folder, 'run'), await reluConfig(folder))
     assert.ok((await checksOf(run)).every(({ ok }) => ok))
   })
 
-  it('has its wrong rules found, even if they are wrong by little', async t => {
+  it('has its wrong rules detected, even slightly wrong ones', async t => {
     const folder = await temporaryFolder(t)
     const options = { ...planting(leaky(() => true, 1.01)), onGuard: () => {} }
     await assert.rejects(
@@ -260,7 +260,7 @@ describe('a model with kinks', () => {
   const judged = (probe: LossProbe) =>
     Array.from({ length: 8 }, (_, n) => probe.judge(probe.direction(new Generator(n)), 0.01))
 
-  it('is looked at in shorter steps where a kink is in the way', async () => {
+  it('is checked with shorter differences near a kink', async () => {
     const verdicts = judged(await LossProbe.open(await kinkNearby(2e-7)))
     assert.ok(
       verdicts.some(({ kinks }) => kinks),
@@ -276,7 +276,7 @@ describe('a model with kinks', () => {
     assert.ok(wrong.length >= 6, `found in ${wrong.length} of 8 directions`)
   })
 
-  it('is judged by the steps in which its loss is a number', async () => {
+  it('is checked with the differences whose loss is finite', async () => {
     const problem = smallProblem()
     const { model } = problem
     const loss = model.loss.bind(model)
@@ -303,7 +303,7 @@ describe('a model with kinks', () => {
     assert.ok(isRuleWrong(other.judge(other.direction(new Generator(1), isMoved), 0.01)), 'a wrong rule is let pass')
   })
 
-  it('is not accused where it stands on one', async () => {
+  it('passes the check exactly at a kink', async () => {
     const problem = smallProblem({ activation: 'relu' })
     const { weight, bias } = problem.model.encoder.blocks[0].mlp.up
     weight.assign(zeros(weight.shape))
@@ -318,7 +318,7 @@ describe('one tensor among many', () => {
   // a softmax does not feel what is added to all of its logits
   const isFelt = (name: string) => !name.endsWith('key.bias')
 
-  it('is found if its gradient alone is off by some percent', () =>
+  it('is found if only its gradient is off by some percent', () =>
     device.with('cpu', async () => {
       const probe = await LossProbe.open(smallProblem())
       assert.deepEqual(probe.wrongTensors(1e-4), [], 'the right gradient agrees')
@@ -336,7 +336,7 @@ describe('one tensor among many', () => {
       }
     }))
 
-  it('is found if the exact gradient of another is no number', () =>
+  it('is found if the exact gradient of another one is not finite', () =>
     device.with('cpu', async () => {
       const probe = await LossProbe.open(smallProblem())
       probe.exactGradients().get('logScale')![0] = Number.NaN
@@ -350,7 +350,7 @@ describe('one tensor among many', () => {
       )
     }))
 
-  it('stops the first check, by name, where the derivative of all is as good as right', async t => {
+  it('fails the first check, by name, even if the derivative along all parameters is nearly right', async t => {
     const folder = await temporaryFolder(t)
     const config = tinyConfig(await pictures(folder), { guard, device: 'cpu' })
     const wrong = leaky(x => x.device === 'cpu', 1.03)
@@ -370,13 +370,13 @@ describe('one tensor among many', () => {
   })
 })
 
-test('numbers that differ are printed with the digits in which they do', () => {
+test('different numbers are printed with enough digits to differ', () => {
   const check = { kind: 'guard', step: 1, ok: false, bound: 0.01, examples: 8, seconds: 1, inFloat64: 2.89e-4 } as const
   const text = describeCheck({ ...check, error: 2.89e-4, tape: -0.339030771, differences: -0.339240003 }, 'runs/x')
   assert.match(text, /the tape gives -0\.3390308, finite differences of the loss give -0\.3392400/)
 })
 
-test('whichever parameter has a wrong gradient, it is found', async () => {
+test('a wrong gradient of any parameter is found', async () => {
   const probe = await LossProbe.open(smallProblem())
   const worst = (isMoved?: (name: string) => boolean) =>
     Math.max(...[1, 2, 3].map(n => probe.agreement(probe.direction(new Generator(n), isMoved)).error))

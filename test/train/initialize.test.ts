@@ -1,4 +1,4 @@
-// Finetuning: what is copied, what is made to fit, what must be named, and what stays as it is.
+// Finetuning: copied, resized, fresh and frozen parameters.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -13,8 +13,8 @@ import { assertCloseNumbers } from '../support.ts'
 const numbers = (x: Tensor): number[] => [...x.dataSync()]
 const parameter = (model: CoCa, name: string) => new Map(model.namedParameters()).get(name) as Tensor
 
-describe('a model that begins with the weights of another', () => {
-  it('computes what that one computes', () => {
+describe('a model initialized from another one', () => {
+  it('computes the same as the other one', () => {
     const [source, model] = [coca(small, 1), coca(small, 2)]
     const { copied, resized, fresh, unused } = initializeFrom(model, source)
     assert.deepEqual([resized, fresh, unused], [[], [], []])
@@ -24,7 +24,7 @@ describe('a model that begins with the weights of another', () => {
     assertCloseNumbers(numbers(b.image), numbers(a.image), 0)
   })
 
-  it('has memory of its own', () => {
+  it('does not share memory with it', () => {
     const [source, model] = [coca(small, 1), coca(small, 2)]
     initializeFrom(model, source)
     const before = numbers(source.logScale)
@@ -32,7 +32,7 @@ describe('a model that begins with the weights of another', () => {
     assert.deepEqual(numbers(source.logScale), before)
   })
 
-  it('sees larger images with its positions in between', () => {
+  it('interpolates positions for larger images', () => {
     const larger = { ...small, image: { ...small.image, size: 16 } }
     const [source, model] = [coca(small, 1), coca(larger, 2)]
     assert.deepEqual(initializeFrom(model, source).resized, ['encoder.positions'])
@@ -40,7 +40,7 @@ describe('a model that begins with the weights of another', () => {
     assertCloseNumbers(numbers(model.encoder.positions), numbers(expected), 0)
   })
 
-  it('keeps the position of its class token as it is', () => {
+  it('copies the position of the class token', () => {
     const withClass = { ...small, image: { ...small.image, classToken: true } }
     const larger = { ...withClass, image: { ...withClass.image, size: 12 } }
     const [source, model] = [coca(withClass, 1), coca(larger, 2)]
@@ -53,7 +53,7 @@ describe('a model that begins with the weights of another', () => {
     assert.deepEqual(model.encoder.positions.shape, [10, width])
   })
 
-  it('reads shorter texts with the positions they had, [CLS] with its own', () => {
+  it('copies the positions of shorter texts, and that of [CLS]', () => {
     const shorter = { ...small, text: { ...small.text, context: 4 } }
     const [source, model] = [coca(small, 1), coca(shorter, 2)]
     assert.deepEqual(initializeFrom(model, source).resized, ['unimodal.positions'])
@@ -62,7 +62,7 @@ describe('a model that begins with the weights of another', () => {
     assert.deepEqual(to, [...from.slice(0, 4 * width), ...from.slice(-width)])
   })
 
-  it('begins anew where it is told to, with another pooler say', () => {
+  it('does not copy parts listed in fresh, such as another pooler', () => {
     const [source, model] = [coca(arranged('cascade'), 1), coca({ ...small, pooler: { queries: 5, heads: 1 } }, 2)]
     const before = numbers(model.generativePooler.queries)
     const { fresh } = initializeFrom(model, source, { fresh: ['generativePooler', 'contrastivePooler.queries'] })
@@ -74,14 +74,14 @@ describe('a model that begins with the weights of another', () => {
     assert.deepEqual(numbers(model.logScale), numbers(source.logScale))
   })
 
-  it('is refused weights that do not fit, by name and shape, and stays as it was', () => {
+  it('throws for weights that do not fit, with name and shape, and is unchanged', () => {
     const [source, model] = [coca(small, 1), coca({ ...small, pooler: { queries: 5, heads: 2 } }, 2)]
     const before = numbers(model.logScale)
     assert.throws(
       () => initializeFrom(model, source, { file: 'runs/old' }),
       (error: Error) =>
         error instanceof InitializationError &&
-        /runs\/old: .*generativePooler\.queries is \[3, 8\] there and \[5, 8\] here.*fresh/.test(error.message),
+        /runs\/old: .*generativePooler\.queries is \[3, 8\] there, but \[5, 8\] here.*fresh/.test(error.message),
     )
     assert.deepEqual(numbers(model.logScale), before)
   })
@@ -98,7 +98,7 @@ describe('a frozen part', () => {
     return { all: [...before.keys()], moved: moved.map(([name]) => name) }
   }
 
-  it('does not move, and the others do', () => {
+  it('does not change, and the others do', () => {
     const { all, moved } = trained(['encoder', 'logScale'])
     assert.deepEqual(
       moved,
@@ -106,7 +106,7 @@ describe('a frozen part', () => {
     )
   })
 
-  it('may be a range of layers, its ends included', () => {
+  it('may be an inclusive range of layers', () => {
     const { all, moved } = trained(['unimodal.blocks.0-0', 'multimodal.blocks.1-7'])
     assert.deepEqual(
       all.filter(name => !moved.includes(name)),
@@ -114,7 +114,7 @@ describe('a frozen part', () => {
     )
   })
 
-  it('may not be the whole model: something is left to train', () => {
+  it('may not be the whole model', () => {
     const all = [...new Set([...coca().namedParameters()].map(([name]) => name.split('.')[0]))]
     freezeParts(coca(), all.slice(1))
     assert.throws(() => freezeParts(coca(), all), /freeze: encoder, .* nothing is left to train/)
@@ -123,7 +123,7 @@ describe('a frozen part', () => {
   it('must exist', () => {
     assert.throws(
       () => freezeParts(coca(), ['visual.blocks']),
-      /freeze: 'visual\.blocks' names nothing in this model.*encoder/,
+      /freeze: 'visual\.blocks' matches nothing in this model.*encoder/,
     )
     assert.throws(() => freezeParts(coca(), ['encoder.blocks.4-9']), InitializationError)
   })

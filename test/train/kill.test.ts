@@ -33,7 +33,7 @@ async function trainAndKill(run: string, config: string, steps: number, moment: 
   return last
 }
 
-test('a run that is killed at random moments ends as the run that was not', async t => {
+test('a run killed at random moments computes the same weights as an uninterrupted one', async t => {
   const folder = await temporaryFolder(t)
   const data = await pictures(folder)
   const settings = { steps: 20, checkpointEvery: 2, evaluateEvery: 8, evaluationExamples: 3 }

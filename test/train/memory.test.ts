@@ -1,4 +1,4 @@
-// In a process of its own: what other tests leave to the garbage collector would be counted here.
+// In a separate process, because the garbage of other tests would be counted here.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'

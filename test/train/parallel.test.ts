@@ -1,4 +1,4 @@
-// What parts of a batch exchange: one after the other in this process, and side by side as processes would.
+// The exchange between parts of a batch: sequentially in this process, and concurrently as between processes.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -98,7 +98,7 @@ async function inProcess<T>(steps: Steps<T>): Promise<T> {
 }
 
 describe('the gradient of a batch', () => {
-  it('is the same in parts one after the other, and in parts of several processes', async () => {
+  it('is the same in sequential parts and in parts of several processes', async () => {
     const one = objective()
     const whole = batchGradients(one, batch, 1)
     const parts = batchGradients(one, batch, 3)
@@ -115,7 +115,7 @@ describe('the gradient of a batch', () => {
   })
 })
 
-it('captions that are equal to others of a batch are so in a part of a part', () => {
+it('equal captions of a batch stay in one group in a part of a part', () => {
   const one = objective()
   const part = one.slice(one.slice(batch, 1, 4), 1, 3)
   assert.deepEqual([...part.groups!], [2, 0])
@@ -124,7 +124,7 @@ it('captions that are equal to others of a batch are so in a part of a part', ()
 describe('accumulate', () => {
   const rows = [tensor([[1], [2]]), tensor([[3]]), tensor([[4], [5], [6]])]
 
-  it('gives each part what all have, and its own rows of that', () => {
+  it('gathers the tensors of all parts, and gives each part its own rows', () => {
     let computed = 0
     const seen: unknown[] = []
     accumulate(rows, function* (own, reducer) {
@@ -146,13 +146,13 @@ describe('accumulate', () => {
     assert.deepEqual([[...sums.losses.size.dataSync()], [...sums.gradients.get('x')!.dataSync()]], [[21], [21]])
   })
 
-  it('refuses parts that do not make the same exchanges', () => {
+  it('throws if the parts do not make the same exchanges', () => {
     assert.throws(
       () =>
         accumulate(rows, function* (own, reducer) {
           if (own.shape[0] === 1) yield* reducer.gather([own], ([all]) => all)
         }),
-      /2 of 3 parts ended while others wait for them/,
+      /2 of 3 parts ended while the others wait for them/,
     )
   })
 })

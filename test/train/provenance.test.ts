@@ -1,4 +1,4 @@
-// What made a run is written down at every start, and a resumed run says what has changed.
+// Every start of a run is recorded, and a resumed run reports the changes.
 
 import assert from 'node:assert/strict'
 import { appendFile, readFile, writeFile } from 'node:fs/promises'
@@ -21,7 +21,7 @@ const starts = async (file: string): Promise<Provenance[]> =>
     .split('\n')
     .map(line => JSON.parse(line))
 
-test('a start says versions, machine, device and data', async () => {
+test('a start records versions, machine, device and data', async () => {
   const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
   assert.equal(start.cocagrad, version)
   assert.equal(start.node, process.version)
@@ -31,24 +31,24 @@ test('a start says versions, machine, device and data', async () => {
   assert.ok(Math.abs(Date.parse(start.startedAt) - Date.now()) < 60_000)
 })
 
-test('equal starts have no changes, and the time is none', () => {
+test('equal starts have no changes, and a different time is not a change', () => {
   assert.deepEqual(changesBetween(start, { ...start, step: 7, startedAt: '2020-01-01T00:00:00.000Z' }), [])
 })
 
-test('every change is a sentence with what was and what is', () => {
+test('every change is a sentence with the old and the new value', () => {
   assert.deepEqual(changesBetween({ ...start, node: 'v1.0.0', data: 'other' }, start), [
-    `Node was v1.0.0 and is ${process.version}`,
-    'the data to learn from has changed',
+    `Node was v1.0.0 and is now ${process.version}`,
+    'the training data has changed',
   ])
 })
 
-test('each start adds a line, and the next one is compared with it', async t => {
+test('each start appends a line, and the next one is compared with it', async t => {
   const file = join(await temporaryFolder(t), 'provenance.jsonl')
   assert.deepEqual(await recordProvenance(file, { ...start, backend: '1 thread' }), [])
   // a kill in the middle of a line
   await appendFile(file, '{"step":3,"sta')
   assert.deepEqual(await recordProvenance(file, { ...start, step: 5, backend: '2 threads' }), [
-    'what it computes with was 1 thread and is 2 threads',
+    'the backend was 1 thread and is now 2 threads',
   ])
   const recorded = await starts(file)
   assert.deepEqual(
@@ -60,7 +60,7 @@ test('each start adds a line, and the next one is compared with it', async t => 
   )
 })
 
-test('a damaged line is an error that names it, and the file stays as it is', async t => {
+test('a damaged line throws an error that names it, and the file is unchanged', async t => {
   const file = join(await temporaryFolder(t), 'provenance.jsonl')
   const text = `${JSON.stringify(start)}\n{"step":3,\n`
   await writeFile(file, text)
@@ -72,7 +72,7 @@ test('a damaged line is an error that names it, and the file stays as it is', as
   assert.equal(await readFile(file, 'utf8'), text)
 })
 
-test('a run writes down its start, and a resumed one says what has changed', async t => {
+test('a run records its start, and a resumed run reports the changes', async t => {
   const folder = await temporaryFolder(t)
   const run = join(folder, 'run')
   const file = join(run, 'provenance.jsonl')
@@ -83,7 +83,7 @@ test('a run writes down its start, and a resumed one says what has changed', asy
   await writeFile(file, `${JSON.stringify({ ...first, node: 'v1.0.0' })}\n`)
   const changes: string[] = []
   await resumeTraining(run, { steps: 2, onStart: start => changes.push(...start.changes) })
-  assert.deepEqual(changes, [`Node was v1.0.0 and is ${process.version}`])
+  assert.deepEqual(changes, [`Node was v1.0.0 and is now ${process.version}`])
   assert.deepEqual(
     (await starts(file)).map(({ step }) => step),
     [0, 1],

@@ -52,7 +52,7 @@ const refused = (promise: Promise<unknown>, type: new (...args: never[]) => Data
     return true
   })
 
-test('a run that is opened computes what the trained model computes', async () => {
+test('an opened run computes the same as the trained model', async () => {
   const run = await openRun(trained.folder)
   assert.deepEqual([run.step, run.checkpoint, run.config], [4, trained.checkpoint, trained.config])
   assert.equal(run.model.training, false)
@@ -61,7 +61,7 @@ test('a run that is opened computes what the trained model computes', async () =
   assert.deepEqual(values(run.model.encodeImage(images)), values(trained.model.encodeImage(images)))
 })
 
-test('a run learns with the tokenizer of a file, keeps it, and goes on with it', async t => {
+test('a run uses the tokenizer of a file, saves it, and resumes with it', async t => {
   const folder = await temporaryFolder(t)
   const file = join(folder, 'pairs.json')
   const bytePairs = trainBytePairs(['a small red circle', 'a large blue square'], { vocabularySize: 280 })
@@ -83,7 +83,7 @@ test('opening a run draws no random numbers', async () => {
   assert.equal(defaultGenerator().state.position, position)
 })
 
-test('an earlier checkpoint can be opened, and one that is not there is an error that names those that are', async () => {
+test('an earlier checkpoint can be opened, and the error for a missing one lists those that exist', async () => {
   assert.deepEqual(await listCheckpoints(trained.folder), [2, 4])
   const earlier = await openRun(trained.folder, { step: 2 })
   assert.equal(earlier.step, 2)
@@ -92,22 +92,22 @@ test('an earlier checkpoint can be opened, and one that is not there is an error
   await refused(resumeTraining(trained.folder, { step: 3 }), RunError, 'has no checkpoint of step 3: there are 2, 4')
 })
 
-test('the images of a run are divided as they were in training', async () => {
+test('the images of a run are split as they were in training', async () => {
   const [one, two] = [await openRunData(trained), await openRunData(await openRun(trained.folder))]
   assert.equal(one.train.fingerprint, two.train.fingerprint)
   assert.equal(one.validation?.fingerprint, two.validation?.fingerprint)
   assert.deepEqual([one.train.length, one.validation?.length], [15, 5])
 })
 
-test('a folder that is not there or holds something else is no run', async t => {
+test('opening a folder that is missing or not a run throws RunError', async t => {
   const folder = await temporaryFolder(t)
-  await refused(openRun(join(folder, 'nothing')), RunError, 'nothing: is no run: it has no config.json')
+  await refused(openRun(join(folder, 'nothing')), RunError, 'nothing: is not a run: it has no config.json')
   await writeFile(join(folder, 'config.json'), '{}')
-  await refused(openRun(folder), RunError, 'is no run: it has no tokenizer.json')
-  await refused(resumeTraining(folder), RunError, 'is no run')
+  await refused(openRun(folder), RunError, 'is not a run: it has no tokenizer.json')
+  await refused(resumeTraining(folder), RunError, 'is not a run')
 })
 
-test('a run without a checkpoint says so, and starts anew when it is resumed', async t => {
+test('opening a run without a checkpoint throws, and resuming it starts at step 0', async t => {
   const run = await copyOfRun(t)
   await rm(join(run, 'checkpoints'), { recursive: true })
   await refused(openRun(run), RunError, 'has no checkpoint yet')
@@ -119,7 +119,7 @@ test('a run without a checkpoint says so, and starts anew when it is resumed', a
   assert.equal((await readMetrics(run)).length, 5)
 })
 
-test('a checkpoint that was not finished is none, and is cleared away by whoever goes on', async t => {
+test('an unfinished checkpoint is ignored, and resuming removes it', async t => {
   const run = await copyOfRun(t)
   const unfinished = join(run, 'checkpoints', 'step-000006.00ff.tmp')
   await mkdir(unfinished)
@@ -128,7 +128,7 @@ test('a checkpoint that was not finished is none, and is cleared away by whoever
   await assert.rejects(readFile(unfinished), { code: 'ENOENT' })
 })
 
-test('damaged files are named, with what is wrong', async t => {
+test('errors name damaged files and the damage', async t => {
   const run = await copyOfRun(t)
   const checkpoint = join(run, 'checkpoints', 'step-000004')
   await truncate(join(checkpoint, 'model.safetensors'), 3000)
@@ -141,7 +141,7 @@ test('damaged files are named, with what is wrong', async t => {
   await refused(openRun(run), DataError, 'tokenizer.json: lowerCase')
 })
 
-test('a checkpoint of another shape names the parameter and both shapes', async t => {
+test('the error for a checkpoint of another shape names the parameter and both shapes', async t => {
   const run = await copyOfRun(t)
   const file = join(run, 'config.json')
   const config = JSON.parse(await readFile(file, 'utf8'))
@@ -156,10 +156,15 @@ test('a checkpoint of another shape names the parameter and both shapes', async 
   config.model.embedding = 8
   config.optimizer.name = 'adafactor'
   await writeFile(file, JSON.stringify(config))
-  await refused(resumeTraining(run), CheckpointError, 'optimizer.safetensors', 'state of AdamW, and this is Adafactor')
+  await refused(
+    resumeTraining(run),
+    CheckpointError,
+    'optimizer.safetensors',
+    'state of AdamW, but this optimizer is Adafactor',
+  )
   config.model.text.vocabulary = 9
   await writeFile(file, JSON.stringify(config))
-  await refused(openRun(run), RunError, 'tokenizer.json', /ids, and model\.text\.vocabulary of config\.json is 9/)
+  await refused(openRun(run), RunError, 'tokenizer.json', /ids, but model\.text\.vocabulary in config\.json is 9/)
 })
 
 /** Changes the tensors of the last checkpoint's model or optimizer. */
@@ -175,7 +180,7 @@ async function change(
   return path
 }
 
-test('weights and moments that are not finite are refused, with the file, the tensors and what to do', async t => {
+test('weights and moments that are not finite throw an error with the file, the tensors and advice', async t => {
   const run = await copyOfRun(t)
   const spoil = (name: string, value: number) => (tensors: Map<string, SafetensorsTensor>) => {
     tensors.get(name)!.data[1] = value
@@ -201,7 +206,7 @@ test('weights and moments that are not finite are refused, with the file, the te
   assert.equal((await resumeTraining(run, { step: 2, steps: 3 })).step, 3)
 })
 
-test('integers and what the device has no dtype for are no weights', async t => {
+test('weights in integers or in a dtype that the device does not support throw', async t => {
   const run = await copyOfRun(t)
   const as = (tensor: SafetensorsTensor) => (tensors: Map<string, SafetensorsTensor>) =>
     void tensors.set('unimodal.norm.bias', tensor)
@@ -220,7 +225,7 @@ test('integers and what the device has no dtype for are no weights', async t => 
   await refused(
     openRun(run),
     CheckpointError,
-    "model.safetensors: tensor 'unimodal.norm.bias' is F64, and device cpu has float32, int32, bool",
+    "model.safetensors: tensor 'unimodal.norm.bias' is F64, but device cpu supports float32, int32, bool",
   )
 })
 
@@ -242,7 +247,7 @@ test('moments that are not finite are not saved', async t => {
   assert.deepEqual(await listCheckpoints(join(folder, 'run')), [])
 })
 
-test('metrics that are damaged name the line', async t => {
+test('the error for damaged metrics names the line', async t => {
   const run = await copyOfRun(t)
   await writeFile(join(run, 'metrics.jsonl'), '{"kind":"step","step":1}\nwhat\n')
   await refused(readMetrics(run), DataError, 'metrics.jsonl:2: is not JSON')

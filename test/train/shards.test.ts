@@ -1,4 +1,4 @@
-// Runs that learn from shards: stopped and resumed, with samples that cannot be used.
+// Runs on shards: stopped and resumed, with samples that cannot be used.
 
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
@@ -23,7 +23,7 @@ async function shards(t: Context): Promise<{ folder: string; list: string }> {
   return { folder, list: `${folder}/{0..4}.tar` }
 }
 
-test('a run from shards that was stopped computes what one that was not computes', async t => {
+test('a resumed run from shards computes the same weights as an uninterrupted one', async t => {
   const { folder, list } = await shards(t)
   const config = tinyConfig(list, { window: 2, steps: 12, checkpointEvery: 5, augment: { crop: { scale: [0.5, 1] } } })
   await train(join(folder, 'through'), config)
@@ -37,7 +37,7 @@ test('a run from shards that was stopped computes what one that was not computes
   assert.deepEqual(await outcome(join(folder, 'run'), 12), await outcome(join(folder, 'through'), 12))
 })
 
-test('samples that cannot be used are counted, written down once with shard and key, and told', async t => {
+test('samples that cannot be used are counted, recorded once with shard and key, and reported', async t => {
   const { folder, list } = await shards(t)
   const run = join(folder, 'run')
   const told: string[] = []
@@ -64,7 +64,7 @@ test('samples that cannot be used are counted, written down once with shard and 
   assert.equal(last.step, 3 * 6) // 19 samples in batches of 3
 })
 
-test('strict stops at them', async t => {
+test('strict throws for them', async t => {
   const { folder, list } = await shards(t)
   await assert.rejects(
     train(join(folder, 'run'), tinyConfig(list, { strict: true, validation: 0 })),

@@ -1,4 +1,4 @@
-// Work on more images than memory has room for at once, and work that cannot fit: told before it starts where that can be known.
+// Processing more images than fit into memory at once, and errors for work that cannot fit, before it starts if possible.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -38,7 +38,7 @@ async function source(folder: string, count = 13): Promise<ImageTextSource> {
 
 const texts = Array.from({ length: 13 }, (_, i) => ['red circle', 'green star', 'a small blue square'][i % 3])
 
-test('images and texts that do not fit at once are embedded in parts, to the same numbers', async t => {
+test('images and texts that do not fit at once are embedded in parts, with the same result', async t => {
   const images = await source(await temporaryFolder(t))
   const works = {
     images: (model: ReturnType<typeof trained>) => embedImages(model, images, { batchSize: 13 }),
@@ -53,8 +53,8 @@ test('images and texts that do not fit at once are embedded in parts, to the sam
     assertCloseNumbers([...found.data], [...expected.data], 1e-6)
     await nextTurn()
     assert.deepEqual(warnings, [
-      `memory is short: ${name} are done 7 at a time from now on`,
-      `memory is short: ${name} are done 4 at a time from now on`,
+      `memory is short: ${name} are processed 7 at a time from now on`,
+      `memory is short: ${name} are processed 4 at a time from now on`,
     ])
     // what was found out is remembered
     await withLittleMemory(0.4 * needed, () => work(short))
@@ -63,7 +63,7 @@ test('images and texts that do not fit at once are embedded in parts, to the sam
   }
 })
 
-test('captions that do not fit at once are written in parts, and are the same', async t => {
+test('captions that do not fit at once are generated in parts, with the same result', async t => {
   const images = await source(await temporaryFolder(t))
   const [plenty, short] = [trained(), trained()]
   const expected = await captioning(plenty, images, { batchSize: 13 })
@@ -72,7 +72,7 @@ test('captions that do not fit at once are written in parts, and are the same', 
   assert.deepEqual(found, expected)
 })
 
-test('words drawn at random are the same whether memory was found to be short before or on the way', async t => {
+test('sampled captions do not depend on when memory was found to be short', async t => {
   const images = await source(await temporaryFolder(t))
   const { value: batch } = await imageBatches(trained(), images, { batchSize: 13 }).next()
   assert.ok(batch)
@@ -93,7 +93,7 @@ test('words drawn at random are the same whether memory was found to be short be
   assert.deepEqual(await write(), onTheWay)
 })
 
-test('where not even one fits, the error says what was needed, what there is and what to do', async t => {
+test('if not even one item fits, the error says how much is needed, available, and what to do', async t => {
   const images = await source(await temporaryFolder(t))
   const model = trained()
   await assert.rejects(
@@ -101,12 +101,12 @@ test('where not even one fits, the error says what was needed, what there is and
     {
       name: 'OutOfMemoryError',
       message:
-        /^cpu: no memory for [\d.]+ (KiB|bytes): [\d.]+ KiB are in use of [\d.]+ KiB at most\. That was one at a time: a smaller model/,
+        /^cpu: no memory for [\d.]+ (KiB|bytes): [\d.]+ KiB are in use of [\d.]+ KiB at most\. Even one at a time does not fit: use a smaller model/,
     },
   )
 })
 
-test('other errors are not tried again', async () => {
+test('other errors are not retried', async () => {
   let calls = 0
   const fails = async () => {
     calls++
@@ -116,7 +116,7 @@ test('other errors are not tried again', async () => {
   assert.equal(calls, 1)
 })
 
-test('weights that cannot fit are refused before a file is read', () => {
+test('weights that cannot fit throw before a file is read', () => {
   assert.throws(
     () => unloaded(() => new CoCa(presets.full)),
     (error: unknown) => {
@@ -129,7 +129,7 @@ test('weights that cannot fit are refused before a file is read', () => {
   assert.equal(unloaded(() => new CoCa(presets.base)).config, presets.base)
 })
 
-test('training that cannot fit is refused before its first step, by what its optimizer remembers', () => {
+test('training that cannot fit throws before its first step, by the size of the optimizer state', () => {
   const model = withoutAllocation(() => new CoCa(presets.base))
   const weights = 4 * model.parameterCount()
   const [adamw, sgd, adafactor] = [new AdamW(model), new SGD(model), new Adafactor(model)]
@@ -140,14 +140,14 @@ test('training that cannot fit is refused before its first step, by what its opt
   assert.ok(shares > 2 && shares < 2.01, `${shares}`)
   assert.throws(
     () => checkTrainingFits(adamw),
-    /no memory for 4,\d{3}[\d.]* MiB for gradients and the state of AdamW: .* of 4,096 MiB at most\. Adafactor or SGD/,
+    /no memory for 4,\d{3}[\d.]* MiB for gradients and the state of AdamW: .* of 4,096 MiB at most\. Adafactor and SGD/,
   )
   checkTrainingFits(sgd)
   model.encoder.freeze()
   assert.ok(sgd.bytesToCome() < weights, 'frozen parts have no gradients')
 })
 
-test('what an optimizer remembers already is not counted again', async () => {
+test('existing optimizer state is not counted again', async () => {
   const { model } = trained()
   const optimizer = new AdamW(model)
   const before = optimizer.bytesToCome()
@@ -155,11 +155,11 @@ test('what an optimizer remembers already is not counted again', async () => {
   assert.equal(optimizer.bytesToCome(), before / 3)
 })
 
-test('a step of training that finds no memory says what needs less of it', async t => {
+test('the error of a training step without memory advises how to use less', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { device: 'cpu', validation: 0 })
   await assert.rejects(
     withLittleMemory(60_000, () => train(join(folder, 'run'), config)),
-    { name: 'OutOfMemoryError', message: /A smaller batchSize needs less, .*accumulate.*Adafactor/ },
+    { name: 'OutOfMemoryError', message: /To use less, reduce batchSize, .*accumulate.*Adafactor/ },
   )
 })

@@ -1,4 +1,4 @@
-// A run small enough to be made many times in a test: a model of width 8 on a handful of pictures.
+// A run small enough to be repeated in tests: a model of width 8 on a few pictures.
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -31,7 +31,7 @@ const everything = {
   augment: { flip: true, shift: 1, brightness: 0.2 },
 }
 
-test('a run that was stopped and resumed is to the bit the run that was not', async t => {
+test('a resumed run computes the same weights as an uninterrupted one', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), everything)
   const whole = await train(join(folder, 'whole'), config)
@@ -49,7 +49,7 @@ test('a run that was stopped and resumed is to the bit the run that was not', as
   assert.deepEqual(await outcome(parts, 12), await outcome(whole.folder, 12))
 })
 
-test('a run that is being trained is not trained a second time', async t => {
+test('a second process cannot train a run that is being trained', async t => {
   const folder = await temporaryFolder(t)
   const run = join(folder, 'run')
   const refused: Promise<unknown>[] = []
@@ -68,7 +68,7 @@ test('a run that is being trained is not trained a second time', async t => {
   )
 })
 
-test('a run that goes back to an earlier checkpoint forgets what came later and computes it again', async t => {
+test('resuming from an earlier checkpoint removes the later ones and computes them again', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { optimizer: { name: 'adafactor' } })
   const run = join(folder, 'run')
@@ -80,7 +80,7 @@ test('a run that goes back to an earlier checkpoint forgets what came later and 
   assert.deepEqual(await outcome(run, 12), once)
 })
 
-test('a run can be made longer, and a finished one stays as it is', async t => {
+test('a run can be extended, and resuming a finished one changes nothing', async t => {
   const folder = await temporaryFolder(t)
   const run = join(folder, 'run')
   await train(run, tinyConfig(await pictures(folder), { steps: 2, schedule: 'constant' }))
@@ -94,7 +94,7 @@ test('a run can be made longer, and a finished one stays as it is', async t => {
   )
 })
 
-test('only the last checkpoints stay, and nothing else is left', async t => {
+test('only the last checkpoints are kept, and no unfinished ones', async t => {
   const folder = await temporaryFolder(t)
   const run = join(folder, 'run')
   await train(run, tinyConfig(await pictures(folder), { keepLast: 2, checkpointEvery: 2, steps: 7 }))
@@ -104,7 +104,7 @@ test('only the last checkpoints stay, and nothing else is left', async t => {
   assert.deepEqual((await readdir(run)).sort(), ['checkpoints', ...files])
 })
 
-test('resuming cuts the metrics back to the checkpoint, and a half-written line with them', async t => {
+test('resuming truncates the metrics to the checkpoint, including an incomplete line', async t => {
   const folder = await temporaryFolder(t)
   const run = join(folder, 'run')
   await train(run, tinyConfig(await pictures(folder), { validation: 0 }))
@@ -127,7 +127,7 @@ test('resuming cuts the metrics back to the checkpoint, and a half-written line 
   assert.deepEqual(await listCheckpoints(run), [6, 9])
 })
 
-test('metrics say what each step was like', async t => {
+test('metrics describe each step', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { steps: 6, warmup: 2, validation: 0, clipNorm: null })
   const { folder: run } = await train(join(folder, 'run'), config)
@@ -145,7 +145,7 @@ test('metrics say what each step was like', async t => {
   assert.ok(Math.abs((metrics[0] as StepMetrics).measures.scale - 1 / 0.07) < 1e-4)
 })
 
-test('a number of epochs is as many steps as its batches', async t => {
+test('epochs are converted to steps', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { steps: undefined, epochs: 2, batchSize: 7, validation: 0.3 })
   const epochs: number[] = []
@@ -154,7 +154,7 @@ test('a number of epochs is as many steps as its batches', async t => {
   assert.deepEqual(epochs, [0, 0, 1, 1])
 })
 
-test('training learns a few pictures by heart', async t => {
+test('training memorizes a few pictures', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder, 4), {
     steps: 70,
@@ -169,7 +169,7 @@ test('training learns a few pictures by heart', async t => {
   assert.ok(last < first / 4, `from ${first} to ${last}`)
 })
 
-test('an evaluation of one’s own is written down, and changes nothing of the training', async t => {
+test('a custom evaluation is recorded and does not affect training', async t => {
   const folder = await temporaryFolder(t)
   const data = await pictures(folder)
   const plain = tinyConfig(data, { validation: 0, steps: 6, model: { ...tinyModel, dropout: 0.2 } })
@@ -196,7 +196,7 @@ test('an evaluation of one’s own is written down, and changes nothing of the t
   assert.deepEqual(a.checkpoint, b.checkpoint)
 })
 
-test('a value that is no number stops training before it spreads, and is named', async t => {
+test('a value that is not finite stops training before the update, and the error names it', async t => {
   const folder = await temporaryFolder(t)
   const run = join(folder, 'run')
   let model: Awaited<ReturnType<typeof train>>['model'] | undefined
@@ -256,7 +256,7 @@ async function trainedOn(t: TestContext, change: (loss: CoCaLoss, model: CoCa) =
 for (const accumulate of [1, 2]) {
   const inParts = accumulate === 1 ? '' : ', in parts too'
 
-  test(`a loss that depends on no parameter ends training before its first update${inParts}`, async t => {
+  test(`a loss that depends on no parameter stops training before its first update${inParts}`, async t => {
     const constant = (loss: CoCaLoss) => ({ ...loss, total: loss.total.stopGradient() })
     const { result, steps } = await trainedOn(t, constant, accumulate)
     assert.ok(result instanceof GradientError, String(result))
@@ -264,7 +264,7 @@ for (const accumulate of [1, 2]) {
     assert.deepEqual(steps, [])
   })
 
-  test(`parameters that training does not use are warned of by name, once${inParts}`, async t => {
+  test(`one warning names the parameters that training does not use${inParts}`, async t => {
     const captioningOnly = (loss: CoCaLoss) => ({ ...loss, total: loss.captioning! })
     const { steps, warnings } = await trainedOn(t, captioningOnly, accumulate)
     assert.deepEqual(steps, [1, 2, 3])
@@ -272,13 +272,13 @@ for (const accumulate of [1, 2]) {
     assert.match(warnings[0], /does not depend on \d+ of \d+ trainable parameters of CoCa: contrastivePooler\.queries,/)
   })
 
-  test(`nothing is warned of where all is well${inParts}`, async t => {
+  test(`without problems there are no warnings${inParts}`, async t => {
     const { steps, warnings } = await trainedOn(t, loss => loss, accumulate)
     assert.deepEqual([steps, warnings], [[1, 2, 3], []])
   })
 }
 
-test('parameters that are no numbers never become a checkpoint', async t => {
+test('parameters that are not finite are never saved in a checkpoint', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder), { validation: 0, steps: 1 })
   let poison = () => {}
@@ -292,19 +292,19 @@ test('parameters that are no numbers never become a checkpoint', async t => {
   assert.deepEqual(await listCheckpoints(join(folder, 'run')), [])
 })
 
-test('a folder that holds something is no place for a new run', async t => {
+test('a new run needs an empty folder', async t => {
   const folder = await temporaryFolder(t)
   const config = tinyConfig(await pictures(folder))
   await assert.rejects(train(folder, config), (error: unknown) => {
     assert.ok(error instanceof RunError)
-    assert.match(error.message, /is not empty: it holds pictures/)
+    assert.match(error.message, /is not empty: it contains pictures/)
     return true
   })
   await train(join(folder, 'run'), { ...config, steps: 1 })
-  await assert.rejects(train(join(folder, 'run'), config), /holds a run already/)
+  await assert.rejects(train(join(folder, 'run'), config), /already contains a run/)
 })
 
-test('a run does not go on with other data', async t => {
+test('resuming with other data throws', async t => {
   const folder = await temporaryFolder(t)
   const data = await pictures(folder)
   const run = join(folder, 'run')
@@ -314,7 +314,7 @@ test('a run does not go on with other data', async t => {
   await assert.rejects(resumeTraining(run, { steps: 4 }), /pictures: the saved state belongs to other data/)
 })
 
-test('equal captions of a batch are kept apart, or positives of each other, or neither', async t => {
+test('equal captions are put in different batches, count as positives of each other, or neither', async t => {
   const folder = await temporaryFolder(t)
   const data = await pictures(folder, 8)
   const file = join(data, 'captions.jsonl')
@@ -342,11 +342,11 @@ test('equal captions of a batch are kept apart, or positives of each other, or n
   assert.ok(!(await readdir(folder)).some(name => name.startsWith('distinct 4')))
 })
 
-test('equal rows of ids get the number of the first', () => {
+test('equal rows of ids get the index of the first', () => {
   assert.deepEqual([...equalRows(Int32Array.of(1, 2, 3, 4, 1, 2, 1, 3), [4, 2])], [0, 1, 0, 3])
 })
 
-test('an augmentation moves, mirrors and brightens within bounds, and does nothing if nothing is asked for', () => {
+test('augmentation shifts, mirrors and brightens within bounds, and does nothing by default', () => {
   assert.equal(augmentation({}), undefined)
   const image = Float32Array.from({ length: 27 }, (_, i) => (i % 9) / 9)
   const seen = new Set<string>()
@@ -368,17 +368,20 @@ test('an augmentation moves, mirrors and brightens within bounds, and does nothi
   assert.ok(brighter.every((x, i) => x <= 1 && Math.abs(x - Math.min(1, image[i] * factor)) < 1e-6))
 })
 
-test('learning rates warm up and come down as the schedule says', () => {
+test('learning rates warm up and decay according to the schedule', () => {
   const config = tinyConfig('x', { warmup: 4, optimizer: { learningRate: 1 } })
   const rates = (schedule: 'constant' | 'linear' | 'cosine') =>
     [0, 3, 4, 8, 11].map(step => scheduleFor({ ...config, schedule }, 12)(step))
   assert.deepEqual(rates('constant'), [0.25, 1, 1, 1, 1])
   assert.deepEqual(rates('linear'), [0.25, 1, 1, 0.5, 0.125])
   assert.ok(Math.abs(rates('cosine')[3] - 0.5) < 1e-12)
-  assert.throws(() => scheduleFor({ ...config, warmup: 12 }, 12), /warmup: of 12 steps leaves nothing of 12/)
+  assert.throws(
+    () => scheduleFor({ ...config, warmup: 12 }, 12),
+    /warmup: must be less than the 12 steps of the run, not 12/,
+  )
 })
 
-test('the optimizer gets what the configuration says, and its own defaults for the rest', async t => {
+test('the optimizer gets the settings of the configuration, and its own defaults for the rest', async t => {
   const { model } = await train(
     join(await temporaryFolder(t), 'run'),
     tinyConfig(await pictures(await temporaryFolder(t)), { steps: 1 }),

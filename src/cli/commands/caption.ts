@@ -63,7 +63,7 @@ export function addCaption(program: Command): void {
 async function captionPictures(paths: readonly string[], flags: CaptionFlags): Promise<void> {
   const { out, strict, batchSize, json } = flags
   if (strict && out === undefined)
-    throw new UsageError('--strict has no effect without --out: there the first mistake stops')
+    throw new UsageError('--strict has no effect without --out: then it always stops at a picture that cannot be read')
   const options = generateOptions(flags)
   const trained = await openTrained(flags, 'coca', 'captioner')
   const pictures = await openAll(paths, trained.model.config.image.size)
@@ -129,7 +129,7 @@ async function captionInto(
     .finally(() => bar.stop())
     .finally(() => file.close())
   const rest = [
-    ...(before > 0 ? [`${before} stood there already`] : []),
+    ...(before > 0 ? [`${before} were already there`] : []),
     ...(counts.skipped > 0 ? [`${counts.skipped} could not be read`] : []),
   ]
   answer(flags.json, { file: out, before, ...counts }, [`${out}: ${counts.written} captions`, ...rest].join(', '))
@@ -167,6 +167,6 @@ async function openAll(paths: readonly string[], imageSize: number): Promise<Pic
 function generateOptions({ beams, sample, topK, topP, temperature, seed }: CaptionFlags): Partial<GenerateOptions> {
   for (const [flag, value] of Object.entries({ '--top-k': topK, '--top-p': topP, '--temperature': temperature }))
     if (value !== undefined && !sample) throw new UsageError(`${flag} ${value} has no effect without --sample`)
-  if (sample && beams > 1) throw new UsageError(`--sample and --beams ${beams}: beams are searched, not sampled`)
+  if (sample && beams > 1) throw new UsageError(`--sample and --beams ${beams}: give one of them`)
   return { beams, sample, topK, topP, temperature: temperature ?? 1, generator: new Generator(seed) }
 }

@@ -1,4 +1,4 @@
-// `cocagrad classify`: the classes of pictures, by a classifier, or by the nearest of any labels.
+// `cocagrad classify`: the classes of pictures, from a classifier, or the nearest of given labels.
 
 import type { Command } from 'commander'
 import { percent } from '../../demo/words.ts'
@@ -28,10 +28,10 @@ export function addClassify(program: Command): void {
   const command = program
     .command('classify')
     .description(
-      'Print the class of each picture: the nearest of some labels in the space of embeddings or, by a classifier, one of its own.',
+      'Print the class of each picture: the label with the nearest embedding or, for a classifier, one of its own classes.',
     )
     .argument('<image...>', 'PNG, JPEG or WebP files')
-    .option('--labels <a,b,c>', 'the labels to choose among; a classifier has its own', names('--labels'))
+    .option('--labels <a,b,c>', 'the labels to choose from; a classifier has its own', names('--labels'))
     .action(classifyImages)
   examples(
     modelOptions(templateOption(command)),
@@ -50,7 +50,7 @@ async function classifyImages(paths: readonly string[], flags: ClassifyFlags): P
     const logits = await classLogits(run, imageFiles(paths, run))
     return report(paths, run.classes, logits, json)
   }
-  if (labels === undefined) throw new UsageError('--labels a,b,c is missing: the labels to choose among')
+  if (labels === undefined) throw new UsageError('--labels a,b,c is missing: the labels to choose from')
   const { cosines, scale } = await similarities(run, paths, labels, template)
   report(
     paths,
@@ -61,7 +61,7 @@ async function classifyImages(paths: readonly string[], flags: ClassifyFlags): P
   )
 }
 
-/** Cosines of pictures and labels, row by row, and the scale by which they are logits. */
+/** Cosines of pictures and labels, row by row, and the scale that makes them logits. */
 async function similarities(
   trained: TrainedModel<EmbeddingModel & { readonly logScale: Parameter }>,
   paths: readonly string[],
@@ -73,7 +73,7 @@ async function similarities(
   return { cosines, scale: Math.exp(await trained.model.logScale.item()) }
 }
 
-/** @param logits [pictures, labels], row by row; so are the cosines, if there are any */
+/** @param logits [pictures, labels], row by row, like the cosines, if there are any */
 function report(
   paths: readonly string[],
   labels: readonly string[],

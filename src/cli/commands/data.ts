@@ -69,8 +69,8 @@ function frameCount(text: string): number {
 /** A command with the options that all datasets have. */
 const writingCommand = (data: Command, name: string, noun: string, dataset: string): Command =>
   seedOption(data.command(name))
-    .requiredOption('--out <folder>', 'the folder to make')
-    .requiredOption('--count <n>', `how many ${noun}`, positiveInteger)
+    .requiredOption('--out <folder>', 'the folder to create')
+    .requiredOption('--count <n>', `number of ${noun}`, positiveInteger)
     .addOption(
       new Option('--pairs <which>', 'colour-shape pairs that may occur')
         .choices(['seen', 'held-out', 'all'])

@@ -1,5 +1,5 @@
-// `cocagrad demo`: the whole pipeline, from drawing the pictures to a page with the results. If it is killed, it
-// continues when it is started again.
+// `cocagrad demo`: the whole pipeline, from drawing the pictures to a page with the results. If it is killed, the same
+// command continues.
 
 import { existsSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
@@ -36,7 +36,7 @@ interface DemoFlags extends CommonOptions {
 export function addDemo(program: Command): void {
   const command = program
     .command('demo')
-    .description('Draw shapes, train a tiny CoCa on them, measure it on new ones, and write a page about it.')
+    .description('Draw shapes, train a tiny CoCa on them, evaluate it on new ones, and write a report.')
     .option('--out <folder>', 'folder for pictures, run and report', 'runs/demo')
     .option('--steps <n>', 'training steps', positiveInteger, demoSteps)
     .option('--fresh', 'remove the results of an earlier demo in --out first')
@@ -49,10 +49,10 @@ async function demo(flags: DemoFlags): Promise<void> {
   const report = join(out, 'report.html')
   const description = await openDevice(flags)
   if (flags.fresh) await forget(join(out, 'run'))
-  const { run, result } = await interruptible('keeping what is done', async signal => {
+  const { run, result } = await interruptible('stopping; the results so far are kept', async signal => {
     const data = await makeData(flags, signal)
     const run = await trainOrResume(flags, signal)
-    say(`measuring step ${run.step} on pictures it has not seen`)
+    say(`evaluating step ${run.step} on unseen pictures`)
     return { run, result: await evaluateDemo(run, await openData(data, run), { signal }) }
   })
   await writeReport(report, result.report)
@@ -66,7 +66,7 @@ async function forget(run: string): Promise<void> {
   if (!existsSync(run)) return
   const foreign = (await readdir(run)).filter(name => !RunFolder.parts.includes(name))
   if (foreign.length > 0)
-    throw new FolderNotEmptyError(run, foreign, 'That is no part of a run, so even --fresh leaves it alone.')
+    throw new FolderNotEmptyError(run, foreign, 'This is not part of a run, so even --fresh does not remove it.')
   await rm(run, { recursive: true })
 }
 
@@ -119,7 +119,7 @@ function checkSame(config: RunConfig, { out, seed, device }: DemoFlags): void {
   for (const name of ['seed', 'device'] as const)
     if (config[name] !== asked[name])
       throw new UsageError(
-        `--${name} ${asked[name]}: ${out} holds a run with ${name} ${config[name]}; name another --out, or --fresh to forget it`,
+        `--${name} ${asked[name]}: ${out} contains a run with ${name} ${config[name]}; choose another --out, or give --fresh to remove it`,
       )
 }
 
@@ -134,7 +134,7 @@ async function openData(folders: Folders, { model }: Run): Promise<DemoData> {
 
 const summaryTable = (targets: readonly Target[]): string =>
   table(
-    ['on pictures it has not seen', 'reached', 'aimed at', ''],
+    ['on unseen pictures', 'reached', 'target', ''],
     targets.map(({ name, value, target }) => [
       name,
       percent(value),

@@ -1,4 +1,4 @@
-// `cocagrad doctor`: problems of a run, the most serious first, and what to try.
+// `cocagrad doctor`: the problems of a run, the most serious first, and how to fix them.
 
 import type { Command } from 'commander'
 import { type DoctorFinding, type Examination, examineKeptBatch, examineRun } from '../../doctor/index.ts'
@@ -36,14 +36,14 @@ export function addDoctor(program: Command): void {
 async function examine(run: string, flags: DoctorFlags): Promise<void> {
   const { step, batch, backend, json } = flags
   if (step !== undefined && batch !== undefined)
-    throw new UsageError(`--step ${step} and --batch ${batch}: a kept batch comes with the weights of its own step`)
+    throw new UsageError(`--step ${step} and --batch ${batch}: a saved batch includes the weights of its own step`)
   const { config } = await openSettings(run)
   await openDevice({ device: flags.device ?? config.device, backend })
   const examination = await interruptible('stopping', async signal => {
     if (batch !== undefined) return examineKeptBatch(run, batch)
     let bar: ReturnType<typeof progressBar> | undefined
     const onProgress = (done: number, total: number) => {
-      bar ??= progressBar('looking at images', total)
+      bar ??= progressBar('reading images', total)
       bar.update(done)
     }
     return examineRun(run, { step, signal, onProgress }).finally(() => bar?.stop())
@@ -57,18 +57,15 @@ const MARKS = { wrong: '✗', suspect: '!', note: '·' } as const
 function report({ run, step, ok, findings, looked }: Examination): string {
   const serious = findings.filter(({ severity }) => severity !== 'note')
   const notes = findings.filter(({ severity }) => severity === 'note')
-  const things =
-    serious.length === 1
-      ? 'one thing is not as it should be'
-      : `${serious.length} things are not as they should be, the most serious first`
-  const head = ok ? 'nothing is wrong' : things
+  const problems = serious.length === 1 ? '1 problem' : `${serious.length} problems, the most serious first`
+  const head = ok ? 'nothing is wrong' : problems
   const names = Object.keys(looked).map(name => name.length)
   return [
     `${run} at step ${step}: ${head}`,
     ...serious.map((finding, i) => describe(finding, `${MARKS[finding.severity]} ${i + 1}. ${finding.severity}: `)),
-    ...(notes.length > 0 ? ['worth knowing:', ...notes.map(finding => describe(finding, `${MARKS.note} `))] : []),
+    ...(notes.length > 0 ? ['notes:', ...notes.map(finding => describe(finding, `${MARKS.note} `))] : []),
     [
-      'looked at:',
+      'examined:',
       ...Object.entries(looked).map(([name, words]) => wrapped(words, `  ${name.padEnd(Math.max(...names))}  `)),
     ].join('\n'),
   ].join('\n\n')

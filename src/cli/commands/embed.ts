@@ -19,19 +19,19 @@ interface EmbedFlags extends ModelFlags {
 }
 
 const FORMATS = `
-FILE.safetensors holds the tensors image [images, width] and text [texts, width], and samples, the bytes of JSON lines
-{"name", "captions"}: line i says what row i of image is, and all captions in order are the rows of text.
-FILE.npy holds image, FILE.text.npy text, FILE.jsonl the lines, FILE.json the settings: numpy.load opens the first two.
+FILE.safetensors contains the tensors image [images, width] and text [texts, width], and samples, the bytes of JSON lines
+{"name", "captions"}: line i describes row i of image, and all captions in order are the rows of text.
+FILE.npy contains image, FILE.text.npy text, FILE.jsonl the lines, FILE.json the settings: numpy.load opens the first two.
 If it is stopped, run the same command to continue; until it is complete, the result is in the folder FILE.parts.`
 
 export function addEmbed(program: Command): void {
   const command = program
     .command('embed')
     .description('Write the embeddings of pictures, and of their captions if there are any, to a file.')
-    .argument('<data>', 'a folder of images, a captions file or folder with one, or shards: data/{000..099}.tar')
-    .requiredOption('--out <file>', 'the file to write, a name that ends in .safetensors or .npy')
+    .argument('<data>', 'a folder of images, a file of captions or a folder with one, or shards: data/{000..099}.tar')
+    .requiredOption('--out <file>', 'the file to write; its name ends in .safetensors or .npy')
     .option('--batch-size <n>', 'pictures at a time, fewer if memory is short', positiveInteger, 64)
-    .option('--truncate', 'cut captions that are too long for the model, instead of stopping at one')
+    .option('--truncate', 'truncate captions that are too long for the model, instead of stopping at one')
     .option('--strict', 'stop at a picture that cannot be read, instead of leaving it out')
     .addHelpText('after', FORMATS)
     .action(embed)

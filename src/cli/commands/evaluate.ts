@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { type ImageTextSource, openData, ShardDataset } from '../../data/index.ts'
 import { percent } from '../../demo/words.ts'
 import {
+  type CaptioningResult,
   type CaptionModel,
   captioning,
   type EmbeddingModel,
@@ -34,7 +35,7 @@ export function addEvaluate(program: Command): void {
   const command = program
     .command('evaluate')
     .description(
-      'Evaluate a model on images with captions: losses, retrieval, captions, and zero-shot classification if there are labels; a classifier on images with labels.',
+      'Evaluate a model on images with captions: losses, retrieval, captions and, with --labels, zero-shot classification; a classifier is evaluated on images with labels.',
     )
     .requiredOption(
       '--data <path>',
@@ -42,7 +43,7 @@ export function addEvaluate(program: Command): void {
     )
     .option(
       '--labels <file or a,b,c>',
-      'classify the images too; an image belongs to its field "label", in a folder, or to the one label that its caption has',
+      'also classify the images; the label of an image is its field "label", in a folder, or the only label in its caption',
     )
     .action(evaluate)
   examples(
@@ -59,13 +60,13 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
   if ('classes' in trained) return evaluateClassifier(trained, flags)
   const { data, template, json } = flags
   const { tokenizer, normalize } = trained
-  // a model of another class can do some of what follows
+  // models of other families support only some of the evaluations below
   const model: Module = trained.model
   const opened = await openData(data, { imageSize: trained.model.config.image.size, threads: 'auto' })
   const source = opened instanceof ShardDataset ? await opened.all(bad => say(skippedLine(bad))) : opened
   const fieldOf = (i: number) => (opened instanceof ShardDataset ? undefined : opened.examples[i].fields.label)
   if (labels && !isEmbedding(model))
-    throw new UsageError('--labels: a captioner has no embeddings, by which labels would be chosen')
+    throw new UsageError('--labels: a captioner has no embeddings to choose labels with')
   const labelled = labels && labelledImages(source, labels, fieldOf, data)
   const result = await interruptible('stopping', async signal => {
     const options = { signal }
@@ -83,7 +84,7 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
       ...(found && {
         retrieval: { imageToText: withoutRanks(found.imageToText), textToImage: withoutRanks(found.textToImage) },
       }),
-      ...(captions && { captioning: { exact: captions.exact, tokenAccuracy: captions.tokenAccuracy } }),
+      ...(captions && { captioning: withoutTexts(captions) }),
       ...(labels && labelled && isEmbedding(model) ? { zeroShot: await classify(model, labels, labelled) } : {}),
     }
 
@@ -96,13 +97,19 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
   const { losses, retrieval: ranked, captioning: written } = result
   const rows = [
     ['loss', losses.loss.toFixed(4)],
-    ...(['contrastive', 'captioning'] as const).map(name => [`  ${name}`, losses[name]?.toFixed(4) ?? 'left out']),
+    // a CoCa has two losses, of which its weights may leave one out
+    ...(ranked && written ? (['contrastive', 'captioning'] as const) : []).map(name => [
+      `  ${name}`,
+      losses[name]?.toFixed(4) ?? 'left out',
+    ]),
     ...(ranked ? ([1, 5, 10] as const).map(k => [`image → text R@${k}`, percent(ranked.imageToText.recall[k])]) : []),
     ...(ranked ? ([1, 5, 10] as const).map(k => [`text → image R@${k}`, percent(ranked.textToImage.recall[k])]) : []),
     ...(written
       ? [
           ['captions exactly right', percent(written.exact)],
           ['tokens right', percent(written.tokenAccuracy)],
+          ['BLEU-4', written.bleu4.toFixed(4)],
+          ['CIDEr-D', written.ciderD.toFixed(4)],
         ]
       : []),
     ...(result.zeroShot ? [[`zero-shot over ${labels!.length} labels`, percent(result.zeroShot.accuracy)]] : []),
@@ -113,6 +120,12 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
 const isEmbedding = (model: Module): model is Module & EmbeddingModel => 'encodeImage' in model
 const isCaptioning = (model: Module): model is Module & CaptionModel => 'generate' in model
 
+const withoutTexts = ({ exact, tokenAccuracy, bleu4, ciderD }: CaptioningResult) => ({
+  exact,
+  tokenAccuracy,
+  bleu4,
+  ciderD,
+})
 const withoutRanks = ({ recall, medianRank }: Ranking) => ({ recall, medianRank })
 
 const headOf = ({ images, step }: { readonly images: number; readonly step?: number }): string[] => [
@@ -131,7 +144,7 @@ async function evaluateClassifier(trained: Opened<'classifier'>, flags: Evaluate
   const { classes } = trained
   const strange = source.classes.find(name => !classes.includes(name))
   if (strange !== undefined)
-    throw new DataError(`has images of '${strange}', which is none of the model's classes: ${classes.join(', ')}`, {
+    throw new DataError(`has images of '${strange}', which is not one of the model's classes: ${classes.join(', ')}`, {
       file: data,
     })
   const measured = await interruptible('stopping', signal =>
@@ -143,7 +156,7 @@ async function evaluateClassifier(trained: Opened<'classifier'>, flags: Evaluate
     ['right', percent(measured.accuracy)],
     ...measured.perClass.map(({ class: name, count, accuracy }) => [
       `  ${name}`,
-      count === 0 ? 'no image' : `${percent(accuracy)} of ${count}`,
+      count === 0 ? 'no images' : `${percent(accuracy)} of ${count}`,
     ]),
   ]
   answer(json, result, table(headOf(result), rows))
@@ -154,10 +167,10 @@ async function readLabels(given: string): Promise<string[]> {
   if (!existsSync(given)) return names('--labels')(given)
   const lines = (await readText(given)).split('\n').map(line => line.trim())
   const labels = lines.filter(line => line !== '')
-  if (labels.length === 0) throw new DataError('names no label', { file: given })
+  if (labels.length === 0) throw new DataError('contains no labels', { file: given })
   for (const [i, label] of lines.entries())
     if (label !== '' && lines.indexOf(label) < i)
-      throw new DataError(`'${label}' is there twice`, { file: given, line: i + 1 })
+      throw new DataError(`'${label}' is listed twice`, { file: given, line: i + 1 })
   return labels
 }
 
@@ -186,7 +199,7 @@ function labelledImages(
       file,
     })
   if (known.length < source.length)
-    say(`note: ${source.length - known.length} of ${source.length} images belong to no label or to several`)
+    say(`note: ${source.length - known.length} of ${source.length} images match no label, or several`)
   return {
     length: known.length,
     labels: known.map(({ label }) => label),

@@ -5,7 +5,7 @@ import type { FamilyName } from '../../models/index.ts'
 import { FailedError, UsageError } from '../errors.ts'
 import { checkModel, modelChoice } from '../gradcheck/model.ts'
 import { checkOperations } from '../gradcheck/operations.ts'
-import { forJson, type Line } from '../gradcheck/verdict.ts'
+import { forJson, type VerdictLine } from '../gradcheck/verdict.ts'
 import { collect, examples, familyOption, jsonOption, seedOption } from '../options.ts'
 import { answer, table } from '../output.ts'
 
@@ -26,7 +26,7 @@ export function addGradcheck(program: Command): void {
     .action(run)
   command.addHelpText(
     'after',
-    '\nA verdict is the gravest of those found. JSON has no infinite numbers: such a worst error is the string "Infinity" or "NaN".',
+    '\nThe verdict is the most serious one found. JSON has no Infinity and no NaN: such a worst error is the string "Infinity" or "NaN".',
   )
   examples(
     jsonOption(command),
@@ -52,7 +52,7 @@ async function run({ op, model, family, seed, json }: GradcheckFlags): Promise<v
 }
 
 /** Prints the table, and throws an error if a line is wrong. */
-function report<L extends Line>(
+function report<L extends VerdictLine>(
   json: boolean | undefined,
   [name, amount]: readonly string[],
   lines: readonly L[],
@@ -66,7 +66,7 @@ function report<L extends Line>(
   })
   const header = [name, 'order', amount, 'derivatives', 'worst error / tolerance', 'verdict']
   const isOk = lines.length > 0 && wrong.length === 0
-  const counted = isOk ? `all ${lines.length} pass` : `${wrong.length} of ${lines.length} do not pass`
+  const counted = isOk ? `all ${lines.length} pass` : `${wrong.length} of ${lines.length} fail`
   const summary = lines.length === 0 ? 'nothing was checked' : counted
   answer(json, { ok: isOk, verdicts: lines.map(forJson) }, `${table(header, rows)}\n\n${summary}`)
   if (!isOk) throw new FailedError(summary)

@@ -43,7 +43,7 @@ export function addRetrieve(program: Command): void {
     .option('--index <file>', 'or embeddings that `embed` wrote with the same model: a gallery of any size')
     .option('--query <text>', 'what to look for, in words')
     .option('--image <file>', 'what to look for, as a picture')
-    .option('--top <n>', 'how many to show', positiveInteger, 5)
+    .option('--top <n>', 'number of pictures to show', positiveInteger, 5)
     .action(retrieveImages)
   examples(
     modelOptions(command),
@@ -63,7 +63,7 @@ async function retrieveImages(flags: RetrieveFlags): Promise<void> {
   const search = index === undefined ? await pictureSearch(images!, trained) : await indexSearch(index, trained)
   const wanted =
     query !== undefined ? await embedTexts(trained, [query]) : await embedImages(trained, imageFiles([image!], trained))
-  const bar = await countedBar('looking at pictures', search.count)
+  const bar = await countedBar('comparing pictures', search.count)
   const { pictures, nearest } = await interruptible('stopping', signal => search.run(wanted, top, bar, signal)).finally(
     () => bar.stop(),
   )
@@ -102,7 +102,7 @@ async function pictureSearch(path: string, trained: TrainedModel<EmbeddingModel>
         }
         bar.update(batch.stop)
       }
-      if (all.length === 0) throw new DataError('has no picture that can be read', { file: path })
+      if (all.length === 0) throw new DataError('contains no pictures that can be read', { file: path })
       return { pictures: all.length, nearest: all.sort((a, b) => descending(a.cosine, b.cosine)).slice(0, top) }
     },
   }

@@ -78,25 +78,25 @@ export function addTrain(program: Command): void {
       '--tokenizer <file>',
       "tokenizer.json or CLIP's bpe_simple_vocab_16e6.txt.gz (default: words of the captions)",
     )
-    .option('--from <model>', "finetune: begin with the weights of a run, or of OpenCLIP's checkpoint")
-    .option('--freeze <part>', 'leave a part as it is, encoder or unimodal.blocks.0-5 say; may be given again', collect)
-    .option('--fresh <part>', 'with --from: a part that begins anew all the same; may be given again', collect)
+    .option('--from <model>', 'finetune: start from the weights of a run, or of a checkpoint of OpenCLIP')
+    .option('--freeze <part>', 'do not train a part, such as encoder or unimodal.blocks.0-5; may be repeated', collect)
+    .option('--fresh <part>', 'with --from: a part that is not copied; may be repeated', collect)
     .option('--preset <name>', 'model: tiny, small, base, large or full (default: tiny)')
     .option('--config <file>', 'settings as JSON')
-    .option('--resume', 'go on from the last checkpoint of --out, with the settings it was started with')
-    .option('--steps <n>', 'how many steps; with --resume, until which', positiveInteger)
-    .option('--epochs <n>', `how many passes over the data (default: ${DEFAULT_EPOCHS})`, positiveInteger)
-    .option('--batch <n>', 'images in a step', positiveInteger)
-    .option('--accumulate <n>', 'cut each step into n parts, to need the memory of one', positiveInteger)
-    .option('--lr <x>', 'learning rate at its peak', positiveNumber)
+    .option('--resume', 'continue from the last checkpoint of --out, with the settings of the run')
+    .option('--steps <n>', 'number of steps; with --resume, the new total', positiveInteger)
+    .option('--epochs <n>', `number of passes over the data (default: ${DEFAULT_EPOCHS})`, positiveInteger)
+    .option('--batch <n>', 'images per step', positiveInteger)
+    .option('--accumulate <n>', 'split each batch into n parts, to need the memory of one', positiveInteger)
+    .option('--lr <x>', 'peak learning rate', positiveNumber)
     .option('--warmup <n>', 'steps until the peak', wholeNumber)
-    .option('--validation <share>', 'share of the images that is held back', nonNegativeNumber)
+    .option('--validation <share>', 'share of the images that is held out', nonNegativeNumber)
     .option('--checkpoint-every <n>', 'steps between checkpoints', positiveInteger)
     .option('--evaluate-every <n>', 'steps between evaluations', positiveInteger)
-    .option('--truncate', 'cut captions that are too long, instead of refusing them')
+    .option('--truncate', 'truncate captions that are too long, instead of stopping at one')
     .option('--strict', 'stop at a sample that cannot be read, instead of skipping it')
-    .option('--threads <n>', 'threads that decode images (default: one less than processors)', wholeNumber)
-    .option('--seed <n>', 'seed of everything that is random', wholeNumber)
+    .option('--threads <n>', 'threads that decode images (default: one less than the processors)', wholeNumber)
+    .option('--seed <n>', 'seed of all random numbers', wholeNumber)
     .action(run)
   examples(
     jsonOption(deviceOption(command)),
@@ -124,7 +124,7 @@ async function run(flags: TrainFlags): Promise<void> {
   const value = { run: out, step, finished, checkpoint }
   if (!finished) {
     if (json) answer(json, value, '')
-    throw new InterruptedError(`stopped after step ${step}; go on with: cocagrad train --out ${out} --resume`)
+    throw new InterruptedError(`stopped after step ${step}; continue with: cocagrad train --out ${out} --resume`)
   }
   answer(json, value, `trained for ${step} steps: ${checkpoint}`)
 }
@@ -140,7 +140,7 @@ async function start(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
 async function resume(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
   const { out, resume: _, json: __, steps, backend, ...others } = flags
   const ignored = Object.keys(others).map(name => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`)
-  if (ignored.length > 0) say(`note: a resumed run keeps its own settings; ${ignored.join(', ')} changes nothing`)
+  if (ignored.length > 0) say(`note: a resumed run keeps its own settings; ignored: ${ignored.join(', ')}`)
   if (backend !== undefined) await openDevice({ device: 'gpu', backend })
   return resumeTraining(out, { ...hooks, steps })
 }
@@ -200,7 +200,7 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
     ...defined(given),
     ...defined(length),
   }
-  if (settings.data === undefined) throw new UsageError("--data <path> is missing, and no --config file says 'data'")
+  if (settings.data === undefined) throw new UsageError('--data <path> is missing, and no --config file sets data')
   if (lr !== undefined) settings.optimizer = { ...(optimizer as object), learningRate: lr }
   else if (optimizer !== undefined) settings.optimizer = optimizer
   return checkRunConfig(await withOrigin(settings), file)

@@ -1,4 +1,4 @@
-// `cocagrad verify`: checks that a checkpoint of OpenCLIP gives the same numbers here as in OpenCLIP, from a folder of
+// `cocagrad verify`: checks that a checkpoint of OpenCLIP gives the same numbers here as in OpenCLIP, against a folder of
 // numbers that OpenCLIP computed.
 
 import type { Command } from 'commander'
@@ -13,7 +13,7 @@ export function addVerify(program: Command): void {
     .description(
       'Compare a model with the numbers that OpenCLIP computed with it: forward, gradients, training, captions.',
     )
-    .argument('<folder>', 'config.json, weights, and the golden numbers beside them (docs/openclip.md)')
+    .argument('<folder>', 'a folder with config.json, weights and golden numbers (docs/openclip.md)')
     .action(verify)
   examples(jsonOption(command), 'verify test/golden/coca-m', 'verify test/golden/coca-m --device reference --json')
 }
@@ -42,7 +42,7 @@ async function verify(folder: string, flags: DeviceOptions & { readonly json?: b
   if (wrong.length > 0) throw new FailedError(summary)
 }
 
-/** All checks; of the gradients of all parameters, and of their values after training, only the one with the largest error. */
+/** All checks, but for the gradients of parameters, and for their values after training, only the one with the largest error. */
 function largestOfEach(checks: readonly AgreementCheck[]): AgreementCheck[] {
   const many = ['gradient ', 'trajectory final ']
   const largest = new Map<string, AgreementCheck>()

@@ -13,16 +13,16 @@ import {
   type ModelChoice,
 } from '../../train/index.ts'
 import { say } from '../output.ts'
-import type { Line } from './verdict.ts'
+import type { VerdictLine } from './verdict.ts'
 
-export interface GroupLine extends Line {
+export interface GroupLine extends VerdictLine {
   readonly group: string
   readonly parameters: number
 }
 
 /**
  * A preset's name, or a JSON file with a model's configuration or a run's.
- * @param family of a preset; a file says its own
+ * @param family the family of the preset or the configuration; default that of the file, or coca
  * @throws FileError, RunConfigError
  */
 export async function modelChoice(name: string, family?: FamilyName): Promise<ModelChoice> {
@@ -34,7 +34,7 @@ export async function modelChoice(name: string, family?: FamilyName): Promise<Mo
 /** Two images and texts: the smallest batch for a contrastive loss. */
 const BATCH = 2
 
-/** The classes of a classifier whose configuration leaves them to its data. */
+/** The number of classes of a classifier whose configuration does not set it. */
 const CLASSES = 3
 
 /** Checks the derivatives of the loss along one direction per part, at orders 1 and 2, in float64 on `reference`. */

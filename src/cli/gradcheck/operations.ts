@@ -5,9 +5,9 @@ import { device } from '../../tensor/index.ts'
 import type { OperationCases } from '../../testing/index.ts'
 import { UsageError } from '../errors.ts'
 import { say } from '../output.ts'
-import { type Line, lineOf } from './verdict.ts'
+import { lineOf, type VerdictLine } from './verdict.ts'
 
-export interface OperationLine extends Line {
+export interface OperationLine extends VerdictLine {
   readonly operation: string
   readonly cases: number
 }
@@ -24,7 +24,7 @@ export async function checkOperations(names: readonly string[] | undefined, seed
   const known = Object.keys(operations) as (keyof typeof operations)[]
   for (const name of names ?? [])
     if (!(known as readonly string[]).includes(name))
-      throw new UsageError(`--op ${name}: there is no such operation; there are ${known.join(', ')}`)
+      throw new UsageError(`--op ${name}: unknown operation; the operations are ${known.join(', ')}`)
   for (const name of known)
     if (names?.includes(name) && !isDifferentiable(operations[name]))
       throw new UsageError(`--op ${name}: it has no gradient, so there is nothing to check`)

@@ -4,10 +4,10 @@ import { worstOf } from '../../autograd/gradcheck/gradcheck-result.ts'
 import type { GradcheckResult } from '../../autograd/index.ts'
 
 /** The result for all derivatives of one order. */
-export interface Line {
+export interface VerdictLine {
   readonly order: 1 | 2 | 3
   readonly derivatives: number
-  /** largest error divided by its tolerance: above 1 is wrong */
+  /** largest error divided by its tolerance; above 1 is a failure */
   readonly worst: number
   /** the most serious one; without derivatives nothing was checked, which does not count as a pass */
   readonly verdict: GradcheckResult['verdict'] | 'nothing checked'
@@ -17,7 +17,11 @@ export interface Line {
 type Part = GradcheckResult['parts'][number]
 
 /** The combined result of several checks at one order. */
-export function lineOf(order: Line['order'], parts: readonly Part[], results: readonly GradcheckResult[]): Line {
+export function lineOf(
+  order: VerdictLine['order'],
+  parts: readonly Part[],
+  results: readonly GradcheckResult[],
+): VerdictLine {
   const derivatives = parts.reduce((sum, { checked }) => sum + checked, 0)
   // a function that is not deterministic has no derivatives to compare
   const repeats = results.every(({ verdict }) => verdict !== 'not deterministic')
@@ -33,7 +37,7 @@ export function lineOf(order: Line['order'], parts: readonly Part[], results: re
 }
 
 /** A line for --json. JSON has no Infinity and no NaN: they become strings. */
-export const forJson = (line: Line) => ({
+export const forJson = (line: VerdictLine) => ({
   ...line,
   worst: Number.isFinite(line.worst) ? line.worst : String(line.worst),
 })

@@ -3,7 +3,7 @@
 
 import { type Html, html } from './html.ts'
 
-export interface Line {
+export interface ChartLine {
   readonly name: string
   readonly values: readonly number[]
 }
@@ -13,7 +13,7 @@ export interface LineChart {
   readonly xLabel: string
   readonly yLabel: string
   readonly x: readonly number[]
-  readonly lines: readonly Line[]
+  readonly lines: readonly ChartLine[]
 }
 
 const WIDTH = 600

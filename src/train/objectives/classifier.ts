@@ -1,4 +1,4 @@
-// The classifier on images whose classes are known. Its loss is a mean over the images, so parts of a batch need nothing of each other.
+// The objective of a classifier on labelled images. Its loss is a mean over the images, so parts of a batch are independent.
 
 import { type Batch, classTargets, type ImageTextSource } from '../../data/index.ts'
 import { labelledClassification } from '../../evaluate/index.ts'
@@ -18,7 +18,7 @@ export interface ClassifierObjectiveOptions {
   readonly classes: readonly string[]
   /** share of the target that is spread evenly over all classes (Szegedy et al. 2016, arXiv 1512.00567); default 0 */
   readonly smoothing?: number
-  /** how the model is evaluated; without it there is no `evaluate` */
+  /** settings of `evaluate`; without them the objective has none */
   readonly evaluation?: {
     readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] }
     readonly batchSize: number
@@ -38,7 +38,7 @@ export class ClassifierObjective implements Objective<LabelledBatch, ImageTextSo
   readonly #classes: readonly string[]
   readonly #smoothing: number
 
-  /** @throws RangeError if there are not as many names as the model has classes */
+  /** @throws RangeError if the number of names is not the model's number of classes */
   constructor(model: ImageClassifier, options: ClassifierObjectiveOptions) {
     const call = 'new ClassifierObjective(model, options)'
     const { classes, smoothing, evaluation } = settle(call, options, objectiveOptions)

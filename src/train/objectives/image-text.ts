@@ -1,7 +1,7 @@
-// CoCa, the dual encoder and the captioner on images with texts. A contrastive loss compares every image with every text, so the
-// gradients of parts cannot simply be added: first the embeddings of all parts are computed, and from them the loss and its gradient
-// by each of them; then each part is computed once more and walked back over from there (Gao et al. 2021, arXiv 2101.06983, "Scaling
-// Deep Contrastive Learning Batch Size under Memory Limited Setup").
+// The objective of CoCa, the dual encoder and the captioner on images with texts. A contrastive loss compares every image with every
+// text, so the gradients of parts cannot simply be added: first the embeddings of all parts are computed, then the loss and its
+// gradients with respect to them; finally each part is computed again and differentiated from there (Gao et al. 2021, arXiv
+// 2101.06983, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup").
 
 import { noGrad, valueAndGrad } from '../../autograd/index.ts'
 import type { ImageTextSource, Tokenizer } from '../../data/index.ts'
@@ -12,14 +12,14 @@ import { lossAndGradients, type Module, type Parameter } from '../../nn/index.ts
 import { defaultGenerator, scope, type Tensor } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
-import type { Gradients, Losses, Objective } from '../objective.ts'
+import type { Losses, LossGradients, Objective } from '../objective.ts'
 import { accumulate, type Gathered, partition, type Reducer, type Steps } from '../parallel.ts'
 import { slicePixels } from './rows.ts'
 
 export interface ImageTextObjectiveOptions {
-  /** captions that are equal belong to each other's images; default false */
+  /** equal captions are positives of each other's images; default false */
   readonly positives?: boolean
-  /** how the model is evaluated; without it there is no `evaluate` */
+  /** settings of `evaluate`; without them the objective has none */
   readonly evaluation?: {
     readonly tokenizer: Tokenizer
     readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] }
@@ -32,7 +32,7 @@ const objectiveOptions = { positives: false, evaluation: undefined } satisfies S
 const embeds = (model: Module): model is Module & EmbeddingModel => 'encodeImage' in model
 const writes = (model: Module): model is Module & CaptionModel => 'generate' in model
 
-/** The loss of images with their texts: of a CoCa λ_Con L_Con + λ_Cap L_Cap (equation 4 of arXiv 2205.01917), of the others one of both. */
+/** The loss of images with their texts: λ_Con L_Con + λ_Cap L_Cap for a CoCa (equation 4 of arXiv 2205.01917), one of the two for the others. */
 export class ImageTextObjective<Model extends ImageTextModel = ImageTextModel>
   implements Objective<LossBatch, ImageTextSource>
 {
@@ -64,7 +64,7 @@ export class ImageTextObjective<Model extends ImageTextModel = ImageTextModel>
     return { ...batchLoss(this.model, batch, { positives: this.#positives }) } as Losses
   }
 
-  *gradients(part: LossBatch, reducer: Reducer): Steps<Gradients> {
+  *gradients(part: LossBatch, reducer: Reducer): Steps<LossGradients> {
     const inputs = batchTensors(this.model, part, { positives: this.#positives })
     const { loss, gradients } = yield* partGradients(this.model, inputs, reducer)
     return { loss: { ...loss } as Losses, gradients }
@@ -74,7 +74,7 @@ export class ImageTextObjective<Model extends ImageTextModel = ImageTextModel>
     return imageShape[0]
   }
 
-  /** Captions that are equal to those of other examples are so in a part too. */
+  /** Equal captions keep the same group numbers in a part. */
   slice({ images, imageShape, tokens, tokenShape, groups }: LossBatch, start: number, stop: number): LossBatch {
     const all = this.#positives ? (groups ?? equalRows(tokens, tokenShape)) : undefined
     return {
@@ -98,7 +98,7 @@ type Contrastive = Module & EmbeddingModel & { readonly logScale: Parameter; con
 
 const isContrastive = (model: Module): model is Contrastive => embeds(model) && 'logScale' in model
 
-/** Losses and, where the model can do it, the share of first ranks in both directions, and captions. */
+/** Losses and, if the model has them, recall at 1 in both directions, and the accuracy of captions. */
 async function evaluatePairs(
   model: ImageTextModel,
   { tokenizer, normalize, ...options }: NonNullable<ImageTextObjectiveOptions['evaluation']>,
@@ -118,7 +118,7 @@ async function evaluatePairs(
 }
 
 export interface AccumulationOptions {
-  /** how many parts the batch is cut into, as even as can be; memory is needed for one of them */
+  /** number of parts of nearly equal size that the batch is split into; memory is needed for one of them */
   readonly parts: number
   /** int32 [batch]: pairs with the same number are positives of each other */
   readonly groups?: Tensor
@@ -126,11 +126,11 @@ export interface AccumulationOptions {
 const accumulationOptions = { parts: is.number, groups: is.optional(is.tensor) } satisfies Settings<AccumulationOptions>
 
 /**
- * What `lossAndGradients(model, () => model.loss(images, ids))` gives, with the activations of one part of the batch at a time.
- * The gradient is the same up to rounding. It costs the encoders one pass forwards more.
+ * The result of `lossAndGradients(model, () => model.loss(images, ids))`, with the activations of one part of the batch at a time.
+ * The gradient is the same up to rounding. The encoders need one more forward pass.
  * @param images [batch, 3, size, size]
  * @param ids int32 [batch, tokens]
- * @throws RangeError unless there are 1 … batch parts
+ * @throws RangeError unless parts is 1 … batch
  */
 export function accumulateGradients(
   model: ImageTextModel,
@@ -160,7 +160,7 @@ function* partGradients(
   { images, ids, groups }: Part,
   reducer: Reducer,
 ): Steps<{ loss: ImageTextLoss; gradients: Map<string, Tensor> }> {
-  // what is dropped must be the same in both passes
+  // dropout must be the same in both passes
   const generator = defaultGenerator()
   const { position } = generator.state
   const own = scope(() => noGrad(() => ({ ...embed(model, images, ids), weight: captioningWeight(model, ids) })))
@@ -196,7 +196,7 @@ function contrastiveOf(model: Contrasting, [image, text, groups]: readonly Tenso
   return { loss, byImage, byText, byLogScale }
 }
 
-/** Linear in a part's embeddings, with the gradient of L_Con; each part has an equal share of that by the scale. */
+/** A function linear in a part's embeddings, with the gradient of L_Con; each part has an equal share of the scale's gradient. */
 const linearized = (
   model: Contrasting,
   { image, text }: { readonly image: Tensor; readonly text: Tensor },
@@ -209,7 +209,7 @@ const linearized = (
     .add(text.mul(value.byText.slice(rows)).sum())
     .add(model.logScale.mul(value.byLogScale.div(parts)))
 
-/** Embeddings of a part, where L_Con needs them. With dropout the decoder draws too, and the next part begins after it. */
+/** Embeddings of a part, if L_Con needs them. With dropout the decoder also draws random numbers, so it runs as well. */
 function embed(model: ImageTextModel, images: Tensor, ids: Tensor): { image?: Tensor; text?: Tensor } {
   if (model.training && model.config.dropout) {
     const { image, text } = model.lossInputs(images, ids)
@@ -219,7 +219,7 @@ function embed(model: ImageTextModel, images: Tensor, ids: Tensor): { image?: Te
   return { image: model.encodeImage(images), text: model.encodeText(ids) }
 }
 
-/** Over how many things the captioning loss of a part is a mean: the tokens that it predicts, or its captions. Shape [1]. */
+/** The number of items that the captioning loss of a part is a mean over: predicted tokens, or captions. Shape [1]. */
 function captioningWeight(model: ImageTextModel, ids: Tensor): Tensor {
   const { loss, text } = model.config
   const targets = ids.slice([{}, { start: 1 }])
