@@ -168,10 +168,7 @@ export const pick = <T>(generator: Generator, choices: readonly T[]): T => choic
 
 export const between = (generator: Generator, low: number, high: number) => low + (high - low) * generator.uniform()
 
-/**
- * @param sizes the sizes to choose from
- * @param shapes the shapes to choose from
- */
+/** An object of one of these sizes and shapes, each equally likely, in one of the colours that `pairs` allows for the shape. */
 export function drawKind(
   generator: Generator,
   pairs: PairChoice,
@@ -256,19 +253,19 @@ const INSIDE: Record<ShapeName, (x: number, y: number) => boolean> = {
 }
 
 /**
- * Cosine and sine of an angle in degrees, by their series within 45° of a quarter turn: sums and products only, for the same
- * reason.
+ * Cosine and sine of an angle in degrees: their power series, within 45° of a multiple of 90°. Pixels do not depend on an engine's
+ * sine.
  */
 function cosineAndSine(degrees: number): readonly [cosine: number, sine: number] {
   const quarters = Math.round(degrees / 90)
   const x = ((degrees - 90 * quarters) * Math.PI) / 180
   let [cosine, sine, term] = [0, 0, 1]
-  for (let n = 1; n <= 20; n++) {
-    // the terms are xⁿ / n!, with signs + + - - in turn
-    const sign = (n - 1) % 4 < 2 ? 1 : -1
-    if (n % 2 === 1) cosine += sign * term
+  for (let n = 0; n < 20; n++) {
+    // term is xⁿ / n!; the signs of the terms are + + - - in turn
+    const sign = n % 4 < 2 ? 1 : -1
+    if (n % 2 === 0) cosine += sign * term
     else sine += sign * term
-    term *= x / n
+    term *= x / (n + 1)
   }
   const turned = [
     [cosine, sine],
