@@ -1,7 +1,7 @@
-// The captions of a folder of images. Every error names the file, the line and the field, so that one typing mistake in
+// The captions of a folder of images, or of clips. Every error names the file, the line and the field, so that one typing mistake in
 // a million lines is easy to find.
 
-import { statSync } from 'node:fs'
+import { type Stats, statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname, join, posix, resolve } from 'node:path'
 import { type CsvError, parse as parseCsv } from 'csv-parse/sync'
@@ -24,6 +24,9 @@ export interface CaptionedImage {
 /** The possible names of a folder's caption file. */
 export const CAPTION_FILES = ['captions.jsonl', 'captions.csv', 'captions.tsv'] as const
 
+/** The possible names of a folder's list of clips. */
+export const CLIP_FILES = ['clips.jsonl', 'clips.csv', 'clips.tsv'] as const
+
 export interface ReadCaptionsOptions {
   /**
    * read the classes of images: a field or column `label` or `labels` with one name or a list of them, or, of a folder without
@@ -32,6 +35,40 @@ export interface ReadCaptionsOptions {
   readonly labels?: boolean
 }
 const readOptions = { labels: false } satisfies Settings<ReadCaptionsOptions>
+
+/** What the examples of a list are. */
+export interface ListForm<Found> {
+  /** one example, as errors call it */
+  readonly noun: 'image' | 'clip'
+  /** the field or column that names an example */
+  readonly field: 'file' | 'clip'
+  /** the possible names of the list in a folder */
+  readonly lists: readonly string[]
+  /** a line as it should be */
+  readonly line: string
+  /**
+   * Looks for an example on the disk.
+   * @param fields the other fields of its line
+   */
+  readonly find: (path: string, fields: Readonly<Record<string, unknown>>, refuse: Refuse) => Found
+}
+
+/** An example of a list, with what was found of it on the disk. */
+export interface Listed<Found> {
+  readonly name: string
+  readonly captions: readonly string[]
+  readonly labels?: readonly string[]
+  readonly fields: Readonly<Record<string, unknown>>
+  readonly found: Found
+}
+
+const IMAGES: ListForm<void> = {
+  noun: 'image',
+  field: 'file',
+  lists: CAPTION_FILES,
+  line: '{"file": "a.png", "caption": "a cat"}',
+  find: checkOnDisk,
+}
 
 /** One line of a caption file, before it is checked. */
 interface Line {
@@ -57,46 +94,72 @@ export async function readCaptionsOf(
   folderOrFile: string,
   withLabels: boolean,
 ): Promise<{ readonly folder: string; readonly images: CaptionedImage[] }> {
-  const found = withLabels && (await hasNoList(folderOrFile)) ? await readClassFolders(folderOrFile) : undefined
+  const noList = await hasNoList(folderOrFile, CAPTION_FILES)
+  if (noList && !(await hasNoList(folderOrFile, CLIP_FILES)))
+    throw new DataError('has a list of clips and none of images: ClipDataset.open(path, options) reads it', {
+      file: folderOrFile,
+    })
+  const found = noList && withLabels ? await readClassFolders(folderOrFile) : undefined
   if (found) return { folder: folderOrFile, images: found }
-  const path = await findCaptions(folderOrFile)
+  const { folder, examples } = await readList(folderOrFile, IMAGES, withLabels)
+  return { folder, images: examples.map(({ name, found: _, ...example }) => ({ file: name, ...example })) }
+}
+
+/**
+ * Reads a list of images or clips, and looks for each of them on the disk.
+ * @returns the examples in the order of their first line, and the folder that holds them
+ */
+export async function readList<Found>(
+  folderOrFile: string,
+  form: ListForm<Found>,
+  withLabels: boolean,
+): Promise<{ readonly folder: string; readonly examples: Listed<Found>[] }> {
+  const path = await findList(folderOrFile, form)
   const folder = path === folderOrFile ? dirname(path) : folderOrFile
   const text = await readText(path)
-  const lines = /\.jsonl$/i.test(path) ? jsonLines(text, path) : csvLines(text, path, withLabels)
-  const images = new Map<string, { captions: string[]; labels?: string[]; fields: Record<string, unknown> }>()
+  const lines = /\.jsonl$/i.test(path) ? jsonLines(text, path) : csvLines(text, path, form.field, withLabels)
+  const examples = new Map<string, Collected<Found>>()
   for (const { number, value } of lines) {
     const refuse = (reason: string) => new DataError(reason, { file: path, line: number })
     if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw refuse('is not an object like {"file": "a.png", "caption": "a cat"}')
-    const { file, caption, ...fields } = value as Record<string, unknown>
-    const name = checkFileName(file, refuse)
+      throw refuse(`is not an object like ${form.line}`)
+    const { [form.field]: given, caption, ...fields } = value as Record<string, unknown>
+    const name = checkPath(given, form.field, refuse)
     const labels = withLabels ? labelsIn(fields, refuse) : undefined
     if (labels?.length === 0) throw refuse("has no 'label' and no 'labels'")
     const captions = labels && caption === undefined ? [...labels] : checkCaptions(caption, refuse)
-    const image = images.get(name)
-    if (image === undefined) {
-      checkOnDisk(folder, name, refuse)
-      images.set(name, { captions, ...(labels && { labels: [...new Set(labels)] }), fields })
+    const example = examples.get(name)
+    if (example === undefined) {
+      const found = form.find(resolve(folder, name), fields, reason => refuse(`'${form.field}' is '${name}'${reason}`))
+      examples.set(name, { captions, ...(labels && { labels: [...new Set(labels)] }), fields, found })
     } else {
-      image.captions.push(...captions)
-      for (const label of labels ?? []) if (!image.labels!.includes(label)) image.labels!.push(label)
-      Object.assign(image.fields, fields)
+      example.captions.push(...captions)
+      for (const label of labels ?? []) if (!example.labels!.includes(label)) example.labels!.push(label)
+      Object.assign(example.fields, fields)
     }
   }
-  if (images.size === 0) throw new DataError('empty dataset: it names no image', { file: path })
-  return { folder, images: Array.from(images, ([file, image]) => ({ file, ...image })) }
+  if (examples.size === 0) throw new DataError(`empty dataset: it names no ${form.noun}`, { file: path })
+  return { folder, examples: Array.from(examples, ([name, example]) => ({ name, ...example })) }
+}
+
+/** An example while more of its lines may follow. */
+interface Collected<Found> {
+  readonly captions: string[]
+  readonly labels?: string[]
+  readonly fields: Record<string, unknown>
+  readonly found: Found
 }
 
 /** Whether a path is a folder without a list of captions. */
-async function hasNoList(path: string): Promise<boolean> {
+export async function hasNoList(path: string, lists: readonly string[]): Promise<boolean> {
   const isFolder = await stat(path).then(
     found => found.isDirectory(),
     () => false,
   )
-  return isFolder && !CAPTION_FILES.some(name => statSync(join(path, name), { throwIfNoEntry: false }))
+  return isFolder && !lists.some(name => statSync(join(path, name), { throwIfNoEntry: false }))
 }
 
-async function findCaptions(folder: string): Promise<string> {
+async function findList(folder: string, { noun, lists }: ListForm<unknown>): Promise<string> {
   const found: string[] = []
   let isFolder: boolean
   try {
@@ -106,9 +169,9 @@ async function findCaptions(folder: string): Promise<string> {
   }
   if (!isFolder && /\.(jsonl|csv|tsv)$/i.test(folder)) return folder
   if (!isFolder)
-    throw new DataError('is neither a folder of images nor a .jsonl, .csv or .tsv of captions', { file: folder })
-  for (const name of CAPTION_FILES) if (statSync(join(folder, name), { throwIfNoEntry: false })) found.push(name)
-  if (found.length === 0) throw new DataError(`has none of ${CAPTION_FILES.join(', ')}`, { file: folder })
+    throw new DataError(`is neither a folder of ${noun}s nor a .jsonl, .csv or .tsv of captions`, { file: folder })
+  for (const name of lists) if (statSync(join(folder, name), { throwIfNoEntry: false })) found.push(name)
+  if (found.length === 0) throw new DataError(`has none of ${lists.join(', ')}`, { file: folder })
   if (found.length > 1) throw new DataError(`has ${found.join(' and ')}: keep one of them`, { file: folder })
   return join(folder, found[0])
 }
@@ -129,12 +192,12 @@ function* jsonLines(text: string, file: string): Generator<Line> {
 }
 
 /** Comma-separated with quotes (RFC 4180), or tab-separated without: a quotation mark in a .tsv is an ordinary character. */
-function csvLines(text: string, file: string, withLabels: boolean): Line[] {
+function csvLines(text: string, file: string, field: string, withLabels: boolean): Line[] {
   const tabs = /\.tsv$/i.test(file)
   let records: { record: Record<string, unknown>; info: { lines: number } }[]
   try {
     records = parseCsv(text, {
-      columns: header => checkHeader(header, file, withLabels),
+      columns: header => checkHeader(header, file, field, withLabels),
       record_delimiter: ['\r\n', '\n', '\r'],
       delimiter: tabs ? '\t' : ',',
       quote: tabs ? null : '"',
@@ -149,11 +212,11 @@ function csvLines(text: string, file: string, withLabels: boolean): Line[] {
   return records.map(({ record, info }) => ({ number: info.lines, value: record }))
 }
 
-function checkHeader(header: string[], file: string, withLabels: boolean): string[] {
+function checkHeader(header: string[], file: string, field: string, withLabels: boolean): string[] {
   const names = header.map(name => name.trim())
   for (const [i, name] of names.entries())
     if (names.indexOf(name) < i) throw new DataError(`the header names '${name}' twice`, { file, line: 1 })
-  const wanted = withLabels ? [['file'], ['label', 'labels']] : [['file'], ['caption']]
+  const wanted = [[field], withLabels ? ['label', 'labels'] : ['caption']]
   for (const some of wanted)
     if (!some.some(name => names.includes(name))) {
       const what = some.map(name => `'${name}'`).join(' and no ')
@@ -162,28 +225,35 @@ function checkHeader(header: string[], file: string, withLabels: boolean): strin
   return names
 }
 
-type Refuse = (reason: string) => DataError
+export type Refuse = (reason: string) => DataError
 
 /** A normalised path within the folder. */
-function checkFileName(file: unknown, refuse: Refuse): string {
-  if (file === undefined) throw refuse("has no 'file'")
-  if (typeof file !== 'string' || file.trim() === '') throw refuse("'file' is not a file name")
-  if (file.includes('\0')) throw refuse("'file' holds a NUL character")
-  const name = posix.normalize(file)
+function checkPath(path: unknown, field: string, refuse: Refuse): string {
+  if (path === undefined) throw refuse(`has no '${field}'`)
+  if (typeof path !== 'string' || path.trim() === '')
+    throw refuse(`'${field}' is not a ${field === 'file' ? 'file name' : 'path'}`)
+  if (path.includes('\0')) throw refuse(`'${field}' holds a NUL character`)
+  // a clip is a folder, which some write with a slash at its end
+  const name = field === 'clip' ? posix.normalize(path).replace(/(.)\/$/, '$1') : posix.normalize(path)
   if (posix.isAbsolute(name) || name === '..' || name.startsWith('../') || /^[a-z]:|\\/i.test(name))
-    throw refuse(`'file' is '${file}': it must be a path below the folder, with forward slashes`)
+    throw refuse(`'${field}' is '${path}': it must be a path below the folder, with forward slashes`)
   return name
 }
 
-function checkOnDisk(folder: string, name: string, refuse: Refuse): void {
-  let isFile: boolean | undefined
+function checkOnDisk(path: string, _: unknown, refuse: Refuse): void {
+  if (!entryAt(path, refuse).isFile()) throw refuse(', which is a folder')
+}
+
+/** What is at a path. */
+export function entryAt(path: string, refuse: Refuse): Stats {
+  let entry: Stats | undefined
   try {
-    isFile = statSync(resolve(folder, name), { throwIfNoEntry: false })?.isFile()
+    entry = statSync(path, { throwIfNoEntry: false })
   } catch (error) {
-    throw refuse(`'file' is '${name}': ${messageOf(error)}`)
+    throw refuse(`: ${messageOf(error)}`)
   }
-  if (isFile === undefined) throw refuse(`'file' is '${name}', which does not exist`)
-  if (!isFile) throw refuse(`'file' is '${name}', which is a folder`)
+  if (entry === undefined) throw refuse(', which does not exist')
+  return entry
 }
 
 function checkCaptions(caption: unknown, refuse: Refuse): string[] {

@@ -50,23 +50,103 @@ export interface SplitOptions {
 }
 export const splitOptions = { validation: is.number, seed: 0 } satisfies Settings<SplitOptions>
 
+/** What every example of a folder has. */
+interface Described {
+  readonly captions: readonly string[]
+  readonly labels?: readonly string[]
+}
+
+/** The examples of a folder by their number, without their pixels. */
+export abstract class FolderDataset<Example extends Described> {
+  readonly folder: string
+  readonly examples: readonly Example[]
+  /** SHA-256 of the files' names and captions, and of labels if they were read, in order; pixels are not part of it */
+  readonly fingerprint: string
+  /** names of all classes, including those of the other part of a split; empty if labels were not read */
+  readonly classes: readonly string[]
+  /** names of the classes of example `index`, at least one; undefined if labels were not read */
+  readonly labels?: (index: number) => readonly string[]
+
+  /** @param filesOf the names of an example's files, which its fingerprint depends on */
+  protected constructor(
+    folder: string,
+    examples: readonly Example[],
+    classes: readonly string[],
+    filesOf: (example: Example) => readonly unknown[],
+  ) {
+    this.folder = folder
+    this.examples = examples
+    this.classes = classes
+    if (classes.length > 0) this.labels = index => this.example(index).labels!
+    const hash = createHash('sha256')
+    for (const example of examples) {
+      const { captions, labels } = example
+      hash.update(`${JSON.stringify([...filesOf(example), captions, ...(labels ? [labels] : [])])}\n`)
+    }
+    this.fingerprint = hash.digest('hex')
+  }
+
+  get length(): number {
+    return this.examples.length
+  }
+
+  captions(index: number): readonly string[] {
+    return this.example(index).captions
+  }
+
+  protected example(index: number): Example {
+    const example = this.examples[index]
+    if (example === undefined)
+      throw new DataError(`has no example ${index}: there are ${this.length}`, { file: this.folder })
+    return example
+  }
+
+  /**
+   * The examples of the two parts of a split, in the order of the whole dataset.
+   * @param noun what an example is, in an error
+   * @throws DataError if a part would be empty
+   */
+  protected parts(options: SplitOptions, noun: string): { train: Example[]; validation: Example[] } {
+    const { validation, seed } = settle('dataset.split(options)', options, splitOptions)
+    const count = Math.round(this.length * validation)
+    if (!(count >= 1 && count < this.length))
+      throw new DataError(`${validation} of ${this.length} ${noun}s for validation leaves one part empty`, {
+        file: this.folder,
+      })
+    const chosen = new Set(new Generator(seed).fork('split').permutation(this.length).subarray(0, count))
+    const part = (inValidation: boolean) => this.examples.filter((_, i) => chosen.has(i) === inValidation)
+    return { train: part(false), validation: part(true) }
+  }
+}
+
 /** A cache of decoded images. Every epoch reads every image once, so images are not evicted when it is full. */
-class ImageCache {
+export class ImageCache {
   readonly #options: OpenDatasetOptions
   readonly #kept = new Map<string, Uint8Array>()
   readonly #pool: DecodePool
   #bytesLeft: number
 
-  constructor(options: Required<OpenDatasetOptions>, threads: number) {
+  private constructor(options: Required<OpenDatasetOptions>, threads: number) {
     this.#options = options
     this.#pool = new DecodePool(threads)
     this.#bytesLeft = options.cacheBytes
   }
 
-  async get(path: string): Promise<Uint8Array> {
+  /**
+   * A cache with as many threads as the options say.
+   * @param first the first image, whose size tells whether threads are worth while
+   */
+  static async for(first: string, options: Required<OpenDatasetOptions>): Promise<ImageCache> {
+    const { threads } = options
+    return new ImageCache(options, threads === 'auto' ? await threadsWorthWhile(first) : threads)
+  }
+
+  /** The bytes of an image: [3, imageSize, imageSize]. An image that is cropped is decoded each time. */
+  async get(path: string, crop?: RandomCrop): Promise<Uint8Array> {
+    if (crop) return this.#decode(path, crop)
     const kept = this.#kept.get(path)
     if (kept !== undefined) return kept
-    const bytes = await this.decode(path)
+    const bytes = await this.#decode(path)
     if (bytes.length <= this.#bytesLeft && !this.#kept.has(path)) {
       this.#kept.set(path, bytes)
       this.#bytesLeft -= bytes.length
@@ -74,7 +154,7 @@ class ImageCache {
     return bytes
   }
 
-  decode(file: string, crop?: RandomCrop): Promise<Uint8Array> {
+  #decode(file: string, crop?: RandomCrop): Promise<Uint8Array> {
     const { imageSize: size, decoder, upright } = this.#options
     return this.#pool.run({ kind: 'image', file, options: { size, decoder, upright, crop } })
   }
@@ -92,16 +172,8 @@ async function threadsWorthWhile(image: string): Promise<number> {
 }
 
 /** Images of a folder with their captions. */
-export class ImageTextDataset implements ImageTextSource {
-  readonly folder: string
-  readonly examples: readonly CaptionedImage[]
+export class ImageTextDataset extends FolderDataset<CaptionedImage> implements ImageTextSource {
   readonly imageSize: number
-  /** SHA-256 of the files' names and captions, and of labels if they were read, in order; pixels are not part of it */
-  readonly fingerprint: string
-  /** names of all classes, including those of the other part of a split; empty if labels were not read */
-  readonly classes: readonly string[]
-  /** names of the classes of example `index`, at least one; undefined if labels were not read */
-  readonly labels?: (index: number) => readonly string[]
   readonly #cache: ImageCache
 
   private constructor(
@@ -111,16 +183,9 @@ export class ImageTextDataset implements ImageTextSource {
     cache: ImageCache,
     classes: readonly string[],
   ) {
-    this.folder = folder
-    this.examples = examples
+    super(folder, examples, classes, ({ file }) => [file])
     this.imageSize = imageSize
     this.#cache = cache
-    this.classes = classes
-    if (classes.length > 0) this.labels = index => this.#example(index).labels!
-    const hash = createHash('sha256')
-    for (const { file, captions, labels } of examples)
-      hash.update(`${JSON.stringify(labels ? [file, captions, labels] : [file, captions])}\n`)
-    this.fingerprint = hash.digest('hex')
   }
 
   /**
@@ -129,30 +194,19 @@ export class ImageTextDataset implements ImageTextSource {
    */
   static async open(path: string, options: OpenDatasetOptions): Promise<ImageTextDataset> {
     const settled = settle('ImageTextDataset.open(path, options)', options, datasetOptions)
-    const { imageSize, threads, labels } = settled
-    if (!Number.isSafeInteger(imageSize) || imageSize < 1)
-      throw new DataError(`imageSize must be a positive integer, not ${imageSize}`, { file: path })
-    const { folder, images } = await readCaptionsOf(path, labels)
-    const decoding = threads === 'auto' ? await threadsWorthWhile(join(folder, images[0].file)) : threads
-    return new ImageTextDataset(folder, images, imageSize, new ImageCache(settled, decoding), classesOf(images))
-  }
-
-  get length(): number {
-    return this.examples.length
-  }
-
-  captions(index: number): readonly string[] {
-    return this.#example(index).captions
+    checkImageSize(settled.imageSize, path)
+    const { folder, images } = await readCaptionsOf(path, settled.labels)
+    const cache = await ImageCache.for(join(folder, images[0].file), settled)
+    return new ImageTextDataset(folder, images, settled.imageSize, cache, classesOf(images))
   }
 
   name(index: number): string {
-    return resolve(this.folder, this.#example(index).file)
+    return resolve(this.folder, this.example(index).file)
   }
 
   /** @throws ImageError naming the file if it cannot be decoded */
   async image(index: number, crop?: RandomCrop): Promise<Float32Array> {
-    const file = this.name(index)
-    return toUnitRange(await (crop ? this.#cache.decode(file, crop) : this.#cache.get(file)))
+    return toUnitRange(await this.#cache.get(this.name(index), crop))
   }
 
   /**
@@ -161,24 +215,14 @@ export class ImageTextDataset implements ImageTextSource {
    * @throws DataError if a part would be empty
    */
   split(options: SplitOptions): { train: ImageTextDataset; validation: ImageTextDataset } {
-    const { validation, seed } = settle('dataset.split(options)', options, splitOptions)
-    const count = Math.round(this.length * validation)
-    if (!(count >= 1 && count < this.length))
-      throw new DataError(`${validation} of ${this.length} images for validation leaves one part empty`, {
-        file: this.folder,
-      })
-    const chosen = new Set(new Generator(seed).fork('split').permutation(this.length).subarray(0, count))
-    const part = (inValidation: boolean) => {
-      const examples = this.examples.filter((_, i) => chosen.has(i) === inValidation)
-      return new ImageTextDataset(this.folder, examples, this.imageSize, this.#cache, this.classes)
-    }
-    return { train: part(false), validation: part(true) }
+    const { train, validation } = this.parts(options, 'image')
+    const part = (examples: readonly CaptionedImage[]) =>
+      new ImageTextDataset(this.folder, examples, this.imageSize, this.#cache, this.classes)
+    return { train: part(train), validation: part(validation) }
   }
+}
 
-  #example(index: number): CaptionedImage {
-    const example = this.examples[index]
-    if (example === undefined)
-      throw new DataError(`has no example ${index}: there are ${this.length}`, { file: this.folder })
-    return example
-  }
+export function checkImageSize(imageSize: number, path: string): void {
+  if (!Number.isSafeInteger(imageSize) || imageSize < 1)
+    throw new DataError(`imageSize must be a positive integer, not ${imageSize}`, { file: path })
 }

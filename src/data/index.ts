@@ -1,7 +1,8 @@
-// Images, captions, tokenizers, batches, the built-in Shapes dataset, and safetensors files.
+// Images, clips, captions, tokenizers, batches, and the built-in datasets: Shapes and Moving Shapes.
 
 export * from './batches.ts'
-export { CAPTION_FILES, type CaptionedImage, type ReadCaptionsOptions, readCaptions } from './captions.ts'
+export { CAPTION_FILES, type CaptionedImage, CLIP_FILES, type ReadCaptionsOptions, readCaptions } from './captions.ts'
+export { type CaptionedClip, ClipDataset, type OpenClipsOptions } from './clips.ts'
 export { ImageTextDataset, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
 // `Threads` and, below, `Shape` are former names, kept for programs that import them
 export type { DecodeThreads, DecodeThreads as Threads } from './decoding/pool.ts'
@@ -42,7 +43,39 @@ export {
   type Size,
 } from './shapes/captions.ts'
 export * from './shapes/folder.ts'
-export * from './shapes/scenes.ts'
+export {
+  describeMoving,
+  MOVING_FRAMES,
+  MOVING_TURNING_SHAPES,
+  type MovingAction,
+  type MovingExample,
+  type MovingObject,
+  type MovingOptions,
+  type MovingPose,
+  type MovingScene,
+  movingActions,
+  movingExample,
+  movingFrame,
+  movingScene,
+  oppositeAction,
+  playedBackwards,
+} from './shapes/moving.ts'
+export {
+  drawScene,
+  heldOutPairs,
+  isHeldOut,
+  type ObjectCount,
+  type PairChoice,
+  PICTURE_SIDE,
+  type RGB,
+  type Scene,
+  type ShapesExample,
+  type ShapesObject,
+  type ShapesOptions,
+  shapesExample,
+  shapesOptions,
+  shapesScene,
+} from './shapes/scenes.ts'
 export { type OpenShardsOptions, ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
 export { ClipTokenizer } from './tokenizers/clip.ts'
 export { JsonTokenizer } from './tokenizers/json.ts'

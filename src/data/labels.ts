@@ -2,6 +2,7 @@
 
 import { readdir } from 'node:fs/promises'
 import { DataError } from '../io/index.ts'
+import { IMAGE_FILE } from './images/image.ts'
 
 type Refuse = (reason: string) => DataError
 
@@ -67,8 +68,6 @@ export function classTargets(labels: readonly (readonly string[])[], classes: re
   return { data, shape: [rows.length, classes.length] }
 }
 
-const IMAGE = /\.(png|jpe?g|webp)$/i
-
 /**
  * Images in a folder for each class: the label and the caption of `cat/1.png` and of `cat/young/1.png` are `cat`.
  * @returns undefined if the folder contains no folder
@@ -80,14 +79,14 @@ export async function readClassFolders(
   const entries = await readdir(folder, { withFileTypes: true })
   const names = entries.flatMap(entry => (entry.isDirectory() ? [entry.name] : [])).sort()
   if (names.length === 0) return undefined
-  const beside = entries.find(entry => !entry.isDirectory() && IMAGE.test(entry.name))
+  const beside = entries.find(entry => !entry.isDirectory() && IMAGE_FILE.test(entry.name))
   if (beside)
     throw new DataError(`has an image '${beside.name}' beside the folders of its classes: move it into one of them`, {
       file: folder,
     })
   const images = []
   for (const name of names) {
-    const files = (await readdir(`${folder}/${name}`, { recursive: true })).filter(file => IMAGE.test(file)).sort()
+    const files = (await readdir(`${folder}/${name}`, { recursive: true })).filter(file => IMAGE_FILE.test(file)).sort()
     if (files.length === 0)
       throw new DataError(`has a folder '${name}' without a PNG, JPEG or WebP file`, { file: folder })
     for (const file of files)

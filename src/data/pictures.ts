@@ -12,7 +12,7 @@ import { CAPTION_FILES } from './captions.ts'
 import { ImageTextDataset } from './dataset.ts'
 import { DecodePool, threadsHere } from './decoding/pool.ts'
 import { type SamplesOptions, samplesOptions } from './image-text-source.ts'
-import { toUnitRange } from './images/image.ts'
+import { IMAGE_FILE, toUnitRange } from './images/image.ts'
 import { isShards } from './open-data.ts'
 import { ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
 
@@ -83,8 +83,6 @@ const picturesOf = (fingerprint: string, length: number, sample: (index: number)
   },
 })
 
-const IMAGE = /\.(png|jpe?g|webp)$/i
-
 /**
  * Every PNG, JPEG and WebP in a folder and the folders in it, in order.
  * @throws DataError if there are none, FileError if there is no such folder
@@ -93,7 +91,7 @@ export async function listImages(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true }).catch(error => {
     throw fileError(folder, error)
   })
-  const files = entries.filter(name => IMAGE.test(name)).sort()
+  const files = entries.filter(name => IMAGE_FILE.test(name)).sort()
   if (files.length === 0) throw new DataError('holds no PNG, JPEG or WebP file', { file: folder })
   return files.map(name => join(folder, name))
 }

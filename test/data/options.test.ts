@@ -7,7 +7,7 @@ import { loose, refuse } from '../loose.ts'
 
 const { BatchIterator, decodeImage, ImageTextDataset, openData, openPictures, ShardDataset, shapesExample } =
   loose(data)
-const { trainBytePairs, WordTokenizer, writeShapes } = loose(data)
+const { ClipDataset, movingExample, trainBytePairs, WordTokenizer, writeMovingShapes, writeShapes } = loose(data)
 const { accumulateGradients, embedImages, embedPictures, embedTexts, examineRun, openModel, openRun } = loose(training)
 const { captioning, initializeFrom, pictureBatches, resumeTraining, retrieval, train, zeroShot } = loose(training)
 
@@ -80,6 +80,19 @@ describe('options of data', () => {
       () => shapesExample(0, { pair: 'all' }),
       'OptionsError',
       "write shapesExample(index, { pairs: 'all' })",
+    ],
+    [
+      'movingExample(0, { framesPerClip: 3 })',
+      () => movingExample(0, { framesPerClip: 3 }),
+      'OptionsError',
+      'movingExample: there is no option framesPerClip',
+    ],
+    ['writeMovingShapes({ count: 3 })', () => writeMovingShapes({ count: 3 }), 'OptionsError', 'out is missing'],
+    [
+      'ClipDataset.open(path, { imageSize: 8 })',
+      () => ClipDataset.open(nothing, { imageSize: 8 }),
+      'OptionsError',
+      'frames is missing',
     ],
     ['writeShapes({ count: 3 })', () => writeShapes({ count: 3 }), 'OptionsError', 'writeShapes: out is missing'],
   ])

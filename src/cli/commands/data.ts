@@ -1,56 +1,111 @@
-// `cocagrad data shapes`: the built-in dataset as files.
+// `cocagrad data`: the built-in datasets as files.
 
-import { type Command, Option } from 'commander'
-import { CAPTION_FILES, type ObjectCount, type PairChoice, writeShapes } from '../../data/index.ts'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import {
+  CAPTION_FILES,
+  CLIP_FILES,
+  MOVING_FRAMES,
+  type ObjectCount,
+  type PairChoice,
+  writeMovingShapes,
+  writeShapes,
+} from '../../data/index.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, jsonOption, positiveInteger, seedOption } from '../options.ts'
 import { answer } from '../output.ts'
 import { progressBar } from '../progress.ts'
 
-interface ShapesFlags {
+interface WritingFlags {
   readonly out: string
   readonly count: number
   readonly seed: number
   readonly pairs: PairChoice
-  readonly objects: '1' | '2' | 'both'
   readonly force?: boolean
   readonly json?: boolean
+}
+
+interface ShapesFlags extends WritingFlags {
+  readonly objects: '1' | '2' | 'both'
+}
+
+interface MovingFlags extends WritingFlags {
+  readonly frames: number
 }
 
 export function addData(program: Command): void {
   const data = examples(
     program.command('data').description('Make data to train on.'),
     'data shapes --out shapes --count 1000',
+    'data moving --out moving --count 1000',
   )
-  const shapes = seedOption(data.command('shapes'))
+  const shapes = writingCommand(data, 'shapes', 'pictures', 'Shapes')
     .description('Write pictures of coloured shapes with captions: 32 × 32 PNG files and a captions.jsonl.')
-    .requiredOption('--out <folder>', 'the folder to create')
-    .requiredOption('--count <n>', 'number of pictures', positiveInteger)
-    .addOption(
-      new Option('--pairs <which>', 'colour-shape pairs that may occur')
-        .choices(['seen', 'held-out', 'all'])
-        .default('all'),
-    )
     .addOption(new Option('--objects <n>', 'objects in a picture').choices(['1', '2', 'both']).default('both'))
-    .option('--force', 'replace a Shapes folder that is already there')
     .action(makeShapes)
   examples(
     jsonOption(shapes),
     'data shapes --out shapes/train --count 4000 --pairs seen',
     'data shapes --out shapes/held-out --count 200 --seed 1 --pairs held-out --objects 1',
   )
+  const moving = writingCommand(data, 'moving', 'clips', 'Moving Shapes')
+    .description(
+      'Write clips of shapes that move, grow, turn or collide: folders of 32 × 32 PNG files and a clips.jsonl.',
+    )
+    .addOption(new Option('--frames <n>', 'frames of a clip').argParser(frameCount).default(MOVING_FRAMES))
+    .action(makeMovingShapes)
+  examples(
+    jsonOption(moving),
+    'data moving --out moving/train --count 2000',
+    'data moving --out moving/test --count 200 --seed 1',
+  )
 }
 
+function frameCount(text: string): number {
+  const value = positiveInteger(text)
+  if (value < 2) throw new InvalidArgumentError('A clip needs 2 frames at least.')
+  return value
+}
+
+/** A command with the options that all datasets have. */
+const writingCommand = (data: Command, name: string, noun: string, dataset: string): Command =>
+  seedOption(data.command(name))
+    .requiredOption('--out <folder>', 'the folder to create')
+    .requiredOption('--count <n>', `number of ${noun}`, positiveInteger)
+    .addOption(
+      new Option('--pairs <which>', 'colour-shape pairs that may occur')
+        .choices(['seen', 'held-out', 'all'])
+        .default('all'),
+    )
+    .option('--force', `replace a ${dataset} folder that is already there`)
+
 async function makeShapes({ out, count, seed, pairs, objects, force, json }: ShapesFlags): Promise<void> {
-  const bar = progressBar(`writing ${count} pictures`, count)
   const objectCount = (objects === 'both' ? 'both' : Number(objects)) as ObjectCount
-  await interruptible('stopping', signal => {
-    const onProgress = (done: number) => {
-      signal.throwIfAborted()
-      bar.update(done)
-    }
-    return writeShapes({ out, count, seed, pairs, objects: objectCount, force, onProgress })
-  }).finally(() => bar.stop())
+  await withProgress('pictures', count, onProgress =>
+    writeShapes({ out, count, seed, pairs, objects: objectCount, force, onProgress }),
+  )
   const value = { folder: out, pictures: count, captions: CAPTION_FILES[0], seed, pairs, objects: objectCount }
   answer(json, value, `${count} pictures and ${CAPTION_FILES[0]} are in ${out}`)
+}
+
+async function makeMovingShapes({ out, count, seed, pairs, frames, force, json }: MovingFlags): Promise<void> {
+  await withProgress('clips', count, onProgress =>
+    writeMovingShapes({ out, count, seed, pairs, frames, force, onProgress }),
+  )
+  const value = { folder: out, clips: count, frames, list: CLIP_FILES[0], seed, pairs }
+  answer(json, value, `${count} clips of ${frames} frames and ${CLIP_FILES[0]} are in ${out}`)
+}
+
+/** Writes with a progress bar, until it is done or the user stops it. */
+async function withProgress(
+  what: string,
+  count: number,
+  write: (onProgress: (done: number) => void) => Promise<void>,
+): Promise<void> {
+  const bar = progressBar(`writing ${count} ${what}`, count)
+  await interruptible('stopping', signal =>
+    write(done => {
+      signal.throwIfAborted()
+      bar.update(done)
+    }),
+  ).finally(() => bar.stop())
 }

@@ -10,6 +10,9 @@ import { readImageHeader } from './header.ts'
 import { chooseCrop, cropOptions, type RandomCrop } from './random-crop.ts'
 import { orient, type RgbImage, resizePart, resizeToSquare } from './resize.ts'
 
+/** Names of files that are taken for images. */
+export const IMAGE_FILE = /\.(png|jpe?g|webp)$/i
+
 /** `auto` uses sharp if it is installed. */
 export type ImageDecoder = 'auto' | 'sharp' | 'javascript'
 

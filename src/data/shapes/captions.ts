@@ -73,12 +73,12 @@ export function describe(scene: {
   return captionOf({ objects, relation: objects.length < 2 ? undefined : relationOf(objects[0], objects[1]) })
 }
 
-function captionOf({ objects, relation }: Description): string {
-  const nameOf = ({ size, colour, shape }: NamedObject) => {
-    const words = size ? `${size} ${pairName(colour, shape)}` : pairName(colour, shape)
-    return words.startsWith('orange') ? `an ${words}` : `a ${words}`
-  }
-  return objects.map(nameOf).join(` ${relation} `)
+const captionOf = ({ objects, relation }: Description): string => objects.map(objectName).join(` ${relation} `)
+
+/** 'a small red circle'; 'an orange ring' if the size is not given. */
+export function objectName({ size, colour, shape }: NamedObject): string {
+  const words = size ? `${size} ${pairName(colour, shape)}` : pairName(colour, shape)
+  return words.startsWith('orange') ? `an ${words}` : `a ${words}`
 }
 
 const oneOf = (words: readonly string[]) => `(${words.join('|')})`

@@ -1,4 +1,4 @@
-// The Shapes dataset as files, to look at, to edit, or to use in a program that reads pictures and captions.
+// Shapes and Moving Shapes as files, to look at, to edit, or to use in a program that reads pictures and captions.
 
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
@@ -6,25 +6,32 @@ import { encode } from 'fast-png'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { pairName, relationOf } from './captions.ts'
+import { type MovingExample, type MovingOptions, movingExample, movingOptions } from './moving.ts'
 import { PICTURE_SIDE, type ShapesExample, type ShapesOptions, shapesExample, shapesOptions } from './scenes.ts'
 
-export interface WriteShapesOptions extends ShapesOptions {
+/** What the functions that write a dataset as files have in common. */
+export interface WriteExamplesOptions {
   /** the folder to make */
   readonly out: string
   /** number of examples: those with index 0 … count - 1 */
   readonly count: number
-  /** replace a Shapes folder that is already there */
+  /** replace a folder of the same dataset that is already there */
   readonly force?: boolean
-  /** called after each picture */
+  /** called after each example */
   readonly onProgress?: (done: number, count: number) => void
 }
 const writeOptions = {
-  ...shapesOptions,
   out: is.text,
   count: is.number,
   force: false,
   onProgress: undefined,
-} satisfies Settings<WriteShapesOptions>
+} satisfies Settings<WriteExamplesOptions>
+
+export interface WriteShapesOptions extends ShapesOptions, WriteExamplesOptions {}
+const writeShapesOptions = { ...shapesOptions, ...writeOptions } satisfies Settings<WriteShapesOptions>
+
+export interface WriteMovingShapesOptions extends MovingOptions, WriteExamplesOptions {}
+const writeMovingOptions = { ...movingOptions, ...writeOptions } satisfies Settings<WriteMovingShapesOptions>
 
 /** The folder to write to is not empty. */
 export class FolderNotEmptyError extends Error {
@@ -41,8 +48,16 @@ export class FolderNotEmptyError extends Error {
   }
 }
 
-const IMAGES = 'images'
-const CAPTIONS = 'captions.jsonl'
+/** What a written dataset consists of. */
+interface Layout {
+  readonly dataset: string
+  /** the folder of its pictures */
+  readonly pictures: string
+  /** the file with a line for each example */
+  readonly list: string
+}
+const SHAPES_LAYOUT: Layout = { dataset: 'Shapes', pictures: 'images', list: 'captions.jsonl' }
+const MOVING_LAYOUT: Layout = { dataset: 'Moving Shapes', pictures: 'clips', list: 'clips.jsonl' }
 
 /**
  * Writes `out/images/000000.png` … and `out/captions.jsonl`, one line per picture:
@@ -56,26 +71,68 @@ const CAPTIONS = 'captions.jsonl'
  * @throws RangeError if `count` is not a positive integer
  */
 export async function writeShapes(options: WriteShapesOptions): Promise<void> {
-  const { out: folder, count, force, onProgress, ...rest } = settle('writeShapes(options)', options, writeOptions)
+  const { out, count, force, onProgress, ...rest } = settle('writeShapes(options)', options, writeShapesOptions)
+  const writing = { out, count, force, onProgress }
+  await writeExamples('writeShapes', writing, SHAPES_LAYOUT, async (folder, name, index) => {
+    const example = shapesExample(index, rest)
+    const file = `${name}.png`
+    await writePicture(join(folder, file), example.pixels)
+    return captionLine(file, example)
+  })
+}
+
+/**
+ * Writes `out/clips/000000/frame-00.png`, `frame-01.png` … and `out/clips.jsonl`, one line per clip:
+ *
+ *     {"clip":"clips/000000","frames":8,"caption":"a small red circle moves left","label":"moves left",
+ *      "objects":[{"size":"small","colour":"red","shape":"circle","from":{"x":0.81,"y":0.62,"radius":0.11,"angle":0},"to":{…}}]}
+ *
+ * `from` and `to` are the pose of an object in the first and in the last frame (see {@link MovingPose}).
+ * The folder gets its name only when it is complete.
+ * @throws FolderNotEmptyError if `out` contains anything, unless `force` is given and it contains only a Moving Shapes folder
+ * @throws RangeError if `count` is not a positive integer
+ */
+export async function writeMovingShapes(options: WriteMovingShapesOptions): Promise<void> {
+  const { out, count, force, onProgress, ...rest } = settle('writeMovingShapes(options)', options, writeMovingOptions)
+  const writing = { out, count, force, onProgress }
+  await writeExamples('writeMovingShapes', writing, MOVING_LAYOUT, async (folder, clip, index) => {
+    const example = movingExample(index, rest)
+    await mkdir(join(folder, clip))
+    for (const [i, pixels] of example.frames.entries())
+      await writePicture(join(folder, clip, `frame-${String(i).padStart(2, '0')}.png`), pixels)
+    return clipLine(clip, example)
+  })
+}
+
+const writePicture = (path: string, data: Uint8Array): Promise<void> =>
+  writeFile(path, encode({ width: PICTURE_SIDE, height: PICTURE_SIDE, channels: 3, data }))
+
+/**
+ * Makes the folder of a dataset: under another name until all of it is written.
+ * @param writeOne writes the pictures of example `index` to the path `name` in `folder`, and returns its line of the list
+ */
+async function writeExamples(
+  caller: string,
+  { out: folder, count, force, onProgress }: WriteExamplesOptions & { readonly force: boolean },
+  layout: Layout,
+  writeOne: (folder: string, name: string, index: number) => Promise<object>,
+): Promise<void> {
   if (!Number.isSafeInteger(count) || count < 1)
-    throw new RangeError(`writeShapes: count must be a positive integer, not ${count}`)
+    throw new RangeError(`${caller}: count must be a positive integer, not ${count}`)
   const out = resolve(folder)
-  await checkFree(out, force)
+  await checkFree(out, force, layout)
 
   const unfinished = `${out}.unfinished-${process.pid}`
   await rm(unfinished, { recursive: true, force: true })
   try {
-    await mkdir(join(unfinished, IMAGES), { recursive: true })
+    await mkdir(join(unfinished, layout.pictures), { recursive: true })
     const lines: string[] = []
     for (let index = 0; index < count; index++) {
-      const example = shapesExample(index, rest)
-      const file = `${IMAGES}/${String(index).padStart(6, '0')}.png`
-      const picture = { width: PICTURE_SIDE, height: PICTURE_SIDE, channels: 3, data: example.pixels }
-      await writeFile(join(unfinished, file), encode(picture))
-      lines.push(captionLine(file, example))
+      const name = `${layout.pictures}/${String(index).padStart(6, '0')}`
+      lines.push(`${JSON.stringify(await writeOne(unfinished, name, index))}\n`)
       onProgress?.(index + 1, count)
     }
-    await writeFile(join(unfinished, CAPTIONS), lines.join(''))
+    await writeFile(join(unfinished, layout.list), lines.join(''))
     if (force) await rm(out, { recursive: true, force: true })
     await mkdir(dirname(out), { recursive: true })
     await rename(unfinished, out)
@@ -85,23 +142,31 @@ export async function writeShapes(options: WriteShapesOptions): Promise<void> {
   }
 }
 
-async function checkFree(out: string, force: boolean): Promise<void> {
+async function checkFree(out: string, force: boolean, { dataset, pictures, list }: Layout): Promise<void> {
   const entries = await readdir(out).catch(error => {
     if (error.code === 'ENOENT') return []
     throw error
   })
   if (entries.length === 0) return
   if (!force) throw new FolderNotEmptyError(out, entries, 'Name another folder, or use force to replace it.')
-  const foreign = entries.filter(entry => entry !== IMAGES && entry !== CAPTIONS)
-  if (foreign.length > 0)
-    throw new FolderNotEmptyError(out, foreign, 'They are not part of a Shapes folder, so force does not replace them.')
+  const foreign = entries.filter(entry => entry !== pictures && entry !== list)
+  const advice = `They are not part of a ${dataset} folder, so force does not replace them.`
+  if (foreign.length > 0) throw new FolderNotEmptyError(out, foreign, advice)
 }
 
-function captionLine(file: string, { scene, caption }: ShapesExample): string {
+function captionLine(file: string, { scene, caption }: ShapesExample): object {
   const objects = scene.objects.map(({ size, colour, shape, x, y }) => ({ size, colour, shape, x, y }))
   const [first, second] = scene.objects
   const relation = second ? relationOf(first, second) : null
   const names = [...new Set(scene.objects.map(({ colour, shape }) => pairName(colour, shape)))]
   const classes = names.length === 1 ? { label: names[0] } : { labels: names }
-  return `${JSON.stringify({ file, caption, objects, relation, ...classes })}\n`
+  return { file, caption, objects, relation, ...classes }
 }
+
+const clipLine = (clip: string, { scene, caption, frames }: MovingExample): object => ({
+  clip,
+  frames: frames.length,
+  caption,
+  label: scene.action,
+  objects: scene.objects,
+})

@@ -32,6 +32,8 @@ export interface ShapesObject {
   readonly y: number
   /** half the side of this square */
   readonly radius: number
+  /** degrees by which the object is turned clockwise about its centre; default 0 */
+  readonly angle?: number
 }
 
 /** The full description of a picture. */
@@ -87,7 +89,7 @@ const PAINT: Record<Colour, RGB> = {
 }
 
 /** Least and greatest radius of each size, as fractions of the side: 3.5 to 3.8 and 6.1 to 6.7 of 32 pixels. */
-const RADIUS: Record<Size, readonly [number, number]> = { small: [0.11, 0.12], large: [0.19, 0.21] }
+export const RADIUS: Record<Size, readonly [number, number]> = { small: [0.11, 0.12], large: [0.19, 0.21] }
 
 /**
  * The picture is a board of 4 × 4 squares. A small object is in the centre of one square, a large one at the corner of four, and
@@ -96,7 +98,7 @@ const RADIUS: Record<Size, readonly [number, number]> = { small: [0.11, 0.12], l
 const WANDER = 1 / 32
 
 /** Least distance from an object to the edge of the picture. */
-const MARGIN = 0.003
+export const MARGIN = 0.003
 
 /**
  * Whether a pair is held out of training. For each colour, one of square, triangle, star and cross is held out, in turn. A colour
@@ -135,39 +137,60 @@ export function shapesExample(index: number, options?: ShapesOptions): ShapesExa
 /** The scene of `shapesExample(index, options)`, not yet drawn. */
 export function shapesScene(index: number, options?: ShapesOptions): Scene {
   const { seed, pairs, objects } = settle('shapesExample(index, options)', options, shapesOptions)
-  if (!Number.isSafeInteger(index * WORDS_PER_EXAMPLE) || index < 0)
-    throw new RangeError(`shapesExample: index must be a non-negative integer, not ${index}`)
-  if (!(pairs in PAIRS))
-    throw new RangeError(`shapesExample: pairs must be 'seen', 'held-out' or 'all', not '${pairs}'`)
+  checkPairs('shapesExample', pairs)
   if (objects !== 1 && objects !== 2 && objects !== 'both')
     throw new RangeError(`shapesExample: objects must be 1, 2 or 'both', not '${objects}'`)
 
-  const stream = new Generator(seed).fork(`shapes, ${pairs} pairs, ${objects} objects`)
-  const generator = new Generator(stream.seed, index * WORDS_PER_EXAMPLE)
+  const generator = exampleGenerator('shapesExample', index, seed, `shapes, ${pairs} pairs, ${objects} objects`)
   const count = objects === 'both' ? 1 + generator.integer(2) : objects
   const background = drawBackground(generator)
   const first = drawKind(generator, pairs)
   if (count === 1) return { background, objects: [placeOne(generator, first)] }
+  const second = drawOther(generator, pairs, first)
+  return { background, objects: placeTwo(generator, first, second).sort(compareObjects) }
+}
+
+/** The part of the random stream for `purpose` that belongs to one example. */
+export function exampleGenerator(caller: string, index: number, seed: number, purpose: string): Generator {
+  if (!Number.isSafeInteger(index * WORDS_PER_EXAMPLE) || index < 0)
+    throw new RangeError(`${caller}: index must be a non-negative integer, not ${index}`)
+  return new Generator(new Generator(seed).fork(purpose).seed, index * WORDS_PER_EXAMPLE)
+}
+
+export function checkPairs(caller: string, pairs: PairChoice): void {
+  if (!(pairs in PAIRS)) throw new RangeError(`${caller}: pairs must be 'seen', 'held-out' or 'all', not '${pairs}'`)
+}
+
+/** What an object is, without its place. */
+export type ObjectKind = Pick<ShapesObject, 'size' | 'colour' | 'shape' | 'radius'>
+
+export const pick = <T>(generator: Generator, choices: readonly T[]): T => choices[generator.integer(choices.length)]
+
+export const between = (generator: Generator, low: number, high: number) => low + (high - low) * generator.uniform()
+
+/** An object of one of these sizes and shapes, each equally likely, in one of the colours that `pairs` allows for the shape. */
+export function drawKind(
+  generator: Generator,
+  pairs: PairChoice,
+  sizes: readonly Size[] = SIZES,
+  shapes: readonly ShapeName[] = SHAPES,
+): ObjectKind {
+  const size = pick(generator, sizes)
+  const choices = PAIRS[pairs].filter(({ shape }) => shapes.includes(shape))
+  return { size, ...pick(generator, choices), radius: between(generator, ...RADIUS[size]) }
+}
+
+/** A second object beside the first, different from it. */
+export function drawOther(generator: Generator, pairs: PairChoice, first: ObjectKind): ObjectKind {
   // one held-out pair makes a held-out picture; the other object is then free
   const other = pairs === 'held-out' ? 'all' : pairs
   let second = drawKind(generator, other)
   while (compareObjects(first, second) === 0) second = drawKind(generator, other)
-  return { background, objects: placeTwo(generator, first, second).sort(compareObjects) }
-}
-
-type Kind = Pick<ShapesObject, 'size' | 'colour' | 'shape' | 'radius'>
-
-const pick = <T>(generator: Generator, choices: readonly T[]): T => choices[generator.integer(choices.length)]
-
-const between = (generator: Generator, low: number, high: number) => low + (high - low) * generator.uniform()
-
-function drawKind(generator: Generator, pairs: PairChoice): Kind {
-  const size = pick(generator, SIZES)
-  return { size, ...pick(generator, PAIRS[pairs]), radius: between(generator, ...RADIUS[size]) }
+  return second
 }
 
 /** Four corners around one muted grey: never bright or saturated, so never an object's colour. */
-function drawBackground(generator: Generator): Scene['background'] {
+export function drawBackground(generator: Generator): Scene['background'] {
   const lightness = between(generator, 50, 150)
   const corner = (): RGB => {
     const shade = lightness + between(generator, -25, 25)
@@ -186,7 +209,7 @@ function near(generator: Generator, centre: number, radius: number): number {
 /** The position of one object of this size in a picture without others. */
 const ROWS: Record<Size, readonly number[]> = { small: [1 / 8, 3 / 8, 5 / 8, 7 / 8], large: [1 / 4, 1 / 2, 3 / 4] }
 
-function placeOne(generator: Generator, kind: Kind): ShapesObject {
+function placeOne(generator: Generator, kind: ObjectKind): ShapesObject {
   const along = () => near(generator, pick(generator, ROWS[kind.size]), kind.radius)
   return { ...kind, x: along(), y: along() }
 }
@@ -195,10 +218,10 @@ function placeOne(generator: Generator, kind: Kind): ShapesObject {
  * Two objects on opposite sides of the picture, each near the middle of its side, so that only one relation holds.
  * Each of the four relations is equally likely.
  */
-function placeTwo(generator: Generator, first: Kind, second: Kind): ShapesObject[] {
+function placeTwo(generator: Generator, first: ObjectKind, second: ObjectKind): ShapesObject[] {
   const vertical = generator.integer(2) === 1
   const [low, high] = generator.integer(2) === 1 ? [first, second] : [second, first]
-  const onSide = (kind: Kind, side: 0 | -1): ShapesObject => {
+  const onSide = (kind: ObjectKind, side: 0 | -1): ShapesObject => {
     const rows = ROWS[kind.size]
     const along = near(generator, rows.at(side)!, kind.radius)
     const across = near(generator, pick(generator, rows.slice(1, -1)), kind.radius)
@@ -227,6 +250,30 @@ const INSIDE: Record<ShapeName, (x: number, y: number) => boolean> = {
   star: (x, y) => STAR_POINTS.filter(([u, v]) => u * x + v * (y - 0.1) >= -0.3245).length >= 4,
   cross: (x, y) => Math.min(Math.abs(x), Math.abs(y)) <= 0.34 && Math.max(Math.abs(x), Math.abs(y)) <= 1,
   ring: (x, y) => x * x + y * y <= 1 && x * x + y * y >= 0.3,
+}
+
+/**
+ * Cosine and sine of an angle in degrees: their power series, within 45° of a multiple of 90°. Pixels do not depend on an engine's
+ * sine.
+ */
+function cosineAndSine(degrees: number): readonly [cosine: number, sine: number] {
+  const quarters = Math.round(degrees / 90)
+  const x = ((degrees - 90 * quarters) * Math.PI) / 180
+  let [cosine, sine, term] = [0, 0, 1]
+  for (let n = 0; n < 20; n++) {
+    // term is xⁿ / n!; the signs of the terms are + + - - in turn
+    const sign = n % 4 < 2 ? 1 : -1
+    if (n % 2 === 0) cosine += sign * term
+    else sine += sign * term
+    term *= x / (n + 1)
+  }
+  const turned = [
+    [cosine, sine],
+    [-sine, cosine],
+    [-cosine, -sine],
+    [sine, -cosine],
+  ] as const
+  return turned[((quarters % 4) + 4) % 4]
 }
 
 /** Samples along each side of a pixel. */
@@ -259,12 +306,16 @@ function paintBackground(pixels: Float64Array, side: number, [topLeft, topRight,
     }
 }
 
-function paintObject(pixels: Float64Array, side: number, { colour, shape, x, y, radius }: ShapesObject) {
-  const first = (centre: number) => Math.max(0, Math.floor((centre - radius) * side))
-  const last = (centre: number) => Math.min(side, Math.ceil((centre + radius) * side))
+function paintObject(pixels: Float64Array, side: number, object: ShapesObject) {
+  const { colour, x, y, radius, angle = 0 } = object
+  const turn = cosineAndSine(angle)
+  // the corners of a turned square are outside of the square that is not turned
+  const reach = angle === 0 ? radius : radius * Math.SQRT2
+  const first = (centre: number) => Math.max(0, Math.floor((centre - reach) * side))
+  const last = (centre: number) => Math.min(side, Math.ceil((centre + reach) * side))
   for (let row = first(y); row < last(y); row++)
     for (let column = first(x); column < last(x); column++) {
-      const cover = coverage(shape, column / side, row / side, 1 / side, x, y, radius)
+      const cover = coverage(object, turn, column / side, row / side, 1 / side)
       for (let channel = 0; channel < 3; channel++) {
         const at = (row * side + column) * 3 + channel
         pixels[at] += cover * (PAINT[colour][channel] - pixels[at])
@@ -273,13 +324,19 @@ function paintObject(pixels: Float64Array, side: number, { colour, shape, x, y, 
 }
 
 /** The share of the pixel with this left edge, top edge and side that an object covers. */
-function coverage(shape: ShapeName, left: number, top: number, side: number, x: number, y: number, radius: number) {
+function coverage(
+  { shape, x, y, radius }: ShapesObject,
+  [cosine, sine]: readonly [number, number],
+  left: number,
+  top: number,
+  side: number,
+) {
   let covered = 0
   for (let i = 0; i < SAMPLES; i++)
     for (let j = 0; j < SAMPLES; j++) {
       const u = (left + ((j + 0.5) / SAMPLES) * side - x) / radius
       const v = (top + ((i + 0.5) / SAMPLES) * side - y) / radius
-      if (INSIDE[shape](u, v)) covered++
+      if (INSIDE[shape](cosine * u + sine * v, cosine * v - sine * u)) covered++
     }
   return covered / SAMPLES ** 2
 }
