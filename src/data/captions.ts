@@ -1,7 +1,7 @@
 // The captions of a folder of images, or of clips. Every error names the file, the line and the field, so that one typing mistake in
 // a million lines is easy to find.
 
-import { type Stats, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname, join, posix, resolve } from 'node:path'
 import { type CsvError, parse as parseCsv } from 'csv-parse/sync'
@@ -244,9 +244,14 @@ function checkOnDisk(path: string, _: unknown, refuse: Refuse): void {
   if (!entryAt(path, refuse).isFile()) throw refuse(', which is a folder')
 }
 
-/** What is at a path. */
-export function entryAt(path: string, refuse: Refuse): Stats {
-  let entry: Stats | undefined
+interface Entry {
+  isFile(): boolean
+  isDirectory(): boolean
+}
+
+/** What is at a path. The declarations of cocagrad need no types of Node, so the type is as much as is needed. */
+export function entryAt(path: string, refuse: Refuse): Entry {
+  let entry: Entry | undefined
   try {
     entry = statSync(path, { throwIfNoEntry: false })
   } catch (error) {

@@ -51,6 +51,6 @@ describe('memory in a page', { skip: missing }, () => {
   test('concurrent asynchronous scopes throw', async () =>
     assert.match(
       (await page.evaluate('overlap()')) as string,
-      /^ScopeOverlapError: .* the first and the second, and this browser cannot tell/,
+      /^ScopeOverlapError: .* the first and the second, and a browser cannot distinguish their tensors/,
     ))
 })
