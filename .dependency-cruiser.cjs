@@ -14,7 +14,7 @@ const inside = [
   // observers of kernels, for debug
   '^src/tensor/observe\\.ts$',
   // errors and recording of gradients, which are not public
-  '^src/autograd/(tape|recording|gradient-error|gradcheck/gradcheck|gradcheck/gradcheck-result)\\.ts$',
+  '^src/autograd/(tape|recording|observing|gradient-error|gradcheck/gradcheck|gradcheck/gradcheck-result)\\.ts$',
   // the interface between optimizers and modules
   '^src/nn/(module|parameter-source)\\.ts$',
   // for models that are read from files

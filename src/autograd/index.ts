@@ -8,10 +8,11 @@ export type { GradcheckVerdict as Verdict } from './gradcheck/differences.ts'
 export { type CheckedFunction, type GradcheckOptions, gradcheck } from './gradcheck/gradcheck.ts'
 export type { GradcheckPart, GradcheckResult, GradientMismatch } from './gradcheck/gradcheck-result.ts'
 export { GradientError } from './gradient-error.ts'
+export type { Phase } from './observing.ts'
 export { defineFused, defineOp, type Fused, type FusedOp } from './op.ts'
 export * from './ops/index.ts'
 export type { TapeTextOptions } from './print.ts'
-export { type Entry, isRecording, noGrad, type Phase, type Thunks } from './recording.ts'
+export { type Entry, isRecording, noGrad, type Thunks } from './recording.ts'
 export { type PartialsOptions, Tape } from './tape.ts'
 export {
   grad,

@@ -6,7 +6,8 @@ import { floating, isFloating, type Kernels, Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { commonDevice, computedBy } from './checks.ts'
-import { announceOperation, type Entry, isRecording, noGrad, record, type Thunks, unobserved } from './recording.ts'
+import { announceOperation, unobserved } from './observing.ts'
+import { type Entry, isRecording, noGrad, record, type Thunks } from './recording.ts'
 import { Tape } from './tape.ts'
 
 /** A tensor in its own dtype if that is floating, else as float32. */

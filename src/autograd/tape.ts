@@ -26,8 +26,9 @@ import { type Settings, settle } from '../tensor/options.ts'
 import { checkSeed, thunksOf } from './checks.ts'
 import { GradientError, HOW_VALUES_LEAVE, noGradients } from './gradient-error.ts'
 import { conform, firstUses, Gradients, type Part } from './gradients.ts'
+import { inPhase } from './observing.ts'
 import { inFull, inOneLine, type TapeTextOptions, toMermaid, toText } from './print.ts'
-import { type Entry, inPhase, isRecording, observing, type Recorder } from './recording.ts'
+import { type Entry, isRecording, observing, type Recorder } from './recording.ts'
 
 /** Options of a backward pass. */
 export interface PartialsOptions {

@@ -1,7 +1,7 @@
 // Finds the origin of a NaN or an infinity: the first operation whose result is not finite. The loss shows it only many
 // operations later.
 
-import { currentPhase, observeOperations, type Phase } from '../autograd/recording.ts'
+import { currentPhase, observeOperations, type Phase } from '../autograd/observing.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import { type DType, deviceOf, isFloating, keep, type Shape, show, Tensor, type TypedArray } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'

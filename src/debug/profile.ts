@@ -1,6 +1,6 @@
 // Profiles a function: times every kernel of a device, in the forward pass, the backward pass and elsewhere.
 
-import { currentPhase, type Phase } from '../autograd/recording.ts'
+import { currentPhase, type Phase } from '../autograd/observing.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import { type DeviceName, device } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'

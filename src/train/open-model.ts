@@ -81,9 +81,11 @@ export interface OriginOptions {
   /** whether texts are needed; default true */
   readonly texts?: boolean
 }
+const originOptions = { tokenizer: is.optional(is.text), texts: true } satisfies Settings<OriginOptions>
 
 /** The settings of a model that {@link openModel} opens, without its weights. */
-export async function readOrigin(path: string, { tokenizer, texts = true }: OriginOptions = {}): Promise<Origin> {
+export async function readOrigin(path: string, options?: OriginOptions): Promise<Origin> {
+  const { tokenizer, texts } = settle('readOrigin(path, options)', options, originOptions)
   const run = new RunFolder(path)
   if (await run.isRun()) {
     const { family, model, normalize } = (await run.settings()).config

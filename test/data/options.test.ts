@@ -9,7 +9,8 @@ const { BatchIterator, decodeImage, ImageTextDataset, openData, openPictures, Sh
   loose(data)
 const { ClipDataset, movingExample, trainBytePairs, WordTokenizer, writeMovingShapes, writeShapes } = loose(data)
 const { accumulateGradients, embedImages, embedPictures, embedTexts, examineRun, openModel, openRun } = loose(training)
-const { captioning, initializeFrom, pictureBatches, resumeTraining, retrieval, train, zeroShot } = loose(training)
+const { captioning, initializeFrom, pictureBatches, readOrigin, resumeTraining, retrieval, train, zeroShot } =
+  loose(training)
 
 const nothing = 'there/is/nothing/here'
 
@@ -121,6 +122,12 @@ describe('options of training', () => {
       '{ step: 100 }',
     ],
     ['openRun(folder, 100)', () => openRun(nothing, 100), 'OptionsError', 'write openRun(folder, { step: 100 })'],
+    [
+      "readOrigin(path, 'words.json')",
+      () => readOrigin(nothing, 'words.json'),
+      'OptionsError',
+      "readOrigin: options must be an object, not 'words.json'",
+    ],
     [
       'openModel(path, { vocab: 1 })',
       () => openModel(nothing, { vocab: 1 }),
