@@ -46,7 +46,15 @@ export { type MeanLoss, meanLoss } from './mean-loss.ts'
 export { type PictureBatch, type PictureOptions, pictureBatches } from './picture-batches.ts'
 export { plain } from './plain.ts'
 export { type Ranking, type RetrievalResult, rank, retrieval } from './retrieval.ts'
-export type { CaptionModel, EmbeddingModel, ImageModel, Normalized, TrainedModel } from './trained-model.ts'
+export {
+  type CaptionModel,
+  type EmbeddingModel,
+  type ImageModel,
+  isCaptionModel,
+  isEmbeddingModel,
+  type Normalized,
+  type TrainedModel,
+} from './trained-model.ts'
 export {
   type ClassPromptOptions,
   embedClasses,

@@ -43,3 +43,6 @@ export interface CaptionModel extends ImageTextModel, CaptionDecoder {
   /** captions for images [batch, 3, size, size] */
   generate(images: Tensor, options: GenerateOptions): Promise<Caption[]>
 }
+
+export const isEmbeddingModel = (model: Module): model is Module & EmbeddingModel => 'encodeImage' in model
+export const isCaptionModel = (model: Module): model is Module & CaptionModel => 'generate' in model

@@ -6,9 +6,10 @@ import { type ImageTextSource, openData, ShardDataset } from '../../data/index.t
 import { percent } from '../../demo/words.ts'
 import {
   type CaptioningResult,
-  type CaptionModel,
   captioning,
   type EmbeddingModel,
+  isCaptionModel,
+  isEmbeddingModel,
   labelledClassification,
   meanLoss,
   type Ranking,
@@ -65,14 +66,16 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
   const opened = await openData(data, { imageSize: trained.model.config.image.size, threads: 'auto' })
   const source = opened instanceof ShardDataset ? await opened.all(bad => say(skippedLine(bad))) : opened
   const fieldOf = (i: number) => (opened instanceof ShardDataset ? undefined : opened.examples[i].fields.label)
-  if (labels && !isEmbedding(model))
+  if (labels && !isEmbeddingModel(model))
     throw new UsageError('--labels: a captioner has no embeddings to choose labels with')
   const labelled = labels && labelledImages(source, labels, fieldOf, data)
   const result = await interruptible('stopping', async signal => {
     const options = { signal }
     const losses = await meanLoss(trained, source, options)
-    const found = isEmbedding(model) ? await retrieval({ model, tokenizer, normalize }, source, options) : undefined
-    const captions = isCaptioning(model)
+    const found = isEmbeddingModel(model)
+      ? await retrieval({ model, tokenizer, normalize }, source, options)
+      : undefined
+    const captions = isCaptionModel(model)
       ? await captioning({ model, tokenizer, normalize }, source, options)
       : undefined
     return {
@@ -85,7 +88,7 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
         retrieval: { imageToText: withoutRanks(found.imageToText), textToImage: withoutRanks(found.textToImage) },
       }),
       ...(captions && { captioning: withoutTexts(captions) }),
-      ...(labels && labelled && isEmbedding(model) ? { zeroShot: await classify(model, labels, labelled) } : {}),
+      ...(labels && labelled && isEmbeddingModel(model) ? { zeroShot: await classify(model, labels, labelled) } : {}),
     }
 
     async function classify(model: EmbeddingModel, classes: readonly string[], chosen: Labelled) {
@@ -116,9 +119,6 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
   ]
   answer(json, result, table(headOf(result), rows))
 }
-
-const isEmbedding = (model: Module): model is Module & EmbeddingModel => 'encodeImage' in model
-const isCaptioning = (model: Module): model is Module & CaptionModel => 'generate' in model
 
 const withoutTexts = ({ exact, tokenAccuracy, bleu4, ciderD }: CaptioningResult) => ({
   exact,

@@ -5,7 +5,14 @@
 
 import { noGrad, valueAndGrad } from '../../autograd/index.ts'
 import type { ImageTextSource, Tokenizer } from '../../data/index.ts'
-import { type CaptionModel, captioning, type EmbeddingModel, meanLoss, retrieval } from '../../evaluate/index.ts'
+import {
+  captioning,
+  type EmbeddingModel,
+  isCaptionModel,
+  isEmbeddingModel,
+  meanLoss,
+  retrieval,
+} from '../../evaluate/index.ts'
 import { batchLoss, batchTensors, equalRows, type LossBatch } from '../../evaluate/inputs.ts'
 import type { CoCa, ImageTextLoss, ImageTextModel } from '../../models/index.ts'
 import { lossAndGradients, type Module, type Parameter } from '../../nn/index.ts'
@@ -28,9 +35,6 @@ export interface ImageTextObjectiveOptions {
   }
 }
 const objectiveOptions = { positives: false, evaluation: undefined } satisfies Settings<ImageTextObjectiveOptions>
-
-const embeds = (model: Module): model is Module & EmbeddingModel => 'encodeImage' in model
-const writes = (model: Module): model is Module & CaptionModel => 'generate' in model
 
 /** The loss of images with their texts: λ_Con L_Con + λ_Cap L_Cap for a CoCa (equation 4 of arXiv 2205.01917), one of the two for the others. */
 export class ImageTextObjective<Model extends ImageTextModel = ImageTextModel>
@@ -96,7 +100,7 @@ export class CoCaObjective extends ImageTextObjective<CoCa> {}
 /** A model with a contrastive loss, and its temperature. */
 type Contrastive = Module & EmbeddingModel & { readonly logScale: Parameter; constrain(): void }
 
-const isContrastive = (model: Module): model is Contrastive => embeds(model) && 'logScale' in model
+const isContrastive = (model: Module): model is Contrastive => isEmbeddingModel(model) && 'logScale' in model
 
 /** Losses and, if the model has them, recall at 1 in both directions, and the accuracy of captions. */
 async function evaluatePairs(
@@ -106,11 +110,11 @@ async function evaluatePairs(
 ): Promise<Record<string, number>> {
   const trained = { tokenizer, normalize }
   const values: Record<string, number> = { ...(await meanLoss({ ...trained, model }, examples, options)) }
-  if (embeds(model)) {
+  if (isEmbeddingModel(model)) {
     const { imageToText, textToImage } = await retrieval({ ...trained, model }, examples, options)
     Object.assign(values, { imageToTextR1: imageToText.recall[1], textToImageR1: textToImage.recall[1] })
   }
-  if (writes(model)) {
+  if (isCaptionModel(model)) {
     const { exact, tokenAccuracy } = await captioning({ ...trained, model }, examples, options)
     Object.assign(values, { exactCaptions: exact, tokenAccuracy })
   }
@@ -215,7 +219,7 @@ function embed(model: ImageTextModel, images: Tensor, ids: Tensor): { image?: Te
     const { image, text } = model.lossInputs(images, ids)
     return { image, text }
   }
-  if (!embeds(model) || model.lossWeights.contrastive === 0) return {}
+  if (!isEmbeddingModel(model) || model.lossWeights.contrastive === 0) return {}
   return { image: model.encodeImage(images), text: model.encodeText(ids) }
 }
 
