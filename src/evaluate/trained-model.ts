@@ -44,5 +44,7 @@ export interface CaptionModel extends ImageTextModel, CaptionDecoder {
   generate(images: Tensor, options: GenerateOptions): Promise<Caption[]>
 }
 
+/** Whether a model embeds images and texts in one space. */
 export const isEmbeddingModel = (model: Module): model is Module & EmbeddingModel => 'encodeImage' in model
+/** Whether a model writes captions. */
 export const isCaptionModel = (model: Module): model is Module & CaptionModel => 'generate' in model
