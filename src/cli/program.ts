@@ -10,6 +10,7 @@ import { addDevices } from './commands/devices.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addEmbed } from './commands/embed.ts'
 import { addEvaluate } from './commands/evaluate.ts'
+import { addExperiment } from './commands/experiment.ts'
 import { addGradcheck } from './commands/gradcheck.ts'
 import { addRetrieve } from './commands/retrieve.ts'
 import { addTokenize } from './commands/tokenize.ts'
@@ -41,6 +42,7 @@ export function makeProgram(): Command {
     addRetrieve,
     addTokenizer,
     addTokenize,
+    addExperiment,
     addDoctor,
     addGradcheck,
     addVerify,

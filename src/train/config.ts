@@ -72,8 +72,8 @@ const common = {
   batchSize: count(1).default(64),
   /** number of parts that a batch is split into, to need the memory of one; the gradient is that of the whole batch */
   accumulate: count(1).default(1),
-  /** the length of training: steps, or passes over the data */
-  steps: count(1).optional(),
+  /** the length of training: steps, of which 0 only save the initial weights, or passes over the data */
+  steps: count(0).optional(),
   epochs: count(1).optional(),
   optimizer: settings({
     name: oneOf('adamw', 'adafactor', 'sgd').default('adamw'),

@@ -13,6 +13,7 @@ export {
   type RunModels,
   readRunConfig,
 } from './config.ts'
+export { evaluateRun } from './evaluate-run.ts'
 export { type FitOptions, type FitResult, fit } from './fit-folder.ts'
 export {
   type GradcheckObjectiveOptions,
@@ -62,6 +63,7 @@ export {
 } from './run.ts'
 export { type Named, RunError, RunFolder, type RunSettings } from './run-folder.ts'
 export { train } from './start.ts'
+export { stepDurations } from './step-duration.ts'
 export {
   evaluateMoment,
   type TrainingMoment,

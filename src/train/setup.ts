@@ -86,12 +86,14 @@ const withoutUndefined = <T extends object>(options: T): T =>
  */
 export function scheduleFor(config: RunConfig, total: number): Schedule {
   const { optimizer, schedule } = config
-  const warmup = config.warmup ?? Math.min(Math.ceil(0.02 * total), total - 1)
-  if (warmup >= total && warmup > 0)
+  const warmup = config.warmup ?? Math.max(0, Math.min(Math.ceil(0.02 * total), total - 1))
+  if (total > 0 && warmup >= total && warmup > 0)
     throw new RunConfigError([
       { field: 'warmup', reason: `must be less than the ${total} steps of the run, not ${warmup}` },
     ])
-  const options = { peak: optimizer.learningRate, warmup, total }
+  // a run of 0 steps has no use for its schedule
+  const options =
+    total === 0 ? { peak: optimizer.learningRate, total: 1 } : { peak: optimizer.learningRate, warmup, total }
   if (schedule === 'cosine') return warmupCosine(options)
   if (schedule === 'linear') return warmupLinear(options)
   const steady = constant(optimizer.learningRate)

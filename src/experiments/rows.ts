@@ -1,0 +1,95 @@
+// Trains models that differ in a few settings, equally long, and measures each by every protocol that applies. The rows of one seed
+// have the same data, the same initial weights where shapes agree, and the same order of batches.
+
+import { settingsFor } from '../models/families.ts'
+import { type FamilyName, familyNames } from '../models/index.ts'
+import { checkRunConfig, evaluateRun, type RunConfig, stepDurations } from '../train/index.ts'
+import { mergeDeep, type ProtocolConfig, type RowsConfig } from './config.ts'
+import { drawn } from './datasets.ts'
+import { applies, measure, measuresOf } from './protocols.ts'
+import type { ResultMeasure, Values } from './results.ts'
+import type { Work } from './work.ts'
+
+type Settings = Readonly<Record<string, unknown>>
+
+/** The result of all rows and seeds. */
+export async function runRows(
+  work: Work,
+  config: RowsConfig,
+  device: string,
+): Promise<{ readonly measures: readonly ResultMeasure[]; readonly values: Values }> {
+  const { signal, onProgress } = work.hooks
+  const data = (name: string) => drawn(work.folder, name, config.data[name], onProgress)
+  const train = await data('train')
+  const values = new Map(config.rows.map(({ name }) => [name, new Map<string, number[]>()]))
+  const costs = config.protocols.filter(one => one.protocol === 'cost')
+  const others = config.protocols.filter(one => one.protocol !== 'cost')
+  const settings = (own: Settings, seed: number) => settingsOf(config.run, own, { data: train, seed, device })
+  // without `from` and `fresh`, which do not decide what a row is measured by
+  const protocolsOf = ({ run: { fresh, ...own } }: { readonly run: Settings }) =>
+    others.filter(one => applies(one, settings(own, 0)))
+  const parts = config.rows.reduce((sum, row) => sum + 1 + protocolsOf(row).length, 0)
+  work.expect(costs.length + config.seeds * parts)
+
+  for (let seed = 0; seed < config.seeds; seed++) {
+    // the initial weights that all rows of this seed start from
+    const start = await work.train(`seed-${seed}/start`, settings({ steps: 0, warmup: 0 }, seed))
+    for (const one of config.rows) {
+      const { name, run: own } = one
+      const run = `seed-${seed}/${name}`
+      await work.part(`${run}/training`, async () => {
+        await work.train(run, settings({ from: start, ...own }, seed))
+        return {}
+      })
+      for (const protocol of protocolsOf(one)) {
+        const measured = await work.part(`${run}/${protocol.title}`, () => measureRow(protocol, run, seed))
+        for (const { key } of measuresOf(protocol)) {
+          const row = values.get(name)!
+          const id = idOf(protocol, key)
+          row.set(id, [...(row.get(id) ?? []), measured[key]])
+        }
+      }
+    }
+  }
+  for (const cost of costs) {
+    const measured = await work.part(cost.title, async () => {
+      const configs = config.rows.map(({ run: { fresh, ...own } }) => settings(own, 0))
+      const seconds = await stepDurations(configs, cost.rounds, signal)
+      return Object.fromEntries(config.rows.map(({ name }, i) => [name, seconds[i]]))
+    })
+    for (const { name } of config.rows) values.get(name)!.set(idOf(cost, 'ratio'), [measured[name] / measured[cost.of]])
+  }
+  const measures = config.protocols.flatMap(one =>
+    measuresOf(one).map(measure => ({ ...measure, id: idOf(one, measure.key) })),
+  )
+  return { measures, values }
+
+  async function measureRow(protocol: Exclude<ProtocolConfig, { protocol: 'cost' }>, name: string, seed: number) {
+    const run = await work.run(name, familyNames as unknown as FamilyName)
+    const folder = await data(protocol.on)
+    if (protocol.protocol !== 'task') return measure(protocol, run, folder, { signal, onProgress })
+    const own = mergeDeep(protocol.run, { from: run.folder, data: await data(String(protocol.run.data)) })
+    const task = `${name}+${protocol.title.replaceAll(/\W+/g, '-')}`
+    await work.train(task, taskSettings(run.config, own as Settings, { seed, device }))
+    const trained = await work.run(task, (own as { family: FamilyName }).family)
+    return evaluateRun(trained, folder)
+  }
+}
+
+const idOf = ({ title }: ProtocolConfig, key: string): string => `${title}/${key}`
+
+/** The complete settings of a run: those of the experiment, with those of a row. A family takes the model settings that it has. */
+function settingsOf(shared: Settings, own: Settings, given: Settings): RunConfig {
+  const whole = mergeDeep(mergeDeep(shared, own), given) as Record<string, unknown>
+  const family = (whole.family ?? 'coca') as FamilyName
+  const { preset, ...model } = whole.model as Record<string, unknown>
+  return checkRunConfig({ ...whole, model: { preset, ...settingsFor(family, model) } }) as RunConfig
+}
+
+/** The settings of a run for a task that starts from the model of another run. */
+export function taskSettings(from: RunConfig, own: Settings, given: Settings): RunConfig {
+  const { normalize, model } = from
+  const family = own.family as FamilyName
+  const base = { normalize, model: settingsFor(family, model) }
+  return checkRunConfig(mergeDeep(mergeDeep(base, own), given)) as RunConfig
+}
