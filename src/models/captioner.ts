@@ -2,12 +2,12 @@
 // CoCa's parts, without poolers: the decoder attends to every patch.
 
 import { captioningLoss, Module } from '../nn/index.ts'
-import { eye, type Tensor } from '../tensor/index.ts'
+import type { Tensor } from '../tensor/index.ts'
 import { type CaptionerConfig, resolveCaptioner } from './config.ts'
 import type { CaptionDecoder, DecodingState } from './generation/decoding.ts'
 import { generate, stream } from './generation/generate.ts'
 import type { Caption, GenerateOptions, StreamedToken } from './generation/options.ts'
-import { extendText, startText } from './generation/text-state.ts'
+import { extendText, patchesOf, startText } from './generation/text-state.ts'
 import type { ImageTextModel } from './image-text.ts'
 import { MultimodalDecoder, UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
@@ -88,13 +88,7 @@ export class Captioner extends Module implements ImageTextModel, CaptionDecoder 
 
   startDecoding(images: Tensor): DecodingState {
     const tokens = this.encoder.forward(images)
-    const [batch, count] = tokens.shape
-    // every image token is a patch, except the class token
-    const patches = eye(count, count, { dtype: tokens.dtype, device: tokens.device }).slice([
-      {},
-      { start: this.encoder.classToken ? 1 : 0 },
-    ])
-    return startText(this.text, this.decoder, tokens, patches.expand([batch, ...patches.shape]))
+    return startText(this.text, this.decoder, tokens, patchesOf(this.encoder, tokens))
   }
 
   decode(ids: Tensor, state: DecodingState, onMemoryWeights?: (weights: Tensor) => void): Tensor {

@@ -21,7 +21,7 @@ import { constrainScale, logScale, type PositivesOptions, positivesOptions } fro
 import type { CaptionDecoder, DecodingState } from './generation/decoding.ts'
 import { generate, stream } from './generation/generate.ts'
 import type { Caption, GenerateOptions, StreamedToken } from './generation/options.ts'
-import { extendText, startText } from './generation/text-state.ts'
+import { extendText, patchesOf, startText } from './generation/text-state.ts'
 import {
   type ImageTextLoss,
   type ImageTextModel,
@@ -29,7 +29,7 @@ import {
   type LossWeights,
   weighLosses,
 } from './image-text.ts'
-import { makePoolers, type PoolerWeights, pool, poolSummary, poolTokens } from './poolers.ts'
+import { imageTokenWidth, makePoolers, type PoolerWeights, pool, poolSummary, poolTokens } from './poolers.ts'
 import { MultimodalDecoder, type TextFeatures, UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
 
@@ -37,7 +37,7 @@ import { VisionTransformer } from './vit.ts'
 export interface ImageFeatures {
   /** the vision transformer's tokens, [batch, tokens, image width]: the input of a pooler for a new task */
   readonly patches: Tensor
-  /** [batch, queries, pooler width], for the decoder */
+  /** [batch, queries, pooler width], for the decoder; the patches if there are no queries */
   readonly tokens: Tensor
   /** the vector that the embedding is projected from, [batch, pooler width] */
   readonly summary: Tensor
@@ -68,7 +68,8 @@ export type CoCaLoss = ImageTextLoss
 export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
   readonly config: CoCaConfig
   readonly encoder: VisionTransformer
-  readonly generativePooler: AttentionalPooler
+  /** absent if `pooler.queries` is 0 */
+  readonly generativePooler?: AttentionalPooler
   readonly contrastivePooler?: AttentionalPooler
   readonly imageProjection: Linear
   readonly unimodal: UnimodalDecoder
@@ -85,11 +86,13 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
     const { image, text, pooler, embedding, activation, dropout, temperature } = this.settings
     this.config = config
     this.encoder = new VisionTransformer(image, { activation, dropout })
-    ;[this.generativePooler, this.contrastivePooler] = makePoolers(this.settings)
+    const { generative, contrastive } = makePoolers(this.settings)
+    if (generative) this.generativePooler = generative
+    if (contrastive) this.contrastivePooler = contrastive
     this.imageProjection = new Linear(pooler.width, embedding, { bias: false })
     this.unimodal = new UnimodalDecoder(text, { activation, dropout })
     this.textProjection = new Linear(text.width, embedding, { bias: false })
-    this.multimodal = new MultimodalDecoder(text, pooler.width, { activation, dropout })
+    this.multimodal = new MultimodalDecoder(text, imageTokenWidth(this.settings), { activation, dropout })
     this.logScale = logScale(temperature.initial)
     this.#freezeUnneeded()
   }
@@ -104,7 +107,7 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
     }
     if (captioning === 0) {
       this.multimodal.freeze()
-      if (this.settings.pooler.arrangement === 'parallel') this.generativePooler.freeze()
+      if (this.settings.pooler.arrangement === 'parallel') this.generativePooler?.freeze()
     }
   }
 
@@ -224,7 +227,8 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
     const maps: Tensor[] = []
     const { tokens } = this.imageFeatures(images, { generative: weights => maps.push(weights.mean({ axis: 1 })) })
     // the attention of each image token to the patches: [batch, queries, patches]
-    const origin = this.settings.pooler.arrangement === 'shared' ? maps[0].slice([{}, { start: 1 }]) : maps[0]
+    const [pooled = patchesOf(this.encoder, tokens)] = maps
+    const origin = this.settings.pooler.arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled
     return startText(this.unimodal, this.multimodal, tokens, origin)
   }
 

@@ -67,6 +67,8 @@ export interface TextConfig {
   readonly padIsWord?: boolean
   /** the position of [CLS]: always the last one (default), or the one after the given ids */
   readonly classPosition?: 'last' | 'next'
+  /** number of learned [CLS] tokens, the mean of whose outputs is the summary of the text; default 1 */
+  readonly classTokens?: number
   /** settings of the multimodal half */
   readonly multimodal?: {
     /** default that of the unimodal half */
@@ -100,6 +102,7 @@ const textConfig = {
   padMask: is.choice('both', 'unimodal', 'unimodalLate'),
   padIsWord: false,
   classPosition: is.choice('last', 'next'),
+  classTokens: is.byDefault(1, is.count),
   multimodal: group(multimodalConfig),
 } satisfies Settings<TextConfig>
 
@@ -122,7 +125,10 @@ export interface CoCaConfig {
      * shared: one pooler with an additional first query for the embedding (as in released checkpoints)
      */
     readonly arrangement?: 'cascade' | 'parallel' | 'shared'
-    /** image tokens for the decoder; 256 in the paper */
+    /**
+     * image tokens for the decoder; 256 in the paper. With 0 there is no generative pooler: the decoder attends to all tokens of the
+     * encoder; this needs the arrangement parallel
+     */
     readonly queries: number
     readonly heads: number
     /** width of the image tokens; default the width of the text */
@@ -148,7 +154,7 @@ export interface CoCaConfig {
 }
 const poolerConfig = {
   arrangement: is.choice('cascade', 'parallel', 'shared'),
-  queries: is.count,
+  queries: is.size,
   heads: is.count,
   width: is.optional(is.count),
   queryNorm: false,
@@ -269,6 +275,12 @@ export function resolveCoCa(config: CoCaConfig, call = 'new CoCa(config)'): Reso
   checkImage(resolved.image)
   checkText(text, { embeds: true, decodes: true })
   divides('pooler.heads', pooler.heads, pooler.width)
+  demand(
+    pooler.queries > 0 || pooler.arrangement === 'parallel',
+    'pooler.queries',
+    pooler.queries,
+    `must be 1 or more, or use pooler.arrangement 'parallel': in ${pooler.arrangement} the embedding needs the generative pooler`,
+  )
   checkDropout(resolved)
   checkTemperature(resolved.temperature)
   checkLosses(resolved.loss)
@@ -342,10 +354,13 @@ function checkImage({ size, patch, width, heads }: ResolvedVisionTransformer): v
 }
 
 function checkText(text: ResolvedText, uses: { readonly embeds: boolean; readonly decodes: boolean }): void {
-  const { vocabulary, context, width, heads, pad, unimodalLayers, multimodalLayers, multimodal } = text
+  const { vocabulary, context, width, heads, pad, padMask, classTokens, unimodalLayers, multimodalLayers, multimodal } =
+    text
   // without unimodal layers [CLS] does not depend on the text, without multimodal ones captions do not depend on the image
   demand(!uses.embeds || unimodalLayers > 0, 'text.unimodalLayers', unimodalLayers, 'must be 1 or more')
   demand(!uses.decodes || multimodalLayers > 0, 'text.multimodalLayers', multimodalLayers, 'must be 1 or more')
+  const isLate = padMask === 'unimodalLate'
+  demand(classTokens === 1 || !isLate, 'text.classTokens', classTokens, "must be 1 with padMask 'unimodalLate'")
   demand(context >= 2, 'text.context', context, 'must be 2 or more: a start and an end')
   divides('text.heads', heads, width)
   divides('text.multimodal.heads', multimodal.heads, width)

@@ -3,6 +3,8 @@
 //   cascade    patches → generative → image tokens → contrastive → summary
 //   parallel   patches → generative → image tokens,  patches → contrastive → summary
 //   shared     patches → one pooler → summary, image tokens
+//
+// A parallel arrangement with 0 queries has no generative pooler: the patches are the image tokens.
 
 import { AttentionalPooler } from '../nn/index.ts'
 import type { Tensor } from '../tensor/index.ts'
@@ -18,22 +20,30 @@ export interface PoolerWeights {
 export interface Pooling {
   readonly settings: Pick<ResolvedCoCa, 'pooler'>
   readonly encoder: { readonly classToken?: Tensor }
-  readonly generativePooler: AttentionalPooler
+  /** undefined if there are no queries */
+  readonly generativePooler?: AttentionalPooler
   /** undefined in the arrangement `shared` */
   readonly contrastivePooler?: AttentionalPooler
 }
 
 type OnWeights = (weights: Tensor) => void
 
-/** The poolers of a configuration, the generative pooler first. */
-export function makePoolers({ image, pooler }: ResolvedCoCa): [AttentionalPooler, AttentionalPooler?] {
+/** The poolers of a configuration. */
+export function makePoolers({ image, pooler }: ResolvedCoCa): {
+  readonly generative?: AttentionalPooler
+  readonly contrastive?: AttentionalPooler
+} {
   const { arrangement, queries, ...options } = pooler
   const ofPatches = { ...options, memoryWidth: image.width }
-  if (arrangement === 'shared') return [new AttentionalPooler({ ...ofPatches, queries: queries + 1 })]
-  const generative = new AttentionalPooler({ ...ofPatches, queries })
+  if (arrangement === 'shared') return { generative: new AttentionalPooler({ ...ofPatches, queries: queries + 1 }) }
+  const generative = queries === 0 ? undefined : new AttentionalPooler({ ...ofPatches, queries })
   const memoryWidth = arrangement === 'cascade' ? pooler.width : image.width
-  return [generative, new AttentionalPooler({ ...options, memoryWidth, queries: 1 })]
+  return { generative, contrastive: new AttentionalPooler({ ...options, memoryWidth, queries: 1 }) }
 }
+
+/** Width of the image tokens of a configuration. */
+export const imageTokenWidth = ({ image, pooler }: ResolvedCoCa): number =>
+  pooler.queries === 0 ? image.width : pooler.width
 
 /**
  * patches [batch, patches, image width] → tokens [batch, queries, pooler width] for the decoder, and the summary
@@ -41,7 +51,7 @@ export function makePoolers({ image, pooler }: ResolvedCoCa): [AttentionalPooler
  */
 export function pool(model: Pooling, patches: Tensor, { generative, contrastive }: PoolerWeights = {}) {
   const { arrangement } = model.settings.pooler
-  const pooled = model.generativePooler.forward(patches, { onWeights: overPatches(model, generative) })
+  const pooled = model.generativePooler?.forward(patches, { onWeights: overPatches(model, generative) }) ?? patches
   const summary =
     arrangement === 'parallel'
       ? first(model, patches, overPatches(model, contrastive))
@@ -51,14 +61,14 @@ export function pool(model: Pooling, patches: Tensor, { generative, contrastive 
 
 /** Only the tokens of `pool`. */
 export function poolTokens(model: Pooling, patches: Tensor): Tensor {
-  const pooled = model.generativePooler.forward(patches)
+  const pooled = model.generativePooler?.forward(patches) ?? patches
   return model.settings.pooler.arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled
 }
 
 /** Only the summary of `pool`. */
 export function poolSummary(model: Pooling, patches: Tensor): Tensor {
   const isParallel = model.settings.pooler.arrangement === 'parallel'
-  return first(model, isParallel ? patches : model.generativePooler.forward(patches))
+  return first(model, isParallel ? patches : model.generativePooler!.forward(patches))
 }
 
 /** The summary: the result of the contrastive pooler, or without one that of the first query of the shared pooler. */

@@ -1,5 +1,5 @@
 // The two halves of a decoupled text decoder (CoCa, section 3.2): the lower half attends to text only and ends in a learned
-// [CLS] token that summarises the text; the upper half also attends to the image and predicts the next token.
+// [CLS] token that summarises the text, or several; the upper half also attends to the image and predicts the next token.
 
 import { causalMask, concat } from '../autograd/index.ts'
 import {
@@ -44,19 +44,19 @@ const sightOf = (mask: Tensor | undefined) => (mask ? { mask } : { causal: true 
 export class UnimodalDecoder extends Module {
   readonly config: ResolvedText
   readonly embedding: Embedding
-  readonly classToken: Parameter // [width]
-  readonly positions: Parameter // [context + 1, width], the last one for [CLS]
+  readonly classToken: Parameter // [width], or [class tokens, width] for more than one
+  readonly positions: Parameter // [context + class tokens, width], the last ones for [CLS]
   readonly blocks: TransformerBlock[]
   readonly norm: LayerNorm
 
   constructor(config: TextConfig, options?: BlockOptions) {
     super()
     this.config = resolveText('new UnimodalDecoder(config)', config)
-    const { vocabulary, context, width, heads, hidden, unimodalLayers } = this.config
+    const { vocabulary, context, width, heads, hidden, unimodalLayers, classTokens: count } = this.config
     const block = settle('new UnimodalDecoder(config, options)', options, blockOptions)
     this.embedding = new Embedding(vocabulary, width, init.normal(0.3))
-    this.classToken = parameter([width], init.normal(0.3))
-    this.positions = parameter([context + 1, width], init.normal(0.02))
+    this.classToken = parameter(count === 1 ? [width] : [count, width], init.normal(0.3))
+    this.positions = parameter([context + count, width], init.normal(0.02))
     this.blocks = Array.from({ length: unimodalLayers }, () => new TransformerBlock({ width, heads, hidden, ...block }))
     this.norm = new LayerNorm(width)
   }
@@ -64,12 +64,16 @@ export class UnimodalDecoder extends Module {
   /** ids int32 [batch, tokens] */
   forward(ids: Tensor): TextFeatures {
     const [batch, length] = this.#check(ids)
-    const { context, width, classPosition, padMask } = this.config
-    const classToken = this.classToken.add(this.positions.slice([classPosition === 'next' ? length : context]))
-    const embedded = concat([this.#embed(ids, 0), classToken.expand([batch, 1, width])], 1) // [batch, tokens + 1, width]
+    const { context, width, classPosition, classTokens: count, padMask } = this.config
+    const start = classPosition === 'next' ? length : context
+    const classTokens = this.classToken
+      .reshape([count, width])
+      .add(this.positions.slice([{ start, stop: start + count }]))
+    // [batch, tokens + class tokens, width]
+    const embedded = concat([this.#embed(ids, 0), classTokens.expand([batch, count, width])], 1)
     const { x, mask } = this.#see(embedded, ids)
     const tokens = x.slice([{}, { stop: length }])
-    const summary = this.norm.forward(x.slice([{}, length]))
+    const summary = this.#summary(x, length)
     if (padMask !== 'both') return { tokens, summary }
     return { tokens, summary, mask: mask?.slice([{}, {}, { stop: length }, { stop: length }]) }
   }
@@ -79,6 +83,12 @@ export class UnimodalDecoder extends Module {
     this.#check(ids)
     const { x, mask } = this.#see(this.#embed(ids, 0), ids)
     return this.config.padMask === 'both' ? { tokens: x, mask } : { tokens: x }
+  }
+
+  /** The normalised output of [CLS], or the mean of several: [batch, width] */
+  #summary(x: Tensor, length: number): Tensor {
+    if (this.config.classTokens === 1) return this.norm.forward(x.slice([{}, length]))
+    return this.norm.forward(x.slice([{}, { start: length }])).mean({ axis: 1 })
   }
 
   /** All layers, applied to embedded tokens. */
@@ -102,13 +112,13 @@ export class UnimodalDecoder extends Module {
     return this.embedding.forward(ids).add(this.positions.slice([{ start: seen, stop: seen + ids.shape[1] }]))
   }
 
-  /** Mask of [text, CLS], causal and without padding: the last `queries` of the first `keys` positions; [CLS] is the last position. */
+  /** Mask of [text, CLS], causal and without padding: the last `queries` of the first `keys` positions; class tokens are the last ones. */
   #mask(ids: Tensor, queries: number, keys: number): Tensor | undefined {
-    const { pad, padMask } = this.config
+    const { pad, padMask, classTokens: count } = this.config
     if (pad === undefined) return undefined
     const [batch] = ids.shape
     const isText = ids.notEqual(pad)
-    const classToken = full([batch, 1], 1, { dtype: 'bool', device: ids.device })
+    const classToken = full([batch, count], 1, { dtype: 'bool', device: ids.device })
     const row = concat(padMask === 'unimodalLate' ? [classToken, isText] : [isText, classToken], 1)
     const isSeen = row.slice([{}, { stop: keys }]).reshape([batch, 1, 1, keys])
     return causalMask(queries, keys, ids).logicalAnd(isSeen)

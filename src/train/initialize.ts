@@ -79,12 +79,17 @@ function fitted(
   if (from.rank !== 2 || from.shape[1] !== to.shape[1]) return undefined
   if (name === 'encoder.positions' && seesPictures(source) && seesPictures(model))
     return () => resizeImagePositions(from, source, model)
-  const context = to.shape[0] - 1
-  // the last row belongs to [CLS]
-  if (name === 'unimodal.positions' && context < from.shape[0] - 1)
-    return () => concat([from.slice([{ stop: context }]), from.slice([{ start: -1 }])])
+  if (name === 'unimodal.positions' && classTokens(source) === classTokens(model) && to.shape[0] < from.shape[0]) {
+    // the last rows belong to [CLS]
+    const count = classTokens(model)
+    return () => concat([from.slice([{ stop: to.shape[0] - count }]), from.slice([{ start: -count }])])
+  }
   return undefined
 }
+
+/** The number of [CLS] tokens of a model with texts. */
+const classTokens = (model: Module): number =>
+  (model as { readonly config?: { readonly text?: { readonly classTokens?: number } } }).config?.text?.classTokens ?? 1
 
 /** A model with a vision transformer, whose positions form a grid of patches. */
 type Seeing = Module & { readonly config: { readonly image: { readonly size: number; readonly patch: number } } }

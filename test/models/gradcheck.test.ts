@@ -7,7 +7,7 @@ import { CoCa, type CoCaConfig } from '../../src/models/index.ts'
 import { withParameters } from '../../src/nn/index.ts'
 import { Generator, randn, type Tensor } from '../../src/tensor/index.ts'
 import { assertCloseNumbers } from '../support.ts'
-import { arrangements, ids, pictures, stirred } from './small.ts'
+import { type ArrangementName, arranged, arrangements, ids, pictures, stirred } from './small.ts'
 
 const minuscule: CoCaConfig = {
   image: { size: 4, patch: 2, width: 3, layers: 1, heads: 1, hidden: 1 },
@@ -20,10 +20,7 @@ const texts = ids([
   [1, 1, 2],
   [1, 2, 0],
 ])
-const arrange = (arrangement: (typeof arrangements)[number]) => ({
-  ...minuscule,
-  pooler: { ...minuscule.pooler, arrangement },
-})
+const arrange = (arrangement: ArrangementName) => arranged(arrangement, minuscule)
 
 /** With everything that OpenCLIP's models have and the paper's do not. */
 const likeOpenClip: CoCaConfig = {
@@ -41,7 +38,14 @@ const likeOpenClip: CoCaConfig = {
 }
 
 describe('the whole loss', () => {
-  for (const [name, config] of Object.entries({ "the paper's": arrange('cascade'), "OpenCLIP's": likeOpenClip }))
+  for (const [name, config] of Object.entries({
+    "the paper's": arrange('cascade'),
+    "OpenCLIP's": likeOpenClip,
+    'without a generative pooler, and with two [CLS]': {
+      ...arrange('unpooled'),
+      text: { ...minuscule.text, classTokens: 2 },
+    },
+  }))
     it(`has a gradient equal to finite differences, for every element of every parameter: ${name}`, () => {
       const model = stirred(() => new CoCa(config))
       const { ok, checked, message } = gradcheck(

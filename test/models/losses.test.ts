@@ -180,6 +180,7 @@ describe('λ = 0', () => {
     cascade: among('multimodal.'),
     parallel: among('multimodal.', 'generativePooler.'),
     shared: among('multimodal.'),
+    unpooled: among('multimodal.'),
   }
 
   for (const arrangement of arrangements) {

@@ -16,6 +16,7 @@ import {
   largestOf,
   pictures,
   rowsOf,
+  severalClassTokens,
   small,
   stirred,
   texts,
@@ -85,6 +86,34 @@ describe('causality', () => {
       }
     })
   }
+})
+
+describe('several [CLS]', () => {
+  const model = coca(severalClassTokens)
+  const { classToken } = model.unimodal
+
+  it('have a mean that attends to every real token, and not to padding', () => {
+    const tokens = [1, 5, 3, 2, 0, 0]
+    sensitivity(model, tokens, () => model.textFeatures(ids([tokens])).summary).forEach((row, position) => {
+      if (position < 4) assert.ok(largestOf(row) > 1e-9, `[CLS] does not see token ${position}`)
+      else assert.equal(largestOf(row), 0)
+    })
+  })
+
+  it('all change the embedding, are not attended to by any token, and do not depend on the amount of padding', () => {
+    const before = model.forward(pictures(3), texts)
+    for (let i = 0; i < 3; i++) {
+      const kept = classToken.add(0)
+      const move = ids([0, 1, 2].map(row => [row === i ? 1 : 0]))
+      classToken.assign(classToken.add(move.mul(randn([8], { dtype: 'float64' }))))
+      const after = model.forward(pictures(3), texts)
+      assert.deepEqual(after.logits.dataSync(), before.logits.dataSync())
+      assert.notDeepEqual(after.text.dataSync(), before.text.dataSync())
+      classToken.assign(kept)
+    }
+    const [short, long] = [4, 6].map(length => model.encodeText(ids([[1, 5, 3, 2, 0, 0].slice(0, length)])))
+    assertCloseNumbers([...short.dataSync()], [...long.dataSync()], 1e-14)
+  })
 })
 
 describe('[CLS]', () => {
@@ -279,7 +308,7 @@ describe('the poolers', () => {
     for (const arrangement of ['cascade', 'parallel'] as const) {
       const model = coca(arranged(arrangement))
       const patches = model.encoder.forward(pictures(2))
-      const pooled = model.generativePooler.forward(patches)
+      const pooled = model.generativePooler!.forward(patches)
       const one = model.contrastivePooler!.forward(arrangement === 'cascade' ? pooled : patches)
       const projected = one.reshape([2, 8]).matmul(model.imageProjection.weight.transpose())
       const features = model.imageFeatures(pictures(2))
@@ -288,11 +317,21 @@ describe('the poolers', () => {
     }
   })
 
+  it('without queries give the decoder the patches, and the embedding its own pooler', () => {
+    const model = coca(arranged('unpooled'))
+    const patches = model.encoder.forward(pictures(2))
+    const features = model.imageFeatures(pictures(2))
+    assert.deepEqual(features.tokens.dataSync(), patches.dataSync())
+    const one = model.contrastivePooler!.forward(patches)
+    const projected = one.reshape([2, 8]).matmul(model.imageProjection.weight.transpose())
+    assertCloseNumbers([...features.embedding.dataSync()], [...projected.normalize().dataSync()], 1e-14)
+  })
+
   it('as one pooler: the first query computes the embedding, the others the tokens', () => {
     const model = coca(arranged('shared'))
     const before = model.imageFeatures(pictures(2))
     assert.deepEqual(before.tokens.shape, [2, 3, 8])
-    const queries = model.generativePooler.queries
+    const queries = model.generativePooler!.queries
     const kept = queries.add(0)
     const move = (rows: number[]) => {
       queries.assign(kept.add(ids(rows.map(x => [x])).mul(randn([8], { dtype: 'float64' }))))

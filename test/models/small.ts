@@ -18,11 +18,18 @@ export const small = {
 } as const satisfies CoCaConfig
 
 export const withoutPad: CoCaConfig = { ...small, text: { ...small.text, pad: undefined } }
-export const arrangements = ['cascade', 'parallel', 'shared'] as const
-export const arranged = (arrangement: (typeof arrangements)[number]): CoCaConfig => ({
-  ...small,
-  pooler: { ...small.pooler, arrangement },
+/** The arrangements of the poolers, and one without a generative pooler. */
+export const arrangements = ['cascade', 'parallel', 'shared', 'unpooled'] as const
+export type ArrangementName = (typeof arrangements)[number]
+export const arranged = (arrangement: ArrangementName, config: CoCaConfig = small): CoCaConfig => ({
+  ...config,
+  pooler:
+    arrangement === 'unpooled'
+      ? { ...config.pooler, arrangement: 'parallel', queries: 0 }
+      : { ...config.pooler, arrangement },
 })
+/** With three [CLS] tokens. */
+export const severalClassTokens: CoCaConfig = { ...small, text: { ...small.text, classTokens: 3 } }
 
 /** All parameters as float64, each moved by normal noise, so that nothing is zero or one by initialisation. */
 export function stirred<M extends Module>(make: () => M, number = 1, deviation = 0.3): M {

@@ -64,13 +64,13 @@ describe('a model initialized from another one', () => {
 
   it('does not copy parts listed in fresh, such as another pooler', () => {
     const [source, model] = [coca(arranged('cascade'), 1), coca({ ...small, pooler: { queries: 5, heads: 1 } }, 2)]
-    const before = numbers(model.generativePooler.queries)
+    const before = numbers(model.generativePooler!.queries)
     const { fresh } = initializeFrom(model, source, { fresh: ['generativePooler', 'contrastivePooler.queries'] })
     assert.ok(
       fresh.includes('contrastivePooler.queries') && fresh.includes('generativePooler.attention.key.weight'),
       `${fresh}`,
     )
-    assert.deepEqual(numbers(model.generativePooler.queries), before)
+    assert.deepEqual(numbers(model.generativePooler!.queries), before)
     assert.deepEqual(numbers(model.logScale), numbers(source.logScale))
   })
 

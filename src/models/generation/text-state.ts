@@ -2,7 +2,7 @@
 
 import { concat } from '../../autograd/index.ts'
 import type { KeyValueCache } from '../../nn/index.ts'
-import type { Tensor } from '../../tensor/index.ts'
+import { eye, type Tensor } from '../../tensor/index.ts'
 import type { MultimodalDecoder, UnimodalDecoder } from '../text.ts'
 import type { DecodingState } from './decoding.ts'
 
@@ -20,6 +20,18 @@ export function startText(
   const empty = (n: number) => Array.from({ length: n }, (): KeyValueCache => ({}))
   const [below, above] = [lower.blocks.length, upper.blocks.length]
   return { tokens, origin, unimodal: empty(below), multimodal: empty(above), image: empty(above) }
+}
+
+/**
+ * The weights of the patches in the tokens of an encoder: every token is a patch, except the class token.
+ * @param tokens [batch, tokens, width]
+ * @returns [batch, tokens, patches]
+ */
+export function patchesOf({ classToken }: { readonly classToken?: Tensor }, tokens: Tensor): Tensor {
+  const [batch, count] = tokens.shape
+  const { dtype, device } = tokens
+  const patches = eye(count, count, { dtype, device }).slice([{}, { start: classToken ? 1 : 0 }])
+  return patches.expand([batch, ...patches.shape])
 }
 
 /** Adds new ids [rows, n] to the state and returns the logits after the last one, [rows, vocabulary]. */
