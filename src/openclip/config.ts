@@ -98,8 +98,8 @@ class Settings {
 const DIFFERENCES = {
   /** a class token before the patches, which go through a layer without bias */
   image: { classToken: true, patchBias: false },
-  /** padding has id 0, which is also a word ('!'), and [CLS] has the position after the given ids */
-  text: { pad: 0, padIsWord: true, classPosition: 'next' },
+  /** padding has id 0, which is also a word ('!'), and the one [CLS] has the position after the given ids */
+  text: { pad: 0, padIsWord: true, classPosition: 'next', classTokens: 1 },
   /** each layer of the upper half normalises the image tokens and has two feed-forward layers; logits have no bias */
   multimodal: { memoryNorm: true, selfMlp: true, outputBias: false },
   /** one pooler with normalised queries; the first query gives the embedding */
