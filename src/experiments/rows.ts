@@ -83,7 +83,10 @@ function settingsOf(shared: Settings, own: Settings, given: Settings): RunConfig
   const whole = mergeDeep(mergeDeep(shared, own), given) as Record<string, unknown>
   const family = (whole.family ?? 'coca') as FamilyName
   const { preset, ...model } = whole.model as Record<string, unknown>
-  return checkRunConfig({ ...whole, model: { preset, ...settingsFor(family, model) } }) as RunConfig
+  return checkRunConfig({
+    ...whole,
+    model: { ...(preset === undefined ? {} : { preset }), ...settingsFor(family, model) },
+  }) as RunConfig
 }
 
 /** The settings of a run for a task that starts from the model of another run. */
