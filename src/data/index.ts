@@ -50,7 +50,18 @@ export {
   SIZES,
   type Size,
 } from './shapes/captions.ts'
+export {
+  type ClutterMark,
+  drawScene,
+  PICTURE_SIDE,
+  type PictureHalf,
+  type RGB,
+  type Scene,
+  type ShapesObject,
+} from './shapes/drawing.ts'
 export * from './shapes/folder.ts'
+export { heldOutPairs, isHeldOut, type PairChoice } from './shapes/kinds.ts'
+export type { ShapesLevel } from './shapes/levels.ts'
 export {
   describeMoving,
   MOVING_FRAMES,
@@ -69,16 +80,8 @@ export {
   playedBackwards,
 } from './shapes/moving.ts'
 export {
-  drawScene,
-  heldOutPairs,
-  isHeldOut,
   type ObjectCount,
-  type PairChoice,
-  PICTURE_SIDE,
-  type RGB,
-  type Scene,
   type ShapesExample,
-  type ShapesObject,
   type ShapesOptions,
   shapesExample,
   shapesOptions,

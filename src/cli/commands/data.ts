@@ -7,6 +7,7 @@ import {
   MOVING_FRAMES,
   type ObjectCount,
   type PairChoice,
+  type ShapesLevel,
   writeMovingShapes,
   writeShapes,
 } from '../../data/index.ts'
@@ -25,7 +26,8 @@ interface WritingFlags {
 }
 
 interface ShapesFlags extends WritingFlags {
-  readonly objects: '1' | '2' | 'both'
+  readonly objects: `${ObjectCount}`
+  readonly level: `${ShapesLevel}`
 }
 
 interface MovingFlags extends WritingFlags {
@@ -40,12 +42,18 @@ export function addData(program: Command): void {
   )
   const shapes = writingCommand(data, 'shapes', 'pictures', 'Shapes')
     .description('Write pictures of coloured shapes with captions: 32 × 32 PNG files and a captions.jsonl.')
-    .addOption(new Option('--objects <n>', 'objects in a picture').choices(['1', '2', 'both']).default('both'))
+    .addOption(
+      new Option('--objects <n>', 'objects in a picture; both: any number that the level has')
+        .choices(['1', '2', '3', '4', 'both'])
+        .default('both'),
+    )
+    .addOption(levelOption())
     .action(makeShapes)
   examples(
     jsonOption(shapes),
     'data shapes --out shapes/train --count 4000 --pairs seen',
     'data shapes --out shapes/held-out --count 200 --seed 1 --pairs held-out --objects 1',
+    'data shapes --out shapes/hard --count 4000 --level 3',
   )
   const moving = writingCommand(data, 'moving', 'clips', 'Moving Shapes')
     .description(
@@ -59,6 +67,11 @@ export function addData(program: Command): void {
     'data moving --out moving/test --count 200 --seed 1',
   )
 }
+
+const levelOption = (): Option =>
+  new Option('--level <n>', 'how hard the pictures are: 2 has up to three objects, and clutter; 3 has up to four')
+    .choices(['1', '2', '3'])
+    .default('1')
 
 function frameCount(text: string): number {
   const value = positiveInteger(text)
@@ -78,12 +91,13 @@ const writingCommand = (data: Command, name: string, noun: string, dataset: stri
     )
     .option('--force', `replace a ${dataset} folder that is already there`)
 
-async function makeShapes({ out, count, seed, pairs, objects, force, json }: ShapesFlags): Promise<void> {
+async function makeShapes({ out, count, seed, pairs, objects, level: flag, force, json }: ShapesFlags): Promise<void> {
   const objectCount = (objects === 'both' ? 'both' : Number(objects)) as ObjectCount
+  const level = Number(flag) as ShapesLevel
   await withProgress('pictures', count, onProgress =>
-    writeShapes({ out, count, seed, pairs, objects: objectCount, force, onProgress }),
+    writeShapes({ out, count, seed, pairs, objects: objectCount, level, force, onProgress }),
   )
-  const value = { folder: out, pictures: count, captions: CAPTION_FILES[0], seed, pairs, objects: objectCount }
+  const value = { folder: out, pictures: count, captions: CAPTION_FILES[0], seed, pairs, objects: objectCount, level }
   answer(json, value, `${count} pictures and ${CAPTION_FILES[0]} are in ${out}`)
 }
 

@@ -6,8 +6,9 @@ import { encode } from 'fast-png'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { pairName, relationOf } from './captions.ts'
+import { PICTURE_SIDE } from './drawing.ts'
 import { type MovingExample, type MovingOptions, movingExample, movingOptions } from './moving.ts'
-import { PICTURE_SIDE, type ShapesExample, type ShapesOptions, shapesExample, shapesOptions } from './scenes.ts'
+import { type ShapesExample, type ShapesOptions, shapesExample, shapesOptions } from './scenes.ts'
 
 /** What the functions that write a dataset as files have in common. */
 export interface WriteExamplesOptions {
@@ -65,7 +66,8 @@ const MOVING_LAYOUT: Layout = { dataset: 'Moving Shapes', pictures: 'clips', lis
  *     {"file":"images/000000.png","caption":"a small red circle",
  *      "objects":[{"size":"small","colour":"red","shape":"circle","x":0.31,"y":0.62}],"relation":null,"label":"red circle"}
  *
- * A picture of two different objects has `labels`, of both, in place of `label`. `x` and `y` are the centre as a fraction of the picture's side; `relation` is that of the first object to the second.
+ * A picture of different objects has `labels`, of all of them, in place of `label`. `x` and `y` are the centre as a fraction of the picture's side; `relation` is that of the first object to the second,
+ * and null with one object or more than two.
  * The folder gets its name only when it is complete.
  * @throws FolderNotEmptyError if `out` contains anything, unless `force` is given and it contains only a Shapes folder
  * @throws RangeError if `count` is not a positive integer
@@ -157,7 +159,7 @@ async function checkFree(out: string, force: boolean, { dataset, pictures, list 
 function captionLine(file: string, { scene, caption }: ShapesExample): object {
   const objects = scene.objects.map(({ size, colour, shape, x, y }) => ({ size, colour, shape, x, y }))
   const [first, second] = scene.objects
-  const relation = second ? relationOf(first, second) : null
+  const relation = scene.objects.length === 2 ? relationOf(first, second) : null
   const names = [...new Set(scene.objects.map(({ colour, shape }) => pairName(colour, shape)))]
   const classes = names.length === 1 ? { label: names[0] } : { labels: names }
   return { file, caption, objects, relation, ...classes }
