@@ -1,4 +1,4 @@
-// Images, clips, captions, tokenizers, batches, and the built-in datasets: Shapes and Moving Shapes.
+// Images, clips, captions, tokenizers, batches, and the built-in datasets: Shapes, Moving Shapes and questions about Shapes.
 
 export * from './batches.ts'
 export {
@@ -79,6 +79,14 @@ export {
   oppositeAction,
   playedBackwards,
 } from './shapes/moving.ts'
+export {
+  SHAPES_TASKS,
+  type ShapesQuestion,
+  type ShapesQuestionOptions,
+  type ShapesTask,
+  shapesQuestion,
+  shapesQuestionOptions,
+} from './shapes/questions.ts'
 export {
   type ObjectCount,
   type ShapesExample,

@@ -56,6 +56,9 @@ const CONVERSE: Record<Relation, Relation> = {
   'right of': 'left of',
 }
 
+/** The position of b relative to a, if this is that of a relative to b. */
+export const converseOf = (relation: Relation): Relation => CONVERSE[relation]
+
 /** The order in which a caption names two objects: small before large, then by colour, then by shape, then fewer before more. */
 export function compareObjects(a: NamedObject, b: NamedObject): number {
   const rank = ({ size, colour, shape }: NamedObject) =>
@@ -179,7 +182,7 @@ function sorted([first, ...others]: readonly NamedObject[], relations: readonly 
 
 const converse = ({ objects, relation }: Description): Description => ({
   objects: [...objects].reverse(),
-  relation: relation && CONVERSE[relation],
+  relation: relation && converseOf(relation),
 })
 
 /**
