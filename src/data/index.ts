@@ -1,7 +1,14 @@
-// Images, clips, captions, tokenizers, batches, and the built-in datasets: Shapes and Moving Shapes.
+// Images, clips, captions, tokenizers, batches, and the built-in datasets: Shapes, Moving Shapes and questions about Shapes.
 
 export * from './batches.ts'
-export { CAPTION_FILES, type CaptionedImage, CLIP_FILES, type ReadCaptionsOptions, readCaptions } from './captions.ts'
+export {
+  CAPTION_FILES,
+  type CaptionedImage,
+  CLIP_FILES,
+  QUESTION_FILES,
+  type ReadCaptionsOptions,
+  readCaptions,
+} from './captions.ts'
 export { type CaptionedClip, ClipDataset, type OpenClipsOptions } from './clips.ts'
 export { ImageTextDataset, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
 // `Threads` and, below, `Shape` are former names, kept for programs that import them
@@ -23,6 +30,7 @@ export type { RandomCrop } from './images/random-crop.ts'
 export { type ClassTargets, classesOf, classTargets } from './labels.ts'
 export { openData, readAllCaptions } from './open-data.ts'
 export { listImages, type OpenPicturesOptions, openPictures, type Pictures } from './pictures.ts'
+export { type OpenQuestionsOptions, type PictureQuestion, QuestionDataset } from './questions.ts'
 export {
   COLOURS,
   type Colour,
@@ -42,7 +50,18 @@ export {
   SIZES,
   type Size,
 } from './shapes/captions.ts'
+export {
+  type ClutterMark,
+  drawScene,
+  PICTURE_SIDE,
+  type PictureHalf,
+  type RGB,
+  type Scene,
+  type ShapesObject,
+} from './shapes/drawing.ts'
 export * from './shapes/folder.ts'
+export { heldOutPairs, isHeldOut, type PairChoice } from './shapes/kinds.ts'
+export type { ShapesLevel } from './shapes/levels.ts'
 export {
   describeMoving,
   MOVING_FRAMES,
@@ -61,16 +80,16 @@ export {
   playedBackwards,
 } from './shapes/moving.ts'
 export {
-  drawScene,
-  heldOutPairs,
-  isHeldOut,
+  SHAPES_TASKS,
+  type ShapesQuestion,
+  type ShapesQuestionOptions,
+  type ShapesTask,
+  shapesQuestion,
+  shapesQuestionOptions,
+} from './shapes/questions.ts'
+export {
   type ObjectCount,
-  type PairChoice,
-  PICTURE_SIDE,
-  type RGB,
-  type Scene,
   type ShapesExample,
-  type ShapesObject,
   type ShapesOptions,
   shapesExample,
   shapesOptions,

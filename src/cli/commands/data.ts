@@ -7,9 +7,15 @@ import {
   MOVING_FRAMES,
   type ObjectCount,
   type PairChoice,
+  QUESTION_FILES,
+  SHAPES_TASKS,
+  type ShapesLevel,
+  type ShapesTask,
   writeMovingShapes,
   writeShapes,
+  writeShapesQuestions,
 } from '../../data/index.ts'
+import { UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, jsonOption, positiveInteger, seedOption } from '../options.ts'
 import { answer } from '../output.ts'
@@ -25,7 +31,14 @@ interface WritingFlags {
 }
 
 interface ShapesFlags extends WritingFlags {
-  readonly objects: '1' | '2' | 'both'
+  readonly objects: `${ObjectCount}`
+  readonly level: `${ShapesLevel}`
+}
+
+interface QuestionsFlags extends WritingFlags {
+  readonly pairs: 'all' | 'seen'
+  readonly task: ShapesTask
+  readonly level: `${ShapesLevel}`
 }
 
 interface MovingFlags extends WritingFlags {
@@ -37,15 +50,22 @@ export function addData(program: Command): void {
     program.command('data').description('Make data to train on.'),
     'data shapes --out shapes --count 1000',
     'data moving --out moving --count 1000',
+    'data questions --task vqa --out questions --count 1000',
   )
   const shapes = writingCommand(data, 'shapes', 'pictures', 'Shapes')
     .description('Write pictures of coloured shapes with captions: 32 × 32 PNG files and a captions.jsonl.')
-    .addOption(new Option('--objects <n>', 'objects in a picture').choices(['1', '2', 'both']).default('both'))
+    .addOption(
+      new Option('--objects <n>', 'objects in a picture; both: any number that the level has')
+        .choices(['1', '2', '3', '4', 'both'])
+        .default('both'),
+    )
+    .addOption(levelOption())
     .action(makeShapes)
   examples(
     jsonOption(shapes),
     'data shapes --out shapes/train --count 4000 --pairs seen',
     'data shapes --out shapes/held-out --count 200 --seed 1 --pairs held-out --objects 1',
+    'data shapes --out shapes/hard --count 4000 --level 3',
   )
   const moving = writingCommand(data, 'moving', 'clips', 'Moving Shapes')
     .description(
@@ -58,7 +78,28 @@ export function addData(program: Command): void {
     'data moving --out moving/train --count 2000',
     'data moving --out moving/test --count 200 --seed 1',
   )
+  const questions = writingCommand(data, 'questions', 'questions', 'Shapes questions', ['seen', 'all'])
+    .description(
+      'Write pictures of Shapes with questions, hypotheses or statements about them, and answers: PNG files and a questions.jsonl.',
+    )
+    .addOption(
+      new Option('--task <name>', 'questions about a picture, what it entails, or statements about two pictures')
+        .choices(SHAPES_TASKS)
+        .makeOptionMandatory(),
+    )
+    .addOption(levelOption())
+    .action(makeQuestions)
+  examples(
+    jsonOption(questions),
+    'data questions --task vqa --out vqa/train --count 4000 --pairs seen',
+    'data questions --task pairs --out statements/test --count 500 --seed 1 --level 2',
+  )
 }
+
+const levelOption = (): Option =>
+  new Option('--level <n>', 'how hard the pictures are: 2 has up to three objects, and clutter; 3 has up to four')
+    .choices(['1', '2', '3'])
+    .default('1')
 
 function frameCount(text: string): number {
   const value = positiveInteger(text)
@@ -67,24 +108,47 @@ function frameCount(text: string): number {
 }
 
 /** A command with the options that all datasets have. */
-const writingCommand = (data: Command, name: string, noun: string, dataset: string): Command =>
+const writingCommand = (
+  data: Command,
+  name: string,
+  noun: string,
+  dataset: string,
+  pairs: readonly PairChoice[] = ['seen', 'held-out', 'all'],
+): Command =>
   seedOption(data.command(name))
     .requiredOption('--out <folder>', 'the folder to create')
     .requiredOption('--count <n>', `number of ${noun}`, positiveInteger)
-    .addOption(
-      new Option('--pairs <which>', 'colour-shape pairs that may occur')
-        .choices(['seen', 'held-out', 'all'])
-        .default('all'),
-    )
+    .addOption(new Option('--pairs <which>', 'colour-shape pairs that may occur').choices(pairs).default('all'))
     .option('--force', `replace a ${dataset} folder that is already there`)
 
-async function makeShapes({ out, count, seed, pairs, objects, force, json }: ShapesFlags): Promise<void> {
+async function makeShapes({ out, count, seed, pairs, objects, level: flag, force, json }: ShapesFlags): Promise<void> {
   const objectCount = (objects === 'both' ? 'both' : Number(objects)) as ObjectCount
+  const level = Number(flag) as ShapesLevel
+  if (objectCount !== 'both' && objectCount > level + 1)
+    throw new UsageError(`--objects ${objects}: a picture of level ${level} has ${level + 1} objects at most`)
   await withProgress('pictures', count, onProgress =>
-    writeShapes({ out, count, seed, pairs, objects: objectCount, force, onProgress }),
+    writeShapes({ out, count, seed, pairs, objects: objectCount, level, force, onProgress }),
   )
-  const value = { folder: out, pictures: count, captions: CAPTION_FILES[0], seed, pairs, objects: objectCount }
+  const value = { folder: out, pictures: count, captions: CAPTION_FILES[0], seed, pairs, objects: objectCount, level }
   answer(json, value, `${count} pictures and ${CAPTION_FILES[0]} are in ${out}`)
+}
+
+async function makeQuestions({
+  out,
+  count,
+  seed,
+  pairs,
+  task,
+  level: flag,
+  force,
+  json,
+}: QuestionsFlags): Promise<void> {
+  const level = Number(flag) as ShapesLevel
+  await withProgress('questions', count, onProgress =>
+    writeShapesQuestions({ out, count, seed, pairs, task, level, force, onProgress }),
+  )
+  const value = { folder: out, questions: count, list: QUESTION_FILES[0], seed, pairs, task, level }
+  answer(json, value, `${count} questions with their pictures and ${QUESTION_FILES[0]} are in ${out}`)
 }
 
 async function makeMovingShapes({ out, count, seed, pairs, frames, force, json }: MovingFlags): Promise<void> {

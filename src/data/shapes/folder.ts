@@ -1,4 +1,4 @@
-// Shapes and Moving Shapes as files, to look at, to edit, or to use in a program that reads pictures and captions.
+// Shapes, Moving Shapes and questions about Shapes as files, to look at, to edit, or to use in a program that reads pictures and captions.
 
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
@@ -6,8 +6,10 @@ import { encode } from 'fast-png'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { pairName, relationOf } from './captions.ts'
+import { PICTURE_SIDE } from './drawing.ts'
 import { type MovingExample, type MovingOptions, movingExample, movingOptions } from './moving.ts'
-import { PICTURE_SIDE, type ShapesExample, type ShapesOptions, shapesExample, shapesOptions } from './scenes.ts'
+import { type ShapesQuestion, type ShapesQuestionOptions, shapesQuestion, shapesQuestionOptions } from './questions.ts'
+import { type ShapesExample, type ShapesOptions, shapesExample, shapesOptions } from './scenes.ts'
 
 /** What the functions that write a dataset as files have in common. */
 export interface WriteExamplesOptions {
@@ -32,6 +34,12 @@ const writeShapesOptions = { ...shapesOptions, ...writeOptions } satisfies Setti
 
 export interface WriteMovingShapesOptions extends MovingOptions, WriteExamplesOptions {}
 const writeMovingOptions = { ...movingOptions, ...writeOptions } satisfies Settings<WriteMovingShapesOptions>
+
+export interface WriteShapesQuestionsOptions extends ShapesQuestionOptions, WriteExamplesOptions {}
+const writeQuestionsOptions = {
+  ...shapesQuestionOptions,
+  ...writeOptions,
+} satisfies Settings<WriteShapesQuestionsOptions>
 
 /** The folder to write to is not empty. */
 export class FolderNotEmptyError extends Error {
@@ -58,6 +66,7 @@ interface Layout {
 }
 const SHAPES_LAYOUT: Layout = { dataset: 'Shapes', pictures: 'images', list: 'captions.jsonl' }
 const MOVING_LAYOUT: Layout = { dataset: 'Moving Shapes', pictures: 'clips', list: 'clips.jsonl' }
+const QUESTIONS_LAYOUT: Layout = { dataset: 'Shapes questions', pictures: 'images', list: 'questions.jsonl' }
 
 /**
  * Writes `out/images/000000.png` … and `out/captions.jsonl`, one line per picture:
@@ -65,7 +74,8 @@ const MOVING_LAYOUT: Layout = { dataset: 'Moving Shapes', pictures: 'clips', lis
  *     {"file":"images/000000.png","caption":"a small red circle",
  *      "objects":[{"size":"small","colour":"red","shape":"circle","x":0.31,"y":0.62}],"relation":null,"label":"red circle"}
  *
- * A picture of two different objects has `labels`, of both, in place of `label`. `x` and `y` are the centre as a fraction of the picture's side; `relation` is that of the first object to the second.
+ * A picture of different objects has `labels`, of all of them, in place of `label`. `x` and `y` are the centre as a fraction of the picture's side; `relation` is that of the first object to the second,
+ * and null with one object or more than two.
  * The folder gets its name only when it is complete.
  * @throws FolderNotEmptyError if `out` contains anything, unless `force` is given and it contains only a Shapes folder
  * @throws RangeError if `count` is not a positive integer
@@ -101,6 +111,33 @@ export async function writeMovingShapes(options: WriteMovingShapesOptions): Prom
     for (const [i, pixels] of example.frames.entries())
       await writePicture(join(folder, clip, `frame-${String(i).padStart(2, '0')}.png`), pixels)
     return clipLine(clip, example)
+  })
+}
+
+/**
+ * Writes `out/images/000000.png` … and `out/questions.jsonl`, one line per question, for `QuestionDataset`:
+ *
+ *     {"file":"images/000000.png","text":"what colour is the star?","label":"red","kind":"colour",
+ *      "objects":[{"size":"small","colour":"red","shape":"star","x":0.31,"y":0.62}]}
+ *
+ * For the task `pairs`, it writes `images/000000-left.png` and `images/000000-right.png`, and a line has `files` in place of
+ * `file` and a list of objects for each. The colour of an object in black is null, and `hidden` is the half behind a panel.
+ * The folder gets its name only when it is complete.
+ * @throws FolderNotEmptyError if `out` contains anything, unless `force` is given and it contains only a folder of questions
+ * @throws RangeError if `count` is not a positive integer
+ */
+export async function writeShapesQuestions(options: WriteShapesQuestionsOptions): Promise<void> {
+  const { out, count, force, onProgress, ...rest } = settle(
+    'writeShapesQuestions(options)',
+    options,
+    writeQuestionsOptions,
+  )
+  const writing = { out, count, force, onProgress }
+  await writeExamples('writeShapesQuestions', writing, QUESTIONS_LAYOUT, async (folder, name, index) => {
+    const question = shapesQuestion(index, rest)
+    const files = question.pixels.length === 1 ? [`${name}.png`] : ['left', 'right'].map(side => `${name}-${side}.png`)
+    for (const [i, file] of files.entries()) await writePicture(join(folder, file), question.pixels[i])
+    return questionLine(files, question)
   })
 }
 
@@ -157,7 +194,7 @@ async function checkFree(out: string, force: boolean, { dataset, pictures, list 
 function captionLine(file: string, { scene, caption }: ShapesExample): object {
   const objects = scene.objects.map(({ size, colour, shape, x, y }) => ({ size, colour, shape, x, y }))
   const [first, second] = scene.objects
-  const relation = second ? relationOf(first, second) : null
+  const relation = scene.objects.length === 2 ? relationOf(first, second) : null
   const names = [...new Set(scene.objects.map(({ colour, shape }) => pairName(colour, shape)))]
   const classes = names.length === 1 ? { label: names[0] } : { labels: names }
   return { file, caption, objects, relation, ...classes }
@@ -170,3 +207,19 @@ const clipLine = (clip: string, { scene, caption, frames }: MovingExample): obje
   label: scene.action,
   objects: scene.objects,
 })
+
+function questionLine(files: readonly string[], { text, label, kind, scenes }: ShapesQuestion): object {
+  const objects = scenes.map(scene =>
+    scene.objects.map(({ size, colour, shape, x, y, inShadow }) => ({
+      size,
+      colour: inShadow ? null : colour,
+      shape,
+      x,
+      y,
+    })),
+  )
+  const [{ hidden }] = scenes
+  return files.length === 1
+    ? { file: files[0], text, label, kind, objects: objects[0], ...(hidden && { hidden }) }
+    : { files, text, label, kind, objects }
+}

@@ -5,20 +5,19 @@
 import type { Generator } from '../../tensor/index.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { type Colour, compareObjects, type NamedObject, objectName, type ShapeName } from './captions.ts'
+import { drawScene, type Scene } from './drawing.ts'
 import {
   between,
   checkPairs,
   drawBackground,
   drawKind,
   drawOther,
-  drawScene,
   exampleGenerator,
   MARGIN,
   type PairChoice,
   pick,
   RADIUS,
-  type Scene,
-} from './scenes.ts'
+} from './kinds.ts'
 
 /** What happens in a clip, in the words of its caption. Each action is followed or preceded by its opposite. */
 export const movingActions = [

@@ -14,7 +14,8 @@ import {
   SHAPES,
   SIZES,
 } from '../../../src/data/shapes/captions.ts'
-import { type ObjectCount, type PairChoice, shapesScene } from '../../../src/data/shapes/scenes.ts'
+import type { PairChoice } from '../../../src/data/shapes/kinds.ts'
+import { type ObjectCount, shapesScene } from '../../../src/data/shapes/scenes.ts'
 import { fc, runs } from '../../support.ts'
 
 const scenes = fc

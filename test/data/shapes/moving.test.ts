@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { describe as suite, test } from 'node:test'
 import { decode } from 'fast-png'
 import { COLOURS, pairName, SHAPES, SIZES } from '../../../src/data/shapes/captions.ts'
+import { drawScene, type Scene, type ShapesObject } from '../../../src/data/shapes/drawing.ts'
 import { FolderNotEmptyError, writeMovingShapes, writeShapes } from '../../../src/data/shapes/folder.ts'
+import { heldOutPairs } from '../../../src/data/shapes/kinds.ts'
 import {
   describeMoving,
   MOVING_TURNING_SHAPES,
@@ -19,7 +21,6 @@ import {
   oppositeAction,
   playedBackwards,
 } from '../../../src/data/shapes/moving.ts'
-import { drawScene, heldOutPairs, type Scene, type ShapesObject } from '../../../src/data/shapes/scenes.ts'
 import { fc, runs } from '../../support.ts'
 import { temporaryFolder } from '../folder.ts'
 

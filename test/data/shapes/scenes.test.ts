@@ -15,18 +15,10 @@ import {
   SHAPES,
   SIZES,
 } from '../../../src/data/shapes/captions.ts'
+import { drawScene, type Scene, type ShapesObject } from '../../../src/data/shapes/drawing.ts'
 import { FolderNotEmptyError, writeShapes } from '../../../src/data/shapes/folder.ts'
-import {
-  drawScene,
-  heldOutPairs,
-  isHeldOut,
-  type ObjectCount,
-  type Scene,
-  type ShapesObject,
-  type ShapesOptions,
-  shapesExample,
-  shapesScene,
-} from '../../../src/data/shapes/scenes.ts'
+import { heldOutPairs, isHeldOut } from '../../../src/data/shapes/kinds.ts'
+import { type ObjectCount, type ShapesOptions, shapesExample, shapesScene } from '../../../src/data/shapes/scenes.ts'
 import { fc } from '../../support.ts'
 
 const scenes = (count: number, options: ShapesOptions = {}) =>
