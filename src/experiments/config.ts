@@ -40,6 +40,8 @@ const common = {
   data: z.record(name, dataset),
   /** number of seeds: 0, 1, … */
   seeds: count,
+  /** the data whose texts make the vocabulary; default the captions that a run is trained on */
+  vocabulary: z.array(name).min(1).optional(),
   /** settings of the pretraining */
   run: runSettings,
   /** figures of the paper to print beside the results */
@@ -136,6 +138,7 @@ function checkNames(config: ExperimentConfig, file: string): void {
   if (twice !== undefined) throw new ExperimentError(`'${twice}' is the name of two rows`, { file })
   demand(names, config.base, 'base')
   demand(folders, 'train', 'data')
+  for (const one of config.vocabulary ?? []) demand(folders, one, 'vocabulary')
   if (config.kind === 'transfer')
     for (const { train, on } of config.tasks) {
       demand(folders, train, 'tasks.train')

@@ -1,9 +1,19 @@
-// The data of an experiment, drawn when it is needed first.
+// The data of an experiment, drawn when it is needed first, and the vocabulary of its texts.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { writeMovingShapes, writeShapes } from '../data/index.ts'
-import type { DatasetConfig } from './config.ts'
+import {
+  ImageTextDataset,
+  QuestionDataset,
+  WordTokenizer,
+  writeMovingShapes,
+  writeShapes,
+  writeShapesQuestions,
+} from '../data/index.ts'
+import { writeAtomically } from '../io/index.ts'
+import type { DatasetConfig, ExperimentConfig } from './config.ts'
+
+const writers = { shapes: writeShapes, moving: writeMovingShapes, questions: writeShapesQuestions }
 
 /**
  * Draws the examples of a folder that does not exist yet. Folders are complete when they get their names, so one that exists is used.
@@ -16,9 +26,32 @@ export async function drawn(
   onProgress?: (done: number, count: number) => void,
 ): Promise<string> {
   const out = join(folder, 'data', name)
-  if (existsSync(out)) return out
-  const writing = { ...options, out, onProgress }
-  if (make === 'moving') await writeMovingShapes(writing)
-  else await writeShapes(writing)
+  // the functions check their options, whose names depend on `make`
+  if (!existsSync(out)) await writers[make]({ ...options, out, onProgress } as never)
   return out
+}
+
+/**
+ * A tokenizer of all words in the texts of some data, as a file.
+ * @returns its path; undefined if the experiment takes the words of its captions
+ */
+export async function vocabularyFile(
+  folder: string,
+  { vocabulary, data }: ExperimentConfig,
+): Promise<string | undefined> {
+  if (!vocabulary) return undefined
+  const file = join(folder, 'data', 'tokenizer.json')
+  if (existsSync(file)) return file
+  const texts: string[] = []
+  for (const name of vocabulary) {
+    const path = await drawn(folder, name, data[name])
+    const { make, task } = data[name]
+    const source =
+      make === 'questions'
+        ? await QuestionDataset.open(path, { imageSize: 32, images: task === 'pairs' ? 2 : 1 })
+        : await ImageTextDataset.open(path, { imageSize: 32 })
+    for (let i = 0; i < source.length; i++) texts.push(...source.captions(i))
+  }
+  await writeAtomically(file, `${JSON.stringify(WordTokenizer.fromCaptions(texts))}\n`)
+  return file
 }
