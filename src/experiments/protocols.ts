@@ -45,7 +45,8 @@ export function measuresOf(config: ProtocolConfig): readonly Measure[] {
 type ModelProtocol = Exclude<ProtocolConfig, { protocol: 'cost' | 'task' }>
 
 /** Whether a model with these settings is trained for what a protocol measures. */
-export function applies({ protocol }: ProtocolConfig, { family, model }: RunConfig): boolean {
+export function applies(config: ProtocolConfig, { family, model }: RunConfig): boolean {
+  const { protocol } = config
   const { contrastive, captioning } = 'loss' in model ? (model.loss ?? {}) : {}
   switch (protocol) {
     case 'zero-shot':
@@ -55,6 +56,9 @@ export function applies({ protocol }: ProtocolConfig, { family, model }: RunConf
       return family === 'captioner' || (family === 'coca' && captioning?.weight !== 0)
     case 'own':
       return family === 'classifier'
+    case 'task':
+      // the other tasks need the encoder only
+      return config.run.family !== 'multimodal-classifier' || family === 'coca'
     default:
       return true
   }

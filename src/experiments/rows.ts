@@ -3,9 +3,9 @@
 
 import { settingsFor } from '../models/families.ts'
 import { type FamilyName, familyNames } from '../models/index.ts'
-import { checkRunConfig, evaluateRun, type RunConfig, stepDurations } from '../train/index.ts'
+import { checkRunConfig, evaluateRun, type RunConfig, stepDurations, withOrigin } from '../train/index.ts'
 import { mergeDeep, type ProtocolConfig, type RowsConfig } from './config.ts'
-import { drawn } from './datasets.ts'
+import { drawn, vocabularyFile } from './datasets.ts'
 import { applies, measure, measuresOf } from './protocols.ts'
 import type { ResultMeasure, Values } from './results.ts'
 import type { Work } from './work.ts'
@@ -21,10 +21,12 @@ export async function runRows(
   const { signal, onProgress } = work.hooks
   const data = (name: string) => drawn(work.folder, name, config.data[name], onProgress)
   const train = await data('train')
+  const tokenizer = await vocabularyFile(work.folder, config)
   const values = new Map(config.rows.map(({ name }) => [name, new Map<string, number[]>()]))
   const costs = config.protocols.filter(one => one.protocol === 'cost')
   const others = config.protocols.filter(one => one.protocol !== 'cost')
-  const settings = (own: Settings, seed: number) => settingsOf(config.run, own, { data: train, seed, device })
+  const settings = (own: Settings, seed: number) =>
+    settingsOf(config.run, own, { data: train, seed, device, tokenizer })
   // without `from` and `fresh`, which do not decide what a row is measured by
   const protocolsOf = ({ run: { fresh, ...own } }: { readonly run: Settings }) =>
     others.filter(one => applies(one, settings(own, 0)))
@@ -68,11 +70,10 @@ export async function runRows(
     const run = await work.run(name, familyNames as unknown as FamilyName)
     const folder = await data(protocol.on)
     if (protocol.protocol !== 'task') return measure(protocol, run, folder, { signal, onProgress })
-    const own = mergeDeep(protocol.run, { from: run.folder, data: await data(String(protocol.run.data)) })
     const task = `${name}+${protocol.title.replaceAll(/\W+/g, '-')}`
-    await work.train(task, taskSettings(run.config, own as Settings, { seed, device }))
-    const trained = await work.run(task, (own as { family: FamilyName }).family)
-    return evaluateRun(trained, folder)
+    const given = { from: run.folder, data: await data(String(protocol.run.data)), seed, device }
+    await work.train(task, await taskSettings(run.config, { ...protocol.run, ...given }))
+    return evaluateRun(await work.run(task, protocol.run.family as FamilyName), folder)
   }
 }
 
@@ -83,16 +84,20 @@ function settingsOf(shared: Settings, own: Settings, given: Settings): RunConfig
   const whole = mergeDeep(mergeDeep(shared, own), given) as Record<string, unknown>
   const family = (whole.family ?? 'coca') as FamilyName
   const { preset, ...model } = whole.model as Record<string, unknown>
+  const { tokenizer, ...others } = whole
+  const isText = tokenizer !== undefined && family !== 'classifier'
   return checkRunConfig({
-    ...whole,
+    ...(isText ? whole : others),
     model: { ...(preset === undefined ? {} : { preset }), ...settingsFor(family, model) },
   }) as RunConfig
 }
 
-/** The settings of a run for a task that starts from the model of another run. */
-export function taskSettings(from: RunConfig, own: Settings, given: Settings): RunConfig {
-  const { normalize, model } = from
-  const family = own.family as FamilyName
-  const base = { normalize, model: settingsFor(family, model) }
-  return checkRunConfig(mergeDeep(mergeDeep(base, own), given)) as RunConfig
+/**
+ * The complete settings of a run for a task: with `from`, those that its own do not name are those of that run; without it, they are
+ * those that a run would have that starts from `pretrained`.
+ */
+export async function taskSettings(pretrained: RunConfig, own: Settings): Promise<RunConfig> {
+  if (own.from !== undefined) return checkRunConfig(await withOrigin(own)) as RunConfig
+  const { normalize, model } = pretrained
+  return checkRunConfig(mergeDeep({ normalize, model: settingsFor(own.family as FamilyName, model) }, own)) as RunConfig
 }

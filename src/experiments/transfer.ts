@@ -36,7 +36,7 @@ export async function runTransfer(
             const { config: origin, folder } = await work.run(pretrained, familyNames as unknown as FamilyName)
             const own = mergeDeep(task.run, method.run) as Record<string, unknown>
             const given = { data: await draw(task.train, count), seed, device, ...(method.from && { from: folder }) }
-            await work.train(name, taskSettings(origin as RunConfig, own, given))
+            await work.train(name, await taskSettings(origin as RunConfig, { ...own, ...given }))
             return evaluateRun(await work.run(name, own.family as FamilyName), await draw(task.on))
           })
           const row = values.get(method.name)!
