@@ -84,6 +84,10 @@ const common = {
     weightDecay: atLeast0.optional(),
     momentum: share.optional(),
   }).prefault({}),
+  /**
+   * keep an exponential moving average of the weights with this decay, such as 0.999, and use it in evaluations; default none
+   */
+  ema: z.number(fail('must be a number')).positive(fail('must be above 0')).lt(1, fail('must be below 1')).optional(),
   /** schedule of the learning rate after the warm-up; linear and cosine end at 0 */
   schedule: oneOf('constant', 'linear', 'cosine').default('cosine'),
   /** steps in which the learning rate grows from 0; default 2 % of all (CoCa, section 4.1) */

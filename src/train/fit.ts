@@ -1,7 +1,7 @@
 // Trains any module with a loss, from a two-layer perceptron to CoCa: the loop, metrics, checks of the gradient, callbacks for
 // progress, and an abort signal. Runs in a browser; fit-folder.ts adds saving to a folder.
 
-import type { Optimizer, Schedule } from '../optim/index.ts'
+import { ExponentialMovingAverage, type Optimizer, type Schedule } from '../optim/index.ts'
 import { defaultGenerator } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { optionalGroup, type Settings, settle } from '../tensor/options.ts'
@@ -25,6 +25,11 @@ export interface FitOptions<Batch, Examples = unknown> {
   readonly batches: Batches<Batch>
   /** an optimizer of the model's parameters */
   readonly optimizer: Optimizer
+  /**
+   * an average of the model's weights, which is updated after each step. Evaluations use it; afterwards the model has the last
+   * weights: call `average.swap()` or `average.within(…)`. Default none
+   */
+  readonly average?: ExponentialMovingAverage
   /** the learning rate of each step, counted from 0; default the optimizer's own */
   readonly schedule?: Schedule
   /** total number of updates; default one for each batch */
@@ -85,6 +90,12 @@ const fitOptions = {
   objective: isObjective,
   batches: new is.Kind<Batches<never>>('an iterable of batches', isIterable),
   optimizer: member<Optimizer>('an optimizer of the parameters of the model, such as new AdamW(model)', 'minimize'),
+  average: is.optional(
+    is.instance(
+      'an average of the weights of the model, such as new ExponentialMovingAverage(model)',
+      ExponentialMovingAverage,
+    ),
+  ),
   schedule: is.optional(is.callback) as is.Kind<Schedule | undefined>,
   steps: is.optional(is.size),
   maximumNorm: is.optional(is.number),
@@ -161,7 +172,7 @@ export async function fitInto<Batch, Examples>(
   options: FitOptions<Batch, Examples>,
 ): Promise<FitResult> {
   const { objective, batches, examples } = options
-  const { optimizer, schedule, maximumNorm, parts, guard, ...settled } = settledFit(options)
+  const { optimizer, average, schedule, maximumNorm, parts, guard, ...settled } = settledFit(options)
   const from = store?.from ?? 0
   const history = new History(settled.history)
   const record = async (line: MetricsLine) => {
@@ -174,7 +185,14 @@ export async function fitInto<Batch, Examples>(
     const isEvaluated = objective.evaluate !== undefined && examples !== undefined
     const steps = settled.steps ?? Number.POSITIVE_INFINITY
     const step = await runLoop({
-      learner: { objective, optimizer, schedule: schedule ?? (() => optimizer.learningRate), maximumNorm, parts },
+      learner: {
+        objective,
+        optimizer,
+        average,
+        schedule: schedule ?? (() => optimizer.learningRate),
+        maximumNorm,
+        parts,
+      },
       from,
       steps,
       next: () => source.next(),

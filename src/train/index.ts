@@ -1,6 +1,6 @@
 // Training: objectives, `fit`, and runs, from a configuration to an evaluated model.
 
-export { CheckpointError } from './checkpoint.ts'
+export { CheckpointError, type CheckpointWeights } from './checkpoint.ts'
 export {
   type ConfigProblem,
   checkModelConfig,

@@ -32,6 +32,8 @@ export interface EvaluationMetrics {
   readonly kind: 'evaluation'
   /** number of updates before it */
   readonly step: number
+  /** 'average' if the weights were replaced by their exponential moving average */
+  readonly weights?: 'average'
   readonly seconds: number
   readonly values: Readonly<Record<string, number>>
 }

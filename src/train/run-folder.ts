@@ -2,7 +2,7 @@
 // checkpoints.
 //
 //     config.json      tokenizer.json or, for a classifier, classes.json      metrics.jsonl      skipped.jsonl      provenance.jsonl
-//     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}
+//     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}, and average.safetensors with `ema`
 //     guard/step-000501.safetensors, if the gradient of a step was wrong
 
 import { join } from 'node:path'

@@ -14,6 +14,7 @@ import {
   Adafactor,
   AdamW,
   constant,
+  ExponentialMovingAverage,
   type Optimizer,
   type Schedule,
   SGD,
@@ -76,6 +77,10 @@ export function optimizerFor(model: Module, { optimizer }: Pick<RunConfig, 'opti
   if (name === 'adamw') return new AdamW(model, betas ? { ...options, betas } : options)
   return new Adafactor(model, betas ? { ...options, beta1: betas[0], beta2: betas[1] } : options)
 }
+
+/** The average of the weights that a configuration asks for, beginning with the weights that the model has now. */
+export const averageFor = (model: Module, { ema }: Pick<RunConfig, 'ema'>): ExponentialMovingAverage | undefined =>
+  ema === undefined ? undefined : new ExponentialMovingAverage(model, { decay: ema })
 
 const withoutUndefined = <T extends object>(options: T): T =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T

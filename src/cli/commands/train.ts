@@ -48,6 +48,7 @@ interface TrainFlags {
   readonly batch?: number
   readonly lr?: number
   readonly warmup?: number
+  readonly ema?: number
   readonly validation?: number
   readonly checkpointEvery?: number
   readonly evaluateEvery?: number
@@ -90,6 +91,11 @@ export function addTrain(program: Command): void {
     .option('--accumulate <n>', 'split each batch into n parts, to need the memory of one', positiveInteger)
     .option('--lr <x>', 'peak learning rate', positiveNumber)
     .option('--warmup <n>', 'steps until the peak', wholeNumber)
+    .option(
+      '--ema <decay>',
+      'keep an exponential moving average of the weights, such as 0.999, and evaluate with it',
+      positiveNumber,
+    )
     .option('--validation <share>', 'share of the images that is held out', nonNegativeNumber)
     .option('--checkpoint-every <n>', 'steps between checkpoints', positiveInteger)
     .option('--evaluate-every <n>', 'steps between evaluations', positiveInteger)
@@ -162,7 +168,7 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
     steps,
     epochs,
   } = flags
-  const { validation, warmup, checkpointEvery, evaluateEvery, truncate, strict, threads, seed, device } = flags
+  const { validation, warmup, ema, checkpointEvery, evaluateEvery, truncate, strict, threads, seed, device } = flags
   if (steps !== undefined && epochs !== undefined) throw new UsageError('--steps and --epochs: give one of them')
   const written = file === undefined ? {} : await readJson(file)
   if (typeof written !== 'object' || written === null || Array.isArray(written)) return checkRunConfig(written, file)
@@ -179,6 +185,7 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
     batchSize: batch,
     validation,
     warmup,
+    ema,
     checkpointEvery,
     evaluateEvery,
     truncateCaptions: truncate,
