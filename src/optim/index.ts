@@ -17,5 +17,6 @@ export {
   type UpdateResult,
   withoutDecay,
 } from './optimizer.ts'
+export { LearningRateError, learningRateFactors, learningRateGroups, type RateOptions } from './rates.ts'
 export { constant, type Schedule, type WarmupOptions, warmupCosine, warmupLinear } from './schedules.ts'
 export { SGD, type SGDOptions } from './sgd.ts'

@@ -83,6 +83,10 @@ const common = {
     epsilon: above0.optional(),
     weightDecay: atLeast0.optional(),
     momentum: share.optional(),
+    /** factors of the learning rate of parts: names as in freeze, such as { "encoder": 0.1 }; the most specific one applies */
+    rates: z.record(z.string(), above0, fail('must be an object of factors by part')).optional(),
+    /** the factor of the learning rate from one layer to the layer below it, such as 0.75 */
+    layerDecay: part.optional(),
   }).prefault({}),
   /**
    * keep an exponential moving average of the weights with this decay, such as 0.999, and use it in evaluations; default none

@@ -100,7 +100,7 @@ async function timed<Batch>({ learner, next, inspect }: Loop<Batch>, step: numbe
   const drawn = await next()
   if (!drawn) return undefined
   const waiting = (performance.now() - began) / 1000
-  const { inspected, losses, measures, learningRate, gradientNorm } = await update(learner, drawn.batch, step, inspect)
+  const { inspected, losses, measures, gradientNorm, ...rates } = await update(learner, drawn.batch, step, inspect)
   const seconds = (performance.now() - began) / 1000 - inspected
   const size = sizeOf(learner.objective, drawn.batch)
   return {
@@ -109,7 +109,7 @@ async function timed<Batch>({ learner, next, inspect }: Loop<Batch>, step: numbe
     ...(drawn.epoch !== undefined && { epoch: drawn.epoch }),
     losses,
     measures,
-    learningRate,
+    ...rates,
     gradientNorm,
     ...(size !== undefined && { examplesPerSecond: size / seconds }),
     seconds,

@@ -91,7 +91,10 @@ export async function openRun<F extends FamilyName = 'coca'>(
   return { ...run, weights: chosen, model: model.eval() } as unknown as Run<F>
 }
 
-async function chooseWeights(checkpoint: CheckpointFolder, wanted: CheckpointWeights | undefined): Promise<CheckpointWeights> {
+async function chooseWeights(
+  checkpoint: CheckpointFolder,
+  wanted: CheckpointWeights | undefined,
+): Promise<CheckpointWeights> {
   const isAveraged = wanted !== 'last' && (await checkpoint.hasAverage())
   if (wanted === 'average' && !isAveraged)
     throw new RunError("has no averages of the weights: the run was trained without ema; use weights 'last'", {

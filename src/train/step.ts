@@ -27,7 +27,8 @@ export interface Learner<Batch> {
 export type Inspection = (step: number, problem: LossProblem) => Promise<number>
 
 /** The metrics of an update. */
-export interface Update extends Pick<StepMetrics, 'losses' | 'measures' | 'gradientNorm' | 'learningRate'> {
+export interface Update
+  extends Pick<StepMetrics, 'losses' | 'measures' | 'gradientNorm' | 'learningRate' | 'learningRates'> {
   /** seconds that the inspection took */
   readonly inspected: number
 }
@@ -76,9 +77,21 @@ export async function update<Batch>(
       measures: byName(measured, names.length + 1),
       gradientNorm: others[names.length],
       learningRate,
+      ...rangeOf(optimizer, learningRate),
       inspected,
     }
   } finally {
     for (const storage of storagesIn(computed)) storage.free(`step ${step}`)
   }
+}
+
+/** The lowest and the highest learning rate, if they are not the learning rate of the step. */
+function rangeOf({ learningRateFactors }: Optimizer, learningRate: number): Pick<StepMetrics, 'learningRates'> {
+  let [low, high] = [Number.POSITIVE_INFINITY, 0]
+  for (const factor of learningRateFactors.values()) {
+    low = Math.min(low, factor)
+    high = Math.max(high, factor)
+  }
+  if (high === 0 || (low === 1 && high === 1)) return {}
+  return { learningRates: { lowest: low * learningRate, highest: high * learningRate } }
 }

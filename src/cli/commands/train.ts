@@ -47,6 +47,8 @@ interface TrainFlags {
   readonly epochs?: number
   readonly batch?: number
   readonly lr?: number
+  readonly rate?: Readonly<Record<string, number>>
+  readonly layerDecay?: number
   readonly warmup?: number
   readonly ema?: number
   readonly validation?: number
@@ -90,6 +92,12 @@ export function addTrain(program: Command): void {
     .option('--batch <n>', 'images per step', positiveInteger)
     .option('--accumulate <n>', 'split each batch into n parts, to need the memory of one', positiveInteger)
     .option('--lr <x>', 'peak learning rate', positiveNumber)
+    .option('--rate <part=factor>', 'factor of the learning rate of a part, such as encoder=0.1; may be repeated', rate)
+    .option(
+      '--layer-decay <x>',
+      'factor of the learning rate from one layer to the layer below it, such as 0.75',
+      positiveNumber,
+    )
     .option('--warmup <n>', 'steps until the peak', wholeNumber)
     .option(
       '--ema <decay>',
@@ -112,6 +120,15 @@ export function addTrain(program: Command): void {
     'train --family classifier --data photos --out runs/classes',
     'train --data photos --from runs/first --freeze encoder --lr 1e-5 --out runs/tuned',
   )
+}
+
+/** --rate encoder=0.1 */
+function rate(text: string, before: Readonly<Record<string, number>> = {}): Record<string, number> {
+  const [, part, factor] = /^([^=]+)=(.+)$/.exec(text) ?? []
+  if (part === undefined || !(Number(factor) > 0 && Number(factor) < Number.POSITIVE_INFINITY))
+    throw new UsageError(`--rate '${text}': expected a part and a factor above 0, such as encoder=0.1`)
+  if (part in before) throw new UsageError(`--rate: ${part} is given twice`)
+  return { ...before, [part]: Number(factor) }
 }
 
 async function run(flags: TrainFlags): Promise<void> {
@@ -208,7 +225,9 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
     ...defined(length),
   }
   if (settings.data === undefined) throw new UsageError('--data <path> is missing, and no --config file sets data')
-  if (lr !== undefined) settings.optimizer = { ...(optimizer as object), learningRate: lr }
+  const rates = flags.rate && { ...(optimizer as { readonly rates?: object } | undefined)?.rates, ...flags.rate }
+  const own = defined({ learningRate: lr, rates, layerDecay: flags.layerDecay })
+  if (Object.keys(own).length > 0) settings.optimizer = { ...(optimizer as object), ...own }
   else if (optimizer !== undefined) settings.optimizer = optimizer
   return checkRunConfig(await withOrigin(settings), file)
 }
