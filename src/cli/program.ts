@@ -12,6 +12,7 @@ import { addEmbed } from './commands/embed.ts'
 import { addEvaluate } from './commands/evaluate.ts'
 import { addGradcheck } from './commands/gradcheck.ts'
 import { addRetrieve } from './commands/retrieve.ts'
+import { addSoup } from './commands/soup.ts'
 import { addTokenize } from './commands/tokenize.ts'
 import { addTokenizer } from './commands/tokenizer.ts'
 import { addTrain } from './commands/train.ts'
@@ -34,6 +35,7 @@ export function makeProgram(): Command {
     addDemo,
     addData,
     addTrain,
+    addSoup,
     addEvaluate,
     addCaption,
     addClassify,

@@ -108,6 +108,8 @@ const common = {
   checkpointEvery: count(1).default(200),
   /** number of checkpoints that are kept, the newest ones */
   keepLast: count(1).default(3),
+  /** also write the metrics as an event file for TensorBoard, beside metrics.jsonl */
+  tensorboard: flag.default(false),
   /** checks of the gradient during training, against finite differences of the loss in float64 on reference */
   guard: settings({
     /** steps between checks, the first at step 1; 0 disables them */

@@ -6,6 +6,7 @@ import { type FitOptions, type FitResult, type FitStore, fitInto, settledFit } f
 import { keepIn } from './guard/kept.ts'
 import { restoreTraining, writeTraining } from './keep.ts'
 import { RunFolder } from './run-folder.ts'
+import { EventLog } from './tensorboard.ts'
 
 export type { FitOptions, FitResult } from './fit.ts'
 
@@ -29,7 +30,7 @@ export type { FitOptions, FitResult } from './fit.ts'
  *   trains there; CheckpointError if the checkpoint does not fit the model or the optimizer
  */
 export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, Examples>): Promise<FitResult> {
-  const { folder, optimizer, average, keepLast } = settledFit(options)
+  const { folder, optimizer, average, keepLast, tensorboard } = settledFit(options)
   if (folder === undefined) return fitInto(undefined, options)
   const { model } = options.objective
   const run = new RunFolder(folder)
@@ -44,10 +45,14 @@ export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, 
     }
     await run.goBack(from)
     const log = await run.openMetrics()
+    const events = tensorboard ? await EventLog.open(folder, from) : undefined
     const store: FitStore = {
       from,
       path: folder,
-      record: line => log.add(line),
+      async record(line) {
+        await log.add(line)
+        await events?.add(line)
+      },
       keep: (problem, step) => keepIn(run, problem, step),
       async save(step) {
         await log.flush()
@@ -58,6 +63,7 @@ export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, 
     try {
       return await fitInto(store, options)
     } finally {
+      await events?.close()
       await log.flush()
       await log.close()
     }

@@ -4,7 +4,7 @@
 import { ExponentialMovingAverage, type Optimizer, type Schedule } from '../optim/index.ts'
 import { defaultGenerator } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
-import { optionalGroup, type Settings, settle } from '../tensor/options.ts'
+import { OptionsError, optionalGroup, type Settings, settle } from '../tensor/options.ts'
 import { type Batches, BatchSource } from './batches.ts'
 import type { LossProblem } from './guard/directional.ts'
 import type { GuardSettings } from './guard/guard.ts'
@@ -49,6 +49,8 @@ export interface FitOptions<Batch, Examples = unknown> {
   readonly evaluateEvery?: number
   /** the folder for checkpoints and metrics.jsonl, in Node; if it contains some, training resumes. Default none */
   readonly folder?: string
+  /** whether the metrics are also written there as an event file for TensorBoard; default false */
+  readonly tensorboard?: boolean
   /** steps between checkpoints; default 200, and one at the end */
   readonly checkpointEvery?: number
   /** number of checkpoints that are kept, the newest ones; default 3 */
@@ -104,6 +106,7 @@ const fitOptions = {
   examples: undefined,
   evaluateEvery: is.byDefault(0, is.size),
   folder: is.optional(is.text),
+  tensorboard: false,
   checkpointEvery: is.byDefault(200, is.size),
   keepLast: is.byDefault(3, is.count),
   history: is.byDefault(10_000, sizeOrAll),
@@ -163,7 +166,16 @@ export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, 
 export function settledFit<Batch, Examples>(options: FitOptions<Batch, Examples>) {
   const { guard = true } = options ?? {}
   const settings = guard === true ? {} : guard === false ? undefined : guard
-  return settle('fit(options)', options && { ...(options as FitOptions<never>), guard: settings }, fitOptions)
+  const given = options && { ...(options as FitOptions<never>), guard: settings }
+  const settled = settle('fit(options)', given, fitOptions)
+  if (settled.tensorboard && settled.folder === undefined)
+    throw new OptionsError('fit: tensorboard needs a folder for the event files; give folder too', 'fit', {
+      option: 'tensorboard',
+      value: true,
+      known: Object.keys(fitOptions),
+      reason: 'needs a folder',
+    })
+  return settled
 }
 
 /** Trains, and saves to a store if one is given. */

@@ -61,6 +61,17 @@ export {
   readMetrics,
 } from './run.ts'
 export { type Named, RunError, RunFolder, type RunSettings } from './run-folder.ts'
+export {
+  type GreedySoup,
+  type GreedySoupOptions,
+  greedySoup,
+  makeSoup,
+  type Soup,
+  SoupError,
+  type SoupIngredient,
+  type SoupOptions,
+  type SoupResult,
+} from './soup.ts'
 export { train } from './start.ts'
 export {
   evaluateMoment,

@@ -16,13 +16,14 @@ import { guarded } from './guard/inspection.ts'
 import { keepIn } from './guard/kept.ts'
 import { writeTraining } from './keep.ts'
 import { runLoop } from './loop.ts'
-import type { EvaluationMetrics, GuardMetrics, StepMetrics } from './metrics.ts'
+import type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from './metrics.ts'
 import { type Naming, objectiveOf, type RunObjective } from './objectives/families.ts'
 import { provenance, recordProvenance } from './provenance.ts'
 import { openRunData, type Run, type RunData } from './run.ts'
 import type { RunFolder, RunSettings } from './run-folder.ts'
 import { scheduleFor, textOptions } from './setup.ts'
 import { type SkippedSamples, withoutBad } from './skipped.ts'
+import { EventLog } from './tensorboard.ts'
 
 /** A run before its first step. */
 export type TrainingStart<F extends FamilyName = FamilyName> = {
@@ -159,7 +160,11 @@ export async function advance(
   const images = { train: data.train.length, validation: validation?.length ?? 0 }
   await skipped.writeInto(folder.skippedFile)
   const log = await folder.openMetrics()
-  const record = (line: Parameters<typeof log.add>[0]) => log.add(line)
+  const events = config.tensorboard ? await EventLog.open(folder.path, from) : undefined
+  const record = async (line: MetricsLine) => {
+    await log.add(line)
+    await events?.add(line)
+  }
   const keep = (problem: LossProblem, at: number) => keepIn(folder, problem, at)
   const learner = {
     objective,
@@ -218,6 +223,7 @@ export async function advance(
     const weights = average ? 'average' : 'last'
     return { ...about, normalize, step, checkpoint, weights, finished: step >= steps } as unknown as TrainResult
   } finally {
+    await events?.close()
     await log.flush()
     await log.close()
   }

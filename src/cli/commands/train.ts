@@ -54,6 +54,7 @@ interface TrainFlags {
   readonly validation?: number
   readonly checkpointEvery?: number
   readonly evaluateEvery?: number
+  readonly tensorboard?: boolean
   readonly truncate?: boolean
   readonly strict?: boolean
   readonly threads?: number
@@ -107,6 +108,7 @@ export function addTrain(program: Command): void {
     .option('--validation <share>', 'share of the images that is held out', nonNegativeNumber)
     .option('--checkpoint-every <n>', 'steps between checkpoints', positiveInteger)
     .option('--evaluate-every <n>', 'steps between evaluations', positiveInteger)
+    .option('--tensorboard', 'also write the metrics as an event file for TensorBoard')
     .option('--truncate', 'truncate captions that are too long, instead of stopping at one')
     .option('--strict', 'stop at a sample that cannot be read, instead of skipping it')
     .option('--threads <n>', 'threads that decode images (default: one less than the processors)', wholeNumber)
@@ -185,7 +187,19 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
     steps,
     epochs,
   } = flags
-  const { validation, warmup, ema, checkpointEvery, evaluateEvery, truncate, strict, threads, seed, device } = flags
+  const {
+    validation,
+    warmup,
+    ema,
+    checkpointEvery,
+    evaluateEvery,
+    tensorboard,
+    truncate,
+    strict,
+    threads,
+    seed,
+    device,
+  } = flags
   if (steps !== undefined && epochs !== undefined) throw new UsageError('--steps and --epochs: give one of them')
   const written = file === undefined ? {} : await readJson(file)
   if (typeof written !== 'object' || written === null || Array.isArray(written)) return checkRunConfig(written, file)
@@ -205,6 +219,7 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
     ema,
     checkpointEvery,
     evaluateEvery,
+    tensorboard,
     truncateCaptions: truncate,
     strict,
     threads,
