@@ -13,6 +13,7 @@ import { addEvaluate } from './commands/evaluate.ts'
 import { addExperiment } from './commands/experiment.ts'
 import { addGradcheck } from './commands/gradcheck.ts'
 import { addRetrieve } from './commands/retrieve.ts'
+import { addSoup } from './commands/soup.ts'
 import { addTokenize } from './commands/tokenize.ts'
 import { addTokenizer } from './commands/tokenizer.ts'
 import { addTrain } from './commands/train.ts'
@@ -35,6 +36,7 @@ export function makeProgram(): Command {
     addDemo,
     addData,
     addTrain,
+    addSoup,
     addEvaluate,
     addCaption,
     addClassify,

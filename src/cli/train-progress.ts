@@ -76,9 +76,9 @@ export class TrainingProgress
     say(`step ${step}/${this.#steps}  ${text}`)
   }
 
-  readonly onEvaluation = ({ step, values }: EvaluationMetrics): void => {
+  readonly onEvaluation = ({ step, values, weights }: EvaluationMetrics): void => {
     const words = Object.entries(values).map(([name, value]) => `${name} ${digits(value)}`)
-    this.#say(`after step ${step}: ${words.join(', ')}`)
+    this.#say(`after step ${step}${weights === undefined ? '' : ' (averaged weights)'}: ${words.join(', ')}`)
   }
 
   /** Prints the first check without errors, and each check with an error, unless the error ends the run with the same message. */

@@ -1,7 +1,7 @@
 // Shared parts of commands on a trained model: opening the model on a device, reading pictures from files, and checking
 // words against its vocabulary.
 
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { decodeImage } from '../data/index.ts'
 import {
   type EmbeddingModel,
@@ -23,6 +23,7 @@ export interface ModelFlags extends DeviceOptions {
   readonly model?: string
   readonly tokenizer?: string
   readonly step?: number
+  readonly weights?: 'average' | 'last'
   readonly seed: number
   readonly json?: boolean
 }
@@ -34,7 +35,13 @@ export const modelOptions = (command: Command): Command =>
       .option('--run <folder>', 'the run whose model to use')
       .option('--model <path>', 'or a checkpoint of OpenCLIP: its folder, or the file of its weights; a run too')
       .option('--tokenizer <file>', 'with a checkpoint of OpenCLIP: its tokenizer (default: the one next to it)')
-      .option('--step <n>', 'with --run: the checkpoint (default: the last)', positiveInteger),
+      .option('--step <n>', 'with --run: the checkpoint (default: the last)', positiveInteger)
+      .addOption(
+        new Option(
+          '--weights <which>',
+          'with --run: the averages of the weights or the last weights (default: the averages, if the run keeps them)',
+        ).choices(['average', 'last']),
+      ),
   )
 
 export const templateOption = (command: Command): Command =>
@@ -58,18 +65,18 @@ export async function openTrained<F extends FamilyName>(
   flags: ModelFlags,
   ...family: readonly F[]
 ): Promise<Opened<F>> {
-  const { run, model: path, step, tokenizer } = flags
+  const { run, model: path, step, tokenizer, weights } = flags
   if (run !== undefined && path !== undefined) throw new UsageError('give either --run or --model')
   if (run !== undefined && tokenizer !== undefined)
     throw new UsageError(`--tokenizer ${tokenizer} has no effect with --run: a run has its own tokenizer`)
   if (run !== undefined) {
     await openDevice(flags)
-    return { ...(await openRun(run, { step, family })), path: run } as unknown as Opened<F>
+    return { ...(await openRun(run, { step, family, weights })), path: run } as unknown as Opened<F>
   }
   if (path === undefined)
     throw new UsageError('give the model: --run with a run, or --model with a checkpoint of OpenCLIP')
   await openDevice(flags)
-  const opened = await openModel(path, { step, tokenizer, family })
+  const opened = await openModel(path, { step, tokenizer, family, weights })
   if ('folder' in opened && tokenizer !== undefined)
     throw new UsageError(`--tokenizer ${tokenizer} has no effect: ${path} is a run, which has its own tokenizer`)
   return { ...opened, path }

@@ -13,14 +13,14 @@ import { freezeParts, openRunData, type RunConfig, type RunData, RunFolder } fro
 import { firstExamples, sizeOf } from '../train/objective.ts'
 import { modelOf, type Naming, objectiveOf, type RunObjective } from '../train/objectives/families.ts'
 import { openCheckpoint } from '../train/run.ts'
-import { textOptions } from '../train/setup.ts'
+import { optimizerFor, textOptions } from '../train/setup.ts'
 import { examineActivity } from './activity.ts'
 import { examineData } from './data.ts'
 import { conclude, type Examination, FOLLOWED, NOTHING, wordsOf } from './examination.ts'
 import { counted } from './finding.ts'
 import { examineGradients, type GradientExamination } from './gradients.ts'
 import { ENOUGH, examineMetrics } from './metrics.ts'
-import { examineOptimizer, examineWeights } from './optimizer.ts'
+import { examineOptimizer, examineWeights, ratesInWords } from './optimizer.ts'
 import { trainingOf } from './training.ts'
 
 export type { Examination } from './examination.ts'
@@ -79,7 +79,7 @@ export async function examineRun(folder: string, options?: ExamineOptions): Prom
     ]),
     looked: {
       gradients: computed?.gradients ? wordsOf(computed.gradients) : NOTHING,
-      optimizer: `${config.optimizer.name} and ${counted(model.parameters().length, 'parameter')} of checkpoint ${step}`,
+      optimizer: `${config.optimizer.name} and ${counted(model.parameters().length, 'parameter')} of checkpoint ${step}${ratesInWords(optimizerFor(model, config))}`,
       metrics: `${counted(steps, 'step')} and ${counted(guards, 'check')} by the guard`,
       activity: computed ? `the forward and backward pass of ${counted(computed.images, 'image')}` : NOTHING,
       data: `${counted(train.length, 'training image')}${train === data.train ? '' : ' of the first shards'}, ${data.validation?.length ? counted(data.validation.length, 'held-out image') : 'no held-out images'}`,

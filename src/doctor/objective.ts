@@ -18,7 +18,7 @@ import { conclude, type Examination, FOLLOWED, NOTHING, wordsOf } from './examin
 import { counted, type DoctorFinding, findingsOf } from './finding.ts'
 import { examineGradients, type GradientExamination } from './gradients.ts'
 import { ENOUGH, examineMetrics } from './metrics.ts'
-import { examineMoments, examineParameters } from './optimizer.ts'
+import { examineMoments, examineParameters, ratesInWords } from './optimizer.ts'
 import { fitWords, type Training } from './training.ts'
 
 export interface ExamineObjectiveOptions<Batch> {
@@ -151,7 +151,7 @@ async function examineProblem<Batch>(problem: LossProblem<Batch>, looks: Looks, 
     looked: {
       gradients: computed?.gradients ? wordsOf(computed.gradients) : NOTHING,
       ...(optimizer && {
-        optimizer: `${optimizer.algorithm} and ${counted(model.parameters().length, 'parameter')}, after ${counted(updates ?? 0, 'update')}`,
+        optimizer: `${optimizer.algorithm} and ${counted(model.parameters().length, 'parameter')}, after ${counted(updates ?? 0, 'update')}${ratesInWords(optimizer)}`,
       }),
       ...(folder !== undefined && {
         metrics: `${counted(steps, 'step')} and ${counted(guards, 'check')} by the guard`,

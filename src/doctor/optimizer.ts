@@ -48,6 +48,14 @@ export async function examineOptimizer(
   return examineMoments(optimizer, { step: state.step, names, file: checkpoint.optimizerFile, words: runWords })
 }
 
+/** The learning rates of parts in words: empty if all parameters have the same one. */
+export function ratesInWords({ learningRateFactors }: Optimizer): string {
+  const factors = [...learningRateFactors.values()]
+  if (factors.every(factor => factor === 1)) return ''
+  const [low, high] = [Math.min(...factors), Math.max(...factors)].map(digits)
+  return `, with ${low === high ? low : `${low} to ${high}`} times the learning rate`
+}
+
 /** What the state of an optimizer is compared with. */
 export interface MomentsExamination {
   /** the number of updates */

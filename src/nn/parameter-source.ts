@@ -1,5 +1,5 @@
 // The source of parameters for functions that differentiate or move them: a module, or a list of parameters with their
-// names.
+// names; and paths that match names.
 
 import { given, isPlain } from '../tensor/given.ts'
 import { ArgumentError, Tensor } from '../tensor/index.ts'
@@ -45,4 +45,19 @@ export function* namedIn(
       )
     }
   }
+}
+
+/**
+ * Whether the name of a parameter is under a path: a parameter, a module with everything in it, or an inclusive range of a list:
+ * `logScale`, `encoder`, `unimodal.blocks.0-5`.
+ */
+export function matchesPath(name: string, path: string): boolean {
+  const [names, parts] = [name.split('.'), path.split('.')]
+  return parts.length <= names.length && parts.every((part, i) => isPart(names[i], part))
+}
+
+function isPart(name: string, part: string): boolean {
+  const range = /^(\d+)-(\d+)$/.exec(part)
+  if (!range) return name === part
+  return /^\d+$/.test(name) && Number(range[1]) <= Number(name) && Number(name) <= Number(range[2])
 }

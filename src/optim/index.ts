@@ -1,7 +1,8 @@
-// Optimizers, gradient clipping and learning rate schedules.
+// Optimizers, gradient clipping, learning rate schedules and averages of weights.
 
 export { Adafactor, type AdafactorOptions } from './adafactor.ts'
 export { AdamW, type AdamWOptions } from './adamw.ts'
+export { type AverageOptions, type AverageState, averageWeights, ExponentialMovingAverage } from './averaging.ts'
 export { type ClippedGradients, clipGradients } from './clip.ts'
 export {
   type MinimizeOptions,
@@ -16,5 +17,6 @@ export {
   type UpdateResult,
   withoutDecay,
 } from './optimizer.ts'
+export { LearningRateError, learningRateFactors, learningRateGroups, type RateOptions } from './rates.ts'
 export { constant, type Schedule, type WarmupOptions, warmupCosine, warmupLinear } from './schedules.ts'
 export { SGD, type SGDOptions } from './sgd.ts'

@@ -267,6 +267,12 @@ export abstract class Optimizer {
     }, 'minimize')
   }
 
+  /** The factor of the learning rate of each parameter that is trainable, by name. */
+  get learningRateFactors(): ReadonlyMap<string, number> {
+    const trained = [...this.#members].filter(([, { parameter }]) => parameter.trainable)
+    return new Map(trained.map(([name, { learningRateFactor }]) => [name, learningRateFactor]))
+  }
+
   /** Bytes that a step needs in addition to the parameters: their gradients, and state that is not allocated yet. */
   bytesToCome(): number {
     let bytes = 0

@@ -1,5 +1,5 @@
-// A checkpoint contains everything that the next step depends on: parameters, the optimizer's moments, the position in the
-// data, and the random generator. A run resumed from a checkpoint gives bit for bit the result of an uninterrupted run.
+// A checkpoint contains everything that the next step depends on: parameters and their average, the optimizer's moments, the
+// position in the data, and the random generator. A run resumed from a checkpoint gives bit for bit the result of an uninterrupted run.
 
 import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
@@ -8,6 +8,7 @@ import {
   checkFinite,
   DataError,
   makeFolder,
+  namesIn,
   readJson,
   readSafetensors,
   type SafetensorsTensor,
@@ -15,7 +16,13 @@ import {
   writeSafetensors,
 } from '../io/index.ts'
 import { type Module, StateDictError } from '../nn/index.ts'
-import { type Optimizer, type OptimizerState, OptimizerStateError } from '../optim/index.ts'
+import {
+  type AverageState,
+  type ExponentialMovingAverage,
+  type Optimizer,
+  type OptimizerState,
+  OptimizerStateError,
+} from '../optim/index.ts'
 import {
   type DType,
   device,
@@ -39,6 +46,8 @@ export interface TrainingState<Batches extends object = BatchState> {
   /** the generator that dropout draws from */
   readonly generator: GeneratorState
   readonly optimizer: OptimizerState['values']
+  /** the number of updates of the average of the weights, if there is one */
+  readonly average?: AverageState['values']
 }
 
 /** Tensors on the host, by name. */
@@ -48,10 +57,16 @@ export interface Checkpoint {
   readonly state: TrainingState<object>
   readonly model: HostTensors
   readonly optimizer: HostTensors
+  /** the averages of the weights, if the training has them; parameters that were never trained have none */
+  readonly average?: HostTensors
 }
+
+/** The weights of a checkpoint: the averages, or those after its step. */
+export type CheckpointWeights = 'average' | 'last'
 
 const MODEL = 'model.safetensors'
 const OPTIMIZER = 'optimizer.safetensors'
+const AVERAGE = 'average.safetensors'
 const STATE = 'state.json'
 
 const SAFETENSORS_DTYPE = { float32: 'F32', float64: 'F64', int32: 'I32', bool: 'BOOL' } as const satisfies Record<
@@ -106,21 +121,35 @@ export class CheckpointFolder {
   }
 
   /** Writes the checkpoint atomically: completely or not at all. */
-  async write({ state, model, optimizer }: Checkpoint): Promise<void> {
+  async write({ state, model, optimizer, average }: Checkpoint): Promise<void> {
     await makeFolder(this.path, async unfinished => {
       await writeSafetensors(join(unfinished, MODEL), model)
       await writeSafetensors(join(unfinished, OPTIMIZER), optimizer)
+      if (average) await writeSafetensors(join(unfinished, AVERAGE), average)
       await writeAtomically(join(unfinished, STATE), `${JSON.stringify(state, null, 2)}\n`)
     })
   }
 
+  /** Whether there are averages of the weights. */
+  async hasAverage(): Promise<boolean> {
+    return (await namesIn(this.path)).includes(AVERAGE)
+  }
+
   /**
    * Reads the parameters into a model, on the current device.
+   * @param weights 'average' for their averages; parameters that were never trained have none, and keep their values
    * @throws CheckpointError naming the parameter and both shapes or dtypes if they differ; NonFiniteWeightsError naming
    *   parameters that are not finite; SafetensorsError if the file is damaged
    */
-  async loadModel(model: Module): Promise<void> {
+  async loadModel(model: Module, weights: CheckpointWeights = 'last'): Promise<void> {
     const { file, tensors } = await this.#readFinite(MODEL)
+    if (weights === 'average') {
+      const averages = await this.#readFinite(AVERAGE)
+      const strange = [...averages.tensors.keys()].find(name => !tensors.has(name))
+      if (strange !== undefined)
+        throw new CheckpointError(`'${strange}' is not a parameter in ${MODEL}`, { file: averages.file })
+      for (const [name, value] of averages.tensors) tensors.set(name, value)
+    }
     fitting(file, () => scope(() => void model.loadStateDict(toDevice(tensors, file))))
   }
 
@@ -128,6 +157,12 @@ export class CheckpointFolder {
   async loadOptimizer(optimizer: Optimizer, values: OptimizerState['values']): Promise<void> {
     const { file, tensors } = await this.#readFinite(OPTIMIZER)
     fitting(file, () => scope(() => void optimizer.loadStateDict({ tensors: toDevice(tensors, file), values })))
+  }
+
+  /** Reads the averages of the weights, on the current device. @throws as {@link loadModel} */
+  async loadAverage(average: ExponentialMovingAverage, values: AverageState['values']): Promise<void> {
+    const { file, tensors } = await this.#readFinite(AVERAGE)
+    fitting(file, () => scope(() => void average.loadStateDict({ tensors: toDevice(tensors, file), values })))
   }
 
   /** @throws CheckpointError naming an invalid field */
@@ -166,4 +201,5 @@ const stateSchema = z.object({
   batches: z.custom<object>(value => typeof value === 'object' && value !== null),
   generator: z.object({ seed: z.int().min(0), position: z.int().min(0) }),
   optimizer: z.object({ algorithm: z.string(), steps: z.record(z.string(), z.int()) }),
+  average: z.object({ updates: z.int().min(0) }).optional(),
 })

@@ -83,7 +83,15 @@ const common = {
     epsilon: above0.optional(),
     weightDecay: atLeast0.optional(),
     momentum: share.optional(),
+    /** factors of the learning rate of parts: names as in freeze, such as { "encoder": 0.1 }; the most specific one applies */
+    rates: z.record(z.string(), above0, fail('must be an object of factors by part')).optional(),
+    /** the factor of the learning rate from one layer to the layer below it, such as 0.75 */
+    layerDecay: part.optional(),
   }).prefault({}),
+  /**
+   * keep an exponential moving average of the weights with this decay, such as 0.999, and use it in evaluations; default none
+   */
+  ema: z.number(fail('must be a number')).positive(fail('must be above 0')).lt(1, fail('must be below 1')).optional(),
   /** schedule of the learning rate after the warm-up; linear and cosine end at 0 */
   schedule: oneOf('constant', 'linear', 'cosine').default('cosine'),
   /** steps in which the learning rate grows from 0; default 2 % of all (CoCa, section 4.1) */
@@ -100,6 +108,8 @@ const common = {
   checkpointEvery: count(1).default(200),
   /** number of checkpoints that are kept, the newest ones */
   keepLast: count(1).default(3),
+  /** also write the metrics as an event file for TensorBoard, beside metrics.jsonl */
+  tensorboard: flag.default(false),
   /** checks of the gradient during training, against finite differences of the loss in float64 on reference */
   guard: settings({
     /** steps between checks, the first at step 1; 0 disables them */

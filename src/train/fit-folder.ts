@@ -4,8 +4,9 @@
 import { makeFolder, namesIn } from '../io/index.ts'
 import { type FitOptions, type FitResult, type FitStore, fitInto, settledFit } from './fit.ts'
 import { keepIn } from './guard/kept.ts'
-import { restoreOptimizer, writeTraining } from './keep.ts'
+import { restoreTraining, writeTraining } from './keep.ts'
 import { RunFolder } from './run-folder.ts'
+import { EventLog } from './tensorboard.ts'
 
 export type { FitOptions, FitResult } from './fit.ts'
 
@@ -29,7 +30,7 @@ export type { FitOptions, FitResult } from './fit.ts'
  *   trains there; CheckpointError if the checkpoint does not fit the model or the optimizer
  */
 export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, Examples>): Promise<FitResult> {
-  const { folder, optimizer, keepLast } = settledFit(options)
+  const { folder, optimizer, average, keepLast, tensorboard } = settledFit(options)
   if (folder === undefined) return fitInto(undefined, options)
   const { model } = options.objective
   const run = new RunFolder(folder)
@@ -40,24 +41,29 @@ export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, 
     if (from > 0) {
       const checkpoint = run.checkpoint(from)
       await checkpoint.loadModel(model)
-      await restoreOptimizer(checkpoint, optimizer)
+      await restoreTraining(checkpoint, { optimizer, average }, 'the option average')
     }
     await run.goBack(from)
     const log = await run.openMetrics()
+    const events = tensorboard ? await EventLog.open(folder, from) : undefined
     const store: FitStore = {
       from,
       path: folder,
-      record: line => log.add(line),
+      async record(line) {
+        await log.add(line)
+        await events?.add(line)
+      },
       keep: (problem, step) => keepIn(run, problem, step),
       async save(step) {
         await log.flush()
-        const kept = { model, optimizer, state: { step, batches: { taken: step } } }
+        const kept = { model, optimizer, average, state: { step, batches: { taken: step } } }
         return (await writeTraining(run, kept, keepLast)).path
       },
     }
     try {
       return await fitInto(store, options)
     } finally {
+      await events?.close()
       await log.flush()
       await log.close()
     }

@@ -1,10 +1,10 @@
 // Trains any module with a loss, from a two-layer perceptron to CoCa: the loop, metrics, checks of the gradient, callbacks for
 // progress, and an abort signal. Runs in a browser; fit-folder.ts adds saving to a folder.
 
-import type { Optimizer, Schedule } from '../optim/index.ts'
+import { ExponentialMovingAverage, type Optimizer, type Schedule } from '../optim/index.ts'
 import { defaultGenerator } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
-import { optionalGroup, type Settings, settle } from '../tensor/options.ts'
+import { OptionsError, optionalGroup, type Settings, settle } from '../tensor/options.ts'
 import { type Batches, BatchSource } from './batches.ts'
 import type { LossProblem } from './guard/directional.ts'
 import type { GuardSettings } from './guard/guard.ts'
@@ -25,6 +25,11 @@ export interface FitOptions<Batch, Examples = unknown> {
   readonly batches: Batches<Batch>
   /** an optimizer of the model's parameters */
   readonly optimizer: Optimizer
+  /**
+   * an average of the model's weights, which is updated after each step. Evaluations use it; afterwards the model has the last
+   * weights: call `average.swap()` or `average.within(…)`. Default none
+   */
+  readonly average?: ExponentialMovingAverage
   /** the learning rate of each step, counted from 0; default the optimizer's own */
   readonly schedule?: Schedule
   /** total number of updates; default one for each batch */
@@ -44,6 +49,8 @@ export interface FitOptions<Batch, Examples = unknown> {
   readonly evaluateEvery?: number
   /** the folder for checkpoints and metrics.jsonl, in Node; if it contains some, training resumes. Default none */
   readonly folder?: string
+  /** whether the metrics are also written there as an event file for TensorBoard; default false */
+  readonly tensorboard?: boolean
   /** steps between checkpoints; default 200, and one at the end */
   readonly checkpointEvery?: number
   /** number of checkpoints that are kept, the newest ones; default 3 */
@@ -85,6 +92,12 @@ const fitOptions = {
   objective: isObjective,
   batches: new is.Kind<Batches<never>>('an iterable of batches', isIterable),
   optimizer: member<Optimizer>('an optimizer of the parameters of the model, such as new AdamW(model)', 'minimize'),
+  average: is.optional(
+    is.instance(
+      'an average of the weights of the model, such as new ExponentialMovingAverage(model)',
+      ExponentialMovingAverage,
+    ),
+  ),
   schedule: is.optional(is.callback) as is.Kind<Schedule | undefined>,
   steps: is.optional(is.size),
   maximumNorm: is.optional(is.number),
@@ -93,6 +106,7 @@ const fitOptions = {
   examples: undefined,
   evaluateEvery: is.byDefault(0, is.size),
   folder: is.optional(is.text),
+  tensorboard: false,
   checkpointEvery: is.byDefault(200, is.size),
   keepLast: is.byDefault(3, is.count),
   history: is.byDefault(10_000, sizeOrAll),
@@ -152,7 +166,16 @@ export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, 
 export function settledFit<Batch, Examples>(options: FitOptions<Batch, Examples>) {
   const { guard = true } = options ?? {}
   const settings = guard === true ? {} : guard === false ? undefined : guard
-  return settle('fit(options)', options && { ...(options as FitOptions<never>), guard: settings }, fitOptions)
+  const given = options && { ...(options as FitOptions<never>), guard: settings }
+  const settled = settle('fit(options)', given, fitOptions)
+  if (settled.tensorboard && settled.folder === undefined)
+    throw new OptionsError('fit: tensorboard needs a folder for the event files; give folder too', 'fit', {
+      option: 'tensorboard',
+      value: true,
+      known: Object.keys(fitOptions),
+      reason: 'needs a folder',
+    })
+  return settled
 }
 
 /** Trains, and saves to a store if one is given. */
@@ -161,7 +184,7 @@ export async function fitInto<Batch, Examples>(
   options: FitOptions<Batch, Examples>,
 ): Promise<FitResult> {
   const { objective, batches, examples } = options
-  const { optimizer, schedule, maximumNorm, parts, guard, ...settled } = settledFit(options)
+  const { optimizer, average, schedule, maximumNorm, parts, guard, ...settled } = settledFit(options)
   const from = store?.from ?? 0
   const history = new History(settled.history)
   const record = async (line: MetricsLine) => {
@@ -174,7 +197,14 @@ export async function fitInto<Batch, Examples>(
     const isEvaluated = objective.evaluate !== undefined && examples !== undefined
     const steps = settled.steps ?? Number.POSITIVE_INFINITY
     const step = await runLoop({
-      learner: { objective, optimizer, schedule: schedule ?? (() => optimizer.learningRate), maximumNorm, parts },
+      learner: {
+        objective,
+        optimizer,
+        average,
+        schedule: schedule ?? (() => optimizer.learningRate),
+        maximumNorm,
+        parts,
+      },
       from,
       steps,
       next: () => source.next(),

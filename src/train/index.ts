@@ -1,6 +1,6 @@
 // Training: objectives, `fit`, and runs, from a configuration to an evaluated model.
 
-export { CheckpointError } from './checkpoint.ts'
+export { CheckpointError, type CheckpointWeights } from './checkpoint.ts'
 export {
   type ConfigProblem,
   checkModelConfig,
@@ -62,6 +62,17 @@ export {
   readMetrics,
 } from './run.ts'
 export { type Named, RunError, RunFolder, type RunSettings } from './run-folder.ts'
+export {
+  type GreedySoup,
+  type GreedySoupOptions,
+  greedySoup,
+  makeSoup,
+  type Soup,
+  SoupError,
+  type SoupIngredient,
+  type SoupOptions,
+  type SoupResult,
+} from './soup.ts'
 export { train } from './start.ts'
 export { stepDurations } from './step-duration.ts'
 export {

@@ -5,6 +5,7 @@
 import { concat, noGrad } from '../autograd/index.ts'
 import { DataError } from '../io/index.ts'
 import { type Module, type Parameter, resizeGrid } from '../nn/index.ts'
+import { matchesPath } from '../nn/parameter-source.ts'
 import { firstFew } from '../tensor/first-few.ts'
 import { sameShape, show, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
@@ -120,7 +121,7 @@ export function parameterPaths(
   const names = [...model.namedParameters()].map(([name]) => name)
   return new Set(
     paths.flatMap(path => {
-      const found = names.filter(name => isUnder(name.split('.'), path.split('.')))
+      const found = names.filter(name => matchesPath(name, path))
       if (found.length === 0) {
         const parts = [...new Set(names.map(name => name.split('.')[0]))]
         throw new InitializationError(
@@ -133,16 +134,6 @@ export function parameterPaths(
       return found
     }),
   )
-}
-
-function isUnder(name: readonly string[], path: readonly string[]): boolean {
-  return path.length <= name.length && path.every((part, i) => isPart(name[i], part))
-}
-
-function isPart(name: string, part: string): boolean {
-  const range = /^(\d+)-(\d+)$/.exec(part)
-  if (!range) return name === part
-  return /^\d+$/.test(name) && Number(range[1]) <= Number(name) && Number(name) <= Number(range[2])
 }
 
 /**

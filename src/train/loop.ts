@@ -100,7 +100,7 @@ async function timed<Batch>({ learner, next, inspect }: Loop<Batch>, step: numbe
   const drawn = await next()
   if (!drawn) return undefined
   const waiting = (performance.now() - began) / 1000
-  const { inspected, losses, measures, learningRate, gradientNorm } = await update(learner, drawn.batch, step, inspect)
+  const { inspected, losses, measures, gradientNorm, ...rates } = await update(learner, drawn.batch, step, inspect)
   const seconds = (performance.now() - began) / 1000 - inspected
   const size = sizeOf(learner.objective, drawn.batch)
   return {
@@ -109,7 +109,7 @@ async function timed<Batch>({ learner, next, inspect }: Loop<Batch>, step: numbe
     ...(drawn.epoch !== undefined && { epoch: drawn.epoch }),
     losses,
     measures,
-    learningRate,
+    ...rates,
     gradientNorm,
     ...(size !== undefined && { examplesPerSecond: size / seconds }),
     seconds,
@@ -118,7 +118,7 @@ async function timed<Batch>({ learner, next, inspect }: Loop<Batch>, step: numbe
   }
 }
 
-/** Evaluates without changing the random numbers of training. */
+/** Evaluates without changing the random numbers of training, with the averages of the weights if there are any. */
 async function evaluated<Batch>(
   { learner, evaluate }: Loop<Batch>,
   step: number,
@@ -127,7 +127,9 @@ async function evaluated<Batch>(
   const began = performance.now()
   const { position } = defaultGenerator().state
   learner.objective.model.eval()
-  const values = await evaluate(step)
+  const { average } = learner
+  const values = await (average ? average.within(() => evaluate(step)) : evaluate(step))
   defaultGenerator().seek(position)
-  return values && { kind: 'evaluation', step, seconds: (performance.now() - began) / 1000, values }
+  const seconds = (performance.now() - began) / 1000
+  return values && { kind: 'evaluation', step, ...(average && { weights: 'average' }), seconds, values }
 }

@@ -15,6 +15,8 @@ export interface StepMetrics {
   /** other measures of the objective before the update, such as the `scale` of a contrastive loss, 1 / temperature */
   readonly measures: Readonly<Record<string, number>>
   readonly learningRate: number
+  /** the lowest and the highest learning rate of trained parameters, if the parts of the model have different ones */
+  readonly learningRates?: { readonly lowest: number; readonly highest: number }
   /** norm of all gradients together, before clipping */
   readonly gradientNorm: number
   /** if the size of the batch is known */
@@ -32,6 +34,8 @@ export interface EvaluationMetrics {
   readonly kind: 'evaluation'
   /** number of updates before it */
   readonly step: number
+  /** 'average' if the weights were replaced by their exponential moving average */
+  readonly weights?: 'average'
   readonly seconds: number
   readonly values: Readonly<Record<string, number>>
 }

@@ -12,7 +12,7 @@ import { listed } from '../tensor/given.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { merge, type RunModels } from './config.ts'
-import { isFamily, type OpenRunOptions, openRun } from './run.ts'
+import { isFamily, isWeights, type OpenRunOptions, openRun } from './run.ts'
 import { type Named, RunFolder } from './run-folder.ts'
 
 export interface OpenModelOptions<F extends FamilyName = FamilyName> extends OpenRunOptions<F> {
@@ -22,6 +22,7 @@ export interface OpenModelOptions<F extends FamilyName = FamilyName> extends Ope
 const openModelOptions = {
   step: is.optional(is.number),
   family: is.byDefault<FamilyName | readonly FamilyName[]>('coca', isFamily),
+  weights: isWeights,
   tokenizer: is.optional(is.text),
 } satisfies Settings<OpenModelOptions>
 
@@ -41,9 +42,11 @@ export async function openModel<F extends FamilyName = 'coca'>(
   options?: OpenModelOptions<F>,
 ): Promise<OpenedModel<F>> {
   const given = options as OpenModelOptions | undefined
-  const { step, tokenizer, family } = settle('openModel(path, options)', given, openModelOptions)
-  if (await new RunFolder(path).isRun()) return (await openRun(path, { step, family })) as unknown as OpenedModel<F>
+  const { step, tokenizer, family, weights } = settle('openModel(path, options)', given, openModelOptions)
+  if (await new RunFolder(path).isRun())
+    return (await openRun(path, { step, family, weights })) as unknown as OpenedModel<F>
   if (step !== undefined) throw new DataError('is not a run, so it has no checkpoints to choose from', { file: path })
+  if (weights === 'average') throw new DataError('is not a run, so it has no averages of its weights', { file: path })
   if (![family].flat().includes('coca'))
     throw new DataError(`is a checkpoint of a coca, not of a ${listed([family].flat(), 'or')}`, { file: path })
   const { model, preprocessing, tokenizerFiles } = await openClip(path)

@@ -7,12 +7,12 @@ import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import type { RunConfig } from './config.ts'
 import { freezeParts } from './initialize.ts'
-import { restoreOptimizer } from './keep.ts'
+import { restoreTraining } from './keep.ts'
 import { checkTrainingFits } from './memory.ts'
 import { type Naming, objectiveOf, unloadedModelOf } from './objectives/families.ts'
 import { checkFamily, isFamily } from './run.ts'
 import { RunError, RunFolder } from './run-folder.ts'
-import { optimizerFor } from './setup.ts'
+import { averageFor, optimizerFor } from './setup.ts'
 import { SkippedSamples } from './skipped.ts'
 import { fresh } from './start.ts'
 import {
@@ -90,6 +90,7 @@ async function restore({ folder, config, batches, naming }: Preparation, step: n
   freezeParts(model, config.freeze)
   const optimizer = optimizerFor(model, config)
   checkTrainingFits(optimizer)
-  await restoreOptimizer(checkpoint, optimizer)
-  return { model, objective: objectiveOf(model, config, naming), optimizer }
+  const average = averageFor(model, config)
+  await restoreTraining(checkpoint, { optimizer, average }, 'ema in config.json')
+  return { model, objective: objectiveOf(model, config, naming), optimizer, average }
 }

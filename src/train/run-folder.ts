@@ -2,7 +2,9 @@
 // checkpoints.
 //
 //     config.json      tokenizer.json or, for a classifier, classes.json      metrics.jsonl      skipped.jsonl      provenance.jsonl
-//     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}
+//     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}, and average.safetensors with `ema`
+//     events.out.tfevents.*, with `tensorboard`
+//     soup.json, if the weights are the mean of those of other runs
 //     guard/step-000501.safetensors, if the gradient of a step was wrong
 
 import { join } from 'node:path'
@@ -23,6 +25,7 @@ import { type Checkpoint, CheckpointFolder } from './checkpoint.ts'
 import { type RunConfig, readRunConfig } from './config.ts'
 import { type MetricsLine, MetricsLog, parseMetrics } from './metrics.ts'
 import type { Naming } from './objectives/families.ts'
+import { isEventFile } from './tensorboard.ts'
 
 /** A folder that is not a run, or a run with missing parts. */
 export class RunError extends DataError {}
@@ -33,6 +36,7 @@ const CLASSES = 'classes.json'
 const METRICS = 'metrics.jsonl'
 const SKIPPED = 'skipped.jsonl'
 const PROVENANCE = 'provenance.jsonl'
+const SOUP = 'soup.json'
 const CHECKPOINTS = 'checkpoints'
 const GUARD = 'guard'
 const TRAINING = 'training'
@@ -61,6 +65,7 @@ export class RunFolder {
     METRICS,
     SKIPPED,
     PROVENANCE,
+    SOUP,
     CHECKPOINTS,
     GUARD,
   ]
@@ -100,7 +105,7 @@ export class RunFolder {
   async checkFit(): Promise<void> {
     const names = await namesIn(this.path)
     const kept = [METRICS, CHECKPOINTS, GUARD, `${TRAINING}.lock`]
-    if (names.some(name => !kept.includes(name))) await this.checkFree()
+    if (names.some(name => !kept.includes(name) && !isEventFile(name))) await this.checkFree()
   }
 
   /**
@@ -228,6 +233,11 @@ export class RunFolder {
   /** The versions, machine and data of each start: see provenance.ts. */
   get provenanceFile(): string {
     return join(this.path, PROVENANCE)
+  }
+
+  /** The models that the weights are the mean of: see soup.ts. */
+  get soupFile(): string {
+    return join(this.path, SOUP)
   }
 
   /** The file for the batch of a step with a wrong gradient: relative to the run's folder, and as a path. */

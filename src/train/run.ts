@@ -6,6 +6,7 @@ import { type FamilyModels, type FamilyName, familyNames } from '../models/index
 import { listed } from '../tensor/given.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import type { CheckpointFolder, CheckpointWeights } from './checkpoint.ts'
 import type { RunConfig } from './config.ts'
 import type { MetricsLine } from './metrics.ts'
 import { unloadedModelOf } from './objectives/families.ts'
@@ -19,6 +20,8 @@ export type Run<F extends FamilyName = 'coca'> = {
       readonly step: number
       /** the folder that the model was read from */
       readonly checkpoint: string
+      /** which weights of the checkpoint the model has */
+      readonly weights: CheckpointWeights
       readonly model: FamilyModels[K]
     }
 }[F]
@@ -43,7 +46,11 @@ export interface OpenRunOptions<F extends FamilyName = FamilyName> {
   readonly step?: number
   /** the family that is expected, or several; default coca */
   readonly family?: F | readonly F[]
+  /** the averages of the weights, or the last weights; default the averages if the run keeps them (`ema`) */
+  readonly weights?: CheckpointWeights
 }
+/** What may be chosen of a checkpoint. */
+export const isWeights = is.optional(is.oneOf<CheckpointWeights>('average', 'last'))
 export const isFamily = new is.Kind<FamilyName | readonly FamilyName[]>(
   `${listed(
     familyNames.map(name => `'${name}'`),
@@ -54,6 +61,7 @@ export const isFamily = new is.Kind<FamilyName | readonly FamilyName[]>(
 const openRunOptions = {
   step: is.optional(is.number),
   family: is.byDefault<FamilyName | readonly FamilyName[]>('coca', isFamily),
+  weights: isWeights,
 } satisfies Settings<OpenRunOptions>
 
 /**
@@ -64,7 +72,8 @@ const openRunOptions = {
  *
  * @param options.step the step of a checkpoint; default the last one
  * @param options.family the expected family; default coca
- * @throws RunError if the folder is not a run, is one of another family, or has no such checkpoint; CheckpointError if the checkpoint
+ * @param options.weights 'average' or 'last'; default the averages of the weights if the run keeps them
+ * @throws RunError if the folder is not a run, is one of another family, or has no such checkpoint or no averages; CheckpointError if the checkpoint
  *   does not fit; NonFiniteWeightsError if its weights are not finite
  */
 export async function openRun<F extends FamilyName = 'coca'>(
@@ -72,12 +81,26 @@ export async function openRun<F extends FamilyName = 'coca'>(
   options?: OpenRunOptions<F>,
 ): Promise<Run<F>> {
   const files = new RunFolder(folder)
-  const { family, step } = settle('openRun(folder, options)', options as OpenRunOptions, openRunOptions)
+  const { family, step, weights } = settle('openRun(folder, options)', options as OpenRunOptions, openRunOptions)
   const run = await openCheckpoint(files, { step })
   checkFamily(files, run.config, family)
+  const checkpoint = files.checkpoint(run.step)
+  const chosen = await chooseWeights(checkpoint, weights)
   const model = unloadedModelOf(run.config)
-  await files.checkpoint(run.step).loadModel(model)
-  return { ...run, model: model.eval() } as unknown as Run<F>
+  await checkpoint.loadModel(model, chosen)
+  return { ...run, weights: chosen, model: model.eval() } as unknown as Run<F>
+}
+
+async function chooseWeights(
+  checkpoint: CheckpointFolder,
+  wanted: CheckpointWeights | undefined,
+): Promise<CheckpointWeights> {
+  const isAveraged = wanted !== 'last' && (await checkpoint.hasAverage())
+  if (wanted === 'average' && !isAveraged)
+    throw new RunError("has no averages of the weights: the run was trained without ema; use weights 'last'", {
+      file: checkpoint.path,
+    })
+  return isAveraged ? 'average' : 'last'
 }
 
 /** @throws RunError for a run of another family */

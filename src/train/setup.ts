@@ -14,12 +14,16 @@ import {
   Adafactor,
   AdamW,
   constant,
+  ExponentialMovingAverage,
+  LearningRateError,
+  learningRateGroups,
   type Optimizer,
+  type ParameterGroup,
+  type RateOptions,
   type Schedule,
   SGD,
   warmupCosine,
   warmupLinear,
-  withoutDecay,
 } from '../optim/index.ts'
 import { firstFew } from '../tensor/first-few.ts'
 import { type RunConfig, RunConfigError } from './config.ts'
@@ -68,14 +72,30 @@ export const textOptions = (config: RunConfig): Partial<BatchOptions> =>
         truncate: config.truncateCaptions,
       }
 
-/** The optimizer of a configuration, without decay of biases, scales and the temperature. */
+/**
+ * The optimizer of a configuration, with the learning rates of its parts, and without decay of biases, scales and the temperature.
+ * @throws RunConfigError if the learning rates do not apply to the model
+ */
 export function optimizerFor(model: Module, { optimizer }: Pick<RunConfig, 'optimizer'>): Optimizer {
-  const { name, betas, ...others } = optimizer
-  const options = { ...withoutUndefined(others), groups: [withoutDecay] }
+  const { name, betas, rates, layerDecay, ...others } = optimizer
+  const options = { ...withoutUndefined(others), groups: groupsFor(model, { rates, layerDecay }) }
   if (name === 'sgd') return new SGD(model, options)
   if (name === 'adamw') return new AdamW(model, betas ? { ...options, betas } : options)
   return new Adafactor(model, betas ? { ...options, beta1: betas[0], beta2: betas[1] } : options)
 }
+
+function groupsFor(model: Module, options: RateOptions): ParameterGroup[] {
+  try {
+    return learningRateGroups(model, options)
+  } catch (error) {
+    if (!(error instanceof LearningRateError)) throw error
+    throw new RunConfigError([{ field: `optimizer.${error.setting}`, reason: error.reason }])
+  }
+}
+
+/** The average of the weights that a configuration asks for, beginning with the weights that the model has now. */
+export const averageFor = (model: Module, { ema }: Pick<RunConfig, 'ema'>): ExponentialMovingAverage | undefined =>
+  ema === undefined ? undefined : new ExponentialMovingAverage(model, { decay: ema })
 
 const withoutUndefined = <T extends object>(options: T): T =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T

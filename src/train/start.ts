@@ -9,7 +9,7 @@ import { checkTrainingFits } from './memory.ts'
 import { modelOf, objectiveOf, unloadedModelOf } from './objectives/families.ts'
 import { openWeights } from './open-model.ts'
 import { RunFolder } from './run-folder.ts'
-import { nameNumbers, optimizerFor } from './setup.ts'
+import { averageFor, nameNumbers, optimizerFor } from './setup.ts'
 import { SkippedSamples } from './skipped.ts'
 import {
   advance,
@@ -64,7 +64,7 @@ export async function fresh({ config, naming }: Preparation): Promise<Trained> {
   freezeParts(model, config.freeze)
   const optimizer = optimizerFor(model, config)
   checkTrainingFits(optimizer)
-  return { model, objective: objectiveOf(model, config, naming), optimizer }
+  return { model, objective: objectiveOf(model, config, naming), optimizer, average: averageFor(model, config) }
 }
 
 /** The parameter with one row per class. */

@@ -1,7 +1,7 @@
 // One update of an objective's model. All measured values are read and checked to be finite before the parameters change.
 
 import { stack } from '../autograd/index.ts'
-import { clipGradients, type Optimizer, type Schedule } from '../optim/index.ts'
+import { clipGradients, type ExponentialMovingAverage, type Optimizer, type Schedule } from '../optim/index.ts'
 import { defaultGenerator, scope, storagesIn } from '../tensor/index.ts'
 import { batchGradients } from './gradients.ts'
 import { diagnose, TrainingError } from './guard/diagnose.ts'
@@ -13,6 +13,8 @@ import type { Objective } from './objective.ts'
 export interface Learner<Batch> {
   readonly objective: Objective<Batch>
   readonly optimizer: Optimizer
+  /** the average of the weights, if one is kept */
+  readonly average?: ExponentialMovingAverage
   /** the learning rate of each step, counted from 0 */
   readonly schedule: Schedule
   /** largest norm of all gradients together; undefined disables clipping */
@@ -25,7 +27,8 @@ export interface Learner<Batch> {
 export type Inspection = (step: number, problem: LossProblem) => Promise<number>
 
 /** The metrics of an update. */
-export interface Update extends Pick<StepMetrics, 'losses' | 'measures' | 'gradientNorm' | 'learningRate'> {
+export interface Update
+  extends Pick<StepMetrics, 'losses' | 'measures' | 'gradientNorm' | 'learningRate' | 'learningRates'> {
   /** seconds that the inspection took */
   readonly inspected: number
 }
@@ -39,7 +42,7 @@ const NEVER_CLIPPED = 1e30
  * @throws TrainingError if a value is not finite; the parameters are unchanged then
  */
 export async function update<Batch>(
-  { objective, optimizer, schedule, maximumNorm = NEVER_CLIPPED, parts }: Learner<Batch>,
+  { objective, optimizer, average, schedule, maximumNorm = NEVER_CLIPPED, parts }: Learner<Batch>,
   batch: Batch,
   step: number,
   inspect: Inspection,
@@ -65,6 +68,7 @@ export async function update<Batch>(
     const learningRate = schedule(step - 1)
     optimizer.step(computed.gradients, learningRate)
     objective.afterUpdate?.()
+    average?.update()
     const [total, ...others] = values
     const byName = (keys: readonly string[], from: number) =>
       Object.fromEntries(keys.map((name, i) => [name, others[from + i]]))
@@ -73,9 +77,21 @@ export async function update<Batch>(
       measures: byName(measured, names.length + 1),
       gradientNorm: others[names.length],
       learningRate,
+      ...rangeOf(optimizer, learningRate),
       inspected,
     }
   } finally {
     for (const storage of storagesIn(computed)) storage.free(`step ${step}`)
   }
+}
+
+/** The lowest and the highest learning rate, if they are not the learning rate of the step. */
+function rangeOf({ learningRateFactors }: Optimizer, learningRate: number): Pick<StepMetrics, 'learningRates'> {
+  let [low, high] = [Number.POSITIVE_INFINITY, 0]
+  for (const factor of learningRateFactors.values()) {
+    low = Math.min(low, factor)
+    high = Math.max(high, factor)
+  }
+  if (high === 0 || (low === 1 && high === 1)) return {}
+  return { learningRates: { lowest: low * learningRate, highest: high * learningRate } }
 }

@@ -5,7 +5,7 @@ import { BatchIterator, type ImageTextSource, type OnBadSample, ShardDataset } f
 import { firstOf } from '../evaluate/index.ts'
 import type { FamilyModels, FamilyName } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
-import type { Optimizer, Schedule } from '../optim/index.ts'
+import type { ExponentialMovingAverage, Optimizer, Schedule } from '../optim/index.ts'
 import { device } from '../tensor/index.ts'
 import type { Settings } from '../tensor/options.ts'
 import { augmentation } from './augment.ts'
@@ -16,13 +16,14 @@ import { guarded } from './guard/inspection.ts'
 import { keepIn } from './guard/kept.ts'
 import { writeTraining } from './keep.ts'
 import { runLoop } from './loop.ts'
-import type { EvaluationMetrics, GuardMetrics, StepMetrics } from './metrics.ts'
+import type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from './metrics.ts'
 import { type Naming, objectiveOf, type RunObjective } from './objectives/families.ts'
 import { provenance, recordProvenance } from './provenance.ts'
 import { openRunData, type Run, type RunData } from './run.ts'
 import type { RunFolder, RunSettings } from './run-folder.ts'
 import { scheduleFor, textOptions } from './setup.ts'
 import { type SkippedSamples, withoutBad } from './skipped.ts'
+import { EventLog } from './tensorboard.ts'
 
 /** A run before its first step. */
 export type TrainingStart<F extends FamilyName = FamilyName> = {
@@ -79,7 +80,7 @@ export const trainOptions = {
   evaluate: undefined,
 } satisfies Settings<TrainOptions>
 
-/** The trained run. */
+/** The trained run. If the run keeps an average of its weights, the model has the average, as `openRun` gives it. */
 export type TrainResult<F extends FamilyName = FamilyName> = Run<F> & {
   /** false if the training was ended by its signal */
   readonly finished: boolean
@@ -98,11 +99,12 @@ export interface Preparation {
   readonly schedule: Schedule
 }
 
-/** The model of a run, its objective and its optimizer. */
+/** The model of a run, its objective, its optimizer and the average of its weights. */
 export interface Trained {
   readonly model: Module
   readonly objective: RunObjective
   readonly optimizer: Optimizer
+  readonly average?: ExponentialMovingAverage
 }
 
 /** Opens the data. If the length is given in epochs, the samples of shards are counted. */
@@ -151,17 +153,23 @@ export async function advance(
   from: number,
   options: TrainOptions,
 ): Promise<TrainResult> {
-  const { folder, config, naming, data, model, objective, optimizer, schedule, batches, skipped, steps } = training
+  const { folder, config, naming, data, model, objective, optimizer, average } = training
+  const { schedule, batches, skipped, steps } = training
   const { signal, onStart, onStep, onEvaluation, onCheckpoint, onGuard, evaluate } = options
   const { validation } = data
   const images = { train: data.train.length, validation: validation?.length ?? 0 }
   await skipped.writeInto(folder.skippedFile)
   const log = await folder.openMetrics()
-  const record = (line: Parameters<typeof log.add>[0]) => log.add(line)
+  const events = config.tensorboard ? await EventLog.open(folder.path, from) : undefined
+  const record = async (line: MetricsLine) => {
+    await log.add(line)
+    await events?.add(line)
+  }
   const keep = (problem: LossProblem, at: number) => keepIn(folder, problem, at)
   const learner = {
     objective,
     optimizer,
+    average,
     schedule,
     maximumNorm: config.clipNorm ?? undefined,
     parts: config.accumulate,
@@ -170,7 +178,7 @@ export async function advance(
   const save = async (step: number): Promise<CheckpointFolder> => {
     await log.flush()
     const state = { step, batches: batches.state }
-    const written = await writeTraining(folder, { model, optimizer, state }, config.keepLast)
+    const written = await writeTraining(folder, { model, optimizer, average, state }, config.keepLast)
     onCheckpoint?.({ step, folder: written.path })
     return written
   }
@@ -211,8 +219,11 @@ export async function advance(
     })
     const checkpoint = folder.checkpoint(step).path
     const { normalize } = config
-    return { ...about, normalize, step, checkpoint, finished: step >= steps } as unknown as TrainResult
+    average?.swap()
+    const weights = average ? 'average' : 'last'
+    return { ...about, normalize, step, checkpoint, weights, finished: step >= steps } as unknown as TrainResult
   } finally {
+    await events?.close()
     await log.flush()
     await log.close()
   }

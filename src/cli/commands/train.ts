@@ -47,10 +47,14 @@ interface TrainFlags {
   readonly epochs?: number
   readonly batch?: number
   readonly lr?: number
+  readonly rate?: Readonly<Record<string, number>>
+  readonly layerDecay?: number
   readonly warmup?: number
+  readonly ema?: number
   readonly validation?: number
   readonly checkpointEvery?: number
   readonly evaluateEvery?: number
+  readonly tensorboard?: boolean
   readonly truncate?: boolean
   readonly strict?: boolean
   readonly threads?: number
@@ -89,10 +93,22 @@ export function addTrain(program: Command): void {
     .option('--batch <n>', 'images per step', positiveInteger)
     .option('--accumulate <n>', 'split each batch into n parts, to need the memory of one', positiveInteger)
     .option('--lr <x>', 'peak learning rate', positiveNumber)
+    .option('--rate <part=factor>', 'factor of the learning rate of a part, such as encoder=0.1; may be repeated', rate)
+    .option(
+      '--layer-decay <x>',
+      'factor of the learning rate from one layer to the layer below it, such as 0.75',
+      positiveNumber,
+    )
     .option('--warmup <n>', 'steps until the peak', wholeNumber)
+    .option(
+      '--ema <decay>',
+      'keep an exponential moving average of the weights, such as 0.999, and evaluate with it',
+      positiveNumber,
+    )
     .option('--validation <share>', 'share of the images that is held out', nonNegativeNumber)
     .option('--checkpoint-every <n>', 'steps between checkpoints', positiveInteger)
     .option('--evaluate-every <n>', 'steps between evaluations', positiveInteger)
+    .option('--tensorboard', 'also write the metrics as an event file for TensorBoard')
     .option('--truncate', 'truncate captions that are too long, instead of stopping at one')
     .option('--strict', 'stop at a sample that cannot be read, instead of skipping it')
     .option('--threads <n>', 'threads that decode images (default: one less than the processors)', wholeNumber)
@@ -106,6 +122,15 @@ export function addTrain(program: Command): void {
     'train --family classifier --data photos --out runs/classes',
     'train --data photos --from runs/first --freeze encoder --lr 1e-5 --out runs/tuned',
   )
+}
+
+/** --rate encoder=0.1 */
+function rate(text: string, before: Readonly<Record<string, number>> = {}): Record<string, number> {
+  const [, part, factor] = /^([^=]+)=(.+)$/.exec(text) ?? []
+  if (part === undefined || !(Number(factor) > 0 && Number(factor) < Number.POSITIVE_INFINITY))
+    throw new UsageError(`--rate '${text}': expected a part and a factor above 0, such as encoder=0.1`)
+  if (part in before) throw new UsageError(`--rate: ${part} is given twice`)
+  return { ...before, [part]: Number(factor) }
 }
 
 async function run(flags: TrainFlags): Promise<void> {
@@ -162,7 +187,19 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
     steps,
     epochs,
   } = flags
-  const { validation, warmup, checkpointEvery, evaluateEvery, truncate, strict, threads, seed, device } = flags
+  const {
+    validation,
+    warmup,
+    ema,
+    checkpointEvery,
+    evaluateEvery,
+    tensorboard,
+    truncate,
+    strict,
+    threads,
+    seed,
+    device,
+  } = flags
   if (steps !== undefined && epochs !== undefined) throw new UsageError('--steps and --epochs: give one of them')
   const written = file === undefined ? {} : await readJson(file)
   if (typeof written !== 'object' || written === null || Array.isArray(written)) return checkRunConfig(written, file)
@@ -179,8 +216,10 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
     batchSize: batch,
     validation,
     warmup,
+    ema,
     checkpointEvery,
     evaluateEvery,
+    tensorboard,
     truncateCaptions: truncate,
     strict,
     threads,
@@ -201,7 +240,9 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
     ...defined(length),
   }
   if (settings.data === undefined) throw new UsageError('--data <path> is missing, and no --config file sets data')
-  if (lr !== undefined) settings.optimizer = { ...(optimizer as object), learningRate: lr }
+  const rates = flags.rate && { ...(optimizer as { readonly rates?: object } | undefined)?.rates, ...flags.rate }
+  const own = defined({ learningRate: lr, rates, layerDecay: flags.layerDecay })
+  if (Object.keys(own).length > 0) settings.optimizer = { ...(optimizer as object), ...own }
   else if (optimizer !== undefined) settings.optimizer = optimizer
   return checkRunConfig(await withOrigin(settings), file)
 }
