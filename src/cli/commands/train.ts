@@ -88,7 +88,11 @@ export function addTrain(program: Command): void {
     .option('--preset <name>', 'model: tiny, small, base, large or full (default: tiny)')
     .option('--config <file>', 'settings as JSON')
     .option('--resume', 'continue from the last checkpoint of --out, with the settings of the run')
-    .option('--steps <n>', 'number of steps; with --resume, the new total', positiveInteger)
+    .option(
+      '--steps <n>',
+      'number of steps, 0 only saves the initial weights; with --resume, the new total',
+      wholeNumber,
+    )
     .option('--epochs <n>', `number of passes over the data (default: ${DEFAULT_EPOCHS})`, positiveInteger)
     .option('--batch <n>', 'images per step', positiveInteger)
     .option('--accumulate <n>', 'split each batch into n parts, to need the memory of one', positiveInteger)
