@@ -64,8 +64,25 @@ const transfer = z.strictObject({
   /** the number of labelled examples */
   examples: z.array(count).min(1),
   tasks: z.array(z.strictObject({ name, train: name, on: name, run: runSettings })).min(1),
-  /** `from`: whether the run starts from the pretrained model; `soup`: how many of such runs are averaged */
-  methods: z.array(z.strictObject({ name, from: z.boolean(), run: runSettings })).min(1),
+  methods: z
+    .array(
+      z.strictObject({
+        name,
+        /** whether the run starts from the pretrained model */
+        from: z.boolean(),
+        run: runSettings,
+        /** averages the weights of several runs, each with these settings beside those of the method */
+        soup: z
+          .strictObject({
+            runs: z.array(runSettings).min(2),
+            write: z.enum(['uniform', 'greedy']),
+            /** the data that a greedy soup chooses by, one name for each task */
+            validation: z.record(name, name),
+          })
+          .optional(),
+      }),
+    )
+    .min(1),
   base: name,
 })
 
@@ -140,7 +157,8 @@ function checkNames(config: ExperimentConfig, file: string): void {
   demand(folders, 'train', 'data')
   for (const one of config.vocabulary ?? []) demand(folders, one, 'vocabulary')
   if (config.kind === 'transfer')
-    for (const { train, on } of config.tasks) {
+    for (const { name: task, train, on } of config.tasks) {
+      for (const { soup } of config.methods) if (soup) demand(folders, soup.validation[task], 'methods.soup.validation')
       demand(folders, train, 'tasks.train')
       demand(folders, on, 'tasks.on')
     }

@@ -3,7 +3,7 @@
 import { type FamilyName, familyNames } from '../models/index.ts'
 import { checkRunConfig, evaluateRun, type RunConfig } from '../train/index.ts'
 import { mergeDeep, type TransferConfig } from './config.ts'
-import { drawn } from './datasets.ts'
+import { drawn, vocabularyFile } from './datasets.ts'
 import type { ExperimentResult, ResultMeasure, Values } from './results.ts'
 import { taskSettings } from './rows.ts'
 import type { Work } from './work.ts'
@@ -14,35 +14,58 @@ export async function runTransfer(
   config: TransferConfig,
   device: string,
 ): Promise<{ readonly measures: readonly ResultMeasure[]; readonly values: Values }> {
-  const { data, tasks, methods, examples, seeds } = config
-  const { onProgress } = work.hooks
-  const draw = (name: string, count?: number) =>
-    count === undefined
-      ? drawn(work.folder, name, data[name], onProgress)
-      : drawn(work.folder, `${name}-${count}`, { ...data[name], count }, onProgress)
+  const { data, tasks, methods, examples } = config
+  const { onProgress, signal } = work.hooks
+  const draw = (name: string, count = data[name].count) =>
+    drawn(work.folder, count === data[name].count ? name : `${name}-${count}`, { ...data[name], count }, onProgress)
+  const tokenizer = await vocabularyFile(work.folder, config)
+  const parts = new Map<string, () => Promise<Readonly<Record<string, number>>>>()
+  const resultOf = new Map<string, (values: Readonly<Record<string, number>>) => void>()
   const values = new Map(methods.map(({ name }) => [name, new Map<string, number[]>()]))
-  work.expect(seeds * (1 + tasks.length * examples.length * methods.length))
-  for (let seed = 0; seed < seeds; seed++) {
+
+  for (let seed = 0; seed < config.seeds; seed++) {
     const pretrained = `seed-${seed}/pretrained`
-    await work.part(`${pretrained}/training`, async () => {
-      await work.train(pretrained, checkRunConfig({ ...config.run, data: await draw('train'), seed, device } as never))
+    parts.set(`${pretrained}/training`, async () => {
+      const given = { data: await draw('train'), seed, device, ...(tokenizer !== undefined && { tokenizer }) }
+      await work.train(pretrained, checkRunConfig({ ...config.run, ...given } as never))
       return {}
     })
     for (const task of tasks)
       for (const count of examples)
         for (const method of methods) {
-          const name = `seed-${seed}/${task.name}-${count}-${method.name}`
-          const measured = await work.part(name, async () => {
+          const at = `seed-${seed}/${task.name}-${count}`
+          const name = `${at}-${method.name}`
+          const train = async (run: string, ...own: readonly object[]) => {
             const { config: origin, folder } = await work.run(pretrained, familyNames as unknown as FamilyName)
-            const own = mergeDeep(task.run, method.run) as Record<string, unknown>
             const given = { data: await draw(task.train, count), seed, device, ...(method.from && { from: folder }) }
-            await work.train(name, await taskSettings(origin as RunConfig, { ...own, ...given }))
-            return evaluateRun(await work.run(name, own.family as FamilyName), await draw(task.on))
+            const settings = [method.run, ...own, given].reduce(mergeDeep, task.run) as Record<string, unknown>
+            return work.train(run, await taskSettings(origin as RunConfig, settings))
+          }
+          const score = async (run: string) =>
+            evaluateRun(await work.run(run, task.run.family as FamilyName), await draw(task.on))
+          const { soup } = method
+          const runs = soup?.runs.map((_, i) => `${at}-ingredient-${i}`) ?? []
+          for (const [i, own] of (soup?.runs ?? []).entries())
+            parts.set(runs[i], async () => {
+              await train(runs[i], own)
+              return score(runs[i])
+            })
+          parts.set(name, async () => {
+            if (soup) await work.soup(name, runs, { ...soup, data: await draw(soup.validation[task.name]), signal })
+            else await train(name)
+            return score(name)
           })
-          const row = values.get(method.name)!
-          const id = `${task.name}/${count}`
-          row.set(id, [...(row.get(id) ?? []), measured.accuracy])
+          resultOf.set(name, ({ accuracy }) => {
+            const row = values.get(method.name)!
+            const id = `${task.name}/${count}`
+            row.set(id, [...(row.get(id) ?? []), accuracy])
+          })
         }
+  }
+  work.expect(parts.size)
+  for (const [name, compute] of parts) {
+    const found = await work.part(name, compute)
+    resultOf.get(name)?.(found)
   }
   const measures = tasks.flatMap(({ name }) =>
     examples.map(count => ({

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import type { FamilyName } from '../models/index.ts'
-import { openRun, type Run, type RunConfig, RunFolder, resumeTraining, train } from '../train/index.ts'
+import { makeSoup, openRun, type Run, type RunConfig, RunFolder, resumeTraining, train } from '../train/index.ts'
 import { Ledger } from './ledger.ts'
 
 /** What an experiment reports while it runs. */
@@ -70,6 +70,22 @@ export class Work {
     const { finished } = await (isStarted ? resumeTraining(folder, hooks) : train(folder, config, hooks))
     if (!finished) throw signal?.reason
     return folder
+  }
+
+  /** Writes a run with the mean of the weights of some runs. */
+  async soup(
+    name: string,
+    runs: readonly string[],
+    {
+      data,
+      write,
+      signal,
+    }: { readonly data: string; readonly write: 'uniform' | 'greedy'; readonly signal?: AbortSignal },
+  ): Promise<void> {
+    const out = join(this.folder, 'runs', name)
+    if (await new RunFolder(out).isStarted()) return
+    const folders = runs.map(run => join(this.folder, 'runs', run))
+    await makeSoup(folders, { data, out, write, signal })
   }
 
   /** A trained run. */

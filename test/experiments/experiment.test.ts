@@ -68,6 +68,16 @@ const transfer = {
   methods: [
     { name: 'frozen', from: true, run: { freeze: ['encoder'], fresh: ['head'] } },
     { name: 'scratch', from: false, run: {} },
+    {
+      name: 'soup',
+      from: true,
+      run: { fresh: ['head'] },
+      soup: {
+        runs: [{ optimizer: { learningRate: 1e-3 } }, { optimizer: { learningRate: 2e-3 } }],
+        write: 'greedy',
+        validation: { image: 'labelled' },
+      },
+    },
   ],
   base: 'scratch',
 }
@@ -124,7 +134,7 @@ describe('an experiment over rows', () => {
     const page = await readFile(join(out, 'results.md'), 'utf8')
     assert.match(page, /^# Two losses\n\nWhich is better\?\n/)
     assert.match(page, /\| contrastive \| .* ± .* \|/)
-    assert.match(await readFile(join(out, 'means.svg'), 'utf8'), /^<svg[^]*contrastive[^]*<\/svg>$/)
+    assert.match(await readFile(join(out, 'means.svg'), 'utf8'), /^<svg.*contrastive.*<\/svg>$/s)
   })
 
   it('starts all rows of a seed from the same weights', async () => {
@@ -191,6 +201,7 @@ describe('an experiment over labelled examples', () => {
       [
         ['frozen', ['image/8', 'image/12']],
         ['scratch', ['image/8', 'image/12']],
+        ['soup', ['image/8', 'image/12']],
       ],
     )
     assert.ok(files.some(path => path.endsWith('transfer.svg')))
