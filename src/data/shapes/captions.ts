@@ -2,7 +2,7 @@
 // below a". Captions are therefore parsed, and compared by their meaning. The grammar, where `[ ]` may be left out and `…`
 // repeated:
 //
-//     caption   [objects relation objects [and relation objects …]], or only objects
+//     caption   objects [relation objects [and relation objects …]]
 //     objects   a [size] colour shape, or two [size] colour shapes, or three [size] colour shapes
 //
 // All relations are those of the objects that are named first: "a above b and left of c" says where a is.

@@ -239,6 +239,10 @@ suite('a long caption', () => {
     const other = 'two small red circles left of three large pink crosses and above a small blue star'
     assert.deepEqual(parseCaption(other), said)
     assert.deepEqual(paraphrases(other), [caption, other])
+    assert.deepEqual(paraphrases('three red rings above two red rings'), [
+      'two red rings below three red rings',
+      'three red rings above two red rings',
+    ])
     assert.deepEqual(paraphrases('three rings'), ['three rings'])
     assert.deepEqual(paraphrases('three red rings'), ['three red rings'])
     assert.deepEqual(paraphrases('a large blue square below two small red circles'), [
