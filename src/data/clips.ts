@@ -16,6 +16,7 @@ import {
   type OpenDatasetOptions,
   type SplitOptions,
 } from './dataset.ts'
+import type { MultiImageSource } from './image-text-source.ts'
 import { IMAGE_FILE, toUnitRange } from './images/image.ts'
 import type { RandomCrop } from './images/random-crop.ts'
 import { classesOf } from './labels.ts'
@@ -46,7 +47,7 @@ export interface OpenClipsOptions extends Omit<OpenDatasetOptions, 'labels'> {
 const clipsOptions = { ...datasetOptions, frames: is.number } satisfies Settings<OpenClipsOptions>
 
 /** Clips of a folder with their captions. */
-export class ClipDataset extends FolderDataset<CaptionedClip> {
+export class ClipDataset extends FolderDataset<CaptionedClip> implements MultiImageSource {
   /** side of every frame in pixels */
   readonly imageSize: number
   /** number of frames of every clip */
@@ -95,12 +96,17 @@ export class ClipDataset extends FolderDataset<CaptionedClip> {
     return resolve(this.folder, this.example(index).clip)
   }
 
+  /** Number of frames of every clip, as {@link frameCount}. */
+  get imagesPerExample(): number {
+    return this.frameCount
+  }
+
   /**
    * The frames of clip `index` in order: [frameCount, 3, imageSize, imageSize] in 0 … 1; the caller may change them.
    * @param crop use this part of each frame instead of its centre: the same part, if all have the same size
    * @throws ImageError naming the file of a frame that cannot be decoded
    */
-  async frames(index: number, crop?: RandomCrop): Promise<Float32Array> {
+  async images(index: number, crop?: RandomCrop): Promise<Float32Array> {
     const { frames } = this.example(index)
     const folder = this.name(index)
     const chosen = evenlySpaced(frames.length, this.frameCount)

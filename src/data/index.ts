@@ -6,7 +6,15 @@ export { type CaptionedClip, ClipDataset, type OpenClipsOptions } from './clips.
 export { ImageTextDataset, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
 // `Threads` and, below, `Shape` are former names, kept for programs that import them
 export type { DecodeThreads, DecodeThreads as Threads } from './decoding/pool.ts'
-export type { BadSample, ImageTextSource, ImageTextStream, OnBadSample, WindowOptions } from './image-text-source.ts'
+export type {
+  BadSample,
+  ExampleSource,
+  ImageTextSource,
+  ImageTextStream,
+  MultiImageSource,
+  OnBadSample,
+  WindowOptions,
+} from './image-text-source.ts'
 export {
   CLIP_NORMALIZE,
   type DecodeImageOptions,
