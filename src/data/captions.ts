@@ -7,7 +7,7 @@ import { dirname, join, posix, resolve } from 'node:path'
 import { type CsvError, parse as parseCsv } from 'csv-parse/sync'
 import { DataError, fileError, messageOf, readText } from '../io/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { labelsIn, readClassFolders } from './labels.ts'
+import { labelsIfAny, labelsIn, type ReadLabels, readClassFolders } from './labels.ts'
 
 /** An image and its captions. */
 export interface CaptionedImage {
@@ -92,7 +92,7 @@ export async function readCaptions(folderOrFile: string, options?: ReadCaptionsO
 /** As {@link readCaptions}, with the folder of the images. */
 export async function readCaptionsOf(
   folderOrFile: string,
-  withLabels: boolean,
+  withLabels: ReadLabels,
 ): Promise<{ readonly folder: string; readonly images: CaptionedImage[] }> {
   const noList = await hasNoList(folderOrFile, CAPTION_FILES)
   if (noList && !(await hasNoList(folderOrFile, CLIP_FILES)))
@@ -112,7 +112,7 @@ export async function readCaptionsOf(
 export async function readList<Found>(
   folderOrFile: string,
   form: ListForm<Found>,
-  withLabels: boolean,
+  withLabels: ReadLabels,
 ): Promise<{ readonly folder: string; readonly examples: Listed<Found>[] }> {
   const path = await findList(folderOrFile, form)
   const folder = path === folderOrFile ? dirname(path) : folderOrFile
@@ -125,8 +125,7 @@ export async function readList<Found>(
       throw refuse(`is not an object like ${form.line}`)
     const { [form.field]: given, caption, ...fields } = value as Record<string, unknown>
     const name = checkPath(given, form.field, refuse)
-    const labels = withLabels ? labelsIn(fields, refuse) : undefined
-    if (labels?.length === 0) throw refuse("has no 'label' and no 'labels'")
+    const labels = labelsOf(fields, withLabels, refuse)
     const captions = labels && caption === undefined ? [...labels] : checkCaptions(caption, refuse)
     const example = examples.get(name)
     if (example === undefined) {
@@ -134,7 +133,7 @@ export async function readList<Found>(
       examples.set(name, { captions, ...(labels && { labels: [...new Set(labels)] }), fields, found })
     } else {
       example.captions.push(...captions)
-      for (const label of labels ?? []) if (!example.labels!.includes(label)) example.labels!.push(label)
+      if (labels) example.labels = [...new Set([...(example.labels ?? []), ...labels])]
       Object.assign(example.fields, fields)
     }
   }
@@ -145,9 +144,22 @@ export async function readList<Found>(
 /** An example while more of its lines may follow. */
 interface Collected<Found> {
   readonly captions: string[]
-  readonly labels?: string[]
+  labels?: string[]
   readonly fields: Record<string, unknown>
   readonly found: Found
+}
+
+/** The classes of a line, at least one; undefined if they are not read, or if it has none and need not have any. */
+function labelsOf(
+  fields: Readonly<Record<string, unknown>>,
+  withLabels: ReadLabels,
+  refuse: Refuse,
+): string[] | undefined {
+  if (!withLabels) return undefined
+  const labels = withLabels === 'optional' ? labelsIfAny(fields) : labelsIn(fields, refuse)
+  if (labels.length > 0) return labels
+  if (withLabels === 'optional') return undefined
+  throw refuse("has no 'label' and no 'labels'")
 }
 
 /** Whether a path is a folder without a list of captions. */
@@ -192,7 +204,7 @@ function* jsonLines(text: string, file: string): Generator<Line> {
 }
 
 /** Comma-separated with quotes (RFC 4180), or tab-separated without: a quotation mark in a .tsv is an ordinary character. */
-function csvLines(text: string, file: string, field: string, withLabels: boolean): Line[] {
+function csvLines(text: string, file: string, field: string, withLabels: ReadLabels): Line[] {
   const tabs = /\.tsv$/i.test(file)
   let records: { record: Record<string, unknown>; info: { lines: number } }[]
   try {
@@ -212,11 +224,12 @@ function csvLines(text: string, file: string, field: string, withLabels: boolean
   return records.map(({ record, info }) => ({ number: info.lines, value: record }))
 }
 
-function checkHeader(header: string[], file: string, field: string, withLabels: boolean): string[] {
+function checkHeader(header: string[], file: string, field: string, withLabels: ReadLabels): string[] {
   const names = header.map(name => name.trim())
   for (const [i, name] of names.entries())
     if (names.indexOf(name) < i) throw new DataError(`the header names '${name}' twice`, { file, line: 1 })
-  const wanted = [[field], withLabels ? ['label', 'labels'] : ['caption']]
+  const labels = withLabels ? ['label', 'labels'] : []
+  const wanted = [[field], withLabels === true ? labels : ['caption', ...labels]]
   for (const some of wanted)
     if (!some.some(name => names.includes(name))) {
       const what = some.map(name => `'${name}'`).join(' and no ')

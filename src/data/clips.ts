@@ -19,7 +19,7 @@ import {
 import type { MultiImageSource } from './image-text-source.ts'
 import { IMAGE_FILE, toUnitRange } from './images/image.ts'
 import type { RandomCrop } from './images/random-crop.ts'
-import { classesOf } from './labels.ts'
+import { classesOf, type ReadLabels } from './labels.ts'
 
 /** A clip, its captions, and the files of its frames. */
 export interface CaptionedClip {
@@ -40,11 +40,14 @@ export interface OpenClipsOptions extends Omit<OpenDatasetOptions, 'labels'> {
   readonly frames: number
   /**
    * read the classes of clips, from a field `label` or `labels` of the list of clips or from a folder for each class; a clip
-   * without a caption then has its classes as captions. False unless given
+   * without a caption then has its classes as captions. With `'optional'` a clip may have none. False unless given
    */
-  readonly labels?: boolean
+  readonly labels?: ReadLabels
 }
-const clipsOptions = { ...datasetOptions, frames: is.number } satisfies Settings<OpenClipsOptions>
+const clipsOptions = {
+  ...datasetOptions,
+  frames: is.number,
+} satisfies Settings<OpenClipsOptions>
 
 /** Clips of a folder with their captions. */
 export class ClipDataset extends FolderDataset<CaptionedClip> implements MultiImageSource {
@@ -148,7 +151,7 @@ export function evenlySpaced(count: number, wanted: number): number[] {
 
 // ---- Lists of clips ----
 
-async function clipsOfList(path: string, wanted: number, withLabels: boolean) {
+async function clipsOfList(path: string, wanted: number, withLabels: ReadLabels) {
   const form: ListForm<readonly string[]> = {
     noun: 'clip',
     field: 'clip',
@@ -171,7 +174,7 @@ async function clipsOfList(path: string, wanted: number, withLabels: boolean) {
 
 // ---- Folders of clips ----
 
-async function clipsInFolders(folder: string, wanted: number, withLabels: boolean): Promise<CaptionedClip[]> {
+async function clipsInFolders(folder: string, wanted: number, withLabels: ReadLabels): Promise<CaptionedClip[]> {
   const top = await entriesOf(folder)
   const frame = top.find(isFrame)
   if (frame)
@@ -201,7 +204,7 @@ async function clipsInFolders(folder: string, wanted: number, withLabels: boolea
       `'${plain.clip}' is a clip and '${classified.label}' has clips in it: use a folder for each class, or none for all`,
       { file: folder },
     )
-  if (plain && withLabels)
+  if (plain && withLabels === true)
     throw new DataError(`has no classes: use a folder for each class, or a clips.jsonl with a 'label' on each line`, {
       file: folder,
     })

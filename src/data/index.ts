@@ -1,5 +1,6 @@
 // Images, clips, captions, tokenizers, batches, and the built-in datasets: Shapes and Moving Shapes.
 
+export { type OpenAnyDataOptions, openAnyData } from './any-data.ts'
 export * from './batches.ts'
 export { CAPTION_FILES, type CaptionedImage, CLIP_FILES, type ReadCaptionsOptions, readCaptions } from './captions.ts'
 export { type CaptionedClip, ClipDataset, type OpenClipsOptions } from './clips.ts'
@@ -28,7 +29,7 @@ export {
   type SquareImage,
 } from './images/image.ts'
 export type { RandomCrop } from './images/random-crop.ts'
-export { type ClassTargets, classesOf, classTargets } from './labels.ts'
+export { type ClassTargets, classesOf, classTargets, type ReadLabels } from './labels.ts'
 export { openData, readAllCaptions } from './open-data.ts'
 export { listImages, type OpenPicturesOptions, openPictures, type Pictures } from './pictures.ts'
 export {

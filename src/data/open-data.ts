@@ -22,7 +22,7 @@ export async function openData(
 ): Promise<ImageTextDataset | ShardDataset> {
   const { cacheBytes, labels, window, ...common } = settle('openData(path, options)', options, openOptions)
   if (!(await isShards(path))) return ImageTextDataset.open(path, { ...common, cacheBytes, labels })
-  if (labels)
+  if (labels === true)
     throw new DataError('is a list of tars, and labels are not read from tars: use a folder or a list of captions', {
       file: path,
     })

@@ -48,6 +48,19 @@ export { firstOf } from './first-of.ts'
 export { type MeanLoss, meanLoss } from './mean-loss.ts'
 export { type PictureBatch, type PictureOptions, pictureBatches } from './picture-batches.ts'
 export { plain } from './plain.ts'
+export {
+  type EvaluatedData,
+  type EvaluatedModel,
+  type EvaluateModelOptions,
+  type Evaluation,
+  evaluateModel,
+  type Measure,
+  type Protocol,
+  ProtocolError,
+  type ProtocolName,
+  protocolNames,
+  protocols,
+} from './protocols.ts'
 export { type CaptionedSource, type Ranking, type RetrievalResult, rank, retrieval } from './retrieval.ts'
 export {
   type CaptionModel,

@@ -2,6 +2,7 @@
 // checkpoints.
 //
 //     config.json      tokenizer.json or, for a classifier, classes.json      metrics.jsonl      skipped.jsonl      provenance.jsonl
+//     results.jsonl, once the run was evaluated
 //     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}
 //     guard/step-000501.safetensors, if the gradient of a step was wrong
 
@@ -33,6 +34,7 @@ const CLASSES = 'classes.json'
 const METRICS = 'metrics.jsonl'
 const SKIPPED = 'skipped.jsonl'
 const PROVENANCE = 'provenance.jsonl'
+const RESULTS = 'results.jsonl'
 const CHECKPOINTS = 'checkpoints'
 const GUARD = 'guard'
 const TRAINING = 'training'
@@ -61,6 +63,7 @@ export class RunFolder {
     METRICS,
     SKIPPED,
     PROVENANCE,
+    RESULTS,
     CHECKPOINTS,
     GUARD,
   ]
@@ -228,6 +231,11 @@ export class RunFolder {
   /** The versions, machine and data of each start: see provenance.ts. */
   get provenanceFile(): string {
     return join(this.path, PROVENANCE)
+  }
+
+  /** The results of evaluating the run: see results.ts. */
+  get resultsFile(): string {
+    return join(this.path, RESULTS)
   }
 
   /** The file for the batch of a step with a wrong gradient: relative to the run's folder, and as a path. */
