@@ -20,11 +20,10 @@ import { tinyModel } from '../train/tiny.ts'
 const tokenizer = WordTokenizer.fromCaptions(['a red circle', 'a blue star', 'green ring small large on black'])
 const { image, text, pooler, embedding } = tinyModel
 const withWords = { ...text, vocabulary: tokenizer.vocabularySize }
-const { multimodalLayers: _, ...unimodal } = withWords
 seed(1)
 const coca = { model: new CoCa({ image, text: withWords, pooler, embedding }), tokenizer }
-const dual = { model: new DualEncoder({ image, text: unimodal, embedding } as never), tokenizer }
-const captioner = { model: new Captioner({ image, text: withWords } as never), tokenizer }
+const dual = { model: new DualEncoder({ image, text: withWords, embedding }), tokenizer }
+const captioner = { model: new Captioner({ image, text: withWords }), tokenizer }
 const classes = ['red circle', 'blue star', 'green ring']
 const classifier = { model: new ImageClassifier({ image, classes: 3 }), classes }
 
