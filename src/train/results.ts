@@ -1,8 +1,7 @@
 // The results of evaluating a run, one JSON object per line in its folder, so that runs can be compared later. A result says what
 // it was measured on: two results can only be compared if the fingerprints of their data are equal.
 
-import { basename } from 'node:path'
-import { DataError, LineFile, namesIn, readText } from '../io/index.ts'
+import { LineFile, readJsonLines } from '../io/index.ts'
 import { RunFolder } from './run-folder.ts'
 
 /** The result of one protocol for one checkpoint of a run, a line of results.jsonl. */
@@ -49,15 +48,5 @@ export async function recordResults(folder: string, results: readonly RunResult[
  * The results of a run, in the order in which they were measured; empty if there are none. An incomplete last line is left out.
  * @throws DataError naming the file and a line that is not JSON
  */
-export async function readResults(folder: string): Promise<RunResult[]> {
-  const file = new RunFolder(folder).resultsFile
-  if (!(await namesIn(folder)).includes(basename(file))) return []
-  const lines = (await readText(file)).split('\n').slice(0, -1)
-  return lines.map((line, i) => {
-    try {
-      return JSON.parse(line) as RunResult
-    } catch (cause) {
-      throw new DataError('is not JSON', { file, line: i + 1, cause })
-    }
-  })
-}
+export const readResults = async (folder: string): Promise<RunResult[]> =>
+  (await readJsonLines(new RunFolder(folder).resultsFile)) as RunResult[]
