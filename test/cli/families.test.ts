@@ -81,7 +81,8 @@ describe('evaluate', () => {
     assert.deepEqual(await keys('coca'), ['run', 'step', 'images', ...both, 'captioning', 'zeroShot'])
     assert.deepEqual(await keys('dual-encoder'), ['run', 'step', 'images', ...both, 'zeroShot'])
     assert.deepEqual(await keys('captioner'), ['run', 'step', 'images', 'losses', 'captioning'])
-    assert.deepEqual(await keys('classifier'), ['run', 'step', 'images', 'loss', 'accuracy', 'perClass'])
+    const classes = ['accuracy', 'top5', 'meanPerClass', 'perClass']
+    assert.deepEqual(await keys('classifier'), ['run', 'step', 'images', 'loss', ...classes])
   })
 
   it('is an error for a classifier and images of other classes', async () => {
