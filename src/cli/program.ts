@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { addCaption } from './commands/caption.ts'
 import { addClassify } from './commands/classify.ts'
+import { addCompare } from './commands/compare.ts'
 import { addData } from './commands/data.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDevices } from './commands/devices.ts'
@@ -38,6 +39,7 @@ export function makeProgram(): Command {
     addTrain,
     addSoup,
     addEvaluate,
+    addCompare,
     addCaption,
     addClassify,
     addEmbed,

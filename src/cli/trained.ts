@@ -45,12 +45,11 @@ export const modelOptions = (command: Command): Command =>
   )
 
 export const templateOption = (command: Command): Command =>
-  command.option('--template <text>', 'sentence with {} for a label; may be repeated (default: "a {}")', template)
-
-function template(value: string, before?: readonly string[]): string[] {
-  if (!value.includes('{}')) throw new UsageError(`--template '${value}' has no {} for the label`)
-  return collect(value, before)
-}
+  command.option(
+    '--template <text or file>',
+    'sentence with {} for a label, or a file of some, one a line; may be repeated (default: "a {}")',
+    collect,
+  )
 
 /** A model and its source. */
 export type Opened<F extends FamilyName> = OpenedModel<F> & {

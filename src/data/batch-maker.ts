@@ -9,7 +9,16 @@ import * as is from '../tensor/kinds.ts'
 import { optionalGroup, type Settings } from '../tensor/options.ts'
 
 import { type CaptionTable, type Choice, type EpochOptions, planEpoch } from './epochs.ts'
-import { type BadSample, type ImageTextSource, type OnBadSample, onBadSample } from './image-text-source.ts'
+import {
+  type BadSample,
+  type ExampleSource,
+  hasSeveralImages,
+  type ImageTextSource,
+  type MultiImageSource,
+  type OnBadSample,
+  onBadSample,
+  pixelsOf,
+} from './image-text-source.ts'
 import { normalize } from './images/image.ts'
 import { cropOptions, type RandomCrop } from './images/random-crop.ts'
 import type { Tokenizer } from './tokenizers/tokenizer.ts'
@@ -23,11 +32,20 @@ export interface BatchPlace {
   readonly batch: number
 }
 
-/** Images and their texts, to be converted to tensors. */
-export interface Batch extends BatchPlace {
-  /** [batch, 3, side, side], row by row */
+/** The shape of a batch of examples with one image each. */
+export type ImageShape = [batch: number, channels: 3, height: number, width: number]
+
+/** The shape of a batch of examples with several images each. */
+export type MultiImageShape = [batch: number, images: number, channels: 3, height: number, width: number]
+
+/**
+ * Images and their texts, to be converted to tensors.
+ * @typeParam Shape ImageShape, or MultiImageShape for examples of several images
+ */
+export interface Batch<Shape extends ImageShape | MultiImageShape = ImageShape> extends BatchPlace {
+  /** [batch, 3, side, side] or [batch, images, 3, side, side], row by row */
   readonly images: Float32Array
-  readonly imageShape: [batch: number, channels: 3, height: number, width: number]
+  readonly imageShape: Shape
   /** [batch, contextLength], row by row */
   readonly tokens: Int32Array
   readonly tokenShape: [batch: number, contextLength: number]
@@ -40,7 +58,7 @@ export interface Batch extends BatchPlace {
 }
 
 /**
- * Changes an image before it is put into a batch.
+ * Changes an image before it is put into a batch. The images of one example all get the same random numbers.
  * @param image [3, side, side] in 0 … 1, which may be changed in place
  * @param generator random numbers that depend only on the seed, the epoch and the example
  * @returns an image of the same shape
@@ -105,8 +123,11 @@ interface TokenizedSamples {
 /** The options of batches, with their defaults. */
 export type BatchSettings = BatchOptions & EpochOptions & { readonly contextLength: number }
 
+/** Where the examples of batches come from. */
+type Source = ImageTextSource | MultiImageSource
+
 export class BatchMaker {
-  readonly #source: ImageTextSource
+  readonly #source: Source
   readonly #options: BatchSettings
   readonly #samples: TokenizedSamples
 
@@ -116,7 +137,7 @@ export class BatchMaker {
    * @throws TokenizerError naming such a sample, without `skip`
    */
   constructor(
-    source: ImageTextSource,
+    source: Source,
     tokenizer: Tokenizer | undefined,
     options: BatchSettings,
     skip?: (bad: BadSample) => void,
@@ -136,15 +157,20 @@ export class BatchMaker {
   }
 
   /** Loads the images of some choices. Those that cannot be read are replaced by others, unless that is an error. */
-  async make(place: BatchPlace, label: string, planned: readonly Choice[]): Promise<Batch> {
+  async make(
+    place: BatchPlace,
+    label: string,
+    planned: readonly Choice[],
+  ): Promise<Batch<ImageShape | MultiImageShape>> {
     const { contextLength, onBadSample } = this.#options
-    const side = this.#source.imageSize
+    const shape = this.#exampleShape
+    const size = shape.reduce((a, b) => a * b)
     const choices = [...planned]
-    const images = new Float32Array(choices.length * 3 * side * side)
+    const images = new Float32Array(choices.length * size)
     const failed: { readonly i: number; readonly error: DataError }[] = []
     await inParallel(choices.length, async i => {
       try {
-        images.set(await this.#image(choices[i], label), i * 3 * side * side)
+        images.set(await this.#images(choices[i], label), i * size)
       } catch (error) {
         if (!(onBadSample && error instanceof DataError)) throw error
         failed.push({ i, error })
@@ -154,7 +180,7 @@ export class BatchMaker {
       this.#report(choices[i], error)
       const { choice, image } = await this.#another(choices, i, label)
       choices[i] = choice
-      images.set(image, i * 3 * side * side)
+      images.set(image, i * size)
     }
     const { table, rows, indices } = this.#samples
     const tokens = new Int32Array(choices.length * contextLength)
@@ -166,7 +192,7 @@ export class BatchMaker {
     return {
       ...place,
       images,
-      imageShape: [choices.length, 3, side, side],
+      imageShape: [choices.length, ...shape] as ImageShape | MultiImageShape,
       tokens,
       tokenShape: [choices.length, contextLength],
       indices: Int32Array.from(choices, choice => indices[choice.index]),
@@ -191,7 +217,7 @@ export class BatchMaker {
       if (choices.some(other => other.index === index)) continue
       if (distinctCaptions && keys.has(table.key(index, choice.caption))) continue
       try {
-        return { choice, image: await this.#image(choice, label) }
+        return { choice, image: await this.#images(choice, label) }
       } catch (error) {
         if (!(error instanceof DataError)) throw error
         this.#report(choice, error)
@@ -206,28 +232,51 @@ export class BatchMaker {
     this.#options.onBadSample?.({ ...placeOf(this.#source, this.#samples.indices[index]), reason })
   }
 
-  async #image({ index: sample }: Choice, label: string): Promise<Float32Array> {
+  /** [3, side, side], or [images, 3, side, side] */
+  get #exampleShape(): readonly number[] {
+    const { imageSize: side } = this.#source
+    return [...(hasSeveralImages(this.#source) ? [this.#source.imagesPerExample] : []), 3, side, side]
+  }
+
+  /** The images of an example, which are cropped and changed alike. */
+  async #images({ index: sample }: Choice, label: string): Promise<Float32Array> {
     const { augment, crop, normalize: scale, seed } = this.#options
     const index = this.#samples.indices[sample]
     const side = this.#source.imageSize
+    const shape = this.#exampleShape
     const random = (purpose: string) => new Generator(seed).fork(`${purpose} ${label} ${index}`)
-    let image = await this.#source.image(index, crop && { ...crop, seed: random('crop').seed })
-    if (image.length !== 3 * side * side)
-      throw new BatchError(`has ${image.length} values, but [3, ${side}, ${side}] has ${3 * side * side}`, {
+    const images = await pixelsOf(this.#source, index, crop && { ...crop, seed: random('crop').seed })
+    const expected = shape.reduce((a, b) => a * b)
+    if (images.length !== expected)
+      throw new BatchError(`has ${images.length} values, but [${shape.join(', ')}] has ${expected}`, {
         file: this.#source.name(index),
       })
-    if (augment) image = augment(image, random('augment'), side)
-    return scale ? normalize(image, scale.mean, scale.std) : image
+    return eachImage(images, side, image => {
+      const changed = augment ? augment(image, random('augment'), side) : image
+      return scale ? normalize(changed, scale.mean, scale.std) : changed
+    })
   }
 }
 
+/** Changes each of the images [images, 3, side, side]. */
+export function eachImage(
+  images: Float32Array,
+  side: number,
+  change: (image: Float32Array) => Float32Array,
+): Float32Array {
+  const size = 3 * side * side
+  if (images.length === size) return change(images)
+  for (let at = 0; at < images.length; at += size) images.set(change(images.subarray(at, at + size)), at)
+  return images
+}
+
 /** The position of a sample, as its source describes it. */
-export const placeOf = (source: ImageTextSource, index: number): { file: string; key?: string } =>
+export const placeOf = (source: ExampleSource, index: number): { file: string; key?: string } =>
   source.place?.(index) ?? { file: source.name(index) }
 
 /** Makes every distinct row of ids once, and for every caption the index of its row. */
 function tokenizeCaptions(
-  source: ImageTextSource,
+  source: ExampleSource,
   tokenizer: Tokenizer | undefined,
   { contextLength, truncate }: BatchSettings,
   skip?: (bad: BadSample) => void,

@@ -12,12 +12,19 @@ import {
   type BatchPlace,
   type BatchSettings,
   batchOptions,
+  type ImageShape,
+  type MultiImageShape,
 } from './batch-maker.ts'
 import type { Choice } from './epochs.ts'
-import type { ImageTextSource, ImageTextStream } from './image-text-source.ts'
+import {
+  hasSeveralImages,
+  type ImageTextSource,
+  type ImageTextStream,
+  type MultiImageSource,
+} from './image-text-source.ts'
 import type { Tokenizer } from './tokenizers/tokenizer.ts'
 
-export type { Augmentation, Batch, BatchOptions } from './batch-maker.ts'
+export type { Augmentation, Batch, BatchOptions, ImageShape, MultiImageShape } from './batch-maker.ts'
 
 /** The position of an iterator, and everything that its batches depend on. JSON-safe. */
 export interface BatchState {
@@ -33,6 +40,8 @@ export interface BatchState {
   readonly dropLast: boolean
   readonly distinctCaptions: boolean
   readonly imageSize: number
+  /** only of examples with several images */
+  readonly imagesPerExample?: number
   /** fingerprint of the data */
   readonly fingerprint: string
   /** SHA-256 of every caption's ids, or, if they are not known in advance, of the tokenizer */
@@ -48,9 +57,21 @@ interface Window {
   readonly batches: readonly (readonly Choice[])[]
 }
 
+/** Data for batches: examples with one image each or with several, all known, or in windows of shards. */
+export type BatchData =
+  | ImageTextSource
+  | ImageTextStream
+  | MultiImageSource
+  | (ImageTextStream<MultiImageSource> & Pick<MultiImageSource, 'imagesPerExample'>)
+
+/** The batches of some data: [batch, images, 3, side, side] if its examples have several images. */
+export type BatchOf<Data extends BatchData> = Data extends { readonly imagesPerExample: number }
+  ? Batch<MultiImageShape>
+  : Batch<ImageShape>
+
 /** An endless stream of batches, epoch after epoch. */
-export class BatchIterator {
-  readonly #data: ImageTextSource | ImageTextStream
+export class BatchIterator<Data extends BatchData = ImageTextSource | ImageTextStream> {
+  readonly #data: Data
   readonly #tokenizer: Tokenizer | undefined
   readonly #options: BatchSettings
   readonly #texts: string
@@ -59,7 +80,7 @@ export class BatchIterator {
   readonly #windows = new Map<string, Promise<Window>>()
   #plan: { epoch: number; batches: Choice[][] } | undefined
   #place: BatchPlace = { epoch: 0, window: 0, batch: 0 }
-  #ahead: { readonly place: BatchPlace; readonly batch: Promise<Batch> }[] = []
+  #ahead: { readonly place: BatchPlace; readonly batch: Promise<BatchOf<Data>> }[] = []
   #turn: Promise<unknown> = Promise.resolve()
 
   /**
@@ -69,7 +90,7 @@ export class BatchIterator {
    * @throws TokenizerError naming the image and its caption that is too long
    * @throws BatchError if an option is invalid, or no batch can be filled
    */
-  constructor(data: ImageTextSource | ImageTextStream, tokenizer: Tokenizer | undefined, options: BatchOptions) {
+  constructor(data: Data, tokenizer: Tokenizer | undefined, options: BatchOptions) {
     const settled = settle('new BatchIterator(data, tokenizer, options)', options, batchOptions)
     const { batchSize, contextLength, ahead, seed, distinctCaptions } = settled
     if (!tokenizer && (contextLength !== 0 || distinctCaptions))
@@ -110,7 +131,9 @@ export class BatchIterator {
   get state(): BatchState {
     const { seed, batchSize, contextLength, shuffle, dropLast, distinctCaptions } = this.#options
     const { imageSize, fingerprint } = this.#data
-    const fixed = { seed, batchSize, contextLength, shuffle, dropLast, distinctCaptions, imageSize, fingerprint }
+    const several = hasSeveralImages(this.#data) ? { imagesPerExample: this.#data.imagesPerExample } : {}
+    const options = { seed, batchSize, contextLength, shuffle, dropLast, distinctCaptions }
+    const fixed = { ...options, imageSize, ...several, fingerprint }
     return { ...this.#place, ...fixed, texts: this.#texts }
   }
 
@@ -133,14 +156,14 @@ export class BatchIterator {
    * The next batch; starts decoding the batches after it. Overlapping calls resolve in order.
    * @throws ImageError naming the file if an image cannot be decoded; the state is not changed
    */
-  next(): Promise<Batch> {
+  next(): Promise<BatchOf<Data>> {
     const turn = this.#turn.then(() => this.#advance())
     this.#turn = turn.catch(() => {})
     return turn
   }
 
   /** All batches of one epoch, independent of the current position; for evaluation. */
-  async *epoch(epoch = 0): AsyncGenerator<Batch, void, undefined> {
+  async *epoch(epoch = 0): AsyncGenerator<BatchOf<Data>, void, undefined> {
     const windows = isStream(this.#data) ? this.#data.windows : 1
     for (let window = 0; window < windows; window++) {
       const { batches } = await this.#window(epoch, window)
@@ -148,7 +171,7 @@ export class BatchIterator {
     }
   }
 
-  async #advance(): Promise<Batch> {
+  async #advance(): Promise<BatchOf<Data>> {
     const place = await this.#firstFrom(this.#place)
     const ready = this.#ahead.shift()
     if (!(ready && isSame(ready.place, place))) this.#ahead = []
@@ -186,14 +209,14 @@ export class BatchIterator {
     throw new BatchError(`the epochs from ${place.epoch} on do not fill a batch of ${batchSize}${how}`)
   }
 
-  async #make(place: BatchPlace): Promise<Batch> {
+  async #make(place: BatchPlace): Promise<BatchOf<Data>> {
     const { maker, label, batches } = await this.#window(place.epoch, place.window)
-    return maker.make(place, label, batches[place.batch])
+    return (await maker.make(place, label, batches[place.batch])) as BatchOf<Data>
   }
 
   /** The samples of a window, in the order of an epoch; starts to list the next window. */
   #window(epoch: number, window: number): Promise<Window> {
-    const data = this.#data
+    const data: BatchData = this.#data
     if (!isStream(data)) {
       const batches = this.#planOf(this.#whole!, epoch)
       return Promise.resolve({ maker: this.#whole!, label: `${epoch}`, batches })
@@ -208,7 +231,7 @@ export class BatchIterator {
     return opened
   }
 
-  async #open(data: ImageTextStream, epoch: number, window: number, label: string): Promise<Window> {
+  async #open(data: BatchStream, epoch: number, window: number, label: string): Promise<Window> {
     const { seed, shuffle, onBadSample } = this.#options
     const source = await data.open(epoch, window, { seed, shuffle, onBadSample })
     const maker = new BatchMaker(source, this.#tokenizer, this.#options, onBadSample)
@@ -223,7 +246,9 @@ export class BatchIterator {
   }
 }
 
-const isStream = (data: ImageTextSource | ImageTextStream): data is ImageTextStream => 'windows' in data
+type BatchStream = Extract<BatchData, { readonly windows: number }>
+
+const isStream = (data: BatchData): data is BatchStream => 'windows' in data
 
 const isSame = (a: BatchPlace, b: BatchPlace) => a.epoch === b.epoch && a.window === b.window && a.batch === b.batch
 

@@ -7,7 +7,7 @@ import { dirname, join, posix, resolve } from 'node:path'
 import { type CsvError, parse as parseCsv } from 'csv-parse/sync'
 import { DataError, fileError, messageOf, readText } from '../io/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { labelsIn, readClassFolders } from './labels.ts'
+import { labelsIfAny, labelsIn, type ReadLabels, readClassFolders } from './labels.ts'
 
 /** An image and its captions. */
 export interface CaptionedImage {
@@ -112,7 +112,7 @@ const OTHER_LISTS = [
 /** As {@link readCaptions}, with the folder of the images. */
 export async function readCaptionsOf(
   folderOrFile: string,
-  withLabels: boolean,
+  withLabels: ReadLabels,
 ): Promise<{ readonly folder: string; readonly images: CaptionedImage[] }> {
   const noList = await hasNoList(folderOrFile, CAPTION_FILES)
   for (const [lists, what, reader] of OTHER_LISTS)
@@ -133,16 +133,16 @@ export async function readCaptionsOf(
 export async function readList<Found>(
   folderOrFile: string,
   form: ListForm<Found>,
-  withLabels: boolean,
+  withLabels: ReadLabels,
 ): Promise<{ readonly folder: string; readonly examples: Listed<Found>[] }> {
-  const columns = [[form.field], withLabels ? ['label', 'labels'] : ['caption']]
+  const labels = withLabels ? ['label', 'labels'] : []
+  const columns = [[form.field], withLabels === true ? labels : ['caption', ...labels]]
   const { path, folder, lines } = await readLines(folderOrFile, form, columns)
   const examples = new Map<string, Collected<Found>>()
   for (const { fields: all, refuse } of lines) {
     const { [form.field]: given, caption, ...fields } = all
     const name = checkPath(given, form.field, refuse)
-    const labels = withLabels ? labelsIn(fields, refuse) : undefined
-    if (labels?.length === 0) throw refuse("has no 'label' and no 'labels'")
+    const labels = labelsOf(fields, withLabels, refuse)
     const captions = labels && caption === undefined ? [...labels] : checkTexts(caption, 'caption', refuse)
     const example = examples.get(name)
     if (example === undefined) {
@@ -150,7 +150,7 @@ export async function readList<Found>(
       examples.set(name, { captions, ...(labels && { labels: [...new Set(labels)] }), fields, found })
     } else {
       example.captions.push(...captions)
-      for (const label of labels ?? []) if (!example.labels!.includes(label)) example.labels!.push(label)
+      if (labels) example.labels = [...new Set([...(example.labels ?? []), ...labels])]
       Object.assign(example.fields, fields)
     }
   }
@@ -187,9 +187,22 @@ export async function readLines(
 /** An example while more of its lines may follow. */
 interface Collected<Found> {
   readonly captions: string[]
-  readonly labels?: string[]
+  labels?: string[]
   readonly fields: Record<string, unknown>
   readonly found: Found
+}
+
+/** The classes of a line, at least one; undefined if they are not read, or if it has none and need not have any. */
+function labelsOf(
+  fields: Readonly<Record<string, unknown>>,
+  withLabels: ReadLabels,
+  refuse: Refuse,
+): string[] | undefined {
+  if (!withLabels) return undefined
+  const labels = withLabels === 'optional' ? labelsIfAny(fields) : labelsIn(fields, refuse)
+  if (labels.length > 0) return labels
+  if (withLabels === 'optional') return undefined
+  throw refuse("has no 'label' and no 'labels'")
 }
 
 /** Whether a path is a folder without a list of captions. */

@@ -16,9 +16,10 @@ import {
   type OpenDatasetOptions,
   type SplitOptions,
 } from './dataset.ts'
+import type { MultiImageSource } from './image-text-source.ts'
 import { IMAGE_FILE, toUnitRange } from './images/image.ts'
 import type { RandomCrop } from './images/random-crop.ts'
-import { classesOf } from './labels.ts'
+import { classesOf, type ReadLabels } from './labels.ts'
 
 /** A clip, its captions, and the files of its frames. */
 export interface CaptionedClip {
@@ -39,14 +40,17 @@ export interface OpenClipsOptions extends Omit<OpenDatasetOptions, 'labels'> {
   readonly frames: number
   /**
    * read the classes of clips, from a field `label` or `labels` of the list of clips or from a folder for each class; a clip
-   * without a caption then has its classes as captions. False unless given
+   * without a caption then has its classes as captions. With `'optional'` a clip may have none. False unless given
    */
-  readonly labels?: boolean
+  readonly labels?: ReadLabels
 }
-const clipsOptions = { ...datasetOptions, frames: is.number } satisfies Settings<OpenClipsOptions>
+const clipsOptions = {
+  ...datasetOptions,
+  frames: is.number,
+} satisfies Settings<OpenClipsOptions>
 
 /** Clips of a folder with their captions. */
-export class ClipDataset extends FolderDataset<CaptionedClip> {
+export class ClipDataset extends FolderDataset<CaptionedClip> implements MultiImageSource {
   /** side of every frame in pixels */
   readonly imageSize: number
   /** number of frames of every clip */
@@ -95,12 +99,17 @@ export class ClipDataset extends FolderDataset<CaptionedClip> {
     return resolve(this.folder, this.example(index).clip)
   }
 
+  /** Number of frames of every clip, as {@link frameCount}. */
+  get imagesPerExample(): number {
+    return this.frameCount
+  }
+
   /**
    * The frames of clip `index` in order: [frameCount, 3, imageSize, imageSize] in 0 … 1; the caller may change them.
    * @param crop use this part of each frame instead of its centre: the same part, if all have the same size
    * @throws ImageError naming the file of a frame that cannot be decoded
    */
-  async frames(index: number, crop?: RandomCrop): Promise<Float32Array> {
+  async images(index: number, crop?: RandomCrop): Promise<Float32Array> {
     const { frames } = this.example(index)
     const folder = this.name(index)
     const chosen = evenlySpaced(frames.length, this.frameCount)
@@ -142,7 +151,7 @@ export function evenlySpaced(count: number, wanted: number): number[] {
 
 // ---- Lists of clips ----
 
-async function clipsOfList(path: string, wanted: number, withLabels: boolean) {
+async function clipsOfList(path: string, wanted: number, withLabels: ReadLabels) {
   const form: ListForm<readonly string[]> = {
     noun: 'clip',
     field: 'clip',
@@ -165,7 +174,7 @@ async function clipsOfList(path: string, wanted: number, withLabels: boolean) {
 
 // ---- Folders of clips ----
 
-async function clipsInFolders(folder: string, wanted: number, withLabels: boolean): Promise<CaptionedClip[]> {
+async function clipsInFolders(folder: string, wanted: number, withLabels: ReadLabels): Promise<CaptionedClip[]> {
   const top = await entriesOf(folder)
   const frame = top.find(isFrame)
   if (frame)
@@ -195,7 +204,7 @@ async function clipsInFolders(folder: string, wanted: number, withLabels: boolea
       `'${plain.clip}' is a clip and '${classified.label}' has clips in it: use a folder for each class, or none for all`,
       { file: folder },
     )
-  if (plain && withLabels)
+  if (plain && withLabels === true)
     throw new DataError(`has no classes: use a folder for each class, or a clips.jsonl with a 'label' on each line`, {
       file: folder,
     })

@@ -15,7 +15,7 @@ import { DecodePool, type DecodeThreads, isThreads, threadsHere } from './decodi
 import type { ImageTextSource } from './image-text-source.ts'
 import { type ImageDecoder, toUnitRange } from './images/image.ts'
 import type { RandomCrop } from './images/random-crop.ts'
-import { classesOf } from './labels.ts'
+import { classesOf, isReadLabels, type ReadLabels } from './labels.ts'
 
 export interface OpenDatasetOptions {
   /** side of the square images in pixels */
@@ -29,9 +29,9 @@ export interface OpenDatasetOptions {
   readonly cacheBytes?: number
   /**
    * read the classes of images, from a field `label` or `labels` of the list of captions or from a folder for each class; an
-   * image without a caption then has its classes as captions. False unless given
+   * image without a caption then has its classes as captions. With `'optional'` an image may have none. False unless given
    */
-  readonly labels?: boolean
+  readonly labels?: ReadLabels
 }
 export const datasetOptions = {
   imageSize: is.number,
@@ -39,7 +39,7 @@ export const datasetOptions = {
   upright: true,
   threads: is.byDefault(0, isThreads),
   cacheBytes: 256 * 2 ** 20,
-  labels: false,
+  labels: is.byDefault<ReadLabels>(false, isReadLabels),
 } satisfies Settings<OpenDatasetOptions>
 
 export interface SplitOptions {
@@ -64,7 +64,7 @@ export abstract class FolderDataset<Example extends Described> {
   readonly fingerprint: string
   /** names of all classes, including those of the other part of a split; empty if labels were not read */
   readonly classes: readonly string[]
-  /** names of the classes of example `index`, at least one; undefined if labels were not read */
+  /** names of the classes of example `index`, at least one unless they are optional; undefined if no labels were read */
   readonly labels?: (index: number) => readonly string[]
 
   /** @param filesOf the names of an example's files, which its fingerprint depends on */
@@ -77,7 +77,7 @@ export abstract class FolderDataset<Example extends Described> {
     this.folder = folder
     this.examples = examples
     this.classes = classes
-    if (classes.length > 0) this.labels = index => this.example(index).labels!
+    if (classes.length > 0) this.labels = index => this.example(index).labels ?? []
     const hash = createHash('sha256')
     for (const example of examples) {
       const { captions, labels } = example

@@ -1,12 +1,12 @@
 // The interface of data, for a folder and for shards: samples that are all known in advance, or windows of shards that
-// are listed when they are needed.
+// are listed when they are needed. An example has one image, or several: the frames of a clip, or two pictures to compare.
 
 import * as is from '../tensor/kinds.ts'
 import type { Settings } from '../tensor/options.ts'
 import type { RandomCrop } from './images/random-crop.ts'
 
-/** A source of batches whose samples are all known: a folder, or any other collection of images and captions. */
-export interface ImageTextSource {
+/** Examples that are all known, without their images. */
+export interface ExampleSource {
   /** number of examples */
   readonly length: number
   /** side of every image in pixels */
@@ -21,11 +21,67 @@ export interface ImageTextSource {
   name(index: number): string
   /** the same in parts, for a sample in a shard */
   place?(index: number): { readonly file: string; readonly key: string }
+}
+
+/** A source of batches whose samples are all known: a folder, or any other collection of images and captions. */
+export interface ImageTextSource extends ExampleSource {
   /**
    * [3, imageSize, imageSize] in 0 … 1; the caller may change it
    * @param crop use this part of the picture instead of its centre
    */
   image(index: number, crop?: RandomCrop): Promise<Float32Array>
+}
+
+/** A source of batches whose examples have several images each: the frames of a clip, or the pictures that a text is about. */
+export interface MultiImageSource extends ExampleSource {
+  /** number of images of every example */
+  readonly imagesPerExample: number
+  /**
+   * [imagesPerExample, 3, imageSize, imageSize] in 0 … 1; the caller may change them
+   * @param crop use this part of each image instead of its centre: the same part, if all have the same size
+   */
+  images(index: number, crop?: RandomCrop): Promise<Float32Array>
+}
+
+/** Whether the examples of a source have several images each. */
+export const hasSeveralImages = (source: object): source is { readonly imagesPerExample: number } =>
+  'imagesPerExample' in source
+
+/** The pixels of an example: [3, imageSize, imageSize], or [imagesPerExample, 3, imageSize, imageSize]. */
+export const pixelsOf = (
+  source: ImageTextSource | MultiImageSource,
+  index: number,
+  crop?: RandomCrop,
+): Promise<Float32Array> => ('images' in source ? source.images(index, crop) : source.image(index, crop))
+
+/**
+ * Some examples of a source, in the given order.
+ * @param indices their numbers in the source
+ * @param fingerprint default that of the source
+ */
+export function chosenFrom<Source extends ImageTextSource | MultiImageSource>(
+  source: Source,
+  indices: ArrayLike<number>,
+  fingerprint?: string,
+): Source extends MultiImageSource ? MultiImageSource : ImageTextSource
+export function chosenFrom(
+  source: ImageTextSource | MultiImageSource,
+  indices: ArrayLike<number>,
+  fingerprint: string = source.fingerprint,
+): ImageTextSource | MultiImageSource {
+  const { imageSize, labels, place } = source
+  const common = {
+    length: indices.length,
+    imageSize,
+    fingerprint,
+    captions: (index: number) => source.captions(indices[index]),
+    ...(labels && { labels: (index: number) => labels.call(source, indices[index]) }),
+    name: (index: number) => source.name(indices[index]),
+    ...(place && { place: (index: number) => place.call(source, indices[index]) }),
+  }
+  if (!('images' in source)) return { ...common, image: (index, crop) => source.image(indices[index], crop) }
+  const { imagesPerExample } = source
+  return { ...common, imagesPerExample, images: (index, crop) => source.images(indices[index], crop) }
 }
 
 /** A sample that is left out. */
@@ -57,8 +113,11 @@ export interface WindowOptions {
   readonly onBadSample?: OnBadSample
 }
 
-/** Data of any size. An epoch is a sequence of windows; the samples of one window are listed and shuffled together. */
-export interface ImageTextStream {
+/**
+ * Data of any size. An epoch is a sequence of windows; the samples of one window are listed and shuffled together.
+ * @typeParam Source a window: ImageTextSource, or MultiImageSource
+ */
+export interface ImageTextStream<Source extends ExampleSource = ImageTextSource> {
   readonly imageSize: number
   /** equal for equal shards and windows; a resumed run compares it */
   readonly fingerprint: string
@@ -67,7 +126,7 @@ export interface ImageTextStream {
   /** number of windows of an epoch */
   readonly windows: number
   /** lists the samples of a window; the same for every call */
-  open(epoch: number, window: number, options: WindowOptions): Promise<ImageTextSource>
+  open(epoch: number, window: number, options: WindowOptions): Promise<Source>
   /** starts to list a window that will be needed */
   prepare(epoch: number, window: number, options: WindowOptions): void
 }

@@ -1,5 +1,6 @@
 // Images, clips, captions, tokenizers, batches, and the built-in datasets: Shapes, Moving Shapes and questions about Shapes.
 
+export { type OpenAnyDataOptions, openAnyData } from './any-data.ts'
 export * from './batches.ts'
 export {
   CAPTION_FILES,
@@ -13,7 +14,15 @@ export { type CaptionedClip, ClipDataset, type OpenClipsOptions } from './clips.
 export { ImageTextDataset, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
 // `Threads` and, below, `Shape` are former names, kept for programs that import them
 export type { DecodeThreads, DecodeThreads as Threads } from './decoding/pool.ts'
-export type { BadSample, ImageTextSource, ImageTextStream, OnBadSample, WindowOptions } from './image-text-source.ts'
+export type {
+  BadSample,
+  ExampleSource,
+  ImageTextSource,
+  ImageTextStream,
+  MultiImageSource,
+  OnBadSample,
+  WindowOptions,
+} from './image-text-source.ts'
 export {
   CLIP_NORMALIZE,
   type DecodeImageOptions,
@@ -27,7 +36,7 @@ export {
   type SquareImage,
 } from './images/image.ts'
 export type { RandomCrop } from './images/random-crop.ts'
-export { type ClassTargets, classesOf, classTargets } from './labels.ts'
+export { type ClassTargets, classesOf, classTargets, type ReadLabels } from './labels.ts'
 export { openData, readAllCaptions } from './open-data.ts'
 export { listImages, type OpenPicturesOptions, openPictures, type Pictures } from './pictures.ts'
 export { type OpenQuestionsOptions, type PictureQuestion, QuestionDataset } from './questions.ts'

@@ -2,9 +2,17 @@
 
 import { readdir } from 'node:fs/promises'
 import { DataError } from '../io/index.ts'
+import * as is from '../tensor/kinds.ts'
 import { IMAGE_FILE } from './images/image.ts'
 
 type Refuse = (reason: string) => DataError
+
+/** Whether classes are read: `optional` reads those that there are, and an example may have none. */
+export type ReadLabels = boolean | 'optional'
+export const isReadLabels = new is.Kind<ReadLabels>(
+  "true, false or 'optional'",
+  x => typeof x === 'boolean' || x === 'optional',
+)
 
 /**
  * The classes that a line names: `label` or `labels`, one or a list of them, as text or whole numbers.
@@ -23,6 +31,16 @@ export function labelsIn({ label, labels }: Readonly<Record<string, unknown>>, r
     if (name === '') throw refuse(`'${field}' is empty`)
     return name
   })
+}
+
+/** The classes that a line names, if it names any: fields of another kind are not labels. */
+export function labelsIfAny(fields: Readonly<Record<string, unknown>>): string[] {
+  try {
+    return labelsIn(fields, reason => new DataError(reason))
+  } catch (error) {
+    if (error instanceof DataError) return []
+    throw error
+  }
 }
 
 /** Every class of some images once: numbers in ascending order, then names in alphabetical order. */

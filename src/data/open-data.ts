@@ -6,6 +6,7 @@ import { DataError } from '../io/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { CAPTION_FILES } from './captions.ts'
 import { datasetOptions, ImageTextDataset, type OpenDatasetOptions } from './dataset.ts'
+import type { ExampleSource } from './image-text-source.ts'
 import { type OpenShardsOptions, ShardDataset, shardsOptions } from './shards/shard-dataset.ts'
 
 const openOptions = { ...datasetOptions, ...shardsOptions } satisfies Settings<OpenDatasetOptions & OpenShardsOptions>
@@ -21,7 +22,7 @@ export async function openData(
 ): Promise<ImageTextDataset | ShardDataset> {
   const { cacheBytes, labels, window, ...common } = settle('openData(path, options)', options, openOptions)
   if (!(await isShards(path))) return ImageTextDataset.open(path, { ...common, cacheBytes, labels })
-  if (labels)
+  if (labels === true)
     throw new DataError('is a list of tars, and labels are not read from tars: use a folder or a list of captions', {
       file: path,
     })
@@ -43,8 +44,8 @@ export async function isShards(path: string): Promise<boolean> {
 }
 
 /** Every caption, in order. */
-export async function readAllCaptions(data: ImageTextDataset | ShardDataset): Promise<string[]> {
-  if (!(data instanceof ShardDataset)) return data.examples.flatMap(example => example.captions)
+export async function readAllCaptions(data: ExampleSource | ShardDataset): Promise<string[]> {
+  if (!(data instanceof ShardDataset)) return Array.from({ length: data.length }, (_, i) => data.captions(i)).flat()
   const captions: string[] = []
   for await (const caption of data.captions()) captions.push(caption)
   return captions

@@ -15,6 +15,7 @@ export {
   type EvaluateCaptionsOptions,
   writeCaptions,
 } from './captioning.ts'
+export { type ClassLabel, type ClassScoreRow, type ClassScores, scoreClasses } from './class-scores.ts'
 export {
   type ClassifyOptions,
   type ClassLogitsOptions,
@@ -29,6 +30,7 @@ export { type EmbedOptions, type EmbedResult, embedPictures, modelFingerprint } 
 export { type EmbeddedSample, EmbeddingFile, type Neighbour } from './embedding-file.ts'
 export { EmbeddingError } from './embedding-journal.ts'
 export {
+  type ClipSource,
   type Embeddings,
   type EvaluateOptions,
   embedBatch,
@@ -37,6 +39,7 @@ export {
   type ImageBatch,
   type ImageSource,
   imageBatches,
+  isClipSource,
   poolerAttention,
   similarityMatrix,
 } from './embeddings.ts'
@@ -45,7 +48,20 @@ export { firstOf } from './first-of.ts'
 export { type MeanLoss, meanLoss } from './mean-loss.ts'
 export { type PictureBatch, type PictureOptions, pictureBatches } from './picture-batches.ts'
 export { plain } from './plain.ts'
-export { type Ranking, type RetrievalResult, rank, retrieval } from './retrieval.ts'
+export {
+  type EvaluatedData,
+  type EvaluatedModel,
+  type EvaluateModelOptions,
+  type Evaluation,
+  evaluateModel,
+  type Measure,
+  type Protocol,
+  ProtocolError,
+  type ProtocolName,
+  protocolNames,
+  protocols,
+} from './protocols.ts'
+export { type CaptionedSource, type Ranking, type RetrievalResult, rank, retrieval } from './retrieval.ts'
 export {
   type CaptionModel,
   type EmbeddingModel,
@@ -59,7 +75,6 @@ export {
   type ClassPromptOptions,
   embedClasses,
   promptsOf,
-  scoreClasses,
   type ZeroShotOptions,
   type ZeroShotResult,
   zeroShot,

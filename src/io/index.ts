@@ -40,6 +40,6 @@ export {
 } from './formats/safetensors-file.ts'
 export { TarError, type TarMember, tarMembers, WindowedFile } from './formats/tar.ts'
 export { openTensors, type TensorFile } from './formats/tensor-file.ts'
-export { LineFile } from './line-file.ts'
+export { LineFile, readJsonLines } from './line-file.ts'
 export { lock, whileLocked } from './lock.ts'
 export { type OpenedFile, type ReadRange, withFile } from './ranges.ts'

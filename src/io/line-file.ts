@@ -2,9 +2,10 @@
 // removed when the file is opened again.
 
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { DataError } from './errors.ts'
-import { fileError, readBytes } from './files.ts'
+import { fileError, readBytes, readText } from './files.ts'
+import { namesIn } from './folders.ts'
 import { lock } from './lock.ts'
 
 export class LineFile {
@@ -70,3 +71,19 @@ export class LineFile {
 
 const fileErrorUnlessData = (path: string, error: unknown): DataError =>
   error instanceof DataError ? error : fileError(path, error)
+
+/**
+ * The values of a file with one JSON value a line; none if there is no such file. An incomplete last line is left out.
+ * @throws DataError naming the file and a line that is not JSON
+ */
+export async function readJsonLines(path: string): Promise<unknown[]> {
+  if (!(await namesIn(dirname(path))).includes(basename(path))) return []
+  const lines = (await readText(path)).split('\n').slice(0, -1)
+  return lines.map((line, i) => {
+    try {
+      return JSON.parse(line)
+    } catch (cause) {
+      throw new DataError('is not JSON', { file: path, line: i + 1, cause })
+    }
+  })
+}

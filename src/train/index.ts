@@ -50,6 +50,8 @@ export {
   withOrigin,
 } from './open-model.ts'
 export { accumulate, type Gathered, type Reducer, type Steps, type Sums } from './parallel.ts'
+export { type Provenance, readProvenance } from './provenance.ts'
+export { type RunResult, readResults, recordResults } from './results.ts'
 export { type ResumeOptions, resumeTraining } from './resume.ts'
 export {
   listCheckpoints,

@@ -3,8 +3,9 @@
 
 import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { DataError, LineFile } from '../io/index.ts'
+import { DataError, LineFile, readJsonLines } from '../io/index.ts'
 import { device } from '../tensor/index.ts'
+import { RunFolder } from './run-folder.ts'
 
 // the same relative path from src/train and from dist/train
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -80,6 +81,13 @@ export async function recordProvenance(path: string, now: Provenance): Promise<s
     await file.close()
   }
 }
+
+/**
+ * Every start of a run, in order; empty if none was recorded. An incomplete last line is left out.
+ * @throws DataError naming the file and a line that is not JSON
+ */
+export const readProvenance = async (folder: string): Promise<Provenance[]> =>
+  (await readJsonLines(new RunFolder(folder).provenanceFile)) as Provenance[]
 
 function lastOf({ path, lines }: LineFile): Provenance | undefined {
   const last = lines.at(-1)

@@ -2,6 +2,7 @@
 // checkpoints.
 //
 //     config.json      tokenizer.json or, for a classifier, classes.json      metrics.jsonl      skipped.jsonl      provenance.jsonl
+//     results.jsonl, once the run was evaluated
 //     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}, and average.safetensors with `ema`
 //     events.out.tfevents.*, with `tensorboard`
 //     soup.json, if the weights are the mean of those of other runs
@@ -37,6 +38,7 @@ const METRICS = 'metrics.jsonl'
 const SKIPPED = 'skipped.jsonl'
 const PROVENANCE = 'provenance.jsonl'
 const SOUP = 'soup.json'
+const RESULTS = 'results.jsonl'
 const CHECKPOINTS = 'checkpoints'
 const GUARD = 'guard'
 const TRAINING = 'training'
@@ -66,6 +68,7 @@ export class RunFolder {
     SKIPPED,
     PROVENANCE,
     SOUP,
+    RESULTS,
     CHECKPOINTS,
     GUARD,
   ]
@@ -238,6 +241,11 @@ export class RunFolder {
   /** The models that the weights are the mean of: see soup.ts. */
   get soupFile(): string {
     return join(this.path, SOUP)
+  }
+
+  /** The results of evaluating the run: see results.ts. */
+  get resultsFile(): string {
+    return join(this.path, RESULTS)
   }
 
   /** The file for the batch of a step with a wrong gradient: relative to the run's folder, and as a path. */

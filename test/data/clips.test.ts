@@ -33,7 +33,7 @@ const open = (folder: string, options: Partial<OpenClipsOptions> = {}) =>
 
 /** The grey level of each frame of a clip. */
 async function levels(data: ClipDataset, index: number): Promise<number[]> {
-  const pixels = await data.frames(index)
+  const pixels = await data.images(index)
   assert.equal(pixels.length, data.frameCount * 3 * data.imageSize ** 2)
   return Array.from({ length: data.frameCount }, (_, i) => {
     const frame = pixels.subarray(i * 48, (i + 1) * 48)
@@ -240,14 +240,14 @@ test('frames are decoded when they are needed, and kept', async t => {
   const folder = await folderWith(t, { ...clip('a', 2), ...clip('b', 2) })
   await writeFile(join(folder, 'b/frame-2.png'), 'broken')
   const data = await open(folder)
-  const first = await data.frames(0)
+  const first = await data.images(0)
   first.fill(9)
   await writeFile(join(folder, 'a/frame-1.png'), 'broken too')
   assert.deepEqual(await levels(data, 0), [1, 2])
-  await assert.rejects(data.frames(1), { name: 'ImageError', file: join(folder, 'b/frame-2.png') })
-  await assert.rejects(data.frames(2), /has no example 2: there are 2/)
+  await assert.rejects(data.images(1), { name: 'ImageError', file: join(folder, 'b/frame-2.png') })
+  await assert.rejects(data.images(2), /has no example 2: there are 2/)
   const none = await open(folder, { cacheBytes: 0 })
-  await assert.rejects(none.frames(0), { name: 'ImageError' })
+  await assert.rejects(none.images(0), { name: 'ImageError' })
 })
 
 test('a crop is the same part of every frame', async t => {
@@ -259,8 +259,8 @@ test('a crop is the same part of every frame', async t => {
   )
   for (const number of [1, 2]) await writeFile(join(folder, 'a', `${number}.png`), encodePng(ramp, 12, 12))
   const data = await open(folder)
-  const whole = await data.frames(0)
-  const cropped = await data.frames(0, { scale: [0.2, 0.5], seed: 3 })
+  const whole = await data.images(0)
+  const cropped = await data.images(0, { scale: [0.2, 0.5], seed: 3 })
   assert.notDeepEqual(cropped, whole)
   assert.deepEqual(cropped.subarray(0, 48), cropped.subarray(48))
 })
@@ -323,7 +323,7 @@ test('Moving Shapes are read as they were written', async t => {
   for (let index = 0; index < 3; index++) {
     const { scene, caption, frames } = movingExample(index, { seed: 2, frames: 5 })
     assert.deepEqual([data.captions(index), data.labels?.(index)], [[caption], [scene.action]])
-    const pixels = await data.frames(index)
+    const pixels = await data.images(index)
     for (const [at, bytes] of frames.entries())
       for (let i = 0; i < 32 * 32 * 3; i++)
         assert.equal(Math.round(pixels[(at * 3 + (i % 3)) * 1024 + Math.floor(i / 3)] * 255), bytes[i])

@@ -12,12 +12,13 @@ import {
 import type { Parameter } from '../../nn/index.ts'
 import { descending, NonFiniteError } from '../../tensor/index.ts'
 import { UsageError } from '../errors.ts'
-import { examples, names } from '../options.ts'
+import { readLabels, readTemplates } from '../names.ts'
+import { examples } from '../options.ts'
 import { answer } from '../output.ts'
 import { embedLabels, imageFiles, type ModelFlags, modelOptions, openTrained, templateOption } from '../trained.ts'
 
 interface ClassifyFlags extends ModelFlags {
-  readonly labels?: readonly string[]
+  readonly labels?: string
   readonly template?: readonly string[]
 }
 
@@ -31,7 +32,7 @@ export function addClassify(program: Command): void {
       'Print the class of each picture: the label with the nearest embedding or, for a classifier, one of its own classes.',
     )
     .argument('<image...>', 'PNG, JPEG or WebP files')
-    .option('--labels <a,b,c>', 'the labels to choose from; a classifier has its own', names('--labels'))
+    .option('--labels <file or a,b,c>', 'the labels to choose from; a classifier has its own')
     .action(classifyImages)
   examples(
     modelOptions(templateOption(command)),
@@ -43,15 +44,16 @@ export function addClassify(program: Command): void {
 
 async function classifyImages(paths: readonly string[], flags: ClassifyFlags): Promise<void> {
   const run = await openTrained(flags, 'coca', 'dual-encoder', 'classifier')
-  const { labels, template, json } = flags
+  const { template, json } = flags
   if ('classes' in run) {
-    const flag = labels ? `--labels ${labels}` : template && `--template ${template}`
+    const flag = flags.labels ? `--labels ${flags.labels}` : template && `--template ${template}`
     if (flag !== undefined) throw new UsageError(`${flag}: a classifier has its own classes: ${run.classes.join(', ')}`)
     const logits = await classLogits(run, imageFiles(paths, run))
     return report(paths, run.classes, logits, json)
   }
-  if (labels === undefined) throw new UsageError('--labels a,b,c is missing: the labels to choose from')
-  const { cosines, scale } = await similarities(run, paths, labels, template)
+  if (flags.labels === undefined) throw new UsageError('--labels a,b,c is missing: the labels to choose from')
+  const labels = await readLabels(flags.labels)
+  const { cosines, scale } = await similarities(run, paths, labels, await readTemplates(template))
   report(
     paths,
     labels,
