@@ -1,17 +1,13 @@
-// Some of the images of a source.
+// Some of the examples of a source.
 
-import type { ImageTextSource } from '../data/index.ts'
+import { chosenFrom } from '../data/image-text-source.ts'
+import type { ImageTextSource, MultiImageSource } from '../data/index.ts'
 
-/** The first images of a source. */
-export function firstOf(source: ImageTextSource, count: number): ImageTextSource {
-  if (count >= source.length) return source
-  return {
-    length: count,
-    imageSize: source.imageSize,
-    fingerprint: `${count} of ${source.fingerprint}`,
-    captions: index => source.captions(index),
-    ...(source.labels && { labels: (index: number) => source.labels!(index) }),
-    name: index => source.name(index),
-    image: index => source.image(index),
-  }
+/** The first examples of a source. */
+export function firstOf<Source extends ImageTextSource | MultiImageSource>(
+  source: Source,
+  count: number,
+): Source extends MultiImageSource ? MultiImageSource : ImageTextSource {
+  const indices = Array.from({ length: Math.min(count, source.length) }, (_, index) => index)
+  return chosenFrom(source, indices, count < source.length ? `${count} of ${source.fingerprint}` : undefined)
 }

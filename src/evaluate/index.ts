@@ -24,6 +24,7 @@ export {
   type LabelledResult,
   labelledClassification,
   type TrainedClassifier,
+  type TrainedMultimodalClassifier,
 } from './classification.ts'
 export { type EmbedOptions, type EmbedResult, embedPictures, modelFingerprint } from './embed-pictures.ts'
 export { type EmbeddedSample, EmbeddingFile, type Neighbour } from './embedding-file.ts'
@@ -36,6 +37,7 @@ export {
   embedTexts,
   type ImageBatch,
   type ImageSource,
+  type MultiImages,
   imageBatches,
   poolerAttention,
   similarityMatrix,

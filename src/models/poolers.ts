@@ -25,12 +25,18 @@ export interface Pooling {
 
 type OnWeights = (weights: Tensor) => void
 
+/** The pooler of the image tokens; in the arrangement `shared` it has one more query. */
+export function makeGenerativePooler({ image, pooler }: Pick<ResolvedCoCa, 'image' | 'pooler'>): AttentionalPooler {
+  const { arrangement, queries, ...options } = pooler
+  const more = arrangement === 'shared' ? 1 : 0
+  return new AttentionalPooler({ ...options, memoryWidth: image.width, queries: queries + more })
+}
+
 /** The poolers of a configuration, the generative pooler first. */
 export function makePoolers({ image, pooler }: ResolvedCoCa): [AttentionalPooler, AttentionalPooler?] {
-  const { arrangement, queries, ...options } = pooler
-  const ofPatches = { ...options, memoryWidth: image.width }
-  if (arrangement === 'shared') return [new AttentionalPooler({ ...ofPatches, queries: queries + 1 })]
-  const generative = new AttentionalPooler({ ...ofPatches, queries })
+  const { arrangement, queries: _, ...options } = pooler
+  const generative = makeGenerativePooler({ image, pooler })
+  if (arrangement === 'shared') return [generative]
   const memoryWidth = arrangement === 'cascade' ? pooler.width : image.width
   return [generative, new AttentionalPooler({ ...options, memoryWidth, queries: 1 })]
 }
