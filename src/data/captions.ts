@@ -1,5 +1,5 @@
-// The captions of a folder of images, or of clips. Every error names the file, the line and the field, so that one typing mistake in
-// a million lines is easy to find.
+// The captions of a folder of images, or of clips, and the lines of any such list. Every error names the file, the line and the
+// field, so that one typing mistake in a million lines is easy to find.
 
 import { statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
@@ -27,6 +27,9 @@ export const CAPTION_FILES = ['captions.jsonl', 'captions.csv', 'captions.tsv'] 
 /** The possible names of a folder's list of clips. */
 export const CLIP_FILES = ['clips.jsonl', 'clips.csv', 'clips.tsv'] as const
 
+/** The possible names of a folder's list of questions. */
+export const QUESTION_FILES = ['questions.jsonl', 'questions.csv', 'questions.tsv'] as const
+
 export interface ReadCaptionsOptions {
   /**
    * read the classes of images: a field or column `label` or `labels` with one name or a list of them, or, of a folder without
@@ -36,16 +39,20 @@ export interface ReadCaptionsOptions {
 }
 const readOptions = { labels: false } satisfies Settings<ReadCaptionsOptions>
 
-/** What the examples of a list are. */
-export interface ListForm<Found> {
+/** What a list is called, and how its lines look. */
+export interface ListKind {
   /** one example, as errors call it */
-  readonly noun: 'image' | 'clip'
-  /** the field or column that names an example */
-  readonly field: 'file' | 'clip'
+  readonly noun: 'image' | 'clip' | 'question'
   /** the possible names of the list in a folder */
   readonly lists: readonly string[]
   /** a line as it should be */
   readonly line: string
+}
+
+/** What the examples of a list are. */
+export interface ListForm<Found> extends ListKind {
+  /** the field or column that names an example */
+  readonly field: 'file' | 'clip'
   /**
    * Looks for an example on the disk.
    * @param fields the other fields of its line
@@ -70,10 +77,18 @@ const IMAGES: ListForm<void> = {
   find: checkOnDisk,
 }
 
-/** One line of a caption file, before it is checked. */
+/** One line of a list, before its fields are checked. */
 interface Line {
   readonly number: number
   readonly value: unknown
+}
+
+/** One line of a list: an object, whose fields are not checked yet. */
+export interface ListLine {
+  readonly number: number
+  readonly fields: Readonly<Record<string, unknown>>
+  /** an error that names the list and this line */
+  readonly refuse: Refuse
 }
 
 /**
@@ -89,16 +104,22 @@ export async function readCaptions(folderOrFile: string, options?: ReadCaptionsO
   return (await readCaptionsOf(folderOrFile, labels)).images
 }
 
+const OTHER_LISTS = [
+  [CLIP_FILES, 'clips', 'ClipDataset'],
+  [QUESTION_FILES, 'questions', 'QuestionDataset'],
+] as const
+
 /** As {@link readCaptions}, with the folder of the images. */
 export async function readCaptionsOf(
   folderOrFile: string,
   withLabels: boolean,
 ): Promise<{ readonly folder: string; readonly images: CaptionedImage[] }> {
   const noList = await hasNoList(folderOrFile, CAPTION_FILES)
-  if (noList && !(await hasNoList(folderOrFile, CLIP_FILES)))
-    throw new DataError('has a list of clips and none of images: ClipDataset.open(path, options) reads it', {
-      file: folderOrFile,
-    })
+  for (const [lists, what, reader] of OTHER_LISTS)
+    if (noList && !(await hasNoList(folderOrFile, lists)))
+      throw new DataError(`has a list of ${what} and none of images: ${reader}.open(path, options) reads it`, {
+        file: folderOrFile,
+      })
   const found = noList && withLabels ? await readClassFolders(folderOrFile) : undefined
   if (found) return { folder: folderOrFile, images: found }
   const { folder, examples } = await readList(folderOrFile, IMAGES, withLabels)
@@ -114,20 +135,15 @@ export async function readList<Found>(
   form: ListForm<Found>,
   withLabels: boolean,
 ): Promise<{ readonly folder: string; readonly examples: Listed<Found>[] }> {
-  const path = await findList(folderOrFile, form)
-  const folder = path === folderOrFile ? dirname(path) : folderOrFile
-  const text = await readText(path)
-  const lines = /\.jsonl$/i.test(path) ? jsonLines(text, path) : csvLines(text, path, form.field, withLabels)
+  const columns = [[form.field], withLabels ? ['label', 'labels'] : ['caption']]
+  const { path, folder, lines } = await readLines(folderOrFile, form, columns)
   const examples = new Map<string, Collected<Found>>()
-  for (const { number, value } of lines) {
-    const refuse = (reason: string) => new DataError(reason, { file: path, line: number })
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw refuse(`is not an object like ${form.line}`)
-    const { [form.field]: given, caption, ...fields } = value as Record<string, unknown>
+  for (const { fields: all, refuse } of lines) {
+    const { [form.field]: given, caption, ...fields } = all
     const name = checkPath(given, form.field, refuse)
     const labels = withLabels ? labelsIn(fields, refuse) : undefined
     if (labels?.length === 0) throw refuse("has no 'label' and no 'labels'")
-    const captions = labels && caption === undefined ? [...labels] : checkCaptions(caption, refuse)
+    const captions = labels && caption === undefined ? [...labels] : checkTexts(caption, 'caption', refuse)
     const example = examples.get(name)
     if (example === undefined) {
       const found = form.find(resolve(folder, name), fields, reason => refuse(`'${form.field}' is '${name}'${reason}`))
@@ -140,6 +156,32 @@ export async function readList<Found>(
   }
   if (examples.size === 0) throw new DataError(`empty dataset: it names no ${form.noun}`, { file: path })
   return { folder, examples: Array.from(examples, ([name, example]) => ({ name, ...example })) }
+}
+
+/**
+ * Reads the lines of a list, one at a time.
+ * @param columns for a header: one name of each of these must be in it
+ * @returns the path of the list, the folder that its files are below, and the lines
+ * @throws DataError for no list or several, a header without a column, and, from `lines`, a line that is not an object
+ */
+export async function readLines(
+  folderOrFile: string,
+  kind: ListKind,
+  columns: readonly (readonly string[])[],
+): Promise<{ readonly path: string; readonly folder: string; readonly lines: Iterable<ListLine> }> {
+  const path = await findList(folderOrFile, kind)
+  const text = await readText(path)
+  const values = /\.jsonl$/i.test(path) ? jsonLines(text, path) : csvLines(text, path, columns)
+  return { path, folder: path === folderOrFile ? dirname(path) : folderOrFile, lines: checked() }
+
+  function* checked(): Generator<ListLine> {
+    for (const { number, value } of values) {
+      const refuse = (reason: string) => new DataError(reason, { file: path, line: number })
+      if (typeof value !== 'object' || value === null || Array.isArray(value))
+        throw refuse(`is not an object like ${kind.line}`)
+      yield { number, fields: value as Record<string, unknown>, refuse }
+    }
+  }
 }
 
 /** An example while more of its lines may follow. */
@@ -159,7 +201,7 @@ export async function hasNoList(path: string, lists: readonly string[]): Promise
   return isFolder && !lists.some(name => statSync(join(path, name), { throwIfNoEntry: false }))
 }
 
-async function findList(folder: string, { noun, lists }: ListForm<unknown>): Promise<string> {
+async function findList(folder: string, { noun, lists }: ListKind): Promise<string> {
   const found: string[] = []
   let isFolder: boolean
   try {
@@ -169,7 +211,10 @@ async function findList(folder: string, { noun, lists }: ListForm<unknown>): Pro
   }
   if (!isFolder && /\.(jsonl|csv|tsv)$/i.test(folder)) return folder
   if (!isFolder)
-    throw new DataError(`is neither a folder of ${noun}s nor a .jsonl, .csv or .tsv of captions`, { file: folder })
+    throw new DataError(
+      `is neither a folder of ${noun}s nor a .jsonl, .csv or .tsv of ${noun === 'question' ? 'questions' : 'captions'}`,
+      { file: folder },
+    )
   for (const name of lists) if (statSync(join(folder, name), { throwIfNoEntry: false })) found.push(name)
   if (found.length === 0) throw new DataError(`has none of ${lists.join(', ')}`, { file: folder })
   if (found.length > 1) throw new DataError(`has ${found.join(' and ')}: keep one of them`, { file: folder })
@@ -192,12 +237,12 @@ function* jsonLines(text: string, file: string): Generator<Line> {
 }
 
 /** Comma-separated with quotes (RFC 4180), or tab-separated without: a quotation mark in a .tsv is an ordinary character. */
-function csvLines(text: string, file: string, field: string, withLabels: boolean): Line[] {
+function csvLines(text: string, file: string, columns: readonly (readonly string[])[]): Line[] {
   const tabs = /\.tsv$/i.test(file)
   let records: { record: Record<string, unknown>; info: { lines: number } }[]
   try {
     records = parseCsv(text, {
-      columns: header => checkHeader(header, file, field, withLabels),
+      columns: header => checkHeader(header, file, columns),
       record_delimiter: ['\r\n', '\n', '\r'],
       delimiter: tabs ? '\t' : ',',
       quote: tabs ? null : '"',
@@ -212,12 +257,11 @@ function csvLines(text: string, file: string, field: string, withLabels: boolean
   return records.map(({ record, info }) => ({ number: info.lines, value: record }))
 }
 
-function checkHeader(header: string[], file: string, field: string, withLabels: boolean): string[] {
+function checkHeader(header: string[], file: string, columns: readonly (readonly string[])[]): string[] {
   const names = header.map(name => name.trim())
   for (const [i, name] of names.entries())
     if (names.indexOf(name) < i) throw new DataError(`the header names '${name}' twice`, { file, line: 1 })
-  const wanted = [[field], withLabels ? ['label', 'labels'] : ['caption']]
-  for (const some of wanted)
+  for (const some of columns)
     if (!some.some(name => names.includes(name))) {
       const what = some.map(name => `'${name}'`).join(' and no ')
       throw new DataError(`the header has no ${what}: it reads ${names.join(', ')}`, { file, line: 1 })
@@ -228,10 +272,10 @@ function checkHeader(header: string[], file: string, field: string, withLabels: 
 export type Refuse = (reason: string) => DataError
 
 /** A normalised path within the folder. */
-function checkPath(path: unknown, field: string, refuse: Refuse): string {
+export function checkPath(path: unknown, field: string, refuse: Refuse): string {
   if (path === undefined) throw refuse(`has no '${field}'`)
   if (typeof path !== 'string' || path.trim() === '')
-    throw refuse(`'${field}' is not a ${field === 'file' ? 'file name' : 'path'}`)
+    throw refuse(`'${field}' is not a ${field === 'clip' ? 'path' : 'file name'}`)
   if (path.includes('\0')) throw refuse(`'${field}' holds a NUL character`)
   // a clip is a folder, which some write with a slash at its end
   const name = field === 'clip' ? posix.normalize(path).replace(/(.)\/$/, '$1') : posix.normalize(path)
@@ -240,7 +284,7 @@ function checkPath(path: unknown, field: string, refuse: Refuse): string {
   return name
 }
 
-function checkOnDisk(path: string, _: unknown, refuse: Refuse): void {
+export function checkOnDisk(path: string, _: unknown, refuse: Refuse): void {
   if (!entryAt(path, refuse).isFile()) throw refuse(', which is a folder')
 }
 
@@ -261,14 +305,15 @@ export function entryAt(path: string, refuse: Refuse): Entry {
   return entry
 }
 
-function checkCaptions(caption: unknown, refuse: Refuse): string[] {
-  if (caption === undefined) throw refuse("has no 'caption'")
-  const captions: unknown[] = Array.isArray(caption) ? caption : [caption]
-  if (captions.length === 0) throw refuse("'caption' is an empty list")
-  return captions.map(text => {
-    if (typeof text !== 'string') throw refuse(`'caption' is ${JSON.stringify(text)}, not text`)
+/** The texts of a field, one or a list of them, without the spaces around them. */
+export function checkTexts(given: unknown, field: string, refuse: Refuse): string[] {
+  if (given === undefined) throw refuse(`has no '${field}'`)
+  const texts: unknown[] = Array.isArray(given) ? given : [given]
+  if (texts.length === 0) throw refuse(`'${field}' is an empty list`)
+  return texts.map(text => {
+    if (typeof text !== 'string') throw refuse(`'${field}' is ${JSON.stringify(text)}, not text`)
     const trimmed = text.trim()
-    if (trimmed === '') throw refuse("'caption' is empty")
+    if (trimmed === '') throw refuse(`'${field}' is empty`)
     return trimmed
   })
 }

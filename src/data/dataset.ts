@@ -103,30 +103,41 @@ export abstract class FolderDataset<Example extends Described> {
 
   /**
    * The examples of the two parts of a split, in the order of the whole dataset.
-   * @param noun what an example is, in an error
+   * @param noun what is drawn, in an error
+   * @param groupOf equal for examples that must be in the same part; unless given, no two are
    * @throws DataError if a part would be empty
    */
-  protected parts(options: SplitOptions, noun: string): { train: Example[]; validation: Example[] } {
+  protected parts(
+    options: SplitOptions,
+    noun: string,
+    groupOf?: (example: Example) => string,
+  ): { train: Example[]; validation: Example[] } {
     const { validation, seed } = settle('dataset.split(options)', options, splitOptions)
-    const count = Math.round(this.length * validation)
-    if (!(count >= 1 && count < this.length))
-      throw new DataError(`${validation} of ${this.length} ${noun}s for validation leaves one part empty`, {
+    const groups = this.examples.map((example, i) => groupOf?.(example) ?? i)
+    const all = [...new Set(groups)]
+    const count = Math.round(all.length * validation)
+    if (!(count >= 1 && count < all.length))
+      throw new DataError(`${validation} of ${all.length} ${noun}s for validation leaves one part empty`, {
         file: this.folder,
       })
-    const chosen = new Set(new Generator(seed).fork('split').permutation(this.length).subarray(0, count))
-    const part = (inValidation: boolean) => this.examples.filter((_, i) => chosen.has(i) === inValidation)
+    const drawn = new Generator(seed).fork('split').permutation(all.length).subarray(0, count)
+    const chosen = new Set([...drawn].map(i => all[i]))
+    const part = (inValidation: boolean) => this.examples.filter((_, i) => chosen.has(groups[i]) === inValidation)
     return { train: part(false), validation: part(true) }
   }
 }
 
+/** How images are decoded and kept. */
+type CacheOptions = Required<Omit<OpenDatasetOptions, 'labels'>>
+
 /** A cache of decoded images. Every epoch reads every image once, so images are not evicted when it is full. */
 export class ImageCache {
-  readonly #options: OpenDatasetOptions
+  readonly #options: CacheOptions
   readonly #kept = new Map<string, Uint8Array>()
   readonly #pool: DecodePool
   #bytesLeft: number
 
-  private constructor(options: Required<OpenDatasetOptions>, threads: number) {
+  private constructor(options: CacheOptions, threads: number) {
     this.#options = options
     this.#pool = new DecodePool(threads)
     this.#bytesLeft = options.cacheBytes
@@ -136,7 +147,7 @@ export class ImageCache {
    * A cache with as many threads as the options say.
    * @param first the first image, whose size tells whether threads are worth while
    */
-  static async for(first: string, options: Required<OpenDatasetOptions>): Promise<ImageCache> {
+  static async for(first: string, options: CacheOptions): Promise<ImageCache> {
     const { threads } = options
     return new ImageCache(options, threads === 'auto' ? await threadsWorthWhile(first) : threads)
   }
@@ -152,6 +163,15 @@ export class ImageCache {
       this.#bytesLeft -= bytes.length
     }
     return bytes
+  }
+
+  /** Several images, one after the other: [paths.length, 3, imageSize, imageSize] in 0 … 1; the caller may change them. */
+  async together(paths: readonly string[], crop?: RandomCrop): Promise<Float32Array> {
+    const size = 3 * this.#options.imageSize ** 2
+    const pixels = new Float32Array(paths.length * size)
+    const decoded = await Promise.all(paths.map(path => this.get(path, crop)))
+    for (const [i, bytes] of decoded.entries()) pixels.set(toUnitRange(bytes), i * size)
+    return pixels
   }
 
   #decode(file: string, crop?: RandomCrop): Promise<Uint8Array> {

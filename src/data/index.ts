@@ -1,7 +1,14 @@
 // Images, clips, captions, tokenizers, batches, and the built-in datasets: Shapes and Moving Shapes.
 
 export * from './batches.ts'
-export { CAPTION_FILES, type CaptionedImage, CLIP_FILES, type ReadCaptionsOptions, readCaptions } from './captions.ts'
+export {
+  CAPTION_FILES,
+  type CaptionedImage,
+  CLIP_FILES,
+  QUESTION_FILES,
+  type ReadCaptionsOptions,
+  readCaptions,
+} from './captions.ts'
 export { type CaptionedClip, ClipDataset, type OpenClipsOptions } from './clips.ts'
 export { ImageTextDataset, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
 // `Threads` and, below, `Shape` are former names, kept for programs that import them
@@ -31,6 +38,7 @@ export type { RandomCrop } from './images/random-crop.ts'
 export { type ClassTargets, classesOf, classTargets } from './labels.ts'
 export { openData, readAllCaptions } from './open-data.ts'
 export { listImages, type OpenPicturesOptions, openPictures, type Pictures } from './pictures.ts'
+export { type OpenQuestionsOptions, type PictureQuestion, QuestionDataset } from './questions.ts'
 export {
   COLOURS,
   type Colour,
