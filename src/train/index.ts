@@ -39,6 +39,7 @@ export {
   ImageTextObjective,
   type ImageTextObjectiveOptions,
 } from './objectives/image-text.ts'
+export { MultimodalObjective, type MultimodalObjectiveOptions, type QuestionBatch } from './objectives/multimodal.ts'
 export {
   type OpenedModel,
   type OpenModelOptions,
@@ -54,9 +55,13 @@ export {
   listCheckpoints,
   type OpenRunOptions,
   openRun,
+  openExamples,
   openRunData,
   openSettings,
   type Run,
+  type FamilyExamples,
+  type OpenExamplesOptions,
+  type HeldOut,
   type RunData,
   readMetrics,
 } from './run.ts'

@@ -2,7 +2,8 @@
 
 import { appendFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import type { BadSample, ImageTextSource, OnBadSample } from '../data/index.ts'
+import { chosenFrom, pixelsOf } from '../data/image-text-source.ts'
+import type { BadSample, ImageTextSource, MultiImageSource, OnBadSample } from '../data/index.ts'
 import { DataError, fileError, namesIn, readText } from '../io/index.ts'
 
 export class SkippedSamples {

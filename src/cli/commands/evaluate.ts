@@ -17,9 +17,10 @@ import {
   zeroShot,
 } from '../../evaluate/index.ts'
 import { DataError, readText } from '../../io/index.ts'
-import { familyNames } from '../../models/index.ts'
+import { type ClassFamily, familyNames } from '../../models/index.ts'
 import type { Module } from '../../nn/index.ts'
 import { device } from '../../tensor/index.ts'
+import { openExamples } from '../../train/index.ts'
 import { UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, names } from '../options.ts'
@@ -133,13 +134,13 @@ const headOf = ({ images, step }: { readonly images: number; readonly step?: num
   step === undefined ? '' : `step ${step}`,
 ]
 
-/** The loss and the accuracy of a classifier on images with labels. */
-async function evaluateClassifier(trained: Opened<'classifier'>, flags: EvaluateFlags): Promise<void> {
+/** The loss and the accuracy of a classifier on examples with labels. */
+async function evaluateClassifier(trained: Opened<ClassFamily>, flags: EvaluateFlags): Promise<void> {
   const { data, labels, template, json } = flags
   const flag = labels ? `--labels ${labels}` : template && `--template ${template}`
   if (flag !== undefined)
     throw new UsageError(`${flag}: a classifier has its own classes: ${trained.classes.join(', ')}`)
-  const source = await openData(data, { imageSize: trained.model.config.image.size, threads: 'auto', labels: true })
+  const source = await openExamples(data, trained.family, trained.model.config)
   if (source instanceof ShardDataset) throw new DataError('is a list of tars, which have no labels', { file: data })
   const { classes } = trained
   const strange = source.classes.find(name => !classes.includes(name))
