@@ -16,7 +16,12 @@ import {
   type MultiImageShape,
 } from './batch-maker.ts'
 import type { Choice } from './epochs.ts'
-import { hasSeveralImages, type ImageTextSource, type ImageTextStream, type MultiImageSource } from './image-text-source.ts'
+import {
+  hasSeveralImages,
+  type ImageTextSource,
+  type ImageTextStream,
+  type MultiImageSource,
+} from './image-text-source.ts'
 import type { Tokenizer } from './tokenizers/tokenizer.ts'
 
 export type { Augmentation, Batch, BatchOptions, ImageShape, MultiImageShape } from './batch-maker.ts'

@@ -2,8 +2,13 @@
 // that the model cannot read, and classes with few images.
 
 import { createHash } from 'node:crypto'
-import { pixelsOf } from '../data/image-text-source.ts'
-import type { ExampleSource, ImageTextSource, MultiImageSource, Tokenizer } from '../data/index.ts'
+import {
+  type ExampleSource,
+  examplePixels,
+  type ImageTextSource,
+  type MultiImageSource,
+  type Tokenizer,
+} from '../data/index.ts'
 import { hasTexts } from '../models/config.ts'
 import type { CoCaConfig } from '../models/index.ts'
 import type { RunConfig } from '../train/index.ts'
@@ -64,7 +69,7 @@ async function hashes(
   const names = new Map<string, string[]>()
   for (let i = 0; i < source.length; i++) {
     signal?.throwIfAborted()
-    const pixels = createHash('sha1').update(new Uint8Array((await pixelsOf(source, i)).buffer))
+    const pixels = createHash('sha1').update(new Uint8Array((await examplePixels(source, i)).buffer))
     if (family === 'multimodal-classifier') pixels.update(source.captions(i).join('\n'))
     const hash = pixels.digest('base64')
     names.set(hash, [...(names.get(hash) ?? []), source.name(i)])
@@ -73,7 +78,13 @@ async function hashes(
   return names
 }
 
-async function equalImages({ train, validation, config, onProgress, signal }: DataExamination): Promise<DoctorFinding[]> {
+async function equalImages({
+  train,
+  validation,
+  config,
+  onProgress,
+  signal,
+}: DataExamination): Promise<DoctorFinding[]> {
   const total = train.length + (validation?.length ?? 0)
   let done = 0
   const onImage = () => onProgress?.(++done, total)

@@ -14,7 +14,9 @@ import { classificationLoss } from '../nn/index.ts'
 import { fromData, NonFiniteError, scope, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import { type ClassLabel, type ClassScoreRow, type ClassScores, scoreClasses } from './class-scores.ts'
 import {
+  type ClipSource,
   type EvaluateOptions,
   evaluateOptions,
   type ImageBatch,
@@ -22,7 +24,6 @@ import {
   imageBatches,
   imagesOf,
   inEvaluation,
-  type MultiImages,
   partOf,
   readOut,
 } from './embeddings.ts'
@@ -30,7 +31,6 @@ import { NOT_COMPUTED } from './finite.ts'
 import { deviceOfModel, firstCaptions } from './inputs.ts'
 import { inParts } from './memory.ts'
 import type { Normalized, TrainedModel } from './trained-model.ts'
-import { scoreClasses, type ZeroShotResult } from './zero-shot.ts'
 
 /** A classifier of images or clips, and its normalisation of pixels. */
 export interface TrainedClassifier extends Normalized {
@@ -44,7 +44,7 @@ export type TrainedMultimodalClassifier = TrainedModel<MultimodalClassifier>
 export type ClassLogitsOptions = EvaluateOptions
 const logitsOptions = evaluateOptions satisfies Settings<ClassLogitsOptions>
 
-type Examples = ImageSource | MultiImages | ImageTextSource | MultiImageSource
+type Examples = ImageSource | ClipSource | ImageTextSource | MultiImageSource
 
 /**
  * The logits of every example, [examples, classes], row by row. A classifier with texts reads the first caption of each example.
@@ -81,7 +81,8 @@ function logitsOf(
   truncate: boolean,
 ): Tensor {
   if (!isMultimodal(trained)) return trained.model.forward(imagesOf(trained.model, part))
-  if (!('captions' in examples)) throw new TypeError('classLogits: this classifier reads texts, but the images have no captions')
+  if (!('captions' in examples))
+    throw new TypeError('classLogits: this classifier reads texts, but the images have no captions')
   const { tokens, tokenShape } = firstCaptions(trained, examples as ExampleSource, part, { truncate })
   const { model } = trained
   return model.forward(imagesOf(model, part), fromData(tokens, tokenShape, deviceOfModel(model)))
@@ -91,23 +92,22 @@ const isMultimodal = (
   trained: TrainedClassifier | TrainedMultimodalClassifier,
 ): trained is TrainedMultimodalClassifier => trained.model instanceof MultimodalClassifier
 
-/** For each row the class with the largest logit. */
-const largest = (logits: Float32Array, classes: number): Int32Array =>
-  Int32Array.from({ length: logits.length / classes }, (_, i) => {
-    const row = logits.subarray(i * classes, (i + 1) * classes)
-    return row.indexOf(Math.max(...row))
-  })
+/** The logits of each image, as scores of its classes. */
+function* scoresOf(logits: Float32Array, classes: number): Generator<ClassScoreRow> {
+  for (let row = 0; row * classes < logits.length; row++)
+    yield { row, scores: logits.subarray(row * classes, (row + 1) * classes) }
+}
 
 export interface ClassifyOptions extends ClassLogitsOptions {
   /** names of the classes, as many as the model has */
   readonly classes: readonly string[]
-  /** the number of every image's class */
-  readonly labels: ArrayLike<number>
+  /** the number of every image's class, or a list of the numbers of several */
+  readonly labels: ArrayLike<ClassLabel>
 }
 const classifyOptions = {
   ...logitsOptions,
   classes: is.list as is.Kind<readonly string[]>,
-  labels: new is.Kind<ArrayLike<number>>('a list of class numbers', x => Array.isArray(x) || ArrayBuffer.isView(x)),
+  labels: new is.Kind<ArrayLike<ClassLabel>>('a list of class numbers', x => Array.isArray(x) || ArrayBuffer.isView(x)),
 } satisfies Settings<ClassifyOptions>
 
 /**
@@ -119,13 +119,13 @@ export async function classification(
   trained: TrainedClassifier | TrainedMultimodalClassifier,
   images: Examples,
   given: ClassifyOptions,
-): Promise<ZeroShotResult> {
+): Promise<ClassScores> {
   const { classes, labels, ...others } = settle('classification(trained, images, options)', given, classifyOptions)
   if (labels.length !== images.length)
     throw new RangeError(`classification: ${labels.length} labels for ${images.length} images`)
   checkNames('classification', trained, classes)
-  const predictions = largest(await classLogits(trained, images, others), classes.length)
-  return scoreClasses('classification', { predictions, labels, classes })
+  const rows = scoresOf(await classLogits(trained, images, others), classes.length)
+  return scoreClasses('classification', { classes, labels, rows })
 }
 
 function checkNames(
@@ -149,12 +149,9 @@ const labelledOptions = {
   smoothing: 0,
 } satisfies Settings<LabelledOptions>
 
-export interface LabelledResult {
+export interface LabelledResult extends Omit<ClassScores, 'confusion' | 'predictions' | 'ranks'> {
   /** the classification loss, a mean over the images */
   readonly loss: number
-  /** share of images for which the class with the largest logit is one of theirs */
-  readonly accuracy: number
-  readonly perClass: readonly { readonly class: string; readonly count: number; readonly accuracy: number }[]
 }
 
 /**
@@ -173,7 +170,6 @@ export async function labelledClassification(
   const labels = Array.from({ length: source.length }, (_, i) => source.labels?.(i) ?? [])
   const targets = classTargets(labels, classes)
   const logits = await classLogits(trained, source, others)
-  const predictions = largest(logits, classes.length)
   const [loss] = await readOut(() =>
     scope(() =>
       classificationLoss(fromData(logits, [source.length, classes.length]), fromData(targets.data, targets.shape), {
@@ -181,11 +177,11 @@ export async function labelledClassification(
       }),
     ),
   ).then(Array.from<number>)
-  const isRight = labels.map((own, i) => own.includes(classes[predictions[i]]))
-  const share = (images: readonly boolean[]) => images.filter(right => right).length / (images.length || 1)
-  const perClass = classes.map(name => {
-    const own = isRight.filter((_, i) => labels[i].includes(name))
-    return { class: name, count: own.length, accuracy: share(own) }
+  const numbers = labels.map(own => own.map(name => classes.indexOf(name)))
+  const { confusion, predictions, ranks, ...scores } = await scoreClasses('labelledClassification', {
+    classes,
+    labels: numbers,
+    rows: scoresOf(logits, classes.length),
   })
-  return { loss, accuracy: share(isRight), perClass }
+  return { loss, ...scores }
 }

@@ -22,15 +22,20 @@ export interface ImageSource {
   image(index: number): Promise<Float32Array>
 }
 
-/** Numbered examples with several images each; a MultiImageSource is one. */
-export interface MultiImages {
+/** Numbered examples with several images each, such as the frames of clips; a MultiImageSource is one. */
+export interface ClipSource {
   readonly length: number
+  /** number of images, or frames, of every example */
   readonly imagesPerExample: number
   /** its name in an error; default its number */
   name?(index: number): string
-  /** [imagesPerExample, 3, size, size] in 0 … 1; the caller may change them */
+  /** the frames of a clip, [imagesPerExample, 3, size, size] in 0 … 1; the caller may change them */
   images(index: number): Promise<Float32Array>
 }
+
+/** Whether the examples of a source are clips. */
+export const isClipSource = <S extends object>(source: S): source is Extract<S, { images: unknown }> =>
+  'images' in source
 
 export interface EvaluateOptions {
   /** default 64 */
@@ -66,11 +71,11 @@ export interface ImageBatch<Shape extends ImageShape | MultiImageShape = ImageSh
 }
 
 /** Decodes and normalises images, a batch at a time and in order. */
-export async function* imageBatches<Source extends ImageSource | MultiImages>(
+export async function* imageBatches<Source extends ImageSource | ClipSource>(
   { model, normalize: scale }: Normalized & { readonly model: ImageModel },
   images: Source,
   options?: EvaluateOptions,
-): AsyncGenerator<ImageBatch<Source extends MultiImages ? MultiImageShape : ImageShape>, void, undefined> {
+): AsyncGenerator<ImageBatch<Source extends ClipSource ? MultiImageShape : ImageShape>, void, undefined> {
   const call = 'imageBatches(trained, images, options)'
   const { batchSize, onProgress, signal } = settle(call, options, evaluateOptions)
   const { mean, std } = scale ?? { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
@@ -110,8 +115,7 @@ export const partOf = <Shape extends ImageShape | MultiImageShape>(
 export const imagesOf = (
   model: Module,
   { pixels, shape }: Pick<ImageBatch<ImageShape | MultiImageShape>, 'pixels' | 'shape'>,
-): Tensor =>
-  fromData(pixels, shape, deviceOfModel(model))
+): Tensor => fromData(pixels, shape, deviceOfModel(model))
 
 /** Runs `f` with the model in evaluation mode, and restores its mode. */
 export async function inEvaluation<T>(model: Module, f: () => Promise<T>): Promise<T> {
@@ -133,14 +137,17 @@ export async function readOut(f: () => Tensor): Promise<ArrayLike<number>> {
 }
 
 /**
- * Embeddings of images, each of length 1, in the order of the images.
- * @throws NonFiniteError naming an image whose embedding is not finite
+ * Embeddings of images or clips, each of length 1, in their order. The embedding of a clip is the mean of its frames' embeddings,
+ * normalised to unit length (CoCa, section 4.2.2): it does not depend on the order of the frames.
+ * @param options.batchSize number of images or frames; frames of several clips share a batch
+ * @throws NonFiniteError naming an image or a clip whose embedding is not finite
  */
 export async function embedImages(
   trained: TrainedModel<EmbeddingModel>,
-  images: ImageSource,
+  images: ImageSource | ClipSource,
   options?: EvaluateOptions,
 ): Promise<Embeddings> {
+  if (isClipSource(images)) return embedClips(trained, images, options)
   const width = trained.model.config.embedding
   const data = new Float32Array(images.length * width)
   for await (const batch of imageBatches(trained, images, options))
@@ -148,8 +155,50 @@ export async function embedImages(
   return { data, count: images.length, width }
 }
 
+async function embedClips(
+  trained: TrainedModel<EmbeddingModel>,
+  clips: ClipSource,
+  options?: EvaluateOptions,
+): Promise<Embeddings> {
+  const settled = settle('embedImages(trained, images, options)', options, evaluateOptions)
+  const { batchSize, onProgress, signal } = settled
+  const { length, imagesPerExample: frames } = clips
+  const width = trained.model.config.embedding
+  const data = new Float32Array(length * width)
+  const together = Math.max(1, Math.floor(batchSize / frames))
+  for (let first = 0; first < length; first += together) {
+    signal?.throwIfAborted()
+    const count = Math.min(together, length - first)
+    const pixels = await Promise.all(Array.from({ length: count }, (_, i) => clips.images(first + i)))
+    const size = pixels[0].length / frames
+    const stills: ImageSource = {
+      length: count * frames,
+      name: i => `frame ${(i % frames) + 1} of ${nameIn(clips, first + Math.floor(i / frames))}`,
+      image: async i => pixels[Math.floor(i / frames)].subarray((i % frames) * size, ((i % frames) + 1) * size),
+    }
+    // one batch of whole clips, in parts if memory is short; of a clip with more frames than a batch, several
+    const rows = await embedImages(trained, stills, { batchSize, signal })
+    data.set(meansOf(rows, frames).data, first * width)
+    onProgress?.(first + count, length)
+  }
+  return { data, count: length, width }
+}
+
+/** Means of every n rows, of unit length. */
+export function meansOf({ data, count, width }: Embeddings, n: number): Embeddings {
+  const means = new Float32Array((count / n) * width)
+  for (let row = 0; row < count; row++)
+    for (let i = 0; i < width; i++) means[Math.floor(row / n) * width + i] += data[row * width + i]
+  for (let start = 0; start < means.length; start += width) {
+    const mean = means.subarray(start, start + width)
+    const length = Math.hypot(...mean)
+    for (let i = 0; i < width; i++) mean[i] /= length || 1
+  }
+  return { data: means, count: count / n, width }
+}
+
 /** An image's name in messages. */
-const nameIn = (images: ImageSource, index: number): string => images.name?.(index) ?? `image ${index}`
+const nameIn = (images: Pick<ImageSource, 'name'>, index: number): string => images.name?.(index) ?? `image ${index}`
 
 /**
  * Embeddings of the images of one batch, fewer at a time if memory is short.

@@ -1,7 +1,6 @@
 // Some of the examples of a source.
 
-import { chosenFrom } from '../data/image-text-source.ts'
-import type { ImageTextSource, MultiImageSource } from '../data/index.ts'
+import { type ImageTextSource, type MultiImageSource, selectExamples } from '../data/index.ts'
 
 /** The first examples of a source. */
 export function firstOf<Source extends ImageTextSource | MultiImageSource>(
@@ -9,5 +8,5 @@ export function firstOf<Source extends ImageTextSource | MultiImageSource>(
   count: number,
 ): Source extends MultiImageSource ? MultiImageSource : ImageTextSource {
   const indices = Array.from({ length: Math.min(count, source.length) }, (_, index) => index)
-  return chosenFrom(source, indices, count < source.length ? `${count} of ${source.fingerprint}` : undefined)
+  return selectExamples(source, indices, count < source.length ? `${count} of ${source.fingerprint}` : undefined)
 }

@@ -15,6 +15,7 @@ export {
   type EvaluateCaptionsOptions,
   writeCaptions,
 } from './captioning.ts'
+export { type ClassLabel, type ClassScoreRow, type ClassScores, scoreClasses } from './class-scores.ts'
 export {
   type ClassifyOptions,
   type ClassLogitsOptions,
@@ -30,6 +31,7 @@ export { type EmbedOptions, type EmbedResult, embedPictures, modelFingerprint } 
 export { type EmbeddedSample, EmbeddingFile, type Neighbour } from './embedding-file.ts'
 export { EmbeddingError } from './embedding-journal.ts'
 export {
+  type ClipSource,
   type Embeddings,
   type EvaluateOptions,
   embedBatch,
@@ -37,8 +39,8 @@ export {
   embedTexts,
   type ImageBatch,
   type ImageSource,
-  type MultiImages,
   imageBatches,
+  isClipSource,
   poolerAttention,
   similarityMatrix,
 } from './embeddings.ts'
@@ -47,7 +49,7 @@ export { firstOf } from './first-of.ts'
 export { type MeanLoss, meanLoss } from './mean-loss.ts'
 export { type PictureBatch, type PictureOptions, pictureBatches } from './picture-batches.ts'
 export { plain } from './plain.ts'
-export { type Ranking, type RetrievalResult, rank, retrieval } from './retrieval.ts'
+export { type CaptionedSource, type Ranking, type RetrievalResult, rank, retrieval } from './retrieval.ts'
 export {
   type CaptionModel,
   type EmbeddingModel,
@@ -61,7 +63,6 @@ export {
   type ClassPromptOptions,
   embedClasses,
   promptsOf,
-  scoreClasses,
   type ZeroShotOptions,
   type ZeroShotResult,
   zeroShot,

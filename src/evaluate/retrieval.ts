@@ -3,6 +3,7 @@
 import type { ImageTextSource } from '../data/index.ts'
 import { settle } from '../tensor/options.ts'
 import {
+  type ClipSource,
   type Embeddings,
   type EvaluateOptions,
   embedImages,
@@ -46,13 +47,16 @@ export interface RetrievalResult {
   readonly texts: number
 }
 
+/** Images with captions, or clips with captions. */
+export type CaptionedSource = ImageTextSource | (ClipSource & Pick<ImageTextSource, 'captions'>)
+
 /**
- * Retrieval over a whole gallery by cosine, in both directions. A caption that equals one of an image's own counts as right,
+ * Retrieval over a whole gallery by cosine, in both directions, of images or of clips. A caption that equals one of an image's own counts as right,
  * even if it belongs to another image.
  */
 export async function retrieval(
   trained: TrainedModel<EmbeddingModel>,
-  source: ImageTextSource,
+  source: CaptionedSource,
   options?: EvaluateOptions,
 ): Promise<RetrievalResult> {
   const settled = settle('retrieval(trained, source, options)', options, evaluateOptions)

@@ -7,7 +7,14 @@
 //
 // With two images the text is read with each of them, and the two pooled states are joined before the linear layer.
 
-import { AttentionalPooler, captioningLoss, type ClassificationOptions, classificationLoss, Linear, Module } from '../nn/index.ts'
+import {
+  AttentionalPooler,
+  type ClassificationOptions,
+  captioningLoss,
+  classificationLoss,
+  Linear,
+  Module,
+} from '../nn/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import { ShapeError, show, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'

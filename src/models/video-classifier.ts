@@ -2,13 +2,13 @@
 // (CoCa, section 4.2, "video action recognition"). A pooler does not see the order of its tokens, so each frame has a learned
 // position, which the head adds to all tokens of the frame.
 
-import { ClassificationHead, type ClassificationHeadConfig, headConfig } from './classifier.ts'
-import { resolveVideoClassifier, type VideoClassifierConfig } from './config.ts'
 import { type ClassificationOptions, classificationLoss, Module, type Parameter, parameter } from '../nn/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import { fromData, ShapeError, show, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import { ClassificationHead, type ClassificationHeadConfig, headConfig } from './classifier.ts'
+import { resolveVideoClassifier, type VideoClassifierConfig } from './config.ts'
 import { VisionTransformer } from './vit.ts'
 
 /** The root mean square of the initial positions. */

@@ -6,7 +6,14 @@ import { DataError, readJson } from '../io/index.ts'
 
 import { familyConfigs, hasClasses } from '../models/config.ts'
 import { presetFor } from '../models/families.ts'
-import { type ClassFamily, type FamilyConfigs, type FamilyName, familyNames, type PresetName, presets } from '../models/index.ts'
+import {
+  type ClassFamily,
+  type FamilyConfigs,
+  type FamilyName,
+  familyNames,
+  type PresetName,
+  presets,
+} from '../models/index.ts'
 import { ConfigError } from '../nn/index.ts'
 import { OptionsError } from '../tensor/index.ts'
 

@@ -52,16 +52,16 @@ export {
 export { accumulate, type Gathered, type Reducer, type Steps, type Sums } from './parallel.ts'
 export { type ResumeOptions, resumeTraining } from './resume.ts'
 export {
+  type FamilyExamples,
+  type HeldOut,
   listCheckpoints,
+  type OpenExamplesOptions,
   type OpenRunOptions,
-  openRun,
   openExamples,
+  openRun,
   openRunData,
   openSettings,
   type Run,
-  type FamilyExamples,
-  type OpenExamplesOptions,
-  type HeldOut,
   type RunData,
   readMetrics,
 } from './run.ts'

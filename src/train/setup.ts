@@ -58,10 +58,7 @@ function classesFor({ model }: RunConfig<ClassFamily>, data: RunData['train']): 
   throw new RunConfigError([{ field: 'model.classes', reason }])
 }
 
-async function tokenizerFor(
-  { tokenizer, model }: RunConfig<TextFamily>,
-  data: RunData['train'],
-): Promise<Tokenizer> {
+async function tokenizerFor({ tokenizer, model }: RunConfig<TextFamily>, data: RunData['train']): Promise<Tokenizer> {
   if (tokenizer !== undefined) return readTokenizer(tokenizer)
   return WordTokenizer.fromCaptions(await readAllCaptions(data), { maxVocabulary: model.text.vocabulary })
 }

@@ -2,8 +2,14 @@
 
 import { appendFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { chosenFrom, pixelsOf } from '../data/image-text-source.ts'
-import type { BadSample, ImageTextSource, MultiImageSource, OnBadSample } from '../data/index.ts'
+import {
+  type BadSample,
+  examplePixels,
+  type ImageTextSource,
+  type MultiImageSource,
+  type OnBadSample,
+  selectExamples,
+} from '../data/index.ts'
 import { DataError, fileError, namesIn, readText } from '../io/index.ts'
 
 export class SkippedSamples {
@@ -63,7 +69,7 @@ export async function withoutBad<Source extends ImageTextSource | MultiImageSour
   const bad = new Map<number, DataError>()
   const check = async (index: number) => {
     try {
-      await pixelsOf(source, index)
+      await examplePixels(source, index)
     } catch (error) {
       if (!(error instanceof DataError)) throw error
       bad.set(index, error)
@@ -74,5 +80,5 @@ export async function withoutBad<Source extends ImageTextSource | MultiImageSour
   for (const [index, { reason }] of [...bad].sort(([a], [b]) => a - b))
     tell({ ...(source.place?.(index) ?? { file: source.name(index) }), reason })
   const kept = Array.from({ length: source.length }, (_, index) => index).filter(index => !bad.has(index))
-  return chosenFrom(source, kept)
+  return selectExamples(source, kept)
 }

@@ -29,7 +29,10 @@ export interface MultimodalObjectiveOptions extends Omit<ClassifierObjectiveOpti
     readonly truncate: boolean
   }
 }
-const objectiveOptions = { ...classifierObjectiveOptions, evaluation: undefined } satisfies Settings<MultimodalObjectiveOptions>
+const objectiveOptions = {
+  ...classifierObjectiveOptions,
+  evaluation: undefined,
+} satisfies Settings<MultimodalObjectiveOptions>
 
 /** L_Cls + λ_Cap L_Cap of images with a text and a class. */
 export class MultimodalObjective implements Objective<QuestionBatch, ImageTextSource | MultiImageSource> {
