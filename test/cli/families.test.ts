@@ -109,7 +109,10 @@ describe('evaluate', () => {
     // top 5 only of more than 5 classes
     const classes = (await keys('classifier')).filter(key => key !== 'top5')
     for (const key of ['run', 'step', 'images', 'loss', 'accuracy', 'perClass']) assert.ok(classes.includes(key), key)
-    assert.deepEqual((await keys('video-classifier')).filter(key => key !== 'top5'), classes)
+    assert.deepEqual(
+      (await keys('video-classifier')).filter(key => key !== 'top5'),
+      classes,
+    )
     assert.deepEqual(await keys('multimodal-classifier'), classes)
   })
 

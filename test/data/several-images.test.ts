@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { RandomCrop } from '../../src/data/index.ts'
 import {
   type BadSample,
   BatchIterator,
@@ -11,7 +12,6 @@ import {
   WordTokenizer,
 } from '../../src/data/index.ts'
 import { BatchError, DataError } from '../../src/io/index.ts'
-import type { RandomCrop } from '../../src/data/index.ts'
 
 const SIDE = 2
 const SIZE = 3 * SIDE * SIDE
@@ -147,7 +147,10 @@ test('an example with an image that cannot be read is replaced, if that is allow
 test('images of another size are an error that says the shape', async () => {
   const source = new Numbered(2)
   source.images = async () => new Float32Array(SIZE)
-  await assert.rejects(new BatchIterator(source, undefined, { batchSize: 1 }).next(), /has 12 values, but \[2, 3, 2, 2\] has 24/)
+  await assert.rejects(
+    new BatchIterator(source, undefined, { batchSize: 1 }).next(),
+    /has 12 values, but \[2, 3, 2, 2\] has 24/,
+  )
 })
 
 test('chosen examples keep what the source says about them', async () => {

@@ -24,7 +24,9 @@ describe('a classifier of images with a text', () => {
       const coca = stirred(() => new CoCa({ ...config, embedding: 8 }), 2)
       const model = classifier(config)
       const given = new Map(coca.namedParameters())
-      const missing = [...model.namedParameters()].filter(([name, x]) => String(given.get(name)?.shape) !== `${x.shape}`)
+      const missing = [...model.namedParameters()].filter(
+        ([name, x]) => String(given.get(name)?.shape) !== `${x.shape}`,
+      )
       assert.ok(missing.length > 0 && missing.every(([name]) => name.startsWith('head.')))
       const own = new Set([...model.namedParameters()].map(([name]) => name))
       transplant(coca, model, name => (own.has(name) ? name : undefined))
@@ -99,7 +101,12 @@ describe('a classifier of images with a text', () => {
   })
 
   for (const [name, others, losses, frozen] of [
-    ['without the captioning loss', {}, ['total', 'classification'], ['multimodal.output.weight', 'multimodal.output.bias']],
+    [
+      'without the captioning loss',
+      {},
+      ['total', 'classification'],
+      ['multimodal.output.weight', 'multimodal.output.bias'],
+    ],
     ['with it', withCaptions, ['total', 'classification', 'captioning'], []],
   ] as const)
     it(`trains the parameters that its loss needs, and freezes the others: ${name}`, () => {
@@ -118,10 +125,14 @@ describe('a classifier of images with a text', () => {
     assert.throws(
       () => model.forward(images, texts),
       (error: unknown) =>
-        error instanceof ShapeError && /images must be \[batch, 2, 3, size, size\], not \[3, 3, 8, 8\]/.test(error.message),
+        error instanceof ShapeError &&
+        /images must be \[batch, 2, 3, size, size\], not \[3, 3, 8, 8\]/.test(error.message),
     )
     const head = new MultimodalHead({ width: 4, heads: 2, classes: 3, images: 2 })
-    assert.throws(() => head.forward(randn([2, 1, 3, 4])), /states must be \[batch, 2, tokens, width\], not \[2, 1, 3, 4\]/)
+    assert.throws(
+      () => head.forward(randn([2, 1, 3, 4])),
+      /states must be \[batch, 2, tokens, width\], not \[2, 1, 3, 4\]/,
+    )
     assert.throws(
       () => head.forward(randn([2, 2, 3, 4]), tensor([[true, false]])),
       /mask must be \[2, 3\], the tokens of every text, not \[1, 2\]/,

@@ -81,11 +81,13 @@ describe('a classifier of clips', () => {
     assert.throws(
       () => model.forward(clips.slice([{}, { stop: 2 }])),
       (error: unknown) =>
-        error instanceof ShapeError && /clips must be \[batch, 3 frames, 3, size, size\], not \[2, 2,/.test(error.message),
+        error instanceof ShapeError &&
+        /clips must be \[batch, 3 frames, 3, size, size\], not \[2, 2,/.test(error.message),
     )
     assert.throws(
       () => new VideoHead({ width: 4, heads: 2, classes: 3, frames: 2 }).forward(randn([2, 3, 3, 4])),
-      (error: unknown) => error instanceof ShapeError && /tokens must be \[batch, 2 frames, tokens, 4\]/.test(error.message),
+      (error: unknown) =>
+        error instanceof ShapeError && /tokens must be \[batch, 2 frames, tokens, 4\]/.test(error.message),
     )
     assert.throws(() => new VideoHead({ width: 4, heads: 2, classes: 3 } as never), /frames is missing/)
     assert.throws(
