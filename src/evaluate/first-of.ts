@@ -7,6 +7,8 @@ export function firstOf<Source extends ImageTextSource | MultiImageSource>(
   source: Source,
   count: number,
 ): Source extends MultiImageSource ? MultiImageSource : ImageTextSource {
-  const indices = Array.from({ length: Math.min(count, source.length) }, (_, index) => index)
-  return selectExamples(source, indices, count < source.length ? `${count} of ${source.fingerprint}` : undefined)
+  type Some = Source extends MultiImageSource ? MultiImageSource : ImageTextSource
+  if (count >= source.length) return source as unknown as Some
+  const indices = Array.from({ length: count }, (_, index) => index)
+  return selectExamples(source, indices, `${count} of ${source.fingerprint}`)
 }
