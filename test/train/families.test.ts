@@ -66,7 +66,7 @@ async function pairsIn(data: string) {
   return lines.map(({ file, caption }, i) => {
     const other = lines[(i + 1) % lines.length]
     const [first, second] = [caption, other.caption].map((text: string) => text.split(' ').at(-1))
-    const text = i % 2 === 0 ? `both show a ${first}` : `one is a ${first}`
+    const text = i % 2 === 0 ? `both show a ${first}` : `one ${first}`
     const labels = [i % 2 === 1 || first === second ? 'true' : 'false', ...(i % 5 === 0 ? ['sure'] : [])]
     return { files: [file, other.file], text, labels }
   })
