@@ -105,7 +105,7 @@ async function openFor({ model, family }: Opened<FamilyName>, { data, frames }: 
       throw new UsageError(
         `--frames ${frames}: the model reads ${expected === undefined ? 'no clips' : `${expected} frames`}`,
       )
-    return openExamples(data, family, model.config)
+    return openExamples(data, family as 'video-classifier' | 'multimodal-classifier', model.config)
   }
   const onBadSample = (bad: BadSample) => say(skippedLine(bad))
   return openAnyData(data, { imageSize: model.config.image.size, frames, onBadSample })
