@@ -5,9 +5,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it } from 'node:test'
 import { ImageTextDataset, pairNames, paraphrases, WordTokenizer, writeShapes } from '../../src/data/index.ts'
-import { demoData, demoRun, demoTargets } from '../../src/demo/config.ts'
+import { demoData, demoRun, demoSteps, demoTargets } from '../../src/demo/config.ts'
 import { evaluateDemo } from '../../src/demo/evaluate.ts'
 import { reportPage } from '../../src/demo/report/report.ts'
+import { measuredSeeds, rangeOverSeeds } from '../../src/demo/seeds.ts'
 import { checkRunConfig, train } from '../../src/train/index.ts'
 import { temporaryFolder } from '../data/folder.ts'
 
@@ -15,6 +16,16 @@ it('the settings of the demo are valid settings of a run', () => {
   const config = checkRunConfig({ ...demoRun, steps: 1000, data: 'anywhere', device: 'reference' })
   assert.equal(config.model.text.width, 48)
   assert.equal(new Set(Object.values(demoData).map(({ seed }) => seed)).size, 3)
+})
+
+it('five seeds were measured, and every target was reached on each', () => {
+  assert.equal(new Set(measuredSeeds.map(({ seed }) => seed)).size, 5)
+  for (const figure of Object.keys(demoTargets) as (keyof typeof demoTargets)[]) {
+    const { lowest, highest, seeds } = rangeOverSeeds(figure)
+    assert.equal(seeds, 5)
+    assert.ok(lowest <= highest && highest <= 1)
+    assert.ok(lowest >= demoTargets[figure], figure)
+  }
 })
 
 it('a demo is evaluated by every target, and its page contains every section', async t => {
@@ -49,6 +60,15 @@ it('a demo is evaluated by every target, and its page contains every section', a
     Object.values(demoTargets),
   )
   for (const { value } of targets) assert.ok(value >= 0 && value <= 1)
+  assert.ok(
+    targets.every(({ overSeeds }) => overSeeds === undefined),
+    'a training of two steps is not one of those that were measured',
+  )
+  const whole = await evaluateDemo({ ...run, step: demoSteps }, data, { signal: new AbortController().signal })
+  assert.deepEqual(
+    whole.targets.map(({ overSeeds }) => overSeeds),
+    Object.keys(demoTargets).map(key => rangeOverSeeds(key as keyof typeof demoTargets)),
+  )
   assert.deepEqual(
     report.curve.map(({ step }) => step),
     [1, 2],
