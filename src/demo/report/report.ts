@@ -212,9 +212,8 @@ function zeroShot({ zeroShot: { pairs, confusions } }: ReportData): Html {
   }
   return html`<section>
 <h2>Zero-shot classification</h2>
-<p>Each picture of one object gets the name with the nearest embedding among all ${pairs.length}
-colour–shape names. A name’s embedding is the mean of those of “a small …” and “a large …”. The dashed pairs never occurred in training: the model knows their colour and their
-shape only from other pairs.</p>
+<p>Each picture of one object gets the colour–shape name in the nearest caption: “a small …” or “a large …” and one of
+${pairs.length} names. The dashed pairs never occurred in training: the model knows their colour and their shape only from other pairs.</p>
 <figure><div class="scroll"><table class="heat pairs">
 <thead><tr><td></td>${shapes.map(shape => html`<th scope="col">${shape}</th>`)}</tr></thead>
 <tbody>${colours.map(
