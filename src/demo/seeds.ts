@@ -10,7 +10,11 @@ export type Figure = keyof typeof demoTargets
  * pictures; the initial weights and the order of the batches differ. experiments/main-job says why they differ.
  */
 export const measuredSeeds: readonly ({ readonly seed: number } & Readonly<Record<Figure, number>>)[] = [
-  { seed: 0, zeroShotSeen: 1, zeroShotHeldOut: 0.847, retrieval: 0.98, captions: 0.99 },
+  { seed: 0, zeroShotSeen: 1, zeroShotHeldOut: 0.871875, retrieval: 0.978, captions: 0.994 },
+  { seed: 1, zeroShotSeen: 1, zeroShotHeldOut: 0.959375, retrieval: 0.978, captions: 0.98 },
+  { seed: 2, zeroShotSeen: 1, zeroShotHeldOut: 0.959375, retrieval: 0.986, captions: 0.992 },
+  { seed: 3, zeroShotSeen: 1, zeroShotHeldOut: 0.9125, retrieval: 0.974, captions: 0.988 },
+  { seed: 4, zeroShotSeen: 1, zeroShotHeldOut: 0.915625, retrieval: 0.98, captions: 0.99 },
 ]
 
 /** The lowest and the highest result of the measured seeds. */
