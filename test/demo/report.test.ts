@@ -4,6 +4,7 @@ import { shapesExample } from '../../src/data/index.ts'
 import { lineChart, number } from '../../src/demo/report/chart.ts'
 import { html } from '../../src/demo/report/html.ts'
 import { type ReportData, reportPage } from '../../src/demo/report/report.ts'
+import { percentRange } from '../../src/demo/words.ts'
 
 const { pixels, caption } = shapesExample(0)
 const picture = { pixels, side: 32, alt: caption }
@@ -83,6 +84,7 @@ describe('a report', () => {
   it('states what other seeds reached, where that was measured', () => {
     assert.match(page, /<th scope="col" class="number">5 seeds<\/th>/)
     assert.match(page, /<td class="number">81\.3–95\.0 %<\/td>/)
+    assert.equal(percentRange({ lowest: 0.9999, highest: 1 }), '100.0 %')
     const targets = data.targets.map(({ overSeeds: _, ...target }) => target)
     assert.doesNotMatch(reportPage({ ...data, targets }), /5 seeds|differ in their seed/)
   })
