@@ -15,6 +15,7 @@ import { addExperiment } from './commands/experiment.ts'
 import { addGradcheck } from './commands/gradcheck.ts'
 import { addRetrieve } from './commands/retrieve.ts'
 import { addSoup } from './commands/soup.ts'
+import { addFinetune, addProbe } from './commands/task.ts'
 import { addTokenize } from './commands/tokenize.ts'
 import { addTokenizer } from './commands/tokenizer.ts'
 import { addTrain } from './commands/train.ts'
@@ -37,6 +38,8 @@ export function makeProgram(): Command {
     addDemo,
     addData,
     addTrain,
+    addProbe,
+    addFinetune,
     addSoup,
     addEvaluate,
     addCompare,

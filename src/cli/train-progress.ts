@@ -21,9 +21,10 @@ const SKIPPED_SHOWN = 10
 const digits = (value: number) => value.toPrecision(3)
 
 export class TrainingProgress
-  implements Pick<TrainOptions, 'onStart' | 'onStep' | 'onEvaluation' | 'onGuard' | 'onBadSample'>
+  implements Pick<TrainOptions, 'onFeatures' | 'onStart' | 'onStep' | 'onEvaluation' | 'onGuard' | 'onBadSample'>
 {
   #bar: Progress | undefined
+  #features: Progress | undefined
   #steps = 0
   #folder = ''
   #endsWhenWrong = true
@@ -36,6 +37,14 @@ export class TrainingProgress
   /** @param now the time in seconds */
   constructor(now: () => number = () => performance.now() / 1000) {
     this.#now = now
+  }
+
+  /** Features of a frozen encoder are computed before the first step. */
+  readonly onFeatures = (done: number, total: number): void => {
+    if (!this.#features) say(`computing the features of ${total.toLocaleString('en')} examples`)
+    this.#features ??= progressBar('features', total, done)
+    this.#features.update(done)
+    if (done === total) this.#features.stop()
   }
 
   readonly onStart = (start: TrainingStart): void => {
@@ -104,6 +113,7 @@ export class TrainingProgress
   }
 
   stop(): void {
+    this.#features?.stop()
     this.#bar?.stop()
   }
 }

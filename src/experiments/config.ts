@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { readJson } from '../io/index.ts'
+import { mergeSettings } from '../train/index.ts'
 import { ExperimentError } from './ledger.ts'
 
 const name = z.string().regex(/^[\w:.+-]+( [\w:.+-]+)*$/, 'must be words of letters, digits and - _ : . +')
@@ -123,7 +124,7 @@ export async function readExperiment(named: string, { quick }: { readonly quick:
     })
   const { quick: short, ...whole } = (await readJson(file)) as Record<string, unknown>
   if (quick && short === undefined) throw new ExperimentError('has no short form: it has no field quick', { file })
-  const parsed = experiment.safeParse(quick ? mergeDeep(whole, short) : whole)
+  const parsed = experiment.safeParse(quick ? mergeSettings(whole, short) : whole)
   if (!parsed.success)
     throw new ExperimentError(
       parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'the file'}: ${message}`).join('\n  '),
@@ -131,16 +132,6 @@ export async function readExperiment(named: string, { quick }: { readonly quick:
     )
   checkNames(parsed.data, file)
   return parsed.data
-}
-
-/** The fields of both; those of the second take precedence, and lists are replaced. */
-export function mergeDeep(base: unknown, own: unknown): unknown {
-  const isObject = (x: unknown): x is Record<string, unknown> =>
-    typeof x === 'object' && x !== null && !Array.isArray(x)
-  if (!isObject(base) || !isObject(own)) return own
-  const merged: Record<string, unknown> = { ...base }
-  for (const [field, value] of Object.entries(own)) merged[field] = mergeDeep(base[field], value)
-  return merged
 }
 
 function checkNames(config: ExperimentConfig, file: string): void {

@@ -4,8 +4,15 @@
 import { join } from 'node:path'
 import { settingsFor } from '../models/families.ts'
 import { type FamilyName, familyNames } from '../models/index.ts'
-import { checkRunConfig, evaluateRun, type RunConfig, stepDurations, withOrigin } from '../train/index.ts'
-import { mergeDeep, type ProtocolConfig, type RowsConfig } from './config.ts'
+import {
+  checkRunConfig,
+  evaluateRun,
+  mergeSettings,
+  type RunConfig,
+  stepDurations,
+  withOrigin,
+} from '../train/index.ts'
+import type { ProtocolConfig, RowsConfig } from './config.ts'
 import { drawn, vocabularyFile } from './datasets.ts'
 import { applies, measure, measuresOf } from './protocols.ts'
 import type { ResultMeasure, Values } from './results.ts'
@@ -82,7 +89,7 @@ const idOf = ({ title }: ProtocolConfig, key: string): string => `${title}/${key
 
 /** The complete settings of a run: those of the experiment, with those of a row. A family takes the model settings that it has. */
 function settingsOf(shared: Settings, own: Settings, given: Settings): RunConfig {
-  const whole = mergeDeep(mergeDeep(shared, own), given) as Record<string, unknown>
+  const whole = mergeSettings(mergeSettings(shared, own), given) as Record<string, unknown>
   const family = (whole.family ?? 'coca') as FamilyName
   const { preset, ...model } = whole.model as Record<string, unknown>
   const { tokenizer, ...others } = whole
@@ -107,5 +114,7 @@ export const withFeatures = (settings: Settings, folder: string): Settings => {
 export async function taskSettings(pretrained: RunConfig, own: Settings): Promise<RunConfig> {
   if (own.from !== undefined) return checkRunConfig(await withOrigin(own)) as RunConfig
   const { normalize, model } = pretrained
-  return checkRunConfig(mergeDeep({ normalize, model: settingsFor(own.family as FamilyName, model) }, own)) as RunConfig
+  return checkRunConfig(
+    mergeSettings({ normalize, model: settingsFor(own.family as FamilyName, model) }, own),
+  ) as RunConfig
 }

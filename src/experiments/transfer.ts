@@ -1,8 +1,8 @@
 // Trains models for tasks in several ways, from a pretrained model and without one, over the number of labelled examples.
 
 import { type FamilyName, familyNames } from '../models/index.ts'
-import { checkRunConfig, evaluateRun, type RunConfig } from '../train/index.ts'
-import { mergeDeep, type TransferConfig } from './config.ts'
+import { checkRunConfig, evaluateRun, mergeSettings, type RunConfig } from '../train/index.ts'
+import type { TransferConfig } from './config.ts'
 import { drawn, vocabularyFile } from './datasets.ts'
 import type { ExperimentResult, ResultMeasure, Values } from './results.ts'
 import { taskSettings, withFeatures } from './rows.ts'
@@ -38,7 +38,7 @@ export async function runTransfer(
           const train = async (run: string, ...own: readonly object[]) => {
             const { config: origin, folder } = await work.run(pretrained, familyNames as unknown as FamilyName)
             const given = { data: await draw(task.train, count), seed, device, ...(method.from && { from: folder }) }
-            const settings = [method.run, ...own, given].reduce(mergeDeep, task.run) as Record<string, unknown>
+            const settings = [method.run, ...own, given].reduce(mergeSettings, task.run) as Record<string, unknown>
             return work.train(run, await taskSettings(origin as RunConfig, withFeatures(settings, work.folder)))
           }
           const score = async (run: string) =>

@@ -308,15 +308,15 @@ function checkModel({ family = 'coca', model }: Readonly<Record<string, unknown>
     const reason = `${JSON.stringify(preset)} is not a preset; the presets are ${names.join(', ')}`
     return { family: known, model, problems: [{ field, reason }] }
   }
-  const whole = merge(presetFor(known, preset as PresetName), differing)
+  const whole = mergeSettings(presetFor(known, preset as PresetName), differing)
   return { family: known, model: whole, problems: modelProblems(known, whole) }
 }
 
 /** The fields of both; the second takes precedence. */
-export function merge(base: unknown, own: unknown): unknown {
+export function mergeSettings(base: unknown, own: unknown): unknown {
   if (!isRecord(base) || !isRecord(own)) return own
   const merged: Record<string, unknown> = { ...base }
-  for (const [name, value] of Object.entries(own)) merged[name] = merge(base[name], value)
+  for (const [name, value] of Object.entries(own)) merged[name] = mergeSettings(base[name], value)
   return merged
 }
 

@@ -7,6 +7,7 @@ export {
   checkRunConfig,
   type FamilyIn,
   type ModelChoice,
+  mergeSettings,
   type RunConfig,
   RunConfigError,
   type RunConfigInput,

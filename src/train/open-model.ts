@@ -12,7 +12,7 @@ import { openClip } from '../openclip/index.ts'
 import { listed } from '../tensor/given.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { merge, type RunModels } from './config.ts'
+import { mergeSettings, type RunModels } from './config.ts'
 import { isFamily, isWeights, type OpenRunOptions, openRun } from './run.ts'
 import { type Named, RunFolder } from './run-folder.ts'
 
@@ -127,7 +127,7 @@ export async function withOrigin(json: unknown): Promise<unknown> {
     family,
     from,
     ...(words !== undefined && { tokenizer: words }),
-    model: merge(settingsFor(family, origin.model, origin.family), model),
+    model: mergeSettings(settingsFor(family, origin.model, origin.family), model),
   }
 }
 

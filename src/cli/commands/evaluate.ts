@@ -24,7 +24,8 @@ import { collect, examples, positiveInteger } from '../options.ts'
 import { answer, say, skippedLine, table } from '../output.ts'
 import { type ModelFlags, modelOptions, type Opened, openTrained, templateOption } from '../trained.ts'
 
-interface EvaluateFlags extends ModelFlags {
+/** The flags of the command. */
+export interface EvaluateFlags extends ModelFlags {
   readonly data: string
   readonly protocol?: readonly string[]
   readonly frames?: number
@@ -72,7 +73,8 @@ function protocolNamed(value: string, before?: readonly string[]): string[] {
   return collect(value, before)
 }
 
-async function evaluate(flags: EvaluateFlags): Promise<void> {
+/** Measures a model, and prints and keeps the results. */
+export async function evaluate(flags: EvaluateFlags): Promise<void> {
   const { data, json, protocol } = flags
   const classes = flags.labels === undefined ? undefined : await readLabels(flags.labels)
   const templates = await readTemplates(flags.template)

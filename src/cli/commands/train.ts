@@ -6,6 +6,7 @@ import type { FamilyName } from '../../models/index.ts'
 
 import {
   checkRunConfig,
+  mergeSettings,
   type RunConfig,
   resumeTraining,
   type TrainResult,
@@ -30,7 +31,8 @@ import {
 import { answer, say } from '../output.ts'
 import { TrainingProgress } from '../train-progress.ts'
 
-interface TrainFlags {
+/** The flags of a training. */
+export interface TrainFlags {
   readonly out: string
   readonly resume?: boolean
   readonly json?: boolean
@@ -86,6 +88,20 @@ export function addTrain(program: Command): void {
     .option('--freeze <part>', 'do not train a part, such as encoder or unimodal.blocks.0-5; may be repeated', collect)
     .option('--fresh <part>', 'with --from: a part that is not copied; may be repeated', collect)
     .option('--preset <name>', 'model: tiny, small, base, large or full (default: tiny)')
+    .action(run)
+  examples(
+    trainingOptions(command),
+    'train --data shapes --preset tiny --out runs/first --steps 1000 --batch 32',
+    'train --out runs/first --resume',
+    'train --config settings.json --out runs/second --lr 3e-4',
+    'train --family classifier --data photos --out runs/classes',
+    'train --data photos --from runs/first --freeze encoder --lr 1e-5 --out runs/tuned',
+  )
+}
+
+/** The options of every training: its length, its optimizer, what it writes, and where. */
+export const trainingOptions = (command: Command): Command =>
+  jsonOption(deviceOption(command))
     .option('--config <file>', 'settings as JSON')
     .option('--resume', 'continue from the last checkpoint of --out, with the settings of the run')
     .option(
@@ -117,16 +133,6 @@ export function addTrain(program: Command): void {
     .option('--strict', 'stop at a sample that cannot be read, instead of skipping it')
     .option('--threads <n>', 'threads that decode images (default: one less than the processors)', wholeNumber)
     .option('--seed <n>', 'seed of all random numbers', wholeNumber)
-    .action(run)
-  examples(
-    jsonOption(deviceOption(command)),
-    'train --data shapes --preset tiny --out runs/first --steps 1000 --batch 32',
-    'train --out runs/first --resume',
-    'train --config settings.json --out runs/second --lr 3e-4',
-    'train --family classifier --data photos --out runs/classes',
-    'train --data photos --from runs/first --freeze encoder --lr 1e-5 --out runs/tuned',
-  )
-}
 
 /** --rate encoder=0.1 */
 function rate(text: string, before: Readonly<Record<string, number>> = {}): Record<string, number> {
@@ -137,14 +143,30 @@ function rate(text: string, before: Readonly<Record<string, number>> = {}): Reco
   return { ...before, [part]: Number(factor) }
 }
 
-async function run(flags: TrainFlags): Promise<void> {
+const run = async (flags: TrainFlags): Promise<void> => {
+  const { json } = flags
+  const trained = await trainRun('train', flags)
+  answer(json, trained.value, trained.text)
+}
+
+/**
+ * Trains or resumes a run, and shows the progress.
+ * @param command its name in the advice of an interruption
+ * @param defaults settings that a configuration file and the flags override
+ * @returns the result for programs and for people
+ */
+export async function trainRun(
+  command: string,
+  flags: TrainFlags,
+  defaults: Settings = {},
+): Promise<{ readonly value: object; readonly text: string }> {
   const { out, json } = flags
   const progress = new TrainingProgress()
-  const { onStart, onStep, onEvaluation, onGuard, onBadSample } = progress
+  const { onStart, onStep, onEvaluation, onGuard, onBadSample, onFeatures } = progress
   const result = await interruptible('finishing this step and writing a checkpoint', async signal => {
-    const options = { signal, onStart, onStep, onEvaluation, onGuard, onBadSample }
+    const options = { signal, onStart, onStep, onEvaluation, onGuard, onBadSample, onFeatures }
     try {
-      return await (flags.resume ? resume(flags, options) : start(flags, options))
+      return await (flags.resume ? resume(flags, options) : start(flags, options, defaults))
     } finally {
       progress.stop()
     }
@@ -153,15 +175,18 @@ async function run(flags: TrainFlags): Promise<void> {
   const value = { run: out, step, finished, checkpoint }
   if (!finished) {
     if (json) answer(json, value, '')
-    throw new InterruptedError(`stopped after step ${step}; continue with: cocagrad train --out ${out} --resume`)
+    throw new InterruptedError(`stopped after step ${step}; continue with: cocagrad ${command} --out ${out} --resume`)
   }
-  answer(json, value, `trained for ${step} steps: ${checkpoint}`)
+  return { value, text: `trained for ${step} steps: ${checkpoint}` }
 }
 
 type Hooks = NonNullable<Parameters<typeof train>[2]>
 
-async function start(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
-  const config = await configOf(flags)
+/** Settings of a run as they are written in a file. */
+export type Settings = Readonly<Record<string, unknown>>
+
+async function start(flags: TrainFlags, hooks: Hooks, defaults: Settings): Promise<TrainResult> {
+  const config = await configOf(flags, defaults)
   await openDevice({ device: config.device, backend: flags.backend })
   return train(flags.out, config, hooks)
 }
@@ -174,8 +199,8 @@ async function resume(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
   return resumeTraining(out, { ...hooks, steps })
 }
 
-/** The settings of a file, if there is one, overridden by those of the flags. */
-async function configOf(flags: TrainFlags): Promise<RunConfig> {
+/** The defaults, overridden by the settings of a file, if there is one, and these by those of the flags. */
+async function configOf(flags: TrainFlags, defaults: Settings): Promise<RunConfig> {
   const {
     config: file,
     family,
@@ -207,7 +232,8 @@ async function configOf(flags: TrainFlags): Promise<RunConfig> {
   if (steps !== undefined && epochs !== undefined) throw new UsageError('--steps and --epochs: give one of them')
   const written = file === undefined ? {} : await readJson(file)
   if (typeof written !== 'object' || written === null || Array.isArray(written)) return checkRunConfig(written, file)
-  const { optimizer, steps: fileSteps, epochs: fileEpochs, ...rest } = written as Record<string, unknown>
+  const whole = mergeSettings(defaults, written) as Record<string, unknown>
+  const { optimizer, steps: fileSteps, epochs: fileEpochs, ...rest } = whole
   const given = {
     family,
     data,
