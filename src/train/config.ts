@@ -324,7 +324,7 @@ function problemsOf(issue: z.core.$ZodIssue, family: FamilyName): ConfigProblem[
   const path = issue.path.map(String)
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map(key => {
-      const isOfOthers = path.length === 0 && (key in texts || key in classes)
+      const isOfOthers = path.length === 0 && Object.values(own).some(shape => key in shape)
       return {
         field: [...path, key].join('.'),
         reason: isOfOthers ? `is not a setting of a ${family}` : 'is not a setting',

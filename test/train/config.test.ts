@@ -40,6 +40,7 @@ test('missing settings get their defaults', () => {
     checkpointEvery: 200,
     keepLast: 3,
     guard: { every: 500, examples: 8, bound: 0.01, share: 0.02, onError: 'stop' },
+    tensorboard: false,
     truncateCaptions: false,
     window: 16,
     fresh: [],
