@@ -29,7 +29,9 @@ export function inOrder<Frame>(
   })
   for (const [i, { frame, number }] of numbered.entries())
     if (i > 0 && numbered[i - 1].number === number)
-      throw refuse(`has two frames with the number ${number}: '${nameOf(numbered[i - 1].frame)}' and '${nameOf(frame)}'`)
+      throw refuse(
+        `has two frames with the number ${number}: '${nameOf(numbered[i - 1].frame)}' and '${nameOf(frame)}'`,
+      )
   if (frames.length < wanted) throw refuse(`has ${framesOf(frames.length)}, and ${wanted} are wanted`)
   return numbered
 }

@@ -104,7 +104,9 @@ export {
   shapesOptions,
   shapesScene,
 } from './shapes/scenes.ts'
-export { type OpenShardsOptions, ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
+export { type OpenShardClipsOptions, ShardClipDataset } from './shards/shard-clips.ts'
+export { ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
+export { type OnShard, type OpenShardsOptions, type ReadClassesOptions, ShardStream } from './shards/shard-stream.ts'
 export { ClipTokenizer } from './tokenizers/clip.ts'
 export { JsonTokenizer } from './tokenizers/json.ts'
 export { type TrainBytePairsOptions, trainBytePairs } from './tokenizers/learn-byte-pairs.ts'

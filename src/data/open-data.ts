@@ -6,27 +6,29 @@ import { DataError } from '../io/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { CAPTION_FILES } from './captions.ts'
 import { datasetOptions, ImageTextDataset, type OpenDatasetOptions } from './dataset.ts'
-import type { ExampleSource } from './image-text-source.ts'
-import { type OpenShardsOptions, ShardDataset, shardsOptions } from './shards/shard-dataset.ts'
+import type { ExampleSource, ImageTextSource, MultiImageSource } from './image-text-source.ts'
+import { ShardDataset } from './shards/shard-dataset.ts'
+import { type OpenShardsOptions, ShardStream, shardsOptions } from './shards/shard-stream.ts'
 
 const openOptions = { ...datasetOptions, ...shardsOptions } satisfies Settings<OpenDatasetOptions & OpenShardsOptions>
 
 /**
  * Opens a folder with a caption file, a `.jsonl`, `.csv` or `.tsv` of captions, a folder of tars, or a list of them such
- * as `data/{000..099}.tar`; with `labels` also a folder that has one folder for each class.
+ * as `data/{000..099}.tar`; with `labels` also a folder that has one folder for each class. The classes of shards are known once
+ * `readClasses` of the dataset was called, unless they are given.
  * @throws DataError naming what is wrong (see {@link ImageTextDataset.open} and {@link ShardDataset.open})
  */
 export async function openData(
   path: string,
   options: OpenDatasetOptions & OpenShardsOptions,
 ): Promise<ImageTextDataset | ShardDataset> {
-  const { cacheBytes, labels, window, ...common } = settle('openData(path, options)', options, openOptions)
-  if (!(await isShards(path))) return ImageTextDataset.open(path, { ...common, cacheBytes, labels })
-  if (labels === true)
-    throw new DataError('is a list of tars, and labels are not read from tars: use a folder or a list of captions', {
+  const { cacheBytes, window, classes, ...common } = settle('openData(path, options)', options, openOptions)
+  if (await isShards(path)) return ShardDataset.open(path, { ...common, window, classes })
+  if (classes)
+    throw new DataError('is not a list of tars: its classes are those that it names, so leave out classes', {
       file: path,
     })
-  return ShardDataset.open(path, { ...common, window })
+  return ImageTextDataset.open(path, { ...common, cacheBytes })
 }
 
 /** A list in braces, a tar, or a folder without a caption file that holds a tar. */
@@ -44,8 +46,10 @@ export async function isShards(path: string): Promise<boolean> {
 }
 
 /** Every caption, in order. */
-export async function readAllCaptions(data: ExampleSource | ShardDataset): Promise<string[]> {
-  if (!(data instanceof ShardDataset)) return Array.from({ length: data.length }, (_, i) => data.captions(i)).flat()
+export async function readAllCaptions(
+  data: ExampleSource | ShardStream<ImageTextSource | MultiImageSource>,
+): Promise<string[]> {
+  if (!(data instanceof ShardStream)) return Array.from({ length: data.length }, (_, i) => data.captions(i)).flat()
   const captions: string[] = []
   for await (const caption of data.captions()) captions.push(caption)
   return captions
