@@ -70,7 +70,8 @@ export async function openTrained<F extends FamilyName>(
     throw new UsageError(`--tokenizer ${tokenizer} has no effect with --run: a run has its own tokenizer`)
   if (run !== undefined) {
     await openDevice(flags)
-    return { ...(await openRun(run, { step, family, weights })), path: run } as unknown as Opened<F>
+    const opened = await openRun(run, { step, family, weights })
+    return { ...opened, family: opened.config.family, path: run } as unknown as Opened<F>
   }
   if (path === undefined)
     throw new UsageError('give the model: --run with a run, or --model with a checkpoint of OpenCLIP')

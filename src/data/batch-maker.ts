@@ -12,12 +12,12 @@ import { type CaptionTable, type Choice, type EpochOptions, planEpoch } from './
 import {
   type BadSample,
   type ExampleSource,
+  examplePixels,
   hasSeveralImages,
   type ImageTextSource,
   type MultiImageSource,
   type OnBadSample,
   onBadSample,
-  pixelsOf,
 } from './image-text-source.ts'
 import { normalize } from './images/image.ts'
 import { cropOptions, type RandomCrop } from './images/random-crop.ts'
@@ -245,7 +245,7 @@ export class BatchMaker {
     const side = this.#source.imageSize
     const shape = this.#exampleShape
     const random = (purpose: string) => new Generator(seed).fork(`${purpose} ${label} ${index}`)
-    const images = await pixelsOf(this.#source, index, crop && { ...crop, seed: random('crop').seed })
+    const images = await examplePixels(this.#source, index, crop && { ...crop, seed: random('crop').seed })
     const expected = shape.reduce((a, b) => a * b)
     if (images.length !== expected)
       throw new BatchError(`has ${images.length} values, but [${shape.join(', ')}] has ${expected}`, {

@@ -48,7 +48,7 @@ export const hasSeveralImages = (source: object): source is { readonly imagesPer
   'imagesPerExample' in source
 
 /** The pixels of an example: [3, imageSize, imageSize], or [imagesPerExample, 3, imageSize, imageSize]. */
-export const pixelsOf = (
+export const examplePixels = (
   source: ImageTextSource | MultiImageSource,
   index: number,
   crop?: RandomCrop,
@@ -59,12 +59,12 @@ export const pixelsOf = (
  * @param indices their numbers in the source
  * @param fingerprint default that of the source
  */
-export function chosenFrom<Source extends ImageTextSource | MultiImageSource>(
+export function selectExamples<Source extends ImageTextSource | MultiImageSource>(
   source: Source,
   indices: ArrayLike<number>,
   fingerprint?: string,
 ): Source extends MultiImageSource ? MultiImageSource : ImageTextSource
-export function chosenFrom(
+export function selectExamples(
   source: ImageTextSource | MultiImageSource,
   indices: ArrayLike<number>,
   fingerprint: string = source.fingerprint,

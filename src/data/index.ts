@@ -14,14 +14,16 @@ export { type CaptionedClip, ClipDataset, type OpenClipsOptions } from './clips.
 export { ImageTextDataset, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
 // `Threads` and, below, `Shape` are former names, kept for programs that import them
 export type { DecodeThreads, DecodeThreads as Threads } from './decoding/pool.ts'
-export type {
-  BadSample,
-  ExampleSource,
-  ImageTextSource,
-  ImageTextStream,
-  MultiImageSource,
-  OnBadSample,
-  WindowOptions,
+export {
+  type BadSample,
+  type ExampleSource,
+  examplePixels,
+  type ImageTextSource,
+  type ImageTextStream,
+  type MultiImageSource,
+  type OnBadSample,
+  selectExamples,
+  type WindowOptions,
 } from './image-text-source.ts'
 export {
   CLIP_NORMALIZE,

@@ -2,7 +2,14 @@
 // that the model cannot read, and classes with few images.
 
 import { createHash } from 'node:crypto'
-import type { ImageTextSource, Tokenizer } from '../data/index.ts'
+import {
+  type ExampleSource,
+  examplePixels,
+  type ImageTextSource,
+  type MultiImageSource,
+  type Tokenizer,
+} from '../data/index.ts'
+import { hasTexts } from '../models/config.ts'
 import type { CoCaConfig } from '../models/index.ts'
 import type { RunConfig } from '../train/index.ts'
 import { counted, type DoctorFinding, digits, findingsOf, share, some } from './finding.ts'
@@ -16,9 +23,9 @@ const UNEQUAL = 10
 const MANY = 0.01
 
 export interface DataExamination {
-  readonly train: ImageTextSource
-  readonly validation?: ImageTextSource
-  /** of a run with captions */
+  readonly train: ImageTextSource | MultiImageSource
+  readonly validation?: ImageTextSource | MultiImageSource
+  /** of a run with texts */
   readonly tokenizer?: Tokenizer
   /** of a classifier */
   readonly classes?: readonly string[]
@@ -49,30 +56,40 @@ const changed = (): DoctorFinding =>
     'restore the old data or start a new run: this run cannot be resumed, and the held-out images may be images that it was trained on',
   )
 
-/** The names of images, by a hash of the pixels before augmentation. */
+/**
+ * The names of examples, by a hash of the pixels before augmentation and, if each is a question about its images, of the text: one
+ * image may have many questions.
+ */
 async function hashes(
-  source: ImageTextSource,
+  source: ImageTextSource | MultiImageSource,
+  { family }: RunConfig,
   onImage: () => void,
   signal?: AbortSignal,
 ): Promise<Map<string, string[]>> {
   const names = new Map<string, string[]>()
   for (let i = 0; i < source.length; i++) {
     signal?.throwIfAborted()
-    const hash = createHash('sha1')
-      .update(new Uint8Array((await source.image(i)).buffer))
-      .digest('base64')
+    const pixels = createHash('sha1').update(new Uint8Array((await examplePixels(source, i)).buffer))
+    if (family === 'multimodal-classifier') pixels.update(source.captions(i).join('\n'))
+    const hash = pixels.digest('base64')
     names.set(hash, [...(names.get(hash) ?? []), source.name(i)])
     onImage()
   }
   return names
 }
 
-async function equalImages({ train, validation, onProgress, signal }: DataExamination): Promise<DoctorFinding[]> {
+async function equalImages({
+  train,
+  validation,
+  config,
+  onProgress,
+  signal,
+}: DataExamination): Promise<DoctorFinding[]> {
   const total = train.length + (validation?.length ?? 0)
   let done = 0
   const onImage = () => onProgress?.(++done, total)
-  const learned = await hashes(train, onImage, signal)
-  const judged = validation ? await hashes(validation, onImage, signal) : new Map<string, string[]>()
+  const learned = await hashes(train, config, onImage, signal)
+  const judged = validation ? await hashes(validation, config, onImage, signal) : new Map<string, string[]>()
   const findings: DoctorFinding[] = []
   const both = [...judged].flatMap(([hash, names]) => (learned.has(hash) ? [[names, learned.get(hash)!] as const] : []))
   if (both.length > 0) {
@@ -146,8 +163,8 @@ function equalCaptions({ train, config }: DataExamination): DoctorFinding[] {
   ]
 }
 
-function captionsOf({ tokenizer, config }: DataExamination, source: ImageTextSource, which: string): DoctorFinding[] {
-  if (!tokenizer || config.family === 'classifier') return []
+function captionsOf({ tokenizer, config }: DataExamination, source: ExampleSource, which: string): DoctorFinding[] {
+  if (!tokenizer || !hasTexts(config)) return []
   const { context } = config.model.text
   const faults = { empty: [] as string[], long: [] as string[], strange: [] as string[], unread: [] as string[] }
   let all = 0

@@ -1,6 +1,6 @@
 // Examines a run and reports what is wrong: its gradients, optimizer, metrics, activity and data.
 
-import { type Batch, BatchIterator, type ImageTextSource, ShardDataset } from '../data/index.ts'
+import { BatchIterator, type ImageTextSource, type MultiImageSource, ShardDataset } from '../data/index.ts'
 import { checkFinite } from '../io/index.ts'
 import { withoutAllocation } from '../nn/index.ts'
 import { Generator, seed } from '../tensor/index.ts'
@@ -11,7 +11,7 @@ import type { LossProblem } from '../train/guard/directional.ts'
 import { readKeptBatch } from '../train/guard/kept.ts'
 import { freezeParts, openRunData, type RunConfig, type RunData, RunFolder } from '../train/index.ts'
 import { firstExamples, sizeOf } from '../train/objective.ts'
-import { modelOf, type Naming, objectiveOf, type RunObjective } from '../train/objectives/families.ts'
+import { modelOf, type Naming, objectiveOf, type RunBatch, type RunObjective } from '../train/objectives/families.ts'
 import { openCheckpoint } from '../train/run.ts'
 import { optimizerFor, textOptions } from '../train/setup.ts'
 import { examineActivity } from './activity.ts'
@@ -92,7 +92,7 @@ async function examineModel(
   { config, step }: { readonly config: RunConfig; readonly step: number },
   { tokenizer }: Naming,
   objective: RunObjective,
-  train: ImageTextSource,
+  train: ImageTextSource | MultiImageSource,
 ) {
   const iterator = new BatchIterator(train, tokenizer, {
     ...textOptions(config),
@@ -117,7 +117,7 @@ async function examineModel(
 }
 
 /** The images to examine: all of a folder, or the first window of shards, where bad samples are skipped without a message. */
-const knownPart = async (data: RunData['train'], seed: number): Promise<ImageTextSource> =>
+const knownPart = async (data: RunData['train'], seed: number): Promise<ImageTextSource | MultiImageSource> =>
   data instanceof ShardDataset ? data.open(0, 0, { seed, shuffle: false, onBadSample: () => {} }) : data
 
 /**
@@ -127,7 +127,7 @@ const knownPart = async (data: RunData['train'], seed: number): Promise<ImageTex
  */
 export async function examineKeptBatch(folder: string, file: string): Promise<Examination> {
   const { config, ...naming }: { readonly config: RunConfig } & Naming = await new RunFolder(folder).settings()
-  const { parameters, step, ...problem } = await readKeptBatch<Batch>(file)
+  const { parameters, step, ...problem } = await readKeptBatch<RunBatch>(file)
   const model = withoutAllocation(() => modelOf(config))
   checkFinite(parameters, { file })
   model.loadStateDict(toDevice(parameters, file))

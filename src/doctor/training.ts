@@ -1,6 +1,7 @@
 // What the doctor knows about a training, and the words that its findings use. For a run, a `Training` is made from the
 // configuration; for `fit`, from the optimizer and the metrics.
 
+import { hasClasses } from '../models/config.ts'
 import type { RunConfig } from '../train/index.ts'
 
 /** The words of findings that differ between `cocagrad train` and `fit`. */
@@ -73,9 +74,10 @@ export interface Training {
 }
 
 /** The training of a run, from its configuration. */
-export const trainingOf = ({ family, model, optimizer, batchSize }: RunConfig): Training => ({
-  optimizer,
-  batchSize,
-  ...(('loss' in model || 'temperature' in model) && { model }),
-  ...(family === 'classifier' && 'classes' in model && { classes: model.classes, words: classifierWords }),
+export const trainingOf = (config: RunConfig): Training => ({
+  optimizer: config.optimizer,
+  batchSize: config.batchSize,
+  ...(hasClasses(config)
+    ? { classes: config.model.classes, words: classifierWords }
+    : ('loss' in config.model || 'temperature' in config.model) && { model: config.model }),
 })

@@ -1,15 +1,25 @@
-// Classification by a classifier: its logits, and its accuracy on images with known classes.
+// Classification by a classifier of images, of clips or of images with texts: its logits, and its accuracy on examples with known
+// classes.
 
-import { classTargets, type ImageTextSource } from '../data/index.ts'
-import type { ImageClassifier } from '../models/index.ts'
+import {
+  classTargets,
+  type ExampleSource,
+  type ImageShape,
+  type ImageTextSource,
+  type MultiImageShape,
+  type MultiImageSource,
+} from '../data/index.ts'
+import { type ImageClassifier, MultimodalClassifier, type VideoClassifier } from '../models/index.ts'
 import { classificationLoss } from '../nn/index.ts'
-import { fromData, NonFiniteError, scope } from '../tensor/index.ts'
+import { fromData, NonFiniteError, scope, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type ClassLabel, type ClassScoreRow, type ClassScores, scoreClasses } from './class-scores.ts'
 import {
+  type ClipSource,
   type EvaluateOptions,
   evaluateOptions,
+  type ImageBatch,
   type ImageSource,
   imageBatches,
   imagesOf,
@@ -18,43 +28,69 @@ import {
   readOut,
 } from './embeddings.ts'
 import { NOT_COMPUTED } from './finite.ts'
+import { deviceOfModel, firstCaptions } from './inputs.ts'
 import { inParts } from './memory.ts'
-import type { Normalized } from './trained-model.ts'
+import type { Normalized, TrainedModel } from './trained-model.ts'
 
-/** A classifier and its normalisation of pixels. */
+/** A classifier of images or clips, and its normalisation of pixels. */
 export interface TrainedClassifier extends Normalized {
-  readonly model: ImageClassifier
+  readonly model: ImageClassifier | VideoClassifier
 }
 
-export type ClassLogitsOptions = Omit<EvaluateOptions, 'truncate'>
-const { truncate: _, ...evaluating } = evaluateOptions
-const logitsOptions = evaluating satisfies Settings<ClassLogitsOptions>
+/** A classifier of images with texts, its tokenizer and its normalisation of pixels. */
+export type TrainedMultimodalClassifier = TrainedModel<MultimodalClassifier>
+
+/** `truncate` applies to a classifier with texts. */
+export type ClassLogitsOptions = EvaluateOptions
+const logitsOptions = evaluateOptions satisfies Settings<ClassLogitsOptions>
+
+type Examples = ImageSource | ClipSource | ImageTextSource | MultiImageSource
 
 /**
- * The logits of every image, [images, classes], row by row.
- * @throws NonFiniteError naming an image whose logits are not finite
+ * The logits of every example, [examples, classes], row by row. A classifier with texts reads the first caption of each example.
+ * @throws NonFiniteError naming an example whose logits are not finite; TypeError if a classifier with texts gets examples without
+ *   captions
  */
 export async function classLogits(
-  trained: TrainedClassifier,
-  images: ImageSource,
+  trained: TrainedClassifier | TrainedMultimodalClassifier,
+  examples: Examples,
   options?: ClassLogitsOptions,
 ): Promise<Float32Array> {
-  const settled = settle('classLogits(trained, images, options)', options, logitsOptions)
+  const { truncate, ...settled } = settle('classLogits(trained, images, options)', options, logitsOptions)
   const { model } = trained
   const { classes } = model.config
-  const logits = new Float32Array(images.length * classes)
+  const logits = new Float32Array(examples.length * classes)
   await inEvaluation(model, async () => {
-    for await (const batch of imageBatches(trained, images, settled))
+    for await (const batch of imageBatches(trained, examples, settled))
       await inParts(model, batch.count, 'images', async (start, stop) => {
-        const part = partOf(batch, start, stop)
-        logits.set(await readOut(() => scope(() => model.forward(imagesOf(model, part)))), part.start * classes)
+        const part = partOf<ImageShape | MultiImageShape>(batch, start, stop)
+        const predicted = await readOut(() => scope(() => logitsOf(trained, examples, part, truncate)))
+        logits.set(predicted, part.start * classes)
       })
   })
   const broken = logits.findIndex(x => !Number.isFinite(x))
   if (broken < 0) return logits
   const image = Math.floor(broken / classes)
-  throw new NonFiniteError(`a logit of ${images.name?.(image) ?? `image ${image}`}`, logits[broken], NOT_COMPUTED)
+  throw new NonFiniteError(`a logit of ${examples.name?.(image) ?? `image ${image}`}`, logits[broken], NOT_COMPUTED)
 }
+
+function logitsOf(
+  trained: TrainedClassifier | TrainedMultimodalClassifier,
+  examples: object,
+  part: ImageBatch<ImageShape | MultiImageShape>,
+  truncate: boolean,
+): Tensor {
+  if (!isMultimodal(trained)) return trained.model.forward(imagesOf(trained.model, part))
+  if (!('captions' in examples))
+    throw new TypeError('classLogits: this classifier reads texts, but the images have no captions')
+  const { tokens, tokenShape } = firstCaptions(trained, examples as ExampleSource, part, { truncate })
+  const { model } = trained
+  return model.forward(imagesOf(model, part), fromData(tokens, tokenShape, deviceOfModel(model)))
+}
+
+const isMultimodal = (
+  trained: TrainedClassifier | TrainedMultimodalClassifier,
+): trained is TrainedMultimodalClassifier => trained.model instanceof MultimodalClassifier
 
 /** The logits of each image, as scores of its classes. */
 function* scoresOf(logits: Float32Array, classes: number): Generator<ClassScoreRow> {
@@ -80,8 +116,8 @@ const classifyOptions = {
  * @throws NonFiniteError naming an image whose logits are not finite
  */
 export async function classification(
-  trained: TrainedClassifier,
-  images: ImageSource,
+  trained: TrainedClassifier | TrainedMultimodalClassifier,
+  images: Examples,
   given: ClassifyOptions,
 ): Promise<ClassScores> {
   const { classes, labels, ...others } = settle('classification(trained, images, options)', given, classifyOptions)
@@ -92,7 +128,11 @@ export async function classification(
   return scoreClasses('classification', { classes, labels, rows })
 }
 
-function checkNames(call: string, { model }: TrainedClassifier, classes: readonly string[]): void {
+function checkNames(
+  call: string,
+  { model }: TrainedClassifier | TrainedMultimodalClassifier,
+  classes: readonly string[],
+): void {
   if (classes.length === model.config.classes) return
   throw new RangeError(`${call}: ${classes.length} names for the ${model.config.classes} classes of the model`)
 }
@@ -115,13 +155,13 @@ export interface LabelledResult extends Omit<ClassScores, 'confusion' | 'predict
 }
 
 /**
- * The loss and the accuracy of a classifier on images with labels. An image with several labels counts for each of them.
+ * The loss and the accuracy of a classifier on examples with labels: images, clips, or images with texts. One with several labels counts for each of them.
  * @throws RangeError for an image without a label, and for a label that is not one of the classes
  * @throws NonFiniteError naming an image whose logits are not finite
  */
 export async function labelledClassification(
-  trained: TrainedClassifier,
-  source: ImageTextSource,
+  trained: TrainedClassifier | TrainedMultimodalClassifier,
+  source: ImageTextSource | MultiImageSource,
   options: LabelledOptions,
 ): Promise<LabelledResult> {
   const call = 'labelledClassification(trained, source, options)'

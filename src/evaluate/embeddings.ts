@@ -2,7 +2,7 @@
 // Embeddings are stored on the host, so a gallery may be larger than the memory of a device.
 
 import { noGrad } from '../autograd/index.ts'
-import { normalize } from '../data/index.ts'
+import { type ImageShape, type MultiImageShape, normalize } from '../data/index.ts'
 import type { CoCa } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
 import { fromData, indexOfNonFinite, NonFiniteError, scope, type Tensor } from '../tensor/index.ts'
@@ -22,10 +22,10 @@ export interface ImageSource {
   image(index: number): Promise<Float32Array>
 }
 
-/** Numbered clips, of as many frames each; a ClipDataset is one. */
+/** Numbered examples with several images each, such as the frames of clips; a MultiImageSource is one. */
 export interface ClipSource {
   readonly length: number
-  /** number of frames of every clip */
+  /** number of images, or frames, of every example */
   readonly imagesPerExample: number
   /** its name in an error; default its number */
   name?(index: number): string
@@ -60,49 +60,62 @@ export interface Embeddings {
   readonly width: number
 }
 
-/** Some images in the form that the model takes. */
-export interface ImageBatch {
+/** Some images, or examples of several images, in the form that the model takes. */
+export interface ImageBatch<Shape extends ImageShape | MultiImageShape = ImageShape> {
   /** number of the first one */
   readonly start: number
   readonly count: number
-  /** normalised, [count, 3, size, size] */
+  /** normalised, [count, 3, size, size] or [count, images, 3, size, size] */
   readonly pixels: Float32Array
-  readonly shape: [count: number, channels: 3, height: number, width: number]
+  readonly shape: Shape
 }
 
 /** Decodes and normalises images, a batch at a time and in order. */
-export async function* imageBatches(
+export async function* imageBatches<Source extends ImageSource | ClipSource>(
   { model, normalize: scale }: Normalized & { readonly model: ImageModel },
-  images: ImageSource,
+  images: Source,
   options?: EvaluateOptions,
-): AsyncGenerator<ImageBatch, void, undefined> {
+): AsyncGenerator<ImageBatch<Source extends ClipSource ? MultiImageShape : ImageShape>, void, undefined> {
   const call = 'imageBatches(trained, images, options)'
   const { batchSize, onProgress, signal } = settle(call, options, evaluateOptions)
   const { mean, std } = scale ?? { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
   const { size } = model.config.image
+  const several = 'images' in images ? [images.imagesPerExample] : []
+  const one = 3 * size * size
+  const each = one * (several[0] ?? 1)
   for (let start = 0; start < images.length; start += batchSize) {
     signal?.throwIfAborted()
     const count = Math.min(batchSize, images.length - start)
-    const pixels = new Float32Array(count * 3 * size * size)
-    const decode = async (i: number) =>
-      pixels.set(normalize(await images.image(start + i), mean, std), i * 3 * size * size)
+    const pixels = new Float32Array(count * each)
+    const decode = async (i: number) => {
+      const read = await ('images' in images ? images.images(start + i) : images.image(start + i))
+      for (let at = 0; at < read.length; at += one)
+        pixels.set(normalize(read.subarray(at, at + one), mean, std), i * each + at)
+    }
     await Promise.all(Array.from({ length: count }, (_, i) => decode(i)))
-    yield { start, count, pixels, shape: [count, 3, size, size] }
+    yield { start, count, pixels, shape: [count, ...several, 3, size, size] as never }
     onProgress?.(start + count, images.length)
   }
 }
 
 /** Some images of a batch. */
-export const partOf = ({ start, pixels, shape }: ImageBatch, from: number, to: number): ImageBatch => {
-  const [, ...image] = shape
-  const size = image[0] * image[1] * image[2]
+export const partOf = <Shape extends ImageShape | MultiImageShape>(
+  { start, pixels, shape }: ImageBatch<Shape>,
+  from: number,
+  to: number,
+): ImageBatch<Shape> => {
+  const [, ...example] = shape
+  const size = example.reduce((a, b) => a * b)
   const count = to - from
-  return { start: start + from, count, pixels: pixels.subarray(from * size, to * size), shape: [count, ...image] }
+  const part = [count, ...example] as Shape
+  return { start: start + from, count, pixels: pixels.subarray(from * size, to * size), shape: part }
 }
 
 /** A batch as a tensor on the model's device. */
-export const imagesOf = (model: Module, { pixels, shape }: ImageBatch): Tensor =>
-  fromData(pixels, shape, deviceOfModel(model))
+export const imagesOf = (
+  model: Module,
+  { pixels, shape }: Pick<ImageBatch<ImageShape | MultiImageShape>, 'pixels' | 'shape'>,
+): Tensor => fromData(pixels, shape, deviceOfModel(model))
 
 /** Runs `f` with the model in evaluation mode, and restores its mode. */
 export async function inEvaluation<T>(model: Module, f: () => Promise<T>): Promise<T> {

@@ -1,17 +1,14 @@
-// Some of the images of a source.
+// Some of the examples of a source.
 
-import type { ImageTextSource } from '../data/index.ts'
+import { type ImageTextSource, type MultiImageSource, selectExamples } from '../data/index.ts'
 
-/** The first images of a source. */
-export function firstOf(source: ImageTextSource, count: number): ImageTextSource {
-  if (count >= source.length) return source
-  return {
-    length: count,
-    imageSize: source.imageSize,
-    fingerprint: `${count} of ${source.fingerprint}`,
-    captions: index => source.captions(index),
-    ...(source.labels && { labels: (index: number) => source.labels!(index) }),
-    name: index => source.name(index),
-    image: index => source.image(index),
-  }
+/** The first examples of a source. */
+export function firstOf<Source extends ImageTextSource | MultiImageSource>(
+  source: Source,
+  count: number,
+): Source extends MultiImageSource ? MultiImageSource : ImageTextSource {
+  type Some = Source extends MultiImageSource ? MultiImageSource : ImageTextSource
+  if (count >= source.length) return source as unknown as Some
+  const indices = Array.from({ length: count }, (_, index) => index)
+  return selectExamples(source, indices, `${count} of ${source.fingerprint}`)
 }

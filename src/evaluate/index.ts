@@ -25,6 +25,7 @@ export {
   type LabelledResult,
   labelledClassification,
   type TrainedClassifier,
+  type TrainedMultimodalClassifier,
 } from './classification.ts'
 export { type EmbedOptions, type EmbedResult, embedPictures, modelFingerprint } from './embed-pictures.ts'
 export { type EmbeddedSample, EmbeddingFile, type Neighbour } from './embedding-file.ts'

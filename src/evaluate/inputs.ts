@@ -1,11 +1,10 @@
 // Computes the loss of an image-text model from a batch on the host. Two equal captions in a batch would be false negatives of the
 // contrastive loss, so equal captions get the same group number.
 
-import type { Batch, ImageTextSource } from '../data/index.ts'
-import type { ImageTextLoss, ImageTextModel } from '../models/index.ts'
+import type { Batch, ExampleSource, Tokenizer } from '../data/index.ts'
+import type { ImageTextLoss, ImageTextModel, TextConfig } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
 import { type Device, device, fromData } from '../tensor/index.ts'
-import type { TrainedModel } from './trained-model.ts'
 
 /** The device of a model's parameters, on which its inputs must be. */
 export function deviceOfModel(model: Module): Device {
@@ -50,10 +49,15 @@ export function batchLoss(model: ImageTextModel, batch: LossBatch, options: Loss
   return model.loss(images, ids, { groups })
 }
 
-/** The ids of the first caption of each image. */
+/** A model of texts of at most so many tokens. */
+interface TextModel {
+  readonly config: { readonly text: Pick<TextConfig, 'context'> }
+}
+
+/** The ids of the first caption of each example. */
 export function firstCaptions(
-  { model, tokenizer }: Pick<TrainedModel<ImageTextModel>, 'model' | 'tokenizer'>,
-  source: ImageTextSource,
+  { model, tokenizer }: { readonly model: TextModel; readonly tokenizer: Tokenizer },
+  source: Pick<ExampleSource, 'captions'>,
   { start, count }: { readonly start: number; readonly count: number },
   { truncate }: { readonly truncate?: boolean },
 ): { tokens: Int32Array; tokenShape: [number, number] } {

@@ -3,7 +3,7 @@
 
 import { classesOf, type ImageTextSource, type MultiImageSource, type Tokenizer } from '../data/index.ts'
 import { DataError } from '../io/index.ts'
-import { ImageClassifier, type ImageTextModel } from '../models/index.ts'
+import { type ImageTextModel, MultimodalClassifier, VideoClassifier } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
 import { listed } from '../tensor/given.ts'
 import * as is from '../tensor/kinds.ts'
@@ -181,7 +181,7 @@ function lacksCaptions({ data }: Subject): string | undefined {
   return hasOwn ? undefined : 'the data has classes and no captions'
 }
 
-const lacksImages = ({ data }: Subject): string | undefined =>
+const lacksImages = ({ data }: Pick<Subject, 'data'>): string | undefined =>
   isClipSource(data) ? 'it needs single images, and the data are clips' : undefined
 
 // ---- The protocols ----
@@ -329,13 +329,25 @@ function labelledPart(data: EvaluatedData, given: readonly string[] | undefined)
 const contains = (text: string, words: string): boolean =>
   ` ${text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ')} `.includes(` ${words.toLowerCase()} `)
 
+/** Why a classifier cannot take the examples. */
+function lacksInputs({ trained: { model }, data }: Subject): string | undefined {
+  const count = isClipSource(data) ? data.imagesPerExample : 1
+  if (model instanceof VideoClassifier) {
+    const { frames } = model
+    return isClipSource(data) && count === frames ? undefined : `the model reads clips of ${frames} frames`
+  }
+  if (!(model instanceof MultimodalClassifier)) return lacksImages({ data })
+  const { images } = model.settings
+  return count === images ? undefined : `the model reads a text with ${images === 1 ? 'one image' : `${images} images`}`
+}
+
 const classifying = protocol<LabelledResult>('classification', {
   about: 'the classes of a classifier: its loss, top-1, top-5 and the mean over classes',
-  lacksModel: ({ model }) => (model instanceof ImageClassifier ? undefined : 'the model is not a classifier of images'),
+  lacksModel: ({ classes }) => (classes ? undefined : 'the model is not a classifier'),
   lacksData: subject => {
     const { data, trained } = subject
-    const images = lacksImages(subject)
-    if (images !== undefined) return images
+    const unfit = lacksInputs(subject)
+    if (unfit !== undefined) return unfit
     for (let i = 0; i < data.length; i++) {
       const labels = data.labels?.(i) ?? []
       if (labels.length === 0) return `${data.name(i)} has no label`
@@ -346,7 +358,7 @@ const classifying = protocol<LabelledResult>('classification', {
     return undefined
   },
   run: ({ trained, data, options: { truncate: _, ...options } }) =>
-    labelledClassification(trained as TrainedClassifier, data as ImageTextSource, {
+    labelledClassification(trained as TrainedClassifier, data, {
       ...options,
       classes: trained.classes!,
     }),

@@ -47,7 +47,7 @@ type ModelProtocol = Exclude<ProtocolConfig, { protocol: 'cost' | 'task' }>
 /** Whether a model with these settings is trained for what a protocol measures. */
 export function applies(config: ProtocolConfig, { family, model }: RunConfig): boolean {
   const { protocol } = config
-  const { contrastive, captioning } = 'loss' in model ? (model.loss ?? {}) : {}
+  const { contrastive, captioning } = (family === 'coca' && model.loss) || {}
   switch (protocol) {
     case 'zero-shot':
     case 'retrieval':

@@ -13,7 +13,7 @@ export interface ClassificationHeadConfig {
   readonly heads: number
   readonly classes: number
 }
-const headConfig = {
+export const headConfig = {
   width: is.count,
   heads: is.number,
   classes: is.count,

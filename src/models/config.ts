@@ -219,6 +219,53 @@ const classifierConfig = {
   ...blockOptions,
 } satisfies Settings<ImageClassifierConfig>
 
+/** The number of frames of a clip, unless a configuration says otherwise. */
+export const VIDEO_FRAMES = 8
+
+/** The configuration of a {@link VideoClassifier}. */
+export interface VideoClassifierConfig extends BlockOptions {
+  /** the encoder of each frame */
+  readonly image: VisionTransformerConfig
+  /** number of frames of a clip; default 8 */
+  readonly frames?: number
+  /** number of classes */
+  readonly classes: number
+}
+const videoClassifierConfig = {
+  image: group(visionTransformerConfig),
+  frames: is.byDefault(VIDEO_FRAMES, is.count),
+  classes: is.count,
+  ...blockOptions,
+} satisfies Settings<VideoClassifierConfig>
+
+/** The configuration of a {@link MultimodalClassifier}. */
+export interface MultimodalClassifierConfig extends BlockOptions {
+  readonly image: VisionTransformerConfig
+  readonly text: TextConfig
+  /** the pooler of the image tokens for the decoder, as in a {@link CoCa} */
+  readonly pooler: CoCaConfig['pooler']
+  /** number of images that a text is about: 1 (default), or 2 for statements about a pair */
+  readonly images?: 1 | 2
+  /** number of classes: the answers to choose from */
+  readonly classes: number
+  /**
+   * λ and reduction of the captioning loss of the text, which is added to the classification loss; default 0 and 'mean'. If λ is 0,
+   * the layer that computes the logits of tokens is frozen
+   */
+  readonly loss?: { readonly captioning?: { readonly weight?: number; readonly reduction?: 'sum' | 'mean' } }
+}
+const multimodalClassifierConfig = {
+  image: group(visionTransformerConfig),
+  text: group(textConfig),
+  pooler: group(poolerConfig),
+  images: is.byDefault(1, new is.Kind<1 | 2>('1 or 2', x => x === 1 || x === 2)),
+  classes: is.count,
+  ...blockOptions,
+  loss: group({
+    captioning: group({ ...captioningTerm, weight: 0 }),
+  } satisfies Settings<NonNullable<MultimodalClassifierConfig['loss']>>),
+} satisfies Settings<MultimodalClassifierConfig>
+
 type SettledImage = Settled<VisionTransformerConfig, typeof visionTransformerConfig>
 type SettledText = Settled<TextConfig, typeof textConfig>
 type SettledCoCa = Settled<CoCaConfig, typeof cocaConfig>
@@ -274,13 +321,7 @@ export function resolveCoCa(config: CoCaConfig, call = 'new CoCa(config)'): Reso
   const resolved = { ...settled, image: fillImage(settled.image), text, pooler }
   checkImage(resolved.image)
   checkText(text, { embeds: true, decodes: true })
-  divides('pooler.heads', pooler.heads, pooler.width)
-  demand(
-    pooler.queries > 0 || pooler.arrangement === 'parallel',
-    'pooler.queries',
-    pooler.queries,
-    `must be 1 or more, or use pooler.arrangement 'parallel': in ${pooler.arrangement} the embedding needs the generative pooler`,
-  )
+  checkPooler(pooler)
   checkDropout(resolved)
   checkTemperature(resolved.temperature)
   checkLosses(resolved.loss)
@@ -317,16 +358,53 @@ export function resolveClassifier(config: ImageClassifierConfig) {
   return resolved
 }
 
+/** As {@link resolveCoCa}. */
+export function resolveVideoClassifier(config: VideoClassifierConfig) {
+  const settled = settle('new VideoClassifier(config)', config, videoClassifierConfig)
+  const resolved = { ...settled, image: fillImage(settled.image) }
+  checkImage(resolved.image)
+  checkDropout(resolved)
+  return resolved
+}
+
+/** As {@link resolveCoCa}. */
+export function resolveMultimodalClassifier(config: MultimodalClassifierConfig) {
+  const settled = settle('new MultimodalClassifier(config)', config, multimodalClassifierConfig)
+  const text = fillText(settled.text)
+  const pooler = { ...settled.pooler, width: settled.pooler.width ?? text.width }
+  const resolved = { ...settled, image: fillImage(settled.image), text, pooler }
+  checkImage(resolved.image)
+  checkText(text, { embeds: false, decodes: true })
+  checkPooler(pooler)
+  checkDropout(resolved)
+  return resolved
+}
+
 /** The configuration of each family of models. */
 export interface FamilyConfigs {
   readonly coca: CoCaConfig
   readonly 'dual-encoder': DualEncoderConfig
   readonly captioner: CaptionerConfig
   readonly classifier: ImageClassifierConfig
+  readonly 'video-classifier': VideoClassifierConfig
+  readonly 'multimodal-classifier': MultimodalClassifierConfig
 }
 
-/** The families of models that learn from images: CoCa, and the three that it is made of (section 3.1). */
+/**
+ * The families of models that learn from images: CoCa, the three that it is made of (section 3.1), and two that classify with its
+ * parts (section 4.2).
+ */
 export type FamilyName = keyof FamilyConfigs
+
+/** The families that predict classes, which come from the data of a run. */
+export type ClassFamily = {
+  [F in FamilyName]: FamilyConfigs[F] extends { readonly classes: number } ? F : never
+}[FamilyName]
+
+/** The families that read texts, with a tokenizer. */
+export type TextFamily = {
+  [F in FamilyName]: FamilyConfigs[F] extends { readonly text: TextConfig } ? F : never
+}[FamilyName]
 
 /** The settings of each family, and the check of its configuration, which throws OptionsError or ConfigError. */
 export const familyConfigs: {
@@ -339,7 +417,21 @@ export const familyConfigs: {
   'dual-encoder': { settings: dualEncoderConfig, check: resolveDualEncoder },
   captioner: { settings: captionerConfig, check: resolveCaptioner },
   classifier: { settings: classifierConfig, check: resolveClassifier },
+  'video-classifier': { settings: videoClassifierConfig, check: resolveVideoClassifier },
+  'multimodal-classifier': { settings: multimodalClassifierConfig, check: resolveMultimodalClassifier },
 }
+
+interface OfFamily {
+  readonly family: FamilyName
+}
+
+/** Whether models of a family predict classes. */
+export const hasClasses = <Of extends OfFamily>(of: Of): of is Extract<Of, { readonly family: ClassFamily }> =>
+  'classes' in familyConfigs[of.family].settings
+
+/** Whether models of a family read texts. */
+export const hasTexts = <Of extends OfFamily>(of: Of): of is Extract<Of, { readonly family: TextFamily }> =>
+  'text' in familyConfigs[of.family].settings
 
 function demand(fits: boolean, field: string, value: unknown, reason: string): void {
   if (!fits) throw new ConfigError(field, value, reason)
@@ -351,6 +443,16 @@ const divides = (field: string, heads: number, width: number): void =>
 function checkImage({ size, patch, width, heads }: ResolvedVisionTransformer): void {
   demand(size % patch === 0, 'image.patch', patch, `does not divide the image size ${size}`)
   divides('image.heads', heads, width)
+}
+
+function checkPooler({ arrangement, queries, heads, width }: ResolvedCoCa['pooler']): void {
+  divides('pooler.heads', heads, width)
+  demand(
+    queries > 0 || arrangement === 'parallel',
+    'pooler.queries',
+    queries,
+    `must be 1 or more, or use pooler.arrangement 'parallel': in ${arrangement} the embedding needs the generative pooler`,
+  )
 }
 
 function checkText(text: ResolvedText, uses: { readonly embeds: boolean; readonly decodes: boolean }): void {

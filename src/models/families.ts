@@ -1,12 +1,14 @@
-// The families of models that learn from images: CoCa, and the dual encoder, the encoder-decoder and the single encoder, which CoCa
-// unifies (CoCa, section 3.1). Their configurations are in config.ts.
+// The families of models that learn from images: CoCa; the dual encoder, the encoder-decoder and the single encoder, which CoCa
+// unifies (CoCa, section 3.1); and two classifiers for tasks after pretraining (section 4.2). Their configurations are in config.ts.
 
 import { Captioner } from './captioner.ts'
 import { ImageClassifier } from './classifier.ts'
 import { CoCa } from './coca.ts'
 import { type FamilyConfigs, type FamilyName, familyConfigs } from './config.ts'
 import { DualEncoder } from './dual-encoder.ts'
+import { MultimodalClassifier } from './multimodal-classifier.ts'
 import { type PresetName, presets } from './presets.ts'
+import { VideoClassifier } from './video-classifier.ts'
 
 /** The class of each family. */
 export interface FamilyModels {
@@ -14,6 +16,8 @@ export interface FamilyModels {
   readonly 'dual-encoder': DualEncoder
   readonly captioner: Captioner
   readonly classifier: ImageClassifier
+  readonly 'video-classifier': VideoClassifier
+  readonly 'multimodal-classifier': MultimodalClassifier
 }
 
 /** The names of the families. */
@@ -24,6 +28,8 @@ const constructors: { readonly [F in FamilyName]: (config: FamilyConfigs[F]) => 
   'dual-encoder': config => new DualEncoder(config),
   captioner: config => new Captioner(config),
   classifier: config => new ImageClassifier(config),
+  'video-classifier': config => new VideoClassifier(config),
+  'multimodal-classifier': config => new MultimodalClassifier(config),
 }
 
 /**
@@ -33,9 +39,14 @@ const constructors: { readonly [F in FamilyName]: (config: FamilyConfigs[F]) => 
 export const createModel = <F extends FamilyName>(family: F, config: FamilyConfigs[F]): FamilyModels[F] =>
   constructors[family](config)
 
-/** The part of a configuration, such as that of a CoCa, that a family has settings for, without the number of classes. */
-export function settingsFor(family: FamilyName, config: object): Record<string, unknown> {
-  const names = Object.keys(familyConfigs[family].settings).filter(name => name !== 'classes')
+/**
+ * The part of a configuration of one family that another family has settings for, without the number of classes, and without the
+ * weights of losses, unless it is the same family.
+ * @param source the family of the configuration
+ */
+export function settingsFor(family: FamilyName, config: object, source: FamilyName = 'coca'): Record<string, unknown> {
+  const left = ['classes', ...(family === source ? [] : ['loss'])]
+  const names = Object.keys(familyConfigs[family].settings).filter(name => !left.includes(name))
   return Object.fromEntries(Object.entries(config).filter(([name]) => names.includes(name)))
 }
 

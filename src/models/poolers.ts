@@ -28,21 +28,30 @@ export interface Pooling {
 
 type OnWeights = (weights: Tensor) => void
 
+/** The pooler of the image tokens, if there are any queries; in the arrangement `shared` it has one more query. */
+export function makeGenerativePooler({
+  image,
+  pooler,
+}: Pick<ResolvedCoCa, 'image' | 'pooler'>): AttentionalPooler | undefined {
+  const { arrangement, queries, ...options } = pooler
+  const count = queries + (arrangement === 'shared' ? 1 : 0)
+  return count === 0 ? undefined : new AttentionalPooler({ ...options, memoryWidth: image.width, queries: count })
+}
+
 /** The poolers of a configuration. */
 export function makePoolers({ image, pooler }: ResolvedCoCa): {
   readonly generative?: AttentionalPooler
   readonly contrastive?: AttentionalPooler
 } {
-  const { arrangement, queries, ...options } = pooler
-  const ofPatches = { ...options, memoryWidth: image.width }
-  if (arrangement === 'shared') return { generative: new AttentionalPooler({ ...ofPatches, queries: queries + 1 }) }
-  const generative = queries === 0 ? undefined : new AttentionalPooler({ ...ofPatches, queries })
+  const { arrangement, queries: _, ...options } = pooler
+  const generative = makeGenerativePooler({ image, pooler })
+  if (arrangement === 'shared') return { generative }
   const memoryWidth = arrangement === 'cascade' ? pooler.width : image.width
   return { generative, contrastive: new AttentionalPooler({ ...options, memoryWidth, queries: 1 }) }
 }
 
 /** Width of the image tokens of a configuration. */
-export const imageTokenWidth = ({ image, pooler }: ResolvedCoCa): number =>
+export const imageTokenWidth = ({ image, pooler }: Pick<ResolvedCoCa, 'image' | 'pooler'>): number =>
   pooler.queries === 0 ? image.width : pooler.width
 
 /**

@@ -178,6 +178,11 @@ export class MultimodalDecoder extends Module {
 
   /** tokens [batch, tokens, width], image [batch, image tokens, memoryWidth] → logits [batch, tokens, vocabulary] */
   forward(tokens: Tensor, image: Tensor, options?: MultimodalForwardOptions): Tensor {
+    return this.output.forward(this.states(tokens, image, options))
+  }
+
+  /** As `forward`, but the normalised states before the layer of the logits: [batch, tokens, width], the input of a pooler for a new task */
+  states(tokens: Tensor, image: Tensor, options?: MultimodalForwardOptions): Tensor {
     const call = 'decoder.forward(tokens, image, options)'
     checkArguments(call, [is.tensor, is.tensor], [tokens, image])
     const { mask, caches, memoryCaches, onMemoryWeights } = settle(call, options, multimodalForwardOptions)
@@ -197,6 +202,6 @@ export class MultimodalDecoder extends Module {
         onMemoryWeights,
       }),
     )
-    return this.output.forward(this.norm.forward(x))
+    return this.norm.forward(x)
   }
 }

@@ -4,9 +4,16 @@
 import { z } from 'zod'
 import { DataError, readJson } from '../io/index.ts'
 
-import { familyConfigs } from '../models/config.ts'
+import { familyConfigs, hasClasses } from '../models/config.ts'
 import { presetFor } from '../models/families.ts'
-import { type FamilyConfigs, type FamilyName, familyNames, type PresetName, presets } from '../models/index.ts'
+import {
+  type ClassFamily,
+  type FamilyConfigs,
+  type FamilyName,
+  familyNames,
+  type PresetName,
+  presets,
+} from '../models/index.ts'
 import { ConfigError } from '../nn/index.ts'
 import { OptionsError } from '../tensor/index.ts'
 
@@ -49,7 +56,7 @@ const triple = (item: z.ZodType<number>) => z.tuple([item, item, item], fail('mu
 const common = {
   /**
    * images and captions, relative to the working directory: a folder, a .jsonl, .csv or .tsv of captions, or tars such as
-   * data/{000..099}.tar
+   * data/{000..099}.tar. Of a video-classifier a folder of clips, of a multimodal-classifier a list of questions
    */
   data: z.string(fail('must be a path')).min(1, fail('must be a path')),
   /** number of tars whose samples are shuffled together */
@@ -165,26 +172,31 @@ const classes = {
   labelSmoothing: share.default(0),
 }
 
-const own: { readonly [F in FamilyName]: F extends 'classifier' ? typeof classes : typeof texts } = {
+/** Additional settings of runs of a classifier of images with texts. */
+const questions = { tokenizer: texts.tokenizer, truncateCaptions: texts.truncateCaptions, ...classes }
+
+const own = {
   coca: texts,
   'dual-encoder': texts,
   captioner: texts,
   classifier: classes,
-}
+  'video-classifier': classes,
+  'multimodal-classifier': questions,
+} satisfies { readonly [F in FamilyName]: z.ZodRawShape }
 
 const commonSchema = z.strictObject(common)
 const ownSchemas = { texts: z.strictObject(texts), classes: z.strictObject(classes) }
 
-type OwnSettings<F extends FamilyName> = F extends 'classifier'
-  ? z.infer<typeof ownSchemas.classes>
-  : z.infer<typeof ownSchemas.texts>
+type OwnSettings<F extends FamilyName> = z.infer<z.ZodObject<(typeof own)[F]>>
 
 /**
  * The configuration of a run's model: complete; in a file also the name of a preset, or { preset, … } with the settings that
  * differ from it. The number of classes of a classifier defaults to that of its data.
  */
-export interface RunModels extends Omit<FamilyConfigs, 'classifier'> {
-  readonly classifier: Omit<FamilyConfigs['classifier'], 'classes'> & { readonly classes?: number }
+export type RunModels = {
+  readonly [F in FamilyName]: F extends ClassFamily
+    ? Omit<FamilyConfigs[F], 'classes'> & { readonly classes?: number }
+    : FamilyConfigs[F]
 }
 
 /** Everything that decides what a run computes. */
@@ -338,7 +350,7 @@ function optimizerProblems({ name, betas, epsilon, momentum }: RunConfig['optimi
 function modelProblems(family: FamilyName, model: unknown): ConfigProblem[] {
   if (model === undefined) return [{ field: 'model', reason: 'is missing' }]
   // the number of classes comes from the data
-  const whole = family === 'classifier' && isRecord(model) ? { classes: 1, ...model } : model
+  const whole = hasClasses({ family }) && isRecord(model) ? { classes: 1, ...model } : model
   try {
     familyConfigs[family].check(whole as never)
     return []

@@ -40,6 +40,7 @@ export {
   ImageTextObjective,
   type ImageTextObjectiveOptions,
 } from './objectives/image-text.ts'
+export { MultimodalObjective, type MultimodalObjectiveOptions, type QuestionBatch } from './objectives/multimodal.ts'
 export {
   type OpenedModel,
   type OpenModelOptions,
@@ -54,8 +55,12 @@ export { type Provenance, readProvenance } from './provenance.ts'
 export { type RunResult, readResults, recordResults } from './results.ts'
 export { type ResumeOptions, resumeTraining } from './resume.ts'
 export {
+  type FamilyExamples,
+  type HeldOut,
   listCheckpoints,
+  type OpenExamplesOptions,
   type OpenRunOptions,
+  openExamples,
   openRun,
   openRunData,
   openSettings,

@@ -3,6 +3,7 @@
 import { readTokenizer } from '../data/index.ts'
 import type { Normalized } from '../evaluate/index.ts'
 import { DataError } from '../io/index.ts'
+import { hasTexts } from '../models/config.ts'
 import { settingsFor } from '../models/families.ts'
 import { type FamilyModels, type FamilyName, familyNames } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
@@ -26,9 +27,9 @@ const openModelOptions = {
   tokenizer: is.optional(is.text),
 } satisfies Settings<OpenModelOptions>
 
-/** A model of a family, its normalisation of pixels, and its tokenizer or its classes. */
+/** A model of a family, its normalisation of pixels, its tokenizer if it reads texts, and its classes if it is a classifier. */
 export type OpenedModel<F extends FamilyName = 'coca'> = {
-  [K in F]: Normalized & Named<K> & { readonly model: FamilyModels[K] }
+  [K in F]: Normalized & Named<K> & { readonly family: K; readonly model: FamilyModels[K] }
 }[F]
 
 /**
@@ -43,8 +44,10 @@ export async function openModel<F extends FamilyName = 'coca'>(
 ): Promise<OpenedModel<F>> {
   const given = options as OpenModelOptions | undefined
   const { step, tokenizer, family, weights } = settle('openModel(path, options)', given, openModelOptions)
-  if (await new RunFolder(path).isRun())
-    return (await openRun(path, { step, family, weights })) as unknown as OpenedModel<F>
+  if (await new RunFolder(path).isRun()) {
+    const run = await openRun(path, { step, family, weights })
+    return { ...run, family: run.config.family } as unknown as OpenedModel<F>
+  }
   if (step !== undefined) throw new DataError('is not a run, so it has no checkpoints to choose from', { file: path })
   if (weights === 'average') throw new DataError('is not a run, so it has no averages of its weights', { file: path })
   if (![family].flat().includes('coca'))
@@ -58,22 +61,23 @@ export async function openModel<F extends FamilyName = 'coca'>(
         file: path,
       },
     )
-  return { model, tokenizer: words, normalize: preprocessing } as unknown as OpenedModel<F>
+  return { family: 'coca', model, tokenizer: words, normalize: preprocessing } as unknown as OpenedModel<F>
 }
 
-/** The model of a run or of a checkpoint of OpenCLIP, and the names of its classes if it is a classifier. @throws as {@link openModel} */
+/** The model of a run or of a checkpoint of OpenCLIP, its family, and the names of its classes if it is a classifier. @throws as {@link openModel} */
 export async function openWeights(
   path: string,
-): Promise<{ readonly model: Module; readonly classes?: readonly string[] }> {
-  if (await new RunFolder(path).isRun()) return openRun(path, { family: familyNames })
-  return openClip(path)
+): Promise<{ readonly family: FamilyName; readonly model: Module; readonly classes?: readonly string[] }> {
+  if (!(await new RunFolder(path).isRun())) return { family: 'coca', ...(await openClip(path)) }
+  const run = await openRun(path, { family: familyNames })
+  return { ...run, family: run.config.family }
 }
 
 /** The defaults that a run takes from the model that it is finetuned from. */
 export interface Origin {
   readonly family: FamilyName
   readonly model: RunModels[FamilyName]
-  /** the tokenizer's file; a classifier has none */
+  /** the tokenizer's file, of a model that reads texts */
   readonly tokenizer?: string
   readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] }
 }
@@ -91,8 +95,9 @@ export async function readOrigin(path: string, options?: OriginOptions): Promise
   const { tokenizer, texts } = settle('readOrigin(path, options)', options, originOptions)
   const run = new RunFolder(path)
   if (await run.isRun()) {
-    const { family, model, normalize } = (await run.settings()).config
-    const own = family === 'classifier' ? undefined : run.tokenizerFile
+    const { config } = await run.settings()
+    const { family, model, normalize } = config
+    const own = hasTexts(config) ? run.tokenizerFile : undefined
     return { family, model, tokenizer: tokenizer ?? own, normalize }
   }
   const { model, preprocessing, tokenizerFiles } = await readOpenClipSettings(path)
@@ -109,22 +114,24 @@ export async function readOrigin(path: string, options?: OriginOptions): Promise
 export async function withOrigin(json: unknown): Promise<unknown> {
   const { from, model = {}, tokenizer, ...others } = json as Record<string, unknown>
   if (typeof from !== 'string' || from === '') return json
-  const texts = others.family !== 'classifier'
+  const texts = !(isFamilyName(others.family) && !hasTexts({ family: others.family }))
   const given = typeof tokenizer === 'string' ? tokenizer : undefined
   const origin = await readOrigin(from, { tokenizer: given, texts })
   const { normalize } = origin
-  const family = (others.family ?? origin.family) as FamilyName
-  if (!familyNames.includes(family)) return json
-  const words = family === 'classifier' ? tokenizer : origin.tokenizer
+  const family = others.family ?? origin.family
+  if (!isFamilyName(family)) return json
+  const words = hasTexts({ family }) ? origin.tokenizer : tokenizer
   return {
     normalize,
     ...others,
     family,
     from,
     ...(words !== undefined && { tokenizer: words }),
-    model: merge(settingsFor(family, origin.model), model),
+    model: merge(settingsFor(family, origin.model, origin.family), model),
   }
 }
+
+const isFamilyName = (name: unknown): name is FamilyName => familyNames.includes(name as FamilyName)
 
 function tokenizerFile(path: string, beside: readonly string[], given: string | undefined): string {
   // of vocab.json and merges.txt the last is enough: the merges determine the ids

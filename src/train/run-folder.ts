@@ -1,7 +1,7 @@
 // The folder of a run. It contains everything about the run: the configuration, the tokenizer, the metrics and the
 // checkpoints.
 //
-//     config.json      tokenizer.json or, for a classifier, classes.json      metrics.jsonl      skipped.jsonl      provenance.jsonl
+//     config.json      tokenizer.json, of a model of texts      classes.json, of a classifier      metrics.jsonl      skipped.jsonl      provenance.jsonl
 //     results.jsonl, once the run was evaluated
 //     checkpoints/step-000200/{model.safetensors, optimizer.safetensors, state.json}, and average.safetensors with `ema`
 //     events.out.tfevents.*, with `tensorboard`
@@ -21,7 +21,8 @@ import {
   whileLocked,
   writeAtomically,
 } from '../io/index.ts'
-import type { FamilyName } from '../models/index.ts'
+import { hasClasses, hasTexts } from '../models/config.ts'
+import type { ClassFamily, FamilyName, TextFamily } from '../models/index.ts'
 import { type Checkpoint, CheckpointFolder } from './checkpoint.ts'
 import { type RunConfig, readRunConfig } from './config.ts'
 import { type MetricsLine, MetricsLog, parseMetrics } from './metrics.ts'
@@ -47,10 +48,9 @@ const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
 
 const stepName = (step: number): string => `step-${String(step).padStart(6, '0')}`
 
-/** The tokenizer or the class names of a run, by its family. */
-export type Named<F extends FamilyName> = F extends 'classifier'
-  ? { readonly classes: readonly string[] }
-  : { readonly tokenizer: Tokenizer }
+/** The tokenizer of a run if its family reads texts, and the names of its classes if it predicts classes. */
+export type Named<F extends FamilyName> = (F extends ClassFamily ? { readonly classes: readonly string[] } : unknown) &
+  (F extends TextFamily ? { readonly tokenizer: Tokenizer } : unknown)
 
 /** The settings that a run was started with: its configuration, and its tokenizer or its classes. */
 export type RunSettings<F extends FamilyName = FamilyName> = {
@@ -150,19 +150,27 @@ export class RunFolder {
     demand(CONFIG)
     if (!names.includes(CLASSES)) demand(TOKENIZER)
     const config = await readRunConfig(join(this.path, CONFIG))
-    demand(config.family === 'classifier' ? CLASSES : TOKENIZER)
-    if (config.family === 'classifier') return { config, classes: await this.#classes(config) }
+    if (hasClasses(config)) demand(CLASSES)
+    if (hasTexts(config)) demand(TOKENIZER)
+    return {
+      config,
+      ...(hasClasses(config) && { classes: await this.#classes(config) }),
+      ...(hasTexts(config) && { tokenizer: await this.#tokenizer(config) }),
+    } as RunSettings
+  }
+
+  async #tokenizer({ model }: RunConfig<TextFamily>): Promise<Tokenizer> {
     const tokenizer = await readTokenizer(this.tokenizerFile)
-    const { vocabulary } = config.model.text
+    const { vocabulary } = model.text
     if (tokenizer.vocabularySize !== vocabulary)
       throw new RunError(
         `has ${tokenizer.vocabularySize} ids, but model.text.vocabulary in ${CONFIG} is ${vocabulary}`,
         { file: this.tokenizerFile },
       )
-    return { config, tokenizer } as RunSettings
+    return tokenizer
   }
 
-  async #classes({ model }: RunConfig<'classifier'>): Promise<string[]> {
+  async #classes({ model }: RunConfig<ClassFamily>): Promise<string[]> {
     const file = join(this.path, CLASSES)
     const classes = await readJson(file)
     if (!Array.isArray(classes) || !classes.every(name => typeof name === 'string'))

@@ -1,13 +1,23 @@
 // Reading a run: its settings, its model at a checkpoint, and its training data.
 
-import { type ImageTextDataset, type ImageTextSource, type OnBadSample, openData, ShardDataset } from '../data/index.ts'
+import {
+  ClipDataset,
+  type ImageTextDataset,
+  type ImageTextSource,
+  type MultiImageSource,
+  type OnBadSample,
+  openData,
+  QuestionDataset,
+  ShardDataset,
+} from '../data/index.ts'
 import type { Normalized } from '../evaluate/index.ts'
-import { type FamilyModels, type FamilyName, familyNames } from '../models/index.ts'
+import { VIDEO_FRAMES } from '../models/config.ts'
+import { type ClassFamily, type FamilyModels, type FamilyName, familyNames } from '../models/index.ts'
 import { listed } from '../tensor/given.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import type { CheckpointFolder, CheckpointWeights } from './checkpoint.ts'
-import type { RunConfig } from './config.ts'
+import type { RunConfig, RunModels } from './config.ts'
 import type { MetricsLine } from './metrics.ts'
 import { unloadedModelOf } from './objectives/families.ts'
 import { RunError, RunFolder, type RunSettings } from './run-folder.ts'
@@ -134,23 +144,83 @@ async function chooseStep(run: RunFolder, wanted: number | undefined): Promise<n
   return step
 }
 
-/** The training images of a run, and its validation images. */
-export interface RunData {
-  readonly train: ImageTextDataset | ShardDataset
-  readonly validation?: ImageTextSource
+/** The training examples of a run of each family, when they have not been split. */
+export interface FamilyExamples extends Record<Exclude<FamilyName, ClassFamily>, ImageTextDataset | ShardDataset> {
+  readonly classifier: ImageTextDataset | ShardDataset
+  readonly 'video-classifier': ClipDataset
+  readonly 'multimodal-classifier': QuestionDataset
+}
+
+/** The training examples of a run, and its validation examples. */
+export type RunData<F extends FamilyName = FamilyName> = {
+  [K in F]: { readonly train: FamilyExamples[K]; readonly validation?: HeldOut<K> }
+}[F]
+
+/** The validation examples of a run of a family. */
+export type HeldOut<F extends FamilyName> = FamilyExamples[F] extends MultiImageSource
+  ? MultiImageSource
+  : ImageTextSource
+
+/** Options for reading the examples of a run. */
+export interface OpenExamplesOptions {
+  /** number of tars whose samples are shuffled together */
+  readonly window?: number
+  /** threads that decode images; default: some if the first picture is not small */
+  readonly threads?: number
+}
+const openExamplesOptions = {
+  window: is.optional(is.number),
+  threads: is.optional(is.number),
+} satisfies Settings<OpenExamplesOptions>
+
+/**
+ * Opens examples in the form that the models of a family take: images with captions or labels; of a video-classifier clips with
+ * labels, of a multimodal-classifier questions.
+ * @param path a folder, a list or shards
+ * @param model the configuration of the model, such as `model.config` or `run.config.model`
+ * @throws FileError, DataError naming what is wrong
+ */
+export async function openExamples<F extends FamilyName>(
+  path: string,
+  family: F,
+  model: RunModels[F],
+  options?: OpenExamplesOptions,
+): Promise<FamilyExamples[F]> {
+  const { window, threads } = settle('openExamples(path, family, model, options)', options, openExamplesOptions)
+  const { image, frames, images } = model as RunModels[FamilyName] & { frames?: number; images?: number }
+  const common = { imageSize: image.size, threads: threads ?? ('auto' as const) }
+  const openers: { readonly [K in FamilyName]: () => Promise<FamilyExamples[K]> } = {
+    coca: pictures,
+    'dual-encoder': pictures,
+    captioner: pictures,
+    classifier: () => pictures(true),
+    'video-classifier': () => ClipDataset.open(path, { ...common, frames: frames ?? VIDEO_FRAMES, labels: true }),
+    'multimodal-classifier': () => QuestionDataset.open(path, { ...common, images: images ?? 1 }),
+  }
+  return (await openers[family]()) as FamilyExamples[F]
+
+  function pictures(labels = false) {
+    return openData(path, { ...common, ...(window !== undefined && { window }), labels })
+  }
 }
 
 /**
- * The training and validation images of a run, the same ones in every call.
+ * The training and validation examples of a run, the same ones in every call.
  * @param onBadSample called for samples in shards that cannot be used; without it they are errors
  * @throws FileError if the images no longer exist, DataError if they cannot be read
  */
-export async function openRunData(run: { readonly config: RunConfig }, onBadSample?: OnBadSample): Promise<RunData> {
-  const { family, data, validation, seed, model, window, threads = 'auto' } = run.config
-  const labels = family === 'classifier'
-  const whole = await openData(data, { imageSize: model.image.size, window, threads, labels })
-  if (validation === 0) return { train: whole }
-  if (!(whole instanceof ShardDataset)) return whole.split({ validation, seed })
+export async function openRunData<F extends FamilyName>(
+  run: { readonly config: RunConfig<F> },
+  onBadSample?: OnBadSample,
+): Promise<RunData<F>> {
+  return (await openParts(run.config as unknown as RunConfig, onBadSample)) as unknown as RunData<F>
+}
+
+async function openParts(config: RunConfig, onBadSample?: OnBadSample): Promise<RunData> {
+  const { data, family, model, validation, seed, window, threads } = config
+  const whole = await openExamples(data, family, model, { window, threads })
+  if (validation === 0) return { train: whole } as RunData
+  if (!(whole instanceof ShardDataset)) return whole.split({ validation, seed }) as RunData
   const parts = whole.split({ validation, seed })
   return { train: parts.train, validation: await parts.validation.all(onBadSample) }
 }

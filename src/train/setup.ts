@@ -1,4 +1,4 @@
-// The tokenizer or the classes, the optimizer and the learning rates of a configuration.
+// The tokenizer and the classes, the optimizer and the learning rates of a configuration.
 
 import {
   type BatchOptions,
@@ -8,7 +8,8 @@ import {
   type Tokenizer,
   WordTokenizer,
 } from '../data/index.ts'
-import type { FamilyName } from '../models/index.ts'
+import { hasClasses, hasTexts } from '../models/config.ts'
+import type { ClassFamily, TextFamily } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
 import {
   Adafactor,
@@ -31,7 +32,7 @@ import type { Naming } from './objectives/families.ts'
 import type { RunData } from './run.ts'
 
 /**
- * The tokenizer or the classes of a run, and its configuration with their number. The tokenizer is that of a file, or consists of
+ * The tokenizer and the classes of a run, and its configuration with their numbers. The tokenizer is that of a file, or consists of
  * the words of the captions; the classes are those of the data.
  * @throws FileError, TokenizerError if the file is not a tokenizer, or the captions have more words than the model has ids;
  *   RunConfigError if the numbers of classes of the model and of the data differ
@@ -40,37 +41,41 @@ export async function nameNumbers(
   config: RunConfig,
   data: RunData['train'],
 ): Promise<{ config: RunConfig; naming: Naming }> {
-  if (config.family === 'classifier') {
-    const classes = data instanceof ShardDataset ? [] : data.classes
-    const { model } = config
-    if (model.classes !== undefined && model.classes !== classes.length) {
-      const reason = `must be ${classes.length}, the number of classes of the data (${firstFew(classes)}), not ${model.classes}`
-      throw new RunConfigError([{ field: 'model.classes', reason }])
+  const tokenizer = hasTexts(config) ? await tokenizerFor(config, data) : undefined
+  const classes = hasClasses(config) ? classesFor(config, data) : undefined
+  const text = tokenizer &&
+    hasTexts(config) && {
+      text: { ...config.model.text, vocabulary: tokenizer.vocabularySize, pad: tokenizer.pad },
     }
-    return { config: { ...config, model: { ...model, classes: classes.length } }, naming: { classes } }
+  const model = { ...config.model, ...text, ...(classes && { classes: classes.length }) }
+  return {
+    config: { ...config, model } as RunConfig,
+    naming: { ...(tokenizer && { tokenizer }), ...(classes && { classes }) },
   }
-  const tokenizer = await tokenizerFor(config, data)
-  const text = { ...config.model.text, vocabulary: tokenizer.vocabularySize, pad: tokenizer.pad }
-  return { config: { ...config, model: { ...config.model, text } } as RunConfig, naming: { tokenizer } }
 }
 
-async function tokenizerFor(
-  { tokenizer, model }: RunConfig<Exclude<FamilyName, 'classifier'>>,
-  data: RunData['train'],
-): Promise<Tokenizer> {
+/** The classes of the data. @throws RunConfigError if the model has another number of classes */
+function classesFor({ model }: RunConfig<ClassFamily>, data: RunData['train']): readonly string[] {
+  const classes = data instanceof ShardDataset ? [] : data.classes
+  if (model.classes === undefined || model.classes === classes.length) return classes
+  const reason = `must be ${classes.length}, the number of classes of the data (${firstFew(classes)}), not ${model.classes}`
+  throw new RunConfigError([{ field: 'model.classes', reason }])
+}
+
+async function tokenizerFor({ tokenizer, model }: RunConfig<TextFamily>, data: RunData['train']): Promise<Tokenizer> {
   if (tokenizer !== undefined) return readTokenizer(tokenizer)
   return WordTokenizer.fromCaptions(await readAllCaptions(data), { maxVocabulary: model.text.vocabulary })
 }
 
 /** The options of batches for texts, if the model has texts. */
 export const textOptions = (config: RunConfig): Partial<BatchOptions> =>
-  config.family === 'classifier'
-    ? {}
-    : {
+  hasTexts(config)
+    ? {
         contextLength: config.model.text.context,
-        distinctCaptions: config.equalCaptions === 'distinct',
+        distinctCaptions: 'equalCaptions' in config && config.equalCaptions === 'distinct',
         truncate: config.truncateCaptions,
       }
+    : {}
 
 /**
  * The optimizer of a configuration, with the learning rates of its parts, and without decay of biases, scales and the temperature.

@@ -2,7 +2,14 @@
 
 import { appendFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import type { BadSample, ImageTextSource, OnBadSample } from '../data/index.ts'
+import {
+  type BadSample,
+  examplePixels,
+  type ImageTextSource,
+  type MultiImageSource,
+  type OnBadSample,
+  selectExamples,
+} from '../data/index.ts'
 import { DataError, fileError, namesIn, readText } from '../io/index.ts'
 
 export class SkippedSamples {
@@ -53,12 +60,16 @@ export class SkippedSamples {
 
 const lineOf = ({ file, key, reason }: BadSample): string => JSON.stringify({ file, key, reason })
 
-/** A source without the undecodable ones among its first images. */
-export async function withoutBad(source: ImageTextSource, first: number, tell: OnBadSample): Promise<ImageTextSource> {
+/** A source without the undecodable ones among its first examples. */
+export async function withoutBad<Source extends ImageTextSource | MultiImageSource>(
+  source: Source,
+  first: number,
+  tell: OnBadSample,
+): Promise<ImageTextSource | MultiImageSource> {
   const bad = new Map<number, DataError>()
   const check = async (index: number) => {
     try {
-      await source.image(index)
+      await examplePixels(source, index)
     } catch (error) {
       if (!(error instanceof DataError)) throw error
       bad.set(index, error)
@@ -69,13 +80,5 @@ export async function withoutBad(source: ImageTextSource, first: number, tell: O
   for (const [index, { reason }] of [...bad].sort(([a], [b]) => a - b))
     tell({ ...(source.place?.(index) ?? { file: source.name(index) }), reason })
   const kept = Array.from({ length: source.length }, (_, index) => index).filter(index => !bad.has(index))
-  return {
-    length: kept.length,
-    imageSize: source.imageSize,
-    fingerprint: source.fingerprint,
-    captions: index => source.captions(kept[index]),
-    ...(source.labels && { labels: (index: number) => source.labels!(kept[index]) }),
-    name: index => source.name(kept[index]),
-    image: (index, crop) => source.image(kept[index], crop),
-  }
+  return selectExamples(source, kept)
 }

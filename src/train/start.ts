@@ -1,5 +1,6 @@
 // Starts a run.
 
+import { hasClasses } from '../models/config.ts'
 import type { FamilyName } from '../models/index.ts'
 import { device, seed } from '../tensor/index.ts'
 import { settle } from '../tensor/options.ts'
@@ -58,7 +59,9 @@ export async function fresh({ config, naming }: Preparation): Promise<Trained> {
   const model = modelOf(config)
   if (file !== undefined) {
     const source = await openWeights(file)
-    const { copied } = initializeFrom(model, source.model, { fresh, file })
+    // another family does not have this head, so it need not be listed
+    const head = source.family === config.family || !hasClasses(config) ? [] : [HEAD]
+    const { copied } = initializeFrom(model, source.model, { fresh: [...fresh, ...head], file })
     if (copied.includes(CLASS_WEIGHTS)) checkClasses(source.classes, naming.classes, file)
   }
   freezeParts(model, config.freeze)
@@ -67,8 +70,11 @@ export async function fresh({ config, naming }: Preparation): Promise<Trained> {
   return { model, objective: objectiveOf(model, config, naming), optimizer, average: averageFor(model, config) }
 }
 
+/** The part of a classifier that computes the logits of its classes. */
+const HEAD = 'head'
+
 /** The parameter with one row per class. */
-const CLASS_WEIGHTS = 'head.output.weight'
+const CLASS_WEIGHTS = `${HEAD}.output.weight`
 
 /** @throws InitializationError if the copied weights belong to other classes */
 function checkClasses(there: readonly string[] = [], here: readonly string[] = [], file: string): void {

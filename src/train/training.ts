@@ -1,7 +1,7 @@
 // The training of a run, from a step to its end. A checkpoint holds everything that a step depends on, so a run can be stopped
 // or killed at any moment, and the resumed run computes the same numbers.
 
-import { BatchIterator, type ImageTextSource, type OnBadSample, ShardDataset } from '../data/index.ts'
+import { BatchIterator, type OnBadSample, ShardDataset } from '../data/index.ts'
 import { firstOf } from '../evaluate/index.ts'
 import type { FamilyModels, FamilyName } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
@@ -19,7 +19,7 @@ import { runLoop } from './loop.ts'
 import type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from './metrics.ts'
 import { type Naming, objectiveOf, type RunObjective } from './objectives/families.ts'
 import { provenance, recordProvenance } from './provenance.ts'
-import { openRunData, type Run, type RunData } from './run.ts'
+import { type HeldOut, openRunData, type Run, type RunData } from './run.ts'
 import type { RunFolder, RunSettings } from './run-folder.ts'
 import { scheduleFor, textOptions } from './setup.ts'
 import { type SkippedSamples, withoutBad } from './skipped.ts'
@@ -49,8 +49,8 @@ export type TrainingMoment<F extends FamilyName = FamilyName> = {
   [K in F]: RunSettings<K> & {
     readonly model: FamilyModels[K]
     readonly step: number
-    /** the held-out images, if any */
-    readonly validation?: ImageTextSource
+    /** the held-out examples, if any */
+    readonly validation?: HeldOut<K>
   }
 }[F]
 
@@ -93,7 +93,7 @@ export interface Preparation {
   readonly naming: Naming
   readonly data: RunData
   readonly skipped: SkippedSamples
-  readonly batches: BatchIterator
+  readonly batches: BatchIterator<RunData['train']>
   readonly stepsPerEpoch: number | undefined
   readonly steps: number
   readonly schedule: Schedule
@@ -111,8 +111,8 @@ export interface Trained {
 export async function openTrainingData(config: RunConfig, { tell }: SkippedSamples): Promise<RunData> {
   const { train, validation } = await openRunData({ config }, config.strict ? undefined : tell)
   if (config.epochs !== undefined && train instanceof ShardDataset) await train.count()
-  if (config.strict || !validation) return { train, validation }
-  return { train, validation: await withoutBad(validation, config.evaluationExamples, tell) }
+  if (config.strict || !validation) return { train, validation } as RunData
+  return { train, validation: await withoutBad(validation, config.evaluationExamples, tell) } as RunData
 }
 
 export function prepare(

@@ -33,17 +33,43 @@ const models: Readonly<Record<FamilyName, object>> = {
   'dual-encoder': { preset: 'tiny', image, text, embedding: 8 },
   captioner: { preset: 'tiny', image, text },
   classifier: { preset: 'tiny', image },
+  'video-classifier': { preset: 'tiny', image, frames: 3 },
+  'multimodal-classifier': { preset: 'tiny', image, text, pooler: { queries: 2, heads: 2 } },
 }
+const clips = join(folder, 'clips')
+const questions = join(shapes, 'questions.jsonl')
+const dataOf = (family: FamilyName): string =>
+  family === 'video-classifier' ? clips : family === 'multimodal-classifier' ? questions : shapes
 
 before(async () => {
   await answerOf('data', 'shapes', '--out', shapes, '--count', '16', '--objects', '1', '--seed', '3')
+  await answerOf('data', 'moving', '--out', clips, '--count', '16', '--frames', '3')
+  const list = readFileSync(join(shapes, 'captions.jsonl'), 'utf8').trim().split('\n')
+  const asked = list
+    .map(line => JSON.parse(line))
+    .map(({ file, caption }) => {
+      const label = caption.includes('red') ? 'yes' : 'no'
+      return `${JSON.stringify({ file, text: 'is the shape red?', label })}\n`
+    })
+  writeFileSync(questions, asked.join(''))
   for (const family of familyNames) {
     const config = join(folder, `${family}.json`)
     writeFileSync(
       config,
       JSON.stringify({ model: models[family], batchSize: 4, validation: 0.25, device: 'reference' }),
     )
-    const flags = ['--family', family, '--config', config, '--data', shapes, '--out', runOf(family), '--steps', '2']
+    const flags = [
+      '--family',
+      family,
+      '--config',
+      config,
+      '--data',
+      dataOf(family),
+      '--out',
+      runOf(family),
+      '--steps',
+      '2',
+    ]
     const trained = await answerOf('train', ...flags)
     assert.deepEqual({ step: trained.step, finished: trained.finished }, { step: 2, finished: true })
   }
@@ -76,13 +102,24 @@ for (const family of familyNames)
 describe('evaluate', () => {
   it('measures what each family can do', async () => {
     const keys = async (family: FamilyName) =>
-      Object.keys(await answerOf('evaluate', '--run', runOf(family), '--data', shapes))
+      Object.keys(await answerOf('evaluate', '--run', runOf(family), '--data', dataOf(family)))
     const both = ['losses', 'texts', 'retrieval']
     assert.deepEqual(await keys('coca'), ['run', 'step', 'images', ...both, 'captioning', 'zeroShot'])
     assert.deepEqual(await keys('dual-encoder'), ['run', 'step', 'images', ...both, 'zeroShot'])
     assert.deepEqual(await keys('captioner'), ['run', 'step', 'images', 'losses', 'captioning'])
     const classes = ['accuracy', 'top5', 'meanPerClass', 'perClass']
     assert.deepEqual(await keys('classifier'), ['run', 'step', 'images', 'loss', ...classes])
+    assert.deepEqual(
+      (await keys('video-classifier')).filter(key => key !== 'top5'),
+      ['run', 'step', 'clips', 'loss', ...classes.filter(key => key !== 'top5')],
+    )
+    assert.deepEqual(await keys('multimodal-classifier'), [
+      'run',
+      'step',
+      'images',
+      'loss',
+      ...classes.filter(key => key !== 'top5'),
+    ])
   })
 
   it('is an error for a classifier and images of other classes', async () => {
@@ -126,6 +163,8 @@ describe('a command for another family', () => {
       [['embed', shapes, '--out', join(folder, 'never.safetensors')], 'captioner'],
       [['retrieve', '--images', shapes, '--query', 'a circle'], 'classifier'],
       [['classify', picture, '--labels', 'a,b'], 'captioner'],
+      [['classify', picture], 'video-classifier'],
+      [['caption', picture], 'multimodal-classifier'],
     ]
     for (const [args, family] of cases)
       await assertMistake([...args, '--run', runOf(family)], `a ${family}`, runOf(family))

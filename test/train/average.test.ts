@@ -97,8 +97,11 @@ test('a run opens with its average, or with its last weights', async () => {
     opened.model.encoder.patches.parameters().map(values),
     last.model.encoder.patches.parameters().map(values),
   )
-  assert.deepEqual(weightOf((await openModel(whole.folder, { weights: 'last' })) as typeof opened), weightOf(last))
-  assert.deepEqual(weightOf((await openModel(whole.folder)) as typeof opened), weightOf(opened))
+  assert.deepEqual(
+    weightOf((await openModel(whole.folder, { weights: 'last' })) as unknown as typeof opened),
+    weightOf(last),
+  )
+  assert.deepEqual(weightOf((await openModel(whole.folder)) as unknown as typeof opened), weightOf(opened))
   const scale = values(opened.model.logScale)[0]
   assert.ok(scale >= 0 && scale <= Math.fround(Math.log(100)))
 })

@@ -6,7 +6,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { BatchIterator } from '../../src/data/index.ts'
+import { BatchIterator, writeMovingShapes } from '../../src/data/index.ts'
 import { examineKeptBatch, examineRun } from '../../src/doctor/index.ts'
 import { BatchError, DataError } from '../../src/io/index.ts'
 import { type FamilyName, familyNames, type ImageClassifier } from '../../src/models/index.ts'
@@ -34,36 +34,66 @@ import { textOptions } from '../../src/train/setup.ts'
 import { values } from '../support.ts'
 import { outcome, pictures, tinyJson, tinyModel } from './tiny.ts'
 
-const { image, text, embedding } = tinyModel
+const { image, text, pooler, embedding } = tinyModel
 const models: Readonly<Record<FamilyName, object>> = {
   coca: tinyModel,
   'dual-encoder': { image, text, embedding },
   captioner: { image, text },
   classifier: { image },
+  'video-classifier': { image, frames: 3 },
+  'multimodal-classifier': { image, text, pooler, images: 2, loss: { captioning: { weight: 0.5 } } },
 }
 
 let folder: string
 let data: string
+let clips: string
+let questions: string
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cocagrad-families-'))
   data = await pictures(folder)
+  clips = join(folder, 'clips')
+  await writeMovingShapes({ out: clips, count: 20, frames: 3 })
+  questions = join(data, 'questions.jsonl')
+  await writeFile(questions, (await pairsIn(data)).map(line => `${JSON.stringify(line)}\n`).join(''))
 })
+
+/** Statements about pairs of pictures, some with several labels. */
+async function pairsIn(data: string) {
+  const lines = (await readFile(join(data, 'captions.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line))
+  return lines.map(({ file, caption }, i) => {
+    const other = lines[(i + 1) % lines.length]
+    const [first, second] = [caption, other.caption].map((text: string) => text.split(' ').at(-1))
+    const text = i % 2 === 0 ? `both show a ${first}` : `one ${first}`
+    const labels = [i % 2 === 1 || first === second ? 'true' : 'false', ...(i % 5 === 0 ? ['sure'] : [])]
+    return { files: [file, other.file], text, labels }
+  })
+}
+
+const dataOf = (family: FamilyName): string =>
+  family === 'video-classifier' ? clips : family === 'multimodal-classifier' ? questions : data
 after(() => rm(folder, { recursive: true }))
 
 const configOf = (family: FamilyName, others: Record<string, unknown> = {}): RunConfig =>
-  checkRunConfig(tinyJson(data, { family, model: models[family], ...others }))
+  checkRunConfig(tinyJson(dataOf(family), { family, model: models[family], ...others }))
 
 const measured: Readonly<Record<FamilyName, readonly string[]>> = {
   coca: ['loss', 'contrastive', 'captioning', 'imageToTextR1', 'textToImageR1', 'exactCaptions', 'tokenAccuracy'],
   'dual-encoder': ['loss', 'contrastive', 'imageToTextR1', 'textToImageR1'],
   captioner: ['loss', 'captioning', 'exactCaptions', 'tokenAccuracy'],
   classifier: ['loss', 'accuracy'],
+  'video-classifier': ['loss', 'accuracy'],
+  'multimodal-classifier': ['loss', 'accuracy'],
 }
 const losses: Readonly<Record<FamilyName, readonly string[]>> = {
   coca: ['total', 'contrastive', 'captioning'],
   'dual-encoder': ['total', 'contrastive'],
   captioner: ['total', 'captioning'],
   classifier: ['total', 'classification'],
+  'video-classifier': ['total', 'classification'],
+  'multimodal-classifier': ['total', 'classification', 'captioning'],
 }
 
 const stepsOf = async (run: string) =>
@@ -176,7 +206,14 @@ for (const family of familyNames)
     })
 
     it('can start from the weights of another run of its family', async () => {
-      const settings = { from: whole, data, steps: 1, batchSize: 3, validation: 0.25, device: 'reference' }
+      const settings = {
+        from: whole,
+        data: dataOf(family),
+        steps: 1,
+        batchSize: 3,
+        validation: 0.25,
+        device: 'reference',
+      }
       const config = checkRunConfig(await withOrigin({ ...settings, guard: { every: 0 } }))
       assert.equal(config.family, family)
       let began = [] as number[]
@@ -189,6 +226,77 @@ for (const family of familyNames)
       assert.deepEqual(began, [...values(model.encoder.patches.projection.weight)])
     })
   })
+
+describe('a model that starts from one of another family', () => {
+  /** what is not in the settings of the other model */
+  const own: Partial<Record<FamilyName, object>> = {
+    'video-classifier': { frames: 3 },
+    'multimodal-classifier': { images: 2 },
+  }
+  const started = async (family: FamilyName, source: FamilyName, image: object = {}, fresh: string[] = []) => {
+    const from = join(folder, `${source}-whole`)
+    const changed = { image, ...own[family] }
+    const settings = { family, from, fresh, model: changed, data: dataOf(family), steps: 1, batchSize: 3, seed: 3 }
+    const config = checkRunConfig(await withOrigin({ ...settings, device: 'reference', guard: { every: 0 } }))
+    const began = new Map<string, number[]>()
+    await train(await mkdtemp(join(folder, 'started-')), config, {
+      onStart: ({ model }) => {
+        for (const [name, x] of model.namedParameters()) began.set(name, [...values(x)])
+      },
+    })
+    const { model } = await openRun(from, { family: source })
+    const there = new Map([...model.namedParameters()].map(([name, x]) => [name, [...values(x)]]))
+    const copied = [...began].filter(([name, now]) => there.get(name)?.join() === now.join()).map(([name]) => name)
+    return { config, copied, fresh: [...began.keys()].filter(name => !copied.includes(name)) }
+  }
+
+  for (const [family, source] of [
+    ['classifier', 'coca'],
+    ['video-classifier', 'coca'],
+    ['video-classifier', 'classifier'],
+    ['classifier', 'video-classifier'],
+    ['multimodal-classifier', 'coca'],
+  ] as const)
+    it(`copies all but the head, which is new: a ${family} from a ${source}`, async () => {
+      const { copied, fresh } = await started(family, source)
+      assert.ok(fresh.length > 0 && fresh.every(name => name.startsWith('head.')), fresh.join())
+      const parts = new Set(copied.filter(name => !name.startsWith('head.')).map(name => name.split('.')[0]))
+      const others = family === 'multimodal-classifier' ? ['generativePooler', 'unimodal', 'multimodal'] : []
+      assert.deepEqual([...parts], ['encoder', ...others])
+      // a new position or weight is never that of the other head
+      assert.deepEqual(
+        copied.filter(name => /^head\.(framePositions|.*weight$)/.test(name) && !name.includes('orm')),
+        [],
+      )
+    })
+
+  it('takes its settings, but not the weights of its losses', async () => {
+    const { config } = await started('multimodal-classifier', 'coca')
+    assert.deepEqual(Object.keys(config.model), ['image', 'text', 'pooler', 'images'])
+  })
+
+  it('needs every other part, or its name in fresh', async () => {
+    await assert.rejects(
+      started('video-classifier', 'coca', { layers: 2 }),
+      (error: unknown) =>
+        error instanceof InitializationError && /encoder\.blocks\.1\.\S+ is missing there/.test(error.message),
+    )
+    const { fresh } = await started('video-classifier', 'coca', { layers: 2 }, ['encoder.blocks.1'])
+    assert.ok(fresh.every(name => name.startsWith('head.') || name.startsWith('encoder.blocks.1.')))
+    await assert.rejects(started('multimodal-classifier', 'classifier'), RunConfigError)
+  })
+})
+
+describe('a multimodal classifier', () => {
+  it('keeps its tokenizer and its classes', async () => {
+    const { tokenizer, classes, config } = await openRun(join(folder, 'multimodal-classifier-whole'), {
+      family: 'multimodal-classifier',
+    })
+    assert.deepEqual(classes, ['false', 'sure', 'true'])
+    assert.deepEqual([config.model.classes, config.model.text.vocabulary], [3, tokenizer.vocabularySize])
+    assert.ok(tokenizer.encode('both show a').every(id => id !== tokenizer.unknown))
+  })
+})
 
 describe('a classifier', () => {
   it('saves the names of the classes of its data', async () => {
@@ -215,25 +323,6 @@ describe('a classifier', () => {
       return (await stepsOf(run))[0].losses.total
     }
     assert.notEqual(await first(0), await first(0.5))
-  })
-
-  it('starts from the encoder of a CoCa if its own head is listed in fresh', async () => {
-    const from = join(folder, 'coca-whole')
-    const settings = { family: 'classifier', from, data, steps: 1, batchSize: 3, device: 'reference', seed: 3 }
-    const named = checkRunConfig(await withOrigin({ ...settings, fresh: ['head'], guard: { every: 0 } }))
-    let began = [] as number[]
-    await train(join(folder, 'from-coca'), named, {
-      onStart: ({ model }) => {
-        began = [...values(model.encoder.blocks[0].mlp.up.weight)]
-      },
-    })
-    const { model } = await openRun(from)
-    assert.deepEqual(began, [...values(model.encoder.blocks[0].mlp.up.weight)])
-    await assert.rejects(
-      train(join(folder, 'unnamed'), checkRunConfig(await withOrigin(settings))),
-      (error: unknown) =>
-        error instanceof InitializationError && /head\.pooler\.queries is missing there/.test(error.message),
-    )
   })
 
   it('does not copy a head of other classes', async () => {
@@ -297,7 +386,7 @@ describe('a configuration', () => {
 
   it('with settings of another family throws one error that names them all', () => {
     assert.deepEqual(problems({ family: 'clip', model: 'tiny' }), [
-      'family: must be one of coca, dual-encoder, captioner, classifier, not "clip"',
+      'family: must be one of coca, dual-encoder, captioner, classifier, video-classifier, multimodal-classifier, not "clip"',
     ])
     assert.deepEqual(
       problems({ family: 'classifier', model: 'tiny', tokenizer: 'x', equalCaptions: 'ignore' }),

@@ -1,7 +1,7 @@
 // `cocagrad evaluate`: measures a model on images or clips, by the protocols of the paper.
 
 import { type Command, Option } from 'commander'
-import { openAnyData } from '../../data/index.ts'
+import { type BadSample, openAnyData } from '../../data/index.ts'
 import { percent } from '../../demo/words.ts'
 import {
   type EvaluatedModel,
@@ -14,15 +14,15 @@ import {
   protocols,
 } from '../../evaluate/index.ts'
 import { DataError } from '../../io/index.ts'
-import { familyNames } from '../../models/index.ts'
+import { type FamilyName, familyNames, MultimodalClassifier, VideoClassifier } from '../../models/index.ts'
 import { device } from '../../tensor/index.ts'
-import { recordResults } from '../../train/index.ts'
+import { openExamples, recordResults } from '../../train/index.ts'
 import { UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { readLabels, readTemplates } from '../names.ts'
 import { collect, examples, positiveInteger } from '../options.ts'
 import { answer, say, skippedLine, table } from '../output.ts'
-import { type ModelFlags, modelOptions, openTrained, templateOption } from '../trained.ts'
+import { type ModelFlags, modelOptions, type Opened, openTrained, templateOption } from '../trained.ts'
 
 interface EvaluateFlags extends ModelFlags {
   readonly data: string
@@ -73,17 +73,13 @@ function protocolNamed(value: string, before?: readonly string[]): string[] {
 }
 
 async function evaluate(flags: EvaluateFlags): Promise<void> {
-  const { data, frames, json, protocol } = flags
+  const { data, json, protocol } = flags
   const classes = flags.labels === undefined ? undefined : await readLabels(flags.labels)
   const templates = await readTemplates(flags.template)
   const trained = await openTrained(flags, ...familyNames)
   checkPromptFlags(flags, trained)
   say(`${trained.checkpoint ?? trained.path} on ${device.description}`)
-  const source = await openAnyData(data, {
-    imageSize: trained.model.config.image.size,
-    frames,
-    onBadSample: bad => say(skippedLine(bad)),
-  })
+  const source = await openFor(trained, flags)
   const chosen = protocol as readonly ProtocolName[] | undefined
   const results = await interruptible('stopping', async signal => {
     const options = { protocols: chosen, classes, templates, signal }
@@ -95,10 +91,24 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
   })
   for (const { note } of results) if (note !== undefined) say(`note: ${note}`)
   if (flags.record && trained.step !== undefined) await record(trained.path, trained.step, data, source, results)
-  const kind = isClipSource(source) ? 'clips' : 'images'
+  const kind = isClipSource(source) && trained.family !== 'multimodal-classifier' ? 'clips' : 'images'
   const value = { run: trained.path, step: trained.step, [kind]: source.length }
   const head = [`${source.length} ${kind}`, trained.step === undefined ? '' : `step ${trained.step}`]
   answer(json, Object.assign(value, ...results.map(result => result.json)), table(head, results.flatMap(rowsOf)))
+}
+
+/** The data in the form that a model reads. */
+async function openFor({ model, family }: Opened<FamilyName>, { data, frames }: EvaluateFlags) {
+  if (model instanceof VideoClassifier || model instanceof MultimodalClassifier) {
+    const expected = model instanceof VideoClassifier ? model.frames : undefined
+    if (frames !== undefined && frames !== expected)
+      throw new UsageError(
+        `--frames ${frames}: the model reads ${expected === undefined ? 'no clips' : `${expected} frames`}`,
+      )
+    return openExamples(data, family, model.config)
+  }
+  const onBadSample = (bad: BadSample) => say(skippedLine(bad))
+  return openAnyData(data, { imageSize: model.config.image.size, frames, onBadSample })
 }
 
 /** @throws UsageError for labels or templates that the model or the protocols have no use for */

@@ -74,7 +74,7 @@ export function addTrain(program: Command): void {
     .requiredOption('--out <run>', 'the folder of the run: settings, checkpoints, metrics.jsonl')
     .addOption(
       familyOption(
-        'what to train; a classifier needs a field "label" or "labels" in the list of captions, or one folder for each class (default: coca)',
+        'what to train; a classifier needs a field "label" or "labels" in the list of captions, or one folder for each class; a video-classifier needs clips, a multimodal-classifier a list of questions (default: coca)',
       ),
     )
     .option('--data <path>', 'a folder with captions.jsonl, .csv or .tsv, such a file, or tars: "data/{000..099}.tar"')

@@ -1,8 +1,9 @@
 // The gradients of the loss of a whole model, on random images with texts or classes.
 
+import type { ImageShape, MultiImageShape } from '../../data/index.ts'
 import type { LossBatch } from '../../evaluate/inputs.ts'
 import { readJson } from '../../io/index.ts'
-import { type CoCaConfig, createModel, type FamilyName, presets } from '../../models/index.ts'
+import { type CoCaConfig, createModel, type FamilyName, presets, VideoClassifier } from '../../models/index.ts'
 import { device, type Generator, randn, seed as setSeed } from '../../tensor/index.ts'
 import {
   ClassifierObjective,
@@ -11,6 +12,8 @@ import {
   ImageTextObjective,
   type LabelledBatch,
   type ModelChoice,
+  MultimodalObjective,
+  type QuestionBatch,
 } from '../../train/index.ts'
 import { say } from '../output.ts'
 import type { VerdictLine } from './verdict.ts'
@@ -48,19 +51,46 @@ export async function checkModel(choice: ModelChoice, seed: number): Promise<Gro
 }
 
 function check(choice: ModelChoice, seed: number) {
-  if (choice.family === 'classifier') {
-    const model = createModel('classifier', { classes: CLASSES, ...choice.model })
-    const classes = Array.from({ length: model.config.classes }, (_, i) => `${i}`)
-    const draw = (generator: Generator) => drawLabelled(model.config, classes, generator)
-    return gradcheckObjective(new ClassifierObjective(model, { classes }), draw, { seed })
+  const classes = 'classes' in choice.model ? (choice.model.classes ?? CLASSES) : CLASSES
+  const names = Array.from({ length: classes }, (_, i) => `${i}`)
+  if (choice.family === 'classifier' || choice.family === 'video-classifier') {
+    const model =
+      choice.family === 'classifier'
+        ? createModel('classifier', { ...choice.model, classes })
+        : createModel('video-classifier', { ...choice.model, classes })
+    const { image } = model.config
+    const several = model instanceof VideoClassifier ? model.frames : undefined
+    const draw = (generator: Generator): LabelledBatch => ({
+      ...drawImages(image.size, generator, several),
+      labels: drawLabels(names, generator),
+    })
+    return gradcheckObjective(new ClassifierObjective(model, { classes: names }), draw, { seed })
+  }
+  if (choice.family === 'multimodal-classifier') {
+    const model = createModel('multimodal-classifier', { ...choice.model, classes })
+    const { image, text, images } = model.settings
+    const draw = (generator: Generator): QuestionBatch => ({
+      ...drawImages(image.size, generator, images),
+      tokens: drawTexts(text, generator),
+      tokenShape: [BATCH, text.context],
+      labels: drawLabels(names, generator),
+    })
+    return gradcheckObjective(new MultimodalObjective(model, { classes: names }), draw, { seed })
   }
   const model = createModel(choice.family, choice.model)
   const draw = (generator: Generator) => drawPairs(model.config, generator)
   return gradcheckObjective(new ImageTextObjective(model), draw, { seed })
 }
 
-function drawImages(size: number, generator: Generator) {
-  const imageShape = [BATCH, 3, size, size] as [number, 3, number, number]
+/** @param several number of images of an example that has more than one */
+function drawImages(size: number, generator: Generator): { images: Float64Array; imageShape: ImageShape }
+function drawImages(
+  size: number,
+  generator: Generator,
+  several: number | undefined,
+): { images: Float64Array; imageShape: ImageShape | MultiImageShape }
+function drawImages(size: number, generator: Generator, several?: number) {
+  const imageShape = [BATCH, ...(several === undefined ? [] : [several]), 3, size, size]
   return { images: randn(imageShape, { dtype: 'float64', generator }).dataSync() as Float64Array, imageShape }
 }
 
@@ -71,15 +101,9 @@ const drawPairs = ({ image, text }: Pick<CoCaConfig, 'image' | 'text'>, generato
   tokenShape: [BATCH, text.context],
 })
 
-/** Random images, and classes for them. */
-const drawLabelled = (
-  { image }: Pick<CoCaConfig, 'image'>,
-  classes: readonly string[],
-  generator: Generator,
-): LabelledBatch => ({
-  ...drawImages(image.size, generator),
-  labels: Array.from({ length: BATCH }, () => [classes[generator.integer(classes.length)]]),
-})
+/** A class for each example. */
+const drawLabels = (classes: readonly string[], generator: Generator): string[][] =>
+  Array.from({ length: BATCH }, () => [classes[generator.integer(classes.length)]])
 
 /** Random ids; the last text has half the maximum length, followed by padding. */
 function drawTexts({ context, vocabulary, pad }: CoCaConfig['text'], generator: Generator): Int32Array {

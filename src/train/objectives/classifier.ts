@@ -1,16 +1,16 @@
-// The objective of a classifier on labelled images. Its loss is a mean over the images, so parts of a batch are independent.
+// The objective of a classifier on labelled images or clips. Its loss is a mean over these, so parts of a batch are independent.
 
-import { type Batch, classTargets, type ImageTextSource } from '../../data/index.ts'
+import { type Batch, classTargets, type ImageTextSource, type MultiImageSource } from '../../data/index.ts'
 import { labelledClassification } from '../../evaluate/index.ts'
 import { deviceOfModel } from '../../evaluate/inputs.ts'
-import type { ImageClassifier } from '../../models/index.ts'
+import { type ImageClassifier, VideoClassifier } from '../../models/index.ts'
 import { fromData } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import type { Losses, Objective } from '../objective.ts'
 import { type Pixels, slicePixels } from './rows.ts'
 
-/** Images and the names of their classes. */
+/** Images, or examples of several images, and the names of their classes. */
 export interface LabelledBatch extends Pixels, Pick<Required<Batch>, 'labels'> {}
 
 export interface ClassifierObjectiveOptions {
@@ -24,31 +24,31 @@ export interface ClassifierObjectiveOptions {
     readonly batchSize: number
   }
 }
-const objectiveOptions = {
+export const classifierObjectiveOptions = {
   classes: is.list as is.Kind<readonly string[]>,
   smoothing: 0,
   evaluation: undefined,
 } satisfies Settings<ClassifierObjectiveOptions>
 
-/** L_Cls of images with their classes (equation 1 of arXiv 2205.01917). */
-export class ClassifierObjective implements Objective<LabelledBatch, ImageTextSource> {
-  readonly model: ImageClassifier
+/** L_Cls of images or clips with their classes (equation 1 of arXiv 2205.01917). */
+export class ClassifierObjective implements Objective<LabelledBatch, ImageTextSource | MultiImageSource> {
+  readonly model: ImageClassifier | VideoClassifier
   readonly rowsPerExample: number
-  readonly evaluate?: (examples: ImageTextSource) => Promise<Record<string, number>>
+  readonly evaluate?: (examples: ImageTextSource | MultiImageSource) => Promise<Record<string, number>>
   readonly #classes: readonly string[]
   readonly #smoothing: number
 
   /** @throws RangeError if the number of names is not the model's number of classes */
-  constructor(model: ImageClassifier, options: ClassifierObjectiveOptions) {
+  constructor(model: ImageClassifier | VideoClassifier, options: ClassifierObjectiveOptions) {
     const call = 'new ClassifierObjective(model, options)'
-    const { classes, smoothing, evaluation } = settle(call, options, objectiveOptions)
-    const { image, classes: count } = model.config
-    if (classes.length !== count)
-      throw new RangeError(`${call}: ${classes.length} names for the ${count} classes of the model`)
+    const { classes, smoothing, evaluation } = settle(call, options, classifierObjectiveOptions)
+    checkClassNames(call, classes, model.config.classes)
     this.model = model
     this.#classes = classes
     this.#smoothing = smoothing
-    this.rowsPerExample = (image.size / image.patch) ** 2
+    const { image } = model.config
+    const frames = model instanceof VideoClassifier ? model.frames : 1
+    this.rowsPerExample = frames * (image.size / image.patch) ** 2
     if (evaluation)
       this.evaluate = async examples => {
         const { normalize, batchSize } = evaluation
@@ -73,4 +73,10 @@ export class ClassifierObjective implements Objective<LabelledBatch, ImageTextSo
   slice({ labels, ...pixels }: LabelledBatch, start: number, stop: number): LabelledBatch {
     return { ...slicePixels(pixels, start, stop), labels: labels.slice(start, stop) }
   }
+}
+
+/** @throws RangeError if the number of names is not the model's number of classes */
+export function checkClassNames(call: string, names: readonly string[], count: number): void {
+  if (names.length === count) return
+  throw new RangeError(`${call}: ${names.length} names for the ${count} classes of the model`)
 }

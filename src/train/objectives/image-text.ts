@@ -14,7 +14,7 @@ import {
   retrieval,
 } from '../../evaluate/index.ts'
 import { batchLoss, batchTensors, equalRows, type LossBatch } from '../../evaluate/inputs.ts'
-import type { CoCa, ImageTextLoss, ImageTextModel } from '../../models/index.ts'
+import type { CoCa, CoCaConfig, ImageTextLoss, ImageTextModel } from '../../models/index.ts'
 import { lossAndGradients, type Module, type Parameter } from '../../nn/index.ts'
 import { defaultGenerator, scope, type Tensor } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
@@ -223,8 +223,11 @@ function embed(model: ImageTextModel, images: Tensor, ids: Tensor): { image?: Te
   return { image: model.encodeImage(images), text: model.encodeText(ids) }
 }
 
+/** A model with a captioning loss. */
+type Captioning = Module & { readonly config: Pick<CoCaConfig, 'loss' | 'text'> }
+
 /** The number of items that the captioning loss of a part is a mean over: predicted tokens, or captions. Shape [1]. */
-function captioningWeight(model: ImageTextModel, ids: Tensor): Tensor {
+export function captioningWeight(model: Captioning, ids: Tensor): Tensor {
   const { loss, text } = model.config
   const targets = ids.slice([{}, { start: 1 }])
   const countsCaptions = loss?.captioning?.reduction === 'sum' || text.pad === undefined

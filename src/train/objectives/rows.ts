@@ -1,17 +1,23 @@
-// Some images of a batch on the host.
+// Some examples of a batch on the host.
 
-/** Pixels [batch, channels, height, width], row by row. */
-export interface Pixels {
+import type { ImageShape, MultiImageShape } from '../../data/index.ts'
+
+/** Pixels [batch, channels, height, width], or [batch, images, channels, height, width], row by row. */
+export interface Pixels<Shape extends ImageShape | MultiImageShape = ImageShape | MultiImageShape> {
   readonly images: Float32Array | Float64Array
-  readonly imageShape: readonly [batch: number, channels: 3, height: number, width: number]
+  readonly imageShape: Readonly<Shape>
 }
 
-/** The images start … stop - 1. */
-export function slicePixels({ images, imageShape }: Pixels, start: number, stop: number) {
-  const [, channels, height, width] = imageShape
-  const pixels = channels * height * width
+/** The examples start … stop - 1. */
+export function slicePixels<Shape extends ImageShape | MultiImageShape>(
+  { images, imageShape }: Pixels<Shape>,
+  start: number,
+  stop: number,
+) {
+  const [, ...example] = imageShape as Shape
+  const pixels = example.reduce((a, b) => a * b)
   return {
     images: images.slice(start * pixels, stop * pixels),
-    imageShape: [stop - start, channels, height, width] as [number, 3, number, number],
+    imageShape: [stop - start, ...example] as Shape,
   }
 }

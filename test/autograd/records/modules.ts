@@ -9,8 +9,12 @@ import {
   type CoCaConfig,
   DualEncoder,
   ImageClassifier,
+  MultimodalClassifier,
   MultimodalDecoder,
+  MultimodalHead,
   UnimodalDecoder,
+  VideoClassifier,
+  VideoHead,
   VisionTransformer,
 } from '../../../src/models/index.ts'
 import {
@@ -79,6 +83,8 @@ const texts = ids([
 ])
 const tokens = numbers(2, 3, 4)
 const memory = numbers(2, 2, 3)
+const frames = numbers(2, 2, 3, 4)
+const pairs = numbers(2, 2, 3, 4, 4)
 /** the second text ends early */
 const seen = flags([
   [true, true, true],
@@ -206,6 +212,38 @@ export const modelRecords: readonly ModuleRecord[] = [
     () => new Captioner({ image, text }),
     [pictures, texts],
     (m, x, y) => m.loss(x, y).total,
+  ),
+  of(
+    'VideoHead',
+    () => new VideoHead({ width: 4, heads: 2, classes: 3, frames: 2 }),
+    [frames],
+    (m, x) => m.forward(x),
+  ),
+  of(
+    'VideoClassifier',
+    () => new VideoClassifier({ image, classes: 3, frames: 2 }),
+    [pairs, ids([2, 0])],
+    (m, x, y) => m.loss(x, y).total,
+  ),
+  of(
+    'MultimodalHead',
+    () => new MultimodalHead({ width: 4, heads: 2, classes: 3, images: 2 }),
+    [frames, seen],
+    (m, x, mask) => m.forward(x, mask),
+  ),
+  of(
+    'MultimodalClassifier',
+    () =>
+      new MultimodalClassifier({
+        image,
+        text,
+        pooler: coca.pooler,
+        images: 2,
+        classes: 3,
+        loss: { captioning: { weight: 0.5 } },
+      }),
+    [pairs, texts, ids([2, 0])],
+    (m, x, words, y) => m.loss(x, words, y).total,
   ),
   of(
     'CoCa',
