@@ -39,7 +39,7 @@ export {
 } from './images/image.ts'
 export type { RandomCrop } from './images/random-crop.ts'
 export { type ClassTargets, classesOf, classTargets, type ReadLabels } from './labels.ts'
-export { openData, readAllCaptions } from './open-data.ts'
+export { openClips, openData, readAllCaptions } from './open-data.ts'
 export { listImages, type OpenPicturesOptions, openPictures, type Pictures } from './pictures.ts'
 export { type OpenQuestionsOptions, type PictureQuestion, QuestionDataset } from './questions.ts'
 export {

@@ -4,7 +4,7 @@ import {
   type BatchOptions,
   readAllCaptions,
   readTokenizer,
-  ShardDataset,
+  ShardStream,
   type Tokenizer,
   WordTokenizer,
 } from '../data/index.ts'
@@ -42,7 +42,7 @@ export async function nameNumbers(
   data: RunData['train'],
 ): Promise<{ config: RunConfig; naming: Naming }> {
   const tokenizer = hasTexts(config) ? await tokenizerFor(config, data) : undefined
-  const classes = hasClasses(config) ? classesFor(config, data) : undefined
+  const classes = hasClasses(config) ? await classesFor(config, data) : undefined
   const text = tokenizer &&
     hasTexts(config) && {
       text: { ...config.model.text, vocabulary: tokenizer.vocabularySize, pad: tokenizer.pad },
@@ -54,9 +54,9 @@ export async function nameNumbers(
   }
 }
 
-/** The classes of the data. @throws RunConfigError if the model has another number of classes */
-function classesFor({ model }: RunConfig<ClassFamily>, data: RunData['train']): readonly string[] {
-  const classes = data instanceof ShardDataset ? [] : data.classes
+/** The classes of the data; those of shards are collected from all of them. @throws RunConfigError if the model has another number of classes */
+async function classesFor({ model }: RunConfig<ClassFamily>, data: RunData['train']): Promise<readonly string[]> {
+  const classes = data instanceof ShardStream ? await data.readClasses() : data.classes
   if (model.classes === undefined || model.classes === classes.length) return classes
   const reason = `must be ${classes.length}, the number of classes of the data (${firstFew(classes)}), not ${model.classes}`
   throw new RunConfigError([{ field: 'model.classes', reason }])

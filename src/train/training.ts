@@ -1,7 +1,7 @@
 // The training of a run, from a step to its end. A checkpoint holds everything that a step depends on, so a run can be stopped
 // or killed at any moment, and the resumed run computes the same numbers.
 
-import { BatchIterator, type OnBadSample, ShardDataset } from '../data/index.ts'
+import { BatchIterator, type OnBadSample, ShardStream } from '../data/index.ts'
 import { firstOf } from '../evaluate/index.ts'
 import type { FamilyModels, FamilyName } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
@@ -110,7 +110,7 @@ export interface Trained {
 /** Opens the data. If the length is given in epochs, the samples of shards are counted. */
 export async function openTrainingData(config: RunConfig, { tell }: SkippedSamples): Promise<RunData> {
   const { train, validation } = await openRunData({ config }, config.strict ? undefined : tell)
-  if (config.epochs !== undefined && train instanceof ShardDataset) await train.count()
+  if (config.epochs !== undefined && train instanceof ShardStream) await train.count()
   if (config.strict || !validation) return { train, validation } as RunData
   return { train, validation: await withoutBad(validation, config.evaluationExamples, tell) } as RunData
 }

@@ -1,7 +1,7 @@
 // `cocagrad evaluate`: measures a model on images or clips, by the protocols of the paper.
 
 import { type Command, Option } from 'commander'
-import { type BadSample, openAnyData } from '../../data/index.ts'
+import { type BadSample, openAnyData, ShardStream } from '../../data/index.ts'
 import { percent } from '../../demo/words.ts'
 import {
   type EvaluatedModel,
@@ -99,15 +99,17 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
 
 /** The data in the form that a model reads. */
 async function openFor({ model, family }: Opened<FamilyName>, { data, frames }: EvaluateFlags) {
+  const onBadSample = (bad: BadSample) => say(skippedLine(bad))
   if (model instanceof VideoClassifier || model instanceof MultimodalClassifier) {
     const expected = model instanceof VideoClassifier ? model.frames : undefined
     if (frames !== undefined && frames !== expected)
       throw new UsageError(
         `--frames ${frames}: the model reads ${expected === undefined ? 'no clips' : `${expected} frames`}`,
       )
-    return openExamples(data, family, model.config)
+    const examples = await openExamples(data, family, model.config)
+    if (!(examples instanceof ShardStream)) return examples
+    return { ...(await examples.all(onBadSample)), fingerprint: examples.fingerprint }
   }
-  const onBadSample = (bad: BadSample) => say(skippedLine(bad))
   return openAnyData(data, { imageSize: model.config.image.size, frames, onBadSample })
 }
 
