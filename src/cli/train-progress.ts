@@ -21,7 +21,7 @@ const SKIPPED_SHOWN = 10
 const digits = (value: number) => value.toPrecision(3)
 
 export class TrainingProgress
-  implements Pick<TrainOptions, 'onStart' | 'onStep' | 'onEvaluation' | 'onGuard' | 'onBadSample'>
+  implements Pick<TrainOptions, 'onStart' | 'onStep' | 'onEvaluation' | 'onGuard' | 'onBadSample' | 'onShard'>
 {
   #bar: Progress | undefined
   #steps = 0
@@ -36,6 +36,15 @@ export class TrainingProgress
   /** @param now the time in seconds */
   constructor(now: () => number = () => performance.now() / 1000) {
     this.#now = now
+  }
+
+  readonly onShard = (listed: number, shards: number): void => {
+    this.#bar ??= progressBar('listing shards', shards)
+    this.#bar.update(listed)
+    if (listed < shards) return
+    this.#bar.stop()
+    this.#bar = undefined
+    say(`listed ${shards.toLocaleString('en')} shards`)
   }
 
   readonly onStart = (start: TrainingStart): void => {

@@ -108,7 +108,7 @@ export {
 } from './shapes/scenes.ts'
 export { type OpenShardClipsOptions, ShardClipDataset } from './shards/shard-clips.ts'
 export { ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
-export { type OnShard, type OpenShardsOptions, type ReadClassesOptions, ShardStream } from './shards/shard-stream.ts'
+export { type ListShardsOptions, type OnShard, type OpenShardsOptions, ShardStream } from './shards/shard-stream.ts'
 export { ClipTokenizer } from './tokenizers/clip.ts'
 export { JsonTokenizer } from './tokenizers/json.ts'
 export { type TrainBytePairsOptions, trainBytePairs } from './tokenizers/learn-byte-pairs.ts'

@@ -1,7 +1,7 @@
 // The training of a run, from a step to its end. A checkpoint holds everything that a step depends on, so a run can be stopped
 // or killed at any moment, and the resumed run computes the same numbers.
 
-import { BatchIterator, type OnBadSample, ShardStream } from '../data/index.ts'
+import { BatchIterator, type OnBadSample, type OnShard, ShardStream } from '../data/index.ts'
 import { firstOf } from '../evaluate/index.ts'
 import type { FamilyModels, FamilyName } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
@@ -64,6 +64,8 @@ export interface TrainOptions<F extends FamilyName = FamilyName> {
   readonly onGuard?: (metrics: GuardMetrics) => void
   /** called for every sample that cannot be used, once */
   readonly onBadSample?: OnBadSample
+  /** called after each shard while shards are listed to find the classes, or to count the samples */
+  readonly onShard?: OnShard
   readonly onCheckpoint?: (checkpoint: { readonly step: number; readonly folder: string }) => void
   /** replaces {@link evaluateMoment}; it does not affect the random numbers of training */
   readonly evaluate?: (moment: TrainingMoment<F>) => Promise<Readonly<Record<string, number>>>
@@ -76,6 +78,7 @@ export const trainOptions = {
   onEvaluation: undefined,
   onGuard: undefined,
   onBadSample: undefined,
+  onShard: undefined,
   onCheckpoint: undefined,
   evaluate: undefined,
 } satisfies Settings<TrainOptions>
@@ -108,9 +111,13 @@ export interface Trained {
 }
 
 /** Opens the data. If the length is given in epochs, the samples of shards are counted. */
-export async function openTrainingData(config: RunConfig, { tell }: SkippedSamples): Promise<RunData> {
+export async function openTrainingData(
+  config: RunConfig,
+  { tell }: SkippedSamples,
+  onShard?: OnShard,
+): Promise<RunData> {
   const { train, validation } = await openRunData({ config }, config.strict ? undefined : tell)
-  if (config.epochs !== undefined && train instanceof ShardStream) await train.count()
+  if (config.epochs !== undefined && train instanceof ShardStream) await train.count({ onShard })
   if (config.strict || !validation) return { train, validation } as RunData
   return { train, validation: await withoutBad(validation, config.evaluationExamples, tell) } as RunData
 }

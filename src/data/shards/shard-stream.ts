@@ -89,13 +89,13 @@ export interface SharedByParts {
 /** The progress of an operation that lists every shard. */
 export type OnShard = (listed: number, shards: number) => void
 
-export interface ReadClassesOptions {
+export interface ListShardsOptions {
   /** called after each shard */
   readonly onShard?: OnShard
 }
-const readClassesOptions = {
+const listShardsOptions = {
   onShard: is.optional(is.callback as is.Kind<OnShard>),
-} satisfies Settings<ReadClassesOptions>
+} satisfies Settings<ListShardsOptions>
 
 /** Samples in tar files (WebDataset): pictures or clips, with captions, labels or both. */
 export abstract class ShardStream<Source extends ImageTextSource | MultiImageSource>
@@ -152,8 +152,8 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
    * @returns the classes: numbers in ascending order, then names in alphabetical order
    * @throws DataError if no sample has a label, or labels are not read
    */
-  async readClasses(options?: ReadClassesOptions): Promise<readonly string[]> {
-    const { onShard } = settle('dataset.readClasses(options)', options, readClassesOptions)
+  async readClasses(options?: ListShardsOptions): Promise<readonly string[]> {
+    const { onShard } = settle('dataset.readClasses(options)', options, listShardsOptions)
     const { options: settings, all } = this.shared
     if (!settings.labels) throw new DataError('was opened without labels: write labels: true', { file: this.shards[0] })
     if (settings.classes) return settings.classes
@@ -170,8 +170,9 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
   }
 
   /** Lists every shard that was not listed yet, to count the samples. */
-  async count(): Promise<number> {
-    await this.#summarize(this.shards)
+  async count(options?: ListShardsOptions): Promise<number> {
+    const { onShard } = settle('dataset.count(options)', options, listShardsOptions)
+    await this.#summarize(this.shards, onShard)
     this.#length = this.shards.reduce((sum, shard) => sum + this.shared.summaries.get(shard)!.length, 0)
     return this.#length
   }
