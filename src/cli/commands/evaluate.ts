@@ -41,7 +41,7 @@ export function addEvaluate(program: Command): void {
     )
     .requiredOption(
       '--data <path>',
-      'images with captions or labels: a folder with captions.jsonl, captions.csv or captions.tsv, a folder for each class, or shards, data/{000..099}.tar; with --frames clips: a folder with clips.jsonl, or folders of numbered frames',
+      'images with captions or labels: a folder with captions.jsonl, captions.csv or captions.tsv, a folder for each class, or shards, data/{000..099}.tar; with --frames clips: a folder with clips.jsonl, folders of numbered frames, or shards of clips',
     )
     .addOption(
       new Option('--protocol <name>', 'what to measure; may be repeated (default: all that apply)')
@@ -63,6 +63,7 @@ export function addEvaluate(program: Command): void {
     'evaluate --run runs/first --data shapes/unseen',
     'evaluate --run runs/first --data shapes/unseen --protocol zero-shot --labels labels.txt --template "a small {}"',
     'evaluate --run runs/first --data moving --frames 8 --json',
+    'evaluate --run runs/first --data "clips-{00..03}.tar" --frames 8',
   )
 }
 
