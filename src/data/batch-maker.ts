@@ -232,10 +232,10 @@ export class BatchMaker {
     this.#options.onBadSample?.({ ...placeOf(this.#source, this.#samples.indices[index]), reason })
   }
 
-  /** [3, side, side], or [images, 3, side, side] */
+  /** [3, side, side], or [images, 3, side, side], or the shape of features */
   get #exampleShape(): readonly number[] {
-    const { imageSize: side } = this.#source
-    return [...(hasSeveralImages(this.#source) ? [this.#source.imagesPerExample] : []), 3, side, side]
+    const { imageSize: side, exampleShape } = this.#source
+    return exampleShape ?? [...(hasSeveralImages(this.#source) ? [this.#source.imagesPerExample] : []), 3, side, side]
   }
 
   /** The images of an example, which are cropped and changed alike. */
@@ -251,6 +251,7 @@ export class BatchMaker {
       throw new BatchError(`has ${images.length} values, but [${shape.join(', ')}] has ${expected}`, {
         file: this.#source.name(index),
       })
+    if (this.#source.exampleShape) return images
     return eachImage(images, side, image => {
       const changed = augment ? augment(image, random('augment'), side) : image
       return scale ? normalize(changed, scale.mean, scale.std) : changed
@@ -269,6 +270,13 @@ export function eachImage(
   for (let at = 0; at < images.length; at += size) images.set(change(images.subarray(at, at + size)), at)
   return images
 }
+
+/** The pixels of an example, each of its images normalised: (x - mean) / std for each channel. */
+export const normalizeExample = (
+  { imageSize }: ExampleSource,
+  images: Float32Array,
+  { mean, std }: NonNullable<BatchOptions['normalize']>,
+): Float32Array => eachImage(images, imageSize, image => normalize(image, mean, std))
 
 /** The position of a sample, as its source describes it. */
 export const placeOf = (source: ExampleSource, index: number): { file: string; key?: string } =>

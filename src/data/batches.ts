@@ -25,6 +25,7 @@ import {
 import type { Tokenizer } from './tokenizers/tokenizer.ts'
 
 export type { Augmentation, Batch, BatchOptions, ImageShape, MultiImageShape } from './batch-maker.ts'
+export { normalizeExample, placeOf } from './batch-maker.ts'
 
 /** The position of an iterator, and everything that its batches depend on. JSON-safe. */
 export interface BatchState {

@@ -13,6 +13,8 @@ export interface ExampleSource {
   readonly imageSize: number
   /** equal for equal examples in equal order; a resumed run compares it */
   readonly fingerprint: string
+  /** the shape of an example if its numbers are not pixels but features: they are not cropped, changed or normalised */
+  readonly exampleShape?: readonly number[]
   /** the captions of example `index`, at least one */
   captions(index: number): readonly string[]
   /** names of the classes of example `index`, if labels were read */

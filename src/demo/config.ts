@@ -37,8 +37,5 @@ export const demoRun = {
   keepLast: 2,
 } satisfies Partial<RunConfigInput>
 
-/** Prompts of zero-shot classification, in the grammar of the captions; a name's prompts are averaged. */
-export const demoTemplates = ['a small {}', 'a large {}']
-
 /** The target of each figure. */
 export const demoTargets = { zeroShotSeen: 0.95, zeroShotHeldOut: 0.8, retrieval: 0.7, captions: 0.85 } as const

@@ -19,7 +19,7 @@ const dataset = z.looseObject({ make: z.enum(['shapes', 'moving', 'questions']),
 
 const measured = { title: z.string(), on: name }
 const protocol = z.discriminatedUnion('protocol', [
-  z.strictObject({ protocol: z.literal('zero-shot'), ...measured, templates: z.array(z.string()).optional() }),
+  z.strictObject({ protocol: z.literal('zero-shot'), ...measured }),
   z.strictObject({ protocol: z.literal('retrieval'), ...measured, frames: count.optional() }),
   z.strictObject({ protocol: z.literal('captioning'), ...measured }),
   // the loss and the accuracy that a family measures during training

@@ -1,6 +1,6 @@
 // The protocols of an experiment: each measures a run, and says whether it applies to the run's model.
 
-import { ImageTextDataset, pairNames } from '../data/index.ts'
+import { ImageTextDataset, pairNames, SIZES } from '../data/index.ts'
 import {
   captioning,
   type EvaluateOptions,
@@ -41,6 +41,12 @@ export function measuresOf(config: ProtocolConfig): readonly Measure[] {
       return [share('accuracy', title)]
   }
 }
+
+/**
+ * What zero-shot classification chooses from: every object with its size. A picture is named rightly if colour and shape are right.
+ * The two sizes of a name are not averaged as prompts are, because they describe different pictures.
+ */
+const OBJECTS = SIZES.flatMap(size => pairNames.map(pair => `${size} ${pair}`))
 
 type ModelProtocol = Exclude<ProtocolConfig, { protocol: 'cost' | 'task' }>
 
@@ -96,11 +102,10 @@ export async function measure(
     }
   }
   const labels = source.examples.map(({ fields }, i) => {
-    const label = pairNames.indexOf(String(fields.label))
-    if (label < 0) throw new ExperimentError(`image ${i} has no label that is a name of Shapes`, { file: data })
-    return label
+    const pair = pairNames.indexOf(String(fields.label))
+    if (pair < 0) throw new ExperimentError(`image ${i} has no label that is a name of Shapes`, { file: data })
+    return SIZES.map((_, size) => size * pairNames.length + pair)
   })
-  const { templates } = config as Extract<ProtocolConfig, { protocol: 'zero-shot' }>
-  const { accuracy } = await zeroShot(trained, source, { ...options, classes: pairNames, labels, templates })
+  const { accuracy } = await zeroShot(trained, source, { ...options, classes: OBJECTS, labels })
   return { accuracy }
 }

@@ -1,6 +1,7 @@
 // Trains models that differ in a few settings, equally long, and measures each by every protocol that applies. The rows of one seed
 // have the same data, the same initial weights where shapes agree, and the same order of batches.
 
+import { join } from 'node:path'
 import { settingsFor } from '../models/families.ts'
 import { type FamilyName, familyNames } from '../models/index.ts'
 import { checkRunConfig, evaluateRun, type RunConfig, stepDurations, withOrigin } from '../train/index.ts'
@@ -72,7 +73,7 @@ export async function runRows(
     if (protocol.protocol !== 'task') return measure(protocol, run, folder, { signal, onProgress })
     const task = `${name}+${protocol.title.replaceAll(/\W+/g, '-')}`
     const given = { from: run.folder, data: await data(String(protocol.run.data)), seed, device }
-    await work.train(task, await taskSettings(run.config, { ...protocol.run, ...given }))
+    await work.train(task, await taskSettings(run.config, withFeatures({ ...protocol.run, ...given }, work.folder)))
     return evaluateRun(await work.run(task, protocol.run.family as FamilyName), folder)
   }
 }
@@ -90,6 +91,13 @@ function settingsOf(shared: Settings, own: Settings, given: Settings): RunConfig
     ...(isText ? whole : others),
     model: { ...(preset === undefined ? {} : { preset }), ...settingsFor(family, model) },
   }) as RunConfig
+}
+
+/** The settings of a run; one with a frozen encoder is trained on features, which are kept in a folder. */
+export const withFeatures = (settings: Settings, folder: string): Settings => {
+  const { freeze, family } = settings
+  const isFrozen = Array.isArray(freeze) && freeze.includes('encoder') && family !== 'multimodal-classifier'
+  return isFrozen ? { ...settings, features: join(folder, 'features') } : settings
 }
 
 /**

@@ -5,7 +5,7 @@ import { checkRunConfig, evaluateRun, type RunConfig } from '../train/index.ts'
 import { mergeDeep, type TransferConfig } from './config.ts'
 import { drawn, vocabularyFile } from './datasets.ts'
 import type { ExperimentResult, ResultMeasure, Values } from './results.ts'
-import { taskSettings } from './rows.ts'
+import { taskSettings, withFeatures } from './rows.ts'
 import type { Work } from './work.ts'
 
 /** The result of all methods, tasks, numbers of examples and seeds. */
@@ -39,7 +39,7 @@ export async function runTransfer(
             const { config: origin, folder } = await work.run(pretrained, familyNames as unknown as FamilyName)
             const given = { data: await draw(task.train, count), seed, device, ...(method.from && { from: folder }) }
             const settings = [method.run, ...own, given].reduce(mergeDeep, task.run) as Record<string, unknown>
-            return work.train(run, await taskSettings(origin as RunConfig, settings))
+            return work.train(run, await taskSettings(origin as RunConfig, withFeatures(settings, work.folder)))
           }
           const score = async (run: string) =>
             evaluateRun(await work.run(run, task.run.family as FamilyName), await draw(task.on))

@@ -172,6 +172,16 @@ const classes = {
   labelSmoothing: share.default(0),
 }
 
+/** Additional settings of runs of a classifier of images or clips. */
+const encoded = {
+  ...classes,
+  /**
+   * a folder for the features of the encoder, which must be frozen: they are computed once for an encoder and data, and the head is
+   * trained on them instead of on images
+   */
+  features: z.string(fail('must be a path')).min(1, fail('must be a path')).optional(),
+}
+
 /** Additional settings of runs of a classifier of images with texts. */
 const questions = { tokenizer: texts.tokenizer, truncateCaptions: texts.truncateCaptions, ...classes }
 
@@ -179,8 +189,8 @@ const own = {
   coca: texts,
   'dual-encoder': texts,
   captioner: texts,
-  classifier: classes,
-  'video-classifier': classes,
+  classifier: encoded,
+  'video-classifier': encoded,
   'multimodal-classifier': questions,
 } satisfies { readonly [F in FamilyName]: z.ZodRawShape }
 

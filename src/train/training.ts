@@ -3,14 +3,15 @@
 
 import { BatchIterator, type OnBadSample, type OnShard, ShardStream } from '../data/index.ts'
 import { firstOf } from '../evaluate/index.ts'
-import type { FamilyModels, FamilyName } from '../models/index.ts'
+import type { FamilyModels, FamilyName, ImageClassifier, VideoClassifier } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
 import type { ExponentialMovingAverage, Optimizer, Schedule } from '../optim/index.ts'
 import { device } from '../tensor/index.ts'
 import type { Settings } from '../tensor/options.ts'
 import { augmentation } from './augment.ts'
 import type { CheckpointFolder } from './checkpoint.ts'
-import type { RunConfig } from './config.ts'
+import { type RunConfig, RunConfigError } from './config.ts'
+import { type Features, openFeatures } from './features.ts'
 import type { LossProblem } from './guard/directional.ts'
 import { guarded } from './guard/inspection.ts'
 import { keepIn } from './guard/kept.ts'
@@ -67,6 +68,8 @@ export interface TrainOptions<F extends FamilyName = FamilyName> {
   /** called after each shard while shards are listed to find the classes, or to count the samples */
   readonly onShard?: OnShard
   readonly onCheckpoint?: (checkpoint: { readonly step: number; readonly folder: string }) => void
+  /** called while the features of a frozen encoder are computed, with the setting `features` */
+  readonly onFeatures?: (done: number, total: number) => void
   /** replaces {@link evaluateMoment}; it does not affect the random numbers of training */
   readonly evaluate?: (moment: TrainingMoment<F>) => Promise<Readonly<Record<string, number>>>
 }
@@ -80,6 +83,7 @@ export const trainOptions = {
   onBadSample: undefined,
   onShard: undefined,
   onCheckpoint: undefined,
+  onFeatures: undefined,
   evaluate: undefined,
 } satisfies Settings<TrainOptions>
 
@@ -122,14 +126,14 @@ export async function openTrainingData(
   return { train, validation: await withoutBad(validation, config.evaluationExamples, tell) } as RunData
 }
 
-export function prepare(
-  folder: RunFolder,
+/** The batches of a configuration. */
+function batchesOf(
   config: RunConfig,
-  naming: Naming,
-  data: RunData,
+  { tokenizer }: Naming,
+  data: RunData['train'],
   skipped: SkippedSamples,
-): Preparation {
-  const batches = new BatchIterator(data.train, naming.tokenizer, {
+): Preparation['batches'] {
+  return new BatchIterator(data, tokenizer, {
     ...textOptions(config),
     batchSize: config.batchSize,
     seed: config.seed,
@@ -139,6 +143,38 @@ export function prepare(
     ahead: 2,
     normalize: config.normalize,
   })
+}
+
+/**
+ * Features of the training examples, if the configuration asks for them.
+ * @throws RunConfigError if the encoder is trained, or images are changed at random
+ */
+async function featuresFor(
+  { config, data, model }: Preparation & Trained,
+  { signal, onFeatures }: TrainOptions,
+): Promise<Features | undefined> {
+  const folder = 'features' in config ? config.features : undefined
+  if (folder === undefined) return undefined
+  const refuse = (reason: string) => new RunConfigError([{ field: 'features', reason }])
+  const { encoder } = model as ImageClassifier | VideoClassifier
+  if (encoder.parameters().some(({ trainable }) => trainable))
+    throw refuse('needs a frozen encoder: list encoder in freeze')
+  if (Object.keys(config.augment).length > 0)
+    throw refuse('are computed once, so augment, which changes images at random, has no effect: leave it out')
+  if (data.train instanceof ShardStream) throw refuse('needs a folder or a list of images or clips, not tars')
+  const { normalize, batchSize, strict } = config
+  const options = { normalize, batchSize, strict, signal, onProgress: onFeatures }
+  return openFeatures(model as ImageClassifier | VideoClassifier, data.train, folder, options)
+}
+
+export function prepare(
+  folder: RunFolder,
+  config: RunConfig,
+  naming: Naming,
+  data: RunData,
+  skipped: SkippedSamples,
+): Preparation {
+  const batches = batchesOf(config, naming, data.train, skipped)
   const stepsPerEpoch = batches.batchesPerEpoch
   const steps = config.steps ?? config.epochs! * stepsPerEpoch!
   return {
@@ -160,6 +196,19 @@ export async function advance(
   from: number,
   options: TrainOptions,
 ): Promise<TrainResult> {
+  const features = await featuresFor(training, options)
+  if (!features) return trainFrom(training, from, options)
+  try {
+    const { config, naming, skipped } = training
+    const batches = batchesOf(config, naming, features.source as RunData['train'], skipped)
+    batches.restore(training.batches.state)
+    return await trainFrom({ ...training, batches }, from, options)
+  } finally {
+    await features.close()
+  }
+}
+
+async function trainFrom(training: Preparation & Trained, from: number, options: TrainOptions): Promise<TrainResult> {
   const { folder, config, naming, data, model, objective, optimizer, average } = training
   const { schedule, batches, skipped, steps } = training
   const { signal, onStart, onStep, onEvaluation, onCheckpoint, onGuard, evaluate } = options

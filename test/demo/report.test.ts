@@ -4,6 +4,7 @@ import { shapesExample } from '../../src/data/index.ts'
 import { lineChart, number } from '../../src/demo/report/chart.ts'
 import { html } from '../../src/demo/report/html.ts'
 import { type ReportData, reportPage } from '../../src/demo/report/report.ts'
+import { percentRange } from '../../src/demo/words.ts'
 
 const { pixels, caption } = shapesExample(0)
 const picture = { pixels, side: 32, alt: caption }
@@ -13,7 +14,7 @@ const data: ReportData = {
   title: 'A <page> & more',
   lead: 'All of it.',
   targets: [
-    { name: 'one', value: 0.9, target: 0.8 },
+    { name: 'one', value: 0.9, target: 0.8, overSeeds: { lowest: 0.8125, highest: 0.95, seeds: 5 } },
     { name: 'other', value: 0.7, target: 0.8 },
   ],
   curve: Array.from({ length: 500 }, (_, i) => ({
@@ -78,6 +79,14 @@ describe('a report', () => {
     assert.match(page, /a star <ins>right<\/ins> <ins>of<\/ins> a ring/)
     assert.match(page, /a <ins>blue<\/ins> circle below a green star/, 'held against the wording that is nearest')
     assert.match(page, /correct: a cyan circle below a green star/)
+  })
+
+  it('states what other seeds reached, where that was measured', () => {
+    assert.match(page, /<th scope="col" class="number">5 seeds<\/th>/)
+    assert.match(page, /<td class="number">81\.3–95\.0 %<\/td>/)
+    assert.equal(percentRange({ lowest: 0.9999, highest: 1 }), '100.0 %')
+    const targets = data.targets.map(({ overSeeds: _, ...target }) => target)
+    assert.doesNotMatch(reportPage({ ...data, targets }), /5 seeds|differ in their seed/)
   })
 
   it('states whether the gradients were right', () => {

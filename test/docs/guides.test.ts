@@ -1,5 +1,6 @@
 // The README and the guides are programs: every TypeScript block is type-checked and run, and where a text block
-// follows, it is what the program prints.
+// follows, it is what the program prints. A block that names a file, as in ```ts src/models/coca.ts, is not run: its
+// lines must occur in this file.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -20,23 +21,61 @@ interface Program {
   readonly output?: string
 }
 
-async function programs(): Promise<Program[]> {
+/** Lines of a source file that a guide shows. */
+interface Quotation {
+  readonly name: string
+  readonly file: string
+  readonly code: string
+}
+
+async function blocks(): Promise<{ readonly programs: readonly Program[]; readonly quotations: readonly Quotation[] }> {
   const guides = [
     'README.md',
     ...(await readdir(join(root, 'docs'))).filter(f => f.endsWith('.md')).map(f => `docs/${f}`),
   ]
-  const found: Program[] = []
+  const programs: Program[] = []
+  const quotations: Quotation[] = []
   for (const guide of guides) {
     const text = await readFile(join(root, guide), 'utf8')
-    for (const match of text.matchAll(/```ts\n(.*?)```(?:\s*```text\n(.*?)```)?/gs)) {
-      const line = text.slice(0, match.index).split('\n').length
-      found.push({ name: `${guide}:${line}`, code: match[1], output: match[2] })
+    for (const match of text.matchAll(/^```ts([^\n]*)\n(.*?)^```(?:\s*```text\n(.*?)```)?/gms)) {
+      const name = `${guide}:${text.slice(0, match.index).split('\n').length}`
+      const [, file, code, output] = match
+      if (file === '') programs.push({ name, code, output })
+      else quotations.push({ name, file: file.trim(), code })
     }
   }
-  return found
+  return { programs, quotations }
 }
 
-const all = await programs()
+/** Lines without the indentation that all of them have, and without empty lines at both ends. */
+function dedent(lines: readonly string[]): string {
+  const indents = lines.filter(line => line.trim() !== '').map(line => line.length - line.trimStart().length)
+  const least = Math.min(...indents)
+  return lines
+    .map(line => line.slice(least).trimEnd())
+    .join('\n')
+    .replace(/^\n+|\n+$/g, '')
+}
+
+/** The passages of a quotation, between lines that consist of `// …`. */
+const passagesOf = (code: string): string[] => code.split(/^\s*\/\/ …\n/m).map(passage => dedent(passage.split('\n')))
+
+/** Checks that the passages are consecutive lines of a file, in their order. */
+function assertQuoted({ file, code }: Quotation, source: string): void {
+  const lines = source.split('\n')
+  let from = 0
+  for (const passage of passagesOf(code)) {
+    assert.notEqual(passage, '', 'a passage has no lines')
+    const length = passage.split('\n').length
+    const starts = lines.flatMap((_, i) =>
+      i >= from && dedent(lines.slice(i, i + length)) === passage && lines[i].trim() !== '' ? [i] : [],
+    )
+    assert.ok(starts.length > 0, `these lines are not in ${file}, or not in this order:\n${passage}`)
+    from = starts[0] + length
+  }
+}
+
+const { programs: all, quotations } = await blocks()
 const fileOf = (program: Program) => join(folder, `${program.name.replaceAll(/[^a-z0-9]+/gi, '-')}.ts`)
 
 describe('the guides', () => {
@@ -52,6 +91,22 @@ describe('the guides', () => {
 
   test('their programs are well typed', async () => {
     await run('npx', ['tsc', '-p', folder], { cwd: root }).catch(error => assert.fail(error.stdout))
+  })
+
+  for (const quotation of quotations) {
+    test(`${quotation.name} shows lines of ${quotation.file}`, async () => {
+      assertQuoted(quotation, await readFile(join(root, quotation.file), 'utf8'))
+    })
+  }
+
+  test('a quotation that differs from its file is noticed', () => {
+    const source = 'class A {\n  one() {\n    return 1\n  }\n\n  two() {\n    return 2\n  }\n}\n'
+    const check = (code: string) => assertQuoted({ name: '', file: 'a.ts', code }, source)
+    check('one() {\n  return 1\n}\n')
+    check('class A {\n  one() {\n    // …\n    return 2\n')
+    assert.throws(() => check('one() {\n  return 2\n}\n'), /not in a\.ts/)
+    assert.throws(() => check('one() {\nreturn 1\n}\n'), /not in a\.ts/)
+    assert.throws(() => check('return 2\n// …\nreturn 1\n'), /not in this order/)
   })
 
   for (const program of all) {

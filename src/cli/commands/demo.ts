@@ -9,7 +9,7 @@ import { FolderNotEmptyError, ImageTextDataset, writeShapes } from '../../data/i
 import { demoData, demoRun, demoSteps } from '../../demo/config.ts'
 import { type DemoData, evaluateDemo } from '../../demo/evaluate.ts'
 import { type Target, writeReport } from '../../demo/report/report.ts'
-import { percent } from '../../demo/words.ts'
+import { percent, percentRange } from '../../demo/words.ts'
 import { writeAtomically } from '../../io/index.ts'
 import {
   checkRunConfig,
@@ -132,13 +132,19 @@ async function openData(folders: Folders, { model }: Run): Promise<DemoData> {
   }
 }
 
-const summaryTable = (targets: readonly Target[]): string =>
-  table(
-    ['on unseen pictures', 'reached', 'target', ''],
-    targets.map(({ name, value, target }) => [
+/** The table of results, and how far other seeds are from them. */
+function summaryTable(targets: readonly Target[]): string {
+  const range = targets.find(({ overSeeds }) => overSeeds)?.overSeeds
+  const rows = table(
+    ['on unseen pictures', 'reached', 'target', '', ...(range ? [`${range.seeds} seeds`] : [])],
+    targets.map(({ name, value, target, overSeeds }) => [
       name,
       percent(value),
       `≥ ${percent(target, 0)}`,
       value >= target ? '✓' : '✗ missed',
+      ...(range ? [overSeeds ? percentRange(overSeeds) : ''] : []),
     ]),
   )
+  if (!range) return rows
+  return `${rows}\n\nThe last column is what ${range.seeds} trainings reached that differ in their seed.`
+}

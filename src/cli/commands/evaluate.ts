@@ -107,7 +107,7 @@ async function openFor({ model, family }: Opened<FamilyName>, { data, frames }: 
       throw new UsageError(
         `--frames ${frames}: the model reads ${expected === undefined ? 'no clips' : `${expected} frames`}`,
       )
-    const examples = await openExamples(data, family, model.config)
+    const examples = await openExamples(data, family as 'video-classifier' | 'multimodal-classifier', model.config)
     if (!(examples instanceof ShardStream)) return examples
     return { ...(await examples.all(onBadSample)), fingerprint: examples.fingerprint }
   }

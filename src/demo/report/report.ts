@@ -2,7 +2,8 @@
 // its input, which evaluate.ts collects.
 
 import { writeAtomically } from '../../io/index.ts'
-import { duration, percent } from '../words.ts'
+import type { SeedRange } from '../seeds.ts'
+import { duration, percent, percentRange } from '../words.ts'
 
 import { lineChart, number } from './chart.ts'
 import { type CaptionedPicture, gallery, verdict } from './gallery.ts'
@@ -17,6 +18,8 @@ export interface Target {
   readonly name: string
   readonly value: number
   readonly target: number
+  /** what other seeds reached; absent if a training of this length was not measured */
+  readonly overSeeds?: SeedRange
 }
 
 export interface CurvePoint {
@@ -111,20 +114,20 @@ ${[summary, captions, pooler, tokenStrips, similarity, zeroShot, retrieval, lear
 </body>
 </html>`}\n`
 
-const summary = ({ targets }: ReportData): Html => html`<section>
+const summary = ({ targets }: ReportData): Html => {
+  const ranges = targets.flatMap(({ overSeeds }) => (overSeeds ? [overSeeds] : []))
+  return html`<section>
 <h2>In short</h2>
 <div class="scroll"><table class="wide">
-<thead><tr><th scope="col">On pictures it has not seen</th><th scope="col" class="number">reached</th><th scope="col" class="number">target</th><th scope="col"></th></tr></thead>
+<thead><tr><th scope="col">On pictures it has not seen</th><th scope="col" class="number">reached</th><th scope="col" class="number">target</th><th scope="col"></th>${ranges.length > 0 ? html`<th scope="col" class="number">${ranges[0].seeds} seeds</th>` : ''}</tr></thead>
 <tbody>${targets.map(
-  ({
-    name,
-    value,
-    target,
-  }) => html`<tr><th scope="row">${name}</th><td class="number figure-value">${percent(value)}</td><td class="number">≥ ${percent(target, 0)}</td><td>${verdict(value >= target, 'reached', 'missed')}</td></tr>
+    ({ name, value, target, overSeeds }) =>
+      html`<tr><th scope="row">${name}</th><td class="number figure-value">${percent(value)}</td><td class="number">≥ ${percent(target, 0)}</td><td>${verdict(value >= target, 'reached', 'missed')}</td>${overSeeds ? html`<td class="number">${percentRange(overSeeds)}</td>` : ''}</tr>
 `,
-)}</tbody></table></div>
-</section>
+  )}</tbody></table></div>
+${ranges.length > 0 ? html`<p>The last column is what ${ranges[0].seeds} trainings reached that differ in their seed: how far another training may be from this one.</p>` : ''}</section>
 `
+}
 
 const learning = ({ curve }: ReportData): Html => html`<section>
 <h2>How it learned</h2>
@@ -209,9 +212,8 @@ function zeroShot({ zeroShot: { pairs, confusions } }: ReportData): Html {
   }
   return html`<section>
 <h2>Zero-shot classification</h2>
-<p>Each picture of one object gets the name with the nearest embedding among all ${pairs.length}
-colour–shape names. A name’s embedding is the mean of those of “a small …” and “a large …”. The dashed pairs never occurred in training: the model knows their colour and their
-shape only from other pairs.</p>
+<p>Each picture of one object gets the colour–shape name in the nearest caption: “a small …” or “a large …” and one of
+${pairs.length} names. The dashed pairs never occurred in training: the model knows their colour and their shape only from other pairs.</p>
 <figure><div class="scroll"><table class="heat pairs">
 <thead><tr><td></td>${shapes.map(shape => html`<th scope="col">${shape}</th>`)}</tr></thead>
 <tbody>${colours.map(

@@ -4,6 +4,7 @@ import { type Batch, classTargets, type ImageTextSource, type MultiImageSource }
 import { labelledClassification } from '../../evaluate/index.ts'
 import { deviceOfModel } from '../../evaluate/inputs.ts'
 import { type ImageClassifier, VideoClassifier } from '../../models/index.ts'
+import { classificationLoss } from '../../nn/index.ts'
 import { fromData } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
@@ -61,9 +62,16 @@ export class ClassifierObjective implements Objective<LabelledBatch, ImageTextSo
   loss({ images, imageShape, labels }: LabelledBatch): Losses {
     const on = deviceOfModel(this.model)
     const { data, shape } = classTargets(labels, this.#classes)
-    return {
-      ...this.model.loss(fromData(images, imageShape, on), fromData(data, shape, on), { smoothing: this.#smoothing }),
-    }
+    const [input, targets] = [fromData(images, imageShape, on), fromData(data, shape, on)]
+    const options = { smoothing: this.#smoothing }
+    if (!this.#areFeatures(imageShape)) return { ...this.model.loss(input, targets, options) }
+    const classification = classificationLoss(this.model.head.forward(input), targets, options)
+    return { total: classification, classification }
+  }
+
+  /** Whether a batch has the encoder's tokens instead of images: [batch, tokens, width], or [batch, frames, tokens, width] of clips. */
+  #areFeatures(shape: readonly number[]): boolean {
+    return shape.length === (this.model instanceof VideoClassifier ? 4 : 3)
   }
 
   size({ imageShape }: LabelledBatch): number {

@@ -1,0 +1,202 @@
+// Features of a frozen encoder, computed once and kept in a folder. Training a head on them needs no image and no pass through the
+// encoder, so an epoch takes as long as reading a file. A computation that is stopped or killed continues where it was, and a later
+// run with the same encoder and the same data uses what is there.
+
+import { createHash } from 'node:crypto'
+import { type FileHandle, open, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { examplePixels, type ImageTextSource, type MultiImageSource, normalizeExample, placeOf } from '../data/index.ts'
+import { inEvaluation, readOut } from '../evaluate/embeddings.ts'
+import { deviceOfModel } from '../evaluate/inputs.ts'
+import { inParts } from '../evaluate/memory.ts'
+import { DataError, fileError, LineFile, messageOf } from '../io/index.ts'
+import { type ImageClassifier, VideoClassifier } from '../models/index.ts'
+import { fromData, scope, type Tensor } from '../tensor/index.ts'
+
+/** Images or clips, with their classes. */
+type Examples = ImageTextSource | MultiImageSource
+
+/** Features that belong to other examples, or are damaged. */
+export class FeatureError extends DataError {}
+
+export interface FeatureOptions {
+  /** mean and standard deviation of the pixels */
+  readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] }
+  /** examples that are computed at once */
+  readonly batchSize: number
+  /** stop at an image that cannot be read */
+  readonly strict: boolean
+  readonly signal?: AbortSignal
+  /** called after each batch; `done` includes examples of an earlier start */
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+/** The tokens of the encoder for some examples: [batch, tokens, width], or [batch, frames, tokens, width] of clips. */
+const encode = (model: ImageClassifier | VideoClassifier, images: Tensor): Tensor =>
+  model instanceof VideoClassifier ? model.frameTokens(images) : model.encoder.forward(images)
+
+/** Features of examples. */
+export interface Features<Source extends Examples = Examples> {
+  /** the same examples, whose numbers are the encoder's tokens instead of pixels; until it is closed */
+  readonly source: Source
+  close(): Promise<void>
+}
+
+/**
+ * The features of examples; those that are not known are computed.
+ * @param folder where features are kept: a file for each encoder and data
+ * @throws FeatureError if a file there is damaged; LockedError while another process computes the same features; the reason of the
+ *   signal, after the features so far were kept
+ */
+export async function openFeatures<Source extends Examples>(
+  model: ImageClassifier | VideoClassifier,
+  source: Source,
+  folder: string,
+  options: FeatureOptions,
+): Promise<Features<Source>> {
+  const shape = exampleShape(model)
+  const path = join(folder, `${(await fingerprint(model, source, options)).slice(0, 16)}.f32`)
+  const unreadable = await compute(path, model, source, shape, options)
+  const file = await open(path, 'r')
+  const bytes = 4 * shape.reduce((a, b) => a * b)
+  const read = async (index: number): Promise<Float32Array> => {
+    const reason = unreadable.get(index)
+    if (reason !== undefined) throw new DataError(reason, placeOf(source, index))
+    const row = new Float32Array(bytes / 4)
+    const { bytesRead } = await file.read(new Uint8Array(row.buffer), 0, bytes, index * bytes)
+    if (bytesRead < bytes) throw new FeatureError(`ends before example ${index}`, { file: path })
+    return row
+  }
+  const features = {
+    length: source.length,
+    imageSize: source.imageSize,
+    fingerprint: source.fingerprint,
+    exampleShape: shape,
+    captions: index => source.captions(index),
+    ...(source.labels && { labels: (index: number) => source.labels!(index) }),
+    name: index => source.name(index),
+    ...('images' in source ? { imagesPerExample: source.imagesPerExample, images: read } : { image: read }),
+  } satisfies Partial<ImageTextSource & MultiImageSource>
+  return { source: features as unknown as Source, close: () => file.close() }
+}
+
+function exampleShape(model: ImageClassifier | VideoClassifier): number[] {
+  const { tokens, positions } = model.encoder
+  const image = [tokens, positions.shape[1]]
+  return model instanceof VideoClassifier ? [model.frames, ...image] : image
+}
+
+/** SHA-256 of everything that the features depend on; of the files of the examples their sizes and times. */
+async function fingerprint(
+  model: ImageClassifier | VideoClassifier,
+  source: Examples,
+  { normalize }: FeatureOptions,
+): Promise<string> {
+  const hash = createHash('sha256').update(
+    JSON.stringify([model.config.image, exampleShape(model), normalize, source.fingerprint, source.imageSize]),
+  )
+  for (const [name, tensor] of model.encoder.stateDict()) {
+    const { buffer, byteOffset, byteLength } = (await tensor.data()) as Float32Array
+    hash.update(name).update(new Uint8Array(buffer, byteOffset, byteLength))
+  }
+  for (let index = 0; index < source.length; index++) {
+    const found = await stat(source.name(index)).catch(() => undefined)
+    hash.update(`${found?.size} ${found?.mtimeMs} `)
+  }
+  return hash.digest('hex')
+}
+
+interface Entry {
+  /** number of examples whose features are in the file */
+  readonly done: number
+  /** those of them that could not be read, and why */
+  readonly unreadable: readonly (readonly [index: number, reason: string])[]
+}
+
+/** Computes the features that are missing. Returns the examples that cannot be read, by index. */
+async function compute(
+  path: string,
+  model: ImageClassifier | VideoClassifier,
+  source: Examples,
+  shape: readonly number[],
+  { normalize, batchSize, strict, signal, onProgress }: FeatureOptions,
+): Promise<Map<number, string>> {
+  const journal = await LineFile.open(`${path}.jsonl`, { begins: '{"' })
+  const size = shape.reduce((a, b) => a * b)
+  const unreadable = new Map<number, string>()
+  let rows: FileHandle | undefined
+  try {
+    let done = 0
+    for (const [i, line] of journal.lines.entries()) {
+      const entry = parse(line, journal.path, i + 1)
+      done = entry.done
+      for (const [index, reason] of entry.unreadable) unreadable.set(index, reason)
+    }
+    rows = await open(path, 'a')
+    const written = (await rows.stat()).size
+    if (written < 4 * size * done)
+      throw new FeatureError(`has ${written} bytes, but its journal says ${4 * size * done}: remove both files`, {
+        file: path,
+      })
+    await rows.truncate(4 * size * done)
+    if (done > 0) onProgress?.(done, source.length)
+    const device = deviceOfModel(model)
+    while (done < source.length) {
+      signal?.throwIfAborted()
+      const count = Math.min(batchSize, source.length - done)
+      const images: Float32Array[] = []
+      const failed: [number, string][] = []
+      for (let i = done; i < done + count; i++)
+        try {
+          images.push(normalizeExample(source, await examplePixels(source, i), normalize))
+        } catch (error) {
+          if (strict || !(error instanceof DataError)) throw error
+          failed.push([i, error.reason])
+          images.push(new Float32Array(pixelsOf(source)))
+        }
+      const features = new Float32Array(count * size)
+      await inEvaluation(model, () =>
+        inParts(model, count, 'images', async (start, stop) => {
+          const some = joined(images.slice(start, stop))
+          const several = 'images' in source ? [source.imagesPerExample] : []
+          const { imageSize: side } = source
+          const shape = [stop - start, ...several, 3, side, side]
+          features.set(await readOut(() => scope(() => encode(model, fromData(some, shape, device)))), start * size)
+        }),
+      )
+      await rows.appendFile(new Uint8Array(features.buffer))
+      await rows.datasync()
+      done += count
+      await journal.append([JSON.stringify({ done, unreadable: failed } satisfies Entry)])
+      for (const [index, reason] of failed) unreadable.set(index, reason)
+      onProgress?.(done, source.length)
+    }
+    return unreadable
+  } catch (error) {
+    throw error instanceof Error && 'code' in error ? fileError(path, error) : error
+  } finally {
+    await rows?.close()
+    await journal.close()
+  }
+}
+
+const pixelsOf = (source: Examples): number =>
+  ('images' in source ? source.imagesPerExample : 1) * 3 * source.imageSize ** 2
+
+function joined(rows: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(rows.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const row of rows) {
+    all.set(row, at)
+    at += row.length
+  }
+  return all
+}
+
+function parse(line: string, file: string, number: number): Entry {
+  try {
+    return JSON.parse(line) as Entry
+  } catch (cause) {
+    throw new FeatureError(`is not JSON: ${messageOf(cause)}`, { file, line: number, cause })
+  }
+}
