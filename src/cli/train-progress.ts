@@ -21,7 +21,8 @@ const SKIPPED_SHOWN = 10
 const digits = (value: number) => value.toPrecision(3)
 
 export class TrainingProgress
-  implements Pick<TrainOptions, 'onFeatures' | 'onStart' | 'onStep' | 'onEvaluation' | 'onGuard' | 'onBadSample'>
+  implements
+    Pick<TrainOptions, 'onFeatures' | 'onShard' | 'onStart' | 'onStep' | 'onEvaluation' | 'onGuard' | 'onBadSample'>
 {
   #bar: Progress | undefined
   #features: Progress | undefined
@@ -45,6 +46,15 @@ export class TrainingProgress
     this.#features ??= progressBar('features', total, done)
     this.#features.update(done)
     if (done === total) this.#features.stop()
+  }
+
+  readonly onShard = (listed: number, shards: number): void => {
+    this.#bar ??= progressBar('listing shards', shards)
+    this.#bar.update(listed)
+    if (listed < shards) return
+    this.#bar.stop()
+    this.#bar = undefined
+    say(`listed ${shards.toLocaleString('en')} shards`)
   }
 
   readonly onStart = (start: TrainingStart): void => {

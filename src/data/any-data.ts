@@ -11,7 +11,9 @@ import { ImageTextDataset, type OpenDatasetOptions } from './dataset.ts'
 import type { ImageTextSource, MultiImageSource, OnBadSample } from './image-text-source.ts'
 import { onBadSample as isOnBadSample } from './image-text-source.ts'
 import { isShards } from './open-data.ts'
+import { ShardClipDataset } from './shards/shard-clips.ts'
 import { ShardDataset } from './shards/shard-dataset.ts'
+import { kindOfShards } from './shards/shard-stream.ts'
 
 export interface OpenAnyDataOptions extends Pick<OpenDatasetOptions, 'imageSize'> {
   /** number of frames to use of each clip; only for clips, which need it */
@@ -26,10 +28,12 @@ const anyDataOptions = {
 } satisfies Settings<OpenAnyDataOptions>
 
 /**
- * Opens images or clips, with the labels that they have: whatever `openData` or `ClipDataset.open` opens.
+ * Opens images or clips, with the labels that they have: whatever `openData`, `ClipDataset.open` or `ShardClipDataset.open`
+ * opens.
  *
  * - A folder with a list of clips, or such a list, is clips, and so is every folder if `frames` is given.
- * - Shards, a folder with a list of captions, such a list, and a folder with one folder of images for each class are images.
+ * - Shards are clips if their first sample has numbered frames, and images otherwise.
+ * - A folder with a list of captions, such a list, and a folder with one folder of images for each class are images.
  * @throws DataError naming what is wrong; for clips without `frames`, and for `frames` of images
  */
 export async function openAnyData(
@@ -44,16 +48,19 @@ export async function openAnyData(
     throw refuse('holds clips: say how many frames of each are used, with frames (--frames 8)')
   if (kind === 'images' && frames !== undefined)
     throw refuse(`holds images and no clips: frames, which is ${frames}, is for clips alone`)
-  if (frames !== undefined) return ClipDataset.open(path, { ...reading, frames })
-  if (!(await isShards(path))) return ImageTextDataset.open(path, reading)
-  const shards = await ShardDataset.open(path, { imageSize, threads: 'auto' })
-  // the fingerprint of all samples has the paths of the shards in it
-  return { ...(await shards.all(onBadSample)), fingerprint: shards.fingerprint }
+  if (await isShards(path)) {
+    const shards = await (frames === undefined
+      ? ShardDataset.open(path, reading)
+      : ShardClipDataset.open(path, { ...reading, frames }))
+    // the fingerprint of all samples has the paths of the shards in it
+    return { ...(await shards.all(onBadSample)), fingerprint: shards.fingerprint }
+  }
+  return frames === undefined ? ImageTextDataset.open(path, reading) : ClipDataset.open(path, { ...reading, frames })
 }
 
-/** What a path says that it holds; a folder without a list says nothing. */
+/** What a path says that it holds; a folder without a list says nothing, nor do shards without a usable sample. */
 async function kindOf(path: string): Promise<'images' | 'clips' | undefined> {
-  if (await isShards(path)) return 'images'
+  if (await isShards(path)) return kindOfShards(path)
   const isFolder = await stat(path).then(
     found => found.isDirectory(),
     () => undefined,

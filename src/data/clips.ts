@@ -16,6 +16,7 @@ import {
   type OpenDatasetOptions,
   type SplitOptions,
 } from './dataset.ts'
+import { evenlySpaced, framesOf, inOrder } from './frames.ts'
 import type { MultiImageSource } from './image-text-source.ts'
 import { IMAGE_FILE, toUnitRange } from './images/image.ts'
 import type { RandomCrop } from './images/random-crop.ts'
@@ -134,21 +135,6 @@ export class ClipDataset extends FolderDataset<CaptionedClip> implements MultiIm
   }
 }
 
-/**
- * Which frames of a clip are used: `wanted` of `count` at even distances, the first and the last among them; of one, the
- * middle. The frames of a clip that is played backwards are the same, unless a single one is in the middle of an even number.
- */
-export function evenlySpaced(count: number, wanted: number): number[] {
-  const last = count - 1
-  return Array.from({ length: wanted }, (_, i) => {
-    const fromEnd = wanted - 1 - i
-    if (i === fromEnd) return Math.floor(last / 2)
-    // the second half mirrors the first, so that both round alike
-    const near = Math.round((Math.min(i, fromEnd) * last) / (wanted - 1))
-    return i < fromEnd ? near : last - near
-  })
-}
-
 // ---- Lists of clips ----
 
 async function clipsOfList(path: string, wanted: number, withLabels: ReadLabels) {
@@ -231,8 +217,6 @@ const isFrame = (entry: Dirent): boolean => !entry.isDirectory() && IMAGE_FILE.t
 
 // ---- Frames ----
 
-const framesOf = (count: number): string => (count === 1 ? '1 frame' : `${count} frames`)
-
 /** The frames in the folder of a clip, ordered by their numbers. The reasons of errors begin with a verb. */
 function framesIn(folder: string, wanted: number, refuse: Refuse): string[] {
   let names: string[]
@@ -241,22 +225,7 @@ function framesIn(folder: string, wanted: number, refuse: Refuse): string[] {
   } catch (error) {
     throw fileError(folder, error)
   }
-  const frames = names.filter(name => IMAGE_FILE.test(name)).map(file => ({ file, number: numberIn(file, refuse) }))
+  const frames = names.filter(name => IMAGE_FILE.test(name))
   if (frames.length === 0) throw refuse('has no frames: it holds no PNG, JPEG or WebP file')
-  frames.sort((a, b) => {
-    if (a.number !== b.number) return a.number < b.number ? -1 : 1
-    return a.file < b.file ? -1 : 1
-  })
-  for (const [i, { file, number }] of frames.entries())
-    if (i > 0 && frames[i - 1].number === number)
-      throw refuse(`has two frames with the number ${number}: '${frames[i - 1].file}' and '${file}'`)
-  if (frames.length < wanted) throw refuse(`has ${framesOf(frames.length)}, and ${wanted} are wanted`)
-  return frames.map(({ file }) => file)
-}
-
-/** The last number in the name of a file; time stamps may have more digits than a float64. */
-function numberIn(file: string, refuse: Refuse): bigint {
-  const digits = /(\d+)\D*$/.exec(file.replace(/\.\w+$/, ''))
-  if (!digits) throw refuse(`has a frame '${file}' without a number in its name`)
-  return BigInt(digits[1])
+  return inOrder(frames, name => name, wanted, refuse).map(({ frame }) => frame)
 }

@@ -39,7 +39,7 @@ export {
 } from './images/image.ts'
 export type { RandomCrop } from './images/random-crop.ts'
 export { type ClassTargets, classesOf, classTargets, type ReadLabels } from './labels.ts'
-export { openData, readAllCaptions } from './open-data.ts'
+export { openClips, openData, readAllCaptions } from './open-data.ts'
 export { listImages, type OpenPicturesOptions, openPictures, type Pictures } from './pictures.ts'
 export { type OpenQuestionsOptions, type PictureQuestion, QuestionDataset } from './questions.ts'
 export {
@@ -106,7 +106,9 @@ export {
   shapesOptions,
   shapesScene,
 } from './shapes/scenes.ts'
-export { type OpenShardsOptions, ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
+export { type OpenShardClipsOptions, ShardClipDataset } from './shards/shard-clips.ts'
+export { ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
+export { type ListShardsOptions, type OnShard, type OpenShardsOptions, ShardStream } from './shards/shard-stream.ts'
 export { ClipTokenizer } from './tokenizers/clip.ts'
 export { JsonTokenizer } from './tokenizers/json.ts'
 export { type TrainBytePairsOptions, trainBytePairs } from './tokenizers/learn-byte-pairs.ts'

@@ -1,6 +1,6 @@
 // Examines a run and reports what is wrong: its gradients, optimizer, metrics, activity and data.
 
-import { BatchIterator, type ImageTextSource, type MultiImageSource, ShardDataset } from '../data/index.ts'
+import { BatchIterator, type ImageTextSource, type MultiImageSource, ShardStream } from '../data/index.ts'
 import { checkFinite } from '../io/index.ts'
 import { withoutAllocation } from '../nn/index.ts'
 import { Generator, seed } from '../tensor/index.ts'
@@ -118,7 +118,7 @@ async function examineModel(
 
 /** The images to examine: all of a folder, or the first window of shards, where bad samples are skipped without a message. */
 const knownPart = async (data: RunData['train'], seed: number): Promise<ImageTextSource | MultiImageSource> =>
-  data instanceof ShardDataset ? data.open(0, 0, { seed, shuffle: false, onBadSample: () => {} }) : data
+  data instanceof ShardStream ? data.open(0, 0, { seed, shuffle: false, onBadSample: () => {} }) : data
 
 /**
  * Examines the gradient of a batch that the guard saved, with the weights of that step, on the current device.

@@ -70,7 +70,7 @@ async function goOn(
     throw new RunError(`has no checkpoint of step ${step}: there are ${steps.join(', ') || 'none'}`, { file: run.path })
   await device.use(config.device)
   const skipped = new SkippedSamples(options.onBadSample)
-  const training = prepare(run, config, naming, await openTrainingData(config, skipped), skipped)
+  const training = prepare(run, config, naming, await openTrainingData(config, skipped, options.onShard), skipped)
   const trained = await (steps.includes(step) ? restore(training, step) : fresh(training))
   await run.goBack(step)
   if (config !== saved) await run.writeConfig(config)

@@ -1,14 +1,17 @@
 // Reading a run: its settings, its model at a checkpoint, and its training data.
 
 import {
-  ClipDataset,
+  type ClipDataset,
   type ImageTextDataset,
   type ImageTextSource,
   type MultiImageSource,
   type OnBadSample,
+  openClips,
   openData,
   QuestionDataset,
-  ShardDataset,
+  type ShardClipDataset,
+  type ShardDataset,
+  ShardStream,
 } from '../data/index.ts'
 import type { Normalized } from '../evaluate/index.ts'
 import { VIDEO_FRAMES } from '../models/config.ts'
@@ -147,7 +150,7 @@ async function chooseStep(run: RunFolder, wanted: number | undefined): Promise<n
 /** The training examples of a run of each family, when they have not been split. */
 export interface FamilyExamples extends Record<Exclude<FamilyName, ClassFamily>, ImageTextDataset | ShardDataset> {
   readonly classifier: ImageTextDataset | ShardDataset
-  readonly 'video-classifier': ClipDataset
+  readonly 'video-classifier': ClipDataset | ShardClipDataset
   readonly 'multimodal-classifier': QuestionDataset
 }
 
@@ -157,7 +160,7 @@ export type RunData<F extends FamilyName = FamilyName> = {
 }[F]
 
 /** The validation examples of a run of a family. */
-export type HeldOut<F extends FamilyName> = FamilyExamples[F] extends MultiImageSource
+export type HeldOut<F extends FamilyName> = FamilyExamples[F] extends { readonly imagesPerExample: number }
   ? MultiImageSource
   : ImageTextSource
 
@@ -189,18 +192,19 @@ export async function openExamples<F extends FamilyName>(
   const { window, threads } = settle('openExamples(path, family, model, options)', options, openExamplesOptions)
   const { image, frames, images } = model as RunModels[FamilyName] & { frames?: number; images?: number }
   const common = { imageSize: image.size, threads: threads ?? ('auto' as const) }
+  const inWindows = { ...common, ...(window !== undefined && { window }) }
   const openers: { readonly [K in FamilyName]: () => Promise<FamilyExamples[K]> } = {
     coca: pictures,
     'dual-encoder': pictures,
     captioner: pictures,
     classifier: () => pictures(true),
-    'video-classifier': () => ClipDataset.open(path, { ...common, frames: frames ?? VIDEO_FRAMES, labels: true }),
+    'video-classifier': () => openClips(path, { ...inWindows, frames: frames ?? VIDEO_FRAMES, labels: true }),
     'multimodal-classifier': () => QuestionDataset.open(path, { ...common, images: images ?? 1 }),
   }
   return (await openers[family]()) as FamilyExamples[F]
 
   function pictures(labels = false) {
-    return openData(path, { ...common, ...(window !== undefined && { window }), labels })
+    return openData(path, { ...inWindows, labels })
   }
 }
 
@@ -220,7 +224,7 @@ async function openParts(config: RunConfig, onBadSample?: OnBadSample): Promise<
   const { data, family, model, validation, seed, window, threads } = config
   const whole = await openExamples(data, family, model, { window, threads })
   if (validation === 0) return { train: whole } as RunData
-  if (!(whole instanceof ShardDataset)) return whole.split({ validation, seed }) as RunData
+  if (!(whole instanceof ShardStream)) return whole.split({ validation, seed }) as RunData
   const parts = whole.split({ validation, seed })
-  return { train: parts.train, validation: await parts.validation.all(onBadSample) }
+  return { train: parts.train, validation: await parts.validation.all(onBadSample) } as RunData
 }

@@ -2,9 +2,10 @@
 
 import {
   type BatchOptions,
+  type OnShard,
   readAllCaptions,
   readTokenizer,
-  ShardDataset,
+  ShardStream,
   type Tokenizer,
   WordTokenizer,
 } from '../data/index.ts'
@@ -34,15 +35,17 @@ import type { RunData } from './run.ts'
 /**
  * The tokenizer and the classes of a run, and its configuration with their numbers. The tokenizer is that of a file, or consists of
  * the words of the captions; the classes are those of the data.
+ * @param onShard called after each shard that is listed to find the classes
  * @throws FileError, TokenizerError if the file is not a tokenizer, or the captions have more words than the model has ids;
  *   RunConfigError if the numbers of classes of the model and of the data differ
  */
 export async function nameNumbers(
   config: RunConfig,
   data: RunData['train'],
+  onShard?: OnShard,
 ): Promise<{ config: RunConfig; naming: Naming }> {
   const tokenizer = hasTexts(config) ? await tokenizerFor(config, data) : undefined
-  const classes = hasClasses(config) ? classesFor(config, data) : undefined
+  const classes = hasClasses(config) ? await classesFor(config, data, onShard) : undefined
   const text = tokenizer &&
     hasTexts(config) && {
       text: { ...config.model.text, vocabulary: tokenizer.vocabularySize, pad: tokenizer.pad },
@@ -54,9 +57,13 @@ export async function nameNumbers(
   }
 }
 
-/** The classes of the data. @throws RunConfigError if the model has another number of classes */
-function classesFor({ model }: RunConfig<ClassFamily>, data: RunData['train']): readonly string[] {
-  const classes = data instanceof ShardDataset ? [] : data.classes
+/** The classes of the data; those of shards are collected from all of them. @throws RunConfigError if the model has another number of classes */
+async function classesFor(
+  { model }: RunConfig<ClassFamily>,
+  data: RunData['train'],
+  onShard?: OnShard,
+): Promise<readonly string[]> {
+  const classes = data instanceof ShardStream ? await data.readClasses({ onShard }) : data.classes
   if (model.classes === undefined || model.classes === classes.length) return classes
   const reason = `must be ${classes.length}, the number of classes of the data (${firstFew(classes)}), not ${model.classes}`
   throw new RunConfigError([{ field: 'model.classes', reason }])

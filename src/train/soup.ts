@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { type ImageTextSource, type MultiImageSource, ShardDataset } from '../data/index.ts'
+import { type ImageTextSource, type MultiImageSource, ShardStream } from '../data/index.ts'
 import { DataError, writeAtomically } from '../io/index.ts'
 import { type FamilyName, familyNames } from '../models/index.ts'
 import { Module } from '../nn/index.ts'
@@ -225,7 +225,7 @@ const areRuns = new is.Kind<readonly string[]>(
 /** All examples of the data of a configuration. */
 async function sourceOf(config: RunConfig): Promise<ImageTextSource | MultiImageSource> {
   const { train } = await openRunData({ config: { ...config, validation: 0 } as RunConfig })
-  return train instanceof ShardDataset ? train.all() : train
+  return train instanceof ShardStream ? train.all() : train
 }
 
 type Settled = { readonly config: RunConfig } & Naming

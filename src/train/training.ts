@@ -1,7 +1,7 @@
 // The training of a run, from a step to its end. A checkpoint holds everything that a step depends on, so a run can be stopped
 // or killed at any moment, and the resumed run computes the same numbers.
 
-import { BatchIterator, type OnBadSample, ShardDataset } from '../data/index.ts'
+import { BatchIterator, type OnBadSample, type OnShard, ShardStream } from '../data/index.ts'
 import { firstOf } from '../evaluate/index.ts'
 import type { FamilyModels, FamilyName, ImageClassifier, VideoClassifier } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
@@ -65,6 +65,8 @@ export interface TrainOptions<F extends FamilyName = FamilyName> {
   readonly onGuard?: (metrics: GuardMetrics) => void
   /** called for every sample that cannot be used, once */
   readonly onBadSample?: OnBadSample
+  /** called after each shard while shards are listed to find the classes, or to count the samples */
+  readonly onShard?: OnShard
   readonly onCheckpoint?: (checkpoint: { readonly step: number; readonly folder: string }) => void
   /** called while the features of a frozen encoder are computed, with the setting `features` */
   readonly onFeatures?: (done: number, total: number) => void
@@ -79,6 +81,7 @@ export const trainOptions = {
   onEvaluation: undefined,
   onGuard: undefined,
   onBadSample: undefined,
+  onShard: undefined,
   onCheckpoint: undefined,
   onFeatures: undefined,
   evaluate: undefined,
@@ -112,9 +115,13 @@ export interface Trained {
 }
 
 /** Opens the data. If the length is given in epochs, the samples of shards are counted. */
-export async function openTrainingData(config: RunConfig, { tell }: SkippedSamples): Promise<RunData> {
+export async function openTrainingData(
+  config: RunConfig,
+  { tell }: SkippedSamples,
+  onShard?: OnShard,
+): Promise<RunData> {
   const { train, validation } = await openRunData({ config }, config.strict ? undefined : tell)
-  if (config.epochs !== undefined && train instanceof ShardDataset) await train.count()
+  if (config.epochs !== undefined && train instanceof ShardStream) await train.count({ onShard })
   if (config.strict || !validation) return { train, validation } as RunData
   return { train, validation: await withoutBad(validation, config.evaluationExamples, tell) } as RunData
 }
@@ -154,7 +161,7 @@ async function featuresFor(
     throw refuse('needs a frozen encoder: list encoder in freeze')
   if (Object.keys(config.augment).length > 0)
     throw refuse('are computed once, so augment, which changes images at random, has no effect: leave it out')
-  if (data.train instanceof ShardDataset) throw refuse('needs a folder or a list of images or clips, not tars')
+  if (data.train instanceof ShardStream) throw refuse('needs a folder or a list of images or clips, not tars')
   const { normalize, batchSize, strict } = config
   const options = { normalize, batchSize, strict, signal, onProgress: onFeatures }
   return openFeatures(model as ImageClassifier | VideoClassifier, data.train, folder, options)

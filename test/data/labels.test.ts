@@ -9,7 +9,6 @@ import { readCaptions } from '../../src/data/captions.ts'
 import { ImageTextDataset } from '../../src/data/dataset.ts'
 import { encodePng } from '../../src/data/images/image.ts'
 import { classesOf, classTargets } from '../../src/data/labels.ts'
-import { openData } from '../../src/data/open-data.ts'
 import { WordTokenizer } from '../../src/data/tokenizers/tokenizer.ts'
 import { DataError } from '../../src/io/errors.ts'
 import { temporaryFolder } from './folder.ts'
@@ -162,8 +161,4 @@ test('targets are class numbers if each image has one class, and ones and zeros 
   })
   assert.throws(() => classTargets([['cat'], ['cow']], classes), /label 'cow' of image 1 is not one of the 3 classes/)
   assert.throws(() => classTargets([[]], classes), /image 0 has no label/)
-})
-
-test('opening tars with labels throws', async () => {
-  await assert.rejects(openData('x/{0..1}.tar', { imageSize: 4, labels: true }), /labels are not read from tars/)
 })

@@ -1,73 +1,99 @@
-// Runs on shards: stopped and resumed, with samples that cannot be used.
+// Classifiers of pictures and of clips, trained on shards with labels: the classes are found before training, and a resumed run
+// computes the same weights.
 
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
-import { DataError } from '../../src/io/index.ts'
+import { after, before, describe, it } from 'node:test'
+import { writeMovingShapes, writeShapes } from '../../src/data/index.ts'
+import { examineRun } from '../../src/doctor/index.ts'
+import { checkRunConfig, openRun, openRunData, resumeTraining, train } from '../../src/train/index.ts'
+import { type Members, shardsOfMoving, writeTar } from '../data/shards/make.ts'
+import { outcome, tinyJson, tinyModel } from './tiny.ts'
 
-import { readMetrics, resumeTraining, train } from '../../src/train/index.ts'
-import { temporaryFolder } from '../data/folder.ts'
-import { greys, writeTar } from '../data/shards/make.ts'
-import { outcome, tinyConfig } from './tiny.ts'
+let folder: string
+/** the data of a family, in shards */
+const shards: Record<string, string> = {}
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cocagrad-shards-'))
+  const moving = join(folder, 'moving')
+  await writeMovingShapes({ out: moving, count: 24, frames: 4 })
+  shards['video-classifier'] = await shardsOfMoving(moving, folder, 4)
+  await writeShapes({ out: join(folder, 'shapes'), count: 24, objects: 1 })
+  shards.classifier = await shardsOfShapes(join(folder, 'shapes'), folder, 4)
+})
+after(() => rm(folder, { recursive: true }))
 
-type Context = Parameters<typeof temporaryFolder>[0]
-
-/** Five shards of four samples each; of the last, one picture is broken and one has no text. */
-async function shards(t: Context): Promise<{ folder: string; list: string }> {
-  const folder = await temporaryFolder(t)
-  for (let i = 0; i < 5; i++) {
-    const members = greys(4 * i, 4).map(([name, content]) => [name, name === '0017.png' ? 'broken' : content] as const)
-    await writeTar(join(folder, `${i}.tar`), i < 4 ? members : members.filter(([name]) => name !== '0018.txt'))
+/** Writes pictures as shards, whose labels are `.cls` files. @returns the list of the shards in braces */
+async function shardsOfShapes(pictures: string, out: string, count: number): Promise<string> {
+  const lines = (await readFile(join(pictures, 'captions.jsonl'), 'utf8')).trim().split('\n')
+  for (let shard = 0; shard < count; shard++) {
+    const members: Members[] = []
+    for (const [i, line] of lines.entries()) {
+      const { file, label } = JSON.parse(line)
+      const picture = [`${i}.png`, await readFile(join(pictures, file))] as const
+      if (i % count === shard) members.push([picture, [`${i}.cls`, label.split(' ')[0]]])
+    }
+    await writeTar(join(out, `pictures-${shard}.tar`), members.flat())
   }
-  return { folder, list: `${folder}/{0..4}.tar` }
+  return join(out, `pictures-{0..${count - 1}}.tar`)
 }
 
-test('a resumed run from shards computes the same weights as an uninterrupted one', async t => {
-  const { folder, list } = await shards(t)
-  const config = tinyConfig(list, { window: 2, steps: 12, checkpointEvery: 5, augment: { crop: { scale: [0.5, 1] } } })
-  await train(join(folder, 'through'), config)
-  const stop = new AbortController()
-  const stopped = await train(join(folder, 'run'), config, {
-    signal: stop.signal,
-    onStep: ({ step }) => step === 7 && stop.abort(),
+const { image } = tinyModel
+const models = { classifier: { image }, 'video-classifier': { image, frames: 3 } } as const
+
+for (const family of ['classifier', 'video-classifier'] as const)
+  describe(`a ${family} on shards`, () => {
+    const path = (name: string) => join(folder, `${family}-${name}`)
+    const configOf = (others: Record<string, unknown> = {}) =>
+      checkRunConfig(
+        tinyJson(shards[family], { family, model: models[family], window: 2, steps: 8, evaluateEvery: 4, ...others }),
+      )
+    before(() => train(path('whole'), configOf()))
+
+    it('has the classes of all shards, which were listed once', async () => {
+      const listed: string[] = []
+      const onShard = (done: number, all: number) => listed.push(`${done} of ${all}`)
+      const trained = await train(path('classes'), configOf({ steps: undefined, epochs: 1 }), { onShard })
+      assert.deepEqual(listed, ['1 of 3', '2 of 3', '3 of 3'], 'the held-out one was listed when it was opened')
+      const expected = new Set<string>()
+      const { train: data } = await openRunData({ config: { ...trained.config, validation: 0 } })
+      assert.ok('all' in data)
+      const source = await data.all()
+      for (let index = 0; index < source.length; index++) for (const label of source.labels!(index)) expected.add(label)
+      assert.ok('classes' in trained)
+      assert.deepEqual(trained.classes, [...expected].sort())
+      assert.ok(expected.size > 2)
+    })
+
+    it('computes the same weights when it is resumed as without the interruption', async () => {
+      const stop = new AbortController()
+      await train(path('parts'), configOf(), { signal: stop.signal, onStep: ({ step }) => step === 5 && stop.abort() })
+      await resumeTraining(path('parts'), { onShard: () => assert.fail('the run knows its classes') })
+      assert.deepEqual(await outcome(path('parts'), 8), await outcome(path('whole'), 8))
+    })
+
+    it('is measured on held-out shards, and examined by the doctor', async () => {
+      const run = await openRun(path('whole'), { family })
+      const { validation } = await openRunData(run)
+      assert.equal(validation!.length, 6)
+      assert.ok(validation!.labels)
+      const { looked } = await examineRun(path('whole'))
+      assert.ok(looked.gradients)
+    })
   })
-  assert.deepEqual([stopped.step, stopped.finished], [7, false])
-  await resumeTraining(join(folder, 'run'))
-  assert.deepEqual(await outcome(join(folder, 'run'), 12), await outcome(join(folder, 'through'), 12))
-})
 
-test('samples that cannot be used are counted, recorded once with shard and key, and reported', async t => {
-  const { folder, list } = await shards(t)
-  const run = join(folder, 'run')
-  const told: string[] = []
-  const config = tinyConfig(list, { validation: 0, steps: undefined, epochs: 3 })
-  await train(run, config, { onBadSample: ({ key }) => told.push(key!) })
-  const lines = (await readFile(join(run, 'skipped.jsonl'), 'utf8'))
-    .trim()
-    .split('\n')
-    .map(line => JSON.parse(line))
-  const shard = join(folder, '4.tar')
-  assert.deepEqual(
-    lines.sort((a, b) => (a.key < b.key ? -1 : 1)),
-    [
-      { file: shard, key: '0017', reason: 'is neither PNG, JPEG nor WebP' },
-      { file: shard, key: '0018', reason: 'it has no text' },
-    ],
+it('a classifier on shards without labels cannot be trained', async () => {
+  await writeTar(join(folder, 'plain.tar'), [
+    ['a.png', 'x'],
+    ['a.txt', 'words'],
+  ])
+  const config = checkRunConfig(
+    tinyJson(join(folder, 'plain.tar'), { family: 'classifier', model: models.classifier, validation: 0 }),
   )
-  assert.deepEqual(told.sort(), ['0017', '0018'])
-  const last = (await readMetrics(run)).at(-1)!
-  assert.ok(
-    last.kind === 'step' && last.skipped === 2 && last.waiting >= 0 && last.waiting <= last.seconds,
-    JSON.stringify(last),
-  )
-  assert.equal(last.step, 3 * 6) // 19 samples in batches of 3
-})
-
-test('strict throws for them', async t => {
-  const { folder, list } = await shards(t)
-  await assert.rejects(
-    train(join(folder, 'run'), tinyConfig(list, { strict: true, validation: 0 })),
-    error => error instanceof DataError && /4\.tar: 0018: it has no text/.test(error.message),
-  )
+  await assert.rejects(train(join(folder, 'plain'), config), {
+    name: 'DataError',
+    message: /plain\.tar: has no labels/,
+  })
 })

@@ -1,7 +1,7 @@
 // `cocagrad evaluate`: measures a model on images or clips, by the protocols of the paper.
 
 import { type Command, Option } from 'commander'
-import { type BadSample, openAnyData } from '../../data/index.ts'
+import { type BadSample, openAnyData, ShardStream } from '../../data/index.ts'
 import { percent } from '../../demo/words.ts'
 import {
   type EvaluatedModel,
@@ -42,7 +42,7 @@ export function addEvaluate(program: Command): void {
     )
     .requiredOption(
       '--data <path>',
-      'images with captions or labels: a folder with captions.jsonl, captions.csv or captions.tsv, a folder for each class, or shards, data/{000..099}.tar; with --frames clips: a folder with clips.jsonl, or folders of numbered frames',
+      'images with captions or labels: a folder with captions.jsonl, captions.csv or captions.tsv, a folder for each class, or shards, data/{000..099}.tar; with --frames clips: a folder with clips.jsonl, folders of numbered frames, or shards of clips',
     )
     .addOption(
       new Option('--protocol <name>', 'what to measure; may be repeated (default: all that apply)')
@@ -64,6 +64,7 @@ export function addEvaluate(program: Command): void {
     'evaluate --run runs/first --data shapes/unseen',
     'evaluate --run runs/first --data shapes/unseen --protocol zero-shot --labels labels.txt --template "a small {}"',
     'evaluate --run runs/first --data moving --frames 8 --json',
+    'evaluate --run runs/first --data "clips-{00..03}.tar" --frames 8',
   )
 }
 
@@ -101,15 +102,17 @@ export async function evaluate(flags: EvaluateFlags): Promise<void> {
 
 /** The data in the form that a model reads. */
 async function openFor({ model, family }: Opened<FamilyName>, { data, frames }: EvaluateFlags) {
+  const onBadSample = (bad: BadSample) => say(skippedLine(bad))
   if (model instanceof VideoClassifier || model instanceof MultimodalClassifier) {
     const expected = model instanceof VideoClassifier ? model.frames : undefined
     if (frames !== undefined && frames !== expected)
       throw new UsageError(
         `--frames ${frames}: the model reads ${expected === undefined ? 'no clips' : `${expected} frames`}`,
       )
-    return openExamples(data, family as 'video-classifier' | 'multimodal-classifier', model.config)
+    const examples = await openExamples(data, family as 'video-classifier' | 'multimodal-classifier', model.config)
+    if (!(examples instanceof ShardStream)) return examples
+    return { ...(await examples.all(onBadSample)), fingerprint: examples.fingerprint }
   }
-  const onBadSample = (bad: BadSample) => say(skippedLine(bad))
   return openAnyData(data, { imageSize: model.config.image.size, frames, onBadSample })
 }
 

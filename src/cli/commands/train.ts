@@ -76,10 +76,13 @@ export function addTrain(program: Command): void {
     .requiredOption('--out <run>', 'the folder of the run: settings, checkpoints, metrics.jsonl')
     .addOption(
       familyOption(
-        'what to train; a classifier needs a field "label" or "labels" in the list of captions, or one folder for each class; a video-classifier needs clips, a multimodal-classifier a list of questions (default: coca)',
+        'what to train; a classifier needs a field "label" or "labels" in the list of captions, one folder for each class, or labels in shards; a video-classifier needs clips, a multimodal-classifier a list of questions (default: coca)',
       ),
     )
-    .option('--data <path>', 'a folder with captions.jsonl, .csv or .tsv, such a file, or tars: "data/{000..099}.tar"')
+    .option(
+      '--data <path>',
+      'a folder with captions.jsonl, .csv or .tsv, such a file, or tars of pictures or clips: "data/{000..099}.tar"',
+    )
     .option(
       '--tokenizer <file>',
       "tokenizer.json or CLIP's bpe_simple_vocab_16e6.txt.gz (default: words of the captions)",
@@ -162,9 +165,9 @@ export async function trainRun(
 ): Promise<{ readonly value: object; readonly text: string }> {
   const { out, json } = flags
   const progress = new TrainingProgress()
-  const { onStart, onStep, onEvaluation, onGuard, onBadSample, onFeatures } = progress
+  const { onStart, onStep, onEvaluation, onGuard, onBadSample, onFeatures, onShard } = progress
   const result = await interruptible('finishing this step and writing a checkpoint', async signal => {
-    const options = { signal, onStart, onStep, onEvaluation, onGuard, onBadSample, onFeatures }
+    const options = { signal, onStart, onStep, onEvaluation, onGuard, onBadSample, onFeatures, onShard }
     try {
       return await (flags.resume ? resume(flags, options) : start(flags, options, defaults))
     } finally {

@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises'
 import { fileError, ImageError } from '../../io/index.ts'
 
 import { type DecodeImageOptions, decodeImageBytes } from '../images/image.ts'
-import { indexShard, type ShardIndex } from '../shards/shard-index.ts'
+import { type IndexOptions, indexShard, type ShardIndex } from '../shards/shard-index.ts'
 
 /** An image: a file, or a part of one. */
 export interface ImageJob {
@@ -18,6 +18,7 @@ export interface ImageJob {
 export interface ShardJob {
   readonly kind: 'shard'
   readonly file: string
+  readonly options: IndexOptions
 }
 
 export type Job = ImageJob | ShardJob
@@ -27,7 +28,7 @@ export type ResultOf<J extends Job> = J extends ImageJob ? Uint8Array : ShardInd
 /** Runs a job on this thread. */
 export async function perform<J extends Job>(job: J): Promise<ResultOf<J>>
 export async function perform(job: Job): Promise<Uint8Array | ShardIndex> {
-  if (job.kind === 'shard') return indexShard(job.file)
+  if (job.kind === 'shard') return indexShard(job.file, job.options)
   const { file, part, options } = job
   if (!part) return decodeImageBytes(file, options)
   return decodeImageBytes(await readPart(file, part), { ...options, name: `${file}: ${part.name}` })

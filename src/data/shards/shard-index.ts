@@ -1,24 +1,45 @@
 // The samples of a WebDataset shard: a tar in which neighbouring files with one name and several endings are one
-// sample, such as `000123.jpg` next to `000123.txt` or `000123.json`.
+// sample, such as `000123.jpg` next to `000123.txt` or `000123.json`; or, of a clip, `000123.000.jpg`, `000123.001.jpg` and
+// so on next to such a file.
 
-import { messageOf, TarError, type TarMember, tarMembers, WindowedFile } from '../../io/index.ts'
+import { DataError, messageOf, TarError, type TarMember, tarMembers, WindowedFile } from '../../io/index.ts'
 
+import { evenlySpaced, framesOf, inOrder } from '../frames.ts'
 import type { BadSample } from '../image-text-source.ts'
+import { IMAGE_FILE } from '../images/image.ts'
+import { labelsIfAny, labelsIn, type ReadLabels } from '../labels.ts'
 
-/** An image in a shard, and its captions. */
+/** Where an image is in a shard. */
+export interface ImagePart {
+  /** the name of its file in the shard */
+  readonly name: string
+  /** position of its bytes in the shard */
+  readonly offset: number
+  readonly size: number
+}
+
+/** A picture or a clip in a shard, with its captions. */
 export interface ShardSample {
   /** the name without its ending, with its folder */
   readonly key: string
-  /** position of the image's bytes in the shard */
-  readonly offset: number
-  readonly size: number
+  /** the picture, or the frames that are used, in order */
+  readonly images: readonly ImagePart[]
   /** at least one, none of them empty */
   readonly captions: readonly string[]
+  /** names of its classes, at least one, if labels were read and it has some */
+  readonly labels?: readonly string[]
 }
 
 export interface ShardIndex {
   readonly samples: readonly ShardSample[]
   readonly bad: readonly BadSample[]
+}
+
+export interface IndexOptions {
+  /** samples are clips, of each of which so many frames are used; without it they are pictures */
+  readonly frames?: number
+  /** read classes; default false */
+  readonly labels?: ReadLabels
 }
 
 const IMAGES = new Set(['jpg', 'jpeg', 'png', 'webp'])
@@ -28,11 +49,13 @@ const LARGEST_TEXT = 1 << 20
 
 /**
  * Lists the samples of a shard. Captions are those of `json` if it is a list of texts or has a list `captions`, otherwise
- * the text of `txt`, otherwise `caption` of `json`. Other files are ignored. A sample with an error is left out;
+ * the text of `txt`, otherwise `caption` of `json`. Labels are those of `cls`, or `label` or `labels` of `json`; a sample
+ * without a caption has its labels as captions. The frames of a clip are the images that have a number between the key and
+ * the ending, one for every number from the first to the last. Other files are ignored. A sample with an error is left out;
  * a truncated shard ends where it is truncated.
  * @throws FileError if the shard cannot be read at all
  */
-export async function indexShard(file: string): Promise<ShardIndex> {
+export async function indexShard(file: string, options: IndexOptions = {}): Promise<ShardIndex> {
   const tar = await WindowedFile.open(file)
   const samples: ShardSample[] = []
   const bad: BadSample[] = []
@@ -40,26 +63,77 @@ export async function indexShard(file: string): Promise<ShardIndex> {
   const finish = async (group: Group) => {
     const { key, members, twice } = group
     const refuse = (reason: string) => void bad.push({ file, key, reason })
-    if (![...members.keys()].some(ending => IMAGES.has(ending) || TEXTS.has(ending))) return
+    if (!isSample(group, options)) return
     if (keys.has(key)) return refuse('its key occurred before')
     keys.add(key)
     if (twice !== undefined) return refuse(`it has two files .${twice}`)
-    const images = [...members].filter(([ending]) => IMAGES.has(ending))
-    if (images.length === 0) return refuse('it has no image')
-    if (images.length > 1) return refuse(`it has ${images.length} images`)
-    const [[, { offset, size }]] = images
     try {
-      samples.push({ key, offset, size, captions: await captionsOf(members, tar) })
+      if (options.frames === undefined) {
+        const images = [pictureOf(group)]
+        const { fields: _, ...texts } = await textsOf(members, tar, options)
+        samples.push({ key, images, ...texts })
+      } else {
+        const frames = clipOf(group, options.frames)
+        const { fields, ...texts } = await textsOf(members, tar, options)
+        if (Number.isSafeInteger(fields.frames) && fields.frames !== frames.length)
+          throw new Error(`it has ${framesOf(frames.length)}, but 'frames' of its .json file is ${fields.frames}`)
+        samples.push({ key, images: evenlySpaced(frames.length, options.frames).map(at => frames[at]), ...texts })
+      }
     } catch (error) {
       refuse(messageOf(error))
     }
   }
+  try {
+    for await (const group of groupsOf(tar, file)) await finish(group)
+  } catch (error) {
+    if (!(error instanceof TarError)) throw error
+    bad.push({ file, reason: error.reason })
+  } finally {
+    await tar.close()
+  }
+  return { samples, bad }
+}
+
+/**
+ * Whether a shard holds pictures or clips, by its first sample with a text.
+ * @returns undefined if there is no such sample, or the shard cannot be read
+ */
+export async function kindOfShard(file: string): Promise<'images' | 'clips' | undefined> {
+  try {
+    const tar = await WindowedFile.open(file)
+    try {
+      for await (const group of groupsOf(tar, file)) {
+        if (!TEXT_ENDINGS.some(ending => group.members.has(ending))) continue
+        if (picturesIn(group).length > 0) return 'images'
+        if (framesIn(group).length > 0) return 'clips'
+      }
+    } finally {
+      await tar.close()
+    }
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error
+  }
+  return undefined
+}
+
+/** The files of one name. */
+interface Group {
+  readonly key: string
+  /** by their endings in lower case */
+  readonly members: Map<string, TarMember>
+  /** an ending that occurred twice */
+  twice?: string
+}
+
+/** The groups of a shard; those before the end of a truncated one are yielded before the error. */
+async function* groupsOf(tar: WindowedFile, file: string): AsyncGenerator<Group, void, undefined> {
   let group: Group | undefined
+  let problem: TarError | undefined
   try {
     for await (const member of tarMembers(tar, file)) {
       const { key, ending } = splitName(member.name)
       if (group?.key !== key) {
-        if (group) await finish(group)
+        if (group) yield group
         group = { key, members: new Map() }
       }
       if (group.members.has(ending)) group.twice = ending
@@ -67,19 +141,10 @@ export async function indexShard(file: string): Promise<ShardIndex> {
     }
   } catch (error) {
     if (!(error instanceof TarError)) throw error
-    bad.push({ file, reason: error.reason })
-  } finally {
-    if (group) await finish(group)
-    await tar.close()
+    problem = error
   }
-  return { samples, bad }
-}
-
-interface Group {
-  readonly key: string
-  readonly members: Map<string, TarMember>
-  /** an ending that occurred twice */
-  twice?: string
+  if (group) yield group
+  if (problem) throw problem
 }
 
 /** `a/b.c.jpg` is the sample `a/b` with the ending `c.jpg`. */
@@ -88,23 +153,115 @@ function splitName(name: string): { key: string; ending: string } {
   return { key: key.replace(/^\.\//, ''), ending: ending.toLowerCase() }
 }
 
+/** Whether a group has a file that belongs to a sample. */
+function isSample(group: Group, { frames, labels }: IndexOptions): boolean {
+  const endings = [...group.members.keys()]
+  if (endings.some(ending => IMAGES.has(ending) || TEXTS.has(ending))) return true
+  return (frames !== undefined && framesIn(group).length > 0) || (!!labels && group.members.has('cls'))
+}
+
+const picturesIn = ({ members }: Group): TarMember[] =>
+  [...members].flatMap(([ending, member]) => (IMAGES.has(ending) ? [member] : []))
+
+/** Images with a number between the key and the ending, such as `000.png` and `frame-000.png`. */
+const framesIn = ({ members }: Group): [ending: string, TarMember][] =>
+  [...members].filter(([ending]) => IMAGE_FILE.test(ending) && /\d\.\w+$/.test(ending))
+
+const partOf = ({ name, offset, size }: TarMember): ImagePart => ({ name, offset, size })
+
 /** Throws an error with a sentence about the problem. */
-async function captionsOf(members: ReadonlyMap<string, TarMember>, tar: WindowedFile): Promise<string[]> {
-  const [txt, json] = [members.get('txt'), members.get('json')]
-  if (!txt && !json) throw new Error('it has no text')
+function pictureOf(group: Group): ImagePart {
+  const pictures = picturesIn(group)
+  if (pictures.length > 1) throw new Error(`it has ${pictures.length} images`)
+  if (pictures.length === 1) return partOf(pictures[0])
+  const { length } = framesIn(group)
+  throw new Error(length === 0 ? 'it has no image' : `it is a clip of ${framesOf(length)}, not a picture`)
+}
+
+/** All frames of a clip, in order. Throws an error with a sentence about the problem. */
+function clipOf(group: Group, wanted: number): ImagePart[] {
+  const [pictures, found] = [picturesIn(group), framesIn(group)]
+  if (pictures.length > 0)
+    throw new Error(found.length === 0 ? 'it is a picture, not a clip' : 'it has a picture beside its frames')
+  if (found.length === 0) throw new Error('it has no frames')
+  const frames = inOrder(
+    found,
+    ([ending]) => ending,
+    wanted,
+    reason => new DataError(`it ${reason}`),
+  )
+  for (const [i, { number }] of frames.entries())
+    if (number !== frames[0].number + BigInt(i))
+      throw new Error(
+        `it has no frame ${frames[0].number + BigInt(i)}: its ${framesOf(frames.length)} have numbers from ${frames[0].number} to ${frames[frames.length - 1].number}`,
+      )
+  return frames.map(({ frame: [, member] }) => partOf(member))
+}
+
+interface SampleTexts {
+  readonly captions: readonly string[]
+  readonly labels?: readonly string[]
+  /** the fields of its .json file */
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+/** Throws an error with a sentence about the problem. */
+async function textsOf(
+  members: ReadonlyMap<string, TarMember>,
+  tar: WindowedFile,
+  { labels: withLabels = false }: IndexOptions,
+): Promise<SampleTexts> {
+  const [txt, json, cls] = TEXT_ENDINGS.map(ending => members.get(ending))
+  if (!txt && !json && !(withLabels && cls)) throw new Error('it has no text')
   const value = json && parse(await textOf(json, tar))
+  const fields = isObject(value) ? value : {}
+  const labels = withLabels ? chooseLabels(cls && (await textOf(cls, tar)), fields, withLabels) : []
   const list = listIn(value)
-  const given = list ?? (txt ? [await textOf(txt, tar)] : [(value as { caption?: unknown } | null)?.caption ?? value])
-  const captions = given.flat().map(caption => {
+  const own = fields.caption ?? value
+  const found = list ?? (txt ? [await textOf(txt, tar)] : labels.length > 0 && isMissing(own) ? labels : [own])
+  const captions = found.flat().map(caption => {
     if (typeof caption !== 'string') throw new Error("its .json file has no 'caption'")
     return caption.trim()
   })
   if (captions.length === 0) throw new Error('its list of captions is empty')
   if (captions.includes('')) throw new Error('its caption is empty')
-  return captions
+  return { captions, ...(labels.length > 0 && { labels }), fields }
 }
 
-/** A list of captions in a json. */
+const TEXT_ENDINGS = ['txt', 'json', 'cls'] as const
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Whether what stands for a caption is none: nothing, or an object without one. */
+const isMissing = (value: unknown): boolean => value === undefined || isObject(value)
+
+/** The classes of a sample. Throws an error with a sentence about the problem. */
+function chooseLabels(
+  cls: string | undefined,
+  fields: Readonly<Record<string, unknown>>,
+  withLabels: ReadLabels,
+): string[] {
+  const inJson = [
+    ...new Set(
+      withLabels === 'optional'
+        ? labelsIfAny(fields)
+        : labelsIn(fields, reason => new DataError(`its .json file is wrong: ${reason}`)),
+    ),
+  ]
+  if (cls === undefined) {
+    if (inJson.length === 0 && withLabels !== 'optional')
+      throw new Error("it has no label: neither a .cls file nor a 'label' in a .json file")
+    return inJson
+  }
+  const name = cls.trim()
+  if (name === '') throw new Error('its .cls file is empty')
+  if (/[\r\n]/.test(name)) throw new Error('its .cls file has several lines, where one class is expected')
+  if (inJson.length > 0 && !(inJson.length === 1 && inJson[0] === name))
+    throw new Error(`its .cls file says '${name}' and its .json file '${inJson.join("', '")}'`)
+  return [name]
+}
+
 function listIn(value: unknown): unknown[] | undefined {
   const list = Array.isArray(value) ? value : (value as { captions?: unknown } | null | undefined)?.captions
   return Array.isArray(list) ? list : undefined

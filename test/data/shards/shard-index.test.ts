@@ -26,7 +26,9 @@ test('a sample consists of the files with one name, and its image is at the posi
   const { path, samples, bad } = await index(t, greys(7, 3))
   assert.deepEqual(bad, [])
   const bytes = await readFile(path)
-  for (const [i, { key, offset, size, captions }] of samples.entries()) {
+  for (const [i, { key, images, captions }] of samples.entries()) {
+    const [{ offset, size }] = images
+    assert.equal(images.length, 1)
     assert.deepEqual([key, captions], [`000${7 + i}`, [`grey ${7 + i}`]])
     assert.deepEqual(new Uint8Array(bytes.subarray(offset, offset + size)), grey(7 + i))
   }
