@@ -3,7 +3,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
+  ClipDataset,
   ImageTextDataset,
+  PICTURE_SIDE,
   QuestionDataset,
   WordTokenizer,
   writeMovingShapes,
@@ -31,6 +33,14 @@ export async function drawn(
   return out
 }
 
+/** Data whose captions are read, whatever it is. */
+function openTexts(path: string, { make, task }: DatasetConfig) {
+  const imageSize = PICTURE_SIDE
+  if (make === 'moving') return ClipDataset.open(path, { imageSize, frames: 1 })
+  if (make === 'shapes') return ImageTextDataset.open(path, { imageSize })
+  return QuestionDataset.open(path, { imageSize, images: task === 'pairs' ? 2 : 1 })
+}
+
 /**
  * A tokenizer of all words in the texts of some data, as a file.
  * @returns its path; undefined if the experiment takes the words of its captions
@@ -45,11 +55,7 @@ export async function vocabularyFile(
   const texts: string[] = []
   for (const name of vocabulary) {
     const path = await drawn(folder, name, data[name])
-    const { make, task } = data[name]
-    const source =
-      make === 'questions'
-        ? await QuestionDataset.open(path, { imageSize: 32, images: task === 'pairs' ? 2 : 1 })
-        : await ImageTextDataset.open(path, { imageSize: 32 })
+    const source = await openTexts(path, data[name])
     for (let i = 0; i < source.length; i++) texts.push(...source.captions(i))
   }
   await writeAtomically(file, `${JSON.stringify(WordTokenizer.fromCaptions(texts))}\n`)

@@ -1,11 +1,13 @@
 // The protocols of an experiment: each measures a run, and says whether it applies to the run's model.
 
-import { ImageTextDataset, pairNames, SIZES } from '../data/index.ts'
+import { ClipDataset, ImageTextDataset, pairNames, SIZES } from '../data/index.ts'
 import {
   captioning,
+  type EmbeddingModel,
   type EvaluateOptions,
   isCaptionModel,
   isEmbeddingModel,
+  type RetrievalResult,
   retrieval,
   zeroShot,
 } from '../evaluate/index.ts'
@@ -82,7 +84,12 @@ export async function measure(
 ): Promise<Readonly<Record<string, number>>> {
   if (config.protocol === 'own') return evaluateRun(run, data)
   const { model, tokenizer, normalize } = run as Extract<Run<FamilyName>, { tokenizer: unknown }>
-  const source = await ImageTextDataset.open(data, { imageSize: model.config.image.size })
+  const { size: imageSize } = model.config.image
+  if (config.protocol === 'retrieval' && config.frames !== undefined) {
+    const clips = await ClipDataset.open(data, { imageSize, frames: config.frames })
+    return ranking(await retrieval({ model: model as EmbeddingModel, tokenizer, normalize }, clips, options))
+  }
+  const source = await ImageTextDataset.open(data, { imageSize })
   if (config.protocol === 'captioning' && isCaptionModel(model)) {
     const { exact, tokenAccuracy, bleu4, ciderD } = await captioning({ model, tokenizer, normalize }, source, options)
     return { exact, tokenAccuracy, bleu4, ciderD }
@@ -90,17 +97,7 @@ export async function measure(
   if (!isEmbeddingModel(model))
     throw new ExperimentError(`${config.protocol} does not apply to this model`, { file: data })
   const trained = { model, tokenizer, normalize }
-  if (config.protocol === 'retrieval') {
-    const { imageToText, textToImage } = await retrieval(trained, source, options)
-    return {
-      imageToTextR1: imageToText.recall[1],
-      imageToTextR5: imageToText.recall[5],
-      imageToTextR10: imageToText.recall[10],
-      textToImageR1: textToImage.recall[1],
-      textToImageR5: textToImage.recall[5],
-      textToImageR10: textToImage.recall[10],
-    }
-  }
+  if (config.protocol === 'retrieval') return ranking(await retrieval(trained, source, options))
   const labels = source.examples.map(({ fields }, i) => {
     const pair = pairNames.indexOf(String(fields.label))
     if (pair < 0) throw new ExperimentError(`image ${i} has no label that is a name of Shapes`, { file: data })
@@ -109,3 +106,12 @@ export async function measure(
   const { accuracy } = await zeroShot(trained, source, { ...options, classes: OBJECTS, labels })
   return { accuracy }
 }
+
+const ranking = ({ imageToText, textToImage }: RetrievalResult): Readonly<Record<string, number>> => ({
+  imageToTextR1: imageToText.recall[1],
+  imageToTextR5: imageToText.recall[5],
+  imageToTextR10: imageToText.recall[10],
+  textToImageR1: textToImage.recall[1],
+  textToImageR5: textToImage.recall[5],
+  textToImageR10: textToImage.recall[10],
+})
