@@ -132,13 +132,14 @@ async function compute(
       done = entry.done
       for (const [index, reason] of entry.unreadable) unreadable.set(index, reason)
     }
-    rows = await open(path, 'a')
-    const written = (await rows.stat()).size
+    rows = await naming(path, () => open(path, 'a'))
+    const file = rows
+    const written = (await file.stat()).size
     if (written < 4 * size * done)
       throw new FeatureError(`has ${written} bytes, but its journal says ${4 * size * done}: remove both files`, {
         file: path,
       })
-    await rows.truncate(4 * size * done)
+    await naming(path, () => file.truncate(4 * size * done))
     if (done > 0) onProgress?.(done, source.length)
     const device = deviceOfModel(model)
     while (done < source.length) {
@@ -164,19 +165,28 @@ async function compute(
           features.set(await readOut(() => scope(() => encode(model, fromData(some, shape, device)))), start * size)
         }),
       )
-      await rows.appendFile(new Uint8Array(features.buffer))
-      await rows.datasync()
+      await naming(path, async () => {
+        await file.appendFile(new Uint8Array(features.buffer))
+        await file.datasync()
+      })
       done += count
       await journal.append([JSON.stringify({ done, unreadable: failed } satisfies Entry)])
       for (const [index, reason] of failed) unreadable.set(index, reason)
       onProgress?.(done, source.length)
     }
     return unreadable
-  } catch (error) {
-    throw error instanceof Error && 'code' in error ? fileError(path, error) : error
   } finally {
     await rows?.close()
     await journal.close()
+  }
+}
+
+/** Runs an action on a file; its errors name the file. */
+async function naming<T>(path: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action()
+  } catch (error) {
+    throw fileError(path, error)
   }
 }
 
