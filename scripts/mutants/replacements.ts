@@ -150,7 +150,7 @@ const masks: Record<string, readonly Replacement[]> = {
     ['the mask of padding is shifted by one place', ': [isText, classToken], 1)', ': [classToken, isText], 1)'],
     ['the late mask is on time', '? [classToken, isText]', '? [isText, classToken]'],
     ['the upper half sees padding although it must not', "if (padMask !== 'both')", "if (padMask === 'both')"],
-    ['[CLS] does not see itself', 'full([batch, 1], 1, {', 'full([batch, 1], 0, {'],
+    ['[CLS] does not see itself', 'full([batch, count], 1, {', 'full([batch, count], 0, {'],
     [
       'the future is seen',
       'causalMask(queries, keys, ids).logicalAnd(isSeen)',

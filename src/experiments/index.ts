@@ -12,7 +12,7 @@ import { compareRows, type ExperimentResult } from './results.ts'
 import { runRows } from './rows.ts'
 import { resultsPage } from './tables.ts'
 import { runTransfer, transferPlot } from './transfer.ts'
-import { type ExperimentHooks, Work } from './work.ts'
+import { type ExperimentHooks, ExperimentWork } from './work.ts'
 
 export { experimentNames } from './config.ts'
 export { ExperimentError } from './ledger.ts'
@@ -58,7 +58,7 @@ export async function runExperiment(named: string, options: ExperimentOptions): 
   const config = { ...read, seeds: seeds ?? read.seeds }
   // values of parts depend neither on the number of seeds nor on the text
   const { seeds: _, title, question, paper, ...settings } = config
-  const work = await Work.open(out, { ...settings, device: device.current }, hooks)
+  const work = await ExperimentWork.open(out, { ...settings, device: device.current }, hooks)
   try {
     const found =
       config.kind === 'rows'

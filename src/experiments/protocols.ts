@@ -17,17 +17,17 @@ import type { ProtocolConfig } from './config.ts'
 import { ExperimentError } from './ledger.ts'
 
 /** A number that a protocol gives. */
-export interface Measure {
+export interface ProtocolMeasure {
   /** its name in the values of a part */
   readonly key: string
   readonly title: string
   readonly unit: 'share' | 'number' | 'ratio'
 }
 
-const share = (key: string, title: string): Measure => ({ key, title, unit: 'share' })
+const share = (key: string, title: string): ProtocolMeasure => ({ key, title, unit: 'share' })
 
 /** The measures of a protocol that are shown. */
-export function measuresOf(config: ProtocolConfig): readonly Measure[] {
+export function measuresOf(config: ProtocolConfig): readonly ProtocolMeasure[] {
   const { protocol, title } = config
   switch (protocol) {
     case 'retrieval':

@@ -1,6 +1,6 @@
 // The results of an experiment: the values of every row and seed, their spread, and the differences to one of the rows.
 
-import type { Measure } from './protocols.ts'
+import type { ProtocolMeasure } from './protocols.ts'
 import { type Difference, differenceOf, type Spread, spreadOf } from './statistics.ts'
 
 /** The values of a measure in one row. */
@@ -18,7 +18,7 @@ export interface ResultRow {
 }
 
 /** A measure of an experiment. */
-export interface ResultMeasure extends Measure {
+export interface ResultMeasure extends ProtocolMeasure {
   /** unique in the experiment */
   readonly id: string
 }

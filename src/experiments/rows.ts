@@ -16,13 +16,13 @@ import type { ProtocolConfig, RowsConfig } from './config.ts'
 import { drawn, vocabularyFile } from './datasets.ts'
 import { applies, measure, measuresOf } from './protocols.ts'
 import type { ResultMeasure, Values } from './results.ts'
-import type { Work } from './work.ts'
+import type { ExperimentWork } from './work.ts'
 
 type Settings = Readonly<Record<string, unknown>>
 
 /** The result of all rows and seeds. */
 export async function runRows(
-  work: Work,
+  work: ExperimentWork,
   config: RowsConfig,
   device: string,
 ): Promise<{ readonly measures: readonly ResultMeasure[]; readonly values: Values }> {

@@ -6,11 +6,11 @@ import type { TransferConfig } from './config.ts'
 import { drawn, vocabularyFile } from './datasets.ts'
 import type { ExperimentResult, ResultMeasure, Values } from './results.ts'
 import { taskSettings, withFeatures } from './rows.ts'
-import type { Work } from './work.ts'
+import type { ExperimentWork } from './work.ts'
 
 /** The result of all methods, tasks, numbers of examples and seeds. */
 export async function runTransfer(
-  work: Work,
+  work: ExperimentWork,
   config: TransferConfig,
   device: string,
 ): Promise<{ readonly measures: readonly ResultMeasure[]; readonly values: Values }> {

@@ -15,7 +15,7 @@ export interface ExperimentHooks {
   readonly onProgress?: (done: number, total: number) => void
 }
 
-export class Work {
+export class ExperimentWork {
   readonly folder: string
   readonly hooks: ExperimentHooks
   readonly #ledger: Ledger
@@ -29,8 +29,8 @@ export class Work {
   }
 
   /** @throws ExperimentError if the folder has the parts of an experiment with other settings */
-  static async open(folder: string, settings: object, hooks: ExperimentHooks): Promise<Work> {
-    return new Work(folder, await Ledger.open(folder, settings), hooks)
+  static async open(folder: string, settings: object, hooks: ExperimentHooks): Promise<ExperimentWork> {
+    return new ExperimentWork(folder, await Ledger.open(folder, settings), hooks)
   }
 
   /** Adds to the number of parts of the experiment. */

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { duration, percent } from '../../demo/words.ts'
-import { bars, type Curve, columnsOf, curvesOf, extremesOf, scaleOf } from '../compare/curves.ts'
+import { bars, columnsOf, curvesOf, extremesOf, type RunCurve, scaleOf } from '../compare/curves.ts'
 import { type ComparedMeasure, type ComparedResults, compareResults } from '../compare/results.ts'
 import { type ComparedRun, progressOf, readRuns } from '../compare/runs.ts'
 import { differingSettings, type SettingDifference } from '../compare/settings.ts'
@@ -56,7 +56,7 @@ async function compare(paths: readonly string[], { json }: { readonly json?: boo
 
 const orNull = <T>(value: T | undefined): T | null => value ?? null
 
-function pointsOf(curve: Curve) {
+function pointsOf(curve: RunCurve) {
   const { steps, means } = columnsOf(curve, POINTS)
   return curve.runs.map((points, run) => {
     const extremes = extremesOf(points)
@@ -128,8 +128,8 @@ function settingsPart(settings: readonly SettingDifference[], names: readonly st
 const digits = (value: number): string => (Number.isFinite(value) ? Number(value.toPrecision(3)).toString() : 'NaN')
 
 /** Curves as bars; those that have one step as a table. */
-function curvesPart(curves: readonly Curve[], names: readonly string[], width: number): string[] {
-  const isSingle = ({ runs }: Curve) => runs.every(points => points.length <= 1)
+function curvesPart(curves: readonly RunCurve[], names: readonly string[], width: number): string[] {
+  const isSingle = ({ runs }: RunCurve) => runs.every(points => points.length <= 1)
   const single = curves.filter(isSingle)
   const rows = single.map(({ name, runs }) => [name, ...runs.map(([point]) => (point ? digits(point.value) : '—'))])
   return [
@@ -141,7 +141,7 @@ function curvesPart(curves: readonly Curve[], names: readonly string[], width: n
 const MOST_BARS = 60
 
 /** One row of bars for each run, with the same axes. */
-function curvePart(curve: Curve, names: readonly string[], width: number): string {
+function curvePart(curve: RunCurve, names: readonly string[], width: number): string {
   const shown = curve.runs.flatMap((points, run) => (points.length === 0 ? [] : [{ run, ends: extremesOf(points) }]))
   const numbers = shown.map(({ ends }) =>
     ends ? [ends.first, ends.last, ends.least, ends.most].map(digits) : new Array<string>(4).fill('NaN'),

@@ -8,7 +8,7 @@ import { UsageError } from '../errors.ts'
 import { examples, positiveInteger } from '../options.ts'
 import { answer, say } from '../output.ts'
 import { evaluate } from './evaluate.ts'
-import { type Settings, type TrainFlags, trainingOptions, trainRun } from './train.ts'
+import { type SettingsFile, type TrainFlags, trainingOptions, trainRun } from './train.ts'
 
 interface TaskFlags extends Omit<TrainFlags, 'family' | 'preset'> {
   readonly task: Task
@@ -27,7 +27,7 @@ const tasks = {
 } as const satisfies Record<string, { readonly family: FamilyName; readonly data: string }>
 
 /** What both ways of training have in common (CoCa, section 4.2 and Table 9; the averages of short trainings are shorter). */
-const common: Settings = { labelSmoothing: 0.1, ema: 0.999 }
+const common: SettingsFile = { labelSmoothing: 0.1, ema: 0.999 }
 
 export function addProbe(program: Command): void {
   const command = taskCommand(program, 'probe', ['image', 'video'])
@@ -77,7 +77,7 @@ const taskCommand = (program: Command, name: string, choices: readonly Task[]): 
       .option('--frames <n>', 'video: frames of each clip (default: 8)', positiveInteger),
   )
 
-async function runTask(name: string, flags: TaskFlags, settings: Settings): Promise<void> {
+async function runTask(name: string, flags: TaskFlags, settings: SettingsFile): Promise<void> {
   const { task, frames, images, test, ...others } = flags
   if (frames !== undefined && task !== 'video') throw new UsageError(`--frames ${frames}: is for --task video`)
   if (images !== undefined && task !== 'multimodal')

@@ -161,7 +161,7 @@ const run = async (flags: TrainFlags): Promise<void> => {
 export async function trainRun(
   command: string,
   flags: TrainFlags,
-  defaults: Settings = {},
+  defaults: SettingsFile = {},
 ): Promise<{ readonly value: object; readonly text: string }> {
   const { out, json } = flags
   const progress = new TrainingProgress()
@@ -186,9 +186,9 @@ export async function trainRun(
 type Hooks = NonNullable<Parameters<typeof train>[2]>
 
 /** Settings of a run as they are written in a file. */
-export type Settings = Readonly<Record<string, unknown>>
+export type SettingsFile = Readonly<Record<string, unknown>>
 
-async function start(flags: TrainFlags, hooks: Hooks, defaults: Settings): Promise<TrainResult> {
+async function start(flags: TrainFlags, hooks: Hooks, defaults: SettingsFile): Promise<TrainResult> {
   const config = await configOf(flags, defaults)
   await openDevice({ device: config.device, backend: flags.backend })
   return train(flags.out, config, hooks)
@@ -203,7 +203,7 @@ async function resume(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
 }
 
 /** The defaults, overridden by the settings of a file, if there is one, and these by those of the flags. */
-async function configOf(flags: TrainFlags, defaults: Settings): Promise<RunConfig> {
+async function configOf(flags: TrainFlags, defaults: SettingsFile): Promise<RunConfig> {
   const {
     config: file,
     family,

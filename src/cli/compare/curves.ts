@@ -8,14 +8,14 @@ export interface Point {
 }
 
 /** A measure of training over steps. */
-export interface Curve {
+export interface RunCurve {
   readonly name: string
   /** of each run: its points in order; none where it is not measured */
   readonly runs: readonly (readonly Point[])[]
 }
 
 /** The curves that some run has: losses of the batches, and evaluations on held-out examples. */
-export function curvesOf(runs: readonly ComparedRun[]): Curve[] {
+export function curvesOf(runs: readonly ComparedRun[]): RunCurve[] {
   const training = runs.map(run =>
     stepsOf(run).flatMap(({ step, losses }) => {
       // a total with one part is that part
@@ -64,7 +64,7 @@ export function extremesOf(points: readonly Point[]): Extremes | undefined {
  * Curves in at most `columns` columns: each column is a range of the steps that any run has, and the mean of a run's values there.
  * @returns for each run the mean of each column; undefined where it has no value, NaN where one is not finite
  */
-export function columnsOf({ runs }: Curve, columns: number): { steps: number[]; means: (number | undefined)[][] } {
+export function columnsOf({ runs }: RunCurve, columns: number): { steps: number[]; means: (number | undefined)[][] } {
   const all = [...new Set(runs.flatMap(points => points.map(({ step }) => step)))].sort((a, b) => a - b)
   const count = Math.min(columns, all.length)
   const columnOf = new Map(all.map((step, i) => [step, Math.floor((i * count) / all.length)]))

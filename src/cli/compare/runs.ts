@@ -45,7 +45,7 @@ export const stepsOf = ({ metrics }: ComparedRun): StepMetrics[] =>
   metrics.filter((line): line is StepMetrics => line.kind === 'step')
 
 /** How far a run was trained, and how fast. */
-export interface Progress {
+export interface RunProgress {
   readonly family: string
   readonly steps: number
   /** the number of steps of its settings; absent if it is given in epochs */
@@ -58,7 +58,7 @@ export interface Progress {
   readonly seconds: number
 }
 
-export function progressOf(run: ComparedRun): Progress {
+export function progressOf(run: ComparedRun): RunProgress {
   const steps = stepsOf(run)
   const speeds = steps.flatMap(({ examplesPerSecond }) => examplesPerSecond ?? []).sort((a, b) => a - b)
   const { family, steps: planned } = run.config
