@@ -28,7 +28,7 @@ import {
   type Normalized,
   type TrainedModel,
 } from './trained-model.ts'
-import { type ZeroShotResult, zeroShot } from './zero-shot.ts'
+import { promptsOf, unknownWords, type ZeroShotResult, zeroShot } from './zero-shot.ts'
 
 /** The protocols, in the order of their results. */
 export const protocolNames = ['loss', 'retrieval', 'captioning', 'zero-shot', 'classification'] as const
@@ -273,13 +273,19 @@ const naming = protocol<ZeroShotResult & { readonly images: number }>('zero-shot
     if (indices.length === 0) return 'the data has no labels'
     return classes.length === 1 ? `there is one class, '${classes[0]}', and it needs several` : undefined
   },
-  used: ({ data, prompts: { classes, templates }, labelled }) => {
-    const examples = labelled().indices.length
+  used: ({ trained, data, prompts: { classes, templates }, labelled }) => {
+    const part = labelled()
+    const examples = part.indices.length
     const left = data.length - examples
+    const strange = unknownWords(trained.tokenizer!, promptsOf(part.classes, templates ?? ['a {}']))
+    const notes = [
+      ...(left > 0 ? [`${left} of ${data.length} images match no label, or several`] : []),
+      ...(strange.length > 0 ? [`the model does not know ${strange.map(word => `'${word}'`).join(', ')}`] : []),
+    ]
     return {
       examples,
       options: { ...(classes && { classes }), ...(templates && { templates }) },
-      ...(left > 0 && { note: `${left} of ${data.length} images match no label, or several` }),
+      ...(notes.length > 0 && { note: notes.join('; ') }),
     }
   },
   run: async ({ trained, data, options, prompts: { templates }, labelled }) => {

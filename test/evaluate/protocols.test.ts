@@ -78,6 +78,13 @@ describe('the protocols that apply', () => {
       assert.rejects(applied(trained, data), error => error instanceof ProtocolError && message.test(error.message)))
 })
 
+test('a note names the words of zero-shot prompts that the model does not know', async () => {
+  const noteOf = async (classes: readonly string[]) =>
+    (await evaluateModel(coca, pictures, { protocols: ['zero-shot'], classes, templates: ['a {}'] }))[0].note
+  assert.match((await noteOf([...classes, 'zebra']))!, /^the model does not know .*'zebra'$/)
+  assert.doesNotMatch((await noteOf(classes)) ?? '', /red|ring/)
+})
+
 test('a note says that some examples have a class that the classifier does not have', async () => {
   const [{ note, values, examples }] = await evaluateModel(
     { ...classifier, classes: ['red circle', 'blue star', 'horse'] },
