@@ -47,6 +47,14 @@ describe('probe', () => {
     assert.equal(JSON.parse(line).protocol, 'classification')
   })
 
+  it('opens the data of --test before it trains', async () => {
+    const args = ['probe', '--from', path('coca'), '--data', path('images'), '--out', path('early'), ...short]
+    const { code, stderr } = await cocagrad([...args, '--test', path('nowhere')])
+    assert.equal(code, 2)
+    assert.match(stderr, /nowhere: does not exist/)
+    assert.ok(!existsSync(path('early')))
+  })
+
   it('of clips takes the number of frames', async () => {
     const args = ['--task', 'video', '--frames', '3', '--from', path('coca'), '--data', path('clips')]
     await answerOf('probe', ...args, '--out', path('actions'), ...short)

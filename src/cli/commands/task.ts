@@ -4,6 +4,7 @@
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { FamilyName } from '../../models/index.ts'
+import { openExamples, type RunConfig } from '../../train/index.ts'
 import { UsageError } from '../errors.ts'
 import { examples, positiveInteger } from '../options.ts'
 import { answer, say } from '../output.ts'
@@ -91,7 +92,14 @@ async function runTask(name: string, flags: TaskFlags, settings: Settings): Prom
     family: tasks[task].family,
     ...(Object.keys(model).length > 0 && { model }),
   }
-  const { value, text } = await trainRun(name, others, defaults)
+  const options =
+    test === undefined
+      ? {}
+      : {
+          check: ({ family, model }: RunConfig) => openExamples(test, family, model),
+          advice: ` --test ${test}`,
+        }
+  const { value, text } = await trainRun(name, others, defaults, options)
   if (test === undefined) return answer(flags.json, value, text)
   say(text)
   const { out: run, json, device, backend, seed = 0 } = flags
