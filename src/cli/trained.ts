@@ -11,6 +11,7 @@ import {
   type ImageSource,
   promptsOf,
   type TrainedModel,
+  unknownWords,
 } from '../evaluate/index.ts'
 import type { FamilyName } from '../models/index.ts'
 import { type OpenedModel, openModel, openRun } from '../train/index.ts'
@@ -91,10 +92,7 @@ export const imageFiles = (paths: readonly string[], { model }: { readonly model
 
 /** Warns about words that are not in the model's vocabulary: they all become the same id. */
 export function warnOfUnknownWords({ tokenizer }: Pick<TrainedModel, 'tokenizer'>, texts: readonly string[]): void {
-  const words = [...new Set(texts.flatMap(text => text.split(/\s+/)))]
-  const strange = words.filter(
-    word => tokenizer.unknown !== undefined && tokenizer.encode(word).includes(tokenizer.unknown),
-  )
+  const strange = unknownWords(tokenizer, texts)
   if (strange.length > 0) say(`note: the model does not know ${strange.map(word => `'${word}'`).join(', ')}`)
 }
 

@@ -9,8 +9,10 @@ import {
   type MultiImageShape,
   type MultiImageSource,
 } from '../data/index.ts'
+import { DataError } from '../io/index.ts'
 import { type ImageClassifier, MultimodalClassifier, type VideoClassifier } from '../models/index.ts'
 import { classificationLoss } from '../nn/index.ts'
+import { firstFew } from '../tensor/first-few.ts'
 import { fromData, NonFiniteError, scope, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
@@ -150,13 +152,17 @@ const labelledOptions = {
 } satisfies Settings<LabelledOptions>
 
 export interface LabelledResult extends Omit<ClassScores, 'confusion' | 'predictions' | 'ranks'> {
-  /** the classification loss, a mean over the images */
+  /** the classification loss, a mean over the images that have a class of the model */
   readonly loss: number
+  /** number of images that have no class of the model, and therefore count as wrong; absent if it is 0 */
+  readonly unknown?: number
 }
 
 /**
  * The loss and the accuracy of a classifier on examples with labels: images, clips, or images with texts. One with several labels counts for each of them.
- * @throws RangeError for an image without a label, and for a label that is not one of the classes
+ * Labels that are not classes of the model do not count, but an image that has no other label counts as wrong, as does an answer outside of the
+ * answer set in VQA: it lowers `accuracy`, `top5` and `meanPerClass`, its classes come last in `perClass`, and the loss leaves it out.
+ * @throws RangeError for an image without a label; DataError if no image has a class of the model
  * @throws NonFiniteError naming an image whose logits are not finite
  */
 export async function labelledClassification(
@@ -167,21 +173,56 @@ export async function labelledClassification(
   const call = 'labelledClassification(trained, source, options)'
   const { classes, smoothing, ...others } = settle(call, options, labelledOptions)
   checkNames('labelledClassification', trained, classes)
-  const labels = Array.from({ length: source.length }, (_, i) => source.labels?.(i) ?? [])
-  const targets = classTargets(labels, classes)
+  const { labels, unknown } = classLabels(source, classes)
+  const known = labels.flatMap((_, i) => (unknown.has(i) ? [] : [i]))
+  if (known.length === 0) throw new DataError(noneKnown([...unknown.values()].flat(), classes))
+  const targets = classTargets(
+    known.map(i => labels[i]),
+    classes,
+  )
   const logits = await classLogits(trained, source, others)
+  const rows = [...scoresOf(logits, classes.length)]
+  const knownLogits = unknown.size === 0 ? logits : new Float32Array(known.length * classes.length)
+  if (unknown.size > 0) for (const [row, i] of known.entries()) knownLogits.set(rows[i].scores, row * classes.length)
   const [loss] = await readOut(() =>
     scope(() =>
-      classificationLoss(fromData(logits, [source.length, classes.length]), fromData(targets.data, targets.shape), {
+      classificationLoss(fromData(knownLogits, [known.length, classes.length]), fromData(targets.data, targets.shape), {
         smoothing,
       }),
     ),
   ).then(Array.from<number>)
-  const numbers = labels.map(own => own.map(name => classes.indexOf(name)))
-  const { confusion, predictions, ranks, ...scores } = await scoreClasses('labelledClassification', {
-    classes,
-    labels: numbers,
-    rows: scoresOf(logits, classes.length),
+  // a class that the model does not have is one whose logit is -∞
+  const all = [...classes, ...new Set([...unknown.values()].flat())]
+  const none = all.slice(classes.length).map(() => -Infinity)
+  const { confusion, predictions, ranks, top5, ...scores } = await scoreClasses('labelledClassification', {
+    classes: all,
+    labels: labels.map(own => own.map(name => all.indexOf(name))),
+    rows: none.length === 0 ? rows : rows.map(({ row, scores }) => ({ row, scores: [...Array.from(scores), ...none] })),
   })
-  return { loss, ...scores }
+  return { loss, ...scores, ...(classes.length > 5 && { top5 }), ...(unknown.size > 0 && { unknown: unknown.size }) }
 }
+
+/**
+ * The labels of each example that are classes of the model; those of an example that has none, as they are, and its number in `unknown`.
+ * @throws RangeError for an example without a label
+ */
+export function classLabels(
+  source: Pick<ExampleSource, 'length' | 'labels'>,
+  classes: readonly string[],
+): { labels: (readonly string[])[]; unknown: ReadonlyMap<number, readonly string[]> } {
+  const names = new Set(classes)
+  const unknown = new Map<number, readonly string[]>()
+  const labels = Array.from({ length: source.length }, (_, i) => {
+    const given = source.labels?.(i) ?? []
+    if (given.length === 0) throw new RangeError(`labelledClassification: image ${i} has no label`)
+    const known = given.filter(name => names.has(name))
+    if (known.length > 0) return known
+    unknown.set(i, given)
+    return given
+  })
+  return { labels, unknown }
+}
+
+/** What is wrong with data of which no example has a class of the model. */
+export const noneKnown = (labels: readonly string[], classes: readonly string[]): string =>
+  `no example has one of the model's classes: the data has ${firstFew([...new Set(labels)])}, the model ${firstFew(classes)}`

@@ -76,6 +76,7 @@ export {
   type ClassPromptOptions,
   embedClasses,
   promptsOf,
+  unknownWords,
   type ZeroShotOptions,
   type ZeroShotResult,
   zeroShot,

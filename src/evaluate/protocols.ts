@@ -5,11 +5,18 @@ import { classesOf, type ImageTextSource, type MultiImageSource, type Tokenizer 
 import { DataError } from '../io/index.ts'
 import { type ImageTextModel, MultimodalClassifier, VideoClassifier } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
+import { firstFew } from '../tensor/first-few.ts'
 import { listed } from '../tensor/given.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type CaptioningResult, captioning } from './captioning.ts'
-import { type LabelledResult, labelledClassification, type TrainedClassifier } from './classification.ts'
+import {
+  classLabels,
+  type LabelledResult,
+  labelledClassification,
+  noneKnown,
+  type TrainedClassifier,
+} from './classification.ts'
 import { type EvaluateOptions, evaluateOptions, isClipSource } from './embeddings.ts'
 import { type MeanLoss, meanLoss } from './mean-loss.ts'
 import { type Ranking, type RetrievalResult, retrieval } from './retrieval.ts'
@@ -21,7 +28,7 @@ import {
   type Normalized,
   type TrainedModel,
 } from './trained-model.ts'
-import { type ZeroShotResult, zeroShot } from './zero-shot.ts'
+import { promptsOf, unknownWords, type ZeroShotResult, zeroShot } from './zero-shot.ts'
 
 /** The protocols, in the order of their results. */
 export const protocolNames = ['loss', 'retrieval', 'captioning', 'zero-shot', 'classification'] as const
@@ -266,13 +273,19 @@ const naming = protocol<ZeroShotResult & { readonly images: number }>('zero-shot
     if (indices.length === 0) return 'the data has no labels'
     return classes.length === 1 ? `there is one class, '${classes[0]}', and it needs several` : undefined
   },
-  used: ({ data, prompts: { classes, templates }, labelled }) => {
-    const examples = labelled().indices.length
+  used: ({ trained, data, prompts: { classes, templates }, labelled }) => {
+    const part = labelled()
+    const examples = part.indices.length
     const left = data.length - examples
+    const strange = unknownWords(trained.tokenizer!, promptsOf(part.classes, templates ?? ['a {}']))
+    const notes = [
+      ...(left > 0 ? [`${left} of ${data.length} images match no label, or several`] : []),
+      ...(strange.length > 0 ? [`the model does not know ${strange.map(word => `'${word}'`).join(', ')}`] : []),
+    ]
     return {
       examples,
       options: { ...(classes && { classes }), ...(templates && { templates }) },
-      ...(left > 0 && { note: `${left} of ${data.length} images match no label, or several` }),
+      ...(notes.length > 0 && { note: notes.join('; ') }),
     }
   },
   run: async ({ trained, data, options, prompts: { templates }, labelled }) => {
@@ -349,13 +362,21 @@ const classifying = protocol<LabelledResult>('classification', {
     const unfit = lacksInputs(subject)
     if (unfit !== undefined) return unfit
     for (let i = 0; i < data.length; i++) {
-      const labels = data.labels?.(i) ?? []
-      if (labels.length === 0) return `${data.name(i)} has no label`
-      const strange = labels.find(name => !trained.classes?.includes(name))
-      if (strange !== undefined)
-        return `the data has images of '${strange}', which is not one of the model's classes: ${trained.classes?.join(', ')}`
+      if ((data.labels?.(i) ?? []).length === 0) return `${data.name(i)} has no label`
     }
-    return undefined
+    const { unknown } = classLabels(data, trained.classes!)
+    return unknown.size < data.length ? undefined : noneKnown([...unknown.values()].flat(), trained.classes!)
+  },
+  used: ({ data, trained }) => {
+    const { unknown } = classLabels(data, trained.classes!)
+    const names = firstFew([...new Set([...unknown.values()].flat())])
+    return {
+      examples: data.length,
+      options: {},
+      ...(unknown.size > 0 && {
+        note: `${unknown.size} of ${data.length} examples have a class that the model does not have (${names}): they count as wrong, and the loss leaves them out`,
+      }),
+    }
   },
   run: ({ trained, data, options: { truncate: _, ...options } }) =>
     labelledClassification(trained as TrainedClassifier, data, {

@@ -1,5 +1,6 @@
 // Zero-shot classification: the class whose prompts are nearest to an image in the space of embeddings (CoCa, section 4.2).
 
+import type { Tokenizer } from '../data/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type ClassLabel, type ClassScoreRow, type ClassScores, scoreClasses } from './class-scores.ts'
@@ -56,6 +57,14 @@ export async function zeroShot(
 
 async function* scoresOf(images: Embeddings, classes: Embeddings): AsyncGenerator<ClassScoreRow> {
   for await (const { row, similarities } of similarityRows(images, classes)) yield { row, scores: similarities }
+}
+
+/** The words of texts that are not in a tokenizer's vocabulary: all of them become the same id. None of a tokenizer that spells words. */
+export function unknownWords(tokenizer: Tokenizer, texts: readonly string[]): string[] {
+  const { unknown } = tokenizer
+  if (unknown === undefined) return []
+  const words = new Set(texts.flatMap(text => text.split(/\s+/)))
+  return [...words].filter(word => tokenizer.encode(word).includes(unknown))
 }
 
 /** The sentences of each class, in order. */

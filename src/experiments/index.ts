@@ -9,7 +9,7 @@ import { type Settings, settle } from '../tensor/options.ts'
 import { readExperiment } from './config.ts'
 import { differencesPlot, draw, meansPlot, WITHOUT_PLOTS } from './plots.ts'
 import { compareRows, type ExperimentResult } from './results.ts'
-import { runRows } from './rows.ts'
+import { checkRows, runRows } from './rows.ts'
 import { resultsPage } from './tables.ts'
 import { runTransfer, transferPlot } from './transfer.ts'
 import { type ExperimentHooks, ExperimentWork } from './work.ts'
@@ -58,6 +58,7 @@ export async function runExperiment(named: string, options: ExperimentOptions): 
   const config = { ...read, seeds: seeds ?? read.seeds }
   // values of parts depend neither on the number of seeds nor on the text
   const { seeds: _, title, question, paper, ...settings } = config
+  if (config.kind === 'rows') checkRows(config, device.current, named)
   const work = await ExperimentWork.open(out, { ...settings, device: device.current }, hooks)
   try {
     const found =

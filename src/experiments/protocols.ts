@@ -100,7 +100,11 @@ export async function measure(
   if (config.protocol === 'retrieval') return ranking(await retrieval(trained, source, options))
   const labels = source.examples.map(({ fields }, i) => {
     const pair = pairNames.indexOf(String(fields.label))
-    if (pair < 0) throw new ExperimentError(`image ${i} has no label that is a name of Shapes`, { file: data })
+    if (pair < 0)
+      throw new ExperimentError(
+        `image ${i} has no label that is a name of Shapes: zero-shot needs pictures of one object, "objects": 1 in the data of the experiment`,
+        { file: data },
+      )
     return SIZES.map((_, size) => size * pairNames.length + pair)
   })
   const { accuracy } = await zeroShot(trained, source, { ...options, classes: OBJECTS, labels })

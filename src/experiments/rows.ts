@@ -9,16 +9,33 @@ import {
   evaluateRun,
   mergeSettings,
   type RunConfig,
+  RunConfigError,
   stepDurations,
   withOrigin,
 } from '../train/index.ts'
 import type { ProtocolConfig, RowsConfig } from './config.ts'
 import { drawn, vocabularyFile } from './datasets.ts'
+import { ExperimentError } from './ledger.ts'
 import { applies, measure, measuresOf } from './protocols.ts'
 import type { ResultMeasure, Values } from './results.ts'
 import type { ExperimentWork } from './work.ts'
 
 type Settings = Readonly<Record<string, unknown>>
+
+/**
+ * Checks the settings of all rows, before anything is drawn or written.
+ * @param file of the configuration, for the error
+ * @throws ExperimentError naming the file, the row and what is wrong
+ */
+export function checkRows({ run, rows }: RowsConfig, device: string, file: string): void {
+  for (const { name, run: own } of rows)
+    try {
+      settingsOf(run, { from: 'start', ...own }, { data: 'train', seed: 0, device })
+    } catch (error) {
+      if (!(error instanceof RunConfigError)) throw error
+      throw new ExperimentError(`row '${name}': ${error.message}`, { file, cause: error })
+    }
+}
 
 /** The result of all rows and seeds. */
 export async function runRows(
@@ -91,7 +108,7 @@ const idOf = ({ title }: ProtocolConfig, key: string): string => `${title}/${key
 function settingsOf(shared: Settings, own: Settings, given: Settings): RunConfig {
   const whole = mergeSettings(mergeSettings(shared, own), given) as Record<string, unknown>
   const family = (whole.family ?? 'coca') as FamilyName
-  const { preset, ...model } = whole.model as Record<string, unknown>
+  const { preset, ...model } = (typeof whole.model === 'string' ? { preset: whole.model } : whole.model) as Settings
   const { tokenizer, ...others } = whole
   const isText = tokenizer !== undefined && family !== 'classifier'
   return checkRunConfig({

@@ -312,11 +312,14 @@ function checkModel({ family = 'coca', model }: Readonly<Record<string, unknown>
   return { family: known, model: whole, problems: modelProblems(known, whole) }
 }
 
-/** The fields of both; the second takes precedence. */
+/** The fields of both; the second takes precedence. A model that is the name of a preset is that preset with the settings of the second. */
 export function mergeSettings(base: unknown, own: unknown): unknown {
   if (!isRecord(base) || !isRecord(own)) return own
   const merged: Record<string, unknown> = { ...base }
-  for (const [name, value] of Object.entries(own)) merged[name] = mergeSettings(base[name], value)
+  for (const [name, value] of Object.entries(own)) {
+    const under = base[name]
+    merged[name] = mergeSettings(name === 'model' && typeof under === 'string' ? { preset: under } : under, value)
+  }
   return merged
 }
 

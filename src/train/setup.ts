@@ -71,7 +71,11 @@ async function classesFor(
 
 async function tokenizerFor({ tokenizer, model }: RunConfig<TextFamily>, data: RunData['train']): Promise<Tokenizer> {
   if (tokenizer !== undefined) return readTokenizer(tokenizer)
-  return WordTokenizer.fromCaptions(await readAllCaptions(data), { maxVocabulary: model.text.vocabulary })
+  const words = WordTokenizer.fromCaptions(await readAllCaptions(data))
+  const { vocabularySize: ids } = words
+  if (ids <= model.text.vocabulary) return words
+  const reason = `must be at least ${ids}, for the ${words.words.length} words of the captions and ${ids - words.words.length} special ids, not ${model.text.vocabulary}; write {"model": {"preset": "tiny", "text": {"vocabulary": ${ids}}}} to a file for --config, or use --tokenizer with a file of cocagrad tokenizer train`
+  throw new RunConfigError([{ field: 'model.text.vocabulary', reason }])
 }
 
 /** The options of batches for texts, if the model has texts. */

@@ -1,7 +1,16 @@
 // `probe` and `finetune` at the command line: a pretrained model, a task, its accuracy on other data.
 
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -45,6 +54,30 @@ describe('probe', () => {
       .trim()
       .split('\n')
     assert.equal(JSON.parse(line).protocol, 'classification')
+  })
+
+  it('trains a new head, also on a classifier of other classes; finetune does with --fresh head', async () => {
+    const args = ['--from', path('other'), '--data', path('images'), ...short]
+    const classes = ['train', '--family', 'classifier', '--config', path('classes.json'), '--data', path('two')]
+    for (const [i, name] of ['cat', 'cat', 'cat', 'dog', 'dog', 'dog'].entries()) {
+      mkdirSync(path(`two/${name}`), { recursive: true })
+      copyFileSync(path(`images/images/${String(i).padStart(6, '0')}.png`), path(`two/${name}/${i}.png`))
+    }
+    const { image } = model
+    writeFileSync(path('classes.json'), JSON.stringify({ model: { image }, batchSize: 2, steps: 1 }))
+    await answerOf(...classes, '--out', path('other'), '--device', 'reference', '--validation', '0')
+    await answerOf('probe', ...args, '--out', path('new-head'))
+    const refused = await cocagrad(['finetune', ...args, '--out', path('new-head-too')])
+    assert.match(refused.stderr, /head\.output\.weight is \[2, 8\] there.*fresh/)
+    await answerOf('finetune', ...args, '--out', path('new-head-too'), '--fresh', 'head')
+  })
+
+  it('opens the data of --test before it trains', async () => {
+    const args = ['probe', '--from', path('coca'), '--data', path('images'), '--out', path('early'), ...short]
+    const { code, stderr } = await cocagrad([...args, '--test', path('nowhere')])
+    assert.equal(code, 2)
+    assert.match(stderr, /nowhere: does not exist/)
+    assert.ok(!existsSync(path('early')))
   })
 
   it('of clips takes the number of frames', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { classification, classLogits, labelledClassification } from '../../src/evaluate/index.ts'
+import { DataError } from '../../src/io/index.ts'
 import { ImageClassifier } from '../../src/models/index.ts'
 import { device, NonFiniteError, tensor } from '../../src/tensor/index.ts'
 import { small, stirred } from '../models/small.ts'
@@ -82,10 +83,38 @@ test('a prediction is right if it is one of the labels, and the loss is the mean
   )
   await assert.rejects(
     labelledClassification({ model }, { ...source, labels: () => ['horse'] }, { classes }),
-    /label 'horse' of image 0 is not one of the 3 classes/,
+    (error: Error) =>
+      error instanceof DataError && /no example has one of the model's classes: the data has horse/.test(error.message),
   )
   await assert.rejects(
     labelledClassification({ model }, { ...source, labels: undefined }, { classes }),
     /image 0 has no label/,
   )
+})
+
+test('an image of a class that the model does not have counts as wrong, and the loss leaves it out', async () => {
+  const source = (labels: readonly (readonly string[])[]) => ({
+    ...images,
+    length: labels.length,
+    imageSize: 8,
+    fingerprint: '',
+    captions: () => [''],
+    name: String,
+    labels: (i: number) => labels[i],
+  })
+  const evaluate = (labels: readonly (readonly string[])[]) =>
+    labelledClassification({ model }, source(labels), { classes })
+  const right = expected.map(number => [classes[number]])
+  const known = await evaluate(right.slice(0, 4))
+  assert.equal(known.unknown, undefined)
+  const { loss, accuracy, unknown, perClass, meanPerClass, top5 } = await evaluate([...right.slice(0, 4), ['zebra']])
+  assert.equal(accuracy, 4 / 5)
+  assert.equal(unknown, 1)
+  assert.equal(top5, undefined)
+  assert.ok(Math.abs(loss - known.loss) < 1e-6)
+  assert.deepEqual(perClass.at(-1), { class: 'zebra', count: 1, accuracy: 0 })
+  const present = known.perClass.filter(({ count }) => count > 0).length
+  assert.ok(Math.abs(meanPerClass - present / (present + 1)) < 1e-12)
+  // a label that is not a class of the model does not count beside one that is
+  assert.deepEqual(await evaluate([[...right[0], 'zebra'], ...right.slice(1, 4)]), known)
 })

@@ -67,15 +67,35 @@ describe('the protocols that apply', () => {
     ['a classifier without labels', classifier, unlabelled, /classification: example 0 has no label/],
     [
       'a classifier and other classes',
-      { ...classifier, classes: ['red circle', 'blue star', 'horse'] },
+      { ...classifier, classes: ['cat', 'dog', 'horse'] },
       pictures,
-      /images of 'green ring', which is not one of the model's classes: red circle, blue star, horse/,
+      /classification: no example has one of the model's classes: the data has .*red circle.*, the model cat, dog, horse/,
     ],
     ['images alone', coca, bare, /retrieval: example 0 has no caption; .*zero-shot: the data has no labels/],
   ]
   for (const [name, trained, data, message] of refused)
     test(`are none for ${name}, and the error says why`, () =>
       assert.rejects(applied(trained, data), error => error instanceof ProtocolError && message.test(error.message)))
+})
+
+test('a note names the words of zero-shot prompts that the model does not know', async () => {
+  const noteOf = async (classes: readonly string[]) =>
+    (await evaluateModel(coca, pictures, { protocols: ['zero-shot'], classes, templates: ['a {}'] }))[0].note
+  assert.match((await noteOf([...classes, 'zebra']))!, /^the model does not know .*'zebra'$/)
+  assert.doesNotMatch((await noteOf(classes)) ?? '', /red|ring/)
+})
+
+test('a note says that some examples have a class that the classifier does not have', async () => {
+  const [{ note, values, examples }] = await evaluateModel(
+    { ...classifier, classes: ['red circle', 'blue star', 'horse'] },
+    pictures,
+  )
+  assert.match(
+    note!,
+    /^\d+ of \d+ examples have a class that the model does not have \(green ring\): they count as wrong/,
+  )
+  assert.equal(examples, pictures.length)
+  assert.ok(values.accuracy < 1)
 })
 
 test('a protocol that is named has to apply, and prompts have to be used', async () => {

@@ -2,6 +2,7 @@
 // configuration are named.
 
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -218,6 +219,16 @@ describe('a configuration', () => {
       /elsewhere/,
     ],
     ['two rows of one name', { ...rows, rows: [rows.rows[0], rows.rows[0]] }, /'both' is the name of two rows/],
+    [
+      'a row with a setting that no run has',
+      { ...rows, rows: [rows.rows[0], { ...rows.rows[1], run: { ...rows.rows[1].run, stepz: 3 } }] },
+      /row 'contrastive': stepz: is not a setting/,
+    ],
+    [
+      'a preset that does not exist',
+      { ...rows, run: { ...rows.run, model: 'tinny' } },
+      /row 'both': .*"tinny" is not a preset/,
+    ],
     ['an unknown protocol', { ...rows, protocols: [{ protocol: 'guess', title: 'r', on: 'test' }] }, /protocols\.0/],
   ]
   for (const [what, config, message] of bad)
@@ -227,6 +238,7 @@ describe('a configuration', () => {
         assert.ok(error instanceof ExperimentError)
         assert.match(error.message, message)
         assert.ok(error.message.includes(path))
+        assert.ok(!existsSync(join(folder, 'bad')), 'nothing is written, so the mistake can be mended')
         return true
       })
     })

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { DataError, FileError } from '../../src/io/index.ts'
 
 import { presets } from '../../src/models/index.ts'
-import { checkRunConfig, RunConfigError, readRunConfig } from '../../src/train/index.ts'
+import { checkRunConfig, mergeSettings, RunConfigError, readRunConfig } from '../../src/train/index.ts'
 import { temporaryFolder } from '../data/folder.ts'
 import { tinyJson, tinyModel } from './tiny.ts'
 
@@ -128,4 +128,10 @@ test('the message names the file, and each mistake on its own line', async t => 
   await assert.rejects(readRunConfig(file), { message: `${file}: must be an object of settings` })
   await writeFile(file, '{')
   await assert.rejects(readRunConfig(file), FileError)
+})
+
+test('settings of a model are merged into a preset that is given by its name', () => {
+  const merged = mergeSettings({ model: 'tiny', steps: 3 }, { model: { loss: { captioning: { weight: 0 } } } })
+  assert.deepEqual(merged, { model: { preset: 'tiny', loss: { captioning: { weight: 0 } } }, steps: 3 })
+  assert.deepEqual(mergeSettings({ model: 'tiny' }, { model: 'small' }), { model: 'small' })
 })

@@ -18,6 +18,7 @@ import {
   listCheckpoints,
   openRun,
   openRunData,
+  RunConfigError,
   RunError,
   readMetrics,
   resumeTraining,
@@ -27,7 +28,7 @@ import {
 } from '../../src/train/index.ts'
 import { temporaryFolder } from '../data/folder.ts'
 import { values } from '../support.ts'
-import { pictures, tinyConfig } from './tiny.ts'
+import { pictures, tinyConfig, tinyModel } from './tiny.ts'
 
 let trained: TrainResult<'coca'>
 
@@ -251,4 +252,15 @@ test('the error for damaged metrics names the line', async t => {
   const run = await copyOfRun(t)
   await writeFile(join(run, 'metrics.jsonl'), '{"kind":"step","step":1}\nwhat\n')
   await refused(readMetrics(run), DataError, 'metrics.jsonl:2: is not JSON')
+})
+
+test('a vocabulary that is too small for the captions is an error that says what to write', async t => {
+  const folder = await temporaryFolder(t)
+  const model = { ...tinyModel, text: { ...tinyModel.text, vocabulary: 9 } }
+  const config = tinyConfig(await pictures(folder), { model })
+  await refused(
+    train(join(folder, 'run'), config),
+    RunConfigError,
+    /model\.text\.vocabulary: must be at least (\d+), for the \d+ words .* not 9; write .*"vocabulary": \1\}/,
+  )
 })

@@ -4,8 +4,9 @@
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { FamilyName } from '../../models/index.ts'
+import { openExamples, type RunConfig } from '../../train/index.ts'
 import { UsageError } from '../errors.ts'
-import { examples, positiveInteger } from '../options.ts'
+import { collect, examples, positiveInteger } from '../options.ts'
 import { answer, say } from '../output.ts'
 import { evaluate } from './evaluate.ts'
 import { type SettingsFile, type TrainFlags, trainingOptions, trainRun } from './train.ts'
@@ -37,6 +38,8 @@ export function addProbe(program: Command): void {
     .action((flags: TaskFlags) =>
       runTask('probe', flags, {
         freeze: ['encoder'],
+        // also that of a classifier that has one
+        fresh: ['head'],
         features: join(flags.out, 'features'),
         optimizer: { learningRate: 1e-3 },
       }),
@@ -72,6 +75,7 @@ const taskCommand = (program: Command, name: string, choices: readonly Task[]): 
       .option('--from <model>', 'the pretrained model: a run, or a checkpoint of OpenCLIP')
       .option('--data <path>', `the training data: ${choices.map(task => `${task}: ${tasks[task].data}`).join('; ')}`)
       .option('--tokenizer <file>', 'with a checkpoint of OpenCLIP: its tokenizer (default: the one next to it)')
+      .option('--fresh <part>', 'a part that is not copied from the model, such as head; may be repeated', collect)
       .option('--test <path>', 'data to evaluate the result on, whose figures are kept in the run')
       .addOption(new Option('--task <name>', 'what the classes are of').choices(choices).default('image'))
       .option('--frames <n>', 'video: frames of each clip (default: 8)', positiveInteger),
@@ -91,7 +95,14 @@ async function runTask(name: string, flags: TaskFlags, settings: SettingsFile): 
     family: tasks[task].family,
     ...(Object.keys(model).length > 0 && { model }),
   }
-  const { value, text } = await trainRun(name, others, defaults)
+  const options =
+    test === undefined
+      ? {}
+      : {
+          check: ({ family, model }: RunConfig) => openExamples(test, family, model),
+          advice: ` --test ${test}`,
+        }
+  const { value, text } = await trainRun(name, others, defaults, options)
   if (test === undefined) return answer(flags.json, value, text)
   say(text)
   const { out: run, json, device, backend, seed = 0 } = flags

@@ -152,16 +152,24 @@ const run = async (flags: TrainFlags): Promise<void> => {
   answer(json, trained.value, trained.text)
 }
 
+interface TrainRunOptions {
+  readonly check?: (config: RunConfig) => Promise<unknown>
+  readonly advice?: string
+}
+
 /**
  * Trains or resumes a run, and shows the progress.
  * @param command its name in the advice of an interruption
  * @param defaults settings that a configuration file and the flags override
+ * @param options.check throws if something that is needed after the training is wrong; called before a new run is written
+ * @param options.advice flags of the command that resuming needs again
  * @returns the result for programs and for people
  */
 export async function trainRun(
   command: string,
   flags: TrainFlags,
   defaults: SettingsFile = {},
+  { check, advice = '' }: TrainRunOptions = {},
 ): Promise<{ readonly value: object; readonly text: string }> {
   const { out, json } = flags
   const progress = new TrainingProgress()
@@ -169,7 +177,7 @@ export async function trainRun(
   const result = await interruptible('finishing this step and writing a checkpoint', async signal => {
     const options = { signal, onStart, onStep, onEvaluation, onGuard, onBadSample, onFeatures, onShard }
     try {
-      return await (flags.resume ? resume(flags, options) : start(flags, options, defaults))
+      return await (flags.resume ? resume(flags, options) : start(flags, options, defaults, check))
     } finally {
       progress.stop()
     }
@@ -178,7 +186,9 @@ export async function trainRun(
   const value = { run: out, step, finished, checkpoint }
   if (!finished) {
     if (json) answer(json, value, '')
-    throw new InterruptedError(`stopped after step ${step}; continue with: cocagrad ${command} --out ${out} --resume`)
+    throw new InterruptedError(
+      `stopped after step ${step}; continue with: cocagrad ${command} --out ${out} --resume${advice}`,
+    )
   }
   return { value, text: `trained for ${step} steps: ${checkpoint}` }
 }
@@ -188,8 +198,14 @@ type Hooks = NonNullable<Parameters<typeof train>[2]>
 /** Settings of a run as they are written in a file. */
 export type SettingsFile = Readonly<Record<string, unknown>>
 
-async function start(flags: TrainFlags, hooks: Hooks, defaults: SettingsFile): Promise<TrainResult> {
+async function start(
+  flags: TrainFlags,
+  hooks: Hooks,
+  defaults: SettingsFile,
+  check?: TrainRunOptions['check'],
+): Promise<TrainResult> {
   const config = await configOf(flags, defaults)
+  await check?.(config)
   await openDevice({ device: config.device, backend: flags.backend })
   return train(flags.out, config, hooks)
 }

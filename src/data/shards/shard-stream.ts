@@ -201,9 +201,10 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
     const { validation, seed } = settle('dataset.split(options)', options, splitOptions)
     const count = Math.max(1, Math.round(this.shards.length * validation))
     if (!(validation > 0 && count < this.shards.length))
-      throw new DataError(`${validation} of ${this.shards.length} shards for validation leaves one part empty`, {
-        file: this.shards[0],
-      })
+      throw new DataError(
+        `${validation} of ${this.shards.length} shards for validation leaves one part empty: whole shards are held out, so use ${this.shards.length === 1 ? 'several shards' : 'a share between the two'}, or a validation of 0 (--validation 0)`,
+        { file: this.shards[0] },
+      )
     const chosen = new Set(new Generator(seed).fork('split').permutation(this.shards.length).subarray(0, count))
     const part = (inValidation: boolean) => this.#sizes.filter((_, i) => chosen.has(i) === inValidation)
     return { train: part(false), validation: part(true) }
