@@ -107,7 +107,7 @@ describe('evaluate', () => {
     assert.deepEqual(await keys('coca'), ['run', 'step', 'images', ...both, 'captioning', 'zeroShot'])
     assert.deepEqual(await keys('dual-encoder'), ['run', 'step', 'images', ...both, 'zeroShot'])
     assert.deepEqual(await keys('captioner'), ['run', 'step', 'images', 'losses', 'captioning'])
-    const classes = ['accuracy', 'top5', 'meanPerClass', 'perClass']
+    const classes = ['accuracy', 'meanPerClass', 'perClass', 'top5']
     assert.deepEqual(await keys('classifier'), ['run', 'step', 'images', 'loss', ...classes])
     assert.deepEqual(
       (await keys('video-classifier')).filter(key => key !== 'top5'),
@@ -127,7 +127,7 @@ describe('evaluate', () => {
     writeFileSync(other, '{"file": "images/000000.png", "label": "a horse"}\n')
     await assertMistake(
       ['evaluate', '--run', runOf('classifier'), '--data', other],
-      "images of 'a horse'",
+      'the data has a horse',
       'other.jsonl',
     )
   })
