@@ -60,6 +60,7 @@ const limits: Partial<Record<UnaryName, number>> = {
   cos: 0.6,
   tanh: 2,
   sigmoid: 2.5,
+  normalCdf: 6,
 }
 const names = Object.keys(unaryFunctions) as UnaryName[]
 
