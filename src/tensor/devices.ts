@@ -24,7 +24,12 @@ function checkName(name: string): asserts name is DeviceName {
 }
 
 /** The device that is opened checks the values. */
-const openOptions = { threads: undefined, blas: undefined, deterministic: undefined, backend: undefined } satisfies Settings<OpenOptions>
+const openOptions = {
+  threads: undefined,
+  blas: undefined,
+  deterministic: undefined,
+  backend: undefined,
+} satisfies Settings<OpenOptions>
 
 const opened = new Map<DeviceName, Device>([['reference', reference]])
 let current: DeviceName = 'cpu'
