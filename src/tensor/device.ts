@@ -41,6 +41,11 @@ export interface CpuOptions {
    * variable COCAGRAD_BLAS, or the first library found among OpenBLAS, Accelerate, MKL and BLIS
    */
   readonly blas?: string
+  /**
+   * whether results are bitwise equal for any number of threads and on every processor, without BLAS and more slowly; default:
+   * whether the environment variable COCAGRAD_DETERMINISTIC is 1
+   */
+  readonly deterministic?: boolean
 }
 
 export interface OpenOptions extends CpuOptions {

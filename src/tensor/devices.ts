@@ -24,7 +24,12 @@ function checkName(name: string): asserts name is DeviceName {
 }
 
 /** The device that is opened checks the values. */
-const openOptions = { threads: undefined, blas: undefined, backend: undefined } satisfies Settings<OpenOptions>
+const openOptions = {
+  threads: undefined,
+  blas: undefined,
+  deterministic: undefined,
+  backend: undefined,
+} satisfies Settings<OpenOptions>
 
 const opened = new Map<DeviceName, Device>([['reference', reference]])
 let current: DeviceName = 'cpu'
@@ -37,8 +42,16 @@ async function open(name: DeviceName, options: OpenOptions): Promise<void> {
 
 let cpu: CpuDevice | undefined
 
-/** The cpu device, which is opened once: options of later calls are ignored. */
+/**
+ * The cpu device, which is opened once: options of later calls are ignored, except one that the results depend on.
+ * @throws DeviceError if `deterministic` is asked of a device that is open without it
+ */
 function openCpuOnce(options: OpenOptions = {}): CpuDevice {
+  if (cpu && !cpu.isDeterministic && options.deterministic === true)
+    throw new DeviceError(
+      'cpu is open already, without `deterministic`; call device.use before the first tensor is created, or set COCAGRAD_DETERMINISTIC=1',
+      'cpu',
+    )
   cpu ??= openCpu(options)
   opened.set('cpu', cpu)
   return cpu

@@ -58,7 +58,24 @@ export interface UniformOptions extends RandomOptions {
 }
 const uniformOptions = { ...randomOptions, low: 0, high: 1 } satisfies Settings<UniformOptions>
 
-/** Uniform numbers on [low, high), default [0, 1). */
+/** The largest number of a floating dtype that is below another number. */
+function below(limit: number, dtype: DType): number {
+  // the bits of positive numbers are integers in the same order, and those of negative numbers in reverse
+  if (dtype === 'float32') {
+    const number = Float32Array.of(limit)
+    if (number[0] >= limit) {
+      const bits = new Int32Array(number.buffer)
+      bits[0] = limit === 0 ? -(2 ** 31) + 1 : bits[0] - Math.sign(limit)
+    }
+    return number[0]
+  }
+  const number = Float64Array.of(limit)
+  const bits = new BigInt64Array(number.buffer)
+  bits[0] = limit === 0 ? -(2n ** 63n) + 1n : bits[0] - BigInt(Math.sign(limit))
+  return number[0]
+}
+
+/** Uniform numbers on [low, high), default [0, 1): what would be rounded up to `high` is the largest number below it. */
 export const rand = takes(
   'rand(shape, options)',
   [is.shape, is.options],
@@ -67,7 +84,10 @@ export const rand = takes(
     checkFractions('rand', dtype)
     // as many bits as float32 has, because with more a number could be rounded up to high
     const unit = (u: number) => (dtype === 'float32' ? Math.floor(u * 2 ** 24) / 2 ** 24 : u)
-    return random('rand', shape, { ...others, dtype }, generator => low + (high - low) * unit(generator.uniform()))
+    const last = low < high ? below(high, dtype) : Infinity
+    return random('rand', shape, { ...others, dtype }, generator =>
+      Math.min(low + (high - low) * unit(generator.uniform()), last),
+    )
   },
 )
 

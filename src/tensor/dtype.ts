@@ -47,7 +47,18 @@ export const floating = (dtype: DType): DType => (isFloating(dtype) ? dtype : 'f
 /** The common dtype of a tensor and a JavaScript number: that of the tensor, if it can represent the number. */
 export function promoteScalar(dtype: DType, value: number): DType {
   if (isFloating(dtype)) return dtype
-  return value === Math.trunc(value) && Math.abs(value) < 2 ** 31 ? 'int32' : 'float32'
+  return value === Math.trunc(value) && value >= INT32.min && value <= INT32.max ? 'int32' : 'float32'
+}
+
+/** The range of int32. */
+export const INT32 = { min: -(2 ** 31), max: 2 ** 31 - 1 } as const
+
+type Typed = { readonly dtype: DType }
+
+/** The dtype in which two operands meet: the wider one; a number adapts to the tensor. */
+export function meet(x: Typed | number, y: Typed | number): DType {
+  if (typeof x === 'number') return typeof y === 'number' ? 'float32' : promoteScalar(y.dtype, x)
+  return typeof y === 'number' ? promoteScalar(x.dtype, y) : promote(x.dtype, y.dtype)
 }
 
 /** An array of zeros for n elements. */

@@ -28,21 +28,27 @@ export type Padding = readonly (readonly [before: number, after: number])[]
 export interface Primitives {
   /** Elementwise on floating tensors; `neg`, `abs` and `sign` on int32 too. */
   unary(name: UnaryName, x: Tensor): Tensor
-  /** Elementwise with broadcasting, computed in and returned as `dtype`. */
+  /**
+   * Elementwise with broadcasting. Both operands are converted to `dtype`, and the result is of this dtype: a number is rounded to
+   * float32 before it is used. int32 is computed modulo 2³².
+   */
   binary(name: BinaryName, x: Operand, y: Operand, dtype: DType): Tensor
-  /** Elementwise with broadcasting; the result is bool. */
+  /** Elementwise with broadcasting, of both operands in the dtype in which they meet; the result is bool. */
   compare(name: ComparisonName, x: Operand, y: Operand): Tensor
-  /** condition ? x : y, elementwise with broadcasting of all three, as `dtype`. */
+  /** condition ≠ 0 ? x : y, elementwise with broadcasting of all three, as `dtype`; NaN is true. */
   where(condition: Tensor, x: Operand, y: Operand, dtype: DType): Tensor
-  /** Reduces the axes and keeps them with size 1; the sum of no elements is 0. */
+  /** Reduces the axes and keeps them with size 1; the sum of no elements is 0, and that of int32 is modulo 2³². */
   reduce(name: ReductionName, x: Tensor, axes: readonly number[]): Tensor
   /** Position of the first largest element along an axis, which is kept with size 1; int32. NaN is the largest. */
   argmax(x: Tensor, axis: number): Tensor
-  /** [..., m, k] times [..., k, n] of one dtype, with leading axes of equal rank that broadcast. */
+  /**
+   * [..., m, k] times [..., k, n] of one dtype, floating or int32, with leading axes of equal rank that broadcast; int32 is
+   * computed modulo 2³².
+   */
   matmul(a: Tensor, b: Tensor): Tensor
   /** The same values in row-major order, in new memory. */
   copy(x: Tensor): Tensor
-  /** Converted: to int32 truncating, to bool as ≠ 0. */
+  /** Converted: to int32 as JavaScript's `x | 0`, to bool as ≠ 0. */
   cast(x: Tensor, dtype: DType): Tensor
   /** out[…, i, …] = x[…, indices[…, i, …], …]: shapes agree except at the axis. indices int32. */
   gather(x: Tensor, axis: number, indices: Tensor): Tensor

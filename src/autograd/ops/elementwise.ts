@@ -1,7 +1,12 @@
 // Arithmetic, functions of each element, comparisons and selection: each rule is one line. At a kink, gradients are those of
-// PyTorch: 0 for abs and sign, the mean of both sides for a tie of maximum and minimum.
+// PyTorch: 0 for abs and sign, the mean of both sides for a tie of maximum and minimum. A gradient that does not pass is
+// replaced by 0, not multiplied by it, which would make NaN of an infinite one.
+//
+// A number that meets a tensor is rounded to the tensor's dtype first, as in PyTorch: `tensor([0.1]).equal(0.1)` is true.
+// Integers that overflow wrap around, modulo 2³², as in PyTorch and in JavaScript's Math.imul.
 
 import { takes } from '../../tensor/arguments.ts'
+import { meet } from '../../tensor/dtype.ts'
 import {
   type BinaryName,
   type DType,
@@ -11,27 +16,29 @@ import {
   type Operand,
   promoteScalar,
   type Tensor,
+  zerosLike,
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { defineOp } from '../op.ts'
 import type { Thunks } from '../recording.ts'
-import { type Binary, binary, comparison, meet, type Unary, unary } from './pointwise.ts'
+import { type Binary, binary, comparison, type Unary, unary } from './pointwise.ts'
 
 /**
- * x + y, element by element. The sum of two bools is int32.
+ * x + y, element by element. The sum of two bools is int32; int32 wraps around, modulo 2³². A number is rounded to the dtype of
+ * the tensor first; beside integers, one that int32 does not have makes the result float32.
  * @param y a number, or a tensor whose shape broadcasts with that of x
  * @throws ShapeError if the shapes do not broadcast
  */
 export const add: Binary = binary('add', g => [() => g, () => g])
 /**
- * x - y, element by element. The difference of two bools is int32.
+ * x - y, element by element. The difference of two bools is int32; int32 wraps around, modulo 2³².
  * @param y a number, or a tensor whose shape broadcasts with that of x
  * @throws ShapeError if the shapes do not broadcast
  */
 export const sub: Binary = binary('sub', g => [() => g, () => g.neg()])
 /**
- * x · y, element by element; for the product of matrices, see `matmul`.
+ * x · y, element by element; for the product of matrices, see `matmul`. int32 wraps around, modulo 2³², as Math.imul does.
  * @param y a number, or a tensor whose shape broadcasts with that of x
  * @throws ShapeError if the shapes do not broadcast
  */
@@ -43,32 +50,47 @@ export const mul: Binary = binary('mul', (g, _, x, y) => [() => g.mul(y), () => 
  */
 export const div: Binary = binary('div', (g, out, _, y) => [() => g.div(y), () => g.mul(out).div(y).neg()])
 /**
- * xʸ, element by element. The derivative by x is y xʸ⁻¹; that by y is xʸ log x, and 0 where x ≤ 0.
+ * xʸ, element by element, as JavaScript's `x ** y`: x⁰ is 1 for every x, but 1 ** NaN and (±1) ** ±∞ are NaN, where C and PyTorch
+ * give 1. int32 wraps around, modulo 2³², and negative powers are truncated: 2⁻¹ is 0, and so is 0⁻¹.
+ *
+ * The derivative by x is y xʸ⁻¹. That by y is xʸ log x: at x = 0 it is 0 for y ≥ 0 and -∞ for y < 0, and for x < 0, where xʸ is not
+ * differentiable in y, it is 0.
  * @param y a number, or a tensor whose shape broadcasts with that of x
  * @throws ShapeError if the shapes do not broadcast
  */
 export const pow: Binary = binary('pow', (g, out, x, y) => [
   () => g.mul(powerBelow(x, y)),
-  () => g.mul(out).mul(safeLog(x)),
+  () => g.mul(out).mul(safeLog(x, y as Tensor)),
 ])
 /**
- * The larger of x and y, element by element. Where they are equal, each gets half of the gradient.
+ * The larger of x and y, element by element; NaN if one of them is NaN. Where they are equal, each gets half of the gradient;
+ * where one is NaN, each gets all of it.
  * @param y a number, or a tensor whose shape broadcasts with that of x
  * @throws ShapeError if the shapes do not broadcast
  */
-export const maximum: Binary = binary('maximum', (g, _, x, y) => [() => g.mul(wins(x, y)), () => g.mul(wins(y, x))])
+export const maximum: Binary = binary('maximum', (g, _, x, y) => [
+  () => shared(g, x, y, less(x, y)),
+  () => shared(g, x, y, less(y, x)),
+])
 /**
- * The smaller of x and y, element by element. Where they are equal, each gets half of the gradient.
+ * The smaller of x and y, element by element; NaN if one of them is NaN. Where they are equal, each gets half of the gradient;
+ * where one is NaN, each gets all of it.
  * @param y a number, or a tensor whose shape broadcasts with that of x
  * @throws ShapeError if the shapes do not broadcast
  */
-export const minimum: Binary = binary('minimum', (g, _, x, y) => [() => g.mul(wins(y, x)), () => g.mul(wins(x, y))])
+export const minimum: Binary = binary('minimum', (g, _, x, y) => [
+  () => shared(g, x, y, greater(x, y)),
+  () => shared(g, x, y, greater(y, x)),
+])
 
-/** -x, element by element. int32 stays int32. */
+/** -x, element by element. int32 stays int32, and -(-2³¹) is -2³¹. */
 export const neg: Unary = unary('neg', g => g.neg())
-/** |x|, element by element; the derivative at 0 is 0. int32 stays int32. */
+/** |x|, element by element; the derivative at 0 is 0. int32 stays int32, and |-2³¹| is -2³¹. */
 export const abs: Unary = unary('abs', (g, _, x) => g.mul(x.sign()))
-/** -1, 0 or 1, the sign of each element; its gradient is 0. int32 stays int32. */
+/**
+ * -1, 0 or 1, the sign of each element; its gradient is 0. int32 stays int32. As in JavaScript and NumPy, the sign of NaN is NaN
+ * (0 in PyTorch), and zeros keep their sign.
+ */
 export const sign: Unary = unary('sign', g => g.mul(0))
 /** eˣ, element by element. */
 export const exp: Unary = unary('exp', (g, out) => g.mul(out))
@@ -102,16 +124,17 @@ export const square: Unary = takes(
   ),
 )
 export interface ClampOptions {
-  /** lower limit; default -Infinity */
+  /** lower limit; default -Infinity, which is no limit */
   readonly min?: number
-  /** upper limit; default Infinity */
+  /** upper limit; default Infinity, which is no limit */
   readonly max?: number
 }
 const clampOptions = { min: -Infinity, max: Infinity } satisfies Settings<ClampOptions>
 const limitsOf = (limits: ClampOptions) => settle('x.clamp(limits)', limits, clampOptions)
 
 /**
- * x limited to [min, max], element by element. The gradient passes where min ≤ x ≤ max, and is 0 elsewhere.
+ * x limited to [min, max], element by element: min(max(x, min), max), which is max everywhere if min is above it. A limit that is
+ * NaN makes everything NaN, as in PyTorch, and NaN stays NaN. The gradient passes where min ≤ x ≤ max, and is 0 elsewhere.
  *
  * x.clamp({ min: 0, max: 1 })
  */
@@ -122,19 +145,22 @@ export const clamp: (x: Tensor, limits: ClampOptions) => Tensor = takes(
     'clamp',
     (k, x: Tensor, limits: ClampOptions) => {
       const { min, max } = limitsOf(limits)
-      return bounded(k, bounded(k, x, 'maximum', min), 'minimum', max)
+      const raised = min === -Infinity ? x : bounded(k, x, 'maximum', min)
+      return max === Infinity ? raised : bounded(k, raised, 'minimum', max)
     },
     (g, _, x, limits) => {
       const { min, max } = limitsOf(limits)
-      return [() => g.mul(x.greaterEqual(min)).mul(x.lessEqual(max))]
+      return [() => where(logicalAnd(x.greaterEqual(min), x.lessEqual(max)), g, 0)]
     },
   ),
 )
 const bounded = (k: Kernels, x: Tensor, name: BinaryName, limit: number) =>
-  Number.isFinite(limit) ? k.binary(name, x, limit, promoteScalar(x.dtype, limit)) : x
+  k.binary(name, x, limit, promoteScalar(x.dtype, limit))
 
 /**
- * x = y, element by element, as bool. A comparison has no gradient.
+ * x = y, element by element, as bool. A comparison has no gradient. A number is rounded to the dtype of a floating tensor first;
+ * with integers it is compared as it is, so that 2³¹ is larger than each of them. Integers are rounded to float32 to be compared
+ * with a tensor of float32.
  * @param y a number, or a tensor whose shape broadcasts with that of x
  * @throws ShapeError if the shapes do not broadcast
  */
@@ -170,7 +196,7 @@ export const less: Binary = comparison('less')
  */
 export const lessEqual: Binary = comparison('lessEqual')
 /**
- * True where both x and y are true, as bool. A number is true unless it is 0, as in NumPy.
+ * True where both x and y are true, as bool. A number is true unless it is 0, as in NumPy; NaN is true.
  * @param y a tensor whose shape broadcasts with that of x
  * @throws ShapeError if the shapes do not broadcast
  */
@@ -180,7 +206,7 @@ export const logicalAnd: (x: Tensor, y: Tensor) => Tensor = takes(
   (x: Tensor, y: Tensor): Tensor => mul(truth(x), truth(y)),
 )
 /**
- * True where x or y is true, as bool. A number is true unless it is 0, as in NumPy.
+ * True where x or y is true, as bool. A number is true unless it is 0, as in NumPy; NaN is true.
  * @param y a tensor whose shape broadcasts with that of x
  * @throws ShapeError if the shapes do not broadcast
  */
@@ -189,13 +215,13 @@ export const logicalOr: (x: Tensor, y: Tensor) => Tensor = takes(
   [is.tensor, is.tensor],
   (x: Tensor, y: Tensor): Tensor => maximum(truth(x), truth(y)),
 )
-/** True where x is false, as bool. A number is true unless it is 0, as in NumPy. */
+/** True where x is false, as bool. A number is true unless it is 0, as in NumPy; NaN is true. */
 export const logicalNot: Unary = takes('x.logicalNot()', [is.tensor], (x: Tensor): Tensor => equal(x, 0))
 const truth = (x: Tensor): Tensor => (x.dtype === 'bool' ? x : notEqual(x, 0))
 
 /**
  * condition ? x : y, element by element. The gradient of an element that is not selected is 0.
- * @param condition bool, or numbers that are true unless they are 0
+ * @param condition bool, or numbers that are true unless they are 0; NaN is true, as when it is cast to bool
  * @param x a number, or a tensor; the three shapes broadcast
  * @param y a number, or a tensor
  * @throws ShapeError if the shapes do not broadcast
@@ -212,7 +238,8 @@ export const where: (condition: Tensor, x: Operand, y: Operand) => Tensor = take
 
 /**
  * The same values as another dtype. Between floating dtypes the gradient passes; elsewhere it stops. As bool, a number is true
- * unless it is 0; as int32, its fraction is removed.
+ * unless it is 0; NaN is true. As int32, its fraction is removed, and what does not fit follows JavaScript's `x | 0`: it wraps
+ * around, modulo 2³², and NaN and ±∞ become 0. (In PyTorch the result of such a cast depends on the machine.)
  * @throws DTypeError if the device does not have the dtype
  */
 export const cast: (x: Tensor, dtype: DType) => Tensor = takes(
@@ -248,16 +275,19 @@ export const stopGradient: Unary = takes(
   (x: Tensor): Tensor => x.view(x.shape, x.strides),
 )
 
-/** 1 where a is larger, ½ where both are equal, 0 elsewhere. */
-const wins = (a: Operand, b: Operand): Tensor => where(greater(a, b), 1, where(equal(a, b), 0.5, 0))
+/** The part of a gradient that an operand gets: nothing where it has lost, half where both are equal, else all. */
+const shared = (g: Tensor, x: Operand, y: Operand, hasLost: Tensor): Tensor =>
+  where(hasLost, 0, where(equal(x, y), g.mul(0.5), g))
 
 /** y xʸ⁻¹, which is 0 and not 0·∞ where x and y are both 0. */
 function powerBelow(x: Operand, y: Operand): Tensor {
-  if (typeof y === 'number') return y === 0 ? mul(x, 0) : pow(x, y - 1).mul(y)
+  if (typeof y === 'number') return y === 0 ? zerosLike(x as Tensor) : pow(x, y - 1).mul(y)
   const base = typeof x === 'number' ? (x === 0 ? 1 : x) : where(logicalAnd(x.equal(0), y.equal(0)), 1, x)
   return pow(base, y.sub(1)).mul(y)
 }
 
-/** log x where x is positive, 0 elsewhere. */
-const safeLog = (x: Operand): Operand =>
-  typeof x === 'number' ? (x > 0 ? Math.log(x) : 0) : where(x.greater(0), x, 1).log()
+/** log x where x is positive, -∞ where it is 0 and the power y negative, 0 elsewhere. */
+function safeLog(x: Operand, y: Tensor): Operand {
+  if (typeof x === 'number') return x > 0 ? Math.log(x) : x === 0 ? where(y.less(0), -Infinity, 0) : 0
+  return where(logicalAnd(x.equal(0), y.less(0)), 0, where(x.greater(0), x, 1)).log()
+}

@@ -1,23 +1,15 @@
 // The matrix product, and the linear map x Wᵀ + b, which a device may compute in one kernel.
 
 import { takes } from '../../tensor/arguments.ts'
-import {
-  broadcastShapes,
-  floating,
-  promote,
-  reshapeView,
-  ShapeError,
-  show,
-  sizeOf,
-  type Tensor,
-} from '../../tensor/index.ts'
+import { broadcastShapes, promote, reshapeView, ShapeError, show, sizeOf, type Tensor } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { defineFused, defineOp } from '../op.ts'
 
 const product = defineOp(
   'matmul',
   (k, x: Tensor, y: Tensor) => {
-    const dtype = floating(promote(x.dtype, y.dtype))
+    const common = promote(x.dtype, y.dtype)
+    const dtype = common === 'bool' ? 'int32' : common
     const rank = Math.max(x.rank, y.rank)
     const [a, b] = [x, y].map(t => {
       const full = reshapeView(t, [...new Array(rank - t.rank).fill(1), ...t.shape])
@@ -30,7 +22,8 @@ const product = defineOp(
 
 /**
  * The matrix product over the last two axes: x [..., m, k], y [..., k, n] → [..., m, n], with leading axes that broadcast. A
- * one-dimensional factor is a row on the left and a column on the right, and the result does not have its axis.
+ * one-dimensional factor is a row on the left and a column on the right, and the result does not have its axis. The product of
+ * integers is int32 and wraps around, modulo 2³²; bools are counted.
  * @throws ShapeError if the inner sizes differ or the leading axes do not broadcast
  */
 export const matmul: (x: Tensor, y: Tensor) => Tensor = takes(

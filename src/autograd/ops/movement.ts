@@ -5,12 +5,14 @@ import { takes } from '../../tensor/arguments.ts'
 import { given, isPlain } from '../../tensor/given.ts'
 import {
   broadcastShapes,
+  type DType,
   expandView,
   normalizeAxes,
   normalizeAxis,
   type Padding,
   permuteView,
   promote,
+  promoteScalar,
   type Range,
   reshapeView,
   resolveRange,
@@ -20,6 +22,7 @@ import {
   show,
   sliceView,
   type Tensor,
+  ValueError,
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { defineOp } from '../op.ts'
@@ -170,8 +173,8 @@ export const unsqueeze: (x: Tensor, axis: number) => Tensor = takes(
  * x.pad([[0, 0], [1, 2]]) // one column before and two after
  *
  * @param padding [before, after] for every axis
- * @param value of the margins; default 0
- * @throws ShapeError if there is not one pair of sizes, 0 or more, for every axis
+ * @param value of the margins; default 0. It must be a value of the dtype: whole for int32, 0 or 1 for bool
+ * @throws ShapeError if there is not one pair of sizes, 0 or more, for every axis, ValueError for a value that the dtype does not have
  */
 export const pad: (x: Tensor, padding: Padding, value?: number) => Tensor = takes(
   'x.pad(padding, value)',
@@ -184,6 +187,7 @@ export const pad: (x: Tensor, padding: Padding, value?: number) => Tensor = take
           `pad: ${JSON.stringify(padding)} must have one [before, after], 0 or more, for each axis of ${show(x.shape)}`,
           x.shape,
         )
+      checkElement('pad', value, x.dtype)
       return k.pad(x, padding, value)
     },
     (g, _, x, padding, _value?) => [
@@ -191,6 +195,17 @@ export const pad: (x: Tensor, padding: Padding, value?: number) => Tensor = take
     ],
   ),
 )
+
+/** Throws ValueError for a number that is not a value of the dtype. */
+function checkElement(name: string, value: number, dtype: DType): void {
+  if (dtype === 'bool' ? value === 0 || value === 1 : promoteScalar(dtype, value) === dtype) return
+  const values = dtype === 'bool' ? '0 or 1' : 'a whole number from -2147483648 to 2147483647'
+  throw new ValueError(
+    `${name}: the value must be ${values} for a tensor of ${dtype}, not ${value}; write x.cast('${promoteScalar(dtype, value)}') first`,
+    value,
+    [],
+  )
+}
 
 /** A part of every axis with step 1, starting at `first`. */
 const window = defineOp(

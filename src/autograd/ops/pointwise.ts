@@ -1,14 +1,14 @@
 // Defines operations from primitives that work on each element, with the dtypes of operands and results.
 
 import { takes } from '../../tensor/arguments.ts'
+import { INT32, meet } from '../../tensor/dtype.ts'
 import {
   type BinaryName,
   type ComparisonName,
   type DType,
   floating,
+  isFloating,
   type Operand,
-  promote,
-  promoteScalar,
   type Tensor,
   type UnaryName,
 } from '../../tensor/index.ts'
@@ -21,12 +21,6 @@ export type Unary = (x: Tensor) => Tensor
 export type Binary = (x: Operand, y: Operand) => Tensor
 type UnaryRule = (gradient: Tensor, result: Tensor, x: Tensor) => Tensor
 type BinaryRule = (gradient: Tensor, result: Tensor, x: Operand, y: Operand) => readonly [() => Tensor, () => Tensor]
-
-/** The common dtype of two operands: the wider one; a number adapts to the tensor. */
-export function meet(x: Operand, y: Operand): DType {
-  if (typeof x === 'number') return typeof y === 'number' ? 'float32' : promoteScalar(y.dtype, x)
-  return typeof y === 'number' ? promoteScalar(x.dtype, y) : promote(x.dtype, y.dtype)
-}
 
 const keepsIntegers = new Set<string>(['neg', 'abs', 'sign'])
 
@@ -61,5 +55,38 @@ export const comparison = (name: ComparisonName) =>
   takes(
     `x.${name}(y)`,
     [is.operand, is.operand],
-    defineOp(name, (k, x: Operand, y: Operand) => k.compare(name, x, y)),
+    defineOp(name, (k, x: Operand, y: Operand) => {
+      if (typeof y === 'number' && typeof x !== 'number' && !isFloating(x.dtype)) {
+        const whole = asWhole(name, y)
+        return k.compare(whole.name, x, whole.limit)
+      }
+      if (typeof x === 'number' && typeof y !== 'number' && !isFloating(y.dtype)) {
+        const whole = asWhole(turned[name], x)
+        return k.compare(whole.name, y, whole.limit)
+      }
+      return k.compare(name, x, y)
+    }),
   )
+
+/** x < y is y > x. */
+const turned: Record<ComparisonName, ComparisonName> = {
+  equal: 'equal',
+  notEqual: 'notEqual',
+  greater: 'less',
+  greaterEqual: 'lessEqual',
+  less: 'greater',
+  lessEqual: 'greaterEqual',
+}
+
+/** For integers on the left, a comparison with any number as one with a number of int32 that has the same result. */
+function asWhole(name: ComparisonName, limit: number): { readonly name: ComparisonName; readonly limit: number } {
+  const always = { name: 'lessEqual', limit: INT32.max } as const
+  const never = { name: 'greater', limit: INT32.max } as const
+  if (Number.isNaN(limit)) return name === 'notEqual' ? always : never
+  if (limit > INT32.max) return name === 'less' || name === 'lessEqual' || name === 'notEqual' ? always : never
+  if (limit < INT32.min) return name === 'greater' || name === 'greaterEqual' || name === 'notEqual' ? always : never
+  if (Number.isInteger(limit)) return { name, limit }
+  if (name === 'equal') return never
+  if (name === 'notEqual') return always
+  return { name, limit: name === 'greater' || name === 'lessEqual' ? Math.floor(limit) : Math.ceil(limit) }
+}

@@ -50,7 +50,8 @@ const countOf = (x: Tensor, { axis }: ReduceOptions): number =>
   sizeOf(normalizeAxes('reduce', axis, x.shape).map(i => x.shape[i]))
 
 /**
- * Σ x over the axes given, all by default. The sum of no elements is 0; the sum of bools is int32.
+ * Σ x over the axes given, all by default. The sum of no elements is 0; the sum of bools is int32. A sum of int32 is int32 too
+ * and wraps around, modulo 2³²: write `x.cast('float32').sum()` where it may be 2³¹ or more.
  *
  * x.sum({ axis: -1, keepDims: true })
  *
@@ -87,18 +88,21 @@ const extremum = (name: 'max' | 'min') =>
   )
 
 /**
- * The largest element over the axes given, all by default; NaN if any of them is NaN. Equal elements share the gradient.
+ * The largest element over the axes given, all by default; NaN if any of them is NaN, whose position `argmax` then gives. Equal
+ * elements share the gradient; where the result is NaN, all gradients are NaN.
  * @throws ShapeError if there is no element to compare, AxisError if x does not have the axis
  */
 export const max: (x: Tensor, options?: ReduceOptions) => Tensor = extremum('max')
 /**
- * The smallest element over the axes given, all by default; NaN if any of them is NaN. Equal elements share the gradient.
+ * The smallest element over the axes given, all by default; NaN if any of them is NaN. Equal elements share the gradient; where
+ * the result is NaN, all gradients are NaN.
  * @throws ShapeError if there is no element to compare, AxisError if x does not have the axis
  */
 export const min: (x: Tensor, options?: ReduceOptions) => Tensor = extremum('min')
 
 /**
- * Σ x / n over the axes given, all by default; n is the number of elements. The mean of no elements is NaN.
+ * Σ x / n over the axes given, all by default; n is the number of elements. The mean of no elements is NaN; that of integers is
+ * float32 and does not overflow.
  * @throws AxisError if x does not have the axis
  */
 export const mean: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
@@ -106,7 +110,7 @@ export const mean: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
   [is.tensor, is.options],
   (x: Tensor, options?: ReduceOptions): Tensor => {
     const n = countOf(x, settle('x.mean(options)', options, reduceOptions))
-    return sum(x, options).div(n)
+    return sum(x.dtype === 'int32' ? x.cast('float32') : x, options).div(n)
   },
 )
 
@@ -118,7 +122,9 @@ const varianceOptions = { ...reduceOptions, correction: 1 } satisfies Settings<V
 
 /**
  * Σ (x - mean)² / (n - correction) over the axes given, all by default; n is the number of elements. The correction is 1 by
- * default, which gives the unbiased estimate from a sample; 0 gives the variance of the elements themselves.
+ * default, which gives the unbiased estimate from a sample; 0 gives the variance of the elements themselves. If the correction
+ * is n or more, the divisor is 0, as in PyTorch: the variance is ∞, or NaN where the elements are equal (so that of one
+ * element is NaN by default).
  * @throws AxisError if x does not have the axis
  */
 export const variance: (x: Tensor, options?: VarianceOptions) => Tensor = takes(
@@ -127,15 +133,16 @@ export const variance: (x: Tensor, options?: VarianceOptions) => Tensor = takes(
   (x: Tensor, options?: VarianceOptions): Tensor => {
     const { correction, ...reduce } = settle('x.variance(options)', options, varianceOptions)
     const centred = x.sub(mean(x, { ...reduce, keepDims: true }))
-    return sum(centred.square(), reduce).div(countOf(x, reduce) - correction)
+    return sum(centred.square(), reduce).div(Math.max(0, countOf(x, reduce) - correction))
   },
 )
 
-/** x with ±∞ replaced by 0, so that a shift does not compute ∞ - ∞. */
-const finite = (x: Tensor): Tensor => where(x.abs().less(Infinity), x, 0)
+/** x with -∞ replaced by 0, so that a shift by it does not compute -∞ + ∞. */
+const above = (x: Tensor): Tensor => where(x.equal(-Infinity), 0, x)
 
 /**
- * log Σ eˣ over the axes given, all by default. It is finite for finite x, and -∞ with a gradient of 0 where all x are -∞.
+ * log Σ eˣ over the axes given, all by default. It is finite for finite x, and -∞ with a gradient of 0 where all x are -∞. Where
+ * the result is +∞, the gradient is 0 for finite x and NaN for x = +∞, as in PyTorch, and where it is NaN, all gradients are.
  * @throws AxisError if x does not have the axis
  */
 export const logSumExp: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
@@ -156,7 +163,7 @@ export const logSumExp: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
     (g, out, x, options?) => [
       () =>
         x
-          .sub(finite(restored(out, x, options)))
+          .sub(above(restored(out, x, options)))
           .exp()
           .mul(restored(g, x, options)),
     ],
@@ -180,7 +187,8 @@ const normOptions = { ...reduceOptions, order: 2 } satisfies Settings<NormOption
 
 /**
  * (Σ |x|ᵒ)^(1/o) over the axes given, all by default, for the orders o = 1, 2 (default) and Infinity (max |x|). The gradient of
- * the 2-norm at 0 is 0.
+ * the 2-norm at 0 is 0, as in PyTorch. It has no second derivatives there: `hessian` gives the identity matrix, the derivative of
+ * x / 1 in place of x / ‖x‖, which is finite (PyTorch gives NaN).
  * @throws RangeError for another order, AxisError if x does not have the axis
  */
 export const norm: (x: Tensor, options?: NormOptions) => Tensor = takes(

@@ -117,7 +117,8 @@ const crossEntropyOptions = {
 /**
  * -Σ target · log softmax(logits) over the last axis.
  * @param logits [..., classes]
- * @param target int32 class ids [...], or probabilities [..., classes]
+ * @param target int32 class ids [...], or probabilities [..., classes], which need not add up to 1. Smoothing spreads its share
+ *   of what they add up to, s: the target is (1 - smoothing) p + smoothing s / classes. (PyTorch takes s = 1 for every row.)
  * @returns a scalar, by default the mean over the rows; [...] with the reduction none
  * @throws ShapeError if the target has another shape, DTypeError for a target of bools, IndexError for an id out of range
  */

@@ -99,14 +99,14 @@ export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
       if (!isPlain(x) || !isPlain(g, x) || x.size === 0 || !isRow(weight, n)) return undefined
       return workspace.tensor('float32', [x.size + 2 * n], out => {
         const [slope, from, w] = [workspace.dense(g), workspace.dense(x), workspace.dense(weight)]
-        const [run, sums] = [workspace.passing(8 * n * threads.count), workspace.passing(16 * n * threads.count)]
-        workspace.fill(sums, 0, 4 * n * threads.count, 'int32')
-        threads.share(x.size / n, grains.compute / n, ({ code, index }, first, last) => {
+        const [run, sums] = [workspace.passing(8 * n * threads.count), workspace.passing(16 * n * threads.parts)]
+        workspace.fill(sums, 0, 4 * n * threads.parts, 'int32')
+        threads.share(x.size / n, grains.compute / n, ({ code, index }, first, last, part) => {
           const at = 4 * n * first
-          const [own, mine] = [sums + 16 * n * index, run + 8 * n * index]
+          const [own, mine] = [sums + 16 * n * part, run + 8 * n * index]
           code.layerNormGradient(out + at, own, slope + at, from + at, w, last - first, n, epsilon, mine)
         })
-        workspace.code.addSums(out + 4 * x.size, sums, threads.count, 2 * n)
+        workspace.code.addSums(out + 4 * x.size, sums, threads.parts, 2 * n)
       })
     },
 
@@ -231,16 +231,16 @@ export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
       return workspace.tensor('float32', [], out => {
         const row = rowOf(xs.map(x => x.size))
         const from = xs.map(x => workspace.dense(x))
-        const sums = workspace.passing(8 * threads.count)
-        workspace.fill(sums, 0, 2 * threads.count, 'int32')
+        const sums = workspace.passing(8 * threads.parts)
+        workspace.fill(sums, 0, 2 * threads.parts, 'int32')
         threads.share(
           row.total,
           grains.move,
-          ({ code, index }, first, last) =>
-            row.each(first, last, (i, at, count) => code.addSquares(sums + 8 * index, from[i] + 4 * at, count)),
+          ({ code }, first, last, part) =>
+            row.each(first, last, (i, at, count) => code.addSquares(sums + 8 * part, from[i] + 4 * at, count)),
           16,
         )
-        workspace.code.addSums(out, sums, threads.count, 1)
+        workspace.code.addSums(out, sums, threads.parts, 1)
       })
     },
 

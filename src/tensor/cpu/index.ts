@@ -5,6 +5,7 @@
 import type { Device, Kernels } from '../device.ts'
 import { type CpuOptions, DeviceError, type DeviceReport } from '../device.ts'
 import type { TypedArray } from '../dtype.ts'
+import { given } from '../given.ts'
 import { askNode, environment } from '../host.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
 import type { View } from '../storage.ts'
@@ -20,6 +21,8 @@ import { cpuDTypes, noFloat64, Workspace } from './workspace.ts'
 export interface CpuDevice extends Device {
   readonly instructions: 'SIMD' | 'relaxed SIMD'
   readonly threads: number
+  /** whether results do not depend on the number of threads and on the processor */
+  readonly isDeterministic: boolean
   /** the BLAS that computes matrix products, or null if the device computes them */
   readonly blas: string | null
   /** resolves when all threads have started; in Node they start at once */
@@ -46,12 +49,15 @@ function hasRelaxedSimd(): boolean {
   return WebAssembly.validate(relaxedProbe)
 }
 
-/** The module that this engine supports, or undefined. */
-function choose():
-  | { readonly bytes: Uint8Array<ArrayBuffer>; readonly instructions: CpuDevice['instructions'] }
-  | undefined {
+/**
+ * The module that this engine supports, or undefined.
+ * @param isDeterministic whether relaxed SIMD must not be used: it rounds a product before the sum on some processors only
+ */
+function choose(
+  isDeterministic: boolean,
+): { readonly bytes: Uint8Array<ArrayBuffer>; readonly instructions: CpuDevice['instructions'] } | undefined {
   if (typeof WebAssembly === 'undefined') return undefined
-  if (hasRelaxedSimd()) return { bytes: bytesOf(relaxedModule), instructions: 'relaxed SIMD' }
+  if (!isDeterministic && hasRelaxedSimd()) return { bytes: bytesOf(relaxedModule), instructions: 'relaxed SIMD' }
   const bytes = bytesOf(simdModule)
   return WebAssembly.validate(bytes) ? { bytes, instructions: 'SIMD' } : undefined
 }
@@ -69,6 +75,30 @@ function threadsWanted(asked: number | undefined): number {
       'cpu',
     )
   return count
+}
+
+/** Whether results must be deterministic. Throws DeviceError for another value than yes or no. */
+function deterministicWanted(asked: boolean | undefined): boolean {
+  const value = asked ?? environment('COCAGRAD_DETERMINISTIC') ?? false
+  if (typeof value === 'boolean') return value
+  if (!['0', '1', 'false', 'true'].includes(value))
+    throw new DeviceError(
+      `cpu: deterministic must be true or false (COCAGRAD_DETERMINISTIC: 1 or 0), not ${given(value)}`,
+      'cpu',
+    )
+  return value === '1' || value === 'true'
+}
+
+/** The BLAS to look for. Throws DeviceError if results must be deterministic and one is named. */
+function blasWanted(asked: string | undefined, isDeterministic: boolean): string | undefined {
+  const name = asked ?? environment('COCAGRAD_BLAS')
+  if (!isDeterministic) return name
+  if (name !== undefined && name !== 'off')
+    throw new DeviceError(
+      `cpu: deterministic results are not possible with a BLAS, but ${given(name)} is named (blas, or COCAGRAD_BLAS); leave it out, or write 'off'`,
+      'cpu',
+    )
+  return 'off'
 }
 
 /** What the device runs on here, or why it is not available. */
@@ -97,11 +127,12 @@ function largestMemory(): WebAssembly.Memory & { readonly limit: number } {
 
 /** Opens the device, with its own memory. Throws DeviceError if there is no WebAssembly SIMD. */
 export function openCpu(options: CpuOptions = {}): CpuDevice {
-  const chosen = choose()
+  const isDeterministic = deterministicWanted(options.deterministic)
+  const chosen = choose(isDeterministic)
   if (!chosen) throw new DeviceError(`cpu: ${missing}`, 'cpu')
   const count = threadsWanted(options.threads)
   const memory = largestMemory()
-  const blas = openBlas(options.blas ?? environment('COCAGRAD_BLAS'), memory)
+  const blas = openBlas(blasWanted(options.blas, isDeterministic), memory)
   const found = typeof blas === 'string' ? undefined : blas
   const module = new WebAssembly.Module(chosen.bytes)
   const instance = new WebAssembly.Instance(module, {
@@ -112,7 +143,10 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
   const code = instance.exports as unknown as CpuModule
   code.useBlas(found !== undefined)
   const heap = new Heap(memory, memory.limit)
-  const threads = new KernelThreads({ index: 0, code, scratch: heap.take(code.scratchBytes()).pointer })
+  const threads = new KernelThreads(
+    { index: 0, code, scratch: heap.take(code.scratchBytes()).pointer },
+    isDeterministic,
+  )
   const alone = count > 1 ? withoutThreads() : undefined
   const ready = alone ? Promise.resolve() : threads.start(count, { heap, module, code, blas: found?.found })
 
@@ -121,6 +155,7 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
     dtypes: cpuDTypes,
     kernels: undefined as never,
     instructions: chosen.instructions,
+    isDeterministic,
     blas: found ? found.name : null,
     ready,
 
@@ -132,7 +167,7 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
       const lanes = `${threads.count} thread${threads.count === 1 ? '' : 's'}${alone ? ` (${alone})` : ''}`
       const products =
         typeof blas === 'string' ? `matrix products of its own (${blas})` : `matrix products by ${blas.name}`
-      return `WebAssembly with ${chosen.instructions}, ${lanes}, ${products}`
+      return `WebAssembly with ${chosen.instructions}, ${lanes}${isDeterministic ? ', deterministic' : ''}, ${products}`
     },
 
     upload(data) {

@@ -1,5 +1,5 @@
 // The matrix product: the addresses of its factors, and the division of the work among threads. A stack of products is
-// divided product by product, a single product along its longer side.
+// divided product by product, a single product along its longer side. A product of integers is not divided.
 
 import type { Tensor } from '../tensor.ts'
 import type { Workspace } from './workspace.ts'
@@ -51,16 +51,17 @@ export function multiply(
   )
 }
 
-/** [..., m, k] × [..., k, n] with leading axes that broadcast. */
+/** [..., m, k] × [..., k, n] of one dtype, float32 or int32, with leading axes that broadcast. */
 export function matmul(workspace: Workspace, a: Tensor, b: Tensor): Tensor {
   const { axes, threads } = workspace
   const inner = a.rank - 2
   const [m, k, n] = [a.shape[inner], a.shape[inner + 1], b.shape[inner + 1]]
   const stack = a.shape.slice(0, inner).map((size, i) => (size === 1 ? b.shape[i] : size))
-  return workspace.tensor('float32', [...stack, m, n], (out, size) => {
-    if (k === 0) return workspace.fill(out, 0, size, 'float32')
+  const isInteger = a.dtype === 'int32'
+  return workspace.tensor(a.dtype, [...stack, m, n], (out, size) => {
+    if (k === 0) return workspace.fill(out, 0, size, a.dtype)
     const [left, right] = [factor(workspace, a), factor(workspace, b)]
-    if (size === m * n) return multiply(workspace, out, left, right, m, n, k)
+    if (size === m * n && !isInteger) return multiply(workspace, out, left, right, m, n, k)
     const stackA = { shape: a.shape.slice(0, inner), strides: a.strides.slice(0, inner) }
     const stackB = { shape: b.shape.slice(0, inner), strides: b.strides.slice(0, inner) }
     axes.join(stack, stackA, 4, stackB, 4)
@@ -72,7 +73,8 @@ export function matmul(workspace: Workspace, a: Tensor, b: Tensor): Tensor {
         const [p, q] = [left.pointer + x + from * stepX, right.pointer + y + from * stepY]
         const [outer, innermost] = n1 > 1 ? [to - from, n0] : [1, to - from]
         const steps = [left.row, left.column, right.row, right.column] as const
-        code.matmul(c, p, q, outer, innermost, x1, x0, y1, y0, m, n, k, ...steps, scratch)
+        if (isInteger) code.matmul_i32(c, p, q, outer, innermost, x1, x0, y1, y0, m, n, k, ...steps)
+        else code.matmul(c, p, q, outer, innermost, x1, x0, y1, y0, m, n, k, ...steps, scratch)
       }),
     )
   })

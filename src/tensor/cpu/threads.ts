@@ -2,7 +2,8 @@
 // other threads into their mailboxes. When it has finished, it also does the parts that no thread has started, so that
 // a sleeping thread causes no delay. `share` returns when all parts are done. The division of the work depends only on
 // its size and the number of threads, so the same program gives bitwise the same results, whichever thread computes a
-// part.
+// part. In the deterministic mode it does not depend on the number of threads either: the work is always cut into the same
+// parts, and a thread does several of them, one after the other.
 
 import { DeviceError } from '../device.ts'
 import { askNode } from '../host.ts'
@@ -46,6 +47,9 @@ interface Setting {
 /** The number of times to check for a result before yielding the processor. */
 const PATIENCE = 20_000
 
+/** The maximum number of parts in the deterministic mode; more threads than this have nothing to do. */
+const PARTS = 16
+
 const inNode = askNode(node => node.getBuiltinModule('node:worker_threads'))
 
 /** The number of threads that the machine can run at once. */
@@ -67,12 +71,21 @@ export class KernelThreads {
   readonly #helpers: Helper[] = []
   readonly #workers: Worker[] = []
 
-  constructor(main: Lane) {
+  readonly #isDeterministic: boolean
+
+  /** @param isDeterministic whether the work is cut into the same parts for any number of threads */
+  constructor(main: Lane, isDeterministic = false) {
     this.lanes = [main]
+    this.#isDeterministic = isDeterministic
   }
 
   get count(): number {
     return this.lanes.length
+  }
+
+  /** The maximum number of parts that work is cut into: results that are added up have a place for each. */
+  get parts(): number {
+    return this.#isDeterministic ? PARTS : this.count
   }
 
   /** Starts threads until there are `count`. In Node they have started on return, elsewhere when the promise resolves. */
@@ -107,17 +120,26 @@ export class KernelThreads {
   }
 
   /**
-   * Cuts 0 … n into parts, at most one per thread and none smaller than `grain`, and runs them in parallel.
+   * Cuts 0 … n into parts, at most `parts` and none smaller than `grain`, and runs them in parallel, on one thread each or, if
+   * there are fewer threads, several on each.
+   * @param work one part, with its index
    * @param unit every part but the last is a multiple of it
    */
-  share(n: number, grain: number, work: (lane: Lane, from: number, to: number) => void, unit = 1): void {
-    const parts = Math.min(this.count, Math.floor(n / grain))
-    if (parts <= 1) {
-      work(this.lanes[0], 0, n)
+  share(n: number, grain: number, work: (lane: Lane, from: number, to: number, part: number) => void, unit = 1): void {
+    const [main] = this.lanes
+    const wanted = Math.min(this.parts, Math.floor(n / grain))
+    if (wanted <= 1) {
+      work(main, 0, n, 0)
       return
     }
-    const size = Math.ceil(n / parts / unit) * unit
-    const [main] = this.lanes
+    const size = Math.ceil(n / wanted / unit) * unit
+    const parts = Math.ceil(n / size)
+    /** the number of parts for each thread */
+    const each = Math.ceil(parts / Math.min(this.count, parts))
+    const run = (lane: Lane, first: number) => {
+      for (let part = first; part < Math.min(first + each, parts); part++)
+        work(lane, part * size, Math.min(n, (part + 1) * size), part)
+    }
     let used = 0
     const failures: unknown[] = []
     const attempt = (part: () => void) => {
@@ -128,16 +150,15 @@ export class KernelThreads {
       }
     }
     attempt(() => {
-      for (let from = size; from < n; from += size) {
+      for (let first = each; first < parts; first += each) {
         const helper = this.#helpers[used++]
-        work(helper, from, Math.min(n, from + size))
+        run(helper, first)
         helper.ring()
       }
-      work(main, 0, Math.min(n, size))
+      run(main, 0)
       for (let i = 0; i < used; i++) {
         const { index } = this.#helpers[i]
-        const from = (i + 1) * size
-        if (this.#helpers[i].takeBack()) work({ ...main, index }, from, Math.min(n, from + size))
+        if (this.#helpers[i].takeBack()) run({ ...main, index }, (i + 1) * each)
       }
     })
     // wait for all of them, even after a failure: the memory that they write to may be freed next

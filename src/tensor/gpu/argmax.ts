@@ -6,6 +6,9 @@ import { along, thread } from './code.ts'
 import { partsOf } from './fold.ts'
 import type { Handle, Runtime, Strided } from './runtime.ts'
 
+/** Compares x0 with the largest so far, m. NaN is the largest: it is not below m, and nothing replaces it. */
+const keepLarger = (position: string) => `if (x0<=m) { } else { if (m===m) { m=x0; best=${position}; } }`
+
 /** Index of the first largest element along an axis of at least one element. */
 export function argmax(runtime: Runtime, x: Strided, axis: number): Handle {
   const outer = reducedShape(x.shape, [axis], true)
@@ -29,7 +32,7 @@ export function argmax(runtime: Runtime, x: Strided, axis: number): Handle {
       code.add(`let best=first; let m=a0[${along(base, 'first', step)}];`)
       code.add(`for (let t=1;t<${chunk};t++) {`)
       if (n % chunk !== 0) code.add(`if (first+t<${n}) {`)
-      code.add(`const x0=a0[${along(base, '(first+t)', step)}]; if (x0>m) { m=x0; best=first+t; }`)
+      code.add(`const x0=a0[${along(base, '(first+t)', step)}]; ${keepLarger('first+t')}`)
       code.add(n % chunk !== 0 ? '} }' : '}')
       code.add('return best;')
     },
@@ -47,7 +50,7 @@ export function argmax(runtime: Runtime, x: Strided, axis: number): Handle {
       const list = code.base([thread(rows)], [parts])
       code.add(`let best=a1[${list}]; let m=a0[${along(base, 'best', step)}];`)
       code.add(`for (let t=1;t<${parts};t++) { const c=a1[${along(list, 't', 1)}];`)
-      code.add(`const x0=a0[${along(base, 'c', step)}]; if (x0>m) { m=x0; best=c; } }`)
+      code.add(`const x0=a0[${along(base, 'c', step)}]; ${keepLarger('c')} }`)
       code.add('return best;')
     },
   })

@@ -51,14 +51,15 @@ const mathHelpers: readonly Helper[] = [
     settings: floats(1),
   },
   {
-    // a shader computes the logarithm of 0 as that of the smallest number
-    source: `function logarithm(x){ if (x===0.0) { return 0.0-1.0/Math.abs(x); } return Math.log(x); }`,
+    // a shader computes the logarithm of 0 as that of the smallest number, and others for negative numbers and NaN
+    source: `function logarithm(x){ if (x>0.0) { return Math.log(x); } if (x===0.0) { return 0.0-1.0/Math.abs(x); } return Math.sqrt(x); }`,
     settings: floats(1),
   },
   {
     // 2 atanh(x / (2 + x)) near 0
     source: `function stableLog1p(x){
       if (x===-1.0) { return 0.0-1.0/(1.0+x); }
+      if (x<-1.0) { return Math.sqrt(1.0+x); }
       if (Math.abs(x)>0.4) { return Math.log(1.0+x); }
       const z=x/(2.0+x); const s=z*z;
       return 2.0*z*(1.0+s*(0.33333333+s*(0.2+s*(0.14285714+s*(0.11111111+s*0.09090909))))); }`,
@@ -71,6 +72,18 @@ const mathHelpers: readonly Helper[] = [
       const t=1.0/(1.0+0.3275911*z);
       const p=t*(0.254829592+t*(t*(1.421413741+t*(1.061405429*t-1.453152027))-0.284496736));
       const y=1.0-p*Math.exp(0.0-Math.min(s,80.0)); return x<0.0?0.0-y:y; }`,
+    settings: floats(1),
+  },
+  {
+    // Φ(x) from its tail on both sides: that of the cpu device far from zero
+    source: `function normalCdf(x){ const z=Math.min(Math.abs(x),20.0); const u=1.0/(1.0+0.4*0.70710678*z);
+      const p=u*(0.22563423+u*(0.22644311+u*(0.20188758+u*(0.19339326+u*(0.07975638+u*(0.0879645+u*(0.08398715+u*(0.041253027*u-0.14031917))))))));
+      const t=0.5*p*Math.exp(0.0-0.5*z*z); return x<0.0?t:1.0-t; }`,
+    settings: floats(1),
+  },
+  {
+    // from e^-|x|, which does not overflow
+    source: `function stableSigmoid(x){ const e=Math.exp(0.0-Math.abs(x)); return x<0.0?e/(1.0+e):1.0/(1.0+e); }`,
     settings: floats(1),
   },
   {

@@ -1,4 +1,5 @@
-// Every elementwise operation, as the expression that a kernel returns: x0, x1, x2 are its operands.
+// Every elementwise operation, as the expression that a kernel returns: x0, x1, x2 are its operands. Where NaN counts, the
+// expression compares so that NaN falls to the right side: every comparison with it is false.
 
 import type { DType } from '../dtype.ts'
 import type { BinaryName, ComparisonName, UnaryName } from '../primitives.ts'
@@ -16,8 +17,9 @@ export const unaryExpressions: Record<UnaryName, string> = {
   sin: 'sineOf(x0,0.0)',
   cos: 'sineOf(x0,1.0)',
   tanh: 'stableTanh(x0)',
-  sigmoid: '1.0/(1.0+Math.exp(Math.min(0.0-x0,88.0)))',
+  sigmoid: 'stableSigmoid(x0)',
   erf: 'errorFunction(x0)',
+  normalCdf: 'normalCdf(x0)',
 }
 
 export const binaryExpressions: Record<BinaryName, string> = {
@@ -35,27 +37,24 @@ export const wholePower = 'wholePower(x0,x1)'
 
 export const comparisonExpressions: Record<ComparisonName, string> = {
   equal: 'x0===x1?1.0:0.0',
-  notEqual: 'x0!==x1?1.0:0.0',
+  notEqual: 'x0===x1?0.0:1.0',
   greater: 'x0>x1?1.0:0.0',
   greaterEqual: 'x0>=x1?1.0:0.0',
   less: 'x0<x1?1.0:0.0',
   lessEqual: 'x0<=x1?1.0:0.0',
 }
 
-export const whereExpression = 'x0!==0.0?x1:x2'
+export const whereExpression = 'x0===0.0?x2:x1'
 
 /** Conversion of float32 memory to the values of a type. */
 export const castExpressions: Record<DType, string> = {
   float32: 'x0',
   float64: 'x0',
   int32: 'x0<0.0?Math.ceil(x0):Math.floor(x0)',
-  bool: 'x0!==0.0?1.0:0.0',
+  bool: 'x0===0.0?0.0:1.0',
 }
 
-/** Φ(x), the standard normal distribution function. */
-const phi = '(0.5+0.5*errorFunction(x0*0.70710678))'
-
 /** x Φ(x) */
-export const geluExpression = `x0*${phi}`
+export const geluExpression = 'x0*normalCdf(x0)'
 /** g (Φ(x) + x φ(x)) for x0 = x, x1 = g */
-export const geluGradientExpression = `x1*(${phi}+x0*0.39894228*Math.exp(0.0-Math.min(0.5*x0*x0,80.0)))`
+export const geluGradientExpression = 'x1*(normalCdf(x0)+x0*0.39894228*Math.exp(0.0-0.5*Math.min(x0*x0,400.0)))'

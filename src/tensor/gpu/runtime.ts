@@ -36,7 +36,7 @@ export interface Call {
   /** elements of the result, at least one */
   readonly length: number
   readonly inputs: readonly Strided[]
-  /** default none */
+  /** numbers, which are rounded to float32; default none */
   readonly scalars?: readonly number[]
   /** default 1 */
   readonly width?: 1 | 4
@@ -107,7 +107,7 @@ export class Runtime {
       if (compiled) this.#compiled.delete(key)
       else compiled = this.#compile(call, width, scalars.length, starts.length)
       this.#compiled.set(key, compiled)
-      return this.#own(compiled.run([...memories, ...scalars, ...starts]), length)
+      return this.#own(compiled.run([...memories, ...scalars.map(Math.fround), ...starts]), length)
     } catch (error) {
       this.#compiled.delete(key)
       if (error instanceof DeviceError) throw error

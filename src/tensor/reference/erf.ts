@@ -1,5 +1,6 @@
-// The error function to double precision: rational approximations on three ranges by W. J. Cody (1969), "Rational
-// Chebyshev approximations for the error function". JavaScript has no erf, and finite differences need full precision.
+// The error function and its complement to double precision: rational approximations on three ranges by W. J. Cody (1969),
+// "Rational Chebyshev approximations for the error function". JavaScript has no erf, and finite differences need full
+// precision. The normal distribution function is computed from the complement, because 1 + erf has no digits left in the tail.
 
 // biome-ignore format: one coefficient table per range
 const SMALL = {
@@ -37,13 +38,27 @@ function gaussian(x: number): number {
   return Math.exp(-head * head) * Math.exp(-(x - head) * (x + head))
 }
 
+/** Where |x| ends up to which erf is computed directly. */
+const NEAR = 0.46875
+
+/** 1 - erf(a) for a > NEAR. */
+function complement(a: number): number {
+  if (a <= 4) return gaussian(a) * ratio(MIDDLE, a)
+  // the smallest number is reached at 27.2
+  if (!(a < 28)) return Number.isNaN(a) ? a : 0
+  const square = 1 / (a * a)
+  return (gaussian(a) / a) * (INVERSE_SQRT_PI + square * ratio(LARGE, square))
+}
+
 /** erf(x) = 2/√π ∫₀ˣ exp(-t²) dt, to about one unit in the last place. */
 export function erf(x: number): number {
-  const a = Math.abs(x)
-  if (a <= 0.46875) return x * ratio(SMALL, x * x)
-  if (!(a < 6)) return Number.isNaN(x) ? x : Math.sign(x)
-  const square = 1 / (a * a)
-  const complement =
-    a <= 4 ? gaussian(a) * ratio(MIDDLE, a) : (gaussian(a) / a) * (INVERSE_SQRT_PI + square * ratio(LARGE, square))
-  return x < 0 ? complement - 1 : 1 - complement
+  if (Math.abs(x) <= NEAR) return x * ratio(SMALL, x * x)
+  return x < 0 ? complement(-x) - 1 : 1 - complement(x)
+}
+
+/** Φ(x), the standard normal distribution function, with its relative accuracy in the lower tail. */
+export function normalCdf(x: number): number {
+  const z = x * Math.SQRT1_2
+  if (Math.abs(z) <= NEAR) return 0.5 + 0.5 * erf(z)
+  return z < 0 ? 0.5 * complement(-z) : 1 - 0.5 * complement(z)
 }

@@ -1,6 +1,6 @@
 // The functions of numbers that the primitives compute, by name. The other devices have a kernel for each name.
 
-import { erf } from './erf.ts'
+import { erf, normalCdf } from './erf.ts'
 
 export type UnaryFunction = (x: number) => number
 export type BinaryFunction = (x: number, y: number) => number
@@ -20,6 +20,7 @@ export const unaryFunctions = {
   tanh: x => Math.tanh(x),
   sigmoid: x => 1 / (1 + Math.exp(-x)),
   erf: x => erf(x),
+  normalCdf: x => normalCdf(x),
 } satisfies Record<string, UnaryFunction>
 
 export const binaryFunctions = {
@@ -30,6 +31,24 @@ export const binaryFunctions = {
   pow: (x, y) => x ** y,
   maximum: (x, y) => Math.max(x, y),
   minimum: (x, y) => Math.min(x, y),
+} satisfies Record<string, BinaryFunction>
+
+/** xʸ of integers modulo 2³², by repeated squaring; what is below 1 is 0. */
+export function integerPower(x: number, y: number): number {
+  if (y < 0) return x === 1 ? 1 : x === -1 ? (y % 2 === 0 ? 1 : -1) : 0
+  let result = 1
+  let base = x
+  for (let left = y; left > 0; left = Math.floor(left / 2)) {
+    if (left % 2 === 1) result = Math.imul(result, base)
+    base = Math.imul(base, base)
+  }
+  return result
+}
+
+/** The same for int32, where float64 would lose digits or the function of floats differs; results are stored modulo 2³². */
+export const integerFunctions = {
+  mul: (x, y) => Math.imul(x, y),
+  pow: integerPower,
 } satisfies Record<string, BinaryFunction>
 
 export const comparisonFunctions = {
@@ -46,3 +65,6 @@ export const reductionFunctions = {
   max: { initial: -Infinity, combine: (a, x) => Math.max(a, x) },
   min: { initial: Infinity, combine: (a, x) => Math.min(a, x) },
 } satisfies Record<string, { initial: number; combine: BinaryFunction }>
+
+/** The sum of int32, modulo 2³². */
+export const integerSum: BinaryFunction = (a, x) => (a + x) | 0

@@ -1,7 +1,7 @@
 // The definition of every operation, in plain loops: all other devices are compared with it. Arithmetic is float64
 // throughout, rounded once when a result is stored.
 
-import type { DType, TypedArray } from '../dtype.ts'
+import { type DType, isFloating, meet, type TypedArray } from '../dtype.ts'
 import type { Operand, Primitives } from '../primitives.ts'
 import { broadcastShapes, IndexError, reducedShape, type Shape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
@@ -9,6 +9,8 @@ import {
   type BinaryFunction,
   binaryFunctions,
   comparisonFunctions,
+  integerFunctions,
+  integerSum,
   reductionFunctions,
   type UnaryFunction,
   unaryFunctions,
@@ -58,6 +60,9 @@ const foldLoops = compileAll(
   { sum: reductionFunctions.sum.combine, max: reductionFunctions.max.combine, min: reductionFunctions.min.combine },
   foldLoop,
 )
+/** The loops of int32 that differ from those of floats. */
+const integerLoops: Partial<typeof binaryLoops> = compileAll(integerFunctions, binaryLoop)
+const integerSumLoop = specialize('sum of int32', foldLoop, integerSum)
 
 function checkIndices(name: string, indices: Tensor, size: number): void {
   const ids = view(indices)
@@ -70,21 +75,30 @@ function checkIndices(name: string, indices: Tensor, size: number): void {
 
 /** @param tensorOf makes a tensor of a result, which is contiguous */
 export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
-  /** An operand of a given dtype as an ndarray; a number becomes one element. */
+  /** An operand as an ndarray of a dtype: a number becomes one element, and a tensor of another dtype is converted. */
   const operand = (x: Operand, dtype: DType): Nd => {
-    if (typeof x !== 'number') return view(x)
-    const one = create(dtype, [])
-    one.data[0] = x
-    return one
+    if (typeof x !== 'number' && x.dtype === dtype) return view(x)
+    const converted = create(dtype, shapeOf(x))
+    if (typeof x === 'number') converted.data[0] = x
+    else assign(converted, view(x))
+    return converted
   }
 
   const shapeOf = (x: Operand): Shape => (typeof x === 'number' ? [] : x.shape)
 
-  const elementwise = (loop: ReturnType<typeof binaryLoop>, name: string, x: Operand, y: Operand, result: DType) => {
+  /** @param dtype of both operands */
+  const elementwise = (
+    loop: ReturnType<typeof binaryLoop>,
+    name: string,
+    x: Operand,
+    y: Operand,
+    dtype: DType,
+    result: DType,
+  ) => {
     const shape = broadcastShapes(name, shapeOf(x), shapeOf(y))
     const out = create(result, shape)
-    const a = broadcast(operand(x, 'float64'), shape)
-    const b = broadcast(operand(y, 'float64'), shape)
+    const a = broadcast(operand(x, dtype), shape)
+    const b = broadcast(operand(y, dtype), shape)
     forEachRun([out, a, b], (at, n, step) => loop(out.data, at[0], a.data, at[1], step[1], b.data, at[2], step[2], n))
     return tensorOf(out)
   }
@@ -115,9 +129,12 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
       return tensorOf(out)
     },
 
-    binary: (name, x, y, dtype) => elementwise(binaryLoops[name], name, x, y, dtype),
+    binary(name, x, y, dtype) {
+      const loop = (dtype === 'int32' && integerLoops[name]) || binaryLoops[name]
+      return elementwise(loop, name, x, y, dtype, dtype)
+    },
 
-    compare: (name, x, y) => elementwise(binaryLoops[name], name, x, y, 'bool'),
+    compare: (name, x, y) => elementwise(binaryLoops[name], name, x, y, meet(x, y), 'bool'),
 
     where(condition, x, y, dtype) {
       const shape = broadcastShapes('where', condition.shape, shapeOf(x), shapeOf(y))
@@ -129,7 +146,7 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
       forEachRun([out, c, a, b], (at, n, step) => {
         let [o, l, i, j] = at
         for (let k = 0; k < n; k++, o++, l += step[1], i += step[2], j += step[3])
-          result[o] = isTrue[l] ? whenTrue[i] : whenFalse[j]
+          result[o] = isTrue[l] !== 0 ? whenTrue[i] : whenFalse[j]
       })
       return tensorOf(out)
     },
@@ -137,7 +154,7 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
     reduce(name, x, axes) {
       const total = create('float64', reducedShape(x.shape, axes, true))
       total.data.fill(reductionFunctions[name].initial)
-      const fold = foldLoops[name]
+      const fold = name === 'sum' && !isFloating(x.dtype) ? integerSumLoop : foldLoops[name]
       const a = view(x)
       // the result with x's shape: stride 0 along the reduced axes
       forEachRun([broadcast(total, x.shape), a], (at, n, step) =>
@@ -200,10 +217,14 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
       const from = view(updates)
       const ids = view(indices)
       const step = sum.stride[axis]
+      const isInteger = updates.dtype === 'int32'
       const [y, row, id] = [sum.data, from.data, ids.data]
       forEachRun([stillAlong(axis, sum, from.shape), from, ids], (at, n, stride) => {
         let [o, i, l] = at
-        for (let k = 0; k < n; k++, o += stride[0], i += stride[1], l += stride[2]) y[o + id[l] * step] += row[i]
+        for (let k = 0; k < n; k++, o += stride[0], i += stride[1], l += stride[2]) {
+          const at = o + id[l] * step
+          y[at] = isInteger ? integerSum(y[at], row[i]) : y[at] + row[i]
+        }
       })
       const out = create(updates.dtype, shape)
       out.data.set(sum.data)

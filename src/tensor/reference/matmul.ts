@@ -1,5 +1,6 @@
 // The matrix product by its definition, row times column in float64, over operands packed so that the innermost loop
-// reads both in order. Eight sums are computed in parallel, because a single sum has to wait for its last addition.
+// reads both in order. Eight sums are computed in parallel, because a single sum has to wait for its last addition. The product
+// of integers is computed modulo 2³².
 
 import { dtypeOf } from '../dtype.ts'
 import { broadcast, create, forEachRun, type Nd, onlyAxes } from './loops.ts'
@@ -23,6 +24,13 @@ function pack(
 function dot(a: Float64Array, row: number, b: Float64Array, column: number, depth: number): number {
   let sum = 0
   for (let k = 0; k < depth; k++) sum += a[row + k] * b[column + k]
+  return sum
+}
+
+/** The same modulo 2³² */
+function integerDot(a: Float64Array, row: number, b: Float64Array, column: number, depth: number): number {
+  let sum = 0
+  for (let k = 0; k < depth; k++) sum = (sum + Math.imul(a[row + k], b[column + k])) | 0
   return sum
 }
 
@@ -95,6 +103,20 @@ function rowsTimesRows(
   }
 }
 
+/** The same modulo 2³² */
+function integerRowsTimesRows(
+  c: Nd['data'],
+  start: number,
+  a: Float64Array,
+  b: Float64Array,
+  m: number,
+  n: number,
+  depth: number,
+) {
+  for (let i = 0; i < m; i++)
+    for (let j = 0; j < n; j++) c[start + i * n + j] = integerDot(a, i * depth, b, j * depth, depth)
+}
+
 /** [..., m, k] times [..., k, n]; leading axes broadcast. */
 export function matmul(a: Nd, b: Nd): Nd {
   const rank = a.shape.length
@@ -108,6 +130,7 @@ export function matmul(a: Nd, b: Nd): Nd {
   const starts = [c, a, b].map(x => broadcast(onlyAxes(x, stack), batch))
   const [rowA, columnA] = a.stride.slice(-2)
   const [rowB, columnB] = b.stride.slice(-2)
+  const multiply = dtypeOf(a.data) === 'int32' ? integerRowsTimesRows : rowsTimesRows
   let packed = -1
   forEachRun(starts, (at, count, steps) => {
     for (let i = 0; i < count; i++) {
@@ -115,7 +138,7 @@ export function matmul(a: Nd, b: Nd): Nd {
       if (from !== packed) pack(columns, b.data, from, n, depth, columnB, rowB)
       packed = from
       pack(rows, a.data, at[1] + i * steps[1], m, depth, rowA, columnA)
-      rowsTimesRows(c.data, at[0] + i * steps[0], rows, columns, m, n, depth)
+      multiply(c.data, at[0] + i * steps[0], rows, columns, m, n, depth)
     }
   })
   return c

@@ -72,6 +72,8 @@ const takes: Record<keyof typeof fusedOps, Takes> = {
     shapes: rows.map(sizes => [sizes.slice(0, -1), [...sizes]]),
     rest: (_, x) => classes(x),
   },
+  silu: { shapes: alike(1), elementwise: true },
+  quickGelu: { shapes: alike(1), elementwise: true },
   gelu: { shapes: alike(1), elementwise: true },
   geluGradient: { shapes: alike(2), elementwise: true },
   geluTanh: { shapes: alike(1), elementwise: true },

@@ -60,6 +60,7 @@ const limits: Partial<Record<UnaryName, number>> = {
   cos: 0.6,
   tanh: 2,
   sigmoid: 2.5,
+  normalCdf: 6,
 }
 const names = Object.keys(unaryFunctions) as UnaryName[]
 
@@ -170,9 +171,9 @@ test('gelu is accurate in the lower tail, where 1 + erf is not', () => {
   scope(() => {
     const values = cpu.kernels.gelu!(fromData(x, [x.length], cpu))!.dataSync()
     x.forEach((v, i) => {
-      if (v > -2.9) return
+      if (v > -2.83) return
       const exact = (v * erfc(-v / Math.SQRT2)) / 2
-      assert.ok(Math.abs(values[i] - exact) <= 1e-5 * Math.abs(exact), `gelu(${v}) is ${values[i]}, not ${exact}`)
+      assert.ok(Math.abs(values[i] - exact) <= 1e-6 * Math.abs(exact), `gelu(${v}) is ${values[i]}, not ${exact}`)
     })
   })
 })

@@ -42,14 +42,18 @@ const stacks = [
   [[3], [3]],
 ]
 
+/** The first power of two that is not below n. */
+const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(Math.max(1, n)))
+
 /** Heads with a mask, in causal order, with both or with neither. */
 function attends(stack: Shape, [queries, width, keys]: readonly number[], size: number, i: number): Call {
   const mask = i % 2 === 0 ? [truth(...(i % 4 === 0 ? [queries, keys] : [1, keys]))] : []
   return {
     inputs: [...floats([...stack, queries, width], [...stack, keys, width], [...stack, keys, size]), ...mask],
     f: (q, k, v, seen) =>
-      // divided, so that the sums in its gradient are not larger than the compared values
-      q.attention(k, v, { mask: seen, causal: i % 3 === 0, scale: i % 5 === 0 ? -0.5 : 0.25 }).mul(1 / size),
+      // divided, so that the sums in its gradient are not larger than the compared values; by a power of two, because the rounding
+      // of another quotient would add up over thousands of equal rows
+      q.attention(k, v, { mask: seen, causal: i % 3 === 0, scale: i % 5 === 0 ? -0.5 : 0.25 }).div(powerOfTwo(size)),
   }
 }
 

@@ -188,9 +188,3 @@ export function erf4(x: v128): v128 {
   const far = f32x4.sub(f(1), f32x4.mul(scaledErfc4(a), exp4(f32x4.neg(square))))
   return signed(v128.bitselect(near, far, f32x4.lt(a, f(1))), x)
 }
-
-/** ½ erfc(|x| / √2) of the normal distribution, from e^(-x²/2). */
-@inline
-export function normalTail4(x: v128, bell: v128): v128 {
-  return f32x4.mul(f(0.5), f32x4.mul(scaledErfc4(f32x4.mul(f32x4.abs(x), f(0.70710678))), bell))
-}

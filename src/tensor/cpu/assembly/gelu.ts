@@ -1,8 +1,8 @@
-// GELU, x Φ(x), and its gradient, Φ(x) + x φ(x). Around zero, the range of nearly all numbers, ½ + x P(x²) is exact to
-// one unit in the last place of 1; outside of it, the tail of the normal distribution is computed with eˣ to keep its
-// relative accuracy.
+// The normal distribution function Φ(x), GELU, x Φ(x), and its gradient, Φ(x) + x φ(x). Φ is computed from the tail of the
+// distribution beyond |x|, to the relative accuracy of float32 wherever the tail is: by a polynomial around zero, the range of
+// nearly all numbers, and with eˣ outside of it. The gradient around zero, ½ + x P(x²), is exact to one unit in the last place of 1.
 
-import { exp4, normalTail4 } from './functions'
+import { exp4, scaledErfc4 } from './functions'
 import { f, loadSome, madd, storeSome } from './vector'
 
 /** Where the polynomials end. */
@@ -15,19 +15,73 @@ function centred(x: v128): v128 {
   return madd(f32x4.mul(x, x), f(0.24196597933769226), f(-1))
 }
 
+/**
+ * 1 - Φ(a) for 0 ≤ a ≤ REACH, as a polynomial in the distance to REACH: the smallest tail is its constant, and the other terms are
+ * positive near it, so that nothing cancels.
+ */
 @inline
-function nearGelu4(x: v128): v128 {
-  const t = centred(x)
-  let p = madd(f(-6.789572125853738e-6), t, f(3.4093933209078386e-5))
-  p = madd(p, t, f(-0.00014013747568242252))
-  p = madd(p, t, f(0.0005691119004040956))
-  p = madd(p, t, f(-0.0020660553127527237))
-  p = madd(p, t, f(0.006561014335602522))
-  p = madd(p, t, f(-0.01811116747558117))
-  p = madd(p, t, f(0.043306440114974976))
-  p = madd(p, t, f(-0.09254179894924164))
-  p = madd(p, t, f(0.23560567200183868))
-  return f32x4.mul(x, madd(p, x, f(0.5)))
+function nearTail4(a: v128): v128 {
+  const s = f32x4.sub(f(REACH), a)
+  let p = madd(f(1.3301917078933911e-07), s, f(-1.4154416021483485e-06))
+  p = madd(p, s, f(3.1492754715145566e-06))
+  p = madd(p, s, f(1.1871312381117605e-05))
+  p = madd(p, s, f(-4.580152017297223e-05))
+  p = madd(p, s, f(4.265454117557965e-05))
+  p = madd(p, s, f(-0.0002457984664943069))
+  p = madd(p, s, f(0.00010790010128403082))
+  p = madd(p, s, f(0.0011128595797345042))
+  p = madd(p, s, f(0.004049758892506361))
+  p = madd(p, s, f(0.007745292503386736))
+  p = madd(p, s, f(0.009197507053613663))
+  p = madd(p, s, f(0.006398113444447517))
+  p = madd(p, s, f(0.002020137617364526))
+  return p
+}
+
+/** e^(-a²/2). The rounding of a² would be magnified, so a is split: the square of the first part is exact. */
+@inline
+function bell4(a: v128): v128 {
+  const head = v128.and(a, i32x4.splat(0xfffff000))
+  const rest = f32x4.mul(f32x4.sub(a, head), f32x4.add(a, head))
+  return f32x4.mul(exp4(f32x4.mul(f32x4.mul(head, head), f(-0.5))), exp4(f32x4.mul(rest, f(-0.5))))
+}
+
+/** 1 - Φ(a) from e^(-a²/2) */
+@inline
+function tailOf4(a: v128, bell: v128): v128 {
+  return f32x4.mul(f(0.5), f32x4.mul(scaledErfc4(f32x4.mul(a, f(0.70710678))), bell))
+}
+
+/** |x| where the tail is not 0; NaN stays. */
+@inline
+function bounded(x: v128): v128 {
+  return f32x4.pmin(f32x4.abs(x), f(20))
+}
+
+function farTail4(x: v128): v128 {
+  const a = bounded(x)
+  return tailOf4(a, bell4(a))
+}
+
+/** 1 - Φ(|x|) */
+@inline
+function tail4(x: v128): v128 {
+  const far = isFar(x)
+  const near = nearTail4(f32x4.abs(x))
+  return v128.any_true(far) ? v128.bitselect(farTail4(x), near, far) : near
+}
+
+/** Which of four are negative; -0 is. */
+@inline
+function isNegative(x: v128): v128 {
+  return i32x4.shr_s(x, 31)
+}
+
+/** Φ(x): the tail itself below zero, one minus the tail above. */
+@inline
+export function normalCdf4(x: v128): v128 {
+  const tail = tail4(x)
+  return v128.bitselect(tail, f32x4.sub(f(1), tail), isNegative(x))
 }
 
 @inline
@@ -46,26 +100,12 @@ function nearSlope4(x: v128): v128 {
   return madd(p, x, f(0.5))
 }
 
-/** Φ(x): the tail below for x < 0, one minus the tail above for x ≥ 0. */
-@inline
-function cdf4(x: v128, bell: v128): v128 {
-  const tail = normalTail4(x, bell)
-  return v128.bitselect(tail, f32x4.sub(f(1), tail), f32x4.lt(x, f(0)))
-}
-
-/** e^(-x²/2) */
-@inline
-function bell4(x: v128): v128 {
-  return exp4(f32x4.mul(f32x4.mul(x, x), f(-0.5)))
-}
-
-function farGelu4(x: v128): v128 {
-  return f32x4.mul(x, cdf4(x, bell4(x)))
-}
-
 function farSlope4(x: v128): v128 {
-  const bell = bell4(x)
-  return madd(x, f32x4.mul(bell, f(0.3989422804)), cdf4(x, bell))
+  const a = bounded(x)
+  const bell = bell4(a)
+  const tail = tailOf4(a, bell)
+  const cdf = v128.bitselect(tail, f32x4.sub(f(1), tail), isNegative(x))
+  return madd(x, f32x4.mul(bell, f(0.3989422804)), cdf)
 }
 
 /** Which of four are out of reach, or not a number: magnitudes are ordered as their bits are. */
@@ -76,9 +116,7 @@ function isFar(x: v128): v128 {
 
 @inline
 function gelu4(x: v128): v128 {
-  const far = isFar(x)
-  const near = nearGelu4(x)
-  return v128.any_true(far) ? v128.bitselect(farGelu4(x), near, far) : near
+  return f32x4.mul(x, normalCdf4(x))
 }
 
 @inline

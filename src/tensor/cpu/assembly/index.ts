@@ -7,6 +7,7 @@ export { scratchBytes } from './blocks'
 export { compare_f32, compare_i32, where_32, where_8 } from './compare'
 export { gelu, geluGradient } from './gelu'
 export { addRow, matmul, product, useBlas } from './gemm'
+export { matmul_i32 } from './integers'
 export {
   bool_to_f32,
   bool_to_i32,

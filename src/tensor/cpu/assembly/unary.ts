@@ -1,6 +1,7 @@
 // Elementwise functions of one argument. Input and output are contiguous and may be the same memory.
 
 import { erf4, exp4, expm14, log1p4, log4, sigmoid4, tanh4 } from './functions'
+import { normalCdf4 } from './gelu'
 import { cos, sin } from './scalar'
 import { loadSome, storeSome } from './vector'
 
@@ -24,6 +25,7 @@ const enum Unary {
   erf,
   expm1,
   log1p,
+  normalCdf,
 }
 
 @inline
@@ -39,6 +41,7 @@ function apply(name: Unary, x: v128): v128 {
   if (name == Unary.sigmoid) return sigmoid4(x)
   if (name == Unary.expm1) return expm14(x)
   if (name == Unary.log1p) return log1p4(x)
+  if (name == Unary.normalCdf) return normalCdf4(x)
   return erf4(x)
 }
 
@@ -104,6 +107,10 @@ export function expm1_f32(out: usize, x: usize, n: i32): void {
 
 export function log1p_f32(out: usize, x: usize, n: i32): void {
   map(Unary.log1p, out, x, n)
+}
+
+export function normalCdf_f32(out: usize, x: usize, n: i32): void {
+  map(Unary.normalCdf, out, x, n)
 }
 
 export function sin_f32(out: usize, x: usize, n: i32): void {

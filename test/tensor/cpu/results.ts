@@ -1,0 +1,59 @@
+// Results of all kernels of the cpu device, for tests that compare devices with each other.
+
+import assert from 'node:assert/strict'
+import '../../../src/autograd/index.ts'
+import type { CpuDevice } from '../../../src/tensor/cpu/index.ts'
+import { fromData, Generator, scope, type Tensor } from '../../../src/tensor/index.ts'
+
+/** Results of kernels of every kind, large enough for several threads. */
+export function results(device: CpuDevice): Float32Array[] {
+  const generator = new Generator(7)
+  const random = (...shape: number[]): Tensor => {
+    const n = shape.reduce((a, b) => a * b, 1)
+    return fromData(
+      Float32Array.from({ length: n }, () => generator.normal()),
+      shape,
+      device,
+    )
+  }
+  return scope(() => {
+    const k = device.kernels
+    const [x, g, row] = [random(301, 257), random(301, 257), random(257)]
+    const heads = random(6, 2, 40, 16)
+    const weight = random(129, 257)
+    const input = { q: heads, k: heads, v: heads, causal: true, scale: 0.25 }
+    const ids = fromData(
+      Int32Array.from({ length: 301 }, (_, i) => (i * 31) % 257),
+      [301],
+      device,
+    )
+    const [m, v] = [random(301, 257), k.unary('abs', g)]
+    const value = k.copy(x)
+    const numbers = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, kept: 0.99, rate: 0.01, deviation: 0.1 }
+    const isMoved = k.adamwInPlace!([{ value, gradient: g, firstMoment: m, secondMoment: v, numbers }])
+    assert.equal(isMoved, true)
+    return [
+      k.unary('exp', x),
+      k.binary('add', x, row, 'float32'),
+      k.where(k.compare('greater', x, 0), x, g, 'float32'),
+      k.copy(x.view([257, 301], [1, 257])),
+      k.reduce('sum', x, [0]),
+      k.reduce('sum', x, [1]),
+      k.matmul(x, weight.view([257, 129], [1, 257])),
+      k.softmax!(x)!,
+      k.softmaxGradient!(g, x)!,
+      k.layerNorm!(x, row, row, 1e-5)!,
+      k.layerNormGradient!(g, x, row, 1e-5)!,
+      k.gelu!(x)!,
+      k.geluGradient!(g, x)!,
+      k.linear!(x, weight, k.copy(row.view([129], [1])))!,
+      k.attention!(input)!,
+      k.attentionGradient!(heads, input)!,
+      k.negativeLogLikelihood!(x, ids)!,
+      k.negativeLogLikelihoodGradient!(k.copy(x.view([301], [257])), x, ids)!,
+      k.sumOfSquares!([x, row, heads])!,
+      value,
+      m,
+    ].map(t => t.dataSync() as Float32Array)
+  })
+}
