@@ -52,13 +52,15 @@ export class UnimodalDecoder extends Module {
   constructor(config: TextConfig, options?: BlockOptions) {
     super()
     this.config = resolveText('new UnimodalDecoder(config)', config)
-    const { vocabulary, context, width, heads, hidden, unimodalLayers, classTokens: count } = this.config
-    const block = settle('new UnimodalDecoder(config, options)', options, blockOptions)
+    const { vocabulary, context, width, heads, hidden, unimodalLayers, classTokens: count, normEpsilon } = this.config
+    const common = settle('new UnimodalDecoder(config, options)', options, blockOptions)
+    const activation = this.config.activation ?? common.activation
+    const block = { width, heads, hidden, normEpsilon, activation, dropout: common.dropout }
     this.embedding = new Embedding(vocabulary, width, init.normal(0.3))
     this.classToken = parameter(count === 1 ? [width] : [count, width], init.normal(0.3))
     this.positions = parameter([context + count, width], init.normal(0.02))
-    this.blocks = Array.from({ length: unimodalLayers }, () => new TransformerBlock({ width, heads, hidden, ...block }))
-    this.norm = new LayerNorm(width)
+    this.blocks = Array.from({ length: unimodalLayers }, () => new TransformerBlock(block))
+    this.norm = new LayerNorm(width, normEpsilon)
   }
 
   /** ids int32 [batch, tokens] */
@@ -168,11 +170,13 @@ export class MultimodalDecoder extends Module {
     const settled = resolveText('new MultimodalDecoder(config)', config)
     checkArguments('new MultimodalDecoder(config, memoryWidth)', [is.anything, is.number], [config, memoryWidth])
     const { vocabulary, width, multimodalLayers, multimodal } = settled
-    const { heads, hidden, memoryNorm, selfMlp, outputBias } = multimodal
+    const { heads, hidden, memoryNorm, selfMlp, outputBias, normEpsilon } = multimodal
     const common = settle('new MultimodalDecoder(config, memoryWidth, options)', options, blockOptions)
-    const block = { width, heads, hidden, memoryWidth, memoryNorm, selfMlp, ...common }
+    const activation = multimodal.activation ?? common.activation
+    const own = { width, heads, hidden, memoryWidth, memoryNorm, selfMlp, normEpsilon }
+    const block = { ...own, activation, dropout: common.dropout }
     this.blocks = Array.from({ length: multimodalLayers }, () => new TransformerBlock(block))
-    this.norm = new LayerNorm(width)
+    this.norm = new LayerNorm(width, normEpsilon)
     this.output = new Linear(width, vocabulary, { bias: outputBias })
   }
 

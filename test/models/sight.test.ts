@@ -327,6 +327,19 @@ describe('the poolers', () => {
     assertCloseNumbers([...features.embedding.dataSync()], [...projected.normalize().dataSync()], 1e-14)
   })
 
+  it('that are absent give the decoder the patches, and the embedding the class token', () => {
+    const model = coca(arranged('none'))
+    assert.deepEqual([model.generativePooler, model.contrastivePooler], [undefined, undefined])
+    const tokens = model.encoder.forward(pictures(2))
+    const features = model.imageFeatures(pictures(2))
+    assert.deepEqual(features.tokens.dataSync(), tokens.slice([{}, { start: 1 }]).dataSync())
+    const projected = tokens.slice([{}, 0]).matmul(model.imageProjection.weight.transpose())
+    assertCloseNumbers([...features.embedding.dataSync()], [...projected.normalize().dataSync()], 1e-14)
+    // the result of the encoder is normalised
+    const plain = tokens.sub(model.encoder.outputNorm!.bias).div(model.encoder.outputNorm!.weight)
+    assert.ok(largestOf(plain.mean({ axis: -1 }).dataSync()) < 1e-12)
+  })
+
   it('as one pooler: the first query computes the embedding, the others the tokens', () => {
     const model = coca(arranged('shared'))
     const before = model.imageFeatures(pictures(2))
