@@ -302,7 +302,9 @@ export async function similarityMatrix(rows: Embeddings, columns: Embeddings, fr
 export function poolerAttention(model: CoCa, images: Tensor): Tensor {
   const { arrangement } = model.settings.pooler
   if (arrangement === 'none')
-    throw new TypeError("poolerAttention(model, images): the model has no pooler, because its pooler.arrangement is 'none'")
+    throw new TypeError(
+      "poolerAttention(model, images): the model has no pooler, because its pooler.arrangement is 'none'",
+    )
   return noGrad(() => {
     const seen: { generative?: Tensor; contrastive?: Tensor } = {}
     model.imageFeatures(images, {

@@ -337,11 +337,7 @@ function fillText(text: SettledText): ResolvedText {
 }
 
 /** Without a pooler, its settings have the values of the towers. */
-function fillPooler(
-  pooler: SettledCoCa['pooler'],
-  image: SettledImage,
-  text: SettledText,
-): ResolvedCoCa['pooler'] {
+function fillPooler(pooler: SettledCoCa['pooler'], image: SettledImage, text: SettledText): ResolvedCoCa['pooler'] {
   if (pooler.arrangement === 'none') return { ...pooler, heads: text.heads, width: image.width, queryNorm: false }
   return { ...pooler, heads: pooler.heads ?? text.heads, width: pooler.width ?? text.width }
 }

@@ -23,17 +23,10 @@ import { ConfigError, type Parameter, StateDictError } from '../nn/index.ts'
 import { fromData, sameShape, scope } from '../tensor/index.ts'
 import { fromOpenClipConfig, toOpenClipConfig } from './config.ts'
 import { fromOpenClipTensor, type OpenClipTensor, openClipTensors, toOpenClipTensor } from './names.ts'
+import { MEAN, type Preprocessing, readPreprocessing, STD, writePreprocessing } from './preprocessing.ts'
 
 /** A checkpoint of OpenCLIP that is incomplete or inconsistent, or whose model is not supported. */
 export class OpenClipError extends DataError {}
-
-/** The preprocessing of images with pixels in 0 … 1: scaled so that the shorter side is `size`, cropped to a square, normalised. */
-export interface Preprocessing {
-  readonly size: number
-  /** per channel: (x - mean) / std */
-  readonly mean: readonly number[]
-  readonly std: readonly number[]
-}
 
 /** A released model with its weights. */
 export interface OpenClip {
@@ -51,10 +44,6 @@ const WEIGHTS = 'open_clip_model.safetensors'
 const CONFIGS = [CONFIG, 'config.json']
 const WEIGHT_FILES = [WEIGHTS, 'weights.safetensors', 'model.safetensors', 'open_clip_pytorch_model.bin']
 const TOKENIZERS = ['bpe_simple_vocab_16e6.txt.gz', 'tokenizer.json', 'vocab.json', 'merges.txt']
-
-/** The normalisation of CLIP. */
-const MEAN = [0.48145466, 0.4578275, 0.40821073]
-const STD = [0.26862954, 0.26130258, 0.27577711]
 
 /**
  * Reads a CoCa of OpenCLIP: a folder with a configuration (open_clip_config.json or config.json) and weights
@@ -81,7 +70,7 @@ export async function readOpenClipSettings(path: string): Promise<OpenClipSettin
   const file = join(folder, first(names, CONFIGS, folder))
   const json = await readJson(file)
   const model = inFile(file, () => fromOpenClipConfig(json))
-  const preprocessing = readPreprocessing(json, model.image.size, file)
+  const preprocessing = inFile(file, () => readPreprocessing(json, model.image.size))
   const tokenizerFiles = TOKENIZERS.filter(name => names.includes(name)).map(name => join(folder, name))
   return { model, preprocessing, weights, tokenizerFiles, file }
 }
@@ -113,21 +102,6 @@ function inFile<T>(file: string, f: () => T): T {
   }
 }
 
-function readPreprocessing(json: unknown, size: number, file: string): Preprocessing {
-  const { preprocess_cfg: given = {} } = json as { preprocess_cfg?: { mean?: unknown; std?: unknown } }
-  const three = (name: 'mean' | 'std', byDefault: readonly number[]) => {
-    const value = given?.[name] ?? byDefault
-    if (
-      !Array.isArray(value) ||
-      value.length !== 3 ||
-      !value.every(x => Number.isFinite(x) && (name === 'mean' || x > 0))
-    )
-      throw new OpenClipError(`preprocess_cfg.${name} = ${JSON.stringify(value)}: must be three numbers`, { file })
-    return value as readonly number[]
-  }
-  return { size, mean: three('mean', MEAN), std: three('std', STD) }
-}
-
 /**
  * Reads weights into a model, one tensor after the other, on the current device. Nothing is read unless names and shapes match.
  * @throws OpenClipError naming tensors that are missing, superfluous, of another shape or not of a floating dtype;
@@ -141,7 +115,8 @@ export async function loadOpenClip(path: string, model: CoCa): Promise<void> {
   const parameters = new Map<string, Parameter>(model.namedParameters())
   const bad: NonFiniteTensor[] = []
   for (const tensor of tensors) {
-    const { shape, data } = await file.tensor(prefix + tensor.name)
+    const { data } = await file.tensor(prefix + tensor.name)
+    const { shape } = tensor
     const values = asFloat32(data)
     bad.push(...nonFiniteIn(tensor.name, shape, values))
     if (bad.length > 0) continue
@@ -170,7 +145,8 @@ function checkNames(file: TensorFile, prefix: string, tensors: readonly OpenClip
   const mismatched = tensors
     .filter(({ name }) => given.has(name))
     .map(({ name, shape }) => ({ name, expected: shape, found: file.entry(prefix + name).shape }))
-    .filter(({ expected, found }) => !sameShape(expected, found))
+    // a model with nonscalar_logit_scale has a list of one number
+    .filter(({ expected, found }) => !sameShape(expected, found) && !(expected.length === 0 && sameShape(found, [1])))
   if (missing.length + unexpected.length + mismatched.length > 0)
     throw new OpenClipError(new StateDictError(missing, unexpected, mismatched).message, { file: file.path })
   for (const { name } of tensors) {
@@ -190,9 +166,8 @@ export async function saveOpenClip(
 ): Promise<void> {
   const settings = toOpenClipConfig(model.config)
   const file = join(folder, WEIGHTS)
-  const { size, mean, std } = preprocessing ?? { size: model.config.image.size, mean: MEAN, std: STD }
-  const preprocess = { size, mode: 'RGB', mean, std, interpolation: 'bicubic', resize_mode: 'shortest' }
-  const config = { model_cfg: settings, preprocess_cfg: preprocess }
+  const pixels = preprocessing ?? { size: model.config.image.size, mean: MEAN, std: STD }
+  const config = { model_cfg: settings, preprocess_cfg: writePreprocessing(pixels) }
   const tensors = new Map(openClipTensors(model).map(tensor => [tensor.name, tensor]))
   const layouts = new Map([...tensors].map(([name, { shape }]) => [name, { dtype: 'F32', shape } as const]))
   const parameters = model.stateDict()

@@ -55,6 +55,8 @@ const TABLE: readonly Row[] = [
   ['visual.conv1.weight', 'encoder.patches.projection.weight', 'kernel'],
   ['visual.ln_pre', 'encoder.inputNorm'],
   ...under('visual.transformer.resblocks.#', 'encoder.blocks.#', block),
+  // without a pooler the norm belongs to the encoder
+  ['visual.ln_post', 'encoder.outputNorm'],
   ['visual.attn_pool.query', 'generativePooler.queries'],
   ['visual.attn_pool.ln_q', 'generativePooler.queryNorm'],
   ['visual.attn_pool.ln_k', 'generativePooler.memoryNorm'],

@@ -9,9 +9,9 @@ import { AdamW } from '../../src/optim/index.ts'
 import { seed, type Tensor, tensor } from '../../src/tensor/index.ts'
 import { assertCloseNumbers } from '../support.ts'
 import {
+  type ArrangementName,
   among,
   arranged,
-  type ArrangementName,
   arrangements,
   assertAbove,
   assertBelow,
