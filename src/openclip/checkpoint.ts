@@ -20,7 +20,11 @@ import {
 import { CoCa, type CoCaConfig } from '../models/index.ts'
 import { unloaded } from '../models/unloaded.ts'
 import { ConfigError, type Parameter, StateDictError } from '../nn/index.ts'
+import { listed } from '../tensor/given.ts'
 import { fromData, sameShape, scope } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { type OpenClipArchitecture, openClipArchitectureNames, openClipArchitectures } from './architectures.ts'
 import { fromOpenClipConfig, toOpenClipConfig } from './config.ts'
 import { fromOpenClipTensor, type OpenClipTensor, openClipTensors, toOpenClipTensor } from './names.ts'
 import { MEAN, type Preprocessing, readPreprocessing, STD, writePreprocessing } from './preprocessing.ts'
@@ -45,13 +49,28 @@ const CONFIGS = [CONFIG, 'config.json']
 const WEIGHT_FILES = [WEIGHTS, 'weights.safetensors', 'model.safetensors', 'open_clip_pytorch_model.bin']
 const TOKENIZERS = ['bpe_simple_vocab_16e6.txt.gz', 'tokenizer.json', 'vocab.json', 'merges.txt']
 
+export interface OpenClipOptions {
+  /**
+   * OpenCLIP's name for the architecture of weights without a configuration, such as those of a training checkpoint; with it no
+   * configuration is read, and the normalisation of the pixels is CLIP's. Default: the configuration beside the weights
+   */
+  readonly architecture?: OpenClipArchitecture
+}
+const openClipOptions = {
+  architecture: is.optional(is.oneOf<OpenClipArchitecture>(...openClipArchitectureNames)),
+} satisfies Settings<OpenClipOptions>
+
 /**
  * Reads a CoCa of OpenCLIP: a folder with a configuration (open_clip_config.json or config.json) and weights
  * (such as open_clip_model.safetensors or open_clip_pytorch_model.bin), or the file of the weights in such a folder.
+ *
+ *     await openClip('logs/run/checkpoints/epoch_10.pt', { architecture: 'coca_ViT-B-32' })
+ *
  * @throws OpenClipError naming the setting or the tensors that do not fit; DataError if a file is damaged
  */
-export async function openClip(path: string): Promise<OpenClip> {
-  const { model: config, preprocessing, weights, tokenizerFiles, file } = await readOpenClipSettings(path)
+export async function openClip(path: string, options?: OpenClipOptions): Promise<OpenClip> {
+  const settings = settle('openClip(path, options)', options, openClipOptions)
+  const { model: config, preprocessing, weights, tokenizerFiles, file } = await readOpenClipSettings(path, settings)
   const model = inFile(file, () => unloaded(() => new CoCa(config)))
   await loadOpenClip(weights, model)
   return { model: model.eval(), preprocessing, weights, tokenizerFiles }
@@ -60,15 +79,17 @@ export async function openClip(path: string): Promise<OpenClip> {
 /** A checkpoint without its weights. */
 export interface OpenClipSettings extends Omit<OpenClip, 'model'> {
   readonly model: CoCaConfig
-  /** the file of the configuration */
+  /** the file of the configuration; with the name of an architecture, that of the weights */
   readonly file: string
 }
 
 /** Reads the configuration of a checkpoint as {@link openClip} does, and the paths of its files. */
-export async function readOpenClipSettings(path: string): Promise<OpenClipSettings> {
+export async function readOpenClipSettings(path: string, options?: OpenClipOptions): Promise<OpenClipSettings> {
+  const { architecture } = settle('readOpenClipSettings(path, options)', options, openClipOptions)
   const { folder, names, weights } = await filesAt(path)
-  const file = join(folder, first(names, CONFIGS, folder))
-  const json = await readJson(file)
+  const advice = `; give the name of its architecture, ${listed(openClipArchitectureNames, 'or')}: --architecture, or the option architecture`
+  const file = architecture ? weights : join(folder, first(names, CONFIGS, folder, advice))
+  const json = architecture ? openClipArchitectures[architecture] : await readJson(file)
   const model = inFile(file, () => fromOpenClipConfig(json))
   const preprocessing = inFile(file, () => readPreprocessing(json, model.image.size))
   const tokenizerFiles = TOKENIZERS.filter(name => names.includes(name)).map(name => join(folder, name))
@@ -87,9 +108,9 @@ async function filesAt(path: string): Promise<{ folder: string; names: string[];
   return { folder, names, weights: isFolder ? join(path, first(names, WEIGHT_FILES, folder)) : path }
 }
 
-function first(names: readonly string[], wanted: readonly string[], folder: string): string {
+function first(names: readonly string[], wanted: readonly string[], folder: string, advice = ''): string {
   const found = wanted.find(name => names.includes(name))
-  if (found === undefined) throw new OpenClipError(`has none of ${wanted.join(', ')}`, { file: folder })
+  if (found === undefined) throw new OpenClipError(`has none of ${wanted.join(', ')}${advice}`, { file: folder })
   return found
 }
 

@@ -1,7 +1,8 @@
 // OpenCLIP's checkpoints: conversion of configurations and names, reading and writing of folders, and the comparison of a
 // model's results with those of another implementation.
 
-export { loadOpenClip, type OpenClip, OpenClipError, openClip, saveOpenClip } from './checkpoint.ts'
+export { type OpenClipArchitecture, openClipArchitectureNames } from './architectures.ts'
+export { loadOpenClip, type OpenClip, OpenClipError, type OpenClipOptions, openClip, saveOpenClip } from './checkpoint.ts'
 export { GoldenError } from './golden.ts'
 export * from './model.ts'
 export type { Preprocessing } from './preprocessing.ts'

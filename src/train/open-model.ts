@@ -8,7 +8,7 @@ import { settingsFor } from '../models/families.ts'
 import { type FamilyModels, type FamilyName, familyNames } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
 import { readOpenClipSettings } from '../openclip/checkpoint.ts'
-import { openClip } from '../openclip/index.ts'
+import { type OpenClipArchitecture, openClip, openClipArchitectureNames } from '../openclip/index.ts'
 import { listed } from '../tensor/given.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
@@ -19,12 +19,15 @@ import { type Named, RunFolder } from './run-folder.ts'
 export interface OpenModelOptions<F extends FamilyName = FamilyName> extends OpenRunOptions<F> {
   /** a tokenizer's file; default the one in the folder */
   readonly tokenizer?: string
+  /** OpenCLIP's name for the architecture of a checkpoint without a configuration, such as coca_ViT-B-32 */
+  readonly architecture?: OpenClipArchitecture
 }
 const openModelOptions = {
   step: is.optional(is.number),
   family: is.byDefault<FamilyName | readonly FamilyName[]>('coca', isFamily),
   weights: isWeights,
   tokenizer: is.optional(is.text),
+  architecture: is.optional(is.oneOf<OpenClipArchitecture>(...openClipArchitectureNames)),
 } satisfies Settings<OpenModelOptions>
 
 /** A model of a family, its normalisation of pixels, its tokenizer if it reads texts, and its classes if it is a classifier. */
@@ -43,8 +46,10 @@ export async function openModel<F extends FamilyName = 'coca'>(
   options?: OpenModelOptions<F>,
 ): Promise<OpenedModel<F>> {
   const given = options as OpenModelOptions | undefined
-  const { step, tokenizer, family, weights } = settle('openModel(path, options)', given, openModelOptions)
+  const settled = settle('openModel(path, options)', given, openModelOptions)
+  const { step, tokenizer, family, weights, architecture } = settled
   if (await new RunFolder(path).isRun()) {
+    if (architecture) throw new DataError(`is a run, whose architecture is known: leave out ${architecture}`, { file: path })
     const run = await openRun(path, { step, family, weights })
     return { ...run, family: run.config.family } as unknown as OpenedModel<F>
   }
@@ -52,7 +57,7 @@ export async function openModel<F extends FamilyName = 'coca'>(
   if (weights === 'average') throw new DataError('is not a run, so it has no averages of its weights', { file: path })
   if (![family].flat().includes('coca'))
     throw new DataError(`is a checkpoint of a coca, not of a ${listed([family].flat(), 'or')}`, { file: path })
-  const { model, preprocessing, tokenizerFiles } = await openClip(path)
+  const { model, preprocessing, tokenizerFiles } = await openClip(path, { architecture })
   const words = await readTokenizer(tokenizerFile(path, tokenizerFiles, tokenizer))
   if (words.vocabularySize !== model.config.text.vocabulary)
     throw new DataError(

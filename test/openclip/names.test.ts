@@ -4,6 +4,11 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { CoCa, type CoCaConfig, presets } from '../../src/models/index.ts'
 import { ConfigError, withoutAllocation } from '../../src/nn/index.ts'
+import {
+  type OpenClipArchitecture,
+  openClipArchitectureNames,
+  openClipArchitectures,
+} from '../../src/openclip/architectures.ts'
 import { fromOpenClipConfig, openClipTensors, toOpenClipConfig } from '../../src/openclip/index.ts'
 import { randn } from '../../src/tensor/index.ts'
 import { arranged, assertAbove, coca, ids, largestOf, pictures, rowsOf, small, withoutPad } from '../models/small.ts'
@@ -107,6 +112,15 @@ describe("OpenCLIP's released models", () => {
     const model = built(l14)
     assert.equal(openClipTensors(model).length, 773)
     assert.equal((model.parameterCount() / 1e6).toFixed(2), '638.45')
+  })
+
+  it('have architectures by name with equal settings', () => {
+    const named = Object.entries({ 'coca_ViT-B-32': b32, 'coca_ViT-L-14': l14, coca_base: base } as const)
+    assert.deepEqual(named.map(([name]) => name).sort(), [...openClipArchitectureNames].sort())
+    for (const [name, json] of named) {
+      const own = openClipArchitectures[name as OpenClipArchitecture]
+      assert.deepEqual(fromOpenClipConfig(own), fromOpenClipConfig(json), name)
+    }
   })
 
   it('every parameter is in exactly one tensor', () => {
