@@ -103,7 +103,7 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
     if (contrastive === 0) {
       for (const part of [this.contrastivePooler, this.imageProjection, this.textProjection, this.unimodal.norm])
         part?.freeze()
-      for (const one of [this.unimodal.classToken, this.logScale]) one.trainable = false
+      for (const one of [this.unimodal.classToken, this.logScale]) if (one) one.trainable = false
     }
     if (captioning === 0) {
       this.multimodal.freeze()

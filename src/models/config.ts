@@ -75,13 +75,19 @@ export interface TextConfig {
   readonly pad?: number
   /**
    * the half whose attention masks padding: both (default); only the unimodal one; or only the unimodal one, by a mask that is
-   * shifted by one position, so that the first padding is not masked and [CLS] attends to itself only in a text without padding
+   * shifted by one position, so that the first padding is not masked and [CLS] attends to itself only in a text without padding;
+   * or none
    */
-  readonly padMask?: 'both' | 'unimodal' | 'unimodalLate'
+  readonly padMask?: 'both' | 'unimodal' | 'unimodalLate' | 'none'
   /** the padding id is also a word, which captions and prompts may contain; default false */
   readonly padIsWord?: boolean
   /** the position of [CLS]: always the last one (default), or the one after the given ids */
   readonly classPosition?: 'last' | 'next'
+  /**
+   * what the summary of a text is: the output of [CLS] (default), or in a dual encoder that of the highest id, without a [CLS] (as in
+   * CLIP, where the end of a text has the highest id)
+   */
+  readonly summary?: 'class' | 'highest'
   /** number of learned [CLS] tokens, the mean of whose outputs is the summary of the text; default 1 */
   readonly classTokens?: number
   /** ε of the layer norms; default 1e-5 */
@@ -124,9 +130,10 @@ const textConfig = {
   unimodalLayers: is.size,
   multimodalLayers: is.size,
   pad: is.optional(is.size),
-  padMask: is.choice('both', 'unimodal', 'unimodalLate'),
+  padMask: is.choice('both', 'unimodal', 'unimodalLate', 'none'),
   padIsWord: false,
   classPosition: is.choice('last', 'next'),
+  summary: is.choice('class', 'highest'),
   classTokens: is.byDefault(1, is.count),
   normEpsilon: NORM_EPSILON,
   activation: is.optional(isActivation),
@@ -213,6 +220,8 @@ export interface DualEncoderConfig extends BlockOptions {
   readonly image: VisionTransformerConfig
   /** the settings of the multimodal half are not used */
   readonly text: TextConfig
+  /** what the summary of an image is: the result of a pooler with one query (default), or the class token (as in CLIP) */
+  readonly summary?: 'pooler' | 'class'
   /** width of the space that images and texts share */
   readonly embedding: number
   readonly temperature?: TemperatureConfig
@@ -220,6 +229,7 @@ export interface DualEncoderConfig extends BlockOptions {
 const dualEncoderConfig = {
   image: group(visionTransformerConfig),
   text: group(textConfig),
+  summary: is.choice('pooler', 'class'),
   embedding: is.count,
   ...blockOptions,
   temperature: group(temperatureConfig),
@@ -376,6 +386,9 @@ export function resolveDualEncoder(config: DualEncoderConfig) {
   const resolved = { ...settled, image: fillImage(settled.image), text: fillText(settled.text) }
   checkImage(resolved.image)
   checkText(resolved.text, { embeds: true, decodes: false })
+  const { summary, image } = resolved
+  const reason = "must be true with summary 'class': it is the token that the embedding is projected from"
+  demand(summary === 'pooler' || image.classToken, 'image.classToken', image.classToken, reason)
   checkDropout(resolved)
   checkTemperature(resolved.temperature)
   return resolved
@@ -515,6 +528,8 @@ function checkText(text: ResolvedText, uses: { readonly embeds: boolean; readonl
   // without unimodal layers [CLS] does not depend on the text, without multimodal ones captions do not depend on the image
   demand(!uses.embeds || unimodalLayers > 0, 'text.unimodalLayers', unimodalLayers, 'must be 1 or more')
   demand(!uses.decodes || multimodalLayers > 0, 'text.multimodalLayers', multimodalLayers, 'must be 1 or more')
+  const onlyEmbeds = uses.embeds && !uses.decodes
+  demand(onlyEmbeds || text.summary === 'class', 'text.summary', text.summary, "must be 'class' outside of a dual encoder")
   const isLate = padMask === 'unimodalLate'
   demand(classTokens === 1 || !isLate, 'text.classTokens', classTokens, "must be 1 with padMask 'unimodalLate'")
   demand(context >= 2, 'text.context', context, 'must be 2 or more: a start and an end')

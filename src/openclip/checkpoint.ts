@@ -17,7 +17,13 @@ import {
   type TensorFile,
   writeAtomically,
 } from '../io/index.ts'
-import { CoCa, type CoCaConfig } from '../models/index.ts'
+import {
+  type CoCaConfig,
+  createModel,
+  DualEncoder,
+  type DualEncoderConfig,
+  type FamilyModels,
+} from '../models/index.ts'
 import { unloaded } from '../models/unloaded.ts'
 import { ConfigError, type Parameter, StateDictError } from '../nn/index.ts'
 import { listed } from '../tensor/given.ts'
@@ -25,17 +31,29 @@ import { fromData, sameShape, scope } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type OpenClipArchitecture, openClipArchitectureNames, openClipArchitectures } from './architectures.ts'
+import { fromClipConfig, isCoCaConfig, toClipConfig } from './clip.ts'
 import { fromOpenClipConfig, toOpenClipConfig } from './config.ts'
-import { fromOpenClipTensor, type OpenClipTensor, openClipTensors, toOpenClipTensor } from './names.ts'
+import {
+  fromOpenClipTensor,
+  type OpenClipModel,
+  type OpenClipTensor,
+  openClipTensors,
+  toOpenClipTensor,
+} from './names.ts'
 import { MEAN, type Preprocessing, readPreprocessing, STD, writePreprocessing } from './preprocessing.ts'
+import { isRecord } from './settings.ts'
 
 /** A checkpoint of OpenCLIP that is incomplete or inconsistent, or whose model is not supported. */
 export class OpenClipError extends DataError {}
 
+/** The families of models that OpenCLIP has too: its CLIP is a dual encoder. */
+export type OpenClipFamily = 'coca' | 'dual-encoder'
+
 /** A released model with its weights. */
-export interface OpenClip {
+export interface OpenClip<F extends OpenClipFamily = 'coca'> {
+  readonly family: F
   /** in evaluation mode, on the device that was current */
-  readonly model: CoCa
+  readonly model: FamilyModels[F]
   readonly preprocessing: Preprocessing
   /** the file that its weights were read from */
   readonly weights: string
@@ -49,51 +67,74 @@ const CONFIGS = [CONFIG, 'config.json']
 const WEIGHT_FILES = [WEIGHTS, 'weights.safetensors', 'model.safetensors', 'open_clip_pytorch_model.bin']
 const TOKENIZERS = ['bpe_simple_vocab_16e6.txt.gz', 'tokenizer.json', 'vocab.json', 'merges.txt']
 
-export interface OpenClipOptions {
+export interface OpenClipOptions<F extends OpenClipFamily = OpenClipFamily> {
+  /** the family that is expected, or several; default coca */
+  readonly family?: F | readonly F[]
   /**
    * OpenCLIP's name for the architecture of weights without a configuration, such as those of a training checkpoint; with it no
    * configuration is read, and the normalisation of the pixels is CLIP's. Default: the configuration beside the weights
    */
   readonly architecture?: OpenClipArchitecture
 }
+const isOpenClipFamily = is.oneOf<OpenClipFamily>('coca', 'dual-encoder')
 const openClipOptions = {
+  family: is.byDefault<OpenClipFamily | readonly OpenClipFamily[]>(
+    'coca',
+    new is.Kind(`${isOpenClipFamily.says}, or a list of them`, x =>
+      (Array.isArray(x) ? x : [x]).every(isOpenClipFamily.fits),
+    ),
+  ),
   architecture: is.optional(is.oneOf<OpenClipArchitecture>(...openClipArchitectureNames)),
 } satisfies Settings<OpenClipOptions>
 
 /**
- * Reads a CoCa of OpenCLIP: a folder with a configuration (open_clip_config.json or config.json) and weights
+ * Reads a CoCa of OpenCLIP, or a CLIP, which is a dual encoder: a folder with a configuration (open_clip_config.json or config.json) and weights
  * (such as open_clip_model.safetensors or open_clip_pytorch_model.bin), or the file of the weights in such a folder.
  *
  *     await openClip('logs/run/checkpoints/epoch_10.pt', { architecture: 'coca_ViT-B-32' })
+ *     await openClip('CLIP-ViT-B-32', { family: 'dual-encoder' })
  *
  * @throws OpenClipError naming the setting or the tensors that do not fit; DataError if a file is damaged
  */
-export async function openClip(path: string, options?: OpenClipOptions): Promise<OpenClip> {
-  const settings = settle('openClip(path, options)', options, openClipOptions)
-  const { model: config, preprocessing, weights, tokenizerFiles, file } = await readOpenClipSettings(path, settings)
-  const model = inFile(file, () => unloaded(() => new CoCa(config)))
+export async function openClip<F extends OpenClipFamily = 'coca'>(
+  path: string,
+  options?: OpenClipOptions<F>,
+): Promise<{ [K in F]: OpenClip<K> }[F]> {
+  const settings = settle('openClip(path, options)', options as OpenClipOptions, openClipOptions)
+  const found = await readOpenClipSettings(path, settings)
+  const { family, model: config, preprocessing, weights, tokenizerFiles, file } = found
+  const model: OpenClipModel = inFile(file, () => unloaded(() => createModel(family, config as never)))
   await loadOpenClip(weights, model)
-  return { model: model.eval(), preprocessing, weights, tokenizerFiles }
+  model.eval()
+  return { family, model, preprocessing, weights, tokenizerFiles } as unknown as { [K in F]: OpenClip<K> }[F]
 }
 
 /** A checkpoint without its weights. */
-export interface OpenClipSettings extends Omit<OpenClip, 'model'> {
-  readonly model: CoCaConfig
+export interface OpenClipSettings extends Omit<OpenClip, 'family' | 'model'> {
+  readonly family: OpenClipFamily
+  readonly model: CoCaConfig | DualEncoderConfig
   /** the file of the configuration; with the name of an architecture, that of the weights */
   readonly file: string
 }
 
 /** Reads the configuration of a checkpoint as {@link openClip} does, and the paths of its files. */
 export async function readOpenClipSettings(path: string, options?: OpenClipOptions): Promise<OpenClipSettings> {
-  const { architecture } = settle('readOpenClipSettings(path, options)', options, openClipOptions)
+  const settled = settle('readOpenClipSettings(path, options)', options, openClipOptions)
+  const { architecture } = settled
+  const families = [settled.family].flat()
   const { folder, names, weights } = await filesAt(path)
   const advice = `; give the name of its architecture, ${listed(openClipArchitectureNames, 'or')}: --architecture, or the option architecture`
   const file = architecture ? weights : join(folder, first(names, CONFIGS, folder, advice))
   const json = architecture ? openClipArchitectures[architecture] : await readJson(file)
-  const model = inFile(file, () => fromOpenClipConfig(json))
+  const family = isRecord(json) && !isCoCaConfig(json) ? 'dual-encoder' : 'coca'
+  if (!families.includes(family)) {
+    const why = family === 'coca' ? 'it has a multimodal_cfg' : 'it has no multimodal_cfg'
+    throw new OpenClipError(`is a checkpoint of a ${family}, not of a ${listed(families, 'or')}: ${why}`, { file })
+  }
+  const model = inFile(file, () => (family === 'coca' ? fromOpenClipConfig(json) : fromClipConfig(json)))
   const preprocessing = inFile(file, () => readPreprocessing(json, model.image.size))
   const tokenizerFiles = TOKENIZERS.filter(name => names.includes(name)).map(name => join(folder, name))
-  return { model, preprocessing, weights, tokenizerFiles, file }
+  return { family, model, preprocessing, weights, tokenizerFiles, file }
 }
 
 async function filesAt(path: string): Promise<{ folder: string; names: string[]; weights: string }> {
@@ -128,10 +169,14 @@ function inFile<T>(file: string, f: () => T): T {
  * @throws OpenClipError naming tensors that are missing, superfluous, of another shape or not of a floating dtype;
  *   NonFiniteWeightsError naming those with values that are not finite in float32
  */
-export async function loadOpenClip(path: string, model: CoCa): Promise<void> {
+export async function loadOpenClip(path: string, model: OpenClipModel): Promise<void> {
   const file = await openTensors(path)
   const prefix = file.names.every(name => name.startsWith('module.')) ? 'module.' : ''
-  const tensors = openClipTensors(model)
+  // a CLIP with custom_text puts its text tower under a name of its own
+  const custom = model instanceof DualEncoder && file.names.includes(`${prefix}text.ln_final.weight`)
+  const tensors = openClipTensors(model).map(tensor =>
+    custom && !/^(visual\.|logit_scale$)/.test(tensor.name) ? { ...tensor, name: `text.${tensor.name}` } : tensor,
+  )
   checkNames(file, prefix, tensors)
   const parameters = new Map<string, Parameter>(model.namedParameters())
   const bad: NonFiniteTensor[] = []
@@ -183,9 +228,9 @@ function checkNames(file: TensorFile, prefix: string, tensors: readonly OpenClip
  */
 export async function saveOpenClip(
   folder: string,
-  { model, preprocessing }: Pick<OpenClip, 'model'> & Partial<Pick<OpenClip, 'preprocessing'>>,
+  { model, preprocessing }: { readonly model: OpenClipModel } & Partial<Pick<OpenClip, 'preprocessing'>>,
 ): Promise<void> {
-  const settings = toOpenClipConfig(model.config)
+  const settings = model instanceof DualEncoder ? toClipConfig(model.config) : toOpenClipConfig(model.config)
   const file = join(folder, WEIGHTS)
   const pixels = preprocessing ?? { size: model.config.image.size, mean: MEAN, std: STD }
   const config = { model_cfg: settings, preprocess_cfg: writePreprocessing(pixels) }

@@ -5,6 +5,18 @@ import { NORM_EPSILON, type ResolvedCoCa, resolveCoCa } from '../models/config.t
 import type { CoCaConfig } from '../models/index.ts'
 import { ConfigError } from '../nn/index.ts'
 import { isRecord, Settings } from './settings.ts'
+import {
+  block,
+  blockOptions,
+  blockSettings,
+  imageOf,
+  OTHER_LAYERS,
+  PLAIN_ATTENTION,
+  ratio,
+  refuseDifference,
+  TOKENIZER,
+  visionSettings,
+} from './towers.ts'
 
 /** The plain JSON of OpenCLIP's configuration files. */
 export type OpenClipConfig = Readonly<Record<string, unknown>>
@@ -14,8 +26,6 @@ export type OpenClipConfig = Readonly<Record<string, unknown>>
  * masked (`text.padMask`), and gives the feed-forward layers of the upper half 4 × width for any `mlp_ratio`.
  */
 const DIFFERENCES = {
-  /** a class token before the patches, which go through a layer without bias */
-  image: { classToken: true, patchBias: false },
   /** padding has id 0, which is also a word ('!'), and the one [CLS] has the position after the given ids */
   text: { pad: 0, padIsWord: true, classPosition: 'next', classTokens: 1 },
   /** each layer of the upper half normalises the image tokens and has two feed-forward layers; logits have no bias */
@@ -24,39 +34,7 @@ const DIFFERENCES = {
   pooler: { arrangement: 'shared', queryNorm: true },
 } as const
 
-const OTHER_LAYERS = 'layers of this kind are not supported'
 const NOT_A_COCA = 'is not the value of a CoCa of OpenCLIP'
-
-/** Options of a tower's attention that add layers. All are off in OpenCLIP's own configurations. */
-const PLAIN_ATTENTION = {
-  qk_norm: false,
-  scaled_cosine_attn: false,
-  scale_heads: false,
-  scale_attn_inner: false,
-  scale_attn: false,
-  scale_fc: false,
-} as const
-
-/** The part of both towers that is the same: feed-forward layers, norms and activation. */
-function block(tower: Settings, width: number, quick: boolean) {
-  tower.only(OTHER_LAYERS, { ls_init_value: undefined, ...PLAIN_ATTENTION })
-  // without those options, 'custom' names other classes for the same computation
-  tower.oneOf('block_type', 'default', 'custom')
-  const hidden = Math.floor(width * tower.positive('mlp_ratio', 4))
-  const normEpsilon = tower.has('norm_kwargs') ? epsilonOf(tower.group('norm_kwargs')) : NORM_EPSILON
-  if (!tower.has('act_kwargs')) return { hidden, normEpsilon, activation: undefined }
-  if (quick) throw tower.refuse('act_kwargs', {}, 'quick_gelu takes no options')
-  const options = tower.group('act_kwargs')
-  const approximate = options.oneOf('approximate', 'none', 'tanh')
-  options.end()
-  return { hidden, normEpsilon, activation: approximate === 'tanh' ? ('geluTanh' as const) : undefined }
-}
-
-function epsilonOf(options: Settings): number {
-  const epsilon = options.positive('eps', NORM_EPSILON)
-  options.end()
-  return epsilon
-}
 
 /**
  * Converts OpenCLIP's configuration of a CoCa to that of this package.
@@ -74,32 +52,17 @@ export function fromOpenClipConfig(json: unknown): CoCaConfig {
   all.only('is not supported', { init_logit_bias: undefined, pad_id: 0 })
 
   const vision = all.group('vision_cfg')
-  vision.only(OTHER_LAYERS, { timm_model_name: undefined })
   vision.only(NOT_A_COCA, { output_tokens: true })
-  // fixed positions are in the checkpoint like learned ones; dropout of patches is for training; the others belong to other towers
-  vision.oneOf('pos_embed_type', 'learnable', 'sin_cos_2d')
-  vision.ignore('patch_dropout', 'timm_model_pretrained', 'timm_pool', 'timm_proj', 'timm_proj_bias', 'timm_drop')
-  vision.ignore('timm_drop_path')
   const { pooler, outputNorm } = poolerOf(vision, embedding)
-  const width = vision.count('width', 768)
-  const image = {
-    size: square(vision, 'image_size', 224),
-    patch: square(vision, 'patch_size', 16),
-    width,
-    layers: vision.count('layers', 12),
-    heads: headsOf(vision, width),
-    inputNorm: !vision.flag('no_ln_pre', false),
-    ...(outputNorm && { outputNorm }),
-    ...DIFFERENCES.image,
-  }
-  const imageBlock = block(vision, width, quick)
-  if (pooler.arrangement === 'shared' && imageBlock.normEpsilon !== NORM_EPSILON)
+  const image = { ...imageOf(vision, quick), ...(outputNorm && { outputNorm }) }
+  if (pooler.arrangement === 'shared' && image.normEpsilon !== undefined)
     throw vision.refuse(
       'norm_kwargs',
-      { eps: imageBlock.normEpsilon },
+      { eps: image.normEpsilon },
       'is not supported with attentional_pool: two of the three norms of the pooler would have another eps than the third',
     )
   vision.end()
+  const { width } = image
 
   const text = all.group('text_cfg')
   text.only('text towers of Hugging Face are not supported', { hf_model_name: undefined })
@@ -153,12 +116,7 @@ export function fromOpenClipConfig(json: unknown): CoCaConfig {
   upper.end()
   all.end()
   return {
-    image: {
-      ...image,
-      hidden: imageBlock.hidden,
-      ...(image.size % image.patch !== 0 && { cropToPatches: true }),
-      ...blockSettings(imageBlock),
-    },
+    image,
     text: {
       ...lower,
       multimodalLayers,
@@ -172,18 +130,6 @@ export function fromOpenClipConfig(json: unknown): CoCaConfig {
     activation: quick ? 'quickGelu' : 'gelu',
   }
 }
-
-/** Settings of tokenizers, which are read from their own files. */
-const TOKENIZER = ['hf_tokenizer_name', 'tokenizer_mode', 'tokenizer_kwargs'] as const
-
-/** Settings of a tower's blocks, without those that have the default. */
-const blockSettings = ({
-  normEpsilon,
-  activation,
-}: {
-  readonly normEpsilon: number
-  readonly activation: 'geluTanh' | undefined
-}) => ({ ...(normEpsilon !== NORM_EPSILON && { normEpsilon }), ...(activation && { activation }) })
 
 /** The pooler of the image tokens; without one, the encoder has the norm that the pooler would have. */
 function poolerOf(vision: Settings, embedding: number): Pick<CoCaConfig, 'pooler'> & { readonly outputNorm: boolean } {
@@ -206,22 +152,6 @@ function poolerOf(vision: Settings, embedding: number): Pick<CoCaConfig, 'pooler
   return { pooler: { queries, heads, width: embedding, ...DIFFERENCES.pooler }, outputNorm: false }
 }
 
-/** The number of heads: as many as fit into the width, as in OpenCLIP. */
-function headsOf(vision: Settings, width: number): number {
-  const headWidth = vision.count('head_width', 64)
-  const heads = Math.floor(width / headWidth)
-  if (heads === 0 || width % heads !== 0)
-    throw vision.refuse('head_width', headWidth, `gives ${heads} heads, which do not divide the width ${width}`)
-  return heads
-}
-
-/** A side in pixels, which may be given for both axes. */
-function square(settings: Settings, name: string, byDefault: number): number {
-  const [side, other = side] = settings.pair(name, byDefault)
-  if (side !== other) throw settings.refuse(name, [side, other], 'only squares are supported')
-  return side
-}
-
 /**
  * Converts a configuration to OpenCLIP's, without the settings of training: `fromOpenClipConfig` returns an equal one.
  * @throws ConfigError naming the first setting that OpenCLIP does not have
@@ -236,17 +166,10 @@ export function toOpenClipConfig(config: CoCaConfig): OpenClipConfig {
     embed_dim: embedding,
     quick_gelu: activation === 'quickGelu',
     vision_cfg: {
-      image_size: image.size,
-      layers: image.layers,
-      width: image.width,
-      head_width: image.width / image.heads,
-      patch_size: image.patch,
-      mlp_ratio: ratio(image.hidden, image.width),
-      no_ln_pre: !image.inputNorm,
+      ...visionSettings(image),
       attentional_pool: isPooled,
       ...(isPooled && { attn_pooler_queries: pooler.queries + 1, attn_pooler_heads: pooler.heads }),
       output_tokens: true,
-      ...blockOptions(image),
     },
     text_cfg: {
       ...tower,
@@ -281,24 +204,3 @@ function compared({ image, text, pooler, embedding, activation }: ResolvedCoCa) 
 const NO_CORRECT_MASK =
   "OpenCLIP has no setting for this mask: its models have 'unimodalLate', with which texts with padding have other embeddings. " +
   "Set text.padMask to 'unimodalLate' if that is meant"
-
-/** norm_kwargs and act_kwargs, where they are not the default. */
-const blockOptions = ({ normEpsilon, activation }: { readonly normEpsilon: number; readonly activation?: string }) => ({
-  ...(normEpsilon !== NORM_EPSILON && { norm_kwargs: { eps: normEpsilon } }),
-  ...(activation === 'geluTanh' && { act_kwargs: { approximate: 'tanh' } }),
-})
-
-/** mlp_ratio, which OpenCLIP multiplies by the width and rounds down. */
-function ratio(hidden: number, width: number): number {
-  const exact = hidden / width
-  return Math.floor(exact * width) === hidden ? exact : (hidden + 0.5) / width
-}
-
-/** Throws for a setting that is read back with another value. */
-function refuseDifference(path: string, own: unknown, read: unknown): void {
-  if (isRecord(own) && isRecord(read)) {
-    for (const name of new Set([...Object.keys(own), ...Object.keys(read)]))
-      refuseDifference(path ? `${path}.${name}` : name, own[name], read[name])
-  } else if (own !== read)
-    throw new ConfigError(path, own ?? null, `OpenCLIP has no such setting; its models have ${JSON.stringify(read)}`)
-}

@@ -2,7 +2,15 @@
 // model's results with those of another implementation.
 
 export { type OpenClipArchitecture, openClipArchitectureNames } from './architectures.ts'
-export { loadOpenClip, type OpenClip, OpenClipError, type OpenClipOptions, openClip, saveOpenClip } from './checkpoint.ts'
+export {
+  loadOpenClip,
+  type OpenClip,
+  OpenClipError,
+  type OpenClipFamily,
+  type OpenClipOptions,
+  openClip,
+  saveOpenClip,
+} from './checkpoint.ts'
 export { GoldenError } from './golden.ts'
 export * from './model.ts'
 export type { Preprocessing } from './preprocessing.ts'

@@ -8,7 +8,7 @@ import { settingsFor } from '../models/families.ts'
 import { type FamilyModels, type FamilyName, familyNames } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
 import { readOpenClipSettings } from '../openclip/checkpoint.ts'
-import { type OpenClipArchitecture, openClip, openClipArchitectureNames } from '../openclip/index.ts'
+import { type OpenClipArchitecture, type OpenClipFamily, openClip, openClipArchitectureNames } from '../openclip/index.ts'
 import { listed } from '../tensor/given.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
@@ -30,13 +30,17 @@ const openModelOptions = {
   architecture: is.optional(is.oneOf<OpenClipArchitecture>(...openClipArchitectureNames)),
 } satisfies Settings<OpenModelOptions>
 
+const OPENCLIP_FAMILIES = ['coca', 'dual-encoder'] as const
+const isOfOpenClip = (family: FamilyName): family is OpenClipFamily =>
+  (OPENCLIP_FAMILIES as readonly FamilyName[]).includes(family)
+
 /** A model of a family, its normalisation of pixels, its tokenizer if it reads texts, and its classes if it is a classifier. */
 export type OpenedModel<F extends FamilyName = 'coca'> = {
   [K in F]: Normalized & Named<K> & { readonly family: K; readonly model: FamilyModels[K] }
 }[F]
 
 /**
- * Opens a run's folder, or the folder or file of a checkpoint of OpenCLIP, which is a CoCa, on the current device.
+ * Opens a run's folder, or the folder or file of a checkpoint of OpenCLIP, which is a CoCa or, of a CLIP, a dual encoder, on the current device.
  * @param options.family the expected family; default coca
  * @throws RunError, CheckpointError, OpenClipError or DataError if a file is missing, damaged or does not fit; a checkpoint
  *   without a tokenizer next to it needs options.tokenizer
@@ -55,9 +59,13 @@ export async function openModel<F extends FamilyName = 'coca'>(
   }
   if (step !== undefined) throw new DataError('is not a run, so it has no checkpoints to choose from', { file: path })
   if (weights === 'average') throw new DataError('is not a run, so it has no averages of its weights', { file: path })
-  if (![family].flat().includes('coca'))
-    throw new DataError(`is a checkpoint of a coca, not of a ${listed([family].flat(), 'or')}`, { file: path })
-  const { model, preprocessing, tokenizerFiles } = await openClip(path, { architecture })
+  const families = [family].flat().filter(isOfOpenClip)
+  if (families.length === 0)
+    throw new DataError(`is a checkpoint of a coca or dual-encoder, not of a ${listed([family].flat(), 'or')}`, {
+      file: path,
+    })
+  const opened = await openClip(path, { architecture, family: families })
+  const { model, preprocessing, tokenizerFiles } = opened
   const words = await readTokenizer(tokenizerFile(path, tokenizerFiles, tokenizer))
   if (words.vocabularySize !== model.config.text.vocabulary)
     throw new DataError(
@@ -66,14 +74,15 @@ export async function openModel<F extends FamilyName = 'coca'>(
         file: path,
       },
     )
-  return { family: 'coca', model, tokenizer: words, normalize: preprocessing } as unknown as OpenedModel<F>
+  const found = { family: opened.family, model, tokenizer: words, normalize: preprocessing }
+  return found as unknown as OpenedModel<F>
 }
 
 /** The model of a run or of a checkpoint of OpenCLIP, its family, and the names of its classes if it is a classifier. @throws as {@link openModel} */
 export async function openWeights(
   path: string,
 ): Promise<{ readonly family: FamilyName; readonly model: Module; readonly classes?: readonly string[] }> {
-  if (!(await new RunFolder(path).isRun())) return { family: 'coca', ...(await openClip(path)) }
+  if (!(await new RunFolder(path).isRun())) return openClip(path, { family: OPENCLIP_FAMILIES })
   const run = await openRun(path, { family: familyNames })
   return { ...run, family: run.config.family }
 }
@@ -105,10 +114,11 @@ export async function readOrigin(path: string, options?: OriginOptions): Promise
     const own = hasTexts(config) ? run.tokenizerFile : undefined
     return { family, model, tokenizer: tokenizer ?? own, normalize }
   }
-  const { model, preprocessing, tokenizerFiles } = await readOpenClipSettings(path)
+  const settings = await readOpenClipSettings(path, { family: OPENCLIP_FAMILIES })
+  const { family, model, preprocessing, tokenizerFiles } = settings
   const { mean, std } = preprocessing
   const words = texts ? tokenizerFile(path, tokenizerFiles, tokenizer) : undefined
-  return { family: 'coca', model, tokenizer: words, normalize: { mean, std } }
+  return { family, model, tokenizer: words, normalize: { mean, std } }
 }
 
 /**

@@ -90,7 +90,7 @@ describe('causality', () => {
 
 describe('several [CLS]', () => {
   const model = coca(severalClassTokens)
-  const { classToken } = model.unimodal
+  const classToken = model.unimodal.classToken!
 
   it('have a mean that attends to every real token, and not to padding', () => {
     const tokens = [1, 5, 3, 2, 0, 0]
@@ -127,7 +127,7 @@ describe('[CLS]', () => {
       else assert.equal(largestOf(row), 0)
     })
     const before = [...model.encodeText(ids([tokens])).dataSync()]
-    const { classToken } = model.unimodal
+    const classToken = model.unimodal.classToken!
     const kept = classToken.add(0)
     classToken.assign(classToken.add(randn([8], { dtype: 'float64' })))
     assert.notDeepEqual([...model.encodeText(ids([tokens])).dataSync()], before)
@@ -144,13 +144,13 @@ describe('[CLS]', () => {
     const image = pictures(3)
     const before = model.forward(image, texts)
     const tokens = model.textFeatures(texts).tokens.dataSync()
-    const kept = model.unimodal.classToken.add(0)
-    model.unimodal.classToken.assign(model.unimodal.classToken.add(randn([8], { dtype: 'float64' })))
+    const kept = model.unimodal.classToken!.add(0)
+    model.unimodal.classToken!.assign(model.unimodal.classToken!.add(randn([8], { dtype: 'float64' })))
     const after = model.forward(image, texts)
     assert.deepEqual(after.logits.dataSync(), before.logits.dataSync())
     assert.deepEqual(model.textFeatures(texts).tokens.dataSync(), tokens)
     assert.notDeepEqual(after.text.dataSync(), before.text.dataSync())
-    model.unimodal.classToken.assign(kept)
+    model.unimodal.classToken!.assign(kept)
   })
 
   it('does not depend on the amount of padding', () => {

@@ -122,7 +122,7 @@ describe('half precision', () => {
     const { model } = await openClip(folder)
     const full = tensors.get('text.cls_emb')!.data as Float32Array
     const cut = new Float32Array(Uint32Array.from(brain(full), word => word << 16).buffer)
-    assert.deepEqual(model.unimodal.classToken.dataSync(), cut)
+    assert.deepEqual(model.unimodal.classToken!.dataSync(), cut)
   })
 })
 
@@ -332,7 +332,7 @@ test('a write that fails leaves the old file', async t => {
   const { model } = await openClip(folder)
   await saveOpenClip(folder, { model })
   const before = await readFile(join(folder, 'open_clip_model.safetensors'))
-  const { cls } = { cls: model.unimodal.classToken }
+  const { cls } = { cls: model.unimodal.classToken! }
   Reflect.set(cls, 'data', () => Promise.reject(new Error('no power')))
   await assert.rejects(saveOpenClip(folder, { model }), /no power/)
   assert.deepEqual(await readFile(join(folder, 'open_clip_model.safetensors')), before)

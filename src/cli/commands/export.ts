@@ -1,10 +1,10 @@
-// `cocagrad export`: the CoCa of a run, or of a checkpoint of OpenCLIP, as a folder that OpenCLIP opens.
+// `cocagrad export`: the CoCa or the dual encoder of a run, or of a checkpoint of OpenCLIP, as a folder that OpenCLIP opens.
 
 import { copyFile, mkdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { namesIn } from '../../io/index.ts'
-import { type OpenClip, type OpenClipArchitecture, openClip, saveOpenClip } from '../../openclip/index.ts'
+import { type OpenClip, type OpenClipArchitecture, type OpenClipModel, openClip, saveOpenClip } from '../../openclip/index.ts'
 import { openRun, RunFolder } from '../../train/index.ts'
 import { UsageError } from '../errors.ts'
 import { architectureOption, type DeviceOptions, deviceOption, examples, jsonOption, openDevice } from '../options.ts'
@@ -23,7 +23,7 @@ export function addExport(program: Command): void {
   const command = program
     .command('export')
     .description(
-      "Write the CoCa of a run, or of a checkpoint of OpenCLIP, as a folder that OpenCLIP opens: open_clip_config.json, open_clip_model.safetensors and the tokenizer's files.",
+      "Write the CoCa or the dual encoder of a run, or of a checkpoint of OpenCLIP, as a folder that OpenCLIP opens: open_clip_config.json, open_clip_model.safetensors and the tokenizer's files.",
     )
     .argument('<model>', 'a run, or the folder or file of a checkpoint of OpenCLIP')
     .requiredOption('--out <folder>', 'the folder to write, which must be new or empty')
@@ -60,7 +60,9 @@ async function run(path: string, flags: ExportFlags): Promise<void> {
 /** The normalisation of a run that has none in its settings. */
 const HALF = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
 
-type Exportable = Pick<OpenClip, 'model' | 'tokenizerFiles'> & Partial<Pick<OpenClip, 'preprocessing'>>
+interface Exportable extends Pick<OpenClip, 'tokenizerFiles' | 'preprocessing'> {
+  readonly model: OpenClipModel
+}
 
 async function open(path: string, flags: ExportFlags): Promise<Exportable> {
   const { step, weights, architecture } = flags
@@ -68,11 +70,11 @@ async function open(path: string, flags: ExportFlags): Promise<Exportable> {
   if (!(await folder.isRun())) {
     if (step !== undefined) throw new UsageError(`--step ${step} has no effect: ${path} is not a run`)
     if (weights !== undefined) throw new UsageError(`--weights ${weights} has no effect: ${path} is not a run`)
-    return openClip(path, { architecture })
+    return openClip(path, { architecture, family: ['coca', 'dual-encoder'] })
   }
   if (architecture !== undefined)
     throw new UsageError(`--architecture ${architecture} has no effect: ${path} is a run, whose architecture is known`)
-  const { model, normalize } = await openRun(path, { step, weights })
+  const { model, normalize } = await openRun(path, { step, weights, family: ['coca', 'dual-encoder'] })
   const { mean, std } = normalize ?? HALF
   const preprocessing = { size: model.config.image.size, mean, std }
   return { model, preprocessing, tokenizerFiles: [folder.tokenizerFile] }
