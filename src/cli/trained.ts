@@ -17,7 +17,14 @@ import type { FamilyName } from '../models/index.ts'
 import type { OpenClipArchitecture } from '../openclip/index.ts'
 import { type OpenedModel, openModel, openRun } from '../train/index.ts'
 import { UsageError } from './errors.ts'
-import { architectureOption, collect, commonOptions, type DeviceOptions, openDevice, positiveInteger } from './options.ts'
+import {
+  architectureOption,
+  collect,
+  commonOptions,
+  type DeviceOptions,
+  openDevice,
+  positiveInteger,
+} from './options.ts'
 import { say } from './output.ts'
 
 export interface ModelFlags extends DeviceOptions {

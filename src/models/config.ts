@@ -529,7 +529,12 @@ function checkText(text: ResolvedText, uses: { readonly embeds: boolean; readonl
   demand(!uses.embeds || unimodalLayers > 0, 'text.unimodalLayers', unimodalLayers, 'must be 1 or more')
   demand(!uses.decodes || multimodalLayers > 0, 'text.multimodalLayers', multimodalLayers, 'must be 1 or more')
   const onlyEmbeds = uses.embeds && !uses.decodes
-  demand(onlyEmbeds || text.summary === 'class', 'text.summary', text.summary, "must be 'class' outside of a dual encoder")
+  demand(
+    onlyEmbeds || text.summary === 'class',
+    'text.summary',
+    text.summary,
+    "must be 'class' outside of a dual encoder",
+  )
   const isLate = padMask === 'unimodalLate'
   demand(classTokens === 1 || !isLate, 'text.classTokens', classTokens, "must be 1 with padMask 'unimodalLate'")
   demand(context >= 2, 'text.context', context, 'must be 2 or more: a start and an end')

@@ -32,4 +32,5 @@ export const openClipArchitectures = {
 /** The name of an architecture in OpenCLIP. */
 export type OpenClipArchitecture = keyof typeof openClipArchitectures
 
+/** The names of {@link openClipArchitectures}. */
 export const openClipArchitectureNames = Object.keys(openClipArchitectures) as readonly OpenClipArchitecture[]

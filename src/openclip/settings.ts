@@ -2,6 +2,7 @@
 
 import { ConfigError } from '../nn/index.ts'
 
+/** Whether a value is an object of settings, and not a list. */
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 

@@ -35,6 +35,7 @@ export const visionSettings = (image: ResolvedVisionTransformer) => ({
   ...blockOptions(image),
 })
 
+/** The reason why layers that are not built here are refused. */
 export const OTHER_LAYERS = 'layers of this kind are not supported'
 
 /** Options of a tower's attention that add layers. All are off in OpenCLIP's own configurations. */
@@ -97,7 +98,13 @@ function square(settings: Settings, name: string, byDefault: number): number {
 }
 
 /** norm_kwargs and act_kwargs, where they are not the default. */
-export const blockOptions = ({ normEpsilon, activation }: { readonly normEpsilon: number; readonly activation?: string }) => ({
+export const blockOptions = ({
+  normEpsilon,
+  activation,
+}: {
+  readonly normEpsilon: number
+  readonly activation?: string
+}) => ({
   ...(normEpsilon !== NORM_EPSILON && { norm_kwargs: { eps: normEpsilon } }),
   ...(activation === 'geluTanh' && { act_kwargs: { approximate: 'tanh' } }),
 })

@@ -8,7 +8,12 @@ import { settingsFor } from '../models/families.ts'
 import { type FamilyModels, type FamilyName, familyNames } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
 import { readOpenClipSettings } from '../openclip/checkpoint.ts'
-import { type OpenClipArchitecture, type OpenClipFamily, openClip, openClipArchitectureNames } from '../openclip/index.ts'
+import {
+  type OpenClipArchitecture,
+  type OpenClipFamily,
+  openClip,
+  openClipArchitectureNames,
+} from '../openclip/index.ts'
 import { listed } from '../tensor/given.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
@@ -53,7 +58,8 @@ export async function openModel<F extends FamilyName = 'coca'>(
   const settled = settle('openModel(path, options)', given, openModelOptions)
   const { step, tokenizer, family, weights, architecture } = settled
   if (await new RunFolder(path).isRun()) {
-    if (architecture) throw new DataError(`is a run, whose architecture is known: leave out ${architecture}`, { file: path })
+    if (architecture)
+      throw new DataError(`is a run, whose architecture is known: leave out ${architecture}`, { file: path })
     const run = await openRun(path, { step, family, weights })
     return { ...run, family: run.config.family } as unknown as OpenedModel<F>
   }

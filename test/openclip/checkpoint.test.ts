@@ -258,7 +258,11 @@ describe('a checkpoint that does not fit throws an error that names', () => {
   })
 
   const pixels: [string, string, RegExp][] = [
-    ['another size than that of the model', '"size":13', /preprocess_cfg\.size = 13: must be the model's image size, 12/],
+    [
+      'another size than that of the model',
+      '"size":13',
+      /preprocess_cfg\.size = 13: must be the model's image size, 12/,
+    ],
     ['two sizes', '"size":[12,24]', /preprocess_cfg\.size = \[12,24\]: must be/],
     ['another way to scale', '"size":12,"resize_mode":"squash"', /preprocess_cfg\.resize_mode = "squash": is not supp/],
     ['no channels of colour', '"size":12,"mode":"L"', /preprocess_cfg\.mode = "L": is not supported/],

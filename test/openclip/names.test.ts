@@ -291,7 +291,11 @@ describe('a configuration', () => {
       changed('vision_cfg', { image_size: [224, 336] }),
       /^vision_cfg\.image_size = \[224,336\]/,
     ],
-    ['heads that do not divide', changed('vision_cfg', { head_width: 100 }), /^vision_cfg\.head_width = 100: gives 7 heads/],
+    [
+      'heads that do not divide',
+      changed('vision_cfg', { head_width: 100 }),
+      /^vision_cfg\.head_width = 100: gives 7 heads/,
+    ],
     ['one query', changed('vision_cfg', { attn_pooler_queries: 1 }), /^vision_cfg\.attn_pooler_queries = 1/],
     ['a text of another width', changed('text_cfg', { width: 640 }), /^text_cfg\.width = 640/],
     ['a decoder of another width', changed('multimodal_cfg', { width: 640 }), /^multimodal_cfg\.width = 640/],

@@ -4,11 +4,24 @@ import { copyFile, mkdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { namesIn } from '../../io/index.ts'
-import { type OpenClip, type OpenClipArchitecture, type OpenClipModel, openClip, saveOpenClip } from '../../openclip/index.ts'
+import {
+  type OpenClip,
+  type OpenClipArchitecture,
+  type OpenClipModel,
+  openClip,
+  saveOpenClip,
+} from '../../openclip/index.ts'
 import { openRun, RunFolder } from '../../train/index.ts'
 import { UsageError } from '../errors.ts'
-import { architectureOption, type DeviceOptions, deviceOption, examples, jsonOption, openDevice } from '../options.ts'
-import { positiveInteger } from '../options.ts'
+import {
+  architectureOption,
+  type DeviceOptions,
+  deviceOption,
+  examples,
+  jsonOption,
+  openDevice,
+  positiveInteger,
+} from '../options.ts'
 import { answer } from '../output.ts'
 
 interface ExportFlags extends DeviceOptions {
