@@ -81,7 +81,7 @@ export function cocaLoss<T>(
 
   const queries = f.repeat(weights('generativePooler.queries'), batch)
   const memory = norm('generativePooler.memoryNorm', patches)
-  const attended = attention('generativePooler.attention', queries, memory, pooler.heads, false)
+  const attended = attention('generativePooler.attention', queries, memory, pooler.heads ?? text.heads, false)
   const pooled = norm('generativePooler.norm', attended)
   const imageTokens = f.pick(pooled, batch, 1, pooler.queries + 1)
   const imageEmbedding = f.normalize(f.linear(f.pick(pooled, batch, 0, 1), weights('imageProjection.weight')))

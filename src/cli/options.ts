@@ -4,6 +4,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { device, type GpuBackend, type OpenOptions } from '../index.ts'
 import { familyNames } from '../models/index.ts'
+import { openClipArchitectureNames } from '../openclip/index.ts'
 import { UsageError } from './errors.ts'
 
 export function positiveInteger(text: string): number {
@@ -50,6 +51,13 @@ export const collect = (value: string, before: readonly string[] = []): string[]
 /** --family */
 export const familyOption = (description: string): Option =>
   new Option('--family <name>', description).choices(familyNames)
+
+/** --architecture */
+export const architectureOption = (): Option =>
+  new Option(
+    '--architecture <name>',
+    'with a checkpoint of OpenCLIP that has no configuration beside it: its name for the architecture',
+  ).choices(openClipArchitectureNames)
 
 /** The default device. */
 export const DEFAULT_DEVICE = 'cpu'

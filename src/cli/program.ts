@@ -12,6 +12,7 @@ import { addDoctor } from './commands/doctor.ts'
 import { addEmbed } from './commands/embed.ts'
 import { addEvaluate } from './commands/evaluate.ts'
 import { addExperiment } from './commands/experiment.ts'
+import { addExport } from './commands/export.ts'
 import { addGradcheck } from './commands/gradcheck.ts'
 import { addRetrieve } from './commands/retrieve.ts'
 import { addSoup } from './commands/soup.ts'
@@ -47,6 +48,7 @@ export function makeProgram(): Command {
     addClassify,
     addEmbed,
     addRetrieve,
+    addExport,
     addTokenizer,
     addTokenize,
     addExperiment,

@@ -14,15 +14,24 @@ import {
   unknownWords,
 } from '../evaluate/index.ts'
 import type { FamilyName } from '../models/index.ts'
+import type { OpenClipArchitecture } from '../openclip/index.ts'
 import { type OpenedModel, openModel, openRun } from '../train/index.ts'
 import { UsageError } from './errors.ts'
-import { collect, commonOptions, type DeviceOptions, openDevice, positiveInteger } from './options.ts'
+import {
+  architectureOption,
+  collect,
+  commonOptions,
+  type DeviceOptions,
+  openDevice,
+  positiveInteger,
+} from './options.ts'
 import { say } from './output.ts'
 
 export interface ModelFlags extends DeviceOptions {
   readonly run?: string
   readonly model?: string
   readonly tokenizer?: string
+  readonly architecture?: OpenClipArchitecture
   readonly step?: number
   readonly weights?: 'average' | 'last'
   readonly seed: number
@@ -36,6 +45,7 @@ export const modelOptions = (command: Command): Command =>
       .option('--run <folder>', 'the run whose model to use')
       .option('--model <path>', 'or a checkpoint of OpenCLIP: its folder, or the file of its weights; a run too')
       .option('--tokenizer <file>', 'with a checkpoint of OpenCLIP: its tokenizer (default: the one next to it)')
+      .addOption(architectureOption())
       .option('--step <n>', 'with --run: the checkpoint (default: the last)', positiveInteger)
       .addOption(
         new Option(
@@ -65,10 +75,12 @@ export async function openTrained<F extends FamilyName>(
   flags: ModelFlags,
   ...family: readonly F[]
 ): Promise<Opened<F>> {
-  const { run, model: path, step, tokenizer, weights } = flags
+  const { run, model: path, step, tokenizer, architecture, weights } = flags
   if (run !== undefined && path !== undefined) throw new UsageError('give either --run or --model')
   if (run !== undefined && tokenizer !== undefined)
     throw new UsageError(`--tokenizer ${tokenizer} has no effect with --run: a run has its own tokenizer`)
+  if (run !== undefined && architecture !== undefined)
+    throw new UsageError(`--architecture ${architecture} has no effect with --run: the architecture of a run is known`)
   if (run !== undefined) {
     await openDevice(flags)
     const opened = await openRun(run, { step, family, weights })
@@ -77,7 +89,7 @@ export async function openTrained<F extends FamilyName>(
   if (path === undefined)
     throw new UsageError('give the model: --run with a run, or --model with a checkpoint of OpenCLIP')
   await openDevice(flags)
-  const opened = await openModel(path, { step, tokenizer, family, weights })
+  const opened = await openModel(path, { step, tokenizer, architecture, family, weights })
   if ('folder' in opened && tokenizer !== undefined)
     throw new UsageError(`--tokenizer ${tokenizer} has no effect: ${path} is a run, which has its own tokenizer`)
   return { ...opened, path }

@@ -255,7 +255,7 @@ function settingsOf({ config, model, step }: Run, data: DemoData, seconds: numbe
     parameters: model.parameterCount().toLocaleString('en'),
     pictures: `${image.size} × ${image.size}, in patches of ${image.patch} × ${image.patch}`,
     'vision transformer': `${layers(image.layers)}, width ${image.width}, ${image.heads} heads`,
-    poolers: `${pooler.queries} queries, then 1; ${pooler.heads} heads`,
+    poolers: `${pooler.queries} queries, then 1; ${pooler.heads ?? text.heads} heads`,
     'text, unimodal': `${layers(text.unimodalLayers)}, width ${text.width}, ${text.heads} heads`,
     'text, multimodal': `${layers(text.multimodalLayers)}, looking at the image`,
     vocabulary: `${text.vocabulary} words, at most ${text.context} in a text`,

@@ -297,9 +297,14 @@ export async function similarityMatrix(rows: Embeddings, columns: Embeddings, fr
  * The attention of the contrastive embedding to the patches of each image: [batch, patches], rows sum to 1. Means
  * over heads; if the contrastive pooler reads the output of the generative one, the product of both.
  * @param images normalised, [batch, 3, size, size]
+ * @throws TypeError if the model has no pooler
  */
 export function poolerAttention(model: CoCa, images: Tensor): Tensor {
   const { arrangement } = model.settings.pooler
+  if (arrangement === 'none')
+    throw new TypeError(
+      "poolerAttention(model, images): the model has no pooler, because its pooler.arrangement is 'none'",
+    )
   return noGrad(() => {
     const seen: { generative?: Tensor; contrastive?: Tensor } = {}
     model.imageFeatures(images, {

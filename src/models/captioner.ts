@@ -35,7 +35,7 @@ export class Captioner extends Module implements ImageTextModel, CaptionDecoder 
     this.text = new UnimodalDecoder(text, { activation, dropout })
     // only the summary needs these, and captions do not depend on it
     this.text.norm.freeze()
-    this.text.classToken.trainable = false
+    if (this.text.classToken) this.text.classToken.trainable = false
     this.decoder = new MultimodalDecoder(text, image.width, { activation, dropout })
     this.pad = text.pad
   }

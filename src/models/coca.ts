@@ -39,7 +39,7 @@ export interface ImageFeatures {
   readonly patches: Tensor
   /** [batch, queries, pooler width], for the decoder; the patches if there are no queries */
   readonly tokens: Tensor
-  /** the vector that the embedding is projected from, [batch, pooler width] */
+  /** the vector that the embedding is projected from, [batch, pooler width]; the class token if there is no pooler */
   readonly summary: Tensor
   /** of unit length, [batch, embedding] */
   readonly embedding: Tensor
@@ -103,7 +103,7 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
     if (contrastive === 0) {
       for (const part of [this.contrastivePooler, this.imageProjection, this.textProjection, this.unimodal.norm])
         part?.freeze()
-      for (const one of [this.unimodal.classToken, this.logScale]) one.trainable = false
+      for (const one of [this.unimodal.classToken, this.logScale]) if (one) one.trainable = false
     }
     if (captioning === 0) {
       this.multimodal.freeze()
@@ -227,8 +227,9 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
     const maps: Tensor[] = []
     const { tokens } = this.imageFeatures(images, { generative: weights => maps.push(weights.mean({ axis: 1 })) })
     // the attention of each image token to the patches: [batch, queries, patches]
-    const [pooled = patchesOf(this.encoder, tokens)] = maps
-    const origin = this.settings.pooler.arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled
+    const { arrangement } = this.settings.pooler
+    const [pooled = patchesOf(arrangement === 'none' ? {} : this.encoder, tokens)] = maps
+    const origin = arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled
     return startText(this.unimodal, this.multimodal, tokens, origin)
   }
 

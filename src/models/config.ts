@@ -5,6 +5,9 @@ import { type Activation, ConfigError, isActivation } from '../nn/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { group, type Settings, type Settled, settle } from '../tensor/options.ts'
 
+/** ε of layer norms, unless a configuration says otherwise. */
+export const NORM_EPSILON = 1e-5
+
 /** Options of all blocks of a transformer. */
 export interface BlockOptions {
   /** default gelu */
@@ -28,8 +31,16 @@ export interface VisionTransformerConfig {
   readonly classToken?: boolean
   /** layer norm on the tokens before the first block; default false */
   readonly inputNorm?: boolean
+  /** layer norm on the tokens after the last block; default false */
+  readonly outputNorm?: boolean
   /** bias of the patch embedding; default true */
   readonly patchBias?: boolean
+  /** drop the pixels at the right and at the bottom that do not fill a patch; default false: `patch` must divide `size` */
+  readonly cropToPatches?: boolean
+  /** ε of the layer norms; default 1e-5 */
+  readonly normEpsilon?: number
+  /** default that of the model */
+  readonly activation?: Activation
 }
 const visionTransformerConfig = {
   size: is.count,
@@ -40,7 +51,11 @@ const visionTransformerConfig = {
   hidden: is.optional(is.count),
   classToken: false,
   inputNorm: false,
+  outputNorm: false,
   patchBias: true,
+  cropToPatches: false,
+  normEpsilon: NORM_EPSILON,
+  activation: is.optional(isActivation),
 } satisfies Settings<VisionTransformerConfig>
 
 export interface TextConfig {
@@ -60,15 +75,25 @@ export interface TextConfig {
   readonly pad?: number
   /**
    * the half whose attention masks padding: both (default); only the unimodal one; or only the unimodal one, by a mask that is
-   * shifted by one position, so that the first padding is not masked and [CLS] attends to itself only in a text without padding
+   * shifted by one position, so that the first padding is not masked and [CLS] attends to itself only in a text without padding;
+   * or none
    */
-  readonly padMask?: 'both' | 'unimodal' | 'unimodalLate'
+  readonly padMask?: 'both' | 'unimodal' | 'unimodalLate' | 'none'
   /** the padding id is also a word, which captions and prompts may contain; default false */
   readonly padIsWord?: boolean
   /** the position of [CLS]: always the last one (default), or the one after the given ids */
   readonly classPosition?: 'last' | 'next'
+  /**
+   * what the summary of a text is: the output of [CLS] (default), or in a dual encoder that of the highest id, without a [CLS] (as in
+   * CLIP, where the end of a text has the highest id)
+   */
+  readonly summary?: 'class' | 'highest'
   /** number of learned [CLS] tokens, the mean of whose outputs is the summary of the text; default 1 */
   readonly classTokens?: number
+  /** ε of the layer norms; default 1e-5 */
+  readonly normEpsilon?: number
+  /** default that of the model */
+  readonly activation?: Activation
   /** settings of the multimodal half */
   readonly multimodal?: {
     /** default that of the unimodal half */
@@ -81,6 +106,10 @@ export interface TextConfig {
     readonly selfMlp?: boolean
     /** bias of the layer that computes the logits; default true */
     readonly outputBias?: boolean
+    /** default that of the unimodal half */
+    readonly normEpsilon?: number
+    /** default that of the unimodal half */
+    readonly activation?: Activation
   }
 }
 const multimodalConfig = {
@@ -89,6 +118,8 @@ const multimodalConfig = {
   memoryNorm: false,
   selfMlp: false,
   outputBias: true,
+  normEpsilon: is.optional(is.number),
+  activation: is.optional(isActivation),
 } satisfies Settings<NonNullable<TextConfig['multimodal']>>
 const textConfig = {
   vocabulary: is.count,
@@ -99,10 +130,13 @@ const textConfig = {
   unimodalLayers: is.size,
   multimodalLayers: is.size,
   pad: is.optional(is.size),
-  padMask: is.choice('both', 'unimodal', 'unimodalLate'),
+  padMask: is.choice('both', 'unimodal', 'unimodalLate', 'none'),
   padIsWord: false,
   classPosition: is.choice('last', 'next'),
+  summary: is.choice('class', 'highest'),
   classTokens: is.byDefault(1, is.count),
+  normEpsilon: NORM_EPSILON,
+  activation: is.optional(isActivation),
   multimodal: group(multimodalConfig),
 } satisfies Settings<TextConfig>
 
@@ -122,16 +156,18 @@ export interface CoCaConfig {
   readonly pooler: {
     /**
      * cascade (the paper's): the contrastive pooler reads the output of the generative one; parallel: both read the patches;
-     * shared: one pooler with an additional first query for the embedding (as in released checkpoints)
+     * shared: one pooler with an additional first query for the embedding (as in released checkpoints); none: no pooler, the
+     * encoder's class token gives the embedding and its patches are the image tokens (as in OpenCLIP's coca_base)
      */
-    readonly arrangement?: 'cascade' | 'parallel' | 'shared'
+    readonly arrangement?: 'cascade' | 'parallel' | 'shared' | 'none'
     /**
      * image tokens for the decoder; 256 in the paper. With 0 there is no generative pooler: the decoder attends to all tokens of the
-     * encoder; this needs the arrangement parallel
+     * encoder; this needs the arrangement parallel, or none
      */
     readonly queries: number
-    readonly heads: number
-    /** width of the image tokens; default the width of the text */
+    /** default that of the text */
+    readonly heads?: number
+    /** width of the image tokens; default the width of the text. Without a pooler the tokens are those of the encoder */
     readonly width?: number
     /** layer norm on the queries; default false */
     readonly queryNorm?: boolean
@@ -153,9 +189,9 @@ export interface CoCaConfig {
   }
 }
 const poolerConfig = {
-  arrangement: is.choice('cascade', 'parallel', 'shared'),
+  arrangement: is.choice('cascade', 'parallel', 'shared', 'none'),
   queries: is.size,
-  heads: is.count,
+  heads: is.optional(is.count),
   width: is.optional(is.count),
   queryNorm: false,
 } satisfies Settings<CoCaConfig['pooler']>
@@ -184,6 +220,8 @@ export interface DualEncoderConfig extends BlockOptions {
   readonly image: VisionTransformerConfig
   /** the settings of the multimodal half are not used */
   readonly text: TextConfig
+  /** what the summary of an image is: the result of a pooler with one query (default), or the class token (as in CLIP) */
+  readonly summary?: 'pooler' | 'class'
   /** width of the space that images and texts share */
   readonly embedding: number
   readonly temperature?: TemperatureConfig
@@ -191,6 +229,7 @@ export interface DualEncoderConfig extends BlockOptions {
 const dualEncoderConfig = {
   image: group(visionTransformerConfig),
   text: group(textConfig),
+  summary: is.choice('pooler', 'class'),
   embedding: is.count,
   ...blockOptions,
   temperature: group(temperatureConfig),
@@ -276,14 +315,18 @@ export type ResolvedVisionTransformer = SettledImage & { readonly hidden: number
 /** {@link TextConfig} with every default; `pad` is undefined if no id is padding. */
 export type ResolvedText = SettledText & {
   readonly hidden: number
-  readonly multimodal: SettledText['multimodal'] & { readonly heads: number; readonly hidden: number }
+  readonly multimodal: SettledText['multimodal'] & {
+    readonly heads: number
+    readonly hidden: number
+    readonly normEpsilon: number
+  }
 }
 
 /** {@link CoCaConfig} with every default. */
 export interface ResolvedCoCa extends SettledCoCa {
   readonly image: ResolvedVisionTransformer
   readonly text: ResolvedText
-  readonly pooler: SettledCoCa['pooler'] & { readonly width: number }
+  readonly pooler: SettledCoCa['pooler'] & { readonly heads: number; readonly width: number }
 }
 
 const fillImage = (image: SettledImage): ResolvedVisionTransformer => ({
@@ -292,12 +335,21 @@ const fillImage = (image: SettledImage): ResolvedVisionTransformer => ({
 })
 
 function fillText(text: SettledText): ResolvedText {
-  const { heads, hidden = 4 * text.width, multimodal } = text
-  return {
-    ...text,
-    hidden,
-    multimodal: { ...multimodal, heads: multimodal.heads ?? heads, hidden: multimodal.hidden ?? hidden },
+  const { heads, hidden = 4 * text.width, normEpsilon, activation, multimodal: own } = text
+  const multimodal = {
+    ...own,
+    heads: own.heads ?? heads,
+    hidden: own.hidden ?? hidden,
+    normEpsilon: own.normEpsilon ?? normEpsilon,
+    activation: own.activation ?? activation,
   }
+  return { ...text, hidden, multimodal }
+}
+
+/** Without a pooler, its settings have the values of the towers. */
+function fillPooler(pooler: SettledCoCa['pooler'], image: SettledImage, text: SettledText): ResolvedCoCa['pooler'] {
+  if (pooler.arrangement === 'none') return { ...pooler, heads: text.heads, width: image.width, queryNorm: false }
+  return { ...pooler, heads: pooler.heads ?? text.heads, width: pooler.width ?? text.width }
 }
 
 /** Fills in the defaults of an image encoder on its own; its layers check the values. */
@@ -317,11 +369,11 @@ export const resolveText = (call: string, config: TextConfig): ResolvedText =>
 export function resolveCoCa(config: CoCaConfig, call = 'new CoCa(config)'): ResolvedCoCa {
   const settled = settle(call, config, cocaConfig)
   const text = fillText(settled.text)
-  const pooler = { ...settled.pooler, width: settled.pooler.width ?? text.width }
+  const pooler = fillPooler(settled.pooler, settled.image, settled.text)
   const resolved = { ...settled, image: fillImage(settled.image), text, pooler }
   checkImage(resolved.image)
   checkText(text, { embeds: true, decodes: true })
-  checkPooler(pooler)
+  checkPooler(resolved)
   checkDropout(resolved)
   checkTemperature(resolved.temperature)
   checkLosses(resolved.loss)
@@ -334,6 +386,9 @@ export function resolveDualEncoder(config: DualEncoderConfig) {
   const resolved = { ...settled, image: fillImage(settled.image), text: fillText(settled.text) }
   checkImage(resolved.image)
   checkText(resolved.text, { embeds: true, decodes: false })
+  const { summary, image } = resolved
+  const reason = "must be true with summary 'class': it is the token that the embedding is projected from"
+  demand(summary === 'pooler' || image.classToken, 'image.classToken', image.classToken, reason)
   checkDropout(resolved)
   checkTemperature(resolved.temperature)
   return resolved
@@ -371,11 +426,11 @@ export function resolveVideoClassifier(config: VideoClassifierConfig) {
 export function resolveMultimodalClassifier(config: MultimodalClassifierConfig) {
   const settled = settle('new MultimodalClassifier(config)', config, multimodalClassifierConfig)
   const text = fillText(settled.text)
-  const pooler = { ...settled.pooler, width: settled.pooler.width ?? text.width }
+  const pooler = fillPooler(settled.pooler, settled.image, settled.text)
   const resolved = { ...settled, image: fillImage(settled.image), text, pooler }
   checkImage(resolved.image)
   checkText(text, { embeds: false, decodes: true })
-  checkPooler(pooler)
+  checkPooler(resolved)
   checkDropout(resolved)
   return resolved
 }
@@ -440,12 +495,24 @@ function demand(fits: boolean, field: string, value: unknown, reason: string): v
 const divides = (field: string, heads: number, width: number): void =>
   demand(width % heads === 0, field, heads, `does not divide the width ${width}`)
 
-function checkImage({ size, patch, width, heads }: ResolvedVisionTransformer): void {
-  demand(size % patch === 0, 'image.patch', patch, `does not divide the image size ${size}`)
+function checkImage({ size, patch, width, heads, cropToPatches, normEpsilon }: ResolvedVisionTransformer): void {
+  const fills = cropToPatches ? patch <= size : size % patch === 0
+  demand(fills, 'image.patch', patch, `${cropToPatches ? 'is more than' : 'does not divide'} the image size ${size}`)
   divides('image.heads', heads, width)
+  checkEpsilon('image.normEpsilon', normEpsilon)
 }
 
-function checkPooler({ arrangement, queries, heads, width }: ResolvedCoCa['pooler']): void {
+const checkEpsilon = (field: string, value: number): void =>
+  demand(value >= 0 && Number.isFinite(value), field, value, 'must be a number, 0 or more')
+
+function checkPooler({ pooler, image }: Pick<ResolvedCoCa, 'pooler' | 'image'>): void {
+  const { arrangement, queries, heads, width } = pooler
+  if (arrangement === 'none') {
+    demand(queries === 0, 'pooler.queries', queries, "must be 0 with pooler.arrangement 'none': there is no pooler")
+    const reason = "must be true with pooler.arrangement 'none': the embedding is projected from the class token"
+    demand(image.classToken, 'image.classToken', image.classToken, reason)
+    return
+  }
   divides('pooler.heads', heads, width)
   demand(
     queries > 0 || arrangement === 'parallel',
@@ -461,11 +528,20 @@ function checkText(text: ResolvedText, uses: { readonly embeds: boolean; readonl
   // without unimodal layers [CLS] does not depend on the text, without multimodal ones captions do not depend on the image
   demand(!uses.embeds || unimodalLayers > 0, 'text.unimodalLayers', unimodalLayers, 'must be 1 or more')
   demand(!uses.decodes || multimodalLayers > 0, 'text.multimodalLayers', multimodalLayers, 'must be 1 or more')
+  const onlyEmbeds = uses.embeds && !uses.decodes
+  demand(
+    onlyEmbeds || text.summary === 'class',
+    'text.summary',
+    text.summary,
+    "must be 'class' outside of a dual encoder",
+  )
   const isLate = padMask === 'unimodalLate'
   demand(classTokens === 1 || !isLate, 'text.classTokens', classTokens, "must be 1 with padMask 'unimodalLate'")
   demand(context >= 2, 'text.context', context, 'must be 2 or more: a start and an end')
   divides('text.heads', heads, width)
   divides('text.multimodal.heads', multimodal.heads, width)
+  checkEpsilon('text.normEpsilon', text.normEpsilon)
+  checkEpsilon('text.multimodal.normEpsilon', multimodal.normEpsilon)
   if (pad !== undefined) demand(pad < vocabulary, 'text.pad', pad, `is not among the ${vocabulary} ids`)
 }
 

@@ -20,7 +20,8 @@ export interface DualEncoderLoss {
 export class DualEncoder extends Module implements ImageTextModel {
   readonly config: DualEncoderConfig
   readonly encoder: VisionTransformer
-  readonly pooler: AttentionalPooler
+  /** absent if the summary of an image is the class token */
+  readonly pooler?: AttentionalPooler
   readonly imageProjection: Linear
   readonly text: UnimodalDecoder
   readonly textProjection: Linear
@@ -30,10 +31,11 @@ export class DualEncoder extends Module implements ImageTextModel {
   /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or invalid */
   constructor(config: DualEncoderConfig) {
     super()
-    const { image, text, embedding, activation, dropout, temperature } = resolveDualEncoder(config)
+    const { image, text, summary, embedding, activation, dropout, temperature } = resolveDualEncoder(config)
     this.config = config
     this.encoder = new VisionTransformer(image, { activation, dropout })
-    this.pooler = new AttentionalPooler({ queries: 1, width: image.width, heads: image.heads })
+    if (summary === 'pooler')
+      this.pooler = new AttentionalPooler({ queries: 1, width: image.width, heads: image.heads })
     this.imageProjection = new Linear(image.width, embedding, { bias: false })
     this.text = new UnimodalDecoder(text, { activation, dropout })
     this.textProjection = new Linear(text.width, embedding, { bias: false })
@@ -43,7 +45,8 @@ export class DualEncoder extends Module implements ImageTextModel {
 
   /** images [batch, 3, size, size] → embeddings of unit length, [batch, embedding] */
   encodeImage(images: Tensor): Tensor {
-    const summary = this.pooler.forward(this.encoder.forward(images)).slice([{}, 0])
+    const tokens = this.encoder.forward(images)
+    const summary = (this.pooler?.forward(tokens) ?? tokens).slice([{}, 0])
     return this.imageProjection.forward(summary).normalize()
   }
 

@@ -119,7 +119,7 @@ export class MultimodalClassifier extends Module {
     this.head = new MultimodalHead({ width: text.width, heads: text.multimodal.heads, classes, images })
     // only the summary of a text needs these
     this.unimodal.norm.freeze()
-    this.unimodal.classToken.trainable = false
+    if (this.unimodal.classToken) this.unimodal.classToken.trainable = false
     if (this.captioningWeight === 0) this.multimodal.output.freeze()
   }
 

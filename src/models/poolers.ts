@@ -1,8 +1,10 @@
-// CoCa's two poolers, which compute the image tokens of the decoder and the summary of the embedding, in three arrangements.
+// CoCa's two poolers, which compute the image tokens of the decoder and the summary of the embedding, in three arrangements, and
+// what takes their place in a model without poolers.
 //
 //   cascade    patches → generative → image tokens → contrastive → summary
 //   parallel   patches → generative → image tokens,  patches → contrastive → summary
 //   shared     patches → one pooler → summary, image tokens
+//   none       class token → summary,  patches → image tokens
 //
 // A parallel arrangement with 0 queries has no generative pooler: the patches are the image tokens.
 
@@ -22,7 +24,7 @@ export interface Pooling {
   readonly encoder: { readonly classToken?: Tensor }
   /** undefined if there are no queries */
   readonly generativePooler?: AttentionalPooler
-  /** undefined in the arrangement `shared` */
+  /** undefined in the arrangements `shared` and `none` */
   readonly contrastivePooler?: AttentionalPooler
 }
 
@@ -45,7 +47,7 @@ export function makePoolers({ image, pooler }: ResolvedCoCa): {
 } {
   const { arrangement, queries: _, ...options } = pooler
   const generative = makeGenerativePooler({ image, pooler })
-  if (arrangement === 'shared') return { generative }
+  if (arrangement === 'shared' || arrangement === 'none') return { generative }
   const memoryWidth = arrangement === 'cascade' ? pooler.width : image.width
   return { generative, contrastive: new AttentionalPooler({ ...options, memoryWidth, queries: 1 }) }
 }
@@ -65,22 +67,27 @@ export function pool(model: Pooling, patches: Tensor, { generative, contrastive 
     arrangement === 'parallel'
       ? first(model, patches, overPatches(model, contrastive))
       : first(model, pooled, contrastive)
-  return { tokens: arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled, summary }
+  return { tokens: imageTokens(arrangement, pooled), summary }
 }
+
+/** Without the token that gives the summary, if that is one of them. */
+const imageTokens = (arrangement: ResolvedCoCa['pooler']['arrangement'], pooled: Tensor): Tensor =>
+  arrangement === 'shared' || arrangement === 'none' ? pooled.slice([{}, { start: 1 }]) : pooled
 
 /** Only the tokens of `pool`. */
 export function poolTokens(model: Pooling, patches: Tensor): Tensor {
   const pooled = model.generativePooler?.forward(patches) ?? patches
-  return model.settings.pooler.arrangement === 'shared' ? pooled.slice([{}, { start: 1 }]) : pooled
+  return imageTokens(model.settings.pooler.arrangement, pooled)
 }
 
 /** Only the summary of `pool`. */
 export function poolSummary(model: Pooling, patches: Tensor): Tensor {
-  const isParallel = model.settings.pooler.arrangement === 'parallel'
-  return first(model, isParallel ? patches : model.generativePooler!.forward(patches))
+  const { arrangement } = model.settings.pooler
+  const isPooled = arrangement === 'cascade' || arrangement === 'shared'
+  return first(model, isPooled ? model.generativePooler!.forward(patches) : patches)
 }
 
-/** The summary: the result of the contrastive pooler, or without one that of the first query of the shared pooler. */
+/** The summary: the result of the contrastive pooler, or without one the first token: that of the shared pooler, or the class token. */
 const first = ({ contrastivePooler }: Pooling, source: Tensor, onWeights?: OnWeights): Tensor =>
   (contrastivePooler?.forward(source, { onWeights }) ?? source).slice([{}, 0])
 

@@ -15,7 +15,7 @@ import {
   TransformerBlock,
 } from '../nn/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
-import { full, ShapeError, show, type Tensor } from '../tensor/index.ts'
+import { arange, full, ShapeError, show, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type BlockOptions, blockOptions, type ResolvedText, resolveText, type TextConfig } from './config.ts'
@@ -44,7 +44,8 @@ const sightOf = (mask: Tensor | undefined) => (mask ? { mask } : { causal: true 
 export class UnimodalDecoder extends Module {
   readonly config: ResolvedText
   readonly embedding: Embedding
-  readonly classToken: Parameter // [width], or [class tokens, width] for more than one
+  /** [width], or [class tokens, width] for more than one; absent if the summary is that of the highest id */
+  readonly classToken?: Parameter
   readonly positions: Parameter // [context + class tokens, width], the last ones for [CLS]
   readonly blocks: TransformerBlock[]
   readonly norm: LayerNorm
@@ -52,28 +53,35 @@ export class UnimodalDecoder extends Module {
   constructor(config: TextConfig, options?: BlockOptions) {
     super()
     this.config = resolveText('new UnimodalDecoder(config)', config)
-    const { vocabulary, context, width, heads, hidden, unimodalLayers, classTokens: count } = this.config
-    const block = settle('new UnimodalDecoder(config, options)', options, blockOptions)
+    const { vocabulary, context, width, heads, hidden, unimodalLayers, normEpsilon } = this.config
+    const count = this.#classTokens
+    const common = settle('new UnimodalDecoder(config, options)', options, blockOptions)
+    const activation = this.config.activation ?? common.activation
+    const block = { width, heads, hidden, normEpsilon, activation, dropout: common.dropout }
     this.embedding = new Embedding(vocabulary, width, init.normal(0.3))
-    this.classToken = parameter(count === 1 ? [width] : [count, width], init.normal(0.3))
+    if (count > 0) this.classToken = parameter(count === 1 ? [width] : [count, width], init.normal(0.3))
     this.positions = parameter([context + count, width], init.normal(0.02))
-    this.blocks = Array.from({ length: unimodalLayers }, () => new TransformerBlock({ width, heads, hidden, ...block }))
-    this.norm = new LayerNorm(width)
+    this.blocks = Array.from({ length: unimodalLayers }, () => new TransformerBlock(block))
+    this.norm = new LayerNorm(width, normEpsilon)
   }
 
   /** ids int32 [batch, tokens] */
   forward(ids: Tensor): TextFeatures {
     const [batch, length] = this.#check(ids)
-    const { context, width, classPosition, classTokens: count, padMask } = this.config
+    const { context, width, classPosition, padMask } = this.config
     const start = classPosition === 'next' ? length : context
-    const classTokens = this.classToken
-      .reshape([count, width])
-      .add(this.positions.slice([{ start, stop: start + count }]))
-    // [batch, tokens + class tokens, width]
-    const embedded = concat([this.#embed(ids, 0), classTokens.expand([batch, count, width])], 1)
+    let embedded = this.#embed(ids, 0)
+    if (this.classToken) {
+      const count = this.#classTokens
+      const classTokens = this.classToken
+        .reshape([count, width])
+        .add(this.positions.slice([{ start, stop: start + count }]))
+      // [batch, tokens + class tokens, width]
+      embedded = concat([embedded, classTokens.expand([batch, count, width])], 1)
+    }
     const { x, mask } = this.#see(embedded, ids)
     const tokens = x.slice([{}, { stop: length }])
-    const summary = this.#summary(x, length)
+    const summary = this.classToken ? this.#summary(x, length) : this.norm.forward(atHighest(x, ids))
     if (padMask !== 'both') return { tokens, summary }
     return { tokens, summary, mask: mask?.slice([{}, {}, { stop: length }, { stop: length }]) }
   }
@@ -83,6 +91,10 @@ export class UnimodalDecoder extends Module {
     this.#check(ids)
     const { x, mask } = this.#see(this.#embed(ids, 0), ids)
     return this.config.padMask === 'both' ? { tokens: x, mask } : { tokens: x }
+  }
+
+  get #classTokens(): number {
+    return this.config.summary === 'class' ? this.config.classTokens : 0
   }
 
   /** The normalised output of [CLS], or the mean of several: [batch, width] */
@@ -114,12 +126,14 @@ export class UnimodalDecoder extends Module {
 
   /** Mask of [text, CLS], causal and without padding: the last `queries` of the first `keys` positions; class tokens are the last ones. */
   #mask(ids: Tensor, queries: number, keys: number): Tensor | undefined {
-    const { pad, padMask, classTokens: count } = this.config
-    if (pad === undefined) return undefined
+    const { pad, padMask } = this.config
+    if (pad === undefined || padMask === 'none') return undefined
+    const count = this.#classTokens
     const [batch] = ids.shape
     const isText = ids.notEqual(pad)
     const classToken = full([batch, count], 1, { dtype: 'bool', device: ids.device })
-    const row = concat(padMask === 'unimodalLate' ? [classToken, isText] : [isText, classToken], 1)
+    const parts = padMask === 'unimodalLate' ? [classToken, isText] : [isText, classToken]
+    const row = count === 0 ? isText : concat(parts, 1)
     const isSeen = row.slice([{}, { stop: keys }]).reshape([batch, 1, 1, keys])
     return causalMask(queries, keys, ids).logicalAnd(isSeen)
   }
@@ -135,6 +149,14 @@ export class UnimodalDecoder extends Module {
       )
     return ids.shape
   }
+}
+
+/** The token with the highest id of each text, the first of several: x [batch, tokens, width] → [batch, width] */
+function atHighest(x: Tensor, ids: Tensor): Tensor {
+  const [batch, length] = ids.shape
+  const places = arange(0, length, 1, { device: ids.device }).unsqueeze(0)
+  const isHighest = places.equal(ids.argmax({ axis: 1, keepDims: true })).cast(x.dtype)
+  return isHighest.reshape([batch, 1, length]).matmul(x).squeeze(1)
 }
 
 export interface MultimodalForwardOptions {
@@ -168,11 +190,13 @@ export class MultimodalDecoder extends Module {
     const settled = resolveText('new MultimodalDecoder(config)', config)
     checkArguments('new MultimodalDecoder(config, memoryWidth)', [is.anything, is.number], [config, memoryWidth])
     const { vocabulary, width, multimodalLayers, multimodal } = settled
-    const { heads, hidden, memoryNorm, selfMlp, outputBias } = multimodal
+    const { heads, hidden, memoryNorm, selfMlp, outputBias, normEpsilon } = multimodal
     const common = settle('new MultimodalDecoder(config, memoryWidth, options)', options, blockOptions)
-    const block = { width, heads, hidden, memoryWidth, memoryNorm, selfMlp, ...common }
+    const activation = multimodal.activation ?? common.activation
+    const own = { width, heads, hidden, memoryWidth, memoryNorm, selfMlp, normEpsilon }
+    const block = { ...own, activation, dropout: common.dropout }
     this.blocks = Array.from({ length: multimodalLayers }, () => new TransformerBlock(block))
-    this.norm = new LayerNorm(width)
+    this.norm = new LayerNorm(width, normEpsilon)
     this.output = new Linear(width, vocabulary, { bias: outputBias })
   }
 

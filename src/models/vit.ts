@@ -26,16 +26,20 @@ export class VisionTransformer extends Module {
   readonly positions: Parameter // [tokens, width]
   readonly inputNorm?: LayerNorm
   readonly blocks: TransformerBlock[]
+  readonly outputNorm?: LayerNorm
 
   constructor(config: VisionTransformerConfig, options?: BlockOptions) {
     super()
     const settled = resolveVisionTransformer('new VisionTransformer(config)', config)
-    const { size, patch, width, layers, heads, hidden, classToken, inputNorm, patchBias } = settled
-    const block = settle('new VisionTransformer(config, options)', options, blockOptions)
-    this.patches = new PatchEmbedding({ imageSize: size, patchSize: patch, width, bias: patchBias })
+    const { size, patch, width, layers, heads, hidden, normEpsilon, cropToPatches } = settled
+    const common = settle('new VisionTransformer(config, options)', options, blockOptions)
+    const activation = settled.activation ?? common.activation
+    const block = { width, heads, hidden, normEpsilon, activation, dropout: common.dropout }
+    const { patchBias: bias, classToken, inputNorm, outputNorm } = settled
+    this.patches = new PatchEmbedding({ imageSize: size, patchSize: patch, width, bias, cropToPatches })
     if (classToken) this.classToken = parameter([width], init.normal(0.02))
     // learned, initialised with sines that are larger than an embedded patch, because positions are slow to learn
-    const grid = () => gridPositions(size / patch, width, 2)
+    const grid = () => gridPositions(this.patches.across, width, 2)
     this.positions = parameter([this.tokens, width], () =>
       classToken
         ? grid().pad([
@@ -44,8 +48,9 @@ export class VisionTransformer extends Module {
           ])
         : grid(),
     )
-    if (inputNorm) this.inputNorm = new LayerNorm(width)
-    this.blocks = Array.from({ length: layers }, () => new TransformerBlock({ width, heads, hidden, ...block }))
+    if (inputNorm) this.inputNorm = new LayerNorm(width, normEpsilon)
+    this.blocks = Array.from({ length: layers }, () => new TransformerBlock(block))
+    if (outputNorm) this.outputNorm = new LayerNorm(width, normEpsilon)
   }
 
   /** Number of tokens of an image: its patches, and the class token if there is one. */
@@ -60,6 +65,7 @@ export class VisionTransformer extends Module {
     if (this.classToken) x = concat([this.classToken.expand([batch, 1, width]), x], 1)
     x = x.add(this.positions)
     if (this.inputNorm) x = this.inputNorm.forward(x)
-    return sequence(x, this.blocks, (y, block) => block.forward(y))
+    x = sequence(x, this.blocks, (y, block) => block.forward(y))
+    return this.outputNorm ? this.outputNorm.forward(x) : x
   }
 }

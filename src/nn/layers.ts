@@ -86,9 +86,13 @@ export class Dropout extends Module {
   }
 }
 
-export type Activation = 'gelu' | 'quickGelu' | 'relu' | 'silu'
+/** `geluTanh` is GELU by its approximation with tanh, `quickGelu` x σ(1.702 x). */
+export type Activation = 'gelu' | 'geluTanh' | 'quickGelu' | 'relu' | 'silu'
 /** Checks an option that names an activation. */
-export const isActivation = is.choice<Activation>('gelu', 'quickGelu', 'relu', 'silu')
+export const isActivation = is.choice<Activation>('gelu', 'geluTanh', 'quickGelu', 'relu', 'silu')
+
+const activate = (x: Tensor, activation: Activation): Tensor =>
+  activation === 'geluTanh' ? x.gelu({ approximate: 'tanh' }) : x[activation]()
 
 /** Two linear layers with an activation between: [..., width] → [..., width] */
 export class MLP extends Module {
@@ -109,6 +113,6 @@ export class MLP extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.down.forward(this.up.forward(x)[this.activation]())
+    return this.down.forward(activate(this.up.forward(x), this.activation))
   }
 }

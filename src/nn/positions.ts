@@ -18,6 +18,8 @@ export interface PatchEmbeddingOptions {
   readonly channels?: number
   /** default true */
   readonly bias?: boolean
+  /** drop the pixels at the right and at the bottom that do not fill a patch; default false: they are an error */
+  readonly cropToPatches?: boolean
 }
 const patchEmbeddingOptions = {
   imageSize: is.count,
@@ -25,6 +27,7 @@ const patchEmbeddingOptions = {
   width: is.count,
   channels: is.byDefault(3, is.count),
   bias: true,
+  cropToPatches: false,
 } satisfies Settings<PatchEmbeddingOptions>
 
 /** Cuts images into patches, row by row, and applies one linear layer to each: [batch, channels, size, size] → [batch, patches, width] */
@@ -37,23 +40,32 @@ export class PatchEmbedding extends Module {
   constructor(options: PatchEmbeddingOptions) {
     super()
     const settled = settle('new PatchEmbedding(options)', options, patchEmbeddingOptions)
-    const { imageSize, patchSize, width, channels, bias } = settled
-    if (imageSize % patchSize !== 0)
-      throw new ConfigError('patchSize', patchSize, `does not divide the image size ${imageSize}`)
+    const { imageSize, patchSize, width, channels, bias, cropToPatches } = settled
+    if (cropToPatches ? patchSize > imageSize : imageSize % patchSize !== 0)
+      throw new ConfigError(
+        'patchSize',
+        patchSize,
+        `${cropToPatches ? 'is more than' : 'does not divide'} the image size ${imageSize}`,
+      )
     this.imageSize = imageSize
     this.patchSize = patchSize
     this.channels = channels
     this.projection = new Linear(channels * patchSize * patchSize, width, { bias })
   }
 
+  /** Number of patches along each side of an image. */
+  get across(): number {
+    return Math.floor(this.imageSize / this.patchSize)
+  }
+
   /** Number of patches of an image. */
   get patches(): number {
-    return (this.imageSize / this.patchSize) ** 2
+    return this.across ** 2
   }
 
   forward(images: Tensor): Tensor {
     checkArguments('patches.forward(images)', [is.tensor], [images])
-    const { imageSize: size, patchSize: side, channels } = this
+    const { imageSize: size, patchSize: side, channels, across } = this
     const [batch] = images.shape
     if (images.rank !== 4 || images.shape[1] !== channels || images.shape[2] !== size || images.shape[3] !== size) {
       const isOne = images.rank === 3 && images.shape[0] === channels
@@ -67,8 +79,8 @@ export class PatchEmbedding extends Module {
         `PatchEmbedding: images ${show(images.shape)} must be floating, not ${images.dtype}; write images.cast('float32').div(255)`,
         images.dtype,
       )
-    const across = size / side
-    const patches = images
+    const stop = across * side
+    const patches = (stop === size ? images : images.slice([{}, {}, { stop }, { stop }]))
       .reshape([batch, channels, across, side, across, side])
       .permute([0, 2, 4, 1, 3, 5]) // [batch, row, column, channel, y, x]
       .reshape([batch, across * across, channels * side * side])

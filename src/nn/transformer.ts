@@ -20,6 +20,8 @@ export interface TransformerBlockOptions {
   readonly memoryNorm?: boolean
   /** a second feed-forward layer, between self-attention and cross-attention; default false */
   readonly selfMlp?: boolean
+  /** ε of the layer norms; default 1e-5 */
+  readonly normEpsilon?: number
   readonly activation?: Activation
   readonly dropout?: number
 }
@@ -30,6 +32,7 @@ const transformerBlockOptions = {
   memoryWidth: is.optional(is.count),
   memoryNorm: false,
   selfMlp: false,
+  normEpsilon: 1e-5,
   activation: isActivation,
   dropout: 0,
 } satisfies Settings<TransformerBlockOptions>
@@ -67,18 +70,19 @@ export class TransformerBlock extends Module {
     super()
     const settled = settle('new TransformerBlock(options)', options, transformerBlockOptions)
     const { width, heads, hidden = 4 * width, memoryWidth, memoryNorm, selfMlp, activation, dropout } = settled
-    this.attentionNorm = new LayerNorm(width)
+    const norm = (of: number) => new LayerNorm(of, settled.normEpsilon)
+    this.attentionNorm = norm(width)
     this.attention = new MultiHeadAttention({ width, heads, dropout })
     if (selfMlp) {
-      this.selfMlpNorm = new LayerNorm(width)
+      this.selfMlpNorm = norm(width)
       this.selfMlp = new MLP(width, hidden, activation)
     }
     if (memoryWidth !== undefined) {
-      this.crossNorm = new LayerNorm(width)
-      if (memoryNorm) this.memoryNorm = new LayerNorm(memoryWidth)
+      this.crossNorm = norm(width)
+      if (memoryNorm) this.memoryNorm = norm(memoryWidth)
       this.crossAttention = new MultiHeadAttention({ width, heads, memoryWidth, dropout })
     }
-    this.mlpNorm = new LayerNorm(width)
+    this.mlpNorm = norm(width)
     this.mlp = new MLP(width, hidden, activation)
     if (dropout > 0) this.dropout = new Dropout(dropout)
   }

@@ -17,28 +17,43 @@ import {
   type TensorFile,
   writeAtomically,
 } from '../io/index.ts'
-import { CoCa, type CoCaConfig } from '../models/index.ts'
+import {
+  type CoCaConfig,
+  createModel,
+  DualEncoder,
+  type DualEncoderConfig,
+  type FamilyModels,
+} from '../models/index.ts'
 import { unloaded } from '../models/unloaded.ts'
 import { ConfigError, type Parameter, StateDictError } from '../nn/index.ts'
+import { listed } from '../tensor/given.ts'
 import { fromData, sameShape, scope } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { type OpenClipArchitecture, openClipArchitectureNames, openClipArchitectures } from './architectures.ts'
+import { fromClipConfig, isCoCaConfig, toClipConfig } from './clip.ts'
 import { fromOpenClipConfig, toOpenClipConfig } from './config.ts'
-import { fromOpenClipTensor, type OpenClipTensor, openClipTensors, toOpenClipTensor } from './names.ts'
+import {
+  fromOpenClipTensor,
+  type OpenClipModel,
+  type OpenClipTensor,
+  openClipTensors,
+  toOpenClipTensor,
+} from './names.ts'
+import { MEAN, type Preprocessing, readPreprocessing, STD, writePreprocessing } from './preprocessing.ts'
+import { isRecord } from './settings.ts'
 
 /** A checkpoint of OpenCLIP that is incomplete or inconsistent, or whose model is not supported. */
 export class OpenClipError extends DataError {}
 
-/** The preprocessing of images with pixels in 0 … 1: scaled so that the shorter side is `size`, cropped to a square, normalised. */
-export interface Preprocessing {
-  readonly size: number
-  /** per channel: (x - mean) / std */
-  readonly mean: readonly number[]
-  readonly std: readonly number[]
-}
+/** The families of models that OpenCLIP has too: its CLIP is a dual encoder. */
+export type OpenClipFamily = 'coca' | 'dual-encoder'
 
 /** A released model with its weights. */
-export interface OpenClip {
+export interface OpenClip<F extends OpenClipFamily = 'coca'> {
+  readonly family: F
   /** in evaluation mode, on the device that was current */
-  readonly model: CoCa
+  readonly model: FamilyModels[F]
   readonly preprocessing: Preprocessing
   /** the file that its weights were read from */
   readonly weights: string
@@ -52,38 +67,74 @@ const CONFIGS = [CONFIG, 'config.json']
 const WEIGHT_FILES = [WEIGHTS, 'weights.safetensors', 'model.safetensors', 'open_clip_pytorch_model.bin']
 const TOKENIZERS = ['bpe_simple_vocab_16e6.txt.gz', 'tokenizer.json', 'vocab.json', 'merges.txt']
 
-/** The normalisation of CLIP. */
-const MEAN = [0.48145466, 0.4578275, 0.40821073]
-const STD = [0.26862954, 0.26130258, 0.27577711]
+export interface OpenClipOptions<F extends OpenClipFamily = OpenClipFamily> {
+  /** the family that is expected, or several; default coca */
+  readonly family?: F | readonly F[]
+  /**
+   * OpenCLIP's name for the architecture of weights without a configuration, such as those of a training checkpoint; with it no
+   * configuration is read, and the normalisation of the pixels is CLIP's. Default: the configuration beside the weights
+   */
+  readonly architecture?: OpenClipArchitecture
+}
+const isOpenClipFamily = is.oneOf<OpenClipFamily>('coca', 'dual-encoder')
+const openClipOptions = {
+  family: is.byDefault<OpenClipFamily | readonly OpenClipFamily[]>(
+    'coca',
+    new is.Kind(`${isOpenClipFamily.says}, or a list of them`, x =>
+      (Array.isArray(x) ? x : [x]).every(isOpenClipFamily.fits),
+    ),
+  ),
+  architecture: is.optional(is.oneOf<OpenClipArchitecture>(...openClipArchitectureNames)),
+} satisfies Settings<OpenClipOptions>
 
 /**
- * Reads a CoCa of OpenCLIP: a folder with a configuration (open_clip_config.json or config.json) and weights
+ * Reads a CoCa of OpenCLIP, or a CLIP, which is a dual encoder: a folder with a configuration (open_clip_config.json or config.json) and weights
  * (such as open_clip_model.safetensors or open_clip_pytorch_model.bin), or the file of the weights in such a folder.
+ *
+ *     await openClip('logs/run/checkpoints/epoch_10.pt', { architecture: 'coca_ViT-B-32' })
+ *     await openClip('CLIP-ViT-B-32', { family: 'dual-encoder' })
+ *
  * @throws OpenClipError naming the setting or the tensors that do not fit; DataError if a file is damaged
  */
-export async function openClip(path: string): Promise<OpenClip> {
-  const { model: config, preprocessing, weights, tokenizerFiles, file } = await readOpenClipSettings(path)
-  const model = inFile(file, () => unloaded(() => new CoCa(config)))
+export async function openClip<F extends OpenClipFamily = 'coca'>(
+  path: string,
+  options?: OpenClipOptions<F>,
+): Promise<{ [K in F]: OpenClip<K> }[F]> {
+  const settings = settle('openClip(path, options)', options as OpenClipOptions, openClipOptions)
+  const found = await readOpenClipSettings(path, settings)
+  const { family, model: config, preprocessing, weights, tokenizerFiles, file } = found
+  const model: OpenClipModel = inFile(file, () => unloaded(() => createModel(family, config as never)))
   await loadOpenClip(weights, model)
-  return { model: model.eval(), preprocessing, weights, tokenizerFiles }
+  model.eval()
+  return { family, model, preprocessing, weights, tokenizerFiles } as unknown as { [K in F]: OpenClip<K> }[F]
 }
 
 /** A checkpoint without its weights. */
-export interface OpenClipSettings extends Omit<OpenClip, 'model'> {
-  readonly model: CoCaConfig
-  /** the file of the configuration */
+export interface OpenClipSettings extends Omit<OpenClip, 'family' | 'model'> {
+  readonly family: OpenClipFamily
+  readonly model: CoCaConfig | DualEncoderConfig
+  /** the file of the configuration; with the name of an architecture, that of the weights */
   readonly file: string
 }
 
 /** Reads the configuration of a checkpoint as {@link openClip} does, and the paths of its files. */
-export async function readOpenClipSettings(path: string): Promise<OpenClipSettings> {
+export async function readOpenClipSettings(path: string, options?: OpenClipOptions): Promise<OpenClipSettings> {
+  const settled = settle('readOpenClipSettings(path, options)', options, openClipOptions)
+  const { architecture } = settled
+  const families = [settled.family].flat()
   const { folder, names, weights } = await filesAt(path)
-  const file = join(folder, first(names, CONFIGS, folder))
-  const json = await readJson(file)
-  const model = inFile(file, () => fromOpenClipConfig(json))
-  const preprocessing = readPreprocessing(json, model.image.size, file)
+  const advice = `; give the name of its architecture, ${listed(openClipArchitectureNames, 'or')}: --architecture, or the option architecture`
+  const file = architecture ? weights : join(folder, first(names, CONFIGS, folder, advice))
+  const json = architecture ? openClipArchitectures[architecture] : await readJson(file)
+  const family = isRecord(json) && !isCoCaConfig(json) ? 'dual-encoder' : 'coca'
+  if (!families.includes(family)) {
+    const why = family === 'coca' ? 'it has a multimodal_cfg' : 'it has no multimodal_cfg'
+    throw new OpenClipError(`is a checkpoint of a ${family}, not of a ${listed(families, 'or')}: ${why}`, { file })
+  }
+  const model = inFile(file, () => (family === 'coca' ? fromOpenClipConfig(json) : fromClipConfig(json)))
+  const preprocessing = inFile(file, () => readPreprocessing(json, model.image.size))
   const tokenizerFiles = TOKENIZERS.filter(name => names.includes(name)).map(name => join(folder, name))
-  return { model, preprocessing, weights, tokenizerFiles, file }
+  return { family, model, preprocessing, weights, tokenizerFiles, file }
 }
 
 async function filesAt(path: string): Promise<{ folder: string; names: string[]; weights: string }> {
@@ -98,9 +149,9 @@ async function filesAt(path: string): Promise<{ folder: string; names: string[];
   return { folder, names, weights: isFolder ? join(path, first(names, WEIGHT_FILES, folder)) : path }
 }
 
-function first(names: readonly string[], wanted: readonly string[], folder: string): string {
+function first(names: readonly string[], wanted: readonly string[], folder: string, advice = ''): string {
   const found = wanted.find(name => names.includes(name))
-  if (found === undefined) throw new OpenClipError(`has none of ${wanted.join(', ')}`, { file: folder })
+  if (found === undefined) throw new OpenClipError(`has none of ${wanted.join(', ')}${advice}`, { file: folder })
   return found
 }
 
@@ -113,35 +164,25 @@ function inFile<T>(file: string, f: () => T): T {
   }
 }
 
-function readPreprocessing(json: unknown, size: number, file: string): Preprocessing {
-  const { preprocess_cfg: given = {} } = json as { preprocess_cfg?: { mean?: unknown; std?: unknown } }
-  const three = (name: 'mean' | 'std', byDefault: readonly number[]) => {
-    const value = given?.[name] ?? byDefault
-    if (
-      !Array.isArray(value) ||
-      value.length !== 3 ||
-      !value.every(x => Number.isFinite(x) && (name === 'mean' || x > 0))
-    )
-      throw new OpenClipError(`preprocess_cfg.${name} = ${JSON.stringify(value)}: must be three numbers`, { file })
-    return value as readonly number[]
-  }
-  return { size, mean: three('mean', MEAN), std: three('std', STD) }
-}
-
 /**
  * Reads weights into a model, one tensor after the other, on the current device. Nothing is read unless names and shapes match.
  * @throws OpenClipError naming tensors that are missing, superfluous, of another shape or not of a floating dtype;
  *   NonFiniteWeightsError naming those with values that are not finite in float32
  */
-export async function loadOpenClip(path: string, model: CoCa): Promise<void> {
+export async function loadOpenClip(path: string, model: OpenClipModel): Promise<void> {
   const file = await openTensors(path)
   const prefix = file.names.every(name => name.startsWith('module.')) ? 'module.' : ''
-  const tensors = openClipTensors(model)
+  // a CLIP with custom_text puts its text tower under a name of its own
+  const custom = model instanceof DualEncoder && file.names.includes(`${prefix}text.ln_final.weight`)
+  const tensors = openClipTensors(model).map(tensor =>
+    custom && !/^(visual\.|logit_scale$)/.test(tensor.name) ? { ...tensor, name: `text.${tensor.name}` } : tensor,
+  )
   checkNames(file, prefix, tensors)
   const parameters = new Map<string, Parameter>(model.namedParameters())
   const bad: NonFiniteTensor[] = []
   for (const tensor of tensors) {
-    const { shape, data } = await file.tensor(prefix + tensor.name)
+    const { data } = await file.tensor(prefix + tensor.name)
+    const { shape } = tensor
     const values = asFloat32(data)
     bad.push(...nonFiniteIn(tensor.name, shape, values))
     if (bad.length > 0) continue
@@ -170,7 +211,8 @@ function checkNames(file: TensorFile, prefix: string, tensors: readonly OpenClip
   const mismatched = tensors
     .filter(({ name }) => given.has(name))
     .map(({ name, shape }) => ({ name, expected: shape, found: file.entry(prefix + name).shape }))
-    .filter(({ expected, found }) => !sameShape(expected, found))
+    // a model with nonscalar_logit_scale has a list of one number
+    .filter(({ expected, found }) => !sameShape(expected, found) && !(expected.length === 0 && sameShape(found, [1])))
   if (missing.length + unexpected.length + mismatched.length > 0)
     throw new OpenClipError(new StateDictError(missing, unexpected, mismatched).message, { file: file.path })
   for (const { name } of tensors) {
@@ -186,13 +228,12 @@ function checkNames(file: TensorFile, prefix: string, tensors: readonly OpenClip
  */
 export async function saveOpenClip(
   folder: string,
-  { model, preprocessing }: Pick<OpenClip, 'model'> & Partial<Pick<OpenClip, 'preprocessing'>>,
+  { model, preprocessing }: { readonly model: OpenClipModel } & Partial<Pick<OpenClip, 'preprocessing'>>,
 ): Promise<void> {
-  const settings = toOpenClipConfig(model.config)
+  const settings = model instanceof DualEncoder ? toClipConfig(model.config) : toOpenClipConfig(model.config)
   const file = join(folder, WEIGHTS)
-  const { size, mean, std } = preprocessing ?? { size: model.config.image.size, mean: MEAN, std: STD }
-  const preprocess = { size, mode: 'RGB', mean, std, interpolation: 'bicubic', resize_mode: 'shortest' }
-  const config = { model_cfg: settings, preprocess_cfg: preprocess }
+  const pixels = preprocessing ?? { size: model.config.image.size, mean: MEAN, std: STD }
+  const config = { model_cfg: settings, preprocess_cfg: writePreprocessing(pixels) }
   const tensors = new Map(openClipTensors(model).map(tensor => [tensor.name, tensor]))
   const layouts = new Map([...tensors].map(([name, { shape }]) => [name, { dtype: 'F32', shape } as const]))
   const parameters = model.stateDict()

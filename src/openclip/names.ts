@@ -2,7 +2,7 @@
 // settings (config.ts); tensors differ only in their names and in whether weights are transposed or joined.
 
 import { concat } from '../autograd/index.ts'
-import type { CoCa } from '../models/index.ts'
+import { type CoCa, DualEncoder } from '../models/index.ts'
 
 import { Module, MultiHeadAttention, Parameter, type StateDict } from '../nn/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
@@ -12,7 +12,7 @@ import * as is from '../tensor/kinds.ts'
 /** How an OpenCLIP tensor is made of parameters: equal, transposed, [out, in] with `in` split into axes, or stacked along rows. */
 type Form = 'same' | 'transposed' | 'kernel' | 'stacked'
 
-const isModel = is.instance('a CoCa', Module)
+const isModel = is.instance('a CoCa or a DualEncoder', Module)
 
 /** A tensor of an OpenCLIP checkpoint. */
 export interface OpenClipTensor {
@@ -47,14 +47,32 @@ const cross: readonly Row[] = [
   ...mlp('mlpNorm', 'mlp'),
 ]
 
-/** Parameters, and modules with all of their parameters; # is the number of a layer. */
-const TABLE: readonly Row[] = [
+/** The image tower without its pooler, and the scale: parameters, and modules with all of their parameters; # is the number of a layer. */
+const IMAGE: readonly Row[] = [
   ['logit_scale', 'logScale'],
   ['visual.class_embedding', 'encoder.classToken'],
   ['visual.positional_embedding', 'encoder.positions'],
   ['visual.conv1.weight', 'encoder.patches.projection.weight', 'kernel'],
   ['visual.ln_pre', 'encoder.inputNorm'],
   ...under('visual.transformer.resblocks.#', 'encoder.blocks.#', block),
+  // without a pooler the norm belongs to the encoder
+  ['visual.ln_post', 'encoder.outputNorm'],
+]
+
+/** A CLIP, whose text tower has no name of its own. */
+const CLIP: readonly Row[] = [
+  ...IMAGE,
+  ['visual.proj', 'imageProjection.weight', 'transposed'],
+  ['token_embedding.weight', 'text.embedding.weight'],
+  ['positional_embedding', 'text.positions'],
+  ...under('transformer.resblocks.#', 'text.blocks.#', block),
+  ['ln_final', 'text.norm'],
+  ['text_projection', 'textProjection.weight', 'transposed'],
+]
+
+/** A CoCa. */
+const COCA: readonly Row[] = [
+  ...IMAGE,
   ['visual.attn_pool.query', 'generativePooler.queries'],
   ['visual.attn_pool.ln_q', 'generativePooler.queryNorm'],
   ['visual.attn_pool.ln_k', 'generativePooler.memoryNorm'],
@@ -73,11 +91,14 @@ const TABLE: readonly Row[] = [
   ['text_decoder.text_projection', 'multimodal.output.weight', 'transposed'],
 ]
 
-/** All tensors of a checkpoint of this model, in the table's order. */
-export function openClipTensors(model: CoCa): OpenClipTensor[] {
+/** A model that OpenCLIP has too. */
+export type OpenClipModel = CoCa | DualEncoder
+
+/** All tensors of a checkpoint of this model, in the table's order. A dual encoder is a CLIP. */
+export function openClipTensors(model: OpenClipModel): OpenClipTensor[] {
   checkArguments('openClipTensors(model)', [isModel], [model])
   const own = new Map(model.namedParameters())
-  return TABLE.flatMap(([theirs, ours, form]) => {
+  return (model instanceof DualEncoder ? CLIP : COCA).flatMap(([theirs, ours, form]) => {
     const tensors: OpenClipTensor[] = []
     for (let layer = 0; ; layer++) {
       const [name, path] = [theirs, ours].map(text => text.replace('#', String(layer)))
@@ -108,7 +129,7 @@ function expand(name: string, path: string, value: unknown, form: Form = 'same')
   return [...value.namedParameters()].map(([own]) => ({ name: `${name}.${own}`, parameters: [`${path}.${own}`], form }))
 }
 
-function shapeOf(model: CoCa, row: Omit<OpenClipTensor, 'shape'>, own: ReadonlyMap<string, Parameter>): Shape {
+function shapeOf(model: OpenClipModel, row: Omit<OpenClipTensor, 'shape'>, own: ReadonlyMap<string, Parameter>): Shape {
   const [first, ...rest] = row.parameters.map(path => own.get(path)!.shape)
   const { channels, patchSize } = model.encoder.patches
   switch (row.form) {
@@ -139,7 +160,7 @@ export function toOpenClipTensor({ form, shape }: OpenClipTensor, values: readon
 }
 
 /** Converts values by the paths of this model's parameters (the parameters or their gradients) to tensors by OpenCLIP's names. */
-export function toOpenClipState(model: CoCa, state?: ReadonlyMap<string, Tensor>): StateDict {
+export function toOpenClipState(model: OpenClipModel, state?: ReadonlyMap<string, Tensor>): StateDict {
   checkArguments('toOpenClipState(model, state)', [isModel], [model])
   const values = state ?? model.stateDict()
   const tensors = openClipTensors(model)

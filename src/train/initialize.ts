@@ -101,7 +101,7 @@ const seesPictures = (model: Module): model is Seeing => {
 }
 
 function resizeImagePositions(positions: Tensor, source: Seeing, model: Seeing): Tensor {
-  const side = ({ config: { image } }: Seeing) => image.size / image.patch
+  const side = ({ config: { image } }: Seeing) => Math.floor(image.size / image.patch)
   // a class token precedes the patches
   const first = positions.shape[0] - side(source) ** 2
   const grid = resizeGrid(positions.slice([{ start: first }]), side(source), side(model))

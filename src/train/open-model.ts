@@ -8,7 +8,12 @@ import { settingsFor } from '../models/families.ts'
 import { type FamilyModels, type FamilyName, familyNames } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
 import { readOpenClipSettings } from '../openclip/checkpoint.ts'
-import { openClip } from '../openclip/index.ts'
+import {
+  type OpenClipArchitecture,
+  type OpenClipFamily,
+  openClip,
+  openClipArchitectureNames,
+} from '../openclip/index.ts'
 import { listed } from '../tensor/given.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
@@ -19,13 +24,20 @@ import { type Named, RunFolder } from './run-folder.ts'
 export interface OpenModelOptions<F extends FamilyName = FamilyName> extends OpenRunOptions<F> {
   /** a tokenizer's file; default the one in the folder */
   readonly tokenizer?: string
+  /** OpenCLIP's name for the architecture of a checkpoint without a configuration, such as coca_ViT-B-32 */
+  readonly architecture?: OpenClipArchitecture
 }
 const openModelOptions = {
   step: is.optional(is.number),
   family: is.byDefault<FamilyName | readonly FamilyName[]>('coca', isFamily),
   weights: isWeights,
   tokenizer: is.optional(is.text),
+  architecture: is.optional(is.oneOf<OpenClipArchitecture>(...openClipArchitectureNames)),
 } satisfies Settings<OpenModelOptions>
+
+const OPENCLIP_FAMILIES = ['coca', 'dual-encoder'] as const
+const isOfOpenClip = (family: FamilyName): family is OpenClipFamily =>
+  (OPENCLIP_FAMILIES as readonly FamilyName[]).includes(family)
 
 /** A model of a family, its normalisation of pixels, its tokenizer if it reads texts, and its classes if it is a classifier. */
 export type OpenedModel<F extends FamilyName = 'coca'> = {
@@ -33,7 +45,7 @@ export type OpenedModel<F extends FamilyName = 'coca'> = {
 }[F]
 
 /**
- * Opens a run's folder, or the folder or file of a checkpoint of OpenCLIP, which is a CoCa, on the current device.
+ * Opens a run's folder, or the folder or file of a checkpoint of OpenCLIP, which is a CoCa or, of a CLIP, a dual encoder, on the current device.
  * @param options.family the expected family; default coca
  * @throws RunError, CheckpointError, OpenClipError or DataError if a file is missing, damaged or does not fit; a checkpoint
  *   without a tokenizer next to it needs options.tokenizer
@@ -43,16 +55,23 @@ export async function openModel<F extends FamilyName = 'coca'>(
   options?: OpenModelOptions<F>,
 ): Promise<OpenedModel<F>> {
   const given = options as OpenModelOptions | undefined
-  const { step, tokenizer, family, weights } = settle('openModel(path, options)', given, openModelOptions)
+  const settled = settle('openModel(path, options)', given, openModelOptions)
+  const { step, tokenizer, family, weights, architecture } = settled
   if (await new RunFolder(path).isRun()) {
+    if (architecture)
+      throw new DataError(`is a run, whose architecture is known: leave out ${architecture}`, { file: path })
     const run = await openRun(path, { step, family, weights })
     return { ...run, family: run.config.family } as unknown as OpenedModel<F>
   }
   if (step !== undefined) throw new DataError('is not a run, so it has no checkpoints to choose from', { file: path })
   if (weights === 'average') throw new DataError('is not a run, so it has no averages of its weights', { file: path })
-  if (![family].flat().includes('coca'))
-    throw new DataError(`is a checkpoint of a coca, not of a ${listed([family].flat(), 'or')}`, { file: path })
-  const { model, preprocessing, tokenizerFiles } = await openClip(path)
+  const families = [family].flat().filter(isOfOpenClip)
+  if (families.length === 0)
+    throw new DataError(`is a checkpoint of a coca or dual-encoder, not of a ${listed([family].flat(), 'or')}`, {
+      file: path,
+    })
+  const opened = await openClip(path, { architecture, family: families })
+  const { model, preprocessing, tokenizerFiles } = opened
   const words = await readTokenizer(tokenizerFile(path, tokenizerFiles, tokenizer))
   if (words.vocabularySize !== model.config.text.vocabulary)
     throw new DataError(
@@ -61,14 +80,15 @@ export async function openModel<F extends FamilyName = 'coca'>(
         file: path,
       },
     )
-  return { family: 'coca', model, tokenizer: words, normalize: preprocessing } as unknown as OpenedModel<F>
+  const found = { family: opened.family, model, tokenizer: words, normalize: preprocessing }
+  return found as unknown as OpenedModel<F>
 }
 
 /** The model of a run or of a checkpoint of OpenCLIP, its family, and the names of its classes if it is a classifier. @throws as {@link openModel} */
 export async function openWeights(
   path: string,
 ): Promise<{ readonly family: FamilyName; readonly model: Module; readonly classes?: readonly string[] }> {
-  if (!(await new RunFolder(path).isRun())) return { family: 'coca', ...(await openClip(path)) }
+  if (!(await new RunFolder(path).isRun())) return openClip(path, { family: OPENCLIP_FAMILIES })
   const run = await openRun(path, { family: familyNames })
   return { ...run, family: run.config.family }
 }
@@ -100,10 +120,11 @@ export async function readOrigin(path: string, options?: OriginOptions): Promise
     const own = hasTexts(config) ? run.tokenizerFile : undefined
     return { family, model, tokenizer: tokenizer ?? own, normalize }
   }
-  const { model, preprocessing, tokenizerFiles } = await readOpenClipSettings(path)
+  const settings = await readOpenClipSettings(path, { family: OPENCLIP_FAMILIES })
+  const { family, model, preprocessing, tokenizerFiles } = settings
   const { mean, std } = preprocessing
   const words = texts ? tokenizerFile(path, tokenizerFiles, tokenizer) : undefined
-  return { family: 'coca', model, tokenizer: words, normalize: { mean, std } }
+  return { family, model, tokenizer: words, normalize: { mean, std } }
 }
 
 /**

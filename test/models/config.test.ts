@@ -109,6 +109,19 @@ describe('an invalid configuration', () => {
       'pooler.queries',
       { ...small, pooler: { ...pooler, arrangement: 'shared', queries: 0 } },
     ],
+    ['a CoCa that reads the highest id', 'text.summary', { ...small, text: { ...text, summary: 'highest' } }],
+    [
+      'no pooler and no class token',
+      'image.classToken',
+      { ...small, image: { ...image, classToken: false }, pooler: { queries: 0, arrangement: 'none' } },
+    ],
+    [
+      'no pooler, but queries',
+      'pooler.queries',
+      { ...small, image: { ...image, classToken: true }, pooler: { ...pooler, arrangement: 'none' } },
+    ],
+    ['a negative epsilon', 'image.normEpsilon', { ...small, image: { ...image, normEpsilon: -1 } }],
+    ['patches larger than the image', 'image.patch', { ...small, image: { ...image, patch: 9, cropToPatches: true } }],
     ['no [CLS]', 'text.classTokens', { ...small, text: { ...text, classTokens: 0 } }],
     [
       'several [CLS] with the late mask',

@@ -9,6 +9,7 @@ import { AdamW } from '../../src/optim/index.ts'
 import { seed, type Tensor, tensor } from '../../src/tensor/index.ts'
 import { assertCloseNumbers } from '../support.ts'
 import {
+  type ArrangementName,
   among,
   arranged,
   arrangements,
@@ -164,6 +165,7 @@ describe('every parameter', () => {
 
 describe('λ = 0', () => {
   const images = pictures(3)
+  const hasContrastivePooler = (name: ArrangementName) => name !== 'shared' && name !== 'none'
   /** what only the contrastive loss reaches, and what only the captioning loss reaches */
   const onlyContrastive = {
     cascade: among(
@@ -180,11 +182,12 @@ describe('λ = 0', () => {
     cascade: among('multimodal.'),
     parallel: among('multimodal.', 'generativePooler.'),
     shared: among('multimodal.'),
+    none: among('multimodal.'),
     unpooled: among('multimodal.'),
   }
 
   for (const arrangement of arrangements) {
-    const made = (config: CoCaConfig) => coca({ ...config, pooler: arranged(arrangement).pooler })
+    const made = (config: CoCaConfig) => coca(arranged(arrangement, config))
     const namesOf = (model: CoCa) => [...model.namedParameters()].map(([name]) => name)
 
     /** Only what `unneeded` does not name gets a gradient, all of it does, and nothing is reported as unused. */
@@ -203,7 +206,7 @@ describe('λ = 0', () => {
       {
         what: 'contrast',
         config: weights(0, 2),
-        unneeded: onlyContrastive[arrangement === 'shared' ? 'shared' : 'cascade'],
+        unneeded: onlyContrastive[hasContrastivePooler(arrangement) ? 'cascade' : 'shared'],
       },
     ]
     for (const { what, config, unneeded } of cases)
@@ -240,7 +243,7 @@ describe('λ = 0', () => {
     })
 
     it(`for contrast trains exactly the parts of a captioner (${arrangement})`, () => {
-      const model = zeroed(weights(0, 2), onlyContrastive[arrangement === 'shared' ? 'shared' : 'cascade'])
+      const model = zeroed(weights(0, 2), onlyContrastive[hasContrastivePooler(arrangement) ? 'cascade' : 'shared'])
       const { total, captioning } = model.loss(images, texts)
       assert.equal(value(total), 2 * value(captioning))
     })

@@ -90,7 +90,7 @@ describe('causality', () => {
 
 describe('several [CLS]', () => {
   const model = coca(severalClassTokens)
-  const { classToken } = model.unimodal
+  const classToken = model.unimodal.classToken!
 
   it('have a mean that attends to every real token, and not to padding', () => {
     const tokens = [1, 5, 3, 2, 0, 0]
@@ -127,7 +127,7 @@ describe('[CLS]', () => {
       else assert.equal(largestOf(row), 0)
     })
     const before = [...model.encodeText(ids([tokens])).dataSync()]
-    const { classToken } = model.unimodal
+    const classToken = model.unimodal.classToken!
     const kept = classToken.add(0)
     classToken.assign(classToken.add(randn([8], { dtype: 'float64' })))
     assert.notDeepEqual([...model.encodeText(ids([tokens])).dataSync()], before)
@@ -144,13 +144,13 @@ describe('[CLS]', () => {
     const image = pictures(3)
     const before = model.forward(image, texts)
     const tokens = model.textFeatures(texts).tokens.dataSync()
-    const kept = model.unimodal.classToken.add(0)
-    model.unimodal.classToken.assign(model.unimodal.classToken.add(randn([8], { dtype: 'float64' })))
+    const kept = model.unimodal.classToken!.add(0)
+    model.unimodal.classToken!.assign(model.unimodal.classToken!.add(randn([8], { dtype: 'float64' })))
     const after = model.forward(image, texts)
     assert.deepEqual(after.logits.dataSync(), before.logits.dataSync())
     assert.deepEqual(model.textFeatures(texts).tokens.dataSync(), tokens)
     assert.notDeepEqual(after.text.dataSync(), before.text.dataSync())
-    model.unimodal.classToken.assign(kept)
+    model.unimodal.classToken!.assign(kept)
   })
 
   it('does not depend on the amount of padding', () => {
@@ -325,6 +325,19 @@ describe('the poolers', () => {
     const one = model.contrastivePooler!.forward(patches)
     const projected = one.reshape([2, 8]).matmul(model.imageProjection.weight.transpose())
     assertCloseNumbers([...features.embedding.dataSync()], [...projected.normalize().dataSync()], 1e-14)
+  })
+
+  it('that are absent give the decoder the patches, and the embedding the class token', () => {
+    const model = coca(arranged('none'))
+    assert.deepEqual([model.generativePooler, model.contrastivePooler], [undefined, undefined])
+    const tokens = model.encoder.forward(pictures(2))
+    const features = model.imageFeatures(pictures(2))
+    assert.deepEqual(features.tokens.dataSync(), tokens.slice([{}, { start: 1 }]).dataSync())
+    const projected = tokens.slice([{}, 0]).matmul(model.imageProjection.weight.transpose())
+    assertCloseNumbers([...features.embedding.dataSync()], [...projected.normalize().dataSync()], 1e-14)
+    // the result of the encoder is normalised
+    const plain = tokens.sub(model.encoder.outputNorm!.bias).div(model.encoder.outputNorm!.weight)
+    assert.ok(largestOf(plain.mean({ axis: -1 }).dataSync()) < 1e-12)
   })
 
   it('as one pooler: the first query computes the embedding, the others the tokens', () => {

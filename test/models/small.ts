@@ -18,15 +18,16 @@ export const small = {
 } as const satisfies CoCaConfig
 
 export const withoutPad: CoCaConfig = { ...small, text: { ...small.text, pad: undefined } }
-/** The arrangements of the poolers, and one without a generative pooler. */
-export const arrangements = ['cascade', 'parallel', 'shared', 'unpooled'] as const
+/** The arrangements of the poolers, one without any, and one without a generative pooler. */
+export const arrangements = ['cascade', 'parallel', 'shared', 'none', 'unpooled'] as const
 export type ArrangementName = (typeof arrangements)[number]
 export const arranged = (arrangement: ArrangementName, config: CoCaConfig = small): CoCaConfig => ({
   ...config,
+  image: arrangement === 'none' ? { ...config.image, classToken: true, outputNorm: true } : config.image,
   pooler:
     arrangement === 'unpooled'
       ? { ...config.pooler, arrangement: 'parallel', queries: 0 }
-      : { ...config.pooler, arrangement },
+      : { ...config.pooler, arrangement, ...(arrangement === 'none' && { queries: 0 }) },
 })
 /** With three [CLS] tokens. */
 export const severalClassTokens: CoCaConfig = { ...small, text: { ...small.text, classTokens: 3 } }

@@ -26,7 +26,7 @@ const golden = (name: string) => new URL(`../golden/${name}`, import.meta.url).p
 async function released(t: TestContext, change: (tensors: Map<string, SafetensorsTensor>) => void = () => {}) {
   const folder = join(await temporaryFolder(t), 'model')
   const model = JSON.parse(await readFile(golden('own/config.json'), 'utf8'))
-  const preprocess = { size: 12, mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6], interpolation: 'bicubic' }
+  const preprocess = { size: 12, mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6], interpolation: 'random', fill_color: 3 }
   await mkdir(folder, { recursive: true })
   await writeFile(
     join(folder, 'open_clip_config.json'),
@@ -40,7 +40,7 @@ async function released(t: TestContext, change: (tensors: Map<string, Safetensor
 
 const sorted = <T>(map: ReadonlyMap<string, T>) => new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)))
 
-for (const name of ['coca-a', 'coca-m', 'own'])
+for (const name of ['coca-a', 'coca-base', 'own'])
   test(`${name} is saved with the same names and bits that were loaded`, async t => {
     const folder = join(await temporaryFolder(t), 'saved')
     const opened = await openClip(golden(name))
@@ -53,6 +53,16 @@ for (const name of ['coca-a', 'coca-m', 'own'])
     assert.deepEqual(again.model.config, opened.model.config)
     assert.deepEqual(again.preprocessing, opened.preprocessing)
   })
+
+test('a model with the corrected mask is not saved, because OpenCLIP would build another one', async t => {
+  const folder = join(await temporaryFolder(t), 'saved')
+  const { model } = await openClip(golden('coca-m'))
+  await assert.rejects(
+    saveOpenClip(folder, { model }),
+    /text\.padMask = "unimodal": OpenCLIP has no setting for this mask: .* Set text\.padMask to 'unimodalLate'/,
+  )
+  await assert.rejects(readdir(folder), { code: 'ENOENT' })
+})
 
 test('a released folder gives its preprocessing and tokenizer, and can be opened by its weights', async t => {
   const folder = await released(t)
@@ -71,6 +81,20 @@ test("the default preprocessing is CLIP's", async () => {
   assert.deepEqual(preprocessing.size, 24)
   assert.deepEqual(preprocessing.mean, [0.48145466, 0.4578275, 0.40821073])
   assert.deepEqual(preprocessing.std, [0.26862954, 0.26130258, 0.27577711])
+})
+
+test('the scale of the logits may be a list of one number, and one number is enough for the normalisation', async t => {
+  const folder = await released(t, tensors => {
+    tensors.set('logit_scale', { ...tensors.get('logit_scale')!, shape: [1] })
+  })
+  const file = join(folder, 'open_clip_config.json')
+  const text = (await readFile(file, 'utf8')).replace('"mean":[0.1,0.2,0.3]', '"mean":0.5')
+  await writeFile(file, text.replace('"embed_dim"', '"nonscalar_logit_scale":true,"embed_dim"'))
+  const { model, preprocessing } = await openClip(folder)
+  assert.deepEqual(model.logScale.shape, [])
+  assert.deepEqual(preprocessing.mean, [0.5, 0.5, 0.5])
+  const { tensors } = await readSafetensors(golden('own/weights.safetensors'))
+  assert.equal(model.logScale.dataSync()[0], tensors.get('logit_scale')!.data[0])
 })
 
 describe('half precision', () => {
@@ -98,7 +122,7 @@ describe('half precision', () => {
     const { model } = await openClip(folder)
     const full = tensors.get('text.cls_emb')!.data as Float32Array
     const cut = new Float32Array(Uint32Array.from(brain(full), word => word << 16).buffer)
-    assert.deepEqual(model.unimodal.classToken.dataSync(), cut)
+    assert.deepEqual(model.unimodal.classToken!.dataSync(), cut)
   })
 })
 
@@ -232,6 +256,35 @@ describe('a checkpoint that does not fit throws an error that names', () => {
     await writeFile(file, text.replace('[0.4,', '[0,'))
     await assert.rejects(openClip(folder), /preprocess_cfg\.std = \[0,0\.5,0\.6\]: must be three numbers/)
   })
+
+  const pixels: [string, string, RegExp][] = [
+    [
+      'another size than that of the model',
+      '"size":13',
+      /preprocess_cfg\.size = 13: must be the model's image size, 12/,
+    ],
+    ['two sizes', '"size":[12,24]', /preprocess_cfg\.size = \[12,24\]: must be/],
+    ['another way to scale', '"size":12,"resize_mode":"squash"', /preprocess_cfg\.resize_mode = "squash": is not supp/],
+    ['no channels of colour', '"size":12,"mode":"L"', /preprocess_cfg\.mode = "L": is not supported/],
+    ['an unknown setting', '"size":12,"crop_pct":0.9', /preprocess_cfg\.crop_pct = 0\.9: is not a known setting/],
+  ]
+  for (const [what, setting, message] of pixels)
+    test(`preprocessing that would give other pixels: ${what}`, async t => {
+      const folder = await released(t)
+      const file = join(folder, 'open_clip_config.json')
+      await writeFile(file, (await readFile(file, 'utf8')).replace('"size":12', setting))
+      await assert.rejects(
+        openClip(folder),
+        error => error instanceof OpenClipError && error.file === file && message.test(error.message),
+      )
+    })
+
+  test('bilinear interpolation', async t => {
+    const folder = await released(t)
+    const file = join(folder, 'open_clip_config.json')
+    await writeFile(file, (await readFile(file, 'utf8')).replace('"random"', '"bilinear"'))
+    await assert.rejects(openClip(folder), /preprocess_cfg\.interpolation = "bilinear": is not supported/)
+  })
 })
 
 test('weights that are not finite in float32 throw an error with the file and the tensors', async t => {
@@ -283,7 +336,7 @@ test('a write that fails leaves the old file', async t => {
   const { model } = await openClip(folder)
   await saveOpenClip(folder, { model })
   const before = await readFile(join(folder, 'open_clip_model.safetensors'))
-  const { cls } = { cls: model.unimodal.classToken }
+  const { cls } = { cls: model.unimodal.classToken! }
   Reflect.set(cls, 'data', () => Promise.reject(new Error('no power')))
   await assert.rejects(saveOpenClip(folder, { model }), /no power/)
   assert.deepEqual(await readFile(join(folder, 'open_clip_model.safetensors')), before)

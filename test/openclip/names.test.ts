@@ -4,6 +4,11 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { CoCa, type CoCaConfig, presets } from '../../src/models/index.ts'
 import { ConfigError, withoutAllocation } from '../../src/nn/index.ts'
+import {
+  type OpenClipArchitecture,
+  openClipArchitectureNames,
+  openClipArchitectures,
+} from '../../src/openclip/architectures.ts'
 import { fromOpenClipConfig, openClipTensors, toOpenClipConfig } from '../../src/openclip/index.ts'
 import { randn } from '../../src/tensor/index.ts'
 import { arranged, assertAbove, coca, ids, largestOf, pictures, rowsOf, small, withoutPad } from '../models/small.ts'
@@ -29,6 +34,33 @@ const released = (embed: number, vision: Record<string, unknown>, heads: number)
 })
 const b32 = released(512, { layers: 12, width: 768, patch_size: 32 }, 8)
 const l14 = released(768, { layers: 24, width: 1024, patch_size: 14 }, 12)
+
+/** As `coca_base.json` of OpenCLIP 3.3. */
+const base: Json = {
+  embed_dim: 512,
+  multimodal_cfg: {
+    width: 768,
+    context_length: 76,
+    vocab_size: 64000,
+    mlp_ratio: 4,
+    layers: 12,
+    dim_head: 64,
+    heads: 12,
+    n_queries: 256,
+    attn_pooler_heads: 8,
+  },
+  vision_cfg: { image_size: 288, layers: 12, width: 768, patch_size: 18, output_tokens: true },
+  text_cfg: {
+    context_length: 76,
+    vocab_size: 64000,
+    layers: 12,
+    heads: 12,
+    width: 768,
+    embed_cls: true,
+    output_tokens: true,
+  },
+  custom_text: true,
+}
 
 const built = (json: unknown) => withoutAllocation(() => new CoCa(fromOpenClipConfig(json)))
 const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1)
@@ -82,8 +114,17 @@ describe("OpenCLIP's released models", () => {
     assert.equal((model.parameterCount() / 1e6).toFixed(2), '638.45')
   })
 
+  it('have architectures by name with equal settings', () => {
+    const named = Object.entries({ 'coca_ViT-B-32': b32, 'coca_ViT-L-14': l14, coca_base: base } as const)
+    assert.deepEqual(named.map(([name]) => name).sort(), [...openClipArchitectureNames].sort())
+    for (const [name, json] of named) {
+      const own = openClipArchitectures[name as OpenClipArchitecture]
+      assert.deepEqual(fromOpenClipConfig(own), fromOpenClipConfig(json), name)
+    }
+  })
+
   it('every parameter is in exactly one tensor', () => {
-    for (const json of [b32, l14, { ...b32, embed_dim: 512, vision_cfg: { ...b32.vision_cfg, width: 512 } }]) {
+    for (const json of [b32, l14, base, { ...b32, embed_dim: 512, vision_cfg: { ...b32.vision_cfg, width: 512 } }]) {
       const model = built(json)
       const named = openClipTensors(model).flatMap(({ parameters }) => parameters)
       assert.deepEqual(named.sort(), [...model.stateDict().keys()].sort())
@@ -102,19 +143,92 @@ describe("OpenCLIP's released models", () => {
 
 describe('a configuration', () => {
   it('converts there and back to an equal one, in both directions', () => {
-    const masked = { ...b32, text_cfg: { ...b32.text_cfg, correct_cls_mask: true } }
     const odd = {
       ...b32,
       quick_gelu: true,
       vision_cfg: { ...b32.vision_cfg, mlp_ratio: 3.3, head_width: 48, no_ln_pre: true },
     }
-    for (const json of [b32, l14, masked, odd]) {
+    const tanh = {
+      ...base,
+      vision_cfg: { ...base.vision_cfg, image_size: 300, norm_kwargs: { eps: 1e-6 } },
+      text_cfg: { ...base.text_cfg, norm_kwargs: { eps: 1e-6 }, act_kwargs: { approximate: 'tanh' } },
+    }
+    for (const json of [b32, l14, base, tanh, odd]) {
       const config = fromOpenClipConfig(json)
       const written = toOpenClipConfig(config)
       assert.deepEqual(fromOpenClipConfig(written), config)
       assert.deepEqual(toOpenClipConfig(fromOpenClipConfig(written)), written)
       assert.deepEqual(fromOpenClipConfig({ model_cfg: written, preprocess_cfg: {} }), config)
     }
+  })
+
+  it('is written with the settings that OpenCLIP 3.3 knows', () => {
+    const known = {
+      '': 'embed_dim multimodal_cfg text_cfg vision_cfg quick_gelu custom_text',
+      vision_cfg: `layers width head_width mlp_ratio patch_size image_size attentional_pool attn_pooler_queries
+        attn_pooler_heads no_ln_pre output_tokens act_kwargs norm_kwargs`,
+      text_cfg: `context_length vocab_size width heads layers mlp_ratio embed_cls output_tokens act_kwargs norm_kwargs`,
+      multimodal_cfg: 'context_length vocab_size width heads layers',
+    }
+    const wide = { normEpsilon: 1e-6, activation: 'geluTanh' } as const
+    const other = fromOpenClipConfig(base)
+    const multimodal = { ...other.text.multimodal, normEpsilon: 1e-5, activation: 'gelu' } as const
+    const unlike = { ...other, image: { ...other.image, ...wide }, text: { ...other.text, ...wide, multimodal } }
+    for (const config of [fromOpenClipConfig(b32), other, unlike]) {
+      const written = toOpenClipConfig(config) as Json
+      for (const [group, names] of Object.entries(known)) {
+        const settings = group === '' ? written : written[group as 'vision_cfg']
+        const strange = Object.keys(settings).filter(name => !names.split(/\s+/).includes(name))
+        assert.deepEqual(strange, [], group)
+      }
+    }
+  })
+
+  it('of a model without pooler gives the class token to the embedding, of another width than the towers', () => {
+    const { pooler, image, text, embedding } = fromOpenClipConfig(base)
+    assert.deepEqual(pooler, { arrangement: 'none', queries: 0 })
+    assert.deepEqual([image.outputNorm, image.width, text.width, embedding], [true, 768, 768, 512])
+    const shapes = new Map(openClipTensors(built(base)).map(({ name, shape }) => [name, shape]))
+    assert.deepEqual(
+      ['visual.ln_post.weight', 'visual.proj', 'text.text_projection'].map(name => shapes.get(name)),
+      [[768], [768, 512], [768, 512]],
+    )
+  })
+
+  it('may have settings that do not change what a model computes', () => {
+    const equal: Json = {
+      ...b32,
+      nonscalar_logit_scale: true,
+      vision_cfg: {
+        ...b32.vision_cfg,
+        patch_dropout: 0.5,
+        pos_embed_type: 'sin_cos_2d',
+        final_ln_after_pool: true,
+        block_type: 'custom',
+        qk_norm: false,
+        timm_pool: 'avg',
+      },
+      text_cfg: {
+        ...b32.text_cfg,
+        final_ln_after_pool: true,
+        tokenizer_mode: 'clip',
+        pool_type: 'eos',
+        eos_id: 2,
+        block_type: 'default',
+        act_kwargs: { approximate: 'none' },
+        norm_kwargs: { eps: 1e-5 },
+      },
+      multimodal_cfg: { ...b32.multimodal_cfg, norm_kwargs: { eps: 1 }, act_kwargs: {}, qk_norm: true, mlp_ratio: 2 },
+    }
+    assert.deepEqual(fromOpenClipConfig(equal), fromOpenClipConfig(b32))
+  })
+
+  it('has sizes that OpenCLIP rounds down', () => {
+    const vision = { ...b32.vision_cfg, image_size: 230, head_width: 100, mlp_ratio: 1.0001 }
+    const { image } = fromOpenClipConfig({ ...b32, vision_cfg: { ...vision, width: 714 } })
+    assert.deepEqual([image.size, image.cropToPatches, image.heads, image.hidden], [230, true, 7, 714])
+    const shapes = openClipTensors(built({ ...b32, vision_cfg: { ...vision, width: 714 } }))
+    assert.deepEqual(shapes.find(({ name }) => name === 'visual.positional_embedding')?.shape, [50, 714])
   })
 
   it('sets the corrected mask if the model or its text tower has it, and the other one otherwise', () => {
@@ -142,10 +256,27 @@ describe('a configuration', () => {
     ],
     ['an unknown setting of the model', { ...b32, moe: true }, /^moe = true: is not a known setting/],
     [
-      'a model without pooler',
+      'a model without pooler, whose tokens have another width than its decoder',
       changed('vision_cfg', { attentional_pool: false }),
-      /^vision_cfg\.attentional_pool = false/,
+      /^text_cfg\.width = 512: must be vision_cfg\.width, 768/,
     ],
+    [
+      'a model without pooler, whose tokens have no norm',
+      { ...base, vision_cfg: { ...base.vision_cfg, final_ln_after_pool: true } },
+      /^vision_cfg\.final_ln_after_pool = true/,
+    ],
+    [
+      'a pooler with an epsilon of its own',
+      changed('vision_cfg', { norm_kwargs: { eps: 1e-6 } }),
+      /^vision_cfg\.norm_kwargs = \{"eps":0\.000001\}/,
+    ],
+    [
+      'another option of a norm',
+      changed('text_cfg', { norm_kwargs: { bias: false } }),
+      /^text_cfg\.norm_kwargs\.bias = false: is not a known setting/,
+    ],
+    ['norms of queries and keys', changed('vision_cfg', { qk_norm: true }), /^vision_cfg\.qk_norm = true/],
+    ['the mean of the tokens', changed('vision_cfg', { pool_type: 'avg' }), /^vision_cfg\.pool_type = "avg"/],
     [
       'a pooler of another kind',
       changed('vision_cfg', { attentional_pool: 'parallel' }),
@@ -160,7 +291,11 @@ describe('a configuration', () => {
       changed('vision_cfg', { image_size: [224, 336] }),
       /^vision_cfg\.image_size = \[224,336\]/,
     ],
-    ['heads that do not divide', changed('vision_cfg', { head_width: 100 }), /^vision_cfg\.head_width = 100/],
+    [
+      'heads that do not divide',
+      changed('vision_cfg', { head_width: 100 }),
+      /^vision_cfg\.head_width = 100: gives 7 heads/,
+    ],
     ['one query', changed('vision_cfg', { attn_pooler_queries: 1 }), /^vision_cfg\.attn_pooler_queries = 1/],
     ['a text of another width', changed('text_cfg', { width: 640 }), /^text_cfg\.width = 640/],
     ['a decoder of another width', changed('multimodal_cfg', { width: 640 }), /^multimodal_cfg\.width = 640/],

@@ -88,7 +88,7 @@ test('an earlier checkpoint can be opened, and the error for a missing one lists
   assert.deepEqual(await listCheckpoints(trained.folder), [2, 4])
   const earlier = await openRun(trained.folder, { step: 2 })
   assert.equal(earlier.step, 2)
-  assert.notDeepEqual(values(earlier.model.unimodal.classToken), values(trained.model.unimodal.classToken))
+  assert.notDeepEqual(values(earlier.model.unimodal.classToken!), values(trained.model.unimodal.classToken!))
   await refused(openRun(trained.folder, { step: 3 }), RunError, 'has no checkpoint of step 3: there are 2, 4')
   await refused(resumeTraining(trained.folder, { step: 3 }), RunError, 'has no checkpoint of step 3: there are 2, 4')
 })

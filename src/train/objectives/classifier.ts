@@ -49,7 +49,7 @@ export class ClassifierObjective implements Objective<LabelledBatch, ImageTextSo
     this.#smoothing = smoothing
     const { image } = model.config
     const frames = model instanceof VideoClassifier ? model.frames : 1
-    this.rowsPerExample = frames * (image.size / image.patch) ** 2
+    this.rowsPerExample = frames * Math.floor(image.size / image.patch) ** 2
     if (evaluation)
       this.evaluate = async examples => {
         const { normalize, batchSize } = evaluation

@@ -52,7 +52,7 @@ export class ImageTextObjective<Model extends ImageTextModel = ImageTextModel>
     this.model = model
     this.#positives = positives
     const { image, text } = model.config
-    this.rowsPerExample = (image.size / image.patch) ** 2 + text.context
+    this.rowsPerExample = Math.floor(image.size / image.patch) ** 2 + text.context
     if (evaluation) this.evaluate = examples => evaluatePairs(model, evaluation, examples)
     if (isContrastive(model)) {
       // 1 / temperature

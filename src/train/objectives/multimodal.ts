@@ -51,7 +51,7 @@ export class MultimodalObjective implements Objective<QuestionBatch, ImageTextSo
     this.#classes = classes
     this.#smoothing = smoothing
     const { image, text, images } = model.settings
-    this.rowsPerExample = images * ((image.size / image.patch) ** 2 + text.context)
+    this.rowsPerExample = images * (Math.floor(image.size / image.patch) ** 2 + text.context)
     if (evaluation)
       this.evaluate = async examples => {
         const { tokenizer, normalize, ...others } = evaluation

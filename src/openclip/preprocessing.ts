@@ -1,0 +1,52 @@
+// The preprocessing of images in a checkpoint's configuration, `preprocess_cfg`. What would change the pixels and is not done here is
+// refused by name.
+
+import { isRecord, Settings } from './settings.ts'
+
+/** The preprocessing of images with pixels in 0 … 1: scaled so that the shorter side is `size`, cropped to a square, normalised. */
+export interface Preprocessing {
+  readonly size: number
+  /** per channel: (x - mean) / std */
+  readonly mean: readonly number[]
+  readonly std: readonly number[]
+}
+
+/** The normalisation of CLIP. */
+export const MEAN = [0.48145466, 0.4578275, 0.40821073]
+export const STD = [0.26862954, 0.26130258, 0.27577711]
+
+const PIXELS = 'is not supported: images are scaled by bicubic interpolation until the shorter side fits, and cropped'
+
+/**
+ * Reads `preprocess_cfg` of a configuration, if it has one.
+ * @param size side of the model's images
+ * @throws ConfigError naming a setting that is invalid or unknown, or would need other pixels
+ */
+export function readPreprocessing(json: unknown, size: number): Preprocessing {
+  const all = new Settings('preprocess_cfg', (isRecord(json) ? json.preprocess_cfg : undefined) ?? {})
+  const sides = all.pair('size', size)
+  if (sides.some(side => side !== size))
+    throw all.refuse('size', sides.length === 1 ? sides[0] : sides, `must be the model's image size, ${size}`)
+  all.only('is not supported: images have three channels', { mode: 'RGB' })
+  all.only(PIXELS, { resize_mode: 'shortest' })
+  // 'random' is for training; in evaluation it is bicubic
+  const interpolation = all.oneOf('interpolation', 'bicubic', 'bilinear', 'random')
+  if (interpolation === 'bilinear') throw all.refuse('interpolation', interpolation, PIXELS)
+  // the colour beside a picture that does not fill the square, which happens with another resize_mode only
+  all.ignore('fill_color')
+  const mean = all.triple('mean', MEAN, () => true)
+  const std = all.triple('std', STD, x => x > 0)
+  all.end()
+  return { size, mean, std }
+}
+
+/** `preprocess_cfg` as OpenCLIP writes it. */
+export const writePreprocessing = ({ size, mean, std }: Preprocessing) => ({
+  size,
+  mode: 'RGB',
+  mean,
+  std,
+  interpolation: 'bicubic',
+  resize_mode: 'shortest',
+  fill_color: 0,
+})
