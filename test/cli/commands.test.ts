@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { encodePng } from '../../src/data/index.ts'
 import { encodeSafetensors } from '../../src/io/index.ts'
-import { cocagrad, type Outcome } from './cli.ts'
+import { answerOf, cocagrad, type Outcome } from './cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cocagrad-cli-'))
 const inFolder = (...parts: string[]) => join(folder, ...parts)
@@ -20,13 +20,6 @@ const model = {
   text: { width: 16, heads: 2 },
   pooler: { queries: 2, heads: 2 },
   embedding: 8,
-}
-
-/** What a command answers with --json. */
-async function answerOf(...args: string[]) {
-  const { code, stdout, stderr } = await cocagrad([...args, '--json'])
-  assert.equal(code, 0, stderr)
-  return JSON.parse(stdout)
 }
 
 function assertMistake({ code, stdout, stderr }: Outcome, ...words: readonly string[]): void {

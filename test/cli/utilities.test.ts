@@ -5,24 +5,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { cocagrad } from './cli.ts'
+import { answerOf, assertMistake, cocagrad } from './cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cocagrad-utilities-'))
 const shapes = join(folder, 'shapes')
 const run = join(folder, 'run')
-
-async function answerOf(...args: string[]) {
-  const { code, stdout, stderr } = await cocagrad([...args, '--json'])
-  assert.equal(code, 0, stderr)
-  return JSON.parse(stdout)
-}
-
-async function assertMistake(args: readonly string[], ...words: readonly string[]): Promise<void> {
-  const { code, stdout, stderr } = await cocagrad(args)
-  assert.equal(code, 2, stderr)
-  assert.equal(stdout, '')
-  for (const word of words) assert.ok(stderr.includes(word), `"${word}" is not in: ${stderr}`)
-}
 
 const flags = ['--ema', '0.9', '--rate', 'encoder=0.1', '--rate', 'encoder.positions=0.5', '--layer-decay', '0.5']
 
