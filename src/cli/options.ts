@@ -32,6 +32,12 @@ export function nonNegativeNumber(text: string): number {
   return value
 }
 
+export function anyNumber(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('Expected a number.')
+  return value
+}
+
 /** `a, b, c`: names separated by commas, none empty, none twice. */
 export const names =
   (flag: string) =>

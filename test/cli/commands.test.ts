@@ -75,6 +75,26 @@ describe('a run from pictures to results', () => {
     assert.deepEqual(await answerOf(...sampled), await answerOf(...sampled))
   })
 
+  it('captions pictures with every option of generation', async () => {
+    const flags = [
+      '--beams',
+      '4',
+      '--groups',
+      '2',
+      '--diversity',
+      '0.2',
+      '--length-penalty',
+      '1',
+      '--repetition-penalty',
+    ]
+    const lengths = ['1.5', '--min-length', '5', '--maximum-length', '6', '--prompt', 'a red']
+    const [{ caption, alternatives }] = await answerOf('caption', picture, '--run', run, ...flags, ...lengths)
+    for (const each of [caption, ...alternatives.map((other: { caption: string }) => other.caption)])
+      assert.match(each, /^a red \S+ \S+/)
+    assert.ok(caption.split(' ').length <= 5)
+    assert.equal(alternatives.length, 3)
+  })
+
   it('classifies pictures by labels', async () => {
     const [{ label, scores }] = await answerOf('classify', picture, '--labels', 'star,ring', '--run', run)
     assert.equal(label, scores[0].label)
@@ -228,6 +248,15 @@ describe('a mistake exits with 2 and one message that names it', () => {
   it('an unknown device', async () => assertMistake(await caption(picture, '--device', 'abacus'), 'abacus', 'gpu'))
 
   it('an option that has no effect', async () => assertMistake(await caption(picture, '--top-p', '0.9'), '--top-p'))
+
+  it('an option of generation that the model refuses, by its flag', async () => {
+    const refused = async (message: string, ...args: string[]) =>
+      assertMistake(await caption(picture, ...args), `error: ${message}`)
+    await refused("--maximum-length = 500: must be 1 to 16, the model's context", '--max-length', '500')
+    await refused('--groups = 4: must divide the 6 beams', '--beams', '6', '--groups', '4')
+    await refused('--diversity 1 has no effect without --groups 2 or more', '--beams', '2', '--diversity', '1')
+    await refused("--prompt 'red red red' is 4 tokens", '--prompt', 'red red red', '--max-length', '3')
+  })
 
   it('an option that is not a number', async () =>
     assertMistake(await caption(picture, '--beams', 'two'), '--beams', 'two'))

@@ -246,6 +246,19 @@ test('token accuracy equals that computed by hand from the largest logits', asyn
   for (const caption of own.captions) assert.ok(tokenizer.encode(caption).length <= 2)
 })
 
+test('every image has the caption that begins with its prompt, in whichever batch it is', async () => {
+  const images = source(WORDS.slice(0, 5).map(word => [word]))
+  const prompts = WORDS.slice(0, 5).map(word => [tokenizer.start, ...tokenizer.encode(word)])
+  const { captions } = await captioning({ model: new CoCa(config), tokenizer }, images, {
+    batchSize: 2,
+    generate: { prompts },
+  })
+  assert.deepEqual(
+    captions.map(caption => caption.split(' ')[0]),
+    WORDS.slice(0, 5),
+  )
+})
+
 test('embeddings do not depend on the batch size, and do not change dropout and mode', async () => {
   seed(1)
   const model = new CoCa({ ...config, dropout: 0.5 }).train()

@@ -13,7 +13,7 @@ import {
   train,
   withOrigin,
 } from '../../train/index.ts'
-import { InterruptedError, UsageError } from '../errors.ts'
+import { flagOf, InterruptedError, UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import {
   collect,
@@ -212,7 +212,7 @@ async function start(
 
 async function resume(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
   const { out, resume: _, json: __, steps, backend, ...others } = flags
-  const ignored = Object.keys(others).map(name => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`)
+  const ignored = Object.keys(others).map(flagOf)
   if (ignored.length > 0) say(`note: a resumed run keeps its own settings; ignored: ${ignored.join(', ')}`)
   if (backend !== undefined) await openDevice({ device: 'gpu', backend })
   return resumeTraining(out, { ...hooks, steps })
