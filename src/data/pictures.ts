@@ -12,6 +12,7 @@ import { CAPTION_FILES } from './captions.ts'
 import { ImageTextDataset } from './dataset.ts'
 import { DecodePool, threadsHere } from './decoding/pool.ts'
 import { type SamplesOptions, samplesOptions } from './image-text-source.ts'
+import { IMAGE_FORMATS } from './images/header.ts'
 import { IMAGE_FILE, toUnitRange } from './images/image.ts'
 import { isShards } from './open-data.ts'
 import { ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
@@ -84,7 +85,7 @@ const picturesOf = (fingerprint: string, length: number, sample: (index: number)
 })
 
 /**
- * Every PNG, JPEG and WebP in a folder and the folders in it, in order.
+ * Every image in a folder and the folders in it, in order.
  * @throws DataError if there are none, FileError if there is no such folder
  */
 export async function listImages(folder: string): Promise<string[]> {
@@ -92,6 +93,6 @@ export async function listImages(folder: string): Promise<string[]> {
     throw fileError(folder, error)
   })
   const files = entries.filter(name => IMAGE_FILE.test(name)).sort()
-  if (files.length === 0) throw new DataError('holds no PNG, JPEG or WebP file', { file: folder })
+  if (files.length === 0) throw new DataError(`holds no file of ${IMAGE_FORMATS}`, { file: folder })
   return files.map(name => join(folder, name))
 }

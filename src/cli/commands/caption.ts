@@ -40,7 +40,10 @@ export function addCaption(program: Command): void {
   const command = program
     .command('caption')
     .description('Generate a caption for each picture: greedy, by beam search, or sampled.')
-    .argument('<image...>', 'PNG, JPEG or WebP files, folders of them, or shards: data/{000..099}.tar')
+    .argument(
+      '<image...>',
+      'images (PNG, JPEG or WebP, with sharp also GIF, AVIF or TIFF), folders of them, or shards: data/{000..099}.tar',
+    )
     .option('--out <file>', 'append JSON lines {"file", "caption", "logProbability", "model"} to this file')
     .option('--batch-size <n>', 'pictures at a time, fewer if memory is short', positiveInteger, 16)
     .option('--strict', 'with --out: stop at a picture that cannot be read, instead of leaving it out')

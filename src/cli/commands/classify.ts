@@ -31,7 +31,7 @@ export function addClassify(program: Command): void {
     .description(
       'Print the class of each picture: the label with the nearest embedding or, for a classifier, one of its own classes.',
     )
-    .argument('<image...>', 'PNG, JPEG or WebP files')
+    .argument('<image...>', 'images (PNG, JPEG or WebP, with sharp also GIF, AVIF or TIFF)')
     .option('--labels <file or a,b,c>', 'the labels to choose from; a classifier has its own')
     .action(classifyImages)
   examples(

@@ -9,6 +9,13 @@ export interface RgbImage {
   readonly data: Uint8Array
 }
 
+/** Pixels row by row, of any number of channels. */
+interface Pixels {
+  readonly width: number
+  readonly height: number
+  readonly data: Uint8Array | Uint16Array
+}
+
 /** A rectangle of pixels. */
 export interface Box {
   readonly left: number
@@ -21,14 +28,16 @@ export interface Box {
  * Undoes an EXIF orientation, so that the picture is upright.
  * @param orientation 1 to 8 (Exif 2.3, 4.6.4, tag 0x0112): 1 to 4 keep rows as rows, 5 to 8 exchange rows and columns
  */
-export function orient(image: RgbImage, orientation: number): RgbImage {
+export function orient<Image extends Pixels>(image: Image, orientation: number): Image {
   if (orientation === 1) return image
   const { width, height, data } = image
+  const channels = data.length / (width * height)
   const swapped = orientation >= 5
   const turned = {
+    ...image,
     width: swapped ? height : width,
     height: swapped ? width : height,
-    data: new Uint8Array(data.length),
+    data: data.slice(),
   }
   const flipX = [2, 3, 7, 8].includes(orientation)
   const flipY = [3, 4, 6, 7].includes(orientation)
@@ -38,9 +47,9 @@ export function orient(image: RgbImage, orientation: number): RgbImage {
       const down = swapped ? x : y
       const sourceX = flipX ? width - 1 - across : across
       const sourceY = flipY ? height - 1 - down : down
-      const from = (sourceY * width + sourceX) * 3
-      const to = (y * turned.width + x) * 3
-      for (let c = 0; c < 3; c++) turned.data[to + c] = data[from + c]
+      const from = (sourceY * width + sourceX) * channels
+      const to = (y * turned.width + x) * channels
+      for (let c = 0; c < channels; c++) turned.data[to + c] = data[from + c]
     }
   return turned
 }
