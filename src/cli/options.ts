@@ -2,6 +2,7 @@
 // before any work begins.
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { ImagePixels } from '../data/index.ts'
 import { device, type GpuBackend, type OpenOptions } from '../index.ts'
 import { familyNames } from '../models/index.ts'
 import { UsageError } from './errors.ts'
@@ -52,6 +53,13 @@ export const names =
 
 /** For options that may be given several times. */
 export const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
+
+/** --pixels */
+export const pixelsOption = (otherwise: string): Option =>
+  new Option(
+    '--pixels <rule>',
+    `how image files become pixels; openclip: as OpenCLIP prepares them (default: ${otherwise})`,
+  ).choices(['upright', 'openclip'] satisfies ImagePixels[])
 
 /** --family */
 export const familyOption = (description: string): Option =>

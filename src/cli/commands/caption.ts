@@ -68,7 +68,11 @@ async function captionPictures(paths: readonly string[], flags: CaptionFlags): P
   const { prompt } = flags
   const generation = generationOf(flags, trained)
   if (prompt !== undefined) warnOfUnknownWords(trained, [prompt])
-  const pictures = await openAll(paths, trained.model.config.image.size)
+  const pictures = await openAll(paths, {
+    imageSize: trained.model.config.image.size,
+    pixels: trained.pixels,
+    withoutCaptions: true,
+  })
   if (out !== undefined) return captionInto(out, pictures, trained, { ...flags, generation })
   const captions: { image: string; caption: Caption }[] = []
   const generator = new Generator(flags.seed)
@@ -155,9 +159,9 @@ function parse(line: string, place: { readonly file: string; readonly line: numb
 }
 
 /** Pictures of several paths, one after the other. */
-async function openAll(paths: readonly string[], imageSize: number): Promise<Pictures> {
+async function openAll(paths: readonly string[], options: Parameters<typeof openPictures>[1]): Promise<Pictures> {
   const all: Pictures[] = []
-  for (const path of new Set(paths)) all.push(await openPictures(path, { imageSize, withoutCaptions: true }))
+  for (const path of new Set(paths)) all.push(await openPictures(path, options))
   return {
     fingerprint: all.map(({ fingerprint }) => fingerprint).join(' '),
     count: async () => (await Promise.all(all.map(each => each.count()))).reduce((a, b) => a + b, 0),

@@ -86,7 +86,11 @@ interface Search {
 }
 
 async function pictureSearch(path: string, trained: TrainedModel<EmbeddingModel>): Promise<Search> {
-  const pictures = await openPictures(path, { imageSize: trained.model.config.image.size, withoutCaptions: true })
+  const pictures = await openPictures(path, {
+    imageSize: trained.model.config.image.size,
+    pixels: trained.pixels,
+    withoutCaptions: true,
+  })
   return {
     count: () => pictures.count(),
     async run(wanted, top, bar, signal) {

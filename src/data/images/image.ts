@@ -29,6 +29,8 @@ export type ImageDecoder = 'auto' | 'sharp' | 'javascript'
  */
 export type ImagePixels = 'upright' | 'openclip'
 
+export const imagePixels = is.choice<ImagePixels>('upright', 'openclip')
+
 export interface DecodeImageOptions {
   /** side of the resulting square in pixels */
   readonly size: number
@@ -47,7 +49,7 @@ const decodeOptions = {
   decoder: is.choice('auto', 'sharp', 'javascript'),
   crop: optionalGroup({ ...cropOptions, seed: is.number }),
   upright: true,
-  pixels: is.choice('upright', 'openclip'),
+  pixels: imagePixels,
   name: is.optional(is.text),
 } satisfies Settings<DecodeImageOptions>
 
