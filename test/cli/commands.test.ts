@@ -101,6 +101,16 @@ describe('a run from pictures to results', () => {
     assert.ok(Math.abs(scores[0].probability + scores[1].probability - 1) < 1e-9)
   })
 
+  it('classifies every picture of a folder, by files of labels and templates', async () => {
+    writeFileSync(inFolder('labels.txt'), 'star\nring\n')
+    writeFileSync(inFolder('templates.txt'), 'a {}\na red {}\n')
+    const prompts = ['--labels', inFolder('labels.txt'), '--template', inFolder('templates.txt')]
+    const found = await answerOf('classify', join(shapes, 'images'), picture, ...prompts, '--run', run)
+    assert.equal(found.length, 17)
+    assert.deepEqual(found[0], found[16])
+    assert.equal(found[0].image, picture)
+  })
+
   it('finds a picture by itself', async () => {
     const { found } = await answerOf('retrieve', '--images', shapes, '--image', picture, '--top', '2', '--run', run)
     assert.equal(found.length, 2)
