@@ -8,6 +8,7 @@ export const IMAGE_FORMATS = 'PNG, JPEG, WebP, GIF, AVIF or TIFF'
 
 /** Formats that only sharp reads; its library reads their headers too. */
 export type SharpFormat = 'GIF' | 'AVIF' | 'TIFF'
+/** Whether only sharp reads a format. */
 export const isSharpFormat = (format: string | undefined): format is SharpFormat =>
   format === 'GIF' || format === 'AVIF' || format === 'TIFF'
 

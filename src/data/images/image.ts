@@ -29,6 +29,7 @@ export type ImageDecoder = 'auto' | 'sharp' | 'javascript'
  */
 export type ImagePixels = 'upright' | 'openclip'
 
+/** The kind of the option `pixels`. */
 export const imagePixels = is.choice<ImagePixels>('upright', 'openclip')
 
 export interface DecodeImageOptions {
