@@ -19,6 +19,8 @@ const inside = [
   '^src/nn/(module|parameter-source)\\.ts$',
   // for models that are read from files
   '^src/models/(unloaded|config|families)\\.ts$',
+  // the checks of its options, for a command that has a flag for each
+  '^src/models/generation/options\\.ts$',
   // shared by training and evaluation
   '^src/evaluate/(inputs|memory|embeddings)\\.ts$',
   // the part of io that runs in a browser

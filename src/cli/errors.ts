@@ -1,18 +1,19 @@
 // How a command ends. For a mistake in the arguments it prints one sentence that names the mistake; for a bug in this
 // program it says that it is a bug. The exit codes differ, for scripts.
 
-import { CommanderError } from 'commander'
+import { type Command, CommanderError } from 'commander'
 import { FolderNotEmptyError } from '../data/index.ts'
 import {
   ConfigError,
   DeviceError,
   GenerateOptionError,
   NonFiniteError,
+  OptionsError,
   OutOfMemoryError,
   StateDictError,
 } from '../index.ts'
 import { DataError, fileError } from '../io/index.ts'
-import { TrainingError, WrongGradientError } from '../train/index.ts'
+import { RunConfigError, TrainingError, WrongGradientError } from '../train/index.ts'
 
 /** 0 ok, 1 failure, 2 a mistake in the arguments, 130 interrupted */
 export const EXIT = { ok: 0, failure: 1, mistake: 2, interrupted: 130 } as const
@@ -65,13 +66,59 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** The text for an error on stderr: one message, or the stack if COCAGRAD_DEBUG=1. */
-export function describeError(error: unknown): string {
+/** The flag of an option or a setting: `batchSize` → `--batch-size`. */
+export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
+
+/** The settings that flags with other names set; a setting that ends in a point stands for all in it. */
+const SETTINGS_OF: Readonly<Record<string, readonly string[]>> = {
+  batch: ['batchSize'],
+  lr: ['optimizer.learningRate'],
+  rate: ['optimizer.rates.'],
+  layerDecay: ['optimizer.layerDecay'],
+  truncate: ['truncateCaptions'],
+  preset: ['model', 'model.preset'],
+  frames: ['model.frames'],
+  images: ['model.images'],
+  prompt: ['prompts'],
+}
+
+/** The names of the settings that an error is about. */
+function settingsIn(error: unknown): readonly string[] {
+  if (error instanceof RunConfigError) return error.problems.map(({ field }) => field)
+  if (error instanceof ConfigError) return [error.field]
+  if (error instanceof GenerateOptionError || error instanceof OptionsError) return [error.option]
+  return []
+}
+
+/**
+ * An error's message in which the flags that were given stand in place of the settings that they set: errors of the library name its
+ * options, and who types a command knows its flags. A setting of a --config file keeps its name.
+ */
+function inFlags(error: unknown, message: string, command: Command | undefined): string {
+  const names = command?.options.map(option => option.attributeName()) ?? []
+  const typed = names.filter(name => command!.getOptionValueSource(name) === 'cli')
+  let text = message
+  for (const setting of settingsIn(error))
+    for (const name of typed) {
+      const own = [name, ...(SETTINGS_OF[name] ?? [])]
+      const whole = own.find(each => (each.endsWith('.') ? setting.startsWith(each) : setting === each))
+      if (whole === undefined) continue
+      const place = new RegExp(`(?<![\\w./-])${whole.replaceAll('.', '\\.')}${whole.endsWith('.') ? '' : '(?=:| =)'}`)
+      text = text.replace(place, `${flagOf(name)}${whole.endsWith('.') ? ' ' : ''}`)
+    }
+  return text.replace(/^generate: (?=--)/, '')
+}
+
+/**
+ * The text for an error on stderr: one message, or the stack if COCAGRAD_DEBUG=1.
+ * @param command the one that was run, whose flags the message names
+ */
+export function describeError(error: unknown, command?: Command): string {
   if (process.env.COCAGRAD_DEBUG === '1' && error instanceof Error && error.stack) return error.stack
   if (error instanceof InterruptedError) return messageOf(error)
   const advice =
     exitCodeOf(error) === EXIT.failure && !FAILURES.some(failure => error instanceof failure)
       ? '\nThis is a mistake in cocagrad. Set COCAGRAD_DEBUG=1 to see where it was made.'
       : ''
-  return `error: ${messageOf(error)}${advice}`
+  return `error: ${inFlags(error, messageOf(error), command)}${advice}`
 }

@@ -2,6 +2,7 @@
 // before any work begins.
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { ImagePixels } from '../data/index.ts'
 import { device, type GpuBackend, type OpenOptions } from '../index.ts'
 import { familyNames } from '../models/index.ts'
 import { openClipArchitectureNames } from '../openclip/index.ts'
@@ -33,6 +34,12 @@ export function nonNegativeNumber(text: string): number {
   return value
 }
 
+export function anyNumber(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('Expected a number.')
+  return value
+}
+
 /** `a, b, c`: names separated by commas, none empty, none twice. */
 export const names =
   (flag: string) =>
@@ -47,6 +54,13 @@ export const names =
 
 /** For options that may be given several times. */
 export const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
+
+/** --pixels */
+export const pixelsOption = (otherwise: string): Option =>
+  new Option(
+    '--pixels <rule>',
+    `how image files become pixels; openclip: as OpenCLIP prepares them (default: ${otherwise})`,
+  ).choices(['upright', 'openclip'] satisfies ImagePixels[])
 
 /** --family */
 export const familyOption = (description: string): Option =>

@@ -69,12 +69,17 @@ export function makeProgram(): Command {
 
 /** Runs a command line and prints its error, if any. Returns the exit code. */
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
+  const program = makeProgram()
+  let running: Command | undefined
+  program.hook('preAction', (_, command) => {
+    running = command
+  })
   try {
-    await makeProgram().parseAsync(argv, { from: 'user' })
+    await program.parseAsync(argv, { from: 'user' })
     return EXIT.ok
   } catch (error) {
     // commander has printed its own errors already, and a failed command its result
-    if (!(error instanceof CommanderError || error instanceof FailedError)) say(describeError(error))
+    if (!(error instanceof CommanderError || error instanceof FailedError)) say(describeError(error, running))
     return exitCodeOf(error)
   }
 }

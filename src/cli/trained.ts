@@ -2,7 +2,7 @@
 // words against its vocabulary.
 
 import { type Command, Option } from 'commander'
-import { decodeImage } from '../data/index.ts'
+import { decodeImage, type ImagePixels } from '../data/index.ts'
 import {
   type EmbeddingModel,
   type Embeddings,
@@ -23,6 +23,7 @@ import {
   commonOptions,
   type DeviceOptions,
   openDevice,
+  pixelsOption,
   positiveInteger,
 } from './options.ts'
 import { say } from './output.ts'
@@ -34,6 +35,7 @@ export interface ModelFlags extends DeviceOptions {
   readonly architecture?: OpenClipArchitecture
   readonly step?: number
   readonly weights?: 'average' | 'last'
+  readonly pixels?: ImagePixels
   readonly seed: number
   readonly json?: boolean
 }
@@ -52,7 +54,8 @@ export const modelOptions = (command: Command): Command =>
           '--weights <which>',
           'with --run: the averages of the weights or the last weights (default: the averages, if the run keeps them)',
         ).choices(['average', 'last']),
-      ),
+      )
+      .addOption(pixelsOption('those of the run, else upright')),
   )
 
 export const templateOption = (command: Command): Command =>
@@ -75,7 +78,8 @@ export async function openTrained<F extends FamilyName>(
   flags: ModelFlags,
   ...family: readonly F[]
 ): Promise<Opened<F>> {
-  const { run, model: path, step, tokenizer, architecture, weights } = flags
+  const { run, model: path, step, tokenizer, architecture, weights, pixels } = flags
+  const own = pixels && { pixels }
   if (run !== undefined && path !== undefined) throw new UsageError('give either --run or --model')
   if (run !== undefined && tokenizer !== undefined)
     throw new UsageError(`--tokenizer ${tokenizer} has no effect with --run: a run has its own tokenizer`)
@@ -84,7 +88,7 @@ export async function openTrained<F extends FamilyName>(
   if (run !== undefined) {
     await openDevice(flags)
     const opened = await openRun(run, { step, family, weights })
-    return { ...opened, family: opened.config.family, path: run } as unknown as Opened<F>
+    return { ...opened, ...own, family: opened.config.family, path: run } as unknown as Opened<F>
   }
   if (path === undefined)
     throw new UsageError('give the model: --run with a run, or --model with a checkpoint of OpenCLIP')
@@ -92,14 +96,17 @@ export async function openTrained<F extends FamilyName>(
   const opened = await openModel(path, { step, tokenizer, architecture, family, weights })
   if ('folder' in opened && tokenizer !== undefined)
     throw new UsageError(`--tokenizer ${tokenizer} has no effect: ${path} is a run, which has its own tokenizer`)
-  return { ...opened, path }
+  return { ...opened, ...own, path }
 }
 
 /** Image files in the form that the model takes. */
-export const imageFiles = (paths: readonly string[], { model }: { readonly model: ImageModel }): ImageSource => ({
+export const imageFiles = (
+  paths: readonly string[],
+  { model, pixels }: Pick<Opened<FamilyName>, 'pixels'> & { readonly model: ImageModel },
+): ImageSource => ({
   length: paths.length,
   name: index => paths[index],
-  image: async index => (await decodeImage(paths[index], { size: model.config.image.size })).pixels,
+  image: async index => (await decodeImage(paths[index], { size: model.config.image.size, pixels })).pixels,
 })
 
 /** Warns about words that are not in the model's vocabulary: they all become the same id. */

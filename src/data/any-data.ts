@@ -10,12 +10,13 @@ import { ClipDataset } from './clips.ts'
 import { ImageTextDataset, type OpenDatasetOptions } from './dataset.ts'
 import type { ImageTextSource, MultiImageSource, OnBadSample } from './image-text-source.ts'
 import { onBadSample as isOnBadSample } from './image-text-source.ts'
+import { imagePixels } from './images/image.ts'
 import { isShards } from './open-data.ts'
 import { ShardClipDataset } from './shards/shard-clips.ts'
 import { ShardDataset } from './shards/shard-dataset.ts'
 import { kindOfShards } from './shards/shard-stream.ts'
 
-export interface OpenAnyDataOptions extends Pick<OpenDatasetOptions, 'imageSize'> {
+export interface OpenAnyDataOptions extends Pick<OpenDatasetOptions, 'imageSize' | 'pixels'> {
   /** number of frames to use of each clip; only for clips, which need it */
   readonly frames?: number
   /** called for samples of shards that cannot be used; without it they are errors */
@@ -23,6 +24,7 @@ export interface OpenAnyDataOptions extends Pick<OpenDatasetOptions, 'imageSize'
 }
 const anyDataOptions = {
   imageSize: is.number,
+  pixels: imagePixels,
   frames: is.optional(is.number),
   onBadSample: isOnBadSample,
 } satisfies Settings<OpenAnyDataOptions>
@@ -40,8 +42,8 @@ export async function openAnyData(
   path: string,
   options: OpenAnyDataOptions,
 ): Promise<ImageTextSource | MultiImageSource> {
-  const { imageSize, frames, onBadSample } = settle('openAnyData(path, options)', options, anyDataOptions)
-  const reading = { imageSize, threads: 'auto', labels: 'optional' } as const
+  const { imageSize, pixels, frames, onBadSample } = settle('openAnyData(path, options)', options, anyDataOptions)
+  const reading = { imageSize, pixels, threads: 'auto', labels: 'optional' } as const
   const kind = await kindOf(path)
   const refuse = (reason: string) => new DataError(reason, { file: path })
   if (kind === 'clips' && frames === undefined)

@@ -18,6 +18,7 @@ import {
 } from './dataset.ts'
 import { evenlySpaced, framesOf, inOrder } from './frames.ts'
 import type { MultiImageSource } from './image-text-source.ts'
+import { IMAGE_FORMATS } from './images/header.ts'
 import { IMAGE_FILE, toUnitRange } from './images/image.ts'
 import type { RandomCrop } from './images/random-crop.ts'
 import { classesOf, type ReadLabels } from './labels.ts'
@@ -72,7 +73,7 @@ export class ClipDataset extends FolderDataset<CaptionedClip> implements MultiIm
   }
 
   /**
-   * Opens a folder of clips. Each clip is a folder of PNG, JPEG or WebP files with a number in their names: `frame-2.png` comes
+   * Opens a folder of clips. Each clip is a folder of image files with a number in their names: `frame-2.png` comes
    * before `frame-10.png`; if there are several numbers in a name, the last one counts. The folder has one of these forms:
    *
    * - with a list `clips.jsonl`, one `{"clip": "path/of/folder", "caption": …}` a line, or `clips.csv` or `clips.tsv` with a
@@ -226,6 +227,6 @@ function framesIn(folder: string, wanted: number, refuse: Refuse): string[] {
     throw fileError(folder, error)
   }
   const frames = names.filter(name => IMAGE_FILE.test(name))
-  if (frames.length === 0) throw refuse('has no frames: it holds no PNG, JPEG or WebP file')
+  if (frames.length === 0) throw refuse(`has no frames: it holds no file of ${IMAGE_FORMATS}`)
   return inOrder(frames, name => name, wanted, refuse).map(({ frame }) => frame)
 }

@@ -13,7 +13,7 @@ import { type Settings, settle } from '../tensor/options.ts'
 import { type CaptionedImage, readCaptionsOf } from './captions.ts'
 import { DecodePool, type DecodeThreads, isThreads, threadsHere } from './decoding/pool.ts'
 import type { ImageTextSource } from './image-text-source.ts'
-import { type ImageDecoder, toUnitRange } from './images/image.ts'
+import { type ImageDecoder, type ImagePixels, imagePixels, toUnitRange } from './images/image.ts'
 import type { RandomCrop } from './images/random-crop.ts'
 import { classesOf, isReadLabels, type ReadLabels } from './labels.ts'
 
@@ -23,6 +23,8 @@ export interface OpenDatasetOptions {
   readonly decoder?: ImageDecoder
   /** turn pictures as their EXIF orientation says; default true */
   readonly upright?: boolean
+  /** how files become pixels; default 'upright' */
+  readonly pixels?: ImagePixels
   /** threads that decode images; default 0; `auto` uses some if the first picture is not small */
   readonly threads?: DecodeThreads
   /** bytes of decoded images that are kept in memory; default 256 MiB */
@@ -37,6 +39,7 @@ export const datasetOptions = {
   imageSize: is.number,
   decoder: is.choice('auto', 'sharp', 'javascript'),
   upright: true,
+  pixels: imagePixels,
   threads: is.byDefault(0, isThreads),
   cacheBytes: 256 * 2 ** 20,
   labels: is.byDefault<ReadLabels>(false, isReadLabels),
@@ -175,8 +178,8 @@ export class ImageCache {
   }
 
   #decode(file: string, crop?: RandomCrop): Promise<Uint8Array> {
-    const { imageSize: size, decoder, upright } = this.#options
-    return this.#pool.run({ kind: 'image', file, options: { size, decoder, upright, crop } })
+    const { imageSize: size, decoder, upright, pixels } = this.#options
+    return this.#pool.run({ kind: 'image', file, options: { size, decoder, upright, pixels, crop } })
   }
 }
 

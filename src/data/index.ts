@@ -33,6 +33,7 @@ export {
   encodePng,
   type ImageDecoder,
   type ImageDecoderReport,
+  type ImagePixels,
   imageDecoder,
   normalize,
   type SquareImage,

@@ -3,6 +3,7 @@
 import { readdir } from 'node:fs/promises'
 import { DataError } from '../io/index.ts'
 import * as is from '../tensor/kinds.ts'
+import { IMAGE_FORMATS } from './images/header.ts'
 import { IMAGE_FILE } from './images/image.ts'
 
 type Refuse = (reason: string) => DataError
@@ -106,7 +107,7 @@ export async function readClassFolders(
   for (const name of names) {
     const files = (await readdir(`${folder}/${name}`, { recursive: true })).filter(file => IMAGE_FILE.test(file)).sort()
     if (files.length === 0)
-      throw new DataError(`has a folder '${name}' without a PNG, JPEG or WebP file`, { file: folder })
+      throw new DataError(`has a folder '${name}' without a file of ${IMAGE_FORMATS}`, { file: folder })
     for (const file of files)
       images.push({ file: `${name}/${file.replaceAll('\\', '/')}`, captions: [name], labels: [name], fields: {} })
   }

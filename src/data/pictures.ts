@@ -12,7 +12,8 @@ import { CAPTION_FILES } from './captions.ts'
 import { ImageTextDataset } from './dataset.ts'
 import { DecodePool, threadsHere } from './decoding/pool.ts'
 import { type SamplesOptions, samplesOptions } from './image-text-source.ts'
-import { IMAGE_FILE, toUnitRange } from './images/image.ts'
+import { IMAGE_FORMATS } from './images/header.ts'
+import { IMAGE_FILE, type ImagePixels, imagePixels, toUnitRange } from './images/image.ts'
 import { isShards } from './open-data.ts'
 import { ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
 
@@ -30,16 +31,22 @@ export interface OpenPicturesOptions {
   readonly imageSize: number
   /** use every image of a folder, without captions, even if the folder has some */
   readonly withoutCaptions?: boolean
+  /** how files become pixels; default 'upright' */
+  readonly pixels?: ImagePixels
 }
-const picturesOptions = { imageSize: is.number, withoutCaptions: false } satisfies Settings<OpenPicturesOptions>
+const picturesOptions = {
+  imageSize: is.number,
+  withoutCaptions: false,
+  pixels: imagePixels,
+} satisfies Settings<OpenPicturesOptions>
 
 /**
  * Opens an image, a folder of images, or anything that `openData` opens.
  * @throws FileError if there is no such path, DataError if there is no picture in it or a line of its captions is wrong
  */
 export async function openPictures(path: string, options: OpenPicturesOptions): Promise<Pictures> {
-  const { imageSize, withoutCaptions } = settle('openPictures(path, options)', options, picturesOptions)
-  const reading = { imageSize, threads: 'auto' } as const
+  const { imageSize, withoutCaptions, pixels } = settle('openPictures(path, options)', options, picturesOptions)
+  const reading = { imageSize, pixels, threads: 'auto' } as const
   if (await isShards(path)) return ShardDataset.open(path, reading)
   const isFolder = await stat(path).then(
     found => found.isDirectory(),
@@ -69,7 +76,7 @@ export async function openPictures(path: string, options: OpenPicturesOptions): 
       name: files[index],
       captions: [],
       image: async crop =>
-        toUnitRange(await pool.run({ kind: 'image', file: files[index], options: { size: imageSize, crop } })),
+        toUnitRange(await pool.run({ kind: 'image', file: files[index], options: { size: imageSize, pixels, crop } })),
     }))
   }
 }
@@ -84,7 +91,7 @@ const picturesOf = (fingerprint: string, length: number, sample: (index: number)
 })
 
 /**
- * Every PNG, JPEG and WebP in a folder and the folders in it, in order.
+ * Every image in a folder and the folders in it, in order.
  * @throws DataError if there are none, FileError if there is no such folder
  */
 export async function listImages(folder: string): Promise<string[]> {
@@ -92,6 +99,6 @@ export async function listImages(folder: string): Promise<string[]> {
     throw fileError(folder, error)
   })
   const files = entries.filter(name => IMAGE_FILE.test(name)).sort()
-  if (files.length === 0) throw new DataError('holds no PNG, JPEG or WebP file', { file: folder })
+  if (files.length === 0) throw new DataError(`holds no file of ${IMAGE_FORMATS}`, { file: folder })
   return files.map(name => join(folder, name))
 }

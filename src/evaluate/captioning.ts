@@ -23,7 +23,7 @@ import { plain } from './plain.ts'
 import type { CaptionModel, TrainedModel } from './trained-model.ts'
 
 export interface EvaluateCaptionsOptions extends EvaluateOptions {
-  /** how captions are generated; default greedy */
+  /** how captions are generated; default greedy; `prompts` has a prompt for each image of the source */
   readonly generate?: Partial<GenerateOptions>
 }
 
@@ -45,6 +45,7 @@ export interface CaptioningResult {
 
 /**
  * A caption for every image of a batch, fewer at a time if memory is short.
+ * @param options options of `model.generate`; `prompts` has a prompt for each image of the batch
  * @param nameOf the name of an image of the batch; default its number
  * @throws NonFiniteError naming an image for which the model's logits are not finite
  */
@@ -55,14 +56,14 @@ export async function writeCaptions(
   nameOf: (image: number) => string = image => `image ${batch.start + image}`,
 ): Promise<Caption[]> {
   const { start: startId, end } = tokenizer
-  const { generator = defaultGenerator() } = options
+  const { generator = defaultGenerator(), prompts } = options
   const parts = await inParts(model, batch.count, 'captions', async (start, stop) => {
     const { position } = generator.state
     const images = imagesOf(model, partOf(batch, start, stop))
     try {
       return await namingImages(
         image => nameOf(start + image),
-        () => model.generate(images, { start: startId, end, ...options }),
+        () => model.generate(images, { start: startId, end, ...options, prompts: prompts?.slice(start, stop) }),
       )
     } catch (error) {
       // a repeated attempt draws the same words
@@ -91,7 +92,9 @@ export function captioning(
     const captions: string[] = []
     const tokens = { right: 0, all: 0 }
     for await (const batch of imageBatches(trained, source, evaluating)) {
-      const written = await writeCaptions(trained, batch, generate, image => source.name(batch.start + image))
+      const prompts = generate?.prompts?.slice(batch.start, batch.start + batch.count)
+      const how = { ...generate, prompts }
+      const written = await writeCaptions(trained, batch, how, image => source.name(batch.start + image))
       captions.push(...written.map(({ ids }) => tokenizer.decode(ids)))
       await inParts(model, batch.count, 'captions', async (start, stop) => {
         const { right, all } = await countTokens(trained, source, partOf(batch, start, stop), evaluating)

@@ -103,8 +103,10 @@ export async function modelFingerprint({
   model,
   tokenizer,
   normalize,
+  pixels = 'upright',
 }: TrainedModel<Module & { readonly config: object }>): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([model.config, normalize ?? null, tokenizer.toJSON()]))
+  if (pixels !== 'upright') hash.update(pixels)
   for (const [name, tensor] of model.stateDict()) {
     const { buffer, byteOffset, byteLength } = (await tensor.data()) as Float32Array
     hash.update(JSON.stringify([name, tensor.shape])).update(new Uint8Array(buffer, byteOffset, byteLength))

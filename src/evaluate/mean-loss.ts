@@ -17,7 +17,7 @@ import { NOT_COMPUTED } from './finite.ts'
 import { batchLoss, firstCaptions } from './inputs.ts'
 import type { TrainedModel } from './trained-model.ts'
 
-/** Means over batches; a loss that the model leaves out is absent. */
+/** Means over all images; a loss that the model leaves out is absent. */
 export interface MeanLoss {
   /** λ_Con L_Con + λ_Cap L_Cap */
   readonly loss: number
@@ -26,7 +26,20 @@ export interface MeanLoss {
 }
 
 /**
- * The losses on images and their first captions: means over full batches, or over the only batch.
+ * The size of the batches in which losses are measured: as few batches as `batchSize` allows, of sizes that differ by at most 1, so that
+ * every example is in one batch and no small batch is left over. 96 examples in batches of at most 64 are two batches of 48.
+ * @returns the size of the largest
+ */
+export const lossBatchSize = (examples: number, batchSize: number): number =>
+  Math.ceil(examples / Math.max(1, Math.ceil(examples / batchSize)))
+
+/**
+ * The losses on images and their first captions: means over all images, each of which is used once.
+ *
+ * L_Con of an image depends on the other images of its batch: the more there are, the larger it is (log n of n pairs that the model cannot
+ * tell apart). The batches are those of {@link lossBatchSize}; values are comparable only for equal batches. L_Cap does not depend on
+ * them, except that a batch with longer captions counts as much per image as one with shorter ones.
+ * @param options.batchSize largest number of images in a batch
  * @throws NonFiniteError naming the images whose loss is not finite
  */
 export function meanLoss(
@@ -36,12 +49,9 @@ export function meanLoss(
 ): Promise<MeanLoss> {
   const { model } = trained
   const settled = settle('meanLoss(trained, source, options)', options, evaluateOptions)
-  const { batchSize } = settled
   return inEvaluation(model, async () => {
     const sums = new Map<string, number>()
-    let batches = 0
-    for await (const batch of imageBatches(trained, source, settled)) {
-      if (batch.count < batchSize && batches > 0) break
+    for await (const batch of evenBatches(trained, source, settled)) {
       const text = firstCaptions(trained, source, batch, settled)
       const images = { images: batch.pixels, imageShape: batch.shape }
       let names: string[] = []
@@ -53,18 +63,35 @@ export function meanLoss(
       })
       names.forEach((name, i) => {
         checkLoss(name === 'loss' ? name : `${name} loss`, values[i], source, batch)
-        sums.set(name, (sums.get(name) ?? 0) + values[i])
+        sums.set(name, (sums.get(name) ?? 0) + values[i] * batch.count)
       })
-      batches++
     }
-    const mean = (name: string) => (sums.get(name) ?? Number.NaN) / batches
+    const mean = (name: string) => (sums.get(name) ?? Number.NaN) / source.length
     const parts = [...sums.keys()].filter(name => name !== 'loss')
     return { loss: mean('loss'), ...Object.fromEntries(parts.map(name => [name, mean(name)])) }
   })
 }
 
+/** Every image in one of the batches of {@link lossBatchSize}. */
+async function* evenBatches(
+  trained: TrainedModel<ImageTextModel>,
+  source: ImageTextSource,
+  { batchSize, onProgress, signal }: Pick<EvaluateOptions, 'onProgress' | 'signal'> & { readonly batchSize: number },
+): AsyncGenerator<ImageBatch, void, undefined> {
+  const { length } = source
+  const count = Math.ceil(length / batchSize)
+  for (let i = 0; i < count; i++) {
+    const [start, stop] = [i, i + 1].map(at => Math.ceil((at * length) / count))
+    const part = { length: stop - start, image: (index: number) => source.image(start + index) }
+    for await (const batch of imageBatches(trained, part, { batchSize: stop - start, signal }))
+      yield { ...batch, start }
+    onProgress?.(stop, length)
+  }
+}
+
 function checkLoss(name: string, value: number, source: ImageTextSource, batch: ImageBatch): void {
   if (Number.isFinite(value)) return
   const [first, last] = [source.name(batch.start), source.name(batch.start + batch.count - 1)]
-  throw new NonFiniteError(`the ${name} of ${first} to ${last}`, value, NOT_COMPUTED)
+  const images = first === last ? first : `${first} to ${last}`
+  throw new NonFiniteError(`the ${name} of ${images}`, value, NOT_COMPUTED)
 }

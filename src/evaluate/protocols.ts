@@ -18,7 +18,7 @@ import {
   type TrainedClassifier,
 } from './classification.ts'
 import { type EvaluateOptions, evaluateOptions, isClipSource } from './embeddings.ts'
-import { type MeanLoss, meanLoss } from './mean-loss.ts'
+import { lossBatchSize, type MeanLoss, meanLoss } from './mean-loss.ts'
 import { type Ranking, type RetrievalResult, retrieval } from './retrieval.ts'
 import {
   type CaptionModel,
@@ -196,12 +196,29 @@ const lacksImages = ({ data }: Pick<Subject, 'data'>): string | undefined =>
 const share = { unit: 'share', better: 'higher' } as const
 const lossMeasure = { unit: 'number', better: 'lower' } as const
 
-const loss = protocol<MeanLoss>('loss', {
+/** Of the contrastive loss, which depends on it, the size of a batch. */
+const batchOf = ({ data, options }: Subject): number =>
+  lossBatchSize(data.length, options.batchSize ?? evaluateOptions.batchSize.value)
+
+const loss = protocol<MeanLoss & { readonly batch: number }>('loss', {
   about: 'the losses of images and their first captions',
   lacksModel: lacksTexts,
   lacksData: subject => lacksImages(subject) ?? lacksCaptions(subject),
-  run: ({ trained, data, options }) =>
-    meanLoss(trained as TrainedModel<ImageTextModel>, data as ImageTextSource, options),
+  used: subject => {
+    const { data, trained } = subject
+    if (!isEmbeddingModel(trained.model)) return { examples: data.length, options: {} }
+    const batch = batchOf(subject)
+    return {
+      examples: data.length,
+      options: { batchSize: batch },
+      note: `the contrastive loss is measured in batches of ${batch} images; it is larger for larger batches, so compare it only for equal ones`,
+    }
+  },
+  run: async subject => {
+    const { trained, data, options } = subject
+    const losses = await meanLoss(trained as TrainedModel<ImageTextModel>, data as ImageTextSource, options)
+    return { ...losses, batch: batchOf(subject) }
+  },
   measures: [
     { key: 'loss', name: 'loss', ...lossMeasure, of: losses => losses.loss },
     // a loss that has one part is that part
@@ -213,7 +230,13 @@ const loss = protocol<MeanLoss>('loss', {
     },
     { key: 'captioning', name: '  captioning', ...lossMeasure, of: ({ loss, captioning: part }) => other(part, loss) },
   ],
-  json: losses => ({ losses }),
+  names: ({ loss, contrastive: part, batch }): Evaluation['names'] => {
+    if (part === undefined) return {}
+    return part === loss ? { loss: `loss, batches of ${batch}` } : { contrastive: `  contrastive, batches of ${batch}` }
+  },
+  json: ({ batch, ...losses }) => ({
+    losses: { ...losses, ...(losses.contrastive !== undefined && { batchSize: batch }) },
+  }),
 })
 
 const other = (part: number | undefined, whole: number): number | undefined => (part === whole ? undefined : part)

@@ -1,14 +1,16 @@
 // A model with its tokenizer and its normalisation of pixels, and what an evaluation needs of the model.
 
-import type { Tokenizer } from '../data/index.ts'
+import type { ImagePixels, Tokenizer } from '../data/index.ts'
 import type { Caption, CaptionDecoder, CoCa, GenerateOptions, ImageTextModel, TextConfig } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
 import type { Tensor } from '../tensor/index.ts'
 
-/** Mean and standard deviation of the pixels in 0 … 1 that a model was trained on. */
+/** The pixels that a model was trained on: mean and standard deviation in 0 … 1, and how files become pixels. */
 export interface Normalized {
   /** default 0.5 and 0.5 */
   readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] }
+  /** how files become pixels; default 'upright'. Whoever opens data for the model passes it on */
+  readonly pixels?: ImagePixels
 }
 
 /** A model with everything that is needed to use it. */

@@ -142,6 +142,8 @@ const common = {
   })
     .partial()
     .default({}),
+  /** how files become pixels: 'upright' (the default) or 'openclip', as OpenCLIP prepares images */
+  pixels: oneOf('upright', 'openclip').optional(),
   /** normalisation of the pixels, channel by channel: (x - mean) / std */
   normalize: settings({
     mean: triple(z.number(fail('must be a number'))).default([0.5, 0.5, 0.5]),

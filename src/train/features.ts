@@ -5,7 +5,14 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { examplePixels, type ImageTextSource, type MultiImageSource, normalizeExample, placeOf } from '../data/index.ts'
+import {
+  examplePixels,
+  type ImagePixels,
+  type ImageTextSource,
+  type MultiImageSource,
+  normalizeExample,
+  placeOf,
+} from '../data/index.ts'
 import { inEvaluation, readOut } from '../evaluate/embeddings.ts'
 import { deviceOfModel } from '../evaluate/inputs.ts'
 import { inParts } from '../evaluate/memory.ts'
@@ -22,6 +29,8 @@ export class FeatureError extends DataError {}
 export interface FeatureOptions {
   /** mean and standard deviation of the pixels */
   readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] }
+  /** how files became the pixels of the source; default 'upright' */
+  readonly pixels?: ImagePixels
   /** examples that are computed at once */
   readonly batchSize: number
   /** stop at an image that cannot be read */
@@ -90,11 +99,12 @@ function exampleShape(model: ImageClassifier | VideoClassifier): number[] {
 async function fingerprint(
   model: ImageClassifier | VideoClassifier,
   source: Examples,
-  { normalize }: FeatureOptions,
+  { normalize, pixels = 'upright' }: FeatureOptions,
 ): Promise<string> {
   const hash = createHash('sha256').update(
     JSON.stringify([model.config.image, exampleShape(model), normalize, source.fingerprint, source.imageSize]),
   )
+  if (pixels !== 'upright') hash.update(pixels)
   for (const [name, tensor] of model.encoder.stateDict()) {
     const { buffer, byteOffset, byteLength } = (await tensor.data()) as Float32Array
     hash.update(name).update(new Uint8Array(buffer, byteOffset, byteLength))

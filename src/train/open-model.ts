@@ -1,6 +1,6 @@
 // Opens a trained model: a run, or a released checkpoint in OpenCLIP's format.
 
-import { readTokenizer } from '../data/index.ts'
+import { type ImagePixels, readTokenizer } from '../data/index.ts'
 import type { Normalized } from '../evaluate/index.ts'
 import { DataError } from '../io/index.ts'
 import { hasTexts } from '../models/config.ts'
@@ -100,6 +100,7 @@ export interface Origin {
   /** the tokenizer's file, of a model that reads texts */
   readonly tokenizer?: string
   readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] }
+  readonly pixels?: ImagePixels
 }
 
 export interface OriginOptions {
@@ -116,9 +117,9 @@ export async function readOrigin(path: string, options?: OriginOptions): Promise
   const run = new RunFolder(path)
   if (await run.isRun()) {
     const { config } = await run.settings()
-    const { family, model, normalize } = config
+    const { family, model, normalize, pixels } = config
     const own = hasTexts(config) ? run.tokenizerFile : undefined
-    return { family, model, tokenizer: tokenizer ?? own, normalize }
+    return { family, model, tokenizer: tokenizer ?? own, normalize, pixels }
   }
   const settings = await readOpenClipSettings(path, { family: OPENCLIP_FAMILIES })
   const { family, model, preprocessing, tokenizerFiles } = settings
@@ -138,12 +139,13 @@ export async function withOrigin(json: unknown): Promise<unknown> {
   const texts = !(isFamilyName(others.family) && !hasTexts({ family: others.family }))
   const given = typeof tokenizer === 'string' ? tokenizer : undefined
   const origin = await readOrigin(from, { tokenizer: given, texts })
-  const { normalize } = origin
+  const { normalize, pixels } = origin
   const family = others.family ?? origin.family
   if (!isFamilyName(family)) return json
   const words = hasTexts({ family }) ? origin.tokenizer : tokenizer
   return {
     normalize,
+    ...(pixels && { pixels }),
     ...others,
     family,
     from,

@@ -2,6 +2,7 @@
 
 import {
   type ClipDataset,
+  type ImagePixels,
   type ImageTextDataset,
   type ImageTextSource,
   type MultiImageSource,
@@ -134,8 +135,15 @@ export async function openCheckpoint(
 ): Promise<RunSettings & Normalized & { readonly folder: string; readonly step: number; readonly checkpoint: string }> {
   const settings = await run.settings()
   const step = await chooseStep(run, options.step)
-  const { normalize } = settings.config
-  return { ...settings, folder: run.path, normalize, step, checkpoint: run.checkpoint(step).path }
+  const { normalize, pixels } = settings.config
+  return {
+    ...settings,
+    folder: run.path,
+    normalize,
+    ...(pixels && { pixels }),
+    step,
+    checkpoint: run.checkpoint(step).path,
+  }
 }
 
 async function chooseStep(run: RunFolder, wanted: number | undefined): Promise<number> {
@@ -170,10 +178,13 @@ export interface OpenExamplesOptions {
   readonly window?: number
   /** threads that decode images; default: some if the first picture is not small */
   readonly threads?: number
+  /** how files become pixels; default 'upright' */
+  readonly pixels?: ImagePixels
 }
 const openExamplesOptions = {
   window: is.optional(is.number),
   threads: is.optional(is.number),
+  pixels: is.optional(is.oneOf<ImagePixels>('upright', 'openclip')),
 } satisfies Settings<OpenExamplesOptions>
 
 /**
@@ -189,9 +200,9 @@ export async function openExamples<F extends FamilyName>(
   model: RunModels[F],
   options?: OpenExamplesOptions,
 ): Promise<FamilyExamples[F]> {
-  const { window, threads } = settle('openExamples(path, family, model, options)', options, openExamplesOptions)
+  const { window, threads, pixels } = settle('openExamples(path, family, model, options)', options, openExamplesOptions)
   const { image, frames, images } = model as RunModels[FamilyName] & { frames?: number; images?: number }
-  const common = { imageSize: image.size, threads: threads ?? ('auto' as const) }
+  const common = { imageSize: image.size, threads: threads ?? ('auto' as const), ...(pixels && { pixels }) }
   const inWindows = { ...common, ...(window !== undefined && { window }) }
   const openers: { readonly [K in FamilyName]: () => Promise<FamilyExamples[K]> } = {
     coca: pictures,
@@ -221,8 +232,8 @@ export async function openRunData<F extends FamilyName>(
 }
 
 async function openParts(config: RunConfig, onBadSample?: OnBadSample): Promise<RunData> {
-  const { data, family, model, validation, seed, window, threads } = config
-  const whole = await openExamples(data, family, model, { window, threads })
+  const { data, family, model, validation, seed, window, threads, pixels } = config
+  const whole = await openExamples(data, family, model, { window, threads, pixels })
   if (validation === 0) return { train: whole } as RunData
   if (!(whole instanceof ShardStream)) return whole.split({ validation, seed }) as RunData
   const parts = whole.split({ validation, seed })

@@ -251,6 +251,7 @@ function checkFits([one, first]: readonly [string, Settled], [other, second]: re
   differs('tokenizer', first.tokenizer?.toJSON(), second.tokenizer?.toJSON())
   differs('list of classes', first.classes, second.classes)
   differs('normalize', a.normalize, b.normalize)
+  differs('pixels', a.pixels, b.pixels)
   differs('origin', originOf(a), originOf(b))
 }
 

@@ -162,8 +162,8 @@ async function featuresFor(
   if (Object.keys(config.augment).length > 0)
     throw refuse('are computed once, so augment, which changes images at random, has no effect: leave it out')
   if (data.train instanceof ShardStream) throw refuse('needs a folder or a list of images or clips, not tars')
-  const { normalize, batchSize, strict } = config
-  const options = { normalize, batchSize, strict, signal, onProgress: onFeatures }
+  const { normalize, pixels, batchSize, strict } = config
+  const options = { normalize, pixels, batchSize, strict, signal, onProgress: onFeatures }
   return openFeatures(model as ImageClassifier | VideoClassifier, data.train, folder, options)
 }
 
@@ -274,10 +274,18 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
       saved,
     })
     const checkpoint = folder.checkpoint(step).path
-    const { normalize } = config
+    const { normalize, pixels } = config
     average?.swap()
     const weights = average ? 'average' : 'last'
-    return { ...about, normalize, step, checkpoint, weights, finished: step >= steps } as unknown as TrainResult
+    return {
+      ...about,
+      normalize,
+      ...(pixels && { pixels }),
+      step,
+      checkpoint,
+      weights,
+      finished: step >= steps,
+    } as unknown as TrainResult
   } finally {
     await events?.close()
     await log.flush()

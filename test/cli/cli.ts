@@ -1,5 +1,6 @@
 // The real command line as a child process.
 
+import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
@@ -39,4 +40,19 @@ export function cocagrad(
     child.on('error', reject)
     child.on('close', code => resolve({ code, stdout, stderr }))
   })
+}
+
+/** What a command prints with --json, which is added. */
+export async function answerOf(...args: readonly string[]) {
+  const { code, stdout, stderr } = await cocagrad([...args, '--json'])
+  assert.equal(code, 0, stderr)
+  return JSON.parse(stdout)
+}
+
+/** Asserts that a command is refused as a mistake of its user, with these words, and prints no result. */
+export async function assertMistake(args: readonly string[], ...words: readonly string[]): Promise<void> {
+  const { code, stdout, stderr } = await cocagrad(args)
+  assert.equal(code, 2, stderr)
+  assert.equal(stdout, '')
+  for (const word of words) assert.ok(stderr.includes(word), `"${word}" is not in: ${stderr}`)
 }

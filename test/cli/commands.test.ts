@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { encodePng } from '../../src/data/index.ts'
 import { encodeSafetensors } from '../../src/io/index.ts'
-import { cocagrad, type Outcome } from './cli.ts'
+import { answerOf, cocagrad, type Outcome } from './cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cocagrad-cli-'))
 const inFolder = (...parts: string[]) => join(folder, ...parts)
@@ -20,13 +20,6 @@ const model = {
   text: { width: 16, heads: 2 },
   pooler: { queries: 2, heads: 2 },
   embedding: 8,
-}
-
-/** What a command answers with --json. */
-async function answerOf(...args: string[]) {
-  const { code, stdout, stderr } = await cocagrad([...args, '--json'])
-  assert.equal(code, 0, stderr)
-  return JSON.parse(stdout)
 }
 
 function assertMistake({ code, stdout, stderr }: Outcome, ...words: readonly string[]): void {
@@ -82,10 +75,40 @@ describe('a run from pictures to results', () => {
     assert.deepEqual(await answerOf(...sampled), await answerOf(...sampled))
   })
 
+  it('captions pictures with every option of generation', async () => {
+    const flags = [
+      '--beams',
+      '4',
+      '--groups',
+      '2',
+      '--diversity',
+      '0.2',
+      '--length-penalty',
+      '1',
+      '--repetition-penalty',
+    ]
+    const lengths = ['1.5', '--min-length', '5', '--maximum-length', '6', '--prompt', 'a red']
+    const [{ caption, alternatives }] = await answerOf('caption', picture, '--run', run, ...flags, ...lengths)
+    for (const each of [caption, ...alternatives.map((other: { caption: string }) => other.caption)])
+      assert.match(each, /^a red \S+/)
+    assert.ok(caption.split(' ').length <= 5)
+    assert.ok(alternatives.length >= 1 && alternatives.length <= 3) // two groups may find the same caption
+  })
+
   it('classifies pictures by labels', async () => {
     const [{ label, scores }] = await answerOf('classify', picture, '--labels', 'star,ring', '--run', run)
     assert.equal(label, scores[0].label)
     assert.ok(Math.abs(scores[0].probability + scores[1].probability - 1) < 1e-9)
+  })
+
+  it('classifies every picture of a folder, by files of labels and templates', async () => {
+    writeFileSync(inFolder('labels.txt'), 'star\nring\n')
+    writeFileSync(inFolder('templates.txt'), 'a {}\na red {}\n')
+    const prompts = ['--labels', inFolder('labels.txt'), '--template', inFolder('templates.txt')]
+    const found = await answerOf('classify', join(shapes, 'images'), picture, ...prompts, '--run', run)
+    assert.equal(found.length, 17)
+    assert.deepEqual(found[0], found[16])
+    assert.equal(found[0].image, picture)
   })
 
   it('finds a picture by itself', async () => {
@@ -235,6 +258,15 @@ describe('a mistake exits with 2 and one message that names it', () => {
   it('an unknown device', async () => assertMistake(await caption(picture, '--device', 'abacus'), 'abacus', 'gpu'))
 
   it('an option that has no effect', async () => assertMistake(await caption(picture, '--top-p', '0.9'), '--top-p'))
+
+  it('an option of generation that the model refuses, by its flag', async () => {
+    const refused = async (message: string, ...args: string[]) =>
+      assertMistake(await caption(picture, ...args), `error: ${message}`)
+    await refused("--maximum-length = 500: must be 1 to 16, the model's context", '--max-length', '500')
+    await refused('--groups = 4: must divide the 6 beams', '--beams', '6', '--groups', '4')
+    await refused('--diversity 1 has no effect without --groups 2 or more', '--beams', '2', '--diversity', '1')
+    await refused("--prompt 'red red red' is 4 tokens", '--prompt', 'red red red', '--max-length', '3')
+  })
 
   it('an option that is not a number', async () =>
     assertMistake(await caption(picture, '--beams', 'two'), '--beams', 'two'))

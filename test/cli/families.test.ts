@@ -6,25 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type FamilyName, familyNames } from '../../src/models/index.ts'
-import { cocagrad } from './cli.ts'
+import { answerOf, assertMistake, cocagrad } from './cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cocagrad-families-'))
 const shapes = join(folder, 'shapes')
 const picture = join(shapes, 'images', '000000.png')
 const runOf = (family: FamilyName) => join(folder, family)
-
-async function answerOf(...args: string[]) {
-  const { code, stdout, stderr } = await cocagrad([...args, '--json'])
-  assert.equal(code, 0, stderr)
-  return JSON.parse(stdout)
-}
-
-async function assertMistake(args: readonly string[], ...words: readonly string[]): Promise<void> {
-  const { code, stdout, stderr } = await cocagrad(args)
-  assert.equal(code, 2, stderr)
-  assert.equal(stdout, '')
-  for (const word of words) assert.ok(stderr.includes(word), `"${word}" is not in: ${stderr}`)
-}
 
 const image = { size: 16, width: 16, layers: 1, heads: 2 }
 const text = { width: 16, heads: 2 }

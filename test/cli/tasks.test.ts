@@ -15,19 +15,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { tinyModel } from '../train/tiny.ts'
-import { cocagrad } from './cli.ts'
+import { answerOf, cocagrad } from './cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cocagrad-tasks-'))
 after(() => rmSync(folder, { recursive: true }))
 const path = (name: string) => join(folder, name)
 // the context holds statements about two images
 const model = { ...tinyModel, text: { ...tinyModel.text, context: 20 } }
-
-async function answerOf(...args: readonly string[]): Promise<Record<string, unknown>> {
-  const { code, stdout, stderr } = await cocagrad([...args, '--json'])
-  assert.equal(code, 0, stderr)
-  return JSON.parse(stdout)
-}
 
 before(async () => {
   await answerOf('data', 'shapes', '--out', path('images'), '--count', '60', '--objects', '1')

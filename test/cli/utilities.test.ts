@@ -5,24 +5,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { cocagrad } from './cli.ts'
+import { answerOf, assertMistake, cocagrad } from './cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cocagrad-utilities-'))
 const shapes = join(folder, 'shapes')
 const run = join(folder, 'run')
-
-async function answerOf(...args: string[]) {
-  const { code, stdout, stderr } = await cocagrad([...args, '--json'])
-  assert.equal(code, 0, stderr)
-  return JSON.parse(stdout)
-}
-
-async function assertMistake(args: readonly string[], ...words: readonly string[]): Promise<void> {
-  const { code, stdout, stderr } = await cocagrad(args)
-  assert.equal(code, 2, stderr)
-  assert.equal(stdout, '')
-  for (const word of words) assert.ok(stderr.includes(word), `"${word}" is not in: ${stderr}`)
-}
 
 const flags = ['--ema', '0.9', '--rate', 'encoder=0.1', '--rate', 'encoder.positions=0.5', '--layer-decay', '0.5']
 
@@ -106,9 +93,9 @@ test('flags that cannot be are errors', async () => {
   await assertMistake([...train, '--rate', 'encoder'], "--rate 'encoder': expected a part and a factor above 0")
   await assertMistake([...train, '--rate', 'encoder=0'], "--rate 'encoder=0': expected a part and a factor")
   await assertMistake([...train, '--rate', 'encoder=1', '--rate', 'encoder=2'], '--rate: encoder is given twice')
-  await assertMistake([...train, '--rate', 'nothing=1'], 'optimizer.rates.nothing: matches nothing in this model')
-  await assertMistake([...train, '--layer-decay', '2'], 'optimizer.layerDecay: must be at most 1')
-  await assertMistake([...train, '--ema', '1'], 'ema: must be below 1')
+  await assertMistake([...train, '--rate', 'nothing=1'], '--rate nothing: matches nothing in this model')
+  await assertMistake([...train, '--layer-decay', '2'], '--layer-decay: must be at most 1')
+  await assertMistake([...train, '--ema', '1'], '--ema: must be below 1')
   await assertMistake(['soup', run, '--data', shapes, '--out', join(folder, 'never')], 'give at least two runs')
   await assertMistake(['soup', run, run, '--data', shapes, '--out', join(folder, 'never')], 'is given twice')
 })

@@ -83,6 +83,63 @@ for (const [name, mode] of Object.entries(modes))
     }
   })
 
+const preprocessed = join(import.meta.dirname, '../golden/pixels')
+const { sides, modes: storedModes } = JSON.parse(readFileSync(join(preprocessed, 'index.json'), 'utf8'))
+for (const [name, mode] of Object.entries(storedModes))
+  test(`${name} (${mode}) has the pixels of OpenCLIP with pixels: 'openclip'`, async () => {
+    const all = readFileSync(join(preprocessed, `${name}.rgb`)) // a square of [side, side, 3] for each side
+    const needsSharp = /\.(gif|tiff)$/.test(name)
+    for (const decoder of needsSharp ? (['sharp'] as const) : decoders) {
+      let start = 0
+      for (const side of sides as number[]) {
+        const pixels = all.subarray(start, start + 3 * side ** 2)
+        start += pixels.length
+        const expected = Uint8Array.from(pixels, (_, i) => pixels[(i % side ** 2) * 3 + Math.floor(i / side ** 2)])
+        const bytes = await decodeImageBytes(join(preprocessed, name), { size: side, decoder, pixels: 'openclip' })
+        // without sharp, four colours are decoded by another library, and converted before they are scaled
+        const allowed = mode === 'CMYK' && decoder === 'javascript' ? 3 : 0
+        assert.ok(largestDifference(bytes, expected) <= allowed, `${decoder}: ${largestDifference(bytes, expected)}`)
+      }
+    }
+  })
+
+test('crops are of the stored picture with pixels: openclip', async () => {
+  const crop = { scale: [0.3, 0.5], seed: 4 } as const
+  for (const name of ['rgba.png', 'palette.png', 'grey16.png', 'cmyk.jpg']) {
+    const bytes = await decodeImageBytes(join(preprocessed, name), { size: 8, crop, pixels: 'openclip' })
+    assert.equal(bytes.length, 192)
+    assert.deepEqual(bytes, await decodeImageBytes(join(preprocessed, name), { size: 8, crop, pixels: 'openclip' }))
+  }
+  const plain = join(golden, 'baseline.jpg')
+  assert.deepEqual(
+    await decodeImageBytes(plain, { size: 8, crop, pixels: 'openclip' }),
+    await decodeImageBytes(plain, { size: 8, crop }),
+  )
+})
+
+test('GIF, AVIF and TIFF are read by sharp, whatever the name of the file, and BMP is not', async t => {
+  const folder = await temporaryFolder(t)
+  const picture = sharp(gradient(20, 20), { raw: { width: 20, height: 20, channels: 3 } })
+  const upright = await decodeImageBytes(encodePng(gradient(20, 20), 20, 20), { size: 20 })
+  const files = {
+    GIF: await picture.clone().gif().toBuffer(),
+    TIFF: await picture.clone().tiff({ compression: 'lzw' }).toBuffer(),
+    AVIF: await picture.clone().avif({ quality: 90, chromaSubsampling: '4:4:4' }).toBuffer(),
+  }
+  for (const [format, bytes] of Object.entries(files)) {
+    const file = join(folder, `${format}.png`)
+    await writeFile(file, bytes)
+    assert.ok(meanDifference(await decodeImageBytes(file, { size: 20 }), upright) < 6, format)
+    await assert.rejects(decodeImageBytes(file, { size: 20, decoder: 'javascript' }), {
+      name: 'ImageError',
+      message: `${file}: is ${format}, which only sharp reads: write decoder: 'sharp', or save it as PNG`,
+    })
+    const cut = decodeImageBytes(bytes.subarray(0, bytes.length >> 1), { size: 20 })
+    await assert.rejects(cut, { name: 'ImageError', message: new RegExp(`${format} cannot be decoded: `) })
+  }
+  await assert.rejects(decodeImageBytes(Buffer.from('BM......'), { size: 8 }), /is BMP: only PNG, JPEG, WebP, GIF/)
+})
+
 test('the upper 8 of 16 bits are used, in grey too', async () => {
   const grey = encode({ width: 2, height: 1, channels: 1, depth: 16, data: Uint16Array.of(0x12ff, 0xfe01) })
   for (const decoder of decoders) {
@@ -355,8 +412,8 @@ test('the order of the segments of a JPEG does not matter', async () => {
 
 const bad: Record<string, [Uint8Array, RegExp]> = {
   'an empty file': [new Uint8Array(0), /is empty: not an image/],
-  'a text file': [Buffer.from('not an image at all'), /is neither PNG, JPEG nor WebP/],
-  'a GIF': [Buffer.from('GIF89a......'), /is GIF: only PNG, JPEG and WebP are read/],
+  'a text file': [Buffer.from('not an image at all'), /is no PNG, JPEG, WebP, GIF, AVIF or TIFF/],
+  'a GIF': [Buffer.from('GIF89a......'), /GIF cannot be decoded|is GIF, which only sharp reads/],
   'a WebP cut off in its header': [goodWebp.subarray(0, 20), /WebP is cut off inside its header/],
   'a WebP cut off in its data': [goodWebp.subarray(0, goodWebp.length - 40), /WebP cannot be decoded/],
   'a WebP of 16383×16383': [webpOf(16_383, 16_383), /WebP of 16383×16383 pixels: at most/],
@@ -446,7 +503,8 @@ test('without sharp, images are decoded in JavaScript, as the report states', as
     const png = Buffer.from('${goodPng.toString('base64')}', 'base64')
     const { pixels } = await decodeImage(png, { size: 20 })
     const refusal = await decodeImage(png, { size: 20, decoder: 'sharp' }).catch(error => error.message)
-    console.log(JSON.stringify({ pixels: pixels.length, refusal, ...(await imageDecoder()) }))`
+    const gif = await decodeImage(Buffer.from('GIF89a'), { size: 20 }).catch(error => error.message)
+    console.log(JSON.stringify({ pixels: pixels.length, refusal, gif, ...(await imageDecoder()) }))`
   const { stdout } = await promisify(execFile)(process.execPath, [
     '--import',
     'tsx',
@@ -458,5 +516,6 @@ test('without sharp, images are decoded in JavaScript, as the report states', as
   assert.equal(report.name, 'javascript')
   assert.equal(report.pixels, 1200)
   assert.match(report.note, /sharp cannot be loaded \(Cannot find package 'sharp'\)/)
+  assert.match(report.gif, /^is GIF, which only sharp reads, but sharp cannot be loaded .*npm install sharp/)
   assert.match(report.refusal, /decoder is 'sharp', but sharp cannot be loaded .* npm install sharp/)
 })

@@ -246,6 +246,19 @@ test('token accuracy equals that computed by hand from the largest logits', asyn
   for (const caption of own.captions) assert.ok(tokenizer.encode(caption).length <= 2)
 })
 
+test('every image has the caption that begins with its prompt, in whichever batch it is', async () => {
+  const images = source(WORDS.slice(0, 5).map(word => [word]))
+  const prompts = WORDS.slice(0, 5).map(word => [tokenizer.start, ...tokenizer.encode(word)])
+  const { captions } = await captioning({ model: new CoCa(config), tokenizer }, images, {
+    batchSize: 2,
+    generate: { prompts },
+  })
+  assert.deepEqual(
+    captions.map(caption => caption.split(' ')[0]),
+    WORDS.slice(0, 5),
+  )
+})
+
 test('embeddings do not depend on the batch size, and do not change dropout and mode', async () => {
   seed(1)
   const model = new CoCa({ ...config, dropout: 0.5 }).train()
@@ -295,7 +308,7 @@ test('evaluation uses the normalisation of the run', async () => {
   )
 })
 
-test('the mean loss is the mean of the loss of the model over full batches', async () => {
+test('the mean loss uses every image once, in batches of nearly equal size, and counts a batch by its images', async () => {
   seed(2)
   const model = new CoCa(config)
   const images = source(['red', 'green', 'red', 'a photo of', 'blue'].map(text => [text]))
@@ -312,8 +325,11 @@ test('the mean loss is the mean of the loss of the model over full batches', asy
     )
     return values(loss.total)[0]
   }
-  const [a, b] = [await on([0, 1], [0, 1]), await on([2, 3], [0, 1])]
-  assertCloseNumbers([(await meanLoss({ model, tokenizer }, images, { batchSize: 2 })).loss], [(a + b) / 2], 1e-6)
+  const mean = async (batchSize: number) => [(await meanLoss({ model, tokenizer }, images, { batchSize })).loss]
+  const [a, b, c] = [await on([0, 1], [0, 1]), await on([2, 3], [0, 1]), await on([4], [0])]
+  assertCloseNumbers(await mean(2), [(2 * a + 2 * b + c) / 5], 1e-6)
+  const [d, e] = [await on([0, 1, 2], [0, 1, 0]), await on([3, 4], [0, 1])]
+  for (const size of [3, 4]) assertCloseNumbers(await mean(size), [(3 * d + 2 * e) / 5], 1e-6)
   const whole = await on([0, 1, 2, 3, 4], [0, 1, 0, 2, 3])
   assertCloseNumbers([(await meanLoss({ model, tokenizer }, images)).loss], [whole], 1e-6)
 })

@@ -103,7 +103,7 @@ describe('a beam of one', () => {
     it(`is greedy, ${name}`, async () => {
       for (const number of [1, 2, 3, 4]) {
         const model = coca(fourWords, number)
-        const beam = await beamSearch(model, images, checkGenerateOptions(model, images, options))
+        const beam = await beamSearch(model, images, checkGenerateOptions(model, images.shape[0], options))
         const greedy = await model.generate(images, options)
         for (const [i, { ids, logProbability, score, finished, alternatives }] of beam.entries()) {
           assert.deepEqual([ids, finished, alternatives], [greedy[i].ids, greedy[i].finished, []])

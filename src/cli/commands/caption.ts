@@ -16,45 +16,44 @@ import type { Caption, GenerateOptions } from '../../models/index.ts'
 import { Generator } from '../../tensor/index.ts'
 
 import { InterruptedError, UsageError } from '../errors.ts'
+import {
+  checkGenerationFlags,
+  type GenerationFlags,
+  type GenerationOf,
+  generationOf,
+  generationOptions,
+} from '../generation.ts'
 import { interruptible } from '../interrupt.ts'
-import { examples, positiveInteger, positiveNumber } from '../options.ts'
+import { examples, positiveInteger } from '../options.ts'
 import { answer, say, skippedLine } from '../output.ts'
 import { countedBar } from '../progress.ts'
-import { type ModelFlags, modelOptions, openTrained } from '../trained.ts'
+import { type ModelFlags, modelOptions, openTrained, warnOfUnknownWords } from '../trained.ts'
 
-interface CaptionFlags extends ModelFlags {
+interface CaptionFlags extends ModelFlags, GenerationFlags {
   readonly out?: string
   readonly strict?: boolean
   readonly batchSize: number
-  readonly beams: number
-  readonly sample?: boolean
-  readonly topK?: number
-  readonly topP?: number
-  readonly temperature?: number
+  readonly seed: number
 }
 
 export function addCaption(program: Command): void {
   const command = program
     .command('caption')
     .description('Generate a caption for each picture: greedy, by beam search, or sampled.')
-    .argument('<image...>', 'PNG, JPEG or WebP files, folders of them, or shards: data/{000..099}.tar')
-    .option('--beams <n>', 'number of hypotheses; 1 is greedy', positiveInteger, 1)
-    .option('--sample', 'draw words at random instead of taking the likeliest')
-    .option('--top-k <n>', 'with --sample: among the n likeliest', positiveInteger)
-    .option('--top-p <x>', 'with --sample: among the likeliest that together reach probability x', positiveNumber)
-    .option(
-      '--temperature <x>',
-      'with --sample: divides the logits; above 1 gives more varied captions',
-      positiveNumber,
+    .argument(
+      '<image...>',
+      'images (PNG, JPEG or WebP, with sharp also GIF, AVIF or TIFF), folders of them, or shards: data/{000..099}.tar',
     )
     .option('--out <file>', 'append JSON lines {"file", "caption", "logProbability", "model"} to this file')
     .option('--batch-size <n>', 'pictures at a time, fewer if memory is short', positiveInteger, 16)
     .option('--strict', 'with --out: stop at a picture that cannot be read, instead of leaving it out')
     .action(captionPictures)
   examples(
-    modelOptions(command),
+    modelOptions(generationOptions(command)),
     'caption picture.png --run runs/first',
-    'caption *.png --run runs/first --beams 4 --json',
+    'caption *.png --run runs/first --beams 4 --length-penalty 1 --json',
+    'caption picture.png --run runs/first --beams 6 --groups 3 --min-length 6 --max-length 12',
+    'caption picture.png --run runs/first --prompt "a photo of" --repetition-penalty 1.2',
     'caption picture.png --run runs/first --sample --top-p 0.9 --seed 1',
     'caption pictures --model coca_ViT-L-14 --out captions.jsonl',
   )
@@ -64,13 +63,21 @@ async function captionPictures(paths: readonly string[], flags: CaptionFlags): P
   const { out, strict, batchSize, json } = flags
   if (strict && out === undefined)
     throw new UsageError('--strict has no effect without --out: then it always stops at a picture that cannot be read')
-  const options = generateOptions(flags)
+  checkGenerationFlags(flags)
   const trained = await openTrained(flags, 'coca', 'captioner')
-  const pictures = await openAll(paths, trained.model.config.image.size)
-  if (out !== undefined) return captionInto(out, pictures, trained, flags)
+  const { prompt } = flags
+  const generation = generationOf(flags, trained)
+  if (prompt !== undefined) warnOfUnknownWords(trained, [prompt])
+  const pictures = await openAll(paths, {
+    imageSize: trained.model.config.image.size,
+    pixels: trained.pixels,
+    withoutCaptions: true,
+  })
+  if (out !== undefined) return captionInto(out, pictures, trained, { ...flags, generation })
   const captions: { image: string; caption: Caption }[] = []
+  const generator = new Generator(flags.seed)
   for await (const batch of pictureBatches(trained, pictures, { batchSize, strict: true }))
-    for (const [i, caption] of (await captionsOf(trained, batch, options)).entries())
+    for (const [i, caption] of (await captionsOf(trained, batch, generation(batch.count, generator))).entries())
       captions.push({ image: batch.samples[i].name, caption })
   const { tokenizer } = trained
   const worded = ({ ids, logProbability, finished, alternatives }: Caption): object => ({
@@ -97,7 +104,7 @@ async function captionInto(
   out: string,
   pictures: Pictures,
   trained: TrainedModel<CaptionModel>,
-  flags: CaptionFlags,
+  flags: CaptionFlags & { readonly generation: GenerationOf },
 ): Promise<void> {
   const file = await LineFile.open(out, { begins: '{"file":' })
   const model = (await modelFingerprint(trained)).slice(0, 12)
@@ -112,7 +119,7 @@ async function captionInto(
       for (const bad of batch.skipped) bar.line(skippedLine(bad))
       // a batch draws the same words, whichever lines exist already
       const generator = new Generator(flags.seed).fork(`pictures from ${batch.start} on`)
-      const captions = await captionsOf(trained, batch, { ...generateOptions(flags), generator })
+      const captions = await captionsOf(trained, batch, flags.generation(batch.count, generator))
       const lines = captions.map(({ ids, logProbability }, i) =>
         JSON.stringify({ file: batch.samples[i].name, caption: tokenizer.decode(ids), logProbability, model }),
       )
@@ -152,9 +159,9 @@ function parse(line: string, place: { readonly file: string; readonly line: numb
 }
 
 /** Pictures of several paths, one after the other. */
-async function openAll(paths: readonly string[], imageSize: number): Promise<Pictures> {
+async function openAll(paths: readonly string[], options: Parameters<typeof openPictures>[1]): Promise<Pictures> {
   const all: Pictures[] = []
-  for (const path of new Set(paths)) all.push(await openPictures(path, { imageSize, withoutCaptions: true }))
+  for (const path of new Set(paths)) all.push(await openPictures(path, options))
   return {
     fingerprint: all.map(({ fingerprint }) => fingerprint).join(' '),
     count: async () => (await Promise.all(all.map(each => each.count()))).reduce((a, b) => a + b, 0),
@@ -162,11 +169,4 @@ async function openAll(paths: readonly string[], imageSize: number): Promise<Pic
       for (const each of all) yield* each.samples({ onBadSample })
     },
   }
-}
-
-function generateOptions({ beams, sample, topK, topP, temperature, seed }: CaptionFlags): Partial<GenerateOptions> {
-  for (const [flag, value] of Object.entries({ '--top-k': topK, '--top-p': topP, '--temperature': temperature }))
-    if (value !== undefined && !sample) throw new UsageError(`${flag} ${value} has no effect without --sample`)
-  if (sample && beams > 1) throw new UsageError(`--sample and --beams ${beams}: give one of them`)
-  return { beams, sample, topK, topP, temperature: temperature ?? 1, generator: new Generator(seed) }
 }

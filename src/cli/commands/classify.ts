@@ -1,6 +1,8 @@
 // `cocagrad classify`: the classes of pictures, from a classifier, or the nearest of given labels.
 
+import { statSync } from 'node:fs'
 import type { Command } from 'commander'
+import { listImages } from '../../data/index.ts'
 import { percent } from '../../demo/words.ts'
 import {
   classLogits,
@@ -31,18 +33,20 @@ export function addClassify(program: Command): void {
     .description(
       'Print the class of each picture: the label with the nearest embedding or, for a classifier, one of its own classes.',
     )
-    .argument('<image...>', 'PNG, JPEG or WebP files')
+    .argument('<image...>', 'images (PNG, JPEG or WebP, with sharp also GIF, AVIF or TIFF), or folders of them')
     .option('--labels <file or a,b,c>', 'the labels to choose from; a classifier has its own')
     .action(classifyImages)
   examples(
     modelOptions(templateOption(command)),
     'classify picture.png --labels "red circle,blue star" --run runs/first',
-    'classify *.png --run runs/classes',
+    'classify pictures --run runs/classes',
+    'classify pictures --labels labels.txt --template templates.txt --run runs/first --json',
     'classify *.png --labels circle,star --template "a small red {}" --template "a large red {}" --run runs/first',
   )
 }
 
-async function classifyImages(paths: readonly string[], flags: ClassifyFlags): Promise<void> {
+async function classifyImages(given: readonly string[], flags: ClassifyFlags): Promise<void> {
+  const paths = await imagesAt(given)
   const run = await openTrained(flags, 'coca', 'dual-encoder', 'classifier')
   const { template, json } = flags
   if ('classes' in run) {
@@ -61,6 +65,13 @@ async function classifyImages(paths: readonly string[], flags: ClassifyFlags): P
     json,
     cosines,
   )
+}
+
+/** Every image of a folder and of the folders in it, in place of the folder. */
+async function imagesAt(paths: readonly string[]): Promise<string[]> {
+  const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+  const lists = await Promise.all(paths.map(path => (isFolder(path) ? listImages(path) : [path])))
+  return lists.flat()
 }
 
 /** Cosines of pictures and labels, row by row, and the scale that makes them logits. */

@@ -45,7 +45,7 @@ export function addEmbed(program: Command): void {
 async function embed(source: string, flags: EmbedFlags): Promise<void> {
   const { out, batchSize, truncate, strict, json } = flags
   const trained = await openTrained(flags, 'coca', 'dual-encoder')
-  const pictures = await openPictures(source, { imageSize: trained.model.config.image.size })
+  const pictures = await openPictures(source, { imageSize: trained.model.config.image.size, pixels: trained.pixels })
   const bar = await countedBar('embedding', () => pictures.count())
   const result = await interruptible('stopping after this batch', signal =>
     embedPictures(trained, pictures, out, {

@@ -101,7 +101,7 @@ export async function evaluate(flags: EvaluateFlags): Promise<void> {
 }
 
 /** The data in the form that a model reads. */
-async function openFor({ model, family }: Opened<FamilyName>, { data, frames }: EvaluateFlags) {
+async function openFor({ model, family, pixels }: Opened<FamilyName>, { data, frames }: EvaluateFlags) {
   const onBadSample = (bad: BadSample) => say(skippedLine(bad))
   if (model instanceof VideoClassifier || model instanceof MultimodalClassifier) {
     const expected = model instanceof VideoClassifier ? model.frames : undefined
@@ -109,11 +109,13 @@ async function openFor({ model, family }: Opened<FamilyName>, { data, frames }: 
       throw new UsageError(
         `--frames ${frames}: the model reads ${expected === undefined ? 'no clips' : `${expected} frames`}`,
       )
-    const examples = await openExamples(data, family as 'video-classifier' | 'multimodal-classifier', model.config)
+    const examples = await openExamples(data, family as 'video-classifier' | 'multimodal-classifier', model.config, {
+      pixels,
+    })
     if (!(examples instanceof ShardStream)) return examples
     return { ...(await examples.all(onBadSample)), fingerprint: examples.fingerprint }
   }
-  return openAnyData(data, { imageSize: model.config.image.size, frames, onBadSample })
+  return openAnyData(data, { imageSize: model.config.image.size, pixels, frames, onBadSample })
 }
 
 /** @throws UsageError for labels or templates that the model or the protocols have no use for */

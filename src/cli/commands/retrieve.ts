@@ -39,7 +39,7 @@ export function addRetrieve(program: Command): void {
     .description(
       'Find the pictures of a folder, or of embeddings in a file, that are nearest to a sentence or to another picture.',
     )
-    .option('--images <path>', 'a folder with PNG, JPEG and WebP files in it and below, or shards: data/{000..099}.tar')
+    .option('--images <path>', 'a folder with images in it and below, or shards: data/{000..099}.tar')
     .option('--index <file>', 'or embeddings that `embed` wrote with the same model: a gallery of any size')
     .option('--query <text>', 'what to look for, in words')
     .option('--image <file>', 'what to look for, as a picture')
@@ -86,7 +86,11 @@ interface Search {
 }
 
 async function pictureSearch(path: string, trained: TrainedModel<EmbeddingModel>): Promise<Search> {
-  const pictures = await openPictures(path, { imageSize: trained.model.config.image.size, withoutCaptions: true })
+  const pictures = await openPictures(path, {
+    imageSize: trained.model.config.image.size,
+    pixels: trained.pixels,
+    withoutCaptions: true,
+  })
   return {
     count: () => pictures.count(),
     async run(wanted, top, bar, signal) {

@@ -99,7 +99,7 @@ async function runTask(name: string, flags: TaskFlags, settings: SettingsFile): 
     test === undefined
       ? {}
       : {
-          check: ({ family, model }: RunConfig) => openExamples(test, family, model),
+          check: ({ family, model, pixels }: RunConfig) => openExamples(test, family, model, { pixels }),
           advice: ` --test ${test}`,
         }
   const { value, text } = await trainRun(name, others, defaults, options)

@@ -1,6 +1,7 @@
 // `cocagrad train`: starts a new run on pictures with captions, or continues an old one.
 
 import type { Command } from 'commander'
+import type { ImagePixels } from '../../data/index.ts'
 import { readJson } from '../../io/index.ts'
 import type { FamilyName } from '../../models/index.ts'
 
@@ -13,7 +14,7 @@ import {
   train,
   withOrigin,
 } from '../../train/index.ts'
-import { InterruptedError, UsageError } from '../errors.ts'
+import { flagOf, InterruptedError, UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import {
   collect,
@@ -24,6 +25,7 @@ import {
   jsonOption,
   nonNegativeNumber,
   openDevice,
+  pixelsOption,
   positiveInteger,
   positiveNumber,
   wholeNumber,
@@ -61,6 +63,7 @@ export interface TrainFlags {
   readonly strict?: boolean
   readonly threads?: number
   readonly seed?: number
+  readonly pixels?: ImagePixels
   readonly device?: string
   readonly backend?: string
 }
@@ -136,6 +139,7 @@ export const trainingOptions = (command: Command): Command =>
     .option('--strict', 'stop at a sample that cannot be read, instead of skipping it')
     .option('--threads <n>', 'threads that decode images (default: one less than the processors)', wholeNumber)
     .option('--seed <n>', 'seed of all random numbers', wholeNumber)
+    .addOption(pixelsOption('those of --from, else upright'))
 
 /** --rate encoder=0.1 */
 function rate(text: string, before: Readonly<Record<string, number>> = {}): Record<string, number> {
@@ -212,7 +216,7 @@ async function start(
 
 async function resume(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
   const { out, resume: _, json: __, steps, backend, ...others } = flags
-  const ignored = Object.keys(others).map(name => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`)
+  const ignored = Object.keys(others).map(flagOf)
   if (ignored.length > 0) say(`note: a resumed run keeps its own settings; ignored: ${ignored.join(', ')}`)
   if (backend !== undefined) await openDevice({ device: 'gpu', backend })
   return resumeTraining(out, { ...hooks, steps })
@@ -247,6 +251,7 @@ async function configOf(flags: TrainFlags, defaults: SettingsFile): Promise<RunC
     threads,
     seed,
     device,
+    pixels,
   } = flags
   if (steps !== undefined && epochs !== undefined) throw new UsageError('--steps and --epochs: give one of them')
   const written = file === undefined ? {} : await readJson(file)
@@ -274,6 +279,7 @@ async function configOf(flags: TrainFlags, defaults: SettingsFile): Promise<RunC
     threads,
     seed,
     device,
+    pixels,
   }
   const length =
     steps !== undefined || epochs !== undefined

@@ -4,12 +4,22 @@
 
 import { type DecodedPng, decode as decodePng } from 'fast-png'
 import jpeg from 'jpeg-js'
-import { type ImageHeader, LARGEST_IMAGE } from './header.ts'
+import { ImageError, messageOf } from '../../io/index.ts'
+import { type ImageHeader, LARGEST_IMAGE, type SharpFormat } from './header.ts'
+import { modeOfGif, modeOfPng, modeOfTiff, modeOfWebp } from './modes.ts'
 import type { RgbImage } from './resize.ts'
+import { cmykToRgb, type StoredImage } from './stored.ts'
 import { decodeJpeg, decodeWebp } from './wasm.ts'
 
-/** Decodes a file as it is stored; throws the library's error if the file is broken. */
-export type PixelDecoder = (bytes: Uint8Array, header: ImageHeader) => Promise<RgbImage>
+/** Decodes files as they are stored; throws the library's error if a file is broken. */
+export interface PixelDecoder {
+  /** without transparency, in 8 bits */
+  rgb(bytes: Uint8Array, header: ImageHeader): Promise<RgbImage>
+  /** in the mode in which Pillow opens the file */
+  stored(bytes: Uint8Array, header: ImageHeader): Promise<StoredImage>
+  /** the header of a format that only sharp reads; absent without sharp */
+  header?(bytes: Uint8Array, format: SharpFormat, file?: string): Promise<ImageHeader>
+}
 
 type Sharp = typeof import('sharp').default
 
@@ -17,27 +27,104 @@ type Sharp = typeof import('sharp').default
 export function sharpDecoder(sharp: Sharp): PixelDecoder {
   sharp.concurrency(1)
   sharp.cache(false)
-  return async (bytes, { cmyk }) => {
-    const image = sharp(bytes, { ignoreIcc: true, limitInputPixels: LARGEST_IMAGE })
-    const raw = cmyk
-      ? image.pipelineColourspace('cmyk').toColourspace('cmyk')
-      : image.removeAlpha().toColourspace('srgb')
-    const { data, info } = await raw.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true }).catch(inPlainWords)
-    const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length)
-    return { width: info.width, height: info.height, data: cmyk ? cmykToRgb(pixels) : pixels }
+  const open = (bytes: Uint8Array) => sharp(bytes, { ignoreIcc: true, limitInputPixels: LARGEST_IMAGE })
+  const rgb: PixelDecoder['rgb'] = async (bytes, { cmyk }) => {
+    if (cmyk) return convert(await fourColours(open(bytes)))
+    return raw(open(bytes).removeAlpha().toColourspace('srgb'), 3)
+  }
+  return {
+    rgb,
+    async header(bytes, format, file) {
+      try {
+        const { width, height, orientation = 1, space } = await open(bytes).metadata()
+        return { format, width, height, orientation, cmyk: space === 'cmyk' }
+      } catch (error) {
+        throw new ImageError(`${format} cannot be decoded: ${messageOf(error).split('\n')[0]}`, { file, cause: error })
+      }
+    },
+    async stored(bytes, header) {
+      switch (await modeOf(bytes, header)) {
+        case 'P':
+          return { ...(await rgb(bytes, header)), mode: 'P' }
+        case 'RGBA':
+          return { ...(await raw(open(bytes).toColourspace('srgb').ensureAlpha(), 4)), mode: 'RGBA' }
+        case 'CMYK':
+          return { ...(await fourColours(open(bytes))), mode: 'CMYK' }
+        case 'I;16': {
+          const grey = open(bytes).removeAlpha().toColourspace('grey16').raw({ depth: 'ushort' })
+          const { data, info } = await grey.toBuffer({ resolveWithObject: true }).catch(inPlainWords)
+          const values = new Uint16Array(data.buffer, data.byteOffset, data.length / 2)
+          return { width: info.width, height: info.height, data: values, mode: 'I;16' }
+        }
+        case 'RGB':
+          return { ...(await rgb(bytes, header)), mode: 'RGB' }
+      }
+    },
+  }
+
+  /** The mode of a file: from its header, or for formats that only sharp reads, from sharp. */
+  async function modeOf(bytes: Uint8Array, { format, cmyk }: ImageHeader): Promise<StoredImage['mode']> {
+    if (format === 'JPEG') return cmyk ? 'CMYK' : 'RGB'
+    if (format === 'PNG') return modeOfPng(bytes)
+    if (format === 'WebP') return modeOfWebp(bytes)
+    if (format === 'GIF') return modeOfGif(bytes)
+    const { space, depth, hasAlpha } = await open(bytes).metadata()
+    if (cmyk) return 'CMYK'
+    if (hasAlpha) return 'RGBA'
+    if (space === 'grey16' || (space === 'b-w' && depth === 'ushort')) return 'I;16'
+    return format === 'TIFF' ? modeOfTiff(bytes) : 'RGB'
   }
 }
+
+type Pipeline = ReturnType<Sharp>
+
+async function raw(image: Pipeline, channels: 3 | 4): Promise<RgbImage> {
+  const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true }).catch(inPlainWords)
+  if (info.channels !== channels) throw new Error(`has ${info.channels} channels in place of ${channels}`)
+  return { width: info.width, height: info.height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) }
+}
+
+const fourColours = (image: Pipeline): Promise<RgbImage> =>
+  raw(image.pipelineColourspace('cmyk').toColourspace('cmyk'), 4)
+
+const convert = ({ data, ...size }: RgbImage): RgbImage => ({ ...size, data: cmykToRgb(data) })
 
 /** If many files are decoded at once, sharp may lose the message of libjpeg and report its own settings instead. */
 function inPlainWords(error: Error): never {
   throw error.message.includes('failOn') ? new Error('its data is cut off or damaged', { cause: error }) : error
 }
 
-/** Decoding without native packages. */
-export const javascriptDecoder: PixelDecoder = async (bytes, { format, cmyk }) => {
-  if (format === 'PNG') return pngToRgb(bytes)
-  if (format === 'WebP') return decodeWebp(bytes)
-  return cmyk ? cmykJpegToRgb(bytes) : decodeJpeg(bytes)
+const rgbByJavascript: PixelDecoder['rgb'] = async (bytes, { format, cmyk }) => {
+  if (format === 'PNG') return pngToRgb(openPng(bytes))
+  if (format === 'WebP') return withoutAlpha(await decodeWebp(bytes))
+  return cmyk ? cmykJpegToRgb(bytes) : withoutAlpha(await decodeJpeg(bytes))
+}
+
+/** Decoding without native packages. A JPEG of four colours is given as RGB, not in its own mode. */
+export const javascriptDecoder: PixelDecoder = {
+  rgb: rgbByJavascript,
+  async stored(bytes, header) {
+    const mode = header.format === 'PNG' ? modeOfPng(bytes) : header.format === 'WebP' ? modeOfWebp(bytes) : 'RGB'
+    if (mode === 'RGB' || mode === 'P' || mode === 'CMYK')
+      return { ...(await rgbByJavascript(bytes, header)), mode: mode === 'P' ? 'P' : 'RGB' }
+    if (header.format === 'WebP') return { ...(await decodeWebp(bytes)), mode: 'RGBA' }
+    const png = openPng(bytes)
+    const { width, height } = png
+    if (mode === 'I;16') return { width, height, data: Uint16Array.from(png.data), mode }
+    return { width, height, data: withAlpha(png), mode }
+  },
+}
+
+/** Red, green, blue and alpha of a PNG that stores it. */
+function withAlpha(png: DecodedPng): Uint8Array {
+  const { data: colours } = pngToRgb(png)
+  const { data, channels, depth } = png
+  const rgba = new Uint8Array((colours.length / 3) * 4)
+  for (let i = 0; i < rgba.length / 4; i++) {
+    rgba.set(colours.subarray(i * 3, i * 3 + 3), i * 4)
+    rgba[i * 4 + 3] = data[(i + 1) * channels - 1] >> (depth === 16 ? 8 : 0)
+  }
+  return rgba
 }
 
 function cmykJpegToRgb(bytes: Uint8Array): RgbImage {
@@ -49,25 +136,16 @@ function cmykJpegToRgb(bytes: Uint8Array): RgbImage {
   })
 }
 
-/** White paper less ink, (255 - colour) (255 - black) / 255, rounded as Pillow rounds it. */
-function cmykToRgb(pixels: Uint8Array): Uint8Array {
-  const rgb = new Uint8Array((pixels.length / 4) * 3)
-  for (let from = 0, to = 0; from < pixels.length; from += 4) {
-    const paper = 255 - pixels[from + 3]
-    for (let c = 0; c < 3; c++) {
-      const product = pixels[from + c] * paper + 128
-      rgb[to++] = Math.max(0, paper - (((product >> 8) + product) >> 8))
-    }
-  }
-  return rgb
-}
-
-function pngToRgb(bytes: Uint8Array): RgbImage {
+function openPng(bytes: Uint8Array): DecodedPng {
   const png = decodePng(bytes, { checkCrc: true })
   if (png.depth < 8 && bytes[28] !== 0)
     throw new Error(
       `interlaced PNG of ${png.depth} bits per sample: install sharp to read it, or save it without interlacing`,
     )
+  return png
+}
+
+function pngToRgb(png: DecodedPng): RgbImage {
   const { width, height, channels, depth } = png
   const samples = unpackSamples(png)
   const data = new Uint8Array(width * height * 3)
@@ -107,4 +185,14 @@ function unpackSamples({ data, depth, width, height, channels }: DecodedPng): Ar
       samples[y * width * channels + x] = (data[y * rowBytes + Math.floor(x / perByte)] >> shift) & mask
     }
   return samples
+}
+
+function withoutAlpha({ data, ...size }: RgbImage): RgbImage {
+  const rgb = new Uint8Array((data.length / 4) * 3)
+  for (let from = 0, to = 0; from < data.length; from += 4) {
+    rgb[to++] = data[from]
+    rgb[to++] = data[from + 1]
+    rgb[to++] = data[from + 2]
+  }
+  return { ...size, data: rgb }
 }

@@ -3,8 +3,17 @@
 
 import { ImageError } from '../../io/index.ts'
 
+/** The formats that are read, for messages. */
+export const IMAGE_FORMATS = 'PNG, JPEG, WebP, GIF, AVIF or TIFF'
+
+/** Formats that only sharp reads; its library reads their headers too. */
+export type SharpFormat = 'GIF' | 'AVIF' | 'TIFF'
+/** Whether only sharp reads a format. */
+export const isSharpFormat = (format: string | undefined): format is SharpFormat =>
+  format === 'GIF' || format === 'AVIF' || format === 'TIFF'
+
 export interface ImageHeader {
-  readonly format: 'PNG' | 'JPEG' | 'WebP'
+  readonly format: 'PNG' | 'JPEG' | 'WebP' | SharpFormat
   /** as stored, before the orientation is applied */
   readonly width: number
   readonly height: number
@@ -43,14 +52,15 @@ function readHeader(bytes: Uint8Array, file?: string): ImageHeader {
   if (startsWithText(bytes, 0, 'RIFF') && startsWithText(bytes, 8, 'WEBP')) return readWebpHeader(bytes, file)
   const format = foreignFormat(bytes)
   throw new ImageError(
-    format === undefined ? 'is neither PNG, JPEG nor WebP' : `is ${format}: only PNG, JPEG and WebP are read`,
+    format === undefined ? `is no ${IMAGE_FORMATS}` : `is ${format}: only ${IMAGE_FORMATS} are read`,
     { file },
   )
 }
 
-function foreignFormat(bytes: Uint8Array): string | undefined {
+/** The name of a format that is known, but not read here. */
+export function foreignFormat(bytes: Uint8Array): string | undefined {
   if (startsWithText(bytes, 0, 'GIF8')) return 'GIF'
-  if (startsWithText(bytes, 4, 'ftypavif')) return 'AVIF'
+  if (startsWithText(bytes, 4, 'ftypavif') || startsWithText(bytes, 4, 'ftypavis')) return 'AVIF'
   if (startsWithText(bytes, 4, 'ftyphei')) return 'HEIC'
   if (startsWithText(bytes, 0, 'BM')) return 'BMP'
   if (startsWith(bytes, 0, 0x49, 0x49, 0x2a, 0) || startsWith(bytes, 0, 0x4d, 0x4d, 0, 0x2a)) return 'TIFF'

@@ -4,17 +4,33 @@ import { encode } from 'fast-png'
 import { ImageError, messageOf, readBytes } from '../../io/index.ts'
 
 import * as is from '../../tensor/kinds.ts'
-import { optionalGroup, type Settings, type Settled, settle } from '../../tensor/options.ts'
+import { optionalGroup, type Settings, settle } from '../../tensor/options.ts'
 import { javascriptDecoder, type PixelDecoder, sharpDecoder } from './decoders.ts'
-import { readImageHeader } from './header.ts'
+import { foreignFormat, isSharpFormat, readImageHeader } from './header.ts'
 import { chooseCrop, cropOptions, type RandomCrop } from './random-crop.ts'
-import { orient, type RgbImage, resizePart, resizeToSquare } from './resize.ts'
+import { orient, resizeToSquare } from './resize.ts'
+import { resizeStored } from './stored.ts'
 
-/** Names of files that are taken for images. */
-export const IMAGE_FILE = /\.(png|jpe?g|webp)$/i
+/** Names of files that are taken for images. What a file is, its bytes say, whatever its name. */
+export const IMAGE_FILE = /\.(png|jpe?g|webp|gif|avif|tiff?)$/i
 
 /** `auto` uses sharp if it is installed. */
 export type ImageDecoder = 'auto' | 'sharp' | 'javascript'
+
+/**
+ * How a file becomes pixels. `upright` turns a picture as its EXIF orientation says, takes the upper 8 of 16 bits, and converts it to RGB
+ * before it is scaled. `openclip` gives the pixels of OpenCLIP's `preprocess(Image.open(file))`, with which results of released models
+ * are published: it does not turn pictures, and scales a picture in the form in which it is stored and converts it to RGB afterwards:
+ *
+ * - of a palette, or of black and white, the nearest pixel is taken, without smoothing;
+ * - colours with transparency are weighted by it, and then it is dropped;
+ * - 16 bits of grey are clipped to 255, so that all but the darkest are white;
+ * - four colours are scaled as they are (without sharp after the conversion).
+ */
+export type ImagePixels = 'upright' | 'openclip'
+
+/** The kind of the option `pixels`. */
+export const imagePixels = is.choice<ImagePixels>('upright', 'openclip')
 
 export interface DecodeImageOptions {
   /** side of the resulting square in pixels */
@@ -22,8 +38,10 @@ export interface DecodeImageOptions {
   readonly decoder?: ImageDecoder
   /** crop the picture at random, instead of at its centre */
   readonly crop?: RandomCrop
-  /** turn the picture as its EXIF orientation says; default true */
+  /** turn the picture as its EXIF orientation says; default true; `pixels: 'openclip'` never turns it */
   readonly upright?: boolean
+  /** default 'upright' */
+  readonly pixels?: ImagePixels
   /** name of the bytes in an error */
   readonly name?: string
 }
@@ -32,6 +50,7 @@ const decodeOptions = {
   decoder: is.choice('auto', 'sharp', 'javascript'),
   crop: optionalGroup({ ...cropOptions, seed: is.number }),
   upright: true,
+  pixels: imagePixels,
   name: is.optional(is.text),
 } satisfies Settings<DecodeImageOptions>
 
@@ -74,10 +93,18 @@ export async function imageDecoder(): Promise<ImageDecoderReport> {
   return { name: 'javascript', note }
 }
 
-async function chooseDecoder(decoder: ImageDecoder): Promise<PixelDecoder> {
-  if (decoder === 'javascript') return javascriptDecoder
+async function chooseDecoder(decoder: ImageDecoder, foreign?: string, file?: string): Promise<PixelDecoder> {
+  if (decoder === 'javascript') {
+    if (foreign === undefined) return javascriptDecoder
+    throw new ImageError(`is ${foreign}, which only sharp reads: write decoder: 'sharp', or save it as PNG`, { file })
+  }
   const sharp = await loadSharp()
   if (!(sharp instanceof Error)) return sharp
+  if (foreign !== undefined)
+    throw new ImageError(
+      `is ${foreign}, which only sharp reads, but sharp cannot be loaded (${sharp.message}): npm install sharp, or save it as PNG`,
+      { file, cause: sharp },
+    )
   if (decoder === 'auto') return javascriptDecoder
   throw new ImageError(`decoder is 'sharp', but sharp cannot be loaded (${sharp.message}): npm install sharp`, {
     cause: sharp,
@@ -85,33 +112,33 @@ async function chooseDecoder(decoder: ImageDecoder): Promise<PixelDecoder> {
 }
 
 /**
- * Decodes a PNG, JPEG or WebP into a square of bytes: EXIF orientation is applied, transparency and colour profiles are
- * left out, the shorter side is scaled to `size` (bicubic, anti-aliased) and the centre is kept, or a random crop.
- * The pixels are those of Pillow's `convert('RGB')`, `resize` and `crop`.
+ * Decodes an image into a square of bytes: EXIF orientation is applied, transparency and colour profiles are left out, the shorter
+ * side is scaled to `size` (bicubic, anti-aliased) and the centre is kept, or a random crop. The pixels are those of Pillow's
+ * `convert('RGB')`, `resize` and `crop`; with `pixels: 'openclip'` those of OpenCLIP, see {@link ImagePixels}. PNG, JPEG and WebP are
+ * read on every machine; of GIF (its first picture), AVIF and TIFF (its first page) sharp gives the pixels, so they need sharp.
  * @param source a path, or the file's bytes
  * @returns [3, size, size], 0 … 255
- * @throws ImageError naming the file if it is empty, truncated, too large or not an image; FileError if it cannot be read
+ * @throws ImageError naming the file if it is empty, truncated, too large or not an image, or needs sharp, which cannot be loaded;
+ *   FileError if it cannot be read
  */
 export async function decodeImageBytes(source: string | Uint8Array, options: DecodeImageOptions): Promise<Uint8Array> {
   const settled = settle('decodeImage(source, options)', options, decodeOptions)
-  const { size, crop } = settled
+  const { size, crop, name, decoder, pixels, upright } = settled
   if (!Number.isSafeInteger(size) || size < 1) throw new ImageError(`size must be a positive integer, not ${size}`)
-  const image = await decodePixels(source, settled)
-  const square = crop ? resizePart(image, chooseCrop(image, crop), size) : resizeToSquare(image, size)
-  return toChannelsFirst(square.data, size * size)
-}
-
-/** A whole picture, upright. */
-async function decodePixels(
-  source: string | Uint8Array,
-  { decoder, name, upright }: Settled<DecodeImageOptions, typeof decodeOptions>,
-): Promise<RgbImage> {
   const file = typeof source === 'string' ? source : name
-  const decode = await chooseDecoder(decoder)
   const bytes = typeof source === 'string' ? await readBytes(source) : source
-  const header = readImageHeader(bytes, file)
+  const foreign = foreignFormat(bytes)
+  const decode = await chooseDecoder(decoder, isSharpFormat(foreign) ? foreign : undefined, file)
+  const header = isSharpFormat(foreign) ? await decode.header!(bytes, foreign, file) : readImageHeader(bytes, file)
   try {
-    return orient(await decode(bytes, header), upright ? header.orientation : 1)
+    if (pixels === 'upright') {
+      const picture = orient(await decode.rgb(bytes, header), upright ? header.orientation : 1)
+      return toChannelsFirst(resizeToSquare(picture, size, crop && chooseCrop(picture, crop)).data, size * size)
+    }
+    const stored = await decode.stored(bytes, header)
+    // of TIFF, Pillow turns every picture when it opens it
+    const picture = header.format === 'TIFF' ? orient(stored, header.orientation) : stored
+    return toChannelsFirst(resizeStored(picture, size, crop && chooseCrop(picture, crop)).data, size * size)
   } catch (error) {
     throw new ImageError(`${header.format} cannot be decoded: ${messageOf(error)}`, { file, cause: error })
   }

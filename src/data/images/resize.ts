@@ -9,6 +9,13 @@ export interface RgbImage {
   readonly data: Uint8Array
 }
 
+/** Pixels row by row, of any number of channels. */
+interface Pixels {
+  readonly width: number
+  readonly height: number
+  readonly data: Uint8Array | Uint16Array
+}
+
 /** A rectangle of pixels. */
 export interface Box {
   readonly left: number
@@ -21,14 +28,16 @@ export interface Box {
  * Undoes an EXIF orientation, so that the picture is upright.
  * @param orientation 1 to 8 (Exif 2.3, 4.6.4, tag 0x0112): 1 to 4 keep rows as rows, 5 to 8 exchange rows and columns
  */
-export function orient(image: RgbImage, orientation: number): RgbImage {
+export function orient<Image extends Pixels>(image: Image, orientation: number): Image {
   if (orientation === 1) return image
   const { width, height, data } = image
+  const channels = data.length / (width * height)
   const swapped = orientation >= 5
   const turned = {
+    ...image,
     width: swapped ? height : width,
     height: swapped ? width : height,
-    data: new Uint8Array(data.length),
+    data: data.slice(),
   }
   const flipX = [2, 3, 7, 8].includes(orientation)
   const flipY = [3, 4, 6, 7].includes(orientation)
@@ -38,31 +47,51 @@ export function orient(image: RgbImage, orientation: number): RgbImage {
       const down = swapped ? x : y
       const sourceX = flipX ? width - 1 - across : across
       const sourceY = flipY ? height - 1 - down : down
-      const from = (sourceY * width + sourceX) * 3
-      const to = (y * turned.width + x) * 3
-      for (let c = 0; c < 3; c++) turned.data[to + c] = data[from + c]
+      const from = (sourceY * width + sourceX) * channels
+      const to = (y * turned.width + x) * channels
+      for (let c = 0; c < channels; c++) turned.data[to + c] = data[from + c]
     }
   return turned
 }
 
-/**
- * Scales the shorter side to `size` and keeps the central square: [height, width, 3] to [size, size, 3], as CLIP's
- * `Resize(size, BICUBIC)` and `CenterCrop(size)`: the longer side is rounded down, the centre to the even pixel.
- */
-export function resizeToSquare(image: RgbImage, size: number): RgbImage {
-  const { width, height } = image
-  const shorter = Math.min(width, height)
-  const [across, down] = [width, height].map(length => {
-    const scaled = length === shorter ? size : Math.floor((size * length) / shorter)
-    return bicubicTaps({ start: 0, length, scaled, first: roundHalfToEven((scaled - size) / 2), count: size })
-  })
-  return resample(image, across, down)
+/** How one side of a picture is scaled: `length` inputs from `start` on to `scaled` outputs, of which `count` from `first` on are kept. */
+export interface ScaledSide {
+  readonly start: number
+  readonly length: number
+  readonly scaled: number
+  readonly first: number
+  readonly count: number
 }
 
-/** Scales a part of an image, of any aspect ratio, to a square: [height, width, 3] to [size, size, 3]. */
-export function resizePart(image: RgbImage, { left, top, width, height }: Box, size: number): RgbImage {
-  const across = bicubicTaps({ start: left, length: width, scaled: size, first: 0, count: size })
-  const down = bicubicTaps({ start: top, length: height, scaled: size, first: 0, count: size })
+/**
+ * Width and height of a picture, or of a part of it, to a square. Without a part, as CLIP's `Resize(size)` and
+ * `CenterCrop(size)`: the shorter side becomes `size`, the longer one is rounded down, the centre to the even pixel.
+ */
+export function squareSides(
+  { width, height }: { readonly width: number; readonly height: number },
+  size: number,
+  part?: Box,
+): [across: ScaledSide, down: ScaledSide] {
+  const common = { scaled: size, first: 0, count: size }
+  if (part)
+    return [
+      { ...common, start: part.left, length: part.width },
+      { ...common, start: part.top, length: part.height },
+    ]
+  const shorter = Math.min(width, height)
+  const side = (length: number) => {
+    const scaled = length === shorter ? size : Math.floor((size * length) / shorter)
+    return { start: 0, length, scaled, first: roundHalfToEven((scaled - size) / 2), count: size }
+  }
+  return [side(width), side(height)]
+}
+
+/**
+ * Scales a picture to a square, bicubic and anti-aliased: [height, width, 3] to [size, size, 3].
+ * @param part a part of the picture, of any aspect ratio; default its centre, as in {@link squareSides}
+ */
+export function resizeToSquare(image: RgbImage, size: number, part?: Box): RgbImage {
+  const [across, down] = squareSides(image, size, part).map(bicubicTaps)
   return resample(image, across, down)
 }
 
@@ -86,40 +115,38 @@ interface Taps {
 /** Weights are integers with this number of fractional bits: the sum of their products with 255 fits in 32 bits. */
 const BITS = 22
 
-/**
- * `length` inputs from `start` on are scaled to `scaled` outputs, of which `count` from `first` on are computed. Inputs
- * outside of this range are not used.
- */
-function bicubicTaps(options: {
-  readonly start: number
-  readonly length: number
-  readonly scaled: number
-  readonly first: number
-  readonly count: number
-}): Taps {
-  const { start, length, scaled, first, count } = options
+/** The same, with weights that sum to 1. */
+export interface BicubicWeights extends Omit<Taps, 'weights'> {
+  readonly weights: Float64Array
+}
+
+/** The inputs and weights of every output that is kept. Inputs outside of the side's range are not used. */
+export function bicubicWeights({ start, length, scaled, first, count }: ScaledSide): BicubicWeights {
   const step = length / scaled
   const stretch = Math.max(1, step)
   const support = 2 * stretch
   const width = Math.min(length, Math.ceil(support) * 2 + 1)
-  const taps = { count, width, first: new Int32Array(count), weights: new Int32Array(count * width) }
-  const weights = new Float64Array(width)
+  const result = { count, width, first: new Int32Array(count), weights: new Float64Array(count * width) }
   for (let i = 0; i < count; i++) {
     const centre = (first + i + 0.5) * step
     const from = Math.max(0, Math.trunc(centre - support + 0.5))
     const to = Math.min(length, Math.trunc(centre + support + 0.5))
+    const weights = result.weights.subarray(i * width, i * width + to - from)
     let total = 0
     for (let x = from; x < to; x++) {
       weights[x - from] = catmullRom((x - centre + 0.5) / stretch)
       total += weights[x - from]
     }
-    taps.first[i] = start + from
-    for (let x = from; x < to; x++) {
-      const scaledWeight = (weights[x - from] / total) * 2 ** BITS
-      taps.weights[i * width + x - from] = Math.trunc(scaledWeight + (scaledWeight < 0 ? -0.5 : 0.5))
-    }
+    result.first[i] = start + from
+    for (let x = 0; x < to - from; x++) weights[x] /= total
   }
-  return taps
+  return result
+}
+
+function bicubicTaps(side: ScaledSide): Taps {
+  const { weights, ...places } = bicubicWeights(side)
+  const rounded = Int32Array.from(weights, weight => Math.trunc(weight * 2 ** BITS + (weight < 0 ? -0.5 : 0.5)))
+  return { ...places, weights: rounded }
 }
 
 /** The cubic convolution kernel with a = -1/2 (Keys 1981, "Cubic convolution interpolation"). */

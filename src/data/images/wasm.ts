@@ -5,7 +5,6 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import decodeJpegFile, { init as initJpeg } from '@jsquash/jpeg/decode.js'
 import decodeWebpFile, { init as initWebp } from '@jsquash/webp/decode.js'
-import type { RgbImage } from './resize.ts'
 
 /** The class of the libraries' results, which exists in browsers but not in Node. */
 class PixelData {
@@ -18,6 +17,13 @@ class PixelData {
     this.width = width
     this.height = height
   }
+}
+
+/** Pixels row by row, four bytes each: [height, width, 4]. */
+export interface RgbaImage {
+  readonly width: number
+  readonly height: number
+  readonly data: Uint8Array
 }
 
 type Init = (module: WebAssembly.Module, options: { printErr(line: string): void }) => Promise<void>
@@ -38,13 +44,13 @@ class WasmDecoder {
   }
 
   /** One file at a time, so that the messages belong to this file. */
-  decode(bytes: Uint8Array): Promise<RgbImage> {
+  decode(bytes: Uint8Array): Promise<RgbaImage> {
     const turn = this.#turn.then(() => this.#one(bytes))
     this.#turn = turn.catch(() => {})
     return turn
   }
 
-  async #one(bytes: Uint8Array): Promise<RgbImage> {
+  async #one(bytes: Uint8Array): Promise<RgbaImage> {
     this.#ready ??= this.#load()
     await this.#ready
     this.#messages = []
@@ -57,7 +63,7 @@ class WasmDecoder {
     }
     if (this.#messages.length > 0 || !image) throw new Error(this.#messages.join('; ') || 'its data is damaged')
     const { width, height, data } = image
-    return { width, height, data: withoutAlpha(data) }
+    return { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) }
   }
 
   async #load(): Promise<void> {
@@ -71,21 +77,11 @@ const jpeg = new WasmDecoder('@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm', initJpe
 const webp = new WasmDecoder('@jsquash/webp/codec/dec/webp_dec.wasm', initWebp, decodeWebpFile)
 
 /** Decodes a JPEG in grey or three colours, as it is stored. Throws libjpeg's message if it is damaged. */
-export const decodeJpeg = (bytes: Uint8Array): Promise<RgbImage> => jpeg.decode(bytes)
+export const decodeJpeg = (bytes: Uint8Array): Promise<RgbaImage> => jpeg.decode(bytes)
 
-/** Decodes a WebP without its transparency. */
-export async function decodeWebp(bytes: Uint8Array): Promise<RgbImage> {
+/** Decodes a WebP with its transparency. */
+export async function decodeWebp(bytes: Uint8Array): Promise<RgbaImage> {
   const isAnimated = bytes[15] === 0x58 && (bytes[20] & 2) !== 0 // VP8X with its flag
   if (isAnimated) throw new Error('animated WebP: install sharp to read its first picture')
   return webp.decode(bytes)
-}
-
-function withoutAlpha(pixels: Uint8ClampedArray): Uint8Array {
-  const rgb = new Uint8Array((pixels.length / 4) * 3)
-  for (let from = 0, to = 0; from < pixels.length; from += 4) {
-    rgb[to++] = pixels[from]
-    rgb[to++] = pixels[from + 1]
-    rgb[to++] = pixels[from + 2]
-  }
-  return rgb
 }

@@ -23,7 +23,7 @@ import type {
   OnBadSample,
   WindowOptions,
 } from '../image-text-source.ts'
-import { type ImageDecoder, toUnitRange } from '../images/image.ts'
+import { type ImageDecoder, type ImagePixels, imagePixels, toUnitRange } from '../images/image.ts'
 import type { RandomCrop } from '../images/random-crop.ts'
 import { classesOf, isReadLabels, type ReadLabels } from '../labels.ts'
 import { type ImagePart, kindOfShard, type ShardIndex, type ShardSample } from './shard-index.ts'
@@ -36,6 +36,8 @@ export interface OpenShardsOptions {
   readonly decoder?: ImageDecoder
   /** turn pictures as their EXIF orientation says; default true */
   readonly upright?: boolean
+  /** how files become pixels; default 'upright' */
+  readonly pixels?: ImagePixels
   /** threads that decode images and list shards; default 0 */
   readonly threads?: DecodeThreads
   /**
@@ -52,6 +54,7 @@ export const shardsOptions = {
   window: 16,
   decoder: is.choice('auto', 'sharp', 'javascript'),
   upright: true,
+  pixels: imagePixels,
   threads: is.byDefault(0, isThreads),
   labels: is.byDefault<ReadLabels>(false, isReadLabels),
   classes: is.optional(
@@ -224,7 +227,7 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
   /** Samples by their number in some shards. */
   protected examplesOf(parts: readonly ListedShard[]): ShardExamples {
     const { options, pool } = this.shared
-    const { imageSize: size, decoder, upright, labels } = options
+    const { imageSize: size, decoder, upright, pixels, labels } = options
     const all = parts.flatMap(({ shard, samples }) => samples.map(sample => ({ shard, sample })))
     const hasLabels = labels === true || all.some(({ sample }) => sample.labels)
     return {
@@ -242,7 +245,7 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
         const { shard, sample } = all[index]
         // the only image of a sample is named by its key
         const part = { offset, size: bytes, name: sample.images.length === 1 ? sample.key : name }
-        const job = { kind: 'image', file: shard, part, options: { size, decoder, upright, crop } } as const
+        const job = { kind: 'image', file: shard, part, options: { size, decoder, upright, pixels, crop } } as const
         return toUnitRange(await pool.run(job))
       },
     }

@@ -78,7 +78,9 @@ async function* steps(
  * @throws GenerateOptionError, and LogitsError if the model computes NaN or excludes every token
  */
 export async function generate(model: CaptionDecoder, images: Tensor, options: GenerateOptions): Promise<Caption[]> {
-  const settings = checkGenerateOptions(model, images, options)
+  const call = 'model.generate(images, options)'
+  checkArguments(call, [is.tensor], [images])
+  const settings = checkGenerateOptions(model, images.shape[0], options, call)
   if (settings.beams > 1) return beamSearch(model, images, settings)
   const captions = settings.prompts.map(prompt => ({ ids: [...prompt], logProbability: 0, sum: 0, finished: false }))
   for await (const choices of steps(model, images, settings, false)) {
@@ -108,7 +110,7 @@ export async function* stream(
   const call = 'model.stream(image, options)'
   checkArguments(call, [is.tensor], [image])
   if (image.shape[0] !== 1) throw new ShapeError(`stream: one image [1, …], not ${show(image.shape)}`, image.shape)
-  const settings = checkGenerateOptions(model, image, options, call)
+  const settings = checkGenerateOptions(model, 1, options, call)
   if (settings.beams > 1) throw new GenerateOptionError('beams', settings.beams, 'a stream follows one caption')
   for await (const choices of steps(model, image, settings, true)) {
     for (const { id, logProbability, attention = new Float32Array() } of choices)

@@ -1,7 +1,6 @@
 // Options and results of generation.
 
-import { checkArguments } from '../../tensor/arguments.ts'
-import { defaultGenerator, Generator, type Tensor } from '../../tensor/index.ts'
+import { defaultGenerator, Generator } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import type { CaptionDecoder } from './decoding.ts'
@@ -89,11 +88,14 @@ export class GenerateOptionError extends RangeError {
   override readonly name = 'GenerateOptionError'
   readonly option: string
   readonly value: unknown
+  /** what is wrong with the value, without the name of the option */
+  readonly reason: string
 
   constructor(option: string, value: unknown, reason: string) {
     super(`generate: ${option} = ${JSON.stringify(value)}: ${reason}`)
     this.option = option
     this.value = value
+    this.reason = reason
   }
 }
 
@@ -102,20 +104,20 @@ export type GenerateSettings = Required<Omit<GenerateOptions, 'start' | 'end' | 
   Pick<GenerateOptions, 'end' | 'topK' | 'topP'> & { readonly pad?: number }
 
 /**
+ * @param images their number
  * @param call the call that has the options, for errors
  * @throws OptionsError, GenerateOptionError
  */
 export function checkGenerateOptions(
-  model: CaptionDecoder,
-  images: Tensor,
+  model: Pick<CaptionDecoder, 'config'>,
+  images: number,
   options: GenerateOptions,
   call = 'model.generate(images, options)',
 ): GenerateSettings {
-  checkArguments(call, [is.tensor], [images])
   const settled = settle(call, options, generateOptions)
   const { vocabulary, context, padIsWord } = model.config.text
   const pad = padIsWord ? undefined : model.config.text.pad
-  const { start, end, topK, topP, prompts = Array.from({ length: images.shape[0] }, () => [start]) } = settled
+  const { start, end, topK, topP, prompts = Array.from({ length: images }, () => [start]) } = settled
   const { maximumLength = context, minimumLength, lengthPenalty, repetitionPenalty, temperature } = settled
   const { beams, groups, diversity, sample, generator = defaultGenerator() } = settled
 
@@ -142,7 +144,7 @@ export function checkGenerateOptions(
   demand(isCount(beams), 'beams', beams, 'must be a positive integer')
   demand(isCount(groups) && beams % groups === 0, 'groups', groups, `must divide the ${beams} beams`)
   demand(!sample || beams === 1, 'sample', sample, 'beams are searched, not sampled')
-  demand(prompts.length === images.shape[0], 'prompts', prompts, `are ${prompts.length} for ${images.shape[0]} images`)
+  demand(prompts.length === images, 'prompts', prompts, `are ${prompts.length} for ${images} images`)
   for (const prompt of prompts) {
     const option = settled.prompts ? 'prompts' : 'start'
     demand(isCount(prompt.length), option, prompt, 'needs at least one id')

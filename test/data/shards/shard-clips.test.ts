@@ -190,7 +190,7 @@ test('a clip with a broken frame is replaced in training, and named in an error'
   const batches = new BatchIterator(data, undefined, { batchSize: 2, onBadSample: sample => bad.push(sample) })
   const captions = (await take(batches, 3)).flatMap(batch => batch.captions)
   assert.ok(!captions.includes('clip 2'))
-  assert.deepEqual(bad[0], { file: path, key: '2', reason: 'is neither PNG, JPEG nor WebP' })
+  assert.deepEqual(bad[0], { file: path, key: '2', reason: 'is no PNG, JPEG, WebP, GIF, AVIF or TIFF' })
 })
 
 test('shards of clips and of pictures are told apart', async t => {

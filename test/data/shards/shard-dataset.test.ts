@@ -93,7 +93,7 @@ test('a sample that cannot be read is replaced by another, the same at every att
     return { bad: bad.slice(0, 1), captions }
   }
   const { bad, captions } = await seen()
-  assert.deepEqual(bad, [{ file: broken, key: '0008', reason: 'is neither PNG, JPEG nor WebP' }])
+  assert.deepEqual(bad, [{ file: broken, key: '0008', reason: 'is no PNG, JPEG, WebP, GIF, AVIF or TIFF' }])
   assert.equal(captions.length, 12)
   assert.ok(!captions.includes('grey 8'), 'the broken one is left out')
   for (let start = 0; start < 12; start += 3) assert.equal(new Set(captions.slice(start, start + 3)).size, 3)

@@ -1,0 +1,25 @@
+"""Writes what OpenCLIP's preprocessing makes of the pictures in pixels/: Resize, CenterCrop and convert('RGB'), in this order.
+
+pip install open_clip_torch pillow; python3 pixels.py
+"""
+
+import json
+import pathlib
+
+import numpy as np
+import PIL
+from open_clip.transform import image_transform
+from PIL import Image
+
+folder = pathlib.Path(__file__).parent / "pixels"
+sides = (16, 29, 33)
+modes = {}
+for path in sorted(folder.iterdir()):
+    if path.suffix in (".json", ".rgb"):
+        continue
+    with Image.open(path) as picture:
+        modes[path.name] = picture.mode
+        squares = [image_transform(side, is_train=False, mean=(0, 0, 0), std=(1, 1, 1))(picture) for side in sides]
+    pixels = [(square * 255).round().numpy().astype(np.uint8).transpose(1, 2, 0).tobytes() for square in squares]
+    (folder / f"{path.name}.rgb").write_bytes(b"".join(pixels))
+(folder / "index.json").write_text(json.dumps({"pillow": PIL.__version__, "sides": sides, "modes": modes}, indent=1) + "\n")
