@@ -20,7 +20,7 @@ export function parseJson(text: string): unknown {
 }
 
 /** A string, or a number that JSON does not have. */
-const STRING_OR_NUMBER = /"[^"\\]*(?:\\[^][^"\\]*)*"|-?\b(?:NaN|Infinity)\b/g
+const STRING_OR_NUMBER = /"[^"\\]*(?:\\[\s\S][^"\\]*)*"|-?\b(?:NaN|Infinity)\b/g
 
 const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [...'"\\[]{}'].map(each =>
   each.charCodeAt(0),
@@ -38,8 +38,7 @@ function checkLevels(text: string): void {
       else if (character === QUOTE) inString = false
     } else if (character === QUOTE) inString = true
     else if (character === OPEN_LIST || character === OPEN_OBJECT) {
-      if (++levels > MOST_LEVELS)
-        throw new SyntaxError(`more than ${MOST_LEVELS} lists and objects within each other`)
+      if (++levels > MOST_LEVELS) throw new SyntaxError(`more than ${MOST_LEVELS} lists and objects within each other`)
     } else if (character === CLOSE_LIST || character === CLOSE_OBJECT) levels--
   }
 }
