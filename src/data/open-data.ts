@@ -12,6 +12,7 @@ import type { ExampleSource, ImageTextSource, MultiImageSource } from './image-t
 import { type OpenShardClipsOptions, ShardClipDataset } from './shards/shard-clips.ts'
 import { ShardDataset } from './shards/shard-dataset.ts'
 import { type OpenShardsOptions, ShardStream, shardsOptions } from './shards/shard-stream.ts'
+import { SHARD_FILE } from './shards/unpacked.ts'
 
 const openOptions = { ...datasetOptions, ...shardsOptions } satisfies Settings<OpenDatasetOptions & OpenShardsOptions>
 const openClipsOptions = { ...openOptions, frames: is.number } satisfies Settings<
@@ -58,7 +59,7 @@ function checkNoClasses(classes: readonly string[] | undefined, path: string): v
 
 /** A list in braces, a tar, or a folder without a list of captions or clips that holds a tar. */
 export async function isShards(path: string): Promise<boolean> {
-  if (/\.tar$/.test(path)) return true
+  if (SHARD_FILE.test(path)) return true
   const exists = (name: string) =>
     stat(name).then(
       () => true,
@@ -67,15 +68,16 @@ export async function isShards(path: string): Promise<boolean> {
   if (!(await exists(path))) return /\{.*\}/.test(path)
   const lists = await Promise.all([...CAPTION_FILES, ...CLIP_FILES].map(name => exists(join(path, name))))
   if (lists.includes(true)) return false
-  return (await readdir(path).catch(() => [])).some(name => name.endsWith('.tar'))
+  return (await readdir(path).catch(() => [])).some(name => SHARD_FILE.test(name))
 }
 
-/** Every caption, in order. */
+/** Every caption, in order. @throws DataError for shards without any sample, with the reason of the first */
 export async function readAllCaptions(
   data: ExampleSource | ShardStream<ImageTextSource | MultiImageSource>,
 ): Promise<string[]> {
   if (!(data instanceof ShardStream)) return Array.from({ length: data.length }, (_, i) => data.captions(i)).flat()
   const captions: string[] = []
   for await (const caption of data.captions()) captions.push(caption)
+  if (captions.length === 0) await data.explainEmpty()
   return captions
 }

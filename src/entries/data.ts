@@ -18,6 +18,7 @@ export {
   openSafetensors,
   openTensors,
   parseSafetensors,
+  type ReadBytesOptions,
   readBytes,
   readJson,
   readSafetensors,

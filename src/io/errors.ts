@@ -1,6 +1,8 @@
 // Errors of data. Data comes from people and disks, so most of these errors are not bugs. A DataError says which file,
 // which line and what is wrong, so a command line can print the message alone.
 
+import { cut, onOneLine } from './plain.ts'
+
 /** Where a mistake was found. */
 export interface DataLocation {
   readonly file?: string
@@ -9,7 +11,13 @@ export interface DataLocation {
   readonly cause?: unknown
 }
 
-/** Something about the data is wrong. The message reads `file:line: reason`. */
+/** The most characters of a reason: a message does not repeat a whole file. */
+const LONGEST_REASON = 2000
+
+/**
+ * Something about the data is wrong. The message reads `file:line: reason`, on one line: control characters of names and
+ * captions are written as `\n` or `\u001b`, and a reason of more than 2,000 characters is cut.
+ */
 export class DataError extends Error {
   readonly file: string | undefined
   readonly line: number | undefined
@@ -17,12 +25,14 @@ export class DataError extends Error {
   readonly reason: string
 
   constructor(reason: string, { file, line, cause }: DataLocation = {}) {
-    const place = file === undefined ? '' : line === undefined ? `${file}: ` : `${file}:${line}: `
-    super(place + reason, cause === undefined ? undefined : { cause })
+    const name = file === undefined ? '' : cut(onOneLine(file), LONGEST_REASON)
+    const place = file === undefined ? '' : line === undefined ? `${name}: ` : `${name}:${line}: `
+    const plain = cut(onOneLine(reason), LONGEST_REASON)
+    super(place + plain, cause === undefined ? undefined : { cause })
     this.name = new.target.name
     this.file = file
     this.line = line
-    this.reason = reason
+    this.reason = plain
   }
 }
 

@@ -2,9 +2,12 @@
 // one, flushed to the disk, and renamed. Reading turns the system's error codes into sentences.
 
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { constants, type Stats } from 'node:fs'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { type Settings, settle } from '../tensor/options.ts'
 import { DataError, FileError, messageOf } from './errors.ts'
+import { parseJson } from './parse-json.ts'
 
 const SENTENCES: Record<string, string> = {
   ENOENT: 'does not exist',
@@ -66,15 +69,61 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** What a path is instead of a file, as a sentence; undefined for a regular file. */
+export function notAFile(found: Pick<Stats, 'isFile' | 'isDirectory' | 'isFIFO' | 'isSocket'>): string | undefined {
+  if (found.isFile()) return undefined
+  if (found.isDirectory()) return 'is a folder, not a file'
+  if (found.isFIFO()) return 'is a pipe, not a file: its end cannot be known'
+  return found.isSocket() ? 'is a socket, not a file' : 'is a device, not a file'
+}
+
+/**
+ * Opens a regular file for reading. A pipe would wait for a writer, and a device such as /dev/zero has no end.
+ * @returns the open file, which the caller closes, and its size in bytes
+ * @throws FileError naming what is there instead of a file
+ */
+export async function openToRead(path: string): Promise<{ readonly handle: FileHandle; readonly size: number }> {
+  let handle: FileHandle | undefined
+  try {
+    // opening a pipe does not wait for a writer with O_NONBLOCK, which means nothing for files
+    handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+    const found = await handle.stat()
+    const other = notAFile(found)
+    if (other !== undefined) throw new FileError(other, { file: path })
+    return { handle, size: found.size }
+  } catch (error) {
+    await handle?.close()
+    throw fileError(path, error)
+  }
+}
+
+/** The most bytes that Node reads at once, and that a string can be decoded from. */
+const LARGEST_WHOLE = 2 ** 31 - 1
+const LARGEST_TEXT = 2 ** 29 - 32
+
+export interface ReadBytesOptions {
+  /** the most bytes that a file may have; default 2 GiB, which is the most that is read at once */
+  readonly limit?: number
+}
+const readBytesOptions = { limit: LARGEST_WHOLE } satisfies Settings<ReadBytesOptions>
+
 /**
  * Reads a whole file.
- * @throws FileError if it cannot be read
+ * @throws FileError if it cannot be read, is not a regular file, or has more than `limit` bytes
  */
-export async function readBytes(path: string): Promise<Uint8Array> {
+export async function readBytes(path: string, options?: ReadBytesOptions): Promise<Uint8Array> {
+  const { limit } = settle('readBytes(path, options)', options, readBytesOptions)
+  const { handle, size } = await openToRead(path)
   try {
-    return await readFile(path)
+    if (size > limit)
+      throw new FileError(`has ${size.toLocaleString('en')} bytes: at most ${limit.toLocaleString('en')} are read`, {
+        file: path,
+      })
+    return await handle.readFile()
   } catch (error) {
     throw fileError(path, error)
+  } finally {
+    await handle.close()
   }
 }
 
@@ -83,7 +132,7 @@ export async function readBytes(path: string): Promise<Uint8Array> {
  * @throws FileError if it cannot be read, with the line if it is not UTF-8
  */
 export async function readText(path: string): Promise<string> {
-  const bytes = await readBytes(path)
+  const bytes = await readBytes(path, { limit: LARGEST_TEXT })
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
@@ -107,13 +156,13 @@ function lineOfBadText(bytes: Uint8Array): number {
 }
 
 /**
- * Reads a JSON file.
+ * Reads a JSON file (see {@link parseJson}).
  * @throws FileError if it cannot be read or is not JSON
  */
 export async function readJson(path: string): Promise<unknown> {
   const text = await readText(path)
   try {
-    return JSON.parse(text)
+    return parseJson(text)
   } catch (error) {
     throw new FileError(`is not JSON: ${messageOf(error)}`, { file: path, cause: error })
   }

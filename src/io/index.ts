@@ -13,7 +13,17 @@ export {
   TokenizerError,
   TorchFileError,
 } from './errors.ts'
-export { fileError, readBytes, readJson, readText, syncFolder, writeAtomically } from './files.ts'
+export {
+  fileError,
+  notAFile,
+  openToRead,
+  type ReadBytesOptions,
+  readBytes,
+  readJson,
+  readText,
+  syncFolder,
+  writeAtomically,
+} from './files.ts'
 export { checkFinite, describeNonFinite, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn } from './finite.ts'
 export { makeFolder, namesIn, removeFolder, removeUnfinished } from './folders.ts'
 export { npyHead, openNpy } from './formats/npy.ts'
@@ -42,4 +52,6 @@ export { TarError, type TarMember, tarMembers, WindowedFile } from './formats/ta
 export { openTensors, type TensorFile } from './formats/tensor-file.ts'
 export { LineFile, readJsonLines } from './line-file.ts'
 export { lock, whileLocked } from './lock.ts'
+export { parseJson } from './parse-json.ts'
+export { cut, inLines, onOneLine, quoted, shownJson } from './plain.ts'
 export { type OpenedFile, type ReadRange, withFile } from './ranges.ts'

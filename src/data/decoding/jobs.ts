@@ -10,6 +10,8 @@ import { type IndexOptions, indexShard, type ShardIndex } from '../shards/shard-
 export interface ImageJob {
   readonly kind: 'image'
   readonly file: string
+  /** where the parts of `file` are read, if it is compressed; default `file` */
+  readonly tar?: string
   readonly part?: { readonly offset: number; readonly size: number; readonly name: string }
   readonly options: Omit<DecodeImageOptions, 'name'>
 }
@@ -29,9 +31,9 @@ export type ResultOf<J extends Job> = J extends ImageJob ? Uint8Array : ShardInd
 export async function perform<J extends Job>(job: J): Promise<ResultOf<J>>
 export async function perform(job: Job): Promise<Uint8Array | ShardIndex> {
   if (job.kind === 'shard') return indexShard(job.file, job.options)
-  const { file, part, options } = job
+  const { file, tar = file, part, options } = job
   if (!part) return decodeImageBytes(file, options)
-  return decodeImageBytes(await readPart(file, part), { ...options, name: `${file}: ${part.name}` })
+  return decodeImageBytes(await readPart(tar, part), { ...options, name: `${file}: ${part.name}` })
 }
 
 async function readPart(file: string, { offset, size, name }: Required<ImageJob>['part']): Promise<Uint8Array> {

@@ -26,6 +26,9 @@ export interface ImageHeader {
 /** The largest image that is decoded. Larger ones are refused by their header. */
 export const LARGEST_IMAGE = 100_000_000
 
+/** The largest file of an image that is read, in bytes. */
+export const LARGEST_IMAGE_FILE = 2 ** 29
+
 const startsWith = (bytes: Uint8Array, offset: number, ...values: number[]) =>
   values.every((value, i) => bytes[offset + i] === value)
 

@@ -2,10 +2,20 @@
 // sample, such as `000123.jpg` next to `000123.txt` or `000123.json`; or, of a clip, `000123.000.jpg`, `000123.001.jpg` and
 // so on next to such a file.
 
-import { DataError, messageOf, TarError, type TarMember, tarMembers, WindowedFile } from '../../io/index.ts'
+import {
+  DataError,
+  messageOf,
+  parseJson,
+  quoted,
+  TarError,
+  type TarMember,
+  tarMembers,
+  WindowedFile,
+} from '../../io/index.ts'
 
 import { evenlySpaced, framesOf, inOrder } from '../frames.ts'
 import type { BadSample } from '../image-text-source.ts'
+import { LARGEST_IMAGE_FILE } from '../images/header.ts'
 import { IMAGE_FILE } from '../images/image.ts'
 import { labelsIfAny, labelsIn, type ReadLabels } from '../labels.ts'
 
@@ -40,6 +50,8 @@ export interface IndexOptions {
   readonly frames?: number
   /** read classes; default false */
   readonly labels?: ReadLabels
+  /** where the tar is, if `file` is compressed (see unpacked.ts); default `file` */
+  readonly tar?: string
 }
 
 const IMAGES = new Set(['jpg', 'jpeg', 'png', 'webp'])
@@ -48,22 +60,33 @@ const TEXTS = new Set(['txt', 'json'])
 const LARGEST_TEXT = 1 << 20
 
 /**
- * Lists the samples of a shard. Captions are those of `json` if it is a list of texts or has a list `captions`, otherwise
+ * Lists the samples of a shard. The key of a sample is the name of its files up to the first dot, as in WebDataset: `a.seg.png`
+ * is another file of the sample `a`. If no image and no text of a key follows directly after it, the names have dots in
+ * them, and the key is the name up to the ending of the text: `img.v1.0001.png` and `img.v1.0001.txt` are the sample
+ * `img.v1.0001`. Hidden files and `__MACOSX`, which macOS adds to archives, are left out.
+ *
+ * Captions are those of `json` if it is a list of texts or has a list `captions`, otherwise
  * the text of `txt`, otherwise `caption` of `json`. Labels are those of `cls`, or `label` or `labels` of `json`; a sample
  * without a caption has its labels as captions. The frames of a clip are the images that have a number between the key and
- * the ending, one for every number from the first to the last. Other files are ignored. A sample with an error is left out;
- * a truncated shard ends where it is truncated.
+ * the ending, one for every number from the first to the last. Other files are ignored, but a shard with nothing but such
+ * files is an error. A sample with an error is left out; a truncated shard ends where it is truncated.
  * @throws FileError if the shard cannot be read at all
  */
 export async function indexShard(file: string, options: IndexOptions = {}): Promise<ShardIndex> {
-  const tar = await WindowedFile.open(file)
+  const tar = await WindowedFile.open(options.tar ?? file)
   const samples: ShardSample[] = []
   const bad: BadSample[] = []
   const keys = new Set<string>()
+  const others: string[] = []
+  let files = 0
   const finish = async (group: Group) => {
     const { key, members, twice } = group
     const refuse = (reason: string) => void bad.push({ file, key, reason })
-    if (!isSample(group, options)) return
+    files += members.size
+    if (!isSample(group, options)) {
+      if (others.length < 2) others.push(...[...members.values()].slice(0, 2 - others.length).map(({ name }) => name))
+      return
+    }
     if (keys.has(key)) return refuse('its key occurred before')
     keys.add(key)
     if (twice !== undefined) return refuse(`it has two files .${twice}`)
@@ -84,14 +107,22 @@ export async function indexShard(file: string, options: IndexOptions = {}): Prom
     }
   }
   try {
-    for await (const group of groupsOf(tar, file)) await finish(group)
+    for await (const group of groupsOf(tar, file, options.frames)) await finish(group)
   } catch (error) {
     if (!(error instanceof TarError)) throw error
     bad.push({ file, reason: error.reason })
   } finally {
     await tar.close()
   }
+  if (samples.length === 0 && bad.length === 0 && files > 0)
+    bad.push({ file, reason: noSample(files, others, options) })
   return { samples, bad }
+}
+
+function noSample(files: number, names: readonly string[], { frames }: IndexOptions): string {
+  const such = `${files === 1 ? 'its only file is' : `its ${files} files are called`} ${names.map(quoted).join(', ')}${files > names.length ? ' and so on' : ''}`
+  const [first, second] = frames === undefined ? ['000123.jpg', '000123.txt'] : ['jump.000.jpg', 'jump.txt']
+  return `has no sample: ${such}; the files of a sample are neighbours with one name, such as ${first} and ${second}`
 }
 
 /**
@@ -102,7 +133,7 @@ export async function kindOfShard(file: string): Promise<'images' | 'clips' | un
   try {
     const tar = await WindowedFile.open(file)
     try {
-      for await (const group of groupsOf(tar, file)) {
+      for await (const group of groupsOf(tar, file, 1)) {
         if (!TEXT_ENDINGS.some(ending => group.members.has(ending))) continue
         if (picturesIn(group).length > 0) return 'images'
         if (framesIn(group).length > 0) return 'clips'
@@ -125,15 +156,23 @@ interface Group {
   twice?: string
 }
 
-/** The groups of a shard; those before the end of a truncated one are yielded before the error. */
-async function* groupsOf(tar: WindowedFile, file: string): AsyncGenerator<Group, void, undefined> {
+/**
+ * The groups of a shard; those before the end of a truncated one are yielded before the error.
+ * @param frames as in the options: whether names without a text may be those of frames
+ */
+async function* groupsOf(
+  tar: WindowedFile,
+  file: string,
+  frames: number | undefined,
+): AsyncGenerator<Group, void, undefined> {
   let group: Group | undefined
   let problem: TarError | undefined
   try {
     for await (const member of tarMembers(tar, file)) {
+      if (isHidden(member.name)) continue
       const { key, ending } = splitName(member.name)
       if (group?.key !== key) {
-        if (group) yield group
+        if (group) yield* withDots(group, frames)
         group = { key, members: new Map() }
       }
       if (group.members.has(ending)) group.twice = ending
@@ -143,14 +182,46 @@ async function* groupsOf(tar: WindowedFile, file: string): AsyncGenerator<Group,
     if (!(error instanceof TarError)) throw error
     problem = error
   }
-  if (group) yield group
+  if (group) yield* withDots(group, frames)
   if (problem) throw problem
 }
+
+/** `._a.png` and `.DS_Store`, which macOS writes between the files of an archive, and any other hidden file. */
+const isHidden = (name: string): boolean => /(^|\/)(\.(?!\.?\/)[^/]*|__MACOSX\/.*)$/s.test(name)
 
 /** `a/b.c.jpg` is the sample `a/b` with the ending `c.jpg`. */
 function splitName(name: string): { key: string; ending: string } {
   const [, key, ending] = /^((?:.*\/)?[^/.]*)\.?([^/]*)$/s.exec(name)!
-  return { key: key.replace(/^\.\//, ''), ending: ending.toLowerCase() }
+  return { key: withoutDot(key), ending: ending.toLowerCase() }
+}
+
+const withoutDot = (name: string): string => name.replace(/^\.\//, '')
+
+/** The groups of a group whose names have dots before the ending; any other as it is. */
+function withDots(group: Group, frames: number | undefined): Group[] {
+  const endings = [...group.members.keys()]
+  if (endings.some(ending => IMAGES.has(ending) || isText(ending))) return [group]
+  const stems = new Set(endings.flatMap(ending => /^(.+)\.(?:txt|json|cls)$/s.exec(ending)?.slice(1) ?? []))
+  if (stems.size === 0) return [group]
+  const groups = new Map<string, Group>()
+  for (const [ending, member] of group.members) {
+    const stem = stemOf(ending, stems, frames)
+    const rest = ending.slice(stem.length + 1)
+    const name = withoutDot(member.name)
+    const part: Group = groups.get(stem) ?? { key: name.slice(0, name.length - rest.length - 1), members: new Map() }
+    groups.set(stem, part)
+    part.members.set(rest, member)
+    if (ending === group.twice) part.twice = rest
+  }
+  return [...groups.values()]
+}
+
+/** The longest beginning of an ending that is the name of a text; without one, what is before the last dot or the number of a frame. */
+function stemOf(ending: string, stems: ReadonlySet<string>, frames: number | undefined): string {
+  for (let dot = ending.lastIndexOf('.'); dot > 0; dot = ending.lastIndexOf('.', dot - 1))
+    if (stems.has(ending.slice(0, dot))) return ending.slice(0, dot)
+  const [, stem] = (frames === undefined ? /^(.*)\.[^.]*$/s : /^(.*?)\.(?:[^.]*\d\.)?[^.]*$/s).exec(ending) ?? []
+  return stem ?? ''
 }
 
 /** Whether a group has a file that belongs to a sample. */
@@ -167,7 +238,10 @@ const picturesIn = ({ members }: Group): TarMember[] =>
 const framesIn = ({ members }: Group): [ending: string, TarMember][] =>
   [...members].filter(([ending]) => IMAGE_FILE.test(ending) && /\d\.\w+$/.test(ending))
 
-const partOf = ({ name, offset, size }: TarMember): ImagePart => ({ name, offset, size })
+function partOf({ name, offset, size }: TarMember): ImagePart {
+  if (size > LARGEST_IMAGE_FILE) throw new Error(`${quoted(name)} has ${size} bytes, too many for a picture`)
+  return { name, offset, size }
+}
 
 /** Throws an error with a sentence about the problem. */
 function pictureOf(group: Group): ImagePart {
@@ -229,6 +303,7 @@ async function textsOf(
 }
 
 const TEXT_ENDINGS = ['txt', 'json', 'cls'] as const
+const isText = (ending: string): boolean => (TEXT_ENDINGS as readonly string[]).includes(ending)
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -258,7 +333,7 @@ function chooseLabels(
   if (name === '') throw new Error('its .cls file is empty')
   if (/[\r\n]/.test(name)) throw new Error('its .cls file has several lines, where one class is expected')
   if (inJson.length > 0 && !(inJson.length === 1 && inJson[0] === name))
-    throw new Error(`its .cls file says '${name}' and its .json file '${inJson.join("', '")}'`)
+    throw new Error(`its .cls file says ${quoted(name)} and its .json file ${inJson.map(quoted).join(', ')}`)
   return [name]
 }
 
@@ -269,17 +344,17 @@ function listIn(value: unknown): unknown[] | undefined {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text)
-  } catch {
-    throw new Error('its .json file is not JSON')
+    return parseJson(text)
+  } catch (error) {
+    throw new Error(`its .json file is not JSON: ${messageOf(error)}`)
   }
 }
 
 async function textOf({ name, offset, size }: TarMember, tar: WindowedFile): Promise<string> {
-  if (size > LARGEST_TEXT) throw new Error(`'${name}' has ${size} bytes, too many for a caption`)
+  if (size > LARGEST_TEXT) throw new Error(`${quoted(name)} has ${size} bytes, too many for a caption`)
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(await tar.read(offset, size))
   } catch {
-    throw new Error(`'${name}' is not UTF-8 text`)
+    throw new Error(`${quoted(name)} is not UTF-8 text`)
   }
 }

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expand } from 'brace-expansion'
-import { DataError, fileError } from '../../io/index.ts'
+import { DataError, fileError, quoted, TarError } from '../../io/index.ts'
 import { Generator } from '../../tensor/index.ts'
 
 import * as is from '../../tensor/kinds.ts'
@@ -27,6 +27,7 @@ import { type ImageDecoder, type ImagePixels, imagePixels, toUnitRange } from '.
 import type { RandomCrop } from '../images/random-crop.ts'
 import { classesOf, isReadLabels, type ReadLabels } from '../labels.ts'
 import { type ImagePart, kindOfShard, type ShardIndex, type ShardSample } from './shard-index.ts'
+import { release, SHARD_FILE, unpacked } from './unpacked.ts'
 
 export interface OpenShardsOptions {
   /** side of the square images in pixels */
@@ -113,6 +114,10 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
   readonly #window: number
   /** recently used lists of shards */
   readonly #lists = new Map<string, Promise<ShardIndex>>()
+  /** shards that were used before those: batches that are loaded in advance may still need them */
+  #passed: string[] = []
+  /** shards that a source of all samples needs */
+  readonly #needed = new Set<string>()
   #length: number | undefined
 
   protected constructor(shards: readonly Shard[], shared: SharedByParts) {
@@ -185,8 +190,20 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
     for await (const { samples } of this.#listAll(this.shards)) for (const sample of samples) yield* sample.captions
   }
 
+  /** Throws an error with the reason why the first shard has no sample that can be used. */
+  async explainEmpty(): Promise<never> {
+    const [first] = this.shards
+    const { bad } = await this.list(first)
+    const none =
+      this.shards.length === 1 ? 'has no sample' : `and ${this.shards.length - 1} other shards have no sample`
+    const because =
+      bad.length === 0 ? '' : `: ${bad[0].key === undefined ? '' : `${quoted(bad[0].key)}: `}${bad[0].reason}`
+    throw new DataError(`${none} that can be used${because}`, { file: first })
+  }
+
   /** All samples as one source, for small datasets such as validation sets. */
   async all(onBadSample?: OnBadSample): Promise<Source> {
+    for (const shard of this.shards) this.#needed.add(shard)
     return this.#open(this.shards, onBadSample)
   }
 
@@ -220,7 +237,12 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
     const list = this.#index(shard)
     list.catch(() => this.#lists.delete(shard)) // so that it can be listed again
     this.#lists.set(shard, list)
-    for (const old of [...this.#lists.keys()].slice(0, -2 * this.#window)) this.#lists.delete(old)
+    for (const old of [...this.#lists.keys()].slice(0, -2 * this.#window)) {
+      this.#lists.delete(old)
+      this.#passed.push(old)
+    }
+    for (const old of this.#passed.splice(0, this.#passed.length - this.#window))
+      if (!this.#lists.has(old) && !this.#needed.has(old)) void release(old)
     return list
   }
 
@@ -245,7 +267,8 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
         const { shard, sample } = all[index]
         // the only image of a sample is named by its key
         const part = { offset, size: bytes, name: sample.images.length === 1 ? sample.key : name }
-        const job = { kind: 'image', file: shard, part, options: { size, decoder, upright, pixels, crop } } as const
+        const tar = await unpacked(shard)
+        const job = { kind: 'image', file: shard, tar, part, options: { size, decoder, upright, pixels, crop } } as const
         return toUnitRange(await pool.run(job))
       },
     }
@@ -267,7 +290,9 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
   async #index(shard: string): Promise<ShardIndex> {
     const { options, frames, pool, summaries } = this.shared
     const { labels, classes } = options
-    const found = await pool.run({ kind: 'shard', file: shard, options: { frames, labels } })
+    const found = await unpacked(shard)
+      .then(tar => pool.run({ kind: 'shard', file: shard, options: { frames, labels, tar } }))
+      .catch(damaged)
     const index = classes ? withinClasses(found, classes, shard) : found
     if (!summaries.has(shard)) summaries.set(shard, { length: index.samples.length, classes: classesOf(index.samples) })
     return index
@@ -286,6 +311,12 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
       yield await this.list(shard)
     }
   }
+}
+
+/** The list of a shard that cannot be decompressed. */
+function damaged(error: unknown): ShardIndex {
+  if (!(error instanceof TarError)) throw error
+  return { samples: [], bad: [{ file: error.file!, reason: error.reason }] }
 }
 
 /** A shard and its samples. */
@@ -318,7 +349,7 @@ export async function openShards(
   if (classes && !labels)
     throw new DataError('classes are given, but labels are not read: write labels: true', { file: list })
   const shards = await findShards(list)
-  const kind = await kindOfShard(shards[0].file)
+  const kind = await kindOf(shards[0])
   if (kind === 'clips' && frames === undefined)
     throw new DataError('holds clips, not pictures: ShardClipDataset.open(list, { imageSize, frames }) reads it', {
       file: shards[0].file,
@@ -334,11 +365,19 @@ export async function openShards(
 /** Whether shards hold pictures or clips; undefined if that cannot be seen. @throws as {@link findShards} */
 export async function kindOfShards(list: string): Promise<'images' | 'clips' | undefined> {
   const [first] = await findShards(list)
-  return kindOfShard(first.file)
+  return kindOf(first)
 }
 
+const kindOf = ({ file }: Shard): Promise<'images' | 'clips' | undefined> =>
+  unpacked(file)
+    .then(kindOfShard)
+    .catch(error => {
+      if (error instanceof TarError) return undefined
+      throw error
+    })
+
 /**
- * The tar files that a list names: `data/{000..099}.tar`, one tar, or a folder of them, in order.
+ * The tar files that a list names: `data/{000..099}.tar`, one tar, or a folder of them, in order; also with `.tar.gz`.
  * @throws FileError naming one that does not exist, DataError if a folder has none
  */
 async function findShards(list: string): Promise<Shard[]> {
@@ -349,8 +388,11 @@ async function findShards(list: string): Promise<Shard[]> {
       shards.push({ file: path, bytes: file.size })
       continue
     }
-    const names = (await readdir(path)).filter(name => name.endsWith('.tar')).sort()
-    if (names.length === 0) throw new DataError('has no .tar file', { file: path })
+    const names = (await readdir(path)).filter(name => SHARD_FILE.test(name)).sort()
+    if (names.length === 0) throw new DataError('has no .tar or .tar.gz file', { file: path })
+    const twice = names.find(name => names.includes(`${name}.gz`))
+    if (twice !== undefined)
+      throw new DataError(`has ${quoted(twice)} and ${quoted(`${twice}.gz`)}: keep one of them`, { file: path })
     for (const name of names) shards.push({ file: join(path, name), bytes: (await look(join(path, name))).size })
   }
   return shards
@@ -375,7 +417,7 @@ function withinClasses({ samples, bad }: ShardIndex, classes: readonly string[],
       ...bad,
       ...samples.flatMap(sample => {
         const label = strange(sample)
-        const reason = `its label '${label}' is not one of the ${classes.length} classes`
+        const reason = `its label ${quoted(String(label))} is not one of the ${classes.length} classes`
         return label === undefined ? [] : [{ file, key: sample.key, reason }]
       }),
     ],

@@ -2,9 +2,10 @@
 // thousand small reads, and any of its pictures can be read later without the bytes before it. (Libraries read a tar
 // from its first byte to its last.)
 
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { DataError } from '../errors.ts'
-import { fileError } from '../files.ts'
+import { openToRead } from '../files.ts'
+import { quoted } from '../plain.ts'
 
 /** A tar file that is damaged. */
 export class TarError extends DataError {}
@@ -20,8 +21,8 @@ export interface TarMember {
 const BLOCK = 512
 /** Bytes that are read at once: headers of small members are close together. */
 const WINDOW = 1 << 16
-/** Names and attributes are short; a longer one means that the file is damaged. */
-const LARGEST_EXTENSION = 1 << 20
+/** Names and attributes are short; macOS also puts what it knows of a file into them. A longer one means that the file is damaged. */
+const LARGEST_EXTENSION = 1 << 24
 
 /** A file and its most recently read part. */
 export class WindowedFile {
@@ -37,12 +38,8 @@ export class WindowedFile {
   }
 
   static async open(path: string): Promise<WindowedFile> {
-    try {
-      const handle = await open(path, 'r')
-      return new WindowedFile(handle, (await handle.stat()).size)
-    } catch (error) {
-      throw fileError(path, error)
-    }
+    const { handle, size } = await openToRead(path)
+    return new WindowedFile(handle, size)
   }
 
   /** Bytes that stay valid until the next read; fewer at the end of the file. */
@@ -81,19 +78,23 @@ export async function* tarMembers(tar: WindowedFile, file: string): AsyncGenerat
     const header = await tar.read(offset, BLOCK)
     if (header.length < BLOCK) throw new TarError(`is cut off at byte ${offset}, inside a header`, { file })
     if (header.every(byte => byte === 0)) return
-    if (!hasRightSum(header)) throw new TarError(`has no header at byte ${offset}`, { file })
+    if (!hasRightSum(header)) {
+      const isGzip = offset === 0 && header[0] === 0x1f && header[1] === 0x8b
+      const advice = isGzip ? ': it is compressed with gzip, so call it .tar.gz' : ''
+      throw new TarError(`has no header at byte ${offset}${advice}`, { file })
+    }
     const type = String.fromCharCode(header[156])
     const name = attributes.path ?? longName ?? nameOf(header)
-    const size = attributes.size === undefined ? numberAt(header, 124, 12) : Number(attributes.size)
+    const size = attributes.size === undefined ? numberAt(header, 124, 12) : decimal(attributes.size)
     const content = offset + BLOCK
     if (!Number.isSafeInteger(size) || size < 0) throw new TarError(`has a broken header at byte ${offset}`, { file })
-    if (content + size > tar.size) throw new TarError(`is cut off in '${name}'`, { file })
+    if (content + size > tar.size) throw new TarError(`is cut off in ${quoted(name)}`, { file })
     offset = content + Math.ceil(size / BLOCK) * BLOCK
     if (type === 'L' || type === 'x') {
       if (size > LARGEST_EXTENSION) throw new TarError(`has a broken header before byte ${content}`, { file })
-      const text = textOf(await tar.read(content, size))
-      if (type === 'L') longName = text.replace(/\0.*$/s, '')
-      else attributes = paxAttributes(text)
+      const extension = await tar.read(content, size)
+      if (type === 'L') longName = textAt(extension, 0, size)
+      else attributes = paxAttributes(extension)
       continue
     }
     if (type === '0' || type === '\0' || type === '7') yield { name, offset: content, size }
@@ -135,16 +136,25 @@ function hasRightSum(header: Uint8Array): boolean {
   return sum === numberAt(header, 148, 8)
 }
 
-/** Records `<length> <key>=<value>\n`; the length is in bytes and includes itself. */
-function paxAttributes(text: string): Record<string, string> {
-  const attributes: Record<string, string> = {}
-  const bytes = new TextEncoder().encode(text)
+/** Decimal digits; NaN for anything else. */
+const decimal = (text: string): number => (/^\d+$/.test(text) ? Number(text) : Number.NaN)
+
+const [SPACE, EQUALS] = [0x20, 0x3d]
+
+/**
+ * Records `<length> <key>=<value>\n`; the length is in bytes and includes itself. A value need not be text: macOS stores the
+ * extended attributes of a file as bytes, so only the records that are used are decoded.
+ */
+function paxAttributes(bytes: Uint8Array): Record<string, string> {
+  const attributes: Record<string, string> = Object.create(null)
   for (let start = 0; start < bytes.length; ) {
-    const length = Number.parseInt(textOf(bytes, start, 20), 10)
-    if (!(length > 0)) break
-    const record = textOf(bytes, start, length - 1)
-    const [, key, value] = /^\d+ ([^=]+)=(.*)$/s.exec(record) ?? []
-    if (key !== undefined) attributes[key] = value
+    const space = bytes.indexOf(SPACE, start)
+    const length = space < 0 ? Number.NaN : decimal(textOf(bytes, start, Math.min(space - start, 20)))
+    if (!(length > space - start + 1)) break
+    const equals = bytes.indexOf(EQUALS, space)
+    const end = Math.min(start + length - 1, bytes.length)
+    const key = equals < 0 || equals >= end ? undefined : textOf(bytes, space + 1, equals - space - 1)
+    if (key === 'path' || key === 'size') attributes[key] = textOf(bytes, equals + 1, end - equals - 1)
     start += length
   }
   return attributes
