@@ -2,9 +2,11 @@
 // one, flushed to the disk, and renamed. Reading turns the system's error codes into sentences.
 
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DataError, FileError, messageOf } from './errors.ts'
+import { parseJson } from './json.ts'
 
 const SENTENCES: Record<string, string> = {
   ENOENT: 'does not exist',
@@ -67,12 +69,28 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * Reads a whole file.
- * @throws FileError if it cannot be read
+ * Opens a regular file for reading. Pipes and devices, which may block or never end, are refused without waiting for them.
+ * @throws FileError if it is not a regular file; errors of the system are passed on as they are
+ */
+export async function openRegular(path: string): Promise<FileHandle> {
+  const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+  const found = await handle.stat()
+  if (found.isFile()) return handle
+  await handle.close()
+  throw new FileError(
+    found.isDirectory() ? SENTENCES.EISDIR : 'is a pipe or a device; write its content to a file and give that one',
+    { file: path },
+  )
+}
+
+/**
+ * Reads a whole regular file.
+ * @throws FileError if it cannot be read, or is a pipe or a device
  */
 export async function readBytes(path: string): Promise<Uint8Array> {
   try {
-    return await readFile(path)
+    const handle = await openRegular(path)
+    return await handle.readFile().finally(() => handle.close())
   } catch (error) {
     throw fileError(path, error)
   }
@@ -108,13 +126,13 @@ function lineOfBadText(bytes: Uint8Array): number {
 
 /**
  * Reads a JSON file.
- * @throws FileError if it cannot be read or is not JSON
+ * @throws FileError if it cannot be read, is not JSON, or nests values too deeply (see {@link parseJson})
  */
 export async function readJson(path: string): Promise<unknown> {
   const text = await readText(path)
   try {
-    return JSON.parse(text)
+    return parseJson(text)
   } catch (error) {
-    throw new FileError(`is not JSON: ${messageOf(error)}`, { file: path, cause: error })
+    throw new FileError(messageOf(error), { file: path, cause: error })
   }
 }

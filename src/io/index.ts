@@ -13,7 +13,7 @@ export {
   TokenizerError,
   TorchFileError,
 } from './errors.ts'
-export { fileError, readBytes, readJson, readText, syncFolder, writeAtomically } from './files.ts'
+export { fileError, openRegular, readBytes, readJson, readText, syncFolder, writeAtomically } from './files.ts'
 export { checkFinite, describeNonFinite, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn } from './finite.ts'
 export { makeFolder, namesIn, removeFolder, removeUnfinished } from './folders.ts'
 export { npyHead, openNpy } from './formats/npy.ts'
@@ -40,6 +40,7 @@ export {
 } from './formats/safetensors-file.ts'
 export { TarError, type TarMember, tarMembers, WindowedFile } from './formats/tar.ts'
 export { openTensors, type TensorFile } from './formats/tensor-file.ts'
+export { type JsonLimits, parseJson } from './json.ts'
 export { LineFile, readJsonLines } from './line-file.ts'
 export { lock, whileLocked } from './lock.ts'
 export { type OpenedFile, type ReadRange, withFile } from './ranges.ts'
