@@ -7,7 +7,7 @@ import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type Settings, settle } from '../tensor/options.ts'
 import { DataError, FileError, messageOf } from './errors.ts'
-import { parseJson } from './parse-json.ts'
+import { parseJson } from './json.ts'
 
 const SENTENCES: Record<string, string> = {
   ENOENT: 'does not exist',
@@ -156,14 +156,14 @@ function lineOfBadText(bytes: Uint8Array): number {
 }
 
 /**
- * Reads a JSON file (see {@link parseJson}).
- * @throws FileError if it cannot be read or is not JSON
+ * Reads a JSON file.
+ * @throws FileError if it cannot be read, is not JSON, or nests values too deeply (see {@link parseJson})
  */
 export async function readJson(path: string): Promise<unknown> {
   const text = await readText(path)
   try {
     return parseJson(text)
   } catch (error) {
-    throw new FileError(`is not JSON: ${messageOf(error)}`, { file: path, cause: error })
+    throw new FileError(messageOf(error), { file: path, cause: error })
   }
 }

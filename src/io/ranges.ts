@@ -1,9 +1,8 @@
 // Reads of byte ranges of a file that is open for the length of one task: a checkpoint is larger than the part that is
 // needed, and no file stays open between tasks.
 
-import { open } from 'node:fs/promises'
 import { DataError, FileError, messageOf } from './errors.ts'
-import { fileError } from './files.ts'
+import { fileError, openToRead } from './files.ts'
 
 /** Reads a whole range of a file. */
 export type ReadRange = (start: number, length: number) => Promise<Uint8Array>
@@ -17,10 +16,10 @@ export interface OpenedFile {
   readonly version: string
 }
 
-/** @throws FileError if the file cannot be opened or read, and any error of the task */
+/** @throws FileError if the file cannot be opened or read or is no regular file, and any error of the task */
 export async function withFile<T>(path: string, task: (file: OpenedFile) => Promise<T>): Promise<T> {
   try {
-    const handle = await open(path, 'r')
+    const { handle } = await openToRead(path)
     try {
       const { ino, size, mtimeNs } = await handle.stat({ bigint: true })
       const read = async (start: number, length: number): Promise<Uint8Array> => {

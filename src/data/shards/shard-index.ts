@@ -344,9 +344,9 @@ function listIn(value: unknown): unknown[] | undefined {
 
 function parse(text: string): unknown {
   try {
-    return parseJson(text)
+    return parseJson(text, { nonFinite: true })
   } catch (error) {
-    throw new Error(`its .json file is not JSON: ${messageOf(error)}`)
+    throw new Error(`its .json file ${messageOf(error)}`)
   }
 }
 

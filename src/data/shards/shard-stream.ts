@@ -268,7 +268,13 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
         // the only image of a sample is named by its key
         const part = { offset, size: bytes, name: sample.images.length === 1 ? sample.key : name }
         const tar = await unpacked(shard)
-        const job = { kind: 'image', file: shard, tar, part, options: { size, decoder, upright, pixels, crop } } as const
+        const job = {
+          kind: 'image',
+          file: shard,
+          tar,
+          part,
+          options: { size, decoder, upright, pixels, crop },
+        } as const
         return toUnitRange(await pool.run(job))
       },
     }

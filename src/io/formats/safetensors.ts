@@ -3,7 +3,8 @@
 // from it, and every size in it is checked against the length of the file.
 // Format: https://github.com/huggingface/safetensors#format
 
-import { messageOf, SafetensorsError } from '../errors.ts'
+import { DataError, messageOf, SafetensorsError } from '../errors.ts'
+import { parseJson } from '../json.ts'
 
 /** Bytes per element of every dtype that can be read. */
 const BYTES = {
@@ -83,6 +84,11 @@ export interface SafetensorsHeader {
 
 /** The format's own limit. */
 const LONGEST_HEADER = 100_000_000
+/** Bytes that the shortest entry of a tensor takes, rounded down: a header has no more objects than its length allows. */
+const SHORTEST_ENTRY = 40
+
+/** Most dimensions of a tensor in a file: PyTorch's own limit. */
+export const MOST_DIMENSIONS = 64
 
 /**
  * The length of the JSON header in bytes, from the first eight bytes of a file.
@@ -127,9 +133,12 @@ function parseHeaderJson(bytes: Uint8Array, file?: string): Record<string, unkno
   let json: unknown
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-    json = JSON.parse(text)
+    json = parseJson(text, { depth: 3, objects: 2 + Math.floor(bytes.length / SHORTEST_ENTRY) })
   } catch (error) {
-    throw new SafetensorsError(`header is not JSON: ${messageOf(error)}`, { file, cause: error })
+    throw new SafetensorsError(
+      `header ${error instanceof DataError ? error.reason : `is not JSON: ${messageOf(error)}`}`,
+      { file, cause: error },
+    )
   }
   if (!isRecord(json)) throw new SafetensorsError('header is not a JSON object', { file })
   const repeated = repeatedKey(text)
@@ -180,6 +189,8 @@ function readEntry(name: string, value: unknown, file?: string): SafetensorsEntr
   if (typeof dtype !== 'string' || !Object.hasOwn(BYTES, dtype))
     throw refuse(`dtype ${JSON.stringify(dtype)} is not one of ${Object.keys(BYTES).join(', ')}`)
   if (!Array.isArray(shape) || !shape.every(isSize)) throw refuse('its shape is not a list of sizes')
+  if (shape.length > MOST_DIMENSIONS)
+    throw refuse(`has ${shape.length} dimensions; at most ${MOST_DIMENSIONS} are read`)
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize))
     throw refuse('its data_offsets are not two offsets')
   const [begin, end] = offsets

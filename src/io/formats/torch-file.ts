@@ -6,6 +6,7 @@ import { type OpenedFile, withFile } from '../ranges.ts'
 import { Global, PickleError, type PickleHost, Tuple, unpickle } from './pickle.ts'
 import {
   decodeSafetensor,
+  MOST_DIMENSIONS,
   type SafetensorsDtype,
   type SafetensorsLayout,
   type SafetensorsTensor,
@@ -101,7 +102,8 @@ async function openArchive(path: string, { read, length, version }: OpenedFile):
   const order = members.get(`${root}byteorder`)
   if (order && new TextDecoder().decode(await bytesOf(order)) !== 'little')
     throw new ZipError('has its numbers in big-endian order')
-  const value = unpickle(await bytesOf(members.get(pickles[0])!), host(`${root}data/`, members))
+  const pickle = await bytesOf(members.get(pickles[0])!)
+  const value = unpickle(pickle, host(`${root}data/`, members, pickle.length))
   return new TorchFile(path, version, tensorsIn(value), key => members.get(`${root}data/${key}`)!)
 }
 
@@ -116,11 +118,17 @@ const CALLS: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
   'torch.Size': ([sizes]) => sizes,
 }
 
-function host(folder: string, members: ReadonlyMap<string, ZipMember>): PickleHost {
+/** @param budget most items that all dictionaries made by calls may have together: each item of an honest pickle takes a byte */
+function host(folder: string, members: ReadonlyMap<string, ZipMember>, budget: number): PickleHost {
+  let made = 0
   return {
     knows: path => Object.hasOwn(CALLS, path) || Object.hasOwn(DTYPES, path),
     call({ path }, args) {
       if (!Object.hasOwn(CALLS, path)) throw new PickleError(`calls ${path}, which is not a supported function`)
+      const [first] = args
+      if (Array.isArray(first)) made += first.length
+      if (made > budget)
+        throw new PickleError(`makes dictionaries of more than ${budget} items together, the bytes of the whole pickle`)
       return CALLS[path](args)
     },
     persistent(id) {
@@ -164,6 +172,8 @@ function rebuild([storage, offset, shape, strides]: readonly unknown[]): TorchTe
   const steps = strides instanceof Tuple ? strides.items : undefined
   if (!isSize(offset) || !sizes?.every(isSize) || !steps?.every(isSize) || sizes.length !== steps.length)
     throw new PickleError('makes a tensor of an invalid offset, shape or strides')
+  if (sizes.length > MOST_DIMENSIONS)
+    throw new PickleError(`makes a tensor of ${sizes.length} dimensions; at most ${MOST_DIMENSIONS} are read`)
   const tensor = new TorchTensor(storage, offset, sizes, steps)
   const end = offset + tensor.span
   if (end > storage.length)

@@ -106,7 +106,7 @@ test('a .json that is nested 20,000 deep is a sample that cannot be used', async
       ['a.json', `{"caption": "x", "label": ${deep}}`],
     ])
     assert.deepEqual(samples, [])
-    assert.match(bad[0].reason, /not JSON: more than 200 lists and objects within each other/)
+    assert.match(bad[0].reason, /its .json file nests objects and lists deeper than 100/)
   }
 })
 

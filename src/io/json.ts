@@ -1,0 +1,55 @@
+// JSON from files of other people. JSON.parse alone accepts values nested so deeply that a function that walks them
+// overflows the stack, so the depth is checked before anything is built.
+
+import { DataError, messageOf } from './errors.ts'
+
+/** Limits on a JSON text, and what it may have that JSON does not. */
+export interface JsonLimits {
+  /** most objects and lists within each other; 100 by default */
+  readonly depth?: number
+  /** most objects; unlimited by default */
+  readonly objects?: number
+  /** read `NaN`, `Infinity` and `-Infinity` without quotation marks, which Python's `json` writes, as null; refused by default */
+  readonly nonFinite?: boolean
+}
+
+/**
+ * The value of a JSON text. Depth and number of objects are checked before the value is built.
+ * @throws DataError if it is not JSON, or is beyond a limit
+ */
+export function parseJson(text: string, limits: JsonLimits = {}): unknown {
+  checkLimits(text, limits)
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    const plain = limits.nonFinite ? text.replace(STRING_OR_NON_FINITE, nullForNumber) : text
+    if (plain !== text) return parseJson(plain, { ...limits, nonFinite: false })
+    throw new DataError(`is not JSON: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+const STRING_OR_NON_FINITE = /"[^"\\]*(?:\\[\s\S][^"\\]*)*"|-?\b(?:NaN|Infinity)\b/g
+
+const nullForNumber = (found: string): string => (found.startsWith('"') ? found : 'null')
+
+const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [...'"\\[]{}'].map(each =>
+  each.charCodeAt(0),
+)
+
+/** Counts brackets outside of strings, so that no function has to follow them. */
+function checkLimits(text: string, { depth = 100, objects = Number.POSITIVE_INFINITY }: JsonLimits): void {
+  let levels = 0
+  let made = 0
+  let inString = false
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (inString) {
+      if (code === BACKSLASH) i++
+      else if (code === QUOTE) inString = false
+    } else if (code === QUOTE) inString = true
+    else if (code === OPEN_LIST || code === OPEN_OBJECT) {
+      if (++levels > depth) throw new DataError(`nests objects and lists deeper than ${depth}, at character ${i}`)
+      if (code === OPEN_OBJECT && ++made > objects) throw new DataError(`has more than ${objects} objects`)
+    } else if (code === CLOSE_LIST || code === CLOSE_OBJECT) levels--
+  }
+}
