@@ -16,8 +16,6 @@ for (const name of ['t5', 'gpt2', 'bert', 'llama'])
   test(`${name}: ids and decoded texts equal those of the Python library`, async () => {
     const tokenizer = await open(name)
     for (const [i, text] of (vectors.texts as string[]).entries()) {
-      // SentencePiece makes a space of the joiner in an emoji, the JavaScript library a second unknown piece
-      if (name === 't5' && text.includes('\u200d')) continue
       assert.deepEqual(tokenizer.encode(text), vectors[name].ids[i], text)
       // ids that begin and end rows are no text
       const ids = (vectors[name].ids[i] as number[]).filter(id => id !== tokenizer.end && id !== tokenizer.start)
@@ -73,7 +71,7 @@ test('a file that is not a tokenizer throws an error that names it', async t => 
     'a.json': ['{"model": {}}', /a\.json: is not a tokenizer\.json: it has no model\.vocab/],
     'b.json': [
       '{"model": {"type": "Magic", "vocab": {}}}',
-      /b\.json: is a tokenizer\.json that cannot be used: .*decoder/,
+      /b\.json: model\.type is 'Magic', not 'BPE', 'WordPiece', 'WordLevel' or 'Unigram'/,
     ],
     'c.json': ['{', /c\.json: .*JSON/],
     'd.txt': ['hello', /d\.txt: is neither a tokenizer\.json nor a list of merges/],
