@@ -59,7 +59,7 @@ const embed = (out: string) => ['embed', pictures, '--batch-size', '2', '--out',
 describe('embed', () => {
   it('writes a row for every picture and every caption, and names skipped pictures', async () => {
     const { stderr, stdout } = await run(...embed('whole.safetensors'))
-    assert.match(stderr, /skipped .*07\.png: is neither PNG/)
+    assert.match(stderr, /skipped .*07\.png: is no PNG/)
     assert.match(stdout, new RegExp(`${COUNT - 1} images and ${COUNT} texts, 24 numbers each, 1 could not be used`))
     const { tensors } = await readSafetensors(inFolder('whole.safetensors'))
     assert.deepEqual(tensors.get('image')?.shape, [COUNT - 1, 24])
@@ -139,7 +139,7 @@ describe('embed', () => {
   it('stops at an unreadable picture with --strict', async () => {
     const { code, stderr } = await cocagrad([...embed('strict.npy'), '--strict', ...released])
     assert.equal(code, 2)
-    assert.match(stderr, /07\.png: is neither PNG/)
+    assert.match(stderr, /07\.png: is no PNG/)
   })
 })
 
@@ -151,7 +151,7 @@ describe('retrieve', () => {
     const { stdout, stderr } = await run('retrieve', '--top', '3', '--json', '--images', pictures, '--query', 'a red')
     const { found: inFolderItself, pictures: count } = JSON.parse(stdout)
     assert.equal(count, COUNT - 1)
-    assert.match(stderr, new RegExp(`skipped .*${BROKEN}: is neither PNG`))
+    assert.match(stderr, new RegExp(`skipped .*${BROKEN}: is no PNG`))
     const rounded = (each: { image: string; cosine: number }) => [each.image, each.cosine.toFixed(5)]
     for (const index of ['whole.npy', 'whole.safetensors'])
       assert.deepEqual(

@@ -185,7 +185,7 @@ test('a clip with a broken frame is replaced in training, and named in an error'
   const members = [0, 1, 2, 3, 4, 5].flatMap(i => greyClip(`${i}`, 10 * i, 2, { txt: `clip ${i}` }))
   const broken = members.map(([name, content]) => [name, name === '2.001.png' ? 'no picture' : content] as const)
   const { path, data, source } = await clipsOf(t, broken)
-  await assert.rejects(source.images(2), { name: 'ImageError', message: /a\.tar: 2\.001\.png: is neither PNG/ })
+  await assert.rejects(source.images(2), { name: 'ImageError', message: /a\.tar: 2\.001\.png: is no PNG/ })
   const bad: BadSample[] = []
   const batches = new BatchIterator(data, undefined, { batchSize: 2, onBadSample: sample => bad.push(sample) })
   const captions = (await take(batches, 3)).flatMap(batch => batch.captions)
