@@ -12,6 +12,7 @@ import { answer } from '../output.ts'
 interface TokenizeFlags {
   readonly vocab: string
   readonly context: number
+  readonly splitSpecialTokens?: boolean
   readonly json?: boolean
 }
 
@@ -24,6 +25,7 @@ export function addTokenize(program: Command): void {
     .argument('[texts...]', 'texts; without any, a JSON list of them is read from standard input')
     .requiredOption('--vocab <file>', "tokenizer.json, or CLIP's bpe_simple_vocab_16e6.txt.gz")
     .option('--context <n>', 'longest row', positiveInteger, 77)
+    .option('--split-special-tokens', 'read <end_of_text> and the like in a text as ordinary characters')
     .action(run)
   examples(
     jsonOption(command),
@@ -32,13 +34,16 @@ export function addTokenize(program: Command): void {
   )
 }
 
-async function run(given: readonly string[], { vocab, context, json }: TokenizeFlags): Promise<void> {
+async function run(
+  given: readonly string[],
+  { vocab, context, splitSpecialTokens, json }: TokenizeFlags,
+): Promise<void> {
   const tokenizer = await readTokenizer(vocab)
   const texts = given.length > 0 ? given : await textsOfInput()
   const rows = texts.map(text => ({
     text,
-    encode: tokenizer.encode(text),
-    [`tokenize_${context}`]: rowOf(tokenizer, text, context),
+    encode: tokenizer.encode(text, { splitSpecialTokens }),
+    [`tokenize_${context}`]: rowOf(tokenizer, text, context, splitSpecialTokens),
   }))
   const lines = rows.map(({ text, encode }) => `${JSON.stringify(text)}\n  ${encode.join(' ')}`)
   answer(json, rows, lines.join('\n'))
@@ -57,8 +62,8 @@ async function textsOfInput(): Promise<string[]> {
 }
 
 /** Start, text and end, without the padding. */
-function rowOf(tokenizer: Tokenizer, text: string, context: number): number[] {
-  const row = [...tokenizer.tokenize([text], context, { truncate: true })]
+function rowOf(tokenizer: Tokenizer, text: string, context: number, splitSpecialTokens?: boolean): number[] {
+  const row = [...tokenizer.tokenize([text], context, { truncate: true, splitSpecialTokens })]
   while (row.at(-1) === tokenizer.pad) row.pop()
   return row
 }

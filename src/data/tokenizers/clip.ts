@@ -4,12 +4,17 @@
 
 import { TokenizerError } from '../../io/index.ts'
 
+import { settle } from '../../tensor/options.ts'
 import { BYTES_BY_ID, BytePairs, CHARACTER_OF_BYTE, fromByteCharacters } from './byte-pairs.ts'
 import { cleanText } from './text/clean.ts'
-import { type TokenizeOptions, type Tokenizer, tokenRows } from './tokenizer.ts'
+import { type EncodeOptions, encodeOptions, type TokenizeOptions, type Tokenizer, tokenRows } from './tokenizer.ts'
 
-const START = '<|startoftext|>'
-const END = '<|endoftext|>'
+/** How start and end are written: in OpenCLIP, and in OpenAI's CLIP and the files of Hugging Face. */
+const NAMES = [
+  { start: '<start_of_text>', end: '<end_of_text>' },
+  { start: '<|startoftext|>', end: '<|endoftext|>' },
+] as const
+type Names = (typeof NAMES)[number]
 const SUFFIX = '</w>'
 
 /** The number of merges: 49,408 ids without 2 × 256 bytes and 2 special tokens. */
@@ -19,10 +24,9 @@ const MERGES = 48_894
  * Endings of contractions, letters, one digit, or other signs. CLIP ignores case, so `ſ` is an s, and
  * U+0345 is both a letter and not one, so it is dropped between the words.
  */
-const WORD =
-  /<\|startoftext\|>|<\|endoftext\|>|'[sſ]|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|(?:(?!\u0345)[^\p{White_Space}\p{L}\p{N}])+/gu
+const WORD = /'[sſ]|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|(?:(?!\u0345)[^\p{White_Space}\p{L}\p{N}])+/gu
 
-const SPLIT = "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+"
+const SPLIT = "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+"
 
 type Pair = readonly [string, string]
 
@@ -35,19 +39,24 @@ export class ClipTokenizer implements Tokenizer {
   readonly #pieces: readonly string[]
   readonly #merges: readonly Pair[]
   readonly #pairs: BytePairs
+  readonly #names: Names
+  /** a special token, or a word */
+  readonly #special: RegExp
 
-  private constructor(ids: ReadonlyMap<string, number>, merges: readonly Pair[]) {
+  private constructor(ids: ReadonlyMap<string, number>, merges: readonly Pair[], names: Names) {
     this.#ids = ids
     this.#merges = merges
+    this.#names = names
+    this.#special = new RegExp(`${patternOf(names)}|${WORD.source}`, WORD.flags)
     this.#pieces = [...ids.keys()].sort((a, b) => ids.get(a)! - ids.get(b)!)
     this.#pairs = new BytePairs(ids, merges, SUFFIX)
-    this.start = ids.get(START)!
-    this.end = ids.get(END)!
+    this.start = ids.get(names.start)!
+    this.end = ids.get(names.end)!
   }
 
   /**
    * From the text of `bpe_simple_vocab_16e6.txt`: a comment line, then one merge per line, of which CLIP uses the first
-   * 48,894.
+   * 48,894. `<start_of_text>` and `<end_of_text>` in a text are the special ids, as in OpenCLIP.
    * @throws TokenizerError naming a line that is not a merge
    */
   static fromMerges(text: string): ClipTokenizer {
@@ -63,19 +72,19 @@ export class ClipTokenizer implements Tokenizer {
       known.add(pair.join(''))
       return pair as [string, string]
     })
-    pieces.push(...merges.map(pair => pair.join('')), START, END)
-    return new ClipTokenizer(new Map(pieces.map((piece, id) => [piece, id])), merges)
+    const [names] = NAMES
+    pieces.push(...merges.map(pair => pair.join('')), names.start, names.end)
+    return new ClipTokenizer(new Map(pieces.map((piece, id) => [piece, id])), merges, names)
   }
 
   /** Whether a `tokenizer.json` is that of a CLIP model: byte pairs with CLIP's end of a word and its two special tokens. */
   static isClip(json: unknown): boolean {
     const { type, end_of_word_suffix, vocab } = (json as { model?: Record<string, unknown> })?.model ?? {}
-    const hasPieces = typeof vocab === 'object' && vocab !== null && START in vocab && END in vocab
-    return type === 'BPE' && end_of_word_suffix === SUFFIX && hasPieces
+    return type === 'BPE' && end_of_word_suffix === SUFFIX && namesIn(vocab) !== undefined
   }
 
   /**
-   * From the `tokenizer.json` of a CLIP model. Text is cleaned as in the original, which that file cannot describe.
+   * From the `tokenizer.json` of a CLIP model; start and end in a text are written as in that file. Text is cleaned as in the original, which that file cannot describe.
    * @throws TokenizerError naming what is missing
    */
   static fromJSON(json: unknown): ClipTokenizer {
@@ -95,18 +104,20 @@ export class ClipTokenizer implements Tokenizer {
         throw new TokenizerError(`model.merges[${i}] is ${JSON.stringify(merge)}, not two pieces of the vocabulary`)
       return pair as Pair
     })
-    return new ClipTokenizer(ids, pairs)
+    return new ClipTokenizer(ids, pairs, namesIn(vocab)!)
   }
 
   get vocabularySize(): number {
     return this.#pieces.length
   }
 
-  encode(text: string): number[] {
-    const words = cleanText(text).match(WORD) ?? []
-    return words.flatMap(word => {
-      if (word === START) return this.start
-      return word === END ? this.end : this.#pairs.encode(word)
+  encode(text: string, options?: EncodeOptions): number[] {
+    const { splitSpecialTokens } = settle('tokenizer.encode(text, options)', options, encodeOptions)
+    if (splitSpecialTokens) return (cleanText(text).match(WORD) ?? []).flatMap(word => this.#pairs.encode(word))
+    const { start, end } = this.#names
+    return (cleanText(text).match(this.#special) ?? []).flatMap(word => {
+      if (word === start) return this.start
+      return word === end ? this.end : this.#pairs.encode(word)
     })
   }
 
@@ -132,6 +143,7 @@ export class ClipTokenizer implements Tokenizer {
 
   /** A `tokenizer.json` that Hugging Face's libraries can read too; they do not repair the text. */
   toJSON(): unknown {
+    const { start, end } = this.#names
     const special = (id: number, content: string) => ({
       ...{ id, content, single_word: false, lstrip: false, rstrip: false },
       ...{ normalized: true, special: true },
@@ -141,7 +153,7 @@ export class ClipTokenizer implements Tokenizer {
       version: '1.0',
       truncation: null,
       padding: null,
-      added_tokens: [special(this.start, START), special(this.end, END)],
+      added_tokens: [special(this.start, start), special(this.end, end)],
       normalizer: {
         type: 'Sequence',
         normalizers: [
@@ -153,14 +165,19 @@ export class ClipTokenizer implements Tokenizer {
       pre_tokenizer: {
         type: 'Sequence',
         pretokenizers: [
-          { type: 'Split', pattern: { Regex: SPLIT }, behavior: 'Removed', invert: true },
+          {
+            type: 'Split',
+            pattern: { Regex: `${patternOf(this.#names)}|${SPLIT}` },
+            behavior: 'Removed',
+            invert: true,
+          },
           { ...byteLevel, use_regex: false },
         ],
       },
       post_processor: {
         type: 'RobertaProcessing',
-        sep: [END, this.end],
-        cls: [START, this.start],
+        sep: [end, this.end],
+        cls: [start, this.start],
         trim_offsets: false,
         add_prefix_space: false,
       },
@@ -168,7 +185,7 @@ export class ClipTokenizer implements Tokenizer {
       model: {
         type: 'BPE',
         dropout: null,
-        unk_token: END,
+        unk_token: end,
         continuing_subword_prefix: '',
         end_of_word_suffix: SUFFIX,
         fuse_unk: false,
@@ -177,4 +194,12 @@ export class ClipTokenizer implements Tokenizer {
       },
     }
   }
+}
+
+const patternOf = ({ start, end }: Names): string => `${start}|${end}`.replaceAll('<|', '<\\|').replaceAll('|>', '\\|>')
+
+/** How start and end are written in a vocabulary that has both. */
+function namesIn(vocab: unknown): Names | undefined {
+  if (typeof vocab !== 'object' || vocab === null) return undefined
+  return NAMES.find(({ start, end }) => Object.hasOwn(vocab, start) && Object.hasOwn(vocab, end))
 }

@@ -4,6 +4,7 @@
 
 import { TokenizerError } from '../../io/index.ts'
 
+import { settle } from '../../tensor/options.ts'
 import { type AddedToken, AddedTokens, addedTokensOf } from './hugging-face/added-tokens.ts'
 import { type Decoder, decoderOf } from './hugging-face/decoders.ts'
 import { checkDepth, Field } from './hugging-face/fields.ts'
@@ -11,7 +12,7 @@ import { type Model, modelOf } from './hugging-face/models.ts'
 import { type Normalizer, normalizerOf } from './hugging-face/normalizers.ts'
 import { aroundOf } from './hugging-face/post-processor.ts'
 import { type PreTokenizer, preTokenizerOf } from './hugging-face/pre-tokenizers.ts'
-import { type TokenizeOptions, type Tokenizer, tokenRows } from './tokenizer.ts'
+import { type EncodeOptions, encodeOptions, type TokenizeOptions, type Tokenizer, tokenRows } from './tokenizer.ts'
 
 /** The usual names of special tokens in published models. */
 const NAMES = {
@@ -44,6 +45,8 @@ export class JsonTokenizer implements Tokenizer {
   readonly #decode: Decoder | undefined
   /** looked for before the text is normalized, and after */
   readonly #added: readonly [AddedTokens, AddedTokens]
+  /** the same without special tokens */
+  readonly #ordinary: readonly [AddedTokens, AddedTokens]
   readonly #tokens: ReadonlyMap<number, string>
 
   private constructor(file: Field) {
@@ -56,7 +59,10 @@ export class JsonTokenizer implements Tokenizer {
     checkFirst(file)
     this.#decode = file.get('decoder').or(undefined, decoderOf)
     const added = addedTokensOf(file.get('added_tokens'), this.#model.ids)
-    this.#added = AddedTokens.of(added, this.#normalize, file.get('added_tokens'))
+    const sectionsOf = (tokens: readonly AddedToken[]) =>
+      AddedTokens.of(tokens, this.#normalize, file.get('added_tokens'))
+    this.#added = sectionsOf(added)
+    this.#ordinary = sectionsOf(added.filter(({ isSpecial }) => !isSpecial))
     const ids = allIds(this.#model.ids, added)
     this.#tokens = new Map(Array.from(ids, ([token, id]) => [id, token]))
     const count = countOf(ids, file)
@@ -82,9 +88,10 @@ export class JsonTokenizer implements Tokenizer {
   }
 
   /** @throws TokenizerError for a text that has no ids, or for which a pattern of the file takes too many steps */
-  encode(text: string): number[] {
+  encode(text: string, options?: EncodeOptions): number[] {
+    const { splitSpecialTokens } = settle('tokenizer.encode(text, options)', options, encodeOptions)
     const ids: number[] = []
-    const [before, after] = this.#added
+    const [before, after] = splitSpecialTokens ? this.#ordinary : this.#added
     const whole = text.replace(/\p{Surrogate}/gu, '\ufffd')
     for (const section of before.split(whole)) {
       if (section.id !== undefined) {

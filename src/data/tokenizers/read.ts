@@ -1,7 +1,7 @@
 // Reads a tokenizer from a file of any supported format.
 
 import { gunzipSync } from 'node:zlib'
-import { messageOf, readBytes, TokenizerError } from '../../io/index.ts'
+import { DataError, messageOf, parseJson, readBytes, TokenizerError } from '../../io/index.ts'
 
 import { ClipTokenizer } from './clip.ts'
 import { JsonTokenizer } from './json.ts'
@@ -17,7 +17,7 @@ export async function readTokenizer(file: string): Promise<Tokenizer> {
   try {
     return parseTokenizer(textOf(bytes))
   } catch (error) {
-    const reason = error instanceof TokenizerError ? error.reason : messageOf(error)
+    const reason = error instanceof DataError ? error.reason : messageOf(error)
     throw new TokenizerError(reason, { file, cause: error })
   }
 }
@@ -32,7 +32,7 @@ function parseTokenizer(text: string): Tokenizer {
     if (/^(#|"bpe_)/.test(text)) return ClipTokenizer.fromMerges(text)
     throw new TokenizerError('is neither a tokenizer.json nor a list of merges that begins with #version')
   }
-  return tokenizerFromJSON(JSON.parse(text))
+  return tokenizerFromJSON(parseJson(text))
 }
 
 /**

@@ -5,11 +5,20 @@ import { TokenizerError } from '../../io/index.ts'
 
 import { type Settings, settle } from '../../tensor/options.ts'
 
-export interface TokenizeOptions {
+export interface EncodeOptions {
+  /**
+   * encode the spelling of a special token in a text, such as `<end_of_text>`, as ordinary characters, so that a text from
+   * elsewhere cannot end a row early; default false, as in the original tokenizers
+   */
+  readonly splitSpecialTokens?: boolean
+}
+export const encodeOptions = { splitSpecialTokens: false } satisfies Settings<EncodeOptions>
+
+export interface TokenizeOptions extends EncodeOptions {
   /** truncate texts that are too long and keep the end id, instead of throwing */
   readonly truncate?: boolean
 }
-const tokenizeOptions = { truncate: false } satisfies Settings<TokenizeOptions>
+const tokenizeOptions = { ...encodeOptions, truncate: false } satisfies Settings<TokenizeOptions>
 
 /** Turns text into ids and back. */
 export interface Tokenizer {
@@ -22,7 +31,7 @@ export interface Tokenizer {
   /** the id of every word outside the vocabulary, if there is one */
   readonly unknown?: number
   /** the text alone: neither start, end nor pad */
-  encode(text: string): number[]
+  encode(text: string, options?: EncodeOptions): number[]
   /** back to text; start, end and pad are left out */
   decode(ids: Iterable<number>): string
   /** one row per text, as made by {@link tokenRows} */
@@ -42,12 +51,13 @@ export function tokenRows(
   contextLength: number,
   options?: TokenizeOptions,
 ): Int32Array {
-  const { truncate } = settle('tokenizer.tokenize(texts, contextLength, options)', options, tokenizeOptions)
+  const call = 'tokenizer.tokenize(texts, contextLength, options)'
+  const { truncate, splitSpecialTokens } = settle(call, options, tokenizeOptions)
   if (!Number.isSafeInteger(contextLength) || contextLength < 2)
     throw new TokenizerError(`the context length must hold start and end: at least 2, not ${contextLength}`)
   const rows = new Int32Array(texts.length * contextLength).fill(tokenizer.pad)
   texts.forEach((text, row) => {
-    const ids = tokenizer.encode(text)
+    const ids = tokenizer.encode(text, { splitSpecialTokens })
     if (ids.length + 2 > contextLength && !truncate)
       throw new TokenizerError(
         `'${text}' takes ${ids.length + 2} ids with start and end, and the context length is ${contextLength}`,

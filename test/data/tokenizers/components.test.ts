@@ -22,7 +22,6 @@ const { texts, cases } = JSON.parse(gunzipSync(readFileSync(file)).toString()) a
 
 /** What is refused instead of giving other ids. */
 const REFUSED: readonly (readonly [RegExp, RegExp])[] = [
-  [/Split cl100k/, /pre_tokenizer\.pattern\.Regex: .* '\?' or '\+' after a count in braces is not supported/],
   [
     /equal after the normalizer/,
     /added_tokens: 'cat' and 'CAT' are both 'cat' after the normalizer: set normalized to false/,

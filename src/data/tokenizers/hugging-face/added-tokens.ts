@@ -8,6 +8,8 @@ import { Prefixes } from './prefixes.ts'
 export interface AddedToken {
   readonly id: number
   readonly content: string
+  /** such as the start of a text; others are words that the model shall not split */
+  readonly isSpecial: boolean
   /** only where no letter touches it */
   readonly isWord: boolean
   /** takes the white space before it, or after it */
@@ -55,6 +57,7 @@ function addedTokenOf(field: Field): AddedToken {
   return {
     id: field.get('id').integer(),
     content,
+    isSpecial,
     isWord: flag('single_word'),
     takesLeft: flag('lstrip'),
     takesRight: flag('rstrip'),

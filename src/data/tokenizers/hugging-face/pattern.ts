@@ -175,11 +175,15 @@ class Parser {
     if (node.kind === 'place' || node.kind === 'look') this.#refuse('a position in the text is repeated')
     if (max > min && canBeEmpty(node)) this.#refuse('something that can be empty is repeated')
     const lazy = this.#takes('?')
-    const possessive = !lazy && this.#takes('+')
-    if (isBraces && (lazy || possessive)) this.#refuse("'?' or '+' after a count in braces is not supported")
+    if (isBraces && lazy) this.#refuse("'?' after a count in braces is not supported")
+    const plus = !lazy && this.#takes('+')
     if (this.#counts()) this.#refuse('a repetition is repeated: put it in a group (?:…)')
     const repeat: Node = { kind: 'repeat', node, min, max, greedy: !lazy }
-    return possessive ? { kind: 'atomic', node: repeat } : repeat
+    if (!plus) return repeat
+    if (!isBraces) return { kind: 'atomic', node: repeat }
+    // after a count in braces, '+' repeats it, and does not make it possessive
+    if (canBeEmpty(repeat)) this.#refuse('something that can be empty is repeated')
+    return { kind: 'repeat', node: repeat, min: 1, max: Infinity, greedy: true }
   }
 
   #counts(): { min: number; max: number; isBraces?: boolean } | undefined {
