@@ -151,7 +151,7 @@ describe('runs', () => {
     assert.match(stdout, /^steps +4 +2 +NaN at step 3$/m)
     assert.match(stdout, /^optimizer\.learningRate +0\.001 +0\.01 +0\.001$/m)
     assert.match(stdout, /^steps +4 +2 +40$/m)
-    assert.doesNotMatch(stdout, /batchSize|model\./)
+    assert.doesNotMatch(stdout, /^batchSize|model\./m)
     assert.match(stdout, /^loss +to step 4 +first +last +min +max$/m)
     assert.match(stdout, /^wild +[▁-█]{2}×× .* NaN /m)
     assert.match(stdout, /results on .*pictures \([0-9a-f]{8}\)/)

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { LockedError } from '../../src/io/errors.ts'
@@ -51,6 +51,54 @@ test('the lock of a running process is held, that of a killed process is not', a
   await once(child, 'close')
   assert.equal(JSON.parse(readFileSync(`${path}.lock`, 'utf8')).process, child.pid, 'it left its lock')
   await (await lock(path))()
+})
+
+test('of several processes that find the lock of a killed one, exactly one gets it', async t => {
+  const path = inFolder('race')
+  const program = `
+    import { createInterface } from 'node:readline'
+    import { lock } from ${JSON.stringify(join(import.meta.dirname, '../../src/io/lock.ts'))}
+    let release
+    for await (const line of createInterface({ input: process.stdin })) {
+      if (line === 'lock') release = await lock(${JSON.stringify(path)}).catch(error => void (error.name === 'LockedError' || console.log(error)))
+      else await release?.()
+      console.log(line === 'lock' ? (release ? 'held' : 'refused') : 'released')
+    }
+  `
+  const children = Array.from({ length: 4 }, () =>
+    spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    }),
+  )
+  t.after(() => {
+    for (const child of children) child.kill()
+  })
+  const all = async (word: string) => {
+    const answers = children.map(child => once(child.stdout, 'data').then(([data]) => String(data).trim()))
+    for (const child of children) child.stdin.write(`${word}\n`)
+    return (await Promise.all(answers)).sort()
+  }
+  const ended = spawn(process.execPath, ['--eval', ''])
+  await once(ended, 'close')
+  for (let round = 0; round < 30; round++) {
+    writeFileSync(`${path}.lock`, `{"process":${ended.pid},"host":"${hostname()}","token":"${round}"}\n`)
+    assert.deepEqual(await all('lock'), ['held', 'refused', 'refused', 'refused'], `round ${round}`)
+    await all('release')
+    assert.deepEqual(
+      readdirSync(folder).filter(name => name.startsWith('race')),
+      [],
+      'no file is left',
+    )
+  }
+})
+
+test('a file in the place of a lock that is none is not removed', async () => {
+  const path = inFolder('other')
+  for (const text of ['null\n', '[]\n', 'garbage\n', '{"process":"1","host":5}\n', `${'['.repeat(5000)}\n`]) {
+    writeFileSync(`${path}.lock`, text)
+    await assert.rejects(lock(path), isLocked(/names no process; if no process writes it, remove .*other\.lock/))
+    assert.equal(readFileSync(`${path}.lock`, 'utf8'), text)
+  }
 })
 
 test('the lock of another machine is held; an incomplete one, or one with this process id from before a restart, is not', async () => {
