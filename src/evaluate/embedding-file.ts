@@ -3,7 +3,8 @@
 
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { fileError, openNpy, openSafetensors, readJson, withFile } from '../io/index.ts'
+import { z } from 'zod'
+import { fileError, openNpy, openSafetensors, parseJsonLine, readJson, withFile } from '../io/index.ts'
 
 import { descending, indexOfNonFinite } from '../tensor/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
@@ -32,6 +33,8 @@ interface Place {
   readonly begin: number
   readonly end: number
 }
+
+const sampleForm = z.looseObject({ name: z.string(), captions: z.array(z.string()) })
 
 /** The description of a row. */
 export interface EmbeddedSample {
@@ -130,11 +133,12 @@ export class EmbeddingFile {
     const { file, begin, end } = this.#samples
     const decoder = new TextDecoder()
     let rest = ''
+    let number = 0
     if (end === begin) return
     for await (const bytes of createReadStream(file, { start: begin, end: end - 1 })) {
       const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n')
       rest = lines.pop()!
-      for (const line of lines) yield JSON.parse(line)
+      for (const line of lines) yield parseJsonLine(line, sampleForm, { file, line: ++number })
     }
   }
 

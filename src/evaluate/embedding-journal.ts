@@ -5,8 +5,9 @@
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { z } from 'zod'
 import type { BadSample } from '../data/index.ts'
-import { DataError, fileError, LineFile, messageOf } from '../io/index.ts'
+import { DataError, fileError, LineFile, parseJsonLine } from '../io/index.ts'
 
 /** Embeddings that were started with another model or other pictures, or are damaged. */
 export class EmbeddingError extends DataError {}
@@ -37,6 +38,17 @@ export interface EmbeddingCount {
 interface Entry extends EmbeddingCount {
   readonly skipped: readonly BadSample[]
 }
+
+const count = z.int().nonnegative()
+const settingsForm = z.looseObject({ model: z.string(), source: z.string(), data: z.string(), width: count })
+const badSample = z.looseObject({ file: z.string(), key: z.string().optional(), reason: z.string() })
+const entryForm = z.looseObject({
+  position: count,
+  images: count,
+  texts: count,
+  bytes: count,
+  skipped: z.array(badSample),
+})
 
 /** Some samples: the rows of their images and texts, and for each a line that describes it. */
 export interface EmbeddedBatch {
@@ -80,16 +92,17 @@ export class EmbeddingJournal {
     const journal = await LineFile.open(join(folder, 'journal.jsonl'), { begins: '{"' })
     const opened: { close(): Promise<void> }[] = [journal]
     try {
-      const [first, ...entries] = journal.lines.map((line, i) => parse(line, journal.path, i + 1))
+      const [first, ...others] = journal.lines
+      const entries = others.map((line, i) => parseJsonLine(line, entryForm, { file: journal.path, line: i + 2 }))
       if (first === undefined) await journal.append([JSON.stringify(settings)])
-      else checkSame(folder, first as EmbeddingSettings, settings)
+      else checkSame(folder, parseJsonLine(first, settingsForm, { file: journal.path, line: 1 }), settings)
       const files: Partial<Record<Part, FileHandle>> = {}
       for (const part of PARTS) {
         files[part] = await open(join(folder, part), 'a')
         opened.push(files[part])
       }
       const result = new EmbeddingJournal(folder, settings, journal, files as Record<Part, FileHandle>)
-      for (const entry of entries) result.#note(entry as Entry)
+      for (const entry of entries) result.#note(entry)
       await result.#cut()
       return result
     } catch (error) {
@@ -176,14 +189,6 @@ export class EmbeddingJournal {
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) => new Uint8Array(buffer, byteOffset, byteLength)
-
-function parse(line: string, file: string, number: number): unknown {
-  try {
-    return JSON.parse(line)
-  } catch (error) {
-    throw new EmbeddingError(`is not JSON: ${messageOf(error)}`, { file, line: number, cause: error })
-  }
-}
 
 const WORDS = { model: 'another model', source: 'other pictures', data: 'other pictures', width: 'another model' }
 

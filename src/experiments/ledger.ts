@@ -2,7 +2,8 @@
 // experiment can be stopped or killed at any moment and continues with the first part that is missing.
 
 import { join } from 'node:path'
-import { DataError, LineFile, messageOf } from '../io/index.ts'
+import { z } from 'zod'
+import { DataError, LineFile, parseJsonLine } from '../io/index.ts'
 
 /** An experiment that was started with other settings, or a damaged record. */
 export class ExperimentError extends DataError {}
@@ -14,6 +15,12 @@ export interface Finished {
   readonly seconds: number
   readonly values: Readonly<Record<string, number>>
 }
+
+const finished = z.looseObject({
+  part: z.string(),
+  seconds: z.number().nonnegative(),
+  values: z.record(z.string(), z.number().nullable()),
+})
 
 const FILE = 'parts.jsonl'
 
@@ -34,7 +41,12 @@ export class Ledger {
     const file = await LineFile.open(join(folder, FILE), { begins: '{"' })
     try {
       const ledger = new Ledger(file)
-      const [first, ...lines] = file.lines.map((line, i) => parse(line, file.path, i + 1))
+      const [first, ...lines] = file.lines.map((line, i) =>
+        parseJsonLine<unknown>(line, i === 0 ? z.looseObject({ settings: z.unknown() }) : finished, {
+          file: file.path,
+          line: i + 1,
+        }),
+      )
       if (first === undefined) await file.append([JSON.stringify({ settings })])
       else checkSame(folder, (first as { settings?: unknown }).settings, settings)
       for (const line of lines as Finished[]) ledger.#finished.set(line.part, line)
@@ -61,14 +73,6 @@ export class Ledger {
 
   close(): Promise<void> {
     return this.#file.close()
-  }
-}
-
-function parse(line: string, file: string, number: number): unknown {
-  try {
-    return JSON.parse(line)
-  } catch (cause) {
-    throw new ExperimentError(`is not JSON: ${messageOf(cause)}`, { file, line: number, cause })
   }
 }
 

@@ -1,6 +1,7 @@
 // JSON from files of other people. JSON.parse alone accepts values nested so deeply that a function that walks them
 // overflows the stack, so the depth is checked before anything is built.
 
+import type { z } from 'zod'
 import { DataError, messageOf } from './errors.ts'
 
 /** Limits on a JSON text, and what it may have that JSON does not. */
@@ -52,4 +53,28 @@ function checkLimits(text: string, { depth = 100, objects = Number.POSITIVE_INFI
       if (code === OPEN_OBJECT && ++made > objects) throw new DataError(`has more than ${objects} objects`)
     } else if (code === CLOSE_LIST || code === CLOSE_OBJECT) levels--
   }
+}
+
+/** A line of a file. */
+export interface LinePlace {
+  readonly file: string
+  /** counted from 1 */
+  readonly line: number
+}
+
+/**
+ * The value of a line with one JSON value, which must have a form.
+ * @throws DataError naming the file, the line, and the field that is wrong
+ */
+export function parseJsonLine<T>(text: string, form: z.ZodType<T>, place: LinePlace): T {
+  let value: unknown
+  try {
+    value = parseJson(text)
+  } catch (error) {
+    throw new DataError(error instanceof DataError ? error.reason : messageOf(error), { ...place, cause: error })
+  }
+  const parsed = form.safeParse(value)
+  if (parsed.success) return value as T
+  const { path, message } = parsed.error.issues[0]
+  throw new DataError(`${path.join('.') || 'the line'} is wrong: ${message}`, { ...place, cause: parsed.error })
 }

@@ -3,9 +3,11 @@
 
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
+import type { z } from 'zod'
 import { DataError } from './errors.ts'
 import { fileError, readBytes, readText } from './files.ts'
 import { namesIn } from './folders.ts'
+import { parseJsonLine } from './json.ts'
 import { lock } from './lock.ts'
 
 export class LineFile {
@@ -74,16 +76,11 @@ const fileErrorUnlessData = (path: string, error: unknown): DataError =>
 
 /**
  * The values of a file with one JSON value a line; none if there is no such file. An incomplete last line is left out.
- * @throws DataError naming the file and a line that is not JSON
+ * @param form of every value
+ * @throws DataError naming the file, and the line and the field that is wrong
  */
-export async function readJsonLines(path: string): Promise<unknown[]> {
+export async function readJsonLines<T>(path: string, form: z.ZodType<T>): Promise<T[]> {
   if (!(await namesIn(dirname(path))).includes(basename(path))) return []
   const lines = (await readText(path)).split('\n').slice(0, -1)
-  return lines.map((line, i) => {
-    try {
-      return JSON.parse(line)
-    } catch (cause) {
-      throw new DataError('is not JSON', { file: path, line: i + 1, cause })
-    }
-  })
+  return lines.map((line, i) => parseJsonLine(line, form, { file: path, line: i + 1 }))
 }

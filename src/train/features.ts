@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { z } from 'zod'
 import {
   examplePixels,
   type ImagePixels,
@@ -16,7 +17,7 @@ import {
 import { inEvaluation, readOut } from '../evaluate/embeddings.ts'
 import { deviceOfModel } from '../evaluate/inputs.ts'
 import { inParts } from '../evaluate/memory.ts'
-import { DataError, fileError, LineFile, messageOf } from '../io/index.ts'
+import { DataError, fileError, LineFile, parseJsonLine } from '../io/index.ts'
 import { type ImageClassifier, VideoClassifier } from '../models/index.ts'
 import { fromData, scope, type Tensor } from '../tensor/index.ts'
 
@@ -123,6 +124,11 @@ interface Entry {
   readonly unreadable: readonly (readonly [index: number, reason: string])[]
 }
 
+const entryForm = z.looseObject({
+  done: z.int().nonnegative(),
+  unreadable: z.array(z.tuple([z.int().nonnegative(), z.string()])),
+})
+
 /** Computes the features that are missing. Returns the examples that cannot be read, by index. */
 async function compute(
   path: string,
@@ -138,7 +144,7 @@ async function compute(
   try {
     let done = 0
     for (const [i, line] of journal.lines.entries()) {
-      const entry = parse(line, journal.path, i + 1)
+      const entry = parseJsonLine(line, entryForm, { file: journal.path, line: i + 1 })
       done = entry.done
       for (const [index, reason] of entry.unreadable) unreadable.set(index, reason)
     }
@@ -211,12 +217,4 @@ function joined(rows: readonly Float32Array[]): Float32Array {
     at += row.length
   }
   return all
-}
-
-function parse(line: string, file: string, number: number): Entry {
-  try {
-    return JSON.parse(line) as Entry
-  } catch (cause) {
-    throw new FeatureError(`is not JSON: ${messageOf(cause)}`, { file, line: number, cause })
-  }
 }

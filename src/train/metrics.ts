@@ -1,7 +1,8 @@
 // Metrics, one JSON object per line, so that they can be read while a run is trained and after it was killed.
 
 import { type FileHandle, open } from 'node:fs/promises'
-import { DataError, fileError } from '../io/index.ts'
+import { z } from 'zod'
+import { fileError, parseJsonLine } from '../io/index.ts'
 
 /** One update. */
 export interface StepMetrics {
@@ -87,15 +88,18 @@ export function modern(line: MetricsLine | OldStep): MetricsLine {
   return { kind, step, epoch, losses, measures: { scale }, examplesPerSecond: imagesPerSecond, ...others }
 }
 
-/** Parses the lines of a metrics file. @throws DataError naming the file and a line that is not JSON */
+/** JSON has null where a number was not finite. */
+const measured = z.record(z.string(), z.number().nullable())
+const step = z.int().nonnegative()
+const line = z.discriminatedUnion('kind', [
+  z.looseObject({ kind: z.literal('step'), step, losses: measured.optional(), measures: measured.optional() }),
+  z.looseObject({ kind: z.literal('evaluation'), step, values: measured }),
+  z.looseObject({ kind: z.literal('guard'), step, ok: z.boolean() }),
+])
+
+/** Parses the lines of a metrics file. @throws DataError naming the file, and the line and the field that is wrong */
 export const parseMetrics = (lines: readonly string[], file: string): MetricsLine[] =>
-  lines.map((line, i) => {
-    try {
-      return modern(JSON.parse(line))
-    } catch (cause) {
-      throw new DataError('is not JSON', { file, line: i + 1, cause })
-    }
-  })
+  lines.map((text, i) => modern(parseJsonLine(text, line, { file, line: i + 1 }) as unknown as MetricsLine))
 
 /** Appends lines to a metrics file. */
 export class MetricsLog {

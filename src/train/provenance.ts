@@ -3,7 +3,8 @@
 
 import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { DataError, LineFile, readJsonLines } from '../io/index.ts'
+import { z } from 'zod'
+import { LineFile, parseJsonLine, readJsonLines } from '../io/index.ts'
 import { device } from '../tensor/index.ts'
 import { RunFolder } from './run-folder.ts'
 
@@ -29,6 +30,18 @@ export interface Provenance {
   /** SHA-256 of the names and captions of the training examples */
   readonly data: string
 }
+
+const text = z.string()
+const form = z.looseObject({
+  step: z.int().nonnegative(),
+  startedAt: text,
+  cocagrad: text,
+  node: text,
+  machine: text,
+  device: text,
+  backend: text,
+  data: text,
+})
 
 /**
  * The provenance of a run that starts now, on the current device.
@@ -84,17 +97,12 @@ export async function recordProvenance(path: string, now: Provenance): Promise<s
 
 /**
  * Every start of a run, in order; empty if none was recorded. An incomplete last line is left out.
- * @throws DataError naming the file and a line that is not JSON
+ * @throws DataError naming the file, and the line and the field that is wrong
  */
-export const readProvenance = async (folder: string): Promise<Provenance[]> =>
-  (await readJsonLines(new RunFolder(folder).provenanceFile)) as Provenance[]
+export const readProvenance = (folder: string): Promise<Provenance[]> =>
+  readJsonLines(new RunFolder(folder).provenanceFile, form)
 
 function lastOf({ path, lines }: LineFile): Provenance | undefined {
   const last = lines.at(-1)
-  if (last === undefined) return undefined
-  try {
-    return JSON.parse(last) as Provenance
-  } catch (cause) {
-    throw new DataError('is not JSON: remove this line to resume the run', { file: path, line: lines.length, cause })
-  }
+  return last === undefined ? undefined : parseJsonLine(last, form, { file: path, line: lines.length })
 }

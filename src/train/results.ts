@@ -1,6 +1,7 @@
 // The results of evaluating a run, one JSON object per line in its folder, so that runs can be compared later. A result says what
 // it was measured on: two results can only be compared if the fingerprints of their data are equal.
 
+import { z } from 'zod'
 import { LineFile, readJsonLines } from '../io/index.ts'
 import { RunFolder } from './run-folder.ts'
 
@@ -24,6 +25,18 @@ export interface RunResult {
   readonly values: Readonly<Record<string, number>>
 }
 
+const text = z.string()
+const form = z.looseObject({
+  date: text,
+  step: z.int().nonnegative(),
+  protocol: text,
+  data: text,
+  fingerprint: text,
+  examples: z.int().nonnegative(),
+  options: z.record(text, z.unknown()),
+  values: z.record(text, z.number().nullable()),
+})
+
 const BEGINS = '{"date":'
 
 /**
@@ -46,7 +59,7 @@ export async function recordResults(folder: string, results: readonly RunResult[
 
 /**
  * The results of a run, in the order in which they were measured; empty if there are none. An incomplete last line is left out.
- * @throws DataError naming the file and a line that is not JSON
+ * @throws DataError naming the file, and the line and the field that is wrong
  */
 export const readResults = async (folder: string): Promise<RunResult[]> =>
-  (await readJsonLines(new RunFolder(folder).resultsFile)) as RunResult[]
+  (await readJsonLines(new RunFolder(folder).resultsFile, form)) as RunResult[]
