@@ -1,18 +1,19 @@
 // Output: results go to stdout, as text or with --json for a program; all other messages go to stderr, so that they do
-// not get into a pipe.
+// not get into a pipe. Control characters of names and captions are written as escapes, in JSON too, where these are equal to them.
 
 import type { BadSample } from '../data/index.ts'
+import { inLines, onOneLine } from '../io/index.ts'
 
-export const say = (text: string): void => void process.stderr.write(`${text}\n`)
+export const say = (text: string): void => void process.stderr.write(`${inLines(text)}\n`)
 
 /** Prints a command's result: `value` as JSON, or the text for people. */
 export function answer(json: boolean | undefined, value: unknown, text: string): void {
-  process.stdout.write(`${json ? JSON.stringify(value, null, 2) : text}\n`)
+  process.stdout.write(`${inLines(json ? JSON.stringify(value, null, 2) : text)}\n`)
 }
 
 /** The message for a picture that is left out. */
 export const skippedLine = ({ file, key, reason }: BadSample): string =>
-  `skipped ${key === undefined ? file : `${file}: ${key}`}: ${reason}`
+  onOneLine(`skipped ${key === undefined ? file : `${file}: ${key}`}: ${reason}`)
 
 const width = (text: string) => [...text].length
 
@@ -30,7 +31,8 @@ export function wrapped(text: string, start: string, columns = Math.min(process.
 }
 
 /** Columns with two spaces between them; columns of numbers are aligned to the right. */
-export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(header: readonly string[], contents: readonly (readonly string[])[]): string {
+  const rows = contents.map(row => row.map(onOneLine))
   const isNumber = header.map((_, i) => rows.every(row => /^[≥<>~-]*\s*[\d.,]|^$|^—$/.test(row[i])))
   const widths = header.map((title, i) => Math.max(width(title), ...rows.map(row => width(row[i]))))
   const line = (cells: readonly string[]) =>

@@ -2,6 +2,7 @@
 
 import cliProgress from 'cli-progress'
 import { duration } from '../demo/words.ts'
+import { inLines, onOneLine } from '../io/index.ts'
 import { say } from './output.ts'
 import { RemainingTime } from './remaining.ts'
 
@@ -29,8 +30,8 @@ export function progressBar(title: string, total: number, start = 0): Progress {
   const remaining = new RemainingTime(total, start)
   bar.start(total, start, { text: '' })
   return {
-    update: (done, text = timeLeft(remaining, done)) => bar.update(done, { text }),
-    line: text => void process.stderr.write(`\r\x1b[K${text}\n`),
+    update: (done, text = timeLeft(remaining, done)) => bar.update(done, { text: onOneLine(text) }),
+    line: text => void process.stderr.write(`\r\x1b[K${inLines(text)}\n`),
     stop: () => bar.stop(),
   }
 }

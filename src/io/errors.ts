@@ -1,7 +1,7 @@
 // Errors of data. Data comes from people and disks, so most of these errors are not bugs. A DataError says which file,
 // which line and what is wrong, so a command line can print the message alone.
 
-import { cut, onOneLine } from './plain.ts'
+import { cut, inLines, onOneLine } from './plain.ts'
 
 /** Where a mistake was found. */
 export interface DataLocation {
@@ -15,8 +15,8 @@ export interface DataLocation {
 const LONGEST_REASON = 2000
 
 /**
- * Something about the data is wrong. The message reads `file:line: reason`, on one line: control characters of names and
- * captions are written as `\n` or `\u001b`, and a reason of more than 2,000 characters is cut.
+ * Something about the data is wrong. The message reads `file:line: reason`. Control characters other than the line feeds of a reason
+ * are written as `\u001b`, those of a file's name all, and a reason of more than 2,000 characters is cut.
  */
 export class DataError extends Error {
   readonly file: string | undefined
@@ -27,7 +27,7 @@ export class DataError extends Error {
   constructor(reason: string, { file, line, cause }: DataLocation = {}) {
     const name = file === undefined ? '' : cut(onOneLine(file), LONGEST_REASON)
     const place = file === undefined ? '' : line === undefined ? `${name}: ` : `${name}:${line}: `
-    const plain = cut(onOneLine(reason), LONGEST_REASON)
+    const plain = cut(inLines(reason), LONGEST_REASON)
     super(place + plain, cause === undefined ? undefined : { cause })
     this.name = new.target.name
     this.file = file

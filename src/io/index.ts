@@ -49,7 +49,7 @@ export {
   writeSafetensors,
 } from './formats/safetensors-file.ts'
 export { TarError, type TarMember, tarMembers, WindowedFile } from './formats/tar.ts'
-export { openTensors, type TensorFile } from './formats/tensor-file.ts'
+export { openTensors, type TensorFile, wrapperOf } from './formats/tensor-file.ts'
 export { type JsonLimits, type LinePlace, parseJson, parseJsonLine } from './json.ts'
 export { LineFile, readJsonLines } from './line-file.ts'
 export { lock, whileLocked } from './lock.ts'

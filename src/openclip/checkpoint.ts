@@ -15,6 +15,7 @@ import {
   type SafetensorsTensor,
   streamSafetensors,
   type TensorFile,
+  wrapperOf,
   writeAtomically,
 } from '../io/index.ts'
 import {
@@ -171,7 +172,7 @@ function inFile<T>(file: string, f: () => T): T {
  */
 export async function loadOpenClip(path: string, model: OpenClipModel): Promise<void> {
   const file = await openTensors(path)
-  const prefix = file.names.every(name => name.startsWith('module.')) ? 'module.' : ''
+  const prefix = wrapperOf(file.names)
   // a CLIP with custom_text puts its text tower under a name of its own
   const custom = model instanceof DualEncoder && file.names.includes(`${prefix}text.ln_final.weight`)
   const tensors = openClipTensors(model).map(tensor =>

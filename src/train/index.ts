@@ -32,6 +32,7 @@ export type {
   MetricsLine,
   StepMetrics,
 } from './metrics.ts'
+export { loadModel, saveModel } from './model-file.ts'
 export { type Losses, type LossGradients, lossesOf, type Objective } from './objective.ts'
 export { ClassifierObjective, type ClassifierObjectiveOptions, type LabelledBatch } from './objectives/classifier.ts'
 export {

@@ -75,13 +75,13 @@ describe('a configuration', () => {
       'an unknown arrangement',
       () => new CoCa({ ...small, pooler: { ...pooler, arrangement: 'serial' } }),
       'OptionsError',
-      "pooler.arrangement must be 'cascade', 'parallel' or 'shared', not 'serial'",
+      "pooler.arrangement must be 'cascade', 'parallel', 'shared' or 'none', not 'serial'",
     ],
     [
       'an unknown padMask',
       () => new CoCa({ ...small, text: { ...text, padMask: 'all' } }),
       'OptionsError',
-      "text.padMask must be 'both', 'unimodal' or 'unimodalLate', not 'all'",
+      "text.padMask must be 'both', 'unimodal', 'unimodalLate' or 'none', not 'all'",
     ],
     [
       'an unknown activation',
@@ -160,7 +160,7 @@ describe('OpenCLIP', () => {
       'openClipTensors(config)',
       () => openClipTensors(small),
       'ArgumentError',
-      'openClipTensors: model must be a CoCa, not { image',
+      'openClipTensors: model must be a CoCa or a DualEncoder, not { image',
     ],
     [
       'toOpenClipConfig(model)',

@@ -108,7 +108,7 @@ describe('a layer', () => {
       "new MLP(8, 16, 'swish')",
       () => new MLP(8, 16, 'swish'),
       'ArgumentError',
-      "activation must be 'gelu', 'quickGelu', 'relu' or 'silu', not 'swish'; write new MLP(8, 16, 'silu')",
+      "activation must be 'gelu', 'geluTanh', 'quickGelu', 'relu' or 'silu', not 'swish'; write new MLP(8, 16, 'silu')",
     ],
     [
       'parameter([2])',

@@ -20,7 +20,7 @@ import {
 } from './safetensors.ts'
 
 /**
- * Writes a file atomically.
+ * Writes values on the host atomically. `saveModel` of cocagrad/train writes the parameters of a module.
  * @throws SafetensorsError if a tensor's shape, dtype and data do not agree; FileError if it cannot be written
  */
 export async function writeSafetensors(

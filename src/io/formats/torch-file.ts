@@ -118,12 +118,26 @@ const CALLS: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
   'torch.Size': ([sizes]) => sizes,
 }
 
+/**
+ * What training scripts write beside the tensors: numpy's numbers and arrays, arguments, paths, devices and dtypes. Nothing is called; each
+ * becomes an empty dictionary, which is no tensor.
+ */
+const LEFT_OUT = new Set([
+  ...['numpy.core', 'numpy._core'].flatMap(module =>
+    ['scalar', '_reconstruct'].map(name => `${module}.multiarray.${name}`),
+  ),
+  ...['numpy.dtype', 'numpy.ndarray', '_codecs.encode', 'argparse.Namespace', 'types.SimpleNamespace'],
+  ...['Path', 'PosixPath', 'WindowsPath', 'PurePosixPath', 'PureWindowsPath'].map(name => `pathlib.${name}`),
+  ...['device', 'float16', 'bfloat16', 'float32', 'float64', 'int32', 'int64', 'bool'].map(name => `torch.${name}`),
+])
+
 /** @param budget most items that all dictionaries made by calls may have together: each item of an honest pickle takes a byte */
 function host(folder: string, members: ReadonlyMap<string, ZipMember>, budget: number): PickleHost {
   let made = 0
   return {
-    knows: path => Object.hasOwn(CALLS, path) || Object.hasOwn(DTYPES, path),
+    knows: path => Object.hasOwn(CALLS, path) || Object.hasOwn(DTYPES, path) || LEFT_OUT.has(path),
     call({ path }, args) {
+      if (LEFT_OUT.has(path)) return new Map()
       if (!Object.hasOwn(CALLS, path)) throw new PickleError(`calls ${path}, which is not a supported function`)
       const [first] = args
       if (Array.isArray(first)) made += first.length

@@ -53,3 +53,26 @@ torch.save(
 torch.save(model.state_dict(), "legacy.pt", _use_new_zipfile_serialization=False)
 # a whole model: its pickle calls classes
 torch.save(model, "module.pt")
+
+# a training checkpoint of a compiled model in DataParallel, beside what scripts save with it
+import argparse
+import pathlib
+
+import numpy as np
+
+compiled = OrderedDict(
+    [("module._orig_mod.weight", torch.tensor([[1.0, 2.0]])), ("module._orig_mod.bias", torch.tensor([0.5]))]
+)
+torch.save(
+    {
+        "epoch": np.int64(3),
+        "loss": np.float32(0.25),
+        "best": np.float64(1.5),
+        "args": argparse.Namespace(lr=1e-3, name="coca", path=pathlib.PosixPath("/x"), ids=[1, 2]),
+        "state_dict": compiled,
+        "rng": np.arange(3),
+        "device": torch.device("cpu"),
+        "dtype": torch.float32,
+    },
+    "things.pt",
+)
