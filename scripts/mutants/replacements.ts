@@ -147,7 +147,7 @@ const tape: Record<string, readonly Replacement[]> = {
 const masks: Record<string, readonly Replacement[]> = {
   'src/models/text.ts': [
     ['padding is seen', 'ids.notEqual(pad)', 'ids.notEqual(-1)'],
-    ['the mask of padding is shifted by one place', ': [isText, classToken], 1)', ': [classToken, isText], 1)'],
+    ['the mask of padding is shifted by one place', ': [isText, classToken]\n', ': [classToken, isText]\n'],
     ['the late mask is on time', '? [classToken, isText]', '? [isText, classToken]'],
     ['the upper half sees padding although it must not', "if (padMask !== 'both')", "if (padMask === 'both')"],
     ['[CLS] does not see itself', 'full([batch, count], 1, {', 'full([batch, count], 0, {'],

@@ -2,7 +2,7 @@
 // one, flushed to the disk, and renamed. Reading turns the system's error codes into sentences.
 
 import { randomBytes } from 'node:crypto'
-import { constants, type Stats } from 'node:fs'
+import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type Settings, settle } from '../tensor/options.ts'
@@ -70,11 +70,26 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /** What a path is instead of a file, as a sentence; undefined for a regular file. */
-export function notAFile(found: Pick<Stats, 'isFile' | 'isDirectory' | 'isFIFO' | 'isSocket'>): string | undefined {
+export function notAFile(found: {
+  isFile(): boolean
+  isDirectory(): boolean
+  isFIFO(): boolean
+  isSocket(): boolean
+}): string | undefined {
   if (found.isFile()) return undefined
   if (found.isDirectory()) return 'is a folder, not a file'
   if (found.isFIFO()) return 'is a pipe, not a file: its end cannot be known'
   return found.isSocket() ? 'is a socket, not a file' : 'is a device, not a file'
+}
+
+/** What is used of an open file. Types of Node stay out of the declarations of this package: users need not have them. */
+export interface OpenFile {
+  read(to: Uint8Array, offset: number, length: number, from: number): Promise<{ readonly bytesRead: number }>
+  readFile(): Promise<Uint8Array>
+  stat(options: {
+    readonly bigint: true
+  }): Promise<{ readonly ino: bigint; readonly size: bigint; readonly mtimeNs: bigint }>
+  close(): Promise<void>
 }
 
 /**
@@ -82,7 +97,7 @@ export function notAFile(found: Pick<Stats, 'isFile' | 'isDirectory' | 'isFIFO' 
  * @returns the open file, which the caller closes, and its size in bytes
  * @throws FileError naming what is there instead of a file
  */
-export async function openToRead(path: string): Promise<{ readonly handle: FileHandle; readonly size: number }> {
+export async function openToRead(path: string): Promise<{ readonly handle: OpenFile; readonly size: number }> {
   let handle: FileHandle | undefined
   try {
     // opening a pipe does not wait for a writer with O_NONBLOCK, which means nothing for files

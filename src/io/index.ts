@@ -16,6 +16,7 @@ export {
 export {
   fileError,
   notAFile,
+  type OpenFile,
   openToRead,
   type ReadBytesOptions,
   readBytes,

@@ -3,7 +3,7 @@
 import { resolveDualEncoder } from '../models/config.ts'
 import type { DualEncoderConfig } from '../models/index.ts'
 import type { OpenClipConfig } from './config.ts'
-import { isRecord, Settings } from './settings.ts'
+import { isRecord, JsonSettings } from './settings.ts'
 import {
   block,
   blockOptions,
@@ -31,7 +31,7 @@ export const isCoCaConfig = (json: unknown): boolean => {
  * @throws ConfigError naming a setting that is missing, invalid, unknown or not supported
  */
 export function fromClipConfig(json: unknown): DualEncoderConfig {
-  const all = new Settings('', isRecord(json) && isRecord(json.model_cfg) ? json.model_cfg : json)
+  const all = new JsonSettings('', isRecord(json) && isRecord(json.model_cfg) ? json.model_cfg : json)
   const embedding = all.count('embed_dim')
   const quick = all.flag('quick_gelu', false)
   // names of tensors, their types and shapes, and values before training

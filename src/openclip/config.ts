@@ -4,7 +4,7 @@
 import { NORM_EPSILON, type ResolvedCoCa, resolveCoCa } from '../models/config.ts'
 import type { CoCaConfig } from '../models/index.ts'
 import { ConfigError } from '../nn/index.ts'
-import { isRecord, Settings } from './settings.ts'
+import { isRecord, JsonSettings } from './settings.ts'
 import {
   block,
   blockOptions,
@@ -42,7 +42,7 @@ const NOT_A_COCA = 'is not the value of a CoCa of OpenCLIP'
  * @throws ConfigError naming a setting that is missing, invalid, unknown or not supported
  */
 export function fromOpenClipConfig(json: unknown): CoCaConfig {
-  const all = new Settings('', isRecord(json) && isRecord(json.model_cfg) ? json.model_cfg : json)
+  const all = new JsonSettings('', isRecord(json) && isRecord(json.model_cfg) ? json.model_cfg : json)
   const embedding = all.count('embed_dim')
   const quick = all.flag('quick_gelu', false)
   const maskAbove = all.has('correct_cls_mask') ? all.flag('correct_cls_mask', false) : undefined
@@ -132,7 +132,10 @@ export function fromOpenClipConfig(json: unknown): CoCaConfig {
 }
 
 /** The pooler of the image tokens; without one, the encoder has the norm that the pooler would have. */
-function poolerOf(vision: Settings, embedding: number): Pick<CoCaConfig, 'pooler'> & { readonly outputNorm: boolean } {
+function poolerOf(
+  vision: JsonSettings,
+  embedding: number,
+): Pick<CoCaConfig, 'pooler'> & { readonly outputNorm: boolean } {
   // OpenCLIP's cascade and parallel poolers do not run
   const pooled = vision.flag('attentional_pool', false)
   const lateNorm = vision.flag('final_ln_after_pool', false)

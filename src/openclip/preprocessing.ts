@@ -1,7 +1,7 @@
 // The preprocessing of images in a checkpoint's configuration, `preprocess_cfg`. What would change the pixels and is not done here is
 // refused by name.
 
-import { isRecord, Settings } from './settings.ts'
+import { isRecord, JsonSettings } from './settings.ts'
 
 /** The preprocessing of images with pixels in 0 … 1: scaled so that the shorter side is `size`, cropped to a square, normalised. */
 export interface Preprocessing {
@@ -23,7 +23,7 @@ const PIXELS = 'is not supported: images are scaled by bicubic interpolation unt
  * @throws ConfigError naming a setting that is invalid or unknown, or would need other pixels
  */
 export function readPreprocessing(json: unknown, size: number): Preprocessing {
-  const all = new Settings('preprocess_cfg', (isRecord(json) ? json.preprocess_cfg : undefined) ?? {})
+  const all = new JsonSettings('preprocess_cfg', (isRecord(json) ? json.preprocess_cfg : undefined) ?? {})
   const sides = all.pair('size', size)
   if (sides.some(side => side !== size))
     throw all.refuse('size', sides.length === 1 ? sides[0] : sides, `must be the model's image size, ${size}`)

@@ -7,7 +7,7 @@ export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Settings by name. Each is read once; those that remain at the end are unknown. */
-export class Settings {
+export class JsonSettings {
   readonly #path: string
   readonly #values: Map<string, unknown>
 
@@ -19,8 +19,8 @@ export class Settings {
   }
 
   /** A group of settings. */
-  group(name: string, byDefault?: object): Settings {
-    return new Settings(this.#path + name, this.#take(name) ?? byDefault)
+  group(name: string, byDefault?: object): JsonSettings {
+    return new JsonSettings(this.#path + name, this.#take(name) ?? byDefault)
   }
 
   count(name: string, byDefault?: number): number {

@@ -3,10 +3,10 @@
 import { NORM_EPSILON } from '../models/config.ts'
 import type { ResolvedVisionTransformer, VisionTransformerConfig } from '../models/index.ts'
 import { ConfigError } from '../nn/index.ts'
-import { isRecord, type Settings } from './settings.ts'
+import { isRecord, type JsonSettings } from './settings.ts'
 
 /** The settings of the image tower that a CoCa and a CLIP share, except the pooler. */
-export function imageOf(vision: Settings, quick: boolean): VisionTransformerConfig {
+export function imageOf(vision: JsonSettings, quick: boolean): VisionTransformerConfig {
   vision.only(OTHER_LAYERS, { timm_model_name: undefined })
   // fixed positions are in the checkpoint like learned ones; dropout of patches is for training; the others belong to other towers
   vision.oneOf('pos_embed_type', 'learnable', 'sin_cos_2d')
@@ -49,7 +49,7 @@ export const PLAIN_ATTENTION = {
 } as const
 
 /** The part of both towers that is the same: feed-forward layers, norms and activation. */
-export function block(tower: Settings, width: number, quick: boolean) {
+export function block(tower: JsonSettings, width: number, quick: boolean) {
   tower.only(OTHER_LAYERS, { ls_init_value: undefined, ...PLAIN_ATTENTION })
   // without those options, 'custom' names other classes for the same computation
   tower.oneOf('block_type', 'default', 'custom')
@@ -63,7 +63,7 @@ export function block(tower: Settings, width: number, quick: boolean) {
   return { hidden, normEpsilon, activation: approximate === 'tanh' ? ('geluTanh' as const) : undefined }
 }
 
-function epsilonOf(options: Settings): number {
+function epsilonOf(options: JsonSettings): number {
   const epsilon = options.positive('eps', NORM_EPSILON)
   options.end()
   return epsilon
@@ -82,7 +82,7 @@ export const blockSettings = ({
 }) => ({ ...(normEpsilon !== NORM_EPSILON && { normEpsilon }), ...(activation && { activation }) })
 
 /** The number of heads: as many as fit into the width, as in OpenCLIP. */
-function headsOf(vision: Settings, width: number): number {
+function headsOf(vision: JsonSettings, width: number): number {
   const headWidth = vision.count('head_width', 64)
   const heads = Math.floor(width / headWidth)
   if (heads === 0 || width % heads !== 0)
@@ -91,7 +91,7 @@ function headsOf(vision: Settings, width: number): number {
 }
 
 /** A side in pixels, which may be given for both axes. */
-function square(settings: Settings, name: string, byDefault: number): number {
+function square(settings: JsonSettings, name: string, byDefault: number): number {
   const [side, other = side] = settings.pair(name, byDefault)
   if (side !== other) throw settings.refuse(name, [side, other], 'only squares are supported')
   return side

@@ -12,6 +12,7 @@ export interface EncodeOptions {
    */
   readonly splitSpecialTokens?: boolean
 }
+/** The defaults of {@link EncodeOptions}. */
 export const encodeOptions = { splitSpecialTokens: false } satisfies Settings<EncodeOptions>
 
 export interface TokenizeOptions extends EncodeOptions {

@@ -2,9 +2,8 @@
 // thousand small reads, and any of its pictures can be read later without the bytes before it. (Libraries read a tar
 // from its first byte to its last.)
 
-import type { FileHandle } from 'node:fs/promises'
 import { DataError } from '../errors.ts'
-import { openToRead } from '../files.ts'
+import { type OpenFile, openToRead } from '../files.ts'
 import { quoted } from '../plain.ts'
 
 /** A tar file that is damaged. */
@@ -27,12 +26,12 @@ const LARGEST_EXTENSION = 1 << 24
 /** A file and its most recently read part. */
 export class WindowedFile {
   readonly size: number
-  readonly #handle: FileHandle
+  readonly #handle: OpenFile
   readonly #window = new Uint8Array(WINDOW)
   #start = 0
   #length = 0
 
-  private constructor(handle: FileHandle, size: number) {
+  private constructor(handle: OpenFile, size: number) {
     this.#handle = handle
     this.size = size
   }

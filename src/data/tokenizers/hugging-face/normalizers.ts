@@ -6,15 +6,15 @@ import type { Field } from './fields.ts'
 import { patternOf } from './pattern.ts'
 
 /** A text, and whether its first character comes from the first one of the given text. */
-export interface Normalized {
+export interface NormalizedText {
   readonly text: string
   readonly keepsStart: boolean
 }
 
 /** `keepsStart` is true unless characters at the start of a text are removed. */
-export type Normalizer = (text: string) => Normalized
+export type Normalizer = (text: string) => NormalizedText
 
-const kept = (text: string): Normalized => ({ text, keepsStart: true })
+const kept = (text: string): NormalizedText => ({ text, keepsStart: true })
 const whole =
   (change: (text: string) => string): Normalizer =>
   text =>
