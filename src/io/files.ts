@@ -7,7 +7,7 @@ import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type Settings, settle } from '../tensor/options.ts'
 import { DataError, FileError, messageOf } from './errors.ts'
-import { parseJson } from './json.ts'
+import { OBJECT_NAMES, parseJson } from './json.ts'
 
 const SENTENCES: Record<string, string> = {
   ENOENT: 'does not exist',
@@ -156,13 +156,14 @@ function lineOfBadText(bytes: Uint8Array): number {
 }
 
 /**
- * Reads a JSON file.
- * @throws FileError if it cannot be read, is not JSON, or nests values too deeply (see {@link parseJson})
+ * Reads a JSON file of settings or of a state.
+ * @throws FileError if it cannot be read, is not JSON, nests values too deeply (see {@link parseJson}), or has a field `__proto__`,
+ *   `constructor` or `prototype`
  */
 export async function readJson(path: string): Promise<unknown> {
   const text = await readText(path)
   try {
-    return parseJson(text)
+    return parseJson(text, { refused: OBJECT_NAMES })
   } catch (error) {
     throw new FileError(messageOf(error), { file: path, cause: error })
   }
