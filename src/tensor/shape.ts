@@ -82,9 +82,16 @@ export const MOST_ELEMENTS = 2 ** 32
  */
 export function checkElements(operation: string, shape: Shape): void {
   const size = sizeOf(shape)
-  if (size <= MOST_ELEMENTS) return
+  if (size > MOST_ELEMENTS) throw tooManyElements(`${operation}: ${show(shape)}`, size, shape)
+}
+
+/**
+ * The error for more elements than a tensor can hold.
+ * @param what the tensor, for the message
+ */
+export function tooManyElements(what: string, size: number, ...shapes: Shape[]): ShapeError {
   const [count, most] = [size, MOST_ELEMENTS].map(n => n.toLocaleString('en'))
-  throw new ShapeError(`${operation}: ${show(shape)} has ${count} elements; a tensor holds at most ${most}`, shape)
+  return new ShapeError(`${what} has ${count} elements; a tensor in memory has at most ${most}`, ...shapes)
 }
 
 /** Row-major strides, in elements. */
