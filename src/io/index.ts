@@ -15,6 +15,8 @@ export {
 } from './errors.ts'
 export {
   fileError,
+  isFileSystemError,
+  makeFolders,
   notAFile,
   openToRead,
   type ReadBytesOptions,
