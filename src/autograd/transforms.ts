@@ -161,7 +161,7 @@ export function jvp(
   return scope(() => {
     const [value, pullback] = pulledBack('jvp', f, inputs)
     checkResult(value)
-    const zero = fromData(allocate(value.dtype, value.size), value.shape, deviceOf(value))
+    const zero = fromData(allocate(value.dtype, value.shape, 'jvp'), value.shape, deviceOf(value))
     return [value, grad((v: Tensor) => inner(pullback(v), tangents))(zero)]
   }, 'jvp')
 }
@@ -193,12 +193,12 @@ function jacobianAt(name: string, f: TensorFunction, wrt: number, inputs: readon
   return onTape(name, f, inputs, (tape, leaves, result) => {
     const x = leaves[wrt]
     const rows = Array.from({ length: result.size }, (_, i) => {
-      const unit = allocate(result.dtype, result.size)
+      const unit = allocate(result.dtype, result.shape, name)
       unit[i] = 1
       return gradientOf(tape, result, [x], fromData(unit, result.shape, deviceOf(result)))[0]
     })
     const shape = [...result.shape, ...x.shape]
-    return rows.length === 0 ? fromData(allocate(x.dtype, 0), shape, deviceOf(x)) : stack(rows).reshape(shape)
+    return rows.length === 0 ? fromData(allocate(x.dtype, [0]), shape, deviceOf(x)) : stack(rows).reshape(shape)
   })
 }
 

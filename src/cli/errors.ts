@@ -12,7 +12,7 @@ import {
   OutOfMemoryError,
   StateDictError,
 } from '../index.ts'
-import { DataError, fileError } from '../io/index.ts'
+import { DataError, fileError, isFileSystemError } from '../io/index.ts'
 import { RunConfigError, TrainingError, WrongGradientError } from '../train/index.ts'
 
 /** 0 ok, 1 failure, 2 a mistake in the arguments, 130 interrupted */
@@ -51,18 +51,12 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.mistake
   if (error instanceof InterruptedError) return EXIT.interrupted
   if (MISTAKES.some(mistake => error instanceof mistake)) return EXIT.mistake
-  return pathOf(error) === undefined ? EXIT.failure : EXIT.mistake
-}
-
-/** The path of a file system error. */
-function pathOf(error: unknown): string | undefined {
-  const path = (error as NodeJS.ErrnoException | undefined)?.path
-  return typeof path === 'string' ? path : undefined
+  return isFileSystemError(error) ? EXIT.mistake : EXIT.failure
 }
 
 function messageOf(error: unknown): string {
-  const path = pathOf(error)
-  if (path !== undefined) return fileError(path, error).message
+  // an error of writing to a file that is open has no path
+  if (isFileSystemError(error)) return fileError(error.path ?? 'a file', error).message
   return error instanceof Error ? error.message : String(error)
 }
 

@@ -5,7 +5,7 @@ import { statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname, join, posix, resolve } from 'node:path'
 import { type CsvError, parse as parseCsv } from 'csv-parse/sync'
-import { DataError, fileError, messageOf, readText } from '../io/index.ts'
+import { DataError, fileError, messageOf, notAFile, parseAnyJsonLine, readText } from '../io/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { labelsIfAny, labelsIn, type ReadLabels, readClassFolders } from './labels.ts'
 
@@ -77,10 +77,11 @@ const IMAGES: ListForm<void> = {
   find: checkOnDisk,
 }
 
-/** One line of a list, before its fields are checked. */
+/** One line of a list, before it is read. */
 interface Line {
   readonly number: number
-  readonly value: unknown
+  /** its value; throws DataError if it has none */
+  readonly read: () => unknown
 }
 
 /** One line of a list: an object, whose fields are not checked yet. */
@@ -137,9 +138,9 @@ export async function readList<Found>(
 ): Promise<{ readonly folder: string; readonly examples: Listed<Found>[] }> {
   const labels = withLabels ? ['label', 'labels'] : []
   const columns = [[form.field], withLabels === true ? labels : ['caption', ...labels]]
-  const { path, folder, lines } = await readLines(folderOrFile, form, columns)
   const examples = new Map<string, Collected<Found>>()
-  for (const { fields: all, refuse } of lines) {
+  const { path, folder, eachLine } = await readLines(folderOrFile, form, columns)
+  eachLine(({ fields: all, refuse }) => {
     const { [form.field]: given, caption, ...fields } = all
     const name = checkPath(given, form.field, refuse)
     const labels = labelsOf(fields, withLabels, refuse)
@@ -153,34 +154,61 @@ export async function readList<Found>(
       if (labels) example.labels = [...new Set([...(example.labels ?? []), ...labels])]
       Object.assign(example.fields, fields)
     }
-  }
+  })
   if (examples.size === 0) throw new DataError(`empty dataset: it names no ${form.noun}`, { file: path })
   return { folder, examples: Array.from(examples, ([name, example]) => ({ name, ...example })) }
 }
 
+/** The most mistaken lines of a list whose reasons are in a message, and the most that are looked for. */
+const [NAMED_LINES, MOST_LINES] = [5, 1000]
+
+/** One error for the mistaken lines of a list: the first one with its place, the reasons of a few more, and the number of the others. */
+function mistakesIn(faults: readonly DataError[]): DataError {
+  const [{ file, line, reason }, ...others] = faults
+  if (others.length === 0) return faults[0]
+  const named = others.slice(0, NAMED_LINES - 1).map(fault => `line ${fault.line}: ${fault.reason}`)
+  const left = others.length - named.length
+  const atLeast = faults.length >= MOST_LINES ? 'at least ' : ''
+  const rest = left === 0 ? [] : [`and ${atLeast}${left.toLocaleString('en')} more ${left === 1 ? 'line' : 'lines'}`]
+  return new DataError([reason, ...named, ...rest].join('\n  '), { file, line, cause: faults[0].cause })
+}
+
 /**
- * Reads the lines of a list, one at a time.
+ * Reads the lines of a list.
  * @param columns for a header: one name of each of these must be in it
- * @returns the path of the list, the folder that its files are below, and the lines
- * @throws DataError for no list or several, a header without a column, and, from `lines`, a line that is not an object
+ * @returns the path of the list, the folder that its files are below, and a function that calls another with every line. It throws a
+ *   DataError for the lines that are not objects, or that the other function refuses; of several it names the first few
+ * @throws DataError for no list or several, and for a header without a column
  */
 export async function readLines(
   folderOrFile: string,
   kind: ListKind,
   columns: readonly (readonly string[])[],
-): Promise<{ readonly path: string; readonly folder: string; readonly lines: Iterable<ListLine> }> {
+): Promise<{
+  readonly path: string
+  readonly folder: string
+  readonly eachLine: (take: (line: ListLine) => void) => void
+}> {
   const path = await findList(folderOrFile, kind)
   const text = await readText(path)
   const values = /\.jsonl$/i.test(path) ? jsonLines(text, path) : csvLines(text, path, columns)
-  return { path, folder: path === folderOrFile ? dirname(path) : folderOrFile, lines: checked() }
+  return { path, folder: path === folderOrFile ? dirname(path) : folderOrFile, eachLine }
 
-  function* checked(): Generator<ListLine> {
-    for (const { number, value } of values) {
+  function eachLine(take: (line: ListLine) => void): void {
+    const faults: DataError[] = []
+    for (const { number, read } of values) {
       const refuse = (reason: string) => new DataError(reason, { file: path, line: number })
-      if (typeof value !== 'object' || value === null || Array.isArray(value))
-        throw refuse(`is not an object like ${kind.line}`)
-      yield { number, fields: value as Record<string, unknown>, refuse }
+      try {
+        const value = read()
+        if (typeof value !== 'object' || value === null || Array.isArray(value))
+          throw refuse(`is not an object like ${kind.line}`)
+        take({ number, fields: value as Record<string, unknown>, refuse })
+      } catch (error) {
+        if (!(error instanceof DataError)) throw error
+        if (faults.push(error) === MOST_LINES) break
+      }
     }
+    if (faults.length > 0) throw mistakesIn(faults)
   }
 }
 
@@ -239,13 +267,9 @@ function* jsonLines(text: string, file: string): Generator<Line> {
   for (const line of text.split('\n')) {
     number++
     if (line.trim() === '') continue
-    let value: unknown
-    try {
-      value = JSON.parse(line)
-    } catch (error) {
-      throw new DataError(`is not JSON: ${messageOf(error)}`, { file, line: number, cause: error })
-    }
-    yield { number, value }
+    const place = { file, line: number }
+    // Python's json writes NaN, which is read as null
+    yield { number, read: () => parseAnyJsonLine(line, place, { nonFinite: true }) }
   }
 }
 
@@ -267,7 +291,7 @@ function csvLines(text: string, file: string, columns: readonly (readonly string
     const line = (error as CsvError).lines
     throw new DataError(messageOf(error), { file, line: typeof line === 'number' ? line : undefined, cause: error })
   }
-  return records.map(({ record, info }) => ({ number: info.lines, value: record }))
+  return records.map(({ record, info }) => ({ number: info.lines, read: () => record }))
 }
 
 function checkHeader(header: string[], file: string, columns: readonly (readonly string[])[]): string[] {
@@ -298,12 +322,15 @@ export function checkPath(path: unknown, field: string, refuse: Refuse): string 
 }
 
 export function checkOnDisk(path: string, _: unknown, refuse: Refuse): void {
-  if (!entryAt(path, refuse).isFile()) throw refuse(', which is a folder')
+  const other = notAFile(entryAt(path, refuse))
+  if (other !== undefined) throw refuse(`, which ${other}`)
 }
 
 interface Entry {
   isFile(): boolean
   isDirectory(): boolean
+  isFIFO(): boolean
+  isSocket(): boolean
 }
 
 /** What is at a path. The declarations of cocagrad need no types of Node, so the type is as much as is needed. */

@@ -136,10 +136,10 @@ async function readQuestions(
   path: string,
   images: number,
 ): Promise<{ readonly folder: string; readonly questions: PictureQuestion[] }> {
-  const { path: list, folder, lines } = await readLines(path, QUESTIONS, COLUMNS)
+  const { path: list, folder, eachLine } = await readLines(path, QUESTIONS, COLUMNS)
   const questions: PictureQuestion[] = []
   const lineOf = new Map<string, number>()
-  for (const { number, fields: all, refuse } of lines) {
+  eachLine(({ number, fields: all, refuse }) => {
     const { file, files: several, text: given, label, labels: answers, ...fields } = all
     const files = filesIn(file, several, list, refuse)
     if (files.length !== images) throw refuse(`has ${picturesOf(files.length)}, and ${images} are wanted`)
@@ -155,7 +155,7 @@ async function readQuestions(
       throw refuse(`has the text and the pictures of line ${before}: write one line with 'labels', a list of answers`)
     lineOf.set(key, number)
     questions.push({ files, captions: [texts[0]], labels, fields })
-  }
+  })
   if (questions.length === 0) throw new DataError('empty dataset: it has no question', { file: list })
   return { folder, questions }
 }

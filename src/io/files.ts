@@ -2,12 +2,12 @@
 // one, flushed to the disk, and renamed. Reading turns the system's error codes into sentences.
 
 import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { type Settings, settle } from '../tensor/options.ts'
 import { DataError, FileError, messageOf } from './errors.ts'
-import { parseJson } from './json.ts'
+import { OBJECT_NAMES, parseJson } from './json.ts'
 
 const SENTENCES: Record<string, string> = {
   ENOENT: 'does not exist',
@@ -16,18 +16,40 @@ const SENTENCES: Record<string, string> = {
   EISDIR: 'is a folder, not a file',
   ENOTDIR: 'a part of this path is a file, not a folder',
   EEXIST: 'a file of this name is in the way',
-  ENOSPC: 'no space left on the disk',
-  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space left on the disk: free some, or write to another one',
+  EDQUOT: 'no space left for this user on the disk: free some, or write to another one',
+  EFBIG: 'a file that is written is larger than the system allows (see ulimit -f)',
+  EROFS: 'cannot be written: the file system is read-only',
   EMFILE: 'too many open files',
   ENAMETOOLONG: 'the name is too long',
   ELOOP: 'symbolic links go in a circle',
 }
+
+/** Whether a value that was thrown is an error of the file system. */
+export const isFileSystemError = (error: unknown): error is Error & { readonly code: string; readonly path?: string } =>
+  error instanceof Error && 'syscall' in error && typeof (error as NodeJS.ErrnoException).code === 'string'
 
 /** Turns an error of the file system about a path into a FileError. */
 export function fileError(path: string, error: unknown): FileError {
   if (error instanceof FileError) return error
   const code = (error as NodeJS.ErrnoException | undefined)?.code ?? ''
   return new FileError(SENTENCES[code] ?? messageOf(error), { file: path, cause: error })
+}
+
+/**
+ * Makes a folder and those around it that are missing. Where a file system is read-only, Node reports of several missing folders that
+ * they do not exist, so the outermost is tried alone.
+ */
+export async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    let outermost = resolve(path)
+    while (dirname(outermost) !== outermost && !existsSync(dirname(outermost))) outermost = dirname(outermost)
+    await mkdir(outermost)
+    throw error
+  }
 }
 
 /**
@@ -43,7 +65,7 @@ export async function writeAtomically(
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
   const pieces = typeof data === 'string' ? [Buffer.from(data)] : data instanceof Uint8Array ? [data] : data
   try {
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolders(dirname(path))
     const handle = await open(temporary, 'wx')
     try {
       for await (const piece of pieces) await handle.writeFile(piece)
@@ -171,13 +193,14 @@ function lineOfBadText(bytes: Uint8Array): number {
 }
 
 /**
- * Reads a JSON file.
- * @throws FileError if it cannot be read, is not JSON, or nests values too deeply (see {@link parseJson})
+ * Reads a JSON file of settings or of a state.
+ * @throws FileError if it cannot be read, is not JSON, nests values too deeply (see {@link parseJson}), or has a field `__proto__`,
+ *   `constructor` or `prototype`
  */
 export async function readJson(path: string): Promise<unknown> {
   const text = await readText(path)
   try {
-    return parseJson(text)
+    return parseJson(text, { refused: OBJECT_NAMES })
   } catch (error) {
     throw new FileError(messageOf(error), { file: path, cause: error })
   }

@@ -2,9 +2,9 @@
 // is removed is renamed first, so an incomplete folder is never taken for a complete one.
 
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { fileError, syncFolder } from './files.ts'
+import { fileError, isFileSystemError, makeFolders, syncFolder } from './files.ts'
 
 const SUFFIX = '.tmp'
 const temporaryName = (path: string) => `${path}.${randomBytes(6).toString('hex')}${SUFFIX}`
@@ -12,18 +12,18 @@ const temporaryName = (path: string) => `${path}.${randomBytes(6).toString('hex'
 /**
  * Makes a folder atomically. An empty folder of the same name is replaced, any other is an error.
  * @param fill writes the content into the given folder
- * @throws FileError naming the path; no partial folder is left
+ * @throws FileError naming the path, or what `fill` throws; no partial folder is left
  */
 export async function makeFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
   const temporary = temporaryName(path)
   try {
-    await mkdir(temporary, { recursive: true })
+    await makeFolders(temporary)
     await fill(temporary)
     await syncFolder(temporary)
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {})
-    throw fileError(path, error)
+    throw isFileSystemError(error) ? fileError(path, error) : error
   }
   await syncFolder(dirname(path))
 }

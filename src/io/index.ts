@@ -15,6 +15,8 @@ export {
 } from './errors.ts'
 export {
   fileError,
+  isFileSystemError,
+  makeFolders,
   notAFile,
   type OpenFile,
   openToRead,
@@ -51,7 +53,7 @@ export {
 } from './formats/safetensors-file.ts'
 export { TarError, type TarMember, tarMembers, WindowedFile } from './formats/tar.ts'
 export { openTensors, type TensorFile, wrapperOf } from './formats/tensor-file.ts'
-export { type JsonLimits, type LinePlace, parseJson, parseJsonLine } from './json.ts'
+export { type JsonLimits, type LinePlace, parseAnyJsonLine, parseJson, parseJsonLine } from './json.ts'
 export { LineFile, readJsonLines } from './line-file.ts'
 export { lock, whileLocked } from './lock.ts'
 export { cut, inLines, onOneLine, quoted, shownJson } from './plain.ts'

@@ -1,5 +1,6 @@
 // JSON from files of other people. JSON.parse alone accepts values nested so deeply that a function that walks them
-// overflows the stack, so the depth is checked before anything is built.
+// overflows the stack, so the depth is checked before anything is built. It also makes fields of names that mean something
+// else in an object, such as __proto__, which a copy of the fields may turn into settings that nobody reads or checks.
 
 import type { z } from 'zod'
 import { DataError, messageOf } from './errors.ts'
@@ -12,20 +13,38 @@ export interface JsonLimits {
   readonly objects?: number
   /** read `NaN`, `Infinity` and `-Infinity` without quotation marks, which Python's `json` writes, as null; refused by default */
   readonly nonFinite?: boolean
+  /** names that no field may have, at any depth: `OBJECT_NAMES` for settings; none by default */
+  readonly refused?: readonly string[]
 }
+
+/** Names that every object has already: no setting has one of them, and a field `__proto__` is lost when the fields are copied. */
+export const OBJECT_NAMES: readonly string[] = ['__proto__', 'constructor', 'prototype']
 
 /**
  * The value of a JSON text. Depth and number of objects are checked before the value is built.
- * @throws DataError if it is not JSON, or is beyond a limit
+ * @throws DataError if it is not JSON, is beyond a limit, or has a field of a refused name
  */
 export function parseJson(text: string, limits: JsonLimits = {}): unknown {
   checkLimits(text, limits)
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch (error) {
     const plain = limits.nonFinite ? text.replace(STRING_OR_NON_FINITE, nullForNumber) : text
     if (plain !== text) return parseJson(plain, { ...limits, nonFinite: false })
     throw new DataError(`is not JSON: ${messageOf(error)}`, { cause: error })
+  }
+  if (limits.refused) refuseNames(value, limits.refused, '')
+  return value
+}
+
+/** The depth of the value is limited, so the recursion is. */
+function refuseNames(value: unknown, refused: readonly string[], path: string): void {
+  if (typeof value !== 'object' || value === null) return
+  for (const [name, inner] of Object.entries(value)) {
+    if (refused.includes(name))
+      throw new DataError(`has a field '${path}${name}': no field may have this name, so remove it`)
+    refuseNames(inner, refused, `${path}${name}.`)
   }
 }
 
@@ -63,16 +82,23 @@ export interface LinePlace {
 }
 
 /**
+ * The value of a line with one JSON value. No field may be called `__proto__`.
+ * @throws DataError naming the file and the line
+ */
+export function parseAnyJsonLine(text: string, place: LinePlace, limits: JsonLimits = {}): unknown {
+  try {
+    return parseJson(text, { refused: ['__proto__'], ...limits })
+  } catch (error) {
+    throw new DataError(error instanceof DataError ? error.reason : messageOf(error), { ...place, cause: error })
+  }
+}
+
+/**
  * The value of a line with one JSON value, which must have a form.
  * @throws DataError naming the file, the line, and the field that is wrong
  */
 export function parseJsonLine<T>(text: string, form: z.ZodType<T>, place: LinePlace): T {
-  let value: unknown
-  try {
-    value = parseJson(text)
-  } catch (error) {
-    throw new DataError(error instanceof DataError ? error.reason : messageOf(error), { ...place, cause: error })
-  }
+  const value = parseAnyJsonLine(text, place)
   const parsed = form.safeParse(value)
   if (parsed.success) return value as T
   const { path, message } = parsed.error.issues[0]

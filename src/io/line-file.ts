@@ -1,11 +1,11 @@
 // A text file to which whole lines are appended. If a process was killed while it wrote a line, the incomplete line is
 // removed when the file is opened again.
 
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import type { z } from 'zod'
 import { DataError } from './errors.ts'
-import { fileError, readBytes, readText } from './files.ts'
+import { fileError, makeFolders, readBytes, readText } from './files.ts'
 import { namesIn } from './folders.ts'
 import { parseJsonLine } from './json.ts'
 import { lock } from './lock.ts'
@@ -34,7 +34,7 @@ export class LineFile {
     let handle: FileHandle | undefined
     let release: (() => Promise<void>) | undefined
     try {
-      await mkdir(dirname(path), { recursive: true })
+      await makeFolders(dirname(path))
       release = await lock(path)
       handle = await open(path, 'a')
       const bytes = await readBytes(path)

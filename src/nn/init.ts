@@ -8,7 +8,7 @@ import * as is from '../tensor/kinds.ts'
 export type Initializer = (shape: Shape, generator: Generator) => Tensor
 
 function drawn(shape: Shape, draw: () => number): Tensor {
-  const data = allocate('float32', sizeOf(shape))
+  const data = allocate('float32', shape, 'parameter')
   for (let i = 0; i < data.length; i++) data[i] = draw()
   return fromData(data, shape)
 }

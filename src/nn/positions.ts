@@ -1,7 +1,7 @@
 // Positions of patches in images and of tokens in sequences.
 
 import { checkArguments } from '../tensor/arguments.ts'
-import { DTypeError, deviceOf, fromData, isFloating, ShapeError, show, type Tensor } from '../tensor/index.ts'
+import { allocate, DTypeError, deviceOf, fromData, isFloating, ShapeError, show, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { ConfigError } from './attention.ts'
@@ -94,7 +94,7 @@ export class PatchEmbedding extends Module {
  */
 export function sinusoidalPositions(length: number, width: number): Tensor {
   checkArguments('sinusoidalPositions(length, width)', [is.size, is.size], [length, width])
-  const data = new Float32Array(length * width)
+  const data = allocate('float32', [length, width], 'sinusoidalPositions')
   for (let p = 0; p < length; p++) {
     for (let i = 0; i < width; i++) {
       const angle = p / 10000 ** ((i - (i % 2)) / width)
@@ -114,7 +114,7 @@ export function gridPositions(side: number, width: number, amplitude = 1): Tenso
   const kinds = [is.size, is.size, is.number]
   checkArguments('gridPositions(side, width, amplitude)', kinds, [side, width, amplitude])
   const count = Math.floor(width / 4)
-  const data = new Float32Array(side * side * width)
+  const data = allocate('float32', [side * side, width], 'gridPositions')
   const turns = (i: number) => 0.25 + (count > 1 ? (i / (count - 1)) * (side / 4 - 0.25) : 0)
   for (let row = 0; row < side; row++) {
     for (let column = 0; column < side; column++) {

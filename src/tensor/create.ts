@@ -5,12 +5,13 @@ import ndarray from 'ndarray'
 import { checkArguments, takes } from './arguments.ts'
 import type { Device } from './device.ts'
 import { device } from './devices.ts'
-import { allocate, type DType, missingDType, type TypedArray } from './dtype.ts'
+import { allocate, bytesPerElement, type DType, missingDType, type TypedArray } from './dtype.ts'
 import { given } from './given.ts'
 import { convert, dtypeOfNumbers, flatten, type HostArray, isHostArray, type TensorData } from './host-data.ts'
 import * as is from './kinds.ts'
 import { type Settings, settle } from './options.ts'
-import { checkShape, contiguousStrides, type Shape, ShapeError, show, sizeOf } from './shape.ts'
+import { OutOfMemoryError } from './out-of-memory.ts'
+import { checkElements, checkShape, contiguousStrides, type Shape, ShapeError, show, sizeOf } from './shape.ts'
 import { type DeviceName, Storage } from './storage.ts'
 import { Tensor } from './tensor.ts'
 
@@ -110,16 +111,31 @@ export const tensor = takes(
 export const element = (name: string, value: number, dtype: DType): number =>
   convert(name, Float64Array.of(value), dtype, [])[0]
 
-function filled(name: string, shape: Shape, value: number, { dtype = 'float32', device: on }: CreateOptions): Tensor {
+/**
+ * Checks, before the host computes any values, that a tensor is possible on a device.
+ * @throws ShapeError for no shape, or one of too many elements; OutOfMemoryError if the device can never hold it
+ */
+export function checkPossible(name: string, shape: Shape, dtype: DType, on: Device): void {
   checkShape(name, shape)
-  const data = allocate(dtype, sizeOf(shape))
+  checkElements(name, shape)
+  const { memoryLimit: limit } = on
+  const bytes = sizeOf(shape) * bytesPerElement(dtype)
+  if (limit === undefined || bytes <= limit) return
+  const purpose = `${name}: ${dtype} ${show(shape)}`
+  throw new OutOfMemoryError({ device: on.name, bytes, used: on.memory().bytes, limit, purpose })
+}
+
+function filled(name: string, shape: Shape, value: number, { dtype = 'float32', device: at }: CreateOptions): Tensor {
+  const on = device.get(at)
+  checkPossible(name, shape, dtype, on)
+  const data = allocate(dtype, shape, name)
   if (value !== 0) data.fill(element(name, value, dtype))
-  return upload(name, data, shape, device.get(on), dtype)
+  return upload(name, data, shape, on, dtype)
 }
 
 /**
  * A tensor whose elements are all `value`: `full([2, 3], 7)`.
- * @throws ShapeError for an invalid shape, DTypeError if the device does not have the dtype
+ * @throws ShapeError for an invalid shape, or one of more elements than a tensor can have (2³²), DTypeError if the device does not have the dtype
  */
 export const full = takes(
   'full(shape, value, options)',
@@ -130,7 +146,7 @@ export const full = takes(
 
 /**
  * A tensor of zeros: `zeros([2, 3])`.
- * @throws ShapeError for an invalid shape, DTypeError if the device does not have the dtype
+ * @throws ShapeError for an invalid shape, or one of more elements than a tensor can have (2³²), DTypeError if the device does not have the dtype
  */
 export const zeros = takes(
   'zeros(shape, options)',
@@ -141,7 +157,7 @@ export const zeros = takes(
 
 /**
  * A tensor of ones: `ones([2, 3], { dtype: 'int32' })`.
- * @throws ShapeError for an invalid shape, DTypeError if the device does not have the dtype
+ * @throws ShapeError for an invalid shape, or one of more elements than a tensor can have (2³²), DTypeError if the device does not have the dtype
  */
 export const ones = takes(
   'ones(shape, options)',
@@ -157,6 +173,7 @@ export const onesLike = takes('onesLike(x)', [is.tensor], (x: Tensor): Tensor =>
 
 /** A one-dimensional tensor of n numbers, computed by position. */
 function sequence(name: string, n: number, at: (i: number) => number, dtype: DType, on?: DeviceName): Tensor {
+  checkPossible(name, [n], dtype, device.get(on))
   const data = convert(
     name,
     Float64Array.from({ length: n }, (_, i) => at(i)),
@@ -198,7 +215,8 @@ export const eye = takes(
   [is.size, is.optional(is.size), is.options],
   (n: number, m: number = n, options?: CreateOptions): Tensor => {
     const { dtype = 'float32', device: on } = settle('eye(n, m, options)', options, createOptions)
-    const data = allocate(dtype, n * m)
+    checkPossible('eye', [n, m], dtype, device.get(on))
+    const data = allocate(dtype, [n, m], 'eye')
     for (let i = 0; i < Math.min(n, m); i++) data[i * m + i] = 1
     return upload('eye', data, [n, m], device.get(on), dtype)
   },
@@ -211,6 +229,7 @@ const isNdarray = new is.Kind<NdArray>(
 
 /** An ndarray's values in row-major order. */
 function valuesOf({ data, shape, stride, offset }: NdArray): Float64Array {
+  checkElements('fromNdarray', shape)
   const counts = contiguousStrides(shape)
   const place = (i: number) =>
     shape.reduce((at, n, axis) => at + (Math.floor(i / counts[axis]) % n) * stride[axis], offset)

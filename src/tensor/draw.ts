@@ -1,13 +1,13 @@
 // Creates random tensors. Their numbers come from a generator (random.ts) on the host and are the same on every device.
 
 import { takes } from './arguments.ts'
-import { type CreateOptions, createOptions, element, upload } from './create.ts'
+import { type CreateOptions, checkPossible, createOptions, element, upload } from './create.ts'
 import { device } from './devices.ts'
 import { allocate, type DType, DTypeError, isFloating } from './dtype.ts'
 import * as is from './kinds.ts'
 import { type Settings, settle } from './options.ts'
 import { Generator } from './random.ts'
-import { checkShape, type Shape, sizeOf } from './shape.ts'
+import type { Shape } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
 export interface RandomOptions extends CreateOptions {
@@ -32,13 +32,14 @@ export const defaultGenerator = (): Generator => shared
 function random(
   name: string,
   shape: Shape,
-  { generator = shared, dtype = 'float32', device: on }: RandomOptions,
+  { generator = shared, dtype = 'float32', device: at }: RandomOptions,
   draw: (generator: Generator) => number,
 ): Tensor {
-  checkShape(name, shape)
-  const data = allocate(dtype, sizeOf(shape))
+  const on = device.get(at)
+  checkPossible(name, shape, dtype, on)
+  const data = allocate(dtype, shape, name)
   for (let i = 0; i < data.length; i++) data[i] = draw(generator)
-  return upload(name, data, shape, device.get(on), dtype)
+  return upload(name, data, shape, on, dtype)
 }
 
 /** Throws for a dtype that would truncate the numbers. */

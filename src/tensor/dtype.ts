@@ -1,5 +1,8 @@
 // The four element types and the rules of promotion.
 
+import { OutOfMemoryError } from './out-of-memory.ts'
+import { checkElements, type Shape, show, sizeOf } from './shape.ts'
+
 export type DType = 'float32' | 'float64' | 'int32' | 'bool'
 
 /** All dtypes. */
@@ -61,8 +64,24 @@ export function meet(x: Typed | number, y: Typed | number): DType {
   return typeof y === 'number' ? promoteScalar(x.dtype, y) : promote(x.dtype, y.dtype)
 }
 
-/** An array of zeros for n elements. */
-export function allocate(dtype: DType, n: number): TypedArray {
+/**
+ * An array of zeros on the host for the elements of a shape, or for a number of elements.
+ * @param operation what needs it, for errors
+ * @throws ShapeError for more elements than a tensor can have, OutOfMemoryError if the engine gives no memory
+ */
+export function allocate(dtype: DType, size: Shape | number, operation = 'tensor'): TypedArray {
+  const shape = typeof size === 'number' ? [size] : size
+  checkElements(operation, shape)
+  try {
+    return zeroed(dtype, sizeOf(shape))
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    const bytes = sizeOf(shape) * bytesPerElement(dtype)
+    throw new OutOfMemoryError({ device: 'host', bytes, purpose: `${operation}: ${dtype} ${show(shape)}` })
+  }
+}
+
+function zeroed(dtype: DType, n: number): TypedArray {
   switch (dtype) {
     case 'float32':
       return new Float32Array(n)

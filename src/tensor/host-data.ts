@@ -57,7 +57,7 @@ export function convert(name: string, data: HostArray, dtype: DType, shape: Shap
     (dtype === 'float64' && data instanceof Float64Array) ||
     (dtype === 'int32' && data instanceof Int32Array)
   if (isSame) return data
-  const converted = allocate(dtype, data.length)
+  const converted = allocate(dtype, [data.length], name)
   for (let i = 0; i < data.length; i++) {
     const value = Number(data[i])
     if (dtype === 'bool') converted[i] = value === 0 ? 0 : 1

@@ -4,8 +4,8 @@ export interface MemoryShortage {
   readonly device: string
   /** bytes requested */
   readonly bytes: number
-  /** bytes that tensors use */
-  readonly used: number
+  /** bytes that tensors use, if known */
+  readonly used?: number
   /** maximum number of bytes of the device, if known */
   readonly limit?: number
   /** bytes of tensors in no scope that were made since the garbage collector could last free any */
@@ -16,8 +16,10 @@ export interface MemoryShortage {
   readonly advice?: string
 }
 
-function inUnits(bytes: number): string {
+/** A number of bytes as people read it: `1.5 GiB`. */
+export function inUnits(bytes: number): string {
   if (bytes < 2 ** 10) return `${bytes} bytes`
+  if (bytes >= 2 ** 50) return `${(bytes / 2 ** 40).toLocaleString('en', { maximumFractionDigits: 0 })} TiB`
   const [unit, size] = bytes < 2 ** 20 ? ['KiB', 2 ** 10] : ['MiB', 2 ** 20]
   return `${(bytes / size).toLocaleString('en', { maximumFractionDigits: 1 })} ${unit}`
 }
@@ -30,11 +32,15 @@ export class OutOfMemoryError extends Error implements MemoryShortage {
   readonly used: number
   readonly limit?: number
 
-  constructor({ device, bytes, used, limit, uncollected = 0, purpose, advice = ADVICE }: MemoryShortage) {
+  constructor({ device, bytes, used: known, limit, uncollected = 0, purpose, advice = ADVICE }: MemoryShortage) {
+    const used = known ?? 0
     const wanted = `${inUnits(bytes)}${purpose === undefined ? '' : ` for ${purpose}`}`
-    const found = `${device}: no memory for ${wanted}: ${inUnits(used)} are in use${limit === undefined ? '' : ` of ${inUnits(limit)} at most`}`
+    const most = limit === undefined ? '' : ` of ${inUnits(limit)} at most`
+    const found = `${device}: no memory for ${wanted}${known === undefined ? '' : `: ${inUnits(used)} are in use${most}`}`
+    // nothing that is freed helps where more is wanted than there is
+    const isTooLarge = limit !== undefined && bytes > limit
     super(
-      uncollected > used / 2
+      uncollected > used / 2 && !isTooLarge
         ? `${found}, and ${inUnits(uncollected)} of them belong to tensors in no scope, made without a pause in which the garbage ` +
             'collector could free them. Put the body of the loop into scope(() => { … }), train with optimizer.minimize(() => loss), ' +
             'or await a read (await loss.item()) in every iteration; call keep(tensor) for tensors that must stay'

@@ -73,6 +73,27 @@ export function checkShape(operation: string, shape: Shape): void {
   }
 }
 
+/** The most elements that a tensor can have in memory: the longest array of numbers in every version of Node that is supported. */
+export const MOST_ELEMENTS = 2 ** 32
+
+/**
+ * Checks that memory can be asked for: a view, such as a result of `expand`, may have more elements than that.
+ * @throws ShapeError naming the shape and the limit
+ */
+export function checkElements(operation: string, shape: Shape): void {
+  const size = sizeOf(shape)
+  if (size > MOST_ELEMENTS) throw tooManyElements(`${operation}: ${show(shape)}`, size, shape)
+}
+
+/**
+ * The error for more elements than a tensor can hold.
+ * @param what the tensor, for the message
+ */
+export function tooManyElements(what: string, size: number, ...shapes: Shape[]): ShapeError {
+  const [count, most] = [size, MOST_ELEMENTS].map(n => n.toLocaleString('en'))
+  return new ShapeError(`${what} has ${count} elements; a tensor in memory has at most ${most}`, ...shapes)
+}
+
 /** Row-major strides, in elements. */
 export function contiguousStrides(shape: Shape): number[] {
   const strides = new Array<number>(shape.length)

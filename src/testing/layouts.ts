@@ -47,7 +47,7 @@ export function layOut(
   { dtype, on, gap = 0 }: { readonly dtype: DType; readonly on: Device; readonly gap?: number },
 ): Tensor {
   const [strides, offset, length] = arrange(shape, lies)
-  const memory = allocate(dtype, length).fill(gap)
+  const memory = allocate(dtype, [length]).fill(gap)
   const position = shape.map(() => 0)
   for (let [i, at] = [0, offset]; i < sizeOf(shape); i++) {
     memory[at] = element(i)

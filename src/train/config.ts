@@ -317,12 +317,13 @@ function checkModel({ family = 'coca', model }: Readonly<Record<string, unknown>
 /** The fields of both; the second takes precedence. A model that is the name of a preset is that preset with the settings of the second. */
 export function mergeSettings(base: unknown, own: unknown): unknown {
   if (!isRecord(base) || !isRecord(own)) return own
-  const merged: Record<string, unknown> = { ...base }
+  // a Map, because an assignment to the field __proto__ would not make a field
+  const merged = new Map(Object.entries(base))
   for (const [name, value] of Object.entries(own)) {
-    const under = base[name]
-    merged[name] = mergeSettings(name === 'model' && typeof under === 'string' ? { preset: under } : under, value)
+    const under = merged.get(name)
+    merged.set(name, mergeSettings(name === 'model' && typeof under === 'string' ? { preset: under } : under, value))
   }
-  return merged
+  return Object.fromEntries(merged)
 }
 
 function problemsOf(issue: z.core.$ZodIssue, family: FamilyName): ConfigProblem[] {

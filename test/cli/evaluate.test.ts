@@ -34,6 +34,7 @@ test('classes and templates are read from lines, a JSON list or the command line
     ['\n', /list: contains no labels/],
     ['["a", 3]', /list: is not a list of texts/],
     ['["a", ', /list: begins with \[ and is not JSON/],
+    [`${'['.repeat(5000)}${']'.repeat(5000)}`, /list: begins with \[ and nests objects and lists deeper than 100/],
   ]
   for (const [text, message] of refusals) await assert.rejects(readLabels(await file(text)), message)
   await assert.rejects(readTemplates([await file('a {}\nnothing\n')]), /list:2: 'nothing' has no \{\} for the label/)

@@ -28,6 +28,7 @@ test('texts may be arguments, and rows may be shorter', async () => {
 test('input that is not a list of texts is a mistake', async () => {
   for (const [input, reason] of [
     ['a cat', /standard input is not JSON/],
+    [`${'['.repeat(5000)}${']'.repeat(5000)}`, /standard input nests objects and lists deeper than 100/],
     ['{"a": 1}', /is not a JSON list of texts/],
   ] as const) {
     const { code, stderr } = await tokenize(['--json'], input)

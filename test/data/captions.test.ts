@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -131,4 +132,47 @@ test('a folder without a caption file, or with two, throws', async t => {
     readCaptions(join(folder, 'a.png')),
     /a.png: is neither a folder of images nor a \.jsonl, \.csv or \.tsv/,
   )
+})
+
+test('several mistaken lines are named by one error: the first few, and the number of the others', async t => {
+  const bad = ['{', '[1]', '{"caption": "a"}', '{"file": "z.png", "caption": "a"}', '{"file": "a.png", "caption": ""}']
+  const reason = async (lines: string[]) => {
+    const folder = await folderWith(t, 'captions.jsonl', lines.join('\n'))
+    const error: unknown = await readCaptions(folder).catch(error => error)
+    assert.ok(error instanceof DataError)
+    assert.equal(error.file, join(folder, 'captions.jsonl'))
+    return { line: error.line, reasons: error.reason.split('\n').map(each => each.trim()) }
+  }
+  const two = await reason([good, '{"file": "b.png"}', good, bad[4]])
+  assert.deepEqual(two, { line: 2, reasons: ["has no 'caption'", "line 4: 'caption' is empty"] })
+  const { line, reasons } = await reason([good, ...bad])
+  assert.equal(line, 2)
+  assert.match(reasons[0], /^is not JSON/)
+  assert.deepEqual(reasons.slice(1), [
+    'line 3: is not an object like {"file": "a.png", "caption": "a cat"}',
+    "line 4: has no 'file'",
+    "line 5: 'file' is 'z.png', which does not exist",
+    "line 6: 'caption' is empty",
+  ])
+  assert.equal((await reason([...bad, bad[4], good])).reasons.at(-1), 'and 1 more line')
+  assert.equal((await reason([...bad, ...Array(40).fill('{}')])).reasons.at(-1), 'and 40 more lines')
+  assert.equal((await reason(Array(1500).fill('{}'))).reasons.at(-1), 'and at least 995 more lines')
+})
+
+test('a line nested deeply or with a field __proto__ is refused, and NaN is read as null', async t => {
+  const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
+  const read = async (fields: string) =>
+    readCaptions(await folderWith(t, 'captions.jsonl', `{"file": "a.png", "caption": "a", ${fields}}`))
+  await assert.rejects(read(`"x": ${deep}`), { name: 'DataError', line: 1, message: /deeper than 100/ })
+  await assert.rejects(read('"__proto__": {"x": 1}'), { name: 'DataError', line: 1, message: /a field '__proto__'/ })
+  assert.deepEqual((await read('"score": NaN, "constructor": "Ferrari"'))[0].fields, {
+    score: null,
+    constructor: 'Ferrari',
+  })
+})
+
+test('a pipe is called a pipe', { skip: process.platform === 'win32' && 'Windows has no mkfifo' }, async t => {
+  const folder = await folderWith(t, 'captions.jsonl', '{"file": "pipe.png", "caption": "a"}')
+  execFileSync('mkfifo', [join(folder, 'pipe.png')])
+  await assert.rejects(readCaptions(folder), /'file' is 'pipe\.png', which is a pipe, not a file/)
 })

@@ -183,3 +183,19 @@ test('errors of the list as a whole', async t => {
   await assert.rejects(open(folder, { labels: true } as object), OptionsError)
   await assert.rejects(openData(folder, { imageSize: 4 }), /a list of questions.*QuestionDataset\.open/)
 })
+
+test('several mistaken lines are named by one error', async t => {
+  const folder = await folderWith(
+    t,
+    'questions.jsonl',
+    lines({ file: '1.png', text: 'a?' }, { file: '1.png', label: true }, [1]),
+  )
+  await assert.rejects(open(folder), (error: unknown) => {
+    assert.ok(error instanceof DataError)
+    assert.match(
+      error.message,
+      /questions\.jsonl:1: has no 'label' and no 'labels'\n {2}line 2: has no 'text'\n {2}line 3: is not an object/,
+    )
+    return true
+  })
+})

@@ -8,8 +8,10 @@ import { test } from 'node:test'
 import { readBytes, readJson } from '../../src/io/files.ts'
 import { npyHead, openNpy } from '../../src/io/formats/npy.ts'
 import { parseSafetensors } from '../../src/io/formats/safetensors.ts'
+import { writeSafetensors } from '../../src/io/formats/safetensors-file.ts'
 import { openTensors } from '../../src/io/formats/tensor-file.ts'
 import { withFile } from '../../src/io/ranges.ts'
+import { readKeptBatch } from '../../src/train/guard/kept.ts'
 import { temporaryFolder } from '../data/folder.ts'
 import { archive } from './zip.ts'
 
@@ -77,4 +79,27 @@ test('an npy header that is long or names a field twice is refused', async t => 
   await assert.rejects(openNpy(path), { name: 'DataError', message: /does not hold rows of float32/ })
   await write("'descr': ".repeat(4_000))
   await assert.rejects(openNpy(path), { name: 'DataError', message: /header of 36000 bytes/ })
+})
+
+test('settings have no field of a name that every object has', async t => {
+  const path = join(await temporaryFolder(t), 'settings.json')
+  for (const name of ['__proto__', 'constructor', 'prototype']) {
+    await writeFile(path, `{"model": {"preset": "tiny", "${name}": {"dropout": 0.5}}}`)
+    await assert.rejects(readJson(path), {
+      name: 'FileError',
+      file: path,
+      message: new RegExp(`has a field 'model\\.${name}': no field may have this name`),
+    })
+    await writeFile(path, JSON.stringify({ texts: [name] }))
+    assert.deepEqual(await readJson(path), { texts: [name] })
+  }
+  await writeFile(path, '[1, [{"\\u005f_proto__": 1}]]')
+  await assert.rejects(readJson(path), /has a field '1\.0\.__proto__'/)
+})
+
+test('the batch that a guard saved is refused where it nests too deeply', async t => {
+  const path = join(await temporaryFolder(t), 'kept.safetensors')
+  const batch = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
+  await writeSafetensors(path, new Map(), { step: '1', parts: '1', position: '0', batch })
+  await assert.rejects(readKeptBatch(path), { name: 'DataError', file: path, message: /deeper than 100/ })
 })

@@ -5,7 +5,10 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { DataError } from '../../src/io/errors.ts'
+import { crc32, crc32ByTable } from '../../src/io/formats/crc.ts'
 import { openTensors } from '../../src/io/formats/tensor-file.ts'
+import { readZip } from '../../src/io/formats/zip.ts'
+import { withFile } from '../../src/io/ranges.ts'
 import { temporaryFolder } from '../data/folder.ts'
 import { fc } from '../support.ts'
 import { type ArchiveOptions, archive } from './zip.ts'
@@ -214,4 +217,45 @@ describe('a damaged archive', () => {
     await writeFile(path, archive({ 'word/document.xml': Buffer.from('<x/>') }))
     await assert.rejects(openTensors(path), /0 members data\.pkl: it is not a file that torch\.save wrote/)
   })
+})
+
+test('a byte that flipped is found when its tensor, or the list of tensors, is read', async t => {
+  const whole = await readFile(written('state.pt'))
+  const path = join(await temporaryFolder(t), 'flipped.pt')
+  const flipped = async (at: number, name: string) => {
+    const bytes = Buffer.from(whole)
+    bytes[at] ^= 0x10
+    await writeFile(path, bytes)
+    await assert.rejects(
+      (async () => {
+        const file = await openTensors(path)
+        for (const tensor of file.names) await file.tensor(tensor)
+      })(),
+      (error: unknown) => {
+        assert.ok(error instanceof DataError)
+        assert.equal(error.file, path)
+        assert.match(
+          error.message,
+          new RegExp(`has '[^']*/${name}' with other bytes than were written \\(CRC-32 [0-9a-f]{8}`),
+        )
+        return true
+      },
+    )
+  }
+  const members = await withFile(written('state.pt'), ({ read, length }) => readZip(read, length))
+  for (const [path, { begin, end, crc }] of members) {
+    const name = path.slice(path.indexOf('/') + 1)
+    assert.equal(crc, crc32ByTable(whole.subarray(begin, end)), 'the table computes what PyTorch wrote')
+    if (/^data\/\d+$/.test(name) && end > begin) await flipped(end - 1, name)
+  }
+  const pickle = [...members.values()].find(({ name }) => name.endsWith('/data.pkl'))!
+  await flipped(whole.indexOf('OrderedDict', pickle.begin), 'data\\.pkl')
+})
+
+test('checksums of pieces are those of the whole', () => {
+  const data = Buffer.from('123456789')
+  for (const crc of [crc32, crc32ByTable]) {
+    assert.equal(crc(data), 0xcbf43926)
+    assert.equal(crc(data.subarray(4), crc(data.subarray(0, 4))), 0xcbf43926)
+  }
 })

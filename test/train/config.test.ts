@@ -99,6 +99,7 @@ test('the error names the field of every mistake', () => {
     [{ model: undefined }, 'model: is missing'],
     [{ model: 3 }, 'model: must be an object, not 3'],
     [{ model: { preset: 'tiny', image: { widht: 3 } } }, 'model.image.widht: is not a setting'],
+    [{ model: JSON.parse('{"preset": "tiny", "__proto__": {"dropout": 0.5}}') }, 'model.__proto__: is not a setting'],
     [{ model: { preset: 'tiny', text: { heads: 3 } } }, 'model.text.heads: 3 does not divide the width 64'],
     [{ model: { preset: 'tiny', image: { patch: 5 } } }, 'model.image.patch: 5 does not divide the image size 32'],
     [{ model: { ...tinyModel, pooler: undefined } }, 'model.pooler: is missing'],

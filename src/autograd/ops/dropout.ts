@@ -38,7 +38,7 @@ export const dropout: (x: Tensor, p: number, options?: DropoutOptions) => Tensor
       throw new DTypeError(`dropout: x must be floating, not ${x.dtype}; write x.cast('float32')`, x.dtype)
     if (p === 0) return x
     announceDraw(generator)
-    const mask = allocate(x.dtype, x.size)
+    const mask = allocate(x.dtype, x.shape, 'dropout')
     for (let i = 0; i < mask.length; i++) mask[i] = generator.uniform() < p ? 0 : 1 / (1 - p)
     return x.mul(fromData(mask, x.shape, deviceOf(x)))
   },

@@ -1,8 +1,9 @@
 // Shapes, Moving Shapes and questions about Shapes as files, to look at, to edit, or to use in a program that reads pictures and captions.
 
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { encode } from 'fast-png'
+import { fileError, makeFolder } from '../../io/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { pairName, relationOf } from './captions.ts'
@@ -78,7 +79,7 @@ const QUESTIONS_LAYOUT: Layout = { dataset: 'Shapes questions', pictures: 'image
  * and null with one object or more than two.
  * The folder gets its name only when it is complete.
  * @throws FolderNotEmptyError if `out` contains anything, unless `force` is given and it contains only a Shapes folder
- * @throws RangeError if `count` is not a positive integer
+ * @throws RangeError if `count` is not a positive integer, FileError if the folder cannot be written; no part of it is left then
  */
 export async function writeShapes(options: WriteShapesOptions): Promise<void> {
   const { out, count, force, onProgress, ...rest } = settle('writeShapes(options)', options, writeShapesOptions)
@@ -100,7 +101,7 @@ export async function writeShapes(options: WriteShapesOptions): Promise<void> {
  * `from` and `to` are the pose of an object in the first and in the last frame (see {@link MovingPose}).
  * The folder gets its name only when it is complete.
  * @throws FolderNotEmptyError if `out` contains anything, unless `force` is given and it contains only a Moving Shapes folder
- * @throws RangeError if `count` is not a positive integer
+ * @throws RangeError if `count` is not a positive integer, FileError if the folder cannot be written; no part of it is left then
  */
 export async function writeMovingShapes(options: WriteMovingShapesOptions): Promise<void> {
   const { out, count, force, onProgress, ...rest } = settle('writeMovingShapes(options)', options, writeMovingOptions)
@@ -124,7 +125,7 @@ export async function writeMovingShapes(options: WriteMovingShapesOptions): Prom
  * `file` and a list of objects for each. The colour of an object in black is null, and `hidden` is the half behind a panel.
  * The folder gets its name only when it is complete.
  * @throws FolderNotEmptyError if `out` contains anything, unless `force` is given and it contains only a folder of questions
- * @throws RangeError if `count` is not a positive integer
+ * @throws RangeError if `count` is not a positive integer, FileError if the folder cannot be written; no part of it is left then
  */
 export async function writeShapesQuestions(options: WriteShapesQuestionsOptions): Promise<void> {
   const { out, count, force, onProgress, ...rest } = settle(
@@ -159,10 +160,8 @@ async function writeExamples(
   const out = resolve(folder)
   await checkFree(out, force, layout)
 
-  const unfinished = `${out}.unfinished-${process.pid}`
-  await rm(unfinished, { recursive: true, force: true })
-  try {
-    await mkdir(join(unfinished, layout.pictures), { recursive: true })
+  await makeFolder(out, async unfinished => {
+    await mkdir(join(unfinished, layout.pictures))
     const lines: string[] = []
     for (let index = 0; index < count; index++) {
       const name = `${layout.pictures}/${String(index).padStart(6, '0')}`
@@ -171,18 +170,13 @@ async function writeExamples(
     }
     await writeFile(join(unfinished, layout.list), lines.join(''))
     if (force) await rm(out, { recursive: true, force: true })
-    await mkdir(dirname(out), { recursive: true })
-    await rename(unfinished, out)
-  } catch (error) {
-    await rm(unfinished, { recursive: true, force: true })
-    throw error
-  }
+  })
 }
 
 async function checkFree(out: string, force: boolean, { dataset, pictures, list }: Layout): Promise<void> {
   const entries = await readdir(out).catch(error => {
     if (error.code === 'ENOENT') return []
-    throw error
+    throw fileError(out, error)
   })
   if (entries.length === 0) return
   if (!force) throw new FolderNotEmptyError(out, entries, 'Name another folder, or use force to replace it.')

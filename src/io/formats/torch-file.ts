@@ -2,7 +2,7 @@
 // other members. The pickle is not trusted: it may name only tensors, parameters and containers.
 
 import { DataError, TorchFileError } from '../errors.ts'
-import { type OpenedFile, withFile } from '../ranges.ts'
+import { type OpenedFile, type ReadRange, withFile } from '../ranges.ts'
 import { Global, PickleError, type PickleHost, Tuple, unpickle } from './pickle.ts'
 import {
   decodeSafetensor,
@@ -12,7 +12,7 @@ import {
   type SafetensorsTensor,
   safetensorElementBytes,
 } from './safetensors.ts'
-import { readZip, ZipError, type ZipMember } from './zip.ts'
+import { checkMember, readMember, readZip, ZipError, type ZipMember } from './zip.ts'
 
 /** Storage classes and their element types. */
 const DTYPES: Readonly<Record<string, SafetensorsDtype>> = {
@@ -95,9 +95,10 @@ async function openArchive(path: string, { read, length, version }: OpenedFile):
   if (pickles.length !== 1)
     throw new ZipError(`has ${pickles.length} members data.pkl: it is not a file that torch.save wrote`)
   const root = pickles[0].slice(0, -'data.pkl'.length)
-  const bytesOf = async ({ begin, end }: ZipMember) => {
-    if (end - begin > LARGEST_PICKLE) throw new ZipError(`has a data.pkl of ${end - begin} bytes`)
-    return read(begin, end - begin)
+  const bytesOf = async (member: ZipMember) => {
+    const size = member.end - member.begin
+    if (size > LARGEST_PICKLE) throw new ZipError(`has '${member.name}' of ${size} bytes`)
+    return readMember(read, member)
   }
   const order = members.get(`${root}byteorder`)
   if (order && new TextDecoder().decode(await bytesOf(order)) !== 'little')
@@ -219,6 +220,8 @@ export class TorchFile {
   readonly #version: string
   readonly #tensors: ReadonlyMap<string, TorchTensor>
   readonly #memberOf: (key: string) => ZipMember
+  /** names of the members whose bytes were compared with their checksum */
+  readonly #checked = new Set<string>()
 
   constructor(
     path: string,
@@ -241,19 +244,35 @@ export class TorchFile {
     return { dtype: storage.dtype, shape }
   }
 
+  /** @throws TorchFileError if there is no such tensor, the file has changed, or its bytes are not those of its checksum */
   async tensor(name: string): Promise<SafetensorsTensor> {
     const { storage, offset, shape, strides, size, span } = this.#find(name)
     const { dtype } = storage
     const width = safetensorElementBytes(dtype)
-    const begin = this.#memberOf(storage.key).begin + offset * width
-    const bytes = await withFile(this.path, ({ read, version }) => {
+    const member = this.#memberOf(storage.key)
+    const bytes = await withFile(this.path, async ({ read, version }) => {
       if (version !== this.#version)
         throw new TorchFileError('the file has changed since it was opened', { file: this.path })
-      return read(begin, span * width)
+      return this.#checkedRange(read, member, offset * width, span * width)
     })
     const isContiguous =
       size === span && rowMajor(shape).every((step, axis) => shape[axis] < 2 || step === strides[axis])
     return decodeSafetensor({ dtype, shape }, isContiguous ? bytes : gather(bytes, width, shape, strides))
+  }
+
+  /** Some bytes of a member, whose checksum is compared when it is first read. */
+  async #checkedRange(read: ReadRange, member: ZipMember, offset: number, length: number): Promise<Uint8Array> {
+    const isWhole = offset === 0 && length === member.end - member.begin
+    const isNew = !this.#checked.has(member.name)
+    try {
+      if (isNew && !isWhole) await checkMember(read, member)
+      const bytes = isNew && isWhole ? await readMember(read, member) : await read(member.begin + offset, length)
+      this.#checked.add(member.name)
+      return bytes
+    } catch (error) {
+      if (!(error instanceof ZipError)) throw error
+      throw new TorchFileError(error.message, { file: this.path, cause: error })
+    }
   }
 
   #find(name: string): TorchTensor {

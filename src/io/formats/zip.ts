@@ -3,11 +3,15 @@
 // Format: APPNOTE.TXT 6.3, sections 4.3 and 4.5.3 (zip64, for files above 4 GB).
 
 import type { ReadRange } from '../ranges.ts'
+import { crc32 } from './crc.ts'
 
 /** A member: bytes `begin` to `end` of the file. */
 export interface ZipMember {
+  readonly name: string
   readonly begin: number
   readonly end: number
+  /** CRC-32 of the bytes; 0 if the writer left it out, as PyTorch does after `set_crc32_options(False)` */
+  readonly crc: number
 }
 
 /** An archive that is damaged, or uses features that are not supported. */
@@ -52,7 +56,37 @@ export async function readZip(read: ReadRange, length: number): Promise<Map<stri
   return members
 }
 
+/** Bytes that are read at once to check a member. */
+const PIECE = 2 ** 24
+
+/**
+ * Reads a member and checks that its bytes are those that were written.
+ * @throws ZipError naming the member
+ */
+export async function readMember(read: ReadRange, member: ZipMember): Promise<Uint8Array> {
+  const bytes = await read(member.begin, member.end - member.begin)
+  compare(member, crc32(bytes))
+  return bytes
+}
+
+/** The same check piece by piece, for a member of which only a part is wanted. */
+export async function checkMember(read: ReadRange, member: ZipMember): Promise<void> {
+  let crc = 0
+  for (let at = member.begin; at < member.end; at += PIECE)
+    crc = crc32(await read(at, Math.min(PIECE, member.end - at)), crc)
+  compare(member, crc)
+}
+
+function compare({ name, crc }: ZipMember, found: number): void {
+  if (crc === 0 || crc === found) return
+  const [expected, is] = [crc, found].map(sum => sum.toString(16).padStart(8, '0'))
+  throw new ZipError(
+    `has '${name}' with other bytes than were written (CRC-32 ${is}, not ${expected}): copy the file again`,
+  )
+}
+
 interface Fields {
+  readonly crc: number
   readonly size: number
   readonly header: number
 }
@@ -69,7 +103,7 @@ function fieldsOf(view: DataView, at: number, extra: Uint8Array, name: string): 
     return value === 0xffffffff ? wide() : value
   })
   if (size !== stored) throw new ZipError(`has '${name}' of ${size} bytes in ${stored}, but it is not compressed`)
-  return { size, header }
+  return { crc: view.getUint32(at + 16, true), size, header }
 }
 
 /** The 64-bit numbers of a zip64 extra, one per call. */
@@ -94,14 +128,19 @@ function exact(value: bigint): number {
 }
 
 /** The start of a member's data, behind its own header, whose extra field may differ from the directory's. */
-async function locate(read: ReadRange, length: number, name: string, { size, header }: Fields): Promise<ZipMember> {
+async function locate(
+  read: ReadRange,
+  length: number,
+  name: string,
+  { crc, size, header }: Fields,
+): Promise<ZipMember> {
   if (header + 30 > length) throw new ZipError(`has '${name}' at ${header}, after its end at ${length}`)
   const view = viewOf(await read(header, 30))
   if (view.getUint32(0, true) !== 0x04034b50) throw new ZipError(`has no '${name}' at the position in its directory`)
   const begin = header + 30 + view.getUint16(26, true) + view.getUint16(28, true)
   if (begin + size > length)
     throw new ZipError(`has '${name}' at ${begin} to ${begin + size}, but the file ends at ${length}`)
-  return { begin, end: begin + size }
+  return { name, begin, end: begin + size, crc }
 }
 
 async function findDirectory(read: ReadRange, length: number): Promise<{ start: number; size: number; count: number }> {

@@ -4,6 +4,7 @@
 
 import { OutOfMemoryError } from '../out-of-memory.ts'
 import { uncollectedBytes } from '../pressure.ts'
+import { type Shape, show } from '../shape.ts'
 
 /** A piece of linear memory that a tensor owns. */
 export interface Block {
@@ -60,12 +61,16 @@ export class Heap {
     this.#extend(memory.buffer.byteLength)
   }
 
-  /** Allocates memory, which is not cleared. Throws OutOfMemoryError. */
-  take(bytes: number): Block {
+  /**
+   * Allocates memory, which is not cleared.
+   * @param shape of the tensor that it is for, for the error
+   * @throws OutOfMemoryError
+   */
+  take(bytes: number, shape?: Shape): Block {
     const units = Math.ceil((bytes + HEADER) / UNIT)
     let pointer = this.#find(units)
     if (pointer === 0) {
-      this.#grow(units, bytes)
+      this.#grow(units, bytes, shape)
       pointer = this.#find(units)
     }
     this.#unlink(pointer)
@@ -151,10 +156,11 @@ export class Heap {
    * Grows the memory so that a block of this size fits at its end: to twice its size, within limits. A loop whose tensors only
    * the garbage collector could free, and that never lets it run, fails here and not minutes later at the limit.
    */
-  #grow(units: number, bytes: number): void {
+  #grow(units: number, bytes: number, shape?: Shape): void {
     const { memory } = this
     const uncollected = uncollectedBytes()
-    const shortage = { device: 'cpu', bytes, used: this.bytes, limit: this.limit, uncollected }
+    const purpose = shape && `a tensor ${show(shape)}`
+    const shortage = { device: 'cpu', bytes, used: this.bytes, limit: this.limit, uncollected, purpose }
     if (uncollected > shortage.limit / 4) throw new OutOfMemoryError(shortage)
     const pages = memory.buffer.byteLength / PAGE
     const limit = this.limit / PAGE

@@ -5,7 +5,7 @@ import type { Device } from '../device.ts'
 import { DeviceError } from '../device.ts'
 import { bytesPerElement, type DType, type DTypeError, missingDType } from '../dtype.ts'
 import type { Operand } from '../primitives.ts'
-import { contiguousStrides, IndexError, isContiguous, type Shape, sizeOf } from '../shape.ts'
+import { checkElements, contiguousStrides, IndexError, isContiguous, type Shape, sizeOf } from '../shape.ts'
 import { Storage, type View } from '../storage.ts'
 import { Tensor } from '../tensor.ts'
 import { Axes, type Laid, scalar } from './axes.ts'
@@ -162,11 +162,12 @@ export class Workspace {
     this.#passing = []
   }
 
-  /** A tensor in new memory; `compute` fills it, unless it is empty. Throws DTypeError for float64. */
+  /** A tensor in new memory; `compute` fills it, unless it is empty. Throws DTypeError for float64, ShapeError for too many elements. */
   tensor(dtype: DType, shape: Shape, compute: (pointer: number, size: number) => void): Tensor {
     if (dtype === 'float64') throw noFloat64()
+    checkElements('tensor', shape)
     const size = sizeOf(shape)
-    const block = this.heap.take(size * bytesPerElement(dtype))
+    const block = this.heap.take(size * bytesPerElement(dtype), shape)
     try {
       if (size > 0) compute(block.pointer, size)
     } catch (error) {

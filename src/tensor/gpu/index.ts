@@ -51,7 +51,7 @@ export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
       try {
         const values = await runtime.read(handle, whole ? offset : 0, size)
         if (storage.dtype === 'float32') return values
-        const converted = allocate(storage.dtype, size)
+        const converted = allocate(storage.dtype, shape, 'read')
         converted.set(values)
         return converted
       } finally {

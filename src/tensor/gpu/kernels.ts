@@ -2,9 +2,9 @@
 
 import type { Device, Kernels } from '../device.ts'
 import { DeviceError } from '../device.ts'
-import type { DType } from '../dtype.ts'
+import { allocate, type DType } from '../dtype.ts'
 import type { Operand } from '../primitives.ts'
-import { broadcastShapes, reducedShape, type Shape, sizeOf } from '../shape.ts'
+import { broadcastShapes, reducedShape, type Shape } from '../shape.ts'
 import { Storage } from '../storage.ts'
 import { Tensor } from '../tensor.ts'
 import { argmax } from './argmax.ts'
@@ -42,7 +42,7 @@ export function gpuKernels(runtime: Runtime, device: Device): Kernels {
   const operand = (x: Operand) => (typeof x === 'number' ? x : own(x))
   const wrap = (handle: Handle, shape: Shape, dtype: DType = 'float32') =>
     new Tensor(new Storage(device, dtype, handle.length, handle), shape)
-  const filled = (shape: Shape, value: number) => runtime.upload(new Float32Array(sizeOf(shape)).fill(value))
+  const filled = (shape: Shape, value: number) => runtime.upload(allocate('float32', shape).fill(value) as Float32Array)
 
   return {
     unary: (name, x) => wrap(map(runtime, name, x.shape, [own(x)], unaryExpressions[name]), x.shape, x.dtype),

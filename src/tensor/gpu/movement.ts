@@ -1,5 +1,6 @@
 // Operations that only move elements: gather, its transpose scatterAdd, pad and concat.
 
+import { allocate } from '../dtype.ts'
 import { contiguousStrides, type Shape, sizeOf } from '../shape.ts'
 import { along, joinAxes, thread } from './code.ts'
 import { checkIndices, segmentsOf } from './indices.ts'
@@ -100,7 +101,7 @@ export function pad(
   const shape = x.shape.map((n, i) => n + padding[i][0] + padding[i][1])
   const length = sizeOf(shape)
   if (length === 0) return runtime.empty()
-  if (sizeOf(x.shape) === 0) return runtime.upload(new Float32Array(length).fill(value))
+  if (sizeOf(x.shape) === 0) return runtime.upload(allocate('float32', shape, 'pad').fill(value) as Float32Array)
   const padded = (axis: number) => padding[axis][0] + padding[axis][1] > 0
   const joined = joinAxes(shape, [x.strides], padded)
   const bounds = joined.axes.map(i => (padded(i) ? { before: padding[i][0], n: x.shape[i] } : null))

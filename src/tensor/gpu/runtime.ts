@@ -6,7 +6,7 @@ import type { MemoryUse } from '../device.ts'
 import { DeviceError } from '../device.ts'
 import { OutOfMemoryError } from '../out-of-memory.ts'
 import { uncollectedBytes } from '../pressure.ts'
-import { show } from '../shape.ts'
+import { MOST_ELEMENTS, show, tooManyElements } from '../shape.ts'
 import { Code } from './code.ts'
 import type { BackendMemory, Compiled, Engine } from './engine.ts'
 
@@ -93,6 +93,7 @@ export class Runtime {
   run(call: Call): Handle {
     const { inputs, scalars = [], width = 1, length } = call
     this.#assertOpen(length)
+    if (length > MOST_ELEMENTS) throw tooManyElements(label(call), length, ...inputs.map(({ shape }) => shape))
     const memories = inputs.map(input => memoryOf(input.handle))
     let key = `${call.signature}|${length}`
     const starts: number[] = []

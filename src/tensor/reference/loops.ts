@@ -3,7 +3,7 @@
 
 import ndarray, { type NdArray } from 'ndarray'
 import { allocate, type DType, type TypedArray } from '../dtype.ts'
-import { broadcastStrides, contiguousStrides, type Shape, sizeOf } from '../shape.ts'
+import { broadcastStrides, contiguousStrides, type Shape } from '../shape.ts'
 import type { View } from '../storage.ts'
 
 export type Nd = NdArray<TypedArray>
@@ -18,7 +18,7 @@ export const view = (x: View): Nd => strided(x.storage.handle as TypedArray, x.s
 
 /** New memory as an ndarray. */
 export const create = (dtype: DType, shape: Shape): Nd =>
-  strided(allocate(dtype, sizeOf(shape)), shape, contiguousStrides(shape))
+  strided(allocate(dtype, shape), shape, contiguousStrides(shape))
 
 /** The same memory with the broadcast shape: repeated axes have stride 0. */
 export const broadcast = (x: Nd, shape: Shape): Nd =>
