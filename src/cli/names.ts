@@ -1,7 +1,7 @@
 // Names of classes and templates of sentences, on the command line or in a file.
 
 import { statSync } from 'node:fs'
-import { DataError, readText } from '../io/index.ts'
+import { DataError, messageOf, parseJson, readText } from '../io/index.ts'
 import { UsageError } from './errors.ts'
 import { names } from './options.ts'
 
@@ -56,9 +56,9 @@ const lineItems = (text: string): Item[] =>
 function jsonItems(text: string, file: string): Item[] {
   let list: unknown
   try {
-    list = JSON.parse(text)
+    list = parseJson(text)
   } catch (cause) {
-    throw new DataError('begins with [ and is not JSON', { file, cause })
+    throw new DataError(`begins with [ and ${messageOf(cause)}`, { file, cause })
   }
   if (!(Array.isArray(list) && list.every(item => typeof item === 'string' && item.trim() !== '')))
     throw new DataError('is not a list of texts that are not empty', { file })

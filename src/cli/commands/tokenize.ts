@@ -3,7 +3,7 @@
 import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { readTokenizer, type Tokenizer } from '../../data/index.ts'
-import { messageOf } from '../../io/index.ts'
+import { messageOf, parseJson } from '../../io/index.ts'
 
 import { UsageError } from '../errors.ts'
 import { examples, jsonOption, positiveInteger } from '../options.ts'
@@ -52,9 +52,9 @@ async function run(
 async function textsOfInput(): Promise<string[]> {
   let value: unknown
   try {
-    value = JSON.parse(await readAll(process.stdin))
+    value = parseJson(await readAll(process.stdin))
   } catch (error) {
-    throw new UsageError(`standard input is not JSON: ${messageOf(error)}`)
+    throw new UsageError(`standard input ${messageOf(error)}`)
   }
   if (!Array.isArray(value) || !value.every(text => typeof text === 'string'))
     throw new UsageError('standard input is not a JSON list of texts')

@@ -1,7 +1,14 @@
 // Files with everything that a wrong gradient was computed from: the batch, the weights and the position of the random numbers.
 // Arrays are tensors of the file, named by their path in the batch; the rest of the batch is JSON in its metadata.
 
-import { DataError, readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../io/index.ts'
+import {
+  DataError,
+  messageOf,
+  parseJson,
+  readSafetensors,
+  type SafetensorsTensor,
+  writeSafetensors,
+} from '../../io/index.ts'
 import { device, type TypedArray } from '../../tensor/index.ts'
 import { HostTensor, leavesOf, mapLeaves, pathsOf, readBatch, writeBatch } from '../batch-tree.ts'
 import { type HostTensors, toHost } from '../checkpoint.ts'
@@ -65,13 +72,21 @@ export async function readKeptBatch<Batch = unknown>(file: string): Promise<Kept
   const { tensors, metadata } = await readSafetensors(file)
   const [step, parts, position] = ['step', 'parts', 'position'].map(name => Number(metadata.get(name)))
   const outline = metadata.get('batch')
-  const batch = outline === undefined ? imagesAndTexts(tensors) : filled(JSON.parse(outline), tensors)
+  const batch = outline === undefined ? imagesAndTexts(tensors) : filled(parseOutline(outline, file), tensors)
   if (!Number.isInteger(step + parts + position) || batch === undefined || leavesOf(batch).length === 0)
     throw new DataError('is not a batch that a guard saved', { file })
   const parameters: HostTensors = new Map()
   for (const [name, tensor] of tensors)
     if (name.startsWith(PARAMETER)) parameters.set(name.slice(PARAMETER.length), tensor)
   return { step, batch: writeBatch(batch) as Batch, parts, position, parameters }
+}
+
+function parseOutline(outline: string, file: string): unknown {
+  try {
+    return parseJson(outline)
+  } catch (error) {
+    throw new DataError(`the batch in its metadata ${messageOf(error)}`, { file, cause: error })
+  }
 }
 
 /** A batch with its arrays filled in; undefined if one is missing. */

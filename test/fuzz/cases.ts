@@ -1,0 +1,67 @@
+// One case of a fuzz test: a reader, a seed and a number give the file, and reading it gives an outcome.
+
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { DataError } from '../../src/io/index.ts'
+import { Generator } from '../../src/tensor/index.ts'
+import { mutate } from './mutations.ts'
+import { readers, type Sample } from './readers.ts'
+
+/** What a reader did with a file: it refused it by an error of data that names it, accepted it, or threw another error. */
+export interface Outcome {
+  readonly outcome: 'accepted' | 'refused' | 'crashed'
+  /** why it was refused, or where it crashed */
+  readonly message?: string
+}
+
+const made = new Map<string, Promise<readonly Sample[]>>()
+
+async function samplesOf(reader: string, folder: string): Promise<readonly Sample[]> {
+  const place = await mkdtemp(join(folder, 'samples-'))
+  return readers[reader].samples(place).finally(() => rm(place, { recursive: true, force: true }))
+}
+
+/** Makes the valid files of a reader, which all of its cases share. */
+export async function prepare(reader: string, folder: string): Promise<readonly Sample[]> {
+  const samples = made.get(reader) ?? samplesOf(reader, folder)
+  made.set(reader, samples)
+  return samples
+}
+
+/** Writes the files of a case into a folder. Returns the path of the mutated file. */
+export async function writeCase(reader: string, seed: number, number: number, folder: string): Promise<string> {
+  const samples = await prepare(reader, dirname(folder))
+  const random = new Generator(seed).fork(`${reader} ${number}`)
+  const sample = samples[random.integer(samples.length)]
+  const others = samples.filter(other => other.format === sample.format).map(other => other.bytes)
+  return writeSample({ ...sample, bytes: mutate(random, sample.bytes, sample.format, others) }, folder)
+}
+
+/** Writes a file and those beside it into a folder. Returns its path. */
+export async function writeSample({ name, bytes, beside }: Sample, folder: string): Promise<string> {
+  for (const [path, content] of Object.entries({ ...beside, [name]: bytes })) {
+    await mkdir(dirname(join(folder, path)), { recursive: true })
+    await writeFile(join(folder, path), content)
+  }
+  return join(folder, name)
+}
+
+/** Reads the files of a case. */
+export async function readCase(reader: string, file: string, folder: string): Promise<Outcome> {
+  try {
+    await readers[reader].read(file, folder)
+    // errors that nobody waits for come now
+    await new Promise(resolve => setImmediate(resolve))
+  } catch (error) {
+    return outcomeOf(error, folder)
+  }
+  if ('polluted' in {}) return { outcome: 'crashed', message: 'the prototype of all objects was changed' }
+  return { outcome: 'accepted' }
+}
+
+function outcomeOf(error: unknown, folder: string): Outcome {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  if (!(error instanceof DataError)) return { outcome: 'crashed', message: text }
+  if (!error.message.includes(folder)) return { outcome: 'crashed', message: `the error names no file: ${text}` }
+  return { outcome: 'refused', message: error.message }
+}
