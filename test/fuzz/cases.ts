@@ -48,20 +48,24 @@ export async function writeSample({ name, bytes, beside }: Sample, folder: strin
 
 /** Reads the files of a case. */
 export async function readCase(reader: string, file: string, folder: string): Promise<Outcome> {
+  const before = process.cwd()
+  process.chdir(folder)
   try {
     await readers[reader].read(file, folder)
     // errors that nobody waits for come now
     await new Promise(resolve => setImmediate(resolve))
   } catch (error) {
-    return outcomeOf(error, folder)
+    return outcomeOf(error)
+  } finally {
+    process.chdir(before)
   }
   if ('polluted' in {}) return { outcome: 'crashed', message: 'the prototype of all objects was changed' }
   return { outcome: 'accepted' }
 }
 
-function outcomeOf(error: unknown, folder: string): Outcome {
+function outcomeOf(error: unknown): Outcome {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
   if (!(error instanceof DataError)) return { outcome: 'crashed', message: text }
-  if (!error.message.includes(folder)) return { outcome: 'crashed', message: `the error names no file: ${text}` }
+  if (error.file === undefined) return { outcome: 'crashed', message: `the error names no file: ${text}` }
   return { outcome: 'refused', message: error.message }
 }

@@ -62,7 +62,7 @@ test('a kept batch whose metadata are no JSON is refused', async t => {
 test('settings of OpenCLIP that make no model are refused with the name of their file', async t => {
   const golden = join(import.meta.dirname, '../golden/clip/open_clip_config.json')
   const json = JSON.parse(await readFile(golden, 'utf8'))
-  json.model_cfg.vision_cfg.mlp_ratio = 1e308
+  json.vision_cfg.mlp_ratio = 1e308
   const folder = await folderWith(t, { 'open_clip_config.json': JSON.stringify(json), 'model.safetensors': '' })
   const file = join(folder, 'open_clip_config.json')
   await assert.rejects(openClip(folder, { family: 'dual-encoder' }), {

@@ -52,6 +52,7 @@ import {
   readProvenance,
   readResults,
   readRunConfig,
+  resumeTraining,
   train,
 } from '../../src/train/index.ts'
 import { greyClip, greys, tarOf } from '../data/shards/make.ts'
@@ -227,15 +228,14 @@ const twoPictures = { 'a.png': picture, 'b/c.png': picture }
 
 const WORDS = ['', 'a cat', ' Héllo, wörld!  aaaa!', '<s>[CLS]<|endoftext|> don’t 12345 你好 👩‍👩‍👧'] as const
 
-/** A run of one step, with everything that a run may have. */
+/** A run of one step that is to make another, with everything that a run may have, and its data. */
 async function runIn(folder: string, others: Record<string, unknown> = {}): Promise<Record<string, Uint8Array>> {
   const data = join(folder, 'data')
   await writeShapes({ out: data, count: 6, objects: 1 })
-  const run = join(folder, 'run')
-  await train(run, tinyConfig(data, { steps: 1, checkpointEvery: 1, ema: 0.9, ...others }))
-  const files = Object.entries(await contentsOf(run))
+  await train(join(folder, 'run'), tinyConfig(data, { steps: 1, checkpointEvery: 1, ema: 0.9, ...others }))
+  const files = Object.entries(await contentsOf(folder))
   return Object.fromEntries(
-    files.map(([name, bytes]) => [name, name.includes('.json') ? timeless(bytes, data) : bytes]),
+    files.map(([name, bytes]) => [name, /^run\/.*json/.test(name) ? timeless(bytes, data) : bytes]),
   )
 }
 
@@ -251,18 +251,26 @@ const timeless = (bytes: Uint8Array, data: string): Uint8Array =>
       ),
   )
 
-/** A whole run, opened from its folder. */
+/** A whole run, opened from its folder and resumed for a step. The child process runs in the folder of the case. */
 const RUN: Reader = {
   async samples(folder) {
     const files = await runIn(folder)
-    return eachOf(files, name =>
-      name.endsWith('.json') ? 'json' : name.endsWith('.safetensors') ? 'safetensors' : undefined,
+    const more = text(Buffer.from(files['run/config.json']).toString().replace('"steps": 1', '"steps": 2'))
+    return eachOf({ ...files, 'run/config.json': more }, name =>
+      !name.startsWith('run/')
+        ? undefined
+        : name.endsWith('.json')
+          ? 'json'
+          : name.endsWith('.safetensors')
+            ? 'safetensors'
+            : undefined,
     )
   },
   async read(_, folder) {
-    for (const weights of ['average', 'last'] as const) await openRun(folder, { weights })
-    const run = new RunFolder(folder)
-    for (const step of await run.steps()) await run.checkpoint(step).readState()
+    const run = join(folder, 'run')
+    for (const weights of ['average', 'last'] as const) await openRun(run, { weights })
+    const stop = new AbortController()
+    await resumeTraining(run, { signal: stop.signal, onStep: () => stop.abort() })
   },
 }
 
@@ -483,9 +491,10 @@ export const readers: Readonly<Record<string, Reader>> = {
       return eachOf({ ...files, 'results.jsonl': results }, name => (name.endsWith('.jsonl') ? 'lines' : undefined))
     },
     async read(_, folder) {
-      for (const each of [readMetrics, readResults, readProvenance]) await each(folder)
-      await openSettings(folder)
-      await new RunFolder(folder).goBack(0)
+      const run = join(folder, 'run')
+      for (const each of [readMetrics, readResults, readProvenance]) await each(run)
+      await openSettings(run)
+      await new RunFolder(run).goBack(0)
     },
   },
   journals: {
