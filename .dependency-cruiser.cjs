@@ -10,13 +10,13 @@ const inside = [
   // printing of values, and ownership of memory
   '^src/tensor/(display|html|context|scope)\\.ts$',
   // parts that are used without the rest of tensor
-  '^src/tensor/(random|shape|finite|dtype)\\.ts$',
+  '^src/tensor/(random|shape|finite|dtype|out-of-memory)\\.ts$',
   // observers of kernels, for debug
   '^src/tensor/observe\\.ts$',
   // errors and recording of gradients, which are not public
   '^src/autograd/(tape|recording|observing|gradient-error|gradcheck/gradcheck|gradcheck/gradcheck-result)\\.ts$',
-  // the interface between optimizers and modules
-  '^src/nn/(module|parameter-source)\\.ts$',
+  // the interface between optimizers and modules, and whether parameters get values
+  '^src/nn/(module|parameter|parameter-source)\\.ts$',
   // for models that are read from files
   '^src/models/(unloaded|config|families)\\.ts$',
   // the checks of its options, for a command that has a flag for each

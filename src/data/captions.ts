@@ -5,7 +5,7 @@ import { statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname, join, posix, resolve } from 'node:path'
 import { type CsvError, parse as parseCsv } from 'csv-parse/sync'
-import { DataError, fileError, messageOf, parseJson, readText } from '../io/index.ts'
+import { DataError, fileError, messageOf, readText } from '../io/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { labelsIfAny, labelsIn, type ReadLabels, readClassFolders } from './labels.ts'
 
@@ -241,9 +241,9 @@ function* jsonLines(text: string, file: string): Generator<Line> {
     if (line.trim() === '') continue
     let value: unknown
     try {
-      value = parseJson(line)
+      value = JSON.parse(line)
     } catch (error) {
-      throw new DataError(messageOf(error), { file, line: number, cause: error })
+      throw new DataError(`is not JSON: ${messageOf(error)}`, { file, line: number, cause: error })
     }
     yield { number, value }
   }

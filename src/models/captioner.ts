@@ -9,6 +9,7 @@ import { generate, stream } from './generation/generate.ts'
 import type { Caption, GenerateOptions, StreamedToken } from './generation/options.ts'
 import { extendText, patchesOf, startText } from './generation/text-state.ts'
 import type { ImageTextModel } from './image-text.ts'
+import { captionerParts, demandWeights } from './size.ts'
 import { MultimodalDecoder, UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
 
@@ -31,6 +32,7 @@ export class Captioner extends Module implements ImageTextModel, CaptionDecoder 
     super()
     const { image, text, activation, dropout } = resolveCaptioner(config)
     this.config = config
+    demandWeights(captionerParts({ image, text }))
     this.encoder = new VisionTransformer(image, { activation, dropout })
     this.text = new UnimodalDecoder(text, { activation, dropout })
     // only the summary needs these, and captions do not depend on it

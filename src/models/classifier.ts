@@ -5,6 +5,7 @@ import type { Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type ImageClassifierConfig, resolveClassifier } from './config.ts'
+import { classifierParts, demandWeights } from './size.ts'
 import { VisionTransformer } from './vit.ts'
 
 export interface ClassificationHeadConfig {
@@ -55,6 +56,7 @@ export class ImageClassifier extends Module {
     const { image, classes, activation, dropout } = resolveClassifier(config)
     const { width, heads } = image
     this.config = config
+    demandWeights(classifierParts({ image, classes }))
     this.encoder = new VisionTransformer(image, { activation, dropout })
     this.head = new ClassificationHead({ width, heads, classes })
   }

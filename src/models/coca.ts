@@ -30,6 +30,7 @@ import {
   weighLosses,
 } from './image-text.ts'
 import { imageTokenWidth, makePoolers, type PoolerWeights, pool, poolSummary, poolTokens } from './poolers.ts'
+import { cocaParts, demandWeights } from './size.ts'
 import { MultimodalDecoder, type TextFeatures, UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
 
@@ -85,6 +86,7 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
     this.settings = resolveCoCa(config)
     const { image, text, pooler, embedding, activation, dropout, temperature } = this.settings
     this.config = config
+    demandWeights(cocaParts(this.settings))
     this.encoder = new VisionTransformer(image, { activation, dropout })
     const { generative, contrastive } = makePoolers(this.settings)
     if (generative) this.generativePooler = generative

@@ -4,6 +4,17 @@
 import { type Activation, ConfigError, isActivation } from '../nn/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { group, type Settings, type Settled, settle } from '../tensor/options.ts'
+import {
+  captionerParts,
+  checkSize,
+  classifierParts,
+  cocaParts,
+  dualEncoderParts,
+  encoderParts,
+  multimodalClassifierParts,
+  multimodalParts,
+  unimodalParts,
+} from './size.ts'
 
 /** ε of layer norms, unless a configuration says otherwise. */
 export const NORM_EPSILON = 1e-5
@@ -352,19 +363,25 @@ function fillPooler(pooler: SettledCoCa['pooler'], image: SettledImage, text: Se
   return { ...pooler, heads: pooler.heads ?? text.heads, width: pooler.width ?? text.width }
 }
 
-/** Fills in the defaults of an image encoder on its own; its layers check the values. */
-export const resolveVisionTransformer = (call: string, config: VisionTransformerConfig): ResolvedVisionTransformer =>
-  fillImage(settle(call, config, visionTransformerConfig))
+/** Fills in the defaults of an image encoder on its own and checks its size; its layers check the other values. */
+export function resolveVisionTransformer(call: string, config: VisionTransformerConfig): ResolvedVisionTransformer {
+  const resolved = fillImage(settle(call, config, visionTransformerConfig))
+  checkSize(resolved, encoderParts)
+  return resolved
+}
 
-/** Fills in the defaults of a text decoder on its own; its layers check the values. */
-export const resolveText = (call: string, config: TextConfig): ResolvedText =>
-  fillText(settle(call, config, textConfig))
+/** Fills in the defaults of a text decoder on its own and checks its size; its layers check the other values. */
+export function resolveText(call: string, config: TextConfig): ResolvedText {
+  const resolved = fillText(settle(call, config, textConfig))
+  checkSize(resolved, text => [...unimodalParts(text), ...multimodalParts(text, text.width)])
+  return resolved
+}
 
 /**
  * Fills in every default of a CoCa and checks the result.
  * @param call the call that an error names
  * @throws OptionsError naming a setting that is unknown, missing or of the wrong type; ConfigError naming the first that is not
- *   compatible with the others
+ *   compatible with the others, or that makes the model larger than any machine can hold
  */
 export function resolveCoCa(config: CoCaConfig, call = 'new CoCa(config)'): ResolvedCoCa {
   const settled = settle(call, config, cocaConfig)
@@ -377,6 +394,7 @@ export function resolveCoCa(config: CoCaConfig, call = 'new CoCa(config)'): Reso
   checkDropout(resolved)
   checkTemperature(resolved.temperature)
   checkLosses(resolved.loss)
+  checkSize(resolved, cocaParts)
   return resolved
 }
 
@@ -391,6 +409,7 @@ export function resolveDualEncoder(config: DualEncoderConfig) {
   demand(summary === 'pooler' || image.classToken, 'image.classToken', image.classToken, reason)
   checkDropout(resolved)
   checkTemperature(resolved.temperature)
+  checkSize(resolved, dualEncoderParts)
   return resolved
 }
 
@@ -401,6 +420,7 @@ export function resolveCaptioner(config: CaptionerConfig) {
   checkImage(resolved.image)
   checkText(resolved.text, { embeds: false, decodes: true })
   checkDropout(resolved)
+  checkSize(resolved, captionerParts)
   return resolved
 }
 
@@ -410,6 +430,7 @@ export function resolveClassifier(config: ImageClassifierConfig) {
   const resolved = { ...settled, image: fillImage(settled.image) }
   checkImage(resolved.image)
   checkDropout(resolved)
+  checkSize(resolved, classifierParts)
   return resolved
 }
 
@@ -419,6 +440,7 @@ export function resolveVideoClassifier(config: VideoClassifierConfig) {
   const resolved = { ...settled, image: fillImage(settled.image) }
   checkImage(resolved.image)
   checkDropout(resolved)
+  checkSize(resolved, classifierParts)
   return resolved
 }
 
@@ -432,6 +454,7 @@ export function resolveMultimodalClassifier(config: MultimodalClassifierConfig) 
   checkText(text, { embeds: false, decodes: true })
   checkPooler(resolved)
   checkDropout(resolved)
+  checkSize(resolved, multimodalClassifierParts)
   return resolved
 }
 

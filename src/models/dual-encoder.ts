@@ -7,6 +7,7 @@ import { settle } from '../tensor/options.ts'
 import { type DualEncoderConfig, resolveDualEncoder } from './config.ts'
 import { constrainScale, logScale, type PositivesOptions, positivesOptions } from './contrastive.ts'
 import type { ImageTextModel } from './image-text.ts'
+import { demandWeights, dualEncoderParts } from './size.ts'
 import { UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
 
@@ -33,6 +34,7 @@ export class DualEncoder extends Module implements ImageTextModel {
     super()
     const { image, text, summary, embedding, activation, dropout, temperature } = resolveDualEncoder(config)
     this.config = config
+    demandWeights(dualEncoderParts({ image, text, summary, embedding }))
     this.encoder = new VisionTransformer(image, { activation, dropout })
     if (summary === 'pooler')
       this.pooler = new AttentionalPooler({ queries: 1, width: image.width, heads: image.heads })

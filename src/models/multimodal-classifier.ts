@@ -22,6 +22,7 @@ import { type Settings, settle } from '../tensor/options.ts'
 import { type ClassificationHeadConfig, headConfig } from './classifier.ts'
 import { type MultimodalClassifierConfig, resolveMultimodalClassifier } from './config.ts'
 import { imageTokenWidth, makeGenerativePooler, poolTokens } from './poolers.ts'
+import { demandWeights, multimodalClassifierParts } from './size.ts'
 import { MultimodalDecoder, UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
 
@@ -111,6 +112,7 @@ export class MultimodalClassifier extends Module {
     this.settings = resolveMultimodalClassifier(config)
     const { image, text, images, classes, activation, dropout } = this.settings
     this.config = config
+    demandWeights(multimodalClassifierParts(this.settings))
     this.encoder = new VisionTransformer(image, { activation, dropout })
     const generative = makeGenerativePooler(this.settings)
     if (generative) this.generativePooler = generative

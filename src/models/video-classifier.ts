@@ -9,6 +9,7 @@ import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { ClassificationHead, type ClassificationHeadConfig, headConfig } from './classifier.ts'
 import { resolveVideoClassifier, type VideoClassifierConfig } from './config.ts'
+import { classifierParts, demandWeights } from './size.ts'
 import { VisionTransformer } from './vit.ts'
 
 /** The root mean square of the initial positions. */
@@ -85,6 +86,7 @@ export class VideoClassifier extends Module {
     const { image, frames, classes, activation, dropout } = resolveVideoClassifier(config)
     const { width, heads } = image
     this.config = config
+    demandWeights(classifierParts({ image, classes, frames }))
     this.encoder = new VisionTransformer(image, { activation, dropout })
     this.head = new VideoHead({ width, heads, classes, frames })
   }

@@ -128,6 +128,9 @@ export function withoutAllocation<T>(f: () => T): T {
   }
 }
 
+/** Whether parameters get values now: not within {@link withoutAllocation}. */
+export const makesValues = (): boolean => !shapesOnly
+
 /** A new parameter of a shape, filled by an initializer. */
 export function parameter(shape: Shape, initialize: Initializer, generator = defaultGenerator()): Parameter {
   checkArguments('parameter(shape, initialize)', [is.shape, is.callback], [shape, initialize])

@@ -16,8 +16,10 @@ export interface MemoryShortage {
   readonly advice?: string
 }
 
-function inUnits(bytes: number): string {
+/** A number of bytes as people read it: `1.5 GiB`. */
+export function inUnits(bytes: number): string {
   if (bytes < 2 ** 10) return `${bytes} bytes`
+  if (bytes >= 2 ** 50) return `${(bytes / 2 ** 40).toLocaleString('en', { maximumFractionDigits: 0 })} TiB`
   const [unit, size] = bytes < 2 ** 20 ? ['KiB', 2 ** 10] : ['MiB', 2 ** 20]
   return `${(bytes / size).toLocaleString('en', { maximumFractionDigits: 1 })} ${unit}`
 }

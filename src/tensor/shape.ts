@@ -73,6 +73,20 @@ export function checkShape(operation: string, shape: Shape): void {
   }
 }
 
+/** The most elements that a tensor can have in memory: the longest array of numbers in every version of Node that is supported. */
+export const MOST_ELEMENTS = 2 ** 32
+
+/**
+ * Checks that memory can be asked for: a view, such as a result of `expand`, may have more elements than that.
+ * @throws ShapeError naming the shape and the limit
+ */
+export function checkElements(operation: string, shape: Shape): void {
+  const size = sizeOf(shape)
+  if (size <= MOST_ELEMENTS) return
+  const [count, most] = [size, MOST_ELEMENTS].map(n => n.toLocaleString('en'))
+  throw new ShapeError(`${operation}: ${show(shape)} has ${count} elements; a tensor holds at most ${most}`, shape)
+}
+
 /** Row-major strides, in elements. */
 export function contiguousStrides(shape: Shape): number[] {
   const strides = new Array<number>(shape.length)

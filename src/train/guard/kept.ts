@@ -85,7 +85,7 @@ function parseOutline(outline: string, file: string): unknown {
   try {
     return parseJson(outline)
   } catch (error) {
-    throw new DataError(`the batch in its metadata ${messageOf(error)}`, { file, cause: error })
+    throw new DataError(`is not a batch that a guard saved: its outline ${messageOf(error)}`, { file, cause: error })
   }
 }
 
