@@ -24,6 +24,8 @@ export interface Work {
   readonly tasks: readonly Task[]
   /** bytes of memory at which it ends */
   readonly limit: number
+  /** a module with the readers; default readers.ts */
+  readonly readers?: string
 }
 
 /** A line that a child process prints: it has the valid files of a reader, or has read a case. */
@@ -58,11 +60,19 @@ export interface FuzzOptions {
   /** called for every case */
   readonly onCase?: (found: Fault) => void
   readonly signal?: AbortSignal
+  /** a module with other readers */
+  readonly readers?: string
+  /** the most seconds for a case; default 5 */
+  readonly caseSeconds?: number
 }
 
-/** The most seconds for a case, and for the valid files of a reader, as far as this process runs too. */
+/**
+ * The most seconds of work for a case, and for the valid files of a reader. Work is the time on a processor where the system tells it, so a
+ * busy machine changes nothing; a case that waits may take so many times longer.
+ */
 const CASE_SECONDS = 5
 const SAMPLES_SECONDS = 120
+const WAITING = 12
 /** The most memory, in bytes, and the heap of a child, in MiB; a child with more is killed before the machine runs out of memory. */
 const MOST_MEMORY = 2 ** 30
 const HEAP = 900
@@ -84,14 +94,14 @@ export async function fuzz(tasks: readonly Task[], options: FuzzOptions): Promis
   try {
     let left = tasks
     while (left.length > 0 && !options.signal?.aborted) {
-      const work = { seed: options.seed, folder, tasks: left, limit: MOST_MEMORY }
-      const { done, fault } = await runChild(work, settle, options.signal)
+      const work = { seed: options.seed, folder, tasks: left, limit: MOST_MEMORY, readers: options.readers }
+      const { done, fault } = await runChild(work, settle, options)
       left = after(left, done)
       if (fault === undefined) continue
       // a busy machine, or memory that earlier cases left, is no fault of this one
       const { reader, number } = fault
       const alone = { ...work, tasks: [{ reader, from: number, to: number + 1 }] }
-      const again = fault.outcome === 'crashed' ? { fault } : await runChild(alone, settle, options.signal)
+      const again = fault.outcome === 'crashed' ? { fault } : await runChild(alone, settle, options)
       if (again.fault) await settle(again.fault)
     }
     return faults
@@ -114,7 +124,7 @@ function after(tasks: readonly Task[], done: number): readonly Task[] {
 async function runChild(
   work: Work,
   settle: (found: Fault) => Promise<void>,
-  signal?: AbortSignal,
+  { signal, caseSeconds = CASE_SECONDS }: FuzzOptions,
 ): Promise<{ readonly done: number; readonly fault?: Fault }> {
   const program = join(import.meta.dirname, 'child.ts')
   const child = spawn(
@@ -133,17 +143,20 @@ async function runChild(
   let [done, seconds, most]: [number, number, number] = [0, 0, SAMPLES_SECONDS]
   let reason: 'hung' | 'large' | undefined
   let fault: Fault | undefined
-  // seconds in which this process runs: on a machine that was paused, none pass
+  let before = 0
   const clock = setInterval(() => {
+    const { memory, work } = usageOf(child.pid!) ?? { memory: 0, work: undefined }
+    // seconds in which this process runs: on a machine that was paused, none pass
     seconds += 0.25
-    if (memoryOf(child.pid!) > KILLED_AT) reason = 'large'
-    else if (seconds > most) reason = 'hung'
+    if (memory > KILLED_AT) reason = 'large'
+    else if (seconds > most * WAITING || (work === undefined ? seconds : work - before) > most) reason = 'hung'
     if (reason !== undefined || signal?.aborted) child.kill('SIGKILL')
   }, 250)
   for await (const line of createInterface({ input: child.stdout })) {
     const report = JSON.parse(line) as Report
     seconds = 0
-    most = CASE_SECONDS
+    before = usageOf(child.pid!)?.work ?? 0
+    most = caseSeconds
     if ('samples' in report) continue
     const { isLarge, ...found } = report
     done++
@@ -160,12 +173,15 @@ async function runChild(
   return { done: done + 1, fault: { ...cases[done], outcome, message: reason ? '' : errors } }
 }
 
-/** The resident memory of a process in bytes, as Linux tells it; 0 elsewhere. */
-function memoryOf(pid: number): number {
+/** The resident memory of a process in bytes and the seconds that it had a processor, as Linux tells them; undefined elsewhere. */
+function usageOf(pid: number): { readonly memory: number; readonly work: number } | undefined {
   try {
-    return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4096
+    const [, pages] = readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')
+    // the name before the bracket may have spaces
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
+    return { memory: Number(pages) * 4096, work: (Number(fields[11]) + Number(fields[12])) / 100 }
   } catch {
-    return 0
+    return undefined
   }
 }
 
