@@ -1,6 +1,7 @@
 // Fuzzes the readers of files for longer than the tests do: npm run fuzz -- --help
 
 import { Command, InvalidArgumentError } from 'commander'
+import { inLines } from '../src/io/index.ts'
 import { type Fault, fuzz, replayOf, Tallies, type Task } from '../test/fuzz/fuzz.ts'
 import { readers } from '../test/fuzz/readers.ts'
 
@@ -40,23 +41,26 @@ const { seconds, cases, seed, reader: chosen = names, keep, case: only } = progr
 const tallies = new Tallies()
 const onCase = (found: Fault) => {
   tallies.add(found)
-  if (only !== undefined) console.log(`${found.outcome}: ${found.message}`)
+  if (only !== undefined) console.log(inLines(`${found.outcome}: ${found.message}`))
   if (found.outcome === 'accepted' || found.outcome === 'refused') return
-  console.log(
-    `${found.reader} ${found.number} ${found.outcome}\n  ${found.message.split('\n').slice(0, 6).join('\n  ')}`,
-  )
+  const where = found.message.split('\n').slice(0, 6).join('\n  ')
+  console.log(inLines(`${found.reader} ${found.number} ${found.outcome}\n  ${where}`))
   console.log(`  ${replayOf(found, seed)}`)
 }
 const some = (from: number, to: number): Task[] => chosen.map(name => ({ reader: name, from, to }))
 
 console.log(`seed ${seed}`)
 const faults: Fault[] = []
-if (only !== undefined) faults.push(...(await fuzz(some(only, only + 1), { seed, keep, onCase })))
-else if (cases !== undefined) faults.push(...(await fuzz(some(0, cases), { seed, keep, onCase })))
+const stop = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort())
+const run = async (from: number, to: number) =>
+  faults.push(...(await fuzz(some(from, to), { seed, keep, onCase, signal: stop.signal })))
+if (only !== undefined) await run(only, only + 1)
+else if (cases !== undefined) await run(0, cases)
 else {
-  const signal = AbortSignal.timeout(seconds * 1000)
-  for (let from = 0, size = 200; !signal.aborted; from += size, size = Math.min(2 * size, 3000))
-    faults.push(...(await fuzz(some(from, from + size), { seed, keep, onCase, signal })))
+  setTimeout(() => stop.abort(), seconds * 1000).unref()
+  for (let from = 0, size = 200; !stop.signal.aborted; from += size, size = Math.min(2 * size, 3000))
+    await run(from, from + size)
 }
 console.log(String(tallies))
 if (faults.length > 0) {
