@@ -2,7 +2,7 @@
 // is stopped and resumed gets exactly the batches it would have got without the interruption.
 
 import { createHash } from 'node:crypto'
-import { BatchError } from '../io/index.ts'
+import { BatchError, shownJson } from '../io/index.ts'
 
 import { settle } from '../tensor/options.ts'
 import {
@@ -147,9 +147,11 @@ export class BatchIterator<Data extends BatchData = ImageTextSource | ImageTextS
     for (const name of Object.keys(here) as (keyof typeof here)[])
       if (state[name] !== here[name]) throw new BatchError(difference(name, state[name], here[name]))
     const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0
-    const isThere = !this.#whole || state.batch < this.#planOf(this.#whole, state.epoch).length
-    if (![state.epoch, window, state.batch].every(isCount) || !isThere)
-      throw new BatchError(`the saved state is at batch ${state.batch} of epoch ${state.epoch}, which does not exist`)
+    const isThere = () => !this.#whole || state.batch < this.#planOf(this.#whole, state.epoch).length
+    if (![state.epoch, window, state.batch].every(isCount) || !isThere())
+      throw new BatchError(
+        `the saved state is at batch ${shownJson(state.batch)} of epoch ${shownJson(state.epoch)}, which does not exist`,
+      )
     this.#place = { epoch: state.epoch, window, batch: state.batch }
   }
 
@@ -256,5 +258,5 @@ const isSame = (a: BatchPlace, b: BatchPlace) => a.epoch === b.epoch && a.window
 function difference(name: keyof BatchState, saved: unknown, here: unknown): string {
   if (name === 'fingerprint') return 'the saved state belongs to other data: file names or captions have changed'
   if (name === 'texts') return 'the saved state belongs to another tokenizer: the captions have other ids'
-  return `the saved state has ${name} ${saved}, but these batches have ${here}`
+  return `the saved state has ${name} ${shownJson(saved)}, but these batches have ${shownJson(here)}`
 }

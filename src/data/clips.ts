@@ -138,6 +138,12 @@ export class ClipDataset extends FolderDataset<CaptionedClip> implements MultiIm
 
 // ---- Lists of clips ----
 
+/** A whole number, or its digits in a column; undefined for any other value. */
+function frameCountIn(value: unknown): number | undefined {
+  const isNumber = typeof value === 'number' || typeof value === 'string'
+  return isNumber && /^\d+$/.test(String(value)) ? Number(value) : undefined
+}
+
 async function clipsOfList(path: string, wanted: number, withLabels: ReadLabels) {
   const form: ListForm<readonly string[]> = {
     noun: 'clip',
@@ -147,8 +153,7 @@ async function clipsOfList(path: string, wanted: number, withLabels: ReadLabels)
     find: (clip, fields, refuse) => {
       if (!entryAt(clip, refuse).isDirectory()) throw refuse(', which is no folder of frames')
       const frames = framesIn(clip, wanted, reason => refuse(`, which ${reason}`))
-      // a whole number, or its digits in a column
-      const said = /^\d+$/.test(String(fields.frames)) ? Number(fields.frames) : undefined
+      const said = frameCountIn(fields.frames)
       if (said !== undefined && said !== frames.length)
         throw refuse(`, which has ${framesOf(frames.length)}, but 'frames' is ${said}`)
       return frames

@@ -4,7 +4,7 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { z } from 'zod'
-import { fileError, openNpy, openSafetensors, parseJsonLine, readJson, withFile } from '../io/index.ts'
+import { fileError, openNpy, openSafetensors, parseJsonLine, readJson, shownJson, withFile } from '../io/index.ts'
 
 import { descending, indexOfNonFinite } from '../tensor/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
@@ -87,7 +87,7 @@ export class EmbeddingFile {
       const { model, images } = ((await readJson(files.settings)) ?? {}) as { model?: unknown; images?: unknown }
       if (typeof model !== 'string' || images !== shape[0])
         throw new EmbeddingError(
-          `does not belong to ${path}: it lists ${images} images, but the file has ${shape[0]}`,
+          `does not belong to ${path}: it lists ${shownJson(images)} images, but the file has ${shape[0]}`,
           {
             file: files.settings,
           },

@@ -122,7 +122,10 @@ export async function readExperiment(named: string, { quick }: { readonly quick:
     throw new ExperimentError(`is not an experiment: there are ${experimentNames().join(', ')}, or give a .json`, {
       file: named,
     })
-  const { quick: short, ...whole } = (await readJson(file)) as Record<string, unknown>
+  const json = await readJson(file)
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new ExperimentError('is not an object of settings', { file })
+  const { quick: short, ...whole } = json as Record<string, unknown>
   if (quick && short === undefined) throw new ExperimentError('has no short form: it has no field quick', { file })
   const parsed = experiment.safeParse(quick ? mergeSettings(whole, short) : whole)
   if (!parsed.success)

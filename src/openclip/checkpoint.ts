@@ -30,7 +30,7 @@ import { ConfigError, type Parameter, StateDictError } from '../nn/index.ts'
 import { listed } from '../tensor/given.ts'
 import { fromData, sameShape, scope } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
-import { type Settings, settle } from '../tensor/options.ts'
+import { OptionsError, type Settings, settle } from '../tensor/options.ts'
 import { type OpenClipArchitecture, openClipArchitectureNames, openClipArchitectures } from './architectures.ts'
 import { fromClipConfig, isCoCaConfig, toClipConfig } from './clip.ts'
 import { fromOpenClipConfig, toOpenClipConfig } from './config.ts'
@@ -161,7 +161,8 @@ function inFile<T>(file: string, f: () => T): T {
   try {
     return f()
   } catch (error) {
-    throw error instanceof ConfigError ? new OpenClipError(error.message, { file, cause: error }) : error
+    const isWrong = error instanceof ConfigError || error instanceof OptionsError
+    throw isWrong ? new OpenClipError(error.message, { file, cause: error }) : error
   }
 }
 

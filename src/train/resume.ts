@@ -1,6 +1,5 @@
 // Resumes a run from one of its checkpoints.
 
-import { BatchError } from '../io/index.ts'
 import type { FamilyName } from '../models/index.ts'
 import { device } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
@@ -17,6 +16,7 @@ import { SkippedSamples } from './skipped.ts'
 import { fresh } from './start.ts'
 import {
   advance,
+  namingData,
   openTrainingData,
   type Preparation,
   prepare,
@@ -80,11 +80,7 @@ async function goOn(
 async function restore({ folder, config, batches, naming }: Preparation, step: number): Promise<Trained> {
   const checkpoint = folder.checkpoint(step)
   const state = await checkpoint.readState()
-  try {
-    batches.restore(state.batches)
-  } catch (error) {
-    throw error instanceof BatchError ? new BatchError(error.reason, { file: config.data, cause: error }) : error
-  }
+  namingData(config, () => batches.restore(state.batches))
   const model = unloadedModelOf(config)
   await checkpoint.loadModel(model)
   freezeParts(model, config.freeze)

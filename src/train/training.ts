@@ -3,6 +3,7 @@
 
 import { BatchIterator, type OnBadSample, type OnShard, ShardStream } from '../data/index.ts'
 import { firstOf } from '../evaluate/index.ts'
+import { BatchError } from '../io/index.ts'
 import type { FamilyModels, FamilyName, ImageClassifier, VideoClassifier } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
 import type { ExponentialMovingAverage, Optimizer, Schedule } from '../optim/index.ts'
@@ -133,7 +134,7 @@ function batchesOf(
   data: RunData['train'],
   skipped: SkippedSamples,
 ): Preparation['batches'] {
-  return new BatchIterator(data, tokenizer, {
+  const options = {
     ...textOptions(config),
     batchSize: config.batchSize,
     seed: config.seed,
@@ -142,7 +143,17 @@ function batchesOf(
     onBadSample: config.strict ? undefined : skipped.tell,
     ahead: 2,
     normalize: config.normalize,
-  })
+  }
+  return namingData(config, () => new BatchIterator(data, tokenizer, options))
+}
+
+/** Adds the path of the training data to an error about batches. */
+export function namingData<T>({ data }: RunConfig, f: () => T): T {
+  try {
+    return f()
+  } catch (error) {
+    throw error instanceof BatchError ? new BatchError(error.reason, { file: data, cause: error }) : error
+  }
 }
 
 /**

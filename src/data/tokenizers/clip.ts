@@ -2,7 +2,7 @@
 // lower-case letters, 49,152 tokens, where the last one of a word ends in `</w>` (github.com/openai/CLIP,
 // simple_tokenizer.py).
 
-import { TokenizerError } from '../../io/index.ts'
+import { quoted, TokenizerError } from '../../io/index.ts'
 
 import { settle } from '../../tensor/options.ts'
 import { BYTES_BY_ID, BytePairs, CHARACTER_OF_BYTE, fromByteCharacters } from './byte-pairs.ts'
@@ -57,22 +57,25 @@ export class ClipTokenizer implements Tokenizer {
   /**
    * From the text of `bpe_simple_vocab_16e6.txt`: a comment line, then one merge per line, of which CLIP uses the first
    * 48,894. `<start_of_text>` and `<end_of_text>` in a text are the special ids, as in OpenCLIP.
-   * @throws TokenizerError naming a line that is not a merge
+   * @throws TokenizerError naming a line that is not a merge, or makes a piece that an earlier line makes
    */
   static fromMerges(text: string): ClipTokenizer {
     const lines = text.split('\n', MERGES + 1).slice(1)
     if (lines.at(-1) === '') lines.pop()
     const bytes = BYTES_BY_ID.map(byte => CHARACTER_OF_BYTE[byte])
     const pieces = [...bytes, ...bytes.map(byte => byte + SUFFIX)]
+    const [names] = NAMES
     const known = new Set(pieces)
     const merges = lines.map((line, i) => {
       const pair = line.split(/\s+/)
       if (pair.length !== 2 || !pair.every(piece => known.has(piece)))
-        throw new TokenizerError(`line ${i + 2} is '${line}', not a pair of pieces of earlier lines`)
-      known.add(pair.join(''))
+        throw new TokenizerError(`line ${i + 2} is ${quoted(line)}, not a pair of pieces of earlier lines`)
+      const made = pair.join('')
+      if (known.has(made) || made === names.start || made === names.end)
+        throw new TokenizerError(`line ${i + 2} makes ${quoted(made)}, which is a piece already`)
+      known.add(made)
       return pair as [string, string]
     })
-    const [names] = NAMES
     pieces.push(...merges.map(pair => pair.join('')), names.start, names.end)
     return new ClipTokenizer(new Map(pieces.map((piece, id) => [piece, id])), merges, names)
   }
