@@ -28,6 +28,9 @@ export interface ImageHeader {
 /** The largest image that is decoded. Larger ones are refused by their header. */
 export const LARGEST_IMAGE = 100_000_000
 
+/** The longest side that is decoded: libpng's limit. */
+export const LONGEST_SIDE = 1_000_000
+
 /** The largest file of an image that is read, in bytes. */
 export const LARGEST_IMAGE_FILE = 2 ** 29
 
@@ -45,9 +48,42 @@ export function readImageHeader(bytes: Uint8Array, file?: string): ImageHeader {
   const header = readHeader(bytes, file)
   const { format, width, height } = header
   if (width === 0 || height === 0) throw new ImageError(`${format} of ${width}×${height} pixels is empty`, { file })
-  if (width * height > LARGEST_IMAGE)
-    throw new ImageError(`${format} of ${width}×${height} pixels: at most ${LARGEST_IMAGE} are decoded`, { file })
+  checkSize(header, file)
   return header
+}
+
+/**
+ * Checks the size that a header claims, before memory is allocated for it.
+ * @throws ImageError if there are more than {@link LARGEST_IMAGE} pixels, or a side is longer than {@link LONGEST_SIDE}
+ */
+export function checkSize(
+  { format, width, height }: Pick<ImageHeader, 'format' | 'width' | 'height'>,
+  file?: string,
+): void {
+  const found = `${format} of ${width}×${height} pixels`
+  if (width * height > LARGEST_IMAGE) throw new ImageError(`${found}: at most ${LARGEST_IMAGE} are decoded`, { file })
+  if (Math.max(width, height) > LONGEST_SIDE)
+    throw new ImageError(`${found}: a side of at most ${LONGEST_SIDE} is decoded`, { file })
+}
+
+/** A sentence about a file of too many bytes, undefined for others. Of a file on the disk, its bytes are not read. */
+export const tooManyBytes = (size: number): string | undefined =>
+  size > LARGEST_IMAGE_FILE
+    ? `has ${size.toLocaleString('en')} bytes: pictures of at most ${LARGEST_IMAGE_FILE.toLocaleString('en')} are read`
+    : undefined
+
+/** So many bytes are enough for {@link checkStart}. */
+export const START_BYTES = 64
+
+/**
+ * Checks the first bytes of a file before the others are read: what it is, and of a PNG and a WebP its size. Those of other formats
+ * are not in the first bytes.
+ * @throws ImageError as {@link readImageHeader} does
+ */
+export function checkStart(start: Uint8Array, file?: string): void {
+  const format = foreignFormat(start)
+  if (isSharpFormat(format) || startsWith(start, 0, 0xff, 0xd8, 0xff)) return
+  readImageHeader(start, file)
 }
 
 function readHeader(bytes: Uint8Array, file?: string): ImageHeader {

@@ -1,12 +1,20 @@
 // Images in the form that models take: upright, square, three channels, values from 0 to 1, channels first.
 
 import { encode } from 'fast-png'
-import { ImageError, messageOf, readBytes } from '../../io/index.ts'
+import { fileError, ImageError, messageOf, openToRead } from '../../io/index.ts'
 
 import * as is from '../../tensor/kinds.ts'
 import { optionalGroup, type Settings, settle } from '../../tensor/options.ts'
 import { javascriptDecoder, type PixelDecoder, sharpDecoder } from './decoders.ts'
-import { foreignFormat, isSharpFormat, readImageHeader } from './header.ts'
+import {
+  checkSize,
+  checkStart,
+  foreignFormat,
+  isSharpFormat,
+  readImageHeader,
+  START_BYTES,
+  tooManyBytes,
+} from './header.ts'
 import { chooseCrop, cropOptions, type RandomCrop } from './random-crop.ts'
 import { orient, resizeToSquare } from './resize.ts'
 import { resizeStored } from './stored.ts'
@@ -126,10 +134,13 @@ export async function decodeImageBytes(source: string | Uint8Array, options: Dec
   const { size, crop, name, decoder, pixels, upright } = settled
   if (!Number.isSafeInteger(size) || size < 1) throw new ImageError(`size must be a positive integer, not ${size}`)
   const file = typeof source === 'string' ? source : name
-  const bytes = typeof source === 'string' ? await readBytes(source) : source
+  const bytes = typeof source === 'string' ? await readPicture(source) : source
+  const tooMany = tooManyBytes(bytes.length)
+  if (tooMany !== undefined) throw new ImageError(tooMany, { file })
   const foreign = foreignFormat(bytes)
   const decode = await chooseDecoder(decoder, isSharpFormat(foreign) ? foreign : undefined, file)
   const header = isSharpFormat(foreign) ? await decode.header!(bytes, foreign, file) : readImageHeader(bytes, file)
+  checkSize(header, file)
   try {
     if (pixels === 'upright') {
       const picture = orient(await decode.rgb(bytes, header), upright ? header.orientation : 1)
@@ -141,6 +152,27 @@ export async function decodeImageBytes(source: string | Uint8Array, options: Dec
     return toChannelsFirst(resizeStored(picture, size, crop && chooseCrop(picture, crop)).data, size * size)
   } catch (error) {
     throw new ImageError(`${header.format} cannot be decoded: ${messageOf(error)}`, { file, cause: error })
+  }
+}
+
+/** The bytes of a picture's file, which are not read if there are too many, or if the first ones are of no picture or of one too large. */
+async function readPicture(file: string): Promise<Uint8Array> {
+  const { handle, size } = await openToRead(file)
+  try {
+    const tooMany = tooManyBytes(size)
+    if (tooMany !== undefined) throw new ImageError(tooMany, { file })
+    const bytes = new Uint8Array(size)
+    for (let at = 0; at < size; ) {
+      const { bytesRead } = await handle.read(bytes, at, at === 0 ? Math.min(size, START_BYTES) : size - at, at)
+      if (bytesRead === 0) return bytes.subarray(0, at) // it has become shorter
+      at += bytesRead
+      if (at <= START_BYTES) checkStart(bytes.subarray(0, at), file)
+    }
+    return bytes
+  } catch (error) {
+    throw error instanceof ImageError ? error : fileError(file, error)
+  } finally {
+    await handle.close()
   }
 }
 

@@ -233,7 +233,10 @@ function place(
   to: number,
   step: number,
 ): void {
-  if (depth === 8 && step === channels) return data.set(line, to)
+  if (depth === 8 && step === channels) {
+    data.set(line, to)
+    return
+  }
   const mask = 2 ** depth - 1
   for (let column = 0, sample = 0; column < columns; column++, to += step)
     for (let c = 0; c < channels; c++, sample++) {
