@@ -181,12 +181,12 @@ const orientationOf = (block: Uint8Array): number => readOrientation(block) ?? r
 const readOrientation = (block: Uint8Array): number | undefined =>
   startsWithText(block, 0, 'Exif\0\0') ? readTiffOrientation(block.subarray(6)) : undefined
 
-/** Bytes of a whole number by its type in TIFF, BYTE, SHORT or LONG; negative ones have these bytes too. */
-const WHOLE_TYPES: Readonly<Record<number, 1 | 2 | 4>> = { 1: 1, 3: 2, 4: 4, 6: 1, 8: 2, 9: 4 }
+/** Bytes of a whole number by its type in TIFF: SHORT, LONG, SBYTE, SSHORT and SLONG, but not BYTE, which Pillow reads as text. */
+const WHOLE_TYPES: Readonly<Record<number, 1 | 2 | 4>> = { 3: 2, 4: 4, 6: 1, 8: 2, 9: 4 }
 
 /**
  * Tag 0x0112 of the first directory of a TIFF block (Exif 2.3, 4.6.4), as Pillow reads it: SHORT as the standard says, or another type
- * of one whole number. An invalid block is ignored.
+ * of whole numbers, in the byte order of the block. An invalid block is ignored.
  */
 function readTiffOrientation(tiff: Uint8Array): number {
   const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.length)
@@ -199,7 +199,8 @@ function readTiffOrientation(tiff: Uint8Array): number {
       const entry = directory + 2 + 12 * i
       if (view.getUint16(entry, little) !== 0x0112) continue
       const bytes = WHOLE_TYPES[view.getUint16(entry + 2, little)]
-      if (bytes === undefined || view.getUint32(entry + 4, little) !== 1) return 1
+      const values = view.getUint32(entry + 4, little)
+      if (bytes === undefined || values === 0 || values * bytes > 4) return 1
       const value = entry + 8 // a number of fewer than 4 bytes is in the first ones
       const orientation =
         bytes === 1 ? view.getUint8(value) : bytes === 2 ? view.getUint16(value, little) : view.getUint32(value, little)

@@ -8,6 +8,8 @@ export interface JpegSegment {
   readonly end: number
 }
 
+const EOI = 0xd9
+
 /** SOI, EOI, RST0 to RST7 and TEM have no content. */
 const isAlone = (marker: number): boolean => marker === 0x01 || (marker >= 0xd0 && marker <= 0xd9)
 
@@ -22,7 +24,7 @@ export function* jpegSegments(bytes: Uint8Array): Generator<JpegSegment, void, u
     const marker = bytes[start + 1]
     if (isAlone(marker)) {
       yield { marker, start, end: start + 2 }
-      if (marker === 0xd9) return
+      if (marker === EOI) return
       at = start + 2
       continue
     }
@@ -57,9 +59,23 @@ function endOfScan(bytes: Uint8Array, from: number): number {
 const isNeeded = (marker: number): boolean =>
   marker === 0xe0 || marker === 0xee || !((marker >= 0xe1 && marker <= 0xef) || marker === 0xfe)
 
-/** A JPEG with nothing but what its pixels need. */
+/**
+ * A JPEG with nothing but what its pixels need.
+ * @throws Error if it has no end
+ */
 export function neededSegments(bytes: Uint8Array): Uint8Array {
   const parts = [bytes.subarray(0, 2)]
-  for (const { marker, start, end } of jpegSegments(bytes)) if (isNeeded(marker)) parts.push(bytes.subarray(start, end))
+  let last: number | undefined
+  for (const { marker, start, end } of jpegSegments(bytes)) {
+    if (isNeeded(marker)) parts.push(bytes.subarray(start, end))
+    last = marker
+  }
+  if (last !== EOI) throw new Error('it has no end marker: the file is cut off')
   return Buffer.concat(parts)
+}
+
+/** Whether a JPEG is decoded in one pass, so that its end is found after the last pixel: it is not progressive and has one scan. */
+export function isDecodedInOnePass(bytes: Uint8Array): boolean {
+  const markers = Array.from(jpegSegments(bytes), ({ marker }) => marker)
+  return !markers.includes(0xc2) && markers.filter(marker => marker === 0xda).length === 1
 }

@@ -141,7 +141,7 @@ const ADAM7: readonly Pass[] = [
 ]
 
 /**
- * Decodes a PNG of any kind. Compressed data after the last pixel is not decompressed.
+ * Decodes a PNG of any kind. Compressed data far behind the last pixel is not decompressed, so no more memory is used than the size says.
  * @throws Error with a sentence if the file is damaged or has fewer pixels than it says
  */
 export async function decodePng(bytes: Uint8Array): Promise<PngSamples> {
@@ -173,18 +173,20 @@ export async function decodePng(bytes: Uint8Array): Promise<PngSamples> {
   return { ...png, data }
 }
 
+/** As libpng, so many bytes after the last pixel are decompressed, to find the checksum of the pixels behind them. */
+const LOOKED_AT = 1024
+
 /** The first `length` bytes of a zlib stream. */
 async function inflate(compressed: readonly Uint8Array[], length: number): Promise<Uint8Array> {
-  const stream = zlib.createInflate({ chunkSize: Math.min(1 << 18, Math.max(64, length)) })
+  const stream = zlib.createInflate({ chunkSize: Math.min(1 << 18, length + LOOKED_AT) })
   for (const piece of compressed) stream.write(piece)
   stream.end()
   const lines = new Uint8Array(length)
   let at = 0
   for await (const piece of stream as AsyncIterable<Uint8Array>) {
-    const rest = length - at
-    lines.set(piece.length > rest ? piece.subarray(0, rest) : piece, at)
+    if (at < length) lines.set(piece.subarray(0, length - at), at)
     at += piece.length
-    if (at > length) break
+    if (at >= length + LOOKED_AT) break
   }
   if (at < length) throw new Error(`its pixels have ${at} bytes in place of ${length}`)
   return lines
