@@ -120,13 +120,17 @@ async function chooseDecoder(decoder: ImageDecoder, foreign?: string, file?: str
 }
 
 /**
- * Decodes an image into a square of bytes: EXIF orientation is applied, transparency and colour profiles are left out, the shorter
+ * Decodes an image into a square of bytes: EXIF orientation is applied (of a PNG that of its chunk eXIf), transparency and colour profiles are left out, the shorter
  * side is scaled to `size` (bicubic, anti-aliased) and the centre is kept, or a random crop. The pixels are those of Pillow's
  * `convert('RGB')`, `resize` and `crop`; with `pixels: 'openclip'` those of OpenCLIP, see {@link ImagePixels}. PNG, JPEG and WebP are
  * read on every machine; of GIF (its first picture), AVIF and TIFF (its first page) sharp gives the pixels, so they need sharp.
+ *
+ * Every decoder accepts the same files. A PNG may be damaged where its pixels do not need it: in chunks such as tEXt and eXIf, which are
+ * then left out, and after its pixels, as in libpng. Between the segments of a JPEG other bytes are left out, as in Pillow. Files of
+ * more than 512 MiB are not read; pictures of more than 100 million pixels, or with a side of more than a million, are not decoded.
  * @param source a path, or the file's bytes
  * @returns [3, size, size], 0 … 255
- * @throws ImageError naming the file if it is empty, truncated, too large or not an image, or needs sharp, which cannot be loaded;
+ * @throws ImageError naming the file if it is empty, truncated, too large (with its size and the limit) or not an image, or needs sharp, which cannot be loaded;
  *   FileError if it cannot be read
  */
 export async function decodeImageBytes(source: string | Uint8Array, options: DecodeImageOptions): Promise<Uint8Array> {
