@@ -265,9 +265,9 @@ for (const [what, jpeg] of Object.entries(jpegs))
     }
   })
 
-test('JPEGs without a segment, with one twice, cut off or with other bytes in their headers are decoded alike', async () => {
+test('JPEGs without a segment, with one twice, cut off or with any two bytes more before their data are decoded alike', async () => {
   const damage = fc.record({
-    what: fc.constantFrom('drop', 'twice', 'cut', 'header', 'junk'),
+    what: fc.constantFrom('drop', 'twice', 'cut', 'junk'),
     name: fc.constantFrom(...(Object.keys(jpegs) as (keyof typeof jpegs)[])),
     at: fc.nat(10_000),
     to: fc.nat(255),
@@ -281,7 +281,6 @@ test('JPEGs without a segment, with one twice, cut off or with other bytes in th
       if (what === 'drop') segments.splice(chosen, 1)
       if (what === 'twice') segments.splice(chosen, 0, segments[chosen])
       if (what === 'junk') segments.splice(chosen, 0, Buffer.of(to % 255, to % 100))
-      if (what === 'header') segments[chosen] = damaged(segments[chosen], 1 + (at % 7), to)
       const bytes = Buffer.concat([jpeg.subarray(0, 2), ...segments])
       await decoded(what === 'cut' ? bytes.subarray(0, at % bytes.length) : bytes)
     }),
