@@ -84,12 +84,13 @@ export async function measure(
 ): Promise<Readonly<Record<string, number>>> {
   if (config.protocol === 'own') return evaluateRun(run, data)
   const { model, tokenizer, normalize } = run as Extract<Run<FamilyName>, { tokenizer: unknown }>
-  const { size: imageSize } = model.config.image
+  const { pixels } = run.config
+  const reading = { imageSize: model.config.image.size, ...(pixels && { pixels }) }
   if (config.protocol === 'retrieval' && config.frames !== undefined) {
-    const clips = await ClipDataset.open(data, { imageSize, frames: config.frames })
+    const clips = await ClipDataset.open(data, { ...reading, frames: config.frames })
     return ranking(await retrieval({ model: model as EmbeddingModel, tokenizer, normalize }, clips, options))
   }
-  const source = await ImageTextDataset.open(data, { imageSize })
+  const source = await ImageTextDataset.open(data, reading)
   if (config.protocol === 'captioning' && isCaptionModel(model)) {
     const { exact, tokenAccuracy, bleu4, ciderD } = await captioning({ model, tokenizer, normalize }, source, options)
     return { exact, tokenAccuracy, bleu4, ciderD }

@@ -1,7 +1,7 @@
 // A run from pictures to captions, through the command line only.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -73,6 +73,36 @@ describe('a run from pictures to results', () => {
     assert.equal(one.alternatives.length, 1)
     const sampled = ['caption', picture, '--run', run, '--sample', '--top-k', '5', '--seed', '7']
     assert.deepEqual(await answerOf(...sampled), await answerOf(...sampled))
+  })
+
+  it('reads pictures of one pixel, one row, one column, 16 bits of grey, a palette and four colours in every command', async () => {
+    const odd = inFolder('odd')
+    const golden = join(import.meta.dirname, '../golden/pixels')
+    const files = ['one.png', 'tall.png', 'wide.png', ...['grey16.png', 'palette.png', 'rgba.png', 'cmyk.jpg']]
+    mkdirSync(odd)
+    for (const [name, width, height] of [
+      ['one.png', 1, 1],
+      ['tall.png', 1, 4000],
+      ['wide.png', 4000, 1],
+    ] as const)
+      writeFileSync(join(odd, name), encodePng(new Uint8Array(width * height * 3).fill(90), width, height))
+    for (const name of files.slice(3)) cpSync(join(golden, name), join(odd, name))
+    const lines = files.map(file => JSON.stringify({ file, caption: 'a red circle', label: 'circle' }))
+    writeFileSync(join(odd, 'captions.jsonl'), lines.join('\n'))
+    const out = inFolder('odd.safetensors')
+    const [captions, classes, embedded, evaluated, trained] = await Promise.all([
+      answerOf('caption', ...files.map(name => join(odd, name)), '--run', run),
+      answerOf('classify', odd, '--run', run, '--labels', 'circle,square'),
+      answerOf('embed', odd, '--run', run, '--out', out),
+      answerOf('evaluate', '--run', run, '--data', odd, '--labels', 'circle,square', '--no-record'),
+      answerOf('train', '--config', config, '--data', odd, '--out', inFolder('odd-run'), '--steps', '1'),
+    ])
+    assert.deepEqual(
+      [captions.length, classes.length, embedded.images, evaluated.images, trained.step],
+      [7, 7, 7, 7, 1],
+    )
+    const found = await answerOf('retrieve', '--query', 'a red circle', '--run', run, '--images', odd, '--top', '7')
+    for (const file of files) assert.match(JSON.stringify(found), new RegExp(`odd/${file}"`))
   })
 
   it('captions pictures with every option of generation', async () => {

@@ -1,11 +1,13 @@
 // `pixels: 'openclip'` reaches the images wherever they are opened, and a run keeps it.
 
 import assert from 'node:assert/strict'
-import { cp, mkdir, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { neededSegments } from '../../src/data/images/jpeg.ts'
 import { decodeImage, openAnyData, openPictures, QuestionDataset } from '../../src/data/index.ts'
 import { modelFingerprint } from '../../src/evaluate/index.ts'
+import { measure } from '../../src/experiments/protocols.ts'
 import { openRun, openRunData, readOrigin, train } from '../../src/train/index.ts'
 import { temporaryFolder } from '../data/folder.ts'
 import { pictures, tinyConfig } from './tiny.ts'
@@ -50,4 +52,36 @@ test('a run keeps it, its data are opened with it, and a run that starts from it
   assert.deepEqual(await data.image(0), pixels)
   assert.equal((await readOrigin(run)).pixels, 'openclip')
   assert.notEqual(await modelFingerprint(opened), await modelFingerprint({ ...opened, pixels: 'upright' }))
+})
+
+test('an experiment measures a run on its pixels', async t => {
+  const folder = await temporaryFolder(t)
+  const shapes = await pictures(folder, 4)
+  const lists = [0, 1].map(i => join(folder, String(i)))
+  for (const [i, list] of lists.entries()) {
+    await mkdir(list)
+    // the same pixels, turned and not: for openclip they are equal
+    await writeFile(join(list, 'a.jpg'), i === 0 ? neededSegments(await readFile(turned)) : await readFile(turned))
+    await writeFile(join(list, 'captions.jsonl'), '{"file": "a.jpg", "caption": "a red circle"}\n')
+  }
+  const run = join(folder, 'run')
+  const measured = async (pixels?: 'openclip') => {
+    await train(`${run}-${pixels}`, {
+      ...tinyConfig(shapes, { steps: 0, batchSize: 1, validation: 0 }),
+      ...(pixels && { pixels }),
+    })
+    const opened = await openRun(`${run}-${pixels}`)
+    const read: number[][] = []
+    const encodeImage = opened.model.encodeImage.bind(opened.model)
+    opened.model.encodeImage = images => {
+      read.push([...images.dataSync()])
+      return encodeImage(images)
+    }
+    for (const list of lists) await measure({ protocol: 'retrieval', title: '', on: '' }, opened as never, list, {})
+    return read
+  }
+  const [first, second] = await measured('openclip')
+  assert.deepEqual(first, second)
+  const [plain, upright] = await measured()
+  assert.notDeepEqual(plain, upright)
 })

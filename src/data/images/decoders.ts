@@ -1,12 +1,14 @@
 // The two decoders of image files: sharp, which is fast but is a native package and not available on every machine, and
 // decoders in WebAssembly and JavaScript, which run everywhere. Both give the pixels of Pillow's `convert('RGB')`,
-// without transparency and colour profiles. Only JPEGs of four colours may differ between them, by 1 of 255.
+// without transparency and colour profiles. Only JPEGs of four colours may differ between them, by 2 of 255. Both are given only the
+// parts of a file that the pixels need, so that they accept and refuse the same files.
 
-import { type DecodedPng, decode as decodePng } from 'fast-png'
 import jpeg from 'jpeg-js'
 import { ImageError, messageOf } from '../../io/index.ts'
 import { type ImageHeader, LARGEST_IMAGE, type SharpFormat } from './header.ts'
+import { neededSegments } from './jpeg.ts'
 import { modeOfGif, modeOfPng, modeOfTiff, modeOfWebp } from './modes.ts'
+import { decodePng, neededChunks, type PngSamples } from './png.ts'
 import type { RgbImage } from './resize.ts'
 import { cmykToRgb, type StoredImage } from './stored.ts'
 import { decodeJpeg, decodeWebp } from './wasm.ts'
@@ -33,16 +35,17 @@ export function sharpDecoder(sharp: Sharp): PixelDecoder {
     return raw(open(bytes).removeAlpha().toColourspace('srgb'), 3)
   }
   return {
-    rgb,
+    rgb: async (bytes, header) => rgb(needed(bytes, header), header),
     async header(bytes, format, file) {
       try {
-        const { width, height, orientation = 1, space } = await open(bytes).metadata()
+        const { width, height, orientation = 1, space } = await sharp(bytes, { limitInputPixels: false }).metadata()
         return { format, width, height, orientation, cmyk: space === 'cmyk' }
       } catch (error) {
         throw new ImageError(`${format} cannot be decoded: ${messageOf(error).split('\n')[0]}`, { file, cause: error })
       }
     },
-    async stored(bytes, header) {
+    async stored(file, header) {
+      const bytes = needed(file, header)
       switch (await modeOf(bytes, header)) {
         case 'P':
           return { ...(await rgb(bytes, header)), mode: 'P' }
@@ -94,10 +97,15 @@ function inPlainWords(error: Error): never {
   throw error.message.includes('failOn') ? new Error('its data is cut off or damaged', { cause: error }) : error
 }
 
-const rgbByJavascript: PixelDecoder['rgb'] = async (bytes, { format, cmyk }) => {
-  if (format === 'PNG') return pngToRgb(openPng(bytes))
-  if (format === 'WebP') return withoutAlpha(await decodeWebp(bytes))
-  return cmyk ? cmykJpegToRgb(bytes) : withoutAlpha(await decodeJpeg(bytes))
+/** The parts of a file that its pixels need, so that nothing else decides whether a decoder accepts it. */
+const needed = (bytes: Uint8Array, { format }: ImageHeader): Uint8Array =>
+  format === 'PNG' ? neededChunks(bytes) : format === 'JPEG' ? neededSegments(bytes) : bytes
+
+const rgbByJavascript: PixelDecoder['rgb'] = async (bytes, header) => {
+  if (header.format === 'PNG') return pngToRgb(await decodePng(bytes))
+  if (header.format === 'WebP') return withoutAlpha(await decodeWebp(bytes))
+  const jpeg = needed(bytes, header)
+  return header.cmyk ? cmykJpegToRgb(jpeg) : withoutAlpha(await decodeJpeg(jpeg))
 }
 
 /** Decoding without native packages. A JPEG of four colours is given as RGB, not in its own mode. */
@@ -108,7 +116,7 @@ export const javascriptDecoder: PixelDecoder = {
     if (mode === 'RGB' || mode === 'P' || mode === 'CMYK')
       return { ...(await rgbByJavascript(bytes, header)), mode: mode === 'P' ? 'P' : 'RGB' }
     if (header.format === 'WebP') return { ...(await decodeWebp(bytes)), mode: 'RGBA' }
-    const png = openPng(bytes)
+    const png = await decodePng(bytes)
     const { width, height } = png
     if (mode === 'I;16') return { width, height, data: Uint16Array.from(png.data), mode }
     return { width, height, data: withAlpha(png), mode }
@@ -116,7 +124,7 @@ export const javascriptDecoder: PixelDecoder = {
 }
 
 /** Red, green, blue and alpha of a PNG that stores it. */
-function withAlpha(png: DecodedPng): Uint8Array {
+function withAlpha(png: PngSamples): Uint8Array {
   const { data: colours } = pngToRgb(png)
   const { data, channels, depth } = png
   const rgba = new Uint8Array((colours.length / 3) * 4)
@@ -136,20 +144,16 @@ function cmykJpegToRgb(bytes: Uint8Array): RgbImage {
   })
 }
 
-function openPng(bytes: Uint8Array): DecodedPng {
-  const png = decodePng(bytes, { checkCrc: true })
-  if (png.depth < 8 && bytes[28] !== 0)
-    throw new Error(
-      `interlaced PNG of ${png.depth} bits per sample: install sharp to read it, or save it without interlacing`,
-    )
-  return png
-}
-
-function pngToRgb(png: DecodedPng): RgbImage {
-  const { width, height, channels, depth } = png
-  const samples = unpackSamples(png)
+function pngToRgb({ width, height, channels, depth, palette, data: samples }: PngSamples): RgbImage {
   const data = new Uint8Array(width * height * 3)
-  if (png.palette) return { width, height, data: paletteToRgb(samples, png.palette, data) }
+  if (palette) {
+    // libpng and Pillow give a pixel black whose colour is not in the palette
+    const colours = new Uint8Array(768)
+    colours.set(palette)
+    for (let i = 0, to = 0; i < samples.length; i++)
+      for (let c = 0; c < 3; c++) data[to++] = colours[samples[i] * 3 + c]
+    return { width, height, data }
+  }
   // samples of fewer bits are scaled to 8 bits; of 16 bits the upper 8 are used
   const scale = depth < 8 ? 255 / (2 ** depth - 1) : 1
   const shift = depth === 16 ? 8 : 0
@@ -157,34 +161,6 @@ function pngToRgb(png: DecodedPng): RgbImage {
   for (let i = 0, to = 0; i < width * height; i++)
     for (let c = 0; c < 3; c++) data[to++] = (samples[i * channels + (c % colours)] * scale) >> shift
   return { width, height, data }
-}
-
-function paletteToRgb(
-  samples: ArrayLike<number>,
-  palette: readonly (readonly number[])[],
-  data: Uint8Array,
-): Uint8Array {
-  for (let i = 0; i < data.length / 3; i++) {
-    const colour = palette[samples[i]]
-    if (colour === undefined) throw new Error(`pixel ${i} has colour ${samples[i]} of a palette of ${palette.length}`)
-    for (let c = 0; c < 3; c++) data[i * 3 + c] = colour[c]
-  }
-  return data
-}
-
-/** Reads single samples: PNG packs 1, 2 and 4 bit samples into bytes, and starts every row on a new byte. */
-function unpackSamples({ data, depth, width, height, channels }: DecodedPng): ArrayLike<number> {
-  if (depth >= 8) return data
-  const perByte = 8 / depth
-  const rowBytes = Math.ceil((width * channels) / perByte)
-  const mask = 2 ** depth - 1
-  const samples = new Uint8Array(width * height * channels)
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < width * channels; x++) {
-      const shift = 8 - depth * ((x % perByte) + 1)
-      samples[y * width * channels + x] = (data[y * rowBytes + Math.floor(x / perByte)] >> shift) & mask
-    }
-  return samples
 }
 
 function withoutAlpha({ data, ...size }: RgbImage): RgbImage {

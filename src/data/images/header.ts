@@ -2,6 +2,8 @@
 // same header, so they accept and refuse the same files, and no memory is allocated for an invalid size.
 
 import { ImageError } from '../../io/index.ts'
+import { jpegSegments } from './jpeg.ts'
+import { exifOfPng } from './png.ts'
 
 /** The formats that are read, for messages. */
 export const IMAGE_FORMATS = 'PNG, JPEG, WebP, GIF, AVIF or TIFF'
@@ -17,7 +19,7 @@ export interface ImageHeader {
   /** as stored, before the orientation is applied */
   readonly width: number
   readonly height: number
-  /** EXIF orientation, 1 (upright) to 8; always 1 for PNG */
+  /** EXIF orientation, 1 (upright) to 8: of a PNG that of its chunk eXIf */
   readonly orientation: number
   /** cyan, magenta, yellow and black, as for print */
   readonly cmyk?: boolean
@@ -25,6 +27,9 @@ export interface ImageHeader {
 
 /** The largest image that is decoded. Larger ones are refused by their header. */
 export const LARGEST_IMAGE = 100_000_000
+
+/** The longest side that is decoded: libpng's limit. */
+export const LONGEST_SIDE = 1_000_000
 
 /** The largest file of an image that is read, in bytes. */
 export const LARGEST_IMAGE_FILE = 2 ** 29
@@ -43,9 +48,42 @@ export function readImageHeader(bytes: Uint8Array, file?: string): ImageHeader {
   const header = readHeader(bytes, file)
   const { format, width, height } = header
   if (width === 0 || height === 0) throw new ImageError(`${format} of ${width}×${height} pixels is empty`, { file })
-  if (width * height > LARGEST_IMAGE)
-    throw new ImageError(`${format} of ${width}×${height} pixels: at most ${LARGEST_IMAGE} are decoded`, { file })
+  checkSize(header, file)
   return header
+}
+
+/**
+ * Checks the size that a header claims, before memory is allocated for it.
+ * @throws ImageError if there are more than {@link LARGEST_IMAGE} pixels, or a side is longer than {@link LONGEST_SIDE}
+ */
+export function checkSize(
+  { format, width, height }: Pick<ImageHeader, 'format' | 'width' | 'height'>,
+  file?: string,
+): void {
+  const found = `${format} of ${width}×${height} pixels`
+  if (width * height > LARGEST_IMAGE) throw new ImageError(`${found}: at most ${LARGEST_IMAGE} are decoded`, { file })
+  if (Math.max(width, height) > LONGEST_SIDE)
+    throw new ImageError(`${found}: a side of at most ${LONGEST_SIDE} is decoded`, { file })
+}
+
+/** A sentence about a file of too many bytes, undefined for others. Of a file on the disk, its bytes are not read. */
+export const tooManyBytes = (size: number): string | undefined =>
+  size > LARGEST_IMAGE_FILE
+    ? `has ${size.toLocaleString('en')} bytes: pictures of at most ${LARGEST_IMAGE_FILE.toLocaleString('en')} are read`
+    : undefined
+
+/** So many bytes are enough for {@link checkStart}. */
+export const START_BYTES = 64
+
+/**
+ * Checks the first bytes of a file before the others are read: what it is, and of a PNG and a WebP its size. Those of other formats
+ * are not in the first bytes.
+ * @throws ImageError as {@link readImageHeader} does
+ */
+export function checkStart(start: Uint8Array, file?: string): void {
+  const format = foreignFormat(start)
+  if (isSharpFormat(format) || startsWith(start, 0, 0xff, 0xd8, 0xff)) return
+  readImageHeader(start, file)
 }
 
 function readHeader(bytes: Uint8Array, file?: string): ImageHeader {
@@ -75,37 +113,25 @@ function readPngHeader(bytes: Uint8Array, file?: string): ImageHeader {
   if (bytes.length < 33) throw new ImageError('PNG is cut off inside its header', { file })
   if (!startsWithText(bytes, 12, 'IHDR')) throw new ImageError('PNG does not begin with an IHDR chunk', { file })
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  return { format: 'PNG', width: view.getUint32(16), height: view.getUint32(20), orientation: 1 }
+  const exif = exifOfPng(bytes)
+  const orientation = exif ? orientationOf(exif) : 1
+  return { format: 'PNG', width: view.getUint32(16), height: view.getUint32(20), orientation }
 }
 
 /** Walks the segments up to the start of the frame (ITU T.81, B.2.2), noting the orientation on the way. */
 function readJpegHeader(bytes: Uint8Array, file?: string): ImageHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  let orientation = 1
-  let offset = 2
-  while (offset + 4 <= bytes.length) {
-    if (bytes[offset] !== 0xff) throw new ImageError(`JPEG has no marker at byte ${offset}`, { file })
-    const marker = bytes[offset + 1]
-    if (marker === 0xff) {
-      offset++ // a fill byte
-      continue
-    }
-    if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
-      offset += 2 // a marker without a segment
-      continue
-    }
-    const length = view.getUint16(offset + 2)
-    const end = offset + 2 + length
-    if (length < 2 || end > bytes.length) break
+  let orientation: number | undefined
+  for (const { marker, start, end } of jpegSegments(bytes)) {
     if (isFrame(marker)) {
-      if (length < 8) break
-      const [precision, height, width] = [bytes[offset + 4], view.getUint16(offset + 5), view.getUint16(offset + 7)]
+      if (end - start < 10) break
+      const [precision, height, width] = [bytes[start + 4], view.getUint16(start + 5), view.getUint16(start + 7)]
       if (precision !== 8) throw new ImageError(`JPEG of ${precision} bits per sample: only 8 are read`, { file })
-      return { format: 'JPEG', width, height, orientation, cmyk: bytes[offset + 9] === 4 }
+      return { format: 'JPEG', width, height, orientation: orientation ?? 1, cmyk: bytes[start + 9] === 4 }
     }
     if (marker === 0xd9 || marker === 0xda) throw new ImageError('JPEG has no frame before its data', { file })
-    if (marker === 0xe1) orientation = readOrientation(bytes.subarray(offset + 4, end)) ?? orientation
-    offset = end
+    // a long block goes on in further segments; its tags are in the first
+    if (marker === 0xe1) orientation ??= readOrientation(bytes.subarray(start + 4, end))
   }
   throw new ImageError('JPEG is cut off inside its header', { file })
 }
@@ -141,29 +167,43 @@ function webpOrientation(view: DataView, bytes: Uint8Array): number {
   for (let offset = 12; offset + 8 <= bytes.length; ) {
     const length = view.getUint32(offset + 4, true)
     if (startsWithText(bytes, offset, 'EXIF')) {
-      const content = bytes.subarray(offset + 8, offset + 8 + length)
-      return readOrientation(content) ?? readTiffOrientation(content)
+      return orientationOf(bytes.subarray(offset + 8, offset + 8 + length))
     }
     offset += 8 + length + (length % 2)
   }
   return 1
 }
 
+/** The orientation in a block of EXIF, with or without the name that it has in a JPEG. */
+const orientationOf = (block: Uint8Array): number => readOrientation(block) ?? readTiffOrientation(block)
+
 /** The orientation in a block that starts with `Exif`. */
 const readOrientation = (block: Uint8Array): number | undefined =>
   startsWithText(block, 0, 'Exif\0\0') ? readTiffOrientation(block.subarray(6)) : undefined
 
-/** Tag 0x0112 of the first directory of a TIFF block (Exif 2.3, 4.6.4). An invalid block is ignored. */
+/** Bytes of a whole number by its type in TIFF: SHORT, LONG, SBYTE, SSHORT and SLONG, but not BYTE, which Pillow reads as text. */
+const WHOLE_TYPES: Readonly<Record<number, 1 | 2 | 4>> = { 3: 2, 4: 4, 6: 1, 8: 2, 9: 4 }
+
+/**
+ * Tag 0x0112 of the first directory of a TIFF block (Exif 2.3, 4.6.4), as Pillow reads it: SHORT as the standard says, or another type
+ * of whole numbers, in the byte order of the block. An invalid block is ignored.
+ */
 function readTiffOrientation(tiff: Uint8Array): number {
   const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.length)
   try {
-    const little = view.getUint16(0) === 0x4949
+    const little = startsWith(tiff, 0, 0x49, 0x49, 42, 0)
+    if (!little && !startsWith(tiff, 0, 0x4d, 0x4d, 0, 42)) return 1
     const directory = view.getUint32(4, little)
     const count = view.getUint16(directory, little)
     for (let i = 0; i < count; i++) {
       const entry = directory + 2 + 12 * i
       if (view.getUint16(entry, little) !== 0x0112) continue
-      const orientation = view.getUint16(entry + 8, little)
+      const bytes = WHOLE_TYPES[view.getUint16(entry + 2, little)]
+      const values = view.getUint32(entry + 4, little)
+      if (bytes === undefined || values === 0 || values * bytes > 4) return 1
+      const value = entry + 8 // a number of fewer than 4 bytes is in the first ones
+      const orientation =
+        bytes === 1 ? view.getUint8(value) : bytes === 2 ? view.getUint16(value, little) : view.getUint32(value, little)
       return orientation >= 1 && orientation <= 8 ? orientation : 1
     }
   } catch (error) {

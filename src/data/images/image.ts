@@ -1,12 +1,20 @@
 // Images in the form that models take: upright, square, three channels, values from 0 to 1, channels first.
 
 import { encode } from 'fast-png'
-import { ImageError, messageOf, readBytes } from '../../io/index.ts'
+import { fileError, ImageError, messageOf, openToRead } from '../../io/index.ts'
 
 import * as is from '../../tensor/kinds.ts'
 import { optionalGroup, type Settings, settle } from '../../tensor/options.ts'
 import { javascriptDecoder, type PixelDecoder, sharpDecoder } from './decoders.ts'
-import { foreignFormat, isSharpFormat, readImageHeader } from './header.ts'
+import {
+  checkSize,
+  checkStart,
+  foreignFormat,
+  isSharpFormat,
+  readImageHeader,
+  START_BYTES,
+  tooManyBytes,
+} from './header.ts'
 import { chooseCrop, cropOptions, type RandomCrop } from './random-crop.ts'
 import { orient, resizeToSquare } from './resize.ts'
 import { resizeStored } from './stored.ts'
@@ -112,13 +120,17 @@ async function chooseDecoder(decoder: ImageDecoder, foreign?: string, file?: str
 }
 
 /**
- * Decodes an image into a square of bytes: EXIF orientation is applied, transparency and colour profiles are left out, the shorter
+ * Decodes an image into a square of bytes: EXIF orientation is applied (of a PNG that of its chunk eXIf), transparency and colour profiles are left out, the shorter
  * side is scaled to `size` (bicubic, anti-aliased) and the centre is kept, or a random crop. The pixels are those of Pillow's
  * `convert('RGB')`, `resize` and `crop`; with `pixels: 'openclip'` those of OpenCLIP, see {@link ImagePixels}. PNG, JPEG and WebP are
  * read on every machine; of GIF (its first picture), AVIF and TIFF (its first page) sharp gives the pixels, so they need sharp.
+ *
+ * Every decoder accepts the same files. A PNG may be damaged where its pixels do not need it: in chunks such as tEXt and eXIf, which are
+ * then left out, and after its pixels, as in libpng. Between the segments of a JPEG other bytes are left out, as in Pillow. Files of
+ * more than 512 MiB are not read; pictures of more than 100 million pixels, or with a side of more than a million, are not decoded.
  * @param source a path, or the file's bytes
  * @returns [3, size, size], 0 … 255
- * @throws ImageError naming the file if it is empty, truncated, too large or not an image, or needs sharp, which cannot be loaded;
+ * @throws ImageError naming the file if it is empty, truncated, too large (with its size and the limit) or not an image, or needs sharp, which cannot be loaded;
  *   FileError if it cannot be read
  */
 export async function decodeImageBytes(source: string | Uint8Array, options: DecodeImageOptions): Promise<Uint8Array> {
@@ -126,10 +138,13 @@ export async function decodeImageBytes(source: string | Uint8Array, options: Dec
   const { size, crop, name, decoder, pixels, upright } = settled
   if (!Number.isSafeInteger(size) || size < 1) throw new ImageError(`size must be a positive integer, not ${size}`)
   const file = typeof source === 'string' ? source : name
-  const bytes = typeof source === 'string' ? await readBytes(source) : source
+  const bytes = typeof source === 'string' ? await readPicture(source) : source
+  const tooMany = tooManyBytes(bytes.length)
+  if (tooMany !== undefined) throw new ImageError(tooMany, { file })
   const foreign = foreignFormat(bytes)
   const decode = await chooseDecoder(decoder, isSharpFormat(foreign) ? foreign : undefined, file)
   const header = isSharpFormat(foreign) ? await decode.header!(bytes, foreign, file) : readImageHeader(bytes, file)
+  checkSize(header, file)
   try {
     if (pixels === 'upright') {
       const picture = orient(await decode.rgb(bytes, header), upright ? header.orientation : 1)
@@ -141,6 +156,27 @@ export async function decodeImageBytes(source: string | Uint8Array, options: Dec
     return toChannelsFirst(resizeStored(picture, size, crop && chooseCrop(picture, crop)).data, size * size)
   } catch (error) {
     throw new ImageError(`${header.format} cannot be decoded: ${messageOf(error)}`, { file, cause: error })
+  }
+}
+
+/** The bytes of a picture's file, which are not read if there are too many, or if the first ones are of no picture or of one too large. */
+async function readPicture(file: string): Promise<Uint8Array> {
+  const { handle, size } = await openToRead(file)
+  try {
+    const tooMany = tooManyBytes(size)
+    if (tooMany !== undefined) throw new ImageError(tooMany, { file })
+    const bytes = new Uint8Array(size)
+    for (let at = 0; at < size; ) {
+      const { bytesRead } = await handle.read(bytes, at, at === 0 ? Math.min(size, START_BYTES) : size - at, at)
+      if (bytesRead === 0) return bytes.subarray(0, at) // it has become shorter
+      at += bytesRead
+      if (at <= START_BYTES) checkStart(bytes.subarray(0, at), file)
+    }
+    return bytes
+  } catch (error) {
+    throw error instanceof ImageError ? error : fileError(file, error)
+  } finally {
+    await handle.close()
   }
 }
 

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import decodeJpegFile, { init as initJpeg } from '@jsquash/jpeg/decode.js'
 import decodeWebpFile, { init as initWebp } from '@jsquash/webp/decode.js'
+import { isDecodedInOnePass } from './jpeg.ts'
 
 /** The class of the libraries' results, which exists in browsers but not in Node. */
 class PixelData {
@@ -43,14 +44,17 @@ class WasmDecoder {
     this.#decode = decode
   }
 
-  /** One file at a time, so that the messages belong to this file. */
-  decode(bytes: Uint8Array): Promise<RgbaImage> {
-    const turn = this.#turn.then(() => this.#one(bytes))
+  /**
+   * One file at a time, so that the messages belong to this file.
+   * @param harmless messages that do not count as damage
+   */
+  decode(bytes: Uint8Array, harmless?: RegExp): Promise<RgbaImage> {
+    const turn = this.#turn.then(() => this.#one(bytes, harmless))
     this.#turn = turn.catch(() => {})
     return turn
   }
 
-  async #one(bytes: Uint8Array): Promise<RgbaImage> {
+  async #one(bytes: Uint8Array, harmless?: RegExp): Promise<RgbaImage> {
     this.#ready ??= this.#load()
     await this.#ready
     this.#messages = []
@@ -61,7 +65,8 @@ class WasmDecoder {
       this.#ready = undefined // a library that failed is loaded again
       if (this.#messages.length === 0) throw error
     }
-    if (this.#messages.length > 0 || !image) throw new Error(this.#messages.join('; ') || 'its data is damaged')
+    if (this.#messages.some(message => !harmless?.test(message)) || !image)
+      throw new Error(this.#messages.join('; ') || 'its data is damaged')
     const { width, height, data } = image
     return { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) }
   }
@@ -76,8 +81,15 @@ class WasmDecoder {
 const jpeg = new WasmDecoder('@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm', initJpeg, decodeJpegFile)
 const webp = new WasmDecoder('@jsquash/webp/codec/dec/webp_dec.wasm', initWebp, decodeWebpFile)
 
-/** Decodes a JPEG in grey or three colours, as it is stored. Throws libjpeg's message if it is damaged. */
-export const decodeJpeg = (bytes: Uint8Array): Promise<RgbaImage> => jpeg.decode(bytes)
+/** Bytes between the last pixel and the end. */
+const AFTER_PIXELS = /^Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9$/
+
+/**
+ * Decodes a JPEG in grey or three colours, as it is stored. Throws libjpeg's message if it is damaged. Bytes after the last pixel are
+ * no damage, as for sharp, which does not read them, unless all of the file is read before the first pixel.
+ */
+export const decodeJpeg = (bytes: Uint8Array): Promise<RgbaImage> =>
+  jpeg.decode(bytes, isDecodedInOnePass(bytes) ? AFTER_PIXELS : undefined)
 
 /** Decodes a WebP with its transparency. */
 export async function decodeWebp(bytes: Uint8Array): Promise<RgbaImage> {

@@ -15,7 +15,7 @@ import {
 
 import { evenlySpaced, framesOf, inOrder } from '../frames.ts'
 import type { BadSample } from '../image-text-source.ts'
-import { LARGEST_IMAGE_FILE } from '../images/header.ts'
+import { tooManyBytes } from '../images/header.ts'
 import { IMAGE_FILE } from '../images/image.ts'
 import { labelsIfAny, labelsIn, type ReadLabels } from '../labels.ts'
 
@@ -239,7 +239,8 @@ const framesIn = ({ members }: Group): [ending: string, TarMember][] =>
   [...members].filter(([ending]) => IMAGE_FILE.test(ending) && /\d\.\w+$/.test(ending))
 
 function partOf({ name, offset, size }: TarMember): ImagePart {
-  if (size > LARGEST_IMAGE_FILE) throw new Error(`${quoted(name)} has ${size} bytes, too many for a picture`)
+  const tooMany = tooManyBytes(size)
+  if (tooMany !== undefined) throw new Error(`${quoted(name)} ${tooMany}`)
   return { name, offset, size }
 }
 
