@@ -15,7 +15,14 @@ import {
 import type { Tensor } from '../tensor/index.ts'
 import { settle } from '../tensor/options.ts'
 import { type DualEncoderConfig, resolveDualEncoder } from './config.ts'
-import { type ContrastOptions, constrainScale, contrastOptions, logScale, type PositivesOptions, positivesOptions } from './contrastive.ts'
+import {
+  type ContrastOptions,
+  constrainScale,
+  contrastOptions,
+  logScale,
+  type PositivesOptions,
+  positivesOptions,
+} from './contrastive.ts'
 import type { ImageTextModel } from './image-text.ts'
 import { UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
