@@ -96,9 +96,11 @@ export interface TextConfig {
   readonly classPosition?: 'last' | 'next'
   /**
    * what the summary of a text is: the output of [CLS] (default), or in a dual encoder that of the highest id, without a [CLS] (as in
-   * CLIP, where the end of a text has the highest id)
+   * CLIP, where the end of a text has the highest id), or that of the last position, also if that is padding (as in SigLIP)
    */
-  readonly summary?: 'class' | 'highest'
+  readonly summary?: 'class' | 'highest' | 'last'
+  /** a token attends to no later ones; default true. false only in a dual encoder (as in SigLIP) */
+  readonly causal?: boolean
   /** number of learned [CLS] tokens, the mean of whose outputs is the summary of the text; default 1 */
   readonly classTokens?: number
   /** ε of the layer norms; default 1e-5 */
@@ -144,7 +146,8 @@ const textConfig = {
   padMask: is.choice('both', 'unimodal', 'unimodalLate', 'none'),
   padIsWord: false,
   classPosition: is.choice('last', 'next'),
-  summary: is.choice('class', 'highest'),
+  summary: is.choice('class', 'highest', 'last'),
+  causal: true,
   classTokens: is.byDefault(1, is.count),
   normEpsilon: NORM_EPSILON,
   activation: is.optional(isActivation),
@@ -231,8 +234,22 @@ export interface DualEncoderConfig extends BlockOptions {
   readonly image: VisionTransformerConfig
   /** the settings of the multimodal half are not used */
   readonly text: TextConfig
-  /** what the summary of an image is: the result of a pooler with one query (default), or the class token (as in CLIP) */
-  readonly summary?: 'pooler' | 'class'
+  /**
+   * what the summary of an image is: the result of a pooler with one query (default), the class token (as in CLIP), or the result of a
+   * {@link LatentPooler} (as in SigLIP)
+   */
+  readonly summary?: 'pooler' | 'class' | 'latent'
+  /** the layers that compute embeddings from summaries */
+  readonly projection?: {
+    /** whether images have one; default true. Without it the embedding has the width of the image tower (as in SigLIP) */
+    readonly image?: boolean
+    /** whether that of texts has a bias; default false */
+    readonly textBias?: boolean
+  }
+  /** the loss: softmax over the texts and the images of a batch (default), or sigmoid of each pair (as in SigLIP) */
+  readonly contrast?: 'softmax' | 'sigmoid'
+  /** initial bias of the logits with contrast 'sigmoid'; default -10, with which the paper has a temperature of 0.1 */
+  readonly initialBias?: number
   /** width of the space that images and texts share */
   readonly embedding: number
   readonly temperature?: TemperatureConfig
@@ -240,7 +257,10 @@ export interface DualEncoderConfig extends BlockOptions {
 const dualEncoderConfig = {
   image: group(visionTransformerConfig),
   text: group(textConfig),
-  summary: is.choice('pooler', 'class'),
+  summary: is.choice('pooler', 'class', 'latent'),
+  projection: group({ image: true, textBias: false } satisfies Settings<NonNullable<DualEncoderConfig['projection']>>),
+  contrast: is.choice('softmax', 'sigmoid'),
+  initialBias: -10,
   embedding: is.count,
   ...blockOptions,
   temperature: group(temperatureConfig),
@@ -406,7 +426,9 @@ export function resolveDualEncoder(config: DualEncoderConfig) {
   checkText(resolved.text, { embeds: true, decodes: false })
   const { summary, image } = resolved
   const reason = "must be true with summary 'class': it is the token that the embedding is projected from"
-  demand(summary === 'pooler' || image.classToken, 'image.classToken', image.classToken, reason)
+  demand(summary !== 'class' || image.classToken, 'image.classToken', image.classToken, reason)
+  const isProjected = resolved.projection.image || resolved.embedding === image.width
+  demand(isProjected, 'embedding', resolved.embedding, `must be image.width, ${image.width}, without projection.image`)
   checkDropout(resolved)
   checkTemperature(resolved.temperature)
   checkSize(resolved, dualEncoderParts)
@@ -558,6 +580,7 @@ function checkText(text: ResolvedText, uses: { readonly embeds: boolean; readonl
     text.summary,
     "must be 'class' outside of a dual encoder",
   )
+  demand(onlyEmbeds || text.causal, 'text.causal', text.causal, 'must be true outside of a dual encoder')
   const isLate = padMask === 'unimodalLate'
   demand(classTokens === 1 || !isLate, 'text.classTokens', classTokens, "must be 1 with padMask 'unimodalLate'")
   demand(context >= 2, 'text.context', context, 'must be 2 or more: a start and an end')

@@ -13,6 +13,16 @@ export interface PositivesOptions {
 }
 export const positivesOptions = { groups: is.optional(is.indices) } satisfies Settings<PositivesOptions>
 
+/** What a contrastive loss needs besides embeddings and a scale. */
+export interface ContrastOptions extends PositivesOptions {
+  /** bias of the logits, a scalar, for a model with SigLIP's loss; default its own */
+  readonly bias?: Tensor
+}
+export const contrastOptions = {
+  ...positivesOptions,
+  bias: is.optional(is.tensor),
+} satisfies Settings<ContrastOptions>
+
 /** log(1 / temperature), a learned scalar. */
 export const logScale = (temperature: number): Parameter => parameter([], init.constant(-Math.log(temperature)))
 

@@ -1,11 +1,28 @@
 // The dual encoder: images and texts in one space, trained with the contrastive loss only, like CLIP (CoCa, section 3.1, equation
-// 2). It consists of CoCa's parts.
+// 2) or SigLIP. It consists of CoCa's parts.
 
-import { AttentionalPooler, contrastiveLoss, Linear, Module, type Parameter } from '../nn/index.ts'
+import {
+  AttentionalPooler,
+  contrastiveLoss,
+  init,
+  LatentPooler,
+  Linear,
+  Module,
+  type Parameter,
+  parameter,
+  sigmoidContrastiveLoss,
+} from '../nn/index.ts'
 import type { Tensor } from '../tensor/index.ts'
 import { settle } from '../tensor/options.ts'
 import { type DualEncoderConfig, resolveDualEncoder } from './config.ts'
-import { constrainScale, logScale, type PositivesOptions, positivesOptions } from './contrastive.ts'
+import {
+  type ContrastOptions,
+  constrainScale,
+  contrastOptions,
+  logScale,
+  type PositivesOptions,
+  positivesOptions,
+} from './contrastive.ts'
 import type { ImageTextModel } from './image-text.ts'
 import { demandWeights, dualEncoderParts } from './size.ts'
 import { UnimodalDecoder } from './text.ts'
@@ -22,26 +39,36 @@ export class DualEncoder extends Module implements ImageTextModel {
   readonly config: DualEncoderConfig
   readonly encoder: VisionTransformer
   /** absent if the summary of an image is the class token */
-  readonly pooler?: AttentionalPooler
-  readonly imageProjection: Linear
+  readonly pooler?: AttentionalPooler | LatentPooler
+  /** absent with `projection.image: false` */
+  readonly imageProjection?: Linear
   readonly text: UnimodalDecoder
   readonly textProjection: Linear
   readonly logScale: Parameter
+  /** bias of the logits; only with `contrast: 'sigmoid'` */
+  readonly logitBias?: Parameter
   readonly #maximumScale: number
 
   /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or invalid */
   constructor(config: DualEncoderConfig) {
     super()
-    const { image, text, summary, embedding, activation, dropout, temperature } = resolveDualEncoder(config)
+    const settings = resolveDualEncoder(config)
+    const { image, text, summary, projection, embedding, activation, dropout, temperature } = settings
     this.config = config
     demandWeights(dualEncoderParts({ image, text, summary, embedding }))
     this.encoder = new VisionTransformer(image, { activation, dropout })
     if (summary === 'pooler')
       this.pooler = new AttentionalPooler({ queries: 1, width: image.width, heads: image.heads })
-    this.imageProjection = new Linear(image.width, embedding, { bias: false })
+    if (summary === 'latent') {
+      const { width, heads, hidden, normEpsilon } = image
+      const own = image.activation ?? activation
+      this.pooler = new LatentPooler({ width, heads, hidden, normEpsilon, activation: own })
+    }
+    if (projection.image) this.imageProjection = new Linear(image.width, embedding, { bias: false })
     this.text = new UnimodalDecoder(text, { activation, dropout })
-    this.textProjection = new Linear(text.width, embedding, { bias: false })
+    this.textProjection = new Linear(text.width, embedding, { bias: projection.textBias })
     this.logScale = logScale(temperature.initial)
+    if (settings.contrast === 'sigmoid') this.logitBias = parameter([], init.constant(settings.initialBias))
     this.#maximumScale = temperature.maximumScale
   }
 
@@ -49,7 +76,7 @@ export class DualEncoder extends Module implements ImageTextModel {
   encodeImage(images: Tensor): Tensor {
     const tokens = this.encoder.forward(images)
     const summary = (this.pooler?.forward(tokens) ?? tokens).slice([{}, 0])
-    return this.imageProjection.forward(summary).normalize()
+    return (this.imageProjection?.forward(summary) ?? summary).normalize()
   }
 
   /** ids int32 [batch, tokens] → embeddings of unit length, [batch, embedding] */
@@ -63,7 +90,7 @@ export class DualEncoder extends Module implements ImageTextModel {
   }
 
   /**
-   * L_Con, the mean of both directions.
+   * L_Con, the mean of both directions, or SigLIP's loss.
    * @param options.groups int32 [batch]: pairs with the same number are positives of each other
    */
   loss(images: Tensor, ids: Tensor, options?: PositivesOptions): DualEncoderLoss {
@@ -72,9 +99,11 @@ export class DualEncoder extends Module implements ImageTextModel {
     return this.weigh(this.contrastive(image, text, scale, settled))
   }
 
-  /** L_Con of embeddings [batch, embedding], the mean of both directions */
-  contrastive(image: Tensor, text: Tensor, scale: Tensor, options?: PositivesOptions): Tensor {
-    const { groups } = settle('model.contrastive(image, text, scale, options)', options, positivesOptions)
+  /** L_Con of embeddings [batch, embedding], the mean of both directions, or SigLIP's loss with the model's bias or the given one */
+  contrastive(image: Tensor, text: Tensor, scale: Tensor, options?: ContrastOptions): Tensor {
+    const call = 'model.contrastive(image, text, scale, options)'
+    const { groups, bias = this.logitBias } = settle(call, options, contrastOptions)
+    if (this.logitBias && bias) return sigmoidContrastiveLoss(image, text, scale, bias, { groups })
     return contrastiveLoss(image, text, scale, { reduction: 'mean', groups })
   }
 

@@ -1,12 +1,12 @@
 // The common interface of CoCa, the dual encoder and the captioner: one pass over images and texts gives the inputs of their losses,
 // and the loss that is minimized is the weighted sum of these. Training in parts and evaluation use only this interface.
 
-import type { Module } from '../nn/index.ts'
+import type { Module, Parameter } from '../nn/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import type { Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import type { BlockOptions, CoCaConfig } from './config.ts'
-import type { PositivesOptions } from './contrastive.ts'
+import type { ContrastOptions, PositivesOptions } from './contrastive.ts'
 
 /** The inputs of the losses. Those that no computed loss needs are absent. */
 export interface LossInputs {
@@ -39,13 +39,15 @@ export interface LossWeights {
 export interface ImageTextModel extends Module {
   readonly config: BlockOptions & Pick<CoCaConfig, 'image' | 'text' | 'loss'>
   readonly lossWeights: LossWeights
+  /** bias of the logits of SigLIP's loss, a scalar */
+  readonly logitBias?: Parameter
   lossInputs(images: Tensor, ids: Tensor): LossInputs
   /** @param options.groups int32 [batch]: pairs with the same number are positives of each other */
   loss(images: Tensor, ids: Tensor, options?: PositivesOptions): ImageTextLoss
   /** λ_Con L_Con + λ_Cap L_Cap of the given losses */
   weigh(contrastive: Tensor | undefined, captioning: Tensor | undefined): ImageTextLoss
   /** L_Con of embeddings [batch, embedding], if λ_Con is not 0 */
-  contrastive?(image: Tensor, text: Tensor, scale: Tensor, options?: PositivesOptions): Tensor
+  contrastive?(image: Tensor, text: Tensor, scale: Tensor, options?: ContrastOptions): Tensor
   /** L_Cap of logits [batch, tokens, vocabulary], if λ_Cap is not 0 */
   captioning?(logits: Tensor, ids: Tensor): Tensor
 }

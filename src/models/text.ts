@@ -34,17 +34,17 @@ export interface TextFeatures extends TextTokens {
   readonly summary: Tensor
 }
 
-/** Options of attention: the mask if there is one, otherwise causal. */
-const sightOf = (mask: Tensor | undefined) => (mask ? { mask } : { causal: true })
+/** Options of attention: the mask if there is one, otherwise causal or not. */
+const sightOf = (mask: Tensor | undefined, causal = true) => (mask ? { mask } : { causal })
 
 /**
- * The lower layers of the decoder: causal over the text alone, with a learned [CLS] at its end, whose output is the text embedding
+ * The lower layers of the decoder: causal over the text alone (unless `causal` is false), with a learned [CLS] at its end, whose output is the text embedding
  * before projection. Ids int32 [batch, tokens] → text features.
  */
 export class UnimodalDecoder extends Module {
   readonly config: ResolvedText
   readonly embedding: Embedding
-  /** [width], or [class tokens, width] for more than one; absent if the summary is that of the highest id */
+  /** [width], or [class tokens, width] for more than one; absent if the summary is that of the highest id or the last position */
   readonly classToken?: Parameter
   readonly positions: Parameter // [context + class tokens, width], the last ones for [CLS]
   readonly blocks: TransformerBlock[]
@@ -81,7 +81,7 @@ export class UnimodalDecoder extends Module {
     }
     const { x, mask } = this.#see(embedded, ids)
     const tokens = x.slice([{}, { stop: length }])
-    const summary = this.classToken ? this.#summary(x, length) : this.norm.forward(atHighest(x, ids))
+    const summary = this.classToken ? this.#summary(x, length) : this.norm.forward(this.#withoutClass(x, ids))
     if (padMask !== 'both') return { tokens, summary }
     return { tokens, summary, mask: mask?.slice([{}, {}, { stop: length }, { stop: length }]) }
   }
@@ -97,6 +97,10 @@ export class UnimodalDecoder extends Module {
     return this.config.summary === 'class' ? this.config.classTokens : 0
   }
 
+  #withoutClass(x: Tensor, ids: Tensor): Tensor {
+    return this.config.summary === 'last' ? x.slice([{}, ids.shape[1] - 1]) : atHighest(x, ids)
+  }
+
   /** The normalised output of [CLS], or the mean of several: [batch, width] */
   #summary(x: Tensor, length: number): Tensor {
     if (this.config.classTokens === 1) return this.norm.forward(x.slice([{}, length]))
@@ -107,7 +111,7 @@ export class UnimodalDecoder extends Module {
   #see(embedded: Tensor, ids: Tensor): { readonly x: Tensor; readonly mask?: Tensor } {
     const length = embedded.shape[1]
     const mask = this.#mask(ids, length, length)
-    const sight = sightOf(mask)
+    const sight = sightOf(mask, this.config.causal)
     return { x: sequence(embedded, this.blocks, (y, block) => block.forward(y, sight)), mask }
   }
 
@@ -124,7 +128,7 @@ export class UnimodalDecoder extends Module {
     return this.embedding.forward(ids).add(this.positions.slice([{ start: seen, stop: seen + ids.shape[1] }]))
   }
 
-  /** Mask of [text, CLS], causal and without padding: the last `queries` of the first `keys` positions; class tokens are the last ones. */
+  /** Mask of [text, CLS], causal if the text is and without padding: the last `queries` of the first `keys` positions; class tokens are the last ones. */
   #mask(ids: Tensor, queries: number, keys: number): Tensor | undefined {
     const { pad, padMask } = this.config
     if (pad === undefined || padMask === 'none') return undefined
@@ -135,7 +139,9 @@ export class UnimodalDecoder extends Module {
     const parts = padMask === 'unimodalLate' ? [classToken, isText] : [isText, classToken]
     const row = count === 0 ? isText : concat(parts, 1)
     const isSeen = row.slice([{}, { stop: keys }]).reshape([batch, 1, 1, keys])
-    return causalMask(queries, keys, ids).logicalAnd(isSeen)
+    return this.config.causal
+      ? causalMask(queries, keys, ids).logicalAnd(isSeen)
+      : isSeen.expand([batch, 1, queries, keys])
   }
 
   #check(ids: Tensor): readonly number[] {

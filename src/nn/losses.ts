@@ -1,4 +1,4 @@
-// The three losses of natural-language supervision (CoCa, section 3.1). The reduction is an argument of every loss: the
+// The three losses of natural-language supervision (CoCa, section 3.1), and SigLIP's, which compares each pair alone. The reduction is an argument of every loss: the
 // weights between losses have a meaning only together with it.
 
 import { concat, crossEntropy, type Reduction, where } from '../autograd/index.ts'
@@ -60,17 +60,55 @@ export function contrastiveLoss(
   const call = 'contrastiveLoss(image, text, scale, options)'
   checkArguments(call, [is.tensor, is.tensor, is.operand], [image, text, scale])
   const { groups, reduction } = settle(call, options, contrastiveOptions)
-  if (!sameShape(image.shape, text.shape) || image.rank !== 2)
-    throw new ShapeError(
-      `contrastiveLoss: images ${show(image.shape)} and texts ${show(text.shape)} must both be [batch, width]`,
-      image.shape,
-      text.shape,
-    )
+  checkPairs('contrastiveLoss', image, text)
   const [batch] = image.shape
   const logits = image.matmul(text.transpose()).mul(scale) // [image, text]
   const target = groups ? groups.unsqueeze(1).equal(groups.unsqueeze(0)) : arange(0, batch, 1, { device: image.device })
   const total = classificationLoss(logits, target).add(classificationLoss(logits.transpose(), target))
   return reduction === 'sum' ? total : total.mul(0.5)
+}
+
+function checkPairs(call: string, image: Tensor, text: Tensor): void {
+  if (!sameShape(image.shape, text.shape) || image.rank !== 2)
+    throw new ShapeError(
+      `${call}: images ${show(image.shape)} and texts ${show(text.shape)} must both be [batch, width]`,
+      image.shape,
+      text.shape,
+    )
+}
+
+export interface SigmoidContrastiveOptions {
+  /** int32 [batch]: pairs with the same number are positives of each other */
+  readonly groups?: Tensor
+}
+const sigmoidContrastiveOptions = { groups: is.optional(is.indices) } satisfies Settings<SigmoidContrastiveOptions>
+
+/**
+ * SigLIP's loss (Zhai et al. 2023, arXiv 2303.15343): -1/n Σ_ij log σ(z_ij (scale · x_i·y_j + bias)), z_ij = 1 if text j belongs to image
+ * i and -1 otherwise. n is the number of images, not of pairs.
+ * @param image embeddings of unit length, [batch, width]
+ * @param text embeddings of unit length, [batch, width]; row i belongs to image i
+ * @param scale 1 / temperature, a scalar
+ * @param bias a scalar; because most pairs do not belong together, it begins at -10 in the paper
+ * @throws ShapeError if the embeddings are not pairs
+ */
+export function sigmoidContrastiveLoss(
+  image: Tensor,
+  text: Tensor,
+  scale: Tensor | number,
+  bias: Tensor | number,
+  options?: SigmoidContrastiveOptions,
+): Tensor {
+  const call = 'sigmoidContrastiveLoss(image, text, scale, bias, options)'
+  checkArguments(call, [is.tensor, is.tensor, is.operand, is.operand], [image, text, scale, bias])
+  const { groups } = settle(call, options, sigmoidContrastiveOptions)
+  checkPairs('sigmoidContrastiveLoss', image, text)
+  const [batch] = image.shape
+  const logits = image.matmul(text.transpose()).mul(scale).add(bias) // [image, text]
+  const of = groups ?? arange(0, batch, 1, { device: image.device })
+  const belongs = of.unsqueeze(1).equal(of.unsqueeze(0))
+  // -log σ(z x) = softplus(-z x)
+  return where(belongs, logits.neg(), logits).softplus().sum().div(batch)
 }
 
 export interface CaptioningOptions {

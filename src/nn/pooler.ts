@@ -8,7 +8,7 @@ import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type AttendOptions, MultiHeadAttention, ofWeights } from './attention.ts'
 import { normal } from './init.ts'
-import { LayerNorm } from './layers.ts'
+import { type Activation, isActivation, LayerNorm, MLP } from './layers.ts'
 import { Module } from './module.ts'
 import { type Parameter, parameter } from './parameter.ts'
 import { checkTokens } from './tokens.ts'
@@ -66,5 +66,53 @@ export class AttentionalPooler extends Module {
     const queries = this.queryNorm?.forward(this.queries) ?? this.queries
     const asked = queries.expand([tokens.shape[0], ...queries.shape])
     return this.norm.forward(this.attention.forward(asked, { memory, mask, onWeights }))
+  }
+}
+
+export interface LatentPoolerOptions {
+  /** width of the tokens and of the result */
+  readonly width: number
+  readonly heads: number
+  /** width inside the feed-forward layer; default 4 × width */
+  readonly hidden?: number
+  /** ε of the layer norm; default 1e-5 */
+  readonly normEpsilon?: number
+  readonly activation?: Activation
+}
+const latentPoolerOptions = {
+  width: is.count,
+  heads: is.number,
+  hidden: is.optional(is.count),
+  normEpsilon: 1e-5,
+  activation: isActivation,
+} satisfies Settings<LatentPoolerOptions>
+
+/**
+ * The MAP head of vision transformers (multi-head attention pooling; Zhai et al. 2022, arXiv 2106.04560), which SigLIP has: one learned
+ * query attends to all tokens, y = attention(query, tokens), and the result is y + MLP(LN y): [batch, tokens, width] → [batch, 1, width].
+ * The tokens are not normalised here.
+ */
+export class LatentPooler extends Module {
+  readonly query: Parameter // [1, width]
+  readonly attention: MultiHeadAttention
+  readonly norm: LayerNorm
+  readonly mlp: MLP
+
+  constructor(options: LatentPoolerOptions) {
+    super()
+    const settled = settle('new LatentPooler(options)', options, latentPoolerOptions)
+    const { width, heads, hidden = 4 * width, normEpsilon, activation } = settled
+    this.query = parameter([1, width], normal(width ** -0.5))
+    this.attention = new MultiHeadAttention({ width, heads })
+    this.norm = new LayerNorm(width, normEpsilon)
+    this.mlp = new MLP(width, hidden, activation)
+  }
+
+  forward(tokens: Tensor): Tensor {
+    checkArguments('pooler.forward(tokens)', [is.tensor], [tokens])
+    checkTokens('LatentPooler: tokens', tokens, this.attention.key.weight.shape[1])
+    const query = this.query.expand([tokens.shape[0], ...this.query.shape])
+    const y = this.attention.forward(query, { memory: tokens })
+    return y.add(this.mlp.forward(this.norm.forward(y)))
   }
 }

@@ -176,9 +176,11 @@ export async function loadOpenClip(path: string, model: OpenClipModel): Promise<
   const prefix = wrapperOf(file.names)
   // a CLIP with custom_text puts its text tower under a name of its own
   const custom = model instanceof DualEncoder && file.names.includes(`${prefix}text.ln_final.weight`)
-  const tensors = openClipTensors(model).map(tensor =>
-    custom && !/^(visual\.|logit_scale$)/.test(tensor.name) ? { ...tensor, name: `text.${tensor.name}` } : tensor,
-  )
+  const tensors = openClipTensors(model).map(tensor => {
+    if (!(model instanceof DualEncoder) || /^(visual\.|logit_)/.test(tensor.name)) return tensor
+    const bare = tensor.name.replace(/^text\./, '')
+    return { ...tensor, name: custom ? `text.${bare}` : bare }
+  })
   checkNames(file, prefix, tensors)
   const parameters = new Map<string, Parameter>(model.namedParameters())
   const bad: NonFiniteTensor[] = []

@@ -4,13 +4,13 @@
 import { concat } from '../autograd/index.ts'
 import { type CoCa, DualEncoder } from '../models/index.ts'
 
-import { Module, MultiHeadAttention, Parameter, type StateDict } from '../nn/index.ts'
+import { LatentPooler, Module, MultiHeadAttention, Parameter, type StateDict } from '../nn/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import type { Shape, Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 
-/** How an OpenCLIP tensor is made of parameters: equal, transposed, [out, in] with `in` split into axes, or stacked along rows. */
-type Form = 'same' | 'transposed' | 'kernel' | 'stacked'
+/** How an OpenCLIP tensor is made of parameters: equal, transposed, [out, in] with `in` split into axes, stacked along rows, or with a first axis of length 1. */
+type Form = 'same' | 'transposed' | 'kernel' | 'stacked' | 'one'
 
 const isModel = is.instance('a CoCa or a DualEncoder', Module)
 
@@ -25,10 +25,14 @@ export interface OpenClipTensor {
   readonly form: Form
 }
 
-type Row = readonly [theirs: string, ours: string, form?: Form]
+/** Several of ours are layers whose weights, and whose biases, are stacked. */
+type Row = readonly [theirs: string, ours: string | readonly string[], form?: Form]
 
 const under = (theirs: string, ours: string, rows: readonly Row[]): Row[] =>
-  rows.map(([a, b, form]) => [`${theirs}.${a}`, `${ours}.${b}`, form])
+  rows.map(([a, b, form]) => {
+    const inner = typeof b === 'string' ? `${ours}.${b}` : b.map(part => `${ours}.${part}`)
+    return [`${theirs}.${a}`, inner, form]
+  })
 
 const mlp = (norm: string, layer: string): Row[] => [
   ['ln_2', norm],
@@ -47,9 +51,39 @@ const cross: readonly Row[] = [
   ...mlp('mlpNorm', 'mlp'),
 ]
 
+const scale: readonly Row[] = [
+  ['logit_scale', 'logScale'],
+  ['logit_bias', 'logitBias'],
+]
+
+/** The vision transformer of timm with a MAP head. */
+const TIMM: readonly Row[] = [
+  ['pos_embed', 'encoder.positions', 'one'],
+  ['patch_embed.proj.weight', 'encoder.patches.projection.weight', 'kernel'],
+  ['patch_embed.proj.bias', 'encoder.patches.projection.bias'],
+  ...under('blocks.#', 'encoder.blocks.#', [
+    ['norm1', 'attentionNorm'],
+    ['attn.qkv', ['attention.query', 'attention.key', 'attention.value']],
+    ['attn.proj', 'attention.output'],
+    ['norm2', 'mlpNorm'],
+    ['mlp.fc1', 'mlp.up'],
+    ['mlp.fc2', 'mlp.down'],
+  ]),
+  ['norm', 'encoder.outputNorm'],
+  ...under('attn_pool', 'pooler', [
+    ['latent', 'query', 'one'],
+    ['q', 'attention.query'],
+    ['kv', ['attention.key', 'attention.value']],
+    ['proj', 'attention.output'],
+    ['norm', 'norm'],
+    ['mlp.fc1', 'mlp.up'],
+    ['mlp.fc2', 'mlp.down'],
+  ]),
+]
+
 /** The image tower without its pooler, and the scale: parameters, and modules with all of their parameters; # is the number of a layer. */
 const IMAGE: readonly Row[] = [
-  ['logit_scale', 'logScale'],
+  ...scale,
   ['visual.class_embedding', 'encoder.classToken'],
   ['visual.positional_embedding', 'encoder.positions'],
   ['visual.conv1.weight', 'encoder.patches.projection.weight', 'kernel'],
@@ -59,16 +93,26 @@ const IMAGE: readonly Row[] = [
   ['visual.ln_post', 'encoder.outputNorm'],
 ]
 
-/** A CLIP, whose text tower has no name of its own. */
-const CLIP: readonly Row[] = [
-  ...IMAGE,
-  ['visual.proj', 'imageProjection.weight', 'transposed'],
+/** The text tower of a CLIP, without its projection. */
+const TEXT: readonly Row[] = [
   ['token_embedding.weight', 'text.embedding.weight'],
   ['positional_embedding', 'text.positions'],
   ...under('transformer.resblocks.#', 'text.blocks.#', block),
   ['ln_final', 'text.norm'],
-  ['text_projection', 'textProjection.weight', 'transposed'],
 ]
+
+/** A CLIP. Its text tower has no name of its own, but with a tower of timm, as in all SigLIPs of OpenCLIP. */
+function clip(model: DualEncoder): readonly Row[] {
+  const projection: Row = model.textProjection.bias
+    ? ['text_projection', 'textProjection']
+    : ['text_projection', 'textProjection.weight', 'transposed']
+  const text = [...TEXT, projection]
+  if (!(model.pooler instanceof LatentPooler))
+    return [...IMAGE, ['visual.proj', 'imageProjection.weight', 'transposed'], ...text]
+  const image = TIMM.map(([a, b, form]): Row => [`visual.trunk.${a}`, b, form])
+  const own = text.map(([a, b, form]): Row => [`text.${a}`, b, form])
+  return [...scale, ...image, ['visual.head.proj', 'imageProjection'], ...own]
+}
 
 /** A CoCa. */
 const COCA: readonly Row[] = [
@@ -98,13 +142,14 @@ export type OpenClipModel = CoCa | DualEncoder
 export function openClipTensors(model: OpenClipModel): OpenClipTensor[] {
   checkArguments('openClipTensors(model)', [isModel], [model])
   const own = new Map(model.namedParameters())
-  return (model instanceof DualEncoder ? CLIP : COCA).flatMap(([theirs, ours, form]) => {
+  return (model instanceof DualEncoder ? clip(model) : COCA).flatMap(([theirs, ours, form]) => {
     const tensors: OpenClipTensor[] = []
     for (let layer = 0; ; layer++) {
-      const [name, path] = [theirs, ours].map(text => text.replace('#', String(layer)))
-      const rows = expand(name, path, at(model, path), form)
+      const [name, ...paths] = [theirs, ours].flat().map(text => text.replace('#', String(layer)))
+      const each = paths.map(path => expand(name, path, at(model, path), form))
+      const rows = paths.length === 1 ? each[0] : stacked(each)
       tensors.push(...rows.map(row => ({ ...row, shape: shapeOf(model, row, own) })))
-      if (rows.length === 0 || !ours.includes('#')) return tensors
+      if (rows.length === 0 || !theirs.includes('#')) return tensors
     }
   })
 }
@@ -112,6 +157,14 @@ export function openClipTensors(model: OpenClipModel): OpenClipTensor[] {
 /** The value at a path of fields. */
 const at = (model: Module, path: string): unknown =>
   path.split('.').reduce<unknown>((inner, field) => (inner ? Reflect.get(inner as object, field) : undefined), model)
+
+/** Tensors of several layers as one: the weights of all, and the biases. */
+const stacked = ([first, ...rest]: readonly Omit<OpenClipTensor, 'shape'>[][]): Omit<OpenClipTensor, 'shape'>[] =>
+  first.map(({ name, parameters }, i) => ({
+    name,
+    parameters: [...parameters, ...rest.flatMap(rows => rows[i].parameters)],
+    form: 'stacked',
+  }))
 
 /** The OpenCLIP tensors of a parameter or a module. */
 function expand(name: string, path: string, value: unknown, form: Form = 'same'): Omit<OpenClipTensor, 'shape'>[] {
@@ -135,6 +188,8 @@ function shapeOf(model: OpenClipModel, row: Omit<OpenClipTensor, 'shape'>, own: 
   switch (row.form) {
     case 'same':
       return first
+    case 'one':
+      return [1, ...first]
     case 'transposed':
       return first.toReversed()
     case 'kernel':
@@ -147,6 +202,7 @@ function shapeOf(model: OpenClipModel, row: Omit<OpenClipTensor, 'shape'>, own: 
 /** Converts an OpenCLIP tensor to the values of its parameters, in the order of the row. */
 export function fromOpenClipTensor({ form, parameters }: OpenClipTensor, value: Tensor): Tensor[] {
   if (form === 'transposed') return [value.transpose()]
+  if (form === 'one') return [value.squeeze(0)]
   if (form === 'kernel') return [value.reshape([value.shape[0], value.size / value.shape[0]])]
   return form === 'stacked' ? value.split(value.shape[0] / parameters.length) : [value]
 }
@@ -155,7 +211,7 @@ export function fromOpenClipTensor({ form, parameters }: OpenClipTensor, value: 
 export function toOpenClipTensor({ form, shape }: OpenClipTensor, values: readonly Tensor[]): Tensor {
   const [first] = values
   if (form === 'transposed') return first.transpose()
-  if (form === 'kernel') return first.reshape(shape)
+  if (form === 'kernel' || form === 'one') return first.reshape(shape)
   return form === 'stacked' ? concat(values) : first
 }
 

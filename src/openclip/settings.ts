@@ -44,6 +44,10 @@ export class JsonSettings {
     return value as T
   }
 
+  number(name: string, byDefault: number): number {
+    return this.#checked(name, byDefault, 'must be a number', Number.isFinite)
+  }
+
   positive(name: string, byDefault: number): number {
     return this.#checked(name, byDefault, 'must be a number above 0', x => x > 0)
   }

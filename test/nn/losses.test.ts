@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { grad, normalize } from '../../src/autograd/index.ts'
-import { captioningLoss, classificationLoss, contrastiveLoss } from '../../src/nn/index.ts'
+import { captioningLoss, classificationLoss, contrastiveLoss, sigmoidContrastiveLoss } from '../../src/nn/index.ts'
 import { full, ShapeError, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
 import { checkGradients } from '../../src/testing/index.ts'
 import { assertCloseNumbers, fc, runs, values } from '../support.ts'
@@ -120,6 +120,72 @@ describe('contrastive loss', () => {
       (error: unknown) => error instanceof ShapeError && /\[3, 4\] and texts \[2, 4\]/.test(error.message),
     )
     assert.throws(() => contrastiveLoss(zeros([4]), zeros([4]), 1, { reduction: 'sum' }), ShapeError)
+  })
+})
+
+describe('sigmoid contrastive loss', () => {
+  const batch = fc.integer({ min: 1, max: 5 })
+
+  test('equals a double loop over images and texts, with the positives of each group', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(3), { minLength: 1, maxLength: 5 }),
+        fc.boolean(),
+        fc.nat(1000),
+        (of, grouped, seed) => {
+          const n = of.length
+          const [image, text, scale, bias] = [unit([n, 3], seed), unit([n, 3], seed + 1), 5, -2]
+          const [xs, ys] = [rows(image), rows(text)]
+          const losses = xs.flatMap((x, i) =>
+            ys.map((y, j) => {
+              const logit = scale * sum(x.map((v, c) => v * y[c])) + bias
+              return Math.log1p(Math.exp((grouped ? of[i] === of[j] : i === j) ? -logit : logit))
+            }),
+          )
+          const found = sigmoidContrastiveLoss(image, text, scale, bias, { groups: grouped ? int(of) : undefined })
+          assertCloseNumbers([scalar(found)], [sum(losses) / n])
+        },
+      ),
+      runs(30),
+    )
+  })
+
+  test('is invariant to exchanging images and texts', () => {
+    fc.assert(
+      fc.property(batch, fc.nat(1000), (n, seed) => {
+        const [image, text] = [unit([n, 4], seed), unit([n, 4], seed + 1)]
+        const loss = (a: Tensor, b: Tensor) => scalar(sigmoidContrastiveLoss(a, b, 10, -3))
+        assertCloseNumbers([loss(text, image)], [loss(image, text)])
+      }),
+      runs(20),
+    )
+  })
+
+  test('has right first and second gradients for both embeddings, the scale and the bias', () => {
+    fc.assert(
+      fc.property(fc.constantFrom([0, 1, 2], [0, 1, 0]), fc.nat(1000), (of, seed) => {
+        checkGradients(
+          (image, text, scale, bias) =>
+            sigmoidContrastiveLoss(normalize(image), normalize(text), scale.exp(), bias, { groups: int([...of]) }),
+          [random([3, 2], seed), random([3, 2], seed + 1), tensor(0.5), tensor(-1)],
+          { order: 2 },
+        )
+      }),
+      runs(3),
+    )
+  })
+
+  test('stays finite at any scale, and so do its gradients', () => {
+    for (const dtype of ['float32', 'float64'] as const) {
+      const [image, text] = [unit([4, 3], 1).cast(dtype), unit([4, 3], 2).cast(dtype)]
+      const loss = (x: Tensor) => sigmoidContrastiveLoss(x, text, 1e6, -10)
+      assert.ok(Number.isFinite(scalar(loss(image))))
+      assert.ok(values(grad(loss)(image)).every(Number.isFinite))
+    }
+  })
+
+  test('throws with both shapes for images and texts that are not pairs', () => {
+    assert.throws(() => sigmoidContrastiveLoss(zeros([3, 4]), zeros([2, 4]), 1, 0), /\[3, 4\] and texts \[2, 4\]/)
   })
 })
 

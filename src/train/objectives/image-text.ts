@@ -193,25 +193,35 @@ type Contrasting = ImageTextModel & Required<Pick<ImageTextModel, 'contrastive'>
 
 /** L_Con of all images and texts, and its gradients. */
 function contrastiveOf(model: Contrasting, [image, text, groups]: readonly Tensor[]) {
-  const [loss, [byImage, byText, byLogScale]] = valueAndGrad(
-    (image: Tensor, text: Tensor, logScale: Tensor) => model.contrastive(image, text, logScale.exp(), { groups }),
-    { wrt: [0, 1, 2] },
-  )(image, text, model.logScale)
-  return { loss, byImage, byText, byLogScale }
+  const { logScale, logitBias } = model
+  if (!logitBias) {
+    const [loss, [byImage, byText, byLogScale]] = valueAndGrad(
+      (x: Tensor, y: Tensor, scale: Tensor) => model.contrastive(x, y, scale.exp(), { groups }),
+      { wrt: [0, 1, 2] },
+    )(image, text, logScale)
+    return { loss, byImage, byText, byLogScale }
+  }
+  const [loss, [byImage, byText, byLogScale, byBias]] = valueAndGrad(
+    (x: Tensor, y: Tensor, scale: Tensor, bias: Tensor) => model.contrastive(x, y, scale.exp(), { groups, bias }),
+    { wrt: [0, 1, 2, 3] },
+  )(image, text, logScale, logitBias)
+  return { loss, byImage, byText, byLogScale, byBias }
 }
 
-/** A function linear in a part's embeddings, with the gradient of L_Con; each part has an equal share of the scale's gradient. */
+/** A function linear in a part's embeddings, with the gradient of L_Con; each part has an equal share of the gradients of scale and bias. */
 const linearized = (
   model: Contrasting,
   { image, text }: { readonly image: Tensor; readonly text: Tensor },
   { value, rows }: Gathered<ReturnType<typeof contrastiveOf>>,
   parts: number,
-): Tensor =>
-  image
+): Tensor => {
+  const linear = image
     .mul(value.byImage.slice(rows))
     .sum()
     .add(text.mul(value.byText.slice(rows)).sum())
     .add(model.logScale.mul(value.byLogScale.div(parts)))
+  return model.logitBias && value.byBias ? linear.add(model.logitBias.mul(value.byBias.div(parts))) : linear
+}
 
 /** Embeddings of a part, if L_Con needs them. With dropout the decoder also draws random numbers, so it runs as well. */
 function embed(model: ImageTextModel, images: Tensor, ids: Tensor): { image?: Tensor; text?: Tensor } {
