@@ -15,12 +15,4 @@ export { GoldenError } from './golden.ts'
 export * from './model.ts'
 export type { Preprocessing } from './preprocessing.ts'
 export { type AgreementCheck, agreement } from './verify.ts'
-export {
-  EncoderError,
-  type EncoderSettings,
-  encoderSourceOf,
-  type OpenedEncoder,
-  openEncoder,
-  PretrainedEncoder,
-  readEncoderSettings,
-} from './vision.ts'
+export { EncoderError, type EncoderSettings, type OpenedEncoder, openEncoder, PretrainedEncoder } from './vision.ts'

@@ -105,7 +105,7 @@ test("a run starts from a checkpoint in OpenCLIP's format, and a step in parts e
     image: { size: 8, patch: 4, width: 8, layers: 1, heads: 2, classToken: true, inputNorm: true, patchBias: false },
     text: {
       ...{ vocabulary: 64, context: 6, width: 8, heads: 2, unimodalLayers: 1, multimodalLayers: 1, pad: 0 },
-      ...{ padMask: 'unimodal', padIsWord: true, classPosition: 'next' },
+      ...{ padMask: 'unimodalLate', padIsWord: true, classPosition: 'next' },
       multimodal: { memoryNorm: true, selfMlp: true, outputBias: false },
     },
     pooler: { arrangement: 'shared', queries: 3, heads: 2, queryNorm: true },
