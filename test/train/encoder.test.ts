@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
 import { resizeGrid } from '../../src/nn/index.ts'
-import { openClip, openEncoder } from '../../src/openclip/index.ts'
+import { openClip, openEncoder, saveOpenClip } from '../../src/openclip/index.ts'
 import { device, type Tensor } from '../../src/tensor/index.ts'
 import {
   checkRunConfig,
@@ -21,7 +21,7 @@ import {
 } from '../../src/train/index.ts'
 import { temporaryFolder } from '../data/folder.ts'
 import { coca, small } from '../models/small.ts'
-import { pictures, tinyConfig, tinyModel } from './tiny.ts'
+import { pictures, tinyConfig, tinyJson, tinyModel } from './tiny.ts'
 
 const golden = (name: string) => new URL(`../golden/${name}`, import.meta.url).pathname
 const numbers = (x: Tensor): number[] => [...x.dataSync()]
@@ -160,4 +160,40 @@ test('a checkpoint without a configuration is read by the name of its architectu
   const json = { from: file, architecture: 'coca_ViT-B-32', tokenizer: 'words.json', data, steps: 0 }
   const whole = checkRunConfig(await withOrigin(json)) as RunConfig<'coca'>
   assert.deepEqual([whole.model.text.vocabulary, whole.model.image.width], [49408, 768])
+})
+
+test('a run of a dual encoder starts from a CLIP of OpenCLIP', async t => {
+  const folder = await temporaryFolder(t)
+  const image = {
+    size: 8,
+    patch: 4,
+    width: 8,
+    layers: 1,
+    heads: 2,
+    classToken: true,
+    inputNorm: true,
+    patchBias: false,
+  }
+  const text = { vocabulary: 64, context: 6, width: 8, heads: 2, unimodalLayers: 1, multimodalLayers: 0, pad: 0 }
+  const made = await train(
+    join(folder, 'made'),
+    checkRunConfig({
+      ...tinyJson(data, { steps: 1, family: 'dual-encoder' }),
+      model: {
+        image: { ...image, outputNorm: true },
+        text: { ...text, padIsWord: true, padMask: 'none', summary: 'highest' },
+        summary: 'class',
+        embedding: 6,
+      },
+    }) as unknown as RunConfig<'dual-encoder'>,
+  )
+  const released = join(folder, 'released')
+  await saveOpenClip(released, { model: made.model })
+  const json = { from: released, tokenizer: join(made.folder, 'tokenizer.json'), data, steps: 0, batchSize: 3 }
+  const config = checkRunConfig(await withOrigin(json)) as RunConfig<'dual-encoder'>
+  assert.deepEqual([config.family, config.model.summary], ['dual-encoder', 'class'])
+  const { model } = await train(join(folder, 'run'), config)
+  const state = model.stateDict()
+  for (const [name, value] of made.model.namedParameters())
+    assert.deepEqual(numbers(state.get(name)!), numbers(value), name)
 })
