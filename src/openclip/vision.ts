@@ -256,29 +256,36 @@ function rowsOf({ source, file, prefix }: Found): Row[] {
   const given = new Set(file.names)
   const rows: Row[] = []
   const add = (theirs: string, ours: readonly string[]) => rows.push({ theirs: prefix + theirs, ours })
-  const both = (theirs: string, ours: string, optional = false) => {
+  const has = (name: string) => given.has(prefix + name)
+  const both = (theirs: string, ours: readonly string[]) => {
     for (const field of ['weight', 'bias'])
-      if (!optional || given.has(`${prefix}${theirs}.${field}`))
-        add(
-          `${theirs}.${field}`,
-          ours.split(',').map(name => `${name}.${field}`),
-        )
+      add(
+        `${theirs}.${field}`,
+        ours.map(name => `${name}.${field}`),
+      )
+  }
+  // of a norm of another kind one of the two is missing, which is an error
+  const norm = (theirs: string, ours: string) => {
+    if (has(`${theirs}.weight`) || has(`${theirs}.bias`)) both(theirs, [ours])
   }
   add(`${names.patches}.weight`, ['patches.projection.weight'])
-  if (given.has(`${prefix}${names.patches}.bias`)) add(`${names.patches}.bias`, ['patches.projection.bias'])
-  if (given.has(prefix + names.classToken)) add(names.classToken, ['classToken'])
+  if (has(`${names.patches}.bias`)) add(`${names.patches}.bias`, ['patches.projection.bias'])
+  if (has(names.classToken)) add(names.classToken, ['classToken'])
   add(names.positions, ['positions'])
-  if (names.inputNorm !== undefined) both(names.inputNorm, 'inputNorm', true)
-  for (let i = 0; file.names.some(name => name.startsWith(`${prefix}${names.layer.replace('#', String(i))}.`)); i++)
+  if (names.inputNorm !== undefined) norm(names.inputNorm, 'inputNorm')
+  const [list] = names.layer.split('#')
+  const layers = new Set(
+    file.names
+      .filter(name => name.startsWith(prefix + list))
+      .map(name => name.slice((prefix + list).length).split('.')[0]),
+  )
+  for (let i = 0; layers.has(String(i)); i++)
     for (const [ours, theirs] of Object.entries(names.inLayer))
       both(
-        `${names.layer.replace('#', String(i))}.${theirs}`,
-        ours
-          .split(',')
-          .map(name => `blocks.${i}.${name}`)
-          .join(),
+        `${list}${i}.${theirs}`,
+        ours.split(',').map(name => `blocks.${i}.${name}`),
       )
-  both(names.outputNorm, 'outputNorm', true)
+  norm(names.outputNorm, 'outputNorm')
   return rows
 }
 

@@ -116,6 +116,8 @@ describe('what an encoder here does not have is refused by its name', () => {
     ['a distillation token', x => x.set('dist_token', ones(1, 1, 24)), /a distillation token/],
     ['no bias of qkv', x => x.delete('blocks.1.attn.qkv.bias'), /has no blocks\.1\.attn\.qkv\.bias: qkv_bias = false/],
     ['RMS norms', x => x.delete('blocks.0.norm1.bias'), /has no blocks\.0\.norm1\.bias/],
+    ['a last norm without a bias', x => x.delete('norm.bias'), /has no norm\.bias/],
+    ['a last norm without a weight', x => x.delete('norm.weight'), /has no norm\.weight/],
     ['another tensor', x => x.set('blocks.0.mlp.fc1_g.weight', ones(2)), /has blocks\.0\.mlp\.fc1_g\.weight: a plain/],
     ['positions without the class token', x => x.set('pos_embed', ones(1, 16, 24)), /16 positions.*no_embed_class/],
     ['another width of a layer', x => x.set('blocks.1.mlp.fc1.weight', ones(12, 24)), /blocks\.1\.mlp\.fc1\.weight/],
