@@ -6,6 +6,7 @@ import {
   describeCheck,
   type EvaluationMetrics,
   type GuardMetrics,
+  type Initialization,
   type StepMetrics,
   type TrainingStart,
   type TrainOptions,
@@ -19,6 +20,17 @@ const SECONDS_BETWEEN_LINES = 5
 const SKIPPED_SHOWN = 10
 
 const digits = (value: number) => value.toPrecision(3)
+
+/** What a new run has from another model, and what is left over of both. */
+function initialized(from: string, { copied, resized, fresh, unused }: Initialization): string {
+  const count = copied.length + resized.length
+  const parts = (names: readonly string[]) => [...new Set(names.map(name => name.split('.')[0]))].join(', ')
+  return [
+    `${count} parameters from ${from}${resized.length > 0 ? ` (interpolated: ${resized.join(', ')})` : ''}`,
+    ...(fresh.length > 0 ? [`${fresh.length} initialized at random (${parts(fresh)})`] : []),
+    ...(unused.length > 0 ? [`not used of it: ${parts(unused)}`] : []),
+  ].join('; ')
+}
 
 export class TrainingProgress
   implements
@@ -68,6 +80,7 @@ export class TrainingProgress
       [
         `${folder}: ${model.parameterCount().toLocaleString('en')} parameters on ${device}`,
         `${images.train?.toLocaleString('en') ?? 'shards of'} training images, ${images.validation.toLocaleString('en')} held out`,
+        ...(start.initialization && config.from ? [initialized(config.from, start.initialization)] : []),
         `${steps} steps of ${config.batchSize} images${stepsPerEpoch === undefined ? '' : `, ${stepsPerEpoch} per epoch`}${from}`,
         ...changes.map(change => `changed since the run was last started: ${change}`),
       ].join('\n'),

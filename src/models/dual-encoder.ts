@@ -55,7 +55,7 @@ export class DualEncoder extends Module implements ImageTextModel {
     const settings = resolveDualEncoder(config)
     const { image, text, summary, projection, embedding, activation, dropout, temperature } = settings
     this.config = config
-    demandWeights(dualEncoderParts({ image, text, summary, embedding }))
+    demandWeights(dualEncoderParts(settings))
     this.encoder = new VisionTransformer(image, { activation, dropout })
     if (summary === 'pooler')
       this.pooler = new AttentionalPooler({ queries: 1, width: image.width, heads: image.heads })

@@ -46,7 +46,7 @@ interface SizedText {
   readonly hidden: number
   readonly unimodalLayers: number
   readonly multimodalLayers: number
-  readonly summary: 'class' | 'highest'
+  readonly summary: 'class' | 'highest' | 'last'
   readonly classTokens: number
   readonly multimodal: {
     readonly hidden: number
@@ -144,14 +144,26 @@ export function cocaParts(settings: Pooled & { readonly embedding: number }): Pa
   ]
 }
 
+/** A LatentPooler. */
+const latentPoolerParts = ({ width, hidden }: SizedImage): Parts[] => [
+  once(width, ...attention(width), ...norm(width), ...mlp(width, hidden)),
+]
+
 /** A DualEncoder. */
-export const dualEncoderParts = (
-  settings: Towers & { readonly embedding: number; readonly summary: 'pooler' | 'class' },
-): Parts[] => {
-  const { image, text, summary, embedding } = settings
+export function dualEncoderParts(
+  settings: Towers & {
+    readonly embedding: number
+    readonly summary: 'pooler' | 'class' | 'latent'
+    readonly projection: { readonly image: boolean; readonly textBias: boolean }
+    readonly contrast: 'softmax' | 'sigmoid'
+  },
+): Parts[] {
+  const { image, text, summary, projection, contrast, embedding } = settings
   return [
     ...[...encoderParts(image), ...unimodalParts(text), ...poolerParts(summary === 'pooler' ? 1 : 0, image.width)],
-    once(image.width * embedding, text.width * embedding, 1),
+    ...(summary === 'latent' ? latentPoolerParts(image) : []),
+    once(...(projection.image ? [image.width * embedding] : []), ...linear(text.width, embedding, projection.textBias)),
+    once(...(contrast === 'sigmoid' ? [1, 1] : [1])),
   ]
 }
 

@@ -15,6 +15,7 @@ import {
   presets,
 } from '../models/index.ts'
 import { ConfigError } from '../nn/index.ts'
+import { openClipArchitectureNames } from '../openclip/index.ts'
 import { OptionsError } from '../tensor/index.ts'
 
 /** An invalid setting: its path of fields, and the reason. */
@@ -70,6 +71,13 @@ const common = {
    * model's settings, the tokenizer and the normalisation
    */
   from: z.string(fail('must be a path')).min(1, fail('must be a path')).optional(),
+  /**
+   * 'encoder': only the image encoder is copied from there, which may then also be a vision transformer of timm or Hugging Face; in a
+   * file it gives the defaults of the encoder's settings and of the normalisation
+   */
+  part: oneOf('encoder').optional(),
+  /** OpenCLIP's name for the architecture of a checkpoint without a configuration beside it */
+  architecture: oneOf(...openClipArchitectureNames).optional(),
   /** parts that are not copied from there: names of modules or parameters, such as contrastivePooler */
   fresh: z.array(z.string(fail('must be a name')), fail('must be a list of names')).default([]),
   /** parts that are not trained: names too, and ranges of layers such as encoder.blocks.0-5 */
@@ -348,10 +356,11 @@ function lengthProblems({ steps, epochs }: RunConfig): ConfigProblem[] {
   return []
 }
 
-/** `fresh` applies only if the other weights are copied. */
-function originProblems({ from, fresh }: RunConfig): ConfigProblem[] {
-  if (from !== undefined || fresh.length === 0) return []
-  return [{ field: 'fresh', reason: 'has no effect without from' }]
+/** Settings that apply only if the weights of another model are copied. */
+function originProblems({ from, fresh, part, architecture }: RunConfig): ConfigProblem[] {
+  if (from !== undefined) return []
+  const given = Object.entries({ fresh: fresh.length > 0, part, architecture }).filter(([, value]) => value)
+  return given.map(([field]) => ({ field, reason: 'has no effect without from' }))
 }
 
 /** Settings that the optimizer does not have, which would be silently ignored. */

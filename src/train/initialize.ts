@@ -1,10 +1,12 @@
 // Finetuning: initializes a model with the weights of another one, and freezes parts of it. Parameters with the same name and shape
 // are copied; positions for another image size are interpolated, and those for shorter texts are cut; all others must be listed
-// in `fresh`.
+// in `fresh`. Or only the encoder is copied, whose settings must then be the same.
 
 import { concat, noGrad } from '../autograd/index.ts'
 import { DataError } from '../io/index.ts'
-import { type Module, type Parameter, resizeGrid } from '../nn/index.ts'
+import { resolveVisionTransformer } from '../models/config.ts'
+import type { VisionTransformerConfig } from '../models/index.ts'
+import { type Activation, type Module, type Parameter, resizeGrid } from '../nn/index.ts'
 import { matchesPath } from '../nn/parameter-source.ts'
 import { firstFew } from '../tensor/first-few.ts'
 import { sameShape, show, type Tensor } from '../tensor/index.ts'
@@ -27,20 +29,34 @@ export interface Initialization {
 export interface InitializeOptions {
   /** parts that keep the values they have, as paths for {@link parameterPaths}; default none */
   readonly fresh?: readonly string[]
+  /** 'encoder': only the image encoder is copied, and everything else keeps the values it has; default all parts */
+  readonly part?: InitializedPart
   /** the name of the source in an error */
   readonly file?: string
 }
-const initializeOptions = { fresh: [], file: is.optional(is.text) } satisfies Settings<InitializeOptions>
+const initializeOptions = {
+  fresh: [],
+  part: is.optional(is.oneOf<InitializedPart>('encoder')),
+  file: is.optional(is.text),
+} satisfies Settings<InitializeOptions>
+
+/** A part of a model that can be copied on its own. */
+export type InitializedPart = 'encoder'
 
 /**
  * Copies another model's weights into a model.
  * @param options.fresh parts that keep the values they have, as paths for {@link parameterPaths}
- * @throws InitializationError naming parameters without a counterpart, or with one of another shape; then nothing is copied
+ * @throws InitializationError naming parameters without a counterpart, or with one of another shape, and with options.part the
+ *   settings of the encoders that differ; then nothing is copied
  */
 export function initializeFrom(model: Module, source: Module, options?: InitializeOptions): Initialization {
-  const { fresh, file } = settle('initializeFrom(model, source, options)', options, initializeOptions)
+  const { fresh, part, file } = settle('initializeFrom(model, source, options)', options, initializeOptions)
   const given = new Map<string, Parameter>(source.namedParameters())
   const own = parameterPaths(model, fresh, { setting: 'fresh', file })
+  if (part !== undefined) {
+    checkEncoders(source, model, file)
+    for (const [name] of model.namedParameters()) if (!matchesPath(name, part)) own.add(name)
+  }
   const assignments: [parameter: Parameter, value: () => Tensor][] = []
   const [copied, resized, problems]: string[][] = [[], [], []]
   for (const [name, parameter] of model.namedParameters()) {
@@ -69,6 +85,30 @@ export function initializeFrom(model: Module, source: Module, options?: Initiali
   return { copied, resized, fresh: [...own], unused: [...given.keys()].filter(name => !names.has(name)) }
 }
 
+/** The settings of an encoder that decide what it computes, except the size of its images, whose positions are interpolated. */
+export const ENCODER_SETTINGS = [
+  ...(['patch', 'width', 'layers', 'heads', 'hidden', 'classToken', 'inputNorm', 'outputNorm'] as const),
+  ...(['patchBias', 'normEpsilon', 'activation'] as const),
+] satisfies (keyof VisionTransformerConfig)[]
+
+/** @throws InitializationError naming the settings of the encoders that differ, with the values to write */
+function checkEncoders(source: Module, model: Module, file: string | undefined): void {
+  const [theirs, own] = [source, model].map(each => {
+    if (!seesPictures(each)) throw new InitializationError('has no encoder of images', { file })
+    const { image, activation = 'gelu' } = each.config
+    const settled = resolveVisionTransformer('initializeFrom(model, source)', image)
+    return { ...settled, activation: settled.activation ?? activation }
+  })
+  const differing = ENCODER_SETTINGS.filter(name => theirs[name] !== own[name])
+  if (differing.length === 0) return
+  const found = differing.map(name => `image.${name} is ${theirs[name]} there, but ${own[name]} here`)
+  const values = JSON.stringify({ image: Object.fromEntries(differing.map(name => [name, theirs[name]])) })
+  throw new InitializationError(
+    `the encoders have different settings: ${found.join('; ')}. Write ${values} in the settings of the model`,
+    { file },
+  )
+}
+
 /** Computes a parameter's value from its counterpart; undefined if they do not fit. */
 function fitted(
   name: string,
@@ -93,7 +133,9 @@ const classTokens = (model: Module): number =>
   (model as { readonly config?: { readonly text?: { readonly classTokens?: number } } }).config?.text?.classTokens ?? 1
 
 /** A model with a vision transformer, whose positions form a grid of patches. */
-type Seeing = Module & { readonly config: { readonly image: { readonly size: number; readonly patch: number } } }
+type Seeing = Module & {
+  readonly config: { readonly image: VisionTransformerConfig; readonly activation?: Activation }
+}
 
 const seesPictures = (model: Module): model is Seeing => {
   const { config } = model as Partial<Seeing>

@@ -3,9 +3,16 @@
 import { type ImagePixels, readTokenizer } from '../data/index.ts'
 import type { Normalized } from '../evaluate/index.ts'
 import { DataError } from '../io/index.ts'
-import { hasTexts } from '../models/config.ts'
-import { settingsFor } from '../models/families.ts'
-import { type FamilyModels, type FamilyName, familyNames } from '../models/index.ts'
+import { hasTexts, resolveVisionTransformer } from '../models/config.ts'
+import { presetFor, settingsFor } from '../models/families.ts'
+import {
+  type FamilyModels,
+  type FamilyName,
+  familyNames,
+  type PresetName,
+  presets,
+  type VisionTransformerConfig,
+} from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
 import { readOpenClipSettings } from '../openclip/checkpoint.ts'
 import {
@@ -14,10 +21,12 @@ import {
   openClip,
   openClipArchitectureNames,
 } from '../openclip/index.ts'
+import { encoderSourceOf, openEncoder, readEncoderSettings } from '../openclip/vision.ts'
 import { listed } from '../tensor/given.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { mergeSettings, type RunModels } from './config.ts'
+import { mergeSettings, RunConfigError, type RunModels } from './config.ts'
+import { ENCODER_SETTINGS, type InitializedPart } from './initialize.ts'
 import { isFamily, isWeights, type OpenRunOptions, openRun } from './run.ts'
 import { type Named, RunFolder } from './run-folder.ts'
 
@@ -57,9 +66,7 @@ export async function openModel<F extends FamilyName = 'coca'>(
   const given = options as OpenModelOptions | undefined
   const settled = settle('openModel(path, options)', given, openModelOptions)
   const { step, tokenizer, family, weights, architecture } = settled
-  if (await new RunFolder(path).isRun()) {
-    if (architecture)
-      throw new DataError(`is a run, whose architecture is known: leave out ${architecture}`, { file: path })
+  if (await isRun(path, architecture)) {
     const run = await openRun(path, { step, family, weights })
     return { ...run, family: run.config.family } as unknown as OpenedModel<F>
   }
@@ -84,13 +91,50 @@ export async function openModel<F extends FamilyName = 'coca'>(
   return found as unknown as OpenedModel<F>
 }
 
-/** The model of a run or of a checkpoint of OpenCLIP, its family, and the names of its classes if it is a classifier. @throws as {@link openModel} */
-export async function openWeights(
-  path: string,
-): Promise<{ readonly family: FamilyName; readonly model: Module; readonly classes?: readonly string[] }> {
-  if (!(await new RunFolder(path).isRun())) return openClip(path, { family: OPENCLIP_FAMILIES })
-  const run = await openRun(path, { family: familyNames })
-  return { ...run, family: run.config.family }
+/** Whether a path is a run. @throws DataError if the name of an architecture is given for one */
+async function isRun(path: string, architecture?: OpenClipArchitecture): Promise<boolean> {
+  if (!(await new RunFolder(path).isRun())) return false
+  if (architecture)
+    throw new DataError(`is a run, whose architecture is known: leave out ${architecture}`, { file: path })
+  return true
+}
+
+/** Which weights are read, and of what. */
+interface WeightsOptions {
+  readonly part?: InitializedPart
+  readonly architecture?: OpenClipArchitecture
+}
+
+/** The source of the weights of a new run. */
+export interface Weights {
+  /** undefined of an encoder on its own */
+  readonly family?: FamilyName
+  readonly model: Module
+  /** the names of its classes, of a classifier */
+  readonly classes?: readonly string[]
+  /** names of tensors in its file that the model does not have */
+  readonly unused?: readonly string[]
+}
+
+/** The model of a run or of a checkpoint of OpenCLIP; with `part` also a vision transformer. @throws as {@link openModel} */
+export async function openWeights(path: string, { part, architecture }: WeightsOptions = {}): Promise<Weights> {
+  if (await isRun(path, architecture)) {
+    const run = await openRun(path, { family: familyNames })
+    return { ...run, family: run.config.family }
+  }
+  if (part && !architecture && (await encoderSourceOf(path))) return openEncoder(path)
+  return notAnEncoder(path, openClip(path, { family: OPENCLIP_FAMILIES, architecture }))
+}
+
+/** What is read as a checkpoint of OpenCLIP, with advice in the error if it is an encoder on its own. */
+async function notAnEncoder<T>(path: string, read: Promise<T>): Promise<T> {
+  try {
+    return await read
+  } catch (error) {
+    if (!(await encoderSourceOf(path).catch(() => undefined))) throw error
+    const reason = 'is a vision transformer, which is only an encoder: copy it with --part encoder, or the setting part'
+    throw new DataError(reason, { file: path, cause: error })
+  }
 }
 
 /** The defaults that a run takes from the model that it is finetuned from. */
@@ -108,20 +152,26 @@ export interface OriginOptions {
   readonly tokenizer?: string
   /** whether texts are needed; default true */
   readonly texts?: boolean
+  /** OpenCLIP's name for the architecture of a checkpoint without a configuration */
+  readonly architecture?: OpenClipArchitecture
 }
-const originOptions = { tokenizer: is.optional(is.text), texts: true } satisfies Settings<OriginOptions>
+const originOptions = {
+  tokenizer: is.optional(is.text),
+  texts: true,
+  architecture: openModelOptions.architecture,
+} satisfies Settings<OriginOptions>
 
 /** The settings of a model that {@link openModel} opens, without its weights. */
 export async function readOrigin(path: string, options?: OriginOptions): Promise<Origin> {
-  const { tokenizer, texts } = settle('readOrigin(path, options)', options, originOptions)
-  const run = new RunFolder(path)
-  if (await run.isRun()) {
+  const { tokenizer, texts, architecture } = settle('readOrigin(path, options)', options, originOptions)
+  if (await isRun(path, architecture)) {
+    const run = new RunFolder(path)
     const { config } = await run.settings()
     const { family, model, normalize, pixels } = config
     const own = hasTexts(config) ? run.tokenizerFile : undefined
     return { family, model, tokenizer: tokenizer ?? own, normalize, pixels }
   }
-  const settings = await readOpenClipSettings(path, { family: OPENCLIP_FAMILIES })
+  const settings = await notAnEncoder(path, readOpenClipSettings(path, { family: OPENCLIP_FAMILIES, architecture }))
   const { family, model, preprocessing, tokenizerFiles } = settings
   const { mean, std } = preprocessing
   const words = texts ? tokenizerFile(path, tokenizerFiles, tokenizer) : undefined
@@ -130,15 +180,20 @@ export async function readOrigin(path: string, options?: OriginOptions): Promise
 
 /**
  * Settings of a run, with defaults from the model that it is finetuned from, if any. A run of another family takes the settings that
- * its family has.
- * @throws as {@link readOrigin}
+ * its family has. With `part: 'encoder'` only the settings of the encoder and of the pixels come from there.
+ * @throws as {@link readOrigin}; RunConfigError naming settings of an encoder that must be those of the other one
  */
 export async function withOrigin(json: unknown): Promise<unknown> {
   const { from, model = {}, tokenizer, ...others } = json as Record<string, unknown>
+  const { architecture: name, part } = others
   if (typeof from !== 'string' || from === '') return json
+  const architecture = name as OpenClipArchitecture | undefined
+  if (name !== undefined && !openClipArchitectureNames.includes(name as OpenClipArchitecture)) return json
+  if (part !== undefined)
+    return part === 'encoder' ? withEncoder(json as Record<string, unknown>, from, architecture) : json
   const texts = !(isFamilyName(others.family) && !hasTexts({ family: others.family }))
   const given = typeof tokenizer === 'string' ? tokenizer : undefined
-  const origin = await readOrigin(from, { tokenizer: given, texts })
+  const origin = await readOrigin(from, { tokenizer: given, texts, architecture })
   const { normalize, pixels } = origin
   const family = others.family ?? origin.family
   if (!isFamilyName(family)) return json
@@ -152,6 +207,54 @@ export async function withOrigin(json: unknown): Promise<unknown> {
     ...(words !== undefined && { tokenizer: words }),
     model: mergeSettings(settingsFor(family, origin.model, origin.family), model),
   }
+}
+
+/** Settings of a run, with those of the encoder that it starts from as defaults. */
+async function withEncoder(
+  json: Record<string, unknown>,
+  from: string,
+  architecture?: OpenClipArchitecture,
+): Promise<unknown> {
+  const { family = 'coca', model } = json
+  if (!isFamilyName(family)) return json
+  const { preset, ...own } = (typeof model === 'string' ? { preset: model } : (model ?? {})) as Record<string, unknown>
+  if (preset !== undefined && !(typeof preset === 'string' && Object.hasOwn(presets, preset))) return json
+  const { image, ...pixels } = await readEncoder(from, architecture)
+  refuseOthers(own.image, image, from)
+  const whole = preset === undefined ? {} : presetFor(family, preset as PresetName)
+  return { ...pixels, ...json, model: mergeSettings({ ...whole, image }, own) }
+}
+
+/** @throws RunConfigError naming the settings that were written and that are not those of the encoder */
+function refuseOthers(written: unknown, image: VisionTransformerConfig, from: string): void {
+  if (typeof written !== 'object' || written === null) return
+  const there = resolveVisionTransformer('withOrigin(settings)', image)
+  const given = written as VisionTransformerConfig
+  const problems = ENCODER_SETTINGS.filter(name => given[name] !== undefined && given[name] !== there[name])
+  if (problems.length === 0) return
+  throw new RunConfigError(
+    problems.map(name => {
+      const [is, was] = [there[name], given[name]].map(value => JSON.stringify(value))
+      return { field: `model.image.${name}`, reason: `must be ${is}, as in the encoder of ${from}, not ${was}` }
+    }),
+  )
+}
+
+/** The settings of an encoder and of its pixels. */
+interface EncoderOrigin extends Pick<Origin, 'normalize' | 'pixels'> {
+  /** with the activation of its model */
+  readonly image: VisionTransformerConfig
+}
+
+async function readEncoder(path: string, architecture?: OpenClipArchitecture): Promise<EncoderOrigin> {
+  const isOne = !architecture && !(await isRun(path)) && (await encoderSourceOf(path)) !== undefined
+  if (isOne) {
+    const { image, normalize } = await readEncoderSettings(path)
+    return { image, ...(normalize && { normalize }) }
+  }
+  const { model, normalize, pixels } = await readOrigin(path, { texts: false, architecture })
+  const image = { ...model.image, activation: model.image.activation ?? model.activation ?? 'gelu' }
+  return { image, ...(normalize && { normalize }), ...(pixels && { pixels }) }
 }
 
 const isFamilyName = (name: unknown): name is FamilyName => familyNames.includes(name as FamilyName)

@@ -5,7 +5,7 @@ import type { FamilyName } from '../models/index.ts'
 import { device, seed } from '../tensor/index.ts'
 import { settle } from '../tensor/options.ts'
 import type { RunConfig } from './config.ts'
-import { freezeParts, InitializationError, initializeFrom } from './initialize.ts'
+import { freezeParts, type Initialization, InitializationError, initializeFrom } from './initialize.ts'
 import { checkTrainingFits } from './memory.ts'
 import { modelOf, objectiveOf, unloadedModelOf } from './objectives/families.ts'
 import { openWeights } from './open-model.ts'
@@ -53,21 +53,24 @@ async function begin(folder: string, config: RunConfig, options: TrainOptions): 
 
 /** A model with the initial weights of a run. */
 export async function fresh({ config, naming }: Preparation): Promise<Trained> {
-  const { from: file, fresh } = config
+  const { from: file, fresh, part, architecture } = config
   unloadedModelOf(config)
   seed(config.seed)
   const model = modelOf(config)
+  let initialization: Initialization | undefined
   if (file !== undefined) {
-    const source = await openWeights(file)
+    const source = await openWeights(file, { part, architecture })
     // another family does not have this head, so it need not be listed
     const head = source.family === config.family || !hasClasses(config) ? [] : [HEAD]
-    const { copied } = initializeFrom(model, source.model, { fresh: [...fresh, ...head], file })
-    if (copied.includes(CLASS_WEIGHTS)) checkClasses(source.classes, naming.classes, file)
+    const found = initializeFrom(model, source.model, { fresh: [...fresh, ...head], part, file })
+    if (found.copied.includes(CLASS_WEIGHTS)) checkClasses(source.classes, naming.classes, file)
+    initialization = { ...found, unused: [...found.unused, ...(source.unused ?? [])] }
   }
   freezeParts(model, config.freeze)
   const optimizer = optimizerFor(model, config)
   checkTrainingFits(optimizer)
-  return { model, objective: objectiveOf(model, config, naming), optimizer, average: averageFor(model, config) }
+  const objective = objectiveOf(model, config, naming)
+  return { model, objective, optimizer, average: averageFor(model, config), initialization }
 }
 
 /** The part of a classifier that computes the logits of its classes. */

@@ -16,6 +16,7 @@ import { type Features, openFeatures } from './features.ts'
 import type { LossProblem } from './guard/directional.ts'
 import { guarded } from './guard/inspection.ts'
 import { keepIn } from './guard/kept.ts'
+import type { Initialization } from './initialize.ts'
 import { writeTraining } from './keep.ts'
 import { runLoop } from './loop.ts'
 import type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from './metrics.ts'
@@ -43,6 +44,8 @@ export type TrainingStart<F extends FamilyName = FamilyName> = {
     readonly device: string
     /** changes since the run was last started or resumed, one sentence each: versions, machine, device, data */
     readonly changes: readonly string[]
+    /** how the parameters were initialized, of a new run that starts from the weights of another model */
+    readonly initialization?: Initialization
   }
 }[F]
 
@@ -113,6 +116,8 @@ export interface Trained {
   readonly objective: RunObjective
   readonly optimizer: Optimizer
   readonly average?: ExponentialMovingAverage
+  /** of a new model with the weights of another one */
+  readonly initialization?: Initialization
 }
 
 /** Opens the data. If the length is given in epochs, the samples of shards are counted. */
@@ -220,7 +225,7 @@ export async function advance(
 }
 
 async function trainFrom(training: Preparation & Trained, from: number, options: TrainOptions): Promise<TrainResult> {
-  const { folder, config, naming, data, model, objective, optimizer, average } = training
+  const { folder, config, naming, data, model, objective, optimizer, average, initialization } = training
   const { schedule, batches, skipped, steps } = training
   const { signal, onStart, onStep, onEvaluation, onCheckpoint, onGuard, evaluate } = options
   const { validation } = data
@@ -253,7 +258,8 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
   try {
     const { stepsPerEpoch } = training
     const changes = await recordProvenance(folder.provenanceFile, provenance(from, data.train.fingerprint))
-    const start = { ...about, step: from, steps, stepsPerEpoch, images, device: device.description, changes }
+    const found = { stepsPerEpoch, images, device: device.description, changes, initialization }
+    const start = { ...about, step: from, steps, ...found }
     onStart?.(start as unknown as TrainingStart)
     const step = await runLoop({
       learner,

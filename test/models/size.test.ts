@@ -58,6 +58,14 @@ describe('the size of a configuration', () => {
     ['dual-encoder', { image, text, embedding: 8 }, dualEncoderParts],
     ['dual-encoder', { ...all, summary: 'class', embedding: 8 }, dualEncoderParts],
     ['dual-encoder', { image, text: { ...text, summary: 'highest' }, embedding: 8 }, dualEncoderParts],
+    [
+      'dual-encoder',
+      {
+        ...{ image, text: { ...text, summary: 'last', causal: false }, embedding: image.width },
+        ...{ summary: 'latent', projection: { image: false, textBias: true }, contrast: 'sigmoid' },
+      },
+      dualEncoderParts,
+    ],
     ['captioner', all, captionerParts],
     ['classifier', { image: all.image, classes: 7 }, classifierParts],
     ['video-classifier', { image: all.image, classes: 7, frames: 5 }, classifierParts],

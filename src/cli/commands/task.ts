@@ -6,10 +6,10 @@ import { type Command, Option } from 'commander'
 import type { FamilyName } from '../../models/index.ts'
 import { openExamples, type RunConfig } from '../../train/index.ts'
 import { UsageError } from '../errors.ts'
-import { collect, examples, positiveInteger } from '../options.ts'
+import { architectureOption, collect, examples, positiveInteger } from '../options.ts'
 import { answer, say } from '../output.ts'
 import { evaluate } from './evaluate.ts'
-import { type SettingsFile, type TrainFlags, trainingOptions, trainRun } from './train.ts'
+import { partOption, type SettingsFile, type TrainFlags, trainingOptions, trainRun } from './train.ts'
 
 interface TaskFlags extends Omit<TrainFlags, 'family' | 'preset'> {
   readonly task: Task
@@ -73,6 +73,8 @@ const taskCommand = (program: Command, name: string, choices: readonly Task[]): 
       .command(name)
       .requiredOption('--out <run>', 'the folder of the run')
       .option('--from <model>', 'the pretrained model: a run, or a checkpoint of OpenCLIP')
+      .addOption(partOption())
+      .addOption(architectureOption())
       .option('--data <path>', `the training data: ${choices.map(task => `${task}: ${tasks[task].data}`).join('; ')}`)
       .option('--tokenizer <file>', 'with a checkpoint of OpenCLIP: its tokenizer (default: the one next to it)')
       .option('--fresh <part>', 'a part that is not copied from the model, such as head; may be repeated', collect)
@@ -88,7 +90,12 @@ async function runTask(name: string, flags: TaskFlags, settings: SettingsFile): 
     throw new UsageError(`--images ${images}: is for --task multimodal`)
   if (!flags.resume && flags.from === undefined)
     throw new UsageError(`--from <model> is missing: ${name} starts from a pretrained model`)
-  const model = { ...(frames !== undefined && { frames }), ...(images !== undefined && { images }) }
+  const model = {
+    // an encoder does not say what the other parts are
+    ...(flags.part !== undefined && { preset: 'tiny' }),
+    ...(frames !== undefined && { frames }),
+    ...(images !== undefined && { images }),
+  }
   const defaults = {
     ...common,
     ...settings,

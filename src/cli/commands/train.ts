@@ -1,9 +1,10 @@
 // `cocagrad train`: starts a new run on pictures with captions, or continues an old one.
 
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { ImagePixels } from '../../data/index.ts'
 import { readJson } from '../../io/index.ts'
 import type { FamilyName } from '../../models/index.ts'
+import type { OpenClipArchitecture } from '../../openclip/index.ts'
 
 import {
   checkRunConfig,
@@ -17,6 +18,7 @@ import {
 import { flagOf, InterruptedError, UsageError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import {
+  architectureOption,
   collect,
   DEFAULT_DEVICE,
   deviceOption,
@@ -42,6 +44,8 @@ export interface TrainFlags {
   readonly data?: string
   readonly tokenizer?: string
   readonly from?: string
+  readonly part?: 'encoder'
+  readonly architecture?: OpenClipArchitecture
   readonly freeze?: readonly string[]
   readonly fresh?: readonly string[]
   readonly accumulate?: number
@@ -91,6 +95,8 @@ export function addTrain(program: Command): void {
       "tokenizer.json or CLIP's bpe_simple_vocab_16e6.txt.gz (default: words of the captions)",
     )
     .option('--from <model>', 'finetune: start from the weights of a run, or of a checkpoint of OpenCLIP')
+    .addOption(partOption())
+    .addOption(architectureOption())
     .option('--freeze <part>', 'do not train a part, such as encoder or unimodal.blocks.0-5; may be repeated', collect)
     .option('--fresh <part>', 'with --from: a part that is not copied; may be repeated', collect)
     .option('--preset <name>', 'model: tiny, small, base, large or full (default: tiny)')
@@ -102,8 +108,16 @@ export function addTrain(program: Command): void {
     'train --config settings.json --out runs/second --lr 3e-4',
     'train --family classifier --data photos --out runs/classes',
     'train --data photos --from runs/first --freeze encoder --lr 1e-5 --out runs/tuned',
+    'train --data photos --from vit_base_patch16_224 --part encoder --preset base --out runs/begun',
   )
 }
+
+/** --part */
+export const partOption = (): Option =>
+  new Option(
+    '--part <name>',
+    'with --from: copy only the image encoder, also of a vision transformer of timm or of Hugging Face; everything else is new',
+  ).choices(['encoder'])
 
 /** The options of every training: its length, its optimizer, what it writes, and where. */
 export const trainingOptions = (command: Command): Command =>
@@ -230,6 +244,8 @@ async function configOf(flags: TrainFlags, defaults: SettingsFile): Promise<RunC
     data,
     tokenizer,
     from,
+    part,
+    architecture,
     freeze,
     fresh,
     accumulate,
@@ -263,6 +279,8 @@ async function configOf(flags: TrainFlags, defaults: SettingsFile): Promise<RunC
     data,
     tokenizer,
     from,
+    part,
+    architecture,
     freeze,
     fresh,
     accumulate,
@@ -288,7 +306,7 @@ async function configOf(flags: TrainFlags, defaults: SettingsFile): Promise<RunC
         ? { epochs: DEFAULT_EPOCHS }
         : { steps: fileSteps, epochs: fileEpochs }
   const settings: Record<string, unknown> = {
-    ...((from ?? rest.from) === undefined ? { model: 'tiny' } : {}),
+    ...((from ?? rest.from) === undefined || (part ?? rest.part) !== undefined ? { model: 'tiny' } : {}),
     device: DEFAULT_DEVICE,
     ...rest,
     ...defined(given),

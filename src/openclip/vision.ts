@@ -1,0 +1,491 @@
+// Vision transformers of timm and of Hugging Face's transformers: their weights, by the names of their tensors, as the encoder of a
+// model here. What their layers add to a plain vision transformer is refused by its name: without it the encoder would compute
+// something else.
+
+import { stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import {
+  DataError,
+  fileError,
+  type NonFiniteTensor,
+  NonFiniteWeightsError,
+  namesIn,
+  nonFiniteIn,
+  openTensors,
+  readJson,
+  type TensorFile,
+  wrapperOf,
+} from '../io/index.ts'
+import { VisionTransformer, type VisionTransformerConfig } from '../models/index.ts'
+import { unloaded } from '../models/unloaded.ts'
+import { type Activation, ConfigError, Module, type Parameter, StateDictError } from '../nn/index.ts'
+import { firstFew } from '../tensor/first-few.ts'
+import { fromData, sameShape, scope } from '../tensor/index.ts'
+import { isRecord, Settings } from './settings.ts'
+
+/** A vision transformer that cannot be read as an encoder: its message names the file, and the tensor or the setting. */
+export class EncoderError extends DataError {}
+
+/** The encoder of a model, on its own. */
+export class PretrainedEncoder extends Module {
+  readonly config: { readonly image: VisionTransformerConfig }
+  readonly encoder: VisionTransformer
+
+  constructor(config: { readonly image: VisionTransformerConfig }) {
+    super()
+    this.config = config
+    this.encoder = new VisionTransformer(config.image)
+  }
+
+  /** images [batch, 3, size, size] → tokens [batch, tokens, width] */
+  forward(...[images]: Parameters<VisionTransformer['forward']>) {
+    return this.encoder.forward(images)
+  }
+}
+
+/** The encoder of a checkpoint, without its weights. */
+export interface EncoderSettings {
+  readonly image: VisionTransformerConfig
+  /** the normalisation of the pixels, where a file beside the weights says it */
+  readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] }
+  /** names of tensors that are not part of an encoder, such as those of a head for classes */
+  readonly unused: readonly string[]
+}
+
+/** A vision transformer of timm or of Hugging Face, with its weights. */
+export interface OpenedEncoder extends EncoderSettings {
+  /** in evaluation mode, on the device that was current */
+  readonly model: PretrainedEncoder
+}
+
+/** Whose vision transformer it is. */
+export type EncoderSource = 'timm' | 'transformers'
+
+/** The names of a library. # is the number of a layer; a row without a dot at its end is one tensor, the others have weight and bias. */
+interface Names {
+  readonly patches: string
+  readonly classToken: string
+  readonly positions: string
+  readonly inputNorm?: string
+  readonly outputNorm: string
+  readonly layer: string
+  /** ours, and theirs within a layer; three of ours that are stacked are separated by commas */
+  readonly inLayer: Readonly<Record<string, string>>
+  /** what belongs to no encoder */
+  readonly head: RegExp
+}
+
+const NAMES: Readonly<Record<EncoderSource, Names>> = {
+  timm: {
+    patches: 'patch_embed.proj',
+    classToken: 'cls_token',
+    positions: 'pos_embed',
+    inputNorm: 'norm_pre',
+    outputNorm: 'norm',
+    layer: 'blocks.#',
+    inLayer: {
+      attentionNorm: 'norm1',
+      'attention.query,attention.key,attention.value': 'attn.qkv',
+      'attention.output': 'attn.proj',
+      mlpNorm: 'norm2',
+      'mlp.up': 'mlp.fc1',
+      'mlp.down': 'mlp.fc2',
+    },
+    head: /^(head|fc_norm|pre_logits|attn_pool)\./,
+  },
+  transformers: {
+    patches: 'embeddings.patch_embeddings.projection',
+    classToken: 'embeddings.cls_token',
+    positions: 'embeddings.position_embeddings',
+    outputNorm: 'layernorm',
+    layer: 'encoder.layer.#',
+    inLayer: {
+      attentionNorm: 'layernorm_before',
+      'attention.query': 'attention.attention.query',
+      'attention.key': 'attention.attention.key',
+      'attention.value': 'attention.attention.value',
+      'attention.output': 'attention.output.dense',
+      mlpNorm: 'layernorm_after',
+      'mlp.up': 'intermediate.dense',
+      'mlp.down': 'output.dense',
+    },
+    // mask_token replaces patches in training only
+    head: /^(pooler\.|classifier\.|decoder\.|embeddings\.mask_token$)/,
+  },
+}
+
+/** Tensors of layers that are not built here, and the settings of theirs that make them. */
+const EXTRAS: readonly (readonly [RegExp, string])[] = [
+  [/\.(ls[12]\.gamma|layer_scale[12]\.lambda1|lambda_[12])$|\.gamma_[12]$/, 'layer scale (init_values)'],
+  [/(^|\.)(reg_token|register_tokens)$/, 'register tokens (reg_tokens)'],
+  [/(^|\.)(dist_token|distillation_token)$/, 'a distillation token'],
+  [/\.[qk]_norm\./, 'a norm on queries and keys (qk_norm)'],
+  [/(relative_position|rel_pos|rope)/, 'relative positions'],
+  [/\.attns\.|\.ffns\./, 'parallel layers'],
+]
+
+interface Row {
+  readonly theirs: string
+  /** parameters whose values follow each other in the tensor */
+  readonly ours: readonly string[]
+}
+
+/** A checkpoint whose names were recognised. */
+interface Found {
+  readonly source: EncoderSource
+  readonly file: TensorFile
+  readonly folder: string
+  readonly beside: readonly string[]
+  /** what stands before each name of the encoder */
+  readonly prefix: string
+}
+
+const WEIGHTS = ['model.safetensors', 'pytorch_model.bin']
+
+/** Files of OpenCLIP's own checkpoints, which are read as such. */
+const OPENCLIP = ['open_clip_config.json']
+
+/**
+ * Finds whose vision transformer a folder or a file of weights is, by the names of its tensors.
+ * @returns undefined if it is not one of timm or Hugging Face
+ */
+export async function encoderSourceOf(path: string): Promise<EncoderSource | undefined> {
+  return (await find(path))?.source
+}
+
+async function find(path: string): Promise<Found | undefined> {
+  let isFolder: boolean
+  try {
+    isFolder = (await stat(path)).isDirectory()
+  } catch (error) {
+    throw fileError(path, error)
+  }
+  const folder = isFolder ? path : dirname(path)
+  const beside = await namesIn(folder)
+  if (isFolder && OPENCLIP.some(name => beside.includes(name))) return undefined
+  const weights = isFolder ? WEIGHTS.find(name => beside.includes(name)) : path
+  if (weights === undefined) return undefined
+  const file = await openTensors(isFolder ? join(path, weights) : path)
+  const wrapper = wrapperOf(file.names)
+  for (const source of ['timm', 'transformers'] as const) {
+    const first = `${NAMES[source].patches}.weight`
+    const name = file.names.find(name => name.startsWith(wrapper) && name.endsWith(first))
+    const prefix = name?.slice(0, -first.length)
+    // the image tower of a larger model has a name of several parts
+    if (prefix !== undefined && /^(\w+\.)?$/.test(prefix.slice(wrapper.length)))
+      return { source, file, folder, beside, prefix }
+  }
+  return undefined
+}
+
+/**
+ * Reads the settings of a vision transformer of timm or of Hugging Face's transformers: sizes from the shapes of its tensors, and
+ * the number of heads, the activation and ε from config.json beside them.
+ * @throws EncoderError naming the tensor or the setting that is missing, or not supported
+ */
+export async function readEncoderSettings(path: string): Promise<EncoderSettings> {
+  const { rows: _, file: __, ...settings } = await read(path)
+  return settings
+}
+
+/**
+ * Opens a vision transformer of timm or of Hugging Face's transformers: a folder with config.json and model.safetensors or
+ * pytorch_model.bin, or a file of weights with config.json beside it. Its head is left out.
+ *
+ *     const { model } = await openEncoder('vit_base_patch16_224')
+ *     model.forward(images)        // [batch, tokens, width], after the last norm
+ *
+ * @throws EncoderError naming the tensor or the setting that is missing, or not supported; NonFiniteWeightsError for values that are
+ *   not finite; DataError if a file is damaged
+ */
+export async function openEncoder(path: string): Promise<OpenedEncoder> {
+  const { rows, file, ...settings } = await read(path)
+  const { image } = settings
+  const model = unloaded(() => new PretrainedEncoder({ image }))
+  const parameters = new Map<string, Parameter>(model.encoder.namedParameters())
+  checkShapes(file, rows, model)
+  const bad: NonFiniteTensor[] = []
+  for (const { theirs, ours } of rows) {
+    const { data, shape } = await file.tensor(theirs)
+    const values = data instanceof Float32Array ? data : Float32Array.from(data as Float64Array)
+    bad.push(...nonFiniteIn(theirs, shape, values))
+    if (bad.length > 0) continue
+    const size = values.length / ours.length
+    scope(() => {
+      for (const [i, name] of ours.entries()) {
+        const parameter = parameters.get(name)!
+        parameter.assign(fromData(values.slice(i * size, (i + 1) * size), parameter.shape))
+      }
+    })
+  }
+  if (bad.length > 0)
+    throw new NonFiniteWeightsError(bad, rows.length, {
+      file: file.path,
+      advice: 'Download or convert the checkpoint again, or use another one',
+    })
+  model.eval()
+  return { model, ...settings }
+}
+
+async function read(
+  path: string,
+): Promise<EncoderSettings & { readonly rows: readonly Row[]; readonly file: TensorFile }> {
+  const found = await find(path)
+  if (!found)
+    throw new EncoderError(
+      'is not a vision transformer of timm or of Hugging Face: it has neither patch_embed.proj.weight nor embeddings.patch_embeddings.projection.weight',
+      { file: path },
+    )
+  const { file, prefix, source } = found
+  const rows = rowsOf(found)
+  const given = new Set(file.names)
+  const known = new Set(rows.map(({ theirs }) => theirs))
+  const unused = file.names.filter(name => !known.has(name))
+  // outside of the prefix are heads
+  const strange = unused.filter(name => name.startsWith(prefix) && !NAMES[source].head.test(name.slice(prefix.length)))
+  const missing = [...known].filter(name => !given.has(name))
+  const reason = refusal(strange, missing)
+  if (reason !== undefined) throw new EncoderError(reason, { file: file.path })
+  const { image, normalize } = await settingsOf(found, rows)
+  return { image, ...(normalize && { normalize }), unused, rows, file }
+}
+
+/** The tensors of the encoder, and the parameters that they hold. */
+function rowsOf({ source, file, prefix }: Found): Row[] {
+  const names = NAMES[source]
+  const given = new Set(file.names)
+  const rows: Row[] = []
+  const add = (theirs: string, ours: readonly string[]) => rows.push({ theirs: prefix + theirs, ours })
+  const has = (name: string) => given.has(prefix + name)
+  const both = (theirs: string, ours: readonly string[]) => {
+    for (const field of ['weight', 'bias'])
+      add(
+        `${theirs}.${field}`,
+        ours.map(name => `${name}.${field}`),
+      )
+  }
+  // of a norm of another kind one of the two is missing, which is an error
+  const norm = (theirs: string, ours: string) => {
+    if (has(`${theirs}.weight`) || has(`${theirs}.bias`)) both(theirs, [ours])
+  }
+  add(`${names.patches}.weight`, ['patches.projection.weight'])
+  if (has(`${names.patches}.bias`)) add(`${names.patches}.bias`, ['patches.projection.bias'])
+  if (has(names.classToken)) add(names.classToken, ['classToken'])
+  add(names.positions, ['positions'])
+  if (names.inputNorm !== undefined) norm(names.inputNorm, 'inputNorm')
+  const [list] = names.layer.split('#')
+  const layers = new Set(
+    file.names
+      .filter(name => name.startsWith(prefix + list))
+      .map(name => name.slice((prefix + list).length).split('.')[0]),
+  )
+  for (let i = 0; layers.has(String(i)); i++)
+    for (const [ours, theirs] of Object.entries(names.inLayer))
+      both(
+        `${list}${i}.${theirs}`,
+        ours.split(',').map(name => `blocks.${i}.${name}`),
+      )
+  norm(names.outputNorm, 'outputNorm')
+  return rows
+}
+
+/**
+ * Why tensors do not make a plain vision transformer, if they do not.
+ * @param strange names that are known to belong neither to one nor to a head
+ */
+function refusal(strange: readonly string[], missing: readonly string[]): string | undefined {
+  for (const [pattern, what] of EXTRAS) {
+    const name = strange.find(name => pattern.test(name))
+    if (name !== undefined) return `has ${what}, in the tensor '${name}': an encoder here has none`
+  }
+  if (missing.some(name => /(qkv|query|key|value)\.bias$/.test(name)))
+    return `has no ${firstFew(missing)}: qkv_bias = false is not supported, queries, keys and values have a bias here`
+  if (missing.length > 0) return `has no ${firstFew(missing)}, so it is not a plain vision transformer with layer norms`
+  if (strange.length > 0) return `has ${firstFew(strange)}: a plain vision transformer has no such tensor`
+  return undefined
+}
+
+/** @throws EncoderError naming tensors of another shape, or not of a floating dtype */
+function checkShapes(file: TensorFile, rows: readonly Row[], { encoder }: PretrainedEncoder): void {
+  const parameters = new Map<string, Parameter>(encoder.namedParameters())
+  const { channels, patchSize } = encoder.patches
+  const mismatched = rows.flatMap(({ theirs, ours }) => {
+    const { shape, dtype } = file.entry(theirs)
+    if (!/^B?F\d+$/.test(dtype))
+      throw new EncoderError(`tensor '${theirs}' is ${dtype}, not of a floating dtype`, { file: file.path })
+    const [first, ...others] = parameters.get(ours[0])!.shape
+    const expected =
+      ours[0] === 'classToken'
+        ? [1, 1, first]
+        : ours[0] === 'positions'
+          ? [1, first, ...others]
+          : ours[0] === 'patches.projection.weight'
+            ? [first, channels, patchSize, patchSize]
+            : [ours.length * first, ...others]
+    return sameShape(expected, shape) ? [] : [{ name: theirs, expected, found: shape }]
+  })
+  if (mismatched.length > 0) throw new EncoderError(new StateDictError([], [], mismatched).message, { file: file.path })
+}
+
+/** The settings of the encoder. @throws EncoderError naming what is missing, or not supported */
+async function settingsOf(
+  { source, file, prefix, folder, beside }: Found,
+  rows: readonly Row[],
+): Promise<Pick<EncoderSettings, 'image' | 'normalize'>> {
+  const names = NAMES[source]
+  const refuse = (reason: string) => new EncoderError(reason, { file: file.path })
+  const shapeOf = (name: string) => file.entry(prefix + name).shape
+  const has = (name: string) => file.names.includes(prefix + name)
+  const [width, channels, patch, across] = shapeOf(`${names.patches}.weight`)
+  if (channels !== 3) throw refuse(`its images have ${channels} channels, not 3`)
+  if (patch !== across) throw refuse(`its patches are ${patch} × ${across} pixels: only squares are supported`)
+  const classToken = has(names.classToken)
+  const count = shapeOf(names.positions).at(-2) ?? 0
+  const side = Math.sqrt(count - (classToken ? 1 : 0))
+  if (!Number.isInteger(side) || side === 0)
+    throw refuse(
+      `has ${count} positions, which are not those of a square of patches${classToken ? ' and a class token (no_embed_class = true is not supported)' : ''}`,
+    )
+  const ups = rows.filter(({ ours }) => ours[0].endsWith('.mlp.up.weight'))
+  if (ups.length === 0) throw refuse(`has no layers: there is no ${prefix}${names.layer.replace('#', '0')}`)
+  if (!beside.includes('config.json')) {
+    const what =
+      source === 'timm'
+        ? 'write one with the name of its architecture, such as {"architecture": "vit_base_patch16_224"}'
+        : 'it has num_attention_heads, hidden_act and layer_norm_eps'
+    throw refuse(
+      `has no config.json beside it: ${what}. The weights do not say the number of heads, the activation and ε`,
+    )
+  }
+  const config = join(folder, 'config.json')
+  const json = await readJson(config)
+  try {
+    const others = source === 'timm' ? ofTimm(json) : ofTransformers(json)
+    if (width % others.heads !== 0)
+      throw new ConfigError('heads', others.heads, `does not divide the width ${width} of the weights`)
+    const preprocessor = source === 'timm' || !beside.includes('preprocessor_config.json')
+    const normalize = preprocessor
+      ? normalisation(isRecord(json) ? json.pretrained_cfg : undefined, 'mean', 'std')
+      : normalisation(await readJson(join(folder, 'preprocessor_config.json')), 'image_mean', 'image_std')
+    const image = {
+      size: side * patch,
+      patch,
+      width,
+      layers: ups.length,
+      ...others,
+      hidden: file.entry(ups[0].theirs).shape[0],
+      classToken,
+      inputNorm: names.inputNorm !== undefined && has(`${names.inputNorm}.weight`),
+      outputNorm: has(`${names.outputNorm}.weight`),
+      patchBias: has(`${names.patches}.bias`),
+    }
+    return { image, ...(normalize && { normalize }) }
+  } catch (error) {
+    throw error instanceof ConfigError ? new EncoderError(error.message, { file: config, cause: error }) : error
+  }
+}
+
+/** The mean and the standard deviation of pixels in 0 … 1, if both are given. */
+function normalisation(json: unknown, mean: string, std: string): EncoderSettings['normalize'] {
+  if (!isRecord(json) || json[mean] === undefined || json[std] === undefined) return undefined
+  if (json.do_normalize === false) return { mean: [0, 0, 0], std: [1, 1, 1] }
+  const settings = new Settings('', { [mean]: json[mean], [std]: json[std] })
+  return { mean: settings.triple(mean, [], () => true), std: settings.triple(std, [], x => x > 0) }
+}
+
+/** What the weights do not say. */
+interface Unseen {
+  readonly heads: number
+  readonly normEpsilon: number
+  readonly activation: Activation
+}
+
+/** timm's names of plain vision transformers; what else their names may contain adds layers that are not built here. */
+const TIMM =
+  /^vit_(tiny|xsmall|small|medium|base|betwixt|large|huge|giant|giantopt|gigantic|so400m)_patch\d+(_plus)?(_clip|_siglip)?(_quickgelu)?(_gap)?_\d+(_miil)?$/
+
+/** Heads by the size in timm's name; 16 for all larger ones. */
+const HEADS: Readonly<Record<string, number>> = { tiny: 3, xsmall: 4, small: 6, medium: 8, base: 12, betwixt: 10 }
+
+/** The settings of timm's model by its name, with the `model_args` that it was made with. */
+export function ofTimm(json: unknown): Unseen {
+  const { architecture: given, model_args: options } = isRecord(json) ? json : {}
+  const architecture = typeof given === 'string' ? given.replace(/\..*$/, '') : given
+  const parts = typeof architecture === 'string' ? TIMM.exec(architecture) : null
+  if (!parts)
+    throw new ConfigError(
+      'architecture',
+      architecture ?? null,
+      'is not the name of a plain vision transformer of timm, such as vit_base_patch16_224',
+    )
+  const [name, size, plus, kind, quick] = parts
+  const args = new Settings('model_args', options ?? {})
+  // the tensors show these, or they are for training
+  args.ignore('img_size', 'patch_size', 'in_chans', 'num_classes', 'global_pool', 'embed_dim', 'depth', 'mlp_ratio')
+  args.ignore('qkv_bias', 'qk_norm', 'proj_bias', 'init_values', 'class_token', 'no_embed_class', 'reg_tokens')
+  args.ignore('pre_norm', 'final_norm', 'fc_norm', 'pos_embed', 'dynamic_img_size', 'dynamic_img_pad', 'drop_rate')
+  args.ignore('pos_drop_rate', 'patch_drop_rate', 'proj_drop_rate', 'attn_drop_rate', 'drop_path_rate')
+  args.ignore('weight_init', 'fix_init')
+  const usual = name === 'vit_base_patch16_gap_224' ? 16 : plus ? 14 : (HEADS[size] ?? 16)
+  const heads = args.count('num_heads', usual)
+  const isTanh = kind === '_siglip' && /base_patch32|giantopt|large_patch16.*_512|so400m_patch16/.test(name)
+  const activation = args.has('act_layer')
+    ? activationOf(args, 'act_layer', args.oneOf('act_layer', 'gelu', ...Object.keys(ACTIVATIONS)))
+    : quick
+      ? 'quickGelu'
+      : isTanh
+        ? 'geluTanh'
+        : 'gelu'
+  args.end()
+  return { heads, normEpsilon: kind === '_clip' ? 1e-5 : 1e-6, activation }
+}
+
+/** The names of activations in both libraries. */
+const ACTIVATIONS: Readonly<Record<string, Activation>> = {
+  gelu: 'gelu',
+  gelu_tanh: 'geluTanh',
+  gelu_new: 'geluTanh',
+  gelu_pytorch_tanh: 'geluTanh',
+  quick_gelu: 'quickGelu',
+  quickgelu: 'quickGelu',
+  relu: 'relu',
+  silu: 'silu',
+  swish: 'silu',
+}
+
+function activationOf(settings: Settings, name: string, value: string): Activation {
+  const found = Object.hasOwn(ACTIVATIONS, value) ? ACTIVATIONS[value] : undefined
+  if (found === undefined)
+    throw settings.refuse(
+      name,
+      value,
+      `must be one of ${Object.keys(ACTIVATIONS).join(', ')}: others are not built here`,
+    )
+  return found
+}
+
+/** The kinds of models whose encoder is a plain vision transformer, and ε of their norms unless a configuration says otherwise. */
+const KINDS = new Map<unknown, number>([
+  ['vit', 1e-12],
+  ['vit_mae', 1e-12],
+  ['vit_msn', 1e-6],
+])
+
+/** The settings in Hugging Face's config.json. */
+function ofTransformers(json: unknown): Unseen {
+  const record = isRecord(json) ? json : {}
+  const { model_type, hidden_act, num_attention_heads, layer_norm_eps } = record
+  const settings = new Settings('', { num_attention_heads, layer_norm_eps })
+  const epsilon = KINDS.get(model_type)
+  if (epsilon === undefined)
+    throw settings.refuse(
+      'model_type',
+      model_type ?? null,
+      `must be one of ${[...KINDS.keys()].join(', ')}: others are not read here`,
+    )
+  return {
+    heads: settings.count('num_attention_heads'),
+    normEpsilon: settings.positive('layer_norm_eps', epsilon),
+    activation: activationOf(settings, 'hidden_act', typeof hidden_act === 'string' ? hidden_act : String(hidden_act)),
+  }
+}

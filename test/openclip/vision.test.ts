@@ -1,0 +1,164 @@
+// Vision transformers of timm and of Hugging Face as encoders: their numbers, their names, and what is refused.
+
+import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../src/io/index.ts'
+import { EncoderError, openEncoder, PretrainedEncoder } from '../../src/openclip/index.ts'
+import { difference } from '../../src/openclip/verify.ts'
+import { ofTimm } from '../../src/openclip/vision.ts'
+import { device, fromData } from '../../src/tensor/index.ts'
+import { initializeFrom } from '../../src/train/index.ts'
+import { temporaryFolder } from '../data/folder.ts'
+
+await device.use('cpu')
+const golden = (name: string) => new URL(`../golden/${name}`, import.meta.url).pathname
+const floats = ({ data, shape }: SafetensorsTensor) => fromData(data as Float32Array, shape)
+
+for (const name of ['timm', 'vit'])
+  for (const on of ['reference', 'cpu'] as const)
+    test(`the tokens of ${name} before and after the last norm, on ${on}`, async () => {
+      await device.use(on)
+      const { model, image } = await openEncoder(golden(name))
+      const { tensors } = await readSafetensors(join(golden(name), 'io.safetensors'))
+      const bare = new PretrainedEncoder({ image: { ...image, outputNorm: false } })
+      for (const [path, parameter] of bare.namedParameters()) parameter.assign(model.stateDict().get(path)!.add(0))
+      for (const [which, encoder] of [
+        ['before', bare],
+        ['after', model],
+      ] as const) {
+        const tokens = encoder.forward(floats(tensors.get('images')!))
+        const error = difference(tokens.dataSync(), tensors.get(which)!.data as Float32Array)
+        assert.ok(error <= 1e-5, `${which}: ${error}`)
+      }
+      await device.use('cpu')
+    })
+
+test("timm's named models have the heads, the epsilon and the activation that timm gives them", async () => {
+  const names = JSON.parse(await readFile(golden('timm.json'), 'utf8')) as Record<string, unknown[]>
+  assert.equal(Object.keys(names).length, 85)
+  for (const [architecture, [, heads, normEpsilon, activation]] of Object.entries(names))
+    assert.deepEqual(ofTimm({ architecture }), { heads, normEpsilon, activation }, architecture)
+  assert.deepEqual(ofTimm({ architecture: 'vit_base_patch16_224.augreg_in21k' }).heads, 12)
+})
+
+test('settings come from the shapes, and what belongs to a head is named', async () => {
+  const { image, normalize, unused } = await openEncoder(golden('vit'))
+  const sizes = { size: 16, patch: 4, width: 24, layers: 2, heads: 3, hidden: 40, normEpsilon: 1e-12 }
+  const choices = { activation: 'gelu', classToken: true, inputNorm: false, outputNorm: true, patchBias: true }
+  assert.deepEqual(image, { ...sizes, ...choices })
+  assert.deepEqual(normalize, { mean: [0.4, 0.5, 0.6], std: [0.2, 0.3, 0.4] })
+  assert.deepEqual(unused, ['classifier.bias', 'classifier.weight'])
+})
+
+/** A copy of a checkpoint with other tensors or another configuration. */
+async function changed(
+  t: TestContext,
+  name: string,
+  change: (tensors: Map<string, SafetensorsTensor>) => unknown,
+  config: (json: Record<string, unknown>) => object | undefined = json => json,
+): Promise<string> {
+  const folder = await temporaryFolder(t)
+  const tensors = new Map((await readSafetensors(join(golden(name), 'model.safetensors'))).tensors)
+  change(tensors)
+  await writeSafetensors(join(folder, 'model.safetensors'), tensors)
+  const json = config(JSON.parse(await readFile(join(golden(name), 'config.json'), 'utf8')))
+  if (json) await writeFile(join(folder, 'config.json'), JSON.stringify(json))
+  return folder
+}
+
+const ones = (...shape: number[]): SafetensorsTensor => ({
+  dtype: 'F32',
+  shape,
+  data: new Float32Array(shape.reduce((size, n) => size * n, 1)).fill(1),
+})
+const same = () => {}
+
+test('names may have a prefix, and there may be no class token and no last norm', async t => {
+  const plain = await openEncoder(golden('timm'))
+  const wrapped = await changed(t, 'timm', tensors => {
+    for (const [name, tensor] of [...tensors]) {
+      tensors.delete(name)
+      tensors.set(`_orig_mod.${name}`, tensor)
+    }
+  })
+  const { model, unused } = await openEncoder(wrapped)
+  assert.deepEqual(initializeFrom(model, plain.model).fresh, [])
+  assert.deepEqual(unused, ['_orig_mod.head.bias', '_orig_mod.head.weight'])
+  // Hugging Face's ViTModel has no prefix, and a pooler
+  const bare = await changed(t, 'vit', tensors => {
+    for (const [name, tensor] of [...tensors]) {
+      tensors.delete(name)
+      if (name.startsWith('vit.')) tensors.set(name.slice(4), tensor)
+    }
+    tensors.set('pooler.dense.weight', ones(24, 24))
+  })
+  const [a, b] = [await openEncoder(bare), await openEncoder(golden('vit'))]
+  assert.deepEqual(a.unused, ['pooler.dense.weight'])
+  for (const [name, value] of b.model.namedParameters())
+    assert.deepEqual(a.model.stateDict().get(name)!.dataSync(), value.dataSync(), name)
+  const pooled = await changed(t, 'timm', tensors => {
+    for (const name of ['cls_token', 'norm.weight', 'norm.bias']) tensors.delete(name)
+    tensors.set('pos_embed', ones(1, 16, 24))
+    tensors.set('fc_norm.weight', ones(24))
+  })
+  const { image, unused: heads } = await openEncoder(pooled)
+  assert.deepEqual([image.classToken, image.outputNorm, image.size], [false, false, 16])
+  assert.ok(heads.includes('fc_norm.weight'))
+})
+
+describe('what an encoder here does not have is refused by its name', () => {
+  const timm: [string, (tensors: Map<string, SafetensorsTensor>) => unknown, RegExp][] = [
+    ['layer scale', x => x.set('blocks.0.ls1.gamma', ones(24)), /layer scale \(init_values\).*blocks\.0\.ls1\.gamma/],
+    ['register tokens', x => x.set('reg_token', ones(1, 4, 24)), /register tokens \(reg_tokens\)/],
+    ['norms of queries', x => x.set('blocks.1.attn.q_norm.weight', ones(8)), /qk_norm/],
+    ['a distillation token', x => x.set('dist_token', ones(1, 1, 24)), /a distillation token/],
+    ['no bias of qkv', x => x.delete('blocks.1.attn.qkv.bias'), /has no blocks\.1\.attn\.qkv\.bias: qkv_bias = false/],
+    ['RMS norms', x => x.delete('blocks.0.norm1.bias'), /has no blocks\.0\.norm1\.bias/],
+    ['a last norm without a bias', x => x.delete('norm.bias'), /has no norm\.bias/],
+    ['a last norm without a weight', x => x.delete('norm.weight'), /has no norm\.weight/],
+    ['another tensor', x => x.set('blocks.0.mlp.fc1_g.weight', ones(2)), /has blocks\.0\.mlp\.fc1_g\.weight: a plain/],
+    ['positions without the class token', x => x.set('pos_embed', ones(1, 16, 24)), /16 positions.*no_embed_class/],
+    ['another width of a layer', x => x.set('blocks.1.mlp.fc1.weight', ones(12, 24)), /blocks\.1\.mlp\.fc1\.weight/],
+    ['grey images', x => x.set('patch_embed.proj.weight', ones(24, 1, 4, 4)), /1 channels, not 3/],
+    ['values that are not finite', x => x.get('norm.bias')!.data.fill(Number.NaN as never), /norm\.bias/],
+  ]
+  for (const [what, change, message] of timm)
+    test(what, async t => {
+      const folder = await changed(t, 'timm', change)
+      await assert.rejects(openEncoder(folder), message)
+    })
+
+  const configs: [string, string, object, RegExp][] = [
+    [
+      'timm',
+      'another architecture',
+      { architecture: 'vit_base_patch16_rpn_224' },
+      /config\.json: architecture = "vit_/,
+    ],
+    ['timm', 'no architecture', { architecture: undefined }, /architecture = null: is not the name/],
+    ['timm', 'an unknown argument', { model_args: { mlp_layer: 'swiglu' } }, /model_args\.mlp_layer = "swiglu"/],
+    ['timm', 'another activation', { model_args: { act_layer: 'mish' } }, /model_args\.act_layer = "mish"/],
+    ['timm', 'heads that do not divide', { model_args: { num_heads: 5 } }, /heads = 5: does not divide the width 24/],
+    ['vit', 'another kind', { model_type: 'dinov2' }, /model_type = "dinov2": must be one of vit/],
+    ['vit', 'another activation', { hidden_act: 'mish' }, /hidden_act = "mish": must be one of gelu/],
+    ['vit', 'no heads', { num_attention_heads: undefined }, /num_attention_heads = null: is missing/],
+  ]
+  for (const [name, what, change, message] of configs)
+    test(`${what} in the configuration of ${name}`, async t => {
+      const folder = await changed(t, name, same, json => ({ ...json, ...change }))
+      await assert.rejects(
+        openEncoder(folder),
+        (error: unknown) => error instanceof EncoderError && message.test(error.message),
+      )
+    })
+
+  test('weights without a configuration, and files that are something else', async t => {
+    const bare = (name: string) => changed(t, name, same, () => undefined)
+    await assert.rejects(openEncoder(await bare('timm')), /has no config\.json.*"architecture": "vit_base_patch16_224"/)
+    await assert.rejects(openEncoder(await bare('vit')), /has no config\.json.*num_attention_heads/)
+    await assert.rejects(openEncoder(golden('clip')), /clip: is not a vision transformer of timm or of Hugging Face/)
+    await assert.rejects(openEncoder(golden('nowhere')), /nowhere/)
+  })
+})
