@@ -21,7 +21,7 @@ import { unloaded } from '../models/unloaded.ts'
 import { type Activation, ConfigError, Module, type Parameter, StateDictError } from '../nn/index.ts'
 import { firstFew } from '../tensor/first-few.ts'
 import { fromData, sameShape, scope } from '../tensor/index.ts'
-import { isRecord, Settings } from './settings.ts'
+import { isRecord, JsonSettings } from './settings.ts'
 
 /** A vision transformer that cannot be read as an encoder: its message names the file, and the tensor or the setting. */
 export class EncoderError extends DataError {}
@@ -389,7 +389,7 @@ async function settingsOf(
 function normalisation(json: unknown, mean: string, std: string): EncoderSettings['normalize'] {
   if (!isRecord(json) || json[mean] === undefined || json[std] === undefined) return undefined
   if (json.do_normalize === false) return { mean: [0, 0, 0], std: [1, 1, 1] }
-  const settings = new Settings('', { [mean]: json[mean], [std]: json[std] })
+  const settings = new JsonSettings('', { [mean]: json[mean], [std]: json[std] })
   return { mean: settings.triple(mean, [], () => true), std: settings.triple(std, [], x => x > 0) }
 }
 
@@ -419,7 +419,7 @@ export function ofTimm(json: unknown): Unseen {
       'is not the name of a plain vision transformer of timm, such as vit_base_patch16_224',
     )
   const [name, size, plus, kind, quick] = parts
-  const args = new Settings('model_args', options ?? {})
+  const args = new JsonSettings('model_args', options ?? {})
   // the tensors show these, or they are for training
   args.ignore('img_size', 'patch_size', 'in_chans', 'num_classes', 'global_pool', 'embed_dim', 'depth', 'mlp_ratio')
   args.ignore('qkv_bias', 'qk_norm', 'proj_bias', 'init_values', 'class_token', 'no_embed_class', 'reg_tokens')
@@ -453,7 +453,7 @@ const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   swish: 'silu',
 }
 
-function activationOf(settings: Settings, name: string, value: string): Activation {
+function activationOf(settings: JsonSettings, name: string, value: string): Activation {
   const found = Object.hasOwn(ACTIVATIONS, value) ? ACTIVATIONS[value] : undefined
   if (found === undefined)
     throw settings.refuse(
@@ -475,7 +475,7 @@ const KINDS = new Map<unknown, number>([
 function ofTransformers(json: unknown): Unseen {
   const record = isRecord(json) ? json : {}
   const { model_type, hidden_act, num_attention_heads, layer_norm_eps } = record
-  const settings = new Settings('', { num_attention_heads, layer_norm_eps })
+  const settings = new JsonSettings('', { num_attention_heads, layer_norm_eps })
   const epsilon = KINDS.get(model_type)
   if (epsilon === undefined)
     throw settings.refuse(
