@@ -2,7 +2,7 @@
 // before any work begins.
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { ImagePixels } from '../data/index.ts'
+import { IMAGE_PIXELS } from '../data/index.ts'
 import { device, type GpuBackend, type OpenOptions } from '../index.ts'
 import { familyNames } from '../models/index.ts'
 import { openClipArchitectureNames } from '../openclip/index.ts'
@@ -59,8 +59,8 @@ export const collect = (value: string, before: readonly string[] = []): string[]
 export const pixelsOption = (otherwise: string): Option =>
   new Option(
     '--pixels <rule>',
-    `how image files become pixels; openclip: as OpenCLIP prepares them (default: ${otherwise})`,
-  ).choices(['upright', 'openclip'] satisfies ImagePixels[])
+    `how image files become pixels; openclip: as OpenCLIP prepares them; squash: the whole picture, not cropped (default: ${otherwise})`,
+  ).choices(IMAGE_PIXELS)
 
 /** --family */
 export const familyOption = (description: string): Option =>

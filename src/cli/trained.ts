@@ -2,7 +2,7 @@
 // words against its vocabulary.
 
 import { type Command, Option } from 'commander'
-import { decodeImage, type ImagePixels } from '../data/index.ts'
+import { decodeImage, type ImagePixels, pixelsFor } from '../data/index.ts'
 import {
   type EmbeddingModel,
   type Embeddings,
@@ -79,7 +79,6 @@ export async function openTrained<F extends FamilyName>(
   ...family: readonly F[]
 ): Promise<Opened<F>> {
   const { run, model: path, step, tokenizer, architecture, weights, pixels } = flags
-  const own = pixels && { pixels }
   if (run !== undefined && path !== undefined) throw new UsageError('give either --run or --model')
   if (run !== undefined && tokenizer !== undefined)
     throw new UsageError(`--tokenizer ${tokenizer} has no effect with --run: a run has its own tokenizer`)
@@ -88,7 +87,12 @@ export async function openTrained<F extends FamilyName>(
   if (run !== undefined) {
     await openDevice(flags)
     const opened = await openRun(run, { step, family, weights })
-    return { ...opened, ...own, family: opened.config.family, path: run } as unknown as Opened<F>
+    return {
+      ...opened,
+      pixels: pixelsFor(pixels, opened.pixels),
+      family: opened.config.family,
+      path: run,
+    } as unknown as Opened<F>
   }
   if (path === undefined)
     throw new UsageError('give the model: --run with a run, or --model with a checkpoint of OpenCLIP')
@@ -96,7 +100,7 @@ export async function openTrained<F extends FamilyName>(
   const opened = await openModel(path, { step, tokenizer, architecture, family, weights })
   if ('folder' in opened && tokenizer !== undefined)
     throw new UsageError(`--tokenizer ${tokenizer} has no effect: ${path} is a run, which has its own tokenizer`)
-  return { ...opened, ...own, path }
+  return { ...opened, pixels: pixelsFor(pixels, opened.pixels), path }
 }
 
 /** Image files in the form that the model takes. */

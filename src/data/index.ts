@@ -31,11 +31,13 @@ export {
   decodeImage,
   decodeImageBytes,
   encodePng,
+  IMAGE_PIXELS,
   type ImageDecoder,
   type ImageDecoderReport,
   type ImagePixels,
   imageDecoder,
   normalize,
+  pixelsFor,
   type SquareImage,
 } from './images/image.ts'
 export type { RandomCrop } from './images/random-crop.ts'

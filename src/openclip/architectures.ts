@@ -53,7 +53,7 @@ const siglip = (width: number, heads: number, layers: number, tower: string, siz
       norm_kwargs: { eps: 1e-6 },
     },
   },
-  preprocess_cfg: { size, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+  preprocess_cfg: { size, resize_mode: 'squash', mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
 })
 
 /** OpenCLIP's configurations of a CoCa, and the usual ones of a CLIP and a SigLIP, by name. coca_roberta-ViT-B-32 is not among them: its text tower is not supported. */

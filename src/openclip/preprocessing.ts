@@ -3,9 +3,11 @@
 
 import { isRecord, JsonSettings } from './settings.ts'
 
-/** The preprocessing of images with pixels in 0 … 1: scaled so that the shorter side is `size`, cropped to a square, normalised. */
+/** The preprocessing of images with pixels in 0 … 1: scaled to a square and normalised. */
 export interface Preprocessing {
   readonly size: number
+  /** scaled until the shorter side is `size`, and cropped (default), or the whole picture to the square (as for SigLIP) */
+  readonly resize?: 'shortest' | 'squash'
   /** per channel: (x - mean) / std */
   readonly mean: readonly number[]
   readonly std: readonly number[]
@@ -15,7 +17,8 @@ export interface Preprocessing {
 export const MEAN = [0.48145466, 0.4578275, 0.40821073]
 export const STD = [0.26862954, 0.26130258, 0.27577711]
 
-const PIXELS = 'is not supported: images are scaled by bicubic interpolation until the shorter side fits, and cropped'
+const PIXELS =
+  'is not supported: images are scaled by bicubic interpolation until the shorter side fits, and cropped, or squashed'
 
 /**
  * Reads `preprocess_cfg` of a configuration, if it has one.
@@ -28,7 +31,8 @@ export function readPreprocessing(json: unknown, size: number): Preprocessing {
   if (sides.some(side => side !== size))
     throw all.refuse('size', sides.length === 1 ? sides[0] : sides, `must be the model's image size, ${size}`)
   all.only('is not supported: images have three channels', { mode: 'RGB' })
-  all.only(PIXELS, { resize_mode: 'shortest' })
+  const resize = all.oneOf('resize_mode', 'shortest', 'squash', 'longest')
+  if (resize === 'longest') throw all.refuse('resize_mode', resize, PIXELS)
   // 'random' is for training; in evaluation it is bicubic
   const interpolation = all.oneOf('interpolation', 'bicubic', 'bilinear', 'random')
   if (interpolation === 'bilinear') throw all.refuse('interpolation', interpolation, PIXELS)
@@ -37,16 +41,16 @@ export function readPreprocessing(json: unknown, size: number): Preprocessing {
   const mean = all.triple('mean', MEAN, () => true)
   const std = all.triple('std', STD, x => x > 0)
   all.end()
-  return { size, mean, std }
+  return { size, resize, mean, std }
 }
 
 /** `preprocess_cfg` as OpenCLIP writes it. */
-export const writePreprocessing = ({ size, mean, std }: Preprocessing) => ({
+export const writePreprocessing = ({ size, resize = 'shortest', mean, std }: Preprocessing) => ({
   size,
   mode: 'RGB',
   mean,
   std,
   interpolation: 'bicubic',
-  resize_mode: 'shortest',
+  resize_mode: resize,
   fill_color: 0,
 })

@@ -2,8 +2,8 @@
 // and one error lists them all, with the name of the file.
 
 import { z } from 'zod'
+import { IMAGE_PIXELS } from '../data/index.ts'
 import { DataError, readJson } from '../io/index.ts'
-
 import { familyConfigs, hasClasses } from '../models/config.ts'
 import { presetFor } from '../models/families.ts'
 import {
@@ -151,7 +151,7 @@ const common = {
     .partial()
     .default({}),
   /** how files become pixels: 'upright' (the default) or 'openclip', as OpenCLIP prepares images */
-  pixels: oneOf('upright', 'openclip').optional(),
+  pixels: oneOf(...IMAGE_PIXELS).optional(),
   /** normalisation of the pixels, channel by channel: (x - mean) / std */
   normalize: settings({
     mean: triple(z.number(fail('must be a number'))).default([0.5, 0.5, 0.5]),

@@ -1,6 +1,6 @@
 // Opens a trained model: a run, or a released checkpoint in OpenCLIP's format.
 
-import { type ImagePixels, readTokenizer } from '../data/index.ts'
+import { IMAGE_PIXELS, type ImagePixels, pixelsFor, readTokenizer } from '../data/index.ts'
 import type { Normalized } from '../evaluate/index.ts'
 import { DataError } from '../io/index.ts'
 import { hasTexts, resolveVisionTransformer } from '../models/config.ts'
@@ -20,6 +20,7 @@ import {
   type OpenClipFamily,
   openClip,
   openClipArchitectureNames,
+  type Preprocessing,
 } from '../openclip/index.ts'
 import { encoderSourceOf, openEncoder, readEncoderSettings } from '../openclip/vision.ts'
 import { listed } from '../tensor/given.ts'
@@ -87,9 +88,15 @@ export async function openModel<F extends FamilyName = 'coca'>(
         file: path,
       },
     )
-  const found = { family: opened.family, model, tokenizer: words, normalize: preprocessing }
+  const { mean, std } = preprocessing
+  const normalize = { mean, std }
+  const found = { family: opened.family, model, tokenizer: words, normalize, ...pixelsOf(preprocessing) }
   return found as unknown as OpenedModel<F>
 }
+
+/** What a run's settings have for the preprocessing of a checkpoint of OpenCLIP. */
+const pixelsOf = ({ resize }: Preprocessing): { readonly pixels?: ImagePixels } =>
+  resize === 'squash' ? { pixels: 'squash' } : {}
 
 /** Whether a path is a run. @throws DataError if the name of an architecture is given for one */
 async function isRun(path: string, architecture?: OpenClipArchitecture): Promise<boolean> {
@@ -175,7 +182,7 @@ export async function readOrigin(path: string, options?: OriginOptions): Promise
   const { family, model, preprocessing, tokenizerFiles } = settings
   const { mean, std } = preprocessing
   const words = texts ? tokenizerFile(path, tokenizerFiles, tokenizer) : undefined
-  return { family, model, tokenizer: words, normalize: { mean, std } }
+  return { family, model, tokenizer: words, normalize: { mean, std }, ...pixelsOf(preprocessing) }
 }
 
 /**
@@ -198,10 +205,13 @@ export async function withOrigin(json: unknown): Promise<unknown> {
   const family = others.family ?? origin.family
   if (!isFamilyName(family)) return json
   const words = hasTexts({ family }) ? origin.tokenizer : tokenizer
+  const rule = IMAGE_PIXELS.includes(others.pixels as ImagePixels)
+    ? pixelsFor(others.pixels as ImagePixels, pixels)
+    : (others.pixels ?? pixels)
   return {
     normalize,
-    ...(pixels && { pixels }),
     ...others,
+    ...(rule !== undefined && { pixels: rule }),
     family,
     from,
     ...(words !== undefined && { tokenizer: words }),

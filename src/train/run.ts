@@ -2,6 +2,7 @@
 
 import {
   type ClipDataset,
+  IMAGE_PIXELS,
   type ImagePixels,
   type ImageTextDataset,
   type ImageTextSource,
@@ -184,7 +185,7 @@ export interface OpenExamplesOptions {
 const openExamplesOptions = {
   window: is.optional(is.number),
   threads: is.optional(is.number),
-  pixels: is.optional(is.oneOf<ImagePixels>('upright', 'openclip')),
+  pixels: is.optional(is.oneOf<ImagePixels>(...IMAGE_PIXELS)),
 } satisfies Settings<OpenExamplesOptions>
 
 /**

@@ -14,8 +14,10 @@ import {
   decodeImageBytes,
   encodePng,
   type ImageDecoder,
+  type ImagePixels,
   imageDecoder,
   normalize,
+  pixelsFor,
 } from '../../src/data/images/image.ts'
 import { chooseCrop } from '../../src/data/images/random-crop.ts'
 import { ImageError } from '../../src/io/errors.ts'
@@ -84,7 +86,7 @@ for (const [name, mode] of Object.entries(modes))
   })
 
 const preprocessed = join(import.meta.dirname, '../golden/pixels')
-const { sides, modes: storedModes } = JSON.parse(readFileSync(join(preprocessed, 'index.json'), 'utf8'))
+const { sides, squash, modes: storedModes } = JSON.parse(readFileSync(join(preprocessed, 'index.json'), 'utf8'))
 for (const [name, mode] of Object.entries(storedModes))
   test(`${name} (${mode}) has the pixels of OpenCLIP with pixels: 'openclip'`, async () => {
     const all = readFileSync(join(preprocessed, `${name}.rgb`)) // a square of [side, side, 3] for each side
@@ -100,8 +102,39 @@ for (const [name, mode] of Object.entries(storedModes))
         const allowed = mode === 'CMYK' && decoder === 'javascript' ? 3 : 0
         assert.ok(largestDifference(bytes, expected) <= allowed, `${decoder}: ${largestDifference(bytes, expected)}`)
       }
+      const pixels = readFileSync(join(preprocessed, `${name}.squash.rgb`))
+      const expected = Uint8Array.from(pixels, (_, i) => pixels[(i % squash ** 2) * 3 + Math.floor(i / squash ** 2)])
+      const options = { size: squash, decoder, pixels: 'openclip-squash' } as const
+      const difference = largestDifference(await decodeImageBytes(join(preprocessed, name), options), expected)
+      assert.ok(
+        difference <= (mode === 'CMYK' && decoder === 'javascript' ? 3 : 0),
+        `${decoder}, squashed: ${difference}`,
+      )
     }
   })
+
+test('a picture that is squashed keeps its edges', async () => {
+  // a picture twice as wide as high: the left quarter is black, which a crop to the centre leaves out
+  const [width, height] = [40, 20]
+  const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => (Math.floor(i / 3) % width < 10 ? 0 : 255))
+  const picture = encodePng(data, width, height)
+  const columns = async (pixels: ImagePixels) =>
+    [...(await decodeImageBytes(picture, { size: 20, pixels })).subarray(0, 20)]
+      .map(x => (x > 127 ? 'w' : 'b'))
+      .join('')
+  assert.equal(await columns('upright'), 'w'.repeat(20))
+  assert.equal(await columns('squash'), 'bbbbb'.padEnd(20, 'w'))
+  assert.equal(await columns('openclip-squash'), 'bbbbb'.padEnd(20, 'w'))
+})
+
+test('a model that was trained on squashed pictures gets squashed pictures, whatever else is asked for', () => {
+  assert.equal(pixelsFor('openclip', 'squash'), 'openclip-squash')
+  assert.equal(pixelsFor('upright', 'openclip-squash'), 'squash')
+  assert.equal(pixelsFor(undefined, 'squash'), 'squash')
+  assert.equal(pixelsFor('openclip', undefined), 'openclip')
+  assert.equal(pixelsFor('squash', 'upright'), 'squash')
+  assert.equal(pixelsFor(undefined, undefined), undefined)
+})
 
 test('crops are of the stored picture with pixels: openclip', async () => {
   const crop = { scale: [0.3, 0.5], seed: 4 } as const

@@ -1,4 +1,5 @@
-"""Writes what OpenCLIP's preprocessing makes of the pictures in pixels/: Resize, CenterCrop and convert('RGB'), in this order.
+"""Writes what OpenCLIP's preprocessing makes of the pictures in pixels/: Resize, CenterCrop and convert('RGB'), in this order,
+and in NAME.squash.rgb without CenterCrop, the whole picture to a square of `squash`.
 
 pip install open_clip_torch pillow; python3 pixels.py
 """
@@ -12,14 +13,17 @@ from open_clip.transform import image_transform
 from PIL import Image
 
 folder = pathlib.Path(__file__).parent / "pixels"
-sides = (16, 29, 33)
+sides, squash = (16, 29, 33), 21
+plain = dict(is_train=False, mean=(0, 0, 0), std=(1, 1, 1))
 modes = {}
 for path in sorted(folder.iterdir()):
     if path.suffix in (".json", ".rgb"):
         continue
     with Image.open(path) as picture:
         modes[path.name] = picture.mode
-        squares = [image_transform(side, is_train=False, mean=(0, 0, 0), std=(1, 1, 1))(picture) for side in sides]
+        squares = [image_transform(side, **plain)(picture) for side in sides]
+        squares.append(image_transform(squash, resize_mode="squash", **plain)(picture))
     pixels = [(square * 255).round().numpy().astype(np.uint8).transpose(1, 2, 0).tobytes() for square in squares]
-    (folder / f"{path.name}.rgb").write_bytes(b"".join(pixels))
-(folder / "index.json").write_text(json.dumps({"pillow": PIL.__version__, "sides": sides, "modes": modes}, indent=1) + "\n")
+    (folder / f"{path.name}.rgb").write_bytes(b"".join(pixels[:-1]))
+    (folder / f"{path.name}.squash.rgb").write_bytes(pixels[-1])
+(folder / "index.json").write_text(json.dumps({"pillow": PIL.__version__, "sides": sides, "squash": squash, "modes": modes}, indent=1) + "\n")

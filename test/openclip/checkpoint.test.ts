@@ -68,7 +68,7 @@ test('a released folder gives its preprocessing and tokenizer, and can be opened
   const folder = await released(t)
   await writeFile(join(folder, 'tokenizer.json'), '{}')
   const { model, preprocessing, tokenizerFiles, weights } = await openClip(folder)
-  assert.deepEqual(preprocessing, { size: 12, mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6] })
+  assert.deepEqual(preprocessing, { size: 12, resize: 'shortest', mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6] })
   assert.deepEqual(tokenizerFiles, [join(folder, 'tokenizer.json')])
   assert.equal(weights, join(folder, 'open_clip_model.safetensors'))
   assert.equal(model.training, false)
@@ -264,7 +264,11 @@ describe('a checkpoint that does not fit throws an error that names', () => {
       /preprocess_cfg\.size = 13: must be the model's image size, 12/,
     ],
     ['two sizes', '"size":[12,24]', /preprocess_cfg\.size = \[12,24\]: must be/],
-    ['another way to scale', '"size":12,"resize_mode":"squash"', /preprocess_cfg\.resize_mode = "squash": is not supp/],
+    [
+      'another way to scale',
+      '"size":12,"resize_mode":"longest"',
+      /preprocess_cfg\.resize_mode = "longest": is not supp/,
+    ],
     ['no channels of colour', '"size":12,"mode":"L"', /preprocess_cfg\.mode = "L": is not supported/],
     ['an unknown setting', '"size":12,"crop_pct":0.9', /preprocess_cfg\.crop_pct = 0\.9: is not a known setting/],
   ]

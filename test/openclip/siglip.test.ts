@@ -1,17 +1,21 @@
 // A SigLIP of OpenCLIP with smaller towers: features, loss and gradients are OpenCLIP's, and tensors go there and back.
 
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { readSafetensors, toInt32 } from '../../src/io/index.ts'
 import { DualEncoder, type DualEncoderConfig } from '../../src/models/index.ts'
 import { lossAndGradients, withoutAllocation } from '../../src/nn/index.ts'
 import { openClipArchitectures } from '../../src/openclip/architectures.ts'
-import { loadOpenClip } from '../../src/openclip/checkpoint.ts'
+import { loadOpenClip, readOpenClipSettings } from '../../src/openclip/checkpoint.ts'
 import { fromClipConfig, openClipTensors, toClipConfig, toOpenClipState } from '../../src/openclip/index.ts'
+import { writePreprocessing } from '../../src/openclip/preprocessing.ts'
 import { difference } from '../../src/openclip/verify.ts'
 import { device, fromData, type Tensor } from '../../src/tensor/index.ts'
 import { accumulateGradients } from '../../src/train/objectives/image-text.ts'
+import { withOrigin } from '../../src/train/open-model.ts'
+import { temporaryFolder } from '../data/folder.ts'
 
 await device.use('cpu')
 const tanh = process.env.SIGLIP_TANH
@@ -104,4 +108,21 @@ describe('the configuration of a SigLIP', () => {
     const { model_cfg } = openClipArchitectures['ViT-B-16-SigLIP'] as { readonly model_cfg?: object }
     assert.throws(() => fromClipConfig({ ...model_cfg, embed_dim: 512 }), /embed_dim = 512: must be 768/)
   })
+})
+
+test('a released folder says that pictures are squashed, and a run that begins from it keeps to that', async t => {
+  const folder = await temporaryFolder(t)
+  const preprocess_cfg = { mean: 0.5, std: 0.5, interpolation: 'bicubic', resize_mode: 'squash' }
+  const json = { ...openClipArchitectures['ViT-B-16-SigLIP'], preprocess_cfg }
+  await writeFile(join(folder, 'open_clip_config.json'), JSON.stringify(json))
+  await writeFile(join(folder, 'open_clip_model.safetensors'), '')
+  const { preprocessing } = await readOpenClipSettings(folder, { family: 'dual-encoder' })
+  assert.deepEqual(preprocessing, { size: 224, resize: 'squash', mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] })
+  const named = { family: 'dual-encoder', architecture: 'ViT-B-16-SigLIP' } as const
+  assert.deepEqual((await readOpenClipSettings(folder, named)).preprocessing, preprocessing)
+  assert.equal(writePreprocessing(preprocessing).resize_mode, 'squash')
+  const settings = { from: folder, tokenizer: 'tokenizer.json', data: 'pictures' }
+  const pixelsOf = async (more: object) => ((await withOrigin({ ...settings, ...more })) as { pixels: string }).pixels
+  assert.equal(await pixelsOf({}), 'squash')
+  assert.equal(await pixelsOf({ pixels: 'openclip' }), 'openclip-squash')
 })

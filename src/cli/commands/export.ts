@@ -87,8 +87,9 @@ async function open(path: string, flags: ExportFlags): Promise<Exportable> {
   }
   if (architecture !== undefined)
     throw new UsageError(`--architecture ${architecture} has no effect: ${path} is a run, whose architecture is known`)
-  const { model, normalize } = await openRun(path, { step, weights, family: ['coca', 'dual-encoder'] })
+  const { model, normalize, pixels } = await openRun(path, { step, weights, family: ['coca', 'dual-encoder'] })
   const { mean, std } = normalize ?? HALF
-  const preprocessing = { size: model.config.image.size, mean, std }
+  const resize = pixels?.endsWith('squash') ? ('squash' as const) : ('shortest' as const)
+  const preprocessing = { size: model.config.image.size, resize, mean, std }
   return { model, preprocessing, tokenizerFiles: [folder.tokenizerFile] }
 }

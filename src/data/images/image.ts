@@ -16,7 +16,7 @@ import {
   tooManyBytes,
 } from './header.ts'
 import { chooseCrop, cropOptions, type RandomCrop } from './random-crop.ts'
-import { orient, resizeToSquare } from './resize.ts'
+import { type Box, orient, resizeToSquare } from './resize.ts'
 import { resizeStored } from './stored.ts'
 
 /** Names of files that are taken for images. What a file is, its bytes say, whatever its name. */
@@ -34,11 +34,26 @@ export type ImageDecoder = 'auto' | 'sharp' | 'javascript'
  * - colours with transparency are weighted by it, and then it is dropped;
  * - 16 bits of grey are clipped to 255, so that all but the darkest are white;
  * - four colours are scaled as they are (without sharp after the conversion).
+ *
+ * `squash` and `openclip-squash` are the same, but scale the whole picture to the square, whatever its sides, where the others crop it: so
+ * OpenCLIP prepares pictures for SigLIP (`resize_mode: 'squash'`).
  */
-export type ImagePixels = 'upright' | 'openclip'
+export type ImagePixels = (typeof IMAGE_PIXELS)[number]
+
+/** The values of {@link ImagePixels}. */
+export const IMAGE_PIXELS = ['upright', 'openclip', 'squash', 'openclip-squash'] as const
+
+/**
+ * The pixels for a model that was trained with some, where another rule is asked for: a model that has seen whole pictures is shown
+ * whole pictures.
+ */
+export function pixelsFor(asked: ImagePixels | undefined, trained: ImagePixels | undefined): ImagePixels | undefined {
+  if (asked === undefined || !trained?.endsWith('squash')) return asked ?? trained
+  return asked === 'openclip' || asked === 'openclip-squash' ? 'openclip-squash' : 'squash'
+}
 
 /** The kind of the option `pixels`. */
-export const imagePixels = is.choice<ImagePixels>('upright', 'openclip')
+export const imagePixels = is.choice<ImagePixels>(...IMAGE_PIXELS)
 
 export interface DecodeImageOptions {
   /** side of the resulting square in pixels */
@@ -145,15 +160,20 @@ export async function decodeImageBytes(source: string | Uint8Array, options: Dec
   const decode = await chooseDecoder(decoder, isSharpFormat(foreign) ? foreign : undefined, file)
   const header = isSharpFormat(foreign) ? await decode.header!(bytes, foreign, file) : readImageHeader(bytes, file)
   checkSize(header, file)
+  /** the part of a picture that becomes the square; undefined for its centre */
+  const partOf = ({ width, height }: { readonly width: number; readonly height: number }): Box | undefined => {
+    if (crop) return chooseCrop({ width, height }, crop)
+    return pixels.endsWith('squash') ? { left: 0, top: 0, width, height } : undefined
+  }
   try {
-    if (pixels === 'upright') {
+    if (pixels === 'upright' || pixels === 'squash') {
       const picture = orient(await decode.rgb(bytes, header), upright ? header.orientation : 1)
-      return toChannelsFirst(resizeToSquare(picture, size, crop && chooseCrop(picture, crop)).data, size * size)
+      return toChannelsFirst(resizeToSquare(picture, size, partOf(picture)).data, size * size)
     }
     const stored = await decode.stored(bytes, header)
     // of TIFF, Pillow turns every picture when it opens it
     const picture = header.format === 'TIFF' ? orient(stored, header.orientation) : stored
-    return toChannelsFirst(resizeStored(picture, size, crop && chooseCrop(picture, crop)).data, size * size)
+    return toChannelsFirst(resizeStored(picture, size, partOf(picture)).data, size * size)
   } catch (error) {
     throw new ImageError(`${header.format} cannot be decoded: ${messageOf(error)}`, { file, cause: error })
   }

@@ -24,12 +24,14 @@ import {
   contrastiveLoss,
   Dropout,
   Embedding,
+  LatentPooler,
   LayerNorm,
   Linear,
   MLP,
   type Module,
   MultiHeadAttention,
   PatchEmbedding,
+  sigmoidContrastiveLoss,
   TransformerBlock,
   withParameters,
 } from '../../../src/nn/index.ts'
@@ -160,6 +162,12 @@ export const moduleRecords: readonly ModuleRecord[] = [
     (m, x) => m.forward(x),
   ),
   of(
+    'LatentPooler',
+    () => new LatentPooler(block),
+    [tokens],
+    (m, x) => m.forward(x),
+  ),
+  of(
     'PatchEmbedding',
     () => new PatchEmbedding({ imageSize: 4, patchSize: 2, width: 3, channels: 2 }),
     [numbers(2, 2, 4, 4)],
@@ -260,6 +268,12 @@ export const lossRecords: readonly LossRecord[] = [
     inputs: [numbers(3, 4), numbers(3, 4), numbers(), ids([1, 2, 1])],
     f: (x, y, scale, groups) =>
       contrastiveLoss(x.normalize(), y.normalize(), scale.exp(), { reduction: 'mean', groups }),
+  },
+  {
+    name: 'sigmoidContrastiveLoss',
+    inputs: [numbers(3, 4), numbers(3, 4), numbers(), numbers(), ids([1, 2, 1])],
+    f: (x, y, scale, bias, groups) =>
+      sigmoidContrastiveLoss(x.normalize(), y.normalize(), scale.exp(), bias, { groups }),
   },
   {
     name: 'captioningLoss',
