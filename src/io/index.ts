@@ -29,6 +29,7 @@ export {
 } from './files.ts'
 export { checkFinite, describeNonFinite, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn } from './finite.ts'
 export { makeFolder, namesIn, removeFolder, removeUnfinished } from './folders.ts'
+export { crc32 } from './formats/crc.ts'
 export { npyHead, openNpy } from './formats/npy.ts'
 export {
   encodeSafetensors,

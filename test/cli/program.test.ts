@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { type Command, CommanderError } from 'commander'
 import { describeError, exitCodeOf, InterruptedError, UsageError } from '../../src/cli/errors.ts'
@@ -51,19 +51,28 @@ it('--version prints the version of the package', () => {
   assert.equal(printedBy(['--version']).trim(), version)
 })
 
+/** The error of the file system about a path that does not exist. */
+function missing(): Error {
+  try {
+    readdirSync('/nowhere')
+  } catch (error) {
+    return error as Error
+  }
+  throw new Error('/nowhere exists')
+}
+
 describe('exit codes', () => {
   it('distinguish mistakes, interruptions and failures', () => {
     assert.equal(exitCodeOf(new UsageError('')), 2)
     assert.equal(exitCodeOf(new DataError('')), 2)
     assert.equal(exitCodeOf(new DeviceError('', 'gpu')), 2)
-    assert.equal(exitCodeOf(Object.assign(new Error('ENOENT'), { code: 'ENOENT', path: '/nowhere' })), 2)
+    assert.equal(exitCodeOf(missing()), 2)
     assert.equal(exitCodeOf(new InterruptedError('')), 130)
     assert.equal(exitCodeOf(new TypeError('')), 1)
   })
 
   it('a file system error is one sentence with its path', () => {
-    const error = Object.assign(new Error('ENOENT: scandir'), { code: 'ENOENT', path: '/nowhere' })
-    assert.equal(describeError(error), 'error: /nowhere: does not exist')
+    assert.equal(describeError(missing()), 'error: /nowhere: does not exist')
   })
 
   it('only unexpected errors mention the stack', () => {

@@ -4,13 +4,13 @@ import assert from 'node:assert/strict'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { crc32, deflateSync } from 'node:zlib'
+import { deflateSync } from 'node:zlib'
 import sharp from 'sharp'
 import { checkStart, readImageHeader } from '../../src/data/images/header.ts'
 import { decodeImageBytes, encodePng } from '../../src/data/images/image.ts'
 import { jpegSegments } from '../../src/data/images/jpeg.ts'
-import { tableCrc32 } from '../../src/data/images/png.ts'
 import { ImageError } from '../../src/io/errors.ts'
+import { crc32 } from '../../src/io/formats/crc.ts'
 import { fc } from '../support.ts'
 import { temporaryFolder } from './folder.ts'
 
@@ -210,10 +210,6 @@ function damaged(bytes: Uint8Array, at: number, to: number): Buffer {
   copy[at % copy.length] ^= to || 1
   return copy
 }
-
-test('the checksum of PNG is that of zlib', () => {
-  for (const length of [0, 1, 9, 300]) assert.equal(tableCrc32(rows(1, length)), crc32(rows(1, length)))
-})
 
 const smooth = Uint8Array.from(
   { length: 40 * 24 * 3 },
@@ -419,8 +415,9 @@ test('a file too large, or whose first bytes are of no picture or of one too lar
     await handle.close()
     return file
   }
-  const large = async (width: number, height: number) => {
+  const large = async (width: number, height: number, colourType = encoded[25]) => {
     const file = Buffer.from(encoded)
+    file[25] = colourType
     file.writeUInt32BE(width, 16)
     file.writeUInt32BE(height, 20)
     return sparse(`${width}.png`, file, 400_000_000)
@@ -430,7 +427,8 @@ test('a file too large, or whose first bytes are of no picture or of one too lar
       await sparse('ten.png', encoded, 10 * 2 ** 30),
       /ten\.png: has 10,737,418,240 bytes: pictures of at most 536,870,912 are read$/,
     ],
-    [await large(60_000, 60_000), /60000\.png: PNG of 60000×60000 pixels: at most 100000000 are decoded$/],
+    [await large(60_000, 60_000), /60000\.png: PNG of 60000×60000 pixels: at most 64000000 are decoded$/],
+    [await large(6_001, 6_000, 6), /6001\.png: PNG of 6001×6000 pixels with transparency or 16 bits: at most 36000000/],
     [await large(1_000_001, 1), /1000001\.png: PNG of 1000001×1 pixels: a side of at most 1000000 is decoded$/],
     [await sparse('zero.jpg', Buffer.of(0), 400_000_000), /zero\.jpg: is no PNG, JPEG, WebP/],
   ]
@@ -450,10 +448,23 @@ test('the size of a picture that only sharp reads is checked too', async () => {
   }
   await assert.rejects(decodeImageBytes(tiff, { size: 8, name: 'a.tiff' }), {
     name: 'ImageError',
-    message: 'a.tiff: TIFF of 60000×60000 pixels: at most 100000000 are decoded',
+    message: 'a.tiff: TIFF of 60000×60000 pixels: at most 64000000 are decoded',
   })
 })
 
 test('the start of a file is enough to see what it is', () => {
   for (const file of [encoded, jpegs.baseline, webp, Buffer.from('GIF89a')]) checkStart(file.subarray(0, 64))
+})
+
+test('transparency, 16 bits and four colours are seen in the header', async () => {
+  const picture = sharp(new Uint8Array(12 * 12 * 4).fill(90), { raw: { width: 12, height: 12, channels: 4 } })
+  const headerOf = (bytes: Uint8Array) => readImageHeader(bytes).deep
+  for (const lossless of [true, false]) {
+    assert.equal(headerOf(await picture.clone().webp({ lossless }).toBuffer()), true)
+    assert.equal(headerOf(await picture.clone().removeAlpha().webp({ lossless }).toBuffer()), false)
+  }
+  assert.equal(headerOf(await picture.clone().png().toBuffer()), true)
+  assert.equal(headerOf(await picture.clone().removeAlpha().png().toBuffer()), false)
+  assert.equal(headerOf(await picture.clone().removeAlpha().toColourspace('rgb16').png().toBuffer()), true)
+  assert.equal(readImageHeader(await picture.clone().removeAlpha().toColourspace('cmyk').jpeg().toBuffer()).cmyk, true)
 })

@@ -38,8 +38,15 @@ export function sharpDecoder(sharp: Sharp): PixelDecoder {
     rgb: async (bytes, header) => rgb(needed(bytes, header), header),
     async header(bytes, format, file) {
       try {
-        const { width, height, orientation = 1, space } = await sharp(bytes, { limitInputPixels: false }).metadata()
-        return { format, width, height, orientation, cmyk: space === 'cmyk' }
+        const {
+          width,
+          height,
+          orientation = 1,
+          space,
+          depth,
+          hasAlpha,
+        } = await sharp(bytes, { limitInputPixels: false }).metadata()
+        return { format, width, height, orientation, cmyk: space === 'cmyk', deep: hasAlpha || depth === 'ushort' }
       } catch (error) {
         throw new ImageError(`${format} cannot be decoded: ${messageOf(error).split('\n')[0]}`, { file, cause: error })
       }
@@ -105,7 +112,7 @@ const rgbByJavascript: PixelDecoder['rgb'] = async (bytes, header) => {
   if (header.format === 'PNG') return pngToRgb(await decodePng(bytes))
   if (header.format === 'WebP') return withoutAlpha(await decodeWebp(bytes))
   const jpeg = needed(bytes, header)
-  return header.cmyk ? cmykJpegToRgb(jpeg) : withoutAlpha(await decodeJpeg(jpeg))
+  return header.cmyk ? cmykJpegToRgb(jpeg, header) : withoutAlpha(await decodeJpeg(jpeg))
 }
 
 /** Decoding without native packages. A JPEG of four colours is given as RGB, not in its own mode. */
@@ -135,11 +142,18 @@ function withAlpha(png: PngSamples): Uint8Array {
   return rgba
 }
 
-function cmykJpegToRgb(bytes: Uint8Array): RgbImage {
+/** The most pixels of four colours that JavaScript decodes, with 48 bytes for each. */
+const LARGEST_CMYK = 18_000_000
+
+function cmykJpegToRgb(bytes: Uint8Array, { width, height }: ImageHeader): RgbImage {
+  if (width * height > LARGEST_CMYK)
+    throw new Error(
+      `it has ${width}×${height} pixels of four colours: more than ${LARGEST_CMYK} need sharp, run npm install sharp`,
+    )
   return jpeg.decode(bytes, {
     useTArray: true,
     formatAsRGBA: false,
-    maxResolutionInMP: LARGEST_IMAGE / 1e6,
+    maxResolutionInMP: LARGEST_CMYK / 1e6,
     maxMemoryUsageInMB: 1024,
   })
 }

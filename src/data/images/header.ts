@@ -23,10 +23,14 @@ export interface ImageHeader {
   readonly orientation: number
   /** cyan, magenta, yellow and black, as for print */
   readonly cmyk?: boolean
+  /** 16 bits for each sample, or transparency */
+  readonly deep?: boolean
 }
 
-/** The largest image that is decoded. Larger ones are refused by their header. */
-export const LARGEST_IMAGE = 100_000_000
+/** The most pixels that are decoded, which takes less than 1 GiB with every decoder. Larger images are refused by their header. */
+export const LARGEST_IMAGE = 64_000_000
+/** The same for four colours, transparency and 16 bits, of which a pixel takes twice the memory. */
+export const LARGEST_DEEP_IMAGE = 36_000_000
 
 /** The longest side that is decoded: libpng's limit. */
 export const LONGEST_SIDE = 1_000_000
@@ -54,14 +58,16 @@ export function readImageHeader(bytes: Uint8Array, file?: string): ImageHeader {
 
 /**
  * Checks the size that a header claims, before memory is allocated for it.
- * @throws ImageError if there are more than {@link LARGEST_IMAGE} pixels, or a side is longer than {@link LONGEST_SIDE}
+ * @throws ImageError if there are more than {@link LARGEST_IMAGE} or {@link LARGEST_DEEP_IMAGE} pixels, or a side is longer than {@link LONGEST_SIDE}
  */
 export function checkSize(
-  { format, width, height }: Pick<ImageHeader, 'format' | 'width' | 'height'>,
+  { format, width, height, cmyk, deep }: Omit<ImageHeader, 'orientation'>,
   file?: string,
 ): void {
   const found = `${format} of ${width}×${height} pixels`
-  if (width * height > LARGEST_IMAGE) throw new ImageError(`${found}: at most ${LARGEST_IMAGE} are decoded`, { file })
+  const most = cmyk || deep ? LARGEST_DEEP_IMAGE : LARGEST_IMAGE
+  const kind = cmyk ? ' of four colours' : deep ? ' with transparency or 16 bits' : ''
+  if (width * height > most) throw new ImageError(`${found}${kind}: at most ${most} are decoded`, { file })
   if (Math.max(width, height) > LONGEST_SIDE)
     throw new ImageError(`${found}: a side of at most ${LONGEST_SIDE} is decoded`, { file })
 }
@@ -115,7 +121,9 @@ function readPngHeader(bytes: Uint8Array, file?: string): ImageHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const exif = exifOfPng(bytes)
   const orientation = exif ? orientationOf(exif) : 1
-  return { format: 'PNG', width: view.getUint32(16), height: view.getUint32(20), orientation }
+  // bit depth, then colour type: 4 and 6 have alpha
+  const deep = bytes[24] === 16 || bytes[25] >= 4
+  return { format: 'PNG', width: view.getUint32(16), height: view.getUint32(20), orientation, deep }
 }
 
 /** Walks the segments up to the start of the frame (ITU T.81, B.2.2), noting the orientation on the way. */
@@ -145,7 +153,10 @@ function readWebpHeader(bytes: Uint8Array, file?: string): ImageHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const cutOff = () => new ImageError('WebP is cut off inside its header', { file })
   if (bytes.length < 30) throw cutOff()
-  return { format: 'WebP', ...webpSize(view, bytes, file), orientation: webpOrientation(view, bytes) }
+  // a flag says that there is alpha: of VP8X in the byte after its length, of VP8L after the sizes
+  const isExtended = startsWithText(bytes, 12, 'VP8X')
+  const deep = isExtended ? (bytes[20] & 0x10) !== 0 : startsWithText(bytes, 12, 'VP8L') && (bytes[24] & 0x10) !== 0
+  return { format: 'WebP', ...webpSize(view, bytes, file), orientation: webpOrientation(view, bytes), deep }
 }
 
 function webpSize(view: DataView, bytes: Uint8Array, file?: string): { width: number; height: number } {

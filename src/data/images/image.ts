@@ -142,7 +142,7 @@ async function chooseDecoder(decoder: ImageDecoder, foreign?: string, file?: str
  *
  * Every decoder accepts the same files. A PNG may be damaged where its pixels do not need it: in chunks such as tEXt and eXIf, which are
  * then left out, and after its pixels, as in libpng. Between the segments of a JPEG other bytes are left out, as in Pillow. Files of
- * more than 512 MiB are not read; pictures of more than 100 million pixels, or with a side of more than a million, are not decoded.
+ * more than 512 MiB are not read; pictures of more than 64 million pixels (36 million with transparency, four colours or 16 bits), or with a side of more than a million, are not decoded.
  * @param source a path, or the file's bytes
  * @returns [3, size, size], 0 … 255
  * @throws ImageError naming the file if it is empty, truncated, too large (with its size and the limit) or not an image, or needs sharp, which cannot be loaded;

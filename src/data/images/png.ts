@@ -3,6 +3,7 @@
 // does not, and so is what follows the pixels. sharp is given a file of the needed chunks alone, so that it cannot decide otherwise.
 
 import * as zlib from 'node:zlib'
+import { crc32 } from '../../io/index.ts'
 
 /** The chunks that a picture needs, checked. */
 export interface PngChunks {
@@ -250,17 +251,3 @@ function place(
       }
     }
 }
-
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  for (let bit = 0; bit < 8; bit++) byte = (byte >>> 1) ^ (byte & 1 ? 0xedb88320 : 0)
-  return byte
-})
-
-/** The checksum of a chunk (annex D), for versions of Node whose zlib has none. */
-export function tableCrc32(bytes: Uint8Array): number {
-  let crc = -1
-  for (let i = 0; i < bytes.length; i++) crc = (crc >>> 8) ^ CRC_TABLE[(crc ^ bytes[i]) & 255]
-  return ~crc >>> 0
-}
-
-const crc32: (bytes: Uint8Array) => number = zlib.crc32 ?? tableCrc32
