@@ -54,7 +54,7 @@ export {
 } from './formats/safetensors-file.ts'
 export { TarError, type TarMember, tarMembers, WindowedFile } from './formats/tar.ts'
 export { openTensors, type TensorFile, wrapperOf } from './formats/tensor-file.ts'
-export { type JsonLimits, type LinePlace, parseAnyJsonLine, parseJson, parseJsonLine } from './json.ts'
+export { type JsonForm, type JsonLimits, type LinePlace, parseAnyJsonLine, parseJson, parseJsonLine } from './json.ts'
 export { LineFile, readJsonLines } from './line-file.ts'
 export { lock, whileLocked } from './lock.ts'
 export { cut, inLines, onOneLine, quoted, shownJson } from './plain.ts'

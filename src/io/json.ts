@@ -2,7 +2,6 @@
 // overflows the stack, so the depth is checked before anything is built. It also makes fields of names that mean something
 // else in an object, such as __proto__, which a copy of the fields may turn into settings that nobody reads or checks.
 
-import type { z } from 'zod'
 import { DataError, messageOf } from './errors.ts'
 
 /** Limits on a JSON text, and what it may have that JSON does not. */
@@ -93,14 +92,30 @@ export function parseAnyJsonLine(text: string, place: LinePlace, limits: JsonLim
   }
 }
 
+/** What is used of a form of zod. Its types stay out of the declarations of this package, because they need those of the browser. */
+export interface JsonForm<T> {
+  safeParse(
+    value: unknown,
+  ):
+    | { readonly success: true; readonly data: T }
+    | { readonly success: false; readonly error: { readonly issues: readonly JsonIssue[] } }
+}
+interface JsonIssue {
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+}
+
 /**
  * The value of a line with one JSON value, which must have a form.
  * @throws DataError naming the file, the line, and the field that is wrong
  */
-export function parseJsonLine<T>(text: string, form: z.ZodType<T>, place: LinePlace): T {
+export function parseJsonLine<T>(text: string, form: JsonForm<T>, place: LinePlace): T {
   const value = parseAnyJsonLine(text, place)
   const parsed = form.safeParse(value)
   if (parsed.success) return value as T
   const { path, message } = parsed.error.issues[0]
-  throw new DataError(`${path.join('.') || 'the line'} is wrong: ${message}`, { ...place, cause: parsed.error })
+  throw new DataError(`${path.map(String).join('.') || 'the line'} is wrong: ${message}`, {
+    ...place,
+    cause: parsed.error,
+  })
 }

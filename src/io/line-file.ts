@@ -3,11 +3,10 @@
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import type { z } from 'zod'
 import { DataError } from './errors.ts'
 import { fileError, makeFolders, readBytes, readText } from './files.ts'
 import { namesIn } from './folders.ts'
-import { parseJsonLine } from './json.ts'
+import { type JsonForm, parseJsonLine } from './json.ts'
 import { lock } from './lock.ts'
 
 export class LineFile {
@@ -79,7 +78,7 @@ const fileErrorUnlessData = (path: string, error: unknown): DataError =>
  * @param form of every value
  * @throws DataError naming the file, and the line and the field that is wrong
  */
-export async function readJsonLines<T>(path: string, form: z.ZodType<T>): Promise<T[]> {
+export async function readJsonLines<T>(path: string, form: JsonForm<T>): Promise<T[]> {
   if (!(await namesIn(dirname(path))).includes(basename(path))) return []
   const lines = (await readText(path)).split('\n').slice(0, -1)
   return lines.map((line, i) => parseJsonLine(line, form, { file: path, line: i + 1 }))
