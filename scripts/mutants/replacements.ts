@@ -167,7 +167,7 @@ const masks: Record<string, readonly Replacement[]> = {
       '{}, { stop: length }, { stop: length }])',
       '{}, { stop: length }, { stop: length }]).logicalNot().logicalNot().add(1).greater(0)',
     ],
-    ['the decoder sees the future', '(mask ? { mask } : { causal: true })', '(mask ? { mask } : {})'],
+    ['the decoder sees the future', '(mask ? { mask } : { causal })', '(mask ? { mask } : {})'],
   ],
   'src/nn/losses.ts': [
     [
