@@ -6,10 +6,7 @@ import {
   checkFinite,
   DataError,
   fileError,
-  type NonFiniteTensor,
-  NonFiniteWeightsError,
   namesIn,
-  nonFiniteIn,
   openTensors,
   readJson,
   type SafetensorsTensor,
@@ -42,6 +39,7 @@ import {
   toOpenClipTensor,
 } from './names.ts'
 import { MEAN, type Preprocessing, readPreprocessing, STD, writePreprocessing } from './preprocessing.ts'
+import { readWeights } from './read-weights.ts'
 import { isRecord } from './settings.ts'
 
 /** A checkpoint of OpenCLIP that is incomplete or inconsistent, or whose model is not supported. */
@@ -183,27 +181,18 @@ export async function loadOpenClip(path: string, model: OpenClipModel): Promise<
   })
   checkNames(file, prefix, tensors)
   const parameters = new Map<string, Parameter>(model.namedParameters())
-  const bad: NonFiniteTensor[] = []
-  for (const tensor of tensors) {
-    const { data } = await file.tensor(prefix + tensor.name)
-    const { shape } = tensor
-    const values = asFloat32(data)
-    bad.push(...nonFiniteIn(tensor.name, shape, values))
-    if (bad.length > 0) continue
-    scope(() => {
-      const parts = fromOpenClipTensor(tensor, fromData(values, shape))
-      for (const [i, name] of tensor.parameters.entries()) parameters.get(name)!.assign(parts[i])
-    })
-  }
-  if (bad.length > 0)
-    throw new NonFiniteWeightsError(bad, tensors.length, {
-      file: path,
-      advice: 'Download or convert the checkpoint again, or use another one',
-    })
+  await readWeights(
+    file,
+    tensors.map(tensor => ({
+      name: prefix + tensor.name,
+      shape: tensor.shape,
+      take(values) {
+        const parts = fromOpenClipTensor(tensor, fromData(values, tensor.shape))
+        for (const [i, name] of tensor.parameters.entries()) parameters.get(name)!.assign(parts[i])
+      },
+    })),
+  )
 }
-
-const asFloat32 = (data: SafetensorsTensor['data']): Float32Array =>
-  data instanceof Float32Array ? data : Float32Array.from(data as Float64Array)
 
 const FLOATING: readonly string[] = ['F16', 'BF16', 'F32', 'F64'] satisfies SafetensorsTensor['dtype'][]
 

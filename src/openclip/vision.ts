@@ -4,23 +4,13 @@
 
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import {
-  DataError,
-  fileError,
-  type NonFiniteTensor,
-  NonFiniteWeightsError,
-  namesIn,
-  nonFiniteIn,
-  openTensors,
-  readJson,
-  type TensorFile,
-  wrapperOf,
-} from '../io/index.ts'
+import { DataError, fileError, namesIn, openTensors, readJson, type TensorFile, wrapperOf } from '../io/index.ts'
 import { VisionTransformer, type VisionTransformerConfig } from '../models/index.ts'
 import { unloaded } from '../models/unloaded.ts'
 import { type Activation, ConfigError, Module, type Parameter, StateDictError } from '../nn/index.ts'
 import { firstFew } from '../tensor/first-few.ts'
-import { fromData, sameShape, scope } from '../tensor/index.ts'
+import { fromData, sameShape } from '../tensor/index.ts'
+import { readWeights } from './read-weights.ts'
 import { isRecord, JsonSettings } from './settings.ts'
 
 /** A vision transformer that cannot be read as an encoder: its message names the file, and the tensor or the setting. */
@@ -204,25 +194,20 @@ export async function openEncoder(path: string): Promise<OpenedEncoder> {
   const model = unloaded(() => new PretrainedEncoder({ image }))
   const parameters = new Map<string, Parameter>(model.encoder.namedParameters())
   checkShapes(file, rows, model)
-  const bad: NonFiniteTensor[] = []
-  for (const { theirs, ours } of rows) {
-    const { data, shape } = await file.tensor(theirs)
-    const values = data instanceof Float32Array ? data : Float32Array.from(data as Float64Array)
-    bad.push(...nonFiniteIn(theirs, shape, values))
-    if (bad.length > 0) continue
-    const size = values.length / ours.length
-    scope(() => {
-      for (const [i, name] of ours.entries()) {
-        const parameter = parameters.get(name)!
-        parameter.assign(fromData(values.slice(i * size, (i + 1) * size), parameter.shape))
-      }
-    })
-  }
-  if (bad.length > 0)
-    throw new NonFiniteWeightsError(bad, rows.length, {
-      file: file.path,
-      advice: 'Download or convert the checkpoint again, or use another one',
-    })
+  await readWeights(
+    file,
+    rows.map(({ theirs, ours }) => ({
+      name: theirs,
+      shape: file.entry(theirs).shape,
+      take(values) {
+        const size = values.length / ours.length
+        for (const [i, name] of ours.entries()) {
+          const parameter = parameters.get(name)!
+          parameter.assign(fromData(values.slice(i * size, (i + 1) * size), parameter.shape))
+        }
+      },
+    })),
+  )
   model.eval()
   return { model, ...settings }
 }

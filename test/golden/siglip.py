@@ -1,11 +1,12 @@
-"""Writes test/golden/siglip: a SigLIP of OpenCLIP with smaller towers, and what it computes. Needs open_clip_torch 3.3 and timm.
+"""Writes siglip and siglip-tanh: a SigLIP of OpenCLIP with smaller towers, and what it computes. Needs open_clip_torch 3.3 and timm.
 
-    python test/golden/siglip.py [OUT [tanh]]
+    python test/golden/siglip.py
 
 timm's names fix the sizes of a tower, so timm.create_model is given smaller ones here.
 """
 
 import os
+import subprocess
 import sys
 
 import make
@@ -57,4 +58,10 @@ def main(out, tanh=False):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2] or [os.path.join(os.path.dirname(__file__), "siglip")], "tanh" in sys.argv[2:])
+    # timm.create_model is replaced, so each configuration has a process of its own
+    folder = os.path.dirname(os.path.abspath(__file__))
+    if sys.argv[1:]:
+        main(os.path.join(folder, sys.argv[1]), sys.argv[1] == "siglip-tanh")
+    else:
+        for name in ("siglip", "siglip-tanh"):
+            subprocess.run([sys.executable, __file__, name], check=True)

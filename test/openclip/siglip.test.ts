@@ -18,8 +18,6 @@ import { withOrigin } from '../../src/train/open-model.ts'
 import { temporaryFolder } from '../data/folder.ts'
 
 await device.use('cpu')
-const tanh = process.env.SIGLIP_TANH
-const golden = tanh ?? new URL('../golden/siglip', import.meta.url).pathname
 
 /** ViT-B-16-SigLIP with the sizes of test/golden/siglip.py. */
 const released = fromClipConfig(openClipArchitectures['ViT-B-16-SigLIP'])
@@ -27,20 +25,29 @@ const text = { vocabulary: 14, context: 7, width: 12, heads: 3, hidden: 48, unim
 const image = { size: 12, patch: 4, width: 16, layers: 2, heads: 2, hidden: 64 }
 const small: DualEncoderConfig = {
   ...released,
-  image: {
-    ...released.image,
-    ...image,
-    ...(tanh && { size: 14, hidden: 52, cropToPatches: true, activation: 'geluTanh' }),
-  },
-  text: { ...released.text, ...text, ...(tanh && { activation: 'geluTanh' }) },
+  image: { ...released.image, ...image },
+  text: { ...released.text, ...text },
   embedding: 16,
 }
-const tensorsOf = async (name: string) => (await readSafetensors(join(golden, `${name}.safetensors`))).tensors
+const configs = {
+  siglip: small,
+  'siglip-tanh': {
+    ...small,
+    image: { ...small.image, size: 14, hidden: 52, cropToPatches: true, activation: 'geluTanh' },
+    text: { ...small.text, activation: 'geluTanh' },
+  },
+} as const satisfies Record<string, DualEncoderConfig>
+type Golden = keyof typeof configs
+const goldens = Object.keys(configs) as readonly Golden[]
 
-async function opened() {
-  const model = new DualEncoder(small)
-  await loadOpenClip(join(golden, 'open_clip_model.safetensors'), model)
-  const [io, gradients] = [await tensorsOf('io'), await tensorsOf('grads')]
+const fileOf = (golden: Golden, name: string) =>
+  new URL(`../golden/${golden}/${name}.safetensors`, import.meta.url).pathname
+const tensorsOf = async (golden: Golden, name: string) => (await readSafetensors(fileOf(golden, name))).tensors
+
+async function opened(golden: Golden) {
+  const model = new DualEncoder(configs[golden])
+  await loadOpenClip(fileOf(golden, 'open_clip_model'), model)
+  const [io, gradients] = [await tensorsOf(golden, 'io'), await tensorsOf(golden, 'grads')]
   const [images, ids] = [io.get('images')!, io.get('text')!]
   return {
     model: model.eval(),
@@ -51,10 +58,12 @@ async function opened() {
   }
 }
 
-for (const name of ['reference', 'cpu'] as const)
-  test(`features, loss and gradients are those of OpenCLIP, on ${name}`, async t => {
+for (const [golden, name] of goldens.flatMap(golden =>
+  (['reference', 'cpu'] as const).map(name => [golden, name] as const),
+))
+  test(`features, loss and gradients of ${golden} are those of OpenCLIP, on ${name}`, async t => {
     await device.use(name)
-    const { model, io, gradients, images, ids } = await opened()
+    const { model, io, gradients, images, ids } = await opened(golden)
     let [forward, backward] = [0, 0]
     const close = (own: Tensor, theirs: string, of: typeof io, tolerance: number) => {
       const error = difference(own.dataSync(), of.get(theirs)!.data as Float32Array)
@@ -77,16 +86,17 @@ for (const name of ['reference', 'cpu'] as const)
     await device.use('cpu')
   })
 
-test('tensors are written with the names and bits that were read', async () => {
-  const { model } = await opened()
-  const before = await tensorsOf('open_clip_model')
-  const after = toOpenClipState(model)
-  assert.deepEqual([...after.keys()].sort(), [...before.keys()].sort())
-  for (const [name, tensor] of before) {
-    assert.deepEqual(after.get(name)!.shape, tensor.shape, name)
-    assert.deepEqual(after.get(name)!.dataSync(), tensor.data, name)
-  }
-})
+for (const golden of goldens)
+  test(`tensors of ${golden} are written with the names and bits that were read`, async () => {
+    const { model } = await opened(golden)
+    const before = await tensorsOf(golden, 'open_clip_model')
+    const after = toOpenClipState(model)
+    assert.deepEqual([...after.keys()].sort(), [...before.keys()].sort())
+    for (const [name, tensor] of before) {
+      assert.deepEqual(after.get(name)!.shape, tensor.shape, name)
+      assert.deepEqual(after.get(name)!.dataSync(), tensor.data, name)
+    }
+  })
 
 describe('the configuration of a SigLIP', () => {
   test('ViT-B-16-SigLIP has 203,155,970 parameters, all of which have a name', () => {

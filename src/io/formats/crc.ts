@@ -1,5 +1,5 @@
-// The checksum of zip archives and of PNG, CRC-32 (APPNOTE.TXT 6.3, section 4.4.7; PNG, annex D): that of node:zlib, or of a table where Node is older
-// than 20.15 and has none.
+// The checksum of zip archives and of PNG, CRC-32 (APPNOTE.TXT 6.3, section 4.4.7; PNG, annex D): that of node:zlib, or of a
+// table where Node is older than 20.15 and has none.
 
 import * as zlib from 'node:zlib'
 
