@@ -11,7 +11,7 @@ import type { CpuModule } from './exports.ts'
 import type { Heap } from './heap.ts'
 import { mailbox } from './mailbox.ts'
 import { threadProgram } from './module.ts'
-import type { BlasLibrary } from './sgemm.ts'
+import type { BlasLibrary } from './gemm.ts'
 import type { ThreadSettings } from './worker.ts'
 
 /** One thread: its kernels, and its own temporary memory. */
