@@ -140,7 +140,20 @@ describe('gradcheckObjective', () => {
       return { x: numbers([4, 3]), y: numbers([4, 1]) }
     }
     assert.ok((await gradcheckObjective(objective, draw, { seed: 3 })).ok)
-    assert.deepEqual(devices, ['reference'])
+    assert.deepEqual(devices, ['cpu'])
+  })
+
+  it('what does not pass on cpu is checked again on reference', async () => {
+    const { model } = problem()
+    const devices: string[] = []
+    const objective = { model, loss: ({ x }: Pairs) => twice(model.forward(x)).square().mean() }
+    const draw = (): Pairs => {
+      devices.push(device.current)
+      return { x: randn([4, 3], { dtype: 'float64' }), y: zeros([1]) }
+    }
+    const { verdict } = await gradcheckObjective(objective, draw)
+    assert.equal(verdict, 'mismatch')
+    assert.deepEqual(devices, ['cpu', 'reference'])
   })
 
   it('without noise, derivatives are checked at the present parameters', async () => {

@@ -81,7 +81,15 @@ export function multiply(
 }
 
 /** The same of float64, without bias, with rows of b in order. */
-function multiplyDoubles(workspace: Workspace, out: number, a: Factor, b: Factor, m: number, n: number, k: number): void {
+function multiplyDoubles(
+  workspace: Workspace,
+  out: number,
+  a: Factor,
+  b: Factor,
+  m: number,
+  n: number,
+  k: number,
+): void {
   divided(workspace, out, 8, a, b, m, n, k, ({ code }, c, left, right, rows, columns) =>
     code.product_f64(c, left, right, rows, columns, k, a.row, a.column, b.row, 8 * n),
   )

@@ -132,6 +132,12 @@ export function argmax(workspace: Workspace, x: Tensor, axis: number): Tensor {
     if (n === 0) return workspace.fill(out, 0, size, 'int32')
     const dtype = x.dtype === 'bool' ? 'int32' : x.dtype
     const { pointer } = dense(workspace, x, dtype)
-    workspace.code[`argmax_${suffix[dtype]}`](out, pointer, sizeOf(x.shape.slice(0, axis)), n, sizeOf(x.shape.slice(axis + 1)))
+    workspace.code[`argmax_${suffix[dtype]}`](
+      out,
+      pointer,
+      sizeOf(x.shape.slice(0, axis)),
+      n,
+      sizeOf(x.shape.slice(axis + 1)),
+    )
   })
 }

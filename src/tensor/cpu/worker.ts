@@ -3,8 +3,8 @@
 // time.
 
 import { askNode } from '../host.ts'
-import { mailbox } from './mailbox.ts'
 import { type BlasLibrary, bindProducts } from './gemm.ts'
+import { mailbox } from './mailbox.ts'
 
 export interface ThreadSettings {
   readonly module: WebAssembly.Module

@@ -77,21 +77,20 @@ describe('a call that BLAS rejects', () => {
     const cwd = fileURLToPath(new URL('../../..', import.meta.url))
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd, encoding: 'utf8' })
     // some libraries end the process themselves
-    const isNoticed = status !== 0 || /cblas_sgemm.* ldb 1, [^]*cblas_dgemm.* ldb 1, |a BLAS would be faster/.test(stdout)
+    const isNoticed =
+      status !== 0 || /cblas_sgemm.* ldb 1, [\s\S]*cblas_dgemm.* ldb 1, |a BLAS would be faster/.test(stdout)
     assert.ok(isNoticed, `${stdout}${stderr}`)
   })
 })
 
 describe('a library', () => {
   /** with the fault in one of the two functions */
-  const checked =
-    (wrongOne: keyof Products, change?: (call: number[]) => number[]) =>
-    () => {
-      const memory = fresh()
-      const bound = (name: keyof Products) =>
-        productOf(name, cblas(name, memory, name === wrongOne ? change : undefined), 0, memory)
-      checkProducts({ sgemm: bound('sgemm'), dgemm: bound('dgemm') }, memory)
-    }
+  const checked = (wrongOne: keyof Products, change?: (call: number[]) => number[]) => () => {
+    const memory = fresh()
+    const bound = (name: keyof Products) =>
+      productOf(name, cblas(name, memory, name === wrongOne ? change : undefined), 0, memory)
+    checkProducts({ sgemm: bound('sgemm'), dgemm: bound('dgemm') }, memory)
+  }
 
   test('that computes products is accepted', checked('sgemm'))
 
