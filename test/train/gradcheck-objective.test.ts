@@ -4,7 +4,16 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { defineOp, dropout, GradientError } from '../../src/autograd/index.ts'
 import { Dropout, Linear, Module } from '../../src/nn/index.ts'
-import { defaultGenerator, device, type Generator, randn, seed, type Tensor, tensor } from '../../src/tensor/index.ts'
+import {
+  defaultGenerator,
+  device,
+  type Generator,
+  randn,
+  seed,
+  type Tensor,
+  tensor,
+  zeros,
+} from '../../src/tensor/index.ts'
 import { gradcheckObjective, type Objective } from '../../src/train/index.ts'
 
 class Perceptron extends Module {
