@@ -63,7 +63,8 @@ export interface OpenClip<F extends OpenClipFamily = 'coca'> {
 const CONFIG = 'open_clip_config.json'
 const WEIGHTS = 'open_clip_model.safetensors'
 const CONFIGS = [CONFIG, 'config.json']
-const WEIGHT_FILES = [WEIGHTS, 'weights.safetensors', 'model.safetensors', 'open_clip_pytorch_model.bin']
+// a model.safetensors beside one of the others has the names of Hugging Face
+const WEIGHT_FILES = [WEIGHTS, 'weights.safetensors', 'open_clip_pytorch_model.bin', 'model.safetensors']
 const TOKENIZERS = ['bpe_simple_vocab_16e6.txt.gz', 'tokenizer.json', 'vocab.json', 'merges.txt']
 
 export interface OpenClipOptions<F extends OpenClipFamily = OpenClipFamily> {

@@ -35,6 +35,14 @@ test('the state dict of a training checkpoint is found beside its other entries'
   assert.deepEqual(file.names, ['module.0.weight', 'module.0.bias', 'module.1.weight', 'module.1.bias'])
 })
 
+test('the state dict is found under the names that DeiT, MAE and DINO give it', async () => {
+  const model = await openTensors(written('model.pth'))
+  assert.deepEqual(model.names, ['weight', 'bias'])
+  const teacher = await openTensors(written('teacher.pth'))
+  assert.deepEqual(teacher.names, ['backbone.weight', 'backbone.bias'])
+  assert.deepEqual([...(await teacher.tensor('backbone.weight')).data], [1, 2])
+})
+
 test('a pickled module throws an error that names its class', () =>
   assert.rejects(openTensors(written('module.pt')), /module\.pt: names torch\.nn\.modules\.container\.Sequential/))
 

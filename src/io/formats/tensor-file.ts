@@ -5,6 +5,7 @@ import { DataError, TorchFileError } from '../errors.ts'
 import { withFile } from '../ranges.ts'
 import type { SafetensorsLayout, SafetensorsTensor } from './safetensors.ts'
 import { openSafetensors } from './safetensors-file.ts'
+import { openShards } from './shards.ts'
 import { openTorch } from './torch-file.ts'
 
 /** Tensors on disk. Only names and shapes are read in advance. */
@@ -27,12 +28,24 @@ export function wrapperOf(names: readonly string[]): string {
 }
 
 /**
- * Opens a checkpoint: safetensors, or a file that PyTorch wrote.
+ * Opens a checkpoint: safetensors, a file that PyTorch wrote, or the index of a checkpoint in parts of these formats.
  * @throws DataError if it cannot be read, is damaged, or contains anything but tensors
  */
 export async function openTensors(path: string): Promise<TensorFile> {
+  const { beginning, begins } = await beginningOf(path)
+  // { could also begin the length of a header in safetensors, whose last bytes are zeros
+  return begins(0x7b) && beginning[7] !== 0 ? openShards(path, openWhole) : openWhole(path)
+}
+
+async function beginningOf(path: string) {
   const beginning = await withFile(path, ({ read, length }) => read(0, Math.min(64, length)))
   const begins = (...bytes: number[]) => bytes.every((byte, i) => beginning[i] === byte)
+  return { beginning, begins }
+}
+
+/** Opens a checkpoint in one file. */
+async function openWhole(path: string): Promise<TensorFile> {
+  const { beginning, begins } = await beginningOf(path)
   if (begins(0x80, 0x02, 0x8a, 0x0a))
     throw new TorchFileError('is in the format of PyTorch before 1.6: load it there and save it again', { file: path })
   const text = new TextDecoder('latin1').decode(beginning).trimStart().toLowerCase()
