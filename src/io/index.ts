@@ -31,6 +31,7 @@ export { checkFinite, describeNonFinite, type NonFiniteTensor, NonFiniteWeightsE
 export { makeFolder, namesIn, removeFolder, removeUnfinished } from './folders.ts'
 export { crc32 } from './formats/crc.ts'
 export { npyHead, openNpy } from './formats/npy.ts'
+export { openTensors } from './formats/open-tensors.ts'
 export {
   encodeSafetensors,
   parseSafetensors,
@@ -53,7 +54,7 @@ export {
   writeSafetensors,
 } from './formats/safetensors-file.ts'
 export { TarError, type TarMember, tarMembers, WindowedFile } from './formats/tar.ts'
-export { openTensors, type TensorFile, wrapperOf } from './formats/tensor-file.ts'
+export { type TensorFile, wrapperOf } from './formats/tensor-file.ts'
 export { type JsonForm, type JsonLimits, type LinePlace, parseAnyJsonLine, parseJson, parseJsonLine } from './json.ts'
 export { LineFile, readJsonLines } from './line-file.ts'
 export { lock, whileLocked } from './lock.ts'
