@@ -13,6 +13,7 @@ export {
   TokenizerError,
   TorchFileError,
 } from './errors.ts'
+export { Faults } from './faults.ts'
 export {
   fileError,
   isFileSystemError,
@@ -28,7 +29,7 @@ export {
   writeAtomically,
 } from './files.ts'
 export { checkFinite, describeNonFinite, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn } from './finite.ts'
-export { makeFolder, namesIn, removeFolder, removeUnfinished } from './folders.ts'
+export { fillFolder, makeFolder, makeNamedFolder, namesIn, removeFolder, removeUnfinished } from './folders.ts'
 export { crc32 } from './formats/crc.ts'
 export { npyHead, openNpy } from './formats/npy.ts'
 export { openTensors } from './formats/open-tensors.ts'
