@@ -62,8 +62,11 @@ export interface OpenClip<F extends OpenClipFamily = 'coca'> {
 
 const CONFIG = 'open_clip_config.json'
 const WEIGHTS = 'open_clip_model.safetensors'
+/** The files that {@link saveOpenClip} writes, in this order. */
+export const OPENCLIP_FILES: readonly string[] = [WEIGHTS, CONFIG]
 const CONFIGS = [CONFIG, 'config.json']
-const WEIGHT_FILES = [WEIGHTS, 'weights.safetensors', 'model.safetensors', 'open_clip_pytorch_model.bin']
+// a model.safetensors beside one of the others has the names of Hugging Face
+const WEIGHT_FILES = [WEIGHTS, 'weights.safetensors', 'open_clip_pytorch_model.bin', 'model.safetensors']
 const TOKENIZERS = ['bpe_simple_vocab_16e6.txt.gz', 'tokenizer.json', 'vocab.json', 'merges.txt']
 
 export interface OpenClipOptions<F extends OpenClipFamily = OpenClipFamily> {
@@ -216,7 +219,8 @@ function checkNames(file: TensorFile, prefix: string, tensors: readonly OpenClip
 }
 
 /**
- * Writes a model in OpenCLIP's format: open_clip_config.json and open_clip_model.safetensors, each atomically.
+ * Writes a model in OpenCLIP's format: open_clip_model.safetensors and then open_clip_config.json, each atomically. A folder that was not
+ * completed has no configuration, and is not opened.
  * @throws ConfigError naming a setting that OpenCLIP does not have; NonFiniteWeightsError for weights that are not finite
  */
 export async function saveOpenClip(

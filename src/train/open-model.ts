@@ -121,6 +121,8 @@ export interface Weights {
   readonly classes?: readonly string[]
   /** names of tensors in its file that the model does not have */
   readonly unused?: readonly string[]
+  /** names of tensors in its file that the model has no place for, although they take part in what is computed there */
+  readonly dropped?: readonly string[]
 }
 
 /** The model of a run or of a checkpoint of OpenCLIP; with `part` also a vision transformer. @throws as {@link openModel} */
@@ -138,8 +140,13 @@ async function notAnEncoder<T>(path: string, read: Promise<T>): Promise<T> {
   try {
     return await read
   } catch (error) {
-    if (!(await encoderSourceOf(path).catch(() => undefined))) throw error
-    const reason = 'is a vision transformer, which is only an encoder: copy it with --part encoder, or the setting part'
+    const source = await encoderSourceOf(path).catch(() => undefined)
+    if (!source) throw error
+    const what =
+      source === 'clip'
+        ? 'has the image tower of a CLIP of Hugging Face'
+        : 'is a vision transformer, which is only an encoder'
+    const reason = `${what}: copy it with --part encoder, or the setting part`
     throw new DataError(reason, { file: path, cause: error })
   }
 }

@@ -1,9 +1,9 @@
 // `cocagrad export`: the CoCa or the dual encoder of a run, or of a checkpoint of OpenCLIP, as a folder that OpenCLIP opens.
 
-import { copyFile, mkdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type Command, Option } from 'commander'
-import { namesIn } from '../../io/index.ts'
+import { fillFolder, namesIn, readBytes, writeAtomically } from '../../io/index.ts'
+import { OPENCLIP_FILES } from '../../openclip/checkpoint.ts'
 import {
   type OpenClip,
   type OpenClipArchitecture,
@@ -62,9 +62,12 @@ async function run(path: string, flags: ExportFlags): Promise<void> {
   if (there.length > 0) throw new UsageError(`--out ${out}: the folder must be new or empty`)
   await openDevice(flags)
   const opened = await open(path, flags)
-  await saveOpenClip(out, opened)
-  await mkdir(out, { recursive: true })
-  for (const file of opened.tokenizerFiles) await copyFile(file, join(out, basename(file)))
+  const tokenizers = opened.tokenizerFiles.map(file => [file, basename(file)] as const)
+  // the configuration is the last file, and a folder without it is not opened
+  await fillFolder(out, [...tokenizers.map(([, name]) => name), ...OPENCLIP_FILES], async () => {
+    for (const [file, name] of tokenizers) await writeAtomically(join(out, name), await readBytes(file))
+    await saveOpenClip(out, opened)
+  })
   const result = { folder: out, parameters: opened.model.parameterCount(), files: (await namesIn(out)).sort() }
   const { parameters, files } = result
   answer(json, result, `${out}: ${parameters.toLocaleString('en')} parameters, in ${files.join(', ')}`)
