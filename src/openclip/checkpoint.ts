@@ -2,6 +2,7 @@
 
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { Tokenizer } from '../data/index.ts'
 import {
   checkFinite,
   DataError,
@@ -41,6 +42,7 @@ import {
 import { MEAN, type Preprocessing, readPreprocessing, STD, writePreprocessing } from './preprocessing.ts'
 import { readWeights } from './read-weights.ts'
 import { isRecord } from './settings.ts'
+import { settingsOf, type TokenizerSettings, tokenizerSettings, writeTokenizer } from './tokenizer.ts'
 
 /** A checkpoint of OpenCLIP that is incomplete or inconsistent, or whose model is not supported. */
 export class OpenClipError extends DataError {}
@@ -58,6 +60,8 @@ export interface OpenClip<F extends OpenClipFamily = 'coca'> {
   readonly weights: string
   /** files of its tokenizer in the same folder, if any */
   readonly tokenizerFiles: readonly string[]
+  /** the settings of its tokenizer in `text_cfg`, if any: `hf_tokenizer_name`, `tokenizer_kwargs` and `tokenizer_mode` */
+  readonly tokenizerSettings: TokenizerSettings
 }
 
 const CONFIG = 'open_clip_config.json'
@@ -65,6 +69,7 @@ const WEIGHTS = 'open_clip_model.safetensors'
 const CONFIGS = [CONFIG, 'config.json']
 const WEIGHT_FILES = [WEIGHTS, 'weights.safetensors', 'model.safetensors', 'open_clip_pytorch_model.bin']
 const TOKENIZERS = ['bpe_simple_vocab_16e6.txt.gz', 'tokenizer.json', 'vocab.json', 'merges.txt']
+const BESIDE = ['tokenizer_config.json', 'special_tokens_map.json']
 
 export interface OpenClipOptions<F extends OpenClipFamily = OpenClipFamily> {
   /** the family that is expected, or several; default coca */
@@ -105,7 +110,8 @@ export async function openClip<F extends OpenClipFamily = 'coca'>(
   const model: OpenClipModel = inFile(file, () => unloaded(() => createModel(family, config as never)))
   await loadOpenClip(weights, model)
   model.eval()
-  return { family, model, preprocessing, weights, tokenizerFiles } as unknown as { [K in F]: OpenClip<K> }[F]
+  const others = { preprocessing, weights, tokenizerFiles, tokenizerSettings: found.tokenizerSettings }
+  return { family, model, ...others } as unknown as { [K in F]: OpenClip<K> }[F]
 }
 
 /** A checkpoint without its weights. */
@@ -132,8 +138,9 @@ export async function readOpenClipSettings(path: string, options?: OpenClipOptio
   }
   const model = inFile(file, () => (family === 'coca' ? fromOpenClipConfig(json) : fromClipConfig(json)))
   const preprocessing = inFile(file, () => readPreprocessing(json, model.image.size))
-  const tokenizerFiles = TOKENIZERS.filter(name => names.includes(name)).map(name => join(folder, name))
-  return { family, model, preprocessing, weights, tokenizerFiles, file }
+  const beside = names.includes('tokenizer.json') ? BESIDE : []
+  const tokenizerFiles = [...TOKENIZERS, ...beside].filter(name => names.includes(name)).map(name => join(folder, name))
+  return { family, model, preprocessing, weights, tokenizerFiles, tokenizerSettings: tokenizerSettings(json), file }
 }
 
 async function filesAt(path: string): Promise<{ folder: string; names: string[]; weights: string }> {
@@ -215,15 +222,22 @@ function checkNames(file: TensorFile, prefix: string, tensors: readonly OpenClip
   }
 }
 
+/** What {@link saveOpenClip} writes: a result of {@link openClip}, or a model with what belongs to it. */
+export interface OpenClipContents extends Partial<Pick<OpenClip, 'preprocessing' | 'tokenizerSettings'>> {
+  readonly model: OpenClipModel
+  /** is written too, with its settings: tokenizer.json, and tokenizer_config.json of one that is not CLIP's own */
+  readonly tokenizer?: Tokenizer
+}
+
 /**
  * Writes a model in OpenCLIP's format: open_clip_config.json and open_clip_model.safetensors, each atomically.
  * @throws ConfigError naming a setting that OpenCLIP does not have; NonFiniteWeightsError for weights that are not finite
  */
-export async function saveOpenClip(
-  folder: string,
-  { model, preprocessing }: { readonly model: OpenClipModel } & Partial<Pick<OpenClip, 'preprocessing'>>,
-): Promise<void> {
-  const settings = model instanceof DualEncoder ? toClipConfig(model.config) : toOpenClipConfig(model.config)
+export async function saveOpenClip(folder: string, contents: OpenClipContents): Promise<void> {
+  const { model, preprocessing, tokenizer } = contents
+  const own = model instanceof DualEncoder ? toClipConfig(model.config) : toOpenClipConfig(model.config)
+  const words = tokenizer ? settingsOf(tokenizer) : contents.tokenizerSettings
+  const settings = { ...own, text_cfg: { ...(own.text_cfg as object), ...words } }
   const file = join(folder, WEIGHTS)
   const pixels = preprocessing ?? { size: model.config.image.size, mean: MEAN, std: STD }
   const config = { model_cfg: settings, preprocess_cfg: writePreprocessing(pixels) }
@@ -244,4 +258,5 @@ export async function saveOpenClip(
   }
   await streamSafetensors(file, layouts, read, { format: 'pt' })
   await writeAtomically(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`)
+  if (tokenizer) await writeTokenizer(folder, tokenizer)
 }

@@ -5,6 +5,7 @@ export { type OpenClipArchitecture, openClipArchitectureNames } from './architec
 export {
   loadOpenClip,
   type OpenClip,
+  type OpenClipContents,
   OpenClipError,
   type OpenClipFamily,
   type OpenClipOptions,
@@ -14,5 +15,6 @@ export {
 export { GoldenError } from './golden.ts'
 export * from './model.ts'
 export type { Preprocessing } from './preprocessing.ts'
+export type { TokenizerSettings } from './tokenizer.ts'
 export { type AgreementCheck, agreement } from './verify.ts'
 export { EncoderError, type EncoderSettings, type OpenedEncoder, openEncoder, PretrainedEncoder } from './vision.ts'

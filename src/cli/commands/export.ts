@@ -4,13 +4,7 @@ import { copyFile, mkdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { namesIn } from '../../io/index.ts'
-import {
-  type OpenClip,
-  type OpenClipArchitecture,
-  type OpenClipModel,
-  openClip,
-  saveOpenClip,
-} from '../../openclip/index.ts'
+import { type OpenClipArchitecture, type OpenClipContents, openClip, saveOpenClip } from '../../openclip/index.ts'
 import { openRun, RunFolder } from '../../train/index.ts'
 import { UsageError } from '../errors.ts'
 import {
@@ -64,7 +58,7 @@ async function run(path: string, flags: ExportFlags): Promise<void> {
   const opened = await open(path, flags)
   await saveOpenClip(out, opened)
   await mkdir(out, { recursive: true })
-  for (const file of opened.tokenizerFiles) await copyFile(file, join(out, basename(file)))
+  for (const file of opened.tokenizerFiles ?? []) await copyFile(file, join(out, basename(file)))
   const result = { folder: out, parameters: opened.model.parameterCount(), files: (await namesIn(out)).sort() }
   const { parameters, files } = result
   answer(json, result, `${out}: ${parameters.toLocaleString('en')} parameters, in ${files.join(', ')}`)
@@ -73,8 +67,9 @@ async function run(path: string, flags: ExportFlags): Promise<void> {
 /** The normalisation of a run that has none in its settings. */
 const HALF = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
 
-interface Exportable extends Pick<OpenClip, 'tokenizerFiles' | 'preprocessing'> {
-  readonly model: OpenClipModel
+interface Exportable extends OpenClipContents {
+  /** files that are copied */
+  readonly tokenizerFiles?: readonly string[]
 }
 
 async function open(path: string, flags: ExportFlags): Promise<Exportable> {
@@ -87,9 +82,13 @@ async function open(path: string, flags: ExportFlags): Promise<Exportable> {
   }
   if (architecture !== undefined)
     throw new UsageError(`--architecture ${architecture} has no effect: ${path} is a run, whose architecture is known`)
-  const { model, normalize, pixels } = await openRun(path, { step, weights, family: ['coca', 'dual-encoder'] })
+  const { model, normalize, pixels, tokenizer } = await openRun(path, {
+    step,
+    weights,
+    family: ['coca', 'dual-encoder'],
+  })
   const { mean, std } = normalize ?? HALF
   const resize = pixels?.endsWith('squash') ? ('squash' as const) : ('shortest' as const)
   const preprocessing = { size: model.config.image.size, resize, mean, std }
-  return { model, preprocessing, tokenizerFiles: [folder.tokenizerFile] }
+  return { model, preprocessing, tokenizer }
 }
