@@ -25,11 +25,16 @@ import {
 } from '../models/index.ts'
 import { unloaded } from '../models/unloaded.ts'
 import { ConfigError, type Parameter, StateDictError } from '../nn/index.ts'
-import { listed } from '../tensor/given.ts'
+import { given, listed } from '../tensor/given.ts'
 import { fromData, sameShape, scope } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { OptionsError, type Settings, settle } from '../tensor/options.ts'
-import { type OpenClipArchitecture, openClipArchitectureNames, openClipArchitectures } from './architectures.ts'
+import {
+  architectureProblem,
+  isArchitecture,
+  type OpenClipArchitecture,
+  openClipArchitectures,
+} from './architectures.ts'
 import { fromClipConfig, isCoCaConfig, toClipConfig } from './clip.ts'
 import { fromOpenClipConfig, toOpenClipConfig } from './config.ts'
 import {
@@ -80,6 +85,15 @@ export interface OpenClipOptions<F extends OpenClipFamily = OpenClipFamily> {
    */
   readonly architecture?: OpenClipArchitecture
 }
+/** Any text: {@link checkArchitecture} says what is wrong with a name. */
+export const architectureKind = is.optional(is.text as is.Kind<OpenClipArchitecture>)
+
+/** @throws OpenClipError if a name is not that of an architecture, or that of one that is not supported, with the reason */
+export function checkArchitecture(name: OpenClipArchitecture | undefined): void {
+  if (name !== undefined && !isArchitecture(name))
+    throw new OpenClipError(`architecture ${given(name)} ${architectureProblem(name)}`)
+}
+
 const isOpenClipFamily = is.oneOf<OpenClipFamily>('coca', 'dual-encoder')
 const openClipOptions = {
   family: is.byDefault<OpenClipFamily | readonly OpenClipFamily[]>(
@@ -88,7 +102,7 @@ const openClipOptions = {
       (Array.isArray(x) ? x : [x]).every(isOpenClipFamily.fits),
     ),
   ),
-  architecture: is.optional(is.oneOf<OpenClipArchitecture>(...openClipArchitectureNames)),
+  architecture: architectureKind,
 } satisfies Settings<OpenClipOptions>
 
 /**
@@ -126,9 +140,11 @@ export interface OpenClipSettings extends Omit<OpenClip, 'family' | 'model'> {
 export async function readOpenClipSettings(path: string, options?: OpenClipOptions): Promise<OpenClipSettings> {
   const settled = settle('readOpenClipSettings(path, options)', options, openClipOptions)
   const { architecture } = settled
+  checkArchitecture(architecture)
   const families = [settled.family].flat()
   const { folder, names, weights } = await filesAt(path)
-  const advice = `; give the name of its architecture, ${listed(openClipArchitectureNames, 'or')}: --architecture, or the option architecture`
+  const advice =
+    '; give the name of its architecture, such as coca_ViT-B-32 or ViT-B-16-SigLIP: --architecture, or the option architecture'
   const file = architecture ? weights : join(folder, first(names, CONFIGS, folder, advice))
   const json = architecture ? openClipArchitectures[architecture] : await readJson(file)
   const family = isRecord(json) && !isCoCaConfig(json) ? 'dual-encoder' : 'coca'

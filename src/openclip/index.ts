@@ -1,7 +1,12 @@
 // OpenCLIP's checkpoints: conversion of configurations and names, reading and writing of folders, and the comparison of a
 // model's results with those of another implementation.
 
-export { type OpenClipArchitecture, openClipArchitectureNames } from './architectures.ts'
+export {
+  architectureProblem,
+  isArchitecture,
+  type OpenClipArchitecture,
+  openClipArchitectureNames,
+} from './architectures.ts'
 export {
   loadOpenClip,
   type OpenClip,

@@ -14,12 +14,12 @@ import {
   type VisionTransformerConfig,
 } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
-import { readOpenClipSettings } from '../openclip/checkpoint.ts'
+import { architectureKind, readOpenClipSettings } from '../openclip/checkpoint.ts'
 import {
+  isArchitecture,
   type OpenClipArchitecture,
   type OpenClipFamily,
   openClip,
-  openClipArchitectureNames,
   type Preprocessing,
 } from '../openclip/index.ts'
 import { openClipTokenizer } from '../openclip/tokenizer.ts'
@@ -43,7 +43,7 @@ const openModelOptions = {
   family: is.byDefault<FamilyName | readonly FamilyName[]>('coca', isFamily),
   weights: isWeights,
   tokenizer: is.optional(is.text),
-  architecture: is.optional(is.oneOf<OpenClipArchitecture>(...openClipArchitectureNames)),
+  architecture: architectureKind,
 } satisfies Settings<OpenModelOptions>
 
 const OPENCLIP_FAMILIES = ['coca', 'dual-encoder'] as const
@@ -207,7 +207,7 @@ export async function withOrigin(json: unknown): Promise<unknown> {
   const { architecture: name, part } = others
   if (typeof from !== 'string' || from === '') return json
   const architecture = name as OpenClipArchitecture | undefined
-  if (name !== undefined && !openClipArchitectureNames.includes(name as OpenClipArchitecture)) return json
+  if (name !== undefined && !isArchitecture(name)) return json
   if (part !== undefined)
     return part === 'encoder' ? withEncoder(json as Record<string, unknown>, from, architecture) : json
   const texts = !(isFamilyName(others.family) && !hasTexts({ family: others.family }))
