@@ -7,6 +7,7 @@ export {
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
 } from './attention.ts'
+export * from './common-losses.ts'
 export { sequence } from './forward.ts'
 export { withParameters } from './functional.ts'
 export * from './gradients.ts'
