@@ -23,5 +23,25 @@ export {
 } from './optimizer.ts'
 export { LearningRateError, learningRateFactors, learningRateGroups, type RateOptions } from './rates.ts'
 export { RMSprop, type RMSpropOptions } from './rmsprop.ts'
-export { constant, type Schedule, type WarmupOptions, warmupCosine, warmupLinear } from './schedules.ts'
+export {
+  type CosineRestartsOptions,
+  chain,
+  constant,
+  cosineRestarts,
+  type ExponentialOptions,
+  exponentialDecay,
+  type OneCycleOptions,
+  oneCycle,
+  type PlateauOptions,
+  type PlateauState,
+  type PolynomialOptions,
+  polynomialDecay,
+  ReduceOnPlateau,
+  type Schedule,
+  type StepOptions,
+  stepDecay,
+  type WarmupOptions,
+  warmupCosine,
+  warmupLinear,
+} from './schedules.ts'
 export { SGD, type SGDOptions } from './sgd.ts'

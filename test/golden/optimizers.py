@@ -1,4 +1,4 @@
-# Writes what 20 steps of PyTorch's optimizers make of one parameter, in float64: python3 test/golden/optimizers.py
+# Writes what 20 steps of PyTorch's optimizers make of one parameter, in float64, and the rates of its schedules: python3 test/golden/optimizers.py
 #
 # The gradient at step t is (i + 1) w_i / n + sin(7 t + 1.3 i) for element i of n. Options have the names that they have here.
 
@@ -48,5 +48,57 @@ def run(algorithm, options, shape):
     return {"algorithm": algorithm, "options": options, "shape": shape, "start": flat(start), "end": flat(w)}
 
 
+schedules = torch.optim.lr_scheduler
+rates = {
+    "oneCycle": (25, lambda o: schedules.OneCycleLR(o, 0.5, total_steps=25)),
+    "oneCycle of two steps": (2, lambda o: schedules.OneCycleLR(o, 0.5, total_steps=2)),
+    "oneCycle, from 0.1 to 0.01": (
+        20,
+        lambda o: schedules.OneCycleLR(o, 0.5, total_steps=20, pct_start=0.4, div_factor=5, final_div_factor=10),
+    ),
+    "cosineRestarts": (25, lambda o: schedules.CosineAnnealingWarmRestarts(o, 7)),
+    "cosineRestarts, growing": (25, lambda o: schedules.CosineAnnealingWarmRestarts(o, 3, T_mult=2, eta_min=0.1)),
+    "exponentialDecay": (25, lambda o: schedules.ExponentialLR(o, 0.9)),
+    "stepDecay": (25, lambda o: schedules.StepLR(o, 7, gamma=0.5)),
+    "stepDecay, at steps": (25, lambda o: schedules.MultiStepLR(o, [3, 10, 11], gamma=0.1)),
+    "polynomialDecay": (25, lambda o: schedules.PolynomialLR(o, 20, power=2)),
+    "chain": (
+        25,
+        lambda o: schedules.SequentialLR(o, [schedules.StepLR(o, 2, 0.5), schedules.ExponentialLR(o, 0.9)], [6]),
+    ),
+}
+
+
+def optimizer():
+    return torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+
+
+def rates_of(steps, make):
+    o = optimizer()
+    schedule = make(o)
+    found = []
+    for _ in range(steps):
+        found.append(o.param_groups[0]["lr"])
+        o.step()
+        schedule.step()
+    return found
+
+
+def observed(**options):
+    o = optimizer()
+    plateau = schedules.ReduceLROnPlateau(o, **options)
+    metrics = [3, 2, 2.5, 2.1, 2, 1.99, 1.98, 1, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 0.9, 1, 1, 1, 1, 1]
+    found = []
+    for metric in metrics:
+        plateau.step(metric)
+        found.append(o.param_groups[0]["lr"])
+    return {"metrics": metrics, "rates": found}
+
+
+plateaus = {
+    "min": observed(factor=0.5, patience=2),
+    "max": observed(mode="max", factor=0.5, patience=1, cooldown=2, min_lr=0.1),
+    "threshold": observed(factor=0.5, patience=1, threshold=0.1),
+}
 lines = ",\n".join(json.dumps(run(*case)) for case in cases)
-Path(__file__).with_name("optimizers.json").write_text(f'{{"torch": "{torch.__version__}", "cases": [\n{lines}\n]}}\n')
+Path(__file__).with_name("optimizers.json").write_text(f'{{"torch": "{torch.__version__}", "cases": [\n{lines}\n],\n"rates": {json.dumps({name: rates_of(*r) for name, r in rates.items()})},\n"plateaus": {json.dumps(plateaus)}}}\n')
