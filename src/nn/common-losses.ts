@@ -8,11 +8,11 @@ import { arange, broadcastsTo, DTypeError, ShapeError, sameShape, show, type Ten
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 
-export interface LossOptions {
+export interface ReductionOptions {
   /** over all losses; default mean */
   readonly reduction?: Reduction
 }
-const lossOptions = { reduction: is.choice('mean', 'sum', 'none') } satisfies Settings<LossOptions>
+const lossOptions = { reduction: is.choice('mean', 'sum', 'none') } satisfies Settings<ReductionOptions>
 
 /** @param weight of the losses in their mean; default 1 for each */
 function reduced(loss: Tensor, reduction: Reduction, weight?: Tensor): Tensor {
@@ -70,7 +70,7 @@ function ofDifference(
  * @returns a scalar, or the shape of x with the reduction none
  * @throws ShapeError if the shapes differ
  */
-export function mseLoss(x: Tensor, target: Tensor, options?: LossOptions): Tensor {
+export function mseLoss(x: Tensor, target: Tensor, options?: ReductionOptions): Tensor {
   const call = 'mseLoss(x, target, options)'
   checkArguments(call, [is.tensor, is.tensor], [x, target])
   const { reduction } = settle(call, options, lossOptions)
@@ -84,7 +84,7 @@ export function mseLoss(x: Tensor, target: Tensor, options?: LossOptions): Tenso
  * @returns a scalar, or the shape of x with the reduction none
  * @throws ShapeError if the shapes differ
  */
-export function l1Loss(x: Tensor, target: Tensor, options?: LossOptions): Tensor {
+export function l1Loss(x: Tensor, target: Tensor, options?: ReductionOptions): Tensor {
   const call = 'l1Loss(x, target, options)'
   checkArguments(call, [is.tensor, is.tensor], [x, target])
   const { reduction } = settle(call, options, lossOptions)
@@ -97,7 +97,7 @@ function huber(d: Tensor, delta: number): Tensor {
   return near.mul(d.sub(near.mul(0.5)))
 }
 
-export interface HuberOptions extends LossOptions {
+export interface HuberOptions extends ReductionOptions {
   /** δ, the error from which on the loss is linear, above 0; default 1 */
   readonly delta?: number
 }
@@ -119,7 +119,7 @@ export function huberLoss(x: Tensor, target: Tensor, options?: HuberOptions): Te
   return ofDifference('huberLoss', x, target, reduction, d => huber(d, delta))
 }
 
-export interface SmoothL1Options extends LossOptions {
+export interface SmoothL1Options extends ReductionOptions {
   /** β, the error from which on the loss is linear, at least 0; default 1; 0 gives `l1Loss` */
   readonly beta?: number
 }
@@ -141,7 +141,7 @@ export function smoothL1Loss(x: Tensor, target: Tensor, options?: SmoothL1Option
   return ofDifference('smoothL1Loss', x, target, reduction, d => (beta === 0 ? d.abs() : huber(d, beta).div(beta)))
 }
 
-export interface BinaryCrossEntropyOptions extends LossOptions {
+export interface BinaryCrossEntropyOptions extends ReductionOptions {
   /** factor of each loss, a tensor that broadcasts to the logits; the mean is still over the number of losses */
   readonly weight?: Tensor
   /** factor of the losses of positives, such as negatives / positives for rare positives: a number, or one for each class, [classes] */
@@ -175,7 +175,7 @@ export function bceWithLogitsLoss(logits: Tensor, targets: Tensor, options?: Bin
   return reduced(weight ? loss.mul(weight) : loss, reduction)
 }
 
-export interface FocalOptions extends LossOptions {
+export interface FocalOptions extends ReductionOptions {
   /** γ, at least 0: how much less an easy example counts; default 2; 0 gives `bceWithLogitsLoss` */
   readonly gamma?: number
   /** α in [0, 1]: factor of the positives, and 1 - α that of the negatives; default none */
@@ -209,7 +209,7 @@ export function focalLoss(logits: Tensor, targets: Tensor, options?: FocalOption
   return reduced(loss, reduction)
 }
 
-export interface NllOptions extends LossOptions {
+export interface NllOptions extends ReductionOptions {
   /** factor of the losses of each class, [classes]; the mean is divided by the sum of the factors */
   readonly weight?: Tensor
   /** class id of rows that count neither in the loss nor in its mean */
@@ -271,7 +271,7 @@ export function nllLoss(logProbabilities: Tensor, ids: Tensor, options?: NllOpti
  * @returns a scalar, or [...] with the reduction none
  * @throws ShapeError if the shapes differ, or have no axis
  */
-export function klDivergenceLoss(logP: Tensor, logQ: Tensor, options?: LossOptions): Tensor {
+export function klDivergenceLoss(logP: Tensor, logQ: Tensor, options?: ReductionOptions): Tensor {
   const call = 'klDivergenceLoss(logP, logQ, options)'
   checkArguments(call, [is.tensor, is.tensor], [logP, logQ])
   const { reduction } = settle(call, options, lossOptions)
@@ -283,7 +283,7 @@ export function klDivergenceLoss(logP: Tensor, logQ: Tensor, options?: LossOptio
   return reduced(where(isNever, 0, p.mul(ratio)).sum({ axis: -1 }), reduction)
 }
 
-export interface CosineEmbeddingOptions extends LossOptions {
+export interface CosineEmbeddingOptions extends ReductionOptions {
   /** the similarity that pairs which do not belong together may have, from -1 to 1; default 0 */
   readonly margin?: number
 }
@@ -315,7 +315,7 @@ export function cosineEmbeddingLoss(x: Tensor, y: Tensor, together: Tensor, opti
   return reduced(where(together.greater(0), cosine.neg().add(1), cosine.sub(margin).relu()), reduction)
 }
 
-export interface TripletOptions extends LossOptions {
+export interface TripletOptions extends ReductionOptions {
   /** by how much the negative must be farther than the positive; default 1 */
   readonly margin?: number
   /** order of the norm that is the distance: those of `norm`; default 2 */
@@ -358,7 +358,7 @@ export function tripletLoss(anchor: Tensor, positive: Tensor, negative: Tensor, 
   return reduced(distance(anchor, positive).sub(nearest).add(margin).relu(), reduction)
 }
 
-export interface InfoNceOptions extends LossOptions {
+export interface InfoNceOptions extends ReductionOptions {
   /** what similarities are divided by, above 0; default 0.1 */
   readonly temperature?: number
   /** embeddings that belong to no query: [n, width] for all queries, or [batch, n, width]. Default: the keys of the other queries */
@@ -409,7 +409,7 @@ export function infoNceLoss(query: Tensor, key: Tensor, options?: InfoNceOptions
   return crossEntropy(logits, zeros([batch], { dtype: 'int32', device }), { reduction })
 }
 
-export interface DiceOptions extends LossOptions {
+export interface DiceOptions extends ReductionOptions {
   /** s, added to both sides of the fraction, so that an empty mask has a loss and a gradient; default 1 */
   readonly smooth?: number
   /** the axes of a mask, over which it is summed; default all but the first, the batch */
