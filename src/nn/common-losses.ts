@@ -278,9 +278,9 @@ export function klDivergenceLoss(logP: Tensor, logQ: Tensor, options?: Reduction
   checkSame('klDivergenceLoss', logP, logQ, ['logP', 'logQ'])
   if (logP.rank === 0) throw new ShapeError('klDivergenceLoss: logP must be [..., classes], not a scalar', logP.shape)
   const isNever = logP.equal(-Infinity)
+  // its gradient must not meet the ratio where that is infinite or NaN
   const p = where(isNever, 0, logP).exp()
-  const ratio = where(isNever, 0, logP).sub(where(isNever, 0, logQ))
-  return reduced(where(isNever, 0, p.mul(ratio)).sum({ axis: -1 }), reduction)
+  return reduced(where(isNever, 0, p.mul(logP.sub(logQ))).sum({ axis: -1 }), reduction)
 }
 
 export interface CosineEmbeddingOptions extends ReductionOptions {

@@ -244,6 +244,15 @@ describe('losses of distributions', () => {
     assertCloseNumbers(values(klDivergenceLoss(p, q)), [Math.log(2)])
     assertCloseNumbers(values(grad((q: Tensor) => klDivergenceLoss(p, q))(q)), [-1, 0, 0])
     assertCloseNumbers(values(grad((p: Tensor) => klDivergenceLoss(p, q))(p)), [1 + Math.log(2), 0, 0])
+    const curvature = (f: (x: Tensor) => Tensor, x: Tensor) => values(grad((y: Tensor) => grad(f)(y).sum())(x))
+    assertCloseNumbers(
+      curvature((p: Tensor) => klDivergenceLoss(p, q), p),
+      [2 + Math.log(2), 0, 0],
+    )
+    assertCloseNumbers(
+      curvature((q: Tensor) => klDivergenceLoss(p, q), q),
+      [0, 0, 0],
+    )
     // and a class that only Q lacks is infinitely surprising
     assert.deepEqual(values(klDivergenceLoss(q, p)), [Infinity])
   })

@@ -130,9 +130,8 @@ for (const options of [{}, { momentum: 0.8 }, { centered: true }, { momentum: 0.
 
 test('RMSprop that is centered stays finite where all gradients are equal', () => {
   const module = new Loose()
-  const optimizer = new RMSprop(module, { centered: true, alpha: 0.5, momentum: 0.9 })
-  const gradients = () => new Map([...module.namedParameters()].map(([name, p]) => [name, p.mul(0).add(0.1)]))
-  for (let step = 0; step < 80; step++) optimizer.step(gradients())
+  const optimizer = new RMSprop(module, { centered: true, alpha: 0.9 })
+  for (let step = 0; step < 500; step++) optimizer.step(gradientsAt(module, 0))
   assert.ok(module.parameters().every(parameter => [...parameter.dataSync()].every(Number.isFinite)))
 })
 
