@@ -61,7 +61,8 @@ const isAverageState = new is.Kind<AverageState>(
  * a bias. `warmup: false` uses dₙ = d.
  *
  * Parameters that are frozen at first are not averaged, and need no memory, until an update finds them trainable; the average then
- * begins with their value at that update. A parameter that is averaged stays averaged if it is frozen later.
+ * begins with their value at that update. A parameter that is averaged stays averaged if it is frozen later. Buffers, such as the
+ * running statistics of a BatchNorm2d, are not averaged: they follow the weights of the training.
  */
 export class ExponentialMovingAverage {
   readonly decay: number
