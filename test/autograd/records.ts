@@ -1,11 +1,14 @@
 // One record for every operation; a test fails if an operation has none. OPERATION=softmax,gelu selects only those.
 
 import { activation } from './records/activation.ts'
+import { arrange } from './records/arrange.ts'
 import { attention } from './records/attention.ts'
+import { diagonals } from './records/diagonals.ts'
 import { dropout } from './records/dropout.ts'
 import { einsum } from './records/einsum.ts'
 import { elementwise } from './records/elementwise.ts'
 import { gather } from './records/gather.ts'
+import { indexing } from './records/indexing.ts'
 import { matmul } from './records/matmul.ts'
 import { movement } from './records/movement.ts'
 import { normalization } from './records/normalization.ts'
@@ -20,7 +23,10 @@ export const allRecords: readonly OperationRecord[] = [
   ...matmul,
   ...einsum,
   ...movement,
+  ...arrange,
+  ...diagonals,
   ...gather,
+  ...indexing,
   ...softmax,
   ...normalization,
   ...attention,
