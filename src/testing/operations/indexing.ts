@@ -59,6 +59,24 @@ const withIds = (count: 1 | 2) =>
     options: x.shape.flatMap((_, axis) => (axes.includes(axis) ? ['ids' as const] : beside(n[axis + 3]))),
   }))
 
+/** A tensor, ids for its axes 1 and 3, between which axis 2 is kept, and the indices. */
+const apart = operands(
+  fc
+    .tuple(shape({ minRank: 4, maxRank: 4, minSize: 1, maxSize: 2 }), broadcastShapes(2, { maxRank: 1 }), numbers)
+    .map(([sizes, ids, n]) => ({ shapes: [sizes, ...ids], options: n })),
+).map(({ inputs: [x, ...like], options: n }) => ({
+  inputs: [
+    x,
+    ...like.map(({ shape: sizes }, i) =>
+      indices(
+        n.map(k => (k + i) % x.shape[1 + 2 * i]),
+        sizes,
+      ),
+    ),
+  ],
+  options: [':', 'ids', n[0] % 2 === 0 ? '::-1' : {}, 'ids'] as DrawnIndex[],
+}))
+
 const read = (list: readonly DrawnIndex[], x: Tensor, ...ids: Tensor[]) => ops.at(x, ...filled(list, ids))
 
 /** The same with values for what is selected, of which the first axis may be broadcast. */
@@ -88,6 +106,7 @@ export const indexing = {
     'positions, ranges and new axes': drawn(basic, {}, (list, x) => ops.at(x, ...filled(list, []))),
     'a tensor of positions': sampled(withIds(1), read),
     'tensors that meet': sampled(withIds(2), read),
+    'tensors that are apart': sampled(apart, read),
   },
   withAt: {
     'a part': sampled(partValues, (list, x, values) => ops.withAt(x, filled(list, []), values)),

@@ -83,7 +83,12 @@ const wrong = (index: unknown) => index as ops.AxisIndex
 export const indexing: readonly OperationRecord[] = [
   record(
     'at',
-    { 'positions, ranges and new axes': selected, 'a tensor of positions': selected, 'tensors that meet': selected },
+    {
+      'positions, ranges and new axes': selected,
+      'a tensor of positions': selected,
+      'tensors that meet': selected,
+      'tensors that are apart': selected,
+    },
     [
       [() => ops.at(zeros([2, 3]), 2), IndexError, 'at: index 2 is outside of -2 … 1 on axis 0 of [2, 3]'],
       [() => ops.at(zeros([2, 3]), '...', -4), IndexError, 'at: index -4 is outside of -3 … 2 on axis 1 of [2, 3]'],
