@@ -17,6 +17,7 @@ import type * as matmul from './ops/matmul.ts'
 import type * as movement from './ops/movement.ts'
 import type * as normalization from './ops/normalization.ts'
 import type * as reduce from './ops/reduce.ts'
+import type * as sampling from './ops/sampling.ts'
 import type * as softmax from './ops/softmax.ts'
 
 /** The modules that define the operations: types taken from ops/index.ts would come without their documentation. */
@@ -33,6 +34,7 @@ type Functions = typeof activation &
   typeof movement &
   typeof normalization &
   typeof reduce &
+  typeof sampling &
   typeof softmax
 
 /**

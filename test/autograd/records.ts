@@ -14,6 +14,7 @@ import { movement } from './records/movement.ts'
 import { normalization } from './records/normalization.ts'
 import type { OperationRecord } from './records/record.ts'
 import { reduce } from './records/reduce.ts'
+import { sampling } from './records/sampling.ts'
 import { softmax } from './records/softmax.ts'
 
 export const allRecords: readonly OperationRecord[] = [
@@ -27,6 +28,7 @@ export const allRecords: readonly OperationRecord[] = [
   ...diagonals,
   ...gather,
   ...indexing,
+  ...sampling,
   ...softmax,
   ...normalization,
   ...attention,

@@ -41,6 +41,7 @@ export {
   type VarianceOptions,
   variance,
 } from './reduce.ts'
+export * from './sampling.ts'
 export { type CrossEntropyOptions, crossEntropy, logSoftmax, type Reduction, softmax } from './softmax.ts'
 
 /** The fused operations with their gradients, for checks that kernels and definitions agree. */

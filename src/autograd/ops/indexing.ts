@@ -231,7 +231,7 @@ function takeTogether(name: string, shape: Shape, x: Tensor, selections: readonl
  * @throws IndexError for a position that the axis does not have, ShapeError for more indices than axes or tensors that do not
  *   broadcast, DTypeError for a tensor that is not int32, ArgumentError for what is no index
  */
-export const at: (x: Tensor, ...indices: readonly AxisIndex[]) => Tensor = takes(
+export const at: (x: Tensor, ...indices: AxisIndex[]) => Tensor = takes(
   'x.at(...indices)',
   [is.tensor, is.rest(is.anything)],
   (x: Tensor, ...indices: readonly AxisIndex[]): Tensor =>

@@ -18,6 +18,7 @@ import { matmul } from './matmul.ts'
 import { movement } from './movement.ts'
 import { normalization } from './normalization.ts'
 import { reduce } from './reduce.ts'
+import { sampling } from './sampling.ts'
 import { softmax } from './softmax.ts'
 
 export type { OperationCase, OperationCases } from './case.ts'
@@ -34,6 +35,7 @@ export const operations = {
   ...diagonals,
   ...gather,
   ...indexing,
+  ...sampling,
   ...softmax,
   ...normalization,
   ...attention,
