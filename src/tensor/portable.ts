@@ -1,8 +1,9 @@
 // Functions of one number from +, -, *, / and comparisons alone, which IEEE 754 rounds the same way everywhere. Math.log and Math.exp
 // differ between engines in the last digit, and with them random numbers would.
 
-/** The natural logarithm of a positive number: x = m 2^e, log m as 2 artanh((m - 1) / (m + 1)). */
+/** The natural logarithm: x = m 2^e, log m as 2 artanh((m - 1) / (m + 1)). -∞ of 0, and NaN below it. */
 export function logarithm(x: number): number {
+  if (!(x > 0 && x < Infinity)) return x === 0 ? -Infinity : x > 0 ? x : Number.NaN
   let exponent = 0
   let m = x
   while (m < Math.SQRT1_2) {

@@ -105,6 +105,7 @@ describe('portable functions', () => {
       }),
     )
     assert.deepEqual([-Infinity, -1000, 0, 1000].map(exponentiate), [0, 0, 1, Infinity])
+    assert.deepEqual([0, -1, Infinity, Number.NaN].map(logarithm), [-Infinity, Number.NaN, Infinity, Number.NaN])
     assert.ok(Number.isNaN(exponentiate(Number.NaN)))
     let factorial = 1
     for (let n = 1; n < 100; n++) {
