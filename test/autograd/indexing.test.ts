@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { grad, meshgrid } from '../../src/autograd/index.ts'
-import { arange, ones, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
+import { arange, device, ones, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
 import { refuse } from '../loose.ts'
 import { values } from '../support.ts'
 
@@ -130,6 +130,35 @@ describe('what is left out', () => {
     const g = grad((x: Tensor) => x.tril().log().sum())(ones([2, 2]))
     assert.deepEqual(values(g), [1, 0, 1, 1])
   })
+})
+
+describe('places that float32 cannot number', () => {
+  it('are refused on gpu', async () => {
+    await device.open('gpu', { backend: 'cpu' })
+    device.with('gpu', () => {
+      const [row, square] = [zeros([1]).expand([2 ** 24 + 1]), zeros([1, 1]).expand([2 ** 13, 2 ** 13])]
+      const refused = (f: () => unknown) =>
+        assert.throws(f, { name: 'ShapeError', message: /are more than the whole numbers that gpu has/ })
+      refused(() => row.withAt([0], 1))
+      refused(() => row.addAt([0], 1))
+      refused(() => square.at(ids(1), ids(1)))
+      assert.deepEqual(square.at(ids(1), 0).shape, [1])
+    })
+  })
+})
+
+describe('a call of another library', () => {
+  const x = zeros([2, 3])
+  const loosely = x as unknown as Record<string, (...args: unknown[]) => unknown>
+  refuse([
+    ['x.flatten(1)', () => loosely.flatten(1), 'OptionsError', 'write x.flatten({ start: 1 })'],
+    ['x.tril(1)', () => loosely.tril(1), 'OptionsError', 'write x.tril({ diagonal: 1 })'],
+    ['x.roll(1, 0)', () => loosely.roll(1, 0), 'OptionsError', 'write x.roll(shift, { axis: 0 })'],
+    ['x.chunk(2, 1)', () => loosely.chunk(2, 1), 'OptionsError', 'write x.chunk(count, { axis: 1 })'],
+    ['x.unbind({ dim: 1 })', () => loosely.unbind({ dim: 1 }), 'OptionsError', 'write x.unbind({ axis: 1 })'],
+    ['x.tile(2, 3)', () => loosely.tile(2, 3), 'ArgumentError', 'it is called as x.tile(reps)'],
+    ['x.at([0, 1])', () => loosely.at([0, 1]), 'ArgumentError', "write tensor([0, 1], { dtype: 'int32' })"],
+  ])
 })
 
 describe('dtypes of arranged tensors', () => {
