@@ -157,11 +157,11 @@ export const truncatedNormal = takes(
 const atMost = (limit: number, dtype: DType): number =>
   dtype === 'float32' && Math.fround(limit) > limit ? below(limit, dtype) : limit
 
-export interface ExponentialOptions extends RandomOptions {
+export interface ExponentialRandomOptions extends RandomOptions {
   /** 1 / mean; default 1 */
   readonly rate?: number
 }
-const exponentialOptions = { ...randomOptions, rate: 1 } satisfies Settings<ExponentialOptions>
+const exponentialOptions = { ...randomOptions, rate: 1 } satisfies Settings<ExponentialRandomOptions>
 
 /**
  * Numbers of the exponential distribution, with density rate · e^(-rate x) for x > 0 and mean 1 / rate.
@@ -170,7 +170,7 @@ const exponentialOptions = { ...randomOptions, rate: 1 } satisfies Settings<Expo
 export const exponential = takes(
   'exponential(shape, options)',
   [is.shape, is.options],
-  (shape: Shape, options?: ExponentialOptions): Tensor => {
+  (shape: Shape, options?: ExponentialRandomOptions): Tensor => {
     const { rate, ...others } = settle('exponential(shape, options)', options, exponentialOptions)
     checkPositive('exponential', 'rate', rate)
     checkFractions('exponential', others.dtype ?? 'float32')
@@ -212,7 +212,7 @@ export const gumbel = takes(
 export const gamma = takes(
   'gamma(alpha, shape, options)',
   [is.number, is.shape, is.options],
-  (alpha: number, shape: Shape, options?: ExponentialOptions): Tensor => {
+  (alpha: number, shape: Shape, options?: ExponentialRandomOptions): Tensor => {
     const { rate, ...others } = settle('gamma(alpha, shape, options)', options, exponentialOptions)
     checkPositive('gamma', 'alpha', alpha)
     checkPositive('gamma', 'rate', rate)

@@ -42,7 +42,7 @@ export {
 export {
   beta,
   dirichlet,
-  type ExponentialOptions,
+  type ExponentialRandomOptions,
   exponential,
   type GumbelOptions,
   gamma,
