@@ -10,7 +10,7 @@ import * as is from './kinds.ts'
 import { type Settings, settle } from './options.ts'
 import { exponentiate, logarithm, logGamma } from './portable.ts'
 import type { Generator } from './random.ts'
-import { type Shape, sizeOf } from './shape.ts'
+import type { Shape } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
 function checkPositive(name: string, parameter: string, value: number): void {
@@ -262,13 +262,13 @@ export const dirichlet = takes(
     checkFractions('dirichlet', settled.dtype ?? 'float32')
     const k = alphas.length
     return filled('dirichlet', [...shape, k], settled, (data, generator) => {
-      for (let row = 0; row < sizeOf(shape); row++) {
+      for (let row = 0; row < data.length; row += k) {
         const logs = alphas.map(alpha => drawLogGamma(generator, alpha))
         const most = Math.max(...logs)
         const powers = logs.map(x => exponentiate(x - most))
         const total = powers.reduce((a, b) => a + b, 0)
         powers.forEach((power, i) => {
-          data[row * k + i] = power / total
+          data[row + i] = power / total
         })
       }
     })

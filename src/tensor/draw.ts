@@ -42,7 +42,7 @@ export const random = (
     for (let i = 0; i < data.length; i++) data[i] = draw(generator)
   })
 
-/** A tensor whose elements a function draws. */
+/** A tensor whose elements a function draws, all of those in the array that it gets. */
 export function filled(
   name: string,
   shape: Shape,
@@ -182,6 +182,8 @@ export const permutation = takes(
   (n: number, options?: RandomOptions): Tensor => {
     const { dtype = 'int32', ...others } = settle('permutation(n, options)', options, randomOptions)
     if (n > 0) element('permutation', n - 1, dtype)
-    return filled('permutation', [n], { ...others, dtype }, (data, generator) => data.set(generator.permutation(n)))
+    return filled('permutation', [n], { ...others, dtype }, (data, generator) => {
+      for (let start = 0; start < data.length; start += n) data.set(generator.permutation(n), start)
+    })
   },
 )
