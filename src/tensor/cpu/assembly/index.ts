@@ -24,6 +24,7 @@ export {
   scatter_i32,
 } from './movement'
 export { adamw } from './optimize'
+export { argsort_f32, argsort_i32 } from './order'
 export { argmax_f32, argmax_i32, columns_f32, columns_i32, rows_f32, rows_i32 } from './reduce'
 export {
   addSquares,
