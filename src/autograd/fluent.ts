@@ -13,7 +13,9 @@ import * as ops from './ops/index.ts'
 import type * as matmul from './ops/matmul.ts'
 import type * as movement from './ops/movement.ts'
 import type * as normalization from './ops/normalization.ts'
+import type * as order from './ops/order.ts'
 import type * as reduce from './ops/reduce.ts'
+import type * as sized from './ops/sized.ts'
 import type * as softmax from './ops/softmax.ts'
 
 /** The modules that define the operations: types taken from ops/index.ts would come without their documentation. */
@@ -26,7 +28,9 @@ type Functions = typeof activation &
   typeof matmul &
   typeof movement &
   typeof normalization &
+  typeof order &
   typeof reduce &
+  typeof sized &
   typeof softmax
 
 /**

@@ -9,6 +9,7 @@ import { gather } from './records/gather.ts'
 import { matmul } from './records/matmul.ts'
 import { movement } from './records/movement.ts'
 import { normalization } from './records/normalization.ts'
+import { order } from './records/order.ts'
 import type { OperationRecord } from './records/record.ts'
 import { reduce } from './records/reduce.ts'
 import { softmax } from './records/softmax.ts'
@@ -21,6 +22,7 @@ export const allRecords: readonly OperationRecord[] = [
   ...einsum,
   ...movement,
   ...gather,
+  ...order,
   ...softmax,
   ...normalization,
   ...attention,

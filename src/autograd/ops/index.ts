@@ -22,6 +22,27 @@ export {
   standardize,
 } from './normalization.ts'
 export {
+  argsort,
+  type Histogram,
+  type HistogramOptions,
+  histogram,
+  type Interpolation,
+  kthValue,
+  maxWithIndices,
+  median,
+  minWithIndices,
+  type QuantileOptions,
+  quantile,
+  type SearchSortedOptions,
+  type SelectOptions,
+  type SortOptions,
+  searchSorted,
+  sort,
+  type TopkOptions,
+  topk,
+  type ValuesAndIndices,
+} from './order.ts'
+export {
   type ArgmaxOptions,
   type AxisOptions,
   argmax,
@@ -38,6 +59,7 @@ export {
   type VarianceOptions,
   variance,
 } from './reduce.ts'
+export { type BincountOptions, bincount, maskedSelect, nonzero, type Unique, unique } from './sized.ts'
 export { type CrossEntropyOptions, crossEntropy, logSoftmax, type Reduction, softmax } from './softmax.ts'
 
 /** The fused operations with their gradients, for checks that kernels and definitions agree. */
