@@ -47,9 +47,11 @@ function merge(
   const sorted = order ? [{ handle: order, shape: x.shape, strides: ordered, offset: 0 }] : []
   return runtime.run({
     name: 'argsort',
-    signature: `argsort ${x.shape} ${still} ${step} ${axis} ${descending} ${width}`,
+    signature: `argsort ${x.shape} ${still} ${step} ${axis} ${descending} ${order === undefined}`,
     length,
     inputs: [x, ...sorted],
+    // one kernel for all widths but the first; multiplication by a power of two is exact
+    scalars: [width, 1 / (2 * width)],
     body(code, starts) {
       const at = code.coordinates(thread(length), x.shape)
       const place = at[axis].text
@@ -58,15 +60,15 @@ function merge(
       /** the position along the axis that stands at a place of the sorted runs */
       const positionAt = (text: string) => (list ? `a1[${along(list, text, ordered[axis])}]` : text)
       const valueAt = (text: string) => `a0[${along(base, text, step)}]`
-      // the two runs begin at `left` and `right`; multiplication by a power of two is exact
-      code.add(`const left=Math.floor(${place}*${1 / (2 * width)})*${2 * width};`)
+      // the two runs begin at `left` and `right`
+      code.add(`const left=Math.floor(${place}*s1)*(s0+s0);`)
       code.add(`const before=${place}-left;`)
-      code.add(`const right=Math.min(left+${width},${n});`)
-      code.add(`const inRight=Math.min(${n}-right,${width});`)
+      code.add(`const right=Math.min(left+s0,${n});`)
+      code.add(`const inRight=Math.min(${n}-right,s0);`)
       // of `before` elements, `low` … `high` are from the left run
       code.add('let low=Math.max(0,before-inRight);')
       code.add('let high=Math.min(before,right-left);')
-      code.add(`for (let t=0;t<${Math.log2(width) + 1};t++) { if (low<high) {`)
+      code.add(`for (let t=0;t<${Math.ceil(Math.log2(n))};t++) { if (low<high) {`)
       code.add('const middle=Math.floor((low+high)*0.5);')
       code.add(`const c=${positionAt('(left+middle)')}; const d=${positionAt('(right+before-middle-1)')};`)
       code.add(`const u=${valueAt('c')}; const v=${valueAt('d')};`)
