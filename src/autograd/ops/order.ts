@@ -116,11 +116,8 @@ export const topk: (x: Tensor, k: number, options?: TopkOptions) => ValuesAndInd
   },
 )
 
-export interface SelectOptions extends AxisOptions {
-  /** whether the axis is kept with size 1; default false */
-  readonly keepDims?: boolean
-}
-const selectOptions = { ...lastAxis, keepDims: false } satisfies Settings<SelectOptions>
+/** One axis, and whether it is kept with size 1. */
+const oneAxis = { ...lastAxis, keepDims: false } satisfies Settings<ArgmaxOptions>
 
 /** The elements at one position on an axis, which the indices have with size 1. */
 function one(x: Tensor, indices: Tensor, axis: number, keepDims: boolean): ValuesAndIndices {
@@ -135,11 +132,11 @@ function one(x: Tensor, indices: Tensor, axis: number, keepDims: boolean): Value
  * @returns values and int32 indices, without the axis or, with keepDims, with size 1
  * @throws RangeError if the axis has fewer than k elements, AxisError if x does not have the axis
  */
-export const kthValue: (x: Tensor, k: number, options?: SelectOptions) => ValuesAndIndices = takes(
+export const kthValue: (x: Tensor, k: number, options?: ArgmaxOptions) => ValuesAndIndices = takes(
   'x.kthValue(k, options)',
   [is.tensor, is.count, is.options],
-  (x: Tensor, k: number, options?: SelectOptions): ValuesAndIndices => {
-    const { axis, keepDims } = settle('x.kthValue(k, options)', options, selectOptions)
+  (x: Tensor, k: number, options?: ArgmaxOptions): ValuesAndIndices => {
+    const { axis, keepDims } = settle('x.kthValue(k, options)', options, oneAxis)
     const along = normalizeAxis('kthValue', axis, x.shape)
     const n = x.shape[along]
     if (k > n)
@@ -156,8 +153,8 @@ function reversed(x: Tensor): Tensor {
 }
 
 const extreme = (name: 'maxWithIndices' | 'minWithIndices', of: (x: Tensor) => Tensor) =>
-  takes(`x.${name}(options)`, [is.tensor, is.options], (x: Tensor, options?: SelectOptions): ValuesAndIndices => {
-    const { axis, keepDims } = settle(`x.${name}(options)`, options, selectOptions)
+  takes(`x.${name}(options)`, [is.tensor, is.options], (x: Tensor, options?: ArgmaxOptions): ValuesAndIndices => {
+    const { axis, keepDims } = settle(`x.${name}(options)`, options, oneAxis)
     const along = normalizeAxis(name, axis, x.shape)
     if (x.shape[along] === 0)
       throw new ShapeError(`${name}: x must have an element to compare, and ${show(x.shape)} has none`, x.shape)
@@ -172,7 +169,7 @@ const extreme = (name: 'maxWithIndices' | 'minWithIndices', of: (x: Tensor) => T
  * @returns values and int32 indices, without the axis or, with keepDims, with size 1
  * @throws ShapeError if there is no element to compare, AxisError if x does not have the axis
  */
-export const maxWithIndices: (x: Tensor, options?: SelectOptions) => ValuesAndIndices = extreme(
+export const maxWithIndices: (x: Tensor, options?: ArgmaxOptions) => ValuesAndIndices = extreme(
   'maxWithIndices',
   x => x,
 )
@@ -184,7 +181,7 @@ export const maxWithIndices: (x: Tensor, options?: SelectOptions) => ValuesAndIn
  * @returns values and int32 indices, without the axis or, with keepDims, with size 1
  * @throws ShapeError if there is no element to compare, AxisError if x does not have the axis
  */
-export const minWithIndices: (x: Tensor, options?: SelectOptions) => ValuesAndIndices = extreme(
+export const minWithIndices: (x: Tensor, options?: ArgmaxOptions) => ValuesAndIndices = extreme(
   'minWithIndices',
   reversed,
 )
@@ -234,15 +231,15 @@ export const median: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
 )
 
 /** How a quantile between two elements is computed from them. */
-export type Interpolation = 'linear' | 'lower' | 'higher' | 'nearest' | 'midpoint'
+export type QuantileInterpolation = 'linear' | 'lower' | 'higher' | 'nearest' | 'midpoint'
 
 export interface QuantileOptions extends ReduceOptions {
   /** default linear */
-  readonly interpolation?: Interpolation
+  readonly interpolation?: QuantileInterpolation
 }
 const quantileOptions = {
   ...reduceOptions,
-  interpolation: is.choice<Interpolation>('linear', 'lower', 'higher', 'nearest', 'midpoint'),
+  interpolation: is.choice<QuantileInterpolation>('linear', 'lower', 'higher', 'nearest', 'midpoint'),
 } satisfies Settings<QuantileOptions>
 
 /** The whole number nearest to x; of two the even one. */
@@ -254,7 +251,7 @@ function nearestEven(x: number): number {
 /** The two ranks that a rank lies between, and the weight of the upper one. */
 function neighbours(
   rank: number,
-  interpolation: Interpolation,
+  interpolation: QuantileInterpolation,
 ): readonly [lower: number, upper: number, weight: number] {
   const [lower, upper] = [Math.floor(rank), Math.ceil(rank)]
   switch (interpolation) {
