@@ -29,6 +29,13 @@ for (const name of ['reference', 'cpu', 'gpu'] as const satisfies readonly Devic
       await check(mixed().sort().values, [-Infinity, -1, 0, -0, 0, 1, Infinity, nan, nan])
     })
 
+    test('every NaN is the largest, whatever its sign and its bits', async () => {
+      const bits = Uint32Array.of(0x3f800000, 0xffc00000, 0x7fc00001, 0x7fc00000, 0)
+      const x = tensor(new Float32Array(bits.buffer), { device: name })
+      await check(x.argsort(), [4, 0, 1, 2, 3], 'int32')
+      await check(x.argsort({ descending: true }), [1, 2, 3, 0, 4], 'int32')
+    })
+
     test('whole numbers and truths', async () => {
       // beyond 2²⁴ gpu has not every whole number
       const [least, greatest] = name === 'gpu' ? [-(2 ** 24), 2 ** 24] : [LEAST, GREATEST]
