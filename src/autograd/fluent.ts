@@ -5,27 +5,33 @@
 import { Tensor } from '../tensor/index.ts'
 import type * as activation from './ops/activation.ts'
 import type * as attention from './ops/attention.ts'
+import type * as convolution from './ops/convolution.ts'
 import type * as dropout from './ops/dropout.ts'
 import type * as einsum from './ops/einsum.ts'
 import type * as elementwise from './ops/elementwise.ts'
 import type * as gather from './ops/gather.ts'
 import * as ops from './ops/index.ts'
+import type * as interpolation from './ops/interpolation.ts'
 import type * as matmul from './ops/matmul.ts'
 import type * as movement from './ops/movement.ts'
 import type * as normalization from './ops/normalization.ts'
+import type * as pooling from './ops/pooling.ts'
 import type * as reduce from './ops/reduce.ts'
 import type * as softmax from './ops/softmax.ts'
 
 /** The modules that define the operations: types taken from ops/index.ts would come without their documentation. */
 type Functions = typeof activation &
   typeof attention &
+  typeof convolution &
   typeof dropout &
   typeof einsum &
   typeof elementwise &
   typeof gather &
+  typeof interpolation &
   typeof matmul &
   typeof movement &
   typeof normalization &
+  typeof pooling &
   typeof reduce &
   typeof softmax
 

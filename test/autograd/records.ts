@@ -2,13 +2,16 @@
 
 import { activation } from './records/activation.ts'
 import { attention } from './records/attention.ts'
+import { convolution } from './records/convolution.ts'
 import { dropout } from './records/dropout.ts'
 import { einsum } from './records/einsum.ts'
 import { elementwise } from './records/elementwise.ts'
 import { gather } from './records/gather.ts'
+import { interpolation } from './records/interpolation.ts'
 import { matmul } from './records/matmul.ts'
 import { movement } from './records/movement.ts'
 import { normalization } from './records/normalization.ts'
+import { pooling } from './records/pooling.ts'
 import type { OperationRecord } from './records/record.ts'
 import { reduce } from './records/reduce.ts'
 import { softmax } from './records/softmax.ts'
@@ -25,6 +28,9 @@ export const allRecords: readonly OperationRecord[] = [
   ...normalization,
   ...attention,
   ...dropout,
+  ...convolution,
+  ...pooling,
+  ...interpolation,
 ]
 
 const only = process.env.OPERATION?.split(',')

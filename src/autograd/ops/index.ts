@@ -2,16 +2,42 @@
 
 import { fusedActivation } from './activation.ts'
 import { fusedAttention } from './attention.ts'
+import { fusedConvolution } from './convolution.ts'
 import { affine } from './matmul.ts'
 import { fusedNormalization } from './normalization.ts'
 import { fusedSoftmax } from './softmax.ts'
 
 export { type GeluOptions, gelu, quickGelu, relu, sigmoid, silu, softplus } from './activation.ts'
 export { type AttentionOptions, attention, attentionWeights, causalMask } from './attention.ts'
+export {
+  type ConvOptions,
+  type ConvPaddingMode,
+  type ConvTransposeOptions,
+  conv1d,
+  conv2d,
+  conv3d,
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
+  type FoldOptions,
+  fold,
+  type UnfoldOptions,
+  unfold,
+} from './convolution.ts'
 export * from './dropout.ts'
 export * from './einsum.ts'
 export * from './elementwise.ts'
 export { embedding, type GatherOptions, gather, oneHot, scatterAdd, take } from './gather.ts'
+export {
+  type GridPaddingMode,
+  type GridSampleOptions,
+  gridSample,
+  type InterpolateOptions,
+  type InterpolationMode,
+  interpolate,
+  pixelShuffle,
+  pixelUnshuffle,
+} from './interpolation.ts'
 export { linear, matmul } from './matmul.ts'
 export * from './movement.ts'
 export {
@@ -21,6 +47,18 @@ export {
   normalize,
   standardize,
 } from './normalization.ts'
+export {
+  type AvgPoolOptions,
+  adaptiveAvgPool,
+  adaptiveMaxPool,
+  avgPool1d,
+  avgPool2d,
+  avgPool3d,
+  type MaxPoolOptions,
+  maxPool1d,
+  maxPool2d,
+  maxPool3d,
+} from './pooling.ts'
 export {
   type ArgmaxOptions,
   type AxisOptions,
@@ -39,6 +77,7 @@ export {
   variance,
 } from './reduce.ts'
 export { type CrossEntropyOptions, crossEntropy, logSoftmax, type Reduction, softmax } from './softmax.ts'
+export type { PerAxis } from './spatial.ts'
 
 /** The fused operations with their gradients, for checks that kernels and definitions agree. */
 export const fusedOps = {
@@ -47,4 +86,5 @@ export const fusedOps = {
   ...fusedActivation,
   linear: affine,
   ...fusedAttention,
+  ...fusedConvolution,
 }

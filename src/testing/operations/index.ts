@@ -7,13 +7,16 @@ import type { Tensor } from '../../tensor/index.ts'
 import { activation } from './activation.ts'
 import { attention } from './attention.ts'
 import type { OperationCases } from './case.ts'
+import { convolution } from './convolution.ts'
 import { dropout } from './dropout.ts'
 import { einsum } from './einsum.ts'
 import { elementwise } from './elementwise.ts'
 import { gather } from './gather.ts'
+import { interpolation } from './interpolation.ts'
 import { matmul } from './matmul.ts'
 import { movement } from './movement.ts'
 import { normalization } from './normalization.ts'
+import { pooling } from './pooling.ts'
 import { reduce } from './reduce.ts'
 import { softmax } from './softmax.ts'
 
@@ -32,6 +35,9 @@ export const operations = {
   ...normalization,
   ...attention,
   ...dropout,
+  ...convolution,
+  ...pooling,
+  ...interpolation,
 } satisfies Readonly<Record<Exclude<keyof typeof ops, 'fusedOps'>, OperationCases>>
 
 export type OperationName = keyof typeof operations

@@ -6,11 +6,14 @@ import { describe, it } from 'node:test'
 import { type TensorFunction, vjp } from '../../../src/autograd/index.ts'
 import { type DType, fromData, type Tensor, tensor } from '../../../src/tensor/index.ts'
 import { assertClose } from '../../support.ts'
+import { convolution } from './convolution.ts'
 import { core } from './core.ts'
 import type { Functions } from './functions.ts'
+import { interpolation } from './interpolation.ts'
+import { pooling } from './pooling.ts'
 
 /** One for each json file. */
-const subjects: Readonly<Record<string, Functions>> = { core }
+const subjects: Readonly<Record<string, Functions>> = { core, convolution, interpolation, pooling }
 
 /** Numbers; those that JSON does not have are text: nan, inf, -inf. */
 type Written = readonly (number | string)[]
