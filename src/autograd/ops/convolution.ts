@@ -266,14 +266,7 @@ export interface ConvOptions {
 const convOptions = {
   bias: is.optional(is.tensor),
   stride: is.byDefault(1, countPerAxis),
-  padding: is.byDefault<PerAxis | 'same' | 'valid'>(
-    0,
-    new is.Kind(
-      `${sizePerAxis.says}, 'same' or 'valid'`,
-      x => sizePerAxis.fits(x) || x === 'same' || x === 'valid',
-      ([word]) => (typeof word === 'string' ? is.oneOf('same', 'valid').advise([word]) : undefined),
-    ),
-  ),
+  padding: is.byDefault<PerAxis | 'same' | 'valid'>(0, is.convolutionPadding),
   dilation: is.byDefault(1, countPerAxis),
   groups: is.byDefault(1, is.count),
   paddingMode: is.choice<ConvPaddingMode>('zeros', 'reflect', 'replicate', 'circular'),

@@ -24,13 +24,9 @@ export interface InterpolateOptions {
   /** whether every element counts where there are fewer results than elements, in the modes `bilinear` and `bicubic`; default false */
   readonly antialias?: boolean
 }
-const isScale = new is.Kind<number | readonly number[]>(
-  'a number above 0, or a list with one for each spatial axis',
-  x => (Array.isArray(x) ? x : [x]).every(n => typeof n === 'number' && n > 0 && n < Infinity),
-)
 const interpolateOptions = {
   size: is.optional(countPerAxis),
-  scale: is.optional(isScale),
+  scale: is.optional(is.perAxis(is.positive)),
   mode: is.choice<InterpolationMode>('nearest', 'bilinear', 'bicubic', 'area'),
   alignCorners: false,
   antialias: false,

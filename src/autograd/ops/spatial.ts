@@ -21,16 +21,10 @@ import { take } from './gather.ts'
 /** A number for every spatial axis, or a list with one for each. */
 export type PerAxis = number | readonly number[]
 
-const isPerAxis = (least: number, says: string) => {
-  const fits = (x: unknown) => Number.isInteger(x) && (x as number) >= least
-  return new is.Kind<PerAxis>(`${says}, or a list with one for each spatial axis`, x =>
-    Array.isArray(x) ? x.every(fits) : fits(x),
-  )
-}
 /** Kernels, strides and dilations. */
-export const countPerAxis = isPerAxis(1, 'a whole number above 0')
+export const countPerAxis = is.perAxis(is.count)
 /** Paddings. */
-export const sizePerAxis = isPerAxis(0, 'a whole number, 0 or more')
+export const sizePerAxis = is.perAxis(is.size)
 
 /**
  * The numbers for each of `count` axes.

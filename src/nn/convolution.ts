@@ -1,0 +1,331 @@
+// Modules of convolutional networks: convolutions, pooling, resampling, and what joins axes at their end. The operations are in
+// src/autograd/ops; the modules hold parameters and options.
+
+import {
+  type AvgPoolOptions,
+  adaptiveAvgPool,
+  avgPool2d,
+  type ConvOptions,
+  type ConvPaddingMode,
+  type ConvTransposeOptions,
+  conv1d,
+  conv2d,
+  conv3d,
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
+  type InterpolateOptions,
+  type InterpolationMode,
+  interpolate,
+  type MaxPoolOptions,
+  maxPool2d,
+  type PerAxis,
+} from '../autograd/index.ts'
+import { checkArguments } from '../tensor/arguments.ts'
+import { normalizeAxis, ShapeError, show, sizeOf, type Tensor } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { type Initializer, uniform } from './init.ts'
+import { Module } from './module.ts'
+import { type Parameter, parameter } from './parameter.ts'
+
+/** Options of Conv1d, Conv2d and Conv3d; those of `conv2d`, with parameters in place of tensors. */
+export interface ConvModuleOptions extends Omit<ConvOptions, 'bias'> {
+  /** default true */
+  readonly bias?: boolean
+  /** initializer of the weight; default uniform within ±1 / √in, as the bias is, where `in` is the number of inputs of an output */
+  readonly init?: Initializer
+}
+
+/** Options of ConvTranspose1d, ConvTranspose2d and ConvTranspose3d; those of `convTranspose2d`, with parameters in place of tensors. */
+export interface ConvTransposeModuleOptions extends Omit<ConvTransposeOptions, 'bias'> {
+  /** default true */
+  readonly bias?: boolean
+  /** initializer of the weight; default uniform within ±1 / √n, as the bias is, where n is the size of weight[0] */
+  readonly init?: Initializer
+}
+
+const counts = is.perAxis(is.count)
+const sizes = is.perAxis(is.size)
+
+/** PyTorch's initialisation: Kaiming uniform for leaky ReLU with a slope of √5. */
+const inputsUniform: Initializer = (shape, generator) =>
+  uniform(1 / Math.sqrt(sizeOf(shape.slice(1))))(shape, generator)
+
+const commonOptions = {
+  bias: true,
+  stride: is.byDefault<PerAxis>(1, counts),
+  dilation: is.byDefault<PerAxis>(1, counts),
+  groups: is.byDefault(1, is.count),
+  init: inputsUniform,
+}
+const convModuleOptions = {
+  ...commonOptions,
+  padding: is.byDefault<PerAxis | 'same' | 'valid'>(0, is.convolutionPadding),
+  paddingMode: is.choice<ConvPaddingMode>('zeros', 'reflect', 'replicate', 'circular'),
+} satisfies Settings<ConvModuleOptions>
+const convTransposeModuleOptions = {
+  ...commonOptions,
+  padding: is.byDefault<PerAxis>(0, sizes),
+  outputPadding: is.byDefault<PerAxis>(0, sizes),
+} satisfies Settings<ConvTransposeModuleOptions>
+
+/** A number for each of the axes of a module. @throws ShapeError for a list of another length */
+function forEachAxis(name: string, what: string, value: PerAxis, rank: number): readonly number[] {
+  const list = typeof value === 'number' ? new Array<number>(rank).fill(value) : value
+  if (list.length === rank) return list
+  throw new ShapeError(`${name}: the ${what} ${show(list)} must have one number for each of the ${rank} axes`, list)
+}
+
+/** The weight of a convolution and, if it has one, the bias. */
+abstract class ConvModule<O extends { readonly groups: number }> extends Module {
+  /** [out, in / groups, kernel…]; that of a transposed convolution is [in, out / groups, kernel…] */
+  readonly weight: Parameter
+  /** [out] */
+  readonly bias?: Parameter
+  protected readonly options: Omit<O, 'bias' | 'init'>
+
+  /** @param first the channels of the first axis of the weight, and those of the second in all groups together */
+  constructor(
+    name: string,
+    rank: number,
+    [first, second]: readonly [number, number],
+    outputs: number,
+    kernel: PerAxis,
+    { bias, init, ...options }: O & { readonly bias: boolean; readonly init: Initializer },
+  ) {
+    super()
+    const { groups } = options
+    if (first % groups !== 0 || second % groups !== 0)
+      throw new RangeError(`${name}: groups ${groups} must divide the channels ${first} and ${second}`)
+    const shape = [first, second / groups, ...forEachAxis(name, 'kernel', kernel, rank)]
+    this.weight = parameter(shape, init)
+    if (bias) this.bias = parameter([outputs], uniform(1 / Math.sqrt(sizeOf(shape.slice(1)))))
+    this.options = options
+  }
+}
+
+type ConvSettings = ReturnType<typeof settledConv>
+const convKinds = [is.count, is.count, counts]
+const callOf = (name: string) => `new ${name}(inputs, outputs, kernel, options)`
+
+function settledConv(name: string, args: readonly unknown[], options: ConvModuleOptions | undefined) {
+  checkArguments(callOf(name), convKinds, args)
+  return settle(callOf(name), options, convModuleOptions)
+}
+
+abstract class Conv extends ConvModule<ConvSettings> {
+  constructor(
+    name: string,
+    rank: number,
+    inputs: number,
+    outputs: number,
+    kernel: PerAxis,
+    options?: ConvModuleOptions,
+  ) {
+    const settled = settledConv(name, [inputs, outputs, kernel], options)
+    super(name, rank, [outputs, inputs], outputs, kernel, settled)
+  }
+}
+
+/** The convolution over one axis, [batch, in, width] → [batch, out, count], as `conv1d` says. */
+export class Conv1d extends Conv {
+  constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvModuleOptions) {
+    super('Conv1d', 1, inputs, outputs, kernel, options)
+  }
+
+  forward(x: Tensor): Tensor {
+    return conv1d(x, this.weight, { ...this.options, bias: this.bias })
+  }
+}
+
+/**
+ * The convolution over two axes, [batch, in, height, width] → [batch, out, count, count], as `conv2d` says.
+ *
+ *     const conv = new Conv2d(3, 16, 3, { padding: 'same' })
+ */
+export class Conv2d extends Conv {
+  constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvModuleOptions) {
+    super('Conv2d', 2, inputs, outputs, kernel, options)
+  }
+
+  forward(x: Tensor): Tensor {
+    return conv2d(x, this.weight, { ...this.options, bias: this.bias })
+  }
+}
+
+/** The convolution over three axes, [batch, in, depth, height, width] → [batch, out, count, count, count], as `conv3d` says. */
+export class Conv3d extends Conv {
+  constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvModuleOptions) {
+    super('Conv3d', 3, inputs, outputs, kernel, options)
+  }
+
+  forward(x: Tensor): Tensor {
+    return conv3d(x, this.weight, { ...this.options, bias: this.bias })
+  }
+}
+
+type TransposeSettings = ReturnType<typeof settledTranspose>
+
+function settledTranspose(name: string, args: readonly unknown[], options: ConvTransposeModuleOptions | undefined) {
+  checkArguments(callOf(name), convKinds, args)
+  return settle(callOf(name), options, convTransposeModuleOptions)
+}
+
+abstract class ConvTranspose extends ConvModule<TransposeSettings> {
+  constructor(
+    name: string,
+    rank: number,
+    inputs: number,
+    outputs: number,
+    kernel: PerAxis,
+    options?: ConvTransposeModuleOptions,
+  ) {
+    const settled = settledTranspose(name, [inputs, outputs, kernel], options)
+    super(name, rank, [inputs, outputs], outputs, kernel, settled)
+  }
+}
+
+/** The transposed convolution over one axis, [batch, in, width] → [batch, out, n], as `convTranspose1d` says. */
+export class ConvTranspose1d extends ConvTranspose {
+  constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvTransposeModuleOptions) {
+    super('ConvTranspose1d', 1, inputs, outputs, kernel, options)
+  }
+
+  forward(x: Tensor): Tensor {
+    return convTranspose1d(x, this.weight, { ...this.options, bias: this.bias })
+  }
+}
+
+/**
+ * The transposed convolution over two axes, [batch, in, height, width] → [batch, out, n, n], as `convTranspose2d` says.
+ *
+ *     const twiceAsLarge = new ConvTranspose2d(16, 3, 4, { stride: 2, padding: 1 })
+ */
+export class ConvTranspose2d extends ConvTranspose {
+  constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvTransposeModuleOptions) {
+    super('ConvTranspose2d', 2, inputs, outputs, kernel, options)
+  }
+
+  forward(x: Tensor): Tensor {
+    return convTranspose2d(x, this.weight, { ...this.options, bias: this.bias })
+  }
+}
+
+/** The transposed convolution over three axes, [batch, in, depth, height, width] → [batch, out, n, n, n], as `convTranspose3d` says. */
+export class ConvTranspose3d extends ConvTranspose {
+  constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvTransposeModuleOptions) {
+    super('ConvTranspose3d', 3, inputs, outputs, kernel, options)
+  }
+
+  forward(x: Tensor): Tensor {
+    return convTranspose3d(x, this.weight, { ...this.options, bias: this.bias })
+  }
+}
+
+const poolSettings = { stride: is.optional(counts), padding: is.byDefault<PerAxis>(0, sizes), ceilMode: false }
+const maxPoolSettings = { ...poolSettings, dilation: is.byDefault<PerAxis>(1, counts) } satisfies Settings<
+  Omit<MaxPoolOptions, 'kernel'>
+>
+const avgPoolSettings = { ...poolSettings, countIncludePad: true } satisfies Settings<Omit<AvgPoolOptions, 'kernel'>>
+
+/** The largest element of every window: [batch, channels, height, width] → [batch, channels, count, count], as `maxPool2d` says. */
+export class MaxPool2d extends Module {
+  protected readonly options: MaxPoolOptions
+
+  constructor(kernel: PerAxis, options?: Omit<MaxPoolOptions, 'kernel'>) {
+    super()
+    const call = 'new MaxPool2d(kernel, options)'
+    checkArguments(call, [counts], [kernel])
+    this.options = { kernel: forEachAxis('MaxPool2d', 'kernel', kernel, 2), ...settle(call, options, maxPoolSettings) }
+  }
+
+  forward(x: Tensor): Tensor {
+    return maxPool2d(x, this.options)
+  }
+}
+
+/** The mean of every window: [batch, channels, height, width] → [batch, channels, count, count], as `avgPool2d` says. */
+export class AvgPool2d extends Module {
+  protected readonly options: AvgPoolOptions
+
+  constructor(kernel: PerAxis, options?: Omit<AvgPoolOptions, 'kernel'>) {
+    super()
+    const call = 'new AvgPool2d(kernel, options)'
+    checkArguments(call, [counts], [kernel])
+    this.options = { kernel: forEachAxis('AvgPool2d', 'kernel', kernel, 2), ...settle(call, options, avgPoolSettings) }
+  }
+
+  forward(x: Tensor): Tensor {
+    return avgPool2d(x, this.options)
+  }
+}
+
+/** The means of parts of an image: [batch, channels, height, width] → [batch, channels, size, size], as `adaptiveAvgPool` says. */
+export class AdaptiveAvgPool2d extends Module {
+  readonly size: readonly number[]
+
+  constructor(size: PerAxis) {
+    super()
+    checkArguments('new AdaptiveAvgPool2d(size)', [counts], [size])
+    this.size = forEachAxis('AdaptiveAvgPool2d', 'size', size, 2)
+  }
+
+  forward(x: Tensor): Tensor {
+    return adaptiveAvgPool(x, this.size)
+  }
+}
+
+const upsampleOptions = {
+  size: is.optional(counts),
+  scale: is.optional(is.perAxis(is.positive)),
+  mode: is.choice<InterpolationMode>('nearest', 'bilinear', 'bicubic', 'area'),
+  alignCorners: false,
+  antialias: false,
+} satisfies Settings<InterpolateOptions>
+
+/**
+ * Another size of images: [batch, channels, n…] → [batch, channels, size…], as `interpolate` says, whose options it takes.
+ *
+ *     const twiceAsLarge = new Upsample({ scale: 2, mode: 'bilinear' })
+ */
+export class Upsample extends Module {
+  protected readonly options: InterpolateOptions
+
+  constructor(options: InterpolateOptions) {
+    super()
+    this.options = settle('new Upsample(options)', options, upsampleOptions)
+  }
+
+  forward(x: Tensor): Tensor {
+    return interpolate(x, this.options)
+  }
+}
+
+/**
+ * Axes joined to one, all but the first by default: [batch, …] → [batch, n].
+ * @param first the first of them; default 1
+ * @param last the last of them; default -1
+ */
+export class Flatten extends Module {
+  readonly first: number
+  readonly last: number
+
+  constructor(first = 1, last = -1) {
+    super()
+    checkArguments('new Flatten(first, last)', [is.integer, is.integer], [first, last])
+    this.first = first
+    this.last = last
+  }
+
+  /** @throws AxisError if x does not have the axes, ShapeError if the last is before the first */
+  forward(x: Tensor): Tensor {
+    const [from, to] = [this.first, this.last].map(axis => normalizeAxis('Flatten', axis, x.shape))
+    if (from > to)
+      throw new ShapeError(
+        `Flatten: axis ${from} of ${show(x.shape)} is after axis ${to}; write the first one first`,
+        x.shape,
+      )
+    return x.reshape([...x.shape.slice(0, from), sizeOf(x.shape.slice(from, to + 1)), ...x.shape.slice(to + 1)])
+  }
+}
