@@ -33,11 +33,16 @@ import { type Parameter, parameter } from './parameter.ts'
 export interface ConvModuleOptions extends Omit<ConvOptions, 'bias'> {
   /** default true */
   readonly bias?: boolean
-  /** initializer of the weight; default uniform within ±1 / √in, as the bias is, where `in` is the number of inputs of an output */
+  /**
+   * initializer of the weight; default uniform within ±1 / √in, as the bias is, where `in` is the number of inputs of an output
+   */
   readonly init?: Initializer
 }
 
-/** Options of ConvTranspose1d, ConvTranspose2d and ConvTranspose3d; those of `convTranspose2d`, with parameters in place of tensors. */
+/**
+ * Options of ConvTranspose1d, ConvTranspose2d and ConvTranspose3d; those of `convTranspose2d`, with parameters in place of
+ * tensors.
+ */
 export interface ConvTransposeModuleOptions extends Omit<ConvTransposeOptions, 'bias'> {
   /** default true */
   readonly bias?: boolean
@@ -77,61 +82,78 @@ function forEachAxis(name: string, what: string, value: PerAxis, rank: number): 
   throw new ShapeError(`${name}: the ${what} ${show(list)} must have one number for each of the ${rank} axes`, list)
 }
 
-/** The weight of a convolution and, if it has one, the bias. */
-abstract class ConvModule<O extends { readonly groups: number }> extends Module {
-  /** [out, in / groups, kernel…]; that of a transposed convolution is [in, out / groups, kernel…] */
-  readonly weight: Parameter
-  /** [out] */
-  readonly bias?: Parameter
-  protected readonly options: Omit<O, 'bias' | 'init'>
-
-  /** @param first the channels of the first axis of the weight, and those of the second in all groups together */
-  constructor(
-    name: string,
-    rank: number,
-    [first, second]: readonly [number, number],
-    outputs: number,
-    kernel: PerAxis,
-    { bias, init, ...options }: O & { readonly bias: boolean; readonly init: Initializer },
-  ) {
-    super()
-    const { groups } = options
-    if (first % groups !== 0 || second % groups !== 0)
-      throw new RangeError(`${name}: groups ${groups} must divide the channels ${first} and ${second}`)
-    const shape = [first, second / groups, ...forEachAxis(name, 'kernel', kernel, rank)]
-    this.weight = parameter(shape, init)
-    if (bias) this.bias = parameter([outputs], uniform(1 / Math.sqrt(sizeOf(shape.slice(1)))))
-    this.options = options
-  }
-}
-
-type ConvSettings = ReturnType<typeof settledConv>
-const convKinds = [is.count, is.count, counts]
 const callOf = (name: string) => `new ${name}(inputs, outputs, kernel, options)`
+const checkSizes = (name: string, ...args: readonly unknown[]) =>
+  checkArguments(callOf(name), [is.count, is.count, counts], args)
 
-function settledConv(name: string, args: readonly unknown[], options: ConvModuleOptions | undefined) {
-  checkArguments(callOf(name), convKinds, args)
-  return settle(callOf(name), options, convModuleOptions)
+interface ConvParameters {
+  readonly weight: Parameter
+  readonly bias: Parameter | undefined
 }
 
-abstract class Conv extends ConvModule<ConvSettings> {
-  constructor(
-    name: string,
-    rank: number,
-    inputs: number,
-    outputs: number,
-    kernel: PerAxis,
-    options?: ConvModuleOptions,
-  ) {
-    const settled = settledConv(name, [inputs, outputs, kernel], options)
-    super(name, rank, [outputs, inputs], outputs, kernel, settled)
-  }
+/** @param channels those of the first axis of the weight, and those of the second in all groups together */
+function parametersOf(
+  name: string,
+  rank: number,
+  channels: readonly [number, number],
+  outputs: number,
+  kernel: PerAxis,
+  { groups, bias, init }: { readonly groups: number; readonly bias: boolean; readonly init: Initializer },
+): ConvParameters {
+  const [first, second] = channels
+  if (first % groups !== 0 || second % groups !== 0)
+    throw new RangeError(`${name}: groups ${groups} must divide the channels ${first} and ${second}`)
+  const shape = [first, second / groups, ...forEachAxis(name, 'kernel', kernel, rank)]
+  const weight = parameter(shape, init)
+  return { weight, bias: bias ? parameter([outputs], uniform(1 / Math.sqrt(sizeOf(shape.slice(1))))) : undefined }
 }
 
-/** The convolution over one axis, [batch, in, width] → [batch, out, count], as `conv1d` says. */
-export class Conv1d extends Conv {
+type ConvSteps = Omit<ConvOptions, 'bias'>
+
+function convolution(
+  name: string,
+  rank: number,
+  inputs: number,
+  outputs: number,
+  kernel: PerAxis,
+  options: ConvModuleOptions | undefined,
+): ConvParameters & { readonly options: ConvSteps } {
+  checkSizes(name, inputs, outputs, kernel)
+  const settled = settle(callOf(name), options, convModuleOptions)
+  const { bias: _, init: __, ...steps } = settled
+  return { ...parametersOf(name, rank, [outputs, inputs], outputs, kernel, settled), options: steps }
+}
+
+type ConvTransposeSteps = Omit<ConvTransposeOptions, 'bias'>
+
+function transposed(
+  name: string,
+  rank: number,
+  inputs: number,
+  outputs: number,
+  kernel: PerAxis,
+  options: ConvTransposeModuleOptions | undefined,
+): ConvParameters & { readonly options: ConvTransposeSteps } {
+  checkSizes(name, inputs, outputs, kernel)
+  const settled = settle(callOf(name), options, convTransposeModuleOptions)
+  const { bias: _, init: __, ...steps } = settled
+  return { ...parametersOf(name, rank, [inputs, outputs], outputs, kernel, settled), options: steps }
+}
+
+/**
+ * The convolution over one axis, [batch, in, width] → [batch, out, count], as `conv1d` says.
+ */
+export class Conv1d extends Module {
+  readonly weight: Parameter // [out, in / groups, kernel]
+  readonly bias?: Parameter // [out]
+  readonly options: ConvSteps
+
   constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvModuleOptions) {
-    super('Conv1d', 1, inputs, outputs, kernel, options)
+    super()
+    const made = convolution('Conv1d', 1, inputs, outputs, kernel, options)
+    this.weight = made.weight
+    if (made.bias) this.bias = made.bias
+    this.options = made.options
   }
 
   forward(x: Tensor): Tensor {
@@ -144,9 +166,17 @@ export class Conv1d extends Conv {
  *
  *     const conv = new Conv2d(3, 16, 3, { padding: 'same' })
  */
-export class Conv2d extends Conv {
+export class Conv2d extends Module {
+  readonly weight: Parameter // [out, in / groups, kernel, kernel]
+  readonly bias?: Parameter // [out]
+  readonly options: ConvSteps
+
   constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvModuleOptions) {
-    super('Conv2d', 2, inputs, outputs, kernel, options)
+    super()
+    const made = convolution('Conv2d', 2, inputs, outputs, kernel, options)
+    this.weight = made.weight
+    if (made.bias) this.bias = made.bias
+    this.options = made.options
   }
 
   forward(x: Tensor): Tensor {
@@ -154,10 +184,20 @@ export class Conv2d extends Conv {
   }
 }
 
-/** The convolution over three axes, [batch, in, depth, height, width] → [batch, out, count, count, count], as `conv3d` says. */
-export class Conv3d extends Conv {
+/**
+ * The convolution over three axes, [batch, in, depth, height, width] → [batch, out, count, count, count], as `conv3d` says.
+ */
+export class Conv3d extends Module {
+  readonly weight: Parameter // [out, in / groups, kernel, kernel, kernel]
+  readonly bias?: Parameter // [out]
+  readonly options: ConvSteps
+
   constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvModuleOptions) {
-    super('Conv3d', 3, inputs, outputs, kernel, options)
+    super()
+    const made = convolution('Conv3d', 3, inputs, outputs, kernel, options)
+    this.weight = made.weight
+    if (made.bias) this.bias = made.bias
+    this.options = made.options
   }
 
   forward(x: Tensor): Tensor {
@@ -165,31 +205,20 @@ export class Conv3d extends Conv {
   }
 }
 
-type TransposeSettings = ReturnType<typeof settledTranspose>
+/**
+ * The transposed convolution over one axis, [batch, in, width] → [batch, out, n], as `convTranspose1d` says.
+ */
+export class ConvTranspose1d extends Module {
+  readonly weight: Parameter // [in, out / groups, kernel]
+  readonly bias?: Parameter // [out]
+  readonly options: ConvTransposeSteps
 
-function settledTranspose(name: string, args: readonly unknown[], options: ConvTransposeModuleOptions | undefined) {
-  checkArguments(callOf(name), convKinds, args)
-  return settle(callOf(name), options, convTransposeModuleOptions)
-}
-
-abstract class ConvTranspose extends ConvModule<TransposeSettings> {
-  constructor(
-    name: string,
-    rank: number,
-    inputs: number,
-    outputs: number,
-    kernel: PerAxis,
-    options?: ConvTransposeModuleOptions,
-  ) {
-    const settled = settledTranspose(name, [inputs, outputs, kernel], options)
-    super(name, rank, [inputs, outputs], outputs, kernel, settled)
-  }
-}
-
-/** The transposed convolution over one axis, [batch, in, width] → [batch, out, n], as `convTranspose1d` says. */
-export class ConvTranspose1d extends ConvTranspose {
   constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvTransposeModuleOptions) {
-    super('ConvTranspose1d', 1, inputs, outputs, kernel, options)
+    super()
+    const made = transposed('ConvTranspose1d', 1, inputs, outputs, kernel, options)
+    this.weight = made.weight
+    if (made.bias) this.bias = made.bias
+    this.options = made.options
   }
 
   forward(x: Tensor): Tensor {
@@ -202,9 +231,17 @@ export class ConvTranspose1d extends ConvTranspose {
  *
  *     const twiceAsLarge = new ConvTranspose2d(16, 3, 4, { stride: 2, padding: 1 })
  */
-export class ConvTranspose2d extends ConvTranspose {
+export class ConvTranspose2d extends Module {
+  readonly weight: Parameter // [in, out / groups, kernel, kernel]
+  readonly bias?: Parameter // [out]
+  readonly options: ConvTransposeSteps
+
   constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvTransposeModuleOptions) {
-    super('ConvTranspose2d', 2, inputs, outputs, kernel, options)
+    super()
+    const made = transposed('ConvTranspose2d', 2, inputs, outputs, kernel, options)
+    this.weight = made.weight
+    if (made.bias) this.bias = made.bias
+    this.options = made.options
   }
 
   forward(x: Tensor): Tensor {
@@ -212,10 +249,21 @@ export class ConvTranspose2d extends ConvTranspose {
   }
 }
 
-/** The transposed convolution over three axes, [batch, in, depth, height, width] → [batch, out, n, n, n], as `convTranspose3d` says. */
-export class ConvTranspose3d extends ConvTranspose {
+/**
+ * The transposed convolution over three axes, [batch, in, depth, height, width] → [batch, out, n, n, n], as `convTranspose3d`
+ * says.
+ */
+export class ConvTranspose3d extends Module {
+  readonly weight: Parameter // [in, out / groups, kernel, kernel, kernel]
+  readonly bias?: Parameter // [out]
+  readonly options: ConvTransposeSteps
+
   constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvTransposeModuleOptions) {
-    super('ConvTranspose3d', 3, inputs, outputs, kernel, options)
+    super()
+    const made = transposed('ConvTranspose3d', 3, inputs, outputs, kernel, options)
+    this.weight = made.weight
+    if (made.bias) this.bias = made.bias
+    this.options = made.options
   }
 
   forward(x: Tensor): Tensor {
@@ -229,9 +277,11 @@ const maxPoolSettings = { ...poolSettings, dilation: is.byDefault<PerAxis>(1, co
 >
 const avgPoolSettings = { ...poolSettings, countIncludePad: true } satisfies Settings<Omit<AvgPoolOptions, 'kernel'>>
 
-/** The largest element of every window: [batch, channels, height, width] → [batch, channels, count, count], as `maxPool2d` says. */
+/**
+ * The largest element of every window: [batch, channels, height, width] → [batch, channels, count, count], as `maxPool2d` says.
+ */
 export class MaxPool2d extends Module {
-  protected readonly options: MaxPoolOptions
+  readonly options: MaxPoolOptions
 
   constructor(kernel: PerAxis, options?: Omit<MaxPoolOptions, 'kernel'>) {
     super()
@@ -247,7 +297,7 @@ export class MaxPool2d extends Module {
 
 /** The mean of every window: [batch, channels, height, width] → [batch, channels, count, count], as `avgPool2d` says. */
 export class AvgPool2d extends Module {
-  protected readonly options: AvgPoolOptions
+  readonly options: AvgPoolOptions
 
   constructor(kernel: PerAxis, options?: Omit<AvgPoolOptions, 'kernel'>) {
     super()
@@ -261,7 +311,9 @@ export class AvgPool2d extends Module {
   }
 }
 
-/** The means of parts of an image: [batch, channels, height, width] → [batch, channels, size, size], as `adaptiveAvgPool` says. */
+/**
+ * The means of parts of an image: [batch, channels, height, width] → [batch, channels, size, size], as `adaptiveAvgPool` says.
+ */
 export class AdaptiveAvgPool2d extends Module {
   readonly size: readonly number[]
 
@@ -290,7 +342,7 @@ const upsampleOptions = {
  *     const twiceAsLarge = new Upsample({ scale: 2, mode: 'bilinear' })
  */
 export class Upsample extends Module {
-  protected readonly options: InterpolateOptions
+  readonly options: InterpolateOptions
 
   constructor(options: InterpolateOptions) {
     super()

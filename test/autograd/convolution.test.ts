@@ -1,4 +1,5 @@
-// Convolution, pooling and resampling where the records do not reach: many columns, memory, integers, and values that are not finite.
+// Convolution, pooling and resampling where the records do not reach: many columns, memory, integers, and values that are not
+// finite.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

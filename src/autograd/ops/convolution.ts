@@ -1,6 +1,6 @@
 // Convolutions over any number of spatial axes, as matrix products of the weight with columns: the windows of x, copied. For x, a
-// weight and a gradient of the result there is one number, Σ gradient · convolution(x, weight), which is linear in each of the three.
-// Its three derivatives are the three operations below, and each is the gradient of the two others, to every order.
+// weight and a gradient of the result there is one number, Σ gradient · convolution(x, weight), which is linear in each of the
+// three. Its three derivatives are the three operations below, and each is the gradient of the two others, to every order.
 
 import { takes } from '../../tensor/arguments.ts'
 import { type Range, type Shape, ShapeError, scope, show, sizeOf, type Tensor } from '../../tensor/index.ts'
@@ -123,7 +123,9 @@ const convolutionTransposed = defineFused('convolutionTransposed', {
   ],
 })
 
-/** The derivative by the weight: x [batch, inputs, spatial…], g [batch, outputs, counts…] → [outputs, inputs / groups, kernel…] */
+/**
+ * The derivative by the weight: x [batch, inputs, spatial…], g [batch, outputs, counts…] → [outputs, inputs / groups, kernel…]
+ */
 const convolutionByWeight = defineFused('convolutionByWeight', {
   definition: (x: Tensor, g: Tensor, kernel: Shape, geometry: Grouped) => {
     const { groups } = geometry
@@ -177,9 +179,9 @@ function padBoth(x: Tensor, sides: readonly (number | readonly [number, number])
 }
 
 /**
- * The windows of the last axes, which slide in steps of the stride: x [..., n…] → [..., kernel…, count…], with
- * count = ⌊(n + 2 padding - dilation (kernel - 1) - 1) / stride⌋ + 1 and, for one axis, out[j, i] = x[i stride + j dilation - padding].
- * PyTorch's `unfold` of x [batch, channels, height, width] has the same numbers as [batch, channels · kernel, count].
+ * The windows of the last axes, which slide in steps of the stride: x [..., n…] → [..., kernel…, count…], with count = ⌊(n + 2
+ * padding - dilation (kernel - 1) - 1) / stride⌋ + 1 and, for one axis, out[j, i] = x[i stride + j dilation - padding]. PyTorch's
+ * `unfold` of x [batch, channels, height, width] has the same numbers as [batch, channels · kernel, count].
  *
  * x.unfold({ kernel: [3, 3], padding: 1 })
  *
@@ -209,8 +211,8 @@ const stepsOf = (name: string, steps: { stride: PerAxis; dilation: PerAxis; padd
 export type FoldOptions = Omit<UnfoldOptions, 'kernel'>
 
 /**
- * The sum of overlapping windows, the adjoint of `unfold`: columns [..., kernel…, count…] → [..., sizes…], where each element is the
- * sum of all its copies in the windows, and 0 if it is in none. The options are those of the `unfold` that made the columns.
+ * The sum of overlapping windows, the adjoint of `unfold`: columns [..., kernel…, count…] → [..., sizes…], where each element is
+ * the sum of all its copies in the windows, and 0 if it is in none. The options are those of the `unfold` that made the columns.
  * PyTorch's `fold` takes the columns as [batch, channels · kernel, count].
  *
  * x.unfold({ kernel: [3, 3], padding: 1 }).fold([28, 28], { padding: 1 })
@@ -227,12 +229,14 @@ export const fold: (columns: Tensor, sizes: Shape, options?: FoldOptions) => Ten
     const lead = columns.rank - 2 * sizes.length
     const kernel = columns.shape.slice(Math.max(0, lead), lead + sizes.length)
     const counts = countsOf(all, kernel, geometry)
-    if (lead < 0 || counts.some((n, i) => n < 1 || n !== columns.shape[lead + sizes.length + i]))
+    if (lead < 0 || counts.some((n, i) => n < 1 || n !== columns.shape[lead + sizes.length + i])) {
+      const form = [...sizes.map(() => 'kernel'), ...counts.map(n => (Number.isNaN(n) ? 'count' : n))].join(', ')
       throw new ShapeError(
-        `fold: columns ${show(columns.shape)} must be [..., ${sizes.map(() => 'kernel').join(', ')}, ${counts.map(n => (Number.isNaN(n) ? 'count' : n)).join(', ')}] for the sizes ${show(sizes)}, ${show(all)} with padding`,
+        `fold: columns ${show(columns.shape)} must be [..., ${form}] for the sizes ${show(sizes)}, ${show(all)} with padding`,
         columns.shape,
         sizes,
       )
+    }
     const sum = overlapOf(columns, all, geometry)
     return padding.every(n => n === 0)
       ? sum
@@ -336,10 +340,10 @@ function convolving(rank: 1 | 2 | 3): Convolve {
 }
 
 /**
- * The convolution over one axis: out[b, o, i] = bias[o] + Σ weight[o, c, j] x[b, c, i stride + j dilation - padding], where the sum
- * is over the channels c of the group of o and over the positions j of the kernel; the kernel is not flipped, as in PyTorch. The columns of as many
- * examples as fit into 16 MiB are in memory at once, and at least those of one: `kernel` times as much as its part of x. The
- * product of integers is int32, as in `matmul`.
+ * The convolution over one axis: out[b, o, i] = bias[o] + Σ weight[o, c, j] x[b, c, i stride + j dilation - padding], where the
+ * sum is over the channels c of the group of o and over the positions j of the kernel; the kernel is not flipped, as in PyTorch.
+ * The columns of as many examples as fit into 16 MiB are in memory at once, and at least those of one: `kernel` times as much as
+ * its part of x. The product of integers is int32, as in `matmul`.
  *
  * x.conv1d(weight, { padding: 'same' })
  *
@@ -349,7 +353,7 @@ function convolving(rank: 1 | 2 | 3): Convolve {
  * @throws ShapeError if the shapes do not fit each other or the groups, or the kernel is larger than the padded x; RangeError
  *   for the padding `same` with a stride
  */
-export const conv1d: Convolve = convolving(1)
+export const conv1d: (x: Tensor, weight: Tensor, options?: ConvOptions) => Tensor = convolving(1)
 
 /**
  * The convolution over two axes, as `conv1d`.
@@ -362,7 +366,7 @@ export const conv1d: Convolve = convolving(1)
  * @throws ShapeError if the shapes do not fit each other or the groups, or the kernel is larger than the padded x; RangeError
  *   for the padding `same` with a stride
  */
-export const conv2d: Convolve = convolving(2)
+export const conv2d: (x: Tensor, weight: Tensor, options?: ConvOptions) => Tensor = convolving(2)
 
 /**
  * The convolution over three axes, as `conv1d`.
@@ -375,7 +379,7 @@ export const conv2d: Convolve = convolving(2)
  * @throws ShapeError if the shapes do not fit each other or the groups, or the kernel is larger than the padded x; RangeError
  *   for the padding `same` with a stride
  */
-export const conv3d: Convolve = convolving(3)
+export const conv3d: (x: Tensor, weight: Tensor, options?: ConvOptions) => Tensor = convolving(3)
 
 export interface ConvTransposeOptions {
   /** [outputs], added to each channel of the result */
@@ -438,8 +442,9 @@ function transposing(rank: 1 | 2 | 3): ConvolveTransposed {
 }
 
 /**
- * The transposed convolution over one axis, the gradient of `conv1d` by its x: every element of x adds the kernel, times itself, to the
- * result. out[b, o, i stride + j dilation - padding] += weight[c, o, j] x[b, c, i], summed over the channels c of the group of o.
+ * The transposed convolution over one axis, the gradient of `conv1d` by its x: every element of x adds the kernel, times itself,
+ * to the result. out[b, o, i stride + j dilation - padding] += weight[c, o, j] x[b, c, i], summed over the channels c of the
+ * group of o.
  *
  * x.convTranspose1d(weight, { stride: 2, padding: 1, outputPadding: 1 })
  *
@@ -449,7 +454,7 @@ function transposing(rank: 1 | 2 | 3): ConvolveTransposed {
  * @throws ShapeError if the shapes do not fit each other or the groups, or nothing is left of the result; RangeError if
  *   outputPadding is neither smaller than the stride nor than the dilation
  */
-export const convTranspose1d: ConvolveTransposed = transposing(1)
+export const convTranspose1d: (x: Tensor, weight: Tensor, options?: ConvTransposeOptions) => Tensor = transposing(1)
 
 /**
  * The transposed convolution over two axes, as `convTranspose1d`.
@@ -462,7 +467,7 @@ export const convTranspose1d: ConvolveTransposed = transposing(1)
  * @throws ShapeError if the shapes do not fit each other or the groups, or nothing is left of the result; RangeError if
  *   outputPadding is neither smaller than the stride nor than the dilation
  */
-export const convTranspose2d: ConvolveTransposed = transposing(2)
+export const convTranspose2d: (x: Tensor, weight: Tensor, options?: ConvTransposeOptions) => Tensor = transposing(2)
 
 /**
  * The transposed convolution over three axes, as `convTranspose1d`.
@@ -475,4 +480,4 @@ export const convTranspose2d: ConvolveTransposed = transposing(2)
  * @throws ShapeError if the shapes do not fit each other or the groups, or nothing is left of the result; RangeError if
  *   outputPadding is neither smaller than the stride nor than the dilation
  */
-export const convTranspose3d: ConvolveTransposed = transposing(3)
+export const convTranspose3d: (x: Tensor, weight: Tensor, options?: ConvTransposeOptions) => Tensor = transposing(3)

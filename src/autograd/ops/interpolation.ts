@@ -1,5 +1,5 @@
-// Resampling: values between the elements of the spatial axes. Each result is a sum of few elements with weights, so that it costs
-// as many products as it has terms, and a NaN changes only the results next to it.
+// Resampling: values between the elements of the spatial axes. Each result is a sum of few elements with weights, so that it
+// costs as many products as it has terms, and a NaN changes only the results next to it.
 
 import { takes } from '../../tensor/arguments.ts'
 import { deviceOf, fromData, type Shape, ShapeError, show, sizeOf, type Tensor } from '../../tensor/index.ts'
@@ -21,7 +21,10 @@ export interface InterpolateOptions {
   readonly mode?: InterpolationMode
   /** whether the first and last elements of an axis stay where they are, in the modes `bilinear` and `bicubic`; default false */
   readonly alignCorners?: boolean
-  /** whether every element counts where there are fewer results than elements, in the modes `bilinear` and `bicubic`; default false */
+  /**
+   * whether every element counts where there are fewer results than elements, in the modes `bilinear` and `bicubic`; default
+   * false
+   */
   readonly antialias?: boolean
 }
 const interpolateOptions = {
@@ -136,18 +139,18 @@ function resultsOf(
 
 /**
  * x with other sizes of its spatial axes, by values between its elements: the nearest one (which keeps the dtype), a linear or a
- * cubic interpolation along each axis, or the mean of an area, which is `adaptiveAvgPool`. With `alignCorners` the first and the last
- * results are the first and the last elements of an axis; without it, elements and results are squares of the same
- * area, as pixels are. Results beyond the first and last element repeat them. With `antialias` the kernel is wider where the result is smaller than
- * x, as in Pillow. A scale is used as it is given, also where the sizes are rounded, as in PyTorch.
+ * cubic interpolation along each axis, or the mean of an area, which is `adaptiveAvgPool`. With `alignCorners` the first and the
+ * last results are the first and the last elements of an axis; without it, elements and results are squares of the same area, as
+ * pixels are. Results beyond the first and last element repeat them. With `antialias` the kernel is wider where the result is
+ * smaller than x, as in Pillow. A scale is used as it is given, also where the sizes are rounded, as in PyTorch.
  *
  * x.interpolate({ size: [224, 224], mode: 'bicubic', antialias: true })
  * x.interpolate({ scale: 2 })
  *
  * @param x [batch, channels, n…] with one to three spatial axes
  * @returns [batch, channels, size…]
- * @throws ShapeError if x has an empty spatial axis or none, or nothing would be left of one; RangeError if not one of size and scale is
- *   given, or an option does not belong to the mode
+ * @throws ShapeError if x has an empty spatial axis or none, or nothing would be left of one; RangeError if not one of size and
+ *   scale is given, or an option does not belong to the mode
  */
 export const interpolate: (x: Tensor, options: InterpolateOptions) => Tensor = takes(
   'x.interpolate(options)',
@@ -185,7 +188,9 @@ export interface GridSampleOptions {
   readonly mode?: 'bilinear' | 'nearest'
   /** default `zeros` */
   readonly paddingMode?: GridPaddingMode
-  /** whether -1 and 1 are the centres of the first and last elements; default false: they are the outer edges of these elements */
+  /**
+   * whether -1 and 1 are the centres of the first and last elements; default false: they are the outer edges of these elements
+   */
   readonly alignCorners?: boolean
 }
 const gridSampleOptions = {
@@ -222,9 +227,10 @@ function reflected(x: Tensor, n: number, alignCorners: boolean): Tensor {
 }
 
 /**
- * Values of x at the positions of a grid, between its elements: `bilinear` is linear along each axis, `nearest` the nearest element, of
- * two the even one. A position is [x, y] or [x, y, z], the last axis of x first; -1 is the beginning and 1 the end of an axis, as `alignCorners` says. Gradients
- * go to x, and to the grid in the mode `bilinear`; that of a position that is moved to the border is 0.
+ * Values of x at the positions of a grid, between its elements: `bilinear` is linear along each axis, `nearest` the nearest
+ * element, of two the even one. A position is [x, y] or [x, y, z], the last axis of x first; -1 is the beginning and 1 the end of
+ * an axis, as `alignCorners` says. Gradients go to x, and to the grid in the mode `bilinear`; that of a position that is moved to
+ * the border is 0.
  *
  * x.gridSample(grid, { paddingMode: 'border' })
  *
@@ -289,7 +295,8 @@ export const gridSample: (x: Tensor, grid: Tensor, options?: GridSampleOptions) 
 )
 
 /**
- * Channels as pixels: [..., c r², h, w] → [..., c, h r, w r], with out[c, i r + k, j r + l] = x[c r² + k r + l, i, j] (Shi et al. 2016).
+ * Channels as pixels: [..., c r², h, w] → [..., c, h r, w r], with out[c, i r + k, j r + l] = x[c r² + k r + l, i, j] (Shi et al.
+ * 2016).
  *
  * x.pixelShuffle(2)
  *

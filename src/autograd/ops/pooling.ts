@@ -113,8 +113,8 @@ function maxPooling(rank: 1 | 2 | 3): MaxPool {
 }
 
 /**
- * The largest element of every window of one axis; NaN if one of them is NaN. The padding is -∞ and never the largest, except in a window
- * of nothing else. The gradient goes to the first of several equal elements, as in PyTorch.
+ * The largest element of every window of one axis; NaN if one of them is NaN. The padding is -∞ and never the largest, except in
+ * a window of nothing else. The gradient goes to the first of several equal elements, as in PyTorch.
  *
  * x.maxPool1d({ kernel: 3, stride: 2, padding: 1 })
  *
@@ -123,10 +123,11 @@ function maxPooling(rank: 1 | 2 | 3): MaxPool {
  *   `ceilMode`
  * @throws ShapeError if the kernel is larger than the padded x, RangeError for a padding of more than half the kernel
  */
-export const maxPool1d: MaxPool = maxPooling(1)
+export const maxPool1d: (x: Tensor, options: MaxPoolOptions) => Tensor = maxPooling(1)
 
 /**
- * The largest element of every window of two axes, as `maxPool1d`; of equal elements, the first in row-major order has the gradient.
+ * The largest element of every window of two axes, as `maxPool1d`; of equal elements, the first in row-major order has the
+ * gradient.
  *
  * x.maxPool2d({ kernel: 2 })
  *
@@ -134,7 +135,7 @@ export const maxPool1d: MaxPool = maxPooling(1)
  * @returns [batch, channels, count, count]
  * @throws ShapeError if the kernel is larger than the padded x, RangeError for a padding of more than half the kernel
  */
-export const maxPool2d: MaxPool = maxPooling(2)
+export const maxPool2d: (x: Tensor, options: MaxPoolOptions) => Tensor = maxPooling(2)
 
 /**
  * The largest element of every window of three axes, as `maxPool1d`; of equal elements, the first in row-major order has the
@@ -146,7 +147,7 @@ export const maxPool2d: MaxPool = maxPooling(2)
  * @returns [batch, channels, count, count, count]
  * @throws ShapeError if the kernel is larger than the padded x, RangeError for a padding of more than half the kernel
  */
-export const maxPool3d: MaxPool = maxPooling(3)
+export const maxPool3d: (x: Tensor, options: MaxPoolOptions) => Tensor = maxPooling(3)
 
 export interface AvgPoolOptions extends PoolOptions {
   /** whether the zeros of the padding count in the mean; default true */
@@ -180,8 +181,8 @@ function avgPooling(rank: 1 | 2 | 3): AvgPool {
 }
 
 /**
- * The mean of every window of one axis. The padding is 0; it counts as elements of the mean unless `countIncludePad` is false. What a
- * window has beyond the padding, in `ceilMode`, never counts. The mean of integers is float32.
+ * The mean of every window of one axis. The padding is 0; it counts as elements of the mean unless `countIncludePad` is false.
+ * What a window has beyond the padding, in `ceilMode`, never counts. The mean of integers is float32.
  *
  * x.avgPool1d({ kernel: 3, stride: 1, padding: 1 })
  *
@@ -189,7 +190,7 @@ function avgPooling(rank: 1 | 2 | 3): AvgPool {
  * @returns [batch, channels, count] with count = ⌊(width + 2 padding - kernel) / stride⌋ + 1, or rounded up in `ceilMode`
  * @throws ShapeError if the kernel is larger than the padded x, RangeError for a padding of more than half the kernel
  */
-export const avgPool1d: AvgPool = avgPooling(1)
+export const avgPool1d: (x: Tensor, options: AvgPoolOptions) => Tensor = avgPooling(1)
 
 /**
  * The mean of every window of two axes, as `avgPool1d`.
@@ -200,7 +201,7 @@ export const avgPool1d: AvgPool = avgPooling(1)
  * @returns [batch, channels, count, count]
  * @throws ShapeError if the kernel is larger than the padded x, RangeError for a padding of more than half the kernel
  */
-export const avgPool2d: AvgPool = avgPooling(2)
+export const avgPool2d: (x: Tensor, options: AvgPoolOptions) => Tensor = avgPooling(2)
 
 /**
  * The mean of every window of three axes, as `avgPool1d`.
@@ -211,7 +212,7 @@ export const avgPool2d: AvgPool = avgPooling(2)
  * @returns [batch, channels, count, count, count]
  * @throws ShapeError if the kernel is larger than the padded x, RangeError for a padding of more than half the kernel
  */
-export const avgPool3d: AvgPool = avgPooling(3)
+export const avgPool3d: (x: Tensor, options: AvgPoolOptions) => Tensor = avgPooling(3)
 
 /** Positions of each of m parts of an axis of size n, from ⌊i n / m⌋ to ⌈(i + 1) n / m⌉. */
 const partsOf = (n: number, m: number): number[][] =>
