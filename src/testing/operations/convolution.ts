@@ -54,8 +54,8 @@ type Conv = typeof ops.conv1d
 
 const modes = ['reflect', 'replicate', 'circular'] as const
 
-/** x, weight and bias, with numbers for each axis or one for all. */
-const convolving = (rank: number, conv: Conv) => ({
+/** x, weight and bias. */
+const withZeros = (rank: number, conv: Conv) => ({
   'zeros around': drawn(
     draws.map(n => {
       const { groups, inputs, outputs } = channels(n.slice(20))
@@ -69,6 +69,10 @@ const convolving = (rank: number, conv: Conv) => ({
     {},
     (options, x, weight, bias) => conv(x, weight, { ...options, bias }),
   ),
+})
+
+/** The ways to pad are the same for any number of axes. */
+const withMargins = (rank: number, conv: Conv) => ({
   'its own values around': drawn(
     draws.map(n => {
       const { kernel } = spatial(rank, n)
@@ -154,9 +158,9 @@ export const convolution = {
       ({ sizes, ...options }, columns: Tensor) => ops.fold(columns, sizes, options),
     ),
   },
-  conv1d: convolving(1, ops.conv1d),
-  conv2d: convolving(2, ops.conv2d),
-  conv3d: convolving(3, ops.conv3d),
+  conv1d: withZeros(1, ops.conv1d),
+  conv2d: { ...withZeros(2, ops.conv2d), ...withMargins(2, ops.conv2d) },
+  conv3d: withZeros(3, ops.conv3d),
   convTranspose1d: transposing(1, ops.convTranspose1d),
   convTranspose2d: transposing(2, ops.convTranspose2d),
   convTranspose3d: transposing(3, ops.convTranspose3d),

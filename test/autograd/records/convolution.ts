@@ -76,9 +76,12 @@ function convolved(
   })
 }
 
-const formulas = {
+const withZeros = {
   'zeros around': ({ groups, ...lie }: Lie & { readonly groups: number }, x: Plain, weight: Plain, bias: Plain) =>
     convolved(lie, groups, countsOf(x.shape.slice(2), weight.shape.slice(2), lie), outside.zeros, x, weight, bias),
+}
+
+const withMargins = {
   'its own values around': (
     { mode, padding }: { readonly mode: string; readonly padding: number },
     x: Plain,
@@ -162,7 +165,7 @@ export const convolution: readonly OperationRecord[] = [
       'fold: columns [3] must be [..., kernel, count] for the sizes [3], [3] with padding',
     ],
   ]),
-  record('conv1d', formulas, [
+  record('conv1d', withZeros, [
     [
       () => ops.conv1d(zeros([2, 3]), zeros([1, 2, 1])),
       ShapeError,
@@ -179,7 +182,7 @@ export const convolution: readonly OperationRecord[] = [
       "conv1d: padding 'same' needs the stride 1, not [2]; write the padding as a number",
     ],
   ]),
-  record('conv2d', formulas, [
+  record('conv2d', { ...withZeros, ...withMargins }, [
     [
       () => ops.conv2d(zeros([1, 3, 5, 5]), zeros([4, 2, 3, 3])),
       ShapeError,
@@ -206,7 +209,7 @@ export const convolution: readonly OperationRecord[] = [
       "pad: axis 2 of [1, 2, 2, 5] can have margins of at most 1 in the mode 'reflect', not [2,2]",
     ],
   ]),
-  record('conv3d', formulas, [
+  record('conv3d', withZeros, [
     [
       () => ops.conv3d(zeros([1, 2, 3, 3]), zeros([1, 2, 1, 1, 1])),
       ShapeError,
