@@ -117,6 +117,8 @@ describe('what is not finite', () => {
       2,
       2,
     ])
+    // neither of the two elements is x
+    assert.deepEqual(values(row(5).maxPool1d({ kernel: 2, dilation: 2, padding: 1 })), [-Infinity])
     assert.deepEqual(values(row(1, Infinity, 2, 3, 4).adaptiveAvgPool([3])), [Infinity, Infinity, 3.5])
     assert.deepEqual(values(row(1, 2, 3, 4, NaN).adaptiveAvgPool([3])), [1.5, 3, NaN])
     assert.deepEqual(values(row(NaN, 1, 2, 3).interpolate({ size: 2, mode: 'bilinear' })), [NaN, 2.5])

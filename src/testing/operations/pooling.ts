@@ -7,7 +7,7 @@ import { batchOf, spatial } from './convolution.ts'
 
 const draws = fc.array(fc.integer({ min: 0, max: 11 }), { minLength: 24, maxLength: 24 })
 
-/** Windows of one to three axes, in few channels. */
+/** Windows of one to three axes, in few channels. Every window has an element: no axis is shorter than the dilation. */
 const pools = (rank: number, isDilated: boolean) =>
   draws.map(n => {
     const { kernel, stride, dilation, padding, sizes } = spatial(rank, n, 2 + (n[20] % 2))
@@ -15,7 +15,9 @@ const pools = (rank: number, isDilated: boolean) =>
     const sides = padding.map((p, i) => Math.min(p, Math.floor((steps[i] * (kernel[i] - 1) + 1) / 2)))
     const least = kernel.map((k, i) => steps[i] * (k - 1) + 1 - 2 * sides[i])
     return {
-      shapes: [[batchOf(n[21]), 1 + (n[22] % 2), ...sizes.map((size, i) => Math.max(1, least[i], Math.min(size, 5)))]],
+      shapes: [
+        [batchOf(n[21]), 1 + (n[22] % 2), ...sizes.map((size, i) => Math.max(steps[i], least[i], Math.min(size, 5)))],
+      ],
       options: {
         kernel,
         // beside each other
