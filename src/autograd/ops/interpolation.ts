@@ -66,8 +66,7 @@ interface Resampling {
 function termsOf(i: number, { mode, alignCorners, antialias, n, step }: Resampling): Term[] {
   if (mode === 'nearest') return [{ at: limited(Math.floor(i * step), n), weight: 1 }]
   if (antialias) return smoothed(i, mode, n, step)
-  const centre = alignCorners ? i * step : (i + 0.5) * step - 0.5
-  const position = mode === 'bilinear' ? Math.max(0, centre) : centre
+  const position = alignCorners ? i * step : (i + 0.5) * step - 0.5
   const first = Math.floor(position)
   if (mode === 'bilinear') {
     const part = position - first

@@ -17,6 +17,8 @@ cases = [
     ),
     ("maxPool2d of equal numbers", lambda x: F.max_pool2d(x, 2, stride=1), [ties], 2),
     ("maxPool1d with NaN", lambda x: F.max_pool1d(x, 2), [broken], 0),
+    ("maxPool1d, rounded up to a window beyond x", lambda x: F.max_pool1d(x, 1, stride=3, ceil_mode=True), [(1, 2, 5)], 2),
+    ("avgPool1d, rounded up to a window beyond x", lambda x: F.avg_pool1d(x, 2, stride=4, padding=1, ceil_mode=True), [(1, 2, 8)], 2),
     ("maxPool3d", lambda x: F.max_pool3d(x, (1, 2, 2), padding=(0, 1, 1), stride=2), [(1, 1, 3, 4, 3)], 2),
     ("avgPool1d", lambda x: F.avg_pool1d(x, 3, stride=2, padding=1), [(2, 2, 6)], 2),
     ("avgPool2d", lambda x: F.avg_pool2d(x, (2, 3)), [(2, 2, 4, 5)], 2),

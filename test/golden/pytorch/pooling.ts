@@ -11,6 +11,8 @@ export const pooling: Functions = {
     x.maxPool2d({ kernel: [2, 3], stride: [2, 1], padding: [1, 0], dilation: [1, 2], ceilMode: true }),
   'maxPool2d of equal numbers': x => x.maxPool2d({ kernel: 2, stride: 1 }),
   'maxPool1d with NaN': x => x.maxPool1d({ kernel: 2 }),
+  'maxPool1d, rounded up to a window beyond x': x => x.maxPool1d({ kernel: 1, stride: 3, ceilMode: true }),
+  'avgPool1d, rounded up to a window beyond x': x => x.avgPool1d({ kernel: 2, stride: 4, padding: 1, ceilMode: true }),
   maxPool3d: x => x.maxPool3d({ kernel: [1, 2, 2], padding: [0, 1, 1], stride: 2 }),
   avgPool1d: x => x.avgPool1d({ kernel: 3, stride: 2, padding: 1 }),
   avgPool2d: x => x.avgPool2d({ kernel: [2, 3] }),
