@@ -11,8 +11,8 @@ const inside = [
   '^src/tensor/(display|html|context|scope)\\.ts$',
   // parts that are used without the rest of tensor
   '^src/tensor/(random|shape|finite|dtype|out-of-memory)\\.ts$',
-  // observers of kernels, for debug
-  '^src/tensor/observe\\.ts$',
+  // observers of kernels, for debug, and of random numbers, for checkpoint
+  '^src/tensor/(observe|draws)\\.ts$',
   // errors and recording of gradients, which are not public
   '^src/autograd/(tape|recording|observing|gradient-error|gradcheck/gradcheck|gradcheck/gradcheck-result)\\.ts$',
   // the interface between optimizers and modules, and whether parameters get values
@@ -26,7 +26,7 @@ const inside = [
   // the part of io that runs in a browser
   '^src/io/finite\\.ts$',
   // the part of openclip that runs in a browser, and its settings without its weights
-  '^src/openclip/(model|checkpoint|vision)\\.ts$',
+  '^src/openclip/(model|checkpoint|tokenizer|vision)\\.ts$',
   // the demo, which a command runs; the experiments write numbers as it does
   '^src/demo/',
 ]

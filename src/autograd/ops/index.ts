@@ -8,6 +8,7 @@ import { fusedNormalization } from './normalization.ts'
 import { fusedSoftmax } from './softmax.ts'
 
 export { type GeluOptions, gelu, quickGelu, relu, sigmoid, silu, softplus } from './activation.ts'
+export * from './arrange.ts'
 export { type AttentionOptions, attention, attentionWeights, causalMask } from './attention.ts'
 export {
   type ConvOptions,
@@ -24,10 +25,12 @@ export {
   type UnfoldOptions,
   unfold,
 } from './convolution.ts'
+export * from './diagonals.ts'
 export * from './dropout.ts'
 export * from './einsum.ts'
 export * from './elementwise.ts'
 export { embedding, type GatherOptions, gather, oneHot, scatterAdd, take } from './gather.ts'
+export { type AxisIndex, addAt, at, maskedFill, type RangeText, withAt } from './indexing.ts'
 export {
   type GridPaddingMode,
   type GridSampleOptions,
@@ -41,10 +44,16 @@ export {
 export { linear, matmul } from './matmul.ts'
 export * from './movement.ts'
 export {
+  type BatchNormOptions,
+  batchNorm,
+  type GroupNormOptions,
+  groupNorm,
   type LayerNormOptions,
   layerNorm,
   type NormalizeOptions,
   normalize,
+  type RMSNormOptions,
+  rmsNorm,
   standardize,
 } from './normalization.ts'
 export {
@@ -76,6 +85,7 @@ export {
   type VarianceOptions,
   variance,
 } from './reduce.ts'
+export * from './sampling.ts'
 export { type CrossEntropyOptions, crossEntropy, logSoftmax, type Reduction, softmax } from './softmax.ts'
 export type { PerAxis } from './spatial.ts'
 

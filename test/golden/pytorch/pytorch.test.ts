@@ -10,10 +10,21 @@ import { convolution } from './convolution.ts'
 import { core } from './core.ts'
 import type { Functions } from './functions.ts'
 import { interpolation } from './interpolation.ts'
+import { losses } from './losses.ts'
+import { norms } from './norms.ts'
 import { pooling } from './pooling.ts'
+import { shapes } from './shapes.ts'
 
 /** One for each json file. */
-const subjects: Readonly<Record<string, Functions>> = { core, convolution, interpolation, pooling }
+const subjects: Readonly<Record<string, Functions>> = {
+  core,
+  convolution,
+  interpolation,
+  losses,
+  norms,
+  pooling,
+  shapes,
+}
 
 /** Numbers; those that JSON does not have are text: nan, inf, -inf. */
 type Written = readonly (number | string)[]
