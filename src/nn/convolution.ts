@@ -14,6 +14,7 @@ import {
   convTranspose1d,
   convTranspose2d,
   convTranspose3d,
+  type FlattenOptions,
   type InterpolateOptions,
   type InterpolationMode,
   interpolate,
@@ -22,7 +23,7 @@ import {
   type PerAxis,
 } from '../autograd/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
-import { normalizeAxis, ShapeError, show, sizeOf, type Tensor } from '../tensor/index.ts'
+import { ShapeError, show, sizeOf, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type Initializer, uniform } from './init.ts'
@@ -354,30 +355,18 @@ export class Upsample extends Module {
   }
 }
 
-/**
- * Axes joined to one, all but the first by default: [batch, …] → [batch, n].
- * @param first the first of them; default 1
- * @param last the last of them; default -1
- */
-export class Flatten extends Module {
-  readonly first: number
-  readonly last: number
+const flattenModuleOptions = { start: 1, end: -1 } satisfies Settings<FlattenOptions>
 
-  constructor(first = 1, last = -1) {
+/** Axes joined to one, all but the first by default: [batch, …] → [batch, n], as `flatten` says. */
+export class Flatten extends Module {
+  readonly options: FlattenOptions
+
+  constructor(options?: FlattenOptions) {
     super()
-    checkArguments('new Flatten(first, last)', [is.integer, is.integer], [first, last])
-    this.first = first
-    this.last = last
+    this.options = settle('new Flatten(options)', options, flattenModuleOptions)
   }
 
-  /** @throws AxisError if x does not have the axes, ShapeError if the last is before the first */
   forward(x: Tensor): Tensor {
-    const [from, to] = [this.first, this.last].map(axis => normalizeAxis('Flatten', axis, x.shape))
-    if (from > to)
-      throw new ShapeError(
-        `Flatten: axis ${from} of ${show(x.shape)} is after axis ${to}; write the first one first`,
-        x.shape,
-      )
-    return x.reshape([...x.shape.slice(0, from), sizeOf(x.shape.slice(from, to + 1)), ...x.shape.slice(to + 1)])
+    return x.flatten(this.options)
   }
 }

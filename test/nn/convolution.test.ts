@@ -143,11 +143,11 @@ test('pooling and resampling pass their options on', () => {
 test('Flatten joins the axes from one to another', () => {
   const x = zeros([2, 3, 4, 5])
   assert.deepEqual(new Flatten().forward(x).shape, [2, 60])
-  assert.deepEqual(new Flatten(0, 1).forward(x).shape, [6, 4, 5])
-  assert.deepEqual(new Flatten(-2).forward(zeros([0, 3, 4])).shape, [0, 12])
-  assert.throws(() => new Flatten(2, 1).forward(x), {
+  assert.deepEqual(new Flatten({ start: 0, end: 1 }).forward(x).shape, [6, 4, 5])
+  assert.deepEqual(new Flatten({ start: -2 }).forward(zeros([0, 3, 4])).shape, [0, 12])
+  assert.throws(() => new Flatten({ start: 2, end: 1 }).forward(x), {
     name: 'ShapeError',
-    message: 'Flatten: axis 2 of [2, 3, 4, 5] is after axis 1; write the first one first',
+    message: 'flatten: axis 2 comes after axis 1 in [2, 3, 4, 5]; write { start: 1, end: 2 }',
   })
   assert.throws(() => new Flatten().forward(zeros([2])), { name: 'AxisError' })
 })
