@@ -6,7 +6,26 @@ import { affine } from './matmul.ts'
 import { fusedNormalization } from './normalization.ts'
 import { fusedSoftmax } from './softmax.ts'
 
-export { type GeluOptions, gelu, quickGelu, relu, sigmoid, silu, softplus } from './activation.ts'
+export {
+  type EluOptions,
+  elu,
+  type GeluOptions,
+  gelu,
+  glu,
+  hardswish,
+  type LeakyReluOptions,
+  leakyRelu,
+  logSigmoid,
+  mish,
+  quickGelu,
+  relu,
+  selu,
+  sigmoid,
+  silu,
+  softplus,
+  softsign,
+  swiglu,
+} from './activation.ts'
 export { type AttentionOptions, attention, attentionWeights, causalMask } from './attention.ts'
 export * from './dropout.ts'
 export * from './einsum.ts'
