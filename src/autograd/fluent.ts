@@ -14,7 +14,10 @@ import type * as matmul from './ops/matmul.ts'
 import type * as movement from './ops/movement.ts'
 import type * as normalization from './ops/normalization.ts'
 import type * as reduce from './ops/reduce.ts'
+import type * as rounding from './ops/rounding.ts'
+import type * as scan from './ops/scan.ts'
 import type * as softmax from './ops/softmax.ts'
+import type * as trigonometry from './ops/trigonometry.ts'
 
 /** The modules that define the operations: types taken from ops/index.ts would come without their documentation. */
 type Functions = typeof activation &
@@ -27,7 +30,10 @@ type Functions = typeof activation &
   typeof movement &
   typeof normalization &
   typeof reduce &
-  typeof softmax
+  typeof rounding &
+  typeof scan &
+  typeof softmax &
+  typeof trigonometry
 
 /**
  * Operations that are not methods: their first argument is not a tensor, or is not the tensor that they operate on. Every

@@ -11,12 +11,18 @@ import { movement } from './records/movement.ts'
 import { normalization } from './records/normalization.ts'
 import type { OperationRecord } from './records/record.ts'
 import { reduce } from './records/reduce.ts'
+import { roundings } from './records/rounding.ts'
+import { scans } from './records/scan.ts'
 import { softmax } from './records/softmax.ts'
+import { trigonometry } from './records/trigonometry.ts'
 
 export const allRecords: readonly OperationRecord[] = [
   ...elementwise,
   ...activation,
+  ...roundings,
+  ...trigonometry,
   ...reduce,
+  ...scans,
   ...matmul,
   ...einsum,
   ...movement,

@@ -43,7 +43,10 @@ export {
 export {
   type ArgmaxOptions,
   type AxisOptions,
+  all,
+  any,
   argmax,
+  argmin,
   cumsum,
   logSumExp,
   max,
@@ -51,13 +54,19 @@ export {
   min,
   type NormOptions,
   norm,
+  prod,
   type ReduceOptions,
+  std,
   sum,
   sumTo,
   type VarianceOptions,
   variance,
+  varianceAndMean,
 } from './reduce.ts'
+export * from './rounding.ts'
+export * from './scan.ts'
 export { type CrossEntropyOptions, crossEntropy, logSoftmax, type Reduction, softmax } from './softmax.ts'
+export * from './trigonometry.ts'
 
 /** The fused operations with their gradients, for checks that kernels and definitions agree. */
 export const fusedOps = {

@@ -34,7 +34,7 @@ const integerHelpers: readonly Helper[] = [
 
 /**
  * Functions that GPUs lack or compute inaccurately: tanh overflows, expm1 and log1p cancel, sin and cos are accurate to
- * 2⁻¹¹ only, pow loses the sign of its base, and the last digits of integers.
+ * 2⁻¹¹ only, atan too, pow loses the sign of its base, and the last digits of integers.
  */
 const mathHelpers: readonly Helper[] = [
   {
@@ -54,6 +54,28 @@ const mathHelpers: readonly Helper[] = [
     // a shader computes the logarithm of 0 as that of the smallest number, and others for negative numbers and NaN
     source: `function logarithm(x){ if (x>0.0) { return Math.log(x); } if (x===0.0) { return 0.0-1.0/Math.abs(x); } return Math.sqrt(x); }`,
     settings: floats(1),
+  },
+  {
+    source: `function logarithm2(x){ if (x>0.0) { return Math.log2(x); } if (x===0.0) { return 0.0-1.0/Math.abs(x); } return Math.sqrt(x); }`,
+    settings: floats(1),
+  },
+  {
+    // a polynomial below tan(π/8), to which the argument is reduced, after Cephes' atanf
+    source: `function arcTangent(x){ const a=Math.abs(x);
+      const base=a>2.41421356?1.57079633:(a>0.41421356?0.78539816:0.0);
+      const t=a>2.41421356?0.0-1.0/a:(a>0.41421356?(a-1.0)/(a+1.0):a); const z=t*t;
+      const y=base+((((0.0805374450*z-0.138776856)*z+0.199777106)*z-0.333329492)*z*t+t);
+      return x<0.0?0.0-y:y; }`,
+    settings: floats(1),
+  },
+  {
+    // x - y trunc(x / y); the quotient may be one too small or too large
+    source: `function truncatedRest(x,y){ const a=Math.abs(x); const b=Math.abs(y);
+      if (a<b) { return x; }
+      const rest=a-Math.floor(a/b)*b;
+      const r=rest<0.0?rest+b:(rest>=b?rest-b:rest);
+      return x<0.0?0.0-r:r; }`,
+    settings: floats(2),
   },
   {
     // 2 atanh(x / (2 + x)) near 0

@@ -15,7 +15,10 @@ import { matmul } from './matmul.ts'
 import { movement } from './movement.ts'
 import { normalization } from './normalization.ts'
 import { reduce } from './reduce.ts'
+import { roundings } from './rounding.ts'
+import { scans } from './scan.ts'
 import { softmax } from './softmax.ts'
+import { trigonometry } from './trigonometry.ts'
 
 export type { OperationCase, OperationCases } from './case.ts'
 
@@ -23,7 +26,10 @@ export type { OperationCase, OperationCases } from './case.ts'
 export const operations = {
   ...elementwise,
   ...activation,
+  ...roundings,
+  ...trigonometry,
   ...reduce,
+  ...scans,
   ...matmul,
   ...einsum,
   ...movement,
