@@ -65,9 +65,9 @@ export const round: Unary = rounding(
 const times = (x: Operand, rest: Tensor, y: Operand): Tensor => div(sub(x, rest), y).round()
 
 /**
- * x - y trunc(x / y), element by element: the remainder of a division, with the sign of x, exact for every x and y; on `gpu` it
- * loses digits where the quotient is large. It is NaN for x = ±∞ or y = 0, and x for y = ±∞. int32 stays int32, and a division by
- * 0 leaves 0, as in NumPy (PyTorch throws); bools count as int32. The gradient by x is 1, that by y is -trunc(x / y).
+ * x - y trunc(x / y), element by element: the remainder of a division, with the sign of x, exact for every x and y. It is NaN for
+ * x = ±∞ or y = 0, and x for y = ±∞. int32 stays int32, and a division by 0 leaves 0, as in NumPy (PyTorch throws); bools count as
+ * int32. The gradient by x is 1, that by y is -trunc(x / y).
  *
  * x.fmod(2) // -3 → -1
  *

@@ -69,12 +69,17 @@ const mathHelpers: readonly Helper[] = [
     settings: floats(1),
   },
   {
-    // x - y trunc(x / y); the quotient may be one too small or too large
-    source: `function truncatedRest(x,y){ const a=Math.abs(x); const b=Math.abs(y);
-      if (a<b) { return x; }
-      const rest=a-Math.floor(a/b)*b;
-      const r=rest<0.0?rest+b:(rest>=b?rest-b:rest);
-      return x<0.0?0.0-r:r; }`,
+    // y times the powers of two that are in x are subtracted, each without rounding
+    source: `function truncatedRest(x,y){ const b=Math.abs(y); let r=Math.abs(x);
+      if (r<b) { return x; }
+      if (b===0.0||r>3.4028234e38) { return r/b*0.0; }
+      if (r>=b) {
+        let s=b;
+        for (let i=0;i<280;i++) { if (s>r*0.5) { break; } s=s*2.0; }
+        for (let j=0;j<280;j++) { if (r>=s) { r=r-s; } if (s<=b) { break; } s=s*0.5; }
+        return x<0.0?0.0-r:r;
+      }
+      return x*y; }`,
     settings: floats(2),
   },
   {

@@ -7,10 +7,11 @@ import { type TensorFunction, vjp } from '../../../src/autograd/index.ts'
 import { type DType, fromData, type Tensor, tensor } from '../../../src/tensor/index.ts'
 import { assertClose } from '../../support.ts'
 import { core } from './core.ts'
+import { elementwise } from './elementwise.ts'
 import type { Functions } from './functions.ts'
 
 /** One for each json file. */
-const subjects: Readonly<Record<string, Functions>> = { core }
+const subjects: Readonly<Record<string, Functions>> = { core, elementwise }
 
 /** Numbers; those that JSON does not have are text: nan, inf, -inf. */
 type Written = readonly (number | string)[]
