@@ -3,8 +3,10 @@
 // `sideEffects` list: it would have to name every file that leads to this one, and makes a small program only 1 % smaller.
 
 import { Tensor } from '../tensor/index.ts'
+import { allClose } from './all-close.ts'
 import type * as activation from './ops/activation.ts'
 import type * as attention from './ops/attention.ts'
+import type * as close from './ops/close.ts'
 import type * as dropout from './ops/dropout.ts'
 import type * as einsum from './ops/einsum.ts'
 import type * as elementwise from './ops/elementwise.ts'
@@ -22,6 +24,7 @@ import type * as trigonometry from './ops/trigonometry.ts'
 /** The modules that define the operations: types taken from ops/index.ts would come without their documentation. */
 type Functions = typeof activation &
   typeof attention &
+  typeof close &
   typeof dropout &
   typeof einsum &
   typeof elementwise &
@@ -60,9 +63,14 @@ const functionsOnly = {
 
 type MethodName = Exclude<keyof typeof ops, keyof typeof functionsOnly | 'fusedOps'>
 
+/** Functions that are methods too, and give no tensor at once. */
+const asynchronous = { allClose }
+
 type Method<F> = F extends (x: Tensor, ...rest: infer Rest) => infer Result ? (...rest: Rest) => Result : never
 /** Mapped from the functions, so that the methods have their documentation. */
-type Methods = { [Name in keyof Pick<Functions, MethodName>]: Method<Functions[Name]> }
+type Methods = { [Name in keyof Pick<Functions, MethodName>]: Method<Functions[Name]> } & {
+  [Name in keyof typeof asynchronous]: Method<(typeof asynchronous)[Name]>
+}
 
 declare module '../tensor/tensor.ts' {
   interface Tensor extends Methods {}
@@ -72,7 +80,8 @@ declare module '../tensor/tensor.ts' {
 type TakesTensor<F extends (x: Tensor, ...rest: never[]) => unknown> = F
 type MethodFunctions = { readonly [Name in MethodName]: TakesTensor<(typeof ops)[Name]> }
 
-for (const [name, f] of Object.entries(ops satisfies MethodFunctions as Record<string, unknown>)) {
+const methods: Record<string, unknown> = { ...(ops satisfies MethodFunctions), ...asynchronous }
+for (const [name, f] of Object.entries(methods)) {
   if (typeof f !== 'function' || Object.hasOwn(functionsOnly, name)) continue
   Object.defineProperty(Tensor.prototype, name, {
     configurable: true,

@@ -82,7 +82,7 @@ function measure(on: () => Device, step: number): void {
     })
 }
 
-describe('on cpu', () => measure(() => device.get('cpu'), 40009))
+describe('on cpu', () => measure(() => device.get('cpu'), 100003))
 
 for (const backend of ['cpu', 'webasm'] as const)
   describe(`on the gpu device in ${backend}`, () => {

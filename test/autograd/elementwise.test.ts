@@ -265,3 +265,18 @@ it('products, any and all of nothing', () => {
   same(values(tensor([NaN, 0]).any()), [1])
   same(values(tensor([true, true]).prod()), [1])
 })
+
+it('isClose and allClose', async () => {
+  const x = float64([1, NaN, Infinity, -Infinity, 1e-9, 100])
+  const y = float64([1 + 9e-6, NaN, Infinity, Infinity, 0, 100.01])
+  same(values(x.isClose(y)), [1, 0, 1, 0, 1, 0])
+  same(values(x.isClose(y, { equalNan: true, rtol: 1e-3 })), [1, 1, 1, 0, 1, 1])
+  // everything would be within a share of infinity
+  same(values(float64([1, -Infinity, NaN]).isClose(Infinity)), [0, 0, 0])
+  assert.equal(await x.allClose(y), false)
+  assert.equal(await x.slice([{ stop: 1 }]).allClose(y.slice([{ stop: 1 }])), true)
+  assert.equal(await x.slice([{ stop: 3 }]).allClose(y.slice([{ stop: 3 }]), { equalNan: true }), true)
+  assert.equal(await zeros([0]).allClose(3), true)
+  assert.equal(await int32([2, 2]).allClose(2), true)
+  assert.throws(() => x.allClose(zeros([4])), { name: 'ShapeError' })
+})

@@ -27,6 +27,7 @@ export {
   swiglu,
 } from './activation.ts'
 export { type AttentionOptions, attention, attentionWeights, causalMask } from './attention.ts'
+export * from './close.ts'
 export * from './dropout.ts'
 export * from './einsum.ts'
 export * from './elementwise.ts'

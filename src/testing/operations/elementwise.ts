@@ -122,6 +122,11 @@ export const elementwise = {
     'of 1 / 0': drawn(one, few, (_, x) => ops.isFinite(ops.div(1, x)), asBool),
     'of 0 / 0': drawn(one, few, (_, x) => ops.isFinite(x.div(x)), asBool),
   },
+  isClose: {
+    'two tensors': drawn(two, few, (_, x, y) => ops.isClose(x, y, { atol: 1 / 16, rtol: 1 / 2 }), asBool),
+    'a number': drawn(one, few, (_, x) => ops.isClose(x, 0.125, { atol: 0.0625 }), asBool),
+    'NaN too': drawn(one, few, (_, x) => ops.isClose(x.log(), x.log(), { equalNan: true }), asBool),
+  },
   nanToNum: {
     'of numbers': drawn(one, {}, (_, x) => ops.nanToNum(x), smooth),
     'of logarithms': drawn(one, few, (_, x) => ops.nanToNum(x.log(), { nan: 7, negInf: -9 }), { order: 0 }),

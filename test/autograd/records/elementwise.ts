@@ -232,6 +232,18 @@ export const elementwise: readonly OperationRecord[] = [
   record('isNaN', { 'of 0 / 0': each(x => Number(x === 0)) }),
   record('isInf', { 'of 1 / 0': each(x => Number(x === 0)) }),
   record('isFinite', { 'of 1 / 0': each(x => Number(x !== 0)), 'of 0 / 0': each(x => Number(x !== 0)) }),
+  record(
+    'isClose',
+    {
+      'two tensors': each((x, y) => Number(Math.abs(x - y) <= 1 / 16 + Math.abs(y) / 2)),
+      'a number': each(x => Number(Math.abs(x - 0.125) <= 0.0625)),
+      'NaN too': each(() => 1),
+    },
+    [
+      [() => ops.isClose(zeros([2]), zeros([3])), ShapeError, 'isClose: [2] and [3] do not broadcast: 2 ≠ 3'],
+      [() => ops.isClose(zeros([2]), 0, { atol: -1 }), RangeError, 'isClose: atol must be 0 or more, not -1'],
+    ],
+  ),
   record('nanToNum', {
     'of numbers': each(x => x),
     'of logarithms': each(x => (x < 0 ? 7 : x === 0 ? -9 : Math.log(x))),
