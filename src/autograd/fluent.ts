@@ -68,12 +68,11 @@ const asynchronous = { allClose }
 
 type Method<F> = F extends (x: Tensor, ...rest: infer Rest) => infer Result ? (...rest: Rest) => Result : never
 /** Mapped from the functions, so that the methods have their documentation. */
-type Methods = { [Name in keyof Pick<Functions, MethodName>]: Method<Functions[Name]> } & {
-  [Name in keyof typeof asynchronous]: Method<(typeof asynchronous)[Name]>
-}
+type Methods = { [Name in keyof Pick<Functions, MethodName>]: Method<Functions[Name]> }
+type AsynchronousMethods = { [Name in keyof typeof asynchronous]: Method<(typeof asynchronous)[Name]> }
 
 declare module '../tensor/tensor.ts' {
-  interface Tensor extends Methods {}
+  interface Tensor extends Methods, AsynchronousMethods {}
 }
 
 /** A function whose first argument is a tensor: the compiler reports that any other is missing from the list above. */
