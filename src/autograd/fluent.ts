@@ -3,9 +3,11 @@
 // `sideEffects` list: it would have to name every file that leads to this one, and makes a small program only 1 % smaller.
 
 import { ShapeError, show, Tensor } from '../tensor/index.ts'
+import { allClose } from './all-close.ts'
 import type * as activation from './ops/activation.ts'
 import type * as arrange from './ops/arrange.ts'
 import type * as attention from './ops/attention.ts'
+import type * as close from './ops/close.ts'
 import type * as convolution from './ops/convolution.ts'
 import type * as diagonals from './ops/diagonals.ts'
 import type * as dropout from './ops/dropout.ts'
@@ -21,9 +23,12 @@ import type * as normalization from './ops/normalization.ts'
 import type * as order from './ops/order.ts'
 import type * as pooling from './ops/pooling.ts'
 import type * as reduce from './ops/reduce.ts'
+import type * as rounding from './ops/rounding.ts'
 import type * as sampling from './ops/sampling.ts'
+import type * as scan from './ops/scan.ts'
 import type * as sized from './ops/sized.ts'
 import type * as softmax from './ops/softmax.ts'
+import type * as trigonometry from './ops/trigonometry.ts'
 
 /** The modules that define the operations: types taken from ops/index.ts would come without their documentation. */
 type Functions = typeof activation &
@@ -31,6 +36,7 @@ type Functions = typeof activation &
   typeof attention &
   typeof convolution &
   typeof diagonals &
+  typeof close &
   typeof dropout &
   typeof einsum &
   typeof elementwise &
@@ -43,9 +49,12 @@ type Functions = typeof activation &
   typeof order &
   typeof pooling &
   typeof reduce &
+  typeof rounding &
   typeof sampling &
+  typeof scan &
   typeof sized &
-  typeof softmax
+  typeof softmax &
+  typeof trigonometry
 
 /**
  * Operations that are not methods: their first argument is not a tensor, or is not the tensor that they operate on. Every
@@ -73,12 +82,16 @@ const functionsOnly = {
 
 type MethodName = Exclude<keyof typeof ops, keyof typeof functionsOnly | 'fusedOps'>
 
+/** Functions that are methods too, and give no tensor at once. */
+const asynchronous = { allClose }
+
 type Method<F> = F extends (x: Tensor, ...rest: infer Rest) => infer Result ? (...rest: Rest) => Result : never
 /** Mapped from the functions, so that the methods have their documentation. */
 type Methods = { [Name in keyof Pick<Functions, MethodName>]: Method<Functions[Name]> }
+type AsynchronousMethods = { [Name in keyof typeof asynchronous]: Method<(typeof asynchronous)[Name]> }
 
 declare module '../tensor/tensor.ts' {
-  interface Tensor extends Methods {
+  interface Tensor extends Methods, AsynchronousMethods {
     /** The transpose of a matrix: x.transpose(). @throws ShapeError unless x has two axes, as in the array API standard */
     readonly T: Tensor
   }
@@ -88,7 +101,8 @@ declare module '../tensor/tensor.ts' {
 type TakesTensor<F extends (x: Tensor, ...rest: never[]) => unknown> = F
 type MethodFunctions = { readonly [Name in MethodName]: TakesTensor<(typeof ops)[Name]> }
 
-for (const [name, f] of Object.entries(ops satisfies MethodFunctions as Record<string, unknown>)) {
+const methods: Record<string, unknown> = { ...(ops satisfies MethodFunctions), ...asynchronous }
+for (const [name, f] of Object.entries(methods)) {
   if (typeof f !== 'function' || Object.hasOwn(functionsOnly, name)) continue
   Object.defineProperty(Tensor.prototype, name, {
     configurable: true,

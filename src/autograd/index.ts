@@ -3,6 +3,7 @@
 
 import './fluent.ts'
 
+export { allClose } from './all-close.ts'
 export { checkpoint } from './checkpoint.ts'
 export type { GradcheckVerdict as Verdict } from './gradcheck/differences.ts'
 export { type CheckedFunction, type GradcheckOptions, gradcheck } from './gradcheck/gradcheck.ts'

@@ -18,13 +18,19 @@ import { order } from './records/order.ts'
 import { pooling } from './records/pooling.ts'
 import type { OperationRecord } from './records/record.ts'
 import { reduce } from './records/reduce.ts'
+import { roundings } from './records/rounding.ts'
 import { sampling } from './records/sampling.ts'
+import { scans } from './records/scan.ts'
 import { softmax } from './records/softmax.ts'
+import { trigonometry } from './records/trigonometry.ts'
 
 export const allRecords: readonly OperationRecord[] = [
   ...elementwise,
   ...activation,
+  ...roundings,
+  ...trigonometry,
   ...reduce,
+  ...scans,
   ...matmul,
   ...einsum,
   ...movement,

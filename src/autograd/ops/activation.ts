@@ -1,12 +1,14 @@
-// Activation functions: sigmoid, ReLU, softplus, SiLU and GELU with its approximations.
+// Activation functions. Those with a definition only are composed of the others, so their gradients are too.
 
 import { takes } from '../../tensor/arguments.ts'
-import type { Tensor } from '../../tensor/index.ts'
+import { normalizeAxis, ShapeError, show, type Tensor } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { asFloating, defineFused, defineOp, type FusedOp } from '../op.ts'
 import { type ClampOptions, sub, where } from './elementwise.ts'
+import { split } from './movement.ts'
 import { type Unary, unary } from './pointwise.ts'
+import { type AxisOptions, lastAxis } from './reduce.ts'
 
 /** 1 / (1 + e⁻ˣ), element by element. */
 export const sigmoid: Unary = unary('sigmoid', (g, out) => g.mul(out).mul(sub(1, out)))
@@ -131,6 +133,112 @@ export const gelu: (x: Tensor, options?: GeluOptions) => Tensor = takes(
   [is.tensor, is.options],
   (x: Tensor, options?: GeluOptions): Tensor =>
     settle('x.gelu(options)', options, geluOptions).approximate === 'tanh' ? tanhGelu(x) : exactGelu(x),
+)
+
+/** log(1 / (1 + e⁻ˣ)), element by element, computed as -softplus(-x), which is finite for every finite x. */
+export const logSigmoid: Unary = takes('x.logSigmoid()', [is.tensor], (x: Tensor): Tensor => x.neg().softplus().neg())
+
+export interface LeakyReluOptions {
+  /** derivative for x ≤ 0; default 0.01 */
+  readonly negativeSlope?: number
+}
+const leakyReluOptions = { negativeSlope: is.byDefault(0.01, is.number) } satisfies Settings<LeakyReluOptions>
+
+/**
+ * x where x > 0, and s x elsewhere, element by element, with s = `negativeSlope` (Maas et al. 2013); the derivative at 0 is s.
+ *
+ * x.leakyRelu({ negativeSlope: 0.2 })
+ */
+export const leakyRelu: (x: Tensor, options?: LeakyReluOptions) => Tensor = takes(
+  'x.leakyRelu(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: LeakyReluOptions): Tensor => {
+    const { negativeSlope } = settle('x.leakyRelu(options)', options, leakyReluOptions)
+    return where(x.greater(0), x, x.mul(negativeSlope))
+  },
+)
+
+export interface EluOptions {
+  /** -α is the limit at -∞; default 1 */
+  readonly alpha?: number
+}
+const eluOptions = { alpha: is.byDefault(1, is.number) } satisfies Settings<EluOptions>
+
+/**
+ * x where x > 0, and α (eˣ - 1) elsewhere, element by element (Clevert et al. 2015); the derivative at 0 is α.
+ *
+ * x.elu({ alpha: 0.5 })
+ */
+export const elu: (x: Tensor, options?: EluOptions) => Tensor = takes(
+  'x.elu(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: EluOptions): Tensor => {
+    const { alpha } = settle('x.elu(options)', options, eluOptions)
+    const positive = x.greater(0)
+    // the exponential sees no positive x: it would overflow there, and its gradient with it
+    return where(positive, x, where(positive, 0, x).expm1().mul(alpha))
+  },
+)
+
+/** α and λ of SELU, with which the mean 0 and the variance 1 of activations are a fixed point */
+const SELU = { alpha: 1.6732632423543772, scale: 1.0507009873554805 } as const
+
+/** λ elu(x) with α = 1.6733 and λ = 1.0507, element by element (Klambauer et al. 2017); the derivative at 0 is λ α. */
+export const selu: Unary = takes(
+  'x.selu()',
+  [is.tensor],
+  (x: Tensor): Tensor => elu(x, { alpha: SELU.alpha }).mul(SELU.scale),
+)
+
+/** x tanh(softplus(x)), element by element (Misra 2019). It is NaN at -∞, as in PyTorch. */
+export const mish: Unary = takes('x.mish()', [is.tensor], (x: Tensor): Tensor => x.mul(x.softplus().tanh()))
+
+/**
+ * x min(max(x + 3, 0), 6) / 6, element by element (Howard et al. 2019). The derivative at ±3 is that of the inside,
+ * (2 x + 3) / 6. It is NaN at -∞, as in PyTorch.
+ */
+export const hardswish: Unary = takes(
+  'x.hardswish()',
+  [is.tensor],
+  (x: Tensor): Tensor => x.mul(x.add(3).clamp({ min: 0, max: 6 }).div(6)),
+)
+
+/** x / (1 + |x|), element by element. It is NaN at ±∞, as in PyTorch. */
+export const softsign: Unary = takes('x.softsign()', [is.tensor], (x: Tensor): Tensor => x.div(x.abs().add(1)))
+
+/** The two halves of an axis. */
+function halves(name: string, x: Tensor, axis: number): Tensor[] {
+  const size = x.shape[normalizeAxis(name, axis, x.shape)]
+  if (size % 2 !== 0)
+    throw new ShapeError(`${name}: axis ${axis} of ${show(x.shape)} cannot be halved: ${size} is odd`, x.shape)
+  return split(x, [size / 2, size / 2], axis)
+}
+
+/**
+ * a sigmoid(b) for the halves a and b of an axis (default the last): [..., 2 n] → [..., n], the gated linear unit (Dauphin et al.
+ * 2016).
+ * @throws AxisError if x does not have the axis; ShapeError if its size is odd
+ */
+export const glu: (x: Tensor, options?: AxisOptions) => Tensor = takes(
+  'x.glu(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: AxisOptions): Tensor => {
+    const [a, b] = halves('glu', x, settle('x.glu(options)', options, lastAxis).axis)
+    return a.mul(b.sigmoid())
+  },
+)
+
+/**
+ * silu(a) b for the halves a and b of an axis (default the last): [..., 2 n] → [..., n] (Shazeer 2020).
+ * @throws AxisError if x does not have the axis; ShapeError if its size is odd
+ */
+export const swiglu: (x: Tensor, options?: AxisOptions) => Tensor = takes(
+  'x.swiglu(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: AxisOptions): Tensor => {
+    const [a, b] = halves('swiglu', x, settle('x.swiglu(options)', options, lastAxis).axis)
+    return a.silu().mul(b)
+  },
 )
 
 /** The fused operations of this file, with their gradients. */

@@ -11,6 +11,7 @@ import {
   type BinaryName,
   type DType,
   deviceOf,
+  isFloating,
   type Kernels,
   missingDType,
   type Operand,
@@ -20,9 +21,9 @@ import {
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
-import { defineOp } from '../op.ts'
+import { defineFused, defineOp } from '../op.ts'
 import type { Thunks } from '../recording.ts'
-import { type Binary, binary, comparison, type Unary, unary } from './pointwise.ts'
+import { asFloats, type Binary, binary, bothFloating, comparison, noSlope, type Unary, unary } from './pointwise.ts'
 
 /**
  * x + y, element by element. The sum of two bools is int32; int32 wraps around, modulo 2³². A number is rounded to the dtype of
@@ -91,7 +92,7 @@ export const abs: Unary = unary('abs', (g, _, x) => g.mul(x.sign()))
  * -1, 0 or 1, the sign of each element; its gradient is 0. int32 stays int32. As in JavaScript and NumPy, the sign of NaN is NaN
  * (0 in PyTorch), and zeros keep their sign.
  */
-export const sign: Unary = unary('sign', g => g.mul(0))
+export const sign: Unary = unary('sign', g => noSlope(g))
 /** eˣ, element by element. */
 export const exp: Unary = unary('exp', (g, out) => g.mul(out))
 /** eˣ - 1, element by element, accurate for small x. */
@@ -100,6 +101,16 @@ export const expm1: Unary = unary('expm1', (g, out) => g.mul(out.add(1)))
 export const log: Unary = unary('log', (g, _, x) => g.div(x))
 /** log(1 + x), element by element, accurate for small x: -∞ at -1, and NaN below. */
 export const log1p: Unary = unary('log1p', (g, _, x) => g.div(x.add(1)))
+/** The logarithm to the base 2, element by element: -∞ at 0, and NaN below. That of a power of 2 is exact on `reference` and `cpu`. */
+export const log2: Unary = unary('log2', (g, _, x) => g.div(x.mul(Math.LN2)))
+/** The logarithm to the base 10, element by element: -∞ at 0, and NaN below. That of a power of 10 is exact on `reference` and `cpu`. */
+export const log10: Unary = unary('log10', (g, _, x) => g.div(x.mul(Math.LN10)))
+const powerOfTwo = defineFused('exp2', {
+  definition: (x: Tensor) => pow(2, x),
+  rule: (g, out) => [() => g.mul(out).mul(Math.LN2)],
+})
+/** 2ˣ, element by element; float32 for integers, whereas `pow(2, x)` of int32 is int32. */
+export const exp2: Unary = takes('x.exp2()', [is.tensor], (x: Tensor): Tensor => powerOfTwo(asFloats(x)))
 /** √x, element by element, and NaN below 0; the derivative at 0 is ∞. */
 export const sqrt: Unary = unary('sqrt', (g, out) => g.div(out).mul(0.5))
 /** 1 / √x, element by element: ∞ at 0, and NaN below. */
@@ -123,6 +134,53 @@ export const square: Unary = takes(
     (g, _, x) => [() => g.mul(x).mul(2)],
   ),
 )
+/** x³, element by element; int32 wraps around, modulo 2³². */
+export const cube: Unary = takes('x.cube()', [is.tensor], (x: Tensor): Tensor => x.square().mul(x))
+
+/** 1 / x, element by element: ±∞ at zeros, by their sign. The reciprocal of integers is float32. */
+export const reciprocal: Unary = takes('x.reciprocal()', [is.tensor], (x: Tensor): Tensor => div(1, x))
+
+const logOfSum = defineFused('logaddexp', {
+  definition: (x: Tensor, y: Tensor) => x.maximum(y).add(lead(x, y).abs().neg().exp().log1p()),
+  rule: (g, _, x, y) => [() => g.mul(lead(x, y).sigmoid()), () => g.mul(lead(y, x).sigmoid())],
+})
+/** x - y, which is 0 where both are the same infinity */
+const lead = (x: Tensor, y: Tensor): Tensor => where(x.equal(y).logicalAnd(x.isInf()), 0, x.sub(y))
+
+/**
+ * log(eˣ + eʸ), element by element, finite for finite x and y. -∞ adds nothing. The gradients are σ(x - y) and σ(y - x); where both
+ * are the same infinity, each gets half (PyTorch gives NaN).
+ * @param y a number, or a tensor whose shape broadcasts with that of x
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const logaddexp: Binary = takes(
+  'x.logaddexp(y)',
+  [is.operand, is.operand],
+  (x: Operand, y: Operand): Tensor => logOfSum(...bothFloating('logaddexp', x, y)),
+)
+
+/**
+ * x + w (y - x), element by element: x for the weight w = 0, y for w = 1, and both exactly. A weight outside [0, 1] extrapolates.
+ *
+ * average.lerp(value, 0.01)
+ *
+ * @param y a tensor; the three shapes broadcast
+ * @param weight a number, or a tensor
+ * @throws ShapeError if the shapes do not broadcast
+ */
+export const lerp: (x: Tensor, y: Tensor, weight: Operand) => Tensor = takes(
+  'x.lerp(y, weight)',
+  [is.tensor, is.tensor, is.operand],
+  (x: Tensor, y: Tensor, weight: Operand): Tensor => {
+    const change = y.sub(x)
+    const fromX = () => x.add(change.mul(weight))
+    // rounding would not lead to y itself from x
+    const fromY = (rest: Operand) => y.sub(change.mul(rest))
+    if (typeof weight === 'number') return weight < 0.5 ? fromX() : fromY(1 - weight)
+    return where(weight.less(0.5), fromX(), fromY(sub(1, weight)))
+  },
+)
+
 export interface ClampOptions {
   /** lower limit; default -Infinity, which is no limit */
   readonly min?: number
@@ -256,6 +314,47 @@ export const cast: (x: Tensor, dtype: DType) => Tensor = takes(
     (g, _, x) => [() => g.cast(x.dtype)],
   ),
 )
+
+/** Whether each element is NaN, as bool. */
+// biome-ignore lint/suspicious/noShadowRestrictedNames: the name that is looked for
+export const isNaN: Unary = takes('x.isNaN()', [is.tensor], (x: Tensor): Tensor => x.notEqual(x))
+/** Whether each element is ∞ or -∞, as bool. */
+export const isInf: Unary = takes('x.isInf()', [is.tensor], (x: Tensor): Tensor => x.abs().equal(Infinity))
+/** Whether each element is neither NaN nor infinite, as bool; true for all integers. */
+// biome-ignore lint/suspicious/noShadowRestrictedNames: the name that is looked for
+export const isFinite: Unary = takes('x.isFinite()', [is.tensor], (x: Tensor): Tensor => x.abs().less(Infinity))
+
+export interface NanToNumOptions {
+  /** in place of NaN; default 0 */
+  readonly nan?: number
+  /** in place of ∞; default the largest number of the dtype */
+  readonly posInf?: number
+  /** in place of -∞; default the lowest number of the dtype */
+  readonly negInf?: number
+}
+const nanToNumOptions = {
+  nan: 0,
+  posInf: is.optional(is.number),
+  negInf: is.optional(is.number),
+} satisfies Settings<NanToNumOptions>
+
+/**
+ * x with numbers in place of NaN, ∞ and -∞, element by element. The gradient passes where x is finite and is 0 elsewhere. Integers
+ * are returned as they are.
+ *
+ * x.nanToNum({ nan: 0, posInf: 1e6 })
+ */
+export const nanToNum: (x: Tensor, options?: NanToNumOptions) => Tensor = takes(
+  'x.nanToNum(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: NanToNumOptions): Tensor => {
+    const most = x.dtype === 'float64' ? Number.MAX_VALUE : LARGEST_FLOAT32
+    const { nan, posInf = most, negInf = -most } = settle('x.nanToNum(options)', options, nanToNumOptions)
+    if (!isFloating(x.dtype)) return stopGradient(x)
+    return where(isNaN(x), nan, where(x.equal(Infinity), posInf, where(x.equal(-Infinity), negInf, x)))
+  },
+)
+const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127
 
 /** The same values, as a separate tensor on the tape. */
 export const identity: Unary = takes(

@@ -7,9 +7,29 @@ import { affine } from './matmul.ts'
 import { fusedNormalization } from './normalization.ts'
 import { fusedSoftmax } from './softmax.ts'
 
-export { type GeluOptions, gelu, quickGelu, relu, sigmoid, silu, softplus } from './activation.ts'
+export {
+  type EluOptions,
+  elu,
+  type GeluOptions,
+  gelu,
+  glu,
+  hardswish,
+  type LeakyReluOptions,
+  leakyRelu,
+  logSigmoid,
+  mish,
+  quickGelu,
+  relu,
+  selu,
+  sigmoid,
+  silu,
+  softplus,
+  softsign,
+  swiglu,
+} from './activation.ts'
 export * from './arrange.ts'
 export { type AttentionOptions, attention, attentionWeights, causalMask } from './attention.ts'
+export * from './close.ts'
 export {
   type ConvOptions,
   type ConvPaddingMode,
@@ -91,7 +111,10 @@ export {
 export {
   type ArgmaxOptions,
   type AxisOptions,
+  all,
+  any,
   argmax,
+  argmin,
   cumsum,
   logSumExp,
   max,
@@ -99,16 +122,22 @@ export {
   min,
   type NormOptions,
   norm,
+  prod,
   type ReduceOptions,
+  std,
   sum,
   sumTo,
   type VarianceOptions,
   variance,
+  varianceAndMean,
 } from './reduce.ts'
+export * from './rounding.ts'
 export * from './sampling.ts'
+export * from './scan.ts'
 export { type BincountOptions, bincount, maskedSelect, nonzero, type Unique, unique } from './sized.ts'
 export { type CrossEntropyOptions, crossEntropy, logSoftmax, type Reduction, softmax } from './softmax.ts'
 export type { PerAxis } from './spatial.ts'
+export * from './trigonometry.ts'
 
 /** The fused operations with their gradients, for checks that kernels and definitions agree. */
 export const fusedOps = {

@@ -4,15 +4,19 @@ import { takes } from '../../tensor/arguments.ts'
 import { INT32, meet } from '../../tensor/dtype.ts'
 import {
   type BinaryName,
+  broadcastShapes,
   type ComparisonName,
+  type Device,
   type DType,
   floating,
+  full,
   isFloating,
   type Operand,
   type Tensor,
   type UnaryName,
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
+import { commonDevice } from '../checks.ts'
 import { asFloating, defineOp } from '../op.ts'
 
 /** A function of each element; its result has the shape of x. */
@@ -39,7 +43,7 @@ export const unary = (name: UnaryName, rule: UnaryRule) =>
 /** The dtype of a result from that of the operands: a quotient of integers is floating, a sum of bools is an integer. */
 function resultOf(name: BinaryName, dtype: DType): DType {
   if (name === 'div') return floating(dtype)
-  return dtype === 'bool' && (name === 'add' || name === 'sub' || name === 'pow') ? 'int32' : dtype
+  return dtype === 'bool' && ['add', 'sub', 'pow', 'fmod'].includes(name) ? 'int32' : dtype
 }
 
 /** Makes an operation of a primitive of two operands and its gradient rule. */
@@ -49,6 +53,36 @@ export const binary = (name: BinaryName, rule: BinaryRule) =>
     [is.operand, is.operand],
     defineOp(name, (k, x: Operand, y: Operand) => k.binary(name, x, y, resultOf(name, meet(x, y))), rule),
   )
+
+/** A tensor in its own dtype if that is floating, else as float32; as `asFloating`, with gradients. */
+export const asFloats = (x: Tensor): Tensor => (isFloating(x.dtype) ? x : x.cast(floating(x.dtype)))
+
+/**
+ * Checks that operands of a composed operation meet, in the name of the operation.
+ * @throws TypeError if both are numbers, ShapeError if the shapes do not broadcast
+ */
+export function checkMeeting(name: string, x: Operand, y: Operand): Device {
+  const device = commonDevice(name, [x, y])
+  if (typeof x !== 'number' && typeof y !== 'number') broadcastShapes(name, x.shape, y.shape)
+  return device
+}
+
+/**
+ * Two operands as tensors of the floating dtype in which they meet.
+ * @throws as checkMeeting does
+ */
+export function bothFloating(name: string, x: Operand, y: Operand): [Tensor, Tensor] {
+  const { name: device } = checkMeeting(name, x, y)
+  const dtype = floating(meet(x, y))
+  const asTensor = (z: Operand) => {
+    if (typeof z === 'number') return full([], z, { dtype, device })
+    return z.dtype === dtype ? z : z.cast(dtype)
+  }
+  return [asTensor(x), asTensor(y)]
+}
+
+/** Zeros of the shape of a gradient, for the rule of a function that is constant between its jumps. */
+export const noSlope = (g: Tensor): Tensor => full([], 0, { dtype: g.dtype, device: g.device }).expand(g.shape)
 
 /** Makes an operation of a comparison, which has no gradient. */
 export const comparison = (name: ComparisonName) =>

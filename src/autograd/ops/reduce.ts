@@ -3,9 +3,11 @@
 import { takes } from '../../tensor/arguments.ts'
 import {
   broadcastsTo,
+  isFloating,
   type Kernels,
   normalizeAxes,
   normalizeAxis,
+  type Range,
   type ReductionName,
   reducedShape,
   reshapeView,
@@ -18,8 +20,8 @@ import {
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
-import { asFloating, defineOp } from '../op.ts'
-import { where } from './elementwise.ts'
+import { asFloating, defineFused, defineOp } from '../op.ts'
+import { equal, notEqual, sub, where } from './elementwise.ts'
 
 /** The axes to reduce: all by default; negative axes count from the last. keepDims keeps them with size 1. */
 export interface ReduceOptions {
@@ -46,8 +48,8 @@ const restored = (reduced: Tensor, x: Tensor, options: ReduceOptions | undefined
   reduced.reshape(reducedShape(x.shape, normalizeAxes('reduce', options?.axis, x.shape), true))
 
 /** Number of elements that each result is computed from. */
-const countOf = (x: Tensor, { axis }: ReduceOptions): number =>
-  sizeOf(normalizeAxes('reduce', axis, x.shape).map(i => x.shape[i]))
+const countOf = (name: string, x: Tensor, { axis }: ReduceOptions): number =>
+  sizeOf(normalizeAxes(name, axis, x.shape).map(i => x.shape[i]))
 
 /**
  * Σ x over the axes given, all by default. The sum of no elements is 0; the sum of bools is int32. A sum of int32 is int32 too
@@ -67,6 +69,60 @@ export const sum: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
   ),
 )
 
+/**
+ * The product of x over the axes given, all by default. The product of no elements is 1; that of bools is int32. int32 wraps
+ * around, modulo 2³². The gradient by an element is the product of all others, computed without a division: it is right where
+ * elements are 0, and so are its derivatives. Halves are multiplied with each other, in log₂ n steps.
+ * @throws AxisError if x does not have the axis
+ */
+export const prod: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
+  'x.prod(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: ReduceOptions): Tensor => {
+    const { axis, keepDims } = settle('x.prod(options)', options, reduceOptions)
+    const axes = normalizeAxes('prod', axis, x.shape)
+    const kept = x.shape.map((_, i) => i).filter(i => !axes.includes(i))
+    let factors = (x.dtype === 'bool' ? x.cast('int32') : x)
+      .permute([...kept, ...axes])
+      .reshape([...kept.map(i => x.shape[i]), sizeOf(axes.map(i => x.shape[i]))])
+    const part = (range: Range) => factors.slice([...kept.map(() => ({})), range])
+    for (let n = factors.shape[kept.length]; n !== 1; n = factors.shape[kept.length]) {
+      if (n % 2 === 1 || n === 0) factors = factors.pad([...kept.map(() => [0, 0] as const), [0, 1]], 1)
+      const half = Math.ceil(n / 2)
+      if (n > 0) factors = part({ stop: half }).mul(part({ start: half }))
+    }
+    return factors.reshape(reducedShape(x.shape, axes, keepDims))
+  },
+)
+
+/**
+ * Whether any element over the axes given, all by default, is true, as bool. A number is true unless it is 0; NaN is true. It is
+ * false for no elements.
+ * @throws AxisError if x does not have the axis
+ */
+export const any: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
+  'x.any(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: ReduceOptions): Tensor => {
+    countOf('any', x, settle('x.any(options)', options, reduceOptions))
+    return sum(notEqual(x, 0), options).greater(0)
+  },
+)
+
+/**
+ * Whether all elements over the axes given, all by default, are true, as bool. A number is true unless it is 0; NaN is true. It is
+ * true for no elements.
+ * @throws AxisError if x does not have the axis
+ */
+export const all: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
+  'x.all(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: ReduceOptions): Tensor => {
+    countOf('all', x, settle('x.all(options)', options, reduceOptions))
+    return sum(equal(x, 0), options).equal(0)
+  },
+)
+
 const extremum = (name: 'max' | 'min') =>
   takes(
     `x.${name}(options)`,
@@ -74,7 +130,7 @@ const extremum = (name: 'max' | 'min') =>
     defineOp(
       name,
       (k, x: Tensor, options?: ReduceOptions) => {
-        if (x.size === 0 && countOf(x, settle(`x.${name}(options)`, options, reduceOptions)) === 0)
+        if (x.size === 0 && countOf(name, x, settle(`x.${name}(options)`, options, reduceOptions)) === 0)
           throw new ShapeError(`${name}: x must have an element to compare, and ${show(x.shape)} has none`, x.shape)
         return reduceWith(k, name, name, x, options)
       },
@@ -109,7 +165,7 @@ export const mean: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
   'x.mean(options)',
   [is.tensor, is.options],
   (x: Tensor, options?: ReduceOptions): Tensor => {
-    const n = countOf(x, settle('x.mean(options)', options, reduceOptions))
+    const n = countOf('mean', x, settle('x.mean(options)', options, reduceOptions))
     return sum(x.dtype === 'int32' ? x.cast('float32') : x, options).div(n)
   },
 )
@@ -132,8 +188,55 @@ export const variance: (x: Tensor, options?: VarianceOptions) => Tensor = takes(
   [is.tensor, is.options],
   (x: Tensor, options?: VarianceOptions): Tensor => {
     const { correction, ...reduce } = settle('x.variance(options)', options, varianceOptions)
+    const count = countOf('variance', x, reduce)
     const centred = x.sub(mean(x, { ...reduce, keepDims: true }))
-    return sum(centred.square(), reduce).div(Math.max(0, countOf(x, reduce) - correction))
+    return sum(centred.square(), reduce).div(Math.max(0, count - correction))
+  },
+)
+
+/**
+ * The variance and the mean over the axes given, all by default: `variance` and `mean` together, with one mean computed. The
+ * correction is that of `variance`, 1 by default. (`torch.var_mean` in PyTorch.)
+ *
+ * const { variance, mean } = x.varianceAndMean({ axis: -1, keepDims: true })
+ *
+ * @throws AxisError if x does not have the axis
+ */
+export const varianceAndMean: (x: Tensor, options?: VarianceOptions) => { variance: Tensor; mean: Tensor } = takes(
+  'x.varianceAndMean(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: VarianceOptions): { variance: Tensor; mean: Tensor } => {
+    const { correction, ...reduce } = settle('x.varianceAndMean(options)', options, varianceOptions)
+    const count = countOf('varianceAndMean', x, reduce)
+    const shape = reducedShape(x.shape, normalizeAxes('varianceAndMean', reduce.axis, x.shape), reduce.keepDims)
+    const average = mean(x, { ...reduce, keepDims: true })
+    return {
+      variance: sum(x.sub(average).square(), reduce).div(Math.max(0, count - correction)),
+      mean: average.reshape(shape),
+    }
+  },
+)
+
+/**
+ * √variance over the axes given, all by default; the correction is that of `variance`, 1 by default. Equal numbers have the
+ * standard deviation 0 exactly. It has a kink there: the gradient is 0, as in PyTorch, and so are the second derivatives.
+ *
+ * x.std({ axis: -1, correction: 0 })
+ *
+ * @throws AxisError if x does not have the axis
+ */
+export const std: (x: Tensor, options?: VarianceOptions) => Tensor = takes(
+  'x.std(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: VarianceOptions): Tensor => {
+    const { axis } = settle('x.std(options)', options, varianceOptions)
+    const axes = normalizeAxes('std', axis, x.shape)
+    const y = isFloating(x.dtype) ? x : x.cast('float32')
+    // the differences to the first element are exactly 0 for equal numbers; those to a rounded mean are not
+    const first = y.slice(x.shape.map((_, i) => (axes.includes(i) ? { stop: 1 } : {}))).stopGradient()
+    const spread = variance(y.sub(first), options)
+    const isZero = spread.equal(0)
+    return where(isZero, 0, where(isZero, 1, spread).sqrt())
   },
 )
 
@@ -179,27 +282,69 @@ const euclidean = defineOp(
   (g, out, x, options?) => [() => x.mul(restored(g.div(where(out.equal(0), 1, out)), x, options))],
 )
 
+const withExponent = defineFused('norm', {
+  definition: (x: Tensor, p: number, options: ReduceOptions) => {
+    const kept = { ...options, keepDims: true }
+    const size = x.abs()
+    // the powers of quotients up to 1 do not overflow
+    const scale = countOf('norm', x, options) === 0 ? 1 : p > 0 ? max(size, kept) : min(size, kept)
+    const safe = typeof scale === 'number' ? scale : where(scale.equal(0).logicalOr(scale.equal(Infinity)), 1, scale)
+    const length = sum(size.div(safe).pow(p), kept)
+      .pow(1 / p)
+      .mul(safe)
+    return length.reshape(
+      reducedShape(x.shape, normalizeAxes('norm', options.axis, x.shape), options.keepDims ?? false),
+    )
+  },
+  rule: (g, out, x, p, options) => [
+    () => {
+      const length = restored(out, x, options)
+      const isZero = length.equal(0)
+      const share = where(x.equal(0), 1, x.abs()).div(where(isZero, 1, length))
+      return where(
+        isZero,
+        0,
+        share
+          .pow(p - 1)
+          .mul(x.sign())
+          .mul(restored(g, x, options)),
+      )
+    },
+  ],
+})
+
 export interface NormOptions extends ReduceOptions {
-  /** 1, 2 (default) or Infinity */
+  /** p: any number; default 2 */
   readonly order?: number
 }
 const normOptions = { ...reduceOptions, order: 2 } satisfies Settings<NormOptions>
 
 /**
- * (Σ |x|ᵒ)^(1/o) over the axes given, all by default, for the orders o = 1, 2 (default) and Infinity (max |x|). The gradient of
- * the 2-norm at 0 is 0, as in PyTorch. It has no second derivatives there: `hessian` gives the identity matrix, the derivative of
- * x / 1 in place of x / ‖x‖, which is finite (PyTorch gives NaN).
- * @throws RangeError for another order, AxisError if x does not have the axis
+ * (Σ |x|ᵖ)^(1/p) over the axes given, all by default, for the order p: 2 by default, Infinity for max |x|, -Infinity for min |x|, and
+ * 0 for the number of elements that are not 0. Of no elements it is 0 for 0 ≤ p < ∞ and ∞ for negative p; with a zero element it is 0
+ * for negative p. It is the norm of all elements as one vector, also for matrices (`torch.linalg.vector_norm` in PyTorch).
+ *
+ * The gradient at x = 0 is 0, as in PyTorch, and so is the derivative by an element that is 0; the gradient of order 0 is 0. The
+ * 2-norm has no second derivatives at 0: `hessian` gives the identity matrix, the derivative of x / 1 in place of x / ‖x‖, which is
+ * finite (PyTorch gives NaN). For 1 < p < 2 the second derivative by an element that is 0 is infinite; 0 is given.
+ *
+ * x.norm({ order: 3, axis: -1 })
+ *
+ * @throws RangeError if the order is NaN, ShapeError for ±Infinity of no elements, AxisError if x does not have the axis
  */
 export const norm: (x: Tensor, options?: NormOptions) => Tensor = takes(
   'x.norm(options)',
   [is.tensor, is.options],
   (x: Tensor, options?: NormOptions): Tensor => {
     const { order, ...reduce } = settle('x.norm(options)', options, normOptions)
+    countOf('norm', x, reduce)
     if (order === 2) return euclidean(x, reduce)
     if (order === 1) return sum(x.abs(), reduce)
     if (order === Infinity) return max(x.abs(), reduce)
-    throw new RangeError(`norm: the order must be 1, 2 or Infinity, not ${order}`)
+    if (order === -Infinity) return min(x.abs(), reduce)
+    if (Number.isNaN(order)) throw new RangeError('norm: the order must be a number such as 2, or Infinity, not NaN')
+    const y = isFloating(x.dtype) ? x : x.cast('float32')
+    return order === 0 ? sum(y.sign().abs(), reduce) : withExponent(y, order, reduce)
   },
 )
 
@@ -225,6 +370,23 @@ export const argmax: (x: Tensor, options?: ArgmaxOptions) => Tensor = takes(
       throw new ShapeError(`argmax: x must have an element to compare, and ${show(x.shape)} has none`, x.shape)
     return reshapeView(k.argmax(x, at), reducedShape(x.shape, [at], keepDims))
   }),
+)
+
+/**
+ * The position of the smallest element along an axis (default the last), as int32: the first of several equal elements. NaN
+ * counts as the smallest, as in `min`; on `gpu` results with NaN are unreliable. argmin has no gradient.
+ * @throws ShapeError if there is no element to compare, AxisError if x does not have the axis
+ */
+export const argmin: (x: Tensor, options?: ArgmaxOptions) => Tensor = takes(
+  'x.argmin(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: ArgmaxOptions): Tensor => {
+    const { axis } = settle('x.argmin(options)', options, argmaxOptions)
+    if (x.shape[normalizeAxis('argmin', axis, x.shape)] === 0)
+      throw new ShapeError(`argmin: x must have an element to compare, and ${show(x.shape)} has none`, x.shape)
+    // -1 - x is the complement of an integer: -(-2³¹) would be -2³¹
+    return argmax(isFloating(x.dtype) ? x.neg() : sub(-1, x), options)
+  },
 )
 
 /** The axis of a function; default the last. */

@@ -34,7 +34,7 @@ const integerHelpers: readonly Helper[] = [
 
 /**
  * Functions that GPUs lack or compute inaccurately: tanh overflows, expm1 and log1p cancel, sin and cos are accurate to
- * 2⁻¹¹ only, pow loses the sign of its base, and the last digits of integers.
+ * 2⁻¹¹ only, atan too, pow loses the sign of its base, and the last digits of integers.
  */
 const mathHelpers: readonly Helper[] = [
   {
@@ -54,6 +54,33 @@ const mathHelpers: readonly Helper[] = [
     // a shader computes the logarithm of 0 as that of the smallest number, and others for negative numbers and NaN
     source: `function logarithm(x){ if (x>0.0) { return Math.log(x); } if (x===0.0) { return 0.0-1.0/Math.abs(x); } return Math.sqrt(x); }`,
     settings: floats(1),
+  },
+  {
+    source: `function logarithm2(x){ if (x>0.0) { return Math.log2(x); } if (x===0.0) { return 0.0-1.0/Math.abs(x); } return Math.sqrt(x); }`,
+    settings: floats(1),
+  },
+  {
+    // a polynomial below tan(π/8), to which the argument is reduced, after Cephes' atanf
+    source: `function arcTangent(x){ const a=Math.abs(x);
+      const base=a>2.41421356?1.57079633:(a>0.41421356?0.78539816:0.0);
+      const t=a>2.41421356?0.0-1.0/a:(a>0.41421356?(a-1.0)/(a+1.0):a); const z=t*t;
+      const y=base+((((0.0805374450*z-0.138776856)*z+0.199777106)*z-0.333329492)*z*t+t);
+      return x<0.0?0.0-y:y; }`,
+    settings: floats(1),
+  },
+  {
+    // y times the powers of two that are in x are subtracted, each without rounding
+    source: `function truncatedRest(x,y){ const b=Math.abs(y); let r=Math.abs(x);
+      if (r<b) { return x; }
+      if (b===0.0||r>3.4028234e38) { return r/b*0.0; }
+      if (r>=b) {
+        let s=b;
+        for (let i=0;i<280;i++) { if (s>r*0.5) { break; } s=s*2.0; }
+        for (let j=0;j<280;j++) { if (r>=s) { r=r-s; } if (s<=b) { break; } s=s*0.5; }
+        return x<0.0?0.0-r:r;
+      }
+      return x*y; }`,
+    settings: floats(2),
   },
   {
     // 2 atanh(x / (2 + x)) near 0

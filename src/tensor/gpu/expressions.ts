@@ -8,14 +8,18 @@ export const unaryExpressions: Record<UnaryName, string> = {
   neg: '-x0',
   abs: 'Math.abs(x0)',
   sign: 'x0>0.0?1.0:(x0<0.0?-1.0:x0)',
+  floor: 'Math.floor(x0)',
   exp: 'Math.exp(x0)',
   expm1: 'stableExpm1(x0)',
   log: 'logarithm(x0)',
   log1p: 'stableLog1p(x0)',
+  log2: 'logarithm2(x0)',
+  log10: 'logarithm(x0)*0.43429448',
   sqrt: 'Math.sqrt(x0)',
   rsqrt: '1.0/Math.sqrt(x0)',
   sin: 'sineOf(x0,0.0)',
   cos: 'sineOf(x0,1.0)',
+  atan: 'arcTangent(x0)',
   tanh: 'stableTanh(x0)',
   sigmoid: 'stableSigmoid(x0)',
   erf: 'errorFunction(x0)',
@@ -27,13 +31,17 @@ export const binaryExpressions: Record<BinaryName, string> = {
   sub: 'x0-x1',
   mul: 'x0*x1',
   div: 'x0/x1',
+  fmod: 'truncatedRest(x0,x1)',
   pow: 'powerOf(x0,x1)',
   maximum: 'Math.max(x0,x1)',
   minimum: 'Math.min(x0,x1)',
 }
 
 /** The same for two integer operands. */
-export const wholePower = 'wholePower(x0,x1)'
+export const wholeExpressions: Partial<Record<BinaryName, string>> = {
+  pow: 'wholePower(x0,x1)',
+  fmod: 'x1===0.0?0.0:truncatedRest(x0,x1)',
+}
 
 export const comparisonExpressions: Record<ComparisonName, string> = {
   equal: 'x0===x1?1.0:0.0',

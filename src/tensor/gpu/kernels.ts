@@ -15,7 +15,7 @@ import {
   comparisonExpressions,
   unaryExpressions,
   whereExpression,
-  wholePower,
+  wholeExpressions,
 } from './expressions.ts'
 import { foldAxes } from './fold.ts'
 import { fusedKernels } from './fused.ts'
@@ -50,7 +50,7 @@ export function gpuKernels(runtime: Runtime, device: Device): Kernels {
 
     binary(name, x, y, dtype) {
       const shape = broadcastShapes(name, shapeOf(x), shapeOf(y))
-      const expression = name === 'pow' && dtype === 'int32' ? wholePower : binaryExpressions[name]
+      const expression = (dtype === 'int32' && wholeExpressions[name]) || binaryExpressions[name]
       return wrap(map(runtime, name, shape, [operand(x), operand(y)], expression), shape, dtype)
     },
 

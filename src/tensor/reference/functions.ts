@@ -9,14 +9,18 @@ export const unaryFunctions = {
   neg: x => -x,
   abs: x => Math.abs(x),
   sign: x => Math.sign(x),
+  floor: x => Math.floor(x),
   exp: x => Math.exp(x),
   expm1: x => Math.expm1(x),
   log: x => Math.log(x),
   log1p: x => Math.log1p(x),
+  log2: x => Math.log2(x),
+  log10: x => Math.log10(x),
   sqrt: x => Math.sqrt(x),
   rsqrt: x => 1 / Math.sqrt(x),
   sin: x => Math.sin(x),
   cos: x => Math.cos(x),
+  atan: x => Math.atan(x),
   tanh: x => Math.tanh(x),
   sigmoid: x => 1 / (1 + Math.exp(-x)),
   erf: x => erf(x),
@@ -28,6 +32,7 @@ export const binaryFunctions = {
   sub: (x, y) => x - y,
   mul: (x, y) => x * y,
   div: (x, y) => x / y,
+  fmod: (x, y) => x % y,
   pow: (x, y) => x ** y,
   maximum: (x, y) => Math.max(x, y),
   minimum: (x, y) => Math.min(x, y),
@@ -49,6 +54,7 @@ export function integerPower(x: number, y: number): number {
 export const integerFunctions = {
   mul: (x, y) => Math.imul(x, y),
   pow: integerPower,
+  fmod: (x, y) => (y === 0 ? 0 : x % y),
 } satisfies Record<string, BinaryFunction>
 
 export const comparisonFunctions = {

@@ -33,7 +33,7 @@ const pairs = (f: (x: Operand, y: Operand) => Tensor, left: ValueOptions, right:
   'a number on the left': drawn(one, right, (_, y) => f(1.5, y), smooth),
 })
 
-const binary = (f: (x: Operand, y: Operand) => Tensor, left: ValueOptions = {}, right: ValueOptions = {}) => ({
+export const binary = (f: (x: Operand, y: Operand) => Tensor, left: ValueOptions = {}, right: ValueOptions = {}) => ({
   ...pairs(f, left, right),
   'a tensor with itself': drawn(one, { ...left, ...right }, (_, x) => f(x, x), smooth),
 })
@@ -81,6 +81,9 @@ export const elementwise = {
   expm1: unary(ops.expm1),
   log: unary(ops.log, positive),
   log1p: unary(ops.log1p, { domain: [-3 / 4, 2] }),
+  log2: unary(ops.log2, positive),
+  log10: unary(ops.log10, positive),
+  exp2: unary(ops.exp2),
   sqrt: unary(ops.sqrt, positive),
   rsqrt: unary(ops.rsqrt, positive),
   sin: unary(ops.sin),
@@ -88,6 +91,14 @@ export const elementwise = {
   tanh: unary(ops.tanh),
   erf: unary(ops.erf),
   square: unary(ops.square),
+  cube: unary(ops.cube),
+  reciprocal: unary(ops.reciprocal, nonZero),
+  logaddexp: binary(ops.logaddexp),
+  lerp: {
+    'a number as the weight': drawn(two, {}, (_, x, y) => ops.lerp(x, y, 0.25), smooth),
+    'a large number as the weight': drawn(two, {}, (_, x, y) => ops.lerp(x, y, 1.5), smooth),
+    'weights that broadcast': drawn(three, {}, (_, x, y, w) => ops.lerp(x, y, w), smooth),
+  },
   clamp: {
     'from below': limits({ min: -0.8 }),
     'from above': limits({ max: 0.7 }),
@@ -104,6 +115,23 @@ export const elementwise = {
   logicalAnd: logical(two, (x, y) => ops.logicalAnd(x, y)),
   logicalOr: logical(two, (x, y) => ops.logicalOr(x, y)),
   logicalNot: logical(one, x => ops.logicalNot(x)),
+
+  isNaN: { 'of 0 / 0': drawn(one, few, (_, x) => ops.isNaN(x.div(x)), asBool) },
+  isInf: { 'of 1 / 0': drawn(one, few, (_, x) => ops.isInf(ops.div(1, x)), asBool) },
+  isFinite: {
+    'of 1 / 0': drawn(one, few, (_, x) => ops.isFinite(ops.div(1, x)), asBool),
+    'of 0 / 0': drawn(one, few, (_, x) => ops.isFinite(x.div(x)), asBool),
+  },
+  isClose: {
+    'two tensors': drawn(two, few, (_, x, y) => ops.isClose(x, y, { atol: 1 / 16, rtol: 1 / 2 }), asBool),
+    'a number': drawn(one, few, (_, x) => ops.isClose(x, 0.125, { atol: 0.0625 }), asBool),
+    'NaN too': drawn(one, few, (_, x) => ops.isClose(x.log(), x.log(), { equalNan: true }), asBool),
+  },
+  nanToNum: {
+    'of numbers': drawn(one, {}, (_, x) => ops.nanToNum(x), smooth),
+    'of logarithms': drawn(one, few, (_, x) => ops.nanToNum(x.log(), { nan: 7, negInf: -9 }), { order: 0 }),
+    'of quotients': drawn(one, few, (_, x) => ops.nanToNum(ops.div(1, x), { posInf: 5 }), { order: 0 }),
+  },
 
   where: {
     'three tensors': drawn(three, [truth, {}, {}], (_, c, x, y) => ops.where(c, x, y), smooth),

@@ -22,8 +22,11 @@ import { normalization } from './normalization.ts'
 import { order } from './order.ts'
 import { pooling } from './pooling.ts'
 import { reduce } from './reduce.ts'
+import { roundings } from './rounding.ts'
 import { sampling } from './sampling.ts'
+import { scans } from './scan.ts'
 import { softmax } from './softmax.ts'
+import { trigonometry } from './trigonometry.ts'
 
 export type { OperationCase, OperationCases } from './case.ts'
 
@@ -45,7 +48,10 @@ export const asynchronous = {
 export const operations = {
   ...elementwise,
   ...activation,
+  ...roundings,
+  ...trigonometry,
   ...reduce,
+  ...scans,
   ...matmul,
   ...einsum,
   ...movement,

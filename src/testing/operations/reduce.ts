@@ -26,7 +26,7 @@ const reducing = (
   f: (x: Tensor, options: Reduce) => Tensor,
   shapes: ShapeOptions = {},
   values: ValueOptions = {},
-  settings: { readonly order?: 0 } = {},
+  settings: { readonly order?: 0; readonly result?: 'bool' } = {},
 ) => drawn(reductions(shapes), values, (options, x) => f(x, options), settings)
 
 const extremum = (f: (x: Tensor, options: Reduce) => Tensor) => ({
@@ -35,12 +35,14 @@ const extremum = (f: (x: Tensor, options: Reduce) => Tensor) => ({
 })
 
 /** A shape with at least one axis, and one of them. */
-const oneAxis = (options: ShapeOptions = {}) =>
+export const oneAxis = (options: ShapeOptions = {}) =>
   fc.tuple(shape({ minRank: 1, ...options }), fc.integer({ min: -3, max: 2 })).map(([sizes, n]) => ({
     shapes: [sizes],
     options: { axis: n < 0 ? Math.max(n, -sizes.length) : n % sizes.length },
   }))
 
+const asBool = { order: 0, result: 'bool' } as const
+const several: ShapeOptions = { minRank: 1, minSize: 2 }
 const asInt32 = { order: 0, result: 'int32' } as const
 
 export const reduce = {
@@ -49,11 +51,30 @@ export const reduce = {
     'over axes': reducing(ops.mean, filled),
     'of nothing too': reducing(ops.mean, {}, {}, valueOnly),
   },
+  prod: {
+    'over axes': reducing(ops.prod),
+    'with zeros': reducing(ops.prod, {}, { domain: [-1 / 4, 1 / 4] }),
+  },
+  any: { 'over axes': reducing(ops.any, {}, { domain: [-1 / 4, 1 / 4] }, asBool) },
+  all: { 'over axes': reducing(ops.all, {}, { domain: [-1 / 4, 1 / 4] }, asBool) },
   max: extremum(ops.max),
   min: extremum(ops.min),
   variance: {
     'of what is there': reducing((x, o) => ops.variance(x, { ...o, correction: 0 }), filled),
     'of a sample': reducing(ops.variance, { minRank: 1, minSize: 2 }),
+  },
+  varianceAndMean: {
+    'the variance': reducing((x, o) => ops.varianceAndMean(x, o).variance, several),
+    'the variance of what is there': reducing(
+      (x, o) => ops.varianceAndMean(x, { ...o, correction: 0 }).variance,
+      filled,
+    ),
+    'the mean': reducing((x, o) => ops.varianceAndMean(x, o).mean, several),
+  },
+  std: {
+    'of what is there': reducing((x, o) => ops.std(x, { ...o, correction: 0 }), several, { distinct: true }),
+    'of a sample': reducing(ops.std, several, { distinct: true }),
+    'of equal numbers too': reducing((x, o) => ops.std(x, { ...o, correction: 0 }), filled, {}, valueOnly),
   },
   logSumExp: { 'over axes': reducing(ops.logSumExp) },
   norm: {
@@ -64,6 +85,30 @@ export const reduce = {
       domain: [-4, -1 / 8],
       distinct: true,
     }),
+    'smallest size': reducing((x, o) => ops.norm(x, { ...o, order: Number.NEGATIVE_INFINITY }), filled, {
+      domain: [-4, -1 / 8],
+      distinct: true,
+    }),
+    'of order 3': reducing((x, o) => ops.norm(x, { ...o, order: 3 }), filled, { awayFrom: [0] }),
+    'of order 1/2': reducing((x, o) => ops.norm(x, { ...o, order: 0.5 }), filled, { awayFrom: [0] }),
+    'of order -2': reducing((x, o) => ops.norm(x, { ...o, order: -2 }), filled, { awayFrom: [0] }),
+    'of order 3, of zeros and nothing too': reducing((x, o) => ops.norm(x, { ...o, order: 3 }), {}, {}, valueOnly),
+    'of order -2, of zeros and nothing too': reducing((x, o) => ops.norm(x, { ...o, order: -2 }), {}, {}, valueOnly),
+    'count of what is not 0': reducing((x, o) => ops.norm(x, { ...o, order: 0 }), {}, {}, valueOnly),
+  },
+  argmin: {
+    'the first of the smallest': drawn(
+      oneAxis(filled),
+      { domain: [-1 / 4, 1 / 4] },
+      ({ axis }, x) => ops.argmin(x, { axis }),
+      asInt32,
+    ),
+    'of whole numbers': drawn(
+      oneAxis(filled),
+      { dtype: 'int32', domain: [-(2 ** 31), 2 ** 31 - 1] },
+      ({ axis }, x) => ops.argmin(x, { axis, keepDims: true }),
+      asInt32,
+    ),
   },
   argmax: {
     'the first of the largest': drawn(

@@ -22,12 +22,12 @@ const pairs = (f: (x: number, y: number) => number, number = 1.5) => ({
   'a number on the left': each(y => f(number, y)),
 })
 
-const binary = (f: (x: number, y: number) => number) => ({
+export const binary = (f: (x: number, y: number) => number) => ({
   ...pairs(f),
   'a tensor with itself': each(x => f(x, x)),
 })
 
-const refusesOf = (name: string, f: Binary): readonly Refusal[] => [
+export const refusesOf = (name: string, f: Binary): readonly Refusal[] => [
   [() => f(zeros([2, 3]), zeros([2, 4])), ShapeError, `${name}: [2, 3] and [2, 4] do not broadcast: 3 ≠ 4`],
   [() => f(zeros([2]), zeros([0])), ShapeError, 'do not broadcast: 2 ≠ 0'],
   [() => f(1, 2), TypeError, `${name}: needs a tensor`],
@@ -121,6 +121,18 @@ export const elementwise: readonly OperationRecord[] = [
     unary(x => Math.log(1 + x)),
   ),
   record(
+    'log2',
+    unary(x => Math.log(x) / Math.LN2),
+  ),
+  record(
+    'log10',
+    unary(x => Math.log(x) / Math.LN10),
+  ),
+  record(
+    'exp2',
+    unary(x => Math.exp(x * Math.LN2)),
+  ),
+  record(
     'sqrt',
     unary(x => x ** 0.5),
   ),
@@ -144,6 +156,28 @@ export const elementwise: readonly OperationRecord[] = [
   record(
     'square',
     unary(x => x ** 2),
+  ),
+  record(
+    'cube',
+    unary(x => x ** 3),
+  ),
+  record(
+    'reciprocal',
+    unary(x => x ** -1),
+  ),
+  record(
+    'logaddexp',
+    binary((x, y) => Math.log(Math.exp(x) + Math.exp(y))),
+    refusesOf('logaddexp', ops.logaddexp),
+  ),
+  record(
+    'lerp',
+    {
+      'a number as the weight': each((x, y) => 0.75 * x + 0.25 * y),
+      'a large number as the weight': each((x, y) => -0.5 * x + 1.5 * y),
+      'weights that broadcast': each((x, y, w) => (1 - w) * x + w * y),
+    },
+    [[() => ops.lerp(zeros([2]), zeros([3]), 0.5), ShapeError, 'do not broadcast']],
   ),
   record('clamp', {
     'from below': clamped(-0.8, Infinity),
@@ -194,6 +228,27 @@ export const elementwise: readonly OperationRecord[] = [
     'logicalNot',
     logical(x => !x),
   ),
+
+  record('isNaN', { 'of 0 / 0': each(x => Number(x === 0)) }),
+  record('isInf', { 'of 1 / 0': each(x => Number(x === 0)) }),
+  record('isFinite', { 'of 1 / 0': each(x => Number(x !== 0)), 'of 0 / 0': each(x => Number(x !== 0)) }),
+  record(
+    'isClose',
+    {
+      'two tensors': each((x, y) => Number(Math.abs(x - y) <= 1 / 16 + Math.abs(y) / 2)),
+      'a number': each(x => Number(Math.abs(x - 0.125) <= 0.0625)),
+      'NaN too': each(() => 1),
+    },
+    [
+      [() => ops.isClose(zeros([2]), zeros([3])), ShapeError, 'isClose: [2] and [3] do not broadcast: 2 ≠ 3'],
+      [() => ops.isClose(zeros([2]), 0, { atol: -1 }), RangeError, 'isClose: atol must be 0 or more, not -1'],
+    ],
+  ),
+  record('nanToNum', {
+    'of numbers': each(x => x),
+    'of logarithms': each(x => (x < 0 ? 7 : x === 0 ? -9 : Math.log(x))),
+    'of quotients': each(x => (x === 0 ? 5 : 1 / x)),
+  }),
 
   record(
     'where',

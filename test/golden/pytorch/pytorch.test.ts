@@ -8,6 +8,7 @@ import { type DType, fromData, type Tensor, tensor } from '../../../src/tensor/i
 import { assertClose } from '../../support.ts'
 import { convolution } from './convolution.ts'
 import { core } from './core.ts'
+import { elementwise } from './elementwise.ts'
 import { interpolation } from './interpolation.ts'
 import { losses } from './losses.ts'
 import { norms } from './norms.ts'
@@ -17,7 +18,7 @@ import { shapes } from './shapes.ts'
 import type { Functions } from './functions.ts'
 
 /** One for each json file. */
-const subjects: Readonly<Record<string, Functions>> = { convolution, core, interpolation, losses, norms, order, pooling, shapes }
+const subjects: Readonly<Record<string, Functions>> = { convolution, core, elementwise, interpolation, losses, norms, order, pooling, shapes }
 
 /** Numbers; those that JSON does not have are text: nan, inf, -inf. */
 type Written = readonly (number | string)[]

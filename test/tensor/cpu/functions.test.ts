@@ -53,11 +53,15 @@ const limits: Partial<Record<UnaryName, number>> = {
   neg: 0,
   abs: 0,
   sign: 0,
+  floor: 0,
   exp: 1.1,
   log: 1.1,
   sqrt: 0.5,
   sin: 0.6,
   cos: 0.6,
+  atan: 0.6,
+  log2: 0.6,
+  log10: 0.6,
   tanh: 2,
   sigmoid: 2.5,
   normalCdf: 6,
@@ -101,7 +105,7 @@ describe('zeros of both signs, infinities, NaN and the ends of the range', () =>
 
   test('binary functions equal the reference for every pair', () => {
     const n = extremes.length
-    const names: BinaryName[] = ['add', 'sub', 'mul', 'div', 'pow', 'maximum', 'minimum']
+    const names: BinaryName[] = ['add', 'sub', 'mul', 'div', 'pow', 'maximum', 'minimum', 'fmod']
     for (const name of names) {
       const pairs = (device: Device) =>
         scope(() => {

@@ -27,13 +27,16 @@ const shared = (elements: number): number[][] => [
 
 const unary: CheckedFunction = x => [
   ...[x.neg(), x.abs(), x.sign(), x.exp(), x.expm1(), x.tanh(), x.sigmoid(), x.erf(), x.sin(), x.cos(), x.gelu()],
+  ...[x.floor(), x.atan()],
   // far from where they are easy
   ...[x.mul(64).sigmoid(), x.mul(4).gelu()],
   ...[x.abs().add(0.5)].flatMap(positive => [positive.log(), positive.log1p(), positive.sqrt(), positive.rsqrt()]),
+  ...[x.abs().add(0.5)].flatMap(positive => [positive.log2(), positive.log10()]),
 ]
 
 const arithmetic: CheckedFunction = (x, y) => [
   ...[x.add(y), x.sub(y), x.mul(y), x.div(y.abs().add(0.5)), x.maximum(y), x.minimum(y), x.abs().add(0.5).pow(y)],
+  x.add(1 / 16).fmod(y.abs().add(0.5)),
   ...[x.add(0.5), x.pow(2), ops.div(1, x.abs().add(0.5)), ops.where(x.greater(y), x, y), ops.where(x.less(y), x, 3)],
 ]
 
@@ -82,6 +85,7 @@ export const elements: Calls = {
     inputs: [integers(shape, 9), integers(beside(shape, i), 5), truth(...shape), truth(...beside(shape, i))],
     f: (x, y, p, q) => [
       ...[x.add(y), x.sub(y), x.mul(y), x.maximum(y), x.minimum(y), x.sub(4).pow(y.sub(2)), x.equal(y), x.less(y)],
+      x.sub(4).fmod(y.sub(2)),
       ...[x.neg(), x.sub(4).abs(), x.sub(4).sign(), x.cast('float32'), x.cast('bool'), x.div(4).cast('int32')],
       ...[p.logicalAnd(q), p.logicalOr(q), p.logicalNot(), p.equal(q), ops.where(p, x, y), ops.where(p, p, q)],
       ...[p.cast('int32'), p.cast('float32'), x.cast('float32').cast('bool'), x.mul(1e30).cast('int32')],

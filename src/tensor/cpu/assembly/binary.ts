@@ -12,6 +12,7 @@ const enum Binary {
   minimum,
   pow,
   div,
+  fmod,
 }
 
 @inline
@@ -78,6 +79,23 @@ function power<T>(
   }
 }
 
+/** The remainder with the sign of x; that of a division of integers by 0 is 0. */
+@inline
+function rest<T>(
+  out: usize, x: usize, y: usize, n2: i32, n1: i32, n0: i32,
+  x2: i32, x1: i32, x0: i32, y2: i32, y1: i32, y0: i32,
+): void {
+  for (let i = 0; i < n2; i++, x += x2, y += y2) {
+    for (let j = 0, a = x, b = y; j < n1; j++, a += x1, b += y1) {
+      for (let k = 0; k < n0; k++, out += sizeof<T>()) {
+        const divisor = load<T>(b + k * y0)
+        if (isFloat<T>()) store<T>(out, load<T>(a + k * x0) % divisor)
+        else store<T>(out, divisor == 0 ? 0 : load<T>(a + k * x0) % divisor)
+      }
+    }
+  }
+}
+
 export function binary_f32(
   name: Binary, out: usize, x: usize, y: usize, n2: i32, n1: i32, n0: i32,
   x2: i32, x1: i32, x0: i32, y2: i32, y1: i32, y0: i32,
@@ -89,6 +107,7 @@ export function binary_f32(
     case Binary.maximum: walk<f32>(Binary.maximum, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
     case Binary.minimum: walk<f32>(Binary.minimum, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
     case Binary.pow: power<f32>(out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
+    case Binary.fmod: rest<f32>(out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
     default: walk<f32>(Binary.div, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0)
   }
 }
@@ -104,6 +123,7 @@ export function binary_f64(
     case Binary.maximum: walk<f64>(Binary.maximum, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
     case Binary.minimum: walk<f64>(Binary.minimum, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
     case Binary.pow: power<f64>(out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
+    case Binary.fmod: rest<f64>(out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
     default: walk<f64>(Binary.div, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0)
   }
 }
@@ -118,6 +138,7 @@ export function binary_i32(
     case Binary.mul: walk<i32>(Binary.mul, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
     case Binary.maximum: walk<i32>(Binary.maximum, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
     case Binary.minimum: walk<i32>(Binary.minimum, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
+    case Binary.fmod: rest<i32>(out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
     default: power<i32>(out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0)
   }
 }

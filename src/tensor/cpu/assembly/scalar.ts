@@ -6,6 +6,15 @@ export declare function sin(x: f64): f64
 @external('math', 'cos')
 export declare function cos(x: f64): f64
 
+@external('math', 'atan')
+export declare function atan(x: f64): f64
+
+@external('math', 'log2')
+export declare function log2(x: f64): f64
+
+@external('math', 'log10')
+export declare function log10(x: f64): f64
+
 @external('math', 'log')
 export declare function log(x: f64): f64
 

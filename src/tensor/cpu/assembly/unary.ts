@@ -2,7 +2,7 @@
 
 import { erf4, exp4, expm14, log1p4, log4, sigmoid4, tanh4 } from './functions'
 import { normalCdf4 } from './gelu'
-import { cos, sin } from './scalar'
+import { atan, cos, log10, log2, sin } from './scalar'
 import { loadSome, storeSome } from './vector'
 
 /** Zeros and NaN stay as they are. */
@@ -119,6 +119,22 @@ export function sin_f32(out: usize, x: usize, n: i32): void {
 
 export function cos_f32(out: usize, x: usize, n: i32): void {
   for (let i = 0; i < n; i++) store<f32>(out + (i << 2), f32(cos(load<f32>(x + (i << 2)))))
+}
+
+export function atan_f32(out: usize, x: usize, n: i32): void {
+  for (let i = 0; i < n; i++) store<f32>(out + (i << 2), f32(atan(load<f32>(x + (i << 2)))))
+}
+
+export function log2_f32(out: usize, x: usize, n: i32): void {
+  for (let i = 0; i < n; i++) store<f32>(out + (i << 2), f32(log2(load<f32>(x + (i << 2)))))
+}
+
+export function log10_f32(out: usize, x: usize, n: i32): void {
+  for (let i = 0; i < n; i++) store<f32>(out + (i << 2), f32(log10(load<f32>(x + (i << 2)))))
+}
+
+export function floor_f32(out: usize, x: usize, n: i32): void {
+  for (let i = 0; i < n; i++) store<f32>(out + (i << 2), floor(load<f32>(x + (i << 2))))
 }
 
 export function neg_i32(out: usize, x: usize, n: i32): void {
