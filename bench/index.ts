@@ -9,6 +9,7 @@ import b from 'benny'
 import {
   AdamW,
   attention,
+  conv2d,
   type DeviceName,
   device,
   type GpuBackend,
@@ -72,6 +73,13 @@ const [a5, b5, a10, b10] = [512, 512, 1024, 1024].map(n => randn([n, n]))
 const [a64, b64] = [randn([48, 64, 64]), randn([48, 64, 64])]
 const [x, g, weight, bias] = [randn([4096, 256]), randn([4096, 256]), randn([256]), randn([256])]
 const [q, k, v, ofHeads] = Array.from({ length: 4 }, () => randn([8, 4, 64, 64]))
+const [images, channels, kernels, perKernel] = [
+  randn([8, 32, 32, 32]),
+  randn([8, 64, 32, 32]),
+  randn([64, 32, 3, 3]),
+  randn([64]),
+]
+const long = randn([1024, 1000])
 const rows = randint(0, 8192, [256])
 const ofRows = randn([256, 384])
 const weights = Array.from({ length: 20 }, (_, i) => [`w${i}`, parameter([500, 500], shape => randn(shape))] as const)
@@ -85,6 +93,9 @@ const functions: Record<BothWaysName, readonly [f: (...inputs: Tensor[]) => Tens
     softmax: [y => y.softmax(), [x], g],
     layerNorm: [(y, w, c) => y.layerNorm({ weight: w, bias: c }), [x, weight, bias], g],
     attention: [(y, z, w) => attention(y, z, w, { causal: true }), [q, k, v], ofHeads],
+    conv2d: [(y, w, c) => conv2d(y, w, { bias: c, padding: 1 }), [images, kernels, perKernel], channels],
+    maxPool2d: [y => y.maxPool2d({ kernel: 2 }), [channels], randn([8, 64, 16, 16])],
+    batchNorm: [(y, w, c) => y.batchNorm({ weight: w, bias: c }), [channels, perKernel, perKernel], channels],
   }
 const bothWays = Object.entries(functions).flatMap(([name, [f, inputs, slope]]) => [
   [name, settled(() => f(...inputs))] as const,
@@ -100,6 +111,8 @@ const cases = {
   '48 products of 64': settled(() => a64.matmul(b64)),
   ...Object.fromEntries(bothWays),
   'embedding gradient': settled(() => scatterAdd([8192, 384], rows.unsqueeze(1).expand([256, 384]), ofRows)),
+  sort: settled(() => long.sort().values),
+  topk: settled(() => long.topk(10).values),
   adamw: () => optimizer.step(slopes),
 } as Record<OperationName, () => unknown>
 const ours = (await suite('operations', cases)) as Record<OperationName, number>
@@ -129,10 +142,10 @@ const overhead = await suite('a thousand additions of 16 numbers', {
   },
 })
 
-const { model, images, ids } = trainingStep(sizes.tiny)
+const { model, images: pictures, ids } = trainingStep(sizes.tiny)
 const walk = await suite('CoCa tiny, batch 32', {
-  loss: settled(() => model.loss(images, ids).total),
-  'loss and gradients': settled(() => lossAndGradients(model, () => model.loss(images, ids)).loss.total),
+  loss: settled(() => model.loss(pictures, ids).total),
+  'loss and gradients': settled(() => lossAndGradients(model, () => model.loss(pictures, ids)).loss.total),
 })
 
 const row = (cells: readonly string[]) =>

@@ -12,7 +12,7 @@ import {
   program,
   TORCH_REMEDY,
 } from './contenders.ts'
-import { type OperationName, operationNames, type Timings } from './names.ts'
+import { commonNames, type OperationName, operationNames, type Timings } from './names.ts'
 
 export interface PeerTimings {
   readonly name: string
@@ -29,10 +29,15 @@ interface Printed {
 const run = promisify(execFile)
 
 /** @throws Error if the program fails, or an operation is missing from its output */
-async function timingsOf(command: string, args: readonly string[], env: Record<string, string> = {}): Promise<Printed> {
+async function timingsOf(
+  command: string,
+  args: readonly string[],
+  names: readonly OperationName[],
+  env: Record<string, string> = {},
+): Promise<Printed> {
   const { stdout } = await run(command, args, { env: { ...process.env, ...env } })
   const printed = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Printed
-  const absent = operationNames.filter(name => printed.ms[name] === undefined)
+  const absent = names.filter(name => printed.ms[name] === undefined)
   if (absent.length > 0) throw new Error(`${args.join(' ')} does not time ${absent.join(', ')}`)
   return printed
 }
@@ -50,14 +55,16 @@ async function torchTimings(python: string, threads: number): Promise<PeerTiming
         [threads, 1],
       ]) {
     const env = { OMP_NUM_THREADS: `${own}`, OPENBLAS_NUM_THREADS: `${blas}`, PYTHONDONTWRITEBYTECODE: '1' }
-    all.push(await timingsOf(python, [fileURLToPath(new URL('./torch_operations.py', import.meta.url))], env))
+    all.push(
+      await timingsOf(python, [fileURLToPath(new URL('./torch_operations.py', import.meta.url))], operationNames, env),
+    )
   }
   const ms = Object.fromEntries(operationNames.map(name => [name, quickest(all, name)])) as Timings
   return { name: 'PyTorch', version: all[0].version, threads, ms }
 }
 
 async function javascriptTimings(name: string, file: string, threads: number): Promise<PeerTimings> {
-  const printed = await timingsOf(process.execPath, [...program(file), '--threads', `${threads}`])
+  const printed = await timingsOf(process.execPath, [...program(file), '--threads', `${threads}`], commonNames)
   return { name, version: printed.version, threads, ms: printed.ms as Timings }
 }
 

@@ -54,6 +54,15 @@ measure_both("layerNorm", lambda x, w, b: F.layer_norm(x, row, w, b), torch.rand
 heads = [torch.randn(8, 4, 64, 64) for _ in range(3)]
 measure_both("attention", lambda q, k, v: attend(q, k, v, True), *heads)
 
+images, channels = torch.randn(8, 32, 32, 32), torch.randn(8, 64, 32, 32)
+measure_both("conv2d", lambda x, w, b: F.conv2d(x, w, b, padding=1), images, torch.randn(64, 32, 3, 3), torch.randn(64))
+measure_both("maxPool2d", lambda x: F.max_pool2d(x, 2), channels.clone())
+normed = lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True)
+measure_both("batchNorm", normed, channels.clone(), torch.ones(64), torch.zeros(64))
+rows = torch.randn(1024, 1000)
+measure("sort", lambda: rows.sort(-1))
+measure("topk", lambda: rows.topk(10))
+
 table = torch.randn(8192, 384, requires_grad=True)
 rows = F.embedding(torch.randint(8192, (256,)), table)
 gradient = torch.randn_like(rows)
