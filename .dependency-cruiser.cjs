@@ -11,6 +11,8 @@ const inside = [
   '^src/tensor/(display|html|context|scope)\\.ts$',
   // parts that are used without the rest of tensor
   '^src/tensor/(random|shape|finite|dtype|out-of-memory)\\.ts$',
+  // how random tensors are made, for vmap
+  '^src/tensor/draw\\.ts$',
   // observers of kernels, for debug
   '^src/tensor/observe\\.ts$',
   // errors and recording of gradients, which are not public

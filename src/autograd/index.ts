@@ -3,6 +3,7 @@
 
 import './fluent.ts'
 
+export { type Batch, type Batching, VmapError } from './batched.ts'
 export { checkpoint } from './checkpoint.ts'
 export type { GradcheckVerdict as Verdict } from './gradcheck/differences.ts'
 export { type CheckedFunction, type GradcheckOptions, gradcheck } from './gradcheck/gradcheck.ts'
@@ -25,3 +26,4 @@ export {
   vjp,
   type WrtOptions,
 } from './transforms.ts'
+export { type BatchAxis, type VmapOptions, vmap } from './vmap.ts'

@@ -48,6 +48,13 @@ function withRecorders<T>(list: readonly Recorder[], f: () => T): T {
   }
 }
 
+/** The recorders that are notified now. */
+export const currentRecorders = (): readonly Recorder[] => recorders
+
+/** Runs `f` with some of the recorders. */
+export const recordedBy = <T>(isKept: (recorder: Recorder) => boolean, f: () => T): T =>
+  withRecorders(recorders.filter(isKept), f)
+
 /** Runs `f` with an additional recorder. */
 export const observing = <T>(recorder: Recorder, f: () => T): T => withRecorders([...recorders, recorder], f)
 

@@ -29,6 +29,25 @@ export const seed = takes('seed(value)', [is.integer], (value: number): void => 
 /** The generator that `seed` sets. Save its state in a checkpoint to resume with the same numbers. */
 export const defaultGenerator = (): Generator => shared
 
+/** Makes a random tensor of a shape by a function that draws the numbers of any shape. */
+export type Draws = (shape: Shape, draw: (shape: Shape) => Tensor) => Tensor
+
+let draws: Draws = (shape, draw) => draw(shape)
+
+/** How random tensors are made now. */
+export const currentDraws = (): Draws => draws
+
+/** Runs `f`, with random tensors made in another way: in `vmap` each sample has numbers of its own. */
+export function withDraws<T>(inner: Draws, f: () => T): T {
+  const outer = draws
+  draws = inner
+  try {
+    return f()
+  } finally {
+    draws = outer
+  }
+}
+
 function random(
   name: string,
   shape: Shape,
@@ -36,10 +55,12 @@ function random(
   draw: (generator: Generator) => number,
 ): Tensor {
   const on = device.get(at)
-  checkPossible(name, shape, dtype, on)
-  const data = allocate(dtype, shape, name)
-  for (let i = 0; i < data.length; i++) data[i] = draw(generator)
-  return upload(name, data, shape, on, dtype)
+  return draws(shape, all => {
+    checkPossible(name, all, dtype, on)
+    const data = allocate(dtype, all, name)
+    for (let i = 0; i < data.length; i++) data[i] = draw(generator)
+    return upload(name, data, all, on, dtype)
+  })
 }
 
 /** Throws for a dtype that would truncate the numbers. */

@@ -18,6 +18,11 @@ const product = defineOp(
     return k.matmul(a, b)
   },
   (g, _, x, y) => [() => g.matmul(y.transpose()), () => x.transpose().matmul(g)],
+  // by matmul and not by the operation, so that samples that share a matrix are one large product
+  (_, batch, x, y) => {
+    const rank = Math.max(x.rank, y.rank)
+    return batch.aligned(x, rank).matmul(batch.aligned(y, rank))
+  },
 )
 
 /**
@@ -71,6 +76,13 @@ export const affine = defineFused('linear', {
   },
   kernel: (k, x, weight, bias) => k.linear?.(x, weight, bias),
   rule: (g, _, x, weight) => [() => g.matmul(weight), () => asRows(g).transpose().matmul(asRows(x)), () => g],
+  batching: (op, batch, x, weight, bias) => {
+    if (!batch.has(weight) && !batch.has(bias)) return op(batch.whole(x), weight, bias)
+    const rank = Math.max(x.rank, 2)
+    const rows = batch.aligned(x, rank).matmul(batch.aligned(weight.transpose(), rank))
+    const product = x.rank === 1 ? rows.squeeze(1) : rows
+    return bias ? product.add(batch.aligned(bias, x.rank)) : product
+  },
 })
 
 /**

@@ -16,6 +16,7 @@ import {
   type Range,
   reshapeView,
   resolveRange,
+  resolveReshape,
   type Shape,
   ShapeError,
   sameShape,
@@ -25,6 +26,7 @@ import {
   ValueError,
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
+import { afterBatch } from '../batched.ts'
 import { defineOp } from '../op.ts'
 
 // the arguments of pad, slice and split: margins, ranges and sizes
@@ -75,6 +77,7 @@ export const reshape: (x: Tensor, shape: Shape) => Tensor = takes(
     'reshape',
     (_, x: Tensor, shape: Shape) => reshapeView(x, shape),
     (g, _, x) => [() => g.reshape(x.shape)],
+    (op, batch, x, shape) => op(batch.whole(x), [batch.size, ...resolveReshape(x.shape, shape)]),
   ),
 )
 
@@ -99,6 +102,7 @@ export const permute: (x: Tensor, order: readonly number[]) => Tensor = takes(
       )
     },
     (g, _, x, order) => [() => g.permute(inverse(order.map(axis => normalizeAxis('permute', axis, x.shape))))],
+    (op, batch, x, order) => op(batch.whole(x), [0, ...order.map(axis => normalizeAxis('permute', axis, x.shape) + 1)]),
   ),
 )
 const inverse = (order: readonly number[]) => order.map((_, axis) => order.indexOf(axis))
@@ -130,6 +134,7 @@ export const expand: (x: Tensor, shape: Shape) => Tensor = takes(
     'expand',
     (_, x: Tensor, shape: Shape) => expandView(x, shape),
     (g, _, x) => [() => g.sumTo(x.shape)],
+    (op, batch, x, shape) => op(batch.aligned(x, shape.length), [batch.size, ...shape]),
   ),
 )
 
@@ -193,6 +198,7 @@ export const pad: (x: Tensor, padding: Padding, value?: number) => Tensor = take
     (g, _, x, padding, _value?) => [
       () => g.slice(padding.map(([before], i) => ({ start: before, stop: before + x.shape[i] }))),
     ],
+    (op, batch, x, padding, value?) => op(batch.whole(x), [[0, 0], ...padding], value),
   ),
 )
 
@@ -216,6 +222,7 @@ const window = defineOp(
       first.map((start, i) => ({ start, stop: start + lengths[i] })),
     ),
   (g, _, x, first, lengths) => [() => g.pad(first.map((start, i) => [start, x.shape[i] - start - lengths[i]]))],
+  (op, batch, x, first, lengths) => op(batch.whole(x), [0, ...first], [batch.size, ...lengths]),
 )
 
 /**
@@ -284,6 +291,7 @@ export const flip: (x: Tensor, axis: number | readonly number[]) => Tensor = tak
       )
     },
     (g, _, x, axis) => [() => g.flip(normalizeAxes('flip', axis, x.shape))],
+    (op, batch, x, axis) => op(batch.whole(x), afterBatch(normalizeAxes('flip', axis, x.shape))),
   ),
 )
 
@@ -305,6 +313,7 @@ const join = defineOp(
     })
     return [undefined, ...parts]
   },
+  (op, batch, axis, ...xs) => op(axis + 1, ...xs.map(x => batch.whole(x))),
 )
 
 /**
