@@ -30,15 +30,14 @@ export interface Batch {
 /**
  * How an operation computes all samples of a batch in `vmap`:
  *
- * - `elements`: element by element, with broadcasting; called once with aligned tensors;
- * - `rows`: it works on the last axes and takes any number of axes in front; called once with the batch as the first axis of
- *   every tensor;
+ * - `broadcast`: it computes element by element, or along last axes, with any number of axes in front that broadcast; it is called
+ *   once with tensors that have the batch as their first axis;
  * - a function that is given the operation, the batch and the arguments for one sample, and computes [size, ...shape of a result]:
- *   `(cumsum, batch, x) => cumsum(batch.whole(x))` for the last axis.
+ *   `(cumsum, batch, x) => cumsum(batch.whole(x))` for the last axis. It may also return what other operations compute from the
+ *   arguments as they are.
  */
 export type Batching<A extends readonly unknown[]> =
-  | 'elements'
-  | 'rows'
+  | 'broadcast'
   | ((op: (...args: A) => Tensor, batch: Batch, ...args: A) => Tensor)
 
 /** Axes of one sample as axes of a tensor with the batch as its first. */

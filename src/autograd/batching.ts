@@ -77,7 +77,8 @@ export class BatchLevel implements Level {
     batching: Batching<A> | undefined,
   ): Tensor {
     try {
-      return new Batched(this, this.#fullOf(op, args, batching))
+      const result = this.#fullOf(op, args, batching)
+      return this.has(result) ? result : new Batched(this, result)
     } catch (error) {
       // the same mistake with one sample has the shapes that the program shows
       if (this.size > 0) noGrad(() => unobserved(() => op(...this.#sample(args, 0))))
@@ -92,8 +93,6 @@ export class BatchLevel implements Level {
   ): Tensor {
     if (batching === undefined) return this.#loop(op, args)
     if (typeof batching === 'function') return batching(op, this, ...args)
-    if (batching === 'rows')
-      return op(...(args.map(arg => (arg instanceof Tensor ? this.whole(arg) : arg)) as unknown as A))
     const rank = Math.max(...args.map(arg => (arg instanceof Tensor ? arg.rank : 0)))
     return op(...(args.map(arg => this.aligned(arg, rank)) as unknown as A))
   }

@@ -74,10 +74,7 @@ export function defineOp<A extends readonly unknown[]>(
 }
 
 const isBatching = is.optional(
-  new is.Kind<Batching<never>>(
-    "'elements', 'rows' or a function",
-    x => x === 'elements' || x === 'rows' || typeof x === 'function',
-  ),
+  new is.Kind<Batching<never>>("'broadcast' or a function", x => x === 'broadcast' || typeof x === 'function'),
 )
 
 /**

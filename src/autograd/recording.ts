@@ -19,6 +19,8 @@ export interface Entry {
 /** An object that is notified of operations while they run. */
 export interface Recorder {
   record(entry: Entry): void
+  /** Whether gradients of a value can be asked for. */
+  tracks?(value: unknown): boolean
   /** Called when random numbers are drawn, beginning at a position. */
   draw?(generator: Generator, position: number): void
 }

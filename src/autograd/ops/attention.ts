@@ -103,11 +103,7 @@ const attend = defineFused('attention', {
     const part = unpacking(() => attentionGradient(g, q, k, v, mask, sight), shapes)
     return [() => exchangeHeads(part(0)), () => exchangeHeads(part(1)), () => exchangeHeads(part(2))]
   },
-  batching: (op, batch, q, k, v, mask, sight) => {
-    const rank = Math.max(...[q, k, v, ...(mask ? [mask] : [])].map(x => x.rank))
-    const [allQ, allK, allV, allMask] = [q, k, v, mask].map(x => batch.aligned(x, rank))
-    return op(allQ!, allK!, allV!, allMask, sight)
-  },
+  batching: 'broadcast',
 })
 
 /** Checks shapes as the definition would, because kernels do not check their arguments. */

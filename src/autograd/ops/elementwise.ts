@@ -122,7 +122,7 @@ export const square: Unary = takes(
     'square',
     (k, x: Tensor) => k.binary('mul', x, x, x.dtype),
     (g, _, x) => [() => g.mul(x).mul(2)],
-    'elements',
+    'broadcast',
   ),
 )
 export interface ClampOptions {
@@ -154,7 +154,7 @@ export const clamp: (x: Tensor, limits: ClampOptions) => Tensor = takes(
       const { min, max } = limitsOf(limits)
       return [() => where(logicalAnd(x.greaterEqual(min), x.lessEqual(max)), g, 0)]
     },
-    'elements',
+    'broadcast',
   ),
 )
 const bounded = (k: Kernels, x: Tensor, name: BinaryName, limit: number) =>
@@ -236,7 +236,7 @@ export const where: (condition: Tensor, x: Operand, y: Operand) => Tensor = take
     'where',
     (k, condition: Tensor, x: Operand, y: Operand) => k.where(condition, x, y, meet(x, y)),
     (g, _, condition): Thunks => [undefined, () => where(condition, g, 0), () => where(condition, 0, g)],
-    'elements',
+    'broadcast',
   ),
 )
 
@@ -258,7 +258,7 @@ export const cast: (x: Tensor, dtype: DType) => Tensor = takes(
       return k.cast(x, dtype)
     },
     (g, _, x) => [() => g.cast(x.dtype)],
-    'elements',
+    'broadcast',
   ),
 )
 
@@ -270,7 +270,7 @@ export const identity: Unary = takes(
     'identity',
     (_, x: Tensor) => x.view(x.shape, x.strides),
     g => [() => g],
-    'elements',
+    'broadcast',
   ),
 )
 

@@ -68,21 +68,19 @@ export const matmul: (x: Tensor, y: Tensor) => Tensor = takes(
 /** [..., n] → [rows, n] */
 const asRows = (x: Tensor): Tensor => x.reshape([sizeOf(x.shape.slice(0, -1)), x.shape[x.rank - 1]])
 
+/** x Wᵀ + b by other operations. */
+function mapped(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+  const product = x.matmul(weight.transpose())
+  return bias ? product.add(bias) : product
+}
+
 /** Without checks of shapes. */
 export const affine = defineFused('linear', {
-  definition: (x: Tensor, weight: Tensor, bias?: Tensor) => {
-    const product = x.matmul(weight.transpose())
-    return bias ? product.add(bias) : product
-  },
+  definition: mapped,
   kernel: (k, x, weight, bias) => k.linear?.(x, weight, bias),
   rule: (g, _, x, weight) => [() => g.matmul(weight), () => asRows(g).transpose().matmul(asRows(x)), () => g],
-  batching: (op, batch, x, weight, bias) => {
-    if (!batch.has(weight) && !batch.has(bias)) return op(batch.whole(x), weight, bias)
-    const rank = Math.max(x.rank, 2)
-    const rows = batch.aligned(x, rank).matmul(batch.aligned(weight.transpose(), rank))
-    const product = x.rank === 1 ? rows.squeeze(1) : rows
-    return bias ? product.add(batch.aligned(bias, x.rank)) : product
-  },
+  batching: (op, batch, x, weight, bias) =>
+    batch.has(weight) || batch.has(bias) ? mapped(x, weight, bias) : op(batch.whole(x), weight, bias),
 })
 
 /**

@@ -33,7 +33,7 @@ export const unary = (name: UnaryName, rule: UnaryRule) =>
       name,
       (k, x: Tensor) => k.unary(name, keepsIntegers.has(name) && x.dtype === 'int32' ? x : asFloating(k, x)),
       (g, out, x) => [() => rule(g, out, x)],
-      'elements',
+      'broadcast',
     ),
   )
 
@@ -48,7 +48,7 @@ export const binary = (name: BinaryName, rule: BinaryRule) =>
   takes(
     `x.${name}(y)`,
     [is.operand, is.operand],
-    defineOp(name, (k, x: Operand, y: Operand) => k.binary(name, x, y, resultOf(name, meet(x, y))), rule, 'elements'),
+    defineOp(name, (k, x: Operand, y: Operand) => k.binary(name, x, y, resultOf(name, meet(x, y))), rule, 'broadcast'),
   )
 
 /** Makes an operation of a comparison, which has no gradient. */
@@ -70,7 +70,7 @@ export const comparison = (name: ComparisonName) =>
         return k.compare(name, x, y)
       },
       undefined,
-      'elements',
+      'broadcast',
     ),
   )
 
