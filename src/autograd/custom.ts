@@ -2,7 +2,8 @@
 // backward pass.
 
 import { checkArguments } from '../tensor/arguments.ts'
-import { isFloating, keep, show, Tensor } from '../tensor/index.ts'
+import { given } from '../tensor/given.ts'
+import { isFloating, keep, sameShape, show, Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { sameValues } from './batched.ts'
 import { gradientsOf, resultOf } from './checks.ts'
@@ -29,7 +30,7 @@ import { currentRecorders, type Entry, isRecording, observing } from './recordin
  */
 export function customVjp<A extends readonly unknown[], R = undefined>(
   f: (...args: A) => Tensor | readonly [result: Tensor, residuals: R],
-  rule: (gradient: Tensor, residuals: R, ...args: A) => readonly (Tensor | undefined)[],
+  rule: (gradient: Tensor, residuals: NoInfer<R>, ...args: NoInfer<A>) => readonly (Tensor | undefined)[],
 ): (...args: A) => Tensor {
   checkArguments('customVjp(f, rule)', [is.callback, is.callback], [f, rule])
   const name = f.name || 'customVjp'
@@ -101,6 +102,15 @@ export function onGradient(x: Tensor, f: (gradient: Tensor) => Tensor | undefine
   checkArguments('onGradient(x, f)', [is.tensor, is.callback], [x, f])
   if (!isFloating(x.dtype)) throw noGradients('onGradient: x', x)
   const result = sameValues(x)
-  recordEntry({ name: 'onGradient', args: [x], result, rule: g => [() => f(keep(g)) ?? g] })
+  recordEntry({ name: 'onGradient', args: [x], result, rule: g => [() => passedOn(f(keep(g)), g)] })
   return result
+}
+
+function passedOn(replaced: unknown, gradient: Tensor): Tensor {
+  if (replaced === undefined) return gradient
+  if (replaced instanceof Tensor && sameShape(replaced.shape, gradient.shape)) return replaced
+  throw new GradientError(
+    `onGradient: f returned ${replaced instanceof Tensor ? `a tensor of shape ${show(replaced.shape)}` : given(replaced)}, and must return nothing, or the gradient that passes on, of shape ${show(gradient.shape)}`,
+    gradient,
+  )
 }
