@@ -11,6 +11,9 @@ import { GradientError, noGradients } from './gradient-error.ts'
 import { recordEntry } from './op.ts'
 import { currentRecorders, type Entry, isRecording, observing } from './recording.ts'
 
+type Residuals<F extends (...args: never[]) => unknown> =
+  ReturnType<F> extends readonly [result: Tensor, residuals: infer R] ? R : undefined
+
 /**
  * A function whose gradient is a rule of your own, in place of that of its operations.
  *
@@ -28,22 +31,22 @@ import { currentRecorders, type Entry, isRecording, observing } from './recordin
  *   list with the gradient of each argument, undefined for one that has none. Gradients are summed over broadcast axes
  * @throws GradientError if `f` uses a tensor from outside that is differentiated
  */
-export function customVjp<A extends readonly unknown[], R = undefined>(
-  f: (...args: A) => Tensor | readonly [result: Tensor, residuals: R],
-  rule: (gradient: Tensor, residuals: NoInfer<R>, ...args: NoInfer<A>) => readonly (Tensor | undefined)[],
-): (...args: A) => Tensor {
+export function customVjp<F extends (...args: never[]) => Tensor | readonly [result: Tensor, residuals: unknown]>(
+  f: F,
+  rule: (gradient: Tensor, residuals: Residuals<F>, ...args: Parameters<F>) => readonly (Tensor | undefined)[],
+): (...args: Parameters<F>) => Tensor {
   checkArguments('customVjp(f, rule)', [is.callback, is.callback], [f, rule])
   const name = f.name || 'customVjp'
   return (...args) => {
     const outside = new Outside(args)
     // its operations are recorded too: a gradient of the gradient passes through the residuals
-    const [computed, residuals] = resultOf<R>(observing(outside, () => f(...args)))
+    const [computed, residuals] = resultOf<Residuals<F>>(observing(outside, () => f(...args)))
     outside.check()
     const result = sameValues(computed)
     if (!isRecording()) return result
     const gradients = (gradient: Tensor) => {
       let all: readonly (Tensor | undefined)[] | undefined
-      return args.map((arg, i) => {
+      return args.map((arg: unknown, i) => {
         if (!(arg instanceof Tensor && isFloating(arg.dtype))) return undefined
         return () => {
           all ??= gradientsOf(name, rule(gradient, residuals, ...args), args.length, gradient)

@@ -16,6 +16,7 @@ import {
   jvp,
   linearize,
   onGradient,
+  stack,
   Tape,
   type TensorFunction,
   valueAndGrad,
@@ -288,6 +289,13 @@ describe('customVjp', () => {
     same(grad((y: Tensor) => times(m, y).sum())(x), m.sum({ axis: 0 }))
     same(grad((y: Tensor) => times(y, y).sum())(x), x.mul(2))
     assert.ok(gradcheck(times, [m, x], { order: 2 }).ok)
+    // each of two samples has a matrix and a row, which broadcasts with it
+    const [p, q] = [stack([m, m.mul(2)]), stack([x, x.square()])]
+    const around = (f: TensorFunction) => grad((u, v) => vmap(f)(u, v).square().sum(), { wrt: [0, 1] })(p, q)
+    const [byP, byQ] = around((u, v) => u.mul(v))
+    const [alsoByP, alsoByQ] = around(times)
+    same(alsoByP, byP)
+    same(alsoByQ, byQ)
   })
 
   it('works inside of vmap, with gradients inside and around, and in checkpoint', () => {

@@ -11,6 +11,12 @@ import { plain } from './plain.ts'
 
 const size = 3
 
+/** Warnings of operations without a rule for batches: give it to `defineOp` as batching. */
+const warned: string[] = []
+process.on('warning', ({ name, message }) => {
+  if (name === 'VmapWarning') warned.push(message)
+})
+
 /** Samples that differ: the values are exchanged along all axes, so that integers stay in their range and bools bools. */
 function samplesLike(x: Tensor): Tensor {
   const data = values(x)
@@ -86,6 +92,12 @@ for (const [name, cases] of Object.entries(operations as Readonly<Record<string,
       })
   })
 }
+
+it('no operation of this package is computed one sample after the other', async () => {
+  // warnings come after the code that caused them
+  await new Promise(resolve => setTimeout(resolve, 0))
+  assert.deepEqual(warned, [])
+})
 
 it('on cpu, by its kernels', () => {
   const fused = [

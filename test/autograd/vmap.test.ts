@@ -167,6 +167,31 @@ describe('gradients and vmap', () => {
     assert.equal(counts[0], counts[1])
   })
 
+  it('a tape around it records whole batches, and one inside of it samples', () => {
+    using around = new Tape()
+    around.watch(a)
+    around.watch(w)
+    const inside: (readonly number[])[][] = []
+    around.run(() =>
+      vmap((x: Tensor) => {
+        using tape = new Tape()
+        tape.watch(x)
+        const y = tape.run(() => x.mul(w).sum())
+        inside.push(tape.entries.map(({ result }) => result.shape))
+        tape.end(y)
+        return y
+      })(a),
+    )
+    assert.deepEqual(inside, [[[3], []]])
+    assert.deepEqual(
+      around.entries.map(({ name, result }) => [name, result.shape]),
+      [
+        ['mul', [2, 3]],
+        ['sum', [2]],
+      ],
+    )
+  })
+
   it('memory is that of the results', () => {
     const run = () => vmap(grad(f))(a, b)
     const before = device.get().memory().buffers
