@@ -229,6 +229,19 @@ export abstract class Module {
     return this
   }
 
+  /**
+   * Casts all parameters to float64, for experiments that need more digits than seven. On `reference` and `cpu`.
+   * @throws DTypeError on a device that does not have float64
+   */
+  double(): this {
+    return castAll(this, 'float64')
+  }
+
+  /** Casts all parameters to float32. */
+  float(): this {
+    return castAll(this, 'float32')
+  }
+
   /** Moves all parameters to a device that is open. */
   async to(name: DeviceName): Promise<this> {
     for (const parameter of this.parameters())
@@ -251,6 +264,11 @@ export abstract class Module {
   [jupyterDisplay](): MimeBundle {
     return mimeBundle(String(this), outlineHtml(String(this)))
   }
+}
+
+function castAll<M extends Module>(module: M, dtype: 'float32' | 'float64'): M {
+  for (const parameter of module.parameters()) if (parameter.dtype !== dtype) parameter.assign(parameter.cast(dtype))
+  return module
 }
 
 function tree(module: Module, name = '', indent = '', printed = new Set<Module>()): string[] {

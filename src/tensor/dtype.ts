@@ -26,7 +26,7 @@ export class DTypeError extends Error {
 export function missingDType(device: string, has: readonly DType[], dtype: DType): DTypeError {
   const elsewhere =
     dtype === 'float64'
-      ? `; float64 is on reference: pass { dtype: 'float64', device: 'reference' }, or work in device.with('reference', () => …)`
+      ? `; float64 is on cpu and on reference: pass { dtype: 'float64', device: 'cpu' }, or work in device.with('cpu', () => …)`
       : ''
   return new DTypeError(`device ${device} has no ${dtype}; it has ${has.join(', ')}${elsewhere}`, dtype)
 }

@@ -67,7 +67,7 @@ export class Tensor implements View {
     this.#storage = storage
   }
 
-  /** Type of the elements: float32, float64 (on `reference` only), int32 or bool. */
+  /** Type of the elements: float32, float64 (not on `gpu`), int32 or bool. */
   get dtype(): DType {
     return this.#storage.dtype
   }

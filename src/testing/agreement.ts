@@ -184,7 +184,8 @@ export function checkLayout(f: CheckedFunction, inputs: readonly Tensor[], optio
 }
 
 /**
- * Checks that value and gradient on a device are those on `reference`, for inputs in float32 with their layout in memory.
+ * Checks that value and gradient on a device are those on `reference`, for inputs with their layout in memory: in float32, and in
+ * float64 if the device has it.
  * @param name name of a device, which is opened if it is not open
  * @throws GradientAssertionError if they differ, DeviceError if the device cannot be opened
  */
@@ -198,7 +199,20 @@ export async function checkDevice(
   checkArguments(call, [is.callback, is.tensors, is.text], [f, inputs, name])
   const { gradients } = settle(call, options, gradientsOption)
   await device.open(name)
-  const memories = await Promise.all(inputs.map(inFloat32))
+  for (const dtype of ['float32', 'float64'] as const)
+    if (device.get(name).dtypes.includes(dtype)) await compareWithReference(f, inputs, name, gradients, dtype)
+}
+
+async function compareWithReference(
+  f: CheckedFunction,
+  inputs: readonly Tensor[],
+  name: DeviceName,
+  gradients: boolean,
+  dtype: 'float32' | 'float64',
+): Promise<void> {
+  const precision = dtype === 'float32' ? float32 : float64
+  const where = dtype === 'float32' ? `on ${name}` : `on ${name}, in float64,`
+  const memories = await Promise.all(inputs.map(x => inType(x, dtype)))
   const advice = `the check runs on ${name} and on reference: pass every other tensor of the function as an input, too`
   // the values to read are fixed when reading begins, so the memory can be freed then
   const compute = (on: DeviceName) =>
@@ -222,12 +236,12 @@ export async function checkDevice(
     ...right.filter((_, n) => isValue(n)).map(largest),
   )
   for (const [n, { what, kind, isExact, reading }] of actual.entries()) {
-    assert(kind === expected[n].kind, () => `on ${name} the ${what} is ${kind}, on reference ${expected[n].kind}`)
+    assert(kind === expected[n].kind, () => `${where} the ${what} is ${kind}, on reference ${expected[n].kind}`)
     compare(
       await reading,
       right[n],
-      isExact ? 0 : allowed(float32, largest(right[n]), madeOf),
-      (i, a, b) => `on ${name} element ${i} of the ${what} is ${a}, on reference ${b}`,
+      isExact ? 0 : allowed(precision, largest(right[n]), madeOf),
+      (i, a, b) => `${where} element ${i} of the ${what} is ${a}, on reference ${b}`,
     )
   }
 }
@@ -261,8 +275,9 @@ function outcomesOf(f: CheckedFunction, inputs: readonly Tensor[], withGradients
   ]
 }
 
-/** The whole memory of a tensor, with floating numbers rounded to float32. */
-async function inFloat32(x: Tensor): Promise<TypedArray> {
+/** The whole memory of a tensor, with floating numbers as float32 or float64. */
+async function inType(x: Tensor, dtype: 'float32' | 'float64'): Promise<TypedArray> {
   const memory = await deviceOf(x).read(memoryOf(x))
-  return isFloating(x.dtype) ? Float32Array.from(memory) : memory
+  if (!isFloating(x.dtype)) return memory
+  return dtype === 'float32' ? Float32Array.from(memory) : Float64Array.from(memory)
 }

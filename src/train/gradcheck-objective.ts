@@ -2,14 +2,14 @@
 // so the first and second derivatives with respect to millions of parameters become a few numbers, and an error in any
 // derivative changes one of these numbers. Parameters with larger gradients move less, so that no parameter hides another.
 
-import { onReference } from '../autograd/gradcheck/gradcheck.ts'
+import { checkedOn, type ExactDevice } from '../autograd/gradcheck/gradcheck.ts'
 import { worstOf } from '../autograd/gradcheck/gradcheck-result.ts'
 import { HOW_VALUES_LEAVE } from '../autograd/gradient-error.ts'
 import { type GradcheckResult, GradientError, gradcheck, type Verdict, vjp } from '../autograd/index.ts'
 import { withParameters } from '../nn/index.ts'
 import { titleOf } from '../nn/parameter-source.ts'
 import { checkArguments } from '../tensor/arguments.ts'
-import { defaultGenerator, fromData, Generator, onesLike, randn, type Tensor, zeros } from '../tensor/index.ts'
+import { defaultGenerator, device, fromData, Generator, onesLike, randn, type Tensor, zeros } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { HostTensor, readBatch, writeBatch } from './batch-tree.ts'
@@ -67,14 +67,15 @@ const SMALL = 1e-3
 
 /**
  * Checks the derivatives of any loss against finite differences, along one random direction for each part of its model, in float64
- * on `reference`. Frozen parameters are checked too. The model is in `eval` mode during the check; its parameters, its modes and the
+ * on `cpu` if that is the current device, else on `reference`. `reference` has the last word: what does not pass on `cpu` is checked
+ * again there. Frozen parameters are checked too. The model is in `eval` mode during the check; its parameters, its modes and the
  * program's random numbers are the same afterwards. A loss that draws random numbers gets the same ones in each evaluation.
  *
  *     const { ok, message } = await gradcheckObjective({ model, loss }, batch)
  *     if (!ok) throw new Error(message)
  *
- * @param batch a batch for `objective.loss`, or a function that makes one with tensors on the current device, which is `reference`
- *   during the check. A few examples are enough: each derivative needs several evaluations of the loss
+ * @param batch a batch for `objective.loss`, or a function that makes one with tensors on the current device, which is the one of the
+ *   check. A few examples are enough: each derivative needs several evaluations of the loss
  * @throws ArgumentError if the loss is not a scalar, GradientError if it depends on no parameter, DeviceError if it depends on a tensor
  *   of another device that is neither a parameter nor in the batch
  */
@@ -95,37 +96,40 @@ export async function gradcheckObjective<Batch>(
   const { position } = defaultGenerator().state
   try {
     model.eval()
-    const result = onReference(() => {
-      const generator = new Generator(seed).fork('gradcheck')
-      const values = read.map(({ data, shape }) =>
-        fromData(Float64Array.from(data), shape).add(randn(shape, { dtype: 'float64', generator }).mul(noise)),
-      )
-      const examples = draw(generator)
-      const lossAt = (...parameters: Tensor[]): Tensor => {
-        defaultGenerator().seek(position)
-        return withParameters(model, parameters, () => lossesOf(objective, examples).total)
-      }
-      const [value, pullback] = vjp(lossAt, ...values)
-      const sizes = pullback(onesLike(value)).map(g => Math.sqrt(g.square().sum().dataSync()[0]))
-      const largest = Math.max(...sizes)
-      const least = largest > 0 ? largest * SMALL : 1
-      const directions = values.map(({ shape }, i) =>
-        randn(shape, { dtype: 'float64', generator }).div(Math.max(sizes[i], least)),
-      )
-      const loss = (...steps: Tensor[]): Tensor =>
-        lossAt(...values.map((value, i) => value.add(directions[i].mul(steps[parts.indexOf(partOf(named[i][0]))]))))
-      const found = gradcheck(
-        loss,
-        parts.map(() => zeros([], { dtype: 'float64' })),
-        { order },
-      )
-      if (found.ok && largest === 0)
-        throw new GradientError(
-          `gradcheckObjective: the loss depends on no parameter of ${titleOf(model)}. Compute all of it inside objective.loss, by tensor operations. ${HOW_VALUES_LEAVE}`,
-          value,
+    const run = (on: ExactDevice) =>
+      checkedOn(on, () => {
+        const generator = new Generator(seed).fork('gradcheck')
+        const values = read.map(({ data, shape }) =>
+          fromData(Float64Array.from(data), shape).add(randn(shape, { dtype: 'float64', generator }).mul(noise)),
         )
-      return found
-    })
+        const examples = draw(generator)
+        const lossAt = (...parameters: Tensor[]): Tensor => {
+          defaultGenerator().seek(position)
+          return withParameters(model, parameters, () => lossesOf(objective, examples).total)
+        }
+        const [value, pullback] = vjp(lossAt, ...values)
+        const sizes = pullback(onesLike(value)).map(g => Math.sqrt(g.square().sum().dataSync()[0]))
+        const largest = Math.max(...sizes)
+        const least = largest > 0 ? largest * SMALL : 1
+        const directions = values.map(({ shape }, i) =>
+          randn(shape, { dtype: 'float64', generator }).div(Math.max(sizes[i], least)),
+        )
+        const loss = (...steps: Tensor[]): Tensor =>
+          lossAt(...values.map((value, i) => value.add(directions[i].mul(steps[parts.indexOf(partOf(named[i][0]))]))))
+        const found = gradcheck(
+          loss,
+          parts.map(() => zeros([], { dtype: 'float64' })),
+          { order, device: on },
+        )
+        if (found.ok && largest === 0)
+          throw new GradientError(
+            `gradcheckObjective: the loss depends on no parameter of ${titleOf(model)}. Compute all of it inside objective.loss, by tensor operations. ${HOW_VALUES_LEAVE}`,
+            value,
+          )
+        return found
+      })
+    const fast = device.get().name === 'cpu' ? run('cpu') : undefined
+    const result = fast?.ok ? fast : run('reference')
     const sizeOf = (part: string) =>
       named.reduce((sum, [name, { size }]) => (partOf(name) === part ? sum + size : sum), 0)
     return conclude(

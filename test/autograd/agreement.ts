@@ -28,7 +28,7 @@ const agreement = <A extends readonly unknown[]>(
 
 const ofOperations = Object.entries<OperationCases>(operations).flatMap(([name, cases]) =>
   Object.entries(cases)
-    // float64 is of the reference alone
+    // gpu does not have float64
     .filter(([, { result }]) => result !== 'float64')
     .map(([says, { f, samples, order }]) => agreement(`${name}: ${says}`, f, samples, { gradients: order > 0 })),
 )

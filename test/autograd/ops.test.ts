@@ -49,7 +49,6 @@ for (const { name, cases, refuses } of records) {
         expression: `operations.${name}['${says}'].f`,
         samples: call.samples,
         order: call.order,
-        devices: call.result === 'float64' ? [] : ['cpu'],
         errors: says === cases[0].says ? refuses : [],
         from: 'cocagrad/testing',
         ...runs(5),

@@ -180,6 +180,22 @@ for (const dtype of ['int32', 'bool'] as const)
     assert.deepEqual(numbersOf(module), before)
   })
 
+test('double and float cast all parameters, and nothing that is cast is changed by rounding but once', () => {
+  const model = new Linear(3, 2)
+  const before = model.parameters().map(values)
+  assert.equal(model.double(), model)
+  assert.deepEqual(
+    model.parameters().map(({ dtype }) => dtype),
+    ['float64', 'float64'],
+  )
+  assert.deepEqual(model.parameters().map(values), before)
+  const x = tensor([[0.1, 0.2, 0.3]], { dtype: 'float64' })
+  assert.equal(model.forward(x).dtype, 'float64')
+  model.parameters()[1].assign(tensor([0.1, 0.2], { dtype: 'float64' }))
+  model.float()
+  assert.deepEqual(values(model.parameters()[1]), [Math.fround(0.1), Math.fround(0.2)])
+})
+
 test('a module keeps float64 values', () => {
   const module = new Tower()
   const state = new Map([...module.stateDict()].map(([name, value]) => [name, value.cast('float64').add(0.1)]))

@@ -173,14 +173,6 @@ describe('tensor', () => {
     ],
     ['tensor([1], { requires_grad: true })', () => tensor([1], { requires_grad: true }), 'OptionsError', 'grad(f)(x)'],
     [
-      'float64 on cpu',
-      () => tensor([1], { dtype: 'float64', device: 'cpu' }),
-      'DTypeError',
-      'device cpu has no float64; it has float32, int32, bool',
-      "{ dtype: 'float64', device: 'reference' }",
-      "device.with('reference'",
-    ],
-    [
       'fromData([1, 2], [2])',
       () => fromData([1, 2], [2]),
       'ArgumentError',

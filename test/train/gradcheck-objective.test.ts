@@ -4,7 +4,16 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { defineOp, dropout, GradientError } from '../../src/autograd/index.ts'
 import { Dropout, Linear, Module } from '../../src/nn/index.ts'
-import { defaultGenerator, device, type Generator, randn, seed, type Tensor, tensor } from '../../src/tensor/index.ts'
+import {
+  defaultGenerator,
+  device,
+  type Generator,
+  randn,
+  seed,
+  type Tensor,
+  tensor,
+  zeros,
+} from '../../src/tensor/index.ts'
 import { gradcheckObjective, type Objective } from '../../src/train/index.ts'
 
 class Perceptron extends Module {
@@ -140,7 +149,20 @@ describe('gradcheckObjective', () => {
       return { x: numbers([4, 3]), y: numbers([4, 1]) }
     }
     assert.ok((await gradcheckObjective(objective, draw, { seed: 3 })).ok)
-    assert.deepEqual(devices, ['reference'])
+    assert.deepEqual(devices, ['cpu'])
+  })
+
+  it('what does not pass on cpu is checked again on reference', async () => {
+    const { model } = problem()
+    const devices: string[] = []
+    const objective = { model, loss: ({ x }: Pairs) => twice(model.forward(x)).square().mean() }
+    const draw = (): Pairs => {
+      devices.push(device.current)
+      return { x: randn([4, 3], { dtype: 'float64' }), y: zeros([1]) }
+    }
+    const { verdict } = await gradcheckObjective(objective, draw)
+    assert.equal(verdict, 'mismatch')
+    assert.deepEqual(devices, ['cpu', 'reference'])
   })
 
   it('without noise, derivatives are checked at the present parameters', async () => {

@@ -70,12 +70,13 @@ export class GradcheckFindings {
   #unstable: Order | undefined
   readonly #parts: GradcheckPart[] = []
 
-  constructor(inputs: readonly Tensor[]) {
+  /** @param where device of the check */
+  constructor(inputs: readonly Tensor[], where: string) {
     this.#inputs = inputs
     this.#floating = inputs.flatMap((x, i) => (isFloating(x.dtype) ? [i] : []))
     this.#notes = this.#floating.flatMap(i => {
       const { dtype, device: on } = inputs[i]
-      return dtype === 'float64' ? [] : [`input ${i} is ${dtype} on ${on}: it was checked as float64 on reference`]
+      return dtype === 'float64' ? [] : [`input ${i} is ${dtype} on ${on}: it was checked as float64 on ${where}`]
     })
   }
 

@@ -1,5 +1,4 @@
-// Compares the gradients of the tape with finite differences, in float64 on the reference device. The result says where they
-// differ and by how much, and whether the gradient is wrong or cannot be checked there.
+// Compares the gradients of the tape with finite differences, in float64. The result says where they differ and by how much, and whether the gradient is wrong or cannot be checked there.
 
 import { checkArguments } from '../../tensor/arguments.ts'
 import { given, isPromise } from '../../tensor/given.ts'
@@ -35,6 +34,8 @@ export interface GradcheckOptions {
   readonly rtol?: number
   /** seed of the random weights and directions; default 0 */
   readonly seed?: number
+  /** where f runs, in float64: reference (default), which defines every operation, or cpu, which is faster for large functions */
+  readonly device?: 'reference' | 'cpu'
 }
 const gradcheckOptions = {
   order: 1,
@@ -44,6 +45,7 @@ const gradcheckOptions = {
   atol: 1e-7,
   rtol: 1e-5,
   seed: 0,
+  device: is.choice('reference', 'cpu'),
 } satisfies Settings<GradcheckOptions>
 
 type Checks = Settled<GradcheckOptions, typeof gradcheckOptions>
@@ -59,12 +61,18 @@ export function advising<T>(advice: string, check: () => T): T {
   }
 }
 
-/** Runs a check with `reference` as the device of new tensors, and frees what it made. */
-export const onReference = <T>(check: () => T): T =>
+/** A device that has float64 and whose values are read synchronously. */
+export type ExactDevice = 'reference' | 'cpu'
+
+/** Runs a check with this device as the one of new tensors, and frees what it made. */
+export const checkedOn = <T>(on: ExactDevice, check: () => T): T =>
   advising(
-    "the check runs on reference: create every other tensor of the function there, in device.with('reference', …), or pass it as an input",
-    () => device.with('reference', () => scope(check, 'a check of gradients')),
+    `the check runs on ${on}: create every other tensor of the function there, in device.with('${on}', …), or pass it as an input`,
+    () => device.with(on, () => scope(check, 'a check of gradients')),
   )
+
+/** The same with `reference`. */
+export const onReference = <T>(check: () => T): T => checkedOn('reference', check)
 
 /** The results of a function: one, or a list of them. @throws TypeError for anything else */
 export function resultsOf(result: unknown): readonly Tensor[] {
@@ -74,10 +82,10 @@ export function resultsOf(result: unknown): readonly Tensor[] {
   throw new TypeError(`the function to check must return a tensor or a list of tensors, not ${found}`)
 }
 
-/** An input as float64 on `reference`; integers and booleans keep their dtype. */
-export function exact(x: Tensor): Tensor {
+/** An input as float64 on the device of the check; integers and booleans keep their dtype. */
+function exact(x: Tensor): Tensor {
   const data = x.dataSync()
-  const on = device.get('reference')
+  const on = device.get()
   return isFloating(x.dtype) ? fromData(Float64Array.from(data), x.shape, on) : fromData(data, x.shape, on, x.dtype)
 }
 
@@ -87,14 +95,14 @@ const weights = (n: number, generator: Generator): Float64Array =>
     ? Float64Array.of(1)
     : Float64Array.from({ length: n }, () => (generator.integer(2) === 0 ? -1 : 1) * (0.5 + generator.uniform()))
 
-const vector = (data: Float64Array): Tensor => fromData(data, [data.length], device.get('reference'))
+const vector = (data: Float64Array): Tensor => fromData(data, [data.length])
 const asVector = (x: Tensor): Tensor => x.reshape([x.size])
 const numbers = (x: Tensor): Float64Array => Float64Array.from(x.dataSync())
 const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, x, i) => sum + x * b[i], 0)
 
 /**
- * Compares derivatives computed by the tape with five-point differences. Inputs are converted to float64 on `reference`, where
- * `f` creates its new tensors too. A derivative that disagrees is compared again at shorter and longer steps, so that the
+ * Compares derivatives computed by the tape with five-point differences. Inputs are converted to float64 on `reference`, or on the
+ * device that is given, where `f` creates its new tensors too. A derivative that disagrees is compared again at shorter and longer steps, so that the
  * verdict says whether the gradient is wrong, does not exist (at a kink the slopes of the two sides differ), or cannot be
  * distinguished from rounding.
  * @param inputs floating inputs are checked, the others are passed on; on `reference` or `cpu`, which are read synchronously
@@ -105,15 +113,15 @@ export function gradcheck(f: CheckedFunction, inputs: readonly Tensor[], options
   const call = 'gradcheck(f, inputs, options)'
   checkArguments(call, [is.callback, is.tensors, is.options], [f, inputs, options])
   const checks = checkOptions(settle(call, options, gradcheckOptions))
-  const { order, mode, seed } = checks
+  const { order, mode, seed, device: on } = checks
   if (!inputs.some(x => isFloating(x.dtype)))
     throw new TypeError(
       `gradcheck: at least one input must be float32 or float64, not ${inputs.map(x => x.dtype).join(', ')}`,
     )
-  return onReference(() => {
+  return checkedOn(on, () => {
     const all = inputs.map(exact)
     const floats = all.filter(x => isFloating(x.dtype))
-    const check = new GradcheckFindings(inputs)
+    const check = new GradcheckFindings(inputs, on)
     // f as a vector of numbers that depends on the floating inputs only
     let level: TensorFunction = (...changed) => {
       const parts = resultsOf(f(...all.map(x => changed[floats.indexOf(x)] ?? x)))

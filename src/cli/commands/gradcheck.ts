@@ -19,7 +19,7 @@ interface GradcheckFlags {
 
 export function addGradcheck(program: Command): void {
   const command = seedOption(program.command('gradcheck'))
-    .description('Compare gradients with finite differences, in float64 on reference.')
+    .description('Compare gradients with finite differences, in float64.')
     .option('--op <name>', 'only this operation; may be repeated', collect)
     .option('--model <config>', "the loss of a model: a preset, or a JSON file with a model's settings or a run's")
     .addOption(familyOption('with --model: the family of the preset or the settings (default: coca)'))

@@ -4,13 +4,13 @@
 
 import { DeviceError } from '../device.ts'
 import { askNode } from '../host.ts'
-import { type BlasLibrary, bindSgemm, type Koffi, loadKoffi, type Sgemm } from './sgemm.ts'
+import { type BlasLibrary, bindProducts, type Koffi, loadKoffi, type Products } from './gemm.ts'
 
 export interface Blas {
   readonly found: BlasLibrary
   /** description: its name and path */
   readonly name: string
-  readonly sgemm: Sgemm
+  readonly products: Products
 }
 
 /** Names to try, the fastest first. The reference BLAS is not among them: it is slower than the device's own products. */
@@ -45,11 +45,17 @@ const firstLine = (error: unknown): string => (error instanceof Error ? error.me
 
 /**
  * Tests a library with small products of every kind, with gaps between their rows.
- * @param memory the memory that sgemm is bound to; it is written to
+ * @param memory the memory that the products are bound to; it is written to
  * @throws DeviceError if one is wrong: the library's integers may have 64 bits, or it is not a BLAS
  */
-export function checkProducts(sgemm: Sgemm, memory: WebAssembly.Memory): void {
-  const numbers = new Float32Array(memory.buffer)
+export function checkProducts(products: Products, memory: WebAssembly.Memory): void {
+  for (const name of ['sgemm', 'dgemm'] as const) checkProduct(name, products, memory)
+}
+
+function checkProduct(name: keyof Products, products: Products, memory: WebAssembly.Memory): void {
+  const multiply = products[name]
+  const numbers = name === 'sgemm' ? new Float32Array(memory.buffer) : new Float64Array(memory.buffer)
+  const bytes = numbers.BYTES_PER_ELEMENT
   const [m, k, n, step] = [2, 3, 4, 5]
   const [a, b, c] = [0, 32, 64]
   const place = (transposes: number, row: number, column: number) =>
@@ -66,7 +72,7 @@ export function checkProducts(sgemm: Sgemm, memory: WebAssembly.Memory): void {
       for (let i = 0; i < m; i++) numbers[a + place(transposesA, i, p)] = left(i, p)
       for (let j = 0; j < n; j++) numbers[b + place(transposesB, p, j)] = right(p, j)
     }
-    sgemm(transposesA, transposesB, m, n, k, 4 * a, step, 4 * b, step, 4 * c, step)
+    multiply(transposesA, transposesB, m, n, k, bytes * a, step, bytes * b, step, bytes * c, step)
     for (let i = 0; i < m; i++)
       for (let j = 0; j < n; j++) {
         let sum = 0
@@ -74,7 +80,7 @@ export function checkProducts(sgemm: Sgemm, memory: WebAssembly.Memory): void {
         const found = numbers[c + place(0, i, j)]
         if (found !== sum)
           throw new DeviceError(
-            `its cblas_sgemm computes ${found}, but the product is ${sum}; use a BLAS with 32-bit integers (LP64)`,
+            `its cblas_${name} computes ${found}, but the product is ${sum}; use a BLAS with 32-bit integers (LP64)`,
             'cpu',
           )
       }
@@ -106,8 +112,8 @@ export function openBlas(choice: string | undefined, memory: WebAssembly.Memory)
     try {
       const found = { koffi: file, library }
       const apart = new WebAssembly.Memory({ initial: 1 })
-      checkProducts(bindSgemm(found, apart), apart)
-      return { found, name: configure(koffi, library), sgemm: bindSgemm(found, memory) }
+      checkProducts(bindProducts(found, apart), apart)
+      return { found, name: configure(koffi, library), products: bindProducts(found, memory) }
     } catch (error) {
       const reason = firstLine(error)
       if (error instanceof DeviceError) refused ??= `${library} cannot be used: ${reason}`

@@ -37,6 +37,7 @@ export class Heap {
   readonly memory: WebAssembly.Memory
   /** The whole memory as elements; replaced after every growth. */
   f32!: Float32Array
+  f64!: Float64Array
   i32!: Int32Array
   u8!: Uint8Array
   bytes = 0
@@ -194,6 +195,7 @@ export class Heap {
   #refresh(): void {
     const { buffer } = this.memory
     this.f32 = new Float32Array(buffer)
+    this.f64 = new Float64Array(buffer)
     this.i32 = new Int32Array(buffer)
     this.u8 = new Uint8Array(buffer)
   }

@@ -4,7 +4,7 @@
 
 import type { Device, Kernels } from '../device.ts'
 import { type CpuOptions, DeviceError, type DeviceReport } from '../device.ts'
-import type { TypedArray } from '../dtype.ts'
+import { bytesPerElement, dtypes, type TypedArray } from '../dtype.ts'
 import { given } from '../given.ts'
 import { askNode, environment } from '../host.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
@@ -15,7 +15,7 @@ import { type Block, Heap } from './heap.ts'
 import { cpuKernels } from './kernels.ts'
 import { relaxedModule, simdModule } from './module.ts'
 import { availableThreads, KernelThreads, withoutThreads } from './threads.ts'
-import { cpuDTypes, noFloat64, Workspace } from './workspace.ts'
+import { Workspace } from './workspace.ts'
 
 /** The cpu device, with a description of what it runs on. */
 export interface CpuDevice extends Device {
@@ -138,7 +138,7 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
   const instance = new WebAssembly.Instance(module, {
     env: { memory },
     math: Math as unknown as WebAssembly.ModuleImports,
-    blas: { sgemm: found ? found.sgemm : () => {} },
+    blas: found ? { ...found.products } : { sgemm() {}, dgemm() {} },
   })
   const code = instance.exports as unknown as CpuModule
   code.useBlas(found !== undefined)
@@ -152,7 +152,7 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
 
   const device: CpuDevice & { kernels: Kernels } = {
     name: 'cpu',
-    dtypes: cpuDTypes,
+    dtypes,
     kernels: undefined as never,
     instructions: chosen.instructions,
     isDeterministic,
@@ -171,7 +171,6 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
     },
 
     upload(data) {
-      if (data instanceof Float64Array) throw noFloat64()
       const block = heap.take(data.byteLength)
       heap.u8.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), block.pointer)
       return block
@@ -193,8 +192,8 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
     const size = sizeOf(x.shape)
     const { dtype } = x.storage
     const pointer = size === 0 || isContiguous(x.shape, x.strides) ? workspace.address(x) : workspace.dense(x)
-    const from = dtype === 'float32' ? heap.f32 : dtype === 'int32' ? heap.i32 : heap.u8
-    const first = dtype === 'bool' ? pointer : pointer / 4
+    const from = { float32: heap.f32, float64: heap.f64, int32: heap.i32, bool: heap.u8 }[dtype]
+    const first = pointer / bytesPerElement(dtype)
     const values = from.slice(first, first + size)
     workspace.done()
     return values

@@ -2,8 +2,9 @@
 // kernel.
 
 import type { Kernels } from '../device.ts'
-import { bytesPerElement, type DType, promote, promoteScalar } from '../dtype.ts'
+import { bytesPerElement, promote, promoteScalar } from '../dtype.ts'
 import type { Operand } from '../primitives.ts'
+import { unaryLoops } from '../reference/kernels.ts'
 import { broadcastShapes, contiguousStrides, type Shape, sameShape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { type Laid, scalar } from './axes.ts'
@@ -11,7 +12,7 @@ import { binaries, comparisons } from './exports.ts'
 import { fusedKernels } from './fused.ts'
 import { matmul } from './matmul.ts'
 import { argmax, reduce } from './reduce.ts'
-import { grains, type Placed, type Workspace } from './workspace.ts'
+import { bitsOf, grains, type Placed, suffix, type Workspace } from './workspace.ts'
 
 const shapeOf = (x: Operand): Shape => (typeof x === 'number' ? scalar.shape : x.shape)
 
@@ -22,7 +23,7 @@ function commonShape(name: string, x: Operand, y: Operand): Shape {
 }
 
 /** The type in which operands are compared: the wider one; a number takes the type of its tensor; int32 for bool. */
-function comparisonType(x: Operand, y: Operand): DType {
+function comparisonType(x: Operand, y: Operand): keyof typeof suffix {
   const meets =
     typeof x === 'number'
       ? promoteScalar((y as Tensor).dtype, x)
@@ -43,7 +44,7 @@ export function cpuKernels(workspace: Workspace): Kernels {
 
   /** out = kernel(id, x, y) over a broadcast shape */
   const combine = (
-    kernel: 'binary_f32' | 'binary_i32' | 'binary_bool' | 'compare_f32' | 'compare_i32',
+    kernel: `binary_${'f32' | 'f64' | 'i32' | 'bool'}` | `compare_${'f32' | 'f64' | 'i32'}`,
     id: number,
     out: number,
     step: number,
@@ -65,10 +66,14 @@ export function cpuKernels(workspace: Workspace): Kernels {
         // operands that are not contiguous are copied to the result, and computed in place
         const inOrder = x.isContiguous
         if (!inOrder) workspace.copyDense(out, x)
+        const from = inOrder ? workspace.address(x) : out
+        if (x.dtype === 'float64') {
+          const { f64 } = workspace.heap
+          return unaryLoops[name](f64, out / 8, f64, from / 8, 1, size)
+        }
         // only these are used for integers
         const kernel =
           x.dtype === 'float32' ? (`${name}_f32` as const) : (`${name as 'neg' | 'abs' | 'sign'}_i32` as const)
-        const from = inOrder ? workspace.address(x) : out
         threads.share(
           size,
           grains.compute,
@@ -81,7 +86,7 @@ export function cpuKernels(workspace: Workspace): Kernels {
       const shape = commonShape(name, x, y)
       const square = name === 'pow' && y === 2
       return workspace.tensor(dtype, shape, out => {
-        const kernel = dtype === 'float32' ? 'binary_f32' : dtype === 'int32' ? 'binary_i32' : 'binary_bool'
+        const kernel = `binary_${dtype === 'bool' ? dtype : suffix[dtype]}` as const
         const bytes = bytesPerElement(dtype)
         const a = workspace.place(x, dtype, 1)
         const b = square ? a : workspace.place(y, dtype, 2)
@@ -93,13 +98,14 @@ export function cpuKernels(workspace: Workspace): Kernels {
       const shape = commonShape(name, x, y)
       const dtype = comparisonType(x, y)
       return workspace.tensor('bool', shape, out => {
-        const kernel = dtype === 'float32' ? 'compare_f32' : 'compare_i32'
+        const kernel = `compare_${suffix[dtype]}` as const
+        const bytes = bytesPerElement(dtype)
         const a = workspace.place(x, dtype, 1)
         const b = workspace.place(y, dtype, 2)
         // x < y is y > x
-        if (name === 'less') combine(kernel, comparisons.greater, out, 1, shape, b, a, 4)
-        else if (name === 'lessEqual') combine(kernel, comparisons.greaterEqual, out, 1, shape, b, a, 4)
-        else combine(kernel, comparisons[name], out, 1, shape, a, b, 4)
+        if (name === 'less') combine(kernel, comparisons.greater, out, 1, shape, b, a, bytes)
+        else if (name === 'lessEqual') combine(kernel, comparisons.greaterEqual, out, 1, shape, b, a, bytes)
+        else combine(kernel, comparisons[name], out, 1, shape, a, b, bytes)
       })
     },
 
@@ -107,7 +113,7 @@ export function cpuKernels(workspace: Workspace): Kernels {
       const shape = broadcastShapes('where', condition.shape, shapeOf(x), shapeOf(y))
       return workspace.tensor(dtype, shape, out => {
         const bytes = bytesPerElement(dtype)
-        const kernel = bytes === 4 ? 'where_32' : 'where_8'
+        const kernel = `where_${bitsOf(dtype)}` as const
         const c = workspace.place(condition, 'bool', 0)
         const a = workspace.place(x, dtype, 1)
         const b = workspace.place(y, dtype, 2)
@@ -152,7 +158,7 @@ export function cpuKernels(workspace: Workspace): Kernels {
       workspace.checkIndices('gather', indices, x.shape[axis])
       return workspace.tensor(x.dtype, indices.shape, out => {
         const bytes = bytesPerElement(x.dtype)
-        const kernel = bytes === 4 ? 'gather_32' : 'gather_8'
+        const kernel = `gather_${bitsOf(x.dtype)}` as const
         const [from, ids] = [workspace.address(x), workspace.address(indices)]
         const step = x.strides[axis] * bytes
         axes.join(indices.shape, stillAlong(axis, indices.shape, x.strides), bytes, indices, 4)
@@ -169,12 +175,13 @@ export function cpuKernels(workspace: Workspace): Kernels {
       return workspace.tensor(dtype, shape, (out, size) => {
         workspace.fill(out, 0, size, dtype)
         if (updates.size === 0) return
-        const kernel = dtype === 'float32' ? code.scatter_f32 : code.scatter_i32
+        const bytes = bytesPerElement(dtype)
+        const kernel = code[`scatter_${suffix[dtype as keyof typeof suffix]}`]
         const strides = contiguousStrides(shape)
-        const step = strides[axis] * 4
+        const step = strides[axis] * bytes
         const from = workspace.place(updates, dtype, 1)
         const ids = workspace.address(indices)
-        axes.join(updates.shape, stillAlong(axis, updates.shape, strides), 4, from, 4, indices, 4)
+        axes.join(updates.shape, stillAlong(axis, updates.shape, strides), bytes, from, bytes, indices, 4)
         const { n2, n1, n0, x2, x1, x0, y2, y1, y0, z2, z1, z0 } = axes
         axes.each(3, (a, b, c) => {
           const [to, source, id] = [out + a, from.pointer + b, ids + c]
@@ -190,7 +197,7 @@ export function cpuKernels(workspace: Workspace): Kernels {
         const strides = contiguousStrides(shape)
         const first = padding.reduce((sum, [before], i) => sum + before * strides[i], 0)
         workspace.fill(out, value, size, x.dtype)
-        workspace.copy(x.shape, out + first * bytes, strides, workspace.address(x), x.strides, bytes)
+        workspace.copy(x.shape, out + first * bytes, strides, workspace.address(x), x.strides, x.dtype)
       })
     },
 
@@ -203,7 +210,7 @@ export function cpuKernels(workspace: Workspace): Kernels {
         const strides = contiguousStrides(shape)
         let to = out
         for (const x of xs) {
-          workspace.copy(x.shape, to, strides, workspace.address(x), x.strides, bytes)
+          workspace.copy(x.shape, to, strides, workspace.address(x), x.strides, dtype)
           to += x.shape[axis] * strides[axis] * bytes
         }
       })

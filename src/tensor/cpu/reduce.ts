@@ -1,12 +1,12 @@
 // Reductions over any axes, as a few passes over contiguous memory. After joining, the axes alternate between kept and
 // reduced ones, and each reduced group is either innermost (rows) or has other axes inside of it (columns).
 
-import type { DType } from '../dtype.ts'
+import { bytesPerElement, type DType } from '../dtype.ts'
 import type { ReductionName } from '../primitives.ts'
 import { contiguousStrides, isContiguous, reducedShape, type Shape, sizeOf } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { reductions } from './exports.ts'
-import { grains, type Placed, type Workspace } from './workspace.ts'
+import { grains, type Placed, suffix, type Workspace } from './workspace.ts'
 
 /** Axes from the largest stride to the smallest: their order in memory. */
 const memoryOrder = (x: Tensor): number[] =>
@@ -19,7 +19,7 @@ const memoryOrder = (x: Tensor): number[] =>
 function reduceDense(
   workspace: Workspace,
   name: ReductionName,
-  dtype: DType,
+  dtype: Exclude<DType, 'bool'>,
   out: number,
   x: number,
   shape: Shape,
@@ -33,32 +33,32 @@ function reduceDense(
     if (isReduced[axis] === (groups.length % 2 === 0)) groups[groups.length - 1] *= n
     else groups.push(n)
   })
-  const [rows, columns] =
-    dtype === 'float32' ? (['rows_f32', 'columns_f32'] as const) : (['rows_i32', 'columns_i32'] as const)
+  const [rows, columns] = [`rows_${suffix[dtype]}`, `columns_${suffix[dtype]}`] as const
+  const bytes = bytesPerElement(dtype)
   const id = reductions[name]
   let from = x
-  if (groups.length === 1) workspace.copy([groups[0]], out, [1], from, [1], 4)
+  if (groups.length === 1) workspace.copy([groups[0]], out, [1], from, [1], dtype)
   while (groups.length > 1) {
     const inner = groups.length % 2 === 1 ? groups.pop()! : 1
     const n = groups.pop()!
     const outer = sizeOf(groups)
-    const to = groups.length === 1 ? out : workspace.passing(outer * inner * 4)
+    const to = groups.length === 1 ? out : workspace.passing(outer * inner * bytes)
     const grain = grains.move / n
     const source = from
     if (inner === 1)
       threads.share(outer, grain, ({ code }, first, last) =>
-        code[rows](id, to + 4 * first, source + 4 * first * n, last - first, n),
+        code[rows](id, to + bytes * first, source + bytes * first * n, last - first, n),
       )
     else if (outer > 1)
       threads.share(outer, grain / inner, ({ code, scratch }, first, last) =>
         code[columns](
           id,
-          to + 4 * first * inner,
-          source + 4 * first * n * inner,
+          to + bytes * first * inner,
+          source + bytes * first * n * inner,
           last - first,
           n,
           inner,
-          4 * inner,
+          bytes * inner,
           scratch,
         ),
       )
@@ -67,7 +67,7 @@ function reduceDense(
         inner,
         grain,
         ({ code, scratch }, first, last) =>
-          code[columns](id, to + 4 * first, source + 4 * first, 1, n, last - first, 4 * inner, scratch),
+          code[columns](id, to + bytes * first, source + bytes * first, 1, n, last - first, bytes * inner, scratch),
         16,
       )
     groups[groups.length - 1] *= inner
@@ -103,7 +103,7 @@ export function reduce(workspace: Workspace, name: ReductionName, x: Tensor, axe
       )
     }
     // axes in another order but without gaps: reduced in the order of memory, then transposed
-    const passing = workspace.passing(size * 4)
+    const passing = workspace.passing(size * bytesPerElement(dtype))
     const left = order.map(axis => shape[axis])
     reduceDense(
       workspace,
@@ -116,11 +116,11 @@ export function reduce(workspace: Workspace, name: ReductionName, x: Tensor, axe
     )
     const steps = contiguousStrides(left)
     const strides = shape.map((_, axis) => steps[order.indexOf(axis)])
-    workspace.copy(shape, out, contiguousStrides(shape), passing, strides, 4)
+    workspace.copy(shape, out, contiguousStrides(shape), passing, strides, dtype)
   })
 }
 
-/** Contiguous elements of four bytes. */
+/** Contiguous elements. */
 function dense(workspace: Workspace, x: Tensor, dtype: DType): { pointer: number } {
   return x.dtype === dtype ? { pointer: workspace.dense(x) } : (workspace.place(x, dtype, 1) satisfies Placed)
 }
@@ -132,7 +132,12 @@ export function argmax(workspace: Workspace, x: Tensor, axis: number): Tensor {
     if (n === 0) return workspace.fill(out, 0, size, 'int32')
     const dtype = x.dtype === 'bool' ? 'int32' : x.dtype
     const { pointer } = dense(workspace, x, dtype)
-    const kernel = dtype === 'float32' ? workspace.code.argmax_f32 : workspace.code.argmax_i32
-    kernel(out, pointer, sizeOf(x.shape.slice(0, axis)), n, sizeOf(x.shape.slice(axis + 1)))
+    workspace.code[`argmax_${suffix[dtype]}`](
+      out,
+      pointer,
+      sizeOf(x.shape.slice(0, axis)),
+      n,
+      sizeOf(x.shape.slice(axis + 1)),
+    )
   })
 }

@@ -8,10 +8,10 @@
 import { DeviceError } from '../device.ts'
 import { askNode } from '../host.ts'
 import type { CpuModule } from './exports.ts'
+import type { BlasLibrary } from './gemm.ts'
 import type { Heap } from './heap.ts'
 import { mailbox } from './mailbox.ts'
 import { threadProgram } from './module.ts'
-import type { BlasLibrary } from './sgemm.ts'
 import type { ThreadSettings } from './worker.ts'
 
 /** One thread: its kernels, and its own temporary memory. */

@@ -3,8 +3,8 @@
 // time.
 
 import { askNode } from '../host.ts'
+import { type BlasLibrary, bindProducts } from './gemm.ts'
 import { mailbox } from './mailbox.ts'
-import { type BlasLibrary, bindSgemm } from './sgemm.ts'
 
 export interface ThreadSettings {
   readonly module: WebAssembly.Module
@@ -20,11 +20,10 @@ const PATIENCE = 100_000
 function serve({ module, memory, address, blas }: ThreadSettings, whenReady: () => void): void {
   const words = new Int32Array(memory.buffer, address, mailbox.queue / 4)
   const queue = new Float64Array(memory.buffer, address + mailbox.queue, mailbox.capacity)
-  const sgemm = blas ? bindSgemm(blas, memory) : () => {}
   const { exports } = new WebAssembly.Instance(module, {
     env: { memory },
     math: Math as unknown as WebAssembly.ModuleImports,
-    blas: { sgemm },
+    blas: blas ? { ...bindProducts(blas, memory) } : { sgemm() {}, dgemm() {} },
   })
   const kernels = Object.values(exports) as ((...numbers: number[]) => number)[]
   ;(exports.useBlas as (has: number) => void)(blas ? 1 : 0)

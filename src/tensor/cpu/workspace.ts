@@ -3,7 +3,7 @@
 
 import type { Device } from '../device.ts'
 import { DeviceError } from '../device.ts'
-import { bytesPerElement, type DType, type DTypeError, missingDType } from '../dtype.ts'
+import { bytesPerElement, type DType } from '../dtype.ts'
 import type { Operand } from '../primitives.ts'
 import { checkElements, contiguousStrides, IndexError, isContiguous, type Shape, sizeOf } from '../shape.ts'
 import { Storage, type View } from '../storage.ts'
@@ -19,16 +19,25 @@ import type { KernelThreads } from './threads.ts'
  */
 export const grains = { move: 16384, compute: 4096 } as const
 
+/** The kernels that convert elements. */
+type Conversion = {
+  [Name in keyof CpuModule]: Name extends `${string}_to_${string}` ? Name : never
+}[keyof CpuModule]
+
+const sourceName = (dtype: DType): string => (dtype === 'bool' ? dtype : suffix[dtype])
+
 /** An operand in linear memory. */
 export interface Placed extends Laid {
   readonly pointer: number
 }
 
+/** The types of elements, in the names of kernels that compute with them. */
+export const suffix = { float32: 'f32', float64: 'f64', int32: 'i32' } as const
+
+/** The sizes of elements in bits, in the names of kernels that only move them. */
+export const bitsOf = (dtype: DType): 64 | 32 | 8 => (dtype === 'float64' ? 64 : dtype === 'bool' ? 8 : 32)
+
 /** The operands and results of kernels on this device. */
-export const cpuDTypes = ['float32', 'int32', 'bool'] as const
-
-export const noFloat64 = (): DTypeError => missingDType('cpu', cpuDTypes, 'float64')
-
 export class Workspace {
   readonly heap: Heap
   readonly code: CpuModule
@@ -53,7 +62,7 @@ export class Workspace {
     if (storage.device !== this.#device)
       throw new DeviceError(`cpu: this tensor is on ${storage.device.name}; move it with toDevice(x, 'cpu')`, 'cpu')
     const { pointer } = storage.handle as Block
-    return pointer + offset * (storage.dtype === 'bool' ? 1 : 4)
+    return pointer + offset * bytesPerElement(storage.dtype)
   }
 
   /** An operand as `dtype`: a number is written to memory (there are four places), a tensor of another dtype is converted. */
@@ -73,6 +82,7 @@ export class Workspace {
 
   #write(pointer: number, value: number, dtype: DType): void {
     if (dtype === 'float32') this.heap.f32[pointer / 4] = value
+    else if (dtype === 'float64') this.heap.f64[pointer / 8] = value
     else if (dtype === 'int32') this.heap.i32[pointer / 4] = value
     else this.heap.u8[pointer] = value
   }
@@ -81,7 +91,8 @@ export class Workspace {
   fill(pointer: number, value: number, n: number, dtype: DType): void {
     const from = this.#numbers
     this.#write(from, value, dtype)
-    const [kernel, bytes] = dtype === 'bool' ? (['fill_8', 1] as const) : (['fill_32', 4] as const)
+    const bytes = bytesPerElement(dtype)
+    const kernel = `fill_${bitsOf(dtype)}` as const
     this.threads.share(
       n,
       grains.move,
@@ -93,13 +104,13 @@ export class Workspace {
   /** Contiguous elements as another dtype. */
   convert(to: number, from: number, n: number, source: DType, target: DType): void {
     const { code } = this
-    if (source === target) this.copy([n], to, [1], from, [1], bytesPerElement(target))
-    else if (target === 'float32') (source === 'bool' ? code.bool_to_f32 : code.i32_to_f32)(to, from, n)
-    else if (target === 'int32') (source === 'bool' ? code.bool_to_i32 : code.f32_to_i32)(to, from, n)
+    if (source === target) this.copy([n], to, [1], from, [1], target)
+    else if (target !== 'bool') code[`${sourceName(source)}_to_${suffix[target]}` as Conversion](to, from, n)
     else {
-      this.#write(this.#numbers, 0, source)
-      const compare = source === 'float32' ? code.compare_f32 : code.compare_i32
-      compare(comparisons.notEqual, to, from, this.#numbers, 1, 1, n, 0, 0, 4, 0, 0, 0)
+      const type = source === 'bool' ? 'int32' : source
+      this.#write(this.#numbers, 0, type)
+      const step = bytesPerElement(type)
+      code[`compare_${suffix[type]}`](comparisons.notEqual, to, from, this.#numbers, 1, 1, n, 0, 0, step, 0, 0, 0)
     }
   }
 
@@ -114,7 +125,7 @@ export class Workspace {
 
   /** The elements of a view, in row-major order. */
   copyDense(to: number, x: View): void {
-    this.copy(x.shape, to, contiguousStrides(x.shape), this.address(x), x.strides, bytesPerElement(x.storage.dtype))
+    this.copy(x.shape, to, contiguousStrides(x.shape), this.address(x), x.strides, x.storage.dtype)
   }
 
   /** One view over another of the same shape. */
@@ -124,11 +135,12 @@ export class Workspace {
     toStrides: readonly number[],
     from: number,
     fromStrides: readonly number[],
-    bytes: number,
+    dtype: DType,
   ) {
     if (sizeOf(shape) === 0) return
     const { axes } = this
-    const kernel = bytes === 4 ? 'copy_32' : 'copy_8'
+    const kernel = `copy_${bitsOf(dtype)}` as const
+    const bytes = bytesPerElement(dtype)
     axes.join(shape, { shape, strides: toStrides }, bytes, { shape, strides: fromStrides }, bytes)
     const { x2, x1, x0, y2, y1, y0 } = axes
     axes.share(this.threads, grains.move, ({ code }, x, y, _z, _before, n2, n1, n0) =>
@@ -162,9 +174,8 @@ export class Workspace {
     this.#passing = []
   }
 
-  /** A tensor in new memory; `compute` fills it, unless it is empty. Throws DTypeError for float64, ShapeError for too many elements. */
+  /** A tensor in new memory; `compute` fills it, unless it is empty. Throws ShapeError for too many elements. */
   tensor(dtype: DType, shape: Shape, compute: (pointer: number, size: number) => void): Tensor {
-    if (dtype === 'float64') throw noFloat64()
     checkElements('tensor', shape)
     const size = sizeOf(shape)
     const block = this.heap.take(size * bytesPerElement(dtype), shape)

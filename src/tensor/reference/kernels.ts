@@ -54,7 +54,8 @@ const foldLoop =
 const compileAll = <K extends string, F, L>(table: Record<K, F>, loop: (f: F) => L): Record<K, L> =>
   Object.fromEntries(Object.entries<F>(table).map(([name, f]) => [name, specialize(name, loop, f)])) as Record<K, L>
 
-const unaryLoops = compileAll(unaryFunctions, unaryLoop)
+/** By name, along one run of any floating type. */
+export const unaryLoops = compileAll(unaryFunctions, unaryLoop)
 const binaryLoops = compileAll({ ...binaryFunctions, ...comparisonFunctions }, binaryLoop)
 const foldLoops = compileAll(
   { sum: reductionFunctions.sum.combine, max: reductionFunctions.max.combine, min: reductionFunctions.min.combine },

@@ -1,9 +1,10 @@
 // Checks the gradient of a whole loss. Along a random direction through many parameters at once, the tape's gradient is
-// compared with finite differences of the loss in float64 on `reference`. This takes two evaluations for any number of
-// parameters; the trained model itself is evaluated, with other values in its parameters. If the two differ, the cause is a
-// rule, a kernel, the rounding of float32 or a kink of the loss: to distinguish them, the tape runs on `reference` in both
-// precisions, and the differences are computed with shorter steps.
+// compared with finite differences of the loss in float64, on `cpu` if the model is there, else on `reference`. This takes two
+// evaluations for any number of parameters; the trained model itself is evaluated, with other values in its parameters. If the
+// two differ, the cause is a rule, a kernel, the rounding of float32 or a kink of the loss: to distinguish them, the tape runs on
+// `reference` in both precisions, and the differences are computed there with shorter steps.
 
+import type { ExactDevice } from '../../autograd/gradcheck/gradcheck.ts'
 import { Parameter, withParameters } from '../../nn/index.ts'
 import { defaultGenerator, device, fromData, type Generator, isAbove, scope, type Tensor } from '../../tensor/index.ts'
 import { type Numbers, readBatch, writeBatch } from '../batch-tree.ts'
@@ -120,7 +121,8 @@ export class LossProbe {
 
   /** Compares a gradient with the slope of the loss along a direction. A value that is not finite never agrees. */
   agreement(direction: Vectors, gradients = this.gradients): Agreement {
-    const [up, down] = [this.#lossAt(direction, STEPS[0]), this.#lossAt(direction, -STEPS[0])]
+    const on = isOnCpu(this.problem) ? 'cpu' : 'reference'
+    const [up, down] = [this.#lossAt(direction, STEPS[0], on), this.#lossAt(direction, -STEPS[0], on)]
     return compare(direction, gradients, (up - down) / (2 * STEPS[0]))
   }
 
@@ -188,20 +190,20 @@ export class LossProbe {
   }
 
   #gradientsIn(numbers: Numbers): Vectors {
-    return this.#onReference(numbers, batch => {
+    return this.#inPrecision(numbers, 'reference', batch => {
       const gradients = gradientsOf(this.problem, batch)
       return new Map([...gradients].map(([name, gradient]) => [name, Float64Array.from(gradient.dataSync())]))
     })
   }
 
-  #lossAt(direction: Vectors, step: number): number {
-    return this.#onReference(Float64Array, batch => lossOf(this.problem, batch).dataSync()[0], direction, step)
+  #lossAt(direction: Vectors, step: number, on: ExactDevice = 'reference'): number {
+    return this.#inPrecision(Float64Array, on, batch => lossOf(this.problem, batch).dataSync()[0], direction, step)
   }
 
-  /** Runs `f` on `reference` with the model in float64 or float32, at its own values or a step away from them. */
-  #onReference<T>(numbers: Numbers, f: (batch: unknown) => T, direction?: Vectors, step = 0): T {
+  /** Runs `f` on a device with the model in float64 or float32, at its own values or a step away from them. */
+  #inPrecision<T>(numbers: Numbers, on: ExactDevice, f: (batch: unknown) => T, direction?: Vectors, step = 0): T {
     const { model } = this.problem.objective
-    return device.with('reference', () =>
+    return device.with(on, () =>
       scope(() => {
         const moved = [...model.namedParameters()].map(([name, { shape, trainable }]) => {
           const value = this.values.get(name)!.slice()
@@ -244,6 +246,8 @@ function compare(direction: Vectors, gradients: Vectors, differences: number): A
 
 /** An error that is not finite counts as the largest possible one. */
 const finite = (error: number): number => (Number.isFinite(error) ? error : Number.MAX_VALUE)
+
+const isOnCpu = ({ objective }: LossProblem): boolean => objective.model.parameters()[0]?.device === 'cpu'
 
 /** A batch in parts draws other random numbers than a whole batch. */
 const lossOf = ({ objective, parts }: LossProblem, batch: unknown): Tensor =>

@@ -7,7 +7,6 @@ import { add, matmul } from '../../../src/autograd/ops/index.ts'
 import { openCpu } from '../../../src/tensor/cpu/index.ts'
 import {
   DeviceError,
-  DTypeError,
   device,
   deviceOf,
   fromData,
@@ -50,10 +49,19 @@ describe('the cpu device', () => {
     })
   })
 
-  test('has no float64', () => {
-    assert.throws(
-      () => tensor([1, 2], { dtype: 'float64' }),
-      (error: unknown) => error instanceof DTypeError && /cpu has no float64/.test(error.message),
+  test('has float64, which is not rounded to float32', () => {
+    const x = tensor([0.1, 1e300], { dtype: 'float64' })
+    assert.deepEqual([x.device, x.dtype], ['cpu', 'float64'])
+    assert.deepEqual([...x.dataSync()], [0.1, 1e300])
+    assert.deepEqual([...x.mul(x.cast('float32')).dataSync()], [0.1 * Math.fround(0.1), Infinity])
+    assert.deepEqual([...x.cast('int32').dataSync()], [0, 1e300 | 0])
+  })
+
+  test('casts large float64 to int32 modulo 2³²', () => {
+    const numbers = [2 ** 31, 2 ** 32 + 5, -(2 ** 40) - 7, 2 ** 53 + 2, 2 ** 63, 1.5e19, -1e25, Infinity, NaN]
+    assert.deepEqual(
+      [...tensor(numbers, { dtype: 'float64' }).cast('int32').dataSync()],
+      numbers.map(x => x | 0),
     )
   })
 

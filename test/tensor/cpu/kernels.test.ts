@@ -7,12 +7,18 @@ import { openCpu } from '../../../src/tensor/cpu/index.ts'
 import { type CpuOptions, type Device, fromData, Generator, scope, type Tensor } from '../../../src/tensor/index.ts'
 import { reference } from '../../../src/tensor/reference/index.ts'
 import { fc, runs } from '../../support.ts'
-import { checks } from '../gpu/suite.ts'
+import { checks, float64Checks } from '../gpu/suite.ts'
 
 /** [rows, columns] with one of both axes contiguous, or neither, or backwards. */
-function matrix(on: Device, rows: number, columns: number, layout: number, seed: number): Tensor {
+function matrix(
+  on: Device,
+  numbers: typeof Float32Array | typeof Float64Array,
+  [rows, columns]: readonly [number, number],
+  layout: number,
+  seed: number,
+): Tensor {
   const generator = new Generator(seed)
-  const data = Float32Array.from({ length: 2 * rows * columns }, () => generator.uniform() - 0.5)
+  const data = new numbers(2 * rows * columns).map(() => generator.uniform() - 0.5)
   const all = fromData(data, [data.length], on)
   if (layout === 0) return all.view([rows, columns], [columns, 1])
   if (layout === 1) return all.view([rows, columns], [1, rows])
@@ -22,15 +28,21 @@ function matrix(on: Device, rows: number, columns: number, layout: number, seed:
 
 /** Compares one product with the reference; errors are measured in the rounding of a sum of so many products. */
 function compareProduct(cpu: Device, [m, k, n]: readonly number[], left: number, right: number): void {
-  scope(() => {
-    const on = (device: Device) =>
-      device.kernels.matmul(matrix(device, m, k, left, 1), matrix(device, k, n, right, 2)).dataSync()
-    const [actual, expected] = [on(cpu), on(reference)]
-    const tolerance = 3e-7 * Math.sqrt(k) + 1e-7
-    actual.forEach((x, i) => {
-      assert.ok(Math.abs(x - expected[i]) <= tolerance, `${[m, k, n]} ${left}${right}: [${i}] ${x}, not ${expected[i]}`)
+  for (const numbers of [Float32Array, Float64Array])
+    scope(() => {
+      const on = (device: Device) =>
+        device.kernels
+          .matmul(matrix(device, numbers, [m, k], left, 1), matrix(device, numbers, [k, n], right, 2))
+          .dataSync()
+      const [actual, expected] = [on(cpu), on(reference)]
+      const tolerance = numbers === Float32Array ? 3e-7 * Math.sqrt(k) + 1e-7 : 1e-14 * k
+      actual.forEach((x, i) => {
+        assert.ok(
+          Math.abs(x - expected[i]) <= tolerance,
+          `${[m, k, n]} ${left}${right}: [${i}] ${x}, not ${expected[i]}`,
+        )
+      })
     })
-  })
 }
 
 const settings: readonly [string, CpuOptions][] = [
@@ -43,7 +55,7 @@ for (const [name, options] of settings)
   describe(name, () => {
     const cpu = openCpu(options)
     after(() => cpu.close())
-    for (const check of checks) test(check.name, () => scope(() => check.run(cpu, 30)))
+    for (const check of [...checks, ...float64Checks]) test(check.name, () => scope(() => check.run(cpu, 30)))
 
     test('products of any size agree', () => {
       const size = fc.integer({ min: 1, max: 90 })

@@ -107,7 +107,7 @@ describe('a kernel that fails on another thread', async () => {
   const { exports } = new WebAssembly.Instance(module, {
     env: { memory },
     math: Math as unknown as WebAssembly.ModuleImports,
-    blas: { sgemm: () => {} },
+    blas: { sgemm() {}, dgemm() {} },
   })
   const code = exports as unknown as CpuModule
   const threads = new KernelThreads({ index: 0, code, scratch: heap.take(code.scratchBytes()).pointer })

@@ -45,9 +45,15 @@ const integer =
   generator =>
     low + generator.integer(high - low)
 
-function make(on: Device, layout: Layout, fill: Fill = uniform(-3, 3), dtype: DType = 'float32'): Tensor {
+/** The floating type of the tensors that the checks make. */
+let floats: 'float32' | 'float64' = 'float32'
+
+const floatsOf = (values: readonly number[]) =>
+  floats === 'float32' ? Float32Array.from(values) : Float64Array.from(values)
+
+function make(on: Device, layout: Layout, fill: Fill = uniform(-3, 3), dtype: DType = floats): Tensor {
   const generator = new Generator(layout.seed)
-  const values = Float32Array.from({ length: layout.length }, () => fill(generator))
+  const values = floatsOf(Array.from({ length: layout.length }, () => fill(generator)))
   const data = dtype === 'int32' ? Int32Array.from(values) : dtype === 'bool' ? Uint8Array.from(values) : values
   return fromData(data, [layout.length], on, dtype).view(layout.shape, layout.strides, layout.offset)
 }
@@ -106,24 +112,23 @@ interface Tolerance {
   readonly absolute?: number
 }
 
-async function agree(
-  what: string,
-  actual: Tensor,
-  expected: Tensor,
-  { relative = 2e-5, absolute = 1e-5 }: Tolerance = {},
-): Promise<void> {
+/** Of float64: a sum in another order. */
+const precise: Tolerance = { relative: 1e-12, absolute: 1e-12 }
+
+async function agree(what: string, actual: Tensor, expected: Tensor, tolerance: Tolerance = {}): Promise<void> {
   if (`${actual.shape}` !== `${expected.shape}`)
     throw new Error(`${what}: shape [${actual.shape}] instead of [${expected.shape}]`)
   if (actual.dtype !== expected.dtype) throw new Error(`${what}: ${actual.dtype} instead of ${expected.dtype}`)
-  await agreeWith(what, actual, await expected.data(), { relative, absolute })
+  await agreeWith(what, actual, await expected.data(), tolerance)
 }
 
 async function agreeWith(
   what: string,
   actual: Tensor,
   expected: ArrayLike<number>,
-  { relative = 2e-5, absolute = 1e-5 }: Tolerance = {},
+  tolerance: Tolerance = {},
 ): Promise<void> {
+  const { relative = 2e-5, absolute = 1e-5 } = actual.dtype === 'float64' ? precise : tolerance
   const values = await actual.data()
   if (values.length !== expected.length)
     throw new Error(`${what}: ${values.length} elements instead of ${expected.length}`)
@@ -207,7 +212,7 @@ const elementwise: Check[] = [
         ['cos', [0, 1e-4, 100, -100, Math.PI / 2]],
       ]
       for (const [name, values] of cases) {
-        const data = Float32Array.from(values)
+        const data = floatsOf(values)
         await agree(
           name,
           gpu.kernels.unary(name, fromData(data, [data.length], gpu)),
@@ -226,8 +231,8 @@ const elementwise: Check[] = [
         await forAll(pairs, Math.ceil(runs / 2), ([a, b]) =>
           agree(
             name,
-            gpu.kernels.binary(name, make(gpu, a), make(gpu, b, fill), 'float32'),
-            reference.kernels.binary(name, make(reference, a), make(reference, b, fill), 'float32'),
+            gpu.kernels.binary(name, make(gpu, a), make(gpu, b, fill), floats),
+            reference.kernels.binary(name, make(reference, a), make(reference, b, fill), floats),
           ),
         )
       }
@@ -239,7 +244,7 @@ const elementwise: Check[] = [
       await forAll(fc.tuple(layouts(), fc.constantFrom(...binaryNames), fc.boolean()), runs, ([a, name, left]) => {
         const on = (device: Device) => {
           const x = make(device, a, uniform(0.5, 3))
-          return left ? device.kernels.binary(name, 0.7, x, 'float32') : device.kernels.binary(name, x, 0.7, 'float32')
+          return left ? device.kernels.binary(name, 0.7, x, floats) : device.kernels.binary(name, x, 0.7, floats)
         }
         return agree(name, on(gpu), on(reference))
       })
@@ -248,19 +253,14 @@ const elementwise: Check[] = [
   {
     name: 'powers keep the sign of their base',
     async run(gpu) {
-      const bases = Float32Array.of(-2, -1.5, -0.5, 0, 0.5, 1.7, 3)
+      const bases = floatsOf([-2, -1.5, -0.5, 0, 0.5, 1.7, 3])
       for (const exponent of [0, 1, 2, 3, 4, 5, -1, -2]) {
         const on = (device: Device) =>
-          device.kernels.binary(
-            'pow',
-            fromData(bases, [7], device).view([exponent < 0 ? 3 : 7], [1]),
-            exponent,
-            'float32',
-          )
+          device.kernels.binary('pow', fromData(bases, [7], device).view([exponent < 0 ? 3 : 7], [1]), exponent, floats)
         await agree(`pow ${exponent}`, on(gpu), on(reference))
       }
       const fractional = (device: Device) =>
-        device.kernels.binary('pow', fromData(bases, [7], device).view([4], [1], 3), 0.75, 'float32')
+        device.kernels.binary('pow', fromData(bases, [7], device).view([4], [1], 3), 0.75, floats)
       await agree('pow 0.75', fractional(gpu), fractional(reference))
     },
   },
@@ -298,7 +298,7 @@ const elementwise: Check[] = [
         const on = (device: Device) => {
           const [x, y] = [make(device, a, integer(-2, 3)), make(device, b, integer(-2, 3))]
           const condition = device.kernels.compare(name, x, y)
-          return [condition, device.kernels.where(condition, x, make(device, c), 'float32')]
+          return [condition, device.kernels.where(condition, x, make(device, c), floats)]
         }
         const [actual, expected] = [on(gpu), on(reference)]
         await agree(name, actual[0], expected[0])
@@ -332,8 +332,8 @@ const elementwise: Check[] = [
         const k = device.kernels
         const x = make(device, plain([4, 5]))
         const mask = make(device, plain([4, 5], 3), integer(0, 2), 'bool')
-        const masked = k.where(mask, x, -1e30, 'float32')
-        const shifted = k.binary('sub', masked, k.reduce('max', masked, [1]), 'float32')
+        const masked = k.where(mask, x, -1e30, floats)
+        const shifted = k.binary('sub', masked, k.reduce('max', masked, [1]), floats)
         return k.unary('exp', shifted)
       }
       await agree('masked exp', on(gpu), on(reference))
@@ -342,12 +342,12 @@ const elementwise: Check[] = [
   {
     name: 'copies and casts agree for every type',
     async run(gpu, runs) {
-      const types: readonly DType[] = ['float32', 'int32', 'bool']
+      const types: readonly DType[] = [floats, 'int32', 'bool']
       await forAll(
         fc.tuple(layouts(), fc.constantFrom(...types), fc.constantFrom(...types)),
         runs * 2,
         async ([a, from, to]) => {
-          const on = (device: Device) => make(device, a, from === 'float32' ? uniform(-3, 3) : integer(0, 2), from)
+          const on = (device: Device) => make(device, a, from === floats ? uniform(-3, 3) : integer(0, 2), from)
           await agree('read', on(gpu), reference.kernels.copy(on(reference)))
           await agree('copy', gpu.kernels.copy(on(gpu)), reference.kernels.copy(on(reference)))
           await agree(`${from} to ${to}`, gpu.kernels.cast(on(gpu), to), reference.kernels.cast(on(reference), to))
@@ -435,7 +435,7 @@ const reductionsAndProducts: Check[] = [
       for (const axis of [0, 1, 2])
         await scope(() => {
           const shape = [1, 1, 1].with(axis, 2)
-          const x = fromData(Float32Array.of(7, 8), [2], gpu).view(shape, [1, 0, 1])
+          const x = fromData(floatsOf([7, 8]), [2], gpu).view(shape, [1, 0, 1])
           return agreeWith(`argmax along axis ${axis}`, gpu.kernels.argmax(x, axis), [axis === 1 ? 0 : 1])
         })
     },
@@ -449,7 +449,7 @@ const reductionsAndProducts: Check[] = [
           const extent = n * Math.abs(step)
           const offset = 3 + (step < 0 ? extent - 2 : 0)
           // elements outside of the row are larger
-          const memory = new Float32Array(3 + 2 * extent).fill(50)
+          const memory = floatsOf(new Array(3 + 2 * extent).fill(50))
           for (let row = 0; row < 2; row++)
             for (let i = 0; i < n; i++)
               memory[offset + row * extent + i * step] = i === (row === 0 ? peak : n - 1 - peak) ? 1 : -1 - (i % 7)
@@ -600,7 +600,7 @@ const movement: Check[] = [
       const none = make(gpu, plain([0, 3]))
       const indices = make(gpu, plain([0]), integer(0, 1), 'int32')
       await agreeWith('unary', k.unary('exp', none), [])
-      await agreeWith('add', k.binary('add', none, 1, 'float32'), [])
+      await agreeWith('add', k.binary('add', none, 1, floats), [])
       await agreeWith('sum', k.reduce('sum', none, [0]), [0, 0, 0])
       await agreeWith('sum of all', k.reduce('sum', none, [1]), [])
       await agreeWith('max', k.reduce('max', none, [0]), [-Infinity, -Infinity, -Infinity])
@@ -801,6 +801,19 @@ const machinery: Check[] = [
 ]
 
 export const checks: readonly Check[] = [...elementwise, ...reductionsAndProducts, ...movement, ...fused, ...machinery]
+
+/** The same of float64, for devices that have it. */
+export const float64Checks: readonly Check[] = [...elementwise, ...reductionsAndProducts, ...movement].map(check => ({
+  name: `${check.name}, in float64`,
+  async run(on, runs) {
+    floats = 'float64'
+    try {
+      await check.run(on, runs)
+    } finally {
+      floats = 'float32'
+    }
+  },
+}))
 
 export interface CheckResult {
   readonly name: string

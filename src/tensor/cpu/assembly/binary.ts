@@ -2,7 +2,7 @@
 // of three axes. The innermost step is usually 4 (contiguous) or 0 (one number for all elements).
 
 import { pow } from './scalar'
-import { loadSome, loadStrided, storeSome } from './vector'
+import { lanes, loadSome, loadSplat, loadStrided, storeSome } from './vector'
 
 const enum Binary {
   add,
@@ -20,27 +20,29 @@ function combine<T>(name: Binary, x: v128, y: v128): v128 {
   if (name == Binary.sub) return v128.sub<T>(x, y)
   if (name == Binary.mul) return v128.mul<T>(x, y)
   if (name == Binary.maximum) return v128.max<T>(x, y)
-  if (name == Binary.minimum) return v128.min<T>(x, y)
-  return f32x4.div(x, y)
+  // integers are not divided
+  if (isFloat<T>()) return name == Binary.minimum ? v128.min<T>(x, y) : v128.div<T>(x, y)
+  else return v128.min<T>(x, y)
 }
 
 @inline
 function run<T>(name: Binary, out: usize, x: usize, y: usize, n: i32, stepX: i32, stepY: i32): void {
-  const end = out + ((n & ~3) << 2)
-  if (stepX == 4 && stepY == 4) {
+  const size = sizeof<T>()
+  const rest = n & (lanes<T>() - 1)
+  const end = out + (n - rest) * size
+  if (stepX == size && stepY == size) {
     for (; out < end; out += 16, x += 16, y += 16) v128.store(out, combine<T>(name, v128.load(x), v128.load(y)))
-  } else if (stepX == 4 && stepY == 0) {
-    const b = v128.load32_splat(y)
+  } else if (stepX == size && stepY == 0) {
+    const b = loadSplat<T>(y)
     for (; out < end; out += 16, x += 16) v128.store(out, combine<T>(name, v128.load(x), b))
-  } else if (stepX == 0 && stepY == 4) {
-    const a = v128.load32_splat(x)
+  } else if (stepX == 0 && stepY == size) {
+    const a = loadSplat<T>(x)
     for (; out < end; out += 16, y += 16) v128.store(out, combine<T>(name, a, v128.load(y)))
   } else {
-    for (; out < end; out += 16, x += 4 * stepX, y += 4 * stepY)
-      v128.store(out, combine<T>(name, loadStrided(x, stepX), loadStrided(y, stepY)))
+    for (; out < end; out += 16, x += lanes<T>() * stepX, y += lanes<T>() * stepY)
+      v128.store(out, combine<T>(name, loadStrided<T>(x, stepX), loadStrided<T>(y, stepY)))
   }
-  const rest = n & 3
-  if (rest) storeSome(out, combine<T>(name, loadSome(x, stepX, rest), loadSome(y, stepY, rest)), rest)
+  if (rest) storeSome<T>(out, combine<T>(name, loadSome<T>(x, stepX, rest), loadSome<T>(y, stepY, rest)), rest)
 }
 
 @inline
@@ -49,7 +51,7 @@ function walk<T>(
   x2: i32, x1: i32, x0: i32, y2: i32, y1: i32, y0: i32,
 ): void {
   for (let i = 0; i < n2; i++, x += x2, y += y2) {
-    for (let j = 0, a = x, b = y; j < n1; j++, a += x1, b += y1, out += n0 << 2) run<T>(name, out, a, b, n0, x0, y0)
+    for (let j = 0, a = x, b = y; j < n1; j++, a += x1, b += y1, out += n0 * sizeof<T>()) run<T>(name, out, a, b, n0, x0, y0)
   }
 }
 
@@ -68,8 +70,8 @@ function power<T>(
 ): void {
   for (let i = 0; i < n2; i++, x += x2, y += y2) {
     for (let j = 0, a = x, b = y; j < n1; j++, a += x1, b += y1) {
-      for (let k = 0; k < n0; k++, out += 4) {
-        if (isFloat<T>()) store<f32>(out, f32(pow(load<f32>(a + k * x0), load<f32>(b + k * y0))))
+      for (let k = 0; k < n0; k++, out += sizeof<T>()) {
+        if (isFloat<T>()) store<T>(out, <T>pow(<f64>load<T>(a + k * x0), <f64>load<T>(b + k * y0)))
         else store<i32>(out, integerPower(load<i32>(a + k * x0), load<i32>(b + k * y0)))
       }
     }
@@ -88,6 +90,21 @@ export function binary_f32(
     case Binary.minimum: walk<f32>(Binary.minimum, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
     case Binary.pow: power<f32>(out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
     default: walk<f32>(Binary.div, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0)
+  }
+}
+
+export function binary_f64(
+  name: Binary, out: usize, x: usize, y: usize, n2: i32, n1: i32, n0: i32,
+  x2: i32, x1: i32, x0: i32, y2: i32, y1: i32, y0: i32,
+): void {
+  switch (name) {
+    case Binary.add: walk<f64>(Binary.add, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
+    case Binary.sub: walk<f64>(Binary.sub, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
+    case Binary.mul: walk<f64>(Binary.mul, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
+    case Binary.maximum: walk<f64>(Binary.maximum, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
+    case Binary.minimum: walk<f64>(Binary.minimum, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
+    case Binary.pow: power<f64>(out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
+    default: walk<f64>(Binary.div, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0)
   }
 }
 

@@ -24,7 +24,7 @@ function narrow(a: v128, b: v128, c: v128, d: v128): v128 {
 
 @inline
 function compareRun<T>(name: Comparison, out: usize, x: usize, y: usize, n: i32, stepX: i32, stepY: i32): void {
-  if ((stepX == 4 || stepX == 0) && (stepY == 4 || stepY == 0)) {
+  if (sizeof<T>() == 4 && (stepX == 4 || stepX == 0) && (stepY == 4 || stepY == 0)) {
     for (; n >= 16; n -= 16, out += 16, x += stepX << 4, y += stepY << 4) {
       const a = stepX ? 16 : 0
       const b = stepY ? 16 : 0
@@ -73,6 +73,18 @@ export function compare_f32(
   }
 }
 
+export function compare_f64(
+  name: Comparison, out: usize, x: usize, y: usize, n2: i32, n1: i32, n0: i32,
+  x2: i32, x1: i32, x0: i32, y2: i32, y1: i32, y0: i32,
+): void {
+  switch (name) {
+    case Comparison.equal: compareWalk<f64>(Comparison.equal, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
+    case Comparison.notEqual: compareWalk<f64>(Comparison.notEqual, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
+    case Comparison.greater: compareWalk<f64>(Comparison.greater, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0); break
+    default: compareWalk<f64>(Comparison.greaterEqual, out, x, y, n2, n1, n0, x2, x1, x0, y2, y1, y0)
+  }
+}
+
 export function compare_i32(
   name: Comparison, out: usize, x: usize, y: usize, n2: i32, n1: i32, n0: i32,
   x2: i32, x1: i32, x0: i32, y2: i32, y1: i32, y0: i32,
@@ -86,8 +98,8 @@ export function compare_i32(
 }
 
 @inline
-function chooseRun(out: usize, c: usize, x: usize, y: usize, n: i32, stepC: i32, stepX: i32, stepY: i32): void {
-  if (stepC == 1 && (stepX == 4 || stepX == 0) && (stepY == 4 || stepY == 0)) {
+function chooseRun<T>(out: usize, c: usize, x: usize, y: usize, n: i32, stepC: i32, stepX: i32, stepY: i32): void {
+  if (sizeof<T>() == 4 && stepC == 1 && (stepX == 4 || stepX == 0) && (stepY == 4 || stepY == 0)) {
     for (; n >= 4; n -= 4, out += 16, c += 4, x += stepX << 2, y += stepY << 2) {
       const bytes = v128.load32_zero(c)
       const mask = i32x4.ne(v128.extend_low<u16>(v128.extend_low<u8>(bytes)), i32x4.splat(0))
@@ -96,19 +108,35 @@ function chooseRun(out: usize, c: usize, x: usize, y: usize, n: i32, stepC: i32,
       v128.store(out, v128.bitselect(a, b, mask))
     }
   }
-  for (; n > 0; n--, out += 4, c += stepC, x += stepX, y += stepY)
-    store<u32>(out, load<u8>(c) ? load<u32>(x) : load<u32>(y))
+  for (; n > 0; n--, out += sizeof<T>(), c += stepC, x += stepX, y += stepY)
+    store<T>(out, load<u8>(c) ? load<T>(x) : load<T>(y))
 }
 
-/** out = c ? x : y for elements of four bytes, whatever they mean. */
-export function where_32(
+@inline
+function choose<T>(
   out: usize, c: usize, x: usize, y: usize, n2: i32, n1: i32, n0: i32,
   c2: i32, c1: i32, c0: i32, x2: i32, x1: i32, x0: i32, y2: i32, y1: i32, y0: i32,
 ): void {
   for (let i = 0; i < n2; i++, c += c2, x += x2, y += y2) {
-    for (let j = 0, t = c, a = x, b = y; j < n1; j++, t += c1, a += x1, b += y1, out += n0 << 2)
-      chooseRun(out, t, a, b, n0, c0, x0, y0)
+    for (let j = 0, t = c, a = x, b = y; j < n1; j++, t += c1, a += x1, b += y1, out += n0 * sizeof<T>())
+      chooseRun<T>(out, t, a, b, n0, c0, x0, y0)
   }
+}
+
+/** out = c ? x : y for elements of eight bytes, whatever they mean. */
+export function where_64(
+  out: usize, c: usize, x: usize, y: usize, n2: i32, n1: i32, n0: i32,
+  c2: i32, c1: i32, c0: i32, x2: i32, x1: i32, x0: i32, y2: i32, y1: i32, y0: i32,
+): void {
+  choose<u64>(out, c, x, y, n2, n1, n0, c2, c1, c0, x2, x1, x0, y2, y1, y0)
+}
+
+/** The same for elements of four bytes. */
+export function where_32(
+  out: usize, c: usize, x: usize, y: usize, n2: i32, n1: i32, n0: i32,
+  c2: i32, c1: i32, c0: i32, x2: i32, x1: i32, x0: i32, y2: i32, y1: i32, y0: i32,
+): void {
+  choose<u32>(out, c, x, y, n2, n1, n0, c2, c1, c0, x2, x1, x0, y2, y1, y0)
 }
 
 /** The same for elements of one byte. */
@@ -116,10 +144,5 @@ export function where_8(
   out: usize, c: usize, x: usize, y: usize, n2: i32, n1: i32, n0: i32,
   c2: i32, c1: i32, c0: i32, x2: i32, x1: i32, x0: i32, y2: i32, y1: i32, y0: i32,
 ): void {
-  for (let i = 0; i < n2; i++, c += c2, x += x2, y += y2) {
-    for (let j = 0, t = c, a = x, b = y; j < n1; j++, t += c1, a += x1, b += y1) {
-      for (let k = 0; k < n0; k++, out++)
-        store<u8>(out, load<u8>(t + k * c0) ? load<u8>(a + k * x0) : load<u8>(b + k * y0))
-    }
-  }
+  choose<u8>(out, c, x, y, n2, n1, n0, c2, c1, c0, x2, x1, x0, y2, y1, y0)
 }

@@ -60,8 +60,8 @@ function direct(
 function putSome(c: usize, left: v128, right: v128, columns: i32): void {
   if (columns >= 4) {
     v128.store(c, left)
-    if (columns > 4) storeSome(c + 16, right, columns - 4)
-  } else storeSome(c, left, columns)
+    if (columns > 4) storeSome<f32>(c + 16, right, columns - 4)
+  } else storeSome<f32>(c, left, columns)
 }
 
 /** The same from memory. */
@@ -136,7 +136,7 @@ function dot(x: usize, y: usize, n: i32): f32 {
   let v = f32x4.splat(0)
   for (; n > 0; n -= 4, x += 16, y += 16) {
     if (n >= 4) v = madd(v128.load(x), v128.load(y), v)
-    else v = madd(loadSome(x, 4, n), loadSome(y, 4, n), v)
+    else v = madd(loadSome<f32>(x, 4, n), loadSome<f32>(y, 4, n), v)
   }
   return f32(sum + total(v))
 }

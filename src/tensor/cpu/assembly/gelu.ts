@@ -129,12 +129,12 @@ function slope4(x: v128): v128 {
 export function gelu(out: usize, x: usize, n: i32): void {
   const end = out + ((n & ~3) << 2)
   for (; out < end; out += 16, x += 16) v128.store(out, gelu4(v128.load(x)))
-  if (n & 3) storeSome(out, gelu4(loadSome(x, 4, n & 3)), n & 3)
+  if (n & 3) storeSome<f32>(out, gelu4(loadSome<f32>(x, 4, n & 3)), n & 3)
 }
 
 export function geluGradient(out: usize, g: usize, x: usize, n: i32): void {
   const end = out + ((n & ~3) << 2)
   for (; out < end; out += 16, x += 16, g += 16) v128.store(out, f32x4.mul(v128.load(g), slope4(v128.load(x))))
   const rest = n & 3
-  if (rest) storeSome(out, f32x4.mul(loadSome(g, 4, rest), slope4(loadSome(x, 4, rest))), rest)
+  if (rest) storeSome<f32>(out, f32x4.mul(loadSome<f32>(g, 4, rest), slope4(loadSome<f32>(x, 4, rest))), rest)
 }

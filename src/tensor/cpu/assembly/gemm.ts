@@ -3,6 +3,7 @@
 
 import { blocked, NR } from './blocks'
 import { small, vector } from './direct'
+import { plain } from './plain'
 
 /** cblas_sgemm on rows: c = op(a) op(b); steps between rows are counted in numbers there. */
 @external('blas', 'sgemm')
@@ -11,9 +12,16 @@ declare function sgemm(
   c: usize, stepC: i32,
 ): void
 
+/** The same in float64. */
+@external('blas', 'dgemm')
+declare function dgemm(
+  transposesA: i32, transposesB: i32, m: i32, n: i32, k: i32, a: usize, stepA: i32, b: usize, stepB: i32,
+  c: usize, stepC: i32,
+): void
+
 let hasBlas = false
 
-/** Sets whether the instance of this thread may call `sgemm`. */
+/** Sets whether the instance of this thread may call `sgemm` and `dgemm`. */
 export function useBlas(has: bool): void {
   hasBlas = has
 }
@@ -32,9 +40,10 @@ const SMALL = 32 * 32 * 32
  * not support rows that overlap, repeat or run backwards. The step along an axis of size one has no meaning and is ignored.
  */
 @inline
-function leading(rows: i32, columns: i32, row: i32, column: i32): i32 {
-  if ((column == 4 || columns == 1) && row >> 2 >= columns) return row >> 2
-  if ((row == 4 || rows == 1) && column >> 2 >= rows) return -(column >> 2)
+function leading<T>(rows: i32, columns: i32, row: i32, column: i32): i32 {
+  const size = sizeof<T>()
+  if ((column == size || columns == 1) && row / size >= columns) return row / size
+  if ((row == size || rows == 1) && column / size >= rows) return -(column / size)
   return 0
 }
 
@@ -45,8 +54,8 @@ export function product(
 ): void {
   const count = i64(m) * n * k
   const takesBlas = hasBlas && count >= WORTH_A_CALL && m > 1 && n > 1
-  const stepA = takesBlas ? leading(m, k, rowA, columnA) : 0
-  const stepB = takesBlas ? leading(k, n, rowB, columnB) : 0
+  const stepA = takesBlas ? leading<f32>(m, k, rowA, columnA) : 0
+  const stepB = takesBlas ? leading<f32>(k, n, rowB, columnB) : 0
   if (stepA != 0 && stepB != 0)
     sgemm(i32(stepA < 0), i32(stepB < 0), m, n, k, a, abs(stepA), b, abs(stepB), c, stepC >> 2)
   else if (m <= 3 && columnA == 4 && rowB == 4)
@@ -69,6 +78,29 @@ export function matmul(
   for (let i = 0; i < stack1; i++, a += a1, b += b1) {
     for (let j = 0, x = a, y = b; j < stack0; j++, x += a0, y += b0, c += (m * n) << 2)
       product(c, x, y, m, n, k, rowA, columnA, rowB, columnB, n << 2, scratch)
+  }
+}
+
+/** As `product`, in float64, with rows of b in order. */
+export function product_f64(
+  c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, stepC: i32,
+): void {
+  const takesBlas = hasBlas && i64(m) * n * k >= WORTH_A_CALL && m > 1 && n > 1
+  const stepA = takesBlas ? leading<f64>(m, k, rowA, columnA) : 0
+  const stepB = takesBlas ? leading<f64>(k, n, rowB, 8) : 0
+  if (stepA != 0 && stepB != 0)
+    dgemm(i32(stepA < 0), i32(stepB < 0), m, n, k, a, abs(stepA), b, abs(stepB), c, stepC >> 3)
+  else plain<f64>(c, a, b, m, n, k, rowA, columnA, rowB, stepC)
+}
+
+/** As `matmul`, in float64, with rows of b in order. */
+export function matmul_f64(
+  c: usize, a: usize, b: usize, stack1: i32, stack0: i32, a1: i32, a0: i32, b1: i32, b0: i32,
+  m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32,
+): void {
+  for (let i = 0; i < stack1; i++, a += a1, b += b1) {
+    for (let j = 0, x = a, y = b; j < stack0; j++, x += a0, y += b0, c += (m * n) << 3)
+      product_f64(c, x, y, m, n, k, rowA, columnA, rowB, n << 3)
   }
 }
 

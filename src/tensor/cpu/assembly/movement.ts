@@ -1,5 +1,7 @@
 // Operations that move elements without computing: strided copies, fills, conversions, and rows selected or added by
-// index. Elements are four bytes or one; every view has a step in bytes for each of three axes.
+// index. Elements are eight bytes, four or one; every view has a step in bytes for each of three axes.
+
+import { lanes } from './vector'
 
 /** Rows of 4 × 4 numbers become columns. */
 @inline
@@ -74,6 +76,12 @@ export function copy_32(
   copy<u32>(out, x, n2, n1, n0, o2, o1, o0, x2, x1, x0)
 }
 
+export function copy_64(
+  out: usize, x: usize, n2: i32, n1: i32, n0: i32, o2: i32, o1: i32, o0: i32, x2: i32, x1: i32, x0: i32,
+): void {
+  copy<u64>(out, x, n2, n1, n0, o2, o1, o0, x2, x1, x0)
+}
+
 export function copy_8(
   out: usize, x: usize, n2: i32, n1: i32, n0: i32, o2: i32, o1: i32, o0: i32, x2: i32, x1: i32, x0: i32,
 ): void {
@@ -88,6 +96,11 @@ export function fill_32(out: usize, x: usize, n: i32): void {
   for (; out < end; out += 4) store<u32>(out, load<u32>(x))
 }
 
+export function fill_64(out: usize, x: usize, n: i32): void {
+  const value = load<u64>(x)
+  for (const end = out + (n << 3); out < end; out += 8) store<u64>(out, value)
+}
+
 export function fill_8(out: usize, x: usize, n: i32): void {
   memory.fill(out, load<u8>(x), n)
 }
@@ -98,12 +111,20 @@ export function i32_to_f32(out: usize, x: usize, n: i32): void {
   for (; out < end; out += 4, x += 4) store<f32>(out, f32(load<i32>(x)))
 }
 
-/** Truncates, modulo 2³²; values that are not finite become 0, as in JavaScript. */
+@inline
+const TWO_32: f64 = 4294967296
+
+/** Truncated, modulo 2³²; values that are not finite become 0, as in JavaScript. */
+@inline
+function toInteger(value: f64): i32 {
+  if (abs(value) < 9.2e18) return i32(i64(value))
+  // a multiple of 2¹⁰ at least: the remainder is exact
+  const rest = value - TWO_32 * trunc(value / TWO_32)
+  return abs(rest) < TWO_32 ? i32(i64(rest)) : 0
+}
+
 export function f32_to_i32(out: usize, x: usize, n: i32): void {
-  for (const end = out + (n << 2); out < end; out += 4, x += 4) {
-    const value = load<f32>(x)
-    store<i32>(out, abs(value) < 9.2e18 ? i32(i64(value)) : 0)
-  }
+  for (const end = out + (n << 2); out < end; out += 4, x += 4) store<i32>(out, toInteger(load<f32>(x)))
 }
 
 export function bool_to_i32(out: usize, x: usize, n: i32): void {
@@ -117,6 +138,32 @@ export function bool_to_f32(out: usize, x: usize, n: i32): void {
     v128.store(out, f32x4.convert_i32x4_s(wide))
   }
   for (; x < end; x++, out += 4) store<f32>(out, f32(load<u8>(x)))
+}
+
+@inline
+function toDouble<T>(out: usize, x: usize, n: i32): void {
+  for (const end = out + (n << 3); out < end; out += 8, x += sizeof<T>()) store<f64>(out, <f64>load<T>(x))
+}
+
+export function f32_to_f64(out: usize, x: usize, n: i32): void {
+  toDouble<f32>(out, x, n)
+}
+
+export function i32_to_f64(out: usize, x: usize, n: i32): void {
+  toDouble<i32>(out, x, n)
+}
+
+export function bool_to_f64(out: usize, x: usize, n: i32): void {
+  toDouble<u8>(out, x, n)
+}
+
+export function f64_to_f32(out: usize, x: usize, n: i32): void {
+  for (const end = out + (n << 2); out < end; out += 4, x += 8) store<f32>(out, f32(load<f64>(x)))
+}
+
+/** As f32_to_i32. */
+export function f64_to_i32(out: usize, x: usize, n: i32): void {
+  for (const end = out + (n << 2); out < end; out += 4, x += 8) store<i32>(out, toInteger(load<f64>(x)))
 }
 
 /** The address of the first index that is not within 0 … size - 1, or 0. */
@@ -153,6 +200,13 @@ export function gather_32(
   gather<u32>(out, x, ids, n2, n1, n0, x2, x1, x0, i2, i1, i0, step)
 }
 
+export function gather_64(
+  out: usize, x: usize, ids: usize, n2: i32, n1: i32, n0: i32, x2: i32, x1: i32, x0: i32, i2: i32, i1: i32, i0: i32,
+  step: i32,
+): void {
+  gather<u64>(out, x, ids, n2, n1, n0, x2, x1, x0, i2, i1, i0, step)
+}
+
 export function gather_8(
   out: usize, x: usize, ids: usize, n2: i32, n1: i32, n0: i32, x2: i32, x1: i32, x0: i32, i2: i32, i1: i32, i0: i32,
   step: i32,
@@ -162,8 +216,8 @@ export function gather_8(
 
 @inline
 function addRun<T>(out: usize, x: usize, n: i32, stepOut: i32, stepX: i32): void {
-  if (sizeof<T>() == 4 && stepOut == 4 && stepX == 4) {
-    for (; n >= 4; n -= 4, out += 16, x += 16) v128.store(out, v128.add<T>(v128.load(out), v128.load(x)))
+  if (stepOut == sizeof<T>() && stepX == sizeof<T>()) {
+    for (; n >= lanes<T>(); n -= lanes<T>(), out += 16, x += 16) v128.store(out, v128.add<T>(v128.load(out), v128.load(x)))
   }
   for (; n > 0; n--, out += stepOut, x += stepX) store<T>(out, <T>(load<T>(out) + load<T>(x)))
 }
@@ -191,6 +245,13 @@ export function scatter_f32(
   x2: i32, x1: i32, x0: i32, i2: i32, i1: i32, i0: i32, step: i32,
 ): void {
   scatter<f32>(out, x, ids, n2, n1, n0, o2, o1, o0, x2, x1, x0, i2, i1, i0, step)
+}
+
+export function scatter_f64(
+  out: usize, x: usize, ids: usize, n2: i32, n1: i32, n0: i32, o2: i32, o1: i32, o0: i32,
+  x2: i32, x1: i32, x0: i32, i2: i32, i1: i32, i0: i32, step: i32,
+): void {
+  scatter<f64>(out, x, ids, n2, n1, n0, o2, o1, o0, x2, x1, x0, i2, i1, i0, step)
 }
 
 export function scatter_i32(

@@ -11,10 +11,10 @@ export function adamw(
     const at = i << 2
     const rest = n - i
     const whole = rest >= 4
-    const gradient = whole ? v128.load(g + at) : loadSome(g + at, 4, rest)
-    const oldM = whole ? v128.load(m + at) : loadSome(m + at, 4, rest)
-    const oldV = whole ? v128.load(v + at) : loadSome(v + at, 4, rest)
-    const oldX = whole ? v128.load(x + at) : loadSome(x + at, 4, rest)
+    const gradient = whole ? v128.load(g + at) : loadSome<f32>(g + at, 4, rest)
+    const oldM = whole ? v128.load(m + at) : loadSome<f32>(m + at, 4, rest)
+    const oldV = whole ? v128.load(v + at) : loadSome<f32>(v + at, 4, rest)
+    const oldX = whole ? v128.load(x + at) : loadSome<f32>(x + at, 4, rest)
     const newM = madd(oldM, f(beta1), f32x4.mul(gradient, f(fresh1)))
     const newV = madd(oldV, f(beta2), f32x4.mul(f32x4.mul(gradient, gradient), f(fresh2)))
     const root = f32x4.add(f32x4.div(f32x4.sqrt(newV), f(deviation)), f(epsilon))
@@ -24,9 +24,9 @@ export function adamw(
       v128.store(v + at, newV)
       v128.store(x + at, newX)
     } else {
-      storeSome(m + at, newM, rest)
-      storeSome(v + at, newV, rest)
-      storeSome(x + at, newX, rest)
+      storeSome<f32>(m + at, newM, rest)
+      storeSome<f32>(v + at, newV, rest)
+      storeSome<f32>(x + at, newX, rest)
     }
   }
 }

@@ -2,7 +2,7 @@
 // hundred numbers, in many lanes in parallel, and the runs are added in float64, so the error does not grow with the
 // length.
 
-import { total } from './vector'
+import { lanes, total } from './vector'
 
 const enum Reduction {
   sum,
@@ -50,34 +50,40 @@ export function sumRow(x: usize, n: i32): f64 {
   return sum
 }
 
+/** All lanes combined. */
+@inline
+function foldLanes<T>(name: Reduction, a: v128): T {
+  const low = fold<T>(name, v128.extract_lane<T>(a, 0), v128.extract_lane<T>(a, 1))
+  if (sizeof<T>() == 8) return low
+  return fold<T>(name, low, fold<T>(name, v128.extract_lane<T>(a, 2), v128.extract_lane<T>(a, 3)))
+}
+
 /** One row of at least one number, all combined. */
 @inline
 function foldRow<T>(name: Reduction, x: usize, n: i32): T {
-  if (n < 8) {
+  const size = sizeof<T>()
+  const both = 2 * lanes<T>()
+  if (n < both) {
     let result = load<T>(x)
-    for (let i = 1; i < n; i++) result = fold<T>(name, result, load<T>(x + (i << 2)))
+    for (let i = 1; i < n; i++) result = fold<T>(name, result, load<T>(x + i * size))
     return result
   }
   let a = v128.load(x)
   let b = v128.load(x, 16)
-  let i = 8
-  for (; i + 8 <= n; i += 8) {
-    a = combine<T>(name, a, v128.load(x + (i << 2)))
-    b = combine<T>(name, b, v128.load(x + (i << 2), 16))
+  let i = both
+  for (; i + both <= n; i += both) {
+    a = combine<T>(name, a, v128.load(x + i * size))
+    b = combine<T>(name, b, v128.load(x + i * size, 16))
   }
   a = combine<T>(name, a, b)
-  let result = fold<T>(
-    name,
-    fold<T>(name, v128.extract_lane<T>(a, 0), v128.extract_lane<T>(a, 1)),
-    fold<T>(name, v128.extract_lane<T>(a, 2), v128.extract_lane<T>(a, 3)),
-  )
-  for (; i < n; i++) result = fold<T>(name, result, load<T>(x + (i << 2)))
+  let result = foldLanes<T>(name, a)
+  for (; i < n; i++) result = fold<T>(name, result, load<T>(x + i * size))
   return result
 }
 
 @inline
 function eachRow<T>(name: Reduction, out: usize, x: usize, rows: i32, n: i32): void {
-  for (let i = 0; i < rows; i++, out += 4, x += n << 2) store<T>(out, foldRow<T>(name, x, n))
+  for (let i = 0; i < rows; i++, out += sizeof<T>(), x += n * sizeof<T>()) store<T>(out, foldRow<T>(name, x, n))
 }
 
 /** out[i] = Σ_j x[i, j], or the largest, or the smallest; n > 0. */
@@ -91,6 +97,12 @@ export function rows_i32(name: Reduction, out: usize, x: usize, rows: i32, n: i3
   if (name == Reduction.sum) eachRow<i32>(Reduction.sum, out, x, rows, n)
   else if (name == Reduction.max) eachRow<i32>(Reduction.max, out, x, rows, n)
   else eachRow<i32>(Reduction.min, out, x, rows, n)
+}
+
+export function rows_f64(name: Reduction, out: usize, x: usize, rows: i32, n: i32): void {
+  if (name == Reduction.sum) eachRow<f64>(Reduction.sum, out, x, rows, n)
+  else if (name == Reduction.max) eachRow<f64>(Reduction.max, out, x, rows, n)
+  else eachRow<f64>(Reduction.min, out, x, rows, n)
 }
 
 /** Adds the four numbers of v to four float64 in memory. */
@@ -153,18 +165,19 @@ function sumColumns(out: usize, x: usize, outer: i32, n: i32, inner: i32, step: 
 
 @inline
 function eachColumn<T>(name: Reduction, out: usize, x: usize, outer: i32, n: i32, inner: i32, step: i32): void {
-  for (let o = 0; o < outer; o++, out += inner << 2, x += n * step) {
+  const size = sizeof<T>()
+  for (let o = 0; o < outer; o++, out += inner * size, x += n * step) {
     let j = 0
-    for (; j + 4 <= inner; j += 4) {
-      let from = x + (j << 2)
+    for (; j + lanes<T>() <= inner; j += lanes<T>()) {
+      let from = x + j * size
       let v = v128.load(from)
       for (let i = 1; i < n; i++) v = combine<T>(name, v, v128.load((from += step)))
-      v128.store(out + (j << 2), v)
+      v128.store(out + j * size, v)
     }
     for (; j < inner; j++) {
-      let result = load<T>(x + (j << 2))
-      for (let i = 1; i < n; i++) result = fold<T>(name, result, load<T>(x + i * step + (j << 2)))
-      store<T>(out + (j << 2), result)
+      let result = load<T>(x + j * size)
+      for (let i = 1; i < n; i++) result = fold<T>(name, result, load<T>(x + i * step + j * size))
+      store<T>(out + j * size, result)
     }
   }
 }
@@ -186,14 +199,23 @@ export function columns_i32(
   else eachColumn<i32>(Reduction.min, out, x, outer, n, inner, step)
 }
 
+export function columns_f64(
+  name: Reduction, out: usize, x: usize, outer: i32, n: i32, inner: i32, step: i32, _sums: usize,
+): void {
+  if (name == Reduction.sum) eachColumn<f64>(Reduction.sum, out, x, outer, n, inner, step)
+  else if (name == Reduction.max) eachColumn<f64>(Reduction.max, out, x, outer, n, inner, step)
+  else eachColumn<f64>(Reduction.min, out, x, outer, n, inner, step)
+}
+
 @inline
 function argmax<T>(out: usize, x: usize, outer: i32, n: i32, inner: i32): void {
-  const step = inner << 2
+  const size = sizeof<T>()
+  const step = inner * size
   for (let o = 0; o < outer; o++, x += n * step) {
     for (let j = 0; j < inner; j++, out += 4) {
       let best = 0
-      let largest = load<T>(x + (j << 2))
-      for (let i = 1, from = x + (j << 2) + step; i < n; i++, from += step) {
+      let largest = load<T>(x + j * size)
+      for (let i = 1, from = x + j * size + step; i < n; i++, from += step) {
         const value = load<T>(from)
         if (value > largest || (value != value && largest == largest)) {
           largest = value
@@ -208,6 +230,10 @@ function argmax<T>(out: usize, x: usize, outer: i32, n: i32, inner: i32): void {
 /** out[o, j]: the first i with the largest x[o, i, j], which NaN is. */
 export function argmax_f32(out: usize, x: usize, outer: i32, n: i32, inner: i32): void {
   argmax<f32>(out, x, outer, n, inner)
+}
+
+export function argmax_f64(out: usize, x: usize, outer: i32, n: i32, inner: i32): void {
+  argmax<f64>(out, x, outer, n, inner)
 }
 
 export function argmax_i32(out: usize, x: usize, outer: i32, n: i32, inner: i32): void {

@@ -68,14 +68,14 @@ function exponentials(keeps: bool, isScaled: bool, out: usize, x: usize, n: i32,
   }
   for (; n > 0; n -= 4, x += 16) {
     const count = min(n, 4)
-    const e = share4(shifted(isScaled, count == 4 ? v128.load(x) : loadSome(x, 4, count), by, times))
+    const e = share4(shifted(isScaled, count == 4 ? v128.load(x) : loadSome<f32>(x, 4, count), by, times))
     sum += f32x4.extract_lane(e, 0)
     if (count > 1) sum += f32x4.extract_lane(e, 1)
     if (count > 2) sum += f32x4.extract_lane(e, 2)
     if (count > 3) sum += f32x4.extract_lane(e, 3)
     if (keeps) {
       if (count == 4) v128.store(out, e)
-      else storeSome(out, e, count)
+      else storeSome<f32>(out, e, count)
       out += 16
     }
   }
@@ -160,7 +160,7 @@ export function logSoftmaxGradient(out: usize, g: usize, y: usize, rows: i32, n:
       v128.store(out, madd(exp4(v128.load(y)), sum, v128.load(g)))
     const rest = n & 3
     if (!rest) continue
-    storeSome(out, madd(exp4(loadSome(y, 4, rest)), sum, loadSome(g, 4, rest)), rest)
+    storeSome<f32>(out, madd(exp4(loadSome<f32>(y, 4, rest)), sum, loadSome<f32>(g, 4, rest)), rest)
     g += rest << 2
     y += rest << 2
     out += rest << 2

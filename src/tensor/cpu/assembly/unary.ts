@@ -56,7 +56,7 @@ function map(name: Unary, out: usize, x: usize, n: i32): void {
     v128.store(out, z, 16)
   }
   for (; out < end; out += 16, x += 16) v128.store(out, apply(name, v128.load(x)))
-  if (n & 3) storeSome(out, apply(name, loadSome(x, 4, n & 3)), n & 3)
+  if (n & 3) storeSome<f32>(out, apply(name, loadSome<f32>(x, 4, n & 3)), n & 3)
 }
 
 // a function each: in one that holds all of them, engines run out of registers

@@ -1,5 +1,5 @@
-// What all kernels here use: four float32 at a time, the one to three elements left over, and a product plus a sum,
-// which is one instruction with relaxed SIMD.
+// What all kernels here use: four float32 or two float64 at a time, the elements left over, and a product plus a sum, which
+// is one instruction with relaxed SIMD.
 
 /** The same number four times. */
 @inline
@@ -14,18 +14,33 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(a, b), c)
 }
 
-/** Four numbers of four bytes, `step` bytes apart. */
+/** The number of elements that are computed at a time. */
 @inline
-export function loadStrided(x: usize, step: i32): v128 {
+export function lanes<T>(): i32 {
+  return 16 / sizeof<T>()
+}
+
+/** The same number in memory for every lane. */
+@inline
+export function loadSplat<T>(x: usize): v128 {
+  if (sizeof<T>() == 8) return v128.load64_splat(x)
+  return v128.load32_splat(x)
+}
+
+/** A number for every lane, `step` bytes apart. */
+@inline
+export function loadStrided<T>(x: usize, step: i32): v128 {
+  if (sizeof<T>() == 8) return v128.load_lane<f64>(x + step, v128.load64_zero(x), 1)
   let v = v128.load32_zero(x)
   v = v128.load_lane<f32>(x + step, v, 1)
   v = v128.load_lane<f32>(x + 2 * step, v, 2)
   return v128.load_lane<f32>(x + 3 * step, v, 3)
 }
 
-/** The first one, two or three of four numbers; the others are zero. */
+/** Fewer numbers than lanes, at least one; the others are zero. */
 @inline
-export function loadSome(x: usize, step: i32, count: i32): v128 {
+export function loadSome<T>(x: usize, step: i32, count: i32): v128 {
+  if (sizeof<T>() == 8) return v128.load64_zero(x)
   let v = v128.load32_zero(x)
   if (count > 1) v = v128.load_lane<f32>(x + step, v, 1)
   if (count > 2) v = v128.load_lane<f32>(x + 2 * step, v, 2)
@@ -33,7 +48,11 @@ export function loadSome(x: usize, step: i32, count: i32): v128 {
 }
 
 @inline
-export function storeSome(out: usize, v: v128, count: i32): void {
+export function storeSome<T>(out: usize, v: v128, count: i32): void {
+  if (sizeof<T>() == 8) {
+    v128.store_lane<f64>(out, v, 0)
+    return
+  }
   v128.store_lane<f32>(out, v, 0)
   if (count > 1) v128.store_lane<f32>(out + 4, v, 1)
   if (count > 2) v128.store_lane<f32>(out + 8, v, 2)
