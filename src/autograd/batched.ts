@@ -13,7 +13,7 @@ export class VmapError extends Error {
 }
 
 /** The samples of one call of a mapped function, as the rule of an operation uses them. */
-export interface Batch {
+export interface MappedBatch {
   /** number of samples */
   readonly size: number
   /** Whether a tensor has values of its own for each sample. */
@@ -38,13 +38,13 @@ export interface Batch {
  */
 export type Batching<A extends readonly unknown[]> =
   | 'broadcast'
-  | ((op: (...args: A) => Tensor, batch: Batch, ...args: A) => Tensor)
+  | ((op: (...args: A) => Tensor, batch: MappedBatch, ...args: A) => Tensor)
 
 /** Axes of one sample as axes of a tensor with the batch as its first. */
 export const afterBatch = (axes: readonly number[]): number[] => axes.map(axis => axis + 1)
 
 /** One call of a mapped function. Calls are nested: the deepest of an operation's arguments is mapped first. */
-export interface Level extends Batch {
+export interface Level extends MappedBatch {
   /** number of mapped functions that are running around it, with itself; 0 after it has ended */
   readonly depth: number
   /** Runs `f` with the recorders that were there when the mapped function was called. */

@@ -3,7 +3,7 @@
 
 import './fluent.ts'
 
-export { type Batch, type Batching, VmapError } from './batched.ts'
+export { type Batching, type MappedBatch, VmapError } from './batched.ts'
 export { checkpoint } from './checkpoint.ts'
 export { customVjp, onGradient } from './custom.ts'
 export type { GradcheckVerdict as Verdict } from './gradcheck/differences.ts'
