@@ -48,6 +48,12 @@ function countOf(name: string, f: () => void): number {
   return count
 }
 
+/** Derivatives of first and second order agree with finite differences. */
+function assertChecked(f: TensorFunction, inputs: readonly Tensor[]): void {
+  const { ok, message } = gradcheck(f, inputs, { order: 2 })
+  assert.ok(ok, message)
+}
+
 describe('linearize', () => {
   const f: TensorFunction = y => m.matmul(y).sin()
 
@@ -96,7 +102,7 @@ describe('linearize', () => {
       linearize(f, y)[1](numbers([1, 0, 2]))
         .square()
         .sum()
-    assert.ok(gradcheck(along, [x], { order: 2 }).ok)
+    assertChecked(along, [x])
     const [, pushforward] = linearize(f, x)
     same(vmap((v: Tensor) => pushforward(v))(m), m.matmul(m.transpose()).mul(m.matmul(x).cos()))
   })
@@ -209,7 +215,8 @@ describe('hvp', () => {
       stop()
       return count
     }
-    assert.ok(cost('reverse-over-reverse') < cost('forward-over-reverse'))
+    const [least, most] = [cost('reverse-over-reverse'), cost('forward-over-reverse')]
+    assert.ok(least < most, `${least} operations, and ${most} forwards`)
     assert.throws(() => hvp(f, [x, z], vectors, { mode: 'forward' as 'forward-over-reverse' }), {
       name: 'OptionsError',
     })
@@ -265,11 +272,10 @@ describe('customVjp', () => {
   it('has the gradients of its rule, of any order, where those of its operations are NaN', () => {
     const wide = numbers([-2, 0, 1, 800])
     const sum = (f: TensorFunction) => (y: Tensor) => f(y).sum()
-    assert.ok(values(grad(sum(y => y.exp().log1p()))(wide)).includes(NaN))
+    assert.equal(values(grad(sum(y => y.exp().log1p()))(wide))[3], NaN)
     same(grad(sum(log1pExp))(wide), wide.sigmoid())
     same(log1pExp(x), x.softplus())
-    const result = gradcheck(log1pExp, [x], { order: 2 })
-    assert.ok(result.ok, result.message)
+    assertChecked(log1pExp, [x])
     const third = (f: TensorFunction) => grad(sum(grad(sum(grad(sum(f))))))
     same(third(log1pExp)(x), third(y => y.softplus())(x))
   })
@@ -302,7 +308,7 @@ describe('customVjp', () => {
     )
     same(grad((y: Tensor) => times(m, y).sum())(x), m.sum({ axis: 0 }))
     same(grad((y: Tensor) => times(y, y).sum())(x), x.mul(2))
-    assert.ok(gradcheck(times, [m, x], { order: 2 }).ok)
+    assertChecked(times, [m, x])
     // each of two samples has a matrix and a row, which broadcasts with it
     const [p, q] = [stack([m, m.mul(2)]), stack([x, x.square()])]
     const around = (f: TensorFunction) => grad((u, v) => vmap(f)(u, v).square().sum(), { wrt: [0, 1] })(p, q)
@@ -448,7 +454,7 @@ describe('onGradient', () => {
       onGradient(y.sin(), () => undefined)
         .pow(3)
         .sum()
-    assert.ok(gradcheck(untouched, [x], { order: 2 }).ok)
+    assertChecked(untouched, [x])
   })
 
   it('works in modules, tapes, checkpoint and vmap', () => {
