@@ -28,7 +28,7 @@ const inside = [
   // the part of io that runs in a browser
   '^src/io/finite\\.ts$',
   // the part of openclip that runs in a browser, and its settings without its weights
-  '^src/openclip/(model|checkpoint|vision)\\.ts$',
+  '^src/openclip/(model|checkpoint|tokenizer|vision)\\.ts$',
   // the demo, which a command runs; the experiments write numbers as it does
   '^src/demo/',
 ]

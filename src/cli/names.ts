@@ -1,20 +1,20 @@
 // Names of classes and templates of sentences, on the command line or in a file.
 
 import { statSync } from 'node:fs'
-import { DataError, messageOf, parseJson, readText } from '../io/index.ts'
+import { DataError, Faults, messageOf, parseJson, quoted, readText } from '../io/index.ts'
 import { UsageError } from './errors.ts'
 import { names } from './options.ts'
 
 /**
  * The names of classes: separated by commas, or in a file, one a line or as a JSON list.
- * @throws UsageError or DataError for an empty name, and for a name that is listed twice
+ * @throws UsageError or DataError for an empty name, and for a name that is listed twice; of several lines it names the first few
  */
 export const readLabels = async (given: string): Promise<readonly string[]> =>
   isFile(given) ? listIn(given, 'labels') : names('--labels')(given)
 
 /**
  * Sentences with {} for a label. Each is given itself or is a file of some, one a line or as a JSON list.
- * @throws UsageError, or DataError naming the line, for a sentence without {}
+ * @throws UsageError, or DataError naming the line, for a sentence without {}; of several lines it names the first few
  */
 export async function readTemplates(given: readonly string[] | undefined): Promise<string[] | undefined> {
   if (given === undefined) return undefined
@@ -36,12 +36,17 @@ async function listIn(file: string, what: 'labels' | 'templates'): Promise<strin
   const items = text.trimStart().startsWith('[') ? jsonItems(text, file) : lineItems(text)
   if (items.length === 0) throw new DataError(`contains no ${what}`, { file })
   const seen = new Set<string>()
+  const faults = new Faults()
   for (const { item, line } of items) {
-    if (seen.has(item)) throw new DataError(`'${item}' is listed twice`, { file, line })
-    if (what === 'templates' && !item.includes('{}'))
-      throw new DataError(`'${item}' has no {} for the label`, { file, line })
+    const reason = seen.has(item)
+      ? 'is listed twice'
+      : what === 'templates' && !item.includes('{}')
+        ? 'has no {} for the label'
+        : undefined
+    if (reason !== undefined && faults.add(new DataError(`${quoted(item)} ${reason}`, { file, line }))) break
     seen.add(item)
   }
+  faults.throwIfAny()
   return [...seen]
 }
 

@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { IMAGE_PIXELS } from '../data/index.ts'
 import { device, type GpuBackend, type OpenOptions } from '../index.ts'
 import { familyNames } from '../models/index.ts'
-import { openClipArchitectureNames } from '../openclip/index.ts'
+import { architectureProblem, isArchitecture } from '../openclip/index.ts'
 import { UsageError } from './errors.ts'
 
 export function positiveInteger(text: string): number {
@@ -70,8 +70,11 @@ export const familyOption = (description: string): Option =>
 export const architectureOption = (): Option =>
   new Option(
     '--architecture <name>',
-    'with a checkpoint of OpenCLIP that has no configuration beside it: its name for the architecture',
-  ).choices(openClipArchitectureNames)
+    'with a checkpoint of OpenCLIP that has no configuration beside it: its name for the architecture, such as ViT-B-16-SigLIP',
+  ).argParser((name: string) => {
+    if (!isArchitecture(name)) throw new InvalidArgumentError(`It ${architectureProblem(name)}.`)
+    return name
+  })
 
 /** The default device. */
 export const DEFAULT_DEVICE = 'cpu'

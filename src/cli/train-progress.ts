@@ -22,13 +22,16 @@ const SKIPPED_SHOWN = 10
 const digits = (value: number) => value.toPrecision(3)
 
 /** What a new run has from another model, and what is left over of both. */
-function initialized(from: string, { copied, resized, fresh, unused }: Initialization): string {
+function initialized(from: string, { copied, resized, fresh, unused, dropped = [] }: Initialization): string {
   const count = copied.length + resized.length
   const parts = (names: readonly string[]) => [...new Set(names.map(name => name.split('.')[0]))].join(', ')
   return [
     `${count} parameters from ${from}${resized.length > 0 ? ` (interpolated: ${resized.join(', ')})` : ''}`,
     ...(fresh.length > 0 ? [`${fresh.length} initialized at random (${parts(fresh)})`] : []),
     ...(unused.length > 0 ? [`not used of it: ${parts(unused)}`] : []),
+    ...(dropped.length > 0
+      ? [`left out of it, so that its encoder computes something else than before: ${dropped.join(', ')}`]
+      : []),
   ].join('; ')
 }
 

@@ -5,7 +5,7 @@ import { statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname, join, posix, resolve } from 'node:path'
 import { type CsvError, parse as parseCsv } from 'csv-parse/sync'
-import { DataError, fileError, messageOf, notAFile, parseAnyJsonLine, readText } from '../io/index.ts'
+import { DataError, Faults, fileError, messageOf, notAFile, parseAnyJsonLine, readText } from '../io/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { labelsIfAny, labelsIn, type ReadLabels, readClassFolders } from './labels.ts'
 
@@ -159,20 +159,6 @@ export async function readList<Found>(
   return { folder, examples: Array.from(examples, ([name, example]) => ({ name, ...example })) }
 }
 
-/** The most mistaken lines of a list whose reasons are in a message, and the most that are looked for. */
-const [NAMED_LINES, MOST_LINES] = [5, 1000]
-
-/** One error for the mistaken lines of a list: the first one with its place, the reasons of a few more, and the number of the others. */
-function mistakesIn(faults: readonly DataError[]): DataError {
-  const [{ file, line, reason }, ...others] = faults
-  if (others.length === 0) return faults[0]
-  const named = others.slice(0, NAMED_LINES - 1).map(fault => `line ${fault.line}: ${fault.reason}`)
-  const left = others.length - named.length
-  const atLeast = faults.length >= MOST_LINES ? 'at least ' : ''
-  const rest = left === 0 ? [] : [`and ${atLeast}${left.toLocaleString('en')} more ${left === 1 ? 'line' : 'lines'}`]
-  return new DataError([reason, ...named, ...rest].join('\n  '), { file, line, cause: faults[0].cause })
-}
-
 /**
  * Reads the lines of a list.
  * @param columns for a header: one name of each of these must be in it
@@ -195,7 +181,7 @@ export async function readLines(
   return { path, folder: path === folderOrFile ? dirname(path) : folderOrFile, eachLine }
 
   function eachLine(take: (line: ListLine) => void): void {
-    const faults: DataError[] = []
+    const faults = new Faults()
     for (const { number, read } of values) {
       const refuse = (reason: string) => new DataError(reason, { file: path, line: number })
       try {
@@ -205,10 +191,10 @@ export async function readLines(
         take({ number, fields: value as Record<string, unknown>, refuse })
       } catch (error) {
         if (!(error instanceof DataError)) throw error
-        if (faults.push(error) === MOST_LINES) break
+        if (faults.add(error)) break
       }
     }
-    if (faults.length > 0) throw mistakesIn(faults)
+    faults.throwIfAny()
   }
 }
 

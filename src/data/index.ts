@@ -115,6 +115,7 @@ export { type ListShardsOptions, type OnShard, type OpenShardsOptions, ShardStre
 export { ClipTokenizer } from './tokenizers/clip.ts'
 export { JsonTokenizer } from './tokenizers/json.ts'
 export { type TrainBytePairsOptions, trainBytePairs } from './tokenizers/learn-byte-pairs.ts'
+export { OpenClipTokenizer, type OpenClipTokenizerOptions } from './tokenizers/open-clip.ts'
 export { readTokenizer, tokenizerFromJSON } from './tokenizers/read.ts'
-export { cleanText, repairText } from './tokenizers/text/clean.ts'
+export { cleanText, repairText, type TextCleaning } from './tokenizers/text/clean.ts'
 export * from './tokenizers/tokenizer.ts'

@@ -2,9 +2,11 @@
 // is removed is renamed first, so an incomplete folder is never taken for a complete one.
 
 import { randomBytes } from 'node:crypto'
-import { readdir, rename, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { FileError } from './errors.ts'
 import { fileError, isFileSystemError, makeFolders, syncFolder } from './files.ts'
+import { lock } from './lock.ts'
 
 const SUFFIX = '.tmp'
 const temporaryName = (path: string) => `${path}.${randomBytes(6).toString('hex')}${SUFFIX}`
@@ -26,6 +28,62 @@ export async function makeFolder(path: string, fill: (folder: string) => Promise
     throw isFileSystemError(error) ? fileError(path, error) : error
   }
   await syncFolder(dirname(path))
+}
+
+/**
+ * As {@link makeFolder}, for a folder that a user names. It is locked meanwhile, so what another process left under temporary names of
+ * this path when it was killed is known to be of no use, and is removed.
+ * @throws LockedError while another process makes this folder; else as makeFolder
+ */
+export async function makeNamedFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
+  const release = await lockIn(path)
+  try {
+    const begins = `${basename(path)}.`
+    for (const name of await namesIn(dirname(path)))
+      if (name.startsWith(begins) && TEMPORARY.test(name.slice(begins.length)))
+        await rm(join(dirname(path), name), { recursive: true, force: true })
+    await makeFolder(path, fill)
+  } finally {
+    await release()
+  }
+}
+
+/** What {@link temporaryName} puts after the name of a folder. */
+const TEMPORARY = /^[0-9a-f]{12}\.tmp$/
+
+/** Locks a path whose folder may be missing. The errors name the path. */
+async function lockIn(path: string): Promise<() => Promise<void>> {
+  try {
+    await makeFolders(dirname(path))
+    return await lock(path)
+  } catch (error) {
+    if (isFileSystemError(error)) throw fileError(path, error)
+    throw error instanceof FileError ? new FileError(error.reason, { file: path, cause: error }) : error
+  }
+}
+
+/**
+ * Writes files into a new or empty folder, which may be one that cannot be renamed, such as a mounted one.
+ * @param names of all files that `fill` may write
+ * @throws what `fill` throws, after these files and the folders that were made for them are removed
+ */
+export async function fillFolder(path: string, names: readonly string[], fill: () => Promise<void>): Promise<void> {
+  let made: string | undefined
+  try {
+    made = await mkdir(path, { recursive: true })
+  } catch (error) {
+    throw fileError(path, error)
+  }
+  try {
+    await fill()
+  } catch (error) {
+    for (const name of names) await rm(join(path, name), { recursive: true, force: true }).catch(() => {})
+    // one after the other from the innermost; those that hold something else stay
+    if (made !== undefined)
+      for (let folder = resolve(path); folder.length >= resolve(made).length; folder = dirname(folder))
+        await rmdir(folder).catch(() => {})
+    throw error
+  }
 }
 
 /** Removes a folder and its content. */

@@ -13,6 +13,7 @@ export {
   TokenizerError,
   TorchFileError,
 } from './errors.ts'
+export { Faults } from './faults.ts'
 export {
   fileError,
   isFileSystemError,
@@ -28,9 +29,10 @@ export {
   writeAtomically,
 } from './files.ts'
 export { checkFinite, describeNonFinite, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn } from './finite.ts'
-export { makeFolder, namesIn, removeFolder, removeUnfinished } from './folders.ts'
+export { fillFolder, makeFolder, makeNamedFolder, namesIn, removeFolder, removeUnfinished } from './folders.ts'
 export { crc32 } from './formats/crc.ts'
 export { npyHead, openNpy } from './formats/npy.ts'
+export { openTensors } from './formats/open-tensors.ts'
 export {
   encodeSafetensors,
   parseSafetensors,
@@ -53,7 +55,7 @@ export {
   writeSafetensors,
 } from './formats/safetensors-file.ts'
 export { TarError, type TarMember, tarMembers, WindowedFile } from './formats/tar.ts'
-export { openTensors, type TensorFile, wrapperOf } from './formats/tensor-file.ts'
+export { type TensorFile, wrapperOf } from './formats/tensor-file.ts'
 export { type JsonForm, type JsonLimits, type LinePlace, parseAnyJsonLine, parseJson, parseJsonLine } from './json.ts'
 export { LineFile, readJsonLines } from './line-file.ts'
 export { lock, whileLocked } from './lock.ts'

@@ -2,6 +2,7 @@
 
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { Tokenizer } from '../data/index.ts'
 import {
   checkFinite,
   DataError,
@@ -24,11 +25,16 @@ import {
 } from '../models/index.ts'
 import { unloaded } from '../models/unloaded.ts'
 import { ConfigError, type Parameter, StateDictError } from '../nn/index.ts'
-import { listed } from '../tensor/given.ts'
+import { given, listed } from '../tensor/given.ts'
 import { fromData, sameShape, scope } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { OptionsError, type Settings, settle } from '../tensor/options.ts'
-import { type OpenClipArchitecture, openClipArchitectureNames, openClipArchitectures } from './architectures.ts'
+import {
+  architectureProblem,
+  isArchitecture,
+  type OpenClipArchitecture,
+  openClipArchitectures,
+} from './architectures.ts'
 import { fromClipConfig, isCoCaConfig, toClipConfig } from './clip.ts'
 import { fromOpenClipConfig, toOpenClipConfig } from './config.ts'
 import {
@@ -41,6 +47,7 @@ import {
 import { MEAN, type Preprocessing, readPreprocessing, STD, writePreprocessing } from './preprocessing.ts'
 import { readWeights } from './read-weights.ts'
 import { isRecord } from './settings.ts'
+import { settingsOf, type TokenizerSettings, tokenizerSettings, writeTokenizer } from './tokenizer.ts'
 
 /** A checkpoint of OpenCLIP that is incomplete or inconsistent, or whose model is not supported. */
 export class OpenClipError extends DataError {}
@@ -58,13 +65,19 @@ export interface OpenClip<F extends OpenClipFamily = 'coca'> {
   readonly weights: string
   /** files of its tokenizer in the same folder, if any */
   readonly tokenizerFiles: readonly string[]
+  /** the settings of its tokenizer in `text_cfg`, if any: `hf_tokenizer_name`, `tokenizer_kwargs` and `tokenizer_mode` */
+  readonly tokenizerSettings: TokenizerSettings
 }
 
 const CONFIG = 'open_clip_config.json'
 const WEIGHTS = 'open_clip_model.safetensors'
 const CONFIGS = [CONFIG, 'config.json']
-const WEIGHT_FILES = [WEIGHTS, 'weights.safetensors', 'model.safetensors', 'open_clip_pytorch_model.bin']
+// a model.safetensors beside one of the others has the names of Hugging Face
+const WEIGHT_FILES = [WEIGHTS, 'weights.safetensors', 'open_clip_pytorch_model.bin', 'model.safetensors']
 const TOKENIZERS = ['bpe_simple_vocab_16e6.txt.gz', 'tokenizer.json', 'vocab.json', 'merges.txt']
+const BESIDE = ['tokenizer_config.json', 'special_tokens_map.json']
+/** The files that {@link saveOpenClip} may write. */
+export const OPENCLIP_FILES: readonly string[] = [WEIGHTS, CONFIG, ...TOKENIZERS, ...BESIDE]
 
 export interface OpenClipOptions<F extends OpenClipFamily = OpenClipFamily> {
   /** the family that is expected, or several; default coca */
@@ -75,6 +88,15 @@ export interface OpenClipOptions<F extends OpenClipFamily = OpenClipFamily> {
    */
   readonly architecture?: OpenClipArchitecture
 }
+/** Any text: {@link checkArchitecture} says what is wrong with a name. */
+export const architectureKind = is.optional(is.text as is.Kind<OpenClipArchitecture>)
+
+/** @throws OpenClipError if a name is not that of an architecture, or that of one that is not supported, with the reason */
+export function checkArchitecture(name: OpenClipArchitecture | undefined): void {
+  if (name !== undefined && !isArchitecture(name))
+    throw new OpenClipError(`architecture ${given(name)} ${architectureProblem(name)}`)
+}
+
 const isOpenClipFamily = is.oneOf<OpenClipFamily>('coca', 'dual-encoder')
 const openClipOptions = {
   family: is.byDefault<OpenClipFamily | readonly OpenClipFamily[]>(
@@ -83,7 +105,7 @@ const openClipOptions = {
       (Array.isArray(x) ? x : [x]).every(isOpenClipFamily.fits),
     ),
   ),
-  architecture: is.optional(is.oneOf<OpenClipArchitecture>(...openClipArchitectureNames)),
+  architecture: architectureKind,
 } satisfies Settings<OpenClipOptions>
 
 /**
@@ -105,7 +127,8 @@ export async function openClip<F extends OpenClipFamily = 'coca'>(
   const model: OpenClipModel = inFile(file, () => unloaded(() => createModel(family, config as never)))
   await loadOpenClip(weights, model)
   model.eval()
-  return { family, model, preprocessing, weights, tokenizerFiles } as unknown as { [K in F]: OpenClip<K> }[F]
+  const others = { preprocessing, weights, tokenizerFiles, tokenizerSettings: found.tokenizerSettings }
+  return { family, model, ...others } as unknown as { [K in F]: OpenClip<K> }[F]
 }
 
 /** A checkpoint without its weights. */
@@ -120,9 +143,11 @@ export interface OpenClipSettings extends Omit<OpenClip, 'family' | 'model'> {
 export async function readOpenClipSettings(path: string, options?: OpenClipOptions): Promise<OpenClipSettings> {
   const settled = settle('readOpenClipSettings(path, options)', options, openClipOptions)
   const { architecture } = settled
+  checkArchitecture(architecture)
   const families = [settled.family].flat()
   const { folder, names, weights } = await filesAt(path)
-  const advice = `; give the name of its architecture, ${listed(openClipArchitectureNames, 'or')}: --architecture, or the option architecture`
+  const advice =
+    '; give the name of its architecture, such as coca_ViT-B-32 or ViT-B-16-SigLIP: --architecture, or the option architecture'
   const file = architecture ? weights : join(folder, first(names, CONFIGS, folder, advice))
   const json = architecture ? openClipArchitectures[architecture] : await readJson(file)
   const family = isRecord(json) && !isCoCaConfig(json) ? 'dual-encoder' : 'coca'
@@ -132,8 +157,9 @@ export async function readOpenClipSettings(path: string, options?: OpenClipOptio
   }
   const model = inFile(file, () => (family === 'coca' ? fromOpenClipConfig(json) : fromClipConfig(json)))
   const preprocessing = inFile(file, () => readPreprocessing(json, model.image.size))
-  const tokenizerFiles = TOKENIZERS.filter(name => names.includes(name)).map(name => join(folder, name))
-  return { family, model, preprocessing, weights, tokenizerFiles, file }
+  const beside = names.includes('tokenizer.json') ? BESIDE : []
+  const tokenizerFiles = [...TOKENIZERS, ...beside].filter(name => names.includes(name)).map(name => join(folder, name))
+  return { family, model, preprocessing, weights, tokenizerFiles, tokenizerSettings: tokenizerSettings(json), file }
 }
 
 async function filesAt(path: string): Promise<{ folder: string; names: string[]; weights: string }> {
@@ -215,15 +241,23 @@ function checkNames(file: TensorFile, prefix: string, tensors: readonly OpenClip
   }
 }
 
+/** What {@link saveOpenClip} writes: a result of {@link openClip}, or a model with what belongs to it. */
+export interface OpenClipContents extends Partial<Pick<OpenClip, 'preprocessing' | 'tokenizerSettings'>> {
+  readonly model: OpenClipModel
+  /** is written too, with its settings: tokenizer.json, and tokenizer_config.json of one that is not CLIP's own */
+  readonly tokenizer?: Tokenizer
+}
+
 /**
- * Writes a model in OpenCLIP's format: open_clip_config.json and open_clip_model.safetensors, each atomically.
+ * Writes a model in OpenCLIP's format: open_clip_model.safetensors and then open_clip_config.json, each atomically. A folder that was not
+ * completed has no configuration, and is not opened.
  * @throws ConfigError naming a setting that OpenCLIP does not have; NonFiniteWeightsError for weights that are not finite
  */
-export async function saveOpenClip(
-  folder: string,
-  { model, preprocessing }: { readonly model: OpenClipModel } & Partial<Pick<OpenClip, 'preprocessing'>>,
-): Promise<void> {
-  const settings = model instanceof DualEncoder ? toClipConfig(model.config) : toOpenClipConfig(model.config)
+export async function saveOpenClip(folder: string, contents: OpenClipContents): Promise<void> {
+  const { model, preprocessing, tokenizer } = contents
+  const own = model instanceof DualEncoder ? toClipConfig(model.config) : toOpenClipConfig(model.config)
+  const words = tokenizer ? settingsOf(tokenizer) : contents.tokenizerSettings
+  const settings = { ...own, text_cfg: { ...(own.text_cfg as object), ...words } }
   const file = join(folder, WEIGHTS)
   const pixels = preprocessing ?? { size: model.config.image.size, mean: MEAN, std: STD }
   const config = { model_cfg: settings, preprocess_cfg: writePreprocessing(pixels) }
@@ -243,5 +277,7 @@ export async function saveOpenClip(
     })
   }
   await streamSafetensors(file, layouts, read, { format: 'pt' })
+  if (tokenizer) await writeTokenizer(folder, tokenizer)
+  // the last file: a folder without it is not opened
   await writeAtomically(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`)
 }

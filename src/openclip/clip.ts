@@ -131,8 +131,9 @@ export function toClipConfig(config: DualEncoderConfig): OpenClipConfig {
 /** The settings that decide what a dual encoder computes in evaluation, with the activation of both towers. */
 function compared(config: ReturnType<typeof resolveDualEncoder>) {
   const { image, text, summary, projection, contrast, embedding, activation } = config
-  // a text without [CLS] does not use its settings, and a dual encoder not those of the multimodal half
-  const { multimodal: _, multimodalLayers: __, classPosition: ___, classTokens: ____, ...tower } = text
+  // a text without [CLS] does not use its settings, a dual encoder not those of the multimodal half, and padding is not masked
+  const { multimodal: _, multimodalLayers: __, classPosition: ___, classTokens: ____, ...others } = text
+  const { pad: _____, padIsWord: ______, ...tower } = others
   return {
     activation,
     summary,

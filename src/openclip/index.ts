@@ -1,10 +1,16 @@
 // OpenCLIP's checkpoints: conversion of configurations and names, reading and writing of folders, and the comparison of a
 // model's results with those of another implementation.
 
-export { type OpenClipArchitecture, openClipArchitectureNames } from './architectures.ts'
+export {
+  architectureProblem,
+  isArchitecture,
+  type OpenClipArchitecture,
+  openClipArchitectureNames,
+} from './architectures.ts'
 export {
   loadOpenClip,
   type OpenClip,
+  type OpenClipContents,
   OpenClipError,
   type OpenClipFamily,
   type OpenClipOptions,
@@ -14,5 +20,6 @@ export {
 export { GoldenError } from './golden.ts'
 export * from './model.ts'
 export type { Preprocessing } from './preprocessing.ts'
+export type { TokenizerSettings } from './tokenizer.ts'
 export { type AgreementCheck, agreement } from './verify.ts'
 export { EncoderError, type EncoderSettings, type OpenedEncoder, openEncoder, PretrainedEncoder } from './vision.ts'

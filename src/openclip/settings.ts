@@ -52,6 +52,12 @@ export class JsonSettings {
     return this.#checked(name, byDefault, 'must be a number above 0', x => x > 0)
   }
 
+  text(name: string, byDefault: string): string {
+    const value = this.#take(name) ?? byDefault
+    if (typeof value !== 'string') throw this.refuse(name, value, 'must be a string')
+    return value
+  }
+
   flag(name: string, byDefault: boolean): boolean {
     const value = this.#take(name) ?? byDefault
     if (typeof value !== 'boolean') throw this.refuse(name, value, 'must be true or false')

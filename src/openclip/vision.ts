@@ -1,6 +1,7 @@
 // Vision transformers of timm and of Hugging Face's transformers: their weights, by the names of their tensors, as the encoder of a
-// model here. What their layers add to a plain vision transformer is refused by its name: without it the encoder would compute
-// something else.
+// model here. What can be computed by a plain vision transformer is folded into its weights: the factors of LayerScale into the
+// projections before them, positions without one for the class token into positions with zeros for it. Of what cannot, a token for
+// distillation is left out and named, and everything else is refused by its name: the encoder would compute something else.
 
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -40,6 +41,11 @@ export interface EncoderSettings {
   readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] }
   /** names of tensors that are not part of an encoder, such as those of a head for classes */
   readonly unused: readonly string[]
+  /**
+   * names of tensors that take part in what the vision transformer computes, and for which an encoder has no place: those of DeiT's
+   * token for distillation. Without it the other tokens have other values
+   */
+  readonly dropped: readonly string[]
 }
 
 /** A vision transformer of timm or of Hugging Face, with its weights. */
@@ -48,19 +54,23 @@ export interface OpenedEncoder extends EncoderSettings {
   readonly model: PretrainedEncoder
 }
 
-/** Whose vision transformer it is. */
-export type EncoderSource = 'timm' | 'transformers'
+/** Whose names the tensors of a vision transformer have: timm's, or those of transformers' ViT, DINOv2 or CLIP. */
+export type EncoderSource = 'timm' | 'vit' | 'dinov2' | 'clip'
 
 /** The names of a library. # is the number of a layer; a row without a dot at its end is one tensor, the others have weight and bias. */
 interface Names {
   readonly patches: string
   readonly classToken: string
   readonly positions: string
+  /** a second token, after the class token, that is left out */
+  readonly distillation?: string
   readonly inputNorm?: string
   readonly outputNorm: string
   readonly layer: string
   /** ours, and theirs within a layer; three of ours that are stacked are separated by commas */
   readonly inLayer: Readonly<Record<string, string>>
+  /** factors of LayerScale, by our name of the projection whose outputs they multiply */
+  readonly scales?: Readonly<Record<string, string>>
   /** what belongs to no encoder */
   readonly head: RegExp
 }
@@ -70,6 +80,7 @@ const NAMES: Readonly<Record<EncoderSource, Names>> = {
     patches: 'patch_embed.proj',
     classToken: 'cls_token',
     positions: 'pos_embed',
+    distillation: 'dist_token',
     inputNorm: 'norm_pre',
     outputNorm: 'norm',
     layer: 'blocks.#',
@@ -81,12 +92,15 @@ const NAMES: Readonly<Record<EncoderSource, Names>> = {
       'mlp.up': 'mlp.fc1',
       'mlp.down': 'mlp.fc2',
     },
-    head: /^(head|fc_norm|pre_logits|attn_pool)\./,
+    scales: { 'attention.output': 'ls1.gamma', 'mlp.down': 'ls2.gamma' },
+    // mask_token, in the files of DINOv2's authors, replaces patches in training only
+    head: /^((head|head_dist|fc_norm|pre_logits|attn_pool)\.|mask_token$)/,
   },
-  transformers: {
+  vit: {
     patches: 'embeddings.patch_embeddings.projection',
     classToken: 'embeddings.cls_token',
     positions: 'embeddings.position_embeddings',
+    distillation: 'embeddings.distillation_token',
     outputNorm: 'layernorm',
     layer: 'encoder.layer.#',
     inLayer: {
@@ -99,16 +113,56 @@ const NAMES: Readonly<Record<EncoderSource, Names>> = {
       'mlp.up': 'intermediate.dense',
       'mlp.down': 'output.dense',
     },
-    // mask_token replaces patches in training only
     head: /^(pooler\.|classifier\.|decoder\.|embeddings\.mask_token$)/,
+  },
+  dinov2: {
+    patches: 'embeddings.patch_embeddings.projection',
+    classToken: 'embeddings.cls_token',
+    positions: 'embeddings.position_embeddings',
+    outputNorm: 'layernorm',
+    layer: 'encoder.layer.#',
+    inLayer: {
+      attentionNorm: 'norm1',
+      'attention.query': 'attention.attention.query',
+      'attention.key': 'attention.attention.key',
+      'attention.value': 'attention.attention.value',
+      'attention.output': 'attention.output.dense',
+      mlpNorm: 'norm2',
+      'mlp.up': 'mlp.fc1',
+      'mlp.down': 'mlp.fc2',
+    },
+    scales: { 'attention.output': 'layer_scale1.lambda1', 'mlp.down': 'layer_scale2.lambda1' },
+    head: /^(classifier\.|embeddings\.mask_token$)/,
+  },
+  clip: {
+    patches: 'embeddings.patch_embedding',
+    classToken: 'embeddings.class_embedding',
+    positions: 'embeddings.position_embedding.weight',
+    // as it is spelled there
+    inputNorm: 'pre_layrnorm',
+    outputNorm: 'post_layernorm',
+    layer: 'encoder.layers.#',
+    inLayer: {
+      attentionNorm: 'layer_norm1',
+      'attention.query': 'self_attn.q_proj',
+      'attention.key': 'self_attn.k_proj',
+      'attention.value': 'self_attn.v_proj',
+      'attention.output': 'self_attn.out_proj',
+      mlpNorm: 'layer_norm2',
+      'mlp.up': 'mlp.fc1',
+      'mlp.down': 'mlp.fc2',
+    },
+    // position_ids counts from 0; head is SigLIP's pooler
+    head: /^(head\.|visual_projection\.|embeddings\.position_ids$)/,
   },
 }
 
 /** Tensors of layers that are not built here, and the settings of theirs that make them. */
 const EXTRAS: readonly (readonly [RegExp, string])[] = [
-  [/\.(ls[12]\.gamma|layer_scale[12]\.lambda1|lambda_[12])$|\.gamma_[12]$/, 'layer scale (init_values)'],
+  [/\.(ls[12]\.gamma|layer_scale[12]\.lambda1|lambda_[12]|gamma_[12])$/, 'layer scale of another kind'],
   [/(^|\.)(reg_token|register_tokens)$/, 'register tokens (reg_tokens)'],
-  [/(^|\.)(dist_token|distillation_token)$/, 'a distillation token'],
+  [/(^|\.)(dist_token|distillation_token)$/, 'a distillation token without a class token'],
+  [/\.mlp\.(w\d+|weights_(in|out)|fc1_[gx])\./, 'gated feed-forward layers (SwiGLU)'],
   [/\.[qk]_norm\./, 'a norm on queries and keys (qk_norm)'],
   [/(relative_position|rel_pos|rope)/, 'relative positions'],
   [/\.attns\.|\.ffns\./, 'parallel layers'],
@@ -118,6 +172,8 @@ interface Row {
   readonly theirs: string
   /** parameters whose values follow each other in the tensor */
   readonly ours: readonly string[]
+  /** a tensor with a factor for each row of this one, or for each value of a bias */
+  readonly scale?: string
 }
 
 /** A checkpoint whose names were recognised. */
@@ -130,7 +186,7 @@ interface Found {
   readonly prefix: string
 }
 
-const WEIGHTS = ['model.safetensors', 'pytorch_model.bin']
+const WEIGHTS = ['model.safetensors', 'pytorch_model.bin'].flatMap(name => [name, `${name}.index.json`])
 
 /** Files of OpenCLIP's own checkpoints, which are read as such. */
 const OPENCLIP = ['open_clip_config.json']
@@ -157,15 +213,21 @@ async function find(path: string): Promise<Found | undefined> {
   if (weights === undefined) return undefined
   const file = await openTensors(isFolder ? join(path, weights) : path)
   const wrapper = wrapperOf(file.names)
-  for (const source of ['timm', 'transformers'] as const) {
+  const given = new Set(file.names)
+  const candidates = (Object.keys(NAMES) as EncoderSource[]).flatMap((source): Found[] => {
     const first = `${NAMES[source].patches}.weight`
     const name = file.names.find(name => name.startsWith(wrapper) && name.endsWith(first))
     const prefix = name?.slice(0, -first.length)
     // the image tower of a larger model has a name of several parts
-    if (prefix !== undefined && /^(\w+\.)?$/.test(prefix.slice(wrapper.length)))
-      return { source, file, folder, beside, prefix }
+    const isOne = prefix !== undefined && /^(\w+\.)?$/.test(prefix.slice(wrapper.length))
+    return isOne ? [{ source, file, folder, beside, prefix }] : []
+  })
+  // two libraries name patches alike, and not the layers
+  const hasLayers = ({ source, prefix }: Found) => {
+    const { layer, inLayer } = NAMES[source]
+    return given.has(`${prefix}${layer.replace('#', '0')}.${inLayer.attentionNorm}.weight`)
   }
-  return undefined
+  return candidates.find(hasLayers) ?? candidates[0]
 }
 
 /**
@@ -174,13 +236,15 @@ async function find(path: string): Promise<Found | undefined> {
  * @throws EncoderError naming the tensor or the setting that is missing, or not supported
  */
 export async function readEncoderSettings(path: string): Promise<EncoderSettings> {
-  const { rows: _, file: __, ...settings } = await read(path)
+  const { rows: _, file: __, firstPatch: ___, ...settings } = await read(path)
   return settings
 }
 
 /**
- * Opens a vision transformer of timm or of Hugging Face's transformers: a folder with config.json and model.safetensors or
- * pytorch_model.bin, or a file of weights with config.json beside it. Its head is left out.
+ * Opens a vision transformer of timm or of Hugging Face's transformers (ViT, DeiT, DINOv2, the image towers of CLIP and SigLIP): a
+ * folder with config.json and model.safetensors or pytorch_model.bin, whole or in parts with an index, or a file of weights with
+ * config.json beside it. Its head is left out, and DeiT's token for distillation, which `dropped` names. LayerScale is folded into
+ * the projections before it: diag(γ)(Wx + b) = (diag(γ)W)x + γb.
  *
  *     const { model } = await openEncoder('vit_base_patch16_224')
  *     model.forward(images)        // [batch, tokens, width], after the last norm
@@ -189,50 +253,97 @@ export async function readEncoderSettings(path: string): Promise<EncoderSettings
  *   not finite; DataError if a file is damaged
  */
 export async function openEncoder(path: string): Promise<OpenedEncoder> {
-  const { rows, file, ...settings } = await read(path)
+  const { rows, file, firstPatch, ...settings } = await read(path)
   const { image } = settings
   const model = unloaded(() => new PretrainedEncoder({ image }))
   const parameters = new Map<string, Parameter>(model.encoder.namedParameters())
-  checkShapes(file, rows, model)
+  checkShapes(file, rows, model, firstPatch)
+  const wanted = (name: string, take: (values: Float32Array) => void) => ({
+    name,
+    shape: file.entry(name).shape,
+    take,
+  })
+  const scales = new Map<string, Float32Array>()
+  const names = new Set(rows.flatMap(({ scale }) => scale ?? []))
   await readWeights(
     file,
-    rows.map(({ theirs, ours }) => ({
-      name: theirs,
-      shape: file.entry(theirs).shape,
-      take(values) {
-        const size = values.length / ours.length
+    [...names].map(name => wanted(name, values => scales.set(name, values))),
+  )
+  await readWeights(
+    file,
+    rows.map(({ theirs, ours, scale }) =>
+      wanted(theirs, values => {
+        const whole =
+          ours[0] === 'positions'
+            ? positionsOf(values, parameters.get('positions')!.shape, firstPatch)
+            : scaled(values, scale === undefined ? undefined : scales.get(scale))
+        const size = whole.length / ours.length
         for (const [i, name] of ours.entries()) {
           const parameter = parameters.get(name)!
-          parameter.assign(fromData(values.slice(i * size, (i + 1) * size), parameter.shape))
+          parameter.assign(fromData(whole.slice(i * size, (i + 1) * size), parameter.shape))
         }
-      },
-    })),
+      }),
+    ),
   )
   model.eval()
   return { model, ...settings }
 }
 
-async function read(
-  path: string,
-): Promise<EncoderSettings & { readonly rows: readonly Row[]; readonly file: TensorFile }> {
+/** Rows, each multiplied by its factor. */
+function scaled(values: Float32Array, factors: Float32Array | undefined): Float32Array {
+  if (factors === undefined) return values
+  const columns = values.length / factors.length
+  return values.map((value, i) => value * factors[Math.floor(i / columns)])
+}
+
+/**
+ * The positions of an encoder: the first row of theirs for the class token, or zeros where they have none for it, and those of the
+ * patches. What is between them belongs to a token that is left out.
+ */
+function positionsOf(theirs: Float32Array, shape: readonly number[], firstPatch: number): Float32Array {
+  const [tokens, width] = shape
+  const patches = theirs.subarray(firstPatch * width)
+  const ours = new Float32Array(tokens * width)
+  const isFirst = ours.length > patches.length && firstPatch > 0
+  if (isFirst) ours.set(theirs.subarray(0, width))
+  ours.set(patches, ours.length - patches.length)
+  return ours
+}
+
+interface ReadEncoder extends EncoderSettings {
+  readonly rows: readonly Row[]
+  readonly file: TensorFile
+  /** the row of their positions that belongs to the first patch */
+  readonly firstPatch: number
+}
+
+async function read(path: string): Promise<ReadEncoder> {
   const found = await find(path)
   if (!found)
     throw new EncoderError(
-      'is not a vision transformer of timm or of Hugging Face: it has neither patch_embed.proj.weight nor embeddings.patch_embeddings.projection.weight',
+      `is not a vision transformer of timm or of Hugging Face: it has none of ${[...new Set(Object.values(NAMES).map(({ patches }) => `${patches}.weight`))].join(', ')}`,
       { file: path },
     )
   const { file, prefix, source } = found
   const rows = rowsOf(found)
   const given = new Set(file.names)
-  const known = new Set(rows.map(({ theirs }) => theirs))
-  const unused = file.names.filter(name => !known.has(name))
+  const known = new Set(rows.flatMap(({ theirs, scale }) => (scale === undefined ? theirs : [theirs, scale])))
+  const dropped = droppedOf(found)
+  const unused = file.names.filter(name => !known.has(name) && !dropped.includes(name))
   // outside of the prefix are heads
   const strange = unused.filter(name => name.startsWith(prefix) && !NAMES[source].head.test(name.slice(prefix.length)))
   const missing = [...known].filter(name => !given.has(name))
-  const reason = refusal(strange, missing)
+  const reason = refusal(strange, missing) ?? gatedReason(file, rows)
   if (reason !== undefined) throw new EncoderError(reason, { file: file.path })
-  const { image, normalize } = await settingsOf(found, rows)
-  return { image, ...(normalize && { normalize }), unused, rows, file }
+  const { image, normalize, firstPatch } = await settingsOf(found, rows)
+  return { image, ...(normalize && { normalize }), unused, dropped, rows, file, firstPatch }
+}
+
+/** The tensors that are left out although they take part in what is computed. */
+function droppedOf({ source, file, prefix }: Found): string[] {
+  const { classToken, distillation } = NAMES[source]
+  const has = (name: string) => file.names.includes(prefix + name)
+  return distillation !== undefined && has(classToken) && has(distillation) ? [prefix + distillation] : []
 }
 
 /** The tensors of the encoder, and the parameters that they hold. */
@@ -240,13 +351,15 @@ function rowsOf({ source, file, prefix }: Found): Row[] {
   const names = NAMES[source]
   const given = new Set(file.names)
   const rows: Row[] = []
-  const add = (theirs: string, ours: readonly string[]) => rows.push({ theirs: prefix + theirs, ours })
+  const add = (theirs: string, ours: readonly string[], scale?: string) =>
+    rows.push({ theirs: prefix + theirs, ours, ...(scale !== undefined && has(scale) && { scale: prefix + scale }) })
   const has = (name: string) => given.has(prefix + name)
-  const both = (theirs: string, ours: readonly string[]) => {
+  const both = (theirs: string, ours: readonly string[], scale?: string) => {
     for (const field of ['weight', 'bias'])
       add(
         `${theirs}.${field}`,
         ours.map(name => `${name}.${field}`),
+        scale,
       )
   }
   // of a norm of another kind one of the two is missing, which is an error
@@ -269,6 +382,7 @@ function rowsOf({ source, file, prefix }: Found): Row[] {
       both(
         `${list}${i}.${theirs}`,
         ours.split(',').map(name => `blocks.${i}.${name}`),
+        names.scales?.[ours] && `${list}${i}.${names.scales[ours]}`,
       )
   norm(names.outputNorm, 'outputNorm')
   return rows
@@ -290,24 +404,41 @@ function refusal(strange: readonly string[], missing: readonly string[]): string
   return undefined
 }
 
+/** Why feed-forward layers are gated, if they are: timm stacks the two halves of SwiGLU under the name of one layer. */
+function gatedReason(file: TensorFile, rows: readonly Row[]): string | undefined {
+  const find = (ending: string) => rows.find(({ ours }) => ours[0].endsWith(ending))?.theirs
+  const [up, down] = [find('.mlp.up.weight'), find('.mlp.down.weight')]
+  if (up === undefined || down === undefined) return undefined
+  const [rowsOfUp, columnsOfDown] = [file.entry(up).shape[0], file.entry(down).shape[1]]
+  if (rowsOfUp !== 2 * columnsOfDown) return undefined
+  return `has gated feed-forward layers (SwiGLU): '${up}' makes ${rowsOfUp} values and '${down}' takes ${columnsOfDown}; an encoder here has none`
+}
+
 /** @throws EncoderError naming tensors of another shape, or not of a floating dtype */
-function checkShapes(file: TensorFile, rows: readonly Row[], { encoder }: PretrainedEncoder): void {
+function checkShapes(file: TensorFile, rows: readonly Row[], { encoder }: PretrainedEncoder, firstPatch: number): void {
   const parameters = new Map<string, Parameter>(encoder.namedParameters())
   const { channels, patchSize } = encoder.patches
-  const mismatched = rows.flatMap(({ theirs, ours }) => {
-    const { shape, dtype } = file.entry(theirs)
-    if (!/^B?F\d+$/.test(dtype))
-      throw new EncoderError(`tensor '${theirs}' is ${dtype}, not of a floating dtype`, { file: file.path })
+  const mismatched = rows.flatMap(({ theirs, ours, scale }) => {
     const [first, ...others] = parameters.get(ours[0])!.shape
     const expected =
       ours[0] === 'classToken'
-        ? [1, 1, first]
+        ? [first]
         : ours[0] === 'positions'
-          ? [1, first, ...others]
+          ? [firstPatch + encoder.patches.patches, ...others]
           : ours[0] === 'patches.projection.weight'
             ? [first, channels, patchSize, patchSize]
             : [ours.length * first, ...others]
-    return sameShape(expected, shape) ? [] : [{ name: theirs, expected, found: shape }]
+    return [{ name: theirs, expected }, ...(scale === undefined ? [] : [{ name: scale, expected: [first] }])].flatMap(
+      ({ name, expected }) => {
+        const { shape: found, dtype } = file.entry(name)
+        if (!/^B?F\d+$/.test(dtype))
+          throw new EncoderError(`tensor '${name}' is ${dtype}, not of a floating dtype`, { file: file.path })
+        // all libraries but one have axes of 1 before tokens
+        const leading = ['classToken', 'positions'].includes(ours[0]) ? found.length - expected.length : 0
+        const padded = [...Array.from({ length: Math.min(2, Math.max(0, leading)) }, () => 1), ...expected]
+        return sameShape(padded, found) ? [] : [{ name, expected: padded, found }]
+      },
+    )
   })
   if (mismatched.length > 0) throw new EncoderError(new StateDictError([], [], mismatched).message, { file: file.path })
 }
@@ -316,7 +447,7 @@ function checkShapes(file: TensorFile, rows: readonly Row[], { encoder }: Pretra
 async function settingsOf(
   { source, file, prefix, folder, beside }: Found,
   rows: readonly Row[],
-): Promise<Pick<EncoderSettings, 'image' | 'normalize'>> {
+): Promise<Pick<ReadEncoder, 'image' | 'normalize' | 'firstPatch'>> {
   const names = NAMES[source]
   const refuse = (reason: string) => new EncoderError(reason, { file: file.path })
   const shapeOf = (name: string) => file.entry(prefix + name).shape
@@ -326,11 +457,15 @@ async function settingsOf(
   if (patch !== across) throw refuse(`its patches are ${patch} × ${across} pixels: only squares are supported`)
   const classToken = has(names.classToken)
   const count = shapeOf(names.positions).at(-2) ?? 0
-  const side = Math.sqrt(count - (classToken ? 1 : 0))
-  if (!Number.isInteger(side) || side === 0)
+  // of the class token, and of one for distillation
+  const others = (classToken ? 1 : 0) + (names.distillation !== undefined && has(names.distillation) ? 1 : 0)
+  // with no_embed_class only patches have positions
+  const firstPatch = [others, 0].find(first => count > first && Number.isInteger(Math.sqrt(count - first)))
+  if (firstPatch === undefined)
     throw refuse(
-      `has ${count} positions, which are not those of a square of patches${classToken ? ' and a class token (no_embed_class = true is not supported)' : ''}`,
+      `has ${count} positions, which are not those of a square of patches${others > 0 ? `, with or without ${others} for tokens before them` : ''}`,
     )
+  const side = Math.sqrt(count - firstPatch)
   const ups = rows.filter(({ ours }) => ours[0].endsWith('.mlp.up.weight'))
   if (ups.length === 0) throw refuse(`has no layers: there is no ${prefix}${names.layer.replace('#', '0')}`)
   if (!beside.includes('config.json')) {
@@ -345,9 +480,9 @@ async function settingsOf(
   const config = join(folder, 'config.json')
   const json = await readJson(config)
   try {
-    const others = source === 'timm' ? ofTimm(json) : ofTransformers(json)
-    if (width % others.heads !== 0)
-      throw new ConfigError('heads', others.heads, `does not divide the width ${width} of the weights`)
+    const unseen = source === 'timm' ? ofTimm(json) : ofTransformers(json, source)
+    if (width % unseen.heads !== 0)
+      throw new ConfigError('heads', unseen.heads, `does not divide the width ${width} of the weights`)
     const preprocessor = source === 'timm' || !beside.includes('preprocessor_config.json')
     const normalize = preprocessor
       ? normalisation(isRecord(json) ? json.pretrained_cfg : undefined, 'mean', 'std')
@@ -357,14 +492,14 @@ async function settingsOf(
       patch,
       width,
       layers: ups.length,
-      ...others,
+      ...unseen,
       hidden: file.entry(ups[0].theirs).shape[0],
       classToken,
       inputNorm: names.inputNorm !== undefined && has(`${names.inputNorm}.weight`),
       outputNorm: has(`${names.outputNorm}.weight`),
       patchBias: has(`${names.patches}.bias`),
     }
-    return { image, ...(normalize && { normalize }) }
+    return { image, ...(normalize && { normalize }), firstPatch }
   } catch (error) {
     throw error instanceof ConfigError ? new EncoderError(error.message, { file: config, cause: error }) : error
   }
@@ -387,7 +522,13 @@ interface Unseen {
 
 /** timm's names of plain vision transformers; what else their names may contain adds layers that are not built here. */
 const TIMM =
-  /^vit_(tiny|xsmall|small|medium|base|betwixt|large|huge|giant|giantopt|gigantic|so400m)_patch\d+(_plus)?(_clip|_siglip)?(_quickgelu)?(_gap)?_\d+(_miil)?$/
+  /^vit_(tiny|xsmall|small|medium|base|betwixt|large|huge|giant|giantopt|gigantic|so400m|intern300m)_patch\d+(_plus)?(_clip|_siglip)?(_quickgelu)?(_gap)?_\d+(_miil)?$/
+
+/** Those of DeiT and of DINOv2, which timm builds of the same layers. */
+const TIMM_RELATIVES = [
+  /^deit3?_(tiny|small|medium|base|large|huge)(?:_distilled)?_patch\d+_\d+$/,
+  /^vit_(small|base|large|giant)_patch\d+(?:_reg\d+)?_dinov2$/,
+]
 
 /** Heads by the size in timm's name; 16 for all larger ones. */
 const HEADS: Readonly<Record<string, number>> = { tiny: 3, xsmall: 4, small: 6, medium: 8, base: 12, betwixt: 10 }
@@ -396,12 +537,13 @@ const HEADS: Readonly<Record<string, number>> = { tiny: 3, xsmall: 4, small: 6, 
 export function ofTimm(json: unknown): Unseen {
   const { architecture: given, model_args: options } = isRecord(json) ? json : {}
   const architecture = typeof given === 'string' ? given.replace(/\..*$/, '') : given
-  const parts = typeof architecture === 'string' ? TIMM.exec(architecture) : null
+  const patterns = [TIMM, ...TIMM_RELATIVES]
+  const parts = typeof architecture === 'string' ? patterns.map(each => each.exec(architecture)).find(Boolean) : null
   if (!parts)
     throw new ConfigError(
       'architecture',
       architecture ?? null,
-      'is not the name of a plain vision transformer of timm, such as vit_base_patch16_224',
+      'is not the name of a plain vision transformer of timm, such as vit_base_patch16_224, deit_base_patch16_224 or vit_base_patch14_dinov2',
     )
   const [name, size, plus, kind, quick] = parts
   const args = new JsonSettings('model_args', options ?? {})
@@ -449,28 +591,53 @@ function activationOf(settings: JsonSettings, name: string, value: string): Acti
   return found
 }
 
-/** The kinds of models whose encoder is a plain vision transformer, and ε of their norms unless a configuration says otherwise. */
-const KINDS = new Map<unknown, number>([
-  ['vit', 1e-12],
-  ['vit_mae', 1e-12],
-  ['vit_msn', 1e-6],
-])
+/** A kind of models in config.json, and what its library takes for what a configuration leaves out. */
+interface Kind {
+  readonly epsilon: number
+  readonly heads?: number
+  readonly activation?: Activation
+  /** the setting that holds those of the image tower */
+  readonly inside?: string
+}
+
+const CLIP: Kind = { epsilon: 1e-5, heads: 12, activation: 'quickGelu' }
+const SIGLIP: Kind = { epsilon: 1e-6, heads: 12, activation: 'geluTanh' }
+
+/** The kinds of models whose encoder is a plain vision transformer, by the names of their tensors. */
+const KINDS: Readonly<Record<Exclude<EncoderSource, 'timm'>, ReadonlyMap<unknown, Kind>>> = {
+  vit: new Map([
+    ['vit', { epsilon: 1e-12 }],
+    ['vit_mae', { epsilon: 1e-12 }],
+    ['vit_msn', { epsilon: 1e-6 }],
+    ['deit', { epsilon: 1e-12 }],
+  ]),
+  dinov2: new Map([['dinov2', { epsilon: 1e-6 }]]),
+  clip: new Map([
+    ['clip', { ...CLIP, inside: 'vision_config' }],
+    ['clip_vision_model', CLIP],
+    ['siglip', { ...SIGLIP, inside: 'vision_config' }],
+    ['siglip_vision_model', SIGLIP],
+  ]),
+}
 
 /** The settings in Hugging Face's config.json. */
-function ofTransformers(json: unknown): Unseen {
-  const record = isRecord(json) ? json : {}
-  const { model_type, hidden_act, num_attention_heads, layer_norm_eps } = record
-  const settings = new JsonSettings('', { num_attention_heads, layer_norm_eps })
-  const epsilon = KINDS.get(model_type)
-  if (epsilon === undefined)
-    throw settings.refuse(
+function ofTransformers(json: unknown, source: keyof typeof KINDS): Unseen {
+  const { model_type, ...record } = isRecord(json) ? json : {}
+  const kind = KINDS[source].get(model_type)
+  if (kind === undefined)
+    throw new ConfigError(
       'model_type',
       model_type ?? null,
-      `must be one of ${[...KINDS.keys()].join(', ')}: others are not read here`,
+      `must be one of ${[...KINDS[source].keys()].join(', ')}: others are not read here`,
     )
+  const { inside, epsilon, heads } = kind
+  const own = inside === undefined ? record : (record[inside] ?? {})
+  const { hidden_act, num_attention_heads, layer_norm_eps } = isRecord(own) ? own : {}
+  const settings = new JsonSettings(inside ?? '', { num_attention_heads, layer_norm_eps })
+  const named = typeof hidden_act === 'string' ? hidden_act : String(hidden_act)
   return {
-    heads: settings.count('num_attention_heads'),
+    heads: settings.count('num_attention_heads', heads),
     normEpsilon: settings.positive('layer_norm_eps', epsilon),
-    activation: activationOf(settings, 'hidden_act', typeof hidden_act === 'string' ? hidden_act : String(hidden_act)),
+    activation: (hidden_act === undefined && kind.activation) || activationOf(settings, 'hidden_act', named),
   }
 }

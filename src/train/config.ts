@@ -15,7 +15,7 @@ import {
   presets,
 } from '../models/index.ts'
 import { ConfigError } from '../nn/index.ts'
-import { openClipArchitectureNames } from '../openclip/index.ts'
+import { architectureProblem, openClipArchitectureNames } from '../openclip/index.ts'
 import { OptionsError } from '../tensor/index.ts'
 
 /** An invalid setting: its path of fields, and the reason. */
@@ -77,7 +77,7 @@ const common = {
    */
   part: oneOf('encoder').optional(),
   /** OpenCLIP's name for the architecture of a checkpoint without a configuration beside it */
-  architecture: oneOf(...openClipArchitectureNames).optional(),
+  architecture: z.enum(openClipArchitectureNames, { error: ({ input }) => architectureProblem(input) }).optional(),
   /** parts that are not copied from there: names of modules or parameters, such as contrastivePooler */
   fresh: z.array(z.string(fail('must be a name')), fail('must be a list of names')).default([]),
   /** parts that are not trained: names too, and ranges of layers such as encoder.blocks.0-5 */

@@ -49,6 +49,7 @@ export {
   type Origin,
   type OriginOptions,
   openModel,
+  openTokenizer,
   readOrigin,
   withOrigin,
 } from './open-model.ts'

@@ -24,6 +24,11 @@ export interface Initialization {
   readonly fresh: readonly string[]
   /** parameters of the other model without a counterpart in this one */
   readonly unused: readonly string[]
+  /**
+   * tensors of the other model that take part in what its encoder computes, and that an encoder here has no place for: DeiT's token
+   * for distillation. Without them the copied parameters compute something else than they did there
+   */
+  readonly dropped?: readonly string[]
 }
 
 export interface InitializeOptions {

@@ -1,6 +1,6 @@
 // Opens a trained model: a run, or a released checkpoint in OpenCLIP's format.
 
-import { IMAGE_PIXELS, type ImagePixels, pixelsFor, readTokenizer } from '../data/index.ts'
+import { IMAGE_PIXELS, type ImagePixels, pixelsFor, type Tokenizer } from '../data/index.ts'
 import type { Normalized } from '../evaluate/index.ts'
 import { DataError } from '../io/index.ts'
 import { hasTexts, resolveVisionTransformer } from '../models/config.ts'
@@ -14,14 +14,15 @@ import {
   type VisionTransformerConfig,
 } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
-import { readOpenClipSettings } from '../openclip/checkpoint.ts'
+import { architectureKind, readOpenClipSettings } from '../openclip/checkpoint.ts'
 import {
+  isArchitecture,
   type OpenClipArchitecture,
   type OpenClipFamily,
   openClip,
-  openClipArchitectureNames,
   type Preprocessing,
 } from '../openclip/index.ts'
+import { openClipTokenizer } from '../openclip/tokenizer.ts'
 import { encoderSourceOf, openEncoder, readEncoderSettings } from '../openclip/vision.ts'
 import { listed } from '../tensor/given.ts'
 import * as is from '../tensor/kinds.ts'
@@ -42,7 +43,7 @@ const openModelOptions = {
   family: is.byDefault<FamilyName | readonly FamilyName[]>('coca', isFamily),
   weights: isWeights,
   tokenizer: is.optional(is.text),
-  architecture: is.optional(is.oneOf<OpenClipArchitecture>(...openClipArchitectureNames)),
+  architecture: architectureKind,
 } satisfies Settings<OpenModelOptions>
 
 const OPENCLIP_FAMILIES = ['coca', 'dual-encoder'] as const
@@ -79,19 +80,30 @@ export async function openModel<F extends FamilyName = 'coca'>(
       file: path,
     })
   const opened = await openClip(path, { architecture, family: families })
-  const { model, preprocessing, tokenizerFiles } = opened
-  const words = await readTokenizer(tokenizerFile(path, tokenizerFiles, tokenizer))
-  if (words.vocabularySize !== model.config.text.vocabulary)
-    throw new DataError(
-      `the tokenizer has ${words.vocabularySize} ids, but the model has ${model.config.text.vocabulary}`,
-      {
-        file: path,
-      },
-    )
+  const { model, preprocessing, tokenizerFiles, tokenizerSettings: settings } = opened
+  const { text } = model.config
+  const words = await openClipTokenizer(tokenizerFile(path, tokenizerFiles, tokenizer), { settings, text })
+  if (words.vocabularySize !== text.vocabulary)
+    throw new DataError(`the tokenizer has ${words.vocabularySize} ids, but the model has ${text.vocabulary}`, {
+      file: path,
+    })
   const { mean, std } = preprocessing
   const normalize = { mean, std }
   const found = { family: opened.family, model, tokenizer: words, normalize, ...pixelsOf(preprocessing) }
   return found as unknown as OpenedModel<F>
+}
+
+/**
+ * Opens the tokenizer of a checkpoint of OpenCLIP without its model, and gives the context of the model.
+ * @throws OpenClipError, TokenizerError or DataError if a file is missing, damaged or not supported
+ */
+export async function openTokenizer(
+  path: string,
+): Promise<{ readonly tokenizer: Tokenizer; readonly context: number }> {
+  const { model, tokenizerFiles, tokenizerSettings } = await readOpenClipSettings(path, { family: OPENCLIP_FAMILIES })
+  const { text } = model
+  const file = tokenizerFile(path, tokenizerFiles, undefined)
+  return { tokenizer: await openClipTokenizer(file, { settings: tokenizerSettings, text }), context: text.context }
 }
 
 /** What a run's settings have for the preprocessing of a checkpoint of OpenCLIP. */
@@ -121,6 +133,8 @@ export interface Weights {
   readonly classes?: readonly string[]
   /** names of tensors in its file that the model does not have */
   readonly unused?: readonly string[]
+  /** names of tensors in its file that the model has no place for, although they take part in what is computed there */
+  readonly dropped?: readonly string[]
 }
 
 /** The model of a run or of a checkpoint of OpenCLIP; with `part` also a vision transformer. @throws as {@link openModel} */
@@ -138,8 +152,13 @@ async function notAnEncoder<T>(path: string, read: Promise<T>): Promise<T> {
   try {
     return await read
   } catch (error) {
-    if (!(await encoderSourceOf(path).catch(() => undefined))) throw error
-    const reason = 'is a vision transformer, which is only an encoder: copy it with --part encoder, or the setting part'
+    const source = await encoderSourceOf(path).catch(() => undefined)
+    if (!source) throw error
+    const what =
+      source === 'clip'
+        ? 'has the image tower of a CLIP of Hugging Face'
+        : 'is a vision transformer, which is only an encoder'
+    const reason = `${what}: copy it with --part encoder, or the setting part`
     throw new DataError(reason, { file: path, cause: error })
   }
 }
@@ -195,7 +214,7 @@ export async function withOrigin(json: unknown): Promise<unknown> {
   const { architecture: name, part } = others
   if (typeof from !== 'string' || from === '') return json
   const architecture = name as OpenClipArchitecture | undefined
-  if (name !== undefined && !openClipArchitectureNames.includes(name as OpenClipArchitecture)) return json
+  if (name !== undefined && !isArchitecture(name)) return json
   if (part !== undefined)
     return part === 'encoder' ? withEncoder(json as Record<string, unknown>, from, architecture) : json
   const texts = !(isFamilyName(others.family) && !hasTexts({ family: others.family }))

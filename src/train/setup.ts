@@ -12,6 +12,8 @@ import {
 import { hasClasses, hasTexts } from '../models/config.ts'
 import type { ClassFamily, TextFamily } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
+import { readOpenClipSettings } from '../openclip/checkpoint.ts'
+import { openClipTokenizer } from '../openclip/tokenizer.ts'
 import {
   Adafactor,
   AdamW,
@@ -31,6 +33,7 @@ import { firstFew } from '../tensor/first-few.ts'
 import { type RunConfig, RunConfigError } from './config.ts'
 import type { Naming } from './objectives/families.ts'
 import type { RunData } from './run.ts'
+import { RunFolder } from './run-folder.ts'
 
 /**
  * The tokenizer and the classes of a run, and its configuration with their numbers. The tokenizer is that of a file, or consists of
@@ -69,13 +72,22 @@ async function classesFor(
   throw new RunConfigError([{ field: 'model.classes', reason }])
 }
 
-async function tokenizerFor({ tokenizer, model }: RunConfig<TextFamily>, data: RunData['train']): Promise<Tokenizer> {
-  if (tokenizer !== undefined) return readTokenizer(tokenizer)
+async function tokenizerFor(config: RunConfig<TextFamily>, data: RunData['train']): Promise<Tokenizer> {
+  const { tokenizer, model } = config
+  if (tokenizer !== undefined) return readTokenizerFor(tokenizer, config)
   const words = WordTokenizer.fromCaptions(await readAllCaptions(data))
   const { vocabularySize: ids } = words
   if (ids <= model.text.vocabulary) return words
   const reason = `must be at least ${ids}, for the ${words.words.length} words of the captions and ${ids - words.words.length} special ids, not ${model.text.vocabulary}; write {"model": {"preset": "tiny", "text": {"vocabulary": ${ids}}}} to a file for --config, or use --tokenizer with a file of cocagrad tokenizer train`
   throw new RunConfigError([{ field: 'model.text.vocabulary', reason }])
+}
+
+/** Reads a tokenizer, with the rows of OpenCLIP for a run that begins from all of a checkpoint of OpenCLIP. */
+async function readTokenizerFor(file: string, { from, part, architecture, family, model }: RunConfig<TextFamily>) {
+  if (from === undefined || part !== undefined || (await new RunFolder(from).isRun())) return readTokenizer(file)
+  const origin = await readOpenClipSettings(from, { family: ['coca', 'dual-encoder'], architecture })
+  if (origin.family !== family) return readTokenizer(file)
+  return openClipTokenizer(file, { settings: origin.tokenizerSettings, text: model.text })
 }
 
 /** The options of batches for texts, if the model has texts. */

@@ -64,7 +64,8 @@ export async function fresh({ config, naming }: Preparation): Promise<Trained> {
     const head = source.family === config.family || !hasClasses(config) ? [] : [HEAD]
     const found = initializeFrom(model, source.model, { fresh: [...fresh, ...head], part, file })
     if (found.copied.includes(CLASS_WEIGHTS)) checkClasses(source.classes, naming.classes, file)
-    initialization = { ...found, unused: [...found.unused, ...(source.unused ?? [])] }
+    const { unused = [], dropped = [] } = source
+    initialization = { ...found, unused: [...found.unused, ...unused], ...(dropped.length > 0 && { dropped }) }
   }
   freezeParts(model, config.freeze)
   const optimizer = optimizerFor(model, config)

@@ -47,6 +47,9 @@ test('train and probe start from an encoder, and say what is new and what is lef
     [classifier.family, classifier.model.image.hidden, classifier.normalize.mean],
     ['classifier', 40, [0.4, 0.5, 0.6]],
   )
+  const distilled = ['--from', golden('encoders/timm-deit'), '--part', 'encoder', '--data', data, ...short]
+  const left = await cocagrad(['train', ...distilled, '--preset', 'tiny', '--out', join(folder, 'distilled')])
+  assert.match(left.stderr, /; left out of it, so that its encoder computes something else than before: dist_token$/m)
   const without = await cocagrad(['train', '--from', golden('vit'), '--data', data, '--out', join(folder, 'none')])
   assert.equal(without.code, 2)
   assert.match(

@@ -31,6 +31,12 @@ test('classes and templates are read from lines, a JSON list or the command line
   assert.equal(await readTemplates(undefined), undefined)
   const refusals: [string, RegExp][] = [
     ['a\nb\na\n', /list:3: 'a' is listed twice/],
+    [
+      'a\nb\na\n\nb\nb\n',
+      /list:3: 'a' is listed twice\n {2}line 5: 'b' is listed twice\n {2}line 6: 'b' is listed twice$/,
+    ],
+    [`a\n${'a\n'.repeat(7)}`, /line 6: 'a' is listed twice\n {2}and 2 more lines$/],
+    ['["a", "a", "b", "b"]', /list: 'a' is listed twice\n {2}'b' is listed twice$/],
     ['\n', /list: contains no labels/],
     ['["a", 3]', /list: is not a list of texts/],
     ['["a", ', /list: begins with \[ and is not JSON/],
@@ -38,6 +44,10 @@ test('classes and templates are read from lines, a JSON list or the command line
   ]
   for (const [text, message] of refusals) await assert.rejects(readLabels(await file(text)), message)
   await assert.rejects(readTemplates([await file('a {}\nnothing\n')]), /list:2: 'nothing' has no \{\} for the label/)
+  await assert.rejects(
+    readTemplates([await file('one\na {}\ntwo\na {}\n')]),
+    /list:1: 'one' has no \{\} for the label\n {2}line 3: 'two' has no .*\n {2}line 4: 'a \{\}' is listed twice$/,
+  )
   await assert.rejects(readTemplates(['a photo']), /--template 'a photo' has no \{\} for the label, and is no file/)
 })
 

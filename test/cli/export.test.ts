@@ -1,7 +1,7 @@
 // `cocagrad export`: a run or a checkpoint becomes a folder that OpenCLIP opens, with the same weights.
 
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { readSafetensors } from '../../src/io/index.ts'
@@ -63,6 +63,25 @@ test('a run whose model OpenCLIP cannot build is refused with the setting, and n
   assert.equal(code, 2, stderr)
   assert.match(stderr, /^error: image\.classToken = false: OpenCLIP has no such setting/m)
   await assert.rejects(readdir(out), { code: 'ENOENT' })
+})
+
+test('an export that finds the disk full leaves nothing, and one that was killed is not opened', async t => {
+  const folder = await temporaryFolder(t)
+  const [run, out] = [join(folder, 'run'), join(folder, 'some/where/out')]
+  await train(run, tinyConfig(await pictures(folder, 8), { model, steps: 0 }))
+  const first = new URL('./full-disk.ts', import.meta.url).href
+  const full = await cocagrad(['export', run, '--out', out], undefined, { first })
+  assert.equal(full.code, 2, full.stderr)
+  assert.match(full.stderr, /^error: .*out\/open_clip_config\.json: no space left on the disk/m)
+  await assert.rejects(readdir(join(folder, 'some')), { code: 'ENOENT' })
+  // a folder that was there stays
+  await mkdir(out, { recursive: true })
+  await cocagrad(['export', run, '--out', out], undefined, { first })
+  assert.deepEqual(await readdir(out), [])
+  const { code, stderr } = await cocagrad(['export', run, '--out', out])
+  assert.equal(code, 0, stderr)
+  await rm(join(out, 'open_clip_config.json'))
+  await assert.rejects(openClip(out), /out: has none of open_clip_config\.json/)
 })
 
 test('weights without a configuration need the name of an architecture, and are checked against it', async t => {

@@ -6,7 +6,9 @@ import type { Generator } from '../../src/tensor/index.ts'
 import { archive } from '../io/zip.ts'
 
 /** What a mutation may know about a file. */
-export type Format = 'bytes' | 'gzip' | 'json' | 'lines' | 'npy' | 'png' | 'safetensors' | 'tar' | 'text' | 'torch'
+export type Format =
+  | ('avif' | 'bytes' | 'gif' | 'gzip' | 'jpeg' | 'json' | 'lines' | 'npy' | 'png' | 'safetensors' | 'tar' | 'text')
+  | ('tiff' | 'torch' | 'webp')
 
 const utf8 = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 const chance = (random: Generator, share: number): boolean => random.uniform() < share
@@ -37,7 +39,12 @@ function tried<T>(f: () => T): T | undefined {
 type Mutation = (random: Generator, file: Uint8Array, others: readonly Uint8Array[]) => Uint8Array
 
 const forms: Readonly<Record<Format, Mutation>> = {
+  avif: sidesOf(avifSides),
   bytes: bytesMutated,
+  gif: sidesOf(gifSides),
+  jpeg: sidesOf(jpegSides),
+  tiff: sidesOf(tiffSides),
+  webp: sidesOf(webpSides),
   text: (random, file) => Buffer.from(textMutated(random, utf8(file))),
   json: (random, file) => Buffer.from(jsonMutated(random, utf8(file))),
   lines: linesMutated,
@@ -318,6 +325,95 @@ function headerOf(at: number, width: 2 | 8): Mutation {
   }
 }
 
+/** Where a header of an image has the length of a side. */
+interface Side {
+  readonly at: number
+  readonly bytes: 2 | 3 | 4
+  readonly little: boolean
+}
+
+/** Lengths that are zero, at the limits of the formats, and at the limit of what is decoded, which is 64 million pixels. */
+const SIDES = [
+  0,
+  1,
+  2,
+  3,
+  4000,
+  6000,
+  8000,
+  8001,
+  16_383,
+  16_384,
+  32_768,
+  65_535,
+  1e6,
+  2 ** 24 - 1,
+  2 ** 31,
+  2 ** 32 - 1,
+]
+
+/** Other sizes in the header of an image, or, where it has none, other bytes. */
+function sidesOf(find: (bytes: Buffer) => readonly Side[]): Mutation {
+  return (random, file, others) => {
+    const bytes = Buffer.from(file)
+    const sides = find(bytes)
+    if (sides.length === 0 || chance(random, 0.5)) return bytesMutated(random, file, others)
+    const same = oneOf(random, SIDES)
+    const one = chance(random, 0.5) ? oneOf(random, sides) : undefined
+    for (const side of sides) {
+      if (one && side !== one) continue
+      const { at, bytes: width, little } = side
+      const value = (chance(random, 0.7) ? same : oneOf(random, SIDES)) % 256 ** width
+      if (little) bytes.writeUIntLE(value, at, width)
+      else bytes.writeUIntBE(value, at, width)
+    }
+    return bytes
+  }
+}
+
+const side = (at: number, bytes: Side['bytes'], little = false): Side => ({ at, bytes, little })
+
+/** Height and width of the first frame (ITU T.81, B.2.2). */
+function jpegSides(bytes: Buffer): Side[] {
+  for (let at = 2; at + 9 < bytes.length && bytes[at] === 0xff; at += 2 + bytes.readUInt16BE(at + 2))
+    if (bytes[at + 1] >= 0xc0 && bytes[at + 1] <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(bytes[at + 1]))
+      return [side(at + 5, 2), side(at + 7, 2)]
+  return []
+}
+
+/** Of VP8X 24 bits each, of VP8 14; of VP8L 28 together, which are not taken apart (RFC 9649). */
+function webpSides(bytes: Buffer): Side[] {
+  const kind = bytes.toString('latin1', 12, 16)
+  if (kind === 'VP8X') return [side(24, 3, true), side(27, 3, true)]
+  return kind === 'VP8L' ? [side(21, 4, true)] : [side(26, 2, true), side(28, 2, true)]
+}
+
+/** Of the screen, and of the first picture, which follows a comma somewhere after the colours. */
+function gifSides(bytes: Buffer): Side[] {
+  const picture = bytes.indexOf(0x2c, 13 + (bytes[10] & 0x80 ? 3 * 2 ** ((bytes[10] & 7) + 1) : 0))
+  const inside =
+    picture < 0 || picture + 9 > bytes.length ? [] : [side(picture + 5, 2, true), side(picture + 7, 2, true)]
+  return [side(6, 2, true), side(8, 2, true), ...inside]
+}
+
+/** The tags 256 and 257 of the first directory. */
+function tiffSides(bytes: Buffer): Side[] {
+  const little = bytes[0] === 0x49
+  const short = (at: number) => (little ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at))
+  const directory = little ? bytes.readUInt32LE(4) : bytes.readUInt32BE(4)
+  return Array.from({ length: short(directory) }, (_, i) => directory + 2 + 12 * i)
+    .filter(entry => [256, 257].includes(short(entry)))
+    .map(entry => side(entry + 8, short(entry + 2) === 3 ? 2 : 4, little))
+}
+
+/** The property ispe of each picture in the file. */
+function avifSides(bytes: Buffer): Side[] {
+  const sides: Side[] = []
+  for (let at = bytes.indexOf('ispe'); at >= 0; at = bytes.indexOf('ispe', at + 4))
+    if (at + 16 <= bytes.length) sides.push(side(at + 8, 4), side(at + 12, 4))
+  return sides
+}
+
 /** One chunk of a PNG, whose sum is corrected; pixels are decompressed first. */
 function chunksOf(random: Generator, file: Uint8Array, others: readonly Uint8Array[]): Uint8Array {
   const bytes = Buffer.from(file)
@@ -332,6 +428,7 @@ function chunksOf(random: Generator, file: Uint8Array, others: readonly Uint8Arr
   const actions: readonly (() => unknown)[] = [
     () => (chunk.data = bytesMutated(random, chunk.data, others)),
     () => (chunks[0].data = bytesMutated(random, chunks[0].data, [])),
+    () => (chunks[0].data = sidesOf(() => [side(0, 4), side(4, 4)])(random, chunks[0].data, [])),
     () => {
       const pixels = chunks.find(({ name }) => name.toString() === 'IDAT')!
       pixels.data = deflateSync(bytesMutated(random, inflateSync(pixels.data), []))

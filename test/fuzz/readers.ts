@@ -28,19 +28,24 @@ import { readExperiment } from '../../src/experiments/config.ts'
 import { Ledger } from '../../src/experiments/ledger.ts'
 import {
   encodeSafetensors,
+  ImageError,
   LineFile,
   lock,
   npyHead,
   openNpy,
   openTensors,
+  parseSafetensors,
   readJson,
   readSafetensors,
   type SafetensorsTensor,
 } from '../../src/io/index.ts'
+import { createModel } from '../../src/models/index.ts'
 import { Linear } from '../../src/nn/index.ts'
 import { readGolden } from '../../src/openclip/golden.ts'
-import { openClip } from '../../src/openclip/index.ts'
-import { fromData } from '../../src/tensor/index.ts'
+import { openClip, openEncoder } from '../../src/openclip/index.ts'
+import { readEncoderSettings } from '../../src/openclip/vision.ts'
+import { fromData, seed } from '../../src/tensor/index.ts'
+import { openFeatures } from '../../src/train/features.ts'
 import { keepIn, readKeptBatch } from '../../src/train/guard/kept.ts'
 import {
   checkModelConfig,
@@ -274,6 +279,62 @@ const RUN: Reader = {
   },
 }
 
+/** Small pictures in AVIF, grey, coloured and with transparency. */
+async function avifs(): Promise<Sample[]> {
+  const { default: sharp } = await import('sharp')
+  const kinds = [1, 3, 4] as const
+  return Promise.all(
+    kinds.map(async channels => {
+      const data = Uint8Array.from({ length: 64 * channels }, (_, i) => 3 * i)
+      const bytes = await sharp(data, { raw: { width: 8, height: 8, channels } })
+        .avif({ effort: 0 })
+        .toBuffer()
+      return { name: 'a.avif', bytes, format: 'avif' }
+    }),
+  )
+}
+
+/** The features of four pictures, one of which cannot be read, and all that was kept of them. */
+async function readFeatures(folder: string): Promise<void> {
+  seed(1)
+  const classes = { classes: 2 }
+  const model = createModel('classifier', { image: tinyModel.image, ...classes })
+  const size = tinyModel.image.size
+  const source: ImageTextSource = {
+    length: 4,
+    imageSize: size,
+    fingerprint: 'four',
+    captions: () => [],
+    name: i => `picture ${i}`,
+    async image(i) {
+      if (i === 2) throw new ImageError('is damaged', { file: 'picture 2' })
+      return new Float32Array(3 * size ** 2).fill(i / 4)
+    },
+  }
+  const normalize = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
+  const { source: kept, close } = await openFeatures(model, source, folder, { normalize, batchSize: 2, strict: false })
+  try {
+    for (const i of [0, 1, 3]) await kept.image(i)
+  } finally {
+    await close()
+  }
+}
+
+/** An encoder in two parts, of which each and the index are mutated. */
+async function inParts(): Promise<readonly Sample[]> {
+  const { 'model.safetensors': bytes, ...others } = await contentsOf(golden('encoders/dinov2'))
+  const { tensors } = parseSafetensors(bytes)
+  const files: Record<string, Uint8Array> = { 'config.json': others['config.json'] }
+  const map: Record<string, string> = {}
+  for (const part of [0, 1]) {
+    const some = [...tensors].filter((_, i) => i % 2 === part)
+    files[`${part}.safetensors`] = safetensorsOf(new Map(some))
+    for (const [name] of some) map[name] = `${part}.safetensors`
+  }
+  files['model.safetensors.index.json'] = json({ metadata: {}, weight_map: map })
+  return eachOf(files, name => (name.endsWith('.json') ? 'json' : 'safetensors'))
+}
+
 const embeddings = { model: 'a', source: 'b', data: 'c', width: 2 }
 
 export const readers: Readonly<Record<string, Reader>> = {
@@ -344,10 +405,11 @@ export const readers: Readonly<Record<string, Reader>> = {
     read: readShards,
   },
   png: images('png', 'png'),
-  jpeg: images('jpg', 'bytes'),
-  webp: images('webp', 'bytes'),
-  gif: images('gif', 'bytes'),
-  tiff: images('tiff', 'bytes'),
+  jpeg: images('jpg', 'jpeg'),
+  webp: images('webp', 'webp'),
+  gif: images('gif', 'gif'),
+  tiff: images('tiff', 'tiff'),
+  avif: { ...images('avif', 'avif'), samples: avifs },
   captions: list(
     async () => [
       {
@@ -529,6 +591,13 @@ export const readers: Readonly<Record<string, Reader>> = {
       await (await LineFile.open(join(folder, 'a'), { begins: '{"' })).close()
     },
   },
+  features: {
+    async samples(folder) {
+      await readFeatures(folder)
+      return eachOf(await contentsOf(folder), name => (name.endsWith('.jsonl') ? 'lines' : 'bytes'))
+    },
+    read: (_, folder) => readFeatures(folder),
+  },
   kept: {
     async samples(folder) {
       const model = new Linear(2, 1)
@@ -556,6 +625,24 @@ export const readers: Readonly<Record<string, Reader>> = {
       })
     },
     read: (_, folder) => openClip(folder, { family: ['coca', 'dual-encoder'] }),
+  },
+  encoder: {
+    async samples() {
+      const names = [
+        'timm',
+        'vit',
+        ...['clip', 'siglip', 'deit', 'dinov2', 'timm-deit3'].map(each => `encoders/${each}`),
+      ]
+      const folders = await Promise.all(names.map(name => contentsOf(golden(name))))
+      const samples = folders.flatMap(({ 'io.safetensors': _, ...files }) =>
+        eachOf(files, name => (name.endsWith('.json') ? 'json' : 'safetensors')),
+      )
+      return [...samples, ...(await inParts())]
+    },
+    async read(_, folder) {
+      await readEncoderSettings(folder)
+      await openEncoder(folder)
+    },
   },
   golden: {
     async samples() {

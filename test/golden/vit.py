@@ -9,6 +9,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 from timm.models import save_for_hf
+from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import VisionTransformer
 from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 
@@ -57,18 +58,19 @@ def write_vit():
 
 
 def write_names():
-    """Of each named model of timm with layers as in the paper: width, heads, eps of the norms and activation."""
+    """Of each named model of timm that an encoder here can be: width, heads, eps of the norms and activation."""
     found = {}
-    for name in timm.list_models("vit_*"):
-        if timm.model_entrypoint(name).__module__ != "timm.models.vision_transformer":
+    for name in timm.list_models(["vit_*", "deit*"]):
+        if timm.model_entrypoint(name).__module__ not in ("timm.models.vision_transformer", "timm.models.deit"):
             continue
         with torch.device("meta"):
             model = timm.create_model(name)
         block = model.blocks[0]
         kinds = [type(x).__name__ for x in (block, getattr(block, "attn", None), getattr(block, "mlp", None), block.norm1 if hasattr(block, "norm1") else None)]
-        if type(model) is not VisionTransformer or kinds != ["Block", "Attention", "Mlp", "LayerNorm"]:
+        if type(model) not in (VisionTransformer, VisionTransformerDistilled) or kinds != ["Block", "Attention", "Mlp", "LayerNorm"]:
             continue
-        if type(block.ls1).__name__ != "Identity" or model.num_reg_tokens or model.no_embed_class:
+        # 36x1 is a name of 36 layers
+        if model.num_reg_tokens or "36x1" in name:
             continue
         activation = {"GELU": "gelu", "GELUTanh": "geluTanh", "QuickGELU": "quickGelu"}[type(block.mlp.act).__name__]
         found[name] = [model.embed_dim, block.attn.num_heads, block.norm1.eps, activation]

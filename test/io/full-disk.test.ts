@@ -1,14 +1,14 @@
 // Disks that are full or read-only: the error says so and what to do, and nothing half-written is left.
 
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { describeError, EXIT, exitCodeOf } from '../../src/cli/errors.ts'
 import { writeMovingShapes, writeShapes, writeShapesQuestions } from '../../src/data/index.ts'
 import type { WriteExamplesOptions } from '../../src/data/shapes/folder.ts'
-import { FileError, makeFolder, writeAtomically } from '../../src/io/index.ts'
+import { FileError, LockedError, makeFolder, writeAtomically } from '../../src/io/index.ts'
 import { LineFile } from '../../src/io/line-file.ts'
 import { temporaryFolder } from '../data/folder.ts'
 
@@ -49,6 +49,33 @@ for (const [list, write] of Object.entries(writers)) {
     assert.deepEqual(readdirSync(parent), [])
   })
 }
+
+test('what a killed writer left is removed by the next one, and not while another one writes', async t => {
+  const parent = await temporaryFolder(t)
+  const out = join(parent, 'shapes')
+  const others = ['shapes.more', 'shapes.0123456789ab.tmp.txt', 'other.0123456789ab.tmp']
+  for (const name of others) writeFileSync(join(parent, name), '')
+  const program = `
+    import { writeShapes } from ${JSON.stringify(new URL('../../src/data/index.ts', import.meta.url).href)}
+    const onProgress = () => process.kill(process.pid, 'SIGKILL')
+    await writeShapes({ out: ${JSON.stringify(out)}, count: 2, onProgress })`
+  const options = ['--conditions=source', '--import', 'tsx', '--input-type=module', '--eval', program]
+  assert.equal(spawnSync(process.execPath, options).signal, 'SIGKILL')
+  const left = readdirSync(parent).filter(name => !others.includes(name))
+  assert.equal(left.length, 2, String(left))
+  assert.match(left[0], /^shapes\.[0-9a-f]{12}\.tmp$/)
+  assert.equal(left[1], 'shapes.lock')
+  let second: unknown
+  const onProgress = () => {
+    second ??= writeShapes({ out, count: 1 }).catch(error => error)
+  }
+  await writeShapes({ out, count: 2, onProgress })
+  const error = await second
+  assert.ok(error instanceof LockedError, String(error))
+  assert.match(error.message, /shapes: is being written by process/)
+  assert.deepEqual(readdirSync(parent).sort(), [...others, 'shapes'].sort())
+  assert.deepEqual(readdirSync(out).sort(), ['captions.jsonl', 'images'])
+})
 
 test('what a caller throws while a folder is made comes out as it is, and nothing is left', async t => {
   const parent = await temporaryFolder(t)

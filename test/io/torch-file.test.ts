@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { DataError } from '../../src/io/errors.ts'
 import { crc32, crc32ByTable } from '../../src/io/formats/crc.ts'
-import { openTensors } from '../../src/io/formats/tensor-file.ts'
+import { openTensors } from '../../src/io/formats/open-tensors.ts'
 import { readZip } from '../../src/io/formats/zip.ts'
 import { withFile } from '../../src/io/ranges.ts'
 import { temporaryFolder } from '../data/folder.ts'
@@ -33,6 +33,14 @@ test("every dtype, view and shared storage of PyTorch is read with PyTorch's val
 test('the state dict of a training checkpoint is found beside its other entries', async () => {
   const file = await openTensors(written('training.pt'))
   assert.deepEqual(file.names, ['module.0.weight', 'module.0.bias', 'module.1.weight', 'module.1.bias'])
+})
+
+test('the state dict is found under the names that DeiT, MAE and DINO give it', async () => {
+  const model = await openTensors(written('model.pth'))
+  assert.deepEqual(model.names, ['weight', 'bias'])
+  const teacher = await openTensors(written('teacher.pth'))
+  assert.deepEqual(teacher.names, ['backbone.weight', 'backbone.bias'])
+  assert.deepEqual([...(await teacher.tensor('backbone.weight')).data], [1, 2])
 })
 
 test('a pickled module throws an error that names its class', () =>

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { inspect } from 'node:util'
 import { GradientError, Tape } from '../../src/autograd/index.ts'
 import {
+  BatchNorm1d,
   Dropout,
   Embedding,
   init,
@@ -194,6 +195,11 @@ test('double and float cast all parameters, and nothing that is cast is changed 
   model.parameters()[1].assign(tensor([0.1, 0.2], { dtype: 'float64' }))
   model.float()
   assert.deepEqual(values(model.parameters()[1]), [Math.fround(0.1), Math.fround(0.2)])
+  const norm = new BatchNorm1d(2).double()
+  assert.deepEqual(
+    [...norm.stateDict()].map(([name, { dtype }]) => `${name} ${dtype}`),
+    ['weight float64', 'bias float64', 'runningMean float64', 'runningVariance float64', 'batches int32'],
+  )
 })
 
 test('a module keeps float64 values', () => {

@@ -1,21 +1,32 @@
 // OpenCLIP's names, shapes and settings: those of its released models, and settings that are errors.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { gunzipSync } from 'node:zlib'
+import { architectureOption } from '../../src/cli/options.ts'
 import { resolveDualEncoder } from '../../src/models/config.ts'
 import { CoCa, type CoCaConfig, presets } from '../../src/models/index.ts'
 import { dualEncoderParts } from '../../src/models/size.ts'
 import { ConfigError, withoutAllocation } from '../../src/nn/index.ts'
 import {
-  type OpenClipArchitecture,
+  architectureProblem,
+  isArchitecture,
   openClipArchitectureNames,
   openClipArchitectures,
 } from '../../src/openclip/architectures.ts'
-import { fromClipConfig } from '../../src/openclip/clip.ts'
-import { fromOpenClipConfig, openClipTensors, toOpenClipConfig } from '../../src/openclip/index.ts'
+import { fromClipConfig, isCoCaConfig } from '../../src/openclip/clip.ts'
+import { fromOpenClipConfig, openClip, openClipTensors, toOpenClipConfig } from '../../src/openclip/index.ts'
+import { tokenizerSettings } from '../../src/openclip/tokenizer.ts'
 import { randn } from '../../src/tensor/index.ts'
+import { checkRunConfig, openModel } from '../../src/train/index.ts'
 import { arranged, assertAbove, coca, ids, largestOf, pictures, rowsOf, small, withoutPad } from '../models/small.ts'
 import { assertClose, assertCloseNumbers } from '../support.ts'
+
+/** The model_configs of OpenCLIP 3.3 by name, and how many parameters its own vision transformers and SigLIPs have. */
+const golden = JSON.parse(
+  gunzipSync(readFileSync(new URL('../golden/model-configs.json.gz', import.meta.url))).toString(),
+) as { readonly configs: Readonly<Record<string, object>>; readonly parameters: Readonly<Record<string, number>> }
 
 type Json = Record<string, unknown> & Record<'vision_cfg' | 'text_cfg' | 'multimodal_cfg', Record<string, unknown>>
 
@@ -117,25 +128,46 @@ describe("OpenCLIP's released models", () => {
     assert.equal((model.parameterCount() / 1e6).toFixed(2), '638.45')
   })
 
-  it('have architectures by name with equal settings', () => {
-    const named = Object.entries({ 'coca_ViT-B-32': b32, 'coca_ViT-L-14': l14, coca_base: base } as const)
-    const ofCoCa = openClipArchitectureNames.filter(name => name.startsWith('coca'))
-    assert.deepEqual(named.map(([name]) => name).sort(), [...ofCoCa].sort())
-    for (const [name, json] of named) {
-      const own = openClipArchitectures[name as OpenClipArchitecture]
-      assert.deepEqual(fromOpenClipConfig(own), fromOpenClipConfig(json), name)
+  it('are known by name with the settings of OpenCLIP 3.3, or refused by name with the reason', () => {
+    const { configs } = golden
+    const known = Object.keys(configs).filter(isArchitecture)
+    assert.deepEqual(known.sort(), [...openClipArchitectureNames].sort())
+    const read = (json: unknown) => (isCoCaConfig(json) ? fromOpenClipConfig(json) : fromClipConfig(json))
+    for (const [name, json] of Object.entries(configs)) {
+      if (isArchitecture(name)) {
+        const own = openClipArchitectures[name]
+        assert.deepEqual(read(own), read(json), name)
+        assert.deepEqual(tokenizerSettings(own), tokenizerSettings(json), name)
+      } else {
+        assert.match(architectureProblem(name), /^is not supported: /, name)
+        assert.throws(() => read(json), { name: 'ConfigError' }, name)
+      }
     }
   })
 
+  it('are refused by name wherever a name is given', async () => {
+    const architecture = 'RN50' as never
+    const reason = /is not supported: its image tower is a ResNet/
+    await assert.rejects(openClip('nowhere', { architecture }), { name: 'OpenClipError', message: reason })
+    await assert.rejects(openModel('nowhere', { architecture }), { name: 'OpenClipError', message: reason })
+    assert.throws(() => checkRunConfig({ data: 'a', from: 'b', architecture }), {
+      name: 'RunConfigError',
+      message: reason,
+    })
+    const flag = architectureOption()
+    assert.throws(() => flag.parseArg!('RN50', undefined), reason)
+    assert.throws(
+      () => flag.parseArg!('ViT-B-64', undefined),
+      /must be the name .* ViT-B-32, .*ViT-gopt-16-SigLIP2-384/,
+    )
+    assert.equal(flag.parseArg!('ViT-g-14', undefined), 'ViT-g-14')
+  })
+
   it('have as many parameters as OpenCLIP 3.3 counts', () => {
-    const counts = {
-      ...{ 'ViT-B-32': 151277313, 'ViT-B-16': 149620737, 'ViT-L-14': 427616513, 'ViT-L-14-336': 427944193 },
-      ...{ 'ViT-H-14': 986109441, 'ViT-B-16-SigLIP': 203155970, 'ViT-L-16-SigLIP-256': 652150786 },
-    } as const
-    for (const [name, count] of Object.entries(counts)) {
-      const parts = dualEncoderParts(
-        resolveDualEncoder(fromClipConfig(openClipArchitectures[name as OpenClipArchitecture])),
-      )
+    const ofClip = openClipArchitectureNames.filter(name => !name.startsWith('coca'))
+    for (const name of ofClip) {
+      const count = golden.parameters[name]
+      const parts = dualEncoderParts(resolveDualEncoder(fromClipConfig(openClipArchitectures[name])))
       const sum = parts.reduce((all, { times, elements }) => all + times * elements.reduce((a, b) => a + b, 0), 0)
       assert.equal(sum, count, name)
     }

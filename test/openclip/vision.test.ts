@@ -1,7 +1,7 @@
 // Vision transformers of timm and of Hugging Face as encoders: their numbers, their names, and what is refused.
 
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../src/io/index.ts'
@@ -16,7 +16,10 @@ await device.use('cpu')
 const golden = (name: string) => new URL(`../golden/${name}`, import.meta.url).pathname
 const floats = ({ data, shape }: SafetensorsTensor) => fromData(data as Float32Array, shape)
 
-for (const name of ['timm', 'vit'])
+/** Encoders of encoders.py: HuggingFace's CLIP, SigLIP, DeiT and DINOv2, and timm's DeiT, DeiT III and DINOv2. */
+const others = ['clip', 'siglip', 'deit', 'dinov2', 'timm-deit', 'timm-deit3', 'timm-dinov2']
+
+for (const name of ['timm', 'vit', ...others.map(each => `encoders/${each}`)])
   for (const on of ['reference', 'cpu'] as const)
     test(`the tokens of ${name} before and after the last norm, on ${on}`, async () => {
       await device.use(on)
@@ -35,9 +38,85 @@ for (const name of ['timm', 'vit'])
       await device.use('cpu')
     })
 
+test('a token for distillation is left out and named, and its position too', async () => {
+  for (const [name, token] of [
+    ['deit', 'embeddings.distillation_token'],
+    ['timm-deit', 'dist_token'],
+  ]) {
+    const { dropped, unused, model } = await openEncoder(golden(`encoders/${name}`))
+    assert.deepEqual(dropped, [token])
+    assert.ok(!unused.includes(token))
+    assert.equal(model.encoder.tokens, 10)
+  }
+  assert.deepEqual((await openEncoder(golden('timm'))).dropped, [])
+})
+
+test('positions of patches alone have zeros for the class token; the factors of LayerScale are in the projections', async () => {
+  const folder = golden('encoders/timm-deit3')
+  const { model } = await openEncoder(folder)
+  const { tensors } = await readSafetensors(join(folder, 'model.safetensors'))
+  const given = (name: string) => tensors.get(name)!.data as Float32Array
+  const state = model.encoder.stateDict()
+  const positions = state.get('positions')!.dataSync()
+  assert.deepEqual([...positions.slice(0, 12)], Array(12).fill(0))
+  assert.deepEqual([...positions.slice(12)], [...given('pos_embed')])
+  const bias = given('blocks.1.mlp.fc2.bias').map((x, i) => x * given('blocks.1.ls2.gamma')[i])
+  assert.deepEqual([...state.get('blocks.1.mlp.down.bias')!.dataSync()], [...bias])
+})
+
+test('the image tower of a CLIP of Hugging Face, with what its configuration leaves out', async t => {
+  const { image, unused } = await openEncoder(golden('encoders/clip'))
+  assert.deepEqual([image.activation, image.inputNorm, image.patchBias], ['quickGelu', true, false])
+  assert.deepEqual([...new Set(unused.map(name => name.split('.')[0]))].sort(), [
+    'logit_scale',
+    'text_model',
+    'text_projection',
+    'visual_projection',
+  ])
+  // a vision_config holds what differs from the defaults of the library
+  const bare = await changed(t, 'encoders/clip', same, json => ({ ...json, vision_config: { num_attention_heads: 2 } }))
+  const found = (await openEncoder(bare)).image
+  assert.deepEqual([found.activation, found.heads, found.normEpsilon], ['quickGelu', 2, 1e-5])
+  const older = await changed(t, 'encoders/clip', x =>
+    x.set('vision_model.embeddings.position_ids', { dtype: 'I32', shape: [1, 10], data: new Int32Array(10) }),
+  )
+  assert.ok((await openEncoder(older)).unused.includes('vision_model.embeddings.position_ids'))
+})
+
+test('register tokens and SwiGLU of DINOv2, and kinds that are not read, are refused by name', async t => {
+  const dinov2 = (change: (tensors: Map<string, SafetensorsTensor>) => unknown) =>
+    changed(t, 'encoders/dinov2', change).then(openEncoder)
+  await assert.rejects(
+    dinov2(x => x.set('embeddings.register_tokens', ones(1, 4, 12))),
+    /register tokens \(reg_tokens\), in the tensor 'embeddings\.register_tokens'/,
+  )
+  await assert.rejects(
+    dinov2(x => x.set('encoder.layer.0.mlp.weights_in.weight', ones(64, 12))),
+    /\(SwiGLU\), in the tensor 'encoder\.layer\.0\.mlp\.weights_in\.weight'/,
+  )
+  const other = await changed(t, 'encoders/clip', same, json => ({ ...json, model_type: 'siglip2' }))
+  await assert.rejects(openEncoder(other), /model_type = "siglip2": must be one of clip, clip_vision_model, siglip/)
+})
+
+test('an encoder in parts is read by its index', async t => {
+  const folder = await changed(t, 'timm', same)
+  const file = join(folder, 'model.safetensors')
+  const { tensors } = await readSafetensors(file)
+  await rm(file)
+  const parts = [...tensors.keys()].map((name, i) => [name, `model-0000${1 + (i % 2)}-of-00002.safetensors`] as const)
+  for (const part of new Set(parts.map(([, part]) => part)))
+    await writeSafetensors(join(folder, part), new Map([...tensors].filter((_, i) => parts[i][1] === part)))
+  const index = { metadata: { total_size: 1 }, weight_map: Object.fromEntries(parts) }
+  await writeFile(`${file}.index.json`, JSON.stringify(index))
+  const [whole, some] = [await openEncoder(golden('timm')), await openEncoder(folder)]
+  const state = some.model.stateDict()
+  for (const [name, value] of whole.model.namedParameters())
+    assert.deepEqual(state.get(name)!.dataSync(), value.dataSync(), name)
+})
+
 test("timm's named models have the heads, the epsilon and the activation that timm gives them", async () => {
   const names = JSON.parse(await readFile(golden('timm.json'), 'utf8')) as Record<string, unknown[]>
-  assert.equal(Object.keys(names).length, 85)
+  assert.equal(Object.keys(names).length, 111)
   for (const [architecture, [, heads, normEpsilon, activation]] of Object.entries(names))
     assert.deepEqual(ofTimm({ architecture }), { heads, normEpsilon, activation }, architecture)
   assert.deepEqual(ofTimm({ architecture: 'vit_base_patch16_224.augreg_in21k' }).heads, 12)
@@ -110,16 +189,42 @@ test('names may have a prefix, and there may be no class token and no last norm'
 
 describe('what an encoder here does not have is refused by its name', () => {
   const timm: [string, (tensors: Map<string, SafetensorsTensor>) => unknown, RegExp][] = [
-    ['layer scale', x => x.set('blocks.0.ls1.gamma', ones(24)), /layer scale \(init_values\).*blocks\.0\.ls1\.gamma/],
+    [
+      'layer scale of BEiT',
+      x => x.set('blocks.0.gamma_1', ones(24)),
+      /layer scale of another kind.*blocks\.0\.gamma_1/,
+    ],
+    ['factors of another width', x => x.set('blocks.0.ls1.gamma', ones(23)), /blocks\.0\.ls1\.gamma/],
+    [
+      'factors that are not finite',
+      x => {
+        x.set('blocks.0.ls1.gamma', ones(24))
+        x.get('blocks.0.ls1.gamma')!.data.fill(Number.NaN as never)
+      },
+      /blocks\.0\.ls1\.gamma/,
+    ],
+    [
+      "timm's packed SwiGLU",
+      x => x.set('blocks.0.mlp.fc2.weight', ones(24, 48)),
+      /gated feed-forward layers \(SwiGLU\): 'blocks\.0\.mlp\.fc1\.weight' makes 96 values and .*fc2\.weight' takes 48/,
+    ],
+    ["SwiGLU of DINOv2's authors", x => x.set('blocks.0.mlp.w12.weight', ones(2)), /\(SwiGLU\).*blocks\.0\.mlp\.w12/],
     ['register tokens', x => x.set('reg_token', ones(1, 4, 24)), /register tokens \(reg_tokens\)/],
     ['norms of queries', x => x.set('blocks.1.attn.q_norm.weight', ones(8)), /qk_norm/],
-    ['a distillation token', x => x.set('dist_token', ones(1, 1, 24)), /a distillation token/],
+    [
+      'a distillation token alone',
+      x => {
+        x.delete('cls_token')
+        x.set('dist_token', ones(1, 1, 24))
+      },
+      /a distillation token without a class token/,
+    ],
     ['no bias of qkv', x => x.delete('blocks.1.attn.qkv.bias'), /has no blocks\.1\.attn\.qkv\.bias: qkv_bias = false/],
     ['RMS norms', x => x.delete('blocks.0.norm1.bias'), /has no blocks\.0\.norm1\.bias/],
     ['a last norm without a bias', x => x.delete('norm.bias'), /has no norm\.bias/],
     ['a last norm without a weight', x => x.delete('norm.weight'), /has no norm\.weight/],
-    ['another tensor', x => x.set('blocks.0.mlp.fc1_g.weight', ones(2)), /has blocks\.0\.mlp\.fc1_g\.weight: a plain/],
-    ['positions without the class token', x => x.set('pos_embed', ones(1, 16, 24)), /16 positions.*no_embed_class/],
+    ['another tensor', x => x.set('blocks.0.conv.weight', ones(2)), /has blocks\.0\.conv\.weight: a plain/],
+    ['positions of no square', x => x.set('pos_embed', ones(1, 18, 24)), /18 positions.*with or without 1 for tokens/],
     ['another width of a layer', x => x.set('blocks.1.mlp.fc1.weight', ones(12, 24)), /blocks\.1\.mlp\.fc1\.weight/],
     ['grey images', x => x.set('patch_embed.proj.weight', ones(24, 1, 4, 4)), /1 channels, not 3/],
     ['values that are not finite', x => x.get('norm.bias')!.data.fill(Number.NaN as never), /norm\.bias/],

@@ -72,6 +72,13 @@ for (const [name, head] of [
     assert.deepEqual([saved.from, saved.part], [golden(name), 'encoder'])
   })
 
+test('what is left out of a distilled encoder is named', async t => {
+  const { dropped, unused } = await start(t, await begun(golden('encoders/deit')))
+  assert.deepEqual(dropped, ['embeddings.distillation_token'])
+  assert.deepEqual(unused, ['pooler.dense.bias', 'pooler.dense.weight'])
+  assert.equal((await start(t, await begun(golden('timm')))).dropped, undefined)
+})
+
 test('the encoder of a run, of a CoCa and of a CLIP of OpenCLIP, with its activation', async t => {
   const first = await train(join(await temporaryFolder(t), 'first'), tinyConfig(data, { steps: 0 }))
   const own = await start(t, await begun(first.folder))
@@ -142,6 +149,8 @@ test('part and architecture need from, a vision transformer needs part, and a ru
     assert.throws(() => tinyConfig(data, given), /(part|architecture): has no effect without from/)
   assert.throws(() => tinyConfig(data, { part: 'decoder', from: 'x' }), /part: must be one of encoder/)
   await assert.rejects(begun(golden('timm'), { part: undefined }), /timm: is a vision transformer.*--part encoder/)
+  const clip = begun(golden('encoders/clip'), { part: undefined })
+  await assert.rejects(clip, /has the image tower of a CLIP of Hugging Face: copy it with --part encoder/)
   const { part: _, ...whole } = await begun(golden('timm'))
   await assert.rejects(start(t, whole as RunConfig<'coca'>), /timm: is a vision transformer.*--part encoder/)
   const first = await train(join(await temporaryFolder(t), 'first'), tinyConfig(data, { steps: 0 }))

@@ -1,16 +1,10 @@
 // `cocagrad export`: the CoCa or the dual encoder of a run, or of a checkpoint of OpenCLIP, as a folder that OpenCLIP opens.
 
-import { copyFile, mkdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type Command, Option } from 'commander'
-import { namesIn } from '../../io/index.ts'
-import {
-  type OpenClip,
-  type OpenClipArchitecture,
-  type OpenClipModel,
-  openClip,
-  saveOpenClip,
-} from '../../openclip/index.ts'
+import { fillFolder, namesIn, readBytes, writeAtomically } from '../../io/index.ts'
+import { OPENCLIP_FILES } from '../../openclip/checkpoint.ts'
+import { type OpenClipArchitecture, type OpenClipContents, openClip, saveOpenClip } from '../../openclip/index.ts'
 import { openRun, RunFolder } from '../../train/index.ts'
 import { UsageError } from '../errors.ts'
 import {
@@ -62,9 +56,12 @@ async function run(path: string, flags: ExportFlags): Promise<void> {
   if (there.length > 0) throw new UsageError(`--out ${out}: the folder must be new or empty`)
   await openDevice(flags)
   const opened = await open(path, flags)
-  await saveOpenClip(out, opened)
-  await mkdir(out, { recursive: true })
-  for (const file of opened.tokenizerFiles) await copyFile(file, join(out, basename(file)))
+  const tokenizers = (opened.tokenizerFiles ?? []).map(file => [file, basename(file)] as const)
+  // the configuration is the last file, and a folder without it is not opened
+  await fillFolder(out, [...tokenizers.map(([, name]) => name), ...OPENCLIP_FILES], async () => {
+    for (const [file, name] of tokenizers) await writeAtomically(join(out, name), await readBytes(file))
+    await saveOpenClip(out, opened)
+  })
   const result = { folder: out, parameters: opened.model.parameterCount(), files: (await namesIn(out)).sort() }
   const { parameters, files } = result
   answer(json, result, `${out}: ${parameters.toLocaleString('en')} parameters, in ${files.join(', ')}`)
@@ -73,8 +70,9 @@ async function run(path: string, flags: ExportFlags): Promise<void> {
 /** The normalisation of a run that has none in its settings. */
 const HALF = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
 
-interface Exportable extends Pick<OpenClip, 'tokenizerFiles' | 'preprocessing'> {
-  readonly model: OpenClipModel
+interface Exportable extends OpenClipContents {
+  /** files that are copied */
+  readonly tokenizerFiles?: readonly string[]
 }
 
 async function open(path: string, flags: ExportFlags): Promise<Exportable> {
@@ -87,9 +85,13 @@ async function open(path: string, flags: ExportFlags): Promise<Exportable> {
   }
   if (architecture !== undefined)
     throw new UsageError(`--architecture ${architecture} has no effect: ${path} is a run, whose architecture is known`)
-  const { model, normalize, pixels } = await openRun(path, { step, weights, family: ['coca', 'dual-encoder'] })
+  const { model, normalize, pixels, tokenizer } = await openRun(path, {
+    step,
+    weights,
+    family: ['coca', 'dual-encoder'],
+  })
   const { mean, std } = normalize ?? HALF
   const resize = pixels?.endsWith('squash') ? ('squash' as const) : ('shortest' as const)
   const preprocessing = { size: model.config.image.size, resize, mean, std }
-  return { model, preprocessing, tokenizerFiles: [folder.tokenizerFile] }
+  return { model, preprocessing, tokenizer }
 }

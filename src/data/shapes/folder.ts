@@ -3,7 +3,7 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { encode } from 'fast-png'
-import { fileError, makeFolder } from '../../io/index.ts'
+import { fileError, makeNamedFolder } from '../../io/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { pairName, relationOf } from './captions.ts'
@@ -160,7 +160,7 @@ async function writeExamples(
   const out = resolve(folder)
   await checkFree(out, force, layout)
 
-  await makeFolder(out, async unfinished => {
+  await makeNamedFolder(out, async unfinished => {
     await mkdir(join(unfinished, layout.pictures))
     const lines: string[] = []
     for (let index = 0; index < count; index++) {

@@ -10,7 +10,7 @@ import { type Decoder, decoderOf } from './hugging-face/decoders.ts'
 import { checkDepth, Field } from './hugging-face/fields.ts'
 import { type Model, modelOf } from './hugging-face/models.ts'
 import { type Normalizer, normalizerOf } from './hugging-face/normalizers.ts'
-import { aroundOf } from './hugging-face/post-processor.ts'
+import { type Around, aroundOf } from './hugging-face/post-processor.ts'
 import { type PreTokenizer, preTokenizerOf } from './hugging-face/pre-tokenizers.ts'
 import { type EncodeOptions, encodeOptions, type TokenizeOptions, type Tokenizer, tokenRows } from './tokenizer.ts'
 
@@ -38,6 +38,10 @@ export class JsonTokenizer implements Tokenizer {
   readonly end: number
   readonly unknown?: number
   readonly vocabularySize: number
+  /** the ids that the file's post-processor puts before and after a text, where it puts any */
+  readonly around: Around
+  /** the number of ids of the file, without those that were added here */
+  readonly ownIds: number
   readonly #file: object
   readonly #model: Model
   readonly #normalize: Normalizer | undefined
@@ -67,7 +71,9 @@ export class JsonTokenizer implements Tokenizer {
     this.#tokens = new Map(Array.from(ids, ([token, id]) => [id, token]))
     const count = countOf(ids, file)
     const named = (names: readonly string[]) => ids.get(names.find(name => ids.has(name)) ?? '')
-    const around = file.get('post_processor').or({ start: undefined, end: undefined }, each => aroundOf(each, count))
+    const around: Around = file.get('post_processor').or({}, each => aroundOf(each, count))
+    this.around = around
+    this.ownIds = count
     let next = count
     this.pad = named(NAMES.pad) ?? next++
     this.start = around.start ?? named(NAMES.start) ?? next++
@@ -126,6 +132,17 @@ export class JsonTokenizer implements Tokenizer {
 
   tokenize(texts: readonly string[], contextLength: number, options?: TokenizeOptions): Int32Array {
     return tokenRows(this, texts, contextLength, options)
+  }
+
+  /** A token of the file, by its id. */
+  tokenOf(id: number): string | undefined {
+    return this.#tokens.get(id)
+  }
+
+  /** The id of a token of the file. */
+  idOf(token: string): number | undefined {
+    for (const [id, own] of this.#tokens) if (own === token) return id
+    return undefined
   }
 
   /** The file, unchanged. */

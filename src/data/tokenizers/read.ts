@@ -5,6 +5,7 @@ import { DataError, messageOf, parseJson, readBytes, TokenizerError } from '../.
 
 import { ClipTokenizer } from './clip.ts'
 import { JsonTokenizer } from './json.ts'
+import { OpenClipTokenizer } from './open-clip.ts'
 import { type Tokenizer, WordTokenizer } from './tokenizer.ts'
 
 /**
@@ -40,6 +41,8 @@ function parseTokenizer(text: string): Tokenizer {
  * @throws TokenizerError if the value describes no tokenizer
  */
 export function tokenizerFromJSON(json: unknown): Tokenizer {
-  if ((json as { type?: unknown } | null)?.type === 'words') return WordTokenizer.fromJSON(json)
+  const type = (json as { type?: unknown } | null)?.type
+  if (type === 'words') return WordTokenizer.fromJSON(json)
+  if (type === 'open-clip') return OpenClipTokenizer.fromJSON(json)
   return ClipTokenizer.isClip(json) ? ClipTokenizer.fromJSON(json) : JsonTokenizer.fromJSON(json)
 }

@@ -42,29 +42,32 @@ export interface Tokenizer {
 }
 
 /**
- * Rows of a fixed length: start, the text, end, then pad.
+ * Rows of a fixed length: start, the text, end, then pad. Without a start in the tokenizer, a row begins with the text.
  * @returns [texts.length, contextLength]
  * @throws TokenizerError naming the text that is too long, its length and the limit
  */
 export function tokenRows(
-  tokenizer: Pick<Tokenizer, 'encode' | 'start' | 'end' | 'pad'>,
+  tokenizer: Pick<Tokenizer, 'encode' | 'end' | 'pad'> & Partial<Pick<Tokenizer, 'start'>>,
   texts: readonly string[],
   contextLength: number,
   options?: TokenizeOptions,
 ): Int32Array {
   const call = 'tokenizer.tokenize(texts, contextLength, options)'
   const { truncate, splitSpecialTokens } = settle(call, options, tokenizeOptions)
-  if (!Number.isSafeInteger(contextLength) || contextLength < 2)
-    throw new TokenizerError(`the context length must hold start and end: at least 2, not ${contextLength}`)
+  const start = tokenizer.start === undefined ? [] : [tokenizer.start]
+  const around = start.length + 1
+  const what = start.length > 0 ? 'start and end' : 'its end'
+  if (!Number.isSafeInteger(contextLength) || contextLength < around)
+    throw new TokenizerError(`the context length must hold ${what}: at least ${around}, not ${contextLength}`)
   const rows = new Int32Array(texts.length * contextLength).fill(tokenizer.pad)
   texts.forEach((text, row) => {
     const ids = tokenizer.encode(text, { splitSpecialTokens })
-    if (ids.length + 2 > contextLength && !truncate)
+    if (ids.length + around > contextLength && !truncate)
       throw new TokenizerError(
-        `'${text}' takes ${ids.length + 2} ids with start and end, and the context length is ${contextLength}`,
+        `'${text}' takes ${ids.length + around} ids with ${what}, and the context length is ${contextLength}`,
       )
-    const kept = ids.slice(0, contextLength - 2)
-    rows.set([tokenizer.start, ...kept, tokenizer.end], row * contextLength)
+    const kept = ids.slice(0, contextLength - around)
+    rows.set([...start, ...kept, tokenizer.end], row * contextLength)
   })
   return rows
 }

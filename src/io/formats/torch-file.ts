@@ -72,7 +72,8 @@ class TorchTensor {
 }
 
 /**
- * Opens a checkpoint: a dictionary of tensors, or one that contains it as `state_dict`. Tensors are read when they are requested.
+ * Opens a checkpoint: a dictionary of tensors, or one of a training script that contains it under one of the names
+ * {@link STATE_NAMES}; of several the first in that list. Tensors are read when they are requested.
  * @throws TorchFileError if the file is damaged, or names or calls anything but tensors, parameters and containers
  */
 export async function openTorch(path: string): Promise<TorchFile> {
@@ -200,11 +201,19 @@ function rebuild([storage, offset, shape, strides]: readonly unknown[]): TorchTe
   return tensor
 }
 
+/**
+ * Where training scripts keep the state dict, in the order in which it is looked for: most of them under `state_dict`, DeiT and MAE
+ * under `model`, DINO under `teacher`, whose weights are the average of those of `student`.
+ */
+const STATE_NAMES = [
+  ...['state_dict', 'model', 'model_state_dict', 'model_state', 'teacher', 'student', 'module', 'network', 'net'],
+  ...['encoder', 'backbone', 'params', 'weights', 'model_ema', 'state_dict_ema', 'ema'],
+]
+
 /** The tensors of a state dict, which may be part of a larger checkpoint. */
 function tensorsIn(value: unknown): Map<string, TorchTensor> {
-  const inner = value instanceof Map ? value.get('state_dict') : undefined
-  const state = inner instanceof Map ? inner : value
-  if (!(state instanceof Map)) throw new PickleError('holds no dictionary of tensors')
+  const state = stateIn(value)
+  if (!state) throw new PickleError('holds no dictionary of tensors')
   const tensors = new Map<string, TorchTensor>()
   for (const [name, tensor] of state) {
     if (typeof name !== 'string') throw new PickleError('has a tensor whose name is not a text')
@@ -212,6 +221,19 @@ function tensorsIn(value: unknown): Map<string, TorchTensor> {
     tensors.set(name, tensor)
   }
   return tensors
+}
+
+/** A dictionary of tensors, or the one that a training script wrote it into: `model` may hold a `state_dict`. */
+function stateIn(value: unknown): ReadonlyMap<unknown, unknown> | undefined {
+  let state = value
+  for (let depth = 0; depth < 3 && state instanceof Map; depth++) {
+    const outer: ReadonlyMap<unknown, unknown> = state
+    // what is left out of a pickle is an empty dictionary
+    const inner = STATE_NAMES.map(name => outer.get(name)).find(each => each instanceof Map && each.size > 0)
+    if (inner === undefined) break
+    state = inner
+  }
+  return state instanceof Map ? state : undefined
 }
 
 /** A checkpoint whose pickle has been read and checked. Made by {@link openTorch}. */

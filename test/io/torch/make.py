@@ -76,3 +76,11 @@ torch.save(
     },
     "things.pt",
 )
+
+# what DeiT and MAE write, and what DINO writes: one model under several names
+weights = {"weight": torch.tensor([[1.0, 2.0]]), "bias": torch.tensor([0.5])}
+others = {"epoch": 7, "args": argparse.Namespace(model="deit"), "torch_rng": torch.zeros(2, dtype=torch.uint8)}
+torch.save({"optimizer": optimizer.state_dict(), "model": weights, "scaler": {"scale": 2.0}, **others}, "model.pth")
+student = {f"module.backbone.{name}": 2 * tensor for name, tensor in weights.items()}
+teacher = {f"backbone.{name}": tensor for name, tensor in weights.items()}
+torch.save({"student": student, "teacher": teacher, **others}, "teacher.pth")

@@ -1,12 +1,30 @@
 // The cleaning of text in CLIP before it is tokenized (github.com/openai/CLIP, simple_tokenizer.py): broken characters
 // are repaired as in the Python package ftfy, HTML references are resolved twice, white space becomes single spaces,
-// and letters become lower case.
+// and letters become lower case. OpenCLIP's models with other tokenizers keep the case, or lose the punctuation too.
 
 import { unescapeHtml, unescapeStrictHtml } from './html.ts'
 import { readControls, repairMojibake } from './mojibake.ts'
 
 /** A text as CLIP's tokenizer gets it. */
-export const cleanText = (text: string): string => squeeze(unescapeHtml(unescapeHtml(repairText(text)))).toLowerCase()
+export const cleanText = (text: string): string => squeeze(basicClean(text)).toLowerCase()
+
+/**
+ * How OpenCLIP cleans a text, by its names: the repaired text with single spaces (`whitespace`), in lower case (`lower`), and
+ * without punctuation (`canonicalize`, for SigLIP): `_` becomes a space, and the other 31 ASCII signs are removed.
+ */
+export type TextCleaning = 'whitespace' | 'lower' | 'canonicalize'
+
+/** The functions by name (open_clip/tokenizer.py, get_clean_fn). */
+export const cleanings: Readonly<Record<TextCleaning, (text: string) => string>> = {
+  whitespace: text => squeeze(basicClean(text)),
+  lower: cleanText,
+  canonicalize: text => squeeze(basicClean(text).replaceAll('_', ' ').replace(PUNCTUATION, '').toLowerCase()),
+}
+
+/** Python's string.punctuation. */
+const PUNCTUATION = /[!-/:-@[-`{-~]/g
+
+const basicClean = (text: string): string => unescapeHtml(unescapeHtml(repairText(text)))
 
 /** White space as defined by Unicode: U+0085 is included, a byte order mark is not. */
 const squeeze = (text: string) => text.replace(/\p{White_Space}+/gu, ' ').replace(/^ | $/g, '')
