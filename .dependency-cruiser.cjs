@@ -11,10 +11,8 @@ const inside = [
   '^src/tensor/(display|html|context|scope)\\.ts$',
   // parts that are used without the rest of tensor
   '^src/tensor/(random|shape|finite|dtype|out-of-memory)\\.ts$',
-  // how random tensors are made, for vmap
-  '^src/tensor/draw\\.ts$',
-  // observers of kernels, for debug
-  '^src/tensor/observe\\.ts$',
+  // observers of kernels, for debug, and of random numbers, for checkpoint and vmap
+  '^src/tensor/(observe|draws)\\.ts$',
   // errors and recording of gradients, which are not public
   '^src/autograd/(tape|recording|observing|gradient-error|gradcheck/gradcheck|gradcheck/gradcheck-result)\\.ts$',
   // the interface between optimizers and modules, and whether parameters get values

@@ -1,7 +1,7 @@
 // Computes operations for all samples of a batch: by the rule of the operation if it has one, else sample by sample, which is
 // right for every operation and slow. Separate from op.ts, so that only programs with `vmap` contain it.
 
-import { withDraws } from '../tensor/draw.ts'
+import { withDraws } from '../tensor/draws.ts'
 import { type Shape, Tensor, zeros, zerosLike } from '../tensor/index.ts'
 import { warn } from '../tensor/warn.ts'
 import { Batched, type Batching, type Level } from './batched.ts'

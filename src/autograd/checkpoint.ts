@@ -1,12 +1,12 @@
 // Recomputation instead of storage.
 
 import { checkArguments } from '../tensor/arguments.ts'
-import { currentDraws, withDraws } from '../tensor/draw.ts'
+import { announceDraw, currentDraws, withDraws } from '../tensor/draws.ts'
 import { type Generator, isFloating, Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { returnedBy } from './checks.ts'
 import { derivedRule, fresh, recordEntry } from './op.ts'
-import { announceDraw, type Entry, noGrad, observing } from './recording.ts'
+import { type Entry, noGrad, observing } from './recording.ts'
 
 /**
  * f without storing its intermediate values: the backward pass runs f again (Chen et al. 2016). Tensors that f uses from

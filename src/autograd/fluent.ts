@@ -2,31 +2,39 @@
 // class here; rules and modules are written with them. Importing this file has an effect, so package.json has no
 // `sideEffects` list: it would have to name every file that leads to this one, and makes a small program only 1 % smaller.
 
-import { Tensor } from '../tensor/index.ts'
+import { ShapeError, show, Tensor } from '../tensor/index.ts'
 import type * as activation from './ops/activation.ts'
+import type * as arrange from './ops/arrange.ts'
 import type * as attention from './ops/attention.ts'
+import type * as diagonals from './ops/diagonals.ts'
 import type * as dropout from './ops/dropout.ts'
 import type * as einsum from './ops/einsum.ts'
 import type * as elementwise from './ops/elementwise.ts'
 import type * as gather from './ops/gather.ts'
 import * as ops from './ops/index.ts'
+import type * as indexing from './ops/indexing.ts'
 import type * as matmul from './ops/matmul.ts'
 import type * as movement from './ops/movement.ts'
 import type * as normalization from './ops/normalization.ts'
 import type * as reduce from './ops/reduce.ts'
+import type * as sampling from './ops/sampling.ts'
 import type * as softmax from './ops/softmax.ts'
 
 /** The modules that define the operations: types taken from ops/index.ts would come without their documentation. */
 type Functions = typeof activation &
+  typeof arrange &
   typeof attention &
+  typeof diagonals &
   typeof dropout &
   typeof einsum &
   typeof elementwise &
   typeof gather &
+  typeof indexing &
   typeof matmul &
   typeof movement &
   typeof normalization &
   typeof reduce &
+  typeof sampling &
   typeof softmax
 
 /**
@@ -39,6 +47,7 @@ const functionsOnly = {
   causalMask: true,
   concat: true,
   einsum: true,
+  meshgrid: true,
   scatterAdd: true,
   stack: true,
   // the first tensor is a condition, a table or ids
@@ -59,7 +68,10 @@ type Method<F> = F extends (x: Tensor, ...rest: infer Rest) => infer Result ? (.
 type Methods = { [Name in keyof Pick<Functions, MethodName>]: Method<Functions[Name]> }
 
 declare module '../tensor/tensor.ts' {
-  interface Tensor extends Methods {}
+  interface Tensor extends Methods {
+    /** The transpose of a matrix: x.transpose(). @throws ShapeError unless x has two axes, as in the array API standard */
+    readonly T: Tensor
+  }
 }
 
 /** A function whose first argument is a tensor: the compiler reports that any other is missing from the list above. */
@@ -76,3 +88,14 @@ for (const [name, f] of Object.entries(ops satisfies MethodFunctions as Record<s
     },
   })
 }
+
+Object.defineProperty(Tensor.prototype, 'T', {
+  configurable: true,
+  get(this: Tensor): Tensor {
+    if (this.rank === 2) return ops.transpose(this)
+    throw new ShapeError(
+      `T: the transpose of a matrix, and ${show(this.shape)} is none; write x.transpose() to exchange the last two axes, or x.permute(order)`,
+      this.shape,
+    )
+  },
+})

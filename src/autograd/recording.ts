@@ -1,6 +1,7 @@
 // Notifies tapes of operations while they run.
 
 import { checkArguments } from '../tensor/arguments.ts'
+import { listenToDraws } from '../tensor/draws.ts'
 import { type Generator, Scope, storagesIn, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 
@@ -35,10 +36,9 @@ export function record(entry: Entry): void {
   for (const recorder of recorders) recorder.record(entry)
 }
 
-/** Notifies every recorder that random numbers are drawn, beginning at a position. */
-export function announceDraw(generator: Generator, position = generator.state.position): void {
+listenToDraws((generator, position) => {
   for (const recorder of recorders) recorder.draw?.(generator, position)
-}
+})
 
 function withRecorders<T>(list: readonly Recorder[], f: () => T): T {
   const outer = recorders

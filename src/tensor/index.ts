@@ -39,7 +39,31 @@ export {
   jupyterDisplay,
   type MimeBundle,
 } from './display.ts'
-export { defaultGenerator, type RandomOptions, rand, randint, randn, seed, type UniformOptions } from './draw.ts'
+export {
+  beta,
+  dirichlet,
+  type ExponentialRandomOptions,
+  exponential,
+  type GumbelOptions,
+  gamma,
+  gumbel,
+  poisson,
+  type TruncatedNormalOptions,
+  truncatedNormal,
+} from './distributions.ts'
+export {
+  defaultGenerator,
+  permutation,
+  type RandomOptions,
+  rand,
+  randint,
+  randintLike,
+  randLike,
+  randn,
+  randnLike,
+  seed,
+  type UniformOptions,
+} from './draw.ts'
 export {
   allocate,
   canReplace,

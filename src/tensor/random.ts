@@ -4,6 +4,7 @@
 
 import { checkArguments } from './arguments.ts'
 import { text } from './kinds.ts'
+import { logarithm } from './portable.ts'
 
 const M0 = 0xd2511f53
 const M1 = 0xcd9e8d57
@@ -112,9 +113,14 @@ export class Generator {
     return (high * 2 ** 26 + low) * 2 ** -53
   }
 
+  /** Uniform on (0, 1), without its ends: a number that has a logarithm, and so has 1 minus it. */
+  inside(): number {
+    return Math.min(this.uniform() + 2 ** -54, 1 - 2 ** -53)
+  }
+
   /** Standard normal, by the inverse of the cumulative distribution. */
   normal(): number {
-    return inverseNormal(this.uniform() + 2 ** -54)
+    return inverseNormal(this.inside())
   }
 
   /** A uniform integer in [0, n), without bias. */
@@ -138,25 +144,6 @@ export class Generator {
     }
     return order
   }
-}
-
-/** Natural logarithm from basic arithmetic alone: x = m 2^e, log m as 2 artanh((m - 1) / (m + 1)). */
-function logarithm(x: number): number {
-  let exponent = 0
-  let m = x
-  while (m < Math.SQRT1_2) {
-    m *= 2
-    exponent--
-  }
-  while (m > Math.SQRT2) {
-    m /= 2
-    exponent++
-  }
-  const s = (m - 1) / (m + 1)
-  const square = s * s
-  let sum = 0
-  for (let k = 21; k >= 1; k -= 2) sum = sum * square + 1 / k
-  return 2 * s * sum + exponent * Math.LN2
 }
 
 const horner = (coefficients: readonly number[], x: number) => coefficients.reduceRight((sum, c) => sum * x + c, 0)

@@ -34,22 +34,39 @@ export class AxisError extends Error {
   }
 }
 
+/** The axis that an index is for. */
+interface IndexPlace {
+  readonly axis: number
+  readonly shape: Shape
+  /** whether negative indices count from the end */
+  readonly fromBack?: boolean
+}
+
 /** An index that an axis does not have. */
 export class IndexError extends Error {
   override readonly name = 'IndexError'
   readonly index: number
   /** number of positions on the axis */
   readonly size: number
+  readonly #place: IndexPlace | undefined
 
-  constructor(operation: string, index: number, size: number) {
-    super(`${operation}: index ${index} is outside of 0 … ${size - 1}`)
+  constructor(operation: string, index: number, size: number, place?: IndexPlace) {
+    const first = place?.fromBack ? -size : 0
+    const where = place ? ` on axis ${place.axis} of ${show(place.shape)}` : ''
+    super(`${operation}: index ${index} is outside of ${first} … ${size - 1}${where}`)
     this.index = index
     this.size = size
+    this.#place = place
+  }
+
+  /** The axis, where the operation knows it. */
+  get axis(): number | undefined {
+    return this.#place?.axis
   }
 
   /** The same error, of the operation that was called. */
   of(operation: string): IndexError {
-    return new IndexError(operation, this.index, this.size)
+    return new IndexError(operation, this.index, this.size, this.#place)
   }
 }
 

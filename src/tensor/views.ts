@@ -1,6 +1,7 @@
 // Views: the same memory with another shape and other strides. Nothing is computed or moved, except by a reshape that cannot
 // be expressed in strides, which copies.
 
+import { callForm } from './arguments.ts'
 import { deviceOf } from './device.ts'
 import * as is from './kinds.ts'
 import { type Settings, settle } from './options.ts'
@@ -46,13 +47,21 @@ export function expandView(x: Tensor, shape: Shape): Tensor {
   return x.view(shape, broadcastStrides(x.shape, x.strides, shape))
 }
 
-/** First position and number of elements of a range on an axis of size n; ends out of range are clipped. */
-export function resolveRange(range: Range, n: number): { first: number; length: number; step: number } {
-  const { start, stop, step } = settle('x.slice([range])', range, rangeOptions)
+/**
+ * First position and number of elements of a range on an axis of size n; ends out of range are clipped.
+ * @param call as people write it, for errors
+ */
+export function resolveRange(
+  range: Range,
+  n: number,
+  call = 'x.slice([range])',
+): { first: number; length: number; step: number } {
+  const { start, stop, step } = settle(call, range, rangeOptions)
+  const name = () => callForm(call).name
   if (!Number.isInteger(step) || step === 0)
-    throw new RangeError(`slice: the step must be a non-zero integer, not ${step}`)
+    throw new RangeError(`${name()}: the step must be a non-zero integer, not ${step}`)
   for (const end of [start ?? 0, stop ?? 0])
-    if (!Number.isInteger(end)) throw new RangeError(`slice: start and stop must be integers, not ${end}`)
+    if (!Number.isInteger(end)) throw new RangeError(`${name()}: start and stop must be integers, not ${end}`)
   const clip = (position: number, low: number, high: number) =>
     Math.min(Math.max(position < 0 ? position + n : position, low), high)
   const first = step > 0 ? clip(start ?? 0, 0, n) : clip(start ?? n - 1, -1, n - 1)

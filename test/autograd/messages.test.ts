@@ -626,7 +626,7 @@ describe('every operation', () => {
   )
   const isOurs = (error: unknown): error is ArgumentError | OptionsError =>
     error instanceof ArgumentError || error instanceof OptionsError
-  const variadic = ['broadcast', 'einsum']
+  const variadic = ['at', 'broadcast', 'einsum']
 
   for (const [name, f] of operations) {
     if (!variadic.includes(name))

@@ -1,7 +1,7 @@
 // Dropout.
 
 import { takes } from '../../tensor/arguments.ts'
-import { currentDraws } from '../../tensor/draw.ts'
+import { announceDraw, currentDraws } from '../../tensor/draws.ts'
 import {
   allocate,
   DTypeError,
@@ -14,7 +14,6 @@ import {
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
-import { announceDraw } from '../recording.ts'
 
 export interface DropoutOptions {
   /** source of random numbers; default: the generator that `seed` sets */

@@ -107,7 +107,8 @@ export const scatterAdd: (shape: Shape, indices: Tensor, updates: Tensor, option
 )
 
 /**
- * Slices of x by index along an axis (default the first), as in NumPy: the axes of the indices replace the axis.
+ * Slices of x by index along an axis (default the first), as in NumPy: the axes of the indices replace the axis. With a vector of
+ * indices it is PyTorch's `index_select`.
  * @param x [a…, n, b…]
  * @param indices int32 of any shape, in [0, n)
  * @returns [a…, indices…, b…]

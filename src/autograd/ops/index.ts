@@ -7,11 +7,14 @@ import { fusedNormalization } from './normalization.ts'
 import { fusedSoftmax } from './softmax.ts'
 
 export { type GeluOptions, gelu, quickGelu, relu, sigmoid, silu, softplus } from './activation.ts'
+export * from './arrange.ts'
 export { type AttentionOptions, attention, attentionWeights, causalMask } from './attention.ts'
+export * from './diagonals.ts'
 export * from './dropout.ts'
 export * from './einsum.ts'
 export * from './elementwise.ts'
 export { embedding, type GatherOptions, gather, oneHot, scatterAdd, take } from './gather.ts'
+export { type AxisIndex, addAt, at, maskedFill, type RangeText, withAt } from './indexing.ts'
 export { linear, matmul } from './matmul.ts'
 export * from './movement.ts'
 export {
@@ -44,6 +47,7 @@ export {
   type VarianceOptions,
   variance,
 } from './reduce.ts'
+export * from './sampling.ts'
 export { type CrossEntropyOptions, crossEntropy, logSoftmax, type Reduction, softmax } from './softmax.ts'
 
 /** The fused operations with their gradients, for checks that kernels and definitions agree. */

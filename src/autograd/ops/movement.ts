@@ -108,7 +108,7 @@ export const permute: (x: Tensor, order: readonly number[]) => Tensor = takes(
 const inverse = (order: readonly number[]) => order.map((_, axis) => order.indexOf(axis))
 
 /**
- * x with axes a and b exchanged; the last two by default.
+ * x with axes a and b exchanged; the last two by default. PyTorch's `swapaxes`, NumPy's too; `x.T` is short for it for a matrix.
  * @throws AxisError if x does not have the axis
  */
 export const transpose: (x: Tensor, a?: number, b?: number) => Tensor = takes(
@@ -124,7 +124,8 @@ export const transpose: (x: Tensor, a?: number, b?: number) => Tensor = takes(
 )
 
 /**
- * x broadcast to a shape: axes of size 1 are repeated, and new axes added in front. Nothing is copied.
+ * x broadcast to a shape: axes of size 1 are repeated, and new axes added in front. Nothing is copied. NumPy's, JAX's and PyTorch's
+ * `broadcast_to`.
  * @throws ShapeError if x does not broadcast to the shape
  */
 export const expand: (x: Tensor, shape: Shape) => Tensor = takes(
@@ -227,7 +228,7 @@ const window = defineOp(
 
 /**
  * A part of every axis, as in Python: a range `{ start, stop, step }` keeps the axis, and a number takes one position and removes
- * it. Negative positions count from the end; axes beyond the list are kept whole.
+ * it. Negative positions count from the end; axes beyond the list are kept whole. `at` takes more kinds of indices.
  *
  * x.slice([0, { start: -2 }, { step: 2 }]) // x[0, -2:, ::2]
  *

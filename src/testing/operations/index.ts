@@ -5,16 +5,20 @@ import type { TensorFunction } from '../../autograd/index.ts'
 import type * as ops from '../../autograd/ops/index.ts'
 import type { Tensor } from '../../tensor/index.ts'
 import { activation } from './activation.ts'
+import { arrange } from './arrange.ts'
 import { attention } from './attention.ts'
 import type { OperationCases } from './case.ts'
+import { diagonals } from './diagonals.ts'
 import { dropout } from './dropout.ts'
 import { einsum } from './einsum.ts'
 import { elementwise } from './elementwise.ts'
 import { gather } from './gather.ts'
+import { indexing } from './indexing.ts'
 import { matmul } from './matmul.ts'
 import { movement } from './movement.ts'
 import { normalization } from './normalization.ts'
 import { reduce } from './reduce.ts'
+import { sampling } from './sampling.ts'
 import { softmax } from './softmax.ts'
 
 export type { OperationCase, OperationCases } from './case.ts'
@@ -27,7 +31,11 @@ export const operations = {
   ...matmul,
   ...einsum,
   ...movement,
+  ...arrange,
+  ...diagonals,
   ...gather,
+  ...indexing,
+  ...sampling,
   ...softmax,
   ...normalization,
   ...attention,
