@@ -23,7 +23,18 @@ import {
 } from '../../src/autograd/index.ts'
 import { observeOperations } from '../../src/autograd/observing.ts'
 import { Linear, lossAndGradients, Module } from '../../src/nn/index.ts'
-import { device, Generator, ones, rand, randn, seed, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
+import {
+  device,
+  Generator,
+  ones,
+  permutation,
+  rand,
+  randn,
+  seed,
+  type Tensor,
+  tensor,
+  zeros,
+} from '../../src/tensor/index.ts'
 import { assertClose, assertCloseNumbers, values } from '../support.ts'
 import { plain } from './plain.ts'
 
@@ -245,6 +256,18 @@ describe('random numbers in vmap', () => {
     seed(5)
     same(vmap(noisy)(a), first)
     assert.deepEqual(vmap((_: Tensor) => vmap((_: Tensor) => rand([3]))(b))(a).shape, [2, 2, 3])
+  })
+
+  it('of a permutation are one in each sample', () => {
+    const orders = vmap((_: Tensor) => permutation(30))(a)
+    const [one, other] = [0, 1].map(i => values(orders.slice([i])))
+    assert.notDeepEqual(one, other)
+    const sorted = Array.from({ length: 30 }, (_, i) => i)
+    for (const order of [one, other])
+      assert.deepEqual(
+        [...order].sort((p, q) => p - q),
+        sorted,
+      )
   })
 
   it('of dropout, too', () => {
