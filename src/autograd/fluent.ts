@@ -16,8 +16,10 @@ import type * as indexing from './ops/indexing.ts'
 import type * as matmul from './ops/matmul.ts'
 import type * as movement from './ops/movement.ts'
 import type * as normalization from './ops/normalization.ts'
+import type * as order from './ops/order.ts'
 import type * as reduce from './ops/reduce.ts'
 import type * as sampling from './ops/sampling.ts'
+import type * as sized from './ops/sized.ts'
 import type * as softmax from './ops/softmax.ts'
 
 /** The modules that define the operations: types taken from ops/index.ts would come without their documentation. */
@@ -33,8 +35,10 @@ type Functions = typeof activation &
   typeof matmul &
   typeof movement &
   typeof normalization &
+  typeof order &
   typeof reduce &
   typeof sampling &
+  typeof sized &
   typeof softmax
 
 /**

@@ -42,6 +42,11 @@ export interface Primitives {
   /** Position of the first largest element along an axis, which is kept with size 1; int32. NaN is the largest. */
   argmax(x: Tensor, axis: number): Tensor
   /**
+   * The positions along an axis in the order of their elements, from the smallest, or from the largest if `descending`; int32 of
+   * the shape of x. Equal elements stay in order, as 0 and -0 do. NaN is the largest.
+   */
+  argsort(x: Tensor, axis: number, descending: boolean): Tensor
+  /**
    * [..., m, k] times [..., k, n] of one dtype, floating or int32, with leading axes of equal rank that broadcast; int32 is
    * computed modulo 2³².
    */

@@ -12,6 +12,7 @@ import { indexing } from './records/indexing.ts'
 import { matmul } from './records/matmul.ts'
 import { movement } from './records/movement.ts'
 import { normalization } from './records/normalization.ts'
+import { order } from './records/order.ts'
 import type { OperationRecord } from './records/record.ts'
 import { reduce } from './records/reduce.ts'
 import { sampling } from './records/sampling.ts'
@@ -29,6 +30,7 @@ export const allRecords: readonly OperationRecord[] = [
   ...gather,
   ...indexing,
   ...sampling,
+  ...order,
   ...softmax,
   ...normalization,
   ...attention,

@@ -31,6 +31,26 @@ export {
   standardize,
 } from './normalization.ts'
 export {
+  argsort,
+  type Histogram,
+  type HistogramOptions,
+  histogram,
+  kthValue,
+  maxWithIndices,
+  median,
+  minWithIndices,
+  type QuantileInterpolation,
+  type QuantileOptions,
+  quantile,
+  type SearchSortedOptions,
+  type SortOptions,
+  searchSorted,
+  sort,
+  type TopkOptions,
+  topk,
+  type ValuesAndIndices,
+} from './order.ts'
+export {
   type ArgmaxOptions,
   type AxisOptions,
   argmax,
@@ -48,6 +68,7 @@ export {
   variance,
 } from './reduce.ts'
 export * from './sampling.ts'
+export { type BincountOptions, bincount, maskedSelect, nonzero, type Unique, unique } from './sized.ts'
 export { type CrossEntropyOptions, crossEntropy, logSoftmax, type Reduction, softmax } from './softmax.ts'
 
 /** The fused operations with their gradients, for checks that kernels and definitions agree. */

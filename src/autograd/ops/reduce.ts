@@ -52,8 +52,8 @@ const ofSamples = <O extends ReduceOptions>(x: Tensor, options?: O, fallback?: n
   axis: afterBatch(normalizeAxes('reduce', options?.axis ?? fallback, x.shape)),
 })
 
-/** The same for options with one axis, by default the last. */
-const alongAxis = <O extends AxisOptions>(x: Tensor, options?: O) => {
+/** The options of a function along one axis, by default the last, for each sample of a batch. */
+export const alongAxis = <O extends AxisOptions>(x: Tensor, options?: O) => {
   const [axis] = ofSamples(x, options, -1).axis
   return { ...options, axis }
 }

@@ -11,6 +11,7 @@ import { type Laid, scalar } from './axes.ts'
 import { binaries, comparisons } from './exports.ts'
 import { fusedKernels } from './fused.ts'
 import { matmul } from './matmul.ts'
+import { argsort } from './order.ts'
 import { argmax, reduce } from './reduce.ts'
 import { bitsOf, grains, type Placed, suffix, type Workspace } from './workspace.ts'
 
@@ -146,6 +147,8 @@ export function cpuKernels(workspace: Workspace): Kernels {
     reduce: (name, x, over) => reduce(workspace, name, x, over),
 
     argmax: (x, axis) => argmax(workspace, x, axis),
+
+    argsort: (x, axis, descending) => argsort(workspace, x, axis, descending),
 
     matmul: (a, b) => matmul(workspace, a, b),
 

@@ -8,6 +8,7 @@ import { broadcastShapes, reducedShape, type Shape } from '../shape.ts'
 import { Storage } from '../storage.ts'
 import { Tensor } from '../tensor.ts'
 import { argmax } from './argmax.ts'
+import { argsort } from './argsort.ts'
 import {
   binaryExpressions,
   castExpressions,
@@ -72,6 +73,8 @@ export function gpuKernels(runtime: Runtime, device: Device): Kernels {
     },
 
     argmax: (x, axis) => wrap(argmax(runtime, own(x), axis), reducedShape(x.shape, [axis], true), 'int32'),
+
+    argsort: (x, axis, descending) => wrap(argsort(runtime, own(x), axis, descending), x.shape, 'int32'),
 
     matmul(a, b) {
       const batch = a.shape.slice(0, -2).map((size, i) => (size === 1 ? b.shape[i] : size))

@@ -183,6 +183,30 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
       return tensorOf(out)
     },
 
+    argsort(x, axis, descending) {
+      const out = create('int32', x.shape)
+      const a = view(x)
+      const { data } = a
+      const [stepOut, step] = [out.stride[axis], a.stride[axis]]
+      const lines = reducedShape(x.shape, [axis], true)
+      const positions = Array.from({ length: x.shape[axis] }, (_, i) => i)
+      forEachRun([stillAlong(axis, out, lines), stillAlong(axis, a, lines)], (at, n, stride) => {
+        for (let k = 0; k < n; k++) {
+          const [to, from] = [at[0] + k * stride[0], at[1] + k * stride[1]]
+          const order = (i: number, j: number) => {
+            const [p, q] = [data[from + i * step], data[from + j * step]]
+            const difference = Number(isLarger(p, q)) - Number(isLarger(q, p))
+            return descending ? -difference : difference
+          }
+          // JavaScript's sort keeps equal elements in order
+          positions.toSorted(order).forEach((i, place) => {
+            out.data[to + place * stepOut] = i
+          })
+        }
+      })
+      return tensorOf(out)
+    },
+
     matmul: (a, b) => tensorOf(matmul(view(a), view(b))),
 
     copy(x) {

@@ -17,11 +17,26 @@ import { indexing } from './indexing.ts'
 import { matmul } from './matmul.ts'
 import { movement } from './movement.ts'
 import { normalization } from './normalization.ts'
+import { order } from './order.ts'
 import { reduce } from './reduce.ts'
 import { sampling } from './sampling.ts'
 import { softmax } from './softmax.ts'
 
 export type { OperationCase, OperationCases } from './case.ts'
+
+type Results = {
+  readonly [Name in keyof typeof ops]: (typeof ops)[Name] extends (...args: never[]) => infer R ? R : undefined
+}
+
+type Asynchronous = { [Name in keyof Results]: Results[Name] extends Promise<unknown> ? Name : never }[keyof Results]
+
+/** The operations whose result is a Promise: they have no cases, but tests of their own. */
+export const asynchronous = {
+  bincount: true,
+  maskedSelect: true,
+  nonzero: true,
+  unique: true,
+} as const satisfies Readonly<Record<Asynchronous, true>>
 
 /** Cases of each operation, by its name and a description; the compiler reports an operation that is missing. */
 export const operations = {
@@ -36,11 +51,12 @@ export const operations = {
   ...gather,
   ...indexing,
   ...sampling,
+  ...order,
   ...softmax,
   ...normalization,
   ...attention,
   ...dropout,
-} satisfies Readonly<Record<Exclude<keyof typeof ops, 'fusedOps'>, OperationCases>>
+} satisfies Readonly<Record<Exclude<keyof typeof ops, 'fusedOps' | Asynchronous>, OperationCases>>
 
 export type OperationName = keyof typeof operations
 

@@ -10,10 +10,11 @@ import { core } from './core.ts'
 import type { Functions } from './functions.ts'
 import { losses } from './losses.ts'
 import { norms } from './norms.ts'
+import { order } from './order.ts'
 import { shapes } from './shapes.ts'
 
 /** One for each json file. */
-const subjects: Readonly<Record<string, Functions>> = { core, losses, norms, shapes }
+const subjects: Readonly<Record<string, Functions>> = { core, losses, norms, order, shapes }
 
 /** Numbers; those that JSON does not have are text: nan, inf, -inf. */
 type Written = readonly (number | string)[]

@@ -461,6 +461,27 @@ const reductionsAndProducts: Check[] = [
     },
   },
   {
+    name: 'argsort keeps equal elements in order, in both directions',
+    async run(gpu, runs) {
+      const cases = layouts(1, 1).chain(a => fc.tuple(fc.constant(a), fc.nat(a.shape.length - 1), fc.boolean()))
+      const check = (a: Layout, axis: number, descending: boolean, fill: Fill) => {
+        const on = (device: Device) => device.kernels.argsort(make(device, a, fill), axis, descending)
+        return agree('argsort', on(gpu), on(reference), { relative: 0, absolute: 0 })
+      }
+      await forAll(cases, runs * 2, ([a, axis, descending]) => check(a, axis, descending, integer(0, 3)))
+      // runs of all lengths, the last of which is short
+      for (const n of [2, 3, 4, 5, 7, 8, 9, 31, 32, 33, 100, 1025])
+        for (const descending of [false, true])
+          await scope(() => check(plain([3, n, 2]), 1, descending, integer(0, Math.ceil(n / 2))))
+      const special = Float32Array.of(0, Infinity, -0, -1, -Infinity, 1, 0)
+      for (const [descending, order] of [
+        [false, [4, 3, 0, 2, 6, 5, 1]],
+        [true, [1, 5, 0, 2, 6, 3, 4]],
+      ] as const)
+        await agreeWith('argsort', gpu.kernels.argsort(fromData(special, [7], gpu), 0, descending), order)
+    },
+  },
+  {
     name: 'matrix products agree, strided and broadcast',
     async run(gpu, runs) {
       const size = fc.integer({ min: 0, max: 6 })

@@ -13,6 +13,14 @@ const blocks: readonly number[][] = [
   [16385, 1, 3],
 ]
 
+/** up to 32 elements are sorted by insertion, more by digits: of a few numbers one digit differs, of many several do */
+const ordered: readonly number[][] = [
+  ...all([1, 2], [31, 32, 33], [1]),
+  ...all([0, 1, 2], [0, 1, 2], [2]),
+  [65, 129, 1],
+  [2801, 1, 3],
+]
+
 const subsets = [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]]
 
 export const reductions: Calls = {
@@ -25,6 +33,17 @@ export const reductions: Calls = {
     inputs: [integers(shape, 9), truth(...shape)],
     f: (x, p) => subsets.flatMap(axis => [x.sum({ axis }), p.sum({ axis }), ...(x.size > 0 ? [x.max({ axis })] : [])]),
     gradients: false,
+  })),
+
+  'positions in order': each(ordered, shape => ({
+    inputs: [...floats(shape), integers(shape, 2 ** 31 - 1), truth(...shape)],
+    f: (...xs) => [0, 1, 2].flatMap(axis => xs.map(x => x.argsort({ axis, descending: axis === 1 }))),
+    gradients: false,
+  })),
+
+  'values in order': each(ordered.slice(0, 6), shape => ({
+    inputs: floats(shape),
+    f: x => [0, 1, 2].map(axis => x.sort({ axis, descending: axis === 1 }).values),
   })),
 
   'positions of the largest': each(

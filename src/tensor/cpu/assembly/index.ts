@@ -32,8 +32,10 @@ export {
   scatter_i32,
 } from './movement'
 export { adamw } from './optimize'
+export { argsort_f32, argsort_f64, argsort_i32 } from './order'
 export { matmul_i32 } from './plain'
-export { argmax_f32,
+export {
+  argmax_f32,
   argmax_f64,
   argmax_i32,
   columns_f32,
@@ -42,7 +44,7 @@ export { argmax_f32,
   rows_f32,
   rows_f64,
   rows_i32,
- } from './reduce'
+} from './reduce'
 export {
   addSquares,
   addSums,
