@@ -6,6 +6,7 @@ import { ShapeError, show, Tensor } from '../tensor/index.ts'
 import type * as activation from './ops/activation.ts'
 import type * as arrange from './ops/arrange.ts'
 import type * as attention from './ops/attention.ts'
+import type * as convolution from './ops/convolution.ts'
 import type * as diagonals from './ops/diagonals.ts'
 import type * as dropout from './ops/dropout.ts'
 import type * as einsum from './ops/einsum.ts'
@@ -13,10 +14,12 @@ import type * as elementwise from './ops/elementwise.ts'
 import type * as gather from './ops/gather.ts'
 import * as ops from './ops/index.ts'
 import type * as indexing from './ops/indexing.ts'
+import type * as interpolation from './ops/interpolation.ts'
 import type * as matmul from './ops/matmul.ts'
 import type * as movement from './ops/movement.ts'
 import type * as normalization from './ops/normalization.ts'
 import type * as order from './ops/order.ts'
+import type * as pooling from './ops/pooling.ts'
 import type * as reduce from './ops/reduce.ts'
 import type * as sampling from './ops/sampling.ts'
 import type * as sized from './ops/sized.ts'
@@ -26,16 +29,19 @@ import type * as softmax from './ops/softmax.ts'
 type Functions = typeof activation &
   typeof arrange &
   typeof attention &
+  typeof convolution &
   typeof diagonals &
   typeof dropout &
   typeof einsum &
   typeof elementwise &
   typeof gather &
+  typeof interpolation &
   typeof indexing &
   typeof matmul &
   typeof movement &
   typeof normalization &
   typeof order &
+  typeof pooling &
   typeof reduce &
   typeof sampling &
   typeof sized &

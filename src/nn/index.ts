@@ -8,6 +8,21 @@ export {
   type MultiHeadAttentionOptions,
 } from './attention.ts'
 export * from './common-losses.ts'
+export {
+  AdaptiveAvgPool2d,
+  AvgPool2d,
+  Conv1d,
+  Conv2d,
+  Conv3d,
+  type ConvModuleOptions,
+  ConvTranspose1d,
+  ConvTranspose2d,
+  ConvTranspose3d,
+  type ConvTransposeModuleOptions,
+  Flatten,
+  MaxPool2d,
+  Upsample,
+} from './convolution.ts'
 export { sequence } from './forward.ts'
 export { withParameters } from './functional.ts'
 export * from './gradients.ts'

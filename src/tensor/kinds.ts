@@ -89,6 +89,11 @@ export const number = new Kind<number>('a number', x => typeof x === 'number', a
 export const integer = new Kind<number>('a whole number', isInteger, asItems)
 export const size = new Kind<number>('a whole number, 0 or more', x => isInteger(x) && (x as number) >= 0, asItems)
 export const count = new Kind<number>('a whole number above 0', x => isInteger(x) && (x as number) > 0, asItems)
+export const positive = new Kind<number>(
+  'a number above 0',
+  x => typeof x === 'number' && x > 0 && x < Infinity,
+  asItems,
+)
 export const flag = new Kind<boolean>('true or false', x => typeof x === 'boolean')
 export const text = new Kind<string>('a string', x => typeof x === 'string')
 export const list = new Kind<readonly unknown[]>('a list', Array.isArray)
@@ -140,6 +145,17 @@ export const axes = new Kind<number | readonly number[]>(
   x => isInteger(x) || isListOf(x, isInteger),
 )
 export const order = new Kind<readonly number[]>('a list of axes such as [1, 0]', x => isListOf(x, isInteger), asList)
+
+/** A number for all spatial axes, or a list with one for each. */
+export const perAxis = ({ says, fits }: Kind<number>): Kind<number | readonly number[]> =>
+  new Kind(`${says}, or a list with one for each spatial axis`, x => fits(x) || isListOf(x, fits))
+
+/** What stands around the input of a convolution. */
+export const convolutionPadding = new Kind<number | readonly number[] | 'same' | 'valid'>(
+  `${perAxis(size).says}, 'same' or 'valid'`,
+  x => perAxis(size).fits(x) || x === 'same' || x === 'valid',
+  ([word]) => (typeof word === 'string' ? oneOf('same', 'valid').advise([word]) : undefined),
+)
 
 /** An object literal of options; `settle` checks what is in it. */
 export const options = new Kind<object | undefined>('an object of options', x => x === undefined || isPlain(x))

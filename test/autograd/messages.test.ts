@@ -20,6 +20,11 @@ const x = tensor([
 ])
 const v = tensor([1, 2, 3])
 const n = arange(3)
+const i = zeros([1, 1, 3, 3])
+const margins = [
+  [1, 1],
+  [0, 0],
+]
 const ids = (...list: number[]) => tensor(list, { dtype: 'int32' })
 const later = Promise.resolve(3)
 
@@ -74,6 +79,56 @@ describe('an option of another library', () => {
       'OptionsError',
       'write scatterAdd(shape, indices, updates, { axis: 0 })',
     ],
+    [
+      'i.maxPool2d({ kernel_size: 2 })',
+      () => i.maxPool2d({ kernel_size: 2 }),
+      'OptionsError',
+      'write x.maxPool2d({ kernel: 2 })',
+    ],
+    [
+      'i.avgPool2d({ poolSize: 2 })',
+      () => i.avgPool2d({ poolSize: 2 }),
+      'OptionsError',
+      'write x.avgPool2d({ kernel: 2 })',
+    ],
+    ['i.maxPool2d(2)', () => i.maxPool2d(2), 'OptionsError', 'write x.maxPool2d({ kernel: 2 })'],
+    [
+      'i.conv2d(i, { strides: 2 })',
+      () => i.conv2d(i, { strides: 2 }),
+      'OptionsError',
+      'write x.conv2d(weight, { stride: 2 })',
+    ],
+    [
+      'i.conv2d(i, { pad: 1 })',
+      () => i.conv2d(i, { pad: 1 }),
+      'OptionsError',
+      'write x.conv2d(weight, { padding: 1 })',
+    ],
+    [
+      'i.interpolate({ scaleFactor: 2 })',
+      () => i.interpolate({ scaleFactor: 2 }),
+      'OptionsError',
+      'write x.interpolate({ scale: 2 })',
+    ],
+    [
+      "i.interpolate({ size: 2, mode: 'trilinear' })",
+      () => i.interpolate({ size: 2, mode: 'trilinear' }),
+      'OptionsError',
+      "write x.interpolate({ mode: 'bilinear' })",
+    ],
+    [
+      "x.pad([[1, 1], [0, 0]], { mode: 'edge' })",
+      () => x.pad(margins, { mode: 'edge' }),
+      'OptionsError',
+      "write x.pad(padding, { mode: 'replicate' })",
+    ],
+    [
+      "x.pad([[1, 1], [0, 0]], 'reflect')",
+      () => x.pad(margins, 'reflect'),
+      'ArgumentError',
+      "write x.pad(padding, { mode: 'reflect' })",
+    ],
+    ['i.unfold({ kernel: 3 })', () => i.unfold({ kernel: 3 }), 'OptionsError', 'write x.unfold({ kernel: [3, 3] })'],
     [
       'x.attention(x, x, { is_causal: true })',
       () => x.attention(x, x, { is_causal: true }),

@@ -3,16 +3,19 @@
 import { activation } from './records/activation.ts'
 import { arrange } from './records/arrange.ts'
 import { attention } from './records/attention.ts'
+import { convolution } from './records/convolution.ts'
 import { diagonals } from './records/diagonals.ts'
 import { dropout } from './records/dropout.ts'
 import { einsum } from './records/einsum.ts'
 import { elementwise } from './records/elementwise.ts'
 import { gather } from './records/gather.ts'
 import { indexing } from './records/indexing.ts'
+import { interpolation } from './records/interpolation.ts'
 import { matmul } from './records/matmul.ts'
 import { movement } from './records/movement.ts'
 import { normalization } from './records/normalization.ts'
 import { order } from './records/order.ts'
+import { pooling } from './records/pooling.ts'
 import type { OperationRecord } from './records/record.ts'
 import { reduce } from './records/reduce.ts'
 import { sampling } from './records/sampling.ts'
@@ -35,6 +38,9 @@ export const allRecords: readonly OperationRecord[] = [
   ...normalization,
   ...attention,
   ...dropout,
+  ...convolution,
+  ...pooling,
+  ...interpolation,
 ]
 
 const only = process.env.OPERATION?.split(',')

@@ -2,6 +2,7 @@
 
 import { fusedActivation } from './activation.ts'
 import { fusedAttention } from './attention.ts'
+import { fusedConvolution } from './convolution.ts'
 import { affine } from './matmul.ts'
 import { fusedNormalization } from './normalization.ts'
 import { fusedSoftmax } from './softmax.ts'
@@ -9,12 +10,37 @@ import { fusedSoftmax } from './softmax.ts'
 export { type GeluOptions, gelu, quickGelu, relu, sigmoid, silu, softplus } from './activation.ts'
 export * from './arrange.ts'
 export { type AttentionOptions, attention, attentionWeights, causalMask } from './attention.ts'
+export {
+  type ConvOptions,
+  type ConvPaddingMode,
+  type ConvTransposeOptions,
+  conv1d,
+  conv2d,
+  conv3d,
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
+  type FoldOptions,
+  fold,
+  type UnfoldOptions,
+  unfold,
+} from './convolution.ts'
 export * from './diagonals.ts'
 export * from './dropout.ts'
 export * from './einsum.ts'
 export * from './elementwise.ts'
 export { embedding, type GatherOptions, gather, oneHot, scatterAdd, take } from './gather.ts'
 export { type AxisIndex, addAt, at, maskedFill, type RangeText, withAt } from './indexing.ts'
+export {
+  type GridPaddingMode,
+  type GridSampleOptions,
+  gridSample,
+  type InterpolateOptions,
+  type InterpolationMode,
+  interpolate,
+  pixelShuffle,
+  pixelUnshuffle,
+} from './interpolation.ts'
 export { linear, matmul } from './matmul.ts'
 export * from './movement.ts'
 export {
@@ -51,6 +77,18 @@ export {
   type ValuesAndIndices,
 } from './order.ts'
 export {
+  type AvgPoolOptions,
+  adaptiveAvgPool,
+  adaptiveMaxPool,
+  avgPool1d,
+  avgPool2d,
+  avgPool3d,
+  type MaxPoolOptions,
+  maxPool1d,
+  maxPool2d,
+  maxPool3d,
+} from './pooling.ts'
+export {
   type ArgmaxOptions,
   type AxisOptions,
   argmax,
@@ -70,6 +108,7 @@ export {
 export * from './sampling.ts'
 export { type BincountOptions, bincount, maskedSelect, nonzero, type Unique, unique } from './sized.ts'
 export { type CrossEntropyOptions, crossEntropy, logSoftmax, type Reduction, softmax } from './softmax.ts'
+export type { PerAxis } from './spatial.ts'
 
 /** The fused operations with their gradients, for checks that kernels and definitions agree. */
 export const fusedOps = {
@@ -78,4 +117,5 @@ export const fusedOps = {
   ...fusedActivation,
   linear: affine,
   ...fusedAttention,
+  ...fusedConvolution,
 }

@@ -6,7 +6,9 @@ import { given, isPlain } from '../../tensor/given.ts'
 import {
   broadcastShapes,
   type DType,
+  deviceOf,
   expandView,
+  fromData,
   normalizeAxes,
   normalizeAxis,
   type Padding,
@@ -26,8 +28,10 @@ import {
   ValueError,
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
+import { type Settings, settle } from '../../tensor/options.ts'
 import { afterBatch } from '../batched.ts'
 import { defineOp } from '../op.ts'
+import { take } from './gather.ts'
 
 // the arguments of pad, slice and split: margins, ranges and sizes
 
@@ -173,34 +177,96 @@ export const unsqueeze: (x: Tensor, axis: number) => Tensor = takes(
   },
 )
 
+/** What margins are: a constant value, or values of x, as `pad` says. */
+export type PaddingMode = 'constant' | 'reflect' | 'replicate' | 'circular'
+
+export interface PadOptions {
+  /** default `constant` */
+  readonly mode?: PaddingMode
+  /** of margins in the mode `constant`; default 0 */
+  readonly value?: number
+}
+const padOptions = {
+  mode: is.choice<PaddingMode>('constant', 'reflect', 'replicate', 'circular'),
+  value: is.optional(is.number),
+} satisfies Settings<PadOptions>
+
+const isMargin = new is.Kind<number | PadOptions | undefined>(
+  "a number, or options such as { mode: 'reflect' }",
+  x => x === undefined || typeof x === 'number' || isPlain(x),
+  ([word]) =>
+    typeof word === 'string' && padOptions.mode.fits(word) ? { text: `{ mode: '${word}' }`, values: 1 } : undefined,
+)
+
+const padConstant = defineOp(
+  'pad',
+  (k, x: Tensor, padding: Padding, value: number) => {
+    checkElement('pad', value, x.dtype)
+    return k.pad(x, padding, value)
+  },
+  (g, _, x, padding, _value) => [
+    () => g.slice(padding.map(([before], i) => ({ start: before, stop: before + x.shape[i] }))),
+  ],
+  (op, batch, x, padding, value) => op(batch.whole(x), [[0, 0], ...padding], value),
+)
+
+/** The position in 0 … n - 1 whose value a position of a margin has. */
+const positionIn: Readonly<Record<Exclude<PaddingMode, 'constant'>, (i: number, n: number) => number>> = {
+  reflect: (i, n) => (i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i),
+  replicate: (i, n) => Math.min(Math.max(i, 0), n - 1),
+  circular: (i, n) => (i + n) % n,
+}
+
+/** The widest margin that an axis of size n can fill. */
+const widest = (mode: Exclude<PaddingMode, 'constant'>, n: number): number =>
+  mode === 'reflect' ? Math.max(0, n - 1) : mode === 'circular' || n === 0 ? n : Infinity
+
+function padWithin(x: Tensor, padding: Padding, mode: Exclude<PaddingMode, 'constant'>): Tensor {
+  padding.forEach((pair, axis) => {
+    const most = widest(mode, x.shape[axis])
+    if (Math.max(...pair) > most)
+      throw new ShapeError(
+        `pad: axis ${axis} of ${show(x.shape)} can have margins of at most ${most} in the mode '${mode}', not [${pair}]`,
+        x.shape,
+      )
+  })
+  return padding.reduce((y, [before, after], axis) => {
+    if (before + after === 0) return y
+    const n = x.shape[axis]
+    const from = Int32Array.from({ length: before + n + after }, (_, i) => positionIn[mode](i - before, n))
+    return take(y, fromData(from, [from.length], deviceOf(x)), { axis })
+  }, x)
+}
+
 /**
- * x with margins of a constant value.
+ * x with margins: of a constant value, or of values of x. In the mode `reflect` x goes on as in a mirror at its first and last
+ * element, which are not repeated (c b | a b c | b a), `replicate` repeats the first and the last element (a a | a b c | c c), and
+ * `circular` starts x over again (b c | a b c | a b). The gradient of a margin goes to the elements that it repeats.
  *
  * x.pad([[0, 0], [1, 2]]) // one column before and two after
+ * x.pad([[1, 1], [2, 2]], { mode: 'reflect' })
  *
  * @param padding [before, after] for every axis
- * @param value of the margins; default 0. It must be a value of the dtype: whole for int32, 0 or 1 for bool
- * @throws ShapeError if there is not one pair of sizes, 0 or more, for every axis, ValueError for a value that the dtype does not have
+ * @param value of the margins, default 0, which must be a value of the dtype: whole for int32, 0 or 1 for bool; or options with
+ *   it or a mode
+ * @throws ShapeError if there is not one pair of sizes, 0 or more, for every axis, or a margin is wider than what it repeats: n - 1
+ *   elements for `reflect`, n for `circular`; ValueError for a value that the dtype does not have
  */
-export const pad: (x: Tensor, padding: Padding, value?: number) => Tensor = takes(
+export const pad: (x: Tensor, padding: Padding, value?: number | PadOptions) => Tensor = takes(
   'x.pad(padding, value)',
-  [is.tensor, isPadding, is.optional(is.number)],
-  defineOp(
-    'pad',
-    (k, x: Tensor, padding: Padding, value: number = 0) => {
-      if (padding.length !== x.rank || padding.flat().some(n => !Number.isInteger(n) || n < 0))
-        throw new ShapeError(
-          `pad: ${JSON.stringify(padding)} must have one [before, after], 0 or more, for each axis of ${show(x.shape)}`,
-          x.shape,
-        )
-      checkElement('pad', value, x.dtype)
-      return k.pad(x, padding, value)
-    },
-    (g, _, x, padding, _value?) => [
-      () => g.slice(padding.map(([before], i) => ({ start: before, stop: before + x.shape[i] }))),
-    ],
-    (op, batch, x, padding, value?) => op(batch.whole(x), [[0, 0], ...padding], value),
-  ),
+  [is.tensor, isPadding, isMargin],
+  (x: Tensor, padding: Padding, value: number | PadOptions = 0): Tensor => {
+    if (padding.length !== x.rank || padding.flat().some(n => !Number.isInteger(n) || n < 0))
+      throw new ShapeError(
+        `pad: ${JSON.stringify(padding)} must have one [before, after], 0 or more, for each axis of ${show(x.shape)}`,
+        x.shape,
+      )
+    const given = settle('x.pad(padding, options)', typeof value === 'number' ? { value } : value, padOptions)
+    if (given.mode === 'constant') return padConstant(x, padding, given.value ?? 0)
+    if (given.value !== undefined)
+      throw new RangeError(`pad: the value is that of the mode 'constant'; the mode '${given.mode}' has none`)
+    return padWithin(x, padding, given.mode)
+  },
 )
 
 /** Throws ValueError for a number that is not a value of the dtype. */

@@ -8,16 +8,19 @@ import { activation } from './activation.ts'
 import { arrange } from './arrange.ts'
 import { attention } from './attention.ts'
 import type { OperationCases } from './case.ts'
+import { convolution } from './convolution.ts'
 import { diagonals } from './diagonals.ts'
 import { dropout } from './dropout.ts'
 import { einsum } from './einsum.ts'
 import { elementwise } from './elementwise.ts'
 import { gather } from './gather.ts'
 import { indexing } from './indexing.ts'
+import { interpolation } from './interpolation.ts'
 import { matmul } from './matmul.ts'
 import { movement } from './movement.ts'
 import { normalization } from './normalization.ts'
 import { order } from './order.ts'
+import { pooling } from './pooling.ts'
 import { reduce } from './reduce.ts'
 import { sampling } from './sampling.ts'
 import { softmax } from './softmax.ts'
@@ -56,6 +59,9 @@ export const operations = {
   ...normalization,
   ...attention,
   ...dropout,
+  ...convolution,
+  ...pooling,
+  ...interpolation,
 } satisfies Readonly<Record<Exclude<keyof typeof ops, 'fusedOps' | Asynchronous>, OperationCases>>
 
 export type OperationName = keyof typeof operations

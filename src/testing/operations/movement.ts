@@ -74,6 +74,16 @@ export const movement = {
       {},
       (padding, x) => ops.pad(x, padding, 7),
     ),
+    'margins of its own values': drawn(
+      fc.tuple(shape({ maxSize: 3 }), numbers).map(([sizes, n]) => {
+        const mode = (['reflect', 'replicate', 'circular'] as const)[n[6] % 3]
+        const most = (size: number) => ({ reflect: Math.max(0, size - 1), replicate: size * 2, circular: size })[mode]
+        const padding = sizes.map((size, i): [number, number] => [n[i] % (most(size) + 1), n[i + 3] % (most(size) + 1)])
+        return { shapes: [sizes], options: { mode, padding } }
+      }),
+      {},
+      ({ mode, padding }, x) => ops.pad(x, padding, { mode }),
+    ),
   },
   concat: {
     'three tensors along an axis': drawn(

@@ -58,6 +58,13 @@ const classes = (x: Tensor): readonly unknown[] => {
   return [fromData(ids, shapeOfIds)]
 }
 
+/** What convolutions of two groups take, with one window more or less than the kernel needs: x, weight and gradient, and the rest. */
+const steps = { stride: [2, 1], dilation: [1, 2], groups: 2 }
+const convolved = fc.tuple(size, size, size, size, size, fc.integer({ min: 1, max: 2 })).map(([b, n, m, k, l, c]) => {
+  const sizes = [2 * (n - 1) + k, m - 1 + 2 * (l - 1) + 1]
+  return { x: [b, 2 * c, ...sizes], weight: [4, c, k, l], g: [b, 4, n, m] }
+})
+
 const takes: Record<keyof typeof fusedOps, Takes> = {
   softmax: { shapes: alike(1) },
   softmaxGradient: { shapes: alike(2) },
@@ -79,6 +86,16 @@ const takes: Record<keyof typeof fusedOps, Takes> = {
   geluTanh: { shapes: alike(1), elementwise: true },
   linear: { shapes: fc.tuple(size, size, size).map(([n, i, o]) => [[n, i], [o, i], [o]]) },
   attention: { shapes: heads(false), rest: (q, k) => sight(q, k) },
+  convolution: { shapes: convolved.map(({ x, weight }) => [x, weight]), rest: () => [steps] },
+  convolutionTransposed: {
+    shapes: convolved.map(({ g, weight }) => [g, weight]),
+    // an element more than the windows need
+    rest: ({ shape: [, , n, m] }, { shape: [, , k, l] }) => [[2 * n + k - 1, m + 2 * l - 2], steps],
+  },
+  convolutionByWeight: {
+    shapes: convolved.map(({ x, g }) => [x, g]),
+    rest: ({ shape: [, , h, w] }, { shape: [, , n, m] }) => [[h - 2 * (n - 1), (w - m) / 2 + 1], steps],
+  },
   attentionGradient: { shapes: heads(true), rest: (_, q, k) => sight(q, k) },
 }
 

@@ -3,6 +3,7 @@
 import * as ops from '../../../src/autograd/index.ts'
 import { AxisError, type Padding, type Range, ShapeError, zeros } from '../../../src/tensor/index.ts'
 import { common, make, type Plain, read } from '../plain.ts'
+import { outside } from './convolution.ts'
 import { type OperationRecord, record } from './record.ts'
 
 /** Positions that Python's range(*slice(start, stop, step).indices(n)) walks over. */
@@ -130,8 +131,45 @@ export const movement: readonly OperationRecord[] = [
             return inner.every((n, i) => n >= 0 && n < x.shape[i]) ? read(x, inner) : 7
           },
         ),
+      'margins of its own values': ({ mode, padding }, x) =>
+        make(
+          x.shape.map((n, i) => n + padding[i][0] + padding[i][1]),
+          at =>
+            read(
+              x,
+              at.map((n, i) => outside[mode](n - padding[i][0], x.shape[i])),
+            ),
+        ),
     },
     [
+      [
+        () =>
+          ops.pad(
+            zeros([2, 3]),
+            [
+              [0, 0],
+              [0, 3],
+            ],
+            { mode: 'reflect' },
+          ),
+        ShapeError,
+        "pad: axis 1 of [2, 3] can have margins of at most 2 in the mode 'reflect', not [0,3]",
+      ],
+      [
+        () => ops.pad(zeros([2]), [[3, 0]], { mode: 'circular' }),
+        ShapeError,
+        "pad: axis 0 of [2] can have margins of at most 2 in the mode 'circular', not [3,0]",
+      ],
+      [
+        () => ops.pad(zeros([0]), [[1, 0]], { mode: 'replicate' }),
+        ShapeError,
+        "pad: axis 0 of [0] can have margins of at most 0 in the mode 'replicate', not [1,0]",
+      ],
+      [
+        () => ops.pad(zeros([2]), [[1, 0]], { mode: 'replicate', value: 1 }),
+        RangeError,
+        "pad: the value is that of the mode 'constant'; the mode 'replicate' has none",
+      ],
       [
         () => ops.pad(zeros([2, 3]), [[1, 1]]),
         ShapeError,

@@ -6,15 +6,18 @@ import { describe, it } from 'node:test'
 import { type TensorFunction, vjp } from '../../../src/autograd/index.ts'
 import { type DType, fromData, type Tensor, tensor } from '../../../src/tensor/index.ts'
 import { assertClose } from '../../support.ts'
+import { convolution } from './convolution.ts'
 import { core } from './core.ts'
-import type { Functions } from './functions.ts'
+import { interpolation } from './interpolation.ts'
 import { losses } from './losses.ts'
 import { norms } from './norms.ts'
 import { order } from './order.ts'
+import { pooling } from './pooling.ts'
 import { shapes } from './shapes.ts'
+import type { Functions } from './functions.ts'
 
 /** One for each json file. */
-const subjects: Readonly<Record<string, Functions>> = { core, losses, norms, order, shapes }
+const subjects: Readonly<Record<string, Functions>> = { convolution, core, interpolation, losses, norms, order, pooling, shapes }
 
 /** Numbers; those that JSON does not have are text: nan, inf, -inf. */
 type Written = readonly (number | string)[]
