@@ -21,6 +21,7 @@ import {
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
+import { sameValues } from '../batched.ts'
 import { defineFused, defineOp } from '../op.ts'
 import type { Thunks } from '../recording.ts'
 import { asFloats, type Binary, binary, bothFloating, comparison, noSlope, type Unary, unary } from './pointwise.ts'
@@ -106,6 +107,7 @@ export const log2: Unary = unary('log2', (g, _, x) => g.div(x.mul(Math.LN2)))
 /** The logarithm to the base 10, element by element: -∞ at 0, and NaN below. That of a power of 10 is exact on `reference` and `cpu`. */
 export const log10: Unary = unary('log10', (g, _, x) => g.div(x.mul(Math.LN10)))
 const powerOfTwo = defineFused('exp2', {
+  batching: 'broadcast',
   definition: (x: Tensor) => pow(2, x),
   rule: (g, out) => [() => g.mul(out).mul(Math.LN2)],
 })
@@ -132,6 +134,7 @@ export const square: Unary = takes(
     'square',
     (k, x: Tensor) => k.binary('mul', x, x, x.dtype),
     (g, _, x) => [() => g.mul(x).mul(2)],
+    'broadcast',
   ),
 )
 /** x³, element by element; int32 wraps around, modulo 2³². */
@@ -141,6 +144,7 @@ export const cube: Unary = takes('x.cube()', [is.tensor], (x: Tensor): Tensor =>
 export const reciprocal: Unary = takes('x.reciprocal()', [is.tensor], (x: Tensor): Tensor => div(1, x))
 
 const logOfSum = defineFused('logaddexp', {
+  batching: 'broadcast',
   definition: (x: Tensor, y: Tensor) => x.maximum(y).add(lead(x, y).abs().neg().exp().log1p()),
   rule: (g, _, x, y) => [() => g.mul(lead(x, y).sigmoid()), () => g.mul(lead(y, x).sigmoid())],
 })
@@ -210,6 +214,7 @@ export const clamp: (x: Tensor, limits: ClampOptions) => Tensor = takes(
       const { min, max } = limitsOf(limits)
       return [() => where(logicalAnd(x.greaterEqual(min), x.lessEqual(max)), g, 0)]
     },
+    'broadcast',
   ),
 )
 const bounded = (k: Kernels, x: Tensor, name: BinaryName, limit: number) =>
@@ -291,6 +296,7 @@ export const where: (condition: Tensor, x: Operand, y: Operand) => Tensor = take
     'where',
     (k, condition: Tensor, x: Operand, y: Operand) => k.where(condition, x, y, meet(x, y)),
     (g, _, condition): Thunks => [undefined, () => where(condition, g, 0), () => where(condition, 0, g)],
+    'broadcast',
   ),
 )
 
@@ -312,6 +318,7 @@ export const cast: (x: Tensor, dtype: DType) => Tensor = takes(
       return k.cast(x, dtype)
     },
     (g, _, x) => [() => g.cast(x.dtype)],
+    'broadcast',
   ),
 )
 
@@ -364,15 +371,12 @@ export const identity: Unary = takes(
     'identity',
     (_, x: Tensor) => x.view(x.shape, x.strides),
     g => [() => g],
+    'broadcast',
   ),
 )
 
 /** The same values as a constant: gradients stop here. */
-export const stopGradient: Unary = takes(
-  'x.stopGradient()',
-  [is.tensor],
-  (x: Tensor): Tensor => x.view(x.shape, x.strides),
-)
+export const stopGradient: Unary = takes('x.stopGradient()', [is.tensor], (x: Tensor): Tensor => sameValues(x))
 
 /** The part of a gradient that an operand gets: nothing where it has lost, half where both are equal, else all. */
 const shared = (g: Tensor, x: Operand, y: Operand, hasLost: Tensor): Tensor =>

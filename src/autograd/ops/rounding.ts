@@ -29,7 +29,7 @@ export const floor: Unary = rounding(
  */
 export const ceil: Unary = rounding(
   'ceil',
-  defineFused('ceil', { definition: (x: Tensor) => x.neg().floor().neg(), rule: constant }),
+  defineFused('ceil', { definition: (x: Tensor) => x.neg().floor().neg(), rule: constant, batching: 'broadcast' }),
 )
 
 /**
@@ -38,7 +38,11 @@ export const ceil: Unary = rounding(
  */
 export const trunc: Unary = rounding(
   'trunc',
-  defineFused('trunc', { definition: (x: Tensor) => x.abs().floor().mul(x.sign()), rule: constant }),
+  defineFused('trunc', {
+    definition: (x: Tensor) => x.abs().floor().mul(x.sign()),
+    rule: constant,
+    batching: 'broadcast',
+  }),
 )
 
 /**
@@ -48,6 +52,7 @@ export const trunc: Unary = rounding(
 export const round: Unary = rounding(
   'round',
   defineFused('round', {
+    batching: 'broadcast',
     definition: (x: Tensor) => {
       const size = x.abs()
       // floor(|x| + ½) would round ½ - 2⁻²⁵ up, and large odd numbers to even ones
@@ -77,6 +82,7 @@ const times = (x: Operand, rest: Tensor, y: Operand): Tensor => div(sub(x, rest)
 export const fmod: Binary = binary('fmod', (g, out, x, y) => [() => g, () => g.mul(times(x, out, y)).neg()])
 
 const floored = defineFused('remainder', {
+  batching: 'broadcast',
   definition: (x: Operand, y: Operand) => {
     const rest = fmod(x, y)
     const isAcross =
