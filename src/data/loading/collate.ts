@@ -51,7 +51,8 @@ const collateOptions = {
   indices: is.optional(is.list as is.Kind<readonly number[]>),
 } satisfies Settings<CollateOptions>
 
-const isHostArray = (value: unknown): value is HostArray => ArrayBuffer.isView(value) && !(value instanceof DataView)
+export const isHostArray = (value: unknown): value is HostArray =>
+  ArrayBuffer.isView(value) && !(value instanceof DataView)
 
 /** Whether a value is numbers on the host with their shape. */
 export const isShaped = (value: unknown): value is ShapedData =>

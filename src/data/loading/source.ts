@@ -2,7 +2,7 @@
 
 import { BatchError } from '../../io/errors.ts'
 import { type HostArray, Tensor } from '../../tensor/index.ts'
-import { isShaped, type ShapedData } from './collate.ts'
+import { isHostArray, isShaped, type ShapedData } from './collate.ts'
 
 /** Examples that are read by their number, in any order. */
 export interface Dataset<Example> {
@@ -42,7 +42,6 @@ export type Source =
   | { readonly kind: 'examples'; readonly length: number; prepare(): Promise<(index: number) => unknown> }
   | { readonly kind: 'stream'; readonly data: Iterable<unknown> | AsyncIterable<unknown> }
 
-const isHostArray = (value: unknown): value is HostArray => ArrayBuffer.isView(value) && !(value instanceof DataView)
 const isColumn = (value: unknown): value is Column =>
   value instanceof Tensor || isHostArray(value) || isShaped(value) || Array.isArray(value)
 
@@ -62,7 +61,7 @@ export function sourceOf(data: LoaderData): Source {
     return { kind: 'stream', data: data as Iterable<unknown> }
   const columns = Object.entries(data as Columns)
   if (columns.length === 0 || !columns.every(([, column]) => isColumn(column))) throw noData()
-  const [[first, { 0: column }]] = columns.map(([name, column]) => [name, [column]] as const)
+  const [first, column] = columns[0]
   const length = lengthOf(column, `column '${first}'`)
   for (const [name, other] of columns) {
     const count = lengthOf(other, `column '${name}'`)
