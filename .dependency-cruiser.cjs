@@ -24,7 +24,7 @@ const inside = [
   // shared by training and evaluation
   '^src/evaluate/(inputs|memory|embeddings)\\.ts$',
   // the part of io that runs in a browser
-  '^src/io/finite\\.ts$',
+  '^src/io/(finite|errors)\\.ts$',
   // the part of openclip that runs in a browser, and its settings without its weights
   '^src/openclip/(model|checkpoint|tokenizer|vision)\\.ts$',
   // the demo, which a command runs; the experiments write numbers as it does

@@ -14,6 +14,12 @@ export { type CaptionedClip, ClipDataset, type OpenClipsOptions } from './clips.
 export { ImageTextDataset, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
 // `Threads` and, below, `Shape` are former names, kept for programs that import them
 export type { DecodeThreads, DecodeThreads as Threads } from './decoding/pool.ts'
+export { type CifarData, type ReadCifarOptions, readCifar } from './files/cifar.ts'
+export { type ClassFolders, type ClassifiedImage, openClassFolders } from './files/class-folders.ts'
+export { type CsvRow, type CsvType, type CsvTypes, type ReadCsvOptions, readCsv } from './files/csv.ts'
+export { readIdx } from './files/idx.ts'
+export { readNpz } from './files/npz.ts'
+export type { FileSource } from './files/source.ts'
 export {
   type BadSample,
   type ExampleSource,
@@ -42,6 +48,9 @@ export {
 } from './images/image.ts'
 export type { RandomCrop } from './images/random-crop.ts'
 export { type ClassTargets, classesOf, classTargets, type ReadLabels } from './labels.ts'
+export { type Collated, type CollateOptions, collate, type NumberLists, type ShapedData } from './loading/collate.ts'
+export { DataLoader, type DataLoaderOptions, type DataLoaderState, type ExampleContext } from './loading/loader.ts'
+export type { Column, Columns, Dataset, ElementOf, ExampleOf, LoaderData } from './loading/source.ts'
 export { openClips, openData, readAllCaptions } from './open-data.ts'
 export { listImages, type OpenPicturesOptions, openPictures, type Pictures } from './pictures.ts'
 export { type OpenQuestionsOptions, type PictureQuestion, QuestionDataset } from './questions.ts'

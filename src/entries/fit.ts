@@ -1,5 +1,19 @@
-// cocagrad/fit: training in a browser, of any module with a loss.
+// cocagrad/fit: training in a browser, of any module with a loss, and the batches for it.
 
+export {
+  type Collated,
+  type CollateOptions,
+  collate,
+  type NumberLists,
+  type ShapedData,
+} from '../data/loading/collate.ts'
+export {
+  DataLoader,
+  type DataLoaderOptions,
+  type DataLoaderState,
+  type ExampleContext,
+} from '../data/loading/loader.ts'
+export type { Column, Columns, Dataset, ElementOf, ExampleOf, LoaderData } from '../data/loading/source.ts'
 export { type FitOptions, type FitResult, fit } from '../train/fit.ts'
 export { type Finding, TrainingError } from '../train/guard/diagnose.ts'
 export { type GuardSettings, WrongGradientError } from '../train/guard/guard.ts'

@@ -31,7 +31,7 @@ export {
 export { checkFinite, describeNonFinite, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn } from './finite.ts'
 export { fillFolder, makeFolder, makeNamedFolder, namesIn, removeFolder, removeUnfinished } from './folders.ts'
 export { crc32 } from './formats/crc.ts'
-export { npyHead, openNpy } from './formats/npy.ts'
+export { type NpyArray, npyHead, openNpy, parseNpy } from './formats/npy.ts'
 export { openTensors } from './formats/open-tensors.ts'
 export {
   encodeSafetensors,
@@ -56,6 +56,7 @@ export {
 } from './formats/safetensors-file.ts'
 export { TarError, type TarMember, tarMembers, WindowedFile } from './formats/tar.ts'
 export { type TensorFile, wrapperOf } from './formats/tensor-file.ts'
+export { inflateMember, readZip, ZipError } from './formats/zip.ts'
 export { type JsonForm, type JsonLimits, type LinePlace, parseAnyJsonLine, parseJson, parseJsonLine } from './json.ts'
 export { LineFile, readJsonLines } from './line-file.ts'
 export { lock, whileLocked } from './lock.ts'

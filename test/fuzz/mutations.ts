@@ -8,7 +8,7 @@ import { archive } from '../io/zip.ts'
 /** What a mutation may know about a file. */
 export type Format =
   | ('avif' | 'bytes' | 'gif' | 'gzip' | 'jpeg' | 'json' | 'lines' | 'npy' | 'png' | 'safetensors' | 'tar' | 'text')
-  | ('tiff' | 'torch' | 'webp')
+  | ('tiff' | 'torch' | 'webp' | 'zip')
 
 const utf8 = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 const chance = (random: Generator, share: number): boolean => random.uniform() < share
@@ -57,6 +57,14 @@ const forms: Readonly<Record<Format, Mutation>> = {
   safetensors: headerOf(0, 8),
   tar: tarMutated,
   torch: torchMutated,
+  zip: (random, file) => {
+    const members = membersOf(Buffer.from(file))
+    const name = oneOf(random, Object.keys(members))
+    const mutated = chance(random, 0.7)
+      ? headerOf(8, 2)(random, members[name], [])
+      : bytesMutated(random, members[name], [])
+    return archive({ ...members, [name]: mutated })
+  },
 }
 
 const EXTREMES = [

@@ -14,6 +14,10 @@ import {
   type ImageTextSource,
   type MultiImageSource,
   QuestionDataset,
+  readCifar,
+  readCsv,
+  readIdx,
+  readNpz,
   readTokenizer,
   ShardClipDataset,
   ShardDataset,
@@ -61,6 +65,7 @@ import {
   train,
 } from '../../src/train/index.ts'
 import { greyClip, greys, tarOf } from '../data/shards/make.ts'
+import { archive } from '../io/zip.ts'
 import { tinyConfig, tinyJson, tinyModel } from '../train/tiny.ts'
 import type { Format } from './mutations.ts'
 
@@ -368,6 +373,40 @@ export const readers: Readonly<Record<string, Reader>> = {
       { name: 'a.npy', bytes: Buffer.concat([npyHead([0, 8])]), format: 'npy' },
     ],
     read: openNpy,
+  },
+  npz: {
+    samples: async () => [
+      ...(await ofFormat(join(import.meta.dirname, '../data/files'), /\.npz$/, 'bytes', 'a.npz')),
+      {
+        name: 'a.npz',
+        bytes: archive({ 'x.npy': Buffer.concat([npyHead([2, 3]), Buffer.alloc(24)]), 'y.npy': npyHead([0, 8]) }),
+        format: 'zip',
+      },
+    ],
+    read: readNpz,
+  },
+  idx: {
+    async samples() {
+      const plain = Buffer.from([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8])
+      const doubles = Buffer.from([0, 0, 14, 1, 0, 0, 0, 2, ...Array(16).fill(0)])
+      return [
+        { name: 'a-idx3-ubyte', bytes: plain, format: 'bytes' },
+        { name: 'a-idx1', bytes: doubles, format: 'bytes' },
+        { name: 'a-idx3-ubyte.gz', bytes: gzipSync(plain), format: 'gzip' },
+      ]
+    },
+    read: readIdx,
+  },
+  cifar: {
+    samples: async () => [{ name: 'a.bin', bytes: Buffer.alloc(2 * 3073, 7), format: 'bytes' }],
+    read: file => readCifar(file),
+  },
+  'csv-table': {
+    samples: async () => [
+      { name: 'a.csv', bytes: text('a,b\n1,x\n2.5,"y, z"\n,\n'), format: 'text' },
+      { name: 'a.csv', bytes: text('a,b\r\n1,2\r\n'), format: 'bytes' },
+    ],
+    read: file => readCsv(file),
   },
   embeddings: {
     async samples() {

@@ -1,4 +1,4 @@
-// NumPy's file of one array, as far as embeddings need it: float32, row by row.
+// NumPy's file of one array: rows of float32 for embeddings, and arrays of any numbers in memory.
 // Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
 import { DataError } from '../errors.ts'
@@ -48,6 +48,80 @@ export async function openNpy(path: string): Promise<{ shape: [rows: number, col
       )
     return { shape, dataStart }
   })
+}
+
+/** An array of NumPy. */
+export interface NpyArray {
+  /** row by row; 64-bit integers as Int32Array, booleans as bytes 0 and 1 */
+  readonly data:
+    | Int8Array
+    | Uint8Array
+    | Int16Array
+    | Uint16Array
+    | Int32Array
+    | Uint32Array
+    | Float32Array
+    | Float64Array
+  readonly shape: readonly number[]
+  readonly dtype?: 'bool'
+}
+
+type Elements = new (length: number) => NpyArray['data']
+type ReadElement = (view: DataView, at: number, little: boolean) => number
+
+/** Types of numbers by NumPy's letter and number of bytes. */
+const NUMBERS = new Map<string, readonly [Elements, ReadElement]>([
+  ['b1', [Uint8Array, (view, at) => Number(view.getUint8(at) !== 0)]],
+  ['i1', [Int8Array, (view, at) => view.getInt8(at)]],
+  ['u1', [Uint8Array, (view, at) => view.getUint8(at)]],
+  ['i2', [Int16Array, (view, at, little) => view.getInt16(at, little)]],
+  ['u2', [Uint16Array, (view, at, little) => view.getUint16(at, little)]],
+  ['i4', [Int32Array, (view, at, little) => view.getInt32(at, little)]],
+  ['u4', [Uint32Array, (view, at, little) => view.getUint32(at, little)]],
+  ['i8', [Int32Array, (view, at, little) => Number(view.getBigInt64(at, little))]],
+  ['u8', [Int32Array, (view, at, little) => Number(view.getBigUint64(at, little))]],
+  ['f4', [Float32Array, (view, at, little) => view.getFloat32(at, little)]],
+  ['f8', [Float64Array, (view, at, little) => view.getFloat64(at, little)]],
+])
+
+/**
+ * The array of a .npy file in memory, of booleans, integers, float32 or float64.
+ * @throws the result of `refuse` for other types (float16, texts, objects), for columns before rows (Fortran order), for another
+ *   number of bytes than the shape says, and for a 64-bit integer that int32 does not have
+ */
+export function parseNpy(bytes: Uint8Array, refuse: (reason: string) => Error): NpyArray {
+  if (bytes.length < 12 || MAGIC.some((byte, i) => bytes[i] !== byte)) throw refuse('is not a .npy file')
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const start = bytes[6] === 1 ? 10 : 12
+  const length = bytes[6] === 1 ? view.getUint16(8, true) : view.getUint32(8, true)
+  if (start + length > bytes.length) throw refuse(`claims a header of ${length} bytes, but has ${bytes.length} bytes`)
+  if (length > LONGEST_HEADER) throw refuse(`has a header of ${length} bytes; at most ${LONGEST_HEADER} are read`)
+  const words = new TextDecoder('latin1').decode(bytes.subarray(start, start + length))
+  const fields = headerFields(words)
+  const shown = words.trim().slice(0, 200)
+  const found = /^\(((?:\d+, *)*\d*)\)$/.exec(fields?.get('shape') ?? '')
+  const type = /^'([<>|=])([a-z]\d+)'$/.exec(fields?.get('descr') ?? '')
+  const kind = NUMBERS.get(type?.[2] ?? '')
+  if (!found || !type || fields?.size !== 3) throw refuse(`has a header of another form: ${shown}`)
+  if (!kind) throw refuse(`has elements of ${type[2]}, which are not read: save x.astype(np.float32)`)
+  const shape = found[1].split(',').flatMap(size => (size.trim() === '' ? [] : [Number(size)]))
+  if (fields.get('fortran_order') !== 'False' && shape.length > 1)
+    throw refuse('has columns before rows (Fortran order): save np.ascontiguousarray(x)')
+  const width = Number(type[2].slice(1))
+  const count = shape.reduce((n, size) => n * size, 1)
+  if (start + length + width * count !== bytes.length)
+    throw refuse(
+      `[${shape.join(', ')}] of ${type[2]} takes ${width * count} bytes, but there are ${bytes.length - start - length}`,
+    )
+  const [Elements, read] = kind
+  const data = new Elements(count)
+  for (let i = 0; i < count; i++) {
+    const value = read(view, start + length + width * i, type[1] !== '>')
+    data[i] = value
+    if (width === 8 && data instanceof Int32Array && data[i] !== value)
+      throw refuse(`has the number ${value} at ${i}, which int32 does not have: save x.astype(np.float64)`)
+  }
+  return { data, shape, ...(type[2] === 'b1' && { dtype: 'bool' }) }
 }
 
 /** The three fields of a header as they are written, or undefined if it is not a dictionary or names a field twice. */

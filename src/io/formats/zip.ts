@@ -1,7 +1,9 @@
 // The positions of the members of a zip archive. PyTorch stores them uncompressed, so a tensor is a range of bytes of
-// the file. Nothing is decompressed, and every size is checked against the length of the file.
+// the file. Every size is checked against the length of the file. Members that NumPy compressed are read where a caller asks for it.
 // Format: APPNOTE.TXT 6.3, sections 4.3 and 4.5.3 (zip64, for files above 4 GB).
 
+import { inflateRawSync } from 'node:zlib'
+import { messageOf } from '../errors.ts'
 import type { ReadRange } from '../ranges.ts'
 import { crc32 } from './crc.ts'
 
@@ -12,6 +14,8 @@ export interface ZipMember {
   readonly end: number
   /** CRC-32 of the bytes; 0 if the writer left it out, as PyTorch does after `set_crc32_options(False)` */
   readonly crc: number
+  /** bytes of a compressed member after decompression; undefined for one that is stored */
+  readonly inflated?: number
 }
 
 /** An archive that is damaged, or uses features that are not supported. */
@@ -29,9 +33,10 @@ const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffse
 /**
  * The members of an archive, by name.
  * @param length bytes in the file
+ * @param compressed accept members that are compressed (deflate), which `inflateMember` reads; default false
  * @throws ZipError
  */
-export async function readZip(read: ReadRange, length: number): Promise<Map<string, ZipMember>> {
+export async function readZip(read: ReadRange, length: number, compressed = false): Promise<Map<string, ZipMember>> {
   const { start, size, count } = await findDirectory(read, length)
   if (size > LARGEST_DIRECTORY)
     throw new ZipError(`has a directory of ${size} bytes; at most ${LARGEST_DIRECTORY} are read`)
@@ -50,7 +55,7 @@ export async function readZip(read: ReadRange, length: number): Promise<Map<stri
     const name = new TextDecoder().decode(directory.subarray(at + 46, at + 46 + nameLength))
     if (members.has(name)) throw new ZipError(`has '${name}' twice`)
     const extra = directory.subarray(at + 46 + nameLength, at + 46 + nameLength + extraLength)
-    members.set(name, await locate(read, length, name, fieldsOf(view, at, extra, name)))
+    members.set(name, await locate(read, length, name, fieldsOf(view, at, extra, name, compressed)))
     at = next
   }
   return members
@@ -65,6 +70,31 @@ const PIECE = 2 ** 24
  */
 export async function readMember(read: ReadRange, member: ZipMember): Promise<Uint8Array> {
   const bytes = await read(member.begin, member.end - member.begin)
+  compare(member, crc32(bytes))
+  return bytes
+}
+
+/** The largest ratio of deflate: 258 bytes from 2 bits. */
+const LARGEST_RATIO = 1032
+
+/**
+ * Reads a member that may be compressed, and checks its bytes.
+ * @throws ZipError naming the member, also if it does not become as large as the directory says
+ */
+export async function inflateMember(read: ReadRange, member: ZipMember): Promise<Uint8Array> {
+  const { name, begin, end, inflated } = member
+  if (inflated === undefined) return readMember(read, member)
+  const refuse = (reason: string) => new ZipError(`has '${name}' ${reason}`)
+  if (inflated > LARGEST_RATIO * (end - begin) + 64)
+    throw refuse(`of ${inflated} bytes in ${end - begin}, which no compression reaches`)
+  let bytes: Uint8Array
+  try {
+    bytes = inflateRawSync(await read(begin, end - begin), { maxOutputLength: Math.max(1, inflated) })
+  } catch (error) {
+    if (typeof (error as NodeJS.ErrnoException).code !== 'string') throw error
+    throw refuse(`that cannot be decompressed to its ${inflated} bytes: ${messageOf(error)}`)
+  }
+  if (bytes.length !== inflated) throw refuse(`of ${bytes.length} bytes, but its directory says ${inflated}`)
   compare(member, crc32(bytes))
   return bytes
 }
@@ -89,19 +119,27 @@ interface Fields {
   readonly crc: number
   readonly size: number
   readonly header: number
+  readonly inflated?: number
 }
 
 /** Reads the directory's entry of a member. */
-function fieldsOf(view: DataView, at: number, extra: Uint8Array, name: string): Fields {
+function fieldsOf(view: DataView, at: number, extra: Uint8Array, name: string, compressed: boolean): Fields {
   const [flags, method] = [view.getUint16(at + 8, true), view.getUint16(at + 10, true)]
   if (flags & 1) throw new ZipError(`has '${name}' encrypted`)
-  if (method !== 0) throw new ZipError(`has '${name}' compressed; PyTorch stores its members uncompressed`)
+  const isDeflated = compressed && method === 8
+  if (method !== 0 && !isDeflated)
+    throw new ZipError(
+      compressed
+        ? `has '${name}' compressed by method ${method}; NumPy uses 0 and 8`
+        : `has '${name}' compressed; PyTorch stores its members uncompressed`,
+    )
   const wide = zip64Numbers(extra, name)
   // the value of a field of all ones is in the zip64 extra, in this order
   const [size, stored, header] = [24, 20, 42].map(offset => {
     const value = view.getUint32(at + offset, true)
     return value === 0xffffffff ? wide() : value
   })
+  if (isDeflated) return { crc: view.getUint32(at + 16, true), size: stored, header, inflated: size }
   if (size !== stored) throw new ZipError(`has '${name}' of ${size} bytes in ${stored}, but it is not compressed`)
   return { crc: view.getUint32(at + 16, true), size, header }
 }
@@ -132,7 +170,7 @@ async function locate(
   read: ReadRange,
   length: number,
   name: string,
-  { crc, size, header }: Fields,
+  { crc, size, header, inflated }: Fields,
 ): Promise<ZipMember> {
   if (header + 30 > length) throw new ZipError(`has '${name}' at ${header}, after its end at ${length}`)
   const view = viewOf(await read(header, 30))
@@ -140,7 +178,7 @@ async function locate(
   const begin = header + 30 + view.getUint16(26, true) + view.getUint16(28, true)
   if (begin + size > length)
     throw new ZipError(`has '${name}' at ${begin} to ${begin + size}, but the file ends at ${length}`)
-  return { name, begin, end: begin + size, crc }
+  return { name, begin, end: begin + size, crc, ...(inflated !== undefined && { inflated }) }
 }
 
 async function findDirectory(read: ReadRange, length: number): Promise<{ start: number; size: number; count: number }> {

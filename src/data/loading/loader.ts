@@ -1,0 +1,305 @@
+// Batches of any data: lists, arrays, tensors, datasets and iterables. The order is a function of the seed and the epoch, so that a
+// position is two numbers, and a run that was killed continues with the batch that it would have got. Runs in a browser.
+
+import { BatchError } from '../../io/errors.ts'
+import { type DType, Generator } from '../../tensor/index.ts'
+import * as is from '../../tensor/kinds.ts'
+import { type Settings, settle } from '../../tensor/options.ts'
+import { type Collated, collate, isDTypes, readTensors } from './collate.ts'
+import { type ExampleOf, type LoaderData, type Source, sourceOf } from './source.ts'
+
+/** What `map` is told about an example. */
+export interface ExampleContext {
+  /** its number in the data, from 0 */
+  readonly index: number
+  /** from 0 */
+  readonly epoch: number
+  /** random numbers of this example in this epoch; they depend on the seed, and not on when the example is prepared */
+  readonly random: Generator
+}
+
+export interface DataLoaderOptions<Example, Item = Example, Batch = Collated<Item>> {
+  /** number of examples in a batch */
+  readonly batchSize: number
+  /** a new order in every epoch; default false, the order of the data. An iterable has only one order */
+  readonly shuffle?: boolean
+  /** equal seeds give equal orders, and equal random numbers in `map`; default 0 */
+  readonly seed?: number
+  /** leave out the last batch of an epoch if it is not full; default false */
+  readonly dropLast?: boolean
+  /**
+   * prepares an example: reads, changes or augments it. It may be asynchronous; then examples are prepared at the same time. It
+   * returns numbers and typed arrays rather than tensors, because it runs while the current batch is used
+   */
+  readonly map?: (example: Example, context: ExampleContext) => Item | Promise<Item>
+  /** makes a batch of prepared examples; default `collate`. It runs when the batch is asked for */
+  readonly collate?: (items: readonly Item[]) => Batch | Promise<Batch>
+  /** dtypes of fields for the default `collate`, such as `{ label: 'int32' }` */
+  readonly dtypes?: Readonly<Record<string, DType>>
+  /** number of batches that are prepared while the current one is used; default 1 */
+  readonly prefetch?: number
+}
+
+type AnyOptions = DataLoaderOptions<never, unknown, unknown>
+
+const loaderOptions = {
+  batchSize: is.count,
+  shuffle: false,
+  seed: is.byDefault(0, is.size),
+  dropLast: false,
+  map: is.optional(is.callback as is.Kind<NonNullable<AnyOptions['map']>>),
+  collate: is.optional(is.callback as is.Kind<NonNullable<AnyOptions['collate']>>),
+  dtypes: isDTypes,
+  prefetch: is.byDefault(1, is.size),
+} satisfies Settings<AnyOptions>
+
+/** The position of a DataLoader, and the options that its order depends on. JSON-safe. */
+export interface DataLoaderState {
+  readonly epoch: number
+  /** the next batch of the epoch, from 0 */
+  readonly batch: number
+  readonly seed: number
+  readonly batchSize: number
+  readonly shuffle: boolean
+  readonly dropLast: boolean
+  /** number of examples; null for an iterable */
+  readonly length: number | null
+}
+
+interface Drawn {
+  readonly index: number
+  readonly example: unknown
+}
+
+/** Draws the examples of the next batch; undefined at the end. */
+interface Reader {
+  next(): Promise<Drawn[] | undefined>
+  close(): Promise<void>
+}
+
+/**
+ * Batches of any data, for `fit` or a loop of one's own.
+ *
+ *     const loader = new DataLoader({ x, y }, { batchSize: 32, shuffle: true, seed: 1 })
+ *     for await (const { x, y } of loader) … // one epoch; the next loop is the next epoch
+ *
+ * Data is a list of examples, a tensor or typed array, an object of them with equal first axes, an object with `length` and
+ * `get(index)`, or an iterable, also an asynchronous one. An element of a tensor or an array is `{ data, shape }`; a batch of them
+ * is a tensor again. Tensors are read once.
+ *
+ * An iteration continues at the loader's position: after `break`, the next one yields the rest of the epoch. `state()` gives
+ * the position and `load(state)` sets it, in another process too. There are no worker threads: a `map` that computes for long
+ * can send its work to threads of its own.
+ */
+export class DataLoader<Data extends LoaderData, Item = ExampleOf<Data>, Batch = Collated<Item>>
+  implements AsyncIterable<Batch>
+{
+  readonly #source: Source
+  readonly #options: ReturnType<typeof settled>
+  #elements: Promise<(index: number) => unknown> | undefined
+  #place: { readonly epoch: number; readonly batch: number } = { epoch: 0, batch: 0 }
+
+  /**
+   * @throws OptionsError for a wrong option; BatchError if the data is of another form, has columns of different lengths, does
+   *   not fill a batch, or is an iterable that is to be shuffled
+   */
+  constructor(data: Data, options: DataLoaderOptions<ExampleOf<Data>, Item, Batch>) {
+    this.#options = settled(options as AnyOptions)
+    const { batchSize, shuffle, dropLast, collate, dtypes } = this.#options
+    if (collate && dtypes)
+      throw new BatchError('dtypes is for the default collate: leave it out, or call collate(items, { dtypes })')
+    this.#source = sourceOf(data)
+    if (this.#source.kind === 'stream') {
+      if (shuffle)
+        throw new BatchError(
+          'shuffle needs examples that can be read in any order: collect the iterable in an array, or give an object with length and get(index)',
+        )
+    } else {
+      const { length } = this.#source
+      if (length === 0) throw new BatchError('the data has no example')
+      if (dropLast && length < batchSize)
+        throw new BatchError(
+          `${length} examples do not fill a batch of ${batchSize}: batchSize must be at most ${length}, or dropLast false`,
+        )
+    }
+  }
+
+  /** The number of batches of an epoch; undefined for an iterable. */
+  get batchesPerEpoch(): number | undefined {
+    if (this.#source.kind === 'stream') return undefined
+    const { batchSize, dropLast } = this.#options
+    const batches = this.#source.length / batchSize
+    return dropLast ? Math.floor(batches) : Math.ceil(batches)
+  }
+
+  /** The position of the next batch. Batches that were prepared in advance do not count. */
+  state(): DataLoaderState {
+    const { batchSize, seed, shuffle, dropLast } = this.#options
+    const length = this.#source.kind === 'stream' ? null : this.#source.length
+    return { ...this.#place, seed, batchSize, shuffle, dropLast, length }
+  }
+
+  /**
+   * Continues from a saved state, at the next iteration. Of an iterable, the examples before are read and left out.
+   * @throws BatchError naming what differs, if the state is of other options or another number of examples
+   */
+  load(state: DataLoaderState): void {
+    const { epoch: _, batch: __, ...here } = this.state()
+    for (const name of Object.keys(here) as (keyof typeof here)[])
+      if (state[name] !== here[name])
+        throw new BatchError(
+          `the saved state has ${name} ${JSON.stringify(state[name])}, but this loader has ${JSON.stringify(here[name])}: use the data and options of the saved one`,
+        )
+    const { epoch, batch } = state
+    const batches = this.batchesPerEpoch ?? Number.POSITIVE_INFINITY
+    if (![epoch, batch].every(each => Number.isSafeInteger(each) && each >= 0) || batch >= batches)
+      throw new BatchError(`the saved state is at batch ${batch} of epoch ${epoch}, which does not exist`)
+    this.#place = { epoch, batch }
+  }
+
+  /**
+   * The rest of the current epoch, or the next one if it is at its end.
+   * @throws BatchError for an example that does not fit the others, and any error of the data or of `map`; the position is that of
+   *   the batch that could not be made
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Batch, void, undefined> {
+    const from = this.#place
+    let count = yield* this.#pass(from)
+    if (count === 0 && from.batch > 0) {
+      // a state that was saved at the end of an iterable
+      this.#place = { epoch: from.epoch + 1, batch: 0 }
+      count = yield* this.#pass(this.#place)
+    }
+    if (count > 0) this.#place = { epoch: this.#place.epoch + (this.#place.batch > 0 ? 1 : 0), batch: 0 }
+  }
+
+  /** Yields batches to the end of an epoch, and returns their number. */
+  async *#pass({ epoch, batch: first }: { epoch: number; batch: number }): AsyncGenerator<Batch, number, undefined> {
+    const { prefetch } = this.#options
+    const reader = await this.#reader(epoch, first)
+    const ahead: Promise<{ items: unknown[]; indices: number[] } | undefined>[] = []
+    let turn: Promise<unknown> = Promise.resolve()
+    const prepare = () => {
+      const drawn = turn.then(() => reader.next())
+      turn = drawn.catch(() => {})
+      const prepared = drawn.then(examples => examples && this.#prepare(examples, epoch))
+      // an error is thrown when its batch is asked for
+      prepared.catch(() => {})
+      return prepared
+    }
+    try {
+      for (let batch = first; ; batch++) {
+        while (ahead.length <= prefetch) ahead.push(prepare())
+        const prepared = await ahead.shift()!
+        if (!prepared) return batch - first
+        const made = await this.#collate(prepared.items, prepared.indices)
+        this.#place = batch + 1 === this.batchesPerEpoch ? { epoch: epoch + 1, batch: 0 } : { epoch, batch: batch + 1 }
+        yield made
+      }
+    } finally {
+      await reader.close()
+    }
+  }
+
+  async #prepare(drawn: readonly Drawn[], epoch: number): Promise<{ items: unknown[]; indices: number[] }> {
+    const { seed, map, collate: own } = this.#options
+    const items = await Promise.all(
+      drawn.map(async ({ index, example }) => {
+        const given = await example
+        if (!map) return own ? given : readTensors(given)
+        const random = new Generator(seed).fork(`example ${index} of epoch ${epoch}`)
+        const item = await map(given as never, { index, epoch, random })
+        return own ? item : readTensors(item)
+      }),
+    )
+    return { items, indices: drawn.map(({ index }) => index) }
+  }
+
+  async #collate(items: readonly unknown[], indices: readonly number[]): Promise<Batch> {
+    const { collate: own, dtypes } = this.#options
+    return (await (own ? own(items) : collate(items, { dtypes, indices }))) as Batch
+  }
+
+  async #reader(epoch: number, batch: number): Promise<Reader> {
+    const { batchSize, dropLast, shuffle, seed } = this.#options
+    const source = this.#source
+    if (source.kind === 'stream') {
+      const reader = new StreamReader(source.data, batchSize, dropLast)
+      await reader.skip(batch * batchSize)
+      return reader
+    }
+    const { length } = source
+    this.#elements ??= source.prepare()
+    const element = await this.#elements
+    const order = shuffle ? new Generator(seed).fork(`epoch ${epoch}`).permutation(length) : undefined
+    const end = dropLast ? length - (length % batchSize) : length
+    let at = batch * batchSize
+    return {
+      async next() {
+        const size = Math.min(batchSize, end - at)
+        if (size <= 0) return undefined
+        const indices = Array.from({ length: size }, (_, i) => order?.[at + i] ?? at + i)
+        at += size
+        return indices.map(index => ({ index, example: read(element, index) }))
+      },
+      async close() {},
+    }
+  }
+}
+
+const settled = (options: AnyOptions) => settle('new DataLoader(data, options)', options, loaderOptions)
+
+/** Reads an example; an error that is thrown at once becomes a rejection, like a later one. */
+function read(element: (index: number) => unknown, index: number): Promise<unknown> {
+  const example = (async () => element(index))()
+  example.catch(() => {})
+  return example
+}
+
+/** Reads an iterable one example after the other. */
+class StreamReader implements Reader {
+  readonly #iterator: Iterator<unknown> | AsyncIterator<unknown>
+  readonly #batchSize: number
+  readonly #dropLast: boolean
+  #index = 0
+  #ended = false
+
+  constructor(data: Iterable<unknown> | AsyncIterable<unknown>, batchSize: number, dropLast: boolean) {
+    this.#iterator = Symbol.asyncIterator in data ? data[Symbol.asyncIterator]() : data[Symbol.iterator]()
+    this.#batchSize = batchSize
+    this.#dropLast = dropLast
+  }
+
+  async skip(count: number): Promise<void> {
+    while (this.#index < count && (await this.#draw()));
+  }
+
+  async next(): Promise<Drawn[] | undefined> {
+    const drawn: Drawn[] = []
+    while (drawn.length < this.#batchSize) {
+      const next = await this.#draw()
+      if (!next) break
+      drawn.push(next)
+    }
+    const isPart = drawn.length < this.#batchSize
+    return drawn.length === 0 || (isPart && this.#dropLast) ? undefined : drawn
+  }
+
+  /** Ends the iteration, so that the data can close its files. */
+  async close(): Promise<void> {
+    if (!this.#ended) await this.#iterator.return?.()
+  }
+
+  async #draw(): Promise<Drawn | undefined> {
+    if (this.#ended) return undefined
+    try {
+      const { value, done } = await this.#iterator.next()
+      if (!done) return { index: this.#index++, example: value }
+      this.#ended = true
+      return undefined
+    } catch (error) {
+      this.#ended = true
+      throw error
+    }
+  }
+}
