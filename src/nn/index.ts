@@ -7,6 +7,7 @@ export {
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
 } from './attention.ts'
+export * from './common-losses.ts'
 export { sequence } from './forward.ts'
 export { withParameters } from './functional.ts'
 export * from './gradients.ts'
@@ -23,7 +24,20 @@ export {
 } from './layers.ts'
 export * from './losses.ts'
 export { FieldError, Module, type StateDict, StateDictError, type StateDictMismatch } from './module.ts'
-export { Parameter, parameter, withoutAllocation } from './parameter.ts'
+export {
+  BatchNorm1d,
+  BatchNorm2d,
+  BatchNorm3d,
+  type BatchNormModuleOptions,
+  type ChannelNormOptions,
+  Dropout2d,
+  GroupNorm,
+  InstanceNorm1d,
+  InstanceNorm2d,
+  InstanceNorm3d,
+  RMSNorm,
+} from './norms.ts'
+export { Buffer, ModuleTensor, Parameter, parameter, withoutAllocation } from './parameter.ts'
 export type { ParameterSource } from './parameter-source.ts'
 export * from './pooler.ts'
 export * from './positions.ts'

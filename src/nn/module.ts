@@ -13,6 +13,7 @@ import {
   deviceOf,
   type InspectOptions,
   inspectCustom,
+  isFloating,
   jupyterDisplay,
   type MimeBundle,
   type Shape,
@@ -24,9 +25,9 @@ import {
 import * as is from '../tensor/kinds.ts'
 import { type Place, placesIn } from './fields.ts'
 import { prepareForward } from './forward.ts'
-import { Parameter } from './parameter.ts'
+import { Buffer, ModuleTensor, Parameter } from './parameter.ts'
 
-/** Parameters by path, as tensors: the content of a checkpoint. */
+/** Parameters and buffers by path, as tensors: the content of a checkpoint. */
 export type StateDict = Map<string, Tensor>
 
 /** A value that cannot replace a parameter. */
@@ -70,7 +71,7 @@ export class FieldError extends TypeError {
   readonly path: string
 
   constructor(module: Module, { path, value, problem }: Place<Part>) {
-    const part = value instanceof Parameter ? `a Parameter of ${show(value.shape)}` : nameOf(value)
+    const part = value instanceof ModuleTensor ? `a ${value.constructor.name} of ${show(value.shape)}` : nameOf(value)
     super(
       `${nameOf(module)}: ${part} at ${path} has no name: ${problem}. Use an array, or a plain object or a Map whose keys are strings without dots. Put values that are not part of the module in a private field (#…)`,
     )
@@ -91,9 +92,10 @@ const isState = new is.Kind<ReadonlyMap<string, Tensor>>(
   x => x instanceof Map,
 )
 
-type Part = Module | Parameter
+type Part = Module | Parameter | Buffer
 
-const isPart = (value: object): value is Part => value instanceof Module || value instanceof Parameter
+const isPart = (value: object): value is Part =>
+  value instanceof Module || value instanceof Parameter || value instanceof Buffer
 
 const held = new WeakSet<Parameter>()
 
@@ -113,8 +115,8 @@ export function placesBelow(module: Module): Place<Part>[] {
       places.push(place)
       const { path, value, problem } = place
       if (problem !== undefined) continue
-      if (value instanceof Parameter) held.add(value)
-      else open(value, `${path}.`)
+      if (value instanceof Module) open(value, `${path}.`)
+      else if (value instanceof Parameter) held.add(value)
     }
   }
   open(module, '')
@@ -127,7 +129,7 @@ export function placesBelow(module: Module): Place<Part>[] {
 }
 
 /**
- * The base class of everything with parameters. A subclass holds parameters and modules in public fields, or in arrays, plain objects
+ * The base class of everything with parameters. A subclass holds parameters, buffers and modules in public fields, or in arrays, plain objects
  * and Maps there, and has a method `forward`. Outside of a tape, tensors that `forward` makes and does not return are freed.
  *
  *     class Perceptron extends Module {
@@ -160,12 +162,15 @@ export abstract class Module {
    * @throws FieldError if a parameter or module cannot have a name
    */
   *namedParameters(prefix = ''): Generator<[name: string, parameter: Parameter]> {
-    const seen = new Set<Parameter>()
-    for (const { path, value, problem } of placesBelow(this)) {
-      if (!(value instanceof Parameter) || problem !== undefined || seen.has(value)) continue
-      seen.add(value)
-      yield [`${prefix}${path}`, value]
-    }
+    yield* namedOf(this, Parameter, prefix)
+  }
+
+  /**
+   * Every buffer with its path, such as the running means of batch normalizations; a shared one is listed once.
+   * @throws FieldError if a buffer or module cannot have a name
+   */
+  *namedBuffers(prefix = ''): Generator<[name: string, buffer: Buffer]> {
+    yield* namedOf(this, Buffer, prefix)
   }
 
   /** Number of elements of all parameters. */
@@ -198,18 +203,19 @@ export abstract class Module {
     return this
   }
 
+  /** The parameters, and after them the buffers. */
   stateDict(): StateDict {
-    return new Map(this.namedParameters())
+    return new Map<string, Tensor>(tensorsOf(this))
   }
 
   /**
    * Assigns values by path, float32 or float64 as they are. Nothing is changed unless everything fits. Values on a device are
    * not checked for NaN here: use `checkFinite` of cocagrad/data for the values of a file.
-   * @throws StateDictError naming parameters that are missing, unknown, or of another shape or dtype
+   * @throws StateDictError naming parameters and buffers that are missing, unknown, or of another shape or dtype
    */
   loadStateDict(state: ReadonlyMap<string, Tensor>): this {
     checkArguments('module.loadStateDict(state)', [isState], [state])
-    const own = new Map(this.namedParameters())
+    const own = new Map(tensorsOf(this))
     const missing = [...own.keys()].filter(name => !state.has(name))
     const unexpected = [...state.keys()].filter(name => !own.has(name))
     const mismatched = [...own].flatMap(([name, { shape, dtype }]): StateDictMismatch[] => {
@@ -221,31 +227,30 @@ export abstract class Module {
     })
     if (missing.length + unexpected.length + mismatched.length > 0)
       throw new StateDictError(missing, unexpected, mismatched)
-    for (const [name, parameter] of own) {
+    for (const [name, tensor] of own) {
       const value = state.get(name)!
       // copied, because the caller still owns the value
-      parameter.assign(deviceOf(value).kernels.copy(value))
+      tensor.assign(deviceOf(value).kernels.copy(value))
     }
     return this
   }
 
   /**
-   * Casts all parameters to float64, for experiments that need more digits than seven. On `reference` and `cpu`.
+   * Casts all parameters and floating buffers to float64, for experiments that need more digits than seven. On `reference` and `cpu`.
    * @throws DTypeError on a device that does not have float64
    */
   double(): this {
     return castAll(this, 'float64')
   }
 
-  /** Casts all parameters to float32. */
+  /** Casts all parameters and floating buffers to float32. */
   float(): this {
     return castAll(this, 'float32')
   }
 
-  /** Moves all parameters to a device that is open. */
+  /** Moves all parameters and buffers to a device that is open. */
   async to(name: DeviceName): Promise<this> {
-    for (const parameter of this.parameters())
-      if (parameter.device !== name) parameter.assign(await toDevice(parameter, name))
+    for (const [, tensor] of tensorsOf(this)) if (tensor.device !== name) tensor.assign(await toDevice(tensor, name))
     return this
   }
 
@@ -267,9 +272,29 @@ export abstract class Module {
 }
 
 function castAll<M extends Module>(module: M, dtype: 'float32' | 'float64'): M {
-  for (const parameter of module.parameters()) if (parameter.dtype !== dtype) parameter.assign(parameter.cast(dtype))
+  for (const [, tensor] of tensorsOf(module))
+    if (isFloating(tensor.dtype) && tensor.dtype !== dtype) tensor.assign(tensor.cast(dtype))
   return module
 }
+
+function* namedOf<T extends ModuleTensor>(
+  module: Module,
+  type: abstract new (...args: never[]) => T,
+  prefix: string,
+): Generator<[name: string, tensor: T]> {
+  const seen = new Set<T>()
+  for (const { path, value, problem } of placesBelow(module)) {
+    if (!(value instanceof type) || problem !== undefined || seen.has(value)) continue
+    seen.add(value)
+    yield [`${prefix}${path}`, value]
+  }
+}
+
+/** What a state dict has. */
+const tensorsOf = (module: Module): [name: string, tensor: ModuleTensor][] => [
+  ...module.namedParameters(),
+  ...module.namedBuffers(),
+]
 
 function tree(module: Module, name = '', indent = '', printed = new Set<Module>()): string[] {
   const label = `${indent}${name}${name && ': '}${module.constructor.name}`
@@ -277,7 +302,8 @@ function tree(module: Module, name = '', indent = '', printed = new Set<Module>(
   printed.add(module)
   const lines = placesIn(module, isPart).flatMap(({ path, value }) => {
     if (value instanceof Module) return tree(value, path, `${indent}  `, printed)
-    return [`${indent}  ${path}: ${show(value.shape)}${value.trainable ? '' : ' frozen'}`]
+    const note = value instanceof Buffer ? ' buffer' : value.trainable ? '' : ' frozen'
+    return [`${indent}  ${path}: ${show(value.shape)}${note}`]
   })
   return [`${label} (${module.parameterCount().toLocaleString('en')})`, ...lines]
 }

@@ -1,4 +1,5 @@
-// A parameter is the only tensor whose value changes: the optimizer assigns a new value, and the name stays.
+// Parameters and buffers are the only tensors whose values change: an optimizer, or the module itself, assigns a new value, and the
+// name stays.
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { titleOf } from '../tensor/display.ts'
@@ -7,9 +8,11 @@ import {
   ArgumentError,
   canReplace,
   type Device,
+  type DType,
   DTypeError,
   defaultGenerator,
   deviceOf,
+  full,
   keep,
   type Shape,
   ShapeError,
@@ -35,13 +38,50 @@ function take(value: Tensor): Storage {
   return storage
 }
 
-const NEW_VALUE = 'the assignment of a new value to its parameter'
+const NEW_VALUE = (kind: string) => `the assignment of a new value to its ${kind}`
+
+/** A tensor in a field of a module, which keeps its name and owns its memory while its value is replaced. */
+export abstract class ModuleTensor extends Tensor {
+  /** what it is, in messages */
+  protected abstract get role(): string
+
+  /**
+   * Assigns a new value and frees the memory of the old one. A tape that recorded the old value refuses to walk back.
+   * @throws ShapeError if the shape differs, DTypeError if integers or booleans would replace floating numbers
+   */
+  assign(value: Tensor): void {
+    checkArguments(`${this.role}.assign(value)`, [is.tensor], [value])
+    if (!sameShape(value.shape, this.shape))
+      throw new ShapeError(
+        `assign: the value has shape ${show(value.shape)}, but the ${this.role} has shape ${show(this.shape)}`,
+        value.shape,
+        this.shape,
+      )
+    if (!canReplace(value.dtype, this.dtype))
+      throw new DTypeError(
+        `assign: the value is ${value.dtype}, but the ${this.role} is ${this.dtype}; write value.cast('${this.dtype}')`,
+        value.dtype,
+      )
+    const old = this.storage
+    if (value.storage === old && isWhole(value)) return
+    this.replaceStorage(take(value))
+    old.free(NEW_VALUE(this.role))
+  }
+
+  /** Its memory holds a new value: tensors that still refer to the old value count as freed. */
+  renew(): void {
+    const renewed = this.storage.move(NEW_VALUE(this.role))
+    renewed.keep()
+    owned.add(renewed)
+    this.replaceStorage(renewed)
+  }
+}
 
 /**
  * A tensor that is trained: a module finds it in its fields, and an optimizer replaces its value. Otherwise it is like any
  * other tensor.
  */
-export class Parameter extends Tensor {
+export class Parameter extends ModuleTensor {
   /** false for frozen parameters, which get no gradient and no update */
   trainable = true
 
@@ -54,6 +94,10 @@ export class Parameter extends Tensor {
     super(take(value), value.shape)
   }
 
+  protected override get role(): string {
+    return 'parameter'
+  }
+
   protected override get kind(): string {
     return 'Parameter'
   }
@@ -61,36 +105,26 @@ export class Parameter extends Tensor {
   protected override get title(): string {
     return titleOf(this.kind, this, this.trainable ? 'trainable' : 'frozen')
   }
+}
 
-  /**
-   * Assigns a new value and frees the memory of the old one. A tape that recorded the old value refuses to walk back.
-   * @throws ShapeError if the shape differs, DTypeError if integers or booleans would replace floating numbers
-   */
-  assign(value: Tensor): void {
-    checkArguments('parameter.assign(value)', [is.tensor], [value])
-    if (!sameShape(value.shape, this.shape))
-      throw new ShapeError(
-        `assign: the value has shape ${show(value.shape)}, but the parameter has shape ${show(this.shape)}`,
-        value.shape,
-        this.shape,
-      )
-    if (!canReplace(value.dtype, this.dtype))
-      throw new DTypeError(
-        `assign: the value is ${value.dtype}, but the parameter is ${this.dtype}; write value.cast('${this.dtype}')`,
-        value.dtype,
-      )
-    const old = this.storage
-    if (value.storage === old && isWhole(value)) return
-    this.replaceStorage(take(value))
-    old.free(NEW_VALUE)
+/**
+ * A tensor that belongs to a module and is not trained, such as the running mean of a batch normalization: it is in the state dict
+ * and moves with the module, but it is no parameter and gets no gradient. The module replaces its value with `assign`, under
+ * `noGrad`.
+ */
+export class Buffer extends ModuleTensor {
+  /** @param value the buffer becomes the owner of its memory, whatever scope it was made in */
+  constructor(value: Tensor) {
+    checkArguments('new Buffer(value)', [is.tensor], [value])
+    super(take(value), value.shape)
   }
 
-  /** Its memory holds a new value: tensors that still refer to the old value count as freed. */
-  renew(): void {
-    const renewed = this.storage.move(NEW_VALUE)
-    renewed.keep()
-    owned.add(renewed)
-    this.replaceStorage(renewed)
+  protected override get role(): string {
+    return 'buffer'
+  }
+
+  protected override get kind(): string {
+    return 'Buffer'
   }
 }
 
@@ -103,7 +137,7 @@ const nowhere: Device = {
   name: 'reference',
   isManaged: true,
   description: 'shapes without values',
-  dtypes: ['float32'],
+  dtypes: ['float32', 'int32'],
   get kernels(): never {
     throw new Error('this model was made by withoutAllocation: it has shapes, and no values to compute with')
   },
@@ -131,10 +165,18 @@ export function withoutAllocation<T>(f: () => T): T {
 /** Whether parameters get values now: not within {@link withoutAllocation}. */
 export const makesValues = (): boolean => !shapesOnly
 
+/** A tensor with a shape and no memory. */
+const shapeWithout = (shape: Shape, dtype: DType): Tensor =>
+  new Tensor(new Storage(nowhere, dtype, sizeOf(shape), null), shape)
+
+/** A new buffer of a shape, with one number everywhere. */
+export const buffer = (shape: Shape, value: number, dtype: DType = 'float32'): Buffer =>
+  new Buffer(shapesOnly ? shapeWithout(shape, dtype) : full(shape, value, { dtype }))
+
 /** A new parameter of a shape, filled by an initializer. */
 export function parameter(shape: Shape, initialize: Initializer, generator = defaultGenerator()): Parameter {
   checkArguments('parameter(shape, initialize)', [is.shape, is.callback], [shape, initialize])
-  if (shapesOnly) return new Parameter(new Tensor(new Storage(nowhere, 'float32', sizeOf(shape), null), shape))
+  if (shapesOnly) return new Parameter(shapeWithout(shape, 'float32'))
   const value: unknown = initialize(shape, generator)
   if (value instanceof Tensor && sameShape(value.shape, shape)) return new Parameter(value)
   const advice = typeof value === 'function' ? '; call it first, as in init.normal(0.02)' : ''

@@ -13,7 +13,8 @@ export interface AdamWOptions extends OptimizerOptions {
   /** added to the root of the second moment; default 1e-8 */
   readonly epsilon?: number
 }
-const twoNumbers = new is.Kind<readonly [number, number]>(
+/** Two decay rates. */
+export const twoNumbers = new is.Kind<readonly [number, number]>(
   'two numbers such as [0.9, 0.999]',
   x => Array.isArray(x) && x.length === 2 && x.every(beta => typeof beta === 'number'),
 )
@@ -47,36 +48,51 @@ export class AdamW extends Optimizer {
     return { firstMoment: shape, secondMoment: shape }
   }
 
-  protected update({ value, gradient, slots, step, learningRate, weightDecay }: UpdateInput): UpdateResult {
-    const numbers = this.#numbers({ step, learningRate, weightDecay })
-    const moments = { firstMoment: slots.firstMoment, secondMoment: slots.secondMoment }
-    const moved =
-      deviceOf(value).kernels.adamw?.(value, gradient, moments, numbers) ?? adamw(value, gradient, moments, numbers)
-    const { firstMoment, secondMoment } = moved
-    return { value: moved.value, slots: { firstMoment, secondMoment } }
+  protected update(input: UpdateInput): UpdateResult {
+    return adamwUpdate(input, this)
   }
 
   protected override updateInPlace(inputs: readonly UpdateInput[]): boolean {
-    const kernel = deviceOf(inputs[0].value).kernels.adamwInPlace
-    if (!kernel || inputs.some(({ value }) => value.device !== inputs[0].value.device)) return false
-    const updates = inputs.map(input => {
-      const { firstMoment, secondMoment } = input.slots
-      const { value, gradient } = input
-      return { value, gradient, firstMoment, secondMoment, numbers: this.#numbers(input) }
-    })
-    return kernel(updates) === true
+    return adamwInPlace(inputs, this)
   }
+}
 
-  #numbers({ step, learningRate, weightDecay }: Omit<UpdateInput, 'value' | 'gradient' | 'slots'>): AdamWNumbers {
-    const [beta1, beta2] = this.betas
-    return {
-      beta1,
-      beta2,
-      epsilon: this.epsilon,
-      kept: 1 - learningRate * weightDecay,
-      rate: learningRate / (1 - beta1 ** step),
-      deviation: Math.sqrt(1 - beta2 ** step),
-    }
+/** The settings of the two moments. */
+export type MomentSettings = Readonly<Required<Pick<AdamWOptions, 'betas' | 'epsilon'>>>
+
+/** The step of AdamW, for all optimizers that have it. */
+export function adamwUpdate(input: UpdateInput, settings: MomentSettings): UpdateResult {
+  const { value, gradient, slots } = input
+  const numbers = adamwNumbers(input, settings)
+  const moments = { firstMoment: slots.firstMoment, secondMoment: slots.secondMoment }
+  const moved =
+    deviceOf(value).kernels.adamw?.(value, gradient, moments, numbers) ?? adamw(value, gradient, moments, numbers)
+  const { firstMoment, secondMoment } = moved
+  return { value: moved.value, slots: { firstMoment, secondMoment } }
+}
+
+/** The same for all parameters at once, in place; false if the device does not support it. */
+export function adamwInPlace(inputs: readonly UpdateInput[], settings: MomentSettings): boolean {
+  const kernel = deviceOf(inputs[0].value).kernels.adamwInPlace
+  if (!kernel || inputs.some(({ value }) => value.device !== inputs[0].value.device)) return false
+  const updates = inputs.map(input => {
+    const { firstMoment, secondMoment } = input.slots
+    const { value, gradient } = input
+    return { value, gradient, firstMoment, secondMoment, numbers: adamwNumbers(input, settings) }
+  })
+  return kernel(updates) === true
+}
+
+function adamwNumbers({ step, learningRate, weightDecay }: UpdateInput, settings: MomentSettings): AdamWNumbers {
+  const { betas, epsilon } = settings
+  const [beta1, beta2] = betas
+  return {
+    beta1,
+    beta2,
+    epsilon,
+    kept: 1 - learningRate * weightDecay,
+    rate: learningRate / (1 - beta1 ** step),
+    deviation: Math.sqrt(1 - beta2 ** step),
   }
 }
 

@@ -5,7 +5,16 @@ import { Module, Parameter, type ParameterSource, StateDictError, type StateDict
 import { isParameterSource, namedIn } from '../nn/parameter-source.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import { isPlain } from '../tensor/given.ts'
-import { canReplace, type DeviceName, deviceOf, sameShape, scope, type Tensor, toDevice } from '../tensor/index.ts'
+import {
+  canReplace,
+  type DeviceName,
+  deviceOf,
+  isFloating,
+  sameShape,
+  scope,
+  type Tensor,
+  toDevice,
+} from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { checkSetting } from './setting.ts'
@@ -52,7 +61,8 @@ const isAverageState = new is.Kind<AverageState>(
  * a bias. `warmup: false` uses dₙ = d.
  *
  * Parameters that are frozen at first are not averaged, and need no memory, until an update finds them trainable; the average then
- * begins with their value at that update. A parameter that is averaged stays averaged if it is frozen later.
+ * begins with their value at that update. A parameter that is averaged stays averaged if it is frozen later. Buffers, such as the
+ * running statistics of a BatchNorm2d, are not averaged: they follow the weights of the training.
  */
 export class ExponentialMovingAverage {
   readonly decay: number
@@ -209,6 +219,7 @@ const areModules = new is.Kind<readonly Module[]>(
  *
  *     const soup = new Classifier().loadStateDict(averageWeights([one, two, three]))
  *
+ * Buffers are averaged too; those of integers, which count, are those of the first model.
  * @param models with parameters of the same names, shapes and dtypes, on one device
  * @returns new tensors by the names of the parameters
  * @throws StateDictError naming what differs from the first model
@@ -228,7 +239,8 @@ export function averageWeights(models: readonly Module[]): Map<string, Tensor> {
   const mean = (name: string, value: Tensor) =>
     noGrad(() =>
       scope(() => {
-        if (others.length === 0) return copyOf(value)
+        // a count is no weight
+        if (others.length === 0 || !isFloating(value.dtype)) return copyOf(value)
         const [some, ...more] = others.map(other => other.get(name)!.sub(value))
         return value.add(more.reduce((sum, x) => sum.add(x), some).div(models.length))
       }),

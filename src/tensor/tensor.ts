@@ -62,7 +62,7 @@ export class Tensor implements View {
     return this.#storage
   }
 
-  /** For Parameter, the one tensor whose value may be replaced. */
+  /** For parameters and buffers of modules, the tensors whose values may be replaced. */
   protected replaceStorage(storage: Storage): void {
     this.#storage = storage
   }

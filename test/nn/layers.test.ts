@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { grad } from '../../src/autograd/index.ts'
 import { Dropout, Embedding, init, LayerNorm, Linear, MLP, TransformerBlock } from '../../src/nn/index.ts'
-import { Generator, randn, type Shape, seed, type Tensor, tensor } from '../../src/tensor/index.ts'
+import { eye, Generator, randn, type Shape, seed, type Tensor, tensor } from '../../src/tensor/index.ts'
 import { assertClose, assertCloseNumbers, fc, runs, values } from '../support.ts'
 import { checkModule, plainLinear, random, randomize, rows } from './support.ts'
 
@@ -144,6 +144,16 @@ const cases: Record<string, { initialize: init.Initializer; deviation: number; l
     limit: 2 * Math.sqrt(0.02),
   },
   'kaimingNormal()': { initialize: init.kaimingNormal(), deviation: Math.sqrt(2 / 100) },
+  'xavierNormal(2)': { initialize: init.xavierNormal(2), deviation: 2 * Math.sqrt(2 / 300) },
+  'kaimingNormal(1), backwards': { initialize: init.kaimingNormal(1, { fan: 'out' }), deviation: Math.sqrt(1 / 200) },
+  'kaimingUniform()': { initialize: init.kaimingUniform(), deviation: Math.sqrt(2 / 100), limit: Math.sqrt(6 / 100) },
+  'kaimingUniform(1) of a window, backwards': {
+    initialize: init.kaimingUniform(1, { fan: 'out' }),
+    deviation: Math.sqrt(1 / (100 * 4)),
+    limit: Math.sqrt(3 / 400),
+    shape: [100, 50, 2, 2],
+  },
+  'orthogonal(3)': { initialize: init.orthogonal(3), deviation: 3 / Math.sqrt(200) },
   'kaimingNormal(1) of a window': {
     initialize: init.kaimingNormal(1),
     deviation: Math.sqrt(1 / (50 * 4)),
@@ -165,6 +175,36 @@ test('an initialiser gives equal values for equal generators, and constants are 
   assert.deepEqual(values(init.ones([2], new Generator(0))), [1, 1])
   assert.deepEqual(values(init.zeros([2], new Generator(0))), [0, 0])
   assert.deepEqual(values(init.constant(0.5)([2], new Generator(0))), [0.5, 0.5])
+})
+
+test('orthogonal matrices have rows or columns of one length at right angles', () => {
+  for (const shape of [
+    [5, 5],
+    [3, 7],
+    [7, 3],
+    [4, 2, 3, 3],
+    [1, 4],
+  ] as const) {
+    const matrix = init.orthogonal(2)(shape, new Generator(3)).cast('float64').reshape([shape[0], -1])
+    const [rows, columns] = matrix.shape
+    const gram = rows <= columns ? matrix.matmul(matrix.transpose()) : matrix.transpose().matmul(matrix)
+    const n = Math.min(rows, columns)
+    assertCloseNumbers(values(gram), values(eye(n).mul(4)), 1e-5)
+  }
+  assert.throws(() => init.orthogonal()([3], new Generator(1)), /init.orthogonal: the shape must have two axes/)
+})
+
+test('gains are those of torch.nn.init.calculate_gain', () => {
+  const names = ['linear', 'sigmoid', 'tanh', 'relu', 'leakyRelu', 'selu'] as const
+  const expected = [1, 1, 5 / 3, Math.SQRT2, 1.4141428569978354, 0.75]
+  assertCloseNumbers(
+    names.map(name => init.gain(name)),
+    expected,
+    1e-12,
+  )
+  assertCloseNumbers([init.gain('leakyRelu', 0.2)], [1.386750490563073], 1e-12)
+  // @ts-expect-error no nonlinearity
+  assert.throws(() => init.gain('gelu'), /nonlinearity must be 'linear', 'sigmoid'/)
 })
 
 test('a new layer has zero biases and norms without an effect', () => {

@@ -179,7 +179,10 @@ for (const [name, make] of Object.entries(algorithms))
       rejects(wrong([], { other: 3 }), /other is not a parameter of this optimizer/)
       rejects(wrong([], { vector: 1.5 }), /the number of updates of vector must be a positive integer, not 1\.5/)
       rejects({ ...state, tensors: new Map([...state.tensors].slice(1)) }, /is missing/)
-      rejects({ ...state, values: { ...state.values, algorithm: 'Lion' } }, /a state of Lion, but this optimizer is/)
+      rejects(
+        { ...state, values: { ...state.values, algorithm: 'Sophia' } },
+        /a state of Sophia, but this optimizer is/,
+      )
       assert.deepEqual(contents(optimizer.stateDict()), contents(state))
     })
 

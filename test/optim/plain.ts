@@ -1,7 +1,18 @@
 // Models that are small enough to compute by hand, and the values of a tensor.
 
 import { Linear, Module, type Parameter, parameter } from '../../src/nn/index.ts'
-import { Adafactor, AdamW, type Optimizer, type OptimizerOptions, SGD } from '../../src/optim/index.ts'
+import {
+  Adafactor,
+  Adagrad,
+  Adam,
+  AdamW,
+  Lion,
+  Muon,
+  type Optimizer,
+  type OptimizerOptions,
+  RMSprop,
+  SGD,
+} from '../../src/optim/index.ts'
 import { fromData, Generator, type Shape, sizeOf, type Tensor } from '../../src/tensor/index.ts'
 
 /** One of each, with all that it remembers. */
@@ -9,6 +20,11 @@ export const algorithms: Record<string, (module: Module, options?: OptimizerOpti
   SGD: (module, options) => new SGD(module, { momentum: 0.9, nesterov: true, weightDecay: 0.1, ...options }),
   AdamW: (module, options) => new AdamW(module, { weightDecay: 0.1, ...options }),
   Adafactor: (module, options) => new Adafactor(module, { weightDecay: 0.1, ...options }),
+  Adam: (module, options) => new Adam(module, { weightDecay: 0.1, ...options }),
+  Lion: (module, options) => new Lion(module, { weightDecay: 0.1, ...options }),
+  RMSprop: (module, options) => new RMSprop(module, { momentum: 0.9, centered: true, weightDecay: 0.1, ...options }),
+  Adagrad: (module, options) => new Adagrad(module, { weightDecay: 0.1, ...options }),
+  Muon: (module, options) => new Muon(module, { ...options }),
 }
 
 /** Random numbers in float64, so that a plain implementation can be followed to the last digits. */

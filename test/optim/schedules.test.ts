@@ -1,6 +1,20 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { constant, warmupCosine, warmupLinear } from '../../src/optim/index.ts'
+import {
+  chain,
+  constant,
+  cosineRestarts,
+  exponentialDecay,
+  oneCycle,
+  type PlateauOptions,
+  polynomialDecay,
+  ReduceOnPlateau,
+  type Schedule,
+  stepDecay,
+  warmupCosine,
+  warmupLinear,
+} from '../../src/optim/index.ts'
 import { assertCloseNumbers, fc, runs } from '../support.ts'
 
 const first = (n: number) => Array.from({ length: n }, (_, step) => step)
@@ -60,4 +74,95 @@ test('a schedule is between its ends and never rises after the warm-up', () => {
 test('a warm-up longer than the run throws', () => {
   assert.throws(() => warmupLinear({ peak: 1, warmup: 10, total: 10 }), /warmup = 10: must be in \[0, 10\)/)
   assert.throws(() => warmupCosine({ peak: -1, total: 10 }), /peak = -1/)
+})
+
+/** What PyTorch's schedules give, by test/golden/optimizers.py. */
+const golden = JSON.parse(readFileSync(new URL('../golden/optimizers.json', import.meta.url), 'utf8')) as {
+  readonly rates: Readonly<Record<string, number[]>>
+  readonly plateaus: Readonly<Record<string, { readonly metrics: number[]; readonly rates: number[] }>>
+}
+
+const schedules: Readonly<Record<string, Schedule>> = {
+  oneCycle: oneCycle({ peak: 0.5, total: 25 }),
+  'oneCycle of two steps': oneCycle({ peak: 0.5, total: 2 }),
+  'oneCycle, from 0.1 to 0.01': oneCycle({ peak: 0.5, total: 20, rise: 0.4, start: 0.1, end: 0.01 }),
+  cosineRestarts: cosineRestarts({ peak: 0.5, period: 7 }),
+  'cosineRestarts, growing': cosineRestarts({ peak: 0.5, period: 3, growth: 2, end: 0.1 }),
+  exponentialDecay: exponentialDecay({ rate: 0.5, factor: 0.9 }),
+  stepDecay: stepDecay({ rate: 0.5, at: 7, factor: 0.5 }),
+  'stepDecay, at steps': stepDecay({ rate: 0.5, at: [3, 10, 11] }),
+  polynomialDecay: polynomialDecay({ rate: 0.5, total: 20, power: 2 }),
+  chain: chain([stepDecay({ rate: 0.5, at: 2, factor: 0.5 }), 6], [exponentialDecay({ rate: 0.5, factor: 0.9 }), 1]),
+}
+
+for (const [name, expected] of Object.entries(golden.rates))
+  test(`${name} has PyTorch's rates`, () => {
+    assertCloseNumbers(first(expected.length).map(schedules[name]), expected, 1e-12)
+  })
+
+test('schedules that end stay at their end', () => {
+  const end = (schedule: Schedule, total: number) => [schedule(total), schedule(3 * total)]
+  assertCloseNumbers(end(oneCycle({ peak: 1, total: 10, end: 0.2 }), 10), [0.2, 0.2])
+  assertCloseNumbers(end(polynomialDecay({ rate: 1, total: 10, end: 0.2 }), 10), [0.2, 0.2])
+  assert.ok(
+    first(10)
+      .map(oneCycle({ peak: 1, total: 10, rise: 0.1 }))
+      .every(Number.isFinite),
+  )
+})
+
+test('schedules refuse settings that make no sense, by name', () => {
+  assert.throws(() => oneCycle({ peak: 1, total: 10, rise: 1 }), /rise = 1: must be above 0 and below 1/)
+  assert.throws(() => oneCycle({ peak: 1, total: 1 }), /total = 1: must be in \[2,/)
+  assert.throws(() => cosineRestarts({ peak: 1, period: 3, growth: 0.5 }), /growth = 0.5: must be in \[1,/)
+  assert.throws(() => cosineRestarts({ peak: 1, period: 0 }), /period must be a whole number above 0/)
+  assert.throws(() => exponentialDecay({ rate: 1, factor: 2 }), /factor = 2: must be above 0 and at most 1/)
+  assert.throws(
+    () => stepDecay({ rate: 1, at: [5, 3] }),
+    /at must be a number of steps, or a list of steps in ascending/,
+  )
+  assert.throws(() => polynomialDecay({ rate: 1, total: 5, power: 0 }), /power = 0: must be above 0/)
+  assert.throws(() => chain(), /chain: there must be a schedule/)
+  // @ts-expect-error a schedule without its number of steps
+  assert.throws(() => chain(constant(1)), /must be a schedule and its number of steps/)
+  assert.throws(() => new ReduceOnPlateau({ rate: 1, factor: 1 }), /factor = 1: must be above 0 and below 1/)
+})
+
+const plateaus: Readonly<Record<string, Omit<PlateauOptions, 'rate'>>> = {
+  min: { factor: 0.5, patience: 2 },
+  max: { mode: 'max', factor: 0.5, patience: 1, cooldown: 2, end: 0.1 },
+  threshold: { factor: 0.5, patience: 1, threshold: 0.1 },
+}
+
+for (const [name, { metrics, rates }] of Object.entries(golden.plateaus))
+  test(`ReduceOnPlateau ${name} has PyTorch's rates, also from a state that was saved in the middle`, () => {
+    const options = { rate: 0.5, ...plateaus[name] }
+    const plateau = new ReduceOnPlateau(options)
+    assert.equal(plateau.rate, 0.5)
+    assertCloseNumbers(
+      metrics.map(metric => plateau.observe(metric)),
+      rates,
+      1e-12,
+    )
+    assert.ok(rates[rates.length - 1] < 0.5)
+    for (let cut = 0; cut < metrics.length; cut++) {
+      const before = new ReduceOnPlateau(options)
+      for (const metric of metrics.slice(0, cut)) before.observe(metric)
+      const after = new ReduceOnPlateau(options).loadStateDict(JSON.parse(JSON.stringify(before.stateDict())))
+      assertCloseNumbers(
+        metrics.slice(cut).map(metric => after.observe(metric)),
+        rates.slice(cut),
+        1e-12,
+      )
+    }
+  })
+
+test('ReduceOnPlateau counts NaN as no improvement, and improvements of negative numbers', () => {
+  const plateau = new ReduceOnPlateau({ rate: 1, patience: 0 })
+  plateau.observe(-1)
+  assert.equal(plateau.observe(-1.1), 1)
+  assert.equal(plateau.observe(-1.1), 0.1)
+  assertCloseNumbers([plateau.observe(Number.NaN)], [0.01])
+  // @ts-expect-error not a state
+  assert.throws(() => plateau.loadStateDict({ rate: 1 }), /must be what stateDict of a ReduceOnPlateau gives/)
 })

@@ -15,10 +15,16 @@ export { embedding, type GatherOptions, gather, oneHot, scatterAdd, take } from 
 export { linear, matmul } from './matmul.ts'
 export * from './movement.ts'
 export {
+  type BatchNormOptions,
+  batchNorm,
+  type GroupNormOptions,
+  groupNorm,
   type LayerNormOptions,
   layerNorm,
   type NormalizeOptions,
   normalize,
+  type RMSNormOptions,
+  rmsNorm,
   standardize,
 } from './normalization.ts'
 export {

@@ -1,7 +1,8 @@
-// Normalization along an axis: to mean 0 and variance 1, with an optional learned scale and shift, or to length 1.
+// Normalization along an axis, over groups of channels or over a batch: to mean 0 and variance 1, with an optional learned scale and
+// shift; or along an axis to a mean square or a length of 1.
 
 import { takes } from '../../tensor/arguments.ts'
-import { normalizeAxis, ShapeError, show, type Tensor } from '../../tensor/index.ts'
+import { normalizeAxis, type Shape, ShapeError, show, sizeOf, type Tensor } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { defineFused } from '../op.ts'
@@ -81,19 +82,154 @@ export const layerNorm: (x: Tensor, options?: LayerNormOptions) => Tensor = take
   (x: Tensor, options?: LayerNormOptions): Tensor => {
     const { weight, bias, epsilon } = settle('x.layerNorm(options)', options, layerNormOptions)
     const width = x.shape[normalizeAxis('layerNorm', -1, x.shape)]
-    for (const [name, row] of Object.entries({ weight, bias }))
-      if (row && (row.rank !== 1 || row.shape[0] !== width))
-        throw new ShapeError(
-          `layerNorm: the ${name} must be [${width}] for x ${show(x.shape)}, not ${show(row.shape)}`,
-          x.shape,
-          row.shape,
-        )
+    checkRows('layerNorm', x.shape, width, { weight, bias })
     if (weight && bias) return scaledAndShifted(x, weight, bias, epsilon)
     const standard = standardize(x, epsilon)
     const scaled = weight ? standard.mul(weight) : standard
     return bias ? scaled.add(bias) : scaled
   },
 )
+
+/** Options of rmsNorm: a learned scale of the last axis, [width]. */
+export interface RMSNormOptions {
+  readonly weight?: Tensor
+  /** added to the mean of squares; default 1e-6 */
+  readonly epsilon?: number
+}
+const rmsNormOptions = { weight: is.optional(is.tensor), epsilon: 1e-6 } satisfies Settings<RMSNormOptions>
+
+/**
+ * weight x / √(mean x² + ε) over the last axis (Zhang and Sennrich 2019): the layer normalization of Llama and others, which
+ * subtracts no mean.
+ * @param options weight [width], left out by default, and epsilon, default 1e-6 (in PyTorch, that of the dtype)
+ * @throws ShapeError unless the weight is as long as the last axis
+ */
+export const rmsNorm: (x: Tensor, options?: RMSNormOptions) => Tensor = takes(
+  'x.rmsNorm(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: RMSNormOptions): Tensor => {
+    const { weight, epsilon } = settle('x.rmsNorm(options)', options, rmsNormOptions)
+    const width = x.shape[normalizeAxis('rmsNorm', -1, x.shape)]
+    checkRows('rmsNorm', x.shape, width, { weight })
+    const scaled = x.mul(x.square().mean(keptLast).add(epsilon).rsqrt())
+    return weight ? scaled.mul(weight) : scaled
+  },
+)
+
+/** Checks that rows of numbers, where they are given, are [width]. */
+function checkRows(
+  call: string,
+  shape: Shape,
+  width: number,
+  rows: Readonly<Record<string, Tensor | undefined>>,
+): void {
+  for (const [name, row] of Object.entries(rows))
+    if (row && (row.rank !== 1 || row.shape[0] !== width))
+      throw new ShapeError(
+        `${call}: the ${name} must be [${width}] for x ${show(shape)}, not ${show(row.shape)}`,
+        shape,
+        row.shape,
+      )
+}
+
+/** The number of channels of [batch, channels, ...]. */
+function channelsOf(call: string, { rank, shape }: Tensor): number {
+  if (rank < 2) throw new ShapeError(`${call}: x must be [batch, channels, ...], not ${show(shape)}`, shape)
+  return shape[1]
+}
+
+/** One number a channel, for [batch, channels, ...]. */
+const perChannel = (row: Tensor, { rank }: Tensor): Tensor => row.reshape([row.size, ...Array(rank - 2).fill(1)])
+
+/** y weight + bias, with one weight and one bias a channel. */
+function scaledChannels(y: Tensor, weight: Tensor | undefined, bias: Tensor | undefined): Tensor {
+  const scaled = weight ? y.mul(perChannel(weight, y)) : y
+  return bias ? scaled.add(perChannel(bias, y)) : scaled
+}
+
+/** Options of groupNorm: learned scale and shift of each channel, [channels] each. */
+export interface GroupNormOptions {
+  /** number of groups, which divides that of the channels; as many as channels gives the instance normalization */
+  readonly groups: number
+  readonly weight?: Tensor
+  readonly bias?: Tensor
+  /** added to the variance; default 1e-5 */
+  readonly epsilon?: number
+}
+const groupNormOptions = {
+  groups: is.count,
+  weight: is.optional(is.tensor),
+  bias: is.optional(is.tensor),
+  epsilon: 1e-5,
+} satisfies Settings<GroupNormOptions>
+
+/**
+ * weight (x - mean) / √(variance + ε) + bias, with the mean and the biased variance of each group of channels of each example
+ * (Wu and He 2018).
+ * @param x [batch, channels, ...]
+ * @param options groups, which must be given; weight and bias [channels], both left out by default; epsilon, default 1e-5
+ * @throws ShapeError unless the groups divide the channels, and weight and bias have one number a channel
+ */
+export const groupNorm: (x: Tensor, options: GroupNormOptions) => Tensor = takes(
+  'x.groupNorm(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options: GroupNormOptions): Tensor => {
+    const { groups, weight, bias, epsilon } = settle('x.groupNorm(options)', options, groupNormOptions)
+    const channels = channelsOf('groupNorm', x)
+    if (channels % groups !== 0)
+      throw new ShapeError(`groupNorm: ${groups} groups must divide the channels of x ${show(x.shape)}`, x.shape)
+    checkRows('groupNorm', x.shape, channels, { weight, bias })
+    const [batch, ...rest] = x.shape
+    const rows = x.reshape([batch, groups, sizeOf(rest) / groups])
+    return scaledChannels(standardize(rows, epsilon).reshape(x.shape), weight, bias)
+  },
+)
+
+/** Options of batchNorm: numbers for each channel, [channels] each. */
+export interface BatchNormOptions {
+  /** the mean that is subtracted; default that of the batch */
+  readonly mean?: Tensor
+  /** the variance that is divided by, given together with the mean; default the biased one of the batch */
+  readonly variance?: Tensor
+  readonly weight?: Tensor
+  readonly bias?: Tensor
+  /** added to the variance; default 1e-5 */
+  readonly epsilon?: number
+}
+const batchNormOptions = {
+  mean: is.optional(is.tensor),
+  variance: is.optional(is.tensor),
+  weight: is.optional(is.tensor),
+  bias: is.optional(is.tensor),
+  epsilon: 1e-5,
+} satisfies Settings<BatchNormOptions>
+
+/**
+ * weight (x - mean) / √(variance + ε) + bias, with a mean and a variance for each channel (Ioffe and Szegedy 2015): those of all
+ * examples and positions of the batch, which are part of the gradient, or given ones. The module `BatchNorm2d` remembers those of
+ * training for evaluation; this function remembers nothing.
+ * @param x [batch, channels, ...]
+ * @param options mean and variance [channels], both or neither; weight and bias [channels]; epsilon, default 1e-5
+ * @throws ShapeError unless all of them have one number a channel, TypeError for a mean without a variance, or the other way around
+ */
+export const batchNorm: (x: Tensor, options?: BatchNormOptions) => Tensor = takes(
+  'x.batchNorm(options)',
+  [is.tensor, is.options],
+  (x: Tensor, options?: BatchNormOptions): Tensor => {
+    const { mean, variance, weight, bias, epsilon } = settle('x.batchNorm(options)', options, batchNormOptions)
+    checkRows('batchNorm', x.shape, channelsOf('batchNorm', x), { mean, variance, weight, bias })
+    if ((mean === undefined) !== (variance === undefined))
+      throw new TypeError('batchNorm: mean and variance must be given together, or neither of them')
+    const centre = mean ? perChannel(mean, x) : channelMean(x)
+    const centred = x.sub(centre)
+    const spread = variance ? perChannel(variance, x) : channelMean(centred.square())
+    return scaledChannels(centred.mul(spread.add(epsilon).rsqrt()), weight, bias)
+  },
+)
+
+/** The mean over all axes but the second, which are kept. */
+const channelMean = (x: Tensor): Tensor =>
+  x.mean({ axis: x.shape.map((_, i) => i).filter(i => i !== 1), keepDims: true })
 
 export interface NormalizeOptions extends AxisOptions {
   /** smallest divisor; default 1e-12 */

@@ -8,9 +8,11 @@ import { type DType, fromData, type Tensor, tensor } from '../../../src/tensor/i
 import { assertClose } from '../../support.ts'
 import { core } from './core.ts'
 import type { Functions } from './functions.ts'
+import { losses } from './losses.ts'
+import { norms } from './norms.ts'
 
 /** One for each json file. */
-const subjects: Readonly<Record<string, Functions>> = { core }
+const subjects: Readonly<Record<string, Functions>> = { core, losses, norms }
 
 /** Numbers; those that JSON does not have are text: nan, inf, -inf. */
 type Written = readonly (number | string)[]

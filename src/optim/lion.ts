@@ -1,0 +1,51 @@
+// Lion (Chen et al. 2023, arXiv 2302.06675): the sign of a momentum, which was found by a search over programs.
+
+import type { Parameter, ParameterSource } from '../nn/index.ts'
+import type { Shape } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { twoNumbers } from './adamw.ts'
+import { Optimizer, type OptimizerOptions, optimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
+import { checkSetting } from './setting.ts'
+
+export interface LionOptions extends OptimizerOptions {
+  /** share of the old momentum in the direction, and in the new momentum; default [0.9, 0.99] */
+  readonly betas?: readonly [number, number]
+}
+const lionOptions = {
+  ...optimizerOptions,
+  betas: is.byDefault([0.9, 0.99], twoNumbers),
+} satisfies Settings<LionOptions>
+
+/**
+ * w ← (1 - η λ) w - η sign(β₁ m + (1 - β₁) g), then m ← β₂ m + (1 - β₂) g.
+ *
+ * Every weight moves by the learning rate η, so that η is a third to a tenth of AdamW's and the weight decay λ (default 0) as many
+ * times larger. The state is one number a weight.
+ */
+export class Lion extends Optimizer {
+  readonly algorithm = 'Lion'
+  readonly betas: readonly [number, number]
+
+  constructor(parameters: ParameterSource, options?: LionOptions) {
+    const { betas, ...shared } = settle('new Lion(parameters, options)', options, lionOptions)
+    super(parameters, shared)
+    for (const [i, beta] of betas.entries()) checkSetting(`betas[${i}]`, beta, 0, 1)
+    this.betas = betas
+  }
+
+  protected slotShapes({ shape }: Parameter): Readonly<Record<string, Shape>> {
+    return { momentum: shape }
+  }
+
+  protected update({ value, gradient, slots, learningRate, weightDecay }: UpdateInput): UpdateResult {
+    const [beta1, beta2] = this.betas
+    const old = slots.momentum
+    const direction = old
+      .mul(beta1)
+      .add(gradient.mul(1 - beta1))
+      .sign()
+    const momentum = old.mul(beta2).add(gradient.mul(1 - beta2))
+    return { value: value.mul(1 - learningRate * weightDecay).sub(direction.mul(learningRate)), slots: { momentum } }
+  }
+}
