@@ -8,9 +8,12 @@ export {
   type MultiHeadAttentionOptions,
 } from './attention.ts'
 export * from './common-losses.ts'
+export { deepCopy } from './copy.ts'
 export { sequence } from './forward.ts'
 export { withParameters } from './functional.ts'
 export * from './gradients.ts'
+export { SwiGLU } from './gated.ts'
+export { type CapturedAttention, type Computing, captureAttention, onForward } from './hooks.ts'
 export * as init from './init.ts'
 export {
   type Activation,
@@ -22,6 +25,7 @@ export {
   type LinearOptions,
   MLP,
 } from './layers.ts'
+export { type LoraOptions, loadLoraState, lora, loraState, mergeLora } from './lora.ts'
 export * from './losses.ts'
 export { FieldError, Module, type StateDict, StateDictError, type StateDictMismatch } from './module.ts'
 export {
@@ -39,6 +43,16 @@ export {
 } from './norms.ts'
 export { Buffer, ModuleTensor, Parameter, parameter, withoutAllocation } from './parameter.ts'
 export type { ParameterSource } from './parameter-source.ts'
+export {
+  removeParametrization,
+  type SpectralNormOptions,
+  spectralNorm,
+  type Weighted,
+  weightNorm,
+} from './parametrizations.ts'
 export * from './pooler.ts'
 export * from './positions.ts'
+export * from './recurrent.ts'
+export { alibi, type RotaryOptions, rotary } from './rotary.ts'
+export * from './sequential.ts'
 export * from './transformer.ts'

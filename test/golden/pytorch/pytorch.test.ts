@@ -9,10 +9,11 @@ import { assertClose } from '../../support.ts'
 import { core } from './core.ts'
 import type { Functions } from './functions.ts'
 import { losses } from './losses.ts'
+import { modules } from './modules.ts'
 import { norms } from './norms.ts'
 
 /** One for each json file. */
-const subjects: Readonly<Record<string, Functions>> = { core, losses, norms }
+const subjects: Readonly<Record<string, Functions>> = { core, losses, modules, norms }
 
 /** Numbers; those that JSON does not have are text: nan, inf, -inf. */
 type Written = readonly (number | string)[]
