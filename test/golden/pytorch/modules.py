@@ -52,6 +52,11 @@ def interleaved(x):
     return torch.view_as_real(turned).flatten(-2)
 
 
+def weight_norm(x, b, g, v):
+    # not torch._weight_norm, whose second derivative is another one
+    return F.linear(x, v * (g / v.norm(2, dim=1, keepdim=True)), b)
+
+
 nn = torch.nn
 batch = (2, 3, 2)
 both = {"batch_first": True, "bidirectional": True}
@@ -65,7 +70,7 @@ cases = [
     case("RNNCell", nn.RNNCell(2, 3), [(2, 2), (2, 3)]),
     case("GRUCell", nn.GRUCell(2, 3), [(2, 2), (2, 3)]),
     case("LSTMCell", nn.LSTMCell(2, 2), [(2, 2), (2, 2), (2, 2)]),
-    ("weightNorm", lambda x, b, g, v: F.linear(x, torch._weight_norm(v, g, 0), b), [(2, 3), (2,), (2, 1), (2, 3)], 2),
+    ("weightNorm", weight_norm, [(2, 3), (2,), (2, 1), (2, 3)], 2),
     ("grouped queries", grouped, [(1, 3, 4), (4, 4), (4,), (2, 4), (2,), (2, 4), (2,), (4, 4), (4,)], 2),
     ("rotary", half, [(2, 3, 4)], 2),
     ("rotary, interleaved", interleaved, [(2, 3, 4)], 2),
