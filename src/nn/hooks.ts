@@ -30,7 +30,10 @@ const hooksOf = new WeakMap<Module, Hook[]>()
  */
 export function onForward<M extends Computing>(
   module: M,
-  f: (input: Parameters<M['forward']>[0], output: ReturnType<M['forward']>) => ReturnType<M['forward']> | undefined | void,
+  f: (
+    input: Parameters<M['forward']>[0],
+    output: ReturnType<M['forward']>,
+  ) => ReturnType<M['forward']> | undefined | void,
 ): () => void {
   const isComputing = new is.Kind<Module>(
     'a module with a method forward',

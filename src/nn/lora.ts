@@ -137,10 +137,13 @@ export function loadLoraState<M extends Module>(model: M, state: ReadonlyMap<str
 export function mergeLora<M extends Module>(model: M): M {
   checkArguments('mergeLora(model)', [isModule], [model])
   const adapted = [...linearsIn(model)].filter(([module]) => isAdapted(module)) as [Adapted, string][]
-  if (adapted.length === 0) throw new TypeError('mergeLora: no module is adapted; lora(model, { rank: 4 }) adapts a model')
+  if (adapted.length === 0)
+    throw new TypeError('mergeLora: no module is adapted; lora(model, { rank: 4 }) adapts a model')
   for (const [module, path] of adapted)
     if (!lastInserted(module, 'loraA') || !Object.hasOwn(module, 'weight'))
-      throw new TypeError(`mergeLora: the weight of ${path || 'the module'} is computed; call removeParametrization first`)
+      throw new TypeError(
+        `mergeLora: the weight of ${path || 'the module'} is computed; call removeParametrization first`,
+      )
   for (const [module] of adapted) {
     const { weight, loraA, loraB, loraScale } = module
     weight.assign(noGrad(() => weight.add(loraB.matmul(loraA).mul(loraScale))))

@@ -31,7 +31,8 @@ const isModule = is.instance('a module with a weight', Module)
 function weightOf(call: string, module: Weighted): Parameter {
   const weight: unknown = Object.getOwnPropertyDescriptor(module, 'weight')?.value
   if (weight instanceof Parameter && weight.rank >= 2) return weight
-  const problem = 'weight' in module && weight === undefined ? 'its weight is computed already' : 'it has no such weight'
+  const problem =
+    'weight' in module && weight === undefined ? 'its weight is computed already' : 'it has no such weight'
   throw new TypeError(`${call}: ${nameOf(module)} must have a weight of two axes or more in a field: ${problem}`)
 }
 

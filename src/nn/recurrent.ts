@@ -52,10 +52,7 @@ const lstm: Recurrence = {
   states: ['hidden', 'cell'],
   step: (fromInput, fromHidden, [h, c]) => {
     const [input, forget, candidate, output] = fromInput.add(fromHidden).split(h.shape[1], 1)
-    const cell = forget
-      .sigmoid()
-      .mul(c)
-      .add(input.sigmoid().mul(candidate.tanh()))
+    const cell = forget.sigmoid().mul(c).add(input.sigmoid().mul(candidate.tanh()))
     return [output.sigmoid().mul(cell.tanh()), cell]
   },
 }
@@ -68,8 +65,7 @@ const roles: readonly Role[] = ['weight_ih', 'weight_hh', 'bias_ih', 'bias_hh']
 function parametersOf(inputs: number, hidden: number, gates: number): (role: Role) => Parameter {
   const init = uniform(1 / Math.sqrt(hidden))
   const rows = gates * hidden
-  return role =>
-    parameter(role.startsWith('bias') ? [rows] : [rows, role === 'weight_ih' ? inputs : hidden], init)
+  return role => parameter(role.startsWith('bias') ? [rows] : [rows, role === 'weight_ih' ? inputs : hidden], init)
 }
 
 /** One step with the parameters that a module has under a suffix. */
@@ -89,7 +85,10 @@ function checkInput(name: string, x: Tensor, rank: number, inputs: number): void
     )
   }
   if (!isFloating(x.dtype))
-    throw new DTypeError(`${name}: x ${show(x.shape)} must be floating, not ${x.dtype}; write x.cast('float32')`, x.dtype)
+    throw new DTypeError(
+      `${name}: x ${show(x.shape)} must be floating, not ${x.dtype}; write x.cast('float32')`,
+      x.dtype,
+    )
 }
 
 /** The tensors of an initial state, or zeros. */
@@ -292,7 +291,10 @@ function checkLengths(name: string, lengths: Tensor | undefined, batch: number):
   if (lengths.dtype !== 'int32')
     throw new DTypeError(`${name}: lengths must be int32, not ${lengths.dtype}`, lengths.dtype)
   if (!sameShape(lengths.shape, [batch]))
-    throw new ShapeError(`${name}: lengths must be [${batch}], one for each sequence, not ${show(lengths.shape)}`, lengths.shape)
+    throw new ShapeError(
+      `${name}: lengths must be [${batch}], one for each sequence, not ${show(lengths.shape)}`,
+      lengths.shape,
+    )
 }
 
 /** What the recurrent layers have in common. */

@@ -54,7 +54,10 @@ export function rotary(x: Tensor, options?: RotaryOptions): Tensor {
   const isHalf = pairs === 'half'
   const [a, b] = isHalf
     ? x.split(half, -1)
-    : x.reshape([...x.shape.slice(0, -1), half, 2]).split(1, -1).map(part => part.squeeze(-1))
+    : x
+        .reshape([...x.shape.slice(0, -1), half, 2])
+        .split(1, -1)
+        .map(part => part.squeeze(-1))
   const turned = [a.mul(cos).sub(b.mul(sin)), b.mul(cos).add(a.mul(sin))]
   return isHalf ? concat(turned, -1) : stack(turned, -1).reshape(x.shape)
 }

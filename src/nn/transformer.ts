@@ -76,7 +76,17 @@ export class TransformerBlock extends Module {
   constructor(options: TransformerBlockOptions) {
     super()
     const settled = settle('new TransformerBlock(options)', options, transformerBlockOptions)
-    const { width, heads, keyHeads, hidden = 4 * width, memoryWidth, memoryNorm, selfMlp, activation, dropout } = settled
+    const {
+      width,
+      heads,
+      keyHeads,
+      hidden = 4 * width,
+      memoryWidth,
+      memoryNorm,
+      selfMlp,
+      activation,
+      dropout,
+    } = settled
     const norm = (of: number) => new LayerNorm(of, settled.normEpsilon)
     this.attentionNorm = norm(width)
     const feedForward = () =>

@@ -96,14 +96,23 @@ test('dropout is between layers, in training alone', () => {
 test('what does not fit is named', () => {
   const lstm = new LSTM(3, 2)
   const x = zeros([2, 4, 3])
-  assert.throws(() => lstm.forward(zeros([4, 3])), /LSTM: x must be \[batch, time, 3\], not \[4, 3\]; write x.unsqueeze\(0\)/)
+  assert.throws(
+    () => lstm.forward(zeros([4, 3])),
+    /LSTM: x must be \[batch, time, 3\], not \[4, 3\]; write x.unsqueeze\(0\)/,
+  )
   assert.throws(() => lstm.forward(zeros([2, 0, 3])), /must have a step/)
   assert.throws(() => lstm.forward(zeros([2, 4, 3], { dtype: 'int32' })), /must be floating, not int32/)
   const state = zeros([1, 2, 2])
-  assert.throws(() => lstm.forward(x, { state: { hidden: state, cell: zeros([2, 2]) } }), /must be \[1, 2, 2\], not \[2, 2\]/)
+  assert.throws(
+    () => lstm.forward(x, { state: { hidden: state, cell: zeros([2, 2]) } }),
+    /must be \[1, 2, 2\], not \[2, 2\]/,
+  )
   assert.throws(() => lstm.forward(x, { state: state as never }), /LSTM: the state must be { hidden, cell }/)
   assert.throws(() => new GRU(3, 2).forward(x, { state: {} as never }), /GRU: the state must be a tensor/)
-  assert.throws(() => lstm.forward(x, { lengths: lengths(1) }), /lengths must be \[2\], one for each sequence, not \[1\]/)
+  assert.throws(
+    () => lstm.forward(x, { lengths: lengths(1) }),
+    /lengths must be \[2\], one for each sequence, not \[1\]/,
+  )
   assert.throws(() => lstm.forward(x, { lengths: zeros([2]) }), /lengths must be int32, not float32/)
   assert.throws(() => new LSTM(3, 2, { dropout: 1 }), /LSTM: the dropout must be in \[0, 1\), not 1/)
   assert.throws(() => new GRUCell(3, 2).forward(zeros([3])), /GRUCell: x must be \[batch, 3\], not \[3\]/)

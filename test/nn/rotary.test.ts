@@ -31,7 +31,10 @@ test('rotary starts where it is told, and a base changes its wavelengths', () =>
 })
 
 test('rotary refuses an odd width', () => {
-  assert.throws(() => rotary(zeros([2, 3])), /rotary: x must be \[..., tokens, width\] with an even width, not \[2, 3\]/)
+  assert.throws(
+    () => rotary(zeros([2, 3])),
+    /rotary: x must be \[..., tokens, width\] with an even width, not \[2, 3\]/,
+  )
   assert.throws(() => rotary(zeros([2, 4], { dtype: 'int32' })), /must be floating, not int32/)
 })
 

@@ -30,7 +30,10 @@ test('Sequential of nothing is the identity', () => {
 })
 
 test('a stage that is no module and no function is named, and so is a name that cannot be one', () => {
-  assert.throws(() => new Sequential(new Linear(2, 2), 'relu' as never), /stage '1' must be a module or a function, not 'relu'/)
+  assert.throws(
+    () => new Sequential(new Linear(2, 2), 'relu' as never),
+    /stage '1' must be a module or a function, not 'relu'/,
+  )
   assert.throws(() => new Sequential({ forward: relu }), /stage 'forward' cannot be the name/)
   assert.throws(() => new Sequential({ 'a.b': relu }), /stage 'a.b' cannot be the name/)
 })
