@@ -10,10 +10,10 @@ import {
   onForward,
   Parameter,
   Sequential,
-  TransformerBlock,
 } from '../../src/nn/index.ts'
 import { AdamW } from '../../src/optim/index.ts'
-import { ones, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
+import { device, ones, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
+import { modelRecords, moduleRecords } from '../autograd/records/modules.ts'
 import { values } from '../support.ts'
 import { random } from './support.ts'
 
@@ -80,10 +80,13 @@ test('functions that watch a module do not watch its copy', () => {
   assert.equal(calls, 0)
 })
 
-test('a block can be copied; a class with private names cannot', () => {
-  const block = new TransformerBlock({ width: 4, heads: 2 })
-  const x = random([1, 2, 4]).cast('float32')
-  assert.deepEqual(values(deepCopy(block).forward(x)), values(block.forward(x)))
+for (const { name, make, run, inputs } of [...moduleRecords, ...modelRecords])
+  test(`${name} can be copied`, () => {
+    const module = device.with('reference', () => make().double().eval())
+    assert.deepEqual(values(run(deepCopy(module), ...inputs)), values(run(module, ...inputs)))
+  })
+
+test('a class with private names cannot be copied', () => {
   class Secret extends Module {
     readonly #scale = 2
     layer = new Linear(2, 2)
