@@ -1,16 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { embedding } from '../../src/autograd/index.ts'
-import {
-  BatchNorm1d,
-  Dropout,
-  deepCopy,
-  Linear,
-  Module,
-  onForward,
-  Parameter,
-  Sequential,
-} from '../../src/nn/index.ts'
+import { BatchNorm1d, Dropout, deepCopy, Linear, Module, onForward, Parameter, Sequential } from '../../src/nn/index.ts'
 import { AdamW } from '../../src/optim/index.ts'
 import { device, ones, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
 import { modelRecords, moduleRecords } from '../autograd/records/modules.ts'
