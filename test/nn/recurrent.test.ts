@@ -57,6 +57,16 @@ test('a sequence with a length gives what it gives alone, and zeros beyond its l
   }
 })
 
+test('the way from the end is the way forward over the reversed sequence', () => {
+  const both = randomize(new GRU(3, 2, { bidirectional: true }))
+  const forward = new GRU(3, 2).double()
+  const reverse = [...both.stateDict()].filter(([name]) => name.endsWith('_reverse'))
+  forward.loadStateDict(new Map(reverse.map(([name, value]) => [name.replace('_reverse', ''), value])))
+  const x = random([2, 4, 3])
+  const expected = forward.forward(x.flip(1)).output.flip(1)
+  assertClose(both.forward(x).output.slice([{}, {}, { start: 2 }]), { shape: [2, 4, 2], data: values(expected) })
+})
+
 test('a length of 0 leaves the state as it was', () => {
   const gru = randomize(new GRU(3, 2))
   const state = random([1, 2, 2])
