@@ -96,11 +96,11 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
     this.textProjection = new Linear(text.width, embedding, { bias: false })
     this.multimodal = new MultimodalDecoder(text, imageTokenWidth(this.settings), { activation, dropout })
     this.logScale = logScale(temperature.initial)
-    this.#freezeUnneeded()
+    this.freezeUnneeded()
   }
 
   /** If the weight of a loss is 0, parameters that only this loss needs are not trained. */
-  #freezeUnneeded(): void {
+  protected freezeUnneeded(): void {
     const { contrastive, captioning } = this.lossWeights
     if (contrastive === 0) {
       for (const part of [this.contrastivePooler, this.imageProjection, this.textProjection, this.unimodal.norm])

@@ -47,7 +47,7 @@ export class DualEncoder extends Module implements ImageTextModel {
   readonly logScale: Parameter
   /** bias of the logits; only with `contrast: 'sigmoid'` */
   readonly logitBias?: Parameter
-  readonly #maximumScale: number
+  protected readonly maximumScale: number
 
   /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or invalid */
   constructor(config: DualEncoderConfig) {
@@ -69,7 +69,7 @@ export class DualEncoder extends Module implements ImageTextModel {
     this.textProjection = new Linear(text.width, embedding, { bias: projection.textBias })
     this.logScale = logScale(temperature.initial)
     if (settings.contrast === 'sigmoid') this.logitBias = parameter([], init.constant(settings.initialBias))
-    this.#maximumScale = temperature.maximumScale
+    this.maximumScale = temperature.maximumScale
   }
 
   /** images [batch, 3, size, size] → embeddings of unit length, [batch, embedding] */
@@ -119,6 +119,6 @@ export class DualEncoder extends Module implements ImageTextModel {
 
   /** Keeps the learned scale within [1, maximum]; call it after every update. */
   constrain(): void {
-    constrainScale(this.logScale, this.#maximumScale)
+    constrainScale(this.logScale, this.maximumScale)
   }
 }

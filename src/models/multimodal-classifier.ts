@@ -170,7 +170,7 @@ export class MultimodalClassifier extends Module {
   loss(images: Tensor, ids: Tensor, targets: Tensor, options?: ClassificationOptions): MultimodalClassifierLoss {
     const states = this.states(images, ids)
     const classification = classificationLoss(this.head.forward(states, this.textMask(ids)), targets, options)
-    return this.weigh(classification, this.captioningWeight === 0 ? undefined : this.#captioning(states, ids))
+    return this.weigh(classification, this.captioningWeight === 0 ? undefined : this.captioning(states, ids))
   }
 
   /** The losses, and their sum with λ_Cap. @param captioning left out if undefined */
@@ -180,7 +180,7 @@ export class MultimodalClassifier extends Module {
   }
 
   /** L_Cap of states [batch, images, tokens, width], reduced as the configuration says */
-  #captioning(states: Tensor, ids: Tensor): Tensor {
+  protected captioning(states: Tensor, ids: Tensor): Tensor {
     const { loss, text, images } = this.settings
     const [batch, , tokens, width] = states.shape
     const logits = this.multimodal.output.forward(states.reshape([batch * images, tokens, width]))

@@ -54,7 +54,7 @@ export class UnimodalDecoder extends Module {
     super()
     this.config = resolveText('new UnimodalDecoder(config)', config)
     const { vocabulary, context, width, heads, hidden, unimodalLayers, normEpsilon } = this.config
-    const count = this.#classTokens
+    const count = this.classTokens
     const common = settle('new UnimodalDecoder(config, options)', options, blockOptions)
     const activation = this.config.activation ?? common.activation
     const block = { width, heads, hidden, normEpsilon, activation, dropout: common.dropout }
@@ -67,72 +67,72 @@ export class UnimodalDecoder extends Module {
 
   /** ids int32 [batch, tokens] */
   forward(ids: Tensor): TextFeatures {
-    const [batch, length] = this.#check(ids)
+    const [batch, length] = this.check(ids)
     const { context, width, classPosition, padMask } = this.config
     const start = classPosition === 'next' ? length : context
-    let embedded = this.#embed(ids, 0)
+    let embedded = this.embed(ids, 0)
     if (this.classToken) {
-      const count = this.#classTokens
+      const count = this.classTokens
       const classTokens = this.classToken
         .reshape([count, width])
         .add(this.positions.slice([{ start, stop: start + count }]))
       // [batch, tokens + class tokens, width]
       embedded = concat([embedded, classTokens.expand([batch, count, width])], 1)
     }
-    const { x, mask } = this.#see(embedded, ids)
+    const { x, mask } = this.see(embedded, ids)
     const tokens = x.slice([{}, { stop: length }])
-    const summary = this.classToken ? this.#summary(x, length) : this.norm.forward(this.#withoutClass(x, ids))
+    const summary = this.classToken ? this.summary(x, length) : this.norm.forward(this.withoutClass(x, ids))
     if (padMask !== 'both') return { tokens, summary }
     return { tokens, summary, mask: mask?.slice([{}, {}, { stop: length }, { stop: length }]) }
   }
 
   /** ids int32 [batch, tokens] → as `forward`, without [CLS]: no other token attends to it, so captions do not need it */
   tokens(ids: Tensor): TextTokens {
-    this.#check(ids)
-    const { x, mask } = this.#see(this.#embed(ids, 0), ids)
+    this.check(ids)
+    const { x, mask } = this.see(this.embed(ids, 0), ids)
     return this.config.padMask === 'both' ? { tokens: x, mask } : { tokens: x }
   }
 
-  get #classTokens(): number {
+  protected get classTokens(): number {
     return this.config.summary === 'class' ? this.config.classTokens : 0
   }
 
-  #withoutClass(x: Tensor, ids: Tensor): Tensor {
+  protected withoutClass(x: Tensor, ids: Tensor): Tensor {
     return this.config.summary === 'last' ? x.slice([{}, ids.shape[1] - 1]) : atHighest(x, ids)
   }
 
   /** The normalised output of [CLS], or the mean of several: [batch, width] */
-  #summary(x: Tensor, length: number): Tensor {
+  protected summary(x: Tensor, length: number): Tensor {
     if (this.config.classTokens === 1) return this.norm.forward(x.slice([{}, length]))
     return this.norm.forward(x.slice([{}, { start: length }])).mean({ axis: 1 })
   }
 
   /** All layers, applied to embedded tokens. */
-  #see(embedded: Tensor, ids: Tensor): { readonly x: Tensor; readonly mask?: Tensor } {
+  protected see(embedded: Tensor, ids: Tensor): { readonly x: Tensor; readonly mask?: Tensor } {
     const length = embedded.shape[1]
-    const mask = this.#mask(ids, length, length)
+    const mask = this.mask(ids, length, length)
     const sight = sightOf(mask, this.config.causal)
     return { x: sequence(embedded, this.blocks, (y, block) => block.forward(y, sight)), mask }
   }
 
   /** Only the tokens after the first `seen` ids, whose keys and values are in the caches: [batch, new tokens, width] */
   extend(ids: Tensor, caches: readonly KeyValueCache[], seen: number): Tensor {
-    const [, length] = this.#check(ids)
-    const mask = this.config.padIsWord ? this.#mask(ids, length - seen, length) : undefined
+    const [, length] = this.check(ids)
+    const mask = this.config.padIsWord ? this.mask(ids, length - seen, length) : undefined
     const sight = sightOf(mask)
-    const x = this.#embed(ids.slice([{}, { start: seen }]), seen)
+    const x = this.embed(ids.slice([{}, { start: seen }]), seen)
     return sequence(x, this.blocks, (y, block, i) => block.forward(y, { ...sight, cache: caches[i] }))
   }
 
-  #embed(ids: Tensor, seen: number): Tensor {
+  protected embed(ids: Tensor, seen: number): Tensor {
     return this.embedding.forward(ids).add(this.positions.slice([{ start: seen, stop: seen + ids.shape[1] }]))
   }
 
   /** Mask of [text, CLS], causal if the text is and without padding: the last `queries` of the first `keys` positions; class tokens are the last ones. */
-  #mask(ids: Tensor, queries: number, keys: number): Tensor | undefined {
+  protected mask(ids: Tensor, queries: number, keys: number): Tensor | undefined {
     const { pad, padMask } = this.config
     if (pad === undefined || padMask === 'none') return undefined
-    const count = this.#classTokens
+    const count = this.classTokens
     const [batch] = ids.shape
     const isText = ids.notEqual(pad)
     const classToken = full([batch, count], 1, { dtype: 'bool', device: ids.device })
@@ -144,7 +144,7 @@ export class UnimodalDecoder extends Module {
       : isSeen.expand([batch, 1, queries, keys])
   }
 
-  #check(ids: Tensor): readonly number[] {
+  protected check(ids: Tensor): readonly number[] {
     checkArguments('text.forward(ids)', [is.indices], [ids])
     if (ids.rank !== 2 || ids.dtype !== 'int32')
       throw new ShapeError(`text: token ids are int32 [batch, tokens], not ${ids.dtype} ${show(ids.shape)}`, ids.shape)

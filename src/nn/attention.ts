@@ -33,6 +33,11 @@ export interface KeyValueCache {
 export interface MultiHeadAttentionOptions {
   readonly width: number
   readonly heads: number
+  /**
+   * number of heads of keys and values, which divides that of the queries: as many heads of queries as each stands for share them (Ainslie et
+   * al. 2023); default: as many as heads
+   */
+  readonly keyHeads?: number
   /** width of the memory; default: the same as the queries */
   readonly memoryWidth?: number
   readonly dropout?: number
@@ -40,6 +45,7 @@ export interface MultiHeadAttentionOptions {
 const multiHeadAttentionOptions = {
   width: is.count,
   heads: is.number,
+  keyHeads: is.optional(is.number),
   memoryWidth: is.optional(is.count),
   dropout: 0,
 } satisfies Settings<MultiHeadAttentionOptions>
@@ -78,17 +84,23 @@ export class MultiHeadAttention extends Module {
   readonly output: Linear
   readonly dropout?: Dropout
   readonly heads: number
+  /** number of heads of keys and values */
+  readonly keyHeads: number
 
   constructor(options: MultiHeadAttentionOptions) {
     super()
     const settled = settle('new MultiHeadAttention(options)', options, multiHeadAttentionOptions)
-    const { width, heads, memoryWidth = width, dropout } = settled
+    const { width, heads, keyHeads = heads, memoryWidth = width, dropout } = settled
     if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0)
       throw new ConfigError('heads', heads, `does not divide the width ${width}`)
+    if (!Number.isInteger(keyHeads) || keyHeads < 1 || heads % keyHeads !== 0)
+      throw new ConfigError('keyHeads', keyHeads, `does not divide the ${heads} heads of the queries`)
+    const keyWidth = (width / heads) * keyHeads
     this.heads = heads
+    this.keyHeads = keyHeads
     this.query = new Linear(width, width)
-    this.key = new Linear(memoryWidth, width)
-    this.value = new Linear(memoryWidth, width)
+    this.key = new Linear(memoryWidth, keyWidth)
+    this.value = new Linear(memoryWidth, keyWidth)
     this.output = new Linear(width, width)
     if (dropout > 0) this.dropout = new Dropout(dropout)
   }
@@ -100,40 +112,74 @@ export class MultiHeadAttention extends Module {
     const { memory, mask, causal, cache, onWeights } = settle(call, options, attendOptions)
     checkTokens('MultiHeadAttention: x', x, this.query.weight.shape[1])
     if (memory) checkTokens('MultiHeadAttention: memory', memory, this.key.weight.shape[1])
-    const q = this.#split(this.query.forward(x))
-    const { keys, values } = this.#keysAndValues(x, memory, cache)
-    if (!onWeights && !this.dropout)
-      return this.output.forward(this.#join(attention(q, keys, values, { mask, causal })))
+    const q = split(this.query.forward(x), this.heads)
+    const [keys, values] = keysAndValues(this, x, memory, cache).map(y => repeat(y, this.heads / this.keyHeads))
+    const observe = observers.get(this)
+    if (!onWeights && !observe && !this.dropout)
+      return this.output.forward(join(attention(q, keys, values, { mask, causal })))
     const weights = attentionWeights(q, keys, { mask, causal })
     onWeights?.(weights)
+    observe?.(weights)
     const seen = this.dropout ? this.dropout.forward(weights) : weights
-    return this.output.forward(this.#join(seen.matmul(values)))
+    return this.output.forward(join(seen.matmul(values)))
   }
+}
 
-  #keysAndValues(x: Tensor, memory: Tensor | undefined, cache: KeyValueCache | undefined): Required<KeyValueCache> {
-    if (memory && cache?.keys && cache.values) return { keys: cache.keys, values: cache.values }
-    let keys = this.#split(this.key.forward(memory ?? x))
-    let values = this.#split(this.value.forward(memory ?? x))
-    if (cache) {
-      if (!memory && cache.keys && cache.values) {
-        keys = concat([cache.keys, keys], 2)
-        values = concat([cache.values, values], 2)
-      }
-      cache.keys = keys
-      cache.values = values
+/** Who is shown the weights of a module, besides `onWeights`. */
+const observers = new WeakMap<MultiHeadAttention, (weights: Tensor) => void>()
+
+/** Shows the weights of a module to a function until the result is called. */
+export function observeWeights(module: MultiHeadAttention, f: (weights: Tensor) => void): () => void {
+  const outer = observers.get(module)
+  observers.set(module, weights => {
+    outer?.(weights)
+    f(weights)
+  })
+  return () => {
+    if (outer) observers.set(module, outer)
+    else observers.delete(module)
+  }
+}
+
+/** [batch, keyHeads, keys, size] each */
+function keysAndValues(
+  { key, value, keyHeads }: MultiHeadAttention,
+  x: Tensor,
+  memory: Tensor | undefined,
+  cache: KeyValueCache | undefined,
+): [Tensor, Tensor] {
+  if (memory && cache?.keys && cache.values) return [cache.keys, cache.values]
+  let keys = split(key.forward(memory ?? x), keyHeads)
+  let values = split(value.forward(memory ?? x), keyHeads)
+  if (cache) {
+    if (!memory && cache.keys && cache.values) {
+      keys = concat([cache.keys, keys], 2)
+      values = concat([cache.values, values], 2)
     }
-    return { keys, values }
+    cache.keys = keys
+    cache.values = values
   }
+  return [keys, values]
+}
 
-  /** [batch, tokens, width] → [batch, heads, tokens, width / heads] */
-  #split(x: Tensor): Tensor {
-    const [batch, tokens, width] = x.shape
-    return x.reshape([batch, tokens, this.heads, width / this.heads]).permute([0, 2, 1, 3])
-  }
+/** [batch, tokens, width] → [batch, heads, tokens, width / heads] */
+function split(x: Tensor, heads: number): Tensor {
+  const [batch, tokens, width] = x.shape
+  return x.reshape([batch, tokens, heads, width / heads]).permute([0, 2, 1, 3])
+}
 
-  /** [batch, heads, tokens, size] → [batch, tokens, heads · size] */
-  #join(x: Tensor): Tensor {
-    const [batch, heads, tokens, size] = x.shape
-    return x.permute([0, 2, 1, 3]).reshape([batch, tokens, heads * size])
-  }
+/** [batch, heads, tokens, size] → [batch, tokens, heads · size] */
+function join(x: Tensor): Tensor {
+  const [batch, heads, tokens, size] = x.shape
+  return x.permute([0, 2, 1, 3]).reshape([batch, tokens, heads * size])
+}
+
+/** Each head as many times as heads of queries share it: [batch, heads, keys, size] → [batch, times · heads, keys, size] */
+function repeat(x: Tensor, times: number): Tensor {
+  if (times === 1) return x
+  const [batch, heads, keys, size] = x.shape
+  return x
+    .unsqueeze(2)
+    .expand([batch, heads, times, keys, size])
+    .reshape([batch, heads * times, keys, size])
 }

@@ -23,9 +23,12 @@ export {
   MaxPool2d,
   Upsample,
 } from './convolution.ts'
+export { deepCopy } from './copy.ts'
 export { sequence } from './forward.ts'
 export { withParameters } from './functional.ts'
+export { SwiGLU } from './gated.ts'
 export * from './gradients.ts'
+export { type CapturedAttention, type Computing, captureAttention, onForward } from './hooks.ts'
 export * as init from './init.ts'
 export {
   type Activation,
@@ -37,6 +40,7 @@ export {
   type LinearOptions,
   MLP,
 } from './layers.ts'
+export { type LoraOptions, loadLoraState, lora, loraState, mergeLora } from './lora.ts'
 export * from './losses.ts'
 export { FieldError, Module, type StateDict, StateDictError, type StateDictMismatch } from './module.ts'
 export {
@@ -54,6 +58,16 @@ export {
 } from './norms.ts'
 export { Buffer, ModuleTensor, Parameter, parameter, withoutAllocation } from './parameter.ts'
 export type { ParameterSource } from './parameter-source.ts'
+export {
+  removeParametrization,
+  type SpectralNormOptions,
+  spectralNorm,
+  type Weighted,
+  weightNorm,
+} from './parametrizations.ts'
 export * from './pooler.ts'
 export * from './positions.ts'
+export * from './recurrent.ts'
+export { alibi, type RotaryOptions, rotary } from './rotary.ts'
+export * from './sequential.ts'
 export * from './transformer.ts'

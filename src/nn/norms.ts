@@ -195,11 +195,11 @@ abstract class BatchNorm extends Module {
         `${this.constructor.name}: in training a channel must have more than one number, and x is ${show(x.shape)}; call eval() to use the running statistics`,
         x.shape,
       )
-    if (this.training) this.#remember(x)
+    if (this.training) this.updateStatistics(x)
     return batchNorm(x, { weight, bias, epsilon })
   }
 
-  #remember(x: Tensor): void {
+  protected updateStatistics(x: Tensor): void {
     const { runningMean, runningVariance, batches, momentum } = this
     if (!runningMean || !runningVariance || !batches) return
     // a check of the module on another device is no training

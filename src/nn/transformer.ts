@@ -5,6 +5,7 @@ import type { Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type AttendOptions, isCache, type KeyValueCache, MultiHeadAttention, ofWeights } from './attention.ts'
+import { SwiGLU } from './gated.ts'
 import { type Activation, Dropout, isActivation, LayerNorm, MLP } from './layers.ts'
 import { Module } from './module.ts'
 import { checkTokens } from './tokens.ts'
@@ -12,6 +13,8 @@ import { checkTokens } from './tokens.ts'
 export interface TransformerBlockOptions {
   readonly width: number
   readonly heads: number
+  /** number of heads of keys and values in self-attention, as of {@link MultiHeadAttention}; default: as many as heads */
+  readonly keyHeads?: number
   /** width inside the feed-forward layer; default 4 × width */
   readonly hidden?: number
   /** width of the memory for cross-attention; without it the block has none */
@@ -23,17 +26,21 @@ export interface TransformerBlockOptions {
   /** ε of the layer norms; default 1e-5 */
   readonly normEpsilon?: number
   readonly activation?: Activation
+  /** the feed-forward layers: an {@link MLP} with the activation (default), or a {@link SwiGLU}, which has its own */
+  readonly feedForward?: 'mlp' | 'swiglu'
   readonly dropout?: number
 }
 const transformerBlockOptions = {
   width: is.count,
   heads: is.number,
+  keyHeads: is.optional(is.number),
   hidden: is.optional(is.count),
   memoryWidth: is.optional(is.count),
   memoryNorm: false,
   selfMlp: false,
   normEpsilon: 1e-5,
   activation: isActivation,
+  feedForward: is.choice<'mlp' | 'swiglu'>('mlp', 'swiglu'),
   dropout: 0,
 } satisfies Settings<TransformerBlockOptions>
 
@@ -58,24 +65,36 @@ export class TransformerBlock extends Module {
   readonly attentionNorm: LayerNorm
   readonly attention: MultiHeadAttention
   readonly selfMlpNorm?: LayerNorm
-  readonly selfMlp?: MLP
+  readonly selfMlp?: MLP | SwiGLU
   readonly crossNorm?: LayerNorm
   readonly memoryNorm?: LayerNorm
   readonly crossAttention?: MultiHeadAttention
   readonly mlpNorm: LayerNorm
-  readonly mlp: MLP
+  readonly mlp: MLP | SwiGLU
   readonly dropout?: Dropout
 
   constructor(options: TransformerBlockOptions) {
     super()
     const settled = settle('new TransformerBlock(options)', options, transformerBlockOptions)
-    const { width, heads, hidden = 4 * width, memoryWidth, memoryNorm, selfMlp, activation, dropout } = settled
+    const {
+      width,
+      heads,
+      keyHeads,
+      hidden = 4 * width,
+      memoryWidth,
+      memoryNorm,
+      selfMlp,
+      activation,
+      dropout,
+    } = settled
     const norm = (of: number) => new LayerNorm(of, settled.normEpsilon)
     this.attentionNorm = norm(width)
-    this.attention = new MultiHeadAttention({ width, heads, dropout })
+    const feedForward = () =>
+      settled.feedForward === 'swiglu' ? new SwiGLU(width, hidden) : new MLP(width, hidden, activation)
+    this.attention = new MultiHeadAttention({ width, heads, keyHeads, dropout })
     if (selfMlp) {
       this.selfMlpNorm = norm(width)
-      this.selfMlp = new MLP(width, hidden, activation)
+      this.selfMlp = feedForward()
     }
     if (memoryWidth !== undefined) {
       this.crossNorm = norm(width)
@@ -83,7 +102,7 @@ export class TransformerBlock extends Module {
       this.crossAttention = new MultiHeadAttention({ width, heads, memoryWidth, dropout })
     }
     this.mlpNorm = norm(width)
-    this.mlp = new MLP(width, hidden, activation)
+    this.mlp = feedForward()
     if (dropout > 0) this.dropout = new Dropout(dropout)
   }
 
@@ -93,8 +112,9 @@ export class TransformerBlock extends Module {
     checkArguments(call, [is.tensor], [x])
     const { mask, causal, cache, memory, memoryCache, onMemoryWeights } = settle(call, options, blockForwardOptions)
     checkTokens('TransformerBlock: x', x, this.attention.query.weight.shape[1])
-    let y = x.add(this.#drop(this.attention.forward(this.attentionNorm.forward(x), { mask, causal, cache })))
-    if (this.selfMlp && this.selfMlpNorm) y = y.add(this.#drop(this.selfMlp.forward(this.selfMlpNorm.forward(y))))
+    const drop = (z: Tensor) => this.dropout?.forward(z) ?? z
+    let y = x.add(drop(this.attention.forward(this.attentionNorm.forward(x), { mask, causal, cache })))
+    if (this.selfMlp && this.selfMlpNorm) y = y.add(drop(this.selfMlp.forward(this.selfMlpNorm.forward(y))))
     if (this.crossAttention && this.crossNorm) {
       if (!memory)
         throw new TypeError(
@@ -107,12 +127,8 @@ export class TransformerBlock extends Module {
         cache: memoryCache,
         onWeights: onMemoryWeights,
       })
-      y = y.add(this.#drop(attended))
+      y = y.add(drop(attended))
     }
-    return y.add(this.#drop(this.mlp.forward(this.mlpNorm.forward(y))))
-  }
-
-  #drop(x: Tensor): Tensor {
-    return this.dropout ? this.dropout.forward(x) : x
+    return y.add(drop(this.mlp.forward(this.mlpNorm.forward(y))))
   }
 }

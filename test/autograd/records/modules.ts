@@ -41,6 +41,8 @@ import {
   Embedding,
   Flatten,
   focalLoss,
+  GRU,
+  GRUCell,
   GroupNorm,
   huberLoss,
   InstanceNorm1d,
@@ -51,6 +53,8 @@ import {
   LatentPooler,
   LayerNorm,
   Linear,
+  LSTM,
+  LSTMCell,
   l1Loss,
   MaxPool2d,
   MLP,
@@ -60,6 +64,10 @@ import {
   nllLoss,
   PatchEmbedding,
   RMSNorm,
+  RNN,
+  RNNCell,
+  Sequential,
+  SwiGLU,
   sigmoidContrastiveLoss,
   smoothL1Loss,
   TransformerBlock,
@@ -143,6 +151,10 @@ export function wholeOf({ inputs, make, run }: ModuleRecord): { f: TensorFunctio
     inputs: [...inputs, ...stirred(module)],
   }
 }
+
+/** What a recurrent layer gives, as one tensor. */
+const parts = ({ output, state }: { readonly output: Tensor; readonly state: Tensor }): Tensor =>
+  concat([output.reshape([-1]), state.reshape([-1])])
 
 export const moduleRecords: readonly ModuleRecord[] = [
   of(
@@ -252,6 +264,60 @@ export const moduleRecords: readonly ModuleRecord[] = [
     () => new LatentPooler(block),
     [tokens],
     (m, x) => m.forward(x),
+  ),
+  of(
+    'Sequential',
+    () => new Sequential(new Linear(3, 4), x => x.tanh(), new Linear(4, 2)),
+    [numbers(2, 3)],
+    (m, x) => m.forward(x),
+  ),
+  of(
+    'SwiGLU',
+    () => new SwiGLU(3, 4),
+    [numbers(2, 3)],
+    (m, x) => m.forward(x),
+  ),
+  of(
+    'RNN',
+    () => new RNN(2, 2, { bidirectional: true }),
+    [numbers(2, 3, 2), numbers(2, 2, 2), ids([3, 1])],
+    (m, x, state, lengths) => parts(m.forward(x, { state, lengths })),
+  ),
+  of(
+    'GRU',
+    () => new GRU(2, 2, { layers: 2 }),
+    [numbers(2, 3, 2), numbers(2, 2, 2), ids([2, 3])],
+    (m, x, state, lengths) => parts(m.forward(x, { state, lengths })),
+  ),
+  of(
+    'LSTM',
+    () => new LSTM(2, 2, { bidirectional: true }),
+    [numbers(2, 3, 2), numbers(2, 2, 2), numbers(2, 2, 2), ids([3, 2])],
+    (m, x, hidden, cell, lengths) => {
+      const { output, state } = m.forward(x, { state: { hidden, cell }, lengths })
+      return concat([parts({ output, state: state.hidden }), state.cell.reshape([-1])])
+    },
+  ),
+  of(
+    'RNNCell',
+    () => new RNNCell(2, 3),
+    [numbers(2, 2), numbers(2, 3)],
+    (m, x, h) => m.forward(x, h),
+  ),
+  of(
+    'GRUCell',
+    () => new GRUCell(2, 3),
+    [numbers(2, 2), numbers(2, 3)],
+    (m, x, h) => m.forward(x, h),
+  ),
+  of(
+    'LSTMCell',
+    () => new LSTMCell(2, 3),
+    [numbers(2, 2), numbers(2, 3), numbers(2, 3)],
+    (m, x, hidden, cell) => {
+      const after = m.forward(x, { hidden, cell })
+      return concat([after.hidden, after.cell])
+    },
   ),
   of(
     'PatchEmbedding',

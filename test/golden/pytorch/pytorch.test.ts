@@ -11,6 +11,7 @@ import { core } from './core.ts'
 import { elementwise } from './elementwise.ts'
 import { interpolation } from './interpolation.ts'
 import { losses } from './losses.ts'
+import { modules } from './modules.ts'
 import { norms } from './norms.ts'
 import { order } from './order.ts'
 import { pooling } from './pooling.ts'
@@ -18,7 +19,7 @@ import { shapes } from './shapes.ts'
 import type { Functions } from './functions.ts'
 
 /** One for each json file. */
-const subjects: Readonly<Record<string, Functions>> = { convolution, core, elementwise, interpolation, losses, norms, order, pooling, shapes }
+const subjects: Readonly<Record<string, Functions>> = { convolution, core, elementwise, interpolation, losses, modules, norms, order, pooling, shapes }
 
 /** Numbers; those that JSON does not have are text: nan, inf, -inf. */
 type Written = readonly (number | string)[]
