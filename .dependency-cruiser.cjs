@@ -11,7 +11,7 @@ const inside = [
   '^src/tensor/(display|html|context|scope)\\.ts$',
   // parts that are used without the rest of tensor
   '^src/tensor/(random|shape|finite|dtype|out-of-memory)\\.ts$',
-  // observers of kernels, for debug, and of random numbers, for checkpoint
+  // observers of kernels, for debug, and of random numbers, for checkpoint and vmap
   '^src/tensor/(observe|draws)\\.ts$',
   // errors and recording of gradients, which are not public
   '^src/autograd/(tape|recording|observing|gradient-error|gradcheck/gradcheck|gradcheck/gradcheck-result)\\.ts$',

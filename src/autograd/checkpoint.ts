@@ -1,12 +1,12 @@
 // Recomputation instead of storage.
 
 import { checkArguments } from '../tensor/arguments.ts'
-import { announceDraw } from '../tensor/draws.ts'
+import { announceDraw, currentDraws, withDraws } from '../tensor/draws.ts'
 import { type Generator, isFloating, Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { returnedBy } from './checks.ts'
-import { derivedRule, fresh } from './op.ts'
-import { type Entry, noGrad, observing, record } from './recording.ts'
+import { derivedRule, fresh, recordEntry } from './op.ts'
+import { type Entry, noGrad, observing } from './recording.ts'
 
 /**
  * f without storing its intermediate values: the backward pass runs f again (Chen et al. 2016). Tensors that f uses from
@@ -18,6 +18,7 @@ export function checkpoint<A extends readonly unknown[]>(f: (...args: A) => Tens
     const made = new Set<Tensor>()
     const captured = new Set<Tensor>()
     const draws = new Map<Generator, number>()
+    const drawing = currentDraws()
     // an argument of an operation in f that f did not compute comes from outside
     const observer = {
       record({ args: used, result }: Entry) {
@@ -36,8 +37,8 @@ export function checkpoint<A extends readonly unknown[]>(f: (...args: A) => Tens
     // an enclosing checkpoint repeats the same draws
     for (const [generator, position] of draws) announceDraw(generator, position)
     const inputs = [...captured].filter(x => !x.storage.isFreed)
-    const rule = derivedRule((..._captured: Tensor[]) => replaying(draws, () => f(...args)))
-    record({ name: 'checkpoint', args: inputs, result, rule: gradient => rule(gradient, result, ...inputs) })
+    const rule = derivedRule((..._captured: Tensor[]) => replaying(draws, () => withDraws(drawing, () => f(...args))))
+    recordEntry({ name: 'checkpoint', args: inputs, result, rule: gradient => rule(gradient, result, ...inputs) })
     return result
   }
 }

@@ -70,6 +70,40 @@ export function returnedBy(name: string, result: unknown): Tensor {
   )
 }
 
+/**
+ * The value and what is returned beside it.
+ * @param what the pair, in words
+ */
+export function pairOf(name: string, what: string, result: unknown): readonly [value: Tensor, aux: unknown] {
+  if (Array.isArray(result) && result.length === 2) return [returnedBy(name, result[0]), result[1]]
+  throw new ArgumentError(`${name}: f returned ${given(result)}, and must return ${what}`, name, 'f', result)
+}
+
+/** The result of a function with a rule of its own, and its residuals. */
+export function resultOf<R>(result: unknown): readonly [result: Tensor, residuals: R] {
+  if (Array.isArray(result))
+    return pairOf('customVjp', 'a tensor, or [result, residuals]', result) as readonly [Tensor, R]
+  return [returnedBy('customVjp', result), undefined as R]
+}
+
+/** The gradients that the rule of a function returned. */
+export function gradientsOf(
+  name: string,
+  gradients: unknown,
+  count: number,
+  gradient: Tensor,
+): readonly (Tensor | undefined)[] {
+  const isRight =
+    Array.isArray(gradients) &&
+    gradients.length === count &&
+    gradients.every(item => item === undefined || item instanceof Tensor)
+  if (isRight) return gradients
+  throw new GradientError(
+    `${name}: the rule returned ${given(gradients)}; it must return a list of ${count}, with the gradient of each argument, a tensor or undefined`,
+    gradient,
+  )
+}
+
 /** Refuses a result that has no gradients. */
 export function checkResult(result: Tensor): void {
   if (!isFloating(result.dtype))
@@ -141,7 +175,7 @@ export function floatingOf(name: string, inputs: readonly Tensor[]): number[] {
 
 /** Checks for one vector per input, of the same shape. An integer input is a constant, so its vector is of integers too. */
 export function checkVectors(name: string, f: unknown, inputs: readonly Tensor[], vectors: readonly Tensor[]): void {
-  const call = `${name}(f, inputs, ${name === 'jvp' ? 'tangents' : 'vectors'})`
+  const call = `${name}(f, inputs, ${name === 'hvp' ? 'vectors' : 'tangents'})`
   checkArguments(call, [is.callback, is.tensorList, is.tensorList], [f, inputs, vectors])
   if (vectors.length !== inputs.length || vectors.some((v, i) => !sameShape(v.shape, inputs[i].shape)))
     throw new ShapeError(

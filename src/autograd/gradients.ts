@@ -2,6 +2,7 @@
 
 import type { Owned } from '../tensor/context.ts'
 import { deviceOf, type Scope, type Storage, sameShape, Tensor } from '../tensor/index.ts'
+import { Batched } from './batched.ts'
 import { checkPart } from './checks.ts'
 import { type Entry, isRecording } from './recording.ts'
 
@@ -52,7 +53,8 @@ export class Gradients {
       this.#set(x, part)
       return
     }
-    if (!this.#isRecorded && this.#isAlone(sum) && deviceOf(sum).kernels.accumulate?.(sum, part)) return
+    const isPlain = !(sum instanceof Batched || part instanceof Batched)
+    if (isPlain && !this.#isRecorded && this.#isAlone(sum) && deviceOf(sum).kernels.accumulate?.(sum, part)) return
     const total = sum.add(part)
     this.#delete(x)
     this.#set(x, total)

@@ -3,7 +3,9 @@
 
 import './fluent.ts'
 
+export { type Batching, type MappedBatch, VmapError } from './batched.ts'
 export { checkpoint } from './checkpoint.ts'
+export { customVjp, onGradient } from './custom.ts'
 export type { GradcheckVerdict as Verdict } from './gradcheck/differences.ts'
 export { type CheckedFunction, type GradcheckOptions, gradcheck } from './gradcheck/gradcheck.ts'
 export type { GradcheckPart, GradcheckResult, GradientMismatch } from './gradcheck/gradcheck-result.ts'
@@ -15,13 +17,18 @@ export type { TapeTextOptions } from './print.ts'
 export { type Entry, isRecording, noGrad, type Thunks } from './recording.ts'
 export { type PartialsOptions, Tape } from './tape.ts'
 export {
+  type AuxOptions,
   grad,
+  type HvpOptions,
   hessian,
   hvp,
+  jacfwd,
   jacobian,
   jvp,
+  linearize,
   type TensorFunction,
   valueAndGrad,
   vjp,
   type WrtOptions,
 } from './transforms.ts'
+export { type BatchAxis, type VmapOptions, vmap } from './vmap.ts'

@@ -5,6 +5,7 @@ import { checkArguments } from '../tensor/arguments.ts'
 import { floating, isFloating, type Kernels, Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import { type Batching, levelOf, sameValues } from './batched.ts'
 import { commonDevice, computedBy } from './checks.ts'
 import { announceOperation, unobserved } from './observing.ts'
 import { type Entry, isRecording, noGrad, record, type Thunks } from './recording.ts'
@@ -15,7 +16,7 @@ export const asFloating = (k: Kernels, x: Tensor): Tensor => (isFloating(x.dtype
 
 /** A result that is a separate tensor for the tape, even if it is one of the arguments. */
 export const fresh = (result: Tensor, args: readonly unknown[]): Tensor =>
-  args.includes(result) ? result.view(result.shape, result.strides) : result
+  args.includes(result) ? sameValues(result) : result
 
 type Rule<A extends readonly unknown[]> = (gradient: Tensor, result: Tensor, ...args: A) => Thunks
 
@@ -44,24 +45,52 @@ class Call<A extends readonly unknown[]> implements Entry {
  * @param rule maps the gradient of the result, the result and the arguments to one thunk per argument (undefined for an
  *   argument that has no gradient). It neither sums over broadcast axes nor accumulates: the tape does. An operation without
  *   a rule is not differentiable: gradients stop at it.
+ * @param batching how `vmap` computes it for all samples at once; without it, they are computed one after the other
  */
 export function defineOp<A extends readonly unknown[]>(
   name: string,
   forward: (kernels: Kernels, ...args: A) => Tensor,
   rule?: Rule<A>,
+  batching?: Batching<A>,
 ): (...args: A) => Tensor {
   checkArguments(
-    'defineOp(name, forward, rule)',
-    [is.text, is.callback, is.optional(is.callback)],
-    [name, forward, rule],
+    'defineOp(name, forward, rule, batching)',
+    [is.text, is.callback, is.optional(is.callback), isBatching],
+    [name, forward, rule, batching],
   )
   const op = (...args: A): Tensor => {
+    const level = levelOf(args)
+    if (level) {
+      const result = level.outside(() => level.compute(op, args, batching))
+      if (rule) level.inside(() => record(new Call(name, args, result, rule)))
+      return result
+    }
     const result = fresh(computedBy(name, forward(commonDevice(name, args).kernels, ...args)), args)
     announceOperation(name, args, result)
     if (rule && isRecording()) record(new Call(name, args, result, rule))
     return result
   }
   return named(name, op)
+}
+
+const isBatching = is.optional(
+  new is.Kind<Batching<never>>("'broadcast' or a function", x => x === 'broadcast' || typeof x === 'function'),
+)
+
+/**
+ * Records an entry that is made otherwise than by `defineOp`. In a mapped function, recorders around it get an entry for the
+ * whole batch.
+ */
+export function recordEntry(entry: Entry): void {
+  const level = levelOf([entry.result, ...entry.args])
+  if (!level) {
+    record(entry)
+    return
+  }
+  level.inside(() => record(entry))
+  level.outside(() => {
+    if (isRecording()) recordEntry(level.lifted(entry))
+  })
 }
 
 /** Gives a function the name that error messages and tests use. */
@@ -75,12 +104,15 @@ export interface Fused<A extends readonly unknown[]> {
   readonly kernel?: (kernels: Kernels, ...args: A) => Tensor | undefined
   /** A shorter formula for the gradient, which must agree with that of the definition. */
   readonly rule?: Rule<A>
+  /** How `vmap` computes it for all samples at once; default: as the definition. */
+  readonly batching?: Batching<A>
 }
 
 const fusedSettings = {
   definition: is.callback as is.Kind<Fused<never>['definition']>,
   kernel: is.optional(is.callback as is.Kind<NonNullable<Fused<never>['kernel']>>),
   rule: is.optional(is.callback as is.Kind<NonNullable<Fused<never>['rule']>>),
+  batching: isBatching,
 } satisfies Settings<Fused<never>>
 
 /** An operation that is one entry on the tape and has a definition. */
@@ -93,8 +125,19 @@ export type FusedOp<A extends readonly unknown[]> = ((...args: A) => Tensor) & F
 export function defineFused<A extends readonly unknown[]>(name: string, fused: Fused<A>): FusedOp<A> {
   checkArguments('defineFused(name, fused)', [is.text], [name])
   settle('defineFused(name, fused)', fused as Fused<never>, fusedSettings)
-  const { definition, kernel, rule = derivedRule(definition) } = fused
+  const { definition, kernel, rule = derivedRule(definition), batching } = fused
   const op = (...args: A): Tensor => {
+    const level = levelOf(args)
+    if (level) {
+      // unless a tape around the mapped function records them, the intermediate values of the definition are freed
+      const compute = () => fresh(computedBy(name, definition(...args)), args)
+      const result = level.outside(() => {
+        if (batching) return level.compute(op, args, batching)
+        return isRecording() ? compute() : noGrad(compute)
+      })
+      level.inside(() => record(new Call(name, args, result, rule)))
+      return result
+    }
     const kernels = commonDevice(name, args).kernels
     const computed = kernel?.(kernels, ...args) ?? noGrad(() => unobserved(() => definition(...args)))
     const result = fresh(computedBy(name, computed), args)

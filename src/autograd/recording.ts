@@ -20,6 +20,8 @@ export interface Entry {
 /** An object that is notified of operations while they run. */
 export interface Recorder {
   record(entry: Entry): void
+  /** Whether gradients of a value can be asked for. */
+  tracks?(value: unknown): boolean
   /** Called when random numbers are drawn, beginning at a position. */
   draw?(generator: Generator, position: number): void
 }
@@ -47,6 +49,13 @@ function withRecorders<T>(list: readonly Recorder[], f: () => T): T {
     recorders = outer
   }
 }
+
+/** The recorders that are notified now. */
+export const currentRecorders = (): readonly Recorder[] => recorders
+
+/** Runs `f` with some of the recorders. */
+export const recordedBy = <T>(isKept: (recorder: Recorder) => boolean, f: () => T): T =>
+  withRecorders(recorders.filter(isKept), f)
 
 /** Runs `f` with an additional recorder. */
 export const observing = <T>(recorder: Recorder, f: () => T): T => withRecorders([...recorders, recorder], f)

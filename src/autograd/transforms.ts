@@ -4,9 +4,12 @@ import { checkArguments, checkEach } from '../tensor/arguments.ts'
 import { ArgumentError, allocate, deviceOf, fromData, isFloating, scope, Tensor, zerosLike } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { checkPosition, checkResult, checkVectors, floatingOf, oneOf, returnedBy } from './checks.ts'
-import { identity, stack } from './ops/index.ts'
+import { VmapError } from './batched.ts'
+import { checkPosition, checkResult, checkVectors, floatingOf, oneOf, pairOf, returnedBy } from './checks.ts'
+import { concat, identity, stack } from './ops/index.ts'
+import { pack, unpacking } from './ops/packed.ts'
 import { orZeros, Tape } from './tape.ts'
+import { forEachOf } from './vmap.ts'
 
 /** A function of tensors that returns one tensor. */
 export type TensorFunction = (...inputs: Tensor[]) => Tensor
@@ -19,10 +22,19 @@ const wrtOptions = {
   wrt: is.optional(new is.Kind<number | readonly number[]>('a position or a list of positions', is.axes.fits)),
 } satisfies Settings<WrtOptions<number | readonly number[]>>
 
+/** Options of valueAndGrad for a function that returns more than the value. */
+export interface AuxOptions<W extends number | readonly number[] = number> extends WrtOptions<W> {
+  /** whether f returns `[value, aux]`, where aux may be anything and is not differentiated; default false */
+  readonly aux: true
+}
+const auxOptions = { ...wrtOptions, aux: false } satisfies Settings<
+  WrtOptions<number | readonly number[]> & { readonly aux?: boolean }
+>
+
 type Gradients<W> = W extends readonly number[] ? Tensor[] : Tensor
 
-/** The positions in `options.wrt`; default the first argument. */
-function wrtOf(name: string, f: unknown, options: WrtOptions<number | readonly number[]> | undefined) {
+/** The call of a transform, whose function and options are of their kinds. */
+function callOf(name: string, f: unknown, options: object | undefined): string {
   const call = `${name}(f, options)`
   checkArguments(call, [is.callback, is.options], [f, options])
   if ((options as unknown) instanceof Tensor)
@@ -32,8 +44,12 @@ function wrtOf(name: string, f: unknown, options: WrtOptions<number | readonly n
       'options',
       options,
     )
-  return settle(call, options, wrtOptions).wrt ?? 0
+  return call
 }
+
+/** The positions in `options.wrt`; default the first argument. */
+const wrtOf = (name: string, f: unknown, options: WrtOptions<number | readonly number[]> | undefined) =>
+  settle(callOf(name, f, options), options, wrtOptions).wrt ?? 0
 
 /** Runs f on its own tape, with a distinct tensor for each input, and gives the caller what `use` returns. */
 function onTape<R>(
@@ -63,13 +79,15 @@ function onTape<R>(
 const gradientOf = (tape: Tape, value: Tensor, inputs: readonly Tensor[], seed?: Tensor): Tensor[] =>
   orZeros(tape.partials(value, inputs, { seed }), inputs)
 
-type ValueAndGradient = [value: Tensor, gradient: Tensor | Tensor[]]
+type ValueAndGradient = [value: Tensor, gradient: Tensor | Tensor[], beside: unknown]
 
+/** @param beside called after f: what is kept in addition to the result */
 function gradientAt(
   name: string,
   f: TensorFunction,
   wrt: number | readonly number[],
   inputs: readonly Tensor[],
+  beside: () => unknown = () => undefined,
 ): ValueAndGradient {
   checkEach(name, 'argument', is.tensor, inputs)
   const positions = typeof wrt === 'number' ? [wrt] : wrt
@@ -80,21 +98,52 @@ function gradientAt(
       result,
       positions.map(i => leaves[i]),
     )
-    return [result, typeof wrt === 'number' ? gradients[0] : gradients]
+    return [result, typeof wrt === 'number' ? gradients[0] : gradients, beside()]
   })
 }
 
 /**
  * The value and gradient of a scalar function: `valueAndGrad(f)(x, …)` gives `[f(x, …), ∂f/∂x]`.
+ * With `aux`, f returns `[value, aux]`, and the result is `[[value, aux], ∂value/∂x]`:
+ *
+ *     const [[loss, { accuracy }], gradient] = valueAndGrad(f, { aux: true })(w)
+ *
  * @param options.wrt position of the argument (default 0), or a list of positions, which gives a list of gradients
+ * @param options.aux whether f returns more than the value (`has_aux` in JAX and in torch.func); default false
  * @throws GradientError if f(x, …) is not a scalar, and for an argument of integers
  */
+export function valueAndGrad<T, W extends number | readonly number[] = 0>(
+  f: (...inputs: Tensor[]) => readonly [value: Tensor, aux: T],
+  options: AuxOptions<W>,
+): (...inputs: Tensor[]) => [result: [value: Tensor, aux: T], gradient: Gradients<W>]
 export function valueAndGrad<W extends number | readonly number[] = 0>(
   f: TensorFunction,
   options?: WrtOptions<W>,
-): (...inputs: Tensor[]) => [value: Tensor, gradient: Gradients<W>] {
-  const wrt = wrtOf('valueAndGrad', f, options)
-  return (...inputs) => gradientAt('valueAndGrad', f, wrt, inputs) as [Tensor, Gradients<W>]
+): (...inputs: Tensor[]) => [value: Tensor, gradient: Gradients<W>]
+export function valueAndGrad(
+  f: (...inputs: Tensor[]) => unknown,
+  options?: WrtOptions<number | readonly number[]> & { readonly aux?: boolean },
+): (...inputs: Tensor[]) => unknown {
+  const { wrt = 0, aux } = settle(callOf('valueAndGrad', f, options), options, auxOptions)
+  if (!aux)
+    return (...inputs) => {
+      const [value, gradient] = gradientAt('valueAndGrad', f as TensorFunction, wrt, inputs)
+      return [value, gradient]
+    }
+  return (...inputs) => {
+    let beside: unknown
+    const scalar = (...xs: Tensor[]) => {
+      const [value, other] = pairOf(
+        'valueAndGrad',
+        '[value, aux] with the option aux, where aux may be anything',
+        f(...xs),
+      )
+      beside = other
+      return value
+    }
+    const [value, gradient] = gradientAt('valueAndGrad', scalar, wrt, inputs, () => beside)
+    return [[value, beside], gradient]
+  }
 }
 
 /** The gradient of a scalar function: `grad(f)(x, …)` is ∂f/∂x; see valueAndGrad. `grad(grad(f))` is the second derivative. */
@@ -114,14 +163,15 @@ export function grad<W extends number | readonly number[] = 0>(
  */
 export function vjp(f: TensorFunction, ...inputs: Tensor[]): [value: Tensor, pullback: (v: Tensor) => Tensor[]] {
   checkArguments('vjp(f, ...inputs)', [is.callback, is.rest(is.tensor)], [f, ...inputs])
-  return pulledBack('vjp', f, inputs)
+  const [value, pullback] = pulledBack('vjp', f, inputs)
+  return [value, pullback]
 }
 
 function pulledBack(
   name: string,
   f: TensorFunction,
   inputs: readonly Tensor[],
-): [value: Tensor, pullback: (v: Tensor) => Tensor[]] {
+): [value: Tensor, pullback: (v: Tensor) => Tensor[], largest: number] {
   const floating = floatingOf(name, inputs)
   const leaves = inputs.map(x => identity(x))
   const tape = new Tape()
@@ -138,16 +188,60 @@ function pulledBack(
     )
     return leaves.map((leaf, i) => products[floating.indexOf(i)] ?? zerosLike(leaf))
   }
-  return [value, pullback]
+  return [value, pullback, largestOf(tape)]
 }
+
+/**
+ * The value of f and its derivative as a linear function: `const [y, pushforward] = linearize(f, x, …)`, then `pushforward(v, …)`
+ * is Σ ∂f/∂xᵢ vᵢ, of y's shape, and may be called many times: f and its pullback run once. `jvp` is one call of it.
+ *
+ * A pullback is linear in its vector, so its own pullback is the forward derivative. It costs about as much as two more
+ * backward passes, and each call of the pushforward one.
+ * @returns the value, and a function of one tangent per input, of its shape; the tangent of an input of integers must be of
+ *   integers too, and is ignored
+ * @throws GradientError if no input is floating, or the value is not
+ */
+export function linearize(
+  f: TensorFunction,
+  ...inputs: Tensor[]
+): [value: Tensor, pushforward: (...tangents: Tensor[]) => Tensor] {
+  checkArguments('linearize(f, ...inputs)', [is.callback, is.rest(is.tensor)], [f, ...inputs])
+  const [value, pushforward] = linearized('linearize', f, inputs)
+  return [
+    value,
+    (...tangents) => {
+      checkVectors('pushforward', f, inputs, tangents)
+      return pushforward(tangents)
+    },
+  ]
+}
+
+function linearized(
+  name: string,
+  f: TensorFunction,
+  inputs: readonly Tensor[],
+): [value: Tensor, pushforward: (tangents: readonly Tensor[]) => Tensor, largest: number] {
+  const floating = floatingOf(name, inputs)
+  const [value, pullback, largest] = pulledBack(name, f, inputs)
+  checkResult(value)
+  const tape = new Tape()
+  const v = tape.watch(zerosLike(value))
+  const packed = tape.run(() => pack(pullback(v).filter((_, i) => floating.includes(i))))
+  tape.handOver()
+  const pushforward = (tangents: readonly Tensor[]): Tensor =>
+    gradientOf(tape, packed, [v], pack(floating.map(i => tangents[i])).cast(packed.dtype))[0]
+  return [value, pushforward, Math.max(largest, largestOf(tape))]
+}
+
+/** The number of elements of the largest tensor that was computed on a tape. */
+const largestOf = ({ entries }: Tape): number => entries.reduce((most, { result }) => Math.max(most, result.size), 1)
 
 /** Σ g · v over the floating gradients. */
 const inner = (gradients: readonly Tensor[], vectors: readonly Tensor[]): Tensor =>
   gradients.flatMap((g, i) => (isFloating(g.dtype) ? [g.mul(vectors[i]).sum()] : [])).reduce((a, b) => a.add(b))
 
 /**
- * The value of f and its Jacobian-vector product: `[f(x, …), Σ ∂f/∂xᵢ vᵢ]`. The pullback is linear in its vector, so its
- * own pullback is the forward derivative.
+ * The value of f and its Jacobian-vector product: `[f(x, …), Σ ∂f/∂xᵢ vᵢ]`. For many tangents at the same inputs, see `linearize`.
  * @param tangents one per input, of its shape. An input of integers is a constant: its tangent must be of integers too, such
  *   as `zerosLike(x)`, and is ignored
  * @throws GradientError if no input is floating, and for a floating tangent of an input of integers
@@ -159,29 +253,104 @@ export function jvp(
 ): [value: Tensor, tangent: Tensor] {
   checkVectors('jvp', f, inputs, tangents)
   return scope(() => {
-    const [value, pullback] = pulledBack('jvp', f, inputs)
-    checkResult(value)
-    const zero = fromData(allocate(value.dtype, value.shape, 'jvp'), value.shape, deviceOf(value))
-    return [value, grad((v: Tensor) => inner(pullback(v), tangents))(zero)]
+    const [value, pushforward] = linearized('jvp', f, inputs)
+    return [value, pushforward(tangents)]
   }, 'jvp')
 }
+
+/** How hvp computes its product. */
+export interface HvpOptions {
+  /**
+   * `reverse-over-reverse` (default): the gradient of ∇f · v, by two backward passes. `forward-over-reverse`: the forward derivative
+   * of ∇f along v. It gives the same numbers and costs about twice as much, because forward derivatives are made of pullbacks
+   * here: see `linearize`.
+   */
+  readonly mode?: 'reverse-over-reverse' | 'forward-over-reverse'
+}
+const hvpOptions = {
+  mode: is.choice('reverse-over-reverse', 'forward-over-reverse'),
+} satisfies Settings<HvpOptions>
 
 /**
  * The Hessian of a scalar function times a vector, without computing the Hessian: ∂(∂f/∂x · v)/∂x, one result per input. An
  * input of integers is a constant: its result is zeros of its own dtype.
  * @param vectors one per input, of its shape; of integers, such as `zerosLike(x)`, for an input of integers
+ * @param options.mode how it is computed; the default costs less
  * @throws GradientError if no input is floating, and for a floating vector of an input of integers
  */
-export function hvp(f: TensorFunction, inputs: readonly Tensor[], vectors: readonly Tensor[]): Tensor[] {
+export function hvp(
+  f: TensorFunction,
+  inputs: readonly Tensor[],
+  vectors: readonly Tensor[],
+  options?: HvpOptions,
+): Tensor[] {
   checkVectors('hvp', f, inputs, vectors)
+  const { mode } = settle('hvp(f, inputs, vectors, options)', options, hvpOptions)
   const wrt = floatingOf('hvp', inputs)
-  const moved = wrt.map(i => vectors[i])
-  const along = (...xs: Tensor[]) => inner(gradientAt('hvp', f, wrt, xs)[1] as Tensor[], moved)
-  const products = scope(() => gradientAt('hvp', along, wrt, inputs)[1] as Tensor[], 'hvp')
+  const product = mode === 'forward-over-reverse' ? forwardOverReverse : reverseOverReverse
+  const products = scope(() => product(f, wrt, inputs, vectors), 'hvp')
   return inputs.map((x, i) => products[wrt.indexOf(i)] ?? zerosLike(x))
 }
 
-/** ∂f/∂x of any function, [...shape of f(x), ...shape of x], by one backward pass for each element of the result. */
+/** @returns the products with respect to the positions in `wrt` */
+type HessianProduct = (
+  f: TensorFunction,
+  wrt: readonly number[],
+  inputs: readonly Tensor[],
+  vectors: readonly Tensor[],
+) => Tensor[]
+
+const reverseOverReverse: HessianProduct = (f, wrt, inputs, vectors) => {
+  const moved = wrt.map(i => vectors[i])
+  const along = (...xs: Tensor[]) => inner(gradientAt('hvp', f, wrt, xs)[1] as Tensor[], moved)
+  return gradientAt('hvp', along, wrt, inputs)[1] as Tensor[]
+}
+
+const forwardOverReverse: HessianProduct = (f, wrt, inputs, vectors) => {
+  const gradients = (...xs: Tensor[]) => pack(gradientAt('hvp', f, wrt, xs)[1] as Tensor[])
+  const [, pushforward] = linearized('hvp', gradients, inputs)
+  const part = unpacking(
+    () => pushforward(vectors),
+    wrt.map(i => inputs[i].shape),
+  )
+  return wrt.map((at, i) => part(i).cast(inputs[at].dtype))
+}
+
+/** The most elements that a tensor has while several rows of a Jacobian are computed at once. */
+const MOST_AT_ONCE = 2 ** 22
+
+/**
+ * A linear function of each unit vector, [size of x, ...shape of a result]: of many at once, as long as the memory is small.
+ * @param largest number of elements of the largest tensor that is computed for one
+ */
+function ofUnits(name: string, like: Tensor, largest: number, f: (unit: Tensor) => Tensor): Tensor[] {
+  const { size, dtype, shape } = like
+  const atOnce = Math.max(1, Math.floor(MOST_AT_ONCE / Math.max(largest, size)))
+  const parts: Tensor[] = []
+  for (let start = 0; start < size; start += atOnce) {
+    const count = Math.min(atOnce, size - start)
+    const units = allocate(dtype, [count, ...shape], name)
+    for (let i = 0; i < count; i++) units[i * size + start + i] = 1
+    parts.push(ofEach(fromData(units, [count, ...shape], deviceOf(like)), f))
+  }
+  return parts
+}
+
+/** A rule that works with values, and not with operations, is run for one vector after the other. */
+function ofEach(vectors: Tensor, f: (vector: Tensor) => Tensor): Tensor {
+  try {
+    return forEachOf(vectors, f)
+  } catch (error) {
+    if (!(error instanceof VmapError)) throw error
+    return stack(Array.from({ length: vectors.shape[0] }, (_, i) => f(vectors.slice([i]))))
+  }
+}
+
+/**
+ * ∂f/∂x of any function, [...shape of f(x), ...shape of x], by one backward pass for all elements of the result: the pullback, mapped
+ * over the unit vectors. Where that would take much memory, they are divided among several passes. It costs less than `jacfwd`
+ * where f(x) has fewer elements than x.
+ */
 export function jacobian(f: TensorFunction, options?: WrtOptions): (...inputs: Tensor[]) => Tensor {
   const wrt = oneOf('jacobian', wrtOf('jacobian', f, options))
   return (...inputs) => jacobianAt('jacobian', f, wrt, inputs)
@@ -191,15 +360,35 @@ function jacobianAt(name: string, f: TensorFunction, wrt: number, inputs: readon
   checkEach(name, 'argument', is.tensor, inputs)
   checkPosition(name, inputs, wrt)
   return onTape(name, f, inputs, (tape, leaves, result) => {
+    checkResult(result)
     const x = leaves[wrt]
-    const rows = Array.from({ length: result.size }, (_, i) => {
-      const unit = allocate(result.dtype, result.shape, name)
-      unit[i] = 1
-      return gradientOf(tape, result, [x], fromData(unit, result.shape, deviceOf(result)))[0]
-    })
+    const rows = ofUnits(name, result, largestOf(tape), unit => gradientOf(tape, result, [x], unit)[0])
     const shape = [...result.shape, ...x.shape]
-    return rows.length === 0 ? fromData(allocate(x.dtype, [0]), shape, deviceOf(x)) : stack(rows).reshape(shape)
+    return rows.length === 0 ? noElements(x, shape) : concat(rows).reshape(shape)
   })
+}
+
+const noElements = (x: Tensor, shape: readonly number[]): Tensor => fromData(allocate(x.dtype, [0]), shape, deviceOf(x))
+
+/**
+ * The same as `jacobian`, [...shape of f(x), ...shape of x], by forward derivatives: the pushforward of `linearize`, mapped over the
+ * unit vectors of x. It costs less where f(x) has many more elements than x.
+ */
+export function jacfwd(f: TensorFunction, options?: WrtOptions): (...inputs: Tensor[]) => Tensor {
+  const wrt = oneOf('jacfwd', wrtOf('jacfwd', f, options))
+  return (...inputs) => {
+    checkEach('jacfwd', 'argument', is.tensor, inputs)
+    checkPosition('jacfwd', inputs, wrt)
+    const x = inputs[wrt]
+    return scope(() => {
+      const ofX = (moved: Tensor) => f(...inputs.with(wrt, moved))
+      const [value, pushforward, largest] = linearized('jacfwd', ofX, [x])
+      const columns = ofUnits('jacfwd', x, largest, unit => pushforward([unit]))
+      const shape = [...value.shape, ...x.shape]
+      if (columns.length === 0) return noElements(x, shape)
+      return concat(columns).reshape([x.size, value.size]).transpose().reshape(shape)
+    }, 'jacfwd')
+  }
 }
 
 /** ∂²f/∂x² of a scalar function, [...shape of x, ...shape of x] */

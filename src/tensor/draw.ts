@@ -4,12 +4,12 @@
 import { takes } from './arguments.ts'
 import { type CreateOptions, checkPossible, createOptions, element, upload } from './create.ts'
 import { device } from './devices.ts'
-import { announceDraw } from './draws.ts'
+import { announceDraw, currentDraws } from './draws.ts'
 import { allocate, type DType, DTypeError, isFloating, type TypedArray } from './dtype.ts'
 import * as is from './kinds.ts'
 import { type Settings, settle } from './options.ts'
 import { Generator } from './random.ts'
-import type { Shape } from './shape.ts'
+import { type Shape, sizeOf } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
 export interface RandomOptions extends CreateOptions {
@@ -50,11 +50,14 @@ export function filled(
   draw: (data: TypedArray, generator: Generator) => void,
 ): Tensor {
   const on = device.get(at)
-  checkPossible(name, shape, dtype, on)
-  const data = allocate(dtype, shape, name)
-  announceDraw(generator)
-  draw(data, generator)
-  return upload(name, data, shape, on, dtype)
+  return currentDraws()(shape, all => {
+    checkPossible(name, all, dtype, on)
+    const data = allocate(dtype, all, name)
+    announceDraw(generator)
+    const [size, each] = [data.length, sizeOf(shape)]
+    for (let start = 0; start < size; start += each) draw(data.subarray(start, start + each), generator)
+    return upload(name, data, all, on, dtype)
+  })
 }
 
 /**

@@ -1,7 +1,9 @@
 // Who wants to know that random numbers are drawn: a computation that is repeated, such as that of `checkpoint`, has to draw the
-// same numbers again.
+// same numbers again. And how a random tensor is made: in `vmap` for each sample.
 
 import type { Generator } from './random.ts'
+import type { Shape } from './shape.ts'
+import type { Tensor } from './tensor.ts'
 
 type DrawListener = (generator: Generator, position: number) => void
 
@@ -15,3 +17,22 @@ export function listenToDraws(told: DrawListener): void {
 /** Says that random numbers are drawn now. */
 export const announceDraw = (generator: Generator, position = generator.state.position): void =>
   listener(generator, position)
+
+/** Makes a random tensor of a shape by a function that draws the numbers of any shape, of several samples one after the other. */
+export type Draws = (shape: Shape, draw: (shape: Shape) => Tensor) => Tensor
+
+let draws: Draws = (shape, draw) => draw(shape)
+
+/** How random tensors are made now. */
+export const currentDraws = (): Draws => draws
+
+/** Runs `f`, with random tensors made in another way: in `vmap` each sample has numbers of its own. */
+export function withDraws<T>(inner: Draws, f: () => T): T {
+  const outer = draws
+  draws = inner
+  try {
+    return f()
+  } finally {
+    draws = outer
+  }
+}

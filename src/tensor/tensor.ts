@@ -147,6 +147,11 @@ export class Tensor implements View {
     return titleOf(this.kind, this)
   }
 
+  /** The tensor whose values are printed. */
+  protected get printed(): Tensor {
+    return this
+  }
+
   /**
    * Its kind, shape, dtype and device, and its values as NumPy prints them: aligned, and only the ends of each axis for more than
    * 1,000 elements.
@@ -159,24 +164,24 @@ export class Tensor implements View {
    * them.
    */
   toString(options?: PrintOptions): string {
-    return textNow(this.title, this, options)
+    return textNow(this.title, this.printed, options)
   }
 
   /** As `toString`, with the values on every device. */
   text(options?: PrintOptions): Promise<string> {
-    return textSoon(this.title, this, options)
+    return textSoon(this.title, this.printed, options)
   }
 
   /** The text that the consoles of Node, Deno and Bun print. */
   [inspectCustom](depth?: number | null, options?: InspectOptions): string {
-    const line = (paint: Paint) => lineNow(this.title, this, paint)
-    const text = (paint: Paint) => textNow(this.title, this, {}, paint)
+    const line = (paint: Paint) => lineNow(this.title, this.printed, paint)
+    const text = (paint: Paint) => textNow(this.title, this.printed, {}, paint)
     return inspected({ name: this.kind, line, text }, depth, options)
   }
 
   /** The display in a notebook: a table. */
   [jupyterDisplay](): Promise<MimeBundle> {
-    return displayed(this.title, this)
+    return displayed(this.title, this.printed)
   }
 }
 

@@ -18,6 +18,7 @@ export const relu: Unary = takes(
     'relu',
     (k, x: Tensor) => k.binary('maximum', x, 0, x.dtype),
     (g, _, x) => [() => where(x.greater(0), g, 0)],
+    'broadcast',
   ),
 )
 /** log(1 + eˣ), element by element, computed as max(x, 0) + log1p(exp(-|x|)), which is finite for every finite x. */
@@ -32,6 +33,7 @@ export const softplus: Unary = takes(
       return k.binary('add', k.binary('maximum', y, 0, y.dtype), tail, y.dtype)
     },
     (g, _, x) => [() => g.mul(x.sigmoid())],
+    'broadcast',
   ),
 )
 /**
@@ -56,6 +58,7 @@ function gated(
         return g.mul(s.add(rise.mul(slope(y))))
       },
     ],
+    batching: 'broadcast',
   })
 }
 
@@ -93,12 +96,14 @@ const density = (x: Tensor): Tensor =>
 const geluGradient = defineFused('geluGradient', {
   definition: (g: Tensor, x: Tensor) => g.mul(normalCdf(x).add(x.mul(density(x)))),
   kernel: (k, g, x) => k.geluGradient?.(g, x),
+  batching: 'broadcast',
 })
 
 const exactGelu = defineFused('gelu', {
   definition: (x: Tensor) => x.mul(normalCdf(x)),
   kernel: (k, x) => k.gelu?.(x),
   rule: (g, _, x) => [() => geluGradient(g, x)],
+  batching: 'broadcast',
 })
 
 /** (1 + tanh u) / 2 = σ(2 u), which keeps its digits in the lower tail. At ±30 it is 0 or 1, in float64 too. */

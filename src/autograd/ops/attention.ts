@@ -103,6 +103,7 @@ const attend = defineFused('attention', {
     const part = unpacking(() => attentionGradient(g, q, k, v, mask, sight), shapes)
     return [() => exchangeHeads(part(0)), () => exchangeHeads(part(1)), () => exchangeHeads(part(2))]
   },
+  batching: 'broadcast',
 })
 
 /** Checks shapes as the definition would, because kernels do not check their arguments. */

@@ -1,7 +1,7 @@
 // Dropout.
 
 import { takes } from '../../tensor/arguments.ts'
-import { announceDraw } from '../../tensor/draws.ts'
+import { announceDraw, currentDraws } from '../../tensor/draws.ts'
 import {
   allocate,
   DTypeError,
@@ -38,8 +38,11 @@ export const dropout: (x: Tensor, p: number, options?: DropoutOptions) => Tensor
       throw new DTypeError(`dropout: x must be floating, not ${x.dtype}; write x.cast('float32')`, x.dtype)
     if (p === 0) return x
     announceDraw(generator)
-    const mask = allocate(x.dtype, x.shape, 'dropout')
-    for (let i = 0; i < mask.length; i++) mask[i] = generator.uniform() < p ? 0 : 1 / (1 - p)
-    return x.mul(fromData(mask, x.shape, deviceOf(x)))
+    const kept = currentDraws()(x.shape, shape => {
+      const mask = allocate(x.dtype, shape, 'dropout')
+      for (let i = 0; i < mask.length; i++) mask[i] = generator.uniform() < p ? 0 : 1 / (1 - p)
+      return fromData(mask, shape, deviceOf(x))
+    })
+    return x.mul(kept)
   },
 )

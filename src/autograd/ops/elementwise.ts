@@ -20,6 +20,7 @@ import {
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
+import { sameValues } from '../batched.ts'
 import { defineOp } from '../op.ts'
 import type { Thunks } from '../recording.ts'
 import { type Binary, binary, comparison, type Unary, unary } from './pointwise.ts'
@@ -121,6 +122,7 @@ export const square: Unary = takes(
     'square',
     (k, x: Tensor) => k.binary('mul', x, x, x.dtype),
     (g, _, x) => [() => g.mul(x).mul(2)],
+    'broadcast',
   ),
 )
 export interface ClampOptions {
@@ -152,6 +154,7 @@ export const clamp: (x: Tensor, limits: ClampOptions) => Tensor = takes(
       const { min, max } = limitsOf(limits)
       return [() => where(logicalAnd(x.greaterEqual(min), x.lessEqual(max)), g, 0)]
     },
+    'broadcast',
   ),
 )
 const bounded = (k: Kernels, x: Tensor, name: BinaryName, limit: number) =>
@@ -233,6 +236,7 @@ export const where: (condition: Tensor, x: Operand, y: Operand) => Tensor = take
     'where',
     (k, condition: Tensor, x: Operand, y: Operand) => k.where(condition, x, y, meet(x, y)),
     (g, _, condition): Thunks => [undefined, () => where(condition, g, 0), () => where(condition, 0, g)],
+    'broadcast',
   ),
 )
 
@@ -254,6 +258,7 @@ export const cast: (x: Tensor, dtype: DType) => Tensor = takes(
       return k.cast(x, dtype)
     },
     (g, _, x) => [() => g.cast(x.dtype)],
+    'broadcast',
   ),
 )
 
@@ -265,15 +270,12 @@ export const identity: Unary = takes(
     'identity',
     (_, x: Tensor) => x.view(x.shape, x.strides),
     g => [() => g],
+    'broadcast',
   ),
 )
 
 /** The same values as a constant: gradients stop here. */
-export const stopGradient: Unary = takes(
-  'x.stopGradient()',
-  [is.tensor],
-  (x: Tensor): Tensor => x.view(x.shape, x.strides),
-)
+export const stopGradient: Unary = takes('x.stopGradient()', [is.tensor], (x: Tensor): Tensor => sameValues(x))
 
 /** The part of a gradient that an operand gets: nothing where it has lost, half where both are equal, else all. */
 const shared = (g: Tensor, x: Operand, y: Operand, hasLost: Tensor): Tensor =>

@@ -45,12 +45,25 @@ const pick = defineOp(
   'gather',
   (k, x: Tensor, indices: Tensor, axis: number) => k.gather(x, axis, indices),
   (g, _, x, indices, axis): Thunks => [() => put(x.shape, indices, g, axis)],
+  (op, batch, x, indices, axis) => {
+    if (batch.has(x)) return op(batch.whole(x), batch.whole(indices), axis + 1)
+    // samples that share x: their indices stand beside each other along the axis, so that x is not repeated
+    const { shape } = indices
+    const order = shape.map((_, i) => i + 1)
+    const beside = batch.whole(indices).permute([...order.slice(0, axis), 0, ...order.slice(axis)])
+    const [before, after] = [shape.slice(0, axis), shape.slice(axis)]
+    const picked = op(x, beside.reshape([...before, batch.size * shape[axis], ...after.slice(1)]), axis)
+    const back = [axis, ...before.map((_, i) => i), ...after.map((_, i) => axis + 1 + i)]
+    return picked.reshape([...before, batch.size, ...after]).permute(back)
+  },
 )
 
 const put = defineOp(
   'scatterAdd',
   (k, shape: Shape, indices: Tensor, updates: Tensor, axis: number) => k.scatterAdd(shape, axis, indices, updates),
   (g, _, _shape, indices, _updates, axis): Thunks => [undefined, undefined, () => pick(g, indices, axis)],
+  (op, batch, shape, indices, updates, axis) =>
+    op([batch.size, ...shape], batch.whole(indices), batch.whole(updates), axis + 1),
 )
 
 /**

@@ -18,6 +18,11 @@ const product = defineOp(
     return k.matmul(a, b)
   },
   (g, _, x, y) => [() => g.matmul(y.transpose()), () => x.transpose().matmul(g)],
+  // by matmul and not by the operation, so that samples that share a matrix are one large product
+  (_, batch, x, y) => {
+    const rank = Math.max(x.rank, y.rank)
+    return batch.aligned(x, rank).matmul(batch.aligned(y, rank))
+  },
 )
 
 /**
@@ -63,14 +68,19 @@ export const matmul: (x: Tensor, y: Tensor) => Tensor = takes(
 /** [..., n] → [rows, n] */
 const asRows = (x: Tensor): Tensor => x.reshape([sizeOf(x.shape.slice(0, -1)), x.shape[x.rank - 1]])
 
+/** x Wᵀ + b by other operations. */
+function mapped(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+  const product = x.matmul(weight.transpose())
+  return bias ? product.add(bias) : product
+}
+
 /** Without checks of shapes. */
 export const affine = defineFused('linear', {
-  definition: (x: Tensor, weight: Tensor, bias?: Tensor) => {
-    const product = x.matmul(weight.transpose())
-    return bias ? product.add(bias) : product
-  },
+  definition: mapped,
   kernel: (k, x, weight, bias) => k.linear?.(x, weight, bias),
   rule: (g, _, x, weight) => [() => g.matmul(weight), () => asRows(g).transpose().matmul(asRows(x)), () => g],
+  batching: (op, batch, x, weight, bias) =>
+    batch.has(weight) || batch.has(bias) ? mapped(x, weight, bias) : op(batch.whole(x), weight, bias),
 })
 
 /**

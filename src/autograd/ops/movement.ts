@@ -18,6 +18,7 @@ import {
   type Range,
   reshapeView,
   resolveRange,
+  resolveReshape,
   type Shape,
   ShapeError,
   sameShape,
@@ -28,6 +29,7 @@ import {
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
+import { afterBatch } from '../batched.ts'
 import { defineOp } from '../op.ts'
 import { take } from './gather.ts'
 
@@ -79,6 +81,7 @@ export const reshape: (x: Tensor, shape: Shape) => Tensor = takes(
     'reshape',
     (_, x: Tensor, shape: Shape) => reshapeView(x, shape),
     (g, _, x) => [() => g.reshape(x.shape)],
+    (op, batch, x, shape) => op(batch.whole(x), [batch.size, ...resolveReshape(x.shape, shape)]),
   ),
 )
 
@@ -103,6 +106,7 @@ export const permute: (x: Tensor, order: readonly number[]) => Tensor = takes(
       )
     },
     (g, _, x, order) => [() => g.permute(inverse(order.map(axis => normalizeAxis('permute', axis, x.shape))))],
+    (op, batch, x, order) => op(batch.whole(x), [0, ...order.map(axis => normalizeAxis('permute', axis, x.shape) + 1)]),
   ),
 )
 const inverse = (order: readonly number[]) => order.map((_, axis) => order.indexOf(axis))
@@ -135,6 +139,7 @@ export const expand: (x: Tensor, shape: Shape) => Tensor = takes(
     'expand',
     (_, x: Tensor, shape: Shape) => expandView(x, shape),
     (g, _, x) => [() => g.sumTo(x.shape)],
+    (op, batch, x, shape) => op(batch.aligned(x, shape.length), [batch.size, ...shape]),
   ),
 )
 
@@ -202,6 +207,7 @@ const padConstant = defineOp(
   (g, _, x, padding, _value) => [
     () => g.slice(padding.map(([before], i) => ({ start: before, stop: before + x.shape[i] }))),
   ],
+  (op, batch, x, padding, value) => op(batch.whole(x), [[0, 0], ...padding], value),
 )
 
 /** The position in 0 … n - 1 whose value a position of a margin has. */
@@ -283,6 +289,7 @@ const window = defineOp(
       first.map((start, i) => ({ start, stop: start + lengths[i] })),
     ),
   (g, _, x, first, lengths) => [() => g.pad(first.map((start, i) => [start, x.shape[i] - start - lengths[i]]))],
+  (op, batch, x, first, lengths) => op(batch.whole(x), [0, ...first], [batch.size, ...lengths]),
 )
 
 /**
@@ -351,6 +358,7 @@ export const flip: (x: Tensor, axis: number | readonly number[]) => Tensor = tak
       )
     },
     (g, _, x, axis) => [() => g.flip(normalizeAxes('flip', axis, x.shape))],
+    (op, batch, x, axis) => op(batch.whole(x), afterBatch(normalizeAxes('flip', axis, x.shape))),
   ),
 )
 
@@ -372,6 +380,7 @@ const join = defineOp(
     })
     return [undefined, ...parts]
   },
+  (op, batch, axis, ...xs) => op(axis + 1, ...xs.map(x => batch.whole(x))),
 )
 
 /**

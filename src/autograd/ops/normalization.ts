@@ -21,6 +21,7 @@ const standardizeGradient = defineFused('standardizeGradient', {
       .mul(r)
   },
   kernel: (k, g, x, epsilon) => k.standardizeGradient?.(g, x, epsilon),
+  batching: 'broadcast',
 })
 
 /** (x - mean) / √(variance + ε) over the last axis, with the biased variance */
@@ -34,6 +35,7 @@ export const standardize = takes(
     },
     kernel: (k, x, epsilon) => k.standardize?.(x, epsilon),
     rule: (g, _, x, epsilon) => [() => standardizeGradient(g, x, epsilon)],
+    batching: 'broadcast',
   }),
 )
 
@@ -69,6 +71,10 @@ const scaledAndShifted = defineFused('layerNorm', {
     const part = unpacking(() => layerNormGradient(g, x, weight, epsilon), shapes)
     return [() => part(0), () => part(1), () => part(2)]
   },
+  batching: (op, batch, x, weight, bias, epsilon) =>
+    batch.has(weight) || batch.has(bias)
+      ? standardize(x, epsilon).mul(weight).add(bias)
+      : op(batch.whole(x), weight, bias, epsilon),
 })
 
 /**

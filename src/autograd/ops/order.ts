@@ -27,7 +27,7 @@ import { defineOp } from '../op.ts'
 import { logicalAnd, where } from './elementwise.ts'
 import { gather, scatterAdd } from './gather.ts'
 import { stack } from './movement.ts'
-import { type ArgmaxOptions, type AxisOptions, argmax, lastAxis, type ReduceOptions } from './reduce.ts'
+import { type ArgmaxOptions, type AxisOptions, alongAxis, argmax, lastAxis, type ReduceOptions } from './reduce.ts'
 
 /** Elements, and their positions along an axis. */
 export interface ValuesAndIndices {
@@ -56,10 +56,15 @@ const sortOptions = { ...lastAxis, descending: false } satisfies Settings<SortOp
 export const argsort: (x: Tensor, options?: SortOptions) => Tensor = takes(
   'x.argsort(options)',
   [is.tensor, is.options],
-  defineOp('argsort', (k, x: Tensor, options?: SortOptions) => {
-    const { axis, descending } = settle('x.argsort(options)', options, sortOptions)
-    return k.argsort(x, normalizeAxis('argsort', axis, x.shape), descending)
-  }),
+  defineOp(
+    'argsort',
+    (k, x: Tensor, options?: SortOptions) => {
+      const { axis, descending } = settle('x.argsort(options)', options, sortOptions)
+      return k.argsort(x, normalizeAxis('argsort', axis, x.shape), descending)
+    },
+    undefined,
+    (op, batch, x, options?) => op(batch.whole(x), alongAxis(x, options)),
+  ),
 )
 
 /** The elements at positions along an axis. */
@@ -313,28 +318,38 @@ export interface SearchSortedOptions {
 }
 const searchOptions = { side: is.choice('left', 'right') } satisfies Settings<SearchSortedOptions>
 
-const search = defineOp('searchSorted', (k, sorted: Tensor, values: Tensor, side: 'left' | 'right') => {
-  const n = sorted.shape[sorted.rank - 1]
-  const isShared = sorted.rank === 1
-  const wanted = isShared ? reshapeView(values, [values.size]) : values
-  const isLargest = k.compare('notEqual', wanted, wanted)
-  const both = (p: Operand, q: Operand) => k.binary('mul', p, q, 'bool')
-  /** whether a value belongs after an element */
-  const isAfter = (element: Tensor): Tensor => {
-    const isAbove = k.compare(side === 'left' ? 'less' : 'lessEqual', element, wanted)
-    const isAboveAll = side === 'left' ? both(isLargest, k.compare('equal', element, element)) : isLargest
-    return k.binary('maximum', isAbove, isAboveAll, 'bool')
-  }
-  let count = zeros(wanted.shape, { dtype: 'int32', device: values.device })
-  // by halving: every value belongs after its first `count` elements
-  for (let step = 2 ** Math.floor(Math.log2(n)); step >= 1; step /= 2) {
-    const next = k.binary('add', count, step - 1, 'int32')
-    const element = k.gather(sorted, sorted.rank - 1, k.binary('minimum', next, n - 1, 'int32'))
-    const moves = both(isAfter(element), k.compare('less', next, n))
-    count = k.binary('add', count, k.binary('mul', moves, step, 'int32'), 'int32')
-  }
-  return reshapeView(count, values.shape)
-})
+const search = defineOp(
+  'searchSorted',
+  (k, sorted: Tensor, values: Tensor, side: 'left' | 'right') => {
+    const n = sorted.shape[sorted.rank - 1]
+    const isShared = sorted.rank === 1
+    const wanted = isShared ? reshapeView(values, [values.size]) : values
+    const isLargest = k.compare('notEqual', wanted, wanted)
+    const both = (p: Operand, q: Operand) => k.binary('mul', p, q, 'bool')
+    /** whether a value belongs after an element */
+    const isAfter = (element: Tensor): Tensor => {
+      const isAbove = k.compare(side === 'left' ? 'less' : 'lessEqual', element, wanted)
+      const isAboveAll = side === 'left' ? both(isLargest, k.compare('equal', element, element)) : isLargest
+      return k.binary('maximum', isAbove, isAboveAll, 'bool')
+    }
+    let count = zeros(wanted.shape, { dtype: 'int32', device: values.device })
+    // by halving: every value belongs after its first `count` elements
+    for (let step = 2 ** Math.floor(Math.log2(n)); step >= 1; step /= 2) {
+      const next = k.binary('add', count, step - 1, 'int32')
+      const element = k.gather(sorted, sorted.rank - 1, k.binary('minimum', next, n - 1, 'int32'))
+      const moves = both(isAfter(element), k.compare('less', next, n))
+      count = k.binary('add', count, k.binary('mul', moves, step, 'int32'), 'int32')
+    }
+    return reshapeView(count, values.shape)
+  },
+  undefined,
+  (op, batch, sorted, values, side) => {
+    if (sorted.rank > 1) return op(batch.whole(sorted), batch.whole(values), side)
+    if (!batch.has(sorted)) return op(sorted, batch.whole(values), side)
+    const rows = batch.whole(values).reshape([batch.size, values.size])
+    return op(batch.whole(sorted), rows, side).reshape([batch.size, ...values.shape])
+  },
+)
 
 /**
  * The position at which each value would stand in a sorted line: the number of elements that are smaller (side `left`), or not larger

@@ -33,6 +33,7 @@ export const unary = (name: UnaryName, rule: UnaryRule) =>
       name,
       (k, x: Tensor) => k.unary(name, keepsIntegers.has(name) && x.dtype === 'int32' ? x : asFloating(k, x)),
       (g, out, x) => [() => rule(g, out, x)],
+      'broadcast',
     ),
   )
 
@@ -47,7 +48,7 @@ export const binary = (name: BinaryName, rule: BinaryRule) =>
   takes(
     `x.${name}(y)`,
     [is.operand, is.operand],
-    defineOp(name, (k, x: Operand, y: Operand) => k.binary(name, x, y, resultOf(name, meet(x, y))), rule),
+    defineOp(name, (k, x: Operand, y: Operand) => k.binary(name, x, y, resultOf(name, meet(x, y))), rule, 'broadcast'),
   )
 
 /** Makes an operation of a comparison, which has no gradient. */
@@ -55,17 +56,22 @@ export const comparison = (name: ComparisonName) =>
   takes(
     `x.${name}(y)`,
     [is.operand, is.operand],
-    defineOp(name, (k, x: Operand, y: Operand) => {
-      if (typeof y === 'number' && typeof x !== 'number' && !isFloating(x.dtype)) {
-        const whole = asWhole(name, y)
-        return k.compare(whole.name, x, whole.limit)
-      }
-      if (typeof x === 'number' && typeof y !== 'number' && !isFloating(y.dtype)) {
-        const whole = asWhole(turned[name], x)
-        return k.compare(whole.name, y, whole.limit)
-      }
-      return k.compare(name, x, y)
-    }),
+    defineOp(
+      name,
+      (k, x: Operand, y: Operand) => {
+        if (typeof y === 'number' && typeof x !== 'number' && !isFloating(x.dtype)) {
+          const whole = asWhole(name, y)
+          return k.compare(whole.name, x, whole.limit)
+        }
+        if (typeof x === 'number' && typeof y !== 'number' && !isFloating(y.dtype)) {
+          const whole = asWhole(turned[name], x)
+          return k.compare(whole.name, y, whole.limit)
+        }
+        return k.compare(name, x, y)
+      },
+      undefined,
+      'broadcast',
+    ),
   )
 
 /** x < y is y > x. */

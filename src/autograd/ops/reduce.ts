@@ -18,6 +18,7 @@ import {
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
+import { afterBatch } from '../batched.ts'
 import { asFloating, defineOp } from '../op.ts'
 import { where } from './elementwise.ts'
 
@@ -45,6 +46,18 @@ function reduceWith(
 const restored = (reduced: Tensor, x: Tensor, options: ReduceOptions | undefined): Tensor =>
   reduced.reshape(reducedShape(x.shape, normalizeAxes('reduce', options?.axis, x.shape), true))
 
+/** The options that reduce each sample of a batch over the axes that `options` name, `fallback` if none. */
+const ofSamples = <O extends ReduceOptions>(x: Tensor, options?: O, fallback?: number) => ({
+  ...options,
+  axis: afterBatch(normalizeAxes('reduce', options?.axis ?? fallback, x.shape)),
+})
+
+/** The options of a function along one axis, by default the last, for each sample of a batch. */
+export const alongAxis = <O extends AxisOptions>(x: Tensor, options?: O) => {
+  const [axis] = ofSamples(x, options, -1).axis
+  return { ...options, axis }
+}
+
 /** Number of elements that each result is computed from. */
 const countOf = (x: Tensor, { axis }: ReduceOptions): number =>
   sizeOf(normalizeAxes('reduce', axis, x.shape).map(i => x.shape[i]))
@@ -64,6 +77,7 @@ export const sum: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
     'sum',
     (k, x: Tensor, options?: ReduceOptions) => reduceWith(k, 'sum', 'sum', x, options),
     (g, _, x, options?) => [() => restored(g, x, options).expand(x.shape)],
+    (op, batch, x, options?) => op(batch.whole(x), ofSamples(x, options)),
   ),
 )
 
@@ -84,6 +98,7 @@ const extremum = (name: 'max' | 'min') =>
           return isBest.div(isBest.sum({ axis: options?.axis, keepDims: true })).mul(restored(g, x, options))
         },
       ],
+      (op, batch, x, options?) => op(batch.whole(x), ofSamples(x, options)),
     ),
   )
 
@@ -167,6 +182,7 @@ export const logSumExp: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
           .exp()
           .mul(restored(g, x, options)),
     ],
+    (op, batch, x, options?) => op(batch.whole(x), ofSamples(x, options)),
   ),
 )
 
@@ -177,6 +193,7 @@ const euclidean = defineOp(
     return k.unary('sqrt', reduceWith(k, 'sum', 'norm', k.binary('mul', y, y, y.dtype), options))
   },
   (g, out, x, options?) => [() => x.mul(restored(g.div(where(out.equal(0), 1, out)), x, options))],
+  (op, batch, x, options?) => op(batch.whole(x), ofSamples(x, options)),
 )
 
 export interface NormOptions extends ReduceOptions {
@@ -218,13 +235,18 @@ const argmaxOptions = { axis: -1, keepDims: false } satisfies Settings<ArgmaxOpt
 export const argmax: (x: Tensor, options?: ArgmaxOptions) => Tensor = takes(
   'x.argmax(options)',
   [is.tensor, is.options],
-  defineOp('argmax', (k, x: Tensor, options?: ArgmaxOptions) => {
-    const { axis, keepDims } = settle('x.argmax(options)', options, argmaxOptions)
-    const at = normalizeAxis('argmax', axis, x.shape)
-    if (x.shape[at] === 0)
-      throw new ShapeError(`argmax: x must have an element to compare, and ${show(x.shape)} has none`, x.shape)
-    return reshapeView(k.argmax(x, at), reducedShape(x.shape, [at], keepDims))
-  }),
+  defineOp(
+    'argmax',
+    (k, x: Tensor, options?: ArgmaxOptions) => {
+      const { axis, keepDims } = settle('x.argmax(options)', options, argmaxOptions)
+      const at = normalizeAxis('argmax', axis, x.shape)
+      if (x.shape[at] === 0)
+        throw new ShapeError(`argmax: x must have an element to compare, and ${show(x.shape)} has none`, x.shape)
+      return reshapeView(k.argmax(x, at), reducedShape(x.shape, [at], keepDims))
+    },
+    undefined,
+    (op, batch, x, options?) => op(batch.whole(x), alongAxis(x, options)),
+  ),
 )
 
 /** The axis of a function; default the last. */
@@ -261,6 +283,7 @@ export const cumsum: (x: Tensor, options?: AxisOptions) => Tensor = takes(
       return total
     },
     (g, _out, _x, { axis = -1 } = {}) => [() => g.flip(axis).cumsum({ axis }).flip(axis)],
+    (op, batch, x, options?) => op(batch.whole(x), alongAxis(x, options)),
   ),
 )
 

@@ -19,6 +19,7 @@ import {
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
+import { Batched } from '../batched.ts'
 import { defineOp } from '../op.ts'
 import type { Thunks } from '../recording.ts'
 import { add, cast, div, equal, less, where } from './elementwise.ts'
@@ -162,7 +163,8 @@ function checkWeights(weights: Tensor, n: number, needed: number): void {
     throw new RangeError(
       `multinomial: ${needed} positions without replacement are more than the ${n} of ${show(weights.shape)}; write { replacement: true }`,
     )
-  if (!deviceOf(weights).readSync) return
+  // in vmap they cannot be read
+  if (weights instanceof Batched || !deviceOf(weights).readSync) return
   const values = weights.dataSync()
   for (let row = 0; row < values.length; row += n) {
     let above = 0
@@ -204,6 +206,7 @@ const straightThrough = defineOp(
   'straightThrough',
   (_, values: Tensor, _gradient: Tensor) => values.view(values.shape, values.strides),
   (g): Thunks => [undefined, () => g],
+  'broadcast',
 )
 
 /**

@@ -26,6 +26,7 @@ export const softmaxGradient = defineFused('softmaxGradient', {
     return gy.sub(y.mul(gy.sum(keptLast)))
   },
   kernel: (k, g, y) => k.softmaxGradient?.(g, y),
+  batching: 'broadcast',
 })
 
 const softmaxLast = defineFused('softmax', {
@@ -35,12 +36,14 @@ const softmaxLast = defineFused('softmax', {
   },
   kernel: (k, x) => k.softmax?.(x),
   rule: (g, y) => [() => softmaxGradient(g, y)],
+  batching: 'broadcast',
 })
 
 /** g - exp(y) Σ g, the gradient of y = logSoftmax(x) */
 const logSoftmaxGradient = defineFused('logSoftmaxGradient', {
   definition: (g: Tensor, y: Tensor) => g.sub(y.exp().mul(g.sum(keptLast))),
   kernel: (k, g, y) => k.logSoftmaxGradient?.(g, y),
+  batching: 'broadcast',
 })
 
 const logSoftmaxLast = defineFused('logSoftmax', {
@@ -50,6 +53,7 @@ const logSoftmaxLast = defineFused('logSoftmax', {
   },
   kernel: (k, x) => k.logSoftmax?.(x),
   rule: (g, y) => [() => logSoftmaxGradient(g, y)],
+  batching: 'broadcast',
 })
 
 /** Applies a function of the last axis along another axis; a tensor without elements is returned as it is. */
@@ -89,6 +93,7 @@ const negativeLogLikelihoodGradient = defineFused('negativeLogLikelihoodGradient
       .sub(oneHot(ids, x.shape[x.rank - 1], x.dtype))
       .mul(g.unsqueeze(-1)),
   kernel: (k, g, x, ids) => k.negativeLogLikelihoodGradient?.(g, x, ids),
+  batching: (op, batch, g, x, ids) => op(batch.whole(g), batch.whole(x), batch.whole(ids)),
 })
 
 /** -log softmax(x)[id] over the last axis: [..., classes], ids int32 [...] → [...] */
@@ -96,6 +101,7 @@ export const negativeLogLikelihood = defineFused('negativeLogLikelihood', {
   definition: (x: Tensor, ids: Tensor) => x.logSoftmax().gather(ids.unsqueeze(-1), { axis: -1 }).squeeze(-1).neg(),
   kernel: (k, x, ids) => k.negativeLogLikelihood?.(x, ids),
   rule: (g, _, x, ids) => [() => negativeLogLikelihoodGradient(g, x, ids)],
+  batching: (op, batch, x, ids) => op(batch.whole(x), batch.whole(ids)),
 })
 
 export type Reduction = 'mean' | 'sum' | 'none'

@@ -91,6 +91,7 @@ export const windows = defineOp(
     return x.view(x.shape.toSpliced(axis, 1, size, count), x.strides.toSpliced(axis, 1, step * dilation, step * stride))
   },
   (g, _, x, axis, _size, stride, dilation): Thunks => [() => overlap(g, axis, x.shape[axis], stride, dilation)],
+  (op, batch, x, axis, size, stride, dilation) => op(batch.whole(x), axis + 1, size, stride, dilation),
 )
 
 /**
@@ -121,6 +122,7 @@ export const overlap = defineOp(
     return padAxis(k, upTo(all, axis, Math.min(n, length)), axis, 0, Math.max(0, n - length))
   },
   (g, _, x, axis, _n, stride, dilation): Thunks => [() => windows(g, axis, x.shape[axis], stride, dilation)],
+  (op, batch, x, axis, n, stride, dilation) => op(batch.whole(x), axis + 1, n, stride, dilation),
 )
 
 /** Zeros before and after an axis. */
