@@ -9,14 +9,17 @@ const kept = betas.map((_, t) => betas.slice(0, t + 1).reduce((product, beta) =>
 const [signal, noisiness] = [tensor(kept).sqrt(), tensor(kept.map(share => 1 - share)).sqrt()]
 
 class Denoiser extends Module {
-  layers = [new Linear(2 + 16, 64), new Linear(64, 64), new Linear(64, 2)]
+  layers = [new Linear(2 + 16, 64), new Linear(64, 64), new Linear(64, 64), new Linear(64, 2)]
 
   /** noisy points [batch, 2] and their times int32 [batch] → the noise in them [batch, 2] */
   forward(x: Tensor, t: Tensor): Tensor {
-    const angles = t.cast('float32').unsqueeze(1).mul(tensor([1, 1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64, 1 / 128]))
-    const [first, second, last] = this.layers
+    const angles = t
+      .cast('float32')
+      .unsqueeze(1)
+      .mul(tensor([1, 1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64, 1 / 128]))
+    const [first, second, third, last] = this.layers
     const y = first.forward(concat([x, angles.sin(), angles.cos()], 1)).silu()
-    return last.forward(second.forward(y).silu())
+    return last.forward(third.forward(second.forward(y).silu()).silu())
   }
 }
 
@@ -35,7 +38,9 @@ for (let step = 0; step <= 2000; step++) {
   const t = randint(0, steps, [128])
   const noise = randnLike(points)
   const noisy = points.mul(signal.at(t).unsqueeze(1)).add(noise.mul(noisiness.at(t).unsqueeze(1)))
-  const loss = optimizer.minimize(() => mseLoss(model.forward(noisy, t), noise))
+  const loss = optimizer.minimize(() => mseLoss(model.forward(noisy, t), noise), {
+    learningRate: 1e-2 * (1 - step / 2001),
+  })
   if (step % 400 === 0) console.log(`step ${step}: loss ${(await loss.item()).toFixed(3)}`)
 }
 

@@ -7,7 +7,10 @@ import { gunzipSync } from 'node:zlib'
 import { Adam, bceWithLogitsLoss, Linear, Module, randint, randn, randnLike, seed, type Tensor, tensor } from 'cocagrad'
 
 const file = gunzipSync(await readFile(new URL('digits.csv.gz', import.meta.url))).toString()
-const rows = file.trim().split('\n').map(row => row.split(',').map(Number))
+const rows = file
+  .trim()
+  .split('\n')
+  .map(row => row.split(',').map(Number))
 const digits = tensor(rows).at(':', ':64').div(16)
 
 class Vae extends Module {
@@ -47,6 +50,10 @@ for (let step = 0; step <= 1500; step++) {
 }
 
 console.log('\ndigits that nobody wrote:')
-const drawn = (await model.decode(randn([8, 8])).sigmoid().reshape([8, 8, 8]).array()) as number[][][]
+const drawn = (await model
+  .decode(randn([8, 8]))
+  .sigmoid()
+  .reshape([8, 8, 8])
+  .array()) as number[][][]
 for (let y = 0; y < 8; y++)
   console.log(drawn.map(rows => rows[y].map(grey => ' .:+#@'[Math.floor(5.99 * grey)].repeat(2)).join('')).join('  '))
