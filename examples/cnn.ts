@@ -5,11 +5,9 @@ import { readFile } from 'node:fs/promises'
 import { gunzipSync } from 'node:zlib'
 import { Adam, BatchNorm2d, Conv2d, Linear, Module, maxPool2d, randint, seed, type Tensor, tensor } from 'cocagrad'
 
-const file = gunzipSync(await readFile(new URL('digits.csv.gz', import.meta.url))).toString()
-const rows = file
-  .trim()
-  .split('\n')
-  .map(row => row.split(',').map(Number)) // 64 pixels from 0 to 16, and the digit
+const file = gunzipSync(await readFile(new URL('digits.csv.gz', import.meta.url)))
+const lines = file.toString().trim().split('\n')
+const rows = lines.map(line => line.split(',').map(Number)) // 64 pixels from 0 to 16, and the digit
 const imagesOf = (data: Tensor) => data.at(':', ':64').div(16).reshape([-1, 1, 8, 8])
 const labelsOf = (data: Tensor) => data.at(':', 64).cast('int32')
 const train = tensor(rows.filter((_, i) => i % 5 > 0))
@@ -41,12 +39,11 @@ export class Cnn extends Module {
 seed(0)
 export const model = new Cnn()
 export const [images, labels] = [imagesOf(test), labelsOf(test)]
-const optimizer = new Adam(model, { learningRate: 3e-3 })
+const optimizer = new Adam(model)
 for (let step = 0; step <= 300; step++) {
   const batch = train.at(randint(0, train.shape[0], [64]))
-  const loss = optimizer.minimize(() => model.forward(imagesOf(batch)).crossEntropy(labelsOf(batch)), {
-    learningRate: 5e-3 * (1 - step / 301),
-  })
+  const learningRate = 5e-3 * (1 - step / 301)
+  const loss = optimizer.minimize(() => model.forward(imagesOf(batch)).crossEntropy(labelsOf(batch)), { learningRate })
   if (step % 50 === 0) console.log(`step ${step}: loss ${(await loss.item()).toFixed(3)}`)
 }
 

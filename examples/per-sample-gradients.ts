@@ -1,16 +1,14 @@
-// The gradient of every sample of a batch, in one backward walk: `vmap` makes a function of a batch of a function of one sample.
-// Differentially private training (Abadi et al. 2016, arXiv 1607.00133) needs it. It shortens each gradient, so that no picture has much
-// influence, and hides in noise what is left of it.
+// The gradient of every sample of a batch, in one backward pass: `vmap` turns a function of one sample into a function of a batch.
+// Differentially private training (Abadi et al. 2016, arXiv 1607.00133) needs these gradients. It shortens the long ones, so that
+// no picture has much influence, and adds noise, which hides the influence that is left.
 
 import { readFile } from 'node:fs/promises'
 import { gunzipSync } from 'node:zlib'
 import { Adam, Linear, lossAndGradients, randint, randnLike, seed, stack, type Tensor, tensor, vmap } from 'cocagrad'
 
-const file = gunzipSync(await readFile(new URL('digits.csv.gz', import.meta.url))).toString()
-const rows = file
-  .trim()
-  .split('\n')
-  .map(row => row.split(',').map(Number)) // 64 pixels from 0 to 16, and the digit
+const file = gunzipSync(await readFile(new URL('digits.csv.gz', import.meta.url)))
+const lines = file.toString().trim().split('\n')
+const rows = lines.map(line => line.split(',').map(Number)) // 64 pixels from 0 to 16, and the digit
 const [train, test] = [tensor(rows.filter((_, i) => i % 5 > 0)), tensor(rows.filter((_, i) => i % 5 === 0))]
 const pixelsOf = (rows: Tensor) => rows.at('...', ':64').div(16)
 const digitsOf = (rows: Tensor) => rows.at('...', 64).cast('int32')
@@ -26,7 +24,8 @@ const looped = stack(some.unbind().map(row => gradientsOf(row).get('weight')!))
 const difference = perSample(some).get('weight')!.sub(looped).abs().max()
 console.log(`difference from a loop over the samples: ${(await difference.item()).toExponential(0)}`)
 
-const [longest, noise] = [1, 1]
+const longest = 1 // of the gradients
+const noise = 1 // its standard deviation, as a multiple of the longest gradient
 
 /** The mean of the gradients of the samples, each shortened to `longest`, with noise. */
 function privateGradients(batch: Tensor) {

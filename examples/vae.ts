@@ -1,16 +1,14 @@
-// A variational autoencoder (Kingma and Welling 2013, arXiv 1312.6114) of real digits (digits.md). An encoder says where a picture
-// lies in a space of 8 numbers, as a normal distribution; a decoder draws the picture again from a point of it. The distributions are kept near
-// N(0, 1), so that the decoder makes new digits of random points.
+// A variational autoencoder (Kingma and Welling 2013, arXiv 1312.6114) of real digits (digits.md). The encoder turns a picture into
+// a normal distribution over 8 numbers. The decoder draws the picture again from a random point of that distribution. The loss
+// keeps the distributions near N(0, 1), so points of N(0, 1) become new digits.
 
 import { readFile } from 'node:fs/promises'
 import { gunzipSync } from 'node:zlib'
 import { Adam, bceWithLogitsLoss, Linear, Module, randint, randn, randnLike, seed, type Tensor, tensor } from 'cocagrad'
 
-const file = gunzipSync(await readFile(new URL('digits.csv.gz', import.meta.url))).toString()
-const rows = file
-  .trim()
-  .split('\n')
-  .map(row => row.split(',').map(Number))
+const file = gunzipSync(await readFile(new URL('digits.csv.gz', import.meta.url)))
+const lines = file.toString().trim().split('\n')
+const rows = lines.map(line => line.split(',').map(Number)) // 64 pixels from 0 to 16, and the digit
 const digits = tensor(rows).at(':', ':64').div(16)
 
 class Vae extends Module {
@@ -25,11 +23,11 @@ class Vae extends Module {
     return this.pixels.forward(this.decoder.forward(z).relu())
   }
 
-  /** The negative evidence lower bound of pictures [batch, 64], for one picture. */
+  /** the negative evidence lower bound of pictures [batch, 64], a mean over the pictures */
   loss(x: Tensor) {
     const hidden = this.encoder.forward(x).relu()
     const [mean, logVariance] = [this.mean.forward(hidden), this.logVariance.forward(hidden)]
-    // a random point, written so that its gradient reaches mean and variance
+    // a random point, computed so that its gradient reaches the mean and the variance
     const z = mean.add(logVariance.div(2).exp().mul(randnLike(mean)))
     const reconstruction = bceWithLogitsLoss(this.decode(z), x, { reduction: 'sum' }).div(x.shape[0])
     // KL divergence of N(mean, variance) from N(0, 1)
@@ -50,10 +48,12 @@ for (let step = 0; step <= 1500; step++) {
 }
 
 console.log('\ndigits that nobody wrote:')
-const drawn = (await model
+const drawn = model
   .decode(randn([8, 8]))
   .sigmoid()
   .reshape([8, 8, 8])
-  .array()) as number[][][]
+const pictures = (await drawn.array()) as number[][][]
 for (let y = 0; y < 8; y++)
-  console.log(drawn.map(rows => rows[y].map(grey => ' .:+#@'[Math.floor(5.99 * grey)].repeat(2)).join('')).join('  '))
+  console.log(
+    pictures.map(rows => rows[y].map(grey => ' .:+#@'[Math.floor(5.99 * grey)].repeat(2)).join('')).join('  '),
+  )
