@@ -5,7 +5,7 @@ import { grad, hessian, type Tensor, tensor } from 'cocagrad'
 
 /** Rosenbrock's function (1 - x)² + 100 (y - x²)², whose minimum is 0 at (1, 1). */
 function rosenbrock(p: Tensor): Tensor {
-  const [x, y] = [p.slice([0]), p.slice([1])]
+  const [x, y] = p.unbind()
   return x.sub(1).square().add(y.sub(x.square()).square().mul(100))
 }
 

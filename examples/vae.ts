@@ -48,12 +48,7 @@ for (let step = 0; step <= 1500; step++) {
 }
 
 console.log('\ndigits that nobody wrote:')
-const drawn = model
-  .decode(randn([8, 8]))
-  .sigmoid()
-  .reshape([8, 8, 8])
-const pictures = (await drawn.array()) as number[][][]
+const logits = model.decode(randn([8, 8]))
+const drawn = (await logits.sigmoid().reshape([8, 8, 8]).array()) as number[][][]
 for (let y = 0; y < 8; y++)
-  console.log(
-    pictures.map(rows => rows[y].map(grey => ' .:+#@'[Math.floor(5.99 * grey)].repeat(2)).join('')).join('  '),
-  )
+  console.log(drawn.map(rows => rows[y].map(grey => ' .:+#@'[Math.floor(5.99 * grey)].repeat(2)).join('')).join('  '))

@@ -21,7 +21,8 @@ So rested he by the Tumtum tree
 And stood awhile in thought.
 '''
 characters = sorted(set(text))
-ids = torch.tensor([characters.index(character) for character in text])
+ids_of = lambda some: torch.tensor([characters.index(character) for character in some])
+ids = ids_of(text)
 context = 32
 
 
@@ -49,10 +50,10 @@ class Gpt(nn.Module):
 torch.manual_seed(0)
 model = Gpt()
 optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+offsets = torch.arange(context + 1)
 for step in range(151):
-    starts = torch.randint(0, len(ids) - context, [12])
-    x = torch.stack([ids[start : start + context] for start in starts])
-    y = torch.stack([ids[start + 1 : start + context + 1] for start in starts])
+    pieces = ids[torch.randint(0, len(ids) - context, [12, 1]) + offsets]
+    x, y = pieces[:, :-1], pieces[:, 1:]
     optimizer.zero_grad()
     loss = cross_entropy(model(x).transpose(1, 2), y)
     loss.backward()
@@ -63,7 +64,6 @@ for step in range(151):
 
 written = 'Beware'
 while len(written) < 100:
-    seen = [characters.index(character) for character in written[-context:]]
-    logits = model(torch.tensor([seen]))[0, -1]
-    written += characters[logits.argmax().item()]
+    logits = model(ids_of(written[-context:])[None])
+    written += characters[logits[0, -1].argmax().item()]
 print(f'\n{written}')
