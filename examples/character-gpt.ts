@@ -5,10 +5,10 @@ import {
   AdamW,
   arange,
   Embedding,
-  Generator,
   LayerNorm,
   Linear,
   Module,
+  randint,
   seed,
   type Tensor,
   TransformerBlock,
@@ -32,7 +32,8 @@ So rested he by the Tumtum tree
 And stood awhile in thought.
 `
 const characters = [...new Set(text)].sort()
-const ids = [...text].map(character => characters.indexOf(character))
+const idsOf = (some: string) => tensor([...some].map(c => characters.indexOf(c))).cast('int32')
+const ids = idsOf(text)
 const context = 32
 
 class Gpt extends Module {
@@ -52,27 +53,19 @@ class Gpt extends Module {
 }
 
 seed(0)
-const generator = new Generator(0)
 const model = new Gpt()
 const optimizer = new AdamW(model, { learningRate: 3e-3 })
+const offsets = arange(0, context + 1, 1, { dtype: 'int32' })
 for (let step = 0; step <= 150; step++) {
-  const starts = Array.from({ length: 12 }, () => generator.integer(ids.length - context))
-  const x = tensor(
-    starts.map(start => ids.slice(start, start + context)),
-    { dtype: 'int32' },
-  )
-  const y = tensor(
-    starts.map(start => ids.slice(start + 1, start + context + 1)),
-    { dtype: 'int32' },
-  )
+  const pieces = ids.at(randint(0, ids.size - context, [12, 1]).add(offsets))
+  const [x, y] = [pieces.at(':', ':-1'), pieces.at(':', '1:')]
   const loss = optimizer.minimize(() => model.forward(x).crossEntropy(y), { maximumNorm: 1 })
   if (step % 30 === 0) console.log(`step ${step}: loss ${(await loss.item()).toFixed(3)}`)
 }
 
 let written = 'Beware'
 while (written.length < 100) {
-  const seen = [...written].slice(-context).map(character => characters.indexOf(character))
-  const logits = model.forward(tensor([seen], { dtype: 'int32' })).slice([0, -1])
-  written += characters[await logits.argmax().item()]
+  const logits = model.forward(idsOf(written.slice(-context)).unsqueeze(0))
+  written += characters[await logits.at(0, -1).argmax().item()]
 }
 console.log(`\n${written}`)

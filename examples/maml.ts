@@ -2,7 +2,7 @@
 // points of a new wave must bring a network close to it. The loss after that step is differentiated by the parameters before it,
 // and so goes through a gradient: a second derivative.
 
-import { AdamW, Generator, grad, Linear, Module, seed, type Tensor, tensor, withParameters } from 'cocagrad'
+import { AdamW, Generator, Linear, lossAndGradients, Module, seed, type Tensor, tensor, withParameters } from 'cocagrad'
 
 class Network extends Module {
   layers = [new Linear(1, 32), new Linear(32, 32), new Linear(32, 1)]
@@ -32,11 +32,8 @@ const error = ({ x, y }: Points) => model.forward(x).sub(y).square().mean()
 
 /** The error on other points of a wave after one step of gradient descent on a few of it. */
 function errorAfterStep(few: Points, others: Points): Tensor {
-  const parameters = model.parameters()
-  const gradients = grad((...values) => withParameters(model, values, () => error(few)), {
-    wrt: parameters.map((_, i) => i),
-  })(...parameters)
-  const adapted = parameters.map((parameter, i) => parameter.sub(gradients[i].mul(0.03)))
+  const { gradients } = lossAndGradients(model, () => error(few))
+  const adapted = [...model.namedParameters()].map(([name, value]) => value.sub(gradients.get(name)!.mul(0.03)))
   return withParameters(model, adapted, () => error(others))
 }
 

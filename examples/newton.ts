@@ -1,14 +1,11 @@
 // Newton's method: step to where the gradient of the quadratic approximation vanishes, x ← x - H⁻¹ g. Near a minimum
 // the number of correct digits doubles with every step, while gradient descent creeps along Rosenbrock's valley.
 
-import { device, grad, hessian, type Tensor, tensor } from 'cocagrad'
-
-// the device with float64
-await device.use('reference')
+import { grad, hessian, type Tensor, tensor } from 'cocagrad'
 
 /** Rosenbrock's function (1 - x)² + 100 (y - x²)², whose minimum is 0 at (1, 1). */
 function rosenbrock(p: Tensor): Tensor {
-  const [x, y] = [p.slice([0]), p.slice([1])]
+  const [x, y] = p.unbind()
   return x.sub(1).square().add(y.sub(x.square()).square().mul(100))
 }
 

@@ -1,8 +1,9 @@
-// Every example is run as a user runs it. Losses and accuracies are read from its output and checked.
+// Every example is run as a user runs it. Losses and accuracies are read from its output and checked. The table of examples/README.md
+// has the lines of each, and those of the same program in PyTorch.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
@@ -21,6 +22,16 @@ function learns(output: string, from: number, to: number): void {
   assert.ok(losses.length > 2, output)
   assert.ok(losses[0] > from && losses[losses.length - 1] < to, `${losses} does not go from above ${from} below ${to}`)
 }
+
+/** A picture in a text: its lines, which follow one that is given. */
+function pictureAfter(text: string, lines: number, output: string): string {
+  const after = output.split(`${text}\n`)[1]?.split('\n').slice(0, lines).join('\n') ?? ''
+  assert.equal(after.split('\n').length, lines, output)
+  return after
+}
+
+/** Share of a text that is a character. */
+const shareOf = (character: string, text: string) => (text.split(character).length - 1) / text.length
 
 const checks: Record<string, (output: string) => void> = {
   'tape.ts': output => {
@@ -65,11 +76,45 @@ const checks: Record<string, (output: string) => void> = {
   },
   'character-gpt.ts': output => {
     learns(output, 3, 0.4)
-    assert.match(output, /\n\nBeware the J.*\n/)
+    assert.match(output, /\n\nBeware the J.*\nThe /s)
   },
   'digits.ts': output => {
     learns(output, 2, 0.4)
     assert.ok(numbersAfter('not trained on', output)[0] > 92, output)
+  },
+  'cnn.ts': output => {
+    learns(output, 2, 0.05)
+    assert.ok(numbersAfter('not trained on', output)[0] >= 98, output)
+  },
+  'grad-cam.ts': output => {
+    const picture = pictureAfter('the heat of its pixels:', 16, output)
+    assert.ok(shareOf(' ', picture) > 0.3 && shareOf('@', picture) > 0.02, output)
+    // the hot pixels are evidence: without them the network is wrong much more often than without others
+    const [hot, random] = numbersAfter(
+      'the network is right for',
+      output.replace('it is right', 'the network is right'),
+    )
+    assert.ok(hot < random - 8, output)
+  },
+  'vae.ts': output => {
+    learns(output, 40, 26)
+    assert.ok(numbersAfter('divergence', output).at(-1)! > 2, 'the points say nothing about the picture')
+    // pictures of digits are dark in their corners and bright in their middle
+    const picture = pictureAfter('digits that nobody wrote:', 8, output)
+    assert.ok(shareOf(' ', picture) > 0.3 && shareOf('@', picture) > 0.02, output)
+    for (const line of picture.split('\n')) assert.match(line.slice(0, 2), /^ *$/, output)
+  },
+  'diffusion.ts': output => {
+    learns(output, 0.8, 0.45)
+    const [noise] = numbersAfter('moons: noise', output)
+    const [samples] = numbersAfter('samples', output)
+    assert.ok(samples < 0.15 && samples < noise / 3, output)
+    assert.ok(shareOf('*', output) > 0.1, output)
+  },
+  'per-sample-gradients.ts': output => {
+    assert.ok(numbersAfter('a loop over the samples:', output)[0] < 1e-6, output)
+    assert.ok(numbersAfter('from', output)[1] > 2.5, output)
+    assert.ok(numbersAfter('not trained on', output)[0] > 90, output)
   },
   'dual-encoder.ts': output => {
     learns(output, 3.3, 1.8)
@@ -86,6 +131,34 @@ const checks: Record<string, (output: string) => void> = {
     assert.equal(written, own)
   },
 }
+
+/** Number of lines of a program that are neither empty nor comments. */
+async function linesOf(file: string): Promise<number> {
+  const text = await readFile(join(root, 'examples', file), 'utf8')
+  const comment = file.endsWith('.py') ? /^#/ : /^(\/\/|\/?\*)/
+  const lines = text.split('\n').map(line => line.trim())
+  return lines.filter(line => line !== '' && !comment.test(line)).length
+}
+
+describe('the table of the examples', async () => {
+  const readme = await readFile(join(root, 'examples/README.md'), 'utf8')
+  const rows = [...readme.matchAll(/^\| \[(.+?)\]\(.*\) \| .* \| (\d+) \| (.*) \|$/gm)]
+
+  test('has every program', async () => {
+    assert.deepEqual(rows.map(([, file]) => file).sort(), Object.keys(checks).sort())
+    const listed = rows.flatMap(([, , , inPyTorch]) => /\((pytorch\/.*?)\)/.exec(inPyTorch)?.slice(1) ?? [])
+    const programs = (await readdir(join(root, 'examples/pytorch'))).filter(file => file.endsWith('.py'))
+    assert.deepEqual(listed.sort(), programs.map(file => `pytorch/${file}`).sort())
+  })
+
+  for (const [, file, lines, inPyTorch] of rows)
+    test(`has the lines of ${file}`, async () => {
+      assert.equal(Number(lines), await linesOf(file), `write ${await linesOf(file)} in examples/README.md`)
+      if (inPyTorch === '') return
+      const name = `pytorch/${file.replace('.ts', '.py')}`
+      assert.equal(inPyTorch, `[${await linesOf(name)}](${name})`)
+    })
+})
 
 describe('the examples', () => {
   test('each has a check', async () => {
