@@ -27,7 +27,7 @@ export const unary = (f: (x: Tensor) => Tensor, values: ValueOptions = {}) => ({
   'of any shape': drawn(one, values, (_, x) => f(x), smooth),
 })
 
-const pairs = (f: (x: Operand, y: Operand) => Tensor, left: ValueOptions, right: ValueOptions) => ({
+export const pairs = (f: (x: Operand, y: Operand) => Tensor, left: ValueOptions, right: ValueOptions) => ({
   'two tensors': drawn(two, [left, right], (_, x, y) => f(x, y), smooth),
   'a number on the right': drawn(one, left, (_, x) => f(x, 1.5), smooth),
   'a number on the left': drawn(one, right, (_, y) => f(1.5, y), smooth),

@@ -16,7 +16,7 @@ export const each =
 
 export const unary = (f: (x: number) => number) => ({ 'of any shape': each(f) })
 
-const pairs = (f: (x: number, y: number) => number, number = 1.5) => ({
+export const pairs = (f: (x: number, y: number) => number, number = 1.5) => ({
   'two tensors': each(f),
   'a number on the right': each(x => f(x, number)),
   'a number on the left': each(y => f(number, y)),

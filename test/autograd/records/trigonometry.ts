@@ -1,7 +1,7 @@
 // Records of trigonometric and hyperbolic functions.
 
 import * as ops from '../../../src/autograd/index.ts'
-import { binary, refusesOf, unary } from './elementwise.ts'
+import { binary, pairs, refusesOf, unary } from './elementwise.ts'
 import { type OperationRecord, record } from './record.ts'
 
 export const trigonometry: readonly OperationRecord[] = [
@@ -12,7 +12,7 @@ export const trigonometry: readonly OperationRecord[] = [
     'atan',
     unary(x => Math.asin(x / Math.sqrt(1 + x * x))),
   ),
-  record('atan2', binary(Math.atan2), refusesOf('atan2', ops.atan2)),
+  record('atan2', pairs(Math.atan2), refusesOf('atan2', ops.atan2)),
   record(
     'hypot',
     binary((x, y) => Math.sqrt(x * x + y * y)),
