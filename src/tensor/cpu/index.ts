@@ -10,10 +10,11 @@ import { askNode, environment } from '../host.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
 import type { View } from '../storage.ts'
 import { openBlas } from './blas.ts'
+import { patched } from './difference.ts'
 import type { CpuModule } from './exports.ts'
 import { type Block, Heap } from './heap.ts'
 import { cpuKernels } from './kernels.ts'
-import { relaxedModule, simdModule } from './module.ts'
+import { relaxedDifference, simdModule } from './module.ts'
 import { availableThreads, KernelThreads, withoutThreads } from './threads.ts'
 import { Workspace } from './workspace.ts'
 
@@ -57,8 +58,9 @@ function choose(
   isDeterministic: boolean,
 ): { readonly bytes: Uint8Array<ArrayBuffer>; readonly instructions: CpuDevice['instructions'] } | undefined {
   if (typeof WebAssembly === 'undefined') return undefined
-  if (!isDeterministic && hasRelaxedSimd()) return { bytes: bytesOf(relaxedModule), instructions: 'relaxed SIMD' }
   const bytes = bytesOf(simdModule)
+  if (!isDeterministic && hasRelaxedSimd())
+    return { bytes: patched(bytes, bytesOf(relaxedDifference)), instructions: 'relaxed SIMD' }
   return WebAssembly.validate(bytes) ? { bytes, instructions: 'SIMD' } : undefined
 }
 
