@@ -27,7 +27,7 @@ interface Steps {
   readonly stride: readonly number[]
   readonly dilation: readonly number[]
 }
-interface Grouped extends Steps {
+export interface Grouped extends Steps {
   readonly groups: number
 }
 
