@@ -3,6 +3,7 @@
 // `sideEffects` list: it would have to name every file that leads to this one, and makes a small program only 1 % smaller.
 
 import { ShapeError, show, Tensor } from '../tensor/index.ts'
+import type * as allCloseModule from './all-close.ts'
 import { allClose } from './all-close.ts'
 import type * as activation from './ops/activation.ts'
 import type * as arrange from './ops/arrange.ts'
@@ -88,7 +89,9 @@ const asynchronous = { allClose }
 type Method<F> = F extends (x: Tensor, ...rest: infer Rest) => infer Result ? (...rest: Rest) => Result : never
 /** Mapped from the functions, so that the methods have their documentation. */
 type Methods = { [Name in keyof Pick<Functions, MethodName>]: Method<Functions[Name]> }
-type AsynchronousMethods = { [Name in keyof typeof asynchronous]: Method<(typeof asynchronous)[Name]> }
+type AsynchronousMethods = {
+  [Name in keyof Pick<typeof allCloseModule, keyof typeof asynchronous>]: Method<(typeof allCloseModule)[Name]>
+}
 
 declare module '../tensor/tensor.ts' {
   interface Tensor extends Methods, AsynchronousMethods {
