@@ -116,6 +116,14 @@ const checks: Record<string, (output: string) => void> = {
     assert.ok(numbersAfter('from', output)[1] > 2.5, output)
     assert.ok(numbersAfter('not trained on', output)[0] > 90, output)
   },
+  'lstm.ts': output => {
+    learns(output, 0.6, 0.01)
+    assert.ok(numbersAfter('right after', output)[0] > 99, output)
+    assert.ok(numbersAfter('with the state:', output)[0] > 99, output)
+    // without the state the answers of a sequence are all right or all wrong
+    const [without] = numbersAfter('without it:', output)
+    assert.ok(without > 15 && without < 85, output)
+  },
   'dual-encoder.ts': output => {
     learns(output, 3.3, 1.8)
     assert.ok(numbersAfter('right for', output)[0] > 15, output)
