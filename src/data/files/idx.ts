@@ -2,7 +2,7 @@
 // Format: http://yann.lecun.com/exdb/mnist/, "The IDX file format".
 
 import type { ShapedData } from '../loading/collate.ts'
-import { bytesOf, type FileSource, type Refuse, refusalOf, unzipped } from './source.ts'
+import { bytesOf, type FileSource, type RefuseFile, refusalOf, unzipped } from './source.ts'
 
 type View = DataView<ArrayBufferLike>
 
@@ -34,7 +34,7 @@ export async function readIdx(source: FileSource): Promise<ShapedData> {
   return { data: type.read(new DataView(bytes.buffer, bytes.byteOffset + start), count), shape }
 }
 
-function headerOf(bytes: Uint8Array, refuse: Refuse) {
+function headerOf(bytes: Uint8Array, refuse: RefuseFile) {
   const type = TYPES.get(bytes[2])
   if (bytes.length < 4 || bytes[0] !== 0 || bytes[1] !== 0 || !type)
     throw refuse(

@@ -6,10 +6,10 @@ import { DataError, messageOf, type OpenedFile, readBytes, withFile } from '../.
 /** A path, or the bytes of a file. */
 export type FileSource = string | Uint8Array
 
-export type Refuse = (reason: string, line?: number) => DataError
+export type RefuseFile = (reason: string, line?: number) => DataError
 
 /** Errors that name the file; bytes in memory have no name. */
-export const refusalOf = (source: FileSource): Refuse => {
+export const refusalOf = (source: FileSource): RefuseFile => {
   const file = typeof source === 'string' ? source : 'the bytes'
   return (reason, line) => new DataError(reason, { file, line })
 }
@@ -44,7 +44,7 @@ const HEAD = 4096
  * @param lengthOf the length that a header says, given the first bytes; throws for a wrong header
  * @throws DataError for another length, and for damaged compression
  */
-export function unzipped(bytes: Uint8Array, lengthOf: (head: Uint8Array) => number, refuse: Refuse): Uint8Array {
+export function unzipped(bytes: Uint8Array, lengthOf: (head: Uint8Array) => number, refuse: RefuseFile): Uint8Array {
   if (!isGzip(bytes)) return whole(bytes, lengthOf(bytes), refuse)
   const open = (part: Uint8Array, options: object): Uint8Array => {
     try {
@@ -59,7 +59,7 @@ export function unzipped(bytes: Uint8Array, lengthOf: (head: Uint8Array) => numb
   return whole(open(bytes, { maxOutputLength: Math.max(1, length) }), length, refuse)
 }
 
-function whole(bytes: Uint8Array, length: number, refuse: Refuse): Uint8Array {
+function whole(bytes: Uint8Array, length: number, refuse: RefuseFile): Uint8Array {
   if (bytes.length !== length)
     throw refuse(`has ${bytes.length} bytes, but its header says ${length}: it is truncated, or another kind of file`)
   return bytes
