@@ -221,13 +221,16 @@ test('weights in integers or in a dtype that the device does not support throw',
   await change(run, 'model.safetensors', as({ dtype: 'BOOL', shape: [8], data: new Uint8Array(8) }))
   await refused(openRun(run), CheckpointError, 'model.safetensors', 'unimodal.norm.bias is float32 here and bool there')
   await change(run, 'model.safetensors', as({ dtype: 'F64', shape: [8], data: new Float64Array(8) }))
-  await device.use('cpu')
+  await device.use('gpu', { backend: 'cpu' })
   t.after(() => device.use('reference'))
   await refused(
     openRun(run),
     CheckpointError,
-    "model.safetensors: tensor 'unimodal.norm.bias' is F64, but device cpu supports float32, int32, bool",
+    "model.safetensors: tensor 'unimodal.norm.bias' is F64, but device gpu supports float32, int32, bool",
   )
+  await device.use('cpu')
+  const { model } = await openRun(run)
+  assert.equal(model.stateDict().get('unimodal.norm.bias')!.dtype, 'float64')
 })
 
 test('moments that are not finite are not saved', async t => {
