@@ -165,6 +165,14 @@ describe('gradcheckObjective', () => {
     assert.deepEqual(devices, ['cpu', 'reference'])
   })
 
+  it('a loss with a tensor on reference is checked there', async () => {
+    const { model } = problem()
+    const target = device.with('reference', () => randn([4, 1], { dtype: 'float64' }))
+    const loss = ({ x }: Pairs) => model.forward(x).sub(target).square().mean()
+    const { ok, message } = await gradcheckObjective({ model, loss }, pairs())
+    assert.ok(ok, message)
+  })
+
   it('without noise, derivatives are checked at the present parameters', async () => {
     const model = new Linear(1, 1)
     model.weight.assign(tensor([[0]]))
