@@ -2,39 +2,18 @@
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { build } from 'esbuild'
+import { builtPrograms } from '../programs.ts'
 
 const root = join(import.meta.dirname, '../..')
 const main = 'src/cli/main.ts'
 
 let built: Promise<string> | undefined
 
-/** The command line as one program, made once per test file: it starts in a fifth of the time of its source files. */
-const program = (): Promise<string> => {
-  built ??= (async () => {
-    // as deep in the repository as its source, and as what is published
-    const outdir = join(root, `.cache/cli-${process.pid}`)
-    process.on('exit', () => rmSync(outdir, { recursive: true, force: true }))
-    await build({
-      absWorkingDir: root,
-      entryPoints: [
-        { in: main, out: 'main' },
-        { in: 'src/data/decoding/worker.ts', out: 'worker' },
-      ],
-      outdir,
-      bundle: true,
-      splitting: true,
-      packages: 'external',
-      platform: 'node',
-      format: 'esm',
-      target: 'node20',
-      keepNames: true,
-    })
-    return join(outdir, 'main.js')
-  })()
-  return built
+/** The command line as one program, made once per test file. */
+const program = async (): Promise<string> => {
+  built ??= builtPrograms('cli', { main })
+  return join(await built, 'main.js')
 }
 
 export interface Outcome {
