@@ -37,7 +37,7 @@ export interface Products {
 
 /** The part of koffi that is used. */
 export interface Koffi {
-  load(library: string): { func(definition: string): (...args: (number | bigint)[]) => unknown }
+  load(library: string): { func(definition: string): (...args: (number | bigint)[]) => unknown; unload(): void }
   address(memory: Uint8Array): bigint
 }
 
