@@ -38,14 +38,14 @@ let current: DeviceName = 'cpu'
 async function open(name: DeviceName, options: OpenOptions): Promise<void> {
   checkName(name)
   if (name === 'gpu') await openGpuOnce(options)
-  if (name === 'cpu') await openCpuOnce(options, cpu ? undefined : await wideModule(options)).ready
+  if (name === 'cpu') await openCpuOnce(options, await wideModule(options, cpu?.addresses !== 32)).ready
 }
 
 let cpu: CpuDevice | undefined
 
-/** The kernels for 64-bit addresses, a module that is loaded only where it is used. */
-const wideModule = async ({ memory64 }: OpenOptions): Promise<Binaries | undefined> =>
-  wideWanted(memory64) ? import('./cpu/module64.ts') : undefined
+/** The kernels for 64-bit addresses, a module that is loaded only where it is used. Throws DeviceError for an option that is wrong. */
+const wideModule = async ({ memory64 }: OpenOptions, isUsed = true): Promise<Binaries | undefined> =>
+  wideWanted(memory64) && isUsed ? import('./cpu/module64.ts') : undefined
 
 /**
  * The cpu device, which is opened once: options of later calls are ignored, except those that a program cannot do without.
@@ -57,7 +57,7 @@ function openCpuOnce(options: OpenOptions = {}, wide?: Binaries): CpuDevice {
       'cpu is open already, without `deterministic`; call device.use before the first tensor is created, or set COCAGRAD_DETERMINISTIC=1',
       'cpu',
     )
-  if (cpu && cpu.addresses === 32 && options.memory64 === true)
+  if (cpu?.addresses === 32 && options.memory64 === true)
     throw new DeviceError(
       'cpu is open already, with 32-bit addresses; call device.use before the first tensor is created',
       'cpu',
