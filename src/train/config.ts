@@ -97,6 +97,8 @@ const common = {
     betas: z.tuple([share, share], fail('must be two numbers')).optional(),
     epsilon: above0.optional(),
     weightDecay: atLeast0.optional(),
+    /** how adamw stores its moments: float32, or bfloat16 and float8 in 2 bytes and 1 byte a number; default float32 */
+    moments: oneOf('float32', 'bfloat16', 'float8').optional(),
     momentum: share.optional(),
     /** factors of the learning rate of parts: names as in freeze, such as { "encoder": 0.1 }; the most specific one applies */
     rates: z.record(z.string(), above0, fail('must be an object of factors by part')).optional(),
@@ -375,8 +377,11 @@ function originProblems({ from, fresh, part, architecture }: RunConfig): ConfigP
 }
 
 /** Settings that the optimizer does not have, which would be silently ignored. */
-function optimizerProblems({ name, betas, epsilon, momentum }: RunConfig['optimizer']): ConfigProblem[] {
-  const foreign = name === 'sgd' ? { betas, epsilon } : { momentum }
+function optimizerProblems({ name, betas, epsilon, momentum, moments }: RunConfig['optimizer']): ConfigProblem[] {
+  const foreign = {
+    ...(name === 'sgd' ? { betas, epsilon } : { momentum }),
+    ...(name !== 'adamw' && { moments }),
+  }
   return Object.entries(foreign)
     .filter(([, value]) => value !== undefined)
     .map(([field]) => ({ field: `optimizer.${field}`, reason: `is not a setting of ${name}` }))

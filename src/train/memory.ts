@@ -11,6 +11,6 @@ export function checkTrainingFits(optimizer: Optimizer, inBackward: boolean): vo
   demandMemory(
     optimizer.bytesToCome({ inBackward }),
     `gradients and the state of ${optimizer.algorithm}`,
-    'optimizer.inBackward needs the gradient of one parameter at a time, Adafactor and SGD need less state than AdamW, frozen parameters need neither gradients nor state, and a smaller model needs less of everything',
+    'optimizer.inBackward needs the gradient of one parameter at a time, moments in bfloat16 or float8 (optimizer.moments), Adafactor and SGD need less state than AdamW, frozen parameters need neither gradients nor state, and a smaller model needs less of everything',
   )
 }

@@ -114,7 +114,8 @@ function perceptron() {
   seed(1)
   const model = new Perceptron()
   const optimizer = new AdamW(model, { learningRate: 0.05 })
-  return { model, optimizer, objective: squares(model), inBackward: true, guard: false, steps: 8, checkpointEvery: 3 }
+  const options = { optimizer, objective: squares(model), inBackward: true, guard: false, steps: 8, checkpointEvery: 3 }
+  return { model, options }
 }
 
 describe('a step that fails during the backward pass', () => {
@@ -126,7 +127,7 @@ describe('a step that fails during the backward pass', () => {
   ] as const)
     it(`goes back to the last checkpoint: ${fault} of step ${at + 1}, and can be resumed from there`, async t => {
       const folder = join(await temporaryFolder(t), 'run')
-      const { model, ...options } = perceptron()
+      const { model, options } = perceptron()
       const start = weightsOf(model)
       let atCheckpoint = start
       const onCheckpoint = () => {
@@ -151,9 +152,9 @@ describe('a step that fails during the backward pass', () => {
       assert.deepEqual([last.step, last.failed], [back, at + 1])
 
       const again = perceptron()
-      await fit({ ...again, folder, batches: batches() })
+      await fit({ ...again.options, folder, batches: batches() })
       const whole = perceptron()
-      await fit({ ...whole, batches: batches() })
+      await fit({ ...whole.options, batches: batches() })
       assert.deepEqual(weightsOf(again.model), weightsOf(whole.model))
       const kinds = (await readMetrics(folder)).map(({ kind, step }) => `${kind} ${step}`)
       assert.ok(kinds.includes(`restoration ${back}`), 'the journal keeps the return')
@@ -161,7 +162,7 @@ describe('a step that fails during the backward pass', () => {
     })
 
   it('says that there is nothing to go back to without a folder', async () => {
-    const { model, ...options } = perceptron()
+    const { model, options } = perceptron()
     await assert.rejects(fit({ ...options, batches: batches('gradient', 2) }), /has no checkpoint to go back to/)
     assert.ok(weightsOf(model).flat().every(Number.isFinite), 'a gradient that is not finite is not used')
   })
@@ -174,7 +175,7 @@ describe('fit with inBackward', () => {
     ['guard', true, 'set guard: false'],
   ] as const)
     it(`refuses ${option}`, async () => {
-      const { model: _, ...options } = perceptron()
+      const { options } = perceptron()
       await assert.rejects(fit({ ...options, batches: batches(), [option]: value }), new RegExp(`fit: ${option} needs all gradients of a step.*${advice}`))
     })
 
@@ -182,7 +183,7 @@ describe('fit with inBackward', () => {
     await device.use('gpu', { backend: 'cpu' })
     const found = []
     for (const inBackward of [false, true]) {
-      const { model, ...options } = perceptron()
+      const { model, options } = perceptron()
       await fit({ ...options, inBackward, batches: batches() })
       found.push(await Promise.all(model.parameters().map(async parameter => [...(await parameter.data())])))
     }
@@ -192,7 +193,7 @@ describe('fit with inBackward', () => {
 
   it('finds on gpu, after the step, that a gradient is not finite', async () => {
     await device.use('gpu', { backend: 'cpu' })
-    const { model: _, ...options } = perceptron()
+    const { options } = perceptron()
     await assert.rejects(fit({ ...options, batches: batches('gradient', 2) }), /first in the parameter hidden\.weight/)
     await device.use('reference')
   })
