@@ -1,6 +1,14 @@
 // Moments in less memory: state of an optimizer in 16 or 8 bits a number. ../tensor/moments.ts defines the formats.
 
-import { deviceOf, type DType, fromData, type MomentFormat, type PackedMoment, sizeOf, type Tensor } from '../tensor/index.ts'
+import {
+  type DType,
+  deviceOf,
+  fromData,
+  type MomentFormat,
+  type PackedMoment,
+  sizeOf,
+  type Tensor,
+} from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { packMoments, unpackMoments } from '../tensor/moments.ts'
 
@@ -26,8 +34,7 @@ export const squareFormat = (storage: MomentStorage): MomentFormat | undefined =
 export function readMoment(packed: PackedMoment, dtype: DType): Tensor {
   const { format, words, shape } = packed
   const device = deviceOf(words)
-  const plain = () =>
-    fromData(unpackMoments(format, words.dataSync() as Int32Array, sizeOf(shape)), shape, device)
+  const plain = () => fromData(unpackMoments(format, words.dataSync() as Int32Array, sizeOf(shape)), shape, device)
   const moment = device.kernels.unpackMoments?.(packed) ?? plain()
   return moment.dtype === dtype ? moment : moment.cast(dtype)
 }
@@ -36,7 +43,6 @@ export function readMoment(packed: PackedMoment, dtype: DType): Tensor {
 export function writeMoment(value: Tensor, { format, seed, words }: PackedMoment): Tensor {
   const float = value.dtype === 'float32' ? value : value.cast('float32')
   const device = deviceOf(float)
-  const plain = () =>
-    fromData(packMoments(format, float.dataSync() as Float32Array, seed), words.shape, device)
+  const plain = () => fromData(packMoments(format, float.dataSync() as Float32Array, seed), words.shape, device)
   return device.kernels.packMoments?.(float, format, seed) ?? plain()
 }

@@ -388,8 +388,7 @@ export abstract class Optimizer {
           )
         else if (!sameShape(value.shape, shape))
           problems.push(`${key} is ${show(shape)} here and ${show(value.shape)} there`)
-        else if (!canReplace(value.dtype, dtype))
-          problems.push(`${key} is ${dtype} here and ${value.dtype} there`)
+        else if (!canReplace(value.dtype, dtype)) problems.push(`${key} is ${dtype} here and ${value.dtype} there`)
         else slots.push([slot, value])
       }
       found.push([name, steps, slots])
@@ -431,7 +430,9 @@ export abstract class Optimizer {
   /** The state of a parameter that is stored in a few bits, if any, with the seeds of its next rounding. */
   #packed(name: string, { shape }: Parameter, { steps, slots }: Memory): Record<string, PackedMoment> | undefined {
     const packed = Object.entries(this.slotFormats()).flatMap(([slot, format]) =>
-      format ? [[slot, { format, words: slots[slot], shape, seed: seedOf(`${slot}.${name}`, steps + 1) }] as const] : [],
+      format
+        ? [[slot, { format, words: slots[slot], shape, seed: seedOf(`${slot}.${name}`, steps + 1) }] as const]
+        : [],
     )
     return packed.length > 0 ? Object.fromEntries(packed) : undefined
   }

@@ -6,7 +6,13 @@ import { CoCa } from '../../src/models/index.ts'
 import { Linear, Module, Parameter, parameter } from '../../src/nn/index.ts'
 import { Adam, AdamW, Lion, type MomentStorage, OptimizerStateError } from '../../src/optim/index.ts'
 import { device, fromData, randn, seed, type Tensor, tensor } from '../../src/tensor/index.ts'
-import { MOMENT_BLOCK, type MomentFormat, momentFormats, momentWords, packMoments, unpackMoments } from '../../src/tensor/moments.ts'
+import {
+  MOMENT_BLOCK,
+  type MomentFormat,
+  momentFormats,
+  packMoments,
+  unpackMoments,
+} from '../../src/tensor/moments.ts'
 import { fc, runs } from '../support.ts'
 import { tinyModel } from '../train/tiny.ts'
 import { gradientsAt, snapshot } from './plain.ts'
@@ -29,8 +35,7 @@ const numbers = fc
   })
   .map(list => Float32Array.from(list, ([x, exponent]) => x * 2 ** exponent))
 
-const valid = (format: MomentFormat, values: Float32Array) =>
-  format === 'rootFloat8' ? values.map(Math.abs) : values
+const valid = (format: MomentFormat, values: Float32Array) => (format === 'rootFloat8' ? values.map(Math.abs) : values)
 
 /** The distance of neighbours at a number, at most. */
 function distance(format: MomentFormat, x: number, block: Float32Array): number {
@@ -54,7 +59,8 @@ describe('a moment in a few bits', () => {
             const start = Math.floor(i / MOMENT_BLOCK) * MOMENT_BLOCK
             const bound = distance(format, x, values.subarray(start, start + MOMENT_BLOCK))
             assert.ok(Math.abs(found[i] - x) <= bound * 1.0001, `${found[i]} for ${x} within ${bound}`)
-            if (format === 'rootFloat8' && x > 0 && start === 0 && x > 1e-30) assert.ok(found[i] > 0 || Math.max(...values) > 1e20)
+            if (format === 'rootFloat8' && x > 0 && start === 0 && x > 1e-30)
+              assert.ok(found[i] > 0 || Math.max(...values) > 1e20)
           }
         }),
         runs(50),
@@ -63,10 +69,15 @@ describe('a moment in a few bits', () => {
     it(`as ${format} stays the same if it is packed again`, () =>
       fc.assert(
         fc.property(numbers, fc.integer(), (list, seed) => {
-          const values = valid(format, list)
-          const words = packMoments(format, values, seed)
-          // a root is squared and taken again, which is exact for so few digits
-          assert.deepEqual(packMoments(format, unpackMoments(format, words, values.length), seed + 1), words)
+          const values = unpackMoments(format, packMoments(format, valid(format, list), seed), list.length)
+          const again = unpackMoments(format, packMoments(format, values, seed + 1), values.length)
+          for (const [i, x] of values.entries()) {
+            const start = Math.floor(i / MOMENT_BLOCK) * MOMENT_BLOCK
+            const most = Math.max(...values.subarray(start, start + MOMENT_BLOCK).map(Math.abs))
+            // where the largest number was rounded up to a power of two, the smallest codes are twice as far apart
+            if (format === 'bfloat16' || Math.abs(x) > most * (format === 'float8' ? 2 ** -13 : 2 ** -26))
+              assert.equal(again[i], x)
+          }
         }),
         runs(30),
       ))
@@ -103,7 +114,8 @@ describe('a moment in a few bits', () => {
         ),
         runs(40),
       )
-      for (const size of [1, 127, 128, 129, 100_003]) check(valid(format, randn([size]).dataSync() as Float32Array), size)
+      for (const size of [1, 127, 128, 129, 100_003])
+        check(valid(format, randn([size]).dataSync() as Float32Array), size)
       await device.use('reference')
     })
   }
@@ -158,9 +170,7 @@ describe('an optimizer with moments in a few bits', () => {
           const gradients = [0, 1, 2, 3].map(step => floats(module, step))
           await device.use(on)
           for (const each of gradients)
-            optimizer.step(
-              new Map([...each].map(([key, x]) => [key, fromData(x.dataSync(), x.shape)] as const)),
-            )
+            optimizer.step(new Map([...each].map(([key, x]) => [key, fromData(x.dataSync(), x.shape)] as const)))
           found.push(snapshot(module))
         }
         await device.use('reference')
@@ -262,7 +272,10 @@ describe('an optimizer with moments in a few bits', () => {
     assert.ok(expected[49] < 0.7 * expected[0], `it learns: ${expected[0]} to ${expected[49]}`)
     for (const [moments, bound] of [['bfloat16', 0.005], ['float8', 0.02]] as const) // biome-ignore format: pairs
       for (const [step, loss] of curve(moments).entries())
-        assert.ok(Math.abs(loss / expected[step] - 1) < bound, `${moments}, step ${step}: ${loss}, not ${expected[step]}`)
+        assert.ok(
+          Math.abs(loss / expected[step] - 1) < bound,
+          `${moments}, step ${step}: ${loss}, not ${expected[step]}`,
+        )
     await device.use('reference')
   })
 })

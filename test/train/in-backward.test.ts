@@ -22,9 +22,10 @@ import { temporaryFolder } from '../data/folder.ts'
 import { outcome, pictures, tinyConfig, tinyJson, tinyModel } from './tiny.ts'
 import '../reference.ts'
 
-const settings = (inBackward: boolean) => ({
+const settings = (inBackward: boolean, device: string) => ({
+  device,
   clipNorm: null,
-  optimizer: { name: 'adamw', inBackward, rates: { encoder: 0.5 } },
+  optimizer: { inBackward, rates: { encoder: 0.5 }, moments: device === 'cpu' ? 'float8' : 'float32' },
   ema: 0.9,
   model: { ...tinyModel, dropout: 0.2 },
 })
@@ -35,10 +36,10 @@ describe('a run that updates during the backward pass', () => {
       const folder = await temporaryFolder(t)
       const data = await pictures(folder)
       const [usual, inBackward] = [join(folder, 'usual'), join(folder, 'in-backward')]
-      await train(usual, tinyConfig(data, { ...settings(false), device }))
+      await train(usual, tinyConfig(data, settings(false, device)))
       const stop = new AbortController()
       const onStep = ({ step }: StepMetrics) => step === 7 && stop.abort()
-      await train(inBackward, tinyConfig(data, { ...settings(true), device }), { signal: stop.signal, onStep })
+      await train(inBackward, tinyConfig(data, settings(true, device)), { signal: stop.signal, onStep })
       await resumeTraining(inBackward)
       const [expected, found] = [await outcome(usual, 12), await outcome(inBackward, 12)]
       assert.deepEqual(found.checkpoint, expected.checkpoint)
@@ -176,7 +177,10 @@ describe('fit with inBackward', () => {
   ] as const)
     it(`refuses ${option}`, async () => {
       const { options } = perceptron()
-      await assert.rejects(fit({ ...options, batches: batches(), [option]: value }), new RegExp(`fit: ${option} needs all gradients of a step.*${advice}`))
+      await assert.rejects(
+        fit({ ...options, batches: batches(), [option]: value }),
+        new RegExp(`fit: ${option} needs all gradients of a step.*${advice}`),
+      )
     })
 
   it('trains to the weights of the usual update on gpu kernels', async () => {

@@ -141,11 +141,10 @@ export const trainingOptions = (command: Command): Command =>
       'update each parameter during the backward pass and free its gradient, to need less memory; with --clip-norm none and --guard-every 0',
     )
     .addOption(
-      new Option('--moments <format>', 'how AdamW stores its moments: 4, 2 or 1 byte a number (default: float32)').choices([
-        'float32',
-        'bfloat16',
-        'float8',
-      ]),
+      new Option(
+        '--moments <format>',
+        'how AdamW stores its moments: 4, 2 or 1 byte a number (default: float32)',
+      ).choices(['float32', 'bfloat16', 'float8']),
     )
     .option('--clip-norm <x>', 'largest norm of all gradients together, or none (default: 1)', clipNorm)
     .option('--guard-every <n>', 'steps between checks of the gradient, 0 for none (default: 500)', wholeNumber)
@@ -337,7 +336,13 @@ async function configOf(flags: TrainFlags, defaults: SettingsFile): Promise<RunC
   }
   if (settings.data === undefined) throw new UsageError('--data <path> is missing, and no --config file sets data')
   const rates = flags.rate && { ...(optimizer as { readonly rates?: object } | undefined)?.rates, ...flags.rate }
-  const own = defined({ learningRate: lr, rates, layerDecay: flags.layerDecay, inBackward: flags.inBackward, moments: flags.moments })
+  const own = defined({
+    learningRate: lr,
+    rates,
+    layerDecay: flags.layerDecay,
+    inBackward: flags.inBackward,
+    moments: flags.moments,
+  })
   if (Object.keys(own).length > 0) settings.optimizer = { ...(optimizer as object), ...own }
   else if (optimizer !== undefined) settings.optimizer = optimizer
   return checkRunConfig(await withOrigin(settings), file)
