@@ -80,12 +80,13 @@ export async function updateInBackward<Batch>(
 function reported<Batch>(objective: Objective<Batch>, batch: Batch) {
   const losses = lossesOf(objective, batch)
   const { total, ...named } = losses
-  const measures = objective.measures?.() ?? {}
-  const report = noGrad(() =>
-    stack([total, ...Object.values(named), ...Object.values(measures)].map(value => value.reshape([]))),
-  )
+  const { report, measured } = noGrad(() => {
+    const measures = objective.measures?.() ?? {}
+    const values = [total, ...Object.values(named), ...Object.values(measures)]
+    return { report: stack(values.map(value => value.reshape([]))), measured: Object.keys(measures) }
+  })
   if (canBeRead(report) && !report.dataSync().every(Number.isFinite)) throw new NonFinite()
-  return { total, report, names: Object.keys(named), measured: Object.keys(measures) }
+  return { total, report, names: Object.keys(named), measured }
 }
 
 const canBeRead = (x: Tensor): boolean => deviceOf(x).readSync !== undefined
