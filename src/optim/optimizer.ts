@@ -234,6 +234,7 @@ export abstract class Optimizer {
     checkSetting('learningRate', learningRate, 0)
     for (const [name, { shape, dtype }] of gradients) {
       const { parameter: own } = this.#member(name)
+      if (this.#isPacked) checkMomentDevice(own.device)
       if (!sameShape(shape, own.shape))
         throw new ShapeError(
           `step: the gradient of ${name} has shape ${show(shape)}, but the parameter has shape ${show(own.shape)}`,
@@ -382,7 +383,7 @@ export abstract class Optimizer {
         const value = tensors.get(key)
         unused.delete(key)
         if (!value) problems.push(`${key} is missing`)
-        else if ((value.dtype === 'int32') !== (format !== undefined))
+        else if (format ? value.dtype !== 'int32' : value.dtype === 'int32' && !sameShape(value.shape, shape))
           problems.push(
             `${key} is stored ${format ? `as ${format}` : 'in float32'} here and ${format ? 'in float32' : 'in fewer bits'} there: set the option moments as it was`,
           )
@@ -405,6 +406,7 @@ export abstract class Optimizer {
 
   /** Moves the state to an open device, after the parameters were moved there. */
   async to(name: DeviceName): Promise<this> {
+    if (this.#isPacked) checkMomentDevice(name)
     for (const { slots } of this.#memories.values())
       for (const value of Object.values(slots)) value.assign(await toDevice(value, name))
     return this
@@ -427,6 +429,10 @@ export abstract class Optimizer {
     return Object.fromEntries(layouts)
   }
 
+  get #isPacked(): boolean {
+    return Object.values(this.slotFormats()).some(format => format !== undefined)
+  }
+
   /** The state of a parameter that is stored in a few bits, if any, with the seeds of its next rounding. */
   #packed(name: string, { shape }: Parameter, { steps, slots }: Memory): Record<string, PackedMoment> | undefined {
     const packed = Object.entries(this.slotFormats()).flatMap(([slot, format]) =>
@@ -441,10 +447,9 @@ export abstract class Optimizer {
     const known = this.#memories.get(name)
     if (known) return known
     const { device } = parameter
-    const slots = Object.entries(this.#layouts(parameter)).map(([slot, { shape, dtype, format }]) => {
-      if (format) checkMomentDevice(parameter)
-      return [slot, new Parameter(zeros(shape, { dtype, device }))] as const
-    })
+    const slots = Object.entries(this.#layouts(parameter)).map(
+      ([slot, { shape, dtype }]) => [slot, new Parameter(zeros(shape, { dtype, device }))] as const,
+    )
     const memory = { steps: 0, slots: Object.fromEntries(slots) }
     this.#memories.set(name, memory)
     return memory

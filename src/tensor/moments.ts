@@ -7,6 +7,7 @@
 
 import { DTypeError } from './dtype.ts'
 import type { Shape } from './shape.ts'
+import type { DeviceName } from './storage.ts'
 import type { Tensor } from './tensor.ts'
 
 /**
@@ -35,7 +36,7 @@ export const momentWords = (format: MomentFormat, count: number): number =>
   Math.ceil(count / MOMENT_BLOCK) * wordsPerBlock(format)
 
 /** A device stores the words as they are; gpu stores every element as float32, which has only 24 bits for a whole number. */
-export function checkMomentDevice({ device }: Tensor): void {
+export function checkMomentDevice(device: DeviceName): void {
   if (device === 'gpu')
     throw new DTypeError(
       "moments in 16 or 8 bits are stored in int32 of 32 bits, but device gpu stores all elements as float32; set moments: 'float32', or work on cpu",

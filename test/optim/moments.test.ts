@@ -229,6 +229,7 @@ describe('an optimizer with moments in a few bits', () => {
     )
     assert.throws(() => plain.loadStateDict(packed.stateDict()), /in float32 here and in fewer bits there/)
     await device.use('gpu', { backend: 'cpu' })
+    await assert.rejects(packed.to('gpu'), /device gpu stores all elements as float32/)
     const there = new Linear(2, 1)
     const optimizer = new AdamW(there, { moments: 'bfloat16' })
     assert.throws(
