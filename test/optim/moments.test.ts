@@ -6,13 +6,7 @@ import { CoCa } from '../../src/models/index.ts'
 import { Linear, Module, Parameter, parameter } from '../../src/nn/index.ts'
 import { Adam, AdamW, Lion, type MomentStorage, OptimizerStateError } from '../../src/optim/index.ts'
 import { device, fromData, randn, seed, type Tensor, tensor } from '../../src/tensor/index.ts'
-import {
-  MOMENT_BLOCK,
-  type MomentFormat,
-  momentFormats,
-  packMoments,
-  unpackMoments,
-} from '../../src/tensor/moments.ts'
+import { MOMENT_BLOCK, type MomentFormat, momentFormats, packMoments, unpackMoments } from '../../src/tensor/moments.ts'
 import { fc, runs } from '../support.ts'
 import { tinyModel } from '../train/tiny.ts'
 import { gradientsAt, snapshot } from './plain.ts'
@@ -160,7 +154,7 @@ describe('an optimizer with moments in a few bits', () => {
   for (const moments of storages)
     for (const [name, make] of Object.entries(algorithms)) {
       it(`${name} in ${moments} computes nearly the same on cpu as on reference`, async () => {
-        const found = []
+        const found: Record<string, number[]>[] = []
         for (const on of ['reference', 'cpu'] as const) {
           await device.use(on)
           seed(3)

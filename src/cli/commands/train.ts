@@ -56,7 +56,7 @@ export interface TrainFlags {
   readonly batch?: number
   readonly inBackward?: boolean
   readonly moments?: 'float32' | 'bfloat16' | 'float8'
-  readonly clipNorm?: number | null
+  readonly clipNorm?: number | 'none'
   readonly guardEvery?: number
   readonly lr?: number
   readonly rate?: Readonly<Record<string, number>>
@@ -172,7 +172,7 @@ export const trainingOptions = (command: Command): Command =>
     .addOption(pixelsOption('those of --from, else upright'))
 
 /** --clip-norm 1, --clip-norm none */
-const clipNorm = (text: string): number | null => (text === 'none' ? null : positiveNumber(text))
+const clipNorm = (text: string): number | 'none' => (text === 'none' ? text : positiveNumber(text))
 
 /** --rate encoder=0.1 */
 function rate(text: string, before: Readonly<Record<string, number>> = {}): Record<string, number> {
@@ -317,7 +317,7 @@ async function configOf(flags: TrainFlags, defaults: SettingsFile): Promise<RunC
     seed,
     device,
     pixels,
-    clipNorm: flags.clipNorm,
+    clipNorm: flags.clipNorm === 'none' ? null : flags.clipNorm,
     guard:
       flags.guardEvery === undefined ? undefined : { ...(rest.guard as object | undefined), every: flags.guardEvery },
   }
