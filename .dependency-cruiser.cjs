@@ -11,6 +11,8 @@ const inside = [
   '^src/tensor/(display|html|context|scope)\\.ts$',
   // parts that are used without the rest of tensor
   '^src/tensor/(random|shape|finite|dtype|out-of-memory)\\.ts$',
+  // the formats of moments, for optimizers
+  '^src/tensor/moments\\.ts$',
   // observers of kernels, for debug, and of random numbers, for checkpoint and vmap
   '^src/tensor/(observe|draws)\\.ts$',
   // errors and recording of gradients, which are not public

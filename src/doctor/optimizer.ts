@@ -69,14 +69,14 @@ export interface MomentsExamination {
 
 /** Examines the state of an optimizer. */
 export async function examineMoments(optimizer: Optimizer, examination: MomentsExamination): Promise<DoctorFinding[]> {
-  const { tensors, values } = optimizer.stateDict()
-  const host = await toHost(tensors)
+  const { values } = optimizer.stateDict()
+  const host = await toHost(optimizer.slotValues())
   const bad = nonFiniteOf(host)
   const { words } = examination
   if (bad.length > 0) return [notFinite('optimizer’s moments', { tensors: bad }, words)]
   return [
     ...negative(host, words),
-    ...(optimizer instanceof AdamW ? unrelated(host, optimizer.betas, words) : []),
+    ...(optimizer instanceof AdamW && optimizer.moments === 'float32' ? unrelated(host, optimizer.betas, words) : []),
     ...silent(host),
     ...steps(values.steps, examination),
   ]

@@ -4,7 +4,8 @@ import type { Parameter, ParameterSource } from '../nn/index.ts'
 import type { Shape } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { adamwInPlace, adamwUpdate, twoNumbers } from './adamw.ts'
+import { adamwInPlace, adamwUpdate, momentFormatsOf, twoNumbers } from './adamw.ts'
+import { type MomentStorage, momentStorage } from './moments.ts'
 import { Optimizer, type OptimizerOptions, optimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
 import { checkSetting } from './setting.ts'
 
@@ -13,11 +14,14 @@ export interface AdamOptions extends OptimizerOptions {
   readonly betas?: readonly [number, number]
   /** added to the root of the second moment; default 1e-8 */
   readonly epsilon?: number
+  /** how the two moments are stored; default float32 */
+  readonly moments?: MomentStorage
 }
 const adamOptions = {
   ...optimizerOptions,
   betas: is.byDefault([0.9, 0.999], twoNumbers),
   epsilon: 1e-8,
+  moments: momentStorage,
 } satisfies Settings<AdamOptions>
 
 /**
@@ -32,18 +36,24 @@ export class Adam extends Optimizer {
   readonly algorithm = 'Adam'
   readonly betas: readonly [number, number]
   readonly epsilon: number
+  readonly moments: MomentStorage
 
   constructor(parameters: ParameterSource, options?: AdamOptions) {
-    const { betas, epsilon, ...shared } = settle('new Adam(parameters, options)', options, adamOptions)
+    const { betas, epsilon, moments, ...shared } = settle('new Adam(parameters, options)', options, adamOptions)
     super(parameters, shared)
     for (const [i, beta] of betas.entries()) checkSetting(`betas[${i}]`, beta, 0, 1)
     checkSetting('epsilon', epsilon, 0)
     this.betas = betas
     this.epsilon = epsilon
+    this.moments = moments
   }
 
   protected slotShapes({ shape }: Parameter): Readonly<Record<string, Shape>> {
     return { firstMoment: shape, secondMoment: shape }
+  }
+
+  protected override slotFormats() {
+    return momentFormatsOf(this.moments)
   }
 
   protected update(input: UpdateInput): UpdateResult {

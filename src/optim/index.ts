@@ -7,6 +7,7 @@ export { AdamW, type AdamWOptions } from './adamw.ts'
 export { type AverageOptions, type AverageState, averageWeights, ExponentialMovingAverage } from './averaging.ts'
 export { type ClippedGradients, clipGradients } from './clip.ts'
 export { Lion, type LionOptions } from './lion.ts'
+export type { MomentStorage } from './moments.ts'
 export { Muon, type MuonOptions } from './muon.ts'
 export {
   type MinimizeOptions,

@@ -5,16 +5,20 @@ import type { Shape } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { twoNumbers } from './adamw.ts'
+import { type MomentStorage, momentStorage, signedFormat } from './moments.ts'
 import { Optimizer, type OptimizerOptions, optimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
 import { checkSetting } from './setting.ts'
 
 export interface LionOptions extends OptimizerOptions {
   /** share of the old momentum in the direction, and in the new momentum; default [0.9, 0.99] */
   readonly betas?: readonly [number, number]
+  /** how the momentum is stored; default float32 */
+  readonly moments?: MomentStorage
 }
 const lionOptions = {
   ...optimizerOptions,
   betas: is.byDefault([0.9, 0.99], twoNumbers),
+  moments: momentStorage,
 } satisfies Settings<LionOptions>
 
 /**
@@ -26,16 +30,22 @@ const lionOptions = {
 export class Lion extends Optimizer {
   readonly algorithm = 'Lion'
   readonly betas: readonly [number, number]
+  readonly moments: MomentStorage
 
   constructor(parameters: ParameterSource, options?: LionOptions) {
-    const { betas, ...shared } = settle('new Lion(parameters, options)', options, lionOptions)
+    const { betas, moments, ...shared } = settle('new Lion(parameters, options)', options, lionOptions)
     super(parameters, shared)
     for (const [i, beta] of betas.entries()) checkSetting(`betas[${i}]`, beta, 0, 1)
     this.betas = betas
+    this.moments = moments
   }
 
   protected slotShapes({ shape }: Parameter): Readonly<Record<string, Shape>> {
     return { momentum: shape }
+  }
+
+  protected override slotFormats() {
+    return { momentum: signedFormat(this.moments) }
   }
 
   protected update({ value, gradient, slots, learningRate, weightDecay }: UpdateInput): UpdateResult {

@@ -11,8 +11,11 @@ import { isPlain } from '../tensor/given.ts'
 import {
   canReplace,
   type DeviceName,
+  type DType,
   DTypeError,
   deviceOf,
+  type MomentFormat,
+  type PackedMoment,
   type Shape,
   ShapeError,
   sameShape,
@@ -24,9 +27,11 @@ import {
   zeros,
 } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
-import { groups, type Settings, settle } from '../tensor/options.ts'
+import { checkMomentDevice, momentWords, seedOf } from '../tensor/moments.ts'
+import { groups, OptionsError, type Settings, settle } from '../tensor/options.ts'
 import { clipGradients } from './clip.ts'
 import { areGradients } from './gradients.ts'
+import { readMoment, writeMoment } from './moments.ts'
 import { checkSetting } from './setting.ts'
 
 /** Settings for the parameters that a predicate selects. */
@@ -75,6 +80,8 @@ export interface UpdateInput {
   readonly step: number
   readonly learningRate: number
   readonly weightDecay: number
+  /** in `updateInPlace`, the slots that are stored in a few bits, whose `slots` are int32 words */
+  readonly packed?: Readonly<Record<string, PackedMoment>>
 }
 
 export interface UpdateResult {
@@ -116,6 +123,10 @@ interface Member {
   readonly learningRateFactor: number
 }
 
+/** A function of each slot. */
+const mapSlots = (slots: Slots, f: (slot: string, value: Tensor) => Tensor): Slots =>
+  Object.fromEntries(Object.entries(slots).map(([slot, value]) => [slot, f(slot, value)]))
+
 interface Memory {
   steps: number
   readonly slots: Readonly<Record<string, Parameter>>
@@ -128,11 +139,18 @@ export interface MinimizeOptions {
   readonly maximumNorm?: number
   /** whether the loss may leave some parameters unused, without a warning; default false */
   readonly allowUnused?: boolean
+  /**
+   * whether each parameter is updated during the backward pass, as soon as its gradient is complete, which is then freed. The result is
+   * the same, bit for bit, in less memory: the gradients are never there all together. Not with `maximumNorm`, which needs all
+   * of them. An error in the middle of the pass leaves some parameters updated. Default false
+   */
+  readonly inBackward?: boolean
 }
 const minimizeOptions = {
   learningRate: is.optional(is.number),
   maximumNorm: is.optional(is.number),
   allowUnused: false,
+  inBackward: false,
 } satisfies Settings<MinimizeOptions>
 
 /** Changes parameters by their gradients. `minimize` is a whole training step; `step` applies given gradients. */
@@ -188,6 +206,11 @@ export abstract class Optimizer {
   /** The state of a parameter, with its shapes. */
   protected abstract slotShapes(parameter: Parameter): Readonly<Record<string, Shape>>
 
+  /** The slots that are stored in a few bits, of the shape of their parameter, and their formats. Default: none. */
+  protected slotFormats(): Readonly<Record<string, MomentFormat | undefined>> {
+    return {}
+  }
+
   /** The algorithm. */
   protected abstract update(input: UpdateInput): UpdateResult
 
@@ -211,6 +234,7 @@ export abstract class Optimizer {
     checkSetting('learningRate', learningRate, 0)
     for (const [name, { shape, dtype }] of gradients) {
       const { parameter: own } = this.#member(name)
+      if (this.#isPacked) checkMomentDevice(own.device)
       if (!sameShape(shape, own.shape))
         throw new ShapeError(
           `step: the gradient of ${name} has shape ${show(shape)}, but the parameter has shape ${show(own.shape)}`,
@@ -227,20 +251,24 @@ export abstract class Optimizer {
       const memory = this.#memory(name, parameter)
       const [step, { slots }] = [memory.steps + 1, memory]
       const rate = learningRate * learningRateFactor
-      const input = { value: parameter, gradient, slots, step, learningRate: rate, weightDecay }
+      const packed = this.#packed(name, parameter, memory)
+      const input = { value: parameter, gradient, slots, step, learningRate: rate, weightDecay, packed }
       moves.push({ parameter, memory, input })
     }
     if (moves.length === 0) return
     const isDone = noGrad(() => this.updateInPlace(moves.map(({ input }) => input)))
     for (const { parameter, memory, input } of moves) {
       memory.steps++
-      if (isDone) parameter.renew()
-      // one parameter at a time, so that only the intermediate values of one are in memory
+      // one parameter at a time, so that only the intermediate values of one are in memory, and with the same result as alone
+      if (isDone || noGrad(() => this.updateInPlace([input]))) parameter.renew()
       else
         noGrad(() => {
-          const { value, slots } = this.update(input)
+          const { packed } = input
+          const plain = (slot: string, x: Tensor) => (packed?.[slot] ? readMoment(packed[slot], parameter.dtype) : x)
+          const { value, slots } = this.update({ ...input, slots: mapSlots(memory.slots, plain) })
           parameter.assign(value)
-          for (const slot of Object.keys(memory.slots)) memory.slots[slot].assign(slots[slot])
+          for (const [slot, own] of Object.entries(memory.slots))
+            own.assign(packed?.[slot] ? writeMoment(slots[slot], packed[slot]) : slots[slot])
         })
     }
   }
@@ -253,13 +281,29 @@ export abstract class Optimizer {
    *
    * @param f computes a scalar, or a record of tensors of which `total` is the scalar to minimise
    * @returns the result of f before the step: read it with `await loss.item()`, not necessarily at every step
-   * @throws as `lossAndGradients` and `step`; no parameter is changed then
+   * @throws as `lossAndGradients` and `step`; no parameter is changed then. With `inBackward`, an error in the middle of the backward
+   *   pass leaves some parameters updated; OptionsError if it is given together with `maximumNorm`
    */
   minimize<T extends Tensor | { readonly total: Tensor }>(f: () => T, options?: MinimizeOptions): T {
     const call = 'optimizer.minimize(f, options)'
     checkArguments(call, [is.callback, is.options], [f, options])
-    const { learningRate, maximumNorm, allowUnused } = settle(call, options, minimizeOptions)
+    const { learningRate, maximumNorm, allowUnused, inBackward } = settle(call, options, minimizeOptions)
+    if (inBackward && maximumNorm !== undefined)
+      throw new OptionsError(
+        `${call}: maximumNorm needs the norm of all gradients, but with inBackward each is freed before the next is there; leave one of the two out`,
+        'optimizer.minimize',
+        {
+          option: 'inBackward',
+          value: inBackward,
+          known: Object.keys(minimizeOptions),
+          reason: 'cannot be combined with maximumNorm',
+        },
+      )
     return scope(() => {
+      if (inBackward) {
+        const onGradient = (name: string, gradient: Tensor) => this.step(new Map([[name, gradient]]), learningRate)
+        return lossAndGradients(this.#source, f, { allowUnused, onGradient }).loss
+      }
       const { loss, gradients } = lossAndGradients(this.#source, f, { allowUnused })
       if (maximumNorm !== undefined) clipGradients(gradients, maximumNorm)
       this.step(gradients, learningRate)
@@ -273,27 +317,46 @@ export abstract class Optimizer {
     return new Map(trained.map(([name, { learningRateFactor }]) => [name, learningRateFactor]))
   }
 
-  /** Bytes that a step needs in addition to the parameters: their gradients, and state that is not allocated yet. */
-  bytesToCome(): number {
-    let bytes = 0
+  /**
+   * Bytes that a step needs in addition to the parameters: their gradients, and state that is not allocated yet.
+   * @param options.inBackward whether each parameter is updated during the backward pass: then only the largest gradient counts
+   */
+  bytesToCome({ inBackward = false }: Pick<MinimizeOptions, 'inBackward'> = {}): number {
+    let [state, gradients] = [0, 0]
     for (const [name, { parameter }] of this.#members) {
       if (!parameter.trainable) continue
-      const slots = this.#memories.has(name) ? [] : Object.values(this.slotShapes(parameter))
-      const elements = slots.reduce((sum, shape) => sum + sizeOf(shape), parameter.size)
-      bytes += elements * bytesPerElement(parameter.dtype)
+      const slots = this.#memories.has(name) ? [] : Object.values(this.#layouts(parameter))
+      const each = bytesPerElement(parameter.dtype)
+      state += slots.reduce((sum, { shape, dtype }) => sum + sizeOf(shape) * bytesPerElement(dtype), 0)
+      gradients = inBackward ? Math.max(gradients, parameter.size * each) : gradients + parameter.size * each
     }
-    return bytes
+    return state + gradients
   }
 
   /** Everything that the next step depends on besides the parameters. The tensors change with every further step. */
   stateDict(): OptimizerState {
     const tensors = new Map<string, Tensor>()
     const steps: Record<string, number> = {}
-    for (const [name, memory] of this.#memories) {
+    // in the order of the parameters, whatever the order of their first updates was
+    for (const name of this.#members.keys()) {
+      const memory = this.#memories.get(name)
+      if (!memory) continue
       steps[name] = memory.steps
       for (const [slot, value] of Object.entries(memory.slots)) tensors.set(`${slot}.${name}`, value)
     }
     return { tensors, values: { algorithm: this.algorithm, steps } }
+  }
+
+  /** The state of each parameter by `slot.parameter`, as numbers: a new tensor where it is stored in a few bits. */
+  slotValues(): ReadonlyMap<string, Tensor> {
+    const tensors = new Map<string, Tensor>()
+    for (const [name, memory] of this.#memories) {
+      const { parameter } = this.#member(name)
+      const packed = this.#packed(name, parameter, memory)
+      for (const [slot, value] of Object.entries(memory.slots))
+        tensors.set(`${slot}.${name}`, packed?.[slot] ? noGrad(() => readMoment(packed[slot], parameter.dtype)) : value)
+    }
+    return tensors
   }
 
   /**
@@ -315,15 +378,18 @@ export abstract class Optimizer {
         problems.push(`the number of updates of ${name} must be a positive integer, not ${steps}`)
       if (!parameter) continue
       const slots: [string, Tensor][] = []
-      for (const [slot, shape] of Object.entries(this.slotShapes(parameter))) {
+      for (const [slot, { shape, dtype, format }] of Object.entries(this.#layouts(parameter))) {
         const key = `${slot}.${name}`
         const value = tensors.get(key)
         unused.delete(key)
         if (!value) problems.push(`${key} is missing`)
+        else if (format ? value.dtype !== 'int32' : value.dtype === 'int32' && !sameShape(value.shape, shape))
+          problems.push(
+            `${key} is stored ${format ? `as ${format}` : 'in float32'} here and ${format ? 'in float32' : 'in fewer bits'} there: set the option moments as it was`,
+          )
         else if (!sameShape(value.shape, shape))
           problems.push(`${key} is ${show(shape)} here and ${show(value.shape)} there`)
-        else if (!canReplace(value.dtype, parameter.dtype))
-          problems.push(`${key} is ${parameter.dtype} here and ${value.dtype} there`)
+        else if (!canReplace(value.dtype, dtype)) problems.push(`${key} is ${dtype} here and ${value.dtype} there`)
         else slots.push([slot, value])
       }
       found.push([name, steps, slots])
@@ -340,6 +406,7 @@ export abstract class Optimizer {
 
   /** Moves the state to an open device, after the parameters were moved there. */
   async to(name: DeviceName): Promise<this> {
+    if (this.#isPacked) checkMomentDevice(name)
     for (const { slots } of this.#memories.values())
       for (const value of Object.values(slots)) value.assign(await toDevice(value, name))
     return this
@@ -351,12 +418,37 @@ export abstract class Optimizer {
     return member
   }
 
+  /** How the state of a parameter is stored. */
+  #layouts(parameter: Parameter): Record<string, { shape: Shape; dtype: DType; format?: MomentFormat }> {
+    const formats = this.slotFormats()
+    const layouts = Object.entries(this.slotShapes(parameter)).map(([slot, shape]) => {
+      const format = formats[slot]
+      if (!format) return [slot, { shape, dtype: parameter.dtype }] as const
+      return [slot, { shape: [momentWords(format, sizeOf(shape))], dtype: 'int32', format }] as const
+    })
+    return Object.fromEntries(layouts)
+  }
+
+  get #isPacked(): boolean {
+    return Object.values(this.slotFormats()).some(format => format !== undefined)
+  }
+
+  /** The state of a parameter that is stored in a few bits, if any, with the seeds of its next rounding. */
+  #packed(name: string, { shape }: Parameter, { steps, slots }: Memory): Record<string, PackedMoment> | undefined {
+    const packed = Object.entries(this.slotFormats()).flatMap(([slot, format]) =>
+      format
+        ? [[slot, { format, words: slots[slot], shape, seed: seedOf(`${slot}.${name}`, steps + 1) }] as const]
+        : [],
+    )
+    return packed.length > 0 ? Object.fromEntries(packed) : undefined
+  }
+
   #memory(name: string, parameter: Parameter): Memory {
     const known = this.#memories.get(name)
     if (known) return known
-    const { dtype, device } = parameter
-    const slots = Object.entries(this.slotShapes(parameter)).map(
-      ([slot, shape]) => [slot, new Parameter(zeros(shape, { dtype, device }))] as const,
+    const { device } = parameter
+    const slots = Object.entries(this.#layouts(parameter)).map(
+      ([slot, { shape, dtype }]) => [slot, new Parameter(zeros(shape, { dtype, device }))] as const,
     )
     const memory = { steps: 0, slots: Object.fromEntries(slots) }
     this.#memories.set(name, memory)

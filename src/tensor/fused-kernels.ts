@@ -1,5 +1,6 @@
 // Optional kernels, for operations that a device can compute faster than by its primitives.
 
+import type { MomentFormat, PackedMoment } from './moments.ts'
 import type { Tensor } from './tensor.ts'
 
 /**
@@ -52,6 +53,12 @@ export interface FusedKernels {
   adamw(x: Tensor, g: Tensor, moments: Moments, numbers: AdamWNumbers): (Moments & { value: Tensor }) | undefined
   /** The same for many parameters at once, in place; undefined if not supported. */
   adamwInPlace(updates: readonly AdamWUpdate[]): true | undefined
+  /** The same with moments in a few bits, which moments.ts defines. */
+  adamwPackedInPlace(updates: readonly PackedAdamWUpdate[]): true | undefined
+  /** A float32 tensor in a few bits, rounded stochastically by a seed, int32 [words]: moments.ts defines it. */
+  packMoments(x: Tensor, format: MomentFormat, seed: number): Tensor | undefined
+  /** The float32 tensor that words stand for. */
+  unpackMoments(packed: PackedMoment): Tensor | undefined
 }
 
 /** The inputs of attention; scores are multiplied by `scale`. */
@@ -73,6 +80,15 @@ export interface AttentionInput {
 export interface AdamWUpdate extends Moments {
   readonly value: Tensor
   readonly gradient: Tensor
+  readonly numbers: AdamWNumbers
+}
+
+/** The update of one parameter, with moments in a few bits. */
+export interface PackedAdamWUpdate {
+  readonly value: Tensor
+  readonly gradient: Tensor
+  readonly firstMoment: PackedMoment
+  readonly secondMoment: PackedMoment
   readonly numbers: AdamWNumbers
 }
 

@@ -79,8 +79,16 @@ export {
   type TypedArray,
 } from './dtype.ts'
 export { descending, indexOfNonFinite, isAbove, NonFiniteError } from './finite.ts'
-export type { AdamWNumbers, AdamWUpdate, AttentionInput, FusedKernels, Moments } from './fused-kernels.ts'
+export type {
+  AdamWNumbers,
+  AdamWUpdate,
+  AttentionInput,
+  FusedKernels,
+  Moments,
+  PackedAdamWUpdate,
+} from './fused-kernels.ts'
 export { type HostArray, type TensorData, ValueError } from './host-data.ts'
+export type { MomentFormat, PackedMoment } from './moments.ts'
 export { OptionsError } from './options.ts'
 export { type MemoryShortage, OutOfMemoryError } from './out-of-memory.ts'
 export type {

@@ -105,10 +105,10 @@ export const textOptions = (config: RunConfig): Partial<BatchOptions> =>
  * @throws RunConfigError if the learning rates do not apply to the model
  */
 export function optimizerFor(model: Module, { optimizer }: Pick<RunConfig, 'optimizer'>): Optimizer {
-  const { name, betas, rates, layerDecay, ...others } = optimizer
+  const { name, betas, moments, rates, layerDecay, inBackward: _, ...others } = optimizer
   const options = { ...withoutUndefined(others), groups: groupsFor(model, { rates, layerDecay }) }
   if (name === 'sgd') return new SGD(model, options)
-  if (name === 'adamw') return new AdamW(model, betas ? { ...options, betas } : options)
+  if (name === 'adamw') return new AdamW(model, { ...options, ...withoutUndefined({ betas, moments }) })
   return new Adafactor(model, betas ? { ...options, beta1: betas[0], beta2: betas[1] } : options)
 }
 

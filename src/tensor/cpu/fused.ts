@@ -2,11 +2,13 @@
 // for other arguments they return undefined, and the definition runs.
 
 import type { FusedKernels } from '../fused-kernels.ts'
+import { MOMENT_BLOCK, momentFormats, momentWords, type PackedMoment, wordsPerBlock } from '../moments.ts'
 import { isContiguous, sameShape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { attention, attentionGradient } from './attention.ts'
 import { binaries, type CpuModule } from './exports.ts'
 import { multiply, transposed } from './matmul.ts'
+import type { Lane } from './threads.ts'
 import { grains, type Workspace } from './workspace.ts'
 
 const isPlain = (x: Tensor, like = x): boolean => x.dtype === 'float32' && sameShape(x.shape, like.shape)
@@ -26,6 +28,24 @@ interface Rows {
 
 export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
   const { axes, threads } = workspace
+
+  /** kernel(lane, block, first number, numbers, part) over whole blocks of n numbers, in several threads */
+  const overBlocks = (
+    n: number,
+    kernel: (lane: Lane, block: number, at: number, count: number, part: number) => void,
+  ): void =>
+    threads.share(Math.ceil(n / MOMENT_BLOCK), grains.compute / MOMENT_BLOCK, (lane, first, last, part) => {
+      const at = first * MOMENT_BLOCK
+      kernel(lane, first, at, Math.min(n, last * MOMENT_BLOCK) - at, part)
+    })
+
+  /** What a kernel needs of a moment: its address, the bytes of a block, the number of its format, its seed. */
+  const momentAt = ({ format, words, seed }: PackedMoment) => ({
+    at: workspace.address(words),
+    step: 4 * wordsPerBlock(format),
+    format: momentFormats.indexOf(format),
+    seed,
+  })
 
   /** kernel(code, out, x, rows, n) over the last axis */
   const overRows = (x: Tensor, kernel: (code: CpuModule, ...at: Parameters<CpuModule['softmax']>) => void) => {
@@ -268,6 +288,85 @@ export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
       )
       workspace.done()
       return true
+    },
+
+    adamwPackedInPlace(updates) {
+      for (const { value, gradient, firstMoment, secondMoment } of updates) {
+        if (!isPlain(gradient, value) || !isPlain(value) || !isWhole(value)) return undefined
+        if (![firstMoment, secondMoment].every(({ words }) => isWhole(words))) return undefined
+      }
+      const row = rowOf(updates.map(({ value }) => Math.ceil(value.size / MOMENT_BLOCK)))
+      const parts = updates.map(({ value, gradient, firstMoment, secondMoment, numbers }) => {
+        const { beta1, beta2, epsilon, kept, rate, deviation } = numbers
+        return {
+          n: value.size,
+          x: workspace.address(value),
+          slope: workspace.dense(gradient),
+          m: momentAt(firstMoment),
+          v: momentAt(secondMoment),
+          settings: [beta1, 1 - beta1, beta2, 1 - beta2, epsilon, kept, rate, deviation] as const,
+        }
+      })
+      const scratch = workspace.passing(1024 * threads.parts)
+      threads.share(row.total, grains.compute / MOMENT_BLOCK, ({ code }, first, last, part) =>
+        row.each(first, last, (i, block, blocks) => {
+          const { n, x, slope, m, v, settings } = parts[i]
+          const at = block * MOMENT_BLOCK
+          const count = Math.min(n - at, blocks * MOMENT_BLOCK)
+          const moments = [m.at + m.step * block, v.at + v.step * block] as const
+          const formats = [m.format, v.format, m.seed, v.seed] as const
+          code.adamwPacked(
+            x + 4 * at,
+            slope + 4 * at,
+            ...moments,
+            count,
+            ...formats,
+            at,
+            scratch + 1024 * part,
+            ...settings,
+          )
+        }),
+      )
+      workspace.done()
+      return true
+    },
+
+    packMoments(x, format, seed) {
+      if (!isPlain(x)) return undefined
+      return workspace.tensor('int32', [momentWords(format, x.size)], out => {
+        const from = workspace.dense(x)
+        const scratch = workspace.passing(512 * threads.parts)
+        const words = wordsPerBlock(format)
+        overBlocks(x.size, ({ code }, block, at, count, part) =>
+          code.packMoments(
+            momentFormats.indexOf(format),
+            out + 4 * words * block,
+            from + 4 * at,
+            count,
+            at,
+            seed,
+            scratch + 512 * part,
+          ),
+        )
+      })
+    },
+
+    unpackMoments({ format, words, shape }) {
+      if (!isWhole(words)) return undefined
+      return workspace.tensor('float32', shape, (out, size) => {
+        const from = workspace.address(words)
+        const scratch = workspace.passing(512 * threads.parts)
+        const step = 4 * wordsPerBlock(format)
+        overBlocks(size, ({ code }, block, at, count, part) =>
+          code.unpackMoments(
+            momentFormats.indexOf(format),
+            out + 4 * at,
+            from + step * block,
+            count,
+            scratch + 512 * part,
+          ),
+        )
+      })
     },
   }
 }

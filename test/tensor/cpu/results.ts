@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import '../../../src/autograd/index.ts'
 import type { CpuDevice } from '../../../src/tensor/cpu/index.ts'
 import { fromData, Generator, scope, type Tensor } from '../../../src/tensor/index.ts'
+import { momentFormats } from '../../../src/tensor/moments.ts'
 
 /** Results of kernels of every kind, large enough for several threads. */
 export function results(device: CpuDevice): Float32Array[] {
@@ -32,6 +33,24 @@ export function results(device: CpuDevice): Float32Array[] {
     const numbers = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, kept: 0.99, rate: 0.01, deviation: 0.1 }
     const isMoved = k.adamwInPlace!([{ value, gradient: g, firstMoment: m, secondMoment: v, numbers }])
     assert.equal(isMoved, true)
+    const packed = momentFormats.map((format, seed) => {
+      const moment = format === 'rootFloat8' ? v : random(301, 257)
+      return { format, words: k.packMoments!(moment, format, seed)!, shape: moment.shape, seed }
+    })
+    const unpacked = packed.map(each => k.unpackMoments!(each)!)
+    const values = [k.copy(x), k.copy(x)]
+    const [bfloat16, float8, rootFloat8] = packed
+    const updates = [
+      { value: values[0], gradient: g, firstMoment: bfloat16, secondMoment: rootFloat8, numbers },
+      {
+        value: values[1],
+        gradient: g,
+        firstMoment: float8,
+        secondMoment: { ...rootFloat8, words: k.copy(rootFloat8.words) },
+        numbers,
+      },
+    ]
+    assert.equal(k.adamwPackedInPlace!(updates), true)
     return [
       k.unary('exp', x),
       k.binary('add', x, row, 'float32'),
@@ -54,6 +73,8 @@ export function results(device: CpuDevice): Float32Array[] {
       k.sumOfSquares!([x, row, heads])!,
       value,
       m,
+      ...unpacked,
+      ...values,
     ].map(t => t.dataSync() as Float32Array)
   })
 }

@@ -31,6 +31,7 @@ export {
   scatter_f64,
   scatter_i32,
 } from './movement'
+export { adamwPacked, packMoments, unpackMoments } from './moments'
 export { adamw } from './optimize'
 export { argsort_f32, argsort_f64, argsort_i32 } from './order'
 export { matmul_i32 } from './plain'
