@@ -9,6 +9,8 @@ import type { OpenClipArchitecture } from '../../openclip/index.ts'
 import {
   checkRunConfig,
   mergeSettings,
+  type OptimizerName,
+  optimizerNames,
   type RunConfig,
   resumeTraining,
   type TrainResult,
@@ -54,7 +56,9 @@ export interface TrainFlags {
   readonly steps?: number
   readonly epochs?: number
   readonly batch?: number
+  readonly optimizer?: OptimizerName
   readonly lr?: number
+  readonly weightDecay?: number
   readonly rate?: Readonly<Record<string, number>>
   readonly layerDecay?: number
   readonly warmup?: number
@@ -106,6 +110,7 @@ export function addTrain(program: Command): void {
     'train --data shapes --preset tiny --out runs/first --steps 1000 --batch 32',
     'train --out runs/first --resume',
     'train --config settings.json --out runs/second --lr 3e-4',
+    'train --data photos --optimizer lion --lr 1e-4 --weight-decay 0.1 --out runs/lion',
     'train --family classifier --data photos --out runs/classes',
     'train --data photos --from runs/first --freeze encoder --lr 1e-5 --out runs/tuned',
     'train --data photos --from vit_base_patch16_224 --part encoder --preset base --out runs/begun',
@@ -132,7 +137,13 @@ export const trainingOptions = (command: Command): Command =>
     .option('--epochs <n>', `number of passes over the data (default: ${DEFAULT_EPOCHS})`, positiveInteger)
     .option('--batch <n>', 'images per step', positiveInteger)
     .option('--accumulate <n>', 'split each batch into n parts, to need the memory of one', positiveInteger)
+    .addOption(
+      new Option('--optimizer <name>', 'the optimizer; --config has its other settings (default: adamw)').choices(
+        optimizerNames,
+      ),
+    )
     .option('--lr <x>', 'peak learning rate', positiveNumber)
+    .option('--weight-decay <x>', 'share of a weight that is subtracted, times the learning rate', nonNegativeNumber)
     .option('--rate <part=factor>', 'factor of the learning rate of a part, such as encoder=0.1; may be repeated', rate)
     .option(
       '--layer-decay <x>',
@@ -314,7 +325,8 @@ async function configOf(flags: TrainFlags, defaults: SettingsFile): Promise<RunC
   }
   if (settings.data === undefined) throw new UsageError('--data <path> is missing, and no --config file sets data')
   const rates = flags.rate && { ...(optimizer as { readonly rates?: object } | undefined)?.rates, ...flags.rate }
-  const own = defined({ learningRate: lr, rates, layerDecay: flags.layerDecay })
+  const { optimizer: name, weightDecay, layerDecay } = flags
+  const own = defined({ name, learningRate: lr, weightDecay, rates, layerDecay })
   if (Object.keys(own).length > 0) settings.optimizer = { ...(optimizer as object), ...own }
   else if (optimizer !== undefined) settings.optimizer = optimizer
   return checkRunConfig(await withOrigin(settings), file)
