@@ -1,12 +1,19 @@
 // Workers change where examples are prepared, and nothing else: the same batches in the same order, and errors that say which example.
 
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import fc from 'fast-check'
 import '../../reference.ts'
 import { DataLoader, type DataLoaderOptions, ExampleError } from '../../../src/entries/data.ts'
 import { Tensor } from '../../../src/tensor/index.ts'
+import { root } from '../../browser/chromium.ts'
+import { temporaryFolder } from '../folder.ts'
 import tones, { byName, growing, misnamed, type TonesOptions, threads } from './tones.ts'
 
 /** A batch with the bits of its numbers. */
@@ -169,6 +176,43 @@ describe('workers', () => {
     assert.throws(
       () => new DataLoader(data, { batchSize: 1, workers: 1, map: i => i }),
       /map is a function of this thread/,
+    )
+  })
+
+  it('do not keep a program alive, cannot run the program itself, and need Node', async t => {
+    const folder = await temporaryFolder(t)
+    const source = (name: string) => JSON.stringify(pathToFileURL(join(import.meta.dirname, name)).href)
+    const loading = `import { DataLoader } from ${source('../../../src/data/loading/loader.ts')}\n`
+    const answerOf = async (code: string, first = '') => {
+      const file = join(folder, 'program.ts')
+      await writeFile(file, code)
+      await writeFile(join(folder, 'first.mjs'), first)
+      const flags = ['--conditions=source', '--import', 'tsx', '--import', join(folder, 'first.mjs')]
+      const { NODE_TEST_CONTEXT: _, ...env } = process.env
+      const { stdout } = await promisify(execFile)(process.execPath, [...flags, file], { cwd: root, env })
+      return stdout.trim()
+    }
+    const epoch = `${loading}import { byName } from ${source('./tones.ts')}
+      try {
+        const loader = new DataLoader(await byName(), { batchSize: 2, workers: 1 })
+        for await (const batch of loader) console.log(String(batch.dataSync()))
+      } catch (error) { console.log(error.message) }`
+    const began = performance.now()
+    assert.equal(await answerOf(epoch), '0,1\n2,3')
+    // workers wait for half a minute for another epoch
+    assert.ok(performance.now() - began < 30_000)
+    assert.match(
+      await answerOf(epoch, 'process.getBuiltinModule = () => { throw new Error() }'),
+      /^workers = 1: workers need Node 20\.16 or later, and a browser has none: leave workers out$/,
+    )
+    const own = `${loading}import { defineDataset } from ${source('../../../src/data/loading/module.ts')}
+      export const own = defineDataset(import.meta.url, () => ({ length: 2, get: i => i }), { name: 'own' })
+      try {
+        for await (const _ of new DataLoader(await own(), { batchSize: 1, workers: 1 })) console.log('a batch')
+      } catch (error) { console.log(error.message) }`
+    assert.match(
+      await answerOf(own),
+      /^file:.*program\.ts is the program itself, .*: put the dataset into a module of its own$/,
     )
   })
 })
