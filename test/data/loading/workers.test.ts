@@ -184,7 +184,7 @@ describe('workers', () => {
     const source = (name: string) => JSON.stringify(pathToFileURL(join(import.meta.dirname, name)).href)
     const loading = `import { DataLoader } from ${source('../../../src/data/loading/loader.ts')}\n`
     const answerOf = async (code: string, first = '') => {
-      const file = join(folder, 'program.ts')
+      const file = join(folder, 'program.mts')
       await writeFile(file, code)
       await writeFile(join(folder, 'first.mjs'), first)
       const flags = ['--conditions=source', '--import', 'tsx', '--import', join(folder, 'first.mjs')]
@@ -212,7 +212,7 @@ describe('workers', () => {
       } catch (error) { console.log(error.message) }`
     assert.match(
       await answerOf(own),
-      /^file:.*program\.ts is the program itself, .*: put the dataset into a module of its own$/,
+      /^file:.*program\.mts is the program itself, .*: put the dataset into a module of its own$/,
     )
   })
 })
