@@ -66,7 +66,9 @@ export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, lett
 /** The settings that flags with other names set; a setting that ends in a point stands for all in it. */
 const SETTINGS_OF: Readonly<Record<string, readonly string[]>> = {
   batch: ['batchSize'],
+  optimizer: ['optimizer.name'],
   lr: ['optimizer.learningRate'],
+  weightDecay: ['optimizer.weightDecay'],
   rate: ['optimizer.rates.'],
   layerDecay: ['optimizer.layerDecay'],
   inBackward: ['optimizer.inBackward'],

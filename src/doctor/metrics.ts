@@ -6,6 +6,7 @@ import {
   type EvaluationMetrics,
   type GuardMetrics,
   type MetricsLine,
+  type OptimizerName,
   type StepMetrics,
 } from '../train/index.ts'
 import { counted, type DoctorFinding, digits, findingsOf, lowerRate, mean, median, share, some } from './finding.ts'
@@ -30,7 +31,16 @@ export function examineMetrics(lines: readonly MetricsLine[], config: Training, 
 const wordsOf = ({ words = runWords }: Training) => words
 
 /** Ten times the largest usual learning rates. Few models can be trained with more. */
-const HIGH = { adamw: 0.03, adafactor: 0.03, sgd: 3 } as const
+const HIGH: Readonly<Record<OptimizerName, number>> = {
+  adamw: 0.03,
+  adam: 0.03,
+  adafactor: 0.03,
+  lion: 0.01,
+  rmsprop: 0.1,
+  adagrad: 1,
+  muon: 0.5,
+  sgd: 3,
+}
 
 /** The learning rate above which others are too high for the optimizer; infinite if the optimizer is not known. */
 const highOf = ({ optimizer: { name } }: Training): number =>

@@ -10,7 +10,7 @@ import { OptionsError, type Settings, settle } from '../tensor/options.ts'
 import { toDevice, toHost } from '../train/checkpoint.ts'
 import type { LossProblem } from '../train/guard/directional.ts'
 import { readKeptBatch } from '../train/guard/kept.ts'
-import { type MetricsLine, RunError, RunFolder } from '../train/index.ts'
+import { type MetricsLine, optimizerNames, RunError, RunFolder } from '../train/index.ts'
 import { firstExamples, isObjective, type Objective, sizeOf } from '../train/objective.ts'
 import { restorer } from '../train/restore.ts'
 import { examineActivity } from './activity.ts'
@@ -225,10 +225,8 @@ async function notLoaded(folder: string, updates: number): Promise<DoctorFinding
   ]
 }
 
-const NAMES = ['adamw', 'adafactor', 'sgd'] as const
-
 const nameOfOptimizer = (optimizer: Optimizer | undefined) =>
-  NAMES.find(name => name === optimizer?.algorithm.toLowerCase())
+  optimizerNames.find(name => name === optimizer?.algorithm.toLowerCase())
 
 /** The largest learning rate of all steps; undefined if there are no steps. */
 function peakOf(metrics: readonly MetricsLine[]): number | undefined {

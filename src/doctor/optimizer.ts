@@ -3,7 +3,7 @@
 
 import { DataError, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn } from '../io/index.ts'
 import type { Module } from '../nn/index.ts'
-import { AdamW, type Optimizer } from '../optim/index.ts'
+import { Adam, AdamW, Muon, type Optimizer } from '../optim/index.ts'
 import { type CheckpointFolder, type HostTensors, toHost } from '../train/checkpoint.ts'
 import type { RunConfig } from '../train/index.ts'
 import { optimizerFor } from '../train/setup.ts'
@@ -76,11 +76,21 @@ export async function examineMoments(optimizer: Optimizer, examination: MomentsE
   if (bad.length > 0) return [notFinite('optimizer’s moments', { tensors: bad }, words)]
   return [
     ...negative(host, words),
-    ...(optimizer instanceof AdamW && optimizer.moments === 'float32' ? unrelated(host, optimizer.betas, words) : []),
+    ...unrelated(host, betasOf(optimizer), words),
     ...silent(host),
     ...steps(values.steps, examination),
   ]
 }
+
+/** The decay rates of an optimizer that has both moments of all numbers of a parameter, unless they are rounded at random. */
+const betasOf = (optimizer: Optimizer): readonly [number, number] | undefined =>
+  optimizer instanceof AdamW || optimizer instanceof Adam
+    ? optimizer.moments === 'float32'
+      ? optimizer.betas
+      : undefined
+    : optimizer instanceof Muon
+      ? optimizer.settings.betas
+      : undefined
 
 const nonFiniteOf = (tensors: HostTensors): NonFiniteTensor[] =>
   [...tensors].flatMap(([name, { shape, data }]) => nonFiniteIn(name, shape, data))
@@ -108,7 +118,7 @@ const notFinite = (
 
 /** Finds second moments below 0: means of squares are not negative. */
 function negative(state: HostTensors, { earlier }: Words): DoctorFinding[] {
-  const squares = numbers(state).filter(([name]) => /^(secondMoment|rows|columns)\./.test(name))
+  const squares = numbers(state).filter(([name]) => /^(secondMoment|rows|columns|squares)\./.test(name))
   const bad = squares.flatMap(([name, data]) => {
     const count = countWhere(data, value => value < 0)
     return count > 0 ? [`${name} in ${count} of ${data.length}`] : []
@@ -122,7 +132,13 @@ function negative(state: HostTensors, { earlier }: Words): DoctorFinding[] {
  * For any gradients, |m| ≤ (1 - β₁) / √((1 - β₂)(1 - β₁² / β₂)) √v by the Cauchy-Schwarz inequality. Moments that violate it do
  * not belong together.
  */
-function unrelated(state: HostTensors, [beta1, beta2]: readonly [number, number], { earlier }: Words): DoctorFinding[] {
+function unrelated(
+  state: HostTensors,
+  betas: readonly [number, number] | undefined,
+  { earlier }: Words,
+): DoctorFinding[] {
+  if (!betas) return []
+  const [beta1, beta2] = betas
   if (beta1 ** 2 >= beta2) return []
   const most = (1 - beta1) / Math.sqrt((1 - beta2) * (1 - beta1 ** 2 / beta2))
   const bad = numbers(state).flatMap(([name, first]) => {
@@ -143,9 +159,9 @@ function unrelated(state: HostTensors, [beta1, beta2]: readonly [number, number]
   ]
 }
 
-/** Parameters whose second moment is 0 everywhere never had a gradient. */
+/** Parameters whose second moment, or momentum where there is none, is 0 everywhere never had a gradient. */
 function silent(state: HostTensors): DoctorFinding[] {
-  const second = numbers(state).filter(([name]) => /^(secondMoment|rows)\./.test(name))
+  const second = numbers(state).filter(([name]) => /^(secondMoment|rows|squares|momentum)\./.test(name))
   const still = second
     .filter(([name, data]) => !isUnfelt(name) && countWhere(data, value => value !== 0) === 0)
     .map(([name]) => name.replace(/^[^.]+\./, ''))
@@ -154,7 +170,7 @@ function silent(state: HostTensors): DoctorFinding[] {
     finding(
       'suspect',
       `${counted(still.length, 'parameter')} never had a gradient`,
-      `their second moments are 0 everywhere: ${some(still)}`,
+      `their moments are 0 everywhere: ${some(still)}`,
       'the loss does not depend on them: look for a loss weight of 0, a part that is not used, or a stopped gradient',
     ),
   ]

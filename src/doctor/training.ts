@@ -2,7 +2,7 @@
 // configuration; for `fit`, from the optimizer and the metrics.
 
 import { hasClasses } from '../models/config.ts'
-import type { RunConfig } from '../train/index.ts'
+import type { OptimizerName, RunConfig } from '../train/index.ts'
 
 /** The words of findings that differ between `cocagrad train` and `fit`. */
 export interface Words {
@@ -57,7 +57,7 @@ export const fitWords: Words = {
 export interface Training {
   readonly optimizer: {
     /** undefined if the optimizer is not one of cocagrad */
-    readonly name?: 'adamw' | 'adafactor' | 'sgd'
+    readonly name?: OptimizerName
     /** the peak; undefined if it is not known */
     readonly learningRate?: number
   }

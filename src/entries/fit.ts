@@ -11,9 +11,18 @@ export {
   DataLoader,
   type DataLoaderOptions,
   type DataLoaderState,
-  type ExampleContext,
 } from '../data/loading/loader.ts'
-export type { Column, Columns, Dataset, ElementOf, ExampleOf, LoaderData } from '../data/loading/source.ts'
+export { type DefineDatasetOptions, defineDataset } from '../data/loading/module.ts'
+export type {
+  Column,
+  Columns,
+  Dataset,
+  ElementOf,
+  ExampleContext,
+  ExampleOf,
+  LoaderData,
+} from '../data/loading/source.ts'
+export { ExampleError } from '../data/loading/workers.ts'
 export { type FitOptions, type FitResult, fit } from '../train/fit.ts'
 export { type Finding, TrainingError } from '../train/guard/diagnose.ts'
 export { type GuardSettings, WrongGradientError } from '../train/guard/guard.ts'

@@ -9,9 +9,13 @@ type DrawListener = (generator: Generator, position: number) => void
 
 let listener: DrawListener = () => {}
 
-/** Sets the function that is told of random numbers before they are drawn, beginning at a position. */
+/** Adds a function that is told of random numbers before they are drawn, beginning at a position. */
 export function listenToDraws(told: DrawListener): void {
-  listener = told
+  const others = listener
+  listener = (generator, position) => {
+    others(generator, position)
+    told(generator, position)
+  }
 }
 
 /** Says that random numbers are drawn now. */

@@ -53,6 +53,24 @@ const oneOf = <const T extends readonly string[]>(...names: T) =>
   z.enum(names, fail(`must be one of ${names.join(', ')}`))
 const triple = (item: z.ZodType<number>) => z.tuple([item, item, item], fail('must be three numbers'))
 
+/** The optimizers of runs, with the settings that each has of those that not all have. */
+const optimizerSettings = {
+  adamw: ['betas', 'epsilon', 'moments'],
+  adam: ['betas', 'epsilon', 'moments'],
+  adafactor: ['betas', 'epsilon', 'decayRate', 'clipThreshold', 'relativeStep'],
+  lion: ['betas', 'moments'],
+  rmsprop: ['alpha', 'epsilon', 'momentum', 'centered'],
+  adagrad: ['epsilon'],
+  muon: ['matrices', 'momentum', 'nesterov', 'iterations', 'scale', 'betas', 'epsilon'],
+  sgd: ['momentum', 'nesterov'],
+} as const
+
+/** The name of an optimizer in the configuration of a run. */
+export type OptimizerName = keyof typeof optimizerSettings
+
+/** The names of all optimizers of runs. */
+export const optimizerNames = Object.keys(optimizerSettings) as [OptimizerName, ...OptimizerName[]]
+
 /** The settings of runs of all families. */
 const common = {
   /**
@@ -91,15 +109,43 @@ const common = {
   steps: count(0).optional(),
   epochs: count(1).optional(),
   optimizer: settings({
-    name: oneOf('adamw', 'adafactor', 'sgd').default('adamw'),
+    name: oneOf(...optimizerNames).default('adamw'),
     /** the peak of the schedule */
     learningRate: above0.default(1e-3),
-    betas: z.tuple([share, share], fail('must be two numbers')).optional(),
-    epsilon: above0.optional(),
+    /** share of a weight that is subtracted, times the learning rate; default that of the optimizer, 0, 0.01 or 0.1 */
     weightDecay: atLeast0.optional(),
-    /** how adamw stores its moments: float32, or bfloat16 and float8 in 2 bytes and 1 byte a number; default float32 */
+    /** of adamw, adam and lion: how moments are stored, float32, or bfloat16 and float8 in 2 bytes and 1 byte a number; default float32 */
     moments: oneOf('float32', 'bfloat16', 'float8').optional(),
+    /** decay rates of the moments; of lion the share of the old momentum in the direction, and in the new one */
+    betas: z.tuple([share, share], fail('must be two numbers')).optional(),
+    /** added to the root of the second moment, of adafactor to squares */
+    epsilon: above0.optional(),
+    /** of sgd, rmsprop and muon */
     momentum: share.optional(),
+    /** Nesterov momentum, of sgd and muon */
+    nesterov: flag.optional(),
+    /** of rmsprop: the decay rate of the mean of squares */
+    alpha: share.optional(),
+    /** of rmsprop: whether the square of the mean gradient is subtracted */
+    centered: flag.optional(),
+    /** of adafactor: the second moment is a mean with β₂ₜ = 1 - t^-decayRate, or betas[1] if this is less */
+    decayRate: atLeast0.optional(),
+    /** of adafactor: the largest root mean square of an update before the learning rate */
+    clipThreshold: above0.optional(),
+    /** of adafactor: whether the learning rate is multiplied with the root mean square of a parameter */
+    relativeStep: flag.optional(),
+    /**
+     * of muon: parts whose matrices it orthogonalizes, names as in freeze; adamw moves all other parameters. Default the matrices in lists
+     * of layers, such as encoder.blocks
+     */
+    matrices: z
+      .array(z.string(fail('must be a name')), fail('must be a list of names'))
+      .min(1, fail('must have a name'))
+      .optional(),
+    /** of muon: the number of Newton–Schulz iterations */
+    iterations: count(1).optional(),
+    /** of muon: the size of a step of a matrix; default adamw, so that one learning rate fits all parameters */
+    scale: oneOf('original', 'adamw').optional(),
     /** factors of the learning rate of parts: names as in freeze, such as { "encoder": 0.1 }; the most specific one applies */
     rates: z.record(z.string(), above0, fail('must be an object of factors by part')).optional(),
     /** the factor of the learning rate from one layer to the layer below it, such as 0.75 */
@@ -376,15 +422,17 @@ function originProblems({ from, fresh, part, architecture }: RunConfig): ConfigP
   return given.map(([field]) => ({ field, reason: 'has no effect without from' }))
 }
 
-/** Settings that the optimizer does not have, which would be silently ignored. */
-function optimizerProblems({ name, betas, epsilon, momentum, moments }: RunConfig['optimizer']): ConfigProblem[] {
-  const foreign = {
-    ...(name === 'sgd' ? { betas, epsilon } : { momentum }),
-    ...(name !== 'adamw' && { moments }),
-  }
-  return Object.entries(foreign)
-    .filter(([, value]) => value !== undefined)
-    .map(([field]) => ({ field: `optimizer.${field}`, reason: `is not a setting of ${name}` }))
+const ofSomeOptimizers = [...new Set(Object.values(optimizerSettings).flat())]
+
+/** Settings that the optimizer does not have, which would be silently ignored, and those that do not go together. */
+function optimizerProblems(optimizer: RunConfig['optimizer']): ConfigProblem[] {
+  const { name, momentum, nesterov } = optimizer
+  const own: readonly string[] = optimizerSettings[name]
+  const foreign = ofSomeOptimizers.filter(field => optimizer[field] !== undefined && !own.includes(field))
+  const problems = foreign.map(field => ({ field: `optimizer.${field}`, reason: `is not a setting of ${name}` }))
+  if (name === 'sgd' && nesterov && !momentum)
+    problems.push({ field: 'optimizer.nesterov', reason: 'needs a momentum above 0: give momentum too' })
+  return problems
 }
 
 /** Settings that need all gradients of a step together. */

@@ -2,6 +2,7 @@
 // stopped or killed.
 
 import { makeFolder, namesIn } from '../io/index.ts'
+import type { SavedBatches } from './batches.ts'
 import { type FitOptions, type FitResult, type FitStore, fitInto, settledFit } from './fit.ts'
 import { keepIn } from './guard/kept.ts'
 import { restoreTraining, returnTo, writeTraining } from './keep.ts'
@@ -23,11 +24,12 @@ export type { FitOptions, FitResult } from './fit.ts'
  *       onStep: ({ step, losses }) => console.log(step, losses.total),
  *     })
  *
- * With a folder, a second call resumes from its last checkpoint: give it the same batches; it skips those that were trained on.
- * The result is the same as without the interruption. Does not set the device or the seed.
+ * With a folder, a second call resumes from its last checkpoint: give it the same batches; it continues after those that were trained
+ * on. The result is the same as without the interruption. Does not set the device or the seed.
  * @throws TrainingError if a value is not finite, WrongGradientError if the gradient is wrong and guard.onError is 'stop', both with
- *   the parameters as they were before the step, or with inBackward those of the last checkpoint; RunError if the folder contains anything else; LockedError while another process
- *   trains there; CheckpointError if the checkpoint does not fit the model or the optimizer
+ *   the parameters as they were before the step, or with inBackward those of the last checkpoint; RunError if the folder contains
+ *   anything else; LockedError while another process trains there; CheckpointError if the checkpoint does not fit the model or the
+ *   optimizer; BatchError if it belongs to a DataLoader of other data or options
  */
 export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, Examples>): Promise<FitResult> {
   const { folder, optimizer, average, keepLast, tensorboard } = settledFit(options)
@@ -39,8 +41,10 @@ export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, 
   return run.whileTraining(async () => {
     const saved = (await run.steps()).at(-1)
     const from = saved ?? 0
+    let batches: SavedBatches | undefined
     if (saved !== undefined) {
       const checkpoint = run.checkpoint(saved)
+      if (from > 0) batches = { ...(await checkpoint.readState<SavedBatches>()).batches, taken: from }
       await checkpoint.loadModel(model)
       await restoreTraining(checkpoint, { optimizer, average }, 'the option average')
     }
@@ -50,15 +54,16 @@ export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, 
     const store: FitStore = {
       from,
       saved,
+      batches,
       path: folder,
       async record(line) {
         await log.add(line)
         await events?.add(line)
       },
       keep: (problem, step) => keepIn(run, problem, step),
-      async save(step) {
+      async save(step, batches) {
         await log.flush()
-        const kept = { model, optimizer, average, state: { step, batches: { taken: step } } }
+        const kept = { model, optimizer, average, state: { step, batches } }
         return (await writeTraining(run, kept, keepLast)).path
       },
       goBack: () => returnTo(run, { model, optimizer, average }, 'the option average'),

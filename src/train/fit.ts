@@ -1,11 +1,12 @@
 // Trains any module with a loss, from a two-layer perceptron to CoCa: the loop, metrics, checks of the gradient, callbacks for
 // progress, and an abort signal. Runs in a browser; fit-folder.ts adds saving to a folder.
 
+import { BatchError } from '../io/errors.ts'
 import { ExponentialMovingAverage, type Optimizer, type Schedule } from '../optim/index.ts'
 import { defaultGenerator } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { OptionsError, optionalGroup, type Settings, settle } from '../tensor/options.ts'
-import { type Batches, BatchSource } from './batches.ts'
+import { type Batches, BatchSource, type SavedBatches } from './batches.ts'
 import type { LossProblem } from './guard/directional.ts'
 import type { GuardSettings } from './guard/guard.ts'
 import { type Guarded, guarded } from './guard/inspection.ts'
@@ -20,7 +21,9 @@ export interface FitOptions<Batch, Examples = unknown> {
   readonly objective: Objective<Batch, Examples>
   /**
    * the arguments of `objective.loss`, one after the other: an array, a generator, a data loader. An iterable that can be iterated
-   * again is restarted at its end; without `steps` there is one pass.
+   * again is restarted at its end; without `steps` there is one pass. A resumed training continues at the position of a source that
+   * has `state()`, with the `epoch` and `batch` of the next batch, and `load(state)`, such as a DataLoader; of others it takes and
+   * leaves out the batches that were trained on
    */
   readonly batches: Batches<Batch>
   /** an optimizer of the model's parameters */
@@ -142,10 +145,12 @@ export interface FitStore {
   readonly from: number
   /** the step of the last checkpoint; undefined if there is none */
   readonly saved: number | undefined
+  /** the position of the batches after them; undefined at the beginning */
+  readonly batches?: SavedBatches
   readonly path: string
   record(line: MetricsLine): Promise<void>
   /** Returns the folder of the checkpoint. */
-  save(step: number): Promise<string>
+  save(step: number, batches: SavedBatches): Promise<string>
   /** Goes back to the last checkpoint, if there is one, and returns its step. */
   goBack(): Promise<number | undefined>
   keep(problem: LossProblem, step: number): Promise<string>
@@ -221,7 +226,7 @@ export async function fitInto<Batch, Examples>(
   }
   const source = new BatchSource(batches, settled.steps !== undefined)
   try {
-    await source.skip(from)
+    if (store?.batches) await continued(source, store.batches, store.path)
     const isEvaluated = objective.evaluate !== undefined && examples !== undefined
     const steps = settled.steps ?? Number.POSITIVE_INFINITY
     const step = await runLoop({
@@ -246,7 +251,7 @@ export async function fitInto<Batch, Examples>(
       onEvaluation: settled.onEvaluation,
       record,
       async save(step) {
-        const folder = await store?.save(step)
+        const folder = await store?.save(step, source.saved(step))
         if (folder !== undefined) settled.onCheckpoint?.({ step, folder })
       },
       saved: inBackward ? store?.saved : from,
@@ -255,6 +260,19 @@ export async function fitInto<Batch, Examples>(
     return { step, finished: step >= steps || !settled.signal?.aborted, metrics: history.lines }
   } finally {
     await source.close()
+  }
+}
+
+/** Continues with the batches after those that were trained on. */
+async function continued(source: BatchSource<unknown>, saved: SavedBatches, folder: string): Promise<void> {
+  try {
+    await source.resume(saved)
+  } catch (error) {
+    if (!(error instanceof BatchError)) throw error
+    throw new BatchError(`the training there cannot continue with these batches: ${error.reason}`, {
+      file: folder,
+      cause: error,
+    })
   }
 }
 

@@ -8,6 +8,8 @@ export {
   type FamilyIn,
   type ModelChoice,
   mergeSettings,
+  type OptimizerName,
+  optimizerNames,
   type RunConfig,
   RunConfigError,
   type RunConfigInput,

@@ -12,18 +12,24 @@ import {
 import { hasClasses, hasTexts } from '../models/config.ts'
 import type { ClassFamily, TextFamily } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
+import { matchesPath } from '../nn/parameter-source.ts'
 import { readOpenClipSettings } from '../openclip/checkpoint.ts'
 import { openClipTokenizer } from '../openclip/tokenizer.ts'
 import {
   Adafactor,
+  Adagrad,
+  Adam,
   AdamW,
   constant,
   ExponentialMovingAverage,
   LearningRateError,
+  Lion,
   learningRateGroups,
+  Muon,
   type Optimizer,
   type ParameterGroup,
   type RateOptions,
+  RMSprop,
   type Schedule,
   SGD,
   warmupCosine,
@@ -102,14 +108,57 @@ export const textOptions = (config: RunConfig): Partial<BatchOptions> =>
 
 /**
  * The optimizer of a configuration, with the learning rates of its parts, and without decay of biases, scales and the temperature.
- * @throws RunConfigError if the learning rates do not apply to the model
+ * @throws RunConfigError if the learning rates or the matrices of Muon do not apply to the model
  */
 export function optimizerFor(model: Module, { optimizer }: Pick<RunConfig, 'optimizer'>): Optimizer {
-  const { name, betas, moments, rates, layerDecay, inBackward: _, ...others } = optimizer
+  const { name, rates, layerDecay, matrices, inBackward: _, ...others } = optimizer
   const options = { ...withoutUndefined(others), groups: groupsFor(model, { rates, layerDecay }) }
-  if (name === 'sgd') return new SGD(model, options)
-  if (name === 'adamw') return new AdamW(model, { ...options, ...withoutUndefined({ betas, moments }) })
-  return new Adafactor(model, betas ? { ...options, beta1: betas[0], beta2: betas[1] } : options)
+  switch (name) {
+    case 'adamw':
+      return new AdamW(model, options)
+    case 'adam':
+      return new Adam(model, options)
+    case 'lion':
+      return new Lion(model, options)
+    case 'rmsprop':
+      return new RMSprop(model, options)
+    case 'adagrad':
+      return new Adagrad(model, options)
+    case 'sgd':
+      return new SGD(model, options)
+    case 'adafactor': {
+      const { betas, ...rest } = options
+      return new Adafactor(model, betas ? { ...rest, beta1: betas[0], beta2: betas[1] } : rest)
+    }
+    case 'muon': {
+      const chosen = matricesFor(model, matrices)
+      // a run has one learning rate
+      return new Muon(model, { scale: 'adamw', ...options, matrices: name => chosen.has(name) })
+    }
+  }
+}
+
+/** The parameters that Muon takes as matrices. @throws RunConfigError for a part without one */
+function matricesFor(model: Module, paths: readonly string[] | undefined): ReadonlySet<string> {
+  const refuse = (reason: string) => new RunConfigError([{ field: 'optimizer.matrices', reason }])
+  const parameters = [...model.namedParameters()]
+  const chosen = new Set<string>()
+  for (const path of paths ?? []) {
+    const found = parameters.filter(([name]) => matchesPath(name, path))
+    if (found.length === 0) {
+      const parts = [...new Set(parameters.map(([name]) => name.split('.')[0]))]
+      throw refuse(`${path} matches nothing in this model, which has ${parts.join(', ')}`)
+    }
+    const matrices = found.filter(([, { rank }]) => rank >= 2)
+    if (matrices.length === 0) throw refuse(`${path} has no matrix, only ${firstFew(found.map(([name]) => name))}`)
+    for (const [name] of matrices) chosen.add(name)
+  }
+  if (!paths) for (const [name, { rank }] of parameters) if (rank === 2 && /\.\d+\./.test(name)) chosen.add(name)
+  if (!parameters.some(([name, { trainable }]) => trainable && chosen.has(name)))
+    throw refuse(
+      `muon would orthogonalize no parameter that is trained: ${paths ? 'they are frozen' : 'no list of layers has a matrix that is'}; name other parts, or use adamw`,
+    )
+  return chosen
 }
 
 function groupsFor(model: Module, options: RateOptions): ParameterGroup[] {

@@ -24,6 +24,29 @@ export function hosts(project: Project): void {
     for (const program of Object.values(entries)) agree([program], await answersInNode([await written(program)]))
   })
 
+  test('workers of a DataLoader open the dataset of a module', async () => {
+    await project.write(
+      'tones.js',
+      `import { defineDataset } from 'cocagrad/data'
+       export default defineDataset(import.meta.url, count => ({
+         length: count,
+         get: (index, { random }) => [index, random.normal()],
+       }))`,
+    )
+    const file = await project.write(
+      'workers.js',
+      `import { DataLoader } from 'cocagrad/data'
+       import tones from './tones.js'
+       const answers = []
+       for (const workers of [0, 2])
+         for await (const batch of new DataLoader(await tones(4), { batchSize: 4, shuffle: true, workers }))
+           answers.push(String(batch.dataSync()))
+       console.log(answers.length, answers[0] === answers[1])`,
+    )
+    const { stdout } = await run(process.execPath, [file], { cwd: project.folder })
+    assert.equal(stdout, '2 true\n')
+  })
+
   describe('a program runs on a host without', () => {
     for (const [what, code] of Object.entries(without))
       test(what, async () => {

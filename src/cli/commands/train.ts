@@ -9,6 +9,8 @@ import type { OpenClipArchitecture } from '../../openclip/index.ts'
 import {
   checkRunConfig,
   mergeSettings,
+  type OptimizerName,
+  optimizerNames,
   type RunConfig,
   resumeTraining,
   type TrainResult,
@@ -58,7 +60,9 @@ export interface TrainFlags {
   readonly moments?: 'float32' | 'bfloat16' | 'float8'
   readonly clipNorm?: number | 'none'
   readonly guardEvery?: number
+  readonly optimizer?: OptimizerName
   readonly lr?: number
+  readonly weightDecay?: number
   readonly rate?: Readonly<Record<string, number>>
   readonly layerDecay?: number
   readonly warmup?: number
@@ -110,6 +114,7 @@ export function addTrain(program: Command): void {
     'train --data shapes --preset tiny --out runs/first --steps 1000 --batch 32',
     'train --out runs/first --resume',
     'train --config settings.json --out runs/second --lr 3e-4',
+    'train --data photos --optimizer lion --lr 1e-4 --weight-decay 0.1 --out runs/lion',
     'train --family classifier --data photos --out runs/classes',
     'train --data photos --from runs/first --freeze encoder --lr 1e-5 --out runs/tuned',
     'train --data photos --from vit_base_patch16_224 --part encoder --preset base --out runs/begun',
@@ -136,6 +141,11 @@ export const trainingOptions = (command: Command): Command =>
     .option('--epochs <n>', `number of passes over the data (default: ${DEFAULT_EPOCHS})`, positiveInteger)
     .option('--batch <n>', 'images per step', positiveInteger)
     .option('--accumulate <n>', 'split each batch into n parts, to need the memory of one', positiveInteger)
+    .addOption(
+      new Option('--optimizer <name>', 'the optimizer; --config has its other settings (default: adamw)').choices(
+        optimizerNames,
+      ),
+    )
     .option(
       '--in-backward',
       'update each parameter during the backward pass and free its gradient, to need less memory; with --clip-norm none and --guard-every 0',
@@ -143,12 +153,13 @@ export const trainingOptions = (command: Command): Command =>
     .addOption(
       new Option(
         '--moments <format>',
-        'how AdamW stores its moments: 4, 2 or 1 byte a number (default: float32)',
+        'how AdamW, Adam and Lion store their moments: 4, 2 or 1 byte a number (default: float32)',
       ).choices(['float32', 'bfloat16', 'float8']),
     )
     .option('--clip-norm <x>', 'largest norm of all gradients together, or none (default: 1)', clipNorm)
     .option('--guard-every <n>', 'steps between checks of the gradient, 0 for none (default: 500)', wholeNumber)
     .option('--lr <x>', 'peak learning rate', positiveNumber)
+    .option('--weight-decay <x>', 'share of a weight that is subtracted, times the learning rate', nonNegativeNumber)
     .option('--rate <part=factor>', 'factor of the learning rate of a part, such as encoder=0.1; may be repeated', rate)
     .option(
       '--layer-decay <x>',
@@ -336,13 +347,8 @@ async function configOf(flags: TrainFlags, defaults: SettingsFile): Promise<RunC
   }
   if (settings.data === undefined) throw new UsageError('--data <path> is missing, and no --config file sets data')
   const rates = flags.rate && { ...(optimizer as { readonly rates?: object } | undefined)?.rates, ...flags.rate }
-  const own = defined({
-    learningRate: lr,
-    rates,
-    layerDecay: flags.layerDecay,
-    inBackward: flags.inBackward,
-    moments: flags.moments,
-  })
+  const { optimizer: name, weightDecay, layerDecay, inBackward, moments } = flags
+  const own = defined({ name, learningRate: lr, weightDecay, rates, layerDecay, inBackward, moments })
   if (Object.keys(own).length > 0) settings.optimizer = { ...(optimizer as object), ...own }
   else if (optimizer !== undefined) settings.optimizer = optimizer
   return checkRunConfig(await withOrigin(settings), file)

@@ -2,21 +2,21 @@
 // position is two numbers, and a run that was killed continues with the batch that it would have got. Runs in a browser.
 
 import { BatchError } from '../../io/errors.ts'
-import { type DType, Generator } from '../../tensor/index.ts'
+import { type DType, device, Generator } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { type Collated, collate, isDTypes, readTensors } from './collate.ts'
-import { type ExampleOf, type LoaderData, type Source, sourceOf } from './source.ts'
-
-/** What `map` is told about an example. */
-export interface ExampleContext {
-  /** its number in the data, from 0 */
-  readonly index: number
-  /** from 0 */
-  readonly epoch: number
-  /** random numbers of this example in this epoch; they depend on the seed, and not on when the example is prepared */
-  readonly random: Generator
-}
+import { contextOf } from './example.ts'
+import { type DatasetReference, referenceOf } from './module.ts'
+import {
+  type ExampleContext,
+  type ExampleOf,
+  type LoaderData,
+  type ReadExample,
+  type Source,
+  sourceOf,
+} from './source.ts'
+import { ExampleWorkers, withoutWorkers } from './workers.ts'
 
 export interface DataLoaderOptions<Example, Item = Example, Batch = Collated<Item>> {
   /** number of examples in a batch */
@@ -38,6 +38,11 @@ export interface DataLoaderOptions<Example, Item = Example, Batch = Collated<Ite
   readonly dtypes?: Readonly<Record<string, DType>>
   /** number of batches that are prepared while the current one is used; default 1 */
   readonly prefetch?: number
+  /**
+   * number of threads that prepare examples, for a dataset of `defineDataset`; default 0, the thread of the program. The batches are
+   * the same for any number. In Node
+   */
+  readonly workers?: number
 }
 
 type AnyOptions = DataLoaderOptions<never, unknown, unknown>
@@ -51,6 +56,7 @@ const loaderOptions = {
   collate: is.optional(is.callback as is.Kind<NonNullable<AnyOptions['collate']>>),
   dtypes: isDTypes,
   prefetch: is.byDefault(1, is.size),
+  workers: is.byDefault(0, is.size),
 } satisfies Settings<AnyOptions>
 
 /** The position of a DataLoader, and the options that its order depends on. JSON-safe. */
@@ -68,7 +74,14 @@ export interface DataLoaderState {
 
 interface Drawn {
   readonly index: number
-  readonly example: unknown
+  /** the example, which may be a promise */
+  readonly read: ReadExample
+}
+
+/** The examples of a batch, in its order. */
+interface Prepared {
+  readonly items: readonly unknown[]
+  readonly indices: readonly number[]
 }
 
 /** Draws the examples of the next batch; undefined at the end. */
@@ -88,20 +101,23 @@ interface Reader {
  * is a tensor again. Tensors are read once.
  *
  * An iteration continues at the loader's position: after `break`, the next one yields the rest of the epoch. `state()` gives
- * the position and `load(state)` sets it, in another process too. There are no worker threads: a `map` that computes for long
- * can send its work to threads of its own.
+ * the position and `load(state)` sets it, in another process too. `workers` prepare examples in threads, of a dataset that a module
+ * exports by `defineDataset`; they end when an epoch is left early.
  */
 export class DataLoader<Data extends LoaderData, Item = ExampleOf<Data>, Batch = Collated<Item>>
   implements AsyncIterable<Batch>
 {
   readonly #source: Source
+  readonly #reference: DatasetReference | undefined
   readonly #options: ReturnType<typeof settled>
-  #elements: Promise<(index: number) => unknown> | undefined
+  #elements: Promise<ReadExample> | undefined
+  /** the threads of the last epoch, for the next one */
+  #resting: ExampleWorkers | undefined
   #place: { readonly epoch: number; readonly batch: number } = { epoch: 0, batch: 0 }
 
   /**
    * @throws OptionsError for a wrong option; BatchError if the data is of another form, has columns of different lengths, does
-   *   not fill a batch, or is an iterable that is to be shuffled
+   *   not fill a batch, or is an iterable that is to be shuffled, and for `workers` with data of another origin or with `map`
    */
   constructor(data: Data, options: DataLoaderOptions<ExampleOf<Data>, Item, Batch>) {
     this.#options = settled(options as AnyOptions)
@@ -109,6 +125,8 @@ export class DataLoader<Data extends LoaderData, Item = ExampleOf<Data>, Batch =
     if (collate && dtypes)
       throw new BatchError('dtypes is for the default collate: leave it out, or call collate(items, { dtypes })')
     this.#source = sourceOf(data)
+    if (this.#options.workers > 0) checkWorkers(data, this.#options)
+    this.#reference = referenceOf(data)
     if (this.#source.kind === 'stream') {
       if (shuffle)
         throw new BatchError(
@@ -159,8 +177,8 @@ export class DataLoader<Data extends LoaderData, Item = ExampleOf<Data>, Batch =
 
   /**
    * The rest of the current epoch, or the next one if it is at its end.
-   * @throws BatchError for an example that does not fit the others, and any error of the data or of `map`; the position is that of
-   *   the batch that could not be made
+   * @throws BatchError for an example that does not fit the others, and any error of the data or of `map`, in workers an ExampleError
+   *   with this as its cause; the position is that of the batch that could not be made
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Batch, void, undefined> {
     const from = this.#place
@@ -177,42 +195,69 @@ export class DataLoader<Data extends LoaderData, Item = ExampleOf<Data>, Batch =
   async *#pass({ epoch, batch: first }: { epoch: number; batch: number }): AsyncGenerator<Batch, number, undefined> {
     const { prefetch } = this.#options
     const reader = await this.#reader(epoch, first)
-    const ahead: Promise<{ items: unknown[]; indices: number[] } | undefined>[] = []
+    const workers = this.#workers()
+    const ahead: Promise<Prepared | undefined>[] = []
     let turn: Promise<unknown> = Promise.resolve()
     const prepare = () => {
       const drawn = turn.then(() => reader.next())
       turn = drawn.catch(() => {})
-      const prepared = drawn.then(examples => examples && this.#prepare(examples, epoch))
+      const prepared = drawn.then(examples => examples && this.#prepare(examples, epoch, workers))
       // an error is thrown when its batch is asked for
       prepared.catch(() => {})
       return prepared
     }
+    let isComplete = false
     try {
       for (let batch = first; ; batch++) {
         while (ahead.length <= prefetch) ahead.push(prepare())
         const prepared = await ahead.shift()!
-        if (!prepared) return batch - first
+        if (!prepared) {
+          isComplete = true
+          return batch - first
+        }
         const made = await this.#collate(prepared.items, prepared.indices)
         this.#place = batch + 1 === this.batchesPerEpoch ? { epoch: epoch + 1, batch: 0 } : { epoch, batch: batch + 1 }
         yield made
       }
     } finally {
       await reader.close()
+      if (isComplete && workers && !this.#resting) {
+        this.#resting = workers
+        workers.rest()
+      } else await workers?.close()
     }
   }
 
-  async #prepare(drawn: readonly Drawn[], epoch: number): Promise<{ items: unknown[]; indices: number[] }> {
+  /** The threads of the last epoch, or new ones; undefined without workers. */
+  #workers(): ExampleWorkers | undefined {
+    const resting = this.#resting
+    this.#resting = undefined
+    if (resting?.wake()) return resting
+    const { workers, seed, collate } = this.#options
+    if (workers === 0 || !this.#reference || this.#source.kind === 'stream') return undefined
+    return new ExampleWorkers(workers, {
+      loads: 'examples',
+      dataset: this.#reference,
+      length: this.#source.length,
+      seed,
+      readsTensors: !collate,
+      device: device.current,
+    })
+  }
+
+  async #prepare(drawn: readonly Drawn[], epoch: number, workers: ExampleWorkers | undefined): Promise<Prepared> {
     const { seed, map, collate: own } = this.#options
+    const indices = drawn.map(({ index }) => index)
+    if (workers) return { items: await workers.prepare(indices, epoch), indices }
     const items = await Promise.all(
-      drawn.map(async ({ index, example }) => {
-        const given = await example
-        if (!map) return own ? given : readTensors(given)
-        const random = new Generator(seed).fork(`example ${index} of epoch ${epoch}`)
-        const item = await map(given as never, { index, epoch, random })
+      drawn.map(async ({ index, read }) => {
+        const context = contextOf(seed, epoch, index)
+        const example = await read(index, context)
+        const item = map ? await map(example as never, context) : example
         return own ? item : readTensors(item)
       }),
     )
-    return { items, indices: drawn.map(({ index }) => index) }
+    return { items, indices }
   }
 
   async #collate(items: readonly unknown[], indices: readonly number[]): Promise<Batch> {
@@ -230,7 +275,7 @@ export class DataLoader<Data extends LoaderData, Item = ExampleOf<Data>, Batch =
     }
     const { length } = source
     this.#elements ??= source.prepare()
-    const element = await this.#elements
+    const read = await this.#elements
     const order = shuffle ? new Generator(seed).fork(`epoch ${epoch}`).permutation(length) : undefined
     const end = dropLast ? length - (length % batchSize) : length
     let at = batch * batchSize
@@ -240,7 +285,7 @@ export class DataLoader<Data extends LoaderData, Item = ExampleOf<Data>, Batch =
         if (size <= 0) return undefined
         const indices = Array.from({ length: size }, (_, i) => order?.[at + i] ?? at + i)
         at += size
-        return indices.map(index => ({ index, example: read(element, index) }))
+        return indices.map(index => ({ index, read }))
       },
       async close() {},
     }
@@ -249,11 +294,18 @@ export class DataLoader<Data extends LoaderData, Item = ExampleOf<Data>, Batch =
 
 const settled = (options: AnyOptions) => settle('new DataLoader(data, options)', options, loaderOptions)
 
-/** Reads an example; an error that is thrown at once becomes a rejection, like a later one. */
-function read(element: (index: number) => unknown, index: number): Promise<unknown> {
-  const example = (async () => element(index))()
-  example.catch(() => {})
-  return example
+/** @throws BatchError unless workers can prepare the examples */
+function checkWorkers(data: LoaderData, { workers, map }: ReturnType<typeof settled>): void {
+  const missing = withoutWorkers()
+  if (missing !== undefined) throw new BatchError(`workers = ${workers}: ${missing}`)
+  if (!referenceOf(data))
+    throw new BatchError(
+      `workers = ${workers}: functions and data cannot be sent to a thread, so that it needs a dataset of a module: export default defineDataset(import.meta.url, () => ({ length, get })), and give the loader what it opens`,
+    )
+  if (map)
+    throw new BatchError(
+      `workers = ${workers}: map is a function of this thread, and cannot be sent to another: call it in get(index, { random }) of the dataset`,
+    )
 }
 
 /** Reads an iterable one example after the other. */
@@ -294,7 +346,7 @@ class StreamReader implements Reader {
     if (this.#ended) return undefined
     try {
       const { value, done } = await this.#iterator.next()
-      if (!done) return { index: this.#index++, example: value }
+      if (!done) return { index: this.#index++, read: () => value }
       this.#ended = true
       return undefined
     } catch (error) {

@@ -1,15 +1,25 @@
 // The forms of data that a DataLoader takes, as one interface: examples that are read by their number, or one after the other.
 
 import { BatchError } from '../../io/errors.ts'
-import { type HostArray, Tensor } from '../../tensor/index.ts'
+import { type Generator, type HostArray, Tensor } from '../../tensor/index.ts'
 import { isHostArray, isShaped, type ShapedData } from './collate.ts'
+
+/** What `get` of a dataset and `map` are told about an example. */
+export interface ExampleContext {
+  /** its number in the data, from 0 */
+  readonly index: number
+  /** from 0 */
+  readonly epoch: number
+  /** random numbers of this example in this epoch; they depend on the seed, and not on when or where the example is prepared */
+  readonly random: Generator
+}
 
 /** Examples that are read by their number, in any order. */
 export interface Dataset<Example> {
   /** number of examples */
   readonly length: number
-  /** Example `index`, from 0; may be a promise. */
-  get(index: number): Example | Promise<Example>
+  /** Example `index`, from 0; may be a promise. Random changes of it take their numbers from `context.random`. */
+  get(index: number, context: ExampleContext): Example | Promise<Example>
 }
 
 /** The values of one field for all examples; of arrays and tensors, the first axis counts examples. */
@@ -37,9 +47,12 @@ export type ExampleOf<Data> = Data extends Tensor | HostArray | ShapedData
       ? Example
       : { -readonly [K in keyof Data]: ElementOf<Data[K]> }
 
+/** Reads an example. */
+export type ReadExample = (index: number, context: ExampleContext) => unknown
+
 /** Data as the loader reads it. */
 export type Source =
-  | { readonly kind: 'examples'; readonly length: number; prepare(): Promise<(index: number) => unknown> }
+  | { readonly kind: 'examples'; readonly length: number; prepare(): Promise<ReadExample> }
   | { readonly kind: 'stream'; readonly data: Iterable<unknown> | AsyncIterable<unknown> }
 
 const isColumn = (value: unknown): value is Column =>
@@ -55,7 +68,11 @@ export function sourceOf(data: LoaderData): Source {
     const dataset = data as Dataset<unknown>
     if (!Number.isSafeInteger(dataset.length) || dataset.length < 0)
       throw new BatchError(`length of the dataset must be a whole number, 0 or more, not ${dataset.length}`)
-    return { kind: 'examples', length: dataset.length, prepare: async () => index => dataset.get(index) }
+    return {
+      kind: 'examples',
+      length: dataset.length,
+      prepare: async () => (index, context) => dataset.get(index, context),
+    }
   }
   if (Symbol.iterator in data || Symbol.asyncIterator in data)
     return { kind: 'stream', data: data as Iterable<unknown> }
