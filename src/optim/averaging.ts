@@ -2,13 +2,13 @@
 
 import { noGrad } from '../autograd/index.ts'
 import { Module, Parameter, type ParameterSource, StateDictError, type StateDictMismatch } from '../nn/index.ts'
+import { copyOf } from '../nn/parameter.ts'
 import { isParameterSource, namedIn } from '../nn/parameter-source.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import { isPlain } from '../tensor/given.ts'
 import {
   canReplace,
   type DeviceName,
-  deviceOf,
   isFloating,
   sameShape,
   scope,
@@ -198,7 +198,6 @@ export class ExponentialMovingAverage {
   }
 }
 
-const copyOf = (x: Tensor): Tensor => deviceOf(x).kernels.copy(x)
 
 function mismatch(name: string, expected: Tensor, found: Tensor): StateDictMismatch[] {
   const shapes = { name, expected: expected.shape, found: found.shape }

@@ -48,6 +48,8 @@ export class Tensor implements View {
   readonly strides: readonly number[]
   /** Position of the first element in the memory. */
   readonly offset: number
+  /** Whether it has no memory now: true of a parameter that is read when it is first needed. */
+  declare readonly isAbsent?: boolean
   #storage: Storage
 
   constructor(storage: Storage, shape: Shape, strides: readonly number[] = contiguousStrides(shape), offset = 0) {
@@ -94,19 +96,19 @@ export class Tensor implements View {
 
   /** Another view of the same memory. */
   view(shape: Shape, strides: readonly number[], offset = this.offset): Tensor {
-    return new Tensor(this.#storage, shape, strides, offset)
+    return new Tensor(this.storage, shape, strides, offset)
   }
 
   /** A copy of the elements in row-major order. */
   async data(): Promise<TypedArray> {
-    const values = await this.#storage.device.read(this)
+    const values = await this.storage.device.read(this)
     await relief()
     return values
   }
 
   /** As `data`, but synchronous, on `reference` and `cpu`. Throws SyncReadError on `gpu`. */
   dataSync(): TypedArray {
-    const device = this.#storage.device
+    const { device } = this.storage
     if (!device.readSync) throw new SyncReadError(device.name)
     return device.readSync(this)
   }

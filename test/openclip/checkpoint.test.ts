@@ -190,7 +190,7 @@ for (const [what, prefix, inner] of [
     const { tensors } = await readSafetensors(join(folder, 'open_clip_model.safetensors'))
     const file = join(folder, 'open_clip_pytorch_model.bin')
     await writeTorch(file, tensors, prefix, inner)
-    const expected = await openClip(folder)
+    const expected = await loaded(openClip(folder))
     await rm(join(folder, 'open_clip_model.safetensors'))
     // the same model as Hugging Face names its tensors, which stands beside it in released folders
     await writeSafetensors(join(folder, 'model.safetensors'), new Map())
@@ -201,7 +201,7 @@ for (const [what, prefix, inner] of [
     tensors.get('visual.ln_pre.bias')!.data[2] = -Infinity
     await writeTorch(file, tensors, prefix, inner)
     await assert.rejects(
-      openClip(folder),
+      loaded(openClip(folder)),
       (error: unknown) =>
         error instanceof NonFiniteWeightsError &&
         error.message.startsWith(`${file}: 1 of 89 tensors has`) &&
@@ -298,7 +298,7 @@ test('weights that are not finite in float32 throw an error with the file and th
     tensors.set('text.cls_emb', { dtype: 'F64', shape: [24], data: new Float64Array(24).fill(1e300, 7) })
     tensors.get('logit_scale')!.data[0] = Number.NaN
   })
-  await assert.rejects(openClip(folder), (error: unknown) => {
+  await assert.rejects(loaded(openClip(folder)), (error: unknown) => {
     assert.ok(error instanceof NonFiniteWeightsError, String(error))
     assert.equal(error.file, join(folder, 'open_clip_model.safetensors'))
     assert.match(
