@@ -85,7 +85,8 @@ export function* piecesOf(
   } catch (error) {
     if (error instanceof DataError) throw error
     const { reason } = fileError(path, error)
-    throw new FileError(`${reason}, although it was there when it was opened`, { file: path, cause: error })
+    const when = 'it was there when it was opened, and its values are read when they are needed'
+    throw new FileError(`${reason}: ${when}`, { file: path, cause: error })
   } finally {
     if (handle !== undefined) closeSync(handle)
     spare = memory

@@ -48,48 +48,29 @@ function take(value: Tensor): Storage {
 
 const NEW_VALUE = (kind: string) => `the assignment of a new value to its ${kind}`
 
-/** Reads a value on a device. */
-interface Source {
-  readonly read: () => Tensor
-  /** whether the value is kept when it is first needed, or read again for each use */
-  readonly keeps: boolean
-}
-
 /** Where a value comes from that is read when it is needed. */
 export interface LaterOptions {
   /** default the current device */
   readonly device?: DeviceName
   /** of the value; default that of the parameter or the buffer */
   readonly dtype?: DType
-  /**
-   * 'once' (default): the value is kept from its first use on. 'always': it is read for each use and freed afterwards, so that only
-   * what `read` reads from takes memory; such a value cannot be trained
-   */
-  readonly read?: 'once' | 'always'
 }
 const laterOptions = {
   device: is.optional(is.text as is.Kind<DeviceName>),
   dtype: is.optional(is.dtype),
-  read: is.choice<'once' | 'always'>('once', 'always'),
 } satisfies Settings<LaterOptions>
 
 /** A tensor in a field of a module, which keeps its name and owns its memory while its value is replaced. */
 export abstract class ModuleTensor extends Tensor {
-  #source: Source | undefined
-  /** the memory of the last use of a value that is read for each */
-  #passing: WeakRef<Storage> | undefined
+  /** reads its value, until that is done */
+  #source: (() => Tensor) | undefined
 
   /** what it is, in messages */
   protected abstract get role(): string
 
-  /** Whether its value has not been read yet, or is read for each use (see `assignLater`): then it has no memory of its own. */
-  get isAbsent(): boolean {
+  /** Whether its value has not been read yet (see `assignLater`), so that it has no memory. */
+  override get isAbsent(): boolean {
     return this.#source !== undefined
-  }
-
-  /** Whether its value is read for each use, so that it cannot be trained. */
-  get isReadAlways(): boolean {
-    return this.#source?.keeps === false
   }
 
   /**
@@ -107,25 +88,18 @@ export abstract class ModuleTensor extends Tensor {
     const settled = settle(call, options, laterOptions)
     const on = devices.get(settled.device)
     const old = super.storage
-    this.#source = { read, keeps: settled.read === 'once' }
+    this.#source = read
     this.replaceStorage(new Storage(absentOn(on), settled.dtype ?? old.dtype, this.size, null))
     old.free(NEW_VALUE(this.role))
   }
 
   /** The memory of its value, which is read now if it has not been. */
   override get storage(): Storage {
-    const source = this.#source
-    if (source === undefined) return super.storage
-    const before = this.#passing?.deref()
-    if (before && !before.isFreed) return before
-    const value = this.#read(source)
-    if (source.keeps) {
-      this.replaceStorage(take(value))
+    if (this.#source) {
+      this.replaceStorage(take(this.#read(this.#source)))
       this.#source = undefined
-      return super.storage
     }
-    this.#passing = new WeakRef(value.storage)
-    return value.storage
+    return super.storage
   }
 
   /** Reads its value now, if it has not been. @returns this */
@@ -135,7 +109,7 @@ export abstract class ModuleTensor extends Tensor {
   }
 
   override async data(): Promise<TypedArray> {
-    if (this.#source === undefined) return super.data()
+    if (!this.#source) return super.data()
     const value = keep(this.#read(this.#source))
     try {
       return await value.data()
@@ -145,7 +119,7 @@ export abstract class ModuleTensor extends Tensor {
   }
 
   override dataSync(): TypedArray {
-    if (this.#source === undefined) return super.dataSync()
+    if (!this.#source) return super.dataSync()
     const value = this.#read(this.#source)
     try {
       return value.dataSync()
@@ -160,7 +134,7 @@ export abstract class ModuleTensor extends Tensor {
   }
 
   /** A value of its own, which no tape records. */
-  #read({ read }: Source): Tensor {
+  #read(read: () => Tensor): Tensor {
     const whole = () => {
       const value = read()
       this.#check('assignLater', value)

@@ -30,7 +30,7 @@ export interface View {
   readonly shape: Shape
   readonly strides: readonly number[]
   readonly offset: number
-  /** whether it has no memory of its own now, as a weight that is read when it is first needed */
+  /** whether it has no memory yet */
   readonly isAbsent?: boolean
 }
 

@@ -48,8 +48,6 @@ export class Tensor implements View {
   readonly strides: readonly number[]
   /** Position of the first element in the memory. */
   readonly offset: number
-  /** Whether it has no memory now: true of a parameter that is read when it is first needed. */
-  declare readonly isAbsent?: boolean
   #storage: Storage
 
   constructor(storage: Storage, shape: Shape, strides: readonly number[] = contiguousStrides(shape), offset = 0) {
@@ -67,6 +65,11 @@ export class Tensor implements View {
   /** For parameters and buffers of modules, the tensors whose values may be replaced. */
   protected replaceStorage(storage: Storage): void {
     this.#storage = storage
+  }
+
+  /** Whether it has no memory yet, as a weight of a file that is read when it is first needed. */
+  get isAbsent(): boolean {
+    return false
   }
 
   /** Type of the elements: float32, float64 (not on `gpu`), int32 or bool. */

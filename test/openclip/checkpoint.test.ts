@@ -11,6 +11,7 @@ import {
   type SafetensorsTensor,
   writeSafetensors,
 } from '../../src/io/index.ts'
+import type { Module } from '../../src/nn/index.ts'
 import { OpenClipError, openClip, saveOpenClip } from '../../src/openclip/index.ts'
 
 import { device, full } from '../../src/tensor/index.ts'
@@ -36,6 +37,13 @@ async function released(t: TestContext, change: (tensors: Map<string, Safetensor
   change(tensors)
   await writeSafetensors(join(folder, 'open_clip_model.safetensors'), tensors)
   return folder
+}
+
+/** What was opened, when all weights have been read. */
+async function loaded<O extends { readonly model: Module }>(opening: Promise<O>): Promise<O> {
+  const opened = await opening
+  for (const parameter of opened.model.parameters()) parameter.load()
+  return opened
 }
 
 const sorted = <T>(map: ReadonlyMap<string, T>) => new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)))
