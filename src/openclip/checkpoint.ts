@@ -9,8 +9,8 @@ import {
   fileError,
   namesIn,
   openTensors,
-  readJson,
   type RowRange,
+  readJson,
   type SafetensorsTensor,
   streamSafetensors,
   type TensorFile,
@@ -31,8 +31,8 @@ import { copyOf } from '../nn/parameter.ts'
 import { given, listed } from '../tensor/given.ts'
 import { device, deviceOf, keep, type Shape, sameShape, scope } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
-import { fromPieces, piecesOf } from '../tensor/pieces.ts'
 import { OptionsError, type Settings, settle } from '../tensor/options.ts'
+import { fromPieces, piecesOf } from '../tensor/pieces.ts'
 import {
   architectureProblem,
   isArchitecture,

@@ -108,7 +108,10 @@ describe('a parameter that is read when it is first needed', () => {
 
   it('refuses a value of another shape or dtype', () => {
     const { layer } = lateLayer(() => zeros([3, 2]))
-    assert.throws(() => layer.weight.load(), /assignLater: the value has shape \[3, 2\], but the parameter has shape \[2, 3\]/)
+    assert.throws(
+      () => layer.weight.load(),
+      /assignLater: the value has shape \[3, 2\], but the parameter has shape \[2, 3\]/,
+    )
     const other = lateLayer(() => zeros([2, 3], { dtype: 'int32' }))
     assert.throws(() => other.layer.weight.load(), /assignLater: the value is int32/)
   })
@@ -140,6 +143,11 @@ it('no random numbers are drawn for parameters that get another value', () => {
   assert.deepEqual([...layer.bias!.dataSync()], [0, 0])
   const drawn = withLateValues(() => parameter([4], init.normal(1)))
   assert.equal(defaultGenerator().state.position, position)
-  assert.ok(drawn.load().dataSync().every(x => x !== 0))
+  assert.ok(
+    drawn
+      .load()
+      .dataSync()
+      .every(x => x !== 0),
+  )
   assert.notEqual(defaultGenerator().state.position, position)
 })

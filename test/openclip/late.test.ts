@@ -50,8 +50,8 @@ test('an embedding reads the weights of its tower, and a caption not those of th
   texts.encodeText(ids())
   assert.deepEqual(partsRead(texts), ['unimodal', 'textProjection'])
   const captions = await opened()
-  const start = { start: 1, end: 2, maxLength: 4 }
-  await captions.generate(imagesFor(size), { ...start, pad: 0 } as never)
+  const options = { start: 1, end: 2, maximumLength: 4 }
+  await captions.generate(imagesFor(size), options)
   const read = partsRead(captions)
   for (const part of ['encoder', 'generativePooler', 'unimodal', 'multimodal']) assert.ok(read.includes(part), part)
   for (const part of ['imageProjection', 'textProjection', 'logScale']) assert.ok(!read.includes(part), part)
@@ -70,14 +70,21 @@ test('the values are those of the file, one tensor after the other', async () =>
   // a tensor of three layers is read in parts
   const { query, key, value } = model.encoder.blocks[0].attention
   const stacked = tensors.get('visual.transformer.resblocks.0.attn.in_proj_weight')!
-  assert.deepEqual([value, query, key].map(({ weight }) => weight.load().size * 3), [1, 2, 3].map(() => stacked.data.length))
+  assert.deepEqual(
+    [value, query, key].map(({ weight }) => weight.load().size * 3),
+    [1, 2, 3].map(() => stacked.data.length),
+  )
   const all = [query, key, value].flatMap(({ weight }) => [...weight.dataSync()])
   assert.deepEqual(all, [...stacked.data])
 })
 
 for (const [what, change, message] of [
   ['is gone', (file: string) => rm(file), /weights\.safetensors: does not exist: it was there when it was opened/],
-  ['has grown', (file: string) => appendFile(file, 'x'), /weights\.safetensors: the file has changed since it was opened/],
+  [
+    'has grown',
+    (file: string) => appendFile(file, 'x'),
+    /weights\.safetensors: the file has changed since it was opened/,
+  ],
   ['was cut', (file: string) => truncate(file, 100), /weights\.safetensors: the file has changed since it was opened/],
   [
     'was replaced by another of the same size',
