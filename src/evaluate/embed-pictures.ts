@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path'
 import type { OnBadSample, Pictures } from '../data/index.ts'
 import { DataError, fileError, npyHead, safetensorsHead, syncFolder, writeAtomically } from '../io/index.ts'
 import type { Module } from '../nn/index.ts'
+import { valuesOf } from '../nn/parameter.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type EmbeddingFiles, embeddingFiles } from './embedding-file.ts'
@@ -108,8 +109,9 @@ export async function modelFingerprint({
   const hash = createHash('sha256').update(JSON.stringify([model.config, normalize ?? null, tokenizer.toJSON()]))
   if (pixels !== 'upright') hash.update(pixels)
   for (const [name, tensor] of model.stateDict()) {
-    const { buffer, byteOffset, byteLength } = (await tensor.data()) as Float32Array
-    hash.update(JSON.stringify([name, tensor.shape])).update(new Uint8Array(buffer, byteOffset, byteLength))
+    hash.update(JSON.stringify([name, tensor.shape]))
+    for await (const { buffer, byteOffset, byteLength } of valuesOf(tensor))
+      hash.update(new Uint8Array(buffer, byteOffset, byteLength))
   }
   return hash.digest('hex')
 }

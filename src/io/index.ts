@@ -55,10 +55,11 @@ export {
   writeSafetensors,
 } from './formats/safetensors-file.ts'
 export { TarError, type TarMember, tarMembers, WindowedFile } from './formats/tar.ts'
-export { type TensorFile, wrapperOf } from './formats/tensor-file.ts'
+export { type RowRange, type TensorFile, wrapperOf } from './formats/tensor-file.ts'
 export { inflateMember, readZip, ZipError } from './formats/zip.ts'
 export { type JsonForm, type JsonLimits, type LinePlace, parseAnyJsonLine, parseJson, parseJsonLine } from './json.ts'
 export { LineFile, readJsonLines } from './line-file.ts'
 export { lock, whileLocked } from './lock.ts'
 export { cut, inLines, onOneLine, quoted, shownJson } from './plain.ts'
 export { type OpenedFile, type ReadRange, withFile } from './ranges.ts'
+export { WeightFile } from './weights.ts'

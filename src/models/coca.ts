@@ -227,7 +227,8 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
 
   startDecoding(images: Tensor): DecodingState {
     const maps: Tensor[] = []
-    const { tokens } = this.imageFeatures(images, { generative: weights => maps.push(weights.mean({ axis: 1 })) })
+    const generative = (weights: Tensor) => maps.push(weights.mean({ axis: 1 }))
+    const tokens = poolTokens(this, this.encoder.forward(images), { generative })
     // the attention of each image token to the patches: [batch, queries, patches]
     const { arrangement } = this.settings.pooler
     const [pooled = patchesOf(arrangement === 'none' ? {} : this.encoder, tokens)] = maps

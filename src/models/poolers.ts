@@ -75,8 +75,8 @@ const imageTokens = (arrangement: ResolvedCoCa['pooler']['arrangement'], pooled:
   arrangement === 'shared' || arrangement === 'none' ? pooled.slice([{}, { start: 1 }]) : pooled
 
 /** Only the tokens of `pool`. */
-export function poolTokens(model: Pooling, patches: Tensor): Tensor {
-  const pooled = model.generativePooler?.forward(patches) ?? patches
+export function poolTokens(model: Pooling, patches: Tensor, { generative }: PoolerWeights = {}): Tensor {
+  const pooled = model.generativePooler?.forward(patches, { onWeights: overPatches(model, generative) }) ?? patches
   return imageTokens(model.settings.pooler.arrangement, pooled)
 }
 

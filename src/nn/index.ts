@@ -56,7 +56,15 @@ export {
   InstanceNorm3d,
   RMSNorm,
 } from './norms.ts'
-export { Buffer, ModuleTensor, Parameter, parameter, withoutAllocation } from './parameter.ts'
+export {
+  Buffer,
+  type LaterOptions,
+  ModuleTensor,
+  Parameter,
+  parameter,
+  withLateValues,
+  withoutAllocation,
+} from './parameter.ts'
 export type { ParameterSource } from './parameter-source.ts'
 export {
   removeParametrization,

@@ -10,7 +10,6 @@ import {
   canReplace,
   type DeviceName,
   type DType,
-  deviceOf,
   type InspectOptions,
   inspectCustom,
   isFloating,
@@ -25,7 +24,7 @@ import {
 import * as is from '../tensor/kinds.ts'
 import { type Place, placesIn } from './fields.ts'
 import { prepareForward } from './forward.ts'
-import { Buffer, ModuleTensor, Parameter } from './parameter.ts'
+import { Buffer, copyOf, ModuleTensor, Parameter } from './parameter.ts'
 
 /** Parameters and buffers by path, as tensors: the content of a checkpoint. */
 export type StateDict = Map<string, Tensor>
@@ -215,22 +214,11 @@ export abstract class Module {
    */
   loadStateDict(state: ReadonlyMap<string, Tensor>): this {
     checkArguments('module.loadStateDict(state)', [isState], [state])
-    const own = new Map(tensorsOf(this))
-    const missing = [...own.keys()].filter(name => !state.has(name))
-    const unexpected = [...state.keys()].filter(name => !own.has(name))
-    const mismatched = [...own].flatMap(([name, { shape, dtype }]): StateDictMismatch[] => {
-      const value = state.get(name)
-      if (!value) return []
-      const mismatch = { name, expected: shape, found: value.shape }
-      if (!sameShape(value.shape, shape)) return [mismatch]
-      return canReplace(value.dtype, dtype) ? [] : [{ ...mismatch, dtypes: { expected: dtype, found: value.dtype } }]
-    })
-    if (missing.length + unexpected.length + mismatched.length > 0)
-      throw new StateDictError(missing, unexpected, mismatched)
+    const own = checkState(this, state)
     for (const [name, tensor] of own) {
       const value = state.get(name)!
       // copied, because the caller still owns the value
-      tensor.assign(deviceOf(value).kernels.copy(value))
+      tensor.assign(copyOf(value))
     }
     return this
   }
@@ -282,6 +270,29 @@ function* namedOf<T extends ModuleTensor>(
     seen.add(value)
     yield [`${prefix}${path}`, value]
   }
+}
+
+/**
+ * The parameters and buffers of a module that a state fits.
+ * @throws StateDictError naming those that are missing, unknown, or of another shape or dtype
+ */
+export function checkState(
+  module: Module,
+  state: ReadonlyMap<string, Pick<Tensor, 'shape' | 'dtype'>>,
+): ReadonlyMap<string, ModuleTensor> {
+  const own = new Map(tensorsOf(module))
+  const missing = [...own.keys()].filter(name => !state.has(name))
+  const unexpected = [...state.keys()].filter(name => !own.has(name))
+  const mismatched = [...own].flatMap(([name, { shape, dtype }]): StateDictMismatch[] => {
+    const value = state.get(name)
+    if (!value) return []
+    const mismatch = { name, expected: shape, found: value.shape }
+    if (!sameShape(value.shape, shape)) return [mismatch]
+    return canReplace(value.dtype, dtype) ? [] : [{ ...mismatch, dtypes: { expected: dtype, found: value.dtype } }]
+  })
+  if (missing.length + unexpected.length + mismatched.length > 0)
+    throw new StateDictError(missing, unexpected, mismatched)
+  return own
 }
 
 /** What a state dict has. */

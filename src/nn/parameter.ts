@@ -1,6 +1,7 @@
 // Parameters and buffers are the only tensors whose values change: an optimizer, or the module itself, assigns a new value, and the
 // name stays.
 
+import { noGrad } from '../autograd/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import { titleOf } from '../tensor/display.ts'
 import { given } from '../tensor/given.ts'
@@ -8,12 +9,16 @@ import {
   ArgumentError,
   canReplace,
   type Device,
+  type DeviceName,
   type DType,
   DTypeError,
   defaultGenerator,
   deviceOf,
+  device as devices,
   full,
+  type Generator,
   keep,
+  Scope,
   type Shape,
   ShapeError,
   Storage,
@@ -21,8 +26,11 @@ import {
   show,
   sizeOf,
   Tensor,
+  type TypedArray,
 } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { piecesOf } from '../tensor/pieces.ts'
 import type { Initializer } from './init.ts'
 
 /** Memory that belongs to the value of a parameter. */
@@ -40,10 +48,100 @@ function take(value: Tensor): Storage {
 
 const NEW_VALUE = (kind: string) => `the assignment of a new value to its ${kind}`
 
+/** Where a value comes from that is read when it is needed. */
+export interface LaterOptions {
+  /** default the current device */
+  readonly device?: DeviceName
+  /** of the value; default that of the parameter or the buffer */
+  readonly dtype?: DType
+}
+const laterOptions = {
+  device: is.optional(is.text as is.Kind<DeviceName>),
+  dtype: is.optional(is.dtype),
+} satisfies Settings<LaterOptions>
+
 /** A tensor in a field of a module, which keeps its name and owns its memory while its value is replaced. */
 export abstract class ModuleTensor extends Tensor {
+  /** reads its value, until that is done */
+  #source: (() => Tensor) | undefined
+
   /** what it is, in messages */
   protected abstract get role(): string
+
+  /** Whether its value has not been read yet (see `assignLater`), so that it has no memory. */
+  override get isAbsent(): boolean {
+    return this.#source !== undefined
+  }
+
+  /**
+   * Assigns a value that is read when it is first needed: by an operation, a device to move to, an optimizer. `data` and `dataSync`
+   * read it and do not keep it. Until then it takes no memory. Frees the memory of the old value.
+   *
+   *     layer.weight.assignLater(() => fromData(readWeight(), [4, 3]))
+   *
+   * @param read returns a tensor of the same shape on the device. What it throws is thrown by the operation, and it is called again by
+   *   the next one
+   */
+  assignLater(read: () => Tensor, options?: LaterOptions): void {
+    const call = `${this.role}.assignLater(read, options)`
+    checkArguments(call, [is.callback], [read])
+    const settled = settle(call, options, laterOptions)
+    const on = devices.get(settled.device)
+    const old = super.storage
+    this.#source = read
+    this.replaceStorage(new Storage(absentOn(on), settled.dtype ?? old.dtype, this.size, null))
+    old.free(NEW_VALUE(this.role))
+  }
+
+  /** The memory of its value, which is read now if it has not been. */
+  override get storage(): Storage {
+    if (this.#source) {
+      this.replaceStorage(take(this.#read(this.#source)))
+      this.#source = undefined
+    }
+    return super.storage
+  }
+
+  /** Reads its value now, if it has not been. @returns this */
+  load(): this {
+    void this.storage
+    return this
+  }
+
+  override async data(): Promise<TypedArray> {
+    if (!this.#source) return super.data()
+    const value = keep(this.#read(this.#source))
+    try {
+      return await value.data()
+    } finally {
+      value.storage.free('it was read')
+    }
+  }
+
+  override dataSync(): TypedArray {
+    if (!this.#source) return super.dataSync()
+    const value = this.#read(this.#source)
+    try {
+      return value.dataSync()
+    } finally {
+      value.storage.free('it was read')
+    }
+  }
+
+  /** A copy of its value as a tensor of its own. A value that was not read yet is read, and is not kept here. */
+  copied(): Tensor {
+    return this.#source ? this.#read(this.#source) : deviceOf(this).kernels.copy(this)
+  }
+
+  /** A value of its own, which no tape records. */
+  #read(read: () => Tensor): Tensor {
+    const whole = () => {
+      const value = read()
+      this.#check('assignLater', value)
+      return isWhole(value) && !owned.has(value.storage) ? value : deviceOf(value).kernels.copy(value)
+    }
+    return noGrad(() => new Scope(`reading a ${this.role}`, false).close(whole))
+  }
 
   /**
    * Assigns a new value and frees the memory of the old one. A tape that recorded the old value refuses to walk back.
@@ -51,21 +149,26 @@ export abstract class ModuleTensor extends Tensor {
    */
   assign(value: Tensor): void {
     checkArguments(`${this.role}.assign(value)`, [is.tensor], [value])
+    this.#check('assign', value)
+    const old = super.storage
+    if (value === this || (value.storage === old && isWhole(value))) return
+    this.replaceStorage(take(value))
+    this.#source = undefined
+    old.free(NEW_VALUE(this.role))
+  }
+
+  #check(call: string, value: Tensor): void {
     if (!sameShape(value.shape, this.shape))
       throw new ShapeError(
-        `assign: the value has shape ${show(value.shape)}, but the ${this.role} has shape ${show(this.shape)}`,
+        `${call}: the value has shape ${show(value.shape)}, but the ${this.role} has shape ${show(this.shape)}`,
         value.shape,
         this.shape,
       )
     if (!canReplace(value.dtype, this.dtype))
       throw new DTypeError(
-        `assign: the value is ${value.dtype}, but the ${this.role} is ${this.dtype}; write value.cast('${this.dtype}')`,
+        `${call}: the value is ${value.dtype}, but the ${this.role} is ${this.dtype}; write value.cast('${this.dtype}')`,
         value.dtype,
       )
-    const old = this.storage
-    if (value.storage === old && isWhole(value)) return
-    this.replaceStorage(take(value))
-    old.free(NEW_VALUE(this.role))
   }
 
   /** Its memory holds a new value: tensors that still refer to the old value count as freed. */
@@ -129,6 +232,7 @@ export class Buffer extends ModuleTensor {
 }
 
 let shapesOnly = false
+let valuesLater = false
 
 const noValues = () => new Error('this model was made by withoutAllocation: it has no values to read')
 
@@ -150,6 +254,15 @@ const nowhere: Device = {
   memory: () => ({ bytes: 0, buffers: 0 }),
 }
 
+/** The place of a value on a device that is not there yet. */
+const absentOn = ({ name }: Device): Storage['device'] => ({
+  name,
+  isManaged: true,
+  upload: () => null,
+  read: () => Promise.reject(noValues()),
+  free: () => {},
+})
+
 /** Makes modules whose parameters have shapes but no memory: to count the parameters of a model too large to hold. */
 export function withoutAllocation<T>(f: () => T): T {
   checkArguments('withoutAllocation(f)', [is.callback], [f])
@@ -159,6 +272,41 @@ export function withoutAllocation<T>(f: () => T): T {
     return f()
   } finally {
     shapesOnly = outer
+  }
+}
+
+/**
+ * Makes modules whose parameters are initialized when they are first needed, in that order: those that get another value before are not
+ * initialized at all, and no random numbers are drawn for them.
+ */
+export function withLateValues<T>(f: () => T): T {
+  checkArguments('withLateValues(f)', [is.callback], [f])
+  const outer = valuesLater
+  valuesLater = true
+  try {
+    return f()
+  } finally {
+    valuesLater = outer
+  }
+}
+
+/** A tensor whose value is read on the current device when it is first needed. */
+export function absent(shape: Shape, dtype: DType, read: () => Tensor): Buffer {
+  const later = new Buffer(shapeWithout(shape, dtype))
+  later.assignLater(read)
+  return later
+}
+
+/** A copy of a tensor. The value of a parameter or buffer that was not read yet is read for it. */
+export const copyOf = (x: Tensor): Tensor => (x instanceof ModuleTensor ? x.copied() : deviceOf(x).kernels.copy(x))
+
+/** The elements of a contiguous tensor in pieces on the host. A value that was not read yet is read, and is not kept. */
+export async function* valuesOf(x: Tensor): AsyncGenerator<TypedArray> {
+  const own = x.isAbsent ? keep(copyOf(x)) : x
+  try {
+    yield* piecesOf(own)
+  } finally {
+    if (own !== x) own.storage.free('it was read')
   }
 }
 
@@ -177,8 +325,17 @@ export const buffer = (shape: Shape, value: number, dtype: DType = 'float32'): B
 export function parameter(shape: Shape, initialize: Initializer, generator = defaultGenerator()): Parameter {
   checkArguments('parameter(shape, initialize)', [is.shape, is.callback], [shape, initialize])
   if (shapesOnly) return new Parameter(shapeWithout(shape, 'float32'))
+  if (valuesLater) {
+    const later = new Parameter(shapeWithout(shape, 'float32'))
+    later.assignLater(() => initial(shape, initialize, generator))
+    return later
+  }
+  return new Parameter(initial(shape, initialize, generator))
+}
+
+function initial(shape: Shape, initialize: Initializer, generator: Generator): Tensor {
   const value: unknown = initialize(shape, generator)
-  if (value instanceof Tensor && sameShape(value.shape, shape)) return new Parameter(value)
+  if (value instanceof Tensor && sameShape(value.shape, shape)) return value
   const advice = typeof value === 'function' ? '; call it first, as in init.normal(0.02)' : ''
   throw new ArgumentError(
     `parameter: an initializer must give a tensor ${show(shape)}, not ${given(value)}${advice}`,

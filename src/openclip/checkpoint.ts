@@ -9,10 +9,12 @@ import {
   fileError,
   namesIn,
   openTensors,
+  type RowRange,
   readJson,
   type SafetensorsTensor,
   streamSafetensors,
   type TensorFile,
+  WeightFile,
   wrapperOf,
   writeAtomically,
 } from '../io/index.ts'
@@ -25,10 +27,12 @@ import {
 } from '../models/index.ts'
 import { unloaded } from '../models/unloaded.ts'
 import { ConfigError, type Parameter, StateDictError } from '../nn/index.ts'
+import { copyOf } from '../nn/parameter.ts'
 import { given, listed } from '../tensor/given.ts'
-import { fromData, sameShape, scope } from '../tensor/index.ts'
+import { device, deviceOf, keep, type Shape, sameShape, scope } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { OptionsError, type Settings, settle } from '../tensor/options.ts'
+import { fromPieces, piecesOf } from '../tensor/pieces.ts'
 import {
   architectureProblem,
   isArchitecture,
@@ -38,14 +42,14 @@ import {
 import { fromClipConfig, isCoCaConfig, toClipConfig } from './clip.ts'
 import { fromOpenClipConfig, toOpenClipConfig } from './config.ts'
 import {
-  fromOpenClipTensor,
   type OpenClipModel,
   type OpenClipTensor,
   openClipTensors,
+  readOpenClipParameter,
   toOpenClipTensor,
 } from './names.ts'
 import { MEAN, type Preprocessing, readPreprocessing, STD, writePreprocessing } from './preprocessing.ts'
-import { readWeights } from './read-weights.ts'
+import { ADVICE } from './read-weights.ts'
 import { isRecord } from './settings.ts'
 import { settingsOf, type TokenizerSettings, tokenizerSettings, writeTokenizer } from './tokenizer.ts'
 
@@ -115,7 +119,10 @@ const openClipOptions = {
  *     await openClip('logs/run/checkpoints/epoch_10.pt', { architecture: 'coca_ViT-B-32' })
  *     await openClip('CLIP-ViT-B-32', { family: 'dual-encoder' })
  *
- * @throws OpenClipError naming the setting or the tensors that do not fit; DataError if a file is damaged
+ * Weights are read from their file when they are first needed, so that a model of which a part is used takes the memory of this part; the
+ * file must stay there unchanged.
+ * @throws OpenClipError naming the setting or the tensors that do not fit; DataError if a file is damaged. What {@link loadOpenClip} says of
+ *   weights that are read later
  */
 export async function openClip<F extends OpenClipFamily = 'coca'>(
   path: string,
@@ -191,9 +198,10 @@ function inFile<T>(file: string, f: () => T): T {
 }
 
 /**
- * Reads weights into a model, one tensor after the other, on the current device. Nothing is read unless names and shapes match.
- * @throws OpenClipError naming tensors that are missing, superfluous, of another shape or not of a floating dtype;
- *   NonFiniteWeightsError naming those with values that are not finite in float32
+ * Opens a file of weights for a model on the current device. Names, shapes and dtypes are checked now; each weight is read from the file
+ * when it is first needed, so the file must stay there unchanged.
+ * @throws OpenClipError naming tensors that are missing, superfluous, of another shape or not of a floating dtype; when weights are
+ *   read, NonFiniteWeightsError naming all with values that are not finite in float32, and DataError if the file has changed
  */
 export async function loadOpenClip(path: string, model: OpenClipModel): Promise<void> {
   const file = await openTensors(path)
@@ -207,17 +215,17 @@ export async function loadOpenClip(path: string, model: OpenClipModel): Promise<
   })
   checkNames(file, prefix, tensors)
   const parameters = new Map<string, Parameter>(model.namedParameters())
-  await readWeights(
-    file,
-    tensors.map(tensor => ({
-      name: prefix + tensor.name,
-      shape: tensor.shape,
-      take(values) {
-        const parts = fromOpenClipTensor(tensor, fromData(values, tensor.shape))
-        for (const [i, name] of tensor.parameters.entries()) parameters.get(name)!.assign(parts[i])
-      },
-    })),
-  )
+  const names = tensors.map(({ name }) => prefix + name)
+  const weights = new WeightFile(file, names, { advice: ADVICE, single: true })
+  const on = device.get()
+  for (const tensor of tensors)
+    for (const [i, name] of tensor.parameters.entries()) {
+      const parameter = parameters.get(name)!
+      const { shape } = parameter
+      const read = (shape: Shape, rows?: RowRange) =>
+        fromPieces(weights.pieces(prefix + tensor.name, rows), shape, on, 'float32')
+      parameter.assignLater(() => readOpenClipParameter(tensor, i, shape, read))
+    }
 }
 
 const FLOATING: readonly string[] = ['F16', 'BF16', 'F32', 'F64'] satisfies SafetensorsTensor['dtype'][]
@@ -264,17 +272,24 @@ export async function saveOpenClip(folder: string, contents: OpenClipContents): 
   const tensors = new Map(openClipTensors(model).map(tensor => [tensor.name, tensor]))
   const layouts = new Map([...tensors].map(([name, { shape }]) => [name, { dtype: 'F32', shape } as const]))
   const parameters = model.stateDict()
-  const read = (name: string) => {
+  async function* read(name: string) {
     const tensor = tensors.get(name)!
-    return scope(async () => {
-      const whole = toOpenClipTensor(
+    const own = tensor.parameters.map(path => parameters.get(path)!)
+    const whole = scope(() => {
+      const stored = toOpenClipTensor(
         tensor,
-        tensor.parameters.map(path => parameters.get(path)!),
+        own.map(each => (each.isAbsent ? copyOf(each) : each)),
       )
-      const data = (await whole.data()) as Float32Array
-      checkFinite(new Map([[name, { shape: whole.shape, data }]]), { file })
-      return data
+      return keep(stored.isContiguous ? stored : deviceOf(stored).kernels.copy(stored))
     })
+    try {
+      for await (const data of piecesOf(whole)) {
+        checkFinite(new Map([[name, { shape: whole.shape, data: data as Float32Array }]]), { file })
+        yield data
+      }
+    } finally {
+      if (!own.some(each => !each.isAbsent && each.storage === whole.storage)) whole.storage.free('it was written')
+    }
   }
   await streamSafetensors(file, layouts, read, { format: 'pt' })
   if (tokenizer) await writeTokenizer(folder, tokenizer)

@@ -2,6 +2,7 @@
 // settings (config.ts); tensors differ only in their names and in whether weights are transposed or joined.
 
 import { concat } from '../autograd/index.ts'
+import type { RowRange } from '../io/index.ts'
 import { type CoCa, DualEncoder } from '../models/index.ts'
 
 import { LatentPooler, Module, MultiHeadAttention, Parameter, type StateDict } from '../nn/index.ts'
@@ -205,6 +206,24 @@ export function fromOpenClipTensor({ form, parameters }: OpenClipTensor, value: 
   if (form === 'one') return [value.squeeze(0)]
   if (form === 'kernel') return [value.reshape([value.shape[0], value.size / value.shape[0]])]
   return form === 'stacked' ? value.split(value.shape[0] / parameters.length) : [value]
+}
+
+/**
+ * The same for one parameter, of which only its part of the tensor is read.
+ * @param i the number of the parameter in the row
+ * @param shape of the parameter
+ * @param read some rows of the tensor, or all, as a tensor of a shape with as many elements
+ */
+export function readOpenClipParameter(
+  { form, parameters, shape: whole }: OpenClipTensor,
+  i: number,
+  shape: Shape,
+  read: (shape: Shape, rows?: RowRange) => Tensor,
+): Tensor {
+  if (form === 'transposed') return read(whole).transpose()
+  if (form !== 'stacked') return read(shape)
+  const count = whole[0] / parameters.length
+  return read(shape, { first: i * count, count })
 }
 
 /** Converts the values of parameters to an OpenCLIP tensor. */

@@ -18,6 +18,9 @@ export interface WantedTensor {
   readonly take: (values: Float32Array) => void
 }
 
+/** What to do about weights that are not finite. */
+export const ADVICE = 'Download or convert the checkpoint again, or use another one'
+
 /**
  * Reads floating tensors, one after the other. As soon as one has values that are not finite, no further one is taken.
  * @throws NonFiniteWeightsError naming all tensors with such values
@@ -32,7 +35,7 @@ export async function readWeights(file: TensorFile, wanted: readonly WantedTenso
   if (bad.length > 0)
     throw new NonFiniteWeightsError(bad, wanted.length, {
       file: file.path,
-      advice: 'Download or convert the checkpoint again, or use another one',
+      advice: ADVICE,
     })
 }
 

@@ -2,19 +2,11 @@
 
 import { noGrad } from '../autograd/index.ts'
 import { Module, Parameter, type ParameterSource, StateDictError, type StateDictMismatch } from '../nn/index.ts'
+import { copyOf } from '../nn/parameter.ts'
 import { isParameterSource, namedIn } from '../nn/parameter-source.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import { isPlain } from '../tensor/given.ts'
-import {
-  canReplace,
-  type DeviceName,
-  deviceOf,
-  isFloating,
-  sameShape,
-  scope,
-  type Tensor,
-  toDevice,
-} from '../tensor/index.ts'
+import { canReplace, type DeviceName, isFloating, sameShape, scope, type Tensor, toDevice } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { checkSetting } from './setting.ts'
@@ -197,8 +189,6 @@ export class ExponentialMovingAverage {
     else this.#averages.set(name, new Parameter(copyOf(value)))
   }
 }
-
-const copyOf = (x: Tensor): Tensor => deviceOf(x).kernels.copy(x)
 
 function mismatch(name: string, expected: Tensor, found: Tensor): StateDictMismatch[] {
   const shapes = { name, expected: expected.shape, found: found.shape }

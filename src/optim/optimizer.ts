@@ -4,6 +4,7 @@
 import { noGrad } from '../autograd/index.ts'
 import { lossAndGradients, Module, Parameter, type ParameterSource } from '../nn/index.ts'
 import { nameOf, WHERE_PARAMETERS_ARE } from '../nn/module.ts'
+import { copyOf } from '../nn/parameter.ts'
 import { isParameterSource, namedIn } from '../nn/parameter-source.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import { bytesPerElement } from '../tensor/dtype.ts'
@@ -13,7 +14,6 @@ import {
   type DeviceName,
   type DType,
   DTypeError,
-  deviceOf,
   type MomentFormat,
   type PackedMoment,
   type Shape,
@@ -398,7 +398,7 @@ export abstract class Optimizer {
     if (problems.length > 0) throw new OptimizerStateError(problems)
     this.#memories.clear()
     for (const [name, steps, slots] of found) {
-      const copies = slots.map(([slot, value]) => [slot, new Parameter(deviceOf(value).kernels.copy(value))] as const)
+      const copies = slots.map(([slot, value]) => [slot, new Parameter(copyOf(value))] as const)
       this.#memories.set(name, { steps, slots: Object.fromEntries(copies) })
     }
     return this

@@ -126,6 +126,7 @@ export function storagesIn(value: unknown, isOpaque?: (item: object) => boolean)
   const seen = new Set<object>()
   const look = (item: unknown): void => {
     if (typeof item !== 'object' || item === null || ArrayBuffer.isView(item)) return
+    if ((item as Partial<View>).isAbsent) return
     const { storage } = item as Partial<View>
     if (storage instanceof Storage) found.add(storage)
     else if (!seen.has(item) && !isOpaque?.(item)) {

@@ -14,6 +14,8 @@ export interface Memory {
   readonly isManaged?: boolean
   /** Copies host data into new memory and returns its handle. */
   upload(data: TypedArray): unknown
+  /** The same for data that comes in pieces, each of which is valid until the next, if the device can be filled in pieces. */
+  uploadPieces?(dtype: DType, length: number, pieces: Iterable<TypedArray>): unknown
   /** The elements of a view in row-major order, in a new array. */
   read(view: View): Promise<TypedArray>
   /** The same synchronously, if the device supports it. */
@@ -28,6 +30,8 @@ export interface View {
   readonly shape: Shape
   readonly strides: readonly number[]
   readonly offset: number
+  /** whether it has no memory yet */
+  readonly isAbsent?: boolean
 }
 
 /** Use of a tensor whose memory was freed; `by` names the scope or tape that ended. */

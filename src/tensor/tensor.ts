@@ -67,6 +67,11 @@ export class Tensor implements View {
     this.#storage = storage
   }
 
+  /** Whether it has no memory yet, as a weight of a file that is read when it is first needed. */
+  get isAbsent(): boolean {
+    return false
+  }
+
   /** Type of the elements: float32, float64 (not on `gpu`), int32 or bool. */
   get dtype(): DType {
     return this.#storage.dtype
@@ -94,19 +99,19 @@ export class Tensor implements View {
 
   /** Another view of the same memory. */
   view(shape: Shape, strides: readonly number[], offset = this.offset): Tensor {
-    return new Tensor(this.#storage, shape, strides, offset)
+    return new Tensor(this.storage, shape, strides, offset)
   }
 
   /** A copy of the elements in row-major order. */
   async data(): Promise<TypedArray> {
-    const values = await this.#storage.device.read(this)
+    const values = await this.storage.device.read(this)
     await relief()
     return values
   }
 
   /** As `data`, but synchronous, on `reference` and `cpu`. Throws SyncReadError on `gpu`. */
   dataSync(): TypedArray {
-    const device = this.#storage.device
+    const { device } = this.storage
     if (!device.readSync) throw new SyncReadError(device.name)
     return device.readSync(this)
   }

@@ -5,17 +5,20 @@ import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
 import type { BatchState } from '../data/index.ts'
 import {
-  checkFinite,
   DataError,
   makeFolder,
   namesIn,
+  openSafetensors,
   readJson,
-  readSafetensors,
+  type SafetensorsDtype,
   type SafetensorsTensor,
+  streamSafetensors,
+  WeightFile,
   writeAtomically,
-  writeSafetensors,
 } from '../io/index.ts'
 import { type Module, StateDictError } from '../nn/index.ts'
+import { checkState } from '../nn/module.ts'
+import { absent, type ModuleTensor, valuesOf } from '../nn/parameter.ts'
 import {
   type AverageState,
   type ExponentialMovingAverage,
@@ -32,6 +35,7 @@ import {
   type Tensor,
   type TypedArray,
 } from '../tensor/index.ts'
+import { fromPieces } from '../tensor/pieces.ts'
 
 /** A checkpoint that does not fit the model or the optimizer, or is damaged. */
 export class CheckpointError extends DataError {}
@@ -55,10 +59,10 @@ export type HostTensors = Map<string, SafetensorsTensor>
 
 export interface Checkpoint {
   readonly state: TrainingState<object>
-  readonly model: HostTensors
-  readonly optimizer: HostTensors
+  readonly model: ReadonlyMap<string, Tensor>
+  readonly optimizer: ReadonlyMap<string, Tensor>
   /** the averages of the weights, if the training has them; parameters that were never trained have none */
-  readonly average?: HostTensors
+  readonly average?: ReadonlyMap<string, Tensor>
 }
 
 /** The weights of a checkpoint: the averages, or those after its step. */
@@ -87,20 +91,49 @@ export async function toHost(tensors: ReadonlyMap<string, Tensor>): Promise<Host
  * @throws CheckpointError for a dtype that the device does not support
  */
 export function toDevice(tensors: HostTensors, file: string): Map<string, Tensor> {
-  const { dtypes } = device.get()
-  const known = dtypes.map(dtype => SAFETENSORS_DTYPE[dtype])
   return new Map(
-    [...tensors].map(([name, { dtype, shape, data }]) => {
-      if (!known.includes(dtype as (typeof known)[number]))
-        throw new CheckpointError(
-          `tensor '${name}' is ${dtype}, but device ${device.current} supports ${dtypes.join(', ')}`,
-          {
-            file,
-          },
-        )
-      return [name, fromData(data as TypedArray, shape, undefined, dtype === 'BOOL' ? 'bool' : undefined)]
+    [...tensors].map(([name, { dtype, shape, data }]) => [
+      name,
+      fromData(data as TypedArray, shape, undefined, dtypeHere(name, dtype, file)),
+    ]),
+  )
+}
+
+/** @throws CheckpointError for a dtype that the current device does not support */
+function dtypeHere(name: string, stored: SafetensorsDtype, file: string): DType {
+  const { dtypes } = device.get()
+  const found = dtypes.find(dtype => SAFETENSORS_DTYPE[dtype] === stored)
+  if (found !== undefined) return found
+  const reason = `tensor '${name}' is ${stored}, but device ${device.current} supports ${dtypes.join(', ')}`
+  throw new CheckpointError(reason, { file })
+}
+
+/**
+ * The tensors of a file on the current device, each of which is read when it is needed. Half precisions are widened to float32.
+ * @throws CheckpointError for a dtype that the device does not support; when a tensor is read, as `WeightFile.pieces`
+ */
+export function tensorsOf(weights: WeightFile): Map<string, ModuleTensor> {
+  const { file } = weights
+  const on = device.get()
+  return new Map(
+    file.names.map(name => {
+      const { dtype: stored, shape } = file.entry(name)
+      const dtype = dtypeHere(name, stored === 'F16' || stored === 'BF16' ? 'F32' : stored, file.path)
+      return [name, absent(shape, dtype, () => fromPieces(weights.pieces(name), shape, on, dtype))]
     }),
   )
+}
+
+/** Writes tensors to a file, one after the other, atomically. @throws FileError */
+export async function writeTensors(
+  path: string,
+  tensors: ReadonlyMap<string, Tensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const layouts = new Map(
+    [...tensors].map(([name, { dtype, shape }]) => [name, { dtype: SAFETENSORS_DTYPE[dtype], shape }] as const),
+  )
+  await streamSafetensors(path, layouts, name => valuesOf(tensors.get(name)!), metadata)
 }
 
 /** The folder of one checkpoint, such as `step-000200`. */
@@ -123,9 +156,9 @@ export class CheckpointFolder {
   /** Writes the checkpoint atomically: completely or not at all. */
   async write({ state, model, optimizer, average }: Checkpoint): Promise<void> {
     await makeFolder(this.path, async unfinished => {
-      await writeSafetensors(join(unfinished, MODEL), model)
-      await writeSafetensors(join(unfinished, OPTIMIZER), optimizer)
-      if (average) await writeSafetensors(join(unfinished, AVERAGE), average)
+      await writeTensors(join(unfinished, MODEL), model)
+      await writeTensors(join(unfinished, OPTIMIZER), optimizer)
+      if (average) await writeTensors(join(unfinished, AVERAGE), average)
       await writeAtomically(join(unfinished, STATE), `${JSON.stringify(state, null, 2)}\n`)
     })
   }
@@ -142,27 +175,46 @@ export class CheckpointFolder {
    *   parameters that are not finite; SafetensorsError if the file is damaged
    */
   async loadModel(model: Module, weights: CheckpointWeights = 'last'): Promise<void> {
-    const { file, tensors } = await this.#readFinite(MODEL)
+    const { file, tensors } = await this.#modelTensors(weights, true)
+    fitting(file, () => scope(() => void model.loadStateDict(tensors)))
+  }
+
+  /**
+   * The same, but each parameter is read when it is first needed; what can be wrong besides its values is found now. The checkpoint must
+   * stay there unchanged.
+   */
+  async openModel(model: Module, weights: CheckpointWeights = 'last'): Promise<void> {
+    const { file, tensors } = await this.#modelTensors(weights, false)
+    fitting(file, () => {
+      for (const [name, tensor] of checkState(model, tensors)) {
+        const value = tensors.get(name)!
+        tensor.assignLater(() => value.copied(), { dtype: value.dtype })
+      }
+    })
+  }
+
+  async #modelTensors(weights: CheckpointWeights, isChecked: boolean) {
+    const { file, tensors } = await this.#open(MODEL, isChecked)
     if (weights === 'average') {
-      const averages = await this.#readFinite(AVERAGE)
+      const averages = await this.#open(AVERAGE, isChecked)
       const strange = [...averages.tensors.keys()].find(name => !tensors.has(name))
       if (strange !== undefined)
         throw new CheckpointError(`'${strange}' is not a parameter in ${MODEL}`, { file: averages.file })
       for (const [name, value] of averages.tensors) tensors.set(name, value)
     }
-    fitting(file, () => scope(() => void model.loadStateDict(toDevice(tensors, file))))
+    return { file, tensors }
   }
 
   /** Reads the moments into an optimizer, on the current device. @throws as {@link loadModel} */
   async loadOptimizer(optimizer: Optimizer, values: OptimizerState['values']): Promise<void> {
-    const { file, tensors } = await this.#readFinite(OPTIMIZER)
-    fitting(file, () => scope(() => void optimizer.loadStateDict({ tensors: toDevice(tensors, file), values })))
+    const { file, tensors } = await this.#open(OPTIMIZER, true)
+    fitting(file, () => scope(() => void optimizer.loadStateDict({ tensors, values })))
   }
 
   /** Reads the averages of the weights, on the current device. @throws as {@link loadModel} */
   async loadAverage(average: ExponentialMovingAverage, values: AverageState['values']): Promise<void> {
-    const { file, tensors } = await this.#readFinite(AVERAGE)
-    fitting(file, () => scope(() => void average.loadStateDict({ tensors: toDevice(tensors, file), values })))
+    const { file, tensors } = await this.#open(AVERAGE, true)
+    fitting(file, () => scope(() => void average.loadStateDict({ tensors, values })))
   }
 
   /** @throws CheckpointError naming an invalid field */
@@ -174,14 +226,15 @@ export class CheckpointFolder {
     throw new CheckpointError(`${path.join('.') || 'the state'}: ${message}`, { file, cause: parsed.error })
   }
 
-  /** Reads a file and checks that its values are finite. */
-  async #readFinite(name: string): Promise<{ file: string; tensors: HostTensors }> {
+  /** Opens a file whose tensors are read when they are needed. @param isChecked whether all values are checked now, for tensors that replace others */
+  async #open(name: string, isChecked: boolean): Promise<{ file: string; tensors: Map<string, ModuleTensor> }> {
     const file = join(this.path, name)
-    const { tensors } = await readSafetensors(file)
+    const opened = await openSafetensors(file)
     const run = dirname(dirname(this.path))
     const advice = `Use an earlier checkpoint: --step N, or remove ${this.path} before you resume; 'cocagrad doctor ${run}' examines the rest of the run`
-    checkFinite(tensors, { file, advice })
-    return { file, tensors }
+    const weights = new WeightFile(opened, opened.names, { advice })
+    if (isChecked) weights.check()
+    return { file, tensors: tensorsOf(weights) }
   }
 }
 

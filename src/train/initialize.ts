@@ -121,7 +121,7 @@ function fitted(
   to: Parameter,
   { source, model }: { readonly source: Module; readonly model: Module },
 ): (() => Tensor) | undefined {
-  if (sameShape(from.shape, to.shape)) return () => from.add(0)
+  if (sameShape(from.shape, to.shape)) return () => from.copied()
   if (from.rank !== 2 || from.shape[1] !== to.shape[1]) return undefined
   if (name === 'encoder.positions' && seesPictures(source) && seesPictures(model))
     return () => resizeImagePositions(from, source, model)

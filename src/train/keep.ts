@@ -2,8 +2,8 @@
 
 import type { Module } from '../nn/index.ts'
 import type { ExponentialMovingAverage, Optimizer } from '../optim/index.ts'
-import { defaultGenerator, seed } from '../tensor/index.ts'
-import { CheckpointError, type CheckpointFolder, type HostTensors, toHost } from './checkpoint.ts'
+import { defaultGenerator, seed, type Tensor } from '../tensor/index.ts'
+import { CheckpointError, type CheckpointFolder } from './checkpoint.ts'
 import { type Finding, inspect, TrainingError } from './guard/diagnose.ts'
 import type { RunFolder } from './run-folder.ts'
 
@@ -22,16 +22,21 @@ export interface Kept {
 export async function writeTraining(folder: RunFolder, kept: Kept, keepLast: number): Promise<CheckpointFolder> {
   const { model, optimizer, average, state } = kept
   const { tensors, values } = optimizer.stateDict()
-  const [parameters, moments] = [await toHost(model.stateDict()), await toHost(tensors)]
-  const inspectAll = (kind: Finding['kind'], all: HostTensors) =>
-    [...all].flatMap(([name, { shape, data }]) => inspect(kind, name, shape, data))
-  const findings = [...inspectAll('parameter', parameters), ...inspectAll('moment', moments)]
+  const parameters = model.stateDict()
+  const findings = [...(await inspectAll('parameter', parameters)), ...(await inspectAll('moment', tensors))]
   if (findings.length > 0) throw new TrainingError(state.step, findings)
   const generator = defaultGenerator().state
   const averaged = average?.stateDict()
   const whole = { version: 1, ...state, generator, optimizer: values, average: averaged?.values } as const
-  const averages = averaged && (await toHost(averaged.tensors))
-  return folder.writeCheckpoint({ state: whole, model: parameters, optimizer: moments, average: averages }, keepLast)
+  const checkpoint = { state: whole, model: parameters, optimizer: tensors, average: averaged?.tensors }
+  return folder.writeCheckpoint(checkpoint, keepLast)
+}
+
+/** Inspects tensors one after the other, so that one at a time is on the host. */
+async function inspectAll(kind: Finding['kind'], tensors: ReadonlyMap<string, Tensor>): Promise<Finding[]> {
+  const findings: Finding[] = []
+  for (const [name, tensor] of tensors) findings.push(...inspect(kind, name, tensor.shape, await tensor.data()))
+  return findings
 }
 
 /** Goes back to the last checkpoint of a folder, if there is one. Returns its step. */

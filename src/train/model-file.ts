@@ -1,9 +1,16 @@
 // The weights of any module in a file of their own, as safetensors under the names of its parameters.
 
-import { checkFinite, openTensors, wrapperOf, writeSafetensors } from '../io/index.ts'
+import {
+  type NonFiniteTensor,
+  NonFiniteWeightsError,
+  nonFiniteIn,
+  openTensors,
+  WeightFile,
+  wrapperOf,
+} from '../io/index.ts'
 import { type Module, StateDictError } from '../nn/index.ts'
 import { scope } from '../tensor/index.ts'
-import { CheckpointError, type HostTensors, toDevice, toHost } from './checkpoint.ts'
+import { CheckpointError, tensorsOf, writeTensors } from './checkpoint.ts'
 
 /**
  * Writes the parameters of a module, in their dtypes: at once, or not at all.
@@ -18,9 +25,11 @@ export async function saveModel(
   module: Module,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const tensors = await toHost(module.stateDict())
-  checkFinite(tensors, { file: path, advice: 'Nothing was written' })
-  await writeSafetensors(path, tensors, metadata)
+  const tensors = module.stateDict()
+  const bad: NonFiniteTensor[] = []
+  for (const [name, tensor] of tensors) bad.push(...nonFiniteIn(name, tensor.shape, await tensor.data()))
+  if (bad.length > 0) throw new NonFiniteWeightsError(bad, tensors.size, { file: path, advice: 'Nothing was written' })
+  await writeTensors(path, tensors, metadata)
 }
 
 /**
@@ -39,14 +48,11 @@ export async function loadModel<M extends Module>(path: string, module: M): Prom
   const wrapper = wrapperOf(file.names)
   const own = new Set(module.stateDict().keys())
   const start = file.names.some(name => own.has(name)) ? 0 : wrapper.length
-  const tensors: HostTensors = new Map()
-  for (const name of file.names) {
-    const { dtype, ...tensor } = await file.tensor(name)
-    tensors.set(name.slice(start), { dtype: dtype === 'F16' || dtype === 'BF16' ? 'F32' : dtype, ...tensor })
-  }
-  checkFinite(tensors, { file: path, advice: 'Save the model again, or use another file' })
+  const weights = new WeightFile(file, file.names, { advice: 'Save the model again, or use another file' })
+  weights.check()
+  const tensors = new Map([...tensorsOf(weights)].map(([name, tensor]) => [name.slice(start), tensor]))
   try {
-    scope(() => void module.loadStateDict(toDevice(tensors, path)))
+    scope(() => void module.loadStateDict(tensors))
   } catch (error) {
     throw error instanceof StateDictError ? new CheckpointError(error.message, { file: path, cause: error }) : error
   }

@@ -102,7 +102,7 @@ export async function openRun<F extends FamilyName = 'coca'>(
   const checkpoint = files.checkpoint(run.step)
   const chosen = await chooseWeights(checkpoint, weights)
   const model = unloadedModelOf(run.config)
-  await checkpoint.loadModel(model, chosen)
+  await checkpoint.openModel(model, chosen)
   return { ...run, weights: chosen, model: model.eval() } as unknown as Run<F>
 }
 

@@ -8,13 +8,14 @@ import { type ImageTextSource, type MultiImageSource, ShardStream } from '../dat
 import { DataError, writeAtomically } from '../io/index.ts'
 import { type FamilyName, familyNames } from '../models/index.ts'
 import { Module } from '../nn/index.ts'
+import { valuesOf } from '../nn/parameter.ts'
 import { averageWeights } from '../optim/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import { given } from '../tensor/given.ts'
 import { scope } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { type CheckpointWeights, toHost } from './checkpoint.ts'
+import type { CheckpointWeights } from './checkpoint.ts'
 import type { RunConfig } from './config.ts'
 import { type Naming, objectiveOf, unloadedModelOf } from './objectives/families.ts'
 import { provenance, recordProvenance } from './provenance.ts'
@@ -264,8 +265,11 @@ const originOf = ({ from, seed }: RunConfig): string =>
 
 async function digest(model: Module): Promise<string> {
   const hash = createHash('sha256')
-  for (const [name, { shape, data }] of await toHost(model.stateDict()))
-    hash.update(`${name} ${shape}\n`).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+  for (const [name, tensor] of model.stateDict()) {
+    hash.update(`${name} ${tensor.shape}\n`)
+    for await (const { buffer, byteOffset, byteLength } of valuesOf(tensor))
+      hash.update(new Uint8Array(buffer, byteOffset, byteLength))
+  }
   return hash.digest('hex')
 }
 
@@ -288,7 +292,7 @@ async function writeSoup(folder: RunFolder, { model, best, result, data, write }
   await folder.writeCheckpoint(
     {
       state: { version: 1, step: 0, batches, generator, optimizer },
-      model: await toHost(model.stateDict()),
+      model: model.stateDict(),
       optimizer: new Map(),
     },
     1,

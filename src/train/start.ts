@@ -2,6 +2,7 @@
 
 import { hasClasses } from '../models/config.ts'
 import type { FamilyName } from '../models/index.ts'
+import { withLateValues } from '../nn/index.ts'
 import { device, seed } from '../tensor/index.ts'
 import { settle } from '../tensor/options.ts'
 import type { RunConfig } from './config.ts'
@@ -56,7 +57,8 @@ export async function fresh({ config, naming }: Preparation): Promise<Trained> {
   const { from: file, fresh, part, architecture } = config
   unloadedModelOf(config)
   seed(config.seed)
-  const model = modelOf(config)
+  // parameters that are copied are not initialized before
+  const model = file === undefined ? modelOf(config) : withLateValues(() => modelOf(config))
   let initialization: Initialization | undefined
   if (file !== undefined) {
     const source = await openWeights(file, { part, architecture })
@@ -67,6 +69,7 @@ export async function fresh({ config, naming }: Preparation): Promise<Trained> {
     const { unused = [], dropped = [] } = source
     initialization = { ...found, unused: [...found.unused, ...unused], ...(dropped.length > 0 && { dropped }) }
   }
+  for (const parameter of model.parameters()) parameter.load()
   freezeParts(model, config.freeze)
   const optimizer = optimizerFor(model, config)
   checkTrainingFits(optimizer, config.optimizer.inBackward)

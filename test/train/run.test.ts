@@ -196,7 +196,8 @@ test('weights and moments that are not finite throw an error with the file, the 
     `cocagrad doctor ${run}`,
   )
   const weights = await change(run, 'model.safetensors', spoil('encoder.positions', Number.NaN))
-  for (const opening of [openRun(run), resumeTraining(run, { steps: 6 })])
+  const opened = openRun(run).then(({ model }) => model.parameters().map(each => each.load()))
+  for (const opening of [opened, resumeTraining(run, { steps: 6 })])
     await refused(
       opening,
       NonFiniteWeightsError,

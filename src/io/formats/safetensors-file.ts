@@ -3,8 +3,9 @@
 
 import { SafetensorsError } from '../errors.ts'
 import { writeAtomically } from '../files.ts'
-import { withFile } from '../ranges.ts'
+import { piecesOf, withFile } from '../ranges.ts'
 import {
+  decodePiece,
   decodeSafetensor,
   encodeSafetensors,
   parseSafetensorsHeader,
@@ -15,9 +16,11 @@ import {
   type SafetensorsLayout,
   type SafetensorsTensor,
   safetensorBytes,
+  safetensorElementBytes,
   safetensorsHead,
   safetensorsHeaderLength,
 } from './safetensors.ts'
+import { elementsOf, type RowRange } from './tensor-file.ts'
 
 /**
  * Writes values on the host atomically. `saveModel` of cocagrad/train writes the parameters of a module.
@@ -33,21 +36,41 @@ export async function writeSafetensors(
 
 /**
  * Writes a file atomically, reading one tensor at a time, so that the tensors need not be in memory together.
- * @param read returns the data of a tensor
+ * @param read returns the data of a tensor, whole or in pieces; each piece is written before the next is asked for
  * @throws SafetensorsError if a tensor's shape, dtype and data do not agree; FileError if it cannot be written
  */
 export async function streamSafetensors(
   path: string,
   layouts: ReadonlyMap<string, SafetensorsLayout>,
-  read: (name: string) => Promise<SafetensorsData>,
+  read: (name: string) => Promise<SafetensorsData> | AsyncIterable<SafetensorsData>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const { head, names } = safetensorsHead(layouts, metadata)
   async function* pieces() {
     yield head
-    for (const name of names) yield safetensorBytes(name, layouts.get(name)!, await read(name))
+    for (const name of names) {
+      const layout = layouts.get(name)!
+      const data = read(name)
+      if (data instanceof Promise) yield safetensorBytes(name, layout, await data)
+      else yield* bytesOfPieces(name, layout, data)
+    }
   }
   await writeAtomically(path, pieces())
+}
+
+async function* bytesOfPieces(
+  name: string,
+  { dtype, shape }: SafetensorsLayout,
+  data: AsyncIterable<SafetensorsData>,
+): AsyncGenerator<Uint8Array> {
+  let length = 0
+  for await (const piece of data) {
+    length += piece.length
+    yield safetensorBytes(name, { dtype, shape: [piece.length] }, piece)
+  }
+  const size = shape.reduce((product, extent) => product * extent, 1)
+  if (length !== size)
+    throw new SafetensorsError(`tensor '${name}': [${shape}] has ${size} elements, but the data has ${length}`)
 }
 
 /** Reads and checks the header; tensors are read from disk when they are requested. No file stays open in between. */
@@ -105,6 +128,16 @@ export class SafetensorsFile {
   /** @throws SafetensorsError if there is no such tensor, or the file has changed since it was opened */
   async tensor(name: string): Promise<SafetensorsTensor> {
     return (await this.#read([name])).get(name)!
+  }
+
+  /** A tensor, or some of its rows, in pieces; each is valid until the next is asked for. @throws as {@link tensor} */
+  *pieces(name: string, rows?: RowRange): Generator<SafetensorsData> {
+    const { dtype, shape, begin } = this.entry(name)
+    const width = safetensorElementBytes(dtype)
+    const part = elementsOf(name, shape, rows)
+    const from = this.#header.dataStart + begin
+    for (const bytes of piecesOf(this.path, this.#version, from + part.begin * width, from + part.end * width))
+      yield decodePiece(dtype, bytes)
   }
 
   /** Every tensor, in the header's order. */

@@ -228,6 +228,18 @@ export function decodeSafetensor(entry: SafetensorsLayout, bytes: Uint8Array): S
   return { dtype, shape, data: new ARRAYS[dtype](buffer) }
 }
 
+/**
+ * The numbers of some whole elements. They may share the memory of the bytes, and are valid as long as these are.
+ * @param bytes at the start of their buffer
+ */
+export function decodePiece(dtype: SafetensorsDtype, bytes: Uint8Array<ArrayBuffer>): SafetensorsData {
+  const { buffer, length } = bytes
+  const count = length / BYTES[dtype]
+  if (dtype === 'F16') return halfToFloat(new Uint16Array(buffer, 0, count))
+  if (dtype === 'BF16') return brainToFloat(new Uint16Array(buffer, 0, count))
+  return new ARRAYS[dtype](buffer, 0, count)
+}
+
 /** IEEE 754 binary16: 1 sign bit, 5 exponent bits of bias 15, 10 fraction bits. */
 function halfToFloat(halves: Uint16Array): Float32Array {
   const values = new Float32Array(halves.length)

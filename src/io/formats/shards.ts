@@ -35,6 +35,7 @@ export async function openShards(path: string, open: (part: string) => Promise<T
     names: [...partOf.keys()],
     entry: name => find(name).entry(name),
     tensor: async name => find(name).tensor(name),
+    pieces: (name, rows) => find(name).pieces(name, rows),
   }
 }
 

@@ -2,17 +2,21 @@
 // other members. The pickle is not trusted: it may name only tensors, parameters and containers.
 
 import { DataError, TorchFileError } from '../errors.ts'
-import { type OpenedFile, type ReadRange, withFile } from '../ranges.ts'
+import { type OpenedFile, piecesOf, type ReadRange, withFile } from '../ranges.ts'
+import { crc32 } from './crc.ts'
 import { Global, PickleError, type PickleHost, Tuple, unpickle } from './pickle.ts'
 import {
+  decodePiece,
   decodeSafetensor,
   MOST_DIMENSIONS,
+  type SafetensorsData,
   type SafetensorsDtype,
   type SafetensorsLayout,
   type SafetensorsTensor,
   safetensorElementBytes,
 } from './safetensors.ts'
-import { checkMember, readMember, readZip, ZipError, type ZipMember } from './zip.ts'
+import { elementsOf, type RowRange } from './tensor-file.ts'
+import { checkMember, compareChecksum, readMember, readZip, ZipError, type ZipMember } from './zip.ts'
 
 /** Storage classes and their element types. */
 const DTYPES: Readonly<Record<string, SafetensorsDtype>> = {
@@ -268,7 +272,7 @@ export class TorchFile {
 
   /** @throws TorchFileError if there is no such tensor, the file has changed, or its bytes are not those of its checksum */
   async tensor(name: string): Promise<SafetensorsTensor> {
-    const { storage, offset, shape, strides, size, span } = this.#find(name)
+    const { storage, offset, shape, strides, span } = this.#find(name)
     const { dtype } = storage
     const width = safetensorElementBytes(dtype)
     const member = this.#memberOf(storage.key)
@@ -277,9 +281,58 @@ export class TorchFile {
         throw new TorchFileError('the file has changed since it was opened', { file: this.path })
       return this.#checkedRange(read, member, offset * width, span * width)
     })
-    const isContiguous =
-      size === span && rowMajor(shape).every((step, axis) => shape[axis] < 2 || step === strides[axis])
+    const isContiguous = isRowMajor(this.#find(name))
     return decodeSafetensor({ dtype, shape }, isContiguous ? bytes : gather(bytes, width, shape, strides))
+  }
+
+  /** A tensor, or some of its rows, in pieces; each is valid until the next is asked for. @throws as {@link tensor} */
+  *pieces(name: string, rows?: RowRange): Generator<SafetensorsData> {
+    const tensor = this.#find(name)
+    const { storage, offset, shape, strides, span } = tensor
+    const { dtype, key } = storage
+    const width = safetensorElementBytes(dtype)
+    const part = elementsOf(name, shape, rows)
+    if (isRowMajor(tensor)) {
+      const [first, last] = [offset + part.begin, offset + part.end].map(place => place * width)
+      for (const bytes of this.#checkedPieces(this.#memberOf(key), first, last)) yield decodePiece(dtype, bytes)
+      return
+    }
+    const whole = new Uint8Array(span * width)
+    let filled = 0
+    for (const bytes of this.#checkedPieces(this.#memberOf(key), offset * width, offset * width + whole.length)) {
+      whole.set(bytes, filled)
+      filled += bytes.length
+    }
+    const bytes = gather(whole, width, shape, strides)
+    yield decodePiece(dtype, bytes.slice(part.begin * width, part.end * width))
+  }
+
+  /** As {@link #checkedRange}, in pieces: after the last one the checksum has been compared. */
+  *#checkedPieces(member: ZipMember, begin: number, end: number): Generator<Uint8Array<ArrayBuffer>> {
+    const { name } = member
+    const isWhole = begin === 0 && end === member.end - member.begin
+    const isNew = !this.#checked.has(name) && member.crc !== 0
+    const read = (from: number, to: number) =>
+      piecesOf(this.path, this.#version, member.begin + from, member.begin + to)
+    let crc = 0
+    if (isNew && !isWhole) {
+      for (const bytes of read(0, member.end - member.begin)) crc = crc32(bytes, crc)
+      this.#compare(member, crc)
+    }
+    for (const bytes of read(begin, end)) {
+      if (isNew && isWhole) crc = crc32(bytes, crc)
+      yield bytes
+    }
+    if (isNew && isWhole) this.#compare(member, crc)
+    this.#checked.add(name)
+  }
+
+  #compare(member: ZipMember, crc: number): void {
+    try {
+      compareChecksum(member, crc)
+    } catch (error) {
+      throw new TorchFileError((error as ZipError).message, { file: this.path, cause: error })
+    }
   }
 
   /** Some bytes of a member, whose checksum is compared when it is first read. */
@@ -304,11 +357,19 @@ export class TorchFile {
   }
 }
 
+const isRowMajor = ({ size, span, shape, strides }: TorchTensor): boolean =>
+  size === span && rowMajor(shape).every((step, axis) => shape[axis] < 2 || step === strides[axis])
+
 const rowMajor = (shape: readonly number[]): number[] =>
   shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1))
 
 /** The elements of a strided tensor one after the other. */
-function gather(bytes: Uint8Array, width: number, shape: readonly number[], strides: readonly number[]): Uint8Array {
+function gather(
+  bytes: Uint8Array,
+  width: number,
+  shape: readonly number[],
+  strides: readonly number[],
+): Uint8Array<ArrayBuffer> {
   const size = shape.reduce((a, b) => a * b, 1)
   const result = new Uint8Array(size * width)
   const index = shape.map(() => 0)

@@ -70,7 +70,7 @@ const PIECE = 2 ** 24
  */
 export async function readMember(read: ReadRange, member: ZipMember): Promise<Uint8Array> {
   const bytes = await read(member.begin, member.end - member.begin)
-  compare(member, crc32(bytes))
+  compareChecksum(member, crc32(bytes))
   return bytes
 }
 
@@ -95,7 +95,7 @@ export async function inflateMember(read: ReadRange, member: ZipMember): Promise
     throw refuse(`that cannot be decompressed to its ${inflated} bytes: ${messageOf(error)}`)
   }
   if (bytes.length !== inflated) throw refuse(`of ${bytes.length} bytes, but its directory says ${inflated}`)
-  compare(member, crc32(bytes))
+  compareChecksum(member, crc32(bytes))
   return bytes
 }
 
@@ -104,10 +104,11 @@ export async function checkMember(read: ReadRange, member: ZipMember): Promise<v
   let crc = 0
   for (let at = member.begin; at < member.end; at += PIECE)
     crc = crc32(await read(at, Math.min(PIECE, member.end - at)), crc)
-  compare(member, crc)
+  compareChecksum(member, crc)
 }
 
-function compare({ name, crc }: ZipMember, found: number): void {
+/** Compares the checksum of a member with that of bytes that were read. @throws ZipError */
+export function compareChecksum({ name, crc }: ZipMember, found: number): void {
   if (crc === 0 || crc === found) return
   const [expected, is] = [crc, found].map(sum => sum.toString(16).padStart(8, '0'))
   throw new ZipError(

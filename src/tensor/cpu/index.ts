@@ -5,6 +5,7 @@
 import type { Device, Kernels } from '../device.ts'
 import { type CpuOptions, DeviceError, type DeviceReport } from '../device.ts'
 import { bytesPerElement, dtypes, type TypedArray } from '../dtype.ts'
+import { checkFilled } from '../fill.ts'
 import { given } from '../given.ts'
 import { askNode, environment } from '../host.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
@@ -201,6 +202,25 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
       const block = heap.take(data.byteLength)
       heap.u8.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), block.pointer)
       return block
+    },
+
+    uploadPieces(dtype, length, pieces) {
+      const block = heap.take(length * bytesPerElement(dtype))
+      try {
+        let at = block.pointer
+        let filled = 0
+        for (const piece of pieces) {
+          filled += piece.length
+          if (filled > length) continue
+          heap.u8.set(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength), at)
+          at += piece.byteLength
+        }
+        checkFilled(length, filled)
+        return block
+      } catch (error) {
+        heap.give(block)
+        throw error
+      }
     },
 
     read: async view => readSync(view),

@@ -2,7 +2,8 @@
 // readable, all other devices are tested against it, and it is fast enough to train a tiny model.
 
 import type { Device } from '../device.ts'
-import { dtypeOf, type TypedArray } from '../dtype.ts'
+import { allocate, dtypeOf, type TypedArray } from '../dtype.ts'
+import { fill } from '../fill.ts'
 import { Storage, type View } from '../storage.ts'
 import { Tensor } from '../tensor.ts'
 import { referenceKernels } from './kernels.ts'
@@ -35,6 +36,11 @@ export const reference: Device = {
   dtypes: ['float32', 'float64', 'int32', 'bool'],
   kernels: referenceKernels(tensorOf),
   upload: data => count(data.slice()),
+  uploadPieces(dtype, length, pieces) {
+    const whole = allocate(dtype, length)
+    fill(whole, pieces)
+    return count(whole)
+  },
   read: async x => readSync(x),
   readSync,
   free(handle) {
