@@ -2,6 +2,7 @@
 // name stays.
 
 import { checkArguments } from '../tensor/arguments.ts'
+import { withoutValues } from '../tensor/create.ts'
 import { titleOf } from '../tensor/display.ts'
 import { given } from '../tensor/given.ts'
 import {
@@ -11,6 +12,7 @@ import {
   type DType,
   DTypeError,
   defaultGenerator,
+  device,
   deviceOf,
   full,
   keep,
@@ -136,6 +138,7 @@ const noValues = () => new Error('this model was made by withoutAllocation: it h
 const nowhere: Device = {
   name: 'reference',
   isManaged: true,
+  hasValues: false,
   description: 'shapes without values',
   dtypes: ['float32', 'int32'],
   get kernels(): never {
@@ -177,6 +180,8 @@ export const buffer = (shape: Shape, value: number, dtype: DType = 'float32'): B
 export function parameter(shape: Shape, initialize: Initializer, generator = defaultGenerator()): Parameter {
   checkArguments('parameter(shape, initialize)', [is.shape, is.callback], [shape, initialize])
   if (shapesOnly) return new Parameter(shapeWithout(shape, 'float32'))
+  const empty = withoutValues(shape, 'float32', device.get())
+  if (empty) return new Parameter(empty)
   const value: unknown = initialize(shape, generator)
   if (value instanceof Tensor && sameShape(value.shape, shape)) return new Parameter(value)
   const advice = typeof value === 'function' ? '; call it first, as in init.normal(0.02)' : ''

@@ -25,6 +25,7 @@ import {
 } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { groups, type Settings, settle } from '../tensor/options.ts'
+import { restoredAfterCount } from '../tensor/stand-ins.ts'
 import { clipGradients } from './clip.ts'
 import { areGradients } from './gradients.ts'
 import { checkSetting } from './setting.ts'
@@ -209,6 +210,7 @@ export abstract class Optimizer {
       [gradients, learningRate],
     )
     checkSetting('learningRate', learningRate, 0)
+    restoredAfterCount(this, () => this.#saved())
     for (const [name, { shape, dtype }] of gradients) {
       const { parameter: own } = this.#member(name)
       if (!sameShape(shape, own.shape))
@@ -343,6 +345,15 @@ export abstract class Optimizer {
     for (const { slots } of this.#memories.values())
       for (const value of Object.values(slots)) value.assign(await toDevice(value, name))
     return this
+  }
+
+  /** Returns a function that restores the state, except the values of its tensors. */
+  #saved(): () => void {
+    const saved = [...this.#memories].map(([name, memory]) => [name, { ...memory }] as const)
+    return () => {
+      this.#memories.clear()
+      for (const [name, memory] of saved) this.#memories.set(name, memory)
+    }
   }
 
   #member(name: string): Member {
