@@ -47,6 +47,14 @@ export class Gradients {
     for (const [, part] of parts) this.#release(part)
   }
 
+  /** Gives a gradient away, if there is one, and frees it. */
+  give(x: Tensor, to: (x: Tensor, gradient: Tensor) => void): void {
+    const gradient = this.get(x)
+    if (!gradient) return
+    to(x, gradient)
+    this.#delete(x)
+  }
+
   add(x: Tensor, part: Tensor): void {
     const sum = this.#byTensor.get(x)
     if (!sum) {
@@ -123,5 +131,24 @@ export function firstUses(
     if (known.has(storage)) return undefined
     known.add(storage)
     return owner.owns(storage) ? storage : undefined
+  })
+}
+
+/**
+ * For each entry, the inputs whose gradient is complete after it, in a pass from the last entry to the first: no earlier entry uses
+ * the input or a view of its memory. Inputs that an entry computed are left out: their gradients are complete before that entry.
+ */
+export function completions(entries: readonly Entry[], inputs: readonly Tensor[]): (readonly Tensor[] | undefined)[] {
+  const results = new Set(entries.map(({ result }) => result))
+  const waiting = new Map<Storage, Tensor[]>()
+  for (const x of new Set(inputs)) if (!results.has(x)) waiting.set(x.storage, [...(waiting.get(x.storage) ?? []), x])
+  return entries.map(({ args }) => {
+    const done: Tensor[] = []
+    for (const arg of args) {
+      if (!(arg instanceof Tensor)) continue
+      done.push(...(waiting.get(arg.storage) ?? []))
+      waiting.delete(arg.storage)
+    }
+    return done.length > 0 ? done : undefined
   })
 }

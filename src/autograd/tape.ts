@@ -25,7 +25,7 @@ import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { checkSeed, thunksOf } from './checks.ts'
 import { GradientError, HOW_VALUES_LEAVE, noGradients } from './gradient-error.ts'
-import { conform, firstUses, Gradients, type Part } from './gradients.ts'
+import { completions, conform, firstUses, Gradients, type Part } from './gradients.ts'
 import { inPhase } from './observing.ts'
 import { inFull, inOneLine, type TapeTextOptions, toMermaid, toText } from './print.ts'
 import { type Entry, isRecording, observing, type Recorder } from './recording.ts'
@@ -38,11 +38,18 @@ export interface PartialsOptions {
   readonly ends?: boolean
   /** tensors, or objects with tensors, whose memory is not freed when the tape ends */
   readonly kept?: unknown
+  /**
+   * called with each input and its gradient as soon as all operations that use the input have added to it, during the pass. The
+   * gradient is freed afterwards, unless `keep` is called on it, and is not returned. The input may then be assigned a new value: the
+   * rest of the pass does not use it. Needs `ends`
+   */
+  readonly onGradient?: (input: Tensor, gradient: Tensor) => void
 }
 const partialsOptions = {
   seed: is.optional(is.tensor),
   ends: false,
   kept: undefined,
+  onGradient: is.optional(is.callback) as is.Kind<PartialsOptions['onGradient']>,
 } satisfies Settings<PartialsOptions>
 
 /** Gradients, with zeros for those that are undefined. */
@@ -138,37 +145,54 @@ export class Tape implements Recorder {
    * As `gradient` and `finish`, but a gradient is undefined, not zeros, if no path of operations leads from the input to the
    * result. All gradients are undefined if the result is a constant.
    * @param options.ends whether the tape ends after the pass, which frees all memory but that of `kept`
-   * @throws GradientError if the result is not a scalar and no seed is given
+   * @param options.onGradient takes each gradient as soon as it is complete, so that they are never in memory all together
+   * @throws GradientError if the result is not a scalar and no seed is given; TypeError if `onGradient` is given without `ends`
    */
   partials(result: Tensor, inputs: readonly Tensor[], options?: PartialsOptions): (Tensor | undefined)[] {
     const call = 'tape.partials(result, inputs, options)'
     checkArguments(call, [is.tensor, is.tensorList, is.options], [result, inputs, options])
-    const { seed, ends, kept } = settle(call, options, partialsOptions)
+    const { seed, ends, kept, onGradient } = settle(call, options, partialsOptions)
+    if (onGradient && !ends)
+      throw new TypeError(
+        'tape.partials: onGradient needs { ends: true }, because the inputs may change while the pass goes on',
+      )
     this.#check(result, inputs, seed)
     if (!ends) return this.#walk(result, inputs, seed, [])
     // values that another tape records must not be freed
     const freed = isRecording() ? [] : firstUses(this.entries, this.#scope, storagesIn([result, kept]))
-    const gradients = this.#walk(result, inputs, seed, freed)
+    const gradients = this.#walk(result, inputs, seed, freed, onGradient)
     this.end([kept, gradients])
     return gradients
   }
 
-  /** @param freed memory to free after each entry */
+  /**
+   * @param freed memory to free after each entry
+   * @param onGradient takes the gradients of the inputs, each after the first entry that uses the input
+   */
   #walk(
     result: Tensor,
     inputs: readonly Tensor[],
     seed: Tensor | undefined,
     freed: readonly (Storage | undefined)[],
+    onGradient?: PartialsOptions['onGradient'],
   ): (Tensor | undefined)[] {
     const pass = new Scope('its backward pass')
+    const asked = onGradient && new Set(inputs)
+    const complete = onGradient ? completions(this.entries, inputs) : []
     const back = () => {
-      const gradients = new Gradients(pass, inputs)
+      const gradients = new Gradients(pass, onGradient ? [] : inputs)
       gradients.add(result, seed ?? onesLike(result))
       for (let i = this.entries.length - 1; i >= 0; i--) {
         const entry = this.entries[i]
-        gradients.passOn(entry.result, gradient => this.#partsOf(entry, gradient))
+        gradients.passOn(entry.result, gradient => {
+          if (asked?.has(entry.result)) onGradient!(entry.result, gradient)
+          return this.#partsOf(entry, gradient)
+        })
         freed[i]?.free('its backward pass')
+        for (const x of complete[i] ?? []) gradients.give(x, onGradient!)
       }
+      // the result itself may be an input
+      if (onGradient) for (const x of inputs) gradients.give(x, onGradient)
       return inputs.map(x => gradients.get(x))
     }
     return inPhase('backward', () => pass.close(back))

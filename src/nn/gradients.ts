@@ -8,7 +8,7 @@ import { orZeros } from '../autograd/tape.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import { firstFew } from '../tensor/first-few.ts'
 import { given } from '../tensor/given.ts'
-import { ArgumentError, isFloating, show, Tensor } from '../tensor/index.ts'
+import { ArgumentError, isFloating, scope, show, Tensor, zerosLike } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { warn } from '../tensor/warn.ts'
@@ -76,12 +76,21 @@ class LossTape extends Tape {
 export interface LossAndGradientsOptions {
   /** whether the loss may leave some parameters unused, without a warning; default false */
   readonly allowUnused?: boolean
+  /**
+   * called with the name and the gradient of each trainable parameter as soon as the backward pass has completed it: after all uses
+   * of the parameter. The gradient is freed afterwards, unless `keep` is called on it, and is not in the result, so that the gradients
+   * are never in memory all together. The parameter may be assigned its new value, as `optimizer.step` does. Default none
+   */
+  readonly onGradient?: (name: string, gradient: Tensor) => void
 }
-const lossAndGradientsOptions = { allowUnused: false } satisfies Settings<LossAndGradientsOptions>
+const lossAndGradientsOptions = {
+  allowUnused: false,
+  onGradient: is.optional(is.callback) as is.Kind<LossAndGradientsOptions['onGradient']>,
+} satisfies Settings<LossAndGradientsOptions>
 
 export interface LossAndGradients<T> {
   readonly loss: T
-  /** one for every trainable parameter, by name; zeros for those that are unused */
+  /** one for every trainable parameter, by name; zeros for those that are unused. Empty with `onGradient`, which gets them */
   readonly gradients: Map<string, Tensor>
   /** names of the trainable parameters that the loss does not depend on */
   readonly unused: readonly string[]
@@ -91,6 +100,12 @@ export interface LossAndGradients<T> {
  * The value of a loss and its gradient for every trainable parameter, by name. A process warning names
  * the trainable parameters that the loss does not depend on, each once. If this is intended, freeze them or set `allowUnused`.
  * @param source a module, or a list or Map of parameters with their names
+ *
+ *     lossAndGradients(model, loss, { onGradient: (name, gradient) => optimizer.step(new Map([[name, gradient]])) })
+ *
+ * updates each parameter during the backward pass. The result is that of one step with all gradients, bit for bit, in the memory of one
+ * or a few gradients; `optimizer.minimize(loss, { inBackward: true })` does the same. What needs all gradients together,
+ * such as clipping by their norm, is not possible then, and an error in the middle of the pass leaves some parameters updated.
  * @param f computes a scalar, or a record of tensors of which `total` is the scalar to differentiate
  * @throws GradientError if the loss is not a scalar, or depends on no trainable parameter
  * @throws UnregisteredParameterError if it depends on trainable parameters that are in the fields of no module
@@ -102,7 +117,7 @@ export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
 ): LossAndGradients<T> {
   const call = 'lossAndGradients(module, f, options)'
   checkArguments(call, [isParameterSource, is.callback, is.options], [source, f, options])
-  const { allowUnused } = settle(call, options, lossAndGradientsOptions)
+  const { allowUnused, onGradient } = settle(call, options, lossAndGradientsOptions)
   const tape = new LossTape()
   try {
     let trainable = watchParameters(tape, source)
@@ -113,15 +128,39 @@ export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
     const scalar = scalarOf(loss)
     const parameters = trainable.map(([, parameter]) => parameter)
     const inputs = [...parameters, ...strays.map(([parameter]) => parameter)]
-    const found = tape.partials(scalar, inputs, { ends: true, kept: loss })
-    const used = strays.filter((_, i) => found[parameters.length + i])
-    if (used.length > 0) {
+    const checkStrays = (isUsed: (parameter: Parameter, i: number) => boolean) => {
+      const used = strays.filter(([parameter], i) => isUsed(parameter, i))
+      if (used.length === 0) return
       const unregistered = used.map(([parameter, { operation }]) => ({ parameter, operation }))
       throw new UnregisteredParameterError(source, unregistered, used[0][1].place)
     }
-    const unused = trainable.flatMap(([name], i) => (found[i] ? [] : [name]))
-    if (unused.length === trainable.length) throw independent(source, scalar)
-    if (!allowUnused) warnOfUnused(source, unused, trainable.length)
+    const namesOfUnused = (isUsed: (parameter: Parameter, i: number) => boolean) => {
+      const unused = trainable.filter(([, parameter], i) => !isUsed(parameter, i))
+      if (unused.length === trainable.length) throw independent(source, scalar)
+      const names = unused.map(([name]) => name)
+      if (!allowUnused) warnOfUnused(source, names, trainable.length)
+      return names
+    }
+    if (onGradient) {
+      const names = new Map<Tensor, string>(trainable.map(([name, parameter]) => [parameter, name]))
+      const given = new Set<Tensor>()
+      tape.partials(scalar, inputs, {
+        ends: true,
+        kept: loss,
+        onGradient(parameter, gradient) {
+          checkStrays(stray => stray === parameter)
+          given.add(parameter)
+          onGradient(names.get(parameter)!, gradient)
+        },
+      })
+      const unused = namesOfUnused(parameter => given.has(parameter))
+      for (const [name, parameter] of trainable)
+        if (!given.has(parameter)) scope(() => onGradient(name, zerosLike(parameter)))
+      return { loss, gradients: new Map(), unused }
+    }
+    const found = tape.partials(scalar, inputs, { ends: true, kept: loss })
+    checkStrays((_, i) => found[parameters.length + i] !== undefined)
+    const unused = namesOfUnused((_, i) => found[i] !== undefined)
     const values = orZeros(found.slice(0, parameters.length), parameters)
     return { loss, gradients: new Map(trainable.map(([name], i) => [name, values[i]])), unused }
   } finally {

@@ -24,7 +24,7 @@ import {
   zeros,
 } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
-import { groups, type Settings, settle } from '../tensor/options.ts'
+import { groups, OptionsError, type Settings, settle } from '../tensor/options.ts'
 import { restoredAfterCount } from '../tensor/stand-ins.ts'
 import { clipGradients } from './clip.ts'
 import { areGradients } from './gradients.ts'
@@ -129,11 +129,18 @@ export interface MinimizeOptions {
   readonly maximumNorm?: number
   /** whether the loss may leave some parameters unused, without a warning; default false */
   readonly allowUnused?: boolean
+  /**
+   * whether each parameter is updated during the backward pass, as soon as its gradient is complete, which is then freed. The result is
+   * the same, bit for bit, in less memory: the gradients are never there all together. Not with `maximumNorm`, which needs all
+   * of them. An error in the middle of the pass leaves some parameters updated. Default false
+   */
+  readonly inBackward?: boolean
 }
 const minimizeOptions = {
   learningRate: is.optional(is.number),
   maximumNorm: is.optional(is.number),
   allowUnused: false,
+  inBackward: false,
 } satisfies Settings<MinimizeOptions>
 
 /** Changes parameters by their gradients. `minimize` is a whole training step; `step` applies given gradients. */
@@ -236,8 +243,8 @@ export abstract class Optimizer {
     const isDone = noGrad(() => this.updateInPlace(moves.map(({ input }) => input)))
     for (const { parameter, memory, input } of moves) {
       memory.steps++
-      if (isDone) parameter.renew()
-      // one parameter at a time, so that only the intermediate values of one are in memory
+      // one parameter at a time, so that only the intermediate values of one are in memory, and with the same result as alone
+      if (isDone || noGrad(() => this.updateInPlace([input]))) parameter.renew()
       else
         noGrad(() => {
           const { value, slots } = this.update(input)
@@ -255,13 +262,29 @@ export abstract class Optimizer {
    *
    * @param f computes a scalar, or a record of tensors of which `total` is the scalar to minimise
    * @returns the result of f before the step: read it with `await loss.item()`, not necessarily at every step
-   * @throws as `lossAndGradients` and `step`; no parameter is changed then
+   * @throws as `lossAndGradients` and `step`; no parameter is changed then. With `inBackward`, an error in the middle of the backward
+   *   pass leaves some parameters updated; OptionsError if it is given together with `maximumNorm`
    */
   minimize<T extends Tensor | { readonly total: Tensor }>(f: () => T, options?: MinimizeOptions): T {
     const call = 'optimizer.minimize(f, options)'
     checkArguments(call, [is.callback, is.options], [f, options])
-    const { learningRate, maximumNorm, allowUnused } = settle(call, options, minimizeOptions)
+    const { learningRate, maximumNorm, allowUnused, inBackward } = settle(call, options, minimizeOptions)
+    if (inBackward && maximumNorm !== undefined)
+      throw new OptionsError(
+        `${call}: maximumNorm needs the norm of all gradients, but with inBackward each is freed before the next is there; leave one of the two out`,
+        'optimizer.minimize',
+        {
+          option: 'inBackward',
+          value: inBackward,
+          known: Object.keys(minimizeOptions),
+          reason: 'cannot be combined with maximumNorm',
+        },
+      )
     return scope(() => {
+      if (inBackward) {
+        const onGradient = (name: string, gradient: Tensor) => this.step(new Map([[name, gradient]]), learningRate)
+        return lossAndGradients(this.#source, f, { allowUnused, onGradient }).loss
+      }
       const { loss, gradients } = lossAndGradients(this.#source, f, { allowUnused })
       if (maximumNorm !== undefined) clipGradients(gradients, maximumNorm)
       this.step(gradients, learningRate)
@@ -275,16 +298,20 @@ export abstract class Optimizer {
     return new Map(trained.map(([name, { learningRateFactor }]) => [name, learningRateFactor]))
   }
 
-  /** Bytes that a step needs in addition to the parameters: their gradients, and state that is not allocated yet. */
-  bytesToCome(): number {
-    let bytes = 0
+  /**
+   * Bytes that a step needs in addition to the parameters: their gradients, and state that is not allocated yet.
+   * @param options.inBackward whether each parameter is updated during the backward pass: then only the largest gradient counts
+   */
+  bytesToCome({ inBackward = false }: Pick<MinimizeOptions, 'inBackward'> = {}): number {
+    let [state, gradients] = [0, 0]
     for (const [name, { parameter }] of this.#members) {
       if (!parameter.trainable) continue
       const slots = this.#memories.has(name) ? [] : Object.values(this.slotShapes(parameter))
-      const elements = slots.reduce((sum, shape) => sum + sizeOf(shape), parameter.size)
-      bytes += elements * bytesPerElement(parameter.dtype)
+      const each = bytesPerElement(parameter.dtype)
+      state += slots.reduce((sum, shape) => sum + sizeOf(shape), 0) * each
+      gradients = inBackward ? Math.max(gradients, parameter.size * each) : gradients + parameter.size * each
     }
-    return bytes
+    return state + gradients
   }
 
   /** Everything that the next step depends on besides the parameters. The tensors change with every further step. */

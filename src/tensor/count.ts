@@ -78,8 +78,8 @@ class Count implements Counting {
  *     const { peak } = countMemory(() => optimizer.minimize(() => model.loss(images, ids)))
  *
  * Nothing that exists changes: neither parameters and buffers, nor the state of optimizers and of averages, nor the random numbers. Modules that the
- * function makes need no memory for their parameters: `countMemory(() => new CoCa(config))`. Values that the function reads are NaN, or 0 for integers;
- * it must be synchronous, and what it does besides computing with tensors is done. It is PyTorch's FakeTensorMode.
+ * function makes need no memory for their parameters: `countMemory(() => new CoCa(config))`. Values that the function reads from
+ * what it computed are 1. It must be synchronous, and what it does besides computing with tensors is done. PyTorch's FakeTensorMode.
  * @throws TypeError if the function returns a Promise
  */
 export function countMemory<T>(f: () => T, options?: CountMemoryOptions): MemoryCount<T> {

@@ -102,6 +102,11 @@ const common = {
     rates: z.record(z.string(), above0, fail('must be an object of factors by part')).optional(),
     /** the factor of the learning rate from one layer to the layer below it, such as 0.75 */
     layerDecay: part.optional(),
+    /**
+     * update each parameter during the backward pass, as soon as its gradient is complete, which is then freed: the same result in less
+     * memory. Without clipNorm, accumulate and guard, which need all gradients; a step that fails goes back to the last checkpoint
+     */
+    inBackward: flag.default(false),
   }).prefault({}),
   /**
    * keep an exponential moving average of the weights with this decay, such as 0.999, and use it in evaluations; default none
@@ -261,7 +266,13 @@ export function checkRunConfig<const T>(json: T, file?: string): RunConfig<Famil
   const found = parsed.error?.issues.flatMap(issue => problemsOf(issue, family)) ?? []
   if (found.length > 0 || !parsed.success) throw new RunConfigError([...problems, ...found], file)
   const run = { family, model, ...parsed.data } as RunConfig
-  const all = [...lengthProblems(run), ...optimizerProblems(run.optimizer), ...problems, ...originProblems(run)]
+  const all = [
+    ...lengthProblems(run),
+    ...optimizerProblems(run.optimizer),
+    ...inBackwardProblems(run),
+    ...problems,
+    ...originProblems(run),
+  ]
   if (all.length > 0) throw new RunConfigError(all, file)
   return run as unknown as RunConfig<FamilyIn<T>>
 }
@@ -369,6 +380,25 @@ function optimizerProblems({ name, betas, epsilon, momentum }: RunConfig['optimi
   return Object.entries(foreign)
     .filter(([, value]) => value !== undefined)
     .map(([field]) => ({ field: `optimizer.${field}`, reason: `is not a setting of ${name}` }))
+}
+
+/** Settings that need all gradients of a step together. */
+function inBackwardProblems({ optimizer, clipNorm, accumulate, guard }: RunConfig): ConfigProblem[] {
+  if (!optimizer.inBackward) return []
+  const because = 'with optimizer.inBackward, which frees each gradient as soon as its parameter is updated'
+  return [
+    {
+      field: 'clipNorm',
+      reason: `must be null ${because}, before the norm of all is known`,
+      isWrong: clipNorm !== null,
+    },
+    {
+      field: 'accumulate',
+      reason: `must be 1 ${because}, before those of the other parts are added`,
+      isWrong: accumulate > 1,
+    },
+    { field: 'guard.every', reason: `must be 0 ${because}, before all are checked`, isWrong: guard.every > 0 },
+  ].flatMap(({ isWrong, ...problem }) => (isWrong ? [problem] : []))
 }
 
 /** The problems of the model's configuration: unknown settings, widths that are not divisible by heads, and the like. */

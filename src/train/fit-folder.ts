@@ -4,7 +4,7 @@
 import { makeFolder, namesIn } from '../io/index.ts'
 import { type FitOptions, type FitResult, type FitStore, fitInto, settledFit } from './fit.ts'
 import { keepIn } from './guard/kept.ts'
-import { restoreTraining, writeTraining } from './keep.ts'
+import { restoreTraining, returnTo, writeTraining } from './keep.ts'
 import { RunFolder } from './run-folder.ts'
 import { EventLog } from './tensorboard.ts'
 
@@ -26,7 +26,7 @@ export type { FitOptions, FitResult } from './fit.ts'
  * With a folder, a second call resumes from its last checkpoint: give it the same batches; it skips those that were trained on.
  * The result is the same as without the interruption. Does not set the device or the seed.
  * @throws TrainingError if a value is not finite, WrongGradientError if the gradient is wrong and guard.onError is 'stop', both with
- *   the parameters as they were before the step; RunError if the folder contains anything else; LockedError while another process
+ *   the parameters as they were before the step, or with inBackward those of the last checkpoint; RunError if the folder contains anything else; LockedError while another process
  *   trains there; CheckpointError if the checkpoint does not fit the model or the optimizer
  */
 export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, Examples>): Promise<FitResult> {
@@ -37,9 +37,10 @@ export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, 
   await run.checkFit()
   if ((await namesIn(folder)).length === 0) await makeFolder(folder, async () => {})
   return run.whileTraining(async () => {
-    const from = (await run.steps()).at(-1) ?? 0
-    if (from > 0) {
-      const checkpoint = run.checkpoint(from)
+    const saved = (await run.steps()).at(-1)
+    const from = saved ?? 0
+    if (saved !== undefined) {
+      const checkpoint = run.checkpoint(saved)
       await checkpoint.loadModel(model)
       await restoreTraining(checkpoint, { optimizer, average }, 'the option average')
     }
@@ -48,6 +49,7 @@ export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, 
     const events = tensorboard ? await EventLog.open(folder, from) : undefined
     const store: FitStore = {
       from,
+      saved,
       path: folder,
       async record(line) {
         await log.add(line)
@@ -59,6 +61,7 @@ export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, 
         const kept = { model, optimizer, average, state: { step, batches: { taken: step } } }
         return (await writeTraining(run, kept, keepLast)).path
       },
+      goBack: () => returnTo(run, { model, optimizer, average }, 'the option average'),
     }
     try {
       return await fitInto(store, options)

@@ -39,6 +39,12 @@ export interface FitOptions<Batch, Examples = unknown> {
   /** number of parts that each batch is split into, to need the memory of one; default 1 */
   readonly parts?: number
   /**
+   * whether each parameter is updated during the backward pass, as soon as its gradient is complete, which is then freed: the same result
+   * in less memory. Not with `maximumNorm`, `parts` and `guard`, which need all gradients: set guard to false. A step that fails
+   * cannot be undone: the training goes back to the last checkpoint of its folder before it throws. Default false
+   */
+  readonly inBackward?: boolean
+  /**
    * at intervals, compare the gradient with finite differences of the loss, in float64 on reference. The loss may depend on the
    * parameters, the batch and the default generator, but not on other tensors. False disables the checks
    */
@@ -102,6 +108,7 @@ const fitOptions = {
   steps: is.optional(is.size),
   maximumNorm: is.optional(is.number),
   parts: is.byDefault(1, is.count),
+  inBackward: false,
   guard: optionalGroup(guardSettings),
   examples: undefined,
   evaluateEvery: is.byDefault(0, is.size),
@@ -133,10 +140,14 @@ export interface FitResult {
 export interface FitStore {
   /** updates made before this call, already in model and optimizer */
   readonly from: number
+  /** the step of the last checkpoint; undefined if there is none */
+  readonly saved: number | undefined
   readonly path: string
   record(line: MetricsLine): Promise<void>
   /** Returns the folder of the checkpoint. */
   save(step: number): Promise<string>
+  /** Goes back to the last checkpoint, if there is one, and returns its step. */
+  goBack(): Promise<number | undefined>
   keep(problem: LossProblem, step: number): Promise<string>
 }
 
@@ -154,7 +165,7 @@ export interface FitStore {
  *
  * Does not set the device or the seed. In a browser, which has no `folder`, import it from `cocagrad/fit`.
  * @throws TrainingError if a value is not finite, WrongGradientError if the gradient is wrong and guard.onError is 'stop', with the
- *   parameters as they were before the step
+ *   parameters as they were before the step; with inBackward, some may be updated
  */
 export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, Examples>): Promise<FitResult> {
   if (settledFit(options).folder !== undefined)
@@ -175,7 +186,24 @@ export function settledFit<Batch, Examples>(options: FitOptions<Batch, Examples>
       known: Object.keys(fitOptions),
       reason: 'needs a folder',
     })
+  if (settled.inBackward) checkInBackward(settled)
   return settled
+}
+
+/** @throws OptionsError for an option that needs all gradients of a step together */
+function checkInBackward({ maximumNorm, parts, guard }: Pick<FitOptions<never>, 'maximumNorm' | 'parts' | 'guard'>) {
+  const refuse = (option: string, value: unknown, advice: string) => {
+    const reason = 'needs all gradients of a step, but inBackward frees each as soon as its parameter is updated'
+    throw new OptionsError(`fit: ${option} ${reason}; ${advice}`, 'fit', {
+      option,
+      value,
+      known: Object.keys(fitOptions),
+      reason,
+    })
+  }
+  if (maximumNorm !== undefined) refuse('maximumNorm', maximumNorm, 'leave maximumNorm out')
+  if (parts !== undefined && parts > 1) refuse('parts', parts, 'leave parts out')
+  if (guard !== undefined) refuse('guard', guard, 'set guard: false')
 }
 
 /** Trains, and saves to a store if one is given. */
@@ -184,7 +212,7 @@ export async function fitInto<Batch, Examples>(
   options: FitOptions<Batch, Examples>,
 ): Promise<FitResult> {
   const { objective, batches, examples } = options
-  const { optimizer, average, schedule, maximumNorm, parts, guard, ...settled } = settledFit(options)
+  const { optimizer, average, schedule, maximumNorm, parts, inBackward, guard, ...settled } = settledFit(options)
   const from = store?.from ?? 0
   const history = new History(settled.history)
   const record = async (line: MetricsLine) => {
@@ -204,6 +232,7 @@ export async function fitInto<Batch, Examples>(
         schedule: schedule ?? (() => optimizer.learningRate),
         maximumNorm,
         parts,
+        inBackward,
       },
       from,
       steps,
@@ -220,7 +249,8 @@ export async function fitInto<Batch, Examples>(
         const folder = await store?.save(step)
         if (folder !== undefined) settled.onCheckpoint?.({ step, folder })
       },
-      saved: from,
+      saved: inBackward ? store?.saved : from,
+      goBack: store && (() => store.goBack()),
     })
     return { step, finished: step >= steps || !settled.signal?.aborted, metrics: history.lines }
   } finally {

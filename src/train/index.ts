@@ -30,6 +30,7 @@ export type {
   EvaluationMetrics,
   GuardMetrics,
   MetricsLine,
+  RestorationMetrics,
   StepMetrics,
 } from './metrics.ts'
 export { loadModel, saveModel } from './model-file.ts'

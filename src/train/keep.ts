@@ -34,6 +34,20 @@ export async function writeTraining(folder: RunFolder, kept: Kept, keepLast: num
   return folder.writeCheckpoint({ state: whole, model: parameters, optimizer: moments, average: averages }, keepLast)
 }
 
+/** Goes back to the last checkpoint of a folder, if there is one. Returns its step. */
+export async function returnTo(
+  folder: RunFolder,
+  { model, optimizer, average }: Pick<Kept, 'model' | 'optimizer' | 'average'>,
+  setting: string,
+): Promise<number | undefined> {
+  const step = (await folder.steps()).at(-1)
+  if (step === undefined) return undefined
+  const checkpoint = folder.checkpoint(step)
+  await checkpoint.loadModel(model)
+  await restoreTraining(checkpoint, { optimizer, average }, setting)
+  return step
+}
+
 /**
  * Restores the optimizer, the average of the weights and the random numbers from a checkpoint.
  * @param settings the name of the setting or option that asks for an average, for the error

@@ -3,6 +3,7 @@
 
 import { advised } from '../evaluate/memory.ts'
 import { defaultGenerator } from '../tensor/index.ts'
+import { TrainingError } from './guard/diagnose.ts'
 import type { EvaluationMetrics, MetricsLine, StepMetrics } from './metrics.ts'
 import { sizeOf } from './objective.ts'
 import { type Inspection, type Learner, update } from './step.ts'
@@ -40,11 +41,13 @@ export interface Loop<Batch> {
   readonly save: (step: number) => Promise<void>
   /** the step of the last existing checkpoint */
   readonly saved: number | undefined
+  /** goes back to the last checkpoint, if there is one, and returns its step; for learners that update during the backward pass */
+  readonly goBack?: () => Promise<number | undefined>
 }
 
 /** Advice if a step runs out of memory. */
 const LESS_MEMORY =
-  'To use less, reduce batchSize, split batches into more parts (accumulate), freeze parts of the model, or use Adafactor or SGD'
+  'To use less, reduce batchSize, split batches into more parts (accumulate), update during the backward pass (inBackward), freeze parts of the model, or use Adafactor or SGD'
 
 /** Returns to the event loop: a step on cpu never does, so Ctrl-C or a click would have no effect. */
 const turn = (): Promise<void> =>
@@ -68,10 +71,12 @@ export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
     await record(evaluation)
     onEvaluation?.(evaluation)
   }
+  // a first step that fails has something to go back to
+  if (learner.inBackward && step === 0 && steps > 0 && saved !== 0) await keep()
   let measured: number | undefined
   while (step < steps && !signal?.aborted) {
-    const metrics = await timed(loop, step + 1).catch(error => {
-      throw advised(error, LESS_MEMORY)
+    const metrics = await timed(loop, step + 1).catch(async error => {
+      throw advised(learner.inBackward ? await wentBack(loop, step + 1, error) : error, LESS_MEMORY)
     })
     if (!metrics) {
       if (measured !== step) await measure()
@@ -91,6 +96,22 @@ export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
   learner.objective.model.eval()
   if (saved !== step) await keep()
   return step
+}
+
+/** Goes back to the last checkpoint after a step that may have updated some parameters. Returns the error of the step. */
+async function wentBack<Batch>(
+  { goBack, record }: Pick<Loop<Batch>, 'goBack' | 'record'>,
+  failed: number,
+  error: unknown,
+): Promise<unknown> {
+  const step = await goBack?.()
+  if (step !== undefined) await record({ kind: 'restoration', step, failed, reason: String(error).split('\n')[0] })
+  if (!(error instanceof TrainingError)) return error
+  const outcome =
+    step === undefined
+      ? 'some parameters may be updated: a training without a folder has no checkpoint to go back to'
+      : `the model and the optimizer are those of the checkpoint of step ${step} again`
+  return new TrainingError(failed, error.findings, outcome)
 }
 
 /** Runs and times a step; undefined if there is no batch for it. */

@@ -69,7 +69,21 @@ export interface GuardMetrics {
   readonly file?: string
 }
 
-export type MetricsLine = StepMetrics | EvaluationMetrics | GuardMetrics
+/**
+ * A return to a checkpoint, because a step failed that updates parameters during its backward pass. It stands after the lines of the steps
+ * that were lost; a run that resumes from the checkpoint removes those, and keeps this one.
+ */
+export interface RestorationMetrics {
+  readonly kind: 'restoration'
+  /** the step of the checkpoint */
+  readonly step: number
+  /** the step that failed */
+  readonly failed: number
+  /** the error of that step, its first line */
+  readonly reason: string
+}
+
+export type MetricsLine = StepMetrics | EvaluationMetrics | GuardMetrics | RestorationMetrics
 
 /** The earlier format of a step, with one field for each loss of CoCa. */
 interface OldStep extends Omit<StepMetrics, 'losses' | 'measures' | 'examplesPerSecond'> {
@@ -95,6 +109,7 @@ const line = z.discriminatedUnion('kind', [
   z.looseObject({ kind: z.literal('step'), step, losses: measured.optional(), measures: measured.optional() }),
   z.looseObject({ kind: z.literal('evaluation'), step, values: measured }),
   z.looseObject({ kind: z.literal('guard'), step, ok: z.boolean() }),
+  z.looseObject({ kind: z.literal('restoration'), step, failed: step, reason: z.string() }),
 ])
 
 /** Parses the lines of a metrics file. @throws DataError naming the file, and the line and the field that is wrong */

@@ -85,7 +85,7 @@ async function restore({ folder, config, batches, naming }: Preparation, step: n
   await checkpoint.loadModel(model)
   freezeParts(model, config.freeze)
   const optimizer = optimizerFor(model, config)
-  checkTrainingFits(optimizer)
+  checkTrainingFits(optimizer, config.optimizer.inBackward)
   const average = averageFor(model, config)
   await restoreTraining(checkpoint, { optimizer, average }, 'ema in config.json')
   return { model, objective: objectiveOf(model, config, naming), optimizer, average }

@@ -105,7 +105,7 @@ export const textOptions = (config: RunConfig): Partial<BatchOptions> =>
  * @throws RunConfigError if the learning rates do not apply to the model
  */
 export function optimizerFor(model: Module, { optimizer }: Pick<RunConfig, 'optimizer'>): Optimizer {
-  const { name, betas, rates, layerDecay, ...others } = optimizer
+  const { name, betas, rates, layerDecay, inBackward: _, ...others } = optimizer
   const options = { ...withoutUndefined(others), groups: groupsFor(model, { rates, layerDecay }) }
   if (name === 'sgd') return new SGD(model, options)
   if (name === 'adamw') return new AdamW(model, betas ? { ...options, betas } : options)

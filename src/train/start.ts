@@ -69,7 +69,7 @@ export async function fresh({ config, naming }: Preparation): Promise<Trained> {
   }
   freezeParts(model, config.freeze)
   const optimizer = optimizerFor(model, config)
-  checkTrainingFits(optimizer)
+  checkTrainingFits(optimizer, config.optimizer.inBackward)
   const objective = objectiveOf(model, config, naming)
   return { model, objective, optimizer, average: averageFor(model, config), initialization }
 }

@@ -37,7 +37,14 @@ export async function stepDurations(
     const { objective, optimizer, model } = await fresh(training)
     model.train()
     const { schedule, batches } = training
-    const learner = { objective, optimizer, schedule, maximumNorm: config.clipNorm ?? undefined, parts: 1 }
+    const learner = {
+      objective,
+      optimizer,
+      schedule,
+      maximumNorm: config.clipNorm ?? undefined,
+      parts: 1,
+      inBackward: config.optimizer.inBackward,
+    }
     runs.push({ learner, batches, seconds: [] as number[] })
   }
   const order = new Generator(0)

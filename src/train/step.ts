@@ -6,6 +6,7 @@ import { defaultGenerator, scope, storagesIn } from '../tensor/index.ts'
 import { batchGradients } from './gradients.ts'
 import { diagnose, TrainingError } from './guard/diagnose.ts'
 import type { LossProblem } from './guard/directional.ts'
+import { type Measured, updateInBackward } from './in-backward.ts'
 import type { StepMetrics } from './metrics.ts'
 import type { Objective } from './objective.ts'
 
@@ -21,6 +22,8 @@ export interface Learner<Batch> {
   readonly maximumNorm?: number
   /** number of parts that a batch is split into */
   readonly parts: number
+  /** whether each parameter is updated during the backward pass: without a maximum norm, parts and inspections; default false */
+  readonly inBackward?: boolean
 }
 
 /** Checks the gradient of a step before the parameters change. Returns how many seconds it took. */
@@ -39,47 +42,61 @@ const NEVER_CLIPPED = 1e30
 /**
  * Makes one update.
  * @param step its number, from 1
- * @throws TrainingError if a value is not finite; the parameters are unchanged then
+ * @throws TrainingError if a value is not finite; the parameters are unchanged then, except with `inBackward`
  */
 export async function update<Batch>(
-  { objective, optimizer, average, schedule, maximumNorm = NEVER_CLIPPED, parts }: Learner<Batch>,
+  learner: Learner<Batch>,
   batch: Batch,
   step: number,
   inspect: Inspection,
 ): Promise<Update> {
+  const { objective, optimizer, average, schedule, inBackward } = learner
+  const learningRate = schedule(step - 1)
+  const { values, names, measured, gradientNorm, inspected } = inBackward
+    ? await updateInBackward(learner, batch, step, learningRate)
+    : await updateAfterBackward(learner, batch, step, learningRate, inspect)
+  objective.afterUpdate?.()
+  average?.update()
+  const byName = (keys: readonly string[], from: number) =>
+    Object.fromEntries(keys.map((name, i) => [name, values[from + i]]))
+  return {
+    losses: { total: values[0], ...byName(names, 1) },
+    measures: byName(measured, 1 + names.length),
+    gradientNorm,
+    learningRate,
+    ...rangeOf(optimizer, learningRate),
+    inspected,
+  }
+}
+
+/** Computes all gradients, checks them, and then updates the parameters. */
+async function updateAfterBackward<Batch>(
+  { objective, optimizer, maximumNorm = NEVER_CLIPPED, parts }: Learner<Batch>,
+  batch: Batch,
+  step: number,
+  learningRate: number,
+  inspect: Inspection,
+): Promise<Measured> {
   const { position } = defaultGenerator().state
   const computed = scope(() => {
     const { loss, gradients } = batchGradients(objective, batch, parts)
     const clipped = clipGradients(gradients, maximumNorm)
     const { total, ...named } = loss
     const measures = objective.measures?.() ?? {}
-    const values = [total, ...Object.values(named), clipped.norm, ...Object.values(measures)]
+    const values = [clipped.norm, total, ...Object.values(named), ...Object.values(measures)]
     const report = stack(values.map(value => value.reshape([])))
     return { report, names: Object.keys(named), measured: Object.keys(measures), gradients: clipped.gradients }
   }, `step ${step}`)
   try {
     const { names, measured } = computed
-    const values: number[] = [...(await computed.report.data())]
-    if (!values.every(Number.isFinite)) {
+    const [gradientNorm, ...values] = await computed.report.data()
+    if (![gradientNorm, ...values].every(Number.isFinite)) {
       defaultGenerator().seek(position)
       throw new TrainingError(step, await diagnose(objective, batch))
     }
     const inspected = await inspect(step, { objective, batch, parts, position })
-    const learningRate = schedule(step - 1)
     optimizer.step(computed.gradients, learningRate)
-    objective.afterUpdate?.()
-    average?.update()
-    const [total, ...others] = values
-    const byName = (keys: readonly string[], from: number) =>
-      Object.fromEntries(keys.map((name, i) => [name, others[from + i]]))
-    return {
-      losses: { total, ...byName(names, 0) },
-      measures: byName(measured, names.length + 1),
-      gradientNorm: others[names.length],
-      learningRate,
-      ...rangeOf(optimizer, learningRate),
-      inspected,
-    }
+    return { values, names, measured, gradientNorm, inspected }
   } finally {
     for (const storage of storagesIn(computed)) storage.free(`step ${step}`)
   }

@@ -28,6 +28,7 @@ export function scalarsOf(line: MetricsLine): Record<string, number> {
     Object.entries(values).map(([name, value]) => [`${group}/${name}`, value] as const)
   if (line.kind === 'evaluation') return Object.fromEntries(named('evaluation', line.values))
   if (line.kind === 'guard') return { 'guard/error': line.error }
+  if (line.kind === 'restoration') return {}
   const { losses, measures, learningRate, learningRates, gradientNorm, examplesPerSecond } = line
   return Object.fromEntries([
     ...named('losses', losses),

@@ -17,7 +17,7 @@ import type { LossProblem } from './guard/directional.ts'
 import { guarded } from './guard/inspection.ts'
 import { keepIn } from './guard/kept.ts'
 import type { Initialization } from './initialize.ts'
-import { writeTraining } from './keep.ts'
+import { returnTo, writeTraining } from './keep.ts'
 import { runLoop } from './loop.ts'
 import type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from './metrics.ts'
 import { type Naming, objectiveOf, type RunObjective } from './objectives/families.ts'
@@ -245,6 +245,7 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
     schedule,
     maximumNorm: config.clipNorm ?? undefined,
     parts: config.accumulate,
+    inBackward: config.optimizer.inBackward,
   }
   const saved = (await folder.steps()).at(-1)
   const save = async (step: number): Promise<CheckpointFolder> => {
@@ -289,6 +290,7 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
       record,
       save: async step => void (await save(step)),
       saved,
+      goBack: () => returnTo(folder, { model, optimizer, average }, 'ema in config.json'),
     })
     const checkpoint = folder.checkpoint(step).path
     const { normalize, pixels } = config

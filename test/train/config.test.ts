@@ -29,7 +29,7 @@ test('missing settings get their defaults', () => {
     model: presets.tiny,
     validation: 0.1,
     batchSize: 64,
-    optimizer: { name: 'adamw', learningRate: 1e-3 },
+    optimizer: { name: 'adamw', learningRate: 1e-3, inBackward: false },
     schedule: 'cosine',
     clipNorm: 1,
     seed: 0,

@@ -135,14 +135,17 @@ test('training that cannot fit throws before its first step, by the size of the 
   const [adamw, sgd, adafactor] = [new AdamW(model), new SGD(model), new Adafactor(model)]
   assert.equal(adamw.bytesToCome(), 3 * weights)
   assert.equal(sgd.bytesToCome(), weights)
+  const largest = 4 * Math.max(...model.parameters().map(({ size }) => size))
+  assert.equal(sgd.bytesToCome({ inBackward: true }), largest)
+  assert.equal(adamw.bytesToCome({ inBackward: true }), 2 * weights + largest)
   // a first moment, rows and columns of the second, and the gradients
   const shares = adafactor.bytesToCome() / weights
   assert.ok(shares > 2 && shares < 2.01, `${shares}`)
   assert.throws(
-    () => checkTrainingFits(adamw),
-    /no memory for 4,\d{3}[\d.]* MiB for gradients and the state of AdamW: .* of 4,096 MiB at most\. Adafactor and SGD/,
+    () => checkTrainingFits(adamw, false),
+    /no memory for 4,\d{3}[\d.]* MiB for gradients and the state of AdamW: .* of 4,096 MiB at most\. .*inBackward.* Adafactor and SGD/,
   )
-  checkTrainingFits(sgd)
+  checkTrainingFits(sgd, false)
   model.encoder.freeze()
   assert.ok(sgd.bytesToCome() < weights, 'frozen parts have no gradients')
 })

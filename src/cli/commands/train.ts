@@ -54,6 +54,9 @@ export interface TrainFlags {
   readonly steps?: number
   readonly epochs?: number
   readonly batch?: number
+  readonly inBackward?: boolean
+  readonly clipNorm?: number | null
+  readonly guardEvery?: number
   readonly lr?: number
   readonly rate?: Readonly<Record<string, number>>
   readonly layerDecay?: number
@@ -132,6 +135,12 @@ export const trainingOptions = (command: Command): Command =>
     .option('--epochs <n>', `number of passes over the data (default: ${DEFAULT_EPOCHS})`, positiveInteger)
     .option('--batch <n>', 'images per step', positiveInteger)
     .option('--accumulate <n>', 'split each batch into n parts, to need the memory of one', positiveInteger)
+    .option(
+      '--in-backward',
+      'update each parameter during the backward pass and free its gradient, to need less memory; with --clip-norm none and --guard-every 0',
+    )
+    .option('--clip-norm <x>', 'largest norm of all gradients together, or none (default: 1)', clipNorm)
+    .option('--guard-every <n>', 'steps between checks of the gradient, 0 for none (default: 500)', wholeNumber)
     .option('--lr <x>', 'peak learning rate', positiveNumber)
     .option('--rate <part=factor>', 'factor of the learning rate of a part, such as encoder=0.1; may be repeated', rate)
     .option(
@@ -154,6 +163,9 @@ export const trainingOptions = (command: Command): Command =>
     .option('--threads <n>', 'threads that decode images (default: one less than the processors)', wholeNumber)
     .option('--seed <n>', 'seed of all random numbers', wholeNumber)
     .addOption(pixelsOption('those of --from, else upright'))
+
+/** --clip-norm 1, --clip-norm none */
+const clipNorm = (text: string): number | null => (text === 'none' ? null : positiveNumber(text))
 
 /** --rate encoder=0.1 */
 function rate(text: string, before: Readonly<Record<string, number>> = {}): Record<string, number> {
@@ -298,6 +310,9 @@ async function configOf(flags: TrainFlags, defaults: SettingsFile): Promise<RunC
     seed,
     device,
     pixels,
+    clipNorm: flags.clipNorm,
+    guard:
+      flags.guardEvery === undefined ? undefined : { ...(rest.guard as object | undefined), every: flags.guardEvery },
   }
   const length =
     steps !== undefined || epochs !== undefined
@@ -314,7 +329,7 @@ async function configOf(flags: TrainFlags, defaults: SettingsFile): Promise<RunC
   }
   if (settings.data === undefined) throw new UsageError('--data <path> is missing, and no --config file sets data')
   const rates = flags.rate && { ...(optimizer as { readonly rates?: object } | undefined)?.rates, ...flags.rate }
-  const own = defined({ learningRate: lr, rates, layerDecay: flags.layerDecay })
+  const own = defined({ learningRate: lr, rates, layerDecay: flags.layerDecay, inBackward: flags.inBackward })
   if (Object.keys(own).length > 0) settings.optimizer = { ...(optimizer as object), ...own }
   else if (optimizer !== undefined) settings.optimizer = optimizer
   return checkRunConfig(await withOrigin(settings), file)

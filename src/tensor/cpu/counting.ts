@@ -2,7 +2,7 @@
 // that no compiled code is called and an address means nothing: what they take and give back is counted.
 
 import type { Device, Kernels } from '../device.ts'
-import { bytesPerElement, isFloating, type TypedArray, zeroed } from '../dtype.ts'
+import { bytesPerElement, type TypedArray, zeroed } from '../dtype.ts'
 import { sizeOf } from '../shape.ts'
 import type { View } from '../storage.ts'
 import type { CpuModule } from './exports.ts'
@@ -65,10 +65,7 @@ export function countingDevice(of: Device): CountingDevice {
   const threads = new IdleThreads(lane, isDeterministic)
   for (let index = 1; index < count; index++) threads.lanes.push({ ...lane, index })
 
-  const readSync = ({ shape, storage: { dtype } }: View): TypedArray => {
-    const values = zeroed(dtype, sizeOf(shape))
-    return isFloating(dtype) ? values.fill(Number.NaN) : values
-  }
+  const readSync = ({ shape, storage: { dtype } }: View): TypedArray => zeroed(dtype, sizeOf(shape)).fill(1)
   const device: CountingDevice & { kernels: Kernels } = {
     name: of.name,
     isManaged: true,

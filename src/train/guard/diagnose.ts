@@ -12,7 +12,10 @@ export interface Finding extends NonFiniteTensor {
   readonly kind: (typeof kinds)[number]
 }
 
-/** A training step has a value that is NaN or infinite. Training stops before it updates the parameters. */
+/**
+ * A training step has a value that is NaN or infinite. Training stops before it updates the parameters; if it updates them during the
+ * backward pass (`inBackward`), it goes back to the last checkpoint.
+ */
 export class TrainingError extends Error {
   override readonly name = 'TrainingError'
   /** the step that failed, from 1 */
@@ -20,8 +23,10 @@ export class TrainingError extends Error {
   /** losses, gradients and parameters with such values, by name, and the first activation */
   readonly findings: readonly Finding[]
 
-  constructor(step: number, findings: readonly Finding[]) {
-    super([`step ${step}: ${headline(findings)}`, ...kinds.flatMap(kind => linesOf(kind, findings))].join('\n  '))
+  /** @param outcome what became of the parameters, as a sentence */
+  constructor(step: number, findings: readonly Finding[], outcome?: string) {
+    const lines = [...kinds.flatMap(kind => linesOf(kind, findings)), ...(outcome === undefined ? [] : [outcome])]
+    super([`step ${step}: ${headline(findings)}`, ...lines].join('\n  '))
     this.step = step
     this.findings = findings
   }
