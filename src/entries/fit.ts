@@ -17,5 +17,6 @@ export type { Column, Columns, Dataset, ElementOf, ExampleOf, LoaderData } from 
 export { type FitOptions, type FitResult, fit } from '../train/fit.ts'
 export { type Finding, TrainingError } from '../train/guard/diagnose.ts'
 export { type GuardSettings, WrongGradientError } from '../train/guard/guard.ts'
+export { type CountTrainingOptions, countTraining, describeMemory, type TrainingMemory } from '../train/memory.ts'
 export type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from '../train/metrics.ts'
 export type { Losses, Objective } from '../train/objective.ts'

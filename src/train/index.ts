@@ -33,6 +33,7 @@ export type {
   RestorationMetrics,
   StepMetrics,
 } from './metrics.ts'
+export { type CountTrainingOptions, countTraining, describeMemory, type TrainingMemory } from './memory.ts'
 export { loadModel, saveModel } from './model-file.ts'
 export { type Losses, type LossGradients, lossesOf, type Objective } from './objective.ts'
 export { ClassifierObjective, type ClassifierObjectiveOptions, type LabelledBatch } from './objectives/classifier.ts'
