@@ -79,13 +79,19 @@ function adviceFor(config: RunConfig, naming: Naming): string {
   const adafactor = { name: 'adafactor', learningRate: optimizer.learningRate, inBackward: optimizer.inBackward } as const
   const changes: Change[] = [
     ...(config.gradientCheckpointing ? [] : [changed('gradientCheckpointing', { gradientCheckpointing: true })]),
-    ...(optimizer.inBackward || accumulate >= batchSize
-      ? []
-      : [changed(`accumulate ${batchSize}`, { accumulate: batchSize })]),
     ...(optimizer.inBackward ? [] : [changed('optimizer.inBackward', inBackward)]),
     ...(optimizer.name === 'adamw' ? [changed('optimizer.name adafactor', { optimizer: adafactor })] : []),
   ]
-  const fitting = changes.map(change => [change[0], needs(change)] as const).filter(([, bytes]) => bytes <= limit)
+  const fits = ([, bytes]: readonly [string, number]) => bytes <= limit
+  const fitting = changes.map(change => [change[0], needs(change)] as const).filter(fits)
+  // a count of parts takes as long as there are parts
+  const parts = [2, 4, 8, 16].map(times => times * accumulate).filter(count => count <= batchSize && !optimizer.inBackward)
+  for (const count of parts) {
+    const found = [`accumulate ${count}`, needs(changed('', { accumulate: count }))] as const
+    if (!fits(found)) continue
+    fitting.push(found)
+    break
+  }
   const others = `A smaller batch or model and frozen parts need less too; ${LARGER_MEMORY}`
   if (fitting.length > 0)
     return `What would fit: ${fitting.map(([text, bytes]) => `${text} (${inUnits(bytes)})`).join(', ')}. ${others}`

@@ -49,6 +49,7 @@ export interface TrainFlags {
   readonly freeze?: readonly string[]
   readonly fresh?: readonly string[]
   readonly accumulate?: number
+  readonly gradientCheckpointing?: boolean
   readonly family?: FamilyName
   readonly preset?: string
   readonly steps?: number
@@ -135,6 +136,10 @@ export const trainingOptions = (command: Command): Command =>
     .option('--epochs <n>', `number of passes over the data (default: ${DEFAULT_EPOCHS})`, positiveInteger)
     .option('--batch <n>', 'images per step', positiveInteger)
     .option('--accumulate <n>', 'split each batch into n parts, to need the memory of one', positiveInteger)
+    .option(
+      '--gradient-checkpointing',
+      'compute the values inside of transformer blocks again in the backward pass, to need less memory, for a third more time',
+    )
     .option(
       '--in-backward',
       'update each parameter during the backward pass and free its gradient, to need less memory; with --clip-norm none and --guard-every 0',
@@ -296,6 +301,7 @@ async function configOf(flags: TrainFlags, defaults: SettingsFile): Promise<RunC
     freeze,
     fresh,
     accumulate,
+    gradientCheckpointing: flags.gradientCheckpointing,
     model: preset,
     batchSize: batch,
     validation,
