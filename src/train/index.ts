@@ -26,6 +26,7 @@ export { batchGradients } from './gradients.ts'
 export { type Finding, TrainingError } from './guard/diagnose.ts'
 export { describeCheck, type GuardSettings, WrongGradientError } from './guard/guard.ts'
 export { freezeParts, type Initialization, InitializationError, initializeFrom, parameterPaths } from './initialize.ts'
+export { type CountTrainingOptions, countTraining, describeMemory, type TrainingMemory } from './memory.ts'
 export type {
   EvaluationMetrics,
   GuardMetrics,
@@ -33,7 +34,6 @@ export type {
   RestorationMetrics,
   StepMetrics,
 } from './metrics.ts'
-export { type CountTrainingOptions, countTraining, describeMemory, type TrainingMemory } from './memory.ts'
 export { loadModel, saveModel } from './model-file.ts'
 export { type Losses, type LossGradients, lossesOf, type Objective } from './objective.ts'
 export { ClassifierObjective, type ClassifierObjectiveOptions, type LabelledBatch } from './objectives/classifier.ts'

@@ -67,7 +67,11 @@ const countTrainingOptions = {
  * The model may be one of `withoutAllocation`, to count a training that the machine cannot hold.
  */
 export function countTraining<Batch>(options: CountTrainingOptions<Batch>): TrainingMemory {
-  const settled = settle('countTraining(options)', options as unknown as CountTrainingOptions<never>, countTrainingOptions)
+  const settled = settle(
+    'countTraining(options)',
+    options as unknown as CountTrainingOptions<never>,
+    countTrainingOptions,
+  )
   const filled = settled.objective.model.parameters().find(({ storage }) => storage.device.hasValues !== false)
   return countedTraining(() => settled, filled?.device).memory
 }

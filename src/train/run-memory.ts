@@ -1,8 +1,8 @@
 // The memory of a run, counted from its configuration: nothing is allocated, and the settings that would make it fit are named.
 
+import { VIDEO_FRAMES } from '../models/config.ts'
 import type { FamilyName } from '../models/index.ts'
 import { inUnits } from '../tensor/out-of-memory.ts'
-import { VIDEO_FRAMES } from '../models/config.ts'
 import type { RunConfig } from './config.ts'
 import { freezeParts } from './initialize.ts'
 import { countedTraining, demandTraining, LARGER_MEMORY, memoryLimit, type TrainingMemory } from './memory.ts'
@@ -76,7 +76,11 @@ function adviceFor(config: RunConfig, naming: Naming): string {
     accumulate: 1,
     guard: { ...config.guard, every: 0 },
   }
-  const adafactor = { name: 'adafactor', learningRate: optimizer.learningRate, inBackward: optimizer.inBackward } as const
+  const adafactor = {
+    name: 'adafactor',
+    learningRate: optimizer.learningRate,
+    inBackward: optimizer.inBackward,
+  } as const
   const changes: Change[] = [
     ...(config.gradientCheckpointing ? [] : [changed('gradientCheckpointing', { gradientCheckpointing: true })]),
     ...(optimizer.inBackward ? [] : [changed('optimizer.inBackward', inBackward)]),
@@ -85,7 +89,9 @@ function adviceFor(config: RunConfig, naming: Naming): string {
   const fits = ([, bytes]: readonly [string, number]) => bytes <= limit
   const fitting = changes.map(change => [change[0], needs(change)] as const).filter(fits)
   // a count of parts takes as long as there are parts
-  const parts = [2, 4, 8, 16].map(times => times * accumulate).filter(count => count <= batchSize && !optimizer.inBackward)
+  const parts = [2, 4, 8, 16]
+    .map(times => times * accumulate)
+    .filter(count => count <= batchSize && !optimizer.inBackward)
   for (const count of parts) {
     const found = [`accumulate ${count}`, needs(changed('', { accumulate: count }))] as const
     if (!fits(found)) continue
