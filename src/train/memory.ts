@@ -34,7 +34,10 @@ export interface TrainingMemory {
   readonly optimizer: number
   /** the average of the weights, if one is kept */
   readonly average: number
-  /** the rest: the batch, what the backward pass needs of the forward pass, and temporary values */
+  /**
+   * the rest at the highest point: the batch, what the backward pass needs of the forward pass, and temporary values. It is small where the
+   * highest point is the update, when the activations are freed and all gradients are there
+   */
   readonly activations: number
 }
 
