@@ -4,13 +4,16 @@ import { checkArguments } from '../tensor/arguments.ts'
 import { announceDraw, currentDraws, withDraws } from '../tensor/draws.ts'
 import { type Generator, isFloating, Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
+import { levelOf } from './batched.ts'
 import { returnedBy } from './checks.ts'
 import { derivedRule, fresh, recordEntry } from './op.ts'
 import { type Entry, noGrad, observing } from './recording.ts'
+import { Tape } from './tape.ts'
 
 /**
  * f without storing its intermediate values: the backward pass runs f again (Chen et al. 2016). Tensors that f uses from
- * outside, such as parameters, get their gradients too, and f draws the same random numbers the second time.
+ * outside, such as parameters, get their gradients too, and f draws the same random numbers the second time. Values and gradients
+ * are those without it, bit for bit.
  */
 export function checkpoint<A extends readonly unknown[]>(f: (...args: A) => Tensor): (...args: A) => Tensor {
   checkArguments('checkpoint(f)', [is.callback], [f])
@@ -37,10 +40,26 @@ export function checkpoint<A extends readonly unknown[]>(f: (...args: A) => Tens
     // an enclosing checkpoint repeats the same draws
     for (const [generator, position] of draws) announceDraw(generator, position)
     const inputs = [...captured].filter(x => !x.storage.isFreed)
-    const rule = derivedRule((..._captured: Tensor[]) => replaying(draws, () => withDraws(drawing, () => f(...args))))
-    recordEntry({ name: 'checkpoint', args: inputs, result, rule: gradient => rule(gradient, result, ...inputs) })
+    const again = () => replaying(draws, () => withDraws(drawing, () => f(...args)))
+    const rule = derivedRule((..._captured: Tensor[]) => again())
+    recordEntry({
+      name: 'checkpoint',
+      args: inputs,
+      result,
+      rule: gradient => rule(gradient, result, ...inputs),
+      parts: levelOf([result, ...inputs])
+        ? undefined
+        : (gradient, isTracked) => partsAgain(again, inputs.filter(isTracked), gradient),
+    })
     return result
   }
+}
+
+/** The parts of the gradients of inputs, by a run of f on its own tape. */
+function partsAgain(f: () => Tensor, inputs: readonly Tensor[], gradient: Tensor) {
+  const tape = new Tape()
+  for (const x of inputs) tape.watch(x)
+  return tape.partsOfWatched(tape.run(f), gradient)
 }
 
 /** Runs f with generators at their earlier positions, then restores their current positions. */

@@ -58,7 +58,7 @@ export class Gradients {
   add(x: Tensor, part: Tensor): void {
     const sum = this.#byTensor.get(x)
     if (!sum) {
-      this.#set(x, part)
+      this.#set(x, this.#wanted.has(x) && !this.#isRecorded ? alone(part) : part)
       return
     }
     const isPlain = !(sum instanceof Batched || part instanceof Batched)
@@ -102,6 +102,12 @@ export class Gradients {
     return this.#uses.get(gradient.storage) === 1 && this.#pass.owns(gradient.storage)
   }
 }
+
+/** A gradient that is kept: a copy, if it is a small part of its memory, such as that of a bias which was computed with others. */
+const alone = (gradient: Tensor): Tensor =>
+  gradient instanceof Batched || gradient.storage.length < 2 * gradient.size
+    ? gradient
+    : deviceOf(gradient).kernels.copy(gradient)
 
 /** The result of a rule as the gradient of an argument: summed over axes that were broadcast, of the argument's dtype. */
 export function conform(entry: Entry, position: number, gradient: Tensor, arg: Tensor): Tensor {

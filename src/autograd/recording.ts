@@ -15,6 +15,11 @@ export interface Entry {
   readonly result: Tensor
   /** The gradients of the arguments, from the gradient of the result; written in differentiable operations. */
   rule(gradient: Tensor): Thunks
+  /**
+   * Takes the place of the rule in the pass of a tape: parts of the gradients of some arguments, in the order in which the pass adds them.
+   * @param isTracked selects the arguments
+   */
+  parts?(gradient: Tensor, isTracked: (arg: Tensor) => boolean): readonly (readonly [arg: Tensor, part: Tensor])[]
 }
 
 /** An object that is notified of operations while they run. */

@@ -198,8 +198,39 @@ export class Tape implements Recorder {
     return inPhase('backward', () => pass.close(back))
   }
 
+  /**
+   * What the operations add to the gradients of watched tensors, in the order of a backward pass, and ends the tape. A pass that adds these
+   * parts one after the other gives the same sums, bit for bit, as one over the operations themselves.
+   * @param seed gradient of the result
+   */
+  partsOfWatched(result: Tensor, seed: Tensor): Part[] {
+    const freed = isRecording() ? [] : firstUses(this.entries, this.#scope, storagesIn(result))
+    const pass = new Scope('its backward pass')
+    const back = () => {
+      const gradients = new Gradients(pass, [])
+      const parts: Part[] = []
+      const add = (x: Tensor, part: Tensor): Part => {
+        if (!this.watched.has(x)) return [x, part]
+        parts.push([x, part])
+        // under a name of its own, so that it is neither summed nor freed
+        return [x.view(x.shape, x.strides), part]
+      }
+      gradients.add(...add(result, seed))
+      for (let i = this.entries.length - 1; i >= 0; i--) {
+        const entry = this.entries[i]
+        gradients.passOn(entry.result, gradient => this.#partsOf(entry, gradient).map(part => add(...part)))
+        freed[i]?.free('its backward pass')
+      }
+      return parts
+    }
+    const parts = inPhase('backward', () => pass.close(back))
+    this.end(parts)
+    return parts
+  }
+
   /** The contributions of one operation to the gradients of its arguments. */
-  #partsOf(entry: Entry, gradient: Tensor): Part[] {
+  #partsOf(entry: Entry, gradient: Tensor): readonly Part[] {
+    if (entry.parts) return entry.parts(gradient, arg => this.tracks(arg))
     const thunks = thunksOf(entry, gradient)
     return entry.args.flatMap((arg, i): Part[] => {
       const part = arg instanceof Tensor && this.tracks(arg) && thunks[i]?.()

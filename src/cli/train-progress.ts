@@ -4,6 +4,7 @@
 import type { BadSample } from '../data/index.ts'
 import {
   describeCheck,
+  describeMemory,
   type EvaluationMetrics,
   type GuardMetrics,
   type Initialization,
@@ -18,6 +19,17 @@ import { RemainingTime } from './remaining.ts'
 const SECONDS_BETWEEN_LINES = 5
 
 const SKIPPED_SHOWN = 10
+
+const OPTIMIZERS = {
+  adamw: 'AdamW',
+  adam: 'Adam',
+  adafactor: 'Adafactor',
+  lion: 'Lion',
+  rmsprop: 'RMSprop',
+  adagrad: 'Adagrad',
+  muon: 'Muon',
+  sgd: 'SGD',
+} as const
 
 const digits = (value: number) => value.toPrecision(3)
 
@@ -85,6 +97,7 @@ export class TrainingProgress
         `${images.train?.toLocaleString('en') ?? 'shards of'} training images, ${images.validation.toLocaleString('en')} held out`,
         ...(start.initialization && config.from ? [initialized(config.from, start.initialization)] : []),
         `${steps} steps of ${config.batchSize} images${stepsPerEpoch === undefined ? '' : `, ${stepsPerEpoch} per epoch`}${from}`,
+        ...(start.memory ? [describeMemory(start.memory, OPTIMIZERS[config.optimizer.name], config.device)] : []),
         ...changes.map(change => `changed since the run was last started: ${change}`),
       ].join('\n'),
     )

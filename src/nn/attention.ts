@@ -128,6 +128,9 @@ export class MultiHeadAttention extends Module {
 /** Who is shown the weights of a module, besides `onWeights`. */
 const observers = new WeakMap<MultiHeadAttention, (weights: Tensor) => void>()
 
+/** Whether someone is shown the weights of a module. */
+export const showsWeights = (module: MultiHeadAttention): boolean => observers.has(module)
+
 /** Shows the weights of a module to a function until the result is called. */
 export function observeWeights(module: MultiHeadAttention, f: (weights: Tensor) => void): () => void {
   const outer = observers.get(module)

@@ -4,7 +4,7 @@ import { checkArguments } from '../tensor/arguments.ts'
 import { innermost } from '../tensor/context.ts'
 import { keep, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
-import { MultiHeadAttention, observeWeights } from './attention.ts'
+import { MultiHeadAttention, observeWeights, showsWeights } from './attention.ts'
 import { Module, placesBelow } from './module.ts'
 
 /** A module with a method `forward`. */
@@ -67,6 +67,13 @@ function watch(module: Module): Hook[] {
   Object.defineProperty(module, 'forward', { value, configurable: true, enumerable: false, writable: true })
   return hooks
 }
+
+/** Whether something looks into the modules inside of a module: a function of {@link onForward}, or {@link captureAttention}. */
+export const isObserved = (module: Module): boolean =>
+  placesBelow(module).some(
+    ({ value }) =>
+      (value instanceof Module && hooksOf.has(value)) || (value instanceof MultiHeadAttention && showsWeights(value)),
+  )
 
 /** What {@link captureAttention} gives. */
 export interface CapturedAttention<T> {

@@ -3,6 +3,7 @@
 
 import { noGrad } from '../autograd/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
+import { withoutValues } from '../tensor/create.ts'
 import { titleOf } from '../tensor/display.ts'
 import { given } from '../tensor/given.ts'
 import {
@@ -240,6 +241,7 @@ const noValues = () => new Error('this model was made by withoutAllocation: it h
 const nowhere: Device = {
   name: 'reference',
   isManaged: true,
+  hasValues: false,
   description: 'shapes without values',
   dtypes: ['float32', 'int32'],
   get kernels(): never {
@@ -325,6 +327,8 @@ export const buffer = (shape: Shape, value: number, dtype: DType = 'float32'): B
 export function parameter(shape: Shape, initialize: Initializer, generator = defaultGenerator()): Parameter {
   checkArguments('parameter(shape, initialize)', [is.shape, is.callback], [shape, initialize])
   if (shapesOnly) return new Parameter(shapeWithout(shape, 'float32'))
+  const empty = withoutValues(shape, 'float32', devices.get())
+  if (empty) return new Parameter(empty)
   if (valuesLater) {
     const later = new Parameter(shapeWithout(shape, 'float32'))
     later.assignLater(() => initial(shape, initialize, generator))

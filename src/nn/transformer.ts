@@ -1,13 +1,15 @@
 // The transformer block, pre-norm: every sub-layer gets a normalised input and adds its result to the residual stream.
 
+import { checkpoint, isRecording } from '../autograd/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import type { Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type AttendOptions, isCache, type KeyValueCache, MultiHeadAttention, ofWeights } from './attention.ts'
 import { SwiGLU } from './gated.ts'
+import { isObserved } from './hooks.ts'
 import { type Activation, Dropout, isActivation, LayerNorm, MLP } from './layers.ts'
-import { Module } from './module.ts'
+import { Module, nameOf } from './module.ts'
 import { checkTokens } from './tokens.ts'
 
 export interface TransformerBlockOptions {
@@ -60,6 +62,8 @@ const blockForwardOptions = {
   onMemoryWeights: is.optional(ofWeights),
 } satisfies Settings<BlockForwardOptions>
 
+type SettledForward = BlockForwardOptions & { readonly causal: boolean }
+
 /** x += attention(LN x); x += MLP(LN x), if `selfMlp`; x += attention(LN x, memory), if there is a memory; x += MLP(LN x) */
 export class TransformerBlock extends Module {
   readonly attentionNorm: LayerNorm
@@ -72,6 +76,8 @@ export class TransformerBlock extends Module {
   readonly mlpNorm: LayerNorm
   readonly mlp: MLP | SwiGLU
   readonly dropout?: Dropout
+  /** whether the intermediate values of the block are computed again in the backward pass, see {@link checkpointBlocks} */
+  gradientCheckpointing = false
 
   constructor(options: TransformerBlockOptions) {
     super()
@@ -110,8 +116,15 @@ export class TransformerBlock extends Module {
   forward(x: Tensor, options?: BlockForwardOptions): Tensor {
     const call = 'block.forward(x, options)'
     checkArguments(call, [is.tensor], [x])
-    const { mask, causal, cache, memory, memoryCache, onMemoryWeights } = settle(call, options, blockForwardOptions)
+    const settled = settle(call, options, blockForwardOptions)
     checkTokens('TransformerBlock: x', x, this.attention.query.weight.shape[1])
+    const { cache, memoryCache, onMemoryWeights } = settled
+    const storesAll = !this.gradientCheckpointing || cache || memoryCache || onMemoryWeights
+    if (storesAll || !isRecording() || isObserved(this)) return this.#compute(x, settled)
+    return checkpoint(() => this.#compute(x, settled))()
+  }
+
+  #compute(x: Tensor, { mask, causal, cache, memory, memoryCache, onMemoryWeights }: SettledForward): Tensor {
     const drop = (z: Tensor) => this.dropout?.forward(z) ?? z
     let y = x.add(drop(this.attention.forward(this.attentionNorm.forward(x), { mask, causal, cache })))
     if (this.selfMlp && this.selfMlpNorm) y = y.add(drop(this.selfMlp.forward(this.selfMlpNorm.forward(y))))
@@ -131,4 +144,32 @@ export class TransformerBlock extends Module {
     }
     return y.add(drop(this.mlp.forward(this.mlpNorm.forward(y))))
   }
+}
+
+/**
+ * Turns gradient checkpointing of all {@link TransformerBlock}s in a model on or off (Chen et al. 2016): while a tape records, a block keeps its
+ * arguments, and the backward pass computes the rest again. Training then takes about a third longer, and its activations need the
+ * memory of one block and of one [batch, tokens, width] for each. Losses and gradients are the same, bit for bit, also with dropout.
+ *
+ *     checkpointBlocks(model)
+ *
+ * A block that is looked into stores all of its values, as without checkpointing: one with a function of `onForward` on a module inside,
+ * or whose attention weights are captured. Functions on the block itself are called once. PyTorch's `torch.utils.checkpoint`, timm's
+ * `set_grad_checkpointing`.
+ * @param on default true
+ * @returns the model
+ * @throws TypeError for a model without such blocks
+ */
+export function checkpointBlocks<M extends Module>(model: M, on = true): M {
+  checkArguments('checkpointBlocks(model, on)', [is.instance('a module', Module), is.flag], [model, on])
+  let count = 0
+  model.apply(module => {
+    if (!(module instanceof TransformerBlock)) return
+    module.gradientCheckpointing = on
+    count++
+  })
+  if (count > 0) return model
+  throw new TypeError(
+    `checkpointBlocks: ${nameOf(model)} has no TransformerBlock; write checkpoint(x => layer.forward(x))(x) around a part of its forward`,
+  )
 }

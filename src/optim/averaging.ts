@@ -9,6 +9,7 @@ import { isPlain } from '../tensor/given.ts'
 import { canReplace, type DeviceName, isFloating, sameShape, scope, type Tensor, toDevice } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import { restoredAfterCount } from '../tensor/stand-ins.ts'
 import { checkSetting } from './setting.ts'
 
 export interface AverageOptions {
@@ -98,6 +99,7 @@ export class ExponentialMovingAverage {
       throw new Error(
         'average.update: the parameters have their averages now, so no weights can be added; call swap first',
       )
+    restoredAfterCount(this, () => this.#saved())
     const n = this.#updates
     const kept = this.warmup ? Math.min(this.decay, (1 + n) / (10 + n)) : this.decay
     for (const [name, parameter] of this.#parameters) {
@@ -110,6 +112,7 @@ export class ExponentialMovingAverage {
 
   /** Exchanges the weights and their averages, exactly. A second call exchanges them back. */
   swap(): void {
+    restoredAfterCount(this, () => this.#saved())
     for (const [name, average] of this.#averages) {
       const parameter = this.#parameters.get(name)!
       noGrad(() =>
@@ -181,6 +184,16 @@ export class ExponentialMovingAverage {
     for (const average of this.#averages.values())
       if (average.device !== name) average.assign(await toDevice(average, name))
     return this
+  }
+
+  /** Returns a function that restores the state, except the values of its tensors. */
+  #saved(): () => void {
+    const [updates, isSwapped, names] = [this.#updates, this.#isSwapped, new Set(this.#averages.keys())]
+    return () => {
+      this.#updates = updates
+      this.#isSwapped = isSwapped
+      for (const name of this.#averages.keys()) if (!names.has(name)) this.#averages.delete(name)
+    }
   }
 
   #begin(name: string, value: Tensor): void {

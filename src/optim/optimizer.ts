@@ -29,6 +29,7 @@ import {
 import * as is from '../tensor/kinds.ts'
 import { checkMomentDevice, momentWords, seedOf } from '../tensor/moments.ts'
 import { groups, OptionsError, type Settings, settle } from '../tensor/options.ts'
+import { restoredAfterCount } from '../tensor/stand-ins.ts'
 import { clipGradients } from './clip.ts'
 import { areGradients } from './gradients.ts'
 import { readMoment, writeMoment } from './moments.ts'
@@ -232,6 +233,7 @@ export abstract class Optimizer {
       [gradients, learningRate],
     )
     checkSetting('learningRate', learningRate, 0)
+    restoredAfterCount(this, () => this.#saved())
     for (const [name, { shape, dtype }] of gradients) {
       const { parameter: own } = this.#member(name)
       if (this.#isPacked) checkMomentDevice(own.device)
@@ -410,6 +412,15 @@ export abstract class Optimizer {
     for (const { slots } of this.#memories.values())
       for (const value of Object.values(slots)) value.assign(await toDevice(value, name))
     return this
+  }
+
+  /** Returns a function that restores the state, except the values of its tensors. */
+  #saved(): () => void {
+    const saved = [...this.#memories].map(([name, memory]) => [name, { ...memory }] as const)
+    return () => {
+      this.#memories.clear()
+      for (const [name, memory] of saved) this.#memories.set(name, memory)
+    }
   }
 
   #member(name: string): Member {

@@ -125,9 +125,16 @@ export function checkPossible(name: string, shape: Shape, dtype: DType, on: Devi
   throw new OutOfMemoryError({ device: on.name, bytes, used: on.memory().bytes, limit, purpose })
 }
 
+/** A tensor without values, on a device that computes nothing; undefined on any other device. */
+export const withoutValues = (shape: Shape, dtype: DType, on: Device): Tensor | undefined =>
+  on.reserve &&
+  new Tensor(new Storage(on, dtype, sizeOf(shape), on.reserve(sizeOf(shape) * bytesPerElement(dtype))), shape)
+
 function filled(name: string, shape: Shape, value: number, { dtype = 'float32', device: at }: CreateOptions): Tensor {
   const on = device.get(at)
   checkPossible(name, shape, dtype, on)
+  const empty = withoutValues(shape, dtype, on)
+  if (empty) return empty
   const data = allocate(dtype, shape, name)
   if (value !== 0) data.fill(element(name, value, dtype))
   return upload(name, data, shape, on, dtype)

@@ -10,6 +10,7 @@ import * as is from './kinds.ts'
 import { nearest } from './nearest.ts'
 import { type Settings, settle } from './options.ts'
 import { reference } from './reference/index.ts'
+import { currentCount } from './stand-ins.ts'
 import type { DeviceName } from './storage.ts'
 
 const names: readonly DeviceName[] = ['reference', 'cpu', 'gpu']
@@ -117,6 +118,8 @@ export const device = {
   /** An open device, the current one by default; cpu opens automatically. Throws DeviceError. */
   get(name: DeviceName = current): Device {
     checkName(name)
+    const counting = currentCount()?.device
+    if (counting?.name === name) return counting as Device
     const found = opened.get(name) ?? (name === 'cpu' ? openCpuOnce() : undefined)
     if (!found) throw new DeviceError(`device ${name} is not open; call await device.use('${name}') first`, name)
     return found

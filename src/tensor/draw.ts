@@ -2,7 +2,7 @@
 // drawn in float64 and rounded to the dtype of the tensor. Further distributions are in distributions.ts.
 
 import { takes } from './arguments.ts'
-import { type CreateOptions, checkPossible, createOptions, element, upload } from './create.ts'
+import { type CreateOptions, checkPossible, createOptions, element, upload, withoutValues } from './create.ts'
 import { device } from './devices.ts'
 import { announceDraw, currentDraws } from './draws.ts'
 import { allocate, type DType, DTypeError, isFloating, type TypedArray } from './dtype.ts'
@@ -52,6 +52,8 @@ export function filled(
   const on = device.get(at)
   return currentDraws()(shape, all => {
     checkPossible(name, all, dtype, on)
+    const empty = withoutValues(all, dtype, on)
+    if (empty) return empty
     const data = allocate(dtype, all, name)
     announceDraw(generator)
     const [size, each] = [data.length, sizeOf(shape)]

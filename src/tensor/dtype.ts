@@ -81,7 +81,8 @@ export function allocate(dtype: DType, size: Shape | number, operation = 'tensor
   }
 }
 
-function zeroed(dtype: DType, n: number): TypedArray {
+/** Zeros on the host. */
+export function zeroed(dtype: DType, n: number): TypedArray {
   switch (dtype) {
     case 'float32':
       return new Float32Array(n)

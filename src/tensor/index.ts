@@ -2,6 +2,7 @@
 
 export { ArgumentError } from './arguments.ts'
 export { ScopeOverlapError } from './context.ts'
+export { type CountMemoryOptions, countMemory, type MemoryCount } from './count.ts'
 export type { CpuDevice } from './cpu/index.ts'
 export {
   arange,

@@ -20,6 +20,10 @@ export interface Memory {
   read(view: View): Promise<TypedArray>
   /** The same synchronously, if the device supports it. */
   readSync?(view: View): TypedArray
+  /** only of a device that computes nothing: memory for values that do not matter */
+  reserve?(bytes: number): unknown
+  /** false for a device whose tensors have shapes only; default true */
+  readonly hasValues?: boolean
   /** Frees memory; called once for every handle. */
   free(handle: unknown): void
 }

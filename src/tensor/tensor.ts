@@ -18,6 +18,7 @@ import type { DType, TypedArray } from './dtype.ts'
 import { relief } from './pressure.ts'
 import type { PrintOptions } from './print.ts'
 import { contiguousStrides, isContiguous, type Shape, ShapeError, show, sizeOf } from './shape.ts'
+import { currentCount } from './stand-ins.ts'
 import type { DeviceName, Storage, View } from './storage.ts'
 
 /** Numbers nested as deep as the shape; booleans for bool. */
@@ -59,12 +60,12 @@ export class Tensor implements View {
 
   /** The memory of this view, which other tensors may share. */
   get storage(): Storage {
-    return this.#storage
+    return currentCount()?.standIn(this.#storage) ?? this.#storage
   }
 
   /** For parameters and buffers of modules, the tensors whose values may be replaced. */
   protected replaceStorage(storage: Storage): void {
-    this.#storage = storage
+    if (!currentCount()?.replace(this.#storage, storage)) this.#storage = storage
   }
 
   /** Whether it has no memory yet, as a weight of a file that is read when it is first needed. */
@@ -79,7 +80,7 @@ export class Tensor implements View {
 
   /** Name of the device that stores it. */
   get device(): DeviceName {
-    return this.#storage.device.name
+    return this.storage.device.name
   }
 
   /** Number of elements. */

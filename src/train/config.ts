@@ -105,6 +105,11 @@ const common = {
   batchSize: count(1).default(64),
   /** number of parts that a batch is split into, to need the memory of one; the gradient is that of the whole batch */
   accumulate: count(1).default(1),
+  /**
+   * compute the values inside of each transformer block again in the backward pass, instead of storing them: the same numbers in less
+   * memory, for about a third more time
+   */
+  gradientCheckpointing: flag.default(false),
   /** the length of training: steps, of which 0 only save the initial weights, or passes over the data */
   steps: count(0).optional(),
   epochs: count(1).optional(),

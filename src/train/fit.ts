@@ -12,6 +12,7 @@ import type { GuardSettings } from './guard/guard.ts'
 import { type Guarded, guarded } from './guard/inspection.ts'
 import { History } from './history.ts'
 import { runLoop } from './loop.ts'
+import { checkTrainingFits } from './memory.ts'
 import type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from './metrics.ts'
 import { isObjective, type Objective } from './objective.ts'
 import type { Inspection } from './step.ts'
@@ -229,19 +230,26 @@ export async function fitInto<Batch, Examples>(
     if (store?.batches) await continued(source, store.batches, store.path)
     const isEvaluated = objective.evaluate !== undefined && examples !== undefined
     const steps = settled.steps ?? Number.POSITIVE_INFINITY
+    const learner = {
+      objective,
+      optimizer,
+      average,
+      schedule: schedule ?? (() => optimizer.learningRate),
+      maximumNorm,
+      parts,
+      inBackward,
+    }
+    let isChecked = false
     const step = await runLoop({
-      learner: {
-        objective,
-        optimizer,
-        average,
-        schedule: schedule ?? (() => optimizer.learningRate),
-        maximumNorm,
-        parts,
-        inBackward,
-      },
+      learner,
       from,
       steps,
-      next: () => source.next(),
+      async next() {
+        const drawn = await source.next()
+        if (drawn && !isChecked) checkTrainingFits({ ...learner, batch: drawn.batch })
+        isChecked = true
+        return drawn
+      },
       signal: settled.signal,
       inspect: guard === undefined ? unseen : inspection(objective, guard, { store, record, ...settled }),
       evaluate: isEvaluated ? async () => objective.evaluate!(examples) : undefined,

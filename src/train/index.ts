@@ -28,6 +28,7 @@ export { batchGradients } from './gradients.ts'
 export { type Finding, TrainingError } from './guard/diagnose.ts'
 export { describeCheck, type GuardSettings, WrongGradientError } from './guard/guard.ts'
 export { freezeParts, type Initialization, InitializationError, initializeFrom, parameterPaths } from './initialize.ts'
+export { type CountTrainingOptions, countTraining, describeMemory, type TrainingMemory } from './memory.ts'
 export type {
   EvaluationMetrics,
   GuardMetrics,

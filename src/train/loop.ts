@@ -47,7 +47,7 @@ export interface Loop<Batch> {
 
 /** Advice if a step runs out of memory. */
 const LESS_MEMORY =
-  'To use less, reduce batchSize, split batches into more parts (accumulate), update during the backward pass (inBackward), freeze parts of the model, or use Adafactor or SGD'
+  'To use less, reduce batchSize, split batches into more parts (accumulate), store less of each block (gradientCheckpointing, checkpointBlocks), update during the backward pass (inBackward), freeze parts of the model, or use Adafactor or SGD'
 
 /** Returns to the event loop: a step on cpu never does, so Ctrl-C or a click would have no effect. */
 const turn = (): Promise<void> =>

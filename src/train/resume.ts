@@ -7,11 +7,11 @@ import { type Settings, settle } from '../tensor/options.ts'
 import type { RunConfig } from './config.ts'
 import { freezeParts } from './initialize.ts'
 import { restoreTraining } from './keep.ts'
-import { checkTrainingFits } from './memory.ts'
 import { type Naming, objectiveOf, unloadedModelOf } from './objectives/families.ts'
 import { checkFamily, isFamily } from './run.ts'
 import { RunError, RunFolder } from './run-folder.ts'
-import { averageFor, optimizerFor } from './setup.ts'
+import { checkRunFits } from './run-memory.ts'
+import { averageFor, checkpointing, optimizerFor } from './setup.ts'
 import { SkippedSamples } from './skipped.ts'
 import { fresh } from './start.ts'
 import {
@@ -81,12 +81,12 @@ async function restore({ folder, config, batches, naming }: Preparation, step: n
   const checkpoint = folder.checkpoint(step)
   const state = await checkpoint.readState()
   namingData(config, () => batches.restore(state.batches))
-  const model = unloadedModelOf(config)
+  const memory = checkRunFits(config, naming)
+  const model = checkpointing(unloadedModelOf(config), config)
   await checkpoint.loadModel(model)
   freezeParts(model, config.freeze)
   const optimizer = optimizerFor(model, config)
-  checkTrainingFits(optimizer, config.optimizer.inBackward)
   const average = averageFor(model, config)
   await restoreTraining(checkpoint, { optimizer, average }, 'ema in config.json')
-  return { model, objective: objectiveOf(model, config, naming), optimizer, average }
+  return { model, objective: objectiveOf(model, config, naming), optimizer, average, memory }
 }

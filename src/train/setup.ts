@@ -11,7 +11,7 @@ import {
 } from '../data/index.ts'
 import { hasClasses, hasTexts } from '../models/config.ts'
 import type { ClassFamily, TextFamily } from '../models/index.ts'
-import type { Module } from '../nn/index.ts'
+import { checkpointBlocks, type Module } from '../nn/index.ts'
 import { matchesPath } from '../nn/parameter-source.ts'
 import { readOpenClipSettings } from '../openclip/checkpoint.ts'
 import { openClipTokenizer } from '../openclip/tokenizer.ts'
@@ -169,6 +169,12 @@ function groupsFor(model: Module, options: RateOptions): ParameterGroup[] {
     throw new RunConfigError([{ field: `optimizer.${error.setting}`, reason: error.reason }])
   }
 }
+
+/** A model whose blocks compute their values again in the backward pass, if a configuration says so. */
+export const checkpointing = <M extends Module>(
+  model: M,
+  { gradientCheckpointing }: Pick<RunConfig, 'gradientCheckpointing'>,
+): M => (gradientCheckpointing ? checkpointBlocks(model) : model)
 
 /** The average of the weights that a configuration asks for, beginning with the weights that the model has now. */
 export const averageFor = (model: Module, { ema }: Pick<RunConfig, 'ema'>): ExponentialMovingAverage | undefined =>

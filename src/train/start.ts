@@ -7,11 +7,11 @@ import { device, seed } from '../tensor/index.ts'
 import { settle } from '../tensor/options.ts'
 import type { RunConfig } from './config.ts'
 import { freezeParts, type Initialization, InitializationError, initializeFrom } from './initialize.ts'
-import { checkTrainingFits } from './memory.ts'
-import { modelOf, objectiveOf, unloadedModelOf } from './objectives/families.ts'
+import { modelOf, objectiveOf } from './objectives/families.ts'
 import { openWeights } from './open-model.ts'
 import { RunFolder } from './run-folder.ts'
-import { averageFor, nameNumbers, optimizerFor } from './setup.ts'
+import { checkRunFits } from './run-memory.ts'
+import { averageFor, checkpointing, nameNumbers, optimizerFor } from './setup.ts'
 import { SkippedSamples } from './skipped.ts'
 import {
   advance,
@@ -55,10 +55,11 @@ async function begin(folder: string, config: RunConfig, options: TrainOptions): 
 /** A model with the initial weights of a run. */
 export async function fresh({ config, naming }: Preparation): Promise<Trained> {
   const { from: file, fresh, part, architecture } = config
-  unloadedModelOf(config)
+  const memory = checkRunFits(config, naming)
   seed(config.seed)
+  const make = () => checkpointing(modelOf(config), config)
   // parameters that are copied are not initialized before
-  const model = file === undefined ? modelOf(config) : withLateValues(() => modelOf(config))
+  const model = file === undefined ? make() : withLateValues(make)
   let initialization: Initialization | undefined
   if (file !== undefined) {
     const source = await openWeights(file, { part, architecture })
@@ -67,14 +68,16 @@ export async function fresh({ config, naming }: Preparation): Promise<Trained> {
     const found = initializeFrom(model, source.model, { fresh: [...fresh, ...head], part, file })
     if (found.copied.includes(CLASS_WEIGHTS)) checkClasses(source.classes, naming.classes, file)
     const { unused = [], dropped = [] } = source
+    // they would stay until the garbage collector runs, which may be after the first steps
+    for (const value of source.model.stateDict().values())
+      if (!value.isAbsent) value.storage.free('the initialization of another model')
     initialization = { ...found, unused: [...found.unused, ...unused], ...(dropped.length > 0 && { dropped }) }
   }
   for (const parameter of model.parameters()) parameter.load()
   freezeParts(model, config.freeze)
   const optimizer = optimizerFor(model, config)
-  checkTrainingFits(optimizer, config.optimizer.inBackward)
   const objective = objectiveOf(model, config, naming)
-  return { model, objective, optimizer, average: averageFor(model, config), initialization }
+  return { model, objective, optimizer, average: averageFor(model, config), initialization, memory }
 }
 
 /** The part of a classifier that computes the logits of its classes. */

@@ -19,6 +19,7 @@ import { keepIn } from './guard/kept.ts'
 import type { Initialization } from './initialize.ts'
 import { returnTo, writeTraining } from './keep.ts'
 import { runLoop } from './loop.ts'
+import type { TrainingMemory } from './memory.ts'
 import type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from './metrics.ts'
 import { type Naming, objectiveOf, type RunObjective } from './objectives/families.ts'
 import { provenance, recordProvenance } from './provenance.ts'
@@ -46,6 +47,8 @@ export type TrainingStart<F extends FamilyName = FamilyName> = {
     readonly changes: readonly string[]
     /** how the parameters were initialized, of a new run that starts from the weights of another model */
     readonly initialization?: Initialization
+    /** the memory that a step needs, if it was counted: not on `reference`, and not with features */
+    readonly memory?: TrainingMemory
   }
 }[F]
 
@@ -118,6 +121,8 @@ export interface Trained {
   readonly average?: ExponentialMovingAverage
   /** of a new model with the weights of another one */
   readonly initialization?: Initialization
+  /** the memory that a step needs, if it was counted */
+  readonly memory?: TrainingMemory
 }
 
 /** Opens the data. If the length is given in epochs, the samples of shards are counted. */
@@ -225,7 +230,7 @@ export async function advance(
 }
 
 async function trainFrom(training: Preparation & Trained, from: number, options: TrainOptions): Promise<TrainResult> {
-  const { folder, config, naming, data, model, objective, optimizer, average, initialization } = training
+  const { folder, config, naming, data, model, objective, optimizer, average, initialization, memory } = training
   const { schedule, batches, skipped, steps } = training
   const { signal, onStart, onStep, onEvaluation, onCheckpoint, onGuard, evaluate } = options
   const { validation } = data
@@ -259,7 +264,7 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
   try {
     const { stepsPerEpoch } = training
     const changes = await recordProvenance(folder.provenanceFile, provenance(from, data.train.fingerprint))
-    const found = { stepsPerEpoch, images, device: device.description, changes, initialization }
+    const found = { stepsPerEpoch, images, device: device.description, changes, initialization, memory }
     const start = { ...about, step: from, steps, ...found }
     onStart?.(start as unknown as TrainingStart)
     const step = await runLoop({

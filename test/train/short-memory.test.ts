@@ -12,7 +12,6 @@ import { withoutAllocation } from '../../src/nn/index.ts'
 import { Adafactor, AdamW, SGD } from '../../src/optim/index.ts'
 import { device, Generator, OutOfMemoryError, seed } from '../../src/tensor/index.ts'
 import { train } from '../../src/train/index.ts'
-import { checkTrainingFits } from '../../src/train/memory.ts'
 import { temporaryFolder } from '../data/folder.ts'
 import { assertCloseNumbers } from '../support.ts'
 import { peakOf, withLittleMemory } from '../tensor/cpu/peak.ts'
@@ -129,7 +128,7 @@ test('weights that cannot fit throw before a file is read', () => {
   assert.equal(unloaded(() => new CoCa(presets.base)).config, presets.base)
 })
 
-test('training that cannot fit throws before its first step, by the size of the optimizer state', () => {
+test('bytesToCome are those of the gradients and of the optimizer state', () => {
   const model = withoutAllocation(() => new CoCa(presets.base))
   const weights = 4 * model.parameterCount()
   const [adamw, sgd, adafactor] = [new AdamW(model), new SGD(model), new Adafactor(model)]
@@ -141,11 +140,6 @@ test('training that cannot fit throws before its first step, by the size of the 
   // a first moment, rows and columns of the second, and the gradients
   const shares = adafactor.bytesToCome() / weights
   assert.ok(shares > 2 && shares < 2.01, `${shares}`)
-  assert.throws(
-    () => checkTrainingFits(adamw, false),
-    /no memory for 4,\d{3}[\d.]* MiB for gradients and the state of AdamW: .* of 4,096 MiB at most\. .*inBackward.* Adafactor and SGD/,
-  )
-  checkTrainingFits(sgd, false)
   model.encoder.freeze()
   assert.ok(sgd.bytesToCome() < weights, 'frozen parts have no gradients')
 })

@@ -51,6 +51,7 @@ export interface TrainFlags {
   readonly freeze?: readonly string[]
   readonly fresh?: readonly string[]
   readonly accumulate?: number
+  readonly gradientCheckpointing?: boolean
   readonly family?: FamilyName
   readonly preset?: string
   readonly steps?: number
@@ -145,6 +146,10 @@ export const trainingOptions = (command: Command): Command =>
       new Option('--optimizer <name>', 'the optimizer; --config has its other settings (default: adamw)').choices(
         optimizerNames,
       ),
+    )
+    .option(
+      '--gradient-checkpointing',
+      'compute the values inside of transformer blocks again in the backward pass, to need less memory, for a third more time',
     )
     .option(
       '--in-backward',
@@ -314,6 +319,7 @@ async function configOf(flags: TrainFlags, defaults: SettingsFile): Promise<RunC
     freeze,
     fresh,
     accumulate,
+    gradientCheckpointing: flags.gradientCheckpointing,
     model: preset,
     batchSize: batch,
     validation,
