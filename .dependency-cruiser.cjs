@@ -10,7 +10,7 @@ const inside = [
   // printing of values, and ownership of memory
   '^src/tensor/(display|html|context|scope)\\.ts$',
   // parts that are used without the rest of tensor
-  '^src/tensor/(random|shape|finite|dtype|out-of-memory)\\.ts$',
+  '^src/tensor/(random|shape|sides|finite|dtype|out-of-memory)\\.ts$',
   // observers of kernels, for debug, and of random numbers, for checkpoint and vmap
   '^src/tensor/(observe|draws)\\.ts$',
   // errors and recording of gradients, which are not public
