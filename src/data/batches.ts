@@ -68,7 +68,7 @@ export type BatchData =
   | MultiImageSource
   | (ImageTextStream<MultiImageSource> & Pick<MultiImageSource, 'imagesPerExample'>)
 
-/** The batches of some data: [batch, images, 3, side, side] if its examples have several images. */
+/** The batches of some data: [batch, images, channels, height, width] if its examples have several images. */
 export type BatchOf<Data extends BatchData> = Data extends { readonly imagesPerExample: number }
   ? Batch<MultiImageShape>
   : Batch<ImageShape>

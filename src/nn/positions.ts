@@ -67,6 +67,11 @@ export class PatchEmbedding extends Module {
     this.projection = new Linear(channels * this.patchSize[0] * this.patchSize[1], width, { bias })
   }
 
+  /** The shape of an image: channels, height and width. */
+  get imageShape(): readonly [channels: number, height: number, width: number] {
+    return [this.channels, ...this.imageSize]
+  }
+
   /** Number of patches of an image. */
   get patches(): number {
     return this.grid[0] * this.grid[1]
@@ -74,14 +79,13 @@ export class PatchEmbedding extends Module {
 
   forward(images: Tensor): Tensor {
     checkArguments('patches.forward(images)', [is.tensor], [images])
-    const { channels } = this
+    const { channels, imageShape } = this
     const [[height, width], [patchHeight, patchWidth], [rows, columns]] = [this.imageSize, this.patchSize, this.grid]
     const [batch] = images.shape
-    const expected = [channels, height, width]
-    if (images.rank !== 4 || !sameShape(images.shape.slice(1), expected)) {
+    if (images.rank !== 4 || !sameShape(images.shape.slice(1), imageShape)) {
       const isOne = images.rank === 3 && images.shape[0] === channels
       throw new ShapeError(
-        `PatchEmbedding: images must be [batch, ${expected.join(', ')}], not ${show(images.shape)}${isOne ? '; write images.unsqueeze(0) for a batch of one' : ''}`,
+        `PatchEmbedding: images must be [batch, ${imageShape.join(', ')}], not ${show(images.shape)}${isOne ? '; write images.unsqueeze(0) for a batch of one' : ''}`,
         images.shape,
       )
     }

@@ -134,7 +134,7 @@ const accumulationOptions = { parts: is.number, groups: is.optional(is.tensor) }
 /**
  * The result of `lossAndGradients(model, () => model.loss(images, ids))`, with the activations of one part of the batch at a time.
  * The gradient is the same up to rounding. The encoders need one more forward pass.
- * @param images [batch, 3, size, size]
+ * @param images [batch, channels, height, width]
  * @param ids int32 [batch, tokens]
  * @throws RangeError unless parts is 1 … batch
  */
