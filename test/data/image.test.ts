@@ -21,6 +21,7 @@ import {
 } from '../../src/data/images/image.ts'
 import { chooseCrop } from '../../src/data/images/random-crop.ts'
 import { ImageError } from '../../src/io/errors.ts'
+import { OptionsError } from '../../src/tensor/index.ts'
 import { fc } from '../support.ts'
 import { temporaryFolder } from './folder.ts'
 
@@ -86,7 +87,12 @@ for (const [name, mode] of Object.entries(modes))
   })
 
 const preprocessed = join(import.meta.dirname, '../golden/pixels')
-const { sides, squash, rectangles, modes: storedModes } = JSON.parse(readFileSync(join(preprocessed, 'index.json'), 'utf8'))
+const {
+  sides,
+  squash,
+  rectangles,
+  modes: storedModes,
+} = JSON.parse(readFileSync(join(preprocessed, 'index.json'), 'utf8'))
 for (const [name, mode] of Object.entries(storedModes))
   test(`${name} (${mode}) has the pixels of OpenCLIP with pixels: 'openclip'`, async () => {
     const all = readFileSync(join(preprocessed, `${name}.rgb`)) // a square of [side, side, 3] for each side
@@ -522,7 +528,8 @@ test('the error for a missing image names its path', async () => {
 })
 
 test('an invalid size throws', async () => {
-  for (const size of [0, -1, 2.5, Number.NaN]) await assert.rejects(decodeImage(goodPng, { size }), ImageError)
+  for (const size of [0, -1, 2.5, Number.NaN, [4], [4, 0]] as number[])
+    await assert.rejects(decodeImage(goodPng, { size }), OptionsError)
 })
 
 test('normalize subtracts the mean and divides by the deviation of each channel', () => {
