@@ -229,7 +229,10 @@ for (const [what, line, reason, labels] of brokenLines)
 test('wrong options and a missing folder are errors', async t => {
   const folder = await folderWith(t, two)
   await assert.rejects(open(folder, { frames: 0 }), /frames must be a positive integer, not 0/)
-  await assert.rejects(open(folder, { imageSize: 0.5 }), /imageSize must be a whole number above 0, or \[height, width\], not 0\.5/)
+  await assert.rejects(
+    open(folder, { imageSize: 0.5 }),
+    /imageSize must be a whole number above 0, or \[height, width\], not 0\.5/,
+  )
   await assert.rejects(open(join(folder, 'none')), { name: 'FileError', reason: 'does not exist' })
   await assert.rejects(ClipDataset.open(folder, { imageSize: 4 } as OpenClipsOptions), /frames is missing/)
   await assert.rejects(open(folder, { frame: 2 } as object), /ClipDataset\.open: there is no option frame/)
