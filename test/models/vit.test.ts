@@ -38,7 +38,7 @@ describe('a vision transformer of any channels, of images and patches that are r
       checkModule(model, x => model.forward(x), [random([2, channels, height, width])])
     }
     const [rows, columns] = [1, 3]
-    for (const channels of [1, 2, 4]) check({ channels, rows, columns, patch: [2, 1], classToken: false })
+    for (const channels of [1, 2, 4] as const) check({ channels, rows, columns, patch: [2, 1], classToken: false })
     check({ channels: 1, rows: 3, columns: 1, patch: [1, 2], classToken: true })
     check({ channels: 1, rows: 1, columns: 1, patch: [2, 1], classToken: false })
     fc.assert(fc.property(forms, check), runs(3))
