@@ -11,6 +11,7 @@ import {
   randn,
   scope,
   seed,
+  sidesOf,
   type Tensor,
 } from '../src/index.ts'
 
@@ -63,7 +64,7 @@ export function trainingStep({ config, batch: pairs }: Pick<Size, 'config' | 'ba
   const model = new CoCa(config)
   const optimizer = new AdamW(model, { learningRate: 1e-4, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.01 })
   const generator = new Generator(1)
-  const images = randn([pairs, 3, config.image.size, config.image.size], { generator })
+  const images = randn([pairs, 3, ...sidesOf(config.image.size)], { generator })
   const ids = randint(0, config.text.vocabulary, [pairs, config.text.context], { generator })
   const step = () =>
     scope(() => {

@@ -4,7 +4,7 @@
 //     npm run bench:scaling -- --size small
 
 import { parseArgs } from 'node:util'
-import { device } from '../src/index.ts'
+import { device, sidesOf } from '../src/index.ts'
 import { type Size, type SizeName, sizes, trainingStep, warmups } from './model.ts'
 import { median } from './peers/timing.ts'
 
@@ -25,7 +25,7 @@ const cases: Readonly<Record<string, Pick<Size, 'config' | 'batch'>>> = {
   'twice the batch': changed(2 * batch, {}, {}),
   'four times the batch': changed(4 * batch, {}, {}),
   'twice the width': changed(batch, { width: wide, heads: 2 * image.heads }, { width: wide, heads: 2 * text.heads }),
-  'four times the patches': changed(batch, { size: 2 * image.size }, {}),
+  'four times the patches': changed(batch, { size: 2 * sidesOf(image.size)[0] }, {}),
   'twice the text': changed(batch, {}, { context: 2 * text.context }),
   'twice the depth': changed(
     batch,

@@ -2,7 +2,7 @@
 // first query is the image's embedding, a [CLS] token after the text. Tokens are flat, [batch · tokens, width], so that every
 // linear layer is one product of two matrices, for which the frameworks are fastest.
 
-import type { CoCaConfig } from '../../src/index.ts'
+import { type CoCaConfig, sidesOf } from '../../src/index.ts'
 
 /** The operations of a framework; T is its tensor. They do not take ownership of their arguments. */
 export interface Framework<T> {
@@ -122,7 +122,7 @@ export function plainBatch(
   { image, text }: CoCaConfig,
   batch: number,
 ): PlainBatch {
-  const { size, patch: side } = image
+  const [[size], [side]] = [sidesOf(image.size), sidesOf(image.patch)]
   const across = size / side
   const length = 3 * side * side
   const data = new Float32Array(images.length)

@@ -2,7 +2,7 @@
 // words against its vocabulary.
 
 import { type Command, Option } from 'commander'
-import { decodeImage, type ImagePixels, pixelsFor } from '../data/index.ts'
+import { decodeImage, type ImagePixels, picturesFor, pixelsFor } from '../data/index.ts'
 import {
   type EmbeddingModel,
   type Embeddings,
@@ -110,7 +110,10 @@ export const imageFiles = (
 ): ImageSource => ({
   length: paths.length,
   name: index => paths[index],
-  image: async index => (await decodeImage(paths[index], { size: model.config.image.size, pixels })).pixels,
+  image: async index => {
+    const { imageSize: size, channels } = picturesFor(model.config.image)
+    return (await decodeImage(paths[index], { size, channels, pixels })).pixels
+  },
 })
 
 /** Warns about words that are not in the model's vocabulary: they all become the same id. */

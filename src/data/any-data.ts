@@ -10,20 +10,21 @@ import { ClipDataset } from './clips.ts'
 import { ImageTextDataset, type OpenDatasetOptions } from './dataset.ts'
 import type { ImageTextSource, MultiImageSource, OnBadSample } from './image-text-source.ts'
 import { onBadSample as isOnBadSample } from './image-text-source.ts'
-import { imagePixels } from './images/image.ts'
+import { imagePixels, pictureChannels } from './images/image.ts'
 import { isShards } from './open-data.ts'
 import { ShardClipDataset } from './shards/shard-clips.ts'
 import { ShardDataset } from './shards/shard-dataset.ts'
 import { kindOfShards } from './shards/shard-stream.ts'
 
-export interface OpenAnyDataOptions extends Pick<OpenDatasetOptions, 'imageSize' | 'pixels'> {
+export interface OpenAnyDataOptions extends Pick<OpenDatasetOptions, 'imageSize' | 'channels' | 'pixels'> {
   /** number of frames to use of each clip; only for clips, which need it */
   readonly frames?: number
   /** called for samples of shards that cannot be used; without it they are errors */
   readonly onBadSample?: OnBadSample
 }
 const anyDataOptions = {
-  imageSize: is.number,
+  imageSize: is.size2d,
+  channels: pictureChannels,
   pixels: imagePixels,
   frames: is.optional(is.number),
   onBadSample: isOnBadSample,
@@ -42,8 +43,8 @@ export async function openAnyData(
   path: string,
   options: OpenAnyDataOptions,
 ): Promise<ImageTextSource | MultiImageSource> {
-  const { imageSize, pixels, frames, onBadSample } = settle('openAnyData(path, options)', options, anyDataOptions)
-  const reading = { imageSize, pixels, threads: 'auto', labels: 'optional' } as const
+  const { frames, onBadSample, ...form } = settle('openAnyData(path, options)', options, anyDataOptions)
+  const reading = { ...form, threads: 'auto', labels: 'optional' } as const
   const kind = await kindOf(path)
   const refuse = (reason: string) => new DataError(reason, { file: path })
   if (kind === 'clips' && frames === undefined)

@@ -13,13 +13,14 @@ import {
   type BadSample,
   type ExampleSource,
   examplePixels,
-  hasSeveralImages,
+  exampleShapeOf,
   type ImageTextSource,
+  imageShapeOf,
   type MultiImageSource,
   type OnBadSample,
   onBadSample,
 } from './image-text-source.ts'
-import { normalize } from './images/image.ts'
+import { checkNormalize, normalize } from './images/image.ts'
 import { cropOptions, type RandomCrop } from './images/random-crop.ts'
 import type { Tokenizer } from './tokenizers/tokenizer.ts'
 
@@ -33,17 +34,17 @@ export interface BatchPlace {
 }
 
 /** The shape of a batch of examples with one image each. */
-export type ImageShape = [batch: number, channels: 3, height: number, width: number]
+export type ImageShape = [batch: number, channels: number, height: number, width: number]
 
 /** The shape of a batch of examples with several images each. */
-export type MultiImageShape = [batch: number, images: number, channels: 3, height: number, width: number]
+export type MultiImageShape = [batch: number, images: number, channels: number, height: number, width: number]
 
 /**
  * Images and their texts, to be converted to tensors.
  * @typeParam Shape ImageShape, or MultiImageShape for examples of several images
  */
 export interface Batch<Shape extends ImageShape | MultiImageShape = ImageShape> extends BatchPlace {
-  /** [batch, 3, side, side] or [batch, images, 3, side, side], row by row */
+  /** [batch, channels, height, width] or [batch, images, channels, height, width], row by row */
   readonly images: Float32Array
   readonly imageShape: Shape
   /** [batch, contextLength], row by row */
@@ -59,11 +60,16 @@ export interface Batch<Shape extends ImageShape | MultiImageShape = ImageShape> 
 
 /**
  * Changes an image before it is put into a batch. The images of one example all get the same random numbers.
- * @param image [3, side, side] in 0 … 1, which may be changed in place
+ * @param image [channels, height, width] in 0 … 1, which may be changed in place
  * @param generator random numbers that depend only on the seed, the epoch and the example
+ * @param size height and width of the image
  * @returns an image of the same shape
  */
-export type Augmentation = (image: Float32Array, generator: Generator, side: number) => Float32Array
+export type Augmentation = (
+  image: Float32Array,
+  generator: Generator,
+  size: readonly [height: number, width: number],
+) => Float32Array
 
 export interface BatchOptions {
   readonly batchSize: number
@@ -144,6 +150,7 @@ export class BatchMaker {
   ) {
     this.#source = source
     this.#options = options
+    if (options.normalize && !source.exampleShape) checkNormalize(options.normalize, imageShapeOf(source)[0])
     this.#samples = tokenizeCaptions(source, tokenizer, options, skip)
   }
 
@@ -232,17 +239,15 @@ export class BatchMaker {
     this.#options.onBadSample?.({ ...placeOf(this.#source, this.#samples.indices[index]), reason })
   }
 
-  /** [3, side, side], or [images, 3, side, side], or the shape of features */
+  /** The shape of the pixels of an example, or of its features. */
   get #exampleShape(): readonly number[] {
-    const { imageSize: side, exampleShape } = this.#source
-    return exampleShape ?? [...(hasSeveralImages(this.#source) ? [this.#source.imagesPerExample] : []), 3, side, side]
+    return this.#source.exampleShape ?? exampleShapeOf(this.#source)
   }
 
   /** The images of an example, which are cropped and changed alike. */
   async #images({ index: sample }: Choice, label: string): Promise<Float32Array> {
     const { augment, crop, normalize: scale, seed } = this.#options
     const index = this.#samples.indices[sample]
-    const side = this.#source.imageSize
     const shape = this.#exampleShape
     const random = (purpose: string) => new Generator(seed).fork(`${purpose} ${label} ${index}`)
     const images = await examplePixels(this.#source, index, crop && { ...crop, seed: random('crop').seed })
@@ -252,20 +257,21 @@ export class BatchMaker {
         file: this.#source.name(index),
       })
     if (this.#source.exampleShape) return images
-    return eachImage(images, side, image => {
-      const changed = augment ? augment(image, random('augment'), side) : image
+    const [, height, width] = imageShapeOf(this.#source)
+    return eachImage(images, this.#source, image => {
+      const changed = augment ? augment(image, random('augment'), [height, width]) : image
       return scale ? normalize(changed, scale.mean, scale.std) : changed
     })
   }
 }
 
-/** Changes each of the images [images, 3, side, side]. */
-export function eachImage(
+/** Changes each of the images of an example. */
+function eachImage(
   images: Float32Array,
-  side: number,
+  source: ExampleSource,
   change: (image: Float32Array) => Float32Array,
 ): Float32Array {
-  const size = 3 * side * side
+  const size = imageShapeOf(source).reduce((a, b) => a * b)
   if (images.length === size) return change(images)
   for (let at = 0; at < images.length; at += size) images.set(change(images.subarray(at, at + size)), at)
   return images
@@ -273,10 +279,10 @@ export function eachImage(
 
 /** The pixels of an example, each of its images normalised: (x - mean) / std for each channel. */
 export const normalizeExample = (
-  { imageSize }: ExampleSource,
+  source: ExampleSource,
   images: Float32Array,
   { mean, std }: NonNullable<BatchOptions['normalize']>,
-): Float32Array => eachImage(images, imageSize, image => normalize(image, mean, std))
+): Float32Array => eachImage(images, source, image => normalize(image, mean, std))
 
 /** The position of a sample, as its source describes it. */
 export const placeOf = (source: ExampleSource, index: number): { file: string; key?: string } =>

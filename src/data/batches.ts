@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { BatchError, shownJson } from '../io/index.ts'
 
 import { settle } from '../tensor/options.ts'
+import type { Size2d } from '../tensor/sides.ts'
 import {
   type Batch,
   BatchMaker,
@@ -40,7 +41,9 @@ export interface BatchState {
   readonly shuffle: boolean
   readonly dropLast: boolean
   readonly distinctCaptions: boolean
-  readonly imageSize: number
+  readonly imageSize: Size2d
+  /** channels of the images; 3 if it is not there */
+  readonly channels?: number
   /** only of examples with several images */
   readonly imagesPerExample?: number
   /** fingerprint of the data */
@@ -65,7 +68,7 @@ export type BatchData =
   | MultiImageSource
   | (ImageTextStream<MultiImageSource> & Pick<MultiImageSource, 'imagesPerExample'>)
 
-/** The batches of some data: [batch, images, 3, side, side] if its examples have several images. */
+/** The batches of some data: [batch, images, channels, height, width] if its examples have several images. */
 export type BatchOf<Data extends BatchData> = Data extends { readonly imagesPerExample: number }
   ? Batch<MultiImageShape>
   : Batch<ImageShape>
@@ -131,10 +134,10 @@ export class BatchIterator<Data extends BatchData = ImageTextSource | ImageTextS
   /** The position of the next batch. Batches that were decoded in advance do not count. */
   get state(): BatchState {
     const { seed, batchSize, contextLength, shuffle, dropLast, distinctCaptions } = this.#options
-    const { imageSize, fingerprint } = this.#data
+    const { imageSize, channels = 3, fingerprint } = this.#data
     const several = hasSeveralImages(this.#data) ? { imagesPerExample: this.#data.imagesPerExample } : {}
     const options = { seed, batchSize, contextLength, shuffle, dropLast, distinctCaptions }
-    const fixed = { ...options, imageSize, ...several, fingerprint }
+    const fixed = { ...options, imageSize, channels, ...several, fingerprint }
     return { ...this.#place, ...fixed, texts: this.#texts }
   }
 
@@ -142,10 +145,12 @@ export class BatchIterator<Data extends BatchData = ImageTextSource | ImageTextS
    * Continues from a saved state.
    * @throws BatchError naming what differs, if the state belongs to other data or other options
    */
-  restore({ window = 0, ...state }: Omit<BatchState, 'window'> & { readonly window?: number }): void {
+  restore({ window = 0, ...saved }: Omit<BatchState, 'window'> & { readonly window?: number }): void {
+    const state = { channels: 3, ...saved }
     const { epoch, window: _, batch, ...here } = this.state
     for (const name of Object.keys(here) as (keyof typeof here)[])
-      if (state[name] !== here[name]) throw new BatchError(difference(name, state[name], here[name]))
+      if (JSON.stringify(state[name]) !== JSON.stringify(here[name]))
+        throw new BatchError(difference(name, state[name], here[name]))
     const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0
     const isThere = () => !this.#whole || state.batch < this.#planOf(this.#whole, state.epoch).length
     if (![state.epoch, window, state.batch].every(isCount) || !isThere())

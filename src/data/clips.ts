@@ -7,19 +7,13 @@ import { join, resolve } from 'node:path'
 import { DataError, fileError } from '../io/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import type { Size2d } from '../tensor/sides.ts'
 import { CLIP_FILES, entryAt, hasNoList, type ListForm, type Refuse, readList } from './captions.ts'
-import {
-  checkImageSize,
-  datasetOptions,
-  FolderDataset,
-  ImageCache,
-  type OpenDatasetOptions,
-  type SplitOptions,
-} from './dataset.ts'
+import { datasetOptions, FolderDataset, ImageCache, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
 import { evenlySpaced, framesOf, inOrder } from './frames.ts'
 import type { MultiImageSource } from './image-text-source.ts'
 import { IMAGE_FORMATS } from './images/header.ts'
-import { IMAGE_FILE, toUnitRange } from './images/image.ts'
+import { IMAGE_FILE, type PictureChannels } from './images/image.ts'
 import type { RandomCrop } from './images/random-crop.ts'
 import { classesOf, type ReadLabels } from './labels.ts'
 
@@ -53,8 +47,9 @@ const clipsOptions = {
 
 /** Clips of a folder with their captions. */
 export class ClipDataset extends FolderDataset<CaptionedClip> implements MultiImageSource {
-  /** side of every frame in pixels */
-  readonly imageSize: number
+  /** pixels of every frame: the side of a square, or [height, width] */
+  readonly imageSize: Size2d
+  readonly channels: PictureChannels
   /** number of frames of every clip */
   readonly frameCount: number
   readonly #cache: ImageCache
@@ -62,12 +57,13 @@ export class ClipDataset extends FolderDataset<CaptionedClip> implements MultiIm
   private constructor(
     folder: string,
     examples: readonly CaptionedClip[],
-    { imageSize, frames }: Pick<OpenClipsOptions, 'imageSize' | 'frames'>,
+    frames: number,
     cache: ImageCache,
     classes: readonly string[],
   ) {
     super(folder, examples, classes, clip => [clip.clip, clip.frames])
-    this.imageSize = imageSize
+    this.imageSize = cache.imageSize
+    this.channels = cache.channels
     this.frameCount = frames
     this.#cache = cache
   }
@@ -86,15 +82,14 @@ export class ClipDataset extends FolderDataset<CaptionedClip> implements MultiIm
    */
   static async open(path: string, options: OpenClipsOptions): Promise<ClipDataset> {
     const settled = settle('ClipDataset.open(path, options)', options, clipsOptions)
-    const { imageSize, frames, labels } = settled
-    checkImageSize(imageSize, path)
+    const { frames, labels } = settled
     if (!Number.isSafeInteger(frames) || frames < 1)
       throw new DataError(`frames must be a positive integer, not ${frames}`, { file: path })
     const { folder, clips } = (await hasNoList(path, CLIP_FILES))
       ? { folder: path, clips: await clipsInFolders(path, frames, labels) }
       : await clipsOfList(path, frames, labels)
     const cache = await ImageCache.for(join(folder, clips[0].clip, clips[0].frames[0]), settled)
-    return new ClipDataset(folder, clips, { imageSize, frames }, cache, classesOf(clips))
+    return new ClipDataset(folder, clips, frames, cache, classesOf(clips))
   }
 
   name(index: number): string {
@@ -107,7 +102,7 @@ export class ClipDataset extends FolderDataset<CaptionedClip> implements MultiIm
   }
 
   /**
-   * The frames of clip `index` in order: [frameCount, 3, imageSize, imageSize] in 0 … 1; the caller may change them.
+   * The frames of clip `index` in order: [frameCount, channels, height, width] in 0 … 1; the caller may change them.
    * @param crop use this part of each frame instead of its centre: the same part, if all have the same size
    * @throws ImageError naming the file of a frame that cannot be decoded
    */
@@ -115,11 +110,10 @@ export class ClipDataset extends FolderDataset<CaptionedClip> implements MultiIm
     const { frames } = this.example(index)
     const folder = this.name(index)
     const chosen = evenlySpaced(frames.length, this.frameCount)
-    const decoded = await Promise.all(chosen.map(at => this.#cache.get(join(folder, frames[at]), crop)))
-    const size = 3 * this.imageSize ** 2
-    const pixels = new Float32Array(chosen.length * size)
-    for (const [i, bytes] of decoded.entries()) pixels.set(toUnitRange(bytes), i * size)
-    return pixels
+    return this.#cache.together(
+      chosen.map(at => join(folder, frames[at])),
+      crop,
+    )
   }
 
   /**
@@ -129,9 +123,8 @@ export class ClipDataset extends FolderDataset<CaptionedClip> implements MultiIm
    */
   split(options: SplitOptions): { train: ClipDataset; validation: ClipDataset } {
     const { train, validation } = this.parts(options, 'clip')
-    const settings = { imageSize: this.imageSize, frames: this.frameCount }
     const part = (examples: readonly CaptionedClip[]) =>
-      new ClipDataset(this.folder, examples, settings, this.#cache, this.classes)
+      new ClipDataset(this.folder, examples, this.frameCount, this.#cache, this.classes)
     return { train: part(train), validation: part(validation) }
   }
 }

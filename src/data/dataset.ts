@@ -9,17 +9,27 @@ import { Generator } from '../tensor/index.ts'
 
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import type { Size2d } from '../tensor/sides.ts'
 
 import { type CaptionedImage, readCaptionsOf } from './captions.ts'
 import { DecodePool, type DecodeThreads, isThreads, threadsHere } from './decoding/pool.ts'
 import type { ImageTextSource } from './image-text-source.ts'
-import { type ImageDecoder, type ImagePixels, imagePixels, toUnitRange } from './images/image.ts'
+import {
+  type ImageDecoder,
+  type ImagePixels,
+  imagePixels,
+  type PictureChannels,
+  pictureChannels,
+  toUnitRange,
+} from './images/image.ts'
 import type { RandomCrop } from './images/random-crop.ts'
 import { classesOf, isReadLabels, type ReadLabels } from './labels.ts'
 
 export interface OpenDatasetOptions {
-  /** side of the square images in pixels */
-  readonly imageSize: number
+  /** pixels of the images: the side of a square, or [height, width] */
+  readonly imageSize: Size2d
+  /** 3, red, green and blue (default), or 1, their luma */
+  readonly channels?: PictureChannels
   readonly decoder?: ImageDecoder
   /** turn pictures as their EXIF orientation says; default true */
   readonly upright?: boolean
@@ -36,7 +46,8 @@ export interface OpenDatasetOptions {
   readonly labels?: ReadLabels
 }
 export const datasetOptions = {
-  imageSize: is.number,
+  imageSize: is.size2d,
+  channels: pictureChannels,
   decoder: is.choice('auto', 'sharp', 'javascript'),
   upright: true,
   pixels: imagePixels,
@@ -135,12 +146,16 @@ type CacheOptions = Required<Omit<OpenDatasetOptions, 'labels'>>
 
 /** A cache of decoded images. Every epoch reads every image once, so images are not evicted when it is full. */
 export class ImageCache {
+  readonly imageSize: Size2d
+  readonly channels: PictureChannels
   readonly #options: CacheOptions
   readonly #kept = new Map<string, Uint8Array>()
   readonly #pool: DecodePool
   #bytesLeft: number
 
   private constructor(options: CacheOptions, threads: number) {
+    this.imageSize = options.imageSize
+    this.channels = options.channels
     this.#options = options
     this.#pool = new DecodePool(threads)
     this.#bytesLeft = options.cacheBytes
@@ -155,7 +170,7 @@ export class ImageCache {
     return new ImageCache(options, threads === 'auto' ? await threadsWorthWhile(first) : threads)
   }
 
-  /** The bytes of an image: [3, imageSize, imageSize]. An image that is cropped is decoded each time. */
+  /** The bytes of an image: [channels, height, width]. An image that is cropped is decoded each time. */
   async get(path: string, crop?: RandomCrop): Promise<Uint8Array> {
     if (crop) return this.#decode(path, crop)
     const kept = this.#kept.get(path)
@@ -168,18 +183,17 @@ export class ImageCache {
     return bytes
   }
 
-  /** Several images, one after the other: [paths.length, 3, imageSize, imageSize] in 0 … 1; the caller may change them. */
+  /** Several images, one after the other: [paths.length, channels, height, width] in 0 … 1; the caller may change them. */
   async together(paths: readonly string[], crop?: RandomCrop): Promise<Float32Array> {
-    const size = 3 * this.#options.imageSize ** 2
-    const pixels = new Float32Array(paths.length * size)
     const decoded = await Promise.all(paths.map(path => this.get(path, crop)))
-    for (const [i, bytes] of decoded.entries()) pixels.set(toUnitRange(bytes), i * size)
+    const pixels = new Float32Array(decoded.reduce((sum, bytes) => sum + bytes.length, 0))
+    for (const [i, bytes] of decoded.entries()) pixels.set(toUnitRange(bytes), i * bytes.length)
     return pixels
   }
 
   #decode(file: string, crop?: RandomCrop): Promise<Uint8Array> {
-    const { imageSize: size, decoder, upright, pixels } = this.#options
-    return this.#pool.run({ kind: 'image', file, options: { size, decoder, upright, pixels, crop } })
+    const { imageSize: size, channels, decoder, upright, pixels } = this.#options
+    return this.#pool.run({ kind: 'image', file, options: { size, channels, decoder, upright, pixels, crop } })
   }
 }
 
@@ -196,18 +210,19 @@ async function threadsWorthWhile(image: string): Promise<number> {
 
 /** Images of a folder with their captions. */
 export class ImageTextDataset extends FolderDataset<CaptionedImage> implements ImageTextSource {
-  readonly imageSize: number
+  readonly imageSize: Size2d
+  readonly channels: PictureChannels
   readonly #cache: ImageCache
 
   private constructor(
     folder: string,
     examples: readonly CaptionedImage[],
-    imageSize: number,
     cache: ImageCache,
     classes: readonly string[],
   ) {
     super(folder, examples, classes, ({ file }) => [file])
-    this.imageSize = imageSize
+    this.imageSize = cache.imageSize
+    this.channels = cache.channels
     this.#cache = cache
   }
 
@@ -217,10 +232,9 @@ export class ImageTextDataset extends FolderDataset<CaptionedImage> implements I
    */
   static async open(path: string, options: OpenDatasetOptions): Promise<ImageTextDataset> {
     const settled = settle('ImageTextDataset.open(path, options)', options, datasetOptions)
-    checkImageSize(settled.imageSize, path)
     const { folder, images } = await readCaptionsOf(path, settled.labels)
     const cache = await ImageCache.for(join(folder, images[0].file), settled)
-    return new ImageTextDataset(folder, images, settled.imageSize, cache, classesOf(images))
+    return new ImageTextDataset(folder, images, cache, classesOf(images))
   }
 
   name(index: number): string {
@@ -240,12 +254,7 @@ export class ImageTextDataset extends FolderDataset<CaptionedImage> implements I
   split(options: SplitOptions): { train: ImageTextDataset; validation: ImageTextDataset } {
     const { train, validation } = this.parts(options, 'image')
     const part = (examples: readonly CaptionedImage[]) =>
-      new ImageTextDataset(this.folder, examples, this.imageSize, this.#cache, this.classes)
+      new ImageTextDataset(this.folder, examples, this.#cache, this.classes)
     return { train: part(train), validation: part(validation) }
   }
-}
-
-export function checkImageSize(imageSize: number, path: string): void {
-  if (!Number.isSafeInteger(imageSize) || imageSize < 1)
-    throw new DataError(`imageSize must be a positive integer, not ${imageSize}`, { file: path })
 }

@@ -3,14 +3,17 @@
 
 import * as is from '../tensor/kinds.ts'
 import type { Settings } from '../tensor/options.ts'
+import { imageShape, type Size2d } from '../tensor/sides.ts'
 import type { RandomCrop } from './images/random-crop.ts'
 
 /** Examples that are all known, without their images. */
 export interface ExampleSource {
   /** number of examples */
   readonly length: number
-  /** side of every image in pixels */
-  readonly imageSize: number
+  /** pixels of every image: the side of a square, or [height, width] */
+  readonly imageSize: Size2d
+  /** channels of every image; default 3 */
+  readonly channels?: number
   /** equal for equal examples in equal order; a resumed run compares it */
   readonly fingerprint: string
   /** the shape of an example if its numbers are not pixels but features: they are not cropped, changed or normalised */
@@ -28,7 +31,7 @@ export interface ExampleSource {
 /** A source of batches whose samples are all known: a folder, or any other collection of images and captions. */
 export interface ImageTextSource extends ExampleSource {
   /**
-   * [3, imageSize, imageSize] in 0 … 1; the caller may change it
+   * [channels, height, width] in 0 … 1; the caller may change it
    * @param crop use this part of the picture instead of its centre
    */
   image(index: number, crop?: RandomCrop): Promise<Float32Array>
@@ -39,7 +42,7 @@ export interface MultiImageSource extends ExampleSource {
   /** number of images of every example */
   readonly imagesPerExample: number
   /**
-   * [imagesPerExample, 3, imageSize, imageSize] in 0 … 1; the caller may change them
+   * [imagesPerExample, channels, height, width] in 0 … 1; the caller may change them
    * @param crop use this part of each image instead of its centre: the same part, if all have the same size
    */
   images(index: number, crop?: RandomCrop): Promise<Float32Array>
@@ -49,7 +52,17 @@ export interface MultiImageSource extends ExampleSource {
 export const hasSeveralImages = (source: object): source is { readonly imagesPerExample: number } =>
   'imagesPerExample' in source
 
-/** The pixels of an example: [3, imageSize, imageSize], or [imagesPerExample, 3, imageSize, imageSize]. */
+/** The shape of each image of a source. */
+export const imageShapeOf = ({ imageSize, channels }: Pick<ExampleSource, 'imageSize' | 'channels'>) =>
+  imageShape(imageSize, channels)
+
+/** The shape of the pixels of an example of a source: that of its image, or [images, …] of several. */
+export const exampleShapeOf = (source: ExampleSource): readonly number[] => [
+  ...(hasSeveralImages(source) ? [source.imagesPerExample] : []),
+  ...imageShapeOf(source),
+]
+
+/** The pixels of an example: [channels, height, width], or [imagesPerExample, channels, height, width]. */
 export const examplePixels = (
   source: ImageTextSource | MultiImageSource,
   index: number,
@@ -71,10 +84,11 @@ export function selectExamples(
   indices: ArrayLike<number>,
   fingerprint: string = source.fingerprint,
 ): ImageTextSource | MultiImageSource {
-  const { imageSize, labels, place } = source
+  const { imageSize, channels, labels, place } = source
   const common = {
     length: indices.length,
     imageSize,
+    ...(channels !== undefined && { channels }),
     fingerprint,
     captions: (index: number) => source.captions(indices[index]),
     ...(labels && { labels: (index: number) => labels.call(source, indices[index]) }),
@@ -120,7 +134,8 @@ export interface WindowOptions {
  * @typeParam Source a window: ImageTextSource, or MultiImageSource
  */
 export interface ImageTextStream<Source extends ExampleSource = ImageTextSource> {
-  readonly imageSize: number
+  readonly imageSize: Size2d
+  readonly channels?: number
   /** equal for equal shards and windows; a resumed run compares it */
   readonly fingerprint: string
   /** number of samples, if they were counted */

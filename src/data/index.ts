@@ -12,7 +12,7 @@ export {
 } from './captions.ts'
 export { type CaptionedClip, ClipDataset, type OpenClipsOptions } from './clips.ts'
 export { ImageTextDataset, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
-// `Threads` and, below, `Shape` are former names, kept for programs that import them
+// `Threads` and, below, `SquareImage` and `Shape` are former names, kept for programs that import them
 export type { DecodeThreads, DecodeThreads as Threads } from './decoding/pool.ts'
 export { type CifarData, type ReadCifarOptions, readCifar } from './files/cifar.ts'
 export { type ClassFolders, type ClassifiedImage, openClassFolders } from './files/class-folders.ts'
@@ -24,8 +24,10 @@ export {
   type BadSample,
   type ExampleSource,
   examplePixels,
+  exampleShapeOf,
   type ImageTextSource,
   type ImageTextStream,
+  imageShapeOf,
   type MultiImageSource,
   type OnBadSample,
   selectExamples,
@@ -33,6 +35,10 @@ export {
 } from './image-text-source.ts'
 export {
   CLIP_NORMALIZE,
+  channelsProblem,
+  checkNormalize,
+  type DecodedImage,
+  type DecodedImage as SquareImage,
   type DecodeImageOptions,
   decodeImage,
   decodeImageBytes,
@@ -43,8 +49,9 @@ export {
   type ImagePixels,
   imageDecoder,
   normalize,
+  type PictureChannels,
+  picturesFor,
   pixelsFor,
-  type SquareImage,
 } from './images/image.ts'
 export type { RandomCrop } from './images/random-crop.ts'
 export { type ClassTargets, classesOf, classTargets, type ReadLabels } from './labels.ts'

@@ -8,12 +8,20 @@ import { DataError, fileError } from '../io/index.ts'
 
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import type { Size2d } from '../tensor/sides.ts'
 import { CAPTION_FILES } from './captions.ts'
 import { ImageTextDataset } from './dataset.ts'
 import { DecodePool, threadsHere } from './decoding/pool.ts'
 import { type SamplesOptions, samplesOptions } from './image-text-source.ts'
 import { IMAGE_FORMATS } from './images/header.ts'
-import { IMAGE_FILE, type ImagePixels, imagePixels, toUnitRange } from './images/image.ts'
+import {
+  IMAGE_FILE,
+  type ImagePixels,
+  imagePixels,
+  type PictureChannels,
+  pictureChannels,
+  toUnitRange,
+} from './images/image.ts'
 import { isShards } from './open-data.ts'
 import { ShardDataset, type StreamedSample } from './shards/shard-dataset.ts'
 
@@ -27,15 +35,18 @@ export interface Pictures {
 }
 
 export interface OpenPicturesOptions {
-  /** side of the square images in pixels */
-  readonly imageSize: number
+  /** pixels of the images: the side of a square, or [height, width] */
+  readonly imageSize: Size2d
+  /** 3, red, green and blue (default), or 1, their luma */
+  readonly channels?: PictureChannels
   /** use every image of a folder, without captions, even if the folder has some */
   readonly withoutCaptions?: boolean
   /** how files become pixels; default 'upright' */
   readonly pixels?: ImagePixels
 }
 const picturesOptions = {
-  imageSize: is.number,
+  imageSize: is.size2d,
+  channels: pictureChannels,
   withoutCaptions: false,
   pixels: imagePixels,
 } satisfies Settings<OpenPicturesOptions>
@@ -45,8 +56,8 @@ const picturesOptions = {
  * @throws FileError if there is no such path, DataError if there is no picture in it or a line of its captions is wrong
  */
 export async function openPictures(path: string, options: OpenPicturesOptions): Promise<Pictures> {
-  const { imageSize, withoutCaptions, pixels } = settle('openPictures(path, options)', options, picturesOptions)
-  const reading = { imageSize, pixels, threads: 'auto' } as const
+  const { withoutCaptions, ...form } = settle('openPictures(path, options)', options, picturesOptions)
+  const reading = { ...form, threads: 'auto' } as const
   if (await isShards(path)) return ShardDataset.open(path, reading)
   const isFolder = await stat(path).then(
     found => found.isDirectory(),
@@ -70,13 +81,14 @@ export async function openPictures(path: string, options: OpenPicturesOptions): 
 
   function imagesAt(files: readonly string[], folder = ''): Pictures {
     const pool = new DecodePool(files.length > 1 ? threadsHere() : 0)
+    const { imageSize: size, ...others } = form
     const hash = createHash('sha256')
     for (const file of files) hash.update(`${JSON.stringify(file.slice(folder.length))}\n`)
     return picturesOf(hash.digest('hex'), files.length, index => ({
       name: files[index],
       captions: [],
       image: async crop =>
-        toUnitRange(await pool.run({ kind: 'image', file: files[index], options: { size: imageSize, pixels, crop } })),
+        toUnitRange(await pool.run({ kind: 'image', file: files[index], options: { size, ...others, crop } })),
     }))
   }
 }

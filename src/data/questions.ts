@@ -5,6 +5,7 @@
 import { join, resolve } from 'node:path'
 import { DataError } from '../io/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import type { Size2d } from '../tensor/sides.ts'
 import {
   checkOnDisk,
   checkPath,
@@ -14,14 +15,8 @@ import {
   type Refuse,
   readLines,
 } from './captions.ts'
-import {
-  checkImageSize,
-  datasetOptions,
-  FolderDataset,
-  ImageCache,
-  type OpenDatasetOptions,
-  type SplitOptions,
-} from './dataset.ts'
+import { datasetOptions, FolderDataset, ImageCache, type OpenDatasetOptions, type SplitOptions } from './dataset.ts'
+import type { PictureChannels } from './images/image.ts'
 import type { RandomCrop } from './images/random-crop.ts'
 import { classesOf, labelsIn } from './labels.ts'
 
@@ -46,8 +41,9 @@ const questionsOptions = { ...pictureOptions, images: 1 } satisfies Settings<Ope
 
 /** Questions, hypotheses or statements about the pictures of a folder, with their answers. */
 export class QuestionDataset extends FolderDataset<PictureQuestion> {
-  /** side of every picture in pixels */
-  readonly imageSize: number
+  /** pixels of every picture: the side of a square, or [height, width] */
+  readonly imageSize: Size2d
+  readonly channels: PictureChannels
   /** number of pictures of every example */
   readonly imagesPerExample: number
   readonly #cache: ImageCache
@@ -55,12 +51,13 @@ export class QuestionDataset extends FolderDataset<PictureQuestion> {
   private constructor(
     folder: string,
     examples: readonly PictureQuestion[],
-    { imageSize, images }: Required<Pick<OpenQuestionsOptions, 'imageSize' | 'images'>>,
+    images: number,
     cache: ImageCache,
     classes: readonly string[],
   ) {
     super(folder, examples, classes, ({ files }) => files)
-    this.imageSize = imageSize
+    this.imageSize = cache.imageSize
+    this.channels = cache.channels
     this.imagesPerExample = images
     this.#cache = cache
   }
@@ -80,13 +77,12 @@ export class QuestionDataset extends FolderDataset<PictureQuestion> {
    */
   static async open(path: string, options: OpenQuestionsOptions): Promise<QuestionDataset> {
     const settled = settle('QuestionDataset.open(path, options)', options, questionsOptions)
-    const { imageSize, images } = settled
-    checkImageSize(imageSize, path)
+    const { images } = settled
     if (!Number.isSafeInteger(images) || images < 1)
       throw new DataError(`images must be a positive integer, not ${images}`, { file: path })
     const { folder, questions } = await readQuestions(path, images)
     const cache = await ImageCache.for(join(folder, questions[0].files[0]), settled)
-    return new QuestionDataset(folder, questions, { imageSize, images }, cache, classesOf(questions))
+    return new QuestionDataset(folder, questions, images, cache, classesOf(questions))
   }
 
   /** The paths of the pictures, separated by a comma. */
@@ -95,7 +91,7 @@ export class QuestionDataset extends FolderDataset<PictureQuestion> {
   }
 
   /**
-   * The pictures of example `index` in the order of the list: [imagesPerExample, 3, imageSize, imageSize] in 0 … 1; the caller
+   * The pictures of example `index` in the order of the list: [imagesPerExample, channels, height, width] in 0 … 1; the caller
    * may change them.
    * @param crop use this part of each picture instead of its centre
    * @throws ImageError naming the file of a picture that cannot be decoded
@@ -117,9 +113,8 @@ export class QuestionDataset extends FolderDataset<PictureQuestion> {
   split(options: SplitOptions): { train: QuestionDataset; validation: QuestionDataset } {
     const noun = this.imagesPerExample === 1 ? 'picture' : 'picture set'
     const { train, validation } = this.parts(options, noun, ({ files }) => JSON.stringify(files))
-    const settings = { imageSize: this.imageSize, images: this.imagesPerExample }
     const part = (examples: readonly PictureQuestion[]) =>
-      new QuestionDataset(this.folder, examples, settings, this.#cache, this.classes)
+      new QuestionDataset(this.folder, examples, this.imagesPerExample, this.#cache, this.classes)
     return { train: part(train), validation: part(validation) }
   }
 }

@@ -26,7 +26,7 @@ import {
   similarityMatrix,
   zeroShot,
 } from '../evaluate/index.ts'
-import { device, fromData } from '../tensor/index.ts'
+import { device, fromData, sidesOf } from '../tensor/index.ts'
 import { type GuardMetrics, type Run, readMetrics, type StepMetrics } from '../train/index.ts'
 import { demoSteps, demoTargets } from './config.ts'
 import { pictureOf, type ReportData, type Target } from './report/report.ts'
@@ -93,6 +93,7 @@ export async function evaluateDemo(run: Run, data: DemoData, options: Options): 
       pictures: found.images,
       rows: [ranking('picture → caption', found.imageToText), ranking('caption → picture', found.textToImage)],
     },
+    grid: run.model.encoder.patches.grid,
     pooler: await samplePooler(run, unseen),
     tokens: await sampleTokens(run, unseen),
     settings: settingsOf(run, data, seconds),
@@ -176,7 +177,7 @@ const confusionsOf = (...results: readonly Confusion[]): ReportData['zeroShot'][
 /** The picture and the caption of an example. */
 async function exampleOf(source: ImageTextDataset, index: number) {
   const caption = source.captions(index)[0]
-  return { picture: pictureOf(await source.image(index), caption), caption }
+  return { picture: pictureOf(await source.image(index), source.imageSize, caption), caption }
 }
 
 /** The first pictures that the model captioned right, and one in four with a wrong caption, if there are any. */
@@ -253,7 +254,7 @@ function settingsOf({ config, model, step }: Run, data: DemoData, seconds: numbe
   const layers = (n: number) => `${n} ${n === 1 ? 'layer' : 'layers'}`
   return {
     parameters: model.parameterCount().toLocaleString('en'),
-    pictures: `${image.size} × ${image.size}, in patches of ${image.patch} × ${image.patch}`,
+    pictures: `${sidesOf(image.size).join(' × ')}, in patches of ${sidesOf(image.patch).join(' × ')}`,
     'vision transformer': `${layers(image.layers)}, width ${image.width}, ${image.heads} heads`,
     poolers: `${pooler.queries} queries, then 1; ${pooler.heads ?? text.heads} heads`,
     'text, unimodal': `${layers(text.unimodalLayers)}, width ${text.width}, ${text.heads} heads`,

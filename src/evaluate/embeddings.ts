@@ -11,14 +11,14 @@ import { type Settings, settle } from '../tensor/options.ts'
 import { checkRows } from './finite.ts'
 import { deviceOfModel } from './inputs.ts'
 import { inParts } from './memory.ts'
-import type { EmbeddingModel, ImageModel, Normalized, TrainedModel } from './trained-model.ts'
+import { type EmbeddingModel, type ImageModel, imagesFor, type Normalized, type TrainedModel } from './trained-model.ts'
 
 /** Numbered images; an ImageTextSource is one. */
 export interface ImageSource {
   readonly length: number
   /** its name in an error; default its number */
   name?(index: number): string
-  /** [3, size, size] in 0 … 1; the caller may change it */
+  /** [channels, height, width] in 0 … 1; the caller may change it */
   image(index: number): Promise<Float32Array>
 }
 
@@ -29,7 +29,7 @@ export interface ClipSource {
   readonly imagesPerExample: number
   /** its name in an error; default its number */
   name?(index: number): string
-  /** the frames of a clip, [imagesPerExample, 3, size, size] in 0 … 1; the caller may change them */
+  /** the frames of a clip, [imagesPerExample, channels, height, width] in 0 … 1; the caller may change them */
   images(index: number): Promise<Float32Array>
 }
 
@@ -65,23 +65,22 @@ export interface ImageBatch<Shape extends ImageShape | MultiImageShape = ImageSh
   /** number of the first one */
   readonly start: number
   readonly count: number
-  /** normalised, [count, 3, size, size] or [count, images, 3, size, size] */
+  /** normalised, [count, channels, height, width] or [count, images, channels, height, width] */
   readonly pixels: Float32Array
   readonly shape: Shape
 }
 
 /** Decodes and normalises images, a batch at a time and in order. */
 export async function* imageBatches<Source extends ImageSource | ClipSource>(
-  { model, normalize: scale }: Normalized & { readonly model: ImageModel },
+  trained: Normalized & { readonly model: ImageModel },
   images: Source,
   options?: EvaluateOptions,
 ): AsyncGenerator<ImageBatch<Source extends ClipSource ? MultiImageShape : ImageShape>, void, undefined> {
   const call = 'imageBatches(trained, images, options)'
   const { batchSize, onProgress, signal } = settle(call, options, evaluateOptions)
-  const { mean, std } = scale ?? { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
-  const { size } = model.config.image
+  const { shape, mean, std } = imagesFor(trained)
   const several = 'images' in images ? [images.imagesPerExample] : []
-  const one = 3 * size * size
+  const one = shape.reduce((a, b) => a * b)
   const each = one * (several[0] ?? 1)
   for (let start = 0; start < images.length; start += batchSize) {
     signal?.throwIfAborted()
@@ -93,7 +92,7 @@ export async function* imageBatches<Source extends ImageSource | ClipSource>(
         pixels.set(normalize(read.subarray(at, at + one), mean, std), i * each + at)
     }
     await Promise.all(Array.from({ length: count }, (_, i) => decode(i)))
-    yield { start, count, pixels, shape: [count, ...several, 3, size, size] as never }
+    yield { start, count, pixels, shape: [count, ...several, ...shape] as never }
     onProgress?.(start + count, images.length)
   }
 }
@@ -296,7 +295,7 @@ export async function similarityMatrix(rows: Embeddings, columns: Embeddings, fr
 /**
  * The attention of the contrastive embedding to the patches of each image: [batch, patches], rows sum to 1. Means
  * over heads; if the contrastive pooler reads the output of the generative one, the product of both.
- * @param images normalised, [batch, 3, size, size]
+ * @param images normalised, [batch, channels, height, width]
  * @throws TypeError if the model has no pooler
  */
 export function poolerAttention(model: CoCa, images: Tensor): Tensor {

@@ -67,6 +67,7 @@ export {
   type CaptionModel,
   type EmbeddingModel,
   type ImageModel,
+  imagesFor,
   isCaptionModel,
   isEmbeddingModel,
   type Normalized,

@@ -6,7 +6,7 @@ import { DataError } from '../io/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import type { ImageBatch } from './embeddings.ts'
-import type { ImageModel, Normalized } from './trained-model.ts'
+import { type ImageModel, imagesFor, type Normalized } from './trained-model.ts'
 
 export interface PictureOptions {
   /** default 64 */
@@ -38,14 +38,14 @@ export interface PictureBatch extends ImageBatch {
 
 /** Decodes and normalises pictures, one batch ahead of the consumer. */
 export async function* pictureBatches(
-  { model, normalize: scale }: Normalized & { readonly model: ImageModel },
+  trained: Normalized & { readonly model: ImageModel },
   pictures: Pictures,
   options?: PictureOptions,
 ): AsyncGenerator<PictureBatch, void, undefined> {
   const call = 'pictureBatches(trained, pictures, options)'
   const { batchSize, from, strict, without, signal } = settle(call, options, pictureOptions)
-  const { mean, std } = scale ?? { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
-  const { size } = model.config.image
+  const { shape, mean, std } = imagesFor(trained)
+  const size = shape.reduce((a, b) => a * b)
   const bad: BadSample[] = []
   const samples = pictures.samples({ from, onBadSample: strict ? undefined : sample => bad.push(sample) })
   let start = from
@@ -65,14 +65,14 @@ export async function* pictureBatches(
     const good = (await Promise.all(read)).filter(each => each !== undefined)
     const skipped = bad.splice(0)
     if (start === first && skipped.length === 0) return undefined
-    const pixels = new Float32Array(good.length * 3 * size * size)
-    for (const [i, each] of good.entries()) pixels.set(normalize(each.pixels, mean, std), i * 3 * size * size)
+    const pixels = new Float32Array(good.length * size)
+    for (const [i, each] of good.entries()) pixels.set(normalize(each.pixels, mean, std), i * size)
     return {
       start: first,
       stop: start,
       count: good.length,
       pixels,
-      shape: [good.length, 3, size, size],
+      shape: [good.length, ...shape],
       samples: good.map(({ sample }) => sample),
       skipped,
     }

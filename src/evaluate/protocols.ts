@@ -432,7 +432,7 @@ const lacks = ({ lacksModel, lacksData }: Protocol, subject: Subject): string | 
 /**
  * Measures a model of any family on images or clips, by all protocols that apply or by those that are named.
  *
- *     const data = await openAnyData('shapes', { imageSize: run.model.config.image.size })
+ *     const data = await openAnyData('shapes', picturesFor(run.model.config.image))
  *     const results = await evaluateModel(run, data, { protocols: ['zero-shot', 'retrieval'] })
  *     console.log(results[0].values.accuracy)
  *

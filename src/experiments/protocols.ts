@@ -1,6 +1,6 @@
 // The protocols of an experiment: each measures a run, and says whether it applies to the run's model.
 
-import { ClipDataset, ImageTextDataset, pairNames, SIZES } from '../data/index.ts'
+import { ClipDataset, ImageTextDataset, pairNames, picturesFor, SIZES } from '../data/index.ts'
 import {
   captioning,
   type EmbeddingModel,
@@ -85,7 +85,7 @@ export async function measure(
   if (config.protocol === 'own') return evaluateRun(run, data)
   const { model, tokenizer, normalize } = run as Extract<Run<FamilyName>, { tokenizer: unknown }>
   const { pixels } = run.config
-  const reading = { imageSize: model.config.image.size, ...(pixels && { pixels }) }
+  const reading = { ...picturesFor(model.config.image), ...(pixels && { pixels }) }
   if (config.protocol === 'retrieval' && config.frames !== undefined) {
     const clips = await ClipDataset.open(data, { ...reading, frames: config.frames })
     return ranking(await retrieval({ model: model as EmbeddingModel, tokenizer, normalize }, clips, options))

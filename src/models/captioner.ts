@@ -19,7 +19,7 @@ export interface CaptionerLoss {
   readonly captioning: Tensor
 }
 
-/** The encoder-decoder: images [batch, 3, size, size] to texts, int32 ids [batch, tokens]. */
+/** The encoder-decoder: images [batch, channels, height, width] to texts, int32 ids [batch, tokens]. */
 export class Captioner extends Module implements ImageTextModel, CaptionDecoder {
   readonly config: CaptionerConfig
   readonly encoder: VisionTransformer
@@ -78,7 +78,7 @@ export class Captioner extends Module implements ImageTextModel, CaptionDecoder 
     return captioningLoss(logits, ids, { reduction: 'mean', ignore: this.pad })
   }
 
-  /** Captions for images [batch, 3, size, size], token by token. */
+  /** Captions for images [batch, channels, height, width], token by token. */
   generate(images: Tensor, options: GenerateOptions): Promise<Caption[]> {
     return generate(this, images, options)
   }

@@ -44,7 +44,7 @@ export interface ImageClassifierLoss {
   readonly classification: Tensor
 }
 
-/** Images [batch, 3, size, size] to classes: the single encoder. */
+/** Images [batch, channels, height, width] to classes: the single encoder. */
 export class ImageClassifier extends Module {
   readonly config: ImageClassifierConfig
   readonly encoder: VisionTransformer
@@ -61,7 +61,7 @@ export class ImageClassifier extends Module {
     this.head = new ClassificationHead({ width, heads, classes })
   }
 
-  /** images [batch, 3, size, size] → logits [batch, classes] */
+  /** images [batch, channels, height, width] → logits [batch, classes] */
   forward(images: Tensor): Tensor {
     return this.head.forward(this.encoder.forward(images))
   }

@@ -114,7 +114,7 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
   }
 
   /**
-   * images [batch, 3, size, size] → patches, tokens for the decoder, embedding
+   * images [batch, channels, height, width] → patches, tokens for the decoder, embedding
    * @param onWeights called with the poolers' attention, [batch, heads, queries, patches or, in a cascade, image tokens]
    */
   imageFeatures(images: Tensor, onWeights?: PoolerWeights): ImageFeatures {
@@ -130,7 +130,7 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
     return { ...features, embedding: this.textProjection.forward(features.summary).normalize() }
   }
 
-  /** images [batch, 3, size, size] → embeddings of unit length, [batch, embedding] */
+  /** images [batch, channels, height, width] → embeddings of unit length, [batch, embedding] */
   encodeImage(images: Tensor): Tensor {
     return this.imageProjection.forward(poolSummary(this, this.encoder.forward(images))).normalize()
   }
@@ -140,7 +140,7 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
     return this.textFeatures(ids).embedding
   }
 
-  /** images [batch, 3, size, size] and their texts, int32 [batch, tokens] */
+  /** images [batch, channels, height, width] and their texts, int32 [batch, tokens] */
   forward(images: Tensor, ids: Tensor): CoCaOutput {
     const image = this.imageFeatures(images)
     const text = this.textFeatures(ids)
@@ -210,7 +210,7 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
     return loss.sum({ axis: 1 }).neg()
   }
 
-  /** Captions for images [batch, 3, size, size], token by token. */
+  /** Captions for images [batch, channels, height, width], token by token. */
   generate(images: Tensor, options: GenerateOptions): Promise<Caption[]> {
     return generate(this, images, options)
   }

@@ -4,6 +4,7 @@
 import { type Activation, ConfigError, isActivation } from '../nn/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { group, type Settings, type Settled, settle } from '../tensor/options.ts'
+import { patchProblem, type Size2d, sidesOf, sizeOfSides } from '../tensor/sides.ts'
 import {
   captionerParts,
   checkSize,
@@ -29,10 +30,12 @@ export interface BlockOptions {
 export const blockOptions = { activation: isActivation, dropout: 0 } satisfies Settings<BlockOptions>
 
 export interface VisionTransformerConfig {
-  /** side of the square image, pixels */
-  readonly size: number
-  /** side of a patch, pixels */
-  readonly patch: number
+  /** pixels of an image: the side of a square, or [height, width] */
+  readonly size: Size2d
+  /** pixels of a patch: the side of a square, or [height, width] */
+  readonly patch: Size2d
+  /** channels of an image; default 3. Files of pictures give 3, red, green and blue, or 1, their luma */
+  readonly channels?: number
   readonly width: number
   readonly layers: number
   readonly heads: number
@@ -54,8 +57,9 @@ export interface VisionTransformerConfig {
   readonly activation?: Activation
 }
 const visionTransformerConfig = {
-  size: is.count,
-  patch: is.count,
+  size: is.size2d,
+  patch: is.size2d,
+  channels: is.byDefault(3, is.count),
   width: is.count,
   layers: is.size,
   heads: is.count,
@@ -340,7 +344,7 @@ type SettledImage = Settled<VisionTransformerConfig, typeof visionTransformerCon
 type SettledText = Settled<TextConfig, typeof textConfig>
 type SettledCoCa = Settled<CoCaConfig, typeof cocaConfig>
 
-/** {@link VisionTransformerConfig} with every default. */
+/** {@link VisionTransformerConfig} with every default; the size of a square is a number. */
 export type ResolvedVisionTransformer = SettledImage & { readonly hidden: number }
 
 /** {@link TextConfig} with every default; `pad` is undefined if no id is padding. */
@@ -362,6 +366,8 @@ export interface ResolvedCoCa extends SettledCoCa {
 
 const fillImage = (image: SettledImage): ResolvedVisionTransformer => ({
   ...image,
+  size: sizeOfSides(sidesOf(image.size)),
+  patch: sizeOfSides(sidesOf(image.patch)),
   hidden: image.hidden ?? 4 * image.width,
 })
 
@@ -541,8 +547,8 @@ const divides = (field: string, heads: number, width: number): void =>
   demand(width % heads === 0, field, heads, `does not divide the width ${width}`)
 
 function checkImage({ size, patch, width, heads, cropToPatches, normEpsilon }: ResolvedVisionTransformer): void {
-  const fills = cropToPatches ? patch <= size : size % patch === 0
-  demand(fills, 'image.patch', patch, `${cropToPatches ? 'is more than' : 'does not divide'} the image size ${size}`)
+  const problem = patchProblem(size, patch, cropToPatches)
+  demand(problem === undefined, 'image.patch', patch, problem ?? '')
   divides('image.heads', heads, width)
   checkEpsilon('image.normEpsilon', normEpsilon)
 }

@@ -34,7 +34,7 @@ export interface DualEncoderLoss {
   readonly contrastive: Tensor
 }
 
-/** The dual encoder: images and texts in one space, like CLIP. Images are [batch, 3, size, size], texts int32 ids [batch, tokens]. */
+/** The dual encoder: images and texts in one space, like CLIP. Images are [batch, channels, height, width], texts int32 ids [batch, tokens]. */
 export class DualEncoder extends Module implements ImageTextModel {
   readonly config: DualEncoderConfig
   readonly encoder: VisionTransformer
@@ -72,7 +72,7 @@ export class DualEncoder extends Module implements ImageTextModel {
     this.maximumScale = temperature.maximumScale
   }
 
-  /** images [batch, 3, size, size] → embeddings of unit length, [batch, embedding] */
+  /** images [batch, channels, height, width] → embeddings of unit length, [batch, embedding] */
   encodeImage(images: Tensor): Tensor {
     const tokens = this.encoder.forward(images)
     const summary = (this.pooler?.forward(tokens) ?? tokens).slice([{}, 0])

@@ -35,7 +35,7 @@ export interface LossWeights {
   readonly captioning: number
 }
 
-/** A model of images [batch, 3, size, size] and texts, int32 ids [batch, tokens]. */
+/** A model of images [batch, channels, height, width] and texts, int32 ids [batch, tokens]. */
 export interface ImageTextModel extends Module {
   readonly config: BlockOptions & Pick<CoCaConfig, 'image' | 'text' | 'loss'>
   readonly lossWeights: LossWeights

@@ -16,7 +16,7 @@ import {
   Module,
 } from '../nn/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
-import { ShapeError, show, type Tensor } from '../tensor/index.ts'
+import { ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type ClassificationHeadConfig, headConfig } from './classifier.ts'
@@ -94,7 +94,7 @@ export interface MultimodalClassifierLoss {
   readonly captioning?: Tensor
 }
 
-/** Images [batch, images, 3, size, size] with a text, int32 ids [batch, tokens], to classes. */
+/** Images [batch, images, channels, height, width] with a text, int32 ids [batch, tokens], to classes. */
 export class MultimodalClassifier extends Module {
   readonly config: MultimodalClassifierConfig
   readonly encoder: VisionTransformer
@@ -132,16 +132,17 @@ export class MultimodalClassifier extends Module {
 
   /**
    * The decoder's states of every image with its text, [batch, images, tokens, width].
-   * @param images [batch, images, 3, size, size]; of one image also [batch, 3, size, size]
+   * @param images [batch, images, channels, height, width]; of one image also [batch, channels, height, width]
    * @param ids int32 [batch, tokens]
    */
   states(images: Tensor, ids: Tensor): Tensor {
     checkArguments('model.states(images, ids)', [is.tensor, is.indices], [images, ids])
     const { images: count } = this.settings
     const shape = images.rank === 4 && count === 1 ? [images.shape[0], 1, ...images.shape.slice(1)] : images.shape
-    if (shape.length !== 5 || shape[1] !== count)
+    const { imageShape } = this.encoder.patches
+    if (shape.length !== 5 || !sameShape(shape.slice(1), [count, ...imageShape]))
       throw new ShapeError(
-        `MultimodalClassifier: images must be [batch, ${count}, 3, size, size], not ${show(images.shape)}`,
+        `MultimodalClassifier: images must be [batch, ${count}, ${imageShape.join(', ')}], not ${show(images.shape)}`,
         images.shape,
       )
     const [batch, , ...image] = shape
@@ -158,7 +159,7 @@ export class MultimodalClassifier extends Module {
     return pad === undefined ? undefined : ids.notEqual(pad)
   }
 
-  /** images [batch, images, 3, size, size], ids int32 [batch, tokens] → logits [batch, classes] */
+  /** images [batch, images, channels, height, width], ids int32 [batch, tokens] → logits [batch, classes] */
   forward(images: Tensor, ids: Tensor): Tensor {
     return this.head.forward(this.states(images, ids), this.textMask(ids))
   }

@@ -6,6 +6,7 @@ import { makesValues } from '../nn/parameter.ts'
 import { demandMemory } from '../tensor/demand.ts'
 import { inUnits } from '../tensor/out-of-memory.ts'
 import { MOST_ELEMENTS } from '../tensor/shape.ts'
+import { patchGrid, type Size2d, sidesOf } from '../tensor/sides.ts'
 
 /** Bytes of a parameter in float32. */
 const BYTES = 4
@@ -27,8 +28,9 @@ interface Parts {
 
 /** The settings of an image encoder that determine its size. */
 interface SizedImage {
-  readonly size: number
-  readonly patch: number
+  readonly size: Size2d
+  readonly patch: Size2d
+  readonly channels: number
   readonly width: number
   readonly layers: number
   readonly hidden: number
@@ -80,11 +82,13 @@ const mlp = (width: number, hidden: number): number[] => [...linear(width, hidde
 
 /** A VisionTransformer. */
 export function encoderParts(image: SizedImage): Parts[] {
-  const { size, patch, width, layers, hidden, classToken, inputNorm, outputNorm, patchBias } = image
-  const tokens = Math.floor(size / patch) ** 2 + (classToken ? 1 : 0)
+  const { size, patch, channels, width, layers, hidden, classToken, inputNorm, outputNorm, patchBias } = image
+  const [[rows, columns], [patchHeight, patchWidth]] = [patchGrid(size, patch), sidesOf(patch)]
+  const tokens = rows * columns + (classToken ? 1 : 0)
+  const pixels = channels * patchHeight * patchWidth
   const block = [...norm(width), ...attention(width), ...norm(width), ...mlp(width, hidden)]
   return [
-    once(...linear(3 * patch ** 2, width, patchBias), tokens * width, ...(classToken ? [width] : [])),
+    once(...linear(pixels, width, patchBias), tokens * width, ...(classToken ? [width] : [])),
     { times: layers, elements: block },
     once(...(inputNorm ? norm(width) : []), ...(outputNorm ? norm(width) : [])),
   ]
@@ -237,14 +241,16 @@ export function checkSize<S extends object>(settings: S, parts: (settings: S) =>
     refuse('tensors', `${total}, in ${inEnglish(tensors)} tensors; at most ${inEnglish(MOST_TENSORS)} are possible`)
 }
 
-/** The number among the settings that, if it were 1, would make the measure smallest: its path and its value. */
-function causeOf(settings: object, measure: (settings: object) => number): [field: string, value: number] {
-  let [least, field, found] = [Number.POSITIVE_INFINITY, '', 0]
+/** The number, or the two sides, among the settings that, if it were 1, would make the measure smallest: its path and its value. */
+function causeOf(settings: object, measure: (settings: object) => number): [field: string, value: unknown] {
+  let [least, field]: [number, string] = [Number.POSITIVE_INFINITY, '']
+  let found: unknown = 0
   const visit = (part: object, path: string, withPart: (part: object) => object): void => {
     for (const [name, value] of Object.entries(part)) {
       const replaced = (other: unknown) => withPart({ ...part, [name]: other })
-      if (typeof value === 'object' && value !== null) visit(value, `${path}${name}.`, replaced)
-      else if (typeof value === 'number' && value > 1) {
+      if (typeof value === 'object' && value !== null && !Array.isArray(value))
+        visit(value, `${path}${name}.`, replaced)
+      else if (Array.isArray(value) || (typeof value === 'number' && value > 1)) {
         const left = measure(replaced(1))
         if (left < least) [least, field, found] = [left, `${path}${name}`, value]
       }

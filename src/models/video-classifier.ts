@@ -4,7 +4,7 @@
 
 import { type ClassificationOptions, classificationLoss, Module, type Parameter, parameter } from '../nn/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
-import { fromData, ShapeError, show, type Tensor } from '../tensor/index.ts'
+import { fromData, ShapeError, sameShape, show, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { ClassificationHead, type ClassificationHeadConfig, headConfig } from './classifier.ts'
@@ -74,7 +74,7 @@ export interface VideoClassifierLoss {
   readonly classification: Tensor
 }
 
-/** Clips [batch, frames, 3, size, size] to classes. */
+/** Clips [batch, frames, channels, height, width] to classes. */
 export class VideoClassifier extends Module {
   readonly config: VideoClassifierConfig
   readonly encoder: VisionTransformer
@@ -96,13 +96,14 @@ export class VideoClassifier extends Module {
     return this.head.framePositions.shape[0]
   }
 
-  /** clips [batch, frames, 3, size, size] → the encoder's tokens of each frame, [batch, frames, tokens, width] */
+  /** clips [batch, frames, channels, height, width] → the encoder's tokens of each frame, [batch, frames, tokens, width] */
   frameTokens(clips: Tensor): Tensor {
     checkArguments('model.frameTokens(clips)', [is.tensor], [clips])
     const { frames } = this
-    if (clips.rank !== 5 || clips.shape[1] !== frames)
+    const { imageShape } = this.encoder.patches
+    if (clips.rank !== 5 || !sameShape(clips.shape.slice(1), [frames, ...imageShape]))
       throw new ShapeError(
-        `VideoClassifier: clips must be [batch, ${frames} frames, 3, size, size], not ${show(clips.shape)}`,
+        `VideoClassifier: clips must be [batch, ${frames} frames, ${imageShape.join(', ')}], not ${show(clips.shape)}`,
         clips.shape,
       )
     const [batch, , ...image] = clips.shape
@@ -110,7 +111,7 @@ export class VideoClassifier extends Module {
     return tokens.reshape([batch, frames, ...tokens.shape.slice(1)])
   }
 
-  /** clips [batch, frames, 3, size, size] → logits [batch, classes] */
+  /** clips [batch, frames, channels, height, width] → logits [batch, classes] */
   forward(clips: Tensor): Tensor {
     return this.head.forward(this.frameTokens(clips))
   }

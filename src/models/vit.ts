@@ -17,7 +17,7 @@ import { settle } from '../tensor/options.ts'
 import { type BlockOptions, blockOptions, resolveVisionTransformer, type VisionTransformerConfig } from './config.ts'
 
 /**
- * A vision transformer (Dosovitskiy et al. 2020) without a head: images [batch, channels, size, size] → all tokens
+ * A vision transformer (Dosovitskiy et al. 2020) without a head: images [batch, channels, height, width] → all tokens
  * [batch, tokens, width].
  */
 export class VisionTransformer extends Module {
@@ -31,15 +31,15 @@ export class VisionTransformer extends Module {
   constructor(config: VisionTransformerConfig, options?: BlockOptions) {
     super()
     const settled = resolveVisionTransformer('new VisionTransformer(config)', config)
-    const { size, patch, width, layers, heads, hidden, normEpsilon, cropToPatches } = settled
+    const { size, patch, channels, width, layers, heads, hidden, normEpsilon, cropToPatches } = settled
     const common = settle('new VisionTransformer(config, options)', options, blockOptions)
     const activation = settled.activation ?? common.activation
     const block = { width, heads, hidden, normEpsilon, activation, dropout: common.dropout }
     const { patchBias: bias, classToken, inputNorm, outputNorm } = settled
-    this.patches = new PatchEmbedding({ imageSize: size, patchSize: patch, width, bias, cropToPatches })
+    this.patches = new PatchEmbedding({ imageSize: size, patchSize: patch, channels, width, bias, cropToPatches })
     if (classToken) this.classToken = parameter([width], init.normal(0.02))
     // learned, initialised with sines that are larger than an embedded patch, because positions are slow to learn
-    const grid = () => gridPositions(this.patches.across, width, 2)
+    const grid = () => gridPositions(this.patches.grid, width, 2)
     this.positions = parameter([this.tokens, width], () =>
       classToken
         ? grid().pad([
@@ -58,7 +58,7 @@ export class VisionTransformer extends Module {
     return this.patches.patches + (this.classToken ? 1 : 0)
   }
 
-  /** images [batch, 3, size, size] → tokens [batch, tokens, width] */
+  /** images [batch, channels, height, width] → tokens [batch, tokens, width] */
   forward(images: Tensor): Tensor {
     let x = this.patches.forward(images)
     const [batch, , width] = x.shape

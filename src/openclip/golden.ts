@@ -17,6 +17,7 @@ import {
 } from '../io/index.ts'
 import type { CoCaConfig } from '../models/index.ts'
 import { sameShape, show } from '../tensor/index.ts'
+import { imageShape } from '../tensor/sides.ts'
 
 /** A folder of golden numbers that is incomplete or inconsistent. */
 export class GoldenError extends DataError {}
@@ -52,7 +53,7 @@ export class GoldenTensors {
 
   /** @throws GoldenError unless there is a batch of valid inputs for this model */
   batch({ image, text }: CoCaConfig, suffix = ''): GoldenBatch {
-    const images = this.floats(`images${suffix}`, [undefined, 3, image.size, image.size])
+    const images = this.floats(`images${suffix}`, [undefined, ...imageShape(image.size, image.channels)])
     const name = `text${suffix}`
     const found = this.#get(name, [images.shape[0], undefined])
     if (found.data instanceof Float32Array || found.data instanceof Float64Array)

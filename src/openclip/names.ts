@@ -194,7 +194,7 @@ function shapeOf(model: OpenClipModel, row: Omit<OpenClipTensor, 'shape'>, own: 
     case 'transposed':
       return first.toReversed()
     case 'kernel':
-      return [first[0], channels, patchSize, patchSize]
+      return [first[0], channels, ...patchSize]
     case 'stacked':
       return [rest.reduce((rows, shape) => rows + shape[0], first[0]), ...first.slice(1)]
   }

@@ -1,12 +1,15 @@
 // The preprocessing of images in a checkpoint's configuration, `preprocess_cfg`. What would change the pixels and is not done here is
 // refused by name.
 
+import { given } from '../tensor/given.ts'
+import type { Size2d } from '../tensor/sides.ts'
 import { isRecord, JsonSettings } from './settings.ts'
 
-/** The preprocessing of images with pixels in 0 … 1: scaled to a square and normalised. */
+/** The preprocessing of images with pixels in 0 … 1: scaled to a size and normalised. */
 export interface Preprocessing {
-  readonly size: number
-  /** scaled until the shorter side is `size`, and cropped (default), or the whole picture to the square (as for SigLIP) */
+  /** the side of a square, or [height, width] */
+  readonly size: Size2d
+  /** scaled until the picture covers the size, and cropped (default), or the whole picture to the size (as for SigLIP) */
   readonly resize?: 'shortest' | 'squash'
   /** per channel: (x - mean) / std */
   readonly mean: readonly number[]
@@ -22,14 +25,13 @@ const PIXELS =
 
 /**
  * Reads `preprocess_cfg` of a configuration, if it has one.
- * @param size side of the model's images
+ * @param size that of the model's images
  * @throws ConfigError naming a setting that is invalid or unknown, or would need other pixels
  */
-export function readPreprocessing(json: unknown, size: number): Preprocessing {
+export function readPreprocessing(json: unknown, size: Size2d): Preprocessing {
   const all = new JsonSettings('preprocess_cfg', (isRecord(json) ? json.preprocess_cfg : undefined) ?? {})
-  const sides = all.pair('size', size)
-  if (sides.some(side => side !== size))
-    throw all.refuse('size', sides.length === 1 ? sides[0] : sides, `must be the model's image size, ${size}`)
+  const own = all.size('size', size)
+  if (given(own) !== given(size)) throw all.refuse('size', own, `must be the model's image size, ${given(size)}`)
   all.only('is not supported: images have three channels', { mode: 'RGB' })
   const resize = all.oneOf('resize_mode', 'shortest', 'squash', 'longest')
   if (resize === 'longest') throw all.refuse('resize_mode', resize, PIXELS)

@@ -1,6 +1,8 @@
 // Reads the settings of a JSON file one by one, with errors that name the setting: what remains at the end is unknown.
 
 import { ConfigError } from '../nn/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Size2d, sidesOf, sizeOfSides } from '../tensor/sides.ts'
 
 /** Whether a value is an object of settings, and not a list. */
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
@@ -27,14 +29,11 @@ export class JsonSettings {
     return this.#checked(name, byDefault, 'must be a whole number above 0', x => Number.isInteger(x) && x > 0)
   }
 
-  /** One count, or one for each of two axes. */
-  pair(name: string, byDefault: number): readonly number[] {
-    const value = this.#values.get(name)
-    if (!Array.isArray(value)) return [this.count(name, byDefault)]
-    this.#take(name)
-    if (value.length !== 2 || !value.every(x => Number.isInteger(x) && x > 0))
-      throw this.refuse(name, value, 'must be a whole number above 0, or two')
-    return value
+  /** The side of a square, or height and width. */
+  size(name: string, byDefault: Size2d): Size2d {
+    const value = this.#take(name) ?? byDefault
+    if (!is.size2d.fits(value)) throw this.refuse(name, value, 'must be a whole number above 0, or two')
+    return sizeOfSides(sidesOf(value))
   }
 
   /** One of several words, the first where none is given. */

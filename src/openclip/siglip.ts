@@ -3,6 +3,7 @@
 import type { ResolvedVisionTransformer, VisionTransformerConfig } from '../models/index.ts'
 import { ConfigError } from '../nn/index.ts'
 import type { JsonSettings } from './settings.ts'
+import { checkChannels } from './towers.ts'
 
 /** width, layers, heads, hidden */
 const SIZES = {
@@ -67,6 +68,7 @@ export function timmImageOf(vision: JsonSettings) {
  * @throws ConfigError if timm has none of this size
  */
 export function timmVisionSettings(image: ResolvedVisionTransformer, isProjected: boolean) {
+  checkChannels(image)
   const { size, patch, width } = image
   const found = [...towers].find(([, own]) => own.size === size && own.patch === patch && own.width === width)
   if (!found)

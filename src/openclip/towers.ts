@@ -3,6 +3,7 @@
 import { NORM_EPSILON } from '../models/config.ts'
 import type { ResolvedVisionTransformer, VisionTransformerConfig } from '../models/index.ts'
 import { ConfigError } from '../nn/index.ts'
+import { patchProblem } from '../tensor/sides.ts'
 import { isRecord, type JsonSettings } from './settings.ts'
 
 /** The settings of the image tower that a CoCa and a CLIP share, except the pooler. */
@@ -13,27 +14,36 @@ export function imageOf(vision: JsonSettings, quick: boolean): VisionTransformer
   vision.ignore('patch_dropout', 'timm_model_pretrained', 'timm_pool', 'timm_proj', 'timm_proj_bias', 'timm_drop')
   vision.ignore('timm_drop_path')
   const width = vision.count('width', 768)
-  const [size, patch] = [square(vision, 'image_size', 224), square(vision, 'patch_size', 16)]
+  const [size, patch] = [vision.size('image_size', 224), vision.size('patch_size', 16)]
   const layers = vision.count('layers', 12)
   const heads = headsOf(vision, width)
   const inputNorm = !vision.flag('no_ln_pre', false)
   const { hidden, ...others } = block(vision, width, quick)
-  const crop = size % patch !== 0 && { cropToPatches: true }
+  const crop = patchProblem(size, patch, false) !== undefined && { cropToPatches: true }
   const common = { size, patch, width, layers, heads, hidden, inputNorm, classToken: true, patchBias: false }
   return { ...common, ...crop, ...blockSettings(others) }
 }
 
-/** Settings of the image tower as OpenCLIP writes them, except the pooler. */
-export const visionSettings = (image: ResolvedVisionTransformer) => ({
-  image_size: image.size,
-  layers: image.layers,
-  width: image.width,
-  head_width: image.width / image.heads,
-  patch_size: image.patch,
-  mlp_ratio: ratio(image.hidden, image.width),
-  no_ln_pre: !image.inputNorm,
-  ...blockOptions(image),
-})
+/** Settings of the image tower as OpenCLIP writes them, except the pooler. @throws ConfigError for other than three channels */
+export function visionSettings(image: ResolvedVisionTransformer) {
+  checkChannels(image)
+  return {
+    image_size: image.size,
+    layers: image.layers,
+    width: image.width,
+    head_width: image.width / image.heads,
+    patch_size: image.patch,
+    mlp_ratio: ratio(image.hidden, image.width),
+    no_ln_pre: !image.inputNorm,
+    ...blockOptions(image),
+  }
+}
+
+/** @throws ConfigError for images that OpenCLIP does not have */
+export function checkChannels({ channels }: ResolvedVisionTransformer): void {
+  if (channels !== 3)
+    throw new ConfigError('image.channels', channels, 'must be 3: the images of OpenCLIP are red, green and blue')
+}
 
 /** The reason why layers that are not built here are refused. */
 export const OTHER_LAYERS = 'layers of this kind are not supported'
@@ -90,13 +100,6 @@ function headsOf(vision: JsonSettings, width: number): number {
   return heads
 }
 
-/** A side in pixels, which may be given for both axes. */
-function square(settings: JsonSettings, name: string, byDefault: number): number {
-  const [side, other = side] = settings.pair(name, byDefault)
-  if (side !== other) throw settings.refuse(name, [side, other], 'only squares are supported')
-  return side
-}
-
 /** norm_kwargs and act_kwargs, where they are not the default. */
 export const blockOptions = ({
   normEpsilon,
@@ -120,6 +123,6 @@ export function refuseDifference(path: string, own: unknown, read: unknown): voi
   if (isRecord(own) && isRecord(read)) {
     for (const name of new Set([...Object.keys(own), ...Object.keys(read)]))
       refuseDifference(path ? `${path}.${name}` : name, own[name], read[name])
-  } else if (own !== read)
+  } else if (JSON.stringify(own) !== JSON.stringify(read))
     throw new ConfigError(path, own ?? null, `OpenCLIP has no such setting; its models have ${JSON.stringify(read)}`)
 }

@@ -10,7 +10,10 @@ import { VisionTransformer, type VisionTransformerConfig } from '../models/index
 import { unloaded } from '../models/unloaded.ts'
 import { type Activation, ConfigError, Module, type Parameter, StateDictError } from '../nn/index.ts'
 import { firstFew } from '../tensor/first-few.ts'
+import { given } from '../tensor/given.ts'
 import { fromData, sameShape } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
+import { patchGrid, type Size2d, sizeOfSides } from '../tensor/sides.ts'
 import { readWeights } from './read-weights.ts'
 import { isRecord, JsonSettings } from './settings.ts'
 
@@ -28,7 +31,7 @@ export class PretrainedEncoder extends Module {
     this.encoder = new VisionTransformer(config.image)
   }
 
-  /** images [batch, 3, size, size] → tokens [batch, tokens, width] */
+  /** images [batch, channels, height, width] → tokens [batch, tokens, width] */
   forward(...[images]: Parameters<VisionTransformer['forward']>) {
     return this.encoder.forward(images)
   }
@@ -426,7 +429,7 @@ function checkShapes(file: TensorFile, rows: readonly Row[], { encoder }: Pretra
         : ours[0] === 'positions'
           ? [firstPatch + encoder.patches.patches, ...others]
           : ours[0] === 'patches.projection.weight'
-            ? [first, channels, patchSize, patchSize]
+            ? [first, channels, ...patchSize]
             : [ours.length * first, ...others]
     return [{ name: theirs, expected }, ...(scale === undefined ? [] : [{ name: scale, expected: [first] }])].flatMap(
       ({ name, expected }) => {
@@ -452,20 +455,11 @@ async function settingsOf(
   const refuse = (reason: string) => new EncoderError(reason, { file: file.path })
   const shapeOf = (name: string) => file.entry(prefix + name).shape
   const has = (name: string) => file.names.includes(prefix + name)
-  const [width, channels, patch, across] = shapeOf(`${names.patches}.weight`)
-  if (channels !== 3) throw refuse(`its images have ${channels} channels, not 3`)
-  if (patch !== across) throw refuse(`its patches are ${patch} × ${across} pixels: only squares are supported`)
+  const [width, channels, patchHeight, patchWidth] = shapeOf(`${names.patches}.weight`)
   const classToken = has(names.classToken)
   const count = shapeOf(names.positions).at(-2) ?? 0
   // of the class token, and of one for distillation
   const others = (classToken ? 1 : 0) + (names.distillation !== undefined && has(names.distillation) ? 1 : 0)
-  // with no_embed_class only patches have positions
-  const firstPatch = [others, 0].find(first => count > first && Number.isInteger(Math.sqrt(count - first)))
-  if (firstPatch === undefined)
-    throw refuse(
-      `has ${count} positions, which are not those of a square of patches${others > 0 ? `, with or without ${others} for tokens before them` : ''}`,
-    )
-  const side = Math.sqrt(count - firstPatch)
   const ups = rows.filter(({ ours }) => ours[0].endsWith('.mlp.up.weight'))
   if (ups.length === 0) throw refuse(`has no layers: there is no ${prefix}${names.layer.replace('#', '0')}`)
   if (!beside.includes('config.json')) {
@@ -479,17 +473,34 @@ async function settingsOf(
   }
   const config = join(folder, 'config.json')
   const json = await readJson(config)
+  const patch = [patchHeight, patchWidth] as const
+  const written = sizeIn(json)
+  // the weights do not say the shape of the grid: that of the configuration, if it has as many patches, or a square
+  const gridOf = (patches: number): readonly [number, number] | undefined => {
+    const grid = written && patchGrid(written, patch)
+    if (grid && grid[0] * grid[1] === patches) return grid
+    const side = Math.sqrt(patches)
+    return Number.isInteger(side) ? [side, side] : undefined
+  }
+  // with no_embed_class only patches have positions
+  const firstPatch = [others, 0].find(first => count > first && gridOf(count - first))
+  const grid = firstPatch === undefined ? undefined : gridOf(count - firstPatch)
+  if (firstPatch === undefined || grid === undefined)
+    throw refuse(
+      `has ${count} positions, which are not those of a square of patches${written ? `, nor of images of ${given(written)} pixels, as ${config} says` : ''}${others > 0 ? `, with or without ${others} for tokens before them` : ''}`,
+    )
   try {
     const unseen = source === 'timm' ? ofTimm(json) : ofTransformers(json, source)
     if (width % unseen.heads !== 0)
       throw new ConfigError('heads', unseen.heads, `does not divide the width ${width} of the weights`)
     const preprocessor = source === 'timm' || !beside.includes('preprocessor_config.json')
     const normalize = preprocessor
-      ? normalisation(isRecord(json) ? json.pretrained_cfg : undefined, 'mean', 'std')
-      : normalisation(await readJson(join(folder, 'preprocessor_config.json')), 'image_mean', 'image_std')
+      ? normalisation(isRecord(json) ? json.pretrained_cfg : undefined, 'mean', 'std', channels)
+      : normalisation(await readJson(join(folder, 'preprocessor_config.json')), 'image_mean', 'image_std', channels)
     const image = {
-      size: side * patch,
-      patch,
+      size: sizeOfSides([grid[0] * patchHeight, grid[1] * patchWidth]),
+      patch: sizeOfSides(patch),
+      ...(channels !== 3 && { channels }),
       width,
       layers: ups.length,
       ...unseen,
@@ -505,9 +516,24 @@ async function settingsOf(
   }
 }
 
-/** The mean and the standard deviation of pixels in 0 … 1, if both are given. */
-function normalisation(json: unknown, mean: string, std: string): EncoderSettings['normalize'] {
-  if (!isRecord(json) || json[mean] === undefined || json[std] === undefined) return undefined
+/** Height and width of the images that a configuration names, of timm or of Hugging Face; undefined if it names none. */
+function sizeIn(json: unknown): Size2d | undefined {
+  if (!isRecord(json)) return undefined
+  const { model_args: args, pretrained_cfg: cfg, vision_config: inside, image_size: own } = json
+  const input = isRecord(cfg) && Array.isArray(cfg.input_size) ? cfg.input_size.slice(1) : undefined
+  const given = [
+    isRecord(args) ? args.img_size : undefined,
+    input,
+    isRecord(inside) ? inside.image_size : undefined,
+    own,
+  ]
+  return given.find(size => is.size2d.fits(size)) as Size2d | undefined
+}
+
+/** The mean and the standard deviation of pixels in 0 … 1, if both are given, and given for three channels where there are three. */
+function normalisation(json: unknown, mean: string, std: string, channels: number): EncoderSettings['normalize'] {
+  // of images with other channels, timm's configurations keep the three numbers of the pretrained model
+  if (!isRecord(json) || json[mean] === undefined || json[std] === undefined || channels !== 3) return undefined
   if (json.do_normalize === false) return { mean: [0, 0, 0], std: [1, 1, 1] }
   const settings = new JsonSettings('', { [mean]: json[mean], [std]: json[std] })
   return { mean: settings.triple(mean, [], () => true), std: settings.triple(std, [], x => x > 0) }

@@ -3,6 +3,7 @@
 import { dtypes } from './dtype.ts'
 import { given, isPlain, isPromise, listed } from './given.ts'
 import { nearest } from './nearest.ts'
+import type { Size2d } from './sides.ts'
 import { Tensor } from './tensor.ts'
 
 /** What to write in place of values that were given one after the other, and of how many of them. */
@@ -149,6 +150,13 @@ export const order = new Kind<readonly number[]>('a list of axes such as [1, 0]'
 /** A number for all spatial axes, or a list with one for each. */
 export const perAxis = ({ says, fits }: Kind<number>): Kind<number | readonly number[]> =>
   new Kind(`${says}, or a list with one for each spatial axis`, x => fits(x) || isListOf(x, fits))
+
+/** The size of an image or of a patch. */
+export const size2d = new Kind<Size2d>(
+  'a whole number above 0, or [height, width]',
+  x => count.fits(x) || (Array.isArray(x) && x.length === 2 && x.every(side => count.fits(side))),
+  ([value]) => (isNumeral(value) || (Array.isArray(value) && value.length === 1) ? instead(Number(value)) : undefined),
+)
 
 /** What stands around the input of a convolution. */
 export const convolutionPadding = new Kind<number | readonly number[] | 'same' | 'valid'>(

@@ -9,20 +9,20 @@ import type { RunConfig } from './config.ts'
  */
 export function augmentation({ flip, shift = 0, brightness = 0 }: RunConfig['augment']): Augmentation | undefined {
   if (!flip && shift === 0 && brightness === 0) return undefined
-  return (image, generator, side) => {
+  return (image, generator, [height, width]) => {
     const mirrored = flip === true && generator.uniform() < 0.5
     const [dx, dy] = [shift, shift].map(most => generator.integer(2 * most + 1) - most)
     const factor = 1 + brightness * (2 * generator.uniform() - 1)
-    return redraw(image, side, {
-      column: x => (mirrored ? side - 1 - clamp(x - dx, side) : clamp(x - dx, side)),
-      row: y => clamp(y - dy, side),
+    return redraw(image, [height, width], {
+      column: x => (mirrored ? width - 1 - clamp(x - dx, width) : clamp(x - dx, width)),
+      row: y => clamp(y - dy, height),
       tone: value => Math.min(1, value * factor),
     })
   }
 }
 
 /** The pixels at the edge of a picture are repeated beyond it. */
-const clamp = (position: number, side: number) => Math.min(side - 1, Math.max(0, position))
+const clamp = (position: number, length: number) => Math.min(length - 1, Math.max(0, position))
 
 interface Redrawing {
   /** the source of a pixel */
@@ -31,12 +31,17 @@ interface Redrawing {
   tone(value: number): number
 }
 
-/** [3, side, side] → [3, side, side] */
-function redraw(image: Float32Array, side: number, { column, row, tone }: Redrawing): Float32Array {
+/** [channels, height, width] → [channels, height, width] */
+function redraw(
+  image: Float32Array,
+  [height, width]: readonly [number, number],
+  { column, row, tone }: Redrawing,
+): Float32Array {
   const drawn = new Float32Array(image.length)
-  for (let y = 0; y < image.length / side; y++) {
-    const from = (y - (y % side) + row(y % side)) * side
-    for (let x = 0; x < side; x++) drawn[y * side + x] = tone(image[from + column(x)])
+  // the rows of all channels
+  for (let y = 0; y < image.length / width; y++) {
+    const from = (y - (y % height) + row(y % height)) * width
+    for (let x = 0; x < width; x++) drawn[y * width + x] = tone(image[from + column(x)])
   }
   return drawn
 }

@@ -2,7 +2,7 @@
 // and one error lists them all, with the name of the file.
 
 import { z } from 'zod'
-import { IMAGE_PIXELS } from '../data/index.ts'
+import { channelsProblem, IMAGE_PIXELS } from '../data/index.ts'
 import { DataError, readJson } from '../io/index.ts'
 import { familyConfigs, hasClasses } from '../models/config.ts'
 import { presetFor } from '../models/families.ts'
@@ -17,6 +17,7 @@ import {
 import { ConfigError } from '../nn/index.ts'
 import { architectureProblem, openClipArchitectureNames } from '../openclip/index.ts'
 import { OptionsError } from '../tensor/index.ts'
+import * as is from '../tensor/kinds.ts'
 
 /** An invalid setting: its path of fields, and the reason. */
 export interface ConfigProblem {
@@ -51,7 +52,7 @@ const settings = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape, fa
 const flag = z.boolean(fail('must be true or false'))
 const oneOf = <const T extends readonly string[]>(...names: T) =>
   z.enum(names, fail(`must be one of ${names.join(', ')}`))
-const triple = (item: z.ZodType<number>) => z.tuple([item, item, item], fail('must be three numbers'))
+const numbers = (item: z.ZodType<number>) => z.array(item, fail('must be a list of numbers, one for each channel'))
 
 /** The optimizers of runs, with the settings that each has of those that not all have. */
 const optimizerSettings = {
@@ -210,10 +211,10 @@ const common = {
     .default({}),
   /** how files become pixels: 'upright' (the default) or 'openclip', as OpenCLIP prepares images */
   pixels: oneOf(...IMAGE_PIXELS).optional(),
-  /** normalisation of the pixels, channel by channel: (x - mean) / std */
+  /** normalisation of the pixels, channel by channel: (x - mean) / std; default 0.5 and 0.5 for each */
   normalize: settings({
-    mean: triple(z.number(fail('must be a number'))).default([0.5, 0.5, 0.5]),
-    std: triple(above0).default([0.5, 0.5, 0.5]),
+    mean: numbers(z.number(fail('must be a number'))).default([0.5, 0.5, 0.5]),
+    std: numbers(above0).default([0.5, 0.5, 0.5]),
   }).prefault({}),
 }
 
@@ -318,13 +319,16 @@ export function checkRunConfig<const T>(json: T, file?: string): RunConfig<Famil
   const parsed = settings({ ...common, ...own[family] }).safeParse(others, { reportInput: true })
   const found = parsed.error?.issues.flatMap(issue => problemsOf(issue, family)) ?? []
   if (found.length > 0 || !parsed.success) throw new RunConfigError([...problems, ...found], file)
-  const run = { family, model, ...parsed.data } as RunConfig
+  const channels = channelsOf(model)
+  const normalize = normalizeFor(channels, json.normalize, parsed.data.normalize)
+  const run = { family, model, ...parsed.data, normalize } as RunConfig
   const all = [
     ...lengthProblems(run),
     ...optimizerProblems(run.optimizer),
     ...inBackwardProblems(run),
     ...problems,
     ...originProblems(run),
+    ...channelProblems(normalize, channels),
   ]
   if (all.length > 0) throw new RunConfigError(all, file)
   return run as unknown as RunConfig<FamilyIn<T>>
@@ -418,6 +422,32 @@ function lengthProblems({ steps, epochs }: RunConfig): ConfigProblem[] {
   if (steps === undefined && epochs === undefined)
     return [{ field: 'steps', reason: 'is missing: give steps or epochs' }]
   return []
+}
+
+/** The number of channels of a model's images. */
+function channelsOf(model: unknown): number {
+  const channels = isRecord(model) && isRecord(model.image) ? model.image.channels : undefined
+  return is.count.fits(channels) ? channels : 3
+}
+
+type Normalize = RunConfig['normalize']
+
+/** The defaults of a normalisation are those of three channels. */
+function normalizeFor(channels: number, given: unknown, { mean, std }: Normalize): Normalize {
+  const has = (name: keyof Normalize) => isRecord(given) && given[name] !== undefined
+  const first = (values: number[]) => values.slice(0, channels)
+  return { mean: has('mean') ? mean : first(mean), std: has('std') ? std : first(std) }
+}
+
+/** Channels that files of pictures do not give, or a normalisation of others. */
+function channelProblems(normalize: Normalize, channels: number): ConfigProblem[] {
+  const reason = channelsProblem(channels)
+  if (reason !== undefined) return [{ field: 'model.image.channels', reason }]
+  return Object.entries(normalize).flatMap(([name, values]) => {
+    const expected = channels === 1 ? 'one number, for the one channel' : `${channels} numbers, one for each channel`
+    const wrong = { field: `normalize.${name}`, reason: `must be ${expected}, not ${show(values)}` }
+    return values.length === channels ? [] : [wrong]
+  })
 }
 
 /** Settings that apply only if the weights of another model are copied. */

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import {
   examplePixels,
+  exampleShapeOf,
   type ImagePixels,
   type ImageTextSource,
   type MultiImageSource,
@@ -169,15 +170,13 @@ async function compute(
         } catch (error) {
           if (strict || !(error instanceof DataError)) throw error
           failed.push([i, error.reason])
-          images.push(new Float32Array(pixelsOf(source)))
+          images.push(new Float32Array(exampleShapeOf(source).reduce((a, b) => a * b)))
         }
       const features = new Float32Array(count * size)
       await inEvaluation(model, () =>
         inParts(model, count, 'images', async (start, stop) => {
           const some = joined(images.slice(start, stop))
-          const several = 'images' in source ? [source.imagesPerExample] : []
-          const { imageSize: side } = source
-          const shape = [stop - start, ...several, 3, side, side]
+          const shape = [stop - start, ...exampleShapeOf(source)]
           features.set(await readOut(() => scope(() => encode(model, fromData(some, shape, device)))), start * size)
         }),
       )
@@ -205,9 +204,6 @@ async function naming<T>(path: string, action: () => Promise<T>): Promise<T> {
     throw fileError(path, error)
   }
 }
-
-const pixelsOf = (source: Examples): number =>
-  ('images' in source ? source.imagesPerExample : 1) * 3 * source.imageSize ** 2
 
 function joined(rows: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(rows.reduce((sum, { length }) => sum + length, 0))

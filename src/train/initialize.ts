@@ -5,10 +5,11 @@
 import { concat, noGrad } from '../autograd/index.ts'
 import { DataError } from '../io/index.ts'
 import { resolveVisionTransformer } from '../models/config.ts'
-import type { VisionTransformerConfig } from '../models/index.ts'
+import { VisionTransformer, type VisionTransformerConfig } from '../models/index.ts'
 import { type Activation, type Module, type Parameter, resizeGrid } from '../nn/index.ts'
 import { matchesPath } from '../nn/parameter-source.ts'
 import { firstFew } from '../tensor/first-few.ts'
+import { given } from '../tensor/given.ts'
 import { sameShape, show, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
@@ -92,7 +93,7 @@ export function initializeFrom(model: Module, source: Module, options?: Initiali
 
 /** The settings of an encoder that decide what it computes, except the size of its images, whose positions are interpolated. */
 export const ENCODER_SETTINGS = [
-  ...(['patch', 'width', 'layers', 'heads', 'hidden', 'classToken', 'inputNorm', 'outputNorm'] as const),
+  ...(['patch', 'channels', 'width', 'layers', 'heads', 'hidden', 'classToken', 'inputNorm', 'outputNorm'] as const),
   ...(['patchBias', 'normEpsilon', 'activation'] as const),
 ] satisfies (keyof VisionTransformerConfig)[]
 
@@ -104,9 +105,9 @@ function checkEncoders(source: Module, model: Module, file: string | undefined):
     const settled = resolveVisionTransformer('initializeFrom(model, source)', image)
     return { ...settled, activation: settled.activation ?? activation }
   })
-  const differing = ENCODER_SETTINGS.filter(name => theirs[name] !== own[name])
+  const differing = ENCODER_SETTINGS.filter(name => JSON.stringify(theirs[name]) !== JSON.stringify(own[name]))
   if (differing.length === 0) return
-  const found = differing.map(name => `image.${name} is ${theirs[name]} there, but ${own[name]} here`)
+  const found = differing.map(name => `image.${name} is ${given(theirs[name])} there, but ${given(own[name])} here`)
   const values = JSON.stringify({ image: Object.fromEntries(differing.map(name => [name, theirs[name]])) })
   throw new InitializationError(
     `the encoders have different settings: ${found.join('; ')}. Write ${values} in the settings of the model`,
@@ -140,18 +141,19 @@ const classTokens = (model: Module): number =>
 /** A model with a vision transformer, whose positions form a grid of patches. */
 type Seeing = Module & {
   readonly config: { readonly image: VisionTransformerConfig; readonly activation?: Activation }
+  readonly encoder: VisionTransformer
 }
 
 const seesPictures = (model: Module): model is Seeing => {
-  const { config } = model as Partial<Seeing>
-  return typeof config?.image?.size === 'number' && typeof config.image.patch === 'number'
+  const { config, encoder } = model as Partial<Seeing>
+  return config?.image !== undefined && encoder instanceof VisionTransformer
 }
 
 function resizeImagePositions(positions: Tensor, source: Seeing, model: Seeing): Tensor {
-  const side = ({ config: { image } }: Seeing) => Math.floor(image.size / image.patch)
+  const { patches, grid: from } = source.encoder.patches
   // a class token precedes the patches
-  const first = positions.shape[0] - side(source) ** 2
-  const grid = resizeGrid(positions.slice([{ start: first }]), side(source), side(model))
+  const first = positions.shape[0] - patches
+  const grid = resizeGrid(positions.slice([{ start: first }]), from, model.encoder.patches.grid)
   return first === 0 ? grid : concat([positions.slice([{ stop: first }]), grid])
 }
 

@@ -3,6 +3,7 @@
 import { VIDEO_FRAMES } from '../models/config.ts'
 import type { FamilyName } from '../models/index.ts'
 import { inUnits } from '../tensor/out-of-memory.ts'
+import { imageShape } from '../tensor/sides.ts'
 import type { RunConfig } from './config.ts'
 import { freezeParts } from './initialize.ts'
 import { countedTraining, demandTraining, largerMemory, memoryLimit, type TrainingMemory } from './memory.ts'
@@ -33,7 +34,7 @@ function countRun(config: RunConfig, naming: Naming) {
 function emptyBatch(config: RunConfig, { classes = [] }: Naming): RunBatch {
   const { batchSize, model } = config
   const { image } = model
-  const pixels = [3, image.size, image.size]
+  const pixels = imageShape(image.size, image.channels)
   const several: Partial<Record<FamilyName, number>> = {
     'video-classifier': 'frames' in model ? (model.frames ?? VIDEO_FRAMES) : VIDEO_FRAMES,
     'multimodal-classifier': 'images' in model ? model.images : undefined,

@@ -10,6 +10,7 @@ import {
   type OnBadSample,
   openClips,
   openData,
+  picturesFor,
   QuestionDataset,
   type ShardClipDataset,
   type ShardDataset,
@@ -203,7 +204,7 @@ export async function openExamples<F extends FamilyName>(
 ): Promise<FamilyExamples[F]> {
   const { window, threads, pixels } = settle('openExamples(path, family, model, options)', options, openExamplesOptions)
   const { image, frames, images } = model as RunModels[FamilyName] & { frames?: number; images?: number }
-  const common = { imageSize: image.size, threads: threads ?? ('auto' as const), ...(pixels && { pixels }) }
+  const common = { ...picturesFor(image), threads: threads ?? ('auto' as const), ...(pixels && { pixels }) }
   const inWindows = { ...common, ...(window !== undefined && { window }) }
   const openers: { readonly [K in FamilyName]: () => Promise<FamilyExamples[K]> } = {
     coca: pictures,

@@ -35,7 +35,7 @@ const open = (folder: string, options: Partial<OpenClipsOptions> = {}) =>
 /** The grey level of each frame of a clip. */
 async function levels(data: ClipDataset, index: number): Promise<number[]> {
   const pixels = await data.images(index)
-  assert.equal(pixels.length, data.frameCount * 3 * data.imageSize ** 2)
+  assert.equal(pixels.length, data.frameCount * 3 * 4 * 4)
   return Array.from({ length: data.frameCount }, (_, i) => {
     const frame = pixels.subarray(i * 48, (i + 1) * 48)
     assert.equal(new Set(frame).size, 1)
@@ -229,7 +229,10 @@ for (const [what, line, reason, labels] of brokenLines)
 test('wrong options and a missing folder are errors', async t => {
   const folder = await folderWith(t, two)
   await assert.rejects(open(folder, { frames: 0 }), /frames must be a positive integer, not 0/)
-  await assert.rejects(open(folder, { imageSize: 0.5 }), /imageSize must be a positive integer, not 0\.5/)
+  await assert.rejects(
+    open(folder, { imageSize: 0.5 }),
+    /imageSize must be a whole number above 0, or \[height, width\], not 0\.5/,
+  )
   await assert.rejects(open(join(folder, 'none')), { name: 'FileError', reason: 'does not exist' })
   await assert.rejects(ClipDataset.open(folder, { imageSize: 4 } as OpenClipsOptions), /frames is missing/)
   await assert.rejects(open(folder, { frame: 2 } as object), /ClipDataset\.open: there is no option frame/)

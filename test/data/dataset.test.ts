@@ -76,5 +76,8 @@ test('the fingerprint changes only with a caption, a name or the order', async t
 
 test('an image size of 0 throws', async t => {
   const folder = await greyFolder(t, 1)
-  await assert.rejects(ImageTextDataset.open(folder, { imageSize: 0 }), /imageSize must be a positive integer, not 0/)
+  await assert.rejects(
+    ImageTextDataset.open(folder, { imageSize: 0 }),
+    /imageSize must be a whole number above 0, or \[height, width\], not 0/,
+  )
 })

@@ -21,6 +21,7 @@ import {
 } from '../../src/data/images/image.ts'
 import { chooseCrop } from '../../src/data/images/random-crop.ts'
 import { ImageError } from '../../src/io/errors.ts'
+import { OptionsError } from '../../src/tensor/index.ts'
 import { fc } from '../support.ts'
 import { temporaryFolder } from './folder.ts'
 
@@ -86,7 +87,12 @@ for (const [name, mode] of Object.entries(modes))
   })
 
 const preprocessed = join(import.meta.dirname, '../golden/pixels')
-const { sides, squash, modes: storedModes } = JSON.parse(readFileSync(join(preprocessed, 'index.json'), 'utf8'))
+const {
+  sides,
+  squash,
+  rectangles,
+  modes: storedModes,
+} = JSON.parse(readFileSync(join(preprocessed, 'index.json'), 'utf8'))
 for (const [name, mode] of Object.entries(storedModes))
   test(`${name} (${mode}) has the pixels of OpenCLIP with pixels: 'openclip'`, async () => {
     const all = readFileSync(join(preprocessed, `${name}.rgb`)) // a square of [side, side, 3] for each side
@@ -102,6 +108,19 @@ for (const [name, mode] of Object.entries(storedModes))
         const allowed = mode === 'CMYK' && decoder === 'javascript' ? 3 : 0
         assert.ok(largestDifference(bytes, expected) <= allowed, `${decoder}: ${largestDifference(bytes, expected)}`)
       }
+      const both = readFileSync(join(preprocessed, `${name}.rectangles`)) // [height, width, 3], and the luma [height, width]
+      let at = 0
+      for (const size of rectangles as [number, number][])
+        for (const channels of [3, 1] as const) {
+          const area = size[0] * size[1]
+          const part = both.subarray(at, at + channels * area)
+          at += part.length
+          const expected = Uint8Array.from(part, (_, i) => part[(i % area) * channels + Math.floor(i / area)])
+          const options = { size, channels, decoder, pixels: 'openclip' } as const
+          const difference = largestDifference(await decodeImageBytes(join(preprocessed, name), options), expected)
+          const allowed = mode === 'CMYK' && decoder === 'javascript' ? 3 : 0
+          assert.ok(difference <= allowed, `${decoder}, ${size.join(' × ')}, ${channels}: ${difference}`)
+        }
       const pixels = readFileSync(join(preprocessed, `${name}.squash.rgb`))
       const expected = Uint8Array.from(pixels, (_, i) => pixels[(i % squash ** 2) * 3 + Math.floor(i / squash ** 2)])
       const options = { size: squash, decoder, pixels: 'openclip-squash' } as const
@@ -509,7 +528,8 @@ test('the error for a missing image names its path', async () => {
 })
 
 test('an invalid size throws', async () => {
-  for (const size of [0, -1, 2.5, Number.NaN]) await assert.rejects(decodeImage(goodPng, { size }), ImageError)
+  for (const size of [0, -1, 2.5, Number.NaN, [4], [4, 0]] as number[])
+    await assert.rejects(decodeImage(goodPng, { size }), OptionsError)
 })
 
 test('normalize subtracts the mean and divides by the deviation of each channel', () => {

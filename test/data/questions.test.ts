@@ -179,7 +179,7 @@ test('errors of the list as a whole', async t => {
     /neither a folder of questions nor a \.jsonl, \.csv or \.tsv of questions/,
   )
   await assert.rejects(open(folder, { images: 0 }), /images must be a positive integer, not 0/)
-  await assert.rejects(open(folder, { imageSize: 0 }), /imageSize must be a positive integer/)
+  await assert.rejects(open(folder, { imageSize: 0 }), /imageSize must be a whole number above 0, or \[height, width\]/)
   await assert.rejects(open(folder, { labels: true } as object), OptionsError)
   await assert.rejects(openData(folder, { imageSize: 4 }), /a list of questions.*QuestionDataset\.open/)
 })

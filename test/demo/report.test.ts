@@ -7,7 +7,7 @@ import { type ReportData, reportPage } from '../../src/demo/report/report.ts'
 import { percentRange } from '../../src/demo/words.ts'
 
 const { pixels, caption } = shapesExample(0)
-const picture = { pixels, side: 32, alt: caption }
+const picture = { pixels, size: [32, 32] as const, alt: caption }
 const attention = Array.from({ length: 16 }, () => 1 / 16)
 
 const data: ReportData = {
@@ -49,6 +49,7 @@ const data: ReportData = {
     confusions: [{ truth: 'red star', answer: 'red ring', count: 1 }],
   },
   retrieval: { pictures: 500, rows: [{ direction: 'a → b', recall: { 1: 0.5, 5: 0.7, 10: 0.9 }, medianRank: 2 }] },
+  grid: [4, 4],
   pooler: [{ picture, caption, attention }],
   tokens: [{ picture, caption, tokens: [{ text: 'red', probability: 0.9, attention }] }],
   settings: { device: '<script>' },

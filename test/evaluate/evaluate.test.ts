@@ -26,7 +26,7 @@ import { tinyModel } from '../train/tiny.ts'
 const WORDS = ['red', 'green', 'blue', 'black', 'white', 'a', 'photo', 'of']
 const tokenizer = WordTokenizer.fromCaptions([WORDS.join(' ')])
 const config: CoCaConfig = { ...tinyModel, text: { ...tinyModel.text, vocabulary: tokenizer.vocabularySize } }
-const SIDE = config.image.size
+const SIDE = 8
 
 /** Images in memory; the first pixel of image i is i / 255. */
 function source(captions: readonly (readonly string[])[]): ImageTextSource {

@@ -83,12 +83,12 @@ def of_deit(x, seed):
     return model, before(model, model.layernorm, model), model.layernorm
 
 
-def of_timm(name):
+def of_timm(name, others=lambda x: {}):
     def make(x, seed):
         args = dict(
             img_size=x["side"] * x["patch"], patch_size=x["patch"], embed_dim=x["width"], depth=x["layers"], num_heads=x["heads"],
             mlp_ratio=x["ratio"], num_classes=3,
-        )
+        ) | others(x)
         model = stir(timm.create_model(name, **args), seed)
         model.args = args
         if hasattr(model, "dist_token"):
@@ -125,6 +125,10 @@ KINDS = {
     "timm-deit": of_timm("deit_tiny_distilled_patch16_224"),
     "timm-deit3": of_timm("deit3_small_patch16_224"),
     "timm-dinov2": of_timm("vit_small_patch14_dinov2"),
+    # two channels, and neither images nor patches are squares
+    "timm-rectangle": of_timm("vit_tiny_patch16_224", lambda x: dict(
+        img_size=(2 * x["patch"], x["side"] * (x["patch"] + 1)), patch_size=(x["patch"], x["patch"] + 1), in_chans=2,
+    )),
 }
 
 
@@ -137,7 +141,9 @@ def write(kind, folder, seed):
     else:
         model.save_pretrained(folder)
     torch.manual_seed(seed + 1000)
-    images = torch.randn(2, 3, x["side"] * x["patch"], x["side"] * x["patch"])
+    args = getattr(model, "args", {})
+    size = args.get("img_size", x["side"] * x["patch"])
+    images = torch.randn(2, args.get("in_chans", 3), *(size if isinstance(size, tuple) else (size, size)))
     with torch.no_grad():
         found = tokens(images)
         values = {"images": images, "before": found.contiguous(), "after": norm(found).contiguous()}

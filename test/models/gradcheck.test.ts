@@ -7,6 +7,7 @@ import { gradcheck, hvp, valueAndGrad } from '../../src/autograd/index.ts'
 import { CoCa, type CoCaConfig, MultimodalClassifier, VideoClassifier } from '../../src/models/index.ts'
 import { type Module, withParameters } from '../../src/nn/index.ts'
 import { Generator, randn, type Tensor, tensor } from '../../src/tensor/index.ts'
+import { imageShape } from '../../src/tensor/sides.ts'
 import { assertCloseNumbers } from '../support.ts'
 import { type ArrangementName, arranged, arrangements, ids, pictures, stirred } from './small.ts'
 
@@ -38,8 +39,23 @@ const likeOpenClip: CoCaConfig = {
   activation: 'quickGelu',
 }
 
+/** Of rectangles, in patches that are rectangles, or of which there is one row. */
+const rectangles: Record<string, CoCaConfig> = {
+  'of rectangles in rectangular patches, of one channel': {
+    ...minuscule,
+    image: { ...minuscule.image, size: [2, 4], patch: [1, 2], channels: 1 },
+  },
+  'of a row of patches, of four channels': {
+    ...minuscule,
+    image: { ...minuscule.image, size: [2, 4], patch: 2, channels: 4, classToken: true },
+  },
+}
+const imagesFor = ({ image: { size, channels } }: CoCaConfig): Tensor =>
+  randn([2, ...imageShape(size, channels)], { dtype: 'float64', generator: new Generator(3) })
+
 describe('the whole loss', () => {
   for (const [name, config] of Object.entries({
+    ...rectangles,
     "the paper's": arrange('cascade'),
     "OpenCLIP's": likeOpenClip,
     'without a generative pooler, and with two [CLS]': {
@@ -49,6 +65,7 @@ describe('the whole loss', () => {
   }))
     it(`has a gradient equal to finite differences, for every element of every parameter: ${name}`, () => {
       const model = stirred(() => new CoCa(config))
+      const images = imagesFor(config)
       const { ok, checked, message } = gradcheck(
         (...parameters) => withParameters(model, parameters, () => model.loss(images, texts).total),
         model.parameters(),
@@ -56,6 +73,13 @@ describe('the whole loss', () => {
       )
       assert.ok(ok, message)
       assert.equal(checked, model.parameterCount())
+    })
+
+  for (const [name, config] of Object.entries(rectangles))
+    it(`has a Hessian equal to differences of its gradient, along random directions: ${name}`, () => {
+      const model = stirred(() => new CoCa(config))
+      const images = imagesFor(config)
+      checkHessian(model, () => model.loss(images, texts).total)
     })
 
   for (const arrangement of arrangements)

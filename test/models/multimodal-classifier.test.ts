@@ -136,8 +136,7 @@ describe('a classifier of images with a text', () => {
     assert.throws(
       () => model.forward(images, texts),
       (error: unknown) =>
-        error instanceof ShapeError &&
-        /images must be \[batch, 2, 3, size, size\], not \[3, 3, 8, 8\]/.test(error.message),
+        error instanceof ShapeError && /images must be \[batch, 2, 3, 8, 8\], not \[3, 3, 8, 8\]/.test(error.message),
     )
     const head = new MultimodalHead({ width: 4, heads: 2, classes: 3, images: 2 })
     assert.throws(

@@ -126,29 +126,33 @@ test('a pooler ignores masked tokens', () => {
 
 test('a patch embedding equals a convolution whose stride is its window', () => {
   const sizes = fc.record({
-    across: fc.integer({ min: 1, max: 3 }),
-    side: fc.integer({ min: 1, max: 3 }),
-    channels: fc.integer({ min: 1, max: 3 }),
+    grid: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 })),
+    patchSize: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 })),
+    channels: fc.integer({ min: 1, max: 4 }),
   })
   fc.assert(
-    fc.property(sizes, ({ across, side, channels }) => {
-      const [size, width] = [across * side, 2]
-      const embedding = randomize(new PatchEmbedding({ imageSize: size, patchSize: side, width, channels }))
-      const images = random([2, channels, size, size])
+    fc.property(sizes, ({ grid: [down, across], patchSize, channels }) => {
+      const [patchHeight, patchWidth] = patchSize
+      const [size, stride] = [[down * patchHeight, across * patchWidth] as const, across * patchWidth]
+      const embedding = randomize(new PatchEmbedding({ imageSize: size, patchSize, width: 2, channels }))
+      const images = random([2, channels, ...size])
       const pixels = values(images)
       const { weight, bias } = embedding.projection
       const expected: number[] = []
       for (let b = 0; b < 2; b++)
-        for (let row = 0; row < across; row++)
+        for (let row = 0; row < down; row++)
           for (let column = 0; column < across; column++) {
             const window: number[] = []
             for (let c = 0; c < channels; c++)
-              for (let y = 0; y < side; y++)
-                for (let x = 0; x < side; x++)
-                  window.push(pixels[((b * channels + c) * size + row * side + y) * size + column * side + x])
+              for (let y = 0; y < patchHeight; y++)
+                for (let x = 0; x < patchWidth; x++) {
+                  const line = (b * channels + c) * size[0] + row * patchHeight + y
+                  window.push(pixels[line * stride + column * patchWidth + x])
+                }
             expected.push(...plainLinear([window], weight, bias)[0])
           }
-      assert.equal(embedding.patches, across * across)
+      assert.deepEqual(embedding.grid, [down, across])
+      assert.equal(embedding.patches, down * across)
       assertCloseNumbers(values(embedding.forward(images)), expected)
     }),
     runs(20),

@@ -42,7 +42,7 @@ test('opening reads no weight and draws no random number', async () => {
 
 test('an embedding reads the weights of its tower, and a caption not those of the embeddings', async () => {
   const opened = async () => (await openClip(own)).model
-  const { size } = (await opened()).config.image
+  const size = (await opened()).config.image.size as number
   const images = await opened()
   images.encodeImage(imagesFor(size))
   assert.deepEqual(partsRead(images), ['encoder', 'generativePooler', 'imageProjection'])

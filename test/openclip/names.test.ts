@@ -203,7 +203,11 @@ describe('a configuration', () => {
       vision_cfg: { ...base.vision_cfg, image_size: 300, norm_kwargs: { eps: 1e-6 } },
       text_cfg: { ...base.text_cfg, norm_kwargs: { eps: 1e-6 }, act_kwargs: { approximate: 'tanh' } },
     }
-    for (const json of [b32, l14, base, tanh, odd]) {
+    const wide = { ...b32, vision_cfg: { ...b32.vision_cfg, image_size: [224, 352], patch_size: [32, 16] } }
+    assert.deepEqual(fromOpenClipConfig(wide).image.size, [224, 352])
+    const twice = { ...b32, vision_cfg: { ...b32.vision_cfg, image_size: [224, 224] } }
+    assert.deepEqual(fromOpenClipConfig(twice), fromOpenClipConfig(b32))
+    for (const json of [b32, l14, base, tanh, odd, wide]) {
       const config = fromOpenClipConfig(json)
       const written = toOpenClipConfig(config)
       assert.deepEqual(fromOpenClipConfig(written), config)
@@ -337,9 +341,9 @@ describe('a configuration', () => {
     ['layer scale', changed('text_cfg', { ls_init_value: 0.1 }), /^text_cfg\.ls_init_value = 0\.1/],
     ['a ResNet', changed('vision_cfg', { layers: [3, 4, 6, 3] }), /^vision_cfg\.layers = \[3,4,6,3\]/],
     [
-      'an image that is not square',
-      changed('vision_cfg', { image_size: [224, 336] }),
-      /^vision_cfg\.image_size = \[224,336\]/,
+      'an image of three sides',
+      changed('vision_cfg', { image_size: [224, 336, 3] }),
+      /^vision_cfg\.image_size = \[224,336,3\]: must be a whole number above 0, or two/,
     ],
     [
       'heads that do not divide',
@@ -369,6 +373,7 @@ describe('a configuration', () => {
       ['text.padMask', { ...config, text: { ...config.text, padMask: 'both' } }],
       ['text.multimodal.selfMlp', { ...config, text: { ...config.text, multimodal: {} } }],
       ['image.classToken', presets.base],
+      ['image.channels', { ...config, image: { ...config.image, channels: 1 } }],
     ]
     for (const [field, each] of foreign)
       assert.throws(

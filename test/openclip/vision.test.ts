@@ -16,8 +16,8 @@ await device.use('cpu')
 const golden = (name: string) => new URL(`../golden/${name}`, import.meta.url).pathname
 const floats = ({ data, shape }: SafetensorsTensor) => fromData(data as Float32Array, shape)
 
-/** Encoders of encoders.py: HuggingFace's CLIP, SigLIP, DeiT and DINOv2, and timm's DeiT, DeiT III and DINOv2. */
-const others = ['clip', 'siglip', 'deit', 'dinov2', 'timm-deit', 'timm-deit3', 'timm-dinov2']
+/** Encoders of encoders.py: HuggingFace's CLIP, SigLIP, DeiT and DINOv2, and timm's DeiT, DeiT III, DINOv2, and of rectangles. */
+const others = ['clip', 'siglip', 'deit', 'dinov2', 'timm-deit', 'timm-deit3', 'timm-dinov2', 'timm-rectangle']
 
 for (const name of ['timm', 'vit', ...others.map(each => `encoders/${each}`)])
   for (const on of ['reference', 'cpu'] as const)
@@ -96,6 +96,18 @@ test('register tokens and SwiGLU of DINOv2, and kinds that are not read, are ref
   )
   const other = await changed(t, 'encoders/clip', same, json => ({ ...json, model_type: 'siglip2' }))
   await assert.rejects(openEncoder(other), /model_type = "siglip2": must be one of clip, clip_vision_model, siglip/)
+})
+
+test('channels and patches are those of the weights; the shape of the grid is that of the configuration, or a square', async t => {
+  const { image } = await openEncoder(golden('encoders/timm-rectangle'))
+  assert.deepEqual([image.size, image.patch, image.channels], [[8, 15], [4, 5], 2])
+  const without = await changed(t, 'encoders/timm-rectangle', same, json => ({
+    ...json,
+    model_args: { ...(json.model_args as object), img_size: undefined },
+  }))
+  await assert.rejects(openEncoder(without), /has 7 positions, which are not those of a square/)
+  const grey = await changed(t, 'timm', x => x.set('patch_embed.proj.weight', ones(24, 1, 4, 4)))
+  assert.equal((await openEncoder(grey)).image.channels, 1)
 })
 
 test('an encoder in parts is read by its index', async t => {
@@ -226,7 +238,6 @@ describe('what an encoder here does not have is refused by its name', () => {
     ['another tensor', x => x.set('blocks.0.conv.weight', ones(2)), /has blocks\.0\.conv\.weight: a plain/],
     ['positions of no square', x => x.set('pos_embed', ones(1, 18, 24)), /18 positions.*with or without 1 for tokens/],
     ['another width of a layer', x => x.set('blocks.1.mlp.fc1.weight', ones(12, 24)), /blocks\.1\.mlp\.fc1\.weight/],
-    ['grey images', x => x.set('patch_embed.proj.weight', ones(24, 1, 4, 4)), /1 channels, not 3/],
     ['values that are not finite', x => x.get('norm.bias')!.data.fill(Number.NaN as never), /norm\.bias/],
   ]
   for (const [what, change, message] of timm)

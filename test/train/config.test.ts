@@ -86,7 +86,7 @@ test('the error names the field of every mistake', () => {
     [{ augment: { flip: 1 } }, 'augment.flip: must be true or false, not 1'],
     [{ augment: { rotate: 1 } }, 'augment.rotate: is not a setting'],
     [{ normalize: { std: [1, 0, 1] } }, 'normalize.std.1: must be above 0, not 0'],
-    [{ normalize: { mean: [1, 1] } }, 'normalize.mean: must be three numbers, not [1,1]'],
+    [{ normalize: { mean: [1, 1] } }, 'normalize.mean: must be 3 numbers, one for each channel, not [1,1]'],
     [{ equalCaptions: true }, 'equalCaptions: must be one of distinct, positives, ignore, not true'],
     [{ optimizer: 'adam' }, 'optimizer: must be an object of settings, not "adam"'],
     [

@@ -351,7 +351,7 @@ test('augmentation shifts, mirrors and brightens within bounds, and does nothing
   const image = Float32Array.from({ length: 27 }, (_, i) => (i % 9) / 9)
   const seen = new Set<string>()
   for (let s = 0; s < 40; s++) {
-    const drawn = augmentation({ flip: true, shift: 1 })!(image.slice(), new Generator(s), 3)
+    const drawn = augmentation({ flip: true, shift: 1 })!(image.slice(), new Generator(s), [3, 3])
     const centre = drawn[4]
     assert.ok(image.includes(centre))
     assert.deepEqual(drawn.subarray(0, 9), drawn.subarray(9, 18))
@@ -359,10 +359,12 @@ test('augmentation shifts, mirrors and brightens within bounds, and does nothing
   }
   assert.ok(seen.size > 10)
   const mirrored = new Set(
-    Array.from({ length: 20 }, (_, s) => augmentation({ flip: true })!(image, new Generator(s), 3).slice(0, 3).join()),
+    Array.from({ length: 20 }, (_, s) =>
+      augmentation({ flip: true })!(image, new Generator(s), [3, 3]).slice(0, 3).join(),
+    ),
   )
   assert.deepEqual(mirrored, new Set([image.slice(0, 3).join(), image.slice(0, 3).reverse().join()]))
-  const brighter = augmentation({ brightness: 0.5 })!(image, new Generator(2), 3)
+  const brighter = augmentation({ brightness: 0.5 })!(image, new Generator(2), [3, 3])
   const factor = brighter[1] / image[1]
   assert.ok(factor > 0.5 && factor < 1.5 && factor !== 1)
   assert.ok(brighter.every((x, i) => x <= 1 && Math.abs(x - Math.min(1, image[i] * factor)) < 1e-6))

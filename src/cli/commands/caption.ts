@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { openPictures, type Pictures } from '../../data/index.ts'
+import { openPictures, type Pictures, picturesFor } from '../../data/index.ts'
 import {
   type CaptionModel,
   modelFingerprint,
@@ -70,7 +70,7 @@ async function captionPictures(paths: readonly string[], flags: CaptionFlags): P
   const generation = generationOf(flags, trained)
   if (prompt !== undefined) warnOfUnknownWords(trained, [prompt])
   const pictures = await openAll(paths, {
-    imageSize: trained.model.config.image.size,
+    ...picturesFor(trained.model.config.image),
     pixels: trained.pixels,
     withoutCaptions: true,
   })

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { FolderNotEmptyError, ImageTextDataset, writeShapes } from '../../data/index.ts'
+import { FolderNotEmptyError, ImageTextDataset, picturesFor, writeShapes } from '../../data/index.ts'
 import { demoData, demoRun, demoSteps } from '../../demo/config.ts'
 import { type DemoData, evaluateDemo } from '../../demo/evaluate.ts'
 import { type Target, writeReport } from '../../demo/report/report.ts'
@@ -124,7 +124,7 @@ function checkSame(config: RunConfig, { out, seed, device }: DemoFlags): void {
 }
 
 async function openData(folders: Folders, { model }: Run): Promise<DemoData> {
-  const options = { imageSize: model.config.image.size }
+  const options = picturesFor(model.config.image)
   return {
     train: await ImageTextDataset.open(folders.train, options),
     unseen: await ImageTextDataset.open(folders.unseen, options),

@@ -1,7 +1,7 @@
 // `cocagrad embed`: writes the embeddings of pictures and captions to a file, for searching and for other programs.
 
 import type { Command } from 'commander'
-import { openPictures } from '../../data/index.ts'
+import { openPictures, picturesFor } from '../../data/index.ts'
 import { embedPictures } from '../../evaluate/index.ts'
 
 import { InterruptedError } from '../errors.ts'
@@ -45,7 +45,10 @@ export function addEmbed(program: Command): void {
 async function embed(source: string, flags: EmbedFlags): Promise<void> {
   const { out, batchSize, truncate, strict, json } = flags
   const trained = await openTrained(flags, 'coca', 'dual-encoder')
-  const pictures = await openPictures(source, { imageSize: trained.model.config.image.size, pixels: trained.pixels })
+  const pictures = await openPictures(source, {
+    ...picturesFor(trained.model.config.image),
+    pixels: trained.pixels,
+  })
   const bar = await countedBar('embedding', () => pictures.count())
   const result = await interruptible('stopping after this batch', signal =>
     embedPictures(trained, pictures, out, {

@@ -1,7 +1,7 @@
 // `cocagrad evaluate`: measures a model on images or clips, by the protocols of the paper.
 
 import { type Command, Option } from 'commander'
-import { type BadSample, openAnyData, ShardStream } from '../../data/index.ts'
+import { type BadSample, openAnyData, picturesFor, ShardStream } from '../../data/index.ts'
 import { percent } from '../../demo/words.ts'
 import {
   type EvaluatedModel,
@@ -115,7 +115,7 @@ async function openFor({ model, family, pixels }: Opened<FamilyName>, { data, fr
     if (!(examples instanceof ShardStream)) return examples
     return { ...(await examples.all(onBadSample)), fingerprint: examples.fingerprint }
   }
-  return openAnyData(data, { imageSize: model.config.image.size, pixels, frames, onBadSample })
+  return openAnyData(data, { ...picturesFor(model.config.image), pixels, frames, onBadSample })
 }
 
 /** @throws UsageError for labels or templates that the model or the protocols have no use for */

@@ -2,6 +2,7 @@
 
 import { basename, join } from 'node:path'
 import { type Command, Option } from 'commander'
+import { imagesFor } from '../../evaluate/index.ts'
 import { fillFolder, namesIn, readBytes, writeAtomically } from '../../io/index.ts'
 import { OPENCLIP_FILES } from '../../openclip/checkpoint.ts'
 import { type OpenClipArchitecture, type OpenClipContents, openClip, saveOpenClip } from '../../openclip/index.ts'
@@ -67,9 +68,6 @@ async function run(path: string, flags: ExportFlags): Promise<void> {
   answer(json, result, `${out}: ${parameters.toLocaleString('en')} parameters, in ${files.join(', ')}`)
 }
 
-/** The normalisation of a run that has none in its settings. */
-const HALF = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
-
 interface Exportable extends OpenClipContents {
   /** files that are copied */
   readonly tokenizerFiles?: readonly string[]
@@ -90,8 +88,8 @@ async function open(path: string, flags: ExportFlags): Promise<Exportable> {
     weights,
     family: ['coca', 'dual-encoder'],
   })
-  const { mean, std } = normalize ?? HALF
   const resize = pixels?.endsWith('squash') ? ('squash' as const) : ('shortest' as const)
+  const { mean, std } = imagesFor({ model, normalize })
   const preprocessing = { size: model.config.image.size, resize, mean, std }
   return { model, preprocessing, tokenizer }
 }

@@ -2,7 +2,7 @@
 // picture.
 
 import type { Command } from 'commander'
-import { openPictures } from '../../data/index.ts'
+import { openPictures, picturesFor } from '../../data/index.ts'
 import {
   EmbeddingFile,
   type EmbeddingModel,
@@ -87,7 +87,7 @@ interface Search {
 
 async function pictureSearch(path: string, trained: TrainedModel<EmbeddingModel>): Promise<Search> {
   const pictures = await openPictures(path, {
-    imageSize: trained.model.config.image.size,
+    ...picturesFor(trained.model.config.image),
     pixels: trained.pixels,
     withoutCaptions: true,
   })

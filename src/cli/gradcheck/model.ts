@@ -3,8 +3,16 @@
 import type { ImageShape, MultiImageShape } from '../../data/index.ts'
 import type { LossBatch } from '../../evaluate/inputs.ts'
 import { readJson } from '../../io/index.ts'
-import { type CoCaConfig, createModel, type FamilyName, presets, VideoClassifier } from '../../models/index.ts'
+import {
+  type CoCaConfig,
+  createModel,
+  type FamilyName,
+  presets,
+  VideoClassifier,
+  type VisionTransformerConfig,
+} from '../../models/index.ts'
 import { device, type Generator, randn, seed as setSeed } from '../../tensor/index.ts'
+import { imageShape } from '../../tensor/sides.ts'
 import {
   ClassifierObjective,
   checkModelConfig,
@@ -60,7 +68,7 @@ function check(choice: ModelChoice, seed: number) {
     const { image } = model.config
     const several = model instanceof VideoClassifier ? model.frames : undefined
     const draw = (generator: Generator): LabelledBatch => ({
-      ...drawImages(image.size, generator, several),
+      ...drawImages(image, generator, several),
       labels: drawLabels(names, generator),
     })
     return gradcheckObjective(new ClassifierObjective(model, { classes: names }), draw, { seed })
@@ -69,7 +77,7 @@ function check(choice: ModelChoice, seed: number) {
     const model = createModel('multimodal-classifier', { ...choice.model, classes })
     const { image, text, images } = model.settings
     const draw = (generator: Generator): QuestionBatch => ({
-      ...drawImages(image.size, generator, images),
+      ...drawImages(image, generator, images),
       tokens: drawTexts(text, generator),
       tokenShape: [BATCH, text.context],
       labels: drawLabels(names, generator),
@@ -82,20 +90,23 @@ function check(choice: ModelChoice, seed: number) {
 }
 
 /** @param several number of images of an example that has more than one */
-function drawImages(size: number, generator: Generator): { images: Float64Array; imageShape: ImageShape }
 function drawImages(
-  size: number,
+  image: VisionTransformerConfig,
+  generator: Generator,
+): { images: Float64Array; imageShape: ImageShape }
+function drawImages(
+  image: VisionTransformerConfig,
   generator: Generator,
   several: number | undefined,
 ): { images: Float64Array; imageShape: ImageShape | MultiImageShape }
-function drawImages(size: number, generator: Generator, several?: number) {
-  const imageShape = [BATCH, ...(several === undefined ? [] : [several]), 3, size, size]
-  return { images: randn(imageShape, { dtype: 'float64', generator }).dataSync() as Float64Array, imageShape }
+function drawImages({ size, channels }: VisionTransformerConfig, generator: Generator, several?: number) {
+  const shape = [BATCH, ...(several === undefined ? [] : [several]), ...imageShape(size, channels)]
+  return { images: randn(shape, { dtype: 'float64', generator }).dataSync() as Float64Array, imageShape: shape }
 }
 
 /** Random images and texts. */
 const drawPairs = ({ image, text }: Pick<CoCaConfig, 'image' | 'text'>, generator: Generator): LossBatch => ({
-  ...drawImages(image.size, generator),
+  ...drawImages(image, generator),
   tokens: drawTexts(text, generator),
   tokenShape: [BATCH, text.context],
 })

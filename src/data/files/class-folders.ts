@@ -2,12 +2,13 @@
 
 import { DataError } from '../../io/index.ts'
 import { ImageTextDataset, type OpenDatasetOptions } from '../dataset.ts'
+import { imageShapeOf } from '../image-text-source.ts'
 import type { ShapedData } from '../loading/collate.ts'
 import type { Dataset } from '../loading/source.ts'
 
 /** A picture and its class. */
 export interface ClassifiedImage {
-  /** [3, imageSize, imageSize] in 0 … 1 */
+  /** [channels, height, width] in 0 … 1 */
   readonly image: ShapedData
   /** the number of its class, int32 */
   readonly label: ShapedData
@@ -31,7 +32,7 @@ export async function openClassFolders(
   options: Omit<OpenDatasetOptions, 'labels'>,
 ): Promise<ClassFolders> {
   const images = await ImageTextDataset.open(folder, { ...options, labels: true })
-  const { classes, imageSize, length } = images
+  const { classes, length } = images
   return {
     classes,
     length,
@@ -46,7 +47,7 @@ export async function openClassFolders(
           },
         )
       return {
-        image: { data: await images.image(index), shape: [3, imageSize, imageSize] },
+        image: { data: await images.image(index), shape: imageShapeOf(images) },
         label: { data: Int32Array.of(classes.indexOf(labels[0])), shape: [] },
       }
     },

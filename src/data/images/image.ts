@@ -1,10 +1,11 @@
-// Images in the form that models take: upright, square, three channels, values from 0 to 1, channels first.
+// Images in the form that models take: upright, of one size, three channels or one, values from 0 to 1, channels first.
 
 import { encode } from 'fast-png'
 import { fileError, ImageError, messageOf, openToRead } from '../../io/index.ts'
 
 import * as is from '../../tensor/kinds.ts'
 import { optionalGroup, type Settings, settle } from '../../tensor/options.ts'
+import { type Size2d, sidesOf } from '../../tensor/sides.ts'
 import { javascriptDecoder, type PixelDecoder, sharpDecoder } from './decoders.ts'
 import {
   checkSize,
@@ -16,7 +17,7 @@ import {
   tooManyBytes,
 } from './header.ts'
 import { chooseCrop, cropOptions, type RandomCrop } from './random-crop.ts'
-import { type Box, orient, resizeToSquare } from './resize.ts'
+import { type Box, orient, type RgbImage, resizeTo } from './resize.ts'
 import { resizeStored } from './stored.ts'
 
 /** Names of files that are taken for images. What a file is, its bytes say, whatever its name. */
@@ -35,7 +36,7 @@ export type ImageDecoder = 'auto' | 'sharp' | 'javascript'
  * - 16 bits of grey are clipped to 255, so that all but the darkest are white;
  * - four colours are scaled as they are (without sharp after the conversion).
  *
- * `squash` and `openclip-squash` are the same, but scale the whole picture to the square, whatever its sides, where the others crop it: so
+ * `squash` and `openclip-squash` are the same, but scale the whole picture to the size, whatever its sides, where the others crop it: so
  * OpenCLIP prepares pictures for SigLIP (`resize_mode: 'squash'`).
  */
 export type ImagePixels = (typeof IMAGE_PIXELS)[number]
@@ -55,9 +56,40 @@ export function pixelsFor(asked: ImagePixels | undefined, trained: ImagePixels |
 /** The kind of the option `pixels`. */
 export const imagePixels = is.choice<ImagePixels>(...IMAGE_PIXELS)
 
+/** The channels that a file of a picture gives: 3, red, green and blue, or 1, their luma. */
+export type PictureChannels = 1 | 3
+
+/** The kind of the option `channels`. */
+export const pictureChannels = is.byDefault<PictureChannels>(
+  3,
+  new is.Kind('3, for red, green and blue, or 1, for their luma', x => x === 1 || x === 3),
+)
+
+/**
+ * The options with which files of pictures become the images of an encoder.
+ * @param image the settings of a model's encoder, such as `model.config.image`
+ * @throws ImageError if its images have channels that files do not give
+ */
+export function picturesFor(image: { readonly size: Size2d; readonly channels?: number }): {
+  readonly imageSize: Size2d
+  readonly channels: PictureChannels
+} {
+  const problem = channelsProblem(image.channels)
+  if (problem !== undefined) throw new ImageError(`image.channels ${problem}`)
+  return { imageSize: image.size, channels: (image.channels ?? 3) as PictureChannels }
+}
+
+/** Why files of pictures do not give so many channels; undefined if they do. */
+export const channelsProblem = (channels: number | undefined): string | undefined =>
+  channels === undefined || pictureChannels.fits(channels)
+    ? undefined
+    : `is ${channels}, but files of pictures give 3 channels, red, green and blue, or 1, their luma: fit(…) trains a model on tensors with others`
+
 export interface DecodeImageOptions {
-  /** side of the resulting square in pixels */
-  readonly size: number
+  /** pixels of the result: the side of a square, or [height, width] */
+  readonly size: Size2d
+  /** 3, red, green and blue (default), or 1, their luma */
+  readonly channels?: PictureChannels
   readonly decoder?: ImageDecoder
   /** crop the picture at random, instead of at its centre */
   readonly crop?: RandomCrop
@@ -69,7 +101,8 @@ export interface DecodeImageOptions {
   readonly name?: string
 }
 const decodeOptions = {
-  size: is.number,
+  size: is.size2d,
+  channels: pictureChannels,
   decoder: is.choice('auto', 'sharp', 'javascript'),
   crop: optionalGroup({ ...cropOptions, seed: is.number }),
   upright: true,
@@ -77,8 +110,8 @@ const decodeOptions = {
   name: is.optional(is.text),
 } satisfies Settings<DecodeImageOptions>
 
-/** A decoded image: `pixels` is [3, height, width] in 0 … 1. */
-export interface SquareImage {
+/** A decoded image: `pixels` is [channels, height, width] in 0 … 1. */
+export interface DecodedImage {
   readonly width: number
   readonly height: number
   readonly pixels: Float32Array
@@ -135,23 +168,23 @@ async function chooseDecoder(decoder: ImageDecoder, foreign?: string, file?: str
 }
 
 /**
- * Decodes an image into a square of bytes: EXIF orientation is applied (of a PNG that of its chunk eXIf), transparency and colour profiles are left out, the shorter
- * side is scaled to `size` (bicubic, anti-aliased) and the centre is kept, or a random crop. The pixels are those of Pillow's
- * `convert('RGB')`, `resize` and `crop`; with `pixels: 'openclip'` those of OpenCLIP, see {@link ImagePixels}. PNG, JPEG and WebP are
+ * Decodes an image into bytes: EXIF orientation is applied (of a PNG that of its chunk eXIf), transparency and colour profiles are left out. The picture
+ * is scaled until it covers `size` (bicubic, anti-aliased), of a square the shorter side to that of the square, and the centre is kept; of a random
+ * crop, the crop is scaled to `size`. The pixels are those of Pillow's `convert('RGB')`, `resize` and `crop`, and for one channel of `convert('L')`
+ * after them; with `pixels: 'openclip'` those of OpenCLIP, see {@link ImagePixels}. PNG, JPEG and WebP are
  * read on every machine; of GIF (its first picture), AVIF and TIFF (its first page) sharp gives the pixels, so they need sharp.
  *
  * Every decoder accepts the same files. A PNG may be damaged where its pixels do not need it: in chunks such as tEXt and eXIf, which are
  * then left out, and after its pixels, as in libpng. Between the segments of a JPEG other bytes are left out, as in Pillow. Files of
  * more than 512 MiB are not read; pictures of more than 64 million pixels (36 million with transparency, four colours or 16 bits), or with a side of more than a million, are not decoded.
  * @param source a path, or the file's bytes
- * @returns [3, size, size], 0 … 255
+ * @returns [channels, height, width], 0 … 255
  * @throws ImageError naming the file if it is empty, truncated, too large (with its size and the limit) or not an image, or needs sharp, which cannot be loaded;
  *   FileError if it cannot be read
  */
 export async function decodeImageBytes(source: string | Uint8Array, options: DecodeImageOptions): Promise<Uint8Array> {
   const settled = settle('decodeImage(source, options)', options, decodeOptions)
-  const { size, crop, name, decoder, pixels, upright } = settled
-  if (!Number.isSafeInteger(size) || size < 1) throw new ImageError(`size must be a positive integer, not ${size}`)
+  const { size, channels, crop, name, decoder, pixels, upright } = settled
   const file = typeof source === 'string' ? source : name
   const bytes = typeof source === 'string' ? await readPicture(source) : source
   const tooMany = tooManyBytes(bytes.length)
@@ -160,7 +193,7 @@ export async function decodeImageBytes(source: string | Uint8Array, options: Dec
   const decode = await chooseDecoder(decoder, isSharpFormat(foreign) ? foreign : undefined, file)
   const header = isSharpFormat(foreign) ? await decode.header!(bytes, foreign, file) : readImageHeader(bytes, file)
   checkSize(header, file)
-  /** the part of a picture that becomes the square; undefined for its centre */
+  /** the part of a picture that is scaled to the size; undefined for its centre */
   const partOf = ({ width, height }: { readonly width: number; readonly height: number }): Box | undefined => {
     if (crop) return chooseCrop({ width, height }, crop)
     return pixels.endsWith('squash') ? { left: 0, top: 0, width, height } : undefined
@@ -168,12 +201,12 @@ export async function decodeImageBytes(source: string | Uint8Array, options: Dec
   try {
     if (pixels === 'upright' || pixels === 'squash') {
       const picture = orient(await decode.rgb(bytes, header), upright ? header.orientation : 1)
-      return toChannelsFirst(resizeToSquare(picture, size, partOf(picture)).data, size * size)
+      return toChannelsFirst(resizeTo(picture, size, partOf(picture)), channels)
     }
     const stored = await decode.stored(bytes, header)
     // of TIFF, Pillow turns every picture when it opens it
     const picture = header.format === 'TIFF' ? orient(stored, header.orientation) : stored
-    return toChannelsFirst(resizeStored(picture, size, partOf(picture)).data, size * size)
+    return toChannelsFirst(resizeStored(picture, size, partOf(picture)), channels)
   } catch (error) {
     throw new ImageError(`${header.format} cannot be decoded: ${messageOf(error)}`, { file, cause: error })
   }
@@ -201,9 +234,10 @@ async function readPicture(file: string): Promise<Uint8Array> {
 }
 
 /** As {@link decodeImageBytes}, as float32 in 0 … 1: a byte divided by 255. */
-export async function decodeImage(source: string | Uint8Array, options: DecodeImageOptions): Promise<SquareImage> {
+export async function decodeImage(source: string | Uint8Array, options: DecodeImageOptions): Promise<DecodedImage> {
   const bytes = await decodeImageBytes(source, options)
-  return { width: options.size, height: options.size, pixels: toUnitRange(bytes) }
+  const [height, width] = sidesOf(options.size)
+  return { width, height, pixels: toUnitRange(bytes) }
 }
 
 /** Bytes 0 … 255 as float32 in 0 … 1. */
@@ -213,11 +247,30 @@ export function toUnitRange(bytes: Uint8Array): Float32Array {
   return values
 }
 
-/** [pixels, 3] to [3, pixels]. */
-function toChannelsFirst(interleaved: Uint8Array, pixels: number): Uint8Array {
-  const planes = new Uint8Array(interleaved.length)
-  for (let i = 0; i < pixels; i++) for (let c = 0; c < 3; c++) planes[c * pixels + i] = interleaved[i * 3 + c]
+/** [pixels, 3] to [channels, pixels]. */
+function toChannelsFirst({ width, height, data }: RgbImage, channels: PictureChannels): Uint8Array {
+  const pixels = width * height
+  const planes = new Uint8Array(channels * pixels)
+  for (let i = 0, from = 0; i < pixels; i++, from += 3)
+    if (channels === 1) planes[i] = luma(data[from], data[from + 1], data[from + 2])
+    else for (let c = 0; c < 3; c++) planes[c * pixels + i] = data[from + c]
   return planes
+}
+
+/** 0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601), rounded as Pillow's `convert('L')`. */
+const luma = (red: number, green: number, blue: number): number =>
+  (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
+
+/** @throws ImageError if a normalisation is not that of so many channels */
+export function checkNormalize(
+  { mean, std }: { readonly mean: readonly number[]; readonly std: readonly number[] },
+  channels: number,
+): void {
+  for (const [name, values] of Object.entries({ mean, std }))
+    if (values.length !== channels)
+      throw new ImageError(
+        `normalize.${name} is [${values}]: it must have ${channels === 1 ? 'one number, because' : `${channels} numbers, one for each channel:`} the images have ${channels === 1 ? 'one channel' : `${channels} channels`}`,
+      )
 }
 
 /**

@@ -2,6 +2,8 @@
 // on. Shrinking without a low-pass filter makes patterns that are not in the picture (aliasing); here the filter widens
 // with the shrinking factor, so every input pixel counts.
 
+import { type Size2d, sidesOf } from '../../tensor/sides.ts'
+
 /** Pixels row by row, three bytes each: [height, width, 3]. */
 export interface RgbImage {
   readonly width: number
@@ -64,34 +66,38 @@ export interface ScaledSide {
 }
 
 /**
- * Width and height of a picture, or of a part of it, to a square. Without a part, as CLIP's `Resize(size)` and
- * `CenterCrop(size)`: the shorter side becomes `size`, the longer one is rounded down, the centre to the even pixel.
+ * Width and height of a picture, or of a part of it, to a size. Without a part the picture keeps its aspect ratio, covers the size, and
+ * its centre is kept. For a square this is CLIP's `Resize(size)` and `CenterCrop(size)`: the shorter side becomes `size`, the longer one
+ * is rounded down. For a rectangle it is OpenCLIP's `ResizeKeepRatio(size)` and `CenterCrop(size)`: both are rounded. The first pixel of
+ * the centre is rounded to the even one.
  */
-export function squareSides(
+export function scaledSides(
   { width, height }: { readonly width: number; readonly height: number },
-  size: number,
+  size: Size2d,
   part?: Box,
 ): [across: ScaledSide, down: ScaledSide] {
-  const common = { scaled: size, first: 0, count: size }
+  const [rows, columns] = sidesOf(size)
   if (part)
     return [
-      { ...common, start: part.left, length: part.width },
-      { ...common, start: part.top, length: part.height },
+      { scaled: columns, first: 0, count: columns, start: part.left, length: part.width },
+      { scaled: rows, first: 0, count: rows, start: part.top, length: part.height },
     ]
   const shorter = Math.min(width, height)
-  const side = (length: number) => {
-    const scaled = length === shorter ? size : Math.floor((size * length) / shorter)
-    return { start: 0, length, scaled, first: roundHalfToEven((scaled - size) / 2), count: size }
+  const ratio = Math.min(height / rows, width / columns)
+  const side = (length: number, count: number) => {
+    const longer = rows === columns ? Math.floor((count * length) / shorter) : roundHalfToEven(length / ratio)
+    const scaled = rows === columns && length === shorter ? count : longer
+    return { start: 0, length, scaled, first: roundHalfToEven((scaled - count) / 2), count }
   }
-  return [side(width), side(height)]
+  return [side(width, columns), side(height, rows)]
 }
 
 /**
- * Scales a picture to a square, bicubic and anti-aliased: [height, width, 3] to [size, size, 3].
- * @param part a part of the picture, of any aspect ratio; default its centre, as in {@link squareSides}
+ * Scales a picture, bicubic and anti-aliased: [height, width, 3] of the picture to that of the size.
+ * @param part a part of the picture, of any aspect ratio; default its centre, as in {@link scaledSides}
  */
-export function resizeToSquare(image: RgbImage, size: number, part?: Box): RgbImage {
-  const [across, down] = squareSides(image, size, part).map(bicubicTaps)
+export function resizeTo(image: RgbImage, size: Size2d, part?: Box): RgbImage {
+  const [across, down] = scaledSides(image, size, part).map(bicubicTaps)
   return resample(image, across, down)
 }
 
@@ -168,13 +174,13 @@ function resample({ width, height, data }: RgbImage, across: Taps, down: Taps): 
       const to = ((y - top) * columns + x) * 3
       addPixels(data, (y * width + across.first[x]) * 3, 3, across, x, narrow, to, y * width * 3 + width * 3)
     }
-  const square = new Uint8Array(down.count * columns * 3)
+  const result = new Uint8Array(down.count * columns * 3)
   for (let y = 0; y < down.count; y++)
     for (let x = 0; x < columns; x++) {
       const from = ((down.first[y] - top) * columns + x) * 3
-      addPixels(narrow, from, columns * 3, down, y, square, (y * columns + x) * 3, narrow.length)
+      addPixels(narrow, from, columns * 3, down, y, result, (y * columns + x) * 3, narrow.length)
     }
-  return { width: columns, height: down.count, data: square }
+  return { width: columns, height: down.count, data: result }
 }
 
 /** One output: the weighted sum of pixels that are `stride` bytes apart, up to `end`. */

@@ -3,14 +3,15 @@
 // the nearest pixel is taken; colours with transparency are weighted by it; 16 bits of grey are clipped to 8 in the end. EXIF
 // orientation is not applied.
 
+import { type Size2d, sidesOf } from '../../tensor/sides.ts'
 import {
   type BicubicWeights,
   type Box,
   bicubicWeights,
   type RgbImage,
-  resizeToSquare,
+  resizeTo,
   type ScaledSide,
-  squareSides,
+  scaledSides,
 } from './resize.ts'
 
 /** A picture before its conversion to RGB. The names are Pillow's modes; `P` stands also for `1`, and `RGB` for `L`. */
@@ -22,14 +23,13 @@ export type StoredImage =
   | { readonly mode: 'I;16'; readonly width: number; readonly height: number; readonly data: Uint16Array }
 
 /**
- * Scales a picture to a square and converts it to RGB, bitwise as Pillow does: [size, size, 3].
+ * Scales a picture and converts it to RGB, bitwise as Pillow does: [height, width, 3] of the size.
  * @param part a part of the picture instead of its centre
  */
-export function resizeStored(image: StoredImage, size: number, part?: Box): RgbImage {
-  const scaled = (rgb: RgbImage) => resizeToSquare(rgb, size, part)
-  const { width, height } = image
+export function resizeStored(image: StoredImage, size: Size2d, part?: Box): RgbImage {
+  const scaled = (rgb: RgbImage) => resizeTo(rgb, size, part)
   // Pillow does not scale a picture that has its size already
-  const isKept = part ? part.width === size && part.height === size : Math.min(width, height) === size
+  const isKept = scaledSides(image, size, part).every(({ length, scaled }) => length === scaled)
   switch (image.mode) {
     case 'RGB':
       return scaled(image)
@@ -37,7 +37,7 @@ export function resizeStored(image: StoredImage, size: number, part?: Box): RgbI
       return nearest(image, size, part)
     case 'CMYK': {
       const [colours, black] = split(image).map(scaled)
-      return { width: size, height: size, data: cmykToRgb(join(colours, black)) }
+      return { ...colours, data: cmykToRgb(join(colours, black)) }
     }
     case 'RGBA': {
       const [colours, alpha] = split(isKept ? image : { ...image, data: premultiplied(image.data) }).map(scaled)
@@ -102,15 +102,16 @@ function unmultiplied(colours: Uint8Array, alpha: Uint8Array): Uint8Array {
 }
 
 /** The nearest pixel. The position is a sum of steps, as in Pillow, because its rounding errors decide between two pixels. */
-function nearest(image: RgbImage, size: number, part?: Box): RgbImage {
-  const [columns, rows] = squareSides(image, size, part).map(nearestInputs)
-  const data = new Uint8Array(size * size * 3)
-  for (let y = 0, to = 0; y < size; y++)
-    for (let x = 0; x < size; x++, to += 3) {
+function nearest(image: RgbImage, size: Size2d, part?: Box): RgbImage {
+  const [columns, rows] = scaledSides(image, size, part).map(nearestInputs)
+  const [height, width] = sidesOf(size)
+  const data = new Uint8Array(height * width * 3)
+  for (let y = 0, to = 0; y < height; y++)
+    for (let x = 0; x < width; x++, to += 3) {
       const from = (rows[y] * image.width + columns[x]) * 3
       for (let c = 0; c < 3; c++) data[to + c] = image.data[from + c]
     }
-  return { width: size, height: size, data }
+  return { width, height, data }
 }
 
 function nearestInputs({ start, length, scaled, first, count }: ScaledSide): Int32Array {
@@ -125,23 +126,24 @@ function nearestInputs({ start, length, scaled, first, count }: ScaledSide): Int
 /** 16 bits of grey, scaled as they are and then clipped to 255: all but the darkest are white. */
 function clippedGrey(
   image: { readonly width: number; readonly height: number; readonly data: Uint16Array },
-  size: number,
+  size: Size2d,
   part?: Box,
 ): RgbImage {
-  const [across, down] = squareSides(image, size, part).map(bicubicWeights)
+  const [across, down] = scaledSides(image, size, part).map(bicubicWeights)
+  const [height, width] = sidesOf(size)
   const top = down.first[0]
-  const bottom = Math.min(image.height, down.first[size - 1] + down.width)
-  const narrow = new Uint16Array((bottom - top) * size)
+  const bottom = Math.min(image.height, down.first[height - 1] + down.width)
+  const narrow = new Uint16Array((bottom - top) * width)
   for (let y = top; y < bottom; y++)
-    for (let x = 0; x < size; x++)
-      narrow[(y - top) * size + x] = weighted(across, x, at => image.data[y * image.width + at])
-  const data = new Uint8Array(size * size * 3)
-  for (let y = 0; y < size; y++)
-    for (let x = 0; x < size; x++) {
-      const value = weighted(down, y, at => narrow[(at - top) * size + x])
-      data.fill(Math.min(255, value), (y * size + x) * 3, (y * size + x) * 3 + 3)
+    for (let x = 0; x < width; x++)
+      narrow[(y - top) * width + x] = weighted(across, x, at => image.data[y * image.width + at])
+  const data = new Uint8Array(height * width * 3)
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++) {
+      const value = weighted(down, y, at => narrow[(at - top) * width + x])
+      data.fill(Math.min(255, value), (y * width + x) * 3, (y * width + x) * 3 + 3)
     }
-  return { width: size, height: size, data }
+  return { width, height, data }
 }
 
 /** One output of 16 bits: Pillow clips its two bytes one by one, so that a value above 65535 keeps its lower byte. */

@@ -63,6 +63,6 @@ export class ShardDataset extends ShardStream<ImageTextSource> {
 export interface StreamedSample {
   readonly name: string
   readonly captions: readonly string[]
-  /** [3, imageSize, imageSize] in 0 … 1 */
+  /** [channels, height, width] in 0 … 1 */
   image(crop?: RandomCrop): Promise<Float32Array>
 }

@@ -11,6 +11,7 @@ import { Generator } from '../../tensor/index.ts'
 
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
+import type { Size2d } from '../../tensor/sides.ts'
 
 import { type SplitOptions, splitOptions } from '../dataset.ts'
 import { DecodePool, type DecodeThreads, isThreads, threadsHere } from '../decoding/pool.ts'
@@ -23,15 +24,24 @@ import type {
   OnBadSample,
   WindowOptions,
 } from '../image-text-source.ts'
-import { type ImageDecoder, type ImagePixels, imagePixels, toUnitRange } from '../images/image.ts'
+import {
+  type ImageDecoder,
+  type ImagePixels,
+  imagePixels,
+  type PictureChannels,
+  pictureChannels,
+  toUnitRange,
+} from '../images/image.ts'
 import type { RandomCrop } from '../images/random-crop.ts'
 import { classesOf, isReadLabels, type ReadLabels } from '../labels.ts'
 import { type ImagePart, kindOfShard, type ShardIndex, type ShardSample } from './shard-index.ts'
 import { release, SHARD_FILE, unpacked } from './unpacked.ts'
 
 export interface OpenShardsOptions {
-  /** side of the square images in pixels */
-  readonly imageSize: number
+  /** pixels of the images: the side of a square, or [height, width] */
+  readonly imageSize: Size2d
+  /** 3, red, green and blue (default), or 1, their luma */
+  readonly channels?: PictureChannels
   /** number of shards that are shuffled together; default 16 */
   readonly window?: number
   readonly decoder?: ImageDecoder
@@ -51,7 +61,8 @@ export interface OpenShardsOptions {
 }
 
 export const shardsOptions = {
-  imageSize: is.number,
+  imageSize: is.size2d,
+  channels: pictureChannels,
   window: 16,
   decoder: is.choice('auto', 'sharp', 'javascript'),
   upright: true,
@@ -106,7 +117,8 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
   implements ImageTextStream<Source>
 {
   readonly shards: readonly string[]
-  readonly imageSize: number
+  readonly imageSize: Size2d
+  readonly channels: PictureChannels
   readonly fingerprint: string
   readonly windows: number
   protected readonly shared: SharedByParts
@@ -121,12 +133,13 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
   #length: number | undefined
 
   protected constructor(shards: readonly Shard[], shared: SharedByParts) {
-    const { imageSize, window, classes } = shared.options
+    const { imageSize, channels, window, classes } = shared.options
     this.shared = shared
     this.#sizes = shards
     this.#window = Math.min(window, shards.length)
     this.shards = shards.map(shard => shard.file)
     this.imageSize = imageSize
+    this.channels = channels
     this.windows = Math.ceil(shards.length / this.#window)
     const parts = shards.map(({ file, bytes }) => [file.replace(/^.*[/\\]/, ''), bytes])
     this.fingerprint = createHash('sha256')
@@ -249,13 +262,14 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
   /** Samples by their number in some shards. */
   protected examplesOf(parts: readonly ListedShard[]): ShardExamples {
     const { options, pool } = this.shared
-    const { imageSize: size, decoder, upright, pixels, labels } = options
+    const { imageSize: size, channels, decoder, upright, pixels, labels } = options
     const all = parts.flatMap(({ shard, samples }) => samples.map(sample => ({ shard, sample })))
     const hasLabels = labels === true || all.some(({ sample }) => sample.labels)
     return {
       source: {
         length: all.length,
         imageSize: size,
+        channels,
         fingerprint: `${this.fingerprint} ${parts.map(part => part.shard).join(' ')}`,
         captions: index => all[index].sample.captions,
         ...(hasLabels && { labels: (index: number) => all[index].sample.labels ?? [] }),
@@ -273,7 +287,7 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
           file: shard,
           tar,
           part,
-          options: { size, decoder, upright, pixels, crop },
+          options: { size, channels, decoder, upright, pixels, crop },
         } as const
         return toUnitRange(await pool.run(job))
       },
@@ -335,7 +349,7 @@ interface ListedShard {
 export interface ShardExamples {
   readonly source: ExampleSource
   images(index: number): readonly ImagePart[]
-  /** [3, imageSize, imageSize] in 0 … 1 */
+  /** [channels, height, width] in 0 … 1 */
   decode(index: number, image: ImagePart, crop?: RandomCrop): Promise<Float32Array>
 }
 
@@ -348,8 +362,8 @@ export async function openShards(
   options: SharedByParts['options'],
   frames?: number,
 ): Promise<{ readonly shards: readonly Shard[]; readonly shared: SharedByParts }> {
-  const { imageSize, window, threads, labels, classes } = options
-  for (const [name, value] of Object.entries({ imageSize, window, ...(frames !== undefined && { frames }) }))
+  const { window, threads, labels, classes } = options
+  for (const [name, value] of Object.entries({ window, ...(frames !== undefined && { frames }) }))
     if (!Number.isSafeInteger(value) || value < 1)
       throw new DataError(`${name} must be a positive integer, not ${value}`, { file: list })
   if (classes && !labels)

@@ -73,7 +73,9 @@ export interface ReportData {
     readonly confusions: readonly { readonly truth: string; readonly answer: string; readonly count: number }[]
   }
   readonly retrieval: { readonly pictures: number; readonly rows: readonly RetrievalRow[] }
-  /** the attention of the image's embedding: shares, row by row over square patches */
+  /** number of patches of a picture in a column and in a row */
+  readonly grid: readonly [rows: number, columns: number]
+  /** the attention of the image's embedding: shares, row by row over the patches */
   readonly pooler: readonly {
     readonly picture: Picture
     readonly caption: string
@@ -254,7 +256,7 @@ pictures by their captions, and of the captions by the pictures. Equal captions 
 </section>
 `
 
-const pooler = ({ pooler }: ReportData): Html => html`<section>
+const pooler = ({ pooler, grid }: ReportData): Html => html`<section>
 <h2>Where it looks for the whole picture</h2>
 <p>The attentional pooler summarizes a picture in one embedding. Bright patches contribute most to it.</p>
 <div class="looks">${pooler.map(
@@ -262,13 +264,13 @@ const pooler = ({ pooler }: ReportData): Html => html`<section>
     picture,
     caption,
     attention,
-  }) => html`<figure><div class="both">${image(picture)}${attended(picture, attention, `Attention over the picture of ${caption}`)}</div><figcaption>${caption}</figcaption></figure>
+  }) => html`<figure><div class="both">${image(picture)}${attended(picture, attention, grid, `Attention over the picture of ${caption}`)}</div><figcaption>${caption}</figcaption></figure>
 `,
 )}</div>
 </section>
 `
 
-const tokenStrips = ({ tokens }: ReportData): Html => html`<section>
+const tokenStrips = ({ tokens, grid }: ReportData): Html => html`<section>
 <h2>Where it looks for each word</h2>
 <p>The decoder attends to the picture again for every word of a caption. The number below a word is its probability.</p>
 ${tokens.map(
@@ -278,7 +280,7 @@ ${tokens.map(
       text,
       probability,
       attention,
-    }) => html`<li>${attended(picture, attention, `Attention for “${text}”`)}<span>${text}<br><small>${percent(probability, 0)}</small></span></li>
+    }) => html`<li>${attended(picture, attention, grid, `Attention for “${text}”`)}<span>${text}<br><small>${percent(probability, 0)}</small></span></li>
 `,
   )}</ol>
 `,

@@ -24,7 +24,7 @@ export interface DecodingState {
 /** A model that can write captions. */
 export interface CaptionDecoder {
   readonly config: { readonly text: Pick<TextConfig, 'vocabulary' | 'context' | 'pad' | 'padIsWord'> }
-  /** The state for images [batch, 3, size, size], before any text. */
+  /** The state for images [batch, channels, height, width], before any text. */
   startDecoding(images: Tensor): DecodingState
   /** Adds new ids [rows, n] to the state and returns the logits after the last one, [rows, vocabulary]. */
   decode(ids: Tensor, state: DecodingState, onMemoryWeights?: (weights: Tensor) => void): Tensor

@@ -73,7 +73,7 @@ async function* steps(
 }
 
 /**
- * Captions for images [batch, 3, size, size]; with beam search the best one of each image, with the others as alternatives.
+ * Captions for images [batch, channels, height, width]; with beam search the best one of each image, with the others as alternatives.
  * Several calls may run at the same time.
  * @throws GenerateOptionError, and LogitsError if the model computes NaN or excludes every token
  */
@@ -99,7 +99,7 @@ export async function generate(model: CaptionDecoder, images: Tensor, options: G
 }
 
 /**
- * The tokens of one image's caption as they are chosen, greedy or sampled: image [1, 3, size, size].
+ * The tokens of one image's caption as they are chosen, greedy or sampled: image [1, channels, height, width].
  * @throws as {@link generate}, and ShapeError for more than one image
  */
 export async function* stream(

@@ -47,9 +47,8 @@ export class ClassifierObjective implements Objective<LabelledBatch, ImageTextSo
     this.model = model
     this.#classes = classes
     this.#smoothing = smoothing
-    const { image } = model.config
     const frames = model instanceof VideoClassifier ? model.frames : 1
-    this.rowsPerExample = frames * Math.floor(image.size / image.patch) ** 2
+    this.rowsPerExample = frames * model.encoder.patches.patches
     if (evaluation)
       this.evaluate = async examples => {
         const { normalize, batchSize } = evaluation

@@ -19,6 +19,7 @@ import { lossAndGradients, type Module, type Parameter } from '../../nn/index.ts
 import { defaultGenerator, scope, type Tensor } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
+import { patchGrid } from '../../tensor/sides.ts'
 import type { Losses, LossGradients, Objective } from '../objective.ts'
 import { accumulate, type Gathered, partition, type Reducer, type Steps } from '../parallel.ts'
 import { slicePixels } from './rows.ts'
@@ -52,7 +53,8 @@ export class ImageTextObjective<Model extends ImageTextModel = ImageTextModel>
     this.model = model
     this.#positives = positives
     const { image, text } = model.config
-    this.rowsPerExample = Math.floor(image.size / image.patch) ** 2 + text.context
+    const [rows, columns] = patchGrid(image.size, image.patch)
+    this.rowsPerExample = rows * columns + text.context
     if (evaluation) this.evaluate = examples => evaluatePairs(model, evaluation, examples)
     if (isContrastive(model)) {
       // 1 / temperature
@@ -132,7 +134,7 @@ const accumulationOptions = { parts: is.number, groups: is.optional(is.tensor) }
 /**
  * The result of `lossAndGradients(model, () => model.loss(images, ids))`, with the activations of one part of the batch at a time.
  * The gradient is the same up to rounding. The encoders need one more forward pass.
- * @param images [batch, 3, size, size]
+ * @param images [batch, channels, height, width]
  * @param ids int32 [batch, tokens]
  * @throws RangeError unless parts is 1 … batch
  */

@@ -50,8 +50,8 @@ export class MultimodalObjective implements Objective<QuestionBatch, ImageTextSo
     this.model = model
     this.#classes = classes
     this.#smoothing = smoothing
-    const { image, text, images } = model.settings
-    this.rowsPerExample = images * (Math.floor(image.size / image.patch) ** 2 + text.context)
+    const { text, images } = model.settings
+    this.rowsPerExample = images * (model.encoder.patches.patches + text.context)
     if (evaluation)
       this.evaluate = async examples => {
         const { tokenizer, normalize, ...others } = evaluation
