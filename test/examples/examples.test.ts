@@ -78,6 +78,11 @@ const checks: Record<string, (output: string) => void> = {
     learns(output, 3, 0.4)
     assert.match(output, /\n\nBeware the J.*\nThe /s)
   },
+  'rotary-gpt.ts': output => {
+    learns(output, 3, 0.1)
+    assert.match(output, /^hello>olleh$/m)
+    assert.ok(numbersAfter('right for', output)[0] > 95, output)
+  },
   'digits.ts': output => {
     learns(output, 2, 0.4)
     assert.ok(numbersAfter('not trained on', output)[0] > 92, output)
@@ -131,6 +136,22 @@ const checks: Record<string, (output: string) => void> = {
   'physics.ts': output => {
     learns(output, 1, 0.02)
     assert.ok(numbersAfter('largest error', output)[0] < 0.03, output)
+  },
+  'lora.ts': output => {
+    const [training, adaptation] = output.split('are trained')
+    learns(training, 10, 0.3)
+    learns(adaptation, 1, 0.3)
+    const [, adapters, all, bytes] = /(\d+) of (\d+) parameters are trained, (\d+) bytes/.exec(output) ?? []
+    assert.ok(Number(adapters) > 0 && Number(adapters) < Number(all) / 20, output)
+    assert.equal(Number(bytes), 4 * Number(adapters))
+    const [, unchanged, weights] = /(\d+) of (\d+) weights are the same to the bit/.exec(output) ?? []
+    assert.ok(Number(weights) > 100, output)
+    assert.equal(unchanged, weights)
+    assert.ok(numbersAfter('change the logits by', output)[0] < 1e-5, output)
+    assert.match(
+      output,
+      /^before: "(.*)pink(.*)"; 24 old captions[^]*^after: "\1magenta\2";.* 24 new ones[^]*^merged: "\1magenta\2";.* 24 new ones/m,
+    )
   },
   'coca-by-hand.ts': output => {
     learns(output, 10, 2)
