@@ -148,10 +148,14 @@ const checks: Record<string, (output: string) => void> = {
     assert.ok(Number(weights) > 100, output)
     assert.equal(unchanged, weights)
     assert.ok(numbersAfter('change the logits by', output)[0] < 1e-5, output)
-    assert.match(
-      output,
-      /^before: "(.*)pink(.*)"; 24 old captions[^]*^after: "\1magenta\2";.* 24 new ones[^]*^merged: "\1magenta\2";.* 24 new ones/m,
-    )
+    const [before, ...after] = [...output.matchAll(/^\w+: "(.*)"; (\d+) old captions and (\d+) new ones of 24$/gm)]
+    assert.match(before[1], /pink/)
+    assert.equal(before[2], '24')
+    assert.equal(after.length, 2, output)
+    for (const [, caption, , right] of after) {
+      assert.equal(caption, before[1].replace('pink', 'magenta'))
+      assert.equal(right, '24')
+    }
   },
   'coca-by-hand.ts': output => {
     learns(output, 10, 2)
