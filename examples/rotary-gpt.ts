@@ -67,7 +67,7 @@ const optimizer = new AdamW(model, { learningRate: 3e-3 })
 for (let step = 0; step <= 300; step++) {
   const words = randint(0, 26, [48, letters])
   const text = concat([asked(words), words.flip(1)], 1)
-  const answer = () => model.forward(text.at(':', ':-1')).at(':', `${letters}:`)
+  const answer = () => model.forward(text.at(':', ':-1')).slice([{}, { start: letters }])
   const loss = optimizer.minimize(() => answer().crossEntropy(words.flip(1)), { maximumNorm: 1 })
   if (step % 50 === 0) console.log(`step ${step}: loss ${(await loss.item()).toFixed(3)}`)
 }
@@ -88,7 +88,7 @@ for (const word of ['hello', 'world', 'stars']) {
 // there are 12 million words of 5 letters, of which training saw 14 thousand
 const unseen = randint(0, 26, [500, letters])
 const right = written(unseen)
-  .at(':', `${letters + 1}:`)
+  .slice([{}, { start: letters + 1 }])
   .equal(unseen.flip(1))
   .all({ axis: 1 })
 console.log(`right for ${(100 * (await right.cast('float32').mean().item())).toFixed(1)} % of 500 words`)
