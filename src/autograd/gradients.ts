@@ -4,15 +4,19 @@ import type { Owned } from '../tensor/context.ts'
 import { deviceOf, type Scope, type Storage, sameShape, Tensor } from '../tensor/index.ts'
 import { Batched } from './batched.ts'
 import { checkPart } from './checks.ts'
-import { type Entry, isRecording } from './recording.ts'
+import { type Entry, isRecording, type WindowGradient } from './recording.ts'
 
 /** The contribution of one operation to the gradient of one of its arguments. */
-export type Part = readonly [arg: Tensor, part: Tensor]
+export type Part = readonly [arg: Tensor, part: Tensor | WindowGradient]
+
+const valuesOf = (part: Tensor | WindowGradient): Tensor => (part instanceof Tensor ? part : part.values)
 
 /** The gradients computed so far in a backward pass, with their memory: a sum is formed in place if nothing else uses it. */
 export class Gradients {
   readonly #pass: Scope
   readonly #byTensor = new Map<Tensor, Tensor>()
+  /** gradients of parts of a tensor that are not in its gradient yet, and their number of elements */
+  readonly #windows = new Map<Tensor, { readonly list: WindowGradient[]; size: number }>()
   /** number of gradients in each memory */
   readonly #uses = new Map<Owned, number>()
   /** whether another tape records this pass, so that its values must not change */
@@ -27,14 +31,15 @@ export class Gradients {
   }
 
   get(x: Tensor): Tensor | undefined {
+    this.#addWindows(x)
     return this.#byTensor.get(x)
   }
 
   /** Passes the gradient of a result on to its arguments, then frees it unless it was requested. */
   passOn(result: Tensor, partsOf: (gradient: Tensor) => readonly Part[]): void {
+    const { mark } = this.#pass
     const gradient = this.get(result)
     if (!gradient) return
-    const { mark } = this.#pass
     this.#addAll(partsOf(gradient))
     if (!this.#wanted.has(result)) this.#delete(result)
     this.#sweep(mark)
@@ -42,9 +47,32 @@ export class Gradients {
 
   /** Parts may share memory, even several for one tensor, so it stays in use until all are added. */
   #addAll(parts: readonly Part[]): void {
-    for (const [, part] of parts) this.#use(part)
-    for (const [x, part] of parts) this.add(x, part)
-    for (const [, part] of parts) this.#release(part)
+    for (const [, part] of parts) this.#use(valuesOf(part))
+    for (const [x, part] of parts) this.#addPart(x, part)
+    for (const [, part] of parts) this.#release(valuesOf(part))
+  }
+
+  #addPart(x: Tensor, part: Tensor | WindowGradient): void {
+    if (part instanceof Tensor) this.add(x, part)
+    else this.#addWindow(x, part)
+  }
+
+  /** Windows wait until the gradient is needed, or until they have more elements than it, so that they need no more memory. */
+  #addWindow(x: Tensor, window: WindowGradient): void {
+    const waiting = this.#windows.get(x) ?? { list: [], size: 0 }
+    this.#windows.set(x, waiting)
+    waiting.list.push(window)
+    waiting.size += window.values.size
+    this.#use(window.values)
+    if (waiting.size > x.size) this.#addWindows(x)
+  }
+
+  #addWindows(x: Tensor): void {
+    const waiting = this.#windows.get(x)
+    if (!waiting) return
+    this.#windows.delete(x)
+    this.add(x, waiting.list[0].sum(x.shape, waiting.list))
+    for (const { values } of waiting.list) this.#release(values)
   }
 
   /** Gives a gradient away, if there is one, and frees it. */

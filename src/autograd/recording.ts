@@ -2,11 +2,31 @@
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { listenToDraws } from '../tensor/draws.ts'
-import { type Generator, Scope, storagesIn, type Tensor } from '../tensor/index.ts'
+import { type Generator, Scope, type Shape, storagesIn, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 
-/** One thunk per argument; undefined for an argument without a gradient. A thunk may return undefined for this too. */
-export type Thunks = readonly ((() => Tensor | undefined) | undefined)[]
+/** A gradient that is zero outside of a window of the argument. */
+export interface WindowGradient {
+  /** the gradient inside of the window */
+  readonly values: Tensor
+  /** first position of the window on each axis of the argument */
+  readonly first: readonly number[]
+  /** The sum of several, for an argument of a shape; written in differentiable operations. */
+  readonly sum: (shape: Shape, windows: readonly WindowGradient[]) => Tensor
+}
+
+/** Computes the gradient of one argument; undefined if it has none. */
+export interface Thunk {
+  (): Tensor | undefined
+  /**
+   * The same gradient where it is zero outside of a window. The tape collects those of a tensor and adds them up together, so that the
+   * gradients of all slices of a tensor take as long as one of the whole.
+   */
+  readonly window?: () => WindowGradient
+}
+
+/** One thunk per argument; undefined for an argument without a gradient. */
+export type Thunks = readonly (Thunk | undefined)[]
 
 /** One entry of a tape: an operation, its arguments, its result and its gradient rule. */
 export interface Entry {

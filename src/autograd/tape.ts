@@ -233,7 +233,10 @@ export class Tape implements Recorder {
     if (entry.parts) return entry.parts(gradient, arg => this.tracks(arg))
     const thunks = thunksOf(entry, gradient)
     return entry.args.flatMap((arg, i): Part[] => {
-      const part = arg instanceof Tensor && this.tracks(arg) && thunks[i]?.()
+      if (!(arg instanceof Tensor && this.tracks(arg))) return []
+      const thunk = thunks[i]
+      if (thunk?.window) return [[arg, thunk.window()]]
+      const part = thunk?.()
       return part ? [[arg, conform(entry, i, part, arg)]] : []
     })
   }

@@ -68,10 +68,10 @@ function parametersOf(inputs: number, hidden: number, gates: number): (role: Rol
   return role => parameter(role.startsWith('bias') ? [rows] : [rows, role === 'weight_ih' ? inputs : hidden], init)
 }
 
-/** One step with the parameters that a module has under a suffix. */
-function advance(module: Module, suffix: string, { step }: Recurrence, x: Tensor, state: readonly Tensor[]) {
+/** x Wᵀ + b, with the parameters that a module has for the input (`ih`) or the state (`hh`) under a suffix. */
+function project(module: Module, of: 'ih' | 'hh', suffix: string, x: Tensor): Tensor {
   const at = (role: Role) => module[`${role}${suffix}` as keyof Module] as unknown as Tensor
-  return step(linear(x, at('weight_ih'), at('bias_ih')), linear(state[0], at('weight_hh'), at('bias_hh')), state)
+  return linear(x, at(`weight_${of}`), at(`bias_${of}`))
 }
 
 /** Checks an input [..., inputs] of a rank. */
@@ -150,7 +150,7 @@ abstract class RecurrentCell extends Module {
     checkArguments('cell.forward(x, state)', [is.tensor], [x])
     checkInput(name, x, 2, this.inputs)
     const before = statesOf(name, state, recurrence.states, [x.shape[0], this.hidden], x)
-    return advance(this, '', recurrence, x, before)
+    return recurrence.step(project(this, 'ih', '', x), project(this, 'hh', '', before[0]), before)
   }
 }
 
@@ -260,10 +260,10 @@ export interface RecurrentResult<State> {
 /** The ways over a sequence, as the names of their parameters end. */
 const waysOf = ({ bidirectional }: Recurrent): readonly string[] => (bidirectional ? ['', '_reverse'] : [''])
 
-type Advance = (x: Tensor, state: readonly Tensor[]) => readonly Tensor[]
+type Advance = (fromInput: Tensor, state: readonly Tensor[]) => readonly Tensor[]
 
 interface Way {
-  /** [batch, …] each */
+  /** what each step takes from the input, [batch, gates · hidden] */
   readonly steps: readonly Tensor[]
   readonly initial: readonly Tensor[]
   /** bool [batch, 1] for each step: whether the sequence has it */
@@ -342,20 +342,23 @@ abstract class Recurrent extends Module {
     const seen = lengths && Array.from({ length: time }, (_, t) => lengths.greater(t).unsqueeze(1))
 
     const after: (readonly Tensor[])[] = []
-    // a list of steps and not one tensor, because the gradient of a slice has the size of the whole
-    let steps = Array.from({ length: time }, (_, t) => x.slice([{}, t]))
+    let output = x
     for (let layer = 0; layer < this.layers; layer++) {
-      if (layer > 0 && this.training && this.dropout > 0) steps = steps.map(step => dropout(step, this.dropout))
+      if (layer > 0 && this.training && this.dropout > 0) output = dropout(output, this.dropout)
       const outputs = ways.map((way, w) => {
+        const suffix = `_l${layer}${way}`
+        // the input of all steps at once: only what comes from the state has to wait for the step before
+        const steps = project(this, 'ih', suffix, output).unbind({ axis: 1 })
         const initial = before.map(part => part.slice([layer * ways.length + w]))
-        const step: Advance = (y, state) => advance(this, `_l${layer}${way}`, recurrence, y, state)
-        const result = over(step, { steps, initial, seen, isReversed: w === 1 })
+        const advance: Advance = (fromInput, parts) =>
+          recurrence.step(fromInput, project(this, 'hh', suffix, parts[0]), parts)
+        const result = over(advance, { steps, initial, seen, isReversed: w === 1 })
         after.push(result.state)
-        return result.outputs
+        return stack(result.outputs, 1)
       })
-      steps = steps.map((_, t) => (ways.length === 1 ? outputs[0][t] : concat([outputs[0][t], outputs[1][t]], 1)))
+      output = ways.length === 1 ? outputs[0] : concat(outputs, 2)
     }
-    return { output: stack(steps, 1), states: recurrence.states.map((_, i) => stack(after.map(state => state[i]))) }
+    return { output, states: recurrence.states.map((_, i) => stack(after.map(state => state[i]))) }
   }
 }
 

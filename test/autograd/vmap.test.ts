@@ -19,6 +19,7 @@ import {
   type TensorFunction,
   VmapError,
   valueAndGrad,
+  vjp,
   vmap,
 } from '../../src/autograd/index.ts'
 import { observeOperations } from '../../src/autograd/observing.ts'
@@ -35,6 +36,7 @@ import {
   tensor,
   zeros,
 } from '../../src/tensor/index.ts'
+import { observeKernels } from '../../src/tensor/observe.ts'
 import { assertClose, assertCloseNumbers, values } from '../support.ts'
 import { plain } from './plain.ts'
 
@@ -454,4 +456,30 @@ it('cpu has the same results as reference', () => {
   const perSample = vmap(grad(f, { wrt: 1 }), { in: [0, null] })
   const w = numbers([0.5, -1, 2])
   assertCloseNumbers(values(perSample(cpu(a), cpu(w))), values(perSample(a, w)), 1e-5)
+})
+
+it('attention of all samples is one kernel on cpu, and so is its gradient', () => {
+  for (const stack of [[], [2], [1, 2], [2, 1, 2]]) {
+    const x = randn([3, ...stack, 4, 5], { device: 'cpu' })
+    const kernels: string[] = []
+    const end = observeKernels(device.get('cpu'), ({ kernel }) => kernels.push(kernel))
+    const slopes = vmap(grad((y: Tensor) => y.attention(y, y, { causal: true }).square().sum()))(x)
+    end()
+    assert.equal(kernels.filter(kernel => kernel === 'attention').length, 1)
+    assert.equal(kernels.filter(kernel => kernel === 'attentionGradient').length, 1)
+    assert.ok(!kernels.includes('matmul'), `${kernels}`)
+    assert.deepEqual(slopes.shape, x.shape)
+  }
+})
+
+it('a pullback of attention can be mapped, of which only the gradient has samples', () => {
+  for (const heads of [[], [2], [2, 2]]) {
+    const [q, k] = [randn([...heads, 4, 5], { device: 'cpu' }), randn([4, 5], { device: 'cpu' })]
+    const [y, pullback] = vjp((a: Tensor, b: Tensor) => a.attention(b, b), q, k)
+    const slopes = randn([3, ...y.shape], { device: 'cpu' })
+    for (const i of [0, 1] as const) {
+      const loop = stack([0, 1, 2].map(at => pullback(slopes.slice([at]))[i]))
+      assertClose(vmap((g: Tensor) => pullback(g)[i])(slopes), plain(loop), 1e-5)
+    }
+  }
 })

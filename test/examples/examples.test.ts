@@ -78,6 +78,11 @@ const checks: Record<string, (output: string) => void> = {
     learns(output, 3, 0.4)
     assert.match(output, /\n\nBeware the J.*\nThe /s)
   },
+  'rotary-gpt.ts': output => {
+    learns(output, 3, 0.1)
+    assert.match(output, /^hello>olleh$/m)
+    assert.ok(numbersAfter('right for', output)[0] > 95, output)
+  },
   'digits.ts': output => {
     learns(output, 2, 0.4)
     assert.ok(numbersAfter('not trained on', output)[0] > 92, output)
@@ -135,6 +140,26 @@ const checks: Record<string, (output: string) => void> = {
   'workers/train.ts': output => {
     learns(output, 0.7, 0.05)
     assert.ok(numbersAfter('not heard:', output)[0] > 95, output)
+  },
+  'lora.ts': output => {
+    const [training, adaptation] = output.split('are trained')
+    learns(training, 10, 0.3)
+    learns(adaptation, 1, 0.3)
+    const [, adapters, all, bytes] = /(\d+) of (\d+) parameters are trained, (\d+) bytes/.exec(output) ?? []
+    assert.ok(Number(adapters) > 0 && Number(adapters) < Number(all) / 20, output)
+    assert.equal(Number(bytes), 4 * Number(adapters))
+    const [, unchanged, weights] = /(\d+) of (\d+) weights are the same to the bit/.exec(output) ?? []
+    assert.ok(Number(weights) > 100, output)
+    assert.equal(unchanged, weights)
+    assert.ok(numbersAfter('change the logits by', output)[0] < 1e-5, output)
+    const [before, ...after] = [...output.matchAll(/^\w+: "(.*)"; (\d+) old captions and (\d+) new ones of 24$/gm)]
+    assert.match(before[1], /pink/)
+    assert.equal(before[2], '24')
+    assert.equal(after.length, 2, output)
+    for (const [, caption, , right] of after) {
+      assert.equal(caption, before[1].replace('pink', 'magenta'))
+      assert.equal(right, '24')
+    }
   },
   'coca-by-hand.ts': output => {
     learns(output, 10, 2)

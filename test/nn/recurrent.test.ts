@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Tape } from '../../src/autograd/index.ts'
 import { GRU, GRUCell, LSTM, LSTMCell, RNN, RNNCell } from '../../src/nn/index.ts'
 import { type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
 import { assertClose, values } from '../support.ts'
@@ -73,6 +74,23 @@ test('a length of 0 leaves the state as it was', () => {
   const after = gru.forward(random([2, 3, 3]), { state, lengths: lengths(0, 3) }).state
   assert.deepEqual(values(after.slice([0, 0])), values(state.slice([0, 0])))
   assert.notDeepEqual(values(after.slice([0, 1])), values(state.slice([0, 1])))
+})
+
+test('the input is multiplied once for all steps of a layer', () => {
+  for (const [layers, ways] of [
+    [new LSTM(3, 2, { layers: 2 }), 2],
+    [new GRU(3, 2, { bidirectional: true }), 2],
+    [new RNN(3, 2), 1],
+  ] as const) {
+    const names = (time: number) => {
+      const tape = new Tape()
+      for (const parameter of layers.parameters()) tape.watch(parameter)
+      tape.run(() => layers.forward(zeros([2, time, 3])).output)
+      return tape.entries.map(({ name }) => name)
+    }
+    // the state is multiplied at every step
+    for (const time of [1, 4]) assert.equal(names(time).filter(name => name === 'linear').length, ways * (1 + time))
+  }
 })
 
 test('parameters have the names and shapes of PyTorch', () => {

@@ -2,12 +2,22 @@
 // device may compute without storing all weights.
 
 import { takes } from '../../tensor/arguments.ts'
-import { arange, broadcastShapes, broadcastsTo, DTypeError, ShapeError, show, type Tensor } from '../../tensor/index.ts'
+import {
+  arange,
+  broadcastShapes,
+  broadcastsTo,
+  DTypeError,
+  ShapeError,
+  show,
+  sizeOf,
+  type Tensor,
+} from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
+import type { MappedBatch } from '../batched.ts'
 import { defineFused } from '../op.ts'
 import { logicalAnd, where } from './elementwise.ts'
-import { pack, unpacking } from './packed.ts'
+import { pack, packedSamples, unpacking } from './packed.ts'
 import { softmaxGradient } from './softmax.ts'
 
 /** Which keys each query may attend to, and the scale of the scores. */
@@ -80,6 +90,21 @@ export interface Sight {
 /** A stack of heads [..., heads, tokens, width] in the order of packing, [..., tokens, heads, width], and back; a matrix is unchanged. */
 const exchangeHeads = (x: Tensor): Tensor => (x.rank === 2 ? x : x.transpose(-3, -2))
 
+/** The stack of heads of one sample, and how the stacks of all samples become one of [samples · batch, heads], which kernels take. */
+function samplesOf(batch: MappedBatch, ...xs: readonly (Tensor | undefined)[]) {
+  const tensors = xs.filter(x => x !== undefined)
+  const stack = broadcastShapes('attention', ...tensors.map(x => x.shape.slice(0, -2)))
+  const rank = Math.max(3, stack.length + 2)
+  const lead = [batch.size, ...stack.slice(0, -1)]
+  const all = (x: Tensor): Tensor => {
+    const own = batch.has(x) ? batch.aligned(x, rank) : x.rank === 2 ? x.unsqueeze(0) : x
+    const last = own.shape.slice(-3)
+    return own.expand([...lead, ...last]).reshape([sizeOf(lead), ...last])
+  }
+  const merge = <T extends Tensor | undefined>(x: T) => (x && (batch.has(x) || x.rank > 3) ? all(x) : x) as T
+  return { stack, all, merge }
+}
+
 /** Gradients of q, k and v, packed: their common part is computed once. */
 const attentionGradient = defineFused('attentionGradient', {
   definition: (g: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, sight: Sight) => {
@@ -90,6 +115,16 @@ const attentionGradient = defineFused('attentionGradient', {
     return pack([gradQ, gradK, gradV].map(part => exchangeHeads(part.expand([...stack, ...part.shape.slice(-2)]))))
   },
   kernel: (kernels, g, q, k, v, mask, sight) => kernels.attentionGradient?.(g, { q, k, v, mask, ...sight }),
+  batching: (op, batch, g, q, k, v, mask, sight) => {
+    const { stack, all, merge } = samplesOf(batch, q, k, v, mask)
+    const sizes = [q, k, v].map(x => sizeOf(stack) * sizeOf(x.shape.slice(-2)))
+    const slope = batch
+      .whole(g)
+      .reshape([batch.size * sizeOf(stack.slice(0, -1)), stack.at(-1) ?? 1, ...g.shape.slice(-2)])
+    // the kernel sees in q, k and v how many there are, and they may be the same for all samples
+    const packed = op(slope, all(q), merge(k), merge(v), merge(mask), sight)
+    return packedSamples(packed, batch.size, sizes)
+  },
 })
 
 const attend = defineFused('attention', {
@@ -103,7 +138,11 @@ const attend = defineFused('attention', {
     const part = unpacking(() => attentionGradient(g, q, k, v, mask, sight), shapes)
     return [() => exchangeHeads(part(0)), () => exchangeHeads(part(1)), () => exchangeHeads(part(2))]
   },
-  batching: 'broadcast',
+  batching: (op, batch, q, k, v, mask, sight) => {
+    const { stack, merge } = samplesOf(batch, q, k, v, mask)
+    const result = op(merge(q), merge(k), merge(v), merge(mask), sight)
+    return result.reshape([batch.size, ...stack, ...result.shape.slice(-2)])
+  },
 })
 
 /** Checks shapes as the definition would, because kernels do not check their arguments. */

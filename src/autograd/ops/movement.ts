@@ -9,6 +9,7 @@ import {
   deviceOf,
   expandView,
   fromData,
+  type Kernels,
   normalizeAxes,
   normalizeAxis,
   type Padding,
@@ -31,6 +32,7 @@ import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { afterBatch } from '../batched.ts'
 import { defineOp } from '../op.ts'
+import type { Thunk, WindowGradient } from '../recording.ts'
 import { take } from './gather.ts'
 
 // the arguments of pad, slice and split: margins, ranges and sizes
@@ -288,9 +290,93 @@ const window = defineOp(
       x,
       first.map((start, i) => ({ start, stop: start + lengths[i] })),
     ),
-  (g, _, x, first, lengths) => [() => g.pad(first.map((start, i) => [start, x.shape[i] - start - lengths[i]]))],
+  (g, _, x, first) => [inWindow(g, first, x.shape)],
   (op, batch, x, first, lengths) => op(batch.whole(x), [0, ...first], [batch.size, ...lengths]),
 )
+
+/** The gradient of a slice. */
+const inWindow = (g: Tensor, first: readonly number[], shape: Shape): Thunk =>
+  Object.assign(() => g.pad(first.map((start, i) => [start, shape[i] - start - g.shape[i]])), {
+    window: () => ({ values: g, first, sum: sumOfWindows }),
+  })
+
+const sumOfWindows = (shape: Shape, windows: readonly WindowGradient[]): Tensor =>
+  addWindows(
+    shape,
+    windows.map(({ first }) => first),
+    ...windows.map(({ values }) => values),
+  )
+
+/** The sum of tensors that stand in windows of a shape, each at its first positions: zeros where there is none. */
+const addWindows = defineOp(
+  'addWindows',
+  (k, shape: Shape, firsts: readonly (readonly number[])[], ...parts: Tensor[]): Tensor =>
+    joinWindows(
+      k,
+      shape,
+      parts.map((part, i) => ({ first: firsts[i], part })),
+    ),
+  (g, _, _shape, firsts, ...parts) => [
+    undefined,
+    undefined,
+    ...parts.map((part, i) => () => window(g, firsts[i], part.shape)),
+  ],
+  (op, batch, shape, firsts, ...parts) =>
+    op(
+      [batch.size, ...shape],
+      firsts.map(first => [0, ...first]),
+      ...parts.map(part => batch.whole(part)),
+    ),
+)
+
+/** A tensor that stands in a window of a larger one. */
+interface Placed {
+  readonly first: readonly number[]
+  readonly part: Tensor
+}
+
+/**
+ * Axis by axis: windows at one place of the axis are joined along the axes after it. The results are put side by side in layers, as
+ * many as overlap, and the layers are added up: what does not overlap takes as long as the whole, however many windows there are.
+ */
+function joinWindows(k: Kernels, shape: Shape, windows: readonly Placed[], axis = 0): Tensor {
+  const sum = (parts: readonly Tensor[]) => parts.reduce((x, y) => k.binary('add', x, y, x.dtype))
+  if (axis === shape.length) return sum(windows.map(({ part }) => part))
+  const startOf = ({ first }: Placed) => first[axis]
+  const endOf = (placed: Placed) => startOf(placed) + placed.part.shape[axis]
+  const sorted = [...windows].sort((a, b) => startOf(a) - startOf(b) || endOf(a) - endOf(b))
+  const places: Placed[][] = []
+  for (const placed of sorted) {
+    const last = places.at(-1)
+    if (last && startOf(last[0]) === startOf(placed) && endOf(last[0]) === endOf(placed)) last.push(placed)
+    else places.push([placed])
+  }
+  const layers: Placed[][] = []
+  for (const place of places) {
+    const joined = { first: place[0].first, part: joinWindows(k, shape, place, axis + 1) }
+    const free = layers.find(layer => endOf(layer[layer.length - 1]) <= startOf(joined))
+    if (free) free.push(joined)
+    else layers.push([joined])
+  }
+  const margins = (part: Tensor, before: number, after: number) =>
+    before + after === 0
+      ? part
+      : k.pad(
+          part,
+          part.shape.map((_, i) => (i === axis ? [before, after] : [0, 0])),
+          0,
+        )
+  return sum(
+    layers.map(layer => {
+      const parts = layer.map((placed, i) => {
+        const before = startOf(placed) - (i === 0 ? 0 : endOf(layer[i - 1]))
+        const after = i === layer.length - 1 ? shape[axis] - endOf(placed) : 0
+        return margins(placed.part, before, after)
+      })
+      return parts.length === 1 ? parts[0] : k.concat(parts, axis)
+    }),
+  )
+}
 
 /**
  * A part of every axis, as in Python: a range `{ start, stop, step }` keeps the axis, and a number takes one position and removes

@@ -19,3 +19,15 @@ export function unpacking(compute: () => Tensor, shapes: readonly Shape[]): (pos
     return packed.slice([{ start, stop: start + sizeOf(shapes[position]) }]).reshape(shapes[position])
   }
 }
+
+/**
+ * The packed parts of each sample of a batch, [samples, elements], from parts that are packed with the samples as their first axis.
+ * @param sizes number of elements of each part of one sample
+ */
+export function packedSamples(packed: Tensor, samples: number, sizes: readonly number[]): Tensor {
+  const parts = packed.split(sizes.map(size => samples * size))
+  return concat(
+    parts.map((part, i) => part.reshape([samples, sizes[i]])),
+    1,
+  )
+}
