@@ -7,6 +7,7 @@ import type { Tensor } from '../tensor.ts'
 import { attention, attentionGradient } from './attention.ts'
 import { binaries, type CpuModule } from './exports.ts'
 import { multiply, transposed } from './matmul.ts'
+import { convolution, convolutionByWeight, convolutionTransposed, maxPool, maxPoolGradient } from './windows.ts'
 import { grains, type Workspace } from './workspace.ts'
 
 const isPlain = (x: Tensor, like = x): boolean => x.dtype === 'float32' && sameShape(x.shape, like.shape)
@@ -153,6 +154,12 @@ export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
 
     attention: input => attention(workspace, input),
     attentionGradient: (g, input) => attentionGradient(workspace, g, input),
+
+    convolution: (...args) => convolution(workspace, ...args),
+    convolutionTransposed: (...args) => convolutionTransposed(workspace, ...args),
+    convolutionByWeight: (...args) => convolutionByWeight(workspace, ...args),
+    maxPool: (...args) => maxPool(workspace, ...args),
+    maxPoolGradient: (...args) => maxPoolGradient(workspace, ...args),
 
     negativeLogLikelihood(x, ids) {
       if (!takesClasses(x, ids)) return undefined

@@ -5,6 +5,7 @@ export { attention, attentionGradient } from './attention'
 export { binary_bool, binary_f32, binary_f64, binary_i32 } from './binary'
 export { scratchBytes } from './blocks'
 export { compare_f32, compare_f64, compare_i32, where_32, where_64, where_8 } from './compare'
+export { convolution, convolutionByWeight, convolutionTransposed } from './convolution'
 export { gelu, geluGradient } from './gelu'
 export { addRow, matmul, matmul_f64, product, product_f64, useBlas } from './gemm'
 export {
@@ -60,3 +61,4 @@ export {
   standardizeGradient,
 } from './rows'
 export * from './unary'
+export { maxPool, maxPoolGradient } from './windows'
