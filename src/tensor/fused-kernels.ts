@@ -54,6 +54,12 @@ export interface FusedKernels {
   maxPool(x: Tensor, counts: Shape, steps: PoolSteps): Tensor | undefined
   /** The gradient of maxPool: g [batch, channels, counts…] → that of x, where the windows overlap their sum. */
   maxPoolGradient(g: Tensor, x: Tensor, steps: PoolSteps): Tensor | undefined
+  /** The first `count` positions of `argsort`, from the largest element or from the smallest. */
+  topk(x: Tensor, axis: number, count: number, largest: boolean): Tensor | undefined
+  /** weight (x - mean) / sqrt(variance + epsilon) + bias over all axes but the second, of which weight and bias [n] are. */
+  batchNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor | undefined
+  /** Gradients of x, weight and bias, one after the other in a tensor of one axis. */
+  batchNormGradient(g: Tensor, x: Tensor, weight: Tensor, epsilon: number): Tensor | undefined
   /** Σ x² over all elements of all tensors, a scalar. */
   sumOfSquares(xs: readonly Tensor[]): Tensor | undefined
   /** x ← factor x in place, for float32 tensors that fill their memory; 0 for a factor of 0. Returns undefined if not supported. */

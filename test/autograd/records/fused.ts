@@ -33,6 +33,11 @@ const withRow = (count: number, extra: number) =>
   ])
 const size = fc.integer({ min: 1, max: 3 })
 
+/** Rows of channels, on both sides of the shortest that the kernel takes. */
+const channels = fc
+  .tuple(size, size, fc.constantFrom(1, 15, 16, 17, 33))
+  .map(([b, c, n]) => ({ x: n % 3 === 0 ? [b, c, 3, n / 3] : [b, c, n], row: [c] }))
+
 /** Queries, keys and values of two heads, optionally with a gradient before them. */
 const heads = (withGradient: boolean) =>
   fc
@@ -96,6 +101,8 @@ const takes: Record<keyof typeof fusedOps, Takes> = {
   standardizeGradient: { shapes: alike(2), rest: () => [epsilon] },
   layerNorm: { shapes: withRow(1, 2), rest: () => [epsilon] },
   layerNormGradient: { shapes: withRow(2, 1), rest: () => [epsilon] },
+  batchNorm: { shapes: channels.map(({ x, row }) => [x, row, row]), rest: () => [epsilon] },
+  batchNormGradient: { shapes: channels.map(({ x, row }) => [x, x, row]), rest: () => [epsilon] },
   negativeLogLikelihood: { shapes: alike(1), rest: classes },
   negativeLogLikelihoodGradient: {
     shapes: rows.map(sizes => [sizes.slice(0, -1), [...sizes]]),

@@ -11,6 +11,7 @@ import { elements as ofElements } from './elements.ts'
 import { movement as ofMovement } from './movement.ts'
 import { manyScores as ofManyScores, products as ofProducts } from './products.ts'
 import { reductions as ofReductions } from './reductions.ts'
+import { windowProducts as ofWindowProducts, windows as ofWindows } from './windows.ts'
 
 async function make(name: string, { f, gradients }: Call, xs: readonly Tensor[], on: DeviceName): Promise<void> {
   try {
@@ -39,5 +40,5 @@ const check = (name: string, calls: readonly Call[]): Check => ({
 const checksOf = (calls: Calls): Check[] => Object.entries(calls).map(([name, list]) => check(name, list))
 
 export const manyScores: readonly Check[] = checksOf(ofManyScores)
-export const products: readonly Check[] = checksOf(ofProducts)
-export const elements: readonly Check[] = checksOf({ ...ofElements, ...ofReductions, ...ofMovement })
+export const products: readonly Check[] = checksOf({ ...ofProducts, ...ofWindowProducts })
+export const elements: readonly Check[] = checksOf({ ...ofElements, ...ofReductions, ...ofMovement, ...ofWindows })

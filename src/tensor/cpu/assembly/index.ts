@@ -4,6 +4,7 @@
 export { attention, attentionGradient } from './attention'
 export { binary_bool, binary_f32, binary_f64, binary_i32 } from './binary'
 export { scratchBytes } from './blocks'
+export { batchNorm, batchNormGradient } from './channels'
 export { compare_f32, compare_f64, compare_i32, where_32, where_64, where_8 } from './compare'
 export { convolution, convolutionByWeight, convolutionTransposed } from './convolution'
 export { gelu, geluGradient } from './gelu'
@@ -33,7 +34,7 @@ export {
   scatter_i32,
 } from './movement'
 export { adamw } from './optimize'
-export { argsort_f32, argsort_f64, argsort_i32 } from './order'
+export { argsort_f32, argsort_f64, argsort_i32, topk_f32, topk_i32 } from './order'
 export { matmul_i32 } from './plain'
 export {
   argmax_f32,
