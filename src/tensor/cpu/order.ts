@@ -25,7 +25,7 @@ export function argsort(workspace: Workspace, x: Tensor, axis: number, descendin
 }
 
 /** How many times as long as the result a line must be for a search to cost less than sorting it. */
-const SHARE = 16
+const SHARE = 32
 
 /** The first `count` of these positions; undefined where sorting is as fast. */
 export function topk(
@@ -43,8 +43,8 @@ export function topk(
     const isFloat = x.dtype === 'float32'
     const from = x.dtype === 'bool' ? workspace.place(x, 'int32', 1).pointer : workspace.dense(x)
     const lines = size / count
-    // half of them are new; up to 32 are sorted by insertion
-    const capacity = Math.max(32, 2 * count)
+    // half of them are new
+    const capacity = 2 * count
     const bytes = 4096 + 16 * capacity
     const passing = workspace.passing(bytes * Math.min(threads.parts, lines))
     threads.share(lines, grains.compute / n, ({ code }, first, last, part) =>

@@ -127,6 +127,7 @@ function topk<T>(
 ): void {
   const flip = u32(-descending)
   const step = usize(inner) << 2
+  const isShort = 2 * count <= FEW
   let pairs = scratch + 4096
   let other = pairs + (usize(capacity) << 3)
   for (let line = first; line < last; line++) {
@@ -150,7 +151,17 @@ function topk<T>(
       for (; i < end; i++, from += step) {
         const key = keyOf<T>(from) ^ flip
         if (key >= bound && filled >= count) continue
-        store<u64>(pairs + (usize(filled++) << 3), (u64(key) << 32) | u64(i))
+        const pair = (u64(key) << 32) | u64(i)
+        if (isShort) {
+          // the first so far are in order
+          let to = pairs + (usize(min(filled, count - 1)) << 3)
+          for (; to > pairs && load<u64>(to - 8) > pair; to -= 8) store<u64>(to, load<u64>(to - 8))
+          store<u64>(to, pair)
+          if (filled < count) filled++
+          if (filled == count) bound = load<u32>(pairs + (usize(count - 1) << 3), 4)
+          continue
+        }
+        store<u64>(pairs + (usize(filled++) << 3), pair)
         if (filled < capacity) continue
         const sorted = inOrder(pairs, other, filled, scratch)
         other = pairs + other - sorted
