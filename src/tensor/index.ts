@@ -79,7 +79,15 @@ export {
   type TypedArray,
 } from './dtype.ts'
 export { descending, indexOfNonFinite, isAbove, NonFiniteError } from './finite.ts'
-export type { AdamWNumbers, AdamWUpdate, AttentionInput, ConvolutionSteps, FusedKernels, Moments, PoolSteps } from './fused-kernels.ts'
+export type {
+  AdamWNumbers,
+  AdamWUpdate,
+  AttentionInput,
+  ConvolutionSteps,
+  FusedKernels,
+  Moments,
+  PoolSteps,
+} from './fused-kernels.ts'
 export { type HostArray, type TensorData, ValueError } from './host-data.ts'
 export { OptionsError } from './options.ts'
 export { type MemoryShortage, OutOfMemoryError } from './out-of-memory.ts'

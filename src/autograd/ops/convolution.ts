@@ -70,8 +70,7 @@ const joined = (parts: readonly Tensor[]): Tensor => (parts.length === 1 ? parts
 const spatialOf = (x: Tensor): Shape => x.shape.slice(2)
 const countsOf = (sizes: Shape, kernel: Shape, { stride, dilation }: Steps): Shape =>
   sizes.map((n, i) => countOf(n, kernel[i], stride[i], dilation[i]))
-const paddedSizes = (sizes: Shape, padding: Padding): Shape =>
-  sizes.map((n, i) => n + padding[i][0] + padding[i][1])
+const paddedSizes = (sizes: Shape, padding: Padding): Shape => sizes.map((n, i) => n + padding[i][0] + padding[i][1])
 
 /** [outputs, inputs / groups, kernel…] → [groups, outputs / groups, inputs / groups · kernel] */
 const rowsOf = (weight: Tensor, groups: number): Tensor =>

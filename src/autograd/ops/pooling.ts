@@ -2,7 +2,16 @@
 // The maximum of all positions is `x.max({ axis: [2, 3] })` and their mean `x.mean({ axis: [2, 3] })`.
 
 import { takes } from '../../tensor/arguments.ts'
-import { deviceOf, fromData, type PoolSteps, type Shape, ShapeError, show, type Tensor, zerosLike } from '../../tensor/index.ts'
+import {
+  deviceOf,
+  fromData,
+  type PoolSteps,
+  type Shape,
+  ShapeError,
+  show,
+  type Tensor,
+  zerosLike,
+} from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { defineFused, derivedRule } from '../op.ts'

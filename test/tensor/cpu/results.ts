@@ -33,7 +33,16 @@ export function results(device: CpuDevice): Float32Array[] {
     const isMoved = k.adamwInPlace!([{ value, gradient: g, firstMoment: m, secondMoment: v, numbers }])
     assert.equal(isMoved, true)
     const [images, kernels, slopes] = [random(3, 12, 13, 14), random(20, 6, 3, 3), random(3, 20, 7, 7)]
-    const steps = { stride: [2, 2], dilation: [1, 1], padding: [[1, 1], [1, 1]] as const, kernel: [3, 3], groups: 2 }
+    const steps = {
+      stride: [2, 2],
+      dilation: [1, 1],
+      padding: [
+        [1, 1],
+        [1, 1],
+      ] as const,
+      kernel: [3, 3],
+      groups: 2,
+    }
     return [
       k.convolution!(images, kernels, [7, 7], steps)!,
       k.convolutionTransposed!(slopes, kernels, [13, 14], steps)!,

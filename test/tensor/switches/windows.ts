@@ -6,9 +6,7 @@ import { all, type Call, type Calls, each, floats, integers, truth } from './cal
 /** A convolution of so many axes, with a bias of the kernel's margin on one side or on both. */
 const convolved = (x: readonly number[], weight: readonly number[], options: ops.ConvOptions): Call => ({
   inputs: floats(x, weight),
-  f: (y, w) => [
-    x.length === 3 ? y.conv1d(w, options) : x.length === 4 ? y.conv2d(w, options) : y.conv3d(w, options),
-  ],
+  f: (y, w) => [x.length === 3 ? y.conv1d(w, options) : x.length === 4 ? y.conv2d(w, options) : y.conv3d(w, options)],
   once: x.reduce((a, b) => a * b) > 1000,
 })
 
@@ -75,11 +73,19 @@ export const windows: Calls = {
   'largest elements of windows': planes.flatMap(shape =>
     pools
       .filter(({ kernel, dilation = 1 }) => shape.slice(2).every(n => n >= (Number(kernel) - 1) * Number(dilation) + 1))
-      .map((options): Call => ({
-        inputs: floats(shape),
-        f: x => [shape.length === 3 ? x.maxPool1d(options) : shape.length === 4 ? x.maxPool2d(options) : x.maxPool3d(options)],
-        once: shape[0] === 3,
-      })),
+      .map(
+        (options): Call => ({
+          inputs: floats(shape),
+          f: x => [
+            shape.length === 3
+              ? x.maxPool1d(options)
+              : shape.length === 4
+                ? x.maxPool2d(options)
+                : x.maxPool3d(options),
+          ],
+          once: shape[0] === 3,
+        }),
+      ),
   ),
 
   'normalized channels': each(
