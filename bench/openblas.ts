@@ -4,6 +4,8 @@
 
 import { parseArgs } from 'node:util'
 import koffi from 'koffi'
+import type { Koffi } from '../src/tensor/cpu/gemm.ts'
+import { loadWithBestCore } from '../src/tensor/cpu/openblas-core.ts'
 import { median } from './peers/timing.ts'
 
 const { values: flags } = parseArgs({ options: { threads: { type: 'string', default: '1' } } })
@@ -11,6 +13,7 @@ const names = ['libopenblas.so.0', 'libopenblas.so', 'libopenblas.dylib', 'libop
 const library = names
   .map(name => {
     try {
+      loadWithBestCore(koffi as unknown as Koffi, name)
       return koffi.load(name)
     } catch {
       return undefined

@@ -1,22 +1,23 @@
-// Compiles the kernels of the cpu device, src/tensor/cpu/assembly/, with and without relaxed SIMD, bundles the program of
-// its threads, and writes all as text into one module for browsers and Node: src/tensor/cpu/module.ts. The module also declares
-// the signatures of the kernels, because WebAssembly accepts calls with any number of arguments and TypeScript does not.
+// Compiles the kernels of the cpu device, src/tensor/cpu/assembly/, with and without relaxed SIMD, for 32-bit and for 64-bit
+// addresses, bundles the program of its threads, and writes all as text into modules for browsers and Node: src/tensor/cpu/module.ts,
+// and module64.ts, which is loaded only where it is used. module.ts also declares the signatures of the kernels, because
+// WebAssembly accepts calls with any number of arguments and TypeScript does not.
 
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rename, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
+import type { CompileOptions } from './compile-kernels.ts'
 import { difference } from './difference.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** The path of the compiler. */
-export const compiler = `${root}node_modules/assemblyscript/bin/asc.js`
-
-/** The generated file. */
-export const target = `${root}src/tensor/cpu/module.ts`
+/** The generated files. */
+export const targets = {
+  module: `${root}src/tensor/cpu/module.ts`,
+  module64: `${root}src/tensor/cpu/module64.ts`,
+} as const
 
 interface Compiled {
   /** the binary, as base64 */
@@ -25,26 +26,14 @@ interface Compiled {
   readonly signatures: string
 }
 
-async function compile(features: readonly string[], optimization = '-O2'): Promise<Compiled> {
-  const folder = await mkdtemp(`${tmpdir()}/kernels-`)
-  try {
-    const binary = `${folder}/kernels.wasm`
-    const options = [
-      ...['src/tensor/cpu/assembly/index.ts', '--config', 'none', '--outFile', binary, '--bindings', 'raw'],
-      ...[optimization, '--noAssert', '--uncheckedBehavior', 'always', '--runtime', 'stub'],
-      ...['--importMemory', '--noExportMemory', '--zeroFilledMemory'],
-      // threads share one memory
-      ...['--enable', 'threads', '--sharedMemory', '--initialMemory', '64', '--maximumMemory', '65536'],
-      ...features.flatMap(feature => ['--enable', feature]),
-    ]
-    await promisify(execFile)(process.execPath, [compiler, ...options], { cwd: root })
-    const declarations = await readFile(`${folder}/kernels.d.ts`, 'utf8')
-    const found = [...declarations.matchAll(/export function (\w+)(\(.*\)): (\w+);/g)]
-    const signatures = found.map(([, name, parameters, result]) => `  ${name}${parameters}: ${result}\n`).join('')
-    return { code: await readFile(binary, 'base64'), signatures }
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+async function compile(options: CompileOptions): Promise<Compiled> {
+  const program = fileURLToPath(new URL('compile-kernels.ts', import.meta.url))
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--import', 'tsx', program, JSON.stringify(options)],
+    { cwd: root, maxBuffer: 2 ** 24 },
+  )
+  return JSON.parse(stdout) as Compiled
 }
 
 const bytesOf = ({ code }: Compiled): Uint8Array => Buffer.from(code, 'base64')
@@ -62,41 +51,60 @@ async function threadProgram(): Promise<string> {
   return outputFiles[0].text.trim()
 }
 
-/**
- * The generated module, as text.
- * @param options.quick for quick tests: not optimised, and with relaxed SIMD in both binaries
- */
-export async function generate({ quick = false }: { readonly quick?: boolean } = {}): Promise<string> {
-  const withRelaxed = compile(['simd', 'relaxed-simd'], quick ? '-O0' : undefined)
-  const [simd, relaxed, program] = await Promise.all([
-    quick ? withRelaxed : compile(['simd']),
-    withRelaxed,
-    threadProgram(),
-  ])
-  return `// The compiled kernels of the cpu device, as base64, their signatures, and the program of its threads. Made of assembly/ and
-// worker.ts by \`npm run -s build:kernels\`, not by hand.
-
-/** WebAssembly with SIMD. */
+/** The binaries of a module, as text. */
+function binaries(simd: Compiled, relaxed: Compiled): string {
+  return `/** WebAssembly with SIMD. */
 export const simdModule =
   '${simd.code}'
 
 /** What differs from it with relaxed SIMD, where a product plus a sum is one instruction. */
 export const relaxedDifference =
   '${Buffer.from(difference(bytesOf(simd), bytesOf(relaxed))).toString('base64')}'
+`
+}
 
-/** What both export: addresses are in bytes, counts in elements. */
+/**
+ * The generated modules, as text.
+ * @param options.quick for quick tests: not optimised, and with relaxed SIMD in both binaries
+ */
+export async function generate({
+  quick = false,
+}: {
+  readonly quick?: boolean
+} = {}): Promise<Record<keyof typeof targets, string>> {
+  const optimization = quick ? 0 : 2
+  const both = async (addresses: 32 | 64): Promise<[simd: Compiled, relaxed: Compiled]> => {
+    const relaxed = compile({ addresses, relaxed: true, optimization })
+    return Promise.all([quick ? relaxed : compile({ addresses, relaxed: false, optimization }), relaxed])
+  }
+  const [narrow, program] = await Promise.all([both(32), threadProgram()])
+  const wide = await both(64)
+  return {
+    module: `// The compiled kernels of the cpu device, as base64, their signatures, and the program of its threads. Made of assembly/ and
+// worker.ts by \`npm run -s build:kernels\`, not by hand.
+
+${binaries(...narrow)}
+/** What all modules export: addresses are in bytes, counts in elements. */
 export interface CpuModule {
-${relaxed.signatures}}
+${narrow[1].signatures}}
 
 /** worker.ts as a program of its own. */
 export const threadProgram =
   ${JSON.stringify(program)}
-`
+`,
+    module64: `// The compiled kernels of the cpu device for a memory with 64-bit addresses, as base64. Made of assembly/ by
+// \`npm run -s build:kernels\`, not by hand.
+
+${binaries(...wide)}`,
+  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const text = await generate({ quick: process.argv.includes('--quick') })
-  await writeFile(`${target}.tmp`, text)
-  await rename(`${target}.tmp`, target)
-  console.log(`${target}: ${text.length} bytes`)
+  const texts = await generate({ quick: process.argv.includes('--quick') })
+  for (const [name, target] of Object.entries(targets)) {
+    const text = texts[name as keyof typeof targets]
+    await writeFile(`${target}.tmp`, text)
+    await rename(`${target}.tmp`, target)
+    console.log(`${target}: ${text.length} bytes`)
+  }
 }

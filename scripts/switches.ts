@@ -114,7 +114,7 @@ async function run(files: readonly string[]): Promise<string[]> {
     execFileSync(tsx, ['scripts/build-kernels.ts', '--quick'], { cwd: root, stdio: 'inherit' })
     const taken = join(root, 'taken')
     mkdirSync(taken)
-    const env = { ...process.env, SWITCHES_TAKEN: taken }
+    const env = { ...process.env, COCAGRAD_TESTS: 'long', SWITCHES_TAKEN: taken }
     const { status } = spawnSync(tsx, ['--conditions=source', '--test', ...files], { cwd: root, env, stdio: 'inherit' })
     if (status !== 0) console.log('\nTests failed: the list may be too long')
     const flags = readdirSync(taken).map(file => readFileSync(join(taken, file)))

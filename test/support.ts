@@ -9,7 +9,7 @@ import fc from 'fast-check'
 import './reference.ts'
 import type { Tensor } from '../src/tensor/index.ts'
 
-const { FC_SEED, FC_PATH, FC_RUNS } = process.env
+const { FC_SEED, FC_PATH, FC_RUNS, COCAGRAD_TESTS } = process.env
 fc.configureGlobal({
   includeErrorInReport: true,
   ...(FC_SEED === undefined ? {} : { seed: Number(FC_SEED) }),
@@ -18,6 +18,9 @@ fc.configureGlobal({
 
 /** So many samples, or as many times more as FC_RUNS says. */
 export const runs = (numRuns: number): { numRuns: number } => ({ numRuns: numRuns * Number(FC_RUNS ?? 1) })
+
+/** Whether slow tests run in full: `npm run test:long`. */
+export const isLong = COCAGRAD_TESTS === 'long'
 
 export const values = (x: Tensor): number[] => [...x.dataSync()]
 

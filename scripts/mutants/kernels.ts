@@ -14,7 +14,7 @@ const cpu: Stage[] = [
     one(`tensor/cpu/${name}`),
   ),
   one('autograd/ops'),
-  one('tensor/cpu/switches'),
+  { ...one('tensor/cpu/switches'), env: { COCAGRAD_TESTS: 'long' } },
 ]
 
 const gpu: Stage[] = ['tensor/gpu/kernels', 'autograd/gpu', 'tensor/gpu/webgpu', 'tensor/gpu/switches'].map(one)

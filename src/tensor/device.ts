@@ -46,6 +46,12 @@ export interface CpuOptions {
    * whether the environment variable COCAGRAD_DETERMINISTIC is 1
    */
   readonly deterministic?: boolean
+  /**
+   * whether the memory has 64-bit addresses, and up to 16 GiB instead of 4; default: the environment variable COCAGRAD_MEMORY64 (1
+   * or 0), or whether the engine has such memory: Node 24, Chromium 133, Firefox 134. A device that opens without `device.use` or
+   * `device.open`, with the first tensor, has 32-bit addresses
+   */
+  readonly memory64?: boolean
 }
 
 export interface OpenOptions extends CpuOptions {

@@ -2,7 +2,7 @@
 // fallback: the error of a device that cannot open lists what was tried.
 
 import { checkArguments } from './arguments.ts'
-import { type CpuDevice, openCpu, probeCpu } from './cpu/index.ts'
+import { type Binaries, type CpuDevice, openCpu, probeCpu, wideWanted } from './cpu/index.ts'
 import { type Device, DeviceError, type DeviceReport, type OpenOptions } from './device.ts'
 import { given } from './given.ts'
 import type { GpuDevice } from './gpu/index.ts'
@@ -28,6 +28,7 @@ const openOptions = {
   threads: undefined,
   blas: undefined,
   deterministic: undefined,
+  memory64: undefined,
   backend: undefined,
 } satisfies Settings<OpenOptions>
 
@@ -37,22 +38,31 @@ let current: DeviceName = 'cpu'
 async function open(name: DeviceName, options: OpenOptions): Promise<void> {
   checkName(name)
   if (name === 'gpu') await openGpuOnce(options)
-  if (name === 'cpu') await openCpuOnce(options).ready
+  if (name === 'cpu') await openCpuOnce(options, cpu ? undefined : await wideModule(options)).ready
 }
 
 let cpu: CpuDevice | undefined
 
+/** The kernels for 64-bit addresses, a module that is loaded only where it is used. */
+const wideModule = async ({ memory64 }: OpenOptions): Promise<Binaries | undefined> =>
+  wideWanted(memory64) ? import('./cpu/module64.ts') : undefined
+
 /**
- * The cpu device, which is opened once: options of later calls are ignored, except one that the results depend on.
- * @throws DeviceError if `deterministic` is asked of a device that is open without it
+ * The cpu device, which is opened once: options of later calls are ignored, except those that a program cannot do without.
+ * @throws DeviceError if `deterministic` or `memory64` is asked of a device that is open without it
  */
-function openCpuOnce(options: OpenOptions = {}): CpuDevice {
+function openCpuOnce(options: OpenOptions = {}, wide?: Binaries): CpuDevice {
   if (cpu && !cpu.isDeterministic && options.deterministic === true)
     throw new DeviceError(
       'cpu is open already, without `deterministic`; call device.use before the first tensor is created, or set COCAGRAD_DETERMINISTIC=1',
       'cpu',
     )
-  cpu ??= openCpu(options)
+  if (cpu && cpu.addresses === 32 && options.memory64 === true)
+    throw new DeviceError(
+      'cpu is open already, with 32-bit addresses; call device.use before the first tensor is created',
+      'cpu',
+    )
+  cpu ??= openCpu(options, wide)
   opened.set('cpu', cpu)
   return cpu
 }
@@ -115,6 +125,10 @@ export const device = {
   /** All devices and backends, with the reason for each that is not available. No device is open afterwards that was not before. */
   async list(): Promise<DeviceReport[]> {
     const { probeGpu } = await import('./gpu/index.ts')
-    return [{ name: 'reference', available: true, detail: reference.description }, probeCpu(), ...(await probeGpu())]
+    return [
+      { name: 'reference', available: true, detail: reference.description },
+      await probeCpu(() => wideModule({})),
+      ...(await probeGpu()),
+    ]
   },
 }

@@ -14,6 +14,8 @@ export interface MemoryShortage {
   readonly purpose?: string
   /** what to do instead */
   readonly advice?: string
+  /** how to get a device with more memory */
+  readonly more?: string
 }
 
 /** A number of bytes as people read it: `1.5 GiB`. */
@@ -32,7 +34,7 @@ export class OutOfMemoryError extends Error implements MemoryShortage {
   readonly used: number
   readonly limit?: number
 
-  constructor({ device, bytes, used: known, limit, uncollected = 0, purpose, advice = ADVICE }: MemoryShortage) {
+  constructor({ device, bytes, used: known, limit, uncollected = 0, purpose, advice = ADVICE, more }: MemoryShortage) {
     const used = known ?? 0
     const wanted = `${inUnits(bytes)}${purpose === undefined ? '' : ` for ${purpose}`}`
     const most = limit === undefined ? '' : ` of ${inUnits(limit)} at most`
@@ -44,7 +46,7 @@ export class OutOfMemoryError extends Error implements MemoryShortage {
         ? `${found}, and ${inUnits(uncollected)} of them belong to tensors in no scope, made without a pause in which the garbage ` +
             'collector could free them. Put the body of the loop into scope(() => { … }), train with optimizer.minimize(() => loss), ' +
             'or await a read (await loss.item()) in every iteration; call keep(tensor) for tensors that must stay'
-        : `${found}. ${advice}`,
+        : `${found}. ${advice}${more === undefined ? '' : `. ${more}`}`,
     )
     this.device = device
     this.bytes = bytes

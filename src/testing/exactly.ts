@@ -94,6 +94,9 @@ export const float32: Precision = { relative: 1e-5, rounding: 5e-7 }
 export const allowed = ({ relative, rounding }: Precision, size: number, madeOf: number): number =>
   relative * size + rounding * Math.max(1, madeOf)
 
+export const isNear = (found: number, expected: number, distance: number): boolean =>
+  Object.is(found, expected) || found === expected || Math.abs(found - expected) <= distance
+
 /** Throws for the first element whose difference from the expected one is not allowed. */
 export function compare(
   found: ArrayLike<number>,
@@ -103,7 +106,7 @@ export function compare(
 ): void {
   for (let i = 0; i < expected.length; i++) {
     const [a, b] = [found[i], expected[i]]
-    assert(Object.is(a, b) || a === b || Math.abs(a - b) <= distance, () => says(i, a, b))
+    assert(isNear(a, b, distance), () => says(i, a, b))
   }
 }
 

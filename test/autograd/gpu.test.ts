@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
 import { device, type GpuBackend, scope } from '../../src/tensor/index.ts'
 import '../support.ts'
-import { onWebgpu } from '../tensor/gpu/swiftshader.ts'
+import { onBackends } from '../tensor/gpu/swiftshader.ts'
 import { agreements } from './agreement.ts'
 
 const declare = (backend: GpuBackend, runs: number) =>
@@ -15,6 +15,4 @@ const declare = (backend: GpuBackend, runs: number) =>
     it('all memory was freed', () => assert.deepEqual(device.get('gpu').memory(), { bytes: 0, buffers: 0 }))
   })
 
-declare('cpu', 10)
-declare('webasm', 5)
-await onWebgpu(import.meta.url, () => declare('webgpu', 2))
+await onBackends(import.meta.url, { cpu: 10, webasm: 5, webgpu: 2 }, declare)

@@ -2,9 +2,19 @@
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { builtPrograms } from '../programs.ts'
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const root = join(import.meta.dirname, '../..')
+const main = 'src/cli/main.ts'
+
+let built: Promise<string> | undefined
+
+/** The command line as one program, made once per test file. */
+const program = async (): Promise<string> => {
+  built ??= builtPrograms('cli', { main })
+  return join(await built, 'main.js')
+}
 
 export interface Outcome {
   readonly code: number | null
@@ -14,18 +24,19 @@ export interface Outcome {
 
 /**
  * @param watch called with all of stderr whenever there is more of it
- * @param options.first a module that is loaded before
+ * @param options.first a module that is loaded before, which may change any of the source
  * @param options.input what stdin holds
  */
-export function cocagrad(
+export async function cocagrad(
   args: readonly string[],
   watch?: (stderr: string, child: ChildProcess) => void,
   { first, input }: { readonly first?: string; readonly input?: string } = {},
 ): Promise<Outcome> {
-  const modules = ['tsx', ...(first === undefined ? [] : [first])].flatMap(name => ['--import', name])
-  const child = spawn(process.execPath, ['--conditions=source', ...modules, main, ...args], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
+  const start =
+    first === undefined
+      ? [await program()]
+      : ['--conditions=source', '--import', 'tsx', '--import', first, join(root, main)]
+  const child = spawn(process.execPath, [...start, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
   child.stdin.end(input)
   let stdout = ''
   let stderr = ''

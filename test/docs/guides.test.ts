@@ -8,6 +8,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
+import { builtPrograms } from '../programs.ts'
 
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '../..')
@@ -76,7 +77,8 @@ function assertQuoted({ file, code }: Quotation, source: string): void {
 }
 
 const { programs: all, quotations } = await blocks()
-const fileOf = (program: Program) => join(folder, `${program.name.replaceAll(/[^a-z0-9]+/gi, '-')}.ts`)
+const fileNameOf = ({ name }: Program) => name.replaceAll(/[^a-z0-9]+/gi, '-')
+const fileOf = (program: Program) => join(folder, `${fileNameOf(program)}.ts`)
 
 describe('the guides', () => {
   before(async () => {
@@ -86,6 +88,12 @@ describe('the guides', () => {
     await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config))
   })
   after(() => rm(folder, { recursive: true, force: true }))
+
+  let built: Promise<string> | undefined
+  const builtFile = async (program: Program) => {
+    built ??= builtPrograms('guides', Object.fromEntries(all.map(each => [fileNameOf(each), fileOf(each)])))
+    return join(await built, `${fileNameOf(program)}.js`)
+  }
 
   test('there are programs in them', () => assert.ok(all.length > 5))
 
@@ -111,7 +119,7 @@ describe('the guides', () => {
 
   for (const program of all) {
     test(`${program.name} runs`, async () => {
-      const { stdout } = await run('node', ['--conditions=source', '--import', 'tsx', fileOf(program)], { cwd: root })
+      const { stdout } = await run('node', [await builtFile(program)], { cwd: root })
       if (program.output !== undefined) assert.equal(stdout.trimEnd(), program.output.trimEnd())
     })
   }

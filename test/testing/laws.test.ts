@@ -146,6 +146,20 @@ describe('functions of small values', () => {
     await checkDevice(y => y.softmax(), [tensor([[0.3], [2]])], 'cpu')
   })
 
+  it('may differ on a device by a few times what float32 loses on the reference, and by no more', async () => {
+    // p (g - Σ p g), a gradient of softmax, where all g have much in common
+    const f = (y: Tensor) => {
+      const [p, g] = [y.softmax(), y.add(y.device === 'cpu' ? 0 : 1000)]
+      return p.mul(g.sub(p.mul(g).sum()))
+    }
+    const points = [tensor([1.25, -0.375, 0.5])]
+    await checkDevice(f, points, 'cpu')
+    const wrong = (y: Tensor) => f(y).mul(y.device === 'cpu' ? 1.01 : 1)
+    await assert.rejects(checkDevice(wrong, points, 'cpu'), /on cpu element \d of the value is/)
+    const branch = (y: Tensor) => y.add(y.device === 'cpu' ? 1e-3 : 0).floor()
+    await assert.rejects(checkDevice(branch, [tensor([0.9995])], 'cpu'), /on cpu element 0 of the value is 1/)
+  })
+
   it('each tensor is compared by its own size', () => {
     const lopsided = defineFused('lopsided', {
       definition: (a: Tensor, b: Tensor) => a.mul(b),

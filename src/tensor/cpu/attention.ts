@@ -66,17 +66,18 @@ function describe(
 ): void {
   const { heads, queries, keys, width, size, batch } = layout
   const { mask, causal, scale } = input
-  const { i32, f32 } = workspace.heap
-  const first = at / 4
-  const seen = mask
-    ? [workspace.address(mask), ...broadcastStrides(mask.shape, mask.strides, [batch, heads, queries, keys])]
-    : [0, 0, 0, 0, 0]
+  const { i32, f32, f64 } = workspace.heap
+  const pointers = [...parts.map(({ pointer }) => pointer), mask ? workspace.address(mask) : 0]
+  const seen = mask ? broadcastStrides(mask.shape, mask.strides, [batch, heads, queries, keys]) : [0, 0, 0, 0]
+  f64.set(pointers, at / 8)
+  const first = at / 4 + 2 * pointers.length
   i32.set([heads, queries, keys, width, size, causal ? 1 : 0], first)
   f32[first + 6] = scale
-  i32.set([...parts.flatMap(({ pointer, steps }) => [pointer, ...steps]), ...seen], first + 7)
+  i32.set([...parts.flatMap(({ steps }) => steps), ...seen], first + 7)
 }
 
-const BYTES = 96
+/** The size of the class Heads. */
+const BYTES = 112
 
 /** softmax(q kᵀ scale) v over the keys that the mask allows. */
 export function attention(workspace: Workspace, input: AttentionInput): Tensor | undefined {

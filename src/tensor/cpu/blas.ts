@@ -5,6 +5,7 @@
 import { DeviceError } from '../device.ts'
 import { askNode } from '../host.ts'
 import { type BlasLibrary, bindProducts, type Koffi, loadKoffi, type Products } from './gemm.ts'
+import { coreOf, loadWithBestCore } from './openblas-core.ts'
 
 export interface Blas {
   readonly found: BlasLibrary
@@ -23,8 +24,8 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
 /** The functions that set the number of threads, in each library. */
 const singleThread = ['openblas_set_num_threads', 'MKL_Set_Num_Threads', 'bli_thread_set_num_threads']
 
-function configure(koffi: Koffi, library: string): string {
-  const loaded = koffi.load(library)
+/** Limits a library to one thread per call. Returns its description. */
+function configure(loaded: ReturnType<Koffi['load']>, library: string): string {
   for (const name of singleThread) {
     try {
       loaded.func(`void ${name}(int n)`)(1)
@@ -35,7 +36,7 @@ function configure(koffi: Koffi, library: string): string {
   }
   try {
     const version = String(loaded.func('str openblas_get_config()')())
-    return `${version.split(' ').slice(0, 2).join(' ')}, ${loaded.func('str openblas_get_corename()')()} (${library})`
+    return `${version.split(' ').slice(0, 2).join(' ')}, ${coreOf(loaded)} (${library})`
   } catch {
     return library
   }
@@ -111,9 +112,10 @@ export function openBlas(choice: string | undefined, memory: WebAssembly.Memory)
   for (const library of choice ? [choice] : (libraries[process.platform] ?? [])) {
     try {
       const found = { koffi: file, library }
+      const loaded = loadWithBestCore(koffi, library)
       const apart = new WebAssembly.Memory({ initial: 1 })
       checkProducts(bindProducts(found, apart), apart)
-      return { found, name: configure(koffi, library), products: bindProducts(found, memory) }
+      return { found, name: configure(loaded, library), products: bindProducts(found, memory) }
     } catch (error) {
       const reason = firstLine(error)
       if (error instanceof DeviceError) refused ??= `${library} cannot be used: ${reason}`

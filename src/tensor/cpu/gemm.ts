@@ -37,7 +37,7 @@ export interface Products {
 
 /** The part of koffi that is used. */
 export interface Koffi {
-  load(library: string): { func(definition: string): (...args: (number | bigint)[]) => unknown }
+  load(library: string): { func(definition: string): (...args: (number | bigint)[]) => unknown; unload(): void }
   address(memory: Uint8Array): bigint
 }
 
@@ -50,6 +50,9 @@ const [PLAIN, TRANSPOSED] = [111, 112]
  */
 const UNWRITTEN = 0x7fa00000
 const UNWRITTEN_UPPER = 0x7ff40000
+
+/** An address from a kernel: 32-bit ones above 2 GiB come as negative integers. */
+export const addressOf = (value: number): number => (value < 0 ? value + 2 ** 32 : value)
 
 export const loadKoffi = (file: string): Koffi =>
   process.getBuiltinModule('node:module').createRequire(file)(file) as Koffi
@@ -88,8 +91,8 @@ export function productOf(
   const [mark, after] = name === 'sgemm' ? [UNWRITTEN, 0] : [UNWRITTEN_UPPER, 1]
   return (transposesA, transposesB, m, n, k, a, stepA, b, stepB, c, stepC) => {
     const [opA, opB] = [transposesA ? TRANSPOSED : PLAIN, transposesB ? TRANSPOSED : PLAIN]
-    const [fromA, fromB, to] = [base + (a >>> 0), base + (b >>> 0), base + (c >>> 0)]
-    const first = (c >>> 0) / 4 + after
+    const [fromA, fromB, to] = [a, b, c].map(address => base + addressOf(address))
+    const first = addressOf(c) / 4 + after
     // the memory has grown
     if (first >= words.length) words = new Int32Array(memory.buffer)
     words[first] = mark

@@ -15,12 +15,18 @@ export interface Block {
 }
 
 const PAGE = 65536
+/** What to do where 4 GiB are not enough. */
+const MORE =
+  "Where the engine has 64-bit memory (Node 24 and Chromium 133 or later), `await device.use('cpu')` before the first tensor opens the device with up to 16 GiB"
 /** Block sizes are in units of a cache line; each block starts with a header in the last 16 bytes before its pointer. */
 const UNIT = 64
 const HEADER = 16
 /** The maximum growth beyond what is needed, in pages: 256 MiB. */
 const GREATEST_STEP = 4096
-const BINS = 384
+/** enough for 64 GiB */
+const BINS = 448
+/** With 64-bit addresses kernels compute the place within a tensor in 32 bits with a sign. */
+const LARGEST_BLOCK = 2 ** 31 - UNIT
 
 /** Below 16 units a bin holds one size; above, sixteen bins share each power of two. */
 function binOf(units: number): number {
@@ -44,17 +50,23 @@ export class Heap {
   buffers = 0
   /** maximum size of the memory in bytes */
   readonly limit: number
+  /** maximum size of a block in bytes */
+  readonly largest: number
+  readonly #addresses: 32 | 64
   #end: number
   readonly #first = new Uint32Array(BINS)
   readonly #filled = new Uint32Array(BINS / 32)
 
   /**
    * @param memory its first page belongs to the module
-   * @param limit maximum number of pages; at most 65536, which is 4 GiB
+   * @param limit maximum number of pages; with 32-bit addresses at most 65536, which is 4 GiB
+   * @param addresses the number of bits of an address in the memory
    */
-  constructor(memory: WebAssembly.Memory, limit = 65536) {
+  constructor(memory: WebAssembly.Memory, limit = 65536, addresses: 32 | 64 = 32) {
     this.memory = memory
     this.limit = limit * PAGE
+    this.largest = addresses === 64 ? LARGEST_BLOCK : this.limit
+    this.#addresses = addresses
     this.#refresh()
     this.#end = PAGE
     this.#setHeader(PAGE, 0, false)
@@ -68,6 +80,7 @@ export class Heap {
    * @throws OutOfMemoryError
    */
   take(bytes: number, shape?: Shape): Block {
+    if (bytes > this.largest) throw this.#shortage(bytes, shape)
     const units = Math.ceil((bytes + HEADER) / UNIT)
     let pointer = this.#find(units)
     if (pointer === 0) {
@@ -159,10 +172,7 @@ export class Heap {
    */
   #grow(units: number, bytes: number, shape?: Shape): void {
     const { memory } = this
-    const uncollected = uncollectedBytes()
-    const purpose = shape && `a tensor ${show(shape)}`
-    const shortage = { device: 'cpu', bytes, used: this.bytes, limit: this.limit, uncollected, purpose }
-    if (uncollected > shortage.limit / 4) throw new OutOfMemoryError(shortage)
+    if (uncollectedBytes() > this.limit / 4) throw this.#shortage(bytes, shape)
     const pages = memory.buffer.byteLength / PAGE
     const limit = this.limit / PAGE
     const needed = Math.ceil((units * UNIT) / PAGE)
@@ -170,7 +180,8 @@ export class Heap {
     for (const step of [generous, needed]) {
       if (step < needed || pages + step > limit) continue
       try {
-        memory.grow(step)
+        // 64-bit memories take a BigInt
+        memory.grow((this.#addresses === 64 ? BigInt(step) : step) as number)
       } catch {
         continue
       }
@@ -178,7 +189,20 @@ export class Heap {
       this.#extend((pages + step) * PAGE)
       return
     }
-    throw new OutOfMemoryError(shortage)
+    throw this.#shortage(bytes, shape)
+  }
+
+  #shortage(bytes: number, shape?: Shape): OutOfMemoryError {
+    const purpose = shape && `a tensor ${show(shape)}`
+    const used = { device: 'cpu', bytes, used: this.bytes, limit: this.limit, uncollected: uncollectedBytes(), purpose }
+    if (bytes > this.largest && bytes <= this.limit)
+      return new OutOfMemoryError({
+        ...used,
+        uncollected: 0,
+        advice: 'One tensor holds less than 2 GiB: compute it in parts',
+      })
+    if (this.#addresses === 64) return new OutOfMemoryError(used)
+    return new OutOfMemoryError({ ...used, more: MORE })
   }
 
   /** Frees the memory beyond the last block; a header that is never free marks the end. */

@@ -14,7 +14,8 @@ import { patched } from './difference.ts'
 import type { CpuModule } from './exports.ts'
 import { type Block, Heap } from './heap.ts'
 import { cpuKernels } from './kernels.ts'
-import { relaxedDifference, simdModule } from './module.ts'
+import { hasWideMemory, openMemory } from './memory.ts'
+import * as module32 from './module.ts'
 import { availableThreads, KernelThreads, withoutThreads } from './threads.ts'
 import { Workspace } from './workspace.ts'
 
@@ -24,6 +25,8 @@ export interface CpuDevice extends Device {
   readonly threads: number
   /** whether results do not depend on the number of threads and on the processor */
   readonly isDeterministic: boolean
+  /** the number of bits of an address in its memory */
+  readonly addresses: 32 | 64
   /** the BLAS that computes matrix products, or null if the device computes them */
   readonly blas: string | null
   /** resolves when all threads have started; in Node they start at once */
@@ -41,6 +44,12 @@ const relaxedProbe = Uint8Array.of(
   10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2, 253, 133, 2, 11,
 )
 
+/** The compiled kernels for one width of addresses: module.ts or module64.ts. */
+export interface Binaries {
+  readonly simdModule: string
+  readonly relaxedDifference: string
+}
+
 const bytesOf = (base64: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(base64), c => c.charCodeAt(0))
 
 /** Whether a product plus a sum can be one instruction. Node 20 has it behind a flag, which can be set at run time. */
@@ -55,6 +64,7 @@ function hasRelaxedSimd(): boolean {
  * @param isDeterministic whether relaxed SIMD must not be used: it rounds a product before the sum on some processors only
  */
 function choose(
+  { simdModule, relaxedDifference }: Binaries,
   isDeterministic: boolean,
 ): { readonly bytes: Uint8Array<ArrayBuffer>; readonly instructions: CpuDevice['instructions'] } | undefined {
   if (typeof WebAssembly === 'undefined') return undefined
@@ -79,16 +89,33 @@ function threadsWanted(asked: number | undefined): number {
   return count
 }
 
-/** Whether results must be deterministic. Throws DeviceError for another value than yes or no. */
-function deterministicWanted(asked: boolean | undefined): boolean {
-  const value = asked ?? environment('COCAGRAD_DETERMINISTIC') ?? false
-  if (typeof value === 'boolean') return value
+/** A setting that is yes or no, or undefined. Throws DeviceError for another value. */
+function yesOrNo(name: string, variable: string, asked: boolean | undefined): boolean | undefined {
+  const value = asked ?? environment(variable)
+  if (value === undefined || typeof value === 'boolean') return value
   if (!['0', '1', 'false', 'true'].includes(value))
+    throw new DeviceError(`cpu: ${name} must be true or false (${variable}: 1 or 0), not ${given(value)}`, 'cpu')
+  return value === '1' || value === 'true'
+}
+
+/** Whether results must be deterministic. Throws DeviceError for another value than yes or no. */
+const deterministicWanted = (asked: boolean | undefined): boolean =>
+  yesOrNo('deterministic', 'COCAGRAD_DETERMINISTIC', asked) ?? false
+
+/**
+ * Whether the memory is to have 64-bit addresses. Throws DeviceError for another value than yes or no, and if they are asked for
+ * where the engine does not have them.
+ */
+export function wideWanted(asked: boolean | undefined): boolean {
+  const wanted = yesOrNo('memory64', 'COCAGRAD_MEMORY64', asked)
+  if (wanted === false) return false
+  const has = hasWideMemory()
+  if (wanted && !has)
     throw new DeviceError(
-      `cpu: deterministic must be true or false (COCAGRAD_DETERMINISTIC: 1 or 0), not ${given(value)}`,
+      'cpu: this engine has no memory with 64-bit addresses (Node has it since 24, Chromium since 133, Firefox since 134), or the system cannot reserve more than 4 GiB; leave memory64 (COCAGRAD_MEMORY64) out',
       'cpu',
     )
-  return value === '1' || value === 'true'
+  return has
 }
 
 /** The BLAS to look for. Throws DeviceError if results must be deterministic and one is named. */
@@ -103,10 +130,13 @@ function blasWanted(asked: string | undefined, isDeterministic: boolean): string
   return 'off'
 }
 
-/** What the device runs on here, or why it is not available. */
-export function probeCpu(): DeviceReport {
+/**
+ * What the device runs on here, or why it is not available.
+ * @param wide loads module64.ts, if it is to be used
+ */
+export async function probeCpu(wide: () => Promise<Binaries | undefined>): Promise<DeviceReport> {
   try {
-    const device = openCpu()
+    const device = openCpu({}, await wide())
     const { description } = device
     device.close()
     return { name: 'cpu', available: true, detail: description }
@@ -116,24 +146,18 @@ export function probeCpu(): DeviceReport {
   }
 }
 
-/** A memory that may grow to 4 GiB, or to as much as the system reserves: phones reserve less. */
-function largestMemory(): WebAssembly.Memory & { readonly limit: number } {
-  for (let maximum = 65536; ; maximum /= 2) {
-    try {
-      return Object.assign(new WebAssembly.Memory({ initial: 64, maximum, shared: true }), { limit: maximum })
-    } catch (error) {
-      if (maximum <= 4096) throw new DeviceError(`cpu: cannot allocate memory that threads share: ${error}`, 'cpu')
-    }
-  }
-}
-
-/** Opens the device, with its own memory. Throws DeviceError if there is no WebAssembly SIMD. */
-export function openCpu(options: CpuOptions = {}): CpuDevice {
+/**
+ * Opens the device, with its own memory.
+ * @param wide module64.ts, for a memory with 64-bit addresses
+ * @throws DeviceError if there is no WebAssembly SIMD
+ */
+export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
   const isDeterministic = deterministicWanted(options.deterministic)
-  const chosen = choose(isDeterministic)
+  const chosen = choose(wide ?? module32, isDeterministic)
   if (!chosen) throw new DeviceError(`cpu: ${missing}`, 'cpu')
   const count = threadsWanted(options.threads)
-  const memory = largestMemory()
+  const addresses = wide ? 64 : 32
+  const { memory, pages } = openMemory(addresses)
   const blas = openBlas(blasWanted(options.blas, isDeterministic), memory)
   const found = typeof blas === 'string' ? undefined : blas
   const module = new WebAssembly.Module(chosen.bytes)
@@ -144,7 +168,7 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
   })
   const code = instance.exports as unknown as CpuModule
   code.useBlas(found !== undefined)
-  const heap = new Heap(memory, memory.limit)
+  const heap = new Heap(memory, pages, addresses)
   const threads = new KernelThreads(
     { index: 0, code, scratch: heap.take(code.scratchBytes()).pointer },
     isDeterministic,
@@ -158,6 +182,7 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
     kernels: undefined as never,
     instructions: chosen.instructions,
     isDeterministic,
+    addresses,
     blas: found ? found.name : null,
     ready,
 
@@ -169,7 +194,7 @@ export function openCpu(options: CpuOptions = {}): CpuDevice {
       const lanes = `${threads.count} thread${threads.count === 1 ? '' : 's'}${alone ? ` (${alone})` : ''}`
       const products =
         typeof blas === 'string' ? `matrix products of its own (${blas})` : `matrix products by ${blas.name}`
-      return `WebAssembly with ${chosen.instructions}, ${lanes}${isDeterministic ? ', deterministic' : ''}, ${products}`
+      return `WebAssembly with ${chosen.instructions}, ${lanes}${isDeterministic ? ', deterministic' : ''}, up to ${heap.limit / 2 ** 30} GiB, ${products}`
     },
 
     upload(data) {

@@ -10,6 +10,7 @@ import { Storage, type View } from '../storage.ts'
 import { Tensor } from '../tensor.ts'
 import { Axes, type Laid, scalar } from './axes.ts'
 import { type CpuModule, comparisons } from './exports.ts'
+import { addressOf } from './gemm.ts'
 import type { Block, Heap } from './heap.ts'
 import type { KernelThreads } from './threads.ts'
 
@@ -156,7 +157,7 @@ export class Workspace {
     axes.join(indices.shape, indices, 4)
     const { n2, n1, n0, x2, x1, x0 } = axes
     axes.each(3, x => {
-      const wrong = this.code.outside(at + x, n2, n1, n0, x2, x1, x0, size) >>> 0
+      const wrong = addressOf(this.code.outside(at + x, n2, n1, n0, x2, x1, x0, size))
       if (wrong !== 0) throw new IndexError(name, this.heap.i32[wrong / 4], size)
     })
   }

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openGpu } from '../../../src/tensor/gpu/index.ts'
 import { fromData, type GpuBackend, scope } from '../../../src/tensor/index.ts'
-import { onWebgpu } from './swiftshader.ts'
+import { onBackends } from './swiftshader.ts'
 
 const [rows, columns] = [4099, 4097]
 const cell = (i: number) => i % 8191
@@ -60,5 +60,4 @@ function declare(backend: GpuBackend) {
   })
 }
 
-declare('cpu')
-await onWebgpu(import.meta.url, () => declare('webgpu'))
+await onBackends(import.meta.url, { cpu: 1, webgpu: 1 }, declare)

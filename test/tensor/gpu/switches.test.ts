@@ -5,7 +5,7 @@ import { device, type GpuBackend, scope } from '../../../src/tensor/index.ts'
 import '../../support.ts'
 import { elements, products } from '../switches/index.ts'
 import './signatures.ts'
-import { onWebgpu } from './swiftshader.ts'
+import { onBackends } from './swiftshader.ts'
 
 const declare = (backend: GpuBackend, runs: number) =>
   describe(`on ${backend}`, () => {
@@ -13,6 +13,4 @@ const declare = (backend: GpuBackend, runs: number) =>
     for (const { name, run } of [...products, ...elements]) test(name, () => scope(() => run(device.get('gpu'), runs)))
   })
 
-declare('cpu', 50)
-declare('webasm', 25)
-await onWebgpu(import.meta.url, () => declare('webgpu', 12))
+await onBackends(import.meta.url, { cpu: 50, webasm: 25, webgpu: 12 }, declare)

@@ -8,12 +8,12 @@ import { loadGpuJs, webgpuEngine } from '../../../src/tensor/gpu/gpujs.ts'
 import { type GpuDevice, openGpu } from '../../../src/tensor/gpu/index.ts'
 import { fromData, scope } from '../../../src/tensor/index.ts'
 import { checks } from './suite.ts'
-import { onWebgpu } from './swiftshader.ts'
+import { onBackends } from './swiftshader.ts'
 
-await onWebgpu(import.meta.url, () => {
+await onBackends(import.meta.url, { webgpu: 6 }, (backend, runs) => {
   describe('on webgpu', async () => {
-    const gpu = await openGpu({ backend: 'webgpu' })
-    for (const check of checks) test(check.name, () => scope(() => check.run(gpu, 6)))
+    const gpu = await openGpu({ backend })
+    for (const check of checks) test(check.name, () => scope(() => check.run(gpu, runs)))
     test('all memory was freed', () => assert.deepEqual(gpu.memory(), { bytes: 0, buffers: 0 }))
   })
 

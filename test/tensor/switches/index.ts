@@ -3,7 +3,7 @@
 // size is combined with every layout, and axes of 0, 1, 2 and odd sizes with large ones. Values and gradients are compared with
 // the reference. It is separate from the test files because every device runs it.
 
-import { type DeviceName, show, type Tensor } from '../../../src/tensor/index.ts'
+import { type Device, type DeviceName, show, type Tensor } from '../../../src/tensor/index.ts'
 import { checkDevice } from '../../../src/testing/index.ts'
 import type { Check } from '../gpu/suite.ts'
 import { arranged, type Call, type Calls, layoutsOf } from './calls.ts'
@@ -22,14 +22,25 @@ async function make(name: string, { f, gradients }: Call, xs: readonly Tensor[],
   }
 }
 
-/** Calls that are made in every layout; or, where there are to be fewer, some of them in one layout each. */
-const check = (name: string, calls: readonly Call[]): Check => ({
+/** One of several parts of the layouts: each layout of each call is in one of them. */
+export interface Part {
+  readonly index: number
+  readonly of: number
+}
+
+export interface SwitchCheck extends Check {
+  run(on: Device, runs: number, part?: Part): Promise<void>
+}
+
+/** Calls that are made in every layout, or in those of a part; or, where there are to be fewer, some of them in one layout each. */
+const check = (name: string, calls: readonly Call[]): SwitchCheck => ({
   name,
-  async run(on, runs) {
-    if (runs >= calls.length)
+  async run(on, runs, { index, of } = { index: 0, of: 1 }) {
+    if (runs >= calls.length) {
       for (const [round, call] of calls.entries())
-        for (let n = 0; n < layoutsOf(call); n++) await make(name, call, arranged(call, n, round), on.name)
-    else
+        for (let n = 0; n < layoutsOf(call); n++)
+          if ((n + round) % of === index) await make(name, call, arranged(call, n, round), on.name)
+    } else
       for (let n = 0; n < runs; n++) {
         const round = Math.floor((n * calls.length) / runs)
         await make(name, calls[round], arranged(calls[round], n, round), on.name)
@@ -37,8 +48,8 @@ const check = (name: string, calls: readonly Call[]): Check => ({
   },
 })
 
-const checksOf = (calls: Calls): Check[] => Object.entries(calls).map(([name, list]) => check(name, list))
+const checksOf = (calls: Calls): SwitchCheck[] => Object.entries(calls).map(([name, list]) => check(name, list))
 
-export const manyScores: readonly Check[] = checksOf(ofManyScores)
-export const products: readonly Check[] = checksOf({ ...ofProducts, ...ofWindowProducts })
-export const elements: readonly Check[] = checksOf({ ...ofElements, ...ofReductions, ...ofMovement, ...ofWindows })
+export const manyScores: readonly SwitchCheck[] = checksOf(ofManyScores)
+export const products: readonly SwitchCheck[] = checksOf({ ...ofProducts, ...ofWindowProducts })
+export const elements: readonly SwitchCheck[] = checksOf({ ...ofElements, ...ofReductions, ...ofMovement, ...ofWindows })

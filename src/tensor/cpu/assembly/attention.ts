@@ -5,9 +5,14 @@ import { product } from './gemm'
 import { dotRow, maxRow, scaledExpRow, scaleRow } from './rows'
 import { f } from './vector'
 
-/** Addresses and steps of the parts of all heads, in bytes; four bytes per field, written by ../attention.ts in this order. */
+/** Addresses and steps of the parts of all heads, in bytes, written by ../attention.ts in this order. An address is a float64. */
 @unmanaged
 class Heads {
+  q: f64
+  k: f64
+  v: f64
+  /** 0 without a mask */
+  mask: f64
   heads: i32
   queries: i32
   keys: i32
@@ -15,19 +20,15 @@ class Heads {
   size: i32
   causal: i32
   scale: f32
-  q: usize
   qBatch: i32
   qHead: i32
   qToken: i32
-  k: usize
   kBatch: i32
   kHead: i32
   kToken: i32
-  v: usize
   vBatch: i32
   vHead: i32
   vToken: i32
-  mask: usize
   maskBatch: i32
   maskHead: i32
   maskQuery: i32
@@ -41,7 +42,7 @@ function weigh(to: usize, q: usize, k: usize, mask: usize, at: Heads, scratch: u
   for (let i = 0; i < at.queries; i++, to += keys << 2, mask += at.maskQuery) {
     const seen = at.causal ? max(0, min(keys, i + keys - at.queries + 1)) : keys
     if (at.scale <= 0) scaleRow(to, seen, at.scale)
-    if (at.mask) {
+    if (at.mask != 0) {
       for (let j = 0, m = mask; j < seen; j++, m += at.maskKey) if (!load<u8>(m)) store<f32>(to + (j << 2), -Infinity)
     }
     if (seen < keys) memory.fill(to + (seen << 2), 0, (keys - seen) << 2)
@@ -60,10 +61,10 @@ export function attention(out: usize, numbers: usize, first: i32, last: i32, sco
   for (let i = first; i < last; i++) {
     const batch = i / at.heads
     const head = i % at.heads
-    const q = at.q + batch * at.qBatch + head * at.qHead
-    const k = at.k + batch * at.kBatch + head * at.kHead
-    const v = at.v + batch * at.vBatch + head * at.vHead
-    const mask = at.mask + batch * at.maskBatch + head * at.maskHead
+    const q = usize(at.q) + batch * at.qBatch + head * at.qHead
+    const k = usize(at.k) + batch * at.kBatch + head * at.kHead
+    const v = usize(at.v) + batch * at.vBatch + head * at.vHead
+    const mask = usize(at.mask) + batch * at.maskBatch + head * at.maskHead
     weigh(scores, q, k, mask, at, scratch)
     const to = out + batch * at.queries * step + ((head * at.size) << 2)
     product(to, scores, v, at.queries, at.size, at.keys, at.keys << 2, 4, at.vToken, 4, step, scratch)
@@ -88,10 +89,10 @@ export function attentionGradient(
   for (let i = first; i < last; i++) {
     const batch = i / at.heads
     const head = i % at.heads
-    const q = at.q + batch * at.qBatch + head * at.qHead
-    const k = at.k + batch * at.kBatch + head * at.kHead
-    const v = at.v + batch * at.vBatch + head * at.vHead
-    const mask = at.mask + batch * at.maskBatch + head * at.maskHead
+    const q = usize(at.q) + batch * at.qBatch + head * at.qHead
+    const k = usize(at.k) + batch * at.kBatch + head * at.kHead
+    const v = usize(at.v) + batch * at.vBatch + head * at.vHead
+    const mask = usize(at.mask) + batch * at.maskBatch + head * at.maskHead
     const from = g + batch * gBatch + head * gHead
     weigh(scores, q, k, mask, at, scratch)
     const toV = outV + batch * keys * stepV + ((head * at.size) << 2)

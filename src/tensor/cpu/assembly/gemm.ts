@@ -41,7 +41,7 @@ const SMALL = 32 * 32 * 32
  */
 @inline
 function leading<T>(rows: i32, columns: i32, row: i32, column: i32): i32 {
-  const size = sizeof<T>()
+  const size: i32 = sizeof<T>()
   if ((column == size || columns == 1) && row / size >= columns) return row / size
   if ((row == size || rows == 1) && column / size >= rows) return -(column / size)
   return 0

@@ -1,0 +1,43 @@
+// Programs that tests run in processes of their own, many times: as JavaScript, because loading hundreds of source files through tsx
+// takes longer than most of them run.
+
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+
+const root = join(import.meta.dirname, '..')
+
+const { exports: entries } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  exports: Readonly<Record<string, { readonly source: string }>>
+}
+/** What `--conditions=source` makes of `cocagrad` and its sub-paths. */
+const alias = Object.fromEntries(
+  Object.entries(entries).map(([path, { source }]) => [join('cocagrad', path), join(root, source)]),
+)
+
+/**
+ * Builds programs with all of the source that they import, which they share; packages stay where they are. They are removed when
+ * the process ends.
+ * @param files paths from the root of the repository, by the names of the programs
+ * @returns the folder of the programs, `<name>.js`
+ */
+export async function builtPrograms(label: string, files: Readonly<Record<string, string>>): Promise<string> {
+  // as deep in the repository as a folder of src, for what is found by relative paths
+  const outdir = join(root, `.cache/${label}-${process.pid}`)
+  process.on('exit', () => rmSync(outdir, { recursive: true, force: true }))
+  await build({
+    absWorkingDir: root,
+    // a thread for decoding is found beside the program
+    entryPoints: { ...files, worker: 'src/data/decoding/worker.ts' },
+    outdir,
+    alias,
+    bundle: true,
+    splitting: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    keepNames: true,
+  })
+  return outdir
+}
