@@ -52,4 +52,9 @@ const checksOf = (calls: Calls): SwitchCheck[] => Object.entries(calls).map(([na
 
 export const manyScores: readonly SwitchCheck[] = checksOf(ofManyScores)
 export const products: readonly SwitchCheck[] = checksOf({ ...ofProducts, ...ofWindowProducts })
-export const elements: readonly SwitchCheck[] = checksOf({ ...ofElements, ...ofReductions, ...ofMovement, ...ofWindows })
+export const elements: readonly SwitchCheck[] = checksOf({
+  ...ofElements,
+  ...ofReductions,
+  ...ofMovement,
+  ...ofWindows,
+})
