@@ -48,7 +48,7 @@ export function results(device: CpuDevice): Float32Array[] {
       k.convolutionTransposed!(slopes, kernels, [13, 14], steps)!,
       k.convolutionByWeight!(images, slopes, [3, 3], steps)!,
       k.maxPool!(images, [7, 7], steps)!,
-      k.maxPoolGradient!(k.copy(slopes.view([3, 12, 7, 7])), images, steps)!,
+      k.maxPoolGradient!(random(3, 12, 7, 7), images, steps)!,
       k.batchNorm!(images, random(12), random(12), 1e-5)!,
       k.batchNormGradient!(random(3, 12, 13, 14), images, random(12), 1e-5)!,
       k.cast(k.topk!(x, 1, 8, true)!, 'float32'),
