@@ -4,10 +4,7 @@ import type { Owned } from '../tensor/context.ts'
 import { deviceOf, type Scope, type Storage, sameShape, Tensor } from '../tensor/index.ts'
 import { Batched } from './batched.ts'
 import { checkPart } from './checks.ts'
-import { type Entry, isRecording, type WindowGradient } from './recording.ts'
-
-/** The contribution of one operation to the gradient of one of its arguments. */
-export type Part = readonly [arg: Tensor, part: Tensor | WindowGradient]
+import { type Entry, isRecording, type Part, type WindowGradient } from './recording.ts'
 
 const valuesOf = (part: Tensor | WindowGradient): Tensor => (part instanceof Tensor ? part : part.values)
 

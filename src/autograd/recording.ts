@@ -15,6 +15,9 @@ export interface WindowGradient {
   readonly sum: (shape: Shape, windows: readonly WindowGradient[]) => Tensor
 }
 
+/** The contribution of one operation to the gradient of one of its arguments. */
+export type Part = readonly [arg: Tensor, part: Tensor | WindowGradient]
+
 /** Computes the gradient of one argument; undefined if it has none. */
 export interface Thunk {
   (): Tensor | undefined
@@ -39,7 +42,7 @@ export interface Entry {
    * Takes the place of the rule in the pass of a tape: parts of the gradients of some arguments, in the order in which the pass adds them.
    * @param isTracked selects the arguments
    */
-  parts?(gradient: Tensor, isTracked: (arg: Tensor) => boolean): readonly (readonly [arg: Tensor, part: Tensor])[]
+  parts?(gradient: Tensor, isTracked: (arg: Tensor) => boolean): readonly Part[]
 }
 
 /** An object that is notified of operations while they run. */

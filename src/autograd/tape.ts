@@ -25,10 +25,10 @@ import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { checkSeed, thunksOf } from './checks.ts'
 import { GradientError, HOW_VALUES_LEAVE, noGradients } from './gradient-error.ts'
-import { completions, conform, firstUses, Gradients, type Part } from './gradients.ts'
+import { completions, conform, firstUses, Gradients } from './gradients.ts'
 import { inPhase } from './observing.ts'
 import { inFull, inOneLine, type TapeTextOptions, toMermaid, toText } from './print.ts'
-import { type Entry, isRecording, observing, type Recorder } from './recording.ts'
+import { type Entry, isRecording, observing, type Part, type Recorder } from './recording.ts'
 
 /** Options of a backward pass. */
 export interface PartialsOptions {
@@ -209,7 +209,7 @@ export class Tape implements Recorder {
     const back = () => {
       const gradients = new Gradients(pass, [])
       const parts: Part[] = []
-      const add = (x: Tensor, part: Tensor): Part => {
+      const add = <P extends Part[1]>(x: Tensor, part: P): readonly [arg: Tensor, part: P] => {
         if (!this.watched.has(x)) return [x, part]
         parts.push([x, part])
         // under a name of its own, so that it is neither summed nor freed

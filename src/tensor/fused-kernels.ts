@@ -1,11 +1,13 @@
 // Optional kernels, for operations that a device can compute faster than by its primitives.
 
 import type { MomentFormat, PackedMoment } from './moments.ts'
+import type { Padding } from './primitives.ts'
+import type { Shape } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
 /**
  * Kernels that a device may have. Each is defined by other operations and must agree with its definition: those of `linear`,
- * GELU, softmax, normalization and attention in autograd/ops/, with `defineFused`; those of gradients and parameters where
+ * GELU, softmax, normalization, attention, convolution, pooling and topk in autograd/ops/, with `defineFused`; those of gradients and parameters where
  * they are called, in autograd/gradients.ts and in optim/. A kernel that does not support its arguments (such as a gradient of
  * another shape) returns undefined, and the definition runs.
  */
@@ -43,6 +45,22 @@ export interface FusedKernels {
   negativeLogLikelihood(x: Tensor, ids: Tensor): Tensor | undefined
   /** g (softmax(x) - oneHot(id)): g [...] → [..., n] */
   negativeLogLikelihoodGradient(g: Tensor, x: Tensor, ids: Tensor): Tensor | undefined
+  /** x [batch, inputs, sizes…], weight [outputs, inputs / groups, kernel…] → [batch, outputs, counts…] */
+  convolution(x: Tensor, weight: Tensor, counts: Shape, steps: ConvolutionSteps): Tensor | undefined
+  /** The derivative of a convolution by x: g [batch, outputs, counts…] → [batch, inputs, sizes…] */
+  convolutionTransposed(g: Tensor, weight: Tensor, sizes: Shape, steps: ConvolutionSteps): Tensor | undefined
+  /** The derivative by the weight: x, g [batch, outputs, counts…] → [outputs, inputs / groups, kernel…] */
+  convolutionByWeight(x: Tensor, g: Tensor, kernel: Shape, steps: ConvolutionSteps): Tensor | undefined
+  /** The first largest element of every window: [batch, channels, sizes…] → [batch, channels, counts…] */
+  maxPool(x: Tensor, counts: Shape, steps: PoolSteps): Tensor | undefined
+  /** The gradient of maxPool: g [batch, channels, counts…] → that of x, where the windows overlap their sum. */
+  maxPoolGradient(g: Tensor, x: Tensor, steps: PoolSteps): Tensor | undefined
+  /** The first `count` positions of `argsort`, from the largest element or from the smallest. */
+  topk(x: Tensor, axis: number, count: number, largest: boolean): Tensor | undefined
+  /** weight (x - mean) / sqrt(variance + epsilon) + bias over all axes but the second, of which weight and bias [n] are. */
+  batchNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor | undefined
+  /** Gradients of x, weight and bias, one after the other in a tensor of one axis. */
+  batchNormGradient(g: Tensor, x: Tensor, weight: Tensor, epsilon: number): Tensor | undefined
   /** Σ x² over all elements of all tensors, a scalar. */
   sumOfSquares(xs: readonly Tensor[]): Tensor | undefined
   /** x ← factor x in place, for float32 tensors that fill their memory; 0 for a factor of 0. Returns undefined if not supported. */
@@ -59,6 +77,26 @@ export interface FusedKernels {
   packMoments(x: Tensor, format: MomentFormat, seed: number): Tensor | undefined
   /** The float32 tensor that words stand for. */
   unpackMoments(packed: PackedMoment): Tensor | undefined
+}
+
+/** How the windows over spatial axes lie, one entry for each axis. */
+export interface WindowSteps {
+  readonly stride: readonly number[]
+  /** distance of neighbours in a window */
+  readonly dilation: readonly number[]
+  /** what is added before and after each axis: zeros, or -∞ where the largest is taken */
+  readonly padding: Padding
+}
+
+/** The windows of a convolution. */
+export interface ConvolutionSteps extends WindowSteps {
+  /** parts of the channels that are convolved by themselves */
+  readonly groups: number
+}
+
+/** The windows of a pooling. */
+export interface PoolSteps extends WindowSteps {
+  readonly kernel: readonly number[]
 }
 
 /** The inputs of attention; scores are multiplied by `scale`. */

@@ -84,9 +84,11 @@ export type {
   AdamWNumbers,
   AdamWUpdate,
   AttentionInput,
+  ConvolutionSteps,
   FusedKernels,
   Moments,
   PackedAdamWUpdate,
+  PoolSteps,
 } from './fused-kernels.ts'
 export { type HostArray, type TensorData, ValueError } from './host-data.ts'
 export type { MomentFormat, PackedMoment } from './moments.ts'

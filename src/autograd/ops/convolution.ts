@@ -3,7 +3,17 @@
 // three. Its three derivatives are the three operations below, and each is the gradient of the two others, to every order.
 
 import { takes } from '../../tensor/arguments.ts'
-import { type Range, type Shape, ShapeError, scope, show, sizeOf, type Tensor } from '../../tensor/index.ts'
+import {
+  type ConvolutionSteps,
+  type Padding,
+  type Range,
+  type Shape,
+  ShapeError,
+  scope,
+  show,
+  sizeOf,
+  type Tensor,
+} from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { defineFused } from '../op.ts'
@@ -22,14 +32,7 @@ import {
   windows,
 } from './spatial.ts'
 
-/** How windows lie, by spatial axis. */
-interface Steps {
-  readonly stride: readonly number[]
-  readonly dilation: readonly number[]
-}
-export interface Grouped extends Steps {
-  readonly groups: number
-}
+type Steps = Pick<ConvolutionSteps, 'stride' | 'dilation'>
 
 /** [lead…, spatial…] → [lead…, kernel…, count…], a view; the spatial axes are the last ones. */
 function windowsOf(x: Tensor, kernel: readonly number[], { stride, dilation }: Steps): Tensor {
@@ -67,6 +70,7 @@ const joined = (parts: readonly Tensor[]): Tensor => (parts.length === 1 ? parts
 const spatialOf = (x: Tensor): Shape => x.shape.slice(2)
 const countsOf = (sizes: Shape, kernel: Shape, { stride, dilation }: Steps): Shape =>
   sizes.map((n, i) => countOf(n, kernel[i], stride[i], dilation[i]))
+const paddedSizes = (sizes: Shape, padding: Padding): Shape => sizes.map((n, i) => n + padding[i][0] + padding[i][1])
 
 /** [outputs, inputs / groups, kernel…] → [groups, outputs / groups, inputs / groups · kernel] */
 const rowsOf = (weight: Tensor, groups: number): Tensor =>
@@ -77,35 +81,40 @@ const grouped = (g: Tensor, groups: number): Tensor =>
   g.reshape([g.shape[0], groups, g.shape[1] / groups, sizeOf(spatialOf(g))])
 
 /** x [batch, channels, spatial…] → [batch, groups, channels / groups · kernel, counts] */
-function columnsOf(x: Tensor, kernel: Shape, geometry: Grouped): Tensor {
-  const { groups } = geometry
-  const all = windowsOf(x, kernel, geometry)
+function columnsOf(x: Tensor, kernel: Shape, steps: ConvolutionSteps): Tensor {
+  const { groups, padding } = steps
+  const all = windowsOf(padBoth(x, padding, 'constant'), kernel, steps)
   const counts = all.shape.slice(2 + kernel.length)
   return all.reshape([x.shape[0], groups, (x.shape[1] / groups) * sizeOf(kernel), sizeOf(counts)])
 }
 
+/** The counts of the windows of a convolution. */
+const countsOfConvolution = (x: Tensor, weight: Tensor, steps: ConvolutionSteps): Shape =>
+  countsOf(paddedSizes(spatialOf(x), steps.padding), spatialOf(weight), steps)
+
 /** x [batch, inputs, spatial…], weight [outputs, inputs / groups, kernel…] → [batch, outputs, counts…] */
 const convolution = defineFused('convolution', {
-  definition: (x: Tensor, weight: Tensor, geometry: Grouped) => {
+  definition: (x: Tensor, weight: Tensor, steps: ConvolutionSteps) => {
     const kernel = spatialOf(weight)
-    const counts = countsOf(spatialOf(x), kernel, geometry)
-    const rows = rowsOf(weight, geometry.groups)
+    const counts = countsOfConvolution(x, weight, steps)
+    const rows = rowsOf(weight, steps.groups)
     const parts = inPieces(x.shape[0], x.shape[1] * sizeOf(kernel) * sizeOf(counts), part => {
       const some = x.slice([part])
-      return rows.matmul(columnsOf(some, kernel, geometry)).reshape([some.shape[0], weight.shape[0], ...counts])
+      return rows.matmul(columnsOf(some, kernel, steps)).reshape([some.shape[0], weight.shape[0], ...counts])
     })
     return joined(parts)
   },
-  rule: (g, _, x, weight, geometry): Thunks => [
-    () => convolutionTransposed(g, weight, spatialOf(x), geometry),
-    () => convolutionByWeight(x, g, spatialOf(weight), geometry),
+  kernel: (k, x, weight, steps) => k.convolution?.(x, weight, countsOfConvolution(x, weight, steps), steps),
+  rule: (g, _, x, weight, steps): Thunks => [
+    () => convolutionTransposed(g, weight, spatialOf(x), steps),
+    () => convolutionByWeight(x, g, spatialOf(weight), steps),
   ],
 })
 
 /** The derivative by x: g [batch, outputs, counts…] → [batch, inputs, sizes…] */
 const convolutionTransposed = defineFused('convolutionTransposed', {
-  definition: (g: Tensor, weight: Tensor, sizes: Shape, geometry: Grouped) => {
-    const { groups } = geometry
+  definition: (g: Tensor, weight: Tensor, sizes: Shape, steps: ConvolutionSteps) => {
+    const { groups, padding } = steps
     const inputs = weight.shape[1] * groups
     const kernel = spatialOf(weight)
     const counts = spatialOf(g)
@@ -113,13 +122,19 @@ const convolutionTransposed = defineFused('convolutionTransposed', {
     const parts = inPieces(g.shape[0], inputs * sizeOf(kernel) * sizeOf(counts), part => {
       const some = g.slice([part])
       const terms = columns.matmul(grouped(some, groups)).reshape([some.shape[0], inputs, ...kernel, ...counts])
-      return overlapOf(terms, sizes, geometry)
+      const all = overlapOf(terms, paddedSizes(sizes, padding), steps)
+      return within(
+        all,
+        sizes,
+        padding.map(([before]) => before),
+      )
     })
     return joined(parts)
   },
-  rule: (g, _, x, weight, _sizes, geometry): Thunks => [
-    () => convolution(g, weight, geometry),
-    () => convolutionByWeight(g, x, spatialOf(weight), geometry),
+  kernel: (k, g, weight, sizes, steps) => k.convolutionTransposed?.(g, weight, sizes, steps),
+  rule: (g, _, x, weight, _sizes, steps): Thunks => [
+    () => convolution(g, weight, steps),
+    () => convolutionByWeight(g, x, spatialOf(weight), steps),
   ],
 })
 
@@ -127,19 +142,20 @@ const convolutionTransposed = defineFused('convolutionTransposed', {
  * The derivative by the weight: x [batch, inputs, spatial…], g [batch, outputs, counts…] → [outputs, inputs / groups, kernel…]
  */
 const convolutionByWeight = defineFused('convolutionByWeight', {
-  definition: (x: Tensor, g: Tensor, kernel: Shape, geometry: Grouped) => {
-    const { groups } = geometry
+  definition: (x: Tensor, g: Tensor, kernel: Shape, steps: ConvolutionSteps) => {
+    const { groups } = steps
     const parts = inPieces(x.shape[0], x.shape[1] * sizeOf(kernel) * sizeOf(spatialOf(g)), part => {
-      const columns = columnsOf(x.slice([part]), kernel, geometry)
+      const columns = columnsOf(x.slice([part]), kernel, steps)
       return grouped(g.slice([part]), groups)
         .matmul(columns.transpose())
         .sum({ axis: 0 })
     })
     return parts.reduce((a, b) => a.add(b)).reshape([g.shape[1], x.shape[1] / groups, ...kernel])
   },
-  rule: (h, _, x, g, _kernel, geometry): Thunks => [
-    () => convolutionTransposed(g, h, spatialOf(x), geometry),
-    () => convolution(x, h, geometry),
+  kernel: (k, x, g, kernel, steps) => k.convolutionByWeight?.(x, g, kernel, steps),
+  rule: (h, _, x, g, _kernel, steps): Thunks => [
+    () => convolutionTransposed(g, h, spatialOf(x), steps),
+    () => convolution(x, h, steps),
   ],
 })
 
@@ -168,14 +184,22 @@ const stepOptions = {
 } satisfies Settings<Omit<UnfoldOptions, 'kernel'>>
 const unfoldOptions = { kernel: isKernel, ...stepOptions } satisfies Settings<UnfoldOptions>
 
-/** The same zeros on both sides of the last axes. */
-const padded = (x: Tensor, sides: readonly number[]): Tensor => padBoth(x, sides, 'constant')
+/** The same margin before as after each axis. */
+const bothSides = (widths: readonly number[]): Padding => widths.map(n => [n, n])
 
-function padBoth(x: Tensor, sides: readonly (number | readonly [number, number])[], mode: PaddingMode): Tensor {
-  const pairs = sides.map((n): readonly [number, number] => (typeof n === 'number' ? [n, n] : n))
-  if (pairs.every(([before, after]) => before + after === 0)) return x
-  const none = x.shape.slice(sides.length).map((): readonly [number, number] => [0, 0])
-  return pad(x, [...none, ...pairs], { mode })
+/** The last axes with margins. */
+function padBoth(x: Tensor, padding: Padding, mode: PaddingMode): Tensor {
+  if (padding.every(([before, after]) => before + after === 0)) return x
+  const none = x.shape.slice(padding.length).map((): readonly [number, number] => [0, 0])
+  return pad(x, [...none, ...padding], { mode })
+}
+
+/** The elements of the last axes from `first` on, as many as the sizes say. */
+function within(x: Tensor, sizes: Shape, first: readonly number[]): Tensor {
+  const lead = x.rank - sizes.length
+  if (sizes.every((n, i) => n === x.shape[lead + i])) return x
+  const parts = sizes.map((n, i): Range => ({ start: first[i], stop: first[i] + n }))
+  return x.slice([...x.shape.slice(0, lead).map(() => ({})), ...parts])
 }
 
 /**
@@ -196,7 +220,7 @@ export const unfold: (x: Tensor, options: UnfoldOptions) => Tensor = takes(
     if (x.rank < count)
       throw new ShapeError(`unfold: x ${show(x.shape)} has fewer axes than the kernel ${show(kernel)}`, x.shape, kernel)
     const { padding, ...geometry } = stepsOf('unfold', steps, count)
-    const all = padded(x, padding)
+    const all = padBoth(x, bothSides(padding), 'constant')
     checkKernel('unfold', x, all.shape.slice(x.rank - count), kernel, geometry.dilation)
     return windowsOf(all, kernel, geometry)
   },
@@ -237,13 +261,7 @@ export const fold: (columns: Tensor, sizes: Shape, options?: FoldOptions) => Ten
         sizes,
       )
     }
-    const sum = overlapOf(columns, all, geometry)
-    return padding.every(n => n === 0)
-      ? sum
-      : sum.slice([
-          ...columns.shape.slice(0, lead).map(() => ({})),
-          ...sizes.map((n, i) => ({ start: padding[i], stop: padding[i] + n })),
-        ])
+    return within(overlapOf(columns, all, geometry), sizes, padding)
   },
 )
 
@@ -326,16 +344,18 @@ function convolving(rank: 1 | 2 | 3): Convolve {
       throw new RangeError(
         `${name}: padding 'same' needs the stride 1, not ${show(stride)}; write the padding as a number`,
       )
-    const sides =
+    const sides: Padding =
       given.padding === 'same'
         ? kernel.map((n, i): [number, number] => {
             const all = reachOf(n, dilation[i]) - 1
             return [Math.floor(all / 2), Math.ceil(all / 2)]
           })
-        : forEachAxis(name, 'padding', given.padding === 'valid' ? 0 : given.padding, rank)
-    const all = padBoth(x, sides, paddingMode === 'zeros' ? 'constant' : paddingMode)
-    checkKernel(name, x, spatialOf(all), kernel, dilation)
-    return withBias(name, convolution(all, weight, { stride, dilation, groups }), bias)
+        : bothSides(forEachAxis(name, 'padding', given.padding === 'valid' ? 0 : given.padding, rank))
+    const hasZeros = paddingMode === 'zeros'
+    const all = hasZeros ? x : padBoth(x, sides, paddingMode)
+    const padding = hasZeros ? sides : sides.map((): [number, number] => [0, 0])
+    checkKernel(name, x, paddedSizes(spatialOf(all), padding), kernel, dilation)
+    return withBias(name, convolution(all, weight, { stride, dilation, groups, padding }), bias)
   })
 }
 
@@ -343,7 +363,7 @@ function convolving(rank: 1 | 2 | 3): Convolve {
  * The convolution over one axis: out[b, o, i] = bias[o] + Σ weight[o, c, j] x[b, c, i stride + j dilation - padding], where the
  * sum is over the channels c of the group of o and over the positions j of the kernel; the kernel is not flipped, as in PyTorch.
  * The columns of as many examples as fit into 16 MiB are in memory at once, and at least those of one: `kernel` times as much as
- * its part of x. The product of integers is int32, as in `matmul`.
+ * its part of x; on `cpu` those of float32 take about 256 KiB for each thread. The product of integers is int32, as in `matmul`.
  *
  * x.conv1d(weight, { padding: 'same' })
  *
@@ -429,14 +449,11 @@ function transposing(rank: 1 | 2 | 3): ConvolveTransposed {
           x.shape,
         )
       const all = padBoth(
-        convolutionTransposed(x, weight, full, { ...geometry, groups }),
+        convolutionTransposed(x, weight, full, { ...geometry, groups, padding: full.map(() => [0, 0]) }),
         extra.map((n): [number, number] => [0, n]),
         'constant',
       )
-      const cut = padding.every(n => n === 0)
-        ? all
-        : all.slice([{}, {}, ...sizes.map((n, i) => ({ start: padding[i], stop: padding[i] + n }))])
-      return withBias(name, cut, bias)
+      return withBias(name, within(all, sizes, padding), bias)
     },
   )
 }

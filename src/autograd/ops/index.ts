@@ -5,6 +5,7 @@ import { fusedAttention } from './attention.ts'
 import { fusedConvolution } from './convolution.ts'
 import { affine } from './matmul.ts'
 import { fusedNormalization } from './normalization.ts'
+import { fusedPooling } from './pooling.ts'
 import { fusedSoftmax } from './softmax.ts'
 
 export {
@@ -147,4 +148,5 @@ export const fusedOps = {
   linear: affine,
   ...fusedAttention,
   ...fusedConvolution,
+  ...fusedPooling,
 }

@@ -191,6 +191,46 @@ export const groupNorm: (x: Tensor, options: GroupNormOptions) => Tensor = takes
   },
 )
 
+/** All axes but the second. */
+const besideChannels = ({ shape }: Tensor): number[] => shape.map((_, i) => i).filter(i => i !== 1)
+
+/** The mean over all axes but the second, which are kept. */
+const channelMean = (x: Tensor): Tensor => x.mean({ axis: besideChannels(x), keepDims: true })
+
+/** y = (x - mean) r with r = 1/√(variance + ε) of each channel */
+function standardizedChannels(x: Tensor, epsilon: number): { readonly y: Tensor; readonly r: Tensor } {
+  const centred = x.sub(channelMean(x))
+  const r = channelMean(centred.square()).add(epsilon).rsqrt()
+  return { y: centred.mul(r), r }
+}
+
+/** The gradients of batchNorm with respect to x, weight and bias, packed: their common part is computed once. */
+const batchNormGradient = defineFused('batchNormGradient', {
+  definition: (g: Tensor, x: Tensor, weight: Tensor, epsilon: number) => {
+    const { y, r } = standardizedChannels(x, epsilon)
+    const axis = besideChannels(x)
+    const gradX = g
+      .sub(channelMean(g))
+      .sub(y.mul(channelMean(g.mul(y))))
+      .mul(r)
+      .mul(perChannel(weight, x))
+    return pack([gradX, g.mul(y).sum({ axis }), g.sum({ axis })])
+  },
+  kernel: (k, g, x, weight, epsilon) => k.batchNormGradient?.(g, x, weight, epsilon),
+})
+
+/** weight (x - mean) / √(variance + ε) + bias, with the mean and the biased variance of each channel */
+const normalizedChannels = defineFused('batchNorm', {
+  definition: (x: Tensor, weight: Tensor, bias: Tensor, epsilon: number) =>
+    scaledChannels(standardizedChannels(x, epsilon).y, weight, bias),
+  kernel: (k, x, weight, bias, epsilon) => k.batchNorm?.(x, weight, bias, epsilon),
+  rule: (g, _, x, weight, _bias, epsilon) => {
+    const shapes = [x.shape, weight.shape, weight.shape]
+    const part = unpacking(() => batchNormGradient(g, x, weight, epsilon), shapes)
+    return [() => part(0), () => part(1), () => part(2)]
+  },
+})
+
 /** Options of batchNorm: numbers for each channel, [channels] each. */
 export interface BatchNormOptions {
   /** the mean that is subtracted; default that of the batch */
@@ -226,16 +266,14 @@ export const batchNorm: (x: Tensor, options?: BatchNormOptions) => Tensor = take
     checkRows('batchNorm', x.shape, channelsOf('batchNorm', x), { mean, variance, weight, bias })
     if ((mean === undefined) !== (variance === undefined))
       throw new TypeError('batchNorm: mean and variance must be given together, or neither of them')
-    const centre = mean ? perChannel(mean, x) : channelMean(x)
-    const centred = x.sub(centre)
-    const spread = variance ? perChannel(variance, x) : channelMean(centred.square())
-    return scaledChannels(centred.mul(spread.add(epsilon).rsqrt()), weight, bias)
+    if (mean && variance) {
+      const y = x.sub(perChannel(mean, x)).mul(perChannel(variance, x).add(epsilon).rsqrt())
+      return scaledChannels(y, weight, bias)
+    }
+    if (weight && bias) return normalizedChannels(x, weight, bias, epsilon)
+    return scaledChannels(standardizedChannels(x, epsilon).y, weight, bias)
   },
 )
-
-/** The mean over all axes but the second, which are kept. */
-const channelMean = (x: Tensor): Tensor =>
-  x.mean({ axis: x.shape.map((_, i) => i).filter(i => i !== 1), keepDims: true })
 
 export interface NormalizeOptions extends AxisOptions {
   /** smallest divisor; default 1e-12 */
@@ -257,4 +295,11 @@ export const normalize: (x: Tensor, options?: NormalizeOptions) => Tensor = take
 )
 
 /** The fused operations of this file, with their gradients. */
-export const fusedNormalization = { standardize, standardizeGradient, layerNorm: scaledAndShifted, layerNormGradient }
+export const fusedNormalization = {
+  standardize,
+  standardizeGradient,
+  layerNorm: scaledAndShifted,
+  layerNormGradient,
+  batchNorm: normalizedChannels,
+  batchNormGradient,
+}

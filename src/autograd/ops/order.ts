@@ -1,4 +1,5 @@
-// Order: the positions of sorted elements, and what is selected by them. Only `argsort` has a kernel. The values are gathered by
+// Order: the positions of sorted elements, and what is selected by them. Only `argsort` has a kernel, and
+// `topk` on some devices. The values are gathered by
 // their positions, so the gradient of a sorted tensor is added to the places where its elements came from. One order holds
 // everywhere: NaN is the largest, 0 and -0 are equal, and equal elements stay in order.
 
@@ -18,6 +19,7 @@ import {
   sameShape,
   show,
   sizeOf,
+  sliceView,
   type Tensor,
   zeros,
 } from '../../tensor/index.ts'
@@ -94,6 +96,19 @@ export const sort: (x: Tensor, options?: SortOptions) => ValuesAndIndices = take
   },
 )
 
+/** The first `count` positions of `argsort`. */
+const first = defineOp(
+  'topk',
+  (k, x: Tensor, axis: number, count: number, largest: boolean) =>
+    k.topk?.(x, axis, count, largest) ??
+    sliceView(
+      k.argsort(x, axis, largest),
+      x.shape.map((_, i) => (i === axis ? { stop: count } : {})),
+    ),
+  undefined,
+  (op, batch, x, axis, count, largest) => op(batch.whole(x), axis + 1, count, largest),
+)
+
 export interface TopkOptions extends AxisOptions {
   /** false gives the smallest elements; default true */
   readonly largest?: boolean
@@ -117,7 +132,7 @@ export const topk: (x: Tensor, k: number, options?: TopkOptions) => ValuesAndInd
     const n = x.shape[along]
     if (k > n)
       throw new RangeError(`topk: k must be 0 … ${n}, the elements on axis ${along} of ${show(x.shape)}, not ${k}`)
-    return at(x, between(argsort(x, { axis: along, descending: largest }), along, 0, k), along)
+    return at(x, first(x, along, k, largest), along)
   },
 )
 
@@ -146,7 +161,7 @@ export const kthValue: (x: Tensor, k: number, options?: ArgmaxOptions) => Values
     const n = x.shape[along]
     if (k > n)
       throw new RangeError(`kthValue: k must be 1 … ${n}, the elements on axis ${along} of ${show(x.shape)}, not ${k}`)
-    return one(x, between(argsort(x, { axis: along }), along, k - 1, k), along, keepDims)
+    return one(x, between(first(x, along, k, false), along, k - 1, k), along, keepDims)
   },
 )
 

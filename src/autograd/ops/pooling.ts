@@ -2,9 +2,20 @@
 // The maximum of all positions is `x.max({ axis: [2, 3] })` and their mean `x.mean({ axis: [2, 3] })`.
 
 import { takes } from '../../tensor/arguments.ts'
-import { deviceOf, fromData, type Shape, ShapeError, show, type Tensor } from '../../tensor/index.ts'
+import {
+  deviceOf,
+  fromData,
+  type PoolSteps,
+  type Shape,
+  ShapeError,
+  show,
+  type Tensor,
+  zerosLike,
+} from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
+import { defineFused, derivedRule } from '../op.ts'
+import type { Thunks } from '../recording.ts'
 import { where } from './elementwise.ts'
 import { pad } from './movement.ts'
 import {
@@ -101,6 +112,42 @@ export interface MaxPoolOptions extends PoolOptions {
 }
 const maxPoolOptions = { ...poolOptions, dilation: is.byDefault(1, countPerAxis) } satisfies Settings<MaxPoolOptions>
 
+const stepsOf = (axes: readonly Windows[]): PoolSteps => ({
+  kernel: axes.map(({ size }) => size),
+  stride: axes.map(({ stride }) => stride),
+  dilation: axes.map(({ dilation }) => dilation),
+  padding: axes.map(({ padding, extra }) => [padding, padding + extra]),
+})
+
+/** x [batch, channels, spatial…] → [batch, channels, counts…], of the windows of each axis */
+const maxPool = defineFused('maxPool', {
+  definition: (x: Tensor, axes: readonly Windows[]) => pooled(x, axes, least[x.dtype], largest),
+  kernel: (k, x, axes) =>
+    k.maxPool?.(
+      x,
+      axes.map(({ count }) => count),
+      stepsOf(axes),
+    ),
+  rule: (g, _, x, axes): Thunks => [() => maxPoolGradient(g, x, axes)],
+  batching: (op, batch, x, axes) => {
+    // samples are further examples
+    const [size, examples, ...rest] = batch.whole(x).shape
+    const y = op(batch.whole(x).reshape([size * examples, ...rest]), axes)
+    return y.reshape([size, examples, ...y.shape.slice(1)])
+  },
+})
+
+const byX = derivedRule(maxPool.definition)
+
+/** The gradient goes to the first largest element of each window. */
+const maxPoolGradient = defineFused('maxPoolGradient', {
+  definition: (g: Tensor, x: Tensor, axes: readonly Windows[]) => byX(g, g, x, axes)[0]?.() ?? zerosLike(x),
+  kernel: (k, g, x, axes) => k.maxPoolGradient?.(g, x, stepsOf(axes)),
+})
+
+/** The fused operations of this file. */
+export const fusedPooling = { maxPool, maxPoolGradient }
+
 type MaxPool = (x: Tensor, options: MaxPoolOptions) => Tensor
 
 function maxPooling(rank: 1 | 2 | 3): MaxPool {
@@ -108,7 +155,7 @@ function maxPooling(rank: 1 | 2 | 3): MaxPool {
   const call = `x.${name}(options)`
   return takes(call, [is.tensor, is.options], (x: Tensor, options: MaxPoolOptions): Tensor => {
     const axes = windowsOf(name, x, rank, settle(call, options, maxPoolOptions))
-    return pooled(x, axes, least[x.dtype], largest)
+    return maxPool(x, axes)
   })
 }
 

@@ -8,10 +8,15 @@ import type { Tensor } from '../tensor.ts'
 import { attention, attentionGradient } from './attention.ts'
 import { binaries, type CpuModule } from './exports.ts'
 import { multiply, transposed } from './matmul.ts'
+import { topk } from './order.ts'
 import type { Lane } from './threads.ts'
+import { convolution, convolutionByWeight, convolutionTransposed, maxPool, maxPoolGradient } from './windows.ts'
 import { grains, type Workspace } from './workspace.ts'
 
 const isPlain = (x: Tensor, like = x): boolean => x.dtype === 'float32' && sameShape(x.shape, like.shape)
+
+/** The least number of elements of a channel in one example. */
+const LEAST_ROW = 16
 
 /** Whether a tensor is float32 [n]. */
 const isRow = (x: Tensor | undefined, n: number): boolean =>
@@ -94,6 +99,10 @@ export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
     ids.dtype === 'int32' &&
     sameShape(ids.shape, x.shape.slice(0, -1))
 
+  /** [batch, channels, ...] with rows of some vectors: shorter ones are not worth their own statistics. */
+  const takesChannels = (x: Tensor) =>
+    isPlain(x) && x.rank > 2 && x.size > 0 && x.size / (x.shape[0] * x.shape[1]) >= LEAST_ROW
+
   return {
     softmax: x => overRows(x, (code, ...at) => code.softmax(...at)),
     softmaxGradient: (g, y) => gradientOverRows(g, y, (code, ...at) => code.softmaxGradient(...at)),
@@ -129,6 +138,32 @@ export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
         workspace.code.addSums(out + 4 * x.size, sums, threads.parts, 2 * n)
       })
     },
+
+    batchNorm(x, weight, bias, epsilon) {
+      if (!takesChannels(x) || !isRow(weight, x.shape[1]) || !isRow(bias, x.shape[1])) return undefined
+      const [batch, channels] = x.shape
+      return workspace.tensor('float32', x.shape, (out, size) => {
+        const [from, w, b] = [workspace.dense(x), workspace.dense(weight), workspace.dense(bias)]
+        const n = size / (batch * channels)
+        threads.share(channels, grains.compute / (batch * n), ({ code }, first, last) =>
+          code.batchNorm(out, from, w, b, first, last, channels, batch, n, epsilon),
+        )
+      })
+    },
+
+    batchNormGradient(g, x, weight, epsilon) {
+      if (!takesChannels(x) || !isPlain(g, x) || !isRow(weight, x.shape[1])) return undefined
+      const [batch, channels] = x.shape
+      return workspace.tensor('float32', [x.size + 2 * channels], out => {
+        const [slope, from, w] = [workspace.dense(g), workspace.dense(x), workspace.dense(weight)]
+        const n = x.size / (batch * channels)
+        threads.share(channels, grains.compute / (batch * n), ({ code }, first, last) =>
+          code.batchNormGradient(out, slope, from, w, first, last, channels, batch, n, epsilon),
+        )
+      })
+    },
+
+    topk: (...args) => topk(workspace, ...args),
 
     gelu: x =>
       isPlain(x)
@@ -173,6 +208,12 @@ export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
 
     attention: input => attention(workspace, input),
     attentionGradient: (g, input) => attentionGradient(workspace, g, input),
+
+    convolution: (...args) => convolution(workspace, ...args),
+    convolutionTransposed: (...args) => convolutionTransposed(workspace, ...args),
+    convolutionByWeight: (...args) => convolutionByWeight(workspace, ...args),
+    maxPool: (...args) => maxPool(workspace, ...args),
+    maxPoolGradient: (...args) => maxPoolGradient(workspace, ...args),
 
     negativeLogLikelihood(x, ids) {
       if (!takesClasses(x, ids)) return undefined

@@ -33,6 +33,11 @@ const withRow = (count: number, extra: number) =>
   ])
 const size = fc.integer({ min: 1, max: 3 })
 
+/** Rows of channels, on both sides of the shortest that the kernel takes. */
+const channels = fc
+  .tuple(size, size, fc.constantFrom(1, 15, 16, 17, 33))
+  .map(([b, c, n]) => ({ x: n % 3 === 0 ? [b, c, 3, n / 3] : [b, c, n], row: [c] }))
+
 /** Queries, keys and values of two heads, optionally with a gradient before them. */
 const heads = (withGradient: boolean) =>
   fc
@@ -59,11 +64,33 @@ const classes = (x: Tensor): readonly unknown[] => {
 }
 
 /** What convolutions of two groups take, with one window more or less than the kernel needs: x, weight and gradient, and the rest. */
-const steps = { stride: [2, 1], dilation: [1, 2], groups: 2 }
+const steps = {
+  stride: [2, 1],
+  dilation: [1, 2],
+  groups: 2,
+  padding: [
+    [1, 0],
+    [1, 2],
+  ],
+}
 const convolved = fc.tuple(size, size, size, size, size, fc.integer({ min: 1, max: 2 })).map(([b, n, m, k, l, c]) => {
-  const sizes = [2 * (n - 1) + k, m - 1 + 2 * (l - 1) + 1]
-  return { x: [b, 2 * c, ...sizes], weight: [4, c, k, l], g: [b, 4, n, m] }
+  const sizes = [2 * n + k - 1, m + 2 * l - 2]
+  return { x: [b, 2 * c, ...sizes], weight: [4, c, k, l], g: [b, 4, n + 1, m + 3] }
 })
+
+/** What a pooling takes, whose last window reaches beyond the padded axis: x and the gradient. */
+const pooled = fc.tuple(size, size, fc.integer({ min: 1, max: 4 })).map(([b, c, n]) => ({
+  x: [b, c, n + 1, 3],
+  g: [b, c, Math.floor((n + 1) / 2) + 1, 2],
+}))
+/** Windows of 2 × 3 elements, of which the first rows overlap. */
+const windowsAlong = ({ shape: [, , n] }: Tensor) => {
+  const count = Math.floor((n as number) / 2) + 1
+  return [
+    { size: 3, stride: 2, padding: 1, dilation: 1, count, extra: Math.max(0, 2 * (count - 1) + 3 - (n as number) - 2) },
+    { size: 2, stride: 1, padding: 0, dilation: 1, count: 2, extra: 0 },
+  ]
+}
 
 const takes: Record<keyof typeof fusedOps, Takes> = {
   softmax: { shapes: alike(1) },
@@ -74,6 +101,8 @@ const takes: Record<keyof typeof fusedOps, Takes> = {
   standardizeGradient: { shapes: alike(2), rest: () => [epsilon] },
   layerNorm: { shapes: withRow(1, 2), rest: () => [epsilon] },
   layerNormGradient: { shapes: withRow(2, 1), rest: () => [epsilon] },
+  batchNorm: { shapes: channels.map(({ x, row }) => [x, row, row]), rest: () => [epsilon] },
+  batchNormGradient: { shapes: channels.map(({ x, row }) => [x, x, row]), rest: () => [epsilon] },
   negativeLogLikelihood: { shapes: alike(1), rest: classes },
   negativeLogLikelihoodGradient: {
     shapes: rows.map(sizes => [sizes.slice(0, -1), [...sizes]]),
@@ -90,12 +119,14 @@ const takes: Record<keyof typeof fusedOps, Takes> = {
   convolutionTransposed: {
     shapes: convolved.map(({ g, weight }) => [g, weight]),
     // an element more than the windows need
-    rest: ({ shape: [, , n, m] }, { shape: [, , k, l] }) => [[2 * n + k - 1, m + 2 * l - 2], steps],
+    rest: ({ shape: [, , n, m] }, { shape: [, , k, l] }) => [[2 * n + k - 2, m + 2 * l - 5], steps],
   },
   convolutionByWeight: {
     shapes: convolved.map(({ x, g }) => [x, g]),
-    rest: ({ shape: [, , h, w] }, { shape: [, , n, m] }) => [[h - 2 * (n - 1), (w - m) / 2 + 1], steps],
+    rest: ({ shape: [, , h, w] }, { shape: [, , n, m] }) => [[h - 2 * (n - 1) + 1, (w - m + 5) / 2], steps],
   },
+  maxPool: { shapes: pooled.map(({ x }) => [x]), rest: x => [windowsAlong(x)] },
+  maxPoolGradient: { shapes: pooled.map(({ x, g }) => [g, x]), rest: (_, x) => [windowsAlong(x)] },
   attentionGradient: { shapes: heads(true), rest: (_, q, k) => sight(q, k) },
 }
 

@@ -51,7 +51,26 @@ export function results(device: CpuDevice): Float32Array[] {
       },
     ]
     assert.equal(k.adamwPackedInPlace!(updates), true)
+    const [images, kernels, slopes] = [random(3, 12, 13, 14), random(20, 6, 3, 3), random(3, 20, 7, 7)]
+    const steps = {
+      stride: [2, 2],
+      dilation: [1, 1],
+      padding: [
+        [1, 1],
+        [1, 1],
+      ] as const,
+      kernel: [3, 3],
+      groups: 2,
+    }
     return [
+      k.convolution!(images, kernels, [7, 7], steps)!,
+      k.convolutionTransposed!(slopes, kernels, [13, 14], steps)!,
+      k.convolutionByWeight!(images, slopes, [3, 3], steps)!,
+      k.maxPool!(images, [7, 7], steps)!,
+      k.maxPoolGradient!(random(3, 12, 7, 7), images, steps)!,
+      k.batchNorm!(images, random(12), random(12), 1e-5)!,
+      k.batchNormGradient!(random(3, 12, 13, 14), images, random(12), 1e-5)!,
+      k.cast(k.topk!(x, 1, 8, true)!, 'float32'),
       k.unary('exp', x),
       k.binary('add', x, row, 'float32'),
       k.where(k.compare('greater', x, 0), x, g, 'float32'),

@@ -11,6 +11,7 @@ import { elements as ofElements } from './elements.ts'
 import { movement as ofMovement } from './movement.ts'
 import { manyScores as ofManyScores, products as ofProducts } from './products.ts'
 import { reductions as ofReductions } from './reductions.ts'
+import { windowProducts as ofWindowProducts, windows as ofWindows } from './windows.ts'
 
 async function make(name: string, { f, gradients }: Call, xs: readonly Tensor[], on: DeviceName): Promise<void> {
   try {
@@ -50,5 +51,10 @@ const check = (name: string, calls: readonly Call[]): SwitchCheck => ({
 const checksOf = (calls: Calls): SwitchCheck[] => Object.entries(calls).map(([name, list]) => check(name, list))
 
 export const manyScores: readonly SwitchCheck[] = checksOf(ofManyScores)
-export const products: readonly SwitchCheck[] = checksOf(ofProducts)
-export const elements: readonly SwitchCheck[] = checksOf({ ...ofElements, ...ofReductions, ...ofMovement })
+export const products: readonly SwitchCheck[] = checksOf({ ...ofProducts, ...ofWindowProducts })
+export const elements: readonly SwitchCheck[] = checksOf({
+  ...ofElements,
+  ...ofReductions,
+  ...ofMovement,
+  ...ofWindows,
+})

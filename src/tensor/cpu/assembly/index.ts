@@ -4,7 +4,9 @@
 export { attention, attentionGradient } from './attention'
 export { binary_bool, binary_f32, binary_f64, binary_i32 } from './binary'
 export { scratchBytes } from './blocks'
+export { batchNorm, batchNormGradient } from './channels'
 export { compare_f32, compare_f64, compare_i32, where_32, where_64, where_8 } from './compare'
+export { convolution, convolutionByWeight, convolutionTransposed } from './convolution'
 export { gelu, geluGradient } from './gelu'
 export { addRow, matmul, matmul_f64, product, product_f64, useBlas } from './gemm'
 export {
@@ -33,7 +35,7 @@ export {
 } from './movement'
 export { adamwPacked, packMoments, unpackMoments } from './moments'
 export { adamw } from './optimize'
-export { argsort_f32, argsort_f64, argsort_i32 } from './order'
+export { argsort_f32, argsort_f64, argsort_i32, topk_f32, topk_i32 } from './order'
 export { matmul_i32 } from './plain'
 export {
   argmax_f32,
@@ -61,3 +63,4 @@ export {
   standardizeGradient,
 } from './rows'
 export * from './unary'
+export { maxPool, maxPoolGradient } from './windows'

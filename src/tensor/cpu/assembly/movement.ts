@@ -46,7 +46,7 @@ export function transpose_32(out: usize, x: usize, rows: i32, columns: i32, step
 }
 
 @inline
-function copyRun<T>(out: usize, x: usize, n: i32, stepOut: i32, stepX: i32): void {
+export function copyRun<T>(out: usize, x: usize, n: i32, stepOut: i32, stepX: i32): void {
   if (stepOut == sizeof<T>() && stepX == sizeof<T>()) {
     const bytes = n * sizeof<T>()
     if (bytes > 512) {
@@ -215,7 +215,7 @@ export function gather_8(
 }
 
 @inline
-function addRun<T>(out: usize, x: usize, n: i32, stepOut: i32, stepX: i32): void {
+export function addRun<T>(out: usize, x: usize, n: i32, stepOut: i32, stepX: i32): void {
   if (stepOut == sizeof<T>() && stepX == sizeof<T>()) {
     for (; n >= lanes<T>(); n -= lanes<T>(), out += 16, x += 16) v128.store(out, v128.add<T>(v128.load(out), v128.load(x)))
   }

@@ -69,6 +69,14 @@ function radix(pairs: usize, other: usize, n: i32, counts: usize): usize {
   return from
 }
 
+/** Sorts n pairs, which are in the order of their positions. @returns the list that holds the result */
+@inline
+function inOrder(pairs: usize, other: usize, n: i32, counts: usize): usize {
+  if (n > FEW) return radix(pairs, other, n, counts)
+  insert(pairs, n)
+  return pairs
+}
+
 @inline
 function argsort<T>(
   out: usize, x: usize, first: i32, last: i32, n: i32, inner: i32, descending: i32, scratch: usize,
@@ -80,9 +88,7 @@ function argsort<T>(
     const start = ((line / inner) * n * inner + (line % inner)) << 2
     for (let i = 0, from = x + start; i < n; i++, from += step)
       store<u64>(pairs + (i << 3), (u64(keyOf<T>(from) ^ flip) << 32) | u64(i))
-    let sorted = pairs
-    if (n <= FEW) insert(pairs, n)
-    else sorted = radix(pairs, pairs + (n << 3), n, scratch)
+    const sorted = inOrder(pairs, pairs + (n << 3), n, scratch)
     for (let i = 0, to = out + start; i < n; i++, to += step) store<i32>(to, load<i32>(sorted + (i << 3)))
   }
 }
@@ -102,6 +108,91 @@ export function argsort_i32(
   out: usize, x: usize, first: i32, last: i32, n: i32, inner: i32, descending: i32, scratch: usize,
 ): void {
   argsort<i32>(out, x, first, last, n, inner, descending, scratch)
+}
+
+/** Four keys at a time. */
+@inline
+function keysOf<T>(at: usize): v128 {
+  const x = v128.load(at)
+  if (isInteger<T>()) return v128.xor(x, i32x4.splat(0x80000000))
+  const bits = f32x4.add(x, f32x4.splat(0))
+  const key = v128.xor(bits, v128.or(i32x4.shr_s(bits, 31), i32x4.splat(0x80000000)))
+  return v128.or(key, f32x4.ne(x, x))
+}
+
+@inline
+function topk<T>(
+  out: usize, x: usize, first: i32, last: i32, n: i32, inner: i32, count: i32, descending: i32, capacity: i32,
+  scratch: usize,
+): void {
+  const flip = u32(-descending)
+  const step = usize(inner) << 2
+  const isShort = 2 * count <= FEW
+  let pairs = scratch + 4096
+  let other = pairs + (usize(capacity) << 3)
+  for (let line = first; line < last; line++) {
+    const outer = line / inner
+    const beside = line % inner
+    let from = x + ((usize(outer) * usize(n) * usize(inner) + usize(beside)) << 2)
+    // the last key that is among the first so far; of equal keys the later one is not
+    let bound: u32 = 0xffffffff
+    let filled = 0
+    for (let i = 0; i < n; ) {
+      let end = i + 1
+      if (inner == 1 && filled >= count && i + 4 <= n) {
+        end = i + 4
+        const keys = v128.xor(keysOf<T>(from), i32x4.splat(flip))
+        if (!v128.any_true(i32x4.lt_u(keys, i32x4.splat(bound)))) {
+          i = end
+          from += 16
+          continue
+        }
+      }
+      for (; i < end; i++, from += step) {
+        const key = keyOf<T>(from) ^ flip
+        if (key >= bound && filled >= count) continue
+        const pair = (u64(key) << 32) | u64(i)
+        if (isShort) {
+          // the first so far are in order
+          let to = pairs + (usize(min(filled, count - 1)) << 3)
+          for (; to > pairs && load<u64>(to - 8) > pair; to -= 8) store<u64>(to, load<u64>(to - 8))
+          store<u64>(to, pair)
+          if (filled < count) filled++
+          if (filled == count) bound = load<u32>(pairs + (usize(count - 1) << 3), 4)
+          continue
+        }
+        store<u64>(pairs + (usize(filled++) << 3), pair)
+        if (filled < capacity) continue
+        const sorted = inOrder(pairs, other, filled, scratch)
+        other = pairs + other - sorted
+        pairs = sorted
+        filled = count
+        bound = load<u32>(pairs + (usize(count - 1) << 3), 4)
+      }
+    }
+    const sorted = inOrder(pairs, other, filled, scratch)
+    let to = out + ((usize(outer) * usize(count) * usize(inner) + usize(beside)) << 2)
+    for (let i = 0; i < count; i++, to += step) store<i32>(to, load<i32>(sorted + (usize(i) << 3)))
+  }
+}
+
+/**
+ * The first `count` positions that `argsort_f32` has for each line: out is [outer, count, inner].
+ * @param capacity how many of the elements seen so far are kept before all but the first are dropped; more than `count`
+ * @param scratch 4096 bytes of counts, then two lists of `capacity` pairs
+ */
+export function topk_f32(
+  out: usize, x: usize, first: i32, last: i32, n: i32, inner: i32, count: i32, descending: i32, capacity: i32,
+  scratch: usize,
+): void {
+  topk<f32>(out, x, first, last, n, inner, count, descending, capacity, scratch)
+}
+
+export function topk_i32(
+  out: usize, x: usize, first: i32, last: i32, n: i32, inner: i32, count: i32, descending: i32, capacity: i32,
+  scratch: usize,
+): void {
+  topk<i32>(out, x, first, last, n, inner, count, descending, capacity, scratch)
 }
 
 /** The same as a key of 64 bits. */

@@ -107,7 +107,7 @@ export function rows_f64(name: Reduction, out: usize, x: usize, rows: i32, n: i3
 
 /** Adds the four numbers of v to four float64 in memory. */
 @inline
-function addTo(sums: usize, v: v128): void {
+export function addTo(sums: usize, v: v128): void {
   const high = v128.shuffle<i32>(v, v, 2, 3, 2, 3)
   v128.store(sums, f64x2.add(v128.load(sums), f64x2.promote_low_f32x4(v)))
   v128.store(sums, f64x2.add(v128.load(sums, 16), f64x2.promote_low_f32x4(high)), 16)

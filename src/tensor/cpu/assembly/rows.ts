@@ -168,13 +168,13 @@ export function logSoftmaxGradient(out: usize, g: usize, y: usize, rows: i32, n:
 }
 
 /** The mean of the row that `squaresRow` saw last. */
-let mean: f32 = 0
+export let mean: f32 = 0
 
 /**
  * Σ (x - mean)² over a row, and its mean, in one pass: with d = x - x₀ it is Σ d² - (Σ d)² / n. The first number lies within
  * √n deviations of the mean, whatever the row, so little is lost in the difference.
  */
-function squaresRow(x: usize, n: i32): f64 {
+export function squaresRow(x: usize, n: i32): f64 {
   const first = load<f32>(x)
   const shift = f(first)
   let sum: f64 = 0
