@@ -1,5 +1,6 @@
 // Connects the guard to a training: checks are recorded and reported, and a wrong gradient stops the training or warns.
 
+import { OutOfMemoryError } from '../../tensor/index.ts'
 import { warn } from '../../tensor/warn.ts'
 import type { GuardMetrics } from '../metrics.ts'
 import type { Objective } from '../objective.ts'
@@ -18,6 +19,16 @@ export interface Guarded {
   readonly explain?: (error: unknown, step: number) => unknown
 }
 
+const shortage = ({ device, bytes, used, limit }: OutOfMemoryError, step: number): OutOfMemoryError =>
+  new OutOfMemoryError({
+    device,
+    bytes,
+    used,
+    limit,
+    purpose: `the check of the gradient of step ${step}`,
+    advice: 'The guard of the training computes it again in float64; guard.every 0 trains without it',
+  })
+
 /** The inspection of each step. @throws WrongGradientError if a gradient is wrong and `onError` is 'stop' */
 export function guarded(
   objective: Objective,
@@ -32,7 +43,7 @@ export function guarded(
     })
   return async (step, problem) => {
     const check = await guard.check(step, problem).catch(error => {
-      throw explain(error, step)
+      throw error instanceof OutOfMemoryError ? shortage(error, step) : explain(error, step)
     })
     if (!check) return 0
     await record(check)

@@ -20,6 +20,8 @@ interface Takes {
   readonly rest?: (...inputs: Tensor[]) => readonly unknown[]
   /** whether it works element by element */
   readonly elementwise?: boolean
+  /** whether the numbers of a tensor must differ, because it has a kink where two are equal */
+  readonly distinct?: boolean
 }
 
 const rows = shape({ minRank: 1, maxRank: 2, minSize: 1 })
@@ -125,16 +127,16 @@ const takes: Record<keyof typeof fusedOps, Takes> = {
     shapes: convolved.map(({ x, g }) => [x, g]),
     rest: ({ shape: [, , h, w] }, { shape: [, , n, m] }) => [[h - 2 * (n - 1) + 1, (w - m + 5) / 2], steps],
   },
-  maxPool: { shapes: pooled.map(({ x }) => [x]), rest: x => [windowsAlong(x)] },
-  maxPoolGradient: { shapes: pooled.map(({ x, g }) => [g, x]), rest: (_, x) => [windowsAlong(x)] },
+  maxPool: { shapes: pooled.map(({ x }) => [x]), rest: x => [windowsAlong(x)], distinct: true },
+  maxPoolGradient: { shapes: pooled.map(({ x, g }) => [g, x]), rest: (_, x) => [windowsAlong(x)], distinct: true },
   attentionGradient: { shapes: heads(true), rest: (_, q, k) => sight(q, k) },
 }
 
 export const fusedRecords: readonly FusedRecord[] = Object.entries(takes).map(
-  ([name, { shapes, rest = () => [], elementwise }]) => ({
+  ([name, { shapes, rest = () => [], elementwise, distinct }]) => ({
     name: name as keyof typeof fusedOps,
     op: fusedOps[name as keyof typeof fusedOps] as unknown as FusedOp<readonly unknown[]>,
-    samples: tensors(shapes).map(xs => [...xs, ...rest(...xs)]),
+    samples: tensors(shapes, distinct ? { domain: [-32, 32], distinct } : {}).map(xs => [...xs, ...rest(...xs)]),
     order: elementwise ? 3 : 2,
   }),
 )

@@ -40,7 +40,7 @@ describe('in the deterministic mode', () => {
   test('the device says so, and uses neither BLAS nor instructions that round differently from machine to machine', () => {
     const { isDeterministic, blas, instructions, description } = open({ threads: 2, deterministic: true })
     assert.deepEqual([isDeterministic, blas, instructions], [true, null, 'SIMD'])
-    assert.match(description, /SIMD, 2 threads, deterministic, matrix products of its own/)
+    assert.match(description, /SIMD, 2 threads, deterministic, up to \d+ GiB, matrix products of its own/)
     assert.equal(open({ threads: 1, deterministic: false }).isDeterministic, false)
   })
 })

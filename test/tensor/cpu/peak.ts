@@ -6,7 +6,7 @@ import { Heap } from '../../../src/tensor/cpu/heap.ts'
 import { device, OutOfMemoryError } from '../../../src/tensor/index.ts'
 
 /** Bytes in use after garbage collection, which could otherwise happen during a measurement. */
-async function bytesInUse(): Promise<number> {
+export async function bytesInUse(): Promise<number> {
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')
   const inUse = () => device.get('cpu').memory().bytes
