@@ -120,30 +120,35 @@ export class TransformerBlock extends Module {
     checkTokens('TransformerBlock: x', x, this.attention.query.weight.shape[1])
     const { cache, memoryCache, onMemoryWeights } = settled
     const storesAll = !this.gradientCheckpointing || cache || memoryCache || onMemoryWeights
-    if (storesAll || !isRecording() || isObserved(this)) return this.#compute(x, settled)
-    return checkpoint(() => this.#compute(x, settled))()
+    if (storesAll || !isRecording() || isObserved(this)) return outputOf(this, x, settled)
+    return checkpoint(() => outputOf(this, x, settled))()
   }
+}
 
-  #compute(x: Tensor, { mask, causal, cache, memory, memoryCache, onMemoryWeights }: SettledForward): Tensor {
-    const drop = (z: Tensor) => this.dropout?.forward(z) ?? z
-    let y = x.add(drop(this.attention.forward(this.attentionNorm.forward(x), { mask, causal, cache })))
-    if (this.selfMlp && this.selfMlpNorm) y = y.add(drop(this.selfMlp.forward(this.selfMlpNorm.forward(y))))
-    if (this.crossAttention && this.crossNorm) {
-      if (!memory)
-        throw new TypeError(
-          'TransformerBlock: this block needs a memory to attend to; write block.forward(x, { memory })',
-        )
-      // keys and values in a cache were computed from it before
-      const normed = this.memoryNorm && !memoryCache?.keys ? this.memoryNorm.forward(memory) : memory
-      const attended = this.crossAttention.forward(this.crossNorm.forward(y), {
-        memory: normed,
-        cache: memoryCache,
-        onWeights: onMemoryWeights,
-      })
-      y = y.add(drop(attended))
-    }
-    return y.add(drop(this.mlp.forward(this.mlpNorm.forward(y))))
+/** The block itself; a function, because a class with a private method cannot be copied. */
+function outputOf(
+  block: TransformerBlock,
+  x: Tensor,
+  { mask, causal, cache, memory, memoryCache, onMemoryWeights }: SettledForward,
+): Tensor {
+  const drop = (z: Tensor) => block.dropout?.forward(z) ?? z
+  let y = x.add(drop(block.attention.forward(block.attentionNorm.forward(x), { mask, causal, cache })))
+  if (block.selfMlp && block.selfMlpNorm) y = y.add(drop(block.selfMlp.forward(block.selfMlpNorm.forward(y))))
+  if (block.crossAttention && block.crossNorm) {
+    if (!memory)
+      throw new TypeError(
+        'TransformerBlock: this block needs a memory to attend to; write block.forward(x, { memory })',
+      )
+    // keys and values in a cache were computed from it before
+    const normed = block.memoryNorm && !memoryCache?.keys ? block.memoryNorm.forward(memory) : memory
+    const attended = block.crossAttention.forward(block.crossNorm.forward(y), {
+      memory: normed,
+      cache: memoryCache,
+      onWeights: onMemoryWeights,
+    })
+    y = y.add(drop(attended))
   }
+  return y.add(drop(block.mlp.forward(block.mlpNorm.forward(y))))
 }
 
 /**

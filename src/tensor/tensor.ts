@@ -80,7 +80,8 @@ export class Tensor implements View {
 
   /** Name of the device that stores it. */
   get device(): DeviceName {
-    return this.storage.device.name
+    // a value that was not read yet is not read for this
+    return (this.isAbsent ? this.#storage : this.storage).device.name
   }
 
   /** Number of elements. */

@@ -21,7 +21,7 @@ describe('the options of an optimizer', () => {
       'new AdamW(m, { lr: 0.1 })',
       () => new AdamW(module, { lr: 0.1 }),
       'OptionsError',
-      'AdamW: there is no option lr, which was 0.1; the options are learningRate, weightDecay, groups, betas and epsilon; write new AdamW(parameters, { learningRate: 0.1 })',
+      'AdamW: there is no option lr, which was 0.1; the options are learningRate, weightDecay, groups, betas, epsilon and moments; write new AdamW(parameters, { learningRate: 0.1 })',
     ],
     [
       'new AdamW(m, { weight_decay: 0.1 })',
