@@ -52,7 +52,7 @@ const poolOptions = {
 } satisfies Settings<PoolOptions>
 
 /** How the windows of one axis lie. */
-interface Windows {
+export interface Windows {
   readonly size: number
   readonly stride: number
   readonly padding: number
