@@ -261,7 +261,10 @@ function toChannelsFirst({ width, height, data }: RgbImage, channels: PictureCha
 const luma = (red: number, green: number, blue: number): number =>
   (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
 
-/** @throws ImageError if a normalisation is not that of so many channels */
+/**
+ * Checks that a normalisation has one mean and one standard deviation for every channel.
+ * @throws ImageError if it has another number of them
+ */
 export function checkNormalize(
   { mean, std }: { readonly mean: readonly number[]; readonly std: readonly number[] },
   channels: number,
