@@ -65,7 +65,13 @@ async function run(): Promise<Record<string, unknown>> {
   if (flags.task === 'frozen') for (const parameter of model.encoder.parameters()) parameter.trainable = false
   if (flags['gradient-checkpointing']) checkpointBlocks(model)
   const moments = flags.moments as 'float32' | 'bfloat16' | 'float8'
-  const optimizer = new AdamW(model, { learningRate: 1e-5, weightDecay: 0.01, moments })
+  const optimizer = new AdamW(model, {
+    learningRate: 1e-5,
+    betas: [0.9, 0.98],
+    epsilon: 1e-6,
+    weightDecay: 0.01,
+    moments,
+  })
   const [x, ids] = [images(batch, height, width), texts(batch, text.context, text.vocabulary)]
   const [losses, times]: [number[], number[]] = [[], []]
   for (let i = 0; i < steps; i++) {

@@ -74,7 +74,7 @@ else:
         model.visual.ln_post.requires_grad_(True)
         model.visual.proj.requires_grad_(True)
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=1e-5, weight_decay=0.01, fused=True)
+    optimizer = torch.optim.AdamW(trained, lr=1e-5, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01, fused=True)
     x, ids = images(flags.batch, size), texts(flags.batch, text["context_length"], text["vocab_size"])
     losses, times = [], []
     for _ in range(flags.steps):
