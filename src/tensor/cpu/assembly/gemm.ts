@@ -30,6 +30,15 @@ export function useBlas(has: bool): void {
 @inline
 const WORTH_A_CALL: i64 = 20000
 
+/**
+ * The deepest small product that BLAS computes, and the number of multiplications of a large one: OpenBLAS has kernels for matrices of
+ * up to 10⁶ multiplications that add up along the depth in one sum of float32, whose error grows with the depth.
+ */
+@inline
+const DEEPEST = 4096
+@inline
+const LARGE: i64 = 1000000
+
 /** The number of multiplications up to which copying blocks of a is slower. */
 @inline
 const SMALL = 32 * 32 * 32
@@ -53,7 +62,7 @@ export function product(
   stepC: i32, scratch: usize,
 ): void {
   const count = i64(m) * n * k
-  const takesBlas = hasBlas && count >= WORTH_A_CALL && m > 1 && n > 1
+  const takesBlas = hasBlas && count >= WORTH_A_CALL && m > 1 && n > 1 && (k <= DEEPEST || count > LARGE)
   const stepA = takesBlas ? leading<f32>(m, k, rowA, columnA) : 0
   const stepB = takesBlas ? leading<f32>(k, n, rowB, columnB) : 0
   if (stepA != 0 && stepB != 0)
