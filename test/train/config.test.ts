@@ -46,6 +46,7 @@ test('missing settings get their defaults', () => {
     fresh: [],
     freeze: [],
     accumulate: 1,
+    gradientCheckpointing: false,
     strict: false,
     augment: {},
     normalize: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },

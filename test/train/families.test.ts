@@ -399,7 +399,7 @@ describe('a configuration', () => {
       problems({ family: 'captioner', model: { image: { ...image, size: 0, width: '8' }, text, pooler: {} } }),
       [
         'model.pooler: is not a setting',
-        'model.image.size: must be a whole number above 0, not 0',
+        'model.image.size: must be a whole number above 0, or [height, width], not 0',
         "model.image.width: must be a whole number above 0, not '8'",
       ],
     )
