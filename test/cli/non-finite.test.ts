@@ -84,10 +84,10 @@ describe('weights that are not finite', () => {
     await refused(['train', ...from], inFolder('nan', WEIGHTS), tensor)
   })
 
-  it('of a released model make embed and verify fail with an error', async () => {
+  it('of a released model make export and verify fail with an error', async () => {
     const parts = [inFolder('released', 'weights.safetensors'), 'visual.conv1.weight [24, 3, 4, 4] has -Infinity at 0']
     await refused(['verify', inFolder('released')], ...parts)
-    await refused(commands.embed('--model', inFolder('released')), ...parts)
+    await refused(['export', inFolder('released'), '--out', inFolder('exported')], ...parts)
   })
 
   it('are found by the doctor', async () => {
