@@ -123,7 +123,8 @@ test('a checkpoint is written from its file without being held', async t => {
   const before = bytes()
   await saveOpenClip(folder, opened)
   assert.deepEqual(partsRead(opened.model), [])
-  assert.equal(bytes(), before)
+  // the models of other tests may be collected meanwhile
+  assert.ok(bytes() <= before)
   const again = await readSafetensors(join(folder, 'open_clip_model.safetensors'))
   const { tensors } = await readSafetensors(join(own, WEIGHTS))
   for (const [name, { data }] of tensors) assert.deepEqual(again.tensors.get(name)!.data, data, name)
