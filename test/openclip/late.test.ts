@@ -9,6 +9,7 @@ import type { Module } from '../../src/nn/index.ts'
 import { openClip, saveOpenClip } from '../../src/openclip/index.ts'
 import { defaultGenerator, device, full, zeros } from '../../src/tensor/index.ts'
 import { temporaryFolder } from '../data/folder.ts'
+import { bytesInUse } from '../tensor/cpu/peak.ts'
 
 await device.use('cpu')
 
@@ -120,11 +121,11 @@ test('a weight that is not finite is an error of its first use, which names all 
 test('a checkpoint is written from its file without being held', async t => {
   const folder = join(await temporaryFolder(t), 'saved')
   const opened = await openClip(own)
-  const before = bytes()
+  // the models of other tests are collected before
+  const before = await bytesInUse()
   await saveOpenClip(folder, opened)
   assert.deepEqual(partsRead(opened.model), [])
-  // the models of other tests may be collected meanwhile
-  assert.ok(bytes() <= before)
+  assert.equal(await bytesInUse(), before)
   const again = await readSafetensors(join(folder, 'open_clip_model.safetensors'))
   const { tensors } = await readSafetensors(join(own, WEIGHTS))
   for (const [name, { data }] of tensors) assert.deepEqual(again.tensors.get(name)!.data, data, name)
