@@ -92,11 +92,14 @@ describe('workers', () => {
       [0, 1].map(() => [one, one, other, other]),
     )
     assert.deepEqual(await epoch(), first)
-    for await (const _ of loader) break
+    for await (const _ of loader) {
+      // both are seen to run before they are left
+      while (beats[one % 64] === 0 || beats[other % 64] === 0) await wait(1)
+      break
+    }
     const then = Array.from(beats)
     await wait(50)
     assert.deepEqual(Array.from(beats), then)
-    assert.ok(then[one % 64] > 0 && then[other % 64] > 0)
   })
 
   it('continue at a position', async () => {
