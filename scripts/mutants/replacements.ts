@@ -116,10 +116,18 @@ const tape: Record<string, readonly Replacement[]> = {
       '',
     ],
   ],
+  'src/autograd/tangents.ts': [
+    [
+      'a tangent of the first argument is that of all',
+      '.map((tangent, i) => tangent && f(tangent, i))',
+      '.map((tangent, i) => i < 1 && tangent ? f(tangent, i) : undefined)',
+    ],
+    ['an argument without a tangent has its value as one', 'zerosLike(arg) : arg)', 'arg : arg)'],
+    ['a tangent is not broadcast', 'tangent.expand(value.shape)', 'tangent'],
+  ],
   'src/autograd/transforms.ts': [
     ['tangents are not applied', 'g.mul(vectors[i]).sum()', 'g.sum()'],
-    ['a pullback is for one use', 'tape.handOver()\n  const pullback', 'tape.end(value)\n  const pullback'],
-    ['a pushforward is for one use', 'tape.handOver()\n  const pushforward', 'tape.end(packed)\n  const pushforward'],
+    ['a pullback or a pushforward is for one use', 'tape.handOver()', 'tape.end(value)'],
     [
       'an hvp is for the first inputs',
       'const moved = wrt.map(i => vectors[i])',

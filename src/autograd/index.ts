@@ -15,6 +15,7 @@ export type { Phase } from './observing.ts'
 export { defineFused, defineOp, type Fused, type FusedOp } from './op.ts'
 export * from './ops/index.ts'
 export type { TapeTextOptions } from './print.ts'
+export type { DefinedOperation, Jvp } from './recording.ts'
 export { type Entry, isRecording, noGrad, type Thunk, type Thunks, type WindowGradient } from './recording.ts'
 export { type PartialsOptions, Tape } from './tape.ts'
 export {

@@ -8,7 +8,7 @@ import { type Settings, settle } from '../tensor/options.ts'
 import { type Batching, levelOf, sameValues } from './batched.ts'
 import { commonDevice, computedBy } from './checks.ts'
 import { announceOperation, unobserved } from './observing.ts'
-import { type Entry, isRecording, noGrad, record, type Thunks } from './recording.ts'
+import { type DefinedOperation, type Entry, isRecording, type Jvp, noGrad, record, type Thunks } from './recording.ts'
 import { Tape } from './tape.ts'
 
 /** A tensor in its own dtype if that is floating, else as float32. */
@@ -22,20 +22,22 @@ type Rule<A extends readonly unknown[]> = (gradient: Tensor, result: Tensor, ...
 
 /** One call of an operation, as an entry of a tape. */
 class Call<A extends readonly unknown[]> implements Entry {
-  readonly name: string
+  readonly operation: DefinedOperation<A>
   readonly args: A
   readonly result: Tensor
-  readonly #rule: Rule<A>
 
-  constructor(name: string, args: A, result: Tensor, rule: Rule<A>) {
-    this.name = name
+  constructor(operation: DefinedOperation<A>, args: A, result: Tensor) {
+    this.operation = operation
     this.args = args
     this.result = result
-    this.#rule = rule
+  }
+
+  get name(): string {
+    return this.operation.name
   }
 
   rule(gradient: Tensor): Thunks {
-    return this.#rule(gradient, this.result, ...this.args)
+    return this.operation.rule!(gradient, this.result, ...this.args)
   }
 }
 
@@ -46,35 +48,45 @@ class Call<A extends readonly unknown[]> implements Entry {
  *   argument that has no gradient). It neither sums over broadcast axes nor accumulates: the tape does. An operation without
  *   a rule is not differentiable: gradients stop at it.
  * @param batching how `vmap` computes it for all samples at once; without it, they are computed one after the other
+ * @param jvp how `jvp` computes the tangent of the result; without it, by the transpose of the rule, which costs more
  */
 export function defineOp<A extends readonly unknown[]>(
   name: string,
   forward: (kernels: Kernels, ...args: A) => Tensor,
   rule?: Rule<A>,
   batching?: Batching<A>,
+  jvp?: Exclude<Jvp<A>, 'definition'>,
 ): (...args: A) => Tensor {
   checkArguments(
-    'defineOp(name, forward, rule, batching)',
-    [is.text, is.callback, is.optional(is.callback), isBatching],
-    [name, forward, rule, batching],
+    'defineOp(name, forward, rule, batching, jvp)',
+    [is.text, is.callback, is.optional(is.callback), isBatching, isJvp],
+    [name, forward, rule, batching, jvp],
   )
   const op = (...args: A): Tensor => {
     const level = levelOf(args)
     if (level) {
       const result = level.outside(() => level.compute(op, args, batching))
-      if (rule) level.inside(() => record(new Call(name, args, result, rule)))
+      if (rule) level.inside(() => record(new Call(operation, args, result)))
       return result
     }
     const result = fresh(computedBy(name, forward(commonDevice(name, args).kernels, ...args)), args)
     announceOperation(name, args, result)
-    if (rule && isRecording()) record(new Call(name, args, result, rule))
+    if (rule && isRecording()) record(new Call(operation, args, result))
     return result
   }
+  const operation: DefinedOperation<A> = { name, rule, jvp, op }
   return named(name, op)
 }
 
 const isBatching = is.optional(
   new is.Kind<Batching<never>>("'broadcast' or a function", x => x === 'broadcast' || typeof x === 'function'),
+)
+
+const isJvp = is.optional(
+  new is.Kind<Jvp<never>>(
+    "'elementwise', 'linear', 'bilinear', 'definition' or a function",
+    x => typeof x === 'function' || ['elementwise', 'linear', 'bilinear', 'definition'].includes(x as string),
+  ),
 )
 
 /**
@@ -106,6 +118,8 @@ export interface Fused<A extends readonly unknown[]> {
   readonly rule?: Rule<A>
   /** How `vmap` computes it for all samples at once; default: as the definition. */
   readonly batching?: Batching<A>
+  /** How `jvp` computes the tangent of the result; default: by the definition if there is no rule, else by the transpose of the rule. */
+  readonly jvp?: Jvp<A>
 }
 
 const fusedSettings = {
@@ -113,6 +127,7 @@ const fusedSettings = {
   kernel: is.optional(is.callback as is.Kind<NonNullable<Fused<never>['kernel']>>),
   rule: is.optional(is.callback as is.Kind<NonNullable<Fused<never>['rule']>>),
   batching: isBatching,
+  jvp: isJvp,
 } satisfies Settings<Fused<never>>
 
 /** An operation that is one entry on the tape and has a definition. */
@@ -125,7 +140,13 @@ export type FusedOp<A extends readonly unknown[]> = ((...args: A) => Tensor) & F
 export function defineFused<A extends readonly unknown[]>(name: string, fused: Fused<A>): FusedOp<A> {
   checkArguments('defineFused(name, fused)', [is.text], [name])
   settle('defineFused(name, fused)', fused as Fused<never>, fusedSettings)
-  const { definition, kernel, rule = derivedRule(definition), batching } = fused
+  const {
+    definition,
+    kernel,
+    rule = derivedRule(definition),
+    batching,
+    jvp = fused.rule ? undefined : 'definition',
+  } = fused
   const op = (...args: A): Tensor => {
     const level = levelOf(args)
     if (level) {
@@ -135,16 +156,17 @@ export function defineFused<A extends readonly unknown[]>(name: string, fused: F
         if (batching) return level.compute(op, args, batching)
         return isRecording() ? compute() : noGrad(compute)
       })
-      level.inside(() => record(new Call(name, args, result, rule)))
+      level.inside(() => record(new Call(operation, args, result)))
       return result
     }
     const kernels = commonDevice(name, args).kernels
     const computed = kernel?.(kernels, ...args) ?? noGrad(() => unobserved(() => definition(...args)))
     const result = fresh(computedBy(name, computed), args)
     announceOperation(name, args, result)
-    if (isRecording()) record(new Call(name, args, result, rule))
+    if (isRecording()) record(new Call(operation, args, result))
     return result
   }
+  const operation: DefinedOperation<A> = { name, rule, jvp, op, definition }
   return named(name, Object.assign(op, { ...fused, rule }))
 }
 

@@ -31,11 +31,41 @@ export interface Thunk {
 /** One thunk per argument; undefined for an argument without a gradient. */
 export type Thunks = readonly (Thunk | undefined)[]
 
+/**
+ * How `jvp` computes the tangent of a result from those of the arguments:
+ *
+ * - `elementwise`: an element of the result depends on the elements of the arguments at its position alone, so the rule for the gradient
+ *   is the rule for the tangent too;
+ * - `linear`: the operation is linear in its floating arguments together; it is called with their tangents in place of them;
+ * - `bilinear`: it is linear in each of them; the results with one tangent in place of an argument are added up;
+ * - `definition`: through the operations of the definition, for a fused operation;
+ * - a function that is given the tangents of the arguments, undefined for those without, and what a rule is given.
+ */
+export type Jvp<A extends readonly unknown[]> =
+  | 'elementwise'
+  | 'linear'
+  | 'bilinear'
+  | 'definition'
+  | ((tangents: readonly (Tensor | undefined)[], result: Tensor, ...args: A) => Tensor)
+
+/** What is known of an operation that `defineOp` or `defineFused` made. */
+export interface DefinedOperation<A extends readonly unknown[]> {
+  readonly name: string
+  readonly rule?: (gradient: Tensor, result: Tensor, ...args: A) => Thunks
+  readonly jvp?: Jvp<A>
+  /** the operation itself */
+  readonly op: (...args: A) => Tensor
+  /** in terms of other operations, if it is a fused one */
+  readonly definition?: (...args: A) => Tensor
+}
+
 /** One entry of a tape: an operation, its arguments, its result and its gradient rule. */
 export interface Entry {
   readonly name: string
   readonly args: readonly unknown[]
   readonly result: Tensor
+  /** The operation, unless the entry was recorded otherwise. */
+  readonly operation?: DefinedOperation<never>
   /** The gradients of the arguments, from the gradient of the result; written in differentiable operations. */
   rule(gradient: Tensor): Thunks
   /**

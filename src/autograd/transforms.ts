@@ -8,6 +8,7 @@ import { VmapError } from './batched.ts'
 import { checkPosition, checkResult, checkVectors, floatingOf, oneOf, pairOf, returnedBy } from './checks.ts'
 import { concat, identity, stack } from './ops/index.ts'
 import { pack, unpacking } from './ops/packed.ts'
+import { tangentOf } from './tangents.ts'
 import { orZeros, Tape } from './tape.ts'
 import { forEachOf } from './vmap.ts'
 
@@ -167,17 +168,28 @@ export function vjp(f: TensorFunction, ...inputs: Tensor[]): [value: Tensor, pul
   return [value, pullback]
 }
 
+/** Runs f on a tape that stays, with a distinct tensor for each input. */
+function taped(
+  f: TensorFunction,
+  inputs: readonly Tensor[],
+  watched: readonly number[],
+  name: string,
+): [value: Tensor, tape: Tape, leaves: readonly Tensor[]] {
+  const leaves = inputs.map(x => identity(x))
+  const tape = new Tape()
+  for (const i of watched) tape.watch(leaves[i])
+  const value = tape.run(() => returnedBy(name, f(...leaves)))
+  tape.handOver()
+  return [value, tape, leaves]
+}
+
 function pulledBack(
   name: string,
   f: TensorFunction,
   inputs: readonly Tensor[],
 ): [value: Tensor, pullback: (v: Tensor) => Tensor[], largest: number] {
   const floating = floatingOf(name, inputs)
-  const leaves = inputs.map(x => identity(x))
-  const tape = new Tape()
-  for (const i of floating) tape.watch(leaves[i])
-  const value = tape.run(() => returnedBy(name, f(...leaves)))
-  tape.handOver()
+  const [value, tape, leaves] = taped(f, inputs, floating, name)
   const pullback = (v: Tensor): Tensor[] => {
     checkArguments('pullback(v)', [is.tensor], [v])
     const products = gradientOf(
@@ -195,8 +207,8 @@ function pulledBack(
  * The value of f and its derivative as a linear function: `const [y, pushforward] = linearize(f, x, …)`, then `pushforward(v, …)`
  * is Σ ∂f/∂xᵢ vᵢ, of y's shape, and may be called many times: f and its pullback run once. `jvp` is one call of it.
  *
- * A pullback is linear in its vector, so its own pullback is the forward derivative. It costs about as much as two more
- * backward passes, and each call of the pushforward one.
+ * f runs once, on a tape; each call of the pushforward carries the tangents through its operations in the same order, and costs about as
+ * much as f.
  * @returns the value, and a function of one tangent per input, of its shape; the tangent of an input of integers must be of
  *   integers too, and is ignored
  * @throws GradientError if no input is floating, or the value is not
@@ -222,15 +234,13 @@ function linearized(
   inputs: readonly Tensor[],
 ): [value: Tensor, pushforward: (tangents: readonly Tensor[]) => Tensor, largest: number] {
   const floating = floatingOf(name, inputs)
-  const [value, pullback, largest] = pulledBack(name, f, inputs)
+  const [value, tape, leaves] = taped(f, inputs, floating, name)
   checkResult(value)
-  const tape = new Tape()
-  const v = tape.watch(zerosLike(value))
-  const packed = tape.run(() => pack(pullback(v).filter((_, i) => floating.includes(i))))
-  tape.handOver()
-  const pushforward = (tangents: readonly Tensor[]): Tensor =>
-    gradientOf(tape, packed, [v], pack(floating.map(i => tangents[i])).cast(packed.dtype))[0]
-  return [value, pushforward, Math.max(largest, largestOf(tape))]
+  const pushforward = (tangents: readonly Tensor[]): Tensor => {
+    const known = floating.map(i => [leaves[i], tangents[i]] as const)
+    return tangentOf(value, tape.entries, known) ?? zerosLike(value)
+  }
+  return [value, pushforward, largestOf(tape)]
 }
 
 /** The number of elements of the largest tensor that was computed on a tape. */
@@ -262,8 +272,7 @@ export function jvp(
 export interface HvpOptions {
   /**
    * `reverse-over-reverse` (default): the gradient of ∇f · v, by two backward passes. `forward-over-reverse`: the forward derivative
-   * of ∇f along v. It gives the same numbers and costs about twice as much, because forward derivatives are made of pullbacks
-   * here: see `linearize`.
+   * of ∇f along v. Both give the same numbers and cost about the same.
    */
   readonly mode?: 'reverse-over-reverse' | 'forward-over-reverse'
 }
@@ -275,7 +284,7 @@ const hvpOptions = {
  * The Hessian of a scalar function times a vector, without computing the Hessian: ∂(∂f/∂x · v)/∂x, one result per input. An
  * input of integers is a constant: its result is zeros of its own dtype.
  * @param vectors one per input, of its shape; of integers, such as `zerosLike(x)`, for an input of integers
- * @param options.mode how it is computed; the default costs less
+ * @param options.mode how it is computed
  * @throws GradientError if no input is floating, and for a floating vector of an input of integers
  */
 export function hvp(

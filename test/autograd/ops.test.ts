@@ -3,9 +3,9 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { vjp } from '../../src/autograd/index.ts'
+import { hvp, type TensorFunction, vjp } from '../../src/autograd/index.ts'
 import * as ops from '../../src/autograd/ops/index.ts'
-import { isFloating, type Tensor } from '../../src/tensor/index.ts'
+import { isFloating, type Tensor, tensor, zerosLike } from '../../src/tensor/index.ts'
 import { describeOperation, type OperationCase, operations } from '../../src/testing/index.ts'
 import { asynchronous } from '../../src/testing/operations/index.ts'
 import { assertClose, fc, runs } from '../support.ts'
@@ -47,6 +47,16 @@ for (const { name, cases, refuses } of records) {
         )
       })
 
+      if (call.order > 1)
+        it(`${says}: a forward pass over a backward one gives the second derivatives of two backward ones`, () => {
+          fc.assert(
+            fc.property(call.samples, ([options, ...inputs]) =>
+              assertSameSecond((...xs) => call.f(options, ...xs), inputs),
+            ),
+            runs(3),
+          )
+        })
+
       describeOperation(call.f, {
         name: says,
         expression: `operations.${name}['${says}'].f`,
@@ -58,6 +68,21 @@ for (const { name, cases, refuses } of records) {
       })
     }
   })
+}
+
+/** The Hessian of a weighted sum of the results times a vector, in both modes. */
+function assertSameSecond(f: TensorFunction, inputs: readonly Tensor[]): void {
+  if (!inputs.some(x => isFloating(x.dtype))) return
+  const weighted: TensorFunction = (...xs) => {
+    const y = f(...xs)
+    const weights = Array.from({ length: y.size }, (_, i) => 1 + (i % 7) / 8)
+    return y.mul(tensor(weights, { shape: y.shape, dtype: y.dtype, device: y.device })).sum()
+  }
+  const along = inputs.map(x => (isFloating(x.dtype) ? x : zerosLike(x)))
+  const [twice, forward] = (['reverse-over-reverse', 'forward-over-reverse'] as const).map(mode =>
+    hvp(weighted, inputs, along, { mode }),
+  )
+  for (const [i, product] of forward.entries()) assertClose(product, plain(twice[i]), 1e-10)
 }
 
 /** Gradients are of the shape and dtype of what they are by. */

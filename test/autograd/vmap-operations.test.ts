@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { grad, stack, type TensorFunction, vjp, vmap } from '../../src/autograd/index.ts'
-import { isFloating, onesLike, show, type Tensor, tensor } from '../../src/tensor/index.ts'
+import { grad, jvp, stack, type TensorFunction, vjp, vmap } from '../../src/autograd/index.ts'
+import { isFloating, onesLike, show, type Tensor, tensor, zerosLike } from '../../src/tensor/index.ts'
 import { type OperationCase, type OperationCases, operations } from '../../src/testing/index.ts'
 import { assertClose, fc, runs, values } from '../support.ts'
 import { plain } from './plain.ts'
@@ -63,6 +63,15 @@ function checkCase(call: OperationCase, options: unknown, inputs: readonly Tenso
   const expected = around(loop)
   for (const [i, g] of around(mapped).entries())
     same(g, expected[i], `the gradient by input ${floating[i]} around vmap`)
+
+  // a forward derivative of each sample, along the sample itself
+  const forward: TensorFunction = (...xs) =>
+    jvp(
+      f,
+      xs,
+      xs.map(x => (isFloating(x.dtype) ? x : zerosLike(x))),
+    )[1]
+  same(vmap(forward, { in: axes })(...all), looped(forward, axes)(...all), 'the forward derivative inside of vmap')
 
   // a gradient of each sample, inside of vmap
   for (const wrt of floating) {

@@ -21,6 +21,7 @@ export const relu: Unary = takes(
     (k, x: Tensor) => k.binary('maximum', x, 0, x.dtype),
     (g, _, x) => [() => where(x.greater(0), g, 0)],
     'broadcast',
+    'elementwise',
   ),
 )
 /** log(1 + eˣ), element by element, computed as max(x, 0) + log1p(exp(-|x|)), which is finite for every finite x. */
@@ -36,6 +37,7 @@ export const softplus: Unary = takes(
     },
     (g, _, x) => [() => g.mul(x.sigmoid())],
     'broadcast',
+    'elementwise',
   ),
 )
 /**
@@ -61,6 +63,7 @@ function gated(
       },
     ],
     batching: 'broadcast',
+    jvp: 'elementwise',
   })
 }
 
@@ -106,6 +109,7 @@ const exactGelu = defineFused('gelu', {
   kernel: (k, x) => k.gelu?.(x),
   rule: (g, _, x) => [() => geluGradient(g, x)],
   batching: 'broadcast',
+  jvp: 'elementwise',
 })
 
 /** (1 + tanh u) / 2 = σ(2 u), which keeps its digits in the lower tail. At ±30 it is 0 or 1, in float64 too. */

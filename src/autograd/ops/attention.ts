@@ -143,6 +143,7 @@ const attend = defineFused('attention', {
     const result = op(merge(q), merge(k), merge(v), merge(mask), sight)
     return result.reshape([batch.size, ...stack, ...result.shape.slice(-2)])
   },
+  jvp: 'definition',
 })
 
 /** Checks shapes as the definition would, because kernels do not check their arguments. */

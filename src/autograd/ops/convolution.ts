@@ -109,6 +109,7 @@ const convolution = defineFused('convolution', {
     () => convolutionTransposed(g, weight, spatialOf(x), steps),
     () => convolutionByWeight(x, g, spatialOf(weight), steps),
   ],
+  jvp: 'bilinear',
 })
 
 /** The derivative by x: g [batch, outputs, counts…] → [batch, inputs, sizes…] */
@@ -136,6 +137,7 @@ const convolutionTransposed = defineFused('convolutionTransposed', {
     () => convolution(g, weight, steps),
     () => convolutionByWeight(g, x, spatialOf(weight), steps),
   ],
+  jvp: 'bilinear',
 })
 
 /**
@@ -157,6 +159,7 @@ const convolutionByWeight = defineFused('convolutionByWeight', {
     () => convolutionTransposed(g, h, spatialOf(x), steps),
     () => convolution(x, h, steps),
   ],
+  jvp: 'bilinear',
 })
 
 /** The fused operations of this file. */

@@ -108,6 +108,7 @@ export const log2: Unary = unary('log2', (g, _, x) => g.div(x.mul(Math.LN2)))
 export const log10: Unary = unary('log10', (g, _, x) => g.div(x.mul(Math.LN10)))
 const powerOfTwo = defineFused('exp2', {
   batching: 'broadcast',
+  jvp: 'elementwise',
   definition: (x: Tensor) => pow(2, x),
   rule: (g, out) => [() => g.mul(out).mul(Math.LN2)],
 })
@@ -135,6 +136,7 @@ export const square: Unary = takes(
     (k, x: Tensor) => k.binary('mul', x, x, x.dtype),
     (g, _, x) => [() => g.mul(x).mul(2)],
     'broadcast',
+    'elementwise',
   ),
 )
 /** x³, element by element; int32 wraps around, modulo 2³². */
@@ -145,6 +147,7 @@ export const reciprocal: Unary = takes('x.reciprocal()', [is.tensor], (x: Tensor
 
 const logOfSum = defineFused('logaddexp', {
   batching: 'broadcast',
+  jvp: 'elementwise',
   definition: (x: Tensor, y: Tensor) => x.maximum(y).add(lead(x, y).abs().neg().exp().log1p()),
   rule: (g, _, x, y) => [() => g.mul(lead(x, y).sigmoid()), () => g.mul(lead(y, x).sigmoid())],
 })
@@ -215,6 +218,7 @@ export const clamp: (x: Tensor, limits: ClampOptions) => Tensor = takes(
       return [() => where(logicalAnd(x.greaterEqual(min), x.lessEqual(max)), g, 0)]
     },
     'broadcast',
+    'elementwise',
   ),
 )
 const bounded = (k: Kernels, x: Tensor, name: BinaryName, limit: number) =>
@@ -297,6 +301,7 @@ export const where: (condition: Tensor, x: Operand, y: Operand) => Tensor = take
     (k, condition: Tensor, x: Operand, y: Operand) => k.where(condition, x, y, meet(x, y)),
     (g, _, condition): Thunks => [undefined, () => where(condition, g, 0), () => where(condition, 0, g)],
     'broadcast',
+    'elementwise',
   ),
 )
 
@@ -319,6 +324,7 @@ export const cast: (x: Tensor, dtype: DType) => Tensor = takes(
     },
     (g, _, x) => [() => g.cast(x.dtype)],
     'broadcast',
+    'linear',
   ),
 )
 

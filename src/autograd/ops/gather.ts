@@ -56,6 +56,7 @@ const pick = defineOp(
     const back = [axis, ...before.map((_, i) => i), ...after.map((_, i) => axis + 1 + i)]
     return picked.reshape([...before, batch.size, ...after]).permute(back)
   },
+  'linear',
 )
 
 const put = defineOp(
@@ -64,6 +65,7 @@ const put = defineOp(
   (g, _, _shape, indices, _updates, axis): Thunks => [undefined, undefined, () => pick(g, indices, axis)],
   (op, batch, shape, indices, updates, axis) =>
     op([batch.size, ...shape], batch.whole(indices), batch.whole(updates), axis + 1),
+  'linear',
 )
 
 /**

@@ -23,6 +23,7 @@ const product = defineOp(
     const rank = Math.max(x.rank, y.rank)
     return batch.aligned(x, rank).matmul(batch.aligned(y, rank))
   },
+  'bilinear',
 )
 
 /**
@@ -81,6 +82,11 @@ export const affine = defineFused('linear', {
   rule: (g, _, x, weight) => [() => g.matmul(weight), () => asRows(g).transpose().matmul(asRows(x)), () => g],
   batching: (op, batch, x, weight, bias) =>
     batch.has(weight) || batch.has(bias) ? mapped(x, weight, bias) : op(batch.whole(x), weight, bias),
+  jvp: ([x, weight, bias], _, x0, weight0): Tensor => {
+    const byX = x && affine(x, weight0, bias)
+    const byWeight = weight && affine(x0, weight, byX ? undefined : bias)
+    return byX && byWeight ? byX.add(byWeight) : (byX ?? byWeight ?? bias!)
+  },
 })
 
 /**

@@ -84,6 +84,7 @@ export const reshape: (x: Tensor, shape: Shape) => Tensor = takes(
     (_, x: Tensor, shape: Shape) => reshapeView(x, shape),
     (g, _, x) => [() => g.reshape(x.shape)],
     (op, batch, x, shape) => op(batch.whole(x), [batch.size, ...resolveReshape(x.shape, shape)]),
+    'linear',
   ),
 )
 
@@ -109,6 +110,7 @@ export const permute: (x: Tensor, order: readonly number[]) => Tensor = takes(
     },
     (g, _, x, order) => [() => g.permute(inverse(order.map(axis => normalizeAxis('permute', axis, x.shape))))],
     (op, batch, x, order) => op(batch.whole(x), [0, ...order.map(axis => normalizeAxis('permute', axis, x.shape) + 1)]),
+    'linear',
   ),
 )
 const inverse = (order: readonly number[]) => order.map((_, axis) => order.indexOf(axis))
@@ -142,6 +144,7 @@ export const expand: (x: Tensor, shape: Shape) => Tensor = takes(
     (_, x: Tensor, shape: Shape) => expandView(x, shape),
     (g, _, x) => [() => g.sumTo(x.shape)],
     (op, batch, x, shape) => op(batch.aligned(x, shape.length), [batch.size, ...shape]),
+    'linear',
   ),
 )
 
@@ -210,6 +213,7 @@ const padConstant = defineOp(
     () => g.slice(padding.map(([before], i) => ({ start: before, stop: before + x.shape[i] }))),
   ],
   (op, batch, x, padding, value) => op(batch.whole(x), [[0, 0], ...padding], value),
+  ([tangent], _, _x, padding): Tensor => padConstant(tangent!, padding, 0),
 )
 
 /** The position in 0 … n - 1 whose value a position of a margin has. */
@@ -292,6 +296,7 @@ const window = defineOp(
     ),
   (g, _, x, first) => [inWindow(g, first, x.shape)],
   (op, batch, x, first, lengths) => op(batch.whole(x), [0, ...first], [batch.size, ...lengths]),
+  'linear',
 )
 
 /** The gradient of a slice. */
@@ -327,6 +332,7 @@ const addWindows = defineOp(
       firsts.map(first => [0, ...first]),
       ...parts.map(part => batch.whole(part)),
     ),
+  'linear',
 )
 
 /** A tensor that stands in a window of a larger one. */
@@ -445,6 +451,7 @@ export const flip: (x: Tensor, axis: number | readonly number[]) => Tensor = tak
     },
     (g, _, x, axis) => [() => g.flip(normalizeAxes('flip', axis, x.shape))],
     (op, batch, x, axis) => op(batch.whole(x), afterBatch(normalizeAxes('flip', axis, x.shape))),
+    'linear',
   ),
 )
 
@@ -467,6 +474,7 @@ const join = defineOp(
     return [undefined, ...parts]
   },
   (op, batch, axis, ...xs) => op(axis + 1, ...xs.map(x => batch.whole(x))),
+  'linear',
 )
 
 /**

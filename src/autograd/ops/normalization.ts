@@ -36,6 +36,8 @@ export const standardize = takes(
     kernel: (k, x, epsilon) => k.standardize?.(x, epsilon),
     rule: (g, _, x, epsilon) => [() => standardizeGradient(g, x, epsilon)],
     batching: 'broadcast',
+    // its Jacobian is symmetric
+    jvp: ([tangent], _, x, epsilon) => standardizeGradient(tangent!, x, epsilon),
   }),
 )
 
@@ -75,6 +77,7 @@ const scaledAndShifted = defineFused('layerNorm', {
     batch.has(weight) || batch.has(bias)
       ? standardize(x, epsilon).mul(weight).add(bias)
       : op(batch.whole(x), weight, bias, epsilon),
+  jvp: 'definition',
 })
 
 /**
@@ -229,6 +232,7 @@ const normalizedChannels = defineFused('batchNorm', {
     const part = unpacking(() => batchNormGradient(g, x, weight, epsilon), shapes)
     return [() => part(0), () => part(1), () => part(2)]
   },
+  jvp: 'definition',
 })
 
 /** Options of batchNorm: numbers for each channel, [channels] each. */

@@ -38,6 +38,7 @@ export const unary = (name: UnaryName, rule: UnaryRule) =>
       (k, x: Tensor) => k.unary(name, keepsIntegers.has(name) && x.dtype === 'int32' ? x : asFloating(k, x)),
       (g, out, x) => [() => rule(g, out, x)],
       'broadcast',
+      'elementwise',
     ),
   )
 
@@ -52,7 +53,13 @@ export const binary = (name: BinaryName, rule: BinaryRule) =>
   takes(
     `x.${name}(y)`,
     [is.operand, is.operand],
-    defineOp(name, (k, x: Operand, y: Operand) => k.binary(name, x, y, resultOf(name, meet(x, y))), rule, 'broadcast'),
+    defineOp(
+      name,
+      (k, x: Operand, y: Operand) => k.binary(name, x, y, resultOf(name, meet(x, y))),
+      rule,
+      'broadcast',
+      'elementwise',
+    ),
   )
 
 /** A tensor in its own dtype if that is floating, else as float32; as `asFloating`, with gradients. */

@@ -80,6 +80,7 @@ export const sum: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
     (k, x: Tensor, options?: ReduceOptions) => reduceWith(k, 'sum', 'sum', x, options),
     (g, _, x, options?) => [() => restored(g, x, options).expand(x.shape)],
     (op, batch, x, options?) => op(batch.whole(x), ofSamples(x, options)),
+    'linear',
   ),
 )
 
@@ -446,6 +447,7 @@ export const cumsum: (x: Tensor, options?: AxisOptions) => Tensor = takes(
     },
     (g, _out, _x, { axis = -1 } = {}) => [() => g.flip(axis).cumsum({ axis }).flip(axis)],
     (op, batch, x, options?) => op(batch.whole(x), alongAxis(x, options)),
+    'linear',
   ),
 )
 

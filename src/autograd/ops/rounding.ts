@@ -29,7 +29,12 @@ export const floor: Unary = rounding(
  */
 export const ceil: Unary = rounding(
   'ceil',
-  defineFused('ceil', { definition: (x: Tensor) => x.neg().floor().neg(), rule: constant, batching: 'broadcast' }),
+  defineFused('ceil', {
+    definition: (x: Tensor) => x.neg().floor().neg(),
+    rule: constant,
+    batching: 'broadcast',
+    jvp: 'elementwise',
+  }),
 )
 
 /**
@@ -42,6 +47,7 @@ export const trunc: Unary = rounding(
     definition: (x: Tensor) => x.abs().floor().mul(x.sign()),
     rule: constant,
     batching: 'broadcast',
+    jvp: 'elementwise',
   }),
 )
 
@@ -53,6 +59,7 @@ export const round: Unary = rounding(
   'round',
   defineFused('round', {
     batching: 'broadcast',
+    jvp: 'elementwise',
     definition: (x: Tensor) => {
       const size = x.abs()
       // floor(|x| + ½) would round ½ - 2⁻²⁵ up, and large odd numbers to even ones
@@ -83,6 +90,7 @@ export const fmod: Binary = binary('fmod', (g, out, x, y) => [() => g, () => g.m
 
 const floored = defineFused('remainder', {
   batching: 'broadcast',
+  jvp: 'elementwise',
   definition: (x: Operand, y: Operand) => {
     const rest = fmod(x, y)
     const isAcross =

@@ -207,6 +207,7 @@ const straightThrough = defineOp(
   (_, values: Tensor, _gradient: Tensor) => values.view(values.shape, values.strides),
   (g): Thunks => [undefined, () => g],
   'broadcast',
+  'elementwise',
 )
 
 /**

@@ -37,6 +37,8 @@ const softmaxLast = defineFused('softmax', {
   kernel: (k, x) => k.softmax?.(x),
   rule: (g, y) => [() => softmaxGradient(g, y)],
   batching: 'broadcast',
+  // its Jacobian is symmetric
+  jvp: ([tangent], y) => softmaxGradient(tangent!, y),
 })
 
 /** g - exp(y) Σ g, the gradient of y = logSoftmax(x) */
@@ -54,6 +56,7 @@ const logSoftmaxLast = defineFused('logSoftmax', {
   kernel: (k, x) => k.logSoftmax?.(x),
   rule: (g, y) => [() => logSoftmaxGradient(g, y)],
   batching: 'broadcast',
+  jvp: ([tangent], y) => tangent!.sub(tangent!.mul(y.exp()).sum(keptLast)),
 })
 
 /** Applies a function of the last axis along another axis; a tensor without elements is returned as it is. */
@@ -102,6 +105,7 @@ export const negativeLogLikelihood = defineFused('negativeLogLikelihood', {
   kernel: (k, x, ids) => k.negativeLogLikelihood?.(x, ids),
   rule: (g, _, x, ids) => [() => negativeLogLikelihoodGradient(g, x, ids)],
   batching: (op, batch, x, ids) => op(batch.whole(x), batch.whole(ids)),
+  jvp: 'definition',
 })
 
 export type Reduction = 'mean' | 'sum' | 'none'

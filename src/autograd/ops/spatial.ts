@@ -92,6 +92,7 @@ export const windows = defineOp(
   },
   (g, _, x, axis, _size, stride, dilation): Thunks => [() => overlap(g, axis, x.shape[axis], stride, dilation)],
   (op, batch, x, axis, size, stride, dilation) => op(batch.whole(x), axis + 1, size, stride, dilation),
+  'linear',
 )
 
 /**
@@ -123,6 +124,7 @@ export const overlap = defineOp(
   },
   (g, _, x, axis, _n, stride, dilation): Thunks => [() => windows(g, axis, x.shape[axis], stride, dilation)],
   (op, batch, x, axis, n, stride, dilation) => op(batch.whole(x), axis + 1, n, stride, dilation),
+  'linear',
 )
 
 /** Zeros before and after an axis. */

@@ -10,7 +10,12 @@ import { asFloats, type Binary, bothFloating, type Unary, unary } from './pointw
 
 /** A function of one tensor, which is converted to a floating one. */
 function composed(name: string, definition: Unary, slope: (g: Tensor, out: Tensor, x: Tensor) => Tensor): Unary {
-  const op = defineFused(name, { definition, rule: (g, out, x) => [() => slope(g, out, x)], batching: 'broadcast' })
+  const op = defineFused(name, {
+    definition,
+    rule: (g, out, x) => [() => slope(g, out, x)],
+    batching: 'broadcast',
+    jvp: 'elementwise',
+  })
   return takes(`x.${name}()`, [is.tensor], (x: Tensor): Tensor => op(asFloats(x)))
 }
 
@@ -45,6 +50,7 @@ const isNegative = (x: Tensor): Tensor => x.less(0).logicalOr(x.reciprocal().les
 
 const angle = defineFused('atan2', {
   batching: 'broadcast',
+  jvp: 'elementwise',
   definition: (y: Tensor, x: Tensor) => {
     const isDiagonal = y.isInf().logicalAnd(x.isInf())
     const isOrigin = y.equal(0).logicalAnd(x.equal(0))
@@ -78,6 +84,7 @@ export const atan2: Binary = takes(
 
 const radiusOf = defineFused('hypot', {
   batching: 'broadcast',
+  jvp: 'elementwise',
   definition: (x: Tensor, y: Tensor) => {
     const [a, b] = [x.abs(), y.abs()]
     const large = a.maximum(b)
