@@ -2,6 +2,7 @@
 //
 //     npx tsx --conditions=source bench/sizes.ts --model FOLDER|base|full --task caption|embed|frozen|whole [--batch 8] [--steps 5]
 //         [--in-backward] [--moments float8] [--gradient-checkpointing] [--threads 2] [--blas off]
+//         [--dtype float64] [--optimizer sgd] [--learning-rate 1e-5]
 //
 // FOLDER is a checkpoint of OpenCLIP; base and full are sizes of the paper with random weights. caption writes 20 tokens for one image,
 // embed embeds one, whole updates all parameters by AdamW, and frozen all but those of the image encoder. bench/peers/torch_sizes.py
@@ -13,8 +14,8 @@ import { CoCa, type CoCaConfig, presets } from '../src/models/index.ts'
 import { checkpointBlocks } from '../src/nn/index.ts'
 import { withLateValues } from '../src/nn/parameter.ts'
 import { openClip } from '../src/openclip/index.ts'
-import { AdamW } from '../src/optim/index.ts'
-import { device, fromData, full, scope, seed } from '../src/tensor/index.ts'
+import { AdamW, SGD } from '../src/optim/index.ts'
+import { type DType, device, fromData, full, scope, seed } from '../src/tensor/index.ts'
 import { sidesOf } from '../src/tensor/sides.ts'
 import { median } from './peers/timing.ts'
 
@@ -29,6 +30,9 @@ const { values: flags } = parseArgs({
     'gradient-checkpointing': { type: 'boolean', default: false },
     threads: { type: 'string', default: '2' },
     blas: { type: 'string' },
+    dtype: { type: 'string', default: 'float32' },
+    optimizer: { type: 'string', default: 'adamw' },
+    'learning-rate': { type: 'string', default: '1e-5' },
   },
 })
 const [batch, steps] = [Number(flags.batch), Number(flags.steps)]
@@ -75,14 +79,16 @@ async function run(): Promise<Record<string, unknown>> {
   if (flags.task === 'frozen') for (const parameter of model.encoder.parameters()) parameter.trainable = false
   if (flags['gradient-checkpointing']) checkpointBlocks(model)
   const moments = flags.moments as 'float32' | 'bfloat16' | 'float8'
-  const optimizer = new AdamW(model, {
-    learningRate: 1e-5,
-    betas: [0.9, 0.98],
-    epsilon: 1e-6,
-    weightDecay: 0.01,
-    moments,
-  })
-  const [x, ids] = [images(batch, height, width), texts(batch, text.context, text.vocabulary)]
+  const learningRate = Number(flags['learning-rate'])
+  const optimizer =
+    flags.optimizer === 'sgd'
+      ? new SGD(model, { learningRate, momentum: 0.9 })
+      : new AdamW(model, { learningRate, betas: [0.9, 0.98], epsilon: 1e-6, weightDecay: 0.01, moments })
+  if (flags.dtype === 'float64') model.double()
+  const [x, ids] = [
+    images(batch, height, width).cast(flags.dtype as DType),
+    texts(batch, text.context, text.vocabulary),
+  ]
   const [losses, times]: [number[], number[]] = [[], []]
   for (let i = 0; i < steps; i++) {
     const start = performance.now()
