@@ -35,6 +35,8 @@ const { values: flags } = parseArgs({
     'learning-rate': { type: 'string', default: '1e-5' },
   },
 })
+if (!['adamw', 'sgd'].includes(flags.optimizer))
+  throw new RangeError(`--optimizer ${flags.optimizer}: must be adamw or sgd`)
 const [batch, steps] = [Number(flags.batch), Number(flags.steps)]
 const LENGTH = 20
 
