@@ -22,7 +22,7 @@ const inside = [
   // the interface between optimizers and modules, and whether parameters get values
   '^src/nn/(module|parameter|parameter-source)\\.ts$',
   // for models that are read from files
-  '^src/models/(unloaded|config|families)\\.ts$',
+  '^src/models/(config|families)\\.ts$',
   // the checks of its options, for a command that has a flag for each
   '^src/models/generation/options\\.ts$',
   // shared by training and evaluation

@@ -13,6 +13,7 @@ import {
   type TrainedModel,
   unknownWords,
 } from '../evaluate/index.ts'
+import { tellMemory } from '../evaluate/memory.ts'
 import type { FamilyName } from '../models/index.ts'
 import type { OpenClipArchitecture } from '../openclip/index.ts'
 import { type OpenedModel, openModel, openRun } from '../train/index.ts'
@@ -87,6 +88,7 @@ export async function openTrained<F extends FamilyName>(
   if (run !== undefined) {
     await openDevice(flags)
     const opened = await openRun(run, { step, family, weights })
+    tellMemory(opened.model, say)
     return {
       ...opened,
       pixels: pixelsFor(pixels, opened.pixels),
@@ -98,6 +100,7 @@ export async function openTrained<F extends FamilyName>(
     throw new UsageError('give the model: --run with a run, or --model with a checkpoint of OpenCLIP')
   await openDevice(flags)
   const opened = await openModel(path, { step, tokenizer, architecture, family, weights })
+  tellMemory(opened.model, say)
   if ('folder' in opened && tokenizer !== undefined)
     throw new UsageError(`--tokenizer ${tokenizer} has no effect: ${path} is a run, which has its own tokenizer`)
   return { ...opened, pixels: pixelsFor(pixels, opened.pixels), path }

@@ -3,7 +3,7 @@
 import { stack } from '../autograd/index.ts'
 import type { ImageTextSource } from '../data/index.ts'
 import type { Caption, GenerateOptions } from '../models/index.ts'
-import { defaultGenerator, fromData, NonFiniteError } from '../tensor/index.ts'
+import { defaultGenerator, fromData, NonFiniteError, scope } from '../tensor/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { bleu, cider } from './caption-metrics.ts'
 import {
@@ -14,7 +14,7 @@ import {
   imagesOf,
   inEvaluation,
   partOf,
-  readOut,
+  readInParts,
 } from './embeddings.ts'
 import { NOT_COMPUTED, namingImages } from './finite.ts'
 import { deviceOfModel, firstCaptions } from './inputs.ts'
@@ -57,7 +57,7 @@ export async function writeCaptions(
 ): Promise<Caption[]> {
   const { start: startId, end } = tokenizer
   const { generator = defaultGenerator(), prompts } = options
-  const parts = await inParts(model, batch.count, 'captions', async (start, stop) => {
+  const write = async (start: number, stop: number) => {
     const { position } = generator.state
     const images = imagesOf(model, partOf(batch, start, stop))
     try {
@@ -72,8 +72,14 @@ export async function writeCaptions(
     } finally {
       images.storage.free('its captions')
     }
-  })
-  return parts.flat()
+  }
+  // later tokens need little more than the first
+  const first = (start: number, stop: number) => {
+    const ids = fromData(new Int32Array(stop - start).fill(startId), [stop - start, 1], deviceOfModel(model))
+    const state = scope(() => model.startDecoding(imagesOf(model, partOf(batch, start, stop))))
+    return scope(() => model.decode(ids, state))
+  }
+  return (await inParts(model, batch.count, 'captions', write, first)).flat()
 }
 
 /**
@@ -96,11 +102,9 @@ export function captioning(
       const how = { ...generate, prompts }
       const written = await writeCaptions(trained, batch, how, image => source.name(batch.start + image))
       captions.push(...written.map(({ ids }) => tokenizer.decode(ids)))
-      await inParts(model, batch.count, 'captions', async (start, stop) => {
-        const { right, all } = await countTokens(trained, source, partOf(batch, start, stop), evaluating)
-        tokens.right += right
-        tokens.all += all
-      })
+      const { right, all } = await countTokens(trained, source, batch, evaluating)
+      tokens.right += right
+      tokens.all += all
     }
     const references = captions.map((_, i) => source.captions(i))
     const right = captions.map((caption, i) => references[i].map(plain).includes(plain(caption)))
@@ -118,27 +122,28 @@ async function countTokens(
 ): Promise<{ right: number; all: number }> {
   const { model, tokenizer } = trained
   const { tokens, tokenShape } = firstCaptions(trained, source, batch, options)
-  const ids = () => fromData(tokens, tokenShape, deviceOfModel(model))
-  // for every token the most likely next one, and a number that is finite if its logits are
-  const read = await readOut(() => {
-    const logits = model.logits(imagesOf(model, batch), ids())
-    return stack([logits.argmax({ axis: -1 }).cast(logits.dtype), logits.logSumExp({ axis: -1 })])
-  })
+  const [, length] = tokenShape
   const counts = { right: 0, all: 0 }
-  for (let i = 0; i < tokens.length; i++) {
-    const isLast = (i + 1) % tokenShape[1] === 0
-    if (isLast || tokens[i + 1] === tokenizer.pad) continue
-    const logSum = read[tokens.length + i]
-    if (!Number.isFinite(logSum)) {
-      const name = source.name(batch.start + Math.floor(i / tokenShape[1]))
-      throw new NonFiniteError(
-        `${name}: log Σ exp of the logits for token ${(i % tokenShape[1]) + 1}`,
-        logSum,
-        NOT_COMPUTED,
-      )
-    }
-    counts.all++
-    if (read[i] === tokens[i + 1]) counts.right++
+  // for every token the most likely next one, and a number that is finite if its logits are
+  const predict = (start: number, stop: number) => {
+    const ids = fromData(tokens.subarray(start * length, stop * length), [stop - start, length], deviceOfModel(model))
+    const logits = model.logits(imagesOf(model, partOf(batch, start, stop)), ids)
+    return stack([logits.argmax({ axis: -1 }).cast(logits.dtype), logits.logSumExp({ axis: -1 })])
   }
+  await readInParts(model, batch.count, 'captions', predict, (read, start, stop) => {
+    const count = (stop - start) * length
+    for (let i = 0; i < count; i++) {
+      const next = tokens[start * length + i + 1]
+      const isLast = (i + 1) % length === 0
+      if (isLast || next === tokenizer.pad) continue
+      const logSum = read[count + i]
+      if (!Number.isFinite(logSum)) {
+        const name = source.name(batch.start + start + Math.floor(i / length))
+        throw new NonFiniteError(`${name}: log Σ exp of the logits for token ${(i % length) + 1}`, logSum, NOT_COMPUTED)
+      }
+      counts.all++
+      if (read[i] === next) counts.right++
+    }
+  })
   return counts
 }

@@ -27,11 +27,11 @@ import {
   imagesOf,
   inEvaluation,
   partOf,
+  readInParts,
   readOut,
 } from './embeddings.ts'
 import { NOT_COMPUTED } from './finite.ts'
 import { deviceOfModel, firstCaptions } from './inputs.ts'
-import { inParts } from './memory.ts'
 import type { Normalized, TrainedModel } from './trained-model.ts'
 
 /** A classifier of images or clips, and its normalisation of pixels. */
@@ -64,11 +64,14 @@ export async function classLogits(
   const logits = new Float32Array(examples.length * classes)
   await inEvaluation(model, async () => {
     for await (const batch of imageBatches(trained, examples, settled))
-      await inParts(model, batch.count, 'images', async (start, stop) => {
-        const part = partOf<ImageShape | MultiImageShape>(batch, start, stop)
-        const predicted = await readOut(() => scope(() => logitsOf(trained, examples, part, truncate)))
-        logits.set(predicted, part.start * classes)
-      })
+      await readInParts(
+        model,
+        batch.count,
+        'images',
+        (start, stop) =>
+          logitsOf(trained, examples, partOf<ImageShape | MultiImageShape>(batch, start, stop), truncate),
+        (predicted, start) => logits.set(predicted, (batch.start + start) * classes),
+      )
   })
   const broken = logits.findIndex(x => !Number.isFinite(x))
   if (broken < 0) return logits

@@ -5,12 +5,12 @@ import { noGrad } from '../autograd/index.ts'
 import { type ImageShape, type MultiImageShape, normalize } from '../data/index.ts'
 import type { CoCa } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
-import { fromData, indexOfNonFinite, NonFiniteError, scope, type Tensor } from '../tensor/index.ts'
+import { fromData, indexOfNonFinite, keep, NonFiniteError, scope, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { checkRows } from './finite.ts'
 import { deviceOfModel } from './inputs.ts'
-import { inParts } from './memory.ts'
+import { inParts, type Work } from './memory.ts'
 import { type EmbeddingModel, type ImageModel, imagesFor, type Normalized, type TrainedModel } from './trained-model.ts'
 
 /** Numbered images; an ImageTextSource is one. */
@@ -127,12 +127,29 @@ export async function inEvaluation<T>(model: Module, f: () => Promise<T>): Promi
   }
 }
 
-/** Computes a tensor without recording, reads it and frees it. */
+/** Computes a tensor without recording, reads it and frees it, with all that was made for it. */
 export async function readOut(f: () => Tensor): Promise<ArrayLike<number>> {
-  const result = noGrad(f)
+  const result = noGrad(() => keep(scope(f)))
   const data = await result.data()
   result.storage.free('its evaluation')
   return data
+}
+
+/**
+ * Computes tensors of items 0 … count - 1 in order and reads them, fewer items at a time if memory is short.
+ * @param compute the tensor of items start … stop - 1
+ * @param take gets its values
+ * @throws OutOfMemoryError if memory is too small for one item
+ */
+export async function readInParts(
+  model: Module,
+  count: number,
+  work: Work,
+  compute: (start: number, stop: number) => Tensor,
+  take: (values: ArrayLike<number>, start: number, stop: number) => void,
+): Promise<void> {
+  const read = async (start: number, stop: number) => take(await readOut(() => compute(start, stop)), start, stop)
+  await inParts(model, count, work, read, compute)
 }
 
 /**
@@ -255,9 +272,7 @@ function embedRows(
   const width = model.config.embedding
   return inEvaluation(model, async () => {
     const data = new Float32Array(count * width)
-    await inParts(model, count, work, async (start, stop) =>
-      data.set(await readOut(() => embed(start, stop)), start * width),
-    )
+    await readInParts(model, count, work, embed, (rows, start) => data.set(rows, start * width))
     return { data, count, width }
   })
 }

@@ -11,10 +11,12 @@ import {
   type ImageBatch,
   imageBatches,
   inEvaluation,
+  partOf,
   readOut,
 } from './embeddings.ts'
 import { NOT_COMPUTED } from './finite.ts'
 import { batchLoss, firstCaptions } from './inputs.ts'
+import { checkWhole } from './memory.ts'
 import type { TrainedModel } from './trained-model.ts'
 
 /** Means over all images; a loss that the model leaves out is absent. */
@@ -53,14 +55,20 @@ export function meanLoss(
     const sums = new Map<string, number>()
     for await (const batch of evenBatches(trained, source, settled)) {
       const text = firstCaptions(trained, source, batch, settled)
-      const images = { images: batch.pixels, imageShape: batch.shape }
       let names: string[] = []
-      const values = await readOut(() => {
+      const losses = (start: number, stop: number) => {
+        const { pixels, shape } = partOf(batch, start, stop)
+        const length = text.tokenShape[1]
+        const tokens = text.tokens.subarray(start * length, stop * length)
+        const tokenShape: [number, number] = [stop - start, length]
+        const some = { images: pixels, imageShape: shape, tokens, tokenShape }
         // the total last: a part that is not finite has the better name
-        const { total, ...parts } = batchLoss(model, { ...images, ...text }, { positives: true })
+        const { total, ...parts } = batchLoss(model, some, { positives: true })
         names = [...Object.keys(parts), 'loss']
         return stack([...Object.values(parts), total])
-      })
+      }
+      checkWhole(model, batch.count, 'losses', losses, size => `Batches of ${size} (batchSize) would fit`)
+      const values = await readOut(() => losses(0, batch.count))
       names.forEach((name, i) => {
         checkLoss(name === 'loss' ? name : `${name} loss`, values[i], source, batch)
         sums.set(name, (sums.get(name) ?? 0) + values[i] * batch.count)

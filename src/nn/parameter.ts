@@ -32,6 +32,7 @@ import {
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { piecesOf } from '../tensor/pieces.ts'
+import { currentCount, restoredAfterCount } from '../tensor/stand-ins.ts'
 import type { Initializer } from './init.ts'
 
 /** Memory that belongs to the value of a parameter. */
@@ -63,7 +64,6 @@ const laterOptions = {
 
 /** A tensor in a field of a module, which keeps its name and owns its memory while its value is replaced. */
 export abstract class ModuleTensor extends Tensor {
-  /** reads its value, until that is done */
   #source: (() => Tensor) | undefined
 
   /** what it is, in messages */
@@ -71,7 +71,22 @@ export abstract class ModuleTensor extends Tensor {
 
   /** Whether its value has not been read yet (see `assignLater`), so that it has no memory. */
   override get isAbsent(): boolean {
-    return this.#source !== undefined
+    return this.#unread !== undefined
+  }
+
+  /** Reads its value, until that is done. A count of memory reads nothing: what stands in for the value has its size. */
+  get #unread(): (() => Tensor) | undefined {
+    return currentCount() ? undefined : this.#source
+  }
+
+  #setSource(source: (() => Tensor) | undefined): void {
+    restoredAfterCount(this, () => {
+      const before = this.#source
+      return () => {
+        this.#source = before
+      }
+    })
+    this.#source = source
   }
 
   /**
@@ -89,15 +104,16 @@ export abstract class ModuleTensor extends Tensor {
     const settled = settle(call, options, laterOptions)
     const on = devices.get(settled.device)
     const old = super.storage
-    this.#source = read
+    this.#setSource(read)
     this.replaceStorage(new Storage(absentOn(on), settled.dtype ?? old.dtype, this.size, null))
     old.free(NEW_VALUE(this.role))
   }
 
   /** The memory of its value, which is read now if it has not been. */
   override get storage(): Storage {
-    if (this.#source) {
-      this.replaceStorage(take(this.#read(this.#source)))
+    const read = this.#unread
+    if (read) {
+      this.replaceStorage(take(this.#read(read)))
       this.#source = undefined
     }
     return super.storage
@@ -110,8 +126,9 @@ export abstract class ModuleTensor extends Tensor {
   }
 
   override async data(): Promise<TypedArray> {
-    if (!this.#source) return super.data()
-    const value = keep(this.#read(this.#source))
+    const read = this.#unread
+    if (!read) return super.data()
+    const value = keep(this.#read(read))
     try {
       return await value.data()
     } finally {
@@ -120,8 +137,9 @@ export abstract class ModuleTensor extends Tensor {
   }
 
   override dataSync(): TypedArray {
-    if (!this.#source) return super.dataSync()
-    const value = this.#read(this.#source)
+    const read = this.#unread
+    if (!read) return super.dataSync()
+    const value = this.#read(read)
     try {
       return value.dataSync()
     } finally {
@@ -131,7 +149,8 @@ export abstract class ModuleTensor extends Tensor {
 
   /** A copy of its value as a tensor of its own. A value that was not read yet is read, and is not kept here. */
   copied(): Tensor {
-    return this.#source ? this.#read(this.#source) : deviceOf(this).kernels.copy(this)
+    const read = this.#unread
+    return read ? this.#read(read) : deviceOf(this).kernels.copy(this)
   }
 
   /** A value of its own, which no tape records. */
@@ -154,7 +173,7 @@ export abstract class ModuleTensor extends Tensor {
     const old = super.storage
     if (value === this || (value.storage === old && isWhole(value))) return
     this.replaceStorage(take(value))
-    this.#source = undefined
+    this.#setSource(undefined)
     old.free(NEW_VALUE(this.role))
   }
 
@@ -260,6 +279,7 @@ const nowhere: Device = {
 const absentOn = ({ name }: Device): Storage['device'] => ({
   name,
   isManaged: true,
+  isAbsent: true,
   upload: () => null,
   read: () => Promise.reject(noValues()),
   free: () => {},

@@ -9,12 +9,10 @@ import {
   fileError,
   namesIn,
   openTensors,
-  type RowRange,
   readJson,
   type SafetensorsTensor,
   streamSafetensors,
   type TensorFile,
-  WeightFile,
   wrapperOf,
   writeAtomically,
 } from '../io/index.ts'
@@ -25,14 +23,13 @@ import {
   type DualEncoderConfig,
   type FamilyModels,
 } from '../models/index.ts'
-import { unloaded } from '../models/unloaded.ts'
-import { ConfigError, type Parameter, StateDictError } from '../nn/index.ts'
+import { ConfigError, type Parameter, StateDictError, withoutAllocation } from '../nn/index.ts'
 import { copyOf } from '../nn/parameter.ts'
 import { given, listed } from '../tensor/given.ts'
-import { device, deviceOf, keep, type Shape, sameShape, scope } from '../tensor/index.ts'
+import { deviceOf, keep, sameShape, scope } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { OptionsError, type Settings, settle } from '../tensor/options.ts'
-import { fromPieces, piecesOf } from '../tensor/pieces.ts'
+import { piecesOf } from '../tensor/pieces.ts'
 import {
   architectureProblem,
   isArchitecture,
@@ -49,7 +46,7 @@ import {
   toOpenClipTensor,
 } from './names.ts'
 import { MEAN, type Preprocessing, readPreprocessing, STD, writePreprocessing } from './preprocessing.ts'
-import { ADVICE } from './read-weights.ts'
+import { weightReader } from './read-weights.ts'
 import { isRecord } from './settings.ts'
 import { settingsOf, type TokenizerSettings, tokenizerSettings, writeTokenizer } from './tokenizer.ts'
 
@@ -131,7 +128,7 @@ export async function openClip<F extends OpenClipFamily = 'coca'>(
   const settings = settle('openClip(path, options)', options as OpenClipOptions, openClipOptions)
   const found = await readOpenClipSettings(path, settings)
   const { family, model: config, preprocessing, weights, tokenizerFiles, file } = found
-  const model: OpenClipModel = inFile(file, () => unloaded(() => createModel(family, config as never)))
+  const model: OpenClipModel = inFile(file, () => withoutAllocation(() => createModel(family, config as never)))
   await loadOpenClip(weights, model)
   model.eval()
   const others = { preprocessing, weights, tokenizerFiles, tokenizerSettings: found.tokenizerSettings }
@@ -216,15 +213,13 @@ export async function loadOpenClip(path: string, model: OpenClipModel): Promise<
   checkNames(file, prefix, tensors)
   const parameters = new Map<string, Parameter>(model.namedParameters())
   const names = tensors.map(({ name }) => prefix + name)
-  const weights = new WeightFile(file, names, { advice: ADVICE, single: true })
-  const on = device.get()
+  const read = weightReader(file, names)
   for (const tensor of tensors)
     for (const [i, name] of tensor.parameters.entries()) {
       const parameter = parameters.get(name)!
-      const { shape } = parameter
-      const read = (shape: Shape, rows?: RowRange) =>
-        fromPieces(weights.pieces(prefix + tensor.name, rows), shape, on, 'float32')
-      parameter.assignLater(() => readOpenClipParameter(tensor, i, shape, read))
+      parameter.assignLater(() =>
+        readOpenClipParameter(tensor, i, parameter.shape, (shape, rows) => read(prefix + tensor.name, shape, rows)),
+      )
     }
 }
 

@@ -1,43 +1,20 @@
-// Reads the tensors of a checkpoint one after the other, and checks that their values are finite.
+// Reads the tensors of a checkpoint when they are needed, as float32 on the device that was current when it was opened.
 
-import {
-  type NonFiniteTensor,
-  NonFiniteWeightsError,
-  nonFiniteIn,
-  type SafetensorsTensor,
-  type TensorFile,
-} from '../io/index.ts'
-import { scope } from '../tensor/index.ts'
+import { type RowRange, type TensorFile, WeightFile } from '../io/index.ts'
+import { device, type Shape, type Tensor } from '../tensor/index.ts'
+import { fromPieces } from '../tensor/pieces.ts'
 
-/** A tensor that is read. */
-export interface WantedTensor {
-  /** its name in the file */
-  readonly name: string
-  readonly shape: readonly number[]
-  /** assigns its values, as float32, to the parameters that are made of it; tensors that it makes are freed */
-  readonly take: (values: Float32Array) => void
-}
-
-/** What to do about weights that are not finite. */
-export const ADVICE = 'Download or convert the checkpoint again, or use another one'
+/** Reads a tensor of a file, or some of its rows, in a shape of as many elements. */
+export type WeightReader = (name: string, shape: Shape, rows?: RowRange) => Tensor
 
 /**
- * Reads floating tensors, one after the other. As soon as one has values that are not finite, no further one is taken.
- * @throws NonFiniteWeightsError naming all tensors with such values
+ * @param names all tensors that may be read, for messages
+ * @returns a function that throws NonFiniteWeightsError naming all of them with values that are not finite in float32, and DataError if
+ *   the file has changed since it was opened
  */
-export async function readWeights(file: TensorFile, wanted: readonly WantedTensor[]): Promise<void> {
-  const bad: NonFiniteTensor[] = []
-  for (const { name, shape, take } of wanted) {
-    const values = asFloat32((await file.tensor(name)).data)
-    bad.push(...nonFiniteIn(name, shape, values))
-    if (bad.length === 0) scope(() => take(values))
-  }
-  if (bad.length > 0)
-    throw new NonFiniteWeightsError(bad, wanted.length, {
-      file: file.path,
-      advice: ADVICE,
-    })
+export function weightReader(file: TensorFile, names: readonly string[]): WeightReader {
+  const advice = 'Download or convert the checkpoint again, or use another one'
+  const weights = new WeightFile(file, names, { advice, single: true })
+  const on = device.get()
+  return (name, shape, rows) => fromPieces(weights.pieces(name, rows), shape, on, 'float32')
 }
-
-const asFloat32 = (data: SafetensorsTensor['data']): Float32Array =>
-  data instanceof Float32Array ? data : Float32Array.from(data as Float64Array)

@@ -5,16 +5,16 @@
 
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { concat } from '../autograd/index.ts'
 import { DataError, fileError, namesIn, openTensors, readJson, type TensorFile, wrapperOf } from '../io/index.ts'
 import { VisionTransformer, type VisionTransformerConfig } from '../models/index.ts'
-import { unloaded } from '../models/unloaded.ts'
-import { type Activation, ConfigError, Module, type Parameter, StateDictError } from '../nn/index.ts'
+import { type Activation, ConfigError, Module, type Parameter, StateDictError, withoutAllocation } from '../nn/index.ts'
 import { firstFew } from '../tensor/first-few.ts'
 import { given } from '../tensor/given.ts'
-import { fromData, sameShape } from '../tensor/index.ts'
+import { type Shape, sameShape, type Tensor, zerosLike } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { patchGrid, type Size2d, sizeOfSides } from '../tensor/sides.ts'
-import { readWeights } from './read-weights.ts'
+import { weightReader } from './read-weights.ts'
 import { isRecord, JsonSettings } from './settings.ts'
 
 /** A vision transformer that cannot be read as an encoder: its message names the file, and the tensor or the setting. */
@@ -252,65 +252,48 @@ export async function readEncoderSettings(path: string): Promise<EncoderSettings
  *     const { model } = await openEncoder('vit_base_patch16_224')
  *     model.forward(images)        // [batch, tokens, width], after the last norm
  *
- * @throws EncoderError naming the tensor or the setting that is missing, or not supported; NonFiniteWeightsError for values that are
- *   not finite; DataError if a file is damaged
+ * Weights are read from their file when they are first needed, so the file must stay there unchanged.
+ * @throws EncoderError naming the tensor or the setting that is missing, or not supported; DataError if a file is damaged; when weights
+ *   are read, NonFiniteWeightsError naming all with values that are not finite, and DataError if the file has changed
  */
 export async function openEncoder(path: string): Promise<OpenedEncoder> {
   const { rows, file, firstPatch, ...settings } = await read(path)
   const { image } = settings
-  const model = unloaded(() => new PretrainedEncoder({ image }))
+  const model = withoutAllocation(() => new PretrainedEncoder({ image }))
   const parameters = new Map<string, Parameter>(model.encoder.namedParameters())
   checkShapes(file, rows, model, firstPatch)
-  const wanted = (name: string, take: (values: Float32Array) => void) => ({
-    name,
-    shape: file.entry(name).shape,
-    take,
-  })
-  const scales = new Map<string, Float32Array>()
-  const names = new Set(rows.flatMap(({ scale }) => scale ?? []))
-  await readWeights(
+  const weight = weightReader(
     file,
-    [...names].map(name => wanted(name, values => scales.set(name, values))),
+    rows.flatMap(({ theirs, scale }) => (scale === undefined ? theirs : [theirs, scale])),
   )
-  await readWeights(
-    file,
-    rows.map(({ theirs, ours, scale }) =>
-      wanted(theirs, values => {
-        const whole =
-          ours[0] === 'positions'
-            ? positionsOf(values, parameters.get('positions')!.shape, firstPatch)
-            : scaled(values, scale === undefined ? undefined : scales.get(scale))
-        const size = whole.length / ours.length
-        for (const [i, name] of ours.entries()) {
-          const parameter = parameters.get(name)!
-          parameter.assign(fromData(whole.slice(i * size, (i + 1) * size), parameter.shape))
-        }
-      }),
-    ),
-  )
+  for (const { theirs, ours, scale } of rows) {
+    const count = file.entry(theirs).shape[0] / ours.length
+    for (const [i, name] of ours.entries()) {
+      const parameter = parameters.get(name)!
+      const { shape } = parameter
+      const value = (): Tensor => {
+        if (name === 'positions')
+          return positionsOf(weight(theirs, file.entry(theirs).shape.slice(-2)), shape, firstPatch)
+        const part = weight(theirs, shape, ours.length === 1 ? undefined : { first: i * count, count })
+        // a factor for each row
+        return scale === undefined ? part : part.mul(weight(scale, [shape[0], ...shape.slice(1).map(() => 1)]))
+      }
+      parameter.assignLater(value)
+    }
+  }
   model.eval()
   return { model, ...settings }
-}
-
-/** Rows, each multiplied by its factor. */
-function scaled(values: Float32Array, factors: Float32Array | undefined): Float32Array {
-  if (factors === undefined) return values
-  const columns = values.length / factors.length
-  return values.map((value, i) => value * factors[Math.floor(i / columns)])
 }
 
 /**
  * The positions of an encoder: the first row of theirs for the class token, or zeros where they have none for it, and those of the
  * patches. What is between them belongs to a token that is left out.
  */
-function positionsOf(theirs: Float32Array, shape: readonly number[], firstPatch: number): Float32Array {
-  const [tokens, width] = shape
-  const patches = theirs.subarray(firstPatch * width)
-  const ours = new Float32Array(tokens * width)
-  const isFirst = ours.length > patches.length && firstPatch > 0
-  if (isFirst) ours.set(theirs.subarray(0, width))
-  ours.set(patches, ours.length - patches.length)
-  return ours
+function positionsOf(theirs: Tensor, [tokens]: Shape, firstPatch: number): Tensor {
+  const patches = theirs.slice([{ start: firstPatch }])
+  if (patches.shape[0] === tokens) return patches
+  const first = theirs.slice([{ stop: 1 }])
+  return concat([firstPatch > 0 ? first : zerosLike(first), patches])
 }
 
 interface ReadEncoder extends EncoderSettings {

@@ -24,7 +24,7 @@ const countMemoryOptions = {
 export interface MemoryCount<T> {
   /** at the highest point: `before`, and what the function made and had not freed */
   readonly peak: number
-  /** of the tensors that were made before, and that the function used */
+  /** of the tensors that were made before, and that the function used; weights that it would read from a file (`assignLater`) are not */
   readonly before: number
   /** at the end */
   readonly after: number
@@ -46,8 +46,10 @@ class Count implements Counting {
     const known = this.#standIns.get(storage)
     if (known) return known
     const { dtype, length } = storage
+    const bytes = bytesOf(storage)
+    const memory = storage.device.isAbsent ? this.device.reserve(bytes) : this.device.adopt(bytes)
     // in no scope, as it belongs to nobody in the count
-    const made = runIn(null, () => new Storage(this.device, dtype, length, this.device.adopt(bytesOf(storage))))
+    const made = runIn(null, () => new Storage(this.device, dtype, length, memory))
     this.#standIns.set(storage, made)
     return made
   }
@@ -77,7 +79,7 @@ class Count implements Counting {
  *
  *     const { peak } = countMemory(() => optimizer.minimize(() => model.loss(images, ids)))
  *
- * Nothing that exists changes: neither parameters and buffers, nor the state of optimizers and of averages, nor the random numbers. Modules that the
+ * Nothing that exists changes, and no weight is read from its file: neither parameters and buffers, nor the state of optimizers and of averages, nor the random numbers. Modules that the
  * function makes need no memory for their parameters: `countMemory(() => new CoCa(config))`. Values that the function reads from
  * what it computed are 1. It must be synchronous, and what it does besides computing with tensors is done. PyTorch's FakeTensorMode.
  * @throws TypeError if the function returns a Promise

@@ -24,6 +24,8 @@ export interface Memory {
   reserve?(bytes: number): unknown
   /** false for a device whose tensors have shapes only; default true */
   readonly hasValues?: boolean
+  /** whether it stands for memory that is not there yet, of values that are read when they are needed; default false */
+  readonly isAbsent?: boolean
   /** Frees memory; called once for every handle. */
   free(handle: unknown): void
 }

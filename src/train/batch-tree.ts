@@ -63,7 +63,8 @@ export type Numbers = typeof Float32Array | typeof Float64Array
  */
 export const writeBatch = <T>(batch: T, numbers?: Numbers): T =>
   mapLeaves(batch, leaf => {
-    if (!(leaf instanceof HostTensor)) return inPrecision(leaf as TypedArray, numbers)
+    if (leaf instanceof Tensor) return leaf
+    if (!(leaf instanceof HostTensor)) return inPrecision(leaf, numbers)
     const { data, shape, dtype } = leaf
     return fromData(inPrecision(data, numbers), shape, undefined, dtype === 'bool' ? 'bool' : undefined)
   })

@@ -15,12 +15,11 @@ import {
   normalizeExample,
   placeOf,
 } from '../data/index.ts'
-import { inEvaluation, readOut } from '../evaluate/embeddings.ts'
+import { inEvaluation, readInParts } from '../evaluate/embeddings.ts'
 import { deviceOfModel } from '../evaluate/inputs.ts'
-import { inParts } from '../evaluate/memory.ts'
 import { DataError, fileError, LineFile, parseJsonLine } from '../io/index.ts'
 import { type ImageClassifier, VideoClassifier } from '../models/index.ts'
-import { fromData, scope, type Tensor } from '../tensor/index.ts'
+import { fromData, type Tensor } from '../tensor/index.ts'
 
 /** Images or clips, with their classes. */
 type Examples = ImageTextSource | MultiImageSource
@@ -174,11 +173,16 @@ async function compute(
         }
       const features = new Float32Array(count * size)
       await inEvaluation(model, () =>
-        inParts(model, count, 'images', async (start, stop) => {
-          const some = joined(images.slice(start, stop))
-          const shape = [stop - start, ...exampleShapeOf(source)]
-          features.set(await readOut(() => scope(() => encode(model, fromData(some, shape, device)))), start * size)
-        }),
+        readInParts(
+          model,
+          count,
+          'images',
+          (start, stop) => {
+            const shape = [stop - start, ...exampleShapeOf(source)]
+            return encode(model, fromData(joined(images.slice(start, stop)), shape, device))
+          },
+          (tokens, start) => features.set(tokens, start * size),
+        ),
       )
       await naming(path, async () => {
         await file.appendFile(new Uint8Array(features.buffer))

@@ -239,6 +239,7 @@ export async function fitInto<Batch, Examples>(
       parts,
       inBackward,
     }
+    const guardExamples = guard === undefined || guard.every === 0 ? 0 : guard.examples
     let isChecked = false
     const step = await runLoop({
       learner,
@@ -246,7 +247,7 @@ export async function fitInto<Batch, Examples>(
       steps,
       async next() {
         const drawn = await source.next()
-        if (drawn && !isChecked) checkTrainingFits({ ...learner, batch: drawn.batch })
+        if (drawn && !isChecked) checkTrainingFits({ ...learner, batch: drawn.batch, guardExamples })
         isChecked = true
         return drawn
       },

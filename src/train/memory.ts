@@ -2,14 +2,14 @@
 
 import { lossAndGradients } from '../nn/index.ts'
 import { clipGradients, ExponentialMovingAverage, Optimizer } from '../optim/index.ts'
+import { demand, describeNeed, isLargePart, largerMemory } from '../tensor/demand.ts'
 import { bytesPerElement } from '../tensor/dtype.ts'
-import { askNode } from '../tensor/host.ts'
 import {
   countMemory,
   type DeviceName,
+  defaultGenerator,
   device,
   type MemoryCount,
-  OutOfMemoryError,
   scope,
   storagesIn,
   type Tensor,
@@ -17,9 +17,9 @@ import {
 } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { warn } from '../tensor/warn.ts'
 import { batchGradients } from './gradients.ts'
-import { isObjective, lossesOf, type Objective } from './objective.ts'
+import { takeMemoryOfCheck } from './guard/directional.ts'
+import { firstExamples, isObjective, lossesOf, type Objective } from './objective.ts'
 import { restorer } from './restore.ts'
 
 /** The memory of a training step on its device, in bytes. */
@@ -35,7 +35,8 @@ export interface TrainingMemory {
   /** the average of the weights, if one is kept */
   readonly average: number
   /**
-   * the rest at the highest point: the batch, what the backward pass needs of the forward pass, and temporary values. It is small where the
+   * the rest at the highest point: the batch, what the backward pass needs of the forward pass, temporary values, or what the guard's
+   * check of the gradient takes on the device: the model in float64. It is small where the
    * highest point is the update, when the activations are freed and all gradients are there
    */
   readonly activations: number
@@ -52,6 +53,8 @@ export interface CountTrainingOptions<Batch> {
   readonly parts?: number
   /** whether parameters are updated during the backward pass; default false */
   readonly inBackward?: boolean
+  /** number of examples on which the guard checks gradients; default 0: without a guard */
+  readonly guardExamples?: number
 }
 const countTrainingOptions = {
   objective: isObjective,
@@ -60,6 +63,7 @@ const countTrainingOptions = {
   batch: is.anything as is.Kind<never>,
   parts: is.byDefault(1, is.count),
   inBackward: false,
+  guardExamples: is.byDefault(0, is.size),
 } satisfies Settings<CountTrainingOptions<never>>
 
 /**
@@ -102,7 +106,8 @@ function bytesIn(tensors: ReadonlyMap<string, Tensor>): number {
 }
 
 /** A step as step.ts makes it, after the first one: the optimizer has its state. */
-function step<Batch>({ objective, optimizer, average, batch, parts = 1, inBackward }: CountTrainingOptions<Batch>) {
+function step<Batch>(options: CountTrainingOptions<Batch>) {
+  const { objective, optimizer, average, batch, parts = 1, inBackward, guardExamples = 0 } = options
   const { model } = objective
   const inUse = () => device.get().memory().bytes
   const restore = restorer(model)
@@ -120,6 +125,11 @@ function step<Batch>({ objective, optimizer, average, batch, parts = 1, inBackwa
       if (inBackward) return updatedInBackward(objective, optimizer, batch)
       const clipped = clipGradients(new Map(batchGradients(objective, batch, parts).gradients), 1)
       const bytes = bytesIn(clipped.gradients)
+      if (guardExamples > 0) {
+        const { position } = defaultGenerator().state
+        const some = firstExamples(objective, batch, guardExamples)
+        takeMemoryOfCheck({ objective: objective as Objective, batch: some, parts, position })
+      }
       optimizer.step(clipped.gradients)
       return bytes
     })
@@ -145,36 +155,14 @@ function updatedInBackward<Batch>(objective: Objective<Batch>, optimizer: Optimi
   return largest
 }
 
-/** Bytes that this process may use at most, and those that are free now; unknown outside of Node. */
-function systemMemory(): { readonly limit?: number; readonly free?: number } {
-  const total = askNode(node => node.getBuiltinModule('node:os').totalmem())
-  // 0 if nothing limits it, or a number far above the total
-  const allowed = askNode(node => node.constrainedMemory()) || Number.POSITIVE_INFINITY
-  return { limit: total && Math.min(total, allowed), free: askNode(node => node.availableMemory()) }
-}
-
-/** The memory that there is for a training on a device, in bytes, if known. */
-export function memoryLimit(on: DeviceName): number | undefined {
-  const { memoryLimit: own } = device.get(on)
-  if (on === 'gpu') return own
-  const { limit } = systemMemory()
-  return own === undefined || limit === undefined ? (own ?? limit) : Math.min(own, limit)
-}
-
 /** `needs 3.9 GiB: weights 1.0, gradients 1.0, AdamW 2.0, activations 0.9; cpu has 4.0 GiB` */
 export function describeMemory(memory: TrainingMemory, algorithm: string, on: DeviceName): string {
   const { peak, weights, gradients, optimizer, average, activations } = memory
-  const [unit, size] = peak >= 2 ** 30 ? ['GiB', 2 ** 30] : ['MiB', 2 ** 20]
-  const number = (bytes: number) => (bytes / size).toFixed(1)
-  const parts = { weights, gradients, [algorithm]: optimizer, average, activations }
-  const listed = Object.entries(parts).filter(([name, bytes]) => bytes > 0 || name === 'activations')
-  const limit = memoryLimit(on)
-  const has = limit === undefined ? '' : `; ${on} has ${(limit / 2 ** 30).toFixed(1)} GiB`
-  return `needs ${number(peak)} ${unit}: ${listed.map(([name, bytes]) => `${name} ${number(bytes)}`).join(', ')}${has}`
+  return describeNeed(peak, { weights, gradients, [algorithm]: optimizer, average, activations }, on)
 }
 
 /**
- * Checks that a training fits beside what else is on its device. A process warning says if the system has less free memory at the moment.
+ * Checks that a training fits beside what else is on its device.
  * @param before bytes of what is counted that are in use already
  * @param advice what would need less
  * @throws OutOfMemoryError
@@ -185,34 +173,8 @@ export function demandTraining(
   on: DeviceName,
   advice: () => string,
 ): void {
-  const used = Math.max(0, device.get(on).memory().bytes - before)
-  const limit = memoryLimit(on)
-  const { peak } = memory
-  if (limit !== undefined && used + peak > limit)
-    throw new OutOfMemoryError({
-      device: on,
-      bytes: peak,
-      used,
-      limit,
-      purpose: `this training, which ${describeMemory(memory, algorithm, on)}`,
-      advice: advice(),
-    })
-  const { free } = systemMemory()
-  if (on !== 'gpu' && free !== undefined && peak - before > free)
-    warn(
-      `this training ${describeMemory(memory, algorithm, on)}, and the system has ${(free / 2 ** 30).toFixed(1)} GiB free at the moment`,
-      'MemoryWarning',
-    )
+  demand({ peak: memory.peak, before }, on, ['this training', describeMemory(memory, algorithm, on)], advice)
 }
-
-/** How to get a larger memory, for the end of an advice; empty where there is one. */
-export const largerMemory = (on: DeviceName): string =>
-  on === 'cpu' && (device.get(on).memoryLimit ?? 0) <= 2 ** 32
-    ? '; Node 24 or later gives cpu up to 16 GiB instead of 4'
-    : ''
-
-/** The part of the memory that weights, gradients and state must take for `fit` to count before it begins. */
-const LARGE = 1 / 8
 
 /**
  * Checks a training of `fit` before its first step, if weights, gradients and state alone take an eighth of the memory: a count calls the
@@ -223,9 +185,7 @@ export function checkTrainingFits<Batch>(training: CountTrainingOptions<Batch>):
   const { objective, optimizer, inBackward } = training
   const { model } = objective
   const on = model.parameters()[0]?.device
-  const limit = on && memoryLimit(on)
-  if (limit === undefined) return
-  if (bytesIn(model.stateDict()) + optimizer.bytesToCome({ inBackward }) < LARGE * limit) return
+  if (!on || !isLargePart(bytesIn(model.stateDict()) + optimizer.bytesToCome({ inBackward }), on)) return
   let counted: ReturnType<typeof countedTraining>
   try {
     counted = countedTraining(() => training, on)
@@ -236,8 +196,8 @@ export function checkTrainingFits<Batch>(training: CountTrainingOptions<Batch>):
   demandTraining(
     counted,
     optimizer.algorithm,
-    on!,
+    on,
     () =>
-      `Smaller batches, more parts (parts), checkpointBlocks(model), inBackward, moments in float8, Adafactor or SGD, and frozen parameters need less${largerMemory(on!)}`,
+      `Smaller batches, more parts (parts), checkpointBlocks(model), inBackward, moments in float8, Adafactor or SGD, and frozen parameters need less${largerMemory(on)}`,
   )
 }

@@ -2,11 +2,12 @@
 
 import { VIDEO_FRAMES } from '../models/config.ts'
 import type { FamilyName } from '../models/index.ts'
+import { largerMemory, memoryLimit } from '../tensor/demand.ts'
 import { inUnits } from '../tensor/out-of-memory.ts'
 import { imageShape } from '../tensor/sides.ts'
 import type { RunConfig } from './config.ts'
 import { freezeParts } from './initialize.ts'
-import { countedTraining, demandTraining, largerMemory, memoryLimit, type TrainingMemory } from './memory.ts'
+import { countedTraining, demandTraining, type TrainingMemory } from './memory.ts'
 import { modelOf, type Naming, objectiveOf, type RunBatch } from './objectives/families.ts'
 import { averageFor, checkpointing, optimizerFor } from './setup.ts'
 
@@ -25,6 +26,7 @@ function countRun(config: RunConfig, naming: Naming) {
       batch: emptyBatch(config, naming),
       parts: Math.min(config.accumulate, config.batchSize),
       inBackward: config.optimizer.inBackward,
+      guardExamples: config.guard.every === 0 ? 0 : config.guard.examples,
     }
   }, config.device)
   return { ...counted, algorithm }
@@ -84,6 +86,7 @@ function adviceFor(config: RunConfig, naming: Naming): string {
   } as const
   const hasMoments = ['adamw', 'adam', 'lion'].includes(optimizer.name)
   const changes: Change[] = [
+    ...(config.guard.every > 0 ? [changed('guard.every 0', { guard: { ...config.guard, every: 0 } })] : []),
     ...(config.gradientCheckpointing ? [] : [changed('gradientCheckpointing', { gradientCheckpointing: true })]),
     ...(optimizer.inBackward ? [] : [changed('optimizer.inBackward', inBackward)]),
     ...(hasMoments && optimizer.moments !== 'float8' && config.device === 'cpu'

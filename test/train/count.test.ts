@@ -9,7 +9,7 @@ import { countMemory, device, OutOfMemoryError, randint, randn, seed, type Tenso
 import { checkRunConfig, countTraining, describeMemory, fit } from '../../src/train/index.ts'
 import { checkRunFits } from '../../src/train/run-memory.ts'
 import { fc, runs } from '../support.ts'
-import { peakOf } from '../tensor/cpu/peak.ts'
+import { peakOf, withLittleMemory } from '../tensor/cpu/peak.ts'
 import { tinyModel } from './tiny.ts'
 
 await device.use('cpu')
@@ -80,6 +80,27 @@ describe('countTraining', () => {
     )
   })
 
+  test('counts what a check of the gradient takes, which is in float64', async () => {
+    seed(1)
+    const model = new CoCa(config(0))
+    const optimizer = new SGD(model)
+    const batch = { images: randn([4, 3, 16, 16]), ids: randint(1, 20, [4, 6]) }
+    const objective = { model, loss: ({ images, ids }: Pairs) => model.loss(images, ids).total }
+    for (const examples of [1, 4]) {
+      const memory = countTraining({ objective, optimizer, batch, guardExamples: examples })
+      const plain = countTraining({ objective, optimizer, batch })
+      assert.ok(memory.peak > plain.peak, `${memory.peak} with a guard, ${plain.peak} without`)
+      const guard = { examples, every: 1, share: 1000 }
+      const options = { objective, optimizer, batches: [batch, batch], guard } as const
+      const found = await peakOf(() => fit(options))
+      const inUse = memory.weights + 4 * (batch.images.size + batch.ids.size)
+      assert.ok(
+        Math.abs(memory.peak - inUse - found) <= 0.01 * memory.peak,
+        `${memory.peak - inUse} counted, ${found} taken`,
+      )
+    }
+  })
+
   test('counts a model of any size without allocating it', () => {
     const { bytes } = device.get().memory()
     const model = withoutAllocation(() => new CoCa(presets.base))
@@ -99,7 +120,7 @@ describe('countTraining', () => {
 test('a run that cannot fit is refused before anything is allocated, with the settings that would fit and what they need', () => {
   const { memoryLimit = Number.POSITIVE_INFINITY } = device.get()
   const run = (batchSize: number) =>
-    checkRunConfig({ data: 'x', steps: 1, model: { preset: 'small' }, batchSize, device: 'cpu' })
+    checkRunConfig({ data: 'x', steps: 1, model: { preset: 'small' }, batchSize, device: 'cpu', guard: { every: 0 } })
   const tokenizer = undefined
   const { bytes } = device.get().memory()
   const few = checkRunFits(run(2) as never, { tokenizer })!
@@ -115,6 +136,20 @@ test('a run that cannot fit is refused before anything is allocated, with the se
     },
   )
   assert.equal(device.get().memory().bytes, bytes)
+})
+
+test('a run that fits without the guard is told so', async () => {
+  const config = checkRunConfig({
+    data: 'x',
+    steps: 1,
+    model: { preset: 'small' },
+    batchSize: 1,
+    device: 'cpu',
+  }) as never
+  const tokenizer = undefined
+  const counted = checkRunFits(config, { tokenizer })!
+  const refused = withLittleMemory(0.99 * counted.peak, async () => checkRunFits(config, { tokenizer }), true)
+  await assert.rejects(refused, { name: 'OutOfMemoryError', message: /What would fit: guard\.every 0 \([\d,.]+ MiB\)/ })
 })
 
 describe('countMemory', () => {
@@ -135,6 +170,27 @@ describe('countMemory', () => {
     step(other, two)
     assert.deepEqual([...model.weight.dataSync()], [...other.weight.dataSync()])
     assert.deepEqual(one.stateDict().values, two.stateDict().values)
+  })
+
+  test('reads no weight of a file, and leaves those that were not read as they were', () => {
+    seed(3)
+    const layer = new Linear(3, 2)
+    let reads = 0
+    const values = randn([2, 3])
+    layer.weight.assignLater(() => {
+      reads++
+      return values.add(0)
+    })
+    const x = randn([4, 3])
+    const optimizer = new SGD(layer)
+    const count = countMemory(() => {
+      optimizer.minimize(() => layer.forward(x).square().mean())
+      return layer.weight.dataSync().length
+    })
+    assert.deepEqual([count.result, count.before, reads, layer.weight.isAbsent], [6, 4 * (12 + 2), 0, true])
+    assert.ok(count.peak >= count.before + 2 * 4 * 6)
+    assert.deepEqual([...layer.weight.load().dataSync()], [...values.dataSync()])
+    assert.equal(reads, 1)
   })
 
   test('is refused for an asynchronous function', () => {

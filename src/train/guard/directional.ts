@@ -5,9 +5,20 @@
 // `reference` in both precisions, and the differences are computed there with shorter steps.
 
 import type { ExactDevice } from '../../autograd/gradcheck/gradcheck.ts'
-import { Parameter, withParameters } from '../../nn/index.ts'
-import { defaultGenerator, device, fromData, type Generator, isAbove, scope, type Tensor } from '../../tensor/index.ts'
-import { type Numbers, readBatch, writeBatch } from '../batch-tree.ts'
+import { type Module, Parameter, withParameters } from '../../nn/index.ts'
+import {
+  type DType,
+  defaultGenerator,
+  device,
+  fromData,
+  type Generator,
+  isAbove,
+  type Shape,
+  scope,
+  Tensor,
+  zeros,
+} from '../../tensor/index.ts'
+import { mapLeaves, type Numbers, readBatch, writeBatch } from '../batch-tree.ts'
 import { batchGradients } from '../gradients.ts'
 import { lossesOf, type Objective } from '../objective.ts'
 
@@ -203,22 +214,44 @@ export class LossProbe {
   /** Runs `f` on a device with the model in float64 or float32, at its own values or a step away from them. */
   #inPrecision<T>(numbers: Numbers, on: ExactDevice, f: (batch: unknown) => T, direction?: Vectors, step = 0): T {
     const { model } = this.problem.objective
-    return device.with(on, () =>
-      scope(() => {
-        const moved = [...model.namedParameters()].map(([name, { shape, trainable }]) => {
-          const value = this.values.get(name)!.slice()
-          const vector = direction?.get(name)
-          if (vector) for (let i = 0; i < value.length; i++) value[i] += step * vector[i]
-          return Object.assign(new Parameter(fromData(numbers.from(value), shape)), { trainable })
-        })
-        try {
-          return withParameters(model, moved, () => drawing(this.problem, () => f(writeBatch(this.#batch, numbers))))
-        } finally {
-          for (const { storage } of moved) storage.free('the check of a gradient')
-        }
-      }),
-    )
+    const valueFor = (name: string, shape: Shape) => {
+      const value = this.values.get(name)!.slice()
+      const vector = direction?.get(name)
+      if (vector) for (let i = 0; i < value.length; i++) value[i] += step * vector[i]
+      return fromData(numbers.from(value), shape)
+    }
+    const run = () => drawing(this.problem, () => f(writeBatch(this.#batch, numbers)))
+    return device.with(on, () => withValues(model, valueFor, run))
   }
+}
+
+/** Runs `f` with other values in the parameters of a model. */
+function withValues<T>(model: Module, valueFor: (name: string, shape: Shape) => Tensor, f: () => T): T {
+  return scope(() => {
+    const moved = [...model.namedParameters()].map(([name, { shape, trainable }]) =>
+      Object.assign(new Parameter(valueFor(name, shape)), { trainable }),
+    )
+    try {
+      return withParameters(model, moved, f)
+    } finally {
+      for (const { storage } of moved) storage.free('the check of a gradient')
+    }
+  })
+}
+
+/** Takes the memory that a check takes on the device of the model, for a count: of the gradient, and of the loss in float64 on `cpu`. */
+export function takeMemoryOfCheck(problem: LossProblem): void {
+  scope(() => void gradientsOf(problem, problem.batch))
+  if (!isOnCpu(problem)) return
+  const zerosIn = (shape: Shape, dtype: DType) => zeros(shape, { dtype: dtype === 'float32' ? 'float64' : dtype })
+  withValues(
+    problem.objective.model,
+    (_, shape) => zerosIn(shape, 'float32'),
+    () => {
+      const read = mapLeaves(problem.batch, leaf => (leaf instanceof Tensor ? zerosIn(leaf.shape, leaf.dtype) : leaf))
+      lossOf(problem, writeBatch(read, Float64Array))
+    },
+  )
 }
 
 /** The derivative along a direction, of a function with these gradients. */

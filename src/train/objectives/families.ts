@@ -18,8 +18,7 @@ import {
   type MultimodalClassifier,
   type VideoClassifier,
 } from '../../models/index.ts'
-import { unloaded } from '../../models/unloaded.ts'
-import type { Module } from '../../nn/index.ts'
+import { type Module, withoutAllocation } from '../../nn/index.ts'
 import type { RunConfig } from '../config.ts'
 import type { Objective } from '../objective.ts'
 import { ClassifierObjective } from './classifier.ts'
@@ -44,8 +43,8 @@ export type RunObjective = Objective<RunBatch, ImageTextSource | MultiImageSourc
 export const modelOf = <F extends FamilyName>({ family, model }: RunConfig<F>): FamilyModels[F] =>
   createModel(family as F, model as FamilyConfigs[F])
 
-/** A model whose weights have not been read yet. @throws OutOfMemoryError if it does not fit into the device */
-export const unloadedModelOf = (config: RunConfig): FamilyModels[FamilyName] => unloaded(() => modelOf(config))
+/** A model whose weights have not been read yet. */
+export const unloadedModelOf = (config: RunConfig): FamilyModels[FamilyName] => withoutAllocation(() => modelOf(config))
 
 /** The objective of a run: its loss and its evaluation. */
 export function objectiveOf(model: Module, config: RunConfig, naming: Naming): RunObjective {

@@ -37,9 +37,15 @@ export async function peakOf(f: () => unknown): Promise<number> {
   return most - before
 }
 
-/** Runs `f` while the cpu device has no more than so many bytes beyond those in use. */
-export async function withLittleMemory<T>(bytes: number, f: () => Promise<T>): Promise<T> {
+/**
+ * Runs `f` while the cpu device has no more than so many bytes beyond those in use.
+ * @param isKnown whether the device says so, or an allocation finds it out; default false
+ */
+export async function withLittleMemory<T>(bytes: number, f: () => Promise<T>, isKnown = false): Promise<T> {
   const limit = (await bytesInUse()) + bytes
+  const cpu = device.get('cpu') as { memoryLimit?: number }
+  const { memoryLimit } = cpu
+  if (isKnown) cpu.memoryLimit = limit
   const { take } = Heap.prototype
   Heap.prototype.take = function (this: Heap, wanted) {
     if (this.bytes + wanted > limit)
@@ -50,5 +56,6 @@ export async function withLittleMemory<T>(bytes: number, f: () => Promise<T>): P
     return await f()
   } finally {
     Heap.prototype.take = take
+    cpu.memoryLimit = memoryLimit
   }
 }
