@@ -96,6 +96,11 @@ describe('evaluate', () => {
     )
   })
 
+  it('measures losses in batches of --batch-size', async () => {
+    const result = await answerOf('--data', at('pictures'), '--protocol', 'loss', '--batch-size', '4', '--no-record')
+    assert.equal(result.losses.batchSize, 4)
+  })
+
   it('measures clips with --frames', async () => {
     const result = await answerOf('--data', at('moving'), '--frames', '3')
     assert.deepEqual(Object.keys(result), ['run', 'step', 'clips', 'texts', 'retrieval', 'zeroShot'])

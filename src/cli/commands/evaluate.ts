@@ -31,6 +31,7 @@ export interface EvaluateFlags extends ModelFlags {
   readonly frames?: number
   readonly labels?: string
   readonly template?: readonly string[]
+  readonly batchSize?: number
   readonly record: boolean
 }
 
@@ -53,6 +54,12 @@ export function addEvaluate(program: Command): void {
     .option(
       '--labels <file or a,b,c>',
       'zero-shot: the classes (default: the labels in the data); the class of an image is its label, or the only one in its caption',
+    )
+    .option(
+      '--batch-size <n>',
+      'images at a time, fewer if memory is short; a contrastive loss is that of such batches',
+      positiveInteger,
+      64,
     )
     .option('--no-record', 'do not keep the results in the folder of the run')
     .action(evaluate)
@@ -85,7 +92,7 @@ export async function evaluate(flags: EvaluateFlags): Promise<void> {
   const source = await openFor(trained, flags)
   const chosen = protocol as readonly ProtocolName[] | undefined
   const results = await interruptible('stopping', async signal => {
-    const options = { protocols: chosen, classes, templates, signal }
+    const options = { protocols: chosen, classes, templates, batchSize: flags.batchSize, signal }
     try {
       return await evaluateModel(trained, source, options)
     } catch (error) {
