@@ -5,7 +5,7 @@
 
 import { DeviceError, type GpuBackend } from '../device.ts'
 import { helpersIn } from './code.ts'
-import type { BackendMemory, Compiled, Engine, Helper, Program } from './engine.ts'
+import type { BackendMemory, Compiled, Dispatch, Engine, Helper, Program } from './engine.ts'
 import { ErrorLatch } from './latch.ts'
 import { BufferPool } from './pool.ts'
 
@@ -70,8 +70,16 @@ interface WebGpuKernel extends Kernel {
   constantBuffers: GPUBuffer[]
   bindGroupDirty: boolean
   outputBuffer: Counted<GPUBuffer> | null
+  threadDim: number[]
+  workgroupSize: number[]
+  translatedBody: string
+  translatedFunctions: string
+  returnType: string
   _buildAsync(): Promise<void>
   _ensureOutputBuffer(): void
+  translateSource(): void
+  assembleWGSL(): string
+  _computeDispatch(threadDim: number[]): { groups: readonly number[]; dispatchWidth: number }
 }
 
 /** GPU.js counts the handles of a buffer or texture in its own field. */
@@ -84,6 +92,7 @@ interface Handle {
 
 interface WebGpuHandle extends Handle {
   readonly buffer: Counted<GPUBuffer>
+  clone(): WebGpuHandle
 }
 
 interface GlHandle extends Handle {
@@ -171,6 +180,9 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
     descriptor.usage === 0x84 ? pool.take(descriptor.size) : createBuffer(descriptor)
 
   class SynchronousKernel extends gpujs.WebGPUKernel {
+    /** the first arrays that are written too */
+    writes = 0
+
     override _buildAsync(): Promise<void> {
       const { arrayArgs, byteLength } = this.paramsLayout
       const entry = (binding: number, type: GPUBufferBindingType) => ({ binding, visibility: 4, buffer: { type } })
@@ -181,7 +193,7 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
       this.bindGroupLayout = device.createBindGroupLayout({
         entries: [
           entry(0, 'uniform'),
-          ...arrayArgs.map((_, i) => entry(1 + i, 'read-only-storage')),
+          ...arrayArgs.map((_, i) => entry(1 + i, i < this.writes ? 'storage' : 'read-only-storage')),
           entry(1 + arrayArgs.length, 'storage'),
         ],
       })
@@ -205,6 +217,37 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
       this.bindGroupDirty = true
       this.built = true
       return Promise.resolve()
+    }
+  }
+
+  /** A kernel whose text is given: GPU.js binds its arguments and runs it as any other, and translates nothing. */
+  class ShaderKernel extends SynchronousKernel {
+    text = ''
+    dispatch!: Dispatch
+
+    override translateSource(): void {
+      this.translatedBody = this.translatedFunctions = ''
+      this.returnType = 'Number'
+      this.componentCount = 1
+    }
+
+    override assembleWGSL(): string {
+      this.workgroupSize = [1, 1, 1]
+      return this.text
+    }
+
+    override _computeDispatch() {
+      return { groups: this.dispatch.groups, dispatchWidth: 0 }
+    }
+
+    override _ensureOutputBuffer(): void {
+      const { into } = this.dispatch
+      if (!into) {
+        super._ensureOutputBuffer()
+        return
+      }
+      this.outputBuffer = (into as WebGpuHandle).buffer
+      this.bindGroupDirty = true
     }
   }
 
@@ -238,6 +281,39 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
         },
         destroy: () => shortcut.destroy(),
       }
+    },
+    shaders: {
+      maxBytes: largest,
+      share: memory => (memory as WebGpuHandle).clone(),
+      compile(program) {
+        const { arrays, floats, integers } = program
+        const names = Array.from({ length: arrays + floats + integers }, (_, i) => `x${i}`)
+        const source = `function(${names}){ return 0.0; }`
+        gpu.Kernel = ShaderKernel
+        const shortcut = gpu.createKernel(source, settings({ source, length: 1, arrays, floats, integers, width: 1 }))
+        gpu.Kernel = SynchronousKernel
+        const kernel = shortcut.kernel as ShaderKernel
+        kernel.text = program.wgsl
+        kernel.writes = program.writes
+        return {
+          run(args, dispatch) {
+            label = dispatch.label
+            kernel.dispatch = dispatch
+            kernel.output = [dispatch.length]
+            const into = dispatch.into as WebGpuHandle | undefined
+            const count = into?.buffer._refs ?? 0
+            if (!kernel.built) kernel.build(...args)
+            kernel.run(...args)
+            assertRuns(shortcut, ShaderKernel, program.label)
+            const buffer = kernel.outputBuffer!
+            kernel.outputBuffer = null
+            kernel.bindGroupDirty = true
+            buffer._refs = count
+            return into ?? handle(buffer, dispatch.length)
+          },
+          destroy: () => shortcut.destroy(),
+        }
+      },
     },
     upload(data) {
       label = `an upload of ${data.length} elements`

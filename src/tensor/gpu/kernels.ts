@@ -35,7 +35,8 @@ export function stridedOn(device: Device, x: Tensor): Strided {
         : `gpu: this tensor is on ${x.device}; move it with toDevice(x, 'gpu')`,
       'gpu',
     )
-  return { handle: x.storage.handle as Handle, shape: x.shape, strides: x.strides, offset: x.offset }
+  const handle = x.storage.handle as Handle
+  return { handle, shape: x.shape, strides: x.strides, offset: x.offset + (handle.start ?? 0) }
 }
 
 export function gpuKernels(runtime: Runtime, device: Device): Kernels {
