@@ -9,6 +9,7 @@ import { fold, isShortRow, rowStatistics } from './fold.ts'
 import { adamwInPlace, scaleInPlace, sumOfSquares } from './many.ts'
 import { map } from './map.ts'
 import type { Handle, Runtime, Strided } from './runtime.ts'
+import { linear } from './tiles.ts'
 
 /** Statistics [..., 1] of every row, as views, and the memory behind them. */
 interface Statistics {
@@ -224,6 +225,12 @@ export function fusedKernels(
     scaleInPlace(xs, factor) {
       if (typeof factor === 'number' || !xs.every(x => isFloat(x) && isWhole(x))) return undefined
       return scaleInPlace(runtime, xs.map(own), own(factor))
+    },
+
+    linear(x, weight, bias) {
+      if (![x, weight, bias ?? x].every(isFloat)) return undefined
+      const result = linear(runtime, own(x), own(weight), bias && own(bias))
+      return result && wrap(result, [...x.shape.slice(0, -1), weight.shape[0]])
     },
 
     adamwInPlace: updates => adamwInPlace(runtime, own, updates),

@@ -198,7 +198,11 @@ export function sumOfSquares(runtime: Runtime, views: readonly Strided[]): Handl
     let parts: Handle | undefined
     let to = 0
     for (const chunk of chunks(xs, most(runtime), Infinity, () => 0)) {
-      const members = chunk.map(x => ({ ...x, to: (to += Math.ceil(x.size / ADDED)) - Math.ceil(x.size / ADDED) }))
+      const members = chunk.map(x => {
+        const member = { ...x, to }
+        to += Math.ceil(x.size / ADDED)
+        return member
+      })
       parts = runtime.shade({
         name: 'sumOfSquares',
         shader: squaresShader(chunk.length),
