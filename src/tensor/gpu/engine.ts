@@ -65,6 +65,8 @@ export interface CompiledShader {
 export interface Shaders {
   /** the maximum number of bytes of one memory */
   readonly maxBytes: number
+  /** the maximum number of bytes that the threads of a workgroup share */
+  readonly maxShared: number
   compile(program: ShaderProgram): CompiledShader
   /** The same memory once more; it is freed when each of its owners has freed it. */
   share(memory: BackendMemory): BackendMemory

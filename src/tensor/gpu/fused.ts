@@ -4,6 +4,7 @@
 import type { FusedKernels } from '../fused-kernels.ts'
 import { contiguousStrides, isContiguous, type Shape, sameShape, sizeOf } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
+import { attention, attentionGradient } from './attention.ts'
 import { geluExpression, geluGradientExpression } from './expressions.ts'
 import { fold, isShortRow, rowStatistics } from './fold.ts'
 import { adamwInPlace, scaleInPlace, sumOfSquares } from './many.ts'
@@ -233,6 +234,9 @@ export function fusedKernels(
       const result = linear(runtime, own(x), own(weight), bias && own(bias))
       return result && wrap(result, [...x.shape.slice(0, -1), weight.shape[0]])
     },
+
+    attention: input => attention(runtime, wrap, own, input),
+    attentionGradient: (g, input) => attentionGradient(runtime, wrap, own, g, input),
 
     adamwInPlace: updates => adamwInPlace(runtime, own, updates),
   }

@@ -284,6 +284,7 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
     },
     shaders: {
       maxBytes: largest,
+      maxShared: device.limits.maxComputeWorkgroupStorageSize,
       share: memory => (memory as WebGpuHandle).clone(),
       compile(program) {
         const { arrays, floats, integers } = program
