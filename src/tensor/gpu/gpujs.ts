@@ -5,7 +5,8 @@
 
 import { DeviceError, type GpuBackend } from '../device.ts'
 import { helpersIn } from './code.ts'
-import type { BackendMemory, Compiled, Engine, Helper, Program } from './engine.ts'
+import { DispatchQueue } from './dispatch.ts'
+import type { BackendMemory, Compiled, Engine, Helper, Launch, Program } from './engine.ts'
 import { ErrorLatch } from './latch.ts'
 import { BufferPool } from './pool.ts'
 
@@ -57,21 +58,23 @@ interface Kernel {
 interface WebGpuKernel extends Kernel {
   compiledSource: string
   componentCount: number
-  readonly paramsLayout: { readonly arrayArgs: readonly object[]; readonly byteLength: number }
+  readonly argumentTypes: readonly string[]
+  readonly paramsLayout: {
+    readonly arrayArgs: readonly { readonly dimsOffset: number }[]
+    readonly scalarArgs: readonly { readonly offset: number; readonly type: string }[]
+    readonly byteLength: number
+  }
   context: object
   _device: GPUDevice
-  bindGroupLayout: GPUBindGroupLayout
   computePipeline: GPUComputePipeline
   paramsBuffer: GPUBuffer
-  paramsMirror: ArrayBuffer
-  paramsU32: Uint32Array
-  paramsI32: Int32Array
-  paramsF32: Float32Array
-  constantBuffers: GPUBuffer[]
-  bindGroupDirty: boolean
   outputBuffer: Counted<GPUBuffer> | null
   _buildAsync(): Promise<void>
-  _ensureOutputBuffer(): void
+  _checkBufferSize(bytes: number, what: string): void
+  _computeDispatch(threads: readonly number[]): {
+    readonly groups: readonly [number, number, number]
+    readonly dispatchWidth: number
+  }
 }
 
 /** GPU.js counts the handles of a buffer or texture in its own field. */
@@ -152,42 +155,32 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
 
   const largest = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize)
   let label = ''
-  const pool = new BufferPool<Counted<GPUBuffer>>(
-    (size, usage) => {
+  const calls = new DispatchQueue(device)
+  const pool = new BufferPool<Counted<GPUBuffer>>(largest, {
+    create(size, usage) {
       device.pushErrorScope('out-of-memory')
-      const buffer = createBuffer({ size, usage }) as Counted<GPUBuffer>
+      const buffer = device.createBuffer({ size, usage }) as Counted<GPUBuffer>
       const purpose = label
       latch.watch(device.popErrorScope(), error => `out of memory: ${size} bytes for ${purpose} (${error.message})`)
       return buffer
     },
-    buffer => {
+    returned(buffer) {
       buffer._refs = 0
     },
-    largest,
-  )
-  const createBuffer = device.createBuffer.bind(device)
-  // GPU.js creates the memory of results, and nothing else, with exactly this usage: storage and copy source
-  device.createBuffer = descriptor =>
-    descriptor.usage === 0x84 ? pool.take(descriptor.size) : createBuffer(descriptor)
+    destroying: buffer => calls.release(buffer),
+  })
 
-  class SynchronousKernel extends gpujs.WebGPUKernel {
+  class QueuedKernel extends gpujs.WebGPUKernel {
+    /** the call that runs, for which the pool remembers buffers */
+    declare launch: Launch
+
     override _buildAsync(): Promise<void> {
-      const { arrayArgs, byteLength } = this.paramsLayout
-      const entry = (binding: number, type: GPUBufferBindingType) => ({ binding, visibility: 4, buffer: { type } })
       this.context = context
       this._device = device
       device.pushErrorScope('validation')
-      const module = device.createShaderModule({ code: this.compiledSource })
-      this.bindGroupLayout = device.createBindGroupLayout({
-        entries: [
-          entry(0, 'uniform'),
-          ...arrayArgs.map((_, i) => entry(1 + i, 'read-only-storage')),
-          entry(1 + arrayArgs.length, 'storage'),
-        ],
-      })
       this.computePipeline = device.createComputePipeline({
-        compute: { module, entryPoint: 'main' },
-        layout: device.createPipelineLayout({ bindGroupLayouts: [this.bindGroupLayout] }),
+        compute: { module: device.createShaderModule({ code: this.compiledSource }), entryPoint: 'main' },
+        layout: calls.binding(this.paramsLayout.arrayArgs.length).pipelineLayout,
       })
       const { compiledSource } = this
       const refused = label
@@ -195,21 +188,45 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
         device.popErrorScope(),
         error => `the shader of ${refused} was refused: ${error.message}\n${compiledSource}`,
       )
-      this.paramsBuffer = device.createBuffer({ size: byteLength, usage: 0x48 })
-      this.paramsMirror = new ArrayBuffer(byteLength)
-      this.paramsU32 = new Uint32Array(this.paramsMirror)
-      this.paramsI32 = new Int32Array(this.paramsMirror)
-      this.paramsF32 = new Float32Array(this.paramsMirror)
-      this.constantBuffers = []
-      this._ensureOutputBuffer()
-      this.bindGroupDirty = true
       this.built = true
       return Promise.resolve()
+    }
+
+    /** Puts the call into the queue, with a new buffer for its result. */
+    override run(...args: Argument[]): void {
+      if (context.isLost) throw new Error('WebGPU device was lost')
+      const { arrayArgs, scalarArgs, byteLength } = this.paramsLayout
+      const threads = [this.output[0], 1, 1]
+      const bytes = 4 * threads[0] * this.componentCount
+      this._checkBufferSize(bytes, `output [${threads[0] * this.componentCount}]`)
+      const { groups, dispatchWidth } = this._computeDispatch(threads)
+      const start = calls.numbers(byteLength)
+      const { integers, floats } = calls
+      integers[start] = threads[0]
+      integers[start + 1] = 1
+      integers[start + 2] = 1
+      integers[start + 3] = dispatchWidth
+      const inputs: GPUBuffer[] = []
+      arrayArgs.forEach(({ dimsOffset }, i) => {
+        const { buffer, output } = args[i] as WebGpuHandle
+        const at = start + dimsOffset / 4
+        integers[at] = output[0]
+        integers[at + 1] = 1
+        integers[at + 2] = 1
+        integers[at + 3] = output[0]
+        inputs.push(buffer)
+      })
+      scalarArgs.forEach(({ offset, type }, i) => {
+        const words = type === 'Integer' ? integers : floats
+        words[start + offset / 4] = args[arrayArgs.length + i] as number
+      })
+      this.outputBuffer = pool.take(bytes, this.launch)
+      calls.dispatch({ pipeline: this.computePipeline, inputs, output: this.outputBuffer, groups })
     }
   }
 
   const gpu = new gpujs.GPU({ mode: 'webgpu' })
-  gpu.Kernel = SynchronousKernel
+  gpu.Kernel = QueuedKernel
 
   const handle = (buffer: Counted<GPUBuffer>, length: number): WebGpuHandle =>
     new gpujs.WebGPUBufferResult({ buffer, output: [length], componentCount: 1, context, kernel: gpu })
@@ -219,22 +236,22 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
     description,
     maxArrays: device.limits.maxStorageBuffersPerShaderStage - 1,
     fourWide: true,
+    shared: true,
     layout: () => '',
     compile(program) {
       const shortcut = gpu.createKernel(program.source, settings(program))
-      const kernel = shortcut.kernel as WebGpuKernel
+      const kernel = shortcut.kernel as QueuedKernel
       return {
-        run(args) {
-          label = program.label
+        run(args, launch) {
+          label = launch.label
           if (!kernel.built) kernel.build(...args)
+          assertRuns(shortcut, QueuedKernel, label)
+          kernel.launch = launch
+          kernel.output = [launch.length / program.width]
           kernel.run(...args)
-          assertRuns(shortcut, SynchronousKernel, program.label)
           const buffer = kernel.outputBuffer!
-          // the kernel releases its result, and the promise, which is not awaited, is ignored
           kernel.outputBuffer = null
-          kernel.bindGroupDirty = true
-          buffer._refs = 0
-          return handle(buffer, program.length)
+          return handle(buffer, launch.length)
         },
         destroy: () => shortcut.destroy(),
       }
@@ -244,12 +261,14 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
       if (data.byteLength > largest)
         throw new DeviceError(`${label} takes ${data.byteLength} bytes; one buffer holds at most ${largest}`, 'gpu')
       const buffer = pool.take(data.byteLength)
+      calls.release(buffer)
       device.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>)
       return handle(buffer, data.length)
     },
     async read(memory, start, length) {
       if (latch.isSet) await latch.settle()
-      const staging = createBuffer({ size: length * 4, usage: 0x9 })
+      calls.flush()
+      const staging = device.createBuffer({ size: length * 4, usage: 0x9 })
       try {
         const encoder = device.createCommandEncoder()
         encoder.copyBufferToBuffer((memory as WebGpuHandle).buffer, start * 4, staging, 0, length * 4)
@@ -270,6 +289,8 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
     close() {
       closed = true
       void gpu.destroy()
+      calls.flush()
+      calls.destroy()
       pool.clear()
       device.destroy()
     },
@@ -340,6 +361,7 @@ export function webgl2Engine(gpujs: GpuJs, gl: WebGL2RenderingContext, descripti
     description,
     maxArrays: Math.min(15, gl.getParameter(gl.MAX_TEXTURE_IMAGE_UNITS) - 1),
     fourWide: true,
+    shared: false,
     layout: (memory, length) => `${(memory as GlHandle).type}${length}`,
     compile(program) {
       const shortcut = gpu.createKernel(program.source, settings(program))
@@ -394,6 +416,7 @@ export function hostEngine(gpujs: GpuJs, backend: GpuBackend & ('webasm' | 'cpu'
     description,
     maxArrays: 7,
     fourWide: false,
+    shared: false,
     layout: (_, length) => `${length}`,
     compile(program): Compiled {
       const shortcut = gpu.createKernel(program.source, settings(program))

@@ -1,6 +1,7 @@
 // A pool that reuses freed device buffers. A destroyed WebGPU buffer is not released until the work before it is done,
 // and JavaScript runs far ahead of the device: without a pool a loop of small operations takes gigabytes. There is one
-// queue, which runs in order, so a buffer may be reused at once.
+// queue, which runs in order, so a buffer may be reused at once. Repeated work gets the same buffers again, so that the bind
+// groups made for it can be used again too.
 
 interface Poolable {
   readonly size: number
@@ -10,38 +11,53 @@ interface Poolable {
 /** storage | copy source | copy destination */
 const USAGE = 0x8c
 
+/** The number of buffers that are remembered for a purpose. */
+const REMEMBERED = 64
+
+interface Events<B> {
+  create(size: number, usage: number): B
+  /** called when a buffer is returned */
+  returned(buffer: B): void
+  /** called before a buffer is destroyed */
+  destroying(buffer: B): void
+}
+
 export class BufferPool<B extends Poolable> {
-  readonly #create: (size: number, usage: number) => B
-  readonly #giveBack: (buffer: B) => void
+  readonly #events: Events<B>
   readonly #largest: number
   /** by size, the least recently used size first */
-  #free = new Map<number, B[]>()
+  #free = new Map<number, Set<B>>()
+  /** the buffers that served a purpose before */
+  readonly #served = new WeakMap<object, B[]>()
+  /** the number of buffers that were made before each */
+  readonly #ages = new WeakMap<B, number>()
+  #made = 0
   /** destroys each buffer */
   #destroy = new WeakMap<B, () => void>()
   #freeBytes = 0
   #liveBytes = 0
   #peakBytes = 0
 
-  /**
-   * @param giveBack called when a buffer is returned
-   * @param largest maximum size of a buffer in bytes
-   */
-  constructor(create: (size: number, usage: number) => B, giveBack: (buffer: B) => void, largest: number) {
-    this.#create = create
-    this.#giveBack = giveBack
+  /** @param largest maximum size of a buffer in bytes */
+  constructor(largest: number, events: Events<B>) {
     this.#largest = largest
+    this.#events = events
   }
 
-  /** A buffer of at least this many bytes, whose `destroy` returns it to the pool. */
-  take(bytes: number): B {
+  /**
+   * A buffer of at least this many bytes, whose `destroy` returns it to the pool.
+   * @param purpose what it is for: a buffer that served the same purpose before is preferred
+   */
+  take(bytes: number, purpose?: object): B {
     const size = Math.max(bytes, Math.min(roundUp(bytes), this.#largest))
-    const waiting = this.#free.get(size)
-    let buffer = waiting?.pop()
-    if (buffer) {
+    const free = this.#free.get(size)
+    const buffer = (free && this.#choose(free, purpose)) ?? this.#fresh(size)
+    if (purpose) this.#remember(buffer, purpose)
+    if (free?.delete(buffer)) {
       this.#freeBytes -= size
       this.#free.delete(size)
-      if (waiting!.length > 0) this.#free.set(size, waiting!)
-    } else buffer = this.#fresh(size)
+      if (free.size > 0) this.#free.set(size, free)
+    }
     this.#liveBytes += size
     this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes)
     return buffer
@@ -52,32 +68,48 @@ export class BufferPool<B extends Poolable> {
     this.#shrink(0)
   }
 
+  /** A buffer that served the purpose before, or else the oldest, which does not depend on the order of their return. */
+  #choose(free: Set<B>, purpose?: object): B | undefined {
+    const served = purpose && this.#served.get(purpose)?.find(buffer => free.has(buffer))
+    if (served) return served
+    let oldest: B | undefined
+    for (const buffer of free) if (!oldest || this.#ages.get(buffer)! < this.#ages.get(oldest)!) oldest = buffer
+    return oldest
+  }
+
+  #remember(buffer: B, purpose: object): void {
+    const served = this.#served.get(purpose)
+    if (!served) this.#served.set(purpose, [buffer])
+    else if (!served.includes(buffer) && served.push(buffer) > REMEMBERED) served.shift()
+  }
+
   #fresh(size: number): B {
-    const buffer = this.#create(size, USAGE)
+    const buffer = this.#events.create(size, USAGE)
+    this.#ages.set(buffer, this.#made++)
     this.#destroy.set(buffer, buffer.destroy.bind(buffer))
     buffer.destroy = () => {
-      this.#giveBack(buffer)
+      this.#events.returned(buffer)
       this.#liveBytes -= size
       this.#freeBytes += size
-      const waiting = this.#free.get(size)
-      if (waiting) {
-        this.#free.delete(size)
-        waiting.push(buffer)
-      }
-      this.#free.set(size, waiting ?? [buffer])
-      this.#shrink(this.#peakBytes)
+      const free = this.#free.get(size) ?? new Set()
+      this.#free.delete(size)
+      this.#free.set(size, free.add(buffer))
+      // sizes are not needed at the same time: the sum of what each needs is more than was ever in use at once
+      this.#shrink(2 * this.#peakBytes - this.#liveBytes)
     }
     return buffer
   }
 
-  /** Limits the pool to the largest amount that was in use at the same time. */
+  /** Destroys free buffers of the least recently used sizes until their bytes are within a limit. */
   #shrink(limit: number): void {
-    for (const [size, waiting] of this.#free) {
-      while (this.#freeBytes > limit && waiting.length > 0) {
-        this.#destroy.get(waiting.pop()!)!()
+    for (const [size, free] of this.#free) {
+      for (const buffer of free) {
+        if (this.#freeBytes <= limit) return
+        this.#events.destroying(buffer)
+        this.#destroy.get(buffer)!()
+        free.delete(buffer)
         this.#freeBytes -= size
       }
-      if (waiting.length > 0) return
       this.#free.delete(size)
     }
   }

@@ -70,7 +70,7 @@ await onBackends(import.meta.url, { webgpu: 6 }, (backend, runs) => {
     const { engine } = await engineOn()
     // GPU.js names the counter as a float here, and WGSL refuses to add to it
     const source = 'function(a0){ let s=0.0; for(let i=this.thread.x;i<4;i++){ s=s+a0[i]; } return s; }'
-    const result = engine.compile({ ...program, source }).run([engine.upload(new Float32Array(4))])
+    const result = engine.compile({ ...program, source }).run([engine.upload(new Float32Array(4))], program)
     await assert.rejects(engine.read(result, 0, 4), isDeviceError(/the shader of test of \[4\] was refused/))
     assert.ok(engine.hasFailed())
     await assert.rejects(engine.read(result, 0, 4), DeviceError)
@@ -86,7 +86,7 @@ await onBackends(import.meta.url, { webgpu: 6 }, (backend, runs) => {
     const source = 'function(a0){ return a0[this.thread.x]; }'
     const small = engine.upload(new Float32Array(4))
     assert.equal((await engine.read(small, 0, 4)).length, 4)
-    const result = engine.compile({ ...program, length: 5000, source }).run([small])
+    const result = engine.compile({ ...program, length: 5000, source }).run([small], { ...program, length: 5000 })
     await assert.rejects(engine.read(result, 0, 4), DeviceError)
     engine.close()
   })
@@ -95,10 +95,10 @@ await onBackends(import.meta.url, { webgpu: 6 }, (backend, runs) => {
     const { device, engine } = await engineOn()
     const x = engine.upload(new Float32Array(4))
     const kernel = engine.compile({ ...program, source: 'function(a0){ return a0[this.thread.x]; }' })
-    kernel.run([x])
+    kernel.run([x], program)
     device.destroy()
     await device.lost
-    assert.throws(() => kernel.run([x]), /lost/)
+    assert.throws(() => kernel.run([x], program), /lost/)
     await assert.rejects(engine.read(x, 0, 4), isDeviceError(/lost/))
   })
 
@@ -114,7 +114,7 @@ await onBackends(import.meta.url, { webgpu: 6 }, (backend, runs) => {
     const kernel = engine.compile({ ...program, length: 1024, source: 'function(a0){ return a0[this.thread.x]+1.0; }' })
     let x = engine.upload(new Float32Array(1024))
     for (let i = 0; i < 3000; i++) {
-      const next = kernel.run([x])
+      const next = kernel.run([x], { ...program, length: 1024 })
       engine.free(x)
       x = next
     }
