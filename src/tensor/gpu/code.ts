@@ -170,12 +170,12 @@ export class Code {
   readonly lines: string[] = []
   /** the values of the Integer arguments d0, d1, … */
   readonly sizes: number[] = []
-  readonly #shared: boolean
+  /** whether sizes are arguments, so that the text is the same for all sizes */
+  readonly shared: boolean
   #names = 0
 
-  /** @param shared whether sizes are arguments, so that the text is the same for all sizes */
   constructor(shared = false) {
-    this.#shared = shared
+    this.shared = shared
   }
 
   /** Adds a statement. */
@@ -185,7 +185,7 @@ export class Code {
 
   /** An integer that depends on shapes: an argument of a shared kernel, otherwise a constant. */
   size(n: number): string {
-    return this.#shared ? `d${this.sizes.push(n) - 1}` : `${n}`
+    return this.shared ? `d${this.sizes.push(n) - 1}` : `${n}`
   }
 
   /**
@@ -193,7 +193,12 @@ export class Code {
    * it, but not if a function does.
    */
   passes(n: number): string {
-    return this.#shared ? `bound(${this.size(n)})` : `${n}`
+    return this.shared ? `bound(${this.size(n)})` : `${n}`
+  }
+
+  /** Whether the text needs a part that runs `n` times: that of a shared kernel always has it. */
+  needs(n: number): boolean {
+    return this.shared || n > 0
   }
 
   /** A stride. 0 and 1 are part of the text. */

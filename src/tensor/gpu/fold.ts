@@ -67,7 +67,8 @@ export function fold(
         code.add(`${renamed(load('0'))} let r=${renamed(expression)};`)
       }
       code.add(`for (let t=${name === 'sum' ? 0 : 1};t<${count};t++) { ${accumulate('t')} }`)
-      if (n % parts !== 0) code.add(`if (${at[at.length - 1].text}<${code.size(n % parts)}) { ${accumulate(count)} }`)
+      if (parts > 1 && code.needs(n % parts))
+        code.add(`if (${at[at.length - 1].text}<${code.size(n % parts)}) { ${accumulate(count)} }`)
       code.add('return r;')
     },
   })

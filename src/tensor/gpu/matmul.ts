@@ -60,8 +60,9 @@ export function matmul(runtime: Runtime, a: Strided, b: Strided): Handle {
         each(i => `r${i}=r${i}+s${i};`)
       const parts = Math.floor(k / DEEP)
       code.add(each(i => `let r${i}=0.0; let s${i}=0.0;`))
-      if (parts > 0) code.add(`for (let p=0;p<${code.passes(parts)};p++) { ${sums(`(p*${DEEP}+j)`, DEEP)} }`)
-      if (k % DEEP > 0) code.add(sums(parts === 0 ? 'j' : `(${code.size(parts * DEEP)}+j)`, code.passes(k % DEEP)))
+      if (code.needs(parts)) code.add(`for (let p=0;p<${code.passes(parts)};p++) { ${sums(`(p*${DEEP}+j)`, DEEP)} }`)
+      if (code.needs(k % DEEP))
+        code.add(sums(code.needs(parts) ? `(${code.size(parts * DEEP)}+j)` : 'j', code.passes(k % DEEP)))
       code.add(width === 1 ? 'return r0;' : 'return [r0,r1,r2,r3];')
     },
   })
