@@ -43,9 +43,7 @@ test('repeated gradients use the same buffers in the same places', async () => {
 
 test('a smaller batch compiles no kernel again, but for products that are divided in another way', async () => {
   counter.take()
-  await trainingStep({ ...sizes.tiny, batch: 31 }).step()
-  assert.equal(counter.take().pipelines, 0)
-  await trainingStep({ ...sizes.tiny, batch: 20 }).step()
+  for (const batch of [31, 20, 7]) await trainingStep({ ...sizes.tiny, batch }).step()
   assert.ok(counter.take().pipelines <= 2)
 })
 
