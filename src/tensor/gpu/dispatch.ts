@@ -12,13 +12,15 @@ const GROUPS = 8192
 
 /** What all kernels with the same number of arguments share. */
 export interface Binding {
+  readonly name: string
   readonly layout: GPUBindGroupLayout
   readonly pipelineLayout: GPUPipelineLayout
 }
 
 /** One call of a kernel whose numbers were written where `numbers` said. */
-export interface Dispatch {
+export interface QueuedCall {
   readonly pipeline: GPUComputePipeline
+  readonly binding: Binding
   /** what the kernel reads */
   readonly inputs: readonly GPUBuffer[]
   readonly output: GPUBuffer
@@ -27,7 +29,7 @@ export interface Dispatch {
 
 export class DispatchQueue {
   readonly #device: GPUDevice
-  readonly #bindings: Binding[] = []
+  readonly #bindings = new Map<string, Binding>()
   readonly #uniforms: GPUBuffer
   readonly #words = new Uint32Array(UNIFORM_BYTES / 4)
   /** the numbers of the calls that wait, as integers and as floats */
@@ -54,10 +56,15 @@ export class DispatchQueue {
     this.#uniforms = device.createBuffer({ size: UNIFORM_BYTES, usage: 0x48 })
   }
 
-  /** Binding 0 is the numbers, then come the arrays that are read, then the result. */
-  binding(arrays: number): Binding {
-    this.#bindings[arrays] ??= this.#makeBinding(arrays)
-    return this.#bindings[arrays]
+  /**
+   * Binding 0 is the numbers, then come the arrays, then the result.
+   * @param writes the number of arrays that are written too, which come first
+   */
+  binding(arrays: number, writes: number): Binding {
+    const name = `${arrays} ${writes}`
+    const binding = this.#bindings.get(name) ?? this.#makeBinding(name, arrays, writes)
+    this.#bindings.set(name, binding)
+    return binding
   }
 
   /** Makes room for the numbers of the next call and returns its start in `integers` and `floats`. */
@@ -68,8 +75,8 @@ export class DispatchQueue {
     return this.#slot / 4
   }
 
-  dispatch({ pipeline, inputs, output, groups: [x, y, z] }: Dispatch): void {
-    const group = this.#group(inputs, output)
+  add({ pipeline, binding, inputs, output, groups: [x, y, z] }: QueuedCall): void {
+    const group = this.#group(binding, inputs, output)
     if (!this.#pass) {
       this.#encoder = this.#device.createCommandEncoder()
       this.#pass = this.#encoder.beginComputePass()
@@ -115,8 +122,8 @@ export class DispatchQueue {
   }
 
   /** The kept bind group for these buffers, or a new one. */
-  #group(inputs: readonly GPUBuffer[], output: GPUBuffer): GPUBindGroup {
-    let key = `${this.#slotBytes}`
+  #group(binding: Binding, inputs: readonly GPUBuffer[], output: GPUBuffer): GPUBindGroup {
+    let key = `${binding.name} ${this.#slotBytes}`
     for (const buffer of inputs) key += `,${this.#use(buffer)}`
     key += `,${this.#use(output)}`
     const kept = this.#groups.get(key)
@@ -126,7 +133,7 @@ export class DispatchQueue {
       return kept
     }
     const group = this.#device.createBindGroup({
-      layout: this.binding(inputs.length).layout,
+      layout: binding.layout,
       entries: [
         { binding: 0, resource: { buffer: this.#uniforms, size: this.#slotBytes } },
         ...[...inputs, output].map((buffer, i) => ({ binding: 1 + i, resource: { buffer } })),
@@ -148,15 +155,17 @@ export class DispatchQueue {
     return known.id
   }
 
-  #makeBinding(arrays: number): Binding {
+  #makeBinding(name: string, arrays: number, writes: number): Binding {
     const entry = (binding: number, buffer: GPUBufferBindingLayout) => ({ binding, visibility: 4, buffer })
     const layout = this.#device.createBindGroupLayout({
       entries: [
         entry(0, { type: 'uniform', hasDynamicOffset: true }),
-        ...Array.from({ length: arrays }, (_, i) => entry(1 + i, { type: 'read-only-storage' })),
+        ...Array.from({ length: arrays }, (_, i) =>
+          entry(1 + i, { type: i < writes ? 'storage' : 'read-only-storage' }),
+        ),
         entry(1 + arrays, { type: 'storage' }),
       ],
     })
-    return { layout, pipelineLayout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }) }
+    return { name, layout, pipelineLayout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }) }
   }
 }

@@ -40,6 +40,44 @@ export interface Compiled {
   destroy(): void
 }
 
+/** A kernel in WGSL. One text serves all sizes, which are numbers that it is given. */
+export interface ShaderProgram {
+  /** for errors: the operation */
+  readonly label: string
+  readonly wgsl: string
+  readonly arrays: number
+  /** the first arrays that it writes too */
+  readonly writes: number
+  readonly floats: number
+  readonly integers: number
+}
+
+/** How one call of a shader is made. */
+export interface Dispatch {
+  /** for errors: the operation and its shapes */
+  readonly label: string
+  /** elements of the result */
+  readonly length: number
+  /** number of workgroups along three axes */
+  readonly groups: readonly [number, number, number]
+  /** memory to write into; default: new memory of `length` elements */
+  readonly into?: BackendMemory
+}
+
+export interface CompiledShader {
+  run(args: readonly (BackendMemory | number)[], dispatch: Dispatch): BackendMemory
+  destroy(): void
+}
+
+/** What a backend has that runs kernels in WGSL. */
+export interface Shaders {
+  /** the maximum number of bytes of one memory */
+  readonly maxBytes: number
+  compile(program: ShaderProgram): CompiledShader
+  /** The same memory once more; it is freed when each of its owners has freed it. */
+  share(memory: BackendMemory): BackendMemory
+}
+
 export interface Engine {
   readonly backend: GpuBackend
   /** description: adapter and version */
@@ -53,6 +91,8 @@ export interface Engine {
   /** the properties of an argument that are constants in a compiled kernel */
   layout(memory: BackendMemory, length: number): string
   compile(program: Program): Compiled
+  /** undefined if kernels are generated only */
+  readonly shaders?: Shaders
   upload(data: Float32Array): BackendMemory
   /** Reads elements start … start + length - 1; rejects if the backend had any error. */
   read(memory: BackendMemory, start: number, length: number): Promise<Float32Array>

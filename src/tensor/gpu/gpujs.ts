@@ -5,8 +5,8 @@
 
 import { DeviceError, type GpuBackend } from '../device.ts'
 import { helpersIn } from './code.ts'
-import { DispatchQueue } from './dispatch.ts'
-import type { BackendMemory, Compiled, Engine, Helper, Launch, Program } from './engine.ts'
+import { type Binding, DispatchQueue } from './dispatch.ts'
+import type { BackendMemory, Compiled, Dispatch, Engine, Helper, Launch, Program } from './engine.ts'
 import { ErrorLatch } from './latch.ts'
 import { BufferPool } from './pool.ts'
 
@@ -69,7 +69,14 @@ interface WebGpuKernel extends Kernel {
   computePipeline: GPUComputePipeline
   paramsBuffer: GPUBuffer
   outputBuffer: Counted<GPUBuffer> | null
+  threadDim: number[]
+  workgroupSize: number[]
+  translatedBody: string
+  translatedFunctions: string
+  returnType: string
   _buildAsync(): Promise<void>
+  translateSource(): void
+  assembleWGSL(): string
   _checkBufferSize(bytes: number, what: string): void
   _computeDispatch(threads: readonly number[]): {
     readonly groups: readonly [number, number, number]
@@ -87,6 +94,7 @@ interface Handle {
 
 interface WebGpuHandle extends Handle {
   readonly buffer: Counted<GPUBuffer>
+  clone(): WebGpuHandle
 }
 
 interface GlHandle extends Handle {
@@ -154,13 +162,14 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
   })
 
   const largest = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize)
-  let label = ''
+  /** what is computed, for errors */
+  let current: { readonly label: string } = { label: '' }
   const calls = new DispatchQueue(device)
   const pool = new BufferPool<Counted<GPUBuffer>>(largest, {
     create(size, usage) {
       device.pushErrorScope('out-of-memory')
       const buffer = device.createBuffer({ size, usage }) as Counted<GPUBuffer>
-      const purpose = label
+      const purpose = current.label
       latch.watch(device.popErrorScope(), error => `out of memory: ${size} bytes for ${purpose} (${error.message})`)
       return buffer
     },
@@ -170,20 +179,30 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
     destroying: buffer => calls.release(buffer),
   })
 
+  const handle = (buffer: Counted<GPUBuffer>, length: number): WebGpuHandle =>
+    new gpujs.WebGPUBufferResult({ buffer, output: [length], componentCount: 1, context, kernel: gpu })
+
+  /** A kernel that builds at once, and whose calls wait in the queue. */
   class QueuedKernel extends gpujs.WebGPUKernel {
-    /** the call that runs, for which the pool remembers buffers */
-    declare launch: Launch
+    /** the first arrays that are written too */
+    writes = 0
+    declare binding: Binding
+    /** for the pool */
+    purpose: object = this
+    /** memory to write into instead of new memory */
+    into: WebGpuHandle | undefined
 
     override _buildAsync(): Promise<void> {
       this.context = context
       this._device = device
+      this.binding = calls.binding(this.paramsLayout.arrayArgs.length, this.writes)
       device.pushErrorScope('validation')
       this.computePipeline = device.createComputePipeline({
         compute: { module: device.createShaderModule({ code: this.compiledSource }), entryPoint: 'main' },
-        layout: calls.binding(this.paramsLayout.arrayArgs.length).pipelineLayout,
+        layout: this.binding.pipelineLayout,
       })
       const { compiledSource } = this
-      const refused = label
+      const refused = current.label
       latch.watch(
         device.popErrorScope(),
         error => `the shader of ${refused} was refused: ${error.message}\n${compiledSource}`,
@@ -192,44 +211,84 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
       return Promise.resolve()
     }
 
-    /** Puts the call into the queue, with a new buffer for its result. */
     override run(...args: Argument[]): void {
       if (context.isLost) throw new Error('WebGPU device was lost')
       const { arrayArgs, scalarArgs, byteLength } = this.paramsLayout
       const threads = [this.output[0], 1, 1]
-      const bytes = 4 * threads[0] * this.componentCount
-      this._checkBufferSize(bytes, `output [${threads[0] * this.componentCount}]`)
       const { groups, dispatchWidth } = this._computeDispatch(threads)
       const start = calls.numbers(byteLength)
       const { integers, floats } = calls
-      integers[start] = threads[0]
-      integers[start + 1] = 1
-      integers[start + 2] = 1
-      integers[start + 3] = dispatchWidth
+      const size = (at: number, n: number, last: number) => {
+        integers[at] = n
+        integers[at + 1] = integers[at + 2] = 1
+        integers[at + 3] = last
+      }
+      size(start, threads[0], dispatchWidth)
       const inputs: GPUBuffer[] = []
-      arrayArgs.forEach(({ dimsOffset }, i) => {
+      for (let i = 0; i < arrayArgs.length; i++) {
         const { buffer, output } = args[i] as WebGpuHandle
-        const at = start + dimsOffset / 4
-        integers[at] = output[0]
-        integers[at + 1] = 1
-        integers[at + 2] = 1
-        integers[at + 3] = output[0]
+        size(start + arrayArgs[i].dimsOffset / 4, output[0], output[0])
         inputs.push(buffer)
-      })
-      scalarArgs.forEach(({ offset, type }, i) => {
+      }
+      for (let i = 0; i < scalarArgs.length; i++) {
+        const { offset, type } = scalarArgs[i]
         const words = type === 'Integer' ? integers : floats
         words[start + offset / 4] = args[arrayArgs.length + i] as number
-      })
-      this.outputBuffer = pool.take(bytes, this.launch)
-      calls.dispatch({ pipeline: this.computePipeline, inputs, output: this.outputBuffer, groups })
+      }
+      this.outputBuffer = this.into?.buffer ?? this.#newBuffer(threads[0] * this.componentCount)
+      calls.add({ pipeline: this.computePipeline, binding: this.binding, inputs, output: this.outputBuffer, groups })
+    }
+
+    #newBuffer(length: number): Counted<GPUBuffer> {
+      this._checkBufferSize(4 * length, `output [${length}]`)
+      return pool.take(4 * length, this.purpose)
+    }
+  }
+
+  /** A kernel whose text is given: GPU.js translates nothing. */
+  class ShaderKernel extends QueuedKernel {
+    text = ''
+    groups: Dispatch['groups'] = [1, 1, 1]
+
+    override translateSource(): void {
+      this.translatedBody = this.translatedFunctions = ''
+      this.returnType = 'Number'
+      this.componentCount = 1
+    }
+
+    override assembleWGSL(): string {
+      this.workgroupSize = [1, 1, 1]
+      return this.text
+    }
+
+    override _computeDispatch() {
+      return { groups: this.groups, dispatchWidth: 0 }
     }
   }
 
   const gpu = new gpujs.GPU({ mode: 'webgpu' })
-  gpu.Kernel = QueuedKernel
 
-  const handle = (buffer: Counted<GPUBuffer>, length: number): WebGpuHandle =>
-    new gpujs.WebGPUBufferResult({ buffer, output: [length], componentCount: 1, context, kernel: gpu })
+  function create<K extends QueuedKernel>(kind: new (...args: never[]) => K, ...[source, set]: [string, Settings]) {
+    gpu.Kernel = kind
+    const shortcut = gpu.createKernel(source, set)
+    const kernel = shortcut.kernel as K
+    return {
+      kernel,
+      run(args: readonly Argument[], launch: Launch, threads: number): WebGpuHandle {
+        current = launch
+        if (!kernel.built) {
+          kernel.build(...args)
+          assertRuns(shortcut, kind, launch.label)
+        }
+        kernel.output = [threads]
+        kernel.run(...args)
+        const buffer = kernel.outputBuffer!
+        kernel.outputBuffer = null
+        return kernel.into ?? handle(buffer, launch.length)
+      },
+      destroy: () => shortcut.destroy(),
+    }
+  }
 
   return {
     backend: 'webgpu',
@@ -239,27 +298,47 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
     shared: true,
     layout: () => '',
     compile(program) {
-      const shortcut = gpu.createKernel(program.source, settings(program))
-      const kernel = shortcut.kernel as QueuedKernel
+      const { kernel, run, destroy } = create(QueuedKernel, program.source, settings(program))
       return {
         run(args, launch) {
-          label = launch.label
-          if (!kernel.built) kernel.build(...args)
-          assertRuns(shortcut, QueuedKernel, label)
-          kernel.launch = launch
-          kernel.output = [launch.length / program.width]
-          kernel.run(...args)
-          const buffer = kernel.outputBuffer!
-          kernel.outputBuffer = null
-          return handle(buffer, launch.length)
+          kernel.purpose = launch
+          return run(args, launch, launch.length / program.width)
         },
-        destroy: () => shortcut.destroy(),
+        destroy,
       }
     },
+    shaders: {
+      maxBytes: largest,
+      share: memory => (memory as WebGpuHandle).clone(),
+      compile(program) {
+        const { arrays, floats, integers } = program
+        const names = Array.from({ length: arrays + floats + integers }, (_, i) => `x${i}`)
+        const source = `function(${names}){ return 0.0; }`
+        const set = settings({ source, length: 1, arrays, floats, integers, width: 1 })
+        const { kernel, run, destroy } = create(ShaderKernel, source, set)
+        kernel.text = program.wgsl
+        kernel.writes = program.writes
+        const purposes = new Map<number, object>()
+        return {
+          run(args, dispatch) {
+            const { length, groups, into } = dispatch
+            kernel.purpose = purposes.get(length) ?? {}
+            purposes.set(length, kernel.purpose)
+            kernel.groups = groups
+            kernel.into = into as WebGpuHandle | undefined
+            return run(args, dispatch, length)
+          },
+          destroy,
+        }
+      },
+    },
     upload(data) {
-      label = `an upload of ${data.length} elements`
+      current = { label: `an upload of ${data.length} elements` }
       if (data.byteLength > largest)
-        throw new DeviceError(`${label} takes ${data.byteLength} bytes; one buffer holds at most ${largest}`, 'gpu')
+        throw new DeviceError(
+          `${current.label} takes ${data.byteLength} bytes; one buffer holds at most ${largest}`,
+          'gpu',
+        )
       const buffer = pool.take(data.byteLength)
       calls.release(buffer)
       device.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>)

@@ -8,13 +8,18 @@ import { OutOfMemoryError } from '../out-of-memory.ts'
 import { uncollectedBytes } from '../pressure.ts'
 import { MOST_ELEMENTS, show, tooManyElements } from '../shape.ts'
 import { Code } from './code.ts'
-import type { BackendMemory, Compiled, Engine, Launch } from './engine.ts'
+import type { BackendMemory, Compiled, CompiledShader, Engine, Launch } from './engine.ts'
+import type { ShaderCall } from './shader.ts'
 
 /** The content of a tensor's storage on this device. */
 export interface Handle {
   /** null if there are no elements, or after it was freed */
   memory: BackendMemory | null
   readonly length: number
+  /** where it starts in the memory, which it may share; default 0 */
+  start?: number
+  /** the same for all handles that share a memory */
+  home?: object
   /** the values of an int32 tensor that came from the host, usually indices */
   readonly host?: Int32Array
 }
@@ -68,6 +73,8 @@ export class Runtime {
   #plans = new Map<string, Plan>()
   /** by source and whatever else is constant in it */
   #kernels = new Map<string, Kernel>()
+  /** the texts are few: none is forgotten */
+  readonly #shaders = new Map<string, CompiledShader>()
   #bytes = 0
   #buffers = 0
   #closed = false
@@ -134,11 +141,47 @@ export class Runtime {
     }
   }
 
+  /** Computes by a shader, into a new handle or into a given one, which it returns. */
+  shade(call: ShaderCall): Handle {
+    const { shader, inputs, length, groups, floats = [], integers = [], into } = call
+    this.#assertOpen(into ? 0 : length)
+    const described = label(call)
+    if (length > MOST_ELEMENTS) throw tooManyElements(described, length, ...inputs.map(({ shape }) => shape))
+    try {
+      let compiled = this.#shaders.get(shader.key)
+      if (!compiled) {
+        const counts = { arrays: inputs.length, floats: floats.length, integers: integers.length }
+        compiled = this.engine.shaders!.compile({ label: shader.key, ...shader, ...counts, wgsl: shader.text() })
+        this.#shaders.set(shader.key, compiled)
+      }
+      const memories = inputs.map(({ handle }) => memoryOf(handle))
+      const dispatch = { label: described, length, groups, into: into && memoryOf(into) }
+      const memory = compiled.run([...memories, ...floats.map(Math.fround), ...integers], dispatch)
+      return into ?? this.#own(memory, length)
+    } catch (error) {
+      if (error instanceof DeviceError) throw error
+      throw new DeviceError(`gpu: ${described} failed`, 'gpu', [error instanceof Error ? error.message : `${error}`])
+    }
+  }
+
+  /** Makes handles whose values were copied into a memory share it: each starts at a given element. */
+  moveInto(memory: Handle, handles: readonly (readonly [handle: Handle, start: number])[]): void {
+    const home = {}
+    for (const [handle, start] of handles) {
+      this.engine.free(memoryOf(handle))
+      handle.memory = this.engine.shaders!.share(memoryOf(memory))
+      handle.start = start
+      handle.home = home
+    }
+    this.free(memory)
+  }
+
   close(): void {
     if (this.#closed) return
     this.#closed = true
     this.#plans.clear()
     this.#kernels.clear()
+    this.#shaders.clear()
     this.engine.close()
   }
 
@@ -199,7 +242,8 @@ export class Runtime {
   }
 }
 
-const label = (call: Call): string => `${call.name} of ${call.inputs.map(input => show(input.shape)).join(' and ')}`
+const label = (call: Pick<Call, 'name' | 'inputs'>): string =>
+  `${call.name} of ${call.inputs.map(input => show(input.shape)).join(' and ')}`
 
 function memoryOf(handle: Handle): BackendMemory {
   if (handle.memory === null) throw new Error('memory that is empty or was freed has no elements to compute with')
