@@ -128,8 +128,10 @@ export class DispatchQueue {
     key += `,${this.#use(output)}`
     const kept = this.#groups.get(key)
     if (kept) {
-      this.#groups.delete(key)
-      this.#groups.set(key, kept)
+      if (this.#groups.size > GROUPS / 2) {
+        this.#groups.delete(key)
+        this.#groups.set(key, kept)
+      }
       return kept
     }
     const group = this.#device.createBindGroup({

@@ -9,6 +9,7 @@ import { type Binding, DispatchQueue } from './dispatch.ts'
 import type { BackendMemory, Compiled, Dispatch, Engine, Helper, Launch, Program } from './engine.ts'
 import { ErrorLatch } from './latch.ts'
 import { BufferPool } from './pool.ts'
+import { WIDEST } from './shader.ts'
 
 export const version = '2.24.1'
 
@@ -214,8 +215,8 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
     override run(...args: Argument[]): void {
       if (context.isLost) throw new Error('WebGPU device was lost')
       const { arrayArgs, scalarArgs, byteLength } = this.paramsLayout
-      const threads = [this.output[0], 1, 1]
-      const { groups, dispatchWidth } = this._computeDispatch(threads)
+      const [threads] = this.output
+      const { groups, dispatchWidth } = this.dispatchOf(threads)
       const start = calls.numbers(byteLength)
       const { integers, floats } = calls
       const size = (at: number, n: number, last: number) => {
@@ -223,7 +224,7 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
         integers[at + 1] = integers[at + 2] = 1
         integers[at + 3] = last
       }
-      size(start, threads[0], dispatchWidth)
+      size(start, threads, dispatchWidth)
       const inputs: GPUBuffer[] = []
       for (let i = 0; i < arrayArgs.length; i++) {
         const { buffer, output } = args[i] as WebGpuHandle
@@ -235,13 +236,22 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
         const words = type === 'Integer' ? integers : floats
         words[start + offset / 4] = args[arrayArgs.length + i] as number
       }
-      this.outputBuffer = this.into?.buffer ?? this.#newBuffer(threads[0] * this.componentCount)
+      this.outputBuffer = this.into?.buffer ?? this.#newBuffer(4 * threads * this.componentCount)
       calls.add({ pipeline: this.computePipeline, binding: this.binding, inputs, output: this.outputBuffer, groups })
     }
 
-    #newBuffer(length: number): Counted<GPUBuffer> {
-      this._checkBufferSize(4 * length, `output [${length}]`)
-      return pool.take(4 * length, this.purpose)
+    /** The workgroups for a number of threads. The limits of a device are slow to ask for, and most kernels are far below. */
+    dispatchOf(threads: number): { readonly groups: Dispatch['groups']; readonly dispatchWidth: number } {
+      const [width] = this.workgroupSize
+      const count = Math.ceil(threads / width)
+      return count > WIDEST
+        ? this._computeDispatch([threads, 1, 1])
+        : { groups: [count, 1, 1], dispatchWidth: count * width }
+    }
+
+    #newBuffer(bytes: number): Counted<GPUBuffer> {
+      if (bytes > largest) this._checkBufferSize(bytes, `output [${bytes / 4}]`)
+      return pool.take(bytes, this.purpose)
     }
   }
 
@@ -261,7 +271,7 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
       return this.text
     }
 
-    override _computeDispatch() {
+    override dispatchOf() {
       return { groups: this.groups, dispatchWidth: 0 }
     }
   }

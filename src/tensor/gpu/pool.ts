@@ -12,7 +12,7 @@ interface Poolable {
 const USAGE = 0x8c
 
 /** The number of buffers that are remembered for a purpose. */
-const REMEMBERED = 64
+const REMEMBERED = 512
 
 interface Events<B> {
   create(size: number, usage: number): B
@@ -22,18 +22,23 @@ interface Events<B> {
   destroying(buffer: B): void
 }
 
+/** The buffers of one size that are free. */
+interface Shelf<B> {
+  readonly size: number
+  readonly free: Set<B>
+  /** when one of them was last taken or returned */
+  used: number
+}
+
 export class BufferPool<B extends Poolable> {
   readonly #events: Events<B>
   readonly #largest: number
-  /** by size, the least recently used size first */
-  #free = new Map<number, Set<B>>()
+  readonly #shelves = new Map<number, Shelf<B>>()
   /** the buffers that served a purpose before */
   readonly #served = new WeakMap<object, B[]>()
-  /** the number of buffers that were made before each */
-  readonly #ages = new WeakMap<B, number>()
-  #made = 0
   /** destroys each buffer */
-  #destroy = new WeakMap<B, () => void>()
+  readonly #destroy = new WeakMap<B, () => void>()
+  #clock = 0
   #freeBytes = 0
   #liveBytes = 0
   #peakBytes = 0
@@ -49,17 +54,12 @@ export class BufferPool<B extends Poolable> {
    * @param purpose what it is for: a buffer that served the same purpose before is preferred
    */
   take(bytes: number, purpose?: object): B {
-    const size = Math.max(bytes, Math.min(roundUp(bytes), this.#largest))
-    const free = this.#free.get(size)
-    const buffer = (free && this.#choose(free, purpose)) ?? this.#fresh(size)
-    if (purpose) this.#remember(buffer, purpose)
-    if (free?.delete(buffer)) {
-      this.#freeBytes -= size
-      this.#free.delete(size)
-      if (free.size > 0) this.#free.set(size, free)
-    }
-    this.#liveBytes += size
+    const shelf = this.#shelf(Math.max(bytes, Math.min(roundUp(bytes), this.#largest)))
+    const buffer = this.#choose(shelf, purpose ?? shelf)
+    if (shelf.free.delete(buffer)) this.#freeBytes -= shelf.size
+    this.#liveBytes += shelf.size
     this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes)
+    shelf.used = this.#clock++
     return buffer
   }
 
@@ -68,41 +68,48 @@ export class BufferPool<B extends Poolable> {
     this.#shrink(0)
   }
 
-  /** A buffer that served the purpose before, or else the oldest, which does not depend on the order of their return. */
-  #choose(free: Set<B>, purpose?: object): B | undefined {
-    const served = purpose && this.#served.get(purpose)?.find(buffer => free.has(buffer))
-    if (served) return served
-    let oldest: B | undefined
-    for (const buffer of free) if (!oldest || this.#ages.get(buffer)! < this.#ages.get(oldest)!) oldest = buffer
-    return oldest
+  #shelf(size: number): Shelf<B> {
+    let shelf = this.#shelves.get(size)
+    if (!shelf) {
+      shelf = { size, free: new Set(), used: 0 }
+      this.#shelves.set(size, shelf)
+    }
+    return shelf
   }
 
-  #remember(buffer: B, purpose: object): void {
-    const served = this.#served.get(purpose)
-    if (!served) this.#served.set(purpose, [buffer])
-    else if (!served.includes(buffer) && served.push(buffer) > REMEMBERED) served.shift()
+  #choose(shelf: Shelf<B>, purpose: object): B {
+    let served = this.#served.get(purpose)
+    if (!served) {
+      served = []
+      this.#served.set(purpose, served)
+    }
+    for (const buffer of served) if (shelf.free.has(buffer)) return buffer
+    const [buffer = this.#fresh(shelf)] = shelf.free
+    if (served.push(buffer) > REMEMBERED) served.shift()
+    return buffer
   }
 
-  #fresh(size: number): B {
+  #fresh(shelf: Shelf<B>): B {
+    const { size, free } = shelf
     const buffer = this.#events.create(size, USAGE)
-    this.#ages.set(buffer, this.#made++)
     this.#destroy.set(buffer, buffer.destroy.bind(buffer))
     buffer.destroy = () => {
       this.#events.returned(buffer)
+      free.add(buffer)
+      shelf.used = this.#clock++
       this.#liveBytes -= size
       this.#freeBytes += size
-      const free = this.#free.get(size) ?? new Set()
-      this.#free.delete(size)
-      this.#free.set(size, free.add(buffer))
       // sizes are not needed at the same time: the sum of what each needs is more than was ever in use at once
       this.#shrink(2 * this.#peakBytes - this.#liveBytes)
     }
     return buffer
   }
 
-  /** Destroys free buffers of the least recently used sizes until their bytes are within a limit. */
+  /** Destroys free buffers, of the least recently used sizes first, until their bytes are within a limit. */
   #shrink(limit: number): void {
-    for (const [size, free] of this.#free) {
+    if (this.#freeBytes <= limit) return
+    const shelves = [...this.#shelves.values()].sort((a, b) => a.used - b.used)
+    for (const { size, free } of shelves)
       for (const buffer of free) {
         if (this.#freeBytes <= limit) return
         this.#events.destroying(buffer)
@@ -110,8 +117,6 @@ export class BufferPool<B extends Poolable> {
         free.delete(buffer)
         this.#freeBytes -= size
       }
-      this.#free.delete(size)
-    }
   }
 }
 

@@ -126,9 +126,14 @@ export class Runtime {
       })
     try {
       let plan = this.#plans.get(key)
-      if (plan) this.#plans.delete(key)
-      else plan = this.#plan(call, key)
-      this.#plans.set(key, plan)
+      if (!plan) {
+        plan = this.#plan(call, key)
+        this.#plans.set(key, plan)
+      } else if (this.#plans.size > this.#cacheSize / 2) {
+        // the order counts only when the cache will be full
+        this.#plans.delete(key)
+        this.#plans.set(key, plan)
+      }
       for (const scalar of scalars) args.push(Math.fround(scalar))
       for (const { offset } of inputs) if (this.engine.shared || offset !== 0) args.push(offset)
       for (const size of plan.sizes) args.push(size)
