@@ -60,6 +60,7 @@ export class BufferPool<B extends Poolable> {
     this.#liveBytes += shelf.size
     this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes)
     shelf.used = this.#clock++
+    this.#shrink()
     return buffer
   }
 
@@ -99,14 +100,16 @@ export class BufferPool<B extends Poolable> {
       shelf.used = this.#clock++
       this.#liveBytes -= size
       this.#freeBytes += size
-      // sizes are not needed at the same time: the sum of what each needs is more than was ever in use at once
-      this.#shrink(2 * this.#peakBytes - this.#liveBytes)
+      this.#shrink()
     }
     return buffer
   }
 
-  /** Destroys free buffers, of the least recently used sizes first, until their bytes are within a limit. */
-  #shrink(limit: number): void {
+  /**
+   * Destroys free buffers, of the least recently used sizes first, until the bytes of all buffers are at most twice what was
+   * in use at once. Once would be too little: not all sizes are in use at the same time.
+   */
+  #shrink(limit = 2 * this.#peakBytes - this.#liveBytes): void {
     if (this.#freeBytes <= limit) return
     const shelves = [...this.#shelves.values()].sort((a, b) => a.used - b.used)
     for (const { size, free } of shelves)

@@ -123,6 +123,68 @@ await onBackends(import.meta.url, { webgpu: 6 }, (backend, runs) => {
     engine.close()
   })
 
+  test('an upload does not overtake a call that reads what its buffer had', async () => {
+    const { engine } = await engineOn()
+    const twice = engine.compile({ ...program, source: 'function(a0){ return 2.0*a0[this.thread.x]; }' })
+    const results: object[] = []
+    for (let i = 0; i < 5; i++) {
+      const x = engine.upload(Float32Array.of(i, i, i, i))
+      results.push(twice.run([x], program))
+      // the next upload takes this buffer
+      engine.free(x)
+    }
+    for (const [i, result] of results.entries())
+      assert.deepEqual(Array.from(await engine.read(result, 0, 4)), [2 * i, 2 * i, 2 * i, 2 * i])
+    engine.close()
+  })
+
+  test('a buffer that is destroyed is used by the calls before it', async () => {
+    let destroyed = 0
+    const { engine } = await engineOn(device => {
+      const create = device.createBuffer.bind(device)
+      device.createBuffer = descriptor => {
+        const buffer = create(descriptor)
+        const destroy = buffer.destroy.bind(buffer)
+        buffer.destroy = () => {
+          destroyed++
+          destroy()
+        }
+        return buffer
+      }
+    })
+    const copy = (length: number) =>
+      engine.compile({ ...program, length, source: 'function(a0){ return a0[this.thread.x]; }' })
+    const x = engine.upload(Float32Array.of(1, 2, 3, 4))
+    const results: object[] = []
+    // buffers of many sizes: the pool destroys the first ones
+    for (let length = 60_000; length > 10_000; length = Math.floor(0.85 * length)) {
+      const large = copy(length).run([x], { label: 'copy', length })
+      results.push(copy(4).run([large], program))
+      engine.free(large)
+    }
+    assert.ok(destroyed > 0)
+    for (const result of results) assert.deepEqual(Array.from(await engine.read(result, 0, 4)), [1, 2, 3, 4])
+    assert.equal(engine.hasFailed(), false)
+    engine.close()
+  })
+
+  test('calls are submitted when a task ends, though nothing is read', async () => {
+    let submits = 0
+    const { engine } = await engineOn(device => {
+      const submit = device.queue.submit.bind(device.queue)
+      device.queue.submit = commands => {
+        submits++
+        submit(commands)
+      }
+    })
+    const kernel = engine.compile({ ...program, source: 'function(a0){ return a0[this.thread.x]; }' })
+    kernel.run([engine.upload(new Float32Array(4))], program)
+    assert.equal(submits, 0)
+    await Promise.resolve()
+    assert.equal(submits, 1)
+    engine.close()
+  })
+
   test('tensors of a closed device throw', async () => {
     const gpu = await openGpu({ backend: 'webgpu' })
     const x = numbers(gpu, 8)
