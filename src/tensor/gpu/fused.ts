@@ -8,6 +8,7 @@ import { geluExpression, geluGradientExpression } from './expressions.ts'
 import { fold, isShortRow, rowStatistics } from './fold.ts'
 import { adamwInPlace, scaleInPlace, sumOfSquares } from './many.ts'
 import { map } from './map.ts'
+import { rowKernels } from './rows.ts'
 import type { Handle, Runtime, Strided } from './runtime.ts'
 import { linear } from './tiles.ts'
 
@@ -235,7 +236,15 @@ export function fusedKernels(
 
     adamwInPlace: updates => adamwInPlace(runtime, own, updates),
   }
-  return { ...kernels, ...written }
+  // what a shader does not take, such as rows of many axes, generated kernels do
+  const rows = rowKernels(runtime, wrap, own)
+  const either = Object.fromEntries(
+    Object.entries(rows).map(([name, kernel]) => {
+      const other = kernels[name as keyof FusedKernels] as ((...args: unknown[]) => unknown) | undefined
+      return [name, (...args: unknown[]) => (kernel as typeof other)!(...args) ?? other?.(...args)]
+    }),
+  )
+  return { ...kernels, ...either, ...written }
 }
 
 const isFloat = (x: Tensor): boolean => x.dtype === 'float32'

@@ -22,6 +22,7 @@ import { fusedKernels } from './fused.ts'
 import { map } from './map.ts'
 import { matmul } from './matmul.ts'
 import { concat, gather, pad, scatterAdd } from './movement.ts'
+import { reduceAxes } from './rows.ts'
 import type { Handle, Runtime, Strided } from './runtime.ts'
 import { tiledMatmul } from './tiles.ts'
 
@@ -71,7 +72,7 @@ export function gpuKernels(runtime: Runtime, device: Device): Kernels {
       const shape = reducedShape(x.shape, axes, true)
       const dtype = x.dtype === 'bool' ? 'int32' : x.dtype
       if (x.size === 0) return wrap(filled(shape, { sum: 0, max: -Infinity, min: Infinity }[name]), shape, dtype)
-      return wrap(foldAxes(runtime, name, own(x), axes), shape, dtype)
+      return wrap(reduceAxes(runtime, name, own(x), axes) ?? foldAxes(runtime, name, own(x), axes), shape, dtype)
     },
 
     argmax: (x, axis) => wrap(argmax(runtime, own(x), axis), reducedShape(x.shape, [axis], true), 'int32'),
