@@ -3,8 +3,12 @@
 
 import { create, globals } from 'webgpu'
 
-/** Makes `device.use('gpu')` open the null backend. Call it before the device is opened. */
+/** Makes `device.use('gpu')` open the null backend, where every number is read as zero. Call it before the device is opened. */
 export function useNullGpu(): void {
+  // the null backend has memory, with what was last uploaded to it
+  prototypeOf('GPUBuffer').getMappedRange = function () {
+    return new ArrayBuffer((this as GPUBuffer).size)
+  }
   const value = { gpu: create(['backend=null']) }
   Object.defineProperty(globalThis, 'navigator', { value, configurable: true })
 }
@@ -26,6 +30,8 @@ export interface Counts {
 }
 
 type Method = (this: object, ...args: never[]) => unknown
+
+const prototypeOf = (type: string) => (globals as Record<string, { prototype: Record<string, Method> }>)[type].prototype
 
 const MAP_READ = 0x1
 const UNIFORM = 0x40
@@ -85,7 +91,7 @@ export class Counter {
   }
 
   #on<A extends unknown[]>(type: string, name: string, see: (args: A, result: unknown, self: object) => void): void {
-    const { prototype } = (globals as Record<string, { prototype: Record<string, Method> }>)[type]
+    const prototype = prototypeOf(type)
     const method = prototype[name]
     prototype[name] = function (...args) {
       const result = method.apply(this, args)

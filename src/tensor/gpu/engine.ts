@@ -14,7 +14,7 @@ export interface Program {
   /** for errors: the operation and its shapes */
   readonly label: string
   readonly source: string
-  /** the number of elements it computes */
+  /** the number of elements that it computes, which differs between the calls of a shared kernel */
   readonly length: number
   readonly arrays: number
   readonly floats: number
@@ -26,9 +26,17 @@ export interface Program {
 /** Flat float32 memory of a backend. */
 export type BackendMemory = object
 
+/** One call of a kernel. */
+export interface Launch {
+  /** for errors: the operation and its shapes */
+  readonly label: string
+  /** the number of elements that it computes */
+  readonly length: number
+}
+
 export interface Compiled {
   /** Computes into new memory. */
-  run(args: readonly (BackendMemory | number)[]): BackendMemory
+  run(args: readonly (BackendMemory | number)[], launch: Launch): BackendMemory
   destroy(): void
 }
 
@@ -80,6 +88,8 @@ export interface Engine {
   readonly maxArrays: number
   /** whether a thread may return four elements */
   readonly fourWide: boolean
+  /** whether one kernel runs with arguments and results of every size; otherwise sizes are constants in a compiled kernel */
+  readonly shared: boolean
   /** the properties of an argument that are constants in a compiled kernel */
   layout(memory: BackendMemory, length: number): string
   compile(program: Program): Compiled

@@ -5,9 +5,11 @@
 
 import { DeviceError, type GpuBackend } from '../device.ts'
 import { helpersIn } from './code.ts'
-import type { BackendMemory, Compiled, Dispatch, Engine, Helper, Program } from './engine.ts'
+import { type Binding, DispatchQueue } from './dispatch.ts'
+import type { BackendMemory, Compiled, Dispatch, Engine, Helper, Launch, Program } from './engine.ts'
 import { ErrorLatch } from './latch.ts'
 import { BufferPool } from './pool.ts'
+import { WIDEST } from './shader.ts'
 
 export const version = '2.24.1'
 
@@ -57,18 +59,16 @@ interface Kernel {
 interface WebGpuKernel extends Kernel {
   compiledSource: string
   componentCount: number
-  readonly paramsLayout: { readonly arrayArgs: readonly object[]; readonly byteLength: number }
+  readonly argumentTypes: readonly string[]
+  readonly paramsLayout: {
+    readonly arrayArgs: readonly { readonly dimsOffset: number }[]
+    readonly scalarArgs: readonly { readonly offset: number; readonly type: string }[]
+    readonly byteLength: number
+  }
   context: object
   _device: GPUDevice
-  bindGroupLayout: GPUBindGroupLayout
   computePipeline: GPUComputePipeline
   paramsBuffer: GPUBuffer
-  paramsMirror: ArrayBuffer
-  paramsU32: Uint32Array
-  paramsI32: Int32Array
-  paramsF32: Float32Array
-  constantBuffers: GPUBuffer[]
-  bindGroupDirty: boolean
   outputBuffer: Counted<GPUBuffer> | null
   threadDim: number[]
   workgroupSize: number[]
@@ -76,10 +76,13 @@ interface WebGpuKernel extends Kernel {
   translatedFunctions: string
   returnType: string
   _buildAsync(): Promise<void>
-  _ensureOutputBuffer(): void
   translateSource(): void
   assembleWGSL(): string
-  _computeDispatch(threadDim: number[]): { groups: readonly number[]; dispatchWidth: number }
+  _checkBufferSize(bytes: number, what: string): void
+  _computeDispatch(threads: readonly number[]): {
+    readonly groups: readonly [number, number, number]
+    readonly dispatchWidth: number
+  }
 }
 
 /** GPU.js counts the handles of a buffer or texture in its own field. */
@@ -160,70 +163,102 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
   })
 
   const largest = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize)
-  let label = ''
-  const pool = new BufferPool<Counted<GPUBuffer>>(
-    (size, usage) => {
+  /** what is computed, for errors */
+  let current: { readonly label: string } = { label: '' }
+  const calls = new DispatchQueue(device)
+  const pool = new BufferPool<Counted<GPUBuffer>>(largest, {
+    create(size, usage) {
       device.pushErrorScope('out-of-memory')
-      const buffer = createBuffer({ size, usage }) as Counted<GPUBuffer>
-      const purpose = label
+      const buffer = device.createBuffer({ size, usage }) as Counted<GPUBuffer>
+      const purpose = current.label
       latch.watch(device.popErrorScope(), error => `out of memory: ${size} bytes for ${purpose} (${error.message})`)
       return buffer
     },
-    buffer => {
+    returned(buffer) {
       buffer._refs = 0
     },
-    largest,
-  )
-  const createBuffer = device.createBuffer.bind(device)
-  // GPU.js creates the memory of results, and nothing else, with exactly this usage: storage and copy source
-  device.createBuffer = descriptor =>
-    descriptor.usage === 0x84 ? pool.take(descriptor.size) : createBuffer(descriptor)
+    destroying: buffer => calls.release(buffer),
+  })
 
-  class SynchronousKernel extends gpujs.WebGPUKernel {
+  const handle = (buffer: Counted<GPUBuffer>, length: number): WebGpuHandle =>
+    new gpujs.WebGPUBufferResult({ buffer, output: [length], componentCount: 1, context, kernel: gpu })
+
+  /** A kernel that builds at once, and whose calls wait in the queue. */
+  class QueuedKernel extends gpujs.WebGPUKernel {
     /** the first arrays that are written too */
     writes = 0
+    declare binding: Binding
+    /** for the pool */
+    purpose: object = this
+    /** memory to write into instead of new memory */
+    into: WebGpuHandle | undefined
 
     override _buildAsync(): Promise<void> {
-      const { arrayArgs, byteLength } = this.paramsLayout
-      const entry = (binding: number, type: GPUBufferBindingType) => ({ binding, visibility: 4, buffer: { type } })
       this.context = context
       this._device = device
+      this.binding = calls.binding(this.paramsLayout.arrayArgs.length, this.writes)
       device.pushErrorScope('validation')
-      const module = device.createShaderModule({ code: this.compiledSource })
-      this.bindGroupLayout = device.createBindGroupLayout({
-        entries: [
-          entry(0, 'uniform'),
-          ...arrayArgs.map((_, i) => entry(1 + i, i < this.writes ? 'storage' : 'read-only-storage')),
-          entry(1 + arrayArgs.length, 'storage'),
-        ],
-      })
       this.computePipeline = device.createComputePipeline({
-        compute: { module, entryPoint: 'main' },
-        layout: device.createPipelineLayout({ bindGroupLayouts: [this.bindGroupLayout] }),
+        compute: { module: device.createShaderModule({ code: this.compiledSource }), entryPoint: 'main' },
+        layout: this.binding.pipelineLayout,
       })
       const { compiledSource } = this
-      const refused = label
+      const refused = current.label
       latch.watch(
         device.popErrorScope(),
         error => `the shader of ${refused} was refused: ${error.message}\n${compiledSource}`,
       )
-      this.paramsBuffer = device.createBuffer({ size: byteLength, usage: 0x48 })
-      this.paramsMirror = new ArrayBuffer(byteLength)
-      this.paramsU32 = new Uint32Array(this.paramsMirror)
-      this.paramsI32 = new Int32Array(this.paramsMirror)
-      this.paramsF32 = new Float32Array(this.paramsMirror)
-      this.constantBuffers = []
-      this._ensureOutputBuffer()
-      this.bindGroupDirty = true
       this.built = true
       return Promise.resolve()
     }
+
+    override run(...args: Argument[]): void {
+      if (context.isLost) throw new Error('WebGPU device was lost')
+      const { arrayArgs, scalarArgs, byteLength } = this.paramsLayout
+      const [threads] = this.output
+      const { groups, dispatchWidth } = this.dispatchOf(threads)
+      const start = calls.numbers(byteLength)
+      const { integers, floats } = calls
+      const size = (at: number, n: number, last: number) => {
+        integers[at] = n
+        integers[at + 1] = integers[at + 2] = 1
+        integers[at + 3] = last
+      }
+      size(start, threads, dispatchWidth)
+      const inputs: GPUBuffer[] = []
+      for (let i = 0; i < arrayArgs.length; i++) {
+        const { buffer, output } = args[i] as WebGpuHandle
+        size(start + arrayArgs[i].dimsOffset / 4, output[0], output[0])
+        inputs.push(buffer)
+      }
+      for (let i = 0; i < scalarArgs.length; i++) {
+        const { offset, type } = scalarArgs[i]
+        const words = type === 'Integer' ? integers : floats
+        words[start + offset / 4] = args[arrayArgs.length + i] as number
+      }
+      this.outputBuffer = this.into?.buffer ?? this.#newBuffer(4 * threads * this.componentCount)
+      calls.add({ pipeline: this.computePipeline, binding: this.binding, inputs, output: this.outputBuffer, groups })
+    }
+
+    /** The workgroups for a number of threads. The limits of a device are slow to ask for, and most kernels are far below. */
+    dispatchOf(threads: number): { readonly groups: Dispatch['groups']; readonly dispatchWidth: number } {
+      const [width] = this.workgroupSize
+      const count = Math.ceil(threads / width)
+      return count > WIDEST
+        ? this._computeDispatch([threads, 1, 1])
+        : { groups: [count, 1, 1], dispatchWidth: count * width }
+    }
+
+    #newBuffer(bytes: number): Counted<GPUBuffer> {
+      if (bytes > largest) this._checkBufferSize(bytes, `output [${bytes / 4}]`)
+      return pool.take(bytes, this.purpose)
+    }
   }
 
-  /** A kernel whose text is given: GPU.js binds its arguments and runs it as any other, and translates nothing. */
-  class ShaderKernel extends SynchronousKernel {
+  /** A kernel whose text is given: GPU.js translates nothing. */
+  class ShaderKernel extends QueuedKernel {
     text = ''
-    dispatch!: Dispatch
+    groups: Dispatch['groups'] = [1, 1, 1]
 
     override translateSource(): void {
       this.translatedBody = this.translatedFunctions = ''
@@ -236,50 +271,50 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
       return this.text
     }
 
-    override _computeDispatch() {
-      return { groups: this.dispatch.groups, dispatchWidth: 0 }
-    }
-
-    override _ensureOutputBuffer(): void {
-      const { into } = this.dispatch
-      if (!into) {
-        super._ensureOutputBuffer()
-        return
-      }
-      this.outputBuffer = (into as WebGpuHandle).buffer
-      this.bindGroupDirty = true
+    override dispatchOf() {
+      return { groups: this.groups, dispatchWidth: 0 }
     }
   }
 
   const gpu = new gpujs.GPU({ mode: 'webgpu' })
-  gpu.Kernel = SynchronousKernel
 
-  const handle = (buffer: Counted<GPUBuffer>, length: number): WebGpuHandle =>
-    new gpujs.WebGPUBufferResult({ buffer, output: [length], componentCount: 1, context, kernel: gpu })
+  function create<K extends QueuedKernel>(kind: new (...args: never[]) => K, ...[source, set]: [string, Settings]) {
+    gpu.Kernel = kind
+    const shortcut = gpu.createKernel(source, set)
+    const kernel = shortcut.kernel as K
+    return {
+      kernel,
+      run(args: readonly Argument[], launch: Launch, threads: number): WebGpuHandle {
+        current = launch
+        if (!kernel.built) {
+          kernel.build(...args)
+          assertRuns(shortcut, kind, launch.label)
+        }
+        kernel.output = [threads]
+        kernel.run(...args)
+        const buffer = kernel.outputBuffer!
+        kernel.outputBuffer = null
+        return kernel.into ?? handle(buffer, launch.length)
+      },
+      destroy: () => shortcut.destroy(),
+    }
+  }
 
   return {
     backend: 'webgpu',
     description,
     maxArrays: device.limits.maxStorageBuffersPerShaderStage - 1,
     fourWide: true,
+    shared: true,
     layout: () => '',
     compile(program) {
-      const shortcut = gpu.createKernel(program.source, settings(program))
-      const kernel = shortcut.kernel as WebGpuKernel
+      const { kernel, run, destroy } = create(QueuedKernel, program.source, settings(program))
       return {
-        run(args) {
-          label = program.label
-          if (!kernel.built) kernel.build(...args)
-          kernel.run(...args)
-          assertRuns(shortcut, SynchronousKernel, program.label)
-          const buffer = kernel.outputBuffer!
-          // the kernel releases its result, and the promise, which is not awaited, is ignored
-          kernel.outputBuffer = null
-          kernel.bindGroupDirty = true
-          buffer._refs = 0
-          return handle(buffer, program.length)
+        run(args, launch) {
+          kernel.purpose = launch
+          return run(args, launch, launch.length / program.width)
         },
-        destroy: () => shortcut.destroy(),
+        destroy,
       }
     },
     shaders: {
@@ -290,43 +325,40 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
         const { arrays, floats, integers } = program
         const names = Array.from({ length: arrays + floats + integers }, (_, i) => `x${i}`)
         const source = `function(${names}){ return 0.0; }`
-        gpu.Kernel = ShaderKernel
-        const shortcut = gpu.createKernel(source, settings({ source, length: 1, arrays, floats, integers, width: 1 }))
-        gpu.Kernel = SynchronousKernel
-        const kernel = shortcut.kernel as ShaderKernel
+        const set = settings({ source, length: 1, arrays, floats, integers, width: 1 })
+        const { kernel, run, destroy } = create(ShaderKernel, source, set)
         kernel.text = program.wgsl
         kernel.writes = program.writes
+        const purposes = new Map<number, object>()
         return {
           run(args, dispatch) {
-            label = dispatch.label
-            kernel.dispatch = dispatch
-            kernel.output = [dispatch.length]
-            const into = dispatch.into as WebGpuHandle | undefined
-            const count = into?.buffer._refs ?? 0
-            if (!kernel.built) kernel.build(...args)
-            kernel.run(...args)
-            assertRuns(shortcut, ShaderKernel, program.label)
-            const buffer = kernel.outputBuffer!
-            kernel.outputBuffer = null
-            kernel.bindGroupDirty = true
-            buffer._refs = count
-            return into ?? handle(buffer, dispatch.length)
+            const { length, groups, into } = dispatch
+            kernel.purpose = purposes.get(length) ?? {}
+            purposes.set(length, kernel.purpose)
+            kernel.groups = groups
+            kernel.into = into as WebGpuHandle | undefined
+            return run(args, dispatch, length)
           },
-          destroy: () => shortcut.destroy(),
+          destroy,
         }
       },
     },
     upload(data) {
-      label = `an upload of ${data.length} elements`
+      current = { label: `an upload of ${data.length} elements` }
       if (data.byteLength > largest)
-        throw new DeviceError(`${label} takes ${data.byteLength} bytes; one buffer holds at most ${largest}`, 'gpu')
+        throw new DeviceError(
+          `${current.label} takes ${data.byteLength} bytes; one buffer holds at most ${largest}`,
+          'gpu',
+        )
       const buffer = pool.take(data.byteLength)
+      calls.release(buffer)
       device.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>)
       return handle(buffer, data.length)
     },
     async read(memory, start, length) {
       if (latch.isSet) await latch.settle()
-      const staging = createBuffer({ size: length * 4, usage: 0x9 })
+      calls.flush()
+      const staging = device.createBuffer({ size: length * 4, usage: 0x9 })
       try {
         const encoder = device.createCommandEncoder()
         encoder.copyBufferToBuffer((memory as WebGpuHandle).buffer, start * 4, staging, 0, length * 4)
@@ -347,6 +379,8 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
     close() {
       closed = true
       void gpu.destroy()
+      calls.flush()
+      calls.destroy()
       pool.clear()
       device.destroy()
     },
@@ -417,6 +451,7 @@ export function webgl2Engine(gpujs: GpuJs, gl: WebGL2RenderingContext, descripti
     description,
     maxArrays: Math.min(15, gl.getParameter(gl.MAX_TEXTURE_IMAGE_UNITS) - 1),
     fourWide: true,
+    shared: false,
     layout: (memory, length) => `${(memory as GlHandle).type}${length}`,
     compile(program) {
       const shortcut = gpu.createKernel(program.source, settings(program))
@@ -471,6 +506,7 @@ export function hostEngine(gpujs: GpuJs, backend: GpuBackend & ('webasm' | 'cpu'
     description,
     maxArrays: 7,
     fourWide: false,
+    shared: false,
     layout: (_, length) => `${length}`,
     compile(program): Compiled {
       const shortcut = gpu.createKernel(program.source, settings(program))
