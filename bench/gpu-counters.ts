@@ -1,11 +1,12 @@
 // Counts what one training step of CoCa asks of WebGPU, and times its JavaScript, on a GPU that computes nothing: it runs on any
-// machine that has the package `webgpu`, and the loss is meaningless. The last line is the result as JSON.
+// machine that has the package `webgpu`, and the loss is meaningless. That GPU has 512 MiB, too little for the size medium. The last
+// line is the result as JSON.
 //
 //     npm run -s bench:gpu-counters -- --size tiny
 
 import { parseArgs } from 'node:util'
 import { device } from '../src/index.ts'
-import { type SizeName, sizes, trainingStep, warmups } from './model.ts'
+import { sizes, trainingStep, warmups } from './model.ts'
 import { Counter, useNullGpu } from './null-gpu.ts'
 import { median } from './peers/timing.ts'
 
@@ -16,9 +17,9 @@ const { values: flags } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 })
-if (!(flags.size in sizes))
-  throw new RangeError(`--size ${flags.size}: must be one of ${Object.keys(sizes).join(', ')}`)
-const size = flags.size as SizeName
+if (flags.size !== 'tiny' && flags.size !== 'small')
+  throw new RangeError(`--size ${flags.size}: must be tiny or small`)
+const { size } = flags
 const batch = flags.batch === undefined ? sizes[size].batch : Number(flags.batch)
 if (!Number.isInteger(batch) || batch < 1) throw new RangeError(`--batch ${flags.batch}: must be a positive integer`)
 

@@ -146,6 +146,14 @@ function assertRuns(shortcut: Shortcut, kernelClass: abstract new (...args: neve
 const identity = 'function(a0){ return a0[this.thread.x]; }'
 const identityFrom = 'function(a0,o0){ return a0[add2(this.thread.x,o0)]; }'
 
+/** Writes a size of one axis as GPU.js does. */
+function writeSize(integers: Int32Array, at: number, n: number, last: number): void {
+  integers[at] = n
+  integers[at + 1] = 1
+  integers[at + 2] = 1
+  integers[at + 3] = last
+}
+
 /** WebGPU on our own device: synchronous builds, pooled memory, errors collected until a value is read. */
 export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevice, description: string): Engine {
   const context = { adapter, device, isLost: false }
@@ -219,16 +227,11 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
       const { groups, dispatchWidth } = this.dispatchOf(threads)
       const start = calls.numbers(byteLength)
       const { integers, floats } = calls
-      const size = (at: number, n: number, last: number) => {
-        integers[at] = n
-        integers[at + 1] = integers[at + 2] = 1
-        integers[at + 3] = last
-      }
-      size(start, threads, dispatchWidth)
+      writeSize(integers, start, threads, dispatchWidth)
       const inputs: GPUBuffer[] = []
       for (let i = 0; i < arrayArgs.length; i++) {
         const { buffer, output } = args[i] as WebGpuHandle
-        size(start + arrayArgs[i].dimsOffset / 4, output[0], output[0])
+        writeSize(integers, start + arrayArgs[i].dimsOffset / 4, output[0], output[0])
         inputs.push(buffer)
       }
       for (let i = 0; i < scalarArgs.length; i++) {

@@ -9,7 +9,7 @@ import { uncollectedBytes } from '../pressure.ts'
 import { MOST_ELEMENTS, show, tooManyElements } from '../shape.ts'
 import { Code } from './code.ts'
 import type { BackendMemory, Compiled, CompiledShader, Engine, Launch } from './engine.ts'
-import type { ShaderCall } from './shader.ts'
+import type { Shader } from './shader.ts'
 
 /** The content of a tensor's storage on this device. */
 export interface Handle {
@@ -47,6 +47,22 @@ export interface Call {
   readonly width?: 1 | 4
   /** Writes the body, with a0, a1, … as the inputs' arrays and s0, s1, … as the scalars. */
   readonly body: (code: Code, starts: readonly (string | undefined)[]) => void
+}
+
+/** One call of a shader: its arrays and numbers, and what is computed. */
+export interface ShaderCall {
+  /** the operation, for errors */
+  readonly name: string
+  readonly shader: Shader
+  readonly inputs: readonly Strided[]
+  readonly floats?: readonly number[]
+  readonly integers?: readonly number[]
+  /** elements of the result, at least one */
+  readonly length: number
+  /** number of workgroups along three axes */
+  readonly groups: readonly [number, number, number]
+  /** memory to write into; default: new memory */
+  readonly into?: Handle
 }
 
 /** Bytes that a loop may leave to the garbage collector without letting it run. */
@@ -141,8 +157,7 @@ export class Runtime {
     } catch (error) {
       this.#kernels.delete(this.#plans.get(key)?.kernel.text ?? '')
       this.#plans.delete(key)
-      if (error instanceof DeviceError) throw error
-      throw new DeviceError(`gpu: ${label(call)} failed`, 'gpu', [error instanceof Error ? error.message : `${error}`])
+      throw failed(call, error)
     }
   }
 
@@ -150,8 +165,7 @@ export class Runtime {
   shade(call: ShaderCall): Handle {
     const { shader, inputs, length, groups, floats = [], integers = [], into } = call
     this.#assertOpen(into ? 0 : length)
-    const described = label(call)
-    if (length > MOST_ELEMENTS) throw tooManyElements(described, length, ...inputs.map(({ shape }) => shape))
+    if (length > MOST_ELEMENTS) throw tooManyElements(label(call), length, ...inputs.map(({ shape }) => shape))
     try {
       let compiled = this.#shaders.get(shader.key)
       if (!compiled) {
@@ -160,12 +174,16 @@ export class Runtime {
         this.#shaders.set(shader.key, compiled)
       }
       const memories = inputs.map(({ handle }) => memoryOf(handle))
-      const dispatch = { label: described, length, groups, into: into && memoryOf(into) }
+      const dispatch = {
+        get label() {
+          return label(call)
+        },
+        ...{ length, groups, into: into && memoryOf(into) },
+      }
       const memory = compiled.run([...memories, ...floats.map(Math.fround), ...integers], dispatch)
       return into ?? this.#own(memory, length)
     } catch (error) {
-      if (error instanceof DeviceError) throw error
-      throw new DeviceError(`gpu: ${described} failed`, 'gpu', [error instanceof Error ? error.message : `${error}`])
+      throw failed(call, error)
     }
   }
 
@@ -249,6 +267,11 @@ export class Runtime {
 
 const label = (call: Pick<Call, 'name' | 'inputs'>): string =>
   `${call.name} of ${call.inputs.map(input => show(input.shape)).join(' and ')}`
+
+function failed(call: Pick<Call, 'name' | 'inputs'>, error: unknown): DeviceError {
+  if (error instanceof DeviceError) return error
+  return new DeviceError(`gpu: ${label(call)} failed`, 'gpu', [error instanceof Error ? error.message : `${error}`])
+}
 
 function memoryOf(handle: Handle): BackendMemory {
   if (handle.memory === null) throw new Error('memory that is empty or was freed has no elements to compute with')

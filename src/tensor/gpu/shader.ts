@@ -1,30 +1,12 @@
 // Kernels written in WGSL, for operations that need what generated kernels lack: memory that threads share, several results a
 // thread, writing in place. GPU.js runs them as it runs its own. Only webgpu has them; elsewhere kernels are generated.
 
-import type { Handle, Strided } from './runtime.ts'
-
 export interface Shader {
   /** determines the text and the numbers that it takes */
   readonly key: string
   /** the first arrays that it writes too */
   readonly writes: number
   readonly text: () => string
-}
-
-/** One call: the shader, its arrays and numbers, and what is computed. */
-export interface ShaderCall {
-  /** the operation, for errors */
-  readonly name: string
-  readonly shader: Shader
-  readonly inputs: readonly Strided[]
-  readonly floats?: readonly number[]
-  readonly integers?: readonly number[]
-  /** elements of the result, at least one */
-  readonly length: number
-  /** number of workgroups along three axes */
-  readonly groups: readonly [number, number, number]
-  /** memory to write into; default: new memory */
-  readonly into?: Handle
 }
 
 /** What an array has: numbers, or four of them at once. */

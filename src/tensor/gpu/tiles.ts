@@ -84,14 +84,25 @@ function load(name: 'a' | 'b', array: string, size: number, { depth }: Tile, { i
     }`
 }
 
+const lies = ({ inner, four }: Reading) => `${inner ? 'inner' : 'outer'}${four ? 4 : 1}`
+
+const products = new Map<string, Shader>()
+
+/** The shader of a product, which is written once. */
 function productShader(tile: Tile, a: Reading, b: Reading, four: boolean, bias: boolean): Shader {
+  const key = `product ${tile.rows} ${lies(a)} ${lies(b)} ${four} ${bias}`
+  const made = products.get(key) ?? makeProduct(key, tile, a, b, four, bias)
+  products.set(key, made)
+  return made
+}
+
+function makeProduct(key: string, tile: Tile, a: Reading, b: Reading, four: boolean, bias: boolean): Shader {
   const { rows, columns, each, depth, slices } = tile
   const across = columns / 4
   const down = rows / each
   const own = Array.from({ length: each }, (_, i) => i)
   const perOwn = (statement: (i: number) => string) => own.map(statement).join(' ')
   const element = (isFour: boolean): Element => (isFour ? 'vec4<f32>' : 'f32')
-  const lies = ({ inner, four: isFour }: Reading) => `${inner ? 'inner' : 'outer'}${isFour ? 4 : 1}`
   const read =
     each === 1
       ? 'let p0 = as_[t * 4 + y / 4][y % 4];'
@@ -120,7 +131,7 @@ function productShader(tile: Tile, a: Reading, b: Reading, four: boolean, bias: 
     }
   }`
   return shader(
-    `product ${rows} ${lies(a)} ${lies(b)} ${four} ${bias}`,
+    key,
     {
       arrays: [element(a.four), element(b.four), ...(bias ? (['f32'] as const) : [])],
       result: element(four),
