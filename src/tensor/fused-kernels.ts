@@ -24,6 +24,10 @@ export interface FusedKernels {
   standardize(x: Tensor, epsilon: number): Tensor | undefined
   /** Gradient of standardize, from x. */
   standardizeGradient(g: Tensor, x: Tensor, epsilon: number): Tensor | undefined
+  /** x / max(‖x‖, epsilon) over the last axis. */
+  normalize(x: Tensor, epsilon: number): Tensor | undefined
+  /** Gradient of normalize, from x. */
+  normalizeGradient(g: Tensor, x: Tensor, epsilon: number): Tensor | undefined
   /** x Φ(x). */
   gelu(x: Tensor): Tensor | undefined
   /** g (Φ(x) + x φ(x)). */

@@ -130,6 +130,11 @@ const standardizeGradientOf = (write: RowBody, h: string): string => `${momentsO
   projected = sum(thread, projected) / f32(n);
   ${write.put(`r * (${h} - total - (x1 - mean) * projected / (variance + epsilon))`)}`
 
+const lengthOf = ({ over }: RowBody, x: string): string => `
+  var squares = 0.0; ${over(`squares += ${x} * ${x};`)}
+  let length = sqrt(sum(thread, squares));
+  let divisor = max(length, epsilon);`
+
 const bodies = {
   softmax: { arrays: 1, body: write => `${softmaxOf(write)} ${write.put('exp(x0 - m) / s')}` },
   logSoftmax: { arrays: 1, body: write => `${softmaxOf(write)} let l = log(s); ${write.put('x0 - m - l')}` },
@@ -143,6 +148,14 @@ const bodies = {
   },
   standardize: { arrays: 1, body: write => `${momentsOf(write, 'x0')} ${write.put('(x0 - mean) * r')}` },
   standardizeGradient: { arrays: 2, body: write => standardizeGradientOf(write, 'x0') },
+  normalize: { arrays: 1, body: write => `${lengthOf(write, 'x0')} ${write.put('x0 / divisor')}` },
+  normalizeGradient: {
+    arrays: 2,
+    body: write => `${lengthOf(write, 'x1')}
+  var radial = 0.0; ${write.over('radial += x0 * x1 / divisor;')}
+  radial = select(0.0, sum(thread, radial), length >= epsilon);
+  ${write.put('(x0 - x1 / divisor * radial) / divisor')}`,
+  },
   layerNorm: { arrays: 3, body: write => `${momentsOf(write, 'x0')} ${write.put('(x0 - mean) * r * x1 + x2')}` },
   // the statistics of all rows are left at the end, for the gradients of weight and bias
   layerNormGradient: {
@@ -316,6 +329,9 @@ export function rowKernels(
     logSoftmaxGradient: (g, y) => of('logSoftmaxGradient', [g, y]),
     standardize: (x, epsilon) => of('standardize', [x], epsilon),
     standardizeGradient: (g, x, epsilon) => of('standardizeGradient', [g, x], epsilon),
+
+    normalize: (x, epsilon) => of('normalize', [x], epsilon),
+    normalizeGradient: (g, x, epsilon) => of('normalizeGradient', [g, x], epsilon),
 
     layerNorm(x, weight, bias, epsilon) {
       const n = x.shape[x.rank - 1]
