@@ -17,8 +17,7 @@ const { values: flags } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 })
-if (flags.size !== 'tiny' && flags.size !== 'small')
-  throw new RangeError(`--size ${flags.size}: must be tiny or small`)
+if (flags.size !== 'tiny' && flags.size !== 'small') throw new RangeError(`--size ${flags.size}: must be tiny or small`)
 const { size } = flags
 const batch = flags.batch === undefined ? sizes[size].batch : Number(flags.batch)
 if (!Number.isInteger(batch) || batch < 1) throw new RangeError(`--batch ${flags.batch}: must be a positive integer`)
