@@ -1,6 +1,6 @@
 // All code that depends on GPU.js and its internals. Its types are declared here because the published ones do not fit,
-// its WebGPU kernel is made to build synchronously, and results are taken from kernels before the kernels can keep
-// references to them. The version is pinned to 2.24.1; test/tensor/gpu/internals.test.ts checks that the internals
+// its WebGPU kernel is made to build synchronously and to put its calls into a queue, and results are taken from kernels
+// before the kernels can keep references to them. The version is pinned to 2.24.1; test/tensor/gpu/internals.test.ts checks that the internals
 // exist.
 
 import { DeviceError, type GpuBackend } from '../device.ts'
