@@ -1,7 +1,7 @@
 // All code that depends on GPU.js and its internals. Its types are declared here because the published ones do not fit,
-// its WebGPU kernel is made to build synchronously, and results are taken from kernels before the kernels can keep
-// references to them. The version is pinned to 2.24.1; test/tensor/gpu/internals.test.ts checks that the internals
-// exist.
+// its WebGPU kernel is made to build synchronously and to put its calls into a queue, and results are taken from kernels
+// before the kernels can keep references to them. The version is pinned to 2.24.1; test/tensor/gpu/internals.test.ts
+// checks that the internals exist.
 
 import { DeviceError, type GpuBackend } from '../device.ts'
 import { helpersIn } from './code.ts'
@@ -59,7 +59,6 @@ interface Kernel {
 interface WebGpuKernel extends Kernel {
   compiledSource: string
   componentCount: number
-  readonly argumentTypes: readonly string[]
   readonly paramsLayout: {
     readonly arrayArgs: readonly { readonly dimsOffset: number }[]
     readonly scalarArgs: readonly { readonly offset: number; readonly type: string }[]
@@ -68,9 +67,7 @@ interface WebGpuKernel extends Kernel {
   context: object
   _device: GPUDevice
   computePipeline: GPUComputePipeline
-  paramsBuffer: GPUBuffer
   outputBuffer: Counted<GPUBuffer> | null
-  threadDim: number[]
   workgroupSize: number[]
   translatedBody: string
   translatedFunctions: string
@@ -220,6 +217,7 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
       return Promise.resolve()
     }
 
+    /** Writes the numbers of a call where the kernel reads them, and puts the call into the queue. */
     override run(...args: Argument[]): void {
       if (context.isLost) throw new Error('WebGPU device was lost')
       const { arrayArgs, scalarArgs, byteLength } = this.paramsLayout
