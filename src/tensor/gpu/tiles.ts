@@ -37,6 +37,10 @@ const DEEP = 512
 const LEAST = 8192
 const THIN = 8
 
+/** Fewer workgroups with a longer inner axis than this leave a card idle: the generated kernel divides that axis. */
+const IDLE = 8
+const LONG = 4096
+
 /** How an operand lies: its neighbours in memory are along the inner axis or along the other, and are read four at a time or not. */
 interface Reading {
   readonly inner: boolean
@@ -201,7 +205,8 @@ function product(
     [Math.ceil(n / columns), Math.ceil(m / rows), stacked.count] as [number, number, number]
   const tile = tiles.find(t => sizeOf(groupsOf(t)) >= BUSY) ?? tiles[tiles.length - 1]
   const groups = groupsOf(tile)
-  if (groups.some(count => count > WIDEST)) return undefined
+  const isThin = sizeOf(groups) < IDLE && k > LONG
+  if (isThin || groups.some(count => count > WIDEST)) return undefined
   const numbers = ({ view, stack: [far, near], outer, inner }: Operand) => [view.offset, far, near, outer, inner]
   return runtime.shade({
     name,

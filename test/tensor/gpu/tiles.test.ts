@@ -135,13 +135,22 @@ await onBackends(import.meta.url, { webgpu: 1 }, backend =>
             })
     })
 
-    test('long sums keep their digits', () =>
+    test('long sums keep their digits, and those of few results are left to the generated kernel', () =>
       scope(async () => {
         const k = 40_000
-        const on = device.get('gpu')
-        const ones = fromData(new Float32Array(8 * k).fill(0.1), [8, k], on)
-        const data = await on.kernels.matmul(ones, ones.transpose()).data()
+        const rows = fromData(new Float32Array(48 * k).fill(0.1), [48, k], device.get('gpu'))
+        const product = async (n: number) => {
+          used.clear()
+          const x = rows.view([n, k], [k, 1])
+          const data = await x.matmul(x.transpose()).data()
+          return { data, isTiled: [...used].some(key => key.startsWith('product')) }
+        }
+        const { data, isTiled } = await product(48)
+        assert.ok(isTiled)
         for (const x of data) assert.ok(Math.abs(x / 400 - 1) < 3e-6, `${x}`)
+        const few = await product(8)
+        assert.ok(!few.isTiled)
+        for (const x of few.data) assert.ok(Math.abs(x / 400 - 1) < 1e-5, `${x}`)
       }))
 
     test('a stack of more matrices than a dispatch has groups is left to the generated kernel', () =>
