@@ -52,10 +52,10 @@ export function clipGradients(gradients: Map<string, Tensor>, maximumNorm: numbe
 
 const CLIPPED = 'the clipping of its gradients'
 
-/** Scales all gradients in place, if their device supports this and can be read synchronously. */
+/** Scales all gradients in place, if their device supports this. */
 function scaleInPlace(gradients: Map<string, Tensor>, factor: Tensor): boolean {
   const { kernels, readSync } = deviceOf(factor)
-  if (!readSync || !kernels.scaleInPlace?.([...gradients.values()], factor.dataSync()[0])) return false
+  if (!kernels.scaleInPlace?.([...gradients.values()], readSync ? factor.dataSync()[0] : factor)) return false
   for (const [name, { storage, shape, strides }] of gradients)
     gradients.set(name, new Tensor(storage.move(CLIPPED), shape, strides))
   return true

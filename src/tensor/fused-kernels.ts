@@ -24,6 +24,10 @@ export interface FusedKernels {
   standardize(x: Tensor, epsilon: number): Tensor | undefined
   /** Gradient of standardize, from x. */
   standardizeGradient(g: Tensor, x: Tensor, epsilon: number): Tensor | undefined
+  /** x / max(‖x‖, epsilon) over the last axis. */
+  normalize(x: Tensor, epsilon: number): Tensor | undefined
+  /** Gradient of normalize, from x. */
+  normalizeGradient(g: Tensor, x: Tensor, epsilon: number): Tensor | undefined
   /** x Φ(x). */
   gelu(x: Tensor): Tensor | undefined
   /** g (Φ(x) + x φ(x)). */
@@ -63,8 +67,11 @@ export interface FusedKernels {
   batchNormGradient(g: Tensor, x: Tensor, weight: Tensor, epsilon: number): Tensor | undefined
   /** Σ x² over all elements of all tensors, a scalar. */
   sumOfSquares(xs: readonly Tensor[]): Tensor | undefined
-  /** x ← factor x in place, for float32 tensors that fill their memory; 0 for a factor of 0. Returns undefined if not supported. */
-  scaleInPlace(xs: readonly Tensor[], factor: number): true | undefined
+  /**
+   * x ← factor x in place, for float32 tensors that fill their memory; 0 for a factor of 0. The factor is a scalar tensor on a device
+   * that cannot be read synchronously. Returns undefined if not supported.
+   */
+  scaleInPlace(xs: readonly Tensor[], factor: number | Tensor): true | undefined
   /** target += x in place, for float32 tensors of one shape; undefined if not supported. */
   accumulate(target: Tensor, x: Tensor): true | undefined
   /** One step of AdamW, which optim/adamw.ts defines: a new value and new moments, all of one shape and dtype. */

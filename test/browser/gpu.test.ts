@@ -22,13 +22,13 @@ const program = `
     const report = { results, description: gpu.description, memory: gpu.memory(), untouched: globalThis.GPU === native }
     return report
   }
-  // every kernel is thrown out of a cache of three before it is used again
+  // every kernel is thrown out of a cache of three before it is used again; the term that is zero makes their texts differ
   globalThis.evict = async backend => {
     const runtime = new Runtime(await openEngine([backend]), 3)
     const values = []
     for (const n of [2, 300, 4, 5, 300, 2, 2, 5]) {
       const handle = runtime.upload(Float32Array.from({ length: n }, (_, i) => i))
-      const result = map(runtime, 'double', [n], [{ handle, shape: [n], strides: [1], offset: 0 }, 2], 'x0*x1')
+      const result = map(runtime, 'double', [n], [{ handle, shape: [n], strides: [1], offset: 0 }, 2], 'x0*x1+' + n + '.0-' + n + '.0')
       values.push((await runtime.read(result, n - 1, 1))[0])
       runtime.free(handle)
       runtime.free(result)
@@ -43,10 +43,10 @@ const program = `
     const program = { label: 'test', length: 2, arrays: 1, floats: 0, integers: 0, width: 1 }
     const [one, two] = [1, 2].map(n => engine.compile({ ...program, source: 'function(a0){ return a0[this.thread.x]+' + n + '.0; }' }))
     const [a, b] = [engine.upload(Float32Array.of(1, 2)), engine.upload(Float32Array.of(10, 20))]
-    one.run([a])
-    two.run([a])
+    one.run([a], program)
+    two.run([a], program)
     two.destroy()
-    const values = await engine.read(one.run([b]), 0, 2)
+    const values = await engine.read(one.run([b], program), 0, 2)
     engine.close()
     return [...values]
   }

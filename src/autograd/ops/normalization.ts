@@ -2,10 +2,20 @@
 // shift; or along an axis to a mean square or a length of 1.
 
 import { takes } from '../../tensor/arguments.ts'
-import { normalizeAxis, type Shape, ShapeError, show, sizeOf, type Tensor } from '../../tensor/index.ts'
+import {
+  floating,
+  isFloating,
+  normalizeAxis,
+  type Shape,
+  ShapeError,
+  show,
+  sizeOf,
+  type Tensor,
+} from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { defineFused } from '../op.ts'
+import { where } from './elementwise.ts'
 import { pack, unpacking } from './packed.ts'
 import { type AxisOptions, keptLast, lastAxis } from './reduce.ts'
 
@@ -285,6 +295,27 @@ export interface NormalizeOptions extends AxisOptions {
 }
 const normalizeOptions = { ...lastAxis, epsilon: 1e-12 } satisfies Settings<NormalizeOptions>
 
+/** r (g - y Σ g y) with y = r x and r = 1/max(‖x‖, ε), and r g where ‖x‖ < ε: the gradient of normalize */
+const normalizeGradient = defineFused('normalizeGradient', {
+  definition: (g: Tensor, x: Tensor, epsilon: number) => {
+    const length = x.norm(keptLast)
+    const divisor = length.clamp({ min: epsilon })
+    const y = x.div(divisor)
+    const radial = where(length.greaterEqual(epsilon), g.mul(y).sum(keptLast), 0)
+    return g.sub(y.mul(radial)).div(divisor)
+  },
+  kernel: (k, g, x, epsilon) => k.normalizeGradient?.(g, x, epsilon),
+  batching: 'broadcast',
+})
+
+/** x / max(‖x‖, ε) over the last axis */
+const normalizeLast = defineFused('normalize', {
+  definition: (x: Tensor, epsilon: number) => x.div(x.norm(keptLast).clamp({ min: epsilon })),
+  kernel: (k, x, epsilon) => k.normalize?.(x, epsilon),
+  rule: (g, _, x, epsilon) => [() => normalizeGradient(g, x, epsilon)],
+  batching: 'broadcast',
+})
+
 /**
  * x / max(‖x‖, ε) along an axis (default the last): vectors of length 1; a zero vector stays zero.
  * @throws AxisError if x does not have the axis
@@ -294,7 +325,10 @@ export const normalize: (x: Tensor, options?: NormalizeOptions) => Tensor = take
   [is.tensor, is.options],
   (x: Tensor, options?: NormalizeOptions): Tensor => {
     const { axis, epsilon } = settle('x.normalize(options)', options, normalizeOptions)
-    return x.div(x.norm({ axis, keepDims: true }).clamp({ min: epsilon }))
+    const at = normalizeAxis('normalize', axis, x.shape)
+    const floats = isFloating(x.dtype) ? x : x.cast(floating(x.dtype))
+    if (at === x.rank - 1) return normalizeLast(floats, epsilon)
+    return normalizeLast(floats.transpose(at, -1), epsilon).transpose(at, -1)
   },
 )
 
@@ -306,4 +340,6 @@ export const fusedNormalization = {
   layerNormGradient,
   batchNorm: normalizedChannels,
   batchNormGradient,
+  normalize: normalizeLast,
+  normalizeGradient,
 }

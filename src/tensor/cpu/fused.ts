@@ -268,7 +268,7 @@ export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
     },
 
     scaleInPlace(xs, factor) {
-      if (!xs.every(x => isPlain(x) && isWhole(x))) return undefined
+      if (typeof factor !== 'number' || !xs.every(x => isPlain(x) && isWhole(x))) return undefined
       if (factor === 1) return true
       const row = rowOf(xs.map(x => x.size))
       const to = xs.map(x => workspace.address(x))

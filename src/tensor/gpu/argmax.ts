@@ -28,11 +28,12 @@ export function argmax(runtime: Runtime, x: Strided, axis: number): Handle {
     body(code, starts) {
       const at = code.coordinates(thread(rows * parts), split)
       const base = code.base(at, [...still, 0], starts[0])
-      code.add(`const first=${at[at.length - 1].text}*${chunk};`)
-      code.add(`let best=first; let m=a0[${along(base, 'first', step)}];`)
-      code.add(`for (let t=1;t<${chunk};t++) {`)
-      if (n % chunk !== 0) code.add(`if (first+t<${n}) {`)
-      code.add(`const x0=a0[${along(base, '(first+t)', step)}]; ${keepLarger('first+t')}`)
+      const [steps, count] = [code.factor(step), code.size(chunk)]
+      code.add(`const first=${at[at.length - 1].text}*${count};`)
+      code.add(`let best=first; let m=a0[${along(base, 'first', steps)}];`)
+      code.add(`for (let t=1;t<${code.passes(chunk)};t++) {`)
+      if (n % chunk !== 0) code.add(`if (first+t<${code.size(n)}) {`)
+      code.add(`const x0=a0[${along(base, '(first+t)', steps)}]; ${keepLarger('first+t')}`)
       code.add(n % chunk !== 0 ? '} }' : '}')
       code.add('return best;')
     },
@@ -48,9 +49,10 @@ export function argmax(runtime: Runtime, x: Strided, axis: number): Handle {
       const at = code.coordinates(thread(rows), outer)
       const base = code.base(at, still, starts[0])
       const list = code.base([thread(rows)], [parts])
-      code.add(`let best=a1[${list}]; let m=a0[${along(base, 'best', step)}];`)
-      code.add(`for (let t=1;t<${parts};t++) { const c=a1[${along(list, 't', 1)}];`)
-      code.add(`const x0=a0[${along(base, 'c', step)}]; ${keepLarger('c')} }`)
+      const steps = code.factor(step)
+      code.add(`let best=a1[${list}]; let m=a0[${along(base, 'best', steps)}];`)
+      code.add(`for (let t=1;t<${code.passes(parts)};t++) { const c=a1[${along(list, 't', code.factor(1))}];`)
+      code.add(`const x0=a0[${along(base, 'c', steps)}]; ${keepLarger('c')} }`)
       code.add('return best;')
     },
   })

@@ -58,17 +58,18 @@ function merge(
       const base = code.base(at, still, starts[0])
       const list = order && code.base(at, stillOrdered)
       /** the position along the axis that stands at a place of the sorted runs */
-      const positionAt = (text: string) => (list ? `a1[${along(list, text, ordered[axis])}]` : text)
-      const valueAt = (text: string) => `a0[${along(base, text, step)}]`
+      const [steps, orderedSteps, count] = [code.factor(step), code.factor(ordered[axis]), code.size(n)]
+      const positionAt = (text: string) => (list ? `a1[${along(list, text, orderedSteps)}]` : text)
+      const valueAt = (text: string) => `a0[${along(base, text, steps)}]`
       // the two runs begin at `left` and `right`
       code.add(`const left=Math.floor(${place}*s1)*(s0+s0);`)
       code.add(`const before=${place}-left;`)
-      code.add(`const right=Math.min(left+s0,${n});`)
-      code.add(`const inRight=Math.min(${n}-right,s0);`)
+      code.add(`const right=Math.min(left+s0,${count});`)
+      code.add(`const inRight=Math.min(${count}-right,s0);`)
       // of `before` elements, `low` … `high` are from the left run
       code.add('let low=Math.max(0,before-inRight);')
       code.add('let high=Math.min(before,right-left);')
-      code.add(`for (let t=0;t<${Math.ceil(Math.log2(n))};t++) { if (low<high) {`)
+      code.add(`for (let t=0;t<${code.passes(Math.ceil(Math.log2(n)))};t++) { if (low<high) {`)
       code.add('const middle=Math.floor((low+high)*0.5);')
       code.add(`const c=${positionAt('(left+middle)')}; const d=${positionAt('(right+before-middle-1)')};`)
       code.add(`const u=${valueAt('c')}; const v=${valueAt('d')};`)

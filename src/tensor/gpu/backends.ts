@@ -87,9 +87,13 @@ const backends: Record<GpuBackend, Backend> = {
     probe: async () => describeAdapter(await webgpuAdapter()),
     async open() {
       const adapter = await webgpuAdapter()
-      const { maxStorageBufferBindingSize, maxBufferSize, maxStorageBuffersPerShaderStage } = adapter.limits
+      const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits
+      const { maxStorageBuffersPerShaderStage, maxComputeWorkgroupStorageSize } = adapter.limits
       const device = await adapter.requestDevice({
-        requiredLimits: { maxStorageBufferBindingSize, maxBufferSize, maxStorageBuffersPerShaderStage },
+        requiredLimits: {
+          ...{ maxStorageBufferBindingSize, maxBufferSize },
+          ...{ maxStorageBuffersPerShaderStage, maxComputeWorkgroupStorageSize },
+        },
       })
       return webgpuEngine(await loadGpuJs(), adapter, device, withVersion(describeAdapter(adapter)))
     },

@@ -25,6 +25,7 @@ const integerHelpers: readonly Helper[] = [
   { source: 'function mulAdd(a,b,c){ return a*b+c; }', settings: integers(3) },
   { source: 'function mulSub(a,b,c){ return c-a*b; }', settings: integers(3) },
   { source: 'function add2(a,b){ return a+b; }', settings: integers(2) },
+  { source: 'function bound(n){ return n; }', settings: integers(1) },
   { source: 'function divEst(i,n){ return Math.floor(i/n); }', settings: integers(2) },
   {
     source: 'function divFix(i,n,q){ if (q*n > i) { return q-1; } if (q*n+n <= i) { return q+1; } return q; }',
@@ -157,30 +158,53 @@ export const helpersIn = (source: string): Helper[] =>
 /** The index of the thread, below n. */
 export const thread = (n: number): Index => ({ text: 'this.thread.x', max: n - 1 })
 
-/** The integer part of i / n. */
-function quotient(i: Index, n: number): Index {
-  const max = Math.floor(i.max / n)
-  if (n === 1) return i
-  if (i.max < HALF_STEP) return { text: `Math.floor((${i.text}+0.5)/${n})`, max }
-  const estimate = `divEst(${i.text},${n})`
-  const rest = `divEst(mulSub(${estimate},${n},${i.text}),${n})`
-  return { text: `divFix(${i.text},${n},add2(${estimate},${rest}))`, max }
+/** A number of elements by which positions are multiplied: a stride, usually. */
+export interface Factor {
+  readonly n: number
+  /** its size, without the sign */
+  readonly text: string
 }
-
-/** i - q n, which is below n. */
-const remainder = (i: Index, q: Index, n: number): Index =>
-  i.max < EXACT
-    ? { text: `${i.text}-${q.text}*${n}`, max: n - 1 }
-    : { text: `mulSub(${q.text},${n},${i.text})`, max: n - 1 }
 
 /** The statements of a kernel's body, in order. */
 export class Code {
   readonly lines: string[] = []
+  /** the values of the Integer arguments d0, d1, … */
+  readonly sizes: number[] = []
+  /** whether sizes are arguments, so that the text is the same for all sizes */
+  readonly shared: boolean
   #names = 0
+
+  constructor(shared = false) {
+    this.shared = shared
+  }
 
   /** Adds a statement. */
   add(line: string): void {
     this.lines.push(line)
+  }
+
+  /** An integer that depends on shapes: an argument of a shared kernel, otherwise a constant. */
+  size(n: number): string {
+    return this.shared ? `d${this.sizes.push(n) - 1}` : `${n}`
+  }
+
+  /**
+   * The number of passes of a loop that counts from a constant. GPU.js gives a loop a second counter if an argument bounds
+   * it, but not if a function does.
+   */
+  passes(n: number): string {
+    return this.shared ? `bound(${this.size(n)})` : `${n}`
+  }
+
+  /** Whether the text needs a part that runs `n` times: that of a shared kernel always has it. */
+  needs(n: number): boolean {
+    return this.shared || n > 0
+  }
+
+  /** A stride. 0 and 1 are part of the text. */
+  factor(n: number): Factor {
+    const size = Math.abs(n)
+    return { n, text: size < 2 ? `${size}` : this.size(size) }
   }
 
   /** A variable for a value, if float32 can represent it; otherwise its expression. */
@@ -198,8 +222,9 @@ export class Code {
       if (size === 1) return { text: '0', max: 0 }
       const inner = shape.slice(axis + 1).reduce((product, n) => product * n, 1)
       if (inner === 1) return rest
-      const coordinate = this.name(quotient(rest, inner))
-      rest = this.name(remainder(rest, coordinate, inner))
+      const divisor = this.size(inner)
+      const coordinate = this.name({ text: quotient(rest, divisor), max: Math.floor(rest.max / inner) })
+      rest = this.name({ text: remainder(rest, coordinate, divisor), max: inner - 1 })
       return coordinate
     })
   }
@@ -212,23 +237,19 @@ export class Code {
     const terms = coordinates
       .map((coordinate, i) => ({ ...coordinate, stride: strides[i] }))
       .filter(({ stride, max }) => stride !== 0 && max > 0)
-    const reach = terms.reduce((sum, { max, stride }) => sum + max * Math.abs(stride), 0)
+      .map(({ text, max, stride }) => ({ text, max, factor: this.factor(stride) }))
+    const reach = terms.reduce((sum, { max, factor }) => sum + max * Math.abs(factor.n), 0)
     if (reach < EXACT) {
-      const ascending = terms.sort((a, b) => b.stride - a.stride)
-      const sum = ascending
-        .map(({ text, stride }, i) => {
-          const sign = stride < 0 ? (i === 0 ? '0-' : '-') : i === 0 ? '' : '+'
-          return Math.abs(stride) === 1 ? `${sign}${text}` : `${sign}${text}*${Math.abs(stride)}`
+      const sum = terms
+        .map(({ text, factor }, i) => {
+          const sign = factor.n < 0 ? (i === 0 ? '0-' : '-') : i === 0 ? '' : '+'
+          return Math.abs(factor.n) === 1 ? `${sign}${text}` : `${sign}${text}*${factor.text}`
         })
         .join('')
       if (start === undefined) return sum || '0'
       return sum === '' ? start : `add2(${sum},${start})`
     }
-    return terms.reduce(
-      (rest, { text, stride }) =>
-        stride > 0 ? `mulAdd(${text},${stride},${rest})` : `mulSub(${text},${-stride},${rest})`,
-      start ?? '0',
-    )
+    return terms.reduce((rest, { text, factor }) => along(rest, text, factor), start ?? '0')
   }
 
   /** The same as a variable if that is exact, for use inside a loop. */
@@ -240,10 +261,22 @@ export class Code {
   }
 }
 
+/** The integer part of i / n. */
+function quotient(i: Index, n: string): string {
+  if (i.max < HALF_STEP) return `Math.floor((${i.text}+0.5)/${n})`
+  const estimate = `divEst(${i.text},${n})`
+  const rest = `divEst(mulSub(${estimate},${n},${i.text}),${n})`
+  return `divFix(${i.text},${n},add2(${estimate},${rest}))`
+}
+
+/** i - q n, which is below n. */
+const remainder = (i: Index, q: Index, n: string): string =>
+  i.max < EXACT ? `${i.text}-${q.text}*${n}` : `mulSub(${q.text},${n},${i.text})`
+
 /** base + step · stride, for reading along a loop. */
-export function along(base: string, step: string, stride: number): string {
-  if (stride === 0) return base
-  return stride > 0 ? `mulAdd(${step},${stride},${base})` : `mulSub(${step},${-stride},${base})`
+export function along(base: string, step: string, { n, text }: Factor): string {
+  if (n === 0) return base
+  return n > 0 ? `mulAdd(${step},${text},${base})` : `mulSub(${step},${text},${base})`
 }
 
 /**

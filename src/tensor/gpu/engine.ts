@@ -14,7 +14,7 @@ export interface Program {
   /** for errors: the operation and its shapes */
   readonly label: string
   readonly source: string
-  /** the number of elements it computes */
+  /** the number of elements that it computes, which differs between the calls of a shared kernel */
   readonly length: number
   readonly arrays: number
   readonly floats: number
@@ -26,10 +26,58 @@ export interface Program {
 /** Flat float32 memory of a backend. */
 export type BackendMemory = object
 
+/** One call of a kernel. */
+export interface Launch {
+  /** for errors: the operation and its shapes */
+  readonly label: string
+  /** the number of elements that it computes */
+  readonly length: number
+}
+
 export interface Compiled {
   /** Computes into new memory. */
-  run(args: readonly (BackendMemory | number)[]): BackendMemory
+  run(args: readonly (BackendMemory | number)[], launch: Launch): BackendMemory
   destroy(): void
+}
+
+/** A kernel in WGSL. One text serves all sizes, which are numbers that it is given. */
+export interface ShaderProgram {
+  /** for errors: the operation */
+  readonly label: string
+  readonly wgsl: string
+  readonly arrays: number
+  /** the first arrays that it writes too */
+  readonly writes: number
+  readonly floats: number
+  readonly integers: number
+}
+
+/** How one call of a shader is made. */
+export interface Dispatch {
+  /** for errors: the operation and its shapes */
+  readonly label: string
+  /** elements of the result */
+  readonly length: number
+  /** number of workgroups along three axes */
+  readonly groups: readonly [number, number, number]
+  /** memory to write into; default: new memory of `length` elements */
+  readonly into?: BackendMemory
+}
+
+export interface CompiledShader {
+  run(args: readonly (BackendMemory | number)[], dispatch: Dispatch): BackendMemory
+  destroy(): void
+}
+
+/** What a backend has that runs kernels in WGSL. */
+export interface Shaders {
+  /** the maximum number of bytes of one memory */
+  readonly maxBytes: number
+  /** the maximum number of bytes that the threads of a workgroup share */
+  readonly maxShared: number
+  compile(program: ShaderProgram): CompiledShader
+  /** The same memory once more; it is freed when each of its owners has freed it. */
+  share(memory: BackendMemory): BackendMemory
 }
 
 export interface Engine {
@@ -40,9 +88,13 @@ export interface Engine {
   readonly maxArrays: number
   /** whether a thread may return four elements */
   readonly fourWide: boolean
+  /** whether one kernel runs with arguments and results of every size; otherwise sizes are constants in a compiled kernel */
+  readonly shared: boolean
   /** the properties of an argument that are constants in a compiled kernel */
   layout(memory: BackendMemory, length: number): string
   compile(program: Program): Compiled
+  /** undefined if kernels are generated only */
+  readonly shaders?: Shaders
   upload(data: Float32Array): BackendMemory
   /** Reads elements start … start + length - 1; rejects if the backend had any error. */
   read(memory: BackendMemory, start: number, length: number): Promise<Float32Array>

@@ -55,8 +55,10 @@ export function fold(
     body(code, starts) {
       const at = code.coordinates(thread(length), split)
       const bases = views.map((_, i) => code.base(at, strides[i], starts[i]))
+      const steps = views.map(view => code.factor(parts * view.strides[axis]))
+      const count = code.passes(whole)
       const load = (step: string) =>
-        views.map((view, i) => `const x${i}=a${i}[${along(bases[i], step, parts * view.strides[axis])}];`).join(' ')
+        views.map((_, i) => `const x${i}=a${i}[${along(bases[i], step, steps[i])}];`).join(' ')
       const accumulate = (step: string) => `${load(step)} r=${joins[name]('r', `(${expression})`)};`
       if (name === 'sum') code.add('let r=0.0;')
       else {
@@ -64,8 +66,9 @@ export function fold(
         const renamed = (text: string) => text.replace(/\bx(\d)/g, 'y$1')
         code.add(`${renamed(load('0'))} let r=${renamed(expression)};`)
       }
-      code.add(`for (let t=${name === 'sum' ? 0 : 1};t<${whole};t++) { ${accumulate('t')} }`)
-      if (n % parts !== 0) code.add(`if (${at[at.length - 1].text}<${n % parts}) { ${accumulate(`${whole}`)} }`)
+      code.add(`for (let t=${name === 'sum' ? 0 : 1};t<${count};t++) { ${accumulate('t')} }`)
+      if (parts > 1 && code.needs(n % parts))
+        code.add(`if (${at[at.length - 1].text}<${code.size(n % parts)}) { ${accumulate(count)} }`)
       code.add('return r;')
     },
   })
@@ -138,9 +141,10 @@ export function rowStatistics(
     body(code: Code, starts) {
       const at = code.coordinates(thread(length), outer)
       const bases = views.map((_, i) => code.base(at, strides[i], starts[i]))
-      const load = (j: string) =>
-        views.map((view, i) => `const x${i}=a${i}[${along(bases[i], j, view.strides[shape.length - 1])}];`).join(' ')
-      const loop = (statement: string) => `for (let j=0;j<${n};j++) { ${load('j')} ${statement} }`
+      const steps = views.map(view => code.factor(view.strides[shape.length - 1]))
+      const count = code.passes(n)
+      const load = (j: string) => views.map((_, i) => `const x${i}=a${i}[${along(bases[i], j, steps[i])}];`).join(' ')
+      const loop = (statement: string) => `for (let j=0;j<${count};j++) { ${load('j')} ${statement} }`
       code.add(`if (${at[0].text}<0.5) {`)
       code.add(bodies[0](loop, load('0')))
       code.add('}')

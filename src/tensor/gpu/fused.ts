@@ -2,12 +2,16 @@
 // then one elementwise kernel that uses them.
 
 import type { FusedKernels } from '../fused-kernels.ts'
-import { contiguousStrides, type Shape, sameShape, sizeOf } from '../shape.ts'
+import { contiguousStrides, isContiguous, type Shape, sameShape, sizeOf } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
+import { attention, attentionGradient } from './attention.ts'
 import { geluExpression, geluGradientExpression } from './expressions.ts'
 import { fold, isShortRow, rowStatistics } from './fold.ts'
+import { adamwInPlace, scaleInPlace, sumOfSquares } from './many.ts'
 import { map } from './map.ts'
+import { rowKernels } from './rows.ts'
 import type { Handle, Runtime, Strided } from './runtime.ts'
+import { linear } from './tiles.ts'
 
 /** Statistics [..., 1] of every row, as views, and the memory behind them. */
 interface Statistics {
@@ -212,5 +216,42 @@ export function fusedKernels(
       return { value, firstMoment, secondMoment }
     },
   }
-  return kernels
+  if (!runtime.engine.shaders) return kernels
+
+  const written: Partial<FusedKernels> = {
+    sumOfSquares(xs) {
+      if (!xs.every(isFloat)) return undefined
+      return wrap(sumOfSquares(runtime, xs.map(own)), [])
+    },
+
+    scaleInPlace(xs, factor) {
+      if (typeof factor === 'number' || !xs.every(x => isFloat(x) && isWhole(x))) return undefined
+      return scaleInPlace(runtime, xs.map(own), own(factor))
+    },
+
+    linear(x, weight, bias) {
+      if (![x, weight, bias ?? x].every(isFloat)) return undefined
+      const result = linear(runtime, own(x), own(weight), bias && own(bias))
+      return result && wrap(result, [...x.shape.slice(0, -1), weight.shape[0]])
+    },
+
+    attention: input => attention(runtime, wrap, own, input),
+    attentionGradient: (g, input) => attentionGradient(runtime, wrap, own, g, input),
+
+    adamwInPlace: updates => adamwInPlace(runtime, own, updates),
+  }
+  // what a shader does not take, such as rows of many axes, generated kernels do
+  const rows = rowKernels(runtime, wrap, own)
+  const either = Object.fromEntries(
+    Object.entries(rows).map(([name, kernel]) => {
+      const other = kernels[name as keyof FusedKernels] as ((...args: unknown[]) => unknown) | undefined
+      return [name, (...args: unknown[]) => (kernel as typeof other)!(...args) ?? other?.(...args)]
+    }),
+  )
+  return { ...kernels, ...either, ...written }
 }
+
+const isFloat = (x: Tensor): boolean => x.dtype === 'float32'
+
+/** Whether a tensor fills its memory contiguously. */
+const isWhole = (x: Tensor): boolean => x.storage.length === x.size && isContiguous(x.shape, x.strides)

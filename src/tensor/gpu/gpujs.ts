@@ -1,13 +1,15 @@
 // All code that depends on GPU.js and its internals. Its types are declared here because the published ones do not fit,
-// its WebGPU kernel is made to build synchronously, and results are taken from kernels before the kernels can keep
-// references to them. The version is pinned to 2.24.1; test/tensor/gpu/internals.test.ts checks that the internals
-// exist.
+// its WebGPU kernel is made to build synchronously and to put its calls into a queue, and results are taken from kernels
+// before the kernels can keep references to them. The version is pinned to 2.24.1; test/tensor/gpu/internals.test.ts
+// checks that the internals exist.
 
 import { DeviceError, type GpuBackend } from '../device.ts'
 import { helpersIn } from './code.ts'
-import type { BackendMemory, Compiled, Engine, Helper, Program } from './engine.ts'
+import { type Binding, DispatchQueue } from './dispatch.ts'
+import type { BackendMemory, Compiled, Dispatch, Engine, Helper, Launch, Program } from './engine.ts'
 import { ErrorLatch } from './latch.ts'
 import { BufferPool } from './pool.ts'
+import { WIDEST } from './shader.ts'
 
 export const version = '2.24.1'
 
@@ -57,21 +59,27 @@ interface Kernel {
 interface WebGpuKernel extends Kernel {
   compiledSource: string
   componentCount: number
-  readonly paramsLayout: { readonly arrayArgs: readonly object[]; readonly byteLength: number }
+  readonly paramsLayout: {
+    readonly arrayArgs: readonly { readonly dimsOffset: number }[]
+    readonly scalarArgs: readonly { readonly offset: number; readonly type: string }[]
+    readonly byteLength: number
+  }
   context: object
   _device: GPUDevice
-  bindGroupLayout: GPUBindGroupLayout
   computePipeline: GPUComputePipeline
-  paramsBuffer: GPUBuffer
-  paramsMirror: ArrayBuffer
-  paramsU32: Uint32Array
-  paramsI32: Int32Array
-  paramsF32: Float32Array
-  constantBuffers: GPUBuffer[]
-  bindGroupDirty: boolean
   outputBuffer: Counted<GPUBuffer> | null
+  workgroupSize: number[]
+  translatedBody: string
+  translatedFunctions: string
+  returnType: string
   _buildAsync(): Promise<void>
-  _ensureOutputBuffer(): void
+  translateSource(): void
+  assembleWGSL(): string
+  _checkBufferSize(bytes: number, what: string): void
+  _computeDispatch(threads: readonly number[]): {
+    readonly groups: readonly [number, number, number]
+    readonly dispatchWidth: number
+  }
 }
 
 /** GPU.js counts the handles of a buffer or texture in its own field. */
@@ -84,6 +92,7 @@ interface Handle {
 
 interface WebGpuHandle extends Handle {
   readonly buffer: Counted<GPUBuffer>
+  clone(): WebGpuHandle
 }
 
 interface GlHandle extends Handle {
@@ -134,6 +143,14 @@ function assertRuns(shortcut: Shortcut, kernelClass: abstract new (...args: neve
 const identity = 'function(a0){ return a0[this.thread.x]; }'
 const identityFrom = 'function(a0,o0){ return a0[add2(this.thread.x,o0)]; }'
 
+/** Writes a size of one axis as GPU.js does. */
+function writeSize(integers: Int32Array, at: number, n: number, last: number): void {
+  integers[at] = n
+  integers[at + 1] = 1
+  integers[at + 2] = 1
+  integers[at + 3] = last
+}
+
 /** WebGPU on our own device: synchronous builds, pooled memory, errors collected until a value is read. */
 export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevice, description: string): Engine {
   const context = { adapter, device, isLost: false }
@@ -151,105 +168,198 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
   })
 
   const largest = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize)
-  let label = ''
-  const pool = new BufferPool<Counted<GPUBuffer>>(
-    (size, usage) => {
+  /** what is computed, for errors */
+  let current: { readonly label: string } = { label: '' }
+  const calls = new DispatchQueue(device)
+  const pool = new BufferPool<Counted<GPUBuffer>>(largest, {
+    create(size, usage) {
       device.pushErrorScope('out-of-memory')
-      const buffer = createBuffer({ size, usage }) as Counted<GPUBuffer>
-      const purpose = label
+      const buffer = device.createBuffer({ size, usage }) as Counted<GPUBuffer>
+      const purpose = current.label
       latch.watch(device.popErrorScope(), error => `out of memory: ${size} bytes for ${purpose} (${error.message})`)
       return buffer
     },
-    buffer => {
+    returned(buffer) {
       buffer._refs = 0
     },
-    largest,
-  )
-  const createBuffer = device.createBuffer.bind(device)
-  // GPU.js creates the memory of results, and nothing else, with exactly this usage: storage and copy source
-  device.createBuffer = descriptor =>
-    descriptor.usage === 0x84 ? pool.take(descriptor.size) : createBuffer(descriptor)
+    destroying: buffer => calls.release(buffer),
+  })
 
-  class SynchronousKernel extends gpujs.WebGPUKernel {
+  const handle = (buffer: Counted<GPUBuffer>, length: number): WebGpuHandle =>
+    new gpujs.WebGPUBufferResult({ buffer, output: [length], componentCount: 1, context, kernel: gpu })
+
+  /** A kernel that builds at once, and whose calls wait in the queue. */
+  class QueuedKernel extends gpujs.WebGPUKernel {
+    /** the first arrays that are written too */
+    writes = 0
+    declare binding: Binding
+    /** for the pool */
+    purpose: object = this
+    /** memory to write into instead of new memory */
+    into: WebGpuHandle | undefined
+
     override _buildAsync(): Promise<void> {
-      const { arrayArgs, byteLength } = this.paramsLayout
-      const entry = (binding: number, type: GPUBufferBindingType) => ({ binding, visibility: 4, buffer: { type } })
       this.context = context
       this._device = device
+      this.binding = calls.binding(this.paramsLayout.arrayArgs.length, this.writes)
       device.pushErrorScope('validation')
-      const module = device.createShaderModule({ code: this.compiledSource })
-      this.bindGroupLayout = device.createBindGroupLayout({
-        entries: [
-          entry(0, 'uniform'),
-          ...arrayArgs.map((_, i) => entry(1 + i, 'read-only-storage')),
-          entry(1 + arrayArgs.length, 'storage'),
-        ],
-      })
       this.computePipeline = device.createComputePipeline({
-        compute: { module, entryPoint: 'main' },
-        layout: device.createPipelineLayout({ bindGroupLayouts: [this.bindGroupLayout] }),
+        compute: { module: device.createShaderModule({ code: this.compiledSource }), entryPoint: 'main' },
+        layout: this.binding.pipelineLayout,
       })
       const { compiledSource } = this
-      const refused = label
+      const refused = current.label
       latch.watch(
         device.popErrorScope(),
         error => `the shader of ${refused} was refused: ${error.message}\n${compiledSource}`,
       )
-      this.paramsBuffer = device.createBuffer({ size: byteLength, usage: 0x48 })
-      this.paramsMirror = new ArrayBuffer(byteLength)
-      this.paramsU32 = new Uint32Array(this.paramsMirror)
-      this.paramsI32 = new Int32Array(this.paramsMirror)
-      this.paramsF32 = new Float32Array(this.paramsMirror)
-      this.constantBuffers = []
-      this._ensureOutputBuffer()
-      this.bindGroupDirty = true
       this.built = true
       return Promise.resolve()
+    }
+
+    /** Writes the numbers of a call where the kernel reads them, and puts the call into the queue. */
+    override run(...args: Argument[]): void {
+      if (context.isLost) throw new Error('WebGPU device was lost')
+      const { arrayArgs, scalarArgs, byteLength } = this.paramsLayout
+      const [threads] = this.output
+      const { groups, dispatchWidth } = this.dispatchOf(threads)
+      const start = calls.numbers(byteLength)
+      const { integers, floats } = calls
+      writeSize(integers, start, threads, dispatchWidth)
+      const inputs: GPUBuffer[] = []
+      for (let i = 0; i < arrayArgs.length; i++) {
+        const { buffer, output } = args[i] as WebGpuHandle
+        writeSize(integers, start + arrayArgs[i].dimsOffset / 4, output[0], output[0])
+        inputs.push(buffer)
+      }
+      for (let i = 0; i < scalarArgs.length; i++) {
+        const { offset, type } = scalarArgs[i]
+        const words = type === 'Integer' ? integers : floats
+        words[start + offset / 4] = args[arrayArgs.length + i] as number
+      }
+      this.outputBuffer = this.into?.buffer ?? this.#newBuffer(4 * threads * this.componentCount)
+      calls.add({ pipeline: this.computePipeline, binding: this.binding, inputs, output: this.outputBuffer, groups })
+    }
+
+    /** The workgroups for a number of threads. The limits of a device are slow to ask for, and most kernels are far below. */
+    dispatchOf(threads: number): { readonly groups: Dispatch['groups']; readonly dispatchWidth: number } {
+      const [width] = this.workgroupSize
+      const count = Math.ceil(threads / width)
+      return count > WIDEST
+        ? this._computeDispatch([threads, 1, 1])
+        : { groups: [count, 1, 1], dispatchWidth: count * width }
+    }
+
+    #newBuffer(bytes: number): Counted<GPUBuffer> {
+      if (bytes > largest) this._checkBufferSize(bytes, `output [${bytes / 4}]`)
+      return pool.take(bytes, this.purpose)
+    }
+  }
+
+  /** A kernel whose text is given: GPU.js translates nothing. */
+  class ShaderKernel extends QueuedKernel {
+    text = ''
+    groups: Dispatch['groups'] = [1, 1, 1]
+
+    override translateSource(): void {
+      this.translatedBody = this.translatedFunctions = ''
+      this.returnType = 'Number'
+      this.componentCount = 1
+    }
+
+    override assembleWGSL(): string {
+      this.workgroupSize = [1, 1, 1]
+      return this.text
+    }
+
+    override dispatchOf() {
+      return { groups: this.groups, dispatchWidth: 0 }
     }
   }
 
   const gpu = new gpujs.GPU({ mode: 'webgpu' })
-  gpu.Kernel = SynchronousKernel
 
-  const handle = (buffer: Counted<GPUBuffer>, length: number): WebGpuHandle =>
-    new gpujs.WebGPUBufferResult({ buffer, output: [length], componentCount: 1, context, kernel: gpu })
+  function create<K extends QueuedKernel>(kind: new (...args: never[]) => K, ...[source, set]: [string, Settings]) {
+    gpu.Kernel = kind
+    const shortcut = gpu.createKernel(source, set)
+    const kernel = shortcut.kernel as K
+    return {
+      kernel,
+      run(args: readonly Argument[], launch: Launch, threads: number): WebGpuHandle {
+        current = launch
+        if (!kernel.built) {
+          kernel.build(...args)
+          assertRuns(shortcut, kind, launch.label)
+        }
+        kernel.output = [threads]
+        kernel.run(...args)
+        const buffer = kernel.outputBuffer!
+        kernel.outputBuffer = null
+        return kernel.into ?? handle(buffer, launch.length)
+      },
+      destroy: () => shortcut.destroy(),
+    }
+  }
 
   return {
     backend: 'webgpu',
     description,
     maxArrays: device.limits.maxStorageBuffersPerShaderStage - 1,
     fourWide: true,
+    shared: true,
     layout: () => '',
     compile(program) {
-      const shortcut = gpu.createKernel(program.source, settings(program))
-      const kernel = shortcut.kernel as WebGpuKernel
+      const { kernel, run, destroy } = create(QueuedKernel, program.source, settings(program))
       return {
-        run(args) {
-          label = program.label
-          if (!kernel.built) kernel.build(...args)
-          kernel.run(...args)
-          assertRuns(shortcut, SynchronousKernel, program.label)
-          const buffer = kernel.outputBuffer!
-          // the kernel releases its result, and the promise, which is not awaited, is ignored
-          kernel.outputBuffer = null
-          kernel.bindGroupDirty = true
-          buffer._refs = 0
-          return handle(buffer, program.length)
+        run(args, launch) {
+          kernel.purpose = launch
+          return run(args, launch, launch.length / program.width)
         },
-        destroy: () => shortcut.destroy(),
+        destroy,
       }
     },
+    shaders: {
+      maxBytes: largest,
+      maxShared: device.limits.maxComputeWorkgroupStorageSize,
+      share: memory => (memory as WebGpuHandle).clone(),
+      compile(program) {
+        const { arrays, floats, integers } = program
+        const names = Array.from({ length: arrays + floats + integers }, (_, i) => `x${i}`)
+        const source = `function(${names}){ return 0.0; }`
+        const set = settings({ source, length: 1, arrays, floats, integers, width: 1 })
+        const { kernel, run, destroy } = create(ShaderKernel, source, set)
+        kernel.text = program.wgsl
+        kernel.writes = program.writes
+        const purposes = new Map<number, object>()
+        return {
+          run(args, dispatch) {
+            const { length, groups, into } = dispatch
+            kernel.purpose = purposes.get(length) ?? {}
+            purposes.set(length, kernel.purpose)
+            kernel.groups = groups
+            kernel.into = into as WebGpuHandle | undefined
+            return run(args, dispatch, length)
+          },
+          destroy,
+        }
+      },
+    },
     upload(data) {
-      label = `an upload of ${data.length} elements`
+      current = { label: `an upload of ${data.length} elements` }
       if (data.byteLength > largest)
-        throw new DeviceError(`${label} takes ${data.byteLength} bytes; one buffer holds at most ${largest}`, 'gpu')
+        throw new DeviceError(
+          `${current.label} takes ${data.byteLength} bytes; one buffer holds at most ${largest}`,
+          'gpu',
+        )
       const buffer = pool.take(data.byteLength)
+      calls.release(buffer)
       device.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>)
       return handle(buffer, data.length)
     },
     async read(memory, start, length) {
       if (latch.isSet) await latch.settle()
-      const staging = createBuffer({ size: length * 4, usage: 0x9 })
+      calls.flush()
+      const staging = device.createBuffer({ size: length * 4, usage: 0x9 })
       try {
         const encoder = device.createCommandEncoder()
         encoder.copyBufferToBuffer((memory as WebGpuHandle).buffer, start * 4, staging, 0, length * 4)
@@ -270,6 +380,8 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
     close() {
       closed = true
       void gpu.destroy()
+      calls.flush()
+      calls.destroy()
       pool.clear()
       device.destroy()
     },
@@ -340,6 +452,7 @@ export function webgl2Engine(gpujs: GpuJs, gl: WebGL2RenderingContext, descripti
     description,
     maxArrays: Math.min(15, gl.getParameter(gl.MAX_TEXTURE_IMAGE_UNITS) - 1),
     fourWide: true,
+    shared: false,
     layout: (memory, length) => `${(memory as GlHandle).type}${length}`,
     compile(program) {
       const shortcut = gpu.createKernel(program.source, settings(program))
@@ -394,6 +507,7 @@ export function hostEngine(gpujs: GpuJs, backend: GpuBackend & ('webasm' | 'cpu'
     description,
     maxArrays: 7,
     fourWide: false,
+    shared: false,
     layout: (_, length) => `${length}`,
     compile(program): Compiled {
       const shortcut = gpu.createKernel(program.source, settings(program))

@@ -43,8 +43,10 @@ export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
       return runtime.upload(Float32Array.from(data), data instanceof Int32Array ? data.slice() : undefined)
     },
 
-    async read({ storage, shape, strides, offset }) {
-      const view: Strided = { handle: storage.handle as Handle, shape, strides, offset }
+    async read({ storage, shape, strides, offset: first }) {
+      const own = storage.handle as Handle
+      const offset = first + (own.start ?? 0)
+      const view: Strided = { handle: own, shape, strides, offset }
       const size = sizeOf(shape)
       const whole = size === 0 || isContiguous(shape, strides)
       const handle = whole ? view.handle : map(runtime, 'read', shape, [view], 'x0')

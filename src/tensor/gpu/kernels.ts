@@ -22,7 +22,9 @@ import { fusedKernels } from './fused.ts'
 import { map } from './map.ts'
 import { matmul } from './matmul.ts'
 import { concat, gather, pad, scatterAdd } from './movement.ts'
+import { reduceAxes } from './rows.ts'
 import type { Handle, Runtime, Strided } from './runtime.ts'
+import { tiledMatmul } from './tiles.ts'
 
 const shapeOf = (x: Operand): Shape => (typeof x === 'number' ? [] : x.shape)
 
@@ -35,7 +37,8 @@ export function stridedOn(device: Device, x: Tensor): Strided {
         : `gpu: this tensor is on ${x.device}; move it with toDevice(x, 'gpu')`,
       'gpu',
     )
-  return { handle: x.storage.handle as Handle, shape: x.shape, strides: x.strides, offset: x.offset }
+  const handle = x.storage.handle as Handle
+  return { handle, shape: x.shape, strides: x.strides, offset: x.offset + (handle.start ?? 0) }
 }
 
 export function gpuKernels(runtime: Runtime, device: Device): Kernels {
@@ -69,7 +72,7 @@ export function gpuKernels(runtime: Runtime, device: Device): Kernels {
       const shape = reducedShape(x.shape, axes, true)
       const dtype = x.dtype === 'bool' ? 'int32' : x.dtype
       if (x.size === 0) return wrap(filled(shape, { sum: 0, max: -Infinity, min: Infinity }[name]), shape, dtype)
-      return wrap(foldAxes(runtime, name, own(x), axes), shape, dtype)
+      return wrap(reduceAxes(runtime, name, own(x), axes) ?? foldAxes(runtime, name, own(x), axes), shape, dtype)
     },
 
     argmax: (x, axis) => wrap(argmax(runtime, own(x), axis), reducedShape(x.shape, [axis], true), 'int32'),
@@ -79,7 +82,8 @@ export function gpuKernels(runtime: Runtime, device: Device): Kernels {
     matmul(a, b) {
       const batch = a.shape.slice(0, -2).map((size, i) => (size === 1 ? b.shape[i] : size))
       const shape = [...batch, a.shape[a.rank - 2], b.shape[b.rank - 1]]
-      const result = a.shape[a.rank - 1] === 0 ? filled(shape, 0) : matmul(runtime, own(a), own(b))
+      const product = () => tiledMatmul(runtime, own(a), own(b)) ?? matmul(runtime, own(a), own(b))
+      const result = a.shape[a.rank - 1] === 0 ? filled(shape, 0) : product()
       return wrap(result, shape, a.dtype)
     },
 

@@ -49,17 +49,20 @@ export function matmul(runtime: Runtime, a: Strided, b: Strided): Handle {
       const at = code.coordinates(thread(length / width), tiles)
       const baseA = code.base(at, stridesA, starts[0])
       const baseB = code.base(at, stridesB, starts[1])
+      const [stepsA, stepsB] = [code.factor(stepA), code.factor(stepB)]
       const columns = Array.from({ length: width }, (_, i) => i)
+      const offsets = columns.map(i => (i === 0 ? '0' : code.size(i * columnB)))
       const each = (statement: (i: number) => string) => columns.map(statement).join(' ')
       const terms = (j: string) =>
-        each(i => `s${i}=s${i}+x*a1[${along(i === 0 ? baseB : `add2(${baseB},${i * columnB})`, j, stepB)}];`)
-      const sums = (j: string, count: number) =>
-        `${each(i => `s${i}=0.0;`)} for (let j=0;j<${count};j++) { const x=a0[${along(baseA, j, stepA)}]; ${terms(j)} } ` +
+        each(i => `s${i}=s${i}+x*a1[${along(i === 0 ? baseB : `add2(${baseB},${offsets[i]})`, j, stepsB)}];`)
+      const sums = (j: string, count: number | string) =>
+        `${each(i => `s${i}=0.0;`)} for (let j=0;j<${count};j++) { const x=a0[${along(baseA, j, stepsA)}]; ${terms(j)} } ` +
         each(i => `r${i}=r${i}+s${i};`)
       const parts = Math.floor(k / DEEP)
       code.add(each(i => `let r${i}=0.0; let s${i}=0.0;`))
-      if (parts > 0) code.add(`for (let p=0;p<${parts};p++) { ${sums(`(p*${DEEP}+j)`, DEEP)} }`)
-      if (k % DEEP > 0) code.add(sums(parts === 0 ? 'j' : `(${parts * DEEP}+j)`, k % DEEP))
+      if (code.needs(parts)) code.add(`for (let p=0;p<${code.passes(parts)};p++) { ${sums(`(p*${DEEP}+j)`, DEEP)} }`)
+      if (code.needs(k % DEEP))
+        code.add(sums(code.needs(parts) ? `(${code.size(parts * DEEP)}+j)` : 'j', code.passes(k % DEEP)))
       code.add(width === 1 ? 'return r0;' : 'return [r0,r1,r2,r3];')
     },
   })

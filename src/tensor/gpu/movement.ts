@@ -26,7 +26,7 @@ export function gather(runtime: Runtime, x: Strided, axis: number, indices: Stri
       const at = code.coordinates(thread(length), joined.shape)
       const base = code.base(at, joined.strides[0], starts[0])
       code.add(`const index=a1[${code.position(at, joined.strides[1], starts[1])}];`)
-      code.add(`return a0[${along(base, 'index', step)}];`)
+      code.add(`return a0[${along(base, 'index', code.factor(step))}];`)
     },
   })
 }
@@ -60,7 +60,9 @@ export function scatterAdd(runtime: Runtime, shape: Shape, axis: number, indices
         code.add(`const first=a1[${segment}];`)
         code.add(`const n=a1[add2(${segment},1)]-first;`)
         code.add('let r=0.0;')
-        code.add(`for (let t=0;t<n;t++) { const index=a2[add2(first,t)]; r=r+a0[${along(from, 'index', step)}]; }`)
+        code.add(
+          `for (let t=0;t<n;t++) { const index=a2[add2(first,t)]; r=r+a0[${along(from, 'index', code.factor(step))}]; }`,
+        )
         code.add('return r;')
       },
     })
@@ -80,10 +82,10 @@ export function scatterAdd(runtime: Runtime, shape: Shape, axis: number, indices
       const from = code.base(at, base, starts[0])
       const index = code.base(at, look, starts[1])
       code.add(`const own=${at[axis].text};`)
+      const read = along(index, 't', code.factor(indices.strides[axis]))
+      const add = along(from, 't', code.factor(step))
       code.add('let r=0.0;')
-      code.add(
-        `for (let t=0;t<${count};t++) { if (a1[${along(index, 't', indices.strides[axis])}]===own) { r=r+a0[${along(from, 't', step)}]; } }`,
-      )
+      code.add(`for (let t=0;t<${code.passes(count)};t++) { if (a1[${read}]===own) { r=r+a0[${add}]; } }`)
       code.add('return r;')
     },
   })
@@ -117,11 +119,11 @@ export function pad(
         const bound = bounds[i]
         if (!bound) return coordinate
         const { before, n } = bound
-        if (before > 0) code.add(`if (${coordinate.text}<${before}) { return s0; }`)
-        code.add(`if (${coordinate.text}>=${before + n}) { return s0; }`)
-        return before === 0
-          ? { ...coordinate, max: n - 1 }
-          : code.name({ text: `${coordinate.text}-${before}`, max: n - 1 })
+        code.add(`if (${coordinate.text}>=${code.size(before + n)}) { return s0; }`)
+        if (before === 0) return { ...coordinate, max: n - 1 }
+        const first = code.size(before)
+        code.add(`if (${coordinate.text}<${first}) { return s0; }`)
+        return code.name({ text: `${coordinate.text}-${first}`, max: n - 1 })
       })
       code.add(`return a0[${code.position(shifted, joined.strides[0], starts[0])}];`)
     },
@@ -156,17 +158,17 @@ export function concat(runtime: Runtime, parts: readonly Strided[], axis: number
     body(code, starts) {
       const at = code.coordinates(thread(length), shape)
       const own = at[axis].text
-      let begin = 0
+      let begin = ''
       xs.forEach((x, i) => {
-        const end = begin + x.shape[axis]
         const last = i === xs.length - 1
-        if (!last) code.add(`if (${own}<${end}) {`)
+        const shift = begin
+        begin = last ? '' : code.size(xs.slice(0, i + 1).reduce((sum, part) => sum + part.shape[axis], 0))
+        if (!last) code.add(`if (${own}<${begin}) {`)
         const shifted = at.map((coordinate, j) =>
-          j === axis && begin > 0 ? { text: `(${own}-${begin})`, max: x.shape[axis] - 1 } : coordinate,
+          j === axis && i > 0 ? { text: `(${own}-${shift})`, max: x.shape[axis] - 1 } : coordinate,
         )
         code.add(`return a${i}[${code.position(shifted, x.strides, starts[i])}];`)
         if (!last) code.add('}')
-        begin = end
       })
     },
   })

@@ -1,6 +1,7 @@
 // A pool that reuses freed device buffers. A destroyed WebGPU buffer is not released until the work before it is done,
 // and JavaScript runs far ahead of the device: without a pool a loop of small operations takes gigabytes. There is one
-// queue, which runs in order, so a buffer may be reused at once.
+// queue, which runs in order, so a buffer may be reused at once. Repeated work gets the same buffers again, so that the bind
+// groups made for it can be used again too.
 
 interface Poolable {
   readonly size: number
@@ -10,40 +11,56 @@ interface Poolable {
 /** storage | copy source | copy destination */
 const USAGE = 0x8c
 
+/** The number of buffers that are remembered for a purpose. */
+const REMEMBERED = 512
+
+interface Events<B> {
+  create(size: number, usage: number): B
+  /** called when a buffer is returned */
+  returned(buffer: B): void
+  /** called before a buffer is destroyed */
+  destroying(buffer: B): void
+}
+
+/** The buffers of one size that are free. */
+interface Shelf<B> {
+  readonly size: number
+  readonly free: Set<B>
+  /** when one of them was last taken or returned */
+  used: number
+}
+
 export class BufferPool<B extends Poolable> {
-  readonly #create: (size: number, usage: number) => B
-  readonly #giveBack: (buffer: B) => void
+  readonly #events: Events<B>
   readonly #largest: number
-  /** by size, the least recently used size first */
-  #free = new Map<number, B[]>()
+  readonly #shelves = new Map<number, Shelf<B>>()
+  /** the buffers that served a purpose before */
+  readonly #served = new WeakMap<object, B[]>()
   /** destroys each buffer */
-  #destroy = new WeakMap<B, () => void>()
+  readonly #destroy = new WeakMap<B, () => void>()
+  #clock = 0
   #freeBytes = 0
   #liveBytes = 0
   #peakBytes = 0
 
-  /**
-   * @param giveBack called when a buffer is returned
-   * @param largest maximum size of a buffer in bytes
-   */
-  constructor(create: (size: number, usage: number) => B, giveBack: (buffer: B) => void, largest: number) {
-    this.#create = create
-    this.#giveBack = giveBack
+  /** @param largest maximum size of a buffer in bytes */
+  constructor(largest: number, events: Events<B>) {
     this.#largest = largest
+    this.#events = events
   }
 
-  /** A buffer of at least this many bytes, whose `destroy` returns it to the pool. */
-  take(bytes: number): B {
-    const size = Math.max(bytes, Math.min(roundUp(bytes), this.#largest))
-    const waiting = this.#free.get(size)
-    let buffer = waiting?.pop()
-    if (buffer) {
-      this.#freeBytes -= size
-      this.#free.delete(size)
-      if (waiting!.length > 0) this.#free.set(size, waiting!)
-    } else buffer = this.#fresh(size)
-    this.#liveBytes += size
+  /**
+   * A buffer of at least this many bytes, whose `destroy` returns it to the pool.
+   * @param purpose what it is for: a buffer that served the same purpose before is preferred
+   */
+  take(bytes: number, purpose?: object): B {
+    const shelf = this.#shelf(Math.max(bytes, Math.min(roundUp(bytes), this.#largest)))
+    const buffer = this.#choose(shelf, purpose ?? shelf)
+    if (shelf.free.delete(buffer)) this.#freeBytes -= shelf.size
+    this.#liveBytes += shelf.size
     this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes)
+    shelf.used = this.#clock++
+    this.#shrink()
     return buffer
   }
 
@@ -52,34 +69,57 @@ export class BufferPool<B extends Poolable> {
     this.#shrink(0)
   }
 
-  #fresh(size: number): B {
-    const buffer = this.#create(size, USAGE)
+  #shelf(size: number): Shelf<B> {
+    let shelf = this.#shelves.get(size)
+    if (!shelf) {
+      shelf = { size, free: new Set(), used: 0 }
+      this.#shelves.set(size, shelf)
+    }
+    return shelf
+  }
+
+  #choose(shelf: Shelf<B>, purpose: object): B {
+    let served = this.#served.get(purpose)
+    if (!served) {
+      served = []
+      this.#served.set(purpose, served)
+    }
+    for (const buffer of served) if (shelf.free.has(buffer)) return buffer
+    const [buffer = this.#fresh(shelf)] = shelf.free
+    if (served.push(buffer) > REMEMBERED) served.shift()
+    return buffer
+  }
+
+  #fresh(shelf: Shelf<B>): B {
+    const { size, free } = shelf
+    const buffer = this.#events.create(size, USAGE)
     this.#destroy.set(buffer, buffer.destroy.bind(buffer))
     buffer.destroy = () => {
-      this.#giveBack(buffer)
+      this.#events.returned(buffer)
+      free.add(buffer)
+      shelf.used = this.#clock++
       this.#liveBytes -= size
       this.#freeBytes += size
-      const waiting = this.#free.get(size)
-      if (waiting) {
-        this.#free.delete(size)
-        waiting.push(buffer)
-      }
-      this.#free.set(size, waiting ?? [buffer])
-      this.#shrink(this.#peakBytes)
+      this.#shrink()
     }
     return buffer
   }
 
-  /** Limits the pool to the largest amount that was in use at the same time. */
-  #shrink(limit: number): void {
-    for (const [size, waiting] of this.#free) {
-      while (this.#freeBytes > limit && waiting.length > 0) {
-        this.#destroy.get(waiting.pop()!)!()
+  /**
+   * Destroys free buffers, of the least recently used sizes first, until the bytes of all buffers are at most twice what was
+   * in use at once. Once would be too little: not all sizes are in use at the same time.
+   */
+  #shrink(limit = 2 * this.#peakBytes - this.#liveBytes): void {
+    if (this.#freeBytes <= limit) return
+    const shelves = [...this.#shelves.values()].sort((a, b) => a.used - b.used)
+    for (const { size, free } of shelves)
+      for (const buffer of free) {
+        if (this.#freeBytes <= limit) return
+        this.#events.destroying(buffer)
+        this.#destroy.get(buffer)!()
+        free.delete(buffer)
         this.#freeBytes -= size
       }
-      if (waiting.length > 0) return
-      this.#free.delete(size)
-    }
   }
 }
 

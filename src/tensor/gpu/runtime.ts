@@ -1,5 +1,5 @@
-// The layer between the kernel builders and a backend: each kernel is compiled once for its signature and kept while it
-// is used, memory is counted, empty tensors are never passed to the backend, and errors name the operation and shapes
+// The layer between the kernel builders and a backend: each kernel is written once for its signature, compiled once for its
+// text and kept while it is used, memory is counted, empty tensors are never passed to the backend, and errors name the operation and shapes
 // they come from.
 
 import type { MemoryUse } from '../device.ts'
@@ -8,13 +8,18 @@ import { OutOfMemoryError } from '../out-of-memory.ts'
 import { uncollectedBytes } from '../pressure.ts'
 import { MOST_ELEMENTS, show, tooManyElements } from '../shape.ts'
 import { Code } from './code.ts'
-import type { BackendMemory, Compiled, Engine } from './engine.ts'
+import type { BackendMemory, Compiled, CompiledShader, Engine, Launch } from './engine.ts'
+import type { Shader } from './shader.ts'
 
 /** The content of a tensor's storage on this device. */
 export interface Handle {
   /** null if there are no elements, or after it was freed */
   memory: BackendMemory | null
   readonly length: number
+  /** where it starts in the memory, which it may share; default 0 */
+  start?: number
+  /** the same for all handles that share a memory */
+  home?: object
   /** the values of an int32 tensor that came from the host, usually indices */
   readonly host?: Int32Array
 }
@@ -44,19 +49,54 @@ export interface Call {
   readonly body: (code: Code, starts: readonly (string | undefined)[]) => void
 }
 
+/** One call of a shader: its arrays and numbers, and what is computed. */
+export interface ShaderCall {
+  /** the operation, for errors */
+  readonly name: string
+  readonly shader: Shader
+  readonly inputs: readonly Strided[]
+  readonly floats?: readonly number[]
+  readonly integers?: readonly number[]
+  /** elements of the result, at least one */
+  readonly length: number
+  /** number of workgroups along three axes */
+  readonly groups: readonly [number, number, number]
+  /** memory to write into; default: new memory */
+  readonly into?: Handle
+}
+
 /** Bytes that a loop may leave to the garbage collector without letting it run. */
 const UNCOLLECTED = 2 ** 30
+
+/** A kernel with the sizes of one signature. */
+interface Plan extends Launch {
+  readonly kernel: Kernel
+  /** its Integer arguments that are sizes */
+  readonly sizes: readonly number[]
+}
+
+interface Kernel {
+  readonly text: string
+  readonly compiled: Compiled
+  /** the number of plans that use it */
+  plans: number
+}
 
 export class Runtime {
   readonly engine: Engine
   readonly #cacheSize: number
-  #compiled = new Map<string, Compiled>()
+  /** by signature and length, the least recently used first */
+  #plans = new Map<string, Plan>()
+  /** by source and whatever else is constant in it */
+  #kernels = new Map<string, Kernel>()
+  /** the texts are few: none is forgotten */
+  readonly #shaders = new Map<string, CompiledShader>()
   #bytes = 0
   #buffers = 0
   #closed = false
 
-  /** @param cacheSize number of compiled kernels that are kept; a training step uses a few hundred */
-  constructor(engine: Engine, cacheSize = 2000) {
+  /** @param cacheSize number of signatures that are kept, each with its kernel; a training step has a few hundred */
+  constructor(engine: Engine, cacheSize = 4000) {
     this.engine = engine
     this.#cacheSize = cacheSize
   }
@@ -65,7 +105,7 @@ export class Runtime {
 
   /** The number of compiled kernels. */
   get kernels(): number {
-    return this.#compiled.size
+    return this.#kernels.size
   }
 
   upload(data: Float32Array, host?: Int32Array): Handle {
@@ -91,35 +131,80 @@ export class Runtime {
 
   /** Computes into a new handle. */
   run(call: Call): Handle {
-    const { inputs, scalars = [], width = 1, length } = call
+    const { inputs, scalars = [], length } = call
     this.#assertOpen(length)
     if (length > MOST_ELEMENTS) throw tooManyElements(label(call), length, ...inputs.map(({ shape }) => shape))
-    const memories = inputs.map(input => memoryOf(input.handle))
+    const args: (BackendMemory | number)[] = inputs.map(({ handle }) => memoryOf(handle))
     let key = `${call.signature}|${length}`
-    const starts: number[] = []
-    inputs.forEach((input, i) => {
-      key += `|${this.engine.layout(memories[i], input.handle.length)}`
-      if (input.offset === 0) return
-      key += '+'
-      starts.push(input.offset)
-    })
+    if (!this.engine.shared)
+      inputs.forEach(({ handle, offset }, i) => {
+        key += `|${this.engine.layout(args[i] as BackendMemory, handle.length)}${offset === 0 ? '' : '+'}`
+      })
     try {
-      let compiled = this.#compiled.get(key)
-      if (compiled) this.#compiled.delete(key)
-      else compiled = this.#compile(call, width, scalars.length, starts.length)
-      this.#compiled.set(key, compiled)
-      return this.#own(compiled.run([...memories, ...scalars.map(Math.fround), ...starts]), length)
+      let plan = this.#plans.get(key)
+      if (!plan) {
+        plan = this.#plan(call, key)
+        this.#plans.set(key, plan)
+      } else if (this.#plans.size > this.#cacheSize / 2) {
+        // the order counts only when the cache will be full
+        this.#plans.delete(key)
+        this.#plans.set(key, plan)
+      }
+      for (const scalar of scalars) args.push(Math.fround(scalar))
+      for (const { offset } of inputs) if (this.engine.shared || offset !== 0) args.push(offset)
+      for (const size of plan.sizes) args.push(size)
+      return this.#own(plan.kernel.compiled.run(args, plan), length)
     } catch (error) {
-      this.#compiled.delete(key)
-      if (error instanceof DeviceError) throw error
-      throw new DeviceError(`gpu: ${label(call)} failed`, 'gpu', [error instanceof Error ? error.message : `${error}`])
+      this.#kernels.delete(this.#plans.get(key)?.kernel.text ?? '')
+      this.#plans.delete(key)
+      throw failed(call, error)
     }
+  }
+
+  /** Computes by a shader, into a new handle or into a given one, which it returns. */
+  shade(call: ShaderCall): Handle {
+    const { shader, inputs, length, groups, floats = [], integers = [], into } = call
+    this.#assertOpen(into ? 0 : length)
+    if (length > MOST_ELEMENTS) throw tooManyElements(label(call), length, ...inputs.map(({ shape }) => shape))
+    try {
+      let compiled = this.#shaders.get(shader.key)
+      if (!compiled) {
+        const counts = { arrays: inputs.length, floats: floats.length, integers: integers.length }
+        compiled = this.engine.shaders!.compile({ label: shader.key, ...shader, ...counts, wgsl: shader.text() })
+        this.#shaders.set(shader.key, compiled)
+      }
+      const memories = inputs.map(({ handle }) => memoryOf(handle))
+      const dispatch = {
+        get label() {
+          return label(call)
+        },
+        ...{ length, groups, into: into && memoryOf(into) },
+      }
+      const memory = compiled.run([...memories, ...floats.map(Math.fround), ...integers], dispatch)
+      return into ?? this.#own(memory, length)
+    } catch (error) {
+      throw failed(call, error)
+    }
+  }
+
+  /** Makes handles whose values were copied into a memory share it: each starts at a given element. */
+  moveInto(memory: Handle, handles: readonly (readonly [handle: Handle, start: number])[]): void {
+    const home = {}
+    for (const [handle, start] of handles) {
+      this.engine.free(memoryOf(handle))
+      handle.memory = this.engine.shaders!.share(memoryOf(memory))
+      handle.start = start
+      handle.home = home
+    }
+    this.free(memory)
   }
 
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#compiled.clear()
+    this.#plans.clear()
+    this.#kernels.clear()
+    this.#shaders.clear()
     this.engine.close()
   }
 
@@ -129,30 +214,42 @@ export class Runtime {
     return { memory, length, host }
   }
 
-  #compile(call: Call, width: 1 | 4, floats: number, integers: number): Compiled {
-    if (this.#compiled.size >= this.#cacheSize) {
-      const [oldest, unused] = this.#compiled.entries().next().value!
-      this.#compiled.delete(oldest)
-      unused.destroy()
-    }
+  /** Writes the kernel of a call, and compiles it unless another call has the same. */
+  #plan(call: Call, key: string): Plan {
+    if (this.#plans.size >= this.#cacheSize) this.#forgetOldest()
+    const { inputs, length, width = 1 } = call
+    const { shared } = this.engine
+    const code = new Code(shared)
     let start = 0
-    const starts = call.inputs.map(({ offset }) => (offset === 0 ? undefined : `o${start++}`))
-    const parameters = [
-      ...call.inputs.map((_, i) => `a${i}`),
-      ...Array.from({ length: floats }, (_, i) => `s${i}`),
-      ...starts.filter(name => name !== undefined),
-    ]
-    const code = new Code()
+    const starts = inputs.map(({ offset }) => (shared || offset !== 0 ? `o${start++}` : undefined))
     call.body(code, starts)
-    return this.engine.compile({
-      label: label(call),
-      source: `function(${parameters.join(',')}){\n${code.lines.join('\n')}\n}`,
-      length: call.length,
-      arrays: call.inputs.length,
-      floats,
-      integers,
-      width,
-    })
+    const floats = call.scalars?.length ?? 0
+    const integers = start + code.sizes.length
+    const names = (letter: string, n: number) => Array.from({ length: n }, (_, i) => `${letter}${i}`)
+    const parameters = [
+      ...names('a', inputs.length),
+      ...names('s', floats),
+      ...names('o', start),
+      ...names('d', code.sizes.length),
+    ]
+    const source = `function(${parameters}){\n${code.lines.join('\n')}\n}`
+    const text = shared ? source : `${source}${key}`
+    let kernel = this.#kernels.get(text)
+    if (!kernel) {
+      const program = { label: label(call), source, length, arrays: inputs.length, floats, integers, width }
+      kernel = { text, compiled: this.engine.compile(program), plans: 0 }
+      this.#kernels.set(text, kernel)
+    }
+    kernel.plans++
+    return { label: label(call), length, kernel, sizes: code.sizes }
+  }
+
+  #forgetOldest(): void {
+    const [key, { kernel }] = this.#plans.entries().next().value!
+    this.#plans.delete(key)
+    if (--kernel.plans > 0) return
+    this.#kernels.delete(kernel.text)
+    kernel.compiled.destroy()
   }
 
   /** @param length number of elements to allocate */
@@ -168,7 +265,13 @@ export class Runtime {
   }
 }
 
-const label = (call: Call): string => `${call.name} of ${call.inputs.map(input => show(input.shape)).join(' and ')}`
+const label = (call: Pick<Call, 'name' | 'inputs'>): string =>
+  `${call.name} of ${call.inputs.map(input => show(input.shape)).join(' and ')}`
+
+function failed(call: Pick<Call, 'name' | 'inputs'>, error: unknown): DeviceError {
+  if (error instanceof DeviceError) return error
+  return new DeviceError(`gpu: ${label(call)} failed`, 'gpu', [error instanceof Error ? error.message : `${error}`])
+}
 
 function memoryOf(handle: Handle): BackendMemory {
   if (handle.memory === null) throw new Error('memory that is empty or was freed has no elements to compute with')

@@ -101,6 +101,10 @@ const takes: Record<keyof typeof fusedOps, Takes> = {
   logSoftmaxGradient: { shapes: alike(2) },
   standardize: { shapes: alike(1), rest: () => [epsilon] },
   standardizeGradient: { shapes: alike(2), rest: () => [epsilon] },
+  // vectors shorter than the smallest divisor, and longer
+  // no vector has this length, below which the divisor is constant
+  normalize: { shapes: alike(1), rest: () => [0.7] },
+  normalizeGradient: { shapes: alike(2), rest: () => [0.7] },
   layerNorm: { shapes: withRow(1, 2), rest: () => [epsilon] },
   layerNormGradient: { shapes: withRow(2, 1), rest: () => [epsilon] },
   batchNorm: { shapes: channels.map(({ x, row }) => [x, row, row]), rest: () => [epsilon] },

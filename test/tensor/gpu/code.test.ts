@@ -13,10 +13,16 @@ function evaluate(code: Code, result: string, thread: number, error: number): nu
     assert.equal(Math.fround(value), value, `float32 cannot hold ${value}`)
     return value
   }
-  const run = new Function('exact', 'mulAdd', 'mulSub', 'add2', 'divEst', 'divFix', `${body}\nreturn ${result}`) as (
-    this: object,
-    ...helpers: ((...n: number[]) => number)[]
-  ) => number
+  const sizes = code.sizes.map((size, i) => `const d${i}=${size};`).join('')
+  const run = new Function(
+    'exact',
+    'mulAdd',
+    'mulSub',
+    'add2',
+    'divEst',
+    'divFix',
+    `${sizes}${body}\nreturn ${result}`,
+  ) as (this: object, ...helpers: ((...n: number[]) => number)[]) => number
   return run.call(
     { thread: { x: thread } },
     exact as (...n: number[]) => number,
@@ -40,11 +46,12 @@ describe('positions', () => {
         fc.integer({ min: 0, max: sizeOf(shape) - 1 }),
         fc.constantFrom(-1, 0, 1),
         fc.shuffledSubarray(contiguousStrides(shape), { minLength: shape.length }),
+        fc.boolean(),
       ),
     )
     fc.assert(
-      fc.property(cases, ([shape, i, error, strides]) => {
-        const code = new Code()
+      fc.property(cases, ([shape, i, error, strides, shared]) => {
+        const code = new Code(shared)
         const at = code.coordinates(thread(sizeOf(shape)), shape)
         const position = code.position(at, strides)
         let expected = 0
@@ -65,6 +72,16 @@ describe('positions', () => {
     const at = code.coordinates(thread(12), [3, 4])
     assert.equal(evaluate(code, code.position(at, [-4, 1]), 11, 0), -8 + 3)
     assert.equal(evaluate(code, code.position(at, [-4, -1]), 5, 0), -4 - 1)
+  })
+
+  test('have one text for all sizes in a shared kernel', () => {
+    const text = (shape: readonly number[], strides: readonly number[]) => {
+      const code = new Code(true)
+      const position = code.position(code.coordinates(thread(sizeOf(shape)), shape), strides, 'o0')
+      return [...code.lines, position].join('\n')
+    }
+    assert.equal(text([3, 4, 5], [20, 1, 4]), text([60, 7, 2], [900, 1, 70]))
+    assert.notEqual(text([3, 4, 5], [20, 1, 4]), text([3, 4, 5], [20, 0, 4]))
   })
 
   test('of contiguous memory are the thread index', () => {

@@ -70,7 +70,7 @@ await onBackends(import.meta.url, { webgpu: 6 }, (backend, runs) => {
     const { engine } = await engineOn()
     // GPU.js names the counter as a float here, and WGSL refuses to add to it
     const source = 'function(a0){ let s=0.0; for(let i=this.thread.x;i<4;i++){ s=s+a0[i]; } return s; }'
-    const result = engine.compile({ ...program, source }).run([engine.upload(new Float32Array(4))])
+    const result = engine.compile({ ...program, source }).run([engine.upload(new Float32Array(4))], program)
     await assert.rejects(engine.read(result, 0, 4), isDeviceError(/the shader of test of \[4\] was refused/))
     assert.ok(engine.hasFailed())
     await assert.rejects(engine.read(result, 0, 4), DeviceError)
@@ -86,7 +86,7 @@ await onBackends(import.meta.url, { webgpu: 6 }, (backend, runs) => {
     const source = 'function(a0){ return a0[this.thread.x]; }'
     const small = engine.upload(new Float32Array(4))
     assert.equal((await engine.read(small, 0, 4)).length, 4)
-    const result = engine.compile({ ...program, length: 5000, source }).run([small])
+    const result = engine.compile({ ...program, length: 5000, source }).run([small], { ...program, length: 5000 })
     await assert.rejects(engine.read(result, 0, 4), DeviceError)
     engine.close()
   })
@@ -95,10 +95,10 @@ await onBackends(import.meta.url, { webgpu: 6 }, (backend, runs) => {
     const { device, engine } = await engineOn()
     const x = engine.upload(new Float32Array(4))
     const kernel = engine.compile({ ...program, source: 'function(a0){ return a0[this.thread.x]; }' })
-    kernel.run([x])
+    kernel.run([x], program)
     device.destroy()
     await device.lost
-    assert.throws(() => kernel.run([x]), /lost/)
+    assert.throws(() => kernel.run([x], program), /lost/)
     await assert.rejects(engine.read(x, 0, 4), isDeviceError(/lost/))
   })
 
@@ -114,12 +114,74 @@ await onBackends(import.meta.url, { webgpu: 6 }, (backend, runs) => {
     const kernel = engine.compile({ ...program, length: 1024, source: 'function(a0){ return a0[this.thread.x]+1.0; }' })
     let x = engine.upload(new Float32Array(1024))
     for (let i = 0; i < 3000; i++) {
-      const next = kernel.run([x])
+      const next = kernel.run([x], { ...program, length: 1024 })
       engine.free(x)
       x = next
     }
     assert.equal((await engine.read(x, 1023, 1))[0], 3000)
     assert.ok(created <= 4, `${created} buffers`)
+    engine.close()
+  })
+
+  test('an upload does not overtake a call that reads what its buffer had', async () => {
+    const { engine } = await engineOn()
+    const twice = engine.compile({ ...program, source: 'function(a0){ return 2.0*a0[this.thread.x]; }' })
+    const results: object[] = []
+    for (let i = 0; i < 5; i++) {
+      const x = engine.upload(Float32Array.of(i, i, i, i))
+      results.push(twice.run([x], program))
+      // the next upload takes this buffer
+      engine.free(x)
+    }
+    for (const [i, result] of results.entries())
+      assert.deepEqual(Array.from(await engine.read(result, 0, 4)), [2 * i, 2 * i, 2 * i, 2 * i])
+    engine.close()
+  })
+
+  test('a buffer that is destroyed is used by the calls before it', async () => {
+    let destroyed = 0
+    const { engine } = await engineOn(device => {
+      const create = device.createBuffer.bind(device)
+      device.createBuffer = descriptor => {
+        const buffer = create(descriptor)
+        const destroy = buffer.destroy.bind(buffer)
+        buffer.destroy = () => {
+          destroyed++
+          destroy()
+        }
+        return buffer
+      }
+    })
+    const copy = (length: number) =>
+      engine.compile({ ...program, length, source: 'function(a0){ return a0[this.thread.x]; }' })
+    const x = engine.upload(Float32Array.of(1, 2, 3, 4))
+    const results: object[] = []
+    // buffers of many sizes: the pool destroys the first ones
+    for (let length = 60_000; length > 10_000; length = Math.floor(0.85 * length)) {
+      const large = copy(length).run([x], { label: 'copy', length })
+      results.push(copy(4).run([large], program))
+      engine.free(large)
+    }
+    assert.ok(destroyed > 0)
+    for (const result of results) assert.deepEqual(Array.from(await engine.read(result, 0, 4)), [1, 2, 3, 4])
+    assert.equal(engine.hasFailed(), false)
+    engine.close()
+  })
+
+  test('calls are submitted when a task ends, though nothing is read', async () => {
+    let submits = 0
+    const { engine } = await engineOn(device => {
+      const submit = device.queue.submit.bind(device.queue)
+      device.queue.submit = commands => {
+        submits++
+        submit(commands)
+      }
+    })
+    const kernel = engine.compile({ ...program, source: 'function(a0){ return a0[this.thread.x]; }' })
+    kernel.run([engine.upload(new Float32Array(4))], program)
+    assert.equal(submits, 0)
+    await Promise.resolve()
+    assert.equal(submits, 1)
     engine.close()
   })
 

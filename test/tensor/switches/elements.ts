@@ -101,6 +101,7 @@ export const elements: Calls = {
         x.softmax(),
         x.logSoftmax(),
         fusedOps.standardize(x, 0.25),
+        fusedOps.normalize(x, 1.1),
         ops.layerNorm(x, { weight, bias, epsilon: 0.25 }),
         fusedOps.negativeLogLikelihood(x, ids),
       ],

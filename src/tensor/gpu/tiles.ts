@@ -1,0 +1,248 @@
+// Matrix products by shaders: a workgroup computes a tile of the result from slabs of both operands, which its threads bring into
+// shared memory together, and each thread keeps several results in registers. Operands are read where they lie: transposed,
+// sliced, repeated.
+
+import { broadcastStrides, type Shape, sizeOf } from '../shape.ts'
+import { joinAxes } from './code.ts'
+import type { Handle, Runtime, Strided } from './runtime.ts'
+import { type Element, type Shader, shader, WIDEST } from './shader.ts'
+
+/** A tile of [rows, columns] by 256 threads, each of which has `each` rows of four results. */
+interface Tile {
+  readonly rows: number
+  readonly columns: number
+  readonly each: 1 | 4 | 8
+  /** inner elements of a slab; a part of the threads adds each of its `slices`, so that small results have many threads too */
+  readonly depth: number
+  readonly slices: 1 | 4
+}
+
+const THREADS = 256
+
+/** The more results a thread has, the less often an element is read; at most 16 KiB of shared memory. */
+const tiles: readonly Tile[] = [
+  { rows: 128, columns: 64, each: 8, depth: 16, slices: 1 },
+  { rows: 64, columns: 64, each: 4, depth: 16, slices: 1 },
+  { rows: 32, columns: 32, each: 4, depth: 32, slices: 4 },
+  { rows: 16, columns: 16, each: 1, depth: 64, slices: 4 },
+]
+
+/** The number of tiles from which a card is busy: the smallest tile is taken if no larger one gives so many. */
+const BUSY = 128
+
+/** Maximum length of a float32 sum: longer ones are added in parts, so that the error does not grow with the length. */
+const DEEP = 512
+
+/** Products of fewer multiplications, or of fewer rows or columns, are left to the generated kernel. */
+const LEAST = 8192
+const THIN = 8
+
+/** Fewer workgroups with a longer inner axis than this leave a card idle: the generated kernel divides that axis. */
+const IDLE = 8
+const LONG = 4096
+
+/** How an operand lies: its neighbours in memory are along the inner axis or along the other, and are read four at a time or not. */
+interface Reading {
+  readonly inner: boolean
+  readonly four: boolean
+}
+
+/** A matrix of a stack: the strides of the two axes of the stack, of its rows or columns, and of the inner axis. */
+interface Operand {
+  readonly view: Strided
+  readonly stack: readonly [number, number]
+  readonly outer: number
+  readonly inner: number
+}
+
+function readingOf({ view, stack, outer, inner }: Operand, size: number, k: number): Reading {
+  const isInner = inner === 1 && outer !== 1
+  const [unit, other, length] = isInner ? [inner, outer, k] : [outer, inner, size]
+  const four = unit === 1 && [length, other, view.offset, ...stack].every(n => n % 4 === 0)
+  return { inner: isInner, four }
+}
+
+/** Statements that bring a slab of an operand into shared memory, as [depth, size] in fours. */
+function load(name: 'a' | 'b', array: string, size: number, { depth }: Tile, { inner, four }: Reading): string {
+  const width = four ? 4 : 1
+  const [across, along] = inner ? [depth, size] : [size, depth]
+  const loads = (across * along) / width / THREADS
+  const [t, o] = inner ? ['i', 'j'] : ['j', 'i']
+  const limit = name === 'a' ? 'params.m' : 'params.n'
+  const put = (value: string, n: number) => {
+    const [row, column] = inner ? [`(${t} + ${n})`, o] : [t, `(${o} + ${n})`]
+    return `${name}s[${row} * ${size / 4} + ${column} / 4][${column} % 4] = ${value};`
+  }
+  const at = `base_${name} + (first_${name} + ${o}) * params.outer_${name} + (slab + ${t}) * params.inner_${name}`
+  const stored = !four
+    ? put('x', 0)
+    : inner
+      ? [0, 1, 2, 3].map(n => put(`x[${n}]`, n)).join(' ')
+      : `${name}s[${t} * ${size / 4} + ${o} / 4] = x;`
+  return `for (var l = 0; l < ${Math.ceil(loads)}; l++) {
+      let e = (l * ${THREADS} + thread) * ${width};
+      let j = e / ${across}; let i = e % ${across};
+      var x = ${four ? 'vec4<f32>()' : '0.0'};
+      if (first_${name} + ${o} < ${limit} && slab + ${t} < params.k) { x = ${array}[${four ? `(${at}) / 4` : at}]; }
+      ${stored}
+    }`
+}
+
+const lies = ({ inner, four }: Reading) => `${inner ? 'inner' : 'outer'}${four ? 4 : 1}`
+
+const products = new Map<string, Shader>()
+
+/** The shader of a product, which is written once. */
+function productShader(tile: Tile, a: Reading, b: Reading, four: boolean, bias: boolean): Shader {
+  const key = `product ${tile.rows} ${lies(a)} ${lies(b)} ${four} ${bias}`
+  const made = products.get(key) ?? makeProduct(key, tile, a, b, four, bias)
+  products.set(key, made)
+  return made
+}
+
+function makeProduct(key: string, tile: Tile, a: Reading, b: Reading, four: boolean, bias: boolean): Shader {
+  const { rows, columns, each, depth, slices } = tile
+  const across = columns / 4
+  const down = rows / each
+  const own = Array.from({ length: each }, (_, i) => i)
+  const perOwn = (statement: (i: number) => string) => own.map(statement).join(' ')
+  const element = (isFour: boolean): Element => (isFour ? 'vec4<f32>' : 'f32')
+  const read =
+    each === 1
+      ? 'let p0 = as_[t * 4 + y / 4][y % 4];'
+      : own
+          .filter(i => i % 4 === 0)
+          .map(i => `let q${i / 4} = as_[t * ${rows / 4} + y * ${each / 4} + ${i / 4}];`)
+          .join(' ')
+  const factor = (i: number) => (each === 1 ? 'p0' : `q${Math.floor(i / 4)}[${i % 4}]`)
+  const joined =
+    slices === 1
+      ? ''
+      : `for (var s = 1; s < ${slices}; s++) {
+    if (slice == s) { ${perOwn(i => `sums[(y * ${each} + ${i}) * ${across} + x] = r${i};`)} }
+    workgroupBarrier();
+    if (slice == 0) { ${perOwn(i => `r${i} += sums[(y * ${each} + ${i}) * ${across} + x];`)} }
+    workgroupBarrier();
+  }
+  if (slice > 0) { return; }`
+  const write = (i: number) => `{
+    let row = first_a + y * ${each} + ${i};
+    let column = first_b + x * 4;
+    if (row < params.m && column < params.n) {
+      ${bias ? `r${i} += vec4<f32>(${[0, 1, 2, 3].map(j => `a2[params.bias + min(column + ${j}, params.n - 1) * params.stride]`).join(', ')});` : ''}
+      let to = base + row * params.n + column;
+      ${four ? `result[to / 4] = r${i};` : `for (var j = 0; j < min(4, params.n - column); j++) { result[to + j] = r${i}[j]; }`}
+    }
+  }`
+  return shader(
+    key,
+    {
+      arrays: [element(a.four), element(b.four), ...(bias ? (['f32'] as const) : [])],
+      result: element(four),
+      threads: [across, down * slices],
+      numbers: `m : i32, n : i32, k : i32, stack : i32, ${['a', 'b'].map(x => `offset_${x} : i32, far_${x} : i32, near_${x} : i32, outer_${x} : i32, inner_${x} : i32`).join(', ')}${bias ? ', bias : i32, stride : i32' : ''}`,
+      outside: `var<workgroup> as_ : array<vec4<f32>, ${(rows * depth) / 4}>;
+var<workgroup> bs : array<vec4<f32>, ${(columns * depth) / 4}>;
+${slices === 1 ? '' : `var<workgroup> sums : array<vec4<f32>, ${rows * across}>;`}`,
+    },
+    () => `
+  let x = i32(local.x);
+  let y = i32(local.y) % ${down};
+  let slice = i32(local.y) / ${down};
+  let far = i32(at.z) / params.stack; let near = i32(at.z) % params.stack;
+  let base_a = params.offset_a + far * params.far_a + near * params.near_a;
+  let base_b = params.offset_b + far * params.far_b + near * params.near_b;
+  let base = i32(at.z) * params.m * params.n;
+  let first_a = i32(at.y) * ${rows}; let first_b = i32(at.x) * ${columns};
+  ${perOwn(i => `var c${i} = vec4<f32>(); var r${i} = vec4<f32>();`)}
+  for (var slab = 0; slab < params.k; slab += ${depth}) {
+    if (slab % ${DEEP} == 0) { ${perOwn(i => `r${i} += c${i}; c${i} = vec4<f32>();`)} }
+    ${load('a', 'a0', rows, tile, a).replaceAll('as[', 'as_[')}
+    ${load('b', 'a1', columns, tile, b)}
+    workgroupBarrier();
+    for (var u = 0; u < ${depth / slices}; u++) {
+      let t = u * ${slices} + slice;
+      let right = bs[t * ${across} + x];
+      ${read}
+      ${perOwn(i => `c${i} = fma(vec4<f32>(${factor(i)}), right, c${i});`)}
+    }
+    workgroupBarrier();
+  }
+  ${perOwn(i => `r${i} += c${i};`)}
+  ${joined}
+  ${own.map(write).join('\n  ')}`,
+  )
+}
+
+/** The axes of a stack of products joined to two, if they can be. */
+function stackOf(shape: Shape, a: readonly number[], b: readonly number[]) {
+  const joined = joinAxes(shape, [a, b])
+  const missing = 2 - joined.shape.length
+  if (missing < 0) return undefined
+  const strides = joined.strides.map(view => [...new Array(missing).fill(0), ...view] as unknown as [number, number])
+  const inner = joined.shape.length === 0 ? 1 : joined.shape[joined.shape.length - 1]
+  return { a: strides[0], b: strides[1], inner, count: sizeOf(shape) }
+}
+
+/** [..., m, k] times the transpose of [..., n, k], plus a bias [n] of any stride; undefined if the stack has too many axes. */
+function product(
+  runtime: Runtime,
+  name: string,
+  a: Strided,
+  b: Strided,
+  [m, n, k]: readonly [number, number, number],
+  stack: Shape,
+  bias?: Strided,
+): Handle | undefined {
+  const [outerA, innerA] = a.strides.slice(-2)
+  const [outerB, innerB] = b.strides.slice(-2)
+  const leading = (x: Strided) => broadcastStrides(x.shape.slice(0, -2), x.strides.slice(0, -2), stack)
+  const stacked = stackOf(stack, leading(a), leading(b))
+  if (!stacked) return undefined
+  const left: Operand = { view: a, stack: stacked.a, outer: outerA, inner: innerA }
+  const right: Operand = { view: b, stack: stacked.b, outer: outerB, inner: innerB }
+  const groupsOf = ({ rows, columns }: Tile) =>
+    [Math.ceil(n / columns), Math.ceil(m / rows), stacked.count] as [number, number, number]
+  const tile = tiles.find(t => sizeOf(groupsOf(t)) >= BUSY) ?? tiles[tiles.length - 1]
+  const groups = groupsOf(tile)
+  const isThin = sizeOf(groups) < IDLE && k > LONG
+  if (isThin || groups.some(count => count > WIDEST)) return undefined
+  const numbers = ({ view, stack: [far, near], outer, inner }: Operand) => [view.offset, far, near, outer, inner]
+  return runtime.shade({
+    name,
+    shader: productShader(tile, readingOf(left, m, k), readingOf(right, n, k), n % 4 === 0, bias !== undefined),
+    inputs: bias ? [a, b, bias] : [a, b],
+    integers: [
+      ...[m, n, k, stacked.inner],
+      ...[...numbers(left), ...numbers(right)],
+      ...(bias ? [bias.offset, bias.strides[0]] : []),
+    ],
+    groups,
+    length: stacked.count * m * n,
+  })
+}
+
+const exchanged = <T>(xs: readonly T[]): T[] => [...xs.slice(0, -2), xs[xs.length - 1], xs[xs.length - 2]]
+
+/** [..., m, k] times [..., k, n], k > 0, whose leading axes broadcast; undefined where a generated kernel does as well. */
+export function tiledMatmul(runtime: Runtime, a: Strided, b: Strided): Handle | undefined {
+  const [m, k] = a.shape.slice(-2)
+  const n = b.shape[b.shape.length - 1]
+  if (!runtime.engine.shaders || m < THIN || n < THIN || m * n * k < LEAST) return undefined
+  const stack = a.shape.slice(0, -2).map((size, i) => (size === 1 ? b.shape[i] : size))
+  if (sizeOf(stack) === 0) return undefined
+  const columns = { ...b, shape: exchanged(b.shape), strides: exchanged(b.strides) }
+  return product(runtime, 'matmul', a, columns, [m, n, k], stack)
+}
+
+/** x weightᵀ + bias: [..., in], [out, in], [out] → [..., out]; undefined if there is nothing to add up. */
+export function linear(runtime: Runtime, x: Strided, weight: Strided, bias?: Strided): Handle | undefined {
+  const [n, k] = weight.shape
+  const rows = x.shape.slice(0, -1)
+  if (n * k * sizeOf(rows) === 0) return undefined
+  // axes of rows that are not one after the other are a stack of products
+  const joined = joinAxes(rows, [x.strides.slice(0, -1)])
+  const [shape, strides] = joined.shape.length === 0 ? [[1], [0]] : [joined.shape, joined.strides[0]]
+  const a = { ...x, shape: [...shape, k], strides: [...strides, x.strides[x.strides.length - 1]] }
+  return product(runtime, 'linear', a, weight, [shape[shape.length - 1], n, k], shape.slice(0, -1), bias)
+}
