@@ -101,10 +101,13 @@ const takes: Record<keyof typeof fusedOps, Takes> = {
   logSoftmaxGradient: { shapes: alike(2) },
   standardize: { shapes: alike(1), rest: () => [epsilon] },
   standardizeGradient: { shapes: alike(2), rest: () => [epsilon] },
-  // vectors shorter than the smallest divisor, and longer
-  // no vector has this length, below which the divisor is constant
+  // vectors shorter than the smallest divisor, and longer; no vector has exactly this length, at which the derivative jumps
   normalize: { shapes: alike(1), rest: () => [0.7] },
-  normalizeGradient: { shapes: alike(2), rest: () => [0.7] },
+  // a vector of one element has a constant result, so that all derivatives can be 0 up to rounding, which no difference shows
+  normalizeGradient: {
+    shapes: rows.filter(sizes => sizes[sizes.length - 1] > 1).map(sizes => [[...sizes], [...sizes]]),
+    rest: () => [0.7],
+  },
   layerNorm: { shapes: withRow(1, 2), rest: () => [epsilon] },
   layerNormGradient: { shapes: withRow(2, 1), rest: () => [epsilon] },
   batchNorm: { shapes: channels.map(({ x, row }) => [x, row, row]), rest: () => [epsilon] },
