@@ -159,7 +159,7 @@ export const helpersIn = (source: string): Helper[] =>
 export const thread = (n: number): Index => ({ text: 'this.thread.x', max: n - 1 })
 
 /** A number of elements by which positions are multiplied: a stride, usually. */
-export interface Factor {
+export interface SizeFactor {
   readonly n: number
   /** its size, without the sign */
   readonly text: string
@@ -202,7 +202,7 @@ export class Code {
   }
 
   /** A stride. 0 and 1 are part of the text. */
-  factor(n: number): Factor {
+  factor(n: number): SizeFactor {
     const size = Math.abs(n)
     return { n, text: size < 2 ? `${size}` : this.size(size) }
   }
@@ -274,7 +274,7 @@ const remainder = (i: Index, q: Index, n: string): string =>
   i.max < EXACT ? `${i.text}-${q.text}*${n}` : `mulSub(${q.text},${n},${i.text})`
 
 /** base + step · stride, for reading along a loop. */
-export function along(base: string, step: string, { n, text }: Factor): string {
+export function along(base: string, step: string, { n, text }: SizeFactor): string {
   if (n === 0) return base
   return n > 0 ? `mulAdd(${step},${text},${base})` : `mulSub(${step},${text},${base})`
 }
