@@ -46,27 +46,20 @@ const javascript = (name: string, file: string): Contender => ({
   slowAt: ['medium'],
 })
 
-/**
- * PyTorch has two thread pools, its own and that of its BLAS, and the best number of threads for each differs between
- * builds. If both have two threads, they may compete for the cores, so such a run is shortened.
- */
-function torch(python: string, own: number, blas: number): Contender {
-  const threads = ['--threads', `${own}`, '--blas-threads', `${blas}`]
-  return {
-    name: `PyTorch, OMP ${own}, BLAS ${blas}`,
-    command: python,
-    args: () => [here('torch_step.py'), ...threads],
-    env: { OMP_NUM_THREADS: `${own}`, OPENBLAS_NUM_THREADS: `${blas}`, PYTHONDONTWRITEBYTECODE: '1' },
-    readsWeights: true,
-    slowAt: own > 1 && blas > 1 ? ['small', 'medium'] : [],
-  }
-}
+/** A program in Python. OpenMP's threads are set from outside, because they are started when a library is loaded. */
+const inPython = (name: string, python: string, file: string, ...flags: string[]): Contender => ({
+  name,
+  command: python,
+  args: () => [here(file), '--threads', '2', ...flags],
+  env: { OMP_NUM_THREADS: '2', PYTHONDONTWRITEBYTECODE: '1' },
+  readsWeights: true,
+})
 
-/** The first Python that can import torch. */
-export function findPython(): string | undefined {
+/** The first Python that can import a library. */
+export function findPython(library: 'torch' | 'jax'): string | undefined {
   const named = process.env.COCAGRAD_PYTHON
   const candidates = named ? [named] : ['python3', '/usr/bin/python3']
-  return candidates.find(python => spawnSync(python, ['-c', 'import torch'], { stdio: 'ignore' }).status === 0)
+  return candidates.find(python => spawnSync(python, ['-c', `import ${library}`], { stdio: 'ignore' }).status === 0)
 }
 
 const { resolve } = createRequire(import.meta.url)
@@ -90,7 +83,8 @@ export const libraries = [
   { name: 'jax-js, wasm', step: './jax-step.ts', timings: './jax-timings.ts', library: '@jax-js/jax' },
 ] as const
 
-export const TORCH_REMEDY = 'apt-get install python3-torch, or set COCAGRAD_PYTHON to a Python with PyTorch'
+export const PYTHON_REMEDY =
+  'python3 -m venv V && V/bin/pip install torch jax numpy, and set COCAGRAD_PYTHON=V/bin/python'
 export const LIBRARY_REMEDY = 'npm install --include=dev'
 
 export function contenders(): { readonly present: readonly Contender[]; readonly missing: readonly Missing[] } {
@@ -99,9 +93,16 @@ export function contenders(): { readonly present: readonly Contender[]; readonly
     ours('cocagrad, BLAS off, 2 threads', '--blas', 'off', '--threads', '2'),
   ]
   const missing: Missing[] = []
-  const python = findPython()
-  if (python) for (const own of [1, 2]) for (const blas of [1, 2]) present.push(torch(python, own, blas))
-  else missing.push({ name: 'PyTorch', remedy: TORCH_REMEDY })
+  const torch = findPython('torch')
+  if (torch)
+    present.push(
+      inPython('PyTorch', torch, 'torch_step.py'),
+      inPython('PyTorch, compiled', torch, 'torch_step.py', '--compile'),
+    )
+  else missing.push({ name: 'PyTorch', remedy: PYTHON_REMEDY })
+  const jax = findPython('jax')
+  if (jax) present.push(inPython('JAX', jax, 'jax_step.py'))
+  else missing.push({ name: 'JAX', remedy: PYTHON_REMEDY })
   for (const { name, step, library } of libraries) {
     if (isInstalled(library)) present.push(javascript(name, step))
     else missing.push({ name, remedy: LIBRARY_REMEDY })

@@ -1,7 +1,7 @@
 // Compares our training step with those of other frameworks, one process at a time, in rounds, so that other load on the
 // machine affects all of them equally. Only ratios within one run are meaningful.
 //
-//     npm run bench:peers -- --size small --rounds 3
+//     npm run bench:peers -- --size small --rounds 3 --only cocagrad,pytorch
 
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -60,7 +60,7 @@ async function runOnce(contender: Contender, size: SizeName, weights: string): P
   if (contender.readsWeights) args.push('--weights', weights)
   try {
     const env = { ...process.env, ...contender.env }
-    const { stdout } = await run(contender.command, args, { env, timeout: 5 * MINUTES, killSignal: 'SIGKILL' })
+    const { stdout } = await run(contender.command, args, { env, timeout: 10 * MINUTES, killSignal: 'SIGKILL' })
     return JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Result
   } catch (error) {
     say(`${contender.name}, ${size}: ${whatWentWrong(error)}`)
@@ -150,7 +150,8 @@ function table(rows: readonly Row[]): string {
 
 const { present, missing } = contenders()
 for (const { name, remedy } of missing) say(`${name} is not installed: ${remedy}`)
-const chosen = present.filter(({ name }) => !flags.only || name.toLowerCase().includes(flags.only.toLowerCase()))
+const wanted = flags.only?.toLowerCase().split(',') ?? ['']
+const chosen = present.filter(({ name }) => wanted.some(part => name.toLowerCase().includes(part)))
 
 const folder = mkdtempSync(join(tmpdir(), 'cocagrad-bench-'))
 const everything: Record<string, readonly Row[]> = {}

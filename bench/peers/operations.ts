@@ -9,8 +9,8 @@ import {
   LIBRARY_REMEDY,
   libraries,
   type Missing,
+  PYTHON_REMEDY,
   program,
-  TORCH_REMEDY,
 } from './contenders.ts'
 import { commonNames, type OperationName, operationNames, type Timings } from './names.ts'
 
@@ -42,25 +42,11 @@ async function timingsOf(
   return printed
 }
 
-const quickest = (all: readonly Printed[], name: OperationName): number =>
-  Math.min(...all.map(({ ms }) => ms[name] ?? Number.POSITIVE_INFINITY))
-
-/** PyTorch's two thread pools compete if both have several threads: the best time with one of them alone is used. */
 async function torchTimings(python: string, threads: number): Promise<PeerTimings> {
-  const all: Printed[] = []
-  for (const [own, blas] of threads === 1
-    ? [[1, 1]]
-    : [
-        [1, threads],
-        [threads, 1],
-      ]) {
-    const env = { OMP_NUM_THREADS: `${own}`, OPENBLAS_NUM_THREADS: `${blas}`, PYTHONDONTWRITEBYTECODE: '1' }
-    all.push(
-      await timingsOf(python, [fileURLToPath(new URL('./torch_operations.py', import.meta.url))], operationNames, env),
-    )
-  }
-  const ms = Object.fromEntries(operationNames.map(name => [name, quickest(all, name)])) as Timings
-  return { name: 'PyTorch', version: all[0].version, threads, ms }
+  const env = { OMP_NUM_THREADS: `${threads}`, PYTHONDONTWRITEBYTECODE: '1' }
+  const file = fileURLToPath(new URL('./torch_operations.py', import.meta.url))
+  const { version, ms } = await timingsOf(python, [file], operationNames, env)
+  return { name: 'PyTorch', version, threads, ms: ms as Timings }
 }
 
 async function javascriptTimings(name: string, file: string, threads: number): Promise<PeerTimings> {
@@ -74,9 +60,9 @@ export async function peerTimings(
 ): Promise<{ readonly timings: readonly PeerTimings[]; readonly missing: readonly Missing[] }> {
   const timings: PeerTimings[] = []
   const missing: Missing[] = []
-  const python = findPython()
+  const python = findPython('torch')
   if (python) timings.push(await torchTimings(python, threads))
-  else missing.push({ name: 'PyTorch', remedy: TORCH_REMEDY })
+  else missing.push({ name: 'PyTorch', remedy: PYTHON_REMEDY })
   for (const { name, timings: file, library } of libraries) {
     if (isInstalled(library)) timings.push(await javascriptTimings(name, file, threads))
     else missing.push({ name, remedy: LIBRARY_REMEDY })

@@ -1,34 +1,9 @@
 """The CoCa of bench/model.ts in PyTorch, in its fastest form: tokens are flat, [batch * tokens, width], so that every linear
 layer is one product that includes the bias; queries, keys and values come from one matrix."""
 
-import json
-import math
-import struct
-
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-HAS_FUSED_ATTENTION = hasattr(F, "scaled_dot_product_attention")
-DTYPES = {"F32": torch.float32, "I32": torch.int32}
-
-
-class Weights:
-    """A safetensors file: an 8-byte length, a JSON header, then the tensors. Each is read when it is requested."""
-
-    def __init__(self, path):
-        self.file = open(path, "rb")
-        (length,) = struct.unpack("<Q", self.file.read(8))
-        self.header = json.loads(self.file.read(length))
-        self.begin = 8 + length
-        self.config = json.loads(self.header["__metadata__"]["config"])
-
-    def __getitem__(self, name):
-        entry = self.header[name]
-        begin, end = entry["data_offsets"]
-        self.file.seek(self.begin + begin)
-        data = bytearray(self.file.read(end - begin))
-        return torch.frombuffer(data, dtype=DTYPES[entry["dtype"]]).reshape(entry["shape"])
 
 
 class Joined(nn.Linear):
@@ -42,16 +17,7 @@ class Joined(nn.Linear):
 def attend(queries, keys, values, causal):
     """[batch, heads, tokens, size] each, in any layout of memory -> [batch * queries, heads * size]"""
     batch, heads, tokens, size = queries.shape
-    if HAS_FUSED_ATTENTION:
-        seen = F.scaled_dot_product_attention(queries, keys, values, is_causal=causal)
-    else:
-        q, k, v = (x.reshape(batch * heads, -1, size) for x in (queries, keys, values))
-        if causal:
-            mask = torch.full((tokens, tokens), -math.inf).triu_(1)
-            scores = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=size**-0.5)
-        else:
-            scores = torch.bmm(q * size**-0.5, k.transpose(1, 2))
-        seen = torch.bmm(scores.softmax(-1), v).view(batch, heads, tokens, size)
+    seen = F.scaled_dot_product_attention(queries, keys, values, is_causal=causal)
     return seen.transpose(1, 2).reshape(batch * tokens, heads * size)
 
 
@@ -211,19 +177,15 @@ def load(model, weights):
         for name, parameter in module.named_parameters(recurse=False):
             if isinstance(module, Joined):
                 attention = path.rpartition(".")[0]
-                value = torch.cat([weights[f"{attention}.{part}.{name}"] for part in module.parts])
+                value = weights.joined([f"{attention}.{part}.{name}" for part in module.parts])
             else:
                 value = weights[f"{path}.{name}" if path else name]
+            value = torch.from_numpy(value)
             if value.shape != parameter.shape:
                 raise ValueError(f"{path}.{name} is {list(parameter.shape)} here and {list(value.shape)} there")
             parameter.copy_(value)
 
 
 def adamw(parameters):
-    """The fastest AdamW of this version of PyTorch."""
-    parameters = list(parameters)
     options = {"lr": 1e-4, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01}
-    try:
-        return torch.optim.AdamW(parameters, fused=True, **options)
-    except (TypeError, RuntimeError, ValueError):
-        return torch.optim.AdamW(parameters, foreach=True, **options)
+    return torch.optim.AdamW(list(parameters), fused=True, **options)

@@ -1,5 +1,5 @@
-"""Times the operations of names.ts in PyTorch one by one; the last line is JSON. OMP_NUM_THREADS and OPENBLAS_NUM_THREADS
-set the numbers of threads."""
+"""Times the operations of names.ts in PyTorch one by one; the last line is JSON. OMP_NUM_THREADS
+is the number of threads."""
 
 import json
 import os
