@@ -56,7 +56,7 @@ const inPython = (name: string, python: string, file: string, ...flags: string[]
 })
 
 /** The first Python that can import a library. */
-export function findPython(library: 'torch' | 'jax'): string | undefined {
+export function findPython(library: 'torch' | 'jax' | 'open_clip'): string | undefined {
   const named = process.env.COCAGRAD_PYTHON
   const candidates = named ? [named] : ['python3', '/usr/bin/python3']
   return candidates.find(python => spawnSync(python, ['-c', `import ${library}`], { stdio: 'ignore' }).status === 0)
