@@ -1,17 +1,17 @@
-// The search for libraries that compute matrix products: a BLAS, or oneDNN. They are called through koffi, an optional package. Without
-// one of the two, the device computes matrix products itself, and `description` says so. A library is limited to one thread per call:
-// the device's threads call it in parallel, each for a part of the product, so that two thread pools do not compete for the cores.
+// The search for the system's BLAS. It is called through koffi, an optional package. Without one of the two, the device
+// computes matrix products itself, and `description` says so. BLAS is limited to one thread per call: the device's
+// threads call it in parallel, each for a part of the product, so that two thread pools do not compete for the cores.
 
 import { DeviceError } from '../device.ts'
 import { askNode } from '../host.ts'
-import { type BlasLibraries, bindProduct, type Koffi, loadKoffi, type Product, type ProductName } from './gemm.ts'
+import { type BlasLibrary, bindProducts, type Koffi, loadKoffi, type Products } from './gemm.ts'
 import { coreOf, loadWithBestCore } from './openblas-core.ts'
-import { processor } from './processor.ts'
 
 export interface Blas {
-  readonly libraries: BlasLibraries
-  /** description: names and paths */
+  readonly found: BlasLibrary
+  /** description: its name and path */
   readonly name: string
+  readonly products: Products
 }
 
 /** Names to try, the fastest first. The reference BLAS is not among them: it is slower than the device's own products. */
@@ -21,19 +21,11 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   win32: ['libopenblas.dll', 'openblas.dll', 'mkl_rt.2.dll'],
 }
 
-/** On processors of Intel, oneDNN's products of float32 take 85 % of the time of OpenBLAS's; elsewhere this was not measured. */
-const forIntel = ['libmkl_rt.so.2', 'libmkl_rt.so', 'libdnnl.so.3', 'libdnnl.so.2']
-
-const usual = (): readonly string[] => {
-  const names = libraries[process.platform] ?? []
-  return process.platform === 'linux' && processor().vendor === 'GenuineIntel' ? [...forIntel, ...names] : names
-}
-
 /** The functions that set the number of threads, in each library. */
 const singleThread = ['openblas_set_num_threads', 'MKL_Set_Num_Threads', 'bli_thread_set_num_threads']
 
 /** Limits a library to one thread per call. Returns its description. */
-function configure(koffi: Koffi, loaded: ReturnType<Koffi['load']>, library: string): string {
+function configure(loaded: ReturnType<Koffi['load']>, library: string): string {
   for (const name of singleThread) {
     try {
       loaded.func(`void ${name}(int n)`)(1)
@@ -46,12 +38,6 @@ function configure(koffi: Koffi, loaded: ReturnType<Koffi['load']>, library: str
     const version = String(loaded.func('str openblas_get_config()')())
     return `${version.split(' ').slice(0, 2).join(' ')}, ${coreOf(loaded)} (${library})`
   } catch {
-    // another library's name
-  }
-  try {
-    const version = koffi.decode(loaded.func('void *dnnl_version()')(), 'int', 3)
-    return `oneDNN ${version.join('.')} (${library})`
-  } catch {
     return library
   }
 }
@@ -60,10 +46,15 @@ const firstLine = (error: unknown): string => (error instanceof Error ? error.me
 
 /**
  * Tests a library with small products of every kind, with gaps between their rows.
- * @param memory the memory that the product is bound to; it is written to
+ * @param memory the memory that the products are bound to; it is written to
  * @throws DeviceError if one is wrong: the library's integers may have 64 bits, or it is not a BLAS
  */
-export function checkProduct(name: ProductName, multiply: Product, memory: WebAssembly.Memory): void {
+export function checkProducts(products: Products, memory: WebAssembly.Memory): void {
+  for (const name of ['sgemm', 'dgemm'] as const) checkProduct(name, products, memory)
+}
+
+function checkProduct(name: keyof Products, products: Products, memory: WebAssembly.Memory): void {
+  const multiply = products[name]
   const numbers = name === 'sgemm' ? new Float32Array(memory.buffer) : new Float64Array(memory.buffer)
   const bytes = numbers.BYTES_PER_ELEMENT
   const [m, k, n, step] = [2, 3, 4, 5]
@@ -99,10 +90,10 @@ export function checkProduct(name: ProductName, multiply: Product, memory: WebAs
 
 /**
  * @param choice `off`, a library's name or path, or undefined for the usual ones
- * @returns the libraries, or the reason why there is none
+ * @returns the BLAS, or the reason why there is none
  * @throws DeviceError if a library was named and cannot be used
  */
-export function openBlas(choice: string | undefined): Blas | string {
+export function openBlas(choice: string | undefined, memory: WebAssembly.Memory): Blas | string {
   if (choice === 'off') return 'BLAS is switched off'
   const modules = askNode(node => node.getBuiltinModule('node:module'))
   if (!modules) return 'a BLAS needs Node 20.16 or later'
@@ -116,32 +107,21 @@ export function openBlas(choice: string | undefined): Blas | string {
     if (choice) throw new DeviceError(`cpu: BLAS ${choice} needs the optional package koffi: ${missing}`, 'cpu')
     return `a BLAS would be faster: ${missing}`
   }
-  const reasons: string[] = []
+  const tried: string[] = []
   let refused: string | undefined
-  /** The first of some libraries that computes a product. */
-  const first = (name: ProductName, candidates: readonly string[]) => {
-    for (const library of candidates) {
-      try {
-        const loaded = loadWithBestCore(koffi, library)
-        const apart = new WebAssembly.Memory({ initial: 1 })
-        checkProduct(name, bindProduct(name, koffi, library, apart), apart)
-        return { library, name: configure(koffi, loaded, library) }
-      } catch (error) {
-        const reason = firstLine(error)
-        if (error instanceof DeviceError) refused ??= `${library} cannot be used: ${reason}`
-        reasons.push(reason)
-      }
+  for (const library of choice ? [choice] : (libraries[process.platform] ?? [])) {
+    try {
+      const found = { koffi: file, library }
+      const loaded = loadWithBestCore(koffi, library)
+      const apart = new WebAssembly.Memory({ initial: 1 })
+      checkProducts(bindProducts(found, apart), apart)
+      return { found, name: configure(loaded, library), products: bindProducts(found, memory) }
+    } catch (error) {
+      const reason = firstLine(error)
+      if (error instanceof DeviceError) refused ??= `${library} cannot be used: ${reason}`
+      tried.push(reason)
     }
-    return undefined
   }
-  const single = first('sgemm', choice ? [choice] : usual())
-  if (!single) {
-    if (choice) throw new DeviceError(`cpu: ${choice} cannot be used as BLAS`, 'cpu', reasons)
-    return refused ?? 'a BLAS would be faster: install OpenBLAS (Debian: libopenblas0-pthread)'
-  }
-  const double = first('dgemm', [single.library, ...usual().filter(name => name !== single.library)])
-  return {
-    libraries: { koffi: file, sgemm: single.library, dgemm: double?.library },
-    name: double && double.library !== single.library ? `${single.name}, in float64 ${double.name}` : single.name,
-  }
+  if (choice) throw new DeviceError(`cpu: ${choice} cannot be used as BLAS`, 'cpu', tried)
+  return refused ?? 'a BLAS would be faster: install OpenBLAS (Debian: libopenblas0-pthread)'
 }

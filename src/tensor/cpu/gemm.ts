@@ -1,21 +1,19 @@
-// The BLAS functions that are called, cblas_sgemm and cblas_dgemm, or oneDNN's dnnl_sgemm, bound to a thread's view of the linear
-// memory, and the detection of calls that a library refused. This file is part of every thread's program, so it imports only the error.
+// cblas_sgemm and cblas_dgemm, the BLAS functions that are called, bound to a thread's view of the linear memory, and the
+// detection of calls that BLAS refused. This file is part of every thread's program, so it imports only the error.
 
 import { DeviceError } from '../device.ts'
 
-/** The libraries that were found, by their names for the dynamic loader. It can be sent to a thread, which loads them again. */
-export interface BlasLibraries {
+/** A BLAS that was found. It can be sent to a thread, which loads the library again. */
+export interface BlasLibrary {
   /** file of koffi, the foreign function interface */
   readonly koffi: string
-  /** for products of float32 */
-  readonly sgemm: string
-  /** for products of float64; oneDNN has none */
-  readonly dgemm?: string
+  /** the name of the library for the dynamic loader */
+  readonly library: string
 }
 
 /**
  * c = op(a) op(b), all row-major: addresses in bytes from the start of the memory, steps between rows in elements. Throws DeviceError
- * if the library refuses the call.
+ * if BLAS refuses the call.
  */
 export type Product = (
   transposesA: number,
@@ -32,13 +30,15 @@ export type Product = (
 ) => void
 
 /** The product of matrices of float32, and of float64. */
-export type ProductName = 'sgemm' | 'dgemm'
+export interface Products {
+  readonly sgemm: Product
+  readonly dgemm: Product
+}
 
 /** The part of koffi that is used. */
 export interface Koffi {
-  load(library: string): { func(definition: string): Native; unload(): void }
+  load(library: string): { func(definition: string): (...args: (number | bigint)[]) => unknown; unload(): void }
   address(memory: Uint8Array): bigint
-  decode(pointer: unknown, type: string, length: number): number[]
 }
 
 const ROW_MAJOR = 101
@@ -57,74 +57,23 @@ export const addressOf = (value: number): number => (value < 0 ? value + 2 ** 32
 export const loadKoffi = (file: string): Koffi =>
   process.getBuiltinModule('node:module').createRequire(file)(file) as Koffi
 
-/** The imports of the module: products of the libraries, and nothing in the place of those that there is no library for. */
-export function bindAll(blas: BlasLibraries | undefined, memory: WebAssembly.Memory): Record<ProductName, Product> {
-  const koffi = blas && loadKoffi(blas.koffi)
-  const bind = (name: ProductName) => {
-    const library = blas?.[name]
-    return koffi && library !== undefined ? bindProduct(name, koffi, library, memory) : () => {}
-  }
-  return { sgemm: bind('sgemm'), dgemm: bind('dgemm') }
-}
-
-/** Throws if the library cannot be loaded or does not have the function. */
-export function bindProduct(name: ProductName, koffi: Koffi, library: string, memory: WebAssembly.Memory): Product {
+/** Throws if the library cannot be loaded or does not have both functions. */
+export function bindProducts({ koffi: file, library }: BlasLibrary, memory: WebAssembly.Memory): Products {
+  const koffi = loadKoffi(file)
   const loaded = koffi.load(library)
   // a shared memory is not moved when it grows
   const base = Number(koffi.address(new Uint8Array(memory.buffer)))
-  const number = name === 'sgemm' ? 'float' : 'double'
-  const cblas = functionOf(
-    loaded,
-    `void cblas_${name}(int order, int transA, int transB, int m, int n, int k, ${number} alpha, uintptr_t a, int lda, uintptr_t b, int ldb, ${number} beta, uintptr_t c, int ldc)`,
-  )
-  if (typeof cblas === 'function') return productOf(name, cblas, base, memory)
-  const dnnl =
-    name === 'sgemm' &&
-    functionOf(
-      loaded,
-      'int dnnl_sgemm(char transA, char transB, int64_t m, int64_t n, int64_t k, float alpha, uintptr_t a, int64_t lda, uintptr_t b, int64_t ldb, float beta, uintptr_t c, int64_t ldc)',
+  const bind = (name: keyof Products, number: 'float' | 'double') =>
+    productOf(
+      name,
+      loaded.func(
+        `void cblas_${name}(int order, int transA, int transB, int m, int n, int k, ${number} alpha, uintptr_t a, int lda, uintptr_t b, int ldb, ${number} beta, uintptr_t c, int ldc)`,
+      ),
+      base,
+      memory,
     )
-  if (typeof dnnl !== 'function') throw cblas
-  ownThread(koffi)
-  return oneDnnProductOf(dnnl, base)
+  return { sgemm: bind('sgemm', 'float'), dgemm: bind('dgemm', 'double') }
 }
-
-type Native = (...args: (number | bigint)[]) => unknown
-
-/** A function of a library, or the error. */
-function functionOf(loaded: ReturnType<Koffi['load']>, definition: string): Native | Error {
-  try {
-    return loaded.func(definition)
-  } catch (error) {
-    return error as Error
-  }
-}
-
-/** oneDNN computes with the threads of OpenMP, whose number each thread sets for itself. */
-function ownThread(koffi: Koffi): void {
-  try {
-    koffi.load('libgomp.so.1').func('void omp_set_num_threads(int n)')(1)
-  } catch {
-    // it has other threads
-  }
-}
-
-const [N, T] = [78, 84]
-
-/** A dnnl_sgemm that throws if it refuses a call. */
-export function oneDnnProductOf(dnnl: Native, base: number): Product {
-  return (transposesA, transposesB, m, n, k, a, stepA, b, stepB, c, stepC) => {
-    const [fromA, fromB, to] = [a, b, c].map(address => base + addressOf(address))
-    const status = dnnl(transposesA ? T : N, transposesB ? T : N, m, n, k, 1, fromA, stepA, fromB, stepB, 0, to, stepC)
-    if (status === 0) return
-    throw refused(
-      `dnnl_sgemm(transA ${Boolean(transposesA)}, transB ${Boolean(transposesB)}, m ${m}, n ${n}, k ${k}, lda ${stepA}, ldb ${stepB}, ldc ${stepC}) with status ${status}`,
-    )
-  }
-}
-
-const refused = (call: string) =>
-  new DeviceError(`cpu: BLAS refused ${call}; set COCAGRAD_BLAS=off to compute without BLAS`, 'cpu')
 
 /**
  * A cblas_sgemm or cblas_dgemm that throws if it refuses a call. BLAS itself prints a line, returns and does not change the
@@ -132,7 +81,12 @@ const refused = (call: string) =>
  * every reason.
  * @param base the start address of the memory
  */
-export function productOf(name: ProductName, cblas: Native, base: number, memory: WebAssembly.Memory): Product {
+export function productOf(
+  name: keyof Products,
+  cblas: (...args: (number | bigint)[]) => unknown,
+  base: number,
+  memory: WebAssembly.Memory,
+): Product {
   let words = new Int32Array(memory.buffer)
   const [mark, after] = name === 'sgemm' ? [UNWRITTEN, 0] : [UNWRITTEN_UPPER, 1]
   return (transposesA, transposesB, m, n, k, a, stepA, b, stepB, c, stepC) => {
@@ -144,8 +98,10 @@ export function productOf(name: ProductName, cblas: Native, base: number, memory
     words[first] = mark
     cblas(ROW_MAJOR, opA, opB, m, n, k, 1, fromA, stepA, fromB, stepB, 0, to, stepC)
     if (words[first] === mark)
-      throw refused(
-        `cblas_${name}(order ${ROW_MAJOR}, transA ${opA}, transB ${opB}, m ${m}, n ${n}, k ${k}, lda ${stepA}, ldb ${stepB}, ldc ${stepC})`,
+      throw new DeviceError(
+        `cpu: BLAS refused cblas_${name}(order ${ROW_MAJOR}, transA ${opA}, transB ${opB}, m ${m}, n ${n}, k ${k}, lda ${stepA}, ` +
+          `ldb ${stepB}, ldc ${stepC}); set COCAGRAD_BLAS=off to compute without BLAS`,
+        'cpu',
       )
   }
 }

@@ -13,7 +13,6 @@ import type { View } from '../storage.ts'
 import { openBlas } from './blas.ts'
 import { patched } from './difference.ts'
 import type { CpuModule } from './exports.ts'
-import { bindAll } from './gemm.ts'
 import { type Block, Heap } from './heap.ts'
 import { cpuKernels } from './kernels.ts'
 import { hasWideMemory, openMemory } from './memory.ts'
@@ -160,24 +159,23 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
   const count = threadsWanted(options.threads)
   const addresses = wide ? 64 : 32
   const { memory, pages } = openMemory(addresses)
-  const blas = openBlas(blasWanted(options.blas, isDeterministic))
+  const blas = openBlas(blasWanted(options.blas, isDeterministic), memory)
   const found = typeof blas === 'string' ? undefined : blas
-  const libraries = found?.libraries
   const module = new WebAssembly.Module(chosen.bytes)
   const instance = new WebAssembly.Instance(module, {
     env: { memory },
     math: Math as unknown as WebAssembly.ModuleImports,
-    blas: bindAll(libraries, memory),
+    blas: found ? { ...found.products } : { sgemm() {}, dgemm() {} },
   })
   const code = instance.exports as unknown as CpuModule
-  code.useBlas(found !== undefined, libraries?.dgemm !== undefined)
+  code.useBlas(found !== undefined)
   const heap = new Heap(memory, pages, addresses)
   const threads = new KernelThreads(
     { index: 0, code, scratch: heap.take(code.scratchBytes()).pointer },
     isDeterministic,
   )
   const alone = count > 1 ? withoutThreads() : undefined
-  const ready = alone ? Promise.resolve() : threads.start(count, { heap, module, code, blas: libraries })
+  const ready = alone ? Promise.resolve() : threads.start(count, { heap, module, code, blas: found?.found })
 
   const device: CpuDevice & { kernels: Kernels } = {
     name: 'cpu',

@@ -5,7 +5,6 @@
 
 import { askNode } from '../host.ts'
 import type { Koffi } from './gemm.ts'
-import { processor } from './processor.ts'
 
 /** OpenBLAS's names of the x86 kernels that use AVX2 or AVX-512. */
 const modern = new Set(
@@ -17,6 +16,17 @@ export function strongestCore(instructions: ReadonlySet<string>): 'SkylakeX' | '
   const has = (...names: string[]) => names.every(name => instructions.has(name))
   if (!has('avx2', 'fma')) return undefined
   return has('avx512f', 'avx512dq', 'avx512bw', 'avx512vl', 'avx512cd') ? 'SkylakeX' : 'Haswell'
+}
+
+/** The instructions of the processor, as Linux names them; empty elsewhere. */
+function instructionsHere(): ReadonlySet<string> {
+  const text = askNode(node => node.getBuiltinModule('node:fs').readFileSync('/proc/cpuinfo', 'utf8'))
+  return new Set(
+    /^flags\s*:(.*)$/m
+      .exec(text ?? '')?.[1]
+      .trim()
+      .split(/\s+/),
+  )
 }
 
 /** The kernels that a loaded OpenBLAS uses, or undefined for another library. */
@@ -35,7 +45,7 @@ export function coreOf(loaded: ReturnType<Koffi['load']>): string | undefined {
 export function loadWithBestCore(
   koffi: Koffi,
   library: string,
-  instructions: () => ReadonlySet<string> = () => processor().instructions,
+  instructions: () => ReadonlySet<string> = instructionsHere,
 ): ReturnType<Koffi['load']> {
   const loaded = koffi.load(library)
   const core = coreOf(loaded)

@@ -8,7 +8,7 @@
 import { DeviceError } from '../device.ts'
 import { askNode } from '../host.ts'
 import type { CpuModule } from './exports.ts'
-import type { BlasLibraries } from './gemm.ts'
+import type { BlasLibrary } from './gemm.ts'
 import type { Heap } from './heap.ts'
 import { mailbox } from './mailbox.ts'
 import { threadProgram } from './module.ts'
@@ -41,7 +41,7 @@ interface Setting {
   readonly heap: Heap
   readonly module: WebAssembly.Module
   readonly code: CpuModule
-  readonly blas?: BlasLibraries
+  readonly blas?: BlasLibrary
 }
 
 /** The number of times to check for a result before yielding the processor. */

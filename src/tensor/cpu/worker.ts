@@ -3,7 +3,7 @@
 // time.
 
 import { askNode } from '../host.ts'
-import { type BlasLibraries, bindAll } from './gemm.ts'
+import { type BlasLibrary, bindProducts } from './gemm.ts'
 import { mailbox } from './mailbox.ts'
 
 export interface ThreadSettings {
@@ -11,7 +11,7 @@ export interface ThreadSettings {
   readonly memory: WebAssembly.Memory
   /** address of its mailbox */
   readonly address: number
-  readonly blas?: BlasLibraries
+  readonly blas?: BlasLibrary
 }
 
 /** The number of checks of the bell, some hundred microseconds, before the thread sleeps: a step rings it every few microseconds. */
@@ -23,10 +23,10 @@ function serve({ module, memory, address, blas }: ThreadSettings, whenReady: () 
   const { exports } = new WebAssembly.Instance(module, {
     env: { memory },
     math: Math as unknown as WebAssembly.ModuleImports,
-    blas: bindAll(blas, memory),
+    blas: blas ? { ...bindProducts(blas, memory) } : { sgemm() {}, dgemm() {} },
   })
   const kernels = Object.values(exports) as ((...numbers: number[]) => number)[]
-  ;(exports.useBlas as (...has: number[]) => void)(blas ? 1 : 0, blas?.dgemm ? 1 : 0)
+  ;(exports.useBlas as (has: number) => void)(blas ? 1 : 0)
 
   const call = (count: number) => {
     for (let i = 0; i < count; ) {

@@ -23,7 +23,6 @@ describe('a library is loaded', () => {
   function loader(core: string | undefined) {
     const done: string[] = []
     const koffi: Koffi = {
-      decode: () => [],
       address: () => 0n,
       load: library => {
         const used = core && (process.env.OPENBLAS_CORETYPE ?? core)

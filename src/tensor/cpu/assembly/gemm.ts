@@ -19,13 +19,11 @@ declare function dgemm(
   c: usize, stepC: i32,
 ): void
 
-let hasSingle = false
-let hasDouble = false
+let hasBlas = false
 
-/** Sets whether the instance of this thread may call `sgemm`, and `dgemm`. */
-export function useBlas(single: bool, double: bool): void {
-  hasSingle = single
-  hasDouble = double
+/** Sets whether the instance of this thread may call `sgemm` and `dgemm`. */
+export function useBlas(has: bool): void {
+  hasBlas = has
 }
 
 /** The number of multiplications from which on BLAS is faster. */
@@ -64,7 +62,7 @@ export function product(
   stepC: i32, scratch: usize,
 ): void {
   const count = i64(m) * n * k
-  const takesBlas = hasSingle && count >= WORTH_A_CALL && m > 1 && n > 1 && (k <= DEEPEST || count > LARGE)
+  const takesBlas = hasBlas && count >= WORTH_A_CALL && m > 1 && n > 1 && (k <= DEEPEST || count > LARGE)
   const stepA = takesBlas ? leading<f32>(m, k, rowA, columnA) : 0
   const stepB = takesBlas ? leading<f32>(k, n, rowB, columnB) : 0
   if (stepA != 0 && stepB != 0)
@@ -96,7 +94,7 @@ export function matmul(
 export function product_f64(
   c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, stepC: i32,
 ): void {
-  const takesBlas = hasDouble && i64(m) * n * k >= WORTH_A_CALL && m > 1 && n > 1
+  const takesBlas = hasBlas && i64(m) * n * k >= WORTH_A_CALL && m > 1 && n > 1
   const stepA = takesBlas ? leading<f64>(m, k, rowA, columnA) : 0
   const stepB = takesBlas ? leading<f64>(k, n, rowB, 8) : 0
   if (stepA != 0 && stepB != 0)
