@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads'
 import { DataError, FileError, ImageError } from '../../io/index.ts'
 
 import * as is from '../../tensor/kinds.ts'
+import { isTypeScript, threadProgram } from '../thread-program.ts'
 import { type Job, perform, type ResultOf } from './jobs.ts'
 import type { Failure, Request, Response } from './worker.ts'
 
@@ -122,8 +123,9 @@ class PoolWorker {
 
 /** In a checkout the thread's program is TypeScript, so tsx has to be registered in every thread. */
 function startWorker(): Worker {
-  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url))
-  const [tsx, program] = [import.meta.resolve('tsx/esm/api'), new URL('./worker.ts', import.meta.url).href]
+  const program = threadProgram('decoding/worker')
+  if (!isTypeScript(program.href)) return new Worker(program)
+  const tsx = import.meta.resolve('tsx/esm/api')
   const code = `import('${tsx}').then(({ register }) => { register(); return import('${program}') })`
   return new Worker(code, { eval: true })
 }

@@ -3,6 +3,7 @@
 import { BatchError, DataError } from '../../io/errors.ts'
 import { firstFew } from '../../tensor/first-few.ts'
 import { askNode } from '../../tensor/host.ts'
+import { isTypeScript, threadProgram } from '../thread-program.ts'
 import {
   type ExamplesRequest,
   type ExamplesResponse,
@@ -181,8 +182,7 @@ function startWorker(settings: WorkerSettings): InstanceType<NonNullable<typeof 
       `${url} is the program itself, which a worker would run again: put the dataset into a module of its own`,
     )
   // in a checkout the thread's program is TypeScript too
-  const here = import.meta.url
-  const program = new URL(isTypeScript(here) ? './worker.ts' : './worker.js', here)
+  const program = threadProgram('loading/worker')
   try {
     if (!isTypeScript(program.href) && !isTypeScript(url)) return new inNode!.Worker(program, { workerData: settings })
     const tsx = typeScriptReader(url)
@@ -196,8 +196,6 @@ function startWorker(settings: WorkerSettings): InstanceType<NonNullable<typeof 
     )
   }
 }
-
-const isTypeScript = (url: string): boolean => /\.[cm]?tsx?(?:[?#]|$)/.test(url)
 
 /** tsx, where the program runs with it or Node cannot read TypeScript. @throws BatchError if there is none */
 function typeScriptReader(url: string): string | undefined {
