@@ -118,11 +118,11 @@ export const element = (name: string, value: number, dtype: DType): number =>
 export function checkPossible(name: string, shape: Shape, dtype: DType, on: Device): void {
   checkShape(name, shape)
   checkElements(name, shape)
-  const { memoryLimit: limit } = on
+  const { memoryLimit: limit, tensorLimit: largest = limit } = on
   const bytes = sizeOf(shape) * bytesPerElement(dtype)
-  if (limit === undefined || bytes <= limit) return
+  if (largest === undefined || bytes <= largest) return
   const purpose = `${name}: ${dtype} ${show(shape)}`
-  throw new OutOfMemoryError({ device: on.name, bytes, used: on.memory().bytes, limit, purpose })
+  throw new OutOfMemoryError({ device: on.name, bytes, used: on.memory().bytes, limit, largest, purpose })
 }
 
 /** A tensor without values, on a device that computes nothing; undefined on any other device. */

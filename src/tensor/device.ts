@@ -24,6 +24,8 @@ export interface Device extends Memory {
   memory(): MemoryUse
   /** maximum number of bytes in use, if known */
   readonly memoryLimit?: number
+  /** maximum number of bytes of one tensor, if less than that */
+  readonly tensorLimit?: number
 }
 
 /** The device of a tensor. A storage has the type of its memory only; every memory is a device. */

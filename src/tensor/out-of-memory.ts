@@ -8,6 +8,8 @@ export interface MemoryShortage {
   readonly used?: number
   /** maximum number of bytes of the device, if known */
   readonly limit?: number
+  /** maximum number of bytes of one tensor, if less */
+  readonly largest?: number
   /** bytes of tensors in no scope that were made since the garbage collector could last free any */
   readonly uncollected?: number
   /** use of the memory */
@@ -34,19 +36,21 @@ export class OutOfMemoryError extends Error implements MemoryShortage {
   readonly used: number
   readonly limit?: number
 
-  constructor({ device, bytes, used: known, limit, uncollected = 0, purpose, advice = ADVICE, more }: MemoryShortage) {
+  constructor({ device, bytes, used: known, limit, largest, uncollected = 0, purpose, advice, more }: MemoryShortage) {
+    const isTooLong = largest !== undefined && bytes > largest && bytes <= (limit ?? Number.POSITIVE_INFINITY)
+    const help = isTooLong ? `One tensor holds less than ${inUnits(largest)}: compute it in parts` : (advice ?? ADVICE)
     const used = known ?? 0
     const wanted = `${inUnits(bytes)}${purpose === undefined ? '' : ` for ${purpose}`}`
     const most = limit === undefined ? '' : ` of ${inUnits(limit)} at most`
     const found = `${device}: no memory for ${wanted}${known === undefined ? '' : `: ${inUnits(used)} are in use${most}`}`
     // nothing that is freed helps where more is wanted than there is
-    const isTooLarge = limit !== undefined && bytes > limit
+    const isTooLarge = isTooLong || (limit !== undefined && bytes > limit)
     super(
       uncollected > used / 2 && !isTooLarge
         ? `${found}, and ${inUnits(uncollected)} of them belong to tensors in no scope, made without a pause in which the garbage ` +
             'collector could free them. Put the body of the loop into scope(() => { … }), train with optimizer.minimize(() => loss), ' +
             'or await a read (await loss.item()) in every iteration; call keep(tensor) for tensors that must stay'
-        : `${found}. ${advice}${more === undefined ? '' : `. ${more}`}`,
+        : `${found}. ${help}${more === undefined ? '' : `. ${more}`}`,
     )
     this.device = device
     this.bytes = bytes

@@ -405,7 +405,7 @@ import { defineOp, type Tensor } from 'cocagrad'
 describeOperation(defineOp('cube', (k, x: Tensor) => k.binary('mul', x, k.binary('mul', x, x, x.dtype), x.dtype), (g, _, x) => [() => g.mul(x.square()).mul(3)]))
 describeOperation(defineOp('late', (k, x: Tensor) => k.unary('exp', x), (g, out) => [() => g.mul(out.stopGradient())]))
 `
-    const { failed, output } = await runFile('under.test.ts', code, '--test')
+    const { failed, output } = await runFile('under.test.ts', code, '--test', '--test-reporter=tap')
     assert.ok(failed, 'one of the two is wrong')
     assert.match(output, /^# pass 1\d$/m)
     assert.match(output, /not ok \d+ - late/)

@@ -194,15 +194,16 @@ export class Heap {
 
   #shortage(bytes: number, shape?: Shape): OutOfMemoryError {
     const purpose = shape && `a tensor ${show(shape)}`
-    const used = { device: 'cpu', bytes, used: this.bytes, limit: this.limit, uncollected: uncollectedBytes(), purpose }
-    if (bytes > this.largest && bytes <= this.limit)
-      return new OutOfMemoryError({
-        ...used,
-        uncollected: 0,
-        advice: 'One tensor holds less than 2 GiB: compute it in parts',
-      })
-    if (this.#addresses === 64) return new OutOfMemoryError(used)
-    return new OutOfMemoryError({ ...used, more: MORE })
+    return new OutOfMemoryError({
+      device: 'cpu',
+      bytes,
+      used: this.bytes,
+      limit: this.limit,
+      largest: this.largest,
+      uncollected: uncollectedBytes(),
+      purpose,
+      more: this.#addresses === 64 ? undefined : MORE,
+    })
   }
 
   /** Frees the memory beyond the last block; a header that is never free marks the end. */

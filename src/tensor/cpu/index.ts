@@ -228,6 +228,7 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
     free: handle => heap.give(handle as Block),
     memory: () => ({ bytes: heap.bytes, buffers: heap.buffers }),
     memoryLimit: heap.limit,
+    tensorLimit: heap.largest,
     close: () => threads.close(),
   }
   const workspace = new Workspace(device, heap, threads)

@@ -10,12 +10,14 @@ export async function bytesInUse(): Promise<number> {
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')
   const inUse = () => device.get('cpu').memory().bytes
-  let before: number
-  do {
-    before = inUse()
+  // finalizers may run some tasks after a collection
+  let before = inUse()
+  for (let unchanged = 0; unchanged < 3; unchanged++) {
     collect()
     await new Promise(resolve => setTimeout(resolve, 5))
-  } while (inUse() < before)
+    if (inUse() < before) unchanged = -1
+    before = inUse()
+  }
   return before
 }
 
