@@ -55,11 +55,12 @@ const inPython = (name: string, python: string, file: string, ...flags: string[]
   readsWeights: true,
 })
 
-/** The first Python that can import a library. */
+/** The first Python that has a library. */
 export function findPython(library: 'torch' | 'jax' | 'open_clip'): string | undefined {
   const named = process.env.COCAGRAD_PYTHON
+  const has = `import importlib.util as u, sys; sys.exit(u.find_spec('${library}') is None)`
   const candidates = named ? [named] : ['python3', '/usr/bin/python3']
-  return candidates.find(python => spawnSync(python, ['-c', `import ${library}`], { stdio: 'ignore' }).status === 0)
+  return candidates.find(python => spawnSync(python, ['-c', has], { stdio: 'ignore' }).status === 0)
 }
 
 const { resolve } = createRequire(import.meta.url)
