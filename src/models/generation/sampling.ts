@@ -69,12 +69,16 @@ export function checkAllowed(values: Float64Array, place: TokenPlace): void {
     )
 }
 
-/** x - log Σ eˣ */
+/** x - log Σ eˣ. Loops, because a vocabulary has tens of thousands of tokens, and callbacks take several times as long. */
 export function logSoftmax(logits: ArrayLike<number>): Float64Array {
-  const values = Float64Array.from(logits)
-  const largest = values.reduce((a, b) => Math.max(a, b), -Infinity)
-  const total = Math.log(values.reduce((sum, x) => sum + Math.exp(x - largest), 0))
-  return values.map(x => x - largest - total)
+  const values = new Float64Array(logits)
+  let largest = -Infinity
+  for (let i = 0; i < values.length; i++) largest = Math.max(largest, values[i])
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += Math.exp(values[i] - largest)
+  const shift = largest + Math.log(sum)
+  for (let i = 0; i < values.length; i++) values[i] -= shift
+  return values
 }
 
 /** The log-probabilities after these ids with the settings applied; a token that is not allowed gets -∞. */
@@ -89,11 +93,18 @@ export function adjusted(logs: Float64Array, ids: readonly number[], settings: A
 }
 
 /** Position of the largest value, the first of equal values; NaN is below all others. */
-export const largestOf = (values: Float64Array): number =>
-  values.reduce((best, x, i) => (isAbove(x, values[best]) ? i : best), 0)
+export function largestOf(values: Float64Array): number {
+  let best = 0
+  for (let i = 1; i < values.length; i++) if (isAbove(values[i], values[best])) best = i
+  return best
+}
 
 /** Positions of the n largest values in descending order, equal values in order of position; NaN is below all others. */
 export function largest(values: Float64Array, n: number): number[] {
+  if (n > FEW) {
+    const order = [...values.keys()].sort((a, b) => descending(values[a], values[b]) || a - b)
+    return order.slice(0, n)
+  }
   const found: number[] = []
   for (let i = 0; i < values.length; i++) {
     if (found.length === n && !isAbove(values[i], values[found[n - 1]])) continue
@@ -105,12 +116,12 @@ export function largest(values: Float64Array, n: number): number[] {
   return found
 }
 
+/** The number of values up to which keeping the largest is faster than sorting all. */
+const FEW = 100
+
 /** A token drawn at random by the settings: from the k most likely tokens, and of those from the most likely that reach p. */
 export function drawFrom(logs: Float64Array, { temperature, topK, topP = 1, generator }: DrawSettings): number {
-  const order = [...logs.keys()]
-    .filter(id => logs[id] > -Infinity)
-    .sort((a, b) => descending(logs[a], logs[b]) || a - b)
-    .slice(0, topK)
+  const order = largest(logs, topK ?? logs.length).filter(id => logs[id] > -Infinity)
   // the largest is shifted to 0, so that no temperature makes all of them -∞
   const probabilities = logSoftmax(order.map(id => (logs[id] - logs[order[0]]) / temperature)).map(Math.exp)
   let reached = 0
