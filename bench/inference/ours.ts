@@ -54,7 +54,7 @@ const read = async (f: () => Tensor) => {
 }
 let caption: readonly number[] | undefined
 const captions = (beams: number, cache: boolean) => async () => {
-  // an end of its own, which no model chooses, so that all captions take the same work
+  // without an id that ends a caption, so that all take the same work
   const written = await model.generate(few, { start, beams, cache, maximumLength: 1 + length })
   if (beams === 1) caption = [...written[0].ids]
 }

@@ -76,8 +76,8 @@ export function logSoftmax(logits: ArrayLike<number>): Float64Array {
   for (let i = 0; i < values.length; i++) largest = Math.max(largest, values[i])
   let sum = 0
   for (let i = 0; i < values.length; i++) sum += Math.exp(values[i] - largest)
-  const shift = largest + Math.log(sum)
-  for (let i = 0; i < values.length; i++) values[i] -= shift
+  const total = Math.log(sum)
+  for (let i = 0; i < values.length; i++) values[i] = values[i] - largest - total
   return values
 }
 
