@@ -3,7 +3,7 @@
 
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
 
@@ -14,6 +14,17 @@ const { exports: entries } = JSON.parse(readFileSync(join(root, 'package.json'),
 const alias = Object.fromEntries(
   Object.entries(entries).map(([path, { source }]) => [join('cocagrad', path), join(root, source)]),
 )
+
+/** The programs of threads are built too, beside the chunks; the package would look for them in dist. */
+const threads: Plugin = {
+  name: 'threads',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/src\/data\/thread-program\.ts$/ }, async ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replace('../../dist/data/', './'),
+      loader: 'ts',
+    }))
+  },
+}
 
 /**
  * Builds programs with all of the source that they import, which they share; packages stay where they are. They are removed when
@@ -27,8 +38,12 @@ export async function builtPrograms(label: string, files: Readonly<Record<string
   process.on('exit', () => rmSync(outdir, { recursive: true, force: true }))
   await build({
     absWorkingDir: root,
-    // a thread for decoding is found beside the program
-    entryPoints: { ...files, worker: 'src/data/decoding/worker.ts' },
+    entryPoints: {
+      ...files,
+      'decoding/worker': 'src/data/decoding/worker.ts',
+      'loading/worker': 'src/data/loading/worker.ts',
+    },
+    plugins: [threads],
     outdir,
     alias,
     bundle: true,
