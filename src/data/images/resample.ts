@@ -2,7 +2,6 @@
 // for pictures of any size.
 
 import { type Filters, filtersModule } from './filters.ts'
-import type { RgbImage } from './resize.ts'
 
 /** The inputs and weights of every output. */
 export interface Taps {
@@ -49,8 +48,15 @@ function reserve(...sizes: readonly number[]): number[] {
   return addresses
 }
 
-/** Horizontally, then vertically; the intermediate result is bytes. */
-export function resample({ width, data }: RgbImage, across: Taps, down: Taps): RgbImage {
+/**
+ * Horizontally, then vertically; the intermediate result is bytes.
+ * @param data pixels row by row, three bytes each: [height, width, 3]
+ */
+export function resample(
+  { width, data }: { readonly width: number; readonly data: Uint8Array },
+  across: Taps,
+  down: Taps,
+): { width: number; height: number; data: Uint8Array } {
   const top = down.first[0]
   const bottom = down.first[down.count - 1] + down.counts[down.count - 1]
   const narrow = filterAcross(data.subarray(top * width * 3, bottom * width * 3), width * 3, across)

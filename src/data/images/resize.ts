@@ -130,15 +130,16 @@ export function bicubicWeights({ start, length, scaled, first, count }: ScaledSi
     const centre = (first + i + 0.5) * step
     const from = Math.max(0, Math.trunc(centre - support + 0.5))
     const to = Math.min(length, Math.trunc(centre + support + 0.5))
-    const weights = result.weights.subarray(i * width, i * width + to - from)
+    const own = i * width - from
     let total = 0
     for (let x = from; x < to; x++) {
-      weights[x - from] = catmullRom((x - centre + 0.5) / stretch)
-      total += weights[x - from]
+      const weight = catmullRom((x - centre + 0.5) / stretch)
+      result.weights[own + x] = weight
+      total += weight
     }
     result.first[i] = start + from
     result.counts[i] = to - from
-    for (let x = 0; x < to - from; x++) weights[x] /= total
+    for (let x = from; x < to; x++) result.weights[own + x] /= total
   }
   return result
 }
