@@ -8,10 +8,10 @@
 import { execFile } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
-import { findPython, program } from '../peers/contenders.ts'
+import { findPython } from '../peers/contenders.ts'
 import { median } from '../peers/timing.ts'
 import { type LoadingResult, tasks } from './tasks.ts'
 
@@ -24,6 +24,8 @@ const { values: flags } = parseArgs({
     workers: { type: 'string', default: '0,1,2' },
     batch: { type: 'string', default: '32' },
     only: { type: 'string', default: '' },
+    /** the folder of another checkout, whose loading is timed too */
+    before: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -46,13 +48,26 @@ if (!existsSync(join(flags.folder, 'captions.jsonl'))) {
 }
 const vocabulary = await run(python, [here('./openclip.py'), '--vocabulary'])
 const common = ['--folder', flags.folder, '--batch', flags.batch, '--passes', flags.passes]
-const programs = {
-  cocagrad: (...more: string[]) =>
-    run(process.execPath, [...program('../loading/ours.ts'), ...common, '--vocabulary', vocabulary, ...more]),
-  OpenCLIP: (...more: string[]) => run(python, [here('./openclip.py'), ...common, ...more]),
+type Program = (...more: string[]) => Promise<string>
+const ours =
+  (file: string): Program =>
+  (...more) =>
+    run(process.execPath, [
+      '--import',
+      'tsx',
+      '--conditions=source',
+      file,
+      ...common,
+      '--vocabulary',
+      vocabulary,
+      ...more,
+    ])
+const programs: Record<string, Program> = {
+  cocagrad: ours(here('./ours.ts')),
+  ...(flags.before && { before: ours(join(resolve(flags.before), 'bench/loading/ours.ts')) }),
+  OpenCLIP: (...more) => run(python, [here('./openclip.py'), ...common, ...more]),
 }
-type Name = keyof typeof programs
-const names = Object.keys(programs) as Name[]
+const names = Object.keys(programs)
 
 const check = join(tmpdir(), `cocagrad-loading-${process.pid}`)
 try {
@@ -68,8 +83,8 @@ try {
 const workers = flags.workers.split(',')
 const wanted = tasks.filter(task => task.includes(flags.only))
 const results = new Map<string, LoadingResult[]>()
-const key = (task: string, name: Name, count: string) => `${task} ${name} ${count}`
-const found = (task: string, name: Name, count: string) => results.get(key(task, name, count)) ?? []
+const key = (task: string, name: string, count: string) => `${task} ${name} ${count}`
+const found = (task: string, name: string, count: string) => results.get(key(task, name, count)) ?? []
 for (let round = 1; round <= Number(flags.rounds); round++)
   for (const task of wanted)
     for (const count of workers)
@@ -85,18 +100,20 @@ const rateOf = (all: readonly LoadingResult[]) => median(all.flatMap(({ rates })
 const workOf = (all: readonly LoadingResult[]) => median(all.flatMap(({ work }) => work))
 const fastest = (all: readonly LoadingResult[]) => Math.max(...all.flatMap(({ rates }) => rates))
 const rows = wanted.flatMap(task => {
-  const row = (label: string, all: Record<Name, readonly LoadingResult[]>) => ({
+  const row = (label: string, all: Record<string, readonly LoadingResult[]>) => ({
     task,
     workers: label,
     ...Object.fromEntries(
       names.map(name => [name, `${rateOf(all[name]).toFixed(0)} (${fastest(all[name]).toFixed(0)})`]),
     ),
-    'cocagrad / OpenCLIP': (rateOf(all.cocagrad) / rateOf(all.OpenCLIP)).toFixed(2),
+    ...Object.fromEntries(
+      names.slice(1).map(name => [`cocagrad / ${name}`, (rateOf(all.cocagrad) / rateOf(all[name])).toFixed(2)]),
+    ),
     'ms of processor': names.map(name => workOf(all[name]).toFixed(1)).join(', '),
   })
-  const ofEach = (of: (name: Name) => readonly LoadingResult[]) =>
-    Object.fromEntries(names.map(name => [name, of(name)])) as Record<Name, readonly LoadingResult[]>
-  const best = (name: Name) =>
+  const ofEach = (of: (name: string) => readonly LoadingResult[]) =>
+    Object.fromEntries(names.map(name => [name, of(name)]))
+  const best = (name: string) =>
     workers.map(count => found(task, name, count)).reduce((a, b) => (rateOf(b) > rateOf(a) ? b : a))
   return [
     ...workers.map(count =>
@@ -110,7 +127,7 @@ const rows = wanted.flatMap(task => {
 })
 if (flags.json) console.log(JSON.stringify({ rows, results: Object.fromEntries(results) }, null, 2))
 else {
-  console.log('images a second: the median, and the fastest pass; then the processor time of an image, of both')
+  console.log('images a second: the median, and the fastest pass; then the processor time of an image, of each')
   console.table(rows)
   for (const name of names) {
     const all = [...results].filter(([key]) => key.includes(` ${name} `)).flatMap(([, found]) => found)
