@@ -113,7 +113,7 @@ module.exports = {
   options: {
     doNotFollow: { path: 'node_modules' },
     // AssemblyScript, not TypeScript
-    exclude: { path: '^src/tensor/cpu/assembly/' },
+    exclude: { path: '^src/(tensor/cpu|data/images)/assembly/' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['source', 'import', 'node', 'default'] },

@@ -1,7 +1,8 @@
 // Compiles the kernels of the cpu device, src/tensor/cpu/assembly/, with and without relaxed SIMD, for 32-bit and for 64-bit
 // addresses, bundles the program of its threads, and writes all as text into modules for browsers and Node: src/tensor/cpu/module.ts,
-// and module64.ts, which is loaded only where it is used. module.ts also declares the signatures of the kernels, because
-// WebAssembly accepts calls with any number of arguments and TypeScript does not.
+// and module64.ts, which is loaded only where it is used. The filters of pictures, src/data/images/assembly/, become
+// src/data/images/filters.ts. The modules also declare the signatures of what they export, because WebAssembly accepts calls with any
+// number of arguments and TypeScript does not.
 
 import { execFile } from 'node:child_process'
 import { rename, writeFile } from 'node:fs/promises'
@@ -17,6 +18,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 export const targets = {
   module: `${root}src/tensor/cpu/module.ts`,
   module64: `${root}src/tensor/cpu/module64.ts`,
+  filters: `${root}src/data/images/filters.ts`,
 } as const
 
 interface Compiled {
@@ -74,11 +76,15 @@ export async function generate({
 } = {}): Promise<Record<keyof typeof targets, string>> {
   const optimization = quick ? 0 : 2
   const both = async (addresses: 32 | 64): Promise<[simd: Compiled, relaxed: Compiled]> => {
-    const relaxed = compile({ addresses, relaxed: true, optimization })
-    return Promise.all([quick ? relaxed : compile({ addresses, relaxed: false, optimization }), relaxed])
+    const relaxed = compile({ program: 'cpu', addresses, relaxed: true, optimization })
+    return Promise.all([
+      quick ? relaxed : compile({ program: 'cpu', addresses, relaxed: false, optimization }),
+      relaxed,
+    ])
   }
   const [narrow, program] = await Promise.all([both(32), threadProgram()])
   const wide = await both(64)
+  const filters = await compile({ program: 'filters', addresses: 32, relaxed: false, optimization })
   return {
     module: `// The compiled kernels of the cpu device, as base64, their signatures, and the program of its threads. Made of assembly/ and
 // worker.ts by \`npm run -s build:kernels\`, not by hand.
@@ -96,6 +102,16 @@ export const threadProgram =
 // \`npm run -s build:kernels\`, not by hand.
 
 ${binaries(...wide)}`,
+    filters: `// The compiled filters of pictures, as base64, and their signatures. Made of assembly/ by \`npm run -s build:kernels\`, not by hand.
+
+/** WebAssembly with SIMD. */
+export const filtersModule =
+  '${filters.code}'
+
+/** What the module exports: addresses are in bytes. */
+export interface Filters {
+${filters.signatures}}
+`,
   }
 }
 

@@ -1,5 +1,6 @@
-// Compiles the kernels of the cpu device, src/tensor/cpu/assembly/, for memory with 32-bit or 64-bit addresses. AssemblyScript's
-// command line compiles for 32 bits only, so this calls its compiler, which knows both.
+// Compiles the kernels of the cpu device, src/tensor/cpu/assembly/, for memory with 32-bit or 64-bit addresses, and the filters of
+// pictures, src/data/images/assembly/. AssemblyScript's command line compiles for 32 bits only, so this calls its compiler, which
+// knows both.
 //
 // JavaScript passes a 64-bit integer as a BigInt, which is slow. In the 64-bit module every address that crosses the border to
 // JavaScript is therefore a float64, which holds integers up to 2⁵³: a function with addresses is exported, and imported, through
@@ -12,12 +13,18 @@ import { libraryFiles, libraryPrefix } from 'assemblyscript/asc'
 import binaryen from 'assemblyscript/binaryen'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const entry = 'src/tensor/cpu/assembly/index'
+
+/** The programs, and whether a memory is given to them, which threads share. */
+const programs = {
+  cpu: { entry: 'src/tensor/cpu/assembly/index', isShared: true },
+  filters: { entry: 'src/data/images/assembly/index', isShared: false },
+} as const
 
 /** The path of the compiler. */
 export const compilerFile = `${root}node_modules/assemblyscript/dist/assemblyscript.js`
 
 export interface CompileOptions {
+  readonly program: keyof typeof programs
   /** bits of an address */
   readonly addresses: 32 | 64
   /** a product plus a sum is one instruction */
@@ -96,22 +103,23 @@ function withFloatAddresses(module: binaryen.Module): void {
   if (!module.validate()) throw new Error('the module for 64-bit addresses is not valid')
 }
 
-export function compileKernels({ addresses, relaxed, optimization }: CompileOptions): Compiled {
+export function compileKernels({ program: name, addresses, relaxed, optimization }: CompileOptions): Compiled {
+  const { entry, isShared } = programs[name]
   const options = compiler.newOptions()
   compiler.setTarget(options, addresses === 64 ? 2 : 0)
   // nothing is allocated by the runtime
   compiler.setRuntime(options, 0)
   compiler.setNoAssert(options, true)
   compiler.setUncheckedBehavior(options, 2)
-  compiler.setImportMemory(options, true)
-  compiler.setExportMemory(options, false)
-  compiler.setInitialMemory(options, FEWEST_PAGES)
+  compiler.setImportMemory(options, isShared)
+  compiler.setExportMemory(options, !isShared)
+  compiler.setInitialMemory(options, isShared ? FEWEST_PAGES : 1)
   compiler.setMaximumMemory(options, MOST_PAGES[32])
-  // threads share one memory
-  compiler.setSharedMemory(options, true)
+  compiler.setSharedMemory(options, isShared)
   compiler.setBindingsHint(options, true)
   compiler.setOptimizeLevelHints(options, optimization, 0)
-  for (const feature of [compiler.FEATURE_THREADS, compiler.FEATURE_SIMD]) compiler.setFeature(options, feature, true)
+  compiler.setFeature(options, compiler.FEATURE_SIMD, true)
+  if (isShared) compiler.setFeature(options, compiler.FEATURE_THREADS, true)
   if (relaxed) compiler.setFeature(options, compiler.FEATURE_RELAXED_SIMD, true)
   const program = compiler.newProgram(options)
   for (const [name, text] of Object.entries(libraryFiles))

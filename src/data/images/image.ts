@@ -251,9 +251,9 @@ export function toUnitRange(bytes: Uint8Array): Float32Array {
 function toChannelsFirst({ width, height, data }: RgbImage, channels: PictureChannels): Uint8Array {
   const pixels = width * height
   const planes = new Uint8Array(channels * pixels)
-  for (let i = 0, from = 0; i < pixels; i++, from += 3)
-    if (channels === 1) planes[i] = luma(data[from], data[from + 1], data[from + 2])
-    else for (let c = 0; c < 3; c++) planes[c * pixels + i] = data[from + c]
+  if (channels === 1)
+    for (let i = 0, from = 0; i < pixels; i++, from += 3) planes[i] = luma(data[from], data[from + 1], data[from + 2])
+  else for (let c = 0, to = 0; c < 3; c++) for (let from = c; from < data.length; from += 3) planes[to++] = data[from]
   return planes
 }
 
@@ -291,8 +291,10 @@ export function normalize(pixels: Float32Array, mean: readonly number[], std: re
     throw new ImageError(`normalize: standard deviations [${std}] are not all above 0`)
   const plane = pixels.length / channels
   const scaled = new Float32Array(pixels.length)
-  for (let c = 0; c < channels; c++)
-    for (let i = c * plane; i < (c + 1) * plane; i++) scaled[i] = (pixels[i] - mean[c]) / std[c]
+  for (let c = 0; c < channels; c++) {
+    const [centre, spread] = [mean[c], std[c]]
+    for (let i = c * plane; i < (c + 1) * plane; i++) scaled[i] = (pixels[i] - centre) / spread
+  }
   return scaled
 }
 

@@ -3,6 +3,7 @@
 // with the shrinking factor, so every input pixel counts.
 
 import { type Size2d, sidesOf } from '../../tensor/sides.ts'
+import { BITS, resample, type Taps } from './resample.ts'
 
 /** Pixels row by row, three bytes each: [height, width, 3]. */
 export interface RgbImage {
@@ -107,21 +108,7 @@ export function roundHalfToEven(x: number): number {
   return x - below === 0.5 ? below + (below % 2) : Math.round(x)
 }
 
-/** The inputs and weights of every output. */
-interface Taps {
-  readonly count: number
-  /** weights of an output; unused ones are 0 */
-  readonly width: number
-  /** first input of every output */
-  readonly first: Int32Array
-  /** [count, width], in units of 2^-22 */
-  readonly weights: Int32Array
-}
-
-/** Weights are integers with this number of fractional bits: the sum of their products with 255 fits in 32 bits. */
-const BITS = 22
-
-/** The same, with weights that sum to 1. */
+/** The inputs of every output, with weights that sum to 1. */
 export interface BicubicWeights extends Omit<Taps, 'weights'> {
   readonly weights: Float64Array
 }
@@ -132,26 +119,36 @@ export function bicubicWeights({ start, length, scaled, first, count }: ScaledSi
   const stretch = Math.max(1, step)
   const support = 2 * stretch
   const width = Math.min(length, Math.ceil(support) * 2 + 1)
-  const result = { count, width, first: new Int32Array(count), weights: new Float64Array(count * width) }
+  const result = {
+    count,
+    width,
+    first: new Int32Array(count),
+    counts: new Int32Array(count),
+    weights: new Float64Array(count * width),
+  }
   for (let i = 0; i < count; i++) {
     const centre = (first + i + 0.5) * step
     const from = Math.max(0, Math.trunc(centre - support + 0.5))
     const to = Math.min(length, Math.trunc(centre + support + 0.5))
-    const weights = result.weights.subarray(i * width, i * width + to - from)
+    const own = i * width - from
     let total = 0
     for (let x = from; x < to; x++) {
-      weights[x - from] = catmullRom((x - centre + 0.5) / stretch)
-      total += weights[x - from]
+      const weight = catmullRom((x - centre + 0.5) / stretch)
+      result.weights[own + x] = weight
+      total += weight
     }
     result.first[i] = start + from
-    for (let x = 0; x < to - from; x++) weights[x] /= total
+    result.counts[i] = to - from
+    for (let x = from; x < to; x++) result.weights[own + x] /= total
   }
   return result
 }
 
 function bicubicTaps(side: ScaledSide): Taps {
   const { weights, ...places } = bicubicWeights(side)
-  const rounded = Int32Array.from(weights, weight => Math.trunc(weight * 2 ** BITS + (weight < 0 ? -0.5 : 0.5)))
+  const rounded = new Int32Array(weights.length)
+  for (let i = 0; i < weights.length; i++)
+    rounded[i] = Math.trunc(weights[i] * 2 ** BITS + (weights[i] < 0 ? -0.5 : 0.5))
   return { ...places, weights: rounded }
 }
 
@@ -162,50 +159,3 @@ function catmullRom(x: number): number {
   if (t < 2) return ((t - 5) * t + 8) * t * -0.5 + 2
   return 0
 }
-
-/** Horizontally, then vertically; the intermediate result is bytes. */
-function resample({ width, height, data }: RgbImage, across: Taps, down: Taps): RgbImage {
-  const top = down.first[0]
-  const bottom = Math.min(height, down.first[down.count - 1] + down.width)
-  const columns = across.count
-  const narrow = new Uint8Array((bottom - top) * columns * 3)
-  for (let y = top; y < bottom; y++)
-    for (let x = 0; x < columns; x++) {
-      const to = ((y - top) * columns + x) * 3
-      addPixels(data, (y * width + across.first[x]) * 3, 3, across, x, narrow, to, y * width * 3 + width * 3)
-    }
-  const result = new Uint8Array(down.count * columns * 3)
-  for (let y = 0; y < down.count; y++)
-    for (let x = 0; x < columns; x++) {
-      const from = ((down.first[y] - top) * columns + x) * 3
-      addPixels(narrow, from, columns * 3, down, y, result, (y * columns + x) * 3, narrow.length)
-    }
-  return { width: columns, height: down.count, data: result }
-}
-
-/** One output: the weighted sum of pixels that are `stride` bytes apart, up to `end`. */
-function addPixels(
-  data: Uint8Array,
-  from: number,
-  stride: number,
-  { width, weights }: Taps,
-  output: number,
-  into: Uint8Array,
-  to: number,
-  end: number,
-): void {
-  let red = 1 << (BITS - 1)
-  let green = red
-  let blue = red
-  for (let k = output * width, at = from; k < (output + 1) * width && at < end; k++, at += stride) {
-    const weight = weights[k]
-    red += weight * data[at]
-    green += weight * data[at + 1]
-    blue += weight * data[at + 2]
-  }
-  into[to] = clip(red >> BITS)
-  into[to + 1] = clip(green >> BITS)
-  into[to + 2] = clip(blue >> BITS)
-}
-
-const clip = (value: number) => (value < 0 ? 0 : value > 255 ? 255 : value)

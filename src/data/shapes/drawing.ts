@@ -83,7 +83,11 @@ const INSIDE: Record<ShapeName, (x: number, y: number) => boolean> = {
   square: (x, y) => Math.abs(x) <= 0.95 && Math.abs(y) <= 0.95,
   triangle: (x, y) => y <= 0.85 && Math.abs(x) <= (y + 1) / 1.85,
   // a pentagram: on the inner side of at least four of the five lines that join its points
-  star: (x, y) => STAR_POINTS.filter(([u, v]) => u * x + v * (y - 0.1) >= -0.3245).length >= 4,
+  star: (x, y) => {
+    let inside = 0
+    for (const [u, v] of STAR_POINTS) if (u * x + v * (y - 0.1) >= -0.3245) inside++
+    return inside >= 4
+  },
   cross: (x, y) => Math.min(Math.abs(x), Math.abs(y)) <= 0.34 && Math.max(Math.abs(x), Math.abs(y)) <= 1,
   ring: (x, y) => x * x + y * y <= 1 && x * x + y * y >= 0.3,
 }
@@ -133,7 +137,10 @@ export function drawScene(scene: Scene, side = PICTURE_SIDE): Uint8Array {
   for (const index of paintOrder) paintObject(pixels, side, objects[index])
   for (const mark of clutter) if (mark.inFront) paintMark(pixels, side, mark)
   if (hidden) paintPanel(pixels, side, hidden)
-  return Uint8Array.from(pixels, Math.round)
+  // `Uint8Array.from` asks an iterator for every value
+  const bytes = new Uint8Array(pixels.length)
+  for (let i = 0; i < pixels.length; i++) bytes[i] = Math.round(pixels[i])
+  return bytes
 }
 
 /**

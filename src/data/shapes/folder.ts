@@ -145,6 +145,9 @@ export async function writeShapesQuestions(options: WriteShapesQuestionsOptions)
 const writePicture = (path: string, data: Uint8Array): Promise<void> =>
   writeFile(path, encode({ width: PICTURE_SIDE, height: PICTURE_SIDE, channels: 3, data }))
 
+/** The number of examples whose files are written while the next one is drawn. */
+const AT_ONCE = 8
+
 /**
  * Makes the folder of a dataset: under another name until all of it is written.
  * @param writeOne writes the pictures of example `index` to the path `name` in `folder`, and returns its line of the list
@@ -162,12 +165,23 @@ async function writeExamples(
 
   await makeNamedFolder(out, async unfinished => {
     await mkdir(join(unfinished, layout.pictures))
-    const lines: string[] = []
-    for (let index = 0; index < count; index++) {
-      const name = `${layout.pictures}/${String(index).padStart(6, '0')}`
-      lines.push(`${JSON.stringify(await writeOne(unfinished, name, index))}\n`)
-      onProgress?.(index + 1, count)
+    const lines = new Array<string>(count)
+    let [next, done] = [0, 0]
+    const write = async () => {
+      while (next < count) {
+        const index = next++
+        const name = `${layout.pictures}/${String(index).padStart(6, '0')}`
+        try {
+          lines[index] = `${JSON.stringify(await writeOne(unfinished, name, index))}\n`
+          onProgress?.(++done, count)
+        } catch (error) {
+          next = count // the others end before the folder is removed
+          throw error
+        }
+      }
     }
+    for (const each of await Promise.allSettled(Array.from({ length: AT_ONCE }, write)))
+      if (each.status === 'rejected') throw each.reason
     await writeFile(join(unfinished, layout.list), lines.join(''))
     if (force) await rm(out, { recursive: true, force: true })
   })
