@@ -73,3 +73,15 @@ test('a value that is uploaded and read at once waits for nothing that it does n
   await sum.data()
   assert.equal(counter.take().submits, 2, 'the kernel call and the copy for the host')
 })
+
+test('a sum of two tensors moves three, and the host reads one', async () => {
+  const [x, y] = [ones([64]), ones([64])]
+  counter.take()
+  await x.add(y).data()
+  const { kernelBytes, readBytes, writes, writtenBytes } = counter.take()
+  assert.deepEqual({ kernelBytes, readBytes, writes }, { kernelBytes: 3 * 256, readBytes: 256, writes: 1 })
+  // the numbers of the call have a place of their own
+  assert.equal(writtenBytes, 256)
+  await x.mul(x).data()
+  assert.equal(counter.take().kernelBytes, 2 * 256, 'a tensor that is given twice is read once')
+})
