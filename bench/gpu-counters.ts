@@ -1,19 +1,22 @@
 // Counts what one training step of CoCa asks of WebGPU, and times its JavaScript, on a GPU that computes nothing: it runs on any
 // machine that has the package `webgpu`, and the loss is meaningless. That GPU has 512 MiB, too little for the size medium. The last
-// line is the result as JSON.
+// line is the result as JSON. Other frameworks start from the file that `npm run -s bench:weights -- --size tiny` writes.
 //
 //     npm run -s bench:gpu-counters -- --size tiny
+//     npm run -s bench:gpu-counters -- --size tiny --peer tfjs
 
 import { parseArgs } from 'node:util'
 import { device } from '../src/index.ts'
 import { sizes, trainingStep, warmups } from './model.ts'
 import { Counter, useNullGpu } from './null-gpu.ts'
 import { median } from './peers/timing.ts'
+import { weightsFile } from './peers/weights.ts'
 
 const { values: flags } = parseArgs({
   options: {
     size: { type: 'string', default: 'tiny' },
     batch: { type: 'string' },
+    peer: { type: 'string', default: 'cocagrad' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -22,10 +25,38 @@ const { size } = flags
 const batch = flags.batch === undefined ? sizes[size].batch : Number(flags.batch)
 if (!Number.isInteger(batch) || batch < 1) throw new RangeError(`--batch ${flags.batch}: must be a positive integer`)
 
+/** The step of each framework on WebGPU; the others need not be installed. */
+const steps: Readonly<Record<string, () => Promise<() => Promise<number>>>> = {
+  async cocagrad() {
+    await device.use('gpu')
+    return trainingStep({ ...sizes[size], batch }).step
+  },
+  async tfjs() {
+    const [{ startTfjs }, { tfjsTraining }] = await Promise.all([
+      import('./peers/tfjs-start.ts'),
+      import('./peers/tfjs-training.ts'),
+    ])
+    await startTfjs('webgpu', 1)
+    return (await tfjsTraining(weightsFile(size))).step
+  },
+  async 'jax-js'() {
+    const [{ startJax }, { jaxTraining }] = await Promise.all([
+      import('./peers/jax-start.ts'),
+      import('./peers/jax-training.ts'),
+    ])
+    const jax = await startJax(1)
+    await jax.init('webgpu')
+    jax.defaultDevice('webgpu')
+    return (await jaxTraining(jax, weightsFile(size))).step
+  },
+}
+const { peer } = flags
+if (!Object.hasOwn(steps, peer)) throw new RangeError(`--peer ${peer}: must be one of ${Object.keys(steps).join(', ')}`)
+if (peer !== 'cocagrad' && flags.batch !== undefined) throw new RangeError(`--batch is for cocagrad, not for ${peer}`)
+
 useNullGpu()
 const counter = new Counter()
-await device.use('gpu')
-const { step } = trainingStep({ ...sizes[size], batch })
+const step = await steps[peer]()
 const began = performance.now()
 await step()
 const firstMs = performance.now() - began
@@ -50,6 +81,7 @@ for (let i = -warmups[size]; i < 30; i++) {
 }
 
 const result = {
+  peer,
   size,
   batch,
   ...steady,

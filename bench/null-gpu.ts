@@ -9,29 +9,45 @@ export function useNullGpu(): void {
   prototypeOf('GPUBuffer').getMappedRange = function () {
     return new ArrayBuffer((this as GPUBuffer).size)
   }
-  const value = { gpu: create(['backend=null']) }
+  // other frameworks read the constants of WebGPU, and whether the browser has limits that they know
+  Object.assign(globalThis, globals)
+  const value = { gpu: create(['backend=null']), userAgent: 'Node.js' }
   Object.defineProperty(globalThis, 'navigator', { value, configurable: true })
 }
 
-/** What JavaScript asked of WebGPU. */
+/**
+ * What JavaScript asked of WebGPU. The bytes of kernel calls are those of the ranges that their bind groups give them, without uniforms:
+ * each buffer once a call, whether it is read, written or both. A kernel that reads an element several times hopes to find it in a
+ * cache; one that reads a part of a tensor, or a buffer of a pool that is larger than its tensor, is counted with the whole. So this is
+ * what a step moves if every call touches its memory once, the same count for every framework.
+ */
 export interface Counts {
   dispatches: number
   passes: number
   submits: number
-  /** writes of the queue into buffers, and their bytes */
-  writes: number
-  uploadedBytes: number
   bindGroups: number
   /** buffers created, without those that a read maps */
   buffers: number
   pipelines: number
-  /** the bytes of all storage buffers that the dispatches read or write */
-  boundBytes: number
+  kernelBytes: number
+  /** commands that copy or clear a buffer, and their bytes, without those for a read */
+  copies: number
+  copiedBytes: number
+  /** writes by the host into buffers, and their bytes; uniforms are among them */
+  writes: number
+  writtenBytes: number
+  /** what is copied into buffers that the host maps */
+  readBytes: number
 }
 
 type Method = (this: object, ...args: never[]) => unknown
 
 const prototypeOf = (type: string) => (globals as Record<string, { prototype: Record<string, Method> }>)[type].prototype
+
+/** The bytes of each buffer that a bind group gives to a kernel. */
+type Ranges = Map<GPUBuffer, number>
+
+type ClearArguments = [buffer: GPUBuffer, first?: number, size?: number]
 
 const MAP_READ = 0x1
 const UNIFORM = 0x40
@@ -44,10 +60,20 @@ export class Counter {
   readonly #restore: (() => void)[] = []
 
   constructor() {
-    const bytesOf = new WeakMap<object, number>()
-    const bound = new WeakMap<object, number>()
-    this.#on('GPUDevice', 'createBuffer', ([{ usage }]: [GPUBufferDescriptor]) => {
+    const rangesOf = new WeakMap<object, Ranges>()
+    const bound = new WeakMap<object, Map<number, Ranges>>()
+    const copied = (to: GPUBuffer, bytes: number) => {
+      if (to.usage & MAP_READ) this.counts.readBytes += bytes
+      else {
+        this.counts.copies++
+        this.counts.copiedBytes += bytes
+      }
+    }
+    this.#on('GPUDevice', 'createBuffer', ([{ usage, size, mappedAtCreation }]: [GPUBufferDescriptor]) => {
       if (!(usage & MAP_READ)) this.counts.buffers++
+      if (!mappedAtCreation) return
+      this.counts.writes++
+      this.counts.writtenBytes += size
     })
     this.#on('GPUDevice', 'createShaderModule', ([{ code }]: [GPUShaderModuleDescriptor]) => {
       this.shaders.push(code)
@@ -56,25 +82,36 @@ export class Counter {
     this.#on('GPUDevice', 'createComputePipelineAsync', () => this.counts.pipelines++)
     this.#on('GPUDevice', 'createBindGroup', ([{ entries }]: [GPUBindGroupDescriptor], group) => {
       this.counts.bindGroups++
-      let bytes = 0
+      const ranges = new Map<GPUBuffer, number>()
       for (const { resource } of entries) {
-        const { buffer, size = buffer.size } = resource as GPUBufferBinding
-        if (!(buffer.usage & UNIFORM)) bytes += size
+        const { buffer, offset = 0, size = buffer.size - offset } = resource as GPUBufferBinding
+        if (!(buffer.usage & UNIFORM)) ranges.set(buffer, Math.max(size, ranges.get(buffer) ?? 0))
       }
-      bytesOf.set(group as object, bytes)
+      rangesOf.set(group as object, ranges)
     })
     this.#on('GPUQueue', 'writeBuffer', ([, , data, , size]: Parameters<GPUQueue['writeBuffer']>) => {
+      const unit = (data as { BYTES_PER_ELEMENT?: number }).BYTES_PER_ELEMENT ?? 1
       this.counts.writes++
-      this.counts.uploadedBytes += size ?? data.byteLength
+      this.counts.writtenBytes += size === undefined ? data.byteLength : size * unit
     })
     this.#on('GPUQueue', 'submit', () => this.counts.submits++)
     this.#on('GPUCommandEncoder', 'beginComputePass', () => this.counts.passes++)
-    this.#on('GPUComputePassEncoder', 'setBindGroup', ([, group]: [number, object], _, pass) => {
-      bound.set(pass, bytesOf.get(group) ?? 0)
+    this.#on('GPUCommandEncoder', 'copyBufferToBuffer', (args: readonly unknown[]) => {
+      // (from, to, bytes) or (from, first, to, first, bytes)
+      const [from, to, bytes] = args.length > 3 ? [args[0], args[2], args[4]] : args
+      copied(to as GPUBuffer, (bytes as number | undefined) ?? (from as GPUBuffer).size)
+    })
+    this.#on('GPUCommandEncoder', 'clearBuffer', ([buffer, first = 0, size = buffer.size - first]: ClearArguments) =>
+      copied(buffer, size),
+    )
+    this.#on('GPUComputePassEncoder', 'setBindGroup', ([index, group]: [number, object], _, pass) => {
+      const groups = bound.get(pass) ?? new Map<number, Ranges>()
+      bound.set(pass, groups.set(index, rangesOf.get(group) ?? new Map()))
     })
     this.#on('GPUComputePassEncoder', 'dispatchWorkgroups', (_, __, pass) => {
       this.counts.dispatches++
-      this.counts.boundBytes += bound.get(pass) ?? 0
+      const ranges = new Map([...(bound.get(pass)?.values() ?? [])].flatMap(group => [...group]))
+      for (const bytes of ranges.values()) this.counts.kernelBytes += bytes
     })
   }
 
@@ -108,10 +145,13 @@ const none = (): Counts => ({
   dispatches: 0,
   passes: 0,
   submits: 0,
-  writes: 0,
-  uploadedBytes: 0,
   bindGroups: 0,
   buffers: 0,
   pipelines: 0,
-  boundBytes: 0,
+  kernelBytes: 0,
+  copies: 0,
+  copiedBytes: 0,
+  writes: 0,
+  writtenBytes: 0,
+  readBytes: 0,
 })

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { Worker as NodeWorker } from 'node:worker_threads'
 
-type Jax = typeof import('@jax-js/jax')
+export type Jax = typeof import('@jax-js/jax')
 
 /** The version of jax-js, which exports neither its version nor its package.json. */
 export function jaxVersion(): string {

@@ -9,7 +9,7 @@ import { env, ready, setBackend, version_core } from '@tensorflow/tfjs-core'
 
 const require = createRequire(import.meta.url)
 
-export type TfjsBackend = 'wasm' | 'cpu'
+export type TfjsBackend = 'wasm' | 'cpu' | 'webgpu'
 
 /** @returns the library's version */
 export async function startTfjs(backend: TfjsBackend, threads: number): Promise<string> {
@@ -18,6 +18,12 @@ export async function startTfjs(backend: TfjsBackend, threads: number): Promise<
   if (backend === 'cpu') {
     await import('@tensorflow/tfjs-backend-cpu')
     await setBackend('cpu')
+    return version_core
+  }
+  if (backend === 'webgpu') {
+    await import('@tensorflow/tfjs-backend-webgpu')
+    if (!(await setBackend('webgpu'))) throw new Error('TensorFlow.js does not start its webgpu backend')
+    await ready()
     return version_core
   }
   const { getThreadsCount, setThreadsCount, setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm')

@@ -2,48 +2,14 @@
 //
 //     npx tsx bench/peers/tfjs-step.ts --size small --threads 2
 
-import * as tf from '@tensorflow/tfjs-core'
-import { type Batch, cocaLoss, plainBatch } from './coca.ts'
-import { adamw } from './tfjs-adamw.ts'
-import { tfjs } from './tfjs-operations.ts'
 import { startTfjs } from './tfjs-start.ts'
+import { tfjsTraining } from './tfjs-training.ts'
 import { stepFlags, timeSteps } from './timing.ts'
-import { readStart } from './weights.ts'
 
 const flags = stepFlags()
 if (flags.backend !== 'wasm' && flags.backend !== 'cpu') throw new RangeError(`--backend ${flags.backend}: wasm or cpu`)
 const version = await startTfjs(flags.backend, flags.threads)
-
-const start = await readStart(flags.weights)
-const { config, batch: size, names } = start
-const values: tf.Tensor[] = []
-for (const name of names) {
-  const { data, shape } = await start.parameter(name)
-  values.push(tf.tensor(data, [...shape]))
-}
-const plain = plainBatch(start.images.data, start.ids.data, config, size)
-const batch: Batch<tf.Tensor> = {
-  size,
-  patches: tf.tensor2d(plain.patches.data, plain.patches.shape),
-  ids: tf.tensor1d(plain.ids, 'int32'),
-  next: tf.tensor1d(plain.next, 'int32'),
-  pairs: tf.tensor1d(plain.pairs, 'int32'),
-}
-
-const lossAndGradients = tf.valueAndGrads((...tensors: tf.Tensor[]) => {
-  const byName = new Map(names.map((name, i) => [name, tensors[i]]))
-  return cocaLoss(tfjs, name => byName.get(name)!, config, batch)
-})
-const update = adamw(values)
-
-async function step(): Promise<number> {
-  const { value, grads } = lossAndGradients(values)
-  update(grads)
-  const [loss] = await value.data()
-  value.dispose()
-  return loss
-}
-
-await timeSteps(flags, { peer: `tfjs-${flags.backend}`, version, params: start.parameters }, step)
+const { step, parameters } = await tfjsTraining(flags.weights)
+await timeSteps(flags, { peer: `tfjs-${flags.backend}`, version, params: parameters }, step)
 // otherwise its workers would wait for more work
 process.exit(0)

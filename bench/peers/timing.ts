@@ -21,6 +21,14 @@ export interface StepResult {
   readonly rss_mb: number
 }
 
+/** A model of another framework, at its start. */
+export interface PeerTraining {
+  /** Runs forward, loss, backward and update; returns the loss before the update. */
+  readonly step: () => Promise<number>
+  /** number of elements in all parameters */
+  readonly parameters: number
+}
+
 export interface StepFlags {
   readonly size: SizeName
   readonly steps: number

@@ -140,6 +140,11 @@ export type FusedOp<A extends readonly unknown[]> = ((...args: A) => Tensor) & F
 export function defineFused<A extends readonly unknown[]>(name: string, fused: Fused<A>): FusedOp<A> {
   checkArguments('defineFused(name, fused)', [is.text], [name])
   settle('defineFused(name, fused)', fused as Fused<never>, fusedSettings)
+  return makeFused(name, fused).op
+}
+
+/** A fused operation, and what makes an entry of a result that was computed for it. */
+function makeFused<A extends readonly unknown[]>(name: string, fused: Fused<A>) {
   const {
     definition,
     kernel,
@@ -147,6 +152,12 @@ export function defineFused<A extends readonly unknown[]>(name: string, fused: F
     batching,
     jvp = fused.rule ? undefined : 'definition',
   } = fused
+  const finish = (computed: Tensor, args: A): Tensor => {
+    const result = fresh(computedBy(name, computed), args)
+    announceOperation(name, args, result)
+    if (isRecording()) record(new Call(operation, args, result))
+    return result
+  }
   const op = (...args: A): Tensor => {
     const level = levelOf(args)
     if (level) {
@@ -160,14 +171,49 @@ export function defineFused<A extends readonly unknown[]>(name: string, fused: F
       return result
     }
     const kernels = commonDevice(name, args).kernels
-    const computed = kernel?.(kernels, ...args) ?? noGrad(() => unobserved(() => definition(...args)))
-    const result = fresh(computedBy(name, computed), args)
-    announceOperation(name, args, result)
-    if (isRecording()) record(new Call(operation, args, result))
-    return result
+    return finish(kernel?.(kernels, ...args) ?? noGrad(() => unobserved(() => definition(...args))), args)
   }
   const operation: DefinedOperation<A> = { name, rule, jvp, op, definition }
-  return named(name, Object.assign(op, { ...fused, rule }))
+  return { op: named(name, Object.assign(op, { ...fused, rule })) as FusedOp<A>, finish }
+}
+
+/** Fused operations with the same arguments, which one kernel computes. */
+export interface Together<A extends readonly unknown[], Name extends string> {
+  /** each of them by itself */
+  readonly ops: Readonly<Record<Name, FusedOp<A>>>
+  /**
+   * Results by their position. Nothing is computed before it is asked for. The kernel runs for the first result; without that one, and where
+   * there is no kernel, the others are computed by their definitions.
+   */
+  readonly results: (...args: A) => (position: number) => Tensor
+}
+
+/**
+ * Defines fused operations whose common part a device computes once: the gradients of an operation with respect to its arguments. Each result
+ * has a memory of its own.
+ * @param parts the operations, in the order of the kernel's results
+ * @param kernel a device's own kernel for all of them; undefined if the device has none for these arguments
+ */
+export function defineTogether<A extends readonly unknown[], Name extends string>(
+  parts: Readonly<Record<Name, Omit<Fused<A>, 'kernel'>>>,
+  kernel: (kernels: Kernels, ...args: A) => readonly Tensor[] | undefined,
+): Together<A, Name> {
+  const made = Object.entries<Omit<Fused<A>, 'kernel'>>(parts).map(([name, part], i) => ({
+    name,
+    definition: part.definition,
+    ...makeFused<A>(name, { ...part, kernel: (kernels, ...args) => kernel(kernels, ...args)?.[i] }),
+  }))
+  return {
+    ops: Object.fromEntries(made.map(({ name, op }) => [name, op])) as Record<Name, FusedOp<A>>,
+    results: (...args) => {
+      let computed: readonly Tensor[] | undefined
+      return position => {
+        if (position === 0 && !levelOf(args)) computed = kernel(commonDevice(made[0].name, args).kernels, ...args)
+        const { finish, definition } = made[position]
+        return computed ? finish(computed[position], args) : definition(...args)
+      }
+    },
+  }
 }
 
 /** The rule that runs a function again on its own tape and differentiates it there. */

@@ -34,10 +34,17 @@ export interface FusedKernels {
   geluGradient(g: Tensor, x: Tensor): Tensor | undefined
   /** x weightᵀ + bias: [..., in], [out, in], [out] → [..., out] */
   linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor | undefined
+  /** Gradients of weight and bias, gᵀ x and the sum of g over its rows: g [rows, out], x [rows, in] → [out, in], [out] */
+  linearGradient(g: Tensor, x: Tensor): readonly [weight: Tensor, bias: Tensor] | undefined
   /** weight (x - mean) / sqrt(variance + epsilon) + bias over the last axis; weight and bias [n]. */
   layerNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor | undefined
-  /** Gradients of x, weight and bias, one after the other in a tensor of one axis. */
-  layerNormGradient(g: Tensor, x: Tensor, weight: Tensor, epsilon: number): Tensor | undefined
+  /** Gradients of x, weight and bias. */
+  layerNormGradient(
+    g: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    epsilon: number,
+  ): readonly [x: Tensor, weight: Tensor, bias: Tensor] | undefined
   /** softmax(q kᵀ scale) v over the keys that a query may attend to. */
   attention(input: AttentionInput): Tensor | undefined
   /**
@@ -63,8 +70,13 @@ export interface FusedKernels {
   topk(x: Tensor, axis: number, count: number, largest: boolean): Tensor | undefined
   /** weight (x - mean) / sqrt(variance + epsilon) + bias over all axes but the second, of which weight and bias [n] are. */
   batchNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor | undefined
-  /** Gradients of x, weight and bias, one after the other in a tensor of one axis. */
-  batchNormGradient(g: Tensor, x: Tensor, weight: Tensor, epsilon: number): Tensor | undefined
+  /** Gradients of x, weight and bias. */
+  batchNormGradient(
+    g: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    epsilon: number,
+  ): readonly [x: Tensor, weight: Tensor, bias: Tensor] | undefined
   /** Σ x² over all elements of all tensors, a scalar. */
   sumOfSquares(xs: readonly Tensor[]): Tensor | undefined
   /**

@@ -3,7 +3,7 @@
 import { fusedActivation } from './activation.ts'
 import { fusedAttention } from './attention.ts'
 import { fusedConvolution } from './convolution.ts'
-import { affine } from './matmul.ts'
+import { fusedLinear } from './matmul.ts'
 import { fusedNormalization } from './normalization.ts'
 import { fusedPooling } from './pooling.ts'
 import { fusedSoftmax } from './softmax.ts'
@@ -145,7 +145,7 @@ export const fusedOps = {
   ...fusedSoftmax,
   ...fusedNormalization,
   ...fusedActivation,
-  linear: affine,
+  ...fusedLinear,
   ...fusedAttention,
   ...fusedConvolution,
   ...fusedPooling,

@@ -3,7 +3,7 @@
 import { takes } from '../../tensor/arguments.ts'
 import { broadcastShapes, promote, reshapeView, ShapeError, show, sizeOf, type Tensor } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
-import { defineFused, defineOp } from '../op.ts'
+import { defineFused, defineOp, defineTogether } from '../op.ts'
 
 const product = defineOp(
   'matmul',
@@ -75,11 +75,32 @@ function mapped(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
   return bias ? product.add(bias) : product
 }
 
+/** The gradients of an affine map with respect to weight and bias, from g [rows, out] and x [rows, in]. */
+const affineGradients = defineTogether(
+  {
+    linearWeightGradient: {
+      definition: (g: Tensor, x: Tensor) => g.transpose().matmul(x),
+      rule: (h, _, g, x) => [() => x.matmul(h.transpose()), () => g.matmul(h)],
+      jvp: 'definition',
+    },
+    linearBiasGradient: { definition: (g: Tensor, _x: Tensor) => g.sum({ axis: 0 }) },
+  },
+  (k, g, x) => k.linearGradient?.(g, x),
+)
+
 /** Without checks of shapes. */
 export const affine = defineFused('linear', {
   definition: mapped,
   kernel: (k, x, weight, bias) => k.linear?.(x, weight, bias),
-  rule: (g, _, x, weight) => [() => g.matmul(weight), () => asRows(g).transpose().matmul(asRows(x)), () => g],
+  rule: (g, _, x, weight, bias) => {
+    let results: ((position: number) => Tensor) | undefined
+    const part = (position: number) => {
+      results ??= affineGradients.results(asRows(g), asRows(x))
+      return results(position)
+    }
+    const byWeight = () => (bias ? part(0) : asRows(g).transpose().matmul(asRows(x)))
+    return [() => g.matmul(weight), byWeight, () => part(1)]
+  },
   batching: (op, batch, x, weight, bias) =>
     batch.has(weight) || batch.has(bias) ? mapped(x, weight, bias) : op(batch.whole(x), weight, bias),
   jvp: ([x, weight, bias], _, x0, weight0): Tensor => {
@@ -112,3 +133,6 @@ export const linear: (x: Tensor, weight: Tensor, bias?: Tensor) => Tensor = take
     return affine(x, weight, bias)
   },
 )
+
+/** The fused operations of this file. */
+export const fusedLinear = { linear: affine, ...affineGradients.ops }

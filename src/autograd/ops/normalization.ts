@@ -14,9 +14,8 @@ import {
 } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
-import { defineFused } from '../op.ts'
+import { defineFused, defineTogether } from '../op.ts'
 import { where } from './elementwise.ts'
-import { pack, unpacking } from './packed.ts'
 import { type AxisOptions, keptLast, lastAxis } from './reduce.ts'
 
 /** r (g - mean g - y mean(g y)) with y = standardize(x) and r = 1/√(variance + ε), the gradient of standardize */
@@ -64,23 +63,28 @@ const layerNormOptions = {
   epsilon: 1e-5,
 } satisfies Settings<LayerNormOptions>
 
-/** The gradients of layerNorm with respect to x, weight and bias, packed: their common part is computed once. */
-const layerNormGradient = defineFused('layerNormGradient', {
-  definition: (g: Tensor, x: Tensor, weight: Tensor, epsilon: number) => {
-    const width = weight.shape
-    const gradX = standardizeGradient(g.mul(weight), x, epsilon)
-    return pack([gradX, g.mul(standardize(x, epsilon)).sumTo(width), g.sumTo(width)])
+/** The gradients of layerNorm with respect to x, weight and bias. */
+const layerNormGradients = defineTogether(
+  {
+    layerNormGradient: {
+      definition: (g: Tensor, x: Tensor, weight: Tensor, epsilon: number) =>
+        standardizeGradient(g.mul(weight), x, epsilon),
+    },
+    layerNormWeightGradient: {
+      definition: (g: Tensor, x: Tensor, weight: Tensor, epsilon: number) =>
+        g.mul(standardize(x, epsilon)).sumTo(weight.shape),
+    },
+    layerNormBiasGradient: { definition: (g: Tensor, _x: Tensor, weight: Tensor) => g.sumTo(weight.shape) },
   },
-  kernel: (k, g, x, weight, epsilon) => k.layerNormGradient?.(g, x, weight, epsilon),
-})
+  (k, g, x, weight, epsilon) => k.layerNormGradient?.(g, x, weight, epsilon),
+)
 
 const scaledAndShifted = defineFused('layerNorm', {
   definition: (x: Tensor, weight: Tensor, bias: Tensor, epsilon: number) =>
     standardize(x, epsilon).mul(weight).add(bias),
   kernel: (k, x, weight, bias, epsilon) => k.layerNorm?.(x, weight, bias, epsilon),
   rule: (g, _, x, weight, _bias, epsilon) => {
-    const shapes = [x.shape, weight.shape, weight.shape]
-    const part = unpacking(() => layerNormGradient(g, x, weight, epsilon), shapes)
+    const part = layerNormGradients.results(g, x, weight, epsilon)
     return [() => part(0), () => part(1), () => part(2)]
   },
   batching: (op, batch, x, weight, bias, epsilon) =>
@@ -217,20 +221,27 @@ function standardizedChannels(x: Tensor, epsilon: number): { readonly y: Tensor;
   return { y: centred.mul(r), r }
 }
 
-/** The gradients of batchNorm with respect to x, weight and bias, packed: their common part is computed once. */
-const batchNormGradient = defineFused('batchNormGradient', {
-  definition: (g: Tensor, x: Tensor, weight: Tensor, epsilon: number) => {
-    const { y, r } = standardizedChannels(x, epsilon)
-    const axis = besideChannels(x)
-    const gradX = g
-      .sub(channelMean(g))
-      .sub(y.mul(channelMean(g.mul(y))))
-      .mul(r)
-      .mul(perChannel(weight, x))
-    return pack([gradX, g.mul(y).sum({ axis }), g.sum({ axis })])
+/** The gradients of batchNorm with respect to x, weight and bias. */
+const batchNormGradients = defineTogether(
+  {
+    batchNormGradient: {
+      definition: (g: Tensor, x: Tensor, weight: Tensor, epsilon: number) => {
+        const { y, r } = standardizedChannels(x, epsilon)
+        return g
+          .sub(channelMean(g))
+          .sub(y.mul(channelMean(g.mul(y))))
+          .mul(r)
+          .mul(perChannel(weight, x))
+      },
+    },
+    batchNormWeightGradient: {
+      definition: (g: Tensor, x: Tensor, _weight: Tensor, epsilon: number) =>
+        g.mul(standardizedChannels(x, epsilon).y).sum({ axis: besideChannels(x) }),
+    },
+    batchNormBiasGradient: { definition: (g: Tensor, x: Tensor) => g.sum({ axis: besideChannels(x) }) },
   },
-  kernel: (k, g, x, weight, epsilon) => k.batchNormGradient?.(g, x, weight, epsilon),
-})
+  (k, g, x, weight, epsilon) => k.batchNormGradient?.(g, x, weight, epsilon),
+)
 
 /** weight (x - mean) / √(variance + ε) + bias, with the mean and the biased variance of each channel */
 const normalizedChannels = defineFused('batchNorm', {
@@ -238,8 +249,7 @@ const normalizedChannels = defineFused('batchNorm', {
     scaledChannels(standardizedChannels(x, epsilon).y, weight, bias),
   kernel: (k, x, weight, bias, epsilon) => k.batchNorm?.(x, weight, bias, epsilon),
   rule: (g, _, x, weight, _bias, epsilon) => {
-    const shapes = [x.shape, weight.shape, weight.shape]
-    const part = unpacking(() => batchNormGradient(g, x, weight, epsilon), shapes)
+    const part = batchNormGradients.results(g, x, weight, epsilon)
     return [() => part(0), () => part(1), () => part(2)]
   },
   jvp: 'definition',
@@ -337,9 +347,9 @@ export const fusedNormalization = {
   standardize,
   standardizeGradient,
   layerNorm: scaledAndShifted,
-  layerNormGradient,
+  ...layerNormGradients.ops,
   batchNorm: normalizedChannels,
-  batchNormGradient,
+  ...batchNormGradients.ops,
   normalize: normalizeLast,
   normalizeGradient,
 }

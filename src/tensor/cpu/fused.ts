@@ -103,6 +103,9 @@ export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
   const takesChannels = (x: Tensor) =>
     isPlain(x) && x.rank > 2 && x.size > 0 && x.size / (x.shape[0] * x.shape[1]) >= LEAST_ROW
 
+  /** float32 [n] that another kernel fills beside its result. */
+  const row = (n: number) => workspace.tensor('float32', [n], () => {})
+
   return {
     softmax: x => overRows(x, (code, ...at) => code.softmax(...at)),
     softmaxGradient: (g, y) => gradientOverRows(g, y, (code, ...at) => code.softmaxGradient(...at)),
@@ -126,7 +129,8 @@ export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
     layerNormGradient(g, x, weight, epsilon) {
       const n = x.shape[x.rank - 1]
       if (!isPlain(x) || !isPlain(g, x) || x.size === 0 || !isRow(weight, n)) return undefined
-      return workspace.tensor('float32', [x.size + 2 * n], out => {
+      const [byWeight, byBias] = [row(n), row(n)]
+      const byX = workspace.tensor('float32', x.shape, out => {
         const [slope, from, w] = [workspace.dense(g), workspace.dense(x), workspace.dense(weight)]
         const [run, sums] = [workspace.passing(8 * n * threads.count), workspace.passing(16 * n * threads.parts)]
         workspace.fill(sums, 0, 4 * n * threads.parts, 'int32')
@@ -135,8 +139,10 @@ export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
           const [own, mine] = [sums + 16 * n * part, run + 8 * n * index]
           code.layerNormGradient(out + at, own, slope + at, from + at, w, last - first, n, epsilon, mine)
         })
-        workspace.code.addSums(out + 4 * x.size, sums, threads.parts, 2 * n)
+        workspace.code.addSums(workspace.address(byWeight), sums, threads.parts, n, 16 * n)
+        workspace.code.addSums(workspace.address(byBias), sums + 8 * n, threads.parts, n, 16 * n)
       })
+      return [byX, byWeight, byBias]
     },
 
     batchNorm(x, weight, bias, epsilon) {
@@ -154,13 +160,16 @@ export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
     batchNormGradient(g, x, weight, epsilon) {
       if (!takesChannels(x) || !isPlain(g, x) || !isRow(weight, x.shape[1])) return undefined
       const [batch, channels] = x.shape
-      return workspace.tensor('float32', [x.size + 2 * channels], out => {
+      const [byWeight, byBias] = [row(channels), row(channels)]
+      const byX = workspace.tensor('float32', x.shape, out => {
         const [slope, from, w] = [workspace.dense(g), workspace.dense(x), workspace.dense(weight)]
+        const [toWeight, toBias] = [workspace.address(byWeight), workspace.address(byBias)]
         const n = x.size / (batch * channels)
         threads.share(channels, grains.compute / (batch * n), ({ code }, first, last) =>
-          code.batchNormGradient(out, slope, from, w, first, last, channels, batch, n, epsilon),
+          code.batchNormGradient(out, toWeight, toBias, slope, from, w, first, last, channels, batch, n, epsilon),
         )
       })
+      return [byX, byWeight, byBias]
     },
 
     topk: (...args) => topk(workspace, ...args),
@@ -301,7 +310,7 @@ export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
             row.each(first, last, (i, at, count) => code.addSquares(sums + 8 * part, from[i] + 4 * at, count)),
           16,
         )
-        workspace.code.addSums(out, sums, threads.parts, 1)
+        workspace.code.addSums(out, sums, threads.parts, 1, 8)
       })
     },
 

@@ -76,6 +76,11 @@ export interface Shaders {
   /** the maximum number of bytes that the threads of a workgroup share */
   readonly maxShared: number
   compile(program: ShaderProgram): CompiledShader
+  /**
+   * Memory for a shader to write besides its result.
+   * @param purpose what it is for: what served the same purpose before is preferred
+   */
+  blank(length: number, purpose: object): BackendMemory
   /** The same memory once more; it is freed when each of its owners has freed it. */
   share(memory: BackendMemory): BackendMemory
 }

@@ -11,7 +11,7 @@ import { adamwInPlace, scaleInPlace, sumOfSquares } from './many.ts'
 import { map } from './map.ts'
 import { rowKernels } from './rows.ts'
 import type { Handle, Runtime, Strided } from './runtime.ts'
-import { linear } from './tiles.ts'
+import { linear, linearGradient } from './tiles.ts'
 
 /** Statistics [..., 1] of every row, as views, and the memory behind them. */
 interface Statistics {
@@ -233,6 +233,12 @@ export function fusedKernels(
       if (![x, weight, bias ?? x].every(isFloat)) return undefined
       const result = linear(runtime, own(x), own(weight), bias && own(bias))
       return result && wrap(result, [...x.shape.slice(0, -1), weight.shape[0]])
+    },
+
+    linearGradient(g, x) {
+      if (![g, x].every(isFloat)) return undefined
+      const [byWeight, byBias] = linearGradient(runtime, own(g), own(x)) ?? []
+      return byWeight && [wrap(byWeight, [g.shape[1], x.shape[1]]), wrap(byBias, [g.shape[1]])]
     },
 
     attention: input => attention(runtime, wrap, own, input),

@@ -322,6 +322,10 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
       maxBytes: largest,
       maxShared: device.limits.maxComputeWorkgroupStorageSize,
       share: memory => (memory as WebGpuHandle).clone(),
+      blank(length, purpose) {
+        current = { label: `a result of ${length} elements` }
+        return handle(pool.take(4 * length, purpose), length)
+      },
       compile(program) {
         const { arrays, floats, integers } = program
         const names = Array.from({ length: arrays + floats + integers }, (_, i) => `x${i}`)

@@ -4,7 +4,7 @@ import { allocate } from '../dtype.ts'
 import { contiguousStrides, type Shape, sizeOf } from '../shape.ts'
 import { along, joinAxes, thread } from './code.ts'
 import { checkIndices, segmentsOf } from './indices.ts'
-import type { Handle, Runtime, Strided } from './runtime.ts'
+import { type Handle, type Runtime, type Strided, wholeOf } from './runtime.ts'
 
 /** The strides of a view, with stride 0 along one axis. */
 const stillAlong = (axis: number, strides: readonly number[]) => strides.map((s, i) => (i === axis ? 0 : s))
@@ -46,8 +46,8 @@ export function scatterAdd(runtime: Runtime, shape: Shape, axis: number, indices
   const step = updates.strides[axis]
   const segments = segmentsOf(indices, axis, shape[axis])
   if (segments) {
-    const start = view1d(runtime.upload(segments.start))
-    const order = view1d(runtime.upload(segments.order))
+    const start = wholeOf(runtime.upload(segments.start))
+    const order = wholeOf(runtime.upload(segments.order))
     const result = runtime.run({
       name: 'scatterAdd',
       signature: `scatter sorted ${shape} ${indices.shape} ${axis} ${base} ${step} ${segments.strides}`,
@@ -90,8 +90,6 @@ export function scatterAdd(runtime: Runtime, shape: Shape, axis: number, indices
     },
   })
 }
-
-const view1d = (handle: Handle): Strided => ({ handle, shape: [handle.length], strides: [1], offset: 0 })
 
 /** Pads with a constant. */
 export function pad(

@@ -3,11 +3,11 @@
 
 import type { FusedKernels } from '../fused-kernels.ts'
 import type { ReductionName } from '../primitives.ts'
-import { type Shape, sameShape, sizeOf } from '../shape.ts'
+import { contiguousStrides, type Shape, sameShape, sizeOf } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import { joinAxes } from './code.ts'
 import { checkIndices } from './indices.ts'
-import type { Handle, Runtime, Strided } from './runtime.ts'
+import { type Handle, type Runtime, type Strided, wholeOf } from './runtime.ts'
 import { inRows, type Shader, shader } from './shader.ts'
 
 /** Threads of a workgroup, which share one row or several. */
@@ -157,12 +157,12 @@ const bodies = {
   ${write.put('(x0 - x1 / divisor * radial) / divisor')}`,
   },
   layerNorm: { arrays: 3, body: write => `${momentsOf(write, 'x0')} ${write.put('(x0 - mean) * r * x1 + x2')}` },
-  // the statistics of all rows are left at the end, for the gradients of weight and bias
+  // the statistics of all rows are left after it, for the gradients of weight and bias
   layerNormGradient: {
     arrays: 3,
     body: write => `${standardizeGradientOf(write, 'x0 * x2')}
   if (isRow && lane == 0) {
-    let at = params.rows.x * n + 2 * n + row;
+    let at = params.rows.x * n + row;
     result[at] = mean;
     result[at + params.rows.x] = r;
   }`,
@@ -207,10 +207,15 @@ function run(
 /** Columns of a workgroup, with as many threads for the rows of each. */
 const COLUMNS = 16
 
-/** Σ g y and Σ g over all rows, from the statistics that the gradient of x has left. */
+/** Σ g y, written into the first array, and Σ g over all rows of g and x, from the statistics that the gradient of x has left. */
 const layerNormColumns = shader(
   'columns layerNormGradient',
-  { arrays: 2, numbers: numbers(2), outside: `${partsOf}\nvar<workgroup> others : array<f32, ${THREADS}>;` },
+  {
+    arrays: 4,
+    writes: 1,
+    numbers: numbers(2),
+    outside: `${partsOf}\nvar<workgroup> others : array<f32, ${THREADS}>;`,
+  },
   () => `
   let column = group * ${COLUMNS} + thread % ${COLUMNS};
   let count = params.rows.x; let n = params.rows.z;
@@ -219,10 +224,10 @@ const layerNormColumns = shader(
   for (var own = thread / ${COLUMNS}; own < count; own += ${THREADS / COLUMNS}) {
     let far = own / params.rows.y; let near = own % params.rows.y;
     ${begins(2)}
-    ${loads(2, 'x0 x1')}
-    let at = count * n + 2 * n + own;
-    s += x0 * (x1 - result[at]) * result[at + count];
-    t += x0;
+    let g = a1[from0 + j * step0];
+    let at = count * n + own;
+    s += g * (a2[from1 + j * step1] - a3[at]) * a3[at + count];
+    t += g;
   }
   parts[thread] = s; others[thread] = t;
   workgroupBarrier();
@@ -231,8 +236,8 @@ const layerNormColumns = shader(
     workgroupBarrier();
   }
   if (thread < ${COLUMNS} && column < n) {
-    result[count * n + column] = parts[thread];
-    result[count * n + n + column] = others[thread];
+    a0[column] = parts[thread];
+    result[column] = others[thread];
   }`,
 )
 
@@ -345,22 +350,22 @@ export function rowKernels(
       const n = x.shape[x.rank - 1]
       if (!takes(x) || !takes(g, x) || !isRow(weight, n)) return undefined
       const views = [own(g), own(x)]
-      const count = x.size / n
-      const length = x.size + 2 * n + 2 * count
       const rows = rowsOf(views, x.shape.slice(0, -1))
-      const result = run(runtime, 'layerNormGradient', [...views, repeated(own(weight), x.shape)], { epsilon, length })
-      if (!result || !rows) return undefined
-      runtime.shade({
+      const length = x.size + 2 * (x.size / n)
+      const byX = run(runtime, 'layerNormGradient', [...views, repeated(own(weight), x.shape)], { epsilon, length })
+      if (!byX || !rows) return undefined
+      const byWeight = runtime.blank(n, layerNormColumns)
+      const [written, statistics] = [byWeight, byX].map(wholeOf)
+      const byBias = runtime.shade({
         name: 'layerNormGradient',
         shader: layerNormColumns,
-        inputs: views,
+        inputs: [written, ...views, statistics],
         floats: [epsilon, 0, 0, 0],
         integers: [rows.count, rows.near, n, 0, ...rows.table],
         groups: inRows(Math.ceil(n / COLUMNS)),
-        length,
-        into: result,
+        length: n,
       })
-      return wrap(result, [length]).view([x.size + 2 * n], [1])
+      return [wrap(byX, [length]).view(x.shape, contiguousStrides(x.shape)), wrap(byWeight, [n]), wrap(byBias, [n])]
     },
 
     negativeLogLikelihood(x, ids) {

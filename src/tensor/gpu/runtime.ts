@@ -32,6 +32,9 @@ export interface Strided {
   readonly offset: number
 }
 
+/** All elements of a memory of its own. */
+export const wholeOf = (handle: Handle): Strided => ({ handle, shape: [handle.length], strides: [1], offset: 0 })
+
 /** One kernel call: the computation and its inputs. */
 export interface Call {
   /** the operation, for errors */
@@ -185,6 +188,12 @@ export class Runtime {
     } catch (error) {
       throw failed(call, error)
     }
+  }
+
+  /** Memory that a shader writes besides its result. */
+  blank(length: number, shader: Shader): Handle {
+    this.#assertOpen(length)
+    return this.#own(this.engine.shaders!.blank(length, shader), length)
   }
 
   /** Makes handles whose values were copied into a memory share it: each starts at a given element. */

@@ -4,7 +4,7 @@
 
 import { broadcastStrides, type Shape, sizeOf } from '../shape.ts'
 import { joinAxes } from './code.ts'
-import type { Handle, Runtime, Strided } from './runtime.ts'
+import { type Handle, type Runtime, type Strided, wholeOf } from './runtime.ts'
 import { type Element, type Shader, shader, WIDEST } from './shader.ts'
 
 /** A tile of [rows, columns] by 256 threads, each of which has `each` rows of four results. */
@@ -92,15 +92,18 @@ const lies = ({ inner, four }: Reading) => `${inner ? 'inner' : 'outer'}${four ?
 
 const products = new Map<string, Shader>()
 
+/** What a product has beside its factors: a bias that is added, or the sums of the rows of the left factor, which are written. */
+type Beside = 'bias' | 'sums' | undefined
+
 /** The shader of a product, which is written once. */
-function productShader(tile: Tile, a: Reading, b: Reading, four: boolean, bias: boolean): Shader {
-  const key = `product ${tile.rows} ${lies(a)} ${lies(b)} ${four} ${bias}`
-  const made = products.get(key) ?? makeProduct(key, tile, a, b, four, bias)
+function productShader(tile: Tile, a: Reading, b: Reading, four: boolean, beside: Beside): Shader {
+  const key = `product ${tile.rows} ${lies(a)} ${lies(b)} ${four} ${beside ?? 'alone'}`
+  const made = products.get(key) ?? makeProduct(key, tile, a, b, four, beside)
   products.set(key, made)
   return made
 }
 
-function makeProduct(key: string, tile: Tile, a: Reading, b: Reading, four: boolean, bias: boolean): Shader {
+function makeProduct(key: string, tile: Tile, a: Reading, b: Reading, four: boolean, beside: Beside): Shader {
   const { rows, columns, each, depth, slices } = tile
   const across = columns / 4
   const down = rows / each
@@ -115,6 +118,9 @@ function makeProduct(key: string, tile: Tile, a: Reading, b: Reading, four: bool
           .map(i => `let q${i / 4} = as_[t * ${rows / 4} + y * ${each / 4} + ${i / 4}];`)
           .join(' ')
   const factor = (i: number) => (each === 1 ? 'p0' : `q${Math.floor(i / 4)}[${i % 4}]`)
+  // the first workgroup of each row adds up the left factor, too
+  const ofRows = (statement: (i: number) => string) => (beside === 'sums' ? perOwn(statement) : '')
+  const [left, right] = beside === 'sums' ? ['a1', 'a2'] : ['a0', 'a1']
   const joined =
     slices === 1
       ? ''
@@ -124,23 +130,32 @@ function makeProduct(key: string, tile: Tile, a: Reading, b: Reading, four: bool
     if (slice == 0) { ${perOwn(i => `r${i} += sums[(y * ${each} + ${i}) * ${across} + x];`)} }
     workgroupBarrier();
   }
-  if (slice > 0) { return; }`
+  ${ofRows(i => `if (x == 0) { sums[slice * ${rows} + y * ${each} + ${i}].x = total${i}; }`)}
+  workgroupBarrier();
+  if (slice > 0) { return; }
+  ${ofRows(i => `for (var s = 1; s < ${slices}; s++) { total${i} += sums[s * ${rows} + y * ${each} + ${i}].x; }`)}`
   const write = (i: number) => `{
     let row = first_a + y * ${each} + ${i};
     let column = first_b + x * 4;
     if (row < params.m && column < params.n) {
-      ${bias ? `r${i} += vec4<f32>(${[0, 1, 2, 3].map(j => `a2[params.bias + min(column + ${j}, params.n - 1) * params.stride]`).join(', ')});` : ''}
+      ${beside === 'bias' ? `r${i} += vec4<f32>(${[0, 1, 2, 3].map(j => `a2[params.bias + min(column + ${j}, params.n - 1) * params.stride]`).join(', ')});` : ''}
       let to = base + row * params.n + column;
+      ${ofRows(j => (j === i ? `if (column == 0) { a0[row] = total${i}; }` : ''))}
       ${four ? `result[to / 4] = r${i};` : `for (var j = 0; j < min(4, params.n - column); j++) { result[to + j] = r${i}[j]; }`}
     }
   }`
   return shader(
     key,
     {
-      arrays: [element(a.four), element(b.four), ...(bias ? (['f32'] as const) : [])],
+      arrays: [
+        ...(beside === 'sums' ? (['f32'] as const) : []),
+        ...[element(a.four), element(b.four)],
+        ...(beside === 'bias' ? (['f32'] as const) : []),
+      ],
+      writes: beside === 'sums' ? 1 : 0,
       result: element(four),
       threads: [across, down * slices],
-      numbers: `m : i32, n : i32, k : i32, stack : i32, ${['a', 'b'].map(x => `offset_${x} : i32, far_${x} : i32, near_${x} : i32, outer_${x} : i32, inner_${x} : i32`).join(', ')}${bias ? ', bias : i32, stride : i32' : ''}`,
+      numbers: `m : i32, n : i32, k : i32, stack : i32, ${['a', 'b'].map(x => `offset_${x} : i32, far_${x} : i32, near_${x} : i32, outer_${x} : i32, inner_${x} : i32`).join(', ')}${beside === 'bias' ? ', bias : i32, stride : i32' : ''}`,
       outside: `var<workgroup> as_ : array<vec4<f32>, ${(rows * depth) / 4}>;
 var<workgroup> bs : array<vec4<f32>, ${(columns * depth) / 4}>;
 ${slices === 1 ? '' : `var<workgroup> sums : array<vec4<f32>, ${rows * across}>;`}`,
@@ -155,20 +170,22 @@ ${slices === 1 ? '' : `var<workgroup> sums : array<vec4<f32>, ${rows * across}>;
   let base = i32(at.z) * params.m * params.n;
   let first_a = i32(at.y) * ${rows}; let first_b = i32(at.x) * ${columns};
   ${perOwn(i => `var c${i} = vec4<f32>(); var r${i} = vec4<f32>();`)}
+  ${ofRows(i => `var part${i} = 0.0; var total${i} = 0.0;`)}
   for (var slab = 0; slab < params.k; slab += ${depth}) {
-    if (slab % ${DEEP} == 0) { ${perOwn(i => `r${i} += c${i}; c${i} = vec4<f32>();`)} }
-    ${load('a', 'a0', rows, tile, a).replaceAll('as[', 'as_[')}
-    ${load('b', 'a1', columns, tile, b)}
+    if (slab % ${DEEP} == 0) { ${perOwn(i => `r${i} += c${i}; c${i} = vec4<f32>();`)} ${ofRows(i => `total${i} += part${i}; part${i} = 0.0;`)} }
+    ${load('a', left, rows, tile, a).replaceAll('as[', 'as_[')}
+    ${load('b', right, columns, tile, b)}
     workgroupBarrier();
     for (var u = 0; u < ${depth / slices}; u++) {
       let t = u * ${slices} + slice;
       let right = bs[t * ${across} + x];
       ${read}
       ${perOwn(i => `c${i} = fma(vec4<f32>(${factor(i)}), right, c${i});`)}
+      ${beside === 'sums' ? `if (at.x == 0u) { ${perOwn(i => `part${i} += ${factor(i)};`)} }` : ''}
     }
     workgroupBarrier();
   }
-  ${perOwn(i => `r${i} += c${i};`)}
+  ${perOwn(i => `r${i} += c${i};`)} ${ofRows(i => `total${i} += part${i};`)}
   ${joined}
   ${own.map(write).join('\n  ')}`,
   )
@@ -184,7 +201,11 @@ function stackOf(shape: Shape, a: readonly number[], b: readonly number[]) {
   return { a: strides[0], b: strides[1], inner, count: sizeOf(shape) }
 }
 
-/** [..., m, k] times the transpose of [..., n, k], plus a bias [n] of any stride; undefined if the stack has too many axes. */
+/**
+ * [..., m, k] times the transpose of [..., n, k]; undefined if the stack has too many axes.
+ * @param options.bias [n] of any stride, which is added
+ * @param options.sums whether the sums of the rows of a single left factor are a second result, [m]
+ */
 function product(
   runtime: Runtime,
   name: string,
@@ -192,8 +213,8 @@ function product(
   b: Strided,
   [m, n, k]: readonly [number, number, number],
   stack: Shape,
-  bias?: Strided,
-): Handle | undefined {
+  { bias, sums = false }: { readonly bias?: Strided; readonly sums?: boolean } = {},
+): Handle[] | undefined {
   const [outerA, innerA] = a.strides.slice(-2)
   const [outerB, innerB] = b.strides.slice(-2)
   const leading = (x: Strided) => broadcastStrides(x.shape.slice(0, -2), x.strides.slice(0, -2), stack)
@@ -208,10 +229,13 @@ function product(
   const isThin = sizeOf(groups) < IDLE && k > LONG
   if (isThin || groups.some(count => count > WIDEST)) return undefined
   const numbers = ({ view, stack: [far, near], outer, inner }: Operand) => [view.offset, far, near, outer, inner]
-  return runtime.shade({
+  const beside = sums ? 'sums' : bias && 'bias'
+  const shader = productShader(tile, readingOf(left, m, k), readingOf(right, n, k), n % 4 === 0, beside)
+  const written = sums ? [runtime.blank(m, shader)] : []
+  const result = runtime.shade({
     name,
-    shader: productShader(tile, readingOf(left, m, k), readingOf(right, n, k), n % 4 === 0, bias !== undefined),
-    inputs: bias ? [a, b, bias] : [a, b],
+    shader,
+    inputs: [...written.map(wholeOf), a, b, ...(bias ? [bias] : [])],
     integers: [
       ...[m, n, k, stacked.inner],
       ...[...numbers(left), ...numbers(right)],
@@ -220,19 +244,31 @@ function product(
     groups,
     length: stacked.count * m * n,
   })
+  return [result, ...written]
 }
 
 const exchanged = <T>(xs: readonly T[]): T[] => [...xs.slice(0, -2), xs[xs.length - 1], xs[xs.length - 2]]
+
+const transposed = (x: Strided): Strided => ({ ...x, shape: exchanged(x.shape), strides: exchanged(x.strides) })
+
+/** Whether tiles are worth their while. */
+const isLarge = (m: number, n: number, k: number): boolean => m >= THIN && n >= THIN && m * n * k >= LEAST
 
 /** [..., m, k] times [..., k, n], k > 0, whose leading axes broadcast; undefined where a generated kernel does as well. */
 export function tiledMatmul(runtime: Runtime, a: Strided, b: Strided): Handle | undefined {
   const [m, k] = a.shape.slice(-2)
   const n = b.shape[b.shape.length - 1]
-  if (!runtime.engine.shaders || m < THIN || n < THIN || m * n * k < LEAST) return undefined
+  if (!runtime.engine.shaders || !isLarge(m, n, k)) return undefined
   const stack = a.shape.slice(0, -2).map((size, i) => (size === 1 ? b.shape[i] : size))
   if (sizeOf(stack) === 0) return undefined
-  const columns = { ...b, shape: exchanged(b.shape), strides: exchanged(b.strides) }
-  return product(runtime, 'matmul', a, columns, [m, n, k], stack)
+  return product(runtime, 'matmul', a, transposed(b), [m, n, k], stack)?.[0]
+}
+
+/** gᵀ x and the sums of the columns of g: [rows, m], [rows, n] → [m, n], [m]; undefined where other kernels do as well. */
+export function linearGradient(runtime: Runtime, g: Strided, x: Strided): Handle[] | undefined {
+  const [[k, m], [, n]] = [g.shape, x.shape]
+  if (!isLarge(m, n, k)) return undefined
+  return product(runtime, 'linearGradient', transposed(g), transposed(x), [m, n, k], [], { sums: true })
 }
 
 /** x weightᵀ + bias: [..., in], [out, in], [out] → [..., out]; undefined if there is nothing to add up. */
@@ -244,5 +280,5 @@ export function linear(runtime: Runtime, x: Strided, weight: Strided, bias?: Str
   const joined = joinAxes(rows, [x.strides.slice(0, -1)])
   const [shape, strides] = joined.shape.length === 0 ? [[1], [0]] : [joined.shape, joined.strides[0]]
   const a = { ...x, shape: [...shape, k], strides: [...strides, x.strides[x.strides.length - 1]] }
-  return product(runtime, 'linear', a, weight, [shape[shape.length - 1], n, k], shape.slice(0, -1), bias)
+  return product(runtime, 'linear', a, weight, [shape[shape.length - 1], n, k], shape.slice(0, -1), { bias })?.[0]
 }

@@ -110,8 +110,12 @@ const takes: Record<keyof typeof fusedOps, Takes> = {
   },
   layerNorm: { shapes: withRow(1, 2), rest: () => [epsilon] },
   layerNormGradient: { shapes: withRow(2, 1), rest: () => [epsilon] },
+  layerNormWeightGradient: { shapes: withRow(2, 1), rest: () => [epsilon] },
+  layerNormBiasGradient: { shapes: withRow(2, 1), rest: () => [epsilon] },
   batchNorm: { shapes: channels.map(({ x, row }) => [x, row, row]), rest: () => [epsilon] },
   batchNormGradient: { shapes: channels.map(({ x, row }) => [x, x, row]), rest: () => [epsilon] },
+  batchNormWeightGradient: { shapes: channels.map(({ x, row }) => [x, x, row]), rest: () => [epsilon] },
+  batchNormBiasGradient: { shapes: channels.map(({ x, row }) => [x, x, row]), rest: () => [epsilon] },
   negativeLogLikelihood: { shapes: alike(1), rest: classes },
   negativeLogLikelihoodGradient: {
     shapes: rows.map(sizes => [sizes.slice(0, -1), [...sizes]]),
@@ -123,6 +127,18 @@ const takes: Record<keyof typeof fusedOps, Takes> = {
   geluGradient: { shapes: alike(2), elementwise: true },
   geluTanh: { shapes: alike(1), elementwise: true },
   linear: { shapes: fc.tuple(size, size, size).map(([n, i, o]) => [[n, i], [o, i], [o]]) },
+  linearWeightGradient: {
+    shapes: fc.tuple(size, size, size).map(([n, i, o]) => [
+      [n, o],
+      [n, i],
+    ]),
+  },
+  linearBiasGradient: {
+    shapes: fc.tuple(size, size, size).map(([n, i, o]) => [
+      [n, o],
+      [n, i],
+    ]),
+  },
   attention: { shapes: heads(false), rest: (q, k) => sight(q, k) },
   convolution: { shapes: convolved.map(({ x, weight }) => [x, weight]), rest: () => [steps] },
   convolutionTransposed: {

@@ -33,6 +33,7 @@ test('a training step shares kernels, which are compiled in the first step', asy
 test('a repeated training step makes no buffer and submits many kernel calls together', async () => {
   const { buffers, submits, dispatches, passes } = await repeated(4, step)
   assert.equal(buffers, 0)
+  assert.ok(dispatches <= 300, `${dispatches} kernel calls`)
   assert.ok(submits * 32 < dispatches, `${submits} submits of ${dispatches} kernel calls`)
   assert.ok(passes <= submits)
 })
@@ -71,4 +72,16 @@ test('a value that is uploaded and read at once waits for nothing that it does n
   counter.take()
   await sum.data()
   assert.equal(counter.take().submits, 2, 'the kernel call and the copy for the host')
+})
+
+test('a sum of two tensors moves three, and the host reads one', async () => {
+  const [x, y] = [ones([64]), ones([64])]
+  counter.take()
+  await x.add(y).data()
+  const { kernelBytes, readBytes, writes, writtenBytes } = counter.take()
+  assert.deepEqual({ kernelBytes, readBytes, writes }, { kernelBytes: 3 * 256, readBytes: 256, writes: 1 })
+  // the numbers of the call have a place of their own
+  assert.equal(writtenBytes, 256)
+  await x.mul(x).data()
+  assert.equal(counter.take().kernelBytes, 2 * 256, 'a tensor that is given twice is read once')
 })

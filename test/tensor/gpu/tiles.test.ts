@@ -135,6 +135,32 @@ await onBackends(import.meta.url, { webgpu: 1 }, backend =>
             })
     })
 
+    test('the gradients of a linear map are a product and the sums of its left factor, in tiles of every size', async () => {
+      const sizes: readonly [tile: number, outputs: number, inputs: number, rows: number][] = [
+        [128, 1409, 705, 17],
+        [64, 705, 768, 9],
+        [32, 385, 352, 530],
+        [32, 353, 385, 31],
+        [16, 17, 8, 1026],
+        [16, 64, 66, 64],
+      ]
+      for (const [i, [tile, outputs, inputs, rows]] of sizes.entries())
+        for (const lie of [lies[i], lies[(i + 3) % lies.length]]) {
+          used.clear()
+          const both = (on: Device) => {
+            const g = make(on, [rows, outputs], lie, 1)
+            const x = make(on, [rows, inputs], lies[(i + 1) % lies.length], 2)
+            return (
+              on.kernels.linearGradient?.(g, x) ??
+              ([g.transpose().matmul(x), on.kernels.reduce('sum', g, [0]).reshape([outputs])] as const)
+            )
+          }
+          for (const [position, name] of ['weight', 'bias'].entries())
+            await scope(() => compare(`${name} of ${outputs}, ${inputs}, ${lie}`, on => both(on)[position], rows))
+          assert.match([...used].find(key => key.endsWith('sums')) ?? 'none', new RegExp(`^product ${tile} `))
+        }
+    })
+
     test('long sums keep their digits, and those of few results are left to the generated kernel', () =>
       scope(async () => {
         const k = 40_000

@@ -45,15 +45,14 @@ export function batchNorm(
 }
 
 /**
- * Its gradients: by x at `out`, then those by weight and by bias. With y = (x - mean) r they are weight r (g - mean(g) - y mean(g y)),
+ * Its gradients: by x at `out`, by weight at `byWeight` and by bias at `byBias`. With y = (x - mean) r they are weight r (g - mean(g) - y mean(g y)),
  * Σ g y and Σ g.
  */
 export function batchNormGradient(
-  out: usize, g: usize, x: usize, weight: usize, first: i32, last: i32, channels: i32, batch: i32, n: i32, epsilon: f64,
+  out: usize, byWeight: usize, byBias: usize, g: usize, x: usize, weight: usize, first: i32, last: i32, channels: i32, batch: i32, n: i32, epsilon: f64,
 ): void {
   const bytes = usize(n) << 2
   const step = usize(channels) * bytes
-  const sums = out + usize(batch) * step
   for (let c = first; c < last; c++) {
     const at = usize(c) * bytes
     const own = usize(c) << 2
@@ -87,8 +86,8 @@ export function batchNormGradient(
         product += f64(slope) * f64(load<f32>(from + i) - centre)
       }
     }
-    store<f32>(sums + own, f32(product * r))
-    store<f32>(sums + (usize(channels) << 2) + own, f32(sum))
+    store<f32>(byWeight + own, f32(product * r))
+    store<f32>(byBias + own, f32(sum))
     const count = f64(n) * f64(batch)
     const meanG = f32(sum / count)
     // by x - mean, not by y

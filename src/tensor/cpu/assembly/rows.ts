@@ -342,11 +342,11 @@ export function layerNormGradient(
   }
 }
 
-/** out[n] = Σ of several sums[n], which follow on. */
-export function addSums(out: usize, sums: usize, count: i32, n: i32): void {
+/** out[n] = Σ of several sums[n], each `step` bytes after the one before. */
+export function addSums(out: usize, sums: usize, count: i32, n: i32, step: i32): void {
   for (let j = 0; j < n; j++) {
     let sum: f64 = 0
-    for (let i = 0; i < count; i++) sum += load<f64>(sums + ((i * n + j) << 3))
+    for (let i = 0; i < count; i++) sum += load<f64>(sums + i * step + (j << 3))
     store<f32>(out + (j << 2), f32(sum))
   }
 }
