@@ -152,7 +152,7 @@ async function files() {
     ['ids', tensor([1, 2, 3], { dtype: 'int32' })],
   ])
   const pieces = encodeSafetensors(await toSafetensors(weights), { by: 'a page' })
-  const blob = new Blob(pieces as BlobPart[])
+  const blob = new Blob(pieces)
   const whole = new Uint8Array(await blob.arrayBuffer())
   const opened = await openSafetensors(blob)
   const { tensors, metadata } = await readSafetensors(whole)

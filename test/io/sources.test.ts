@@ -90,6 +90,15 @@ test('the progress goes up to the bytes of the tensors', () =>
     }
   }))
 
+test('memory that is shared with threads is copied, so that a page can write it', () => {
+  const data = new Float32Array(new SharedArrayBuffer(16), 4, 3).fill(5)
+  const pieces = encodeSafetensors(new Map([['x', { dtype: 'F32', shape: [3], data }]]))
+  assert.ok(pieces.every(({ buffer }) => buffer instanceof ArrayBuffer))
+  assert.deepEqual([...readFloats(pieces[1])], [5, 5, 5])
+})
+
+const readFloats = (bytes: Uint8Array<ArrayBuffer>) => new Float32Array(bytes.buffer, bytes.byteOffset, 3)
+
 test('an error of the progress ends the reading', () =>
   served({}, async ({ url }) => {
     const stop = () => {
