@@ -1,12 +1,14 @@
 // cocagrad/data in a browser: what a bundler makes of it, and that a page computes what Node computes, to the bit.
 
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Browser } from 'playwright-core'
 import { encodeSafetensors, type SafetensorsTensor } from '../../src/io/formats/safetensors.ts'
 import { serveBytes } from '../io/range-server.ts'
-import { bundle, launch, missing, pageWith } from './chromium.ts'
+import { bundle, launch, missing, pageWith, root } from './chromium.ts'
 import { noise, resized, results } from './data-program.ts'
 
 test('a bundle of cocagrad/data for browsers has no Node modules, no decoders of files and no Buffer', async () => {
@@ -65,6 +67,16 @@ describe('a page', { skip: missing }, () => {
     const there = JSON.parse((await page.evaluate('results().then(JSON.stringify)')) as string)
     for (const part of Object.keys(here)) assert.deepEqual(there[part], here[part], part)
     assert.equal(here.batches.taken.length, 7)
+  })
+
+  test('runs the program of the guide, which trains and saves a CoCa', async () => {
+    const guide = await readFile(join(root, 'docs/devices.md'), 'utf8')
+    const [, program, output] = /### Data in a page.*?^```ts\n(.*?)^```\s*```text\n(.*?)```/ms.exec(guide)!
+    const { code } = await bundle(
+      `const console = { log: (...words) => lines.push(words.join(' ')) }\nconst lines = globalThis.lines = []\n${program}\nglobalThis.ready = true`,
+    )
+    const page = await pageWith(browser, code)
+    assert.equal(((await page.evaluate('lines')) as string[]).join('\n'), output.trim())
   })
 
   test('scales an ImageData, an ImageBitmap, a canvas and an img as Node scales the same pixels', async () => {
