@@ -46,7 +46,7 @@ export function bundles(project: Project): void {
     }
 
     test("by Vite's development server trains in a page", { skip: missing }, async () => {
-      for (const program of [functions, training]) {
+      for (const program of [functions, training, entries['./data']]) {
         await project.write(fileOf(program), program.code)
         agree([program], [await answerInDevelopment(browser, project.folder, fileOf(program))])
       }

@@ -81,14 +81,21 @@ export const entries: Readonly<Record<string, Program>> = {
   './tensor': program('cocagrad/tensor', tensorAlone, 'tensor([1, 2]).view([2], [-1], 1).array()', [2, 1]),
   './data': program(
     'cocagrad/data',
-    `import { shapesExample } from 'cocagrad/data'\n${tensorAlone}`,
-    'tensor([1, shapesExample ? 2 : 0]).array()',
-    [1, 2],
+    `import { encodeSafetensors, parseSafetensors, resizeImage, trainBytePairs } from 'cocagrad/data'\n${tensorAlone}`,
+    `{
+  const { pixels } = resizeImage({ width: 2, height: 2, data: new Uint8Array(4).fill(51) }, { size: 1, channels: 1 })
+  const [id] = trainBytePairs(['a'], { vocabularySize: 259 }).encode('a')
+  const [head, data] = encodeSafetensors(new Map([['x', { dtype: 'F32', shape: [1], data: pixels }]]))
+  const { tensors } = parseSafetensors(Uint8Array.from([...head, ...data]))
+  return [...(await tensor(tensors.get('x').data).array()), id]
+}`,
+    // 3 special ids, and 'a' after the signs from '!' on
+    [0.2, 3 + 'a'.charCodeAt(0) - '!'.charCodeAt(0)],
   ),
 }
 
 /** Entries that need Node and are not bundled for a page. */
-export const forNode = ['./data', './train']
+export const forNode = ['./train']
 
 /** Entries whose tensors have no methods. */
 export const withoutMethods = ['./tensor', './data']

@@ -51,6 +51,19 @@ export const loss = tape.run(() => tensor([1]).mul(2))
       })
     }
 
+    test('are those of a browser with its condition', async () => {
+      const options = { module: 'esnext', moduleResolution: 'bundler', lib: ['ES2022'], types: [] }
+      const browser = { ...options, customConditions: ['browser'] }
+      const program = `import { openData, openSafetensors } from 'cocagrad/data'
+export const file = openSafetensors({ href: 'https://localhost/model.safetensors' })
+export const data = openData('folder', { imageSize: 8 })
+`
+      assert.deepEqual(await errors('data in Node', program, options), [])
+      const [error, ...others] = await errors('data in a page', program, browser)
+      assert.match(error, /has no exported member 'openData'|no exported member named 'openData'/)
+      assert.deepEqual(others, [])
+    })
+
     test(`of ${nameOf(withHost)} need the DOM or the types of Node`, async () => {
       const options = { module: 'nodenext', lib: ['ES2022'] }
       const node = { types: ['node'], typeRoots: [join(root, 'node_modules/@types')] }

@@ -298,7 +298,7 @@ export function toInt32(tensor: SafetensorsTensor, name = 'tensor'): Int32Array 
 export function safetensorsHead(
   layouts: ReadonlyMap<string, SafetensorsLayout>,
   metadata: Readonly<Record<string, string>> = {},
-): { readonly head: Uint8Array; readonly names: readonly string[] } {
+): { readonly head: Uint8Array<ArrayBuffer>; readonly names: readonly string[] } {
   const header: Record<string, unknown> = Object.create(null)
   if (Object.keys(metadata).length > 0) header.__metadata__ = metadata
   let offset = 0
@@ -324,24 +324,31 @@ export function safetensorsHead(
  * The bytes of one tensor, as they are stored in a file.
  * @throws SafetensorsError if the data does not agree with shape and dtype
  */
-export function safetensorBytes(name: string, { dtype, shape }: SafetensorsLayout, data: SafetensorsData): Uint8Array {
+export function safetensorBytes(
+  name: string,
+  { dtype, shape }: SafetensorsLayout,
+  data: SafetensorsData,
+): Uint8Array<ArrayBuffer> {
   const refuse = (reason: string) => new SafetensorsError(`tensor '${name}': ${reason}`)
   if (!(data instanceof ARRAYS[dtype]))
     throw refuse(`${dtype} is written from ${ARRAYS[dtype].name}, not from ${(data as object).constructor.name}`)
   const size = shape.reduce((product, extent) => product * extent, 1)
   if (data.length !== size) throw refuse(`[${shape}] has ${size} elements, but the data has ${data.length}`)
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  const { buffer, byteOffset, byteLength } = data
+  if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer, byteOffset, byteLength)
+  // a page cannot write memory that is shared with threads
+  return new Uint8Array(new Uint8Array(buffer, byteOffset, byteLength))
 }
 
 /**
- * The pieces of a file, to be written one after the other.
+ * The pieces of a file, to be written one after the other, or in a page to become one: `new Blob(pieces)`.
  * @param tensors F16 and BF16 are read, not written
  * @throws SafetensorsError if a tensor's shape, dtype and data do not agree
  */
 export function encodeSafetensors(
   tensors: ReadonlyMap<string, SafetensorsTensor>,
   metadata: Readonly<Record<string, string>> = {},
-): Uint8Array[] {
+): Uint8Array<ArrayBuffer>[] {
   const { head, names } = safetensorsHead(tensors, metadata)
   return [head, ...names.map(name => safetensorBytes(name, tensors.get(name)!, tensors.get(name)!.data))]
 }
