@@ -1,0 +1,131 @@
+// The playground as a person uses it, in the built site on a host that sets no headers.
+
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import type { Server } from 'node:http'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import type { Browser, Page } from 'playwright-core'
+import { launch, missing } from '../../test/browser/chromium.ts'
+import { dist, isBuilt, open, serve } from './site.ts'
+
+const skip = missing || (isBuilt ? false : 'the site is not built: npm run site')
+
+describe('the playground', { skip }, () => {
+  let browser: Browser
+  let server: Server
+  let url: string
+  before(async () => {
+    browser = await launch()
+    ;({ url, server } = await serve())
+  })
+  after(async () => {
+    await browser.close()
+    server.close()
+  })
+
+  /** Opens the page in a context of its own until the trained model is there. */
+  async function opened(size?: { width: number; height: number }) {
+    const opening = await open(browser, url, size)
+    await opening.page.getByText('A trained contrastive captioner').waitFor()
+    await opening.page.getByRole('heading', { name: 'Word by word' }).waitFor()
+    return opening
+  }
+
+  const stepOf = async (page: Page) =>
+    Number(/Step (\d+)/.exec((await page.getByRole('status').textContent()) ?? '')?.[1])
+  const until = (page: Page, step: number) =>
+    page.waitForFunction(
+      least => Number(/Step (\d+)/.exec(document.querySelector('[role=status]')?.textContent ?? '')?.[1]) >= least,
+      step,
+      { timeout: 120_000 },
+    )
+
+  test('loads at most 100 KB of script before something runs', async () => {
+    const html = await readFile(join(dist, 'index.html'), 'utf8')
+    const files = new Set(Array.from(html.matchAll(/(?:src|href)="\/(assets\/[^"]+\.js)"/g), ([, file]) => file))
+    const sizes = await Promise.all([...files].map(async file => gzipSync(await readFile(join(dist, file))).length))
+    assert.ok(files.size > 0)
+    assert.ok(sizes.reduce((sum, size) => sum + size, 0) <= 100 * 1024, `${sizes}`)
+  })
+
+  test('captions, finds and names pictures before anything is trained', async () => {
+    const { page, errors, close } = await opened()
+    const pictures = page.getByRole('list', { name: /never trained on/ }).getByRole('listitem')
+    assert.equal(await pictures.count(), 12)
+    assert.ok((await pictures.filter({ hasText: 'right' }).count()) >= 9, 'most captions are right')
+
+    await page.getByLabel('Find a picture').fill('a large cyan star')
+    await page.getByRole('button', { name: 'Find', exact: true }).click()
+    const best = pictures.filter({ hasText: /match 1\b/ })
+    await best.waitFor()
+    assert.equal(await best.getByRole('button', { name: 'a large cyan star' }).count(), 1)
+
+    await page.getByLabel('Find a picture').fill('a small cyan elephant')
+    await page.getByRole('button', { name: 'Find', exact: true }).click()
+    assert.match((await page.getByRole('alert').textContent()) ?? '', /elephant/)
+
+    await pictures.getByRole('button', { name: 'a large cyan star' }).click()
+    const words = page.getByRole('region', { name: /word by word/ }).getByRole('listitem')
+    await words.filter({ hasText: 'star' }).first().waitFor()
+    assert.match((await words.allTextContents()).join(' '), /a.*large.*cyan.*star.*end/)
+    assert.deepEqual(errors, [])
+    await close()
+  })
+
+  test('trains with threads on a host that sets no headers, and the page stays responsive', async () => {
+    const { page, errors, close } = await opened()
+    assert.ok(await page.evaluate(() => globalThis.crossOriginIsolated))
+    await page.evaluate(() => {
+      const long: number[] = []
+      Object.assign(globalThis, { long })
+      new PerformanceObserver(list => long.push(...list.getEntries().map(({ duration }) => duration))).observe({
+        entryTypes: ['longtask'],
+      })
+    })
+    await page.getByRole('button', { name: 'Train one from scratch' }).click()
+    await until(page, 300)
+    const chart = page.getByRole('img', { name: /Losses by step/ })
+    const captioning = Number(/captioning loss ([\d.]+)/.exec((await chart.getAttribute('aria-label')) ?? '')?.[1])
+    assert.ok(captioning < 1, `${captioning}: the loss of a random model is above 3`)
+    const long = await page.evaluate(() => (globalThis as unknown as { long: number[] }).long)
+    assert.deepEqual(long, [], 'tasks of the main thread over 50 ms')
+
+    await page.getByRole('button', { name: 'Pause' }).click()
+    await page.getByRole('button', { name: 'Go on' }).waitFor()
+    await page.waitForTimeout(1500)
+    const paused = await stepOf(page)
+    await page.waitForTimeout(500)
+    assert.equal(await stepOf(page), paused)
+    await page.getByRole('button', { name: 'One step' }).click()
+    await until(page, paused + 1)
+    await page.waitForTimeout(500)
+    assert.equal(await stepOf(page), paused + 1)
+    await page.getByText('Settings', { exact: true }).click()
+    assert.match((await page.getByText('Computed on').textContent()) ?? '', /[2-9] threads/)
+    assert.deepEqual(errors, [])
+    await close()
+  })
+
+  test('opens and trains without a network after the first visit', async () => {
+    const { page, close } = await opened()
+    await page.context().setOffline(true)
+    await page.reload()
+    await page.getByText('A trained contrastive captioner').waitFor()
+    await page.getByRole('button', { name: 'Train one from scratch' }).click()
+    await until(page, 1)
+    await close()
+  })
+
+  test('refuses settings that make no model by name', async () => {
+    const { page, close } = await opened()
+    await page.getByText('Settings', { exact: true }).click()
+    await page.getByLabel('temperature at the start').fill('0.0625')
+    await page.getByLabel('λ of the contrastive loss').fill('0')
+    await page.getByLabel('λ of the captioning loss').fill('0')
+    await page.getByRole('button', { name: 'Start again with these' }).click()
+    await page.getByText(/^Failed: .*weight/).waitFor()
+    await close()
+  })
+})
