@@ -1,3 +1,5 @@
+const { builtinModules } = require('node:module')
+
 // The folders of src, lowest first: each imports only from those before it, and there are no circular imports.
 const framework = ['tensor', 'autograd', 'nn', 'optim', 'debug', 'models']
 const workshop = ['io', 'data', 'openclip', 'evaluate', 'train', 'doctor', 'demo', 'experiments', 'cli']
@@ -27,8 +29,8 @@ const inside = [
   '^src/models/generation/options\\.ts$',
   // shared by training and evaluation
   '^src/evaluate/(inputs|memory|embeddings)\\.ts$',
-  // the part of io that runs in a browser
-  '^src/io/(finite|errors)\\.ts$',
+  // the part of io that runs in a browser, and the parts that training in a browser needs
+  '^src/io/(browser|finite|errors)\\.ts$',
   // the part of openclip that runs in a browser, and its settings without its weights
   '^src/openclip/(model|checkpoint|tokenizer|vision)\\.ts$',
   // the demo, which a command runs; the experiments write numbers as it does
@@ -86,6 +88,24 @@ module.exports = {
       comment: 'the framework and the models run in a browser as they are',
       from: { path: `^src/(${framework.join('|')})/` },
       to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'no-node-in-a-page',
+      severity: 'error',
+      comment:
+        'cocagrad/data runs in a browser: no module of Node, and no package for files, is reached from its entry there',
+      from: { path: '^src/entries/data-browser\\.ts$' },
+      to: { reachable: true, path: `^(node:.*|${builtinModules.join('|')})$` },
+    },
+    {
+      name: 'few-packages-in-a-page',
+      severity: 'error',
+      from: { path: '^src/entries/data-browser\\.ts$' },
+      to: {
+        reachable: true,
+        path: 'node_modules/',
+        pathNot: 'node_modules/(@types/)?(gpu\\.js|ndarray|koffi|webgpu|@webgpu|tinyqueue|entities)/',
+      },
     },
     {
       name: 'few-packages-in-the-framework',

@@ -11,8 +11,13 @@ const root = join(import.meta.dirname, '..')
 const report = join(root, 'api.txt')
 const { name: packageName, exports: entries } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
   name: string
-  exports: Record<string, { source: string }>
+  exports: Record<string, { source: string; browser?: { source: string } }>
 }
+/** The title and the file of each entry; some have another file in a browser. */
+const modules = Object.entries(entries).flatMap(([path, { source, browser }]) => {
+  const entry = packageName + path.slice(1)
+  return [[entry, source], ...(browser ? [[`${entry}, in a browser`, browser.source]] : [])] as const
+})
 
 const config = ts.getParsedCommandLineOfConfigFile(
   join(root, 'tsconfig.json'),
@@ -25,7 +30,7 @@ const config = ts.getParsedCommandLineOfConfigFile(
   },
 )
 if (!config) throw new Error('tsconfig.json is missing')
-const files = Object.values(entries).map(({ source }) => join(root, source))
+const files = modules.map(([, source]) => join(root, source))
 const program = ts.createProgram(files, config.options)
 const checker = program.getTypeChecker()
 
@@ -159,8 +164,7 @@ function textOf(exported: ts.Symbol): string[] {
 
 const sections: string[] = []
 const listed = new Map<ts.Symbol, string>()
-for (const [path, { source }] of Object.entries(entries)) {
-  const entry = packageName + path.slice(1)
+for (const [entry, source] of modules) {
   const again = new Map<string, string[]>()
   const lines: string[] = []
   for (const exported of exportsOf(join(root, source))) {

@@ -13,8 +13,12 @@ import { build, transform } from 'esbuild'
 import { type Plugin, rollup } from 'rollup'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+
+interface Entry {
+  readonly source: string
+}
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
-  readonly exports: Readonly<Record<string, string | { readonly source: string }>>
+  readonly exports: Readonly<Record<string, string | (Entry & { readonly browser?: Entry })>>
   readonly bin: Readonly<Record<string, string>>
 }
 
@@ -52,7 +56,10 @@ const source: Plugin = {
   },
 }
 
-const entries = Object.values(manifest.exports).flatMap(entry => (typeof entry === 'string' ? [] : [entry.source]))
+const entries = Object.values(manifest.exports).flatMap(entry => {
+  if (typeof entry === 'string') return []
+  return [entry.source, ...(entry.browser ? [entry.browser.source] : [])]
+})
 const commands = Object.values(manifest.bin).map(file => file.replace('dist/', 'src/').replace(/\.js$/, '.ts'))
 const threads = ['src/data/decoding/worker.ts', 'src/data/loading/worker.ts']
 const input = [...entries, ...commands, ...threads].map(file => [

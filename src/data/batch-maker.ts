@@ -1,8 +1,7 @@
 // Batches of one collection of samples: it tokenizes the captions once, plans the order and loads the images. A batch
 // is a function of the collection, a label and a number, so the same batch can be made again.
 
-import { createHash } from 'node:crypto'
-import { BatchError, DataError, TokenizerError } from '../io/index.ts'
+import { BatchError, DataError, sha256, TokenizerError } from '../io/browser.ts'
 import { Generator } from '../tensor/index.ts'
 
 import * as is from '../tensor/kinds.ts'
@@ -20,7 +19,7 @@ import {
   type OnBadSample,
   onBadSample,
 } from './image-text-source.ts'
-import { checkNormalize, normalize } from './images/image.ts'
+import { checkNormalize, normalize } from './images/pixels.ts'
 import { cropOptions, type RandomCrop } from './images/random-crop.ts'
 import type { Tokenizer } from './tokenizers/tokenizer.ts'
 
@@ -156,7 +155,7 @@ export class BatchMaker {
 
   /** SHA-256 of all ids. */
   get texts(): string {
-    return createHash('sha256').update(new Uint8Array(this.#samples.rows.buffer)).digest('hex')
+    return sha256(new Uint8Array(this.#samples.rows.buffer))
   }
 
   plan(label: string): Choice[][] {

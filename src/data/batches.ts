@@ -1,8 +1,7 @@
 // Batches for training: shuffled and tokenized; the next ones are decoded during the current training step. A run that
 // is stopped and resumed gets exactly the batches it would have got without the interruption.
 
-import { createHash } from 'node:crypto'
-import { BatchError, shownJson } from '../io/index.ts'
+import { BatchError, sha256, shownJson } from '../io/browser.ts'
 
 import { settle } from '../tensor/options.ts'
 import type { Size2d } from '../tensor/sides.ts'
@@ -110,11 +109,7 @@ export class BatchIterator<Data extends BatchData = ImageTextSource | ImageTextS
     this.#tokenizer = tokenizer
     this.#options = settled
     this.#whole = isStream(data) ? undefined : new BatchMaker(data, tokenizer, this.#options)
-    this.#texts =
-      this.#whole?.texts ??
-      createHash('sha256')
-        .update(JSON.stringify(tokenizer ?? null))
-        .digest('hex')
+    this.#texts = this.#whole?.texts ?? sha256(JSON.stringify(tokenizer ?? null))
     if (!isStream(data) && this.batchesPerEpoch === 0) {
       const remedy = distinctCaptions ? ' with distinct captions' : `: batchSize must be at most ${data.length}`
       throw new BatchError(`${data.length} examples do not fill a batch of ${batchSize}${remedy}`)

@@ -7,7 +7,8 @@ import { dirname, join, posix, resolve } from 'node:path'
 import { type CsvError, parse as parseCsv } from 'csv-parse/sync'
 import { DataError, Faults, fileError, messageOf, notAFile, parseAnyJsonLine, readText } from '../io/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { labelsIfAny, labelsIn, type ReadLabels, readClassFolders } from './labels.ts'
+import { readClassFolders } from './label-folders.ts'
+import { labelsIfAny, labelsIn, type ReadLabels } from './labels.ts'
 
 /** An image and its captions. */
 export interface CaptionedImage {

@@ -1,6 +1,6 @@
 // The frames of a clip: their order, which is that of the numbers in their names, and which of them are used.
 
-import type { DataError } from '../io/index.ts'
+import type { DataError } from '../io/browser.ts'
 
 /** A frame and the number in its name; time stamps may have more digits than a float64. */
 export interface NumberedFrame<Frame> {

@@ -1,10 +1,7 @@
-// The classes of images, for a classifier: names in a list of captions, or one folder for each class.
+// The classes of images, for a classifier: names, and their numbers.
 
-import { readdir } from 'node:fs/promises'
-import { DataError } from '../io/index.ts'
+import { DataError } from '../io/browser.ts'
 import * as is from '../tensor/kinds.ts'
-import { IMAGE_FORMATS } from './images/header.ts'
-import { IMAGE_FILE } from './images/image.ts'
 
 type Refuse = (reason: string) => DataError
 
@@ -85,31 +82,4 @@ export function classTargets(labels: readonly (readonly string[])[], classes: re
   const data = new Int32Array(rows.length * classes.length)
   for (const [image, row] of rows.entries()) for (const number of row) data[image * classes.length + number] = 1
   return { data, shape: [rows.length, classes.length] }
-}
-
-/**
- * Images in a folder for each class: the label and the caption of `cat/1.png` and of `cat/young/1.png` are `cat`.
- * @returns undefined if the folder contains no folder
- * @throws DataError for images beside the folders, and for a folder without an image
- */
-export async function readClassFolders(
-  folder: string,
-): Promise<{ file: string; captions: string[]; labels: string[]; fields: Record<string, unknown> }[] | undefined> {
-  const entries = await readdir(folder, { withFileTypes: true })
-  const names = entries.flatMap(entry => (entry.isDirectory() ? [entry.name] : [])).sort()
-  if (names.length === 0) return undefined
-  const beside = entries.find(entry => !entry.isDirectory() && IMAGE_FILE.test(entry.name))
-  if (beside)
-    throw new DataError(`has an image '${beside.name}' beside the folders of its classes: move it into one of them`, {
-      file: folder,
-    })
-  const images = []
-  for (const name of names) {
-    const files = (await readdir(`${folder}/${name}`, { recursive: true })).filter(file => IMAGE_FILE.test(file)).sort()
-    if (files.length === 0)
-      throw new DataError(`has a folder '${name}' without a file of ${IMAGE_FORMATS}`, { file: folder })
-    for (const file of files)
-      images.push({ file: `${name}/${file.replaceAll('\\', '/')}`, captions: [name], labels: [name], fields: {} })
-  }
-  return images
 }

@@ -1,13 +1,13 @@
 // Examines a model in memory with any loss, as `cocagrad doctor` examines a run. The optimizer and the metrics of `fit` are examined
 // if they are given.
 
-import { checkFinite } from '../io/index.ts'
+import { checkFinite, toSafetensors } from '../io/index.ts'
 import { nameOf } from '../nn/module.ts'
 import { Optimizer } from '../optim/index.ts'
 import { DeviceError, defaultGenerator, Generator } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { OptionsError, type Settings, settle } from '../tensor/options.ts'
-import { toDevice, toHost } from '../train/checkpoint.ts'
+import { toDevice } from '../train/checkpoint.ts'
 import type { LossProblem } from '../train/guard/directional.ts'
 import { readKeptBatch } from '../train/guard/kept.ts'
 import { type MetricsLine, optimizerNames, RunError, RunFolder } from '../train/index.ts'
@@ -102,7 +102,7 @@ export async function examine<Batch>(options: ExamineObjectiveOptions<Batch>): P
   const { parameters, step, ...problem } = await readKeptBatch<Batch>(kept)
   checkFinite(parameters, { file: kept })
   const { model } = objective
-  const own = await toHost(model.stateDict())
+  const own = await toSafetensors(model.stateDict())
   model.loadStateDict(toDevice(parameters, kept))
   try {
     return await examineProblem({ ...problem, objective }, settled, step)

@@ -1,10 +1,10 @@
 // Examines weights and optimizers, of a checkpoint or in memory: whether the weights are finite, and whether any gradients could
 // have produced the moments of the optimizer.
 
-import { DataError, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn } from '../io/index.ts'
+import { DataError, type NonFiniteTensor, NonFiniteWeightsError, nonFiniteIn, toSafetensors } from '../io/index.ts'
 import type { Module } from '../nn/index.ts'
 import { Adam, AdamW, Muon, type Optimizer } from '../optim/index.ts'
-import { type CheckpointFolder, type HostTensors, toHost } from '../train/checkpoint.ts'
+import type { CheckpointFolder, HostTensors } from '../train/checkpoint.ts'
 import type { RunConfig } from '../train/index.ts'
 import { optimizerFor } from '../train/setup.ts'
 import { counted, type DoctorFinding, digits, findingsOf, share, some } from './finding.ts'
@@ -25,7 +25,7 @@ export async function examineWeights(checkpoint: CheckpointFolder, model: Module
 
 /** Examines the parameters of a model in memory. */
 export async function examineParameters(model: Module, words: Words): Promise<DoctorFinding[]> {
-  const found = nonFiniteOf(await toHost(model.stateDict()))
+  const found = nonFiniteOf(await toSafetensors(model.stateDict()))
   return found.length > 0 ? [notFinite('weights', { tensors: found }, words)] : []
 }
 
@@ -70,7 +70,7 @@ export interface MomentsExamination {
 /** Examines the state of an optimizer. */
 export async function examineMoments(optimizer: Optimizer, examination: MomentsExamination): Promise<DoctorFinding[]> {
   const { values } = optimizer.stateDict()
-  const host = await toHost(optimizer.slotValues())
+  const host = await toSafetensors(optimizer.slotValues())
   const bad = nonFiniteOf(host)
   const { words } = examination
   if (bad.length > 0) return [notFinite('optimizer’s moments', { tensors: bad }, words)]

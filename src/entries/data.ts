@@ -1,41 +1,21 @@
-// cocagrad/data: images, captions, tokenizers, batches, and the files that they come from.
+// cocagrad/data: images, captions, tokenizers, batches, and the files that they come from. data-browser.ts is the part that needs no Node.
 
 export * from '../data/index.ts'
 export {
-  BatchError,
-  checkFinite,
-  DataError,
-  type DataLocation,
-  describeNonFinite,
-  encodeSafetensors,
-  FileError,
   fileError,
-  ImageError,
   LockedError,
-  type NonFiniteTensor,
-  NonFiniteWeightsError,
-  nonFiniteIn,
   openSafetensors,
   openTensors,
-  parseSafetensors,
   type ReadBytesOptions,
   readBytes,
   readJson,
   readSafetensors,
   readText,
-  type SafetensorsContent,
-  type SafetensorsData,
-  type SafetensorsDtype,
-  type SafetensorsEntry,
-  SafetensorsError,
   SafetensorsFile,
-  type SafetensorsLayout,
-  type SafetensorsTensor,
   streamSafetensors,
   type TensorFile,
-  TokenizerError,
   TorchFileError,
-  toInt32,
   writeAtomically,
   writeSafetensors,
 } from '../io/index.ts'
+export * from './data-browser.ts'

@@ -4,9 +4,10 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { DataError, FileError, messageOf } from './errors.ts'
 import { fileError, notAFile, openToRead } from './files.ts'
+import type { ReadPart } from './sources.ts'
 
 /** Reads a whole range of a file. */
-export type ReadRange = (start: number, length: number) => Promise<Uint8Array>
+export type ReadRange = ReadPart
 
 /** A file as it was when it was opened. */
 export interface OpenedFile {
@@ -23,13 +24,14 @@ export async function withFile<T>(path: string, task: (file: OpenedFile) => Prom
     const { handle } = await openToRead(path)
     try {
       const found = await handle.stat({ bigint: true })
-      const read = async (start: number, length: number): Promise<Uint8Array> => {
+      const read: ReadPart = async (start, length, onBytes) => {
         const bytes = allocate(length, path)
         let filled = 0
         while (filled < length) {
           const { bytesRead } = await handle.read(bytes, filled, length - filled, start + filled)
           if (bytesRead === 0) throw new FileError(`ends ${length - filled} bytes early`, { file: path })
           filled += bytesRead
+          onBytes?.(bytesRead)
         }
         return bytes
       }

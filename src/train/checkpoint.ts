@@ -6,10 +6,12 @@ import { z } from 'zod'
 import type { BatchState } from '../data/index.ts'
 import {
   DataError,
+  dtypeStoredAs,
   makeFolder,
   namesIn,
   openSafetensors,
   readJson,
+  SAFETENSORS_DTYPE,
   type SafetensorsDtype,
   type SafetensorsTensor,
   streamSafetensors,
@@ -73,19 +75,6 @@ const OPTIMIZER = 'optimizer.safetensors'
 const AVERAGE = 'average.safetensors'
 const STATE = 'state.json'
 
-const SAFETENSORS_DTYPE = { float32: 'F32', float64: 'F64', int32: 'I32', bool: 'BOOL' } as const satisfies Record<
-  DType,
-  SafetensorsTensor['dtype']
->
-
-/** Copies of tensors on the host. */
-export async function toHost(tensors: ReadonlyMap<string, Tensor>): Promise<HostTensors> {
-  const host: HostTensors = new Map()
-  for (const [name, tensor] of tensors)
-    host.set(name, { dtype: SAFETENSORS_DTYPE[tensor.dtype], shape: tensor.shape, data: await tensor.data() })
-  return host
-}
-
 /**
  * A file's tensors on the current device.
  * @throws CheckpointError for a dtype that the device does not support
@@ -101,10 +90,9 @@ export function toDevice(tensors: HostTensors, file: string): Map<string, Tensor
 
 /** @throws CheckpointError for a dtype that the current device does not support */
 function dtypeHere(name: string, stored: SafetensorsDtype, file: string): DType {
-  const { dtypes } = device.get()
-  const found = dtypes.find(dtype => SAFETENSORS_DTYPE[dtype] === stored)
+  const found = dtypeStoredAs(stored)
   if (found !== undefined) return found
-  const reason = `tensor '${name}' is ${stored}, but device ${device.current} supports ${dtypes.join(', ')}`
+  const reason = `tensor '${name}' is ${stored}, but device ${device.current} supports ${device.get().dtypes.join(', ')}`
   throw new CheckpointError(reason, { file })
 }
 

@@ -4,10 +4,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import '../reference.ts'
+import { toSafetensors } from '../../src/io/formats/device-tensors.ts'
 import { encodeSafetensors, parseSafetensors } from '../../src/io/formats/safetensors.ts'
 import { FieldError, init, Linear, Module, Parameter, parameter, withParameters } from '../../src/nn/index.ts'
 import { ones, type Tensor, tensor } from '../../src/tensor/index.ts'
-import { toDevice, toHost } from '../../src/train/checkpoint.ts'
+import { toDevice } from '../../src/train/checkpoint.ts'
 import { fc, runs, values } from '../support.ts'
 
 class Node extends Module {}
@@ -157,7 +158,7 @@ describe('in nested arrays, plain objects and Maps', () => {
       fc.asyncProperty(plans, async entries => {
         const [from, to] = [build(entries), build(entries)]
         for (const [i, parameter] of from.parameters.entries()) parameter.assign(tensor([i + 0.5]))
-        const file = Buffer.concat(encodeSafetensors(await toHost(from.root.stateDict())))
+        const file = Buffer.concat(encodeSafetensors(await toSafetensors(from.root.stateDict())))
         to.root.loadStateDict(toDevice(parseSafetensors(file).tensors, 'a file'))
         assert.deepEqual(to.parameters.map(values), from.parameters.map(values))
       }),

@@ -2,7 +2,7 @@
 // lower-case letters, 49,152 tokens, where the last one of a word ends in `</w>` (github.com/openai/CLIP,
 // simple_tokenizer.py).
 
-import { quoted, TokenizerError } from '../../io/index.ts'
+import { quoted, TokenizerError } from '../../io/browser.ts'
 
 import { settle } from '../../tensor/options.ts'
 import { BYTES_BY_ID, BytePairs, CHARACTER_OF_BYTE, fromByteCharacters } from './byte-pairs.ts'

@@ -2,7 +2,7 @@
 // (Unigram) such as T5's. Its parts are in hugging-face/, with the ids of the original. Such a file does not specify
 // which ids start, end and pad a row; they are determined here.
 
-import { TokenizerError } from '../../io/index.ts'
+import { TokenizerError } from '../../io/browser.ts'
 
 import { settle } from '../../tensor/options.ts'
 import { type AddedToken, AddedTokens, addedTokensOf } from './hugging-face/added-tokens.ts'

@@ -2,7 +2,7 @@
 // the same file.
 
 import TinyQueue from 'tinyqueue'
-import { TokenizerError } from '../../io/index.ts'
+import { TokenizerError } from '../../io/browser.ts'
 
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'

@@ -1,7 +1,7 @@
 // The tokenizer of a model of OpenCLIP that names one of Hugging Face, such as a SigLIP: texts are cleaned first, and rows
 // have the tokens that the tokenizer.json puts around a text and no others (open_clip/tokenizer.py, HFTokenizer).
 
-import { TokenizerError } from '../../io/index.ts'
+import { TokenizerError } from '../../io/browser.ts'
 import { checkArguments } from '../../tensor/arguments.ts'
 import { given } from '../../tensor/given.ts'
 import * as is from '../../tensor/kinds.ts'

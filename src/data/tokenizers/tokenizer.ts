@@ -1,7 +1,7 @@
 // The interface of tokenizers, which turn text into rows of ids, and the WordTokenizer, which learns its vocabulary
 // from the given captions. Its vocabulary is easy to read and suits small datasets; larger ones use another Tokenizer.
 
-import { TokenizerError } from '../../io/errors.ts'
+import { TokenizerError } from '../../io/browser.ts'
 
 import { type Settings, settle } from '../../tensor/options.ts'
 

@@ -1,24 +1,28 @@
 // Safetensors on disk: written atomically, and read one tensor at a time, so that reading one weight of a large
 // checkpoint does not read the rest.
 
+import { fileURLToPath } from 'node:url'
 import { SafetensorsError } from '../errors.ts'
 import { writeAtomically } from '../files.ts'
 import { piecesOf, withFile } from '../ranges.ts'
+import type { ByteSource, OpenSourceOptions } from '../sources.ts'
+import {
+  headerOf,
+  OpenedSafetensors,
+  openSafetensors as openSafetensorsSource,
+  readSafetensors as readSafetensorsSource,
+} from './open-safetensors.ts'
 import {
   decodePiece,
-  decodeSafetensor,
   encodeSafetensors,
-  parseSafetensorsHeader,
   type SafetensorsContent,
   type SafetensorsData,
-  type SafetensorsEntry,
   type SafetensorsHeader,
   type SafetensorsLayout,
   type SafetensorsTensor,
   safetensorBytes,
   safetensorElementBytes,
   safetensorsHead,
-  safetensorsHeaderLength,
 } from './safetensors.ts'
 import { elementsOf, type RowRange } from './tensor-file.ts'
 
@@ -73,89 +77,67 @@ async function* bytesOfPieces(
     throw new SafetensorsError(`tensor '${name}': [${shape}] has ${size} elements, but the data has ${length}`)
 }
 
-/** Reads and checks the header; tensors are read from disk when they are requested. No file stays open in between. */
-export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+/**
+ * Reads and checks the header; tensors are read when they are requested. No file stays open in between.
+ * @param source a path; or a URL, a Blob or File, or bytes, as in a browser
+ * @throws SafetensorsError for a file that does not follow the format; FileError if it cannot be read
+ */
+export function openSafetensors(source: string): Promise<SafetensorsFile>
+export function openSafetensors(source: ByteSource, options?: OpenSourceOptions): Promise<OpenedSafetensors>
+export async function openSafetensors(
+  source: string | ByteSource,
+  options?: OpenSourceOptions,
+): Promise<OpenedSafetensors> {
+  const path = pathOf(source)
+  if (path === undefined) return openSafetensorsSource(source as ByteSource, options)
   return withFile(path, async ({ read, version, length }) => {
-    const prefix = await read(0, Math.min(8, length))
-    const headerLength = safetensorsHeaderLength(prefix, length, path)
-    const head = await read(0, 8 + headerLength)
-    return new SafetensorsFile(path, parseSafetensorsHeader(head, length, path), version)
+    return new SafetensorsFile(path, await headerOf(read, length, path), version)
   })
 }
 
-/** Reads a whole file. */
-export async function readSafetensors(path: string): Promise<SafetensorsContent> {
+/**
+ * Reads a whole file.
+ * @param source a path; or a URL, a Blob or File, or bytes, as in a browser
+ * @throws as {@link openSafetensors}
+ */
+export async function readSafetensors(
+  source: string | ByteSource,
+  options?: OpenSourceOptions,
+): Promise<SafetensorsContent> {
+  const path = pathOf(source)
+  if (path === undefined) return readSafetensorsSource(source as ByteSource, options)
   const file = await openSafetensors(path)
-  return { tensors: await file.all(), metadata: file.metadata }
+  return { tensors: await file.all({ onProgress: options?.onProgress }), metadata: file.metadata }
 }
 
-/** A file whose header has been read and checked. Made by {@link openSafetensors}. */
-export class SafetensorsFile {
-  readonly path: string
-  readonly #header: SafetensorsHeader
+/** The path of a file on a disk. */
+function pathOf(source: string | ByteSource): string | undefined {
+  if (typeof source === 'string') return source
+  return source instanceof URL && source.protocol === 'file:' ? fileURLToPath(source) : undefined
+}
+
+/** A file on a disk whose header has been read and checked. Made by {@link openSafetensors}. */
+export class SafetensorsFile extends OpenedSafetensors {
   readonly #version: string
 
   constructor(path: string, header: SafetensorsHeader, version: string) {
-    this.path = path
-    this.#header = header
+    super(path, header, task =>
+      withFile(path, async file => {
+        if (file.version !== version)
+          throw new SafetensorsError('the file has changed since it was opened', { file: path })
+        return task(file.read)
+      }),
+    )
     this.#version = version
   }
 
-  get names(): string[] {
-    return [...this.#header.tensors.keys()]
-  }
-
-  get metadata(): ReadonlyMap<string, string> {
-    return this.#header.metadata
-  }
-
-  /** start of the data section in the file */
-  get dataStart(): number {
-    return this.#header.dataStart
-  }
-
-  has(name: string): boolean {
-    return this.#header.tensors.has(name)
-  }
-
-  /** Shape, dtype and byte range of a tensor, without reading it. */
-  entry(name: string): SafetensorsEntry {
-    const entry = this.#header.tensors.get(name)
-    if (entry === undefined) throw new SafetensorsError(`has no tensor '${name}'`, { file: this.path })
-    return entry
-  }
-
-  /** @throws SafetensorsError if there is no such tensor, or the file has changed since it was opened */
-  async tensor(name: string): Promise<SafetensorsTensor> {
-    return (await this.#read([name])).get(name)!
-  }
-
-  /** A tensor, or some of its rows, in pieces; each is valid until the next is asked for. @throws as {@link tensor} */
+  /** A tensor, or some of its rows, in pieces; each is valid until the next is asked for. @throws as `tensor` */
   *pieces(name: string, rows?: RowRange): Generator<SafetensorsData> {
     const { dtype, shape, begin } = this.entry(name)
     const width = safetensorElementBytes(dtype)
     const part = elementsOf(name, shape, rows)
-    const from = this.#header.dataStart + begin
+    const from = this.dataStart + begin
     for (const bytes of piecesOf(this.path, this.#version, from + part.begin * width, from + part.end * width))
       yield decodePiece(dtype, bytes)
-  }
-
-  /** Every tensor, in the header's order. */
-  async all(): Promise<Map<string, SafetensorsTensor>> {
-    return this.#read(this.names)
-  }
-
-  async #read(names: readonly string[]): Promise<Map<string, SafetensorsTensor>> {
-    const entries = names.map(name => [name, this.entry(name)] as const)
-    return withFile(this.path, async ({ read, version }) => {
-      if (version !== this.#version)
-        throw new SafetensorsError('the file has changed since it was opened', { file: this.path })
-      const tensors = new Map<string, SafetensorsTensor>()
-      for (const [name, entry] of entries) {
-        const bytes = await read(this.#header.dataStart + entry.begin, entry.end - entry.begin)
-        tensors.set(name, decodeSafetensor(entry, bytes))
-      }
-      return tensors
-    })
   }
 }

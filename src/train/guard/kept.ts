@@ -7,11 +7,12 @@ import {
   parseJson,
   readSafetensors,
   type SafetensorsTensor,
+  toSafetensors,
   writeSafetensors,
 } from '../../io/index.ts'
 import { device, type TypedArray } from '../../tensor/index.ts'
 import { HostTensor, leavesOf, mapLeaves, pathsOf, readBatch, writeBatch } from '../batch-tree.ts'
-import { type HostTensors, toHost } from '../checkpoint.ts'
+import type { HostTensors } from '../checkpoint.ts'
 import type { RunFolder } from '../run-folder.ts'
 import type { LossProblem } from './directional.ts'
 
@@ -55,7 +56,7 @@ async function keepBatch(file: string, { objective, batch, parts, position }: Lo
     const { data, shape } = leaf instanceof HostTensor ? leaf : flat(leaf as TypedArray)
     tensors.set(path, { dtype: dtypeOf(data), shape, data })
   }
-  for (const [name, value] of await toHost(objective.model.stateDict())) tensors.set(PARAMETER + name, value)
+  for (const [name, value] of await toSafetensors(objective.model.stateDict())) tensors.set(PARAMETER + name, value)
   const outline = mapLeaves(host, (leaf, tensor) => ({
     tensor,
     ...(leaf instanceof HostTensor && { dtype: leaf.dtype }),

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ClipTokenizer } from '../../../src/data/tokenizers/clip.ts'
 import { JsonTokenizer } from '../../../src/data/tokenizers/json.ts'
-import { readTokenizer, tokenizerFromJSON } from '../../../src/data/tokenizers/read.ts'
+import { tokenizerFromJSON } from '../../../src/data/tokenizers/parse.ts'
+import { readTokenizer } from '../../../src/data/tokenizers/read.ts'
 import { fc } from '../../support.ts'
 
 const golden = join(import.meta.dirname, '../../golden/clip-tokenizer')

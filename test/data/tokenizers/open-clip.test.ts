@@ -7,7 +7,7 @@ import { describe, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { JsonTokenizer } from '../../../src/data/tokenizers/json.ts'
 import { OpenClipTokenizer } from '../../../src/data/tokenizers/open-clip.ts'
-import { tokenizerFromJSON } from '../../../src/data/tokenizers/read.ts'
+import { tokenizerFromJSON } from '../../../src/data/tokenizers/parse.ts'
 import type { TextCleaning } from '../../../src/data/tokenizers/text/clean.ts'
 
 interface Golden {

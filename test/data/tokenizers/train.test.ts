@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { trainBytePairs } from '../../../src/data/tokenizers/learn-byte-pairs.ts'
-import { tokenizerFromJSON } from '../../../src/data/tokenizers/read.ts'
+import { tokenizerFromJSON } from '../../../src/data/tokenizers/parse.ts'
 import { fc } from '../../support.ts'
 
 const captions = ['a red circle', 'a red square', 'a blue circle above a red square', 'Ein grüner Kreis', '赤い丸']

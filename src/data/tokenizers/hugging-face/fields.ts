@@ -1,7 +1,7 @@
 // Reads the values of a tokenizer.json one field at a time. Every value is checked where it is read, so that a malformed
 // file is an error that names the field, for example `normalizer.normalizers[2].pattern.Regex`.
 
-import { TokenizerError } from '../../../io/index.ts'
+import { TokenizerError } from '../../../io/browser.ts'
 
 import { given, listed } from '../../../tensor/given.ts'
 

@@ -2,7 +2,7 @@
 // (tokenizers/src/models).
 
 import TinyQueue from 'tinyqueue'
-import { TokenizerError } from '../../../io/index.ts'
+import { TokenizerError } from '../../../io/browser.ts'
 
 import { type Field, shown } from './fields.ts'
 import { Prefixes } from './prefixes.ts'

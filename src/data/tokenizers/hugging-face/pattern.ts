@@ -3,7 +3,7 @@
 // exponential in the length of the text. So patterns are parsed and matched here, and the number of steps is bounded.
 // What this parser does not know is refused by name.
 
-import { TokenizerError } from '../../../io/index.ts'
+import { TokenizerError } from '../../../io/browser.ts'
 
 import { type Field, shown } from './fields.ts'
 
