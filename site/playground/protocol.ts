@@ -32,16 +32,21 @@ export const defaults: Settings = {
   device: 'cpu',
 }
 
+/** Side of all pictures in pixels. */
+export const SIDE = 32
+
 /** A picture that is never trained on. */
 export interface Picture {
   /** red, green and blue bytes, [side, side, 3] */
   readonly pixels: Uint8Array
-  readonly side: number
   /** the right caption */
   readonly caption: string
   /** whether a pair of colour and shape in it is held out of training */
   readonly isHeldOut: boolean
 }
+
+/** The place of a picture among those that are shown, or the one that the visitor made. */
+export type PictureId = number | 'own'
 
 export type Request =
   /** A new model with these settings, or the trained one, whose weights lie at this address. */
@@ -52,8 +57,8 @@ export type Request =
   | { readonly kind: 'step' }
   /** Ranks the pictures by their similarity to a text. */
   | { readonly kind: 'find'; readonly text: string }
-  /** Looks at one picture, word by word. */
-  | { readonly kind: 'inspect'; readonly picture: number }
+  /** Looks at one picture, word by word: red, green and blue bytes, [side, side, 3]. */
+  | { readonly kind: 'inspect'; readonly picture: PictureId; readonly pixels: Uint8Array }
 
 /** The losses of one step. */
 export interface StepReport {
@@ -76,7 +81,7 @@ export interface Look {
 
 /** A caption as it is written, and names that are compared with the picture. */
 export interface Inspection {
-  readonly picture: number
+  readonly picture: PictureId
   readonly words: readonly {
     readonly text: string
     readonly probability: number

@@ -2,9 +2,8 @@
 
 import { AdamW, CoCa, device, fromData, noGrad, scope, seed, type Tensor } from 'cocagrad'
 import { isHeldOut, pairNames, parseSafetensors, SIZES, shapesExample, WordTokenizer } from 'cocagrad/data'
-import type { Inspection, Look, Picture, Settings, StepReport } from './protocol.ts'
+import { type Inspection, type Look, type Picture, type Settings, SIDE, type StepReport } from './protocol.ts'
 
-const SIDE = 32
 const CONTEXT = 12
 /** Pictures that are shown, and those that figures are measured on. */
 const SHOWN = 12
@@ -31,7 +30,7 @@ const exampleOf = (index: number, options: Parameters<typeof shapesExample>[1]):
 }
 
 /** [n, 3, side, side], normalised */
-function imagesOf(examples: readonly Example[]): Tensor {
+function imagesOf(examples: readonly Pick<Example, 'pixels'>[]): Tensor {
   const plane = SIDE * SIDE
   const values = new Float32Array(examples.length * 3 * plane)
   examples.forEach(({ pixels }, n) => {
@@ -62,7 +61,7 @@ export class Trainer {
     )
     this.#measured = unseen
     this.#shown = [...unseen.slice(0, SHOWN - heldOut.length), ...heldOut]
-    this.pictures = this.#shown.map(example => ({ ...example, side: SIDE }))
+    this.pictures = this.#shown
     seed(settings.seed)
     const { queries, unimodalLayers, multimodalLayers } = settings
     this.model = new CoCa({
@@ -124,7 +123,7 @@ export class Trainer {
   }
 
   /** Cosines of pictures and texts, [pictures, texts]. */
-  async #similarities(examples: readonly Example[], texts: readonly string[]): Promise<Float32Array> {
+  async #similarities(examples: readonly Pick<Example, 'pixels'>[], texts: readonly string[]): Promise<Float32Array> {
     return scope(async () => {
       const cosines = noGrad(() => {
         const images = this.model.encodeImage(imagesOf(examples))
@@ -175,8 +174,8 @@ export class Trainer {
   }
 
   /** A caption word by word, with the patches that each word is read from, and the names that suit the picture best. */
-  async inspect(picture: number): Promise<Inspection> {
-    const example = this.#shown[picture]
+  async inspect(pixels: Uint8Array): Promise<Omit<Inspection, 'picture'>> {
+    const example = { pixels }
     const { start, end } = this.#tokenizer
     const words = await scope(async () => {
       const found: Inspection['words'][number][] = []
@@ -195,6 +194,6 @@ export class Trainer {
     const total = weights.reduce((sum, weight) => sum + weight, 0)
     const names = NAMES.map((text, i) => ({ text, probability: weights[i] / total }))
     names.sort((a, b) => b.probability - a.probability)
-    return { picture, words, names: names.slice(0, SHOWN_NAMES) }
+    return { words, names: names.slice(0, SHOWN_NAMES) }
   }
 }

@@ -94,8 +94,11 @@ async function answer(request: Request): Promise<void> {
         post({ kind: 'mistake', text: request.text, message: error.message })
       }
       return
-    case 'inspect':
-      if (trainer) post({ kind: 'inspection', inspection: await trainer.inspect(request.picture) })
+    case 'inspect': {
+      if (!trainer) return
+      const { picture, pixels } = request
+      post({ kind: 'inspection', inspection: { picture, ...(await trainer.inspect(pixels)) } })
+    }
   }
 }
 

@@ -118,6 +118,38 @@ describe('the playground', { skip }, () => {
     await close()
   })
 
+  test('captions what is drawn, and a picture from a file', async () => {
+    const { page, errors, close } = await opened()
+    const own = page.getByRole('region', { name: 'Your picture' })
+    const canvas = own.getByRole('img')
+    await own.getByRole('radio', { name: 'blue' }).check({ force: true })
+    const box = await canvas.boundingBox()
+    assert.ok(box)
+    // a filled square
+    await page.mouse.move(box.x + 50, box.y + 50)
+    await page.mouse.down()
+    for (let y = 50; y <= 110; y += 8) {
+      await page.mouse.move(box.x + (y % 16 < 8 ? 50 : 110), box.y + y)
+      await page.mouse.move(box.x + (y % 16 < 8 ? 110 : 50), box.y + y)
+    }
+    await page.mouse.up()
+    await own.getByText(/^a (small|large) blue/).waitFor()
+
+    const image = await page
+      .getByRole('list', { name: /never trained on/ })
+      .getByRole('button')
+      .nth(3)
+      .screenshot()
+    await own.getByLabel('Open a picture').setInputFiles({ name: 'square.png', mimeType: 'image/png', buffer: image })
+    await own.getByText(/^a large orange square$/).waitFor()
+    await own
+      .getByLabel('Open a picture')
+      .setInputFiles({ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a') })
+    assert.match((await own.getByRole('alert').textContent()) ?? '', /a\.txt is not a picture/)
+    assert.deepEqual(errors, [])
+    await close()
+  })
+
   test('refuses settings that make no model by name', async () => {
     const { page, close } = await opened()
     await page.getByText('Settings', { exact: true }).click()
