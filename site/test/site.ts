@@ -19,11 +19,16 @@ const types: Readonly<Record<string, string>> = {
 
 export const isBuilt = existsSync(join(dist, 'index.html'))
 
+/** The path that the site was built for. */
+const base = async () => /href="([^"]*)favicon\.svg"/.exec(await readFile(join(dist, 'index.html'), 'utf8'))?.[1] ?? '/'
+
 /** The files alone: a host that sets no headers. */
-export function serve(): Promise<{ readonly url: string; readonly server: Server }> {
+export async function serve(): Promise<{ readonly url: string; readonly server: Server }> {
+  const root = await base()
   const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url ?? '/', 'http://host').pathname)
-    const file = join(dist, path.endsWith('/') ? `${path}index.html` : path)
+    const inside = path.startsWith(root) ? path.slice(root.length) : 'outside'
+    const file = join(dist, inside === '' || inside.endsWith('/') ? `${inside}index.html` : inside)
     try {
       const bytes = await readFile(file)
       response.writeHead(200, { 'content-type': types[extname(file)] ?? 'application/octet-stream' }).end(bytes)
@@ -33,7 +38,7 @@ export function serve(): Promise<{ readonly url: string; readonly server: Server
   })
   return new Promise(resolve => {
     server.listen(0, '127.0.0.1', () =>
-      resolve({ url: `http://localhost:${(server.address() as AddressInfo).port}/`, server }),
+      resolve({ url: `http://localhost:${(server.address() as AddressInfo).port}${root}`, server }),
     )
   })
 }
