@@ -1,0 +1,112 @@
+// The messages between the page and the thread that trains.
+
+/** What a run is made of; a change of any starts a new one. */
+export interface Settings {
+  /** λ_Con */
+  readonly contrastive: number
+  /** λ_Cap */
+  readonly captioning: number
+  readonly batch: number
+  readonly learningRate: number
+  /** number of queries of the generative pooler */
+  readonly queries: number
+  /** layers of the decoder that see text only, and those that see the image too */
+  readonly unimodalLayers: number
+  readonly multimodalLayers: number
+  /** of the contrastive loss at the start */
+  readonly temperature: number
+  readonly seed: number
+  readonly device: 'cpu' | 'gpu'
+}
+
+export const defaults: Settings = {
+  contrastive: 1,
+  captioning: 2,
+  batch: 16,
+  learningRate: 2e-3,
+  queries: 8,
+  unimodalLayers: 1,
+  multimodalLayers: 1,
+  temperature: 0.07,
+  seed: 0,
+  device: 'cpu',
+}
+
+/** Side of all pictures in pixels. */
+export const SIDE = 32
+
+/** A picture that is never trained on. */
+export interface Picture {
+  /** red, green and blue bytes, [side, side, 3] */
+  readonly pixels: Uint8Array
+  /** the right caption */
+  readonly caption: string
+  /** whether a pair of colour and shape in it is held out of training */
+  readonly isHeldOut: boolean
+}
+
+/** The place of a picture among those that are shown, or the one that the visitor made. */
+export type PictureId = number | 'own'
+
+export type Request =
+  /** A new model with these settings, or the trained one, whose weights lie at this address. */
+  | { readonly kind: 'start'; readonly settings: Settings; readonly weights?: string }
+  | { readonly kind: 'run' }
+  | { readonly kind: 'pause' }
+  /** One step. */
+  | { readonly kind: 'step' }
+  /** Ranks the pictures by their similarity to a text. */
+  | { readonly kind: 'find'; readonly text: string }
+  /** Looks at one picture, word by word: red, green and blue bytes, [side, side, 3]. */
+  | { readonly kind: 'inspect'; readonly picture: PictureId; readonly pixels: Uint8Array }
+
+/** The losses of one step. */
+export interface StepReport {
+  readonly step: number
+  readonly contrastive?: number
+  readonly captioning?: number
+}
+
+/** What the model makes of the pictures. */
+export interface Look {
+  readonly step: number
+  readonly captions: readonly { readonly text: string; readonly isRight: boolean }[]
+  /** cosine of each picture (row) with each caption (column), [pictures, pictures] */
+  readonly similarities: Float32Array
+  /** share of 128 other pictures whose own caption is written word for word */
+  readonly exact: number
+  /** share of those pictures whose caption is the nearest of all 128 */
+  readonly recall: number
+}
+
+/** A caption as it is written, and names that are compared with the picture. */
+export interface Inspection {
+  readonly picture: PictureId
+  readonly words: readonly {
+    readonly text: string
+    readonly probability: number
+    /** attention of the decoder to each patch, row by row, with sum 1 */
+    readonly attention: Float32Array
+  }[]
+  /** the most probable of 96 names, such as "a small red circle" (zero-shot classification) */
+  readonly names: readonly { readonly text: string; readonly probability: number }[]
+}
+
+export type Report =
+  | {
+      readonly kind: 'ready'
+      readonly pictures: readonly Picture[]
+      readonly parameters: number
+      readonly device: string
+    }
+  | {
+      readonly kind: 'steps'
+      readonly steps: readonly StepReport[]
+      /** of one step */
+      readonly milliseconds: number
+    }
+  | { readonly kind: 'look'; readonly look: Look }
+  | { readonly kind: 'found'; readonly text: string; readonly similarities: Float32Array }
+  | { readonly kind: 'inspection'; readonly inspection: Inspection }
+  | { readonly kind: 'mistake'; readonly text: string; readonly message: string }
+  | { readonly kind: 'failed'; readonly message: string }

@@ -1,0 +1,176 @@
+// The playground as a person uses it, in the built site on a host that sets no headers.
+
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import type { Server } from 'node:http'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import type { Browser, Page } from 'playwright-core'
+import { launch, missing } from '../../test/browser/chromium.ts'
+import { dist, isBuilt, open, serve } from './site.ts'
+
+/** Milliseconds of the processor, which other programs do not lengthen, for each task of a page's main thread. */
+function tasksOf(trace: Buffer): number[] {
+  interface Event {
+    readonly name: string
+    readonly pid: number
+    readonly tid: number
+    readonly tdur?: number
+    readonly args: { readonly name?: string }
+  }
+  const { traceEvents } = JSON.parse(trace.toString()) as { readonly traceEvents: readonly Event[] }
+  const main = traceEvents.filter(({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain')
+  return traceEvents.flatMap(({ name, pid, tid, tdur }) =>
+    name.endsWith('RunTask') && tdur !== undefined && main.some(each => each.pid === pid && each.tid === tid)
+      ? [tdur / 1000]
+      : [],
+  )
+}
+
+const skip = missing || (isBuilt ? false : 'the site is not built: npm run site')
+
+describe('the playground', { skip }, () => {
+  let browser: Browser
+  let server: Server
+  let url: string
+  before(async () => {
+    browser = await launch()
+    ;({ url, server } = await serve())
+  })
+  after(async () => {
+    await browser.close()
+    server.close()
+  })
+
+  /** Opens the page in a context of its own until the trained model is there. */
+  async function opened(size?: { width: number; height: number }) {
+    const opening = await open(browser, url, size)
+    await opening.page.getByText('A trained contrastive captioner').waitFor()
+    await opening.page.getByRole('heading', { name: 'Word by word' }).waitFor()
+    return opening
+  }
+
+  const stepOf = async (page: Page) =>
+    Number(/Step (\d+)/.exec((await page.getByRole('status').textContent()) ?? '')?.[1])
+  const until = (page: Page, step: number) =>
+    page.waitForFunction(
+      least => Number(/Step (\d+)/.exec(document.querySelector('[role=status]')?.textContent ?? '')?.[1]) >= least,
+      step,
+      { timeout: 120_000 },
+    )
+
+  test('loads at most 100 KB of script before something runs', async () => {
+    const html = await readFile(join(dist, 'index.html'), 'utf8')
+    const files = new Set(Array.from(html.matchAll(/(?:src|href)="[^"]*\/(assets\/[^"]+\.js)"/g), ([, file]) => file))
+    const sizes = await Promise.all([...files].map(async file => gzipSync(await readFile(join(dist, file))).length))
+    assert.ok(files.size > 0)
+    assert.ok(sizes.reduce((sum, size) => sum + size, 0) <= 100 * 1024, `${sizes}`)
+  })
+
+  test('captions, finds and names pictures before anything is trained', async () => {
+    const { page, errors, close } = await opened()
+    const pictures = page.getByRole('list', { name: /never trained on/ }).getByRole('listitem')
+    assert.equal(await pictures.count(), 12)
+    assert.ok((await pictures.filter({ hasText: 'right' }).count()) >= 9, 'most captions are right')
+
+    await page.getByLabel('Find a picture').fill('a large cyan star')
+    await page.getByRole('button', { name: 'Find', exact: true }).click()
+    const best = pictures.filter({ hasText: /match 1\b/ })
+    await best.waitFor()
+    assert.equal(await best.getByRole('button', { name: 'a large cyan star' }).count(), 1)
+
+    await page.getByLabel('Find a picture').fill('a small cyan elephant')
+    await page.getByRole('button', { name: 'Find', exact: true }).click()
+    assert.match((await page.getByRole('alert').textContent()) ?? '', /elephant/)
+
+    await pictures.getByRole('button', { name: 'a large cyan star' }).click()
+    const words = page.getByRole('region', { name: /word by word/ }).getByRole('listitem')
+    await words.filter({ hasText: 'star' }).first().waitFor()
+    assert.match((await words.allTextContents()).join(' '), /a.*large.*cyan.*star.*end/)
+    assert.deepEqual(errors, [])
+    await close()
+  })
+
+  test('trains with threads on a host that sets no headers, and the page stays responsive', async () => {
+    const { page, errors, close } = await opened()
+    assert.ok(await page.evaluate(() => globalThis.crossOriginIsolated))
+    await browser.startTracing(page, { categories: ['toplevel', 'disabled-by-default-devtools.timeline'] })
+    await page.getByRole('button', { name: 'Train one from scratch' }).click()
+    await until(page, 300)
+    const chart = page.getByRole('img', { name: /Losses by step/ })
+    const captioning = Number(/captioning loss ([\d.]+)/.exec((await chart.getAttribute('aria-label')) ?? '')?.[1])
+    assert.ok(captioning < 1, `${captioning}: the loss of a random model is above 3`)
+    const tasks = tasksOf(await browser.stopTracing())
+    assert.ok(tasks.length > 100)
+    assert.ok(Math.max(...tasks) <= 50, `a task of the main thread took ${Math.max(...tasks)} ms`)
+
+    await page.getByRole('button', { name: 'Pause' }).click()
+    await page.getByRole('button', { name: 'Go on' }).waitFor()
+    await page.waitForTimeout(1500)
+    const paused = await stepOf(page)
+    await page.waitForTimeout(500)
+    assert.equal(await stepOf(page), paused)
+    await page.getByRole('button', { name: 'One step' }).click()
+    await until(page, paused + 1)
+    await page.waitForTimeout(500)
+    assert.equal(await stepOf(page), paused + 1)
+    await page.getByText('Settings', { exact: true }).click()
+    assert.match((await page.getByText('Computed on').textContent()) ?? '', /[2-9] threads/)
+    assert.deepEqual(errors, [])
+    await close()
+  })
+
+  test('opens and trains without a network after the first visit', async () => {
+    const { page, close } = await opened()
+    await page.context().setOffline(true)
+    await page.reload()
+    await page.getByText('A trained contrastive captioner').waitFor()
+    await page.getByRole('button', { name: 'Train one from scratch' }).click()
+    await until(page, 1)
+    await close()
+  })
+
+  test('captions what is drawn, and a picture from a file', async () => {
+    const { page, errors, close } = await opened()
+    const own = page.getByRole('region', { name: 'Your picture' })
+    const canvas = own.getByRole('img')
+    await own.getByRole('radio', { name: 'blue' }).check({ force: true })
+    const box = await canvas.boundingBox()
+    assert.ok(box)
+    // a filled square
+    await page.mouse.move(box.x + 50, box.y + 50)
+    await page.mouse.down()
+    for (let y = 50; y <= 110; y += 8) {
+      await page.mouse.move(box.x + (y % 16 < 8 ? 50 : 110), box.y + y)
+      await page.mouse.move(box.x + (y % 16 < 8 ? 110 : 50), box.y + y)
+    }
+    await page.mouse.up()
+    await own.getByText(/^a (small|large) blue/).waitFor()
+
+    const image = await page
+      .getByRole('list', { name: /never trained on/ })
+      .getByRole('button')
+      .nth(3)
+      .screenshot()
+    await own.getByLabel('Open a picture').setInputFiles({ name: 'square.png', mimeType: 'image/png', buffer: image })
+    await own.getByText(/^a large orange square$/).waitFor()
+    await own
+      .getByLabel('Open a picture')
+      .setInputFiles({ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a') })
+    assert.match((await own.getByRole('alert').textContent()) ?? '', /a\.txt is not a picture/)
+    assert.deepEqual(errors, [])
+    await close()
+  })
+
+  test('refuses settings that make no model by name', async () => {
+    const { page, close } = await opened()
+    await page.getByText('Settings', { exact: true }).click()
+    await page.getByLabel('temperature at the start').fill('0.0625')
+    await page.getByLabel('λ of the contrastive loss').fill('0')
+    await page.getByLabel('λ of the captioning loss').fill('0')
+    await page.getByRole('button', { name: 'Start again with these' }).click()
+    await page.getByText(/^Failed: .*weight/).waitFor()
+    await close()
+  })
+})
