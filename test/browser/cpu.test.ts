@@ -65,7 +65,9 @@ describe('the cpu device in a browser', { skip: missing }, () => {
       const says = isolated ? '3 threads' : '1 thread \\(threads need a page that is cross-origin isolated\\)'
       assert.match(
         opened.description,
-        new RegExp(`^WebAssembly with (relaxed )?SIMD, ${says}, up to \\d+ GiB, matrix products of its own \\(browsers have no BLAS\\)`),
+        new RegExp(
+          `^WebAssembly with (relaxed )?SIMD, ${says}, up to \\d+ GiB, matrix products of its own \\(browsers have no BLAS\\)`,
+        ),
       )
       const { results, memory } = (await page.evaluate('check(5)')) as {
         results: CheckResult[]
