@@ -4,7 +4,10 @@
 import { DeviceError, type GpuBackend } from '../device.ts'
 import { askNode } from '../host.ts'
 import type { Engine } from './engine.ts'
-import { hostEngine, loadGpuJs, version, webgl2Engine, webgpuEngine } from './gpujs.ts'
+import { loadGpuJs, version } from './gpujs.ts'
+import { hostEngine } from './host-engine.ts'
+import { webgl2Engine } from './webgl2-engine.ts'
+import { webgpuEngine } from './webgpu-engine.ts'
 
 interface Backend {
   /** Describes the hardware; throws a DeviceError that says why it is not available. */

@@ -1,5 +1,5 @@
-// The interface of a backend. gpujs.ts, the only file that uses GPU.js, implements it for webgpu, webgl2 and the two
-// modes that run on a CPU.
+// The interface of a backend. It is implemented for webgpu (webgpu-engine.ts), webgl2 (webgl2-engine.ts) and the two modes that run on
+// a CPU (host-engine.ts).
 
 import type { GpuBackend } from '../device.ts'
 
