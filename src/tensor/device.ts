@@ -59,6 +59,37 @@ export interface CpuOptions {
 export interface OpenOptions extends CpuOptions {
   /** gpu only: the backend to open; default webgpu, or webgl2 if webgpu is not available */
   readonly backend?: GpuBackend
+  /**
+   * gpu on webgpu only: the tiles that compute matrix products, as `device.tiles` had them after `device.tune()`; all others are
+   * chosen by the sizes alone. On a device that is open they replace those that it has; default: as they are
+   */
+  readonly tiles?: Tiles
+}
+
+/**
+ * Which tile of the result a workgroup computes, by class of matrix products: `{ '256x64x512': '64x64' }` for [m, k] times [k, n],
+ * where m, n and k have these next powers of two, and `'8*64x64x32'` for stacks of products. The order of sums depends on it, and so
+ * do the last digits of results.
+ */
+export type Tiles = Readonly<Record<string, string>>
+
+/** How fast the tiles were for one class of products, see `device.tune`. */
+export interface ProductTiming {
+  /** the class, as in `Tiles` */
+  readonly products: string
+  /** the tile that computes them from now on */
+  readonly tile: string
+  /** the tile that would without a measurement */
+  readonly rule: string
+  /** of the first product of the class that ran, by tile */
+  readonly milliseconds: Readonly<Record<string, number>>
+}
+
+/** What `device.tune` measured, the largest products first. */
+export interface Tuning {
+  readonly measured: readonly ProductTiming[]
+  /** the number of classes for which there was no time; the next call measures them */
+  readonly left: number
 }
 
 /** One entry of `device.list()`. */

@@ -31,6 +31,9 @@ export {
   type Kernels,
   type MemoryUse,
   type OpenOptions,
+  type ProductTiming,
+  type Tiles,
+  type Tuning,
 } from './device.ts'
 export { device } from './devices.ts'
 export { installDevtoolsFormatters } from './devtools.ts'

@@ -93,6 +93,8 @@ const backends: Record<GpuBackend, Backend> = {
       const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits
       const { maxStorageBuffersPerShaderStage, maxComputeWorkgroupStorageSize } = adapter.limits
       const device = await adapter.requestDevice({
+        // to measure which tiles are fast; without it times are those of the host
+        requiredFeatures: adapter.features.has('timestamp-query') ? ['timestamp-query'] : [],
         requiredLimits: {
           ...{ maxStorageBufferBindingSize, maxBufferSize },
           ...{ maxStorageBuffersPerShaderStage, maxComputeWorkgroupStorageSize },

@@ -39,6 +39,8 @@ export class DispatchQueue {
   #pass: GPUComputePassEncoder | undefined
   #pipeline: GPUComputePipeline | undefined
   #waiting = 0
+  /** how often each call is made: more than once to measure it */
+  #times = 1
   #bytes = 0
   /** the place of the numbers of the next call */
   #slot = 0
@@ -85,7 +87,7 @@ export class DispatchQueue {
     if (this.#pipeline !== pipeline) this.#pass.setPipeline(pipeline)
     this.#pipeline = pipeline
     this.#pass.setBindGroup(0, group, [this.#slot])
-    this.#pass.dispatchWorkgroups(x, y, z)
+    for (let i = 0; i < this.#times; i++) this.#pass.dispatchWorkgroups(x, y, z)
     this.#bytes = this.#slot + this.#slotBytes
     if (++this.#waiting >= MANY) this.flush()
   }
@@ -105,6 +107,23 @@ export class DispatchQueue {
   /** Submits the calls that wait if one of them uses this buffer, which the caller will write or destroy. */
   release(buffer: GPUBuffer): void {
     if (this.#pass && this.#ids.get(buffer)?.usedIn === this.#round) this.flush()
+  }
+
+  /**
+   * Submits what a work calls, with every call made several times, as one pass.
+   * @param timestampWrites where the device writes when it began and when it ended
+   */
+  submit(work: () => void, times: number, timestampWrites?: GPUComputePassTimestampWrites): void {
+    this.flush()
+    this.#encoder = this.#device.createCommandEncoder()
+    this.#pass = this.#encoder.beginComputePass({ timestampWrites })
+    this.#times = times
+    try {
+      work()
+    } finally {
+      this.#times = 1
+      this.flush()
+    }
   }
 
   destroy(): void {

@@ -78,6 +78,10 @@ export interface Shaders {
   compile(program: ShaderProgram): CompiledShader
   /** The same memory once more; it is freed when each of its owners has freed it. */
   share(memory: BackendMemory): BackendMemory
+  /** Milliseconds that the device takes for each of these works, whose calls it computes several times. */
+  time(works: readonly (() => void)[], times: number): Promise<number[]>
+  /** the milliseconds by which a time may be wrong */
+  readonly resolution: number
 }
 
 export interface Engine {

@@ -16,6 +16,7 @@ import {
 import { ErrorLatch } from './latch.ts'
 import { BufferPool } from './pool.ts'
 import { WIDEST } from './shader.ts'
+import { Timer } from './timer.ts'
 
 /** Writes a size of one axis as GPU.js does. */
 function writeSize(integers: Int32Array, at: number, n: number, last: number): void {
@@ -45,6 +46,7 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
   /** what is computed, for errors */
   let current: { readonly label: string } = { label: '' }
   const calls = new DispatchQueue(device)
+  const timer = new Timer(device, calls)
   const pool = new BufferPool<Counted<GPUBuffer>>(largest, {
     create(size, usage) {
       device.pushErrorScope('out-of-memory')
@@ -196,6 +198,12 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
       maxBytes: largest,
       maxShared: device.limits.maxComputeWorkgroupStorageSize,
       share: memory => (memory as WebGpuHandle).clone(),
+      resolution: timer.resolution,
+      async time(works, times) {
+        const milliseconds = await timer.time(works, times)
+        await latch.settle()
+        return milliseconds
+      },
       compile(program) {
         const { arrays, floats, integers } = program
         const names = Array.from({ length: arrays + floats + integers }, (_, i) => `x${i}`)
