@@ -64,6 +64,21 @@ export interface OpenOptions extends CpuOptions {
    * chosen by the sizes alone. On a device that is open they replace those that it has; default: as they are
    */
   readonly tiles?: Tiles
+  /**
+   * gpu only: called after each kernel that was compiled. On webgpu kernels are compiled while the program goes on, and what is read
+   * waits for them: a page can show `compiled` of `asked`. Elsewhere an operation compiles its kernel itself. Given for a device that
+   * is open, it takes the place of the one before
+   */
+  readonly onCompile?: (progress: CompileProgress) => void
+}
+
+/** The kernels that were compiled since the gpu device was opened. */
+export interface CompileProgress {
+  /** the operation and the shapes for which this one was asked first, such as `matmul of [8, 16] and [16, 4]` */
+  readonly kernel: string
+  readonly compiled: number
+  /** how many are compiled or wait for it */
+  readonly asked: number
 }
 
 /**

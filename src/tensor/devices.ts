@@ -32,6 +32,7 @@ const openOptions = {
   memory64: undefined,
   backend: undefined,
   tiles: undefined,
+  onCompile: undefined,
 } satisfies Settings<OpenOptions>
 
 const opened = new Map<DeviceName, Device>([['reference', reference]])
@@ -39,7 +40,7 @@ let current: DeviceName = 'cpu'
 
 async function open(name: DeviceName, options: OpenOptions): Promise<void> {
   checkName(name)
-  for (const option of ['tiles'] as const)
+  for (const option of ['tiles', 'onCompile'] as const)
     if (options[option] !== undefined && name !== 'gpu')
       throw new DeviceError(`${option} is an option of gpu; ${name} has nothing of the kind`, name)
   if (name === 'gpu') await openGpuOnce(options)
@@ -83,6 +84,7 @@ function openedGpu(what: string): GpuDevice {
 async function openGpuOnce(options: OpenOptions): Promise<void> {
   if (gpu && !gpu.hasFailed && (options.backend === undefined || options.backend === gpu.backend)) {
     if (options.tiles !== undefined) gpu.tiles = options.tiles
+    if (options.onCompile !== undefined) gpu.onCompile = options.onCompile
     return
   }
   const { openGpu } = await import('./gpu/index.ts')

@@ -22,6 +22,7 @@ export {
   zerosLike,
 } from './create.ts'
 export {
+  type CompileProgress,
   type CpuOptions,
   type Device,
   DeviceError,

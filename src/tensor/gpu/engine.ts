@@ -2,6 +2,7 @@
 // a CPU (host-engine.ts).
 
 import type { GpuBackend } from '../device.ts'
+import type { Compilations } from './compilations.ts'
 
 /** A function that kernels call; its types are given, not inferred. */
 export interface Helper {
@@ -88,6 +89,7 @@ export interface Engine {
   readonly backend: GpuBackend
   /** description: adapter and version */
   readonly description: string
+  readonly compilations: Compilations
   /** the maximum number of arrays that a kernel may read */
   readonly maxArrays: number
   /** whether a thread may return four elements */

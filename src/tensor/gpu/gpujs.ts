@@ -4,6 +4,7 @@
 
 import { DeviceError } from '../device.ts'
 import { helpersIn } from './code.ts'
+import type { Compilations } from './compilations.ts'
 import type { BackendMemory, Helper, Program } from './engine.ts'
 
 export const version = '2.24.1'
@@ -61,7 +62,6 @@ export interface WebGpuKernel extends Kernel {
   }
   context: object
   _device: GPUDevice
-  computePipeline: GPUComputePipeline
   outputBuffer: Counted<GPUBuffer> | null
   workgroupSize: number[]
   translatedBody: string
@@ -137,4 +137,13 @@ export function assertRuns(
   throw new DeviceError(`gpu: ${label} did not run on the requested backend`, 'gpu', [
     kernel.fallbackReason || 'GPU.js chose another kind of kernel',
   ])
+}
+
+/** Runs a kernel, which compiles it when it is new. */
+export function runs<R>(shortcut: Shortcut, args: readonly unknown[], label: string, compilations: Compilations): R {
+  const isNew = !shortcut.kernel.built
+  if (isNew) compilations.ask()
+  const result = shortcut(...(args as Argument[])) as R
+  if (isNew) compilations.finish(label)
+  return result
 }

@@ -1,16 +1,19 @@
 // GPU.js without a GPU: the same kernels as WebAssembly or JavaScript, for tests.
 
 import type { GpuBackend } from '../device.ts'
+import { Compilations } from './compilations.ts'
 import type { Compiled, Engine } from './engine.ts'
-import { assertRuns, type GpuJs, settings } from './gpujs.ts'
+import { assertRuns, type GpuJs, runs, settings } from './gpujs.ts'
 
 /** The same kernels as WebAssembly or JavaScript. Memory is a Float32Array. */
 export function hostEngine(gpujs: GpuJs, backend: GpuBackend & ('webasm' | 'cpu'), description: string): Engine {
   const gpu = new gpujs.GPU({ mode: backend })
   const kernelClass = backend === 'webasm' ? gpujs.WebAssemblyKernel : gpujs.CPUKernel
+  const compilations = new Compilations()
   return {
     backend,
     description,
+    compilations,
     maxArrays: 7,
     fourWide: false,
     shared: false,
@@ -19,7 +22,7 @@ export function hostEngine(gpujs: GpuJs, backend: GpuBackend & ('webasm' | 'cpu'
       const shortcut = gpu.createKernel(program.source, settings(program))
       return {
         run(args) {
-          const result = shortcut(...args) as unknown as Float32Array
+          const result = runs<Float32Array>(shortcut, args, program.label, compilations)
           assertRuns(shortcut, kernelClass, program.label)
           return result
         },

@@ -4,6 +4,7 @@
 
 import type { Device, Kernels } from '../device.ts'
 import {
+  type CompileProgress,
   DeviceError,
   type DeviceReport,
   type GpuBackend,
@@ -12,6 +13,7 @@ import {
   type Tuning,
 } from '../device.ts'
 import { allocate, missingDType } from '../dtype.ts'
+import { given } from '../given.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
 import { backendNames, openEngine, probeBackend } from './backends.ts'
 import { gpuKernels } from './kernels.ts'
@@ -26,10 +28,17 @@ export interface GpuDevice extends Device {
   readonly hasFailed: boolean
   /** The tiles of products that were measured or given. Setting them throws DeviceError for an entry that is wrong. */
   tiles: Tiles
+  /** Called after each kernel that was compiled. */
+  onCompile: ((progress: CompileProgress) => void) | undefined
   /** Measures the tiles of the products that ran, for about so many seconds. */
   tune(seconds: number): Promise<Tuning>
   /** Frees everything; tensors on this device can no longer be used. */
   close(): void
+}
+
+function checkListener(listener: unknown): void {
+  if (listener !== undefined && typeof listener !== 'function')
+    throw new DeviceError(`gpu: onCompile must be a function, not ${given(listener)}`, 'gpu')
 }
 
 /**
@@ -41,6 +50,7 @@ export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
   if (backend !== undefined && !backendNames.includes(backend))
     throw new DeviceError(`gpu has no backend "${backend}"; the backends are ${backendNames.join(', ')}`, 'gpu')
   if (options.tiles !== undefined) checkTiles(options.tiles)
+  checkListener(options.onCompile)
   const engine = await openEngine(backend === undefined ? ['webgpu', 'webgl2'] : [backend])
   const runtime = new Runtime(engine)
 
@@ -85,6 +95,13 @@ export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
       if (!engine.shaders) throw withoutTiles(engine.backend)
       runtime.tiles.replace(checked)
     },
+    get onCompile() {
+      return engine.compilations.listener
+    },
+    set onCompile(listener) {
+      checkListener(listener)
+      engine.compilations.listener = listener
+    },
     tune: seconds => tune(runtime, seconds),
     get hasFailed() {
       return engine.hasFailed()
@@ -92,6 +109,7 @@ export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
     close: () => runtime.close(),
   }
   device.kernels = gpuKernels(runtime, device)
+  device.onCompile = options.onCompile
   try {
     if (options.tiles !== undefined) device.tiles = options.tiles
   } catch (error) {

@@ -28,6 +28,7 @@ export class Timer {
   }
 
   async #byDevice(works: readonly (() => void)[], times: number): Promise<number[]> {
+    await this.#calls.after(() => undefined)
     const count = 2 * works.length
     const querySet = this.#device.createQuerySet({ type: 'timestamp', count })
     const results = this.#device.createBuffer({ size: 8 * count, usage: RESULTS })
@@ -56,7 +57,9 @@ export class Timer {
   async #byHost(works: readonly (() => void)[], times: number): Promise<number[]> {
     const milliseconds: number[] = []
     for (const work of works) {
+      await this.#calls.after(() => this.#calls.flush())
       await this.#device.queue.onSubmittedWorkDone()
+      await this.#calls.after(() => undefined)
       const start = performance.now()
       this.#calls.submit(work, times)
       await this.#device.queue.onSubmittedWorkDone()

@@ -1,7 +1,17 @@
 // GPU.js in our own WebGL 2 context. Results are textures, which kernels are made to release.
 
+import { Compilations } from './compilations.ts'
 import type { Engine } from './engine.ts'
-import { type Argument, assertRuns, type Counted, type GlHandle, type GpuJs, type Shortcut, settings } from './gpujs.ts'
+import {
+  type Argument,
+  assertRuns,
+  type Counted,
+  type GlHandle,
+  type GpuJs,
+  runs,
+  type Shortcut,
+  settings,
+} from './gpujs.ts'
 import { ErrorLatch } from './latch.ts'
 
 const identity = 'function(a0){ return a0[this.thread.x]; }'
@@ -12,6 +22,7 @@ export function webgl2Engine(gpujs: GpuJs, gl: WebGL2RenderingContext, descripti
   // GPU.js resizes its canvas to the largest texture; a plain object accepts that without allocating memory
   const gpu = new gpujs.GPU({ context: gl, canvas: { width: 1, height: 1 } })
   const latch = new ErrorLatch()
+  const compilations = new Compilations()
 
   function look(): void {
     if (gl.isContextLost()) latch.set('the WebGL context was lost')
@@ -31,7 +42,7 @@ export function webgl2Engine(gpujs: GpuJs, gl: WebGL2RenderingContext, descripti
 
   /** Runs a kernel and makes it release its result. */
   function take(shortcut: Shortcut, args: readonly Argument[], label: string): GlHandle {
-    const result = shortcut(...args) as GlHandle
+    const result = runs<GlHandle>(shortcut, args, label, compilations)
     assertRuns(shortcut, gpujs.WebGL2Kernel, label)
     const own = shortcut.kernel.texture
     own.texture._refs--
@@ -69,6 +80,7 @@ export function webgl2Engine(gpujs: GpuJs, gl: WebGL2RenderingContext, descripti
   return {
     backend: 'webgl2',
     description,
+    compilations,
     maxArrays: Math.min(15, gl.getParameter(gl.MAX_TEXTURE_IMAGE_UNITS) - 1),
     fourWide: true,
     shared: false,
@@ -104,7 +116,12 @@ export function webgl2Engine(gpujs: GpuJs, gl: WebGL2RenderingContext, descripti
           asyncMode: true,
         }),
       )
-      const data = (await shortcut(memory, start)) as unknown as Float32Array
+      const data = await runs<Promise<Float32Array>>(
+        shortcut,
+        [memory, start],
+        `a read of ${length} elements`,
+        compilations,
+      )
       look()
       return data
     },

@@ -1,7 +1,8 @@
-// GPU.js on our own WebGPU device: its kernels are made to build synchronously and to put their calls into a queue, and results
-// are taken from kernels before the kernels can keep references to them.
+// GPU.js on our own WebGPU device: its kernels are made to build without being awaited and to put their calls into a queue, and
+// results are taken from kernels before the kernels can keep references to them.
 
 import { DeviceError } from '../device.ts'
+import { Compilations } from './compilations.ts'
 import { type Binding, DispatchQueue } from './dispatch.ts'
 import type { Dispatch, Engine, Launch } from './engine.ts'
 import {
@@ -14,6 +15,7 @@ import {
   type WebGpuHandle,
 } from './gpujs.ts'
 import { ErrorLatch } from './latch.ts'
+import { Pipeline } from './pipeline.ts'
 import { BufferPool } from './pool.ts'
 import { WIDEST } from './shader.ts'
 import { Timer } from './timer.ts'
@@ -26,7 +28,7 @@ function writeSize(integers: Int32Array, at: number, n: number, last: number): v
   integers[at + 3] = last
 }
 
-/** WebGPU on our own device: synchronous builds, pooled memory, errors collected until a value is read. */
+/** WebGPU on our own device: kernels that compile while the host goes on, pooled memory, errors collected until a value is read. */
 export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevice, description: string): Engine {
   const context = { adapter, device, isLost: false }
   const latch = new ErrorLatch()
@@ -47,6 +49,8 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
   let current: { readonly label: string } = { label: '' }
   const calls = new DispatchQueue(device)
   const timer = new Timer(device, calls)
+  const compilations = new Compilations()
+  const shared = { device, latch, compilations }
   const pool = new BufferPool<Counted<GPUBuffer>>(largest, {
     create(size, usage) {
       device.pushErrorScope('out-of-memory')
@@ -58,17 +62,22 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
     returned(buffer) {
       buffer._refs = 0
     },
-    destroying: buffer => calls.release(buffer),
+    destroy: (buffer, destroy) =>
+      calls.inOrder(() => {
+        calls.release(buffer)
+        destroy()
+      }),
   })
 
   const handle = (buffer: Counted<GPUBuffer>, length: number): WebGpuHandle =>
     new gpujs.WebGPUBufferResult({ buffer, output: [length], componentCount: 1, context, kernel: gpu })
 
-  /** A kernel that builds at once, and whose calls wait in the queue. */
+  /** A kernel that may be called at once, and whose calls wait in the queue. */
   class QueuedKernel extends gpujs.WebGPUKernel {
     /** the first arrays that are written too */
     writes = 0
     declare binding: Binding
+    declare pipeline: Pipeline
     /** for the pool */
     purpose: object = this
     /** memory to write into instead of new memory */
@@ -78,17 +87,8 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
       this.context = context
       this._device = device
       this.binding = calls.binding(this.paramsLayout.arrayArgs.length, this.writes)
-      device.pushErrorScope('validation')
-      this.computePipeline = device.createComputePipeline({
-        compute: { module: device.createShaderModule({ code: this.compiledSource }), entryPoint: 'main' },
-        layout: this.binding.pipelineLayout,
-      })
-      const { compiledSource } = this
-      const refused = current.label
-      latch.watch(
-        device.popErrorScope(),
-        error => `the shader of ${refused} was refused: ${error.message}\n${compiledSource}`,
-      )
+      const { pipelineLayout } = this.binding
+      this.pipeline = new Pipeline(shared, current.label, this.compiledSource, pipelineLayout, () => calls.drain())
       this.built = true
       return Promise.resolve()
     }
@@ -114,7 +114,7 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
         words[start + offset / 4] = args[arrayArgs.length + i] as number
       }
       this.outputBuffer = this.into?.buffer ?? this.#newBuffer(4 * threads * this.componentCount)
-      calls.add({ pipeline: this.computePipeline, binding: this.binding, inputs, output: this.outputBuffer, groups })
+      calls.add({ pipeline: this.pipeline, binding: this.binding, inputs, output: this.outputBuffer, groups })
     }
 
     /** The workgroups for a number of threads. The limits of a device are slow to ask for, and most kernels are far below. */
@@ -180,6 +180,7 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
   return {
     backend: 'webgpu',
     description,
+    compilations,
     maxArrays: device.limits.maxStorageBuffersPerShaderStage - 1,
     fourWide: true,
     shared: true,
@@ -234,18 +235,26 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
           'gpu',
         )
       const buffer = pool.take(data.byteLength)
-      calls.release(buffer)
-      device.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>)
+      // the caller may change its data before the calls that wait for kernels are done
+      const values = (calls.isHolding ? data.slice() : data) as Float32Array<ArrayBuffer>
+      calls.inOrder(() => {
+        calls.release(buffer)
+        device.queue.writeBuffer(buffer, 0, values)
+      })
       return handle(buffer, data.length)
     },
     async read(memory, start, length) {
       if (latch.isSet) await latch.settle()
-      calls.flush()
+      const { buffer } = memory as WebGpuHandle
       const staging = device.createBuffer({ size: length * 4, usage: 0x9 })
-      try {
+      const copy = () => {
+        calls.flush()
         const encoder = device.createCommandEncoder()
-        encoder.copyBufferToBuffer((memory as WebGpuHandle).buffer, start * 4, staging, 0, length * 4)
+        encoder.copyBufferToBuffer(buffer, start * 4, staging, 0, length * 4)
         device.queue.submit([encoder.finish()])
+      }
+      try {
+        await calls.after(copy)
         await staging.mapAsync(1).catch(async error => {
           await latch.settle()
           throw error
@@ -262,7 +271,6 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
     close() {
       closed = true
       void gpu.destroy()
-      calls.flush()
       calls.destroy()
       pool.clear()
       device.destroy()
