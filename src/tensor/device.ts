@@ -59,6 +59,52 @@ export interface CpuOptions {
 export interface OpenOptions extends CpuOptions {
   /** gpu only: the backend to open; default webgpu, or webgl2 if webgpu is not available */
   readonly backend?: GpuBackend
+  /**
+   * gpu on webgpu only: the tiles that compute matrix products, as `device.tiles` had them after `device.tune()`; all others are
+   * chosen by the sizes alone. On a device that is open they replace those that it has; default: as they are
+   */
+  readonly tiles?: Tiles
+  /**
+   * gpu only: called after each kernel that was compiled. On webgpu kernels are compiled while the program goes on, and what is read
+   * waits for them: a page can show `compiled` of `asked`. Elsewhere an operation compiles its kernel itself. Given for a device that
+   * is open, it takes the place of the one before
+   */
+  readonly onCompile?: (progress: CompileProgress) => void
+}
+
+/** The kernels that were compiled since the gpu device was opened. */
+export interface CompileProgress {
+  /** the operation and the shapes for which this one was asked first, such as `matmul of [8, 16] and [16, 4]` */
+  readonly kernel: string
+  readonly compiled: number
+  /** how many are compiled or wait for it */
+  readonly asked: number
+}
+
+/**
+ * Which tile of the result a workgroup computes, by class of matrix products: `{ '256x64x512': '64x64' }` for [m, k] times [k, n],
+ * where m, n and k have these next powers of two, and `'8*64x64x32'` for stacks of products. The order of sums depends on it, and so
+ * do the last digits of results.
+ */
+export type Tiles = Readonly<Record<string, string>>
+
+/** How fast the tiles were for one class of products, see `device.tune`. */
+export interface ProductTiming {
+  /** the class, as in `Tiles` */
+  readonly products: string
+  /** the tile that computes them from now on */
+  readonly tile: string
+  /** the tile that would without a measurement */
+  readonly rule: string
+  /** of the first product of the class that ran, by tile */
+  readonly milliseconds: Readonly<Record<string, number>>
+}
+
+/** What `device.tune` measured, the largest products first. */
+export interface Tuning {
+  readonly measured: readonly ProductTiming[]
+  /** the number of classes for which there was no time; the next call measures them */
+  readonly left: number
 }
 
 /** One entry of `device.list()`. */

@@ -3,7 +3,7 @@
 
 import { checkArguments } from './arguments.ts'
 import { type Binaries, type CpuDevice, openCpu, probeCpu, wideWanted } from './cpu/index.ts'
-import { type Device, DeviceError, type DeviceReport, type OpenOptions } from './device.ts'
+import { type Device, DeviceError, type DeviceReport, type OpenOptions, type Tiles, type Tuning } from './device.ts'
 import { given } from './given.ts'
 import type { GpuDevice } from './gpu/index.ts'
 import * as is from './kinds.ts'
@@ -31,6 +31,8 @@ const openOptions = {
   deterministic: undefined,
   memory64: undefined,
   backend: undefined,
+  tiles: undefined,
+  onCompile: undefined,
 } satisfies Settings<OpenOptions>
 
 const opened = new Map<DeviceName, Device>([['reference', reference]])
@@ -38,6 +40,9 @@ let current: DeviceName = 'cpu'
 
 async function open(name: DeviceName, options: OpenOptions): Promise<void> {
   checkName(name)
+  for (const option of ['tiles', 'onCompile'] as const)
+    if (options[option] !== undefined && name !== 'gpu')
+      throw new DeviceError(`${option} is an option of gpu; ${name} has nothing of the kind`, name)
   if (name === 'gpu') await openGpuOnce(options)
   if (name === 'cpu') await openCpuOnce(options, await wideModule(options, cpu?.addresses !== 32)).ready
 }
@@ -70,9 +75,18 @@ function openCpuOnce(options: OpenOptions = {}, wide?: Binaries): CpuDevice {
 
 let gpu: GpuDevice | undefined
 
+function openedGpu(what: string): GpuDevice {
+  if (gpu) return gpu
+  throw new DeviceError(`${what} is about gpu, which is not open; call await device.use('gpu') first`, 'gpu')
+}
+
 /** Opens the gpu device, unless it is open with the requested backend and has not failed. A device open before is closed. */
 async function openGpuOnce(options: OpenOptions): Promise<void> {
-  if (gpu && !gpu.hasFailed && (options.backend === undefined || options.backend === gpu.backend)) return
+  if (gpu && !gpu.hasFailed && (options.backend === undefined || options.backend === gpu.backend)) {
+    if (options.tiles !== undefined) gpu.tiles = options.tiles
+    if (options.onCompile !== undefined) gpu.onCompile = options.onCompile
+    return
+  }
   const { openGpu } = await import('./gpu/index.ts')
   const fresh = await openGpu(options)
   gpu?.close()
@@ -123,6 +137,31 @@ export const device = {
     const found = opened.get(name) ?? (name === 'cpu' ? openCpuOnce() : undefined)
     if (!found) throw new DeviceError(`device ${name} is not open; call await device.use('${name}') first`, name)
     return found
+  },
+
+  /**
+   * Measures which tile computes the matrix products that ran on gpu so far the fastest, and uses it from then on: run a step, then
+   * tune. Only webgpu has tiles. Classes of products that have a choice are not measured again.
+   *
+   * The order of sums depends on the tile, and so do the last digits of results: they are equal between two runs if both are given
+   * the same `tiles`. Nothing else uses the device meanwhile, or the times are wrong.
+   *
+   * @param options.seconds after which no further class is measured; default 1
+   * @returns the times in milliseconds
+   * @throws DeviceError if gpu is not open, has no tiles, or computed no product yet
+   * @example
+   * const { measured } = await device.tune()
+   * console.table(measured)
+   * const tiles = JSON.stringify(device.tiles) // later: device.use('gpu', { tiles: JSON.parse(tiles) })
+   */
+  async tune(options?: { readonly seconds?: number }): Promise<Tuning> {
+    const { seconds } = settle('device.tune(options)', options, { seconds: is.byDefault(1, is.positive) })
+    return openedGpu('device.tune()').tune(seconds)
+  },
+
+  /** The tiles of matrix products on gpu that were measured or given, by class of products. Throws DeviceError if gpu is not open. */
+  get tiles(): Tiles {
+    return openedGpu('device.tiles').tiles
   },
 
   /** All devices and backends, with the reason for each that is not available. No device is open afterwards that was not before. */

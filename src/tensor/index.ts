@@ -22,6 +22,7 @@ export {
   zerosLike,
 } from './create.ts'
 export {
+  type CompileProgress,
   type CpuOptions,
   type Device,
   DeviceError,
@@ -31,6 +32,9 @@ export {
   type Kernels,
   type MemoryUse,
   type OpenOptions,
+  type ProductTiming,
+  type Tiles,
+  type Tuning,
 } from './device.ts'
 export { device } from './devices.ts'
 export { installDevtoolsFormatters } from './devtools.ts'

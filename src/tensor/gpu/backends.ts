@@ -4,7 +4,10 @@
 import { DeviceError, type GpuBackend } from '../device.ts'
 import { askNode } from '../host.ts'
 import type { Engine } from './engine.ts'
-import { hostEngine, loadGpuJs, version, webgl2Engine, webgpuEngine } from './gpujs.ts'
+import { loadGpuJs, version } from './gpujs.ts'
+import { hostEngine } from './host-engine.ts'
+import { webgl2Engine } from './webgl2-engine.ts'
+import { webgpuEngine } from './webgpu-engine.ts'
 
 interface Backend {
   /** Describes the hardware; throws a DeviceError that says why it is not available. */
@@ -90,6 +93,8 @@ const backends: Record<GpuBackend, Backend> = {
       const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits
       const { maxStorageBuffersPerShaderStage, maxComputeWorkgroupStorageSize } = adapter.limits
       const device = await adapter.requestDevice({
+        // to measure which tiles are fast; without it times are those of the host
+        requiredFeatures: adapter.features.has('timestamp-query') ? ['timestamp-query'] : [],
         requiredLimits: {
           ...{ maxStorageBufferBindingSize, maxBufferSize },
           ...{ maxStorageBuffersPerShaderStage, maxComputeWorkgroupStorageSize },

@@ -1,6 +1,10 @@
 // Kernel calls on a WebGPU device. A call by itself takes a bind group, a write of its numbers, an encoder, a pass and a submit,
 // most of the time of a small operation. Here calls wait until there are many, and become one write, one pass and one submit;
 // bind groups are kept. Whoever uses the queue or a buffer in another way flushes the calls that wait first.
+//
+// Kernels are compiled while the host goes on: a call whose kernel is not compiled yet holds back everything after it, in order.
+
+import type { Pipeline } from './pipeline.ts'
 
 /** Offsets of uniforms are multiples of this on every device. */
 const SLOT = 256
@@ -9,6 +13,8 @@ const UNIFORM_BYTES = 2 ** 16
 const MANY = 64
 /** The number of bind groups that are kept. */
 const GROUPS = 8192
+/** The number of calls that may be held back. After so many, a loop that never waits has their kernels compiled at once. */
+export const HELD = 4096
 
 /** What all kernels with the same number of arguments share. */
 export interface Binding {
@@ -19,12 +25,18 @@ export interface Binding {
 
 /** One call of a kernel whose numbers were written where `numbers` said. */
 export interface QueuedCall {
-  readonly pipeline: GPUComputePipeline
+  readonly pipeline: Pipeline
   readonly binding: Binding
   /** what the kernel reads */
   readonly inputs: readonly GPUBuffer[]
   readonly output: GPUBuffer
   readonly groups: readonly [x: number, y: number, z: number]
+}
+
+/** What is held back, and the kernel that it needs. */
+interface Held {
+  readonly pipeline?: Pipeline
+  run(): void
 }
 
 export class DispatchQueue {
@@ -39,6 +51,8 @@ export class DispatchQueue {
   #pass: GPUComputePassEncoder | undefined
   #pipeline: GPUComputePipeline | undefined
   #waiting = 0
+  /** how often each call is made: more than once to measure it */
+  #times = 1
   #bytes = 0
   /** the place of the numbers of the next call */
   #slot = 0
@@ -50,6 +64,7 @@ export class DispatchQueue {
   /** the number of the submit that is being collected */
   #round = 0
   #scheduled = false
+  #held: Held[] = []
 
   constructor(device: GPUDevice) {
     this.#device = device
@@ -75,7 +90,62 @@ export class DispatchQueue {
     return this.#slot / 4
   }
 
-  add({ pipeline, binding, inputs, output, groups: [x, y, z] }: QueuedCall): void {
+  add(call: QueuedCall): void {
+    const { pipeline } = call
+    if (!this.isHolding && pipeline.compiled) {
+      this.#encode(call, pipeline.compiled)
+      return
+    }
+    // the device refused the kernel, which the next read says
+    if (!this.isHolding && pipeline.compiled === null) return
+    const words = this.#words.slice(this.#slot / 4, (this.#slot + this.#slotBytes) / 4)
+    const run = () => {
+      if (!pipeline.compiled) return
+      this.#words.set(words, this.numbers(words.byteLength))
+      this.#encode(call, pipeline.compiled)
+    }
+    if (this.#held.push({ pipeline, run }) < HELD) return
+    for (const held of this.#held) held.pipeline?.force()
+    this.drain()
+  }
+
+  /** Whether calls wait for their kernels. */
+  get isHolding(): boolean {
+    return this.#held.length > 0
+  }
+
+  /** Uses the queue or a buffer in another way: at once, or after the calls that wait for their kernels. */
+  inOrder(run: () => void): void {
+    if (this.isHolding) this.#held.push({ run })
+    else run()
+  }
+
+  /** Resolves when the calls that wait for their kernels are made, and this after them. */
+  after(run: () => void): Promise<void> {
+    return new Promise(resolve =>
+      this.inOrder(() => {
+        run()
+        resolve()
+      }),
+    )
+  }
+
+  /** Makes the calls that were held back, up to one whose kernel is not compiled yet. */
+  drain(): void {
+    let n = 0
+    try {
+      while (n < this.#held.length) {
+        const { pipeline, run } = this.#held[n]
+        if (pipeline && pipeline.compiled === undefined) break
+        n++
+        run()
+      }
+    } finally {
+      this.#held.splice(0, n)
+    }
+  }
+
+  #encode({ binding, inputs, output, groups: [x, y, z] }: QueuedCall, pipeline: GPUComputePipeline): void {
     const group = this.#group(binding, inputs, output)
     if (!this.#pass) {
       this.#encoder = this.#device.createCommandEncoder()
@@ -85,7 +155,7 @@ export class DispatchQueue {
     if (this.#pipeline !== pipeline) this.#pass.setPipeline(pipeline)
     this.#pipeline = pipeline
     this.#pass.setBindGroup(0, group, [this.#slot])
-    this.#pass.dispatchWorkgroups(x, y, z)
+    for (let i = 0; i < this.#times; i++) this.#pass.dispatchWorkgroups(x, y, z)
     this.#bytes = this.#slot + this.#slotBytes
     if (++this.#waiting >= MANY) this.flush()
   }
@@ -107,7 +177,27 @@ export class DispatchQueue {
     if (this.#pass && this.#ids.get(buffer)?.usedIn === this.#round) this.flush()
   }
 
+  /**
+   * Submits what a work calls, with every call made several times, as one pass.
+   * @param timestampWrites where the device writes when it began and when it ended
+   */
+  submit(work: () => void, times: number, timestampWrites?: GPUComputePassTimestampWrites): void {
+    this.flush()
+    this.#encoder = this.#device.createCommandEncoder()
+    this.#pass = this.#encoder.beginComputePass({ timestampWrites })
+    this.#times = times
+    try {
+      work()
+    } finally {
+      this.#times = 1
+      this.flush()
+    }
+  }
+
+  /** What was held back goes on without the calls whose kernels were not compiled, so that nobody waits for it forever. */
   destroy(): void {
+    for (const { run } of this.#held.splice(0)) run()
+    this.flush()
     this.#uniforms.destroy()
   }
 

@@ -1,7 +1,8 @@
-// The interface of a backend. gpujs.ts, the only file that uses GPU.js, implements it for webgpu, webgl2 and the two
-// modes that run on a CPU.
+// The interface of a backend. It is implemented for webgpu (webgpu-engine.ts), webgl2 (webgl2-engine.ts) and the two modes that run on
+// a CPU (host-engine.ts).
 
 import type { GpuBackend } from '../device.ts'
+import type { Compilations } from './compilations.ts'
 
 /** A function that kernels call; its types are given, not inferred. */
 export interface Helper {
@@ -83,12 +84,17 @@ export interface Shaders {
   blank(length: number, purpose: object): BackendMemory
   /** The same memory once more; it is freed when each of its owners has freed it. */
   share(memory: BackendMemory): BackendMemory
+  /** Milliseconds that the device takes for each of these works, whose calls it computes several times. */
+  time(works: readonly (() => void)[], times: number): Promise<number[]>
+  /** the milliseconds by which a time may be wrong */
+  readonly resolution: number
 }
 
 export interface Engine {
   readonly backend: GpuBackend
   /** description: adapter and version */
   readonly description: string
+  readonly compilations: Compilations
   /** the maximum number of arrays that a kernel may read */
   readonly maxArrays: number
   /** whether a thread may return four elements */

@@ -3,20 +3,42 @@
 // until they are read.
 
 import type { Device, Kernels } from '../device.ts'
-import { DeviceError, type DeviceReport, type GpuBackend, type OpenOptions } from '../device.ts'
+import {
+  type CompileProgress,
+  DeviceError,
+  type DeviceReport,
+  type GpuBackend,
+  type OpenOptions,
+  type Tiles,
+  type Tuning,
+} from '../device.ts'
 import { allocate, missingDType } from '../dtype.ts'
+import { given } from '../given.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
 import { backendNames, openEngine, probeBackend } from './backends.ts'
 import { gpuKernels } from './kernels.ts'
 import { map } from './map.ts'
 import { type Handle, Runtime, type Strided } from './runtime.ts'
+import { checkTiles, withoutTiles } from './tile-choices.ts'
+import { tune } from './tune.ts'
 
 export interface GpuDevice extends Device {
   readonly backend: GpuBackend
   /** Whether there was an error after which no result can be trusted; reading a value reports it. */
   readonly hasFailed: boolean
+  /** The tiles of products that were measured or given. Setting them throws DeviceError for an entry that is wrong. */
+  tiles: Tiles
+  /** Called after each kernel that was compiled. */
+  onCompile: ((progress: CompileProgress) => void) | undefined
+  /** Measures the tiles of the products that ran, for about so many seconds. */
+  tune(seconds: number): Promise<Tuning>
   /** Frees everything; tensors on this device can no longer be used. */
   close(): void
+}
+
+function checkListener(listener: unknown): void {
+  if (listener !== undefined && typeof listener !== 'function')
+    throw new DeviceError(`gpu: onCompile must be a function, not ${given(listener)}`, 'gpu')
 }
 
 /**
@@ -27,6 +49,8 @@ export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
   const { backend } = options
   if (backend !== undefined && !backendNames.includes(backend))
     throw new DeviceError(`gpu has no backend "${backend}"; the backends are ${backendNames.join(', ')}`, 'gpu')
+  if (options.tiles !== undefined) checkTiles(options.tiles)
+  checkListener(options.onCompile)
   const engine = await openEngine(backend === undefined ? ['webgpu', 'webgl2'] : [backend])
   const runtime = new Runtime(engine)
 
@@ -63,12 +87,35 @@ export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
 
     free: handle => runtime.free(handle as Handle),
     memory: runtime.memory,
+    get tiles() {
+      return runtime.tiles.all
+    },
+    set tiles(tiles) {
+      const checked = checkTiles(tiles)
+      if (!engine.shaders) throw withoutTiles(engine.backend)
+      runtime.tiles.replace(checked)
+    },
+    get onCompile() {
+      return engine.compilations.listener
+    },
+    set onCompile(listener) {
+      checkListener(listener)
+      engine.compilations.listener = listener
+    },
+    tune: seconds => tune(runtime, seconds),
     get hasFailed() {
       return engine.hasFailed()
     },
     close: () => runtime.close(),
   }
   device.kernels = gpuKernels(runtime, device)
+  device.onCompile = options.onCompile
+  try {
+    if (options.tiles !== undefined) device.tiles = options.tiles
+  } catch (error) {
+    device.close()
+    throw error
+  }
   return device
 }
 

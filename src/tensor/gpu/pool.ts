@@ -18,8 +18,8 @@ interface Events<B> {
   create(size: number, usage: number): B
   /** called when a buffer is returned */
   returned(buffer: B): void
-  /** called before a buffer is destroyed */
-  destroying(buffer: B): void
+  /** calls `destroy` when nothing uses the buffer any more */
+  destroy(buffer: B, destroy: () => void): void
 }
 
 /** The buffers of one size that are free. */
@@ -115,8 +115,7 @@ export class BufferPool<B extends Poolable> {
     for (const { size, free } of shelves)
       for (const buffer of free) {
         if (this.#freeBytes <= limit) return
-        this.#events.destroying(buffer)
-        this.#destroy.get(buffer)!()
+        this.#events.destroy(buffer, this.#destroy.get(buffer)!)
         free.delete(buffer)
         this.#freeBytes -= size
       }

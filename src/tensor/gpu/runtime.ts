@@ -9,28 +9,11 @@ import { uncollectedBytes } from '../pressure.ts'
 import { MOST_ELEMENTS, show, tooManyElements } from '../shape.ts'
 import { Code } from './code.ts'
 import type { BackendMemory, Compiled, CompiledShader, Engine, Launch } from './engine.ts'
+import type { Handle, Strided } from './handle.ts'
 import type { Shader } from './shader.ts'
+import { TileChoices } from './tile-choices.ts'
 
-/** The content of a tensor's storage on this device. */
-export interface Handle {
-  /** null if there are no elements, or after it was freed */
-  memory: BackendMemory | null
-  readonly length: number
-  /** where it starts in the memory, which it may share; default 0 */
-  start?: number
-  /** the same for all handles that share a memory */
-  home?: object
-  /** the values of an int32 tensor that came from the host, usually indices */
-  readonly host?: Int32Array
-}
-
-/** A shape and strides over a handle. */
-export interface Strided {
-  readonly handle: Handle
-  readonly shape: readonly number[]
-  readonly strides: readonly number[]
-  readonly offset: number
-}
+export type { Handle, Strided } from './handle.ts'
 
 /** All elements of a memory of its own. */
 export const wholeOf = (handle: Handle): Strided => ({ handle, shape: [handle.length], strides: [1], offset: 0 })
@@ -87,6 +70,8 @@ interface Kernel {
 
 export class Runtime {
   readonly engine: Engine
+  /** of matrix products */
+  readonly tiles = new TileChoices()
   readonly #cacheSize: number
   /** by signature and length, the least recently used first */
   #plans = new Map<string, Plan>()

@@ -4,31 +4,11 @@
 
 import { broadcastStrides, type Shape, sizeOf } from '../shape.ts'
 import { joinAxes } from './code.ts'
-import { type Handle, type Runtime, type Strided, wholeOf } from './runtime.ts'
-import { type Element, type Shader, shader, WIDEST } from './shader.ts'
-
-/** A tile of [rows, columns] by 256 threads, each of which has `each` rows of four results. */
-interface Tile {
-  readonly rows: number
-  readonly columns: number
-  readonly each: 1 | 4 | 8
-  /** inner elements of a slab; a part of the threads adds each of its `slices`, so that small results have many threads too */
-  readonly depth: number
-  readonly slices: 1 | 4
-}
+import { type Handle, type Runtime, type ShaderCall, type Strided, wholeOf } from './runtime.ts'
+import { type Element, type Shader, shader } from './shader.ts'
+import { fits, groupsOf, type Product, ruleFor, type Stack, type Tile } from './tile-choices.ts'
 
 const THREADS = 256
-
-/** The more results a thread has, the less often an element is read; at most 16 KiB of shared memory. */
-const tiles: readonly Tile[] = [
-  { rows: 128, columns: 64, each: 8, depth: 16, slices: 1 },
-  { rows: 64, columns: 64, each: 4, depth: 16, slices: 1 },
-  { rows: 32, columns: 32, each: 4, depth: 32, slices: 4 },
-  { rows: 16, columns: 16, each: 1, depth: 64, slices: 4 },
-]
-
-/** The number of tiles from which a card is busy: the smallest tile is taken if no larger one gives so many. */
-const BUSY = 128
 
 /** Maximum length of a float32 sum: longer ones are added in parts, so that the error does not grow with the length. */
 const DEEP = 512
@@ -192,13 +172,48 @@ ${slices === 1 ? '' : `var<workgroup> sums : array<vec4<f32>, ${rows * across}>;
 }
 
 /** The axes of a stack of products joined to two, if they can be. */
-function stackOf(shape: Shape, a: readonly number[], b: readonly number[]) {
+function stackOf(shape: Shape, a: readonly number[], b: readonly number[]): Stack | undefined {
   const joined = joinAxes(shape, [a, b])
   const missing = 2 - joined.shape.length
   if (missing < 0) return undefined
   const strides = joined.strides.map(view => [...new Array(missing).fill(0), ...view] as unknown as [number, number])
   const inner = joined.shape.length === 0 ? 1 : joined.shape[joined.shape.length - 1]
   return { a: strides[0], b: strides[1], inner, count: sizeOf(shape) }
+}
+
+const operandOf = (view: Strided, stack: readonly [number, number]): Operand => {
+  const [outer, inner] = view.strides.slice(-2)
+  return { view, stack, outer, inner }
+}
+
+const shaderOf = ({ a, b, bias, m, n, k, stack }: Product, tile: Tile, sums: boolean): Shader =>
+  productShader(
+    tile,
+    readingOf(operandOf(a, stack.a), m, k),
+    readingOf(operandOf(b, stack.b), n, k),
+    n % 4 === 0,
+    sums ? 'sums' : bias && 'bias',
+  )
+
+/**
+ * The call that computes a product by a tile.
+ * @param sums memory [m] for the sums of the rows of a single left factor, instead of a bias
+ */
+export function productCall(product: Product, tile: Tile, sums?: Handle): ShaderCall {
+  const { name, a, b, bias, m, n, k, stack } = product
+  const numbers = ({ view, stack: [far, near], outer, inner }: Operand) => [view.offset, far, near, outer, inner]
+  return {
+    name,
+    shader: shaderOf(product, tile, sums !== undefined),
+    inputs: [...(sums ? [wholeOf(sums)] : []), a, b, ...(bias ? [bias] : [])],
+    integers: [
+      ...[m, n, k, stack.inner],
+      ...[...numbers(operandOf(a, stack.a)), ...numbers(operandOf(b, stack.b))],
+      ...(bias ? [bias.offset, bias.strides[0]] : []),
+    ],
+    groups: groupsOf(product, tile),
+    length: stack.count * m * n,
+  }
 }
 
 /**
@@ -212,39 +227,20 @@ function product(
   a: Strided,
   b: Strided,
   [m, n, k]: readonly [number, number, number],
-  stack: Shape,
+  shape: Shape,
   { bias, sums = false }: { readonly bias?: Strided; readonly sums?: boolean } = {},
 ): Handle[] | undefined {
-  const [outerA, innerA] = a.strides.slice(-2)
-  const [outerB, innerB] = b.strides.slice(-2)
-  const leading = (x: Strided) => broadcastStrides(x.shape.slice(0, -2), x.strides.slice(0, -2), stack)
-  const stacked = stackOf(stack, leading(a), leading(b))
-  if (!stacked) return undefined
-  const left: Operand = { view: a, stack: stacked.a, outer: outerA, inner: innerA }
-  const right: Operand = { view: b, stack: stacked.b, outer: outerB, inner: innerB }
-  const groupsOf = ({ rows, columns }: Tile) =>
-    [Math.ceil(n / columns), Math.ceil(m / rows), stacked.count] as [number, number, number]
-  const tile = tiles.find(t => sizeOf(groupsOf(t)) >= BUSY) ?? tiles[tiles.length - 1]
-  const groups = groupsOf(tile)
-  const isThin = sizeOf(groups) < IDLE && k > LONG
-  if (isThin || groups.some(count => count > WIDEST)) return undefined
-  const numbers = ({ view, stack: [far, near], outer, inner }: Operand) => [view.offset, far, near, outer, inner]
-  const beside = sums ? 'sums' : bias && 'bias'
-  const shader = productShader(tile, readingOf(left, m, k), readingOf(right, n, k), n % 4 === 0, beside)
-  const written = sums ? [runtime.blank(m, shader)] : []
-  const result = runtime.shade({
-    name,
-    shader,
-    inputs: [...written.map(wholeOf), a, b, ...(bias ? [bias] : [])],
-    integers: [
-      ...[m, n, k, stacked.inner],
-      ...[...numbers(left), ...numbers(right)],
-      ...(bias ? [bias.offset, bias.strides[0]] : []),
-    ],
-    groups,
-    length: stacked.count * m * n,
-  })
-  return [result, ...written]
+  const leading = (x: Strided) => broadcastStrides(x.shape.slice(0, -2), x.strides.slice(0, -2), shape)
+  const stack = stackOf(shape, leading(a), leading(b))
+  if (!stack) return undefined
+  const asked: Product = { name, a, b, bias, m, n, k, stack }
+  const rule = ruleFor(asked)
+  const isThin = sizeOf(groupsOf(asked, rule)) < IDLE && k > LONG
+  if (isThin || !fits(asked, rule)) return undefined
+  const tile = runtime.tiles.choose(asked, rule)
+  if (!sums) return [runtime.shade(productCall(asked, tile))]
+  const written = runtime.blank(m, shaderOf(asked, tile, true))
+  return [runtime.shade(productCall(asked, tile, written)), written]
 }
 
 const exchanged = <T>(xs: readonly T[]): T[] => [...xs.slice(0, -2), xs[xs.length - 1], xs[xs.length - 2]]

@@ -1,4 +1,4 @@
-// The internal parts of GPU.js that gpujs.ts uses. If this fails after an update, read that file first.
+// The internal parts of GPU.js that gpujs.ts and the engines use. If this fails after an update, read those files first.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'

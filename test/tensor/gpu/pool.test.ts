@@ -17,8 +17,9 @@ function counted(largest = LARGEST) {
       return buffer
     },
     returned: () => undefined,
-    destroying: buffer => {
-      assert.ok(alive.has(buffer), 'it is announced before it is destroyed')
+    destroy: (buffer, destroy) => {
+      destroy()
+      assert.ok(!alive.has(buffer))
       destroyed.push(buffer)
     },
   })
