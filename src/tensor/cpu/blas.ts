@@ -96,7 +96,7 @@ function checkProduct(name: keyof Products, products: Products, memory: WebAssem
 export function openBlas(choice: string | undefined, memory: WebAssembly.Memory): Blas | string {
   if (choice === 'off') return 'BLAS is switched off'
   const modules = askNode(node => node.getBuiltinModule('node:module'))
-  if (!modules) return typeof process === 'undefined' ? 'browsers have no BLAS' : 'a BLAS needs Node 20.16 or later'
+  if (!modules) return askNode(node => node.version) ? 'a BLAS needs Node 20.16 or later' : 'a BLAS needs Node'
   let file = ''
   let koffi: Koffi
   try {
