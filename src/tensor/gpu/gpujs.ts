@@ -13,7 +13,7 @@ export const version = '2.24.1'
 export interface GpuJs {
   readonly GPU: new (settings: { mode?: string; context?: object; canvas?: object }) => Gpu
   readonly WebGPUContext: { readonly isSupported: boolean; acquire(): Promise<object> }
-  readonly WebGPUKernel: new (source: string, settings: Settings) => WebGpuKernel
+  readonly WebGPUKernel: new (source: string, settings: KernelSettings) => WebGpuKernel
   readonly WebGPUBufferResult: new (settings: {
     buffer: Counted<GPUBuffer>
     output: number[]
@@ -21,14 +21,14 @@ export interface GpuJs {
     context: object
     kernel: object
   }) => WebGpuHandle
-  readonly WebGL2Kernel: new (source: string, settings: Settings) => Kernel
-  readonly WebAssemblyKernel: new (source: string, settings: Settings) => Kernel
-  readonly CPUKernel: new (source: string, settings: Settings) => Kernel
+  readonly WebGL2Kernel: new (source: string, settings: KernelSettings) => Kernel
+  readonly WebAssemblyKernel: new (source: string, settings: KernelSettings) => Kernel
+  readonly CPUKernel: new (source: string, settings: KernelSettings) => Kernel
 }
 
 export interface Gpu {
   Kernel: object
-  createKernel(source: string, settings: Settings): Shortcut
+  createKernel(source: string, settings: KernelSettings): Shortcut
   destroy(): Promise<void>
 }
 
@@ -36,7 +36,7 @@ export type Argument = BackendMemory | number
 
 /** A kernel as returned by createKernel: callable, and able to replace the object that runs. */
 export interface Shortcut {
-  (...args: Argument[]): Handle | Promise<Handle>
+  (...args: Argument[]): LibraryHandle | Promise<LibraryHandle>
   readonly kernel: Kernel
   destroy(): void
 }
@@ -80,22 +80,22 @@ export interface WebGpuKernel extends Kernel {
 /** GPU.js counts the handles of a buffer or texture in its own field. */
 export type Counted<T> = T & { _refs: number }
 
-export interface Handle {
+export interface LibraryHandle {
   output: number[]
   delete(): void
 }
 
-export interface WebGpuHandle extends Handle {
+export interface WebGpuHandle extends LibraryHandle {
   readonly buffer: Counted<GPUBuffer>
   clone(): WebGpuHandle
 }
 
-export interface GlHandle extends Handle {
+export interface GlHandle extends LibraryHandle {
   type: string
   readonly constructor: new (settings: object) => GlHandle
 }
 
-export interface Settings {
+export interface KernelSettings {
   readonly output: readonly number[]
   readonly argumentTypes: readonly string[]
   readonly functions: readonly Helper[]

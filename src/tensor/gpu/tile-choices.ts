@@ -32,7 +32,7 @@ export const tiles: readonly Tile[] = [
 const BUSY = 128
 
 /** A stack of products [m, k] times the transpose of [n, k], plus a bias [n]. */
-export interface Product {
+export interface TiledProduct {
   /** the operation, for errors */
   readonly name: string
   readonly a: Strided
@@ -56,22 +56,23 @@ export interface Stack {
 }
 
 export const groupsOf = (
-  { m, n, stack }: Pick<Product, 'm' | 'n' | 'stack'>,
+  { m, n, stack }: Pick<TiledProduct, 'm' | 'n' | 'stack'>,
   { rows, columns }: Tile,
 ): [number, number, number] => [Math.ceil(n / columns), Math.ceil(m / rows), stack.count]
 
 /** The tile that is taken where none was measured. */
-export const ruleFor = (product: Product): Tile =>
+export const ruleFor = (product: TiledProduct): Tile =>
   tiles.find(tile => sizeOf(groupsOf(product, tile)) >= BUSY) ?? tiles[tiles.length - 1]
 
 /** Whether a dispatch may have so many workgroups. */
-export const fits = (product: Product, tile: Tile): boolean => groupsOf(product, tile).every(count => count <= WIDEST)
+export const fits = (product: TiledProduct, tile: Tile): boolean =>
+  groupsOf(product, tile).every(count => count <= WIDEST)
 
 /** The next power of two. */
 const roundUp = (n: number): number => 2 ** Math.ceil(Math.log2(n))
 
 /** Such as 64x128x32 for [m, k] = [50, 20] times [20, 100], and 8*64x128x32 for a stack of up to eight of them. */
-export function classOf({ m, n, k, stack }: Product): string {
+export function classOf({ m, n, k, stack }: TiledProduct): string {
   const sizes = `${roundUp(m)}x${roundUp(n)}x${roundUp(k)}`
   return stack.count === 1 ? sizes : `${roundUp(stack.count)}*${sizes}`
 }
@@ -108,10 +109,10 @@ export function checkTiles(chosen: Tiles): Map<string, Tile> {
 export class TileChoices {
   #chosen = new Map<string, Tile>()
   /** by class the first product that ran */
-  readonly #met = new Map<string, Product>()
+  readonly #met = new Map<string, TiledProduct>()
 
   /** The tile of a product. */
-  choose(product: Product, rule: Tile): Tile {
+  choose(product: TiledProduct, rule: Tile): Tile {
     const key = classOf(product)
     if (!this.#met.has(key)) this.#met.set(key, withoutValues(product))
     const chosen = this.#chosen.get(key)
@@ -119,8 +120,8 @@ export class TileChoices {
   }
 
   /** The products that ran of classes without a choice, the largest first. */
-  get open(): (readonly [key: string, product: Product])[] {
-    const work = ({ m, n, k, stack }: Product) => m * n * k * stack.count
+  get open(): (readonly [key: string, product: TiledProduct])[] {
+    const work = ({ m, n, k, stack }: TiledProduct) => m * n * k * stack.count
     return [...this.#met].filter(([key]) => !this.#chosen.has(key)).sort(([, a], [, b]) => work(b) - work(a))
   }
 
@@ -145,7 +146,7 @@ export class TileChoices {
 }
 
 /** A product that keeps no memory alive: the same layout at the start of a memory, aligned as before. */
-function withoutValues(product: Product): Product {
+function withoutValues(product: TiledProduct): TiledProduct {
   const { a, b, bias } = product
   const moved = (x: Strided): Strided => {
     const first = x.strides.reduce((sum, stride, i) => sum + Math.min(0, stride) * (x.shape[i] - 1), 0)

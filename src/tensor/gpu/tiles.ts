@@ -6,7 +6,7 @@ import { broadcastStrides, type Shape, sizeOf } from '../shape.ts'
 import { joinAxes } from './code.ts'
 import { type Handle, type Runtime, type ShaderCall, type Strided, wholeOf } from './runtime.ts'
 import { type Element, type Shader, shader } from './shader.ts'
-import { fits, groupsOf, type Product, ruleFor, type Stack, type Tile } from './tile-choices.ts'
+import { fits, groupsOf, ruleFor, type Stack, type Tile, type TiledProduct } from './tile-choices.ts'
 
 const THREADS = 256
 
@@ -186,7 +186,7 @@ const operandOf = (view: Strided, stack: readonly [number, number]): Operand => 
   return { view, stack, outer, inner }
 }
 
-const shaderOf = ({ a, b, bias, m, n, k, stack }: Product, tile: Tile, sums: boolean): Shader =>
+const shaderOf = ({ a, b, bias, m, n, k, stack }: TiledProduct, tile: Tile, sums: boolean): Shader =>
   productShader(
     tile,
     readingOf(operandOf(a, stack.a), m, k),
@@ -199,7 +199,7 @@ const shaderOf = ({ a, b, bias, m, n, k, stack }: Product, tile: Tile, sums: boo
  * The call that computes a product by a tile.
  * @param sums memory [m] for the sums of the rows of a single left factor, instead of a bias
  */
-export function productCall(product: Product, tile: Tile, sums?: Handle): ShaderCall {
+export function productCall(product: TiledProduct, tile: Tile, sums?: Handle): ShaderCall {
   const { name, a, b, bias, m, n, k, stack } = product
   const numbers = ({ view, stack: [far, near], outer, inner }: Operand) => [view.offset, far, near, outer, inner]
   return {
@@ -233,7 +233,7 @@ function product(
   const leading = (x: Strided) => broadcastStrides(x.shape.slice(0, -2), x.strides.slice(0, -2), shape)
   const stack = stackOf(shape, leading(a), leading(b))
   if (!stack) return undefined
-  const asked: Product = { name, a, b, bias, m, n, k, stack }
+  const asked: TiledProduct = { name, a, b, bias, m, n, k, stack }
   const rule = ruleFor(asked)
   const isThin = sizeOf(groupsOf(asked, rule)) < IDLE && k > LONG
   if (isThin || !fits(asked, rule)) return undefined

@@ -4,7 +4,7 @@
 import { DeviceError, type ProductTiming, type Tuning } from '../device.ts'
 import type { Shaders } from './engine.ts'
 import type { Runtime, Strided } from './runtime.ts'
-import { fits, type Product, ruleFor, type Tile, tiles, withoutTiles } from './tile-choices.ts'
+import { fits, ruleFor, type Tile, type TiledProduct, tiles, withoutTiles } from './tile-choices.ts'
 import { productCall } from './tiles.ts'
 
 /** Rounds, of which the median counts. */
@@ -51,12 +51,17 @@ export async function tune(runtime: Runtime, seconds: number): Promise<Tuning> {
 }
 
 /** Milliseconds of one product by each tile that fits. */
-async function measure(runtime: Runtime, shaders: Shaders, product: Product, rule: Tile): Promise<Map<Tile, number>> {
+async function measure(
+  runtime: Runtime,
+  shaders: Shaders,
+  product: TiledProduct,
+  rule: Tile,
+): Promise<Map<Tile, number>> {
   const { a, b, bias } = product
   const candidates = [rule, ...tiles.filter(tile => tile !== rule && fits(product, tile))]
   const handle = runtime.upload(new Float32Array(Math.max(...[a, b, ...(bias ? [bias] : [])].map(extent))))
   const there = (x: Strided): Strided => ({ ...x, handle })
-  const own: Product = { ...product, a: there(a), b: there(b), bias: bias && there(bias) }
+  const own: TiledProduct = { ...product, a: there(a), b: there(b), bias: bias && there(bias) }
   const run = (tile: Tile) => () => runtime.free(runtime.shade(productCall(own, tile)))
   try {
     // the first call of each compiles it and warms the card

@@ -10,7 +10,7 @@ import {
   assertRuns,
   type Counted,
   type GpuJs,
-  type Settings,
+  type KernelSettings,
   settings,
   type WebGpuHandle,
 } from './gpujs.ts'
@@ -155,7 +155,10 @@ export function webgpuEngine(gpujs: GpuJs, adapter: GPUAdapter, device: GPUDevic
 
   const gpu = new gpujs.GPU({ mode: 'webgpu' })
 
-  function create<K extends QueuedKernel>(kind: new (...args: never[]) => K, ...[source, set]: [string, Settings]) {
+  function create<K extends QueuedKernel>(
+    kind: new (...args: never[]) => K,
+    ...[source, set]: [string, KernelSettings]
+  ) {
     gpu.Kernel = kind
     const shortcut = gpu.createKernel(source, set)
     const kernel = shortcut.kernel as K
