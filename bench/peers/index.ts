@@ -151,7 +151,7 @@ function table(rows: readonly Row[]): string {
 const { present, missing } = contenders()
 for (const { name, remedy } of missing) say(`${name} is not installed: ${remedy}`)
 const wanted = flags.only?.toLowerCase().split(',') ?? ['']
-/** A part of a name stands for all names that have it, a whole name for itself. */
+// a part of a name stands for all names that have it, a whole name for itself
 const names = present.map(({ name }) => name.toLowerCase())
 const chosen = present.filter((_, i) =>
   wanted.some(part => (names.includes(part) ? names[i] === part : names[i].includes(part))),

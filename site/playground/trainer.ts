@@ -18,19 +18,13 @@ const NAMES = SIZES.flatMap(size => pairNames.map(name => `a ${size} ${name}`))
 /** Names that an inspection shows. */
 const SHOWN_NAMES = 5
 
-interface Example {
-  readonly caption: string
-  readonly pixels: Uint8Array
-  readonly isHeldOut: boolean
-}
-
-const exampleOf = (index: number, options: Parameters<typeof shapesExample>[1]): Example => {
+const exampleOf = (index: number, options: Parameters<typeof shapesExample>[1]): Picture => {
   const { caption, pixels, scene } = shapesExample(index, options)
   return { caption, pixels, isHeldOut: scene.objects.some(({ colour, shape }) => isHeldOut(colour, shape)) }
 }
 
 /** [n, 3, side, side], normalised */
-function imagesOf(examples: readonly Pick<Example, 'pixels'>[]): Tensor {
+function imagesOf(examples: readonly Pick<Picture, 'pixels'>[]): Tensor {
   const plane = SIDE * SIDE
   const values = new Float32Array(examples.length * 3 * plane)
   examples.forEach(({ pixels }, n) => {
@@ -47,8 +41,8 @@ export class Trainer {
   readonly #settings: Settings
   readonly #optimizer: AdamW
   readonly #tokenizer: WordTokenizer
-  readonly #shown: readonly Example[]
-  readonly #measured: readonly Example[]
+  readonly #shown: readonly Picture[]
+  readonly #measured: readonly Picture[]
   #step = 0
 
   private constructor(settings: Settings) {
@@ -123,7 +117,7 @@ export class Trainer {
   }
 
   /** Cosines of pictures and texts, [pictures, texts]. */
-  async #similarities(examples: readonly Pick<Example, 'pixels'>[], texts: readonly string[]): Promise<Float32Array> {
+  async #similarities(examples: readonly Pick<Picture, 'pixels'>[], texts: readonly string[]): Promise<Float32Array> {
     return scope(async () => {
       const cosines = noGrad(() => {
         const images = this.model.encodeImage(imagesOf(examples))
@@ -133,7 +127,7 @@ export class Trainer {
     }, 'similarities of the playground')
   }
 
-  async #write(examples: readonly Example[]): Promise<string[]> {
+  async #write(examples: readonly Picture[]): Promise<string[]> {
     const { start, end } = this.#tokenizer
     return scope(async () => {
       const written = await this.model.generate(imagesOf(examples), { start, end })
@@ -143,7 +137,7 @@ export class Trainer {
 
   /** What the model makes of pictures that it never saw. */
   async look(): Promise<Look> {
-    const right = (examples: readonly Example[]) => examples.map(({ caption }) => caption)
+    const right = (examples: readonly Picture[]) => examples.map(({ caption }) => caption)
     const written = await this.#write(this.#shown)
     const captions = written.map((text, i) => ({ text, isRight: text === this.#shown[i].caption }))
     const similarities = await this.#similarities(this.#shown, right(this.#shown))
