@@ -55,6 +55,7 @@ export default defineConfig({
             ['performance', 'Performance'],
           ].map(([name, text]) => ({ text, link: `/guides/${name}` })),
         },
+        { text: 'Look inside', items: [...lookInside] },
       ],
     },
     outline: [2, 3],

@@ -95,7 +95,7 @@ async function wat(call: Call): Promise<KernelText[]> {
       return { exports: Object.fromEntries(told) }
     },
   })
-  await device.use('cpu', { threads: 1, deterministic: true })
+  await device.use('cpu', { threads: 1, deterministic: true, memory64: false })
   runOnce(call, () => called.clear())
 
   const { default: open } = await import('wabt')

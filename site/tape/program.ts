@@ -75,7 +75,7 @@ export async function open(code: string): Promise<Program> {
   const scope = Object.entries({ ...cocagrad, walk }).filter(([name]) => isName(name))
   cocagrad.seed(0)
   try {
-    const run = new Function(...scope.map(([name]) => name), `'use strict'; ${script}\n//# sourceURL=${FILE}`)
+    const run = new Function(...scope.map(([name]) => name), `'use strict'; {${script}\n}\n//# sourceURL=${FILE}`)
     run(...scope.map(([, value]) => value))
   } catch (error) {
     throw located(error)

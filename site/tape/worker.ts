@@ -30,7 +30,7 @@ async function answer({ code, order, bug }: Request): Promise<void> {
       verdict,
       message,
       checked,
-      mismatches: mismatches.slice(0, 12).map(({ input, element, order, analytic, numeric }) => ({
+      mismatches: mismatches.slice(0, 8).map(({ input, element, order, analytic, numeric }) => ({
         input: program.names[input],
         element: element && element.length > 0 ? show(element) : '',
         order,

@@ -13,7 +13,7 @@ export interface Contender {
 }
 
 export const contenders: readonly Contender[] = [
-  { name: 'cocagrad, cpu', settings: 'WebAssembly of its own', program: 'cocagrad', backend: 'cpu' },
+  { name: 'cocagrad, cpu', settings: '', program: 'cocagrad', backend: 'cpu' },
   { name: 'cocagrad, gpu', settings: 'WebGPU, or WebGL 2 where there is none', program: 'cocagrad', backend: 'gpu' },
   {
     name: 'TensorFlow.js, wasm',
