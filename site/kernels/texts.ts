@@ -69,6 +69,15 @@ function functionsOf(text: string): Map<number, string> {
   return found
 }
 
+/** The text of a function, and of all functions that it calls. */
+function withCalled(first: number, functions: ReadonlyMap<number, string>): string[] {
+  const found = new Set([first])
+  // a set is walked in the order in which it grows
+  for (const index of found)
+    for (const [, called] of (functions.get(index) ?? '').matchAll(/\(call (\d+)/g)) found.add(Number(called))
+  return [...found].flatMap(index => functions.get(index) ?? [])
+}
+
 async function wat(call: Call): Promise<KernelText[]> {
   const called = new Set<string>()
   let bytes = new Uint8Array()
@@ -106,9 +115,15 @@ async function wat(call: Call): Promise<KernelText[]> {
   const indices = new Map(
     Array.from(text.matchAll(/\(export "([^"]+)" \(func (\d+)\)\)/g), ([, name, index]) => [name, Number(index)]),
   )
+  const names = new Map(Array.from(indices, ([name, index]) => [index, name]))
+  const nameOf = (index: number) => `$${names.get(index) ?? `f${index}`}`
+  const named = (body: string) =>
+    body
+      .replace(/^\(func \(;(\d+);\)/, (_, index) => `(func ${nameOf(Number(index))}`)
+      .replace(/\(call (\d+)/g, (_, index) => `(call ${nameOf(Number(index))}`)
   return [...called].flatMap(name => {
-    const body = functions.get(indices.get(name) ?? -1)
-    return body === undefined ? [] : [{ name, text: body }]
+    const index = indices.get(name)
+    return index === undefined ? [] : [{ name, text: withCalled(index, functions).map(named).join('\n\n') }]
   })
 }
 

@@ -14,8 +14,8 @@ export function brief(x: number): string {
 export const shapeText = (shape: readonly number[]): string => (shape.length === 0 ? 'scalar' : shape.join(' × '))
 
 /** The first numbers of a tensor. */
-export function line({ numbers, shape }: Values, count = 3): string {
+export function line({ numbers, shape }: Values, between = '  ', count = 3): string {
   const size = shape.reduce((product, n) => product * n, 1)
-  const shown = Array.from(numbers.subarray(0, count), brief).join('  ')
-  return size > count ? `${shown} …` : shown
+  const shown = Array.from(numbers.subarray(0, count), brief).join(between)
+  return size > count ? `${shown}${between.trimEnd()} …` : shown
 }

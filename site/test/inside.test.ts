@@ -58,20 +58,20 @@ describe('the pages that look inside', { skip }, () => {
     test('shows the gradient of x² coming back, step by step', async () => {
       const { page, errors, close } = await opened('tape.html')
       await checked(page).getByText('pass').waitFor()
-      const x = page.getByRole('button', { name: /^input x, 3, value 1 {2}2 {2}3/ })
+      const x = page.getByRole('button', { name: /^input x, 3, value 1, 2, 3/ })
       assert.doesNotMatch((await x.getAttribute('aria-label')) ?? '', /gradient/)
       await page.getByRole('button', { name: 'Step', exact: true }).click()
       assert.match((await sentence(page).textContent()) ?? '', /Step 1 of 2: the rule of sum/)
       await page.getByRole('slider', { name: /Steps of the backward pass/ }).press('ArrowRight')
       assert.match((await sentence(page).textContent()) ?? '', /Step 2 of 2: the rule of square .* gradient of x/)
-      assert.match((await x.getAttribute('aria-label')) ?? '', /gradient 2 {2}4 {2}6/)
+      assert.match((await x.getAttribute('aria-label')) ?? '', /gradient 2, 4, 6/)
       await page.getByRole('button', { name: 'Back', exact: true }).click()
       assert.doesNotMatch((await x.getAttribute('aria-label')) ?? '', /gradient/)
 
       await page.getByLabel('derivatives').selectOption('2')
       await checked(page).getByText('6 derivatives agree').waitFor()
       await page.getByRole('button', { name: 'End', exact: true }).click()
-      assert.match((await x.getAttribute('aria-label')) ?? '', /gradient 2 {2}2 {2}2/)
+      assert.match((await x.getAttribute('aria-label')) ?? '', /gradient 2, 2, 2/)
       await page.getByText('The tape as it prints itself').click()
       await page.getByText('the same gradients as tape.gradient, bit for bit').waitFor()
       assert.deepEqual(errors, [])
@@ -108,6 +108,7 @@ describe('the pages that look inside', { skip }, () => {
 
     test('every example passes the check at both orders', async () => {
       const { page, errors, close } = await opened('tape.html')
+      await checked(page).getByText('pass').waitFor()
       const examples = await page.getByLabel('example').locator('option').allTextContents()
       assert.equal(examples.length, 6)
       for (const order of ['2', '1'])
@@ -234,7 +235,7 @@ describe('the pages that look inside', { skip }, () => {
       await page.getByRole('tab', { name: 'GLSL' }).click()
       await text.getByText('#version 300 es').waitFor()
       await page.getByRole('tab', { name: 'GLSL' }).press('ArrowRight')
-      await text.getByText(/^\(func \(;\d+;\)/).waitFor()
+      await text.getByText('(func $softmax').waitFor()
       assert.match((await text.textContent()) ?? '', /f32x4|v128/)
 
       await page.getByRole('button', { name: 'relu', exact: true }).click()
