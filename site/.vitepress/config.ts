@@ -18,6 +18,13 @@ const alias = Object.entries(entries).map(([path, { source, browser }]) => ({
 /** The path on the host, such as /cocagrad/. */
 const base = process.env.SITE_BASE ?? '/'
 
+/** The pages that show how things work. */
+const lookInside = [
+  { text: 'A tape', link: '/tape' },
+  { text: 'Attention, pooling, masks', link: '/attention' },
+  { text: 'Kernels', link: '/kernels' },
+]
+
 export default defineConfig({
   title: 'cocagrad',
   description: 'Automatic differentiation in TypeScript, with CoCa as its reference model.',
@@ -28,6 +35,7 @@ export default defineConfig({
     nav: [
       { text: 'Playground', link: '/' },
       { text: 'Guides', link: '/guides/first-model' },
+      { text: 'Look inside', items: [...lookInside] },
     ],
     sidebar: {
       '/guides/': [
@@ -47,6 +55,7 @@ export default defineConfig({
             ['performance', 'Performance'],
           ].map(([name, text]) => ({ text, link: `/guides/${name}` })),
         },
+        { text: 'Look inside', items: [...lookInside] },
       ],
     },
     outline: [2, 3],
