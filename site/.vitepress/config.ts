@@ -36,7 +36,13 @@ const groups = [
       { text: '9. Devices', link: '/learn/devices' },
     ],
   },
-  { text: 'Teach', items: [{ text: 'In a lecture', link: '/teach/' }, { text: 'Exercises', link: '/teach/exercises' }] },
+  {
+    text: 'Teach',
+    items: [
+      { text: 'In a lecture', link: '/teach/' },
+      { text: 'Exercises', link: '/teach/exercises' },
+    ],
+  },
   { text: 'Research', items: [{ text: 'Prototypes and checks', link: '/research/' }] },
 ]
 const learning = { '/learn/': groups, '/teach/': groups, '/research/': groups }
@@ -91,6 +97,7 @@ export default defineConfig({
         'Cross-Origin-Embedder-Policy': 'require-corp',
       },
     },
-    esbuild: { target: 'es2022' },
+    // modules and errors show the names of their classes
+    esbuild: { target: 'es2022', keepNames: true },
   },
 })

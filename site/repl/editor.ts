@@ -1,7 +1,13 @@
 // The editor: CodeMirror with TypeScript's language service, and errors of a run at their line.
 
-import { autocompletion, type Completion, type CompletionContext, completionKeymap } from '@codemirror/autocomplete'
-import { closeBrackets, closeBracketsKeymap } from '@codemirror/autocomplete'
+import {
+  autocompletion,
+  type Completion,
+  type CompletionContext,
+  closeBrackets,
+  closeBracketsKeymap,
+  completionKeymap,
+} from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
 import { javascript } from '@codemirror/lang-javascript'
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from '@codemirror/language'
@@ -141,14 +147,19 @@ function language(file: string, onProblems: EditorOptions['onProblems']) {
     const found = await ask('problems', file, source)
     if (view.state.doc.toString() !== source) return []
     onProblems(found)
-    return found.map(({ from, to, isError, message }) => ({ from, to, severity: isError ? 'error' : 'warning', message }))
+    return found.map(({ from, to, isError, message }) => ({
+      from,
+      to,
+      severity: isError ? 'error' : 'warning',
+      message,
+    }))
   }
   const hover = hoverTooltip(async (view, position) => {
     const found = await ask('hover', file, view.state.doc.toString(), { position })
     if (!found) return null
     return { pos: found.from, end: found.to, above: true, create: () => ({ dom: described(found) }) }
   })
-  return [autocompletion({ override: [complete] }), linter(problems, { delay: 400 }), hover]
+  return [autocompletion({ override: [complete], icons: false }), linter(problems, { delay: 400 }), hover]
 }
 
 const colours = HighlightStyle.define([

@@ -16,6 +16,9 @@ export interface PlotOptions {
 
 /** The declarations of the module, for the editor. */
 export const declarations = `
+declare module 'fast-check'
+declare function describe(name: string, declare: () => void): void
+declare function it(name: string, run: () => void | Promise<void>): void
 declare module 'repl' {
   import type { Tensor } from 'cocagrad'
 
@@ -63,7 +66,9 @@ export const helpers = (show: Show) => ({
   async picture(values: Tensor, caption = ''): Promise<void> {
     const layout = layoutOf(values.shape, true)
     if (!layout)
-      throw new TypeError(`picture: shape [${values.shape.join(', ')}]; write [height, width] or [1 or 3, height, width]`)
+      throw new TypeError(
+        `picture: shape [${values.shape.join(', ')}]; write [height, width] or [1 or 3, height, width]`,
+      )
     const { pictures, range } = draw((await values.data()) as ArrayLike<number>, layout)
     const text = [caption, range].filter(part => part !== '').join(': ')
     show([{ kind: 'pictures', pictures, caption: text }], `picture ${text}`, caption ? `picture ${caption}` : undefined)

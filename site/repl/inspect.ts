@@ -12,7 +12,9 @@ export const isInspectable = (value: unknown): value is Inspectable =>
   typeof value === 'object' && value !== null && typeof (value as Partial<Inspectable>)[inspectCustom] === 'function'
 
 const quoted = (text: string) =>
-  text.includes("'") && !text.includes('"') ? `"${text}"` : `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', '\\n')}'`
+  text.includes("'") && !text.includes('"')
+    ? `"${text}"`
+    : `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', '\\n')}'`
 const keyText = (key: string | symbol) =>
   typeof key === 'symbol' ? `[${String(key)}]` : /^[A-Za-z_$][\w$]*$/.test(key) ? key : quoted(key)
 const numberText = (value: number) => (Object.is(value, -0) ? '-0' : String(value))
@@ -23,7 +25,10 @@ function enclosed(open: string, close: string, entries: readonly string[], isNum
   const start = open.length > 1 ? `${open}` : open
   if (entries.length > 6 && isNumbers) {
     const width = Math.max(...entries.map(entry => entry.length)) + 2
-    const columns = Math.max(1, Math.min(16, Math.floor(WIDTH / width), Math.round(Math.sqrt(2.5 * width * entries.length) / width)))
+    const columns = Math.max(
+      1,
+      Math.min(16, Math.floor(WIDTH / width), Math.round(Math.sqrt(2.5 * width * entries.length) / width)),
+    )
     const rows: string[] = []
     for (let i = 0; i < entries.length; i += columns)
       rows.push(
@@ -45,7 +50,8 @@ function object(value: object, depth: number, seen: readonly object[]): string {
   if (seen.includes(value)) return '[Circular *1]'
   const inside = (child: unknown) => inspect(child, depth + 1, [...seen, value])
   const name = value.constructor?.name ?? '[Object: null prototype]'
-  if (value instanceof Error) return value.stack?.includes(value.message) ? `${value.name}: ${value.message}` : String(value)
+  if (value instanceof Error)
+    return value.stack?.includes(value.message) ? `${value.name}: ${value.message}` : String(value)
   if (value instanceof Date) return value.toISOString()
   if (value instanceof RegExp) return String(value)
   if (value instanceof Promise) return 'Promise { <pending> }'
@@ -65,7 +71,12 @@ function object(value: object, depth: number, seen: readonly object[]): string {
     return enclosed(`${name}(${all.length}) [`, ']', [...shown.map(inside), ...more(all.length)], true)
   }
   if (value instanceof Map)
-    return enclosed(`${name}(${value.size}) {`, '}', Array.from(value, ([k, v]) => `${inside(k)} => ${inside(v)}`), false)
+    return enclosed(
+      `${name}(${value.size}) {`,
+      '}',
+      Array.from(value, ([k, v]) => `${inside(k)} => ${inside(v)}`),
+      false,
+    )
   if (value instanceof Set) return enclosed(`${name}(${value.size}) {`, '}', Array.from(value, inside), false)
   const fields = Reflect.ownKeys(value).flatMap(key => {
     const field = Object.getOwnPropertyDescriptor(value, key)

@@ -78,11 +78,23 @@ const handlers: {
   async complete(file, position) {
     const found = (await service).getCompletionsAtPosition(file, position, preferences)
     return (found?.entries ?? []).map(
-      ({ name, kind, sortText }): Completion => ({ name, kind, isLocal: sortText <= ts.Completions.SortText.LocationPriority }),
+      ({ name, kind, sortText }): Completion => ({
+        name,
+        kind,
+        isLocal: sortText <= ts.Completions.SortText.LocationPriority,
+      }),
     )
   },
   async details(file, position, name) {
-    const found = (await service).getCompletionEntryDetails(file, position, name, undefined, undefined, undefined, undefined)
+    const found = (await service).getCompletionEntryDetails(
+      file,
+      position,
+      name,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    )
     return found && { signature: text(found.displayParts), documentation: text(found.documentation) }
   },
   async hover(file, position) {

@@ -110,6 +110,7 @@ const entries: Readonly<Record<string, () => Promise<object>>> = {
   'cocagrad/data': () => import('cocagrad/data'),
   'cocagrad/fit': () => import('cocagrad/fit'),
   'cocagrad/testing': () => import('cocagrad/testing'),
+  'fast-check': () => import('fast-check'),
   repl: async () => repl,
 }
 
@@ -135,6 +136,43 @@ function refusal(module: string): string {
     .join(', ')}`
 }
 
+// ── tests that a program declares, with describeOperation or by itself ──
+
+interface Test {
+  readonly name: string
+  run(): void | Promise<void>
+}
+const tests: Test[] = []
+let path: readonly string[] = []
+const it = (name: string, run: Test['run']) => void tests.push({ name: [...path, name].join(': '), run })
+Object.assign(globalThis, {
+  describe(name: string, declare: () => void) {
+    const outside = path
+    path = [...path, name]
+    declare()
+    path = outside
+  },
+  it,
+  test: it,
+})
+
+/** Runs them in order. */
+async function runTests(): Promise<void> {
+  let failed = 0
+  for (const { name, run } of tests) {
+    try {
+      await run()
+      print('log', [`✔ ${name}`])
+    } catch (error) {
+      failed++
+      print('error', [`✘ ${name}\n${error instanceof Error ? error.message : printed(error)}`])
+    }
+    // what was printed is seen before the next test
+    await new Promise(resolve => setTimeout(resolve))
+  }
+  if (failed > 0) throw new Error(`${failed} of ${tests.length} tests failed`)
+}
+
 // ── running ──
 
 /** A check that is not satisfied. */
@@ -156,7 +194,9 @@ function lineOf(error: unknown): number | undefined {
   if (error instanceof ProgramError) return error.line
   const { stack = '' } = error as Error
   const at = stack.indexOf(program)
-  return program !== '' && at >= 0 ? Number(/^:(\d+)/.exec(stack.slice(at + program.length))?.[1]) || undefined : undefined
+  return program !== '' && at >= 0
+    ? Number(/^:(\d+)/.exec(stack.slice(at + program.length))?.[1]) || undefined
+    : undefined
 }
 
 const failureOf = (error: unknown): Failure =>
@@ -196,6 +236,7 @@ async function run({ source, check }: RunRequest): Promise<void> {
     program = asModule(linked(stripped, addresses))
     post({ kind: 'started' })
     await import(/* @vite-ignore */ program)
+    await runTests()
     if (check !== undefined) post({ kind: 'checked' })
   } catch (error) {
     const isInCheck = check !== undefined && (lineOf(error) ?? 0) > lines

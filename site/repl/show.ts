@@ -30,7 +30,13 @@ interface Layout {
 /** How a shape is read as pictures: [1 or 3, h, w] or [h, w, 1 or 3], or a batch of them; with `isMatrix` also [h, w]. */
 export function layoutOf(shape: readonly number[], isMatrix = false): Layout | undefined {
   const [count, a, b, c] =
-    shape.length === 4 ? shape : shape.length === 3 ? [1, ...shape] : isMatrix && shape.length === 2 ? [1, 1, ...shape] : []
+    shape.length === 4
+      ? shape
+      : shape.length === 3
+        ? [1, ...shape]
+        : isMatrix && shape.length === 2
+          ? [1, 1, ...shape]
+          : []
   const isChannels = (n: number) => n === 1 || n === 3
   const isSide = (n: number) => n >= (isMatrix ? 1 : LEAST) && n <= MOST
   if (isChannels(a) && isSide(b) && isSide(c)) {
@@ -47,7 +53,10 @@ export function layoutOf(shape: readonly number[], isMatrix = false): Layout | u
 const digits = (value: number) => String(Number(value.toPrecision(3)))
 
 /** Pictures of values; the least is black and the greatest is white. */
-export function draw(values: ArrayLike<number>, layout: Layout): { readonly pictures: Picture[]; readonly range: string } {
+export function draw(
+  values: ArrayLike<number>,
+  layout: Layout,
+): { readonly pictures: Picture[]; readonly range: string } {
   const { count, channels, height, width, at } = layout
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
   for (let i = 0; i < values.length; i++) {

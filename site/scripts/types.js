@@ -19,7 +19,9 @@ const entries = Object.entries(exports)
   .map(([path, { source, browser }]) => [`cocagrad${path.slice(1)}`, (browser?.source ?? source).slice(2)])
 
 const sources = (await readdir(`${root}src`, { recursive: true })).filter(name => name.endsWith('.ts')).sort()
-const hash = createHash('sha256').update(ts.version).update(await readFile(fileURLToPath(import.meta.url)))
+const hash = createHash('sha256')
+  .update(ts.version)
+  .update(await readFile(fileURLToPath(import.meta.url)))
 for (const name of sources) hash.update(name).update(await readFile(`${root}src/${name}`))
 const version = hash.digest('hex')
 
