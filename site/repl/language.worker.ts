@@ -63,6 +63,9 @@ function problemOf({ start = 0, length = 0, category, messageText }: ts.Diagnost
   }
 }
 
+/** The compiler sorts what is declared nearby under this text or an earlier one. */
+const LOCAL = '11'
+
 const preferences: ts.GetCompletionsAtPositionOptions = {
   includeCompletionsForModuleExports: false,
   includeCompletionsWithInsertText: false,
@@ -81,7 +84,7 @@ const handlers: {
       ({ name, kind, sortText }): Completion => ({
         name,
         kind,
-        isLocal: sortText <= ts.Completions.SortText.LocationPriority,
+        isLocal: sortText <= LOCAL,
       }),
     )
   },

@@ -38,7 +38,7 @@ export function programsOf(markdown: string): Program[] {
     line: markdown.slice(0, match.index).split('\n').length,
   }))
   let check: string | undefined
-  return blocks.flatMap(({ kind, ...block }, i) => {
+  return blocks.flatMap(({ kind, ...block }, i): Program[] => {
     if (kind === 'task') check = blocks.slice(i).find(each => each.kind === 'check')?.code
     if (kind === 'program') return [{ kind, ...block }]
     return kind === 'task' || kind === 'solution' ? [{ kind, ...block, check }] : []

@@ -285,6 +285,8 @@ describe('the programs of the pages', { skip }, () => {
     browser = await launch()
     ;({ url, server } = await serve())
     opening = await open(browser, `${url}repl.html`)
+    // the first visit loads the page a second time
+    await opening.page.waitForFunction(() => globalThis.crossOriginIsolated)
   })
   after(async () => {
     await browser.close()
@@ -322,7 +324,7 @@ describe('the programs of the pages', { skip }, () => {
         if (needsNode(code)) continue
         count++
         const name = `${file}:${line}`
-        const run = page.locator('.program button', { hasText: 'Run' }).first()
+        const run = page.locator('.program .actions button', { hasText: 'Run' }).first()
         const start = performance.now()
         await run.click()
         const block = page.locator('.repl').nth(opened++)
@@ -347,7 +349,7 @@ describe('the programs of the pages', { skip }, () => {
         if (output !== undefined && !differs.has(name) && printed.trimEnd() !== output.trimEnd())
           mistakes.push(`${name}: prints\n${printed}\nnot\n${output}`)
       }
-      assert.equal(await page.locator('.program button').count(), 0, `${file}: more programs than were found`)
+      assert.equal(await page.locator('.program .actions button').count(), 0, `${file}: more programs than were found`)
     }
     t.diagnostic(`${count} programs`)
     assert.deepEqual(errors, [])
