@@ -21,11 +21,14 @@ const started = () => new Worker(new URL('./runner.worker.ts', import.meta.url),
  * @returns what stops it, an endless loop too
  */
 export function run(request: RunRequest, hear: (report: RunReport) => void, onEnd: () => void): Session {
-  current?.onEnd()
-  current?.stop()
+  const before = current
+  before?.stop()
+  before?.onEnd()
+  let isOver = false
   const worker = spare ?? started()
   spare = undefined
   worker.addEventListener('message', ({ data }: MessageEvent<RunReport>) => {
+    if (isOver) return // sent before the thread was ended
     hear(data)
     if (data.kind === 'finished') spare ??= started()
   })
@@ -36,6 +39,7 @@ export function run(request: RunRequest, hear: (report: RunReport) => void, onEn
   const session: Current = {
     onEnd,
     stop() {
+      isOver = true
       worker.terminate()
       if (current === session) current = undefined
     },
