@@ -4,10 +4,13 @@ import type { Tensor } from 'cocagrad'
 import type { Part, Plot } from './protocol.ts'
 import { draw, layoutOf } from './show.ts'
 
-export type Series = readonly number[] | readonly (readonly [number, number])[]
+/** Values one after the other, or pairs [x, y]. */
+export type Series = ArrayLike<number> | readonly (readonly [number, number])[]
 
 export interface PlotOptions {
   readonly title?: string
+  /** the place of each value on the horizontal axis; default 0, 1, 2, … */
+  readonly at?: ArrayLike<number>
   /** name of the horizontal axis; default 'step' */
   readonly x?: string
   /** default 'lines' */
@@ -23,11 +26,13 @@ declare module 'repl' {
   import type { Tensor } from 'cocagrad'
 
   /** Values one after the other, or pairs [x, y]. */
-  export type Series = readonly number[] | readonly (readonly [number, number])[]
+  export type Series = ArrayLike<number> | readonly (readonly [number, number])[]
 
   export interface PlotOptions {
     /** stands above the plot; a plot with the title of an earlier one is drawn in its place */
     readonly title?: string
+    /** the place of each value on the horizontal axis; default 0, 1, 2, … */
+    readonly at?: ArrayLike<number>
     /** name of the horizontal axis; default 'step' */
     readonly x?: string
     /** default 'lines' */
@@ -45,19 +50,25 @@ declare module 'repl' {
 /** Shows parts; with a key, in the place of what was shown with it before. */
 export type Show = (parts: readonly Part[], text: string, key?: string) => void
 
-const pairs = (series: Series): (readonly [number, number])[] =>
-  series.map((value, i) => (typeof value === 'number' ? [i, value] : value))
+const pairs = (series: Series, at?: ArrayLike<number>): (readonly [number, number])[] =>
+  Array.from(series as ArrayLike<number | readonly [number, number]>, (value, i) =>
+    typeof value === 'number' ? [at ? Number(at[i]) : i, value] : value,
+  )
+
+/** One series, and not several by their names. */
+const isSeries = (series: Series | Readonly<Record<string, Series>>): series is Series =>
+  Array.isArray(series) || ArrayBuffer.isView(series)
 
 /** The module `repl` of one program. */
 export const helpers = (show: Show) => ({
   plot(series: Series | Readonly<Record<string, Series>>, options: PlotOptions = {}): void {
-    const { title = '', x = 'step', kind = 'lines' } = options
-    const named = Array.isArray(series) ? { [title || 'value']: series as Series } : (series as Record<string, Series>)
+    const { title = '', x = 'step', kind = 'lines', at } = options
+    const named = isSeries(series) ? { [title || 'value']: series } : series
     const plot: Plot = {
       title,
       x,
       kind,
-      series: Object.entries(named).map(([name, values]) => ({ name, points: pairs(values) })),
+      series: Object.entries(named).map(([name, values]) => ({ name, points: pairs(values, at) })),
     }
     const text = plot.series.map(({ name, points }) => `${name}: ${points.length} points`).join(', ')
     show([{ kind: 'plot', plot }], `plot ${title} (${text})`, title ? `plot ${title}` : undefined)
