@@ -10,6 +10,7 @@ import { describe } from './captions.ts'
 import { drawScene, PICTURE_SIDE } from './drawing.ts'
 import { type ShapesOptions, shapesOptions, shapesScene } from './scenes.ts'
 
+/** Options of {@link ShapesPictures}. */
 export interface ShapesPicturesOptions extends ShapesOptions {
   /** number of pictures: those with index 0 … count - 1 */
   readonly count: number
