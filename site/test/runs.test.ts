@@ -9,7 +9,14 @@ import { after, before, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { demoData, demoRun } from '../../src/demo/config.ts'
 import { shapesExample, unpackTar, writeShapes } from '../../src/entries/data.ts'
-import { checkRunConfig, openModel, resumeTraining, type StepMetrics, train } from '../../src/entries/train.ts'
+import {
+  checkRunConfig,
+  type OpenedModel,
+  openModel,
+  resumeTraining,
+  type StepMetrics,
+  train,
+} from '../../src/entries/train.ts'
 import { fromData, scope } from '../../src/index.ts'
 import { launch, missing } from '../../test/browser/chromium.ts'
 import { isBuilt, open, serve } from './site.ts'

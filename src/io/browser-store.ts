@@ -55,13 +55,16 @@ async function transact<T>(
   })
   return new Promise((resolve, reject) => {
     let request: IDBRequest<T> | undefined
+    let transaction: IDBTransaction | undefined
     try {
-      const transaction = connection.transaction([BYTES, SIZES], mode, { durability: 'strict' })
-      transaction.oncomplete = () => resolve(request?.result)
-      transaction.onabort = () => reject(refused(store, transaction.error))
-      request = act(transaction)
+      const begun = connection.transaction([BYTES, SIZES], mode, { durability: 'strict' })
+      begun.oncomplete = () => resolve(request?.result)
+      begun.onabort = () => reject(refused(store, begun.error))
+      transaction = begun
+      request = act(begun)
     } catch (error) {
       reject(refused(store, error))
+      transaction?.abort()
     }
   })
 }
@@ -113,7 +116,7 @@ class BrowserStore implements FileStore {
       }
       for (const [name, content] of files) {
         // a part of a larger buffer would be stored with all of it
-        bytes.put(content.slice(), [this.name, name])
+        bytes.put(new Uint8Array(content), [this.name, name])
         sizes.put(content.length, [this.name, name])
       }
       return undefined

@@ -35,12 +35,13 @@ export class MemoryStore implements FileStore {
   async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = this.#files.get(name)
     if (!bytes) throw noFile(this.name, name)
-    return bytes.slice()
+    return new Uint8Array(bytes)
   }
 
   async write(files: ReadonlyMap<string, Uint8Array>, removed: Iterable<string> = []): Promise<void> {
+    // slice() of a Buffer would not copy
     for (const name of removed) this.#files.delete(name)
-    for (const [name, bytes] of files) this.#files.set(name, bytes.slice())
+    for (const [name, bytes] of files) this.#files.set(name, new Uint8Array(bytes))
   }
 }
 

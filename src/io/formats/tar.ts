@@ -137,7 +137,7 @@ export async function unpackTar(bytes: Uint8Array, file = 'the tar'): Promise<Ma
   }
   const files = new Map<string, Uint8Array<ArrayBuffer>>()
   for await (const { name, offset, size } of tarMembers(source, file))
-    files.set(name.replace(/^\.\//, ''), bytes.slice(offset, offset + size) as Uint8Array<ArrayBuffer>)
+    files.set(name.replace(/^\.\//, ''), new Uint8Array(bytes.subarray(offset, offset + size)))
   return files
 }
 
