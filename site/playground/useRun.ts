@@ -79,7 +79,12 @@ export function useRun(
   let then: 'show' | 'run' | 'pause' = 'show'
   let worker: Worker | undefined
   const ask = (request: Request) => worker?.postMessage(request)
-  const inspect = (picture: PictureId, pixels: Uint8Array) => ask({ kind: 'inspect', picture, pixels })
+  /** what was inspected last */
+  let inspected: readonly [PictureId, Uint8Array] | undefined
+  function inspect(picture: PictureId, pixels: Uint8Array): void {
+    inspected = [picture, pixels]
+    ask({ kind: 'inspect', picture, pixels })
+  }
 
   function hear(report: Report): void {
     switch (report.kind) {
@@ -145,6 +150,7 @@ export function useRun(
     worker.onmessage = ({ data }: MessageEvent<Report>) => hear(data)
     worker.onerror = event => hear({ kind: 'failed', message: event.message || 'the thread did not start' })
     then = next
+    inspected = undefined
     state.value = 'opening'
     message.value = mistake.value = problem.value = ''
     step.value = 0
@@ -211,6 +217,7 @@ export function useRun(
       state.value = 'paused'
       message.value = ''
       ask({ kind: 'rewind', step })
+      if (inspected) inspect(...inspected)
     },
     /** Downloads the run as one file. */
     exportFile: () => ask({ kind: 'export' }),
