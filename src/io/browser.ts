@@ -23,6 +23,7 @@ export {
   safetensorsHead,
   toInt32,
 } from './formats/safetensors.ts'
+export { type RowRange, wrapperOf } from './formats/tensor-file.ts'
 export { type JsonForm, type JsonLimits, type LinePlace, parseAnyJsonLine, parseJson, parseJsonLine } from './json.ts'
 export { cut, inLines, onOneLine, quoted, shownJson } from './plain.ts'
 export { sha256 } from './sha256.ts'

@@ -30,7 +30,7 @@ export {
   writeSafetensors,
 } from './formats/safetensors-file.ts'
 export { TarError, type TarMember, tarMembers, WindowedFile } from './formats/tar.ts'
-export { type RowRange, type TensorFile, wrapperOf } from './formats/tensor-file.ts'
+export type { TensorFile } from './formats/tensor-file.ts'
 export { inflateMember, readZip, ZipError } from './formats/zip.ts'
 export { LineFile, readJsonLines } from './line-file.ts'
 export { lock, whileLocked } from './lock.ts'
