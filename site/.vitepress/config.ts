@@ -27,6 +27,7 @@ export default defineConfig({
     search: { provider: 'local' },
     nav: [
       { text: 'Playground', link: '/' },
+      { text: 'OpenCLIP', link: '/openclip-model' },
       { text: 'Guides', link: '/guides/first-model' },
     ],
     sidebar: {
