@@ -164,7 +164,8 @@ export class Session {
   #choiceOf(id: number, logs: Float64Array | Float32Array): Choice {
     const { start, end } = this.#tokenizer
     const text = id === end ? 'end' : id === start ? 'start' : this.#tokenizer.decode([id])
-    return { text: text || `token ${id}`, probability: Math.exp(logs[id]) }
+    // a token may be a part of a character
+    return { text: text === '' || text.includes('\ufffd') ? `token ${id}` : text, probability: Math.exp(logs[id]) }
   }
 
   /** Cosines of texts with an embedding of a picture. */

@@ -1,7 +1,18 @@
 // One run in a thread of its own, and what is known of it.
 
 import { onScopeDispose, reactive, ref, shallowRef } from 'vue'
-import type { Inspection, Look, Picture, PictureId, Report, Request, Settings, StepReport } from './protocol.ts'
+import type {
+  Inspection,
+  Look,
+  Picture,
+  PictureId,
+  Report,
+  Request,
+  Settings,
+  StepReport,
+  View,
+  Watched,
+} from './protocol.ts'
 
 /** `trained`: the model that lies beside the page is open, and nothing was trained here yet */
 export type RunState = 'opening' | 'trained' | 'paused' | 'running' | 'failed'
@@ -20,6 +31,9 @@ function ranksOf(similarities: Float32Array): number[] {
   return [...similarities.keys()].map(i => order.indexOf(i) + 1)
 }
 
+/** The newest view of each kind that is open. */
+export type Views = { readonly [K in View['kind']]?: Extract<View, { kind: K }> }
+
 export type Run = ReturnType<typeof useRun>
 
 /** @param settings those of the run; `start` and `openTrained` replace them */
@@ -35,10 +49,12 @@ export function useRun(name: RunName, settings: Settings) {
   const inspection = shallowRef<Inspection>()
   const mistake = ref('')
   const found = shallowRef<Found>()
+  const views = shallowRef<Views>({})
 
   /** whether the model that is opening is the trained one */
   let isTrained = true
   let worker: Worker | undefined
+  let watched: Watched = {}
   const ask = (request: Request) => worker?.postMessage(request)
 
   function hear(report: Report): void {
@@ -59,6 +75,9 @@ export function useRun(name: RunName, settings: Settings) {
         return
       case 'inspection':
         inspection.value = report.inspection
+        return
+      case 'view':
+        views.value = { ...views.value, [report.view.kind]: report.view }
         return
       case 'found':
         mistake.value = ''
@@ -87,7 +106,9 @@ export function useRun(name: RunName, settings: Settings) {
     steps.value = []
     milliseconds.value = undefined
     look.value = found.value = inspection.value = undefined
+    views.value = {}
     ask({ kind: 'start', settings, weights })
+    ask({ kind: 'watch', watched })
   }
 
   const inspect = (picture: PictureId, pixels: Uint8Array) => ask({ kind: 'inspect', picture, pixels })
@@ -114,8 +135,14 @@ export function useRun(name: RunName, settings: Settings) {
     /** what is wrong with the text that was looked for */
     mistake,
     found,
+    views,
     ask,
     inspect,
+    /** The views that are open from now on. */
+    watch(open: Watched) {
+      watched = open
+      ask({ kind: 'watch', watched })
+    },
     find: (text: string) => ask({ kind: 'find', text }),
     /** A new model with these settings, which is trained at once. */
     start: (settings: Settings) => open(settings),

@@ -1,7 +1,8 @@
 // The thread that trains, so that the page stays responsive. It looks for messages after every step.
 
-import type { Report, Request, StepReport } from './protocol.ts'
+import type { Report, Request, StepReport, Watched } from './protocol.ts'
 import type { Trainer } from './trainer.ts'
+import type { Views } from './views.ts'
 
 const post = (report: Report) => globalThis.postMessage(report)
 
@@ -10,6 +11,8 @@ const REPORTS = 100
 const LOOKS = 1500
 
 let trainer: Trainer | undefined
+let views: Views | undefined
+let watched: Watched = {}
 let isRunning = false
 /** Requests are answered one after the other. */
 let last: Promise<void> = Promise.resolve()
@@ -33,6 +36,13 @@ async function download(address: string): Promise<Uint8Array> {
 
 async function look(): Promise<void> {
   if (trainer) post({ kind: 'look', look: await trainer.look() })
+  await showViews()
+}
+
+async function showViews(): Promise<void> {
+  if (!trainer) return
+  views ??= new (await import('./views.ts')).Views()
+  for await (const view of views.of(trainer.subject, watched)) post({ kind: 'view', view })
 }
 
 async function train(): Promise<void> {
@@ -98,7 +108,11 @@ async function answer(request: Request): Promise<void> {
       if (!trainer) return
       const { picture, pixels } = request
       post({ kind: 'inspection', inspection: { picture, ...(await trainer.inspect(pixels)) } })
+      return
     }
+    case 'watch':
+      watched = request.watched
+      return showViews()
   }
 }
 
@@ -113,7 +127,7 @@ function enqueue(request: Request): void {
 
 globalThis.onmessage = ({ data }: MessageEvent<Request>) => {
   // training ends after its step, and goes on when a question is answered
-  const goesOn = isRunning && (data.kind === 'find' || data.kind === 'inspect')
+  const goesOn = isRunning && (data.kind === 'find' || data.kind === 'inspect' || data.kind === 'watch')
   isRunning = false
   enqueue(data)
   if (goesOn) enqueue({ kind: 'run' })
