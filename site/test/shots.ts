@@ -32,7 +32,7 @@ for (const [width, height] of [
     await page.getByRole('application', { name: /Map of/ }).screenshot({
       path: `${folder}/map-${width}-${dark ? 'dark' : 'light'}.png`,
     })
-    console.log(width, dark, await page.getByRole('status').textContent(), errors)
+    console.log(width, dark, await page.locator('.bar [role=status]').first().textContent(), errors)
     await close()
     const checkpoint = await open(browser, `${url}openclip-model.html`, { width, height, dark })
     await checkpoint.page.getByRole('heading', { name: '2. Your pictures' }).waitFor()
