@@ -31,8 +31,10 @@ const inside = [
   '^src/evaluate/(inputs|memory|embeddings)\\.ts$',
   // the part of io that runs in a browser, and the parts that training in a browser needs
   '^src/io/(browser|finite|errors)\\.ts$',
+  // the part of data that runs in a browser
+  '^src/data/browser\\.ts$',
   // the part of openclip that runs in a browser, and its settings without its weights
-  '^src/openclip/(model|checkpoint|tokenizer|vision)\\.ts$',
+  '^src/openclip/(model|browser|opening|checkpoint|tokenizer|vision)\\.ts$',
   // the demo, which a command runs; the experiments write numbers as it does
   '^src/demo/',
 ]
@@ -93,14 +95,14 @@ module.exports = {
       name: 'no-node-in-a-page',
       severity: 'error',
       comment:
-        'cocagrad/data runs in a browser: no module of Node, and no package for files, is reached from its entry there',
-      from: { path: '^src/entries/data-browser\\.ts$' },
+        'cocagrad/data and cocagrad/models run in a browser: no module of Node, and no package for files, is reached from their entries there',
+      from: { path: '^src/entries/(data-browser|models)\\.ts$' },
       to: { reachable: true, path: `^(node:.*|${builtinModules.join('|')})$` },
     },
     {
       name: 'few-packages-in-a-page',
       severity: 'error',
-      from: { path: '^src/entries/data-browser\\.ts$' },
+      from: { path: '^src/entries/(data-browser|models)\\.ts$' },
       to: {
         reachable: true,
         path: 'node_modules/',

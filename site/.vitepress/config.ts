@@ -24,6 +24,7 @@ const lookInside = [
   { text: 'A tape', link: '/tape' },
   { text: 'Attention, pooling, masks', link: '/attention' },
   { text: 'Kernels', link: '/kernels' },
+  { text: 'A checkpoint of OpenCLIP', link: '/openclip-model' },
 ]
 /** The pages for those who learn, teach and do research. */
 const groups = [

@@ -91,6 +91,107 @@ export type Request =
   | { readonly kind: 'find'; readonly text: string }
   /** Looks at one picture, word by word: red, green and blue bytes, [side, side, 3]. */
   | { readonly kind: 'inspect'; readonly picture: PictureId; readonly pixels: Uint8Array }
+  /** Computes views now and at every look from now on. */
+  | { readonly kind: 'watch'; readonly watched: Watched }
+
+/** Which views are open. */
+export interface Watched {
+  /** the picture whose attention is shown: red, green and blue bytes, [side, side, 3] */
+  readonly attention?: Uint8Array
+  /** the map of embeddings */
+  readonly map?: boolean
+  readonly values?: ValuesQuery
+}
+
+/** What is shown of a module. */
+export type Quantity = 'output' | 'outputGradient' | 'parameter' | 'parameterGradient'
+
+export interface ValuesQuery {
+  /** a path of a module or a parameter, in which * stands for one part, and ** for any number of them */
+  readonly query: string
+  readonly quantity: Quantity
+  /** the number of the picture whose part of an output is shown */
+  readonly picture: number
+}
+
+/** Weights of an attention. */
+export interface AttentionWeights {
+  /** the path of its module */
+  readonly path: string
+  readonly heads: number
+  readonly queries: number
+  readonly keys: number
+  /** [heads, queries, keys]; each row has the sum 1 */
+  readonly weights: Float32Array
+}
+
+/** Where the poolers and the decoder look, head by head. */
+export interface AttentionView {
+  readonly kind: 'attention'
+  readonly step: number
+  /** rows and columns of patches */
+  readonly grid: readonly [number, number]
+  /** the queries attend to patches */
+  readonly generative: AttentionWeights
+  /** the query attends to the image tokens that the generative pooler makes, or to patches */
+  readonly contrastive?: AttentionWeights
+  readonly contrastiveOver: 'tokens' | 'patches'
+  /** the words of the caption and its end */
+  readonly words: readonly string[]
+  /** each layer of the decoder: its words, as queries, attend to image tokens */
+  readonly decoder: readonly AttentionWeights[]
+}
+
+/** Pictures and captions in the plane of their two principal axes. */
+export interface MapView {
+  readonly kind: 'map'
+  readonly step: number
+  /** [pictures, 2], x and y */
+  readonly pictures: Float32Array
+  /** [captions, 2], of the same pairs */
+  readonly captions: Float32Array
+  readonly pairs: readonly { readonly caption: string; readonly colour: string; readonly shape: string }[]
+  /** share of the variance in the plane */
+  readonly share: number
+  /** mean cosine of a picture with its own caption, and with the others */
+  readonly own: number
+  readonly others: number
+}
+
+/** A tensor, or a part of it, as rows and columns. */
+export interface ValuePicture {
+  readonly path: string
+  /** of the whole tensor */
+  readonly shape: readonly number[]
+  readonly rows: number
+  readonly columns: number
+  /** [rows, columns]; where a cell stands for several values, that with the largest magnitude */
+  readonly cells: Float32Array
+  /** the number of values of a cell, rows by columns */
+  readonly together: readonly [number, number]
+  /** of the whole tensor */
+  readonly min: number
+  readonly max: number
+  readonly mean: number
+  /** shares of its values */
+  readonly zeros: number
+  readonly notFinite: number
+}
+
+/** Values and gradients of modules. */
+export interface ValuesView {
+  readonly kind: 'values'
+  readonly step: number
+  readonly query: ValuesQuery
+  /** paths that the query may name */
+  readonly paths: readonly string[]
+  /** the number of paths that it names */
+  readonly matches: number
+  /** those of the first few that have such a value */
+  readonly shown: readonly ValuePicture[]
+}
+
+export type View = AttentionView | MapView | ValuesView
 
 /** The losses of one step. */
 export interface StepReport {
@@ -117,6 +218,8 @@ export interface Inspection {
   readonly words: readonly {
     readonly text: string
     readonly probability: number
+    /** the most probable words at this place, best first */
+    readonly next: readonly { readonly text: string; readonly probability: number }[]
     /** attention of the decoder to each patch, row by row, with sum 1 */
     readonly attention: Float32Array
   }[]
@@ -156,5 +259,6 @@ export type Report =
   | { readonly kind: 'look'; readonly look: Look }
   | { readonly kind: 'found'; readonly text: string; readonly similarities: Float32Array }
   | { readonly kind: 'inspection'; readonly inspection: Inspection }
+  | { readonly kind: 'view'; readonly view: View }
   | { readonly kind: 'mistake'; readonly text: string; readonly message: string }
   | { readonly kind: 'failed'; readonly message: string }

@@ -66,10 +66,28 @@ const parsed = async (store: FileStore, name: string): Promise<unknown> => {
     throw new DataError('is not JSON', { file: name, cause: error })
   }
 }
+/** The most probable words that an inspection shows at each place. */
+const SHOWN_WORDS = 5
 
 const exampleOf = (index: number, options: Parameters<typeof shapesExample>[1]): Picture => {
   const { caption, pixels, scene } = shapesExample(index, options)
   return { caption, pixels, isHeldOut: scene.objects.some(({ colour, shape }) => isHeldOut(colour, shape)) }
+}
+
+/** A model with the pictures that it is looked at with. */
+export interface Subject {
+  readonly model: CoCa
+  readonly step: number
+  readonly shown: readonly Picture[]
+  readonly measured: readonly Picture[]
+  /** [pictures, 3, side, side] */
+  readonly imagesOf: (examples: readonly Pick<Picture, 'pixels'>[]) => Tensor
+  /** int32 [captions, context] */
+  readonly idsOf: (captions: readonly string[]) => Tensor
+  /** the caption that the model writes: its ids, and the words after the start */
+  readonly write: (
+    pixels: Uint8Array,
+  ) => Promise<{ readonly ids: readonly number[]; readonly words: readonly string[] }>
 }
 
 /** The words of Shapes. */
@@ -375,6 +393,28 @@ export class Trainer {
     return this.#similarities(this.pictures, [text])
   }
 
+  #wordOf(id: number): string {
+    if (id === this.#tokenizer.end) return 'end'
+    return id === this.#tokenizer.start ? 'start' : this.#tokenizer.decode([id]) || 'padding'
+  }
+
+  /** What the views are computed from. */
+  get subject(): Subject {
+    return {
+      model: this.model,
+      step: this.step,
+      shown: this.pictures,
+      measured: this.#measured,
+      imagesOf: examples => this.#imagesOf(examples),
+      idsOf: captions => this.#idsOf(captions),
+      write: async pixels => {
+        const { start, end } = this.#tokenizer
+        const [{ ids }] = await this.model.generate(this.#imagesOf([{ pixels }]), { start, end })
+        return { ids, words: ids.slice(1).map(id => this.#wordOf(id)) }
+      },
+    }
+  }
+
   /** A caption word by word, with the patches that each word is read from, and the names that suit the picture best. */
   async inspect(pixels: Uint8Array): Promise<Omit<Inspection, 'picture'>> {
     this.model.eval()
@@ -382,15 +422,14 @@ export class Trainer {
     const { start, end } = this.#tokenizer
     const words = await scope(async () => {
       const found: Inspection['words'][number][] = []
-      for await (const { id, logProbability, attention } of this.model.stream(this.#imagesOf([example]), {
+      for await (const { id, logProbabilities, attention } of this.model.stream(this.#imagesOf([example]), {
         start,
         end,
-      }))
-        found.push({
-          text: id === end ? 'end' : this.#tokenizer.decode([id]),
-          probability: Math.exp(logProbability),
-          attention,
-        })
+      })) {
+        const choice = (each: number) => ({ text: this.#wordOf(each), probability: Math.exp(logProbabilities[each]) })
+        const order = [...logProbabilities.keys()].sort((a, b) => logProbabilities[b] - logProbabilities[a])
+        found.push({ ...choice(id), next: order.slice(0, SHOWN_WORDS).map(choice), attention })
+      }
       return found
     }, 'an inspection of the playground')
     const cosines = await this.#similarities([example], NAMES)

@@ -12,6 +12,8 @@ import type {
   Request,
   Settings,
   StepReport,
+  View,
+  Watched,
 } from './protocol.ts'
 
 /** `shown`: a model is open that is not trained here, such as the trained one; `finished`: all steps of the run were made */
@@ -49,6 +51,9 @@ function download(name: string, file: Blob): void {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000)
 }
 
+/** The newest view of each kind that is open. */
+export type Views = { readonly [K in View['kind']]?: Extract<View, { kind: K }> }
+
 export type Run = ReturnType<typeof useRun>
 
 /**
@@ -74,10 +79,12 @@ export function useRun(
   const found = shallowRef<Found>()
   const kept = shallowRef<KeptRun>()
   const problem = ref('')
+  const views = shallowRef<Views>({})
 
   /** what is done with the model when it is open */
   let then: 'show' | 'run' | 'pause' = 'show'
   let worker: Worker | undefined
+  let watched: Watched = {}
   const ask = (request: Request) => worker?.postMessage(request)
   /** what was inspected last */
   let inspected: readonly [PictureId, Uint8Array] | undefined
@@ -129,6 +136,9 @@ export function useRun(
       case 'inspection':
         inspection.value = report.inspection
         return
+      case 'view':
+        views.value = { ...views.value, [report.view.kind]: report.view }
+        return
       case 'found':
         mistake.value = ''
         found.value = { text: report.text, ranks: ranksOf(report.similarities) }
@@ -157,7 +167,9 @@ export function useRun(
     steps.value = []
     milliseconds.value = undefined
     look.value = found.value = inspection.value = info.value = kept.value = undefined
+    views.value = {}
     ask(request)
+    ask({ kind: 'watch', watched })
   }
 
   function end(): void {
@@ -188,8 +200,14 @@ export function useRun(
     kept,
     /** why it is not kept */
     problem,
+    views,
     ask,
     inspect,
+    /** The views that are open from now on. */
+    watch(open: Watched) {
+      watched = open
+      ask({ kind: 'watch', watched })
+    },
     find: (text: string) => ask({ kind: 'find', text }),
     /** A new model with these settings, which is trained at once. */
     start(settings: Settings) {

@@ -1,8 +1,9 @@
 // The thread that trains, so that the page stays responsive. It looks for messages after every step.
 
 import type { OpenRun } from './kept-runs.ts'
-import type { Report, Request, StepReport } from './protocol.ts'
+import type { Report, Request, StepReport, Watched } from './protocol.ts'
 import type { Trainer } from './trainer.ts'
+import type { Views } from './views.ts'
 
 const post = (report: Report) => globalThis.postMessage(report)
 
@@ -20,6 +21,8 @@ let trainer: Trainer | undefined
 let run: OpenRun | undefined
 /** the step that was kept last */
 let saved: number | undefined
+let views: Views | undefined
+let watched: Watched = {}
 let isRunning = false
 /** Requests are answered one after the other. */
 let last: Promise<void> = Promise.resolve()
@@ -48,6 +51,13 @@ const stepsOf = ({ metrics }: Trainer): StepReport[] =>
 
 async function look(): Promise<void> {
   if (trainer) post({ kind: 'look', look: await trainer.look() })
+  await showViews()
+}
+
+async function showViews(): Promise<void> {
+  if (!trainer) return
+  views ??= new (await import('./views.ts')).Views()
+  for await (const view of views.of(trainer.subject, watched)) post({ kind: 'view', view })
 }
 
 /** Keeps the run. If that fails, training goes on. */
@@ -208,7 +218,11 @@ async function answer(request: Request): Promise<void> {
       if (!trainer) return
       const { picture, pixels } = request
       post({ kind: 'inspection', inspection: { picture, ...(await trainer.inspect(pixels)) } })
+      return
     }
+    case 'watch':
+      watched = request.watched
+      return showViews()
   }
 }
 

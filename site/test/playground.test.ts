@@ -8,25 +8,7 @@ import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import type { Browser, Page } from 'playwright-core'
 import { launch, missing } from '../../test/browser/chromium.ts'
-import { dist, isBuilt, open, serve } from './site.ts'
-
-/** Milliseconds of the processor, which other programs do not lengthen, for each task of a page's main thread. */
-function tasksOf(trace: Buffer): number[] {
-  interface Event {
-    readonly name: string
-    readonly pid: number
-    readonly tid: number
-    readonly tdur?: number
-    readonly args: { readonly name?: string }
-  }
-  const { traceEvents } = JSON.parse(trace.toString()) as { readonly traceEvents: readonly Event[] }
-  const main = traceEvents.filter(({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain')
-  return traceEvents.flatMap(({ name, pid, tid, tdur }) =>
-    name.endsWith('RunTask') && tdur !== undefined && main.some(each => each.pid === pid && each.tid === tid)
-      ? [tdur / 1000]
-      : [],
-  )
-}
+import { dist, isBuilt, open, serve, tasksOf } from './site.ts'
 
 const skip = missing || (isBuilt ? false : 'the site is not built: npm run site')
 

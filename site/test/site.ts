@@ -60,3 +60,21 @@ export async function open(
   await page.goto(url)
   return { page, errors, close: () => context.close() }
 }
+
+/** Milliseconds of the processor, which other programs do not lengthen, for each task of a page's main thread. */
+export function tasksOf(trace: Buffer): number[] {
+  interface Event {
+    readonly name: string
+    readonly pid: number
+    readonly tid: number
+    readonly tdur?: number
+    readonly args: { readonly name?: string }
+  }
+  const { traceEvents } = JSON.parse(trace.toString()) as { readonly traceEvents: readonly Event[] }
+  const main = traceEvents.filter(({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain')
+  return traceEvents.flatMap(({ name, pid, tid, tdur }) =>
+    name.endsWith('RunTask') && tdur !== undefined && main.some(each => each.pid === pid && each.tid === tid)
+      ? [tdur / 1000]
+      : [],
+  )
+}

@@ -25,6 +25,7 @@ export {
   toInt32,
 } from './formats/safetensors.ts'
 export { packTar, TarError, unpackTar } from './formats/tar.ts'
+export { type RowRange, wrapperOf } from './formats/tensor-file.ts'
 export {
   type JsonForm,
   type JsonLimits,

@@ -30,7 +30,7 @@ export {
   writeSafetensors,
 } from './formats/safetensors-file.ts'
 export { type TarMember, tarMembers } from './formats/tar.ts'
-export { type RowRange, type TensorFile, wrapperOf } from './formats/tensor-file.ts'
+export type { TensorFile } from './formats/tensor-file.ts'
 export { WindowedFile } from './formats/windowed-file.ts'
 export { inflateMember, readZip, ZipError } from './formats/zip.ts'
 export { LineFile, readJsonLines } from './line-file.ts'

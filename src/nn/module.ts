@@ -157,6 +157,19 @@ export abstract class Module {
   }
 
   /**
+   * This module with the path '', and every module inside with its path, from the outside to the inside; a shared one is listed once. As
+   * `named_modules` of PyTorch.
+   *
+   *     for (const [path, module] of model.namedModules()) if (module instanceof Linear) console.log(path)
+   *
+   * @throws FieldError if a parameter or module cannot have a name
+   */
+  *namedModules(prefix = ''): Generator<[name: string, module: Module]> {
+    yield [prefix.replace(/\.$/, ''), this]
+    for (const named of namedOf(this, Module, prefix)) if (named[1] !== this) yield named
+  }
+
+  /**
    * Every parameter with its path; a shared one is listed once.
    * @throws FieldError if a parameter or module cannot have a name
    */
@@ -259,11 +272,11 @@ export abstract class Module {
   }
 }
 
-function* namedOf<T extends ModuleTensor>(
+function* namedOf<T extends Part>(
   module: Module,
   type: abstract new (...args: never[]) => T,
   prefix: string,
-): Generator<[name: string, tensor: T]> {
+): Generator<[name: string, part: T]> {
   const seen = new Set<T>()
   for (const { path, value, problem } of placesBelow(module)) {
     if (!(value instanceof type) || problem !== undefined || seen.has(value)) continue

@@ -7,19 +7,9 @@ export {
   type OpenClipArchitecture,
   openClipArchitectureNames,
 } from './architectures.ts'
-export {
-  loadOpenClip,
-  type OpenClip,
-  type OpenClipContents,
-  OpenClipError,
-  type OpenClipFamily,
-  type OpenClipOptions,
-  openClip,
-  saveOpenClip,
-} from './checkpoint.ts'
+export * from './browser.ts'
+export { loadOpenClip, type OpenClip, type OpenClipContents, openClip, saveOpenClip } from './checkpoint.ts'
 export { GoldenError } from './golden.ts'
 export * from './model.ts'
-export type { Preprocessing } from './preprocessing.ts'
-export type { TokenizerSettings } from './tokenizer.ts'
 export { type AgreementCheck, agreement } from './verify.ts'
 export { EncoderError, type EncoderSettings, type OpenedEncoder, openEncoder, PretrainedEncoder } from './vision.ts'

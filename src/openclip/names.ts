@@ -2,7 +2,7 @@
 // settings (config.ts); tensors differ only in their names and in whether weights are transposed or joined.
 
 import { concat } from '../autograd/index.ts'
-import type { RowRange } from '../io/index.ts'
+import type { RowRange } from '../io/browser.ts'
 import { type CoCa, DualEncoder } from '../models/index.ts'
 
 import { LatentPooler, Module, MultiHeadAttention, Parameter, type StateDict } from '../nn/index.ts'

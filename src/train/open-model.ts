@@ -14,7 +14,7 @@ import {
   type VisionTransformerConfig,
 } from '../models/index.ts'
 import type { Module } from '../nn/index.ts'
-import { architectureKind, readOpenClipSettings } from '../openclip/checkpoint.ts'
+import { readOpenClipSettings } from '../openclip/checkpoint.ts'
 import {
   isArchitecture,
   type OpenClipArchitecture,
@@ -22,6 +22,7 @@ import {
   openClip,
   type Preprocessing,
 } from '../openclip/index.ts'
+import { architectureKind } from '../openclip/opening.ts'
 import { openClipTokenizer } from '../openclip/tokenizer.ts'
 import { encoderSourceOf, openEncoder, readEncoderSettings } from '../openclip/vision.ts'
 import { listed } from '../tensor/given.ts'

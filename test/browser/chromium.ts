@@ -34,7 +34,8 @@ export async function bundle(
   return { code: result.outputFiles[0].text, metafile: result.metafile }
 }
 
-export function launch(): Promise<Browser> {
+/** @param more arguments of Chromium's command line */
+export function launch(more: readonly string[] = []): Promise<Browser> {
   return chromium.launch({
     executablePath: path,
     args: [
@@ -46,6 +47,7 @@ export function launch(): Promise<Browser> {
       '--enable-unsafe-webgpu',
       '--use-webgpu-adapter=swiftshader',
       '--enable-features=Vulkan',
+      ...more,
     ],
   })
 }

@@ -2,9 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { noGrad } from '../../src/autograd/index.ts'
 import { Decoding } from '../../src/models/generation/decoding.ts'
 import { type Caption, GenerateOptionError, type GenerateOptions } from '../../src/models/index.ts'
-import { device, Generator, ShapeError, scope, type Tensor } from '../../src/tensor/index.ts'
+import { device, Generator, ShapeError, scope, type Tensor, tensor } from '../../src/tensor/index.ts'
 import { assertCloseNumbers } from '../support.ts'
 import { logProbabilities } from './search.ts'
 import {
@@ -290,7 +291,11 @@ describe('a stream', () => {
     for (const options of [ways.greedy, ways.endless, { ...ways.greedy, prompts: [[1, 5, 3]] }, ways.penalised]) {
       const [caption] = await model.generate(one(1), options)
       const [written, logs] = [[...(options.prompts?.[0] ?? [start])], [] as number[]]
-      for await (const { id, logProbability } of model.stream(one(1), options)) {
+      for await (const { id, logProbability, logProbabilities: all } of model.stream(one(1), options)) {
+        const ids = tensor([written], { dtype: 'int32' })
+        const expected = noGrad(() => model.logits(one(1), ids).slice([0, -1]).logSoftmax())
+        assertCloseNumbers([...all], [...(await expected.data())], 1e-4)
+        assert.equal(all[id], logProbability)
         written.push(id)
         logs.push(logProbability)
       }

@@ -116,6 +116,20 @@ describe('in nested arrays, plain objects and Maps', () => {
       for (const [name, parameter] of found) assert.equal(follow(root, name), parameter, name)
     }))
 
+  it('every module is found once, itself first, by a path that leads back to it', () =>
+    property(({ root, modules }) => {
+      const found = [...root.namedModules()]
+      assert.deepEqual(found[0], ['', root])
+      assert.deepEqual(new Set(found.map(([, module]) => module)), new Set(modules))
+      assert.equal(found.length, new Set(modules).size)
+      for (const [name, module] of found.slice(1)) assert.equal(follow(root, name), module, name)
+      const inside = [...root.namedModules('model.')].map(([name]) => name)
+      assert.deepEqual(
+        inside,
+        found.map(([name], i) => (i === 0 ? 'model' : `model.${name}`)),
+      )
+    }))
+
   it('withParameters replaces every parameter in every place, and restores it', () =>
     property(({ root, parameters }) => {
       const before = [...root.namedParameters()]

@@ -17,7 +17,7 @@ import {
 } from '../../src/openclip/architectures.ts'
 import { fromClipConfig, isCoCaConfig } from '../../src/openclip/clip.ts'
 import { fromOpenClipConfig, openClip, openClipTensors, toOpenClipConfig } from '../../src/openclip/index.ts'
-import { tokenizerSettings } from '../../src/openclip/tokenizer.ts'
+import { tokenizerSettings } from '../../src/openclip/tokenizer-settings.ts'
 import { randn } from '../../src/tensor/index.ts'
 import { checkRunConfig, openModel } from '../../src/train/index.ts'
 import { arranged, assertAbove, coca, ids, largestOf, pictures, rowsOf, small, withoutPad } from '../models/small.ts'

@@ -24,6 +24,8 @@ interface Choice {
   readonly logProbability: number
   /** the same with repetitions penalised */
   readonly penalised: number
+  /** log p of every token */
+  readonly logs: Float64Array
   readonly attention?: Float32Array
 }
 
@@ -60,7 +62,7 @@ async function* steps(
         checkAllowed(values, place)
         const id = sample ? drawFrom(values, settings) : largestOf(values)
         ids.push(id)
-        choices.push({ image, id, logProbability: logs[id], penalised: values[id], attention })
+        choices.push({ image, id, logProbability: logs[id], penalised: values[id], logs, attention })
         if (id !== end) going.push(row)
       }
       yield choices
@@ -113,7 +115,7 @@ export async function* stream(
   const settings = checkGenerateOptions(model, 1, options, call)
   if (settings.beams > 1) throw new GenerateOptionError('beams', settings.beams, 'a stream follows one caption')
   for await (const choices of steps(model, image, settings, true)) {
-    for (const { id, logProbability, attention = new Float32Array() } of choices)
-      yield { id, logProbability, attention }
+    for (const { id, logProbability, logs, attention = new Float32Array() } of choices)
+      yield { id, logProbability, logProbabilities: logs, attention }
   }
 }

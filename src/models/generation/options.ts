@@ -79,6 +79,8 @@ export interface Caption {
 export interface StreamedToken {
   readonly id: number
   readonly logProbability: number
+  /** log p of every token at this place, [vocabulary], of the model, without penalties */
+  readonly logProbabilities: Float64Array
   /** attention of the decoder to each patch, row by row, with sum 1: averaged over layers and heads, through the pooler */
   readonly attention: Float32Array
 }
