@@ -58,9 +58,11 @@ export type OpenClipFamily = 'coca' | 'dual-encoder'
 
 /** A released model with its weights. */
 export interface OpenClip<F extends OpenClipFamily = 'coca'> {
+  /** the family of the model */
   readonly family: F
   /** in evaluation mode, on the device that was current */
   readonly model: FamilyModels[F]
+  /** how the model's images are made from files */
   readonly preprocessing: Preprocessing
   /** the file that its weights were read from */
   readonly weights: string
@@ -80,6 +82,7 @@ const BESIDE = ['tokenizer_config.json', 'special_tokens_map.json']
 /** The files that {@link saveOpenClip} may write. */
 export const OPENCLIP_FILES: readonly string[] = [WEIGHTS, CONFIG, ...TOKENIZERS, ...BESIDE]
 
+/** Options for opening a checkpoint of OpenCLIP. */
 export interface OpenClipOptions<F extends OpenClipFamily = OpenClipFamily> {
   /** the family that is expected, or several; default coca */
   readonly family?: F | readonly F[]
@@ -246,6 +249,7 @@ function checkNames(file: TensorFile, prefix: string, tensors: readonly OpenClip
 
 /** What {@link saveOpenClip} writes: a result of {@link openClip}, or a model with what belongs to it. */
 export interface OpenClipContents extends Partial<Pick<OpenClip, 'preprocessing' | 'tokenizerSettings'>> {
+  /** the model */
   readonly model: OpenClipModel
   /** is written too, with its settings: tokenizer.json, and tokenizer_config.json of one that is not CLIP's own */
   readonly tokenizer?: Tokenizer
