@@ -2,9 +2,12 @@
 
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { defineConfig } from 'vitepress'
+import { type DefaultTheme, defineConfig } from 'vitepress'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Written by scripts/reference.js, with the pages. */
+const reference = JSON.parse(readFileSync(`${root}/site/reference/sidebar.json`, 'utf8')) as DefaultTheme.SidebarItem[]
 
 /** `cocagrad` and its entries are this repository's source. */
 const { exports: entries } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as {
@@ -28,8 +31,10 @@ export default defineConfig({
     nav: [
       { text: 'Playground', link: '/' },
       { text: 'Guides', link: '/guides/first-model' },
+      { text: 'Reference', link: '/reference/' },
     ],
     sidebar: {
+      '/reference/': reference,
       '/guides/': [
         {
           text: 'Guides',
