@@ -11,11 +11,13 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, transform } from 'esbuild'
 import { type Plugin, rollup } from 'rollup'
+import { buildOneFiles } from './one-file.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
+/** An entry of the package; the one-file builds are made of others, and have no source of their own. */
 interface Entry {
-  readonly source: string
+  readonly source?: string
 }
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
   readonly exports: Readonly<Record<string, string | (Entry & { readonly browser?: Entry })>>
@@ -24,11 +26,11 @@ const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) 
 
 /** The module with GPU.js, and the packages in GPU.js's file for browsers. */
 const LIBRARY = 'src/tensor/gpu/library.ts'
-const packages = ['gpu.js', 'acorn', 'gpu-mock.js']
+const inside = ['acorn', 'gpu-mock.js']
 
 async function licences(): Promise<string> {
   const gpujs = createRequire(createRequire(import.meta.url).resolve('gpu.js/package.json'))
-  const texts = packages.map(async name => {
+  const texts = ['gpu.js', ...inside].map(async name => {
     const file = gpujs.resolve(`${name}/package.json`).replace('package.json', 'LICENSE')
     return `${name}\n\n${(await readFile(file, 'utf8')).trim()}`
   })
@@ -58,7 +60,7 @@ const source: Plugin = {
 
 const entries = Object.values(manifest.exports).flatMap(entry => {
   if (typeof entry === 'string') return []
-  return [entry.source, ...(entry.browser ? [entry.browser.source] : [])]
+  return [entry.source, entry.browser?.source].filter(file => file !== undefined)
 })
 const commands = Object.values(manifest.bin).map(file => file.replace('dist/', 'src/').replace(/\.js$/, '.ts'))
 const threads = ['src/data/decoding/worker.ts', 'src/data/loading/worker.ts']
@@ -97,3 +99,5 @@ const known = new Set(texts.flatMap(classes))
 const made = output.flatMap(file => (file.type === 'chunk' && !file.code.startsWith(banner) ? classes(file.code) : []))
 const renamed = made.filter(name => name.includes('$') && known.has(name.replace(/\$\d+$/, '')))
 if (renamed.length > 0) throw new Error(`classes of one name in one file: rename one of each of ${renamed.join(', ')}`)
+
+await buildOneFiles(root, { 'gpu.js': inside })

@@ -7,16 +7,16 @@ import { type DefaultTheme, defineConfig } from 'vitepress'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Written by scripts/reference.js, with the pages. */
-const reference = JSON.parse(readFileSync(`${root}/site/reference/sidebar.json`, 'utf8')) as DefaultTheme.SidebarItem[]
+const reference = JSON.parse(readFileSync(`${root}/site/reference/sidebar.json`, 'utf8')) as DefaultTheme.SidebarMulti
 
 /** `cocagrad` and its entries are this repository's source. */
 const { exports: entries } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as {
-  exports: Readonly<Record<string, { readonly source: string; readonly browser?: { readonly source: string } }>>
+  exports: Readonly<Record<string, { readonly source?: string; readonly browser?: { readonly source: string } }>>
 }
-const alias = Object.entries(entries).map(([path, { source, browser }]) => ({
-  find: new RegExp(`^cocagrad${path.slice(1)}$`),
-  replacement: root + (browser?.source ?? source).slice(2),
-}))
+const alias = Object.entries(entries).flatMap(([path, { source, browser }]) => {
+  const file = browser?.source ?? source
+  return file ? [{ find: new RegExp(`^cocagrad${path.slice(1)}$`), replacement: root + file.slice(2) }] : []
+})
 
 /** The path on the host, such as /cocagrad/. */
 const base = process.env.SITE_BASE ?? '/'
@@ -34,7 +34,7 @@ export default defineConfig({
       { text: 'Reference', link: '/reference/' },
     ],
     sidebar: {
-      '/reference/': reference,
+      ...reference,
       '/guides/': [
         {
           text: 'Guides',

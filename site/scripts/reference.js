@@ -58,7 +58,8 @@ const entryOf = ({ name }) =>
 const pageOf = file =>
   file
     .replace(/^src\//, '')
-    .replace(/(\/index)?\.ts$/, '')
+    .replace(/([\w-]+)\/index\.ts$/, '$1/$1')
+    .replace(/\.ts$/, '')
     .replace(/^autograd\/ops\//, 'operations/')
 
 function collect(module, entry, prefix = '') {
@@ -91,6 +92,13 @@ function collect(module, entry, prefix = '') {
 // first the entry that has the most, whose names are the shortest
 for (const module of project.children.toSorted?.((a, b) => entryOf(a).length - entryOf(b).length) ?? project.children)
   collect(module, entryOf(module))
+
+/** `Map.groupBy`, which Node 20 does not have. */
+function groupBy(items, keyOf) {
+  const all = new Map()
+  for (const item of items) all.set(keyOf(item), [...(all.get(keyOf(item)) ?? []), item])
+  return all
+}
 
 const escaped = text => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 
@@ -273,14 +281,20 @@ function documentation(declaration, from, { brief = false } = {}) {
     .join('\n\n')
 }
 
+/** The public names that a class or an interface extends. */
+const parentsOf = ({ extendedTypes = [] }) =>
+  extendedTypes.map(({ reflection }) => reflection).filter(parent => byDeclaration.has(parent))
+
 /** Members that a name does not have from another public one. */
-const ownMembers = ({ children = [] }) =>
-  children.filter(
+function ownMembers(declaration) {
+  const inherited = new Set(parentsOf(declaration).flatMap(({ children = [] }) => children.map(({ name }) => name)))
+  return (declaration.children ?? []).filter(
     member =>
       !member.kindOf(ReflectionKind.Constructor) &&
-      !(member.inheritedFrom?.reflection && !member.overwrites) &&
-      !member.flags.isExternal,
+      !member.flags.isExternal &&
+      (member.overwrites || !inherited.has(member.name)),
   )
+}
 
 const signature = html => `<pre class="signature"><code>${html}</code></pre>`
 
@@ -351,17 +365,12 @@ async function headerOf(file) {
   return /^.*?[.:](?=\s|$)/.exec(text)?.[0].replace(/:$/, '.') ?? text
 }
 
-const groupOf = page => {
-  const path = page.startsWith('operations/') ? 'autograd/ops' : page.split('/')[0]
-  return groups[path] ?? groups.train
-}
-const titleOf = page => page.split('/').at(-1).replaceAll('-', ' ')
+/** The name of its file, after the name of a folder in the folder of the group. */
+const titleOf = page => page.split('/').slice(1).join(': ').replaceAll('-', ' ')
 const capital = text => text[0].toUpperCase() + text.slice(1)
 
 /** Names by page, in the order in which the files define them. */
-const pages = Map.groupBy
-  ? Map.groupBy(names, ({ page }) => page)
-  : names.reduce((all, each) => all.set(each.page, [...(all.get(each.page) ?? []), each]), new Map())
+const pages = groupBy(names, ({ page }) => page)
 
 await rm(out, { recursive: true, force: true })
 const kinds = ({ declaration }) => (declaration.kindOf(ReflectionKind.Interface | ReflectionKind.TypeAlias) ? 1 : 0)
@@ -370,7 +379,7 @@ for (const [page, listed] of pages) {
   const intro = plain(await headerOf(listed[0].file))
   const from = new Set(listed.flatMap(({ entries }) => entries))
   const text = [
-    `---\ntitle: ${capital(titleOf(page))}\neditLink: false\n---`,
+    `---\ntitle: ${JSON.stringify(capital(titleOf(page)))}\neditLink: false\n---`,
     `# ${capital(titleOf(page))} {#top}`,
     '<div v-pre class="reference">',
     intro,
@@ -382,16 +391,34 @@ for (const [page, listed] of pages) {
   await writeFile(`${out}${page}.md`, `${text.join('\n\n')}\n`)
 }
 
-const sidebar = Object.values(groups).flatMap(text => {
-  const items = [...pages.keys()]
-    .filter(page => groupOf(page) === text)
-    .sort((a, b) => titleOf(a).localeCompare(titleOf(b)))
-    .map(page => ({ text: capital(titleOf(page)), link: `/reference/${page}` }))
-  return items.length > 0 ? [{ text, collapsed: true, items }] : []
-})
-await writeFile(`${out}sidebar.json`, JSON.stringify([{ text: 'All names', link: '/reference/' }, ...sidebar]))
+const folders = groupBy([...pages.keys()], page => page.split('/')[0])
+const sections = Object.entries(groups)
+  .map(([folder, text]) => [folder === 'autograd/ops' ? 'operations' : folder, text])
+  .filter(([folder]) => folders.has(folder))
+  .map(([folder, text]) => ({
+    folder,
+    text,
+    items: folders
+      .get(folder)
+      .sort((a, b) => titleOf(a).localeCompare(titleOf(b)))
+      .map(page => ({ text: capital(titleOf(page)), link: `/reference/${page}` })),
+  }))
+const left = [...folders.keys()].filter(folder => !sections.some(each => each.folder === folder))
+if (left.length > 0) throw new Error(`folders without a group of the sidebar: ${left.join(', ')}`)
 
-const overview = sidebar.flatMap(({ text, items }) => [
+/** A sidebar for each folder, with the pages of its group: one with all pages would be most of each page's bytes. */
+const sidebar = Object.fromEntries(
+  ['', ...sections.map(({ folder }) => folder)].map(open => [
+    open === '' ? '/reference/' : `/reference/${open}/`,
+    [
+      { text: 'All names', link: '/reference/' },
+      ...sections.map(({ folder, text, items }) => (folder === open ? { text, items } : { text, link: items[0].link })),
+    ],
+  ]),
+)
+await writeFile(`${out}sidebar.json`, JSON.stringify(sidebar))
+
+const overview = sections.flatMap(({ text, items }) => [
   `## ${text}`,
   ...items.map(({ text: title, link }) => {
     const page = link.replace('/reference/', '')

@@ -1,0 +1,2 @@
+import { oneFile } from './one-file.ts'
+oneFile({ installed: process.cwd() })
