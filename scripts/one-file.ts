@@ -2,7 +2,7 @@
 // ES module with the gpu device and one without.
 
 import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
 
 /** The files, below the package. */
@@ -46,13 +46,14 @@ export async function buildOneFiles(root: string, inside: Readonly<Record<string
       logLevel: 'error',
       plugins: outfile.includes('cpu') ? [withoutGpu] : [],
     })
-    const bundled = Object.keys(metafile.inputs).flatMap(
-      path => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? [],
+    const folders = Object.keys(metafile.inputs).flatMap(
+      path => /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? [],
     )
-    const packages = [...new Set(bundled.flatMap(name => [name, ...(inside[name] ?? [])]))].sort()
-    const licences = await Promise.all(
-      ['.', ...packages.map(name => `node_modules/${name}`)].map(at => licenceOf(join(root, at))),
-    )
+    const packages = folders.flatMap(folder => [
+      folder,
+      ...(inside[basename(folder)] ?? []).map(name => join(folder, '..', name)),
+    ])
+    const licences = await Promise.all(['.', ...new Set(packages)].map(folder => licenceOf(join(root, folder))))
     // a licence that ends the comment early
     const text = licences.join('\n\n\n').replaceAll('*/', '* /')
     await writeFile(join(root, outfile), `/*!\n${text}\n*/\n${outputFiles[0].text}`)

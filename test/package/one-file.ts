@@ -64,7 +64,7 @@ export function oneFile({ installed }: Pick<Project, 'installed'>): void {
         const off = Math.max(Math.abs(Number(raw) / sizes.raw - 1), Math.abs(Number(zipped) / sizes.zipped - 1))
         assert.ok(off <= 0.05, `${file}: ${raw} and ${zipped} KB are not ${JSON.stringify(sizes)}`)
         const text = bytes.subarray(0, 20_000).toString()
-        for (const name of ['cocagrad', 'ndarray', ...(file === withGpu ? ['gpu.js'] : [])])
+        for (const name of ['cocagrad', 'tinyqueue', ...(file === withGpu ? ['gpu.js'] : [])])
           assert.ok(text.slice(0, text.indexOf('*/')).includes(`\n${name}\n`), `${file} has the licence of ${name}`)
       }
     })

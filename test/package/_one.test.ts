@@ -1,2 +1,0 @@
-import { oneFile } from './one-file.ts'
-oneFile({ installed: process.cwd() })
