@@ -46,6 +46,7 @@ export default defineConfig({
             ['data', 'Data'],
             ['training', 'Training'],
             ['devices', 'Devices'],
+            ['browsers', 'Pages and notebooks'],
             ['debugging', 'Debugging'],
             ['if-you-know-pytorch', 'If you know PyTorch'],
             ['openclip', 'OpenCLIP'],
