@@ -80,7 +80,7 @@ export function oneFile({ installed }: Pick<Project, 'installed'>): void {
         // as a CDN answers
         host = await listening(
           createServer(async ({ url }, response) => {
-            const shared = { 'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'cross-origin' }
+            const shared = { 'access-control-allow-origin': '*' }
             const bytes = await readFile(join(installed, 'dist', basename(url!)))
             response.writeHead(200, { ...shared, 'content-type': 'text/javascript' }).end(bytes)
           }),
@@ -123,6 +123,19 @@ export function oneFile({ installed }: Pick<Project, 'installed'>): void {
             assert.match(caption, /^a .*(circle|square|triangle|star|cross|ring)/)
             assert.match(model, /^Linear \(3\)/, 'classes keep their names')
           })
+
+      test(`${withoutGpu} computes in a worker that imports it`, async () => {
+        const code = `import { tensor } from '${addressOf(host, '127.0.0.1')}/${withoutGpu}'
+          onmessage = async ({ data }) => postMessage(await tensor(data).square().array())`
+        const program = `
+          const worker = new Worker(URL.createObjectURL(new Blob([${JSON.stringify(code)}], { type: 'text/javascript' })), { type: 'module' })
+          globalThis.answer = new Promise((resolve, reject) => {
+            worker.onmessage = ({ data }) => resolve(data)
+            worker.onerror = ({ message }) => reject(new Error(message))
+          })
+          worker.postMessage([1, 2, 3])`
+        assert.deepEqual(await answerOf(withoutGpu, program), [1, 4, 9])
+      })
 
       test(`${withGpu} trains on gpu`, async () => {
         const answer = await answerOf<unknown[]>(withGpu, `${training.code}`)
