@@ -6,33 +6,9 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import ts from 'typescript'
+import { checker, exportsOf, files, memberName, modules, packageName, program, resolved, root } from './public-names.ts'
 
-const root = join(import.meta.dirname, '..')
 const report = join(root, 'api.txt')
-const { name: packageName, exports: entries } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
-  name: string
-  exports: Record<string, { source: string; browser?: { source: string } }>
-}
-/** The title and the file of each entry; some have another file in a browser. */
-const modules = Object.entries(entries).flatMap(([path, { source, browser }]) => {
-  const entry = packageName + path.slice(1)
-  return [[entry, source], ...(browser ? [[`${entry}, in a browser`, browser.source]] : [])] as const
-})
-
-const config = ts.getParsedCommandLineOfConfigFile(
-  join(root, 'tsconfig.json'),
-  {},
-  {
-    ...ts.sys,
-    onUnRecoverableConfigFileDiagnostic: diagnostic => {
-      throw new Error(ts.flattenDiagnosticMessageText(diagnostic.messageText, '\n'))
-    },
-  },
-)
-if (!config) throw new Error('tsconfig.json is missing')
-const files = modules.map(([, source]) => join(root, source))
-const program = ts.createProgram(files, config.options)
-const checker = program.getTypeChecker()
 
 const format =
   ts.TypeFormatFlags.NoTruncation |
@@ -41,15 +17,7 @@ const format =
   ts.TypeFormatFlags.UseSingleQuotesForStringLiteralType
 
 const typeText = (type: ts.Type): string => checker.typeToString(type, undefined, format)
-const resolved = (symbol: ts.Symbol): ts.Symbol =>
-  symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
 const byName = (a: ts.Symbol, b: ts.Symbol) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
-const exportsOf = (file: string): ts.Symbol[] => {
-  const source = program.getSourceFile(file)
-  const module = source && checker.getSymbolAtLocation(source)
-  if (!module) throw new Error(`${file} is not a module`)
-  return checker.getExportsOfModule(module).sort(byName)
-}
 
 const isExported = new Set(files.flatMap(file => exportsOf(file).map(resolved)))
 /** Whether a base class is listed itself, or is part of the language. */
@@ -59,9 +27,6 @@ const isKnown = ({ symbol }: ts.Type): boolean =>
 
 const modifiersOf = (symbol: ts.Symbol): ts.ModifierFlags =>
   (symbol.declarations ?? []).reduce((all, at) => all | ts.getCombinedModifierFlags(at), ts.ModifierFlags.None)
-
-/** The compiler's name for `[Symbol.dispose]` is `__@dispose@123`. */
-const memberName = (name: string): string => name.replace(/^__@(\w+)@\d+$/, '[$1]')
 
 function memberText(member: ts.Symbol, prefix = ''): string[] {
   const modifiers = modifiersOf(member)

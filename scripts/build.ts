@@ -12,11 +12,13 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, transform } from 'esbuild'
 import { type Plugin, rollup } from 'rollup'
+import { buildOneFiles } from './one-file.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
+/** An entry of the package; the one-file builds are made of others, and have no source of their own. */
 interface Entry {
-  readonly source: string
+  readonly source?: string
 }
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
   readonly exports: Readonly<Record<string, string | (Entry & { readonly browser?: Entry })>>
@@ -25,6 +27,7 @@ const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) 
 
 /** The module with GPU.js. */
 const LIBRARY = 'src/tensor/gpu/library.ts'
+const inside = ['acorn', 'gpu-mock.js']
 
 const require = createRequire(import.meta.url)
 const NDARRAY = require.resolve('ndarray')
@@ -64,7 +67,7 @@ const source: Plugin = {
 
 const entries = Object.values(manifest.exports).flatMap(entry => {
   if (typeof entry === 'string') return []
-  return [entry.source, ...(entry.browser ? [entry.browser.source] : [])]
+  return [entry.source, entry.browser?.source].filter(file => file !== undefined)
 })
 const commands = Object.values(manifest.bin).map(file => file.replace('dist/', 'src/').replace(/\.js$/, '.ts'))
 const threads = ['src/data/decoding/worker.ts', 'src/data/loading/worker.ts']
@@ -84,7 +87,7 @@ const bundle = await rollup({
 const hasLibrary = ({ moduleIds }: { readonly moduleIds: readonly string[] }) => moduleIds.includes(join(root, LIBRARY))
 /** The licences of the packages that are bundled, by the module that has them. */
 const banners = new Map([
-  [join(root, LIBRARY), await licences('gpu.js', ['acorn', 'gpu-mock.js'])],
+  [join(root, LIBRARY), await licences('gpu.js', inside)],
   [NDARRAY, await licences('ndarray', ['iota-array', 'is-buffer'])],
 ])
 const { output } = await bundle.write({
@@ -107,3 +110,5 @@ const known = new Set(texts.flatMap(classes))
 const made = output.flatMap(file => (file.type === 'chunk' && !hasLibrary(file) ? classes(file.code) : []))
 const renamed = made.filter(name => name.includes('$') && known.has(name.replace(/\$\d+$/, '')))
 if (renamed.length > 0) throw new Error(`classes of one name in one file: rename one of each of ${renamed.join(', ')}`)
+
+await buildOneFiles(root, { 'gpu.js': inside })

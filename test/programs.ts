@@ -8,11 +8,13 @@ import { build, type Plugin } from 'esbuild'
 const root = join(import.meta.dirname, '..')
 
 const { exports: entries } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-  exports: Readonly<Record<string, { readonly source: string }>>
+  exports: Readonly<Record<string, { readonly source?: string }>>
 }
 /** What `--conditions=source` makes of `cocagrad` and its sub-paths. */
 const alias = Object.fromEntries(
-  Object.entries(entries).map(([path, { source }]) => [join('cocagrad', path), join(root, source)]),
+  Object.entries(entries).flatMap(([path, { source }]) =>
+    source ? [[join('cocagrad', path), join(root, source)]] : [],
+  ),
 )
 
 /** The programs of threads are built too, beside the chunks; the package would look for them in dist. */

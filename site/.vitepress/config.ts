@@ -2,19 +2,22 @@
 
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { defineConfig } from 'vitepress'
+import { type DefaultTheme, defineConfig } from 'vitepress'
 import { programs } from './programs.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
+/** Written by scripts/reference.js, with the pages. */
+const reference = JSON.parse(readFileSync(`${root}/site/reference/sidebar.json`, 'utf8')) as DefaultTheme.SidebarMulti
+
 /** `cocagrad` and its entries are this repository's source. */
 const { exports: entries } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as {
-  exports: Readonly<Record<string, { readonly source: string; readonly browser?: { readonly source: string } }>>
+  exports: Readonly<Record<string, { readonly source?: string; readonly browser?: { readonly source: string } }>>
 }
-const alias = Object.entries(entries).map(([path, { source, browser }]) => ({
-  find: new RegExp(`^cocagrad${path.slice(1)}$`),
-  replacement: root + (browser?.source ?? source).slice(2),
-}))
+const alias = Object.entries(entries).flatMap(([path, { source, browser }]) => {
+  const file = browser?.source ?? source
+  return file ? [{ find: new RegExp(`^cocagrad${path.slice(1)}$`), replacement: root + file.slice(2) }] : []
+})
 
 /** The path on the host, such as /cocagrad/. */
 const base = process.env.SITE_BASE ?? '/'
@@ -69,10 +72,12 @@ export default defineConfig({
       { text: 'Teach', link: '/teach/', activeMatch: '^/teach/' },
       { text: 'Research', link: '/research/', activeMatch: '^/research/' },
       { text: 'Guides', link: '/guides/first-model', activeMatch: '^/guides/' },
+      { text: 'Reference', link: '/reference/', activeMatch: '^/reference/' },
       { text: 'Editor', link: '/repl' },
     ],
     sidebar: {
       ...learning,
+      ...reference,
       '/guides/': [
         {
           text: 'Guides',
@@ -84,6 +89,7 @@ export default defineConfig({
             ['data', 'Data'],
             ['training', 'Training'],
             ['devices', 'Devices'],
+            ['browsers', 'Pages and notebooks'],
             ['debugging', 'Debugging'],
             ['if-you-know-pytorch', 'If you know PyTorch'],
             ['openclip', 'OpenCLIP'],

@@ -5,6 +5,7 @@ import type { Tensor } from '../tensor/index.ts'
 /** A gradient that does not exist, or a rule that is wrong; the message says which. */
 export class GradientError extends Error {
   override readonly name = 'GradientError'
+  /** the tensor that has no gradient */
   readonly tensor: Tensor
 
   constructor(message: string, tensor: Tensor) {

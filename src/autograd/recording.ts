@@ -50,8 +50,14 @@ export type Jvp<A extends readonly unknown[]> =
 
 /** What is known of an operation that `defineOp` or `defineFused` made. */
 export interface DefinedOperation<A extends readonly unknown[]> {
+  /** its name, as tapes and errors show it */
   readonly name: string
+  /**
+   * the gradient rule: from the gradient of the result, the gradients of the arguments; absent if the operation has no
+   * gradient
+   */
   readonly rule?: (gradient: Tensor, result: Tensor, ...args: A) => Thunks
+  /** the derivative along tangents, for forward mode */
   readonly jvp?: Jvp<A>
   /** the operation itself */
   readonly op: (...args: A) => Tensor
@@ -61,8 +67,11 @@ export interface DefinedOperation<A extends readonly unknown[]> {
 
 /** One entry of a tape: an operation, its arguments, its result and its gradient rule. */
 export interface Entry {
+  /** name of the operation */
   readonly name: string
+  /** arguments of the operation: tensors, numbers and options */
   readonly args: readonly unknown[]
+  /** its result */
   readonly result: Tensor
   /** The operation, unless the entry was recorded otherwise. */
   readonly operation?: DefinedOperation<never>

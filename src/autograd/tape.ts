@@ -77,6 +77,7 @@ export const orZeros = (gradients: readonly (Tensor | undefined)[], inputs: read
  * with `ends` free each as soon as it is not needed any more. Without a seed y must be a scalar.
  */
 export class Tape implements Recorder {
+  /** the recorded operations, in the order in which they ran */
   readonly entries: Entry[] = []
   /** the tensors that gradients can be requested for, with the names that are printed */
   readonly watched = new Map<Tensor, string>()
@@ -105,6 +106,7 @@ export class Tape implements Recorder {
     return result
   }
 
+  /** Adds an entry if its result is floating and one of its arguments is tracked. Operations call it. */
   record(entry: Entry): void {
     if (!isFloating(entry.result.dtype)) return
     if (!entry.args.some(arg => this.tracks(arg))) return
@@ -255,6 +257,7 @@ export class Tape implements Recorder {
     this.#scope.handOver()
   }
 
+  /** Ends the tape at the end of a block with `using`; the same as `end`. */
   [Symbol.dispose](): void {
     this.end()
   }

@@ -17,6 +17,7 @@ export type TensorFunction = (...inputs: Tensor[]) => Tensor
 
 /** The arguments to differentiate with respect to, by position. */
 export interface WrtOptions<W extends number | readonly number[] = number> {
+  /** position of the argument, from 0, or a list of positions; default 0 */
   readonly wrt?: W
 }
 const wrtOptions = {

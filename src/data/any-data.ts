@@ -16,6 +16,7 @@ import { ShardClipDataset } from './shards/shard-clips.ts'
 import { ShardDataset } from './shards/shard-dataset.ts'
 import { kindOfShards } from './shards/shard-stream.ts'
 
+/** Options of `openAnyData`. */
 export interface OpenAnyDataOptions extends Pick<OpenDatasetOptions, 'imageSize' | 'channels' | 'pixels'> {
   /** number of frames to use of each clip; only for clips, which need it */
   readonly frames?: number

@@ -45,9 +45,11 @@ export type MultiImageShape = [batch: number, images: number, channels: number, 
 export interface Batch<Shape extends ImageShape | MultiImageShape = ImageShape> extends BatchPlace {
   /** [batch, channels, height, width] or [batch, images, channels, height, width], row by row */
   readonly images: Float32Array
+  /** shape of `images` */
   readonly imageShape: Shape
   /** [batch, contextLength], row by row */
   readonly tokens: Int32Array
+  /** shape of `tokens` */
   readonly tokenShape: [batch: number, contextLength: number]
   /** indices of the examples */
   readonly indices: Int32Array
@@ -70,7 +72,9 @@ export type Augmentation = (
   size: readonly [height: number, width: number],
 ) => Float32Array
 
+/** Options of a `BatchIterator`. */
 export interface BatchOptions {
+  /** number of examples in a batch */
   readonly batchSize: number
   /** ids per text, including start and end; 0 without a tokenizer, which is the default */
   readonly contextLength?: number
@@ -86,6 +90,7 @@ export interface BatchOptions {
   readonly truncate?: boolean
   /** crops pictures at random; default the centre */
   readonly crop?: Omit<RandomCrop, 'seed'>
+  /** changes each image before it is normalised; default none */
   readonly augment?: Augmentation
   /** applied last, per channel */
   readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] }

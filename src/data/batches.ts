@@ -29,17 +29,25 @@ export { normalizeExample, placeOf } from './batch-maker.ts'
 
 /** The position of an iterator, and everything that its batches depend on. JSON-safe. */
 export interface BatchState {
+  /** counted from 0 */
   readonly epoch: number
   /** window of the epoch, from 0; a folder has one */
   readonly window: number
   /** the next batch, from 0 */
   readonly batch: number
+  /** seed of the order and the augmentation */
   readonly seed: number
+  /** number of examples in a batch */
   readonly batchSize: number
+  /** ids per text */
   readonly contextLength: number
+  /** whether every epoch has an order of its own */
   readonly shuffle: boolean
+  /** whether batches that are not full are left out */
   readonly dropLast: boolean
+  /** whether no two texts of a batch have equal ids */
   readonly distinctCaptions: boolean
+  /** height and width of the images, in pixels */
   readonly imageSize: Size2d
   /** channels of the images; 3 if it is not there */
   readonly channels?: number

@@ -31,6 +31,7 @@ export const CLIP_FILES = ['clips.jsonl', 'clips.csv', 'clips.tsv'] as const
 /** The possible names of a folder's list of questions. */
 export const QUESTION_FILES = ['questions.jsonl', 'questions.csv', 'questions.tsv'] as const
 
+/** Options of `readCaptions`. */
 export interface ReadCaptionsOptions {
   /**
    * read the classes of images: a field or column `label` or `labels` with one name or a list of them, or, of a folder without

@@ -31,6 +31,7 @@ export interface CaptionedClip {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
+/** Options for opening a folder of clips. */
 export interface OpenClipsOptions extends Omit<OpenDatasetOptions, 'labels'> {
   /** number of frames to use of each clip: of a clip with more, so many at even distances from the first to the last */
   readonly frames: number

@@ -25,11 +25,13 @@ import {
 import type { RandomCrop } from './images/random-crop.ts'
 import { classesOf, isReadLabels, type ReadLabels } from './labels.ts'
 
+/** Options for opening a folder of pictures. */
 export interface OpenDatasetOptions {
   /** pixels of the images: the side of a square, or [height, width] */
   readonly imageSize: Size2d
   /** 3, red, green and blue (default), or 1, their luma */
   readonly channels?: PictureChannels
+  /** what decodes the files; default sharp if it is installed, otherwise the decoders of this package */
   readonly decoder?: ImageDecoder
   /** turn pictures as their EXIF orientation says; default true */
   readonly upright?: boolean
@@ -56,6 +58,7 @@ export const datasetOptions = {
   labels: is.byDefault<ReadLabels>(false, isReadLabels),
 } satisfies Settings<OpenDatasetOptions>
 
+/** Options of `split` of a dataset. */
 export interface SplitOptions {
   /** the share of images, between 0 and 1, that is used for validation */
   readonly validation: number

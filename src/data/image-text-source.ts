@@ -106,9 +106,11 @@ export interface BadSample {
   readonly file: string
   /** key of the sample in its shard; a damaged shard has none */
   readonly key?: string
+  /** why it cannot be used */
   readonly reason: string
 }
 
+/** A function that is called with a sample that cannot be used. */
 export type OnBadSample = (bad: BadSample) => void
 export const onBadSample = is.optional(is.callback as is.Kind<OnBadSample>)
 
@@ -121,7 +123,9 @@ export interface SamplesOptions {
 }
 export const samplesOptions = { from: 0, onBadSample } satisfies Settings<SamplesOptions>
 
+/** Options of the windows of an `ImageTextStream`. */
 export interface WindowOptions {
+  /** seed of the order */
   readonly seed: number
   /** use a different order of the shards in every epoch */
   readonly shuffle: boolean
@@ -134,7 +138,9 @@ export interface WindowOptions {
  * @typeParam Source a window: ImageTextSource, or MultiImageSource
  */
 export interface ImageTextStream<Source extends ExampleSource = ImageTextSource> {
+  /** height and width of the images, in pixels */
   readonly imageSize: Size2d
+  /** channels of the images; default 3 */
   readonly channels?: number
   /** equal for equal shards and windows; a resumed run compares it */
   readonly fingerprint: string

@@ -54,6 +54,7 @@ export function classesOf(images: readonly { readonly labels?: readonly string[]
 
 /** The targets of a classification loss. */
 export interface ClassTargets {
+  /** row by row */
   readonly data: Int32Array
   /** [batch] of class numbers, or [batch, classes] of ones and zeros if an image of the batch has several classes */
   readonly shape: readonly number[]

@@ -22,6 +22,7 @@ export interface ImageTextPair {
   readonly name?: string
 }
 
+/** Options of `ImageTextPairs`. */
 export interface ImageTextPairsOptions {
   /** pixels of the images: the side of a square, or [height, width] */
   readonly imageSize: Size2d

@@ -31,9 +31,11 @@ export interface Pictures {
   readonly fingerprint: string
   /** The number of pictures. For shards, every shard has to be listed. */
   count(): Promise<number>
+  /** The pictures, one after the other. */
   samples(options?: SamplesOptions): AsyncGenerator<StreamedSample, void, undefined>
 }
 
+/** Options of `openPictures`. */
 export interface OpenPicturesOptions {
   /** pixels of the images: the side of a square, or [height, width] */
   readonly imageSize: Size2d

@@ -32,6 +32,7 @@ export interface PictureQuestion {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
+/** Options for opening a folder of pictures with questions. */
 export interface OpenQuestionsOptions extends Omit<OpenDatasetOptions, 'labels'> {
   /** number of pictures of every example; default 1 */
   readonly images?: number
@@ -43,6 +44,7 @@ const questionsOptions = { ...pictureOptions, images: 1 } satisfies Settings<Ope
 export class QuestionDataset extends FolderDataset<PictureQuestion> {
   /** pixels of every picture: the side of a square, or [height, width] */
   readonly imageSize: Size2d
+  /** channels of the images */
   readonly channels: PictureChannels
   /** number of pictures of every example */
   readonly imagesPerExample: number

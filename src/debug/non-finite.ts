@@ -11,7 +11,9 @@ import { type Settings, settle } from '../tensor/options.ts'
 export interface OperationInput {
   /** position among the arguments, from 0 */
   readonly position: number
+  /** shape of the tensor */
   readonly shape: Shape
+  /** dtype of the tensor */
   readonly dtype: DType
   /** least and greatest finite value; undefined if no value is finite */
   readonly range?: readonly [least: number, greatest: number]
@@ -21,6 +23,7 @@ export interface OperationInput {
 
 /** The first operation whose result is not finite. */
 export interface NonFiniteOperation {
+  /** name of the operation */
   readonly operation: string
   /** whether a tape recorded it, or it was part of a backward pass, or neither */
   readonly phase: Phase
@@ -28,9 +31,11 @@ export interface NonFiniteOperation {
   readonly shape: Shape
   /** the first value that is not finite, in row-major order */
   readonly value: number
+  /** position of that value in the result, counted row by row */
   readonly index: number
   /** number of values of the result that are not finite */
   readonly count: number
+  /** the tensors that were passed to the operation */
   readonly inputs: readonly OperationInput[]
   /** number of operations before it, whose results were all finite */
   readonly before: number
@@ -40,6 +45,7 @@ export interface NonFiniteOperation {
   readonly message: string
 }
 
+/** Options of `firstNonFinite`. */
 export interface NonFiniteOptions {
   /** whether infinities count, default true; false for a program that masks with -Infinity, for example */
   readonly infinity?: boolean

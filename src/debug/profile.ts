@@ -23,6 +23,7 @@ export interface ProfileLine {
 export interface Profile<T> {
   /** result of the last run */
   readonly result: T
+  /** number of timed runs */
   readonly runs: number
   /** time of all runs together, including the overhead of timing */
   readonly milliseconds: number
@@ -32,6 +33,7 @@ export interface Profile<T> {
   toString(): string
 }
 
+/** Options of `profile`. */
 export interface ProfileOptions {
   /** number of runs; default 1 */
   readonly runs?: number

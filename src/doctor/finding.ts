@@ -8,7 +8,9 @@ export type Severity = 'wrong' | 'suspect' | 'note'
 
 const ORDER: readonly Severity[] = ['wrong', 'suspect', 'note']
 
+/** One problem that an examination found, or something to know. */
 export interface DoctorFinding {
+  /** how serious it is */
   readonly severity: Severity
   /** the examination that found it */
   readonly area: 'gradients' | 'optimizer' | 'metrics' | 'activity' | 'data'

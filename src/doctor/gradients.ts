@@ -14,6 +14,7 @@ import { partOf } from '../train/parts.ts'
 import { counted, type DoctorFinding, digits, findingsOf, share, some } from './finding.ts'
 import { suspectsOf } from './operations.ts'
 
+/** How well the gradients of one part of a model agree with finite differences. */
 export interface PartAgreement extends Verdict {
   /** the start of its parameters' names: a field of the model, or one of its blocks */
   readonly part: string

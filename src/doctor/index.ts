@@ -28,11 +28,13 @@ export type { DoctorFinding, Severity } from './finding.ts'
 export type { PartAgreement } from './gradients.ts'
 export { type ExamineObjectiveOptions, examine } from './objective.ts'
 
+/** Options of `examineRun`. */
 export interface ExamineOptions {
   /** the step of a checkpoint; default the last one */
   readonly step?: number
   /** called after each image that was read */
   readonly onProgress?: (done: number, total: number) => void
+  /** aborting ends the examination with the signal's reason */
   readonly signal?: AbortSignal
 }
 const examineOptions = {

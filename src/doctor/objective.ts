@@ -21,6 +21,7 @@ import { ENOUGH, examineMetrics } from './metrics.ts'
 import { examineMoments, examineParameters, ratesInWords } from './optimizer.ts'
 import { fitWords, type Training } from './training.ts'
 
+/** Options of `examine`. */
 export interface ExamineObjectiveOptions<Batch> {
   /** the model and its loss: `{ model, loss: batch => … }`; other methods of an objective are optional */
   readonly objective: Objective<Batch>

@@ -8,6 +8,7 @@ import { checkArguments } from '../tensor/arguments.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 
+/** Options of the metrics that compare captions. */
 export interface CaptionMetricOptions {
   /** the longest n-grams, in words; default 4 */
   readonly nGram?: number
@@ -97,6 +98,7 @@ const sum = (values: Iterable<number>): number => {
   return total
 }
 
+/** The result of `bleu`. */
 export interface BleuResult {
   /** BLEU of the whole corpus, in [0, 1]; papers print it times 100 */
   readonly score: number
@@ -187,6 +189,7 @@ export function bleu(
   return { ...bleuOf(total), each: all.map(one => bleuOf(one).score) }
 }
 
+/** Options of `cider`. */
 export interface CiderOptions extends CaptionMetricOptions {
   /** σ of the penalty for another length, in words; default 6 */
   readonly sigma?: number
@@ -196,6 +199,7 @@ const ciderOptions = {
   sigma: is.byDefault(6, new is.Kind<number>('a number above 0', x => is.number.fits(x) && x > 0)),
 } satisfies Settings<CiderOptions>
 
+/** The result of `cider`. */
 export interface CiderResult {
   /** the mean over all candidates, in [0, 10]; papers print it times 100 */
   readonly score: number

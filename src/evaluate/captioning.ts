@@ -22,6 +22,7 @@ import { inParts } from './memory.ts'
 import { plain } from './plain.ts'
 import type { CaptionModel, TrainedModel } from './trained-model.ts'
 
+/** Options of `captioning`. */
 export interface EvaluateCaptionsOptions extends EvaluateOptions {
   /** how captions are generated; default greedy; `prompts` has a prompt for each image of the source */
   readonly generate?: Partial<GenerateOptions>
@@ -29,6 +30,7 @@ export interface EvaluateCaptionsOptions extends EvaluateOptions {
 
 const captioningOptions = { ...evaluateOptions, generate: undefined } satisfies Settings<EvaluateCaptionsOptions>
 
+/** The result of `captioning`. */
 export interface CaptioningResult {
   /** share of images whose caption has the same meaning as one of its references */
   readonly exact: number
@@ -40,6 +42,7 @@ export interface CaptioningResult {
   readonly bleu4: number
   /** `cider` of the captions against all references */
   readonly ciderD: number
+  /** the caption that was written for each image */
   readonly captions: readonly string[]
 }
 

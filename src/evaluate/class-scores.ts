@@ -4,6 +4,7 @@
 /** The class of an example by its number, or the numbers of several. */
 export type ClassLabel = number | readonly number[]
 
+/** How well classes are predicted. */
 export interface ClassScores {
   /** share of examples for which a right class has the largest score */
   readonly accuracy: number
@@ -14,6 +15,7 @@ export interface ClassScores {
   readonly top5?: number
   /** mean of the accuracies of the classes that have examples; differs from `accuracy` if some have more examples than others */
   readonly meanPerClass: number
+  /** for each class that has examples: its name, their number, and the share of them that is right */
   readonly perClass: readonly { readonly class: string; readonly count: number; readonly accuracy: number }[]
   /**
    * number of examples, [true class][predicted class]; an example of several classes is in the row of the predicted one if that is
@@ -28,7 +30,9 @@ export interface ClassScores {
 
 /** An example's scores, one for each class. */
 export interface ClassScoreRow {
+  /** number of the example, from 0 */
   readonly row: number
+  /** one for each class; higher is more likely */
   readonly scores: ArrayLike<number>
 }
 

@@ -36,6 +36,7 @@ import type { Normalized, TrainedModel } from './trained-model.ts'
 
 /** A classifier of images or clips, and its normalisation of pixels. */
 export interface TrainedClassifier extends Normalized {
+  /** the classifier, with its weights */
   readonly model: ImageClassifier | VideoClassifier
 }
 
@@ -103,6 +104,7 @@ function* scoresOf(logits: Float32Array, classes: number): Generator<ClassScoreR
     yield { row, scores: logits.subarray(row * classes, (row + 1) * classes) }
 }
 
+/** Options of `classification`. */
 export interface ClassifyOptions extends ClassLogitsOptions {
   /** names of the classes, as many as the model has */
   readonly classes: readonly string[]
@@ -142,6 +144,7 @@ function checkNames(
   throw new RangeError(`${call}: ${classes.length} names for the ${model.config.classes} classes of the model`)
 }
 
+/** Options of `labelledClassification`. */
 export interface LabelledOptions extends ClassLogitsOptions {
   /** names of the classes, as many as the model has */
   readonly classes: readonly string[]
@@ -154,6 +157,7 @@ const labelledOptions = {
   smoothing: 0,
 } satisfies Settings<LabelledOptions>
 
+/** The result of `labelledClassification`. */
 export interface LabelledResult extends Omit<ClassScores, 'confusion' | 'predictions' | 'ranks'> {
   /** the classification loss, a mean over the images that have a class of the model */
   readonly loss: number

@@ -21,6 +21,7 @@ import { embedBatch, embedTexts } from './embeddings.ts'
 import { type PictureBatch, type PictureOptions, pictureBatches, pictureOptions } from './picture-batches.ts'
 import type { EmbeddingModel, TrainedModel } from './trained-model.ts'
 
+/** Options of `embedPictures`. */
 export interface EmbedOptions extends Omit<PictureOptions, 'from' | 'without'> {
   /** path of the pictures, which is written to the file */
   readonly source: string
@@ -41,9 +42,13 @@ const embedOptions = {
   onProgress: undefined,
 } satisfies Settings<EmbedOptions>
 
+/** What `embedPictures` wrote. */
 export interface EmbedResult {
+  /** number of pictures */
   readonly images: number
+  /** number of captions */
   readonly texts: number
+  /** width of an embedding */
   readonly width: number
   /** pictures that could not be read */
   readonly skipped: number

@@ -38,12 +38,17 @@ const sampleForm = z.looseObject({ name: z.string(), captions: z.array(z.string(
 
 /** The description of a row. */
 export interface EmbeddedSample {
+  /** file name of the picture, or its key in its shard */
   readonly name: string
+  /** captions of the picture; there may be none */
   readonly captions: readonly string[]
 }
 
+/** A row that a search found. */
 export interface Neighbour extends EmbeddedSample {
+  /** number of the row, from 0 */
   readonly row: number
+  /** cosine of the row and the query, in [-1, 1] */
   readonly cosine: number
 }
 
@@ -56,11 +61,13 @@ const nearestOptions = { signal: undefined, onProgress: undefined } satisfies Se
 
 /** Embeddings of images on disk. */
 export class EmbeddingFile {
+  /** path of the file */
   readonly path: string
   /** fingerprint of the model that made them */
   readonly model: string
   /** number of images */
   readonly count: number
+  /** width of an embedding */
   readonly width: number
   readonly #rows: Place
   readonly #samples: Place
@@ -79,7 +86,10 @@ export class EmbeddingFile {
     this.#samples = samples
   }
 
-  /** @throws EmbeddingError or DataError naming what is missing or does not fit */
+  /**
+   * Opens a file of embeddings.
+   * @throws EmbeddingError or DataError naming what is missing or does not fit
+   */
   static async open(path: string): Promise<EmbeddingFile> {
     const files = embeddingFiles(path)
     if (files.format === 'npy') {

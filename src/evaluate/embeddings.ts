@@ -15,6 +15,7 @@ import { type EmbeddingModel, type ImageModel, imagesFor, type Normalized, type 
 
 /** Numbered images; an ImageTextSource is one. */
 export interface ImageSource {
+  /** number of images */
   readonly length: number
   /** its name in an error; default its number */
   name?(index: number): string
@@ -24,6 +25,7 @@ export interface ImageSource {
 
 /** Numbered examples with several images each, such as the frames of clips; a MultiImageSource is one. */
 export interface ClipSource {
+  /** number of examples */
   readonly length: number
   /** number of images, or frames, of every example */
   readonly imagesPerExample: number
@@ -37,11 +39,13 @@ export interface ClipSource {
 export const isClipSource = <S extends object>(source: S): source is Extract<S, { images: unknown }> =>
   'images' in source
 
+/** Options of every evaluation. */
 export interface EvaluateOptions {
   /** default 64 */
   readonly batchSize?: number
   /** truncate texts that are too long, instead of throwing; default false */
   readonly truncate?: boolean
+  /** called after each batch, with the number of examples so far and of all */
   readonly onProgress?: (done: number, total: number) => void
   /** aborting stops between batches and throws the signal's reason */
   readonly signal?: AbortSignal
@@ -55,8 +59,11 @@ export const evaluateOptions = {
 
 /** Rows of unit length, [count, width]. */
 export interface Embeddings {
+  /** [count, width], row by row */
   readonly data: Float32Array
+  /** number of rows */
   readonly count: number
+  /** width of an embedding */
   readonly width: number
 }
 
@@ -64,9 +71,11 @@ export interface Embeddings {
 export interface ImageBatch<Shape extends ImageShape | MultiImageShape = ImageShape> {
   /** number of the first one */
   readonly start: number
+  /** number of images, or examples */
   readonly count: number
   /** normalised, [count, channels, height, width] or [count, images, channels, height, width] */
   readonly pixels: Float32Array
+  /** shape of `pixels` */
   readonly shape: Shape
 }
 

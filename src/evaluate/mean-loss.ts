@@ -23,7 +23,9 @@ import type { TrainedModel } from './trained-model.ts'
 export interface MeanLoss {
   /** λ_Con L_Con + λ_Cap L_Cap */
   readonly loss: number
+  /** mean of L_Con */
   readonly contrastive?: number
+  /** mean of L_Cap */
   readonly captioning?: number
 }
 

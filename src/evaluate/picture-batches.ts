@@ -8,6 +8,7 @@ import { type Settings, settle } from '../tensor/options.ts'
 import type { ImageBatch } from './embeddings.ts'
 import { type ImageModel, imagesFor, type Normalized } from './trained-model.ts'
 
+/** Options for reading pictures in batches. */
 export interface PictureOptions {
   /** default 64 */
   readonly batchSize?: number
@@ -32,7 +33,9 @@ export const pictureOptions = {
 export interface PictureBatch extends ImageBatch {
   /** index of the sample after the last one, including unreadable ones */
   readonly stop: number
+  /** the pictures, in the order of `pixels` */
   readonly samples: readonly StreamedSample[]
+  /** samples that cannot be read */
   readonly skipped: readonly BadSample[]
 }
 

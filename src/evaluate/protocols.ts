@@ -32,10 +32,12 @@ import { promptsOf, unknownWords, type ZeroShotResult, zeroShot } from './zero-s
 
 /** The protocols, in the order of their results. */
 export const protocolNames = ['loss', 'retrieval', 'captioning', 'zero-shot', 'classification'] as const
+/** The name of a protocol. */
 export type ProtocolName = (typeof protocolNames)[number]
 
 /** A model of any family, with what is needed to use it. */
 export interface EvaluatedModel extends Normalized {
+  /** the model, with its weights */
   readonly model: Module
   /** of a model of images and texts */
   readonly tokenizer?: Tokenizer
@@ -46,6 +48,7 @@ export interface EvaluatedModel extends Normalized {
 /** Images or clips, with captions, labels or both; `openAnyData` opens them. */
 export type EvaluatedData = ImageTextSource | MultiImageSource
 
+/** Options of `evaluateModel`. */
 export interface EvaluateModelOptions extends EvaluateOptions {
   /** the protocols to use, each of which has to apply; default all that apply to the model and the data */
   readonly protocols?: readonly ProtocolName[]
@@ -78,11 +81,13 @@ export interface Measure {
   readonly name: string
   /** a share of examples in [0, 1], or a number of any size */
   readonly unit: 'share' | 'number'
+  /** which values are better */
   readonly better: 'higher' | 'lower'
 }
 
 /** The result of a protocol. */
 export interface Evaluation {
+  /** the protocol that was used */
   readonly protocol: ProtocolName
   /** number of examples that were used */
   readonly examples: number
@@ -114,15 +119,19 @@ interface Subject {
   readonly labelled: () => LabelledPart
 }
 
+/** A way to evaluate a model: what it measures, what it needs, and how it runs. */
 export interface Protocol {
+  /** its name */
   readonly name: ProtocolName
   /** one sentence */
   readonly about: string
+  /** what it measures */
   readonly measures: readonly Measure[]
   /** why a model cannot be measured, as the end of a sentence; undefined if it can */
   readonly lacksModel: (model: EvaluatedModel) => string | undefined
   /** the same for data, for a model that can be measured */
   readonly lacksData: (subject: Subject) => string | undefined
+  /** runs it on a model and data that it applies to */
   readonly evaluate: (subject: Subject) => Promise<Evaluation>
 }
 

@@ -34,16 +34,21 @@ export async function* similarityRows(
 export interface Ranking {
   /** share of queries with a hit among the first k */
   readonly recall: { readonly 1: number; readonly 5: number; readonly 10: number }
+  /** median of the ranks */
   readonly medianRank: number
   /** rank of each query's first hit, from 1 */
   readonly ranks: Int32Array
 }
 
+/** The result of `retrieval`. */
 export interface RetrievalResult {
+  /** images as queries, texts as the gallery */
   readonly imageToText: Ranking
+  /** texts as queries, images as the gallery */
   readonly textToImage: Ranking
   /** sizes of the galleries */
   readonly images: number
+  /** number of texts */
   readonly texts: number
 }
 

@@ -16,12 +16,15 @@ export interface Normalized {
 
 /** A model with everything that is needed to use it. */
 export interface TrainedModel<Model extends Module = CoCa> extends Normalized {
+  /** the model, with its weights */
   readonly model: Model
+  /** the tokenizer of its texts */
   readonly tokenizer: Tokenizer
 }
 
 /** A model of images of one size. */
 export interface ImageModel {
+  /** size of the images, in pixels, and their channels, default 3 */
   readonly config: { readonly image: { readonly size: Size2d; readonly channels?: number } }
 }
 
@@ -39,6 +42,7 @@ export function imagesFor({ model, normalize }: Normalized & { readonly model: I
 
 /** A model that embeds images and texts in one space: a CoCa, or a dual encoder. */
 export interface EmbeddingModel extends Module {
+  /** size of the images, the longest text, and the width of the space */
   readonly config: ImageModel['config'] & {
     readonly text: Pick<TextConfig, 'context'>
     /** width of the space */
@@ -52,6 +56,7 @@ export interface EmbeddingModel extends Module {
 
 /** A model that writes captions for images: a CoCa, or a captioner. */
 export interface CaptionModel extends ImageTextModel, CaptionDecoder {
+  /** the configuration of the model */
   readonly config: ImageTextModel['config']
   /** [batch, tokens, vocabulary]: position t predicts token t + 1 */
   logits(images: Tensor, ids: Tensor): Tensor

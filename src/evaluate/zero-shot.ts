@@ -17,6 +17,7 @@ import {
 import { similarityRows } from './retrieval.ts'
 import type { EmbeddingModel, TrainedModel } from './trained-model.ts'
 
+/** Options of `zeroShot`. */
 export interface ZeroShotOptions extends EvaluateOptions {
   /** names of the classes */
   readonly classes: readonly string[]
@@ -33,6 +34,7 @@ const zeroShotOptions = {
   templates: ['a {}'],
 } satisfies Settings<ZeroShotOptions>
 
+/** The result of `zeroShot`. */
 export type ZeroShotResult = ClassScores
 
 /**
@@ -71,6 +73,7 @@ export function unknownWords(tokenizer: Tokenizer, texts: readonly string[]): st
 export const promptsOf = (classes: readonly string[], templates: readonly string[]): string[] =>
   classes.flatMap(name => templates.map(template => template.replaceAll('{}', name)))
 
+/** Options of `embedClasses`. */
 export interface ClassPromptOptions extends EvaluateOptions {
   /** sentences in which {} is replaced by a class; default 'a {}' */
   readonly templates?: readonly string[]

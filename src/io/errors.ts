@@ -5,9 +5,11 @@ import { cut, inLines, onOneLine } from './plain.ts'
 
 /** Where a mistake was found. */
 export interface DataLocation {
+  /** path of the file */
   readonly file?: string
   /** counted from 1 */
   readonly line?: number
+  /** the error that led to this one */
   readonly cause?: unknown
 }
 
@@ -19,7 +21,9 @@ const LONGEST_REASON = 2000
  * are written as `\u001b`, those of a file's name all, and a reason of more than 2,000 characters is cut.
  */
 export class DataError extends Error {
+  /** path of the file, if it is one */
   readonly file: string | undefined
+  /** line of the file, counted from 1, if it is known */
   readonly line: number | undefined
   /** what is wrong, without the place */
   readonly reason: string

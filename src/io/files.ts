@@ -138,6 +138,7 @@ export async function openToRead(path: string): Promise<{ readonly handle: OpenF
 const LARGEST_WHOLE = 2 ** 31 - 1
 const LARGEST_TEXT = 2 ** 29 - 32
 
+/** Options of `readBytes`. */
 export interface ReadBytesOptions {
   /** the most bytes that a file may have; default 2 GiB, which is the most that is read at once */
   readonly limit?: number

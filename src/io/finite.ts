@@ -8,7 +8,9 @@ import type { SafetensorsData } from './formats/safetensors.ts'
 
 /** A tensor with a value that is NaN or infinite. */
 export interface NonFiniteTensor {
+  /** name of the tensor */
   readonly name: string
+  /** shape of the tensor */
   readonly shape: Shape
   /** the first such value */
   readonly value: number

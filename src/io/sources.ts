@@ -9,12 +9,15 @@ import { FileError, messageOf } from './errors.ts'
 export interface BlobSource {
   /** bytes */
   readonly size: number
+  /** The bytes from `start` up to `end`. */
   slice(start?: number, end?: number): BlobSource
+  /** Reads all bytes. */
   arrayBuffer(): Promise<ArrayBuffer>
 }
 
 /** A URL, such as `new URL('model.safetensors', location.href)`. */
 export interface UrlSource {
+  /** the address */
   readonly href: string
 }
 

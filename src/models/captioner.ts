@@ -13,7 +13,9 @@ import { captionerParts, demandWeights } from './size.ts'
 import { MultimodalDecoder, UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
 
+/** The captioning loss, under the names that every model's loss has. */
 export interface CaptionerLoss {
+  /** what training minimizes */
   readonly total: Tensor
   /** the same tensor */
   readonly captioning: Tensor
@@ -21,10 +23,15 @@ export interface CaptionerLoss {
 
 /** The encoder-decoder: images [batch, channels, height, width] to texts, int32 ids [batch, tokens]. */
 export class Captioner extends Module implements ImageTextModel, CaptionDecoder {
+  /** the configuration as it was given */
   readonly config: CaptionerConfig
+  /** images → tokens */
   readonly encoder: VisionTransformer
+  /** the lower layers of the decoder, over the text alone */
   readonly text: UnimodalDecoder
+  /** its upper layers, which also attend to the image tokens */
   readonly decoder: MultimodalDecoder
+  /** id of padding, which does not count in the loss; absent if there is none */
   readonly pad?: number
 
   /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or invalid */

@@ -8,10 +8,13 @@ import { type ImageClassifierConfig, resolveClassifier } from './config.ts'
 import { classifierParts, demandWeights } from './size.ts'
 import { VisionTransformer } from './vit.ts'
 
+/** The configuration of a `ClassificationHead`. */
 export interface ClassificationHeadConfig {
   /** width of the encoder's tokens */
   readonly width: number
+  /** number of heads of the pooler */
   readonly heads: number
+  /** number of classes */
   readonly classes: number
 }
 export const headConfig = {
@@ -22,7 +25,9 @@ export const headConfig = {
 
 /** One query over the encoder's tokens and a linear layer; also the head of frozen-feature evaluation (section 4.2). */
 export class ClassificationHead extends Module {
+  /** tokens → one token, [batch, 1, width] */
   readonly pooler: AttentionalPooler
+  /** the pooled token → logits */
   readonly output: Linear
 
   constructor(config: ClassificationHeadConfig) {
@@ -38,7 +43,9 @@ export class ClassificationHead extends Module {
   }
 }
 
+/** The classification loss, under the names that every model's loss has. */
 export interface ImageClassifierLoss {
+  /** what training minimizes */
   readonly total: Tensor
   /** the same tensor */
   readonly classification: Tensor
@@ -46,8 +53,11 @@ export interface ImageClassifierLoss {
 
 /** Images [batch, channels, height, width] to classes: the single encoder. */
 export class ImageClassifier extends Module {
+  /** the configuration as it was given */
   readonly config: ImageClassifierConfig
+  /** images → tokens */
   readonly encoder: VisionTransformer
+  /** tokens → logits */
   readonly head: ClassificationHead
 
   /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or invalid */

@@ -48,6 +48,7 @@ export interface ImageFeatures {
 
 const poolerWeights = { generative: undefined, contrastive: undefined } satisfies Settings<PoolerWeights>
 
+/** What `forward` of a CoCa returns: the embeddings and the logits that both losses need. */
 export interface CoCaOutput {
   /** of unit length, [batch, embedding] */
   readonly image: Tensor
@@ -67,15 +68,23 @@ export type CoCaLoss = ImageTextLoss
  * captions. Images are [batch, channels, size, size], texts int32 ids [batch, tokens].
  */
 export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
+  /** the configuration as it was given */
   readonly config: CoCaConfig
+  /** images → tokens [batch, patches, width] */
   readonly encoder: VisionTransformer
   /** absent if `pooler.queries` is 0 */
   readonly generativePooler?: AttentionalPooler
+  /** one query for the embedding; absent if the generative pooler or the class token gives it */
   readonly contrastivePooler?: AttentionalPooler
+  /** the pooled image → the space that images and texts share, [batch, embedding] */
   readonly imageProjection: Linear
+  /** the lower half of the decoder: the text alone */
   readonly unimodal: UnimodalDecoder
+  /** the text's [CLS] → the shared space, [batch, embedding] */
   readonly textProjection: Linear
+  /** the upper half of the decoder: the text attends to the image tokens, → logits */
   readonly multimodal: MultimodalDecoder
+  /** log(1 / temperature) of the contrastive loss, a learned scalar */
   readonly logScale: Parameter
   /** the configuration with every default */
   readonly settings: ResolvedCoCa

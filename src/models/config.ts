@@ -29,6 +29,7 @@ export interface BlockOptions {
 }
 export const blockOptions = { activation: isActivation, dropout: 0 } satisfies Settings<BlockOptions>
 
+/** The configuration of a `VisionTransformer`. */
 export interface VisionTransformerConfig {
   /** pixels of an image: the side of a square, or [height, width] */
   readonly size: Size2d
@@ -36,8 +37,11 @@ export interface VisionTransformerConfig {
   readonly patch: Size2d
   /** channels of an image; default 3. Files of pictures give 3, red, green and blue, or 1, their luma */
   readonly channels?: number
+  /** width of the tokens */
   readonly width: number
+  /** number of transformer blocks */
   readonly layers: number
+  /** number of heads of attention, which divides the width */
   readonly heads: number
   /** width inside the feed-forward layers; default 4 × width */
   readonly hidden?: number
@@ -73,12 +77,15 @@ const visionTransformerConfig = {
   activation: is.optional(isActivation),
 } satisfies Settings<VisionTransformerConfig>
 
+/** The configuration of the text decoder, of both its halves. */
 export interface TextConfig {
   /** number of token ids */
   readonly vocabulary: number
   /** maximum number of tokens in a text, including start and end, excluding [CLS] */
   readonly context: number
+  /** width of the tokens */
   readonly width: number
+  /** number of heads of attention, which divides the width */
   readonly heads: number
   /** width inside the feed-forward layers; default 4 × width */
   readonly hidden?: number
@@ -169,8 +176,11 @@ const temperatureConfig = { initial: 0.07, maximumScale: 100 } satisfies Setting
 
 /** The configuration of a {@link CoCa}. */
 export interface CoCaConfig {
+  /** the image encoder */
   readonly image: VisionTransformerConfig
+  /** the text decoder */
   readonly text: TextConfig
+  /** the attentional poolers between the image encoder and the rest */
   readonly pooler: {
     /**
      * cascade (the paper's): the contrastive pooler reads the output of the generative one; parallel: both read the patches;
@@ -196,6 +206,7 @@ export interface CoCaConfig {
   readonly activation?: Activation
   /** default 0 */
   readonly dropout?: number
+  /** the temperature of the contrastive loss */
   readonly temperature?: TemperatureConfig
   /**
    * λ and reduction of both losses; default λ_Con = 1 and λ_Cap = 2, both with reduction 'mean'. A loss with λ = 0 is not
@@ -235,6 +246,7 @@ const cocaConfig = {
 
 /** The configuration of a {@link DualEncoder}. */
 export interface DualEncoderConfig extends BlockOptions {
+  /** the image encoder */
   readonly image: VisionTransformerConfig
   /** the settings of the multimodal half are not used */
   readonly text: TextConfig
@@ -256,6 +268,7 @@ export interface DualEncoderConfig extends BlockOptions {
   readonly initialBias?: number
   /** width of the space that images and texts share */
   readonly embedding: number
+  /** the temperature of the contrastive loss */
   readonly temperature?: TemperatureConfig
 }
 const dualEncoderConfig = {
@@ -272,7 +285,9 @@ const dualEncoderConfig = {
 
 /** The configuration of a {@link Captioner}. */
 export interface CaptionerConfig extends BlockOptions {
+  /** the image encoder */
   readonly image: VisionTransformerConfig
+  /** the text decoder */
   readonly text: TextConfig
 }
 const captionerConfig = {
@@ -283,6 +298,7 @@ const captionerConfig = {
 
 /** The configuration of an {@link ImageClassifier}. */
 export interface ImageClassifierConfig extends BlockOptions {
+  /** the image encoder */
   readonly image: VisionTransformerConfig
   /** number of classes */
   readonly classes: number
@@ -314,7 +330,9 @@ const videoClassifierConfig = {
 
 /** The configuration of a {@link MultimodalClassifier}. */
 export interface MultimodalClassifierConfig extends BlockOptions {
+  /** the image encoder */
   readonly image: VisionTransformerConfig
+  /** the text decoder */
   readonly text: TextConfig
   /** the pooler of the image tokens for the decoder, as in a {@link CoCa} */
   readonly pooler: CoCaConfig['pooler']
@@ -345,11 +363,16 @@ type SettledText = Settled<TextConfig, typeof textConfig>
 type SettledCoCa = Settled<CoCaConfig, typeof cocaConfig>
 
 /** {@link VisionTransformerConfig} with every default; the size of a square is a number. */
-export type ResolvedVisionTransformer = SettledImage & { readonly hidden: number }
+export type ResolvedVisionTransformer = SettledImage & {
+  /** width inside the feed-forward layers */
+  readonly hidden: number
+}
 
 /** {@link TextConfig} with every default; `pad` is undefined if no id is padding. */
 export type ResolvedText = SettledText & {
+  /** width inside the feed-forward layers */
   readonly hidden: number
+  /** the upper half of the decoder */
   readonly multimodal: SettledText['multimodal'] & {
     readonly heads: number
     readonly hidden: number
@@ -359,8 +382,11 @@ export type ResolvedText = SettledText & {
 
 /** {@link CoCaConfig} with every default. */
 export interface ResolvedCoCa extends SettledCoCa {
+  /** the image encoder */
   readonly image: ResolvedVisionTransformer
+  /** the text decoder */
   readonly text: ResolvedText
+  /** the attentional poolers */
   readonly pooler: SettledCoCa['pooler'] & { readonly heads: number; readonly width: number }
 }
 
@@ -488,11 +514,17 @@ export function resolveMultimodalClassifier(config: MultimodalClassifierConfig) 
 
 /** The configuration of each family of models. */
 export interface FamilyConfigs {
+  /** of a `CoCa` */
   readonly coca: CoCaConfig
+  /** of a `DualEncoder` */
   readonly 'dual-encoder': DualEncoderConfig
+  /** of a `Captioner` */
   readonly captioner: CaptionerConfig
+  /** of an `ImageClassifier` */
   readonly classifier: ImageClassifierConfig
+  /** of a `VideoClassifier` */
   readonly 'video-classifier': VideoClassifierConfig
+  /** of a `MultimodalClassifier` */
   readonly 'multimodal-classifier': MultimodalClassifierConfig
 }
 

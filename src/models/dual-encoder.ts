@@ -28,7 +28,9 @@ import { demandWeights, dualEncoderParts } from './size.ts'
 import { UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
 
+/** The contrastive loss, under the names that every model's loss has. */
 export interface DualEncoderLoss {
+  /** what training minimizes */
   readonly total: Tensor
   /** the same tensor */
   readonly contrastive: Tensor
@@ -36,17 +38,23 @@ export interface DualEncoderLoss {
 
 /** The dual encoder: images and texts in one space, like CLIP. Images are [batch, channels, height, width], texts int32 ids [batch, tokens]. */
 export class DualEncoder extends Module implements ImageTextModel {
+  /** the configuration as it was given */
   readonly config: DualEncoderConfig
+  /** images → tokens [batch, patches, width] */
   readonly encoder: VisionTransformer
   /** absent if the summary of an image is the class token */
   readonly pooler?: AttentionalPooler | LatentPooler
   /** absent with `projection.image: false` */
   readonly imageProjection?: Linear
+  /** ids → text features */
   readonly text: UnimodalDecoder
+  /** the text's summary → the space that images and texts share */
   readonly textProjection: Linear
+  /** log(1 / temperature), a learned scalar */
   readonly logScale: Parameter
   /** bias of the logits; only with `contrast: 'sigmoid'` */
   readonly logitBias?: Parameter
+  /** the largest 1 / temperature, to which `constrain` limits it */
   protected readonly maximumScale: number
 
   /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or invalid */

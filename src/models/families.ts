@@ -12,11 +12,17 @@ import { VideoClassifier } from './video-classifier.ts'
 
 /** The class of each family. */
 export interface FamilyModels {
+  /** images and texts in one space, and captions */
   readonly coca: CoCa
+  /** images and texts in one space */
   readonly 'dual-encoder': DualEncoder
+  /** captions of images */
   readonly captioner: Captioner
+  /** classes of images */
   readonly classifier: ImageClassifier
+  /** classes of clips */
   readonly 'video-classifier': VideoClassifier
+  /** classes of images with a text */
   readonly 'multimodal-classifier': MultimodalClassifier
 }
 

@@ -22,6 +22,7 @@ export interface LossInputs {
 
 /** L = λ_Con L_Con + λ_Cap L_Cap, and its terms. */
 export interface ImageTextLoss {
+  /** what training minimizes */
   readonly total: Tensor
   /** L_Con; absent if λ_Con is 0 */
   readonly contrastive?: Tensor
@@ -31,18 +32,30 @@ export interface ImageTextLoss {
 
 /** λ_Con and λ_Cap. */
 export interface LossWeights {
+  /** λ_Con */
   readonly contrastive: number
+  /** λ_Cap */
   readonly captioning: number
 }
 
 /** A model of images [batch, channels, height, width] and texts, int32 ids [batch, tokens]. */
 export interface ImageTextModel extends Module {
+  /** the configuration as it was given */
   readonly config: BlockOptions & Pick<CoCaConfig, 'image' | 'text' | 'loss'>
+  /** the factors of both losses */
   readonly lossWeights: LossWeights
   /** bias of the logits of SigLIP's loss, a scalar */
   readonly logitBias?: Parameter
+  /**
+   * What the losses need: embeddings and scale, logits, or all of them.
+   * @param images [batch, channels, height, width]
+   * @param ids int32 [batch, tokens]
+   */
   lossInputs(images: Tensor, ids: Tensor): LossInputs
-  /** @param options.groups int32 [batch]: pairs with the same number are positives of each other */
+  /**
+   * The loss of images [batch, channels, height, width] with their texts, int32 ids [batch, tokens], and its terms.
+   * @param options.groups int32 [batch]: pairs with the same number are positives of each other
+   */
   loss(images: Tensor, ids: Tensor, options?: PositivesOptions): ImageTextLoss
   /** λ_Con L_Con + λ_Cap L_Cap of the given losses */
   weigh(contrastive: Tensor | undefined, captioning: Tensor | undefined): ImageTextLoss

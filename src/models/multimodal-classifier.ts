@@ -26,6 +26,7 @@ import { demandWeights, multimodalClassifierParts } from './size.ts'
 import { MultimodalDecoder, UnimodalDecoder } from './text.ts'
 import { VisionTransformer } from './vit.ts'
 
+/** The configuration of a `MultimodalHead`. */
 export interface MultimodalHeadConfig extends ClassificationHeadConfig {
   /** number of images that a text is about; default 1 */
   readonly images?: number
@@ -40,8 +41,11 @@ const multimodalHeadConfig = {
  * states that a frozen model computed once.
  */
 export class MultimodalHead extends Module {
+  /** number of images that a text is about */
   readonly images: number
+  /** states of the decoder → one token, for each image */
   readonly pooler: AttentionalPooler
+  /** the pooled tokens of all images → logits */
   readonly output: Linear
 
   constructor(config: MultimodalHeadConfig) {
@@ -88,7 +92,9 @@ function ofEachImage(x: Tensor, images: number): Tensor {
 
 /** L_Cls + λ_Cap L_Cap, and its terms. */
 export interface MultimodalClassifierLoss {
+  /** what training minimizes */
   readonly total: Tensor
+  /** L_Cls */
   readonly classification: Tensor
   /** the captioning loss of the text; absent if λ_Cap is 0 */
   readonly captioning?: Tensor
@@ -96,12 +102,17 @@ export interface MultimodalClassifierLoss {
 
 /** Images [batch, images, channels, height, width] with a text, int32 ids [batch, tokens], to classes. */
 export class MultimodalClassifier extends Module {
+  /** the configuration as it was given */
   readonly config: MultimodalClassifierConfig
+  /** images → tokens */
   readonly encoder: VisionTransformer
   /** absent if `pooler.queries` is 0 */
   readonly generativePooler?: AttentionalPooler
+  /** the lower half of the decoder: the text alone */
   readonly unimodal: UnimodalDecoder
+  /** the upper half of the decoder: the text attends to the image tokens */
   readonly multimodal: MultimodalDecoder
+  /** states of the decoder → logits */
   readonly head: MultimodalHead
   /** the configuration with every default */
   readonly settings: ReturnType<typeof resolveMultimodalClassifier>

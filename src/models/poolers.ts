@@ -14,7 +14,9 @@ import type { ResolvedCoCa } from './config.ts'
 
 /** Functions that are called with the weights of the poolers. */
 export interface PoolerWeights {
+  /** called with the weights of the generative pooler, [batch, heads, queries, patches] */
   readonly generative?: (weights: Tensor) => void
+  /** called with the weights of the contrastive pooler, [batch, heads, 1, patches or, in a cascade, image tokens] */
   readonly contrastive?: (weights: Tensor) => void
 }
 

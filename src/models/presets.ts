@@ -52,4 +52,5 @@ export const presets = {
   full: paper(1408, 16, 40, 6144, 18, 5632),
 } as const satisfies Record<string, CoCaConfig>
 
+/** The name of a preset. */
 export type PresetName = keyof typeof presets

@@ -42,12 +42,17 @@ const sightOf = (mask: Tensor | undefined, causal = true) => (mask ? { mask } : 
  * before projection. Ids int32 [batch, tokens] → text features.
  */
 export class UnimodalDecoder extends Module {
+  /** the configuration with every default */
   readonly config: ResolvedText
+  /** the embeddings of ids, [vocabulary, width] */
   readonly embedding: Embedding
   /** [width], or [class tokens, width] for more than one; absent if the summary is that of the highest id or the last position */
   readonly classToken?: Parameter
-  readonly positions: Parameter // [context + class tokens, width], the last ones for [CLS]
+  /** learned positions, [context + class tokens, width], the last ones for [CLS] */
+  readonly positions: Parameter
+  /** the layers, in their order */
   readonly blocks: TransformerBlock[]
+  /** normalises the summary */
   readonly norm: LayerNorm
 
   constructor(config: TextConfig, options?: BlockOptions) {
@@ -93,10 +98,12 @@ export class UnimodalDecoder extends Module {
     return this.config.padMask === 'both' ? { tokens: x, mask } : { tokens: x }
   }
 
+  /** number of class tokens; 0 if the summary is that of the highest id or the last position */
   protected get classTokens(): number {
     return this.config.summary === 'class' ? this.config.classTokens : 0
   }
 
+  /** The summary of a text without class tokens: x [batch, tokens, width] → [batch, width] */
   protected withoutClass(x: Tensor, ids: Tensor): Tensor {
     return this.config.summary === 'last' ? x.slice([{}, ids.shape[1] - 1]) : atHighest(x, ids)
   }
@@ -124,6 +131,7 @@ export class UnimodalDecoder extends Module {
     return sequence(x, this.blocks, (y, block, i) => block.forward(y, { ...sight, cache: caches[i] }))
   }
 
+  /** Embeddings with positions, of ids that follow `seen` others: int32 [batch, tokens] → [batch, tokens, width] */
   protected embed(ids: Tensor, seen: number): Tensor {
     return this.embedding.forward(ids).add(this.positions.slice([{ start: seen, stop: seen + ids.shape[1] }]))
   }
@@ -144,6 +152,10 @@ export class UnimodalDecoder extends Module {
       : isSeen.expand([batch, 1, queries, keys])
   }
 
+  /**
+   * The shape of ids.
+   * @throws ShapeError unless they are int32 [batch, tokens] with no more tokens than the context
+   */
   protected check(ids: Tensor): readonly number[] {
     checkArguments('text.forward(ids)', [is.indices], [ids])
     if (ids.rank !== 2 || ids.dtype !== 'int32')
@@ -165,7 +177,9 @@ function atHighest(x: Tensor, ids: Tensor): Tensor {
   return isHighest.reshape([batch, 1, length]).matmul(x).squeeze(1)
 }
 
+/** Options of `forward` of a `MultimodalDecoder`. */
 export interface MultimodalForwardOptions {
+  /** bool, broadcasting to [batch, heads, tokens, keys]: true where a token may attend to another; default causal */
   readonly mask?: Tensor
   /** caches of the text so far, one per layer */
   readonly caches?: readonly KeyValueCache[]
@@ -186,9 +200,12 @@ const multimodalForwardOptions = {
  * [batch, image tokens, width] → logits [batch, tokens, vocabulary].
  */
 export class MultimodalDecoder extends Module {
+  /** the layers, in their order */
   readonly blocks: TransformerBlock[]
+  /** normalises before the output */
   readonly norm: LayerNorm
-  readonly output: Linear // not tied to the embedding
+  /** → logits, [batch, tokens, vocabulary]; not tied to the embedding */
+  readonly output: Linear
 
   /** @param memoryWidth width of the image tokens */
   constructor(config: TextConfig, memoryWidth: number, options?: BlockOptions) {

@@ -32,6 +32,7 @@ function wavesOfFrames(frames: number, width: number): Tensor {
   return fromData(data, [frames, width])
 }
 
+/** The configuration of a `VideoHead`. */
 export interface VideoHeadConfig extends ClassificationHeadConfig {
   /** number of frames of a clip */
   readonly frames: number
@@ -43,7 +44,8 @@ const videoHeadConfig = { ...headConfig, frames: is.count } satisfies Settings<V
  * that a frozen encoder computed once.
  */
 export class VideoHead extends ClassificationHead {
-  readonly framePositions: Parameter // [frames, width]
+  /** learned positions of the frames, [frames, width] */
+  readonly framePositions: Parameter
 
   constructor(config: VideoHeadConfig) {
     const { frames, ...head } = settle('new VideoHead(config)', config, videoHeadConfig)
@@ -68,7 +70,9 @@ export class VideoHead extends ClassificationHead {
   }
 }
 
+/** The classification loss, under the names that every model's loss has. */
 export interface VideoClassifierLoss {
+  /** what training minimizes */
   readonly total: Tensor
   /** the same tensor */
   readonly classification: Tensor
@@ -76,8 +80,11 @@ export interface VideoClassifierLoss {
 
 /** Clips [batch, frames, channels, height, width] to classes. */
 export class VideoClassifier extends Module {
+  /** the configuration as it was given */
   readonly config: VideoClassifierConfig
+  /** images → tokens, for each frame */
   readonly encoder: VisionTransformer
+  /** tokens of all frames → logits */
   readonly head: VideoHead
 
   /** @throws OptionsError, ConfigError naming a setting that is unknown, missing or invalid */

@@ -21,11 +21,17 @@ import { type BlockOptions, blockOptions, resolveVisionTransformer, type VisionT
  * [batch, tokens, width].
  */
 export class VisionTransformer extends Module {
+  /** images → patches, [batch, patches, width] */
   readonly patches: PatchEmbedding
-  readonly classToken?: Parameter // [width]
-  readonly positions: Parameter // [tokens, width]
+  /** a learned token before the patches, [width]; absent without one */
+  readonly classToken?: Parameter
+  /** positions of the tokens, [tokens, width] */
+  readonly positions: Parameter
+  /** normalises before the first block; absent without one */
   readonly inputNorm?: LayerNorm
+  /** the layers, in their order */
   readonly blocks: TransformerBlock[]
+  /** normalises after the last block; absent without one */
   readonly outputNorm?: LayerNorm
 
   constructor(config: VisionTransformerConfig, options?: BlockOptions) {

@@ -15,6 +15,7 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   /** path of the setting */
   readonly field: string
+  /** the value that was given */
   readonly value: unknown
 
   constructor(field: string, value: unknown, reason: string) {
@@ -26,12 +27,17 @@ export class ConfigError extends Error {
 
 /** Keys and values of the tokens so far, [batch, heads, tokens, size] each; attention fills it. */
 export interface KeyValueCache {
+  /** absent before the first use */
   keys?: Tensor
+  /** absent before the first use */
   values?: Tensor
 }
 
+/** Options of `MultiHeadAttention`. */
 export interface MultiHeadAttentionOptions {
+  /** width of the queries and of the result */
   readonly width: number
+  /** number of heads, which divides the width */
   readonly heads: number
   /**
    * number of heads of keys and values, which divides that of the queries: as many heads of queries as each stands for share them (Ainslie et
@@ -40,6 +46,7 @@ export interface MultiHeadAttentionOptions {
   readonly keyHeads?: number
   /** width of the memory; default: the same as the queries */
   readonly memoryWidth?: number
+  /** probability of dropping an attention weight; default 0 */
   readonly dropout?: number
 }
 const multiHeadAttentionOptions = {
@@ -50,6 +57,7 @@ const multiHeadAttentionOptions = {
   dropout: 0,
 } satisfies Settings<MultiHeadAttentionOptions>
 
+/** Options of `forward` of `MultiHeadAttention`. */
 export interface AttendOptions {
   /** the tokens to attend to, [batch, keys, memoryWidth]; default: the queries themselves */
   readonly memory?: Tensor
@@ -78,11 +86,17 @@ const attendOptions = {
  * memory [batch, keys, memoryWidth].
  */
 export class MultiHeadAttention extends Module {
+  /** x → queries of all heads */
   readonly query: Linear
+  /** the memory → keys of all heads */
   readonly key: Linear
+  /** the memory → values of all heads */
   readonly value: Linear
+  /** the heads' results, side by side → the result */
   readonly output: Linear
+  /** of the attention weights; absent with dropout 0 */
   readonly dropout?: Dropout
+  /** number of heads */
   readonly heads: number
   /** number of heads of keys and values */
   readonly keyHeads: number
@@ -105,7 +119,12 @@ export class MultiHeadAttention extends Module {
     if (dropout > 0) this.dropout = new Dropout(dropout)
   }
 
-  /** @param x queries, [batch, queries, width] @returns [batch, queries, width] */
+  /**
+   * output(softmax(Q Kᵀ / √size) V), where Q = query(x), K = key(memory), V = value(memory), for each head of width
+   * size.
+   * @param x queries, [batch, queries, width]
+   * @returns [batch, queries, width]
+   */
   forward(x: Tensor, options?: AttendOptions): Tensor {
     const call = 'attention.forward(x, options)'
     checkArguments(call, [is.tensor], [x])

@@ -8,6 +8,7 @@ import { arange, broadcastsTo, DTypeError, ShapeError, sameShape, show, type Ten
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 
+/** How the losses of a batch become a result. */
 export interface ReductionOptions {
   /** over all losses; default mean */
   readonly reduction?: Reduction
@@ -97,6 +98,7 @@ function huber(d: Tensor, delta: number): Tensor {
   return near.mul(d.sub(near.mul(0.5)))
 }
 
+/** Options of `huberLoss`. */
 export interface HuberOptions extends ReductionOptions {
   /** δ, the error from which on the loss is linear, above 0; default 1 */
   readonly delta?: number
@@ -119,6 +121,7 @@ export function huberLoss(x: Tensor, target: Tensor, options?: HuberOptions): Te
   return ofDifference('huberLoss', x, target, reduction, d => huber(d, delta))
 }
 
+/** Options of `smoothL1Loss`. */
 export interface SmoothL1Options extends ReductionOptions {
   /** β, the error from which on the loss is linear, at least 0; default 1; 0 gives `l1Loss` */
   readonly beta?: number
@@ -141,6 +144,7 @@ export function smoothL1Loss(x: Tensor, target: Tensor, options?: SmoothL1Option
   return ofDifference('smoothL1Loss', x, target, reduction, d => (beta === 0 ? d.abs() : huber(d, beta).div(beta)))
 }
 
+/** Options of `bceWithLogitsLoss`. */
 export interface BinaryCrossEntropyOptions extends ReductionOptions {
   /** factor of each loss, a tensor that broadcasts to the logits; the mean is still over the number of losses */
   readonly weight?: Tensor
@@ -175,6 +179,7 @@ export function bceWithLogitsLoss(logits: Tensor, targets: Tensor, options?: Bin
   return reduced(weight ? loss.mul(weight) : loss, reduction)
 }
 
+/** Options of `focalLoss`. */
 export interface FocalOptions extends ReductionOptions {
   /** γ, at least 0: how much less an easy example counts; default 2; 0 gives `bceWithLogitsLoss` */
   readonly gamma?: number
@@ -209,6 +214,7 @@ export function focalLoss(logits: Tensor, targets: Tensor, options?: FocalOption
   return reduced(loss, reduction)
 }
 
+/** Options of `nllLoss`. */
 export interface NllOptions extends ReductionOptions {
   /** factor of the losses of each class, [classes]; the mean is divided by the sum of the factors */
   readonly weight?: Tensor
@@ -283,6 +289,7 @@ export function klDivergenceLoss(logP: Tensor, logQ: Tensor, options?: Reduction
   return reduced(where(isNever, 0, p.mul(logP.sub(logQ))).sum({ axis: -1 }), reduction)
 }
 
+/** Options of `cosineEmbeddingLoss`. */
 export interface CosineEmbeddingOptions extends ReductionOptions {
   /** the similarity that pairs which do not belong together may have, from -1 to 1; default 0 */
   readonly margin?: number
@@ -315,6 +322,7 @@ export function cosineEmbeddingLoss(x: Tensor, y: Tensor, together: Tensor, opti
   return reduced(where(together.greater(0), cosine.neg().add(1), cosine.sub(margin).relu()), reduction)
 }
 
+/** Options of `tripletLoss`. */
 export interface TripletOptions extends ReductionOptions {
   /** by how much the negative must be farther than the positive; default 1 */
   readonly margin?: number
@@ -358,6 +366,7 @@ export function tripletLoss(anchor: Tensor, positive: Tensor, negative: Tensor, 
   return reduced(distance(anchor, positive).sub(nearest).add(margin).relu(), reduction)
 }
 
+/** Options of `infoNceLoss`. */
 export interface InfoNceOptions extends ReductionOptions {
   /** what similarities are divided by, above 0; default 0.1 */
   readonly temperature?: number
@@ -409,6 +418,7 @@ export function infoNceLoss(query: Tensor, key: Tensor, options?: InfoNceOptions
   return crossEntropy(logits, zeros([batch], { dtype: 'int32', device }), { reduction })
 }
 
+/** Options of `diceLoss`. */
 export interface DiceOptions extends ReductionOptions {
   /** s, added to both sides of the fraction, so that an empty mask has a loss and a gradient; default 1 */
   readonly smooth?: number

@@ -145,8 +145,11 @@ function transposed(
  * The convolution over one axis, [batch, in, width] → [batch, out, count], as `conv1d` says.
  */
 export class Conv1d extends Module {
-  readonly weight: Parameter // [out, in / groups, kernel]
-  readonly bias?: Parameter // [out]
+  /** [out, in / groups, kernel] */
+  readonly weight: Parameter
+  /** [out]; absent with `bias: false` */
+  readonly bias?: Parameter
+  /** stride, padding, dilation and groups */
   readonly options: ConvSteps
 
   constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvModuleOptions) {
@@ -157,6 +160,7 @@ export class Conv1d extends Module {
     this.options = made.options
   }
 
+  /** The convolution: [batch, in, width] → [batch, out, count]. */
   forward(x: Tensor): Tensor {
     return conv1d(x, this.weight, { ...this.options, bias: this.bias })
   }
@@ -168,8 +172,11 @@ export class Conv1d extends Module {
  *     const conv = new Conv2d(3, 16, 3, { padding: 'same' })
  */
 export class Conv2d extends Module {
-  readonly weight: Parameter // [out, in / groups, kernel, kernel]
-  readonly bias?: Parameter // [out]
+  /** [out, in / groups, kernel, kernel] */
+  readonly weight: Parameter
+  /** [out]; absent with `bias: false` */
+  readonly bias?: Parameter
+  /** stride, padding, dilation and groups */
   readonly options: ConvSteps
 
   constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvModuleOptions) {
@@ -180,6 +187,7 @@ export class Conv2d extends Module {
     this.options = made.options
   }
 
+  /** The convolution: [batch, in, height, width] → [batch, out, count, count]. */
   forward(x: Tensor): Tensor {
     return conv2d(x, this.weight, { ...this.options, bias: this.bias })
   }
@@ -189,8 +197,11 @@ export class Conv2d extends Module {
  * The convolution over three axes, [batch, in, depth, height, width] → [batch, out, count, count, count], as `conv3d` says.
  */
 export class Conv3d extends Module {
-  readonly weight: Parameter // [out, in / groups, kernel, kernel, kernel]
-  readonly bias?: Parameter // [out]
+  /** [out, in / groups, kernel, kernel, kernel] */
+  readonly weight: Parameter
+  /** [out]; absent with `bias: false` */
+  readonly bias?: Parameter
+  /** stride, padding, dilation and groups */
   readonly options: ConvSteps
 
   constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvModuleOptions) {
@@ -201,6 +212,7 @@ export class Conv3d extends Module {
     this.options = made.options
   }
 
+  /** The convolution: [batch, in, depth, height, width] → [batch, out, count, count, count]. */
   forward(x: Tensor): Tensor {
     return conv3d(x, this.weight, { ...this.options, bias: this.bias })
   }
@@ -210,8 +222,11 @@ export class Conv3d extends Module {
  * The transposed convolution over one axis, [batch, in, width] → [batch, out, n], as `convTranspose1d` says.
  */
 export class ConvTranspose1d extends Module {
-  readonly weight: Parameter // [in, out / groups, kernel]
-  readonly bias?: Parameter // [out]
+  /** [in, out / groups, kernel] */
+  readonly weight: Parameter
+  /** [out]; absent with `bias: false` */
+  readonly bias?: Parameter
+  /** stride, padding, dilation and groups */
   readonly options: ConvTransposeSteps
 
   constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvTransposeModuleOptions) {
@@ -222,6 +237,7 @@ export class ConvTranspose1d extends Module {
     this.options = made.options
   }
 
+  /** The transposed convolution: [batch, in, count] → [batch, out, width]. */
   forward(x: Tensor): Tensor {
     return convTranspose1d(x, this.weight, { ...this.options, bias: this.bias })
   }
@@ -233,8 +249,11 @@ export class ConvTranspose1d extends Module {
  *     const twiceAsLarge = new ConvTranspose2d(16, 3, 4, { stride: 2, padding: 1 })
  */
 export class ConvTranspose2d extends Module {
-  readonly weight: Parameter // [in, out / groups, kernel, kernel]
-  readonly bias?: Parameter // [out]
+  /** [in, out / groups, kernel, kernel] */
+  readonly weight: Parameter
+  /** [out]; absent with `bias: false` */
+  readonly bias?: Parameter
+  /** stride, padding, dilation and groups */
   readonly options: ConvTransposeSteps
 
   constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvTransposeModuleOptions) {
@@ -245,6 +264,7 @@ export class ConvTranspose2d extends Module {
     this.options = made.options
   }
 
+  /** The transposed convolution: [batch, in, count, count] → [batch, out, height, width]. */
   forward(x: Tensor): Tensor {
     return convTranspose2d(x, this.weight, { ...this.options, bias: this.bias })
   }
@@ -255,8 +275,11 @@ export class ConvTranspose2d extends Module {
  * says.
  */
 export class ConvTranspose3d extends Module {
-  readonly weight: Parameter // [in, out / groups, kernel, kernel, kernel]
-  readonly bias?: Parameter // [out]
+  /** [in, out / groups, kernel, kernel, kernel] */
+  readonly weight: Parameter
+  /** [out]; absent with `bias: false` */
+  readonly bias?: Parameter
+  /** stride, padding, dilation and groups */
   readonly options: ConvTransposeSteps
 
   constructor(inputs: number, outputs: number, kernel: PerAxis, options?: ConvTransposeModuleOptions) {
@@ -267,6 +290,7 @@ export class ConvTranspose3d extends Module {
     this.options = made.options
   }
 
+  /** The transposed convolution: [batch, in, count, count, count] → [batch, out, depth, height, width]. */
   forward(x: Tensor): Tensor {
     return convTranspose3d(x, this.weight, { ...this.options, bias: this.bias })
   }
@@ -282,6 +306,7 @@ const avgPoolSettings = { ...poolSettings, countIncludePad: true } satisfies Set
  * The largest element of every window: [batch, channels, height, width] → [batch, channels, count, count], as `maxPool2d` says.
  */
 export class MaxPool2d extends Module {
+  /** the windows */
   readonly options: MaxPoolOptions
 
   constructor(kernel: PerAxis, options?: Omit<MaxPoolOptions, 'kernel'>) {
@@ -291,6 +316,7 @@ export class MaxPool2d extends Module {
     this.options = { kernel: forEachAxis('MaxPool2d', 'kernel', kernel, 2), ...settle(call, options, maxPoolSettings) }
   }
 
+  /** The largest elements: [batch, channels, height, width] → [batch, channels, count, count]. */
   forward(x: Tensor): Tensor {
     return maxPool2d(x, this.options)
   }
@@ -298,6 +324,7 @@ export class MaxPool2d extends Module {
 
 /** The mean of every window: [batch, channels, height, width] → [batch, channels, count, count], as `avgPool2d` says. */
 export class AvgPool2d extends Module {
+  /** the windows */
   readonly options: AvgPoolOptions
 
   constructor(kernel: PerAxis, options?: Omit<AvgPoolOptions, 'kernel'>) {
@@ -307,6 +334,7 @@ export class AvgPool2d extends Module {
     this.options = { kernel: forEachAxis('AvgPool2d', 'kernel', kernel, 2), ...settle(call, options, avgPoolSettings) }
   }
 
+  /** The means: [batch, channels, height, width] → [batch, channels, count, count]. */
   forward(x: Tensor): Tensor {
     return avgPool2d(x, this.options)
   }
@@ -316,6 +344,7 @@ export class AvgPool2d extends Module {
  * The means of parts of an image: [batch, channels, height, width] → [batch, channels, size, size], as `adaptiveAvgPool` says.
  */
 export class AdaptiveAvgPool2d extends Module {
+  /** height and width of the result */
   readonly size: readonly number[]
 
   constructor(size: PerAxis) {
@@ -324,6 +353,7 @@ export class AdaptiveAvgPool2d extends Module {
     this.size = forEachAxis('AdaptiveAvgPool2d', 'size', size, 2)
   }
 
+  /** The means: [batch, channels, height, width] → [batch, channels, size, size]. */
   forward(x: Tensor): Tensor {
     return adaptiveAvgPool(x, this.size)
   }
@@ -343,6 +373,7 @@ const upsampleOptions = {
  *     const twiceAsLarge = new Upsample({ scale: 2, mode: 'bilinear' })
  */
 export class Upsample extends Module {
+  /** the new size, and the interpolation */
   readonly options: InterpolateOptions
 
   constructor(options: InterpolateOptions) {
@@ -350,6 +381,7 @@ export class Upsample extends Module {
     this.options = settle('new Upsample(options)', options, upsampleOptions)
   }
 
+  /** The images in their new size: [batch, channels, n…] → [batch, channels, size…]. */
   forward(x: Tensor): Tensor {
     return interpolate(x, this.options)
   }
@@ -359,6 +391,7 @@ const flattenModuleOptions = { start: 1, end: -1 } satisfies Settings<FlattenOpt
 
 /** Axes joined to one, all but the first by default: [batch, …] → [batch, n], as `flatten` says. */
 export class Flatten extends Module {
+  /** the first and the last axis that are joined */
   readonly options: FlattenOptions
 
   constructor(options?: FlattenOptions) {
@@ -366,6 +399,7 @@ export class Flatten extends Module {
     this.options = settle('new Flatten(options)', options, flattenModuleOptions)
   }
 
+  /** The same elements with fewer axes: [batch, …] → [batch, n] by default. */
   forward(x: Tensor): Tensor {
     return x.flatten(this.options)
   }

@@ -11,8 +11,11 @@ import { Module } from './module.ts'
  * (`{ bias: false }`) and `hidden` is about 8/3 of the width, so that it has as many parameters as an MLP of 4 times the width.
  */
 export class SwiGLU extends Module {
+  /** x → the gate, of width hidden */
   readonly gate: Linear
+  /** x → what the gate lets through, of width hidden */
   readonly up: Linear
+  /** the product of both → the result */
   readonly down: Linear
 
   constructor(width: number, hidden: number, options?: LinearOptions) {
@@ -23,6 +26,7 @@ export class SwiGLU extends Module {
     this.down = new Linear(hidden, width, options)
   }
 
+  /** down(silu(gate(x)) ⊙ up(x)): [..., width] → [..., width] */
   forward(x: Tensor): Tensor {
     return this.down.forward(this.gate.forward(x).silu().mul(this.up.forward(x)))
   }

@@ -18,7 +18,9 @@ import { isParameterSource, namedIn, type ParameterSource, titleOf } from './par
 
 /** A parameter that no module holds, and the operation that used it first. */
 export interface UnregisteredParameter {
+  /** the parameter */
   readonly parameter: Parameter
+  /** name of the operation */
   readonly operation: string
 }
 
@@ -31,6 +33,7 @@ export class UnregisteredParameterError extends Error {
   override readonly name = 'UnregisteredParameterError'
   /** the source of the parameters that were differentiated */
   readonly source: ParameterSource
+  /** the parameters that no module holds */
   readonly parameters: readonly UnregisteredParameter[]
 
   constructor(source: ParameterSource, parameters: readonly UnregisteredParameter[], cause?: Error) {
@@ -73,6 +76,7 @@ class LossTape extends Tape {
   }
 }
 
+/** Options of `lossAndGradients`. */
 export interface LossAndGradientsOptions {
   /** whether the loss may leave some parameters unused, without a warning; default false */
   readonly allowUnused?: boolean
@@ -88,7 +92,9 @@ const lossAndGradientsOptions = {
   onGradient: is.optional(is.callback) as is.Kind<LossAndGradientsOptions['onGradient']>,
 } satisfies Settings<LossAndGradientsOptions>
 
+/** A loss, and its gradients by the parameters. */
 export interface LossAndGradients<T> {
+  /** what the function returned */
   readonly loss: T
   /** one for every trainable parameter, by name; zeros for those that are unused. Empty with `onGradient`, which gets them */
   readonly gradients: Map<string, Tensor>

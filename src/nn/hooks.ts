@@ -8,7 +8,10 @@ import { MultiHeadAttention, observeWeights, showsWeights } from './attention.ts
 import { Module, placesBelow } from './module.ts'
 
 /** A module with a method `forward`. */
-export type Computing = Module & { forward(...args: never[]): unknown }
+export type Computing = Module & {
+  /** Computes the result of the module. */
+  forward(...args: never[]): unknown
+}
 
 type Hook = (input: unknown, output: unknown) => unknown
 type Forward = (this: Module, ...args: unknown[]) => unknown

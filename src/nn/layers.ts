@@ -9,6 +9,7 @@ import { type Initializer, lecunNormal, normal, ones, zeros } from './init.ts'
 import { Module } from './module.ts'
 import { type Parameter, parameter } from './parameter.ts'
 
+/** Options of `Linear`. */
 export interface LinearOptions {
   /** default true */
   readonly bias?: boolean
@@ -19,8 +20,10 @@ const linearOptions = { bias: true, init: lecunNormal } satisfies Settings<Linea
 
 /** x Wᵀ + b: [..., in] → [..., out] */
 export class Linear extends Module {
-  readonly weight: Parameter // [out, in]
-  readonly bias?: Parameter // [out]
+  /** W, [out, in] */
+  readonly weight: Parameter
+  /** b, [out]; absent with `bias: false` */
+  readonly bias?: Parameter
 
   constructor(inputs: number, outputs: number, options?: LinearOptions) {
     super()
@@ -31,6 +34,7 @@ export class Linear extends Module {
     if (bias) this.bias = parameter([outputs], zeros)
   }
 
+  /** x Wᵀ + b: [..., in] → [..., out] */
   forward(x: Tensor): Tensor {
     return linear(x, this.weight, this.bias)
   }
@@ -38,8 +42,11 @@ export class Linear extends Module {
 
 /** weight (x - mean) / √(variance + ε) + bias over the last axis */
 export class LayerNorm extends Module {
+  /** γ, [width] */
   readonly weight: Parameter
+  /** β, [width] */
   readonly bias: Parameter
+  /** ε, added to the variance */
   readonly epsilon: number
 
   constructor(width: number, epsilon = 1e-5) {
@@ -50,6 +57,7 @@ export class LayerNorm extends Module {
     this.epsilon = epsilon
   }
 
+  /** The normalised x, scaled by γ and shifted by β: [..., width] → [..., width] */
   forward(x: Tensor): Tensor {
     return layerNorm(x, { weight: this.weight, bias: this.bias, epsilon: this.epsilon })
   }
@@ -57,7 +65,8 @@ export class LayerNorm extends Module {
 
 /** Maps every id to a row of a table: int32 [...] → [..., width] */
 export class Embedding extends Module {
-  readonly weight: Parameter // [count, width]
+  /** a row for each id, [count, width] */
+  readonly weight: Parameter
 
   constructor(count: number, width: number, init: Initializer = normal(0.02)) {
     super()
@@ -65,6 +74,7 @@ export class Embedding extends Module {
     this.weight = parameter([count, width], init)
   }
 
+  /** The rows of ids: int32 [...] → [..., width] */
   forward(ids: Tensor): Tensor {
     return embedding(this.weight, ids)
   }
@@ -72,6 +82,7 @@ export class Embedding extends Module {
 
 /** In training, sets elements to zero with probability p and multiplies the others by 1 / (1 - p); in evaluation, the identity. */
 export class Dropout extends Module {
+  /** probability of dropping an element */
   readonly p: number
 
   constructor(p: number) {
@@ -81,6 +92,7 @@ export class Dropout extends Module {
     this.p = p
   }
 
+  /** In training, x / (1 - p) where an element is kept and 0 elsewhere; in evaluation, x. Of the shape of x. */
   forward(x: Tensor): Tensor {
     return this.training ? dropout(x, this.p) : x
   }
@@ -96,8 +108,11 @@ const activate = (x: Tensor, activation: Activation): Tensor =>
 
 /** Two linear layers with an activation between: [..., width] → [..., width] */
 export class MLP extends Module {
+  /** x → width hidden */
   readonly up: Linear
+  /** back to the width of x */
   readonly down: Linear
+  /** name of the function between them */
   readonly activation: Activation
 
   constructor(width: number, hidden: number, activation: Activation = 'gelu') {
@@ -112,6 +127,7 @@ export class MLP extends Module {
     this.activation = activation
   }
 
+  /** down(activation(up(x))): [..., width] → [..., width] */
   forward(x: Tensor): Tensor {
     return this.down.forward(activate(this.up.forward(x), this.activation))
   }

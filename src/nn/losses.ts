@@ -7,6 +7,7 @@ import { arange, full, ShapeError, sameShape, show, type Tensor } from '../tenso
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 
+/** Options of `classificationLoss`. */
 export interface ClassificationOptions {
   /** over the batch; default mean */
   readonly reduction?: Reduction
@@ -34,6 +35,7 @@ export function classificationLoss(logits: Tensor, targets: Tensor, options?: Cl
   return crossEntropy(logits, p.div(where(total.equal(0), 1, total)), settled)
 }
 
+/** Options of `contrastiveLoss`. */
 export interface ContrastiveOptions {
   /** reduction over the two directions: their sum, as in the paper (equation 2), or their mean, as in CLIP */
   readonly reduction: 'sum' | 'mean'
@@ -77,6 +79,7 @@ function checkPairs(call: string, image: Tensor, text: Tensor): void {
     )
 }
 
+/** Options of `sigmoidContrastiveLoss`. */
 export interface SigmoidContrastiveOptions {
   /** int32 [batch]: pairs with the same number are positives of each other */
   readonly groups?: Tensor
@@ -111,6 +114,7 @@ export function sigmoidContrastiveLoss(
   return where(belongs, logits.neg(), logits).softplus().sum().div(batch)
 }
 
+/** Options of `captioningLoss`. */
 export interface CaptioningOptions {
   /** sum over a caption's tokens, mean over captions, as in the paper (equation 3); or mean over all tokens of the batch */
   readonly reduction: 'sum' | 'mean'

@@ -31,8 +31,11 @@ export type StateDict = Map<string, Tensor>
 
 /** A value that cannot replace a parameter. */
 export interface StateDictMismatch {
+  /** path of the parameter or buffer */
   readonly name: string
+  /** its shape in the module */
   readonly expected: Shape
+  /** its shape in the state dict */
   readonly found: Shape
   /** if the shapes are equal and the types do not fit */
   readonly dtypes?: { readonly expected: DType; readonly found: DType }
@@ -41,8 +44,11 @@ export interface StateDictMismatch {
 /** A state dict that does not fit a module: what is missing, left over, or of another shape or dtype. */
 export class StateDictError extends Error {
   override readonly name = 'StateDictError'
+  /** names that the state dict does not have */
   readonly missing: readonly string[]
+  /** names that the module does not have */
   readonly unexpected: readonly string[]
+  /** values of another shape or dtype */
   readonly mismatched: readonly StateDictMismatch[]
 
   constructor(missing: readonly string[], unexpected: readonly string[], mismatched: readonly StateDictMismatch[]) {
@@ -65,6 +71,7 @@ export class StateDictError extends Error {
 /** A parameter or module in a field that cannot have a name there; the message says why and what to do. */
 export class FieldError extends TypeError {
   override readonly name = 'FieldError'
+  /** the module with the field */
   readonly module: Module
   /** the path to it, as far as it exists */
   readonly path: string
@@ -146,6 +153,7 @@ export abstract class Module {
     prepareForward(this, Module.prototype)
   }
 
+  /** Every parameter, each once, in the order of `namedParameters`. */
   parameters(): Parameter[] {
     return [...this.namedParameters()].map(([, parameter]) => parameter)
   }
@@ -199,12 +207,17 @@ export abstract class Module {
     return this
   }
 
+  /**
+   * Sets `training` of this module and all inside: dropout and normalizations behave as in training.
+   * @param training default true
+   */
   train(training = true): this {
     return this.apply(module => {
       module.training = training
     })
   }
 
+  /** The same as `train(false)`: for evaluation and inference. */
   eval(): this {
     return this.train(false)
   }

@@ -20,7 +20,9 @@ import { type Buffer, buffer, type Parameter, parameter } from './parameter.ts'
 
 /** weight x / √(mean x² + ε) over the last axis */
 export class RMSNorm extends Module {
-  readonly weight: Parameter // [width]
+  /** γ, [width] */
+  readonly weight: Parameter
+  /** ε, added to the mean square */
   readonly epsilon: number
 
   constructor(width: number, epsilon = 1e-6) {
@@ -30,6 +32,7 @@ export class RMSNorm extends Module {
     this.epsilon = epsilon
   }
 
+  /** x / √(mean x² + ε) · γ over the last axis: [..., width] → [..., width] */
   forward(x: Tensor): Tensor {
     return rmsNorm(x, { weight: this.weight, epsilon: this.epsilon })
   }
@@ -60,10 +63,15 @@ function checkChannels(name: string, x: Tensor, channels: number, axes: readonly
  * [batch, channels, ...] → the same.
  */
 export class GroupNorm extends Module {
-  readonly weight?: Parameter // [channels]
-  readonly bias?: Parameter // [channels]
+  /** γ, [channels]; absent with `affine: false` */
+  readonly weight?: Parameter
+  /** β, [channels]; absent with `affine: false` */
+  readonly bias?: Parameter
+  /** number of groups, which divides the channels */
   readonly groups: number
+  /** number of channels, the second axis */
   readonly channels: number
+  /** ε, added to the variance */
   readonly epsilon: number
 
   /** @throws RangeError unless the groups divide the channels */
@@ -82,6 +90,7 @@ export class GroupNorm extends Module {
     this.bias = parameter([channels], zeros)
   }
 
+  /** x, normalised over each group of channels of each example: [batch, channels, ...] → the same shape */
   forward(x: Tensor): Tensor {
     const { groups, weight, bias, epsilon } = this
     return groupNorm(x, { groups, weight, bias, epsilon })
@@ -258,6 +267,7 @@ export class BatchNorm3d extends BatchNorm {
  * one, as `Dropout` does, hides little.
  */
 export class Dropout2d extends Module {
+  /** probability of dropping a channel */
   readonly p: number
 
   constructor(p: number) {
@@ -267,7 +277,10 @@ export class Dropout2d extends Module {
     this.p = p
   }
 
-  /** @throws ShapeError unless x has channels */
+  /**
+   * In training, x / (1 - p) where a channel is kept and 0 elsewhere; in evaluation, x. Of the shape of x.
+   * @throws ShapeError unless x has channels
+   */
   forward(x: Tensor): Tensor {
     if (x.rank < 2) throw new ShapeError(`Dropout2d: x must be [batch, channels, ...], not ${show(x.shape)}`, x.shape)
     if (!this.training) return x

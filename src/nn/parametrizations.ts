@@ -12,6 +12,7 @@ import { Buffer, Parameter } from './parameter.ts'
 
 /** A module with a weight of two axes or more, [out, …], such as Linear and a convolution. */
 export interface Weighted extends Module {
+  /** the parameter that is computed from others */
   readonly weight: Parameter
 }
 

@@ -13,11 +13,13 @@ import { Module } from './module.ts'
 import { type Parameter, parameter } from './parameter.ts'
 import { checkTokens } from './tokens.ts'
 
+/** Options of `AttentionalPooler`. */
 export interface AttentionalPoolerOptions {
   /** number of learned queries, and of output tokens */
   readonly queries: number
   /** width of queries and results */
   readonly width: number
+  /** number of heads, which divides the width */
   readonly heads: number
   /** width of the tokens that are pooled; default the same */
   readonly memoryWidth?: number
@@ -40,10 +42,15 @@ const poolOptions = {
 
 /** LN(attention(queries, LN tokens)): [batch, tokens, memoryWidth] → [batch, queries, width]; the order of tokens does not matter */
 export class AttentionalPooler extends Module {
-  readonly queries: Parameter // [queries, width]
+  /** the learned queries, [queries, width] */
+  readonly queries: Parameter
+  /** normalises the queries; absent without `queryNorm` */
   readonly queryNorm?: LayerNorm
+  /** normalises the tokens */
   readonly memoryNorm: LayerNorm
+  /** from the queries to the tokens */
   readonly attention: MultiHeadAttention
+  /** normalises the result */
   readonly norm: LayerNorm
 
   constructor(options: AttentionalPoolerOptions) {
@@ -57,6 +64,12 @@ export class AttentionalPooler extends Module {
     this.norm = new LayerNorm(width)
   }
 
+  /**
+   * The tokens that the queries find.
+   * @param tokens [batch, tokens, memoryWidth]
+   * @returns [batch, queries, width]
+   * @throws ShapeError for tokens of another shape
+   */
   forward(tokens: Tensor, options?: PoolOptions): Tensor {
     const call = 'pooler.forward(tokens, options)'
     checkArguments(call, [is.tensor], [tokens])
@@ -69,14 +82,17 @@ export class AttentionalPooler extends Module {
   }
 }
 
+/** Options of `LatentPooler`. */
 export interface LatentPoolerOptions {
   /** width of the tokens and of the result */
   readonly width: number
+  /** number of heads, which divides the width */
   readonly heads: number
   /** width inside the feed-forward layer; default 4 × width */
   readonly hidden?: number
   /** ε of the layer norm; default 1e-5 */
   readonly normEpsilon?: number
+  /** of the feed-forward layer; default gelu */
   readonly activation?: Activation
 }
 const latentPoolerOptions = {
@@ -93,9 +109,13 @@ const latentPoolerOptions = {
  * The tokens are not normalised here.
  */
 export class LatentPooler extends Module {
-  readonly query: Parameter // [1, width]
+  /** the learned query, [1, width] */
+  readonly query: Parameter
+  /** from the query to the tokens */
   readonly attention: MultiHeadAttention
+  /** normalises before the feed-forward layer */
   readonly norm: LayerNorm
+  /** the feed-forward layer */
   readonly mlp: MLP
 
   constructor(options: LatentPoolerOptions) {
@@ -108,6 +128,12 @@ export class LatentPooler extends Module {
     this.mlp = new MLP(width, hidden, activation)
   }
 
+  /**
+   * The token that the query finds.
+   * @param tokens [batch, tokens, width]
+   * @returns [batch, 1, width]
+   * @throws ShapeError for tokens of another shape
+   */
   forward(tokens: Tensor): Tensor {
     checkArguments('pooler.forward(tokens)', [is.tensor], [tokens])
     checkTokens('LatentPooler: tokens', tokens, this.attention.key.weight.shape[1])

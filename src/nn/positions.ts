@@ -19,11 +19,13 @@ import { ConfigError } from './attention.ts'
 import { Linear } from './layers.ts'
 import { Module } from './module.ts'
 
+/** Options of `PatchEmbedding`. */
 export interface PatchEmbeddingOptions {
   /** pixels of an image: the side of a square, or [height, width] */
   readonly imageSize: Size2d
   /** pixels of a patch: the side of a square, or [height, width] */
   readonly patchSize: Size2d
+  /** width of the result */
   readonly width: number
   /** default 3 */
   readonly channels?: number
@@ -77,6 +79,7 @@ export class PatchEmbedding extends Module {
     return this.grid[0] * this.grid[1]
   }
 
+  /** Patches in rows: images [batch, channels, height, width] → [batch, patches, width]. */
   forward(images: Tensor): Tensor {
     checkArguments('patches.forward(images)', [is.tensor], [images])
     const { channels, imageShape } = this

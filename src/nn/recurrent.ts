@@ -14,7 +14,9 @@ import { type Parameter, parameter } from './parameter.ts'
 
 /** The state of an LSTM. */
 export interface LSTMState {
+  /** h, [batch, hidden] for a cell, [layers · directions, batch, hidden] for a network */
   readonly hidden: Tensor
+  /** c, of the same shape */
   readonly cell: Tensor
 }
 
@@ -162,6 +164,7 @@ const sizes = [is.count, is.count]
  * It is `nn.RNNCell` of PyTorch.
  */
 export class RNNCell extends RecurrentCell {
+  /** tanh or relu */
   readonly activation: RNNActivation
 
   constructor(inputs: number, hidden: number, options?: RNNCellOptions) {
@@ -171,7 +174,11 @@ export class RNNCell extends RecurrentCell {
     this.activation = activation
   }
 
-  /** @param state h, zeros by default @returns the state after the step */
+  /**
+   * One step: x [batch, inputs] → [batch, hidden].
+   * @param state h, zeros by default
+   * @returns the state after the step
+   */
   forward(x: Tensor, state?: Tensor): Tensor {
     return this.step(elman(this.activation), x, state)[0]
   }
@@ -188,7 +195,11 @@ export class GRUCell extends RecurrentCell {
     super(gru.gates, inputs, hidden, settle(newCall('GRUCell'), options, recurrentCellOptions).bias)
   }
 
-  /** @param state h, zeros by default @returns the state after the step */
+  /**
+   * One step: x [batch, inputs] → [batch, hidden].
+   * @param state h, zeros by default
+   * @returns the state after the step
+   */
   forward(x: Tensor, state?: Tensor): Tensor {
     return this.step(gru, x, state)[0]
   }
@@ -205,7 +216,11 @@ export class LSTMCell extends RecurrentCell {
     super(lstm.gates, inputs, hidden, settle(newCall('LSTMCell'), options, recurrentCellOptions).bias)
   }
 
-  /** @param state h and c, zeros by default @returns the state after the step */
+  /**
+   * One step: x [batch, inputs] → h and c, [batch, hidden].
+   * @param state h and c, zeros by default
+   * @returns the state after the step
+   */
   forward(x: Tensor, state?: LSTMState): LSTMState {
     const [hidden, cell] = this.step(lstm, x, state)
     return { hidden, cell }
@@ -369,6 +384,7 @@ abstract class Recurrent extends Module {
  * @throws ShapeError for an x, state or lengths of another shape, RangeError for a dropout outside of [0, 1)
  */
 export class RNN extends Recurrent {
+  /** tanh or relu */
   readonly activation: RNNActivation
 
   constructor(inputs: number, hidden: number, options?: RNNOptions) {
@@ -378,7 +394,10 @@ export class RNN extends Recurrent {
     this.activation = activation
   }
 
-  /** @param x [batch, time, inputs]; the state is [layers · directions, batch, hidden] */
+  /**
+   * All steps: the output of the last layer at every step, [batch, time, directions · hidden], and the last states.
+   * @param x [batch, time, inputs]; the state is [layers · directions, batch, hidden]
+   */
   forward(x: Tensor, options?: RecurrentForwardOptions<Tensor>): RecurrentResult<Tensor> {
     const { output, states } = this.run(elman(this.activation), x, options)
     return { output, state: states[0] }
@@ -397,7 +416,10 @@ export class GRU extends Recurrent {
     super(gru.gates, inputs, hidden, settle(newCall('GRU'), options, recurrentOptions))
   }
 
-  /** @param x [batch, time, inputs]; the state is [layers · directions, batch, hidden] */
+  /**
+   * All steps: the output of the last layer at every step, [batch, time, directions · hidden], and the last states.
+   * @param x [batch, time, inputs]; the state is [layers · directions, batch, hidden]
+   */
   forward(x: Tensor, options?: RecurrentForwardOptions<Tensor>): RecurrentResult<Tensor> {
     const { output, states } = this.run(gru, x, options)
     return { output, state: states[0] }
@@ -419,7 +441,10 @@ export class LSTM extends Recurrent {
     super(lstm.gates, inputs, hidden, settle(newCall('LSTM'), options, recurrentOptions))
   }
 
-  /** @param x [batch, time, inputs]; hidden and cell of the state are [layers · directions, batch, hidden] */
+  /**
+   * All steps: the output of the last layer at every step, [batch, time, directions · hidden], and the last states.
+   * @param x [batch, time, inputs]; hidden and cell of the state are [layers · directions, batch, hidden]
+   */
   forward(x: Tensor, options?: RecurrentForwardOptions<LSTMState>): RecurrentResult<LSTMState> {
     const { output, states } = this.run(lstm, x, options)
     return { output, state: { hidden: states[0], cell: states[1] } }

@@ -7,6 +7,7 @@ import { Module } from './module.ts'
 
 /** A module that computes a tensor from a tensor. */
 export interface TensorModule extends Module {
+  /** The result for x. */
   forward(x: Tensor): Tensor
 }
 
@@ -44,10 +45,12 @@ export class Sequential extends Module implements Iterable<Stage> {
     }
   }
 
+  /** The stages, in their order. */
   *[Symbol.iterator](): Generator<Stage> {
     for (const name of this.names) yield this[name as keyof this] as Stage
   }
 
+  /** The stages, applied one after the other: x → the result of the last one. */
   forward(x: Tensor): Tensor {
     return sequence(x, this, (y, stage) => (typeof stage === 'function' ? stage(y) : stage.forward(y)))
   }

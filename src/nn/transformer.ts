@@ -12,8 +12,11 @@ import { type Activation, Dropout, isActivation, LayerNorm, MLP } from './layers
 import { Module, nameOf } from './module.ts'
 import { checkTokens } from './tokens.ts'
 
+/** Options of `TransformerBlock`. */
 export interface TransformerBlockOptions {
+  /** width of the tokens */
   readonly width: number
+  /** number of heads, which divides the width */
   readonly heads: number
   /** number of heads of keys and values in self-attention, as of {@link MultiHeadAttention}; default: as many as heads */
   readonly keyHeads?: number
@@ -27,9 +30,11 @@ export interface TransformerBlockOptions {
   readonly selfMlp?: boolean
   /** ε of the layer norms; default 1e-5 */
   readonly normEpsilon?: number
+  /** of the feed-forward layers; default gelu */
   readonly activation?: Activation
   /** the feed-forward layers: an {@link MLP} with the activation (default), or a {@link SwiGLU}, which has its own */
   readonly feedForward?: 'mlp' | 'swiglu'
+  /** probability of dropping an attention weight, and an element of what each layer adds to x; default 0 */
   readonly dropout?: number
 }
 const transformerBlockOptions = {
@@ -46,9 +51,11 @@ const transformerBlockOptions = {
   dropout: 0,
 } satisfies Settings<TransformerBlockOptions>
 
+/** Options of `forward` of a `TransformerBlock`. */
 export interface BlockForwardOptions extends Pick<AttendOptions, 'mask' | 'causal' | 'cache'> {
   /** [batch, keys, memoryWidth], for a block with cross-attention */
   readonly memory?: Tensor
+  /** keys and values of the memory, which are computed once */
   readonly memoryCache?: KeyValueCache
   /** is called with the weights over the memory, [batch, heads, tokens, keys] */
   readonly onMemoryWeights?: (weights: Tensor) => void
@@ -66,15 +73,25 @@ type SettledForward = BlockForwardOptions & { readonly causal: boolean }
 
 /** x += attention(LN x); x += MLP(LN x), if `selfMlp`; x += attention(LN x, memory), if there is a memory; x += MLP(LN x) */
 export class TransformerBlock extends Module {
+  /** normalises before self-attention */
   readonly attentionNorm: LayerNorm
+  /** self-attention */
   readonly attention: MultiHeadAttention
+  /** normalises before `selfMlp` */
   readonly selfMlpNorm?: LayerNorm
+  /** the feed-forward layer after self-attention; only with the option `selfMlp` */
   readonly selfMlp?: MLP | SwiGLU
+  /** normalises before cross-attention */
   readonly crossNorm?: LayerNorm
+  /** normalises the memory; only with the option `memoryNorm` */
   readonly memoryNorm?: LayerNorm
+  /** attention to the memory; only with the option `memoryWidth` */
   readonly crossAttention?: MultiHeadAttention
+  /** normalises before the feed-forward layer */
   readonly mlpNorm: LayerNorm
+  /** the feed-forward layer */
   readonly mlp: MLP | SwiGLU
+  /** of what each layer adds to x; absent with dropout 0 */
   readonly dropout?: Dropout
   /** whether the intermediate values of the block are computed again in the backward pass, see {@link checkpointBlocks} */
   gradientCheckpointing = false

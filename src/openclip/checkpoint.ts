@@ -40,9 +40,11 @@ import { settingsOf, type TokenizerSettings } from './tokenizer-settings.ts'
 
 /** A released model with its weights. */
 export interface OpenClip<F extends OpenClipFamily = 'coca'> {
+  /** the family of the model */
   readonly family: F
   /** in evaluation mode, on the device that was current */
   readonly model: FamilyModels[F]
+  /** how the model's images are made from files */
   readonly preprocessing: Preprocessing
   /** the file that its weights were read from */
   readonly weights: string
@@ -153,6 +155,7 @@ export async function loadOpenClip(path: string, model: OpenClipModel): Promise<
 
 /** What {@link saveOpenClip} writes: a result of {@link openClip}, or a model with what belongs to it. */
 export interface OpenClipContents extends Partial<Pick<OpenClip, 'preprocessing' | 'tokenizerSettings'>> {
+  /** the model */
   readonly model: OpenClipModel
   /** is written too, with its settings: tokenizer.json, and tokenizer_config.json of one that is not CLIP's own */
   readonly tokenizer?: Tokenizer

@@ -23,6 +23,7 @@ export interface OpenClipTensor {
   readonly shape: Shape
   /** paths of the parameters that it holds */
   readonly parameters: readonly string[]
+  /** how the tensor holds them */
   readonly form: Form
 }
 

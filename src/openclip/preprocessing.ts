@@ -13,6 +13,7 @@ export interface Preprocessing {
   readonly resize?: 'shortest' | 'squash'
   /** per channel: (x - mean) / std */
   readonly mean: readonly number[]
+  /** standard deviation of each channel, in 0 … 1 */
   readonly std: readonly number[]
 }
 

@@ -13,10 +13,13 @@ import { toOpenClipState } from './names.ts'
 
 /** A number or tensor that was compared. */
 export interface AgreementCheck {
+  /** what was compared */
   readonly name: string
   /** the largest difference: relative to the largest entry, absolute for a loss, or the number of differing captions */
   readonly error: number
+  /** the largest error that agrees */
   readonly tolerance: number
+  /** whether the error is within the tolerance */
   readonly ok: boolean
 }
 

@@ -22,7 +22,9 @@ export class EncoderError extends DataError {}
 
 /** The encoder of a model, on its own. */
 export class PretrainedEncoder extends Module {
+  /** the configuration of the encoder */
   readonly config: { readonly image: VisionTransformerConfig }
+  /** images → tokens */
   readonly encoder: VisionTransformer
 
   constructor(config: { readonly image: VisionTransformerConfig }) {
@@ -39,6 +41,7 @@ export class PretrainedEncoder extends Module {
 
 /** The encoder of a checkpoint, without its weights. */
 export interface EncoderSettings {
+  /** the configuration of the encoder */
   readonly image: VisionTransformerConfig
   /** the normalisation of the pixels, where a file beside the weights says it */
   readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] }

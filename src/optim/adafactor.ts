@@ -16,6 +16,7 @@ import {
 } from './optimizer.ts'
 import { checkSetting } from './setting.ts'
 
+/** Options of `Adafactor`. */
 export interface AdafactorOptions extends OptimizerOptions {
   /** decay of the first moment, which takes as much memory as the parameters; default 0.9; 0 turns it off */
   readonly beta1?: number
@@ -53,6 +54,7 @@ const rootMeanSquare = (x: Tensor): Tensor => x.square().mean().sqrt()
  */
 export class Adafactor extends Optimizer {
   readonly algorithm = 'Adafactor'
+  /** the options with every default */
   readonly settings: Readonly<Required<Omit<AdafactorOptions, keyof OptimizerOptions>>>
 
   constructor(parameters: ParameterSource, options?: AdafactorOptions) {

@@ -6,6 +6,7 @@ import { type Settings, settle } from '../tensor/options.ts'
 import { Optimizer, type OptimizerOptions, optimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
 import { checkSetting } from './setting.ts'
 
+/** Options of `Adagrad`. */
 export interface AdagradOptions extends OptimizerOptions {
   /** added to the root of the sum of squares; default 1e-10 */
   readonly epsilon?: number
@@ -18,6 +19,7 @@ const adagradOptions = { ...optimizerOptions, epsilon: 1e-10 } satisfies Setting
  */
 export class Adagrad extends Optimizer {
   readonly algorithm = 'Adagrad'
+  /** ε, added to the root of the sum of squares */
   readonly epsilon: number
 
   constructor(parameters: ParameterSource, options?: AdagradOptions) {

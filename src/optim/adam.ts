@@ -9,6 +9,7 @@ import { type MomentStorage, momentStorage } from './moments.ts'
 import { Optimizer, type OptimizerOptions, optimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
 import { checkSetting } from './setting.ts'
 
+/** Options of `Adam`. */
 export interface AdamOptions extends OptimizerOptions {
   /** decay rates of the two moments; default [0.9, 0.999] */
   readonly betas?: readonly [number, number]
@@ -34,8 +35,11 @@ const adamOptions = {
  */
 export class Adam extends Optimizer {
   readonly algorithm = 'Adam'
+  /** β₁ and β₂, the shares of the old moments that a step keeps */
   readonly betas: readonly [number, number]
+  /** ε, added to the root of the second moment */
   readonly epsilon: number
+  /** how the moments are stored */
   readonly moments: MomentStorage
 
   constructor(parameters: ParameterSource, options?: AdamOptions) {

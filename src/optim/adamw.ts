@@ -8,6 +8,7 @@ import { type MomentStorage, momentStorage, signedFormat, squareFormat } from '.
 import { Optimizer, type OptimizerOptions, optimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
 import { checkSetting } from './setting.ts'
 
+/** Options of `AdamW`. */
 export interface AdamWOptions extends OptimizerOptions {
   /** decay rates of the two moments; default [0.9, 0.999] */
   readonly betas?: readonly [number, number]
@@ -38,8 +39,11 @@ const adamwOptions = {
  */
 export class AdamW extends Optimizer {
   readonly algorithm = 'AdamW'
+  /** β₁ and β₂, the shares of the old moments that a step keeps */
   readonly betas: readonly [number, number]
+  /** ε, added to the root of the second moment */
   readonly epsilon: number
+  /** how the moments are stored */
   readonly moments: MomentStorage
 
   constructor(parameters: ParameterSource, options?: AdamWOptions) {

@@ -12,6 +12,7 @@ import { type Settings, settle } from '../tensor/options.ts'
 import { restoredAfterCount } from '../tensor/stand-ins.ts'
 import { checkSetting } from './setting.ts'
 
+/** Options of an `ExponentialMovingAverage`. */
 export interface AverageOptions {
   /** d, the share of the old average that an update keeps, at least 0 and below 1; default 0.999 */
   readonly decay?: number
@@ -24,6 +25,7 @@ const averageOptions = { decay: 0.999, warmup: true } satisfies Settings<Average
 export interface AverageState {
   /** the averages by the names of their parameters */
   readonly tensors: ReadonlyMap<string, Tensor>
+  /** the number of updates */
   readonly values: {
     /** number of updates */
     readonly updates: number
@@ -58,7 +60,9 @@ const isAverageState = new is.Kind<AverageState>(
  * running statistics of a BatchNorm2d, are not averaged: they follow the weights of the training.
  */
 export class ExponentialMovingAverage {
+  /** d, the share of the old average that an update keeps */
   readonly decay: number
+  /** whether the first updates keep less */
   readonly warmup: boolean
   readonly #parameters: ReadonlyMap<string, Parameter>
   readonly #averages = new Map<string, Parameter>()

@@ -7,6 +7,7 @@ import * as is from '../tensor/kinds.ts'
 import { areGradients } from './gradients.ts'
 import { checkSetting } from './setting.ts'
 
+/** The result of `clipGradients`. */
 export interface ClippedGradients {
   /** the given map */
   readonly gradients: Map<string, Tensor>

@@ -9,6 +9,7 @@ import { type MomentStorage, momentStorage, signedFormat } from './moments.ts'
 import { Optimizer, type OptimizerOptions, optimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
 import { checkSetting } from './setting.ts'
 
+/** Options of `Lion`. */
 export interface LionOptions extends OptimizerOptions {
   /** share of the old momentum in the direction, and in the new momentum; default [0.9, 0.99] */
   readonly betas?: readonly [number, number]
@@ -29,7 +30,9 @@ const lionOptions = {
  */
 export class Lion extends Optimizer {
   readonly algorithm = 'Lion'
+  /** β₁ of the update and β₂ of the moment */
   readonly betas: readonly [number, number]
+  /** how the moment is stored */
   readonly moments: MomentStorage
 
   constructor(parameters: ParameterSource, options?: LionOptions) {

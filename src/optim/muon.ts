@@ -10,6 +10,7 @@ import { adamwUpdate, twoNumbers } from './adamw.ts'
 import { Optimizer, type OptimizerOptions, optimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
 import { checkSetting } from './setting.ts'
 
+/** Options of `Muon`. */
 export interface MuonOptions extends OptimizerOptions {
   /**
    * which parameters are matrices of hidden layers, [out, ...], whose axes after the first are taken together; AdamW moves the
@@ -80,6 +81,7 @@ function orthogonalized(x: Tensor, iterations: number): Tensor {
  */
 export class Muon extends Optimizer {
   readonly algorithm = 'Muon'
+  /** the options with every default */
   readonly settings: Readonly<Required<Omit<MuonOptions, keyof OptimizerOptions | 'matrices'>>>
   readonly #matrices: ReadonlySet<Tensor>
 

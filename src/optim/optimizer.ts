@@ -53,11 +53,13 @@ const groupOptions = {
 /** Biases, scales and other parameters of fewer than two axes, without weight decay. */
 export const withoutDecay: ParameterGroup = { match: (_, parameter) => parameter.rank < 2, weightDecay: 0 }
 
+/** Options of every optimizer. */
 export interface OptimizerOptions {
   /** used if `step` is given none; default 1e-3 */
   readonly learningRate?: number
   /** share of a parameter that is subtracted at each step, times the learning rate */
   readonly weightDecay?: number
+  /** parameters with settings of their own; the first group that matches applies; default none */
   readonly groups?: readonly ParameterGroup[]
 }
 /** Settings of every algorithm; each algorithm adds its own. */
@@ -72,6 +74,7 @@ export type Slots = Readonly<Record<string, Tensor>>
 
 /** Everything that the update of one parameter depends on. */
 export interface UpdateInput {
+  /** the parameter before the update */
   readonly value: Tensor
   /** of the value's shape */
   readonly gradient: Tensor
@@ -79,14 +82,19 @@ export interface UpdateInput {
   readonly slots: Slots
   /** number of updates of the parameter, this one included: 1, 2, … */
   readonly step: number
+  /** that of the parameter's group, at this step */
   readonly learningRate: number
+  /** that of the parameter's group */
   readonly weightDecay: number
   /** in `updateInPlace`, the slots that are stored in a few bits, whose `slots` are int32 words */
   readonly packed?: Readonly<Record<string, PackedMoment>>
 }
 
+/** The new value and state of a parameter. */
 export interface UpdateResult {
+  /** the parameter after the update */
   readonly value: Tensor
+  /** its state after the update */
   readonly slots: Slots
 }
 
@@ -94,6 +102,7 @@ export interface UpdateResult {
 export interface OptimizerState {
   /** by `slot.parameter` */
   readonly tensors: ReadonlyMap<string, Tensor>
+  /** the name of the algorithm and the number of updates of each parameter */
   readonly values: {
     readonly algorithm: string
     /** number of updates of each parameter */
@@ -109,6 +118,7 @@ const isState = new is.Kind<OptimizerState>(
 /** A state that does not fit an optimizer; `problems` has a line for each mismatch. */
 export class OptimizerStateError extends Error {
   override readonly name = 'OptimizerStateError'
+  /** a line for each mismatch */
   readonly problems: readonly string[]
 
   constructor(problems: readonly string[]) {
@@ -133,6 +143,7 @@ interface Memory {
   readonly slots: Readonly<Record<string, Parameter>>
 }
 
+/** Options of `minimize` of an optimizer. */
 export interface MinimizeOptions {
   /** default: the optimizer's own */
   readonly learningRate?: number
@@ -156,6 +167,7 @@ const minimizeOptions = {
 
 /** Changes parameters by their gradients. `minimize` is a whole training step; `step` applies given gradients. */
 export abstract class Optimizer {
+  /** the learning rate of a step that is given none */
   readonly learningRate: number
   readonly #source: ParameterSource
   readonly #members = new Map<string, Member>()

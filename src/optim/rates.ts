@@ -13,6 +13,7 @@ export class LearningRateError extends RangeError {
   override readonly name = 'LearningRateError'
   /** `layerDecay`, or `rates` with the path: `rates.encoder` */
   readonly setting: string
+  /** what is wrong with the setting */
   readonly reason: string
 
   constructor(setting: string, reason: string) {

@@ -13,6 +13,7 @@ import {
 } from './optimizer.ts'
 import { checkSetting } from './setting.ts'
 
+/** Options of `RMSprop`. */
 export interface RMSpropOptions extends OptimizerOptions {
   /** α, the decay rate of the mean of squares; default 0.99 */
   readonly alpha?: number
@@ -38,6 +39,7 @@ const rmspropOptions = {
  */
 export class RMSprop extends Optimizer {
   readonly algorithm = 'RMSprop'
+  /** the options with every default */
   readonly settings: Readonly<Required<Omit<RMSpropOptions, keyof OptimizerOptions>>>
 
   constructor(parameters: ParameterSource, options?: RMSpropOptions) {

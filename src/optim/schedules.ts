@@ -9,6 +9,7 @@ import { checkSetting } from './setting.ts'
 /** A learning rate for every step; the first step is 0. */
 export type Schedule = (step: number) => number
 
+/** Options of `warmupLinear` and `warmupCosine`. */
 export interface WarmupOptions {
   /** the highest learning rate */
   readonly peak: number
@@ -49,6 +50,7 @@ function warmedUp(call: string, options: WarmupOptions, shape: (progress: number
   }
 }
 
+/** Options of `exponentialDecay`. */
 export interface ExponentialOptions {
   /** the learning rate of the first step */
   readonly rate: number
@@ -65,6 +67,7 @@ export function exponentialDecay(options: ExponentialOptions): Schedule {
   return step => rate * factor ** step
 }
 
+/** Options of `stepDecay`. */
 export interface StepOptions {
   /** the learning rate of the first step */
   readonly rate: number
@@ -95,6 +98,7 @@ export function stepDecay(options: StepOptions): Schedule {
   return step => rate * factor ** changes(step)
 }
 
+/** Options of `polynomialDecay`. */
 export interface PolynomialOptions {
   /** the learning rate of the first step */
   readonly rate: number
@@ -117,6 +121,7 @@ export function polynomialDecay(options: PolynomialOptions): Schedule {
   return step => end + (rate - end) * (1 - Math.min(1, step / total)) ** power
 }
 
+/** Options of `cosineRestarts`. */
 export interface CosineRestartsOptions {
   /** the learning rate at each start */
   readonly peak: number
@@ -155,6 +160,7 @@ export function cosineRestarts(options: CosineRestartsOptions): Schedule {
   }
 }
 
+/** Options of `oneCycle`. */
 export interface OneCycleOptions {
   /** the highest learning rate */
   readonly peak: number
@@ -225,6 +231,7 @@ export function chain(...parts: readonly (readonly [schedule: Schedule, steps: n
   }
 }
 
+/** Options of `ReduceOnPlateau`. */
 export interface PlateauOptions {
   /** the first learning rate */
   readonly rate: number
@@ -253,6 +260,7 @@ const plateauOptions = {
 
 /** The state of a learning rate that follows a metric: plain JSON. */
 export interface PlateauState {
+  /** the present learning rate */
   readonly rate: number
   /** the best number so far; null before the first */
   readonly best: number | null

@@ -6,6 +6,7 @@ import { type Settings, settle } from '../tensor/options.ts'
 import { Optimizer, type OptimizerOptions, optimizerOptions, type UpdateInput, type UpdateResult } from './optimizer.ts'
 import { checkSetting } from './setting.ts'
 
+/** Options of `SGD`. */
 export interface SGDOptions extends OptimizerOptions {
   /** μ; default 0: none */
   readonly momentum?: number
@@ -20,7 +21,9 @@ const sgdOptions = { ...optimizerOptions, momentum: 0, nesterov: false } satisfi
  */
 export class SGD extends Optimizer {
   readonly algorithm = 'SGD'
+  /** μ, the share of the old velocity that a step keeps */
   readonly momentum: number
+  /** whether the gradient is taken ahead, at the next point of the velocity */
   readonly nesterov: boolean
 
   constructor(parameters: ParameterSource, options?: SGDOptions) {

@@ -13,6 +13,7 @@ export class ArgumentError extends TypeError {
   readonly function: string
   /** name of the argument; empty if there is one too many */
   readonly argument: string
+  /** the argument that was given */
   readonly value: unknown
 
   constructor(message: string, of: string, argument: string, value: unknown) {

@@ -12,6 +12,7 @@ import { scope } from './scope.ts'
 import { type Counting, during } from './stand-ins.ts'
 import { type DeviceName, Storage } from './storage.ts'
 
+/** Options of `countMemory`. */
 export interface CountMemoryOptions {
   /** the device whose memory is counted; default the current one */
   readonly device?: DeviceName

@@ -15,6 +15,7 @@ import { checkElements, checkShape, contiguousStrides, type Shape, ShapeError, s
 import { type DeviceName, Storage } from './storage.ts'
 import { Tensor } from './tensor.ts'
 
+/** Where and of which dtype a new tensor is. */
 export interface CreateOptions {
   /** default float32, or the dtype of the data */
   readonly dtype?: DType
@@ -74,6 +75,7 @@ export const fromData = takes(
     upload('fromData', convert('fromData', data, dtype, shape), shape, on, dtype),
 )
 
+/** Options of `tensor`. */
 export interface TensorOptions extends CreateOptions {
   /** shape for a flat array, in row-major order; default: the nesting of the data */
   readonly shape?: Shape

@@ -7,11 +7,14 @@ import type { Primitives } from './primitives.ts'
 import type { DeviceName, Memory } from './storage.ts'
 import type { Tensor } from './tensor.ts'
 
+/** The kernels of a device: every primitive, and the fused operations for which it has one. */
 export type Kernels = Primitives & Partial<FusedKernels>
 
 /** Bytes and buffers in use on a device. */
 export interface MemoryUse {
+  /** number of bytes */
   readonly bytes: number
+  /** number of buffers */
   readonly buffers: number
 }
 
@@ -19,8 +22,11 @@ export interface MemoryUse {
 export interface Device extends Memory {
   /** description of what runs the kernels: backend, adapter, version */
   readonly description: string
+  /** the dtypes of tensors on it */
   readonly dtypes: readonly DType[]
+  /** the operations that it computes */
   readonly kernels: Kernels
+  /** Bytes and buffers in use. */
   memory(): MemoryUse
   /** maximum number of bytes in use, if known */
   readonly memoryLimit?: number
@@ -56,6 +62,7 @@ export interface CpuOptions {
   readonly memory64?: boolean
 }
 
+/** Options of `device.use` and `device.open`. */
 export interface OpenOptions extends CpuOptions {
   /** gpu only: the backend to open; default webgpu, or webgl2 if webgpu is not available */
   readonly backend?: GpuBackend
@@ -76,6 +83,7 @@ export interface OpenOptions extends CpuOptions {
 export interface CompileProgress {
   /** the operation and the shapes for which this one was asked first, such as `matmul of [8, 16] and [16, 4]` */
   readonly kernel: string
+  /** how many are compiled */
   readonly compiled: number
   /** how many are compiled or wait for it */
   readonly asked: number
@@ -102,6 +110,7 @@ export interface ProductTiming {
 
 /** What `device.tune` measured, the largest products first. */
 export interface Tuning {
+  /** the classes of products that were measured */
   readonly measured: readonly ProductTiming[]
   /** the number of classes for which there was no time; the next call measures them */
   readonly left: number
@@ -109,8 +118,11 @@ export interface Tuning {
 
 /** One entry of `device.list()`. */
 export interface DeviceReport {
+  /** name of the device */
   readonly name: DeviceName
+  /** backend of the gpu device */
   readonly backend?: GpuBackend
+  /** whether it can be used here */
   readonly available: boolean
   /** description of the device, or the reason why it is not available */
   readonly detail: string
@@ -119,7 +131,9 @@ export interface DeviceReport {
 /** A device that is unknown, did not open or stopped working; `reasons` lists what was tried or what happened. */
 export class DeviceError extends Error {
   override readonly name = 'DeviceError'
+  /** name of the device */
   readonly device: string
+  /** what was tried, or what happened */
   readonly reasons: readonly string[]
 
   constructor(message: string, device: string, reasons: readonly string[] = []) {

@@ -108,6 +108,7 @@ function drawPoisson(g: Generator, rate: number): number {
 
 // tensors of them
 
+/** Options of `truncatedNormal`. */
 export interface TruncatedNormalOptions extends RandomOptions {
   /** of the normal distribution before it is truncated; default 0 */
   readonly mean?: number
@@ -157,6 +158,7 @@ export const truncatedNormal = takes(
 const atMost = (limit: number, dtype: DType): number =>
   dtype === 'float32' && Math.fround(limit) > limit ? below(limit, dtype) : limit
 
+/** Options of `exponential`. */
 export interface ExponentialRandomOptions extends RandomOptions {
   /** 1 / mean; default 1 */
   readonly rate?: number
@@ -178,6 +180,7 @@ export const exponential = takes(
   },
 )
 
+/** Options of `gumbel`. */
 export interface GumbelOptions extends RandomOptions {
   /** the most probable number; default 0 */
   readonly location?: number

@@ -12,6 +12,7 @@ import { Generator } from './random.ts'
 import { type Shape, sizeOf } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
+/** Options of every function that draws random tensors. */
 export interface RandomOptions extends CreateOptions {
   /** source of the numbers; default: the generator of the program, which `seed` sets */
   readonly generator?: Generator
@@ -72,6 +73,7 @@ export function checkFractions(name: string, dtype: DType, instead?: string): vo
     throw new DTypeError(`${name}: the dtype must be float32 or float64, not ${dtype}${advice}`, dtype)
 }
 
+/** Options of `rand`. */
 export interface UniformOptions extends RandomOptions {
   /** default 0 */
   readonly low?: number

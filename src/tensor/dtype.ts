@@ -3,6 +3,7 @@
 import { OutOfMemoryError } from './out-of-memory.ts'
 import { checkElements, type Shape, show, sizeOf } from './shape.ts'
 
+/** The type of a tensor's elements. */
 export type DType = 'float32' | 'float64' | 'int32' | 'bool'
 
 /** All dtypes. */
@@ -14,6 +15,7 @@ export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array
 /** An element type that an operation or a device does not support. */
 export class DTypeError extends Error {
   override readonly name = 'DTypeError'
+  /** the dtype that does not fit */
   readonly dtype: DType
 
   constructor(message: string, dtype: DType) {

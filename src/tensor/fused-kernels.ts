@@ -115,6 +115,7 @@ export interface ConvolutionSteps extends WindowSteps {
 
 /** The windows of a pooling. */
 export interface PoolSteps extends WindowSteps {
+  /** sizes of a window */
   readonly kernel: readonly number[]
 }
 
@@ -130,35 +131,49 @@ export interface AttentionInput {
   readonly mask?: Tensor
   /** a query attends to keys up to its own position; the last query is at the position of the last key */
   readonly causal: boolean
+  /** factor of the scores q kᵀ */
   readonly scale: number
 }
 
 /** The update of one parameter in a step of AdamW. */
 export interface AdamWUpdate extends Moments {
+  /** the parameter */
   readonly value: Tensor
+  /** of its shape */
   readonly gradient: Tensor
+  /** the numbers of this step */
   readonly numbers: AdamWNumbers
 }
 
 /** The update of one parameter, with moments in a few bits. */
 export interface PackedAdamWUpdate {
+  /** the parameter */
   readonly value: Tensor
+  /** of its shape */
   readonly gradient: Tensor
+  /** m, before the step */
   readonly firstMoment: PackedMoment
+  /** v, before the step */
   readonly secondMoment: PackedMoment
+  /** the numbers of this step */
   readonly numbers: AdamWNumbers
 }
 
 /** The state of Adam for one parameter. */
 export interface Moments {
+  /** m, the running mean of the gradient */
   readonly firstMoment: Tensor
+  /** v, the running mean of its square */
   readonly secondMoment: Tensor
 }
 
 /** The numbers of one step: x ← kept x - rate m / (√v / deviation + epsilon) with the new moments m and v. */
 export interface AdamWNumbers {
+  /** β₁, the share of the old m that a step keeps */
   readonly beta1: number
+  /** β₂, the share of the old v that a step keeps */
   readonly beta2: number
+  /** ε of the formula */
   readonly epsilon: number
   /** factor that weight decay leaves of the value */
   readonly kept: number

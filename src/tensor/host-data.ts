@@ -23,6 +23,7 @@ export type TensorData = number | boolean | HostArray | readonly TensorData[]
 /** A value that cannot be an element of a tensor, or not one of its dtype. */
 export class ValueError extends RangeError {
   override readonly name = 'ValueError'
+  /** the value that was given */
   readonly value: unknown
   /** an index for each axis */
   readonly position: readonly number[]

@@ -132,9 +132,11 @@ export function seedOf(text: string, n: number): number {
 
 /** A moment in a few bits, of the shape of its parameter. */
 export interface PackedMoment {
+  /** how numbers are stored in the words */
   readonly format: MomentFormat
   /** int32 [words] */
   readonly words: Tensor
+  /** shape of the parameter */
   readonly shape: Shape
   /** for the random bits of the next rounding */
   readonly seed: number

@@ -13,6 +13,7 @@ export class OptionsError extends TypeError {
   readonly function: string
   /** path of the option; empty where something else stands in the place of the options */
   readonly option: string
+  /** the value that was given */
   readonly value: unknown
   /** names of the options that there are */
   readonly known: readonly string[]

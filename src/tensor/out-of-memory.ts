@@ -1,6 +1,8 @@
 // The error of a device that has no memory left, with the likely reason.
 
+/** Why there is no memory left. */
 export interface MemoryShortage {
+  /** name of the device */
   readonly device: string
   /** bytes requested */
   readonly bytes: number
@@ -31,6 +33,7 @@ export function inUnits(bytes: number): string {
 /** A device has no memory left, or a loop left too many tensors to the garbage collector without letting it run. */
 export class OutOfMemoryError extends Error implements MemoryShortage {
   override readonly name = 'OutOfMemoryError'
+  /** name of the device */
   readonly device: string
   readonly bytes: number
   readonly used: number

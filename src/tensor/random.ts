@@ -48,6 +48,7 @@ export function philox4x32(counter: ArrayLike<number>, key: ArrayLike<number>): 
 
 /** The state of a generator, which can be saved as JSON. */
 export interface GeneratorState {
+  /** the seed that it was made with */
   readonly seed: number
   /** 32-bit words drawn so far */
   readonly position: number
@@ -58,6 +59,7 @@ export interface GeneratorState {
  * everywhere, so equal seeds give equal numbers on every engine and device.
  */
 export class Generator {
+  /** the seed that it was made with */
   readonly seed: number
   #position: number
   #block: Uint32Array = new Uint32Array(4)
@@ -71,10 +73,12 @@ export class Generator {
     this.#position = position
   }
 
+  /** A generator that goes on where another one was. */
   static fromState(state: GeneratorState): Generator {
     return new Generator(state.seed, state.position)
   }
 
+  /** The seed and the position, for `fromState`. */
   get state(): GeneratorState {
     return { seed: this.seed, position: this.#position }
   }

@@ -13,7 +13,9 @@ const orphaned = new FinalizationRegistry<Owned[]>(owned => {
 
 /** A scope owns the memory of tensors made while it is the innermost scope; `scope` begins and ends one. */
 export class Scope implements Owner {
+  /** its name in errors */
   readonly name: string
+  /** the scope around it; null for an outermost one */
   readonly parent: Owner | null
   /**
    * true: a recording tape needs all tensors made inside, so inner scopes give it their memory instead of freeing it;
@@ -30,6 +32,7 @@ export class Scope implements Owner {
     if (holds) this.outlives()
   }
 
+  /** Whether it ended, so that what it owned is freed. */
   get hasEnded(): boolean {
     return this.#hasEnded
   }
@@ -39,11 +42,13 @@ export class Scope implements Owner {
     orphaned.register(this, this.#owned)
   }
 
+  /** Takes over the memory of a tensor. */
   adopt(storage: Owned): void {
     storage.owner = this.#owned
     this.#owned.push(storage)
   }
 
+  /** Whether it will free this memory. */
   owns(storage: Owned): boolean {
     return storage.owner === this.#owned
   }

@@ -6,6 +6,7 @@ export type Shape = readonly number[]
 /** Shapes that do not match. `shapes` has all of them, in the order of the message. */
 export class ShapeError extends Error {
   override readonly name = 'ShapeError'
+  /** the shapes that do not fit */
   readonly shapes: readonly Shape[]
 
   constructor(message: string, ...shapes: Shape[]) {
@@ -17,7 +18,9 @@ export class ShapeError extends Error {
 /** An axis that the shape does not have. */
 export class AxisError extends Error {
   override readonly name = 'AxisError'
+  /** the axis that was given */
   readonly axis: number
+  /** the shape that does not have it */
   readonly shape: Shape
 
   constructor(operation: string, axis: number, shape: Shape) {
@@ -45,6 +48,7 @@ interface IndexPlace {
 /** An index that an axis does not have. */
 export class IndexError extends Error {
   override readonly name = 'IndexError'
+  /** the index that was given */
   readonly index: number
   /** number of positions on the axis */
   readonly size: number

@@ -5,6 +5,7 @@ import { bytesPerElement, type DType, type TypedArray } from './dtype.ts'
 import { Claim } from './pressure.ts'
 import type { Shape } from './shape.ts'
 
+/** The name of a device. */
 export type DeviceName = 'reference' | 'cpu' | 'gpu'
 
 /** The memory interface of a device; device.ts has the whole interface. */
@@ -43,6 +44,7 @@ export interface View {
 /** Use of a tensor whose memory was freed; `by` names the scope or tape that ended. */
 export class FreedError extends Error {
   override readonly name = 'FreedError'
+  /** the scope or tape that ended */
   readonly by: string
 
   constructor(by: string) {
@@ -53,8 +55,11 @@ export class FreedError extends Error {
 
 /** Memory on a device, shared by all views of it. */
 export class Storage implements Owned {
+  /** the memory of which device it is */
   readonly device: Memory
+  /** type of its elements */
   readonly dtype: DType
+  /** number of its elements */
   readonly length: number
   /** the list of the scope that will free this memory; null if the garbage collector will */
   owner: readonly Owned[] | null = null
@@ -85,10 +90,15 @@ export class Storage implements Owned {
     return this.#handle
   }
 
+  /** Whether the memory was freed. */
   get isFreed(): boolean {
     return this.#freedBy !== null
   }
 
+  /**
+   * Frees the memory, once.
+   * @param by what frees it, for the error of a later use
+   */
   free(by: string): void {
     if (this.#freedBy !== null) return
     this.device.free(this.#end(by))

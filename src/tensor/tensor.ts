@@ -27,6 +27,7 @@ export type NestedArray = number | boolean | NestedArray[]
 /** A tensor on a device that cannot be read synchronously. */
 export class SyncReadError extends Error {
   override readonly name = 'SyncReadError'
+  /** name of the device */
   readonly device: DeviceName
 
   constructor(device: DeviceName) {

@@ -19,7 +19,9 @@ import type { Tensor } from './tensor.ts'
 
 /** A part of one axis, as in Python: negative positions count from the end, a negative step runs backwards. */
 export interface Range {
+  /** the first position; default the start of the axis */
   readonly start?: number
+  /** the position after the last one; default the end of the axis */
   readonly stop?: number
   /** default 1; not 0 */
   readonly step?: number

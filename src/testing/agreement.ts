@@ -35,6 +35,7 @@ import {
 } from './exactly.ts'
 import { layOut, layouts } from './layouts.ts'
 
+/** Options of the functions that compare two computations. */
 export interface SameOptions {
   /** 1 compares values and gradients; 2 (default) second derivatives too */
   readonly order?: number
@@ -132,6 +133,7 @@ export const checkCheckpoint = (
   checkSame(checkpoint(single), single, inputs, { order, tolerance: 1e-12 })
 }
 
+/** Whether gradients are compared too. */
 export interface GradientsOption {
   /** whether to compare gradients; default true */
   readonly gradients?: boolean

@@ -23,6 +23,7 @@ import { sourceOf } from './source-text.ts'
 /** A call that must throw an error of a class, whose message contains a text. */
 export type Refusal = readonly [f: () => unknown, error: abstract new (...args: never[]) => Error, text: string]
 
+/** What `describeOperation` needs to know of an operation. */
 export interface OperationDescription<A extends readonly unknown[]> extends ValueOptions, Samples {
   /** name of the tests; default the name of the function */
   readonly name?: string

@@ -131,6 +131,7 @@ export function checkRepeatable(f: CheckedFunction, inputs: readonly Tensor[]): 
   })
 }
 
+/** Options of `checkLaws`. */
 export interface LawsOptions {
   /** highest order of gradients; default 2 */
   readonly order?: number

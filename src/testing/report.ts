@@ -81,8 +81,11 @@ function opening(name: DeviceName): string[] {
 
 /** Options of sampling, as in fast-check. */
 export interface Samples {
+  /** number of samples; default that of fast-check */
   readonly numRuns?: number
+  /** draws the same samples again */
   readonly seed?: number
+  /** path of one sample, as a failed check prints it */
   readonly path?: string
 }
 

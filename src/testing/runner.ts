@@ -4,7 +4,9 @@ import { askNode } from '../tensor/host.ts'
 
 /** The functions that every test runner has. */
 export interface TestRunner {
+  /** Declares a group of tests. */
   describe(name: string, declare: () => void): unknown
+  /** Declares a test. */
   it(name: string, run: () => void | Promise<void>): unknown
 }
 

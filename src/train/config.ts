@@ -21,12 +21,15 @@ import * as is from '../tensor/kinds.ts'
 
 /** An invalid setting: its path of fields, and the reason. */
 export interface ConfigProblem {
+  /** path of the setting */
   readonly field: string
+  /** what is wrong with it */
   readonly reason: string
 }
 
 /** A configuration with mistakes; the message has one line for each. */
 export class RunConfigError extends DataError {
+  /** all mistakes */
   readonly problems: readonly ConfigProblem[]
 
   constructor(problems: readonly ConfigProblem[], file?: string) {
@@ -293,6 +296,7 @@ export type RunConfigInput = z.input<typeof commonSchema> &
   Partial<z.input<typeof ownSchemas.texts> & z.input<typeof ownSchemas.classes>> & {
     /** default coca */
     readonly family?: FamilyName
+    /** the configuration of the model, or the name of a preset */
     readonly model: unknown
   }
 

@@ -19,6 +19,7 @@ import type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from '
 import { isObjective, type Objective } from './objective.ts'
 import type { Inspection } from './step.ts'
 
+/** Options of `fit`. */
 export interface FitOptions<Batch, Examples = unknown> {
   /** the module and its loss: `{ model, loss: batch => … }`, and optional members */
   readonly objective: Objective<Batch, Examples>
@@ -79,10 +80,13 @@ export interface FitOptions<Batch, Examples = unknown> {
   readonly history?: number
   /** an AbortSignal; ends the training after the current step, with a checkpoint */
   readonly signal?: { readonly aborted: boolean }
+  /** called after each step */
   readonly onStep?: (metrics: StepMetrics) => void
+  /** called after each evaluation */
   readonly onEvaluation?: (metrics: EvaluationMetrics) => void
   /** called after each check of the gradient; default a process warning for a wrong gradient */
   readonly onGuard?: (metrics: GuardMetrics) => void
+  /** called after each checkpoint */
   readonly onCheckpoint?: (checkpoint: { readonly step: number; readonly folder: string }) => void
 }
 
@@ -136,6 +140,7 @@ const fitOptions = {
   onCheckpoint: undefined,
 } satisfies Settings<Omit<FitOptions<never>, 'guard'> & { readonly guard?: Partial<GuardSettings> }>
 
+/** What `fit` did. */
 export interface FitResult {
   /** total number of updates */
   readonly step: number

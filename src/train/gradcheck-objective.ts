@@ -27,6 +27,7 @@ import { isObjective, lossesOf, type Objective } from './objective.ts'
 import { partOf } from './parts.ts'
 import { restorer } from './restore.ts'
 
+/** Options of `gradcheckObjective`. */
 export interface GradcheckObjectiveOptions {
   /** 1 checks first derivatives, 2 also second derivatives, 3 also third derivatives; default 2 */
   readonly order?: 1 | 2 | 3
@@ -50,15 +51,19 @@ export interface PartDerivatives {
   readonly part: string
   /** the number of elements of its parameters */
   readonly parameters: number
+  /** order of the derivatives */
   readonly order: 1 | 2 | 3
   /** the number of derivatives that were compared */
   readonly derivatives: number
   /** largest error divided by its tolerance: above 1 is wrong */
   readonly worst: number
+  /** the most serious verdict of these derivatives */
   readonly verdict: Verdict
+  /** whether the verdict is pass */
   readonly ok: boolean
 }
 
+/** The result of `gradcheckObjective`. */
 export interface GradcheckObjectiveResult {
   /** whether all parts pass */
   readonly ok: boolean

@@ -19,9 +19,11 @@ export class InitializationError extends DataError {}
 
 /** How each parameter was initialized, by name. */
 export interface Initialization {
+  /** from the other model */
   readonly copied: readonly string[]
   /** positions that were converted from another size */
   readonly resized: readonly string[]
+  /** at random, as in a new model */
   readonly fresh: readonly string[]
   /** parameters of the other model without a counterpart in this one */
   readonly unused: readonly string[]

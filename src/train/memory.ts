@@ -42,10 +42,13 @@ export interface TrainingMemory {
   readonly activations: number
 }
 
+/** Options of `countTraining`. */
 export interface CountTrainingOptions<Batch> {
+  /** the model and its loss */
   readonly objective: Objective<Batch>
   /** of the parameters of the model */
   readonly optimizer: Optimizer
+  /** the average of the parameters, if there is one */
   readonly average?: ExponentialMovingAverage
   /** one batch; only the shapes of its tensors matter */
   readonly batch: Batch

@@ -6,6 +6,7 @@ import { fileError, parseJsonLine } from '../io/index.ts'
 
 /** One update. */
 export interface StepMetrics {
+  /** marks the lines of updates */
   readonly kind: 'step'
   /** counted from 1 */
   readonly step: number
@@ -15,6 +16,7 @@ export interface StepMetrics {
   readonly losses: { readonly total: number; readonly [name: string]: number }
   /** other measures of the objective before the update, such as the `scale` of a contrastive loss, 1 / temperature */
   readonly measures: Readonly<Record<string, number>>
+  /** of the step; groups of parameters may have a multiple of it */
   readonly learningRate: number
   /** the lowest and the highest learning rate of trained parameters, if the parts of the model have different ones */
   readonly learningRates?: { readonly lowest: number; readonly highest: number }
@@ -32,17 +34,21 @@ export interface StepMetrics {
 
 /** One evaluation of the model during training. */
 export interface EvaluationMetrics {
+  /** marks the lines of evaluations */
   readonly kind: 'evaluation'
   /** number of updates before it */
   readonly step: number
   /** 'average' if the weights were replaced by their exponential moving average */
   readonly weights?: 'average'
+  /** duration of the evaluation */
   readonly seconds: number
+  /** the results by name */
   readonly values: Readonly<Record<string, number>>
 }
 
 /** One check of the training gradient against finite differences of the loss. */
 export interface GuardMetrics {
+  /** marks the lines of checks of the gradient */
   readonly kind: 'guard'
   /** the step whose gradient this is, before its update */
   readonly step: number
@@ -58,6 +64,7 @@ export interface GuardMetrics {
   readonly differences: number
   /** number of examples of the batch in the check */
   readonly examples: number
+  /** duration of the check */
   readonly seconds: number
   /** the error of the tape in float64 on reference, if the error was large enough to compute it: separates a wrong rule from rounding */
   readonly inFloat64?: number
@@ -74,6 +81,7 @@ export interface GuardMetrics {
  * that were lost; a run that resumes from the checkpoint removes those, and keeps this one.
  */
 export interface RestorationMetrics {
+  /** marks the lines of restorations */
   readonly kind: 'restoration'
   /** the step of the checkpoint */
   readonly step: number
@@ -83,6 +91,7 @@ export interface RestorationMetrics {
   readonly reason: string
 }
 
+/** One line of `metrics.jsonl`. */
 export type MetricsLine = StepMetrics | EvaluationMetrics | GuardMetrics | RestorationMetrics
 
 /** The earlier format of a step, with one field for each loss of CoCa. */

@@ -10,6 +10,7 @@ import type { Reducer, Steps } from './parallel.ts'
 
 /** The total loss, which is differentiated, and its parts by name. Each is a scalar. */
 export interface Losses {
+  /** the loss that is minimized, a scalar */
   readonly total: Tensor
   readonly [name: string]: Tensor
 }
@@ -23,6 +24,7 @@ export type LossGradients = Pick<LossAndGradients<Losses>, 'loss' | 'gradients'>
  * @typeParam Examples the examples that the model is evaluated on during training
  */
 export interface Objective<Batch = unknown, Examples = unknown> {
+  /** the module that is trained */
   readonly model: Module
 
   /**

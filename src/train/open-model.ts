@@ -33,6 +33,7 @@ import { ENCODER_SETTINGS, type InitializedPart } from './initialize.ts'
 import { isFamily, isWeights, type OpenRunOptions, openRun } from './run.ts'
 import { type Named, RunFolder } from './run-folder.ts'
 
+/** Options of `openModel`. */
 export interface OpenModelOptions<F extends FamilyName = FamilyName> extends OpenRunOptions<F> {
   /** a tokenizer's file; default the one in the folder */
   readonly tokenizer?: string
@@ -166,14 +167,19 @@ async function notAnEncoder<T>(path: string, read: Promise<T>): Promise<T> {
 
 /** The defaults that a run takes from the model that it is finetuned from. */
 export interface Origin {
+  /** the family of the model */
   readonly family: FamilyName
+  /** the configuration of the model */
   readonly model: RunModels[FamilyName]
   /** the tokenizer's file, of a model that reads texts */
   readonly tokenizer?: string
+  /** mean and standard deviation of the channels that the model was trained with, in 0 … 1 */
   readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] }
+  /** how files become pixels */
   readonly pixels?: ImagePixels
 }
 
+/** Options of `readOrigin`. */
 export interface OriginOptions {
   /** a tokenizer's file; default the one in the folder */
   readonly tokenizer?: string

@@ -13,13 +13,17 @@ export type Steps<T> = Generator<Promise<unknown> | undefined, T, void>
 
 /** Losses and gradients of a part; those of the batch are their sums. The reducer frees their memory. */
 export interface Sums {
+  /** by name, with `total` */
   readonly losses: Readonly<Record<string, Tensor>>
+  /** by the names of the parameters */
   readonly gradients: ReadonlyMap<string, Tensor>
 }
 
 /** A result for all parts, and the rows of it that belong to one of them. */
 export interface Gathered<T> {
+  /** the result for all parts */
   readonly value: T
+  /** the rows of one part: from `start` up to `stop` */
   readonly rows: readonly [{ readonly start: number; readonly stop: number }]
 }
 

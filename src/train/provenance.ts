@@ -21,11 +21,13 @@ export interface Provenance {
   readonly startedAt: string
   /** versions of this package and of Node */
   readonly cocagrad: string
+  /** version of Node */
   readonly node: string
   /** operating system, architecture and processor */
   readonly machine: string
   /** name of the device, and its backend: instructions, threads, BLAS, adapter */
   readonly device: string
+  /** what computes on the device */
   readonly backend: string
   /** SHA-256 of the names and captions of the training examples */
   readonly data: string

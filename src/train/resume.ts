@@ -26,6 +26,7 @@ import {
   trainOptions,
 } from './training.ts'
 
+/** Options of `resumeTraining`. */
 export interface ResumeOptions<F extends FamilyName = FamilyName> extends TrainOptions<F> {
   /** resume from this checkpoint and discard later steps; default the last one */
   readonly step?: number

@@ -72,6 +72,7 @@ export class RunFolder {
     GUARD,
   ]
 
+  /** path of the folder */
   readonly path: string
 
   constructor(path: string) {
@@ -92,7 +93,10 @@ export class RunFolder {
     )
   }
 
-  /** @throws RunError if the folder is not empty */
+  /**
+   * Checks that a run can be started in the folder.
+   * @throws RunError if the folder is not empty
+   */
   async checkFree(): Promise<void> {
     const names = await namesIn(this.path)
     if (names.includes(CONFIG))
@@ -103,7 +107,10 @@ export class RunFolder {
       })
   }
 
-  /** @throws RunError if the folder contains anything but a training by `fit` */
+  /**
+   * Checks that `fit` can write into the folder.
+   * @throws RunError if the folder contains anything but a training by `fit`
+   */
   async checkFit(): Promise<void> {
     const names = await namesIn(this.path)
     const kept = [METRICS, CHECKPOINTS, GUARD, `${TRAINING}.lock`]
@@ -128,6 +135,7 @@ export class RunFolder {
     return whileLocked(join(this.path, TRAINING), train)
   }
 
+  /** Path of the tokenizer's file. */
   get tokenizerFile(): string {
     return join(this.path, TOKENIZER)
   }

@@ -57,6 +57,7 @@ export const listCheckpoints = (folder: string): Promise<number[]> => new RunFol
  */
 export const readMetrics = (folder: string): Promise<MetricsLine[]> => new RunFolder(folder).metrics()
 
+/** Options of `openRun`. */
 export interface OpenRunOptions<F extends FamilyName = FamilyName> {
   /** the step of a checkpoint; default the last one */
   readonly step?: number
@@ -159,8 +160,11 @@ async function chooseStep(run: RunFolder, wanted: number | undefined): Promise<n
 
 /** The training examples of a run of each family, when they have not been split. */
 export interface FamilyExamples extends Record<Exclude<FamilyName, ClassFamily>, ImageTextDataset | ShardDataset> {
+  /** pictures with classes */
   readonly classifier: ImageTextDataset | ShardDataset
+  /** clips with classes */
   readonly 'video-classifier': ClipDataset | ShardClipDataset
+  /** pictures with questions and answers */
   readonly 'multimodal-classifier': QuestionDataset
 }
 

@@ -26,6 +26,7 @@ import { optimizerFor } from './setup.ts'
 /** Runs that cannot be averaged: the message says what differs. */
 export class SoupError extends DataError {}
 
+/** Options of `greedySoup`. */
 export interface GreedySoupOptions<M extends Module> {
   /** a module of the same shape, which gets the weights of each soup that is scored, and at the end those of the greedy soup */
   readonly model: M
@@ -37,6 +38,7 @@ const greedyOptions = {
   score: is.callback as is.Kind<GreedySoupOptions<Module>['score']>,
 } satisfies Settings<GreedySoupOptions<Module>>
 
+/** The result of `greedySoup`. */
 export interface GreedySoup {
   /** the score of each model */
   readonly scores: readonly number[]
@@ -99,6 +101,7 @@ const areModels = new is.Kind<readonly Module[]>(
 const mix = (model: Module, others: readonly Module[]): void =>
   scope(() => void model.loadStateDict(averageWeights(others)))
 
+/** Options of `makeSoup`. */
 export interface SoupOptions {
   /** held-out data for the score, as `data` of a configuration: a folder, a list of captions or tars; all of it is used */
   readonly data: string
@@ -127,12 +130,15 @@ type Values = Readonly<Record<string, number>>
 
 /** A model of a soup, and its source. */
 export interface SoupIngredient {
+  /** the folder of the run */
   readonly run: string
   /** the checkpoint */
   readonly step: number
+  /** which weights of the checkpoint it has */
   readonly weights: CheckpointWeights
   /** SHA-256 of the names, shapes and values of the weights */
   readonly sha256: string
+  /** the results of its evaluation */
   readonly values: Values
 }
 
@@ -140,16 +146,21 @@ export interface SoupIngredient {
 export interface Soup {
   /** the folders of the runs */
   readonly runs: readonly string[]
+  /** the results of its evaluation */
   readonly values: Values
 }
 
+/** The result of `makeSoup`. */
 export interface SoupResult {
   /** the value that the greedy soup compares: accuracy, higher is better, if there is one, otherwise the loss, lower is better */
   readonly score: 'accuracy' | 'loss'
   /** number of examples of the data */
   readonly examples: number
+  /** the models */
   readonly ingredients: readonly SoupIngredient[]
+  /** the mean of all models */
   readonly uniform: Soup
+  /** the mean of those that improve the score */
   readonly greedy: Soup
   /** what was written */
   readonly written?: { readonly run: string; readonly soup: 'uniform' | 'greedy' }

@@ -62,11 +62,15 @@ export type TrainingMoment<F extends FamilyName = FamilyName> = {
   }
 }[F]
 
+/** Options of `train`. */
 export interface TrainOptions<F extends FamilyName = FamilyName> {
   /** ends the training after the current step, with a checkpoint */
   readonly signal?: AbortSignal
+  /** called once, before the first step */
   readonly onStart?: (start: TrainingStart<F>) => void
+  /** called after each step */
   readonly onStep?: (metrics: StepMetrics) => void
+  /** called after each evaluation */
   readonly onEvaluation?: (metrics: EvaluationMetrics) => void
   /** called after each check of the gradient; default a process warning for a wrong gradient */
   readonly onGuard?: (metrics: GuardMetrics) => void
@@ -74,6 +78,7 @@ export interface TrainOptions<F extends FamilyName = FamilyName> {
   readonly onBadSample?: OnBadSample
   /** called after each shard while shards are listed to find the classes, or to count the samples */
   readonly onShard?: OnShard
+  /** called after each checkpoint */
   readonly onCheckpoint?: (checkpoint: { readonly step: number; readonly folder: string }) => void
   /** called while the features of a frozen encoder are computed, with the setting `features` */
   readonly onFeatures?: (done: number, total: number) => void

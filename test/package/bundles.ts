@@ -6,7 +6,7 @@ import type { Browser } from 'playwright-core'
 import { launch, missing } from '../browser/chromium.ts'
 import { agree, answerInDevelopment, answerInPage, answersInNode } from './answers.ts'
 import { bundlers } from './bundlers.ts'
-import { entries, fileOf, forNode, functions, methods, type Program, training } from './programs.ts'
+import { entries, fileOf, forNode, functions, methods, oneFiles, type Program, training } from './programs.ts'
 import type { Project } from './project.ts'
 
 export function bundles(project: Project): void {
@@ -18,7 +18,7 @@ export function bundles(project: Project): void {
     after(() => browser?.close())
 
     const small = Object.keys(entries)
-      .filter(entry => !forNode.includes(entry))
+      .filter(entry => ![...forNode, ...oneFiles].includes(entry))
       .map(entry => entries[entry])
       .concat(methods, functions)
 

@@ -5,6 +5,8 @@ import { bundles } from './bundles.ts'
 import { contents } from './contents.ts'
 import { hosts } from './hosts.ts'
 import { hover } from './hover.ts'
+import { notebookRuns } from './notebooks.ts'
+import { oneFile } from './one-file.ts'
 import { installedProject } from './project.ts'
 import { types } from './types.ts'
 
@@ -15,4 +17,6 @@ contents(project)
 hosts(project)
 types(project)
 hover(project)
+oneFile(project)
+notebookRuns(project)
 bundles(project)

@@ -27,7 +27,7 @@ const f = 'x => x.mul(x.tanh()).sum()'
 const tensorAlone = `import { tensor } from 'cocagrad/tensor'`
 
 /** Each entry alone, by its name among the exports of package.json. */
-export const entries: Readonly<Record<string, Program>> = {
+export const entries: Record<string, Program> = {
   '.': program('cocagrad', `import { tensor } from 'cocagrad'`, 'tensor([1, 2]).mul(3).array()', [3, 6]),
   './autograd': program(
     'cocagrad/autograd',
@@ -93,6 +93,16 @@ export const entries: Readonly<Record<string, Program>> = {
     [0.2, 3 + 'a'.charCodeAt(0) - '!'.charCodeAt(0)],
   ),
 }
+
+/** Entries that are one file with all that they need. */
+export const oneFiles = ['./cocagrad.min.js', './cocagrad-cpu.min.js'] as const
+for (const path of oneFiles)
+  entries[path] = program(
+    `cocagrad${path.slice(1)}`,
+    `import { shapesExample, tensor } from 'cocagrad${path.slice(1)}'\nimport { fit } from 'cocagrad${path.slice(1)}'`,
+    'tensor([1, 2]).mul(fit && shapesExample ? 3 : 0).array()',
+    [3, 6],
+  )
 
 /** Entries that need Node and are not bundled for a page. */
 export const forNode = ['./train']

@@ -15,6 +15,7 @@ export interface Derivative {
 
 /** A derivative that was not confirmed. */
 export interface GradientMismatch extends Comparison {
+  /** order of the derivative: 1, 2 or 3 */
   readonly order: Order
   /** position of the input, counted from 0 */
   readonly input: number
@@ -27,18 +28,25 @@ export interface GradientMismatch extends Comparison {
    * previous order with respect to each floating input.
    */
   readonly output?: number
+  /** index of that element, with a number for each axis */
   readonly outputElement?: readonly number[]
 }
 
 /** All derivatives of one order with respect to one input. */
 export interface GradcheckPart {
+  /** order of the derivatives: 1, 2 or 3 */
   readonly order: Order
+  /** position of the input, from 0 */
   readonly input: number
+  /** number of derivatives compared */
   readonly checked: number
+  /** largest ratio of error to tolerance; above 1 is wrong */
   readonly worst: number
+  /** the most severe verdict of these derivatives */
   readonly verdict: GradcheckVerdict
 }
 
+/** What `gradcheck` found: whether the derivatives agree with finite differences, and where they do not. */
 export interface GradcheckResult {
   /** whether the verdict is 'pass' */
   readonly ok: boolean

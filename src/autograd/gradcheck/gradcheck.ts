@@ -13,6 +13,7 @@ import { type Derivative, GradcheckFindings, type GradcheckResult, type Order } 
 /** A function that can be checked: it maps tensors to one tensor or several. */
 export type CheckedFunction = (...inputs: Tensor[]) => Tensor | readonly Tensor[]
 
+/** Options of `gradcheck`. */
 export interface GradcheckOptions {
   /** highest order of derivatives to check: 1, 2 (also gradients of gradients) or 3; default 1 */
   readonly order?: Order

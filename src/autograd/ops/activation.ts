@@ -125,6 +125,7 @@ const tanhGelu = gated(
   { min: -30, max: 30 },
 )
 
+/** Options of `gelu`. */
 export interface GeluOptions {
   /** approximation of the normal distribution function; default none */
   readonly approximate?: 'none' | 'tanh'
@@ -147,6 +148,7 @@ export const gelu: (x: Tensor, options?: GeluOptions) => Tensor = takes(
 /** log(1 / (1 + e⁻ˣ)), element by element, computed as -softplus(-x), which is finite for every finite x. */
 export const logSigmoid: Unary = takes('x.logSigmoid()', [is.tensor], (x: Tensor): Tensor => x.neg().softplus().neg())
 
+/** Options of `leakyRelu`. */
 export interface LeakyReluOptions {
   /** derivative for x ≤ 0; default 0.01 */
   readonly negativeSlope?: number
@@ -167,6 +169,7 @@ export const leakyRelu: (x: Tensor, options?: LeakyReluOptions) => Tensor = take
   },
 )
 
+/** Options of `elu`. */
 export interface EluOptions {
   /** -α is the limit at -∞; default 1 */
   readonly alpha?: number

@@ -54,6 +54,7 @@ export const tile: (x: Tensor, reps: number | readonly number[]) => Tensor = tak
   },
 )
 
+/** Options of `repeat`. */
 export interface RepeatOptions {
   /** default: x is flattened first */
   readonly axis?: number
@@ -97,6 +98,7 @@ export const repeat: (x: Tensor, times: number | readonly number[], options?: Re
   },
 )
 
+/** Options of `roll`. */
 export interface RollOptions {
   /** an axis, or one for each shift; default: x is rolled as if it was flattened */
   readonly axis?: number | readonly number[]
@@ -141,6 +143,7 @@ function rolled(x: Tensor, shift: number, axis: number): Tensor {
   return concat([end, start], axis)
 }
 
+/** Options of `unbind` and `chunk`. */
 export interface PartsOptions {
   /** default 0, the first */
   readonly axis?: number
@@ -180,6 +183,7 @@ export const chunk: (x: Tensor, count: number, options?: PartsOptions) => Tensor
   },
 )
 
+/** Options of `flatten`, and of the module `Flatten`. */
 export interface FlattenOptions {
   /** the first of the axes that are joined; default 0 */
   readonly start?: number
@@ -281,6 +285,7 @@ export const moveAxis: (x: Tensor, from: number | readonly number[], to: number 
   },
 )
 
+/** Options of `meshgrid`. */
 export interface MeshgridOptions {
   /** 'ij': the first vector varies along axis 0; 'xy': along axis 1, and the second along axis 0, as in a picture; default 'ij' */
   readonly indexing?: 'ij' | 'xy'

@@ -6,6 +6,7 @@ import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { bothFloating } from './pointwise.ts'
 
+/** Tolerances of `isClose` and `allClose`. */
 export interface CloseOptions {
   /** relative tolerance, a share of |y|; default 1e-5 */
   readonly rtol?: number

@@ -165,6 +165,7 @@ const convolutionByWeight = defineFused('convolutionByWeight', {
 /** The fused operations of this file. */
 export const fusedConvolution = { convolution, convolutionTransposed, convolutionByWeight }
 
+/** The windows of `unfold`. */
 export interface UnfoldOptions {
   /** sizes of a window; their number is that of the spatial axes, which are the last ones of x */
   readonly kernel: readonly number[]
@@ -235,6 +236,7 @@ const stepsOf = (name: string, steps: { stride: PerAxis; dilation: PerAxis; padd
   padding: forEachAxis(name, 'padding', steps.padding, count),
 })
 
+/** Options of `fold`: those of the `unfold` that made the columns, without the kernel. */
 export type FoldOptions = Omit<UnfoldOptions, 'kernel'>
 
 /**
@@ -271,6 +273,7 @@ export const fold: (columns: Tensor, sizes: Shape, options?: FoldOptions) => Ten
 /** What stands around x: zeros, or its own values as in `pad`. */
 export type ConvPaddingMode = 'zeros' | Exclude<PaddingMode, 'constant'>
 
+/** Options of `conv1d`, `conv2d` and `conv3d`. */
 export interface ConvOptions {
   /** [outputs], added to each channel of the result */
   readonly bias?: Tensor
@@ -404,6 +407,7 @@ export const conv2d: (x: Tensor, weight: Tensor, options?: ConvOptions) => Tenso
  */
 export const conv3d: (x: Tensor, weight: Tensor, options?: ConvOptions) => Tensor = convolving(3)
 
+/** Options of `convTranspose1d`, `convTranspose2d` and `convTranspose3d`. */
 export interface ConvTransposeOptions {
   /** [outputs], added to each channel of the result */
   readonly bias?: Tensor

@@ -10,6 +10,7 @@ import { greaterEqual, lessEqual, sub, where } from './elementwise.ts'
 import { gather } from './gather.ts'
 import { expand, pad, slice, squeeze, unsqueeze } from './movement.ts'
 
+/** Options of `tril` and `triu`. */
 export interface TriangleOptions {
   /** the diagonal that bounds it: 0 is the main one (default), 1 the next above, -1 the next below */
   readonly diagonal?: number
@@ -45,6 +46,7 @@ export const tril: (x: Tensor, options?: TriangleOptions) => Tensor = triangle('
  */
 export const triu: (x: Tensor, options?: TriangleOptions) => Tensor = triangle('triu', greaterEqual)
 
+/** Options of `diagonal`. */
 export interface DiagonalOptions {
   /** which diagonal: 0 is the main one (default), 1 the next above, -1 the next below */
   readonly offset?: number
@@ -93,6 +95,7 @@ function alongDiagonal(x: Tensor, offset: number): Tensor {
   return squeeze(gather(crossed, expand(at, [...before, n, 1]), { axis: -1 }), -1)
 }
 
+/** Options of `diag`. */
 export interface DiagOptions {
   /** which diagonal: 0 is the main one (default), 1 the next above, -1 the next below */
   readonly offset?: number

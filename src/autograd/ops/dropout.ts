@@ -15,6 +15,7 @@ import {
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 
+/** Options of `dropout`. */
 export interface DropoutOptions {
   /** source of random numbers; default: the generator that `seed` sets */
   readonly generator?: Generator

@@ -188,6 +188,7 @@ export const lerp: (x: Tensor, y: Tensor, weight: Operand) => Tensor = takes(
   },
 )
 
+/** Bounds of `clamp`. */
 export interface ClampOptions {
   /** lower limit; default -Infinity, which is no limit */
   readonly min?: number
@@ -337,6 +338,7 @@ export const isInf: Unary = takes('x.isInf()', [is.tensor], (x: Tensor): Tensor 
 // biome-ignore lint/suspicious/noShadowRestrictedNames: the name that is looked for
 export const isFinite: Unary = takes('x.isFinite()', [is.tensor], (x: Tensor): Tensor => x.abs().less(Infinity))
 
+/** What `nanToNum` puts in the place of values that are not finite. */
 export interface NanToNumOptions {
   /** in place of NaN; default 0 */
   readonly nan?: number

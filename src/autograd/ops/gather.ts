@@ -26,6 +26,7 @@ export function checkIndices(name: string, indices: Tensor, what = 'indices'): v
     )
 }
 
+/** Options of `gather`. */
 export interface GatherOptions {
   /** default 0, the first */
   readonly axis?: number

@@ -12,6 +12,7 @@ import { besides, checkSpatial, constant, countPerAxis, forEachAxis, level, type
 /** `bilinear` and `bicubic` are linear and cubic along each of the spatial axes, however many there are. */
 export type InterpolationMode = 'nearest' | 'bilinear' | 'bicubic' | 'area'
 
+/** Options of `interpolate`, and of the module `Upsample`. */
 export interface InterpolateOptions {
   /** sizes of the spatial axes of the result; either they or the scale are given */
   readonly size?: PerAxis
@@ -182,6 +183,7 @@ export const interpolate: (x: Tensor, options: InterpolateOptions) => Tensor = t
 /** Which values there are outside of x: 0, those of its border, or x as in a mirror. */
 export type GridPaddingMode = 'zeros' | 'border' | 'reflection'
 
+/** Options of `gridSample`. */
 export interface GridSampleOptions {
   /** default `bilinear`: linear along each axis */
   readonly mode?: 'bilinear' | 'nearest'

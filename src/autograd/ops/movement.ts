@@ -185,6 +185,7 @@ export const unsqueeze: (x: Tensor, axis: number) => Tensor = takes(
 /** What margins are: a constant value, or values of x, as `pad` says. */
 export type PaddingMode = 'constant' | 'reflect' | 'replicate' | 'circular'
 
+/** Options of `pad`. */
 export interface PadOptions {
   /** default `constant` */
   readonly mode?: PaddingMode

@@ -52,7 +52,9 @@ export const standardize = takes(
 
 /** Options of layerNorm: learned scale and shift of the last axis, [width] each. */
 export interface LayerNormOptions {
+  /** γ, [width]; default 1 */
   readonly weight?: Tensor
+  /** β, [width]; default 0 */
   readonly bias?: Tensor
   /** added to the variance; default 1e-5 */
   readonly epsilon?: number
@@ -115,6 +117,7 @@ export const layerNorm: (x: Tensor, options?: LayerNormOptions) => Tensor = take
 
 /** Options of rmsNorm: a learned scale of the last axis, [width]. */
 export interface RMSNormOptions {
+  /** γ, [width]; default 1 */
   readonly weight?: Tensor
   /** added to the mean of squares; default 1e-6 */
   readonly epsilon?: number
@@ -174,7 +177,9 @@ function scaledChannels(y: Tensor, weight: Tensor | undefined, bias: Tensor | un
 export interface GroupNormOptions {
   /** number of groups, which divides that of the channels; as many as channels gives the instance normalization */
   readonly groups: number
+  /** γ, [channels]; default 1 */
   readonly weight?: Tensor
+  /** β, [channels]; default 0 */
   readonly bias?: Tensor
   /** added to the variance; default 1e-5 */
   readonly epsilon?: number
@@ -261,7 +266,9 @@ export interface BatchNormOptions {
   readonly mean?: Tensor
   /** the variance that is divided by, given together with the mean; default the biased one of the batch */
   readonly variance?: Tensor
+  /** γ, [channels]; default 1 */
   readonly weight?: Tensor
+  /** β, [channels]; default 0 */
   readonly bias?: Tensor
   /** added to the variance; default 1e-5 */
   readonly epsilon?: number
@@ -299,6 +306,7 @@ export const batchNorm: (x: Tensor, options?: BatchNormOptions) => Tensor = take
   },
 )
 
+/** Options of `normalize`. */
 export interface NormalizeOptions extends AxisOptions {
   /** smallest divisor; default 1e-12 */
   readonly epsilon?: number

@@ -33,11 +33,13 @@ import { type ArgmaxOptions, type AxisOptions, alongAxis, argmax, lastAxis, type
 
 /** Elements, and their positions along an axis. */
 export interface ValuesAndIndices {
+  /** the values, of the dtype of x */
   readonly values: Tensor
   /** int32, of the shape of the values */
   readonly indices: Tensor
 }
 
+/** Options of `sort` and `argsort`. */
 export interface SortOptions extends AxisOptions {
   /** from the largest to the smallest; default false */
   readonly descending?: boolean
@@ -109,6 +111,7 @@ const first = defineOp(
   (op, batch, x, axis, count, largest) => op(batch.whole(x), axis + 1, count, largest),
 )
 
+/** Options of `topk`. */
 export interface TopkOptions extends AxisOptions {
   /** false gives the smallest elements; default true */
   readonly largest?: boolean
@@ -253,6 +256,7 @@ export const median: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
 /** How a quantile between two elements is computed from them. */
 export type QuantileInterpolation = 'linear' | 'lower' | 'higher' | 'nearest' | 'midpoint'
 
+/** Options of `quantile`. */
 export interface QuantileOptions extends ReduceOptions {
   /** default linear */
   readonly interpolation?: QuantileInterpolation
@@ -327,6 +331,7 @@ export const quantile: (x: Tensor, q: number | readonly number[], options?: Quan
   },
 )
 
+/** Options of `searchSorted`. */
 export interface SearchSortedOptions {
   /** left (default): before elements that are equal to a value; right: after them */
   readonly side?: 'left' | 'right'
@@ -399,6 +404,7 @@ export interface Histogram {
   readonly edges: Tensor
 }
 
+/** Options of `histogram`. */
 export interface HistogramOptions {
   /** number of bins of equal width; default 10 */
   readonly bins?: number

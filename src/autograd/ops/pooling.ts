@@ -106,6 +106,7 @@ function largest(x: Tensor, axis: number): Tensor {
 
 const least = { float32: -Infinity, float64: -Infinity, int32: -(2 ** 31), bool: 0 } as const
 
+/** The windows of `maxPool1d`, `maxPool2d` and `maxPool3d`. */
 export interface MaxPoolOptions extends PoolOptions {
   /** distance of neighbours in a window; default 1 */
   readonly dilation?: PerAxis
@@ -196,6 +197,7 @@ export const maxPool2d: (x: Tensor, options: MaxPoolOptions) => Tensor = maxPool
  */
 export const maxPool3d: (x: Tensor, options: MaxPoolOptions) => Tensor = maxPooling(3)
 
+/** The windows of `avgPool1d`, `avgPool2d` and `avgPool3d`. */
 export interface AvgPoolOptions extends PoolOptions {
   /** whether the zeros of the padding count in the mean; default true */
   readonly countIncludePad?: boolean

@@ -26,7 +26,9 @@ import { equal, notEqual, sub, where } from './elementwise.ts'
 
 /** The axes to reduce: all by default; negative axes count from the last. keepDims keeps them with size 1. */
 export interface ReduceOptions {
+  /** the axis to reduce, or several; negative ones count from the end; default all */
   readonly axis?: number | readonly number[]
+  /** whether reduced axes stay, with size 1; default false */
   readonly keepDims?: boolean
 }
 const reduceOptions = { axis: is.optional(is.axes), keepDims: false } satisfies Settings<ReduceOptions>
@@ -186,6 +188,7 @@ export const mean: (x: Tensor, options?: ReduceOptions) => Tensor = takes(
   },
 )
 
+/** Options of `variance`, `std` and `varianceAndMean`. */
 export interface VarianceOptions extends ReduceOptions {
   /** subtracted from the number of elements in the divisor: 1 (default) gives the unbiased estimate, 0 the variance of the elements */
   readonly correction?: number
@@ -331,6 +334,7 @@ const withExponent = defineFused('norm', {
   ],
 })
 
+/** Options of `norm`. */
 export interface NormOptions extends ReduceOptions {
   /** p: any number; default 2 */
   readonly order?: number
@@ -366,9 +370,11 @@ export const norm: (x: Tensor, options?: NormOptions) => Tensor = takes(
   },
 )
 
+/** Options of `argmax` and `argmin`. */
 export interface ArgmaxOptions {
   /** default -1, the last */
   readonly axis?: number
+  /** whether the reduced axis stays, with size 1; default false */
   readonly keepDims?: boolean
 }
 const argmaxOptions = { axis: -1, keepDims: false } satisfies Settings<ArgmaxOptions>
@@ -414,6 +420,7 @@ export const argmin: (x: Tensor, options?: ArgmaxOptions) => Tensor = takes(
 
 /** The axis of a function; default the last. */
 export interface AxisOptions {
+  /** the axis; negative ones count from the end; default the last */
   readonly axis?: number
 }
 /** The last axis. */

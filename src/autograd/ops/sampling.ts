@@ -36,6 +36,7 @@ const beside = (x: Tensor, generator: Generator | undefined) => ({
   generator,
 })
 
+/** Options of `bernoulli`. */
 export interface BernoulliOptions extends CreateOptions {
   /** default: that of p */
   readonly shape?: Shape
@@ -80,6 +81,7 @@ function classesOf(name: string, x: Tensor): number {
   return n
 }
 
+/** Options of `categorical`. */
 export interface CategoricalOptions {
   /** number of samples for each distribution, on a new last axis; default: one, without an axis */
   readonly count?: number
@@ -110,6 +112,7 @@ export const categorical: (logits: Tensor, options?: CategoricalOptions) => Tens
   },
 )
 
+/** Options of `multinomial`. */
 export interface MultinomialOptions {
   /** number of positions for each distribution; default 1 */
   readonly count?: number
@@ -184,6 +187,7 @@ function checkWeights(weights: Tensor, n: number, needed: number): void {
   }
 }
 
+/** Options of `gumbelSoftmax`. */
 export interface GumbelSoftmaxOptions {
   /** above 0; the lower, the nearer results are to one class; default 1 */
   readonly temperature?: number

@@ -138,6 +138,7 @@ export const unique: (x: Tensor) => Promise<Unique> = takes(
   },
 )
 
+/** Options of `bincount`. */
 export interface BincountOptions {
   /** of the shape of the ids: what is added in place of 1 */
   readonly weights?: Tensor

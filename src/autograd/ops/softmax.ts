@@ -108,8 +108,10 @@ export const negativeLogLikelihood = defineFused('negativeLogLikelihood', {
   jvp: 'definition',
 })
 
+/** How the losses of rows become a result: their mean, their sum, or all of them. */
 export type Reduction = 'mean' | 'sum' | 'none'
 
+/** Options of `crossEntropy`. */
 export interface CrossEntropyOptions {
   /** class id of rows that count neither in the loss nor in its mean */
   readonly ignore?: number

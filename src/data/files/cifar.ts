@@ -5,6 +5,7 @@ import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { bytesOf, type FileSource, refusalOf } from './source.ts'
 
+/** Options of `readCifar`. */
 export interface ReadCifarOptions {
   /** 10 for CIFAR-10, 100 for CIFAR-100; default 10 */
   readonly classes?: 10 | 100

@@ -17,6 +17,7 @@ export type CsvRow<Types extends CsvTypes = CsvTypes> = string extends keyof Typ
   ? Record<string, number | string>
   : { [Name in keyof Types]: Types[Name] extends 'text' ? string : number }
 
+/** Options of `readCsv`. */
 export interface ReadCsvOptions<Types extends CsvTypes = CsvTypes> {
   /** the columns to read, with their types; default all, with types by their values */
   readonly columns?: Types

@@ -38,11 +38,13 @@ export const IMAGE_FILE = /\.(png|jpe?g|webp|gif|avif|tiff?)$/i
 /** `auto` uses sharp if it is installed. */
 export type ImageDecoder = 'auto' | 'sharp' | 'javascript'
 
+/** Options of `decodeImage`. */
 export interface DecodeImageOptions {
   /** pixels of the result: the side of a square, or [height, width] */
   readonly size: Size2d
   /** 3, red, green and blue (default), or 1, their luma */
   readonly channels?: PictureChannels
+  /** what decodes the file; default sharp if it is installed, otherwise the decoders of this package */
   readonly decoder?: ImageDecoder
   /** crop the picture at random, instead of at its centre */
   readonly crop?: RandomCrop
@@ -65,6 +67,7 @@ const decodeOptions = {
 
 /** The image decoder of this machine. */
 export interface ImageDecoderReport {
+  /** name of the decoder, as the option `decoder` takes it */
   readonly name: 'sharp' | 'javascript'
   /** the disadvantage of this decoder, if any */
   readonly note?: string

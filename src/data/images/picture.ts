@@ -21,20 +21,26 @@ import { resizeStored } from './stored.ts'
 
 /** The pixels of a picture, row by row, such as an ImageData: [height, width, channels] of grey, RGB, or RGB and transparency, 0 … 255. */
 export interface RawPicture {
+  /** in pixels */
   readonly width: number
+  /** in pixels */
   readonly height: number
+  /** bytes of the pixels, row by row, with the channels of a pixel beside each other */
   readonly data: Uint8Array | Uint8ClampedArray
 }
 
 /** A picture that a page can draw: an ImageBitmap, a canvas, or an img or video element that is loaded. */
 export interface DrawablePicture {
+  /** in pixels */
   readonly width: number
+  /** in pixels */
   readonly height: number
 }
 
 /** A picture that is decoded. */
 export type PictureSource = RawPicture | DrawablePicture
 
+/** Options of `resizeImage`. */
 export interface ResizeImageOptions {
   /** pixels of the result: the side of a square, or [height, width] */
   readonly size: Size2d

@@ -66,8 +66,11 @@ export const channelsProblem = (channels: number | undefined): string | undefine
 
 /** A decoded image: `pixels` is [channels, height, width] in 0 … 1. */
 export interface DecodedImage {
+  /** in pixels */
   readonly width: number
+  /** in pixels */
   readonly height: number
+  /** [channels, height, width] in 0 … 1, row by row */
   readonly pixels: Float32Array
 }
 

@@ -7,6 +7,7 @@ import type { Settings } from '../../tensor/options.ts'
 
 import { type Box, roundHalfToEven } from './resize.ts'
 
+/** Crops of random size and shape, as PyTorch's RandomResizedCrop makes them. */
 export interface RandomCrop {
   /** minimum and maximum share of the picture's area, from 0 to 1; CLIP uses 0.9 to 1 */
   readonly scale: readonly [number, number]

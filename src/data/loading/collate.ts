@@ -8,6 +8,7 @@ import { type Settings, settle } from '../../tensor/options.ts'
 
 /** Numbers on the host, in row-major order, with their shape. */
 export interface ShapedData {
+  /** the values, row by row */
   readonly data: HostArray
   /** [] for one number */
   readonly shape: readonly number[]
@@ -29,6 +30,7 @@ export type Collated<Item> = Item extends number | boolean | HostArray | Tensor 
         ? { -readonly [K in keyof Item]: Collated<Item[K]> }
         : Item[]
 
+/** Options of `collate`. */
 export interface CollateOptions {
   /**
    * the dtype of a field by its path, such as `{ label: 'int32' }` or `{ 'target.0': 'int32' }`; the path of an example that is no

@@ -18,6 +18,7 @@ import {
 } from './source.ts'
 import { ExampleWorkers, withoutWorkers } from './workers.ts'
 
+/** Options of a `DataLoader`. */
 export interface DataLoaderOptions<Example, Item = Example, Batch = Collated<Item>> {
   /** number of examples in a batch */
   readonly batchSize: number
@@ -61,12 +62,17 @@ const loaderOptions = {
 
 /** The position of a DataLoader, and the options that its order depends on. JSON-safe. */
 export interface DataLoaderState {
+  /** counted from 0 */
   readonly epoch: number
   /** the next batch of the epoch, from 0 */
   readonly batch: number
+  /** seed of the order */
   readonly seed: number
+  /** number of examples in a batch */
   readonly batchSize: number
+  /** whether every epoch has an order of its own */
   readonly shuffle: boolean
+  /** whether a last batch that is not full is left out */
   readonly dropLast: boolean
   /** number of examples; null for an iterable */
   readonly length: number | null

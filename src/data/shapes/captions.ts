@@ -16,9 +16,13 @@ export const SHAPES = ['circle', 'square', 'triangle', 'star', 'cross', 'ring'] 
 /** Words of captions for the position of the first of two shapes relative to the second. */
 export const RELATIONS = ['above', 'below', 'left of', 'right of'] as const
 
+/** A size of an object that captions name. */
 export type Size = (typeof SIZES)[number]
+/** A colour of an object. */
 export type Colour = (typeof COLOURS)[number]
+/** A shape of an object. */
 export type ShapeName = (typeof SHAPES)[number]
+/** Where one object is from another. */
 export type Relation = (typeof RELATIONS)[number]
 
 /** The caption's name for a colour and a shape: 'red circle'. */
@@ -32,8 +36,11 @@ const COUNTS = ['two', 'three'] as const
 
 /** An object, or several equal ones, as described by a caption. The captions of the dataset always give the size. */
 export interface NamedObject {
+  /** absent if the caption names no size */
   readonly size?: Size
+  /** as the caption names it */
   readonly colour: Colour
+  /** as the caption names it */
   readonly shape: ShapeName
   /** number of equal objects that the caption names together; one unless given */
   readonly count?: number

@@ -7,11 +7,15 @@ export type RGB = readonly [red: number, green: number, blue: number]
 
 /** One object. Lengths are fractions of the picture's side; x grows to the right and y downwards. */
 export interface ShapesObject {
+  /** as captions name it */
   readonly size: Size
+  /** as captions name it */
   readonly colour: Colour
+  /** as captions name it */
   readonly shape: ShapeName
   /** centre of the object's square */
   readonly x: number
+  /** centre of the object's square, from the top */
   readonly y: number
   /** half the side of this square */
   readonly radius: number
@@ -23,6 +27,7 @@ export interface ShapesObject {
 
 /** A grey speck or line that no caption mentions: a stroke with round ends. Lengths as in {@link ShapesObject}. */
 export interface ClutterMark {
+  /** one end of the stroke */
   readonly from: readonly [x: number, y: number]
   /** equal to `from` for a speck */
   readonly to: readonly [x: number, y: number]

@@ -30,12 +30,15 @@ const writeOptions = {
   onProgress: undefined,
 } satisfies Settings<WriteExamplesOptions>
 
+/** Options of `writeShapes`. */
 export interface WriteShapesOptions extends ShapesOptions, WriteExamplesOptions {}
 const writeShapesOptions = { ...shapesOptions, ...writeOptions } satisfies Settings<WriteShapesOptions>
 
+/** Options of `writeMovingShapes`. */
 export interface WriteMovingShapesOptions extends MovingOptions, WriteExamplesOptions {}
 const writeMovingOptions = { ...movingOptions, ...writeOptions } satisfies Settings<WriteMovingShapesOptions>
 
+/** Options of `writeShapesQuestions`. */
 export interface WriteShapesQuestionsOptions extends ShapesQuestionOptions, WriteExamplesOptions {}
 const writeQuestionsOptions = {
   ...shapesQuestionOptions,
@@ -45,7 +48,9 @@ const writeQuestionsOptions = {
 /** The folder to write to is not empty. */
 export class FolderNotEmptyError extends Error {
   override readonly name = 'FolderNotEmptyError'
+  /** path of the folder */
   readonly folder: string
+  /** names of what is in it */
   readonly entries: readonly string[]
 
   constructor(folder: string, entries: readonly string[], advice: string) {

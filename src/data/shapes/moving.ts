@@ -32,6 +32,7 @@ export const movingActions = [
   'collide',
   'separate',
 ] as const
+/** What the objects of a clip do. */
 export type MovingAction = (typeof movingActions)[number]
 
 /** The action of a clip that is played backwards. */
@@ -47,6 +48,7 @@ export const MOVING_TURNING_SHAPES: readonly ShapeName[] = ['square', 'triangle'
 export interface MovingPose {
   /** centre of the object's square */
   readonly x: number
+  /** centre of the object's square, from the top */
   readonly y: number
   /** half the side of this square */
   readonly radius: number
@@ -58,7 +60,9 @@ export interface MovingPose {
 export interface MovingObject {
   /** as the caption names it: an object that grows or shrinks has none */
   readonly size?: NamedObject['size']
+  /** as captions name it */
   readonly colour: Colour
+  /** as captions name it */
   readonly shape: ShapeName
   /** pose in the first frame */
   readonly from: MovingPose
@@ -68,12 +72,15 @@ export interface MovingObject {
 
 /** The full description of a clip. */
 export interface MovingScene {
+  /** what the objects do */
   readonly action: MovingAction
+  /** colour of the background */
   readonly background: Scene['background']
   /** one object, or, if they collide or separate, two in the order in which the caption names them */
   readonly objects: readonly MovingObject[]
 }
 
+/** Options of `movingExample` and `writeMovingShapes`. */
 export interface MovingOptions {
   /** a non-negative safe integer; default 0 */
   readonly seed?: number
@@ -92,8 +99,11 @@ export const movingOptions = {
   actions: movingActions,
 } satisfies Settings<MovingOptions>
 
+/** A generated clip and its caption. */
 export interface MovingExample {
+  /** what was drawn */
   readonly scene: MovingScene
+  /** the text about the clip */
   readonly caption: string
   /** of each frame: red, green and blue bytes of a 32 × 32 picture, [32, 32, 3] */
   readonly frames: readonly Uint8Array[]

@@ -35,9 +35,12 @@ import { checkLevel, drawLevelScene, type Fits, isClear, type ShapesLevel, WORLD
  * - `pairs`, a statement about two pictures, `true` or `false`.
  */
 export const SHAPES_TASKS = ['vqa', 'entailment', 'pairs'] as const
+/** A task of generated questions. */
 export type ShapesTask = (typeof SHAPES_TASKS)[number]
 
+/** Options of `shapesQuestion`. */
 export interface ShapesQuestionOptions {
+  /** which questions are asked */
   readonly task: ShapesTask
   /** a non-negative safe integer; default 0 */
   readonly seed?: number
@@ -58,10 +61,13 @@ export const shapesQuestionOptions = {
 export interface ShapesQuestion {
   /** what the text is about, such as 'colour'; the same texts have the same answers to choose from */
   readonly kind: string
+  /** the question, hypothesis or statement */
   readonly text: string
+  /** the right answer */
   readonly label: string
   /** the answers of which `label` was drawn, all of them equally likely */
   readonly answers: readonly string[]
+  /** what was drawn: one scene, or two for the task `pairs` */
   readonly scenes: readonly Scene[]
   /** of each scene: red, green and blue bytes of a 32 × 32 picture, [32, 32, 3] */
   readonly pixels: readonly Uint8Array[]

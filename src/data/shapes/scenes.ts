@@ -29,6 +29,7 @@ import { checkLevel, drawKinds, drawLevelScene, type ShapesLevel, WORLDS } from 
  */
 export type ObjectCount = 1 | 2 | 3 | 4 | 'both'
 
+/** Options of `shapesExample`. */
 export interface ShapesOptions {
   /** a non-negative safe integer; default 0 */
   readonly seed?: number
@@ -53,8 +54,11 @@ export const shapesOptions = {
   level: is.byDefault(1, is.anything as is.Kind<ShapesLevel>),
 } satisfies Settings<ShapesOptions>
 
+/** A generated picture and its caption. */
 export interface ShapesExample {
+  /** what was drawn */
   readonly scene: Scene
+  /** the text about the picture */
   readonly caption: string
   /** red, green and blue bytes of a 32 × 32 picture: [32, 32, 3] */
   readonly pixels: Uint8Array

@@ -6,6 +6,7 @@ import type { SplitOptions } from '../dataset.ts'
 import type { MultiImageSource } from '../image-text-source.ts'
 import { type OpenShardsOptions, openShards, type ShardExamples, ShardStream, shardsOptions } from './shard-stream.ts'
 
+/** Options for opening shards of clips. */
 export interface OpenShardClipsOptions extends OpenShardsOptions {
   /** number of frames to use of each clip: of a clip with more, so many at even distances from the first to the last */
   readonly frames: number

@@ -61,7 +61,9 @@ export class ShardDataset extends ShardStream<ImageTextSource> {
 
 /** A sample with its image and captions. */
 export interface StreamedSample {
+  /** file name of the picture, or its key in its shard */
   readonly name: string
+  /** captions of the picture; there may be none */
   readonly captions: readonly string[]
   /** [channels, height, width] in 0 … 1 */
   image(crop?: RandomCrop): Promise<Float32Array>

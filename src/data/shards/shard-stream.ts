@@ -36,6 +36,7 @@ import { classesOf, isReadLabels, type ReadLabels } from '../labels.ts'
 import { type ImagePart, kindOfShard, type ShardIndex, type ShardSample } from './shard-index.ts'
 import { release, SHARD_FILE, unpacked } from './unpacked.ts'
 
+/** Options for opening shards. */
 export interface OpenShardsOptions {
   /** pixels of the images: the side of a square, or [height, width] */
   readonly imageSize: Size2d
@@ -43,6 +44,7 @@ export interface OpenShardsOptions {
   readonly channels?: PictureChannels
   /** number of shards that are shuffled together; default 16 */
   readonly window?: number
+  /** what decodes the files; default sharp if it is installed, otherwise the decoders of this package */
   readonly decoder?: ImageDecoder
   /** turn pictures as their EXIF orientation says; default true */
   readonly upright?: boolean
@@ -103,6 +105,7 @@ export interface SharedByParts {
 /** The progress of an operation that lists every shard. */
 export type OnShard = (listed: number, shards: number) => void
 
+/** Options of methods that list every shard. */
 export interface ListShardsOptions {
   /** called after each shard */
   readonly onShard?: OnShard
@@ -115,11 +118,15 @@ const listShardsOptions = {
 export abstract class ShardStream<Source extends ImageTextSource | MultiImageSource>
   implements ImageTextStream<Source>
 {
+  /** paths of the shards */
   readonly shards: readonly string[]
+  /** height and width of the images, in pixels */
   readonly imageSize: Size2d
+  /** channels of the images */
   readonly channels: PictureChannels
   readonly fingerprint: string
   readonly windows: number
+  /** what this stream and those of its parts share */
   protected readonly shared: SharedByParts
   readonly #sizes: readonly Shard[]
   readonly #window: number

@@ -33,7 +33,9 @@ type Pair = readonly [string, string]
 /** Id 0 is padding and also the token `!` inside a word, as in CLIP. */
 export class ClipTokenizer implements Tokenizer {
   readonly pad = 0
+  /** id of the start of a text */
   readonly start: number
+  /** id of the end of a text */
   readonly end: number
   readonly #ids: ReadonlyMap<string, number>
   readonly #pieces: readonly string[]

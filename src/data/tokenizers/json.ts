@@ -34,7 +34,9 @@ const MORE_IDS = 1_000
  */
 export class JsonTokenizer implements Tokenizer {
   readonly pad: number
+  /** id of the start of a text */
   readonly start: number
+  /** id of the end of a text */
   readonly end: number
   readonly unknown?: number
   readonly vocabularySize: number
@@ -82,7 +84,10 @@ export class JsonTokenizer implements Tokenizer {
     this.unknown = this.#model.unknown
   }
 
-  /** @throws TokenizerError if the value is not a `tokenizer.json`, naming the field that is wrong or not supported */
+  /**
+   * A tokenizer from the content of a `tokenizer.json`.
+   * @throws TokenizerError if the value is not a `tokenizer.json`, naming the field that is wrong or not supported
+   */
   static fromJSON(json: unknown): JsonTokenizer {
     const model =
       typeof json === 'object' && json !== null && !Array.isArray(json) ? new Field(json, '').get('model') : undefined

@@ -9,6 +9,7 @@ import { type Settings, settle } from '../../tensor/options.ts'
 import { BYTES_BY_ID, CHARACTER_OF_BYTE, toByteCharacters } from './byte-pairs.ts'
 import { JsonTokenizer } from './json.ts'
 
+/** Options of `trainBytePairs`. */
 export interface TrainBytePairsOptions {
   /** total number of ids: 3 special ones, 256 bytes, and one merge for each of the rest */
   readonly vocabularySize: number

@@ -10,6 +10,7 @@ import { JsonTokenizer } from './json.ts'
 import { cleanings, type TextCleaning } from './text/clean.ts'
 import { type EncodeOptions, encodeOptions, type TokenizeOptions, type Tokenizer, tokenRows } from './tokenizer.ts'
 
+/** Options of an `OpenClipTokenizer`. */
 export interface OpenClipTokenizerOptions {
   /** the id that fills a row after its end: `pad_token` in tokenizer_config.json. In a SigLIP it is that of the end */
   readonly pad: number
@@ -39,10 +40,13 @@ const options = {
  */
 export class OpenClipTokenizer implements Tokenizer {
   readonly pad: number
+  /** id of the start of a text */
   readonly start: number
+  /** id of the end of a text */
   readonly end: number
   readonly unknown?: number
   readonly vocabularySize: number
+  /** how texts are cleaned before they are split */
   readonly clean: TextCleaning
   /** OpenCLIP's `hf_tokenizer_name` */
   readonly name: string
@@ -74,7 +78,10 @@ export class OpenClipTokenizer implements Tokenizer {
     this.name = name
   }
 
-  /** @throws TokenizerError if the value is not a result of {@link toJSON} */
+  /**
+   * A tokenizer from what `JSON.stringify` makes of one.
+   * @throws TokenizerError if the value is not a result of {@link toJSON}
+   */
   static fromJSON(json: unknown): OpenClipTokenizer {
     const { type, tokenizer, ...settings } = (json ?? {}) as Record<string, unknown>
     if (type !== TYPE) throw new TokenizerError(`type is ${given(type)}: it is '${TYPE}' for a tokenizer of OpenCLIP`)

@@ -5,6 +5,7 @@ import { TokenizerError } from '../../io/browser.ts'
 
 import { type Settings, settle } from '../../tensor/options.ts'
 
+/** Options of `encode` of a tokenizer. */
 export interface EncodeOptions {
   /**
    * encode the spelling of a special token in a text, such as `<end_of_text>`, as ordinary characters, so that a text from
@@ -15,6 +16,7 @@ export interface EncodeOptions {
 /** The defaults of {@link EncodeOptions}. */
 export const encodeOptions = { splitSpecialTokens: false } satisfies Settings<EncodeOptions>
 
+/** Options of `tokenize` of a tokenizer. */
 export interface TokenizeOptions extends EncodeOptions {
   /** truncate texts that are too long and keep the end id, instead of throwing */
   readonly truncate?: boolean
@@ -27,7 +29,9 @@ export interface Tokenizer {
   readonly vocabularySize: number
   /** the id of padding after the end of a text */
   readonly pad: number
+  /** id of the start of a text */
   readonly start: number
+  /** id of the end of a text */
   readonly end: number
   /** the id of every word outside the vocabulary, if there is one */
   readonly unknown?: number
@@ -72,6 +76,7 @@ export function tokenRows(
   return rows
 }
 
+/** Options of a `WordTokenizer`. */
 export interface WordTokenizerOptions {
   /** the maximum number of ids, including the four special ones */
   readonly maxVocabulary?: number
@@ -97,9 +102,12 @@ const OPENING = new Set('([{'.split(''))
  */
 export class WordTokenizer implements Tokenizer {
   readonly pad = 0
+  /** id of the start of a text */
   readonly start = 1
+  /** id of the end of a text */
   readonly end = 2
   readonly unknown = 3
+  /** whether texts are written in lower case first */
   readonly lowerCase: boolean
   /** the words in the order of their ids, the first of them 4 */
   readonly words: readonly string[]
@@ -136,7 +144,10 @@ export class WordTokenizer implements Tokenizer {
     return new WordTokenizer(words, lowerCase)
   }
 
-  /** @throws TokenizerError if the value is not a result of {@link toJSON} */
+  /**
+   * A tokenizer from what `JSON.stringify` makes of one.
+   * @throws TokenizerError if the value is not a result of {@link toJSON}
+   */
   static fromJSON(value: unknown): WordTokenizer {
     const { type, lowerCase, words } = (value ?? {}) as Record<string, unknown>
     if (type !== 'words')

@@ -63,6 +63,7 @@ export class OpenedSafetensors {
     return this.#header.dataStart
   }
 
+  /** Whether there is a tensor of this name. */
   has(name: string): boolean {
     return this.#header.tensors.has(name)
   }
@@ -74,7 +75,10 @@ export class OpenedSafetensors {
     return entry
   }
 
-  /** @throws SafetensorsError if there is no such tensor, DataError if the file has changed since it was opened */
+  /**
+   * Reads a tensor.
+   * @throws SafetensorsError if there is no such tensor, DataError if the file has changed since it was opened
+   */
   async tensor(name: string): Promise<SafetensorsTensor> {
     return (await this.tensors([name])).get(name)!
   }

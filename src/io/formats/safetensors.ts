@@ -40,10 +40,12 @@ const ARRAYS = {
   BOOL: Uint8Array,
 } as const
 
+/** A dtype of the format safetensors, as its header names it. */
 export type SafetensorsDtype = keyof typeof BYTES
 
 export const safetensorElementBytes = (dtype: SafetensorsDtype): number => BYTES[dtype]
 
+/** The elements of a tensor of a file. F16 and BF16 are converted to float32. */
 export type SafetensorsData =
   | Float64Array
   | Float32Array
@@ -58,16 +60,23 @@ export type SafetensorsData =
 
 /** A tensor as stored in a file: `data` has the number of elements of `shape`, row by row. BOOL is 0 or 1. */
 export interface SafetensorsTensor {
+  /** the dtype in the file */
   readonly dtype: SafetensorsDtype
+  /** sizes of its axes; [] for a scalar */
   readonly shape: readonly number[]
+  /** the elements, row by row */
   readonly data: SafetensorsData
 }
 
 /** The position of a tensor: bytes `begin` to `end` of the data section. */
 export interface SafetensorsEntry {
+  /** the dtype in the file */
   readonly dtype: SafetensorsDtype
+  /** sizes of its axes; [] for a scalar */
   readonly shape: readonly number[]
+  /** the first byte of the tensor, from the start of the data section */
   readonly begin: number
+  /** the byte after the last one */
   readonly end: number
 }
 
@@ -262,7 +271,9 @@ function brainToFloat(bits: Uint16Array): Float32Array {
 
 /** A whole file in memory, or read from one. */
 export interface SafetensorsContent {
+  /** by name, in the order of the header */
   readonly tensors: Map<string, SafetensorsTensor>
+  /** texts by key, the `__metadata__` of the header */
   readonly metadata: ReadonlyMap<string, string>
 }
 

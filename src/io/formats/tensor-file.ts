@@ -25,7 +25,9 @@ export function elementsOf(
 
 /** Tensors on disk. Only names and shapes are read in advance. */
 export interface TensorFile {
+  /** path of the file */
   readonly path: string
+  /** names of the tensors */
   readonly names: readonly string[]
   /** Shape and dtype of a tensor. Throws DataError if there is no tensor of this name. */
   entry(name: string): SafetensorsLayout

@@ -13,7 +13,9 @@ export interface DecodingState {
   tokens: Tensor
   /** weights of the patches in each image token, [rows, queries, patches] */
   origin: Tensor
+  /** keys and values of the text so far, one for each layer of the lower half */
   unimodal: KeyValueCache[]
+  /** keys and values of the text so far, one for each layer of the upper half */
   multimodal: KeyValueCache[]
   /** keys and values of the image tokens, computed once */
   image: KeyValueCache[]
@@ -23,6 +25,7 @@ export interface DecodingState {
 
 /** A model that can write captions. */
 export interface CaptionDecoder {
+  /** the vocabulary, the most ids of a text, and padding */
   readonly config: { readonly text: Pick<TextConfig, 'vocabulary' | 'context' | 'pad' | 'padIsWord'> }
   /** The state for images [batch, channels, height, width], before any text. */
   startDecoding(images: Tensor): DecodingState

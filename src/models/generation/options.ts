@@ -5,6 +5,7 @@ import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import type { CaptionDecoder } from './decoding.ts'
 
+/** Options of `generate`: how captions are chosen, and where they start and end. */
 export interface GenerateOptions {
   /** id that every caption begins with */
   readonly start: number
@@ -63,6 +64,7 @@ const generateOptions = {
   cache: true,
 } satisfies Settings<GenerateOptions>
 
+/** A caption that was generated. */
 export interface Caption {
   /** ids, including prompt and end */
   readonly ids: readonly number[]
@@ -76,8 +78,11 @@ export interface Caption {
   readonly alternatives: readonly Caption[]
 }
 
+/** A token of a caption, as soon as it is chosen. */
 export interface StreamedToken {
+  /** its id */
   readonly id: number
+  /** log p of the token given the image and the tokens before */
   readonly logProbability: number
   /** log p of every token at this place, [vocabulary], of the model, without penalties */
   readonly logProbabilities: Float64Array
@@ -88,7 +93,9 @@ export interface StreamedToken {
 /** An invalid option of generation. */
 export class GenerateOptionError extends RangeError {
   override readonly name = 'GenerateOptionError'
+  /** name of the option */
   readonly option: string
+  /** the value that was given */
   readonly value: unknown
   /** what is wrong with the value, without the name of the option */
   readonly reason: string

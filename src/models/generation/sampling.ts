@@ -28,6 +28,7 @@ export interface TokenPlace {
 
 /** Logits from which no token can be chosen: NaN, ∞, or only -∞. */
 export class LogitsError extends NonFiniteError {
+  /** the caption and the position of the token whose logits are not usable */
   readonly place: TokenPlace
 
   constructor(subject: string, value: number, why: string, place: TokenPlace) {

@@ -23,7 +23,9 @@ import { Workspace } from './workspace.ts'
 
 /** The cpu device, with a description of what it runs on. */
 export interface CpuDevice extends Device {
+  /** the instructions that its kernels use */
   readonly instructions: 'SIMD' | 'relaxed SIMD'
+  /** number of threads, this one included */
   readonly threads: number
   /** whether results do not depend on the number of threads and on the processor */
   readonly isDeterministic: boolean

@@ -27,6 +27,7 @@ const steps: readonly ((a: Tensor, b: Tensor) => Tensor)[] = [
   (a, b) => a.attention(b, a),
 ]
 
+/** Options of `expression`. */
 export interface ExpressionOptions extends Pick<ShapeOptions, 'maxSize'> {
   /** maximum number of steps; default 5 */
   readonly maxSteps?: number
@@ -35,8 +36,11 @@ const expressionOptions = { maxSteps: 5, maxSize: 3 } satisfies Settings<Express
 
 /** A program, the shapes of its inputs, and its source in TypeScript. */
 export interface Expression {
+  /** the program */
   readonly f: TensorFunction
+  /** shapes of its inputs */
   readonly shapes: readonly Shape[]
+  /** its source in TypeScript */
   readonly source: string
 }
 

@@ -6,6 +6,7 @@ import type { Range } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 
+/** Options of the arbitraries of shapes. */
 export interface ShapeOptions {
   /** minimum number of axes; default 0 */
   readonly minRank?: number

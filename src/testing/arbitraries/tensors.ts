@@ -10,6 +10,7 @@ import { type Layout, layOut, layouts } from '../layouts.ts'
 import { sourceOf } from '../source-text.ts'
 import { shape } from './shapes.ts'
 
+/** Which values an arbitrary tensor has. */
 export interface ValueOptions {
   /** default float64 if the current device has it, otherwise float32 */
   readonly dtype?: DType
@@ -33,6 +34,7 @@ export const valueOptions = {
   distinct: false,
 } satisfies Settings<ValueOptions>
 
+/** Options of `tensor`. */
 export interface DrawnTensorOptions extends ValueOptions {
   /** one shape, or an arbitrary of shapes; default any shape */
   readonly shape?: Shape | fc.Arbitrary<Shape>

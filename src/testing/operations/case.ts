@@ -7,11 +7,13 @@ import { operands, type ValueOptions } from '../arbitraries/tensors.ts'
 
 /** One way to call an operation: with tensors, and options that are drawn with them. */
 export interface OperationCase<O = unknown> {
+  /** options and inputs */
   readonly samples: fc.Arbitrary<readonly [options: O, ...inputs: Tensor[]]>
   /** highest order of gradients to check; 0 if the operation has none */
   readonly order: 0 | 1 | 2 | 3
   /** dtype of the result for float32 inputs */
   readonly result: DType
+  /** Calls the operation. */
   f(options: O, ...inputs: Tensor[]): Tensor
 }
 

@@ -70,11 +70,14 @@ export const operations = {
   ...interpolation,
 } satisfies Readonly<Record<Exclude<keyof typeof ops, 'fusedOps' | Asynchronous>, OperationCases>>
 
+/** The name of an operation. */
 export type OperationName = keyof typeof operations
 
 /** One call of an operation that can be differentiated. */
 export interface SampledCall {
+  /** the operation, with its options */
   readonly f: TensorFunction
+  /** the tensors that it is called with */
   readonly inputs: readonly Tensor[]
   /** highest order of its gradients */
   readonly order: 1 | 2 | 3

@@ -9,6 +9,7 @@ import { lossesOf, type Objective } from '../objective.ts'
 
 /** A tensor with a value that is NaN or infinite. */
 export interface Finding extends NonFiniteTensor {
+  /** what kind of tensor it is */
   readonly kind: (typeof kinds)[number]
 }
 

@@ -9,7 +9,9 @@ import { EXACT, isRuleWrong, LossProbe, type LossProblem } from './directional.t
 /** The gradient of a training step is not the gradient of the loss, and `onError` is 'stop'. */
 export class WrongGradientError extends Error {
   override readonly name = 'WrongGradientError'
+  /** the step whose gradient is wrong */
   readonly step: number
+  /** the check that found it */
   readonly check: GuardMetrics
 
   constructor(check: GuardMetrics, folder?: string, look?: (folder: string, file: string) => string) {

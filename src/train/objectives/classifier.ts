@@ -14,6 +14,7 @@ import { type Pixels, slicePixels } from './rows.ts'
 /** Images, or examples of several images, and the names of their classes. */
 export interface LabelledBatch extends Pixels, Pick<Required<Batch>, 'labels'> {}
 
+/** Options of a `ClassifierObjective`. */
 export interface ClassifierObjectiveOptions {
   /** the names of all classes, in the order of the model's logits */
   readonly classes: readonly string[]
@@ -33,6 +34,7 @@ export const classifierObjectiveOptions = {
 
 /** L_Cls of images or clips with their classes (equation 1 of arXiv 2205.01917). */
 export class ClassifierObjective implements Objective<LabelledBatch, ImageTextSource | MultiImageSource> {
+  /** the model that is trained */
   readonly model: ImageClassifier | VideoClassifier
   readonly rowsPerExample: number
   readonly evaluate?: (examples: ImageTextSource | MultiImageSource) => Promise<Record<string, number>>

@@ -24,6 +24,7 @@ import type { Losses, LossGradients, Objective } from '../objective.ts'
 import { accumulate, type Gathered, partition, type Reducer, type Steps } from '../parallel.ts'
 import { slicePixels } from './rows.ts'
 
+/** Options of an `ImageTextObjective`. */
 export interface ImageTextObjectiveOptions {
   /** equal captions are positives of each other's images; default false */
   readonly positives?: boolean
@@ -41,6 +42,7 @@ const objectiveOptions = { positives: false, evaluation: undefined } satisfies S
 export class ImageTextObjective<Model extends ImageTextModel = ImageTextModel>
   implements Objective<LossBatch, ImageTextSource>
 {
+  /** the model that is trained */
   readonly model: Model
   readonly rowsPerExample: number
   readonly #positives: boolean
@@ -123,6 +125,7 @@ async function evaluatePairs(
   return values
 }
 
+/** Options for gradients of a batch in parts. */
 export interface AccumulationOptions {
   /** number of parts of nearly equal size that the batch is split into; memory is needed for one of them */
   readonly parts: number

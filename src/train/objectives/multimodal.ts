@@ -22,6 +22,7 @@ import { slicePixels } from './rows.ts'
 /** Examples of one or several images, their texts, and the names of their classes. */
 export interface QuestionBatch extends LabelledBatch, Pick<LossBatch, 'tokens' | 'tokenShape'> {}
 
+/** Options of a `MultimodalObjective`. */
 export interface MultimodalObjectiveOptions extends Omit<ClassifierObjectiveOptions, 'evaluation'> {
   /** settings of `evaluate`; without them the objective has none */
   readonly evaluation?: NonNullable<ClassifierObjectiveOptions['evaluation']> & {
@@ -36,6 +37,7 @@ const objectiveOptions = {
 
 /** L_Cls + λ_Cap L_Cap of images with a text and a class. */
 export class MultimodalObjective implements Objective<QuestionBatch, ImageTextSource | MultiImageSource> {
+  /** the model that is trained */
   readonly model: MultimodalClassifier
   readonly rowsPerExample: number
   readonly evaluate?: (examples: ImageTextSource | MultiImageSource) => Promise<Record<string, number>>
