@@ -2,54 +2,11 @@
 
 import ts from 'typescript'
 import address from './generated/types.json?url'
-import { declarations } from './helpers.ts'
 import type { Answers, Completion, LanguageRequest, LanguageResponse, Problem } from './language.ts'
+import { type Programs, serviceFor, type Types } from './service.ts'
 
-interface Types {
-  readonly paths: Readonly<Record<string, string[]>>
-  readonly libraries: string[]
-  readonly files: Readonly<Record<string, string>>
-}
-
-const HELPERS = '/types/repl.d.ts'
-const programs = new Map<string, { text: string; version: number }>()
-
-async function start(): Promise<ts.LanguageService> {
-  const { paths, libraries, files } = (await (await fetch(address)).json()) as Types
-  const options: ts.CompilerOptions = {
-    target: ts.ScriptTarget.ES2022,
-    module: ts.ModuleKind.ESNext,
-    moduleResolution: ts.ModuleResolutionKind.Bundler,
-    moduleDetection: ts.ModuleDetectionKind.Force,
-    allowImportingTsExtensions: true,
-    noEmit: true,
-    strict: true,
-    skipLibCheck: true,
-    lib: libraries,
-    types: [],
-    paths,
-  }
-  const known = new Map([...Object.entries(files), [HELPERS, declarations] as const])
-  const folders = new Set<string>(['/', '/programs'])
-  for (const path of known.keys())
-    for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) folders.add(path.slice(0, end))
-  const read = (path: string) => programs.get(path)?.text ?? known.get(path)
-  return ts.createLanguageService({
-    getCompilationSettings: () => options,
-    getScriptFileNames: () => [HELPERS, ...programs.keys()],
-    getScriptVersion: path => String(programs.get(path)?.version ?? 0),
-    getScriptSnapshot: path => {
-      const text = read(path)
-      return text === undefined ? undefined : ts.ScriptSnapshot.fromString(text)
-    },
-    getCurrentDirectory: () => '/',
-    getDefaultLibFileName: () => '/lib/lib.es2023.d.ts',
-    fileExists: path => read(path) !== undefined,
-    readFile: read,
-    directoryExists: path => folders.has(path.replace(/\/$/, '') || '/'),
-    getDirectories: () => [],
-  })
-}
+const programs: Programs = new Map()
+const start = async () => serviceFor((await (await fetch(address)).json()) as Types, programs)
 const service = start()
 
 const text = (parts: readonly ts.SymbolDisplayPart[] | undefined) => ts.displayPartsToString([...(parts ?? [])])
