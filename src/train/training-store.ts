@@ -88,7 +88,7 @@ export class TrainingStore {
     const kept = new Set([...keep([...earlier, step]), step])
     const isRemoved = (name: string) => {
       const match = CHECKPOINT.exec(name)
-      return match !== null && !files.has(name) && (Number(match[1]) >= step || !kept.has(Number(match[1])))
+      return match !== null && !files.has(name) && (Number(match[1]) === step || !kept.has(Number(match[1])))
     }
     await this.files.write(files, [...(await this.files.list()).keys()].filter(isRemoved))
   }

@@ -97,6 +97,17 @@ test('a checkpoint of another model changes nothing, and the error names what do
   await assert.rejects(new TrainingStore(store).load(2, { model: other, optimizer }), CheckpointError)
   assert.deepEqual(await other.weight.array(), before)
 
+  // a checkpoint of step 0 has no moments, which fit every optimizer
+  const beginning = training()
+  await new TrainingStore(store).save({
+    model: beginning.objective.model,
+    optimizer: beginning.optimizer,
+    state: { step: 0, batches: { taken: 0 } },
+  })
+  optimizer.minimize(() => other.forward(tensor([[1, 2]])).sum())
+  await assert.rejects(new TrainingStore(store).load(0, { model: other, optimizer }), CheckpointError)
+  assert.equal(optimizer.stateDict().values.steps.weight, 1)
+  await fit({ ...training(), steps: 2, store })
   const name = 'checkpoints/step-000002/state.json'
   const state = JSON.parse(new TextDecoder().decode(await store.read(name)))
   const { objective, optimizer: own } = training()
