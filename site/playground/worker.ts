@@ -14,6 +14,10 @@ let trainer: Trainer | undefined
 let views: Views | undefined
 let watched: Watched = {}
 let isRunning = false
+/** whether training begins, or goes on, when all requests are answered */
+let goesOn = false
+/** the number of requests that are not answered yet */
+let waiting = 0
 /** Requests are answered one after the other. */
 let last: Promise<void> = Promise.resolve()
 
@@ -66,7 +70,7 @@ async function train(): Promise<void> {
     await pause()
   }
   report()
-  await look()
+  if (!goesOn) await look()
 }
 
 async function answer(request: Request): Promise<void> {
@@ -117,18 +121,32 @@ async function answer(request: Request): Promise<void> {
 }
 
 function enqueue(request: Request): void {
+  waiting++
   last = last
     .then(() => answer(request))
     .catch((error: unknown) => {
-      isRunning = false
+      isRunning = goesOn = false
       post({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+    })
+    .then(() => {
+      waiting--
+      goOn()
     })
 }
 
+/** Trains, if that is wanted and nothing else is asked: training ends only when something comes in, and would keep others waiting. */
+function goOn(): void {
+  if (!goesOn || waiting > 0) return
+  goesOn = false
+  enqueue({ kind: 'run' })
+}
+
+const questions: readonly Request['kind'][] = ['find', 'inspect', 'watch']
+
 globalThis.onmessage = ({ data }: MessageEvent<Request>) => {
-  // training ends after its step, and goes on when a question is answered
-  const goesOn = isRunning && (data.kind === 'find' || data.kind === 'inspect' || data.kind === 'watch')
+  // training ends after its step, and goes on when questions are answered
+  goesOn = data.kind === 'run' || (questions.includes(data.kind) && (goesOn || isRunning))
   isRunning = false
-  enqueue(data)
-  if (goesOn) enqueue({ kind: 'run' })
+  if (data.kind === 'run') goOn()
+  else enqueue(data)
 }
