@@ -15,6 +15,8 @@ export interface Settings {
   readonly multimodalLayers: number
   /** of the contrastive loss at the start */
   readonly temperature: number
+  /** length of the run; the learning rate falls to 0 until then */
+  readonly steps: number
   readonly seed: number
   readonly device: 'cpu' | 'gpu'
 }
@@ -28,6 +30,7 @@ export const defaults: Settings = {
   unimodalLayers: 1,
   multimodalLayers: 1,
   temperature: 0.07,
+  steps: 8000,
   seed: 0,
   device: 'cpu',
 }
@@ -48,9 +51,38 @@ export interface Picture {
 /** The place of a picture among those that are shown, or the one that the visitor made. */
 export type PictureId = number | 'own'
 
+/** A run whose checkpoints are kept in this browser. */
+export interface KeptRun {
+  readonly id: string
+  readonly settings: Settings
+  /** the steps that have a checkpoint, ascending, at least one */
+  readonly steps: readonly number[]
+  readonly bytes: number
+  /** whether the browser lost it when the page is closed, because it stores nothing for this page */
+  readonly isLost?: boolean
+}
+
+/** A file that a visitor gave, with its path in a folder. */
+export interface GivenFile {
+  readonly name: string
+  readonly file: Blob
+}
+
 export type Request =
   /** A new model with these settings, or the trained one, whose weights lie at this address. */
   | { readonly kind: 'start'; readonly settings: Settings; readonly weights?: string }
+  /** A run that is kept in this browser, at its last checkpoint. */
+  | { readonly kind: 'resume'; readonly id: string }
+  /** A run in files: a tar, or everything in a run's folder. */
+  | { readonly kind: 'import'; readonly files: readonly GivenFile[] }
+  /** Goes back to a checkpoint of the run. */
+  | { readonly kind: 'rewind'; readonly step: number }
+  /** Asks for the run as one file. */
+  | { readonly kind: 'export' }
+  /** Asks which runs are kept in this browser. */
+  | { readonly kind: 'list' }
+  /** Removes a run that is kept in this browser. */
+  | { readonly kind: 'forget'; readonly id: string }
   | { readonly kind: 'run' }
   | { readonly kind: 'pause' }
   /** One step. */
@@ -201,7 +233,23 @@ export type Report =
       readonly pictures: readonly Picture[]
       readonly parameters: number
       readonly device: string
+      readonly settings: Settings
+      /** updates made before */
+      readonly step: number
+      /** why this model cannot be trained on here */
+      readonly obstacle?: string
+      /** what is different from where the run was made */
+      readonly note?: string
     }
+  /** All steps so far, in place of those that were reported. */
+  | { readonly kind: 'history'; readonly steps: readonly StepReport[] }
+  /** The last step was made. */
+  | { readonly kind: 'finished' }
+  /** The run is kept, or why it is not. */
+  | { readonly kind: 'saved'; readonly run?: KeptRun; readonly problem?: string }
+  /** The runs that are kept in this browser, the newest first. */
+  | { readonly kind: 'kept'; readonly runs: readonly KeptRun[] }
+  | { readonly kind: 'file'; readonly name: string; readonly file: Blob }
   | {
       readonly kind: 'steps'
       readonly steps: readonly StepReport[]

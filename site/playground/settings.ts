@@ -8,6 +8,7 @@ export const numberSettings = [
   { name: 'batch', label: 'pictures in a batch', min: 2, max: 128, step: 1 },
   { name: 'learningRate', label: 'learning rate', min: 0.00001, max: 0.1, step: 0.00001 },
   { name: 'temperature', label: 'temperature at the start', min: 0.0625, max: 1, step: 0.0001 },
+  { name: 'steps', label: 'steps of the run', min: 10, max: 100_000, step: 10 },
   { name: 'queries', label: 'queries of the pooler', min: 1, max: 64, step: 1 },
   { name: 'unimodalLayers', label: 'layers that see text only', min: 1, max: 4, step: 1 },
   { name: 'multimodalLayers', label: 'layers that see the image too', min: 1, max: 4, step: 1 },

@@ -1,24 +1,73 @@
-// A tiny CoCa that learns Shapes: its data, its steps, and what it makes of pictures that it never saw.
+// A tiny CoCa that learns Shapes: its data, its steps, and what it makes of pictures that it never saw. The steps are those of Node's
+// `cocagrad train` with the same config.json, so a run goes on in either.
 
-import { AdamW, CoCa, device, fromData, noGrad, scope, seed, type Tensor } from 'cocagrad'
-import { isHeldOut, pairNames, parseSafetensors, SIZES, shapesExample, WordTokenizer } from 'cocagrad/data'
-import { type Inspection, type Look, type Picture, type Settings, SIDE, type StepReport } from './protocol.ts'
+import {
+  AdamW,
+  CoCa,
+  clipGradients,
+  constant,
+  device,
+  fromData,
+  learningRateGroups,
+  lossAndGradients,
+  noGrad,
+  type Schedule,
+  scope,
+  seed,
+  stack,
+  type Tensor,
+  warmupCosine,
+  warmupLinear,
+} from 'cocagrad'
+import {
+  type Batch,
+  BatchError,
+  BatchIterator,
+  type BatchState,
+  DataError,
+  type FileStore,
+  fromSafetensors,
+  isHeldOut,
+  normalize,
+  pairNames,
+  parseSafetensors,
+  ShapesPictures,
+  SIZES,
+  shapesExample,
+  type Tokenizer,
+  tokenizerFromJSON,
+  WordTokenizer,
+} from 'cocagrad/data'
+import { type StepMetrics, TrainingStore } from 'cocagrad/fit'
+import { defaults, type Inspection, type Look, type Picture, type Settings, SIDE } from './protocol.ts'
+import { checkConfig, configOf, obstacleOf, type RunConfig, settingsOf, TRAINING } from './run-config.ts'
+import { thinned } from './thinning.ts'
 
-const CONTEXT = 12
 /** Pictures that are shown, and those that figures are measured on. */
 const SHOWN = 12
 const MEASURED = 128
-/** Approximately the mean and the deviation of the pictures' pixels. */
-const [MEAN, DEVIATION] = [0.4, 0.2]
-const WARMUP = 100
-/** Steps until the learning rate has fallen to a tenth. */
-const DECAY = 6000
 /** All objects, as captions name them. */
 const NAMES = SIZES.flatMap(size => pairNames.map(name => `a ${size} ${name}`))
 /** Names that an inspection shows. */
 const SHOWN_NAMES = 5
 /** The most probable words that an inspection shows at each place. */
 const SHOWN_WORDS = 5
+/** Checkpoints of a run that are kept. */
+const CHECKPOINTS = 12
+/** The largest norm of gradients that are not clipped, as in cocagrad/train. */
+const NEVER_CLIPPED = 1e30
+
+const CONFIG = 'config.json'
+const TOKENIZER = 'tokenizer.json'
+const json = (value: unknown) => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)
+const parsed = async (store: FileStore, name: string): Promise<unknown> => {
+  const text = new TextDecoder().decode(await store.read(name))
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new DataError('is not JSON', { file: name, cause: error })
+  }
+}
 
 const exampleOf = (index: number, options: Parameters<typeof shapesExample>[1]): Picture => {
   const { caption, pixels, scene } = shapesExample(index, options)
@@ -41,104 +90,260 @@ export interface Subject {
   ) => Promise<{ readonly ids: readonly number[]; readonly words: readonly string[] }>
 }
 
-/** [n, 3, side, side], normalised */
-function imagesOf(examples: readonly Pick<Picture, 'pixels'>[]): Tensor {
-  const plane = SIDE * SIDE
-  const values = new Float32Array(examples.length * 3 * plane)
-  examples.forEach(({ pixels }, n) => {
-    for (let p = 0; p < plane; p++)
-      for (let c = 0; c < 3; c++) values[(n * 3 + c) * plane + p] = (pixels[3 * p + c] / 255 - MEAN) / DEVIATION
+/** The words of Shapes. */
+const shapesWords = () =>
+  WordTokenizer.fromCaptions(Array.from({ length: 2000 }, (_, i) => shapesExample(i, { seed: 1 }).caption))
+
+/** The learning rate of each step of a run, as in cocagrad/train. */
+function scheduleOf({ schedule, warmup, steps, optimizer }: RunConfig): Schedule {
+  const peak = optimizer.learningRate
+  const options = { peak, warmup: warmup ?? Math.max(0, Math.min(Math.ceil(0.02 * steps), steps - 1)), total: steps }
+  if (schedule === 'cosine') return warmupCosine(options)
+  if (schedule === 'linear') return warmupLinear(options)
+  const [rising, steady] = [warmupLinear(options), constant(peak)]
+  return step => (step < options.warmup ? rising(step) : steady(step))
+}
+
+/** For every row of ids the first equal row: equal captions are right for each other's pictures. */
+function equalRows({ tokens, tokenShape: [rows, length] }: Batch): Tensor {
+  const first = new Map<string, number>()
+  const groups = Int32Array.from({ length: rows }, (_, row) => {
+    const key = tokens.subarray(row * length, (row + 1) * length).join()
+    if (!first.has(key)) first.set(key, row)
+    return first.get(key)!
   })
-  return fromData(values, [examples.length, 3, SIDE, SIDE])
+  return fromData(groups, [rows])
 }
 
 export class Trainer {
   readonly model: CoCa
+  readonly config: RunConfig
   /** pictures that are shown, the last of them with a pair that is held out of training */
   readonly pictures: readonly Picture[]
-  readonly #settings: Settings
+  /** why the model cannot be trained on here */
+  readonly obstacle: string | undefined
+  /** what is different from where the run was made */
+  note: string | undefined
+  readonly #tokenizer: Tokenizer
   readonly #optimizer: AdamW
-  readonly #tokenizer: WordTokenizer
-  readonly #shown: readonly Picture[]
+  readonly #schedule: Schedule
   readonly #measured: readonly Picture[]
+  #batches: BatchIterator<ShapesPictures> | undefined
+  /** where the batches are to continue; they are made when the first is needed */
+  #position: BatchState | undefined
+  #metrics: StepMetrics[] = []
   #step = 0
 
-  private constructor(settings: Settings) {
-    this.#settings = settings
-    const captions = Array.from({ length: 2000 }, (_, i) => shapesExample(i, { seed: 1 }).caption)
-    this.#tokenizer = WordTokenizer.fromCaptions(captions)
-    const unseen = Array.from({ length: MEASURED }, (_, i) => exampleOf(i, { seed: 1002, pairs: 'seen' }))
+  private constructor(config: RunConfig, tokenizer: Tokenizer) {
+    this.config = config
+    this.#tokenizer = tokenizer
+    this.obstacle = obstacleOf(config)
+    this.#measured = Array.from({ length: MEASURED }, (_, i) => exampleOf(i, { seed: 1002, pairs: 'seen' }))
     const heldOut = Array.from({ length: SHOWN / 4 }, (_, i) =>
       exampleOf(i, { seed: 1003, pairs: 'held-out', objects: 1 }),
     )
-    this.#measured = unseen
-    this.#shown = [...unseen.slice(0, SHOWN - heldOut.length), ...heldOut]
-    this.pictures = this.#shown
-    seed(settings.seed)
-    const { queries, unimodalLayers, multimodalLayers } = settings
-    this.model = new CoCa({
-      image: { size: SIDE, patch: 8, width: 48, layers: 2, heads: 4 },
-      text: {
-        vocabulary: this.#tokenizer.vocabularySize,
-        context: CONTEXT,
-        width: 48,
-        heads: 4,
-        unimodalLayers,
-        multimodalLayers,
-        pad: this.#tokenizer.pad,
-      },
-      pooler: { queries, heads: 4 },
-      embedding: 48,
-      temperature: { initial: settings.temperature, maximumScale: 16 },
-      loss: { contrastive: { weight: settings.contrastive }, captioning: { weight: settings.captioning } },
-    })
+    this.pictures = [...this.#measured.slice(0, SHOWN - heldOut.length), ...heldOut]
+    seed(config.seed)
+    this.model = new CoCa(config.model)
+    const { name: _, ...options } = config.optimizer
+    const { learningRate, betas, epsilon, weightDecay } = options
     this.#optimizer = new AdamW(this.model, {
-      learningRate: settings.learningRate,
-      betas: [0.9, 0.99],
-      weightDecay: 0.1,
+      learningRate,
+      ...(betas && { betas: [...betas] as [number, number] }),
+      ...(epsilon !== undefined && { epsilon }),
+      ...(weightDecay !== undefined && { weightDecay }),
+      groups: learningRateGroups(this.model),
     })
+    this.#schedule = this.obstacle === undefined ? scheduleOf(config) : constant(learningRate)
   }
 
-  /** @param weights a file of safetensors; without it the weights are random */
-  static async open(settings: Settings, weights?: Uint8Array): Promise<Trainer> {
+  /** A new model. */
+  static async start(settings: Settings): Promise<Trainer> {
     await device.use(settings.device)
-    const trainer = new Trainer(settings)
-    if (weights) {
-      const { tensors, metadata } = parseSafetensors(weights)
-      const state = [...tensors].map(
-        ([name, { data, shape }]) => [name, fromData(data as Float32Array, shape)] as const,
-      )
-      trainer.model.loadStateDict(new Map(state))
-      trainer.#step = Number(metadata.get('step') ?? 0)
-    }
+    const tokenizer = shapesWords()
+    return new Trainer(configOf(settings, { vocabulary: tokenizer.vocabularySize, pad: tokenizer.pad }), tokenizer)
+  }
+
+  /** A model with weights from a file of safetensors. */
+  static async withWeights(weights: Uint8Array): Promise<Trainer> {
+    const trainer = await Trainer.start(defaults)
+    const { tensors, metadata } = parseSafetensors(weights)
+    scope(() => void trainer.model.loadStateDict(fromSafetensors(tensors)))
+    trainer.#step = Number(metadata.get('step') ?? 0)
     return trainer
   }
 
-  #idsOf(captions: readonly string[]): Tensor {
-    return fromData(this.#tokenizer.tokenize(captions, CONTEXT), [captions.length, CONTEXT])
+  /**
+   * A run in the files of its folder, at its last checkpoint.
+   * @throws DataError naming the file and what is wrong
+   */
+  static async resume(store: FileStore): Promise<Trainer> {
+    const names = await store.list()
+    for (const name of [CONFIG, TOKENIZER])
+      if (!names.has(name)) throw new DataError(`is missing: these are not the files of a run`, { file: name })
+    const config = checkConfig(await parsed(store, CONFIG))
+    const step = (await new TrainingStore(store).steps()).at(-1)
+    if (step === undefined) throw new DataError('the run has no checkpoint yet')
+    await device.use(config.device === 'reference' ? 'cpu' : (config.device as 'cpu' | 'gpu'))
+    const trainer = new Trainer(config, tokenizerFromJSON(await parsed(store, TOKENIZER)))
+    await trainer.goBack(store, step)
+    // so that it is known now whether these are the pictures of the run
+    if (trainer.obstacle === undefined) trainer.#batchesHere()
+    return trainer
   }
 
-  /** One update; pictures are drawn as they are needed, so that none comes twice. */
-  async step(): Promise<StepReport> {
-    const { batch, learningRate } = this.#settings
-    const step = this.#step++
-    const examples = Array.from({ length: batch }, (_, i) => exampleOf(step * batch + i, { seed: 1, pairs: 'seen' }))
-    const rate = learningRate * Math.min(1, (step + 1) / WARMUP) * 0.1 ** Math.min(1, step / DECAY)
-    return scope(async () => {
-      const images = imagesOf(examples)
-      const ids = this.#idsOf(examples.map(({ caption }) => caption))
-      const loss = this.#optimizer.minimize(() => this.model.loss(images, ids), { learningRate: rate })
+  get settings(): Settings {
+    return settingsOf(this.config)
+  }
+  get step(): number {
+    return this.#step
+  }
+  get isFinished(): boolean {
+    return this.#step >= this.config.steps
+  }
+  /** of all steps so far */
+  get metrics(): readonly StepMetrics[] {
+    return this.#metrics
+  }
+
+  /** Goes back to a checkpoint of the run: the following steps are those that were made after it. */
+  async goBack(store: FileStore, step: number): Promise<void> {
+    const training = new TrainingStore(store)
+    if (this.obstacle === undefined) {
+      const { batches } = await training.load(step, { model: this.model, optimizer: this.#optimizer })
+      if (this.#batches) this.#place(this.#batches, batches as BatchState)
+      else this.#position = batches as BatchState
+    } else await this.#loadWeights(store, step)
+    this.#step = step
+    const lines = await training.metrics()
+    this.#metrics = lines.filter((line): line is StepMetrics => line.kind === 'step' && line.step <= step)
+  }
+
+  /** Reads the weights alone: their averages, where the run has some. */
+  async #loadWeights(store: FileStore, step: number): Promise<void> {
+    const folder = `checkpoints/step-${String(step).padStart(6, '0')}`
+    const names = await store.list()
+    const files = ['model', 'average'].map(name => `${folder}/${name}.safetensors`).filter(name => names.has(name))
+    const tensors = new Map()
+    for (const file of files)
+      for (const [name, tensor] of parseSafetensors(await store.read(file), file).tensors) tensors.set(name, tensor)
+    scope(() => void this.model.loadStateDict(fromSafetensors(tensors)))
+  }
+
+  /** Keeps the run as it is now. @throws FileError if there is no space left */
+  async save(store: FileStore): Promise<void> {
+    const batches = this.#batches?.state ?? this.#position ?? this.#batchesHere().state
+    const parts = { model: this.model, optimizer: this.#optimizer, state: { step: this.#step, batches } }
+    // all of it in one change with the first checkpoint, so that a run without settings is never found
+    const names = await store.list()
+    const first = new Map([
+      [CONFIG, json(this.config)],
+      [TOKENIZER, json(this.#tokenizer)],
+    ])
+    const whole: FileStore = {
+      name: store.name,
+      list: () => store.list(),
+      read: name => store.read(name),
+      write: (files, removed) => store.write(names.has(CONFIG) ? files : new Map([...first, ...files]), removed),
+    }
+    await new TrainingStore(whole).save(parts, { keep: steps => thinned(steps, CHECKPOINTS), metrics: this.#metrics })
+  }
+
+  #batchesHere(): BatchIterator<ShapesPictures> {
+    if (this.#batches) return this.#batches
+    const { batchSize, seed, equalCaptions, model } = this.config
+    const batches = new BatchIterator(new ShapesPictures(TRAINING), this.#tokenizer, {
+      batchSize,
+      seed,
+      contextLength: model.text.context,
+      distinctCaptions: equalCaptions === 'distinct',
+      normalize: this.config.normalize as { mean: number[]; std: number[] },
+      ahead: 2,
+    })
+    if (this.#position) this.#place(batches, this.#position)
+    this.#batches = batches
+    this.#position = undefined
+    return batches
+  }
+
+  /** Sets the next batch. A run of other pictures goes on with the first batch of those of this page. */
+  #place(batches: BatchIterator<ShapesPictures>, position: BatchState): void {
+    try {
+      batches.restore(position)
+    } catch (error) {
+      if (!(error instanceof BatchError)) throw error
+      this.note = `This run was trained on other pictures than those of this page: it goes on with the first of these (${error.reason}).`
+    }
+  }
+
+  #imagesOf(examples: readonly Pick<Picture, 'pixels'>[]): Tensor {
+    const { mean, std } = this.config.normalize
+    const plane = SIDE * SIDE
+    const values = new Float32Array(examples.length * 3 * plane)
+    examples.forEach(({ pixels }, n) => {
+      const image = new Float32Array(3 * plane)
+      for (let p = 0; p < plane; p++) for (let c = 0; c < 3; c++) image[c * plane + p] = pixels[3 * p + c] / 255
+      values.set(normalize(image, mean, std), n * 3 * plane)
+    })
+    return fromData(values, [examples.length, 3, SIDE, SIDE])
+  }
+
+  #idsOf(captions: readonly string[]): Tensor {
+    const { context } = this.config.model.text
+    return fromData(this.#tokenizer.tokenize(captions, context), [captions.length, context])
+  }
+
+  /** One update. @throws Error if a value is not finite; the parameters are unchanged then */
+  async update(): Promise<StepMetrics> {
+    const began = performance.now()
+    const batch = await this.#batchesHere().next()
+    const waiting = (performance.now() - began) / 1000
+    const { equalCaptions, clipNorm } = this.config
+    const learningRate = this.#schedule(this.#step)
+    this.model.train()
+    const read = await scope(async () => {
+      const images = fromData(batch.images, batch.imageShape)
+      const ids = fromData(batch.tokens, batch.tokenShape)
+      const groups = equalCaptions === 'positives' ? equalRows(batch) : undefined
+      const { loss, gradients } = lossAndGradients(this.model, () => this.model.loss(images, ids, { groups }))
+      const clipped = clipGradients(gradients, clipNorm ?? NEVER_CLIPPED)
+      const { total, ...named } = loss as { readonly total: Tensor; readonly [name: string]: Tensor | undefined }
+      const parts = Object.entries(named).filter((part): part is [string, Tensor] => part[1] !== undefined)
+      const measures = [clipped.norm, this.model.logScale.exp(), total, ...parts.map(([, value]) => value)]
+      const [gradientNorm, scale, ...values] = await stack(measures.map(value => value.reshape([]))).data()
+      if (![gradientNorm, ...values].every(Number.isFinite))
+        throw new Error(
+          `the losses or gradients of step ${this.#step + 1} are not finite. Go back to an earlier step, or start again with a lower learning rate`,
+        )
+      this.#optimizer.step(clipped.gradients, learningRate)
       this.model.constrain()
-      const [contrastive, captioning] = await Promise.all([loss.contrastive?.item(), loss.captioning?.item()])
-      return { step: step + 1, contrastive, captioning }
+      const names = ['total', ...parts.map(([name]) => name)]
+      const losses = Object.fromEntries(names.map((name, i) => [name, values[i]])) as StepMetrics['losses']
+      return { losses, measures: { scale }, gradientNorm }
     }, 'a step of the playground')
+    const seconds = (performance.now() - began) / 1000
+    const metrics: StepMetrics = {
+      kind: 'step',
+      step: ++this.#step,
+      epoch: batch.epoch,
+      losses: read.losses,
+      measures: read.measures,
+      learningRate,
+      gradientNorm: read.gradientNorm,
+      examplesPerSecond: this.config.batchSize / seconds,
+      seconds,
+      waiting,
+      skipped: 0,
+    }
+    this.#metrics.push(metrics)
+    return metrics
   }
 
   /** Cosines of pictures and texts, [pictures, texts]. */
   async #similarities(examples: readonly Pick<Picture, 'pixels'>[], texts: readonly string[]): Promise<Float32Array> {
     return scope(async () => {
       const cosines = noGrad(() => {
-        const images = this.model.encodeImage(imagesOf(examples))
+        const images = this.model.encodeImage(this.#imagesOf(examples))
         return images.matmul(this.model.encodeText(this.#idsOf(texts)).transpose(0, 1))
       })
       return (await cosines.data()) as Float32Array
@@ -148,17 +353,18 @@ export class Trainer {
   async #write(examples: readonly Picture[]): Promise<string[]> {
     const { start, end } = this.#tokenizer
     return scope(async () => {
-      const written = await this.model.generate(imagesOf(examples), { start, end })
+      const written = await this.model.generate(this.#imagesOf(examples), { start, end })
       return written.map(({ ids }) => this.#tokenizer.decode(ids))
     }, 'captions of the playground')
   }
 
   /** What the model makes of pictures that it never saw. */
   async look(): Promise<Look> {
+    this.model.eval()
     const right = (examples: readonly Picture[]) => examples.map(({ caption }) => caption)
-    const written = await this.#write(this.#shown)
-    const captions = written.map((text, i) => ({ text, isRight: text === this.#shown[i].caption }))
-    const similarities = await this.#similarities(this.#shown, right(this.#shown))
+    const written = await this.#write(this.pictures)
+    const captions = written.map((text, i) => ({ text, isRight: text === this.pictures[i].caption }))
+    const similarities = await this.#similarities(this.pictures, right(this.pictures))
     const all = await this.#write(this.#measured)
     const exact = all.filter((text, i) => text === this.#measured[i].caption).length / MEASURED
     const cosines = await this.#similarities(this.#measured, right(this.#measured))
@@ -175,14 +381,16 @@ export class Trainer {
    * @throws RangeError if the text has a word that no caption has
    */
   async find(text: string): Promise<Float32Array> {
-    const unknown = text
-      .toLowerCase()
-      .split(/\s+/)
-      .filter(word => word && this.#tokenizer.encode(word).includes(this.#tokenizer.unknown))
-    if (unknown.length > 0)
-      throw new RangeError(`No caption has the word "${unknown[0]}". Words are: ${this.#tokenizer.words.join(', ')}.`)
-    if (text.trim() === '') throw new RangeError('Write a few words, such as "a large red circle".')
-    return this.#similarities(this.#shown, [text])
+    this.model.eval()
+    const { unknown } = this.#tokenizer
+    const words = text.toLowerCase().split(/\s+/).filter(Boolean)
+    const foreign = words.filter(word => unknown !== undefined && this.#tokenizer.encode(word).includes(unknown))
+    if (foreign.length > 0) {
+      const known = this.#tokenizer instanceof WordTokenizer ? ` Words are: ${this.#tokenizer.words.join(', ')}.` : ''
+      throw new RangeError(`No caption has the word "${foreign[0]}".${known}`)
+    }
+    if (words.length === 0) throw new RangeError('Write a few words, such as "a large red circle".')
+    return this.#similarities(this.pictures, [text])
   }
 
   #wordOf(id: number): string {
@@ -192,16 +400,17 @@ export class Trainer {
 
   /** What the views are computed from. */
   get subject(): Subject {
+    this.model.eval()
     return {
       model: this.model,
       step: this.#step,
-      shown: this.#shown,
+      shown: this.pictures,
       measured: this.#measured,
-      imagesOf,
+      imagesOf: examples => this.#imagesOf(examples),
       idsOf: captions => this.#idsOf(captions),
       write: async pixels => {
         const { start, end } = this.#tokenizer
-        const [{ ids }] = await this.model.generate(imagesOf([{ pixels }]), { start, end })
+        const [{ ids }] = await this.model.generate(this.#imagesOf([{ pixels }]), { start, end })
         return { ids, words: ids.slice(1).map(id => this.#wordOf(id)) }
       },
     }
@@ -209,11 +418,15 @@ export class Trainer {
 
   /** A caption word by word, with the patches that each word is read from, and the names that suit the picture best. */
   async inspect(pixels: Uint8Array): Promise<Omit<Inspection, 'picture'>> {
+    this.model.eval()
     const example = { pixels }
     const { start, end } = this.#tokenizer
     const words = await scope(async () => {
       const found: Inspection['words'][number][] = []
-      for await (const { id, logProbabilities, attention } of this.model.stream(imagesOf([example]), { start, end })) {
+      for await (const { id, logProbabilities, attention } of this.model.stream(this.#imagesOf([example]), {
+        start,
+        end,
+      })) {
         const choice = (each: number) => ({ text: this.#wordOf(each), probability: Math.exp(logProbabilities[each]) })
         const order = [...logProbabilities.keys()].sort((a, b) => logProbabilities[b] - logProbabilities[a])
         found.push({ ...choice(id), next: order.slice(0, SHOWN_WORDS).map(choice), attention })

@@ -2,7 +2,9 @@
 
 import { onScopeDispose, reactive, ref, shallowRef } from 'vue'
 import type {
+  GivenFile,
   Inspection,
+  KeptRun,
   Look,
   Picture,
   PictureId,
@@ -14,16 +16,25 @@ import type {
   Watched,
 } from './protocol.ts'
 
-/** `trained`: the model that lies beside the page is open, and nothing was trained here yet */
-export type RunState = 'opening' | 'trained' | 'paused' | 'running' | 'failed'
+/** `shown`: a model is open that is not trained here, such as the trained one; `finished`: all steps of the run were made */
+export type RunState = 'opening' | 'shown' | 'paused' | 'running' | 'finished' | 'failed'
 
 /** A letter that names a run while there are two. */
 export type RunName = 'A' | 'B'
 
-/** What a text was looked for in the pictures gave: the rank of each picture, from 1. */
+/** The ranks of the pictures when they are compared with a text, from 1. */
 export interface Found {
   readonly text: string
   readonly ranks: readonly number[]
+}
+
+/** What is known of an open model. */
+export interface RunInfo {
+  readonly parameters: number
+  readonly device: string
+  /** why it cannot be trained on here */
+  readonly obstacle?: string
+  readonly note?: string
 }
 
 function ranksOf(similarities: Float32Array): number[] {
@@ -33,16 +44,32 @@ function ranksOf(similarities: Float32Array): number[] {
 
 /** The newest view of each kind that is open. */
 export type Views = { readonly [K in View['kind']]?: Extract<View, { kind: K }> }
+/** Gives the visitor a file. */
+function download(name: string, file: Blob): void {
+  const link = document.createElement('a')
+  link.href = URL.createObjectURL(file)
+  link.download = name
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000)
+}
 
 export type Run = ReturnType<typeof useRun>
 
-/** @param settings those of the run; `start` and `openTrained` replace them */
-export function useRun(name: RunName, settings: Settings) {
+/**
+ * @param settings those of the run until it is opened
+ * @param onKept called with all runs that this browser keeps, or with the one that has just been saved
+ */
+export function useRun(
+  name: RunName,
+  settings: Settings,
+  onKept: (kept: { readonly all?: readonly KeptRun[]; readonly one?: KeptRun }) => void,
+) {
   const state = ref<RunState>('opening')
   const message = ref('')
   const current = shallowRef(settings)
-  const info = shallowRef<{ readonly parameters: number; readonly device: string }>()
+  const info = shallowRef<RunInfo>()
   const pictures = shallowRef<readonly Picture[]>([])
+  const step = ref(0)
   const steps = shallowRef<readonly StepReport[]>([])
   const milliseconds = ref<number>()
   const look = shallowRef<Look>()
@@ -50,25 +77,52 @@ export function useRun(name: RunName, settings: Settings) {
   const mistake = ref('')
   const found = shallowRef<Found>()
   const views = shallowRef<Views>({})
+  const kept = shallowRef<KeptRun>()
+  const problem = ref('')
 
-  /** whether the model that is opening is the trained one */
-  let isTrained = true
+  /** what is done with the model when it is open */
+  let then: 'show' | 'run' | 'pause' = 'show'
   let worker: Worker | undefined
   let watched: Watched = {}
   const ask = (request: Request) => worker?.postMessage(request)
+  const inspect = (picture: PictureId, pixels: Uint8Array) => ask({ kind: 'inspect', picture, pixels })
 
   function hear(report: Report): void {
     switch (report.kind) {
-      case 'ready':
+      case 'ready': {
+        const { parameters, device, obstacle, note } = report
         pictures.value = report.pictures
-        info.value = { parameters: report.parameters, device: report.device }
-        state.value = isTrained ? 'trained' : 'running'
-        if (isTrained) inspect(0, pictures.value[0].pixels)
-        else ask({ kind: 'run' })
+        info.value = { parameters, device, obstacle, note }
+        current.value = report.settings
+        step.value = report.step
+        state.value = then === 'show' || obstacle ? 'shown' : then === 'run' ? 'running' : 'paused'
+        if (state.value === 'running') ask({ kind: 'run' })
+        else inspect(0, pictures.value[0].pixels)
+        return
+      }
+      case 'history':
+        steps.value = report.steps
+        step.value = report.steps.at(-1)?.step ?? 0
         return
       case 'steps':
         steps.value = [...steps.value, ...report.steps]
+        step.value = report.steps.at(-1)?.step ?? step.value
         milliseconds.value = report.milliseconds
+        return
+      case 'finished':
+        state.value = 'finished'
+        return
+      case 'saved':
+        problem.value = report.problem ?? ''
+        if (!report.run) return
+        kept.value = report.run
+        onKept({ one: report.run })
+        return
+      case 'kept':
+        onKept({ all: report.runs })
+        return
+      case 'file':
+        download(report.name, report.file)
         return
       case 'look':
         look.value = report.look
@@ -94,24 +148,22 @@ export function useRun(name: RunName, settings: Settings) {
   }
 
   /** Opens a model in a new thread; the old thread ends in the middle of whatever it does. */
-  function open(settings: Settings, weights?: string): void {
+  function open(request: Request, next: typeof then): void {
     end()
     worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'cocagrad run' })
     worker.onmessage = ({ data }: MessageEvent<Report>) => hear(data)
     worker.onerror = event => hear({ kind: 'failed', message: event.message || 'the thread did not start' })
-    isTrained = weights !== undefined
-    current.value = settings
+    then = next
     state.value = 'opening'
-    message.value = mistake.value = ''
+    message.value = mistake.value = problem.value = ''
+    step.value = 0
     steps.value = []
     milliseconds.value = undefined
-    look.value = found.value = inspection.value = undefined
+    look.value = found.value = inspection.value = info.value = kept.value = undefined
     views.value = {}
-    ask({ kind: 'start', settings, weights })
+    ask(request)
     ask({ kind: 'watch', watched })
   }
-
-  const inspect = (picture: PictureId, pixels: Uint8Array) => ask({ kind: 'inspect', picture, pixels })
 
   function end(): void {
     worker?.terminate()
@@ -127,6 +179,8 @@ export function useRun(name: RunName, settings: Settings) {
     settings: current,
     info,
     pictures,
+    /** updates made */
+    step,
     steps,
     /** of one step */
     milliseconds,
@@ -136,6 +190,10 @@ export function useRun(name: RunName, settings: Settings) {
     mistake,
     found,
     views,
+    /** its checkpoints in this browser */
+    kept,
+    /** why it is not kept */
+    problem,
     ask,
     inspect,
     /** The views that are open from now on. */
@@ -145,9 +203,15 @@ export function useRun(name: RunName, settings: Settings) {
     },
     find: (text: string) => ask({ kind: 'find', text }),
     /** A new model with these settings, which is trained at once. */
-    start: (settings: Settings) => open(settings),
+    start(settings: Settings) {
+      current.value = settings
+      open({ kind: 'start', settings }, 'run')
+    },
     /** The trained model, whose weights lie at this address. */
-    openTrained: (settings: Settings, weights: string) => open(settings, weights),
+    openTrained: (settings: Settings, weights: string) => open({ kind: 'start', settings, weights }, 'show'),
+    /** A run that this browser keeps. */
+    resume: (id: string) => open({ kind: 'resume', id }, 'pause'),
+    importFiles: (files: readonly GivenFile[]) => open({ kind: 'import', files }, 'pause'),
     pause() {
       if (state.value !== 'running') return
       state.value = 'paused'
@@ -158,7 +222,14 @@ export function useRun(name: RunName, settings: Settings) {
       state.value = 'running'
       ask({ kind: 'run' })
     },
-    step: () => ask({ kind: 'step' }),
-    end,
+    oneStep: () => ask({ kind: 'step' }),
+    /** Goes back to a checkpoint, and waits there. */
+    rewind(step: number) {
+      state.value = 'paused'
+      message.value = ''
+      ask({ kind: 'rewind', step })
+    },
+    /** Downloads the run as one file. */
+    exportFile: () => ask({ kind: 'export' }),
   })
 }

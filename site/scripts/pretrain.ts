@@ -11,9 +11,9 @@ import { Trainer } from '../playground/trainer.ts'
 const STEPS = 8000
 const file = fileURLToPath(new URL('../public/shapes.safetensors', import.meta.url))
 
-const trainer = await Trainer.open(defaults)
+const trainer = await Trainer.start(defaults)
 for (let step = 1; step <= STEPS; step++) {
-  const { contrastive, captioning } = await trainer.step()
+  const { contrastive, captioning } = (await trainer.update()).losses
   if (step % 500 !== 0) continue
   const { exact, recall } = await trainer.look()
   console.log(

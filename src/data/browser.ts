@@ -90,6 +90,7 @@ export {
   oppositeAction,
   playedBackwards,
 } from './shapes/moving.ts'
+export { ShapesPictures, type ShapesPicturesOptions } from './shapes/pictures.ts'
 export {
   SHAPES_TASKS,
   type ShapesQuestion,

@@ -29,8 +29,9 @@ export {
   streamSafetensors,
   writeSafetensors,
 } from './formats/safetensors-file.ts'
-export { TarError, type TarMember, tarMembers, WindowedFile } from './formats/tar.ts'
+export { type TarMember, tarMembers } from './formats/tar.ts'
 export type { TensorFile } from './formats/tensor-file.ts'
+export { WindowedFile } from './formats/windowed-file.ts'
 export { inflateMember, readZip, ZipError } from './formats/zip.ts'
 export { LineFile, readJsonLines } from './line-file.ts'
 export { lock, whileLocked } from './lock.ts'

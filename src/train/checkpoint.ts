@@ -1,11 +1,8 @@
-// A checkpoint contains everything that the next step depends on: parameters and their average, the optimizer's moments, the
-// position in the data, and the random generator. A run resumed from a checkpoint gives bit for bit the result of an uninterrupted run.
+// The folder of a checkpoint: see checkpoint-state.ts for what is in it.
 
 import { basename, dirname, join } from 'node:path'
-import { z } from 'zod'
 import type { BatchState } from '../data/index.ts'
 import {
-  DataError,
   dtypeStoredAs,
   makeFolder,
   namesIn,
@@ -18,62 +15,31 @@ import {
   WeightFile,
   writeAtomically,
 } from '../io/index.ts'
-import { type Module, StateDictError } from '../nn/index.ts'
+import type { Module } from '../nn/index.ts'
 import { checkState } from '../nn/module.ts'
 import { absent, type ModuleTensor, valuesOf } from '../nn/parameter.ts'
-import {
-  type AverageState,
-  type ExponentialMovingAverage,
-  type Optimizer,
-  type OptimizerState,
-  OptimizerStateError,
-} from '../optim/index.ts'
-import {
-  type DType,
-  device,
-  fromData,
-  type GeneratorState,
-  scope,
-  type Tensor,
-  type TypedArray,
-} from '../tensor/index.ts'
+import type { AverageState, ExponentialMovingAverage, Optimizer, OptimizerState } from '../optim/index.ts'
+import { type DType, device, fromData, scope, type Tensor, type TypedArray } from '../tensor/index.ts'
 import { fromPieces } from '../tensor/pieces.ts'
+import {
+  AVERAGE,
+  type Checkpoint,
+  CheckpointError,
+  checkTrainingState,
+  fitting,
+  MODEL,
+  OPTIMIZER,
+  STATE,
+  type TrainingState,
+} from './checkpoint-state.ts'
 
-/** A checkpoint that does not fit the model or the optimizer, or is damaged. */
-export class CheckpointError extends DataError {}
-
-/** The state that a run needs to continue, besides tensors. */
-export interface TrainingState<Batches extends object = BatchState> {
-  readonly version: 1
-  /** updates that were made */
-  readonly step: number
-  /** the position of the source of the batches */
-  readonly batches: Batches
-  /** the generator that dropout draws from */
-  readonly generator: GeneratorState
-  readonly optimizer: OptimizerState['values']
-  /** the number of updates of the average of the weights, if there is one */
-  readonly average?: AverageState['values']
-}
+export { type Checkpoint, CheckpointError, type TrainingState } from './checkpoint-state.ts'
 
 /** Tensors on the host, by name. */
 export type HostTensors = Map<string, SafetensorsTensor>
 
-export interface Checkpoint {
-  readonly state: TrainingState<object>
-  readonly model: ReadonlyMap<string, Tensor>
-  readonly optimizer: ReadonlyMap<string, Tensor>
-  /** the averages of the weights, if the training has them; parameters that were never trained have none */
-  readonly average?: ReadonlyMap<string, Tensor>
-}
-
 /** The weights of a checkpoint: the averages, or those after its step. */
 export type CheckpointWeights = 'average' | 'last'
-
-const MODEL = 'model.safetensors'
-const OPTIMIZER = 'optimizer.safetensors'
-const AVERAGE = 'average.safetensors'
-const STATE = 'state.json'
 
 /**
  * A file's tensors on the current device.
@@ -208,10 +174,7 @@ export class CheckpointFolder {
   /** @throws CheckpointError naming an invalid field */
   async readState<Batches extends object = BatchState>(): Promise<TrainingState<Batches>> {
     const file = join(this.path, STATE)
-    const parsed = stateSchema.safeParse(await readJson(file))
-    if (parsed.success) return parsed.data as TrainingState<Batches>
-    const { path, message } = parsed.error.issues[0]
-    throw new CheckpointError(`${path.join('.') || 'the state'}: ${message}`, { file, cause: parsed.error })
+    return checkTrainingState<Batches>(await readJson(file), file)
   }
 
   /** Opens a file whose tensors are read when they are needed. @param isChecked whether all values are checked now, for tensors that replace others */
@@ -225,22 +188,3 @@ export class CheckpointFolder {
     return { file, tensors: tensorsOf(weights) }
   }
 }
-
-function fitting(file: string, load: () => void): void {
-  try {
-    load()
-  } catch (error) {
-    if (error instanceof StateDictError || error instanceof OptimizerStateError)
-      throw new CheckpointError(error.message, { file, cause: error })
-    throw error
-  }
-}
-
-const stateSchema = z.object({
-  version: z.literal(1),
-  step: z.int().min(0),
-  batches: z.custom<object>(value => typeof value === 'object' && value !== null),
-  generator: z.object({ seed: z.int().min(0), position: z.int().min(0) }),
-  optimizer: z.object({ algorithm: z.string(), steps: z.record(z.string(), z.int()) }),
-  average: z.object({ updates: z.int().min(0) }).optional(),
-})

@@ -3,7 +3,8 @@
 
 import { makeFolder, namesIn } from '../io/index.ts'
 import type { SavedBatches } from './batches.ts'
-import { type FitOptions, type FitResult, type FitStore, fitInto, settledFit } from './fit.ts'
+import { type FitOptions, type FitResult, fitInto, fit as fitWithoutFolder, settledFit } from './fit.ts'
+import type { FitStore } from './fit-store.ts'
 import { keepIn } from './guard/kept.ts'
 import { restoreTraining, returnTo, writeTraining } from './keep.ts'
 import { RunFolder } from './run-folder.ts'
@@ -33,7 +34,7 @@ export type { FitOptions, FitResult } from './fit.ts'
  */
 export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, Examples>): Promise<FitResult> {
   const { folder, optimizer, average, keepLast, tensorboard } = settledFit(options)
-  if (folder === undefined) return fitInto(undefined, options)
+  if (folder === undefined) return fitWithoutFolder(options)
   const { model } = options.objective
   const run = new RunFolder(folder)
   await run.checkFit()

@@ -1,12 +1,14 @@
 // Trains any module with a loss, from a two-layer perceptron to CoCa: the loop, metrics, checks of the gradient, callbacks for
 // progress, and an abort signal. Runs in a browser; fit-folder.ts adds saving to a folder.
 
+import type { FileStore } from '../io/browser.ts'
 import { BatchError } from '../io/errors.ts'
 import { ExponentialMovingAverage, type Optimizer, type Schedule } from '../optim/index.ts'
 import { defaultGenerator } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { OptionsError, optionalGroup, type Settings, settle } from '../tensor/options.ts'
 import { type Batches, BatchSource, type SavedBatches } from './batches.ts'
+import { type FitStore, openFitStore } from './fit-store.ts'
 import type { LossProblem } from './guard/directional.ts'
 import type { GuardSettings } from './guard/guard.ts'
 import { type Guarded, guarded } from './guard/inspection.ts'
@@ -59,7 +61,12 @@ export interface FitOptions<Batch, Examples = unknown> {
   readonly evaluateEvery?: number
   /** the folder for checkpoints and metrics.jsonl, in Node; if it contains some, training resumes. Default none */
   readonly folder?: string
-  /** whether the metrics are also written there as an event file for TensorBoard; default false */
+  /**
+   * the files for checkpoints and metrics.jsonl where there is no folder, such as `await openBrowserStore('my run')` in a page; if they
+   * contain some, training resumes. Default none
+   */
+  readonly store?: FileStore
+  /** whether the metrics are also written to the folder as an event file for TensorBoard; default false */
   readonly tensorboard?: boolean
   /** steps between checkpoints; default 200, and one at the end */
   readonly checkpointEvery?: number
@@ -117,6 +124,7 @@ const fitOptions = {
   examples: undefined,
   evaluateEvery: is.byDefault(0, is.size),
   folder: is.optional(is.text),
+  store: is.optional(member<FileStore>("a store of files, such as await openBrowserStore('my run')", 'list')),
   tensorboard: false,
   checkpointEvery: is.byDefault(200, is.size),
   keepLast: is.byDefault(3, is.count),
@@ -140,23 +148,6 @@ export interface FitResult {
   readonly metrics: readonly MetricsLine[]
 }
 
-/** The storage of a training. */
-export interface FitStore {
-  /** updates made before this call, already in model and optimizer */
-  readonly from: number
-  /** the step of the last checkpoint; undefined if there is none */
-  readonly saved: number | undefined
-  /** the position of the batches after them; undefined at the beginning */
-  readonly batches?: SavedBatches
-  readonly path: string
-  record(line: MetricsLine): Promise<void>
-  /** Returns the folder of the checkpoint. */
-  save(step: number, batches: SavedBatches): Promise<string>
-  /** Goes back to the last checkpoint, if there is one, and returns its step. */
-  goBack(): Promise<number | undefined>
-  keep(problem: LossProblem, step: number): Promise<string>
-}
-
 /**
  * Trains a model.
  *
@@ -169,14 +160,21 @@ export interface FitStore {
  *       onStep: ({ step, losses }) => console.log(step, losses.total),
  *     })
  *
- * Does not set the device or the seed. In a browser, which has no `folder`, import it from `cocagrad/fit`.
- * @throws TrainingError if a value is not finite, WrongGradientError if the gradient is wrong and guard.onError is 'stop', with the
+ * Does not set the device or the seed. In a browser, which has no `folder`, import it from `cocagrad/fit`. With a `store`, a second call
+ * resumes from its last checkpoint: give it the same batches; the result is the same as without the interruption.
+ * @throws CheckpointError if the checkpoint in the store does not fit the model or the optimizer; FileError if there is no space left;
+ *   TrainingError if a value is not finite, WrongGradientError if the gradient is wrong and guard.onError is 'stop', with the
  *   parameters as they were before the step; with inBackward, some may be updated
  */
 export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, Examples>): Promise<FitResult> {
-  if (settledFit(options).folder !== undefined)
-    throw new Error("fit: the option folder needs Node: import { fit } from 'cocagrad/train'")
-  return fitInto(undefined, options)
+  const { folder, store, optimizer, average, keepLast } = settledFit(options)
+  if (folder !== undefined)
+    throw new Error(
+      "fit: the option folder needs Node: import { fit } from 'cocagrad/train'. In a browser give a store: await openBrowserStore('my run')",
+    )
+  if (!store) return fitInto(undefined, options)
+  const { model } = options.objective
+  return fitInto(await openFitStore(store, { model, optimizer, average }, keepLast), options)
 }
 
 /** The options with their defaults; `guard` is undefined if it is disabled. @throws OptionsError */
@@ -191,6 +189,13 @@ export function settledFit<Batch, Examples>(options: FitOptions<Batch, Examples>
       value: true,
       known: Object.keys(fitOptions),
       reason: 'needs a folder',
+    })
+  if (settled.store !== undefined && settled.folder !== undefined)
+    throw new OptionsError('fit: folder and store are given together; give one of them', 'fit', {
+      option: 'store',
+      value: settled.store,
+      known: Object.keys(fitOptions),
+      reason: 'is given together with folder',
     })
   if (settled.inBackward) checkInBackward(settled)
   return settled
@@ -218,7 +223,7 @@ export async function fitInto<Batch, Examples>(
   options: FitOptions<Batch, Examples>,
 ): Promise<FitResult> {
   const { objective, batches, examples } = options
-  const { optimizer, average, schedule, maximumNorm, parts, inBackward, guard, ...settled } = settledFit(options)
+  const { optimizer, average, schedule, maximumNorm, parts, inBackward, guard, store: _, ...settled } = settledFit(options)
   const from = store?.from ?? 0
   const history = new History(settled.history)
   const record = async (line: MetricsLine) => {
@@ -294,7 +299,7 @@ function inspection(
   { store, record, onGuard }: Pick<Guarded, 'record' | 'onGuard'> & { readonly store?: FitStore },
 ): Inspection {
   const { seed } = defaultGenerator().state
-  const keep = store && ((problem: LossProblem, step: number) => store.keep(problem, step))
+  const keep = store?.keep && ((problem: LossProblem, step: number) => store.keep!(problem, step))
   return guarded(objective, { ...settings, seed, keep }, { folder: store?.path, record, onGuard, look, explain })
 }
 

@@ -1,48 +1,23 @@
 // The checkpoint of a training: its weights and their average, its optimizer, and the positions of its batches and random numbers.
 
-import type { Module } from '../nn/index.ts'
-import type { ExponentialMovingAverage, Optimizer } from '../optim/index.ts'
-import { defaultGenerator, seed, type Tensor } from '../tensor/index.ts'
-import { CheckpointError, type CheckpointFolder } from './checkpoint.ts'
-import { type Finding, inspect, TrainingError } from './guard/diagnose.ts'
+import { defaultGenerator, seed } from '../tensor/index.ts'
+import type { CheckpointFolder } from './checkpoint.ts'
+import { checkAverages, checkpointOf, type TrainingParts } from './checkpoint-state.ts'
 import type { RunFolder } from './run-folder.ts'
 
-export interface Kept {
-  readonly model: Module
-  readonly optimizer: Optimizer
-  readonly average?: ExponentialMovingAverage
-  /** updates made, and the position of the source of the batches: JSON-safe */
-  readonly state: { readonly step: number; readonly batches: object }
-}
-
-/**
- * Writes a checkpoint, and removes all but the last `keepLast`.
- * @throws TrainingError if a parameter or a moment is not finite, since training cannot continue from such a checkpoint
- */
-export async function writeTraining(folder: RunFolder, kept: Kept, keepLast: number): Promise<CheckpointFolder> {
-  const { model, optimizer, average, state } = kept
-  const { tensors, values } = optimizer.stateDict()
-  const parameters = model.stateDict()
-  const findings = [...(await inspectAll('parameter', parameters)), ...(await inspectAll('moment', tensors))]
-  if (findings.length > 0) throw new TrainingError(state.step, findings)
-  const generator = defaultGenerator().state
-  const averaged = average?.stateDict()
-  const whole = { version: 1, ...state, generator, optimizer: values, average: averaged?.values } as const
-  const checkpoint = { state: whole, model: parameters, optimizer: tensors, average: averaged?.tensors }
-  return folder.writeCheckpoint(checkpoint, keepLast)
-}
-
-/** Inspects tensors one after the other, so that one at a time is on the host. */
-async function inspectAll(kind: Finding['kind'], tensors: ReadonlyMap<string, Tensor>): Promise<Finding[]> {
-  const findings: Finding[] = []
-  for (const [name, tensor] of tensors) findings.push(...inspect(kind, name, tensor.shape, await tensor.data()))
-  return findings
+/** Writes a checkpoint, and removes all but the last `keepLast`. @throws as {@link checkpointOf} */
+export async function writeTraining(
+  folder: RunFolder,
+  kept: TrainingParts,
+  keepLast: number,
+): Promise<CheckpointFolder> {
+  return folder.writeCheckpoint(await checkpointOf(kept), keepLast)
 }
 
 /** Goes back to the last checkpoint of a folder, if there is one. Returns its step. */
 export async function returnTo(
   folder: RunFolder,
-  { model, optimizer, average }: Pick<Kept, 'model' | 'optimizer' | 'average'>,
+  { model, optimizer, average }: Pick<TrainingParts, 'model' | 'optimizer' | 'average'>,
   setting: string,
 ): Promise<number | undefined> {
   const step = (await folder.steps()).at(-1)
@@ -60,20 +35,11 @@ export async function returnTo(
  */
 export async function restoreTraining(
   checkpoint: CheckpointFolder,
-  { optimizer, average }: Pick<Kept, 'optimizer' | 'average'>,
+  { optimizer, average }: Pick<TrainingParts, 'optimizer' | 'average'>,
   setting: string,
 ): Promise<void> {
   const state = await checkpoint.readState()
-  if (average && !state.average)
-    throw new CheckpointError(
-      `has no average of the weights, which ${setting} asks for: train without it, or in a new folder`,
-      { file: checkpoint.path },
-    )
-  if (!average && state.average)
-    throw new CheckpointError(
-      `has an average of the weights, which would be lost: train with ${setting}, or in a new folder`,
-      { file: checkpoint.path },
-    )
+  checkAverages(state, average, { setting, file: checkpoint.path })
   await checkpoint.loadOptimizer(optimizer, state.optimizer)
   if (average && state.average) await checkpoint.loadAverage(average, state.average)
   seed(state.generator.seed)

@@ -24,6 +24,7 @@ import {
 import { hasClasses, hasTexts } from '../models/config.ts'
 import type { ClassFamily, FamilyName, TextFamily } from '../models/index.ts'
 import { type Checkpoint, CheckpointFolder } from './checkpoint.ts'
+import { stepName } from './checkpoint-state.ts'
 import { type RunConfig, readRunConfig } from './config.ts'
 import { type MetricsLine, MetricsLog, parseMetrics } from './metrics.ts'
 import type { Naming } from './objectives/families.ts'
@@ -45,8 +46,6 @@ const GUARD = 'guard'
 const TRAINING = 'training'
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
-
-const stepName = (step: number): string => `step-${String(step).padStart(6, '0')}`
 
 /** The tokenizer of a run if its family reads texts, and the names of its classes if it predicts classes. */
 export type Named<F extends FamilyName> = (F extends ClassFamily ? { readonly classes: readonly string[] } : unknown) &

@@ -1,9 +1,8 @@
 // The positions of the members of a tar file. Only the headers are read, so a shard of a gigabyte is listed with a few
 // thousand small reads, and any of its pictures can be read later without the bytes before it. (Libraries read a tar
-// from its first byte to its last.)
+// from its first byte to its last.) Small files are packed into a tar in memory. Runs in a browser.
 
 import { DataError } from '../errors.ts'
-import { type OpenFile, openToRead } from '../files.ts'
 import { quoted } from '../plain.ts'
 
 /** A tar file that is damaged. */
@@ -18,59 +17,22 @@ export interface TarMember {
 }
 
 const BLOCK = 512
-/** Bytes that are read at once: headers of small members are close together. */
-const WINDOW = 1 << 16
+const RECORD = 20 * BLOCK
 /** Names and attributes are short; macOS also puts what it knows of a file into them. A longer one means that the file is damaged. */
 const LARGEST_EXTENSION = 1 << 24
 
-/** A file and its most recently read part. */
-export class WindowedFile {
+/** The bytes of a tar. */
+export interface TarSource {
   readonly size: number
-  readonly #handle: OpenFile
-  readonly #window = new Uint8Array(WINDOW)
-  #start = 0
-  #length = 0
-
-  private constructor(handle: OpenFile, size: number) {
-    this.#handle = handle
-    this.size = size
-  }
-
-  static async open(path: string): Promise<WindowedFile> {
-    const { handle, size } = await openToRead(path)
-    return new WindowedFile(handle, size)
-  }
-
   /** Bytes that stay valid until the next read; fewer at the end of the file. */
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    if (length > WINDOW) return this.#fill(new Uint8Array(length), offset)
-    if (offset < this.#start || offset + length > this.#start + this.#length) {
-      this.#start = offset
-      this.#length = (await this.#fill(this.#window, offset)).length
-    }
-    return this.#window.subarray(offset - this.#start, Math.min(offset - this.#start + length, this.#length))
-  }
-
-  async close(): Promise<void> {
-    await this.#handle.close()
-  }
-
-  async #fill(buffer: Uint8Array, offset: number): Promise<Uint8Array> {
-    let filled = 0
-    while (filled < buffer.length) {
-      const { bytesRead } = await this.#handle.read(buffer, filled, buffer.length - filled, offset + filled)
-      if (bytesRead === 0) break
-      filled += bytesRead
-    }
-    return buffer.subarray(0, filled)
-  }
+  read(offset: number, length: number): Promise<Uint8Array>
 }
 
 /**
  * The files of a tar (POSIX.1-2001 pax and ustar, and GNU's long names), in order.
  * @throws TarError naming the byte where the tar is truncated or damaged; the files before it are yielded
  */
-export async function* tarMembers(tar: WindowedFile, file: string): AsyncGenerator<TarMember, void, undefined> {
+export async function* tarMembers(tar: TarSource, file: string): AsyncGenerator<TarMember, void, undefined> {
   let longName: string | undefined
   let attributes: Record<string, string> = {}
   for (let offset = 0; offset < tar.size; ) {
@@ -120,6 +82,65 @@ function nameOf(header: Uint8Array): string {
   return prefix === '' ? name : `${prefix}/${name}`
 }
 
+const encoder = new TextEncoder()
+
+/** The header of a file of ustar (POSIX.1-1988). @throws TarError for a name that does not fit */
+function headerOf(name: string, size: number, seconds: number): Uint8Array<ArrayBuffer> {
+  const header = new Uint8Array(BLOCK)
+  const put = (text: string, at: number, length: number) => {
+    const bytes = encoder.encode(text)
+    if (bytes.length > length) throw new TarError(`the name ${quoted(name)} is too long for a tar`)
+    header.set(bytes, at)
+  }
+  const octal = (value: number, length: number) => `${value.toString(8).padStart(length - 1, '0')}\0`
+  // a name of more than 100 bytes is split at a slash
+  const cut = encoder.encode(name).length > 100 ? name.indexOf('/', Math.max(0, name.length - 101)) : -1
+  put(cut < 0 ? name : name.slice(cut + 1), 0, 100)
+  put(cut < 0 ? '' : name.slice(0, cut), 345, 155)
+  put(octal(0o644, 8), 100, 8)
+  for (const at of [108, 116]) put(octal(0, 8), at, 8)
+  put(octal(size, 12), 124, 12)
+  put(octal(seconds, 12), 136, 12)
+  put('0', 156, 1)
+  put('ustar\x0000', 257, 8)
+  put(`${sumOf(header).toString(8).padStart(6, '0')}\0 `, 148, 8)
+  return header
+}
+
+/**
+ * A tar of files, in pieces to be written one after the other, or in a page to become one file: `new Blob(pieces)`.
+ * @param files their bytes by name, such as `run/config.json`
+ * @param time of all files; default now
+ * @throws TarError for a name that does not fit into a header
+ */
+export function packTar(files: ReadonlyMap<string, Uint8Array>, time = new Date()): Uint8Array<ArrayBuffer>[] {
+  const seconds = Math.floor(time.getTime() / 1000)
+  const pieces = [...files].flatMap(([name, bytes]) => [
+    headerOf(name, bytes.length, seconds),
+    new Uint8Array(bytes),
+    new Uint8Array((BLOCK - (bytes.length % BLOCK)) % BLOCK),
+  ])
+  // the end, and a whole number of records of 20 blocks, as tar itself writes them
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 2 * BLOCK)
+  return [...pieces, new Uint8Array(2 * BLOCK + ((RECORD - (length % RECORD)) % RECORD))]
+}
+
+/**
+ * The files of a tar in memory, by name; folders and links are left out.
+ * @param file its name in an error
+ * @throws TarError naming the byte where the tar is truncated or damaged
+ */
+export async function unpackTar(bytes: Uint8Array, file = 'the tar'): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+  const source = {
+    size: bytes.length,
+    read: async (offset: number, length: number) => bytes.subarray(offset, offset + length),
+  }
+  const files = new Map<string, Uint8Array<ArrayBuffer>>()
+  for await (const { name, offset, size } of tarMembers(source, file))
+    files.set(name.replace(/^\.\//, ''), new Uint8Array(bytes.subarray(offset, offset + size)))
+  return files
+}
+
 /** Octal digits; or, if the first bit is set, a binary number. */
 function numberAt(header: Uint8Array, start: number, length: number): number {
   if (header[start] < 0x80) return Number.parseInt(textAt(header, start, length).trim() || '0', 8)
@@ -129,11 +150,13 @@ function numberAt(header: Uint8Array, start: number, length: number): number {
 }
 
 /** The sum of all bytes, with those of the sum itself counted as spaces. */
-function hasRightSum(header: Uint8Array): boolean {
+function sumOf(header: Uint8Array): number {
   let sum = 8 * 0x20
   for (let i = 0; i < BLOCK; i++) if (i < 148 || i >= 156) sum += header[i]
-  return sum === numberAt(header, 148, 8)
+  return sum
 }
+
+const hasRightSum = (header: Uint8Array): boolean => sumOf(header) === numberAt(header, 148, 8)
 
 /** Decimal digits; NaN for anything else. */
 const decimal = (text: string): number => (/^\d+$/.test(text) ? Number(text) : Number.NaN)
