@@ -223,7 +223,17 @@ export async function fitInto<Batch, Examples>(
   options: FitOptions<Batch, Examples>,
 ): Promise<FitResult> {
   const { objective, batches, examples } = options
-  const { optimizer, average, schedule, maximumNorm, parts, inBackward, guard, store: _, ...settled } = settledFit(options)
+  const {
+    optimizer,
+    average,
+    schedule,
+    maximumNorm,
+    parts,
+    inBackward,
+    guard,
+    store: _,
+    ...settled
+  } = settledFit(options)
   const from = store?.from ?? 0
   const history = new History(settled.history)
   const record = async (line: MetricsLine) => {

@@ -78,7 +78,9 @@ describe('a store of a browser', { skip: missing }, () => {
   let code: string
   before(async () => {
     browser = await launch()
-    ;({ code } = await bundle(`import * as data from 'cocagrad/data'; globalThis.data = data; globalThis.__name = f => f; globalThis.ready = true`))
+    ;({ code } = await bundle(
+      `import * as data from 'cocagrad/data'; globalThis.data = data; globalThis.__name = f => f; globalThis.ready = true`,
+    ))
   })
   after(() => browser.close())
 
