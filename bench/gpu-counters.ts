@@ -10,7 +10,7 @@ import { device } from '../src/index.ts'
 import { sizes, trainingStep, warmups } from './model.ts'
 import { Counter, useNullGpu } from './null-gpu.ts'
 import { median } from './peers/timing.ts'
-import { weightsFile } from './peers/weights.ts'
+import { readStart, weightsFile } from './peers/weights.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -37,7 +37,7 @@ const steps: Readonly<Record<string, () => Promise<() => Promise<number>>>> = {
       import('./peers/tfjs-training.ts'),
     ])
     await startTfjs('webgpu', 1)
-    return (await tfjsTraining(weightsFile(size))).step
+    return (await tfjsTraining(await readStart(weightsFile(size)))).step
   },
   async 'jax-js'() {
     const [{ startJax }, { jaxTraining }] = await Promise.all([
@@ -47,7 +47,7 @@ const steps: Readonly<Record<string, () => Promise<() => Promise<number>>>> = {
     const jax = await startJax(1)
     await jax.init('webgpu')
     jax.defaultDevice('webgpu')
-    return (await jaxTraining(jax, weightsFile(size))).step
+    return (await jaxTraining(jax, await readStart(weightsFile(size)))).step
   },
 }
 const { peer } = flags

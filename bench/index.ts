@@ -40,11 +40,10 @@ const { values: flags } = parseArgs({
   },
 })
 const threads = Number(flags.threads)
-await device.use(flags.device as DeviceName, {
-  backend: flags.backend as GpuBackend | undefined,
-  threads,
-  blas: flags.blas,
-})
+await device.use(
+  flags.device as DeviceName,
+  flags.device === 'cpu' ? { threads, blas: flags.blas } : { backend: flags.backend as GpuBackend | undefined },
+)
 console.log(`device ${device.current}: ${device.description}`)
 seed(1)
 

@@ -3,7 +3,8 @@
 // Chunks lie two folders below the package, as modules in src do that look for its files.
 //
 // GPU.js is bundled with its licences: as a dependency, it would install an old WebGPU for Node (87 MB, beside the one that is
-// used) and the native package gl. All other packages stay dependencies.
+// used) and the native package gl. So is ndarray, which is not an ES module: Node takes ten milliseconds to find and analyse it. All
+// other packages stay dependencies.
 
 import { readdir, readFile } from 'node:fs/promises'
 import { createRequire, isBuiltin } from 'node:module'
@@ -22,25 +23,30 @@ const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) 
   readonly bin: Readonly<Record<string, string>>
 }
 
-/** The module with GPU.js, and the packages in GPU.js's file for browsers. */
+/** The module with GPU.js. */
 const LIBRARY = 'src/tensor/gpu/library.ts'
-const packages = ['gpu.js', 'acorn', 'gpu-mock.js']
 
-async function licences(): Promise<string> {
-  const gpujs = createRequire(createRequire(import.meta.url).resolve('gpu.js/package.json'))
-  const texts = packages.map(async name => {
-    const file = gpujs.resolve(`${name}/package.json`).replace('package.json', 'LICENSE')
-    return `${name}\n\n${(await readFile(file, 'utf8')).trim()}`
+const require = createRequire(import.meta.url)
+const NDARRAY = require.resolve('ndarray')
+
+/** The licences of a package and of those that are bundled with it, as a comment. */
+async function licences(name: string, others: readonly string[]): Promise<string> {
+  const from = createRequire(require.resolve(`${name}/package.json`))
+  const texts = [name, ...others].map(async each => {
+    const folder = from.resolve(`${each}/package.json`).replace('package.json', '')
+    const [file] = (await readdir(folder)).filter(name => /^licen[cs]e/i.test(name))
+    return `${each}\n\n${(await readFile(folder + file, 'utf8')).trim()}`
   })
   return `/*!\n${(await Promise.all(texts)).join('\n\n\n')}\n*/`
 }
 
-/** Reads TypeScript, and GPU.js with its imports. */
+/** Reads TypeScript, and the packages that are bundled, with their imports. */
 const source: Plugin = {
   name: 'source',
+  resolveId: id => (id === 'ndarray' ? NDARRAY : null),
   async load(path) {
     const sourcefile = relative(root, path)
-    if (sourcefile === LIBRARY) {
+    if (sourcefile === LIBRARY || path === NDARRAY) {
       const { outputFiles } = await build({ entryPoints: [path], bundle: true, format: 'esm', write: false })
       return outputFiles[0].text
     }
@@ -69,14 +75,18 @@ const input = [...entries, ...commands, ...threads].map(file => [
 
 const bundle = await rollup({
   input: Object.fromEntries(input),
-  external: id => isBuiltin(id) || /^[@\w]/.test(id),
+  external: id => id !== 'ndarray' && (isBuiltin(id) || /^[@\w]/.test(id)),
   plugins: [source],
   onLog: (_, log) => {
     throw new Error(log.message)
   },
 })
 const hasLibrary = ({ moduleIds }: { readonly moduleIds: readonly string[] }) => moduleIds.includes(join(root, LIBRARY))
-const banner = await licences()
+/** The licences of the packages that are bundled, by the module that has them. */
+const banners = new Map([
+  [join(root, LIBRARY), await licences('gpu.js', ['acorn', 'gpu-mock.js'])],
+  [NDARRAY, await licences('ndarray', ['iota-array', 'is-buffer'])],
+])
 const { output } = await bundle.write({
   dir: join(root, 'dist'),
   format: 'es',
@@ -85,7 +95,7 @@ const { output } = await bundle.write({
   hoistTransitiveImports: false,
   sourcemap: true,
   sourcemapExcludeSources: true,
-  banner: chunk => (hasLibrary(chunk) ? banner : ''),
+  banner: ({ moduleIds }) => moduleIds.flatMap(id => banners.get(id) ?? []).join('\n'),
 })
 
 /** The names of classes. Modules and errors show them, so they must not change where two modules share a file. */
@@ -94,6 +104,6 @@ const classes = (text: string) => Array.from(text.matchAll(/\bclass ([\w$]+) (?:
 const files = (await readdir(join(root, 'src'), { recursive: true })).filter(file => file.endsWith('.ts'))
 const texts = await Promise.all(files.map(file => readFile(join(root, 'src', file), 'utf8')))
 const known = new Set(texts.flatMap(classes))
-const made = output.flatMap(file => (file.type === 'chunk' && !file.code.startsWith(banner) ? classes(file.code) : []))
+const made = output.flatMap(file => (file.type === 'chunk' && !hasLibrary(file) ? classes(file.code) : []))
 const renamed = made.filter(name => name.includes('$') && known.has(name.replace(/\$\d+$/, '')))
 if (renamed.length > 0) throw new Error(`classes of one name in one file: rename one of each of ${renamed.join(', ')}`)

@@ -5,9 +5,10 @@
 import { jaxVersion, startJax } from './jax-start.ts'
 import { jaxTraining } from './jax-training.ts'
 import { stepFlags, timeSteps } from './timing.ts'
+import { readStart } from './weights.ts'
 
 const flags = stepFlags()
-const { step, parameters } = await jaxTraining(await startJax(flags.threads), flags.weights)
+const { step, parameters } = await jaxTraining(await startJax(flags.threads), await readStart(flags.weights))
 await timeSteps(flags, { peer: 'jax-js', version: jaxVersion(), params: parameters }, step)
 // otherwise its workers would wait for more work
 process.exit(0)

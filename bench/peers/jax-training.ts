@@ -5,15 +5,14 @@ import { adamw, type Named, type Scalars, type State } from './jax-adamw.ts'
 import { jaxOperations, type Values } from './jax-operations.ts'
 import type { Jax } from './jax-start.ts'
 import type { PeerTraining } from './timing.ts'
-import { readStart } from './weights.ts'
+import type { Start } from './weights.ts'
 
-/** @param path of the file from which it starts */
-export async function jaxTraining(jax: Jax, path: string): Promise<PeerTraining> {
+/** @param start weights and batch */
+export async function jaxTraining(jax: Jax, start: Start): Promise<PeerTraining> {
   const { numpy: np } = jax
   const operations = jaxOperations(jax)
   const { begin, update, scalars } = adamw(jax)
 
-  const start = await readStart(path)
   const { config, batch: size } = start
   const weights: Named = {}
   for (const name of start.names) {

@@ -5,11 +5,10 @@ import { type Batch, cocaLoss, plainBatch } from './coca.ts'
 import { adamw } from './tfjs-adamw.ts'
 import { tfjs } from './tfjs-operations.ts'
 import type { PeerTraining } from './timing.ts'
-import { readStart } from './weights.ts'
+import type { Start } from './weights.ts'
 
-/** @param weights path of the file from which it starts */
-export async function tfjsTraining(weights: string): Promise<PeerTraining> {
-  const start = await readStart(weights)
+/** @param start weights and batch */
+export async function tfjsTraining(start: Start): Promise<PeerTraining> {
   const { config, batch: size, names } = start
   const values: tf.Tensor[] = []
   for (const name of names) {

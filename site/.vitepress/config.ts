@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitepress'
+import { programs } from './programs.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -18,19 +19,60 @@ const alias = Object.entries(entries).map(([path, { source, browser }]) => ({
 /** The path on the host, such as /cocagrad/. */
 const base = process.env.SITE_BASE ?? '/'
 
+/** The pages that show how things work. */
+const lookInside = [
+  { text: 'A tape', link: '/tape' },
+  { text: 'Attention, pooling, masks', link: '/attention' },
+  { text: 'Kernels', link: '/kernels' },
+  { text: 'A checkpoint of OpenCLIP', link: '/openclip-model' },
+]
+/** The pages for those who learn, teach and do research. */
+const groups = [
+  {
+    text: 'Learn',
+    items: [
+      { text: 'How this path works', link: '/learn/' },
+      { text: '1. A first tensor', link: '/learn/tensor' },
+      { text: '2. A first gradient', link: '/learn/gradient' },
+      { text: '3. A first model', link: '/learn/model' },
+      { text: '4. A first transformer', link: '/learn/transformer' },
+      { text: '5. Attentional poolers', link: '/learn/poolers' },
+      { text: '6. The two losses', link: '/learn/losses' },
+      { text: '7. CoCa', link: '/learn/coca' },
+      { text: '8. Checking gradients', link: '/learn/gradcheck' },
+      { text: '9. Devices', link: '/learn/devices' },
+    ],
+  },
+  {
+    text: 'Teach',
+    items: [
+      { text: 'In a lecture', link: '/teach/' },
+      { text: 'Exercises', link: '/teach/exercises' },
+    ],
+  },
+  { text: 'Research', items: [{ text: 'Prototypes and checks', link: '/research/' }] },
+]
+const learning = { '/learn/': groups, '/teach/': groups, '/research/': groups }
+
 export default defineConfig({
   title: 'cocagrad',
   description: 'Automatic differentiation in TypeScript, with CoCa as its reference model.',
   base,
   head: [['link', { rel: 'icon', href: `${base}favicon.svg`, type: 'image/svg+xml' }]],
+  markdown: { config: programs },
   themeConfig: {
     search: { provider: 'local' },
     nav: [
       { text: 'Playground', link: '/' },
-      { text: 'OpenCLIP', link: '/openclip-model' },
-      { text: 'Guides', link: '/guides/first-model' },
+      { text: 'Look inside', items: [...lookInside] },
+      { text: 'Learn', link: '/learn/', activeMatch: '^/learn/' },
+      { text: 'Teach', link: '/teach/', activeMatch: '^/teach/' },
+      { text: 'Research', link: '/research/', activeMatch: '^/research/' },
+      { text: 'Guides', link: '/guides/first-model', activeMatch: '^/guides/' },
+      { text: 'Editor', link: '/repl' },
     ],
     sidebar: {
+      ...learning,
       '/guides/': [
         {
           text: 'Guides',
@@ -48,6 +90,7 @@ export default defineConfig({
             ['performance', 'Performance'],
           ].map(([name, text]) => ({ text, link: `/guides/${name}` })),
         },
+        { text: 'Look inside', items: [...lookInside] },
       ],
     },
     outline: [2, 3],
@@ -63,6 +106,7 @@ export default defineConfig({
         'Cross-Origin-Embedder-Policy': 'require-corp',
       },
     },
-    esbuild: { target: 'es2022' },
+    // modules and errors show the names of their classes
+    esbuild: { target: 'es2022', keepNames: true },
   },
 })

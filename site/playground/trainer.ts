@@ -50,8 +50,6 @@ const MEASURED = 128
 const NAMES = SIZES.flatMap(size => pairNames.map(name => `a ${size} ${name}`))
 /** Names that an inspection shows. */
 const SHOWN_NAMES = 5
-/** The most probable words that an inspection shows at each place. */
-const SHOWN_WORDS = 5
 /** Checkpoints of a run that are kept. */
 const CHECKPOINTS = 12
 /** The largest norm of gradients that are not clipped, as in cocagrad/train. */
@@ -68,6 +66,8 @@ const parsed = async (store: FileStore, name: string): Promise<unknown> => {
     throw new DataError('is not JSON', { file: name, cause: error })
   }
 }
+/** The most probable words that an inspection shows at each place. */
+const SHOWN_WORDS = 5
 
 const exampleOf = (index: number, options: Parameters<typeof shapesExample>[1]): Picture => {
   const { caption, pixels, scene } = shapesExample(index, options)
@@ -403,7 +403,7 @@ export class Trainer {
     this.model.eval()
     return {
       model: this.model,
-      step: this.#step,
+      step: this.step,
       shown: this.pictures,
       measured: this.#measured,
       imagesOf: examples => this.#imagesOf(examples),

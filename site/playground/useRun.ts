@@ -42,8 +42,6 @@ function ranksOf(similarities: Float32Array): number[] {
   return [...similarities.keys()].map(i => order.indexOf(i) + 1)
 }
 
-/** The newest view of each kind that is open. */
-export type Views = { readonly [K in View['kind']]?: Extract<View, { kind: K }> }
 /** Gives the visitor a file. */
 function download(name: string, file: Blob): void {
   const link = document.createElement('a')
@@ -52,6 +50,9 @@ function download(name: string, file: Blob): void {
   link.click()
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000)
 }
+
+/** The newest view of each kind that is open. */
+export type Views = { readonly [K in View['kind']]?: Extract<View, { kind: K }> }
 
 export type Run = ReturnType<typeof useRun>
 
@@ -76,16 +77,21 @@ export function useRun(
   const inspection = shallowRef<Inspection>()
   const mistake = ref('')
   const found = shallowRef<Found>()
-  const views = shallowRef<Views>({})
   const kept = shallowRef<KeptRun>()
   const problem = ref('')
+  const views = shallowRef<Views>({})
 
   /** what is done with the model when it is open */
   let then: 'show' | 'run' | 'pause' = 'show'
   let worker: Worker | undefined
   let watched: Watched = {}
   const ask = (request: Request) => worker?.postMessage(request)
-  const inspect = (picture: PictureId, pixels: Uint8Array) => ask({ kind: 'inspect', picture, pixels })
+  /** what was inspected last */
+  let inspected: readonly [PictureId, Uint8Array] | undefined
+  function inspect(picture: PictureId, pixels: Uint8Array): void {
+    inspected = [picture, pixels]
+    ask({ kind: 'inspect', picture, pixels })
+  }
 
   function hear(report: Report): void {
     switch (report.kind) {
@@ -154,6 +160,7 @@ export function useRun(
     worker.onmessage = ({ data }: MessageEvent<Report>) => hear(data)
     worker.onerror = event => hear({ kind: 'failed', message: event.message || 'the thread did not start' })
     then = next
+    inspected = undefined
     state.value = 'opening'
     message.value = mistake.value = problem.value = ''
     step.value = 0
@@ -189,11 +196,11 @@ export function useRun(
     /** what is wrong with the text that was looked for */
     mistake,
     found,
-    views,
     /** its checkpoints in this browser */
     kept,
     /** why it is not kept */
     problem,
+    views,
     ask,
     inspect,
     /** The views that are open from now on. */
@@ -228,6 +235,7 @@ export function useRun(
       state.value = 'paused'
       message.value = ''
       ask({ kind: 'rewind', step })
+      if (inspected) inspect(...inspected)
     },
     /** Downloads the run as one file. */
     exportFile: () => ask({ kind: 'export' }),

@@ -17,12 +17,12 @@ const CHECKPOINTS = 100
 const modules = () => Promise.all([import('./trainer.ts'), import('cocagrad'), import('./kept-runs.ts')])
 
 let trainer: Trainer | undefined
-let views: Views | undefined
-let watched: Watched = {}
 /** where the run is kept, if it is one that is trained here */
 let run: OpenRun | undefined
 /** the step that was kept last */
 let saved: number | undefined
+let views: Views | undefined
+let watched: Watched = {}
 let isRunning = false
 /** whether training begins, or goes on, when all requests are answered */
 let goesOn = false

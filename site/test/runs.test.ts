@@ -114,6 +114,7 @@ describe('the runs of the playground', { skip }, () => {
 
   /** The captions that a model in Node writes for the pictures that the page shows first. */
   async function captionsInNode({ model, tokenizer, normalize }: OpenedModel) {
+    assert.ok(normalize)
     const { mean, std } = normalize
     const values = Float32Array.from({ length: 9 * 3 * 1024 }, (_, i) => {
       const [n, c, p] = [Math.floor(i / 3072), Math.floor(i / 1024) % 3, i % 1024]

@@ -15,6 +15,7 @@ const types: Readonly<Record<string, string>> = {
   '.png': 'image/png',
   '.json': 'application/json',
   '.svg': 'image/svg+xml',
+  '.wasm': 'application/wasm',
 }
 
 export const isBuilt = existsSync(join(dist, 'index.html'))

@@ -4,7 +4,7 @@
 import { statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname, join, posix, resolve } from 'node:path'
-import { type CsvError, parse as parseCsv } from 'csv-parse/sync'
+import type { CsvError } from 'csv-parse/sync'
 import { DataError, Faults, fileError, messageOf, notAFile, parseAnyJsonLine, readText } from '../io/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { readClassFolders } from './label-folders.ts'
@@ -178,7 +178,7 @@ export async function readLines(
 }> {
   const path = await findList(folderOrFile, kind)
   const text = await readText(path)
-  const values = /\.jsonl$/i.test(path) ? jsonLines(text, path) : csvLines(text, path, columns)
+  const values = /\.jsonl$/i.test(path) ? jsonLines(text, path) : await csvLines(text, path, columns)
   return { path, folder: path === folderOrFile ? dirname(path) : folderOrFile, eachLine }
 
   function eachLine(take: (line: ListLine) => void): void {
@@ -261,11 +261,12 @@ function* jsonLines(text: string, file: string): Generator<Line> {
 }
 
 /** Comma-separated with quotes (RFC 4180), or tab-separated without: a quotation mark in a .tsv is an ordinary character. */
-function csvLines(text: string, file: string, columns: readonly (readonly string[])[]): Line[] {
+async function csvLines(text: string, file: string, columns: readonly (readonly string[])[]): Promise<Line[]> {
+  const { parse } = await import('csv-parse/sync')
   const tabs = /\.tsv$/i.test(file)
   let records: { record: Record<string, unknown>; info: { lines: number } }[]
   try {
-    records = parseCsv(text, {
+    records = parse(text, {
       columns: header => checkHeader(header, file, columns),
       record_delimiter: ['\r\n', '\n', '\r'],
       delimiter: tabs ? '\t' : ',',

@@ -3,7 +3,15 @@
 
 import { checkArguments } from './arguments.ts'
 import { type Binaries, type CpuDevice, openCpu, probeCpu, wideWanted } from './cpu/index.ts'
-import { type Device, DeviceError, type DeviceReport, type OpenOptions, type Tiles, type Tuning } from './device.ts'
+import {
+  type CpuOptions,
+  type Device,
+  DeviceError,
+  type DeviceReport,
+  type OpenOptions,
+  type Tiles,
+  type Tuning,
+} from './device.ts'
 import { given } from './given.ts'
 import type { GpuDevice } from './gpu/index.ts'
 import * as is from './kinds.ts'
@@ -35,42 +43,76 @@ const openOptions = {
   onCompile: undefined,
 } satisfies Settings<OpenOptions>
 
+/** The device that each option is about. */
+const owners: Readonly<Record<keyof OpenOptions, DeviceName>> = {
+  threads: 'cpu',
+  blas: 'cpu',
+  deterministic: 'cpu',
+  memory64: 'cpu',
+  backend: 'gpu',
+  tiles: 'gpu',
+  onCompile: 'gpu',
+}
+
 const opened = new Map<DeviceName, Device>([['reference', reference]])
 let current: DeviceName = 'cpu'
 
 async function open(name: DeviceName, options: OpenOptions): Promise<void> {
   checkName(name)
-  for (const option of ['tiles', 'onCompile'] as const)
-    if (options[option] !== undefined && name !== 'gpu')
-      throw new DeviceError(`${option} is an option of gpu; ${name} has nothing of the kind`, name)
+  for (const option of Object.keys(options) as (keyof OpenOptions)[])
+    if (options[option] !== undefined && owners[option] !== name)
+      throw new DeviceError(`${option} is an option of ${owners[option]}; ${name} has nothing of the kind`, name)
   if (name === 'gpu') await openGpuOnce(options)
-  if (name === 'cpu') await openCpuOnce(options, await wideModule(options, cpu?.addresses !== 32)).ready
+  if (name === 'cpu') await openCpuWith(options)
 }
 
 let cpu: CpuDevice | undefined
+/** what was asked of the cpu device, since it was opened first */
+let cpuOptions: CpuOptions = {}
 
 /** The kernels for 64-bit addresses, a module that is loaded only where it is used. Throws DeviceError for an option that is wrong. */
-const wideModule = async ({ memory64 }: OpenOptions, isUsed = true): Promise<Binaries | undefined> =>
-  wideWanted(memory64) && isUsed ? import('./cpu/module64.ts') : undefined
+const wideModule = async (memory64?: boolean): Promise<Binaries | undefined> =>
+  wideWanted(memory64) ? import('./cpu/module64.ts') : undefined
+
+/** Opens the cpu device, which takes the place of the one that is open. */
+function openCpuNow(options: CpuOptions, wide?: Binaries): CpuDevice {
+  const fresh = openCpu(options, wide)
+  cpu?.close()
+  cpu = fresh
+  cpuOptions = options
+  opened.set('cpu', fresh)
+  return fresh
+}
 
 /**
- * The cpu device, which is opened once: options of later calls are ignored, except those that a program cannot do without.
- * @throws DeviceError if `deterministic` or `memory64` is asked of a device that is open without it
+ * Opens the cpu device, or changes the one that is open. The number of threads can change at any time. With other options it is opened
+ * again with a memory of its own, so no tensor may be stored in the old one.
+ * @throws DeviceError if tensors are stored, and leaves the device as it is
  */
-function openCpuOnce(options: OpenOptions = {}, wide?: Binaries): CpuDevice {
-  if (cpu && !cpu.isDeterministic && options.deterministic === true)
+async function openCpuWith(options: OpenOptions): Promise<void> {
+  const { threads, blas, deterministic, memory64 } = options
+  const asked = Object.fromEntries(
+    Object.entries({ threads, blas, deterministic, memory64 } satisfies CpuOptions).filter(
+      ([, value]) => value !== undefined,
+    ),
+  )
+  const wide = await wideModule(memory64 ?? (cpu && cpu.addresses === 64))
+  if (!cpu) return openCpuNow(asked, wide).ready
+  const unmet = cpu.unmet(asked)
+  const fixed = unmet.filter(name => name !== 'threads')
+  if (fixed.length === 0) {
+    cpuOptions = { ...cpuOptions, ...asked }
+    return unmet.length === 0 ? cpu.ready : cpu.useThreads(Number(threads))
+  }
+  const { buffers } = cpu.memory()
+  if (buffers > 0)
     throw new DeviceError(
-      'cpu is open already, without `deterministic`; call device.use before the first tensor is created, or set COCAGRAD_DETERMINISTIC=1',
+      `cpu is open with another value of ${fixed.join(' and ')}, and stores ${buffers} tensor${buffers === 1 ? '' : 's'}; ` +
+        'call device.use before the first tensor is created, or free all tensors first',
       'cpu',
+      [`what is open: ${cpu.description}`],
     )
-  if (cpu?.addresses === 32 && options.memory64 === true)
-    throw new DeviceError(
-      'cpu is open already, with 32-bit addresses; call device.use before the first tensor is created',
-      'cpu',
-    )
-  cpu ??= openCpu(options, wide)
-  opened.set('cpu', cpu)
-  return cpu
+  await openCpuNow({ ...cpuOptions, ...asked }, wide).ready
 }
 
 let gpu: GpuDevice | undefined
@@ -106,7 +148,11 @@ export const device = {
     return device.get().description
   },
 
-  /** Opens a device and makes it the current device. Throws DeviceError. */
+  /**
+   * Opens a device and makes it the current device. What is asked of a device that is open takes effect: the number of threads of cpu
+   * at any time, its other options while it stores no tensor.
+   * @throws DeviceError if the device is not available, has no such option, or stores tensors that do not let an option change
+   */
   async use(name: DeviceName, options?: OpenOptions): Promise<void> {
     await open(name, settle('device.use(name, options)', options, openOptions))
     current = name
@@ -134,7 +180,7 @@ export const device = {
     checkName(name)
     const counting = currentCount()?.device
     if (counting?.name === name) return counting as Device
-    const found = opened.get(name) ?? (name === 'cpu' ? openCpuOnce() : undefined)
+    const found = opened.get(name) ?? (name === 'cpu' ? openCpuNow({}) : undefined)
     if (!found) throw new DeviceError(`device ${name} is not open; call await device.use('${name}') first`, name)
     return found
   },
@@ -169,7 +215,7 @@ export const device = {
     const { probeGpu } = await import('./gpu/index.ts')
     return [
       { name: 'reference', available: true, detail: reference.description },
-      await probeCpu(() => wideModule({})),
+      await probeCpu(() => wideModule()),
       ...(await probeGpu()),
     ]
   },

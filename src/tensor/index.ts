@@ -96,6 +96,7 @@ export type {
 } from './fused-kernels.ts'
 export { type HostArray, type TensorData, ValueError } from './host-data.ts'
 export type { MomentFormat, PackedMoment } from './moments.ts'
+export { nextTask } from './next-task.ts'
 export { OptionsError } from './options.ts'
 export { type MemoryShortage, OutOfMemoryError } from './out-of-memory.ts'
 export type {

@@ -3,6 +3,8 @@
 // on such memory holds an unused buffer of the same size, which the engine counts, and reads wait for a task when much memory has
 // been left to the collector.
 
+import { nextTask, turn } from './next-task.ts'
+
 /** Bytes from which a claim holds a buffer; for a smaller tensor, its JavaScript objects are a tenth of that size or more. */
 const LEAST = 4096
 /** Bytes left to the collector after which a read waits for a task: 32 MiB. */
@@ -16,13 +18,13 @@ interface Piece {
 const registry = new FinalizationRegistry<Piece>(({ memory, handle }) => memory.free(handle))
 
 let uncollected = 0
-let nextTask: Promise<void> | undefined
+let collection: Promise<void> | undefined
 
 /** Bytes left to the garbage collector since it could last run finalizers, without those of `keep`. */
 export const uncollectedBytes = (): number => uncollected
 
-/** A promise for a read to wait for, so that finalizers can run; undefined if little memory was left to them. */
-export const relief = (): Promise<void> | undefined => nextTask
+/** A promise for a read to wait for, so that finalizers can run, and others; undefined if little memory was left to them, and little time. */
+export const relief = (): Promise<void> | undefined => collection ?? turn()
 
 /** A claim on a piece of memory by its holder: when the holder is collected, the piece is freed. */
 export class Claim {
@@ -39,7 +41,7 @@ export class Claim {
     this.weight = weightOf(bytes)
     registry.register(holder, piece, this)
     uncollected += bytes
-    if (uncollected >= MUCH) nextTask ??= task().then(reset)
+    if (uncollected >= MUCH) collection ??= nextTask().then(reset)
   }
 
   /** Makes another object the holder of the piece. */
@@ -76,19 +78,5 @@ function weightOf(bytes: number): object | undefined {
 
 function reset(): void {
   uncollected = 0
-  nextTask = undefined
-}
-
-/** Resolves in a new task of the event loop. */
-function task(): Promise<void> {
-  const { setImmediate } = globalThis as { setImmediate?: (f: () => void) => void }
-  return new Promise(resolve => {
-    if (setImmediate) return void setImmediate(resolve)
-    const { port1, port2 } = new MessageChannel()
-    port1.onmessage = () => {
-      port1.close()
-      resolve()
-    }
-    port2.postMessage(undefined)
-  })
+  collection = undefined
 }

@@ -2,7 +2,7 @@
 // decides where metrics and checkpoints are saved. Runs in a browser.
 
 import { advised } from '../evaluate/memory.ts'
-import { defaultGenerator } from '../tensor/index.ts'
+import { defaultGenerator, nextTask } from '../tensor/index.ts'
 import { TrainingError } from './guard/diagnose.ts'
 import type { EvaluationMetrics, MetricsLine, StepMetrics } from './metrics.ts'
 import { sizeOf } from './objective.ts'
@@ -49,13 +49,6 @@ export interface Loop<Batch> {
 const LESS_MEMORY =
   'To use less, reduce batchSize, split batches into more parts (accumulate), store less of each block (gradientCheckpointing, checkpointBlocks), update during the backward pass (inBackward), freeze parts of the model, or use Adafactor or SGD'
 
-/** Returns to the event loop: a step on cpu never does, so Ctrl-C or a click would have no effect. */
-const turn = (): Promise<void> =>
-  new Promise(resolve => {
-    if (typeof setImmediate === 'function') setImmediate(resolve)
-    else setTimeout(resolve)
-  })
-
 /** Trains. Returns the total number of updates. */
 export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
   const { learner, steps, signal, record, save, onStep, onEvaluation } = loop
@@ -83,7 +76,8 @@ export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
       break
     }
     step++
-    await turn()
+    // a step on cpu never returns to the event loop: Ctrl-C or a click would have no effect
+    await nextTask()
     await record(metrics)
     onStep?.(metrics)
     const isDue = (every: number) => step === steps || (every > 0 && step % every === 0)

@@ -62,10 +62,10 @@ const isolation = {
 export async function pageWith(
   browser: Browser,
   code: string,
-  { isolated = false }: { isolated?: boolean } = {},
+  { isolated = false, headers: more = {} }: { isolated?: boolean; headers?: Readonly<Record<string, string>> } = {},
 ): Promise<Page> {
   const page = await browser.newPage()
-  const headers = isolated ? isolation : {}
+  const headers = { ...(isolated && isolation), ...more }
   await page.route('http://localhost/**', route =>
     route.request().url().endsWith('/program.js')
       ? route.fulfill({ headers, contentType: 'text/javascript', body: code })

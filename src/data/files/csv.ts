@@ -1,6 +1,6 @@
 // Tables of comma-separated values (RFC 4180): rows of numbers and texts by the names of their columns.
 
-import { type CsvError, parse } from 'csv-parse/sync'
+import type { CsvError } from 'csv-parse/sync'
 import { DataError, Faults, messageOf, quoted, readText } from '../../io/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
@@ -80,7 +80,7 @@ export async function readCsv<const Types extends CsvTypes = CsvTypes>(
     csvOptions,
   )
   const refuse = refusalOf(source)
-  const lines = parsed(await textOf(source), delimiter, refuse)
+  const lines = await parsed(await textOf(source), delimiter, refuse)
   const first = header ? undefined : lines.shift()
   const names = header ?? first?.values.map(name => name.trim()) ?? []
   for (const [i, name] of names.entries())
@@ -126,7 +126,8 @@ async function textOf(source: FileSource): Promise<string> {
 }
 
 /** The values of every line, with the number of the line. */
-function parsed(text: string, delimiter: string, refuse: ReturnType<typeof refusalOf>) {
+async function parsed(text: string, delimiter: string, refuse: ReturnType<typeof refusalOf>) {
+  const { parse } = await import('csv-parse/sync')
   try {
     const records = parse(text, {
       bom: true,

@@ -3,7 +3,6 @@
 // without transparency and colour profiles. Only JPEGs of four colours may differ between them, by 2 of 255. Both are given only the
 // parts of a file that the pixels need, so that they accept and refuse the same files.
 
-import jpeg from 'jpeg-js'
 import { ImageError, messageOf } from '../../io/index.ts'
 import { type ImageHeader, LARGEST_IMAGE, type SharpFormat } from './header.ts'
 import { neededSegments } from './jpeg.ts'
@@ -145,12 +144,13 @@ function withAlpha(png: PngSamples): Uint8Array {
 /** The most pixels of four colours that JavaScript decodes, with 48 bytes for each. */
 const LARGEST_CMYK = 18_000_000
 
-function cmykJpegToRgb(bytes: Uint8Array, { width, height }: ImageHeader): RgbImage {
+async function cmykJpegToRgb(bytes: Uint8Array, { width, height }: ImageHeader): Promise<RgbImage> {
   if (width * height > LARGEST_CMYK)
     throw new Error(
       `it has ${width}×${height} pixels of four colours: more than ${LARGEST_CMYK} need sharp, run npm install sharp`,
     )
-  return jpeg.decode(bytes, {
+  const { default: library } = await import('jpeg-js')
+  return library.decode(bytes, {
     useTArray: true,
     formatAsRGBA: false,
     maxResolutionInMP: LARGEST_CMYK / 1e6,

@@ -1,6 +1,7 @@
 // Sums of pixels by their weights, in WebAssembly. Rows are copied into its memory some at a time, so that this memory stays small
 // for pictures of any size.
 
+import { compileModule } from '../../tensor/compile.ts'
 import { type Filters, filtersModule } from './filters.ts'
 
 /** The inputs and weights of every output. */
@@ -29,7 +30,11 @@ let loaded: (Filters & { readonly memory: WebAssembly.Memory }) | undefined
 
 function filters(): NonNullable<typeof loaded> {
   loaded ??= new WebAssembly.Instance(
-    new WebAssembly.Module(Uint8Array.from(atob(filtersModule), character => character.charCodeAt(0))),
+    compileModule(
+      Uint8Array.from(atob(filtersModule), character => character.charCodeAt(0)),
+      'resizing a picture',
+      'resize it on a canvas',
+    ),
   ).exports as unknown as NonNullable<typeof loaded>
   return loaded
 }

@@ -3,8 +3,6 @@
 
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import decodeJpegFile, { init as initJpeg } from '@jsquash/jpeg/decode.js'
-import decodeWebpFile, { init as initWebp } from '@jsquash/webp/decode.js'
 import { isDecodedInOnePass } from './jpeg.ts'
 
 /** The class of the libraries' results, which exists in browsers but not in Node. */
@@ -29,19 +27,23 @@ export interface RgbaImage {
 
 type Init = (module: WebAssembly.Module, options: { printErr(line: string): void }) => Promise<void>
 
-/** A library that is loaded once, and its messages during the last call. */
+/** The part of a library that is JavaScript, which loads the other part. */
+interface Library {
+  readonly init: unknown
+  readonly default: (buffer: ArrayBuffer) => Promise<ImageData>
+}
+
+/** A library that is loaded once, at its first use, and its messages during the last call. */
 class WasmDecoder {
   readonly #file: string
-  readonly #init: Init
-  readonly #decode: (buffer: ArrayBuffer) => Promise<ImageData>
-  #ready: Promise<void> | undefined
+  readonly #library: () => Promise<Library>
+  #ready: Promise<Library['default']> | undefined
   #messages: string[] = []
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(file: string, init: unknown, decode: (buffer: ArrayBuffer) => Promise<ImageData>) {
+  constructor(file: string, library: () => Promise<Library>) {
     this.#file = file
-    this.#init = init as Init
-    this.#decode = decode
+    this.#library = library
   }
 
   /**
@@ -56,11 +58,11 @@ class WasmDecoder {
 
   async #one(bytes: Uint8Array, harmless?: RegExp): Promise<RgbaImage> {
     this.#ready ??= this.#load()
-    await this.#ready
+    const decode = await this.#ready
     this.#messages = []
     let image: ImageData | undefined
     try {
-      image = await this.#decode(new Uint8Array(bytes).buffer)
+      image = await decode(new Uint8Array(bytes).buffer)
     } catch (error) {
       this.#ready = undefined // a library that failed is loaded again
       if (this.#messages.length === 0) throw error
@@ -71,15 +73,17 @@ class WasmDecoder {
     return { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) }
   }
 
-  async #load(): Promise<void> {
+  async #load(): Promise<Library['default']> {
+    const { init, default: decode } = await this.#library()
     globalThis.ImageData ??= PixelData as unknown as typeof ImageData
     const module = await WebAssembly.compile(await readFile(createRequire(import.meta.url).resolve(this.#file)))
-    await this.#init(module, { printErr: line => this.#messages.push(line) })
+    await (init as Init)(module, { printErr: line => this.#messages.push(line) })
+    return decode
   }
 }
 
-const jpeg = new WasmDecoder('@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm', initJpeg, decodeJpegFile)
-const webp = new WasmDecoder('@jsquash/webp/codec/dec/webp_dec.wasm', initWebp, decodeWebpFile)
+const jpeg = new WasmDecoder('@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm', () => import('@jsquash/jpeg/decode.js'))
+const webp = new WasmDecoder('@jsquash/webp/codec/dec/webp_dec.wasm', () => import('@jsquash/webp/decode.js'))
 
 /** Bytes between the last pixel and the end. */
 const AFTER_PIXELS = /^Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9$/

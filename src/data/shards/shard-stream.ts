@@ -5,7 +5,6 @@
 import { createHash } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expand } from 'brace-expansion'
 import { DataError, fileError, quoted, TarError } from '../../io/index.ts'
 import { Generator } from '../../tensor/index.ts'
 
@@ -401,6 +400,7 @@ const kindOf = ({ file }: Shard): Promise<'images' | 'clips' | undefined> =>
  * @throws FileError naming one that does not exist, DataError if a folder has none
  */
 async function findShards(list: string): Promise<Shard[]> {
+  const { expand } = await import('brace-expansion')
   const shards: Shard[] = []
   for (const path of expand(list)) {
     const file = await look(path)

@@ -2,6 +2,7 @@
 // (module.ts). Tensors are stored in one linear memory, where kernels and the system's BLAS work in place, on several
 // threads. Reading a value copies it out of this memory.
 
+import { compileModule } from '../compile.ts'
 import type { Device, Kernels } from '../device.ts'
 import { type CpuOptions, DeviceError, type DeviceReport } from '../device.ts'
 import { bytesPerElement, dtypes, type TypedArray } from '../dtype.ts'
@@ -30,8 +31,15 @@ export interface CpuDevice extends Device {
   readonly addresses: 32 | 64
   /** the BLAS that computes matrix products, or null if the device computes them */
   readonly blas: string | null
-  /** resolves when all threads have started; in Node they start at once */
+  /** resolves when all threads have started, or cannot start; in Node they start at once */
   readonly ready: Promise<void>
+  /**
+   * The options that this device does not meet, of those that are asked for; `threads` is met by `useThreads`, the others by another
+   * device only. Throws DeviceError for an option that is wrong.
+   */
+  unmet(options: CpuOptions): (keyof CpuOptions)[]
+  /** Computes with this number of threads from now on. */
+  useThreads(count: number): Promise<void>
   /** Ends its threads. */
   close(): void
 }
@@ -161,7 +169,7 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
   const { memory, pages } = openMemory(addresses)
   const blas = openBlas(blasWanted(options.blas, isDeterministic), memory)
   const found = typeof blas === 'string' ? undefined : blas
-  const module = new WebAssembly.Module(chosen.bytes)
+  const module = compileModule(chosen.bytes, 'cpu', "compute on gpu or reference: await device.use('gpu')")
   const instance = new WebAssembly.Instance(module, {
     env: { memory },
     math: Math as unknown as WebAssembly.ModuleImports,
@@ -174,8 +182,14 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
     { index: 0, code, scratch: heap.take(code.scratchBytes()).pointer },
     isDeterministic,
   )
-  const alone = count > 1 ? withoutThreads() : undefined
-  const ready = alone ? Promise.resolve() : threads.start(count, { heap, module, code, blas: found?.found })
+  /** the reason for fewer threads than are wanted */
+  let alone = withoutThreads()
+  let wanted = 1
+  const useThreads = async (count: number): Promise<void> => {
+    wanted = count
+    if (!alone) alone = await threads.use(count, { heap, module, code, blas: found?.found })
+  }
+  const ready = useThreads(count)
 
   const device: CpuDevice & { kernels: Kernels } = {
     name: 'cpu',
@@ -186,13 +200,25 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
     addresses,
     blas: found ? found.name : null,
     ready,
+    useThreads,
+
+    unmet(asked) {
+      const isMet: Record<keyof CpuOptions, boolean> = {
+        threads: asked.threads === undefined || threadsWanted(asked.threads) === wanted,
+        blas: asked.blas === undefined || asked.blas === (found?.found.library ?? 'off'),
+        deterministic:
+          asked.deterministic === undefined || deterministicWanted(asked.deterministic) === isDeterministic,
+        memory64: asked.memory64 === undefined || wideWanted(asked.memory64) === (addresses === 64),
+      }
+      return (Object.keys(isMet) as (keyof CpuOptions)[]).filter(name => !isMet[name])
+    },
 
     get threads() {
       return threads.count
     },
 
     get description() {
-      const lanes = `${threads.count} thread${threads.count === 1 ? '' : 's'}${alone ? ` (${alone})` : ''}`
+      const lanes = `${threads.count} thread${threads.count === 1 ? '' : 's'}${alone && wanted > threads.count ? ` (${alone})` : ''}`
       const products =
         typeof blas === 'string' ? `matrix products of its own (${blas})` : `matrix products by ${blas.name}`
       return `WebAssembly with ${chosen.instructions}, ${lanes}${isDeterministic ? ', deterministic' : ''}, up to ${heap.limit / 2 ** 30} GiB, ${products}`

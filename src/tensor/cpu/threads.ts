@@ -68,8 +68,10 @@ export function withoutThreads(): string | undefined {
 
 export class KernelThreads {
   readonly lanes: Lane[]
+  /** those that have started; with fewer lanes than before, the last ones sleep */
   readonly #helpers: Helper[] = []
   readonly #workers: Worker[] = []
+  #wanted = 1
 
   readonly #isDeterministic: boolean
 
@@ -88,11 +90,18 @@ export class KernelThreads {
     return this.#isDeterministic ? PARTS : this.count
   }
 
-  /** Starts threads until there are `count`. In Node they have started on return, elsewhere when the promise resolves. */
-  start(count: number, setting: Setting): Promise<void> {
+  /**
+   * Divides work among `count` threads from now on, and starts those that are missing. In Node they have started on return, elsewhere
+   * when the promise resolves. In a page the work goes on with those that do start.
+   * @returns why one did not start, or undefined
+   */
+  use(count: number, setting: Setting): Promise<string | undefined> {
     const { heap, module, code, blas } = setting
-    const started: Promise<void>[] = []
-    for (let missing = count - this.count; missing > 0; missing--) {
+    this.#wanted = count
+    this.lanes.splice(1, this.count, ...this.#helpers.slice(0, count - 1))
+    const { bytes, buffers } = heap
+    const started: Promise<string | undefined>[] = []
+    for (let missing = count - 1 - this.#workers.length; missing > 0; missing--) {
       const address = heap.take(mailbox.bytes).pointer
       const scratch = heap.take(code.scratchBytes()).pointer
       const words = new Int32Array(heap.memory.buffer, address, mailbox.queue / 4)
@@ -100,22 +109,31 @@ export class KernelThreads {
       words[mailbox.bell] = 1
       const settings: ThreadSettings = { module, memory: heap.memory, address, blas }
       // in a page the threads start in any order: each takes the next place when it has started
-      const join = () => {
-        const helper = helperAt(this.count, scratch, words, heap.memory, code)
+      const join = (): undefined => {
+        const helper = helperAt(this.#helpers.length + 1, scratch, words, heap.memory, code)
         this.#helpers.push(helper)
-        this.lanes.push(helper)
+        if (this.count < this.#wanted) this.lanes.push(helper)
       }
       if (inNode) {
         this.#workers.push(startInNode(inNode, settings, words))
         join()
-      } else started.push(startInPage(settings, worker => this.#workers.push(worker)).then(join))
+      } else
+        started.push(
+          startInPage(settings, worker => this.#workers.push(worker))
+            .then(join)
+            .catch(reasonOf),
+        )
     }
-    return Promise.all(started).then(() => {})
+    // memory of the device itself does not count as tensors
+    heap.bytes = bytes
+    heap.buffers = buffers
+    return Promise.all(started).then(reasons => reasons.find(reason => reason !== undefined))
   }
 
   /** Ends all threads but the main one. */
   close(): void {
     for (const worker of this.#workers) worker.terminate()
+    this.#workers.length = this.#helpers.length = 0
     this.lanes.length = 1
   }
 
@@ -235,6 +253,7 @@ function startInNode({ Worker }: NonNullable<typeof inNode>, settings: ThreadSet
   return worker
 }
 
+/** Rejects with the reason if the thread does not start; a page whose policy forbids it gives none. */
 function startInPage(settings: ThreadSettings, keep: (worker: Worker) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const url = URL.createObjectURL(new Blob([threadProgram], { type: 'text/javascript' }))
@@ -244,7 +263,15 @@ function startInPage(settings: ThreadSettings, keep: (worker: Worker) => void): 
       URL.revokeObjectURL(url)
       resolve()
     }
-    worker.onerror = ({ message }) => reject(new DeviceError(`cpu: a thread did not start: ${message}`, 'cpu'))
+    worker.onerror = event => {
+      // an error within the thread has a message, and a thread that was not allowed to start has none
+      event.preventDefault()
+      URL.revokeObjectURL(url)
+      reject(new Error(event.message || forbidden))
+    }
     worker.postMessage(settings)
   })
 }
+
+const forbidden = 'the content security policy of this page does not allow threads; add blob: to its worker-src'
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

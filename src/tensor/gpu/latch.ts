@@ -2,6 +2,7 @@
 // value is read; from then on every read fails.
 
 import { DeviceError } from '../device.ts'
+import { nextTask } from '../next-task.ts'
 
 export class ErrorLatch {
   /** the first error of an error scope, and the first without a scope, which is often only its consequence */
@@ -41,16 +42,4 @@ export class ErrorLatch {
     if (reason === null) return
     throw new DeviceError(`gpu: stopped after an error; open it again with await device.use('gpu')`, 'gpu', [reason])
   }
-}
-
-/** Lets pending events be delivered; setTimeout would add a millisecond to every read. */
-function nextTask(): Promise<void> {
-  return new Promise(resolve => {
-    const { port1, port2 } = new MessageChannel()
-    port1.onmessage = () => {
-      port1.close()
-      resolve()
-    }
-    port2.postMessage(null)
-  })
 }

@@ -111,7 +111,7 @@ describe('a kernel that fails on another thread', async () => {
   })
   const code = exports as unknown as CpuModule
   const threads = new KernelThreads({ index: 0, code, scratch: heap.take(code.scratchBytes()).pointer })
-  await threads.start(3, { heap, module, code })
+  await threads.use(3, { heap, module, code })
   after(() => threads.close())
 
   /** Three parts, of which this thread does none and looks on until the others have begun theirs. */
