@@ -400,6 +400,7 @@ export class Trainer {
 
   /** What the views are computed from. */
   get subject(): Subject {
+    this.model.eval()
     return {
       model: this.model,
       step: this.step,

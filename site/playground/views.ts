@@ -38,7 +38,8 @@ export class Views {
   readonly #plane = new Plane()
 
   async *of(subject: Subject, { attention, map, values }: Watched): AsyncGenerator<View> {
-    if (attention) yield await attentionOf(subject, attention)
+    // an imported model may have no pooler
+    if (attention && subject.model.generativePooler) yield await attentionOf(subject, attention)
     if (map) yield await this.#mapOf(subject)
     if (values) yield await valuesOf(subject, values)
   }
@@ -77,30 +78,41 @@ export class Views {
 
 async function attentionOf({ model, step, imagesOf, write }: Subject, pixels: Uint8Array): Promise<AttentionView> {
   const { ids, words } = await write(pixels)
+  const [rows, columns] = model.encoder.patches.grid
+  const patches = rows * columns
+  const { arrangement } = model.settings.pooler
+  const isOverPatches = (path: string) =>
+    path.startsWith('generativePooler') || (path.startsWith('contrastivePooler') && arrangement === 'parallel')
   return scope(async () => {
     const before = fromData(Int32Array.from(ids.slice(0, -1)), [1, ids.length - 1])
     const { weights } = captureAttention(model, () => noGrad(() => model.forward(imagesOf([{ pixels }]), before)))
     const read = async (path: string): Promise<AttentionWeights | undefined> => {
       const found = weights.get(path)?.[0]
       if (!found) return undefined
-      const [, heads, queries, keys] = found.shape
-      return { path, heads, queries, keys, weights: Float32Array.from(await found.data()) }
+      const ofPatches = isOverPatches(path) && found.shape[3] > patches ? withoutClass(found) : found
+      const [, heads, queries, keys] = ofPatches.shape
+      return { path, heads, queries, keys, weights: Float32Array.from(await ofPatches.data()) }
     }
     const decoder = await Promise.all(
       model.multimodal.blocks.map((_, i) => read(`multimodal.blocks.${i}.crossAttention`)),
     )
-    const [rows, columns] = model.encoder.patches.grid
     return {
       kind: 'attention',
       step,
       grid: [rows, columns],
       generative: (await read('generativePooler.attention'))!,
       contrastive: await read('contrastivePooler.attention'),
-      contrastiveOver: model.settings.pooler.arrangement === 'cascade' ? 'tokens' : 'patches',
+      contrastiveOver: arrangement === 'cascade' ? 'tokens' : 'patches',
       words,
       decoder: decoder.filter(each => each !== undefined),
     }
   }, 'attention of the playground')
+}
+
+/** Weights over a class token and the patches, as weights over the patches alone, with sum 1. */
+function withoutClass(weights: Tensor): Tensor {
+  const ofPatches = weights.slice([{}, {}, {}, { start: 1 }])
+  return ofPatches.div(ofPatches.sum({ axis: -1, keepDims: true }).maximum(1e-30))
 }
 
 /** A tensor with a name, and whether its first axis is that of the pictures. */

@@ -24,6 +24,10 @@ let saved: number | undefined
 let views: Views | undefined
 let watched: Watched = {}
 let isRunning = false
+/** whether training begins, or goes on, when all requests are answered */
+let goesOn = false
+/** the number of requests that are not answered yet */
+let waiting = 0
 /** Requests are answered one after the other. */
 let last: Promise<void> = Promise.resolve()
 
@@ -107,7 +111,7 @@ async function train(): Promise<void> {
     await save()
     post({ kind: 'finished' })
   }
-  await look()
+  if (!goesOn) await look()
 }
 
 /** Shows what was opened. @param isKept whether its step has a checkpoint already */
@@ -227,21 +231,33 @@ async function answer(request: Request): Promise<void> {
 }
 
 function enqueue(request: Request): void {
+  waiting++
   last = last
     .then(() => answer(request))
     .catch((error: unknown) => {
-      isRunning = false
+      isRunning = goesOn = false
       post({ kind: 'failed', message: messageOf(error) })
     })
+    .then(() => {
+      waiting--
+      goOn()
+    })
+}
+
+/** Trains, if that is wanted and nothing else is asked: training ends only when something comes in, and would keep others waiting. */
+function goOn(): void {
+  if (!goesOn || waiting > 0) return
+  goesOn = false
+  enqueue({ kind: 'run' })
 }
 
 /** Requests after which training ends until the visitor lets it go on. */
 const ENDING: readonly Request['kind'][] = ['start', 'resume', 'import', 'rewind', 'pause', 'step']
 
 globalThis.onmessage = ({ data }: MessageEvent<Request>) => {
-  // training ends after its step, and goes on when a question is answered
-  const goesOn = isRunning && data.kind !== 'run' && !ENDING.includes(data.kind)
+  // training ends after its step, and goes on when questions are answered
+  goesOn = data.kind === 'run' || (!ENDING.includes(data.kind) && (goesOn || isRunning))
   isRunning = false
-  enqueue(data)
-  if (goesOn) enqueue({ kind: 'run' })
+  if (data.kind === 'run') goOn()
+  else enqueue(data)
 }

@@ -137,7 +137,7 @@ describe('the page of a checkpoint', { skip }, () => {
     return Promise.all(
       (await items.all()).map(async item => ({
         text: await item.locator('.text').textContent(),
-        percent: Number.parseFloat((await item.locator('.share').textContent()) ?? ''),
+        percent: Number.parseFloat(((await item.locator('.share').textContent()) ?? '').replace('< ', '')),
       })),
     )
   }
