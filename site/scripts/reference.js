@@ -68,6 +68,8 @@ function collect(module, entry, prefix = '') {
     const known = byDeclaration.get(declaration)
     if (known) {
       if (!known.entries.includes(entry)) known.entries.push(entry)
+      // two names of one thing
+      if (prefix + child.name !== known.name) known.aliases.add(prefix + child.name)
       continue
     }
     if (declaration.kindOf(ReflectionKind.Namespace)) {
@@ -84,6 +86,7 @@ function collect(module, entry, prefix = '') {
       file: source.fileName,
       page: pageOf(source.fileName),
       entries: [entry],
+      aliases: new Set(),
     }
     names.push(made)
     byDeclaration.set(declaration, made)
@@ -332,7 +335,7 @@ const isRecord = ({ type }) => type?.type === 'reflection' && !type.declaration.
 const operations = new Map(names.filter(({ page }) => page.startsWith('operations/')).map(each => [each.name, each]))
 
 function section(named, from) {
-  const { name, id, declaration } = named
+  const { name, id, declaration, aliases } = named
   const isTensor = name === 'Tensor'
   const members = isRecord(declaration) ? declaration.type.declaration.children : ownMembers(declaration)
   const constructed = declaration.kindOf(ReflectionKind.Class)
@@ -347,6 +350,7 @@ function section(named, from) {
   return [
     `## ${name} {#${id}}`,
     signature(headOf(named, from)),
+    aliases.size > 0 ? `Also exported as ${[...aliases].map(each => `\`${each}\``).join(', ')}.` : '',
     documentation(declaration, from),
     ...(constructed ? [documentation(constructed, from)] : []),
     ...(list.length > 0 ? [`<dl>\n${list.join('\n')}\n</dl>`] : []),
@@ -433,6 +437,12 @@ await writeFile(
 // for links from the guides: the address of each name
 await writeFile(
   `${out}names.json`,
-  JSON.stringify(Object.fromEntries(names.map(each => [each.name, `/reference/${each.page}#${each.id}`]))),
+  JSON.stringify(
+    Object.fromEntries(
+      names.flatMap(({ name, aliases, page, id }) =>
+        [name, ...aliases].map(each => [each, `/reference/${page}#${id}`]),
+      ),
+    ),
+  ),
 )
 console.log(`reference: ${names.length} names on ${pages.size} pages`)
