@@ -13,9 +13,9 @@ const target = fileURLToPath(new URL('../repl/generated/types.json', import.meta
 const LIBRARIES = ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts', 'lib.esnext.collection.d.ts', 'lib.webworker.d.ts']
 
 const { exports } = JSON.parse(await readFile(`${root}package.json`, 'utf8'))
-// runs are folders: cocagrad/train needs Node
+// runs are folders: cocagrad/train needs Node; the one-file builds have no source of their own
 const entries = Object.entries(exports)
-  .filter(([path]) => path !== './train')
+  .filter(([path, { source }]) => path !== './train' && source)
   .map(([path, { source, browser }]) => [`cocagrad${path.slice(1)}`, (browser?.source ?? source).slice(2)])
 
 const sources = (await readdir(`${root}src`, { recursive: true })).filter(name => name.endsWith('.ts')).sort()
