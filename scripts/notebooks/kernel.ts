@@ -167,9 +167,11 @@ export class DenoKernel {
           })
         // a cell is done when the answer is there and the kernel is idle again
         else if (type === 'execute_reply' || (type === 'status' && content.execution_state === 'idle')) left--
-        if (left > 0) return
+        if (left !== 0) return
+        left = -1
         this.#process.off('exit', ended)
-        resolve(outputs)
+        // the kernel sends the value of a cell on its own, on a busy machine after it says that it is idle
+        setTimeout(resolve, 1000, outputs)
       }
       this.#sockets[0].send([Buffer.from('<IDS|MSG>'), Buffer.from(hmac.digest('hex')), ...parts])
     })
