@@ -9,7 +9,10 @@ export interface FileStore {
   readonly name: string
   /** The bytes of every file, by name, in the order of the names. */
   list(): Promise<ReadonlyMap<string, number>>
-  /** @throws FileError if there is no such file */
+  /**
+   * The bytes of a file, a copy.
+   * @throws FileError if there is no such file
+   */
   read(name: string): Promise<Uint8Array<ArrayBuffer>>
   /**
    * Writes some files and removes others: all of it, or nothing.
@@ -32,6 +35,10 @@ export class MemoryStore implements FileStore {
     return new Map(names.map(name => [name, this.#files.get(name)!.length]))
   }
 
+  /**
+   * The bytes of a file, a copy.
+   * @throws FileError if there is no such file
+   */
   async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = this.#files.get(name)
     if (!bytes) throw noFile(this.name, name)

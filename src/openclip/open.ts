@@ -42,6 +42,7 @@ const isFiles = {
   weights: is.anything as is.Kind<ByteSource>,
 } satisfies Settings<OpenClipFiles>
 
+/** Options of {@link openOpenClip}. */
 export interface OpenOpenClipOptions<F extends OpenClipFamily = OpenClipFamily> extends OpenClipOptions<F> {
   /** of every request for a URL */
   readonly headers?: Readonly<Record<string, string>>
@@ -53,9 +54,11 @@ const openOptions = {
 
 /** A checkpoint whose weights have not been read. Made by {@link openOpenClip}. */
 export interface OpenedOpenClip<F extends OpenClipFamily = 'coca'> {
+  /** coca, or dual-encoder for a CLIP or SigLIP */
   readonly family: F
   /** its configuration */
   readonly config: F extends 'coca' ? CoCaConfig : DualEncoderConfig
+  /** how pictures become the model's input: size, mean and deviation, resizing */
   readonly preprocessing: Preprocessing
   /** for {@link parseOpenClipTokenizer} */
   readonly tokenizerSettings: TokenizerSettings

@@ -22,6 +22,7 @@ export class OpenClipError extends DataError {}
 /** The families of models that OpenCLIP has too: its CLIP is a dual encoder. */
 export type OpenClipFamily = 'coca' | 'dual-encoder'
 
+/** Options for opening a checkpoint of OpenCLIP. */
 export interface OpenClipOptions<F extends OpenClipFamily = OpenClipFamily> {
   /** the family that is expected, or several; default coca */
   readonly family?: F | readonly F[]

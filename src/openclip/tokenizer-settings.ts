@@ -24,8 +24,11 @@ export const settingsOf = (tokenizer: Tokenizer | undefined): TokenizerSettings 
     ? { hf_tokenizer_name: tokenizer.name, tokenizer_kwargs: { clean: tokenizer.clean } }
     : {}
 
+/** What a tokenizer of a checkpoint must fit: its settings, and the texts of the model. */
 export interface OpenClipTokenizerSource {
+  /** from the configuration, such as `tokenizerSettings` of {@link openOpenClip} */
   readonly settings: TokenizerSettings
+  /** the configuration of the texts: the number of ids, and where a text is summed up */
   readonly text: { readonly vocabulary: number; readonly summary?: string }
 }
 
@@ -109,6 +112,7 @@ async function paddingIn(
   )
 }
 
+/** What {@link parseOpenClipTokenizer} needs besides the file. */
 export interface ParseOpenClipTokenizerOptions extends OpenClipTokenizerSource {
   /** the JSON of tokenizer_config.json, which a tokenizer of Hugging Face needs, such as that of a SigLIP */
   readonly tokenizerConfig?: unknown

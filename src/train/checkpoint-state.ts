@@ -21,6 +21,7 @@ export class CheckpointError extends DataError {}
 
 /** The state that a run needs to continue, besides tensors. */
 export interface TrainingState<Batches extends object = BatchState> {
+  /** of this form */
   readonly version: 1
   /** updates that were made */
   readonly step: number
@@ -28,6 +29,7 @@ export interface TrainingState<Batches extends object = BatchState> {
   readonly batches: Batches
   /** the generator that dropout draws from */
   readonly generator: GeneratorState
+  /** the numbers of the optimizer, such as how many steps it made */
   readonly optimizer: OptimizerState['values']
   /** the number of updates of the average of the weights, if there is one */
   readonly average?: AverageState['values']
@@ -43,8 +45,11 @@ export interface Checkpoint {
 
 /** What a checkpoint is made of. */
 export interface TrainingParts {
+  /** whose parameters and buffers are stored */
   readonly model: Module
+  /** whose moments are stored */
   readonly optimizer: Optimizer
+  /** the average of the weights, if there is one */
   readonly average?: ExponentialMovingAverage
   /** updates made, and the position of the source of the batches: JSON-safe */
   readonly state: { readonly step: number; readonly batches: object }

@@ -45,6 +45,7 @@ export interface SaveTrainingOptions {
 
 /** The checkpoints and metrics of a training in a store. */
 export class TrainingStore {
+  /** where they are kept, under the names of a run's folder */
   readonly files: FileStore
 
   constructor(files: FileStore) {
