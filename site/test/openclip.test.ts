@@ -240,11 +240,12 @@ describe('the page of a checkpoint', { skip }, () => {
     await close()
   })
 
-  test('weights come in parts from a URL of another server, and files that are missing are named', async () => {
+  test('weights come in parts from a URL of another server, and files that are missing are named', async t => {
     const { address, sent, end } = await serveWeights(folder)
+    t.after(end)
     const { page, close } = await opened()
     await page.getByLabel('or the URL').fill(`${address}${FILES[0]}`)
-    await page.getByRole('button', { name: 'Look' }).click()
+    await page.getByRole('button', { name: 'Look', exact: true }).click()
     await page.getByText('Still missing: vocabulary').waitFor()
     await give(page, ['tokenizer.json'])
     await read(page)
@@ -252,14 +253,14 @@ describe('the page of a checkpoint', { skip }, () => {
     assert.ok(sent.length >= 2)
     assert.ok(sent.reduce((sum, length) => sum + length, 0) <= size + 2 ** 16)
     await close()
-    end()
   })
 
-  test('reading can be cancelled and begun again', async () => {
+  test('reading can be cancelled and begun again', async t => {
     const { address, end } = await serveWeights(folder, { stalls: true })
+    t.after(end)
     const { page, close } = await opened()
     await page.getByLabel('or the URL').fill(`${address}${FILES[0]}`)
-    await page.getByRole('button', { name: 'Look' }).click()
+    await page.getByRole('button', { name: 'Look', exact: true }).click()
     await give(page, ['tokenizer.json'])
     for (let i = 0; i < 2; i++) {
       await page.getByRole('button', { name: 'Read the weights' }).click()
@@ -271,7 +272,6 @@ describe('the page of a checkpoint', { skip }, () => {
     await give(page)
     await read(page)
     await close()
-    end()
   })
 
   test('a still of the camera is a picture, and what is none is named', async () => {
