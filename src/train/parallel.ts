@@ -160,9 +160,10 @@ export function accumulate<Part, T>(
 ): T {
   const { rows, exchange } = settle('accumulate(parts, work, options)', options, accumulateOptions)
   const accumulation = new Accumulation(parts.length, exchange)
+  const { position } = defaultGenerator().state
   const running = parts.map((part, i) => {
     const steps = work(part, accumulation.reducer(i))
-    return rows ? drawingFor(rows[i], steps) : steps
+    return rows ? drawingFor(rows[i], position, steps) : steps
   })
   for (;;) {
     const turns = running.map(each => each.next())
@@ -176,24 +177,24 @@ export function accumulate<Part, T>(
  * A computation of some examples of a batch, with the random numbers that they have if the whole batch is computed at once: those
  * of other examples are passed over. Only tensors whose first axis is that of the examples have parts; others draw the same for all.
  */
-function* drawingFor<T>({ start, stop, total }: Rows, steps: Steps<T>): Steps<T> {
+function* drawingFor<T>({ start, stop, total }: Rows, from: number, steps: Steps<T>): Steps<T> {
   const generator = defaultGenerator()
-  let { position } = generator.state
-  const ofRows = (shape: Shape, draw: (shape: Shape) => Tensor): Tensor => {
-    const before = generator.state.position
-    const count = shape.length === 0 ? 0 : sizeOf(shape) / (stop - start)
-    const isDivided = count > 0 && shape[0] % (stop - start) === 0
-    if (isDivided) generator.seek(before + WORDS_PER_UNIFORM * count * start)
+  const rows = stop - start
+  const drawOwn = (shape: Shape, draw: (shape: Shape) => Tensor): Tensor => {
+    if (shape.length === 0 || shape[0] % rows !== 0) return draw(shape)
+    const words = (WORDS_PER_UNIFORM * sizeOf(shape)) / rows
+    const { position } = generator.state
+    generator.seek(position + start * words)
     const drawn = draw(shape)
-    // with a generator of its own, nothing was drawn from this one
-    const isOther = generator.state.position === (isDivided ? before + WORDS_PER_UNIFORM * count * start : before)
-    if (isOther) generator.seek(before)
-    else if (isDivided) generator.seek(before + WORDS_PER_UNIFORM * count * total)
+    // otherwise it was drawn from a generator of its own
+    const isDrawn = generator.state.position === position + stop * words
+    generator.seek(isDrawn ? position + total * words : position)
     return drawn
   }
+  let position = from
   for (;;) {
     generator.seek(position)
-    const { done, value } = withDraws(ofRows, () => steps.next())
+    const { done, value } = withDraws(drawOwn, () => steps.next())
     position = generator.state.position
     if (done) return value as T
     yield value as Promise<unknown> | undefined
