@@ -92,19 +92,31 @@ export class Communicator {
     this.#call('MPI_Barrier', this.#mpi.constants.world)
   }
 
+  /** The texts of all processes, in the order of their ranks. */
+  allGatherText(own: string): string[] {
+    const { values, counts } = this.allGather(new TextEncoder().encode(own))
+    let start = 0
+    return counts.map(count => {
+      const text = new TextDecoder().decode(values.subarray(start, start + count))
+      start += count
+      return text
+    })
+  }
+
+  /** Whether something is so on at least one process. */
+  any(isSo: boolean): boolean {
+    const count = Int32Array.of(isSo ? 1 : 0)
+    this.allReduceSum(count)
+    return count[0] > 0
+  }
+
   /**
    * Compares a text of each process, such as a hash of its configuration.
    * @param advice what to do if it differs
    * @throws RanksDifferError on every process, naming the ranks whose text is not that of rank 0
    */
   requireSame(what: string, text: string, advice: string): void {
-    const { values, counts } = this.allGather(new TextEncoder().encode(text))
-    let start = 0
-    const texts = counts.map(count => {
-      const found = new TextDecoder().decode(values.subarray(start, start + count))
-      start += count
-      return found
-    })
+    const texts = this.allGatherText(text)
     const others = texts.flatMap((found, rank) => (found === texts[0] ? [] : [rank]))
     if (others.length > 0) throw new RanksDifferError(what, others, advice)
   }
