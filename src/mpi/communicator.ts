@@ -1,6 +1,7 @@
 // Processes that compute together: numbers are exchanged by collective functions of MPI, which every process calls in the same
 // order. The calls block: a step needs their results before it can go on, and a training has nothing else to do meanwhile.
 
+import { writeSync } from 'node:fs'
 import { MpiError, RanksDifferError } from './errors.ts'
 import { loadMpi, type MpiFunctions, type MpiLibrary } from './library.ts'
 
@@ -170,6 +171,9 @@ function checkedCount(call: string, count: number): number {
   return count
 }
 
+/** The time in which rank 0 reports an error that all processes have. */
+export const MILLISECONDS_FOR_RANK_0 = 1000
+
 let opened: Communicator | undefined
 
 /**
@@ -188,6 +192,12 @@ let opened: Communicator | undefined
 export function openMpi(): Communicator {
   if (opened) return opened
   const communicator = new Communicator(loadMpi(process.env.COCAGRAD_MPI || undefined))
+  // Node prints an error after the exit of the process, which ends here. If rank 0 has the same error, it alone reports it
+  process.on('uncaughtExceptionMonitor', error => {
+    if (!communicator.isOpen) return
+    if (communicator.rank > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, MILLISECONDS_FOR_RANK_0)
+    writeSync(2, `rank ${communicator.rank}: ${error.stack ?? error}\n`)
+  })
   process.on('exit', code => {
     if (!communicator.isOpen) return
     if (code !== 0) communicator.abort(code)

@@ -26,6 +26,8 @@ describe('cocagrad train under mpirun', { skip }, () => {
       equalCaptions: 'positives',
       model: { ...tinyModel, dropout: 0.1 },
       augment: { flip: true, shift: 1 },
+      schedule: 'constant',
+      warmup: 0,
       steps: 6,
     }
     await writeFile(settings, JSON.stringify(tinyJson(data, others)))
@@ -57,6 +59,7 @@ describe('cocagrad train under mpirun', { skip }, () => {
     const { code, stderr } = await runRanks(3, 'fails.program.ts', ['differs'])
     assert.notEqual(code, 0)
     assert.match(stderr, /RanksDifferError: the options: not the same on rank 2 as on rank 0/)
+    assert.equal(stderr.match(/RanksDifferError:/g)?.length, 1, 'one process reports')
   })
 
   for (const how of ['throws', 'is killed'])
@@ -66,7 +69,7 @@ describe('cocagrad train under mpirun', { skip }, () => {
       assert.notEqual(code, 0)
       const failed = Number(/failed at (\d+)/.exec(stdout)?.[1])
       assert.ok(Date.now() - failed < 20_000, 'all processes have ended')
-      if (how === 'throws') assert.match(stderr, /rank 1 has a mistake/)
+      if (how === 'throws') assert.match(stderr, /rank 1: Error: rank 1 has a mistake/)
       const resumed = await runRanks(2, 'fails.program.ts', ['not', folder])
       assert.equal(resumed.code, 0, resumed.stderr)
       assert.match(resumed.stdout, /from 3 to 6/)
