@@ -44,6 +44,7 @@ export default defineConfig({
             ['debugging', 'Debugging'],
             ['if-you-know-pytorch', 'If you know PyTorch'],
             ['openclip', 'OpenCLIP'],
+            ['scale', 'Several processes'],
             ['performance', 'Performance'],
           ].map(([name, text]) => ({ text, link: `/guides/${name}` })),
         },
