@@ -16,7 +16,7 @@ const objective: Objective<{ readonly x: Tensor }> = {
   model,
   loss({ x }) {
     computed++
-    if (computed === 5 && ranks.rank === 1 && how !== 'not' && how !== 'differs') {
+    if (computed === 5 && ranks.rank === 1 && ['throws', 'is killed'].includes(how)) {
       console.log(`failed at ${Date.now()}`)
       if (how === 'throws') throw new Error('rank 1 has a mistake')
       process.kill(process.pid, 'SIGKILL')
@@ -25,7 +25,7 @@ const objective: Objective<{ readonly x: Tensor }> = {
   },
 }
 const first: number[] = []
-const { step } = await fit({
+const { step, finished } = await fit({
   objective,
   batches: [
     {
@@ -40,7 +40,12 @@ const { step } = await fit({
   folder,
   checkpointEvery: 3,
   guard: false,
+  signal: {
+    get aborted() {
+      return how === 'stops' && ranks.rank === 1 && computed >= 4
+    },
+  },
   ranks,
   onStep: metrics => first.push(metrics.step - 1),
 })
-if (ranks.rank === 0) console.log(`from ${first[0]} to ${step}`)
+if (ranks.rank === 0) console.log(`from ${first[0]} to ${step}, ${finished ? '' : 'not '}finished`)

@@ -20,7 +20,12 @@ const HERE = ['--allow-run-as-root', '--oversubscribe', '--mca', 'btl_vader_sing
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Runs a file with some arguments as `count` processes, of one thread each, and waits for their end. */
-export function runRanks(count: number, file: string, args: readonly string[] = []): Promise<Ended> {
+export function runRanks(
+  count: number,
+  file: string,
+  args: readonly string[] = [],
+  variables: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
   const program = [
     process.execPath,
     '--import',
@@ -33,7 +38,11 @@ export function runRanks(count: number, file: string, args: readonly string[] = 
     execFile(
       'mpirun',
       [...HERE, '-n', String(count), ...program, ...args],
-      { cwd: ROOT, timeout: 300_000, env: { ...process.env, COCAGRAD_THREADS: '1', NODE_TEST_CONTEXT: undefined } },
+      {
+        cwd: ROOT,
+        timeout: 300_000,
+        env: { ...process.env, COCAGRAD_THREADS: '1', NODE_TEST_CONTEXT: undefined, ...variables },
+      },
       (error, stdout, stderr) =>
         resolve({ code: error?.code ?? 0, stdout, stderr, seconds: (performance.now() - began) / 1000 }),
     )

@@ -62,6 +62,21 @@ describe('cocagrad train under mpirun', { skip }, () => {
     assert.equal(stderr.match(/RanksDifferError:/g)?.length, 1, 'one process reports')
   })
 
+  it('ends all ranks after the same step when one gets a signal, with a checkpoint', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ranks-'))
+    const { code, stdout, stderr } = await runRanks(3, 'fails.program.ts', ['stops', folder])
+    assert.equal(code, 0, stderr)
+    assert.match(stdout, /from 0 to 4, not finished/)
+    const resumed = await runRanks(1, 'fails.program.ts', ['not', folder])
+    assert.match(resumed.stdout, /from 4 to 6, finished/)
+  })
+
+  it('says what to install where there is no MPI', async () => {
+    const { code, stderr } = await runRanks(2, 'fails.program.ts', ['not'], { COCAGRAD_MPI: 'libmissing.so' })
+    assert.notEqual(code, 0)
+    assert.match(stderr, /MpiUnavailableError: libmissing.so \(COCAGRAD_MPI\) cannot be used as MPI/)
+  })
+
   for (const how of ['throws', 'is killed'])
     it(`ends within seconds when a rank ${how}, and goes on from the checkpoint`, async () => {
       const folder = await mkdtemp(join(tmpdir(), 'ranks-'))
