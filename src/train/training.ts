@@ -226,7 +226,11 @@ export async function advance(
   from: number,
   options: TrainOptions,
 ): Promise<TrainResult> {
+  const { ranks } = options
+  // rank 0 computes and writes them, the others read them
+  if (!isFirst(ranks)) ranks?.barrier()
   const features = await featuresFor(training, options)
+  if (isFirst(ranks)) ranks?.barrier()
   if (!features) return trainFrom(training, from, options)
   try {
     const { config, naming, skipped } = training
