@@ -4,7 +4,7 @@
 import { sha256 } from '../io/browser.ts'
 import type { Communicator } from '../mpi/index.ts'
 import type { Module } from '../nn/index.ts'
-import { device } from '../tensor/index.ts'
+import { DeviceError, device } from '../tensor/index.ts'
 import type { Finding } from './guard/diagnose.ts'
 import { type Objective, sizeOf, sliceOf } from './objective.ts'
 
@@ -33,13 +33,18 @@ export function ownPart<Batch>(objective: Objective<Batch>, batch: Batch, ranks:
 /**
  * Compares what all processes must have in common.
  * @param others texts by name, such as the configuration
- * @throws RanksDifferError
+ * @throws RanksDifferError; DeviceError on a device whose values cannot be read synchronously
  */
 export async function requireSameTraining(
   ranks: Communicator,
   model: Module,
   others: Readonly<Record<string, string>>,
 ): Promise<void> {
+  if (!device.get().readSync)
+    throw new DeviceError(
+      `ranks exchange gradients through the host, at once: use cpu or reference, not ${device.current}`,
+      device.current,
+    )
   const advice = 'start every rank with the same files, settings and version'
   for (const [what, text] of Object.entries(others)) ranks.requireSame(what, text, advice)
   const rounding =
