@@ -9,6 +9,7 @@ import { fit, type Objective } from '../../src/train/index.ts'
 const [how, folder] = process.argv.slice(2)
 await device.use('reference')
 const ranks = openMpi()
+console.log(`process ${process.pid}`)
 seed(1)
 const model = new Linear(3, 1)
 let computed = 0

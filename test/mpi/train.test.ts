@@ -6,11 +6,20 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { readMetrics, type StepMetrics } from '../../src/train/index.ts'
 import { pictures, tinyJson, tinyModel } from '../train/tiny.ts'
 import { runRanks, skip } from './ranks.ts'
 
 const CLI = '../../src/cli/main.ts'
+
+function isRunning(id: number): boolean {
+  try {
+    return process.kill(id, 0)
+  } catch {
+    return false
+  }
+}
 
 const stepsOf = async (run: string): Promise<StepMetrics[]> =>
   (await readMetrics(run)).filter((line): line is StepMetrics => line.kind === 'step')
@@ -83,6 +92,10 @@ describe('cocagrad train under mpirun', { skip }, () => {
       const { code, stdout, stderr } = await runRanks(3, 'fails.program.ts', [how, folder])
       assert.notEqual(code, 0)
       const failed = Number(/failed at (\d+)/.exec(stdout)?.[1])
+      // mpirun may end a moment before its processes
+      const processes = Array.from(stdout.matchAll(/process (\d+)/g), ([, id]) => Number(id))
+      assert.equal(processes.length, 3)
+      while (processes.some(isRunning) && Date.now() - failed < 20_000) await setTimeout(50)
       assert.ok(Date.now() - failed < 20_000, 'all processes have ended')
       if (how === 'throws') assert.match(stderr, /rank 1: Error: rank 1 has a mistake/)
       const resumed = await runRanks(2, 'fails.program.ts', ['not', folder])
