@@ -2,7 +2,7 @@ const { builtinModules } = require('node:module')
 
 // The folders of src, lowest first: each imports only from those before it, and there are no circular imports.
 const framework = ['tensor', 'autograd', 'nn', 'optim', 'debug', 'models']
-const workshop = ['io', 'data', 'openclip', 'evaluate', 'train', 'doctor', 'demo', 'experiments', 'cli']
+const workshop = ['mpi', 'io', 'data', 'openclip', 'evaluate', 'train', 'doctor', 'demo', 'experiments', 'cli']
 const folders = [...framework, ...workshop]
 
 /** Files that other folders import besides an index, and why they are not in it: users import what is in an index. */

@@ -68,11 +68,23 @@ export default defineConfig({
     nav: [
       { text: 'Playground', link: '/' },
       { text: 'Look inside', items: [...lookInside] },
-      { text: 'Learn', link: '/learn/', activeMatch: '^/learn/' },
-      { text: 'Teach', link: '/teach/', activeMatch: '^/teach/' },
-      { text: 'Research', link: '/research/', activeMatch: '^/research/' },
-      { text: 'Guides', link: '/guides/first-model', activeMatch: '^/guides/' },
-      { text: 'Reference', link: '/reference/', activeMatch: '^/reference/' },
+      {
+        text: 'Learn',
+        activeMatch: '^/(learn|teach|research)/',
+        items: [
+          { text: 'A path in nine steps', link: '/learn/' },
+          { text: 'For educators', link: '/teach/' },
+          { text: 'For researchers', link: '/research/' },
+        ],
+      },
+      {
+        text: 'Documentation',
+        activeMatch: '^/(guides|reference)/',
+        items: [
+          { text: 'Guides', link: '/guides/first-model' },
+          { text: 'Reference', link: '/reference/' },
+        ],
+      },
       { text: 'Editor', link: '/repl' },
     ],
     sidebar: {
@@ -93,6 +105,7 @@ export default defineConfig({
             ['debugging', 'Debugging'],
             ['if-you-know-pytorch', 'If you know PyTorch'],
             ['openclip', 'OpenCLIP'],
+            ['scale', 'Several processes'],
             ['performance', 'Performance'],
           ].map(([name, text]) => ({ text, link: `/guides/${name}` })),
         },

@@ -13,6 +13,7 @@ import {
   StateDictError,
 } from '../index.ts'
 import { DataError, fileError, isFileSystemError } from '../io/index.ts'
+import { MpiError, MpiUnavailableError, RanksDifferError } from '../mpi/index.ts'
 import { RunConfigError, TrainingError, WrongGradientError } from '../train/index.ts'
 
 /** 0 ok, 1 failure, 2 a mistake in the arguments, 130 interrupted */
@@ -42,10 +43,12 @@ const MISTAKES = [
   FolderNotEmptyError,
   GenerateOptionError,
   StateDictError,
+  MpiUnavailableError,
+  RanksDifferError,
 ]
 
 /** Failures caused by the numbers of a model or by the machine, not by the code. */
-const FAILURES = [TrainingError, WrongGradientError, NonFiniteError, OutOfMemoryError]
+const FAILURES = [TrainingError, WrongGradientError, NonFiniteError, OutOfMemoryError, MpiError]
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.mistake

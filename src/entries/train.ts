@@ -2,5 +2,6 @@
 
 export * from '../doctor/index.ts'
 export * from '../evaluate/index.ts'
+export * from '../mpi/index.ts'
 export * from '../openclip/index.ts'
 export * from '../train/index.ts'

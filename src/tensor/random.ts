@@ -46,6 +46,9 @@ export function philox4x32(counter: ArrayLike<number>, key: ArrayLike<number>): 
   return Uint32Array.of(c0, c1, c2, c3)
 }
 
+/** The number of 32-bit words that one number of `uniform` takes. */
+export const WORDS_PER_UNIFORM = 2
+
 /** The state of a generator, which can be saved as JSON. */
 export interface GeneratorState {
   /** the seed that it was made with */

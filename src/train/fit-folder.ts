@@ -2,6 +2,7 @@
 // stopped or killed.
 
 import { makeFolder, namesIn } from '../io/index.ts'
+import { isFirst } from './among-ranks.ts'
 import type { SavedBatches } from './batches.ts'
 import { type FitOptions, type FitResult, fitInto, fit as fitWithoutFolder, settledFit } from './fit.ts'
 import type { FitStore } from './fit-store.ts'
@@ -33,13 +34,11 @@ export type { FitOptions, FitResult } from './fit.ts'
  *   optimizer; BatchError if it belongs to a DataLoader of other data or options
  */
 export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, Examples>): Promise<FitResult> {
-  const { folder, optimizer, average, keepLast, tensorboard } = settledFit(options)
+  const { folder, optimizer, average, keepLast, tensorboard, ranks } = settledFit(options)
   if (folder === undefined) return fitWithoutFolder(options)
   const { model } = options.objective
   const run = new RunFolder(folder)
-  await run.checkFit()
-  if ((await namesIn(folder)).length === 0) await makeFolder(folder, async () => {})
-  return run.whileTraining(async () => {
+  const restored = async () => {
     const saved = (await run.steps()).at(-1)
     const from = saved ?? 0
     let batches: SavedBatches | undefined
@@ -49,14 +48,24 @@ export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, 
       await checkpoint.loadModel(model)
       await restoreTraining(checkpoint, { optimizer, average }, 'the option average')
     }
+    return { from, saved, batches, path: folder }
+  }
+  if (!isFirst(ranks)) {
+    // rank 0 prepares the folder first
+    ranks?.barrier()
+    return fitInto({ ...(await restored()), ...readsOnly }, options)
+  }
+  await run.checkFit()
+  if ((await namesIn(folder)).length === 0) await makeFolder(folder, async () => {})
+  return run.whileTraining(async () => {
+    const state = await restored()
+    const { from } = state
     await run.goBack(from)
+    ranks?.barrier()
     const log = await run.openMetrics()
     const events = tensorboard ? await EventLog.open(folder, from) : undefined
     const store: FitStore = {
-      from,
-      saved,
-      batches,
-      path: folder,
+      ...state,
       async record(line) {
         await log.add(line)
         await events?.add(line)
@@ -77,4 +86,12 @@ export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, 
       await log.close()
     }
   })
+}
+
+/** The storage of a process that leaves writing to rank 0. */
+const readsOnly: Pick<FitStore, 'record' | 'save' | 'goBack' | 'keep'> = {
+  async record() {},
+  save: async () => '',
+  goBack: async () => undefined,
+  keep: async () => '',
 }

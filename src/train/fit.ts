@@ -3,10 +3,12 @@
 
 import type { FileStore } from '../io/browser.ts'
 import { BatchError } from '../io/errors.ts'
+import type { Communicator } from '../mpi/index.ts'
 import { ExponentialMovingAverage, type Optimizer, type Schedule } from '../optim/index.ts'
 import { defaultGenerator } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { OptionsError, optionalGroup, type Settings, settle } from '../tensor/options.ts'
+import { isFirst, ownPart, requireSameTraining } from './among-ranks.ts'
 import { type Batches, BatchSource, type SavedBatches } from './batches.ts'
 import { type FitStore, openFitStore } from './fit-store.ts'
 import type { LossProblem } from './guard/directional.ts'
@@ -51,6 +53,12 @@ export interface FitOptions<Batch, Examples = unknown> {
    * cannot be undone: the training goes back to the last checkpoint of its folder before it throws. Default false
    */
   readonly inBackward?: boolean
+  /**
+   * the processes that divide each batch among them, from `openMpi()`: every process gets the same options and the same batches, and takes
+   * its examples of each. Losses and gradients are those of the whole batch. Rank 0 alone evaluates, checks the gradient, writes into
+   * `folder` and calls the callbacks. On cpu and reference. Default: this process has the whole batch
+   */
+  readonly ranks?: Communicator
   /**
    * at intervals, compare the gradient with finite differences of the loss, in float64 on reference. The loss may depend on the
    * parameters, the batch and the default generator, but not on other tensors. False disables the checks
@@ -124,6 +132,7 @@ const fitOptions = {
   maximumNorm: is.optional(is.number),
   parts: is.byDefault(1, is.count),
   inBackward: false,
+  ranks: is.optional(member<Communicator>('the processes that openMpi() returns', 'allGather')),
   guard: optionalGroup(guardSettings),
   examples: undefined,
   evaluateEvery: is.byDefault(0, is.size),
@@ -202,12 +211,24 @@ export function settledFit<Batch, Examples>(options: FitOptions<Batch, Examples>
       known: Object.keys(fitOptions),
       reason: 'is given together with folder',
     })
+  if (settled.store !== undefined && settled.ranks !== undefined)
+    throw new OptionsError('fit: a store belongs to one process; with ranks give a folder', 'fit', {
+      option: 'store',
+      value: settled.store,
+      known: Object.keys(fitOptions),
+      reason: 'is given together with ranks',
+    })
   if (settled.inBackward) checkInBackward(settled)
   return settled
 }
 
 /** @throws OptionsError for an option that needs all gradients of a step together */
-function checkInBackward({ maximumNorm, parts, guard }: Pick<FitOptions<never>, 'maximumNorm' | 'parts' | 'guard'>) {
+function checkInBackward({
+  maximumNorm,
+  parts,
+  guard,
+  ranks,
+}: Pick<FitOptions<never>, 'maximumNorm' | 'parts' | 'guard' | 'ranks'>) {
   const refuse = (option: string, value: unknown, advice: string) => {
     const reason = 'needs all gradients of a step, but inBackward frees each as soon as its parameter is updated'
     throw new OptionsError(`fit: ${option} ${reason}; ${advice}`, 'fit', {
@@ -219,6 +240,7 @@ function checkInBackward({ maximumNorm, parts, guard }: Pick<FitOptions<never>, 
   }
   if (maximumNorm !== undefined) refuse('maximumNorm', maximumNorm, 'leave maximumNorm out')
   if (parts !== undefined && parts > 1) refuse('parts', parts, 'leave parts out')
+  if (ranks !== undefined) refuse('ranks', 'given', 'leave inBackward out')
   if (guard !== undefined) refuse('guard', guard, 'set guard: false')
 }
 
@@ -236,6 +258,7 @@ export async function fitInto<Batch, Examples>(
     parts,
     inBackward,
     guard,
+    ranks,
     store: _,
     ...settled
   } = settledFit(options)
@@ -258,7 +281,9 @@ export async function fitInto<Batch, Examples>(
       maximumNorm,
       parts,
       inBackward,
+      ranks,
     }
+    if (ranks) await requireSameTraining(ranks, objective.model, commonTo(learner, { ...settled, from, steps }))
     const guardExamples = guard === undefined || guard.every === 0 ? 0 : guard.examples
     let isChecked = false
     const step = await runLoop({
@@ -267,12 +292,15 @@ export async function fitInto<Batch, Examples>(
       steps,
       async next() {
         const drawn = await source.next()
-        if (drawn && !isChecked) checkTrainingFits({ ...learner, batch: drawn.batch, guardExamples })
+        if (!drawn) return undefined
+        const batch = ownPart(objective, drawn.batch, ranks)
+        if (!isChecked) checkTrainingFits({ ...learner, batch, guardExamples })
         isChecked = true
-        return drawn
+        return { ...drawn, batch }
       },
       signal: settled.signal,
-      inspect: guard === undefined ? unseen : inspection(objective, guard, { store, record, ...settled }),
+      inspect:
+        guard === undefined || !isFirst(ranks) ? unseen : inspection(objective, guard, { store, record, ...settled }),
       evaluate: isEvaluated ? async () => objective.evaluate!(examples) : undefined,
       evaluateEvery: settled.evaluateEvery,
       checkpointEvery: settled.checkpointEvery,
@@ -286,11 +314,34 @@ export async function fitInto<Batch, Examples>(
       saved: inBackward ? store?.saved : from,
       goBack: store && (() => store.goBack()),
     })
-    return { step, finished: step >= steps || !settled.signal?.aborted, metrics: history.lines }
+    const isAborted = settled.signal?.aborted === true
+    const wasStopped = ranks ? ranks.any(isAborted) : isAborted
+    return { step, finished: step >= steps || !wasStopped, metrics: history.lines }
   } finally {
     await source.close()
   }
 }
+
+/** What must be the same in every process, as texts. */
+const commonTo = (
+  { optimizer, maximumNorm }: Pick<FitOptions<never>, 'optimizer' | 'maximumNorm'>,
+  {
+    from,
+    steps,
+    evaluateEvery,
+    checkpointEvery,
+  }: Readonly<Record<'from' | 'steps' | 'evaluateEvery' | 'checkpointEvery', number>>,
+) => ({
+  'the first step': `${from}`,
+  'the options': JSON.stringify([
+    optimizer.constructor.name,
+    optimizer.learningRate,
+    maximumNorm,
+    `${steps}`,
+    evaluateEvery,
+    checkpointEvery,
+  ]),
+})
 
 /** Continues with the batches after those that were trained on. */
 async function continued(source: BatchSource<unknown>, saved: SavedBatches, folder: string): Promise<void> {

@@ -57,7 +57,16 @@ export {
   readOrigin,
   withOrigin,
 } from './open-model.ts'
-export { accumulate, type Gathered, type Reducer, type Steps, type Sums } from './parallel.ts'
+export {
+  type AccumulateOptions,
+  accumulate,
+  type Exchange,
+  type Gathered,
+  type Reducer,
+  type Rows,
+  type Steps,
+  type Sums,
+} from './parallel.ts'
 export { type Provenance, readProvenance } from './provenance.ts'
 export { type RunResult, readResults, recordResults } from './results.ts'
 export { type ResumeOptions, resumeTraining } from './resume.ts'

@@ -3,6 +3,7 @@
 
 import { advised } from '../evaluate/memory.ts'
 import { defaultGenerator, nextTask } from '../tensor/index.ts'
+import { isFirst, measuredTogether, requireSameParameters } from './among-ranks.ts'
 import { TrainingError } from './guard/diagnose.ts'
 import type { EvaluationMetrics, MetricsLine, StepMetrics } from './metrics.ts'
 import { sizeOf } from './objective.ts'
@@ -52,13 +53,19 @@ const LESS_MEMORY =
 /** Trains. Returns the total number of updates. */
 export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
   const { learner, steps, signal, record, save, onStep, onEvaluation } = loop
+  const { ranks } = learner
+  const writes = isFirst(ranks)
   let step = loop.from
-  let saved = loop.saved
+  let saved = sameSaved(ranks, loop.saved)
   const keep = async () => {
-    await save(step)
+    if (ranks) await requireSameParameters(ranks, learner.objective.model, 'their updates were not rounded alike')
+    if (writes) await save(step)
     saved = step
   }
+  // every process ends after the same step
+  const isStopped = () => (ranks ? ranks.any(signal?.aborted === true) : signal?.aborted)
   const measure = async () => {
+    if (!writes) return
     const evaluation = await evaluated(loop, step)
     if (!evaluation) return
     await record(evaluation)
@@ -67,7 +74,7 @@ export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
   // a first step that fails has something to go back to
   if (learner.inBackward && step === 0 && steps > 0 && saved !== 0) await keep()
   let measured: number | undefined
-  while (step < steps && !signal?.aborted) {
+  while (step < steps && !isStopped()) {
     const metrics = await timed(loop, step + 1).catch(async error => {
       throw advised(learner.inBackward ? await wentBack(loop, step + 1, error) : error, LESS_MEMORY)
     })
@@ -78,8 +85,10 @@ export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
     step++
     // a step on cpu never returns to the event loop: Ctrl-C or a click would have no effect
     await nextTask()
-    await record(metrics)
-    onStep?.(metrics)
+    if (writes) {
+      await record(metrics)
+      onStep?.(metrics)
+    }
     const isDue = (every: number) => step === steps || (every > 0 && step % every === 0)
     if (isDue(loop.evaluateEvery)) {
       await measure()
@@ -90,6 +99,14 @@ export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
   learner.objective.model.eval()
   if (saved !== step) await keep()
   return step
+}
+
+/** The step of the last checkpoint, as rank 0 has found it. */
+function sameSaved(ranks: Loop<unknown>['learner']['ranks'], saved: number | undefined): number | undefined {
+  if (!ranks) return saved
+  const found = Float64Array.of(saved ?? -1)
+  ranks.broadcast(found)
+  return found[0] < 0 ? undefined : found[0]
 }
 
 /** Goes back to the last checkpoint after a step that may have updated some parameters. Returns the error of the step. */
@@ -111,13 +128,17 @@ async function wentBack<Batch>(
 /** Runs and times a step; undefined if there is no batch for it. */
 async function timed<Batch>({ learner, next, inspect }: Loop<Batch>, step: number): Promise<StepMetrics | undefined> {
   const began = performance.now()
+  const { ranks } = learner
+  const exchanged = ranks?.seconds ?? 0
   learner.objective.model.train()
   const drawn = await next()
   if (!drawn) return undefined
   const waiting = (performance.now() - began) / 1000
   const { inspected, losses, measures, gradientNorm, ...rates } = await update(learner, drawn.batch, step, inspect)
   const seconds = (performance.now() - began) / 1000 - inspected
-  const size = sizeOf(learner.objective, drawn.batch)
+  const own = { size: sizeOf(learner.objective, drawn.batch), skipped: drawn.skipped?.() ?? 0 }
+  const together = ranks && measuredTogether(ranks, { ...own, seconds: ranks.seconds - exchanged })
+  const { size, skipped } = together ?? own
   return {
     kind: 'step',
     step,
@@ -129,7 +150,8 @@ async function timed<Batch>({ learner, next, inspect }: Loop<Batch>, step: numbe
     ...(size !== undefined && { examplesPerSecond: size / seconds }),
     seconds,
     waiting,
-    skipped: drawn.skipped?.() ?? 0,
+    ...(together && { communication: together.communication }),
+    skipped,
   }
 }
 

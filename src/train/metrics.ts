@@ -28,6 +28,8 @@ export interface StepMetrics {
   readonly seconds: number
   /** the part of it spent waiting for the batch */
   readonly waiting: number
+  /** of several processes: seconds of the step that each spent in exchanges, most of them waiting for slower ones, by rank */
+  readonly communication?: readonly number[]
   /** samples of this run that could not be used so far */
   readonly skipped: number
 }

@@ -1,12 +1,15 @@
-// Training on a batch in parts. A part is either a share of a batch that does not fit into memory, computed after the others in this
-// process (accumulation), or the batch of one of several processes. An objective defines the computation of a part, and a
-// `Reducer` the exchange between parts, so both cases use the same mechanism.
+// Training on a batch in parts. A part is a share of a batch that does not fit into memory, computed after the others in this
+// process (accumulation), and several processes can each have some of the parts. An objective defines the computation of a part, and
+// a `Reducer` the exchange between parts, so both cases use the same mechanism.
 //
-// The computation of a part is a generator, not an async function: if all parts are in one process, gradients are computed
-// synchronously, within the current scope and on the current device. A reducer between processes yields promises.
+// The computation of a part is a generator, not an async function: gradients are computed synchronously, within the current scope and
+// on the current device. What the parts of this process have together is then exchanged with the other processes at once.
 
 import { concat, noGrad } from '../autograd/index.ts'
-import { storagesIn, type Tensor } from '../tensor/index.ts'
+import { withDraws } from '../tensor/draws.ts'
+import { defaultGenerator, type Shape, sizeOf, storagesIn, type Tensor } from '../tensor/index.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { WORDS_PER_UNIFORM } from '../tensor/random.ts'
 
 /** A computation in steps; between steps it waits for the other parts, through a promise if one is yielded. */
 export type Steps<T> = Generator<Promise<unknown> | undefined, T, void>
@@ -42,14 +45,52 @@ export interface Reducer {
   sum(own: Sums): Steps<Sums>
 }
 
+/** The exchange between processes of what the parts of each have together. Every process makes the same calls in the same order. */
+export interface Exchange {
+  /** number of parts of all processes */
+  readonly parts: number
+  /** The tensors of all processes, each concatenated along its first axis, and how many rows of the first are of processes before this one. */
+  gather(own: readonly Tensor[]): { readonly all: readonly Tensor[]; readonly start: number }
+  /** The sums over all processes, with the same bits on each. */
+  sum(own: Sums): Sums
+}
+
+/** The examples start … stop - 1 of a batch of some total size. */
+export interface Rows {
+  /** the first of them */
+  readonly start: number
+  /** the one after the last of them */
+  readonly stop: number
+  /** the size of the whole batch */
+  readonly total: number
+}
+
+/** How parts are computed. */
+export interface AccumulateOptions {
+  /**
+   * the examples of each part in the whole batch, so that each example has the random numbers that it has in a batch that is not
+   * divided; without them each part draws the next random numbers
+   */
+  readonly rows?: readonly Rows[]
+  /** the exchange with other processes; default none */
+  readonly exchange?: Exchange
+}
+const accumulateOptions = { rows: undefined, exchange: undefined } satisfies Settings<AccumulateOptions>
+
 /** The exchanges between parts in one process: the first, the second, … */
 class Accumulation {
   readonly parts: number
-  readonly #rounds: { readonly own: (readonly Tensor[])[]; result?: { readonly value: unknown } }[] = []
+  readonly #exchange: Exchange | undefined
+  readonly #rounds: {
+    readonly own: (readonly Tensor[])[]
+    result?: { readonly value: unknown; readonly start: number }
+  }[] = []
   #sums: Sums | undefined
+  #isSummed = false
 
-  constructor(parts: number) {
-    this.parts = parts
+  constructor(parts: number, exchange: Exchange | undefined) {
+    this.parts = exchange?.parts ?? parts
+    this.#exchange = exchange
   }
 
   /** The reducer of one part. */
@@ -69,10 +110,18 @@ class Accumulation {
     const round = this.#rounds[count]
     round.own[part] = own
     yield undefined
-    round.result ??= { value: of(own.map((_, i) => concat(round.own.map(each => each[i])))) }
+    round.result ??= this.#together(
+      own.map((_, i) => concat(round.own.map(each => each[i]))),
+      of,
+    )
     const edges = round.own.map(([first]) => first.shape[0])
-    const start = edges.slice(0, part).reduce((a, b) => a + b, 0)
+    const start = edges.slice(0, part).reduce((a, b) => a + b, round.result.start)
     return { value: round.result.value, rows: [{ start, stop: start + edges[part] }] as const }
+  }
+
+  #together(own: readonly Tensor[], of: (all: readonly Tensor[]) => unknown) {
+    const { all, start } = this.#exchange?.gather(own) ?? { all: own, start: 0 }
+    return { value: of(all), start }
   }
 
   *#sum(own: Sums): Steps<Sums> {
@@ -81,6 +130,12 @@ class Accumulation {
     const kept = storagesIn(this.#sums)
     for (const storage of storagesIn([before, own])) if (!kept.has(storage)) storage.free('the next part of its batch')
     yield undefined
+    if (this.#exchange && !this.#isSummed) {
+      const here = this.#sums
+      this.#sums = this.#exchange.sum(here)
+      for (const storage of storagesIn(here)) storage.free('the exchange of gradients')
+    }
+    this.#isSummed = true
     return this.#sums
   }
 }
@@ -100,17 +155,56 @@ const added = (sums: Sums, part: Sums): Sums =>
  * Runs a computation on parts, one after the other in this process: each runs until it waits for the others, and continues when
  * all have reached that point.
  * @param work the computation of one part
+ * @param options.rows the examples of each part in the whole batch, for the random numbers of dropout
+ * @param options.exchange the exchange with other processes
  * @returns the result of the last part; all parts have the same
  * @throws Error if the parts do not make the same exchanges
  */
-export function accumulate<Part, T>(parts: readonly Part[], work: (part: Part, reducer: Reducer) => Steps<T>): T {
-  const accumulation = new Accumulation(parts.length)
-  const running = parts.map((part, i) => work(part, accumulation.reducer(i)))
+export function accumulate<Part, T>(
+  parts: readonly Part[],
+  work: (part: Part, reducer: Reducer) => Steps<T>,
+  options?: AccumulateOptions,
+): T {
+  const { rows, exchange } = settle('accumulate(parts, work, options)', options, accumulateOptions)
+  const accumulation = new Accumulation(parts.length, exchange)
+  const { position } = defaultGenerator().state
+  const running = parts.map((part, i) => {
+    const steps = work(part, accumulation.reducer(i))
+    return rows ? drawingFor(rows[i], position, steps) : steps
+  })
   for (;;) {
     const turns = running.map(each => each.next())
     const ended = turns.filter(({ done }) => done).length
     if (ended === turns.length) return turns[turns.length - 1].value as T
     if (ended > 0) throw new Error(`accumulate: ${ended} of ${turns.length} parts ended while the others wait for them`)
+  }
+}
+
+/**
+ * A computation of some examples of a batch, with the random numbers that they have if the whole batch is computed at once: those
+ * of other examples are passed over. Only tensors whose first axis is that of the examples have parts; others draw the same for all.
+ */
+function* drawingFor<T>({ start, stop, total }: Rows, from: number, steps: Steps<T>): Steps<T> {
+  const generator = defaultGenerator()
+  const rows = stop - start
+  const drawOwn = (shape: Shape, draw: (shape: Shape) => Tensor): Tensor => {
+    if (shape.length === 0 || shape[0] % rows !== 0) return draw(shape)
+    const words = (WORDS_PER_UNIFORM * sizeOf(shape)) / rows
+    const { position } = generator.state
+    generator.seek(position + start * words)
+    const drawn = draw(shape)
+    // otherwise it was drawn from a generator of its own
+    const isDrawn = generator.state.position === position + stop * words
+    generator.seek(isDrawn ? position + total * words : position)
+    return drawn
+  }
+  let position = from
+  for (;;) {
+    generator.seek(position)
+    const { done, value } = withDraws(drawOwn, () => steps.next())
+    position = generator.state.position
+    if (done) return value as T
+    yield value as Promise<unknown> | undefined
   }
 }
 

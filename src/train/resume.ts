@@ -4,6 +4,7 @@ import type { FamilyName } from '../models/index.ts'
 import { device } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
+import { isFirst } from './among-ranks.ts'
 import type { RunConfig } from './config.ts'
 import { freezeParts } from './initialize.ts'
 import { restoreTraining } from './keep.ts'
@@ -56,7 +57,8 @@ export async function resumeTraining<F extends FamilyName = FamilyName>(
   const run = new RunFolder(folder)
   const settings = await run.settings()
   checkFamily(run, settings.config, settled.family)
-  return (await run.whileTraining(() => goOn(run, settings, settled))) as unknown as TrainResult<F>
+  const train = () => goOn(run, settings, settled)
+  return (await (isFirst(settled.ranks) ? run.whileTraining(train) : train())) as unknown as TrainResult<F>
 }
 
 async function goOn(
@@ -73,8 +75,12 @@ async function goOn(
   const skipped = new SkippedSamples(options.onBadSample)
   const training = prepare(run, config, naming, await openTrainingData(config, skipped, options.onShard), skipped)
   const trained = await (steps.includes(step) ? restore(training, step) : fresh(training))
-  await run.goBack(step)
-  if (config !== saved) await run.writeConfig(config)
+  if (isFirst(options.ranks)) {
+    // the other ranks read the settings and the checkpoint before these change
+    options.ranks?.barrier()
+    await run.goBack(step)
+    if (config !== saved) await run.writeConfig(config)
+  } else options.ranks?.barrier()
   return advance({ ...training, ...trained }, step, options)
 }
 

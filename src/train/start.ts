@@ -5,6 +5,7 @@ import type { FamilyName } from '../models/index.ts'
 import { withLateValues } from '../nn/index.ts'
 import { device, seed } from '../tensor/index.ts'
 import { settle } from '../tensor/options.ts'
+import { isFirst } from './among-ranks.ts'
 import type { RunConfig } from './config.ts'
 import { freezeParts, type Initialization, InitializationError, initializeFrom } from './initialize.ts'
 import { modelOf, objectiveOf } from './objectives/families.ts'
@@ -41,13 +42,15 @@ export async function train<F extends FamilyName>(
 
 async function begin(folder: string, config: RunConfig, options: TrainOptions): Promise<TrainResult> {
   const run = new RunFolder(folder)
-  await run.checkFree()
+  const writes = isFirst(options.ranks)
+  if (writes) await run.checkFree()
   await device.use(config.device)
   const skipped = new SkippedSamples(options.onBadSample)
   const data = await openTrainingData(config, skipped, options.onShard)
   const named = await nameNumbers(config, data.train, options.onShard)
   const training = prepare(run, named.config, named.naming, data, skipped)
   const trained = await fresh(training)
+  if (!writes) return advance({ ...training, ...trained }, 0, options)
   await run.create(training.config, training.naming)
   return run.whileTraining(() => advance({ ...training, ...trained }, 0, options))
 }

@@ -1,8 +1,10 @@
 // One update of an objective's model. All measured values are read and checked to be finite before the parameters change.
 
 import { stack } from '../autograd/index.ts'
+import type { Communicator } from '../mpi/index.ts'
 import { clipGradients, type ExponentialMovingAverage, type Optimizer, type Schedule } from '../optim/index.ts'
 import { defaultGenerator, scope, storagesIn } from '../tensor/index.ts'
+import { findingsOf } from './among-ranks.ts'
 import { batchGradients } from './gradients.ts'
 import { diagnose, TrainingError } from './guard/diagnose.ts'
 import type { LossProblem } from './guard/directional.ts'
@@ -24,6 +26,8 @@ export interface Learner<Batch> {
   readonly parts: number
   /** whether each parameter is updated during the backward pass: without a maximum norm, parts and inspections; default false */
   readonly inBackward?: boolean
+  /** the processes that divide each batch among them; default this one alone */
+  readonly ranks?: Communicator
 }
 
 /** Checks the gradient of a step before the parameters change. Returns how many seconds it took. */
@@ -71,7 +75,7 @@ export async function update<Batch>(
 
 /** Computes all gradients, checks them, and then updates the parameters. */
 async function updateAfterBackward<Batch>(
-  { objective, optimizer, maximumNorm = NEVER_CLIPPED, parts }: Learner<Batch>,
+  { objective, optimizer, maximumNorm = NEVER_CLIPPED, parts, ranks }: Learner<Batch>,
   batch: Batch,
   step: number,
   learningRate: number,
@@ -79,7 +83,7 @@ async function updateAfterBackward<Batch>(
 ): Promise<Measured> {
   const { position } = defaultGenerator().state
   const computed = scope(() => {
-    const { loss, gradients } = batchGradients(objective, batch, parts)
+    const { loss, gradients } = batchGradients(objective, batch, parts, ranks)
     const clipped = clipGradients(gradients, maximumNorm)
     const { total, ...named } = loss
     const measures = objective.measures?.() ?? {}
@@ -92,7 +96,7 @@ async function updateAfterBackward<Batch>(
     const [gradientNorm, ...values] = await computed.report.data()
     if (![gradientNorm, ...values].every(Number.isFinite)) {
       defaultGenerator().seek(position)
-      throw new TrainingError(step, await diagnose(objective, batch))
+      throw new TrainingError(step, findingsOf(ranks, await diagnose(objective, batch)))
     }
     const inspected = await inspect(step, { objective, batch, parts, position })
     optimizer.step(computed.gradients, learningRate)

@@ -5,10 +5,12 @@ import { BatchIterator, type OnBadSample, type OnShard, ShardStream } from '../d
 import { firstOf } from '../evaluate/index.ts'
 import { BatchError } from '../io/index.ts'
 import type { FamilyModels, FamilyName, ImageClassifier, VideoClassifier } from '../models/index.ts'
+import type { Communicator } from '../mpi/index.ts'
 import type { Module } from '../nn/index.ts'
 import type { ExponentialMovingAverage, Optimizer, Schedule } from '../optim/index.ts'
 import { device } from '../tensor/index.ts'
 import type { Settings } from '../tensor/options.ts'
+import { isFirst, ownPart, requireSameTraining } from './among-ranks.ts'
 import { augmentation } from './augment.ts'
 import type { CheckpointFolder } from './checkpoint.ts'
 import { type RunConfig, RunConfigError } from './config.ts'
@@ -21,6 +23,7 @@ import { returnTo, writeTraining } from './keep.ts'
 import { runLoop } from './loop.ts'
 import type { TrainingMemory } from './memory.ts'
 import type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from './metrics.ts'
+import type { Objective } from './objective.ts'
 import { type Naming, objectiveOf, type RunObjective } from './objectives/families.ts'
 import { provenance, recordProvenance } from './provenance.ts'
 import { type HeldOut, openRunData, type Run, type RunData } from './run.ts'
@@ -66,6 +69,11 @@ export type TrainingMoment<F extends FamilyName = FamilyName> = {
 export interface TrainOptions<F extends FamilyName = FamilyName> {
   /** ends the training after the current step, with a checkpoint */
   readonly signal?: AbortSignal
+  /**
+   * the processes that divide each batch among them, from `openMpi()`: every process gets the same folder, configuration and data. Rank 0
+   * alone writes into the folder, evaluates, checks the gradient and calls the callbacks. Default: this process has the whole batch
+   */
+  readonly ranks?: Communicator
   /** called once, before the first step */
   readonly onStart?: (start: TrainingStart<F>) => void
   /** called after each step */
@@ -88,6 +96,7 @@ export interface TrainOptions<F extends FamilyName = FamilyName> {
 
 export const trainOptions = {
   signal: undefined,
+  ranks: undefined,
   onStart: undefined,
   onStep: undefined,
   onEvaluation: undefined,
@@ -222,7 +231,11 @@ export async function advance(
   from: number,
   options: TrainOptions,
 ): Promise<TrainResult> {
+  const { ranks } = options
+  // rank 0 computes and writes them, the others read them
+  if (!isFirst(ranks)) ranks?.barrier()
   const features = await featuresFor(training, options)
+  if (isFirst(ranks)) ranks?.barrier()
   if (!features) return trainFrom(training, from, options)
   try {
     const { config, naming, skipped } = training
@@ -237,14 +250,16 @@ export async function advance(
 async function trainFrom(training: Preparation & Trained, from: number, options: TrainOptions): Promise<TrainResult> {
   const { folder, config, naming, data, model, objective, optimizer, average, initialization, memory } = training
   const { schedule, batches, skipped, steps } = training
-  const { signal, onStart, onStep, onEvaluation, onCheckpoint, onGuard, evaluate } = options
+  const { signal, ranks, onStart, onStep, onEvaluation, onCheckpoint, onGuard, evaluate } = options
+  const writes = isFirst(ranks)
   const { validation } = data
   const images = { train: data.train.length, validation: validation?.length ?? 0 }
-  await skipped.writeInto(folder.skippedFile)
-  const log = await folder.openMetrics()
-  const events = config.tensorboard ? await EventLog.open(folder.path, from) : undefined
+  if (ranks) await requireSame(ranks, training, from)
+  if (writes) await skipped.writeInto(folder.skippedFile)
+  const log = writes ? await folder.openMetrics() : undefined
+  const events = config.tensorboard && writes ? await EventLog.open(folder.path, from) : undefined
   const record = async (line: MetricsLine) => {
-    await log.add(line)
+    await log?.add(line)
     await events?.add(line)
   }
   const keep = (problem: LossProblem, at: number) => keepIn(folder, problem, at)
@@ -256,10 +271,11 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
     maximumNorm: config.clipNorm ?? undefined,
     parts: config.accumulate,
     inBackward: config.optimizer.inBackward,
+    ranks,
   }
   const saved = (await folder.steps()).at(-1)
   const save = async (step: number): Promise<CheckpointFolder> => {
-    await log.flush()
+    await log?.flush()
     const state = { step, batches: batches.state }
     const written = await writeTraining(folder, { model, optimizer, average, state }, config.keepLast)
     onCheckpoint?.({ step, folder: written.path })
@@ -268,24 +284,24 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
   const about = { folder: folder.path, config, model, ...naming }
   try {
     const { stepsPerEpoch } = training
-    const changes = await recordProvenance(folder.provenanceFile, provenance(from, data.train.fingerprint))
+    const now = provenance(from, data.train.fingerprint)
+    const changes = writes ? await recordProvenance(folder.provenanceFile, now) : []
     const found = { stepsPerEpoch, images, device: device.description, changes, initialization, memory }
     const start = { ...about, step: from, steps, ...found }
-    onStart?.(start as unknown as TrainingStart)
+    if (writes) onStart?.(start as unknown as TrainingStart)
     const step = await runLoop({
       learner,
       from,
       steps,
       next: async () => {
         const batch = await batches.next()
-        return { batch, epoch: batch.epoch, skipped: () => skipped.count }
+        const own = ownPart(objective as Objective<typeof batch>, batch, ranks)
+        return { batch: own, epoch: batch.epoch, skipped: () => skipped.count }
       },
       signal,
-      inspect: guarded(
-        objective,
-        { ...config.guard, seed: config.seed, keep },
-        { folder: folder.path, record, onGuard },
-      ),
+      inspect: writes
+        ? guarded(objective, { ...config.guard, seed: config.seed, keep }, { folder: folder.path, record, onGuard })
+        : async () => 0,
       evaluate:
         evaluate || validation
           ? async step =>
@@ -317,9 +333,29 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
     } as unknown as TrainResult
   } finally {
     await events?.close()
-    await log.flush()
-    await log.close()
+    await log?.flush()
+    await log?.close()
   }
+}
+
+/** @throws RanksDifferError if the processes do not train the same run on the same data; RunConfigError for settings of one process */
+async function requireSame(ranks: Communicator, { config, naming, data, model }: Preparation & Trained, from: number) {
+  if (config.optimizer.inBackward)
+    throw new RunConfigError([
+      { field: 'optimizer.inBackward', reason: 'updates before the gradients of all ranks are summed: leave it out' },
+    ])
+  if (config.batchSize < ranks.size)
+    throw new RunConfigError([
+      { field: 'batchSize', reason: `must be at least ${ranks.size}, the number of ranks, not ${config.batchSize}` },
+    ])
+  const { cocagrad, node, data: fingerprint } = provenance(from, data.train.fingerprint)
+  await requireSameTraining(ranks, model, {
+    'the version': `cocagrad ${cocagrad}, Node ${node}`,
+    'the settings': JSON.stringify(config),
+    'the data': fingerprint,
+    'the tokenizer or the classes': JSON.stringify(naming),
+    'the first step': `${from}`,
+  })
 }
 
 /**

@@ -1,9 +1,11 @@
 // `cocagrad train`: starts a new run on pictures with captions, or continues an old one.
 
+import { setTimeout } from 'node:timers/promises'
 import { type Command, Option } from 'commander'
 import type { ImagePixels } from '../../data/index.ts'
 import { readJson } from '../../io/index.ts'
 import type { FamilyName } from '../../models/index.ts'
+import { type Communicator, isLaunchedByMpi, openMpi } from '../../mpi/index.ts'
 import type { OpenClipArchitecture } from '../../openclip/index.ts'
 
 import {
@@ -201,13 +203,26 @@ function rate(text: string, before: Readonly<Record<string, number>> = {}): Reco
 
 const run = async (flags: TrainFlags): Promise<void> => {
   const { json } = flags
-  const trained = await trainRun('train', flags)
-  answer(json, trained.value, trained.text)
+  const ranks = isLaunchedByMpi() ? openMpi() : undefined
+  try {
+    const { value, text } = await trainRun('train', flags, {}, { ranks })
+    if (isFirst(ranks)) answer(json, value, text)
+  } catch (error) {
+    // all ranks are interrupted together; after another error the exit of one ends all
+    if (error instanceof InterruptedError) ranks?.finalize()
+    if (!ranks || isFirst(ranks)) throw error
+    if (error instanceof InterruptedError) return
+    // if rank 0 has the same error, it alone reports it
+    await setTimeout(1000)
+    say(`on rank ${ranks.rank}:`)
+    throw error
+  }
 }
 
 interface TrainRunOptions {
   readonly check?: (config: RunConfig) => Promise<unknown>
   readonly advice?: string
+  readonly ranks?: Communicator
 }
 
 /**
@@ -216,19 +231,21 @@ interface TrainRunOptions {
  * @param defaults settings that a configuration file and the flags override
  * @param options.check throws if something that is needed after the training is wrong; called before a new run is written
  * @param options.advice flags of the command that resuming needs again
+ * @param options.ranks the processes of mpirun; the first one reports
  * @returns the result for programs and for people
  */
 export async function trainRun(
   command: string,
   flags: TrainFlags,
   defaults: SettingsFile = {},
-  { check, advice = '' }: TrainRunOptions = {},
+  { check, advice = '', ranks }: TrainRunOptions = {},
 ): Promise<{ readonly value: object; readonly text: string }> {
   const { out, json } = flags
   const progress = new TrainingProgress()
   const { onStart, onStep, onEvaluation, onGuard, onBadSample, onFeatures, onShard } = progress
+  const hooks = { onStart, onStep, onEvaluation, onGuard, onBadSample, onFeatures, onShard }
   const result = await interruptible('finishing this step and writing a checkpoint', async signal => {
-    const options = { signal, onStart, onStep, onEvaluation, onGuard, onBadSample, onFeatures, onShard }
+    const options = { signal, ranks, ...(isFirst(ranks) ? hooks : {}) }
     try {
       return await (flags.resume ? resume(flags, options) : start(flags, options, defaults, check))
     } finally {
@@ -238,13 +255,15 @@ export async function trainRun(
   const { step, finished, checkpoint } = result
   const value = { run: out, step, finished, checkpoint }
   if (!finished) {
-    if (json) answer(json, value, '')
+    if (json && isFirst(ranks)) answer(json, value, '')
     throw new InterruptedError(
       `stopped after step ${step}; continue with: cocagrad ${command} --out ${out} --resume${advice}`,
     )
   }
   return { value, text: `trained for ${step} steps: ${checkpoint}` }
 }
+
+const isFirst = (ranks: Communicator | undefined): boolean => ranks === undefined || ranks.rank === 0
 
 type Hooks = NonNullable<Parameters<typeof train>[2]>
 

@@ -1,0 +1,43 @@
+// What processes exchange, and how errors of MPI appear.
+
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { answerOf, runRanks, skip } from './ranks.ts'
+
+describe('a communicator', { skip }, () => {
+  it('gathers, sums and broadcasts numbers of every type, and names the function that fails', async () => {
+    const found = answerOf<Record<string, unknown>>(await runRanks(3, 'communicator.program.ts'))
+    const { wrong, library, ...others } = found
+    assert.deepEqual(others, {
+      gathered: { values: [10, 20, 21], counts: [0, 1, 2] },
+      sums: [
+        [3, 1.5],
+        [1, 3],
+      ],
+      sent: [7],
+      bytes: [0, 255, 1, 255, 2, 255],
+      differs: [true, 'the text: not the same on rank 1 as on rank 0; write one'],
+      late: 'MPI_Barrier: called after finalize() or abort() (error 0)',
+      any: [true, false],
+      isSame: true,
+      hasWaited: true,
+    })
+    const [isError, name, message] = wrong as [boolean, string, string]
+    assert.ok(isError)
+    assert.equal(name, 'MPI_Bcast')
+    assert.match(message, /^MPI_Bcast: .*MPI_ERR_ROOT.* \(error \d+\)$/)
+    assert.match(library as string, /MPI v?\d/)
+  })
+})
+
+it('nothing of MPI is loaded by the import of cocagrad/train', { skip: !existsSync('/proc/self/maps') }, () => {
+  const train = fileURLToPath(new URL('../../src/entries/train.ts', import.meta.url))
+  const program = `await import(${JSON.stringify(train)}); console.log((await import('node:fs')).readFileSync('/proc/self/maps', 'utf8'))`
+  const node = ['--import', 'tsx', '--conditions=source', '--input-type=module', '-e', program]
+  const maps = execFileSync(process.execPath, node, { encoding: 'utf8', maxBuffer: 2 ** 26 })
+  assert.match(maps, /node/)
+  assert.doesNotMatch(maps, /libmpi|koffi/)
+})

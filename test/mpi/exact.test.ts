@@ -1,0 +1,37 @@
+// Losses, gradients and parameters of several processes against those of one process that has the whole batch.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { answerOf, runRanks, skip } from './ranks.ts'
+
+interface Differences {
+  readonly sameBits: boolean
+  readonly isAtSamePosition: boolean
+  readonly [name: string]: number | boolean
+}
+
+interface Answer {
+  readonly curve: number
+  readonly fell: number
+  readonly [title: string]: number | Differences
+}
+
+for (const count of [2, 3, 4])
+  describe(`${count} processes with unequal parts of a batch`, { skip }, async () => {
+    const answer = skip ? undefined : answerOf<Answer>(await runRanks(count, 'exact.program.ts'))
+    const { curve, fell, ...cases } = answer ?? { curve: 1, fell: 1 }
+    for (const [title, found] of Object.entries(cases as Record<string, Differences>))
+      it(`have the losses and gradients of the whole: ${title}`, () => {
+        const { sameBits, isAtSamePosition, ...differences } = found
+        const bound = title.startsWith('cpu') ? 1e-6 : 1e-12
+        for (const [name, difference] of Object.entries(differences))
+          assert.ok((difference as number) <= bound, `${name}: ${difference} > ${bound}`)
+        assert.ok(sameBits, 'the processes have the same bits')
+        assert.ok(isAtSamePosition, 'they have drawn as many random numbers')
+      })
+
+    it('have the losses of 50 steps of one process', () => {
+      assert.ok(curve <= 1e-5, `${curve}`)
+      assert.ok(fell < 0.9, `the loss falls, to ${fell} of the first`)
+    })
+  })

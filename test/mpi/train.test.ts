@@ -1,0 +1,105 @@
+// Runs of several processes: the same numbers as one process, checkpoints that any number of processes resumes, and an end of all when
+// one fails.
+
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { readMetrics, type StepMetrics } from '../../src/train/index.ts'
+import { pictures, tinyJson, tinyModel } from '../train/tiny.ts'
+import { runRanks, skip } from './ranks.ts'
+
+const CLI = '../../src/cli/main.ts'
+
+function isRunning(id: number): boolean {
+  try {
+    return process.kill(id, 0)
+  } catch {
+    return false
+  }
+}
+
+const stepsOf = async (run: string): Promise<StepMetrics[]> =>
+  (await readMetrics(run)).filter((line): line is StepMetrics => line.kind === 'step')
+
+describe('cocagrad train under mpirun', { skip }, () => {
+  it('trains as one process does, and is resumed with another number of processes', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ranks-'))
+    const settings = join(folder, 'settings.json')
+    const data = await pictures(folder)
+    const others = {
+      device: 'cpu',
+      batchSize: 7,
+      equalCaptions: 'positives',
+      model: { ...tinyModel, dropout: 0.1 },
+      augment: { flip: true, shift: 1 },
+      schedule: 'constant',
+      warmup: 0,
+      steps: 6,
+    }
+    await writeFile(settings, JSON.stringify(tinyJson(data, others)))
+    const [one, two] = [join(folder, 'one'), join(folder, 'two')]
+    const alone = await runRanks(1, CLI, ['train', '--config', settings, '--out', one, '--steps', '9'])
+    assert.equal(alone.code, 0, alone.stderr)
+    const together = await runRanks(2, CLI, ['train', '--config', settings, '--out', two])
+    assert.equal(together.code, 0, together.stderr)
+    assert.equal(together.stdout.trim().split('\n').length, 1, 'one process reports')
+    const resumed = await runRanks(3, CLI, ['train', '--out', two, '--resume', '--steps', '9'])
+    assert.equal(resumed.code, 0, resumed.stderr)
+    const [expected, found] = [await stepsOf(one), await stepsOf(two)]
+    assert.equal(found.length, 9)
+    for (const [i, { losses, gradientNorm, communication, examplesPerSecond, seconds }] of found.entries()) {
+      for (const name of Object.keys(losses))
+        assert.ok(Math.abs(losses[name] / expected[i].losses[name] - 1) <= 1e-5, `${name} of step ${i + 1}`)
+      assert.ok(Math.abs(gradientNorm / expected[i].gradientNorm - 1) <= 1e-4, `norm of step ${i + 1}`)
+      assert.equal(communication?.length, i < 6 ? 2 : 3)
+      assert.equal(Math.round(examplesPerSecond! * seconds), 7)
+    }
+    const stateOf = async (run: string) =>
+      JSON.parse(await readFile(join(run, 'checkpoints', 'step-000009', 'state.json'), 'utf8'))
+    const [stateOne, stateTwo] = [await stateOf(one), await stateOf(two)]
+    assert.deepEqual(stateTwo.batches, stateOne.batches)
+    assert.deepEqual(stateTwo.generator, stateOne.generator)
+  })
+
+  it('refuses a rank with other settings, by name', async () => {
+    const { code, stderr } = await runRanks(3, 'fails.program.ts', ['differs'])
+    assert.notEqual(code, 0)
+    assert.match(stderr, /RanksDifferError: the options: not the same on rank 2 as on rank 0/)
+    assert.equal(stderr.match(/RanksDifferError:/g)?.length, 1, 'one process reports')
+  })
+
+  it('ends all ranks after the same step when one gets a signal, with a checkpoint', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ranks-'))
+    const { code, stdout, stderr } = await runRanks(3, 'fails.program.ts', ['stops', folder])
+    assert.equal(code, 0, stderr)
+    assert.match(stdout, /from 0 to 4, not finished/)
+    const resumed = await runRanks(1, 'fails.program.ts', ['not', folder])
+    assert.match(resumed.stdout, /from 4 to 6, finished/)
+  })
+
+  it('says what to install where there is no MPI', async () => {
+    const { code, stderr } = await runRanks(2, 'fails.program.ts', ['not'], { COCAGRAD_MPI: 'libmissing.so' })
+    assert.notEqual(code, 0)
+    assert.match(stderr, /MpiUnavailableError: libmissing.so \(COCAGRAD_MPI\) cannot be used as MPI/)
+  })
+
+  for (const how of ['throws', 'is killed'])
+    it(`ends within seconds when a rank ${how}, and goes on from the checkpoint`, async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'ranks-'))
+      const { code, stdout, stderr } = await runRanks(3, 'fails.program.ts', [how, folder])
+      assert.notEqual(code, 0)
+      const failed = Number(/failed at (\d+)/.exec(stdout)?.[1])
+      // mpirun may end a moment before its processes
+      const processes = Array.from(stdout.matchAll(/process (\d+)/g), ([, id]) => Number(id))
+      assert.equal(processes.length, 3)
+      while (processes.some(isRunning) && Date.now() - failed < 20_000) await setTimeout(50)
+      assert.ok(Date.now() - failed < 20_000, 'all processes have ended')
+      if (how === 'throws') assert.match(stderr, /rank 1: Error: rank 1 has a mistake/)
+      const resumed = await runRanks(2, 'fails.program.ts', ['not', folder])
+      assert.equal(resumed.code, 0, resumed.stderr)
+      assert.match(resumed.stdout, /from 3 to 6/)
+    })
+})
