@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { Plugin } from 'vite'
 import { type DefaultTheme, defineConfig } from 'vitepress'
 import { programs } from './programs.ts'
 
@@ -56,6 +57,14 @@ const groups = [
   { text: 'Research', items: [{ text: 'Prototypes and checks', link: '/research/' }] },
 ]
 const learning = { '/learn/': groups, '/teach/': groups, '/research/': groups }
+
+/** Pages rendered for the files start no workers, whose bundling takes most of the time of a build. */
+const withoutWorkers: Plugin = {
+  name: 'no workers in rendered pages',
+  enforce: 'pre',
+  transform: (code, _, options) =>
+    options?.ssr ? code.replace(/new Worker\(new URL\([^)]*\)[^)]*\)/g, 'undefined') : undefined,
+}
 
 export default defineConfig({
   title: 'cocagrad',
@@ -115,6 +124,7 @@ export default defineConfig({
     outline: [2, 3],
   },
   vite: {
+    plugins: [withoutWorkers],
     resolve: { alias },
     worker: { format: 'es' },
     build: { target: 'es2022' },

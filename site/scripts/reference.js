@@ -23,6 +23,7 @@ const groups = {
   data: 'Data',
   io: 'Files',
   train: 'Training',
+  mpi: 'Several processes',
   evaluate: 'Evaluation',
   doctor: 'Examination',
   openclip: 'OpenCLIP',

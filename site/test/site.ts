@@ -18,6 +18,9 @@ const types: Readonly<Record<string, string>> = {
   '.wasm': 'application/wasm',
 }
 
+/** Whether slow tests run in full: `COCAGRAD_TESTS=long npm run site:test`. */
+export const isLong = process.env.COCAGRAD_TESTS === 'long'
+
 export const isBuilt = existsSync(join(dist, 'index.html'))
 
 /** The path that the site was built for. */

@@ -7,6 +7,7 @@ import { basename, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { missing, type Output } from '../../scripts/notebooks/kernel.ts'
 import { execute, type Notebook, notebooks } from '../../scripts/notebooks/notebook.ts'
+import { isLong } from '../support.ts'
 import type { Project } from './project.ts'
 
 /** The texts and the kinds of an output. */
@@ -20,7 +21,9 @@ const readable = (output: Output) =>
 export function notebookRuns({ folder }: Pick<Project, 'folder'>): void {
   describe('a notebook', { skip: missing }, async () => {
     for (const file of await notebooks())
-      test(`${basename(file)} shows what it was committed with`, async () => {
+      test(`${basename(file)} shows what it was committed with`, {
+        skip: !isLong && file.includes('coca-on-shapes') && 'it trains for a minute or more: npm run test:long',
+      }, async () => {
         const project = join(folder, 'notebooks')
         await mkdir(project, { recursive: true })
         await writeFile(join(project, 'package.json'), JSON.stringify({ dependencies: { cocagrad: '*' } }))
