@@ -31,17 +31,6 @@ let waiting = 0
 /** Requests are answered one after the other. */
 let last: Promise<void> = Promise.resolve()
 
-/** Lets messages come in. */
-const pause = () =>
-  new Promise<void>(resolve => {
-    const { port1, port2 } = new MessageChannel()
-    port1.onmessage = () => {
-      port1.close()
-      resolve()
-    }
-    port2.postMessage(undefined)
-  })
-
 async function download(address: string): Promise<Uint8Array> {
   const response = await fetch(address)
   if (!response.ok) throw new Error(`${address}: the server answers ${response.status} ${response.statusText}`)
@@ -78,6 +67,7 @@ async function save(): Promise<void> {
 }
 
 async function train(): Promise<void> {
+  const [, { nextTask }] = await modules()
   let steps: StepReport[] = []
   let reported = performance.now()
   let looked = -Infinity
@@ -102,7 +92,8 @@ async function train(): Promise<void> {
         await look()
         reported = looked = performance.now()
       }
-      await pause()
+      // messages come in
+      await nextTask()
     }
   } finally {
     report()
