@@ -2,12 +2,12 @@
 // are read in a random order, so such a shard is decompressed into a temporary folder, which is removed when the program ends.
 
 import { createReadStream, createWriteStream, rmSync } from 'node:fs'
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
+import { constants, createGunzip } from 'node:zlib'
 import { fileError, messageOf, openToRead, TarError } from '../../io/index.ts'
 
 /** Names of files that are taken for shards. */
@@ -63,12 +63,12 @@ async function decompress(file: string): Promise<string> {
     },
   })
   try {
-    await pipeline(createReadStream(file), createGunzip(), bounded, createWriteStream(path))
+    // of a file that is cut off, all that can be decompressed is kept: a tar that is cut off
+    const gunzip = createGunzip({ finishFlush: constants.Z_SYNC_FLUSH })
+    await pipeline(createReadStream(file), gunzip, bounded, createWriteStream(path))
     return path
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException
-    // a file that is cut off: its beginning is a tar that is cut off
-    if (code === 'Z_BUF_ERROR' && (await stat(path).catch(() => undefined))) return path
     await rm(path, { force: true })
     if (error instanceof TarError) throw error
     throw code.startsWith('Z_')

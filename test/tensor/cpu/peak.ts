@@ -1,25 +1,11 @@
 // The memory of the cpu device: its peak use, and its behaviour if memory is short.
 
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { Heap } from '../../../src/tensor/cpu/heap.ts'
 import { device, OutOfMemoryError } from '../../../src/tensor/index.ts'
+import { collectGarbage } from '../../garbage.ts'
 
 /** Bytes in use after garbage collection, which could otherwise happen during a measurement. */
-export async function bytesInUse(): Promise<number> {
-  setFlagsFromString('--expose-gc')
-  const collect: () => void = runInNewContext('gc')
-  const inUse = () => device.get('cpu').memory().bytes
-  // finalizers may run some tasks after a collection
-  let before = inUse()
-  for (let unchanged = 0; unchanged < 3; unchanged++) {
-    collect()
-    await new Promise(resolve => setTimeout(resolve, 5))
-    if (inUse() < before) unchanged = -1
-    before = inUse()
-  }
-  return before
-}
+export const bytesInUse = (): Promise<number> => collectGarbage(() => device.get('cpu').memory().bytes)
 
 /** Bytes at the highest point of `f`, beyond those in use before it. */
 export async function peakOf(f: () => unknown): Promise<number> {
