@@ -126,7 +126,8 @@ export default defineConfig({
   vite: {
     plugins: [withoutWorkers],
     resolve: { alias },
-    worker: { format: 'es' },
+    // looking for unused code in every worker takes half of the time of a build, and finds 0.3 % of the bytes
+    worker: { format: 'es', rollupOptions: { treeshake: false } },
     build: { target: 'es2022' },
     server: {
       fs: { allow: [root] },

@@ -210,5 +210,9 @@ export function openMpi(): Communicator {
 }
 
 /** Whether a launcher has started this process as one of several: mpirun, mpiexec, or srun with PMI. Loads nothing. */
-export const isLaunchedByMpi = ({ env } = process): boolean =>
+export const isLaunchedByMpi = ({
+  env,
+}: {
+  readonly env: Readonly<Record<string, string | undefined>>
+} = process): boolean =>
   Number(env.OMPI_COMM_WORLD_SIZE ?? env.PMI_SIZE ?? (env.PMIX_RANK === undefined ? 1 : env.SLURM_NTASKS)) > 1
