@@ -10,6 +10,11 @@ export interface Settings {
   readonly learningRate: number
   /** number of queries of the generative pooler */
   readonly queries: number
+  /** whether the contrastive pooler reads the output of the generative one (the paper's) or the patches */
+  readonly arrangement: 'cascade' | 'parallel'
+  /** learned [CLS] tokens, and their place: at the end of the context, or after the last word */
+  readonly classTokens: number
+  readonly classPosition: 'last' | 'next'
   /** layers of the decoder that see text only, and those that see the image too */
   readonly unimodalLayers: number
   readonly multimodalLayers: number
@@ -27,6 +32,9 @@ export const defaults: Settings = {
   batch: 16,
   learningRate: 2e-3,
   queries: 8,
+  arrangement: 'cascade',
+  classTokens: 1,
+  classPosition: 'last',
   unimodalLayers: 1,
   multimodalLayers: 1,
   temperature: 0.07,

@@ -34,13 +34,13 @@ export interface RunConfig {
 
 /** The configuration of a new run, in which {@link SIDE}² pictures and short captions are learned in minutes. */
 export function configOf(settings: Settings, text: { readonly vocabulary: number; readonly pad: number }): RunConfig {
-  const { unimodalLayers, multimodalLayers, steps } = settings
+  const { unimodalLayers, multimodalLayers, classTokens, classPosition, steps } = settings
   return {
     family: 'coca',
     model: {
       image: { size: SIDE, patch: 8, width: 48, layers: 2, heads: 4 },
-      text: { ...text, context: 12, width: 48, heads: 4, unimodalLayers, multimodalLayers },
-      pooler: { queries: settings.queries, heads: 4 },
+      text: { ...text, context: 12, width: 48, heads: 4, unimodalLayers, multimodalLayers, classTokens, classPosition },
+      pooler: { queries: settings.queries, heads: 4, arrangement: settings.arrangement },
       embedding: 48,
       temperature: { initial: settings.temperature, maximumScale: 16 },
       loss: { contrastive: { weight: settings.contrastive }, captioning: { weight: settings.captioning } },
@@ -68,6 +68,9 @@ export const settingsOf = ({ model, optimizer, ...config }: RunConfig): Settings
   batch: config.batchSize,
   learningRate: optimizer.learningRate,
   queries: model.pooler.queries,
+  arrangement: model.pooler.arrangement === 'parallel' ? 'parallel' : 'cascade',
+  classTokens: model.text.classTokens ?? 1,
+  classPosition: model.text.classPosition ?? 'last',
   unimodalLayers: model.text.unimodalLayers,
   multimodalLayers: model.text.multimodalLayers,
   temperature: model.temperature?.initial ?? 0.07,

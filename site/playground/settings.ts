@@ -10,16 +10,43 @@ export const numberSettings = [
   { name: 'temperature', label: 'temperature at the start', min: 0.0625, max: 1, step: 0.0001 },
   { name: 'steps', label: 'steps of the run', min: 10, max: 100_000, step: 10 },
   { name: 'queries', label: 'queries of the pooler', min: 1, max: 64, step: 1 },
+  { name: 'classTokens', label: '[CLS] tokens', min: 1, max: 8, step: 1 },
   { name: 'unimodalLayers', label: 'layers that see text only', min: 1, max: 4, step: 1 },
   { name: 'multimodalLayers', label: 'layers that see the image too', min: 1, max: 4, step: 1 },
   { name: 'seed', label: 'seed', min: 0, max: 999999, step: 1 },
 ] as const
 
+export const choiceSettings = [
+  {
+    name: 'arrangement',
+    label: 'poolers',
+    choices: [
+      { value: 'cascade', text: 'one after the other, as in the paper' },
+      { value: 'parallel', text: 'both read the patches' },
+    ],
+  },
+  {
+    name: 'classPosition',
+    label: 'place of [CLS]',
+    choices: [
+      { value: 'last', text: 'the end of the context' },
+      { value: 'next', text: 'after the last word' },
+    ],
+  },
+  {
+    name: 'device',
+    label: 'device',
+    choices: [
+      { value: 'cpu', text: 'cpu' },
+      { value: 'gpu', text: 'gpu' },
+    ],
+  },
+] as const
+
 const labels: { readonly [K in keyof Settings]: string } = {
-  ...(Object.fromEntries(numberSettings.map(({ name, label }) => [name, label])) as {
-    readonly [K in (typeof numberSettings)[number]['name']]: string
+  ...(Object.fromEntries([...numberSettings, ...choiceSettings].map(({ name, label }) => [name, label])) as {
+    readonly [K in (typeof numberSettings | typeof choiceSettings)[number]['name']]: string
   }),
-  device: 'device',
 }
 
 /** The settings in which two runs differ. */

@@ -145,6 +145,20 @@ describe('the playground', { skip }, () => {
     await close()
   })
 
+  test('trains other poolers, and [CLS] in another place', async () => {
+    const { page, errors, close } = await opened()
+    await page.getByText('Settings', { exact: true }).click()
+    await page.getByLabel('poolers', { exact: true }).selectOption('parallel')
+    await page.getByLabel('place of [CLS]').selectOption('next')
+    await page.getByLabel('[CLS] tokens').fill('2')
+    await page.getByRole('button', { name: 'Start again with these' }).click()
+    await until(page, 5)
+    // one more [CLS], and its position, of width 48 each; the poolers have as many as before
+    await page.getByText('160,347 parameters').waitFor()
+    assert.deepEqual(errors, [])
+    await close()
+  })
+
   test('refuses settings that make no model by name', async () => {
     const { page, close } = await opened()
     await page.getByText('Settings', { exact: true }).click()
