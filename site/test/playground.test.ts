@@ -148,8 +148,8 @@ describe('the playground', { skip }, () => {
   test('trains other poolers, and [CLS] in another place', async () => {
     const { page, errors, close } = await opened()
     await page.getByText('Settings', { exact: true }).click()
-    await page.getByLabel('poolers', { exact: true }).selectOption('parallel')
-    await page.getByLabel('place of [CLS]').selectOption('next')
+    await page.getByRole('combobox', { name: /^poolers/ }).selectOption('parallel')
+    await page.getByRole('combobox', { name: /^place of \[CLS\]/ }).selectOption('next')
     await page.getByLabel('[CLS] tokens').fill('2')
     await page.getByRole('button', { name: 'Start again with these' }).click()
     await until(page, 5)
