@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { experimentNames } from '../../src/experiments/index.ts'
+import { isLong } from '../support.ts'
 import { cocagrad } from './cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cocagrad-experiments-'))
@@ -13,7 +14,10 @@ after(() => rmSync(folder, { recursive: true }))
 
 describe('experiment', () => {
   for (const name of experimentNames())
-    it(`${name} --quick measures everything and writes numbers, a table and plots`, async () => {
+    it(`${name} --quick measures everything and writes numbers, a table and plots`, {
+      // the two that train the most models take a minute
+      skip: !isLong && ['architecture', 'objectives'].includes(name) && 'npm run test:long',
+    }, async () => {
       const out = join(folder, name)
       const { code, stdout, stderr } = await cocagrad(['experiment', name, '--quick', '--out', out, '--json'])
       assert.equal(code, 0, stderr)
