@@ -73,7 +73,15 @@ export default defineConfig({
   head: [['link', { rel: 'icon', href: `${base}favicon.svg`, type: 'image/svg+xml' }]],
   markdown: { config: programs },
   themeConfig: {
-    search: { provider: 'local' },
+    search: {
+      provider: 'local',
+      // nobody looks for a number, and tables have many
+      options: {
+        miniSearch: {
+          options: { processTerm: (term: string) => (/^[\d.,]+$/.test(term) ? null : term.toLowerCase()) },
+        },
+      },
+    },
     nav: [
       { text: 'Playground', link: '/' },
       { text: 'Look inside', items: [...lookInside] },
@@ -87,7 +95,7 @@ export default defineConfig({
         ],
       },
       {
-        text: 'Documentation',
+        text: 'Docs',
         activeMatch: '^/(guides|reference)/',
         items: [
           { text: 'Guides', link: '/guides/first-model' },

@@ -24,7 +24,8 @@ async function answer(request) {
   if (kept) return isolated(kept)
   try {
     const response = await fetch(request)
-    if (response.ok && response.status === 200) await cache.put(request, response.clone())
+    // without space left the page works, but not without a network
+    if (response.ok && response.status === 200) await cache.put(request, response.clone()).catch(() => {})
     return isolated(response)
   } catch (error) {
     const old = await cache.match(request, { ignoreSearch: true })
