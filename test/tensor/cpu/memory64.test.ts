@@ -52,13 +52,21 @@ describe('memory64', () => {
   test('is refused where the engine does not have it', { skip: missing ? false : 'this engine has it' }, () =>
     assert.rejects(device.use('cpu', { memory64: true }), /Node has it since 24/),
   )
-  test('is refused on a device that is open with 32-bit addresses', {
+  test('is refused on a device that stores tensors with 32-bit addresses, and opens it again when they are free', {
     skip: missing || (isAgain && 'the device of this process has 64-bit addresses'),
   }, async () => {
-    zeros([1], { device: 'cpu' })
+    const x = zeros([1], { device: 'cpu' })
     await device.use('cpu')
     assert.match(device.get('cpu').description, /up to 4 GiB/)
-    await assert.rejects(device.use('cpu', { memory64: true }), /open already, with 32-bit addresses/)
+    await assert.rejects(
+      device.use('cpu', { memory64: true }),
+      /open with another value of memory64, and stores 1 tensor; .*what is open: .* up to 4 GiB/s,
+    )
+    assert.match(device.get('cpu').description, /up to 4 GiB/)
+    x.storage.free('the test')
+    await device.use('cpu', { memory64: true })
+    assert.match(device.get('cpu').description, /up to 16 GiB/)
+    await device.use('cpu', { memory64: false })
     await device.use('reference')
   })
   test('must be yes or no', () =>
