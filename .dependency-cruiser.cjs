@@ -17,8 +17,8 @@ const inside = [
   '^src/tensor/(random|shape|sides|finite|dtype|out-of-memory|pieces|compile)\\.ts$',
   // the formats of moments, for optimizers
   '^src/tensor/moments\\.ts$',
-  // observers of kernels, for debug, and of random numbers, for checkpoint and vmap
-  '^src/tensor/(observe|draws)\\.ts$',
+  // observers of kernels, for debug, of random numbers, for checkpoint and vmap, and of what captured functions depend on
+  '^src/tensor/(observe|draws|capturing)\\.ts$',
   // errors and recording of gradients, which are not public
   '^src/autograd/(tape|recording|observing|gradient-error|gradcheck/gradcheck|gradcheck/gradcheck-result)\\.ts$',
   // the interface between optimizers and modules, and whether parameters get values

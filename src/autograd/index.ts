@@ -5,6 +5,7 @@ import './fluent.ts'
 
 export { allClose } from './all-close.ts'
 export { type Batching, type MappedBatch, VmapError } from './batched.ts'
+export { type Captured, capture } from './capture.ts'
 export { checkpoint } from './checkpoint.ts'
 export { customVjp, onGradient } from './custom.ts'
 export type { GradcheckVerdict as Verdict } from './gradcheck/differences.ts'

@@ -6,6 +6,7 @@ import { type Entry, GradientError, Tape } from '../autograd/index.ts'
 
 import { orZeros } from '../autograd/tape.ts'
 import { checkArguments } from '../tensor/arguments.ts'
+import { capturing } from '../tensor/capturing.ts'
 import { firstFew } from '../tensor/first-few.ts'
 import { given } from '../tensor/given.ts'
 import { ArgumentError, isFloating, scope, show, Tensor, zerosLike } from '../tensor/index.ts'
@@ -127,6 +128,7 @@ export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
   const tape = new LossTape()
   try {
     let trainable = watchParameters(tape, source)
+    capturing()?.require(() => sameItems(trainableOf(source), trainable))
     const loss = tape.run(f)
     // the module may have created a parameter while it ran: it is in the fields now
     if (tape.strays.size > 0) trainable = watchParameters(tape, source)
@@ -174,8 +176,14 @@ export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
   }
 }
 
+const trainableOf = (source: ParameterSource): (readonly [name: string, parameter: Parameter])[] =>
+  [...namedIn('lossAndGradients', source)].filter(([, parameter]) => parameter.trainable)
+
+const sameItems = (a: readonly (readonly unknown[])[], b: readonly (readonly unknown[])[]): boolean =>
+  a.length === b.length && a.every((pair, i) => pair[0] === b[i][0] && pair[1] === b[i][1])
+
 function watchParameters(tape: Tape, source: ParameterSource): (readonly [name: string, parameter: Parameter])[] {
-  const trainable = [...namedIn('lossAndGradients', source)].filter(([, parameter]) => parameter.trainable)
+  const trainable = trainableOf(source)
   for (const [name, parameter] of trainable) if (!tape.tracks(parameter)) tape.watch(parameter, name)
   return trainable
 }

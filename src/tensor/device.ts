@@ -28,10 +28,24 @@ export interface Device extends Memory {
   readonly kernels: Kernels
   /** Bytes and buffers in use. */
   memory(): MemoryUse
+  /** A function that runs the kernels of another one again, if the device can; see `capture`. */
+  capture?(f: (...inputs: readonly Tensor[]) => unknown): Replayable
   /** maximum number of bytes in use, if known */
   readonly memoryLimit?: number
   /** maximum number of bytes of one tensor, if less than that */
   readonly tensorLimit?: number
+}
+
+/** A function whose kernels a device can run again. */
+export interface Replayable {
+  /** The result of the function. */
+  call(inputs: readonly Tensor[]): unknown
+  /** whether the last call ran the kernels without the function */
+  readonly isReplay: boolean
+  /** why the kernels are not run without the function, if it cannot be done */
+  readonly reason: string | undefined
+  /** Frees its memory. */
+  release(): void
 }
 
 /** The device of a tensor. A storage has the type of its memory only; every memory is a device. */

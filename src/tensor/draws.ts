@@ -1,6 +1,7 @@
 // Who wants to know that random numbers are drawn: a computation that is repeated, such as that of `checkpoint`, has to draw the
 // same numbers again. And how a random tensor is made: in `vmap` for each sample.
 
+import { capturing } from './capturing.ts'
 import type { Generator } from './random.ts'
 import type { Shape } from './shape.ts'
 import type { Tensor } from './tensor.ts'
@@ -19,8 +20,10 @@ export function listenToDraws(told: DrawListener): void {
 }
 
 /** Says that random numbers are drawn now. */
-export const announceDraw = (generator: Generator, position = generator.state.position): void =>
+export function announceDraw(generator: Generator, position = generator.state.position): void {
+  capturing()?.refuse('it draws random numbers')
   listener(generator, position)
+}
 
 /** Makes a random tensor of a shape by a function that draws the numbers of any shape, of several samples one after the other. */
 export type Draws = (shape: Shape, draw: (shape: Shape) => Tensor) => Tensor

@@ -1,6 +1,7 @@
 // Tensors: values, devices, memory and random numbers.
 
 export { ArgumentError } from './arguments.ts'
+export { CaptureError } from './capture-error.ts'
 export { ScopeOverlapError } from './context.ts'
 export { type CountMemoryOptions, countMemory, type MemoryCount } from './count.ts'
 export type { CpuDevice } from './cpu/index.ts'

@@ -43,6 +43,9 @@ function telling(own: Kernels, observers: ReadonlySet<KernelObserver>): Kernels 
   return Object.fromEntries(kernels) as unknown as Kernels
 }
 
+/** Whether something observes the kernels of a device. */
+export const isObserved = (device: Device): boolean => observed.has(device)
+
 /** Calls an observer after every kernel that a device runs from now on. Returns a function that ends this. */
 export function observeKernels(device: Device, observer: KernelObserver): () => void {
   const target: { kernels: Kernels } = device

@@ -65,6 +65,8 @@ export class Storage implements Owned {
   owner: readonly Owned[] | null = null
   #handle: unknown
   #freedBy: string | null = null
+  /** the storage that has the memory now, after `move` */
+  #next: Storage | undefined
   /** set when the memory is left to the garbage collector */
   #claim: Claim | null = null
 
@@ -124,7 +126,15 @@ export class Storage implements Owned {
     if (this.#freedBy !== null) throw new FreedError(this.#freedBy)
     const claim = this.#claim
     this.#claim = null
-    return new Storage(this.device, this.dtype, this.length, this.#end(by), claim)
+    this.#next = new Storage(this.device, this.dtype, this.length, this.#end(by), claim)
+    return this.#next
+  }
+
+  /** The storage that its memory was moved to last, or itself. */
+  get latest(): Storage {
+    let latest: Storage = this
+    while (latest.#next) latest = latest.#next
+    return latest
   }
 
   #end(by: string): unknown {

@@ -66,14 +66,16 @@ function describe(
 ): void {
   const { heads, queries, keys, width, size, batch } = layout
   const { mask, causal, scale } = input
-  const { i32, f32, f64 } = workspace.heap
   const pointers = [...parts.map(({ pointer }) => pointer), mask ? workspace.address(mask) : 0]
   const seen = mask ? broadcastStrides(mask.shape, mask.strides, [batch, heads, queries, keys]) : [0, 0, 0, 0]
-  f64.set(pointers, at / 8)
-  const first = at / 4 + 2 * pointers.length
-  i32.set([heads, queries, keys, width, size, causal ? 1 : 0], first)
-  f32[first + 6] = scale
-  i32.set([...parts.flatMap(({ steps }) => steps), ...seen], first + 7)
+  const fields = new ArrayBuffer(BYTES)
+  new Float64Array(fields).set(pointers)
+  const first = 2 * pointers.length
+  const words = new Int32Array(fields)
+  words.set([heads, queries, keys, width, size, causal ? 1 : 0], first)
+  new Float32Array(fields)[first + 6] = scale
+  words.set([...parts.flatMap(({ steps }) => steps), ...seen], first + 7)
+  workspace.put(at, words)
 }
 
 /** The size of the class Heads. */

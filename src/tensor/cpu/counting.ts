@@ -27,7 +27,7 @@ const PAGE = 65536
 class CountingHeap extends Heap {
   before = 0
   /** the most bytes beyond those from before */
-  most = 0
+  override most = 0
 
   constructor() {
     // kernels write a few numbers into it: operands, and descriptions of their arguments

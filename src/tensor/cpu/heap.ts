@@ -12,6 +12,14 @@ export interface Block {
   readonly pointer: number
   /** bytes that were requested */
   readonly bytes: number
+  /** the arena that it is in; absent for a block of the heap itself */
+  readonly arena?: Arena
+}
+
+/** A range of the memory, at multiples of 64. */
+interface Range {
+  readonly from: number
+  readonly to: number
 }
 
 const PAGE = 65536
@@ -48,11 +56,16 @@ export class Heap {
   u8!: Uint8Array
   bytes = 0
   buffers = 0
+  /** the most bytes that were in use at once; the caller sets it back */
+  most = 0
+  /** where blocks are taken from instead, as long as they fit */
+  arena: Arena | undefined
   /** maximum size of the memory in bytes */
   readonly limit: number
   /** maximum size of a block in bytes */
   readonly largest: number
   readonly #addresses: 32 | 64
+  readonly #isFixed: boolean
   #end: number
   readonly #first = new Uint32Array(BINS)
   readonly #filled = new Uint32Array(BINS / 32)
@@ -61,17 +74,20 @@ export class Heap {
    * @param memory its first page belongs to the module
    * @param limit maximum number of pages; with 32-bit addresses at most 65536, which is 4 GiB
    * @param addresses the number of bits of an address in the memory
+   * @param range the only part of the memory that is used; default: all but the first page, and the memory grows
    */
-  constructor(memory: WebAssembly.Memory, limit = 65536, addresses: 32 | 64 = 32) {
+  constructor(memory: WebAssembly.Memory, limit = 65536, addresses: 32 | 64 = 32, range?: Range) {
     this.memory = memory
     this.limit = limit * PAGE
     this.largest = addresses === 64 ? LARGEST_BLOCK : this.limit
     this.#addresses = addresses
+    this.#isFixed = range !== undefined
     this.#refresh()
-    this.#end = PAGE
-    this.#setHeader(PAGE, 0, false)
-    this.#put(PAGE, 1, 0)
-    this.#extend(memory.buffer.byteLength)
+    const { from, to } = range ?? { from: PAGE, to: memory.buffer.byteLength }
+    this.#end = from
+    this.#setHeader(from, 0, false)
+    this.#put(from, 1, 0)
+    this.#extend(to)
   }
 
   /**
@@ -80,6 +96,8 @@ export class Heap {
    * @throws OutOfMemoryError
    */
   take(bytes: number, shape?: Shape): Block {
+    const inside = this.arena?.take(bytes)
+    if (inside) return inside
     if (bytes > this.largest) throw this.#shortage(bytes, shape)
     const units = Math.ceil((bytes + HEADER) / UNIT)
     let pointer = this.#find(units)
@@ -98,14 +116,25 @@ export class Heap {
     }
     this.bytes += bytes
     this.buffers += 1
+    if (this.bytes > this.most) this.most = this.bytes
     return { pointer, bytes }
   }
 
-  give({ pointer, bytes }: Block): void {
-    if (this.#isFree(pointer)) throw new RangeError(`cpu: the memory at ${pointer} was freed twice`)
-    this.bytes -= bytes
-    this.buffers -= 1
-    this.#release(pointer, this.#units(pointer))
+  /** A heap in a block of this one. */
+  within({ pointer, bytes }: Block): Heap {
+    const range = { from: pointer + UNIT, to: pointer + Math.floor(bytes / UNIT) * UNIT }
+    return new Heap(this.memory, this.limit / PAGE, this.#addresses, range)
+  }
+
+  give(block: Block): void {
+    const { pointer, bytes, arena } = block
+    if (arena) arena.give(block)
+    else {
+      if (this.#isFree(pointer)) throw new RangeError(`cpu: the memory at ${pointer} was freed twice`)
+      this.bytes -= bytes
+      this.buffers -= 1
+      this.#release(pointer, this.#units(pointer))
+    }
   }
 
   /** Frees a block and joins it with free neighbours. */
@@ -172,6 +201,7 @@ export class Heap {
    */
   #grow(units: number, bytes: number, shape?: Shape): void {
     const { memory } = this
+    if (this.#isFixed) throw this.#shortage(bytes, shape)
     if (uncollectedBytes() > this.limit / 4) throw this.#shortage(bytes, shape)
     const pages = memory.buffer.byteLength / PAGE
     const limit = this.limit / PAGE
@@ -243,5 +273,61 @@ export class Heap {
 
   #isFree(pointer: number): boolean {
     return (this.#word(pointer, 0) & 1) === 1
+  }
+}
+
+/**
+ * A block of a heap in which smaller blocks are taken as in a heap of its own: the same sequence of blocks is in the same places each
+ * time.
+ */
+export class Arena {
+  readonly #outer: Heap
+  readonly #memory: Block
+  readonly #heap: Heap
+  /** open: blocks come and go; sealed: nothing is given back; left: the memory is given back with the last block */
+  #state: 'open' | 'sealed' | 'left' = 'open'
+  /** bytes that did not fit */
+  missing = 0
+
+  /** @param memory a block of `outer` */
+  constructor(outer: Heap, memory: Block) {
+    this.#outer = outer
+    this.#memory = memory
+    this.#heap = outer.within(memory)
+  }
+
+  /** number of blocks in use */
+  get buffers(): number {
+    return this.#heap.buffers
+  }
+
+  /** A block, or undefined if it does not fit. */
+  take(bytes: number): Block | undefined {
+    try {
+      return { ...this.#heap.take(bytes), arena: this }
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error
+      this.missing += bytes
+      return undefined
+    }
+  }
+
+  give({ pointer, bytes }: Block): void {
+    if (this.#state === 'sealed') return
+    this.#heap.give({ pointer, bytes })
+    if (this.#state === 'left') this.leave()
+  }
+
+  /** From now on blocks that are given back do not count: the memory is for other uses. */
+  seal(): void {
+    this.#state = 'sealed'
+  }
+
+  /** Gives the memory back as soon as all blocks are. */
+  leave(): void {
+    this.#state = 'left'
+    if (this.buffers > 0) return
+    this.#state = 'sealed'
+    this.#outer.give(this.#memory)
   }
 }

@@ -12,6 +12,7 @@ import { askNode, environment } from '../host.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
 import type { View } from '../storage.ts'
 import { openBlas } from './blas.ts'
+import { CapturedFunction } from './captured.ts'
 import { patched } from './difference.ts'
 import type { CpuModule } from './exports.ts'
 import { type Block, Heap } from './heap.ts'
@@ -228,7 +229,7 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
 
     upload(data) {
       const block = heap.take(data.byteLength)
-      heap.u8.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), block.pointer)
+      workspace.put(block.pointer, data)
       return block
     },
 
@@ -240,7 +241,7 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
         for (const piece of pieces) {
           filled += piece.length
           if (filled > length) continue
-          heap.u8.set(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength), at)
+          workspace.put(at, piece)
           at += piece.byteLength
         }
         checkFilled(length, filled)
@@ -253,6 +254,7 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
 
     read: async view => readSync(view),
     readSync: view => readSync(view),
+    capture: f => new CapturedFunction(f, workspace),
     free: handle => heap.give(handle as Block),
     memory: () => ({ bytes: heap.bytes, buffers: heap.buffers }),
     memoryLimit: heap.limit,
@@ -265,6 +267,7 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
   heap.buffers = 0
 
   function readSync(x: View): TypedArray {
+    threads.log?.refuse('it reads values of tensors (item, data)')
     const size = sizeOf(x.shape)
     const { dtype } = x.storage
     const pointer = size === 0 || isContiguous(x.shape, x.strides) ? workspace.address(x) : workspace.dense(x)

@@ -41,7 +41,7 @@ const stillAlong = (axis: number, shape: Shape, strides: readonly number[]): Lai
 })
 
 export function cpuKernels(workspace: Workspace): Kernels {
-  const { code, axes, threads } = workspace
+  const { axes, threads } = workspace
 
   /** out = kernel(id, x, y) over a broadcast shape */
   const combine = (
@@ -69,8 +69,11 @@ export function cpuKernels(workspace: Workspace): Kernels {
         if (!inOrder) workspace.copyDense(out, x)
         const from = inOrder ? workspace.address(x) : out
         if (x.dtype === 'float64') {
-          const { f64 } = workspace.heap
-          return unaryLoops[name](f64, out / 8, f64, from / 8, 1, size)
+          const loop = () => {
+            const { f64 } = workspace.heap
+            unaryLoops[name](f64, out / 8, f64, from / 8, 1, size)
+          }
+          return threads.onHost(`${name} of float64`, [out, from, size], loop)
         }
         // only these are used for integers
         const kernel =
@@ -179,7 +182,7 @@ export function cpuKernels(workspace: Workspace): Kernels {
         workspace.fill(out, 0, size, dtype)
         if (updates.size === 0) return
         const bytes = bytesPerElement(dtype)
-        const kernel = code[`scatter_${suffix[dtype as keyof typeof suffix]}`]
+        const kernel = workspace.code[`scatter_${suffix[dtype as keyof typeof suffix]}`]
         const strides = contiguousStrides(shape)
         const step = strides[axis] * bytes
         const from = workspace.place(updates, dtype, 1)

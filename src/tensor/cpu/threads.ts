@@ -10,6 +10,7 @@ import { askNode } from '../host.ts'
 import type { CpuModule } from './exports.ts'
 import type { BlasLibrary } from './gemm.ts'
 import type { Heap } from './heap.ts'
+import { kernelNames, type Log, type LoggedCall, type LoggedPart, notingCode, partOf } from './log.ts'
 import { mailbox } from './mailbox.ts'
 import { threadProgram } from './module.ts'
 import type { ThreadSettings } from './worker.ts'
@@ -24,6 +25,8 @@ export interface Lane {
 
 /** A thread with a mailbox. */
 interface Helper extends Lane {
+  /** Puts calls into the mailbox. */
+  post(part: LoggedPart): void
   /** Signals that its part is in the mailbox. */
   ring(): void
   /** Takes the part back, unless the thread has started it. */
@@ -31,6 +34,8 @@ interface Helper extends Lane {
   /** Waits until the part is done. Throws DeviceError if it failed. */
   join(): void
 }
+
+type Kernel = (...numbers: readonly number[]) => unknown
 
 interface Worker {
   terminate(): unknown
@@ -74,11 +79,92 @@ export class KernelThreads {
   #wanted = 1
 
   readonly #isDeterministic: boolean
+  /** notes what runs */
+  #log: Log | undefined
+  /** takes the calls of the part that is being noted */
+  #note: (call: LoggedCall) => void = () => {}
+  /** notes calls */
+  readonly #notingCode: CpuModule
+  /** runs calls one by one, and notes them */
+  readonly #watchedCode: CpuModule
+  readonly #kernels: readonly Kernel[]
+  readonly #names: readonly string[]
 
   /** @param isDeterministic whether the work is cut into the same parts for any number of threads */
   constructor(main: Lane, isDeterministic = false) {
     this.lanes = [main]
     this.#isDeterministic = isDeterministic
+    const { code } = main
+    this.#names = kernelNames(code)
+    this.#kernels = Object.values(code) as unknown as Kernel[]
+    this.#notingCode = notingCode(code, call => this.#note(call))
+    this.#watchedCode = notingCode(code, call => this.#alone(call))
+  }
+
+  /** The kernels, for a call on this thread alone. */
+  get code(): CpuModule {
+    return this.#log ? this.#watchedCode : this.lanes[0].code
+  }
+
+  /** Runs `f` and notes what it does in a log. */
+  logged<T>(log: Log, f: () => T): T {
+    this.#log = log
+    try {
+      return f()
+    } finally {
+      this.#log = undefined
+    }
+  }
+
+  /** What is being noted, if it is. */
+  get log(): Log | undefined {
+    return this.#log
+  }
+
+  /** Something that this thread does with the memory itself; `numbers` and `values` determine it. */
+  onHost(name: string, numbers: readonly number[], run: () => void, values?: Uint8Array): void {
+    this.#log?.steps.push({ name, numbers, values, run })
+    run()
+  }
+
+  /** Runs the steps of a log again. */
+  repeat({ steps }: Log): void {
+    for (const step of steps)
+      if ('run' in step) step.run()
+      else this.#together(step.parts)
+  }
+
+  #alone(call: LoggedCall): void {
+    const parts = [partOf([call])]
+    this.#log?.steps.push({ name: this.#names[call.kernel], parts })
+    this.#together(parts)
+  }
+
+  /** Notes the calls of each part, and then runs them. */
+  #noted(log: Log, count: number, part: (lane: Lane, i: number) => void): void {
+    const parts = Array.from({ length: count }, (_, i) => {
+      const calls: LoggedCall[] = []
+      this.#note = call => calls.push(call)
+      part({ ...this.lanes[i], code: this.#notingCode }, i)
+      return partOf(calls)
+    })
+    log.steps.push({ name: this.#names[parts[0].calls[0]?.kernel] ?? 'nothing', parts })
+    this.#together(parts)
+  }
+
+  #run({ calls }: LoggedPart): void {
+    for (const { kernel, numbers } of calls) this.#kernels[kernel](...numbers)
+  }
+
+  /** Runs known calls: the first part on this thread, each of the others on one of its own. */
+  #together(parts: readonly LoggedPart[]): void {
+    if (parts.length === 1) this.#run(parts[0])
+    else
+      this.#divide(
+        parts.length - 1,
+        (helper, i) => helper.post(parts[i]),
+        i => this.#run(parts[i]),
+      )
   }
 
   get count(): number {
@@ -147,7 +233,8 @@ export class KernelThreads {
     const [main] = this.lanes
     const wanted = Math.min(this.parts, Math.floor(n / grain))
     if (wanted <= 1) {
-      work(main, 0, n, 0)
+      if (this.#log) this.#noted(this.#log, 1, lane => work(lane, 0, n, 0))
+      else work(main, 0, n, 0)
       return
     }
     const size = Math.ceil(n / wanted / unit) * unit
@@ -158,6 +245,22 @@ export class KernelThreads {
       for (let part = first; part < Math.min(first + each, parts); part++)
         work(lane, part * size, Math.min(n, (part + 1) * size), part)
     }
+    const used = Math.ceil(parts / each)
+    if (this.#log) this.#noted(this.#log, used, (lane, i) => run(lane, i * each))
+    else
+      this.#divide(
+        used - 1,
+        (helper, i) => run(helper, i * each),
+        i => run(i === 0 ? main : { ...main, index: i }, i * each),
+      )
+  }
+
+  /**
+   * Runs part 0 on this thread and the others on as many helpers, and those that no helper has started on this thread too.
+   * @param post puts part i into a helper's mailbox
+   * @param run runs part i on this thread
+   */
+  #divide(count: number, post: (helper: Helper, i: number) => void, run: (i: number) => void): void {
     let used = 0
     const failures: unknown[] = []
     const attempt = (part: () => void) => {
@@ -168,16 +271,13 @@ export class KernelThreads {
       }
     }
     attempt(() => {
-      for (let first = each; first < parts; first += each) {
+      while (used < count) {
         const helper = this.#helpers[used++]
-        run(helper, first)
+        post(helper, used)
         helper.ring()
       }
-      run(main, 0)
-      for (let i = 0; i < used; i++) {
-        const { index } = this.#helpers[i]
-        if (this.#helpers[i].takeBack()) run({ ...main, index }, (i + 1) * each)
-      }
+      run(0)
+      for (let i = 0; i < used; i++) if (this.#helpers[i].takeBack()) run(i + 1)
     })
     // wait for all of them, even after a failure: the memory that they write to may be freed next
     for (let i = 0; i < used; i++) attempt(() => this.#helpers[i].join())
@@ -222,21 +322,25 @@ function helperAt(
       throw new DeviceError(`cpu: a kernel failed on thread ${index}`, 'cpu', [String.fromCharCode(...message)])
     }
   }
-  const entries = Object.keys(code).map((name, id) => [
-    name,
-    (...numbers: number[]) => {
-      if (length + 2 + numbers.length > mailbox.capacity) {
-        ring()
-        join()
-        isBegun = true
-      }
-      queue[length] = id
-      queue[length + 1] = numbers.length
-      for (let i = 0; i < numbers.length; i++) queue[length + 2 + i] = numbers[i]
-      length += 2 + numbers.length
-    },
-  ])
-  return { index, scratch, code: Object.fromEntries(entries) as unknown as CpuModule, ring, takeBack, join }
+  const put = ({ kernel, numbers }: LoggedCall) => {
+    if (length + 2 + numbers.length > mailbox.capacity) {
+      ring()
+      join()
+      isBegun = true
+    }
+    queue[length] = kernel
+    queue[length + 1] = numbers.length
+    for (let i = 0; i < numbers.length; i++) queue[length + 2 + i] = numbers[i]
+    length += 2 + numbers.length
+  }
+  const post = (part: LoggedPart) => {
+    if (part.queue.length > mailbox.capacity) part.calls.forEach(put)
+    else {
+      queue.set(part.queue)
+      length = part.queue.length
+    }
+  }
+  return { index, scratch, code: notingCode(code, put), post, ring, takeBack, join }
 }
 
 /** Waits until the thread has started. It does not need this thread, which may block meanwhile. */

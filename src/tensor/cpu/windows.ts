@@ -39,7 +39,7 @@ const fieldsOf = (sizes: Shape, kernel: Shape, counts: Shape, { stride, dilation
 /** Numbers in memory until the kernel is done. */
 function written(workspace: Workspace, numbers: readonly number[]): number {
   const at = workspace.passing(4 * numbers.length)
-  workspace.heap.i32.set(numbers, at / 4)
+  workspace.put(at, Int32Array.from(numbers))
   return at
 }
 

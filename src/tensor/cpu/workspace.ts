@@ -3,7 +3,7 @@
 
 import type { Device } from '../device.ts'
 import { DeviceError } from '../device.ts'
-import { bytesPerElement, type DType } from '../dtype.ts'
+import { bytesPerElement, type DType, type TypedArray } from '../dtype.ts'
 import type { Operand } from '../primitives.ts'
 import { checkElements, contiguousStrides, IndexError, isContiguous, type Shape, sizeOf } from '../shape.ts'
 import { Storage, type View } from '../storage.ts'
@@ -41,20 +41,25 @@ export const bitsOf = (dtype: DType): 64 | 32 | 8 => (dtype === 'float64' ? 64 :
 /** The operands and results of kernels on this device. */
 export class Workspace {
   readonly heap: Heap
-  readonly code: CpuModule
   readonly axes = new Axes()
   readonly threads: KernelThreads
   readonly #device: Device
   /** memory for operands that are numbers */
   readonly #numbers: number
   #passing: Block[] = []
+  /** called with the memory of each operand */
+  onAddress: ((storage: Storage) => void) | undefined
 
   constructor(device: Device, heap: Heap, threads: KernelThreads) {
     this.#device = device
     this.heap = heap
     this.threads = threads
-    this.code = threads.lanes[0].code
     this.#numbers = heap.take(64).pointer
+  }
+
+  /** The kernels, for a call on this thread alone. */
+  get code(): CpuModule {
+    return this.threads.code
   }
 
   /** The address of a view. Throws DeviceError for a tensor of another device. */
@@ -63,6 +68,7 @@ export class Workspace {
     if (storage.device !== this.#device)
       throw new DeviceError(`cpu: this tensor is on ${storage.device.name}; move it with toDevice(x, 'cpu')`, 'cpu')
     const { pointer } = storage.handle as Block
+    this.onAddress?.(storage)
     return pointer + offset * bytesPerElement(storage.dtype)
   }
 
@@ -82,10 +88,26 @@ export class Workspace {
   }
 
   #write(pointer: number, value: number, dtype: DType): void {
+    if (this.threads.log) this.threads.onHost(`a ${dtype}`, [pointer, value], () => this.#set(pointer, value, dtype))
+    else this.#set(pointer, value, dtype)
+  }
+
+  #set(pointer: number, value: number, dtype: DType): void {
     if (dtype === 'float32') this.heap.f32[pointer / 4] = value
     else if (dtype === 'float64') this.heap.f64[pointer / 8] = value
     else if (dtype === 'int32') this.heap.i32[pointer / 4] = value
     else this.heap.u8[pointer] = value
+  }
+
+  /** Copies numbers of the host to memory. */
+  put(pointer: number, values: TypedArray): void {
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+    const { heap, threads } = this
+    if (!threads.log) heap.u8.set(bytes, pointer)
+    else {
+      const kept = bytes.slice()
+      threads.onHost('numbers of the host', [pointer], () => heap.u8.set(kept, pointer), kept)
+    }
   }
 
   /** n elements equal to a number. */
@@ -156,10 +178,13 @@ export class Workspace {
     const { axes } = this
     axes.join(indices.shape, indices, 4)
     const { n2, n1, n0, x2, x1, x0 } = axes
-    axes.each(3, x => {
-      const wrong = addressOf(this.code.outside(at + x, n2, n1, n0, x2, x1, x0, size))
-      if (wrong !== 0) throw new IndexError(name, this.heap.i32[wrong / 4], size)
-    })
+    const { outside } = this.threads.lanes[0].code
+    axes.each(3, x =>
+      this.threads.onHost(`indices of ${name}`, [at + x, n2, n1, n0, x2, x1, x0, size], () => {
+        const wrong = addressOf(outside(at + x, n2, n1, n0, x2, x1, x0, size))
+        if (wrong !== 0) throw new IndexError(name, this.heap.i32[wrong / 4], size)
+      }),
+    )
   }
 
   /** Temporary memory until `done`. */

@@ -7,7 +7,11 @@ import { fromData, Generator, scope, type Tensor } from '../../../src/tensor/ind
 import { momentFormats } from '../../../src/tensor/moments.ts'
 
 /** Results of kernels of every kind, large enough for several threads. */
-export function results(device: CpuDevice): Float32Array[] {
+export const results = (device: CpuDevice): Float32Array[] =>
+  scope(() => tensors(device).map(t => t.dataSync() as Float32Array))
+
+/** The same as tensors. */
+export function tensors(device: CpuDevice): Tensor[] {
   const generator = new Generator(7)
   const random = (...shape: number[]): Tensor => {
     const n = shape.reduce((a, b) => a * b, 1)
@@ -94,6 +98,6 @@ export function results(device: CpuDevice): Float32Array[] {
       m,
       ...unpacked,
       ...values,
-    ].map(t => t.dataSync() as Float32Array)
+    ]
   })
 }
