@@ -5,6 +5,7 @@ import {
   AdamW,
   CoCa,
   type CoCaConfig,
+  capture,
   Generator,
   lossAndGradients,
   randint,
@@ -58,17 +59,25 @@ export interface TrainingStep {
   readonly step: () => Promise<number>
 }
 
-/** The model, its inputs and its step on the current device, with the same numbers on every device. */
-export function trainingStep({ config, batch: pairs }: Pick<Size, 'config' | 'batch'>): TrainingStep {
+/**
+ * The model, its inputs and its step on the current device, with the same numbers on every device.
+ * @param isCaptured whether the kernels of the loss and its gradient run without their JavaScript after a few steps
+ */
+export function trainingStep(
+  { config, batch: pairs }: Pick<Size, 'config' | 'batch'>,
+  { isCaptured = false } = {},
+): TrainingStep {
   seed(0)
   const model = new CoCa(config)
   const optimizer = new AdamW(model, { learningRate: 1e-4, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.01 })
   const generator = new Generator(1)
   const images = randn([pairs, 3, ...sidesOf(config.image.size)], { generator })
   const ids = randint(0, config.text.vocabulary, [pairs, config.text.context], { generator })
+  const plain = (images: Tensor, ids: Tensor) => lossAndGradients(model, () => model.loss(images, ids))
+  const gradientsOf = isCaptured ? capture(plain) : plain
   const step = () =>
     scope(() => {
-      const { loss, gradients } = lossAndGradients(model, () => model.loss(images, ids))
+      const { loss, gradients } = gradientsOf(images, ids)
       optimizer.step(gradients)
       return loss.total.item()
     }, 'a training step')

@@ -2,6 +2,7 @@
 // table or a profile may come before it.
 //
 //     npm run -s bench:step -- --size small --device cpu --blas off --threads 1 --profile
+//     npm run -s bench:step -- --size small --capture
 
 import { parseArgs } from 'node:util'
 import { type CpuDevice, type DeviceName, device, profile } from '../src/index.ts'
@@ -16,6 +17,7 @@ const { values: flags } = parseArgs({
     batch: { type: 'string' },
     steps: { type: 'string' },
     warmup: { type: 'string' },
+    capture: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -36,7 +38,10 @@ const steps = positive('steps') ?? { tiny: 200, small: 20, medium: 10 }[size]
 const warmup = positive('warmup') ?? warmups[size]
 
 await device.use(flags.device as DeviceName, { threads: positive('threads'), blas: flags.blas })
-const { model, step } = trainingStep({ ...sizes[size], batch: positive('batch') ?? sizes[size].batch })
+const { model, step } = trainingStep(
+  { ...sizes[size], batch: positive('batch') ?? sizes[size].batch },
+  { isCaptured: flags.capture },
+)
 const firstLoss = await step()
 for (let i = 1; i < warmup; i++) await step()
 const times: number[] = []

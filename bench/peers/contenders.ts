@@ -90,8 +90,9 @@ export const LIBRARY_REMEDY = 'npm install --include=dev'
 
 export function contenders(): { readonly present: readonly Contender[]; readonly missing: readonly Missing[] } {
   const present: Contender[] = [
+    ours('cocagrad, captured', '--capture'),
     ours('cocagrad'),
-    ours('cocagrad, BLAS off, 2 threads', '--blas', 'off', '--threads', '2'),
+    ours('cocagrad, captured, BLAS off, 2 threads', '--capture', '--blas', 'off', '--threads', '2'),
   ]
   const missing: Missing[] = []
   const torch = findPython('torch')
