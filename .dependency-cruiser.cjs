@@ -33,6 +33,8 @@ const inside = [
   '^src/io/(browser|finite|errors)\\.ts$',
   // the part of data that runs in a browser
   '^src/data/browser\\.ts$',
+  // how several processes divide examples among them
+  '^src/data/ranks\\.ts$',
   // the part of openclip that runs in a browser, and its settings without its weights
   '^src/openclip/(model|browser|opening|checkpoint|tokenizer|vision)\\.ts$',
   // the demo, which a command runs; the experiments write numbers as it does

@@ -55,8 +55,8 @@ export interface FitOptions<Batch, Examples = unknown> {
   readonly inBackward?: boolean
   /**
    * the processes that divide each batch among them, from `openMpi()`: every process gets the same options and the same batches, and takes
-   * its examples of each. Losses and gradients are those of the whole batch. Rank 0 alone evaluates, checks the gradient, writes into
-   * `folder` and calls the callbacks. On cpu and reference. Default: this process has the whole batch
+   * its examples of each. Losses and gradients are those of the whole batch. Rank 0 alone checks the gradient, writes into `folder`, calls
+   * the callbacks and evaluates, unless the objective divides that too. On cpu and reference. Default: this process has the whole batch
    */
   readonly ranks?: Communicator
   /**
@@ -301,7 +301,10 @@ export async function fitInto<Batch, Examples>(
       signal: settled.signal,
       inspect:
         guard === undefined || !isFirst(ranks) ? unseen : inspection(objective, guard, { store, record, ...settled }),
-      evaluate: isEvaluated ? async () => objective.evaluate!(examples) : undefined,
+      evaluate: isEvaluated
+        ? async () => objective.evaluate!(examples, objective.dividesEvaluation ? ranks : undefined)
+        : undefined,
+      dividesEvaluation: objective.dividesEvaluation,
       evaluateEvery: settled.evaluateEvery,
       checkpointEvery: settled.checkpointEvery,
       onStep: settled.onStep,

@@ -26,7 +26,7 @@ export interface StepMetrics {
   readonly examplesPerSecond?: number
   /** duration of the step, including the wait for its batch */
   readonly seconds: number
-  /** the part of it spent waiting for the batch */
+  /** the part of it spent waiting for the batch; of several processes that of the one that waited longest for its examples */
   readonly waiting: number
   /** of several processes: seconds of the step that each spent in exchanges, most of them waiting for slower ones, by rank */
   readonly communication?: readonly number[]

@@ -1,10 +1,11 @@
 // Resumes a run from one of its checkpoints.
 
 import type { FamilyName } from '../models/index.ts'
+import type { Communicator } from '../mpi/index.ts'
 import { device } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { isFirst } from './among-ranks.ts'
+import { isFirst, ofOneRank } from './among-ranks.ts'
 import type { RunConfig } from './config.ts'
 import { freezeParts } from './initialize.ts'
 import { restoreTraining } from './keep.ts'
@@ -73,22 +74,28 @@ async function goOn(
     throw new RunError(`has no checkpoint of step ${step}: there are ${steps.join(', ') || 'none'}`, { file: run.path })
   await device.use(config.device)
   const skipped = new SkippedSamples(options.onBadSample)
-  const training = prepare(run, config, naming, await openTrainingData(config, skipped, options.onShard), skipped)
-  const trained = await (steps.includes(step) ? restore(training, step) : fresh(training))
-  if (isFirst(options.ranks)) {
+  const { ranks, onShard } = options
+  const data = await openTrainingData(config, skipped, { onShard, ranks })
+  const training = prepare(run, config, naming, data, skipped, ranks)
+  const trained = await (steps.includes(step) ? restore(training, step, ranks) : fresh(training, ranks))
+  if (isFirst(ranks)) {
     // the other ranks read the settings and the checkpoint before these change
-    options.ranks?.barrier()
+    ranks?.barrier()
     await run.goBack(step)
     if (config !== saved) await run.writeConfig(config)
-  } else options.ranks?.barrier()
+  } else ranks?.barrier()
   return advance({ ...training, ...trained }, step, options)
 }
 
-async function restore({ folder, config, batches, naming }: Preparation, step: number): Promise<Trained> {
+async function restore(
+  { folder, config, batches, naming }: Preparation,
+  step: number,
+  ranks?: Communicator,
+): Promise<Trained> {
   const checkpoint = folder.checkpoint(step)
   const state = await checkpoint.readState()
   namingData(config, () => batches.restore(state.batches))
-  const memory = checkRunFits(config, naming)
+  const memory = checkRunFits(ofOneRank(config, ranks), naming)
   const model = checkpointing(unloadedModelOf(config), config)
   await checkpoint.loadModel(model)
   freezeParts(model, config.freeze)

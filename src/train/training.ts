@@ -10,7 +10,7 @@ import type { Module } from '../nn/index.ts'
 import type { ExponentialMovingAverage, Optimizer, Schedule } from '../optim/index.ts'
 import { device } from '../tensor/index.ts'
 import type { Settings } from '../tensor/options.ts'
-import { isFirst, ownPart, requireSameTraining } from './among-ranks.ts'
+import { isFirst, requireSameTraining } from './among-ranks.ts'
 import { augmentation } from './augment.ts'
 import type { CheckpointFolder } from './checkpoint.ts'
 import { type RunConfig, RunConfigError } from './config.ts'
@@ -23,7 +23,6 @@ import { returnTo, writeTraining } from './keep.ts'
 import { runLoop } from './loop.ts'
 import type { TrainingMemory } from './memory.ts'
 import type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from './metrics.ts'
-import type { Objective } from './objective.ts'
 import { type Naming, objectiveOf, type RunObjective } from './objectives/families.ts'
 import { provenance, recordProvenance } from './provenance.ts'
 import { type HeldOut, openRunData, type Run, type RunData } from './run.ts'
@@ -71,7 +70,7 @@ export interface TrainOptions<F extends FamilyName = FamilyName> {
   readonly signal?: AbortSignal
   /**
    * the processes that divide each batch among them, from `openMpi()`: every process gets the same folder, configuration and data. Rank 0
-   * alone writes into the folder, evaluates, checks the gradient and calls the callbacks. Default: this process has the whole batch
+   * alone writes into the folder, checks the gradient and calls the callbacks, `evaluate` among them. Default: this process has the whole batch
    */
   readonly ranks?: Communicator
   /** called once, before the first step */
@@ -143,12 +142,12 @@ export interface Trained {
 export async function openTrainingData(
   config: RunConfig,
   { tell }: SkippedSamples,
-  onShard?: OnShard,
+  { onShard, ranks }: Pick<TrainOptions, 'onShard' | 'ranks'> = {},
 ): Promise<RunData> {
   const { train, validation } = await openRunData({ config }, config.strict ? undefined : tell)
   if (config.epochs !== undefined && train instanceof ShardStream) await train.count({ onShard })
   if (config.strict || !validation) return { train, validation } as RunData
-  return { train, validation: await withoutBad(validation, config.evaluationExamples, tell) } as RunData
+  return { train, validation: await withoutBad(validation, config.evaluationExamples, tell, ranks) } as RunData
 }
 
 /** The batches of a configuration. */
@@ -157,6 +156,7 @@ function batchesOf(
   { tokenizer }: Naming,
   data: RunData['train'],
   skipped: SkippedSamples,
+  ranks: Communicator | undefined,
 ): Preparation['batches'] {
   const options = {
     ...textOptions(config),
@@ -167,6 +167,7 @@ function batchesOf(
     onBadSample: config.strict ? undefined : skipped.tell,
     ahead: 2,
     normalize: config.normalize,
+    ranks,
   }
   return namingData(config, () => new BatchIterator(data, tokenizer, options))
 }
@@ -208,8 +209,9 @@ export function prepare(
   naming: Naming,
   data: RunData,
   skipped: SkippedSamples,
+  ranks?: Communicator,
 ): Preparation {
-  const batches = batchesOf(config, naming, data.train, skipped)
+  const batches = batchesOf(config, naming, data.train, skipped, ranks)
   const stepsPerEpoch = batches.batchesPerEpoch
   const steps = config.steps ?? config.epochs! * stepsPerEpoch!
   return {
@@ -239,7 +241,7 @@ export async function advance(
   if (!features) return trainFrom(training, from, options)
   try {
     const { config, naming, skipped } = training
-    const batches = batchesOf(config, naming, features.source as RunData['train'], skipped)
+    const batches = batchesOf(config, naming, features.source as RunData['train'], skipped, ranks)
     batches.restore(training.batches.state)
     return await trainFrom({ ...training, batches }, from, options)
   } finally {
@@ -295,8 +297,7 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
       steps,
       next: async () => {
         const batch = await batches.next()
-        const own = ownPart(objective as Objective<typeof batch>, batch, ranks)
-        return { batch: own, epoch: batch.epoch, skipped: () => skipped.count }
+        return { batch, epoch: batch.epoch, skipped: () => skipped.count }
       },
       signal,
       inspect: writes
@@ -307,8 +308,9 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
           ? async step =>
               evaluate
                 ? evaluate({ model, ...naming, config, step, validation } as unknown as TrainingMoment)
-                : objective.evaluate!(firstOf(validation!, config.evaluationExamples))
+                : objective.evaluate!(firstOf(validation!, config.evaluationExamples), ranks)
           : undefined,
+      dividesEvaluation: !evaluate,
       evaluateEvery: config.evaluateEvery,
       checkpointEvery: config.checkpointEvery,
       onStep,
