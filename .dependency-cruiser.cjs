@@ -28,7 +28,7 @@ const inside = [
   // the checks of its options, for a command that has a flag for each
   '^src/models/generation/options\\.ts$',
   // shared by training and evaluation
-  '^src/evaluate/(inputs|memory|embeddings)\\.ts$',
+  '^src/evaluate/(inputs|memory|embeddings|ranks)\\.ts$',
   // the part of io that runs in a browser, and the parts that training in a browser needs
   '^src/io/(browser|finite|errors)\\.ts$',
   // the part of data that runs in a browser

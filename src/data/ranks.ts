@@ -20,6 +20,9 @@ export const batchRanks = is.optional(
   ),
 )
 
+/** Whether this process writes files and reports. */
+export const isFirst = (ranks: Pick<BatchRanks, 'rank'> | undefined): boolean => ranks === undefined || ranks.rank === 0
+
 /** Items from `start` up to `stop`. */
 export interface Share {
   readonly start: number

@@ -10,9 +10,6 @@ import type { RunConfig } from './config.ts'
 import type { Finding } from './guard/diagnose.ts'
 import { type Objective, sizeOf, sliceOf } from './objective.ts'
 
-/** Whether this process writes files and reports. */
-export const isFirst = (ranks: Communicator | undefined): boolean => ranks === undefined || ranks.rank === 0
-
 /** The configuration of what one of several processes computes of each step: a part of its batch. */
 export const ofOneRank = (config: RunConfig, ranks: Communicator | undefined): RunConfig =>
   ranks ? { ...config, batchSize: Math.ceil(config.batchSize / ranks.size) } : config

@@ -1,6 +1,7 @@
 // Trains any module with a loss, from a two-layer perceptron to CoCa: the loop, metrics, checks of the gradient, callbacks for
 // progress, and an abort signal. Runs in a browser; fit-folder.ts adds saving to a folder.
 
+import { isFirst } from '../data/ranks.ts'
 import type { FileStore } from '../io/browser.ts'
 import { BatchError } from '../io/errors.ts'
 import type { Communicator } from '../mpi/index.ts'
@@ -8,7 +9,7 @@ import { ExponentialMovingAverage, type Optimizer, type Schedule } from '../opti
 import { defaultGenerator } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { OptionsError, optionalGroup, type Settings, settle } from '../tensor/options.ts'
-import { isFirst, ownPart, requireSameTraining } from './among-ranks.ts'
+import { ownPart, requireSameTraining } from './among-ranks.ts'
 import { type Batches, BatchSource, type SavedBatches } from './batches.ts'
 import { type FitStore, openFitStore } from './fit-store.ts'
 import type { LossProblem } from './guard/directional.ts'

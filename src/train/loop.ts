@@ -1,9 +1,10 @@
 // The training loop: steps, evaluations and checkpoints, until the last step, the last batch or an abort signal. The caller
 // decides where metrics and checkpoints are saved. Runs in a browser.
 
+import { isFirst } from '../data/ranks.ts'
 import { advised } from '../evaluate/memory.ts'
 import { defaultGenerator, nextTask } from '../tensor/index.ts'
-import { isFirst, measuredTogether, requireSameParameters } from './among-ranks.ts'
+import { measuredTogether, requireSameParameters } from './among-ranks.ts'
 import { TrainingError } from './guard/diagnose.ts'
 import type { EvaluationMetrics, MetricsLine, StepMetrics } from './metrics.ts'
 import { sizeOf } from './objective.ts'

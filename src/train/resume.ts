@@ -1,11 +1,12 @@
 // Resumes a run from one of its checkpoints.
 
+import { isFirst } from '../data/ranks.ts'
 import type { FamilyName } from '../models/index.ts'
 import type { Communicator } from '../mpi/index.ts'
 import { device } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { isFirst, ofOneRank } from './among-ranks.ts'
+import { ofOneRank } from './among-ranks.ts'
 import type { RunConfig } from './config.ts'
 import { freezeParts } from './initialize.ts'
 import { restoreTraining } from './keep.ts'

@@ -1,12 +1,13 @@
 // Starts a run.
 
+import { isFirst } from '../data/ranks.ts'
 import { hasClasses } from '../models/config.ts'
 import type { FamilyName } from '../models/index.ts'
 import type { Communicator } from '../mpi/index.ts'
 import { withLateValues } from '../nn/index.ts'
 import { device, seed } from '../tensor/index.ts'
 import { settle } from '../tensor/options.ts'
-import { isFirst, ofOneRank } from './among-ranks.ts'
+import { ofOneRank } from './among-ranks.ts'
 import type { RunConfig } from './config.ts'
 import { freezeParts, type Initialization, InitializationError, initializeFrom } from './initialize.ts'
 import { modelOf, objectiveOf } from './objectives/families.ts'

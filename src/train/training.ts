@@ -2,6 +2,7 @@
 // or killed at any moment, and the resumed run computes the same numbers.
 
 import { BatchIterator, type OnBadSample, type OnShard, ShardStream } from '../data/index.ts'
+import { isFirst } from '../data/ranks.ts'
 import { firstOf } from '../evaluate/index.ts'
 import { BatchError } from '../io/index.ts'
 import type { FamilyModels, FamilyName, ImageClassifier, VideoClassifier } from '../models/index.ts'
@@ -10,7 +11,7 @@ import type { Module } from '../nn/index.ts'
 import type { ExponentialMovingAverage, Optimizer, Schedule } from '../optim/index.ts'
 import { device } from '../tensor/index.ts'
 import type { Settings } from '../tensor/options.ts'
-import { isFirst, requireSameTraining } from './among-ranks.ts'
+import { requireSameTraining } from './among-ranks.ts'
 import { augmentation } from './augment.ts'
 import type { CheckpointFolder } from './checkpoint.ts'
 import { type RunConfig, RunConfigError } from './config.ts'
@@ -187,7 +188,7 @@ export function namingData<T>({ data }: RunConfig, f: () => T): T {
  */
 async function featuresFor(
   { config, data, model }: Preparation & Trained,
-  { signal, onFeatures }: TrainOptions,
+  { signal, ranks, onFeatures }: TrainOptions,
 ): Promise<Features | undefined> {
   const folder = 'features' in config ? config.features : undefined
   if (folder === undefined) return undefined
@@ -199,7 +200,7 @@ async function featuresFor(
     throw refuse('are computed once, so augment, which changes images at random, has no effect: leave it out')
   if (data.train instanceof ShardStream) throw refuse('needs a folder or a list of images or clips, not tars')
   const { normalize, pixels, batchSize, strict } = config
-  const options = { normalize, pixels, batchSize, strict, signal, onProgress: onFeatures }
+  const options = { normalize, pixels, batchSize, strict, signal, ranks, onProgress: onFeatures }
   return openFeatures(model as ImageClassifier | VideoClassifier, data.train, folder, options)
 }
 
@@ -234,10 +235,7 @@ export async function advance(
   options: TrainOptions,
 ): Promise<TrainResult> {
   const { ranks } = options
-  // rank 0 computes and writes them, the others read them
-  if (!isFirst(ranks)) ranks?.barrier()
   const features = await featuresFor(training, options)
-  if (isFirst(ranks)) ranks?.barrier()
   if (!features) return trainFrom(training, from, options)
   try {
     const { config, naming, skipped } = training
