@@ -14,7 +14,7 @@ const inside = [
   // parameters without values, and what a count of memory restores
   '^src/tensor/(create|stand-ins)\\.ts$',
   // parts that are used without the rest of tensor
-  '^src/tensor/(random|shape|sides|finite|dtype|out-of-memory|pieces|compile)\\.ts$',
+  '^src/tensor/(random|shape|sides|finite|dtype|out-of-memory|pieces|compile|processors)\\.ts$',
   // the formats of moments, for optimizers
   '^src/tensor/moments\\.ts$',
   // observers of kernels, for debug, and of random numbers, for checkpoint and vmap
